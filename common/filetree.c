@@ -1,0 +1,134 @@
+/* filetree.c - file_remove_tree of file.h. The tree may have been made by a child that means harm: every step is
+ * taken relative to an open folder, no link is followed, and a folder too deep for our stack and descriptors is first
+ * moved up to the top, so the depth is bounded whatever was built. */
+#include "common/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DEPTH_MOST = 32 }; /* one descriptor and one stack frame each */
+
+struct removal {
+    const char *path; /* for sentences */
+    int top;          /* the folder that deep ones are moved to */
+    dev_t device;
+    unsigned long moved;
+    struct error *err;
+};
+
+static int remove_below(struct removal *r, int fd, int depth);
+
+static int failed(struct removal *r, int errno_value, const char *name)
+{
+    return error_errno(r->err, errno_value, "cannot remove '%.60s' in '%s'", name, r->path);
+}
+
+static int move_up(struct removal *r, int fd, const char *name)
+{
+    char fresh[64];
+    int rc;
+    do {
+        snprintf(fresh, sizeof fresh, ".removing-%ld-%lu", (long)getpid(), r->moved++);
+        rc = renameat2(fd, name, r->top, fresh, RENAME_NOREPLACE);
+    } while (rc < 0 && errno == EEXIST); /* somebody had chosen our name: the next one */
+    return rc == 0 || errno == ENOENT ? 0 : failed(r, errno, name);
+}
+
+static int remove_folder(struct removal *r, int parent, const char *name, int depth)
+{
+    struct stat st;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, 0) == 0)
+        fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : failed(r, errno, name);
+    if (fstat(fd, &st) < 0 || st.st_dev != r->device) {
+        close(fd);
+        return error_set(r->err, -EXDEV, "'%.60s' in '%s' is another file system, mounted there: not removed", name,
+                         r->path);
+    }
+    if ((st.st_mode & 0700) != 0700 && fchmod(fd, 0700) < 0) {
+        int why = errno;
+        close(fd);
+        return failed(r, why, name);
+    }
+    if (depth >= DEPTH_MOST) {
+        close(fd);
+        return move_up(r, parent, name);
+    }
+    int rc = remove_below(r, fd, depth);
+    if (rc == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+        rc = failed(r, errno, name);
+    return rc;
+}
+
+static int remove_entry(struct removal *r, int parent, const char *name, int depth)
+{
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != EISDIR && errno != EPERM)
+        return failed(r, errno, name);
+    int why = errno;
+    struct stat st;
+    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode))
+        return failed(r, why, name);
+    return remove_folder(r, parent, name, depth);
+}
+
+/* Takes fd. Passes over the folder until one finds nothing: readdir may skip entries of a folder that changes under
+ * it. */
+static int remove_below(struct removal *r, int fd, int depth)
+{
+    DIR *dir = fdopendir(fd);
+    if (!dir) {
+        int why = errno;
+        close(fd);
+        return failed(r, why, ".");
+    }
+    int rc = 0;
+    bool found = true;
+    while (found && rc == 0) {
+        found = false;
+        rewinddir(dir);
+        const struct dirent *e;
+        while (rc == 0 && (e = readdir(dir))) {
+            if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+                continue;
+            found = true;
+            rc = remove_entry(r, dirfd(dir), e->d_name, depth + 1);
+        }
+    }
+    closedir(dir);
+    return rc;
+}
+
+int file_remove_tree(const char *path, struct error *err)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT ? 0 : error_errno(err, errno, "cannot examine '%s'", path);
+    if (!S_ISDIR(st.st_mode))
+        return unlink(path) == 0 || errno == ENOENT ? 0 : error_errno(err, errno, "cannot remove '%s'", path);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == EACCES && st.st_uid == geteuid() && chmod(path, 0700) == 0)
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        int why = errno;
+        if (fd >= 0)
+            close(fd);
+        return error_errno(err, why, "cannot open the folder '%s'", path);
+    }
+    if ((st.st_mode & 0700) != 0700 && st.st_uid == geteuid())
+        fchmod(fd, 0700); /* if it fails, the first removal says what is wrong */
+    struct removal r = {.path = path, .top = fd, .device = st.st_dev, .err = err};
+    int rc = remove_below(&r, fd, 0);
+    if (rc == 0 && rmdir(path) < 0 && errno != ENOENT)
+        rc = error_errno(err, errno, "cannot remove the folder '%s'", path);
+    return rc;
+}

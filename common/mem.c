@@ -1,0 +1,81 @@
+/* mem.c - see mem.h. */
+#include "common/mem.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* No stdio and no atexit handlers: both may want memory, and what is half done must not be flushed. */
+void mem_die(void)
+{
+    static const char said[] = ": out of memory; ending, the successor replays\n";
+    const char *name = program_invocation_short_name;
+    if (write(STDERR_FILENO, name, strlen(name)) < 0 || write(STDERR_FILENO, said, sizeof said - 1) < 0)
+        _exit(EXIT_OUT_OF_MEMORY);
+    _exit(EXIT_OUT_OF_MEMORY);
+}
+
+void *mem_alloc(size_t n)
+{
+    void *p = malloc(n ? n : 1);
+    if (!p)
+        mem_die();
+    return p;
+}
+
+void *mem_zalloc(size_t count, size_t size)
+{
+    void *p = count && size ? calloc(count, size) : calloc(1, 1); /* calloc itself refuses an overflow */
+    if (!p)
+        mem_die();
+    return p;
+}
+
+void *mem_realloc(void *p, size_t count, size_t size)
+{
+    size_t n;
+    if (__builtin_mul_overflow(count, size, &n))
+        mem_die();
+    void *q = realloc(p, n ? n : 1);
+    if (!q)
+        mem_die();
+    return q;
+}
+
+char *mem_strdup(const char *s)
+{
+    return mem_dup(s, strlen(s) + 1);
+}
+
+void *mem_dup(const void *p, size_t n)
+{
+    void *q = mem_alloc(n);
+    if (n)
+        memcpy(q, p, n);
+    return q;
+}
+
+char *mem_printf(const char *fmt, ...)
+{
+    char *s;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vasprintf(&s, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        mem_die();
+    return s;
+}
+
+/* The caller's pointer has some other type than void *, so it is read and written as bytes: anything else would be a
+ * promise to the optimiser that does not hold. */
+void mem_free_(void **p)
+{
+    void *old, *none = NULL;
+    memcpy(&old, p, sizeof old);
+    free(old);
+    memcpy(p, &none, sizeof none);
+}
