@@ -1,0 +1,109 @@
+/* core.h - what the broker decides. Pure: (state, event) -> (state, records, effects); no clock, socket, file, chance.
+ *
+ * The durable part of the state (runs, parents, operators' decisions, deployments, certificates, revocations) is changed by
+ * one function only, which applies a record; a step decides, emits records and applies them itself, and replay applies the
+ * same records again. So replaying the journal gives the state: a law, see bcore_digest. Everything else (sessions,
+ * leases, ready queues, credit, timers, followers) is derived and starts empty in a new process.
+ *
+ * An effect names the record that it rests on (`rests_on`, an lsn; 0: none). The shell lets it leave only when the store
+ * has committed that lsn; effects of one peer leave in the order in which they were emitted.
+ *
+ * Rights are not judged here: the shell has judged the message (broker/rights.h) before the core sees it. What the core
+ * refuses is what only it can know: unknown runs, conflicts, states, limits, overload.
+ */
+#ifndef LB_BROKER_CORE_CORE_H
+#define LB_BROKER_CORE_CORE_H
+
+#include "proto/messages.h"
+#include "proto/outcome.h"
+#include "proto/state.h"
+
+struct bcore;
+
+struct bcore_config {
+    uint64_t lease_ms, lost_after_ms; /* defaults LEASE_MS, LOST_AFTER_MS */
+    uint64_t memory_budget;           /* bytes that waiting calls may take; beyond it CALL is answered `busy` */
+    uint64_t max_runs;                /* live runs; beyond it `busy` */
+    char cluster[LIMIT_NAME + 1], broker[LIMIT_NAME + 1];
+};
+
+/* Who is at the other end of a session: from its verified certificate. Lent for the call; the core copies what it keeps. */
+struct bcore_peer {
+    const char *name, *role;       /* principal; role as in certificates: "server", "caller", ... */
+    struct span certificate;       /* d_signed as received; handed to workers with calls */
+    const char *const *pools;      /* of a server, without "all" */
+    unsigned n_pools;
+    const char *address;           /* for people: where it comes from */
+};
+
+enum bcore_event_kind {
+    BCORE_PEER_UP,    /* peer, who, message (its HELLO): a session is open; the shell has not yet sent WELCOME: the core emits it */
+    BCORE_PEER_DOWN,  /* peer: its session is over (BYE, RESET, superseded, dropped) */
+    BCORE_MESSAGE,    /* peer, who, message: CALL RESOLVE FOLLOW CANCEL PARENT_* ATTEST HAVE HAVE_END STARTED PROGRESS RESULT RETURNED PING
+                         OPERATE (drain undrain forget release) DEPLOY ENROL PUBLISH REVOKE; others are the shell's */
+    BCORE_WINDOW,     /* peer: its session can take messages again after BCORE_FX_SEND was answered by a full window */
+    BCORE_COMMITTED,  /* lsn: everything up to it is on disk */
+    BCORE_STORE_FULL, /* the disk refuses: new CALLs are answered `busy` */
+    BCORE_STORE_OK,
+    BCORE_TICK        /* time has passed; due timers act */
+};
+
+struct bcore_event {
+    enum bcore_event_kind kind;
+    int64_t now;        /* CLOCK_BOOTTIME ms: every timer and lease */
+    int64_t wall;       /* ms since 1970: what is written into records and compared with a call's `expires`; may step */
+    uint64_t peer;      /* session handle given by the shell, never reused within a process; 0: none */
+    const struct bcore_peer *who;
+    struct span message; /* encoded m_; checked in form by the core */
+    uint64_t lsn;
+    bool window_open;   /* of `peer`, as the shell knows it now */
+    uint8_t random[16]; /* for a new run's id */
+};
+
+struct bcore_record {
+    uint64_t lsn; /* contiguous, from the last replayed + 1 */
+    struct span body;
+};
+
+enum bcore_effect_kind {
+    BCORE_FX_SEND, /* peer, body: an encoded m_ */
+    BCORE_FX_CLOSE /* peer, body: an encoded m_refused or m_reset that is sent last; then the session is dropped */
+};
+
+struct bcore_effect {
+    enum bcore_effect_kind kind;
+    uint64_t peer;
+    uint64_t rests_on;
+    struct span body;
+};
+
+/* What one step yields; spans are valid until the next step. Owned by the caller, reused from step to step. */
+struct bcore_out {
+    struct bcore_record *records;
+    unsigned n_records;
+    struct bcore_effect *effects;
+    unsigned n_effects;
+    /* inside of the core */
+    struct buf arena;
+    unsigned cap_records, cap_effects;
+};
+void bcore_out_free(struct bcore_out *out);
+
+struct bcore *bcore_new(const struct bcore_config *config);
+void bcore_free(struct bcore **c);
+
+/* Replay at start, in lsn order, then bcore_begin once: it emits r_epoch and starts counting lost_after from `now`. An
+ * unreadable record is -EPROTO and names its lsn: the store is refused, not repaired. */
+int bcore_replay(struct bcore *c, uint64_t lsn, struct span record, struct error *err);
+void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out *out);
+
+/* One event. Clears `out` first. A malformed or impossible message yields an ERROR or a CLOSE effect, never a failure. */
+void bcore_step(struct bcore *c, const struct bcore_event *ev, struct bcore_out *out);
+
+/* When the core wants its next TICK (boot ms); INT64_MAX: never. */
+int64_t bcore_deadline(const struct bcore *c);
+
+/* Hash of the durable state: equal after step and after replay of the same records (promise 5). */
+void bcore_digest(const struct bcore *c, struct hash *ret);
+
+#endif

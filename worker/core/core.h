@@ -1,0 +1,78 @@
+/* core.h - what the worker of one server decides: attempts, slots, steps of jobs, the outbox. Pure, as broker/core is.
+ *
+ * The durable state is what the spool's entries say: the worker's own (TAKEN, STEPPED, FINISHED, GIVEN_BACK, RECORDED) and the
+ * keepers' (LAUNCHED, ENDED; OUTPUT and PROGRESS pass through the shell). A new process replays all of them (wcore_replay), hears
+ * from the runner which keepers hold what (KEPT ... KEPT_END), and goes on: a step that was asked for, is in no spool and
+ * with no keeper is asked for again; one that was launched, has not ended, and no keeper holds is `unknown`.
+ */
+#ifndef LB_WORKER_CORE_CORE_H
+#define LB_WORKER_CORE_CORE_H
+
+#include "proto/messages.h"
+#include "proto/outcome.h"
+#include "proto/state.h"
+
+struct wcore;
+
+struct wcore_config {
+    char server[LIMIT_NAME + 1];
+    unsigned slots;
+    struct id spool, boot, incarnation;
+};
+
+enum wcore_event_kind {
+    WCORE_SESSION_UP,   /* message: WELCOME. The core says HAVE ..., HAVE_END, RESULTs not recorded */
+    WCORE_SESSION_DOWN, /* nothing is undone; results wait */
+    WCORE_MESSAGE,      /* message: EXECUTE STOP RECALL RECORDED (others are the shell's) */
+    WCORE_SPOOL,        /* entry: a keeper's or the runner's LAUNCHED, PROGRESS or ENDED, in its file's order */
+    WCORE_RUNNER_UP,    /* KEPT entries follow as WCORE_KEPT, then WCORE_KEPT_END: before that no step is asked for */
+    WCORE_KEPT,
+    WCORE_KEPT_END,
+    WCORE_RUNNER_DOWN,
+    WCORE_JOB,          /* message: d_job of the attempt (run, attempt) that WCORE_FX_FIND_JOB asked for; empty: not here, `text` says why */
+    WCORE_TICK
+};
+
+struct wcore_event {
+    enum wcore_event_kind kind;
+    int64_t now, wall; /* as in broker/core */
+    struct span message;
+    struct id run;
+    uint64_t attempt;
+    const char *text;
+    enum refusal code;
+};
+
+enum wcore_effect_kind {
+    WCORE_FX_SEND,     /* body: m_ to the broker; dropped when no session is open (a new session says it again) */
+    WCORE_FX_SPOOL,    /* body: s_ entry appended to worker.log before any later effect of this step leaves */
+    WCORE_FX_RUNNER,   /* body: s_step or s_halt to the runner; dropped when it is down (RUNNER_UP asks again) */
+    WCORE_FX_FIND_JOB, /* body: the m_execute: find the job's compiled bytes, answer WCORE_JOB (at once or later) */
+    WCORE_FX_FORGET    /* run, attempt: recorded; its spool entries and logs may go once shipped */
+};
+
+struct wcore_effect {
+    enum wcore_effect_kind kind;
+    struct id run;
+    uint64_t attempt;
+    struct span body;
+};
+
+struct wcore_out {
+    struct wcore_effect *effects;
+    unsigned n_effects;
+    struct buf arena;
+    unsigned cap_effects;
+};
+void wcore_out_free(struct wcore_out *out);
+
+struct wcore *wcore_new(const struct wcore_config *config);
+void wcore_free(struct wcore **c);
+int wcore_replay(struct wcore *c, struct span spool_entry, struct error *err); /* worker.log first, then the keepers' */
+void wcore_step(struct wcore *c, const struct wcore_event *ev, struct wcore_out *out);
+int64_t wcore_deadline(const struct wcore *c);
+void wcore_digest(const struct wcore *c, struct hash *ret); /* of the durable state */
+/* Attempts that are not recorded; for `lbworker`'s stop, drain and tests. */
+unsigned wcore_live(const struct wcore *c);
+
+#endif
