@@ -1,0 +1,63 @@
+/* keys.h - key pairs, their files, and how people read them.
+ *
+ * A principal has one secret, a seed of 32 random bytes. From it come an Ed25519 pair for signing and, by
+ * crypto_sign_ed25519_{pk,sk}_to_curve25519, the X25519 pair of its CURVE transport, so whoever knows the signing key
+ * knows the transport key too. A server's seal key (X25519, crypto_box_seal) has a seed and a file of its own, which
+ * only lbrunner reads. All algorithms are libsodium's.
+ *
+ * A key file holds the seed as 64 hexadecimal digits and a line feed, mode 0400.
+ */
+#ifndef LB_TRUST_KEYS_H
+#define LB_TRUST_KEYS_H
+
+#include <stdint.h>
+
+#include "common/error.h"
+#include "proto/wire.h"
+
+enum {
+    KEY_SEED = 32,     /* bytes of a secret seed */
+    KEY_TEXT = 64 + 1, /* a public key in hexadecimal, and the NUL */
+    KEY_SHORT_TEXT = 8 + 1
+};
+
+/* The principal's pair. Secrets are wiped by key_forget; copy it only if you must. */
+struct key {
+    uint8_t seed[KEY_SEED];
+    uint8_t sign_secret[64];      /* Ed25519 */
+    uint8_t transport_secret[32]; /* X25519 */
+    struct hash sign, transport;  /* public halves */
+};
+
+/* A server's pair for sealed parameters. */
+struct seal_key {
+    uint8_t secret[32];
+    struct hash public_key;
+};
+
+/* Before anything else of this room, once; more often does no harm. -EIO: libsodium cannot start (no randomness). */
+int trust_init(struct error *err);
+
+void key_make(struct key *ret); /* from new randomness */
+void key_from_seed(const uint8_t seed[KEY_SEED], struct key *ret);
+void key_forget(struct key *k); /* wipes all of it */
+/* The transport key that belongs to a public signing key. -EINVAL: those bytes are no Ed25519 key. */
+int key_transport_of(const struct hash *sign, struct hash *ret_transport, struct error *err);
+
+void seal_key_from_seed(const uint8_t seed[KEY_SEED], struct seal_key *ret);
+void seal_key_forget(struct seal_key *k);
+
+/* Makes the file with a new seed or the given one. -EEXIST: there is a file; a key is never overwritten. */
+int key_file_create(const char *path, const uint8_t seed[KEY_SEED], struct error *err);
+void key_seed_make(uint8_t ret_seed[KEY_SEED]);
+/* Reads a seed; refuses a file that others can read (file_read_private). Wipe it after use. */
+int key_file_load(const char *path, uint8_t ret_seed[KEY_SEED], struct error *err);
+int key_load(const char *path, struct key *ret, struct error *err);
+int seal_key_load(const char *path, struct seal_key *ret, struct error *err);
+
+/* Public keys as text: 64 digits; and short, for people: the first 8 digits of the key's BLAKE2b-256. */
+char *key_format(const struct hash *public_key, char out[KEY_TEXT]);
+int key_parse(const char *text, struct hash *ret, struct error *err);
+char *key_short(const struct hash *public_key, char out[KEY_SHORT_TEXT]);
+
+#endif
