@@ -15,11 +15,10 @@ B := $(B)/san-$(subst $(comma),-,$(SAN))
 endif
 comma := ,
 
-PKGS_net     := libczmq libzmq
-PKGS_store   := sqlite3
 PKGS         := libczmq libzmq libsodium sqlite3 yaml-0.1 libarchive libzstd jansson libsystemd libseccomp
 CPPFLAGS += -I. -D_GNU_SOURCE -DLB_VERSION='"$(VERSION)"' -D_FORTIFY_SOURCE=2
 CFLAGS   ?= -O2 -g
+Q        ?= @
 CFLAGS   += -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Werror \
             -fstack-protector-strong -fstack-clash-protection -fPIE -fno-omit-frame-pointer
 LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,--as-needed
@@ -28,3 +27,82 @@ CPPFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CPPFLAGS))
 CFLAGS   += -fsanitize=$(SAN) -fno-sanitize-recover=all -O1
 LDFLAGS  += -fsanitize=$(SAN)
 endif
+
+# ---- Rooms: lib<room> and what it may use (the floors; make lint holds the includes against tests/lint/rooms)
+ROOMS_common := common
+ROOMS_proto  := proto $(ROOMS_common)
+ROOMS_trust  := trust $(ROOMS_proto)
+ROOMS_net    := net $(ROOMS_trust)
+ROOMS_package := package $(ROOMS_trust)
+ROOMS_client := client package net $(ROOMS_trust)
+ROOMS_broker/core   := broker/core $(ROOMS_trust)
+ROOMS_broker/store  := broker/store broker/core $(ROOMS_trust)
+ROOMS_broker        := broker broker/store broker/core package net $(ROOMS_trust)
+ROOMS_worker/core   := worker/core $(ROOMS_trust)
+ROOMS_worker        := worker worker/core package net $(ROOMS_trust)
+ROOMS_runner        := runner $(ROOMS_trust)
+ROOMS_runner/unpack := runner/unpack package $(ROOMS_trust)
+ROOMS_parent/plan   := parent/plan parent/core package $(ROOMS_trust)
+ROOMS_parent/core   := parent/core $(ROOMS_trust)
+ROOMS_parent/report := parent/report parent/core $(ROOMS_trust)
+ROOMS_parent        := parent parent/report parent/plan parent/core client package net $(ROOMS_trust)
+ROOMS_monitor       := monitor client package net $(ROOMS_trust)
+ROOMS_admin         := admin client package net $(ROOMS_trust)
+ROOMS_tests/sim     := tests/sim broker/core worker/core parent/core net $(ROOMS_trust)
+ALL_ROOMS := common proto trust net package client broker/core broker/store broker worker/core worker runner \
+             runner/unpack parent/core parent/plan parent/report parent monitor admin tests/sim
+
+# ---- Programs: main file, room
+PROGRAMS := $(foreach p,lbbroker:broker lbworker:worker lbrunner:runner lbunpack:runner/unpack lbsubmit:parent \
+              lbmon:monitor lbctl:admin lbpkg:admin,$(if $(wildcard $(lastword $(subst :, ,$(p)))/$(firstword $(subst :, ,$(p))).c),$(p)))
+MAINS := lbbroker.c lbworker.c lbrunner.c lbunpack.c lbsubmit.c lbmon.c lbctl.c lbpkg.c sim_main.c
+
+# Libraries of the distribution, by the room that needs them; the linker takes those that are used (--as-needed).
+LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
+LIBS_RUNNER := $(shell pkg-config --libs libsodium libseccomp 2>/dev/null)
+libs_of = $(if $(filter runner,$(1)),$(LIBS_RUNNER),$(LIBS))
+CPPFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+
+room_sources = $(filter-out %_test.c $(addprefix $(1)/,$(MAINS)),$(wildcard $(1)/*.c))
+room_archive = $(B)/lib$(subst /,-,$(1)).a
+archives_of  = $(foreach r,$(ROOMS_$(1)),$(if $(call room_sources,$(r)),$(call room_archive,$(r))))
+
+.PHONY: all
+all: $(foreach p,$(PROGRAMS),$(B)/bin/$(firstword $(subst :, ,$(p))))
+
+$(B)/obj/%.o: %.c | needs-libraries
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Says which package is missing instead of a page of compiler errors.
+.PHONY: needs-libraries
+needs-libraries:
+	@pkg-config --exists $(PKGS) 2>/dev/null && test -e /usr/include/uthash.h || \
+	  { echo "make: libraries are missing; run: make deps" >&2; exit 1; }
+
+define ROOM
+$(call room_archive,$(1)): $(patsubst %.c,$(B)/obj/%.o,$(call room_sources,$(1)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(Q)$$(AR) rcs $$@ $$^
+TESTS_$(1) := $(patsubst %.c,$(B)/test/%,$(wildcard $(1)/*_test.c))
+$$(TESTS_$(1)): $(B)/test/%: $(B)/obj/%.o $(call archives_of,$(1))
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LIBS) -lcmocka
+endef
+$(foreach r,$(ALL_ROOMS),$(eval $(call ROOM,$(r))))
+
+define PROGRAM
+$(B)/bin/$(1): $(B)/obj/$(2)/$(1).o $(call archives_of,$(2))
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(call libs_of,$(2))
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call PROGRAM,$(firstword $(subst :, ,$(p))),$(lastword $(subst :, ,$(p))))))
+
+# ---- Tests. `make unit ROOMS="common proto"` runs those rooms' unit tests only.
+ROOMS ?= $(ALL_ROOMS)
+.PHONY: unit
+unit: $(foreach r,$(ROOMS),$(TESTS_$(r)))
+	@tests/unit.sh $(B) $(foreach r,$(ROOMS),$(TESTS_$(r)))
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -7,69 +7,70 @@
 
 enum {
     /* The wire */
-    LIMIT_FRAME = 1 << 20,          /* one ZeroMQ message; ZMQ_MAXMSGSIZE cuts longer ones before we see them */
-    LIMIT_DEPTH = 16,               /* nesting of a value; the reader recurses at most this deep */
-    LIMIT_PACK = 64 << 10,          /* messages are packed into one frame up to this many bytes */
-    LIMIT_WINDOW = 512 << 10,       /* bytes sent on a session and not acknowledged; then its queue waits */
-    LIMIT_WINDOW_FRAMES = 64,       /* the same in frames; SNDHWM is a little above, so that it never decides */
-    LIMIT_SESSION_QUEUE = 4 << 20,  /* bytes that wait behind a full window; a peer that lets more gather is dropped */
+    LIMIT_FRAME = 1 << 20,         /* one ZeroMQ message; ZMQ_MAXMSGSIZE cuts longer ones before we see them */
+    LIMIT_DEPTH = 16,              /* nesting of a value; the reader recurses at most this deep */
+    LIMIT_PACK = 64 << 10,         /* messages are packed into one frame up to this many bytes */
+    LIMIT_WINDOW = 512 << 10,      /* bytes sent on a session and not acknowledged; then its queue waits */
+    LIMIT_WINDOW_FRAMES = 64,      /* the same in frames; SNDHWM is a little above, so that it never decides */
+    LIMIT_SESSION_QUEUE = 4 << 20, /* bytes that wait behind a full window; a peer that lets more gather is dropped */
 
     /* Names and texts */
-    LIMIT_NAME = 64,                /* servers, pools, jobs, packages, steps, principals */
-    LIMIT_ADDRESS = 64,             /* a server's or a pool's name */
-    LIMIT_JOB = 80,                 /* a job's name, or "package:" and a package's */
-    LIMIT_KEY = 200,                /* a call's key: parent-run/task/index/try fits with 64-byte names */
-    LIMIT_TEXT = 4096,              /* a sentence for people: messages of children, reasons */
-    LIMIT_SHORT = 255,              /* versions, host names, patterns, grants */
-    LIMIT_PATH = 1024,              /* a file's path inside a package */
+    LIMIT_NAME = 64,    /* servers, pools, jobs, packages, steps, principals */
+    LIMIT_ADDRESS = 64, /* a server's or a pool's name */
+    LIMIT_JOB = 80,     /* a job's name, or "package:" and a package's */
+    LIMIT_KEY = 200,    /* a call's key: parent-run/task/index/try fits with 64-byte names */
+    LIMIT_TEXT = 4096,  /* a sentence for people: messages of children, reasons */
+    LIMIT_SHORT = 255,  /* versions, host names, patterns, grants */
+    LIMIT_PATH = 1024,  /* a file's path inside a package */
 
     /* Bodies */
-    LIMIT_PARAMETERS = 256 << 10,   /* all parameters of a call */
-    LIMIT_PARAMETER_ENV = 32 << 10, /* one parameter in the environment (LB_PARAM_x); longer ones only in the JSON file */
-    LIMIT_VALUES = 1000,            /* entries of one parameter or output map */
-    LIMIT_OUTPUTS = 64 << 10,       /* what a step may write to $LB_OUTPUTS */
-    LIMIT_CALL = 320 << 10,         /* a signed call: parameters and its other fields */
-    LIMIT_PROOF = 32,               /* hashes from a call to its batch's root: 2^32 calls in a batch */
-    LIMIT_CERTIFICATE = 16 << 10,   /* with the invitation in it */
-    LIMIT_POOLS = 64,               /* pools of one server */
-    LIMIT_GRANTS = 128,             /* grants of one principal */
-    LIMIT_REVOKED = 20000,          /* serials in the revocation list: a frame holds them */
-    LIMIT_JOB_BODY = 256 << 10,     /* a compiled job */
-    LIMIT_STEPS = 100,              /* steps of a job */
-    LIMIT_TRIES = 100,              /* tries of one step */
-    LIMIT_OUTCOME = 512 << 10,      /* an outcome record with the outputs of all its steps */
-    LIMIT_ATTEMPTS = 1000000,       /* attempts of one run; far above what lost_after allows in a year */
+    LIMIT_PARAMETERS = 256 << 10, /* all parameters of a call */
+    LIMIT_PARAMETER_ENV =
+        32 << 10,             /* one parameter in the environment (LB_PARAM_x); longer ones only in the JSON file */
+    LIMIT_VALUES = 1000,      /* entries of one parameter or output map */
+    LIMIT_OUTPUTS = 64 << 10, /* what a step may write to $LB_OUTPUTS */
+    LIMIT_CALL = 320 << 10,   /* a signed call: parameters and its other fields */
+    LIMIT_PROOF = 32,         /* hashes from a call to its batch's root: 2^32 calls in a batch */
+    LIMIT_CERTIFICATE = 16 << 10, /* with the invitation in it */
+    LIMIT_POOLS = 64,             /* pools of one server */
+    LIMIT_GRANTS = 128,           /* grants of one principal */
+    LIMIT_REVOKED = 20000,        /* serials in the revocation list: a frame holds them */
+    LIMIT_JOB_BODY = 256 << 10,   /* a compiled job */
+    LIMIT_STEPS = 100,            /* steps of a job */
+    LIMIT_TRIES = 100,            /* tries of one step */
+    LIMIT_OUTCOME = 512 << 10,    /* an outcome record with the outputs of all its steps */
+    LIMIT_ATTEMPTS = 1000000,     /* attempts of one run; far above what lost_after allows in a year */
 
     /* Logs and packages */
-    LIMIT_LOG_CHUNK = 64 << 10,     /* bytes of output in one message */
-    LIMIT_LOG_STEP = 16 << 20,      /* default cap of a step's output; more is counted and cut */
-    LIMIT_CHUNK = 256 << 10,        /* bytes of a package in one message */
-    LIMIT_MANIFEST = 256 << 10,     /* a package's manifest as canonical JSON */
-    LIMIT_SIGNATURE = 1024,         /* a minisign signature file */
+    LIMIT_LOG_CHUNK = 64 << 10, /* bytes of output in one message */
+    LIMIT_LOG_STEP = 16 << 20,  /* default cap of a step's output; more is counted and cut */
+    LIMIT_CHUNK = 256 << 10,    /* bytes of a package in one message */
+    LIMIT_MANIFEST = 256 << 10, /* a package's manifest as canonical JSON */
+    LIMIT_SIGNATURE = 1024,     /* a minisign signature file */
 
     /* Lists */
-    LIMIT_JOBS = 2000,              /* job versions one server attests, also its packages */
-    LIMIT_NEEDS = 200,              /* conditions one server probes */
-    LIMIT_ROWS = 500,               /* rows in one page of a query */
-    LIMIT_EVENTS = 500,             /* events in one message */
-    LIMIT_SLOTS = 4096,             /* children at a time on one server */
-    LIMIT_PREFETCH = 64,            /* attempts that wait at a server beyond its slots (DESIGN 6) */
-    LIMIT_SERVERS = 2000,           /* servers in one listing */
-    LIMIT_TASKS = 100000,           /* tasks of a parent */
-    LIMIT_PLAN = 16 << 20,          /* a plan's bytes (sent in chunks) */
-    LIMIT_CHILDREN = 1000           /* children listed in one message */
+    LIMIT_JOBS = 2000,     /* job versions one server attests, also its packages */
+    LIMIT_NEEDS = 200,     /* conditions one server probes */
+    LIMIT_ROWS = 500,      /* rows in one page of a query */
+    LIMIT_EVENTS = 500,    /* events in one message */
+    LIMIT_SLOTS = 4096,    /* children at a time on one server */
+    LIMIT_PREFETCH = 64,   /* attempts that wait at a server beyond its slots (DESIGN 6) */
+    LIMIT_SERVERS = 2000,  /* servers in one listing */
+    LIMIT_TASKS = 100000,  /* tasks of a parent */
+    LIMIT_PLAN = 16 << 20, /* a plan's bytes (sent in chunks) */
+    LIMIT_CHILDREN = 1000  /* children listed in one message */
 };
 
 /* Times, in milliseconds */
 enum {
-    HEARTBEAT_MS = 2000,            /* a session that has nothing to say says so this often */
-    LEASE_MS = 15000,               /* seven heartbeats; six may be late. Longer: an unreachable server is noticed later */
-    LOST_AFTER_MS = 300000,         /* DESIGN 7: only then is an attempt lost and on_lost acts */
-    LOST_MARGIN_PERCENT = 5,        /* the broker waits this much longer than the fence: clock rates differ by under 1 % */
-    START_WITHIN_MS = 86400000,     /* a run that nobody can take ends `unreachable` after this */
-    HANDSHAKE_MS = 3000,            /* a peer that has not finished its handshake is cut off */
-    KILL_GRACE_MS = 10000,          /* between TERM and KILL */
-    BUSY_RETRY_MS = 1000            /* what a `busy` answer asks for at the least */
+    HEARTBEAT_MS = 2000,     /* a session that has nothing to say says so this often */
+    LEASE_MS = 15000,        /* seven heartbeats; six may be late. Longer: an unreachable server is noticed later */
+    LOST_AFTER_MS = 300000,  /* DESIGN 7: only then is an attempt lost and on_lost acts */
+    LOST_MARGIN_PERCENT = 5, /* the broker waits this much longer than the fence: clock rates differ by under 1 % */
+    START_WITHIN_MS = 86400000, /* a run that nobody can take ends `unreachable` after this */
+    HANDSHAKE_MS = 3000,        /* a peer that has not finished its handshake is cut off */
+    KILL_GRACE_MS = 10000,      /* between TERM and KILL */
+    BUSY_RETRY_MS = 1000        /* what a `busy` answer asks for at the least */
 };
 
 #define LOST_AFTER_NEVER 0 /* in a call: the cluster's lost_after */

@@ -2,10 +2,10 @@
  *
  * For each row NAME of a family with prefix p (m, d, r, s; h for the frame head) there are
  *   struct p_name                     its fields, spans pointing into the decoded bytes
- *   P_NAME                            its kind (enum: M_HELLO is a macro of the schema, so kinds are KIND_M_HELLO ...)
- *   const struct wire_schema p_name_schema
- *   void p_name_encode(const struct p_name *, struct buf *out)                       see wire_encode
- *   int p_name_decode(struct span in, struct p_name *ret, struct error *err)         see wire_decode, newer = false
+ *   P_NAME                            its kind (enum: M_HELLO is a macro of the schema, so kinds are KIND_M_HELLO
+ * ...) const struct wire_schema p_name_schema void p_name_encode(const struct p_name *, struct buf *out) see
+ * wire_encode int p_name_decode(struct span in, struct p_name *ret, struct error *err)         see wire_decode, newer
+ * = false
  */
 #ifndef LB_PROTO_MESSAGES_H
 #define LB_PROTO_MESSAGES_H
@@ -48,13 +48,13 @@ enum kind {
     MESSAGES(X)
 #undef X
 #define X(UP, low, kind) KIND_D_##UP = kind,
-    DOCUMENTS(X)
+        DOCUMENTS(X)
 #undef X
 #define X(UP, low, kind) KIND_R_##UP = kind,
-    RECORDS(X)
+            RECORDS(X)
 #undef X
 #define X(UP, low, kind) KIND_S_##UP = kind,
-    SPOOLS(X)
+                SPOOLS(X)
 #undef X
 };
 

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+/* clang-format off */
 #define RUN_STATES(X) \
     X(WAITING, "waiting")               /* accepted; some server could take it, none has room yet */ \
     X(PARKED, "parked")                 /* accepted; no server can take it now; explain says why */ \
@@ -36,9 +37,21 @@ enum run_state { RUN_STATES(X) RUN_STATE_COUNT };
     X(CANCELLING, RETURN, ENDED)         X(CANCELLING, END, ENDED) \
     X(HELD, RELEASE_RERUN, WAITING)      X(HELD, END, ENDED)                 X(RUNNING, START, RUNNING)
 
+/* clang-format on */
 enum run_event {
-    RUN_EV_PARK, RUN_EV_UNPARK, RUN_EV_ASSIGN, RUN_EV_START, RUN_EV_RETURN, RUN_EV_SILENCE, RUN_EV_REATTACH_WAITING,
-    RUN_EV_LOSE_RERUN, RUN_EV_LOSE_HOLD, RUN_EV_CANCEL, RUN_EV_RELEASE_RERUN, RUN_EV_END, RUN_EV_COUNT
+    RUN_EV_PARK,
+    RUN_EV_UNPARK,
+    RUN_EV_ASSIGN,
+    RUN_EV_START,
+    RUN_EV_RETURN,
+    RUN_EV_SILENCE,
+    RUN_EV_REATTACH_WAITING,
+    RUN_EV_LOSE_RERUN,
+    RUN_EV_LOSE_HOLD,
+    RUN_EV_CANCEL,
+    RUN_EV_RELEASE_RERUN,
+    RUN_EV_END,
+    RUN_EV_COUNT
 };
 
 const char *run_state_text(uint64_t v);

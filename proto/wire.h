@@ -1,12 +1,12 @@
 /* wire.h - reads and writes the bytes of Longboat: a strict subset of msgpack, driven by tables of fields.
  *
  * Every message, signed document, journal record and spool entry is one msgpack array [kind, field, field, ...]. Its
- * fields are named once, in schema.h; from there come the C struct, this table, the check, the test of every refusal and
- * the field tables of PROTOCOL.md.
+ * fields are named once, in schema.h; from there come the C struct, this table, the check, the test of every refusal
+ * and the field tables of PROTOCOL.md.
  *
- * Strict means: integers, lengths and headers in their shortest form; strings valid UTF-8 without NUL; no extension types;
- * no floats but 64 bit ones that are finite; depth, counts and lengths judged before anything is read; every byte
- * accounted for. Decoding copies nothing: spans point into the bytes given, which must outlive the struct.
+ * Strict means: integers, lengths and headers in their shortest form; strings valid UTF-8 without NUL; no extension
+ * types; no floats but 64 bit ones that are finite; depth, counts and lengths judged before anything is read; every
+ * byte accounted for. Decoding copies nothing: spans point into the bytes given, which must outlive the struct.
  *
  * Versions: fields are only ever appended. A reader of an older minor version is told so (`newer`) and then skips,
  * after checking their form, fields it does not know; otherwise leftover fields are an error.
@@ -69,21 +69,22 @@ struct wire_field {
 struct wire_schema {
     const char *name; /* "CALL"; appears in refusals */
     uint64_t kind;
-    const struct wire_field *fields;
+    const struct wire_field *(*fields)(void); /* `count` of them, in the order of the array */
     unsigned count;
     size_t size; /* of the C struct */
 };
 
-/* Appends the whole array. A field beyond its `most` is a bug of the caller and asserts: check what people type before. */
+/* Appends the whole array. A field beyond its `most` is a bug of the caller and asserts: check what people type
+ * before. */
 void wire_encode(const struct wire_schema *s, const void *msg, struct buf *out);
 
-/* Fills *ret_msg from exactly the bytes in `in`. On failure *ret_msg is untouched and the sentence names message, field
- * and what was wrong. `newer`: the session agreed on a newer minor version than ours, so unknown fields may follow.
- * -EPROTO: malformed; -EMSGSIZE: beyond a limit. */
+/* Fills *ret_msg from exactly the bytes in `in`. On failure *ret_msg is untouched and the sentence names message,
+ * field and what was wrong. `newer`: the session agreed on a newer minor version than ours, so unknown fields may
+ * follow. -EPROTO: malformed; -EMSGSIZE: beyond a limit. */
 int wire_decode(const struct wire_schema *s, struct span in, bool newer, void *ret_msg, struct error *err);
 
-/* The kind of the array at the head of `in`, and how many bytes the whole array takes (checked in form, to LIMIT_DEPTH).
- * For walking through the messages of a frame. */
+/* The kind of the array at the head of `in`, and how many bytes the whole array takes (checked in form, to
+ * LIMIT_DEPTH). For walking through the messages of a frame. */
 int wire_peek(struct span in, uint64_t *ret_kind, size_t *ret_size, struct error *err);
 
 /* ---- Lists: read one after the other; an item of `strs` or `bins` as a span. */
@@ -126,9 +127,11 @@ void value_add_map(struct buf *b, uint32_t count);  /* header: `count` pairs fol
 /* The value as JSON text (bytes as base64 text, never invalid UTF-8). */
 void value_to_json(const struct value *v, struct buf *out);
 void wire_map_to_json(const struct wire_list *map, struct buf *out);
-/* A scalar as plain text for people and environment variables: strings as they are, null as "", lists and maps as JSON. */
+/* A scalar as plain text for people and environment variables: strings as they are, null as "", lists and maps as
+ * JSON. */
 void value_to_text(const struct value *v, struct buf *out);
-/* Checks that `in` is one well-formed value within depth and counts, e.g. before storing bytes that came from outside. */
+/* Checks that `in` is one well-formed value within depth and counts, e.g. before storing bytes that came from
+ * outside. */
 int value_check(struct span in, struct error *err);
 
 #endif

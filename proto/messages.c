@@ -1,0 +1,94 @@
+/* messages.c - the tables that schema.h stands for, and the words of refusals.
+ *
+ * A row's macro knows a field's name but not its struct's, and offsetof needs both: so each table lives in a function
+ * of its own, where `row` is the struct.
+ */
+#include "proto/messages.h"
+
+#include <stddef.h>
+
+#define FIELD(type, name, most) {#name, WIRE_##type, offsetof(row, name), most},
+#define COUNT(type, name, most) +1
+#define DEFINE(prefix, FIELDS, word, low, number) \
+    static const struct wire_field *prefix##_##low##_fields(void) \
+    { \
+        typedef struct prefix##_##low row; \
+        static const struct wire_field fields[] = {FIELDS(FIELD)}; \
+        return fields; \
+    } \
+    const struct wire_schema prefix##_##low##_schema = {word, number, prefix##_##low##_fields, 0 FIELDS(COUNT), \
+                                                        sizeof(struct prefix##_##low)};
+
+#define X(UP, low, kind, from) DEFINE(m, M_##UP, #UP, low, kind)
+MESSAGES(X)
+#undef X
+#define X(UP, low, kind) DEFINE(d, D_##UP, #low, low, kind)
+DOCUMENTS(X)
+#undef X
+#define X(UP, low, kind) DEFINE(r, R_##UP, "record " #low, low, kind)
+RECORDS(X)
+#undef X
+#define X(UP, low, kind) DEFINE(s, S_##UP, "spool entry " #low, low, kind)
+SPOOLS(X)
+#undef X
+DEFINE(h, H_FRAME, "frame", frame, KIND_H_FRAME)
+
+static const struct {
+    const struct wire_schema *schema;
+    char from;
+} table[] = {{&h_frame_schema, 0},
+#define X(UP, low, kind, from) {&m_##low##_schema, #from[0]},
+             MESSAGES(X)
+#undef X
+#define X(UP, low, kind) {&d_##low##_schema, 0},
+                 DOCUMENTS(X)
+#undef X
+#define X(UP, low, kind) {&r_##low##_schema, 0},
+                     RECORDS(X)
+#undef X
+#define X(UP, low, kind) {&s_##low##_schema, 0},
+                         SPOOLS(X)
+#undef X
+};
+
+const struct wire_schema *schema_at(unsigned index)
+{
+    return index < sizeof table / sizeof table[0] ? table[index].schema : NULL;
+}
+
+const struct wire_schema *schema_of_kind(uint64_t kind, enum sender *ret_from)
+{
+    for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (table[i].schema->kind == kind) {
+            if (ret_from)
+                *ret_from = (enum sender)table[i].from;
+            return table[i].schema;
+        }
+    return NULL;
+}
+
+const char *refusal_word(uint64_t code)
+{
+    switch (code) {
+#define X(n, v, w, t) \
+    case v: \
+        return w;
+        REFUSALS(X)
+#undef X
+    default:
+        return "?";
+    }
+}
+
+const char *refusal_text(uint64_t code)
+{
+    switch (code) {
+#define X(n, v, w, t) \
+    case v: \
+        return t;
+        REFUSALS(X)
+#undef X
+    default:
+        return "an unknown refusal";
+    }
+}
