@@ -5,7 +5,7 @@
  * to recover, a new HELLO, after which whoever holds an obligation says it again. Nothing is resent inside a session,
  * because inside one TCP connection nothing is lost; what is lost is lost with the connection, or noticed here.
  *
- * Flow: at most LIMIT_WINDOW bytes and LIMIT_WINDOW_FRAMES frames are unacknowledged; then messages wait in the session's
+ * Flow: at most LIMIT_WINDOW bytes (or one longer frame) and LIMIT_WINDOW_FRAMES frames are unacknowledged; then messages wait in the session's
  * queue (at most LIMIT_SESSION_QUEUE bytes; beyond it session_push refuses). An acknowledgement means "taken", no more:
  * durable answers are messages of their own.
  */
@@ -21,12 +21,13 @@ struct session *session_new(uint64_t id);
 void session_free(struct session **s);
 uint64_t session_id(const struct session *s);
 
-/* Queues one encoded message (copied). -ENOBUFS: the queue is full; nothing was queued. */
+/* Queues one encoded message (copied). -ENOBUFS: the queue is full; -EMSGSIZE: no frame could hold it, or it is empty;
+ * nothing was queued. */
 int session_push(struct session *s, struct span message);
 /* Makes the next frame if there is something to send and the window allows: 1 and *frame replaced; 0: nothing. */
 int session_frame(struct session *s, int64_t now, struct buf *frame);
 /* A frame without messages (acknowledgement, heartbeat) if one is due at `now`: acknowledgements within 50 ms of a frame
- * that nothing has answered, or every 16 frames; a heartbeat after HEARTBEAT_MS of silence. 1 or 0 as above. */
+ * that nothing has answered, or every 16 frames or quarter window; a heartbeat after HEARTBEAT_MS of silence. 1 or 0 as above. */
 int session_idle_frame(struct session *s, int64_t now, struct buf *frame);
 int64_t session_deadline(const struct session *s); /* when session_idle_frame wants to be asked; boot ms */
 
@@ -35,13 +36,13 @@ enum session_verdict {
     SESSION_NOTHING,   /* heartbeat, acknowledgement or duplicate */
     SESSION_GAP,       /* something was lost: end the session */
     SESSION_FOREIGN,   /* of another session */
-    SESSION_MALFORMED  /* err says what */
+    SESSION_MALFORMED  /* err says what; the session is as it was */
 };
 enum session_verdict session_take(struct session *s, struct span frame, int64_t now, struct span *ret_messages, struct error *err);
 /* The head of a frame, without a session: for finding the session it belongs to. */
 int session_peek(struct span frame, struct h_frame *ret, struct error *err);
 
-bool session_window_open(const struct session *s); /* a message pushed now would leave at once */
+bool session_window_open(const struct session *s); /* a message of up to LIMIT_PACK bytes pushed now would leave at once */
 size_t session_waiting(const struct session *s);   /* bytes queued behind the window */
 int64_t session_heard(const struct session *s);    /* when the last frame came (boot ms) */
 
