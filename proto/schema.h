@@ -252,7 +252,7 @@
             X(i64, started_at, 0) X(i64, ended_at, 0) X(bins, steps, LIMIT_STEPS *LIMIT_TRIES) \
                 X(map, outputs, LIMIT_OUTPUTS) X(strs, off, 32)
 #define D_STEP_OUTCOME( \
-    X) /* action: what its end led to. code: exit code, or 128 + signal. off: protections that were off */ \
+    X) /* action: what its end led to. code: the REFUSAL_ for which it was not started. off: protections that were off */ \
     X(str, name, LIMIT_NAME) \
     X(u64, turn, LIMIT_TRIES) X(u64, action, 15) X(str, target, LIMIT_NAME) X(u64, package, 15) \
         X(str, package_name, LIMIT_NAME) X(str, package_version, LIMIT_SHORT) X(hash, package_hash, 0) \
@@ -260,7 +260,8 @@
                 X(flag, timed_out, 0) X(flag, cancelled, 0) X(flag, out_of_memory, 0) X(i64, started_at, 0) \
                     X(i64, ended_at, 0) X(u64, user_us, ANY) X(u64, system_us, ANY) X(u64, max_rss_kib, ANY) \
                         X(u64, out_bytes, ANY) X(u64, err_bytes, ANY) X(u64, cut_bytes, ANY) \
-                            X(str, user, LIMIT_SHORT) X(strs, argv, 64) X(strs, off, 32)
+                            X(str, user, LIMIT_SHORT) X(strs, argv, 64) X(strs, off, 32) \
+                                X(u64, code, 9999)
 #define D_RUNNABLE(X)    /* what the runner needs of an installed package; made by the unpacker from the manifest. \
                             parameters,    outputs: d_parameter */ \
     X(str, name, LIMIT_NAME) \
@@ -341,7 +342,9 @@
 #define S_STEPPED(X) \
     X(id, run, 0) \
     X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-        X(u64, turn, LIMIT_TRIES) /* worker: this try was asked for */
+        X(u64, turn, LIMIT_TRIES) X(i64, at, 0) /* worker: this try was asked for */
+#define S_STOPPED(X) /* worker: it ends as `job` (JOB_CANCELLED, JOB_TIMED_OUT) unless what runs still succeeds. force: no always steps */ \
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(i64, at, 0) X(u64, job, 15) X(flag, force, 0) X(str, reason, LIMIT_TEXT)
 #define S_FINISHED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) /* worker: its RESULT */
 #define S_RECORDED(X)   X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) /* worker: the broker has it; forget */
@@ -385,7 +388,7 @@
 #define SPOOLS(M) \
     M(TAKEN, taken, 300) \
     M(STEPPED, stepped, 301) M(FINISHED, finished, 302) M(RECORDED, recorded, 303) M(GIVEN_BACK, given_back, 304) \
-        M(LAUNCHED, launched, 305) M(OUTPUT, output, 306) M(PROGRESS, progress, 307) M(ENDED, ended, 308) \
+        M(LAUNCHED, launched, 305) M(OUTPUT, output, 306) M(PROGRESS, progress, 307) M(ENDED, ended, 308) M(STOPPED, stopped, 309) \
             M(STEP, step, 320) M(OUTPUTS, outputs, 321) M(HALT, halt, 322) M(INSTALL, install, 323) \
                 M(INSTALLED, installed, 324) M(ATTACH, attach, 325) M(KEPT, kept, 326) M(KEPT_END, kept_end, 327)
 
