@@ -151,7 +151,7 @@ static void a_level_is_read_by_its_name(void **state)
     assert_int_equal(log_level_parse("debug", &level, &err), 0);
     assert_int_equal(level, LOG_LEVEL_DEBUG);
     assert_true(log_level_parse("wran", &level, &err) < 0);
-    assert_contains(err.text, "did you mean 'warn'?");
+    assert_contains(err.text, "(did you mean 'warn'?)");
 }
 
 int main(void)

@@ -53,6 +53,6 @@ char *suggest_hint(const char *given, const char *const names[], char out[SUGGES
     const char *best = suggest(given, names);
     out[0] = 0;
     if (best)
-        snprintf(out, SUGGEST_TEXT, "; did you mean '%.90s'?", best);
+        snprintf(out, SUGGEST_TEXT, " (did you mean '%.90s'?)", best);
     return out;
 }

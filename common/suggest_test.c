@@ -38,7 +38,7 @@ static void the_hint_ends_a_sentence(void **state)
 {
     (void)state;
     char text[SUGGEST_TEXT];
-    assert_string_equal(suggest_hint("stpes", keys, text), "; did you mean 'steps'?");
+    assert_string_equal(suggest_hint("stpes", keys, text), " (did you mean 'steps'?)");
     assert_string_equal(suggest_hint("timeout", keys, text), "");
 }
 

@@ -1,0 +1,22 @@
+/* name.h - which names are names. Pure. DESIGN section 10 rules: one alphabet that needs no quoting in a shell, a
+ * path, YAML or SQL. */
+#ifndef LB_COMMON_NAME_H
+#define LB_COMMON_NAME_H
+
+#include <stdbool.h>
+
+#include "common/buf.h"
+#include "common/error.h"
+
+enum { NAME_MOST = 64 }; /* bytes; fits a file name with prefix and suffix, and a column of a table */
+
+/* [a-z][a-z0-9_]*: what expressions can name (parameters, outputs, tasks, variables). */
+bool name_is_identifier(struct span s);
+/* [a-z][a-z0-9_-]*: jobs, packages, servers, pools. Every identifier is also a name. */
+bool name_is_name(struct span s);
+
+/* The same with a sentence; `what` begins it: "the name of a job". -EINVAL. */
+int name_check_identifier(const char *what, struct span s, struct error *err);
+int name_check_name(const char *what, struct span s, struct error *err);
+
+#endif

@@ -1,0 +1,31 @@
+/* paths.h - where this process keeps what. DESIGN section 17. */
+#ifndef LB_COMMON_PATHS_H
+#define LB_COMMON_PATHS_H
+
+#include <stddef.h>
+
+#include "common/error.h"
+
+enum { PATHS_MOST = 4096 };
+
+/* Absolute, without a slash at the end. Nothing is made; that is for the program that writes there. */
+struct paths {
+    char config[PATHS_MOST]; /* files people write: *.yaml, keys/, trust/, jobs/ */
+    char state[PATHS_MOST];  /* what must survive a restart */
+    char run[PATHS_MOST];    /* sockets and locks; gone after a boot */
+};
+
+/* LONGBOAT_HOME: $LONGBOAT_HOME/{etc,var,run}. Else root: /etc/longboat, /var/lib/longboat, /run/longboat. Else the
+ * XDG folders: ~/.config/longboat, ~/.local/state/longboat, $XDG_RUNTIME_DIR/longboat (without one: <state>/run).
+ * -EINVAL: LONGBOAT_HOME is not absolute, or there is no home; -ENAMETOOLONG. A program with elevated rights ignores
+ * the environment. */
+int paths_resolve(struct paths *ret, struct error *err);
+
+/* "a/b/c" of a NULL-ended list into out[size]; empty parts are left out, one slash stands between. -ENAMETOOLONG: it
+ * does not fit; out is then "". `out` may be the first part. */
+int path_join(char *out, size_t size, struct error *err, const char *a, ...) __attribute__((sentinel));
+
+/* Does it fit into a socket address (107 bytes)? -ENAMETOOLONG with a sentence that says to shorten LONGBOAT_HOME. */
+int socket_path_check(const char *path, struct error *err);
+
+#endif
