@@ -80,13 +80,18 @@ struct certificate_order {
     size_t n_grants;
     int64_t not_before, not_after;
 };
-/* Signs as an administrator; appends a d_signed. `signer` and `signer_serial` name the administrator's own
- * certificate,
- * "" and 0 if there is none. Refuses (-EINVAL, a sentence) what certificate_verify would refuse. */
-int certificate_make(const struct certificate_order *order, const struct key *administrator, const char *signer,
-                     uint64_t signer_serial, struct buf *out, struct error *err);
+/* Signs as an administrator; appends a d_signed (an administrator's key speaks for itself: signer "", serial 0).
+ * Refuses, with -EINVAL and a sentence, what certificate_verify would refuse. */
+int certificate_make(const struct certificate_order *order, const struct key *administrator, struct buf *out,
+                     struct error *err);
 /* The same, signed by the one-time key; `invitation`: the administrator's d_signed, goes inside. */
 int certificate_make_by_invitation(const struct certificate_order *order, const struct key *one_time,
                                    struct span invitation, struct buf *out, struct error *err);
+
+/* ---- Documents of principals (calls, parents, deployments): verified with the certificate of who is said to have
+ * signed, whose name and serial must stand in the envelope. As envelope_open and batch_open; `roots` may be NULL. */
+struct verified_roots;
+int certificate_open(const struct certificate *who, const char *kind, struct span bytes, struct verified_roots *roots,
+                     struct d_signed *ret, struct error *err);
 
 #endif

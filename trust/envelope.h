@@ -5,7 +5,8 @@
  * signed over the root of a Merkle tree: see batch.h, which does the kind "call" for these functions too.
  *
  * The signer's name and serial beside the body are not signed; they help to find the certificate and are compared
- * with it by those who rely on them (call.h). Needs trust_init.
+ * with it by certificate_open. A key that speaks for itself (an administrator's, a one-time key) has signer "" and
+ * serial 0. Needs trust_init.
  */
 #ifndef LB_TRUST_ENVELOPE_H
 #define LB_TRUST_ENVELOPE_H

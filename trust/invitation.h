@@ -34,8 +34,8 @@ struct invitation_order {
 
 /* Makes a one-time key, the invitation and its token. *ret_text is yours to wipe and free. -EINVAL: what is wrong
  * with the order. */
-int invitation_make(const struct invitation_order *order, const struct key *administrator, const char *signer,
-                    uint64_t signer_serial, char **ret_text, struct error *err);
+int invitation_make(const struct invitation_order *order, const struct key *administrator, char **ret_text,
+                    struct error *err);
 
 /* A token, read. token_free wipes the one-time seed. */
 struct token {

@@ -47,9 +47,11 @@ int key_transport_of(const struct hash *sign, struct hash *ret_transport, struct
 void seal_key_from_seed(const uint8_t seed[KEY_SEED], struct seal_key *ret);
 void seal_key_forget(struct seal_key *k);
 
-/* Makes the file with a new seed or the given one. -EEXIST: there is a file; a key is never overwritten. */
+/* Makes the file, whole or not at all. -EEXIST: there is a file; a key is never overwritten. */
 int key_file_create(const char *path, const uint8_t seed[KEY_SEED], struct error *err);
-void key_seed_make(uint8_t ret_seed[KEY_SEED]);
+void key_seed_make(uint8_t ret_seed[KEY_SEED]); /* new randomness */
+/* What both kinds of key file are made with: mode 0400, no file of that name replaced. */
+int key_write_once(const char *path, struct span text, struct error *err);
 /* Reads a seed; refuses a file that others can read (file_read_private). Wipe it after use. */
 int key_file_load(const char *path, uint8_t ret_seed[KEY_SEED], struct error *err);
 int key_load(const char *path, struct key *ret, struct error *err);

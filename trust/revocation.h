@@ -27,7 +27,6 @@ int revocations_load(struct revocations *r, const char *path, const struct trust
 /* Signs the list that follows *r, with one more serial; appends a d_signed. -EALREADY: it is revoked; -ENOSPC:
  * LIMIT_REVOKED serials are in it, and the sentence says what to do. */
 int revocations_next(const struct revocations *r, const char *cluster, uint64_t serial, int64_t now,
-                     const struct key *administrator, const char *signer, uint64_t signer_serial, struct buf *out,
-                     struct error *err);
+                     const struct key *administrator, struct buf *out, struct error *err);
 
 #endif

@@ -19,7 +19,9 @@ struct seal_context {
 
 enum { SEAL_OVERHEAD = 48 + 16 + 32 }; /* a sealed value is this much longer */
 
-void seal_value(const struct seal_context *context, const struct hash *seal_key, struct span value, struct buf *out);
+/* Appends the sealed value. -EINVAL: `seal_key` is no X25519 key (a low-order point). */
+int seal_value(const struct seal_context *context, const struct hash *seal_key, struct span value, struct buf *out,
+               struct error *err);
 /* Appends the value. Wipe *out after use: sodium_memzero. -EBADMSG: not sealed to this key, altered, or not for this
  * context; *out is as it was. */
 int seal_open(const struct seal_context *context, const struct seal_key *key, struct span sealed, struct buf *out,

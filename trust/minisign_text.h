@@ -1,0 +1,19 @@
+/* minisign_text.h - inside this room: the lines and base64 of minisign's files. */
+#ifndef LB_TRUST_MINISIGN_TEXT_H
+#define LB_TRUST_MINISIGN_TEXT_H
+
+#include <stdbool.h>
+
+#include "common/buf.h"
+
+#define MINISIGN_UNTRUSTED "untrusted comment: "
+
+/* Takes the next line, without its end, from *text. False: there is none. */
+bool minisign_line(struct span *text, struct span *ret_line);
+/* Takes the prefix off; false and untouched: it does not begin so. */
+bool minisign_starts(struct span *line, const char *prefix);
+void minisign_base64_add(struct buf *out, const void *p, size_t n);
+/* Exactly n bytes and nothing else. */
+bool minisign_base64_get(struct span text, void *out, size_t n);
+
+#endif
