@@ -10,10 +10,10 @@ DESTDIR ?=
 SAN     ?=
 VERSION := 0.1.0
 
-ifneq ($(SAN),)
-B := $(B)/san-$(subst $(comma),-,$(SAN))
-endif
 comma := ,
+ifneq ($(SAN),)
+override B := $(B)/san-$(subst $(comma),-,$(SAN))
+endif
 
 PKGS         := libczmq libzmq libsodium sqlite3 yaml-0.1 libarchive libzstd jansson libsystemd libseccomp
 CPPFLAGS += -I. -D_GNU_SOURCE -DLB_VERSION='"$(VERSION)"' -D_FORTIFY_SOURCE=2
@@ -104,5 +104,97 @@ ROOMS ?= $(ALL_ROOMS)
 .PHONY: unit
 unit: $(foreach r,$(ROOMS),$(TESTS_$(r)))
 	@tests/unit.sh $(B) $(foreach r,$(ROOMS),$(TESTS_$(r)))
+
+# ---- What people type
+.PHONY: help
+help:
+	@echo "make            build everything into $(B)/"
+	@echo "make demo       the whole job on this machine: three servers, packages, a nightly load (installs what it needs)"
+	@echo "make demo-stop  end the demo's cluster"
+	@echo "make check      all tests (installs what it needs); SAN=address,undefined or SAN=thread with a sanitizer"
+	@echo "make unit ROOMS=\"common proto\"   unit tests of some rooms"
+	@echo "make sim        the simulator over 1,000 seeds; build/test/sim SEED replays one with its trace"
+	@echo "make system     tests with real processes"
+	@echo "make bench      figures, as ratios within one run"
+	@echo "make fuzz       fuzz targets for a minute each (SECONDS_EACH=60)"
+	@echo "make lint       walls of the house, format, static analysis"
+	@echo "make deps       install libraries and tools from the distribution"
+	@echo "make install DESTDIR= PREFIX=/usr/local"
+
+.PHONY: deps
+deps:
+	@tools/deps.sh build test demo lint
+
+# The recursion matters on a bare machine: what pkg-config says is asked when make reads this file, so after installing
+# it has to be read again.
+.PHONY: demo demo-stop
+demo:
+	@tools/deps.sh build demo
+	@$(MAKE) --no-print-directory all
+	@examples/nightly-load/demo.sh $(B)/bin
+demo-stop:
+	@examples/nightly-load/stop.sh
+
+.PHONY: check check-all
+check:
+	@tools/deps.sh build test demo
+	@$(MAKE) --no-print-directory check-all
+check-all:
+	@tests/check.sh "$(MAKE)" "$(B)" "$(SAN)"
+
+.PHONY: test-programs
+test-programs: all $(foreach r,$(ALL_ROOMS),$(TESTS_$(r))) $(B)/test/sim
+
+$(B)/test/sim: $(B)/obj/tests/sim/sim_main.o $(call archives_of,tests/sim)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+
+.PHONY: sim
+SEEDS ?= 1000
+sim: $(B)/test/sim
+	@$(B)/test/sim --seeds $(SEEDS)
+
+.PHONY: system
+system: all
+	@LB_BIN="$(abspath $(B)/bin)" tests/system/run.sh
+
+.PHONY: lint
+lint:
+	@tools/deps.sh build test lint
+	@$(MAKE) --no-print-directory test-programs
+	@clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h') && echo "lint: format is clean"
+	@tests/lint/lint.py $(B)
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	  --suppressions-list=tests/lint/cppcheck -I. -j2 $$(git ls-files '*.c' | grep -v _test.c) && echo "lint: cppcheck is clean"
+	@tests/lint/tidy.sh && echo "lint: clang-tidy is clean"
+
+.PHONY: fuzz
+SECONDS_EACH ?= 60
+fuzz:
+	@tools/deps.sh build fuzz
+	@tests/fuzz/run.sh $(B)/fuzz $(SECONDS_EACH)
+
+.PHONY: bench
+bench:
+	@tools/deps.sh build bench
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+	@tests/bench/run.sh $(B) "$(ONLY)"
+
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(call archives_of,admin)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/longboat $(DESTDIR)$(PREFIX)/share/man/man1 \
+	  $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/longboat
+	install -m 755 $(B)/bin/* $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 README.md docs/*.md proto/PROTOCOL.md $(DESTDIR)$(PREFIX)/share/doc/longboat/
+	install -m 644 deploy/systemd/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
+
+.PHONY: clean
+clean:
+	rm -rf $(B)
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
