@@ -292,7 +292,8 @@
         X(hash, digest, 0)
 #define R_ASSIGNED(X) \
     X(i64, at, 0) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) X(id, spool, 0) X(hash, job_hash, 0)
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) X(id, spool, 0) X(hash, job_hash, 0) \
+    X(u64, on_lost, 15) X(u64, lost_after_ms, ANY) /* as told to the server: never DEFAULT, never 0 */
 #define R_STARTED(X) X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME)
 #define R_RETURNED(X) \
     X(i64, at, 0) \
@@ -305,7 +306,12 @@
     X(i64, at, 0) X(id, run, 0) X(str, by, LIMIT_NAME) X(str, how, LIMIT_NAME) X(str, reason, LIMIT_TEXT)
 #define R_ENDED(X) /* the counted outcome: nothing moves this run again. attempt 0: it never ran */ \
     X(i64, at, 0) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) X(bin, outcome, LIMIT_OUTCOME)
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) X(bin, outcome, LIMIT_OUTCOME) \
+        X(flag, reported, 0) /* the outcome is its server's RESULT; else the broker's or an operator's word */
+#define R_KEPT(X) /* what the store says at load of a run or parent that has ended, instead of its records */ \
+    X(i64, at, 0) \
+    X(id, run, 0) X(str, principal, LIMIT_NAME) X(str, key, LIMIT_KEY) X(hash, digest, 0) \
+        X(u64, attempt, LIMIT_ATTEMPTS) X(flag, reported, 0) X(flag, parent, 0)
 #define R_EVIDENCE(X) /* a result that does not count. why: superseded, late */ \
     X(i64, at, 0) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) X(str, why, LIMIT_NAME) \
@@ -330,6 +336,7 @@
     M(CALLED, called, 200) \
     M(ASSIGNED, assigned, 201) M(STARTED, started, 202) M(RETURNED, returned, 203) M(CANCELLED, cancelled, 204) \
         M(LOST, lost, 205) M(RELEASED, released, 206) M(ENDED, ended, 207) M(EVIDENCE, evidence, 208) \
+            M(KEPT, kept, 209) \
             M(PARENT_BEGUN, parent_begun, 210) M(PARENT_DRIVEN, parent_driven, 211) \
                 M(PARENT_ENDED, parent_ended, 212) M(SERVER, server, 220) M(OPERATED, operated, 221) \
                     M(DEPLOYED, deployed, 222) M(ENROLLED, enrolled, 223) M(REVOKED, revoked, 224) \
@@ -352,7 +359,8 @@
 #define S_LAUNCHED(X) \
     X(id, run, 0) \
     X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) X(i64, at, 0) \
-        X(u64, pid, ANY) /* keeper, before the child starts */
+        X(u64, pid, ANY) X(hash, identity, 0) \
+            X(i64, expires, 0) /* keeper, before the child starts. identity, expires: of the call, see runner/seen.h */
 #define S_OUTPUT(X) \
     X(id, run, 0) \
     X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) X(u64, stream, 2) \
@@ -366,7 +374,8 @@
     X(id, run, 0) \
     X(u64, attempt, LIMIT_ATTEMPTS) X(bin, call, LIMIT_CALL) X(bin, certificate, LIMIT_CERTIFICATE) \
         X(bin, job, LIMIT_JOB_BODY) X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) X(bins, outputs, LIMIT_STEPS) \
-            X(u64, on_lost, 15) X(i64, deadline, 0) X(flag, local, 0)
+            X(u64, on_lost, 15) X(i64, deadline, 0) X(flag, local, 0) X(u64, lost_after_ms, ANY) \
+                X(u64, cluster_lost_after_ms, ANY) /* deadline: CLOCK_BOOTTIME. lost_after: this attempt's; cluster: the one in the fence file */
 #define S_OUTPUTS(X) X(str, step, LIMIT_NAME) X(map, outputs, LIMIT_OUTPUTS)
 #define S_HALT(X) \
     X(id, run, 0) \
@@ -384,12 +393,22 @@
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) \
         X(u64, state, 15) /* keeper -> runner -> worker: what it holds; state 0: nothing, 1 waits, 2 runs, 3 gone */
 #define S_KEPT_END(X) X(u64, count, ANY) /* all keepers have been heard */
+#define S_LAUNCH(X) /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in D_RUNNABLE */ \
+    X(id, run, 0) \
+    X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) X(hash, identity, 0) \
+        X(i64, expires, 0) X(u64, on_lost, 15) X(u64, lost_after_ms, ANY) X(u64, cluster_lost_after_ms, ANY) \
+            X(i64, deadline, 0) X(u64, timeout_ms, ANY) X(u64, output_cap, ANY) X(str, as_of, LIMIT_SHORT) \
+                X(str, server, LIMIT_NAME) X(str, task, LIMIT_NAME) X(str, job, LIMIT_JOB) \
+                    X(str, subsystem, LIMIT_NAME) X(bin, text, LIMIT_JOB_BODY) X(hash, package, 0) \
+                        X(str, package_name, LIMIT_NAME) X(str, package_version, LIMIT_SHORT) X(str, entry, LIMIT_PATH) \
+                            X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) \
+                                X(map, parameters, LIMIT_PARAMETERS) X(strs, sensitive, LIMIT_VALUES)
 
 #define SPOOLS(M) \
     M(TAKEN, taken, 300) \
     M(STEPPED, stepped, 301) M(FINISHED, finished, 302) M(RECORDED, recorded, 303) M(GIVEN_BACK, given_back, 304) \
         M(LAUNCHED, launched, 305) M(OUTPUT, output, 306) M(PROGRESS, progress, 307) M(ENDED, ended, 308) M(STOPPED, stopped, 309) \
             M(STEP, step, 320) M(OUTPUTS, outputs, 321) M(HALT, halt, 322) M(INSTALL, install, 323) \
-                M(INSTALLED, installed, 324) M(ATTACH, attach, 325) M(KEPT, kept, 326) M(KEPT_END, kept_end, 327)
+                M(INSTALLED, installed, 324) M(ATTACH, attach, 325) M(KEPT, kept, 326) M(KEPT_END, kept_end, 327) M(LAUNCH, launch, 328)
 
 #endif
