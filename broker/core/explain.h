@@ -1,0 +1,52 @@
+/* explain.h - why a run is where it is: for every server each condition that does not hold, and what would clear it.
+ *
+ * Computed when asked, from the same judgements that placement uses.
+ */
+#ifndef LB_BROKER_CORE_EXPLAIN_H
+#define LB_BROKER_CORE_EXPLAIN_H
+
+#include "broker/core/core.h"
+
+#define EXPLAIN_CONDITIONS(X) \
+    X(ADDRESS, "address")     /* its certificate does not put it into the address */ \
+    X(CONTACT, "contact")     /* no session, or its lease has ended */ \
+    X(ATTACHING, "attaching") /* it has not yet said all that it has */ \
+    X(DRAINING, "draining") \
+    X(JOB, "job")                 /* it does not attest the job */ \
+    X(VERSION, "version")         /* it attests other versions of the job only */ \
+    X(NEED, "need")               /* a need of the job does not hold */ \
+    X(CONCURRENCY, "concurrency") /* as many of this job run there as it allows */ \
+    X(CREDIT, "credit")           /* its slots are taken */ \
+    X(RESTING, "resting")         /* it has just given work back */
+
+#define X(n, t) EXPLAIN_##n,
+enum explain_condition { EXPLAIN_CONDITIONS(X) EXPLAIN_COUNT };
+#undef X
+const char *explain_condition_text(enum explain_condition c);
+
+enum { EXPLAIN_TEXT = 256 };
+
+struct explain_unmet {
+    enum explain_condition condition;
+    char text[EXPLAIN_TEXT];   /* "disk_free /data 10G does not hold: 3 GiB free" */
+    char clears[EXPLAIN_TEXT]; /* "lbctl undrain wh1" */
+};
+struct explain_server {
+    const char *server;
+    unsigned first, n; /* into `unmet`; n 0: it could take the run now */
+    uint64_t credit;
+};
+struct explain {
+    enum run_state state;
+    char summary[1024]; /* one sentence for people */
+    uint64_t ahead;     /* runs of the same class that go first; only for waiting ones, at most 1000 are counted */
+    struct explain_server *servers;
+    unsigned n_servers;
+    struct explain_unmet *unmet;
+    unsigned n_unmet;
+};
+/* -ENOENT: the run is not in memory. Servers outside the address come with that one condition. */
+int bcore_explain(const struct bcore *c, const struct id *run, struct explain *ret, struct error *err);
+void explain_free(struct explain *e);
+
+#endif
