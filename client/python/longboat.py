@@ -1,0 +1,385 @@
+"""longboat.py - a client of Longboat in Python, written from proto/PROTOCOL.md alone.
+
+It calls jobs, waits for their outcome and follows events. Needs python3-zmq, python3-msgpack and python3-nacl of the
+distribution. An identity is made with `lbsubmit join`; this module reads its files.
+
+    from longboat import Client
+    with Client() as lb:
+        run = lb.call("package:say", "etl", {"text": "hello"})
+        print(lb.wait(run)["status"])
+        for event in lb.events(since=0):
+            print(event["seq"], event["event"])
+
+One thread, one connection. Unanswered requests are said again after a reconnect, so a broker that restarts costs time,
+not work; a call has a key, so saying it twice never makes a second run.
+"""
+import datetime
+import hashlib
+import json
+import os
+import random
+import secrets
+import time
+import uuid
+
+import msgpack
+import nacl.signing
+import zmq
+import zmq.utils.z85
+
+MAJOR, MINOR, LEASE, HEARTBEAT = 1, 0, 15.0, 2.0
+WINDOW_BYTES, WINDOW_FRAMES = 512 << 10, 64
+FRAME, HELLO, WELCOME, REFUSED, RESET, PING, PONG, BYE, DONE, ERROR = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+RESOLVE, RESOLVED, CALL, ACCEPTED, FOLLOW, RUN_STATE, RUN_ENDED, CANCEL = 10, 11, 12, 13, 14, 15, 16, 17
+QUERY, ROWS, SUBSCRIBE, EVENTS, CREDIT, UNSUBSCRIBE = 50, 51, 53, 54, 55, 56
+D_SIGNED, D_CERTIFICATE, D_CALL, D_VERSION, D_OUTCOME, D_STEP_OUTCOME = 100, 101, 105, 107, 116, 117
+
+BUSY = 11  # the code of ERROR that asks to come back after retry_ms
+DELIVERY = ("called", "refused", "unreachable")
+JOB = ("not_called", "succeeded", "failed", "cancelled", "timed_out", "lost", "unknown")
+PACKAGE = ("not_executed", "succeeded", "failed", "cancelled", "unknown")
+STATUS = ("refused", "unreachable", "cancelled", "timed_out", "lost", "unknown", "failed", "succeeded")
+ON_LOST = ("default", "fail", "rerun", "hold")
+ZERO16, ZERO32 = bytes(16), bytes(32)
+
+
+class LongboatError(Exception):
+    """A refusal by the broker, or something wrong here; `code` is the protocol's number, 0 for our own."""
+
+    def __init__(self, text, code=0):
+        super().__init__(text)
+        self.code = code
+
+
+def pack(*fields):
+    return msgpack.packb(fields, use_bin_type=True)
+
+
+def unpack(data):
+    return msgpack.unpackb(data, raw=False, strict_map_key=True)
+
+
+def config_folder():
+    """Where the identity lies: as all programs of Longboat look for it."""
+    if os.environ.get("LONGBOAT_HOME"):
+        return os.path.join(os.environ["LONGBOAT_HOME"], "etc")
+    if os.geteuid() == 0:
+        return "/etc/longboat"
+    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return os.path.join(base, "longboat")
+
+
+def read_addresses(path):
+    """client.yaml as `lbsubmit join` writes it: a list under `brokers:`, inline or a line each."""
+    found, inside = [], False
+    with open(path) as f:
+        for line in f:
+            line = line.split("#")[0].rstrip()
+            if line.startswith("brokers:"):
+                inside = True
+                found += [w.strip(" '\"") for w in line[8:].strip(" []").split(",") if w.strip()]
+            elif inside and line.lstrip().startswith("- "):
+                found.append(line.lstrip()[2:].strip(" '\""))
+            elif line and not line.startswith(" "):
+                inside = False
+    return [a if "://" in a else "tcp://" + a for a in found]
+
+
+def open_certificate(signed):
+    """The body of a certificate whose signature somebody else has verified (ours and the broker's lie in our own files)."""
+    names = ("cluster", "name", "role", "serial", "sign_key", "transport_key", "seal_key", "pools", "grants",
+             "not_before", "not_after", "invitation")
+    envelope = unpack(signed)
+    body = unpack(envelope[4])
+    if envelope[0] != D_SIGNED or body[0] != D_CERTIFICATE:
+        raise LongboatError("not a certificate")
+    return dict(zip(names, body[1:]))
+
+
+def outcome(data):
+    """A d_outcome as a dictionary with the three layers in words."""
+    v = unpack(data)
+    steps = []
+    for item in v[13]:
+        s = unpack(item)
+        steps.append({"name": s[1], "turn": s[2], "package": PACKAGE[s[5]], "package_name": s[6], "message": s[9],
+                      "outputs": s[10], "exit_code": s[11], "signal": s[12], "timed_out": s[13], "cancelled": s[14],
+                      "started_at": s[16], "ended_at": s[17]})
+    return {"delivery": DELIVERY[v[1]], "job": JOB[v[2]], "package": PACKAGE[v[3]], "status": STATUS[v[4]],
+            "code": v[5], "message": v[6], "server": v[7], "job_name": v[8], "started_at": v[11], "ended_at": v[12],
+            "steps": steps, "outputs": v[14]}
+
+
+class Session:
+    """Numbers and acknowledgements of one session; see "Sessions" in PROTOCOL.md."""
+
+    def __init__(self):
+        self.id = secrets.randbits(64) | 1
+        self.sent = self.acked = self.received = 0
+        self.unacked = []  # sizes of frames in flight
+        self.heard = self.spoken = time.monotonic()
+
+    def frame(self, messages=b""):
+        if messages:
+            self.sent += 1
+        data = pack(FRAME, self.id, self.sent, self.received) + messages
+        if messages:
+            self.unacked.append(len(data))
+        self.spoken = time.monotonic()
+        return data
+
+    def may_send(self):
+        return len(self.unacked) < WINDOW_FRAMES and sum(self.unacked) < WINDOW_BYTES
+
+    def take(self, data):
+        """The messages of a frame; None: a gap, the session is over; []: nothing new, or of another session."""
+        unpacker = msgpack.Unpacker(raw=False, strict_map_key=True, max_buffer_size=2 << 20)
+        unpacker.feed(data)
+        head, *messages = list(unpacker)
+        if head[0] != FRAME or head[1] != self.id:
+            return []
+        self.heard = time.monotonic()
+        _, _, number, ack = head
+        if number == 0 and messages:  # the session's last word: RESET or REFUSED, outside of the numbering
+            return messages
+        if ack > self.acked:
+            del self.unacked[:ack - self.acked]
+            self.acked = ack
+        if not messages:
+            return None if number > self.received else []
+        if number <= self.received:
+            return []
+        if number != self.received + 1:
+            return None
+        self.received = number
+        return messages
+
+
+class Client:
+    def __init__(self, folder=None, timeout=30.0):
+        folder = folder or config_folder()
+        self.timeout = timeout
+        seed = bytes.fromhex(open(os.path.join(folder, "keys/sign.key")).read().strip())
+        self.key = nacl.signing.SigningKey(seed)
+        self.certificate = open(os.path.join(folder, "trust/certificate"), "rb").read()
+        self.me = open_certificate(self.certificate)
+        broker = open_certificate(open(os.path.join(folder, "trust/broker"), "rb").read())
+        self.addresses = read_addresses(os.path.join(folder, "client.yaml"))
+        self.broker_key = broker["transport_key"]
+        self.context = zmq.Context()
+        self.socket = self.session = None
+        self.open_requests, self.runs, self.next_req = {}, {}, 1
+        self.queue, self.up, self.hold_until = [], False, 0.0
+        self._dial()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        if self.up:  # a last word stands outside of the numbering: number 0
+            self.socket.send(pack(FRAME, self.session.id, 0, self.session.received) + pack(BYE, "the client is done"))
+        self.socket.close(linger=200)
+        self.context.term()
+
+    # ---- The connection
+
+    def _dial(self):
+        if self.socket:
+            self.socket.close(linger=0)
+        s = self.context.socket(zmq.DEALER)
+        s.curve_serverkey = zmq.utils.z85.encode(self.broker_key)
+        private = self.key.to_curve25519_private_key()
+        s.curve_secretkey = zmq.utils.z85.encode(bytes(private))
+        s.curve_publickey = zmq.utils.z85.encode(bytes(private.public_key))
+        s.setsockopt(zmq.LINGER, 0)
+        s.setsockopt(zmq.IMMEDIATE, 1)
+        s.setsockopt(zmq.MAXMSGSIZE, 1 << 20)
+        s.setsockopt(zmq.RECONNECT_IVL, random.randint(500, 1500))
+        s.setsockopt(zmq.RECONNECT_IVL_MAX, 30000)
+        for address in self.addresses[:1]:
+            s.connect(address)
+        self.addresses.append(self.addresses.pop(0))  # the next dial tries the next one
+        self.socket = s
+        self._hello()
+
+    def _hello(self):
+        self.session, self.up, self.queue = Session(), False, []
+        hello = pack(HELLO, MAJOR, MINOR, "longboat.py", self.certificate, ZERO16, ZERO16, ZERO16, 0, 0)
+        self.pending_hello = self.session.frame(hello)
+        self.hello_at = time.monotonic()
+
+    def _opened(self):
+        """A new session: whatever has no answer is said again, whatever runs is asked for again."""
+        self.up = True
+        for message, _ in self.open_requests.values():
+            self.queue.append(message)
+        for run, known in self.runs.items():
+            if known["outcome"] is None:
+                self.queue.append(pack(FOLLOW, self._req(), run, 1))
+
+    def _req(self):
+        self.next_req += 1
+        return self.next_req
+
+    def _flush(self):
+        now = time.monotonic()
+        try:
+            if self.pending_hello:
+                self.socket.send(self.pending_hello, zmq.DONTWAIT)
+                self.pending_hello = None
+            while self.up and self.queue and self.session.may_send():
+                messages = self.queue.pop(0)
+                while self.queue and len(messages) + len(self.queue[0]) < (64 << 10):
+                    messages += self.queue.pop(0)
+                self.socket.send(self.session.frame(messages), zmq.DONTWAIT)
+            if self.up and now - self.session.spoken > HEARTBEAT:
+                self.socket.send(self.session.frame(pack(PING, int(now * 1000))), zmq.DONTWAIT)
+        except zmq.Again:
+            pass  # not connected: the session's silence will end it
+        if now - max(self.session.heard, self.hello_at) > LEASE and now > self.hold_until:
+            self._dial()
+
+    def _turn(self, seconds):
+        """Sends what is due, waits at most `seconds` for a frame, takes what is there."""
+        self._flush()
+        if not self.socket.poll(int(seconds * 1000)):
+            return
+        for _ in range(64):
+            try:
+                data = self.socket.recv(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            messages = self.session.take(data)
+            if messages is None:
+                return self._hello()
+            for m in messages:
+                if m[0] == RESET:
+                    return self._hello()
+                self._message(m)
+            if messages and self.up and self.session.received % 16 == 0:
+                self.socket.send(self.session.frame(), zmq.DONTWAIT)
+
+    def _message(self, m):
+        kind = m[0]
+        if kind == WELCOME:
+            self._opened()
+        elif kind == REFUSED:
+            self.hold_until = time.monotonic() + m[3] / 1000
+            raise LongboatError(f"the broker refuses the session: {m[2]}", m[1])
+        elif kind == RUN_ENDED:
+            self.runs.setdefault(m[1], {})["outcome"] = outcome(m[4])
+        elif kind == RUN_STATE:
+            self.runs.setdefault(m[1], {"outcome": None}).update(state=m[2], server=m[4], percent=m[5], text=m[6])
+        elif kind in (DONE, ERROR, RESOLVED, ACCEPTED, ROWS, EVENTS) and m[1] in self.open_requests:
+            self.open_requests[m[1]][1].append(m)
+
+    def _ask(self, make, timeout=None):
+        """Sends make(req) until it is answered; a `busy` answer is obeyed and the request said again."""
+        end = time.monotonic() + (timeout or self.timeout)
+        req = self._req()
+        message, answers = make(req), []
+        self.open_requests[req] = (message, answers)
+        if self.up:
+            self.queue.append(message)
+        try:
+            while time.monotonic() < end:
+                self._turn(0.5 if not answers else 0)
+                while answers:
+                    m = answers.pop(0)
+                    if m[0] == ERROR and m[2] == BUSY:
+                        time.sleep(min(m[4], 10000) / 1000)
+                        self.queue.append(message)
+                    elif m[0] == ERROR:
+                        raise LongboatError(m[3], m[2])
+                    else:
+                        return m
+            raise LongboatError(f"no answer from the broker within {timeout or self.timeout:.0f} s")
+        finally:
+            del self.open_requests[req]
+
+    # ---- What one does with it
+
+    def resolve(self, job, address):
+        """Versions of the job in the address: [{hash, version, servers, example}], newest deployment first."""
+        m = self._ask(lambda req: pack(RESOLVE, req, job, address))
+        names = ("hash", "version", "servers", "example", "idempotent")
+        return [dict(zip(names, unpack(v)[1:])) for v in m[2]]
+
+    def sign(self, body):
+        """A d_signed of one call: a batch of one, so the root that is signed is the call's own leaf."""
+        leaf = hashlib.blake2b(b"\0" + body, digest_size=32).digest()
+        signature = self.key.sign(b"longboat/call/1\0" + leaf).signature
+        return pack(D_SIGNED, self.me["name"], self.me["serial"], bytes(self.key.verify_key), body, [], 0, signature)
+
+    def call(self, job, address, parameters=None, key=None, on_lost="default", priority=4, expires_in=86400,
+             timeout=None):
+        """Submits a call and returns its run's id (16 bytes) once the broker has it on disk."""
+        now = int(time.time() * 1000)
+        versions = self.resolve(job, address)
+        as_of = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        body = pack(D_CALL, self.me["cluster"], self.me["name"], key or str(uuid.uuid4()), job,
+                    versions[0]["hash"] if versions else ZERO32, not versions, address, parameters or {},
+                    ON_LOST.index(on_lost), 0, 0, 0, priority, as_of, now, now + expires_in * 1000, ZERO16, "", 0, 0, [])
+        signed = self.sign(body)
+        m = self._ask(lambda req: pack(CALL, req, signed, 2), timeout)
+        self.runs.setdefault(m[2], {"outcome": None})
+        return m[2]
+
+    def wait(self, run, timeout=None):
+        """The outcome of a run, as a dictionary."""
+        end = time.monotonic() + timeout if timeout else None
+        if run not in self.runs:
+            self.runs[run] = {"outcome": None}
+            self.queue.append(pack(FOLLOW, self._req(), run, 1))
+        while self.runs[run]["outcome"] is None:
+            if end and time.monotonic() > end:
+                raise LongboatError(f"run {uuid.UUID(bytes=run)} has not ended within {timeout} s")
+            self._turn(0.5)
+        return self.runs[run]["outcome"]
+
+    def cancel(self, run, reason, force=False):
+        self._ask(lambda req: pack(CANCEL, req, run, force, reason))
+
+    def query(self, what, **where):
+        """All rows of a query as dictionaries."""
+        after = ""
+        while True:
+            m = self._ask(lambda req: pack(QUERY, req, what, where, after, 500))
+            yield from (json.loads(row) for row in m[2])
+            after = m[3]
+            if not after:
+                return
+
+    def events(self, after=0, since=0, stay=False, **where):
+        """Events in order, each once, over reconnects. With stay=False it ends at the newest."""
+        while True:
+            answers, taken, req = [], 0, self._req()
+            message = pack(SUBSCRIBE, req, after, since if not after else 0, where, 1 << 20)
+            self.open_requests[req] = (message, answers)
+            session = self.session
+            if self.up:
+                self.queue.append(message)
+            try:
+                while session is self.session or not self.up:
+                    session = self.session
+                    self._turn(0.5 if not answers else 0)
+                    while answers:
+                        m = answers.pop(0)
+                        if m[0] == ERROR:
+                            raise LongboatError(m[3], m[2])
+                        for text in m[4]:
+                            taken += len(text.encode())
+                            event = json.loads(text)
+                            if event["seq"] > after:
+                                yield event
+                        after = max(after, m[3])
+                        self.queue.append(pack(CREDIT, req, taken))
+                        if m[5] and not stay:
+                            self.queue.append(pack(UNSUBSCRIBE, req))
+                            self._flush()
+                            return
+            finally:
+                del self.open_requests[req]
