@@ -1,0 +1,247 @@
+/* manifest_parameter.c - parameters and outputs of a package.yaml. */
+#include "package/manifest_parameter.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "common/name.h"
+#include "common/suggest.h"
+
+static const char *const parameter_keys[] = {"type", "required", "default",   "allowed", "pattern",
+                                             "min",  "max",      "sensitive", NULL};
+static const char *const output_keys[] = {"type", NULL};
+
+int manifest_fallback_from_text(enum parameter_type type, struct span text, struct buf *out, struct error *err)
+{
+    bool time = type == PARAMETER_DATE || type == PARAMETER_DATETIME;
+    if (time && span_eq_str(text, VALUES_AS_OF)) {
+        value_add_str(out, text);
+        return 0;
+    }
+    if (text.n >= 2 && type != PARAMETER_JSON && memmem(text.p, text.n, "{{", 2))
+        return error_set(err, -EINVAL,
+                         "'" SPAN_FMT "' is no possible default: only " VALUES_AS_OF
+                         ", whole, for a date or datetime",
+                         (int)(text.n < 60 ? text.n : 60), text.p);
+    return values_from_text(type, text, out, err);
+}
+
+bool manifest_is_as_of(const struct manifest_parameter *p)
+{
+    struct span in = buf_span(&p->fallback);
+    struct value v;
+    return (p->type == PARAMETER_DATE || p->type == PARAMETER_DATETIME) && value_read(&in, &v) &&
+           v.type == VALUE_STR && span_eq_str(v.bytes, VALUES_AS_OF);
+}
+
+static bool is_ordered(enum parameter_type t)
+{
+    return t == PARAMETER_INT || t == PARAMETER_FLOAT || t == PARAMETER_DATE || t == PARAMETER_DATETIME;
+}
+
+static int check_fallback(const struct manifest_parameter *p, struct error *err)
+{
+    struct d_parameter d = {.name = span_str(p->name),
+                            .type = span_str(parameter_type_text(p->type)),
+                            .allowed = {buf_span(&p->allowed), p->n_allowed},
+                            .pattern = span_str(p->pattern),
+                            .minimum = buf_span(&p->minimum),
+                            .maximum = buf_span(&p->maximum)};
+    struct span in = buf_span(&p->fallback);
+    struct value v;
+    if (!value_read(&in, &v))
+        return error_set(err, -EINVAL, "the default is no value");
+    return manifest_is_as_of(p) ? 0 : values_judge(&d, &v, err);
+}
+
+int manifest_parameter_check(const struct manifest_parameter *p, const char **ret_key, struct error *err)
+{
+    struct span low = buf_span(&p->minimum), high = buf_span(&p->maximum);
+    struct value least, most;
+    *ret_key = "pattern";
+    if (*p->pattern && p->type != PARAMETER_STRING)
+        return error_set(err, -EINVAL, "only strings have a pattern; this is of type %s",
+                         parameter_type_text(p->type));
+    if (strlen(p->pattern) > LIMIT_TEXT)
+        return error_set(err, -EINVAL, "a pattern has at most %d bytes", LIMIT_TEXT);
+    if (*p->pattern && values_pattern_check(p->pattern, err) < 0)
+        return -EINVAL;
+    *ret_key = low.n ? "min" : "max";
+    if ((low.n || high.n) && !is_ordered(p->type))
+        return error_set(err, -EINVAL, "only int, float, date and datetime have min and max; this is of type %s",
+                         parameter_type_text(p->type));
+    if (value_read(&low, &least) && value_read(&high, &most) && values_compare(p->type, &least, &most) > 0)
+        return error_set(err, -EINVAL, "min is greater than max: no value would fit");
+    *ret_key = "default";
+    if (!p->fallback.n)
+        return 0;
+    if (p->sensitive)
+        return error_set(err, -EINVAL,
+                         "a sensitive parameter has no default: everybody who has the package could read it");
+    if (p->required)
+        return error_set(err, -EINVAL, "a required parameter has no default: nobody would ever see it");
+    return check_fallback(p, err);
+}
+
+/* ---- From YAML */
+
+static bool note(struct problems *ps, int rc, const struct error *err)
+{
+    if (rc < 0)
+        problems_add_error(ps, err);
+    return rc >= 0;
+}
+
+static int read_type(const struct yaml_node *map, enum parameter_type *ret, struct problems *ps)
+{
+    struct error err;
+    char hint[SUGGEST_TEXT];
+    const char *word;
+    const struct yaml_node *node = yaml_require(map, "type", &err);
+    if (!note(ps, node ? yaml_str(node, &word, &err) : -EINVAL, &err))
+        return -EINVAL;
+    int type = parameter_type_parse(span_str(word));
+    if (type < 0) {
+        note(ps,
+             yaml_error(node, &err, "'%.60s' is no type%s; there are string, int, float, bool, date, datetime, json",
+                        word, suggest_hint(word, parameter_type_names, hint)),
+             &err);
+        return -EINVAL;
+    }
+    *ret = (enum parameter_type)type;
+    return 0;
+}
+
+static void read_value(const struct yaml_node *map, const char *key, enum parameter_type type, struct buf *out,
+                       struct problems *ps)
+{
+    struct error err;
+    const struct yaml_node *node = yaml_get(map, key);
+    if (node)
+        note(ps, values_from_yaml(type, node, out, &err), &err);
+}
+
+static void read_fallback(const struct yaml_node *map, struct manifest_parameter *p, struct problems *ps)
+{
+    struct error err;
+    const struct yaml_node *node = yaml_get(map, "default");
+    if (!node)
+        return;
+    int rc;
+    if (yaml_kind(node) == YAML_KIND_SCALAR && yaml_type(node) == YAML_TYPE_STR && p->type != PARAMETER_JSON) {
+        rc = manifest_fallback_from_text(p->type, yaml_text(node), &p->fallback, &err);
+        if (rc < 0)
+            yaml_place(node, &err);
+    } else {
+        rc = values_from_yaml(p->type, node, &p->fallback, &err);
+    }
+    note(ps, rc, &err);
+}
+
+static void read_allowed(const struct yaml_node *map, struct manifest_parameter *p, struct problems *ps)
+{
+    struct error err;
+    const struct yaml_node *seq = yaml_get(map, "allowed");
+    if (!seq || !note(ps, yaml_expect_seq(seq, &err), &err))
+        return;
+    if (yaml_count(seq) == 0 || yaml_count(seq) > LIMIT_VALUES) {
+        note(ps, yaml_error(seq, &err, "'allowed' has 1 to %d values", LIMIT_VALUES), &err);
+        return;
+    }
+    for (size_t i = 0; i < yaml_count(seq); i++) {
+        struct buf one = {0};
+        if (note(ps, values_from_yaml(p->type, yaml_item(seq, i), &one, &err), &err)) {
+            wire_add_bin(&p->allowed, buf_span(&one));
+            p->n_allowed++;
+        }
+        buf_free(&one);
+    }
+}
+
+static void read_flag(const struct yaml_node *map, const char *key, bool *ret, struct problems *ps)
+{
+    struct error err;
+    if (yaml_get(map, key))
+        note(ps, yaml_bool(yaml_get(map, key), ret, &err), &err);
+}
+
+static void read_parameter(const struct yaml_node *map, struct manifest_parameter *p, struct problems *ps)
+{
+    struct error err;
+    const char *text = "", *key;
+    size_t before = ps->errors;
+    if (!note(ps, yaml_expect_map(map, &err), &err))
+        return;
+    manifest_note_unknown_keys(map, parameter_keys, ps);
+    if (read_type(map, &p->type, ps) < 0)
+        return;
+    read_flag(map, "required", &p->required, ps);
+    read_flag(map, "sensitive", &p->sensitive, ps);
+    if (yaml_get(map, "pattern") && note(ps, yaml_str(yaml_get(map, "pattern"), &text, &err), &err)) {
+        mem_free(&p->pattern);
+        p->pattern = mem_strdup(text);
+    }
+    read_value(map, "min", p->type, &p->minimum, ps);
+    read_value(map, "max", p->type, &p->maximum, ps);
+    read_allowed(map, p, ps);
+    read_fallback(map, p, ps);
+    if (ps->errors == before && manifest_parameter_check(p, &key, &err) < 0) {
+        const struct yaml_node *place = yaml_get(map, key);
+        yaml_place(place ? place : map, &err);
+        problems_add_error(ps, &err);
+    }
+}
+
+static void read_output(const struct yaml_node *map, struct manifest_parameter *p, struct problems *ps)
+{
+    struct error err;
+    if (!note(ps, yaml_expect_map(map, &err), &err))
+        return;
+    manifest_note_unknown_keys(map, output_keys, ps);
+    read_type(map, &p->type, ps);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct manifest_parameter *)a)->name, ((const struct manifest_parameter *)b)->name);
+}
+
+static void read_all(const struct yaml_node *map, const char *what, struct manifest_parameter **ret, size_t *ret_n,
+                     void (*read_one)(const struct yaml_node *, struct manifest_parameter *, struct problems *),
+                     struct problems *ps)
+{
+    struct error err;
+    if (!map || !note(ps, yaml_expect_map(map, &err), &err))
+        return;
+    size_t n = yaml_count(map);
+    if (n > LIMIT_VALUES) {
+        note(ps, yaml_error(map, &err, "%zu entries; at most %d are possible", n, LIMIT_VALUES), &err);
+        return;
+    }
+    struct manifest_parameter *list = mem_zalloc(n, sizeof *list);
+    for (size_t i = 0; i < n; i++) {
+        const struct yaml_node *key = yaml_key(map, i);
+        list[i].name = span_dup_str(yaml_text(key));
+        list[i].pattern = mem_strdup("");
+        if (name_check_identifier(what, yaml_text(key), &err) < 0) {
+            yaml_place(key, &err);
+            problems_add_error(ps, &err);
+        }
+        read_one(yaml_value(map, i), &list[i], ps);
+    }
+    qsort(list, n, sizeof *list, by_name);
+    *ret = list;
+    *ret_n = n;
+}
+
+void manifest_read_parameters(const struct yaml_node *node, struct manifest *m, struct problems *ps)
+{
+    read_all(node, "the name of a parameter", &m->parameters, &m->n_parameters, read_parameter, ps);
+}
+
+void manifest_read_outputs(const struct yaml_node *node, struct manifest *m, struct problems *ps)
+{
+    read_all(node, "the name of an output", &m->outputs, &m->n_outputs, read_output, ps);
+}
