@@ -19,7 +19,7 @@ static int check_form(const struct d_call *c, enum refusal *ret_code, struct err
     if (!job_name_is_good(c->job))
         return refuse(ret_code, REFUSAL_MALFORMED, err,
                       "call '" SPAN_FMT "': '" SPAN_FMT
-                      "' is no good name of a job: letters, digits, '.', '_' and '-'",
+                      "' is no good name of a job: small letters, digits, '_' and '-', a letter first",
                       SPAN_ARG(c->key), SPAN_ARG(c->job));
     if (!address_is_good(c->address))
         return refuse(ret_code, REFUSAL_MALFORMED, err,

@@ -40,15 +40,14 @@ int verb_parse(struct span word, enum verb *ret, struct error *err)
                      SPAN_ARG(word));
 }
 
+/* The characters that names of jobs have, and the star. */
 static bool pattern_is_good(struct span s)
 {
-    static const char also[] = "._-:*";
     if (s.n == 0 || s.n > LIMIT_JOB)
         return false;
     for (size_t i = 0; i < s.n; i++) {
         uint8_t c = s.p[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!plain && (c == 0 || !strchr(also, c)))
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '_' && c != '-' && c != ':' && c != '*')
             return false;
     }
     return true;
@@ -74,7 +73,7 @@ int grant_parse(struct span text, struct grant *ret, struct error *err)
     if (!pattern_is_good(pattern))
         return error_set(err, -EINVAL,
                          "grant '" SPAN_FMT
-                         "' has no good pattern: 1 to %d letters, digits, '.', '_', '-', ':' or '*'",
+                         "' has no good pattern: 1 to %d small letters, digits, '_', '-', ':' or '*'",
                          SPAN_ARG(shown), LIMIT_JOB);
     if (!span_eq_str(address, "*") && !address_is_good(address))
         return error_set(err, -EINVAL,

@@ -65,7 +65,8 @@ int identity_check(const struct identity *id, const char *cluster, enum role *re
     int rc;
     if (!name_is_good(id->name))
         return refuse(ret_code, REFUSAL_MALFORMED, err,
-                      "%s: '" SPAN_FMT "' is no good name: letters, digits, '.', '_' and '-', and not 'all'",
+                      "%s: '" SPAN_FMT
+                      "' is no good name: small letters, digits, '_' and '-', a letter first, and not 'all'",
                       id->what, SPAN_ARG(id->name));
     if (!span_eq_str(id->cluster, cluster))
         return refuse(ret_code, REFUSAL_UNKNOWN_PRINCIPAL, err,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "proto/limits.h"
 #include "trust/minisign_text.h"
 
 #define TRUSTED "trusted comment: "
@@ -63,7 +64,8 @@ int minisign_sign(const struct minisign_secret *s, const uint8_t digest[MINISIGN
     uint8_t global[64], covered[64 + MINISIGN_COMMENT];
     memcpy(line.number, s->number, sizeof line.number);
     crypto_sign_detached(line.signature, NULL, digest, MINISIGN_DIGEST, s->secret);
-    crypto_sign_detached(global, NULL, covered, global_bytes(line.signature, comment, covered), s->secret);
+    size_t n = global_bytes(line.signature, comment, covered);
+    crypto_sign_detached(global, NULL, covered, n, s->secret);
     buf_add_str(out, MINISIGN_UNTRUSTED "signature from a builder of Longboat\n");
     minisign_base64_add(out, &line, sizeof line);
     buf_printf(out, "\n" TRUSTED "%s\n", comment);
@@ -114,8 +116,8 @@ static int verify(const struct minisign_signature *sig, const struct minisign_pu
         return error_set(err, -EBADMSG,
                          "the signature by key %s does not match: the file was altered, or is another one",
                          minisign_number(key->number, should));
-    if (crypto_sign_verify_detached(sig->global, global, global_bytes(sig->signature, sig->comment, global),
-                                    key->key.b) != 0)
+    size_t n = global_bytes(sig->signature, sig->comment, global);
+    if (crypto_sign_verify_detached(sig->global, global, n, key->key.b) != 0)
         return error_set(err, -EBADMSG, "the trusted comment of the signature by key %s was altered",
                          minisign_number(key->number, should));
     return 0;

@@ -1,7 +1,5 @@
-/* names.h - which names are well formed: of principals, servers, pools, clusters, jobs.
- *
- * A name begins with a letter or digit and goes on with letters, digits, `.`, `_` or `-` (ASCII only, so that no two
- * names look alike). Jobs of packages are `package:` and a name. `all` is every server and nobody's own name. Pure.
+/* names.h - names as trust sees them: those of common/name.h, less `all`, which is every server and nobody's own
+ * name; and jobs of packages, `package:` and a name. Pure.
  */
 #ifndef LB_TRUST_NAMES_H
 #define LB_TRUST_NAMES_H
