@@ -14,7 +14,7 @@ size_t suggest_distance(const char *a, const char *b);
  * longer of the two, and never more than 3. Ties go to the first. NULL: none is. The name is lent. */
 const char *suggest(const char *given, const char *const names[]);
 
-/*  " (did you mean 'steps'?)" or "" into out, for the end of a sentence. Returns out. */
+/* " (did you mean 'steps'?)" or "" into out, for the end of a sentence. Returns out. */
 char *suggest_hint(const char *given, const char *const names[], char out[SUGGEST_TEXT]);
 
 #endif

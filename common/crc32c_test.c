@@ -1,0 +1,32 @@
+#include "common/crc32c.h"
+#include "common/testing.h"
+
+static void the_known_sums_come_out(void **state)
+{
+    (void)state;
+    uint8_t zeros[32] = {0}, ones[32];
+    memset(ones, 0xff, sizeof ones);
+    assert_int_equal(crc32c(span_str("123456789")), 0xe3069283);
+    assert_int_equal(crc32c(span_of(zeros, 32)), 0x8a9136aa);
+    assert_int_equal(crc32c(span_of(ones, 32)), 0x62a8ab43);
+    assert_int_equal(crc32c(SPAN_NONE), 0);
+}
+
+static void table_and_instruction_agree_at_every_length(void **state)
+{
+    (void)state;
+    uint8_t b[300];
+    for (size_t i = 0; i < sizeof b; i++)
+        b[i] = (uint8_t)(i * 131 + 7);
+    for (size_t n = 0; n <= 290; n++)
+        assert_int_equal(crc32c(span_of(b + n % 9, n)), crc32c_portable(span_of(b + n % 9, n)));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_known_sums_come_out),
+        cmocka_unit_test(table_and_instruction_agree_at_every_length),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

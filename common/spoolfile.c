@@ -1,0 +1,328 @@
+/* spoolfile.c - see spoolfile.h. */
+#include "common/spoolfile.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/crc32c.h"
+#include "common/mem.h"
+
+static const char magic[SPOOLFILE_START + 1] = "LBSPOOL1";
+
+enum {
+    HEAD = 8,           /* length and checksum */
+    READ_AHEAD = 65536, /* many small records by one read */
+    SCRATCH_KEPT = 1 << 20
+};
+
+struct spoolfile {
+    char *path;
+    int fd;
+    int64_t size;
+    bool broken; /* a failed write could not be taken back */
+    struct buf frames;
+};
+
+struct spoolfile_reader {
+    char *path;
+    int fd;
+    bool opened;     /* the magic has been seen */
+    int64_t offset;  /* of the next record */
+    struct buf held; /* bytes of the file from held_at on */
+    int64_t held_at;
+};
+
+enum frame { FRAME_WHOLE, FRAME_SHORT, FRAME_BAD };
+
+/* What begins at s? FRAME_SHORT: the file, or what was read of it, ends first. */
+static enum frame frame_at(struct span s, struct span *ret_payload, size_t *ret_size)
+{
+    uint32_t length, sum;
+    *ret_size = HEAD;
+    if (s.n < HEAD)
+        return FRAME_SHORT;
+    memcpy(&length, s.p, 4);
+    memcpy(&sum, s.p + 4, 4);
+    length = le32toh(length);
+    if (length == 0 || length > SPOOLFILE_RECORD_MOST)
+        return FRAME_BAD;
+    *ret_size = HEAD + length;
+    if (s.n < *ret_size)
+        return FRAME_SHORT;
+    *ret_payload = span_of(s.p + HEAD, length);
+    return crc32c(*ret_payload) == le32toh(sum) ? FRAME_WHOLE : FRAME_BAD;
+}
+
+/* ---- the reader ---- */
+
+int spoolfile_reader_open(const char *path, int64_t offset, struct spoolfile_reader **ret, struct error *err)
+{
+    if (offset < SPOOLFILE_START)
+        return error_set(err, -EINVAL, "spool '%s': no record begins at byte %lld", path, (long long)offset);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "cannot open the spool '%s'", path);
+    struct spoolfile_reader *r = mem_zalloc(1, sizeof *r);
+    r->path = mem_strdup(path);
+    r->fd = fd;
+    r->offset = r->held_at = offset;
+    *ret = r;
+    return 0;
+}
+
+void spoolfile_reader_close(struct spoolfile_reader **r)
+{
+    if (!*r)
+        return;
+    close((*r)->fd);
+    buf_free(&(*r)->held);
+    mem_free(&(*r)->path);
+    mem_free(r);
+}
+
+int64_t spoolfile_reader_offset(const struct spoolfile_reader *r)
+{
+    return r->offset;
+}
+
+static struct span held_from_offset(const struct spoolfile_reader *r)
+{
+    size_t skip = (size_t)(r->offset - r->held_at);
+    return span_of(r->held.p + skip, r->held.n - skip);
+}
+
+/* Reads anew from the offset: what was held of an unfinished record may have been cut off and written over since. */
+static int refill(struct spoolfile_reader *r, size_t want, struct error *err)
+{
+    size_t ask = want > READ_AHEAD ? want : READ_AHEAD;
+    buf_clear(&r->held);
+    r->held_at = r->offset;
+    while (r->held.n < ask) {
+        ssize_t n =
+            pread(r->fd, buf_grow(&r->held, ask - r->held.n), ask - r->held.n, r->offset + (int64_t)r->held.n);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_errno(err, errno, "cannot read the spool '%s'", r->path);
+        if (n == 0)
+            break;
+        r->held.n += (size_t)n;
+    }
+    return 0;
+}
+
+/* 1: it is a spool, 0: its first bytes are not there yet. */
+static int check_magic(struct spoolfile_reader *r, struct error *err)
+{
+    char text[SPOOLFILE_START];
+    ssize_t n = pread(r->fd, text, sizeof text, 0);
+    if (n < 0)
+        return error_errno(err, errno, "cannot read the spool '%s'", r->path);
+    if (memcmp(text, magic, (size_t)n) != 0)
+        return error_set(err, -EBADMSG, "'%s' is not a spool: it does not begin with %s", r->path, magic);
+    r->opened = n == SPOOLFILE_START;
+    return r->opened;
+}
+
+static bool all_zero(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i])
+            return false;
+    return true;
+}
+
+/* A bad frame that ends the file may be a writer's death, to be cut off by its successor; so may nothing but zeros up
+ * to the end (a file made longer whose blocks never came). Anything else with bytes behind it is damage. */
+static int may_be_torn(const struct spoolfile_reader *r, size_t size, bool *ret, struct error *err)
+{
+    struct stat st;
+    struct span rest = held_from_offset(r);
+    if (fstat(r->fd, &st) < 0)
+        return error_errno(err, errno, "cannot examine the spool '%s'", r->path);
+    int64_t left = st.st_size - r->offset;
+    *ret = (size > HEAD && left <= (int64_t)size) || (left <= (int64_t)rest.n && all_zero(rest));
+    return 0;
+}
+
+/* Called with a bad frame. 1: a successor has mended it meanwhile, read on. */
+static int judge_bad(struct spoolfile_reader *r, size_t size, struct error *err)
+{
+    bool torn = false;
+    struct span payload;
+    int rc = may_be_torn(r, size, &torn, err);
+    if (rc < 0 || torn)
+        return rc;
+    rc = refill(r, size, err); /* it may have been cut off and written over between our reading and our asking */
+    if (rc < 0)
+        return rc;
+    if (frame_at(held_from_offset(r), &payload, &size) != FRAME_BAD)
+        return 1;
+    return error_set(err, -EBADMSG, "spool '%s' is damaged at byte %lld: the record there does not fit its checksum",
+                     r->path, (long long)r->offset);
+}
+
+/* The frame at the offset, from what is held or else from the file. */
+static int fetch(struct spoolfile_reader *r, enum frame *ret, struct span *ret_payload, size_t *ret_size,
+                 struct error *err)
+{
+    *ret = frame_at(held_from_offset(r), ret_payload, ret_size);
+    for (int i = 0; *ret != FRAME_WHOLE && i < 2; i++) { /* the first read may bring only the length of a long one */
+        int rc = refill(r, *ret_size, err);
+        if (rc < 0)
+            return rc;
+        *ret = frame_at(held_from_offset(r), ret_payload, ret_size);
+        if (*ret == FRAME_SHORT && *ret_size <= READ_AHEAD)
+            break;
+    }
+    return 0;
+}
+
+int spoolfile_reader_next(struct spoolfile_reader *r, struct span *ret, struct error *err)
+{
+    int rc = r->opened ? 1 : check_magic(r, err);
+    if (rc <= 0)
+        return rc;
+    struct span payload;
+    size_t size;
+    enum frame got;
+    do {
+        rc = fetch(r, &got, &payload, &size, err);
+        if (rc == 0 && got == FRAME_BAD)
+            rc = judge_bad(r, size, err);
+    } while (rc > 0);
+    if (rc < 0 || got != FRAME_WHOLE)
+        return rc;
+    r->offset += (int64_t)size;
+    *ret = payload;
+    return 1;
+}
+
+/* ---- the writer ---- */
+
+/* Walks to the last good record by a reader of one's own. */
+static int find_end(const char *path, int64_t *ret_end, struct error *err)
+{
+    struct spoolfile_reader *r = NULL;
+    int rc = spoolfile_reader_open(path, SPOOLFILE_START, &r, err);
+    if (rc < 0)
+        return rc;
+    struct span payload;
+    while ((rc = spoolfile_reader_next(r, &payload, err)) > 0)
+        ;
+    *ret_end = r->opened ? r->offset : 0;
+    spoolfile_reader_close(&r);
+    return rc;
+}
+
+static int start_writing(struct spoolfile *f, int64_t end, bool *ret_torn, struct error *err)
+{
+    struct stat st;
+    if (fstat(f->fd, &st) < 0)
+        return error_errno(err, errno, "cannot examine the spool '%s'", f->path);
+    *ret_torn = st.st_size > end;
+    if (*ret_torn && ftruncate(f->fd, end) < 0)
+        return error_errno(err, errno, "cannot cut the torn end off the spool '%s'", f->path);
+    f->size = end;
+    if (end > 0)
+        return 0;
+    ssize_t n = write(f->fd, magic, SPOOLFILE_START);
+    if (n != SPOOLFILE_START) {
+        int why = n < 0 ? errno : ENOSPC;
+        if (ftruncate(f->fd, 0) < 0)
+            why = errno;
+        return error_errno(err, why, "cannot begin the spool '%s'", f->path);
+    }
+    f->size = SPOOLFILE_START;
+    return 0;
+}
+
+int spoolfile_open_append(const char *path, mode_t mode, struct spoolfile **ret, bool *ret_torn, struct error *err)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, mode);
+    if (fd < 0)
+        return error_errno(err, errno, "cannot open the spool '%s'", path);
+    struct spoolfile *f = mem_zalloc(1, sizeof *f);
+    f->path = mem_strdup(path);
+    f->fd = fd;
+    int64_t end = 0;
+    bool torn = false;
+    int rc = find_end(path, &end, err);
+    if (rc == 0)
+        rc = start_writing(f, end, &torn, err);
+    if (rc < 0) {
+        spoolfile_close(&f);
+        return rc;
+    }
+    *ret = f;
+    if (ret_torn)
+        *ret_torn = torn;
+    return 0;
+}
+
+void spoolfile_close(struct spoolfile **f)
+{
+    if (!*f)
+        return;
+    close((*f)->fd);
+    buf_free(&(*f)->frames);
+    mem_free(&(*f)->path);
+    mem_free(f);
+}
+
+int64_t spoolfile_size(const struct spoolfile *f)
+{
+    return f->size;
+}
+
+static void add_frame(struct buf *out, struct span record)
+{
+    uint32_t head[2] = {htole32((uint32_t)record.n), htole32(crc32c(record))};
+    buf_add(out, head, sizeof head);
+    buf_add(out, record.p, record.n);
+}
+
+/* A write that came in part is taken back: a half record in the middle of the file would be damage. */
+static int write_frames(struct spoolfile *f, struct error *err)
+{
+    if (f->broken && ftruncate(f->fd, f->size) < 0)
+        return error_errno(err, errno, "the spool '%s' ends in half a record that cannot be cut off", f->path);
+    f->broken = false;
+    ssize_t n;
+    do
+        n = write(f->fd, f->frames.p, f->frames.n);
+    while (n < 0 && errno == EINTR);
+    if (n == (ssize_t)f->frames.n) {
+        f->size += n;
+        return 0;
+    }
+    int why = n < 0 ? errno : ENOSPC; /* a disk that fills takes a part and gives no reason */
+    f->broken = n > 0 && ftruncate(f->fd, f->size) < 0;
+    return error_errno(err, why, "cannot append to the spool '%s'", f->path);
+}
+
+int spoolfile_append_all(struct spoolfile *f, const struct span *records, size_t n, struct error *err)
+{
+    buf_clear(&f->frames);
+    for (size_t i = 0; i < n; i++) {
+        if (records[i].n == 0)
+            return error_set(err, -EINVAL, "an empty record cannot be told from the end of the spool '%s'", f->path);
+        if (records[i].n > SPOOLFILE_RECORD_MOST)
+            return error_set(err, -E2BIG, "a record of %zu bytes is larger than the %d that a spool takes",
+                             records[i].n, SPOOLFILE_RECORD_MOST);
+        add_frame(&f->frames, records[i]);
+    }
+    int rc = f->frames.n ? write_frames(f, err) : 0;
+    if (f->frames.cap > SCRATCH_KEPT)
+        buf_free(&f->frames);
+    return rc;
+}
+
+int spoolfile_append(struct spoolfile *f, struct span record, struct error *err)
+{
+    return spoolfile_append_all(f, &record, 1, err);
+}
