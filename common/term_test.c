@@ -1,0 +1,228 @@
+#include "common/term.h"
+#include "common/testing.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static const struct term pipe_like = {.width = 80}, narrow = {.is_terminal = true, .width = 20},
+                         colourful = {.is_terminal = true, .colour = true, .width = 80};
+
+static void says(struct buf *b, const char *want)
+{
+    assert_string_equal(buf_str(b), want);
+    buf_clear(b);
+}
+
+static void what_is_no_terminal_gets_no_colour(void **state)
+{
+    (void)state;
+    int p[2];
+    assert_int_equal(pipe(p), 0);
+    setenv("TERM", "xterm", 1);
+    unsetenv("NO_COLOR");
+    unsetenv("COLUMNS");
+    struct term t = term_of(p[1]);
+    assert_false(t.is_terminal);
+    assert_false(t.colour);
+    assert_int_equal(t.width, 80);
+    close(p[0]);
+    close(p[1]);
+}
+
+static void a_terminal_has_colour_unless_the_user_says_no(void **state)
+{
+    (void)state;
+    int fd = posix_openpt(O_RDWR | O_NOCTTY);
+    const struct winsize size = {.ws_row = 24, .ws_col = 133};
+    if (fd < 0 || ioctl(fd, TIOCSWINSZ, &size) < 0)
+        skip();
+    setenv("TERM", "xterm", 1);
+    unsetenv("NO_COLOR");
+    assert_true(term_of(fd).colour);
+    assert_int_equal(term_of(fd).width, 133);
+    setenv("NO_COLOR", "1", 1);
+    assert_false(term_of(fd).colour);
+    assert_true(term_of(fd).is_terminal);
+    setenv("NO_COLOR", "", 1);
+    assert_true(term_of(fd).colour);
+    setenv("TERM", "dumb", 1);
+    assert_false(term_of(fd).colour);
+    unsetenv("TERM");
+    assert_false(term_of(fd).colour);
+    unsetenv("NO_COLOR");
+    close(fd);
+}
+
+static void moods_are_colours_only_where_colour_is(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    term_paint(&b, &pipe_like, TERM_BAD, "failed");
+    says(&b, "failed");
+    term_paint(&b, &colourful, TERM_BAD, "failed");
+    says(&b, "\033[31mfailed\033[0m");
+    term_paint(&b, &colourful, TERM_PLAIN, "x");
+    says(&b, "x");
+    buf_free(&b);
+}
+
+static void width_is_counted_in_columns(void **state)
+{
+    (void)state;
+    assert_int_equal(term_width(span_str("abc")), 3);
+    assert_int_equal(term_width(span_str("\xc3\xa4")), 1);
+    assert_int_equal(term_width(span_str("a\xcc\x88")), 1);
+    assert_int_equal(term_width(span_str("\xe6\x97\xa5\xe6\x9c\xac")), 4);
+    assert_int_equal(term_width(span_str("\xff\xfe")), 2);
+    assert_int_equal(term_width(SPAN_NONE), 0);
+}
+
+static void nothing_from_outside_acts_on_the_terminal(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    term_safe(&b, span_str("a\033[2J\r\n\x7f z\xc3\xa4"));
+    says(&b, "a\\x1b[2J\\x0d\\x0a\\x7f z\xc3\xa4");
+    term_safe(&b, span_str("\xc2\x9b"
+                           "31m \xe2\x80\xae"
+                           "txt \xff"));
+    says(&b, "\\u009b31m \\u202etxt \xef\xbf\xbd");
+    term_safe(&b, span_of("\0", 1));
+    says(&b, "\\x00");
+    term_safe_lines(&b, span_str("a\tb\nc\rd\033"));
+    says(&b, "a\tb\nc\\x0dd\\x1b");
+    buf_free(&b);
+}
+
+static void a_cut_ends_in_an_ellipsis_and_never_splits_a_character(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    assert_int_equal(term_cut(&b, span_str("abcdef"), 6), 6);
+    says(&b, "abcdef");
+    assert_int_equal(term_cut(&b, span_str("abcdef"), 5), 5);
+    says(&b, "abcd\xe2\x80\xa6");
+    assert_int_equal(term_cut(&b, span_str("\xe6\x97\xa5\xe6\x9c\xac\xe6\x97\xa5"), 4), 3);
+    says(&b, "\xe6\x97\xa5\xe2\x80\xa6");
+    assert_int_equal(term_cut(&b, span_str("ab"), 0), 0);
+    says(&b, "");
+    buf_free(&b);
+}
+
+static const struct term_column columns[] = {{"RUN", false}, {"N", true}, {"MESSAGE", false}};
+
+static struct term_table *a_table(void)
+{
+    struct term_table *t = term_table_new(columns, 3);
+    term_table_add(t, "one");
+    term_table_addf(t, TERM_PLAIN, "%d", 7);
+    term_table_add_in(t, TERM_BAD, "a message that goes on");
+    term_table_add(t, "fourteen");
+    term_table_addf(t, TERM_PLAIN, "%d", 1234);
+    term_table_add(t, NULL);
+    return t;
+}
+
+static void a_table_is_aligned_and_whole_when_it_is_piped(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    struct term_table *t = a_table();
+    assert_int_equal(term_table_rows(t), 2);
+    term_table_print(t, &pipe_like, &b);
+    says(&b, "RUN          N  MESSAGE\n"
+             "one          7  a message that goes on\n"
+             "fourteen  1234  \n");
+    term_table_free(&t);
+    assert_null(t);
+    buf_free(&b);
+}
+
+static void the_last_column_is_cut_on_a_terminal(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    struct term_table *t = a_table();
+    const struct term wide = {.is_terminal = true, .width = 28};
+    term_table_print(t, &wide, &b);
+    says(&b, "RUN          N  MESSAGE\n"
+             "one          7  a message t\xe2\x80\xa6\n"
+             "fourteen  1234  \n");
+    term_table_print(t, &narrow, &b);
+    assert_contains(buf_str(&b), "  a messa\xe2\x80\xa6\n");
+    buf_clear(&b);
+    term_table_print(t, &colourful, &b);
+    assert_contains(buf_str(&b), "\033[31ma message that goes on\033[0m\n");
+    term_table_free(&t);
+    buf_free(&b);
+}
+
+static void a_table_makes_its_cells_safe_and_may_be_empty(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    struct term_table *t = term_table_new(columns, 3);
+    term_table_print(t, &pipe_like, &b);
+    says(&b, "");
+    term_table_add(t, "a\033b");
+    term_table_print(t, &pipe_like, &b);
+    assert_contains(buf_str(&b), "a\\x1bb");
+    term_table_free(&t);
+    buf_free(&b);
+}
+
+static void a_bar_has_its_width_and_is_full_only_at_the_end(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    static const double some[] = {-1, 0, 0.001, 0.33, 0.5, 0.999, 1, 2, NAN};
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
+        term_bar(&b, 10, some[i]);
+        assert_int_equal(term_width(buf_span(&b)), 10);
+        buf_clear(&b);
+    }
+    term_bar(&b, 2, 1);
+    says(&b, "\xe2\x96\x88\xe2\x96\x88");
+    term_bar(&b, 2, 0.75);
+    says(&b, "\xe2\x96\x88\xe2\x96\x8c");
+    term_bar(&b, 2, 0);
+    says(&b, "\xe2\x96\x91\xe2\x96\x91");
+    term_bar(&b, 2, 0.999);
+    says(&b, "\xe2\x96\x88\xe2\x96\x89");
+    term_bar(&b, 0, 0.5);
+    says(&b, "");
+    buf_free(&b);
+}
+
+static void the_cursor_goes_back_to_draw_again(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    term_up(&b, 3);
+    term_erase_line(&b);
+    term_erase_below(&b);
+    says(&b, "\r\033[3A\033[K\033[J");
+    term_up(&b, 0);
+    says(&b, "\r");
+    buf_free(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_no_terminal_gets_no_colour),
+        cmocka_unit_test(a_terminal_has_colour_unless_the_user_says_no),
+        cmocka_unit_test(moods_are_colours_only_where_colour_is),
+        cmocka_unit_test(width_is_counted_in_columns),
+        cmocka_unit_test(nothing_from_outside_acts_on_the_terminal),
+        cmocka_unit_test(a_cut_ends_in_an_ellipsis_and_never_splits_a_character),
+        cmocka_unit_test(a_table_is_aligned_and_whole_when_it_is_piped),
+        cmocka_unit_test(the_last_column_is_cut_on_a_terminal),
+        cmocka_unit_test(a_table_makes_its_cells_safe_and_may_be_empty),
+        cmocka_unit_test(a_bar_has_its_width_and_is_full_only_at_the_end),
+        cmocka_unit_test(the_cursor_goes_back_to_draw_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
