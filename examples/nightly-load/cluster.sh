@@ -1,0 +1,46 @@
+# cluster.sh - functions for running a small cluster on one machine; sourced by the demo and by the system tests.
+# Needs $demo: the folder in which every program's home lies.
+
+# A TCP port that was free a moment ago.
+free_port() {
+    /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# keep NAME HOME PROGRAM ARGS...: runs a program in the background and starts it again when it dies, as systemd would on
+# a real server, until $demo/NAME.stop exists. Its log is $demo/NAME.log, its process's number $demo/NAME.pid.
+keep() {
+    keep_name=$1 keep_home=$2
+    shift 2
+    rm -f "$demo/$keep_name.stop"
+    (
+        while [ ! -e "$demo/$keep_name.stop" ]; do
+            LONGBOAT_HOME=$keep_home "$@" >>"$demo/$keep_name.log" 2>&1 </dev/null &
+            echo $! >"$demo/$keep_name.pid"
+            wait $! || :
+            sleep 0.2
+        done
+    ) >/dev/null 2>&1 3>&- &
+    echo $! >"$demo/$keep_name.keeper"
+}
+
+# await WHAT COMMAND...: until the command succeeds; 30 seconds at most, then what was awaited is said.
+await() {
+    await_what=$1
+    shift
+    await_left=300
+    until "$@" >/dev/null 2>&1; do
+        await_left=$((await_left - 1))
+        if [ "$await_left" -le 0 ]; then
+            echo "waited 30 s in vain until $await_what ($*)" >&2
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+
+# halt NAME: ends a kept program and what keeps it.
+halt() {
+    : >"$demo/$1.stop"
+    [ ! -e "$demo/$1.pid" ] || kill "$(cat "$demo/$1.pid")" 2>/dev/null || :
+    rm -f "$demo/$1.pid" "$demo/$1.keeper"
+}

@@ -1,0 +1,137 @@
+#!/bin/sh
+# The main job, end to end, on this machine: a broker, three servers, packages built, signed and deployed, a nightly load
+# of real data spread over the servers, its results tailed, its rows compared with a count made by other means, and a
+# second parent in which one child fails on purpose. Leaves the cluster running; stop.sh ends it.
+# usage: demo.sh FOLDER-WITH-PROGRAMS
+set -eu
+
+bin=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+PATH=$bin:$PATH
+demo=${LONGBOAT_DEMO:-${TMPDIR:-/tmp}/longboat-demo-$(id -u)}
+. "$here/cluster.sh"
+
+step() {
+    printf '\n%s== %s%s\n' "$bold" "$*" "$plain"
+}
+show() { # a command that the reader may type, and its output
+    printf '%s$ %s%s\n' "$faint" "$*" "$plain"
+    "$@"
+}
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+    bold=$(printf '\033[1m') faint=$(printf '\033[2m') plain=$(printf '\033[0m')
+else
+    bold='' faint='' plain=''
+fi
+
+"$here/stop.sh" >/dev/null
+rm -rf "$demo"
+mkdir -p "$demo/stage"
+chmod 700 "$demo"
+
+step "1. A cluster: an administrator and a broker (all below $demo)"
+port=$(free_port)
+LONGBOAT_HOME=$demo/admin
+export LONGBOAT_HOME
+show lbctl init --cluster demo --listen "127.0.0.1:$port" --broker-home "$demo/broker"
+keep broker "$demo/broker" lbbroker
+await "the broker answers" lbctl whoami
+
+step "2. Three servers join, each with one command"
+for server in etl1:etl etl2:etl wh1:warehouse; do
+    name=${server%%:*} pool=${server##*:}
+    printf '%s$ lbctl invite --server %s --pools %s | lbworker join      (on %s)%s\n' "$faint" "$name" "$pool" "$name" "$plain"
+    lbctl invite --server "$name" --pools "$pool" >"$demo/token"
+    LONGBOAT_HOME=$demo/$name lbworker join <"$demo/token"
+    rm "$demo/token"
+done
+
+step "3. An operator joins, who may call everything, watch everything and deploy"
+printf '%s$ lbctl invite --principal anna --grant ... | lbsubmit join%s\n' "$faint" "$plain"
+lbctl invite --principal anna --grant 'call *@all' --grant 'watch *@all' --grant 'operate *@all' \
+    --grant 'deploy *@all' >"$demo/token"
+LONGBOAT_HOME=$demo/anna lbsubmit join <"$demo/token"
+rm "$demo/token"
+LONGBOAT_HOME=$demo/anna
+
+step "4. Packages are built and signed; every server trusts this builder"
+show lbpkg keygen
+for server in etl1 etl2 wh1; do
+    cp "$demo/anna/etc/keys/builder.pub" "$demo/$server/etc/trust/signers"
+    mkdir -p "$demo/$server/etc/jobs"
+done
+for package in extract transform load check report say; do
+    lbpkg build "$here/packages/$package" -o "$demo/$package.lbp"
+    lbpkg sign "$demo/$package.lbp"
+done
+show lbpkg show "$demo/extract.lbp"
+
+step "5. The servers start; packages are deployed to pools, jobs put beside them"
+for server in etl1 etl2; do
+    cp "$here/jobs/prepare-table.yaml" "$demo/$server/etc/jobs/"
+done
+for server in etl1 etl2 wh1; do
+    keep "$server" "$demo/$server" lbworker
+done
+for package in extract transform say; do
+    show lbpkg deploy "$demo/$package.lbp" --to all --wait
+done
+for package in load check report; do
+    show lbpkg deploy "$demo/$package.lbp" --to wh1 --wait
+done
+await "etl1 and etl2 offer the job" sh -c 'test "$(lbctl servers --json | grep -c prepare-table)" -ge 2'
+show lbctl servers
+
+step "6. A monitor tails results in the background, into $demo/results"
+lbmon >"$demo/results" 2>"$demo/monitor.log" &
+echo $! >"$demo/monitor.pid"
+
+step "7. The night: 8 tables, 18 children, three servers"
+show lbsubmit "$here/nightly.yaml" --set stage="$demo/stage" --set warehouse="$demo/warehouse.db" \
+    --set page="$demo/page.html"
+
+step "8. Rows loaded, beside a count of the source files made with jq"
+wrong=0
+while read -r kind number; do
+    loaded=$(sqlite3 "$demo/warehouse.db" "SELECT count(*) FROM codes WHERE kind = '$kind'")
+    counted=$(jq ".[\"$number\"] | length" "/usr/share/iso-codes/json/iso_$number.json")
+    printf '%-24s %6s loaded %6s counted\n' "$kind" "$loaded" "$counted"
+    [ "$loaded" = "$counted" ] || wrong=1
+done <<END
+languages 639-3
+subdivisions 3166-2
+bibliographic_languages 639-2
+countries 3166-1
+scripts 15924
+currencies 4217
+language_families 639-5
+former_countries 3166-3
+END
+if [ "$wrong" -ne 0 ]; then
+    echo "demo: the warehouse does not hold what the sources hold" >&2
+    exit 1
+fi
+
+step "9. A parent in which one child fails on purpose: its failure branch runs, what waited for its success is skipped"
+show lbsubmit "$here/with-a-failure.yaml" --set stage="$demo/stage"
+
+step "10. What the monitor has seen"
+await "the monitor has the last result" grep -q 'planets could not be prepared\|repair' "$demo/results"
+tail -n 12 "$demo/results"
+
+step "The cluster is yours to play with"
+cat <<END
+  export LONGBOAT_HOME=$demo/anna PATH=$bin:\$PATH
+
+  lbctl servers                       who is there, with what
+  lbctl runs                          what runs now;  lbctl history  what has run
+  lbctl show RUN | lbctl logs RUN     one run, all layers; its output
+  lbctl drain etl2 --reason 'a look'  and run the night again: everything goes to etl1
+  lbsubmit $here/nightly.yaml --set stage=$demo/stage --set warehouse=$demo/warehouse.db --set page=$demo/page.html
+  lbsubmit --package say --server wh1 -p text=hello
+  lbmon --since 1h                    everything again, from the store
+  pkill -9 -f '$bin/lbbroker'         while something runs: it comes back, nothing is lost
+
+  the page that the report child wrote: $demo/page.html
+  make demo-stop                      ends it all
+END
