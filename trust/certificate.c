@@ -11,19 +11,19 @@
 #include "trust/refuse.h"
 
 static const char *const roles[] = {
-#define X(n, w) w,
+#define X(n, w) [ROLE_##n] = w,
     ROLES(X)
 #undef X
 };
 
 const char *role_word(enum role r)
 {
-    return (unsigned)r < ROLE_COUNT ? roles[r] : "?";
+    return r != ROLE_NONE && (unsigned)r < ROLE_COUNT ? roles[r] : "?";
 }
 
 int role_parse(struct span word, enum role *ret, struct error *err)
 {
-    for (unsigned r = 0; r < ROLE_COUNT; r++)
+    for (unsigned r = ROLE_NONE + 1; r < ROLE_COUNT; r++)
         if (span_eq_str(word, roles[r])) {
             *ret = (enum role)r;
             return 0;

@@ -24,7 +24,7 @@ enum {
     X(ADMINISTRATOR, "administrator") \
     X(SERVER, "server") X(CALLER, "caller") X(MONITOR, "monitor") X(BUILDER, "builder") X(BROKER, "broker")
 #define X(n, w) ROLE_##n,
-enum role { ROLES(X) ROLE_COUNT };
+enum role { ROLE_NONE, ROLES(X) ROLE_COUNT }; /* all zero is nobody */
 #undef X
 const char *role_word(enum role r);
 int role_parse(struct span word, enum role *ret, struct error *err);
