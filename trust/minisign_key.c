@@ -9,7 +9,8 @@
 
 enum {
     SCRYPT_MEMORY_MAX = 1 << 30, /* what minisign asks for; a file must not make us take more */
-    SECRET_FILE = 4096
+    SECRET_FILE = 4096,
+    SECRET_TEXT = 4 * ((158 + 2) / 3) + 1 /* the longest base64 of these files, and its NUL */
 };
 
 struct public_line {
@@ -64,12 +65,18 @@ void minisign_base64_add(struct buf *out, const void *p, size_t n)
 
 bool minisign_base64_get(struct span text, void *out, size_t n)
 {
-    size_t got = 0;
-    if (text.n != sodium_base64_encoded_len(n, sodium_base64_VARIANT_ORIGINAL) - 1)
+    char again[SECRET_TEXT];
+    size_t got = 0, size = sodium_base64_encoded_len(n, sodium_base64_VARIANT_ORIGINAL);
+    if (text.n != size - 1 || size > sizeof again ||
+        sodium_base642bin(out, n, (const char *)text.p, text.n, NULL, &got, NULL, sodium_base64_VARIANT_ORIGINAL) !=
+            0 ||
+        got != n)
         return false;
-    return sodium_base642bin(out, n, (const char *)text.p, text.n, NULL, &got, NULL,
-                             sodium_base64_VARIANT_ORIGINAL) == 0 &&
-           got == n;
+    /* libsodium 1.0.18 takes bytes above 127 for the characters below: only the one spelling is good */
+    sodium_bin2base64(again, size, out, n, sodium_base64_VARIANT_ORIGINAL);
+    bool same = sodium_memcmp(again, text.p, text.n) == 0;
+    sodium_memzero(again, sizeof again);
+    return same;
 }
 
 void minisign_make(struct minisign_public *ret_public, struct minisign_secret *ret_secret)
