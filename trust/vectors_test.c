@@ -1,0 +1,133 @@
+/* vectors_test.c - the test vectors of proto/PROTOCOL.md, which the Python client has made, are what the C side
+ * makes. */
+#include "common/testing.h"
+#include "common/id.h"
+#include "trust/batch.h"
+#include "trust/call.h"
+
+/* PROTOCOL.md lies in the top of the tree, where `make` runs the tests. */
+static char *page;
+
+static int read_page(void **state)
+{
+    struct buf b = {0};
+    struct error err = {0};
+    (void)state;
+    if (file_read("proto/PROTOCOL.md", 1 << 20, &b, &err) < 0) {
+        fprintf(stderr, "%s\n", err.text);
+        return -1;
+    }
+    page = mem_strdup(buf_str(&b));
+    buf_free(&b);
+    return trust_init(&err);
+}
+
+static int free_page(void **state)
+{
+    (void)state;
+    mem_free(&page);
+    return 0;
+}
+
+/* The hexadecimal text below "- <name>:" as bytes. */
+static struct buf vector(const char *name)
+{
+    char *head = mem_printf("- %s:\n\n  ```\n", name);
+    const char *at = strstr(page, head);
+    struct buf hex = {0}, out = {0};
+    if (!at)
+        fail_msg("PROTOCOL.md has no vector '%s'", name);
+    for (at += strlen(head); strncmp(at, "  ```", 5) != 0; at++)
+        if (*at != ' ' && *at != '\n')
+            buf_add(&hex, at, 1);
+    uint8_t *bytes = buf_grow(&out, hex.n / 2);
+    assert_int_equal(hex_parse(buf_str(&hex), bytes, hex.n / 2), 0);
+    out.n = hex.n / 2;
+    buf_free(&hex);
+    mem_free(&head);
+    return out;
+}
+
+static void assert_vector(const char *name, struct span got)
+{
+    struct buf want = vector(name);
+    assert_int_equal(got.n, want.n);
+    assert_memory_equal(got.p, want.p, want.n);
+    buf_free(&want);
+}
+
+static struct key the_key(void)
+{
+    struct key key;
+    uint8_t seed[KEY_SEED];
+    memset(seed, 1, sizeof seed);
+    key_from_seed(seed, &key);
+    return key;
+}
+
+static void keys_are_derived_as_the_page_says(void **state)
+{
+    (void)state;
+    struct key key = the_key();
+    assert_vector("signing key, public", (struct span){key.sign.b, 32});
+    assert_vector("transport key, public", (struct span){key.transport.b, 32});
+}
+
+static void a_signed_call_is_byte_for_byte_the_page_s(void **state)
+{
+    (void)state;
+    struct key key = the_key();
+    struct buf parameters = {0}, signed_call = {0}, body = {0};
+    struct error err = {0};
+    value_add_str(&parameters, span_str("text"));
+    value_add_str(&parameters, span_str("hello"));
+    value_add_str(&parameters, span_str("count"));
+    value_add_int(&parameters, 300);
+    value_add_str(&parameters, span_str("share"));
+    value_add_float(&parameters, 0.5);
+    value_add_str(&parameters, span_str("list"));
+    value_add_list(&parameters, 3);
+    value_add_bool(&parameters, true);
+    value_add_null(&parameters);
+    value_add_int(&parameters, -1);
+    struct d_call call = {
+        .cluster = span_str("demo"),
+        .caller = span_str("anna"),
+        .key = span_str("key-1"),
+        .job = span_str("package:say"),
+        .address = span_str("etl"),
+        .parameters = wire_list_from(&parameters, 4),
+        .priority = 4,
+        .as_of = span_str("2026-11-21T09:13:55.012Z"),
+        .issued_at = 1763716435012,
+        .expires = 1763802835012,
+    };
+    memset(call.job_hash.b, 2, 32);
+    d_call_encode(&call, &body);
+    assert_vector("d_call", buf_span(&body));
+    assert_int_equal(call_sign(&call, &key, "anna", 7, &signed_call, &err), 0);
+    assert_vector("d_signed", buf_span(&signed_call));
+    buf_free(&parameters);
+    buf_free(&signed_call);
+    buf_free(&body);
+}
+
+static void a_frame_is_its_head_and_its_messages(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    h_frame_encode(&(struct h_frame){.session = 77, .number = 3, .ack = 2}, &b);
+    m_ping_encode(&(struct m_ping){.stamp = 5}, &b);
+    assert_vector("frame 3 of session 77, ack 2, with PING 5", buf_span(&b));
+    buf_free(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_are_derived_as_the_page_says),
+        cmocka_unit_test(a_signed_call_is_byte_for_byte_the_page_s),
+        cmocka_unit_test(a_frame_is_its_head_and_its_messages),
+    };
+    return cmocka_run_group_tests(tests, read_page, free_page);
+}
