@@ -16,7 +16,7 @@
 enum {
     MINISIGN_NUMBER = 8,
     MINISIGN_DIGEST = 64,      /* BLAKE2b-512 */
-    MINISIGN_NUMBER_TEXT = 17, /* 16 digits as minisign prints it, and the NUL */
+    MINISIGN_NUMBER_TEXT = 17, /* up to 16 digits as minisign prints it, and the NUL */
     MINISIGN_COMMENT = 512     /* bytes of a trusted comment that we take, and the NUL */
 };
 

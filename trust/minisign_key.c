@@ -1,5 +1,7 @@
 /* minisign_key.c - minisign's key files: see minisign.h. */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/file.h"
@@ -97,14 +99,18 @@ void minisign_public_of(const struct minisign_secret *s, struct minisign_public 
     crypto_sign_ed25519_sk_to_pk(ret->key.b, s->secret);
 }
 
+static uint64_t little_endian(const uint8_t p[8])
+{
+    uint64_t v = 0;
+    for (int i = 7; i >= 0; i--)
+        v = v << 8 | p[i];
+    return v;
+}
+
 char *minisign_number(const uint8_t number[MINISIGN_NUMBER], char out[MINISIGN_NUMBER_TEXT])
 {
-    static const char digits[] = "0123456789ABCDEF";
-    for (int i = 0; i < MINISIGN_NUMBER; i++) { /* a little-endian number, as minisign prints it */
-        out[2 * i] = digits[number[MINISIGN_NUMBER - 1 - i] >> 4];
-        out[2 * i + 1] = digits[number[MINISIGN_NUMBER - 1 - i] & 15];
-    }
-    out[MINISIGN_NUMBER_TEXT - 1] = 0;
+    snprintf(out, MINISIGN_NUMBER_TEXT, "%" PRIX64,
+             little_endian(number)); /* no leading zeros, as minisign has none */
     return out;
 }
 
@@ -176,14 +182,6 @@ bool minisign_secret_is_encrypted(struct span text)
     bool encrypted = decode_secret(text, &line, NULL) == 0 && memcmp(line.kdf, "Sc", 2) == 0;
     sodium_memzero(&line, sizeof line);
     return encrypted;
-}
-
-static uint64_t little_endian(const uint8_t p[8])
-{
-    uint64_t v = 0;
-    for (int i = 7; i >= 0; i--)
-        v = v << 8 | p[i];
-    return v;
 }
 
 static int decrypt(struct secret_line *line, const char *password, struct error *err)

@@ -213,6 +213,16 @@ static void public_keys_are_read_with_and_without_their_comment(void **state)
     buf_free(&line);
 }
 
+static void a_keys_number_is_read_as_minisign_prints_it(void **state)
+{
+    (void)state;
+    char text[MINISIGN_NUMBER_TEXT];
+    assert_string_equal(minisign_number((const uint8_t *)"\x89\x96\x3f\x32\x1d\x9d\x9a\x0a", text),
+                        "A9A9D1D323F9689");
+    assert_string_equal(minisign_number((const uint8_t *)"\xff\xff\xff\xff\xff\xff\xff\xff", text),
+                        "FFFFFFFFFFFFFFFF");
+}
+
 static void a_secret_key_is_kept_in_a_file(void **state)
 {
     const char *path = testing_path(state, "builder.key");
@@ -391,8 +401,10 @@ static void minisign_and_we_agree_on_altered_signatures(void **state)
         put(state, "data.minisig", buf_span(&sig));
         bool its = run(state, "minisign -V -q -p our.pub -m data") == 0;
         bool ours = judge(buf_span(&sig), &k.p, "data", &err) == 0;
-        bool line_end = sig.p[at] == ('\n' ^ 2); /* minisign reads over some of what follows a line's base64 */
-        if (its != ours && !(its && line_end))
+        /* minisign also takes other spellings of the same bytes: stray bits in base64's last character, and what
+         * follows it */
+        bool spelling = at + 1 == sig.n || memchr("=\n", sig.p[at + 1], 2) || sig.p[at] == ('\n' ^ 2);
+        if (its != ours && !(its && spelling))
             fail_msg("byte %zu: minisign says %s, we say: %s", at, its ? "yes" : "no", err.text);
         sig.p[at] ^= 2;
     }
@@ -410,6 +422,7 @@ int main(void)
         cmocka_unit_test(what_is_no_signature_file_is_refused),
         cmocka_unit_test(a_trusted_comment_is_one_line),
         cmocka_unit_test(public_keys_are_read_with_and_without_their_comment),
+        cmocka_unit_test(a_keys_number_is_read_as_minisign_prints_it),
         in_folder(a_secret_key_is_kept_in_a_file),
         cmocka_unit_test(a_damaged_secret_key_is_refused),
         cmocka_unit_test(an_encrypted_secret_key_needs_its_password),
