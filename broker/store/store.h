@@ -1,12 +1,13 @@
 /* store.h - what the broker remembers: a journal of records in one SQLite file, and what people ask of its past.
  *
- * One thread writes. store_append hands it the records of a turn and returns; all that is queued when the thread is free
- * becomes one transaction (group commit), and `committed` tells up to which lsn the disk has them. Between commits, and in
- * small steps, the same thread folds: runs that have ended get their row of history, and their records no longer take part
- * in a restart. A second thread answers questions from a connection that can only read.
+ * One thread writes. store_append hands it the records of a turn and returns; all that is queued when the thread is
+ * free becomes one transaction (group commit), and `committed` tells up to which lsn the disk has them. Between
+ * commits, and in small steps, the same thread folds: runs that have ended get their row of history, and their
+ * records no longer take part in a restart. A second thread answers questions from a connection that can only read.
  *
- * The record is written once and stays where it is until the retention drops it: folding moves no bytes, it only keeps a
- * short list (table `live`) of the older records that still matter. A restart replays `live` and what is not yet folded.
+ * The record is written once and stays where it is until the retention drops it: folding moves no bytes, it only
+ * keeps a short list (table `live`) of the older records that still matter. A restart replays `live` and what is not
+ * yet folded.
  *
  * Faults. Disk full: the batch is kept and tried again, `full` says so, nothing of it counts as committed. Below
  * `reserve_bytes` of free space `full` says so too, while commits still succeed: that is the room for results and
@@ -22,21 +23,24 @@
 #include "broker/core/core.h"
 
 enum {
-    EXIT_STORE = 74,                  /* EX_IOERR: the disk or the file cannot be relied on */
-    STORE_SCHEMA = 1,                 /* PRAGMA user_version */
-    STORE_RESERVE_DEFAULT = 64 << 20, /* results of some 100,000 jobs; less: a full disk loses the room for them sooner */
+    EXIT_STORE = 74,  /* EX_IOERR: the disk or the file cannot be relied on */
+    STORE_SCHEMA = 1, /* PRAGMA user_version */
+    STORE_RESERVE_DEFAULT =
+        64 << 20, /* results of some 100,000 jobs; less: a full disk loses the room for them sooner */
     STORE_PAGE_MOST = LIMIT_ROWS
 };
 
 struct store;
 
 struct store_options {
-    const char *path;        /* the SQLite file; beside it lie its -wal, -shm and .lock */
-    uint64_t retention_ms;   /* history older than this is dropped; 0: never */
-    uint64_t history_bytes;  /* beyond it the oldest history is dropped; 0: no limit */
-    uint64_t reserve_bytes;  /* 0: STORE_RESERVE_DEFAULT */
-    uint64_t most_bytes;     /* the file may not grow beyond this; 0: as far as the disk goes */
-    bool no_pregrow;         /* for tests: do not write the WAL in advance */
+    const char *path;           /* the SQLite file; beside it lie its -wal, -shm and .lock */
+    uint64_t retention_ms;      /* history older than this is dropped; 0: never */
+    uint64_t history_bytes;     /* beyond it the oldest history is dropped; 0: no limit */
+    uint64_t reserve_bytes;     /* 0: STORE_RESERVE_DEFAULT */
+    uint64_t most_bytes;        /* the file may not grow beyond this; 0: as far as the disk goes */
+    uint64_t kept_ms, kept_max; /* which ended keys store_load tells: see core.h; 0: KEPT_MS, KEPT_MAX */
+    int64_t now;                /* wall ms, for kept_ms */
+    bool no_pregrow;            /* for tests: do not write the WAL in advance */
 };
 
 /* Called by store_dispatch on the thread that calls it. */
@@ -46,25 +50,16 @@ struct store_calls {
     void (*full)(void *self, bool full);         /* new calls are to be refused; false: they need not be any more */
 };
 
-/* Opens or makes the file and takes its lock. -EBUSY: another broker has it; -ENOTSUP: of a newer schema; -EBADMSG: not a
- * store, truncated or corrupt (nothing is ever repaired). On success the epoch has been raised, durably. */
+/* Opens or makes the file and takes its lock. -EBUSY: another broker has it; -ENOTSUP: of a newer schema; -EBADMSG:
+ * not a store, truncated or corrupt (nothing is ever repaired). On success the epoch has been raised, durably. */
 int store_open(struct store **ret, const struct store_options *o, struct error *err);
 uint64_t store_epoch(const struct store *s);
 
-/* Everything that is live, in lsn order. `take` returns 0, or negative (with err set) to stop. Before store_start. */
+/* What a restart needs, in lsn order: the records of all that is live, and one r_kept, made here, for each run and
+ * parent that has ended within kept_ms, the newest kept_max + 1 of them. `take` returns 0, or negative (with err set)
+ * to stop. Before store_start. */
 typedef int store_take_record(void *self, uint64_t lsn, struct span body, struct error *err);
 int store_load(struct store *s, store_take_record *take, void *self, struct error *err);
-
-/* The keys of runs and parents that have ended within the retention, so that they still answer duplicates. */
-struct store_key {
-    const char *principal, *key;
-    struct hash digest;
-    struct id run;
-    bool parent;      /* a parent run */
-    int64_t ended_at; /* wall ms */
-};
-typedef int store_take_key(void *self, const struct store_key *key, struct error *err);
-int store_load_keys(struct store *s, store_take_key *take, void *self, struct error *err);
 
 /* Starts the threads. Watch store_fd for reading and then call store_dispatch. */
 int store_start(struct store *s, const struct store_calls *calls, struct error *err);
@@ -81,18 +76,23 @@ void store_close(struct store **s);
 /* Changes most_bytes while it runs. */
 void store_limit(struct store *s, uint64_t most_bytes);
 
-/* ---- Questions. The answer comes from store_dispatch, in the order asked, after everything committed when it was asked
- * has been folded: so who asks after an end sees it in history. Pages are short: a long reader would pin the WAL. */
+/* ---- Questions. The answer comes from store_dispatch, in the order asked, after everything committed when it was
+ * asked has been folded: so who asks after an end sees it in history. Pages are short: a long reader would pin the
+ * WAL. */
 struct store_filter { /* zero: anything */
-    char job[LIMIT_JOB + 1], server[LIMIT_NAME + 1], principal[LIMIT_NAME + 1], address[LIMIT_ADDRESS + 1]; /* globs: only `*` */
+    char job[LIMIT_JOB + 1], server[LIMIT_NAME + 1], principal[LIMIT_NAME + 1],
+        address[LIMIT_ADDRESS + 1]; /* globs: only `*` */
     struct id parent;
-    int status;            /* STATUS_ + 1; 0: any */
-    int64_t since, until;  /* ended_at, wall ms; 0: open */
+    int status;           /* STATUS_ + 1; 0: any */
+    int64_t since, until; /* ended_at, wall ms; 0: open */
 };
 
 enum store_what {
-    STORE_HISTORY, /* ended runs that match, newest end first; `after`: only those with a smaller lsn; 0: from the newest */
+    STORE_HISTORY, /* ended runs that match, newest end first; `after`: only those with a smaller lsn; 0: from the
+                      newest */
     STORE_PARENTS, /* ended parents, likewise */
+    STORE_KEY, /* the row of the ended run (`parent`: parent run) of filter.principal (exactly) and `key`, if there is
+                  one */
     STORE_RECORDS, /* all records of `run`, live or ended, in order; none: no run of that id is remembered */
     STORE_EVENTS   /* records with lsn in (after, upto] in order, and the first record of each run among them */
 };
@@ -100,6 +100,8 @@ enum store_what {
 struct store_question {
     enum store_what what;
     struct id run;
+    char key[LIMIT_KEY + 1]; /* KEY */
+    bool parent;
     uint64_t after, upto;
     int64_t since;     /* EVENTS with after 0: begin at the first record of at least this wall time */
     unsigned most;     /* rows or records: 1 to STORE_PAGE_MOST */
@@ -116,7 +118,7 @@ struct store_record {
 struct store_ended {
     uint64_t lsn; /* of its end */
     struct id run, parent;
-    struct hash job_hash;
+    struct hash job_hash, digest;
     const char *principal, *key, *job, *address, *server, *task, *message;
     uint64_t index, turn, attempt, delivery, job_outcome, package, status;
     int64_t called_at, started_at, ended_at;
@@ -131,7 +133,8 @@ struct store_answer {
     unsigned n_records;
     const struct store_record *begins; /* EVENTS: the called and parent_begun records of the runs in `records` */
     unsigned n_begins;
-    uint64_t next; /* EVENTS: all of (after, next] has been looked at; HISTORY: `after` of the next page, 0: no more */
+    uint64_t
+        next; /* EVENTS: all of (after, next] has been looked at; HISTORY: `after` of the next page, 0: no more */
     uint64_t oldest; /* EVENTS: the least lsn that is still there */
 };
 typedef void store_hear(void *self, const struct store_answer *a);
@@ -149,8 +152,8 @@ struct store_stats {
 void store_stats(struct store *s, struct store_stats *ret);
 
 /* ---- Verbs on a file; block for as long as it takes. Both open it read-only and may run beside a broker. */
-/* Reads everything: integrity of the file, order and form of the records, history against the journal. *ret_text: what was
- * found, one line; on failure err has the first trouble. */
+/* Reads everything: integrity of the file, order and form of the records, history against the journal. *ret_text:
+ * what was found, one line; on failure err has the first trouble. */
 int store_check(const char *path, struct buf *ret_text, struct error *err);
 /* A consistent copy at `to`, which must not exist; synced. */
 int store_backup(const char *path, const char *to, struct error *err);

@@ -1,0 +1,139 @@
+/* check.c - reads a whole store and says what is wrong, or copies it. Runs beside a broker: both only read. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/store/inside.h"
+
+static int open_file(const char *path, sqlite3 **ret, struct error *err)
+{
+    int rc = access(path, R_OK) < 0 ? error_errno(err, errno, "store '%s'", path) : 0;
+    if (rc < 0)
+        return rc;
+    rc = sqlite3_open_v2(path, ret, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc != SQLITE_OK)
+        return db_error(*ret, rc, path, err);
+    sqlite3_extended_result_codes(*ret, 1);
+    sqlite3_busy_timeout(*ret, 10000);
+    return schema_prepare(*ret, path, false, err);
+}
+
+static int check_integrity(sqlite3 *db, struct error *err)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(db, "PRAGMA integrity_check(1)", -1, &st, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    int result = rc != SQLITE_ROW ? db_error(db, rc, "integrity_check", err) : 0;
+    if (result == 0 && strcmp((const char *)sqlite3_column_text(st, 0), "ok") != 0)
+        result = error_set(err, -EBADMSG, "store: corrupt: %.300s", (const char *)sqlite3_column_text(st, 0));
+    sqlite3_finalize(st);
+    return result;
+}
+
+static int check_records(sqlite3 *db, uint64_t *ret_n, struct error *err)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(db, "SELECT lsn, body, kind, run FROM journal ORDER BY lsn", -1, &st, NULL);
+    int result = 0;
+    while (rc == SQLITE_OK && result == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        struct record r;
+        struct span run = db_bytes(st, 3);
+        result = record_read((uint64_t)sqlite3_column_int64(st, 0), db_bytes(st, 1), &r, err);
+        if (result == 0 && (r.kind != (uint64_t)sqlite3_column_int64(st, 2) ||
+                            (run.n && memcmp(run.p, r.run.b, sizeof r.run.b) != 0)))
+            result = error_set(err, -EBADMSG, "store: journal record %llu does not agree with its columns",
+                               (unsigned long long)r.lsn);
+        (*ret_n)++;
+        rc = SQLITE_OK;
+    }
+    if (result == 0 && rc != SQLITE_DONE)
+        result = db_error(db, rc, "reading the journal", err);
+    sqlite3_finalize(st);
+    return result;
+}
+
+static int check_zero(sqlite3 *db, const char *sql, const char *what, struct error *err)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    int result = rc != SQLITE_ROW ? db_error(db, rc, sql, err) : 0;
+    if (result == 0 && sqlite3_column_int64(st, 0))
+        result = error_set(err, -EBADMSG, "store: %lld %s", (long long)sqlite3_column_int64(st, 0), what);
+    sqlite3_finalize(st);
+    return result;
+}
+
+int store_check(const char *path, struct buf *ret_text, struct error *err)
+{
+    sqlite3 *db = NULL;
+    uint64_t n = 0;
+    int rc = open_file(path, &db, err);
+    if (rc == 0)
+        rc = check_integrity(db, err);
+    if (rc == 0)
+        rc = db_exec(db, "BEGIN", err); /* one view of the file for all that follows */
+    if (rc == 0)
+        rc = check_records(db, &n, err);
+    if (rc == 0)
+        rc = check_zero(db, "SELECT count(*) FROM live WHERE lsn NOT IN (SELECT lsn FROM journal)",
+                        "records of live runs are missing from the journal", err);
+    if (rc == 0)
+        rc = check_zero(db,
+                        "SELECT max(lsn) - max((SELECT value FROM meta WHERE name = 'folded')) - (SELECT count(*) "
+                        "FROM journal WHERE lsn >"
+                        " (SELECT value FROM meta WHERE name = 'folded')) FROM journal HAVING max(lsn) > (SELECT "
+                        "value FROM meta WHERE name = 'folded')"
+                        " UNION ALL SELECT 0 LIMIT 1",
+                        "records are missing from the journal's tail", err);
+    if (rc == 0)
+        rc = check_zero(db, "SELECT count(*) FROM (SELECT run FROM ended_run GROUP BY run HAVING count(*) > 1)",
+                        "runs have ended more than once", err);
+    if (rc == 0)
+        buf_printf(ret_text, "store '%s': whole, %llu records", path, (unsigned long long)n);
+    sqlite3_close(db);
+    return rc;
+}
+
+static int sync_file(const char *path, struct error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0) {
+        int why = errno;
+        if (fd >= 0)
+            close(fd);
+        return error_errno(err, why, "backup '%s'", path);
+    }
+    close(fd);
+    return 0;
+}
+
+int store_backup(const char *path, const char *to, struct error *err)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *st = NULL;
+    int result = access(to, F_OK) == 0
+                     ? error_set(err, -EEXIST, "backup '%s': there is a file of that name; it is not overwritten", to)
+                     : 0;
+    if (result == 0)
+        result = open_file(path, &db, err);
+    if (result == 0) {
+        int rc = sqlite3_prepare_v2(db, "VACUUM INTO ?1", -1, &st, NULL);
+        if (rc == SQLITE_OK)
+            sqlite3_bind_text(st, 1, to, -1, SQLITE_STATIC);
+        if (rc == SQLITE_OK)
+            rc = sqlite3_step(st);
+        if (rc != SQLITE_DONE)
+            result = db_error(db, rc, "backup", err);
+        sqlite3_finalize(st);
+        if (result < 0)
+            unlink(to);
+    }
+    if (result == 0)
+        result = sync_file(to, err);
+    sqlite3_close(db);
+    return result;
+}

@@ -1,0 +1,73 @@
+/* drop.c - retention: the oldest history goes first, a few rows at a time; what is live stays whatever its age. */
+#include <errno.h>
+
+#include "broker/store/inside.h"
+
+static int bytes_used(sqlite3 *db, uint64_t *ret, struct error *err)
+{
+    uint64_t pages, unused, size;
+    int rc = db_pragma_u64(db, "page_count", &pages, err);
+    if (rc == 0)
+        rc = db_pragma_u64(db, "freelist_count", &unused, err);
+    if (rc == 0)
+        rc = db_pragma_u64(db, "page_size", &size, err);
+    if (rc == 0)
+        *ret = (pages - unused) * size;
+    return rc;
+}
+
+static int ask(sqlite3 *db, const char *sql, int64_t a, int64_t b, uint64_t *ret, struct error *err)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
+    if (rc != SQLITE_OK)
+        return db_error(db, rc, sql, err);
+    sqlite3_bind_int64(st, 1, a);
+    if (sqlite3_bind_parameter_count(st) > 1)
+        sqlite3_bind_int64(st, 2, b);
+    rc = sqlite3_step(st);
+    int result = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : db_error(db, rc, sql, err);
+    if (result == 0 && ret)
+        *ret = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(st, 0) : 0;
+    sqlite3_finalize(st);
+    return result;
+}
+
+/* The end of the step that goes: the DROP_STEP-th oldest record after `from`, or 0 if not even the oldest is due.
+ * Records that are live lie about among them and are stepped over. */
+static int choose(sqlite3 *db, uint64_t from, bool all, int64_t before, uint64_t *ret, struct error *err)
+{
+    if (all)
+        before = INT64_MAX;
+    return ask(db,
+               "SELECT max(lsn) FROM (SELECT lsn, at FROM journal WHERE lsn > ?1 AND lsn <= (SELECT value FROM meta "
+               "WHERE name = 'folded')"
+               " ORDER BY lsn LIMIT 200) WHERE at < ?2",
+               (int64_t)from, before, ret, err);
+}
+
+int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_t now, uint64_t *ret_dropped,
+              bool *ret_more, struct error *err)
+{
+    uint64_t used = 0, from = 0, upto = 0;
+    *ret_more = false;
+    int rc = bytes_used(db, &used, err);
+    if (rc == 0)
+        rc = db_meta_get(db, "dropped", &from, err);
+    if (rc < 0)
+        return rc;
+    if (history_bytes && used > history_bytes)
+        rc = choose(db, from, true, 0, &upto, err);
+    else if (retention_ms)
+        rc = choose(db, from, false, now - (int64_t)retention_ms, &upto, err);
+    if (rc < 0 || !upto)
+        return rc;
+    if ((rc = ask(db, "DELETE FROM journal WHERE lsn <= ?1 AND lsn NOT IN (SELECT lsn FROM live)", (int64_t)upto, 0,
+                  NULL, err)) < 0 ||
+        (rc = ask(db, "DELETE FROM ended_run WHERE lsn <= ?1", (int64_t)upto, 0, NULL, err)) < 0 ||
+        (rc = ask(db, "DELETE FROM ended_parent WHERE lsn <= ?1", (int64_t)upto, 0, NULL, err)) < 0)
+        return rc;
+    *ret_more = true;
+    *ret_dropped += upto - from;
+    return db_meta_set(db, "dropped", upto, err);
+}

@@ -1,0 +1,158 @@
+/* inside.h - what the files of this room share: the writer's state, statements, the way to the reader. Nobody else
+ * includes it. */
+#ifndef LB_BROKER_STORE_INSIDE_H
+#define LB_BROKER_STORE_INSIDE_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+#include "broker/store/store.h"
+#include "common/mem.h"
+
+enum {
+    FOLD_STEP = 200, /* records folded at a time: about 1.5 ms, which a commit may have to wait */
+    FOLD_STEP_BYTES = 1 << 20,
+    FOLD_BACKLOG = 4096,     /* beyond it folding rides on commits; more: a restart has that much more to replay */
+    IDLE_MS = 20,            /* quiet for this long: fold, checkpoint, drop */
+    WAL_PREGROWN = 16 << 20, /* bytes; commits overwrite instead of extending the file (prototype: 0.56 -> 0.35 ms) */
+    WAL_PAGES_IDLE = 256,    /* checkpointed when quiet */
+    WAL_PAGES_MOST = 2500,   /* checkpointed even under load; less than WAL_PREGROWN holds */
+    DROP_STEP = 200,         /* rows of history dropped at a time */
+    FULL_RETRY_MS = 500,
+    ROOM_MS = 1000 /* how often free space is looked at */
+};
+
+/* ---- db.c: SQLite with sentences */
+/* Prepares on first use. */
+sqlite3_stmt *db_statement(sqlite3 *db, sqlite3_stmt **slot, const char *sql, struct error *err);
+/* Steps a statement that yields no row, and resets it. 0, -ENOSPC (full), -EBADMSG (corrupt), -EIO and others. */
+int db_run(sqlite3 *db, sqlite3_stmt *st, struct error *err);
+int db_exec(sqlite3 *db, const char *sql, struct error *err);
+int db_error(sqlite3 *db, int rc, const char *doing, struct error *err);
+int db_pragma_u64(sqlite3 *db, const char *name, uint64_t *ret, struct error *err);
+void db_bind_span(sqlite3_stmt *st, int at, struct span s); /* as text, lent until reset */
+void db_bind_bytes(sqlite3_stmt *st, int at, const void *p, size_t n);
+struct span db_bytes(sqlite3_stmt *st, int column);
+void db_finalize(sqlite3_stmt **slots, unsigned n);
+int db_meta_get(sqlite3 *db, const char *name, uint64_t *ret, struct error *err);
+int db_meta_set(sqlite3 *db, const char *name, uint64_t value, struct error *err);
+
+/* ---- schema.c */
+/* Makes the tables in a new file, or checks that this is one of ours, of our schema, whole. */
+int schema_prepare(sqlite3 *db, const char *path, bool writable, struct error *err);
+
+/* ---- record.c: what the store must know of a record */
+struct record {
+    uint64_t lsn, kind;
+    struct span body;
+    int64_t at;
+    struct id run;    /* zero: of no run */
+    char entity[192]; /* what it is about if of no run: a later record of the same entity takes its place */
+    size_t entity_n;
+    char note[256];             /* for people, in the view `events` */
+    bool begins, ends, passing; /* a run or a parent begins, ends; passing: no restart needs it */
+};
+int record_read(uint64_t lsn, struct span body, struct record *ret, struct error *err);
+const char *record_word(uint64_t kind);
+
+/* ---- fold.c */
+enum fold_statement {
+    FOLD_READ,
+    FOLD_LIVE_ADD,
+    FOLD_LIVE_OF,
+    FOLD_LIVE_DROP,
+    FOLD_LIVE_HAS,
+    FOLD_RUN_ADD,
+    FOLD_RUN_LATE,
+    FOLD_PARENT_ADD,
+    FOLD_STATEMENTS
+};
+struct folder {
+    sqlite3 *db;
+    sqlite3_stmt *st[FOLD_STATEMENTS];
+    uint64_t folded;
+};
+void fold_free(struct folder *f);
+/* Folds up to FOLD_STEP of the records after f->folded, inside a transaction that the caller has begun. *ret_n: how
+ * many. */
+int fold_step(struct folder *f, unsigned *ret_n, struct error *err);
+
+/* ---- row.c: the rows of history, from all records of one run */
+int row_of_run(sqlite3 *db, sqlite3_stmt *st, const struct record *records, unsigned n, struct error *err);
+int row_of_parent(sqlite3 *db, sqlite3_stmt *st, const struct record *records, unsigned n, struct error *err);
+
+/* ---- drop.c: retention. *ret_more: there is more to drop now. */
+int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_t now, uint64_t *ret_dropped,
+              bool *ret_more, struct error *err);
+
+/* ---- history.c: answers */
+struct answer {
+    struct store_answer public;
+    struct buf arena; /* all bytes of rows and records */
+    struct store_ended *rows;
+    struct store_record *records, *begins;
+    unsigned cap_rows, cap_records, cap_begins;
+};
+enum { HISTORY_STATEMENTS = 16 };
+struct history {
+    sqlite3 *db;
+    sqlite3_stmt *st[HISTORY_STATEMENTS];
+};
+void history_answer(struct history *h, const struct store_question *q, struct answer *ret);
+void history_free(struct history *h);
+void answer_free(struct answer *a);
+
+/* ---- The whole */
+struct asked {
+    uint64_t number, fold_to;
+    struct store_question question;
+    store_hear *hear;
+    void *self;
+    struct answer answer;
+    struct asked *next;
+};
+struct asked_list {
+    struct asked *first, **last;
+};
+
+struct store {
+    char *path;
+    struct store_options options;
+    int lock_fd, news_fd;
+    uint64_t epoch;
+    sqlite3 *db;
+    sqlite3_stmt *insert, *epoch_of;
+    struct folder folder;
+    unsigned wal_pages;
+    bool fsync_off; /* the connection's synchronous is NORMAL now */
+    pthread_t writer, reader;
+    bool started;
+
+    pthread_mutex_t mutex; /* of everything below */
+    pthread_cond_t work;   /* the writer waits here */
+    pthread_cond_t folded_cond, questions;
+    struct buf queue; /* [u64 lsn][u64 n][bytes] ... */
+    unsigned queued;
+    uint64_t appended, committed, folded, fold_wanted;
+    bool stop, reader_stop, full, limit_changed;
+    uint64_t most_bytes;
+    struct asked_list asked, answered;
+    struct asked *reading; /* the reader's, now */
+    uint64_t asked_number;
+    struct store_stats stats;
+
+    /* of the thread that dispatches */
+    struct store_calls calls;
+    uint64_t told_lsn;
+    bool told_full;
+    struct asked *hearing; /* answers that store_dispatch is giving */
+};
+
+_Noreturn void store_die(const struct store *s, const struct error *err);
+void *store_writer(void *arg); /* writer.c */
+int writer_pregrow(struct store *s, struct error *err);
+void *store_reader(void *arg); /* reader.c */
+void store_news(struct store *s);
+
+#endif

@@ -1,0 +1,158 @@
+/* load.c - what a restart is told: the records of all that is live and a short r_kept for each end that still answers
+ * duplicates, in one order of lsn, then whatever has not been folded. */
+#include <errno.h>
+#include <string.h>
+
+#include "broker/store/inside.h"
+
+enum cursor { LIVE, ENDED_RUNS, ENDED_PARENTS, CURSORS };
+
+static const char *const SQL[CURSORS] = {
+    [LIVE] = "SELECT l.lsn, j.body FROM live l LEFT JOIN journal j ON j.lsn = l.lsn ORDER BY l.lsn",
+    [ENDED_RUNS] =
+        "SELECT lsn, run, principal, key, digest, attempt, reported, ended_at FROM ended_run WHERE lsn >= ?1"
+        " AND ended_at >= ?2 ORDER BY lsn",
+    [ENDED_PARENTS] =
+        "SELECT lsn, run, principal, key, digest, 0, 0, ended_at FROM ended_parent WHERE lsn >= ?1 AND ended_at >= ?2"
+        " ORDER BY lsn",
+};
+
+struct load {
+    struct store *s;
+    store_take_record *take;
+    void *self;
+    sqlite3_stmt *st[CURSORS];
+    bool has[CURSORS];
+    struct buf kept;
+    uint64_t last;
+    struct error *err;
+};
+
+static int advance(struct load *l, enum cursor c)
+{
+    int rc = sqlite3_step(l->st[c]);
+    l->has[c] = rc == SQLITE_ROW;
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : db_error(l->s->db, rc, "loading", l->err);
+}
+
+/* The lsn of the oldest end that is told: the kept_max + 1 newest are. */
+static int oldest_kept(struct load *l, uint64_t *ret)
+{
+    sqlite3_stmt *st = NULL;
+    uint64_t most = l->s->options.kept_max ? l->s->options.kept_max : KEPT_MAX;
+    int rc = sqlite3_prepare_v2(l->s->db,
+                                "SELECT lsn FROM (SELECT lsn FROM ended_run UNION ALL SELECT lsn FROM ended_parent)"
+                                " ORDER BY lsn DESC LIMIT 1 OFFSET ?1",
+                                -1, &st, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_int64(st, 1, (int64_t)most);
+        rc = sqlite3_step(st);
+    }
+    *ret = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(st, 0) : 0;
+    int result = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : db_error(l->s->db, rc, "loading", l->err);
+    sqlite3_finalize(st);
+    return result;
+}
+
+static int open_cursors(struct load *l)
+{
+    uint64_t kept_ms = l->s->options.kept_ms ? l->s->options.kept_ms : KEPT_MS, oldest;
+    int result = oldest_kept(l, &oldest);
+    for (enum cursor c = 0; c < CURSORS && result == 0; c++) {
+        int rc = sqlite3_prepare_v2(l->s->db, SQL[c], -1, &l->st[c], NULL);
+        if (rc != SQLITE_OK)
+            return db_error(l->s->db, rc, "loading", l->err);
+        if (c != LIVE) {
+            sqlite3_bind_int64(l->st[c], 1, (int64_t)oldest);
+            sqlite3_bind_int64(l->st[c], 2, l->s->options.now - (int64_t)kept_ms);
+        }
+        result = advance(l, c);
+    }
+    return result;
+}
+
+static void encode_kept(struct load *l, enum cursor c)
+{
+    sqlite3_stmt *st = l->st[c];
+    struct r_kept k = {.at = sqlite3_column_int64(st, 7),
+                       .principal = span_str((const char *)sqlite3_column_text(st, 2)),
+                       .key = span_str((const char *)sqlite3_column_text(st, 3)),
+                       .attempt = (uint64_t)sqlite3_column_int64(st, 5),
+                       .reported = sqlite3_column_int(st, 6),
+                       .parent = c == ENDED_PARENTS};
+    struct span run = db_bytes(st, 1), digest = db_bytes(st, 4);
+    memcpy(&k.run, run.p, run.n < sizeof k.run ? run.n : sizeof k.run);
+    memcpy(&k.digest, digest.p, digest.n < sizeof k.digest ? digest.n : sizeof k.digest);
+    buf_clear(&l->kept);
+    r_kept_encode(&k, &l->kept);
+}
+
+/* Gives the row with the least lsn. 1: given; 0: there is none left. */
+static int give_next(struct load *l)
+{
+    enum cursor least = CURSORS;
+    uint64_t lsn = UINT64_MAX;
+    for (enum cursor c = 0; c < CURSORS; c++)
+        if (l->has[c] && (uint64_t)sqlite3_column_int64(l->st[c], 0) < lsn) {
+            lsn = (uint64_t)sqlite3_column_int64(l->st[c], 0);
+            least = c;
+        }
+    if (least == CURSORS)
+        return 0;
+    struct span body;
+    if (least == LIVE) {
+        body = db_bytes(l->st[LIVE], 1);
+        if (!body.n)
+            return error_set(l->err, -EBADMSG, "store '%s': record %llu of a live run is missing from the journal",
+                             l->s->path, (unsigned long long)lsn);
+    } else {
+        encode_kept(l, least);
+        body = buf_span(&l->kept);
+    }
+    int rc = l->take(l->self, lsn, body, l->err);
+    if (rc == 0)
+        rc = advance(l, least);
+    return rc < 0 ? rc : 1;
+}
+
+static int give_tail(struct load *l)
+{
+    sqlite3_stmt *st = NULL;
+    int result = 0;
+    int rc = sqlite3_prepare_v2(l->s->db, "SELECT lsn, body FROM journal WHERE lsn > ?1 ORDER BY lsn", -1, &st, NULL);
+    if (rc == SQLITE_OK)
+        sqlite3_bind_int64(st, 1, (int64_t)l->last);
+    while (rc == SQLITE_OK && result == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        uint64_t lsn = (uint64_t)sqlite3_column_int64(st, 0);
+        if (lsn != l->last + 1)
+            result = error_set(l->err, -EBADMSG, "store '%s': journal record %llu is missing", l->s->path,
+                               (unsigned long long)(l->last + 1));
+        else
+            result = l->take(l->self, lsn, db_bytes(st, 1), l->err);
+        l->last = lsn;
+        rc = SQLITE_OK;
+    }
+    if (result == 0 && rc != SQLITE_DONE)
+        result = db_error(l->s->db, rc, "loading", l->err);
+    sqlite3_finalize(st);
+    return result;
+}
+
+int store_load(struct store *s, store_take_record *take, void *self, struct error *err)
+{
+    struct error mine = {0};
+    struct load l = {.s = s, .take = take, .self = self, .last = s->folded, .err = &mine};
+    int rc = open_cursors(&l);
+    for (int more = 1; rc == 0 && more;) {
+        more = give_next(&l);
+        rc = more < 0 ? more : 0;
+    }
+    db_finalize(l.st, CURSORS);
+    if (rc == 0)
+        rc = give_tail(&l);
+    buf_free(&l.kept);
+    if (rc < 0 && err)
+        *err = mine;
+    s->appended = s->committed = s->told_lsn = l.last;
+    return rc;
+}

@@ -1,0 +1,300 @@
+/* store.c - the store as its owner sees it: open, load, append, hear, close. */
+#include "broker/store/store.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "broker/store/inside.h"
+#include "common/file.h"
+
+/* ---- Opening */
+static int set_up_connection(sqlite3 *db, struct error *err)
+{
+    sqlite3_extended_result_codes(db, 1);
+    sqlite3_busy_timeout(db, 10000); /* somebody's shell may hold the write lock for a moment */
+    return db_exec(db,
+                   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA "
+                   "cell_size_check = ON;"
+                   "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768",
+                   err);
+}
+
+static int raise_epoch(struct store *s, struct error *err)
+{
+    int rc = db_exec(s->db, "BEGIN IMMEDIATE; UPDATE meta SET value = value + 1 WHERE name = 'epoch'; COMMIT", err);
+    if (rc == 0)
+        rc = db_meta_get(s->db, "epoch", &s->epoch, err);
+    if (rc == 0)
+        rc = db_meta_get(s->db, "folded", &s->folder.folded, err);
+    s->folder.db = s->db;
+    s->folded = s->folder.folded;
+    return rc;
+}
+
+static int open_file(struct store *s, struct error *err)
+{
+    int rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc != SQLITE_OK)
+        return db_error(s->db, rc, s->path, err);
+    if (chmod(s->path, 0600) < 0)
+        return error_errno(err, errno, "store '%s'", s->path);
+    sqlite3_extended_result_codes(s->db, 1);
+    uint64_t id;
+    int result = db_pragma_u64(s->db, "application_id", &id, err); /* reads page 1 before anything is changed */
+    if (result == 0)
+        result = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_CORRUPT
+                     ? -EBADMSG
+                     : 0;
+    if (result < 0)
+        return error_prefix(err, "'%s' is left as it is", s->path);
+    if ((result = schema_prepare(s->db, s->path, true, err)) < 0 || (result = set_up_connection(s->db, err)) < 0)
+        return result;
+    if ((result = schema_prepare(s->db, s->path, true, err)) < 0 || (result = raise_epoch(s, err)) < 0)
+        return result;
+    return s->options.no_pregrow ? 0 : writer_pregrow(s, err);
+}
+
+static void locks_init(struct store *s)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&s->mutex, NULL);
+    pthread_cond_init(&s->work, &attr);
+    pthread_cond_init(&s->folded_cond, &attr);
+    pthread_cond_init(&s->questions, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+int store_open(struct store **ret, const struct store_options *o, struct error *err)
+{
+    struct error mine = {0};
+    struct store *s = mem_zalloc(1, sizeof *s);
+    s->lock_fd = s->news_fd = -1;
+    s->path = mem_strdup(o->path);
+    s->options = *o;
+    s->options.path = s->path;
+    if (!s->options.reserve_bytes)
+        s->options.reserve_bytes = STORE_RESERVE_DEFAULT;
+    s->most_bytes = o->most_bytes;
+    s->asked.last = &s->asked.first;
+    s->answered.last = &s->answered.first;
+    locks_init(s);
+    char *lock = mem_printf("%s.lock", s->path);
+    int rc = file_lock(lock, &s->lock_fd, &mine);
+    if (rc == -EBUSY)
+        error_prefix(&mine, "another broker has the store '%s' open", s->path);
+    mem_free(&lock);
+    if (rc == 0)
+        rc = open_file(s, &mine);
+    if (rc == 0 && (s->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+        rc = error_errno(&mine, errno, "eventfd");
+    if (rc < 0) {
+        if (err)
+            *err = mine;
+        store_close(&s);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+uint64_t store_epoch(const struct store *s)
+{
+    return s->epoch;
+}
+
+/* ---- Running */
+int store_start(struct store *s, const struct store_calls *calls, struct error *err)
+{
+    s->calls = *calls;
+    int rc = pthread_create(&s->writer, NULL, store_writer, s);
+    if (rc)
+        return error_errno(err, rc, "starting the store's thread");
+    rc = pthread_create(&s->reader, NULL, store_reader, s);
+    if (rc) {
+        pthread_mutex_lock(&s->mutex);
+        s->stop = true;
+        pthread_cond_broadcast(&s->work);
+        pthread_mutex_unlock(&s->mutex);
+        pthread_join(s->writer, NULL);
+        return error_errno(err, rc, "starting the store's reader");
+    }
+    s->started = true;
+    return 0;
+}
+
+int store_fd(const struct store *s)
+{
+    return s->news_fd;
+}
+
+uint64_t store_committed(const struct store *s)
+{
+    return s->told_lsn;
+}
+
+void store_append(struct store *s, const struct bcore_record *records, unsigned n)
+{
+    if (!n)
+        return;
+    pthread_mutex_lock(&s->mutex);
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t size = records[i].body.n;
+        if (records[i].lsn != s->appended + 1) {
+            struct error err;
+            error_set(&err, -EINVAL, "record %llu was appended after %llu: a defect of Longboat",
+                      (unsigned long long)records[i].lsn, (unsigned long long)s->appended);
+            store_die(s, &err);
+        }
+        s->appended++;
+        buf_add(&s->queue, &records[i].lsn, 8);
+        buf_add(&s->queue, &size, 8);
+        buf_add(&s->queue, records[i].body.p, size);
+    }
+    s->queued += n;
+    pthread_cond_signal(&s->work);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static void asked_free(struct asked *a)
+{
+    answer_free(&a->answer);
+    mem_free(&a);
+}
+
+void store_dispatch(struct store *s)
+{
+    uint64_t count;
+    if (read(s->news_fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        return;
+    pthread_mutex_lock(&s->mutex);
+    uint64_t committed = s->committed;
+    bool full = s->full;
+    struct asked *a = s->answered.first;
+    s->answered.first = NULL;
+    s->answered.last = &s->answered.first;
+    pthread_mutex_unlock(&s->mutex);
+    if (full != s->told_full) {
+        s->told_full = full;
+        s->calls.full(s->calls.self, full);
+    }
+    if (committed > s->told_lsn) {
+        s->told_lsn = committed;
+        s->calls.committed(s->calls.self, committed);
+    }
+    s->hearing = a;
+    while ((a = s->hearing)) {
+        s->hearing = a->next;
+        if (a->hear)
+            a->hear(a->self, &a->answer.public);
+        asked_free(a);
+    }
+}
+
+uint64_t store_ask(struct store *s, const struct store_question *q, store_hear *hear, void *self)
+{
+    struct asked *a = mem_zalloc(1, sizeof *a);
+    a->question = *q;
+    a->hear = hear;
+    a->self = self;
+    pthread_mutex_lock(&s->mutex);
+    a->number = ++s->asked_number;
+    a->fold_to = s->committed;
+    *s->asked.last = a;
+    s->asked.last = &a->next;
+    pthread_cond_signal(&s->questions);
+    uint64_t number = a->number;
+    pthread_mutex_unlock(&s->mutex);
+    return number;
+}
+
+static void unhear(struct asked *a, uint64_t number)
+{
+    for (; a; a = a->next)
+        if (a->number == number)
+            a->hear = NULL;
+}
+
+void store_forget(struct store *s, uint64_t number)
+{
+    pthread_mutex_lock(&s->mutex);
+    unhear(s->asked.first, number);
+    unhear(s->answered.first, number);
+    if (s->reading && s->reading->number == number)
+        s->reading->hear = NULL;
+    unhear(s->hearing, number);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+void store_limit(struct store *s, uint64_t most_bytes)
+{
+    pthread_mutex_lock(&s->mutex);
+    s->most_bytes = most_bytes;
+    s->limit_changed = true;
+    pthread_cond_signal(&s->work);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+void store_stats(struct store *s, struct store_stats *ret)
+{
+    struct stat st;
+    pthread_mutex_lock(&s->mutex);
+    *ret = s->stats;
+    ret->committed = s->committed;
+    ret->folded = s->folded;
+    ret->full = s->full;
+    ret->wal_pages = s->wal_pages;
+    pthread_mutex_unlock(&s->mutex);
+    ret->epoch = s->epoch;
+    ret->file_bytes = stat(s->path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+/* ---- Closing */
+static void drop_list(struct asked_list *l)
+{
+    for (struct asked *a = l->first, *next; a; a = next) {
+        next = a->next;
+        asked_free(a);
+    }
+    l->first = NULL;
+}
+
+void store_close(struct store **store)
+{
+    struct store *s = *store;
+    if (!s)
+        return;
+    *store = NULL;
+    pthread_mutex_lock(&s->mutex);
+    s->stop = s->reader_stop = true;
+    pthread_cond_broadcast(&s->work);
+    pthread_cond_broadcast(&s->questions);
+    pthread_cond_broadcast(&s->folded_cond);
+    pthread_mutex_unlock(&s->mutex);
+    if (s->started) {
+        pthread_join(s->writer, NULL);
+        pthread_join(s->reader, NULL);
+    }
+    drop_list(&s->asked);
+    drop_list(&s->answered);
+    db_finalize(&s->insert, 1);
+    db_finalize(&s->epoch_of, 1);
+    fold_free(&s->folder);
+    sqlite3_close(s->db);
+    if (s->news_fd >= 0)
+        close(s->news_fd);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    pthread_cond_destroy(&s->work);
+    pthread_cond_destroy(&s->folded_cond);
+    pthread_cond_destroy(&s->questions);
+    pthread_mutex_destroy(&s->mutex);
+    buf_free(&s->queue);
+    mem_free(&s->path);
+    mem_free(&s);
+}
