@@ -1,0 +1,186 @@
+/* childfiles.c - see childfiles.h. */
+#include "runner/childfiles.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/mem.h"
+
+struct kept {
+    const char *name;
+    mode_t mode;
+    char *path;
+    int fd; /* of the file that we made; the child may have put another in its place */
+    struct stat st;
+};
+
+struct childfiles {
+    char *folder;
+    int dir;
+    struct kept file[CHILDFILE_COUNT];
+    struct timespec progress_at; /* modified then, when it was read */
+    off_t progress_size;
+};
+
+static int make(struct childfiles *f, struct kept *k, struct error *err)
+{
+    struct stat st;
+    if (k->fd >= 0)
+        close(k->fd);
+    k->fd = -1;
+    if (fstatat(f->dir, k->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        int rc = S_ISDIR(st.st_mode) ? file_remove_tree(k->path, err) : 0;
+        if (rc < 0)
+            return rc;
+        if (!S_ISDIR(st.st_mode) && unlinkat(f->dir, k->name, 0) < 0)
+            return error_errno(err, errno, "cannot remove '%s'", k->path);
+    }
+    k->fd = openat(f->dir, k->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (k->fd < 0 || fchmod(k->fd, k->mode) < 0 || fstat(k->fd, &k->st) < 0)
+        return error_errno(err, errno, "cannot make '%s'", k->path);
+    return 0;
+}
+
+int childfiles_open(const char *folder, struct childfiles **ret, struct error *err)
+{
+    int rc = file_make_dirs(folder, 0700, err);
+    if (rc < 0)
+        return rc;
+    struct childfiles *f = mem_zalloc(1, sizeof *f);
+    f->folder = mem_strdup(folder);
+#define X(n, t, m) f->file[CHILDFILE_##n] = (struct kept){t, m, mem_printf("%s/%s", folder, t), -1, {0}};
+    CHILDFILES(X)
+#undef X
+    f->dir = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (f->dir < 0)
+        rc = error_errno(err, errno, "cannot open the folder '%s'", folder);
+    for (int i = 0; rc == 0 && i < CHILDFILE_COUNT; i++)
+        rc = make(f, &f->file[i], err);
+    if (rc < 0)
+        childfiles_close(&f);
+    else
+        *ret = f;
+    return rc;
+}
+
+void childfiles_close(struct childfiles **pf)
+{
+    struct childfiles *f = *pf;
+    if (!f)
+        return;
+    for (int i = 0; i < CHILDFILE_COUNT; i++) {
+        if (f->file[i].fd >= 0)
+            close(f->file[i].fd);
+        mem_free(&f->file[i].path);
+    }
+    if (f->dir >= 0) {
+        close(f->dir);
+        file_remove_tree(f->folder, NULL);
+    }
+    mem_free(&f->folder);
+    mem_free(pf);
+}
+
+const char *childfiles_path(const struct childfiles *f, enum childfile which)
+{
+    return f->file[which].path;
+}
+
+/* Is the file at this name still the one we made, and under no other name? */
+static bool is_ours(const struct kept *k, const struct stat *st)
+{
+    return st->st_ino == k->st.st_ino && st->st_dev == k->st.st_dev && st->st_nlink == 1 &&
+           st->st_mode == k->st.st_mode && st->st_uid == k->st.st_uid;
+}
+
+static int prepare(struct childfiles *f, struct kept *k, struct span content, struct error *err)
+{
+    struct stat st;
+    int rc = 0;
+    if (fstatat(f->dir, k->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_ours(k, &st)) {
+        rc = make(f, k, err);
+        st.st_size = 0;
+    }
+    if (rc == 0 && st.st_size > 0 && ftruncate(k->fd, 0) < 0)
+        rc = error_errno(err, errno, "cannot empty '%s'", k->path);
+    if (rc == 0 && content.n) {
+        if (lseek(k->fd, 0, SEEK_SET) < 0)
+            return error_errno(err, errno, "cannot write '%s'", k->path);
+        int put = file_write_all(k->fd, content.p, content.n);
+        if (put < 0)
+            rc = error_errno(err, -put, "cannot write '%s'", k->path);
+    }
+    return rc;
+}
+
+int childfiles_prepare(struct childfiles *f, struct span parameters, struct error *err)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < CHILDFILE_COUNT; i++)
+        rc = prepare(f, &f->file[i], i == CHILDFILE_PARAMETERS ? parameters : SPAN_NONE, err);
+    f->progress_size = 0;
+    f->progress_at = (struct timespec){0};
+    return rc;
+}
+
+/* *ret_fd: the file as it is now; -1: it is empty or gone. */
+static int open_now(struct childfiles *f, const struct kept *k, int *ret_fd, struct stat *ret_st, struct error *err)
+{
+    *ret_fd = -1;
+    if (fstatat(f->dir, k->name, ret_st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : error_errno(err, errno, "cannot examine '%s'", k->path);
+    if (!S_ISREG(ret_st->st_mode))
+        return error_set(err, -EPERM, "$LB_%s is not a plain file any more", k->name);
+    if (ret_st->st_size == 0)
+        return 0;
+    int fd = openat(f->dir, k->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, ret_st) < 0 || !S_ISREG(ret_st->st_mode) || ret_st->st_uid != k->st.st_uid) {
+        int why = fd < 0 ? errno : EPERM;
+        if (fd >= 0)
+            close(fd);
+        return error_errno(err, why, "cannot read what the child left in '%s'", k->path);
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+int childfiles_read(struct childfiles *f, enum childfile which, size_t most, struct buf *out, struct error *err)
+{
+    const struct kept *k = &f->file[which];
+    struct stat st;
+    int fd, rc = open_now(f, k, &fd, &st, err);
+    if (rc < 0 || fd < 0)
+        return rc;
+    ssize_t n = file_read_all(fd, buf_grow(out, most + 1), most + 1);
+    close(fd);
+    if (n < 0)
+        return error_errno(err, (int)-n, "cannot read '%s'", k->path);
+    if ((size_t)n > most)
+        return error_set(err, -EFBIG, "the file of %s has more than %zu bytes", k->name, most);
+    out->n += (size_t)n;
+    return 0;
+}
+
+bool childfiles_progress(struct childfiles *f, size_t most, struct buf *out)
+{
+    struct kept *k = &f->file[CHILDFILE_PROGRESS];
+    struct stat st;
+    int fd;
+    if (open_now(f, k, &fd, &st, NULL) < 0 || fd < 0)
+        return false;
+    bool news = st.st_size != f->progress_size || st.st_mtim.tv_sec != f->progress_at.tv_sec ||
+                st.st_mtim.tv_nsec != f->progress_at.tv_nsec;
+    if (news) {
+        f->progress_size = st.st_size;
+        f->progress_at = st.st_mtim;
+        off_t from = st.st_size > (off_t)most ? st.st_size - (off_t)most : 0;
+        ssize_t n = pread(fd, buf_grow(out, most), most, from);
+        out->n += n > 0 ? (size_t)n : 0;
+    }
+    close(fd);
+    return news;
+}

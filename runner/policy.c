@@ -1,0 +1,281 @@
+/* policy.c - see policy.h. */
+#include "runner/policy.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/file.h"
+#include "common/mem.h"
+
+enum {
+    CERTIFICATES = 64,        /* remembered */
+    SIGNERS_FILE = 256 << 10, /* bytes */
+    SIGNERS_MOST = 1000
+};
+
+/* A file as it was when it was read. */
+struct watched {
+    char *path;
+    struct stat st;
+    bool known;
+};
+
+struct remembered {
+    struct hash bytes;
+    struct certificate c;
+};
+
+struct policy {
+    struct watched anchors_file, self_file, revocations_file, signers_file;
+    struct trust_anchors anchors;
+    struct certificate self;
+    struct revocations revocations;
+    struct minisign_public *signers;
+    size_t n_signers;
+    struct remembered ring[CERTIFICATES];
+    unsigned next;
+};
+
+/* Has it changed since it was read? A file that comes or goes has. */
+static bool changed(struct watched *w)
+{
+    struct stat st = {0};
+    if (stat(w->path, &st) < 0)
+        memset(&st, 0, sizeof st);
+    if (w->known && st.st_ino == w->st.st_ino && st.st_dev == w->st.st_dev && st.st_size == w->st.st_size &&
+        memcmp(&st.st_mtim, &w->st.st_mtim, sizeof st.st_mtim) == 0 &&
+        memcmp(&st.st_ctim, &w->st.st_ctim, sizeof st.st_ctim) == 0)
+        return false;
+    w->st = st;
+    return true;
+}
+
+struct policy *policy_new(const struct house *house)
+{
+    struct policy *p = mem_zalloc(1, sizeof *p);
+    p->anchors_file.path = mem_printf("%s/administrators", house->trust);
+    p->self_file.path = mem_printf("%s/certificate", house->trust);
+    p->signers_file.path = mem_printf("%s/signers", house->trust);
+    p->revocations_file.path = mem_strdup(house->revocations);
+    return p;
+}
+
+static void forget_certificates(struct policy *p)
+{
+    for (unsigned i = 0; i < CERTIFICATES; i++) {
+        certificate_free(&p->ring[i].c);
+        p->ring[i].bytes = (struct hash){{0}};
+    }
+}
+
+void policy_free(struct policy **pp)
+{
+    struct policy *p = *pp;
+    if (!p)
+        return;
+    forget_certificates(p);
+    anchors_free(&p->anchors);
+    certificate_free(&p->self);
+    revocations_free(&p->revocations);
+    mem_free(&p->signers);
+    mem_free(&p->anchors_file.path);
+    mem_free(&p->self_file.path);
+    mem_free(&p->signers_file.path);
+    mem_free(&p->revocations_file.path);
+    mem_free(pp);
+}
+
+/* The cluster's name is in our certificate, whose signature can be judged only with that name and the anchors. */
+static int read_cluster(struct span bytes, char ret[LIMIT_NAME + 1], struct error *err)
+{
+    struct d_signed s;
+    struct d_certificate c;
+    int rc = d_signed_decode(bytes, &s, err);
+    if (rc == 0)
+        rc = d_certificate_decode(s.body, &c, err);
+    if (rc == 0)
+        span_copy_str(c.cluster, ret, LIMIT_NAME + 1);
+    return rc;
+}
+
+static int load_self(struct policy *p, int64_t now, enum refusal *code, struct error *err)
+{
+    struct buf bytes = {0};
+    struct trust_anchors anchors = {0};
+    struct certificate self = {0};
+    char cluster[LIMIT_NAME + 1];
+    *code = REFUSAL_UNKNOWN_PRINCIPAL;
+    int rc = file_read(p->self_file.path, LIMIT_CERTIFICATE, &bytes, err);
+    if (rc == 0)
+        rc = read_cluster(buf_span(&bytes), cluster, err);
+    if (rc == 0)
+        rc = anchors_load(p->anchors_file.path, cluster, &anchors, err);
+    if (rc == 0)
+        rc = certificate_verify(buf_span(&bytes), &anchors, now, &self, code, err);
+    if (rc == 0 && self.role != ROLE_SERVER) {
+        rc = error_set(err, -EPERM, "'%s' is the certificate of a %s, not of a server", p->self_file.path,
+                       role_word(self.role));
+        *code = REFUSAL_WRONG_ROLE;
+    }
+    buf_free(&bytes);
+    if (rc < 0) {
+        anchors_free(&anchors);
+        certificate_free(&self);
+        return error_prefix(err, "this server cannot say who it is (run `lbworker join`)");
+    }
+    bool other_cluster = strcmp(p->anchors.cluster, anchors.cluster) != 0;
+    anchors_free(&p->anchors);
+    certificate_free(&p->self);
+    forget_certificates(p); /* one of them may rest on an administrator who is none any more */
+    if (other_cluster)
+        revocations_free(&p->revocations);
+    p->anchors = anchors;
+    p->self = self;
+    return 0;
+}
+
+static void parse_signers(struct span text, struct minisign_public **ret, size_t *ret_n)
+{
+    size_t at = 0;
+    while (at < text.n && *ret_n < SIGNERS_MOST) {
+        const uint8_t *end = memchr(text.p + at, '\n', text.n - at);
+        size_t n = end ? (size_t)(end - text.p) - at : text.n - at;
+        struct span line = span_of(text.p + at, n);
+        struct minisign_public key;
+        at += n + 1;
+        for (n = 0; n < line.n && !strchr(" \t\r", line.p[n]); n++)
+            ; /* the rest of a line is a remark */
+        line.n = n;
+        if (line.n && line.p[0] != '#' && minisign_public_parse(line, &key, NULL) == 0) {
+            *ret = mem_realloc(*ret, *ret_n + 1, sizeof **ret);
+            (*ret)[(*ret_n)++] = key;
+        }
+    }
+}
+
+/* No file: nobody's packages are trusted. */
+static int load_signers(struct policy *p, struct error *err)
+{
+    struct buf text = {0};
+    struct minisign_public *signers = NULL;
+    size_t n = 0;
+    int rc = file_read(p->signers_file.path, SIGNERS_FILE, &text, err);
+    if (rc == 0)
+        parse_signers(buf_span(&text), &signers, &n);
+    buf_free(&text);
+    if (rc < 0 && rc != -ENOENT)
+        return rc;
+    mem_free(&p->signers);
+    p->signers = signers;
+    p->n_signers = n;
+    return 0;
+}
+
+int policy_refresh(struct policy *p, int64_t now, enum refusal *code, struct error *err)
+{
+    int rc = 0;
+    bool anchors = changed(&p->anchors_file), self = changed(&p->self_file);
+    p->anchors_file.known = p->self_file.known = p->anchors_file.known && p->self_file.known && !anchors && !self;
+    if (!p->self_file.known && (rc = load_self(p, now, code, err)) < 0)
+        return rc;
+    p->anchors_file.known = p->self_file.known = true;
+    if (now >= p->self.not_after) {
+        *code = REFUSAL_EXPIRED_CERTIFICATE;
+        return error_set(err, -EPERM,
+                         "this server's certificate has ended. An administrator can run: lbctl certificates "
+                         "renew %s",
+                         p->self.name);
+    }
+    *code = REFUSAL_INTERNAL;
+    p->signers_file.known &= !changed(&p->signers_file);
+    if (!p->signers_file.known && (rc = load_signers(p, err)) < 0)
+        return rc;
+    p->signers_file.known = true;
+    p->revocations_file.known &= !changed(&p->revocations_file);
+    if (!p->revocations_file.known) {
+        rc = revocations_load(&p->revocations, p->revocations_file.path, &p->anchors, err);
+        if (rc < 0) {
+            *code = REFUSAL_REVOKED;
+            return error_prefix(err, "the list of revocations cannot be believed, so nobody is");
+        }
+    }
+    p->revocations_file.known = true;
+    return 0;
+}
+
+const struct trust_anchors *policy_anchors(const struct policy *p)
+{
+    return &p->anchors;
+}
+
+const struct certificate *policy_self(const struct policy *p)
+{
+    return &p->self;
+}
+
+bool policy_revoked(const struct policy *p, uint64_t serial)
+{
+    return revocations_contain(&p->revocations, serial);
+}
+
+bool policy_trusts_signer(const struct policy *p, const struct hash *signer_key)
+{
+    for (size_t i = 0; i < p->n_signers; i++)
+        if (hash_eq(&p->signers[i].key, signer_key))
+            return true;
+    return false;
+}
+
+bool policy_is_addressed(const struct policy *p, struct span address)
+{
+    if (span_eq_str(address, "all") || span_eq_str(address, p->self.name))
+        return true;
+    for (size_t i = 0; i < p->self.n_pools; i++)
+        if (span_eq_str(address, p->self.pools[i]))
+            return true;
+    return false;
+}
+
+static int find_certificate(struct policy *p, struct span bytes, int64_t now, const struct certificate **ret,
+                            enum refusal *code, struct error *err)
+{
+    struct hash h;
+    hash_bytes(bytes, &h);
+    for (unsigned i = 0; i < CERTIFICATES; i++)
+        if (hash_eq(&p->ring[i].bytes, &h)) {
+            *ret = &p->ring[i].c;
+            return 0;
+        }
+    struct certificate c = {0};
+    int rc = certificate_verify(bytes, &p->anchors, now, &c, code, err);
+    if (rc < 0)
+        return rc;
+    struct remembered *r = &p->ring[p->next++ % CERTIFICATES];
+    certificate_free(&r->c);
+    *r = (struct remembered){.bytes = h, .c = c};
+    *ret = &r->c;
+    return 0;
+}
+
+int policy_certificate(struct policy *p, struct span bytes, int64_t now, const struct certificate **ret,
+                       enum refusal *code, struct error *err)
+{
+    int rc = find_certificate(p, bytes, now, ret, code, err);
+    if (rc < 0)
+        return rc;
+    const struct certificate *c = *ret;
+    if (now >= c->not_after || now + CLOCK_SKEW_MS < c->not_before) {
+        *code = REFUSAL_EXPIRED_CERTIFICATE;
+        return error_set(err, -EPERM,
+                         "the certificate of '%s' is not valid now. An administrator can run: lbctl "
+                         "certificates renew %s",
+                         c->name, c->name);
+    }
+    if (policy_revoked(p, c->serial)) {
+        *code = REFUSAL_REVOKED;
+        return error_set(err, -EPERM, "the certificate of '%s' (serial %llu) has been revoked", c->name,
+                         (unsigned long long)c->serial);
+    }
+    return 0;
+}

@@ -1,0 +1,81 @@
+/* lbunpack.c - installs one package into a server's store, in a process that can do nothing else.
+ *
+ * Started by lbrunner. Whatever a hostile archive made of the parsers of zstd, tar or JSON, it could write to the
+ * store's folder and read three files; lbrunner believes only what it verifies there itself, at every step.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/file.h"
+#include "common/mem.h"
+#include "package/archive.h"
+#include "package/unpack.h"
+#include "runner/unpack/confine.h"
+#include "trust/keys.h"
+
+enum { EXIT_DONE, EXIT_TROUBLE, EXIT_ASKED_WRONGLY, EXIT_REFUSED };
+
+static const char help[] =
+    "usage: lbunpack ARCHIVE HASH TARGET_FOLDER SIGNERS_FILE [SIGNATURE_FILE]\n"
+    "\n"
+    "Verifies a package and unpacks it to TARGET_FOLDER/<hash>, wholly or not at all. Started by lbrunner; it takes "
+    "from\n"
+    "itself the right to do anything else first.\n"
+    "\n"
+    "  ARCHIVE         the package, as lbpkg build makes it\n"
+    "  HASH            blake2b:... of the archive\n"
+    "  TARGET_FOLDER   the store of packages\n"
+    "  SIGNERS_FILE    minisign public keys, one a line, whose packages are taken\n"
+    "  SIGNATURE_FILE  the archive's signature; without it ARCHIVE.minisig\n"
+    "\n"
+    "Exit codes: 0 it is there; 1 this server could not (disk full, no rights); 2 asked wrongly; 3 refused: wrong "
+    "hash, no\n"
+    "trusted signature, or an archive that is not as lbpkg build makes them. One sentence on stderr says why.\n"
+    "\n"
+    "Example:\n"
+    "  lbunpack extract-1.2.0.lbp blake2b:6f0c... /var/lib/longboat/packages /etc/longboat/trust/signers\n";
+
+static int fail(const struct error *err, int code)
+{
+    fprintf(stderr, "lbunpack: %s\n", err->text);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err = {0};
+    struct unpack u = {0};
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(help, stdout);
+        return EXIT_DONE;
+    }
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        puts("lbunpack " LB_VERSION);
+        return EXIT_DONE;
+    }
+    if (argc < 5 || argc > 6) {
+        fputs("lbunpack: expected ARCHIVE HASH TARGET_FOLDER SIGNERS_FILE [SIGNATURE_FILE]; see lbunpack --help\n",
+              stderr);
+        return EXIT_ASKED_WRONGLY;
+    }
+    if (package_hash_parse(argv[2], &u.hash, &err) < 0)
+        return fail(&err, EXIT_ASKED_WRONGLY);
+    char *signature = argc == 6 ? mem_strdup(argv[5]) : mem_printf("%s" SIGNATURE_SUFFIX, argv[1]);
+    u.archive = argv[1];
+    u.store = argv[3];
+    u.signers = argv[4];
+    u.signature = signature;
+    const char *const readable[] = {u.archive, u.signature, u.signers, NULL};
+    umask(022);
+    int rc = trust_init(&err);
+    if (rc == 0)
+        rc = file_make_dirs(u.store, 0755, &err);
+    if (rc == 0)
+        rc = confine(readable, u.store, &err);
+    if (rc == 0)
+        rc = unpack_install(&u, &err);
+    mem_free(&signature);
+    return rc == 0 ? EXIT_DONE : fail(&err, rc == -EBADMSG ? EXIT_REFUSED : EXIT_TROUBLE);
+}

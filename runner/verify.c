@@ -1,0 +1,391 @@
+/* verify.c - see verify.h. */
+#include "runner/verify.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/mem.h"
+#include "proto/outcome.h"
+#include "proto/packagejob.h"
+#include "runner/bind.h"
+#include "runner/installed.h"
+
+struct verifier {
+    const struct house *house;
+    struct policy *policy;
+    struct seen *seen;
+    struct verified_roots roots;
+};
+
+/* One request on its way through the checks; each may rely on those above it. */
+struct inquiry {
+    struct verifier *v;
+    const struct s_step *request;
+    int64_t now;
+    int64_t begun; /* when the first step of this attempt was taken; 0: this is the first */
+    const struct certificate *caller;
+    struct d_call call;
+    struct d_job job;
+    struct d_step step;
+    struct installed package;
+    bool has_package;
+    struct bound bound;
+    struct seen_step seen;
+    enum seen_answer answer;
+    enum refusal code; /* what a refusal of the running check is called */
+};
+
+static bool is_package_job(struct span job)
+{
+    size_t n = strlen(PACKAGEJOB_PREFIX);
+    return job.n > n && memcmp(job.p, PACKAGEJOB_PREFIX, n) == 0;
+}
+
+/* ---- The checks */
+
+static int check_origin(struct inquiry *q, struct error *err)
+{
+    q->code = REFUSAL_DENIED;
+    if (q->request->local)
+        return error_set(err, -EPERM, "a step that no caller has signed is not run");
+    return 0;
+}
+
+static int check_server(struct inquiry *q, struct error *err)
+{
+    return policy_refresh(q->v->policy, q->now, &q->code, err);
+}
+
+static int check_certificate(struct inquiry *q, struct error *err)
+{
+    return policy_certificate(q->v->policy, q->request->certificate, q->now, &q->caller, &q->code, err);
+}
+
+/* Read without being believed, only to ask which call this may be: the table of steps taken knows since when it runs.
+ */
+static int check_form(struct inquiry *q, struct error *err)
+{
+    struct d_signed s;
+    struct d_call c;
+    struct error ignored;
+    q->code = REFUSAL_MALFORMED;
+    if (d_signed_decode(q->request->call, &s, err) < 0 || d_call_decode(s.body, &c, err) < 0 ||
+        d_job_decode(q->request->job, &q->job, err) < 0)
+        return -EPROTO;
+    q->seen = (struct seen_step){.run = q->request->run,
+                                 .attempt = q->request->attempt,
+                                 .step = q->request->step,
+                                 .turn = q->request->turn,
+                                 .may_repeat = true,
+                                 .expires = c.expires};
+    call_identity(c.caller, c.key, &q->seen.identity);
+    seen_ask(q->v->seen, &q->seen, q->now, &q->begun, &ignored);
+    return 0;
+}
+
+/* Signature (batches: verified roots are remembered), cluster, caller's name, form, expiry, grant `call JOB@ADDRESS`.
+ * A call must begin before it expires; the later steps of an attempt that did are judged as of its beginning. */
+static int check_call(struct inquiry *q, struct error *err)
+{
+    const struct certificate *self = policy_self(q->v->policy);
+    bool by_name = false;
+    struct d_signed s;
+    struct d_call c;
+    if (d_signed_decode(q->request->call, &s, NULL) == 0 && d_call_decode(s.body, &c, NULL) == 0)
+        by_name = span_eq_str(c.address, self->name);
+    struct call_scope scope = {.cluster = self->cluster,
+                               .now = q->begun ? q->begun : q->now,
+                               .pools = by_name ? (const char *const *)self->pools : NULL,
+                               .n_pools = by_name ? self->n_pools : 0,
+                               .roots = &q->v->roots};
+    return call_verify(q->request->call, q->caller, &scope, &q->call, NULL, &q->code, err);
+}
+
+static int check_address(struct inquiry *q, struct error *err)
+{
+    q->code = REFUSAL_UNKNOWN_ADDRESS;
+    if (!policy_is_addressed(q->v->policy, q->call.address))
+        return error_set(err, -EPERM, "the call is for '" SPAN_FMT "'; this is server '%s', which is not in it",
+                         SPAN_ARG(q->call.address), policy_self(q->v->policy)->name);
+    return 0;
+}
+
+static int check_job_hash(struct inquiry *q, struct error *err)
+{
+    struct hash h;
+    q->code = REFUSAL_WRONG_JOB;
+    hash_bytes(q->request->job, &h);
+    if (!span_eq(q->job.name, q->call.job))
+        return error_set(err, -EPERM, "job '" SPAN_FMT "' was called, not '" SPAN_FMT "'", SPAN_ARG(q->call.job),
+                         SPAN_ARG(q->job.name));
+    if (!q->call.pin_latest && !hash_eq(&h, &q->call.job_hash))
+        return error_set(err, -EPERM, "job '" SPAN_FMT "' is not the version that was called; call it again",
+                         SPAN_ARG(q->call.job));
+    return 0;
+}
+
+/* How often may it be tried? As often as its definition says, unless the job leads back to it. */
+static int check_turn(struct inquiry *q, bool loops, struct error *err)
+{
+    uint64_t most = q->step.attempts ? q->step.attempts : 1;
+    if (loops || q->request->turn <= most)
+        return 0;
+    q->code = REFUSAL_REPLAYED;
+    return error_set(err, -EPERM, "step '" SPAN_FMT "' may be tried %llu times, this is try %llu",
+                     SPAN_ARG(q->step.name), (unsigned long long)most, (unsigned long long)q->request->turn);
+}
+
+static bool leads_back(const struct d_step *s)
+{
+    return (s->on_success.n > 5 && memcmp(s->on_success.p, "goto ", 5) == 0) ||
+           (s->on_failure.n > 5 && memcmp(s->on_failure.p, "goto ", 5) == 0);
+}
+
+static int check_step(struct inquiry *q, struct error *err)
+{
+    struct wire_iter it = wire_iter(&q->job.steps);
+    struct span item;
+    int found = 0;
+    bool loops = false;
+    q->code = REFUSAL_WRONG_JOB;
+    while (wire_next(&it, &item)) {
+        struct d_step s;
+        if (d_step_decode(item, &s, err) < 0)
+            return -EPROTO;
+        loops |= leads_back(&s);
+        if (span_eq(s.name, q->request->step)) {
+            q->step = s;
+            found++;
+        }
+    }
+    if (found != 1)
+        return error_set(err, -EPERM, "job '" SPAN_FMT "' has %s step '" SPAN_FMT "'", SPAN_ARG(q->job.name),
+                         found ? "more than one" : "no", SPAN_ARG(q->request->step));
+    return check_turn(q, loops, err);
+}
+
+static int check_proxy(struct inquiry *q, struct error *err)
+{
+    static const char *const subsystems[] = {"exec", "shell", "python"};
+    q->code = REFUSAL_NO_PROXY;
+    if (!span_eq_str(q->step.proxy, PACKAGEJOB_PROXY))
+        return error_set(err, -EPERM,
+                         "step '" SPAN_FMT "' wants the proxy '" SPAN_FMT "'; this runner, which runs as an "
+                         "ordinary user, has only '" PACKAGEJOB_PROXY "'",
+                         SPAN_ARG(q->step.name), SPAN_ARG(q->step.proxy));
+    for (size_t i = 0; i < sizeof subsystems / sizeof *subsystems; i++)
+        if (span_eq_str(q->step.subsystem, subsystems[i]))
+            return 0;
+    return error_set(err, -EPERM,
+                     "the proxy '" PACKAGEJOB_PROXY "' allows the subsystems exec, shell and python, not '" SPAN_FMT
+                     "'",
+                     SPAN_ARG(q->step.subsystem));
+}
+
+static int check_package(struct inquiry *q, struct error *err)
+{
+    q->code = REFUSAL_BAD_PACKAGE;
+    if (hash_is_zero(&q->step.package)) {
+        q->code = REFUSAL_WRONG_JOB;
+        if (!q->step.run.n || !span_eq_str(q->step.subsystem, "shell"))
+            return error_set(err, -EPERM, "step '" SPAN_FMT "' has neither a package nor a shell text to run",
+                             SPAN_ARG(q->step.name));
+        return 0;
+    }
+    int rc = installed_load(q->v->house->packages, &q->step.package, &q->package, err);
+    if (rc == -ENOENT)
+        return error_set(err, -ENOENT, "package '" SPAN_FMT "' is not installed here in the version that the job has",
+                         SPAN_ARG(q->step.package_name));
+    if (rc < 0)
+        return rc;
+    q->has_package = true;
+    const struct d_runnable *r = &q->package.runnable;
+    if (!span_eq(r->name, q->step.package_name) || !span_eq(r->subsystem, q->step.subsystem))
+        return error_set(err, -EPERM,
+                         "the installed package is '" SPAN_FMT "' of subsystem " SPAN_FMT ", not what the "
+                         "job says",
+                         SPAN_ARG(r->name), SPAN_ARG(r->subsystem));
+    if (!policy_trusts_signer(q->v->policy, &r->signer_key))
+        return error_set(err, -EPERM,
+                         "package '" SPAN_FMT "' is signed by nobody whom this server trusts (trust/signers)",
+                         SPAN_ARG(r->name));
+    char *entry = NULL;
+    rc = installed_entry(q->v->house->packages, &q->package, span_eq_str(r->subsystem, "exec"), &entry, err);
+    mem_free(&entry);
+    return rc;
+}
+
+/* Who says that this job may run here? For a package's own job, the package: the job is made again and compared. For
+ * another, a file of this server with the job's hash as its name. */
+static int check_job_allowed(struct inquiry *q, struct error *err)
+{
+    q->code = REFUSAL_WRONG_JOB;
+    if (is_package_job(q->job.name)) {
+        struct buf made = {0};
+        int rc = -EPERM;
+        if (!q->has_package)
+            error_set(err, rc, "job '" SPAN_FMT "' has no package", SPAN_ARG(q->job.name));
+        else if ((rc = packagejob_compile(&q->package.runnable, &made, err)) == 0 &&
+                 !span_eq(buf_span(&made), q->request->job))
+            rc = error_set(err, -EPERM, "job '" SPAN_FMT "' is not what this package makes", SPAN_ARG(q->job.name));
+        buf_free(&made);
+        return rc;
+    }
+    struct hash h;
+    hash_bytes(q->request->job, &h);
+    char *path = house_path_of(q->v->house->jobs, &h);
+    int rc = installed_trust_path(q->v->house->jobs, S_IFDIR, err);
+    if (rc == 0)
+        rc = installed_trust_path(path, S_IFREG, err);
+    if (rc == -ENOENT)
+        error_set(err, rc, "this version of job '" SPAN_FMT "' is not among the jobs that this server accepts",
+                  SPAN_ARG(q->job.name));
+    mem_free(&path);
+    return rc;
+}
+
+static int check_parameters(struct inquiry *q, struct error *err)
+{
+    const struct bind_scope scope = {
+        .call = &q->call, .server = span_str(policy_self(q->v->policy)->name), .outputs = &q->request->outputs};
+    q->code = REFUSAL_BAD_PARAMETERS;
+    int rc = bind_check_call(&q->job, &q->call, err);
+    return rc < 0 ? rc : bind_step(&q->step, q->has_package ? &q->package.runnable : NULL, &scope, &q->bound, err);
+}
+
+static int check_new(struct inquiry *q, struct error *err)
+{
+    uint64_t on_lost = q->call.on_lost;
+    bool idempotent = q->has_package && q->package.runnable.idempotent;
+    q->code = REFUSAL_REPLAYED;
+    q->seen.may_repeat =
+        on_lost == ON_LOST_RERUN || on_lost == ON_LOST_HOLD || (on_lost == ON_LOST_DEFAULT && idempotent);
+    q->answer = seen_ask(q->v->seen, &q->seen, q->now, &q->begun, err);
+    if (q->answer == SEEN_FULL)
+        q->code = REFUSAL_BUSY;
+    return q->answer == SEEN_NEW ? 0 : -EALREADY;
+}
+
+static const struct check {
+    const char *name;
+    int (*judge)(struct inquiry *q, struct error *err); /* sets q->code before it can fail */
+} checks[] = {
+    {"origin", check_origin},           /* a caller has signed it */
+    {"server", check_server},           /* we know who we are and whom to believe */
+    {"certificate", check_certificate}, /* the caller's: signed, in time, not revoked */
+    {"form", check_form},               /* call and job are what they should be */
+    {"call", check_call},               /* signature, cluster, expiry, grant */
+    {"address", check_address},         /* it is for this server */
+    {"job hash", check_job_hash},       /* the job is the one that was signed */
+    {"step", check_step},               /* the step is in the job */
+    {"proxy", check_proxy},             /* asked again at every step */
+    {"package", check_package},         /* installed, unaltered, signed by somebody trusted */
+    {"job", check_job_allowed},         /* this server accepts the job */
+    {"parameters", check_parameters},   /* complete, known, typed */
+    {"new", check_new},                 /* it has not run before */
+};
+
+const char *verify_check_name(unsigned i)
+{
+    return i < sizeof checks / sizeof *checks ? checks[i].name : NULL;
+}
+
+/* ---- */
+
+static uint64_t least_set(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b && b < a) ? b : a;
+}
+
+static uint64_t on_lost_of(const struct inquiry *q)
+{
+    if (q->call.on_lost == ON_LOST_RERUN || q->request->on_lost == ON_LOST_RERUN)
+        return ON_LOST_RERUN; /* the cautious reading: the fence ends it in time */
+    return q->call.on_lost != ON_LOST_DEFAULT ? q->call.on_lost : q->request->on_lost;
+}
+
+static void make_launch(const struct inquiry *q, struct buf *out)
+{
+    const struct s_step *r = q->request;
+    const struct d_runnable *p = &q->package.runnable;
+    struct s_launch l = {.run = r->run,
+                         .attempt = r->attempt,
+                         .step = r->step,
+                         .turn = r->turn,
+                         .identity = q->seen.identity,
+                         .expires = q->call.expires,
+                         .on_lost = on_lost_of(q),
+                         .lost_after_ms = q->call.lost_after_ms ? q->call.lost_after_ms : r->lost_after_ms,
+                         .cluster_lost_after_ms = r->cluster_lost_after_ms,
+                         .deadline = r->deadline,
+                         .timeout_ms = least_set(q->step.timeout_ms, q->has_package ? p->timeout_ms : 0),
+                         .output_cap = least_set(q->step.output_cap, q->has_package ? p->output_cap : 0),
+                         .as_of = q->call.as_of,
+                         .server = span_str(policy_self(q->v->policy)->name),
+                         .task = q->call.task,
+                         .job = q->call.job,
+                         .subsystem = q->step.subsystem,
+                         .text = q->has_package ? SPAN_NONE : q->step.run,
+                         .package = q->step.package,
+                         .package_name = q->step.package_name,
+                         .parameters = wire_list_from(&q->bound.items, q->bound.count),
+                         .sensitive = wire_list_from(&q->bound.sensitive, q->bound.n_sensitive)};
+    if (q->has_package) {
+        l.package_version = p->version;
+        l.entry = p->entry;
+        l.outputs = p->outputs;
+        l.exit_codes = p->exit_codes;
+    }
+    s_launch_encode(&l, out);
+}
+
+enum verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now, struct buf *out,
+                         enum refusal *ret_code, const char **ret_check, struct error *err)
+{
+    struct inquiry q = {.v = v, .request = request, .now = now, .answer = SEEN_NEW};
+    enum verdict verdict = VERDICT_RUN;
+    for (size_t i = 0; verdict == VERDICT_RUN && i < sizeof checks / sizeof *checks; i++) {
+        q.code = REFUSAL_INTERNAL;
+        if (checks[i].judge(&q, err) == 0)
+            continue;
+        verdict = q.answer == SEEN_SAME ? VERDICT_SAME : VERDICT_REFUSED;
+        *ret_code = q.code;
+        *ret_check = checks[i].name;
+    }
+    if (verdict == VERDICT_RUN) {
+        make_launch(&q, out);
+        seen_add(v->seen, &q.seen, now);
+    }
+    installed_free(&q.package);
+    bound_free(&q.bound);
+    return verdict;
+}
+
+int verifier_new(const struct house *house, struct verifier **ret, struct error *err)
+{
+    struct verifier *v = mem_zalloc(1, sizeof *v);
+    v->house = house;
+    v->policy = policy_new(house);
+    v->seen = seen_new();
+    int rc = seen_load(v->seen, house->spool, err);
+    if (rc < 0)
+        verifier_free(&v);
+    else
+        *ret = v;
+    return rc;
+}
+
+void verifier_free(struct verifier **v)
+{
+    if (!*v)
+        return;
+    policy_free(&(*v)->policy);
+    seen_free(&(*v)->seen);
+    mem_free(v);
+}
+
+struct policy *verifier_policy(struct verifier *v)
+{
+    return v->policy;
+}

@@ -1,0 +1,31 @@
+/* verify.h - may this step run? All checks, in order, as a list one can read (verify.c, `checks`).
+ *
+ * The worker that asks is believed in nothing: what was called, by whom, for which job on which server comes from
+ * signed bytes and from files of this server. What no check has let through reaches no keeper.
+ */
+#ifndef LB_RUNNER_VERIFY_H
+#define LB_RUNNER_VERIFY_H
+
+#include "runner/house.h"
+#include "runner/policy.h"
+#include "runner/seen.h"
+
+struct verifier;
+/* Reads what was run before from the spool. `house` is lent for good. */
+int verifier_new(const struct house *house, struct verifier **ret, struct error *err);
+void verifier_free(struct verifier **v);
+struct policy *verifier_policy(struct verifier *v);
+
+enum verdict {
+    VERDICT_RUN,    /* *out is its S_LAUNCH; it counts as seen from now on */
+    VERDICT_SAME,   /* this very step was taken before: nothing is to be done */
+    VERDICT_REFUSED /* *ret_code and the sentence say why */
+};
+/* `now`: wall ms. On a refusal *ret_check is the name of the check that refused. */
+enum verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now, struct buf *out,
+                         enum refusal *ret_code, const char **ret_check, struct error *err);
+
+/* The names of the checks in their order; NULL after the last. For docs and tests. */
+const char *verify_check_name(unsigned i);
+
+#endif
