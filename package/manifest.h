@@ -30,7 +30,7 @@ struct manifest_parameter { /* of an output only name and type */
     char *name;
     enum parameter_type type;
     bool required, sensitive;
-    struct buf fallback; /* encoded value, or VALUES_AS_OF as a string; empty: none */
+    struct buf fallback; /* encoded value, or VALUES_AS_OF or VALUES_SERVER as a string; empty: none */
     struct buf allowed;  /* items of a wire list of encoded values */
     uint32_t n_allowed;
     char *pattern;               /* "": none */

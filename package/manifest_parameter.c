@@ -13,27 +13,33 @@ static const char *const parameter_keys[] = {"type", "required", "default",   "a
                                              "min",  "max",      "sensitive", NULL};
 static const char *const output_keys[] = {"type", NULL};
 
+/* Does the text stand for something that the runner puts in, where the type can take it? */
+static bool is_template(enum parameter_type type, struct span text)
+{
+    if (span_eq_str(text, VALUES_AS_OF))
+        return type == PARAMETER_DATE || type == PARAMETER_DATETIME || type == PARAMETER_STRING;
+    return type == PARAMETER_STRING && span_eq_str(text, VALUES_SERVER);
+}
+
 int manifest_fallback_from_text(enum parameter_type type, struct span text, struct buf *out, struct error *err)
 {
-    bool time = type == PARAMETER_DATE || type == PARAMETER_DATETIME;
-    if (time && span_eq_str(text, VALUES_AS_OF)) {
+    if (is_template(type, text)) {
         value_add_str(out, text);
         return 0;
     }
     if (text.n >= 2 && type != PARAMETER_JSON && memmem(text.p, text.n, "{{", 2))
         return error_set(err, -EINVAL,
-                         "'" SPAN_FMT "' is no possible default: only " VALUES_AS_OF
-                         ", whole, for a date or datetime",
-                         (int)(text.n < 60 ? text.n : 60), text.p);
+                         "'%.*s' is no possible default: whole and alone, " VALUES_AS_OF
+                         " stands for a date, datetime or string, " VALUES_SERVER " for a string",
+                         (int)(text.n < 60 ? text.n : 60), (const char *)text.p);
     return values_from_text(type, text, out, err);
 }
 
-bool manifest_is_as_of(const struct manifest_parameter *p)
+static bool has_template(const struct manifest_parameter *p)
 {
     struct span in = buf_span(&p->fallback);
     struct value v;
-    return (p->type == PARAMETER_DATE || p->type == PARAMETER_DATETIME) && value_read(&in, &v) &&
-           v.type == VALUE_STR && span_eq_str(v.bytes, VALUES_AS_OF);
+    return value_read(&in, &v) && v.type == VALUE_STR && is_template(p->type, v.bytes);
 }
 
 static bool is_ordered(enum parameter_type t)
@@ -53,7 +59,7 @@ static int check_fallback(const struct manifest_parameter *p, struct error *err)
     struct value v;
     if (!value_read(&in, &v))
         return error_set(err, -EINVAL, "the default is no value");
-    return manifest_is_as_of(p) ? 0 : values_judge(&d, &v, err);
+    return has_template(p) ? 0 : values_judge(&d, &v, err);
 }
 
 int manifest_parameter_check(const struct manifest_parameter *p, const char **ret_key, struct error *err)

@@ -12,8 +12,7 @@ void manifest_note_unknown_keys(const struct yaml_node *map, const char *const a
 
 /* What YAML and JSON share: is the declaration in itself possible? *ret_key is the key that the sentence is about. */
 int manifest_parameter_check(const struct manifest_parameter *p, const char **ret_key, struct error *err);
-/* A default of the type, or VALUES_AS_OF for date and datetime. */
+/* A default of the type, or VALUES_AS_OF (date, datetime, string) or VALUES_SERVER (string). */
 int manifest_fallback_from_text(enum parameter_type type, struct span text, struct buf *out, struct error *err);
-bool manifest_is_as_of(const struct manifest_parameter *p); /* the default stands for the run's as_of */
 
 #endif

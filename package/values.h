@@ -23,7 +23,8 @@ int parameter_type_parse(struct span word);      /* -1: no such type */
 extern const char *const parameter_type_names[]; /* NULL-ended, for suggest() */
 
 /* A default may be one of these instead of a value; the runner puts in what they stand for. */
-#define VALUES_AS_OF "{{as_of}}"
+#define VALUES_AS_OF  "{{as_of}}"
+#define VALUES_SERVER "{{server}}"
 
 /* Appends the value that `text`, typed by a person, is under the type. -EINVAL with a sentence that begins with what
  * is expected ("expected an int, not '12a'"); nothing is appended then. */

@@ -1,0 +1,217 @@
+#include "package/fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static void read_all(const char *path, struct buf *out)
+{
+    struct error err = {0};
+    must(file_read(path, 64 << 20, out, &err));
+}
+
+static void same_bytes(const char *a, const char *b)
+{
+    struct buf x = {0}, y = {0};
+    read_all(a, &x);
+    read_all(b, &y);
+    assert_true(x.n > 0 && span_eq(buf_span(&x), buf_span(&y)));
+    buf_free(&x);
+    buf_free(&y);
+}
+
+static void the_same_content_gives_the_same_bytes_under_any_umask_zone_locale_user_time_and_order(void **state)
+{
+    struct hash here, there;
+    const char *one = testing_path(state, "one"), *two = testing_path(state, "two");
+    put_source(one, FIXTURE_YAML);
+    build(one, testing_path(state, "one.lbp"), &here);
+    char *lock = mem_printf("%s/bin/data", two);
+    put(two, "data/empty", "", 0666); /* another order, other modes and times */
+    put(two, "data/größe.txt", "42\n", 0640);
+    put(two, "bin/extract", "#!/bin/sh\necho hello\n", 0700);
+    assert_int_equal(symlink("../data", lock), 0);
+    put(two, "package.yaml", FIXTURE_YAML, 0444);
+    put(two, "old.lbp", "not taken", 0644);
+    put(two, ".git/HEAD", "not taken", 0644);
+    put(two, "bin/__pycache__/x.pyc", "not taken", 0644);
+    mem_free(&lock);
+    assert_int_equal(chmod(*state, 0777), 0);
+    chmod(testing_path(state, "two/bin/extract"), 0755);
+    chmod(testing_path(state, "two/data/größe.txt"), 0644);
+    pid_t pid = fork();
+    if (pid == 0) {
+        umask(0077);
+        setenv("TZ", "Pacific/Kiritimati", 1);
+        tzset();
+        setlocale(LC_ALL, "C.UTF-8");
+        if (geteuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
+            _exit(2);
+        build(testing_path(state, "two"), testing_path(state, "two.lbp"), &there);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    same_bytes(testing_path(state, "one.lbp"), testing_path(state, "two.lbp"));
+}
+
+static void another_content_mode_or_name_gives_another_hash(void **state)
+{
+    struct hash first, now;
+    const char *folder = testing_path(state, "p"), *out = testing_path(state, "p.lbp");
+    put_source(folder, FIXTURE_YAML);
+    build(folder, out, &first);
+    put(folder, "data/empty", "x", 0600);
+    build(folder, out, &now);
+    assert_false(hash_eq(&first, &now));
+    put(folder, "data/empty", "", 0755);
+    build(folder, out, &now);
+    assert_false(hash_eq(&first, &now));
+    put(folder, "data/empty", "", 0644);
+    build(folder, out, &now);
+    assert_true(hash_eq(&first, &now));
+}
+
+static void the_hash_is_that_of_the_file_and_the_manifest_can_be_read_back(void **state)
+{
+    struct error err = {0};
+    struct hash hash, again;
+    struct manifest m;
+    struct buf json = {0};
+    uint8_t digest[MINISIGN_DIGEST];
+    uint64_t size;
+    const char *folder = testing_path(state, "p"), *out = testing_path(state, "p.lbp");
+    put_source(folder, FIXTURE_YAML);
+    build(folder, out, &hash);
+    must(archive_digest(out, &again, digest, &size, &err));
+    assert_true(hash_eq(&hash, &again));
+    must(archive_manifest(out, &m, &json, &err));
+    assert_string_equal(m.name, "extract");
+    assert_int_equal(m.n_files, 5);
+    assert_true(manifest_find_file(&m, "bin/extract")->executable);
+    assert_false(manifest_find_file(&m, "data/empty")->executable);
+    assert_string_equal(manifest_find_file(&m, "bin/data")->link, "../data");
+    assert_non_null(manifest_find_file(&m, "data/größe.txt"));
+    assert_null(manifest_find_file(&m, "data"));
+    manifest_free(&m);
+    buf_free(&json);
+}
+
+/* The problems of a folder, one a line. */
+static void expect_problem(const char *folder, const char *sentence)
+{
+    struct manifest m = {0};
+    struct problems ps = {0};
+    struct buf all = {0};
+    assert_true(archive_examine(folder, &m, &ps) < 0);
+    for (size_t i = 0; i < ps.n; i++)
+        buf_printf(&all, "%s\n", ps.v[i].text);
+    assert_contains(buf_str(&all), sentence);
+    buf_free(&all);
+    problems_free(&ps);
+}
+
+static void what_a_package_cannot_hold_is_refused_with_its_place(void **state)
+{
+    const char *folder = testing_path(state, "p");
+    char where[600];
+    put_source(folder, FIXTURE_YAML);
+#define AT(name) (snprintf(where, sizeof where, "%s/%s", folder, name), where)
+    assert_int_equal(mkfifo(AT("data/pipe"), 0600), 0);
+    expect_problem(folder, "/p/data/pipe: a FIFO cannot be packed");
+    unlink(AT("data/pipe"));
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%.90s", AT("data/s"));
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    expect_problem(folder, "/p/data/s: a socket cannot be packed");
+    close(fd);
+    unlink(AT("data/s"));
+    if (geteuid() == 0 && mknod(AT("data/null"), S_IFCHR | 0600, 0x103) == 0) {
+        expect_problem(folder, "/p/data/null: a device cannot be packed");
+        unlink(AT("data/null"));
+    }
+    static const char *const targets[] = {"/etc/passwd", "../../p2", "../data/../..", "..//x", NULL};
+    for (size_t i = 0; targets[i]; i++) {
+        assert_int_equal(symlink(targets[i], AT("data/out")), 0);
+        expect_problem(folder, "symbolic link 'data/out' points");
+        unlink(AT("data/out"));
+    }
+    put(folder, "data/EMPTY", "", 0644);
+    expect_problem(folder, "'data/EMPTY' and 'data/empty' differ only in upper and lower case");
+    unlink(AT("data/EMPTY"));
+    put(folder, "data/\xff", "", 0644);
+    expect_problem(folder, "a path is not in UTF-8");
+    unlink(AT("data/\xff"));
+    put(folder, "data/a\nb", "", 0644);
+    expect_problem(folder, "control characters");
+    unlink(AT("data/a\nb"));
+    put(folder, "1/2/3/4/5/6/7/8/9/a/b/c/d/e/f/1/2/3/4/5/6/7/8/9/a/b/c/d/e/f/1/2/3", "", 0644);
+    expect_problem(folder, "more than 32 folders deep");
+}
+#undef AT
+
+static void a_package_without_its_entry_or_its_yaml_is_refused(void **state)
+{
+    const char *folder = testing_path(state, "p");
+    put_source(folder, FIXTURE_YAML);
+    chmod(testing_path(state, "p/bin/extract"), 0644);
+    expect_problem(folder, "entry: 'bin/extract' is not executable; run: chmod +x bin/extract");
+    unlink(testing_path(state, "p/bin/extract"));
+    expect_problem(folder, "entry: the package has no file 'bin/extract'");
+    unlink(testing_path(state, "p/package.yaml"));
+    expect_problem(folder, "there is no package.yaml here");
+    expect_problem(testing_path(state, "nowhere"), "there is no package.yaml here");
+}
+
+static void a_file_that_changes_during_the_build_is_noticed(void **state)
+{
+    struct error err = {0};
+    struct manifest m;
+    struct problems ps = {0};
+    struct hash hash;
+    uint64_t size;
+    const char *folder = testing_path(state, "p"), *out = testing_path(state, "p.lbp");
+    put_source(folder, FIXTURE_YAML);
+    must(archive_examine(folder, &m, &ps));
+    put(folder, "data/größe.txt", "43\n", 0644);
+    assert_int_equal(archive_build(folder, &m, out, &hash, &size, &err), -EBUSY);
+    assert_contains(err.text, "'data/größe.txt' changed");
+    put(folder, "data/größe.txt", "42\n43", 0644);
+    assert_int_equal(archive_build(folder, &m, out, &hash, &size, &err), -EBUSY);
+    put(folder, "data/größe.txt", "42", 0644);
+    assert_int_equal(archive_build(folder, &m, out, &hash, &size, &err), -EBUSY);
+    assert_int_equal(access(out, F_OK), -1); /* nothing half-built is left */
+    manifest_free(&m);
+    problems_free(&ps);
+}
+
+static void what_is_no_package_is_told_from_one(void **state)
+{
+    struct error err = {0};
+    struct manifest m;
+    put(*state, "text", "hello", 0644);
+    assert_true(archive_manifest(testing_path(state, "text"), &m, NULL, &err) < 0);
+    assert_contains(err.text, "is no package");
+    assert_true(archive_manifest(testing_path(state, "none"), &m, NULL, &err) < 0);
+    assert_true(archive_manifest(*state, &m, NULL, &err) < 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_folder(the_same_content_gives_the_same_bytes_under_any_umask_zone_locale_user_time_and_order),
+        in_folder(another_content_mode_or_name_gives_another_hash),
+        in_folder(the_hash_is_that_of_the_file_and_the_manifest_can_be_read_back),
+        in_folder(what_a_package_cannot_hold_is_refused_with_its_place),
+        in_folder(a_package_without_its_entry_or_its_yaml_is_refused),
+        in_folder(a_file_that_changes_during_the_build_is_noticed),
+        in_folder(what_is_no_package_is_told_from_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
