@@ -1,9 +1,16 @@
-/* core.h - what the worker of one server decides: attempts, slots, steps of jobs, the outbox. Pure, as broker/core is.
+/* core.h - what the worker of one server decides: attempts, slots, steps of jobs, the outbox. Pure, as broker/core
+ * is.
  *
- * The durable state is what the spool's entries say: the worker's own (TAKEN, STEPPED, FINISHED, GIVEN_BACK, RECORDED) and the
- * keepers' (LAUNCHED, ENDED; OUTPUT and PROGRESS pass through the shell). A new process replays all of them (wcore_replay), hears
- * from the runner which keepers hold what (KEPT ... KEPT_END), and goes on: a step that was asked for, is in no spool and
- * with no keeper is asked for again; one that was launched, has not ended, and no keeper holds is `unknown`.
+ * The durable state is what the spool's entries say: the worker's own (TAKEN, STEPPED, STOPPED, FINISHED, GIVEN_BACK,
+ * RECORDED, and ENDED for a step that no keeper will ever report) and the keepers' (LAUNCHED, ENDED; OUTPUT and
+ * PROGRESS pass through the shell). A new process replays all of them (wcore_replay), hears from the runner which
+ * keepers hold what (KEPT ... KEPT_END), and goes on: a step that was asked for, is in no spool and with no keeper is
+ * asked for again; one that was launched, has not ended, and no keeper holds is `unknown`. Where in its job an
+ * attempt stands is never stored: it is folded from the steps that were asked for and how they ended (steps.c), so
+ * that the order in which the files are replayed does not matter.
+ *
+ * The shell owes the core one order: before it hands on KEPT or KEPT_END it has handed on all that the keepers' spool
+ * files held at that moment, so that "launched, not ended, not kept" is the truth and not a race.
  */
 #ifndef LB_WORKER_CORE_CORE_H
 #define LB_WORKER_CORE_CORE_H
@@ -17,6 +24,9 @@ struct wcore;
 struct wcore_config {
     char server[LIMIT_NAME + 1];
     unsigned slots;
+    unsigned
+        ahead; /* steps that may be asked for beyond `slots`: they wait at the runner, which starts them without us */
+    bool local; /* steps are for lbworker run-job: the runner is told so */
     struct id spool, boot, incarnation;
 };
 
@@ -29,7 +39,8 @@ enum wcore_event_kind {
     WCORE_KEPT,
     WCORE_KEPT_END,
     WCORE_RUNNER_DOWN,
-    WCORE_JOB,          /* message: d_job of the attempt (run, attempt) that WCORE_FX_FIND_JOB asked for; empty: not here, `text` says why */
+    WCORE_JOB, /* message: d_job of the attempt (run, attempt) that WCORE_FX_FIND_JOB asked for; empty: not here,
+                  `text` says why */
     WCORE_TICK
 };
 
@@ -68,11 +79,16 @@ void wcore_out_free(struct wcore_out *out);
 
 struct wcore *wcore_new(const struct wcore_config *config);
 void wcore_free(struct wcore **c);
-int wcore_replay(struct wcore *c, struct span spool_entry, struct error *err); /* worker.log first, then the keepers' */
+int wcore_replay(struct wcore *c, struct span spool_entry,
+                 struct error *err); /* worker.log first, then the keepers' */
 void wcore_step(struct wcore *c, const struct wcore_event *ev, struct wcore_out *out);
 int64_t wcore_deadline(const struct wcore *c);
 void wcore_digest(const struct wcore *c, struct hash *ret); /* of the durable state */
 /* Attempts that are not recorded; for `lbworker`'s stop, drain and tests. */
 unsigned wcore_live(const struct wcore *c);
+/* Do as many steps run as there are slots? Then results may be held a few ms to share a frame. */
+bool wcore_full(const struct wcore *c);
+/* Does the core still need the entries of this attempt? (The shell rewrites its spool without the others.) */
+bool wcore_knows(const struct wcore *c, struct id run, uint64_t attempt);
 
 #endif

@@ -1,0 +1,332 @@
+/* attempts.c - the durable state of the worker: attempts, as the entries of the spool make and change them.
+ *
+ * A step of the core and a replay change it through the same function, attempts_apply, so replay gives the state. The
+ * files of the spool are replayed one after the other, not in the order in which they were written; therefore an
+ * entry that is about nothing we know (a keeper's word on an attempt that is recorded, or finished) is passed over,
+ * and of two that say the same the first counts.
+ */
+#include "worker/core/inside.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "trust/envelope.h"
+
+struct wrun *run_find(const struct wcore *c, struct id run)
+{
+    struct wrun *r;
+    HASH_FIND(hh, c->runs, &run, sizeof run, r);
+    return r;
+}
+
+struct attempt *attempt_find(const struct wcore *c, struct id run, uint64_t attempt)
+{
+    struct wrun *r = run_find(c, run);
+    struct attempt *a = NULL;
+    if (r)
+        DL_FOREACH2(r->attempts, a, a_next)
+    if (a->attempt == attempt)
+        return a;
+    return NULL;
+}
+
+struct attempt *attempt_new(struct wcore *c, struct id run, uint64_t attempt)
+{
+    struct wrun *r = run_find(c, run);
+    if (!r) {
+        r = mem_zalloc(1, sizeof *r);
+        r->id = run;
+        HASH_ADD(hh, c->runs, id, sizeof r->id, r);
+    }
+    struct attempt *a = mem_zalloc(1, sizeof *a);
+    a->run = r;
+    a->attempt = attempt;
+    DL_APPEND2(r->attempts, a, a_prev, a_next);
+    c->n_attempts++;
+    c->n_unfinished++;
+    return a;
+}
+
+static void drop_work(struct wcore *c, struct attempt *a)
+{
+    for (unsigned i = 0; i < a->n_turns; i++) {
+        c->open -= !a->turns[i].ended;
+        buf_free(&a->turns[i].outcome);
+    }
+    mem_free(&a->turns);
+    a->n_turns = a->cap_turns = 0;
+    buf_free(&a->execute);
+    buf_free(&a->stopped_why);
+    a->stopped = a->force = false;
+    a->taken_at = 0;
+    a->x = (struct m_execute){.call = SPAN_NONE};
+    a->call = (struct d_call){.job = SPAN_NONE};
+    wjob_drop(c, &a->job);
+}
+
+void attempt_free(struct wcore *c, struct attempt *a)
+{
+    slots_leave(c, a);
+    drop_work(c, a);
+    if (a->state == ATTEMPT_FINISHED) {
+        if (c->unsent == a)
+            c->unsent = a->next;
+        DL_DELETE(c->outbox, a);
+        c->in_flight -= a->sent ? a->outcome.n : 0;
+        c->finished_bytes -= a->outcome.n;
+    } else {
+        c->n_unfinished--;
+    }
+    c->n_attempts--;
+    struct wrun *r = a->run;
+    DL_DELETE2(r->attempts, a, a_prev, a_next);
+    if (!r->attempts) {
+        HASH_DEL(c->runs, r);
+        mem_free(&r);
+    }
+    buf_free(&a->outcome);
+    buf_free(&a->text);
+    mem_free(&a);
+}
+
+void attempts_free(struct wcore *c)
+{
+    struct wrun *r, *next;
+    HASH_ITER(hh, c->runs, r, next)
+    {
+        struct attempt *a, *a_next;
+        bool last = false;
+        for (a = r->attempts; !last; a = a_next) {
+            a_next = a->a_next;
+            last = !a_next;
+            attempt_free(c, a);
+        }
+    }
+}
+
+enum refusal attempt_fill(struct attempt *a, struct span execute, struct error *err)
+{
+    buf_clear(&a->execute);
+    buf_add(&a->execute, execute.p, execute.n);
+    struct d_signed s;
+    int rc = m_execute_decode(buf_span(&a->execute), &a->x, err);
+    if (rc == 0)
+        rc = d_signed_decode(a->x.call, &s, err);
+    if (rc == 0)
+        rc = d_call_decode(s.body, &a->call, err);
+    return rc == 0 ? REFUSAL_NONE : rc == -EMSGSIZE ? REFUSAL_TOO_LARGE : REFUSAL_MALFORMED;
+}
+
+struct wturn *attempt_turn(struct attempt *a, struct span step, uint64_t turn)
+{
+    int at = a->job ? wjob_step(a->job, step) : -1;
+    for (unsigned i = a->n_turns; at >= 0 && i-- > 0;)
+        if (a->turns[i].step == (unsigned)at && a->turns[i].turn == turn)
+            return &a->turns[i];
+    return NULL;
+}
+
+struct wturn *attempt_open_turn(struct attempt *a)
+{
+    struct wturn *last = a->n_turns ? &a->turns[a->n_turns - 1] : NULL;
+    return last && !last->ended ? last : NULL;
+}
+
+bool attempt_launched(const struct attempt *a)
+{
+    for (unsigned i = 0; i < a->n_turns; i++)
+        if (a->turns[i].launched)
+            return true;
+    return false;
+}
+
+/* ---- What each entry does */
+
+static int apply_taken(struct wcore *c, const struct s_taken *s, struct error *err)
+{
+    struct m_execute x;
+    int rc = m_execute_decode(s->execute, &x, err);
+    if (rc < 0)
+        return rc;
+    struct attempt *a = attempt_find(c, x.run, x.attempt);
+    if (a && a->state != ATTEMPT_SEEKING)
+        return 0;
+    struct wjob *job = wjob_hold(c, &x.job_hash, s->job, err);
+    if (!job)
+        return err && err->code ? err->code : -EPROTO;
+    if (!a)
+        a = attempt_new(c, x.run, x.attempt);
+    if (attempt_fill(a, s->execute, err) != REFUSAL_NONE) {
+        wjob_drop(c, &job);
+        attempt_free(c, a);
+        return -EPROTO;
+    }
+    a->job = job;
+    a->taken_at = s->at;
+    a->state = ATTEMPT_LIVE;
+    return 0;
+}
+
+static int apply_stepped(struct wcore *c, const struct s_stepped *s)
+{
+    struct attempt *a = attempt_find(c, s->run, s->attempt);
+    int step = a && a->state == ATTEMPT_LIVE ? wjob_step(a->job, s->step) : -1;
+    if (step < 0 || attempt_turn(a, s->step, s->turn))
+        return 0;
+    if (a->n_turns == a->cap_turns) {
+        a->cap_turns = a->cap_turns ? a->cap_turns * 2 : 2;
+        a->turns = mem_realloc(a->turns, a->cap_turns, sizeof *a->turns);
+    }
+    a->turns[a->n_turns++] = (struct wturn){.step = (unsigned)step, .turn = s->turn, .asked_at = s->at};
+    c->open++;
+    return 0;
+}
+
+static int apply_ended(struct wcore *c, const struct s_ended *s, struct error *err)
+{
+    struct d_step_outcome o;
+    int rc = d_step_outcome_decode(s->outcome, &o, err);
+    if (rc < 0)
+        return rc;
+    struct attempt *a = attempt_find(c, s->run, s->attempt);
+    struct wturn *t = a ? attempt_turn(a, o.name, o.turn) : NULL;
+    if (!t || t->ended)
+        return 0;
+    t->ended = true;
+    buf_add(&t->outcome, s->outcome.p, s->outcome.n);
+    c->open--;
+    return d_step_outcome_decode(buf_span(&t->outcome), &t->o, err);
+}
+
+static int apply_launched(struct wcore *c, const struct s_launched *s)
+{
+    struct attempt *a = attempt_find(c, s->run, s->attempt);
+    struct wturn *t = a ? attempt_turn(a, s->step, s->turn) : NULL;
+    if (t && !t->launched) {
+        t->launched = true;
+        t->launched_at = s->at;
+    }
+    return 0;
+}
+
+static int apply_stopped(struct wcore *c, const struct s_stopped *s)
+{
+    struct attempt *a = attempt_find(c, s->run, s->attempt);
+    if (!a || a->state != ATTEMPT_LIVE)
+        return 0;
+    if (!a->stopped) {
+        a->stopped_as = s->job < JOB_COUNT ? (enum job_outcome)s->job : JOB_UNKNOWN;
+        buf_add(&a->stopped_why, s->reason.p, s->reason.n);
+    }
+    a->stopped = true;
+    a->force |= s->force;
+    return 0;
+}
+
+static int apply_finished(struct wcore *c, const struct s_finished *s, struct error *err)
+{
+    struct d_outcome o;
+    int rc = d_outcome_decode(s->outcome, &o, err);
+    if (rc < 0)
+        return rc;
+    struct attempt *a = attempt_find(c, s->run, s->attempt);
+    if (a && a->state == ATTEMPT_FINISHED)
+        return 0;
+    if (!a)
+        a = attempt_new(c, s->run, s->attempt);
+    slots_leave(c, a);
+    drop_work(c, a);
+    a->state = ATTEMPT_FINISHED;
+    buf_add(&a->outcome, s->outcome.p, s->outcome.n);
+    c->finished_bytes += a->outcome.n;
+    c->n_unfinished--;
+    DL_APPEND(c->outbox, a);
+    if (!c->unsent)
+        c->unsent = a;
+    return 0;
+}
+
+static int apply_gone(struct wcore *c, struct id run, uint64_t attempt)
+{
+    struct attempt *a = attempt_find(c, run, attempt);
+    if (a)
+        attempt_free(c, a);
+    return 0;
+}
+
+int attempts_apply(struct wcore *c, struct span entry, struct error *err)
+{
+    uint64_t kind;
+    size_t size;
+    int rc = wire_peek(entry, &kind, &size, err);
+    if (rc < 0)
+        return rc;
+#define APPLY(UP, name, call) \
+    case KIND_S_##UP: { \
+        struct s_##name s; \
+        return (rc = s_##name##_decode(entry, &s, err)) < 0 ? rc : call; \
+    }
+    switch (kind) {
+        APPLY(TAKEN, taken, apply_taken(c, &s, err))
+        APPLY(STEPPED, stepped, apply_stepped(c, &s))
+        APPLY(STOPPED, stopped, apply_stopped(c, &s))
+        APPLY(LAUNCHED, launched, apply_launched(c, &s))
+        APPLY(ENDED, ended, apply_ended(c, &s, err))
+        APPLY(FINISHED, finished, apply_finished(c, &s, err))
+        APPLY(RECORDED, recorded, apply_gone(c, s.run, s.attempt))
+        APPLY(GIVEN_BACK, given_back, apply_gone(c, s.run, s.attempt))
+    case KIND_S_OUTPUT:
+    case KIND_S_PROGRESS:
+        return 0;
+    default:
+        return error_set(err, -EPROTO, "an entry of kind %" PRIu64 " does not belong into a spool", kind);
+    }
+#undef APPLY
+}
+
+/* ---- The digest: every durable field, in an order that no table decides */
+
+static int by_id(const struct wrun *a, const struct wrun *b)
+{
+    return id_cmp(a->id, b->id);
+}
+
+static int by_number(const struct attempt *a, const struct attempt *b)
+{
+    return a->attempt < b->attempt ? -1 : a->attempt > b->attempt;
+}
+
+static void digest_attempt(const struct attempt *a, struct buf *b)
+{
+    char id[ID_TEXT];
+    buf_printf(b, "%s/%" PRIu64 " %d %" PRId64 " %d %d %d\n", id_format(a->run->id, id), a->attempt, (int)a->state,
+               a->taken_at, a->stopped, a->force, a->stopped ? (int)a->stopped_as : 0);
+    const struct buf *parts[] = {&a->execute, &a->stopped_why, &a->outcome, a->job ? &a->job->bytes : &a->outcome};
+    for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
+        buf_printf(b, "%zu:", parts[i]->n);
+        buf_add(b, parts[i]->p, parts[i]->n);
+    }
+    for (unsigned i = 0; i < a->n_turns; i++) {
+        const struct wturn *t = &a->turns[i];
+        buf_printf(b, "%u.%" PRIu64 " %" PRId64 " %" PRId64 " %d %d %zu:", t->step, t->turn, t->asked_at,
+                   t->launched_at, t->launched, t->ended, t->outcome.n);
+        buf_add(b, t->outcome.p, t->outcome.n);
+    }
+}
+
+void wcore_digest(const struct wcore *c, struct hash *ret)
+{
+    struct wcore *sorting = (struct wcore *)c; /* sorting a table changes no state */
+    struct buf b = {0};
+    HASH_SORT(sorting->runs, by_id);
+    for (struct wrun *r = sorting->runs; r; r = r->hh.next) {
+        struct attempt *a;
+        DL_SORT2(r->attempts, by_number, a_prev, a_next);
+        DL_FOREACH2(r->attempts, a, a_next)
+        if (a->state != ATTEMPT_SEEKING)
+            digest_attempt(a, &b);
+    }
+    hash_bytes(buf_span(&b), ret);
+    buf_free(&b);
+}

@@ -1,0 +1,458 @@
+/* core_test.c - what the broker asks for: attempts taken, refused, returned, stopped; slots. */
+#include "worker/core/world.h"
+
+/* ---- EXECUTE */
+
+static void a_call_is_taken_run_and_reported(void **state)
+{
+    struct world *w = *state;
+    world_execute(w, 1, 1);
+    assert_int_equal(spooled(w, TAKEN), 1);
+    assert_int_equal(spooled(w, STEPPED), 1);
+    assert_asked(w, 0, "run", 1);
+    ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
+    assert_int_equal(spooled(w, FINISHED), 1);
+    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    struct d_outcome o = result(w, 0);
+    assert_text(o.server, "etl1");
+    assert_text(o.job_name, "nightly");
+    assert_int_equal(o.called_at, w->wall);
+    assert_int_equal(o.started_at, w->wall);
+    MESSAGE(w, m_recorded, .run = run_id(1), .attempt = 1);
+    assert_int_equal(spooled(w, RECORDED), 1);
+    assert_int_equal(wcore_live(w->core), 0);
+}
+
+static void the_spool_has_each_entry_before_its_effect_leaves(void **state)
+{
+    struct world *w = *state;
+    world_execute(w, 1, 1);
+    ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
+    bool stepped = false, finished = false;
+    for (unsigned i = 0; i < w->n; i++) {
+        uint64_t kind;
+        size_t size;
+        struct error err = {0};
+        assert_int_equal(wire_peek(w->seen[i].body, &kind, &size, &err), 0);
+        stepped |= kind == KIND_S_STEPPED;
+        finished |= kind == KIND_S_FINISHED;
+        assert_true(kind != KIND_S_STEP || stepped);
+        assert_true(kind != KIND_M_RESULT || finished);
+    }
+    assert_true(stepped && finished);
+}
+
+static void an_attempt_that_is_known_is_not_taken_twice(void **state)
+{
+    struct world *w = *state;
+    world_execute(w, 1, 1);
+    world_execute(w, 1, 1);
+    assert_int_equal(spooled(w, TAKEN), 1);
+    assert_int_equal(asked(w), 1);
+}
+
+static void an_attempt_that_has_finished_is_answered_by_its_result(void **state)
+{
+    struct world *w = *state;
+    world_execute(w, 1, 1);
+    ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
+    world_clear(w);
+    world_execute(w, 1, 1);
+    assert_int_equal(asked(w), 0);
+    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+}
+
+static void an_attempt_that_is_being_looked_for_is_not_looked_for_twice(void **state)
+{
+    struct world *w = *state;
+    w->auto_job = false;
+    world_execute(w, 1, 1);
+    world_execute(w, 1, 1);
+    assert_int_equal(seen_count(w, WCORE_FX_FIND_JOB, KIND_M_EXECUTE), 1);
+    world_job_event(w, run_id(1), 1, buf_span(&w->job), NULL);
+    assert_int_equal(asked(w), 1);
+    world_job_event(w, run_id(1), 1, buf_span(&w->job), NULL); /* an answer too many changes nothing */
+    assert_int_equal(spooled(w, TAKEN), 1);
+}
+
+static void an_older_attempt_is_returned_as_superseded(void **state)
+{
+    struct world *w = *state;
+    world_execute(w, 1, 2);
+    world_clear(w);
+    world_execute(w, 1, 1);
+    assert_int_equal(sent(w, RETURNED), 1);
+    assert_int_equal(spooled(w, TAKEN), 0);
+}
+
+static void a_newer_attempt_waits_until_the_older_one_is_stopped(void **state)
+{
+    struct world *w = *state;
+    world_execute(w, 1, 1);
+    launched(w, 1, 1, "run", 1);
+    world_clear(w);
+    world_execute(w, 1, 2);
+    assert_int_equal(halted(w), 1);
+    assert_int_equal(asked(w), 0);
+    ended_as(
+        w, 1, 1,
+        (struct d_step_outcome){.name = span_str("run"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+    assert_int_equal(asked(w), 1);
+    assert_int_equal(step_asked(w, 0).attempt, 2);
+    assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
+    assert_has(result(w, 0).message, "superseded by attempt 2");
+}
+
+static void a_newer_attempt_takes_the_place_of_one_that_waits(void **state)
+{
+    struct world *w = *state;
+    for (unsigned i = 10; i < 10 + WORLD_SLOTS; i++)
+        world_execute(w, i, 1);
+    world_execute(w, 1, 1);
+    world_clear(w);
+    world_execute(w, 1, 2);
+    assert_int_equal(sent(w, RETURNED), 1);
+    assert_int_equal(spooled(w, GIVEN_BACK), 1);
+    world_clear(w);
+    ran(w, 10, "run", 1, PACKAGE_SUCCEEDED);
+    assert_int_equal(step_asked(w, 0).attempt, 2);
+}
+
+static void a_newer_attempt_drops_one_whose_job_is_still_looked_for(void **state)
+{
+    struct world *w = *state;
+    w->auto_job = false;
+    world_execute(w, 1, 1);
+    world_execute(w, 1, 2);
+    assert_int_equal(sent(w, RETURNED), 1);
+    world_job_event(w, run_id(1), 1, buf_span(&w->job), NULL);
+    assert_int_equal(asked(w), 0);
+    world_job_event(w, run_id(1), 2, buf_span(&w->job), NULL);
+    assert_int_equal(asked(w), 1);
+}
+
+static void a_job_that_is_not_here_is_refused_with_the_code_and_sentence_given(void **state)
+{
+    struct world *w = *state;
+    w->auto_job = false;
+    world_execute(w, 1, 1);
+    world_step(w, (struct wcore_event){.kind = WCORE_JOB,
+                                       .run = run_id(1),
+                                       .attempt = 1,
+                                       .code = REFUSAL_WRONG_JOB,
+                                       .text = "the job here is another"});
+    assert_result(w, 0, DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED);
+    assert_int_equal(result(w, 0).code, REFUSAL_WRONG_JOB);
+    assert_text(result(w, 0).message, "the job here is another");
+}
+
+static void a_job_that_is_not_here_without_a_code_is_unknown(void **state)
+{
+    struct world *w = *state;
+    w->auto_job = false;
+    world_execute(w, 1, 1);
+    world_job_event(w, run_id(1), 1, SPAN_NONE, NULL);
+    assert_int_equal(result(w, 0).code, REFUSAL_UNKNOWN_JOB);
+}
+
+static void bytes_that_are_no_call_are_refused(void **state)
+{
+    struct world *w = *state;
+    MESSAGE(w, m_execute, .run = run_id(1), .attempt = 1, .call = span_str("nonsense"));
+    assert_result(w, 0, DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED);
+    assert_int_equal(result(w, 0).code, REFUSAL_MALFORMED);
+}
+
+static void an_execute_without_a_run_or_an_attempt_is_passed_over(void **state)
+{
+    struct world *w = *state;
+    world_execute(w, 1, 0);
+    MESSAGE(w, m_execute, .run = ID_ZERO, .attempt = 1);
+    world_step(w, (struct wcore_event){.kind = WCORE_MESSAGE, .message = span_str("nonsense")});
+    assert_int_equal(w->n, 0);
+}
+
+static void what_there_is_no_room_for_is_returned(void **state)
+{
+    struct world *w = *state;
+    for (unsigned i = 1; i <= WORLD_SLOTS + LIMIT_PREFETCH; i++)
+        world_execute(w, i, 1);
+    assert_int_equal(sent(w, RETURNED), 0);
+    world_execute(w, 999, 1);
+    assert_int_equal(sent(w, RETURNED), 1);
+    assert_false(wcore_knows(w->core, run_id(999), 1));
+}
+
+static void a_call_that_expired_while_it_waited_is_refused(void **state)
+{
+    struct world *w = *state;
+    struct d_call call = {.cluster = span_str("test"),
+                          .caller = span_str("anna"),
+                          .key = span_str("k"),
+                          .job = span_str("nightly"),
+                          .address = span_str("etl1"),
+                          .expires = w->wall + 1000};
+    world_execute(w, 1, 1);
+    world_execute(w, 2, 1);
+    world_execute_call(w, 3, 1, &call);
+    w->now += 2000;
+    w->wall += 2000;
+    world_clear(w);
+    ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
+    assert_int_equal(asked(w), 0);
+    assert_result(w, 1, DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED);
+    assert_int_equal(result(w, 1).code, REFUSAL_EXPIRED);
+}
+
+static void a_call_that_expires_after_its_first_step_goes_on(void **state)
+{
+    struct world *w = *state;
+    world_job(w, (struct row[]){{.name = "a"}, {.name = "b"}}, 2);
+    struct d_call call = {.cluster = span_str("test"),
+                          .caller = span_str("anna"),
+                          .key = span_str("k"),
+                          .job = span_str("nightly"),
+                          .address = span_str("etl1"),
+                          .expires = w->wall + 1000};
+    world_execute_call(w, 1, 1, &call);
+    w->now += 2000;
+    w->wall += 2000;
+    ran(w, 1, "a", 1, PACKAGE_SUCCEEDED);
+    assert_asked(w, 1, "b", 1);
+}
+
+/* ---- What the runner refuses */
+
+static void refused_by_runner(struct world *w, unsigned run, const char *step, enum refusal code)
+{
+    ended_as(w, run, 1,
+             (struct d_step_outcome){.name = span_str(step),
+                                     .turn = 1,
+                                     .package = PACKAGE_NOT_EXECUTED,
+                                     .code = code,
+                                     .message = span_str("no, because")});
+}
+
+static void a_refusal_by_the_runner_before_anything_ran_is_a_refused_delivery(void **state)
+{
+    struct world *w = *state;
+    world_job(w, (struct row[]){{.name = "a", .on_failure = "next", .attempts = 3}, {.name = "b"}}, 2);
+    world_execute(w, 1, 1);
+    refused_by_runner(w, 1, "a", REFUSAL_DENIED);
+    assert_result(w, 0, DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED);
+    assert_int_equal(result(w, 0).code, REFUSAL_DENIED);
+    assert_text(result(w, 0).message, "no, because");
+    assert_int_equal(asked(w), 1);
+}
+
+static void a_refusal_of_a_later_step_fails_the_job_and_is_not_tried_again(void **state)
+{
+    struct world *w = *state;
+    world_job(w, (struct row[]){{.name = "a"}, {.name = "b", .attempts = 3}}, 2);
+    world_execute(w, 1, 1);
+    ran(w, 1, "a", 1, PACKAGE_SUCCEEDED);
+    refused_by_runner(w, 1, "b", REFUSAL_NO_PROXY);
+    assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_SUCCEEDED);
+    assert_text(result(w, 0).message, "no, because");
+}
+
+static void a_child_that_cannot_be_started_fails_its_step_and_is_tried_again(void **state)
+{
+    struct world *w = *state;
+    world_job(w, (struct row[]){{.name = "run", .attempts = 2}}, 1);
+    world_execute(w, 1, 1);
+    refused_by_runner(w, 1, "run", REFUSAL_START_FAILED);
+    assert_asked(w, 1, "run", 2);
+    ended_as(w, 1, 1,
+             (struct d_step_outcome){
+                 .name = span_str("run"), .turn = 2, .package = PACKAGE_NOT_EXECUTED, .code = REFUSAL_START_FAILED});
+    assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_NOT_EXECUTED);
+}
+
+/* ---- Slots */
+
+static void at_most_as_many_steps_run_as_there_are_slots_and_the_rest_wait_in_order(void **state)
+{
+    struct world *w = *state;
+    for (unsigned i = 1; i <= WORLD_SLOTS + 2; i++)
+        world_execute(w, i, 1);
+    assert_int_equal(asked(w), WORLD_SLOTS);
+    assert_true(wcore_full(w->core));
+    world_clear(w);
+    ran(w, 2, "run", 1, PACKAGE_SUCCEEDED);
+    assert_int_equal(asked(w), 1);
+    assert_memory_equal(step_asked(w, 0).run.b, run_id(WORLD_SLOTS + 1).b, 16);
+}
+
+static void steps_ahead_are_asked_for_beyond_the_slots(void **state)
+{
+    struct world *w = *state;
+    w->config.ahead = 1;
+    world_restart(w);
+    world_runner(w);
+    for (unsigned i = 1; i <= WORLD_SLOTS + 2; i++)
+        world_execute(w, i, 1);
+    assert_int_equal(asked(w), WORLD_SLOTS + 1);
+}
+
+static void a_job_that_has_begun_goes_before_one_that_waits(void **state)
+{
+    struct world *w = *state;
+    world_job(w, (struct row[]){{.name = "a"}, {.name = "b"}}, 2);
+    for (unsigned i = 1; i <= WORLD_SLOTS + 1; i++)
+        world_execute(w, i, 1);
+    world_clear(w);
+    ran(w, 1, "a", 1, PACKAGE_SUCCEEDED);
+    assert_asked(w, 0, "b", 1);
+    assert_memory_equal(step_asked(w, 0).run.b, run_id(1).b, 16);
+    assert_int_equal(asked(w), 1);
+}
+
+static void nothing_is_asked_for_while_no_runner_is_there(void **state)
+{
+    struct world *w = *state;
+    world_event(w, WCORE_RUNNER_DOWN);
+    world_execute(w, 1, 1);
+    world_event(w, WCORE_RUNNER_UP);
+    assert_int_equal(asked(w), 0);
+    world_event(w, WCORE_KEPT_END);
+    assert_int_equal(asked(w), 1);
+}
+
+/* ---- STOP and RECALL */
+
+static void a_stop_while_waiting_cancels_without_starting(void **state)
+{
+    struct world *w = *state;
+    for (unsigned i = 1; i <= WORLD_SLOTS + 1; i++)
+        world_execute(w, i, 1);
+    world_clear(w);
+    MESSAGE(w, m_stop, .run = run_id(WORLD_SLOTS + 1), .attempt = 1, .reason = span_str("anna asked"));
+    assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_NOT_EXECUTED);
+    assert_int_equal(asked(w), 0);
+    assert_int_equal(halted(w), 0);
+    ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
+    assert_int_equal(asked(w), 0);
+}
+
+static void a_stop_for_an_unknown_attempt_is_answered_by_returned(void **state)
+{
+    struct world *w = *state;
+    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
+    assert_int_equal(sent(w, RETURNED), 1);
+}
+
+static void a_stop_while_the_job_is_looked_for_returns_the_attempt(void **state)
+{
+    struct world *w = *state;
+    w->auto_job = false;
+    world_execute(w, 1, 1);
+    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
+    assert_int_equal(sent(w, RETURNED), 1);
+    assert_int_equal(wcore_live(w->core), 0);
+}
+
+static void a_stop_of_one_that_has_finished_changes_nothing(void **state)
+{
+    struct world *w = *state;
+    world_execute(w, 1, 1);
+    ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
+    world_clear(w);
+    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true);
+    assert_int_equal(w->n, 0);
+}
+
+static void a_second_stop_asks_the_runner_nothing_new(void **state)
+{
+    struct world *w = *state;
+    world_execute(w, 1, 1);
+    launched(w, 1, 1, "run", 1);
+    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
+    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
+    assert_int_equal(halted(w), 1);
+    assert_int_equal(spooled(w, STOPPED), 1);
+}
+
+static void one_that_waits_can_be_recalled(void **state)
+{
+    struct world *w = *state;
+    for (unsigned i = 1; i <= WORLD_SLOTS + 1; i++)
+        world_execute(w, i, 1);
+    world_clear(w);
+    MESSAGE(w, m_recall, .run = run_id(WORLD_SLOTS + 1), .attempt = 1);
+    assert_int_equal(spooled(w, GIVEN_BACK), 1);
+    assert_int_equal(sent(w, RETURNED), 1);
+    assert_int_equal(w->seen[0].kind, WCORE_FX_SPOOL); /* first the spool, then the broker */
+    assert_false(wcore_knows(w->core, run_id(WORLD_SLOTS + 1), 1));
+    /* the same attempt may come again */
+    world_execute(w, WORLD_SLOTS + 1, 1);
+    assert_true(wcore_knows(w->core, run_id(WORLD_SLOTS + 1), 1));
+}
+
+static void one_whose_step_was_asked_for_cannot_be_recalled(void **state)
+{
+    struct world *w = *state;
+    world_execute(w, 1, 1);
+    MESSAGE(w, m_recall, .run = run_id(1), .attempt = 1);
+    assert_int_equal(sent(w, RETURNED), 0);
+    launched(w, 1, 1, "run", 1);
+    MESSAGE(w, m_recall, .run = run_id(1), .attempt = 1);
+    assert_int_equal(sent(w, RETURNED), 0);
+    assert_int_equal(sent(w, STARTED), 1); /* that is why */
+}
+
+static void a_recall_of_an_unknown_attempt_is_answered_by_returned(void **state)
+{
+    struct world *w = *state;
+    MESSAGE(w, m_recall, .run = run_id(1), .attempt = 1);
+    assert_int_equal(sent(w, RETURNED), 1);
+}
+
+static void a_recall_of_one_that_has_finished_changes_nothing(void **state)
+{
+    struct world *w = *state;
+    world_execute(w, 1, 1);
+    ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
+    world_clear(w);
+    MESSAGE(w, m_recall, .run = run_id(1), .attempt = 1);
+    assert_int_equal(w->n, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_world(a_call_is_taken_run_and_reported),
+        in_world(the_spool_has_each_entry_before_its_effect_leaves),
+        in_world(an_attempt_that_is_known_is_not_taken_twice),
+        in_world(an_attempt_that_has_finished_is_answered_by_its_result),
+        in_world(an_attempt_that_is_being_looked_for_is_not_looked_for_twice),
+        in_world(an_older_attempt_is_returned_as_superseded),
+        in_world(a_newer_attempt_waits_until_the_older_one_is_stopped),
+        in_world(a_newer_attempt_takes_the_place_of_one_that_waits),
+        in_world(a_newer_attempt_drops_one_whose_job_is_still_looked_for),
+        in_world(a_job_that_is_not_here_is_refused_with_the_code_and_sentence_given),
+        in_world(a_job_that_is_not_here_without_a_code_is_unknown),
+        in_world(bytes_that_are_no_call_are_refused),
+        in_world(an_execute_without_a_run_or_an_attempt_is_passed_over),
+        in_world(what_there_is_no_room_for_is_returned),
+        in_world(a_call_that_expired_while_it_waited_is_refused),
+        in_world(a_call_that_expires_after_its_first_step_goes_on),
+        in_world(a_refusal_by_the_runner_before_anything_ran_is_a_refused_delivery),
+        in_world(a_refusal_of_a_later_step_fails_the_job_and_is_not_tried_again),
+        in_world(a_child_that_cannot_be_started_fails_its_step_and_is_tried_again),
+        in_world(at_most_as_many_steps_run_as_there_are_slots_and_the_rest_wait_in_order),
+        in_world(steps_ahead_are_asked_for_beyond_the_slots),
+        in_world(a_job_that_has_begun_goes_before_one_that_waits),
+        in_world(nothing_is_asked_for_while_no_runner_is_there),
+        in_world(a_stop_while_waiting_cancels_without_starting),
+        in_world(a_stop_for_an_unknown_attempt_is_answered_by_returned),
+        in_world(a_stop_while_the_job_is_looked_for_returns_the_attempt),
+        in_world(a_stop_of_one_that_has_finished_changes_nothing),
+        in_world(a_second_stop_asks_the_runner_nothing_new),
+        in_world(one_that_waits_can_be_recalled),
+        in_world(one_whose_step_was_asked_for_cannot_be_recalled),
+        in_world(a_recall_of_an_unknown_attempt_is_answered_by_returned),
+        in_world(a_recall_of_one_that_has_finished_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,96 @@
+/* outbox.c - what the broker must be told until it says RECORDED: HAVE after each WELCOME, and RESULT.
+ *
+ * The spool has the outcome before the broker hears of it. A session says everything again; within one session a
+ * RESULT leaves once, and no more are under way than OUTBOX_BYTES, so that a thousand results after a broker's outage
+ * neither flood the session's queue nor hold up what else is to be said.
+ */
+#include "worker/core/inside.h"
+
+#include <string.h>
+
+static void send_result(struct wcore *c, struct attempt *a)
+{
+    EMIT(c, SEND, a, m_result, .run = a->run->id, .attempt = a->attempt, .outcome = buf_span(&a->outcome));
+}
+
+static void push(struct wcore *c)
+{
+    for (; c->up && c->unsent && c->in_flight < OUTBOX_BYTES; c->unsent = c->unsent->next) {
+        send_result(c, c->unsent);
+        c->unsent->sent = true;
+        c->in_flight += c->unsent->outcome.n;
+    }
+}
+
+/* Newer attempts of the run may have waited for this one to end. */
+static void wake_newer(struct wcore *c, struct wrun *r)
+{
+    struct attempt *a, *next;
+    for (a = r->attempts; a; a = next) {
+        next = a->a_next;
+        if (a->state == ATTEMPT_LIVE && a->queued == NOT_QUEUED && a->n_turns == 0)
+            slots_go(c, a);
+    }
+}
+
+void outbox_finish(struct wcore *c, struct attempt *a, struct span outcome)
+{
+    SPOOL(c, a, s_finished, .run = a->run->id, .attempt = a->attempt, .outcome = outcome);
+    push(c);
+    if (a->run->attempts->a_next)
+        wake_newer(c, a->run);
+}
+
+void outbox_refuse(struct wcore *c, struct attempt *a, enum refusal code, const char *text)
+{
+    struct buf outcome = {0};
+    outcome_of_refusal(c, a, code, text, &outcome);
+    outbox_finish(c, a, buf_span(&outcome));
+    buf_free(&outcome);
+}
+
+void outbox_recorded(struct wcore *c, struct attempt *a)
+{
+    if (a->state != ATTEMPT_FINISHED)
+        return; /* of an outcome that we have not given: not ours to forget */
+    struct wrun run = {.id = a->run->id};
+    struct attempt gone = {.run = &run, .attempt = a->attempt};
+    SPOOL(c, a, s_recorded, .run = run.id, .attempt = a->attempt);
+    emit(c, WCORE_FX_FORGET, &gone, SPAN_NONE);
+    push(c);
+}
+
+void outbox_again(struct wcore *c, struct attempt *a)
+{
+    if (c->up && a->sent)
+        send_result(c, a);
+}
+
+static uint64_t state_of(const struct attempt *a)
+{
+    return a->state == ATTEMPT_FINISHED ? RUN_ENDED : attempt_launched(a) ? RUN_RUNNING : RUN_HANDED_OVER;
+}
+
+void outbox_session(struct wcore *c)
+{
+    uint64_t count = 0;
+    c->up = true;
+    c->in_flight = 0;
+    c->unsent = c->outbox;
+    for (struct wrun *r = c->runs; r; r = r->hh.next) {
+        struct attempt *a;
+        DL_FOREACH2(r->attempts, a, a_next)
+        {
+            a->sent = false;
+            EMIT(c, SEND, a, m_have, .run = r->id, .attempt = a->attempt, .state = state_of(a));
+            count++;
+        }
+    }
+    EMIT(c, SEND, NULL, m_have_end, .count = count);
+    push(c);
+}
+
+void outbox_returned(struct wcore *c, struct id run, uint64_t attempt, const char *reason)
+{
+    EMIT(c, SEND, NULL, m_returned, .run = run, .attempt = attempt, .reason = span_str(reason));
+}
