@@ -1,4 +1,5 @@
-/* fixture.h - what the unit tests of this room share: source folders, builders, installed packages. For *_test.c only. */
+/* fixture.h - what the unit tests of this room share: source folders, builders, installed packages. For *_test.c
+ * only. */
 #ifndef LB_PACKAGE_FIXTURE_H
 #define LB_PACKAGE_FIXTURE_H
 
@@ -58,7 +59,8 @@ __attribute__((unused)) static void build(const char *folder, const char *out, s
 }
 
 /* Signs the file as what `name` and `version` say and puts the key into the list of signers, unless that is NULL. */
-__attribute__((unused)) static void sign_as(const char *archive, const char *name, const char *version, const char *signers)
+__attribute__((unused)) static void sign_as(const char *archive, const char *name, const char *version,
+                                            const char *signers)
 {
     struct error err = {0};
     struct minisign_public pub;
@@ -87,7 +89,8 @@ __attribute__((unused)) static void sign_as(const char *archive, const char *nam
 /* Installs the archive, whatever hash it has, into <folder>/store. */
 __attribute__((unused)) static int install(void **state, const char *archive, struct error *err)
 {
-    struct unpack u = {.archive = archive, .signers = testing_path(state, "signers"), .store = testing_path(state, "store")};
+    struct unpack u = {
+        .archive = archive, .signers = testing_path(state, "signers"), .store = testing_path(state, "store")};
     uint8_t digest[MINISIGN_DIGEST];
     uint64_t size;
     char *signature = mem_printf("%s" SIGNATURE_SUFFIX, archive);

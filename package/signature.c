@@ -41,9 +41,10 @@ int signature_verify(struct span file, const struct minisign_public *keys, size_
 {
     struct minisign_signature sig;
     char number[MINISIGN_NUMBER_TEXT];
-    int rc = minisign_signature_parse(file, &sig, err);
-    if (rc < 0)
-        return rc;
+    struct error why;
+    int rc;
+    if (minisign_signature_parse(file, &sig, &why) < 0)
+        return error_set(err, -EBADMSG, "the signature is malformed: %.300s", why.text);
     if (!sig.prehashed)
         return error_set(err, -EBADMSG, "the signature is of minisign's legacy form; sign it again with lbpkg sign");
     for (size_t i = 0; i < n_keys; i++) {
