@@ -28,8 +28,6 @@ static int encode(const struct certificate_order *o, struct span invitation, str
     int rc = check_word("cluster's name", o->cluster, err);
     if (rc == 0)
         rc = check_word("name", o->name, err);
-    if (rc == 0 && invitation.n > LIMIT_CERTIFICATE)
-        rc = error_set(err, -EINVAL, "an invitation of %zu bytes is larger than %d", invitation.n, LIMIT_CERTIFICATE);
     if (rc == 0)
         rc = key_transport_of(&o->sign_key, &d.transport_key, err);
     if (rc == 0)
@@ -77,9 +75,15 @@ int certificate_make_by_invitation(const struct certificate_order *order, const 
                                    struct span invitation, struct buf *out, struct error *err)
 {
     struct d_signed s;
-    int rc = d_signed_decode(invitation, &s, err);
-    if (rc < 0)
-        return error_prefix(err, ENVELOPE_INVITATION);
+    if (invitation.n > LIMIT_CERTIFICATE)
+        return error_set(err, -EINVAL, "an invitation of %zu bytes is larger than %d", invitation.n,
+                         LIMIT_CERTIFICATE);
+    if (d_signed_decode(invitation, &s, err) < 0) {
+        error_prefix(err, ENVELOPE_INVITATION);
+        if (err)
+            err->code = -EINVAL;
+        return -EINVAL;
+    }
     const struct hash root = s.key;
     return make(order, one_time, invitation, &root, out, err);
 }

@@ -282,6 +282,10 @@ static void what_is_inside_as_invitation_must_be_one(void **state)
         envelope_sign(ENVELOPE_REVOCATIONS, &k, "", 0, buf_span(&f.invitation_body), &f.invitation, NULL), 0);
     f.d.invitation = buf_span(&f.invitation);
     expect(&f, REFUSAL_BAD_SIGNATURE, "does not match");
+    buf_clear(&f.invitation); /* the right kind, but nothing in it */
+    assert_int_equal(envelope_sign(ENVELOPE_INVITATION, &k, "", 0, span_str("nothing"), &f.invitation, NULL), 0);
+    f.d.invitation = buf_span(&f.invitation);
+    expect(&f, REFUSAL_MALFORMED, "invitation");
     draft_end(&f);
 }
 
@@ -347,6 +351,23 @@ static void what_would_be_refused_is_not_made(void **state)
 #undef BROKEN
 }
 
+static void without_an_invitation_nothing_is_made_by_one(void **state)
+{
+    (void)state;
+    struct certificate_order o = order_of_anna();
+    struct key k = key_of('o');
+    struct buf out = {0};
+    struct error err = {0};
+    uint8_t *large = mem_zalloc(LIMIT_CERTIFICATE + 1, 1);
+    assert_int_equal(certificate_make_by_invitation(&o, &k, span_str("nothing"), &out, &err), -EINVAL);
+    assert_contains(err.text, "invitation");
+    assert_int_equal(certificate_make_by_invitation(&o, &k, span_of(large, LIMIT_CERTIFICATE + 1), &out, &err),
+                     -EINVAL);
+    assert_contains(err.text, "larger than");
+    assert_int_equal(out.n, 0);
+    mem_free(&large);
+}
+
 static void documents_of_principals_name_their_signer(void **state)
 {
     (void)state;
@@ -397,6 +418,7 @@ int main(void)
         cmocka_unit_test(a_certificate_beyond_the_limit_is_not_read),
         cmocka_unit_test(an_invited_certificate_tells_when_its_invitation_ends),
         cmocka_unit_test(what_would_be_refused_is_not_made),
+        cmocka_unit_test(without_an_invitation_nothing_is_made_by_one),
         cmocka_unit_test(documents_of_principals_name_their_signer),
         cmocka_unit_test(every_role_has_its_word),
     };

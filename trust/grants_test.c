@@ -132,6 +132,7 @@ static void administrators_may_do_everything(void **state)
     struct certificate c = {.role = ROLE_ADMINISTRATOR};
     for (int v = 0; v < VERB_COUNT; v++)
         assert_true(grant_covers(&c, (enum verb)v, "load", "all", NULL, 0));
+    assert_false(grant_covers(&c, VERB_COUNT, "load", "all", NULL, 0));
 }
 
 static void a_certificate_that_was_never_read_may_do_nothing(void **state)

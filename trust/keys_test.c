@@ -90,6 +90,7 @@ static void a_key_file_is_never_overwritten(void **state)
     assert_int_equal(key_file_create(path, key_of('k').seed, NULL), 0);
     assert_int_equal(key_file_create(path, key_of('x').seed, &err), -EEXIST);
     assert_contains(err.text, path);
+    assert_contains(err.text, "not overwritten");
     assert_int_equal(key_load(path, &back, NULL), 0);
     assert_memory_equal(&back.sign, key_of('k').sign.b, sizeof back.sign);
 }

@@ -146,6 +146,19 @@ static void what_is_no_signature_file_is_refused(void **state)
     buf_add_str(&more, "more\n");
     assert_int_equal(minisign_signature_parse(buf_span(&more), &sig, &err), -EINVAL);
     assert_contains(err.text, "follows its fourth line");
+    char *comment = strstr((char *)buf_str(&b), "\ntrusted comment: c\n") + 1;
+    int before = (int)(comment - (char *)b.p);
+    const char *after = comment + strlen("trusted comment: c\n");
+    char large[MINISIGN_COMMENT + 1];
+    memset(large, 'c', MINISIGN_COMMENT);
+    large[MINISIGN_COMMENT] = 0;
+    const char *const lines[] = {"trusted Comment: c", "", large}, *const begins[] = {"", "", "trusted comment: "};
+    for (size_t i = 0; i < 3; i++) {
+        buf_clear(&more);
+        buf_printf(&more, "%.*s%s%s\n%s", before, (char *)b.p, begins[i], lines[i], after);
+        assert_int_equal(minisign_signature_parse(buf_span(&more), &sig, &err), -EINVAL);
+        assert_contains(err.text, "line 3");
+    }
     buf_clear(&more);
     buf_grow(&more, LIMIT_SIGNATURE + 1);
     memset(more.p, 'a', LIMIT_SIGNATURE + 1);
@@ -234,6 +247,10 @@ static void a_secret_key_is_kept_in_a_file(void **state)
     assert_int_equal(minisign_secret_load(path, NULL, &back, &err), 0);
     assert_memory_equal(&back, &k.s, sizeof back);
     assert_int_equal(minisign_secret_create(path, &k.s, &err), -EEXIST);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(file_write_atomic(path, span_str("nothing"), 0400, NULL), 0);
+    assert_int_equal(minisign_secret_load(path, NULL, &back, &err), -EINVAL);
+    assert_contains(err.text, path);
     assert_int_equal(chmod(path, 0444), 0);
     assert_int_equal(minisign_secret_load(path, NULL, &back, &err), -EPERM);
     minisign_forget(&back);
@@ -255,6 +272,11 @@ static void a_damaged_secret_key_is_refused(void **state)
     minisign_secret_format(&mixed, &text);
     assert_int_equal(minisign_secret_parse(buf_span(&text), NULL, &back, &err), -EBADMSG);
     assert_contains(err.text, "damaged");
+    char *kdf = strstr((char *)buf_str(&text), "\nRWQAAEIy");
+    assert_non_null(kdf);
+    kdf[4] = 'B'; /* the kdf "\0@", which nobody knows */
+    assert_int_equal(minisign_secret_parse(buf_span(&text), NULL, &back, &err), -EINVAL);
+    assert_contains(err.text, "not known");
     for (size_t n = 0; n < text.n - 1; n++)
         assert_int_equal(minisign_secret_parse(span_of(text.p, n), NULL, &back, NULL), -EINVAL);
     buf_free(&text);

@@ -137,6 +137,17 @@ static void each_wrong_field_has_its_refusal(void **state)
     assert_int_equal(take_raw(&d, 'A'), REFUSAL_MALFORMED);
 }
 
+static void a_signed_document_that_is_no_list_is_malformed(void **state)
+{
+    (void)state;
+    struct key k = key_of('A');
+    struct revocations r = {0};
+    struct buf out = {0};
+    assert_int_equal(envelope_sign(ENVELOPE_REVOCATIONS, &k, "", 0, span_str("nothing"), &out, NULL), 0);
+    assert_int_equal(take(&r, buf_span(&out)), REFUSAL_MALFORMED);
+    buf_free(&out);
+}
+
 static void a_list_larger_than_a_message_is_not_read(void **state)
 {
     (void)state;
@@ -215,6 +226,7 @@ int main(void)
         cmocka_unit_test(the_number_only_grows),
         cmocka_unit_test(no_byte_of_a_list_can_be_altered),
         cmocka_unit_test(each_wrong_field_has_its_refusal),
+        cmocka_unit_test(a_signed_document_that_is_no_list_is_malformed),
         cmocka_unit_test(a_list_larger_than_a_message_is_not_read),
         cmocka_unit_test(a_serial_is_revoked_once),
         cmocka_unit_test(a_full_list_takes_no_more),

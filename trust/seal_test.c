@@ -61,7 +61,7 @@ static void another_server_cannot_open_it(void **state)
     struct buf b = sealed_for_server(), out = {0};
     struct error err = {0};
     assert_int_equal(seal_open(&context, &other, buf_span(&b), &out, &err), -EBADMSG);
-    assert_contains(err.text, "'password'");
+    assert_contains(err.text, "'password' is not sealed to this server's key");
     assert_int_equal(out.n, 0);
     buf_free(&b);
 }
