@@ -318,6 +318,7 @@ struct wcore *wcore_new(const struct wcore_config *config)
 {
     struct wcore *c = mem_zalloc(1, sizeof *c);
     c->config = *config;
+    c->lost_after_ms = LOST_AFTER_MS;
     return c;
 }
 
@@ -356,6 +357,7 @@ void wcore_step(struct wcore *c, const struct wcore_event *ev, struct wcore_out 
 {
     struct error err = {0};
     struct s_kept k;
+    struct m_welcome welcome;
     c->ev = ev;
     c->out = out;
     out->n_effects = 0;
@@ -364,6 +366,8 @@ void wcore_step(struct wcore *c, const struct wcore_event *ev, struct wcore_out 
         begin(c);
     switch (ev->kind) {
     case WCORE_SESSION_UP:
+        if (m_welcome_decode(ev->message, &welcome, &err) == 0 && welcome.lost_after_ms)
+            c->lost_after_ms = welcome.lost_after_ms;
         outbox_session(c);
         break;
     case WCORE_SESSION_DOWN:

@@ -101,6 +101,7 @@ struct wcore {
     size_t in_flight;       /* bytes of outcomes that have left and are not RECORDED */
     struct heap retries, timers, says;
     uint64_t tie;
+    uint64_t lost_after_ms; /* the cluster's, as the last WELCOME said */
     bool begun, up, runner;
     /* of the step that is going on */
     const struct wcore_event *ev;
