@@ -82,7 +82,13 @@ static bool room_for(const struct session *s, size_t bytes)
 
 bool session_window_open(const struct session *s)
 {
-    return s->n_sizes == 0 && room_for(s, LIMIT_PACK);
+    size_t waiting = session_waiting(s);
+    /* Two neighbouring packs are together longer than one full pack, so this many frames are enough. */
+    size_t frames = waiting > 0 ? 2 * (waiting / LIMIT_PACK) + 2 : 1;
+    if (frames_in_flight(s) == 0 && waiting == 0)
+        return true;
+    return frames_in_flight(s) + frames <= LIMIT_WINDOW_FRAMES &&
+           s->in_flight_bytes + waiting + frames * HEAD_MOST + LIMIT_PACK <= LIMIT_WINDOW;
 }
 
 int session_push(struct session *s, struct span message)
@@ -258,4 +264,33 @@ enum session_verdict session_take(struct session *s, struct span frame, int64_t 
         s->ack_due = now + ACK_DELAY_MS;
     *ret_messages = messages;
     return SESSION_MESSAGES;
+}
+
+/* ---- Last words */
+
+void session_last_word(uint64_t id, struct span message, struct buf *frame)
+{
+    struct h_frame head = {.session = id};
+    buf_clear(frame);
+    h_frame_encode(&head, frame);
+    buf_add(frame, message.p, message.n);
+}
+
+bool session_is_last_word(struct span frame, uint64_t *ret_session, uint64_t *ret_kind, struct span *ret_message)
+{
+    struct h_frame head;
+    uint64_t kind;
+    size_t size, message;
+
+    if (read_head(frame, &head, &size, NULL) < 0 || head.number != 0 || size == frame.n)
+        return false;
+    struct span rest = {frame.p + size, frame.n - size};
+    if (wire_peek(rest, &kind, &message, NULL) < 0 || message != rest.n)
+        return false;
+    if (kind != KIND_M_RESET && kind != KIND_M_REFUSED && kind != KIND_M_BYE)
+        return false;
+    *ret_session = head.session;
+    *ret_kind = kind;
+    *ret_message = rest;
+    return true;
 }

@@ -352,6 +352,17 @@ static void a_frame_is_acknowledged_within_fifty_milliseconds(void **state)
     assert_int_equal(session_idle_frame(e->a, 551, &e->frame), 0);
 }
 
+static void the_first_unanswered_frame_sets_the_time_of_the_acknowledgement(void **state)
+{
+    struct ends *e = *state;
+    for (int at = 500; at < 550; at += 10) { /* a steady trickle does not put it off */
+        push(e->a, 0, 1);
+        session_frame(e->a, at, &e->frame);
+        take(e->b, &e->frame, at);
+    }
+    assert_true(session_deadline(e->b) == 550);
+}
+
 static void sixteen_frames_are_acknowledged_at_once(void **state)
 {
     struct ends *e = *state;
@@ -479,6 +490,76 @@ static void a_frame_beyond_the_limit_is_malformed_before_it_is_read(void **state
     buf_free(&big);
 }
 
+static void messages_that_wait_for_their_turn_leave_the_window_open(void **state)
+{
+    struct ends *e = *state;
+    unsigned frames = 0;
+    while (session_window_open(e->a))
+        assert_int_equal(push(e->a, 5000, 0), 0);
+    assert_true(session_waiting(e->a) > LIMIT_WINDOW / 2);
+    while (session_frame(e->a, 0, &e->frame))
+        frames++;
+    assert_int_equal(session_waiting(e->a), 0); /* an open window has kept its word */
+    assert_true(frames >= 5);
+}
+
+static void an_open_window_keeps_its_word_for_many_small_frames(void **state)
+{
+    struct ends *e = *state;
+    for (int i = 0; i < 60; i++) {
+        push(e->a, 0, 1);
+        session_frame(e->a, 0, &e->frame);
+    }
+    while (session_window_open(e->a))
+        assert_int_equal(push(e->a, 40000, 0), 0);
+    while (session_frame(e->a, 0, &e->frame))
+        ;
+    assert_int_equal(session_waiting(e->a), 0);
+}
+
+static void a_last_word_names_its_session_and_says_one_thing(void **state)
+{
+    struct ends *e = *state;
+    struct buf reset = {0};
+    uint64_t session = 0, kind = 0;
+    struct span message;
+    struct m_reset m;
+
+    m_reset_encode(&(struct m_reset){.reason = span_str("who are you?")}, &reset);
+    session_last_word(ID, buf_span(&reset), &e->frame);
+    assert_true(session_is_last_word(buf_span(&e->frame), &session, &kind, &message));
+    assert_int_equal(session, ID);
+    assert_int_equal(kind, KIND_M_RESET);
+    assert_int_equal(m_reset_decode(message, &m, NULL), 0);
+    assert_true(span_eq_str(m.reason, "who are you?"));
+
+    buf_add(&e->frame, reset.p, reset.n); /* two messages are not one */
+    assert_false(session_is_last_word(buf_span(&e->frame), &session, &kind, &message));
+    buf_free(&reset);
+}
+
+static void nothing_else_passes_for_a_last_word(void **state)
+{
+    struct ends *e = *state;
+    struct buf ping = {0};
+    uint64_t session, kind;
+    struct span message;
+
+    m_ping_encode(&(struct m_ping){.stamp = 1}, &ping);
+    session_last_word(ID, buf_span(&ping), &e->frame);
+    assert_false(session_is_last_word(buf_span(&e->frame), &session, &kind, &message));
+    buf_clear(&e->frame); /* a heartbeat before the first message has number 0 too */
+    h_frame_encode(&(struct h_frame){.session = ID}, &e->frame);
+    assert_false(session_is_last_word(buf_span(&e->frame), &session, &kind, &message));
+    buf_clear(&e->frame);
+    h_frame_encode(&(struct h_frame){.session = ID, .number = 1}, &e->frame);
+    m_bye_encode(&(struct m_bye){0}, &e->frame);
+    assert_false(session_is_last_word(buf_span(&e->frame), &session, &kind, &message));
+    assert_false(session_is_last_word(buf_span(&ping), &session, &kind, &message));
+    assert_false(session_is_last_word(SPAN_NONE, &session, &kind, &message));
+    buf_free(&ping);
+}
+
 #define with_two_ends(t) cmocka_unit_test_setup_teardown(t, two_ends, no_ends)
 
 int main(void)
@@ -496,11 +577,16 @@ int main(void)
         with_two_ends(an_acknowledgement_of_what_was_never_sent_is_malformed),
         with_two_ends(the_queue_behind_the_window_is_bounded),
         with_two_ends(the_queue_keeps_its_order_while_it_drains),
+        with_two_ends(messages_that_wait_for_their_turn_leave_the_window_open),
+        with_two_ends(an_open_window_keeps_its_word_for_many_small_frames),
+        with_two_ends(a_last_word_names_its_session_and_says_one_thing),
+        with_two_ends(nothing_else_passes_for_a_last_word),
         with_two_ends(a_lost_frame_is_a_gap_at_the_next_one),
         with_two_ends(a_lost_tail_is_seen_by_the_heartbeat),
         with_two_ends(a_late_heartbeat_is_no_gap),
         with_two_ends(silence_of_a_heartbeat_is_broken_again_and_again),
         with_two_ends(a_frame_is_acknowledged_within_fifty_milliseconds),
+        with_two_ends(the_first_unanswered_frame_sets_the_time_of_the_acknowledgement),
         with_two_ends(sixteen_frames_are_acknowledged_at_once),
         with_two_ends(an_answer_carries_the_acknowledgement),
         with_two_ends(a_frame_of_another_session_is_foreign),

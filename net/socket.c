@@ -1,0 +1,396 @@
+/* socket.c - see socket.h. czmq makes and ends the sockets (its context, its bookkeeping); everything else goes to
+ * libzmq through zsock_resolve. */
+#include "net/socket.h"
+
+#include <czmq.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <zmq.h>
+
+#include "common/mem.h"
+#include "net/zap.h"
+#include "proto/limits.h"
+
+/* Refuse rather than accept when no ZAP handler is there to ask. In libzmq since 4.3 but declared with its drafts. */
+#ifndef ZMQ_ZAP_ENFORCE_DOMAIN
+#define ZMQ_ZAP_ENFORCE_DOMAIN 93
+#endif
+
+enum {
+    /* Never what decides: sessions hold at most LIMIT_WINDOW_FRAMES numbered frames in flight. A pipe's writer learns
+     * of room only when its reader has taken half of the mark, so the mark is four times the window; the bytes behind
+     * it are bounded by the window's bytes. */
+    SEND_FRAMES = 4 * LIMIT_WINDOW_FRAMES,
+    /* Frames of one peer in our memory before its TCP connection is left unread: 16 MiB at the very worst. */
+    RECEIVE_FRAMES = 16,
+    HEARTBEAT_IVL_MS = 5000, /* ZMTP's own; finds half-open connections, our leases decide */
+    HEARTBEAT_TIMEOUT_MS = 15000,
+    TCP_MAXRT_MS = 30000, /* unanswered segments end the connection; the system's default is a quarter of an hour */
+    BACKLOG = 4096,       /* all servers of a cluster come back at once after a restart */
+    RECONNECT_LEAST_MS = 500, /* each end draws its own from [least, 3 * least): no storm after a restart */
+    RECONNECT_MOST_MS = 30000 /* doubles up to this while nobody answers */
+};
+
+struct net_socket {
+    zsock_t *sock;
+    void *zmq; /* the same, for libzmq */
+    bool routed;
+    int fd;
+    zsock_t *watch; /* NULL: its connections are not watched */
+    int watch_fd;
+};
+
+static void begin_once(void)
+{
+    zsys_handler_set(NULL); /* signals are the program's own affair */
+    zsys_init();
+}
+
+void net_begin(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, begin_once);
+}
+
+struct option {
+    int name;
+    const char *text; /* of the name, for sentences */
+    int value;
+};
+#define OPTION(name, value) \
+    { \
+        name, #name, value \
+    }
+
+static int set_numbers(struct net_socket *s, const struct option *options, size_t n, struct error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (zmq_setsockopt(s->zmq, options[i].name, &options[i].value, sizeof options[i].value) != 0)
+            return error_set(err, -EIO, "libzmq refuses option %s = %d: %s", options[i].text, options[i].value,
+                             zmq_strerror(errno));
+    return 0;
+}
+
+static int set_bytes(struct net_socket *s, int name, const char *text, const void *p, size_t n, struct error *err)
+{
+    if (zmq_setsockopt(s->zmq, name, p, n) != 0)
+        return error_set(err, -EIO, "libzmq refuses option %s: %s", text, zmq_strerror(errno));
+    return 0;
+}
+
+/* What both ends have in common. */
+static int set_common(struct net_socket *s, const struct net_keys *keys, struct error *err)
+{
+    const struct option options[] = {
+        OPTION(ZMQ_LINGER, 0),
+        OPTION(ZMQ_SNDHWM, SEND_FRAMES),
+        OPTION(ZMQ_RCVHWM, RECEIVE_FRAMES),
+        OPTION(ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS),
+        OPTION(ZMQ_HEARTBEAT_IVL, HEARTBEAT_IVL_MS),
+        OPTION(ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS),
+        OPTION(ZMQ_HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS),
+        OPTION(ZMQ_TCP_MAXRT, TCP_MAXRT_MS),
+        OPTION(ZMQ_IPV6, 1),
+    };
+    const int64_t most = LIMIT_FRAME;
+    int rc;
+
+    if ((rc = set_numbers(s, options, sizeof options / sizeof *options, err)) < 0 ||
+        (rc = set_bytes(s, ZMQ_MAXMSGSIZE, "ZMQ_MAXMSGSIZE", &most, sizeof most, err)) < 0)
+        return rc;
+    if ((rc = set_bytes(s, ZMQ_CURVE_SECRETKEY, "ZMQ_CURVE_SECRETKEY", keys->secret, 32, err)) < 0)
+        return rc;
+    return set_bytes(s, ZMQ_CURVE_PUBLICKEY, "ZMQ_CURVE_PUBLICKEY", keys->public_key, 32, err);
+}
+
+static int fd_of(void *zmq, int *ret, struct error *err)
+{
+    size_t size = sizeof *ret;
+    if (zmq_getsockopt(zmq, ZMQ_FD, ret, &size) != 0)
+        return error_set(err, -EIO, "libzmq gives no descriptor to wait for: %s", zmq_strerror(errno));
+    return 0;
+}
+
+static int open_socket(struct net_socket **ret, int type, const struct net_keys *keys, struct error *err)
+{
+    net_begin();
+    struct net_socket *s = mem_zalloc(1, sizeof *s);
+    int rc;
+
+    s->sock = zsock_new(type);
+    if (!s->sock) {
+        rc = error_set(err, -EMFILE, "libzmq cannot make a socket: %s (are there file descriptors left? ulimit -n)",
+                       zmq_strerror(errno));
+        goto fail;
+    }
+    s->zmq = zsock_resolve(s->sock);
+    s->routed = type == ZMQ_ROUTER;
+    if ((rc = set_common(s, keys, err)) < 0)
+        goto fail;
+    if ((rc = fd_of(s->zmq, &s->fd, err)) < 0)
+        goto fail;
+    *ret = s;
+    return 0;
+fail:
+    net_socket_close(&s, 0);
+    return rc;
+}
+
+int net_router_open(struct net_socket **ret, const struct net_keys *keys, struct error *err)
+{
+    const struct option options[] = {
+        OPTION(ZMQ_CURVE_SERVER, 1),
+        OPTION(ZMQ_ZAP_ENFORCE_DOMAIN, 1),
+        OPTION(ZMQ_ROUTER_MANDATORY, 1),
+        OPTION(ZMQ_BACKLOG, BACKLOG),
+    };
+    struct net_socket *s;
+    int rc;
+
+    if ((rc = open_socket(&s, ZMQ_ROUTER, keys, err)) < 0)
+        return rc;
+    /* The domain first: enforcing an empty one would skip the handler altogether. */
+    if ((rc = set_bytes(s, ZMQ_ZAP_DOMAIN, "ZMQ_ZAP_DOMAIN", ZAP_DOMAIN, strlen(ZAP_DOMAIN), err)) < 0 ||
+        (rc = set_numbers(s, options, sizeof options / sizeof *options, err)) < 0) {
+        net_socket_close(&s, 0);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+int net_router_bind(struct net_socket *s, const char *endpoint, char ret[NET_ENDPOINT_MOST], struct error *err)
+{
+    char text[NET_ENDPOINT_MOST];
+    size_t size = sizeof text;
+
+    if (zmq_bind(s->zmq, endpoint) != 0)
+        return error_set(err, errno == EADDRINUSE ? -EADDRINUSE : -EINVAL, "cannot listen at '%s': %s", endpoint,
+                         zmq_strerror(errno));
+    if (zmq_getsockopt(s->zmq, ZMQ_LAST_ENDPOINT, text, &size) != 0)
+        return error_set(err, -EIO, "where '%s' was bound is not known: %s", endpoint, zmq_strerror(errno));
+    if (ret)
+        memcpy(ret, text, size);
+    return 0;
+}
+
+int net_dealer_open(struct net_socket **ret, const struct net_keys *keys, const struct hash *server_key,
+                    struct error *err)
+{
+    const struct option options[] = {
+        OPTION(ZMQ_IMMEDIATE, 1),
+        OPTION(ZMQ_RECONNECT_IVL, RECONNECT_LEAST_MS + (int)randombytes_uniform(2 * RECONNECT_LEAST_MS)),
+        OPTION(ZMQ_RECONNECT_IVL_MAX, RECONNECT_MOST_MS),
+    };
+    struct net_socket *s;
+    int rc;
+
+    if ((rc = open_socket(&s, ZMQ_DEALER, keys, err)) < 0)
+        return rc;
+    if ((rc = set_bytes(s, ZMQ_CURVE_SERVERKEY, "ZMQ_CURVE_SERVERKEY", server_key->b, 32, err)) < 0 ||
+        (rc = set_numbers(s, options, sizeof options / sizeof *options, err)) < 0) {
+        net_socket_close(&s, 0);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+int net_dealer_connect(struct net_socket *s, const char *endpoint, struct error *err)
+{
+    if (zmq_connect(s->zmq, endpoint) != 0)
+        return error_set(err, -EINVAL, "'%s' is no address to connect to: %s (write host:port)", endpoint,
+                         zmq_strerror(errno));
+    return 0;
+}
+
+void net_socket_close(struct net_socket **s, int linger_ms)
+{
+    if (!*s)
+        return;
+    if ((*s)->watch) {
+        zmq_socket_monitor((*s)->zmq, NULL, 0);
+        zsock_destroy(&(*s)->watch);
+    }
+    if ((*s)->sock) {
+        zmq_setsockopt((*s)->zmq, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
+        zsock_destroy(&(*s)->sock);
+    }
+    mem_free(s);
+}
+
+int net_socket_fd(const struct net_socket *s)
+{
+    return s->fd;
+}
+
+static bool has_event(void *zmq, int event)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    return zmq_getsockopt(zmq, ZMQ_EVENTS, &events, &size) == 0 && (events & event);
+}
+
+bool net_socket_readable(struct net_socket *s)
+{
+    return has_event(s->zmq, ZMQ_POLLIN);
+}
+
+bool net_socket_writable(struct net_socket *s)
+{
+    return has_event(s->zmq, ZMQ_POLLOUT);
+}
+
+bool net_socket_wait(struct net_socket *s, bool writable, int timeout_ms)
+{
+    zmq_pollitem_t items[] = {
+        {.socket = s->zmq, .events = (short)(writable ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN)},
+        {.socket = s->watch ? zsock_resolve(s->watch) : NULL, .events = ZMQ_POLLIN},
+    };
+    int rc;
+    do
+        rc = zmq_poll(items, s->watch ? 2 : 1, timeout_ms);
+    while (rc < 0 && errno == EINTR);
+    return rc > 0;
+}
+
+/* ---- News of connections */
+
+const char *net_news_text(enum net_news news)
+{
+    static const char *const texts[] = {
+#define X(n, text) [NET_NEWS_##n] = text,
+        NET_NEWS(X)
+#undef X
+    };
+    return texts[news];
+}
+
+int net_socket_watch(struct net_socket *s, struct error *err)
+{
+    static atomic_uint number;
+    const int events = ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
+                       ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                       ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
+    char endpoint[64];
+
+    snprintf(endpoint, sizeof endpoint, "inproc://longboat-watch-%u", atomic_fetch_add(&number, 1));
+    if (zmq_socket_monitor(s->zmq, endpoint, events) != 0)
+        return error_set(err, -EIO, "libzmq does not tell of its connections: %s", zmq_strerror(errno));
+    s->watch = zsock_new(ZMQ_PAIR);
+    if (!s->watch || zmq_connect(zsock_resolve(s->watch), endpoint) != 0) {
+        zmq_socket_monitor(s->zmq, NULL, 0);
+        zsock_destroy(&s->watch);
+        return error_set(err, -EIO, "cannot listen to libzmq's events: %s", zmq_strerror(errno));
+    }
+    return fd_of(zsock_resolve(s->watch), &s->watch_fd, err);
+}
+
+int net_socket_news_fd(const struct net_socket *s)
+{
+    return s->watch_fd;
+}
+
+bool net_socket_has_news(struct net_socket *s)
+{
+    return has_event(zsock_resolve(s->watch), ZMQ_POLLIN);
+}
+
+static enum net_news news_of(uint16_t event)
+{
+    switch (event) {
+    case ZMQ_EVENT_CONNECT_RETRIED:
+        return NET_NEWS_UNREACHABLE;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+        return NET_NEWS_REFUSED;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+        return NET_NEWS_BROKEN_OFF;
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+        return NET_NEWS_CONNECTED;
+    case ZMQ_EVENT_DISCONNECTED:
+        return NET_NEWS_LOST;
+    default:
+        return NET_NEWS_NONE;
+    }
+}
+
+enum net_news net_socket_news(struct net_socket *s)
+{
+    uint8_t event[6]; /* u16 event, u32 value; a second part names the endpoint */
+    uint8_t endpoint[NET_ENDPOINT_MOST];
+    void *watch = zsock_resolve(s->watch);
+    enum net_news news = NET_NEWS_NONE;
+
+    while (news == NET_NEWS_NONE && zmq_recv(watch, event, sizeof event, ZMQ_DONTWAIT) >= 0) {
+        uint16_t number;
+        memcpy(&number, event, sizeof number);
+        news = news_of(number);
+        zmq_recv(watch, endpoint, sizeof endpoint, ZMQ_DONTWAIT);
+    }
+    return news;
+}
+
+/* ---- Messages */
+
+static zmq_msg_t *part(struct net_packet *p, unsigned i)
+{
+    _Static_assert(sizeof p->parts[0] >= sizeof(zmq_msg_t), "a zmq_msg_t fits");
+    return (zmq_msg_t *)(void *)p->parts[i];
+}
+
+static int receive(struct net_socket *s, zmq_msg_t *m)
+{
+    int rc;
+    do
+        rc = zmq_msg_recv(m, s->zmq, ZMQ_DONTWAIT);
+    while (rc < 0 && errno == EINTR);
+    return rc;
+}
+
+/* The identity stands on the last part: libzmq 4.3.4 leaves it off the first after a poll. */
+static void read_metadata(struct net_packet *p, zmq_msg_t *last)
+{
+    const char *user = zmq_msg_gets(last, "User-Id");
+    const char *address = zmq_msg_gets(last, "Peer-Address");
+
+    p->known = user && hex_parse(user, p->key.b, sizeof p->key.b) == 0;
+    snprintf(p->address, sizeof p->address, "%s", address ? address : "");
+}
+
+int net_socket_take(struct net_socket *s, struct net_packet *p)
+{
+    zmq_msg_t *first = part(p, 0), *last = part(p, 1);
+    unsigned parts = 1;
+
+    memset(p, 0, offsetof(struct net_packet, parts));
+    zmq_msg_init(first);
+    zmq_msg_init(last);
+    if (receive(s, s->routed ? first : last) < 0) {
+        net_packet_release(p);
+        return 0;
+    }
+    /* All parts of a message are there when its first one is. */
+    while (zmq_msg_more(parts == 1 && s->routed ? first : last) && receive(s, last) >= 0)
+        parts++;
+    p->whole = parts == (s->routed ? 2u : 1u);
+    p->route = span_of(zmq_msg_data(first), zmq_msg_size(first));
+    p->body = span_of(zmq_msg_data(last), zmq_msg_size(last));
+    read_metadata(p, last);
+    return 1;
+}
+
+void net_packet_release(struct net_packet *p)
+{
+    zmq_msg_close(part(p, 0));
+    zmq_msg_close(part(p, 1));
+}
+
+int net_socket_send(struct net_socket *s, struct span route, struct span body)
+{
+    if (s->routed && zmq_send(s->zmq, route.p, route.n, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        return errno == EHOSTUNREACH ? -EHOSTUNREACH : -EAGAIN;
+    return zmq_send(s->zmq, body.p, body.n, ZMQ_DONTWAIT) < 0 ? -EAGAIN : 0;
+}
