@@ -91,11 +91,6 @@ char *grant_format(const struct grant *g, char out[GRANT_TEXT])
     return out;
 }
 
-bool grant_eq(const struct grant *a, const struct grant *b)
-{
-    return a->verb == b->verb && strcmp(a->pattern, b->pattern) == 0 && strcmp(a->address, b->address) == 0;
-}
-
 /* On a mismatch the last star takes one character more: no recursion. */
 bool glob_matches(const char *pattern, struct span text)
 {

@@ -38,7 +38,6 @@ enum { GRANT_TEXT = 16 + LIMIT_JOB + LIMIT_ADDRESS + 3 };
 /* Reads one grant; exactly one space, no others. -EINVAL: the sentence names the part and shows a good one. */
 int grant_parse(struct span text, struct grant *ret, struct error *err);
 char *grant_format(const struct grant *g, char out[GRANT_TEXT]);
-bool grant_eq(const struct grant *a, const struct grant *b);
 bool glob_matches(const char *pattern,
                   struct span text); /* only `*` is special; time grows with the product of lengths */
 

@@ -190,19 +190,6 @@ static void every_verb_has_its_word(void **state)
     assert_string_equal(verb_text(VERB_COUNT), "?");
 }
 
-static void grants_are_equal_when_all_their_parts_are(void **state)
-{
-    (void)state;
-    struct grant a, b;
-    static const char *const others[] = {"watch x@wh1", "call y@wh1", "call x@wh2"};
-    assert_int_equal(grant_parse(span_str("call x@wh1"), &a, NULL), 0);
-    assert_true(grant_eq(&a, &a));
-    for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(grant_parse(span_str(others[i]), &b, NULL), 0);
-        assert_false(grant_eq(&a, &b));
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,7 +203,6 @@ int main(void)
         cmocka_unit_test(a_refusal_names_the_principal_its_grants_and_the_remedy),
         cmocka_unit_test(a_refusal_shows_its_remedy_however_many_grants_there_are),
         cmocka_unit_test(every_verb_has_its_word),
-        cmocka_unit_test(grants_are_equal_when_all_their_parts_are),
     };
     return cmocka_run_group_tests(tests, setup_trust, NULL);
 }

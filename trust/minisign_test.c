@@ -207,6 +207,10 @@ static void public_keys_are_read_with_and_without_their_comment(void **state)
     assert_true(minisign_public_eq(&back, &k.p));
     assert_int_equal(minisign_public_parse(buf_span(&line), &back, NULL), 0);
     assert_true(minisign_public_eq(&back, &k.p));
+    buf_add_str(&line, "\r\n");
+    back = (struct minisign_public){0};
+    assert_int_equal(minisign_public_parse(buf_span(&line), &back, NULL), 0);
+    assert_true(minisign_public_eq(&back, &k.p));
     minisign_public_of(&k.s, &back);
     assert_true(minisign_public_eq(&back, &k.p));
     back.number[0] ^= 1;
