@@ -83,22 +83,22 @@ static int hear_knock(struct net_socket *twin, struct visitor *v, struct error *
     return 0;
 }
 
-static int try_friend(struct net_socket *twin, const struct net_keys *keys, struct zap *zap, const char *endpoint,
-                      struct error *err)
+static int try_friend(struct net_socket *twin, const struct net_keys *keys, struct zap_keys *allowed,
+                      const char *endpoint, struct error *err)
 {
     struct visitor friend = {0};
     crypto_box_keypair(friend.public_key.b, friend.secret);
-    zap_allow(zap, &friend.public_key, true);
+    zap_keys_set(allowed, &friend.public_key, true);
     int rc = visit(&friend, keys, endpoint, err);
     if (rc == 0)
         rc = hear_knock(twin, &friend, err);
-    zap_allow(zap, &friend.public_key, false);
+    zap_keys_set(allowed, &friend.public_key, false);
     net_socket_close(&friend.socket, 0);
     sodium_memzero(friend.secret, sizeof friend.secret);
     return rc;
 }
 
-int net_probe(const struct net_keys *keys, struct zap *zap, struct error *err)
+int net_probe(const struct net_keys *keys, struct zap_keys *allowed, struct error *err)
 {
     struct net_socket *twin = NULL;
     char endpoint[NET_ENDPOINT_MOST];
@@ -107,7 +107,7 @@ int net_probe(const struct net_keys *keys, struct zap *zap, struct error *err)
     if ((rc = net_router_open(&twin, keys, err)) == 0 && (rc = net_socket_watch(twin, err)) == 0 &&
         (rc = net_router_bind(twin, "tcp://127.0.0.1:*", endpoint, err)) == 0 &&
         (rc = try_stranger(twin, keys, endpoint, err)) == 0)
-        rc = try_friend(twin, keys, zap, endpoint, err);
+        rc = try_friend(twin, keys, allowed, endpoint, err);
     net_socket_close(&twin, 0);
     return rc;
 }

@@ -27,6 +27,7 @@ struct net_server {
     struct loop *loop;
     struct net_server_calls calls;
     struct net_socket *socket;
+    struct zap_keys *allowed;
     struct zap *zap;
     struct peers peers;
     struct loop_timer again; /* the socket had more than a turn takes */
@@ -378,7 +379,8 @@ int net_server_open(struct net_server **ret, struct loop *loop, const struct net
     s->calls = *calls;
     s->lease_ms = o->lease_ms ? o->lease_ms : LEASE_MS;
     net_hash_begin();
-    if ((rc = zap_open(&s->zap, err)) < 0 || (rc = net_probe(&keys, s->zap, err)) < 0 ||
+    s->allowed = zap_keys_new();
+    if ((rc = zap_open(&s->zap, s->allowed, err)) < 0 || (rc = net_probe(&keys, s->allowed, err)) < 0 ||
         (rc = net_router_open(&s->socket, &keys, err)) < 0 || (rc = bind_all(s, o, err)) < 0 ||
         (rc = loop_add(loop, net_socket_fd(s->socket), EPOLLIN, on_fd, s, err)) < 0) {
         net_server_close(&s);
@@ -401,6 +403,7 @@ void net_server_close(struct net_server **sp)
         loop_del(s->loop, net_socket_fd(s->socket));
     net_socket_close(&s->socket, FAREWELL_MS);
     zap_close(&s->zap);
+    zap_keys_free(&s->allowed);
     peers_free(&s->peers);
     buf_free(&s->frame);
     buf_free(&s->last);
@@ -410,7 +413,7 @@ void net_server_close(struct net_server **sp)
 
 void net_server_allow(struct net_server *s, const struct hash *key, bool allowed)
 {
-    zap_allow(s->zap, key, allowed);
+    zap_keys_set(s->allowed, key, allowed);
 }
 
 int net_server_send(struct net_server *s, uint64_t peer, struct span message)

@@ -153,14 +153,14 @@ static void handler(zsock_t *pipe, void *arg)
     }
 }
 
-int zap_open(struct zap **ret, struct error *err)
+int zap_open(struct zap **ret, struct zap_keys *keys, struct error *err)
 {
     struct zap *z = mem_zalloc(1, sizeof *z);
     sigset_t all, before;
     int rc;
 
     net_begin();
-    z->keys = zap_keys_new();
+    z->keys = keys;
     z->door = zsock_new(ZMQ_REP);
     if (!z->door || zmq_bind(zsock_resolve(z->door), ZAP_ENDPOINT) != 0) {
         rc = error_set(err, errno == EADDRINUSE ? -EADDRINUSE : -EIO,
@@ -190,11 +190,5 @@ void zap_close(struct zap **z)
     if ((*z)->door)
         zmq_unbind(zsock_resolve((*z)->door), ZAP_ENDPOINT); /* now; closing does it in the background */
     zsock_destroy(&(*z)->door);
-    zap_keys_free(&(*z)->keys);
     mem_free(z);
-}
-
-void zap_allow(struct zap *z, const struct hash *key, bool allowed)
-{
-    zap_keys_set(z->keys, key, allowed);
 }

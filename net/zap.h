@@ -15,21 +15,19 @@
 
 #define ZAP_DOMAIN "longboat" /* must not be empty: see net_router_open */
 
-struct zap;
-
-int zap_open(struct zap **ret, struct error *err);
-void zap_close(struct zap **z);
-/* In force for the next handshake; connections that are there stay (rights are judged on each message). */
-void zap_allow(struct zap *z, const struct hash *key, bool allowed);
-
-/* ---- The judgement, without sockets: for the handler and its tests. */
-
-/* The parts of a ZAP request after the empty delimiter: version, request id, domain, address, identity, mechanism and
- * credentials. True: let it in, and *ret_key is who it is. */
+/* Who may come in. */
 struct zap_keys;
 struct zap_keys *zap_keys_new(void);
 void zap_keys_free(struct zap_keys **k);
+/* In force for the next handshake; connections that are there stay (rights are judged on each message). */
 void zap_keys_set(struct zap_keys *k, const struct hash *key, bool allowed);
+
+struct zap;
+int zap_open(struct zap **ret, struct zap_keys *keys, struct error *err); /* `keys` are lent until zap_close */
+void zap_close(struct zap **z);
+
+/* The judgement, for the handler and its tests. `parts` of a ZAP request after the empty delimiter: version, request
+ * id, domain, address, identity, mechanism and credentials. True: let it in, and *ret_key is who it is. */
 bool zap_judge(struct zap_keys *k, const struct span *parts, size_t n, struct hash *ret_key);
 
 #endif
