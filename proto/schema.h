@@ -391,7 +391,8 @@
 #define S_KEPT(X) \
     X(u64, slot, LIMIT_SLOTS) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) \
-        X(u64, state, 15) /* keeper -> runner -> worker: what it holds; state 0: nothing, 1 waits, 2 runs, 3 gone */
+        X(u64, state, 15) X(hash, identity, 0) \
+            X(i64, expires, 0) /* keeper -> runner -> worker: what it holds; state 0: nothing, 1 waits, 2 runs, 3 gone */
 #define S_KEPT_END(X) X(u64, count, ANY) /* all keepers have been heard */
 #define S_LAUNCH(X) /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in D_RUNNABLE */ \
     X(id, run, 0) \
