@@ -1,0 +1,314 @@
+#include "common/testing.h"
+
+#include <errno.h>
+
+#include "package/jobfile.h"
+#include "package/manifest.h"
+#include "proto/packagejob.h"
+
+/* A server with two packages: extract (table required, day, n int 1..9, secret; output rows) and publish (rows). */
+struct server {
+    struct buf extract, publish;
+    struct hash one, two;
+};
+
+static void add(const char *yaml, struct hash *hash, struct buf *out)
+{
+    struct manifest m;
+    struct problems ps = {0};
+    struct hash key = {{9}};
+    if (manifest_parse_yaml("p", span_str(yaml), &m, &ps) < 0)
+        fail_msg("%s", ps.v[0].text);
+    manifest_to_runnable(&m, hash, &key, out);
+    manifest_free(&m);
+    problems_free(&ps);
+}
+
+static int set_up(void **state)
+{
+    struct server *s = mem_zalloc(1, sizeof *s);
+    s->one.b[0] = 1;
+    s->two.b[0] = 2;
+    add("name: extract\nversion: 1.2.0\nsubsystem: exec\nentry: a\nlimits: {timeout: 1m}\n"
+        "parameters: {table: {type: string, required: true}, day: {type: date}, n: {type: int, min: 1, max: 9}, "
+        "secret: {type: string, sensitive: true}}\noutputs: {rows: {type: int}}\n",
+        &s->one, &s->extract);
+    add("name: publish\nversion: 2.0\nsubsystem: python\nentry: a\nlimits: {timeout: 1m}\nparameters: {rows: {type: "
+        "int}}\n",
+        &s->two, &s->publish);
+    *state = s;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct server *s = *state;
+    buf_free(&s->extract);
+    buf_free(&s->publish);
+    mem_free(state);
+    return 0;
+}
+
+static int find(void *self, const char *name, struct hash *ret_hash, struct span *ret, struct error *err)
+{
+    struct server *s = self;
+    bool extract = strcmp(name, "extract") == 0 || strcmp(name, "extract@1.2.0") == 0;
+    if (!extract && strcmp(name, "publish") != 0)
+        return error_set(err, -ENOENT, "package '%s' is not installed here", name);
+    *ret_hash = extract ? s->one : s->two;
+    *ret = buf_span(extract ? &s->extract : &s->publish);
+    return 0;
+}
+
+static const char whole[] =
+    "job: nightly-extract\n"
+    "version: \"3\"\n"
+    "concurrency: 4\n"
+    "steps:\n"
+    "  - name: extract\n"
+    "    package: extract@1.2.0\n"
+    "    proxy: etl\n"
+    "    parameters: {table: \"{{table}}\", day: \"{{ as_of }}\", n: 3, secret: \"{{dsn}}\"}\n"
+    "    retry: {attempts: 2, interval: 30s, backoff: 2, exit_codes: [75, 7, 75]}\n"
+    "    timeout: 2h\n"
+    "    success_exit_codes: [2, 0]\n"
+    "    on_success: goto publish\n"
+    "    on_failure: quit-success\n"
+    "  - name: publish\n"
+    "    package: publish\n"
+    "    parameters: {rows: \"{{step.extract.outputs.rows}}\"}\n"
+    "  - name: clean\n"
+    "    always: true\n"
+    "    subsystem: shell\n"
+    "    run: rm -rf \"$LB_WORK/partial\" && docker inspect -f '{{.Id}}' x\n"
+    "    parameters: {host: \"{{server}}\", list: [1, two]}\n";
+
+static void decode(const struct buf *b, struct d_job *job, struct d_step *steps, size_t n)
+{
+    struct error err = {0};
+    struct span item;
+    if (d_job_decode(buf_span(b), job, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(job->steps.count, n);
+    struct wire_iter it = wire_iter(&job->steps);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(wire_next(&it, &item));
+        assert_int_equal(d_step_decode(item, &steps[i], &err), 0);
+    }
+}
+
+static struct d_binding binding(const struct d_step *s, const char *name)
+{
+    struct wire_iter it = wire_iter(&s->bindings);
+    struct span item;
+    struct d_binding b;
+    while (wire_next(&it, &item)) {
+        assert_int_equal(d_binding_decode(item, &b, NULL), 0);
+        if (span_eq_str(b.name, name))
+            return b;
+    }
+    fail_msg("no binding %s", name);
+    return (struct d_binding){0};
+}
+
+static void every_key_of_a_job_is_compiled(void **state)
+{
+    struct error err = {0};
+    struct buf out = {0};
+    struct d_job job;
+    struct d_step s[3];
+    if (jobfile_compile_bytes("j", span_str(whole), find, *state, &out, &err) < 0)
+        fail_msg("%s", err.text);
+    decode(&out, &job, s, 3);
+    assert_true(span_eq_str(job.name, "nightly-extract") && span_eq_str(job.version, "3") && job.concurrency == 4);
+    assert_true(span_eq_str(s[0].name, "extract") && span_eq_str(s[0].package_name, "extract") &&
+                span_eq_str(s[0].subsystem, "exec"));
+    assert_int_equal(s[0].package.b[0], 1);
+    assert_true(span_eq_str(s[0].proxy, "etl") && span_eq_str(s[1].proxy, "default"));
+    assert_true(s[0].attempts == 2 && s[0].interval_ms == 30000 && s[0].backoff == 2 && s[0].timeout_ms == 7200000);
+    assert_true(span_eq(s[0].retry_codes, span_of("\x07\x4b", 2)));
+    assert_true(span_eq(s[0].success_codes, span_of("\0\x02", 2)));
+    assert_true(span_eq_str(s[0].on_success, "goto publish") && span_eq_str(s[0].on_failure, "quit-success"));
+    assert_true(s[1].attempts == 1 && span_eq_str(s[1].on_success, "next") &&
+                span_eq_str(s[1].on_failure, "quit-failure"));
+    assert_true(s[2].always && hash_is_zero(&s[2].package) && span_eq_str(s[2].subsystem, "shell"));
+    assert_true(s[2].run.n > 20);
+    assert_int_equal(binding(&s[0], "table").from, BINDING_CALL);
+    assert_true(span_eq_str(binding(&s[0], "secret").source, "dsn"));
+    assert_int_equal(binding(&s[0], "day").from, BINDING_AS_OF);
+    struct d_binding n = binding(&s[0], "n");
+    assert_true(n.from == BINDING_LITERAL && n.value.n == 1 && n.value.p[0] == 3);
+    struct d_binding rows = binding(&s[1], "rows");
+    assert_true(rows.from == BINDING_OUTPUT && span_eq_str(rows.step, "extract") && span_eq_str(rows.source, "rows"));
+    assert_int_equal(binding(&s[2], "host").from, BINDING_SERVER);
+    assert_int_equal(binding(&s[2], "list").from, BINDING_LITERAL);
+    buf_free(&out);
+}
+
+static void the_same_file_gives_the_same_hash_and_another_package_another(void **state)
+{
+    struct server *server = *state;
+    struct buf a = {0}, b = {0}, c = {0};
+    struct hash x, y, z;
+    assert_int_equal(jobfile_compile_bytes("a", span_str(whole), find, server, &a, NULL), 0);
+    assert_int_equal(jobfile_compile_bytes("b", span_str(whole), find, server, &b, NULL), 0);
+    server->one.b[31] ^= 1;
+    assert_int_equal(jobfile_compile_bytes("c", span_str(whole), find, server, &c, NULL), 0);
+    jobfile_hash(buf_span(&a), &x);
+    jobfile_hash(buf_span(&b), &y);
+    jobfile_hash(buf_span(&c), &z);
+    assert_true(hash_eq(&x, &y));
+    assert_false(hash_eq(&x, &z));
+    buf_free(&a);
+    buf_free(&b);
+    buf_free(&c);
+}
+
+#define STEP  "job: j\nsteps:\n  - name: a\n    package: extract\n    parameters: {table: t}\n"
+#define SHELL "job: j\nsteps:\n  - {name: a, subsystem: shell, run: 'true'}\n"
+
+static void each_wrong_job_is_refused_with_its_place(void **state)
+{
+    static const struct {
+        const char *yaml, *says;
+    } rows[] = {
+        {"[]", "j.yaml:1:1: "},
+        {"job: j\n", "'steps' is missing"},
+        {"steps: []\n", "'job' is missing"},
+        {"job: J\nsteps: []\n", "j.yaml:1:6: "},
+        {"job: j\nsteps: []\n", "j.yaml:2:8: a job has 1 to 100 steps"},
+        {"job: j\nstesp: []\n", "j.yaml:2:1: "},
+        {SHELL "concurrency: 0\n", "j.yaml:4:14: 0 is not between 1 and"},
+        {SHELL "version: new\n", "j.yaml:4:10: 'new' is no version"},
+        {SHELL "  - {name: a, subsystem: shell, run: 'true'}\n", "j.yaml:4:12: there are two steps named 'a'"},
+        {SHELL "  - {subsystem: shell, run: 'true'}\n", "j.yaml:4:5: 'name' is missing"},
+        {SHELL "  - {name: b}\n", "j.yaml:4:5: step 'b' needs a package"},
+        {SHELL "  - {name: b, run: x}\n", "step 'b' needs a package"},
+        {SHELL "  - {name: b, subsystem: sql, run: x}\n", "only subsystem shell runs a text"},
+        {SHELL "  - {name: b, subsystem: shell, run: x, pakcage: y}\n", "j.yaml:4:41: "},
+        {SHELL "  - {name: b, package: extract, run: x}\n", "has a package, which says itself what is run"},
+        {SHELL "  - {name: b, package: extrakt, parameters: {}}\n",
+         "j.yaml:4:24: package 'extrakt' is not installed here"},
+        {SHELL "  - {name: b, package: extract@x}\n", "j.yaml:4:24: 'x' is no version"},
+        {SHELL "  - {name: b, package: extract}\n",
+         "step 'b' does not give 'table', which package 'extract' requires"},
+        {STEP "    on_success: goto b\n", "j.yaml:6:17: this job has no step 'b'"},
+        {STEP "    on_failure: goto b\n  - {name: b, always: true, subsystem: shell, run: x}\n",
+         "j.yaml:6:17: step 'b' always runs at the end; nobody goes to it"},
+        {STEP "    on_failure: nxet\n", "'nxet' is no action (did you mean 'next'?)"},
+        {STEP "    on_failure: retry\n", "'retry' is no action"},
+        {STEP "  - {name: b, always: true, subsystem: shell, run: x, on_failure: next}\n",
+         "nothing follows from how it ends"},
+        {"job: j\nsteps: [{name: a, always: true, subsystem: shell, run: x}]\n",
+         "a job needs a step that is not `always`"},
+        {STEP "    retry: {interval: 1s}\n", "'attempts' is missing"},
+        {STEP "    retry: {attempts: 0}\n", "j.yaml:6:23: 0 is not between 1 and 100"},
+        {STEP "    retry: {attempts: 101}\n", "101 is not between"},
+        {STEP "    retry: {attempts: 2, interval: 5}\n", "j.yaml:6:36: "},
+        {STEP "    retry: {attempts: 2, exit_codes: [256]}\n", "256 is not between 0 and 255"},
+        {STEP "    retry: {attempts: 2, exit_codes: []}\n", "the list of exit codes is empty"},
+        {STEP "    retry: {attempts: 2, wait: 1s}\n", "j.yaml:6:26: "},
+        {STEP "    timeout: 0s\n", "j.yaml:6:14: "},
+        {STEP "    success_exit_codes: 0\n", "j.yaml:6:25: "},
+        {STEP "    always: yes\n", "j.yaml:6:13: "},
+        {STEP "    proxy: A\n", "j.yaml:6:12: "},
+        {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {tabel: x}}\n",
+         "j.yaml:3:46: package 'extract' has no parameter 'tabel' (did you mean 'table'?)"},
+        {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: \"x{{table}}\"}}\n",
+         "j.yaml:3:53: a {{template}} stands only as a parameter's whole value"},
+        {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: \"{{a}}{{b}}\"}}\n", "whole value"},
+        {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: \"{{Table}}\"}}\n",
+         "'{{Table}}' stands for nothing"},
+        {"job: j\nsteps:\n  - {name: a, subsystem: shell, run: x, parameters: {l: [\"{{t}}\"]}}\n", "whole value"},
+        {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: t, n: x}}\n", "j.yaml:3:59: "},
+        {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: t, n: 10}}\n", "must be at most 9"},
+        {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: t, secret: x}}\n",
+         "does not stand in a job file"},
+        {STEP "  - {name: b, package: publish, parameters: {rows: \"{{step.x.outputs.rows}}\"}}\n",
+         "this job has no step 'x'"},
+        {STEP "  - {name: b, package: publish, parameters: {rows: \"{{step.a.outputs.row}}\"}}\n",
+         "declares no output 'row'"},
+        {STEP "  - {name: b, package: publish, parameters: {rows: \"{{step.b.outputs.rows}}\"}}\n",
+         "an output of its own"},
+        {"job: j\nsteps:\n  - {name: b, package: publish, parameters: {rows: \"{{step.c.outputs.x}}\"}}\n"
+         "  - {name: c, subsystem: shell, run: x}\n",
+         "step 'b' runs before 'c' and cannot use its output"},
+        {"job: j\nsteps:\n  - {name: b, package: publish, parameters: {rows: \"{{step.c.outputs.x}}\"}}\n"
+         "  - {name: c, always: true, subsystem: shell, run: x}\n",
+         "which always runs at the end"},
+        {"job: j\nsteps:\n  - {name: a, subsystem: shell, run: \"echo {{table}}\"}\n",
+         "j.yaml:3:38: '{{table}}' is not replaced inside 'run'"},
+        {"job: j\nsteps:\n  - {name: a, subsystem: shell, run: \"echo {{ step.x.outputs.y }}\"}\n",
+         "is not replaced inside 'run'"},
+        {"job: j\nsteps:\n  - {name: a, subsystem: shell, run: x, parameters: {A: 1}}\n", "the name of a parameter"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct error err = {0};
+        struct buf out = {0};
+        if (jobfile_compile_bytes("j.yaml", span_str(rows[i].yaml), find, *state, &out, &err) == 0)
+            fail_msg("was taken: %s", rows[i].yaml);
+        if (!strstr(err.text, rows[i].says) || strncmp(err.text, "j.yaml:", 7) != 0)
+            fail_msg("expected '%s', not '%s'", rows[i].says, err.text);
+        assert_int_equal(out.n, 0);
+        buf_free(&out);
+    }
+}
+
+static void a_goto_back_makes_the_output_of_a_later_step_possible(void **state)
+{
+    struct error err = {0};
+    struct buf out = {0};
+    const char *yaml =
+        "job: j\nsteps:\n  - {name: b, package: publish, parameters: {rows: \"{{step.c.outputs.x}}\"}}\n"
+        "  - {name: c, subsystem: shell, run: x, on_success: goto b}\n";
+    if (jobfile_compile_bytes("j", span_str(yaml), find, *state, &out, &err) < 0)
+        fail_msg("%s", err.text);
+    buf_free(&out);
+}
+
+static void the_job_of_a_package_binds_each_parameter_to_the_calls(void **state)
+{
+    struct server *server = *state;
+    struct buf out = {0};
+    struct d_runnable r;
+    struct d_job job;
+    struct d_step s;
+    assert_int_equal(d_runnable_decode(buf_span(&server->extract), &r, NULL), 0);
+    jobfile_of_package(&r, &out);
+    decode(&out, &job, &s, 1);
+    assert_true(span_eq_str(job.name, "package:extract"));
+    assert_int_equal(s.bindings.count, 4);
+    assert_int_equal(binding(&s, "table").from, BINDING_CALL);
+    buf_free(&out);
+}
+
+static void a_job_stands_in_the_file_of_its_name(void **state)
+{
+    void *folder = NULL;
+    struct error err = {0};
+    struct buf out = {0};
+    assert_int_equal(testing_folder(&folder), 0);
+    const char *good = testing_path(&folder, "j.yaml"), *bad = testing_path(&folder, "k.yaml");
+    assert_int_equal(file_write_atomic(good, span_str(SHELL), 0644, &err), 0);
+    assert_int_equal(file_write_atomic(bad, span_str(SHELL), 0644, &err), 0);
+    assert_int_equal(jobfile_compile(good, find, *state, &out, &err), 0);
+    assert_true(jobfile_compile(bad, find, *state, &out, &err) < 0);
+    assert_contains(err.text, "job 'j' must be in a file named j.yaml");
+    buf_free(&out);
+    assert_int_equal(testing_folder_end(&folder), 0);
+}
+
+#define with_server(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        with_server(every_key_of_a_job_is_compiled),
+        with_server(the_same_file_gives_the_same_hash_and_another_package_another),
+        with_server(each_wrong_job_is_refused_with_its_place),
+        with_server(a_goto_back_makes_the_output_of_a_later_step_possible),
+        with_server(the_job_of_a_package_binds_each_parameter_to_the_calls),
+        with_server(a_job_stands_in_the_file_of_its_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
