@@ -1,0 +1,186 @@
+/* config.c - see config.h. */
+#include "client/config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/mem.h"
+#include "common/paths.h"
+#include "common/yaml.h"
+#include "net/address.h"
+
+static int path_of(char path[PATHS_MOST], const char *folder, const char *name, struct error *err)
+{
+    return path_join(path, PATHS_MOST, err, folder, name, NULL);
+}
+
+/* ---- client.yaml */
+
+static int read_address(const struct yaml_node *node, char **ret, struct error *err)
+{
+    char endpoint[NET_ENDPOINT_MOST];
+    const char *text;
+    int rc;
+
+    if ((rc = yaml_str(node, &text, err)) < 0)
+        return rc;
+    if ((rc = net_endpoint(text, false, endpoint, err)) < 0) {
+        yaml_place(node, err);
+        return rc;
+    }
+    *ret = mem_strdup(text);
+    return 0;
+}
+
+static int read_brokers(struct client_config *c, const struct yaml_node *root, struct error *err)
+{
+    static const char *const keys[] = {"brokers", NULL};
+    const struct yaml_node *brokers;
+    int rc;
+
+    if ((rc = yaml_check_keys(root, keys, err)) < 0)
+        return rc;
+    if (!(brokers = yaml_require(root, "brokers", err)))
+        return -EINVAL;
+    if ((rc = yaml_expect_seq(brokers, err)) < 0)
+        return rc;
+    size_t n = yaml_count(brokers);
+    if (n == 0 || n > CLIENT_BROKERS_MOST)
+        return yaml_error(brokers, err, "'brokers' must list 1 to %d addresses, not %zu", CLIENT_BROKERS_MOST, n);
+    c->addresses = mem_zalloc(n, sizeof *c->addresses);
+    for (; c->n_addresses < n; c->n_addresses++)
+        if ((rc = read_address(yaml_item(brokers, c->n_addresses), &c->addresses[c->n_addresses], err)) < 0)
+            return rc;
+    return 0;
+}
+
+static int load_addresses(struct client_config *c, const char *folder, struct error *err)
+{
+    char path[PATHS_MOST];
+    struct yaml *yaml = NULL;
+    int rc;
+
+    if ((rc = path_of(path, folder, CLIENT_FILE, err)) < 0 || (rc = yaml_read_file(path, &yaml, err)) < 0)
+        return rc;
+    rc = read_brokers(c, yaml_root(yaml), err);
+    yaml_free(&yaml);
+    return rc;
+}
+
+void client_config_format(const char *const *addresses, size_t n, struct buf *out)
+{
+    buf_add_str(out, "# Where the broker is; several addresses of one broker are tried in turn.\nbrokers:\n");
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "  - \"%s\"\n", addresses[i]);
+}
+
+/* ---- Certificates */
+
+/* The cluster that our own certificate names. The file is ours: what it says is where we belong, and everything else
+ * is then judged by that. */
+static int read_cluster(struct span certificate, char ret[LIMIT_NAME + 1], struct error *err)
+{
+    struct d_signed envelope;
+    struct d_certificate body;
+    int rc;
+
+    if ((rc = d_signed_decode(certificate, &envelope, err)) < 0 ||
+        (rc = d_certificate_decode(envelope.body, &body, err)) < 0)
+        return rc;
+    span_copy_str(body.cluster, ret, LIMIT_NAME + 1);
+    return 0;
+}
+
+static int load_certificate(const struct client_config *c, const char *path, struct span bytes,
+                            struct certificate *ret, struct error *err)
+{
+    int rc = certificate_verify(bytes, &c->anchors, clock_wall_ms(), ret, NULL, err);
+    if (rc < 0)
+        error_prefix(err, "%s", path);
+    return rc;
+}
+
+static int load_trust(struct client_config *c, const char *folder, struct error *err)
+{
+    char path[PATHS_MOST], administrators[PATHS_MOST], cluster[LIMIT_NAME + 1];
+    struct buf mine = {0}, brokers = {0};
+    int rc;
+
+    if ((rc = path_of(path, folder, CERTIFICATE_FILE, err)) < 0 ||
+        (rc = file_read(path, LIMIT_CERTIFICATE, &mine, err)) < 0)
+        goto done;
+    if ((rc = read_cluster(buf_span(&mine), cluster, err)) < 0) {
+        error_prefix(err, "%s", path);
+        goto done;
+    }
+    if ((rc = path_of(administrators, folder, ADMINISTRATORS_FILE, err)) < 0 ||
+        (rc = anchors_load(administrators, cluster, &c->anchors, err)) < 0 ||
+        (rc = load_certificate(c, path, buf_span(&mine), &c->me, err)) < 0)
+        goto done;
+    if ((rc = path_of(path, folder, BROKER_FILE, err)) < 0 ||
+        (rc = file_read(path, LIMIT_CERTIFICATE, &brokers, err)) < 0 ||
+        (rc = load_certificate(c, path, buf_span(&brokers), &c->broker, err)) < 0)
+        goto done;
+    if (c->broker.role != ROLE_BROKER)
+        rc = error_set(err, -EINVAL, "%s: '%s' is a %s, not a broker", path, c->broker.name,
+                       role_word(c->broker.role));
+done:
+    buf_free(&mine);
+    buf_free(&brokers);
+    return rc;
+}
+
+static int load_key(struct client_config *c, const char *folder, struct error *err)
+{
+    char path[PATHS_MOST];
+    int rc;
+
+    if ((rc = path_of(path, folder, SIGN_KEY_FILE, err)) < 0 || (rc = key_load(path, &c->key, err)) < 0)
+        return rc;
+    if (!hash_eq(&c->key.sign, &c->me.sign_key))
+        return error_set(err, -EINVAL, "%s does not belong to the certificate of '%s' in %s/%s; join again", path,
+                         c->me.name, folder, CERTIFICATE_FILE);
+    return 0;
+}
+
+int client_config_load(struct client_config *ret, const char *folder, struct error *err)
+{
+    struct client_config c = {0};
+    struct paths paths;
+    int rc;
+
+    if ((rc = trust_init(err)) < 0)
+        return rc;
+    if (!folder) {
+        if ((rc = paths_resolve(&paths, err)) < 0)
+            return rc;
+        folder = paths.config;
+    }
+    if ((rc = load_trust(&c, folder, err)) < 0 || (rc = load_key(&c, folder, err)) < 0 ||
+        (rc = load_addresses(&c, folder, err)) < 0) {
+        client_config_free(&c);
+        if (rc == -ENOENT)
+            error_set(
+                err, -ENOENT,
+                "no identity in %s: ask an administrator for a token (lbctl invite) and give it to `lbsubmit join`, "
+                "on a server to `lbworker join`",
+                folder);
+        return rc;
+    }
+    *ret = c;
+    return 0;
+}
+
+void client_config_free(struct client_config *c)
+{
+    for (size_t i = 0; i < c->n_addresses; i++)
+        mem_free(&c->addresses[i]);
+    mem_free(&c->addresses);
+    anchors_free(&c->anchors);
+    key_forget(&c->key);
+    certificate_free(&c->me);
+    certificate_free(&c->broker);
+    memset(c, 0, sizeof *c);
+}

@@ -1,0 +1,40 @@
+/* config.h - who we are and where the broker is: what joining has written below the configuration folder.
+ *
+ *   client.yaml           brokers: [host:port, ...]
+ *   trust/administrators  the root: who may sign certificates (trust/certificate.h)
+ *   trust/certificate     our own certificate, as signed
+ *   trust/broker          the broker's; its transport key is pinned
+ *   keys/sign.key         our secret seed (trust/keys.h)
+ */
+#ifndef LB_CLIENT_CONFIG_H
+#define LB_CLIENT_CONFIG_H
+
+#include "trust/certificate.h"
+#include "trust/keys.h"
+
+#define CLIENT_FILE         "client.yaml"
+#define ADMINISTRATORS_FILE "trust/administrators"
+#define CERTIFICATE_FILE    "trust/certificate"
+#define BROKER_FILE         "trust/broker"
+#define SIGN_KEY_FILE       "keys/sign.key"
+#define SEAL_KEY_FILE       "keys/seal.key"
+
+enum { CLIENT_BROKERS_MOST = 16 };
+
+struct client_config {
+    char **addresses; /* of the broker */
+    size_t n_addresses;
+    struct trust_anchors anchors;
+    struct key key;
+    struct certificate me, broker; /* verified */
+};
+
+/* Reads and verifies all of it. `folder` NULL: that of paths_resolve. -ENOENT: nobody has joined here, and the
+ * sentence says how one does; -EINVAL, -EBADMSG, ...: which file, and what is wrong with it. */
+int client_config_load(struct client_config *ret, const char *folder, struct error *err);
+void client_config_free(struct client_config *c); /* wipes the key; back to all zero */
+
+/* The text of a client.yaml. */
+void client_config_format(const char *const *addresses, size_t n, struct buf *out);
+
+#endif
