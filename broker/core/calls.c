@@ -1,0 +1,135 @@
+/* calls.c - CALL: a run begins, once for each (principal, key).
+ *
+ * The order of the judgements: form, cluster and caller; then the key, so that a repeated call gets its answer
+ * whatever else has changed; then what may refuse a new one: its expiry, room.
+ */
+#include <string.h>
+
+#include "broker/core/inside.h"
+#include "trust/call.h"
+#include "trust/names.h"
+
+static bool decode(struct bcore *c, struct peer *p, const struct m_call *m, struct d_call *d, struct hash *digest)
+{
+    struct d_signed s;
+    struct error err = {0};
+    if (d_signed_decode(m->call, &s, &err) < 0 || d_call_decode(s.body, d, &err) < 0) {
+        fail(c, m->req, REFUSAL_MALFORMED, "%s", err.text);
+        return false;
+    }
+    if (!span_eq_str(d->cluster, c->config.cluster)) {
+        fail(c, m->req, REFUSAL_UNKNOWN_PRINCIPAL, "the call is for cluster '" SPAN_FMT "'; this is '%s'",
+             SPAN_ARG(d->cluster), c->config.cluster);
+        return false;
+    }
+    if (!span_eq_str(d->caller, p->name->s)) {
+        fail(c, m->req, REFUSAL_DENIED, "the call is signed by '" SPAN_FMT "' and sent by '%s'", SPAN_ARG(d->caller),
+             p->name->s);
+        return false;
+    }
+    if (!d->key.n || !job_name_is_good(d->job) || !address_is_good(d->address) || d->on_lost >= ON_LOST_COUNT ||
+        (!d->pin_latest && hash_is_zero(&d->job_hash))) {
+        fail(c, m->req, REFUSAL_MALFORMED, "call: %s",
+             !d->key.n                      ? "its key is empty"
+             : !job_name_is_good(d->job)    ? "its job is no name"
+             : !address_is_good(d->address) ? "its address is no name"
+             : d->on_lost >= ON_LOST_COUNT  ? "on_lost has a value that does not exist"
+                                            : "it has neither a job hash nor pin_latest");
+        return false;
+    }
+    if (d->semaphores.count) {
+        fail(c, m->req, REFUSAL_BAD_ARGUMENT, "call: this broker has no semaphores");
+        return false;
+    }
+    call_digest(s.body, digest);
+    return true;
+}
+
+static void conflict(struct bcore *c, const struct m_call *m, const struct d_call *d, struct id run)
+{
+    char id[ID_TEXT];
+    fail(c, m->req, REFUSAL_CONFLICT, "the key '" SPAN_FMT "' belongs to run %s, which was called with another body",
+         SPAN_ARG(d->key), id_format(run, id));
+}
+
+/* Answers a call whose key is known. False: it is not. */
+static bool answer_duplicate(struct bcore *c, struct peer *p, const struct m_call *m, const struct d_call *d,
+                             struct key128 key, const struct hash *digest)
+{
+    struct run *r = run_by_key(c, key);
+    const struct kept *k = r ? NULL : kept_by_key(c, key);
+    const struct bcore_known *known = !r && !k && c->ev->looked_up ? c->ev->known : NULL;
+    struct id run = r ? r->id : k ? k->id : known ? known->run : ID_ZERO;
+    if (!r && !k && !known)
+        return false;
+    if (r ? !hash_eq(&r->digest, digest)
+          : memcmp(k ? k->digest : known->digest.b, digest->b, sizeof k->digest) != 0) {
+        conflict(c, m, d, run);
+        return true;
+    }
+    SEND(c, p->handle, r ? r->lsn : k ? k->lsn : 0, accepted, .req = m->req, .run = run, .duplicate = true);
+    if (m->follow && r) {
+        follow_add(c, p, r, m->follow);
+        send_state(c, p, r);
+    } else if (m->follow) {
+        fx_lookup(c, p->handle, m->req, run, m->follow, k ? k->lsn : 0);
+    }
+    return true;
+}
+
+static struct id new_id(const struct bcore *c)
+{
+    struct id id = id_make(c->wall, c->ev->random);
+    while (run_find(c, id) || parent_find(c, id) || kept_by_id(c, id))
+        id.b[15]++; /* chance gave the same 74 bits within a millisecond */
+    return id;
+}
+
+static bool refuse_new(struct bcore *c, const struct m_call *m, const struct d_call *d)
+{
+    if (d->expires && c->wall >= d->expires)
+        fail(c, m->req, REFUSAL_EXPIRED, "the call expired %lld s ago; sign it again under a new key",
+             (long long)((c->wall - d->expires) / 1000));
+    else if (c->store_full)
+        fail_busy(c, m->req, "the broker's disk is full: only results and cancels are taken");
+    else if (c->n_runs >= c->config.max_runs)
+        fail_busy(c, m->req, "%llu runs are live, as many as this broker takes", (unsigned long long)c->n_runs);
+    else if (c->memory + run_cost(m->call.n) > c->config.memory_budget)
+        fail_busy(c, m->req, "the calls that wait fill the broker's memory budget");
+    else
+        return false;
+    return true;
+}
+
+void on_call(struct bcore *c, struct peer *p)
+{
+    struct m_call m;
+    struct d_call d;
+    struct hash digest;
+    struct key128 key;
+    struct run *r;
+    struct id id;
+    if (!TAKE(c, p, call, &m) || !decode(c, p, &m, &d, &digest))
+        return;
+    key = key_of(c, d.caller, d.key, false);
+    if (answer_duplicate(c, p, &m, &d, key, &digest))
+        return;
+    if (!c->ev->looked_up && kept_may_have_forgotten(c, d.issued_at)) {
+        fx_lookup_key(c, p->handle, d.key, false);
+        return;
+    }
+    if (refuse_new(c, &m, &d))
+        return;
+    id = new_id(c);
+    EMIT(c, called, .at = c->wall, .run = id, .principal = d.caller, .call = m.call,
+         .certificate = c->ev->who->certificate, .digest = digest);
+    r = run_find(c, id);
+    r->accepted = c->now;
+    c->counts.accepted++;
+    SEND(c, p->handle, r->lsn, accepted, .req = m.req, .run = id, .duplicate = false);
+    if (m.follow)
+        follow_add(c, p, r, m.follow);
+    queue_add(c, r);
+    if (m.follow && run_state_of(r) == RUN_PARKED)
+        send_state(c, p, r); /* said at once, also to who asked for the end only */
+}

@@ -1,0 +1,105 @@
+/* cancel.c - CANCEL, and the release of held runs.
+ *
+ * What no server has ends at once. What a server has is cancelled durably first: from then on no new attempt starts,
+ * whatever comes; STOP goes to its server, and again whenever that comes back without having obeyed. Whether it was
+ * in time is for the server to say: its result is counted as it is.
+ */
+#include <string.h>
+
+#include "broker/core/inside.h"
+
+void send_stop(struct bcore *c, const struct run *r)
+{
+    const struct peer *p = r->at->server->peer;
+    if (p && r->cancel)
+        SEND(c, p->handle, r->lsn, stop, .run = r->id, .attempt = r->attempt, .force = r->cancel->force,
+             .reason = span_str(r->cancel->reason));
+}
+
+void on_cancel(struct bcore *c, struct peer *p)
+{
+    struct m_cancel m;
+    struct run *r;
+    char id[ID_TEXT];
+    if (!TAKE(c, p, cancel, &m))
+        return;
+    r = run_find(c, m.run);
+    if (!r) {
+        const struct kept *k = kept_by_id(c, m.run);
+        if (k)
+            done(c, m.req, k->lsn, "it had ended already");
+        else
+            fail(c, m.req, REFUSAL_UNKNOWN_RUN, "no live run has the id %s (lbctl history has those that ended)",
+                 id_format(m.run, id));
+        return;
+    }
+    if (r->cancel && (r->cancel->force || !m.force)) { /* said before */
+        done(c, m.req, r->lsn, "it is being cancelled");
+        return;
+    }
+    r->lsn = EMIT(c, cancelled, .at = c->wall, .run = r->id, .by = span_str(p->name->s), .force = m.force,
+                  .reason = m.reason);
+    if (r->at) {
+        send_stop(c, r);
+        follow_state(c, r);
+        done(c, m.req, r->lsn, "its server has been asked to stop it");
+        return;
+    }
+    run_end_by_broker(c, r,
+                      (struct verdict){DELIVERY_CALLED, JOB_CANCELLED,
+                                       r->state == RUN_HELD ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
+                      r->state == RUN_HELD ? "held after it was lost; cancelled by %s: %s"
+                                           : "cancelled by %s while it waited: %s",
+                      r->cancel->by->s, r->cancel->reason);
+    done(c, m.req, r->lsn, "cancelled");
+}
+
+static void release_as(struct bcore *c, struct peer *p, struct run *r, const struct m_operate *m, struct span how)
+{
+    r->lsn =
+        EMIT(c, released, .at = c->wall, .run = r->id, .by = span_str(p->name->s), .how = how, .reason = m->reason);
+    if (span_eq_str(how, "rerun")) {
+        queue_add(c, r);
+        follow_state(c, r);
+        done(c, m->req, r->lsn, "it waits for a server again");
+        return;
+    }
+    bool good = span_eq_str(how, "succeed");
+    run_end_by_broker(c, r,
+                      good ? (struct verdict){DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED, 0}
+                           : (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
+                      "its server was lost; released as %s by %s: " SPAN_FMT, good ? "succeeded" : "failed",
+                      p->name->s, SPAN_ARG(m->reason));
+    done(c, m->req, r->lsn, good ? "released as succeeded" : "released as failed");
+}
+
+void release(struct bcore *c, struct peer *p, const struct m_operate *m)
+{
+    struct id id;
+    struct error err = {0};
+    struct value how;
+    struct run *r;
+    if (id_parse_span(m->target, &id, &err) < 0) {
+        fail(c, m->req, REFUSAL_BAD_ARGUMENT, "release: %s", err.text);
+        return;
+    }
+    if (!wire_map_get(&m->arguments, "how", &how) || how.type != VALUE_STR ||
+        !(span_eq_str(how.bytes, "rerun") || span_eq_str(how.bytes, "fail") || span_eq_str(how.bytes, "succeed"))) {
+        fail(c, m->req, REFUSAL_BAD_ARGUMENT, "release: the argument `how` is rerun, fail or succeed");
+        return;
+    }
+    r = run_find(c, id);
+    if (!r) {
+        const struct kept *k = kept_by_id(c, id);
+        if (k && (k->flags & KEPT_RELEASED))
+            done(c, m->req, k->lsn, "it was released already, and has ended");
+        else
+            fail(c, m->req, k ? REFUSAL_STATE : REFUSAL_UNKNOWN_RUN, "run " SPAN_FMT " %s", SPAN_ARG(m->target),
+                 k ? "has ended" : "is not known");
+    } else if (r->state != RUN_HELD) {
+        fail(c, m->req, REFUSAL_STATE, "run " SPAN_FMT " is %s: only a held run can be released", SPAN_ARG(m->target),
+             run_state_text(run_state_of(r)));
+    } else {
+        release_as(c, p, r, m, how.bytes);
+    }
+}

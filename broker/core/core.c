@@ -1,0 +1,385 @@
+/* core.c - the core as a whole: made, replayed, begun, stepped; who is connected; what is due.
+ *
+ * Where to read on: apply.c changes the durable state; calls.c, cancel.c, results.c, servers.c, leases.c, parents.c,
+ * registry.c, deploy.c and operate.c decide, one file for what one kind of message asks; queue.c and placement.c give
+ * runs to servers; follow.c tells callers; explain.c, view.c and digest.c only look.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "broker/core/inside.h"
+
+#ifndef LB_VERSION
+#error "LB_VERSION: the Makefile says it"
+#endif
+
+/* ---- Life */
+struct bcore *bcore_new(const struct bcore_config *config)
+{
+    struct bcore *c = mem_zalloc(1, sizeof *c);
+    c->config = *config;
+    c->certificate = buf_dup(config->certificate);
+    c->config.certificate = SPAN_NONE;
+    if (!c->config.lease_ms)
+        c->config.lease_ms = LEASE_MS;
+    if (!c->config.lost_after_ms)
+        c->config.lost_after_ms = LOST_AFTER_MS;
+    if (!c->config.kept_ms)
+        c->config.kept_ms = KEPT_MS;
+    if (!c->config.kept_max)
+        c->config.kept_max = KEPT_MAX;
+    tables_init(c);
+    kept_init(c);
+    return c;
+}
+
+static void free_peers(struct bcore *c)
+{
+    size_t place = 0;
+    uintptr_t item;
+    while ((item = table_next(&c->peers, &place))) {
+        struct peer *p = (struct peer *)item;
+        follow_peer_down(c, p);
+        text_put(c, &p->name);
+        mem_free(&p);
+    }
+    table_free(&c->peers);
+}
+
+void bcore_free(struct bcore **pc)
+{
+    struct bcore *c = *pc;
+    size_t place = 0;
+    uintptr_t item;
+    if (!c)
+        return;
+    free_peers(c);
+    while (c->oldest)
+        run_unlink(c, c->oldest);
+    graveyard_empty(c);
+    while ((item = table_next(&c->parents, &place))) {
+        struct parent *p = (struct parent *)item;
+        parent_free(c, &p);
+    }
+    table_free(&c->parents);
+    table_free(&c->parents_by_key);
+    table_free(&c->runs);
+    table_free(&c->runs_by_key);
+    class_free_all(c);
+    for (unsigned i = 0; i < c->n_servers; i++)
+        server_free(c, &c->servers[i]);
+    mem_free(&c->servers);
+    registry_free(c);
+    kept_free(c);
+    mem_free(&c->evidence);
+    heap_free(&c->timers);
+    buf_free(&c->scratch);
+    buf_free(&c->certificate);
+    table_free(&c->texts);
+    mem_free(pc);
+}
+
+int bcore_replay(struct bcore *c, uint64_t lsn, struct span record, struct error *err)
+{
+    assert(!c->live);
+    int rc = apply(c, lsn, record, err);
+    graveyard_empty(c);
+    if (rc == 0)
+        return 0;
+    error_prefix(err, "record %llu", (unsigned long long)lsn);
+    if (err)
+        err->code = -EPROTO;
+    return -EPROTO;
+}
+
+static void step_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out *out)
+{
+    out->n_records = out->n_effects = 0;
+    buf_clear(&out->arena);
+    c->out = out;
+    c->ev = ev;
+    c->now = ev->now;
+    c->wall = ev->wall;
+}
+
+static void step_end(struct bcore *c)
+{
+    graveyard_empty(c);
+    out_finish(c->out);
+    c->out = NULL;
+    c->ev = NULL;
+}
+
+void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out *out)
+{
+    step_begin(c, ev, out);
+    c->live = true;
+    c->committed = c->lsn;
+    EMIT(c, epoch, .at = c->wall, .epoch = c->epoch + 1, .software = span_str(LB_VERSION));
+    for (struct run *r = c->oldest; r; r = r->newer) {
+        int64_t age = c->wall > r->called_at ? c->wall - r->called_at : 0;
+        r->accepted = age < c->now + INT64_MAX / 4 ? c->now - age : c->now;
+        if (r->at)
+            attempt_silent(c, r, c->now); /* lost_after counts from zero: who was heard before us we cannot know */
+        else if (r->state == RUN_WAITING)
+            queue_add(c, r);
+    }
+    step_end(c);
+}
+
+/* ---- Timers: one heap; the kind is in the tie, after the turn that makes equal times come in the order they were
+ * set. */
+void timer_set(struct bcore *c, struct heap_node *node, enum timer_kind kind, int64_t at)
+{
+    heap_remove(&c->timers, node);
+    heap_insert(&c->timers, node, at, ++c->timer_turn * TIMER_KINDS + kind);
+}
+
+void timer_clear(struct bcore *c, struct heap_node *node)
+{
+    heap_remove(&c->timers, node);
+}
+
+static void timers_due(struct bcore *c)
+{
+    struct heap_node *n;
+    while ((n = heap_peek(&c->timers)) && n->key <= c->now) {
+        heap_pop(&c->timers);
+        switch ((enum timer_kind)(n->tie % TIMER_KINDS)) {
+        case TIMER_RUN:
+            run_timer_due(c, heap_entry(n, struct run, timer));
+            break;
+        case TIMER_LEASE:
+            lease_due(c, heap_entry(n, struct server, lease));
+            break;
+        case TIMER_REST:
+            rest_due(c, heap_entry(n, struct server, rest));
+            break;
+        case TIMER_RECALL:
+            recall_due(c, heap_entry(n, struct class, recall));
+            break;
+        case TIMER_KINDS:
+            break;
+        }
+    }
+}
+
+int64_t bcore_deadline(const struct bcore *c)
+{
+    const struct heap_node *n = heap_peek(&c->timers);
+    if (c->drain_first)
+        return c->now;
+    return n ? n->key : INT64_MAX;
+}
+
+/* ---- Peers */
+void peer_forget(struct bcore *c, struct peer *p)
+{
+    struct server *s = p->server;
+    table_remove(&c->peers, (uintptr_t)p);
+    parents_peer_down(c, p);
+    follow_peer_down(c, p);
+    if (s && s->peer == p)
+        server_gone(c, s);
+    text_put(c, &p->name);
+    mem_free(&p);
+}
+
+static bool hello_good(struct bcore *c, const struct m_hello *m, struct server *s)
+{
+    uint64_t left;
+    if (m->major != PROTO_MAJOR) {
+        fx_refuse(c, c->ev->peer, REFUSAL_VERSION, 0,
+                  "this broker speaks protocol %d.x, the peer %llu.x: update the older one", PROTO_MAJOR,
+                  (unsigned long long)m->major);
+        return false;
+    }
+    if (s && s->leased && !id_eq(s->spool, m->spool)) {
+        left = (uint64_t)(s->heard + (int64_t)c->config.lease_ms - c->now);
+        fx_refuse(c, c->ev->peer, REFUSAL_NAME_TAKEN, left < c->config.lease_ms ? left + 1 : c->config.lease_ms,
+                  "server '%s' is live with another spool, from %s: two workers under one name", s->name->s,
+                  s->address && s->address[0] ? s->address : "an unknown address");
+        return false;
+    }
+    return true;
+}
+
+static struct peer *peer_new(struct bcore *c, uint64_t serial)
+{
+    struct peer *p = mem_zalloc(1, sizeof *p);
+    p->handle = c->ev->peer;
+    p->name = text_get(c, span_str(c->ev->who->name));
+    p->serial = serial;
+    p->window_open = c->ev->window_open;
+    table_add(&c->peers, (uintptr_t)p);
+    return p;
+}
+
+static void welcome(struct bcore *c, struct peer *p, const struct m_hello *m)
+{
+    const uint64_t ours = PROTO_MINOR;
+    SEND(c, p->handle, 0, welcome, .minor = m->minor < ours ? m->minor : ours, .cluster = span_str(c->config.cluster),
+         .broker = span_str(c->config.broker), .certificate = buf_span(&c->certificate), .epoch = c->epoch,
+         .lease_ms = c->config.lease_ms, .lost_after_ms = c->config.lost_after_ms, .now = c->wall,
+         .revocations = c->revocations_number);
+    if (m->revocations < c->revocations_number)
+        send_revoked(c, p->handle, 0);
+    if (p->server)
+        send_desired(c, p->server, 0);
+}
+
+static void peer_up(struct bcore *c)
+{
+    const struct bcore_peer *who = c->ev->who;
+    struct m_hello m;
+    struct d_certificate d = {0};
+    struct error err = {0};
+    struct server *s = NULL;
+    struct peer *p;
+    enum role role;
+    if (m_hello_decode(c->ev->message, &m, &err) < 0) {
+        fx_refuse(c, c->ev->peer, REFUSAL_MALFORMED, 0, "%s", err.text);
+        return;
+    }
+    bool worker = !strcmp(who->role, "server") && !id_is_zero(m.spool);
+    /* A one-time key has no certificate and no role; it may only enrol. */
+    if (role_parse(span_str(who->role), &role, &err) == 0 && who->certificate.n) {
+        if (!registry_meet(c, who->certificate, &err) || decode_certificate(who->certificate, &d, &err) < 0) {
+            fx_refuse(c, c->ev->peer, REFUSAL_EXISTS, 0, "%s", err.text);
+            return;
+        }
+    }
+    if (worker)
+        s = server_get(c, span_str(who->name));
+    if (!hello_good(c, &m, s))
+        return;
+    p = peer_new(c, d.serial);
+    p->is_server = worker;
+    if (worker)
+        server_hello(c, p, s, &m);
+    welcome(c, p, &m);
+}
+
+bool take(struct bcore *c, struct peer *p, const struct wire_schema *s, void *ret)
+{
+    struct error err = {0};
+    if (wire_decode(s, c->ev->message, false, ret, &err) == 0)
+        return true;
+    fx_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "%s", err.text);
+    peer_forget(c, p);
+    return false;
+}
+
+/* ---- Messages */
+static void on_ping(struct bcore *c, struct peer *p)
+{
+    struct m_ping m;
+    if (TAKE(c, p, ping, &m))
+        SEND(c, p->handle, 0, pong, .stamp = m.stamp);
+}
+static void on_enrol_message(struct bcore *c, struct peer *p)
+{
+    on_enrol(c, p, false);
+}
+static void on_publish(struct bcore *c, struct peer *p)
+{
+    on_enrol(c, p, true);
+}
+
+static const struct handler {
+    uint64_t kind;
+    bool worker; /* only in a worker's session */
+    void (*handle)(struct bcore *c, struct peer *p);
+} handlers[] = {
+    {KIND_M_PING, false, on_ping},
+    {KIND_M_CALL, false, on_call},
+    {KIND_M_RESOLVE, false, on_resolve},
+    {KIND_M_FOLLOW, false, on_follow},
+    {KIND_M_CANCEL, false, on_cancel},
+    {KIND_M_PARENT_BEGIN, false, on_parent_begin},
+    {KIND_M_PARENT_DRIVE, false, on_parent_drive},
+    {KIND_M_PARENT_END, false, on_parent_end},
+    {KIND_M_OPERATE, false, on_operate},
+    {KIND_M_DEPLOY, false, on_deploy},
+    {KIND_M_ENROL, false, on_enrol_message},
+    {KIND_M_PUBLISH, false, on_publish},
+    {KIND_M_REVOKE, false, on_revoke},
+    {KIND_M_ATTEST, true, on_attest},
+    {KIND_M_HAVE, true, on_have},
+    {KIND_M_HAVE_END, true, on_have_end},
+    {KIND_M_STARTED, true, on_started},
+    {KIND_M_PROGRESS, true, on_progress},
+    {KIND_M_RESULT, true, on_result},
+    {KIND_M_RETURNED, true, on_returned},
+};
+
+static void message(struct bcore *c)
+{
+    struct peer *p = peer_find(c, c->ev->peer);
+    struct error err = {0};
+    uint64_t kind = 0;
+    size_t size;
+    if (!p) { /* it was closed, and this was on its way */
+        fx_close(c, c->ev->peer, &m_reset_schema, &(struct m_reset){.reason = span_str("this session is over")});
+        return;
+    }
+    if (p->server)
+        lease_renew(c, p->server);
+    follow_window(c, p);
+    if (wire_peek(c->ev->message, &kind, &size, &err) < 0 || size != c->ev->message.n) {
+        fx_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "%s", err.code ? err.text : "bytes follow the message");
+        peer_forget(c, p);
+        return;
+    }
+    for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++)
+        if (handlers[i].kind == kind) {
+            if (handlers[i].worker && !p->server) {
+                fx_refuse(c, p->handle, REFUSAL_WRONG_ROLE, 0, "only a server's worker may say %s",
+                          schema_of_kind(kind, NULL)->name);
+                peer_forget(c, p);
+            } else {
+                handlers[i].handle(c, p);
+            }
+            return;
+        }
+    fx_refuse(c, p->handle, REFUSAL_WRONG_ROLE, 0, "a message of kind %llu is not for the broker",
+              (unsigned long long)kind);
+    peer_forget(c, p);
+}
+
+void bcore_step(struct bcore *c, const struct bcore_event *ev, struct bcore_out *out)
+{
+    struct peer *p;
+    assert(c->live);
+    step_begin(c, ev, out);
+    switch (ev->kind) {
+    case BCORE_PEER_UP:
+        peer_up(c);
+        break;
+    case BCORE_PEER_DOWN:
+        if ((p = peer_find(c, ev->peer)))
+            peer_forget(c, p);
+        break;
+    case BCORE_MESSAGE:
+        message(c);
+        break;
+    case BCORE_WINDOW:
+        if ((p = peer_find(c, ev->peer)))
+            follow_window(c, p);
+        break;
+    case BCORE_COMMITTED:
+        c->committed = ev->lsn;
+        break;
+    case BCORE_STORE_FULL:
+    case BCORE_STORE_OK:
+        c->store_full = ev->kind == BCORE_STORE_FULL;
+        break;
+    case BCORE_TICK:
+        break;
+    }
+    timers_due(c);
+    if (ev->kind == BCORE_TICK || ev->kind == BCORE_WINDOW)
+        follow_drain(c);
+    step_end(c);
+}

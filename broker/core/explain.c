@@ -1,0 +1,230 @@
+/* explain.c - see explain.h. Asks the same judges as placement: seat_judge for what lasts, credit for what changes.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/core/inside.h"
+#include "common/suggest.h"
+
+const char *explain_condition_text(enum explain_condition c)
+{
+#define X(n, t) t,
+    static const char *const words[] = {EXPLAIN_CONDITIONS(X)};
+#undef X
+    return (unsigned)c < EXPLAIN_COUNT ? words[c] : "?";
+}
+
+/* ---- The text of one condition at one server */
+static void text_of_need(const struct server *s, const struct job *j, struct explain_unmet *u)
+{
+    struct d_attested_job job;
+    struct d_need need;
+    struct span name = SPAN_NONE;
+    struct error err;
+    struct wire_iter it;
+    if (!j || d_attested_job_decode(j->attested, &job, &err) < 0)
+        return;
+    it = wire_iter(&job.needs);
+    for (unsigned i = 0; i < j->unmet && wire_next(&it, &name); i++)
+        ;
+    snprintf(u->text, sizeof u->text, "need '" SPAN_FMT "' has not been probed yet", SPAN_ARG(name));
+    for (unsigned i = 0; i < s->n_needs; i++)
+        if (d_need_decode(s->needs[i], &need, &err) == 0 && span_eq(need.need, name))
+            snprintf(u->text, sizeof u->text, "need '%.*s' does not hold: %.*s", (int)(name.n > 80 ? 80 : name.n),
+                     (const char *)name.p, (int)(need.trouble.n > 120 ? 120 : need.trouble.n),
+                     need.trouble.n ? (const char *)need.trouble.p : "");
+    snprintf(u->clears, sizeof u->clears, "it is probed again by itself; `lbworker check` on %s shows it",
+             s->name->s);
+}
+
+static void text_of(const struct bcore *c, const struct server *s, const struct class *cl, const struct job *j,
+                    struct explain_unmet *u)
+{
+    const char *name = s->name->s;
+    u->text[0] = u->clears[0] = 0;
+    switch (u->condition) {
+    case EXPLAIN_ADDRESS:
+        snprintf(u->text, sizeof u->text, "it is not in '%s'", cl->address->s);
+        snprintf(u->clears, sizeof u->clears, "a certificate for %s with pool '%s'", name, cl->address->s);
+        break;
+    case EXPLAIN_CONTACT:
+        if (s->heard_wall)
+            snprintf(u->text, sizeof u->text, "it is not connected; last heard %lld s ago",
+                     (long long)((c->now - s->heard) / 1000));
+        else
+            snprintf(u->text, sizeof u->text, "it has not connected since the broker began");
+        snprintf(u->clears, sizeof u->clears, "its worker (lbworker) runs on %s and reaches the broker", name);
+        break;
+    case EXPLAIN_ATTACHING:
+        snprintf(u->text, sizeof u->text, "it is attaching: it has not yet said all that it has");
+        snprintf(u->clears, sizeof u->clears, "a moment");
+        break;
+    case EXPLAIN_DRAINING:
+        snprintf(u->text, sizeof u->text, "it is draining: %.200s", s->draining_reason ? s->draining_reason : "");
+        snprintf(u->clears, sizeof u->clears, "lbctl undrain %s", name);
+        break;
+    case EXPLAIN_JOB:
+        snprintf(u->text, sizeof u->text, "it does not have job '%s'", cl->job->s);
+        snprintf(u->clears, sizeof u->clears, "lbpkg deploy, or lbctl job put, to %s", name);
+        break;
+    case EXPLAIN_VERSION:
+        snprintf(u->text, sizeof u->text, "it has job '%s' in another version than was signed", cl->job->s);
+        snprintf(u->clears, sizeof u->clears, "the signed version is deployed to %s, or the call is made again",
+                 name);
+        break;
+    case EXPLAIN_NEED:
+        text_of_need(s, j, u);
+        break;
+    case EXPLAIN_CONCURRENCY:
+        snprintf(u->text, sizeof u->text, "%llu of job '%s' are there, as many as it allows",
+                 (unsigned long long)(j ? j->live : 0), cl->job->s);
+        snprintf(u->clears, sizeof u->clears, "one of them ends");
+        break;
+    case EXPLAIN_CREDIT:
+        snprintf(u->text, sizeof u->text, "its %llu slots are taken (%llu attempts are there)",
+                 (unsigned long long)s->slots, (unsigned long long)s->n_live);
+        snprintf(u->clears, sizeof u->clears, "one of them ends");
+        break;
+    case EXPLAIN_RESTING:
+        snprintf(u->text, sizeof u->text, "it has just given work back");
+        snprintf(u->clears, sizeof u->clears, "a second");
+        break;
+    default:
+        break;
+    }
+}
+
+/* What lasts, and beside it what changes with every attempt. */
+static unsigned unmet_of(const struct server *s, const struct class *cl, struct job **ret_job)
+{
+    unsigned unmet = seat_judge(s, cl, ret_job);
+    const struct job *j = *ret_job;
+    if (s->resting)
+        unmet |= 1u << EXPLAIN_RESTING;
+    if (unmet || job_credit(s, j))
+        return unmet;
+    return 1u << (j->concurrency && j->live >= j->concurrency ? EXPLAIN_CONCURRENCY : EXPLAIN_CREDIT);
+}
+
+static void explain_server(const struct bcore *c, const struct server *s, const struct class *cl, struct explain *e)
+{
+    struct job *job;
+    unsigned unmet = unmet_of(s, cl, &job);
+    struct explain_server *row = &e->servers[e->n_servers++];
+    *row =
+        (struct explain_server){.server = s->name->s, .first = e->n_unmet, .credit = unmet ? 0 : job_credit(s, job)};
+    if (unmet & 1u << EXPLAIN_ADDRESS) /* the others say nothing about a server that was not asked for */
+        unmet = 1u << EXPLAIN_ADDRESS;
+    for (unsigned i = 0; i < EXPLAIN_COUNT; i++)
+        if (unmet & 1u << i) {
+            struct explain_unmet *u = &e->unmet[e->n_unmet++];
+            u->condition = (enum explain_condition)i;
+            text_of(c, s, cl, job, u);
+            row->n++;
+        }
+}
+
+/* ---- The sentence */
+static void no_such_address(const struct bcore *c, const struct class *cl, char *out, size_t size)
+{
+    const char **names = mem_zalloc(c->n_servers * (size_t)(LIMIT_POOLS + 1) + 1, sizeof *names);
+    char hint[SUGGEST_TEXT];
+    size_t n = 0;
+    for (unsigned i = 0; i < c->n_servers; i++) {
+        names[n++] = c->servers[i]->name->s;
+        for (unsigned k = 0; k < c->servers[i]->n_pools && k < LIMIT_POOLS; k++)
+            names[n++] = c->servers[i]->pools[k]->s;
+    }
+    snprintf(out, size, "no server or pool is named '%s'%s", cl->address->s,
+             suggest_hint(cl->address->s, names, hint));
+    mem_free(&names);
+}
+
+void explain_reason(const struct bcore *c, const struct run *r, char *out, size_t size)
+{
+    enum { NAMED = 4 }; /* servers in the sentence; lbctl explain has them all */
+    const struct class *cl = r->lane->class;
+    unsigned in = 0, can = 0, named = 0;
+    struct buf text = {0};
+    for (unsigned i = 0; i < c->n_servers; i++) {
+        const struct server *s = c->servers[i];
+        struct job *job;
+        unsigned unmet;
+        if (!server_in(s, cl->address))
+            continue;
+        in++;
+        unmet = seat_judge(s, cl, &job);
+        if (!unmet) {
+            can++;
+        } else if (named++ < NAMED) {
+            struct explain_unmet u = {.condition = (enum explain_condition)__builtin_ctz(unmet)};
+            text_of(c, s, cl, job, &u);
+            buf_printf(&text, "%s %s: %s", text.n ? ";" : "", s->name->s, u.text);
+        }
+    }
+    if (!in)
+        no_such_address(c, cl, out, size);
+    else if (can)
+        snprintf(out, size, "%u of %u servers in '%s' can take it, and all of them are busy", can, in,
+                 cl->address->s);
+    else
+        snprintf(out, size, "none of the %u servers in '%s' can take it:%s%s", in, cl->address->s, buf_str(&text),
+                 named > NAMED ? "; ..." : "");
+    buf_free(&text);
+}
+
+static void summary(const struct bcore *c, const struct run *r, struct explain *e)
+{
+    const struct attempt *a = r->at;
+    char why[900];
+    switch (e->state) {
+    case RUN_WAITING:
+    case RUN_PARKED:
+        explain_reason(c, r, why, sizeof why);
+        snprintf(e->summary, sizeof e->summary, "%s: %s", run_state_text(e->state), why);
+        break;
+    case RUN_HELD:
+        snprintf(e->summary, sizeof e->summary,
+                 "held: its server was lost, and its call says hold; lbctl release --rerun, --fail or --succeed");
+        break;
+    default:
+        snprintf(e->summary, sizeof e->summary, "%s: attempt %u at %s%s%s", run_state_text(e->state),
+                 (unsigned)r->attempt, a ? a->server_name->s : "?", r->cancel ? "; cancelled by " : "",
+                 r->cancel ? r->cancel->by->s : "");
+    }
+}
+
+static uint64_t ahead_of(const struct run *r)
+{
+    enum { COUNTED = 1000 };
+    const struct heap *h = &r->lane->class->ready;
+    uint64_t n = 0;
+    for (size_t i = 0; i < h->n && n < COUNTED; i++)
+        n += h->v[i]->key < r->ready.key || (h->v[i]->key == r->ready.key && h->v[i]->tie < r->ready.tie);
+    return n;
+}
+
+int bcore_explain(const struct bcore *c, const struct id *run, struct explain *ret, struct error *err)
+{
+    const struct run *r = run_find(c, *run);
+    char id[ID_TEXT];
+    if (!r)
+        return error_set(err, -ENOENT, "no live run has the id %s", id_format(*run, id));
+    *ret = (struct explain){.state = run_state_of(r)};
+    if (heap_holds(&r->ready))
+        ret->ahead = ahead_of(r);
+    ret->servers = mem_zalloc(c->n_servers, sizeof *ret->servers);
+    ret->unmet = mem_zalloc((size_t)c->n_servers * EXPLAIN_COUNT, sizeof *ret->unmet);
+    for (unsigned i = 0; i < c->n_servers; i++)
+        if (c->servers[i]->enrolled)
+            explain_server(c, c->servers[i], r->lane->class, ret);
+    summary(c, r, ret);
+    return 0;
+}
+
+void explain_free(struct explain *e)
+{
+    mem_free(&e->servers);
+    mem_free(&e->unmet);
+}

@@ -1,0 +1,469 @@
+/* inside.h - what the files of the broker's core share. Nobody else includes it.
+ *
+ * Durable is what apply.c writes: runs with their attempts, keys of ended runs, parents, certificates (which make the
+ * servers), deployments, revocations, draining, the epoch. Everything below a line "derived" is made again in a new
+ * process and is in no digest.
+ */
+#ifndef LB_BROKER_CORE_INSIDE_H
+#define LB_BROKER_CORE_INSIDE_H
+
+#include "broker/core/core.h"
+#include "broker/core/explain.h"
+#include "broker/core/table.h"
+#include "common/heap.h"
+#include "common/mem.h"
+#include "trust/certificate.h"
+
+enum {
+    PREFETCH_MS = 50,        /* work that may lie ahead at a server; less: its slots run dry between frames */
+    PREFETCH_NONE_MS = 1000, /* jobs this long are never sent ahead of a free slot */
+    RECALL_AFTER_MS = 100,   /* twice what was thought to lie ahead: it should have started by now */
+    REST_MS = 1000, /* a server that gave work back unasked gets nothing new for so long: no hot loop of records */
+    FOLLOW_BATCH = 256,   /* messages to one peer when its window opens; then others have their turn */
+    CLASSES_IDLE = 64,    /* classes without runs that are kept, so that single calls find their servers in order */
+    EVIDENCE_MAX = 10000, /* results that did not count, remembered so that repeats make no second record */
+    MEAN_WEIGHT = 8       /* a new run time counts one eighth */
+};
+
+/* ---- Names and certificates, each once (names.c) */
+struct text {
+    uint64_t hash;
+    uint32_t refs, n;
+    char s[]; /* NUL after n */
+};
+
+struct key128 {
+    uint64_t a, b;
+};
+
+struct run;
+struct server;
+struct peer;
+struct class;
+
+/* ---- Attempts: a run that is with a server */
+struct attempt {
+    struct text *server_name;
+    struct id spool;
+    struct hash job_hash;
+    uint64_t lost_after_ms;
+    int64_t assigned_at, started_at; /* wall; started_at 0: not yet */
+    struct text *step;               /* NULL: none has started */
+    uint8_t on_lost;
+    /* derived */
+    struct run *run;
+    struct server *server;
+    struct attempt *prev, *next;   /* of the server */
+    struct job *job;               /* as its server attests it; NULL: not (any more) */
+    struct attempt *older, *newer; /* of the class, handed over beyond free slots and not started */
+    int64_t handed;                /* boot */
+    char *progress;                /* NULL: none */
+    uint8_t percent;
+    bool ahead, recalled, seen; /* seen: listed by HAVE in this session */
+    bool lasting;               /* of a job of a second or more, or never measured, when it was handed over */
+};
+
+struct cancel {
+    struct text *by;
+    bool force;
+    char *reason;
+};
+
+/* ---- Runs that have not ended */
+struct run {
+    struct id id;
+    struct key128 key;
+    struct hash digest;
+    uint8_t *call; /* d_signed as received */
+    uint32_t call_n, attempt;
+    struct text *principal, *certificate;
+    struct cancel *cancel; /* NULL: not asked */
+    struct attempt *at;    /* NULL: waits or is held */
+    struct lane *lane;
+    uint64_t lsn; /* of its last record: what is said of it rests on this */
+    int64_t called_at;
+    uint8_t state;   /* never PARKED (see run_state_of), never ENDED but in the graveyard */
+    uint8_t on_lost; /* signed */
+    uint8_t priority;
+    bool started_once, lost_once;
+    /* derived */
+    uint64_t seq;     /* order of acceptance */
+    int64_t accepted; /* boot; before the begin of this process if the run is older */
+    struct heap_node ready, timer;
+    struct run *older, *newer; /* all, in order of acceptance */
+    struct follow *followers;
+};
+
+/* ---- Keys and ids of what has ended (kept.c) */
+enum { KEPT_REPORTED = 1, KEPT_PARENT = 2, KEPT_RELEASED = 4 };
+struct kept {
+    struct key128 key;
+    struct id id;
+    uint8_t digest[16]; /* the first half */
+    int64_t at;
+    uint64_t lsn;
+    uint32_t attempt;
+    uint8_t flags;
+};
+struct kept_ring {
+    struct kept *v;
+    uint64_t first, next; /* numbers of entries, from 1; entry i lies at v[i & (cap - 1)] */
+    size_t cap;
+    struct table by_id, by_key;
+    int64_t forgot_until; /* keys that ended up to then may be missing; INT64_MIN: none */
+};
+
+struct evidence {
+    struct id run;
+    uint64_t attempt, lsn;
+};
+
+/* ---- Placement (queue.c, placement.c) */
+struct group { /* a parent run, or a caller's calls without one: each has its turn */
+    struct id parent;
+    struct text *principal; /* if the parent is zero */
+    uint32_t refs;
+    uint64_t served; /* number of the decision that served it last */
+};
+
+/* The runs of one group and priority within a class. Tags make the turns: a lane's runs have tags one apart, and the
+ * class serves the least tag first, so two lanes alternate however many runs each has. */
+struct lane {
+    struct class *class;
+    struct group *group;
+    uint8_t priority;
+    uint32_t refs;
+    uint64_t last_tag;
+};
+
+struct class
+{ /* runs that the same servers can take */
+    struct text *address, *job;
+    struct hash job_hash; /* zero: whatever version the server has */
+    uint32_t refs;        /* lanes */
+    struct table lanes;
+    /* derived */
+    struct heap ready; /* of runs */
+    struct heap seats; /* eligible servers, best first; keys may be too good, never too bad: see placement.c */
+    uint64_t tag[10];  /* of the run served last, by priority */
+    struct attempt *ahead_first, *ahead_last; /* oldest first */
+    struct heap_node recall;                  /* timer */
+    int64_t parked_since;                     /* boot; meaningful while no seat is there */
+    bool seated;                              /* the seats have been looked for */
+    struct seat *mark;                        /* of the server that seats_refresh looks at */
+    struct class *idle_prev, *idle_next;
+    bool idle;
+};
+
+struct seat {
+    struct heap_node node; /* in class->seats: key from the credit, tie the last use */
+    struct class *class;
+    struct server *server;
+    struct job *job;
+    struct seat *prev, *next; /* of the server */
+};
+
+/* ---- Servers */
+struct job { /* a version that a server attests */
+    struct text *name, *version;
+    struct hash hash;
+    uint64_t concurrency, live;
+    int64_t mean_us; /* 0: not measured */
+    bool idempotent;
+    unsigned unmet;       /* 1 + index of the first need that does not hold; 0: all do */
+    struct span attested; /* in the server's attest */
+};
+
+struct server {
+    struct text *name;
+    struct text **pools;
+    const char **pool_names; /* of the same, for view.h */
+    unsigned n_pools;
+    bool enrolled, draining;
+    char *draining_reason;
+    struct id last_spool, last_boot; /* of the last r_server, for people; in no digest, as the next */
+    struct text *software;
+    /* derived */
+    struct peer *peer; /* NULL: no session */
+    struct id spool, boot, incarnation;
+    char *address;
+    int64_t heard, heard_wall, up_since; /* heard: boot */
+    bool leased;                         /* the lease has not ended */
+    bool ready;                          /* HAVE_END has come in this session */
+    bool resting;
+    struct heap_node lease, rest; /* timers */
+    uint64_t haves, slots, n_live, n_long, n_started, ended, last_used;
+    struct buf attest; /* the last m_attest as received; jobs, packages, needs point into it */
+    struct job *jobs;
+    struct span *packages, *needs;
+    unsigned n_jobs, n_packages, n_needs;
+    struct wire_list facts;
+    struct attempt *attempts;
+    struct seat *seats;
+};
+
+/* ---- Peers and what they follow */
+struct peer {
+    uint64_t handle, serial;
+    struct text *name;
+    bool is_server, window_open;
+    struct server *server; /* whose worker it is */
+    struct follow *follows, *dirty_first, *dirty_last;
+    struct peer *drain_next;
+    bool draining; /* has dirty ones and an open window: goes on at the next tick */
+};
+
+struct follow {
+    struct peer *peer;
+    struct run *run; /* NULL: it has ended and this is owed */
+    struct id id;
+    struct follow *run_prev, *run_next, *peer_prev, *peer_next, *dirty_next;
+    uint8_t level;
+    bool dirty;
+};
+
+/* ---- Parents */
+struct parent {
+    struct id id;
+    struct key128 key;
+    struct hash digest;
+    struct text *principal;
+    struct buf body; /* d_signed */
+    int64_t begun_at;
+    uint64_t epoch, lsn;
+    /* derived */
+    struct peer *driver;
+};
+
+/* ---- What administrators have decided (registry.c) */
+struct enrolled {
+    struct text *name, *role;
+    uint64_t serial, order; /* order: of its record, the greatest is the name's current one */
+    int64_t at;
+    struct buf bytes;
+};
+struct deployment {
+    struct text *address, *name, *by;
+    struct hash package;
+    int64_t at, issued_at;
+    uint64_t size;
+    struct buf bytes;
+};
+
+struct counts {
+    uint64_t accepted, ended, refused, returned, lost, evidence, decisions;
+};
+
+struct bcore {
+    struct bcore_config config;
+    struct buf certificate;
+    uint64_t lsn, epoch;
+    struct table runs, runs_by_key, parents, parents_by_key;
+    struct run *oldest, *newest;
+    uint64_t n_runs;
+    struct kept_ring kept;
+    struct enrolled *enrolled; /* by (name, serial) */
+    unsigned n_enrolled, cap_enrolled;
+    struct deployment *deployments; /* by (address, name) */
+    unsigned n_deployments, cap_deployments;
+    struct buf revocations; /* d_signed; empty: none */
+    uint64_t revocations_number;
+    uint64_t *revoked;
+    size_t n_revoked;
+    struct server **servers; /* by name */
+    unsigned n_servers, cap_servers;
+    /* derived */
+    struct table texts, classes, groups, peers;
+    struct class *idle_first, *idle_last;
+    unsigned n_idle;
+    struct evidence *evidence; /* a ring */
+    unsigned n_evidence, next_evidence;
+    struct heap timers;
+    uint64_t timer_turn, seq, generation;
+    uint64_t memory, committed;
+    bool store_full, live; /* live: bcore_begin was called */
+    struct peer *drain_first, *drain_last;
+    struct run *graveyard; /* ended in this step; linked by `newer` */
+    struct counts counts;
+    struct buf scratch; /* bodies made by the broker */
+    /* of this step */
+    struct bcore_out *out;
+    const struct bcore_event *ev;
+    int64_t now, wall;
+};
+
+/* ---- names.c */
+uint64_t hash_keyed(const struct bcore *c, const void *p, size_t n);
+struct key128 key_of(const struct bcore *c, struct span principal, struct span key, bool parent);
+struct text *text_get(struct bcore *c, struct span s);        /* a reference of yours */
+struct text *text_find(const struct bcore *c, struct span s); /* lent; NULL: nobody has it */
+struct text *text_ref(struct text *t);
+void text_put(struct bcore *c, struct text **t);
+void tables_init(struct bcore *c);
+
+/* ---- out.c: records and effects of this step */
+/* Encodes a record, gives it the next lsn, applies it. */
+uint64_t emit(struct bcore *c, const struct wire_schema *s, const void *record);
+#define EMIT(c, low, ...) emit(c, &r_##low##_schema, &(struct r_##low){__VA_ARGS__})
+void fx_send(struct bcore *c, uint64_t peer, uint64_t rests_on, const struct wire_schema *s, const void *message);
+#define SEND(c, to, rests, low, ...) fx_send(c, to, rests, &m_##low##_schema, &(struct m_##low){__VA_ARGS__})
+void fx_close(struct bcore *c, uint64_t peer, const struct wire_schema *s, const void *message);
+void fx_refuse(struct bcore *c, uint64_t peer, enum refusal code, uint64_t retry_ms, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6))); /* CLOSE with REFUSED */
+void fx_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uint64_t level, uint64_t rests_on);
+void fx_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent);
+/* An ERROR answer to the peer of this event. Counts as refused. */
+void fail(struct bcore *c, uint64_t req, enum refusal code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void done(struct bcore *c, uint64_t req, uint64_t rests_on, const char *text);
+void out_finish(struct bcore_out *out);
+
+/* ---- apply.c: the one function that changes the durable state */
+int apply(struct bcore *c, uint64_t lsn, struct span record, struct error *err);
+
+/* ---- runs.c */
+struct run *run_find(const struct bcore *c, struct id id);
+struct run *run_by_key(const struct bcore *c, struct key128 key);
+struct run *run_new(struct bcore *c, struct id id, struct span call, const struct d_call *d);
+void run_unlink(struct bcore *c, struct run *r); /* out of every table, into the graveyard */
+void run_free(struct bcore *c, struct run *r);
+uint64_t run_cost(size_t call_n);                 /* bytes that a waiting run takes in all */
+enum run_state run_state_of(const struct run *r); /* with PARKED */
+int run_move(struct run *r, enum run_event ev, struct error *err);
+void run_call(const struct run *r, struct d_call *ret); /* its d_call; points into the run */
+struct attempt *attempt_new(struct bcore *c, struct run *r, struct span server);
+void attempt_free(struct bcore *c, struct run *r);
+void run_cancel_free(struct bcore *c, struct run *r);
+void graveyard_empty(struct bcore *c);
+/* The end of a run: emits r_ended with this outcome, tells followers, frees its server's slot. */
+void run_end(struct bcore *c, struct run *r, struct span outcome, bool reported);
+struct verdict {
+    enum delivery delivery;
+    enum job_outcome job;
+    enum package_outcome package;
+    enum refusal code;
+};
+/* The same with an outcome by the broker. */
+void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Timers of a waiting run: expiry, start_within. */
+void run_watch(struct bcore *c, struct run *r);
+void run_timer_due(struct bcore *c, struct run *r);
+
+/* ---- kept.c */
+void kept_init(struct bcore *c);
+void kept_free(struct bcore *c);
+void kept_add(struct bcore *c, const struct kept *k);
+const struct kept *kept_by_id(const struct bcore *c, struct id id);
+const struct kept *kept_by_key(const struct bcore *c, struct key128 key);
+/* May a message signed at `issued_at` have a key that ended and is no longer here? */
+bool kept_may_have_forgotten(const struct bcore *c, int64_t issued_at);
+void evidence_add(struct bcore *c, struct id run, uint64_t attempt, uint64_t lsn);
+const struct evidence *evidence_find(const struct bcore *c, struct id run, uint64_t attempt);
+
+/* ---- queue.c */
+struct lane *lane_get(struct bcore *c, const struct d_call *d, struct text *principal); /* a reference */
+void lane_put(struct bcore *c, struct lane **lane);
+void queue_add(struct bcore *c, struct run *r);    /* and looks for a server */
+void queue_remove(struct bcore *c, struct run *r); /* if it is in */
+struct run *queue_first(const struct class *cl);
+void class_free_all(struct bcore *c);
+bool class_parked(const struct class *cl);
+/* Eligibility of this server has changed: all classes look again. */
+void seats_refresh(struct bcore *c, struct server *s);
+/* The conditions that do not hold, bits 1 << EXPLAIN_x, of those that do not change with every attempt. *ret_job: the
+ * version it would run. */
+unsigned seat_judge(const struct server *s, const struct class *cl, struct job **ret_job);
+int64_t parked_deadline(const struct bcore *c, const struct run *r, uint64_t start_within_ms);
+
+/* ---- placement.c */
+uint64_t job_credit(const struct server *s, const struct job *j);
+void class_pump(struct bcore *c, struct class *cl);
+void server_pump(struct bcore *c, struct server *s);      /* after it may have more room */
+void server_changed(struct server *s);                    /* credit may have grown: keys of its seats */
+void attempt_settled(struct bcore *c, struct attempt *a); /* started or gone: no longer ahead */
+void recall_due(struct bcore *c, struct class *cl);
+void seat_place(struct bcore *c, struct seat *s);
+void rest_due(struct bcore *c, struct server *s);
+
+/* ---- attest.c */
+void on_attest(struct bcore *c, struct peer *p);
+void on_resolve(struct bcore *c, struct peer *p);
+void attest_clear(struct bcore *c, struct server *s);
+
+/* ---- servers.c, leases.c */
+struct server *server_find(const struct bcore *c, struct span name);
+struct server *server_get(struct bcore *c, struct span name);
+void server_free(struct bcore *c, struct server **s);
+void server_remove(struct bcore *c, struct server *s);
+bool server_in(const struct server *s, const struct text *address);
+bool address_known(const struct bcore *c, struct span address);
+void server_hello(struct bcore *c, struct peer *p, struct server *s, const struct m_hello *hello);
+void server_gone(struct bcore *c, struct server *s); /* its session is over */
+void on_have(struct bcore *c, struct peer *p);
+void on_have_end(struct bcore *c, struct peer *p);
+void send_stop(struct bcore *c, const struct run *r);
+void lease_renew(struct bcore *c, struct server *s);
+void lease_due(struct bcore *c, struct server *s);
+void attempt_silent(struct bcore *c, struct run *r,
+                    int64_t since); /* out of contact; lost_after counts from `since` */
+void attempt_lost(struct bcore *c, struct run *r);
+
+/* ---- the other verbs */
+void on_call(struct bcore *c, struct peer *p);
+void on_cancel(struct bcore *c, struct peer *p);
+void release(struct bcore *c, struct peer *p, const struct m_operate *m);
+void on_started(struct bcore *c, struct peer *p);
+void on_progress(struct bcore *c, struct peer *p);
+void on_result(struct bcore *c, struct peer *p);
+void on_returned(struct bcore *c, struct peer *p);
+void on_operate(struct bcore *c, struct peer *p);
+void on_parent_begin(struct bcore *c, struct peer *p);
+void on_parent_drive(struct bcore *c, struct peer *p);
+void on_parent_end(struct bcore *c, struct peer *p);
+void parents_peer_down(struct bcore *c, struct peer *p);
+struct parent *parent_find(const struct bcore *c, struct id id);
+void parent_free(struct bcore *c, struct parent **p);
+
+/* ---- follow.c */
+void follow_add(struct bcore *c, struct peer *p, struct run *r, uint64_t level);
+void on_follow(struct bcore *c, struct peer *p);
+void follow_state(struct bcore *c, struct run *r);    /* its state has changed */
+void follow_progress(struct bcore *c, struct run *r); /* only its text or percent */
+void follow_end(struct bcore *c, struct run *r, struct span outcome, struct span server);
+void follow_window(struct bcore *c, struct peer *p);
+void follow_drain(struct bcore *c);
+void follow_peer_down(struct bcore *c, struct peer *p);
+void send_state(struct bcore *c, struct peer *p, const struct run *r);
+void explain_reason(const struct bcore *c, const struct run *r, char *out, size_t size);
+
+/* ---- registry.c */
+int registry_apply_enrolled(struct bcore *c, uint64_t lsn, const struct r_enrolled *r, struct error *err);
+int registry_apply_deployed(struct bcore *c, const struct r_deployed *r, struct error *err);
+int registry_apply_revoked(struct bcore *c, const struct r_revoked *r, struct error *err);
+void registry_forget(struct bcore *c, struct text *server); /* its certificates */
+/* Takes a peer's certificate up if it is new. False: it contradicts what is known, *err says how. */
+bool registry_meet(struct bcore *c, struct span certificate, struct error *err);
+void on_enrol(struct bcore *c, struct peer *p, bool published);
+void on_revoke(struct bcore *c, struct peer *p);
+void on_deploy(struct bcore *c, struct peer *p);
+void send_desired(struct bcore *c, const struct server *s, uint64_t rests_on);
+void send_revoked(struct bcore *c, uint64_t peer, uint64_t rests_on);
+uint32_t desired_items(const struct bcore *c, const struct server *s, struct buf *items);
+bool is_revoked(const struct bcore *c, uint64_t serial);
+const struct enrolled *enrolled_find(const struct bcore *c, struct span name, uint64_t serial);
+void registry_free(struct bcore *c);
+int decode_certificate(struct span bytes, struct d_certificate *ret, struct error *err);
+
+/* ---- core.c */
+struct peer *peer_find(const struct bcore *c, uint64_t handle);
+void peer_forget(struct bcore *c, struct peer *p);
+enum timer_kind { TIMER_RUN, TIMER_LEASE, TIMER_REST, TIMER_RECALL, TIMER_KINDS };
+void timer_set(struct bcore *c, struct heap_node *node, enum timer_kind kind, int64_t at);
+void timer_clear(struct bcore *c, struct heap_node *node);
+/* Decodes the event's message; a malformed one closes the session and gives false. */
+bool take(struct bcore *c, struct peer *p, const struct wire_schema *s, void *ret);
+#define TAKE(c, p, low, ret) take(c, p, &m_##low##_schema, ret)
+
+#endif

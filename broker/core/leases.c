@@ -1,0 +1,68 @@
+/* leases.c - liveness in two times (DESIGN 7): the session lease ends and nothing happens but that the server gets
+ * nothing new; lost_after ends and on_lost acts. Both count from when the worker was last heard; in a new broker from
+ * its begin. */
+#include "broker/core/inside.h"
+
+void lease_renew(struct bcore *c, struct server *s)
+{
+    s->heard = c->now;
+    s->heard_wall = c->wall;
+}
+
+/* The timer is not moved with each message; when it is due, it looks. */
+void lease_due(struct bcore *c, struct server *s)
+{
+    int64_t end = s->heard + (int64_t)c->config.lease_ms;
+    if (end > c->now) {
+        timer_set(c, &s->lease, TIMER_LEASE, end);
+        return;
+    }
+    s->leased = false;
+    EMIT(c, server, .at = c->wall, .server = span_of(s->name->s, s->name->n), .spool = s->spool, .boot = s->boot,
+         .software = s->software ? span_of(s->software->s, s->software->n) : SPAN_NONE,
+         .state = span_str("unreachable"));
+    if (s->peer) { /* still open but silent: it comes back by a new session, as everybody does */
+        struct peer *p = s->peer;
+        fx_close(c, p->handle, &m_reset_schema,
+                 &(struct m_reset){.reason = span_str("nothing was heard for the time of the lease")});
+        peer_forget(c, p);
+    }
+    for (struct attempt *a = s->attempts; a; a = a->next)
+        attempt_silent(c, a->run, s->heard);
+}
+
+void attempt_silent(struct bcore *c, struct run *r, int64_t since)
+{
+    struct error err = {0};
+    uint64_t ms = r->at->lost_after_ms;
+    if (heap_holds(&r->timer))
+        return; /* of an older spool, and out of contact since then */
+    if (r->state != RUN_OUT_OF_CONTACT)
+        run_move(r, RUN_EV_SILENCE, &err);
+    if (ms > (uint64_t)INT64_MAX / 8)
+        ms = (uint64_t)INT64_MAX / 8;
+    ms += ms / 100 * LOST_MARGIN_PERCENT + ms % 100 * LOST_MARGIN_PERCENT / 100;
+    timer_set(c, &r->timer, TIMER_RUN, since + (int64_t)ms);
+    follow_state(c, r);
+}
+
+void attempt_lost(struct bcore *c, struct run *r)
+{
+    struct server *s = r->at->server;
+    uint64_t then = r->cancel ? ON_LOST_FAIL : r->at->on_lost; /* what is being cancelled is not run again */
+    if (then != ON_LOST_RERUN && then != ON_LOST_HOLD)
+        then = ON_LOST_FAIL;
+    c->counts.lost++;
+    r->lsn = EMIT(c, lost, .at = c->wall, .run = r->id, .attempt = r->attempt, .then = then);
+    if (then == ON_LOST_FAIL) {
+        run_end_by_broker(c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
+                          "server %s has not been heard of for %llu s%s; whether the job went on there is not known",
+                          r->at->server_name->s, (unsigned long long)(r->at->lost_after_ms / 1000),
+                          r->cancel ? ", since before it could confirm the cancel" : "");
+        return;
+    }
+    if (then == ON_LOST_RERUN)
+        queue_add(c, r);
+    follow_state(c, r);
+    server_pump(c, s);
+}

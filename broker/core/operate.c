@@ -1,0 +1,62 @@
+/* operate.c - verbs of operators: drain, undrain, forget (a server), release (a held run). */
+#include <stdio.h>
+
+#include "broker/core/inside.h"
+
+static uint64_t operated(struct bcore *c, struct peer *p, const struct m_operate *m)
+{
+    return EMIT(c, operated, .at = c->wall, .by = span_str(p->name->s), .verb = m->verb, .target = m->target,
+                .reason = m->reason);
+}
+
+static void drain(struct bcore *c, struct peer *p, struct server *s, const struct m_operate *m, bool on)
+{
+    uint64_t lsn = c->lsn;
+    char text[128];
+    if (s->draining != on) {
+        lsn = operated(c, p, m);
+        seats_refresh(c, s);
+    }
+    snprintf(text, sizeof text, "%llu attempts are there", (unsigned long long)s->n_live);
+    done(c, m->req, lsn, text);
+}
+
+static void forget(struct bcore *c, struct peer *p, struct server *s, const struct m_operate *m)
+{
+    if (s->peer || s->leased)
+        fail(c, m->req, REFUSAL_STATE, "server '%s' is connected: stop its worker first", s->name->s);
+    else if (s->attempts)
+        fail(c, m->req, REFUSAL_STATE, "server '%s' has %llu attempts: cancel them, or wait until they are lost",
+             s->name->s, (unsigned long long)s->n_live);
+    else
+        done(c, m->req, operated(c, p, m), "");
+}
+
+void on_operate(struct bcore *c, struct peer *p)
+{
+    struct m_operate m;
+    struct server *s;
+    bool on, off, away;
+    if (!TAKE(c, p, operate, &m))
+        return;
+    if (span_eq_str(m.verb, "release")) {
+        release(c, p, &m);
+        return;
+    }
+    on = span_eq_str(m.verb, "drain");
+    off = span_eq_str(m.verb, "undrain");
+    away = span_eq_str(m.verb, "forget");
+    if (!on && !off && !away) {
+        fail(c, m.req, REFUSAL_BAD_ARGUMENT,
+             "'" SPAN_FMT "' is no verb of an operator: drain, undrain, forget, release", SPAN_ARG(m.verb));
+        return;
+    }
+    s = server_find(c, m.target);
+    if (!s || !s->enrolled)
+        fail(c, m.req, REFUSAL_NOT_FOUND, "no server is named '" SPAN_FMT "' (lbctl servers lists them)",
+             SPAN_ARG(m.target));
+    else if (away)
+        forget(c, p, s, &m);
+    else
+        drain(c, p, s, &m, on);
+}

@@ -1,0 +1,142 @@
+/* out.c - records and effects of one step. While a step runs their bodies are places in the arena (it may move as it
+ * grows); out_finish makes spans of them. */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/core/inside.h"
+
+static struct span place_from(const struct buf *arena, size_t at)
+{
+    return (struct span){(const uint8_t *)(uintptr_t)at, arena->n - at};
+}
+
+static struct span place_to(const struct bcore_out *out, struct span s)
+{
+    return s.n ? span_of(out->arena.p + (uintptr_t)s.p, s.n) : SPAN_NONE;
+}
+
+void bcore_out_free(struct bcore_out *out)
+{
+    mem_free(&out->records);
+    mem_free(&out->effects);
+    buf_free(&out->arena);
+    memset(out, 0, sizeof *out);
+}
+
+void out_finish(struct bcore_out *out)
+{
+    for (unsigned i = 0; i < out->n_records; i++)
+        out->records[i].body = place_to(out, out->records[i].body);
+    for (unsigned i = 0; i < out->n_effects; i++) {
+        out->effects[i].body = place_to(out, out->effects[i].body);
+        out->effects[i].key = place_to(out, out->effects[i].key);
+    }
+}
+
+uint64_t emit(struct bcore *c, const struct wire_schema *s, const void *record)
+{
+    struct bcore_out *out = c->out;
+    struct error err = {0};
+    size_t at = out->arena.n;
+    if (out->n_records == out->cap_records) {
+        out->cap_records = out->cap_records ? out->cap_records * 2 : 8;
+        out->records = mem_realloc(out->records, out->cap_records, sizeof *out->records);
+    }
+    wire_encode(s, record, &out->arena);
+    out->records[out->n_records++] = (struct bcore_record){.lsn = c->lsn + 1, .body = place_from(&out->arena, at)};
+    int rc = apply(c, c->lsn + 1, span_of(out->arena.p + at, out->arena.n - at), &err);
+    assert(rc == 0); /* a decision that the state does not allow: replay would refuse the store */
+    (void)rc;
+    return c->lsn;
+}
+
+static struct bcore_effect *effect_new(struct bcore *c, enum bcore_effect_kind kind, uint64_t peer, uint64_t rests_on)
+{
+    struct bcore_out *out = c->out;
+    if (out->n_effects == out->cap_effects) {
+        out->cap_effects = out->cap_effects ? out->cap_effects * 2 : 16;
+        out->effects = mem_realloc(out->effects, out->cap_effects, sizeof *out->effects);
+    }
+    out->effects[out->n_effects] = (struct bcore_effect){.kind = kind, .peer = peer, .rests_on = rests_on};
+    return &out->effects[out->n_effects++];
+}
+
+void fx_send(struct bcore *c, uint64_t peer, uint64_t rests_on, const struct wire_schema *s, const void *message)
+{
+    struct bcore_effect *e = effect_new(c, BCORE_FX_SEND, peer, rests_on);
+    size_t at = c->out->arena.n;
+    wire_encode(s, message, &c->out->arena);
+    e->body = place_from(&c->out->arena, at);
+}
+
+void fx_close(struct bcore *c, uint64_t peer, const struct wire_schema *s, const void *message)
+{
+    struct bcore_effect *e = effect_new(c, BCORE_FX_CLOSE, peer, 0);
+    size_t at = c->out->arena.n;
+    wire_encode(s, message, &c->out->arena);
+    e->body = place_from(&c->out->arena, at);
+}
+
+void fx_refuse(struct bcore *c, uint64_t peer, enum refusal code, uint64_t retry_ms, const char *fmt, ...)
+{
+    char text[ERROR_TEXT_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    fx_close(c, peer, &m_refused_schema,
+             &(struct m_refused){.code = code, .text = span_str(text), .retry_ms = retry_ms});
+}
+
+void fx_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uint64_t level, uint64_t rests_on)
+{
+    struct bcore_effect *e = effect_new(c, BCORE_FX_LOOKUP, peer, rests_on);
+    e->req = req;
+    e->run = run;
+    e->level = level;
+}
+
+void fx_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent)
+{
+    struct bcore_effect *e = effect_new(c, BCORE_FX_LOOKUP_KEY, peer, 0);
+    size_t at = c->out->arena.n;
+    buf_add(&c->out->arena, c->ev->message.p, c->ev->message.n);
+    e->body = place_from(&c->out->arena, at);
+    at = c->out->arena.n;
+    buf_add(&c->out->arena, key.p, key.n);
+    e->key = place_from(&c->out->arena, at);
+    e->parent = parent;
+}
+
+static void send_error(struct bcore *c, uint64_t req, enum refusal code, uint64_t retry_ms, const char *fmt,
+                       va_list ap)
+{
+    char text[ERROR_TEXT_MAX];
+    vsnprintf(text, sizeof text, fmt, ap);
+    c->counts.refused++;
+    SEND(c, c->ev->peer, 0, error, .req = req, .code = code, .text = span_str(text), .retry_ms = retry_ms);
+}
+
+void fail(struct bcore *c, uint64_t req, enum refusal code, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    send_error(c, req, code, 0, fmt, ap);
+    va_end(ap);
+}
+
+/* Half the wait is chance, so that those who were refused together do not come back together. */
+void fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...)
+{
+    va_list ap;
+    uint64_t retry = BUSY_RETRY_MS + (c->ev->random[14] * 256u + c->ev->random[15]) % BUSY_RETRY_MS;
+    va_start(ap, fmt);
+    send_error(c, req, REFUSAL_BUSY, retry, fmt, ap);
+    va_end(ap);
+}
+
+void done(struct bcore *c, uint64_t req, uint64_t rests_on, const char *text)
+{
+    SEND(c, c->ev->peer, rests_on, done, .req = req, .text = span_str(text));
+}

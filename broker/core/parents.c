@@ -1,0 +1,174 @@
+/* parents.c - parent runs: begun durably under a key, driven by one session at a time, ended by the epoch that
+ * drives.
+ *
+ * The lease of a driver is its session: while it lives nobody else may drive; when it ends anybody with the right
+ * may, and gets the next epoch. What an older driver still says of the end is refused by its epoch.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/core/inside.h"
+#include "trust/call.h"
+
+void parent_free(struct bcore *c, struct parent **p)
+{
+    text_put(c, &(*p)->principal);
+    buf_free(&(*p)->body);
+    mem_free(p);
+}
+
+void parents_peer_down(struct bcore *c, struct peer *peer)
+{
+    size_t place = 0;
+    uintptr_t item;
+    while ((item = table_next(&c->parents, &place)))
+        if (((struct parent *)item)->driver == peer)
+            ((struct parent *)item)->driver = NULL;
+}
+
+static void drive(struct bcore *c, struct peer *peer, struct parent *p, uint64_t req)
+{
+    char id[ID_TEXT];
+    bool resumed = p->epoch != 0;
+    if (p->driver && p->driver != peer) {
+        c->counts.refused++;
+        char text[ERROR_TEXT_MAX];
+        snprintf(text, sizeof text, "parent %s is driven by a session of '%s'", id_format(p->id, id),
+                 p->driver->name->s);
+        SEND(c, peer->handle, 0, error, .req = req, .code = REFUSAL_HELD_BY_OTHER, .text = span_str(text),
+             .retry_ms = c->config.lease_ms);
+        return;
+    }
+    if (!p->driver) {
+        p->driver = peer;
+        EMIT(c, parent_driven, .at = c->wall, .run = p->id, .epoch = p->epoch + 1,
+             .principal = span_str(peer->name->s));
+    }
+    SEND(c, peer->handle, p->lsn, driving, .req = req, .parent = p->id, .epoch = p->epoch, .resumed = resumed);
+}
+
+static bool decode(struct bcore *c, struct peer *peer, const struct m_parent_begin *m, struct d_parent *d,
+                   struct hash *digest)
+{
+    struct d_signed s;
+    struct error err = {0};
+    if (d_signed_decode(m->parent, &s, &err) < 0 || d_parent_decode(s.body, d, &err) < 0) {
+        fail(c, m->req, REFUSAL_MALFORMED, "%s", err.text);
+        return false;
+    }
+    if (!span_eq_str(d->cluster, c->config.cluster) || !span_eq_str(d->caller, peer->name->s)) {
+        fail(c, m->req, REFUSAL_DENIED,
+             "the parent is of '" SPAN_FMT "' in cluster '" SPAN_FMT "'; this is '%s' in '%s'", SPAN_ARG(d->caller),
+             SPAN_ARG(d->cluster), peer->name->s, c->config.cluster);
+        return false;
+    }
+    if (!d->key.n) {
+        fail(c, m->req, REFUSAL_MALFORMED, "parent: its key is empty");
+        return false;
+    }
+    call_digest(s.body, digest);
+    return true;
+}
+
+/* Answers a parent whose key is known. False: it is not. */
+static bool answer_duplicate(struct bcore *c, struct peer *peer, const struct m_parent_begin *m,
+                             const struct d_parent *d, struct key128 key, const struct hash *digest)
+{
+    struct parent *p = (struct parent *)table_find(&c->parents_by_key, key.a, &key);
+    const struct kept *k = p ? NULL : kept_by_key(c, key);
+    const struct bcore_known *known = !p && !k && c->ev->looked_up ? c->ev->known : NULL;
+    struct id run = p ? p->id : k ? k->id : known ? known->run : ID_ZERO;
+    char id[ID_TEXT];
+    if (!p && !k && !known)
+        return false;
+    if (memcmp(p ? p->digest.b : k ? k->digest : known->digest.b, digest->b, sizeof k->digest) != 0) {
+        fail(c, m->req, REFUSAL_CONFLICT,
+             "the key '" SPAN_FMT "' belongs to parent %s, which was begun with another body", SPAN_ARG(d->key),
+             id_format(run, id));
+        return true;
+    }
+    SEND(c, peer->handle, p ? p->lsn : k ? k->lsn : 0, accepted, .req = m->req, .run = run, .duplicate = true);
+    if (p && m->drive)
+        drive(c, peer, p, m->req);
+    return true;
+}
+
+static bool refuse_new(struct bcore *c, const struct m_parent_begin *m)
+{
+    if (c->store_full)
+        fail_busy(c, m->req, "the broker's disk is full: only results and cancels are taken");
+    else if (c->parents.n >= c->config.max_runs)
+        fail_busy(c, m->req, "%zu parents are live, as many as this broker takes", c->parents.n);
+    else if (c->memory + m->parent.n + sizeof(struct parent) > c->config.memory_budget)
+        fail_busy(c, m->req, "what waits fills the broker's memory budget");
+    else
+        return false;
+    return true;
+}
+
+void on_parent_begin(struct bcore *c, struct peer *peer)
+{
+    struct m_parent_begin m;
+    struct d_parent d;
+    struct hash digest;
+    struct key128 key;
+    struct id id;
+    if (!TAKE(c, peer, parent_begin, &m) || !decode(c, peer, &m, &d, &digest))
+        return;
+    key = key_of(c, d.caller, d.key, true);
+    if (answer_duplicate(c, peer, &m, &d, key, &digest))
+        return;
+    if (!c->ev->looked_up && kept_may_have_forgotten(c, d.issued_at)) {
+        fx_lookup_key(c, peer->handle, d.key, true);
+        return;
+    }
+    if (refuse_new(c, &m))
+        return;
+    id = id_make(c->wall, c->ev->random);
+    while (run_find(c, id) || parent_find(c, id) || kept_by_id(c, id))
+        id.b[15]++;
+    EMIT(c, parent_begun, .at = c->wall, .run = id, .principal = d.caller, .parent = m.parent, .digest = digest);
+    SEND(c, peer->handle, c->lsn, accepted, .req = m.req, .run = id, .duplicate = false);
+    if (m.drive)
+        drive(c, peer, parent_find(c, id), m.req);
+}
+
+void on_parent_drive(struct bcore *c, struct peer *peer)
+{
+    struct m_parent_drive m;
+    struct parent *p;
+    char id[ID_TEXT];
+    if (!TAKE(c, peer, parent_drive, &m))
+        return;
+    p = parent_find(c, m.parent);
+    if (p)
+        drive(c, peer, p, m.req);
+    else if (kept_by_id(c, m.parent))
+        fail(c, m.req, REFUSAL_STATE, "parent %s has ended", id_format(m.parent, id));
+    else
+        fail(c, m.req, REFUSAL_UNKNOWN_RUN, "no live parent has the id %s", id_format(m.parent, id));
+}
+
+void on_parent_end(struct bcore *c, struct peer *peer)
+{
+    struct m_parent_end m;
+    struct parent *p;
+    const struct kept *k;
+    char id[ID_TEXT];
+    if (!TAKE(c, peer, parent_end, &m))
+        return;
+    p = parent_find(c, m.parent);
+    if (!p && (k = kept_by_id(c, m.parent)) && (k->flags & KEPT_PARENT)) {
+        done(c, m.req, k->lsn, "it had ended already");
+    } else if (!p) {
+        fail(c, m.req, REFUSAL_UNKNOWN_RUN, "no live parent has the id %s", id_format(m.parent, id));
+    } else if (m.epoch != p->epoch || p->driver != peer) {
+        fail(c, m.req, REFUSAL_HELD_BY_OTHER, "parent %s: epoch %llu does not drive it any more (now %llu)",
+             id_format(m.parent, id), (unsigned long long)m.epoch, (unsigned long long)p->epoch);
+    } else if (m.status >= STATUS_COUNT) {
+        fail(c, m.req, REFUSAL_MALFORMED, "a parent's status has a value that does not exist");
+    } else {
+        EMIT(c, parent_ended, .at = c->wall, .run = m.parent, .status = m.status, .report = m.report);
+        done(c, m.req, c->lsn, "");
+    }
+}

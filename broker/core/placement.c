@@ -1,0 +1,202 @@
+/* placement.c - which server gets which run: credit, hand-over, recall.
+ *
+ * Within a class the servers lie in a heap: free slots first, then credit, then who was used least recently. An
+ * attempt handed over changes a server's place in every class it has a seat in; only one is mended, the others are
+ * left too good and mended when they come to the top. A slot that becomes free may make places better, and those are
+ * mended at once. So a decision costs O(log servers of the class), a result a look at each of the server's own seats.
+ *
+ * Invariant after every step: a class with waiting runs has no seat with credit.
+ */
+#include "broker/core/inside.h"
+
+/* Work sent ahead of free slots: as much as the slots not held by long jobs do in PREFETCH_MS. */
+static uint64_t prefetch(const struct server *s, const struct job *j)
+{
+    uint64_t fast = s->slots - (s->n_long < s->slots ? s->n_long : s->slots), n;
+    if (!j || !j->mean_us || j->mean_us >= PREFETCH_NONE_MS * 1000)
+        return 0;
+    n = fast * PREFETCH_MS * 1000 / (uint64_t)j->mean_us;
+    return n < LIMIT_PREFETCH ? n : LIMIT_PREFETCH;
+}
+
+static uint64_t room(const struct server *s, const struct job *j, uint64_t places)
+{
+    uint64_t n = places > s->n_live ? places - s->n_live : 0;
+    if (j && j->concurrency) {
+        uint64_t of_job = j->concurrency > j->live ? j->concurrency - j->live : 0;
+        n = of_job < n ? of_job : n;
+    }
+    return n;
+}
+
+uint64_t job_credit(const struct server *s, const struct job *j)
+{
+    return !s->ready || s->draining || s->resting ? 0 : room(s, j, s->slots + prefetch(s, j));
+}
+
+static uint64_t free_slots(const struct server *s, const struct job *j)
+{
+    return !s->ready || s->draining || s->resting ? 0 : room(s, j, s->slots);
+}
+
+/* An idle slot is worth more than any credit behind busy ones. */
+static int64_t seat_key(const struct seat *s)
+{
+    return -(int64_t)(free_slots(s->server, s->job) << 16 | job_credit(s->server, s->job));
+}
+
+void seat_place(struct bcore *c, struct seat *s)
+{
+    (void)c;
+    heap_remove(&s->class->seats, &s->node);
+    heap_insert(&s->class->seats, &s->node, seat_key(s), s->server->last_used);
+}
+
+static struct seat *best_seat(struct bcore *c, struct class *cl)
+{
+    struct heap_node *n;
+    while ((n = heap_peek(&cl->seats))) {
+        struct seat *s = heap_entry(n, struct seat, node);
+        if (n->key == seat_key(s) && n->tie == s->server->last_used)
+            return job_credit(s->server, s->job) ? s : NULL;
+        seat_place(c, s);
+    }
+    return NULL;
+}
+
+void server_changed(struct server *s)
+{
+    for (struct seat *seat = s->seats; seat; seat = seat->next) {
+        int64_t key = seat_key(seat);
+        if (key < seat->node.key)
+            heap_change(&seat->class->seats, &seat->node, key);
+    }
+}
+
+/* ---- Hand-over */
+static void ahead_add(struct bcore *c, struct attempt *a)
+{
+    struct class *cl = a->run->lane->class;
+    a->ahead = true;
+    a->older = cl->ahead_last;
+    *(cl->ahead_last ? &cl->ahead_last->newer : &cl->ahead_first) = a;
+    cl->ahead_last = a;
+    if (!heap_holds(&cl->recall))
+        timer_set(c, &cl->recall, TIMER_RECALL, c->now + RECALL_AFTER_MS);
+}
+
+void attempt_settled(struct bcore *c, struct attempt *a)
+{
+    struct class *cl;
+    if (!a->ahead)
+        return;
+    cl = a->run->lane->class;
+    *(a->older ? &a->older->newer : &cl->ahead_first) = a->newer;
+    *(a->newer ? &a->newer->older : &cl->ahead_last) = a->older;
+    a->older = a->newer = NULL;
+    a->ahead = false;
+    if (!cl->ahead_first)
+        timer_clear(c, &cl->recall);
+}
+
+static uint64_t on_lost_of(const struct run *r, const struct job *j)
+{
+    if (r->on_lost != ON_LOST_DEFAULT)
+        return r->on_lost;
+    return j->idempotent ? ON_LOST_RERUN : ON_LOST_FAIL;
+}
+
+static void hand_over(struct bcore *c, struct run *r, struct seat *seat)
+{
+    struct server *s = seat->server;
+    struct job *job = seat->job;
+    struct class *cl = seat->class;
+    struct attempt *a;
+    struct d_call d;
+    uint64_t tag = (uint64_t)r->ready.key & ((UINT64_C(1) << 56) - 1);
+    bool ahead = s->n_live >= s->slots;
+    run_call(r, &d);
+    if (cl->tag[r->priority] < tag)
+        cl->tag[r->priority] = tag;
+    queue_remove(c, r);
+    timer_clear(c, &r->timer);
+    r->lane->group->served = s->last_used = ++c->counts.decisions;
+    EMIT(c, assigned, .at = c->wall, .run = r->id, .attempt = r->attempt + 1u,
+         .server = span_of(s->name->s, s->name->n), .spool = s->spool, .job_hash = job->hash,
+         .on_lost = on_lost_of(r, job), .lost_after_ms = d.lost_after_ms ? d.lost_after_ms : c->config.lost_after_ms);
+    a = r->at;
+    a->job = job;
+    a->handed = c->now;
+    a->lasting = !job->mean_us || job->mean_us >= PREFETCH_NONE_MS * 1000;
+    s->n_long += a->lasting;
+    job->live++;
+    if (ahead)
+        ahead_add(c, a);
+    seat_place(c, seat);
+    SEND(c, s->peer->handle, r->lsn, execute, .run = r->id, .attempt = r->attempt,
+         .call = span_of(r->call, r->call_n), .certificate = span_of(r->certificate->s, r->certificate->n),
+         .job_hash = a->job_hash, .on_lost = a->on_lost, .lost_after_ms = a->lost_after_ms);
+    follow_state(c, r);
+}
+
+void class_pump(struct bcore *c, struct class *cl)
+{
+    struct run *r;
+    struct seat *s;
+    while ((r = queue_first(cl)) && (s = best_seat(c, cl)))
+        hand_over(c, r, s);
+}
+
+/* Of two runs at the heads of their classes, which is next? Priority, then the parent that has waited longest for its
+ * turn, then who came first. */
+static bool goes_first(const struct run *a, const struct run *b)
+{
+    if (a->priority != b->priority)
+        return a->priority > b->priority;
+    if (a->lane->group != b->lane->group && a->lane->group->served != b->lane->group->served)
+        return a->lane->group->served < b->lane->group->served;
+    return a->seq < b->seq;
+}
+
+void server_pump(struct bcore *c, struct server *s)
+{
+    server_changed(s);
+    for (;;) {
+        struct seat *next = NULL;
+        for (struct seat *seat = s->seats; seat; seat = seat->next) {
+            struct run *r = queue_first(seat->class);
+            if (r && job_credit(s, seat->job) && (!next || goes_first(r, queue_first(next->class))))
+                next = seat;
+        }
+        if (!next)
+            return;
+        hand_over(c, queue_first(next->class), next);
+    }
+}
+
+/* ---- Recall: what was sent ahead, has waited longer than was thought, while another server has an idle slot. */
+void recall_due(struct bcore *c, struct class *cl)
+{
+    struct seat *best = best_seat(c, cl);
+    uint64_t idle = best ? free_slots(best->server, best->job) : 0;
+    unsigned looked = 0;
+    if (!cl->ahead_first)
+        return;
+    for (struct attempt *a = cl->ahead_first; a && idle && looked < LIMIT_PREFETCH; a = a->newer, looked++) {
+        if (c->now - a->handed < RECALL_AFTER_MS)
+            break;
+        if (a->server == best->server || !a->server->peer || a->run->state != RUN_HANDED_OVER)
+            continue;
+        if (!a->recalled)
+            SEND(c, a->server->peer->handle, a->run->lsn, recall, .run = a->run->id, .attempt = a->run->attempt);
+        a->recalled = true;
+        idle--; /* also for those recalled before and not answered yet */
+    }
+    timer_set(c, &cl->recall, TIMER_RECALL, c->now + RECALL_AFTER_MS);
+}
+
+void rest_due(struct bcore *c, struct server *s)
+{
+    s->resting = false;
+    server_pump(c, s);
+}

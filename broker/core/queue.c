@@ -1,0 +1,358 @@
+/* queue.c - what waits: classes (runs that the same servers can take), their lanes, and the servers that can.
+ *
+ * Order within a class: priority, then tags, then acceptance. A lane (one parent's runs of one priority) gives its
+ * runs tags one apart, beginning at the tag that is served now; so lanes alternate, and a parent that comes late with
+ * three runs waits for at most one run of each other parent before each of its own. A run that comes back goes to the
+ * front of its priority.
+ *
+ * A class lives as long as a run belongs to it, the last CLASSES_IDLE a little longer.
+ */
+#include <string.h>
+
+#include "broker/core/inside.h"
+
+/* ---- Tables */
+struct group_key {
+    struct id parent;
+    const struct text *principal;
+};
+struct lane_key {
+    const struct group *group;
+    uint64_t priority;
+};
+struct class_key {
+    const struct text *address, *job;
+    struct hash job_hash;
+};
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    a = (a ^ b * 0x9E3779B97F4A7C15u) * 0xD6E8FEB86659FD93u;
+    return a ^ a >> 32;
+}
+
+/* Parents' ids are chosen by callers, so their hash is keyed; the others are our own pointers' hashes. */
+static uint64_t group_key_hash(const struct bcore *c, const struct group_key *k)
+{
+    return k->principal ? k->principal->hash : hash_keyed(c, k->parent.b, sizeof k->parent.b);
+}
+static uint64_t group_hash(const void *self, uintptr_t item)
+{
+    const struct group *g = (const struct group *)item;
+    struct group_key k = {g->parent, g->principal};
+    return group_key_hash(self, &k);
+}
+static bool group_same(const void *self, uintptr_t item, const void *key)
+{
+    const struct group *g = (const struct group *)item;
+    const struct group_key *k = key;
+    (void)self;
+    return g->principal == k->principal && id_eq(g->parent, k->parent);
+}
+static uint64_t lane_key_hash(const struct lane_key *k)
+{
+    return mix((uint64_t)(uintptr_t)k->group >> 4, k->priority);
+}
+static uint64_t lane_hash(const void *self, uintptr_t item)
+{
+    const struct lane *l = (const struct lane *)item;
+    struct lane_key k = {l->group, l->priority};
+    (void)self;
+    return lane_key_hash(&k);
+}
+static bool lane_same(const void *self, uintptr_t item, const void *key)
+{
+    const struct lane *l = (const struct lane *)item;
+    const struct lane_key *k = key;
+    (void)self;
+    return l->group == k->group && l->priority == k->priority;
+}
+static uint64_t class_key_hash(const struct bcore *c, const struct class_key *k)
+{
+    return mix(mix(k->address->hash, k->job->hash), hash_keyed(c, k->job_hash.b, sizeof k->job_hash.b));
+}
+static uint64_t class_hash(const void *self, uintptr_t item)
+{
+    const struct class *cl = (const struct class *)item;
+    struct class_key k = {cl->address, cl->job, cl->job_hash};
+    return class_key_hash(self, &k);
+}
+static bool class_same(const void *self, uintptr_t item, const void *key)
+{
+    const struct class *cl = (const struct class *)item;
+    const struct class_key *k = key;
+    (void)self;
+    return cl->address == k->address && cl->job == k->job && hash_eq(&cl->job_hash, &k->job_hash);
+}
+
+/* ---- Groups, classes, lanes */
+static struct group *group_get(struct bcore *c, struct id parent, struct text *principal)
+{
+    struct group_key k = {parent, id_is_zero(parent) ? principal : NULL};
+    struct group *g;
+    if (!c->groups.hash)
+        c->groups = (struct table){.hash = group_hash, .same = group_same, .self = c};
+    g = (struct group *)table_find(&c->groups, group_key_hash(c, &k), &k);
+    if (!g) {
+        g = mem_zalloc(1, sizeof *g);
+        g->parent = parent;
+        g->principal = k.principal ? text_ref(principal) : NULL;
+        table_add(&c->groups, (uintptr_t)g);
+    }
+    g->refs++;
+    return g;
+}
+
+static void group_put(struct bcore *c, struct group *g)
+{
+    if (--g->refs)
+        return;
+    table_remove(&c->groups, (uintptr_t)g);
+    text_put(c, &g->principal);
+    mem_free(&g);
+}
+
+static void idle_unlink(struct bcore *c, struct class *cl)
+{
+    *(cl->idle_prev ? &cl->idle_prev->idle_next : &c->idle_first) = cl->idle_next;
+    *(cl->idle_next ? &cl->idle_next->idle_prev : &c->idle_last) = cl->idle_prev;
+    cl->idle_prev = cl->idle_next = NULL;
+    cl->idle = false;
+    c->n_idle--;
+}
+
+static struct class *class_get(struct bcore *c, const struct d_call *d)
+{
+    struct text *address = text_get(c, d->address), *job = text_get(c, d->job);
+    struct class_key k = {address, job, d->job_hash};
+    struct class *cl;
+    if (d->pin_latest)
+        memset(&k.job_hash, 0, sizeof k.job_hash);
+    if (!c->classes.hash)
+        c->classes = (struct table){.hash = class_hash, .same = class_same, .self = c};
+    cl = (struct class *)table_find(&c->classes, class_key_hash(c, &k), &k);
+    if (cl) {
+        text_put(c, &address);
+        text_put(c, &job);
+        if (cl->idle)
+            idle_unlink(c, cl);
+    } else {
+        cl = mem_zalloc(1, sizeof *cl);
+        cl->address = address;
+        cl->job = job;
+        cl->job_hash = k.job_hash;
+        cl->lanes = (struct table){.hash = lane_hash, .same = lane_same};
+        table_add(&c->classes, (uintptr_t)cl);
+    }
+    return cl;
+}
+
+static void seat_remove(struct seat *s)
+{
+    heap_remove(&s->class->seats, &s->node);
+    *(s->prev ? &s->prev->next : &s->server->seats) = s->next;
+    if (s->next)
+        s->next->prev = s->prev;
+    mem_free(&s);
+}
+
+static void class_free(struct bcore *c, struct class *cl)
+{
+    struct heap_node *node;
+    while ((node = heap_peek(&cl->seats)))
+        seat_remove(heap_entry(node, struct seat, node));
+    timer_clear(c, &cl->recall);
+    table_remove(&c->classes, (uintptr_t)cl);
+    heap_free(&cl->seats);
+    heap_free(&cl->ready);
+    table_free(&cl->lanes);
+    text_put(c, &cl->address);
+    text_put(c, &cl->job);
+    mem_free(&cl);
+}
+
+void class_free_all(struct bcore *c)
+{
+    while (c->idle_first) {
+        struct class *cl = c->idle_first;
+        idle_unlink(c, cl);
+        class_free(c, cl);
+    }
+    table_free(&c->classes);
+    table_free(&c->groups);
+}
+
+static void class_put(struct bcore *c, struct class *cl)
+{
+    if (--cl->refs)
+        return;
+    cl->idle = true;
+    cl->idle_prev = c->idle_last;
+    *(c->idle_last ? &c->idle_last->idle_next : &c->idle_first) = cl;
+    c->idle_last = cl;
+    if (++c->n_idle > CLASSES_IDLE) {
+        struct class *first = c->idle_first;
+        idle_unlink(c, first);
+        class_free(c, first);
+    }
+}
+
+struct lane *lane_get(struct bcore *c, const struct d_call *d, struct text *principal)
+{
+    struct class *cl = class_get(c, d);
+    struct group *g = group_get(c, d->parent, principal);
+    struct lane_key k = {g, d->priority};
+    struct lane *l = (struct lane *)table_find(&cl->lanes, lane_key_hash(&k), &k);
+    if (l) {
+        group_put(c, g);
+    } else {
+        l = mem_zalloc(1, sizeof *l);
+        l->class = cl;
+        l->group = g;
+        l->priority = (uint8_t)d->priority;
+        table_add(&cl->lanes, (uintptr_t)l);
+        cl->refs++;
+    }
+    l->refs++;
+    return l;
+}
+
+void lane_put(struct bcore *c, struct lane **lane)
+{
+    struct lane *l = *lane;
+    *lane = NULL;
+    if (!l || --l->refs)
+        return;
+    table_remove(&l->class->lanes, (uintptr_t)l);
+    group_put(c, l->group);
+    class_put(c, l->class);
+    mem_free(&l);
+}
+
+/* ---- Seats */
+unsigned seat_judge(const struct server *s, const struct class *cl, struct job **ret_job)
+{
+    unsigned unmet = 0;
+    struct job *job = NULL;
+    bool other = false;
+    if (!server_in(s, cl->address))
+        unmet |= 1u << EXPLAIN_ADDRESS;
+    if (!s->peer)
+        unmet |= 1u << EXPLAIN_CONTACT;
+    else if (!s->ready)
+        unmet |= 1u << EXPLAIN_ATTACHING;
+    if (s->draining)
+        unmet |= 1u << EXPLAIN_DRAINING;
+    for (unsigned i = 0; i < s->n_jobs && !job; i++)
+        if (s->jobs[i].name == cl->job) {
+            if (hash_is_zero(&cl->job_hash) || hash_eq(&cl->job_hash, &s->jobs[i].hash))
+                job = &s->jobs[i];
+            else
+                other = true;
+        }
+    if (!job)
+        unmet |= 1u << (other ? EXPLAIN_VERSION : EXPLAIN_JOB);
+    else if (job->unmet)
+        unmet |= 1u << EXPLAIN_NEED;
+    *ret_job = job;
+    return unmet;
+}
+
+static void seat_add(struct class *cl, struct server *s, struct job *job)
+{
+    struct seat *seat = mem_zalloc(1, sizeof *seat);
+    seat->class = cl;
+    seat->server = s;
+    seat->job = job;
+    seat->next = s->seats;
+    if (seat->next)
+        seat->next->prev = seat;
+    s->seats = seat;
+}
+
+bool class_parked(const struct class *cl)
+{
+    return cl->seated && cl->seats.n == 0;
+}
+
+static void class_seat(struct bcore *c, struct class *cl)
+{
+    struct job *job;
+    cl->seated = true;
+    cl->parked_since = c->now;
+    for (unsigned i = 0; i < c->n_servers; i++)
+        if (seat_judge(c->servers[i], cl, &job) == 0) {
+            seat_add(cl, c->servers[i], job);
+            seat_place(c, c->servers[i]->seats);
+        }
+}
+
+/* All that wait in the class were waiting and are parked now, or the other way round. */
+static void class_turned(struct bcore *c, struct class *cl)
+{
+    cl->parked_since = c->now;
+    for (size_t i = 0; i < cl->ready.n; i++) {
+        struct run *r = heap_entry(cl->ready.v[i], struct run, ready);
+        if (r->followers)
+            follow_state(c, r);
+    }
+}
+
+void seats_refresh(struct bcore *c, struct server *s)
+{
+    size_t place = 0;
+    uintptr_t item;
+    for (struct seat *seat = s->seats; seat; seat = seat->next)
+        seat->class->mark = seat;
+    while ((item = table_next(&c->classes, &place))) {
+        struct class *cl = (struct class *)item;
+        struct job *job;
+        bool parked = class_parked(cl), can;
+        if (!cl->seated)
+            continue;
+        can = seat_judge(s, cl, &job) == 0;
+        if (cl->mark && !can) {
+            seat_remove(cl->mark);
+        } else if (can) {
+            if (!cl->mark) {
+                seat_add(cl, s, job);
+                cl->mark = s->seats;
+            }
+            cl->mark->job = job;
+            seat_place(c, cl->mark);
+        }
+        cl->mark = NULL;
+        if (class_parked(cl) != parked)
+            class_turned(c, cl);
+    }
+    server_pump(c, s);
+}
+
+/* ---- Waiting */
+void queue_add(struct bcore *c, struct run *r)
+{
+    struct lane *l = r->lane;
+    struct class *cl = l->class;
+    uint64_t now = cl->tag[r->priority], tag = now;
+    if (!r->attempt) { /* else it has had its turn: to the front */
+        tag = l->last_tag + 1 > now ? l->last_tag + 1 : now;
+        l->last_tag = tag;
+    }
+    if (!cl->seated)
+        class_seat(c, cl);
+    heap_insert(&cl->ready, &r->ready, (int64_t)((9 - (uint64_t)r->priority) << 56 | tag), r->seq);
+    run_watch(c, r);
+    class_pump(c, cl);
+}
+
+void queue_remove(struct bcore *c, struct run *r)
+{
+    (void)c;
+    heap_remove(&r->lane->class->ready, &r->ready);
+}
+
+struct run *queue_first(const struct class *cl)
+{
+    struct heap_node *n = heap_peek(&cl->ready);
+    return n ? heap_entry(n, struct run, ready) : NULL;
+}

@@ -1,0 +1,323 @@
+/* registry.c - what administrators have decided and the broker keeps: certificates (and so the servers), revocations.
+ *
+ * The shell has verified signatures before. The core adds what only it can know: that a name is not given to two, and
+ * that names of servers and pools do not meet.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/core/inside.h"
+
+int decode_certificate(struct span bytes, struct d_certificate *ret, struct error *err)
+{
+    struct d_signed s;
+    int rc = d_signed_decode(bytes, &s, err);
+    return rc < 0 ? rc : d_certificate_decode(s.body, ret, err);
+}
+
+static int compare(const struct enrolled *e, struct span name, uint64_t serial)
+{
+    size_t n = e->name->n < name.n ? e->name->n : name.n;
+    int cmp = n ? memcmp(e->name->s, name.p, n) : 0;
+    if (cmp == 0 && e->name->n != name.n)
+        cmp = e->name->n < name.n ? -1 : 1;
+    if (cmp == 0 && e->serial != serial)
+        cmp = e->serial < serial ? -1 : 1;
+    return cmp;
+}
+
+static unsigned place_of(const struct bcore *c, struct span name, uint64_t serial)
+{
+    unsigned low = 0, high = c->n_enrolled;
+    while (low < high) {
+        unsigned mid = (low + high) / 2;
+        if (compare(&c->enrolled[mid], name, serial) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+const struct enrolled *enrolled_find(const struct bcore *c, struct span name, uint64_t serial)
+{
+    unsigned i = place_of(c, name, serial);
+    const struct enrolled *best = NULL;
+    if (serial)
+        return i < c->n_enrolled && compare(&c->enrolled[i], name, serial) == 0 ? &c->enrolled[i] : NULL;
+    for (; i < c->n_enrolled && span_eq(span_of(c->enrolled[i].name->s, c->enrolled[i].name->n), name); i++)
+        if (!best || c->enrolled[i].order > best->order)
+            best = &c->enrolled[i];
+    return best;
+}
+
+static void set_pools(struct bcore *c, struct server *s, const struct wire_list *pools)
+{
+    struct wire_iter it = wire_iter(pools);
+    struct span pool;
+    for (unsigned i = 0; i < s->n_pools; i++)
+        text_put(c, &s->pools[i]);
+    mem_free(&s->pools);
+    mem_free(&s->pool_names);
+    s->pools = mem_zalloc(pools->count, sizeof(struct text *));
+    s->pool_names = mem_zalloc(pools->count, sizeof(char *));
+    s->n_pools = 0;
+    while (wire_next(&it, &pool)) {
+        s->pools[s->n_pools] = text_get(c, pool);
+        s->pool_names[s->n_pools] = s->pools[s->n_pools]->s;
+        s->n_pools++;
+    }
+    s->enrolled = true;
+}
+
+int registry_apply_enrolled(struct bcore *c, uint64_t lsn, const struct r_enrolled *r, struct error *err)
+{
+    struct d_certificate d;
+    unsigned i;
+    int rc = decode_certificate(r->certificate, &d, err);
+    if (rc < 0)
+        return rc;
+    i = place_of(c, d.name, d.serial);
+    if (i == c->n_enrolled || compare(&c->enrolled[i], d.name, d.serial) != 0) {
+        if (c->n_enrolled == c->cap_enrolled) {
+            c->cap_enrolled = c->cap_enrolled ? c->cap_enrolled * 2 : 16;
+            c->enrolled = mem_realloc(c->enrolled, c->cap_enrolled, sizeof *c->enrolled);
+        }
+        memmove(c->enrolled + i + 1, c->enrolled + i, (c->n_enrolled - i) * sizeof *c->enrolled);
+        c->n_enrolled++;
+        memset(&c->enrolled[i], 0, sizeof *c->enrolled);
+        c->enrolled[i].name = text_get(c, d.name);
+    }
+    struct enrolled *e = &c->enrolled[i];
+    text_put(c, &e->role);
+    e->role = text_get(c, d.role);
+    e->serial = d.serial;
+    e->order = lsn;
+    e->at = r->at;
+    buf_free(&e->bytes);
+    e->bytes = buf_dup(r->certificate);
+    if (span_eq_str(d.role, "server"))
+        set_pools(c, server_get(c, d.name), &d.pools);
+    return 0;
+}
+
+static void enrolled_free(struct bcore *c, struct enrolled *e)
+{
+    text_put(c, &e->name);
+    text_put(c, &e->role);
+    buf_free(&e->bytes);
+}
+
+void registry_forget(struct bcore *c, struct text *server)
+{
+    unsigned left = 0;
+    for (unsigned i = 0; i < c->n_enrolled; i++) {
+        if (c->enrolled[i].name == server)
+            enrolled_free(c, &c->enrolled[i]);
+        else
+            c->enrolled[left++] = c->enrolled[i];
+    }
+    c->n_enrolled = left;
+}
+
+void registry_free(struct bcore *c)
+{
+    for (unsigned i = 0; i < c->n_enrolled; i++)
+        enrolled_free(c, &c->enrolled[i]);
+    mem_free(&c->enrolled);
+    for (unsigned i = 0; i < c->n_deployments; i++) {
+        text_put(c, &c->deployments[i].address);
+        text_put(c, &c->deployments[i].name);
+        text_put(c, &c->deployments[i].by);
+        buf_free(&c->deployments[i].bytes);
+    }
+    mem_free(&c->deployments);
+    buf_free(&c->revocations);
+    mem_free(&c->revoked);
+}
+
+/* ---- Judging a certificate that is handed in */
+static int judge_names(const struct bcore *c, const struct d_certificate *d, struct error *err)
+{
+    const struct text *name = text_find(c, d->name);
+    const struct enrolled *now = enrolled_find(c, d->name, 0);
+    bool server = span_eq_str(d->role, "server");
+    if (now && !span_eq(d->role, span_of(now->role->s, now->role->n)))
+        return error_set(err, -EEXIST, "'" SPAN_FMT "' is a %s already; choose another name", SPAN_ARG(d->name),
+                         now->role->s);
+    for (unsigned i = 0; server && name && i < c->n_servers; i++)
+        for (unsigned k = 0; k < c->servers[i]->n_pools; k++)
+            if (c->servers[i]->pools[k] == name)
+                return error_set(err, -EEXIST,
+                                 "'" SPAN_FMT "' is a pool's name (of server %s): a server needs another",
+                                 SPAN_ARG(d->name), c->servers[i]->name->s);
+    struct span pool;
+    for (struct wire_iter it = wire_iter(&d->pools); wire_next(&it, &pool);) {
+        const struct server *s = server_find(c, pool);
+        if (span_eq(pool, d->name) || (s && s->enrolled))
+            return error_set(err, -EEXIST, "pool '" SPAN_FMT "' has the name of a server", SPAN_ARG(pool));
+    }
+    return 0;
+}
+
+/* 1: it is known; 0: it is new and may come in. */
+static int judge(const struct bcore *c, struct span bytes, const struct d_certificate *d, struct error *err)
+{
+    const struct enrolled *same = enrolled_find(c, d->name, d->serial);
+    if (!d->serial)
+        return error_set(err, -EINVAL, "the certificate of '" SPAN_FMT "' has no serial", SPAN_ARG(d->name));
+    if (same && span_eq(buf_span(&same->bytes), bytes))
+        return 1;
+    if (same)
+        return error_set(err, -EEXIST,
+                         "'" SPAN_FMT "' has a certificate of serial %llu already: its invitation was used before",
+                         SPAN_ARG(d->name), (unsigned long long)d->serial);
+    return judge_names(c, d, err);
+}
+
+static uint64_t take_up(struct bcore *c, struct span bytes, const struct d_certificate *d, struct span by)
+{
+    uint64_t lsn = EMIT(c, enrolled, .at = c->wall, .by = by, .certificate = bytes);
+    struct server *s = span_eq_str(d->role, "server") ? server_find(c, d->name) : NULL;
+    if (s)
+        seats_refresh(c, s);
+    return lsn;
+}
+
+bool registry_meet(struct bcore *c, struct span bytes, struct error *err)
+{
+    struct d_certificate d;
+    int rc = decode_certificate(bytes, &d, err);
+    if (rc == 0)
+        rc = judge(c, bytes, &d, err);
+    if (rc == 0)
+        take_up(c, bytes, &d, d.name);
+    return rc >= 0;
+}
+
+void on_enrol(struct bcore *c, struct peer *p, bool published)
+{
+    struct d_certificate d;
+    struct error err = {0};
+    struct span bytes;
+    uint64_t req;
+    int rc;
+    if (published) {
+        struct m_publish m;
+        if (!TAKE(c, p, publish, &m))
+            return;
+        req = m.req;
+        bytes = m.certificate;
+    } else {
+        struct m_enrol m;
+        if (!TAKE(c, p, enrol, &m))
+            return;
+        req = m.req;
+        bytes = m.certificate;
+    }
+    if (decode_certificate(bytes, &d, &err) < 0) {
+        fail(c, req, REFUSAL_MALFORMED, "%s", err.text);
+        return;
+    }
+    rc = judge(c, bytes, &d, &err);
+    if (rc < 0)
+        fail(c, req, rc == -EEXIST ? REFUSAL_EXISTS : REFUSAL_MALFORMED, "%s", err.text);
+    else
+        done(c, req, rc ? enrolled_find(c, d.name, d.serial)->order : take_up(c, bytes, &d, span_str(p->name->s)),
+             "");
+}
+
+/* ---- Revocations: one list, replaced by the next */
+int registry_apply_revoked(struct bcore *c, const struct r_revoked *r, struct error *err)
+{
+    struct d_signed s;
+    struct d_revocations d;
+    int rc = d_signed_decode(r->list, &s, err);
+    if (rc == 0)
+        rc = d_revocations_decode(s.body, &d, err);
+    if (rc < 0)
+        return rc;
+    if (d.serials.n % 8)
+        return error_set(err, -EPROTO, "revocations: the list is cut");
+    buf_free(&c->revocations);
+    c->revocations = buf_dup(r->list);
+    c->revocations_number = d.number;
+    c->n_revoked = d.serials.n / 8;
+    c->revoked = mem_realloc(c->revoked, c->n_revoked + 1, sizeof *c->revoked);
+    for (size_t i = 0; i < c->n_revoked; i++) {
+        uint64_t v = 0;
+        for (unsigned k = 0; k < 8; k++)
+            v = v << 8 | d.serials.p[8 * i + k];
+        c->revoked[i] = v;
+    }
+    return 0;
+}
+
+bool is_revoked(const struct bcore *c, uint64_t serial)
+{
+    size_t low = 0, high = c->n_revoked;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (c->revoked[mid] < serial)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < c->n_revoked && c->revoked[low] == serial;
+}
+
+void send_revoked(struct bcore *c, uint64_t peer, uint64_t rests_on)
+{
+    if (c->revocations.n)
+        SEND(c, peer, rests_on, revoked, .list = buf_span(&c->revocations));
+}
+
+static int by_handle(const void *a, const void *b)
+{
+    const struct peer *x = *(struct peer *const *)a, *y = *(struct peer *const *)b;
+    return x->handle < y->handle ? -1 : x->handle > y->handle;
+}
+
+static void tell_all(struct bcore *c, uint64_t lsn)
+{
+    struct peer **all = mem_zalloc(c->peers.n, sizeof(struct peer *));
+    size_t n = 0, place = 0;
+    uintptr_t item;
+    while ((item = table_next(&c->peers, &place)))
+        all[n++] = (struct peer *)item;
+    qsort(all, n, sizeof(struct peer *), by_handle);
+    for (size_t i = 0; i < n; i++) {
+        if (is_revoked(c, all[i]->serial)) {
+            fx_refuse(c, all[i]->handle, REFUSAL_REVOKED, 0, "the certificate of '%s' (serial %llu) has been revoked",
+                      all[i]->name->s, (unsigned long long)all[i]->serial);
+            peer_forget(c, all[i]);
+        } else {
+            send_revoked(c, all[i]->handle, lsn);
+        }
+    }
+    mem_free(&all);
+}
+
+void on_revoke(struct bcore *c, struct peer *p)
+{
+    struct m_revoke m;
+    struct d_signed s;
+    struct d_revocations d;
+    struct error err = {0};
+    uint64_t lsn;
+    if (!TAKE(c, p, revoke, &m))
+        return;
+    if (d_signed_decode(m.list, &s, &err) < 0 || d_revocations_decode(s.body, &d, &err) < 0 || d.serials.n % 8) {
+        fail(c, m.req, REFUSAL_MALFORMED, "%s", err.code ? err.text : "the list is cut");
+    } else if (span_eq(m.list, buf_span(&c->revocations))) {
+        done(c, m.req, c->lsn, "");
+    } else if (d.number <= c->revocations_number) {
+        fail(c, m.req, REFUSAL_STATE, "the list has number %llu; number %llu is in force: begin from that one",
+             (unsigned long long)d.number, (unsigned long long)c->revocations_number);
+    } else {
+        lsn = EMIT(c, revoked, .at = c->wall, .by = span_str(p->name->s), .list = m.list);
+        done(c, m.req, lsn, "");
+        tell_all(c, lsn);
+    }
+}

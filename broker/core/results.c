@@ -1,0 +1,162 @@
+/* results.c - what workers say of their attempts: STARTED, PROGRESS, RESULT, RETURNED.
+ *
+ * Only the live attempt of a run counts, and only from the server that it was handed to. A result of another one is
+ * kept as evidence, once: `superseded`, if a newer attempt took its place or it was declared lost, `late`, if its run
+ * has ended. Every RESULT is answered by RECORDED when its record is durable, and repeats get the same answer.
+ */
+#include "broker/core/inside.h"
+
+/* The run, if this is its live attempt and this session's server has it. */
+static struct run *current(const struct bcore *c, const struct server *s, struct id run, uint64_t attempt)
+{
+    struct run *r = run_find(c, run);
+    return r && r->at && r->attempt == attempt && r->at->server == s && id_eq(r->at->spool, s->spool) ? r : NULL;
+}
+
+void on_started(struct bcore *c, struct peer *p)
+{
+    struct m_started m;
+    struct run *r;
+    if (!TAKE(c, p, started, &m))
+        return;
+    r = current(c, p->server, m.run, m.attempt);
+    if (!r) {
+        SEND(c, p->handle, 0, stop, .run = m.run, .attempt = m.attempt,
+             .reason = span_str("this attempt does not count any more"));
+        return;
+    }
+    r->at->seen = true;
+    if (r->at->step && span_eq(span_of(r->at->step->s, r->at->step->n), m.step))
+        return;
+    attempt_settled(c, r->at);
+    r->lsn = EMIT(c, started, .at = c->wall, .run = r->id, .attempt = r->attempt, .step = m.step);
+    follow_state(c, r);
+}
+
+void on_progress(struct bcore *c, struct peer *p)
+{
+    struct m_progress m;
+    struct run *r;
+    if (!TAKE(c, p, progress, &m))
+        return;
+    r = current(c, p->server, m.run, m.attempt);
+    if (!r)
+        return;
+    mem_free(&r->at->progress);
+    r->at->progress = m.text.n ? span_dup_str(m.text) : NULL;
+    r->at->percent = (uint8_t)m.percent;
+    follow_progress(c, r);
+}
+
+/* ---- RESULT */
+static int outcome_check(struct span bytes, struct d_outcome *ret, struct error *err)
+{
+    struct d_outcome o = {0};
+    struct d_step_outcome step;
+    struct span item;
+    int rc = d_outcome_decode(bytes, &o, err);
+    if (rc < 0)
+        return rc;
+    if (o.delivery >= DELIVERY_COUNT || o.job >= JOB_COUNT || o.package >= PACKAGE_COUNT || o.status >= STATUS_COUNT)
+        return error_set(err, -1, "outcome: a layer has a value that does not exist");
+    if (o.status != outcome_status(o.delivery, o.job, o.package))
+        return error_set(err, -1, "outcome: status %s does not follow from its layers", status_text(o.status));
+    for (struct wire_iter it = wire_iter(&o.steps); wire_next(&it, &item);)
+        if ((rc = d_step_outcome_decode(item, &step, err)) < 0)
+            return rc;
+    *ret = o;
+    return 0;
+}
+
+/* How long jobs of this kind take there decides how far ahead they are sent. */
+static void measure(struct job *j, const struct d_outcome *o)
+{
+    enum { SAMPLE_LEAST_US = 500, SAMPLE_MOST_MS = 86400000 }; /* clocks of ms; beyond a day it is long in any case */
+    int64_t us;
+    if (!j || o->started_at <= 0 || o->ended_at < o->started_at || o->ended_at - o->started_at > SAMPLE_MOST_MS)
+        return;
+    us = (o->ended_at - o->started_at) * 1000;
+    if (us < SAMPLE_LEAST_US)
+        us = SAMPLE_LEAST_US;
+    j->mean_us = j->mean_us ? j->mean_us + (us - j->mean_us) / MEAN_WEIGHT : us;
+}
+
+static void recorded(struct bcore *c, struct peer *p, const struct m_result *m, uint64_t rests_on)
+{
+    SEND(c, p->handle, rests_on, recorded, .run = m->run, .attempt = m->attempt);
+}
+
+static void not_counted(struct bcore *c, struct peer *p, const struct m_result *m)
+{
+    const struct kept *k = kept_by_id(c, m->run);
+    const struct evidence *e = evidence_find(c, m->run, m->attempt);
+    const struct run *r = run_find(c, m->run);
+    uint64_t lsn;
+    if (k && k->attempt == m->attempt && (k->flags & KEPT_REPORTED)) {
+        recorded(c, p, m, k->lsn); /* the counted one, once more */
+        return;
+    }
+    if (e) {
+        recorded(c, p, m, e->lsn);
+        return;
+    }
+    lsn =
+        EMIT(c, evidence, .at = c->wall, .run = m->run, .attempt = m->attempt, .server = span_str(p->server->name->s),
+             .why = span_str(r || (k && m->attempt < k->attempt) ? "superseded" : "late"), .outcome = m->outcome);
+    c->counts.evidence++;
+    recorded(c, p, m, lsn);
+}
+
+void on_result(struct bcore *c, struct peer *p)
+{
+    struct server *s = p->server;
+    struct m_result m;
+    struct d_outcome o = {0};
+    struct error err = {0};
+    struct run *r;
+    if (!TAKE(c, p, result, &m))
+        return;
+    if (outcome_check(m.outcome, &o, &err) < 0) {
+        SEND(c, p->handle, 0, error, .code = REFUSAL_MALFORMED, .text = span_str(err.text));
+        fx_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "RESULT: %s", err.text);
+        peer_forget(c, p);
+        return;
+    }
+    if ((r = current(c, s, m.run, m.attempt))) {
+        measure(r->at->job, &o);
+        s->ended++;
+        run_end(c, r, m.outcome, true);
+        recorded(c, p, &m, r->lsn);
+    } else if ((r = run_find(c, m.run)) && (m.attempt > r->attempt || (r->at && m.attempt == r->attempt))) {
+        fail(c, 0, REFUSAL_DENIED, "this attempt was not handed to the worker that reports it");
+    } else {
+        not_counted(c, p, &m);
+    }
+}
+
+/* ---- RETURNED */
+void on_returned(struct bcore *c, struct peer *p)
+{
+    struct server *s = p->server;
+    struct m_returned m;
+    struct run *r;
+    if (!TAKE(c, p, returned, &m))
+        return;
+    r = current(c, s, m.run, m.attempt);
+    if (!r)
+        return;
+    if (!r->at->recalled) { /* given back unasked: not at once again to the same */
+        s->resting = true;
+        timer_set(c, &s->rest, TIMER_REST, c->now + REST_MS);
+    }
+    if (r->cancel) {
+        run_end_by_broker(c, r, (struct verdict){DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_NOT_EXECUTED, 0},
+                          "cancelled by %s before it started: %s", r->cancel->by->s, r->cancel->reason);
+        return;
+    }
+    c->counts.returned++;
+    r->lsn = EMIT(c, returned, .at = c->wall, .run = r->id, .attempt = r->attempt, .reason = m.reason);
+    queue_add(c, r);
+    follow_state(c, r);
+    server_pump(c, s);
+}

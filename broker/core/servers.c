@@ -1,0 +1,232 @@
+/* servers.c - servers and the sessions of their workers: HELLO, what they HAVE, the end of a session.
+ *
+ * A new session of the same spool takes over: the worker lists what its spool knows and that is compared with what
+ * was handed to this spool. What it does not list it has never seen, and goes back to the queue; what it lists and is
+ * not its own any more, it is told to stop. Attempts handed to another spool of this name are not touched: nobody can
+ * say whether that one still runs, so only lost_after ends them.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/core/inside.h"
+
+/* ---- All servers, by name */
+static unsigned place_of(const struct bcore *c, struct span name, bool *ret_there)
+{
+    unsigned low = 0, high = c->n_servers;
+    *ret_there = false;
+    while (low < high) {
+        unsigned mid = (low + high) / 2;
+        const struct text *t = c->servers[mid]->name;
+        size_t n = t->n < name.n ? t->n : name.n;
+        int cmp = n ? memcmp(t->s, name.p, n) : 0;
+        if (cmp == 0 && t->n == name.n) {
+            *ret_there = true;
+            return mid;
+        }
+        if (cmp < 0 || (cmp == 0 && t->n < name.n))
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+struct server *server_find(const struct bcore *c, struct span name)
+{
+    bool there;
+    unsigned i = place_of(c, name, &there);
+    return there ? c->servers[i] : NULL;
+}
+
+struct server *server_get(struct bcore *c, struct span name)
+{
+    bool there;
+    unsigned i = place_of(c, name, &there);
+    struct server *s;
+    if (there)
+        return c->servers[i];
+    if (c->n_servers == c->cap_servers) {
+        c->cap_servers = c->cap_servers ? c->cap_servers * 2 : 16;
+        c->servers = mem_realloc(c->servers, c->cap_servers, sizeof(struct server *));
+    }
+    memmove(c->servers + i + 1, c->servers + i, (c->n_servers - i) * sizeof(struct server *));
+    c->servers[i] = s = mem_zalloc(1, sizeof *s);
+    s->name = text_get(c, name);
+    c->n_servers++;
+    return s;
+}
+
+void server_free(struct bcore *c, struct server **ps)
+{
+    struct server *s = *ps;
+    attest_clear(c, s);
+    for (unsigned i = 0; i < s->n_pools; i++)
+        text_put(c, &s->pools[i]);
+    mem_free(&s->pools);
+    mem_free(&s->pool_names);
+    text_put(c, &s->name);
+    text_put(c, &s->software);
+    mem_free(&s->draining_reason);
+    mem_free(&s->address);
+    mem_free(ps);
+}
+
+/* It has neither session nor attempts. */
+void server_remove(struct bcore *c, struct server *s)
+{
+    bool there;
+    unsigned i = place_of(c, span_of(s->name->s, s->name->n), &there);
+    timer_clear(c, &s->lease);
+    timer_clear(c, &s->rest);
+    memmove(c->servers + i, c->servers + i + 1, (c->n_servers - i - 1) * sizeof(struct server *));
+    c->n_servers--;
+    server_free(c, &s);
+}
+
+bool server_in(const struct server *s, const struct text *address)
+{
+    if (!s->enrolled)
+        return false;
+    if (s->name == address || (address->n == 3 && !memcmp(address->s, "all", 3)))
+        return true;
+    for (unsigned i = 0; i < s->n_pools; i++)
+        if (s->pools[i] == address)
+            return true;
+    return false;
+}
+
+bool address_known(const struct bcore *c, struct span address)
+{
+    const struct text *t = text_find(c, address);
+    if (span_eq_str(address, "all"))
+        return true;
+    for (unsigned i = 0; t && i < c->n_servers; i++)
+        if (server_in(c->servers[i], t))
+            return true;
+    return false;
+}
+
+/* ---- Sessions */
+void server_hello(struct bcore *c, struct peer *p, struct server *s, const struct m_hello *hello)
+{
+    struct peer *old = s->peer;
+    if (old) {
+        fx_close(c, old->handle, &m_reset_schema,
+                 &(struct m_reset){.reason = span_str("a newer session of this worker has taken over")});
+        old->server = NULL;
+        peer_forget(c, old);
+    }
+    if (!id_eq(s->spool, hello->spool))
+        attest_clear(c, s);
+    s->peer = p;
+    p->server = s;
+    s->spool = hello->spool;
+    s->boot = hello->boot;
+    s->incarnation = hello->incarnation;
+    s->slots = hello->slots;
+    s->ready = false;
+    s->haves = 0;
+    s->up_since = c->wall;
+    mem_free(&s->address);
+    s->address = mem_strdup(c->ev->who->address ? c->ev->who->address : "");
+    s->leased = true;
+    lease_renew(c, s);
+    timer_set(c, &s->lease, TIMER_LEASE, c->now + (int64_t)c->config.lease_ms);
+    for (struct attempt *a = s->attempts; a; a = a->next) {
+        a->seen = a->recalled = false;
+        if (id_eq(a->spool, s->spool))
+            timer_clear(c, &a->run->timer); /* the spool that has it is back: not lost */
+    }
+    EMIT(c, server, .at = c->wall, .server = span_of(s->name->s, s->name->n), .spool = s->spool, .boot = s->boot,
+         .software = hello->software, .state = span_str("up"));
+    seats_refresh(c, s);
+}
+
+void server_gone(struct bcore *c, struct server *s)
+{
+    s->peer = NULL;
+    s->ready = false;
+    for (struct attempt *a = s->attempts; a; a = a->next)
+        a->recalled = false;
+    seats_refresh(c, s);
+}
+
+/* ---- What it has */
+static void reattach(struct bcore *c, struct run *r, uint64_t state)
+{
+    struct error err = {0};
+    r->at->seen = true;
+    if (state == RUN_RUNNING && !r->at->started_at) {
+        attempt_settled(c, r->at);
+        r->lsn = EMIT(c, started, .at = c->wall, .run = r->id, .attempt = r->attempt);
+    } else if (r->state == RUN_OUT_OF_CONTACT) {
+        run_move(r, r->at->started_at ? RUN_EV_START : RUN_EV_REATTACH_WAITING, &err);
+    }
+    if (r->cancel && state != RUN_ENDED)
+        send_stop(c, r);
+    follow_state(c, r);
+}
+
+void on_have(struct bcore *c, struct peer *p)
+{
+    struct server *s = p->server;
+    struct m_have m;
+    struct run *r;
+    if (!TAKE(c, p, have, &m))
+        return;
+    if (s->ready || (m.state != RUN_HANDED_OVER && m.state != RUN_RUNNING && m.state != RUN_ENDED)) {
+        fx_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "HAVE: %s",
+                  s->ready ? "after HAVE_END" : "an attempt is handed_over, running or ended");
+        peer_forget(c, p);
+        return;
+    }
+    s->haves++;
+    r = run_find(c, m.run);
+    if (r && r->at && r->attempt == m.attempt && r->at->server == s && id_eq(r->at->spool, s->spool))
+        reattach(c, r, m.state);
+    else if (m.state != RUN_ENDED) /* its RESULT will be answered */
+        SEND(c, p->handle, 0, stop, .run = m.run, .attempt = m.attempt, .force = false,
+             .reason = span_str("this attempt does not count any more"));
+}
+
+/* Never arrived there: back to the queue, or cancelled, if that was asked meanwhile. */
+static void never_seen(struct bcore *c, struct server *s, struct run *r)
+{
+    char reason[LIMIT_NAME + 64];
+    if (r->cancel) {
+        run_end_by_broker(c, r, (struct verdict){DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_NOT_EXECUTED, 0},
+                          "cancelled by %s before it started: %s", r->cancel->by->s, r->cancel->reason);
+        return;
+    }
+    snprintf(reason, sizeof reason, "server %s has never seen it", s->name->s);
+    c->counts.returned++;
+    r->lsn = EMIT(c, returned, .at = c->wall, .run = r->id, .attempt = r->attempt, .reason = span_str(reason));
+    queue_add(c, r);
+    follow_state(c, r);
+}
+
+void on_have_end(struct bcore *c, struct peer *p)
+{
+    struct server *s = p->server;
+    struct m_have_end m;
+    struct attempt *a;
+    if (!TAKE(c, p, have_end, &m))
+        return;
+    if (s->ready || m.count != s->haves) {
+        fx_close(
+            c, p->handle, &m_reset_schema,
+            &(struct m_reset){.reason = span_str(s->ready ? "HAVE_END was said before" : "some HAVE is missing")});
+        peer_forget(c, p);
+        return;
+    }
+    do { /* each one that goes changes the list */
+        for (a = s->attempts; a; a = a->next)
+            if (!a->seen && id_eq(a->spool, s->spool))
+                break;
+        if (a)
+            never_seen(c, s, a->run);
+    } while (a);
+    s->ready = true;
+    seats_refresh(c, s);
+}
