@@ -163,9 +163,7 @@ static int write_archive(struct sink *sink, const char *folder, const struct man
         rc = put_all(a, folder, m, err);
     if (rc == 0 && archive_write_close(a) != ARCHIVE_OK)
         rc = archive_refuse(a, "cannot write the archive", err);
-    if (rc < 0)
-        archive_write_fail(a);
-    archive_write_free(a);
+    archive_write_free(a); /* after a failure it still fills up what was begun; the file is thrown away */
     if (rc == -EIO && sink->failed)
         rc = err ? (err->code = -sink->failed) : -sink->failed;
     return rc;
