@@ -160,8 +160,9 @@ int client_config_load(struct client_config *ret, const char *folder, struct err
     }
     if ((rc = load_trust(&c, folder, err)) < 0 || (rc = load_key(&c, folder, err)) < 0 ||
         (rc = load_addresses(&c, folder, err)) < 0) {
+        bool joined = c.me.signed_bytes.n > 0;
         client_config_free(&c);
-        if (rc == -ENOENT)
+        if (rc == -ENOENT && !joined)
             error_set(
                 err, -ENOENT,
                 "no identity in %s: ask an administrator for a token (lbctl invite) and give it to `lbsubmit join`, "

@@ -10,6 +10,7 @@
 #include "common/loop.h"
 #include "proto/messages.h"
 #include "proto/outcome.h"
+#include "proto/state.h"
 #include "trust/keys.h"
 #include "trust/certificate.h"
 
@@ -33,8 +34,13 @@ void longboat_forget(struct longboat *lb, uint64_t req);
  * *ret_refusal (may be NULL) its code. */
 int longboat_ask(struct longboat *lb, uint64_t req, struct span message, int64_t timeout_ms, struct buf *ret_answer, enum refusal *ret_refusal, struct error *err);
 
-/* Runs the loop until `done` returns true or time is over. */
+/* Runs the loop until `done` returns true or time is over. -ETIMEDOUT, and the sentence says what is known of the broker;
+ * -EACCES: the broker refuses our session (anything but `busy`); -EINTR: somebody stopped the loop. */
 int longboat_wait(struct longboat *lb, bool (*done)(void *), void *self, int64_t timeout_ms, struct error *err);
+/* Is the session open? Otherwise longboat_trouble says why, for people; "" while nothing is known. */
+bool longboat_is_up(const struct longboat *lb);
+const char *longboat_trouble(const struct longboat *lb);
+struct loop *longboat_loop(struct longboat *lb);
 
 /* ---- Calls */
 struct longboat_call {

@@ -234,7 +234,7 @@ static void take_welcome(struct dialer *d, struct span message)
     struct m_welcome welcome;
     struct error err;
 
-    if (m_welcome_decode(message, &welcome, &err) < 0) {
+    if (wire_decode(&m_welcome_schema, message, true, &welcome, &err) < 0) {
         end_session(d, true, err.text);
         return;
     }
@@ -285,9 +285,9 @@ static void take_last_word(struct dialer *d, uint64_t kind, struct span message)
     struct m_reset reset;
     char text[LIMIT_SHORT + 32];
 
-    if (kind == KIND_M_REFUSED && m_refused_decode(message, &refused, NULL) == 0) {
+    if (kind == KIND_M_REFUSED && wire_decode(&m_refused_schema, message, true, &refused, NULL) == 0) {
         take_refusal(d, &refused);
-    } else if (kind == KIND_M_RESET && m_reset_decode(message, &reset, NULL) == 0) {
+    } else if (kind == KIND_M_RESET && wire_decode(&m_reset_schema, message, true, &reset, NULL) == 0) {
         snprintf(text, sizeof text, "reset by the broker: " SPAN_FMT, SPAN_ARG(reset.reason));
         end_session(d, true, text);
     }

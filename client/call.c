@@ -1,0 +1,448 @@
+/* call.c - calls: resolved, signed together with the others of the turn, submitted, followed to their end.
+ *
+ * A call's body is encoded at once, so that what is wrong with it is said at once; the hash of the job is put in when
+ * RESOLVE has told it. Its CALL is a request like others: said again at each new session until it is answered. Then
+ * its run is followed: a new session says FOLLOW for every run whose end has not been heard.
+ */
+#include "client/inner.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "trust/call.h"
+
+enum {
+    DAY_MS = 86400000, /* a call without an expiry of its own */
+    FOLLOW_LEVEL = 2   /* its states too */
+};
+
+/* ---- Lists and life */
+
+void call_list_add(struct call_list *l, struct call *c)
+{
+    c->next = NULL;
+    if (l->first)
+        l->last->next = c;
+    else
+        l->first = c;
+    l->last = c;
+    l->n++;
+}
+
+struct call *call_list_take(struct call_list *l)
+{
+    struct call *c = l->first;
+    if (c) {
+        l->first = c->next;
+        l->n--;
+    }
+    return c;
+}
+
+static struct call *by_run(const struct longboat *lb, const struct id *run)
+{
+    struct call *c;
+    HASH_FIND(by_run, lb->runs, run, sizeof *run, c);
+    return c;
+}
+
+static void leave_run(struct call *c)
+{
+    struct call *first = by_run(c->lb, &c->run);
+    if (first != c) {
+        while (first && first->same != c)
+            first = first->same;
+        if (first)
+            first->same = c->same;
+        return;
+    }
+    HASH_DELETE(by_run, c->lb->runs, c);
+    if (c->same)
+        HASH_ADD(by_run, c->lb->runs, run, sizeof c->same->run, c->same);
+}
+
+/* Not in a list. */
+static void call_free(struct call *c)
+{
+    longboat_forget(c->lb, c->req);
+    loop_timer_stop(c->lb->loop, &c->retry);
+    HASH_DEL(c->lb->calls, c);
+    if (!id_is_zero(c->run))
+        leave_run(c);
+    buf_free(&c->body);
+    buf_free(&c->message);
+    mem_free(&c);
+}
+
+void call_free_all(struct longboat *lb)
+{
+    while (lb->calls)
+        call_free(lb->calls);
+}
+
+static void tell(const struct call *c, const struct longboat_run *run)
+{
+    if (c->follow)
+        c->follow(c->self, run);
+}
+
+/* The last word to whoever follows it. */
+static void end(struct call *c, const struct longboat_run *run)
+{
+    struct call told = {.follow = c->follow, .self = c->self};
+    call_free(c);
+    tell(&told, run);
+}
+
+void call_refused(struct call *c, enum refusal code, const char *text)
+{
+    struct longboat_run run = {.run = c->run, .refused = code, .text = text};
+    end(c, &run);
+}
+
+int64_t busy_until(const struct longboat *lb, uint64_t retry_ms)
+{
+    uint32_t ms = retry_ms < BUSY_RETRY_MS ? BUSY_RETRY_MS : retry_ms > DAY_MS ? DAY_MS : (uint32_t)retry_ms;
+    return loop_now(lb->loop) + ms + randombytes_uniform(ms / 2);
+}
+
+/* ---- Body and signature */
+
+static int encode(const struct longboat *lb, const struct longboat_call *o, struct buf *out, struct error *err)
+{
+    const int64_t now = clock_wall_ms();
+    char as_of[CLOCK_TEXT], key[ID_TEXT];
+    uint8_t chance[10];
+    const struct certificate *me = &lb->config.me;
+
+    randombytes_buf(chance, sizeof chance);
+    struct d_call body = {
+        .cluster = span_str(me->cluster),
+        .caller = span_str(me->name),
+        .key = span_str(o->key ? o->key : id_format(id_make(now, chance), key)),
+        .job = span_str(o->job),
+        .job_hash = o->job_hash,
+        .pin_latest = hash_is_zero(&o->job_hash),
+        .address = span_str(o->address),
+        .parameters = o->parameters,
+        .on_lost = o->on_lost,
+        .lost_after_ms = o->lost_after_ms,
+        .start_within_ms = o->start_within_ms,
+        .timeout_ms = o->timeout_ms,
+        .priority = o->priority,
+        .as_of = span_str(o->as_of ? o->as_of : clock_format(now, as_of)),
+        .issued_at = now,
+        .expires = o->expires ? o->expires : now + DAY_MS,
+        .parent = o->parent,
+        .task = span_str(o->task),
+        .index = o->index,
+        .turn = o->turn,
+    };
+    return call_encode(&body, out, err);
+}
+
+void call_resolved(struct call *c, const struct hash *job_hash)
+{
+    struct d_call body;
+    struct buf with_hash = {0};
+    struct error err;
+
+    if (!hash_is_zero(job_hash) && d_call_decode(buf_span(&c->body), &body, &err) == 0) {
+        body.job_hash = *job_hash;
+        body.pin_latest = false;
+        if (call_encode(&body, &with_hash, &err) < 0) {
+            buf_free(&with_hash);
+            call_refused(c, REFUSAL_BAD_ARGUMENT, err.text);
+            return;
+        }
+        buf_free(&c->body);
+        c->body = with_hash;
+    }
+    call_list_add(&c->lb->to_sign, c);
+}
+
+static bool take_answer(void *self, uint64_t kind, struct span message);
+
+static void submit(struct call *c)
+{
+    longboat_request(c->lb, c->req, buf_span(&c->message), take_answer, c, NULL);
+}
+
+/* Signs up to BATCH_MAX of the list with one signature. */
+static void sign_batch(struct longboat *lb, struct call_list *list)
+{
+    const size_t n = list->n < BATCH_MAX ? list->n : BATCH_MAX;
+    struct call **calls = mem_zalloc(n, sizeof *calls);
+    struct span *bodies = mem_zalloc(n, sizeof *bodies);
+    struct buf *envelopes = mem_zalloc(n, sizeof *envelopes);
+    struct error err;
+
+    for (size_t i = 0; i < n; i++) {
+        calls[i] = call_list_take(list);
+        bodies[i] = buf_span(&calls[i]->body);
+    }
+    int rc = batch_sign(&lb->config.key, lb->config.me.name, lb->config.me.serial, bodies, n, envelopes, &err);
+    for (size_t i = 0; i < n; i++) {
+        struct call *c = calls[i];
+        if (rc < 0) {
+            call_refused(c, REFUSAL_BAD_ARGUMENT, err.text);
+            continue;
+        }
+        struct m_call m = {.req = c->req, .call = buf_span(&envelopes[i]), .follow = FOLLOW_LEVEL};
+        m_call_encode(&m, &c->message);
+        buf_free(&c->body);
+        buf_free(&envelopes[i]);
+        submit(c);
+    }
+    mem_free(&calls);
+    mem_free(&bodies);
+    mem_free(&envelopes);
+}
+
+bool call_sign_waiting(struct longboat *lb)
+{
+    struct call_list list = lb->to_sign;
+    if (list.n == 0)
+        return false;
+    lb->to_sign = (struct call_list){0};
+    while (list.n > 0)
+        sign_batch(lb, &list);
+    return true;
+}
+
+/* ---- Answers */
+
+static void accept(struct call *c, const struct id *run)
+{
+    struct longboat_run told = {.run = *run, .state = RUN_WAITING, .text = ""};
+    struct call *first = by_run(c->lb, run);
+
+    c->run = *run;
+    c->followed = c->lb->session;
+    buf_free(&c->message);
+    if (first) {
+        c->same = first->same;
+        first->same = c;
+    } else {
+        HASH_ADD(by_run, c->lb->runs, run, sizeof c->run, c);
+    }
+    tell(c, &told);
+}
+
+static bool follow_again(struct call *c)
+{
+    struct buf b = {0};
+    struct m_follow m = {.req = c->req, .run = c->run, .level = FOLLOW_LEVEL};
+    m_follow_encode(&m, &b);
+    bool sent = inner_send(c->lb, buf_span(&b));
+    buf_free(&b);
+    if (sent)
+        c->followed = c->lb->session;
+    return sent;
+}
+
+static void on_retry(struct loop *l, struct loop_timer *t, void *arg)
+{
+    struct call *c = arg;
+    (void)l;
+    (void)t;
+    if (id_is_zero(c->run))
+        submit(c);
+    else if (!follow_again(c))
+        c->lb->follows_left = true;
+}
+
+static void take_refusal(struct call *c, const struct m_error *m)
+{
+    char text[LIMIT_TEXT + 1];
+    if (m->code == REFUSAL_BUSY) {
+        c->followed = 0;
+        loop_timer_set(c->lb->loop, &c->retry, "client.call", busy_until(c->lb, m->retry_ms), on_retry, c);
+        return;
+    }
+    span_copy_str(m->text, text, sizeof text);
+    call_refused(c, (enum refusal)m->code, text);
+}
+
+/* The answer to its CALL. */
+static bool take_answer(void *self, uint64_t kind, struct span message)
+{
+    struct call *c = self;
+    struct m_accepted accepted;
+    struct m_error error;
+
+    longboat_forget(c->lb, c->req);
+    if (kind == KIND_M_ACCEPTED && inner_decode(c->lb, &m_accepted_schema, message, &accepted, NULL) == 0)
+        accept(c, &accepted.run);
+    else if (kind == KIND_M_ERROR && inner_decode(c->lb, &m_error_schema, message, &error, NULL) == 0)
+        take_refusal(c, &error);
+    else
+        call_refused(c, REFUSAL_MALFORMED, "the broker's answer to CALL is not of the protocol's form");
+    return true; /* it is forgotten already */
+}
+
+void call_take_error(struct longboat *lb, struct span message)
+{
+    struct m_error error;
+    struct call *c;
+    if (inner_decode(lb, &m_error_schema, message, &error, NULL) < 0)
+        return;
+    HASH_FIND(hh, lb->calls, &error.req, sizeof error.req, c);
+    if (c)
+        take_refusal(c, &error);
+}
+
+void call_take_state(struct longboat *lb, struct span message)
+{
+    struct m_run_state m;
+    char text[LIMIT_TEXT + 1];
+    struct longboat_run run = {.text = text};
+
+    if (inner_decode(lb, &m_run_state_schema, message, &m, NULL) < 0)
+        return;
+    run.run = m.run;
+    run.attempt = m.attempt;
+    run.state = (enum run_state)m.state;
+    run.percent = (unsigned)m.percent;
+    span_copy_str(m.server, run.server, sizeof run.server);
+    span_copy_str(m.text, text, sizeof text);
+    for (struct call *c = by_run(lb, &m.run), *same; c; c = same) {
+        same = c->same;
+        tell(c, &run);
+    }
+}
+
+void call_take_ended(struct longboat *lb, struct span message)
+{
+    struct m_run_ended m;
+    struct d_outcome outcome;
+    char text[LIMIT_TEXT + 1];
+    struct longboat_run run = {.state = RUN_ENDED, .text = text, .outcome = &outcome};
+    struct call *c;
+
+    if (inner_decode(lb, &m_run_ended_schema, message, &m, NULL) < 0 ||
+        inner_decode(lb, &d_outcome_schema, m.outcome, &outcome, NULL) < 0)
+        return;
+    run.run = m.run;
+    run.attempt = m.attempt;
+    span_copy_str(m.server, run.server, sizeof run.server);
+    span_copy_str(outcome.message, text, sizeof text);
+    while ((c = by_run(lb, &m.run)))
+        end(c, &run);
+}
+
+/* ---- A new session */
+
+void call_session(struct longboat *lb)
+{
+    lb->follows_left = lb->runs != NULL;
+}
+
+void call_pump(struct longboat *lb)
+{
+    if (!lb->follows_left)
+        return;
+    for (struct call *c = lb->runs; c; c = c->by_run.next)
+        if (c->followed != lb->session && !follow_again(c))
+            return; /* the window is full: it goes on when it opens */
+    lb->follows_left = false;
+}
+
+/* ---- What callers use */
+
+int longboat_call_start(struct longboat *lb, const struct longboat_call *o, longboat_follow follow, void *self,
+                        struct error *err)
+{
+    struct buf body = {0};
+    int rc;
+
+    if ((rc = encode(lb, o, &body, err)) < 0) {
+        buf_free(&body);
+        return rc;
+    }
+    struct call *c = mem_zalloc(1, sizeof *c);
+    c->lb = lb;
+    c->req = longboat_req(lb);
+    c->body = body;
+    c->follow = follow;
+    c->self = self;
+    HASH_ADD(hh, lb->calls, req, sizeof c->req, c);
+    if (o->pin_latest || !hash_is_zero(&o->job_hash))
+        call_list_add(&lb->to_sign, c);
+    else
+        resolve(lb, c, span_str(o->job), span_str(o->address));
+    return 0;
+}
+
+struct wait {
+    bool ended;
+    struct id run;
+    struct buf outcome;
+    enum refusal refused;
+    char text[ERROR_TEXT_MAX];
+};
+
+static void on_follow(void *self, const struct longboat_run *run)
+{
+    struct wait *w = self;
+    w->run = run->run;
+    w->refused = run->refused;
+    w->ended = run->outcome || run->refused != REFUSAL_NONE;
+    if (run->outcome)
+        d_outcome_encode(run->outcome, &w->outcome);
+    else if (run->refused != REFUSAL_NONE)
+        span_copy_str(span_str(run->text), w->text, sizeof w->text);
+}
+
+static bool has_ended(void *self)
+{
+    return ((struct wait *)self)->ended;
+}
+
+/* The wait is over and its memory gone, but not the run. */
+static void stop_following(struct longboat *lb, const struct wait *w)
+{
+    struct call *c, *next;
+    HASH_ITER(hh, lb->calls, c, next)
+    {
+        if (c->self == w)
+            c->follow = NULL;
+    }
+}
+
+int longboat_call_wait(struct longboat *lb, const struct longboat_call *call, int64_t timeout_ms, struct id *ret_run,
+                       struct buf *ret_outcome, struct error *err)
+{
+    struct wait w = {0};
+    int rc;
+
+    if ((rc = longboat_call_start(lb, call, on_follow, &w, err)) < 0)
+        return rc;
+    rc = longboat_wait(lb, has_ended, &w, timeout_ms, err);
+    if (ret_run)
+        *ret_run = w.run;
+    if (rc < 0) {
+        stop_following(lb, &w);
+    } else if (w.refused != REFUSAL_NONE) {
+        rc = error_set(err, -EREMOTEIO, "refused by %s: %s", longboat_broker(lb), w.text);
+    } else {
+        *ret_outcome = w.outcome;
+        return 0;
+    }
+    buf_free(&w.outcome);
+    return rc;
+}
+
+int longboat_cancel(struct longboat *lb, const struct id *run, bool force, const char *reason, struct error *err)
+{
+    struct m_cancel m = {.req = longboat_req(lb), .run = *run, .force = force, .reason = span_str(reason)};
+    struct buf message = {0}, answer = {0};
+
+    m_cancel_encode(&m, &message);
+    int rc = longboat_ask(lb, m.req, buf_span(&message), ANSWER_MS, &answer, NULL, err);
+    buf_free(&message);
+    buf_free(&answer);
+    return rc;
+}

@@ -1,0 +1,207 @@
+/* connect.c - the connection of liblongboat: opening, what a new session sets going, waiting. */
+#include "client/inner.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/clock.h"
+
+/* ---- What the dialer says */
+
+static void on_hello(void *self, struct m_hello *ret)
+{
+    struct longboat *lb = self;
+    ret->certificate = buf_span(&lb->config.me.signed_bytes);
+}
+
+static void pump(struct longboat *lb)
+{
+    request_pump(lb);
+    call_pump(lb);
+}
+
+static void on_up(void *self, const struct m_welcome *welcome)
+{
+    struct longboat *lb = self;
+    lb->newer = welcome->minor > PROTO_MINOR;
+    lb->refused = REFUSAL_NONE;
+    lb->session++;
+    request_session(lb);
+    call_session(lb);
+    pump(lb);
+}
+
+static void on_window(void *self)
+{
+    pump(self);
+}
+
+static void on_message(void *self, uint64_t kind, struct span message)
+{
+    struct longboat *lb = self;
+    switch (kind) {
+    case KIND_M_RUN_STATE:
+        call_take_state(lb, message);
+        break;
+    case KIND_M_RUN_ENDED:
+        call_take_ended(lb, message);
+        break;
+    case KIND_M_PONG:
+    case KIND_M_REVOKED: /* nothing here rests on others' certificates but the broker's, which is pinned */
+        break;
+    default:
+        if (!request_take(lb, kind, message) && kind == KIND_M_ERROR)
+            call_take_error(lb, message);
+    }
+}
+
+static void on_down(void *self, const char *reason)
+{
+    (void)self;
+    (void)reason; /* longboat_trouble has it; whatever has no answer is said again */
+}
+
+static void on_refused(void *self, const struct m_refused *refused)
+{
+    struct longboat *lb = self;
+    if (refused->code == REFUSAL_BUSY)
+        return;
+    lb->refused = (enum refusal)refused->code;
+    span_copy_str(refused->text, lb->refused_text, sizeof lb->refused_text);
+}
+
+/* Before the dialer's hook, which was added later: what is signed here leaves in the frames of this turn. */
+static bool on_prepare(struct loop *l, void *arg)
+{
+    (void)l;
+    return call_sign_waiting(arg);
+}
+
+/* ---- Open and close */
+
+static int connect_dialer(struct longboat *lb, struct error *err)
+{
+    const struct client_config *c = &lb->config;
+    const struct dialer_options o = {
+        .addresses = (const char *const *)c->addresses,
+        .n_addresses = (unsigned)c->n_addresses,
+        .broker_key = c->broker.transport_key,
+        .secret_transport = c->key.transport_secret,
+        .public_transport = c->key.transport.b,
+    };
+    const struct dialer_calls calls = {.self = lb,
+                                       .hello = on_hello,
+                                       .up = on_up,
+                                       .message = on_message,
+                                       .down = on_down,
+                                       .refused = on_refused,
+                                       .window = on_window};
+    return dialer_open(&lb->dialer, lb->loop, &o, &calls, err);
+}
+
+int longboat_open(struct longboat **ret, const char *config_folder, struct loop *loop, struct error *err)
+{
+    struct longboat *lb = mem_zalloc(1, sizeof *lb);
+    int rc;
+
+    net_hash_begin();
+    lb->loop = loop;
+    if ((rc = client_config_load(&lb->config, config_folder, err)) < 0)
+        goto fail;
+    if (!loop && !(lb->loop = loop_new(err))) {
+        rc = -EMFILE;
+        goto fail;
+    }
+    lb->own_loop = !loop;
+    loop_on_prepare(lb->loop, on_prepare, lb);
+    if ((rc = connect_dialer(lb, err)) < 0)
+        goto fail;
+    *ret = lb;
+    return 0;
+fail:
+    longboat_close(&lb);
+    return rc;
+}
+
+void longboat_close(struct longboat **lbp)
+{
+    struct longboat *lb = *lbp;
+    if (!lb)
+        return;
+    dialer_close(&lb->dialer);
+    request_free_all(lb);
+    call_free_all(lb);
+    resolve_free_all(lb);
+    if (lb->loop)
+        loop_off(lb->loop, lb);
+    if (lb->own_loop)
+        loop_destroy(&lb->loop);
+    client_config_free(&lb->config);
+    buf_free(&lb->scratch);
+    mem_free(lbp);
+}
+
+const struct certificate *longboat_me(const struct longboat *lb)
+{
+    return &lb->config.me;
+}
+
+const char *longboat_broker(const struct longboat *lb)
+{
+    struct longboat *own = (struct longboat *)(uintptr_t)lb; /* the text lies in it */
+    snprintf(own->name, sizeof own->name, "broker %s at %s", lb->config.broker.name, dialer_address(lb->dialer));
+    return lb->name;
+}
+
+bool longboat_is_up(const struct longboat *lb)
+{
+    return dialer_is_up(lb->dialer);
+}
+
+const char *longboat_trouble(const struct longboat *lb)
+{
+    return dialer_trouble(lb->dialer);
+}
+
+struct loop *longboat_loop(struct longboat *lb)
+{
+    return lb->loop;
+}
+
+bool inner_send(struct longboat *lb, struct span message)
+{
+    return dialer_window_open(lb->dialer) && dialer_send(lb->dialer, message) == 0;
+}
+
+int inner_decode(const struct longboat *lb, const struct wire_schema *s, struct span message, void *ret,
+                 struct error *err)
+{
+    return wire_decode(s, message, lb->newer, ret, err);
+}
+
+/* ---- Wait */
+
+static int time_is_over(struct longboat *lb, int64_t timeout_ms, struct error *err)
+{
+    const char *trouble = longboat_trouble(lb);
+    return error_set(err, -ETIMEDOUT, "no answer from %s within %g s%s%s", longboat_broker(lb),
+                     (double)timeout_ms / 1000, *trouble ? "; " : "", trouble);
+}
+
+int longboat_wait(struct longboat *lb, bool (*done)(void *), void *self, int64_t timeout_ms, struct error *err)
+{
+    const int64_t until = timeout_ms > 0 ? clock_boot_ms() + timeout_ms : INT64_MAX;
+    int rc;
+
+    while (!done(self)) {
+        if (lb->refused != REFUSAL_NONE)
+            return error_set(err, -EACCES, "refused by %s: %s", longboat_broker(lb), lb->refused_text);
+        if (loop_is_stopping(lb->loop))
+            return error_set(err, -EINTR, "interrupted");
+        if (until != INT64_MAX && clock_boot_ms() >= until)
+            return time_is_over(lb, timeout_ms, err);
+        if ((rc = loop_turn(lb->loop, until, err)) < 0)
+            return rc;
+    }
+    return 0;
+}
