@@ -156,6 +156,22 @@ void seen_add(struct seen *s, const struct seen_step *step, int64_t now)
     turn_digest(step->step, step->turn, &c->turns[c->n++]);
 }
 
+void seen_forget(struct seen *s, const struct seen_step *step)
+{
+    struct seen_call *c = find(s, &step->identity);
+    struct hash h;
+    if (!c || c->attempt != step->attempt || !id_eq(c->run, step->run))
+        return;
+    turn_digest(step->step, step->turn, &h);
+    for (unsigned i = 0; i < c->n; i++)
+        if (hash_eq(&c->turns[i], &h)) {
+            c->turns[i] = c->turns[--c->n];
+            break;
+        }
+    if (c->n == 0)
+        drop(s, c);
+}
+
 void seen_launched(struct seen *s, const struct s_launched *l)
 {
     struct seen_step step = {.identity = l->identity,

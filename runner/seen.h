@@ -44,6 +44,8 @@ enum seen_answer {
 enum seen_answer seen_ask(struct seen *s, const struct seen_step *step, int64_t now, int64_t *ret_begun,
                           struct error *err);
 void seen_add(struct seen *s, const struct seen_step *step, int64_t now);
+/* It was accepted and will certainly not be launched: it may be asked for again. */
+void seen_forget(struct seen *s, const struct seen_step *step);
 size_t seen_count(const struct seen *s);
 
 #endif

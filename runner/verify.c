@@ -389,3 +389,28 @@ struct policy *verifier_policy(struct verifier *v)
 {
     return v->policy;
 }
+
+static void step_of_kept(const struct s_kept *k, struct seen_step *ret)
+{
+    *ret = (struct seen_step){.identity = k->identity,
+                              .run = k->run,
+                              .attempt = k->attempt,
+                              .step = k->step,
+                              .turn = k->turn,
+                              .expires = k->expires};
+}
+
+void verifier_taken(struct verifier *v, const struct s_kept *kept, int64_t now)
+{
+    struct seen_step step;
+    step_of_kept(kept, &step);
+    if (!hash_is_zero(&kept->identity))
+        seen_add(v->seen, &step, now);
+}
+
+void verifier_forget(struct verifier *v, const struct s_kept *kept)
+{
+    struct seen_step step;
+    step_of_kept(kept, &step);
+    seen_forget(v->seen, &step);
+}

@@ -25,6 +25,10 @@ enum verdict {
 enum verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now, struct buf *out,
                          enum refusal *ret_code, const char **ret_check, struct error *err);
 
+/* A keeper holds this step: it counts as seen. And: it is certain that it was not and will not be launched. */
+void verifier_taken(struct verifier *v, const struct s_kept *kept, int64_t now);
+void verifier_forget(struct verifier *v, const struct s_kept *kept);
+
 /* The names of the checks in their order; NULL after the last. For docs and tests. */
 const char *verify_check_name(unsigned i);
 

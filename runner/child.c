@@ -1,0 +1,517 @@
+/* child.c - see child.h. */
+#include "runner/child.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "runner/childfiles.h"
+#include "runner/ended.h"
+#include "runner/fence.h"
+#include "runner/output.h"
+#include "runner/outputs.h"
+#include "runner/spawn.h"
+#include "runner/tree.h"
+
+enum phase {
+    PHASE_NONE,
+    PHASE_RUNS,
+    PHASE_ENDING, /* TERM was sent */
+    PHASE_KILLING,
+    PHASE_SAYING /* all is over; the spool does not take it yet */
+};
+
+struct child {
+    const struct house *house;
+    struct loop *loop;
+    struct report *report;
+    child_ended_fn *ended;
+    void *self;
+    unsigned slot;
+    bool shielded;
+    struct childfiles *files;
+    char *work, *fence_path;
+    int work_dir, null;
+    struct output output;
+    struct loop_timer timer;
+    struct buf entry; /* scratch for what is reported */
+
+    /* Of the one that runs */
+    enum phase phase;
+    struct buf bytes;
+    struct s_launch launch;
+    struct command command;
+    pid_t pid;
+    bool exited;
+    int status;
+    struct rusage usage;
+    enum stop_cause stop;
+    int64_t started_at, ended_at;                /* wall */
+    int64_t timeout_at, kill_at;                 /* boot; INT64_MAX: never */
+    int64_t fence_term, fence_kill, fence_again; /* boot */
+    int64_t progress_at;
+    uint64_t percent;
+};
+
+static void on_timer(struct loop *l, struct loop_timer *t, void *arg);
+static void look(struct child *c, int64_t now);
+
+/* ---- Folders */
+
+static int open_work(struct child *c, struct error *err)
+{
+    if (c->work_dir >= 0)
+        close(c->work_dir);
+    int rc = file_make_dirs(c->work, 0700, err);
+    if (rc < 0)
+        return rc;
+    c->work_dir = open(c->work, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return c->work_dir < 0 ? error_errno(err, errno, "cannot open the folder '%s'", c->work) : 0;
+}
+
+static bool folder_is_empty(int fd)
+{
+    bool empty = true;
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = copy < 0 ? NULL : fdopendir(copy);
+    if (!d) {
+        if (copy >= 0)
+            close(copy);
+        return false;
+    }
+    for (struct dirent *e; empty && (e = readdir(d));)
+        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+    closedir(d);
+    return empty;
+}
+
+/* Most children leave nothing; then this costs a few calls and the disk none. */
+static int clean_work(struct child *c, struct error *err)
+{
+    struct stat kept, there;
+    if (c->work_dir >= 0 && fstat(c->work_dir, &kept) == 0 && lstat(c->work, &there) == 0 &&
+        kept.st_ino == there.st_ino && kept.st_dev == there.st_dev && (there.st_mode & 07777) == 0700 &&
+        folder_is_empty(c->work_dir))
+        return 0;
+    int rc = file_remove_tree(c->work, err);
+    return rc < 0 ? rc : open_work(c, err);
+}
+
+int child_new(const struct house *house, unsigned slot, bool shielded, struct loop *loop, struct report *report,
+              child_ended_fn *ended, void *self, struct child **ret, struct error *err)
+{
+    struct child *c = mem_zalloc(1, sizeof *c);
+    c->house = house;
+    c->loop = loop;
+    c->report = report;
+    c->ended = ended;
+    c->self = self;
+    c->slot = slot;
+    c->shielded = shielded;
+    c->work_dir = c->null = -1;
+    c->output.stream[0].fd = c->output.stream[1].fd = -1;
+    c->work = mem_printf("%s/%u", house->work, slot);
+    c->fence_path = mem_printf("%s/fence", house->spool);
+    char *memory = mem_printf("%s/%u", house->memory, slot);
+    int rc = childfiles_open(memory, &c->files, err);
+    mem_free(&memory);
+    if (rc == 0)
+        rc = open_work(c, err);
+    if (rc == 0 && (c->null = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
+        rc = error_errno(err, errno, "cannot open /dev/null");
+    if (rc < 0)
+        child_free(&c);
+    else
+        *ret = c;
+    return rc;
+}
+
+void child_free(struct child **pc)
+{
+    struct child *c = *pc;
+    if (!c)
+        return;
+    loop_timer_stop(c->loop, &c->timer);
+    childfiles_close(&c->files);
+    if (c->work_dir >= 0)
+        close(c->work_dir);
+    if (c->null >= 0)
+        close(c->null);
+    command_free(&c->command);
+    buf_free(&c->bytes);
+    buf_free(&c->entry);
+    mem_free(&c->work);
+    mem_free(&c->fence_path);
+    mem_free(pc);
+}
+
+const struct s_launch *child_launch(const struct child *c)
+{
+    return c->phase == PHASE_NONE ? NULL : &c->launch;
+}
+
+/* ---- Reports */
+
+static void say_output(void *self, unsigned stream, uint64_t offset, struct span data, uint64_t cut)
+{
+    struct child *c = self;
+    struct s_output o = {.run = c->launch.run,
+                         .attempt = c->launch.attempt,
+                         .step = c->launch.step,
+                         .turn = c->launch.turn,
+                         .stream = stream,
+                         .offset = offset,
+                         .at = clock_wall_ms(),
+                         .data = data,
+                         .cut = cut};
+    buf_clear(&c->entry);
+    s_output_encode(&o, &c->entry);
+    report_add_output(c->report, buf_span(&c->entry));
+}
+
+static int say_launched(struct child *c, struct error *err)
+{
+    struct s_launched l = {.run = c->launch.run,
+                           .attempt = c->launch.attempt,
+                           .step = c->launch.step,
+                           .turn = c->launch.turn,
+                           .at = c->started_at,
+                           .pid = (uint64_t)getpid(),
+                           .identity = c->launch.identity,
+                           .expires = c->launch.expires};
+    buf_clear(&c->entry);
+    s_launched_encode(&l, &c->entry);
+    report_add(c->report, buf_span(&c->entry));
+    return report_flush(c->report, err);
+}
+
+static void say_progress(struct child *c)
+{
+    struct buf text = {0}, message = {0};
+    if (childfiles_progress(c->files, LIMIT_TEXT + 16, &text) &&
+        progress_read(buf_span(&text), &c->percent, &message)) {
+        struct s_progress p = {
+            .run = c->launch.run, .attempt = c->launch.attempt, .percent = c->percent, .text = buf_span(&message)};
+        buf_clear(&c->entry);
+        s_progress_encode(&p, &c->entry);
+        report_add(c->report, buf_span(&c->entry));
+    }
+    buf_free(&text);
+    buf_free(&message);
+}
+
+/* What an ordinary user cannot have, and every outcome says so. */
+static size_t list_off(const struct child *c, const char *off[8])
+{
+    size_t n = 0;
+    off[n++] = "user";
+    off[n++] = "cgroup";
+    off[n++] = "landlock";
+    off[n++] = "seccomp";
+    if (!c->house->memory_backed)
+        off[n++] = "memory_files";
+    return n;
+}
+
+static void say_ended(struct child *c)
+{
+    struct buf outputs = {0}, result = {0}, message = {0}, items = {0};
+    struct error trouble = {0};
+    const char *off[8];
+    uint32_t n = 0;
+    struct ending e = {.launch = &c->launch,
+                       .status = c->status,
+                       .usage = c->usage,
+                       .stop = c->stop,
+                       .started_at = c->started_at,
+                       .ended_at = c->ended_at,
+                       .out_bytes = c->output.stream[0].read,
+                       .err_bytes = c->output.stream[1].read,
+                       .cut_bytes = output_cut_bytes(&c->output),
+                       .tail = output_tail(&c->output),
+                       .user = c->house->user,
+                       .argv = c->command.argv,
+                       .n_argv = c->command.n_argv,
+                       .off = off,
+                       .n_off = list_off(c, off)};
+    if (childfiles_read(c->files, CHILDFILE_OUTPUTS, LIMIT_OUTPUTS, &outputs, &trouble) < 0 ||
+        outputs_read(buf_span(&outputs), &c->launch.outputs, &items, &n, &trouble) < 0)
+        e.outputs_trouble = trouble.text;
+    if (childfiles_read(c->files, CHILDFILE_RESULT, LIMIT_TEXT, &result, NULL) == 0)
+        e.said = verdict_read(buf_span(&result), &e.verdict, &message);
+    e.outputs = wire_list_from(&items, n);
+    e.message = buf_span(&message);
+    buf_clear(&c->entry);
+    ended_encode(&e, &c->entry);
+    report_add(c->report, buf_span(&c->entry));
+    buf_free(&outputs);
+    buf_free(&result);
+    buf_free(&message);
+    buf_free(&items);
+}
+
+/* ---- The end */
+
+static void over(struct child *c)
+{
+    struct error err = {0};
+    loop_timer_stop(c->loop, &c->timer);
+    if (clean_work(c, &err) < 0)
+        log_warn("slot %u: %s", c->slot, err.text);
+    c->phase = PHASE_NONE;
+    command_free(&c->command);
+    c->ended(c->self);
+}
+
+/* Nobody of it is left. The slot is free when the spool has the outcome. */
+static void finish(struct child *c, int64_t now)
+{
+    struct error err = {0};
+    for (int i = 0; i < 2; i++)
+        if (c->output.stream[i].fd >= 0)
+            loop_del(c->loop, c->output.stream[i].fd);
+    output_end(&c->output, now);
+    say_progress(c);
+    say_ended(c);
+    c->phase = PHASE_SAYING;
+    if (report_flush(c->report, &err) == 0) {
+        over(c);
+        return;
+    }
+    log_error("slot %u: an outcome waits: %s", c->slot, err.text);
+    loop_timer_set(c->loop, &c->timer, "spool", now + REPORT_RETRY_MS, on_timer, c);
+}
+
+static void kill_all(struct child *c, int64_t now)
+{
+    c->phase = PHASE_KILLING;
+    tree_signal(SIGKILL, 0);
+    c->kill_at = now + KILL_AGAIN_MS;
+}
+
+static void begin_end(struct child *c, int64_t now, int64_t grace_ms)
+{
+    int64_t at = now + (grace_ms > 0 ? grace_ms : 0);
+    if (c->phase == PHASE_KILLING)
+        return;
+    if (c->phase == PHASE_ENDING && at >= c->kill_at) /* an end can come sooner than was said, not later */
+        return;
+    c->kill_at = at;
+    if (grace_ms <= 0) {
+        kill_all(c, now);
+        return;
+    }
+    if (c->phase != PHASE_ENDING)
+        tree_signal(SIGTERM, 0);
+    c->phase = PHASE_ENDING;
+}
+
+void child_reap(struct child *c)
+{
+    bool main_ended = false, left;
+    int64_t now = loop_now(c->loop);
+    left = tree_reap(c->phase == PHASE_NONE ? 0 : c->pid, &main_ended, &c->status, &c->usage);
+    if (c->phase == PHASE_NONE || c->phase == PHASE_SAYING)
+        return;
+    if (main_ended) {
+        c->exited = true;
+        c->ended_at = loop_now_wall(c->loop);
+    }
+    if (!c->exited)
+        return;
+    if (!left)
+        finish(c, now);
+    else {
+        if (c->phase == PHASE_RUNS)
+            begin_end(c, now, LEFTOVER_GRACE_MS);
+        look(c, now);
+    }
+}
+
+void child_halt(struct child *c, int64_t grace_ms, bool timed_out)
+{
+    int64_t now = loop_now(c->loop);
+    if (c->phase == PHASE_NONE || c->phase == PHASE_SAYING)
+        return;
+    if (c->stop == STOP_NONE && !c->exited)
+        c->stop = timed_out ? STOP_TIMEOUT : STOP_CANCEL;
+    begin_end(c, now, grace_ms);
+    look(c, now);
+}
+
+/* ---- Time */
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void look_at_fence(struct child *c, int64_t now)
+{
+    if (c->launch.on_lost != ON_LOST_RERUN)
+        return;
+    fence_of(&c->launch, fence_read(c->fence_path), &c->fence_term, &c->fence_kill);
+    c->fence_again = least(now + FENCE_LOOK_MS, c->fence_term > now ? c->fence_term : c->fence_kill);
+    if (c->fence_again <= now)
+        c->fence_again = now + FENCE_LOOK_MS;
+    if (now < c->fence_term)
+        return;
+    if (c->stop == STOP_NONE && !c->exited)
+        c->stop = STOP_FENCE;
+    begin_end(c, now, c->fence_kill - now);
+}
+
+/* What is due, and when the next thing will be. */
+static void look(struct child *c, int64_t now)
+{
+    struct error err = {0};
+    if (now >= c->timeout_at && c->phase == PHASE_RUNS) {
+        c->timeout_at = INT64_MAX;
+        if (!c->exited)
+            c->stop = STOP_TIMEOUT;
+        begin_end(c, now, KILL_GRACE_MS);
+    }
+    if (now >= c->fence_again)
+        look_at_fence(c, now);
+    if ((c->phase == PHASE_ENDING || c->phase == PHASE_KILLING) && now >= c->kill_at)
+        kill_all(c, now);
+    if (now >= c->progress_at) {
+        c->progress_at = now + PROGRESS_MS;
+        say_progress(c);
+    }
+    output_flush(&c->output, now);
+    if (report_waits(c->report) && report_flush(c->report, &err) < 0)
+        log_error("slot %u: %s", c->slot, err.text);
+    int64_t due = least(least(c->fence_again, c->progress_at), output_due(&c->output));
+    if (c->phase == PHASE_RUNS)
+        due = least(due, c->timeout_at);
+    if (c->phase == PHASE_ENDING || c->phase == PHASE_KILLING)
+        due = least(due, c->kill_at);
+    loop_timer_set(c->loop, &c->timer, "child", due, on_timer, c);
+}
+
+static void on_timer(struct loop *l, struct loop_timer *t, void *arg)
+{
+    (void)t;
+    struct child *c = arg;
+    struct error err = {0};
+    if (c->phase == PHASE_SAYING) {
+        if (report_flush(c->report, &err) == 0)
+            over(c);
+        else
+            loop_timer_set(l, &c->timer, "spool", loop_now(l) + REPORT_RETRY_MS, on_timer, c);
+    } else if (c->phase != PHASE_NONE)
+        look(c, loop_now(l));
+}
+
+static void on_output(struct loop *l, int fd, uint32_t events, void *arg)
+{
+    (void)events;
+    struct child *c = arg;
+    unsigned stream = fd == c->output.stream[0].fd ? 1 : 2;
+    if (output_read(&c->output, stream, loop_now(l)))
+        loop_del(l, fd); /* closed: nothing more will come; the descriptor is closed at the end */
+    if (report_waits(c->report))
+        look(c, loop_now(l));
+    else if (output_due(&c->output) < c->timer.node.key)
+        loop_timer_set(l, &c->timer, "child", output_due(&c->output), on_timer, c);
+}
+
+/* ---- The beginning */
+
+/* The step did not start. LAUNCHED may be in the spool already: its end must be, too. */
+static void not_started(struct child *c, enum refusal code, const struct error *why)
+{
+    struct error err = {0};
+    buf_clear(&c->entry);
+    ended_refused(c->launch.run, c->launch.attempt, c->launch.step, c->launch.turn, code, false, why->text,
+                  clock_wall_ms(), &c->entry);
+    report_add(c->report, buf_span(&c->entry));
+    c->phase = PHASE_SAYING;
+    if (report_flush(c->report, &err) == 0)
+        over(c);
+    else
+        loop_timer_set(c->loop, &c->timer, "spool", clock_boot_ms() + REPORT_RETRY_MS, on_timer, c);
+}
+
+static int prepare(struct child *c, struct error *err)
+{
+    struct buf json = {0};
+    command_parameters(&c->launch, &json);
+    int rc = childfiles_prepare(c->files, buf_span(&json), err);
+    buf_free(&json);
+    return rc < 0 ? rc : command_make(c->house, c->files, &c->launch, &c->command, err);
+}
+
+static int begin(struct child *c, struct error *err)
+{
+    int ends[2];
+    struct spawn s = {.command = &c->command, .folder = c->work_dir, .null = c->null, .lower = c->shielded};
+    int rc = output_begin(&c->output, c->launch.output_cap, say_output, c, ends, err);
+    if (rc < 0)
+        return rc;
+    s.out = ends[0];
+    s.err = ends[1];
+    rc = spawn_child(&s, &c->pid, err);
+    close(ends[0]);
+    close(ends[1]);
+    bool started = rc == 0;
+    for (int i = 0; rc == 0 && i < 2; i++)
+        rc = loop_add(c->loop, c->output.stream[i].fd, EPOLLIN, on_output, c, err);
+    if (rc < 0 && started) { /* the kernel has no room to watch it: nobody could read its output or see its end */
+        tree_signal(SIGKILL, 0);
+        while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        loop_del(c->loop, c->output.stream[0].fd);
+    }
+    if (rc < 0)
+        output_end(&c->output, clock_boot_ms());
+    return rc;
+}
+
+static void set_times(struct child *c, int64_t now)
+{
+    c->timeout_at = c->launch.deadline > 0 ? c->launch.deadline : INT64_MAX;
+    if (c->launch.timeout_ms && c->launch.timeout_ms < (uint64_t)(INT64_MAX - now))
+        c->timeout_at = least(c->timeout_at, now + (int64_t)c->launch.timeout_ms);
+    c->kill_at = c->fence_term = c->fence_kill = INT64_MAX;
+    c->fence_again = c->launch.on_lost == ON_LOST_RERUN ? now : INT64_MAX;
+    c->progress_at = now + PROGRESS_MS;
+    c->percent = 0;
+}
+
+void child_start(struct child *c, struct span launch)
+{
+    struct error err = {0};
+    int64_t now = clock_boot_ms(), term, end;
+    buf_clear(&c->bytes);
+    buf_add(&c->bytes, launch.p, launch.n);
+    c->launch = (struct s_launch){0};
+    if (wire_decode(&s_launch_schema, buf_span(&c->bytes), true, &c->launch, &err) < 0) {
+        log_error("slot %u: what the runner sent is no step: %s", c->slot, err.text);
+        c->ended(c->self);
+        return;
+    }
+    c->started_at = clock_wall_ms();
+    c->stop = STOP_NONE;
+    c->exited = false;
+    set_times(c, now);
+    fence_of(&c->launch, c->launch.on_lost == ON_LOST_RERUN ? fence_read(c->fence_path) : 0, &term, &end);
+    if (now >= term || now >= c->timeout_at) {
+        error_set(&err, -ETIME, "its time was over before it could start");
+        not_started(c, REFUSAL_EXPIRED, &err);
+    } else if (say_launched(c, &err) < 0 || prepare(c, &err) < 0 || begin(c, &err) < 0)
+        not_started(c, REFUSAL_START_FAILED, &err);
+    else {
+        c->phase = PHASE_RUNS;
+        look(c, now);
+    }
+}

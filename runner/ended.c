@@ -1,0 +1,160 @@
+/* ended.c - see ended.h. */
+#include "runner/ended.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "runner/outputs.h"
+
+enum { ARGUMENTS = 64, TAIL_SHOWN = 300 };
+
+static enum package_outcome of_exit_code(const struct s_launch *l, int code)
+{
+    struct wire_iter it = wire_iter(&l->exit_codes);
+    struct span item;
+    struct d_exit_code e;
+    while (wire_next(&it, &item))
+        if (d_exit_code_decode(item, &e, NULL) == 0 && e.code == (uint64_t)code && e.package < PACKAGE_COUNT)
+            return (enum package_outcome)e.package;
+    return l->exit_codes.count == 0 && code == 0 ? PACKAGE_SUCCEEDED : PACKAGE_FAILED;
+}
+
+static enum package_outcome judge(const struct ending *e, bool *ret_stopped)
+{
+    enum package_outcome state =
+        WIFEXITED(e->status) ? of_exit_code(e->launch, WEXITSTATUS(e->status)) : PACKAGE_FAILED;
+    bool finished = state == PACKAGE_SUCCEEDED && e->said && e->verdict == PACKAGE_SUCCEEDED;
+    *ret_stopped = e->stop != STOP_NONE && !finished;
+    if (*ret_stopped)
+        return e->stop == STOP_TIMEOUT ? PACKAGE_FAILED : PACKAGE_CANCELLED;
+    if (e->said && e->verdict != PACKAGE_SUCCEEDED && WIFEXITED(e->status))
+        state = e->verdict;
+    if (state == PACKAGE_SUCCEEDED && e->outputs_trouble)
+        state = PACKAGE_FAILED;
+    return state;
+}
+
+/* The last line of standard error that says something. */
+static struct span last_line(struct span s)
+{
+    while (s.n && s.p[s.n - 1] <= ' ')
+        s.n--;
+    size_t from = s.n;
+    while (from && s.p[from - 1] != '\n')
+        from--;
+    return span_of(s.p + from, s.n - from);
+}
+
+static void say_how(const struct ending *e, struct buf *out)
+{
+    if (WIFSIGNALED(e->status)) {
+        const char *name = sigabbrev_np(WTERMSIG(e->status));
+        buf_printf(out, "ended by signal %d (%s)", WTERMSIG(e->status), name ? name : "?");
+    } else
+        buf_printf(out, "exit %d", WEXITSTATUS(e->status));
+    struct span line = last_line(e->tail);
+    if (line.n) {
+        buf_add_str(out, ": ");
+        text_clean(line, TAIL_SHOWN, out);
+    }
+}
+
+static void make_message(const struct ending *e, enum package_outcome state, bool stopped, struct buf *out)
+{
+    static const char *const causes[] = {"", "cancelled", "it took longer than its time allows and was ended",
+                                         "ended before its server counts as lost (on_lost: rerun)"};
+    if (stopped) {
+        buf_add_str(out, causes[e->stop]);
+        if (e->message.n)
+            buf_printf(out, ": " SPAN_FMT, SPAN_ARG(e->message));
+    } else if (e->message.n)
+        buf_add(out, e->message.p, e->message.n);
+    else if (state == PACKAGE_FAILED && e->outputs_trouble && WIFEXITED(e->status) && WEXITSTATUS(e->status) == 0)
+        text_clean(span_str(e->outputs_trouble), LIMIT_TEXT, out);
+    else if (state != PACKAGE_SUCCEEDED)
+        say_how(e, out);
+    if (out->n > LIMIT_TEXT) {
+        struct buf cut = {0};
+        text_clean(buf_span(out), LIMIT_TEXT, &cut);
+        buf_free(out);
+        *out = cut;
+    }
+}
+
+static void encode(struct id run, uint64_t attempt, const struct d_step_outcome *o, struct buf *out)
+{
+    struct buf body = {0};
+    d_step_outcome_encode(o, &body);
+    struct s_ended ended = {.run = run, .attempt = attempt, .outcome = buf_span(&body)};
+    s_ended_encode(&ended, out);
+    buf_free(&body);
+}
+
+static struct wire_list list_of(char *const *texts, size_t n, struct buf *items)
+{
+    uint32_t count = 0;
+    for (; count < n && count < ARGUMENTS; count++) {
+        struct buf clean = {0};
+        text_clean(span_str(texts[count]), LIMIT_PATH, &clean);
+        wire_add_str(items, buf_span(&clean));
+        buf_free(&clean);
+    }
+    return wire_list_from(items, count);
+}
+
+static uint64_t micros(struct timeval t)
+{
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_usec;
+}
+
+void ended_encode(const struct ending *e, struct buf *out)
+{
+    const struct s_launch *l = e->launch;
+    struct buf message = {0}, argv = {0}, off = {0};
+    bool stopped;
+    enum package_outcome state = judge(e, &stopped);
+    make_message(e, state, stopped, &message);
+    uint64_t signal = WIFSIGNALED(e->status) ? (uint64_t)WTERMSIG(e->status) : 0;
+    struct d_step_outcome o = {.name = l->step,
+                               .turn = l->turn,
+                               .package = state,
+                               .package_name = l->package_name,
+                               .package_version = l->package_version,
+                               .package_hash = l->package,
+                               .message = buf_span(&message),
+                               .outputs = e->outputs,
+                               .exit_code = signal ? 128 + (int64_t)signal : WEXITSTATUS(e->status),
+                               .signal = signal,
+                               .timed_out = stopped && e->stop == STOP_TIMEOUT,
+                               .cancelled = stopped && e->stop != STOP_TIMEOUT,
+                               .started_at = e->started_at,
+                               .ended_at = e->ended_at,
+                               .user_us = micros(e->usage.ru_utime),
+                               .system_us = micros(e->usage.ru_stime),
+                               .max_rss_kib = (uint64_t)e->usage.ru_maxrss,
+                               .out_bytes = e->out_bytes,
+                               .err_bytes = e->err_bytes,
+                               .cut_bytes = e->cut_bytes,
+                               .user = span_str(e->user),
+                               .argv = list_of(e->argv, e->n_argv, &argv),
+                               .off = list_of((char *const *)e->off, e->n_off, &off)};
+    encode(l->run, l->attempt, &o, out);
+    buf_free(&message);
+    buf_free(&argv);
+    buf_free(&off);
+}
+
+void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t turn, enum refusal code,
+                   bool cancelled, const char *sentence, int64_t now, struct buf *out)
+{
+    struct d_step_outcome o = {.name = step,
+                               .turn = turn,
+                               .package = PACKAGE_NOT_EXECUTED,
+                               .message = span_str(sentence),
+                               .cancelled = cancelled,
+                               .started_at = now,
+                               .ended_at = now,
+                               .code = code};
+    encode(run, attempt, &o, out);
+}

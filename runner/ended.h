@@ -1,0 +1,45 @@
+/* ended.h - how a step ended, from everything that is known about its child: the d_step_outcome. Pure.
+ *
+ * The package's state: what the exit code means (the package's exit_codes; without any, 0 succeeded), made worse but
+ * never better by its own verdict. A signal is a failure. A step that was ended by us (cancel, timeout, fence) is
+ * cancelled or failed, unless it exited well and its verdict says `succeeded`: then it had finished before it heard
+ * of it. Outputs that cannot be read make a success a failure.
+ */
+#ifndef LB_RUNNER_ENDED_H
+#define LB_RUNNER_ENDED_H
+
+#include <sys/resource.h>
+
+#include "proto/messages.h"
+#include "proto/outcome.h"
+
+enum stop_cause { STOP_NONE, STOP_CANCEL, STOP_TIMEOUT, STOP_FENCE };
+
+struct ending {
+    const struct s_launch *launch;
+    int status; /* of wait4 */
+    struct rusage usage;
+    enum stop_cause stop;
+    const char *outputs_trouble; /* NULL: they are fine */
+    struct wire_list outputs;
+    bool said; /* the package gave a verdict */
+    enum package_outcome verdict;
+    struct span message; /* its own */
+    struct span tail;    /* the end of its standard error */
+    int64_t started_at, ended_at;
+    uint64_t out_bytes, err_bytes, cut_bytes;
+    const char *user;
+    char **argv;
+    size_t n_argv;
+    const char *const *off;
+    size_t n_off;
+};
+
+/* Appends an S_ENDED. */
+void ended_encode(const struct ending *e, struct buf *out);
+
+/* A step that was never started: `code` and the sentence say why. cancelled: it was waiting. Appends an S_ENDED. */
+void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t turn, enum refusal code,
+                   bool cancelled, const char *sentence, int64_t now, struct buf *out);
+
+#endif

@@ -1,0 +1,33 @@
+/* fence.c - see fence.h. */
+#include "runner/fence.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "proto/outcome.h"
+
+int64_t fence_read(const char *path)
+{
+    int64_t at = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return 0;
+    if (file_read_all(fd, &at, sizeof at) != (ssize_t)sizeof at)
+        at = 0;
+    close(fd);
+    return at;
+}
+
+void fence_of(const struct s_launch *l, int64_t fence, int64_t *ret_term, int64_t *ret_kill)
+{
+    *ret_term = *ret_kill = INT64_MAX;
+    if (l->on_lost != ON_LOST_RERUN || fence <= 0)
+        return;
+    uint64_t own = l->lost_after_ms ? l->lost_after_ms : l->cluster_lost_after_ms;
+    int64_t margin = own && own / 2 < FENCE_MARGIN_MS ? (int64_t)(own / 2) : FENCE_MARGIN_MS;
+    if (l->lost_after_ms && l->cluster_lost_after_ms)
+        fence += (int64_t)l->lost_after_ms - (int64_t)l->cluster_lost_after_ms;
+    *ret_kill = fence;
+    *ret_term = fence - margin;
+}

@@ -1,0 +1,264 @@
+/* install.c - see install.h. */
+#include "runner/install.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/mem.h"
+#include "runner/outputs.h"
+
+#define UNPACKER "lbunpack"
+
+enum {
+    EXIT_UNPACK_REFUSED = 3, /* of lbunpack: wrong hash or signer, or no archive of ours */
+    SAID_MOST = 4096         /* bytes of what it says on its standard error */
+};
+
+struct order {
+    struct hash package;
+    char *archive;
+    struct buf signature;
+    struct order *next;
+};
+
+struct installer {
+    const struct house *house;
+    struct policy *policy;
+    struct loop *loop;
+    installed_fn *fn;
+    void *self;
+    struct order *first, **last;
+    unsigned n;
+    pid_t pid; /* of the unpacker at work on `first`; 0: none */
+    int said;  /* its standard error */
+    char *signature_file;
+    struct loop_timer timer;
+};
+
+struct installer *installer_new(const struct house *house, struct policy *policy, struct loop *loop, installed_fn *fn,
+                                void *self)
+{
+    struct installer *i = mem_zalloc(1, sizeof *i);
+    i->house = house;
+    i->policy = policy;
+    i->loop = loop;
+    i->fn = fn;
+    i->self = self;
+    i->last = &i->first;
+    i->said = -1;
+    return i;
+}
+
+static void drop_first(struct installer *i)
+{
+    struct order *o = i->first;
+    i->first = o->next;
+    if (!i->first)
+        i->last = &i->first;
+    i->n--;
+    mem_free(&o->archive);
+    buf_free(&o->signature);
+    mem_free(&o);
+}
+
+void installer_free(struct installer **pi)
+{
+    struct installer *i = *pi;
+    if (!i)
+        return;
+    loop_timer_stop(i->loop, &i->timer);
+    while (i->first)
+        drop_first(i);
+    if (i->said >= 0)
+        close(i->said);
+    mem_free(&i->signature_file);
+    mem_free(pi);
+}
+
+/* ---- May it be installed? */
+
+static int judge_deployment(struct installer *i, const struct s_install *r, int64_t now, enum refusal *code,
+                            struct error *err)
+{
+    const struct certificate *who, *self;
+    struct d_signed s;
+    struct d_deployment d;
+    char name[LIMIT_NAME + 1], address[LIMIT_ADDRESS + 1];
+    int rc = policy_refresh(i->policy, now, code, err);
+    if (rc < 0 || !r->deployment.n)
+        return rc;
+    if ((rc = policy_certificate(i->policy, r->certificate, now, &who, code, err)) < 0)
+        return rc;
+    *code = REFUSAL_BAD_SIGNATURE;
+    if ((rc = envelope_open(ENVELOPE_DEPLOYMENT, r->deployment, &who->sign_key, &s, err)) < 0)
+        return rc;
+    *code = REFUSAL_MALFORMED;
+    if ((rc = d_deployment_decode(s.body, &d, err)) < 0)
+        return rc;
+    *code = REFUSAL_DENIED;
+    self = policy_self(i->policy);
+    if (!span_eq_str(d.cluster, self->cluster) || !hash_eq(&d.package, &r->package) || d.remove)
+        return error_set(err, -EPERM, "the deployment is of another cluster or package");
+    if (!policy_is_addressed(i->policy, d.address))
+        return error_set(err, -EPERM, "the deployment is for '" SPAN_FMT "', which this server is not in",
+                         SPAN_ARG(d.address));
+    span_copy_str(d.name, name, sizeof name);
+    span_copy_str(d.address, address, sizeof address);
+    bool by_name = strcmp(address, self->name) == 0;
+    return grant_check(who, VERB_DEPLOY, name, address, by_name ? (const char *const *)self->pools : NULL,
+                       by_name ? self->n_pools : 0, err);
+}
+
+/* ---- One after the other */
+
+static void start_next(struct installer *i);
+
+static void finish(struct installer *i, enum refusal code, const char *sentence)
+{
+    struct hash package = i->first->package;
+    loop_timer_stop(i->loop, &i->timer);
+    if (i->signature_file)
+        unlink(i->signature_file);
+    mem_free(&i->signature_file);
+    if (i->said >= 0)
+        close(i->said);
+    i->said = -1;
+    i->pid = 0;
+    drop_first(i);
+    i->fn(i->self, &package, code, sentence);
+    start_next(i);
+}
+
+/* The program that lies beside ours. */
+static char *find_unpacker(void)
+{
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n <= 0)
+        return mem_strdup(UNPACKER);
+    self[n] = 0;
+    char *slash = strrchr(self, '/');
+    return mem_printf("%.*s/" UNPACKER, slash ? (int)(slash - self) : 0, self);
+}
+
+static int spawn_unpacker(const char *program, char *const argv[], int said, pid_t *ret, struct error *err)
+{
+    static char path[] = "PATH=/usr/bin:/bin", lang[] = "LANG=C.UTF-8";
+    char *envp[] = {path, lang, NULL};
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attr;
+    sigset_t none, usual;
+    sigemptyset(&none);
+    sigemptyset(&usual);
+    sigaddset(&usual, SIGPIPE);
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&files, said, 2);
+    posix_spawnattr_init(&attr);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigdefault(&attr, &usual);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    int why = posix_spawn(ret, program, &files, &attr, argv, envp);
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attr);
+    return why ? error_errno(err, why, "cannot start '%s'", program) : 0;
+}
+
+static void on_too_long(struct loop *l, struct loop_timer *t, void *arg)
+{
+    (void)l;
+    (void)t;
+    struct installer *i = arg;
+    if (i->pid)
+        kill(i->pid, SIGKILL); /* it is reaped as usual */
+}
+
+static int start(struct installer *i, struct error *err)
+{
+    const struct order *o = i->first;
+    char digits[65];
+    int ends[2];
+    hex_format(o->package.b, sizeof o->package.b, digits);
+    i->signature_file = mem_printf("%s/install-%s.minisig", i->house->run, digits);
+    int rc = file_write_atomic(i->signature_file, buf_span(&o->signature), 0600, err);
+    if (rc < 0)
+        return rc;
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return error_errno(err, errno, "cannot make a pipe");
+    char *program = find_unpacker(), *hash = mem_printf("blake2b:%s", digits);
+    char *signers = mem_printf("%s/signers", i->house->trust), *store = mem_strdup(i->house->packages);
+    char *argv[] = {program, o->archive, hash, store, signers, i->signature_file, NULL};
+    rc = spawn_unpacker(program, argv, ends[1], &i->pid, err);
+    close(ends[1]);
+    i->said = ends[0];
+    if (rc == 0)
+        loop_timer_set(i->loop, &i->timer, "unpack", loop_now(i->loop) + INSTALL_MOST_MS, on_too_long, i);
+    mem_free(&program);
+    mem_free(&hash);
+    mem_free(&signers);
+    mem_free(&store);
+    return rc;
+}
+
+static void start_next(struct installer *i)
+{
+    struct error err = {0};
+    if (i->first && !i->pid && start(i, &err) < 0) {
+        i->pid = 0;
+        finish(i, REFUSAL_INTERNAL, err.text);
+    }
+}
+
+void installer_take(struct installer *i, const struct s_install *r, int64_t now)
+{
+    struct error err = {0};
+    enum refusal code = REFUSAL_BUSY;
+    char archive[LIMIT_PATH + 1];
+    int rc = -EBUSY;
+    if (i->n >= INSTALLS_WAITING)
+        error_set(&err, rc, "%d packages wait to be installed; ask again later", (int)INSTALLS_WAITING);
+    else
+        rc = judge_deployment(i, r, now, &code, &err);
+    if (rc == 0 && (!span_copy_str(r->archive, archive, sizeof archive) || archive[0] != '/')) {
+        code = REFUSAL_BAD_ARGUMENT;
+        rc = error_set(&err, -EINVAL, "an archive is named by its absolute path");
+    }
+    if (rc < 0) {
+        i->fn(i->self, &r->package, code, err.text);
+        return;
+    }
+    struct order *o = mem_zalloc(1, sizeof *o);
+    o->package = r->package;
+    o->archive = mem_strdup(archive);
+    o->signature = buf_dup(r->signature);
+    *i->last = o;
+    i->last = &o->next;
+    i->n++;
+    start_next(i);
+}
+
+bool installer_reaped(struct installer *i, pid_t pid, int status)
+{
+    struct buf said = {0}, clean = {0};
+    if (!i->pid || pid != i->pid)
+        return false;
+    ssize_t n = read(i->said, buf_grow(&said, SAID_MOST), SAID_MOST);
+    said.n = n > 0 ? (size_t)n : 0;
+    bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool refused = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_UNPACK_REFUSED;
+    text_clean(buf_span(&said), LIMIT_TEXT, &clean);
+    if (!well && !clean.n)
+        buf_printf(&clean, "lbunpack ended with %s %d", WIFSIGNALED(status) ? "signal" : "exit code",
+                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    finish(i, well ? REFUSAL_NONE : refused ? REFUSAL_BAD_PACKAGE : REFUSAL_INTERNAL, buf_str(&clean));
+    buf_free(&said);
+    buf_free(&clean);
+    return true;
+}

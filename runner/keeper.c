@@ -1,0 +1,457 @@
+/* keeper.c - see keeper.h. */
+#include "runner/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "runner/child.h"
+#include "runner/ended.h"
+#include "runner/tree.h"
+
+enum {
+    KILL_PAUSE_MS = 10, /* of the guard, between two looks for what is left */
+    SHIELD = -500,      /* our oom_score_adj where we may: a child dies before its keeper */
+    BATCH_MS = 2        /* what the runner is told may wait this long while enough steps lie here */
+};
+
+struct keeper {
+    const struct house *house;
+    unsigned slot;
+    struct loop *loop;
+    struct report *report;
+    struct child *child;
+    int listening;
+    struct channel *runner; /* NULL: none now */
+    struct loop_timer alone, batch;
+    struct buf waiting[KEEPER_WAITING]; /* S_LAUNCH bytes, a ring */
+    unsigned first, n;
+    unsigned most; /* that ever waited at once since it was empty: half of it is the time to tell the runner */
+    struct buf scratch;
+    struct buf started; /* the S_LAUNCH that runs */
+    bool told_start;
+};
+
+static void on_runner(struct loop *l, int fd, uint32_t events, void *arg);
+static void on_alone(struct loop *l, struct loop_timer *t, void *arg);
+
+/* ---- Speaking with the runner */
+
+static void drop_runner(struct keeper *k)
+{
+    if (!k->runner)
+        return;
+    loop_del(k->loop, channel_fd(k->runner));
+    channel_close(&k->runner);
+    loop_timer_set(k->loop, &k->alone, "alone", loop_now(k->loop) + KEEPER_ALONE_MS, on_alone, k);
+}
+
+static void flush_runner(struct keeper *k)
+{
+    if (!k->runner)
+        return;
+    loop_timer_stop(k->loop, &k->batch);
+    if (channel_flush(k->runner, NULL) < 0)
+        drop_runner(k);
+    else
+        loop_mod(k->loop, channel_fd(k->runner), channel_wants_write(k->runner) ? EPOLLIN | EPOLLOUT : EPOLLIN, NULL);
+}
+
+static void on_batch(struct loop *l, struct loop_timer *t, void *arg)
+{
+    (void)l;
+    (void)t;
+    flush_runner(arg);
+}
+
+static void tell(struct keeper *k, struct span message)
+{
+    if (k->runner && channel_queue(k->runner, message, NULL) < 0)
+        drop_runner(k);
+}
+
+static void tell_kept(struct keeper *k, const struct s_launch *l, unsigned state)
+{
+    struct s_kept kept = {
+        .slot = k->slot, .run = l->run, .attempt = l->attempt, .step = l->step, .turn = l->turn, .state = state};
+    buf_clear(&k->scratch);
+    s_kept_encode(&kept, &k->scratch);
+    tell(k, buf_span(&k->scratch));
+}
+
+static bool launch_of(const struct buf *b, struct s_launch *ret)
+{
+    return wire_decode(&s_launch_schema, buf_span(b), true, ret, NULL) == 0;
+}
+
+static struct buf *waiting_at(struct keeper *k, unsigned i)
+{
+    return &k->waiting[(k->first + i) % KEEPER_WAITING];
+}
+
+/* Takes the i-th out of the ring; its bytes go to *ret (swapped). */
+static void take_waiting(struct keeper *k, unsigned i, struct buf *ret)
+{
+    struct buf t = *ret;
+    *ret = *waiting_at(k, i);
+    for (; i > 0; i--)
+        *waiting_at(k, i) = *waiting_at(k, i - 1);
+    *waiting_at(k, 0) = t;
+    k->first = (k->first + 1) % KEEPER_WAITING;
+    k->n--;
+}
+
+/* A new runner wants to know what is here. */
+static void tell_all(struct keeper *k)
+{
+    struct s_attach a = {.version = KEEPER_PROTOCOL, .slots = k->slot};
+    struct s_kept_end end = {.count = k->n + (child_launch(k->child) != NULL)};
+    struct s_launch l;
+    buf_clear(&k->scratch);
+    s_attach_encode(&a, &k->scratch);
+    tell(k, buf_span(&k->scratch));
+    if (child_launch(k->child))
+        tell_kept(k, child_launch(k->child), 2);
+    for (unsigned i = 0; i < k->n; i++)
+        if (launch_of(waiting_at(k, i), &l))
+            tell_kept(k, &l, 1);
+    buf_clear(&k->scratch);
+    s_kept_end_encode(&end, &k->scratch);
+    tell(k, buf_span(&k->scratch));
+    flush_runner(k);
+}
+
+/* ---- What the runner says */
+
+static void say_dropped(struct keeper *k, const struct s_launch *l, bool timed_out)
+{
+    struct error err = {0};
+    buf_clear(&k->scratch);
+    ended_refused(l->run, l->attempt, l->step, l->turn, REFUSAL_NONE, true,
+                  timed_out ? "its time was over before it could start" : "cancelled before it could start",
+                  loop_now_wall(k->loop), &k->scratch);
+    report_add(k->report, buf_span(&k->scratch));
+    if (report_flush(k->report, &err) < 0)
+        log_error("slot %u: %s", k->slot, err.text);
+}
+
+static void take_halt(struct keeper *k, const struct s_halt *h)
+{
+    const struct s_launch *runs = child_launch(k->child);
+    struct s_launch l;
+    for (unsigned i = k->n; i-- > 0;) {
+        struct buf gone = {0};
+        if (!launch_of(waiting_at(k, i), &l) || !id_eq(l.run, h->run) || l.attempt != h->attempt)
+            continue;
+        take_waiting(k, i, &gone);
+        if (launch_of(&gone, &l)) {
+            say_dropped(k, &l, h->timed_out);
+            tell_kept(k, &l, 3);
+        }
+        buf_free(&gone);
+    }
+    if (runs && id_eq(runs->run, h->run) && runs->attempt == h->attempt) {
+        int64_t grace = h->force ? 0 : h->grace_ms && h->grace_ms < INT32_MAX ? (int64_t)h->grace_ms : KILL_GRACE_MS;
+        child_halt(k->child, grace, h->timed_out);
+    }
+    flush_runner(k);
+}
+
+static void take_back(struct keeper *k, const struct s_kept *what)
+{
+    struct s_launch l;
+    for (unsigned i = 0; i < k->n; i++) {
+        struct buf gone = {0};
+        if (!launch_of(waiting_at(k, i), &l) || !id_eq(l.run, what->run) || l.attempt != what->attempt ||
+            l.turn != what->turn || !span_eq(l.step, what->step))
+            continue;
+        take_waiting(k, i, &gone);
+        tell(k, buf_span(&gone));
+        buf_free(&gone);
+        break;
+    }
+    flush_runner(k);
+}
+
+static void take_launch(struct keeper *k, struct span message)
+{
+    if (k->n == KEEPER_WAITING) {
+        log_error("slot %u: the runner sends more than %d steps ahead", k->slot, (int)KEEPER_WAITING);
+        drop_runner(k);
+        return;
+    }
+    struct buf *b = waiting_at(k, k->n++);
+    buf_clear(b);
+    buf_add(b, message.p, message.n);
+    if (k->n > k->most)
+        k->most = k->n;
+}
+
+static void take_message(struct keeper *k, struct span message)
+{
+    struct error err = {0};
+    struct s_attach a;
+    struct s_halt h;
+    struct s_kept kept;
+    uint64_t kind = 0;
+    size_t size;
+    int rc = wire_peek(message, &kind, &size, &err);
+    if (rc == 0 && kind == KIND_S_LAUNCH)
+        take_launch(k, message);
+    else if (rc == 0 && kind == KIND_S_HALT && (rc = wire_decode(&s_halt_schema, message, true, &h, &err)) == 0)
+        take_halt(k, &h);
+    else if (rc == 0 && kind == KIND_S_KEPT && (rc = wire_decode(&s_kept_schema, message, true, &kept, &err)) == 0)
+        take_back(k, &kept);
+    else if (rc == 0 && kind == KIND_S_ATTACH && (rc = wire_decode(&s_attach_schema, message, true, &a, &err)) == 0)
+        tell_all(k);
+    if (rc < 0) {
+        log_error("slot %u: from the runner: %s", k->slot, err.text);
+        drop_runner(k);
+    }
+}
+
+static void on_runner(struct loop *l, int fd, uint32_t events, void *arg)
+{
+    (void)fd;
+    (void)l;
+    struct keeper *k = arg;
+    struct span message;
+    if (events & EPOLLOUT)
+        flush_runner(k);
+    while (k->runner) {
+        int rc = channel_receive(k->runner, &message, NULL);
+        if (rc == 1)
+            take_message(k, message);
+        else if (rc < 0)
+            drop_runner(k);
+        else
+            return;
+    }
+}
+
+/* The newest runner is the runner. */
+static void adopt_runner(struct keeper *k, struct channel *c)
+{
+    struct error err = {0};
+    drop_runner(k);
+    k->runner = c;
+    if (loop_add(k->loop, channel_fd(c), EPOLLIN, on_runner, k, &err) < 0) {
+        log_error("slot %u: %s", k->slot, err.text);
+        channel_close(&k->runner);
+        return;
+    }
+    loop_timer_stop(k->loop, &k->alone);
+}
+
+static void on_listening(struct loop *l, int fd, uint32_t events, void *arg)
+{
+    (void)l;
+    (void)events;
+    struct keeper *k = arg;
+    struct channel *c;
+    while (channel_accept(fd, &c, NULL) == 0) {
+        uid_t uid = channel_peer_uid(c);
+        if (uid == geteuid() || uid == 0)
+            adopt_runner(k, c);
+        else
+            channel_close(&c);
+    }
+}
+
+/* ---- Steps */
+
+static void on_ended(void *self)
+{
+    struct keeper *k = self;
+    struct s_launch l;
+    if (launch_of(&k->started, &l))
+        tell_kept(k, &l, 3);
+    report_roll(k->report);
+}
+
+/* After each turn: is there room and something that waits? */
+static void on_turn_end(struct loop *l, void *arg)
+{
+    struct keeper *k = arg;
+    while (!child_launch(k->child) && k->n) {
+        take_waiting(k, 0, &k->started);
+        child_start(k->child, buf_span(&k->started));
+        if (child_launch(k->child))
+            tell_kept(k, child_launch(k->child), 2);
+    }
+    if (!k->runner || channel_wants_write(k->runner) == false)
+        return;
+    if (k->n * 2 > k->most) { /* enough lies here: the runner need not be woken for each */
+        if (!loop_timer_is_set(&k->batch))
+            loop_timer_set(l, &k->batch, "batch", loop_now(l) + BATCH_MS, on_batch, k);
+        return;
+    }
+    if (k->n == 0)
+        k->most = 0;
+    flush_runner(k);
+}
+
+static void on_alone(struct loop *l, struct loop_timer *t, void *arg)
+{
+    struct keeper *k = arg;
+    if (!child_launch(k->child) && k->n == 0 && !k->runner)
+        loop_stop(l, 0);
+    else if (!k->runner)
+        loop_timer_set(l, t, "alone", loop_now(l) + KEEPER_ALONE_MS, on_alone, k);
+}
+
+static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)
+{
+    (void)l;
+    struct keeper *k = arg;
+    if (info->ssi_signo == SIGCHLD) /* others are not for us: what is to end is said on the channel */
+        child_reap(k->child);
+}
+
+/* ---- Birth */
+
+static bool shield(void)
+{
+    char text[12];
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    int n = snprintf(text, sizeof text, "%d", SHIELD);
+    bool done = fd >= 0 && write(fd, text, (size_t)n) == n;
+    if (fd >= 0)
+        close(fd);
+    return done;
+}
+
+static int keeper_open(struct keeper *k, int channel, bool shielded, struct error *err)
+{
+    struct channel *c;
+    char *stem = mem_printf("keeper-%u", k->slot);
+    char *sock = house_slot_path(k->house->run, "keeper", k->slot, ".sock");
+    int rc = tree_own(err);
+    if (rc == 0 && !(k->loop = loop_new(err)))
+        rc = -ENOMEM;
+    if (rc == 0)
+        rc = loop_signals(k->loop, on_signal, k, err);
+    if (rc == 0)
+        rc = report_open(k->house->spool, stem, k->house->run, &k->report, err);
+    if (rc == 0)
+        rc = child_new(k->house, k->slot, shielded, k->loop, k->report, on_ended, k, &k->child, err);
+    if (rc == 0)
+        rc = channel_listen(sock, &k->listening, err);
+    if (rc == 0)
+        rc = loop_add(k->loop, k->listening, EPOLLIN, on_listening, k, err);
+    if (rc == 0 && (rc = channel_from_fd(channel, &c, err)) == 0)
+        adopt_runner(k, c);
+    if (rc == 0)
+        loop_on_turn_end(k->loop, on_turn_end, k);
+    mem_free(&stem);
+    mem_free(&sock);
+    return rc;
+}
+
+static _Noreturn void keeper_main(const struct house *house, unsigned slot, int channel)
+{
+    static struct keeper k; /* lives as long as the process */
+    struct error err = {0};
+    prctl(PR_SET_NAME, "lbkeeper");
+    k.house = house;
+    k.slot = slot;
+    k.listening = -1;
+    if (keeper_open(&k, channel, shield(), &err) < 0 || loop_run(k.loop, &err) < 0) {
+        log_error("keeper of slot %u: %s", slot, err.text);
+        _exit(1);
+    }
+    char *sock = house_slot_path(house->run, "keeper", slot, ".sock");
+    unlink(sock); /* a runner that connects now is refused, and makes another keeper, which waits for our lock */
+    mem_free(&sock);
+    child_free(&k.child);
+    report_close(&k.report);
+    _exit(0);
+}
+
+/* ---- The guard */
+
+static void kill_leftovers(void)
+{
+    int status;
+    struct rusage usage;
+    bool any;
+    const struct timespec pause = {0, KILL_PAUSE_MS * 1000000L};
+    while (tree_reap(0, &any, &status, &usage)) {
+        tree_signal(SIGKILL, 0);
+        nanosleep(&pause, NULL);
+    }
+}
+
+bool keeper_slot_is_free(const struct house *house, unsigned slot)
+{
+    char *path = house_slot_path(house->run, "keeper", slot, ".lock");
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    mem_free(&path);
+    if (fd < 0)
+        return true;
+    bool free_now = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    close(fd);
+    return free_now;
+}
+
+static int take_lock(const struct house *house, unsigned slot)
+{
+    char *path = house_slot_path(house->run, "keeper", slot, ".lock");
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    mem_free(&path);
+    while (fd >= 0 && flock(fd, LOCK_EX) < 0)
+        if (errno != EINTR)
+            return -1;
+    return fd;
+}
+
+static void leave_everything(int *channel)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    setsid();
+    dup2(null, 0);
+    dup2(null, 1);
+    *channel = dup2(*channel, 3); /* 2 stays: the log */
+    fcntl(3, F_SETFD, FD_CLOEXEC);
+    close_range(4, ~0U, 0);
+}
+
+static _Noreturn void guard_main(const struct house *house, unsigned slot, int channel)
+{
+    pid_t keeper, gone;
+    prctl(PR_SET_NAME, "lbkeeper-guard");
+    leave_everything(&channel);
+    if (tree_own(NULL) < 0 || take_lock(house, slot) < 0 || (keeper = fork()) < 0) {
+        log_error("slot %u: cannot start a keeper: %s", slot, strerror(errno));
+        _exit(1);
+    }
+    if (keeper == 0)
+        keeper_main(house, slot, channel);
+    close(channel);
+    do
+        gone = waitpid(keeper, NULL, 0);
+    while (gone < 0 && errno == EINTR);
+    kill_leftovers();
+    _exit(0);
+}
+
+int keeper_fork(const struct house *house, unsigned slot, int channel, pid_t *ret_pid, struct error *err)
+{
+    pid_t pid = fork();
+    if (pid < 0)
+        return error_errno(err, errno, "cannot start a keeper");
+    if (pid == 0)
+        guard_main(house, slot, channel);
+    *ret_pid = pid;
+    return 0;
+}

@@ -1,0 +1,132 @@
+/* lbrunner.c - verifies what its worker asks for and has it run by keepers. No network; nothing that parses with a
+ * library.
+ *
+ * Reading order of this room: verify.c (may it run?), slots.c (where?), keeper.c (by whom?), child.c (a child's
+ * life), spawn.c, output.c, tree.c; around them policy, seen, bind, typed, installed; report.c tells the worker.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "common/file.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "runner/server.h"
+#include "trust/keys.h"
+
+enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY, EXIT_NOT_POSSIBLE };
+
+static const char help[] =
+    "usage: lbrunner [--log-level LEVEL]\n"
+    "\n"
+    "Runs the steps of jobs for the worker of this server, after verifying each: who called it, that its call, job "
+    "and\n"
+    "package are signed and trusted here. Ends on SIGTERM; what runs goes on, and the next lbrunner finds it.\n"
+    "\n"
+    "  --log-level LEVEL  error, warn, info (default) or debug\n"
+    "  -h, --help         this page\n"
+    "  --version          the version\n"
+    "\n"
+    "Files: trust/{administrators,certificate,signers}, revocations, packages/, jobs/, spool/, run/runner.sock, "
+    "below\n"
+    "/etc/longboat, /var/lib/longboat, /run/longboat; for a user without root the XDG folders; LONGBOAT_HOME moves "
+    "all.\n"
+    "\n"
+    "Exit codes: 0 ended when asked to; 1 failed; 2 asked wrongly; 3 another lbrunner runs here.\n"
+    "\n"
+    "Example:\n"
+    "  LONGBOAT_HOME=$HOME/etl1 lbrunner --log-level debug\n";
+
+struct program {
+    struct server *server;
+};
+
+static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)
+{
+    struct program *p = arg;
+    if (info->ssi_signo == SIGCHLD) {
+        if (p->server)
+            server_reap(p->server);
+    } else if (info->ssi_signo != SIGHUP) /* files are read again whenever they change */
+        loop_stop(l, EXIT_DONE);
+}
+
+static int run(const struct house *house, struct error *err)
+{
+    static struct program p; /* outlives the loop, whose callbacks have it */
+    struct loop *loop = loop_new(err);
+    int rc = loop ? loop_signals(loop, on_signal, &p, err) : -ENOMEM;
+    if (rc == 0)
+        rc = server_new(house, loop, &p.server, err);
+    if (rc == 0) {
+        log_info("lbrunner " LB_VERSION " as %s in %s", house->user, house->run);
+        rc = loop_run(loop, err);
+    }
+    server_free(&p.server);
+    loop_destroy(&loop);
+    return rc;
+}
+
+/* -1: go on; otherwise the exit code. */
+static int read_options(int argc, char **argv)
+{
+    static const struct option rows[] = {{"help", no_argument, NULL, 'h'},
+                                         {"version", no_argument, NULL, 'v'},
+                                         {"log-level", required_argument, NULL, 'l'},
+                                         {0}};
+    struct error err = {0};
+    enum log_level level = LOG_LEVEL_INFO;
+    for (int c; (c = getopt_long(argc, argv, "h", rows, NULL)) != -1;)
+        switch (c) {
+        case 'h':
+            fputs(help, stdout);
+            return EXIT_DONE;
+        case 'v':
+            puts("lbrunner " LB_VERSION);
+            return EXIT_DONE;
+        case 'l':
+            if (log_level_parse(optarg, &level, &err) == 0)
+                break;
+            fprintf(stderr, "lbrunner: %s\n", err.text);
+            return EXIT_ASKED_WRONGLY;
+        default:
+            fputs("See lbrunner --help.\n", stderr);
+            return EXIT_ASKED_WRONGLY;
+        }
+    if (optind < argc) {
+        fprintf(stderr, "lbrunner: '%s' is not expected. See lbrunner --help.\n", argv[optind]);
+        return EXIT_ASKED_WRONGLY;
+    }
+    log_open("lbrunner", level);
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    struct house house = {0};
+    struct error err = {0};
+    int lock, code = read_options(argc, argv);
+    if (code >= 0)
+        return code;
+    umask(077);
+    prctl(PR_SET_DUMPABLE, 0);
+    int rc = trust_init(&err);
+    if (rc == 0)
+        rc = house_open(&house, &err);
+    if (rc == 0) {
+        char *path = mem_printf("%s/runner.lock", house.run);
+        rc = file_lock(path, &lock, &err);
+        mem_free(&path);
+    }
+    if (rc == 0)
+        rc = run(&house, &err);
+    house_free(&house);
+    if (rc < 0)
+        log_error("%s", err.text);
+    return rc == 0 ? EXIT_DONE : rc == -EBUSY ? EXIT_NOT_POSSIBLE : EXIT_FAILED;
+}

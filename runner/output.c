@@ -1,0 +1,163 @@
+/* output.c - see output.h. */
+#include "runner/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { READS_AT_ONCE = 16 }; /* then the loop looks at the other stream, the timers and the runner */
+
+static int make_pipe(int *ret_read, int *ret_write)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    fcntl(ends[0], F_SETFL, O_NONBLOCK); /* of this end alone: the child's end blocks, as programs expect */
+    *ret_read = ends[0];
+    *ret_write = ends[1];
+    return 0;
+}
+
+int output_begin(struct output *o, uint64_t cap, output_fn *emit, void *self, int ret_write[2], struct error *err)
+{
+    for (int i = 0; i < 2; i++) {
+        struct output_stream *s = &o->stream[i];
+        s->fd = -1;
+        s->read = s->dropped = s->at = s->n = 0;
+        s->since = 0;
+        s->said_cut = false;
+    }
+    o->left = cap ? cap : LIMIT_LOG_STEP;
+    o->tail_n = 0;
+    o->emit = emit;
+    o->self = self;
+    int rc = make_pipe(&o->stream[0].fd, &ret_write[0]);
+    if (rc == 0 && (rc = make_pipe(&o->stream[1].fd, &ret_write[1])) < 0) {
+        close(o->stream[0].fd);
+        close(ret_write[0]);
+        o->stream[0].fd = -1;
+    }
+    return rc < 0 ? error_errno(err, -rc, "cannot make a pipe for the child's output") : 0;
+}
+
+static void emit_held(struct output *o, unsigned i)
+{
+    struct output_stream *s = &o->stream[i];
+    if (s->n)
+        o->emit(o->self, i + 1, s->at, span_of(s->held, s->n), 0);
+    s->n = 0;
+}
+
+static void emit_cut(struct output *o, unsigned i)
+{
+    struct output_stream *s = &o->stream[i];
+    o->emit(o->self, i + 1, s->read, SPAN_NONE, s->dropped);
+    s->said_cut = true;
+}
+
+static void keep_tail(struct output *o, const uint8_t *p, size_t n)
+{
+    if (n >= OUTPUT_TAIL) {
+        memcpy(o->tail, p + n - OUTPUT_TAIL, OUTPUT_TAIL);
+        o->tail_n = OUTPUT_TAIL;
+        return;
+    }
+    size_t keep = o->tail_n + n > OUTPUT_TAIL ? OUTPUT_TAIL - n : o->tail_n;
+    memmove(o->tail, o->tail + o->tail_n - keep, keep);
+    memcpy(o->tail + keep, p, n);
+    o->tail_n = keep + n;
+}
+
+/* n bytes have come in behind what is held: keep what the cap allows. */
+static void take(struct output *o, unsigned i, size_t n, int64_t now)
+{
+    struct output_stream *s = &o->stream[i];
+    size_t keep = n < o->left ? n : (size_t)o->left;
+    if (i == 1)
+        keep_tail(o, s->held + s->n, n);
+    if (s->n == 0) {
+        s->at = s->read;
+        s->since = now;
+    }
+    s->read += n;
+    s->n += keep;
+    o->left -= keep;
+    s->dropped += n - keep;
+    if (s->n == sizeof s->held)
+        emit_held(o, i);
+    if (s->dropped && !s->said_cut) {
+        emit_held(o, i);
+        emit_cut(o, i);
+    }
+}
+
+/* Bytes read; 0: nothing now; -1: the other end is closed. */
+static ssize_t read_once(struct output *o, unsigned i, int64_t now)
+{
+    struct output_stream *s = &o->stream[i];
+    ssize_t n;
+    do
+        n = read(s->fd, s->held + s->n, sizeof s->held - s->n);
+    while (n < 0 && errno == EINTR);
+    if (n > 0)
+        take(o, i, (size_t)n, now);
+    return n > 0 ? n : n < 0 && errno == EAGAIN ? 0 : -1;
+}
+
+bool output_read(struct output *o, unsigned stream, int64_t now)
+{
+    for (int reads = 0; reads < READS_AT_ONCE; reads++) {
+        ssize_t n = read_once(o, stream - 1, now);
+        if (n <= 0)
+            return n < 0;
+    }
+    return false;
+}
+
+int64_t output_due(const struct output *o)
+{
+    int64_t due = INT64_MAX;
+    for (int i = 0; i < 2; i++)
+        if (o->stream[i].n && o->stream[i].since + OUTPUT_PACE_MS < due)
+            due = o->stream[i].since + OUTPUT_PACE_MS;
+    return due;
+}
+
+void output_flush(struct output *o, int64_t now)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (o->stream[i].n && o->stream[i].since + OUTPUT_PACE_MS <= now)
+            emit_held(o, i);
+}
+
+void output_end(struct output *o, int64_t now)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct output_stream *s = &o->stream[i];
+        int there = 0;
+        if (s->fd < 0)
+            continue;
+        if (ioctl(s->fd, FIONREAD, &there) < 0)
+            there = 0;
+        for (uint64_t until = s->read + (uint64_t)there; s->read < until;)
+            if (read_once(o, i, now) <= 0)
+                break;
+        emit_held(o, i);
+        if (s->dropped)
+            emit_cut(o, i);
+        close(s->fd);
+        s->fd = -1;
+    }
+}
+
+uint64_t output_cut_bytes(const struct output *o)
+{
+    return o->stream[0].dropped + o->stream[1].dropped;
+}
+
+struct span output_tail(const struct output *o)
+{
+    return span_of(o->tail, o->tail_n);
+}

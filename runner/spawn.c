@@ -1,0 +1,137 @@
+/* spawn.c - see spawn.h. The child shares our memory until it executes: it calls nothing that allocates or locks. */
+#include "runner/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    STACK = 256 << 10, /* of the child until it executes */
+    DESCRIPTORS = 1024 /* what programs that use select() can bear */
+};
+
+#define STAGES(X) \
+    X(NONE, "") \
+    X(PIPES, "connect its pipes") \
+    X(FOLDER, "enter its working folder") \
+    X(LIMITS, "set its limits") X(PRIVILEGES, "give up privileges") X(EXECUTE, "execute")
+#define X(n, t) STAGE_##n,
+enum stage { STAGES(X) STAGE_COUNT };
+#undef X
+#define X(n, t) t,
+static const char *const stage_text[] = {STAGES(X)};
+#undef X
+
+struct birth {
+    const struct spawn *s;
+    pid_t parent;
+    const sigset_t *mask;
+    volatile enum stage stage; /* where the child stands */
+    volatile int failed;       /* errno there; 0: it has executed */
+};
+
+static int child_limits(void)
+{
+    const struct rlimit none = {0, 0}, any = {RLIM_INFINITY, RLIM_INFINITY};
+    struct rlimit files;
+    if (setrlimit(RLIMIT_CORE, &none) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return -1;
+    if (files.rlim_max > DESCRIPTORS)
+        files.rlim_cur = DESCRIPTORS;
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+        return -1;
+    if (setrlimit(RLIMIT_FSIZE, &any) < 0 && errno != EPERM) /* somebody set us a lower one: it stays */
+        return -1;
+    return 0;
+}
+
+static void child_signals(void)
+{
+    struct sigaction fresh = {.sa_handler = SIG_DFL};
+    for (int sig = 1; sig < 32; sig++) /* exec undoes handlers, but an ignored signal stays ignored */
+        sigaction(sig, &fresh, NULL);
+}
+
+static void child_oom_score(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (write(fd, "0", 1) < 0) { /* then it keeps ours, which is worse for others and no reason not to run */
+    }
+    close(fd);
+}
+
+static int child_pipes(const struct spawn *s)
+{
+    if (dup2(s->null, 0) < 0 || dup2(s->out, 1) < 0 || dup2(s->err, 2) < 0)
+        return -1;
+    return 0;
+}
+
+static int child_main(void *arg)
+{
+    struct birth *b = arg;
+    const struct spawn *s = b->s;
+    child_signals();
+    setsid();
+    if (s->lower)
+        child_oom_score();
+    b->stage = STAGE_FOLDER;
+    if (fchdir(s->folder) < 0)
+        goto fail;
+    b->stage = STAGE_PIPES;
+    if (child_pipes(s) < 0 || close_range(3, ~0U, 0) < 0)
+        goto fail;
+    umask(077);
+    b->stage = STAGE_LIMITS;
+    if (child_limits() < 0)
+        goto fail;
+    b->stage = STAGE_PRIVILEGES;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        goto fail;
+    if (getppid() != b->parent) /* our keeper died before it could be watched */
+        _exit(127);
+    b->stage = STAGE_EXECUTE;
+    sigprocmask(SIG_SETMASK, b->mask, NULL);
+    execve(s->command->argv[0], s->command->argv, s->command->envp);
+fail:
+    b->failed = errno;
+    _exit(127);
+}
+
+int spawn_child(const struct spawn *s, pid_t *ret_pid, struct error *err)
+{
+    static void *stack;
+    sigset_t all, old, none;
+    if (!stack) {
+        void *p = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+        if (p == MAP_FAILED)
+            return error_errno(err, errno, "no memory to start a child");
+        stack = p;
+    }
+    sigemptyset(&none);
+    struct birth b = {.s = s, .parent = getpid(), .mask = &none};
+    sigfillset(&all); /* no handler of ours may run in the child */
+    sigprocmask(SIG_SETMASK, &all, &old);
+    pid_t pid = clone(child_main, (char *)stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, &b);
+    int why = errno;
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    if (pid < 0)
+        return error_errno(err, why, "cannot start a process");
+    if (b.failed) {
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        return error_errno(err, b.failed, "cannot %s%s%s", stage_text[b.stage], b.stage == STAGE_EXECUTE ? " " : "",
+                           b.stage == STAGE_EXECUTE ? s->command->argv[0] : "");
+    }
+    *ret_pid = pid;
+    return 0;
+}

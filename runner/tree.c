@@ -1,0 +1,155 @@
+/* tree.c - see tree.h. */
+#include "runner/tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+
+struct process {
+    pid_t pid, parent;
+    unsigned long long started; /* with the pid, the identity of a process */
+    char state;
+    bool ours, spared;
+};
+
+struct table {
+    struct process *v;
+    size_t n;
+};
+
+int tree_own(struct error *err)
+{
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+        return error_errno(err, errno, "cannot become the keeper of orphans");
+    return 0;
+}
+
+/* /proc/PID/stat: "pid (name) state ppid ..."; the name may have anything in it, so the last ')' counts. */
+static bool read_process(pid_t pid, struct process *ret)
+{
+    char path[40], text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n <= 0)
+        return false;
+    text[n] = 0;
+    char *after = strrchr(text, ')');
+    int parent;
+    *ret = (struct process){.pid = pid};
+    if (!after || sscanf(after, ") %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+                         &ret->state, &parent, &ret->started) != 3)
+        return false;
+    ret->parent = parent;
+    return true;
+}
+
+static int read_table(struct table *t)
+{
+    DIR *d = opendir("/proc");
+    if (!d)
+        return -errno;
+    for (struct dirent *e; (e = readdir(d));) {
+        char *end;
+        long pid = strtol(e->d_name, &end, 10);
+        struct process p;
+        if (*end || pid <= 0 || !read_process((pid_t)pid, &p))
+            continue;
+        if ((t->n & (t->n - 1)) == 0) /* 0, 1, 2, 4, ...: room for as many again */
+            t->v = mem_realloc(t->v, t->n ? 2 * t->n : 1, sizeof *t->v);
+        t->v[t->n++] = p;
+    }
+    closedir(d);
+    return 0;
+}
+
+static int by_pid(const void *a, const void *b)
+{
+    const struct process *x = a, *y = b;
+    return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+static struct process *find(const struct table *t, pid_t pid)
+{
+    struct process key = {.pid = pid};
+    return bsearch(&key, t->v, t->n, sizeof *t->v, by_pid);
+}
+
+/* Marks who descends from us, and of those who descends from the spared one. A chain that is longer than the table
+ * has met itself: the table was read while it changed. */
+static void mark(struct table *t, pid_t self, pid_t except)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct process *p = &t->v[i], *at = p;
+        for (size_t steps = 0; at && at->pid != self && steps <= t->n; steps++) {
+            p->spared |= except && at->pid == except;
+            if (at->parent == self) {
+                p->ours = true;
+                break;
+            }
+            at = find(t, at->parent);
+        }
+    }
+}
+
+static bool signal_process(const struct process *p, int sig)
+{
+    struct process now;
+    int fd = pidfd_open(p->pid, 0);
+    if (fd < 0)
+        return false;
+    bool same = read_process(p->pid, &now) && now.started == p->started;
+    if (same)
+        pidfd_send_signal(fd, sig, NULL, 0);
+    if (same && sig == SIGTERM)
+        pidfd_send_signal(fd, SIGCONT, NULL, 0);
+    close(fd);
+    return same;
+}
+
+int tree_signal(int sig, pid_t except)
+{
+    struct table t = {0};
+    pid_t self = getpid();
+    int rc = read_table(&t), n = 0;
+    if (rc == 0) {
+        qsort(t.v, t.n, sizeof *t.v, by_pid);
+        mark(&t, self, except);
+        for (size_t i = 0; i < t.n; i++)
+            if (t.v[i].ours && !t.v[i].spared && t.v[i].state != 'Z' && t.v[i].state != 'X')
+                n += signal_process(&t.v[i], sig);
+    }
+    mem_free(&t.v);
+    return rc < 0 ? rc : n;
+}
+
+bool tree_reap(pid_t main, bool *ret_main, int *ret_status, struct rusage *ret_usage)
+{
+    for (;;) {
+        int status;
+        struct rusage usage;
+        pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+        if (pid == main && pid > 0) {
+            *ret_main = true;
+            *ret_status = status;
+            *ret_usage = usage;
+        } else if (pid == 0)
+            return true;
+        else if (pid < 0 && errno != EINTR)
+            return false;
+    }
+}
