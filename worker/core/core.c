@@ -419,3 +419,10 @@ bool wcore_knows(const struct wcore *c, struct id run, uint64_t attempt)
 {
     return attempt_find(c, run, attempt) != NULL;
 }
+
+bool wcore_uses_job(const struct wcore *c, const struct hash *job)
+{
+    struct wjob *j;
+    HASH_FIND(hh, c->jobs, job, sizeof *job, j);
+    return j != NULL;
+}

@@ -90,5 +90,7 @@ unsigned wcore_live(const struct wcore *c);
 bool wcore_full(const struct wcore *c);
 /* Does the core still need the entries of this attempt? (The shell rewrites its spool without the others.) */
 bool wcore_knows(const struct wcore *c, struct id run, uint64_t attempt);
+/* Does an attempt that has not finished run this version of a job? */
+bool wcore_uses_job(const struct wcore *c, const struct hash *job);
 
 #endif

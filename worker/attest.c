@@ -1,0 +1,88 @@
+/* attest.c - what this server can run now, as an ATTEST. */
+#include "worker/worker.h"
+
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+static void add_jobs(const struct worker *w, struct buf *items, uint32_t *count)
+{
+    const struct job_here *j;
+    for (size_t i = 0; (j = jobs_at(w->jobs, i)) && *count < LIMIT_JOBS; i++) {
+        wire_add_bin(items, buf_span(&j->attested));
+        ++*count;
+    }
+}
+
+static void add_packages(const struct worker *w, struct buf *items, uint32_t *count)
+{
+    const struct installed_package *p;
+    struct buf one = {0};
+    char signer[KEY_SHORT_TEXT];
+    for (size_t i = 0; (p = installed_at(jobs_packages(w->jobs), i)) && *count < LIMIT_JOBS; i++) {
+        struct d_attested_package a = {.package = p->hash, .size = p->size, .trouble = span_str(p->trouble)};
+        if (a.trouble.n > LIMIT_TEXT)
+            a.trouble.n = LIMIT_TEXT;
+        if (!p->trouble) {
+            a.name = p->runnable.name;
+            a.version = p->runnable.version;
+            a.signer = span_str(key_short(&p->runnable.signer_key, signer));
+        }
+        buf_clear(&one);
+        d_attested_package_encode(&a, &one);
+        wire_add_bin(items, buf_span(&one));
+        ++*count;
+    }
+    buf_free(&one);
+    desired_troubles(w->desired, items, count);
+}
+
+static void add_fact(struct buf *items, uint32_t *count, const char *name, const char *text)
+{
+    value_add_str(items, span_str(name));
+    value_add_str(items, span_str(text));
+    ++*count;
+}
+
+static void add_number(struct buf *items, uint32_t *count, const char *name, int64_t n)
+{
+    value_add_str(items, span_str(name));
+    value_add_int(items, n);
+    ++*count;
+}
+
+/* For people who look at `lbctl servers`; nothing is decided by them. Sorted by name. */
+static void add_facts(const struct worker *w, struct buf *items, uint32_t *count)
+{
+    struct utsname u;
+    struct sysinfo s;
+    char host[LIMIT_SHORT + 1] = "";
+    gethostname(host, sizeof host - 1);
+    add_number(items, count, "cpus", sysconf(_SC_NPROCESSORS_ONLN));
+    add_fact(items, count, "host", host);
+    add_number(items, count, "jobs_with_trouble", jobs_troubled(w->jobs));
+    if (uname(&u) == 0)
+        add_fact(items, count, "kernel", u.release);
+    if (sysinfo(&s) == 0)
+        add_number(items, count, "memory_mib", (int64_t)(s.totalram * s.mem_unit >> 20));
+    add_fact(items, count, "runner", runnerlink_is_up(w->runner) ? "up" : runnerlink_trouble(w->runner));
+    add_fact(items, count, "software", "longboat " LB_VERSION);
+}
+
+void attest_encode(struct worker *w, struct buf *out)
+{
+    struct buf jobs = {0}, packages = {0}, needs = {0}, facts = {0};
+    uint32_t n_jobs = 0, n_packages = 0, n_facts = 0;
+    struct m_attest m = {.slots = w->options.slots, .needs = needs_state(w->needs, &needs)};
+    add_jobs(w, &jobs, &n_jobs);
+    add_packages(w, &packages, &n_packages);
+    add_facts(w, &facts, &n_facts);
+    m.jobs = wire_list_from(&jobs, n_jobs);
+    m.packages = wire_list_from(&packages, n_packages);
+    m.facts = wire_list_from(&facts, n_facts);
+    m_attest_encode(&m, out);
+    buf_free(&jobs);
+    buf_free(&packages);
+    buf_free(&needs);
+    buf_free(&facts);
+}

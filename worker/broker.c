@@ -1,0 +1,201 @@
+/* broker.c - the session with the broker: what comes in, and what this server says of itself. */
+#include "worker/worker.h"
+
+#include <errno.h>
+
+#include "common/log.h"
+
+/* ---- What can be run here */
+
+void attest_soon(struct worker *w, int64_t ms)
+{
+    int64_t at = loop_now(w->loop) + ms;
+    if (!w->attest_at || at < w->attest_at)
+        w->attest_at = at;
+}
+
+void attest_now(struct worker *w)
+{
+    struct buf b = {0};
+    w->attest_at = 0;
+    if (!dialer_is_up(w->dialer))
+        return; /* said when a session is open */
+    attest_encode(w, &b);
+    int rc = b.n > LIMIT_FRAME ? -EMSGSIZE : dialer_send(w->dialer, buf_span(&b));
+    if (rc == -EMSGSIZE)
+        log_error("this server has more jobs and packages than fit into one message (%zu bytes); remove some", b.n);
+    else if (rc == -ENOBUFS)
+        attest_soon(w, ATTEST_MS);
+    buf_free(&b);
+}
+
+bool broker_uses_job(void *self, const struct hash *job)
+{
+    struct worker *w = self;
+    return wcore_uses_job(w->core, job);
+}
+
+static void job_trouble(void *self, const char *file, const struct error *why)
+{
+    (void)self;
+    (void)file;
+    log_error("%s", why->text);
+}
+
+void reread(struct worker *w)
+{
+    struct error err = {0};
+    struct buf items = {0};
+    w->reread_at = 0;
+    int rc = jobs_refresh(w->jobs, loop_now_wall(w->loop), broker_uses_job, job_trouble, w, &err);
+    if (rc < 0)
+        log_error("%s", err.text);
+    if (rc > 0) {
+        struct wire_list needs = jobs_needs(w->jobs, &items);
+        needs_set(w->needs, &needs);
+        attest_soon(w, ATTEST_MS);
+    }
+    buf_free(&items);
+}
+
+/* ---- Packages that this server is to have */
+
+static int desired_send(void *self, struct span message)
+{
+    struct worker *w = self;
+    return dialer_send(w->dialer, message);
+}
+
+static bool desired_install(void *self, struct span message)
+{
+    struct worker *w = self;
+    if (!runnerlink_is_up(w->runner))
+        return false;
+    runnerlink_send(w->runner, message);
+    return true;
+}
+
+static bool desired_has(void *self, const struct hash *package)
+{
+    struct worker *w = self;
+    const struct installed_package *p = installed_by_hash(jobs_packages(w->jobs), package);
+    return p && !p->trouble;
+}
+
+static void desired_changed(void *self)
+{
+    struct worker *w = self;
+    w->reread_at = loop_now(w->loop);
+    attest_soon(w, ATTEST_MS);
+}
+
+int desired_begin(struct worker *w, const char *incoming, struct error *err)
+{
+    const struct desired_calls calls = {w, desired_send, desired_install, desired_has, desired_changed};
+    return desired_open(&w->desired, incoming, &calls, err);
+}
+
+/* ---- The session */
+
+static void say_hello(void *self, struct m_hello *m)
+{
+    struct worker *w = self;
+    m->certificate = buf_span(&w->who.me.signed_bytes);
+    m->incarnation = w->incarnation;
+    m->spool = spool_id(w->spool);
+    m->boot = w->boot;
+    m->slots = w->options.slots;
+    m->revocations = w->revoked.list.number;
+}
+
+static void session_up(void *self, const struct m_welcome *welcome)
+{
+    struct worker *w = self;
+    struct buf b = {0};
+    log_info("session with broker " SPAN_FMT " at %s, cluster " SPAN_FMT, SPAN_ARG(welcome->broker),
+             dialer_address(w->dialer), SPAN_ARG(welcome->cluster));
+    w->lost_after_ms = welcome->lost_after_ms ? welcome->lost_after_ms : LOST_AFTER_MS;
+    w->renewed = 0; /* the fence is written anew: lost_after may be another */
+    logs_session(w->logs);
+    m_welcome_encode(welcome, &b);
+    feed_message(w, WCORE_SESSION_UP, buf_span(&b));
+    buf_free(&b);
+    attest_soon(w, 0);
+    desired_again(w->desired, loop_now(w->loop));
+}
+
+static void session_down(void *self, const char *reason)
+{
+    struct worker *w = self;
+    log_warn("session with the broker ended: %s", reason);
+    forget_messages(w);
+    feed(w, (struct wcore_event){.kind = WCORE_SESSION_DOWN});
+}
+
+static void session_refused(void *self, const struct m_refused *refused)
+{
+    (void)self;
+    log_error("the broker refuses us: " SPAN_FMT, SPAN_ARG(refused->text));
+}
+
+static void session_window(void *self)
+{
+    (void)self; /* the turn's end sends on */
+}
+
+static void take_revoked(struct worker *w, struct span list)
+{
+    struct error err = {0};
+    int rc = revoked_take(&w->revoked, list, &w->who.anchors, &err);
+    if (rc < 0)
+        log_error("revocations: %s", err.text);
+    else if (rc > 0)
+        log_info("revocations: list %llu, %zu certificates", (unsigned long long)w->revoked.list.number,
+                 w->revoked.list.n);
+}
+
+#define TAKE(name, call) \
+    { \
+        struct m_##name m; \
+        if (m_##name##_decode(message, &m, &err) == 0) \
+            call; \
+        else \
+            log_error("%s", err.text); \
+        break; \
+    }
+
+static void session_message(void *self, uint64_t kind, struct span message)
+{
+    struct worker *w = self;
+    struct error err = {0};
+    int64_t now = loop_now(w->loop);
+    switch (kind) {
+    case KIND_M_DESIRED:
+        TAKE(desired, desired_set(w->desired, &m, now))
+    case KIND_M_CHUNK:
+        TAKE(chunk, desired_chunk(w->desired, &m, now))
+    case KIND_M_CERTIFICATES:
+        TAKE(certificates, desired_certificates(w->desired, &m, now))
+    case KIND_M_ERROR:
+        TAKE(error, desired_error(w->desired, &m, now))
+    case KIND_M_LOG_ACK:
+        TAKE(log_ack, logs_acked(w->logs, m.bytes))
+    case KIND_M_REVOKED:
+        TAKE(revoked, take_revoked(w, m.list))
+    case KIND_M_EXECUTE:
+    case KIND_M_STOP:
+    case KIND_M_RECALL:
+    case KIND_M_RECORDED:
+        feed_message(w, WCORE_MESSAGE, message);
+        break;
+    default:
+        break; /* PONG, DONE */
+    }
+}
+
+const struct dialer_calls worker_dialer_calls = {.hello = say_hello,
+                                                 .up = session_up,
+                                                 .message = session_message,
+                                                 .down = session_down,
+                                                 .refused = session_refused,
+                                                 .window = session_window};

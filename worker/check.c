@@ -1,0 +1,306 @@
+/* check.c - lbworker check: what is right and wrong on this server, each with what to do about it. Changes nothing.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "common/clock.h"
+#include "common/duration.h"
+#include "common/file.h"
+#include "common/jsontext.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/options.h"
+#include "common/paths.h"
+#include "package/signature.h"
+#include "worker/worker.h"
+
+enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY };
+enum { CONNECT_MS = 5000, EXPIRY_WARNING_MS = 14 * 86400000LL };
+
+static const struct option_row rows[] = {
+    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line: check, ok, text"},
+};
+
+static const char examples[] = "Exit codes: 0 all is well; 1 something is not; 2 asked wrongly.\n\n"
+                               "Example:\n  lbworker check\n";
+
+struct check {
+    bool json;
+    unsigned failed;
+    struct paths paths;
+    struct client_config who;
+    bool known; /* who we are */
+};
+
+static void say(struct check *c, bool ok, const char *what, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void say(struct check *c, bool ok, const char *what, const char *fmt, ...)
+{
+    char text[ERROR_TEXT_MAX * 2];
+    struct buf b = {0};
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    c->failed += !ok;
+    if (c->json) {
+        buf_add_str(&b, "{\"check\":");
+        json_escape(&b, span_str(what));
+        buf_printf(&b, ",\"ok\":%s,\"text\":", ok ? "true" : "false");
+        json_escape(&b, span_str(text));
+        buf_add_str(&b, "}");
+        puts(buf_str(&b));
+    } else {
+        printf("%-4s  %-12s  %s\n", ok ? "ok" : "FAIL", what, text);
+    }
+    buf_free(&b);
+}
+
+static void path_of(char path[PATHS_MOST], const char *folder, const char *name)
+{
+    if (path_join(path, PATHS_MOST, NULL, folder, name, NULL) < 0)
+        path[0] = '\0';
+}
+
+static void check_identity(struct check *c)
+{
+    struct error err = {0};
+    char left[DURATION_TEXT];
+    if (client_config_load(&c->who, c->paths.config, &err) < 0) {
+        say(c, false, "identity", "%s", err.text);
+        return;
+    }
+    c->known = true;
+    bool server = c->who.me.role == ROLE_SERVER;
+    say(c, server, "identity", "%s '%s' of cluster %s%s", role_word(c->who.me.role), c->who.me.name,
+        c->who.me.cluster,
+        server ? "" : ": a worker needs a server's certificate: lbctl invite --server NAME, then lbworker join");
+    int64_t ms = c->who.me.not_after - clock_wall_ms();
+    say(c, ms > EXPIRY_WARNING_MS, "certificate", "ends in %s%s", duration_format(ms, left),
+        ms > EXPIRY_WARNING_MS ? "" : ": an administrator renews it with lbctl certificates renew");
+}
+
+static void check_key(struct check *c, const char *name)
+{
+    struct error err = {0};
+    char path[PATHS_MOST];
+    path_of(path, c->paths.config, name);
+    int rc = file_check_private(path, &err);
+    say(c, rc == 0, "key", "%s", rc == 0 ? path : err.text);
+}
+
+static void check_signers(struct check *c)
+{
+    struct error err = {0};
+    struct minisign_public *keys = NULL;
+    size_t n = 0;
+    char path[PATHS_MOST];
+    path_of(path, c->paths.config, "trust/signers");
+    int rc = signers_load(path, &keys, &n, &err);
+    if (rc < 0)
+        say(c, false, "signers", "%s; put the builders' minisign public keys there, one a line", err.text);
+    else
+        say(c, n > 0, "signers", "%s: %zu builder%s trusted%s", path, n, n == 1 ? " is" : "s are",
+            n ? "" : ": no package can be installed");
+    mem_free(&keys);
+}
+
+/* ---- The broker */
+
+/* The broker is asked with a protocol that nobody speaks. It answers that to a peer whose key it knows, and only
+ * then; a session would end the one of the worker that runs here. */
+enum { NO_PROTOCOL = 255 };
+
+struct answer {
+    bool came, good;
+    char text[ERROR_TEXT_MAX];
+};
+
+static void on_hello(void *self, struct m_hello *m)
+{
+    (void)self;
+    m->major = NO_PROTOCOL;
+}
+
+static void on_up(void *self, const struct m_welcome *w)
+{
+    (void)self;
+    (void)w;
+}
+
+static void on_message(void *self, uint64_t kind, struct span message)
+{
+    (void)self;
+    (void)kind;
+    (void)message;
+}
+
+static void on_down(void *self, const char *reason)
+{
+    (void)self;
+    (void)reason;
+}
+
+static void on_refused(void *self, const struct m_refused *r)
+{
+    struct answer *a = self;
+    a->came = true;
+    a->good = r->code == REFUSAL_VERSION;
+    snprintf(a->text, sizeof a->text, SPAN_FMT, SPAN_ARG(r->text));
+}
+
+static void check_broker(struct check *c)
+{
+    struct error err = {0};
+    struct answer a = {.came = false};
+    const struct dialer_calls calls = {&a, on_hello, on_up, on_message, on_down, on_refused, NULL};
+    const struct dialer_options o = {.addresses = (const char *const *)c->who.addresses,
+                                     .n_addresses = (unsigned)c->who.n_addresses,
+                                     .broker_key = c->who.broker.transport_key,
+                                     .secret_transport = c->who.key.transport_secret,
+                                     .public_transport = c->who.key.transport.b};
+    struct dialer *d = NULL;
+    struct loop *l = loop_new(&err);
+    if (!l || dialer_open(&d, l, &o, &calls, &err) < 0) {
+        say(c, false, "broker", "%s", err.text);
+        loop_destroy(&l);
+        return;
+    }
+    int64_t until = clock_boot_ms() + CONNECT_MS;
+    while (!a.came && clock_boot_ms() < until && loop_turn(l, until, &err) >= 0)
+        ;
+    if (a.good)
+        say(c, true, "broker", "%s at %s answers", c->who.broker.name, dialer_address(d));
+    else
+        say(c, false, "broker", "%s at %s: %s", c->who.broker.name, dialer_address(d),
+            a.came               ? a.text
+            : *dialer_trouble(d) ? dialer_trouble(d)
+                                 : "no answer in time: is lbbroker running there, and the port open?");
+    dialer_close(&d);
+    loop_destroy(&l);
+}
+
+/* ---- This server */
+
+static void check_runner(struct check *c)
+{
+    struct error err = {0};
+    struct channel *ch = NULL;
+    char path[PATHS_MOST];
+    path_of(path, c->paths.run, "runner.sock");
+    int rc = channel_connect(path, &ch, &err);
+    char *program = runnerlink_program();
+    if (rc == 0)
+        say(c, true, "runner", "listens at %s", path);
+    else if (access(program, X_OK) == 0)
+        say(c, true, "runner", "none runs; lbworker starts %s", program);
+    else
+        say(c, false, "runner", "%s; and %s: %s", err.text, program, strerror(errno));
+    mem_free(&program);
+    channel_close(&ch);
+}
+
+static void check_worker(struct check *c)
+{
+    struct error err = {0};
+    char path[PATHS_MOST];
+    int fd = -1;
+    path_of(path, c->paths.state, "spool/worker.lock");
+    if (access(path, F_OK) < 0)
+        say(c, true, "worker", "none has run here yet");
+    else if (file_lock(path, &fd, &err) == -EBUSY)
+        say(c, true, "worker", "one runs here");
+    else
+        say(c, true, "worker", "none runs now");
+    if (fd >= 0)
+        close(fd);
+}
+
+static bool nobody_uses(void *self, const struct hash *job)
+{
+    (void)self;
+    (void)job;
+    return true; /* looking throws nothing away */
+}
+
+static void job_trouble(void *self, const char *file, const struct error *why)
+{
+    (void)file;
+    say(self, false, "job", "%s", why->text);
+}
+
+static void check_jobs(struct check *c)
+{
+    char files[PATHS_MOST], packages[PATHS_MOST], compiled[PATHS_MOST];
+    struct error err = {0};
+    struct jobs *jobs = NULL;
+    path_of(files, c->paths.config, "jobs");
+    path_of(packages, c->paths.state, "packages");
+    path_of(compiled, c->paths.state, "jobs");
+    int rc = jobs_open(&jobs, &(struct jobs_folders){files, packages, compiled}, &err);
+    if (rc == 0)
+        rc = jobs_refresh(jobs, clock_wall_ms(), nobody_uses, job_trouble, c, &err);
+    if (rc < 0) {
+        say(c, false, "jobs", "%s", err.text);
+        jobs_close(&jobs);
+        return;
+    }
+    char hex[2 * sizeof(struct hash) + 1];
+    const struct job_here *j;
+    for (size_t i = 0; (j = jobs_at(jobs, i)); i++)
+        say(c, true, "job", "%s blake2b:%.16s", j->name, hex_format(j->hash.b, sizeof j->hash.b, hex));
+    struct buf items = {0};
+    struct wire_list needs = jobs_needs(jobs, &items);
+    struct span need;
+    for (struct wire_iter it = wire_iter(&needs); wire_next(&it, &need);) {
+        char *text = span_dup_str(need), trouble[ERROR_TEXT_MAX] = "";
+        bool holds = need_probe(text, trouble, sizeof trouble);
+        say(c, holds, "need", "%s%s%s", text, holds ? "" : ": ", holds ? "" : trouble);
+        mem_free(&text);
+    }
+    buf_free(&items);
+    jobs_close(&jobs);
+}
+
+int verb_check(int argc, char **argv)
+{
+    struct option_values values = {0};
+    struct error err = {0};
+    struct check c = {0};
+    int first;
+    if (options_parse(rows, COUNT_OF(rows), argc, argv, &values, &first, &err) < 0 ||
+        (first < argc && error_set(&err, -EINVAL, "'%s' is not expected", argv[first]) < 0)) {
+        fprintf(stderr, "lbworker check: %s\n", err.text);
+        options_free(&values);
+        return EXIT_ASKED_WRONGLY;
+    }
+    if (options_answered(&values, "lbworker check", "[--json]", examples)) {
+        options_free(&values);
+        return EXIT_DONE;
+    }
+    c.json = opt_flag(&values, "json");
+    options_free(&values);
+    log_set_level(LOG_LEVEL_ERROR);
+    if (paths_resolve(&c.paths, &err) < 0) {
+        say(&c, false, "folders", "%s", err.text);
+        return EXIT_FAILED;
+    }
+    say(&c, true, "folders", "%s, %s, %s", c.paths.config, c.paths.state, c.paths.run);
+    check_identity(&c);
+    check_key(&c, SIGN_KEY_FILE);
+    check_key(&c, SEAL_KEY_FILE);
+    check_signers(&c);
+    if (c.known)
+        check_broker(&c);
+    check_runner(&c);
+    check_worker(&c);
+    check_jobs(&c);
+    if (c.known)
+        client_config_free(&c.who);
+    return c.failed ? EXIT_FAILED : EXIT_DONE;
+}

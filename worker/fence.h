@@ -1,0 +1,18 @@
+/* fence.h - the one number by which keepers know until when `rerun` attempts are sure to be ours (DESIGN 7):
+ * CLOCK_BOOTTIME in ms, 8 bytes in the machine's order in a small mapped file. The sending time of the last renewal
+ * that the broker has acknowledged, plus the cluster's lost_after. Whatever becomes of this process, the number
+ * stays.
+ */
+#ifndef LB_WORKER_FENCE_H
+#define LB_WORKER_FENCE_H
+
+#include <stdint.h>
+
+#include "common/error.h"
+
+struct fence;
+int fence_open(struct fence **ret, const char *path, struct error *err);
+void fence_close(struct fence **f); /* the number stays in the file */
+void fence_set(struct fence *f, int64_t until_boot_ms);
+
+#endif

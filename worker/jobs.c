@@ -1,0 +1,410 @@
+/* jobs.c - see jobs.h. */
+#include "worker/jobs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/mem.h"
+#include "package/jobfile.h"
+#include "proto/packagejob.h"
+
+struct jobs {
+    char *files, *packages, *compiled;
+    struct installed_store *store;
+    struct job_here *v;
+    size_t n;
+    unsigned troubled;
+    struct buf older; /* of jobs_find */
+};
+
+static void free_list(struct job_here *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        mem_free(&v[i].name);
+        buf_free(&v[i].bytes);
+        buf_free(&v[i].attested);
+    }
+    mem_free(&v);
+}
+
+int jobs_open(struct jobs **ret, const struct jobs_folders *f, struct error *err)
+{
+    int rc = file_make_dirs(f->files, 0755, err);
+    if (rc == 0)
+        rc = file_make_dirs(f->packages, 0755, err);
+    if (rc == 0)
+        rc = file_make_dirs(f->compiled, 0755, err);
+    if (rc < 0)
+        return rc;
+    struct jobs *j = mem_zalloc(1, sizeof *j);
+    j->files = mem_strdup(f->files);
+    j->packages = mem_strdup(f->packages);
+    j->compiled = mem_strdup(f->compiled);
+    *ret = j;
+    return 0;
+}
+
+void jobs_close(struct jobs **pj)
+{
+    struct jobs *j = *pj;
+    if (!j)
+        return;
+    free_list(j->v, j->n);
+    installed_close(&j->store);
+    buf_free(&j->older);
+    mem_free(&j->files);
+    mem_free(&j->packages);
+    mem_free(&j->compiled);
+    mem_free(pj);
+}
+
+/* ---- What is attested of one job */
+
+struct lists {
+    struct buf packages, needs, parameters;
+    uint32_t n_packages, n_needs;
+    bool idempotent;
+};
+
+static bool names_of_list(const struct buf *items, uint32_t count, struct span name)
+{
+    struct wire_list l = wire_list_from(items, count);
+    struct wire_iter it = wire_iter(&l);
+    struct span item;
+    while (wire_next(&it, &item))
+        if (span_eq(item, name))
+            return true;
+    return false;
+}
+
+static bool parameter_is_listed(struct span listed, struct span name)
+{
+    struct value v;
+    struct d_parameter p;
+    while (listed.n && value_read(&listed, &v))
+        if (d_parameter_decode(v.bytes, &p, NULL) == 0 && span_eq(p.name, name))
+            return true;
+    return false;
+}
+
+/* A parameter of the call, declared as the package declares the one that it is bound to. */
+static void add_parameter(struct lists *l, const struct d_binding *b, const struct d_runnable *r)
+{
+    struct d_parameter p = {.type = span_str("string"), .required = true};
+    struct buf one = {0};
+    struct span item;
+    if (b->from != BINDING_CALL || parameter_is_listed(buf_span(&l->parameters), b->source))
+        return;
+    if (r)
+        for (struct wire_iter it = wire_iter(&r->parameters); wire_next(&it, &item);) {
+            struct d_parameter declared;
+            if (d_parameter_decode(item, &declared, NULL) == 0 && span_eq(declared.name, b->name))
+                p = declared;
+        }
+    p.name = b->source;
+    d_parameter_encode(&p, &one);
+    wire_add_bin(&l->parameters, buf_span(&one));
+    buf_free(&one);
+}
+
+static void add_step(const struct jobs *j, const struct d_step *s, struct lists *l)
+{
+    const struct installed_package *p = hash_is_zero(&s->package) ? NULL : installed_by_hash(j->store, &s->package);
+    struct span item;
+    l->idempotent &= p && p->runnable.idempotent;
+    if (p) {
+        if (!names_of_list(&l->packages, l->n_packages, span_of(p->hash.b, sizeof p->hash.b))) {
+            wire_add_bin(&l->packages, span_of(p->hash.b, sizeof p->hash.b));
+            l->n_packages++;
+        }
+        for (struct wire_iter it = wire_iter(&p->runnable.needs); wire_next(&it, &item);)
+            if (l->n_needs < LIMIT_NEEDS && !names_of_list(&l->needs, l->n_needs, item)) {
+                wire_add_str(&l->needs, item);
+                l->n_needs++;
+            }
+    }
+    for (struct wire_iter it = wire_iter(&s->bindings); wire_next(&it, &item);) {
+        struct d_binding b;
+        if (d_binding_decode(item, &b, NULL) == 0)
+            add_parameter(l, &b, p ? &p->runnable : NULL);
+    }
+}
+
+static int attest(const struct jobs *j, struct job_here *h, struct error *err)
+{
+    struct d_job job;
+    struct lists l = {.idempotent = true};
+    struct span item;
+    int rc = d_job_decode(buf_span(&h->bytes), &job, err);
+    if (rc < 0)
+        return rc;
+    for (struct wire_iter it = wire_iter(&job.steps); wire_next(&it, &item);) {
+        struct d_step s;
+        if (d_step_decode(item, &s, NULL) == 0)
+            add_step(j, &s, &l);
+    }
+    if (l.parameters.n > LIMIT_MANIFEST)
+        buf_clear(&l.parameters);
+    struct d_attested_job a = {.name = job.name,
+                               .job_hash = h->hash,
+                               .version = job.version,
+                               .concurrency = job.concurrency,
+                               .idempotent = l.idempotent,
+                               .packages = wire_list_from(&l.packages, l.n_packages),
+                               .needs = wire_list_from(&l.needs, l.n_needs),
+                               .parameters = buf_span(&l.parameters)};
+    d_attested_job_encode(&a, &h->attested);
+    h->name = span_dup_str(job.name);
+    buf_free(&l.packages);
+    buf_free(&l.needs);
+    buf_free(&l.parameters);
+    return 0;
+}
+
+/* ---- Reading all of it */
+
+struct reading {
+    struct jobs *j;
+    struct job_here *v;
+    size_t n;
+    unsigned troubled;
+    jobs_uses_fn *uses;
+    jobs_trouble_fn *trouble;
+    void *self;
+    int64_t now;
+};
+
+static char *path_of(const struct jobs *j, const struct hash *h)
+{
+    char hex[2 * sizeof h->b + 1];
+    return mem_printf("%s/%s", j->compiled, hex_format(h->b, sizeof h->b, hex));
+}
+
+static int keep_compiled(const struct jobs *j, const struct job_here *h, struct error *err)
+{
+    char *path = path_of(j, &h->hash);
+    int rc = access(path, F_OK) == 0 ? 0 : file_write_atomic(path, buf_span(&h->bytes), 0444, err);
+    mem_free(&path);
+    return rc;
+}
+
+/* Takes the bytes. */
+static int add(struct reading *r, struct buf *bytes, bool file, struct error *err)
+{
+    struct job_here h = {.bytes = *bytes};
+    *bytes = (struct buf){0};
+    jobfile_hash(buf_span(&h.bytes), &h.hash);
+    int rc = r->n >= LIMIT_JOBS ? error_set(err, -E2BIG, "a server attests at most %d jobs", LIMIT_JOBS)
+                                : attest(r->j, &h, err);
+    if (rc == 0 && file)
+        rc = keep_compiled(r->j, &h, err);
+    if (rc < 0) {
+        mem_free(&h.name);
+        buf_free(&h.bytes);
+        buf_free(&h.attested);
+        return rc;
+    }
+    r->v = mem_realloc(r->v, r->n + 1, sizeof *r->v);
+    r->v[r->n++] = h;
+    return 0;
+}
+
+static void read_file(struct reading *r, const char *name)
+{
+    size_t n = strlen(name);
+    struct error err = {0};
+    struct buf bytes = {0};
+    if (n < 6 || strcmp(name + n - 5, ".yaml") != 0 || name[0] == '.')
+        return;
+    char *path = mem_printf("%s/%s", r->j->files, name);
+    if (jobfile_compile(path, installed_find_package, r->j->store, &bytes, &err) < 0 ||
+        add(r, &bytes, true, &err) < 0) {
+        r->troubled++;
+        r->trouble(r->self, path, &err);
+    }
+    buf_free(&bytes);
+    mem_free(&path);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names of a folder in their order, so that two readings of one folder are alike. */
+static int names_in(const char *folder, char ***ret, size_t *ret_n, struct error *err)
+{
+    DIR *d = opendir(folder);
+    *ret = NULL;
+    *ret_n = 0;
+    if (!d)
+        return error_errno(err, errno, "cannot read the folder '%s'", folder);
+    for (struct dirent *e; (e = readdir(d));) {
+        *ret = mem_realloc(*ret, *ret_n + 1, sizeof **ret);
+        (*ret)[(*ret_n)++] = mem_strdup(e->d_name);
+    }
+    closedir(d);
+    if (*ret_n)
+        qsort(*ret, *ret_n, sizeof **ret, by_text);
+    return 0;
+}
+
+static void free_names(char **names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        mem_free(&names[i]);
+    mem_free(&names);
+}
+
+static void read_packages(struct reading *r)
+{
+    const struct installed_package *p;
+    for (size_t i = 0; (p = installed_at(r->j->store, i)); i++) {
+        struct error err = {0};
+        struct buf bytes = {0};
+        if (p->trouble) {
+            error_set(&err, -EBADMSG, "%s", p->trouble);
+            r->trouble(r->self, p->folder, &err);
+        } else if (packagejob_compile(&p->runnable, &bytes, &err) < 0 || add(r, &bytes, false, &err) < 0) {
+            r->trouble(r->self, p->folder, &err);
+        }
+        buf_free(&bytes);
+    }
+}
+
+static bool is_current(const struct reading *r, const struct hash *h)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (hash_eq(&r->v[i].hash, h))
+            return true;
+    return false;
+}
+
+/* Versions that nobody needs any more go: what is not there, nobody can have run. */
+static int sweep(struct reading *r, struct error *err)
+{
+    char **names;
+    size_t n;
+    int rc = names_in(r->j->compiled, &names, &n, err);
+    for (size_t i = 0; i < n; i++) {
+        struct hash h;
+        struct stat st;
+        if (hex_parse(names[i], h.b, sizeof h.b) < 0)
+            continue;
+        char *path = path_of(r->j, &h);
+        if (is_current(r, &h))
+            utimensat(AT_FDCWD, path, NULL, 0); /* until when it was current */
+        else if (stat(path, &st) == 0 && r->now - (int64_t)st.st_mtime * 1000 > JOBS_GRACE_MS &&
+                 !r->uses(r->self, &h))
+            unlink(path);
+        mem_free(&path);
+    }
+    free_names(names, n);
+    return rc;
+}
+
+static bool is_same(const struct jobs *j, const struct reading *r, const struct installed_store *old)
+{
+    bool same = j->n == r->n && j->troubled == r->troubled && old;
+    for (size_t i = 0; same && i < r->n; i++)
+        same = span_eq(buf_span(&j->v[i].attested), buf_span(&r->v[i].attested));
+    for (size_t i = 0; same; i++) {
+        const struct installed_package *a = installed_at(old, i), *b = installed_at(j->store, i);
+        if (!a || !b)
+            return !a && !b;
+        same = hash_eq(&a->hash, &b->hash) && !a->trouble == !b->trouble;
+    }
+    return same;
+}
+
+int jobs_refresh(struct jobs *j, int64_t now, jobs_uses_fn *uses, jobs_trouble_fn *trouble, void *self,
+                 struct error *err)
+{
+    struct reading r = {.j = j, .uses = uses, .trouble = trouble, .self = self, .now = now};
+    struct installed_store *store = NULL, *old = j->store;
+    char **names;
+    size_t n;
+    int rc = installed_open(j->packages, &store, err);
+    if (rc < 0)
+        return rc;
+    if ((rc = names_in(j->files, &names, &n, err)) < 0) {
+        installed_close(&store);
+        return rc;
+    }
+    j->store = store;
+    read_packages(&r);
+    for (size_t i = 0; i < n; i++)
+        read_file(&r, names[i]);
+    free_names(names, n);
+    rc = sweep(&r, err);
+    bool same = is_same(j, &r, old);
+    installed_close(&old);
+    free_list(j->v, j->n);
+    j->v = r.v;
+    j->n = r.n;
+    j->troubled = r.troubled;
+    return rc < 0 ? rc : !same;
+}
+
+/* ---- Asking */
+
+const struct job_here *jobs_at(const struct jobs *j, size_t i)
+{
+    return i < j->n ? &j->v[i] : NULL;
+}
+
+const struct installed_store *jobs_packages(const struct jobs *j)
+{
+    return j->store;
+}
+
+unsigned jobs_troubled(const struct jobs *j)
+{
+    return j->troubled;
+}
+
+int jobs_find(struct jobs *j, struct span name, const struct hash *hash, struct span *ret, struct error *err)
+{
+    bool other = false;
+    for (size_t i = 0; i < j->n; i++) {
+        if (hash_eq(&j->v[i].hash, hash)) {
+            *ret = buf_span(&j->v[i].bytes);
+            return 0;
+        }
+        other |= span_eq_str(name, j->v[i].name);
+    }
+    char *path = path_of(j, hash);
+    buf_clear(&j->older);
+    int rc = file_read(path, LIMIT_JOB_BODY, &j->older, err);
+    mem_free(&path);
+    if (rc == 0) {
+        *ret = buf_span(&j->older);
+        return 0;
+    }
+    return error_set(err, -ENOENT,
+                     other ? "job '" SPAN_FMT "' is here in another version than was called; call it again"
+                           : "job '" SPAN_FMT "' is not here",
+                     SPAN_ARG(name));
+}
+
+struct wire_list jobs_needs(const struct jobs *j, struct buf *items)
+{
+    const struct installed_package *p;
+    uint32_t count = 0;
+    struct span item;
+    for (size_t i = 0; (p = installed_at(j->store, i)); i++)
+        if (!p->trouble)
+            for (struct wire_iter it = wire_iter(&p->runnable.needs); wire_next(&it, &item);)
+                if (count < LIMIT_NEEDS && !names_of_list(items, count, item)) {
+                    wire_add_str(items, item);
+                    count++;
+                }
+    return wire_list_from(items, count);
+}

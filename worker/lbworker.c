@@ -1,0 +1,115 @@
+/* lbworker.c - one per server: subscribes at the broker, decides what runs, ships results and logs.
+ *
+ * Reading order of this room: core/ (what is decided), worker.h (the parts), worker.c (what wakes it), feed.c (the
+ * order in which things leave), broker.c and runnerlink.c (its two peers), spool.c, jobs.c, needs.c, desired.c,
+ * logs.c.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/options.h"
+#include "common/suggest.h"
+#include "worker/worker.h"
+
+enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY, EXIT_NOT_POSSIBLE };
+
+static const struct option_row rows[] = {
+    {"slots", 's', OPTION_INT, NULL, 1, LIMIT_SLOTS, true, "N",
+     "children at a time; default: two for each processor"},
+    {"external-runner", 0, OPTION_FLAG, NULL, 0, 0, true, NULL,
+     "lbrunner is started by somebody else, as systemd; do not start one"},
+    {"log-level", 0, OPTION_STR, "info", 0, 0, true, "LEVEL", "error, warn, info or debug"},
+};
+
+static const char examples[] =
+    "Verbs: join (become a server of a cluster), check (say what is right and wrong here).\n\n"
+    "Examples:\n"
+    "  lbctl invite --server etl4 --pools etl | ssh etl4 lbworker join\n"
+    "  lbworker check\n"
+    "  LONGBOAT_HOME=$HOME/etl4 lbworker --slots 4\n\n"
+    "Ends on SIGTERM; children go on, their results wait in the spool. SIGHUP: job files are read again.\n"
+    "Exit codes: 0 ended when asked to; 1 failed; 2 asked wrongly; 3 not possible: nobody has joined here, or "
+    "another\n"
+    "lbworker runs.\n";
+
+static unsigned default_slots(void)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    return cpus < 1 ? 2 : cpus * 2 > LIMIT_SLOTS ? LIMIT_SLOTS : (unsigned)cpus * 2;
+}
+
+static int read_config(struct option_values *values, struct error *err)
+{
+    struct paths paths;
+    char path[PATHS_MOST];
+    int rc = paths_resolve(&paths, err);
+    if (rc == 0)
+        rc = path_join(path, sizeof path, err, paths.config, "worker.yaml", NULL);
+    if (rc == 0)
+        rc = options_config_file(values, path, NULL, NULL, err);
+    return rc == -ENOENT ? options_config(values, NULL, NULL, err) : rc;
+}
+
+static int run(const struct option_values *values, struct error *err)
+{
+    struct worker *w = NULL;
+    const struct worker_options o = {.slots = opt_given(values, "slots") ? (unsigned)opt_int(values, "slots")
+                                                                         : default_slots(),
+                                     .external_runner = opt_flag(values, "external-runner")};
+    int rc = worker_open(&w, &o, err);
+    if (rc == 0)
+        rc = worker_run(w, err);
+    worker_close(&w);
+    return rc;
+}
+
+static int serve(int argc, char **argv)
+{
+    struct option_values values = {0};
+    struct error err = {0};
+    enum log_level level;
+    int first, rc;
+    if (options_parse(rows, COUNT_OF(rows), argc, argv, &values, &first, &err) < 0) {
+        fprintf(stderr, "lbworker: %s\n", err.text);
+        return EXIT_ASKED_WRONGLY;
+    }
+    if (options_answered(&values, "lbworker", "[options] | join | check", examples)) {
+        options_free(&values);
+        return EXIT_DONE;
+    }
+    if (first < argc)
+        rc = error_set(&err, -EINVAL, "'%s' is not expected; the verbs are join and check", argv[first]);
+    else if ((rc = read_config(&values, &err)) == 0 &&
+             (rc = log_level_parse(opt_str(&values, "log-level"), &level, &err)) == 0)
+        log_open("lbworker", level);
+    if (rc < 0) {
+        fprintf(stderr, "lbworker: %s\n", err.text);
+        options_free(&values);
+        return EXIT_ASKED_WRONGLY;
+    }
+    rc = run(&values, &err);
+    options_free(&values);
+    if (rc < 0)
+        log_error("%s", err.text);
+    return rc >= 0 ? rc : rc == -EBUSY || rc == -ENOENT || rc == -EPERM ? EXIT_NOT_POSSIBLE : EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } verbs[] = {{"join", verb_join}, {"check", verb_check}};
+    umask(077);
+    prctl(PR_SET_DUMPABLE, 0); /* our key stays with us */
+    for (unsigned i = 0; argc > 1 && i < COUNT_OF(verbs); i++)
+        if (strcmp(argv[1], verbs[i].name) == 0)
+            return verbs[i].run(argc - 1, argv + 1);
+    return serve(argc, argv);
+}

@@ -1,0 +1,371 @@
+/* worker.c - opens everything, runs, closes: see worker.h. */
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+/* ---- Who we are */
+
+static int read_boot_id(struct id *ret, struct error *err)
+{
+    struct buf b = {0};
+    int rc = file_read("/proc/sys/kernel/random/boot_id", 64, &b, err);
+    if (rc == 0) {
+        while (b.n && b.p[b.n - 1] == '\n')
+            b.n--;
+        rc = id_parse_span(buf_span(&b), ret, err);
+    }
+    buf_free(&b);
+    return rc;
+}
+
+static int identify(struct worker *w, struct error *err)
+{
+    uint8_t random[10];
+    int rc = paths_resolve(&w->paths, err);
+    if (rc == 0)
+        rc = client_config_load(&w->who, w->paths.config, err);
+    if (rc == 0)
+        rc = read_boot_id(&w->boot, err);
+    if (rc < 0)
+        return rc;
+    if (w->who.me.role != ROLE_SERVER)
+        return error_set(err, -EPERM,
+                         "%s: '%s' is a %s; a worker needs the certificate of a server (lbctl invite --server NAME, "
+                         "then lbworker join)",
+                         w->paths.config, w->who.me.name, role_word(w->who.me.role));
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return error_errno(err, errno, "no random bytes");
+    w->incarnation = id_make(clock_wall_ms(), random);
+    return 0;
+}
+
+/* ---- Opening */
+
+static int state_path(const struct worker *w, char path[PATHS_MOST], const char *name, struct error *err)
+{
+    return path_join(path, PATHS_MOST, err, w->paths.state, name, NULL);
+}
+
+static int open_spool(struct worker *w, struct error *err)
+{
+    char path[PATHS_MOST];
+    int rc = state_path(w, path, "spool", err);
+    if (rc == 0)
+        rc = spool_open(&w->spool, path, err);
+    if (rc < 0)
+        return rc;
+    struct wcore_config config = {.slots = w->options.slots,
+                                  .ahead = AHEAD_STEPS,
+                                  .spool = spool_id(w->spool),
+                                  .boot = w->boot,
+                                  .incarnation = w->incarnation};
+    snprintf(config.server, sizeof config.server, "%s", w->who.me.name);
+    w->core = wcore_new(&config);
+    if ((rc = worker_replay(w, err)) == 0)
+        rc = logs_open(&w->logs, w->spool, err);
+    if (rc == 0 && (rc = state_path(w, path, "spool/fence", err)) == 0)
+        rc = fence_open(&w->fence, path, err);
+    return rc;
+}
+
+static int open_state(struct worker *w, struct error *err)
+{
+    char path[PATHS_MOST], packages[PATHS_MOST], files[PATHS_MOST];
+    int rc = file_make_dirs(w->paths.state, 0700, err);
+    if (rc == 0)
+        rc = file_make_dirs(w->paths.run, 0700, err);
+    if (rc == 0 && (rc = open_spool(w, err)) == 0 && (rc = state_path(w, path, "revocations", err)) == 0)
+        rc = revoked_open(&w->revoked, path, &w->who.anchors, err);
+    if (rc == 0 && (rc = state_path(w, path, "incoming", err)) == 0)
+        rc = desired_begin(w, path, err);
+    if (rc == 0 && (rc = state_path(w, path, "jobs", err)) == 0 &&
+        (rc = state_path(w, packages, "packages", err)) == 0 &&
+        (rc = path_join(files, sizeof files, err, w->paths.config, "jobs", NULL)) == 0)
+        rc = jobs_open(&w->jobs, &(struct jobs_folders){files, packages, path}, err);
+    if (rc < 0)
+        return rc;
+    w->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    uint32_t changes = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE;
+    if (w->watch < 0 || inotify_add_watch(w->watch, files, changes) < 0 ||
+        inotify_add_watch(w->watch, packages, changes) < 0)
+        return error_errno(err, errno, "cannot watch '%s' and '%s'", files, packages);
+    return 0;
+}
+
+static int open_bell(struct worker *w, struct error *err)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    char path[PATHS_MOST];
+    int rc = path_join(path, sizeof path, err, w->paths.run, "worker.bell", NULL);
+    if (rc == 0)
+        rc = socket_path_check(path, err);
+    if (rc < 0)
+        return rc;
+    memcpy(at.sun_path, path, strlen(path) + 1); /* it fits: just checked */
+    unlink(path);                                /* of a worker that was killed: we hold the spool's lock */
+    w->bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    mode_t mask = umask(0177);
+    rc = w->bell < 0 || bind(w->bell, (struct sockaddr *)&at, sizeof at) < 0 ? -errno : 0;
+    umask(mask);
+    if (rc < 0)
+        return error_errno(err, -rc, "cannot open the bell '%s'", path);
+    w->bell_path = mem_strdup(path);
+    return 0;
+}
+
+int worker_open(struct worker **ret, const struct worker_options *options, struct error *err)
+{
+    struct worker *w = mem_zalloc(1, sizeof *w);
+    w->options = *options;
+    w->bell = w->watch = -1;
+    w->loop = loop_new(err);
+    int rc = w->loop ? identify(w, err) : err->code;
+    if (rc == 0)
+        rc = open_state(w, err);
+    if (rc == 0)
+        rc = open_bell(w, err);
+    if (rc < 0) {
+        worker_close(&w);
+        return rc;
+    }
+    *ret = w;
+    return 0;
+}
+
+void worker_close(struct worker **pw)
+{
+    struct worker *w = *pw;
+    if (!w)
+        return;
+    dialer_close(&w->dialer);
+    runnerlink_close(&w->runner);
+    needs_stop(&w->needs);
+    desired_close(&w->desired);
+    jobs_close(&w->jobs);
+    logs_close(&w->logs);
+    fence_close(&w->fence);
+    revoked_close(&w->revoked);
+    wcore_free(&w->core);
+    wcore_out_free(&w->out);
+    if (w->bell_path)
+        unlink(w->bell_path);
+    if (w->bell >= 0)
+        close(w->bell);
+    if (w->watch >= 0)
+        close(w->watch);
+    spool_close(&w->spool);
+    client_config_free(&w->who);
+    buf_free(&w->to_broker.bytes);
+    buf_free(&w->to_runner.bytes);
+    mem_free(&w->bell_path);
+    loop_destroy(&w->loop);
+    mem_free(pw);
+}
+
+/* ---- What wakes us */
+
+static void on_bell(struct loop *l, int fd, uint32_t events, void *arg)
+{
+    struct worker *w = arg;
+    char ignored[16];
+    (void)l;
+    (void)events;
+    while (recv(fd, ignored, sizeof ignored, 0) >= 0)
+        ;
+    w->rung = true;
+}
+
+static void on_watch(struct loop *l, int fd, uint32_t events, void *arg)
+{
+    struct worker *w = arg;
+    char ignored[4096];
+    (void)events;
+    while (read(fd, ignored, sizeof ignored) > 0)
+        ;
+    w->reread_at = loop_now(l) + SETTLE_MS;
+}
+
+static void on_look(struct loop *l, struct loop_timer *t, void *arg)
+{
+    struct worker *w = arg;
+    w->rung = true;
+    loop_timer_set(l, t, "worker.look", loop_now(l) + LOOK_MS, on_look, w);
+}
+
+static bool knows(void *self, struct id run, uint64_t attempt)
+{
+    struct worker *w = self;
+    return wcore_knows(w->core, run, attempt);
+}
+
+static void tidy(struct worker *w, bool began)
+{
+    struct error err = {0};
+    if (logs_save(w->logs, &err) < 0 || spool_tidy(w->spool, began, knows, w, &err) < 0)
+        log_error("%s", err.text);
+}
+
+static void on_tidy(struct loop *l, struct loop_timer *t, void *arg)
+{
+    tidy(arg, false);
+    loop_timer_set(l, t, "worker.tidy", loop_now(l) + TIDY_MS, on_tidy, arg);
+}
+
+static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)
+{
+    struct worker *w = arg;
+    switch (info->ssi_signo) {
+    case SIGCHLD:
+        runnerlink_reap(w->runner);
+        break;
+    case SIGHUP:
+        w->reread_at = loop_now(l);
+        break;
+    default:
+        log_info("stopping; %u attempts stay with their keepers or wait in the spool", wcore_live(w->core));
+        loop_stop(l, 0);
+    }
+}
+
+static void needs_changed(void *self)
+{
+    attest_soon(self, ATTEST_MS);
+}
+
+/* ---- The runner */
+
+static void runner_up(void *self)
+{
+    struct worker *w = self;
+    log_info("the runner is there");
+    feed(w, (struct wcore_event){.kind = WCORE_RUNNER_UP});
+    desired_again(w->desired, loop_now(w->loop));
+    attest_soon(w, ATTEST_MS);
+}
+
+static void runner_message(void *self, uint64_t kind, struct span message)
+{
+    struct worker *w = self;
+    struct s_installed s;
+    switch (kind) {
+    case KIND_S_KEPT:
+        feed_spool(w); /* what a keeper wrote before it said this counts before it: core.h */
+        feed_message(w, WCORE_KEPT, message);
+        break;
+    case KIND_S_KEPT_END:
+        feed_spool(w);
+        feed(w, (struct wcore_event){.kind = WCORE_KEPT_END});
+        break;
+    case KIND_S_INSTALLED:
+        if (s_installed_decode(message, &s, NULL) == 0) {
+            if (s.code)
+                log_error("package not installed: " SPAN_FMT, SPAN_ARG(s.text));
+            desired_installed(w->desired, &s, loop_now(w->loop));
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static void runner_down(void *self, const char *why)
+{
+    struct worker *w = self;
+    log_warn("the runner is gone: %s", why);
+    feed(w, (struct wcore_event){.kind = WCORE_RUNNER_DOWN});
+    attest_soon(w, ATTEST_MS);
+}
+
+static int open_runner(struct worker *w, struct error *err)
+{
+    const struct runnerlink_calls calls = {w, runner_up, runner_message, runner_down};
+    char socket_path[PATHS_MOST];
+    int rc = path_join(socket_path, sizeof socket_path, err, w->paths.run, "runner.sock", NULL);
+    if (rc < 0)
+        return rc;
+    char *program = w->options.external_runner ? NULL : runnerlink_program();
+    const struct runnerlink_options o = {socket_path, program, spool_id(w->spool), w->options.slots};
+    rc = runnerlink_open(&w->runner, w->loop, &o, &calls, err);
+    mem_free(&program);
+    return rc;
+}
+
+/* ---- The turn's end */
+
+static void keep_fence(struct worker *w)
+{
+    int64_t renewed = dialer_renewed(w->dialer);
+    if (!dialer_is_up(w->dialer) || renewed == w->renewed)
+        return;
+    w->renewed = renewed;
+    fence_set(w->fence, renewed + (int64_t)w->lost_after_ms);
+}
+
+static void turn_end(struct loop *l, void *arg)
+{
+    struct worker *w = arg;
+    int64_t now = loop_now(l);
+    if (w->rung)
+        feed_spool(w);
+    if (now >= wcore_deadline(w->core))
+        feed(w, (struct wcore_event){.kind = WCORE_TICK});
+    if (w->reread_at && now >= w->reread_at)
+        reread(w);
+    if (now >= desired_deadline(w->desired))
+        desired_tick(w->desired, now);
+    keep_fence(w);
+    let_go(w);
+    if (w->attest_at && now >= w->attest_at)
+        attest_now(w);
+}
+
+static int open_dialer(struct worker *w, struct error *err)
+{
+    struct dialer_calls calls = worker_dialer_calls;
+    calls.self = w;
+    const struct dialer_options o = {.addresses = (const char *const *)w->who.addresses,
+                                     .n_addresses = (unsigned)w->who.n_addresses,
+                                     .broker_key = w->who.broker.transport_key,
+                                     .secret_transport = w->who.key.transport_secret,
+                                     .public_transport = w->who.key.transport.b};
+    return dialer_open(&w->dialer, w->loop, &o, &calls, err);
+}
+
+int worker_run(struct worker *w, struct error *err)
+{
+    int rc = loop_signals(w->loop, on_signal, w, err);
+    if (rc == 0)
+        rc = needs_start(&w->needs, w->loop, needs_changed, w, err);
+    if (rc == 0)
+        rc = loop_add(w->loop, w->bell, EPOLLIN, on_bell, w, err);
+    if (rc == 0)
+        rc = loop_add(w->loop, w->watch, EPOLLIN, on_watch, w, err);
+    if (rc == 0)
+        rc = open_runner(w, err);
+    if (rc == 0)
+        rc = open_dialer(w, err);
+    if (rc < 0)
+        return rc;
+    reread(w);
+    tidy(w, true);
+    feed(w, (struct wcore_event){.kind = WCORE_TICK});
+    loop_on_turn_end(w->loop, turn_end, w);
+    loop_timer_set(w->loop, &w->look, "worker.look", 0, on_look, w);
+    loop_timer_set(w->loop, &w->tidy, "worker.tidy", loop_now(w->loop) + TIDY_MS, on_tidy, w);
+    log_info("server %s, %u slots, %u attempts in the spool", w->who.me.name, w->options.slots, wcore_live(w->core));
+    return loop_run(w->loop, err);
+}
