@@ -1,5 +1,6 @@
 /* lbpkg.c - the package maker's program: one file a verb, this table. */
 #include "admin/pkg.h"
+#include "admin/pkg_net.h"
 
 static const struct command verbs[] = {
     {"new", "make a small package to begin with", pkg_new},
@@ -9,6 +10,8 @@ static const struct command verbs[] = {
     {"sign", "vouch for a package file", pkg_sign},
     {"verify", "see who vouches for a package file", pkg_verify},
     {"show", "what a package file says of itself", pkg_show},
+    {"deploy", "bring a package to servers, by way of the broker", pkg_deploy},
+    {"list", "what is in the depot, and who has which", pkg_list},
 };
 
 int main(int argc, char **argv)

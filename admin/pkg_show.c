@@ -86,18 +86,25 @@ static void show_parameters(const char *title, const struct manifest_parameter *
     }
 }
 
+static void limit(struct buf *out, const char *name, const char *text)
+{
+    buf_printf(out, "%s%s %s", out->n ? ", " : "", name, text);
+}
+
 static void show_limits(const struct manifest *m, struct buf *out)
 {
-    char text[4][DURATION_TEXT];
+    char text[DURATION_TEXT];
     struct buf b = {0};
     if (m->timeout_ms)
-        buf_printf(&b, "timeout %s", duration_format((int64_t)m->timeout_ms, text[0]));
+        limit(&b, "timeout", duration_format((int64_t)m->timeout_ms, text));
     if (m->memory)
-        buf_printf(&b, "memory %s  ", size_format((int64_t)m->memory, text[1]));
-    if (m->processes)
-        buf_printf(&b, "processes %llu  ", (unsigned long long)m->processes);
+        limit(&b, "memory", size_format((int64_t)m->memory, text));
+    if (m->processes) {
+        snprintf(text, sizeof text, "%llu", (unsigned long long)m->processes);
+        limit(&b, "processes", text);
+    }
     if (m->output_cap)
-        buf_printf(&b, "output %s", size_format((int64_t)m->output_cap, text[2]));
+        limit(&b, "output", size_format((int64_t)m->output_cap, text));
     line(out, "limits", b.n ? buf_str(&b) : "none");
     buf_free(&b);
 }

@@ -35,18 +35,33 @@ static int check_comment(const char *comment, const struct hash *hash, const cha
     return rc;
 }
 
+static int parse(struct span file, struct minisign_signature *ret, struct error *err)
+{
+    struct error why;
+    if (minisign_signature_parse(file, ret, &why) < 0)
+        return error_set(err, -EBADMSG, "the signature is malformed: %.300s", why.text);
+    if (!ret->prehashed)
+        return error_set(err, -EBADMSG, "the signature is of minisign's legacy form; sign it again with lbpkg sign");
+    return 0;
+}
+
+int signature_names(struct span file, const struct hash *hash, const char *name, const char *version,
+                    struct error *err)
+{
+    struct minisign_signature sig;
+    int rc = parse(file, &sig, err);
+    return rc < 0 ? rc : check_comment(sig.comment, hash, name, version, err);
+}
+
 int signature_verify(struct span file, const struct minisign_public *keys, size_t n_keys, const struct hash *hash,
                      const uint8_t digest[MINISIGN_DIGEST], const char *name, const char *version, size_t *ret_signer,
                      struct error *err)
 {
     struct minisign_signature sig;
     char number[MINISIGN_NUMBER_TEXT];
-    struct error why;
-    int rc;
-    if (minisign_signature_parse(file, &sig, &why) < 0)
-        return error_set(err, -EBADMSG, "the signature is malformed: %.300s", why.text);
-    if (!sig.prehashed)
-        return error_set(err, -EBADMSG, "the signature is of minisign's legacy form; sign it again with lbpkg sign");
+    int rc = parse(file, &sig, err);
+    if (rc < 0)
+        return rc;
     for (size_t i = 0; i < n_keys; i++) {
         if (memcmp(keys[i].number, sig.number, sizeof sig.number) != 0)
             continue;

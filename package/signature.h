@@ -11,6 +11,10 @@
 /* Appends the comment. */
 void signature_comment(const char *name, const char *version, const struct hash *hash, struct buf *out);
 
+/* Is the file a signature whose comment names this package? Says nothing about who made it. -EBADMSG */
+int signature_names(struct span file, const struct hash *hash, const char *name, const char *version,
+                    struct error *err);
+
 /* Judges a signature file by trusted keys: the digest is signed by one of them and the comment names this hash, and,
  * unless `name` is NULL, this name and version. *ret_signer: its index. -EBADMSG with a sentence: nobody's of these,
  * no match, another package's. */

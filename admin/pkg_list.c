@@ -1,0 +1,130 @@
+/* pkg_list.c - lbpkg list: the packages of the depot, or, with --servers, who has which. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin/pkg_net.h"
+#include "common/duration.h"
+#include "common/json.h"
+#include "common/term.h"
+
+static const struct option_row rows[] = {
+    {"servers", 's', OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "a line for each server and package that it has or should have"},
+    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line"},
+};
+
+static const char examples[] = "  lbpkg list\n"
+                               "  lbpkg list --servers --json | jq 'select(.trouble != \"\")'\n";
+
+static const struct term_column depot_columns[] = {
+    {"package", false}, {"version", false}, {"size", true},
+    {"signer", false},  {"hash", false},    {"deployed to", false},
+};
+static const struct term_column server_columns[] = {
+    {"server", false}, {"package", false}, {"version", false}, {"signer", false}, {"hash", false}, {"trouble", false},
+};
+
+struct listing {
+    struct term_table *table;
+    bool json;
+    struct buf out;
+};
+
+static void add_json(struct listing *l, const json_t *row)
+{
+    char *text = json_dump_canonical(row);
+    buf_printf(&l->out, "%s\n", text);
+    free(text);
+}
+
+/* Enough of a hash for people: the first 12 digits. */
+static void add_hash(struct listing *l, const char *hash)
+{
+    const char *digits = strncmp(hash, PACKAGE_HASH_PREFIX, 8) == 0 ? hash + 8 : hash;
+    term_table_addf(l->table, TERM_FAINT, "%.12s", digits);
+}
+
+static void add_addresses(const json_t *row, struct buf *out)
+{
+    const json_t *list = json_object_get(row, "deployed_to"), *item;
+    size_t i;
+    json_array_foreach(list, i, item) buf_printf(
+        out, "%s%s", out->n ? " " : "", json_is_string(item) ? json_string_value(item) : pkg_text(item, "address"));
+}
+
+static void take_package(void *self, json_t *row)
+{
+    struct listing *l = self;
+    char size[DURATION_TEXT];
+    struct buf addresses = {0};
+    if (l->json) {
+        add_json(l, row);
+        return;
+    }
+    add_addresses(row, &addresses);
+    term_table_add(l->table, pkg_text(row, "name"));
+    term_table_add(l->table, pkg_text(row, "version"));
+    term_table_add(l->table, size_format(json_integer_value(json_object_get(row, "size")), size));
+    term_table_add(l->table, pkg_text(row, "signer"));
+    add_hash(l, pkg_text(row, "hash"));
+    term_table_add(l->table, buf_str(&addresses));
+    buf_free(&addresses);
+}
+
+static void take_server(void *self, json_t *row)
+{
+    struct listing *l = self;
+    json_t *packages = json_object_get(row, "packages"), *p;
+    size_t i;
+    json_array_foreach(packages, i, p)
+    {
+        if (l->json) {
+            json_object_set(p, "server", json_object_get(row, "server"));
+            add_json(l, p);
+            continue;
+        }
+        const char *trouble = pkg_text(p, "trouble");
+        term_table_add(l->table, pkg_text(row, "server"));
+        term_table_add(l->table, pkg_text(p, "name"));
+        term_table_add(l->table, pkg_text(p, "version"));
+        term_table_add(l->table, pkg_text(p, "signer"));
+        add_hash(l, pkg_text(p, "hash"));
+        term_table_add_in(l->table, TERM_BAD, trouble);
+    }
+}
+
+static int list(struct longboat *lb, char **argv, bool servers, bool json)
+{
+    struct listing l = {.json = json};
+    struct error err = {0};
+    struct term term = term_of(STDOUT_FILENO);
+    l.table = servers ? term_table_new(server_columns, COUNT_OF(server_columns))
+                      : term_table_new(depot_columns, COUNT_OF(depot_columns));
+    int rc = pkg_rows(lb, servers ? "servers" : "packages", servers ? take_server : take_package, &l, &err);
+    if (rc < 0) {
+        rc = pkg_fail(argv, EXIT_REFUSED, &err);
+    } else {
+        if (!json && term_table_rows(l.table) == 0)
+            fprintf(stderr, "no packages yet; lbpkg deploy FILE --to POOL brings one\n");
+        term_table_print(l.table, &term, &l.out);
+        rc = pkg_print(argv, &l.out);
+    }
+    term_table_free(&l.table);
+    buf_free(&l.out);
+    return rc;
+}
+
+int pkg_list(int argc, char **argv)
+{
+    struct option_values v = {0};
+    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "[--servers] [--json]", examples, 0, 0, &v, &first);
+    if (rc >= 0)
+        return rc;
+    struct longboat *lb = pkg_connect(argv);
+    rc = lb ? list(lb, argv, opt_flag(&v, "servers"), opt_flag(&v, "json")) : EXIT_REFUSED;
+    longboat_close(&lb);
+    options_free(&v);
+    return rc;
+}

@@ -1,0 +1,27 @@
+/* pkg_net.h - what lbpkg's verbs that talk to the broker share. */
+#ifndef LB_ADMIN_PKG_NET_H
+#define LB_ADMIN_PKG_NET_H
+
+#include <jansson.h>
+
+#include "admin/pkg.h"
+#include "client/longboat.h"
+
+int pkg_deploy(int argc, char **argv);
+int pkg_list(int argc, char **argv);
+
+enum { PKG_TIMEOUT_MS = 30000 }; /* for one answer */
+
+/* Connects with the identity of this user; NULL: it has said why on stderr. */
+struct longboat *pkg_connect(char **argv);
+/* A request whose answer is DONE. *ret_text (may be NULL) gets its text. -EREMOTEIO and others as longboat_ask. */
+int pkg_ask(struct longboat *lb, uint64_t req, struct span message, struct buf *ret_text, struct error *err);
+/* Each row of a query as JSON, lent. */
+int pkg_rows(struct longboat *lb, const char *what, void (*take)(void *self, json_t *row), void *self,
+             struct error *err);
+/* A member's text; "" when it is absent or no text. */
+const char *pkg_text(const json_t *row, const char *key);
+/* Is the server of a row of `servers` in the address: its name, one of its pools, or all? */
+bool pkg_in_address(const json_t *server, const char *address);
+
+#endif
