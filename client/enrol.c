@@ -179,6 +179,19 @@ static int publish(struct joining *j, struct error *err)
 
 /* ---- The whole of it */
 
+static int ask(struct joining *j, struct error *err)
+{
+    const int64_t timeout_ms = j->o->timeout_ms ? j->o->timeout_ms : TIMEOUT_MS;
+    struct loop *own = NULL;
+
+    if (!j->o->loop && !(own = loop_new(err)))
+        return -EMFILE;
+    int rc =
+        enrol_ask(own ? own : j->o->loop, &j->token, &j->key, buf_span(&j->certificate), timeout_ms, &j->broker, err);
+    loop_destroy(&own);
+    return rc;
+}
+
 static int join(struct joining *j, struct error *err)
 {
     int rc;
@@ -187,9 +200,7 @@ static int join(struct joining *j, struct error *err)
         (!j->o->force && (rc = check_free(j, err)) < 0) || (rc = token_parse(j->o->token, &j->token, err)) < 0 ||
         (rc = check_role(j, err)) < 0 || (rc = make_identity(j, err)) < 0 || (rc = stage(j, err)) < 0)
         return rc;
-    if ((rc = enrol_ask(&j->token, &j->key, buf_span(&j->certificate),
-                        j->o->timeout_ms ? j->o->timeout_ms : TIMEOUT_MS, &j->broker, err)) < 0 ||
-        (rc = stage_file(j, BROKER_FILE, buf_span(&j->broker), err)) < 0)
+    if ((rc = ask(j, err)) < 0 || (rc = stage_file(j, BROKER_FILE, buf_span(&j->broker), err)) < 0)
         return rc;
     return publish(j, err);
 }

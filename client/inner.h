@@ -6,6 +6,7 @@
 #include "client/longboat.h"
 #include "common/mem.h"
 #include "net/dialer.h"
+#include "net/socket.h"
 
 /* What a peer chooses (run ids) keys some of these tables: SipHash with a secret of this process. */
 #include "net/keyhash.h"

@@ -76,10 +76,12 @@ static bool req_of(const struct longboat *lb, uint64_t kind, struct span message
 {
     _Alignas(max_align_t) uint8_t decoded[1024];
     const struct wire_schema *s = schema_of_kind(kind, NULL);
-    if (!s || s->size > sizeof decoded || s->count == 0 || strcmp(s->fields[0].name, "req") != 0 ||
-        inner_decode(lb, s, message, decoded, NULL) < 0)
+    if (!s || s->size > sizeof decoded || s->count == 0)
         return false;
-    memcpy(ret, decoded + s->fields[0].offset, sizeof *ret);
+    const struct wire_field *first = &s->fields()[0];
+    if (strcmp(first->name, "req") != 0 || inner_decode(lb, s, message, decoded, NULL) < 0)
+        return false;
+    memcpy(ret, decoded + first->offset, sizeof *ret);
     return true;
 }
 
