@@ -67,6 +67,9 @@ int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_
         (rc = ask(db, "DELETE FROM ended_run WHERE lsn <= ?1", (int64_t)upto, 0, NULL, err)) < 0 ||
         (rc = ask(db, "DELETE FROM ended_parent WHERE lsn <= ?1", (int64_t)upto, 0, NULL, err)) < 0)
         return rc;
+    if (retention_ms &&
+        (rc = ask(db, "DELETE FROM notes WHERE at < ?1", now - (int64_t)retention_ms, 0, NULL, err)) < 0)
+        return rc;
     *ret_more = true;
     *ret_dropped += upto - from;
     return db_meta_set(db, "dropped", upto, err);

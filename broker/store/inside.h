@@ -122,7 +122,7 @@ struct store {
     int lock_fd, news_fd;
     uint64_t epoch;
     sqlite3 *db;
-    sqlite3_stmt *insert, *epoch_of;
+    sqlite3_stmt *insert, *insert_note, *epoch_of;
     struct folder folder;
     unsigned wal_pages;
     bool fsync_off; /* the connection's synchronous is NORMAL now */

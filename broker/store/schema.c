@@ -44,6 +44,9 @@ static const char TABLES[] =
     " tasks INTEGER NOT NULL, report TEXT NOT NULL, lsns BLOB NOT NULL) STRICT;"
     "CREATE INDEX ended_parent_run ON ended_parent (run);"
     "CREATE INDEX ended_parent_key ON ended_parent (key);"
+    "CREATE TABLE notes (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, by TEXT NOT NULL, verb TEXT NOT NULL, target "
+    "TEXT NOT NULL,"
+    " reason TEXT NOT NULL) STRICT;"
     "INSERT INTO meta VALUES ('epoch', 0), ('folded', 0), ('dropped', 0);";
 
 static const char VIEWS_HEAD[] = "CREATE VIEW job_history AS SELECT lsn AS seq, " HEX_ID(
@@ -172,8 +175,8 @@ static const char VIEWS_HEAD[] = "CREATE VIEW job_history AS SELECT lsn AS seq, 
                                                                                                                    "t") " AS ended_at, report FROM ended_parent;"
                                                                                                                         "CREATE VIEW events AS SELECT lsn AS seq, " TIME(
                                                                                                                             "at") " AS at, (SELECT word FROM words WHERE list = 'event' AND number = kind) AS event,"
-                                                                                                                                  " CASE WHEN run IS NOT NULL THEN " HEX_ID(
-                                                                                                                                      "run") " END AS run, note FROM journal;";
+                                                                                                                                  " CASE WHEN run IS NOT NULL THEN " HEX_ID("run") " END AS run, note FROM journal UNION ALL SELECT NULL, " TIME(
+                                                                                                                                      "at") ", verb, NULL, target || ' by ' || by || ': ' || reason FROM notes;";
 
 /* The views' words come from the tables of proto, so they cannot differ from the wire's. */
 static void add_words(struct buf *sql)

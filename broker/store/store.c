@@ -138,13 +138,21 @@ uint64_t store_committed(const struct store *s)
     return s->told_lsn;
 }
 
+/* The mutex is held. */
+static void enqueue(struct store *s, uint64_t lsn, struct span body)
+{
+    uint64_t size = body.n;
+    buf_add(&s->queue, &lsn, 8);
+    buf_add(&s->queue, &size, 8);
+    buf_add(&s->queue, body.p, body.n);
+}
+
 void store_append(struct store *s, const struct bcore_record *records, unsigned n)
 {
     if (!n)
         return;
     pthread_mutex_lock(&s->mutex);
     for (unsigned i = 0; i < n; i++) {
-        uint64_t size = records[i].body.n;
         if (records[i].lsn != s->appended + 1) {
             struct error err;
             error_set(&err, -EINVAL, "record %llu was appended after %llu: a defect of Longboat",
@@ -152,13 +160,22 @@ void store_append(struct store *s, const struct bcore_record *records, unsigned 
             store_die(s, &err);
         }
         s->appended++;
-        buf_add(&s->queue, &records[i].lsn, 8);
-        buf_add(&s->queue, &size, 8);
-        buf_add(&s->queue, records[i].body.p, size);
+        enqueue(s, records[i].lsn, records[i].body);
     }
     s->queued += n;
     pthread_cond_signal(&s->work);
     pthread_mutex_unlock(&s->mutex);
+}
+
+void store_note(struct store *s, const struct r_operated *note)
+{
+    struct buf body = {0};
+    r_operated_encode(note, &body);
+    pthread_mutex_lock(&s->mutex);
+    enqueue(s, 0, buf_span(&body));
+    pthread_cond_signal(&s->work);
+    pthread_mutex_unlock(&s->mutex);
+    buf_free(&body);
 }
 
 static void asked_free(struct asked *a)
@@ -259,6 +276,9 @@ static void drop_list(struct asked_list *l)
 {
     for (struct asked *a = l->first, *next; a; a = next) {
         next = a->next;
+        a->answer.public.rc = -ECANCELED;
+        if (a->hear)
+            a->hear(a->self, &a->answer.public);
         asked_free(a);
     }
     l->first = NULL;
@@ -283,6 +303,7 @@ void store_close(struct store **store)
     drop_list(&s->asked);
     drop_list(&s->answered);
     db_finalize(&s->insert, 1);
+    db_finalize(&s->insert_note, 1);
     db_finalize(&s->epoch_of, 1);
     fold_free(&s->folder);
     sqlite3_close(s->db);

@@ -68,9 +68,12 @@ void store_dispatch(struct store *s);
 
 /* Queues the records of one turn (copied). Their lsn follow those appended before without a gap. Never blocks. */
 void store_append(struct store *s, const struct bcore_record *records, unsigned n);
+/* Queues a line for the view `events` that is no record of the core (a denial, a backup): kept, never replayed. */
+void store_note(struct store *s, const struct r_operated *note);
 uint64_t store_committed(const struct store *s); /* as of the last store_dispatch */
 
-/* Commits what is queued, folds it, ends the threads, closes the file. Answers not yet given are dropped. */
+/* Commits what is queued, folds it, ends the threads, closes the file. Questions without an answer hear -ECANCELED.
+ */
 void store_close(struct store **s);
 
 /* Changes most_bytes while it runs. */
@@ -125,7 +128,7 @@ struct store_ended {
 };
 
 struct store_answer {
-    int rc; /* 0, or negative with err */
+    int rc; /* 0, or negative with err; -ECANCELED: the store is closed, only free what is yours */
     struct error err;
     const struct store_ended *rows; /* HISTORY, PARENTS (job: the plan's name) */
     unsigned n_rows;

@@ -360,7 +360,9 @@ static char *shell(void **state, const char *sql)
 {
     sqlite3 *db;
     sqlite3_stmt *st;
-    assert_int_equal(sqlite3_open_v2(testing_path(state, "broker.db"), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_open_v2(testing_path(state, "broker.db"), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL),
+        SQLITE_OK);
     if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
         fail_msg("%s", sqlite3_errmsg(db));
     int rc = sqlite3_step(st);

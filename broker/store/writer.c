@@ -88,6 +88,24 @@ static int insert(struct store *s, const struct record *r, struct error *err)
     return db_run(s->db, st, err);
 }
 
+static int insert_note(struct store *s, struct span body, struct error *err)
+{
+    struct r_operated m;
+    int rc = r_operated_decode(body, &m, err);
+    sqlite3_stmt *st =
+        rc == 0 ? db_statement(s->db, &s->insert_note,
+                               "INSERT INTO notes (at, by, verb, target, reason) VALUES (?1, ?2, ?3, ?4, ?5)", err)
+                : NULL;
+    if (!st)
+        return rc < 0 ? rc : -EIO;
+    sqlite3_bind_int64(st, 1, m.at);
+    db_bind_span(st, 2, m.by);
+    db_bind_span(st, 3, m.verb);
+    db_bind_span(st, 4, m.target);
+    db_bind_span(st, 5, m.reason);
+    return db_run(s->db, st, err);
+}
+
 static int insert_batch(struct store *s, const struct buf *batch, uint64_t *ret_last, struct error *err)
 {
     for (size_t at = 0; at < batch->n;) {
@@ -95,13 +113,14 @@ static int insert_batch(struct store *s, const struct buf *batch, uint64_t *ret_
         struct record r;
         memcpy(&lsn, batch->p + at, 8);
         memcpy(&n, batch->p + at + 8, 8);
-        int rc = record_read(lsn, span_of(batch->p + at + 16, n), &r, err);
-        if (rc == 0)
+        struct span body = span_of(batch->p + at + 16, n);
+        int rc = lsn ? record_read(lsn, body, &r, err) : insert_note(s, body, err);
+        if (rc == 0 && lsn)
             rc = insert(s, &r, err);
         if (rc < 0)
             return rc;
         at += 16 + n;
-        *ret_last = lsn;
+        *ret_last = lsn ? lsn : *ret_last;
     }
     return 0;
 }
@@ -318,11 +337,11 @@ static void tell_committed(struct store *s, uint64_t last)
     store_news(s);
 }
 
-/* Tries until the disk takes it. Appends that come meanwhile wait for the next batch. False: the broker ends and the disk
- * is full; nothing after this batch may be written either, or there would be a gap. */
+/* Tries until the disk takes it. Appends that come meanwhile wait for the next batch. False: the broker ends and the
+ * disk is full; nothing after this batch may be written either, or there would be a gap. */
 static bool commit_batch(struct store *s, struct buf *batch)
 {
-    uint64_t last = s->folder.folded;
+    uint64_t last = s->committed;
     struct error err = {0};
     int rc;
     while ((rc = commit(s, batch, &last, &err)) == -ENOSPC) {

@@ -1,0 +1,25 @@
+/* gate.h - effects wait here until the record that they rest on is on disk. Pure.
+ *
+ * Each peer has a queue, so its effects leave in the order in which they were put; one that rests on nothing does not
+ * overtake one that waits. Peers do not wait for each other.
+ */
+#ifndef LB_BROKER_GATE_H
+#define LB_BROKER_GATE_H
+
+#include "broker/core/core.h"
+
+struct gate;
+/* Called for each effect when it may leave; its spans are lent for the call. It may call gate_put and gate_forget. */
+typedef void gate_leave(void *self, const struct bcore_effect *e);
+
+struct gate *gate_new(gate_leave *leave, void *self);
+void gate_free(struct gate **g);
+/* Leaves at once if it may, else is copied and waits. */
+void gate_put(struct gate *g, const struct bcore_effect *e);
+/* Everything up to lsn is on disk. */
+void gate_committed(struct gate *g, uint64_t lsn);
+/* The peer is gone: nothing of its queue leaves. */
+void gate_forget(struct gate *g, uint64_t peer);
+uint64_t gate_waiting(const struct gate *g); /* effects that wait */
+
+#endif

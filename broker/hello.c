@@ -1,0 +1,121 @@
+/* hello.c - who is at the other end: the beginning and the end of a session. */
+#include <errno.h>
+#include <string.h>
+
+#include "broker/broker.h"
+#include "broker/events.h"
+#include "broker/logs.h"
+#include "common/log.h"
+
+/* The certificate of this key: the one that HELLO brings, if it brings one, else the one we know. */
+static enum refusal find_certificate(struct broker *b, const struct hash *key, const struct m_hello *m,
+                                     const struct certificate **ret, struct error *why)
+{
+    enum refusal code = REFUSAL_UNKNOWN_PRINCIPAL;
+    if (m->certificate.n) {
+        if (known_add(b->known, m->certificate, loop_now_wall(b->loop), ret, &code, why) < 0)
+            return code;
+    } else if (!(*ret = known_by_key(b->known, key))) {
+        error_set(why, -EACCES,
+                  "the key has no certificate here and HELLO brings none; join first (lbworker join, lbsubmit join)");
+        return REFUSAL_UNKNOWN_PRINCIPAL;
+    }
+    if (hash_eq(&(*ret)->transport_key, key))
+        return REFUSAL_NONE;
+    error_set(why, -EACCES, "the certificate of '%s' is for another key than this session's", (*ret)->name);
+    return REFUSAL_UNKNOWN_PRINCIPAL;
+}
+
+static enum refusal judge(const struct broker *b, const struct certificate *c, struct error *why)
+{
+    if (view_revoked(b->core, c->serial)) {
+        error_set(why, -EACCES, "the certificate of '%s' (serial %llu) has been revoked", c->name,
+                  (unsigned long long)c->serial);
+        return REFUSAL_REVOKED;
+    }
+    if (c->not_after && c->not_after <= loop_now_wall(b->loop)) {
+        error_set(why, -EACCES,
+                  "the certificate of '%s' has ended; an administrator can run: lbctl certificates renew %s", c->name,
+                  c->name);
+        return REFUSAL_EXPIRED_CERTIFICATE;
+    }
+    if (c->role == ROLE_BUILDER || c->role == ROLE_BROKER) {
+        error_set(why, -EACCES, "'%s' is a %s: that role has no session", c->name, role_word(c->role));
+        return REFUSAL_WRONG_ROLE;
+    }
+    return REFUSAL_NONE;
+}
+
+enum refusal hello_still_good(const struct broker *b, const struct peer *p, const char **ret_text)
+{
+    const struct certificate *c = p->certificate;
+    if (c && view_revoked(b->core, c->serial)) {
+        *ret_text = "the certificate has been revoked";
+        return REFUSAL_REVOKED;
+    }
+    if (c && c->not_after && c->not_after <= loop_now_wall(b->loop)) {
+        *ret_text = "the certificate has ended; an administrator can renew it: lbctl certificates renew";
+        return REFUSAL_EXPIRED_CERTIFICATE;
+    }
+    return REFUSAL_NONE;
+}
+
+static struct peer *add_peer(struct broker *b, uint64_t handle, const struct hash *key, const char *address,
+                             const struct certificate *c)
+{
+    struct peer *p = mem_zalloc(1, sizeof *p);
+    p->handle = handle;
+    p->key = *key;
+    p->certificate = c;
+    span_copy_str(span_str(address), p->address, sizeof p->address);
+    p->who.name = c ? c->name : "";
+    p->who.role = c ? role_word(c->role) : "";
+    p->who.address = p->address;
+    if (c) {
+        p->who.certificate = buf_span(&c->signed_bytes);
+        p->who.pools = (const char *const *)c->pools;
+        p->who.n_pools = (unsigned)c->n_pools;
+    }
+    HASH_ADD(hh, b->peers, handle, sizeof p->handle, p);
+    return p;
+}
+
+enum refusal hello_take(struct broker *b, uint64_t handle, const struct hash *key, const char *address,
+                        struct span hello, struct error *why)
+{
+    struct m_hello m;
+    struct d_invitation invitation;
+    const struct certificate *c = NULL;
+    if (wire_decode(&m_hello_schema, hello, true, &m, why) < 0)
+        return REFUSAL_MALFORMED;
+    if (m.major != PROTO_MAJOR) {
+        error_set(why, -EPROTO, "protocol %llu is spoken there and %d here; install the same version of Longboat",
+                  (unsigned long long)m.major, PROTO_MAJOR);
+        return REFUSAL_VERSION;
+    }
+    bool invited = !m.certificate.n && known_invited(b->known, key, loop_now_wall(b->loop), &invitation);
+    enum refusal code = invited ? REFUSAL_NONE : find_certificate(b, key, &m, &c, why);
+    if (code == REFUSAL_NONE && c)
+        code = judge(b, c, why);
+    if (code != REFUSAL_NONE) {
+        log_info("session from %s refused: %s", address, why->text);
+        return code;
+    }
+    struct peer *p = add_peer(b, handle, key, address, c);
+    if (invited) { /* it may say ENROL, and is called what it is to become */
+        span_copy_str(invitation.name, p->invited, sizeof p->invited);
+        p->who.name = p->invited;
+    }
+    struct bcore_event ev = {
+        .kind = BCORE_PEER_UP, .peer = handle, .who = &p->who, .message = hello, .window_open = true};
+    broker_step(b, &ev);
+    return REFUSAL_NONE;
+}
+
+void hello_forget(struct broker *b, struct peer *p)
+{
+    events_forget(b->events, p->handle);
+    logs_forget(b->logs, p->handle);
+    HASH_DEL(b->peers, p);
+    mem_free(&p);
+}

@@ -1,0 +1,158 @@
+/* lbbroker.c - the broker's main: reads its options, assembles, runs until it is told to stop.
+ *
+ * The whole of its behaviour is in broker.c (the shell) and core/ (what is decided). Exit codes: 0 stopped as asked;
+ * 1 it could not go on; 2 asked wrongly; 74 the store cannot be relied on (store/store.h).
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+
+#include "broker/broker.h"
+#include "broker/check.h"
+#include "common/log.h"
+#include "common/options.h"
+#include "common/paths.h"
+
+static const char EXAMPLES[] =
+    "  lbbroker                 run with etc/broker.yaml (made by: lbctl init)\n"
+    "  lbbroker check           read configuration, keys and store, try the port, say what is wrong\n"
+    "  lbbroker --listen 'tcp://*:7411' --log debug\n";
+
+static const struct option_row ROWS[] = {
+    {"cluster", 0, OPTION_STR, NULL, 0, 0, true, "NAME", "the cluster that this broker serves"},
+    {"name", 0, OPTION_STR, "broker", 0, 0, true, "NAME", "what this broker is called"},
+    {"listen", 'l', OPTION_LIST, "tcp://*:7411", 0, 0, true, "ENDPOINT", "accept sessions here; may be repeated"},
+    {"retention", 0, OPTION_DURATION, "90d", 0, 0, true, "TIME", "keep history for so long"},
+    {"history-size", 0, OPTION_SIZE, "10G", 1 << 20, 0, true, "SIZE", "and at most so much of it"},
+    {"reserve", 0, OPTION_SIZE, "64M", 1 << 20, 0, true, "SIZE",
+     "with less free disk than this new calls are refused, results still kept"},
+    {"memory-budget", 0, OPTION_SIZE, "256M", 1 << 20, 0, true, "SIZE",
+     "memory that live runs may take; beyond it callers are told to come back"},
+    {"max-runs", 0, OPTION_INT, "1000000", 1, 100000000, true, "N",
+     "live runs; beyond it callers are told to come back"},
+    {"lost-after", 0, OPTION_DURATION, "5m", 1000, 0, true, "TIME",
+     "a server silent for so long has lost its attempts"},
+    {"lease", 0, OPTION_DURATION, "15s", 1000, 3600000, true, "TIME", "a server silent for so long gets nothing new"},
+    {"depot-size", 0, OPTION_SIZE, "20G", 1 << 20, 0, true, "SIZE", "packages kept at the broker"},
+    {"logs-size", 0, OPTION_SIZE, "10G", 1 << 20, 0, true, "SIZE", "output of children kept at the broker"},
+    {"log", 0, OPTION_STR, "info", 0, 0, true, "LEVEL", "error, warn, info or debug"},
+};
+
+static int read_options(int argc, char **argv, const struct paths *paths, struct option_values *v, int *ret_first,
+                        struct error *err)
+{
+    char file[PATHS_MOST];
+    enum log_level level;
+    int rc = options_parse(ROWS, COUNT_OF(ROWS), argc, argv, v, ret_first, err);
+    if (rc < 0 || opt_flag(v, "help") || opt_flag(v, "version"))
+        return rc;
+    rc = path_join(file, sizeof file, err, paths->config, "broker.yaml", NULL);
+    if (rc == 0)
+        rc = options_config_file(v, file, NULL, NULL, err);
+    if (rc == -ENOENT)
+        rc = 0;
+    if (rc == 0)
+        rc = log_level_parse(opt_str(v, "log"), &level, err);
+    if (rc == 0)
+        log_set_level(level);
+    if (rc == 0 && !opt_str(v, "cluster"))
+        rc = error_set(err, -EINVAL,
+                       "the cluster's name is missing in %s (cluster: NAME); lbctl init makes this file", file);
+    return rc;
+}
+
+static void broker_options_from(const struct option_values *v, const struct paths *paths, struct broker_options *ret)
+{
+    size_t n;
+    *ret = (struct broker_options){.cluster = opt_str(v, "cluster"),
+                                   .name = opt_str(v, "name"),
+                                   .config = paths->config,
+                                   .state = paths->state,
+                                   .retention_ms = (uint64_t)opt_int(v, "retention"),
+                                   .history_bytes = (uint64_t)opt_int(v, "history-size"),
+                                   .reserve_bytes = (uint64_t)opt_int(v, "reserve"),
+                                   .memory_budget = (uint64_t)opt_int(v, "memory-budget"),
+                                   .max_runs = (uint64_t)opt_int(v, "max-runs"),
+                                   .lease_ms = (uint64_t)opt_int(v, "lease"),
+                                   .lost_after_ms = (uint64_t)opt_int(v, "lost-after"),
+                                   .depot_bytes = (uint64_t)opt_int(v, "depot-size"),
+                                   .logs_bytes = (uint64_t)opt_int(v, "logs-size")};
+    ret->listen = opt_list(v, "listen", &n);
+    ret->n_listen = (unsigned)n;
+}
+
+static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)
+{
+    (void)arg;
+    if (info->ssi_signo == SIGTERM || info->ssi_signo == SIGINT) {
+        log_info("told to stop by signal %u", info->ssi_signo);
+        loop_stop(l, 0);
+    }
+}
+
+/* A session takes a descriptor; the soft limit of 1024 would be the first thing to run out. */
+static void raise_descriptors(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+        r.rlim_cur = r.rlim_max < 65536 ? r.rlim_max : 65536;
+        setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
+static int run(const struct broker_options *o)
+{
+    struct error err = {0};
+    struct broker *b = NULL;
+    struct loop *loop = loop_new(&err);
+    int rc = loop ? loop_signals(loop, on_signal, NULL, &err) : err.code;
+    if (rc == 0)
+        rc = trust_init(&err);
+    if (rc == 0)
+        rc = broker_open(&b, loop, o, &err);
+    if (rc == 0) {
+        for (unsigned i = 0; i < o->n_listen; i++)
+            log_info("broker '%s' of cluster '%s' listens on %s", o->name, o->cluster, broker_endpoint(b, i));
+        sd_notify(0, "READY=1");
+        rc = loop_run(loop, &err);
+        sd_notify(0, "STOPPING=1");
+    }
+    if (rc < 0)
+        log_error("%s", err.text);
+    broker_close(&b);
+    loop_destroy(&loop);
+    log_flush(1);
+    return rc < 0 ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err = {0};
+    struct paths paths;
+    struct option_values v = {0};
+    struct broker_options o;
+    int first = argc, code;
+    log_open("lbbroker", LOG_LEVEL_INFO);
+    int rc = paths_resolve(&paths, &err);
+    if (rc == 0)
+        rc = read_options(argc, argv, &paths, &v, &first, &err);
+    if (rc == 0 && options_answered(&v, "lbbroker", "[check] [options]", EXAMPLES)) {
+        options_free(&v);
+        return 0;
+    }
+    if (rc == 0 && first < argc && (strcmp(argv[first], "check") != 0 || first + 1 < argc))
+        rc = error_set(&err, -EINVAL, "'%s' is not understood; there is: lbbroker check", argv[first]);
+    if (rc < 0) {
+        fprintf(stderr, "lbbroker: %s\n", err.text);
+        options_free(&v);
+        return 2;
+    }
+    broker_options_from(&v, &paths, &o);
+    raise_descriptors();
+    code = first < argc ? broker_check(&o) : run(&o);
+    options_free(&v);
+    return code;
+}

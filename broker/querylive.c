@@ -1,0 +1,456 @@
+/* querylive.c - rows of what the core knows now: runs, servers, parents, packages, certificates, counts,
+ * explanations. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/core/explain.h"
+#include "broker/depot.h"
+#include "broker/eventjson.h"
+#include "broker/events.h"
+#include "broker/logs.h"
+#include "broker/query.h"
+#include "common/json.h"
+
+static void set_word(json_t *o, const char *name, const char *s)
+{
+    if (s && *s)
+        json_object_set_new(o, name, json_string(s));
+}
+
+static void set_number(json_t *o, const char *name, uint64_t v)
+{
+    json_object_set_new(o, name, json_integer((json_int_t)v));
+}
+
+static void set_flag(json_t *o, const char *name, bool v)
+{
+    json_object_set_new(o, name, json_boolean(v));
+}
+
+static bool glob(const char *pattern, const char *text)
+{
+    return !*pattern || glob_matches(pattern, span_str(text ? text : ""));
+}
+
+/* ---- Runs */
+json_t *query_run_json(const struct view_run *r)
+{
+    struct d_signed s;
+    struct d_call call;
+    json_t *o = json_object();
+    json_set_id(o, "run", &r->id);
+    set_word(o, "state", run_state_text(r->state));
+    if (d_signed_decode(r->call, &s, NULL) == 0 && d_call_decode(s.body, &call, NULL) == 0)
+        json_set_call(o, &call);
+    set_word(o, "server", r->server);
+    if (r->attempt)
+        set_number(o, "attempt", r->attempt);
+    set_word(o, "step", r->step);
+    if (r->percent)
+        set_number(o, "percent", r->percent);
+    set_word(o, "text", r->text);
+    set_word(o, "on_lost", on_lost_text(r->on_lost));
+    if (r->cancelled) {
+        set_flag(o, "cancel_forced", r->cancel_forced);
+        set_word(o, "cancelled_by", r->cancelled_by);
+    }
+    json_set_time(o, "called_at", r->called_at);
+    json_set_time(o, "assigned_at", r->assigned_at);
+    json_set_time(o, "started_at", r->started_at);
+    set_word(o, "by", r->principal);
+    set_number(o, "followers", r->followers);
+    return o;
+}
+
+static bool run_matches(const struct query *q, const struct view_run *r)
+{
+    return glob(q->job, r->job) && glob(q->server, r->server) && glob(q->principal, r->principal) &&
+           glob(q->address, r->address) && (!*q->state || strcmp(q->state, run_state_text(r->state)) == 0) &&
+           (id_is_zero(q->parent) || id_eq(q->parent, r->parent)) && (!q->since || r->called_at >= q->since);
+}
+
+void query_runs(struct query *q)
+{
+    struct view_run r;
+    struct id at = ID_ZERO;
+    unsigned scanned = 0;
+    if (*q->after && id_parse(q->after, &at, NULL) < 0)
+        return;
+    while (view_run_after(q->b->core, &at, &r)) {
+        bool taken = !run_matches(q, &r) || !query_may_see(q, r.principal, r.job, r.address, r.server) ||
+                     query_row(q, query_run_json(&r));
+        if (taken)
+            at = r.id;
+        if (!taken || ++scanned == QUERY_SCAN_MOST) {
+            id_format(at, q->next);
+            return;
+        }
+    }
+}
+
+/* ---- Servers */
+static json_t *jobs_json(const struct query *q, const struct view_server *s)
+{
+    json_t *a = json_array();
+    struct view_job j;
+    for (unsigned i = 0; i < s->n_jobs && view_server_job(q->b->core, s->name, i, &j); i++) {
+        json_t *o = json_object();
+        set_word(o, "job", j.name);
+        set_word(o, "version", j.version);
+        json_set_hash(o, "job_hash", &j.job_hash);
+        set_number(o, "concurrency", j.concurrency);
+        set_number(o, "live", j.live);
+        set_flag(o, "idempotent", j.idempotent);
+        if (j.mean_us)
+            set_number(o, "mean_us", (uint64_t)j.mean_us);
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
+static json_t *packages_json(const struct query *q, const struct view_server *s)
+{
+    json_t *a = json_array();
+    for (unsigned i = 0; i < s->n_packages; i++) {
+        struct d_attested_package p;
+        json_t *o = json_object();
+        if (d_attested_package_decode(view_server_package(q->b->core, s->name, i), &p, NULL) == 0) {
+            json_set_text(o, "name", p.name);
+            json_set_text(o, "version", p.version);
+            json_set_hash(o, "hash", &p.package);
+            json_set_text(o, "signer", p.signer);
+            json_set_text(o, "trouble", p.trouble);
+        }
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
+static json_t *needs_json(const struct query *q, const struct view_server *s)
+{
+    json_t *a = json_array();
+    for (unsigned i = 0; i < s->n_needs; i++) {
+        struct d_need n;
+        json_t *o = json_object();
+        if (d_need_decode(view_server_need(q->b->core, s->name, i), &n, NULL) == 0) {
+            json_set_text(o, "need", n.need);
+            set_flag(o, "holds", n.holds);
+            json_set_text(o, "trouble", n.trouble);
+            json_set_time(o, "probed_at", n.probed_at);
+        }
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
+/* `whole`: with all it attests; a listing has the counts. */
+static json_t *server_json(const struct query *q, const struct view_server *s, bool whole)
+{
+    json_t *o = json_object(), *pools = json_array();
+    struct wire_list facts = {s->facts, s->n_facts};
+    set_word(o, "server", s->name);
+    set_word(o, "state", s->state);
+    for (unsigned i = 0; i < s->n_pools; i++)
+        json_array_append_new(pools, json_string(s->pools[i]));
+    json_object_set_new(o, "pools", pools);
+    set_flag(o, "draining", s->draining);
+    set_word(o, "draining_reason", s->draining_reason);
+    set_number(o, "slots", s->slots);
+    set_number(o, "live", s->live);
+    set_number(o, "running", s->running);
+    set_number(o, "credit", s->credit);
+    set_number(o, "ended", s->ended);
+    set_word(o, "address", s->address);
+    set_word(o, "software", s->software);
+    json_set_time(o, "heard_at", s->heard_wall);
+    json_set_time(o, "up_since", s->up_since);
+    set_number(o, "n_jobs", s->n_jobs);
+    set_number(o, "n_packages", s->n_packages);
+    if (whole) {
+        json_object_set_new(o, "jobs", jobs_json(q, s));
+        json_object_set_new(o, "packages", packages_json(q, s));
+        json_set_map(o, "facts", &facts);
+    }
+    json_object_set_new(o, "needs", needs_json(q, s));
+    return o;
+}
+
+static bool may_see_server(const struct query *q, const char *name)
+{
+    return rights_cover(q->b->core, q->who, VERB_WATCH, "", name) ||
+           rights_cover(q->b->core, q->who, VERB_OPERATE, "", name);
+}
+
+void query_servers(struct query *q)
+{
+    struct view_server s;
+    char at[LIMIT_NAME + 1];
+    span_copy_str(span_str(q->after), at, sizeof at);
+    while (view_server_after(q->b->core, at, &s)) {
+        bool wanted = glob(q->server, s.name) && glob(q->name, s.name) &&
+                      (!*q->address || view_in_address(q->b->core, s.name, q->address)) && may_see_server(q, s.name);
+        if (wanted && !query_row(q, server_json(q, &s, *q->server || *q->name))) {
+            strcpy(q->next, at);
+            return;
+        }
+        span_copy_str(span_str(s.name), at, sizeof at);
+    }
+}
+
+/* ---- Parents that are not over */
+json_t *query_parent_json(const struct view_parent *p)
+{
+    json_t *o = json_object();
+    json_set_id(o, "run", &p->id);
+    set_word(o, "state", "running");
+    json_set_text(o, "plan", p->name);
+    json_set_text(o, "key", p->key);
+    set_word(o, "driver", p->driver);
+    set_number(o, "epoch", p->epoch);
+    json_set_time(o, "begun_at", p->begun_at);
+    set_word(o, "by", p->principal);
+    return o;
+}
+
+void query_parents_live(struct query *q)
+{
+    struct view_parent p;
+    struct id at = ID_ZERO;
+    while (q->n < q->limit && view_parent_after(q->b->core, &at, &p)) {
+        at = p.id;
+        if (glob(q->principal, p.principal) && query_may_see(q, p.principal, "", "all", NULL))
+            query_row(q, query_parent_json(&p));
+    }
+}
+
+/* ---- Packages: what the depot has, and where each is wanted */
+static json_t *deployments_of(const struct query *q, const struct hash *package, bool *ret_visible)
+{
+    struct view_deployment d;
+    json_t *a = json_array();
+    char address[LIMIT_ADDRESS + 1] = "", name[LIMIT_NAME + 1] = "";
+    while (view_deployment_after(q->b->core, address, name, &d)) {
+        struct d_signed s;
+        struct d_deployment body;
+        if (hash_eq(&d.package, package) && d_signed_decode(d.deployment, &s, NULL) == 0 &&
+            d_deployment_decode(s.body, &body, NULL) == 0 && !body.remove) {
+            json_t *o = json_object();
+            set_word(o, "address", d.address);
+            set_word(o, "by", d.by);
+            json_set_time(o, "at", d.at);
+            json_array_append_new(a, o);
+            *ret_visible |= rights_cover(q->b->core, q->who, VERB_WATCH, d.name, d.address) ||
+                            rights_cover(q->b->core, q->who, VERB_DEPLOY, d.name, d.address) ||
+                            rights_cover(q->b->core, q->who, VERB_CALL, d.name, d.address);
+        }
+        span_copy_str(span_str(d.address), address, sizeof address);
+        span_copy_str(span_str(d.name), name, sizeof name);
+    }
+    return a;
+}
+
+static void add_package(void *self, const struct hash *hash, uint64_t size, struct span manifest)
+{
+    struct query *q = self;
+    const char *name = NULL, *version = NULL;
+    bool visible = false;
+    json_t *m = json_parse("manifest", manifest, NULL), *o;
+    if (m)
+        json_get_str(m, "name", &name, NULL), json_get_str(m, "version", &version, NULL);
+    json_t *deployed = deployments_of(q, hash, &visible);
+    visible |= rights_cover(q->b->core, q->who, VERB_DEPLOY, name ? name : "", "all") ||
+               rights_cover(q->b->core, q->who, VERB_WATCH, "", "all");
+    if (visible && glob(q->name, name)) {
+        o = json_object();
+        set_word(o, "name", name);
+        set_word(o, "version", version);
+        json_set_hash(o, "hash", hash);
+        set_number(o, "size", size);
+        json_object_set(o, "deployed", deployed);
+        query_row(q, o); /* the depot is small: what does not fit a page is asked for by name */
+    }
+    json_decref(deployed);
+    json_decref(m);
+}
+
+void query_packages(struct query *q)
+{
+    depot_each(q->b->depot, add_package, q);
+}
+
+/* ---- Certificates: everybody may have them; a listing is for those who watch the cluster */
+static json_t *certificate_json(const struct query *q, const struct view_certificate *v)
+{
+    struct d_signed s;
+    struct d_certificate d;
+    struct span item;
+    json_t *o = json_object(), *pools = json_array(), *grants = json_array();
+    set_word(o, "name", v->name);
+    set_word(o, "role", v->role);
+    set_number(o, "serial", v->serial);
+    if (d_signed_decode(v->certificate, &s, NULL) == 0 && d_certificate_decode(s.body, &d, NULL) == 0) {
+        char key[65];
+        for (struct wire_iter it = wire_iter(&d.pools); wire_next(&it, &item);)
+            json_array_append_new(pools, json_stringn((const char *)item.p, item.n));
+        for (struct wire_iter it = wire_iter(&d.grants); wire_next(&it, &item);)
+            json_array_append_new(grants, json_stringn((const char *)item.p, item.n));
+        set_word(o, "key", hex_format(d.sign_key.b, sizeof d.sign_key.b, key));
+        json_set_time(o, "not_after", d.not_after);
+    }
+    json_object_set_new(o, "pools", pools);
+    json_object_set_new(o, "grants", grants);
+    json_set_time(o, "enrolled_at", v->at);
+    set_flag(o, "revoked", view_revoked(q->b->core, v->serial));
+    return o;
+}
+
+void query_certificates(struct query *q)
+{
+    struct view_certificate v;
+    char name[LIMIT_SHORT + 1];
+    uint64_t serial = 0;
+    strcpy(name, q->after);
+    char *slash = strrchr(name, '/');
+    if (slash) {
+        serial = strtoull(slash + 1, NULL, 10);
+        *slash = '\0';
+    }
+    while (view_certificate_after(q->b->core, name, serial, &v)) {
+        bool wanted = glob(q->name, v.name) &&
+                      (strcmp(v.name, q->who->name) == 0 || rights_cover(q->b->core, q->who, VERB_ADMIN, "", "all") ||
+                       rights_cover(q->b->core, q->who, VERB_WATCH, "", "all"));
+        if (wanted && !query_row(q, certificate_json(q, &v))) {
+            snprintf(q->next, sizeof q->next, "%.64s/%llu", name, (unsigned long long)serial);
+            return;
+        }
+        span_copy_str(span_str(v.name), name, sizeof name);
+        serial = v.serial;
+    }
+}
+
+void query_whoami(struct query *q)
+{
+    json_t *o = json_object(), *grants = json_array(), *pools = json_array();
+    char text[GRANT_TEXT];
+    set_word(o, "name", q->who->name);
+    set_word(o, "role", role_word(q->who->role));
+    set_word(o, "cluster", q->b->options.cluster);
+    set_word(o, "broker", q->b->options.name);
+    set_number(o, "serial", q->who->serial);
+    for (size_t i = 0; i < q->who->n_grants; i++)
+        json_array_append_new(grants, json_string(grant_format(&q->who->grants[i], text)));
+    for (size_t i = 0; i < q->who->n_pools; i++)
+        json_array_append_new(pools, json_string(q->who->pools[i]));
+    json_object_set_new(o, "grants", grants);
+    json_object_set_new(o, "pools", pools);
+    json_set_time(o, "not_after", q->who->not_after);
+    query_row(q, o);
+}
+
+/* ---- Counts */
+static json_t *store_json(const struct query *q)
+{
+    struct store_stats s;
+    json_t *o = json_object();
+    store_stats(q->b->store, &s);
+    set_number(o, "epoch", s.epoch);
+    set_number(o, "committed", s.committed);
+    set_number(o, "folded", s.folded);
+    set_number(o, "commits", s.commits);
+    set_number(o, "records", s.records);
+    set_number(o, "checkpoints", s.checkpoints);
+    set_number(o, "dropped", s.dropped);
+    set_number(o, "file_bytes", s.file_bytes);
+    set_number(o, "wal_pages", s.wal_pages);
+    set_number(o, "free_bytes", s.free_bytes);
+    set_flag(o, "full", s.full);
+    return o;
+}
+
+void query_stats(struct query *q)
+{
+    struct view_counts c;
+    json_t *o = json_object(), *runs = json_object();
+    view_counts(q->b->core, &c);
+    for (unsigned i = 0; i < RUN_ENDED; i++)
+        set_number(runs, run_state_text(i), c.runs[i]);
+    json_object_set_new(o, "runs", runs);
+    const struct {
+        const char *name;
+        uint64_t v;
+    } numbers[] = {{"parents", c.parents},
+                   {"servers", c.servers},
+                   {"servers_up", c.servers_up},
+                   {"sessions", c.sessions},
+                   {"kept", c.kept},
+                   {"memory", c.memory},
+                   {"epoch", c.epoch},
+                   {"lsn", c.lsn},
+                   {"accepted", c.accepted},
+                   {"ended", c.ended},
+                   {"refused", c.refused},
+                   {"returned", c.returned},
+                   {"lost", c.lost},
+                   {"evidence", c.evidence},
+                   {"decisions", c.decisions},
+                   {"denials", q->b->denials},
+                   {"messages", q->b->messages},
+                   {"gated", gate_waiting(q->b->gate)},
+                   {"subscriptions", events_subscriptions(q->b->events)},
+                   {"depot_bytes", depot_bytes(q->b->depot)},
+                   {"logs_bytes", logs_bytes(q->b->logs)}};
+    for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        set_number(o, numbers[i].name, numbers[i].v);
+    json_set_time(o, "broker_since", q->b->started_wall);
+    json_object_set_new(o, "store", store_json(q));
+    query_row(q, o);
+}
+
+/* ---- Explain */
+static json_t *unmet_json(const struct explain *e, const struct explain_server *s)
+{
+    json_t *a = json_array();
+    for (unsigned i = 0; i < s->n; i++) {
+        const struct explain_unmet *u = &e->unmet[s->first + i];
+        json_t *o = json_object();
+        set_word(o, "condition", explain_condition_text(u->condition));
+        set_word(o, "text", u->text);
+        set_word(o, "clears", u->clears);
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
+bool query_explain(struct query *q)
+{
+    struct explain e = {0};
+    struct error err = {0};
+    struct view_owner owner;
+    if (id_is_zero(q->run) || !view_owner(q->b->core, &q->run, &owner) ||
+        !query_may_see(q, owner.principal, owner.job, owner.address, NULL) ||
+        bcore_explain(q->b->core, &q->run, &e, &err) < 0) {
+        query_refuse(
+            q, REFUSAL_UNKNOWN_RUN,
+            "explain needs a run that has not ended (lbctl runs lists them; lbctl show tells of one that has)");
+        return false;
+    }
+    json_t *head = json_object();
+    json_set_id(head, "run", &q->run);
+    set_word(head, "state", run_state_text(e.state));
+    set_word(head, "summary", e.summary);
+    set_number(head, "ahead", e.ahead);
+    query_row(q, head);
+    for (unsigned i = 0; i < e.n_servers; i++) {
+        json_t *o = json_object();
+        set_word(o, "server", e.servers[i].server);
+        set_flag(o, "eligible", e.servers[i].n == 0);
+        set_number(o, "credit", e.servers[i].credit);
+        json_object_set_new(o, "unmet", unmet_json(&e, &e.servers[i]));
+        if (!query_row(q, o))
+            break; /* some 500 servers are enough to understand it */
+    }
+    explain_free(&e);
+    return true;
+}
