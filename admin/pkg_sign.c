@@ -1,6 +1,5 @@
 /* pkg_sign.c - lbpkg sign: a builder vouches for a package. */
 #include <errno.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -51,7 +50,7 @@ static int load_key(const char *path, struct minisign_secret *ret, struct error 
     char password[PASSWORD_MOST];
     if (ask_password(path, password)) /* otherwise the sentence stands: it is encrypted */
         rc = minisign_secret_load(path, password, ret, err);
-    sodium_memzero(password, sizeof password);
+    explicit_bzero(password, sizeof password);
     return rc;
 }
 

@@ -22,6 +22,8 @@ enum {
     AWAY_MS = 10000    /* so has a server that is away */
 };
 
+#define ON_ITS_WAY "on its way" /* what a worker attests for a package that it is fetching */
+
 enum fate { FATE_WAITING, FATE_HAS_IT, FATE_TROUBLE, FATE_AWAY };
 
 struct server {
@@ -54,19 +56,22 @@ static struct server *server_of(struct wait *w, const char *name)
     return s;
 }
 
-/* What the row says of our package. */
+/* What the row says of our package. A copy that works counts before one that has trouble. */
 static enum fate fate_of(const struct wait *w, const json_t *row, const char **ret_trouble)
 {
     const json_t *packages = json_object_get(row, "packages"), *p;
+    enum fate fate = strcmp(pkg_text(row, "state"), "unreachable") == 0 ? FATE_AWAY : FATE_WAITING;
     size_t i;
     json_array_foreach(packages, i, p)
     {
         if (strcmp(pkg_text(p, "hash"), w->hash) != 0)
             continue;
         *ret_trouble = pkg_text(p, "trouble");
-        return **ret_trouble ? FATE_TROUBLE : FATE_HAS_IT;
+        if (!**ret_trouble)
+            return FATE_HAS_IT;
+        fate = strcmp(*ret_trouble, ON_ITS_WAY) == 0 ? FATE_WAITING : FATE_TROUBLE;
     }
-    return strcmp(pkg_text(row, "state"), "unreachable") == 0 ? FATE_AWAY : FATE_WAITING;
+    return fate;
 }
 
 static void take_server(void *self, json_t *row)
