@@ -1,0 +1,204 @@
+/* ctl_init.c - lbctl init: a cluster from nothing. The administrator's key stays here; the broker gets a folder of its own. */
+#include "admin/ctl.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/mem.h"
+#include "common/name.h"
+#include "common/paths.h"
+
+static const struct option_row rows[] = {
+    {"cluster", 'c', OPTION_STR, NULL, 0, 0, false, "NAME", "the cluster's name; in every certificate"},
+    {"listen", 'l', OPTION_LIST, "0.0.0.0:7411", 0, 0, false, "ADDRESS:PORT", "where the broker listens; may be repeated"},
+    {"address", 'a', OPTION_LIST, NULL, 0, 0, false, "HOST:PORT",
+     "how others reach the broker; default: the addresses it listens on"},
+    {"broker", 0, OPTION_STR, "broker", 0, 0, false, "NAME", "the broker's name, as people see it in messages"},
+    {"administrator", 0, OPTION_STR, "administrator", 0, 0, false, "NAME", "your name as the administrator"},
+    {"broker-home", 0, OPTION_STR, NULL, 0, 0, false, "FOLDER",
+     "LONGBOAT_HOME of the broker's files, to be copied to its host; default: here"},
+    {"valid", 0, OPTION_DURATION, "3650d", 86400000, INT64_MAX, false, "TIME", "life of the two certificates"},
+};
+
+static const char examples[] =
+    "  lbctl init --cluster prod --address wh0:7411       on the broker's host: files in /etc/longboat or ~/.config\n"
+    "  LONGBOAT_HOME=$HOME/admin lbctl init --cluster prod --listen 0.0.0.0:7411 --address wh0:7411 --broker-home ./wh0\n"
+    "                                                     the administrator's key stays off the broker: copy ./wh0 there\n";
+
+struct work {
+    const char *cluster;
+    char admin[PATHS_MOST], broker[PATHS_MOST]; /* the two configuration folders */
+    struct key admin_key, broker_key;
+    struct buf admin_certificate, broker_certificate, administrators, client_yaml, broker_yaml;
+    struct error err;
+};
+
+static int certificates(struct work *w, const struct option_values *v)
+{
+    int64_t now = clock_wall_ms();
+    struct certificate_order o = {
+        .cluster = w->cluster,
+        .name = opt_str(v, "administrator"),
+        .role = ROLE_ADMINISTRATOR,
+        .serial = (uint64_t)now,
+        .sign_key = w->admin_key.sign,
+        .not_before = now,
+        .not_after = now + opt_int(v, "valid"),
+    };
+    int rc = certificate_make(&o, &w->admin_key, &w->admin_certificate, &w->err);
+    o.name = opt_str(v, "broker");
+    o.role = ROLE_BROKER;
+    o.serial++;
+    o.sign_key = w->broker_key.sign;
+    return rc < 0 ? rc : certificate_make(&o, &w->admin_key, &w->broker_certificate, &w->err);
+}
+
+static void addresses(struct buf *out, const char *key, const char *const *items, size_t n)
+{
+    buf_printf(out, "%s:\n", key);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "  - \"%s\"\n", items[i]);
+}
+
+static void texts(struct work *w, const struct option_values *v)
+{
+    size_t n_listen, n_address;
+    char key[KEY_TEXT];
+    const char *const *listen = opt_list(v, "listen", &n_listen);
+    const char *const *address = opt_list(v, "address", &n_address);
+    if (n_address == 0)
+        address = listen, n_address = n_listen;
+    buf_printf(&w->administrators, "# Administrators' public keys: whoever holds one of them signs certificates.\n%s %s\n",
+               key_format(&w->admin_key.sign, key), opt_str(v, "administrator"));
+    addresses(&w->client_yaml, "brokers", address, n_address);
+    buf_printf(&w->broker_yaml, "cluster: %s\nname: %s\n", w->cluster, opt_str(v, "broker"));
+    addresses(&w->broker_yaml, "listen", listen, n_listen);
+}
+
+struct file_of {
+    const char *folder, *name;
+    struct span content;
+};
+
+/* Nothing is written if anything of it is there: two clusters in one folder would be a mess nobody can take apart. */
+static int refuse_old_files(struct work *w, const struct file_of *files, size_t n)
+{
+    char path[PATHS_MOST];
+    for (size_t i = 0; i < n; i++) {
+        struct buf old = {0};
+        int rc = path_join(path, sizeof path, &w->err, files[i].folder, files[i].name, NULL);
+        if (rc == 0)
+            rc = file_read(path, 1 << 20, &old, NULL);
+        buf_free(&old);
+        if (rc != -ENOENT)
+            return error_set(&w->err, -EEXIST,
+                             "%s is there already: this folder belongs to a cluster. Move it away, or choose another with "
+                             "LONGBOAT_HOME or --broker-home",
+                             path);
+    }
+    return 0;
+}
+
+static int write_files(struct work *w, const struct file_of *files, size_t n)
+{
+    char path[PATHS_MOST], folder[PATHS_MOST];
+    for (size_t i = 0; i < n; i++) {
+        int rc = path_join(path, sizeof path, &w->err, files[i].folder, files[i].name, NULL);
+        if (rc < 0)
+            return rc;
+        strcpy(folder, path);
+        *strrchr(folder, '/') = 0;
+        if ((rc = file_make_dirs(folder, 0700, &w->err)) < 0 ||
+            (rc = file_write_atomic(path, files[i].content, 0600, &w->err)) < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int write_key(struct work *w, const char *folder, const char *name, const struct key *key)
+{
+    char path[PATHS_MOST];
+    int rc = path_join(path, sizeof path, &w->err, folder, "keys", NULL);
+    if (rc == 0)
+        rc = file_make_dirs(path, 0700, &w->err);
+    if (rc == 0)
+        rc = path_join(path, sizeof path, &w->err, folder, name, NULL);
+    return rc < 0 ? rc : key_file_create(path, key->seed, &w->err);
+}
+
+static int write_all(struct work *w, const char *administrator)
+{
+    char *known = mem_printf("trust/known/%s", administrator);
+    const struct file_of files[] = {
+        {w->admin, "client.yaml", buf_span(&w->client_yaml)},
+        {w->admin, "trust/administrators", buf_span(&w->administrators)},
+        {w->admin, "trust/certificate", buf_span(&w->admin_certificate)},
+        {w->admin, "trust/broker", buf_span(&w->broker_certificate)},
+        {w->broker, "broker.yaml", buf_span(&w->broker_yaml)},
+        {w->broker, "trust/administrators", buf_span(&w->administrators)},
+        {w->broker, "trust/broker", buf_span(&w->broker_certificate)},
+        {w->broker, known, buf_span(&w->admin_certificate)},
+    };
+    int rc = refuse_old_files(w, files, COUNT_OF(files));
+    if (rc == 0)
+        rc = write_key(w, w->admin, "keys/sign.key", &w->admin_key);
+    if (rc == 0)
+        rc = write_key(w, w->broker, "keys/broker.key", &w->broker_key);
+    if (rc == 0)
+        rc = write_files(w, files, COUNT_OF(files));
+    mem_free(&known);
+    return rc;
+}
+
+static int folders(struct work *w, const char *broker_home)
+{
+    struct paths here;
+    int rc = paths_resolve(&here, &w->err);
+    if (rc < 0)
+        return rc;
+    strcpy(w->admin, here.config);
+    if (!broker_home) {
+        strcpy(w->broker, here.config);
+        return 0;
+    }
+    return path_join(w->broker, sizeof w->broker, &w->err, broker_home, "etc", NULL);
+}
+
+int ctl_init(int argc, char **argv)
+{
+    struct option_values v = {0};
+    struct work w = {0};
+    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "--cluster NAME [options]", examples, 0, 0, &v, &first);
+    if (code >= 0)
+        return code;
+    w.cluster = opt_str(&v, "cluster");
+    if (!w.cluster) {
+        error_set(&w.err, -EINVAL, "--cluster NAME is missing: every certificate says to which cluster it belongs");
+        code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &w.err);
+    } else if (name_check_name("--cluster", span_str(w.cluster), &w.err) < 0 || trust_init(&w.err) < 0) {
+        code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &w.err);
+    } else {
+        key_make(&w.admin_key);
+        key_make(&w.broker_key);
+        texts(&w, &v);
+        code = folders(&w, opt_str(&v, "broker-home")) < 0 || certificates(&w, &v) < 0 ||
+                       write_all(&w, opt_str(&v, "administrator")) < 0
+                   ? ctl_fail(argv, EXIT_REFUSED, &w.err)
+                   : EXIT_DONE;
+    }
+    if (code == EXIT_DONE)
+        printf("cluster '%s': you are its administrator '%s' (key and certificate in %s)\n"
+               "the broker's files are in %s; start it there with: lbbroker\n",
+               w.cluster, opt_str(&v, "administrator"), w.admin, w.broker);
+    key_forget(&w.admin_key);
+    key_forget(&w.broker_key);
+    buf_free(&w.admin_certificate);
+    buf_free(&w.broker_certificate);
+    buf_free(&w.administrators);
+    buf_free(&w.client_yaml);
+    buf_free(&w.broker_yaml);
+    options_free(&v);
+    return code;
+}

@@ -1,0 +1,164 @@
+/* ctl_logs.c - lbctl logs: the output of a run's steps, from anywhere, while it runs too.
+ *
+ * stdout of the child goes to our stdout and stderr to our stderr. After a reconnect the broker may say again what it has
+ * said: each stream's place is remembered, so nothing is printed twice.
+ */
+#include "admin/ctl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/duration.h"
+#include "common/mem.h"
+
+static const struct option_row rows[] = {
+    {"follow", 'f', OPTION_FLAG, NULL, 0, 0, false, NULL, "go on until the run has ended"},
+    {"step", 's', OPTION_STR, "", 0, 0, false, "NAME", "of this step only"},
+    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a chunk: step, stream, offset, at, text"},
+};
+
+static const char examples[] = "  lbctl logs 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10 -f\n"
+                               "  lbctl logs RUN --step extract 2>/dev/null        its standard output alone\n";
+
+struct place {
+    uint64_t attempt, turn, stream, next;
+    char step[LIMIT_NAME + 1];
+};
+
+struct reading {
+    char **argv;
+    struct longboat *lb;
+    bool as_json, done;
+    int code;
+    struct term out, err;
+    struct place *places;
+    unsigned n_places;
+};
+
+static struct place *place_of(struct reading *r, const struct m_log_data *d)
+{
+    for (unsigned i = 0; i < r->n_places; i++) {
+        struct place *p = &r->places[i];
+        if (p->attempt == d->attempt && p->turn == d->turn && p->stream == d->stream && span_eq_str(d->step, p->step))
+            return p;
+    }
+    r->places = mem_realloc(r->places, r->n_places + 1, sizeof *r->places);
+    struct place *p = &r->places[r->n_places++];
+    *p = (struct place){.attempt = d->attempt, .turn = d->turn, .stream = d->stream};
+    span_copy_str(d->step, p->step, sizeof p->step);
+    return p;
+}
+
+static void print_json(const struct m_log_data *d)
+{
+    json_t *o = json_pack("{s:s#, s:I, s:I, s:s, s:I, s:I}", "step", (const char *)d->step.p, (int)d->step.n, "attempt",
+                          (json_int_t)d->attempt, "try", (json_int_t)d->turn, "stream", d->stream == 2 ? "stderr" : "stdout", "offset",
+                          (json_int_t)d->offset, "at", (json_int_t)d->at);
+    struct buf text = {0};
+    json_t *value = json_stringn((const char *)d->data.p, d->data.n);
+    if (!value) { /* not UTF-8: each foreign byte becomes visible */
+        term_safe_lines(&text, d->data);
+        value = json_stringn((const char *)text.p, text.n);
+    }
+    json_object_set_new(o, "text", value);
+    if (d->cut)
+        json_object_set_new(o, "cut", json_integer((json_int_t)d->cut));
+    json_dumpf(o, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(o);
+    buf_free(&text);
+}
+
+static void print_text(struct reading *r, const struct m_log_data *d)
+{
+    struct buf safe = {0};
+    FILE *to = d->stream == 2 ? stderr : stdout;
+    const struct term *term = d->stream == 2 ? &r->err : &r->out;
+    char size[32];
+    if (term->is_terminal)
+        term_safe_lines(&safe, d->data);
+    else
+        buf_add(&safe, d->data.p, d->data.n);
+    fwrite(safe.p, 1, safe.n, to);
+    if (d->cut)
+        fprintf(to, "\n[%s of output were cut here: the step's limit was reached]\n", size_format((int64_t)d->cut, size));
+    fflush(to);
+    buf_free(&safe);
+}
+
+static void chunk(struct reading *r, struct span bytes)
+{
+    struct m_log_data d;
+    if (m_log_data_decode(bytes, &d, NULL) < 0)
+        return;
+    struct place *p = place_of(r, &d);
+    if (d.offset < p->next || (d.offset == p->next && d.data.n == 0 && d.cut == 0))
+        return;
+    p->next = d.offset + d.data.n + d.cut;
+    r->as_json ? print_json(&d) : print_text(r, &d);
+}
+
+static bool answered(void *self, uint64_t kind, struct span message)
+{
+    struct reading *r = self;
+    struct error err = {0};
+    struct m_log log;
+    struct m_error refused;
+    struct span item;
+    if (kind == KIND_M_ERROR && m_error_decode(message, &refused, &err) == 0) {
+        fprintf(stderr, "%s: " SPAN_FMT "\n", r->argv[0], SPAN_ARG(refused.text));
+        r->code = ctl_code(-EREMOTEIO, (enum refusal)refused.code);
+        r->done = true;
+        return false;
+    }
+    if (m_log_decode(message, &log, &err) < 0) {
+        r->code = ctl_fail(r->argv, EXIT_REFUSED, &err);
+        r->done = true;
+        return false;
+    }
+    for (struct wire_iter it = wire_iter(&log.chunks); wire_next(&it, &item);)
+        chunk(r, item);
+    r->done = log.end;
+    return !log.end;
+}
+
+static bool is_done(void *self)
+{
+    return ((struct reading *)self)->done;
+}
+
+static int read_logs(struct reading *r, const struct id *run, const char *step, bool follow)
+{
+    struct buf message = {0};
+    struct error err = {0};
+    struct m_logs m = {.req = longboat_req(r->lb), .run = *run, .step = span_str(step), .follow = follow};
+    m_logs_encode(&m, &message);
+    int rc = longboat_request(r->lb, m.req, buf_span(&message), answered, r, &err);
+    if (rc == 0)
+        rc = longboat_wait(r->lb, is_done, r, follow ? 0 : CTL_TIMEOUT_MS, &err);
+    buf_free(&message);
+    return rc < 0 ? ctl_fail(r->argv, EXIT_REFUSED, &err) : r->code;
+}
+
+int ctl_logs(int argc, char **argv)
+{
+    struct option_values v = {0};
+    struct error err = {0};
+    struct id run;
+    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "RUN [options]", examples, 1, 1, &v, &first);
+    if (code >= 0)
+        return code;
+    struct reading r = {.argv = argv, .as_json = opt_flag(&v, "json"), .out = term_of(STDOUT_FILENO), .err = term_of(STDERR_FILENO)};
+    if (id_parse(argv[first], &run, &err) < 0) {
+        code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
+    } else {
+        r.lb = ctl_connect(argv);
+        code = r.lb ? read_logs(&r, &run, opt_str(&v, "step"), opt_flag(&v, "follow")) : EXIT_REFUSED;
+        longboat_close(&r.lb);
+    }
+    mem_free(&r.places);
+    options_free(&v);
+    return code;
+}

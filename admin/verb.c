@@ -1,0 +1,57 @@
+/* verb.c - see verb.h. */
+#include "admin/verb.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/mem.h"
+#include "common/suggest.h"
+
+static void list_verbs(FILE *to, const char *program, const char *purpose, const struct command *verbs, unsigned n)
+{
+    fprintf(to, "%s - %s\n\nusage: %s VERB [ARGUMENTS]      %s VERB --help says more\n\n", program, purpose, program,
+            program);
+    for (unsigned i = 0; i < n; i++)
+        fprintf(to, "  %-14s %s\n", verbs[i].name, verbs[i].what);
+}
+
+static int no_such_verb(const char *program, const struct command *verbs, unsigned n, const char *word)
+{
+    const char **names = mem_zalloc(n + 1, sizeof *names); /* NULL-ended */
+    char hint[SUGGEST_TEXT];
+    for (unsigned i = 0; i < n; i++)
+        names[i] = verbs[i].name;
+    fprintf(stderr, "%s: there is no verb '%s'%s; %s --help lists them\n", program, word,
+            suggest_hint(word, names, hint), program);
+    mem_free(&names);
+    return EXIT_ASKED_WRONGLY;
+}
+
+int verb_main(const char *program, const char *purpose, const struct command *verbs, unsigned n, int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* `lbctl history | head` ends by a failed write, not by a signal */
+    if (argc < 2) {
+        list_verbs(stderr, program, purpose, verbs, n);
+        return EXIT_ASKED_WRONGLY;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        list_verbs(stdout, program, purpose, verbs, n);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("%s %s\n", program, LB_VERSION);
+        return EXIT_DONE;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (strcmp(argv[1], verbs[i].name) != 0)
+            continue;
+        char *name = mem_printf("%s %s", program, argv[1]);
+        argv[1] = name;
+        int rc = verbs[i].run(argc - 1, argv + 1);
+        mem_free(&name);
+        return rc;
+    }
+    return no_such_verb(program, verbs, n, argv[1]);
+}
