@@ -52,8 +52,8 @@ enum bcore_event_kind {
                       emits it */
     BCORE_PEER_DOWN, /* peer: its session is over (BYE, RESET, superseded, dropped) */
     BCORE_MESSAGE,   /* peer, who, message: CALL RESOLVE FOLLOW CANCEL PARENT_* ATTEST HAVE HAVE_END STARTED PROGRESS
-                        RESULT RETURNED PING   OPERATE (drain undrain forget release) DEPLOY ENROL PUBLISH REVOKE; others
-                        are the shell's */
+                        RESULT RETURNED PING   OPERATE (drain undrain forget release) DEPLOY ENROL PUBLISH REVOKE;
+                        others   are the shell's */
     BCORE_WINDOW, /* peer: its window has become full (window_open false: what it follows is remembered, once for each
                      run, and not sent) or can take messages again */
     BCORE_COMMITTED,  /* lsn: everything up to it is on disk */

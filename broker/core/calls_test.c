@@ -1,0 +1,358 @@
+/* CALL: accepted once for each key, refused with a sentence. */
+#include "broker/core/testing.h"
+
+static void an_accepted_call_rests_on_its_record(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct d_call d = call_of("k");
+    struct m_accepted a;
+    call_with(w, anna, 7, &d, 0);
+    const struct logged *l = SENT(w, anna, ACCEPTED, accepted, &a);
+    assert_int_equal(a.req, 7);
+    assert_false(a.duplicate);
+    assert_int_equal(records_of(w, KIND_R_CALLED), 1);
+    assert_int_equal(l->effect.rests_on, w->lsn);
+    struct view_run v;
+    assert_true(view_run(w->core, &a.run, &v));
+    assert_string_equal(v.job, "load");
+    assert_string_equal(v.address, "etl");
+    assert_string_equal(v.principal, "anna");
+    assert_true(span_eq_str(v.key, "k"));
+}
+
+static void the_same_key_never_makes_a_second_run(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct id run = call(w, anna, "k");
+    struct m_accepted a;
+    struct d_call d = call_of("k");
+    call_with(w, anna, 8, &d, 2);
+    const struct logged *l = SENT(w, anna, ACCEPTED, accepted, &a);
+    assert_true(a.duplicate);
+    assert_true(id_eq(a.run, run));
+    assert_true(l->effect.rests_on > 0);
+    struct m_run_state s;
+    SENT(w, anna, RUN_STATE, run_state, &s);
+    assert_int_equal(s.state, RUN_PARKED);
+    assert_int_equal(records_of(w, KIND_R_CALLED), 1);
+    world_restart(w);
+    anna = caller_up(w, "anna");
+    call_with(w, anna, 9, &d, 0);
+    SENT(w, anna, ACCEPTED, accepted, &a);
+    assert_true(id_eq(a.run, run));
+    assert_int_equal(records_of(w, KIND_R_CALLED), 1);
+}
+
+static void the_key_of_an_ended_run_still_answers(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct id run = call(w, anna, "k");
+    struct d_call d = call_of("k");
+    struct m_accepted a;
+    succeed(w, wh1, "wh1", run, 1, 5);
+    for (unsigned i = 0; i < 2; i++) {
+        log_clear(w);
+        call_with(w, anna, 8, &d, 1);
+        SENT(w, anna, ACCEPTED, accepted, &a);
+        assert_true(a.duplicate);
+        assert_true(id_eq(a.run, run));
+        const struct logged *l = find_lookup(w, BCORE_FX_LOOKUP); /* its end is in the history */
+        assert_non_null(l);
+        assert_true(id_eq(l->effect.run, run));
+        assert_int_equal(l->effect.req, 8);
+        assert_true(l->effect.rests_on > 0);
+        world_restart(w);
+        anna = caller_up(w, "anna");
+    }
+}
+
+static void the_same_key_with_another_body_is_a_conflict(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1;
+    struct d_call d = call_of("k");
+    struct id run = call(w, anna, "k");
+    d.priority = 3;
+    call_with(w, anna, 8, &d, 0);
+    assert_int_equal(told_error(w, anna, "belongs to run"), REFUSAL_CONFLICT);
+    wh1 = worker_up(w, "wh1", 1);
+    succeed(w, wh1, "wh1", run, 1, 5);
+    call_with(w, anna, 9, &d, 0);
+    assert_int_equal(told_error(w, anna, "another body"), REFUSAL_CONFLICT);
+    assert_int_equal(records_of(w, KIND_R_CALLED), 1);
+}
+
+static void keys_of_two_principals_are_two_keys(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), bert = caller_up(w, "bert");
+    struct d_call d = call_of("k");
+    struct id a = call(w, anna, "k"), b;
+    d.caller = span_str("bert");
+    b = call_d(w, bert, d);
+    assert_false(id_eq(a, b));
+}
+
+static void bad_calls_are_refused_with_a_sentence(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct buf items = {0};
+    wire_add_str(&items, span_str("lock"));
+    const struct {
+        struct d_call d;
+        enum refusal code;
+        const char *part;
+    } bad[] = {
+#define BAD(code, part, ...) \
+    {({ \
+         struct d_call d = call_of("k"); \
+         __VA_ARGS__; \
+         d; \
+     }), \
+     REFUSAL_##code, part}
+        BAD(UNKNOWN_PRINCIPAL, "is for cluster 'other'", d.cluster = span_str("other")),
+        BAD(DENIED, "signed by 'bert'", d.caller = span_str("bert")),
+        BAD(MALFORMED, "key is empty", d.key = SPAN_NONE),
+        BAD(MALFORMED, "job is no name", d.job = span_str("a b")),
+        BAD(MALFORMED, "address is no name", d.address = span_str("")),
+        BAD(MALFORMED, "on_lost", d.on_lost = 9),
+        BAD(MALFORMED, "neither a job hash", d.job_hash = hash_of(0)),
+        BAD(BAD_ARGUMENT, "no semaphores", d.semaphores = wire_list_from(&items, 1)),
+        BAD(EXPIRED, "expired 5 s ago", d.expires = WORLD_WALL - 5000),
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct buf *body = world_scratch(w);
+        d_call_encode(&bad[i].d, body);
+        SAY(w, anna, "anna", call, .req = 3, .call = wrapped(w, buf_span(body), "anna"));
+        assert_int_equal(told_error(w, anna, bad[i].part), bad[i].code);
+    }
+    SAY(w, anna, "anna", call, .req = 3, .call = span_str("no document"));
+    assert_int_equal(told_error(w, anna, ""), REFUSAL_MALFORMED);
+    assert_int_equal(records_of(w, KIND_R_CALLED), 0);
+    buf_free(&items);
+}
+
+static void a_duplicate_of_an_expired_call_still_gets_its_run(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct d_call d = call_of("k");
+    struct m_accepted a;
+    d.expires = w->wall + 1000;
+    struct id run = call_d(w, anna, d);
+    SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("s"));
+    world_pass(w, 2000);
+    call_with(w, anna, 2, &d, 0);
+    SENT(w, anna, ACCEPTED, accepted, &a);
+    assert_true(id_eq(a.run, run));
+}
+
+static void a_call_that_nobody_can_take_is_parked_and_says_so_at_once(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct d_call d = call_of("k");
+    struct m_run_state s;
+    char text[LIMIT_TEXT];
+    worker_up(w, "wh1", 1);
+    d.job = span_str("lod");
+    call_with(w, anna, 1, &d, 1);
+    SENT(w, anna, RUN_STATE, run_state, &s);
+    assert_int_equal(s.state, RUN_PARKED);
+    span_copy_str(s.text, text, sizeof text);
+    assert_contains(text, "wh1: it does not have job 'lod'");
+    d = call_of("k2");
+    d.address = span_str("wh2");
+    call_with(w, anna, 2, &d, 1);
+    SENT(w, anna, RUN_STATE, run_state, &s);
+    span_copy_str(s.text, text, sizeof text);
+    assert_contains(text, "did you mean 'wh1'?");
+}
+
+static void overload_answers_busy_with_a_time(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct d_call d = call_of("x");
+    struct m_error e;
+    world_step(w, (struct bcore_event){.kind = BCORE_STORE_FULL});
+    call_with(w, anna, 1, &d, 0);
+    SENT(w, anna, ERROR, error, &e);
+    assert_int_equal(e.code, REFUSAL_BUSY);
+    assert_true(e.retry_ms >= BUSY_RETRY_MS && e.retry_ms < 2 * BUSY_RETRY_MS);
+    world_step(w, (struct bcore_event){.kind = BCORE_STORE_OK});
+    call(w, anna, "x");
+    /* Few runs, then little memory. */
+    w->config.max_runs = 1;
+    world_restart(w);
+    anna = caller_up(w, "anna");
+    d = call_of("y");
+    call_with(w, anna, 1, &d, 0);
+    assert_int_equal(told_error(w, anna, "1 runs are live"), REFUSAL_BUSY);
+    call(w, anna, "x"); /* a known key is answered all the same */
+    w->config.max_runs = 100;
+    w->config.memory_budget = 2000;
+    world_restart(w);
+    anna = caller_up(w, "anna");
+    unsigned taken = 0;
+    char key[16];
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(key, sizeof key, "m%u", i);
+        d = call_of(key);
+        call_with(w, anna, 1, &d, 0);
+        if (!find_sent(w, anna, KIND_M_ERROR))
+            taken++;
+    }
+    assert_int_equal(told_error(w, anna, "memory budget"), REFUSAL_BUSY);
+    struct view_counts counts;
+    view_counts(w->core, &counts);
+    assert_true(taken >= 1 && counts.memory <= 2000);
+}
+
+static void a_call_of_200_byte_parameters_costs_about_1_kib(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct d_call d = call_of("k");
+    struct buf map = {0};
+    struct view_counts counts;
+    char value[190];
+    memset(value, 'v', sizeof value);
+    value_add_str(&map, span_str("table"));
+    value_add_str(&map, span_of(value, sizeof value));
+    d.parameters = wire_list_from(&map, 1);
+    call_d(w, anna, d);
+    view_counts(w->core, &counts);
+    assert_true(counts.memory < 1100);
+    buf_free(&map);
+}
+
+static void what_was_forgotten_is_asked_of_the_store(void **state)
+{
+    struct world *w = *state;
+    w->config.kept_max = 1;
+    world_restart(w);
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct id first = call(w, anna, "a");
+    succeed(w, wh1, "wh1", first, 1, 5);
+    struct d_call d = call_of("b");
+    struct id second = call_d(w, anna, d);
+    succeed(w, wh1, "wh1", second, 1, 5); /* now `a` is forgotten */
+    log_clear(w);
+    d = call_of("a");
+    call_with(w, anna, 5, &d, 1);
+    const struct logged *l = find_lookup(w, BCORE_FX_LOOKUP_KEY);
+    assert_non_null(l);
+    assert_int_equal(l->kind, KIND_M_CALL);
+    NOT_SENT(w, anna, ACCEPTED);
+    /* The store knows it: the same run. */
+    struct bcore_known known = {.run = first};
+    struct buf *body = world_scratch(w);
+    struct m_accepted a;
+    d_call_encode(&d, body);
+    call_digest(buf_span(body), &known.digest);
+    w->looked_up = true;
+    w->known = &known;
+    call_with(w, anna, 5, &d, 1);
+    SENT(w, anna, ACCEPTED, accepted, &a);
+    assert_true(a.duplicate && id_eq(a.run, first));
+    assert_non_null(find_lookup(w, BCORE_FX_LOOKUP));
+    d.priority = 1;
+    call_with(w, anna, 6, &d, 0);
+    assert_int_equal(told_error(w, anna, "another body"), REFUSAL_CONFLICT);
+    w->known = NULL; /* it does not: a new run */
+    d = call_of("c");
+    call_with(w, anna, 7, &d, 0);
+    SENT(w, anna, ACCEPTED, accepted, &a);
+    assert_false(a.duplicate);
+    w->looked_up = false;
+    d = call_of("d"); /* signed after all that is forgotten: not asked */
+    d.issued_at = w->wall + 400000;
+    call_with(w, anna, 8, &d, 0);
+    SENT(w, anna, ACCEPTED, accepted, &a);
+}
+
+static void keys_are_forgotten_after_their_time(void **state)
+{
+    struct world *w = *state;
+    struct view_counts counts;
+    w->config.kept_ms = 1000;
+    world_restart(w);
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct id run = call(w, anna, "a");
+    succeed(w, wh1, "wh1", run, 1, 5);
+    assert_true(view_ended(w->core, &run));
+    world_pass(w, 1500);
+    struct id other = call(w, anna, "b");
+    succeed(w, wh1, "wh1", other, 1, 5);
+    assert_false(view_ended(w->core, &run));
+    assert_true(view_ended(w->core, &other));
+    view_counts(w->core, &counts);
+    assert_int_equal(counts.kept, 1);
+}
+
+static void a_kept_row_replaces_the_records_of_an_ended_run(void **state)
+{
+    struct world *w = *state;
+    struct bcore *c = bcore_new(&w->config);
+    struct buf b = {0};
+    struct error err = {0};
+    struct d_call d = call_of("k");
+    struct buf *body = world_scratch(w);
+    struct r_kept k = {.at = 5,
+                       .run = id_of(9),
+                       .principal = span_str("anna"),
+                       .key = span_str("k"),
+                       .attempt = 1,
+                       .reported = true};
+    d_call_encode(&d, body);
+    call_digest(buf_span(body), &k.digest);
+    r_kept_encode(&k, &b);
+    assert_int_equal(bcore_replay(c, 3, buf_span(&b), &err), 0);
+    assert_true(view_ended(c, &k.run));
+    assert_true(bcore_replay(c, 4, buf_span(&b), &err) < 0);
+    assert_contains(err.text, "record 4");
+    bcore_free(&w->core);
+    w->core = c;
+    buf_clear(&w->journal);
+    uint64_t head[2] = {3, b.n};
+    buf_add(&w->journal, head, sizeof head);
+    buf_add(&w->journal, b.p, b.n);
+    w->lsn = 3;
+    world_begin(w);
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct m_accepted a;
+    call_with(w, anna, 1, &d, 0);
+    SENT(w, anna, ACCEPTED, accepted, &a);
+    assert_true(a.duplicate && id_eq(a.run, k.run));
+    log_clear(w);
+    succeed(w, wh1, "wh1", k.run, 1, 5); /* counted long ago: the same answer, no record */
+    struct m_recorded rec;
+    SENT(w, wh1, RECORDED, recorded, &rec);
+    assert_int_equal(records_of(w, KIND_R_EVIDENCE), 0);
+    buf_free(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_world(an_accepted_call_rests_on_its_record),
+        in_world(the_same_key_never_makes_a_second_run),
+        in_world(the_key_of_an_ended_run_still_answers),
+        in_world(the_same_key_with_another_body_is_a_conflict),
+        in_world(keys_of_two_principals_are_two_keys),
+        in_world(bad_calls_are_refused_with_a_sentence),
+        in_world(a_duplicate_of_an_expired_call_still_gets_its_run),
+        in_world(a_call_that_nobody_can_take_is_parked_and_says_so_at_once),
+        in_world(overload_answers_busy_with_a_time),
+        in_world(a_call_of_200_byte_parameters_costs_about_1_kib),
+        in_world(what_was_forgotten_is_asked_of_the_store),
+        in_world(keys_are_forgotten_after_their_time),
+        in_world(a_kept_row_replaces_the_records_of_an_ended_run),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

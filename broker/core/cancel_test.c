@@ -1,0 +1,219 @@
+/* CANCEL and release: after the answer no new attempt starts. */
+#include "broker/core/testing.h"
+
+static void a_waiting_run_is_cancelled_at_once(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1;
+    struct d_call d = call_of("k");
+    struct m_accepted a;
+    struct m_done done;
+    call_with(w, anna, 1, &d, 1);
+    SENT(w, anna, ACCEPTED, accepted, &a);
+    SAY(w, anna, "anna", cancel, .req = 5, .run = a.run, .reason = span_str("wrong table"));
+    const struct logged *l = SENT(w, anna, DONE, done, &done);
+    assert_int_equal(done.req, 5);
+    assert_int_equal(l->effect.rests_on, w->lsn);
+    struct d_outcome o = told_end(w, anna, a.run);
+    char text[LIMIT_TEXT];
+    assert_int_equal(o.job, JOB_CANCELLED);
+    assert_int_equal(o.package, PACKAGE_NOT_EXECUTED);
+    assert_int_equal(o.status, STATUS_CANCELLED);
+    span_copy_str(o.message, text, sizeof text);
+    assert_contains(text, "anna");
+    assert_contains(text, "wrong table");
+    wh1 = worker_up(w, "wh1", 1);
+    NOT_SENT(w, wh1, EXECUTE);
+    SAY(w, anna, "anna", cancel, .req = 6, .run = a.run);
+    SENT(w, anna, DONE, done, &done); /* said again: the same */
+    assert_int_equal(records_of(w, KIND_R_CANCELLED), 1);
+}
+
+static void a_running_one_is_stopped_and_its_result_counts_as_it_is(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct id run = call(w, anna, "k"), other = call(w, anna, "k2");
+    struct m_stop stop;
+    SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("s"));
+    SAY(w, anna, "anna", cancel, .req = 5, .run = run, .reason = span_str("late"));
+    const struct logged *l = SENT(w, wh1, STOP, stop, &stop);
+    assert_int_equal(l->effect.rests_on, w->lsn);
+    assert_false(stop.force);
+    assert_int_equal(state_of(w, run), RUN_CANCELLING);
+    SAY(w, anna, "anna", cancel, .req = 6, .run = run);
+    NOT_SENT(w, wh1, STOP); /* nothing new */
+    SAY(w, anna, "anna", cancel, .req = 7, .run = run, .force = true);
+    SENT(w, wh1, STOP, stop, &stop);
+    assert_true(stop.force);
+    assert_int_equal(records_of(w, KIND_R_CANCELLED), 2);
+    SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("always"));
+    assert_int_equal(state_of(w, run), RUN_CANCELLING);
+    SAY(w, wh1, "wh1", result, .run = run, .attempt = 1,
+        .outcome = outcome_of(w, JOB_CANCELLED, PACKAGE_CANCELLED, 5));
+    assert_int_equal(state_of(w, run), RUN_ENDED);
+    /* The other had finished before the STOP came: one outcome, the true one. */
+    SAY(w, anna, "anna", follow, .req = 8, .run = other, .level = 1);
+    SAY(w, anna, "anna", cancel, .req = 9, .run = other);
+    succeed(w, wh1, "wh1", other, 1, 5);
+    assert_int_equal(told_end(w, anna, other).status, STATUS_SUCCEEDED);
+}
+
+static void stop_is_said_again_to_a_worker_that_returns(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct id run = call(w, anna, "k");
+    struct m_stop stop;
+    struct m_done done;
+    down(w, wh1);
+    world_pass(w, LEASE_MS);
+    SAY(w, anna, "anna", cancel, .req = 5, .run = run, .force = true, .reason = span_str("why"));
+    SENT(w, anna, DONE, done, &done);
+    assert_int_equal(state_of(w, run), RUN_CANCELLING);
+    world_restart(w);
+    assert_int_equal(state_of(w, run), RUN_CANCELLING);
+    wh1 = worker_hello(w, "wh1", 1);
+    SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
+    SENT(w, wh1, STOP, stop, &stop);
+    assert_true(stop.force && span_eq_str(stop.reason, "why"));
+    SAY(w, wh1, "wh1", have_end, .count = 1);
+    assert_int_equal(state_of(w, run), RUN_CANCELLING);
+    assert_int_equal(records_of(w, KIND_R_STARTED), 1);
+}
+
+static void after_the_answer_no_new_attempt_starts(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct id returned = call(w, anna, "a"), unseen = call(w, anna, "b");
+    SAY(w, anna, "anna", cancel, .req = 1, .run = returned);
+    SAY(w, anna, "anna", cancel, .req = 2, .run = unseen);
+    SAY(w, anna, "anna", follow, .req = 3, .run = returned, .level = 1);
+    SAY(w, wh1, "wh1", returned, .run = returned, .attempt = 1);
+    assert_int_equal(told_end(w, anna, returned).status, STATUS_CANCELLED);
+    wh1 = worker_up(w, "wh1", 1); /* a new session that has nothing */
+    assert_int_equal(state_of(w, unseen), RUN_ENDED);
+    NOT_SENT(w, wh1, EXECUTE);
+    assert_int_equal(records_of(w, KIND_R_ASSIGNED), 2);
+}
+
+static void a_cancelled_run_whose_server_is_lost_is_not_run_again(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct d_call d = call_of("k");
+    d.on_lost = ON_LOST_RERUN;
+    struct id run = call_d(w, anna, d);
+    SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 1);
+    SAY(w, anna, "anna", cancel, .req = 1, .run = run);
+    down(w, wh1);
+    world_pass(w, 400000);
+    assert_int_equal(told_end(w, anna, run).status, STATUS_LOST);
+    assert_int_equal(records_of(w, KIND_R_ASSIGNED), 1);
+}
+
+static void an_unknown_run_cannot_be_cancelled(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    SAY(w, anna, "anna", cancel, .req = 1, .run = id_of(5));
+    assert_int_equal(told_error(w, anna, "no live run"), REFUSAL_UNKNOWN_RUN);
+}
+
+/* ---- Release */
+static struct id held(struct world *w, uint64_t anna, const char *key)
+{
+    uint64_t wh1 = worker_up(w, "wh1", 1);
+    struct d_call d = call_of(key);
+    d.on_lost = ON_LOST_HOLD;
+    struct id run = call_d(w, anna, d);
+    SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 1);
+    down(w, wh1);
+    world_pass(w, 400000);
+    assert_int_equal(state_of(w, run), RUN_HELD);
+    return run;
+}
+
+static void release_run(struct world *w, uint64_t peer, struct id run, const char *how)
+{
+    char id[ID_TEXT];
+    struct buf args = {0};
+    if (how) {
+        value_add_str(&args, span_str("how"));
+        value_add_str(&args, span_str(how));
+    }
+    SAY(w, peer, "anna", operate, .req = 4, .verb = span_str("release"), .target = span_str(id_format(run, id)),
+        .arguments = wire_list_from(&args, how ? 1 : 0), .reason = span_str("looked at it"));
+    buf_free(&args);
+}
+
+static void a_held_run_is_released_in_three_ways(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct id run = held(w, anna, "a");
+    struct m_done done;
+    release_run(w, anna, run, "fail");
+    SENT(w, anna, DONE, done, &done);
+    assert_int_equal(told_end(w, anna, run).status, STATUS_LOST);
+    release_run(w, anna, run, "fail"); /* said again */
+    SENT(w, anna, DONE, done, &done);
+    run = held(w, anna, "b");
+    release_run(w, anna, run, "succeed");
+    assert_int_equal(told_end(w, anna, run).status, STATUS_SUCCEEDED);
+    run = held(w, anna, "c");
+    release_run(w, anna, run, "rerun");
+    assert_int_equal(state_of(w, run), RUN_PARKED);
+    uint64_t wh2 = worker_up(w, "wh2", 2);
+    struct m_execute e;
+    SENT(w, wh2, EXECUTE, execute, &e);
+    assert_int_equal(e.attempt, 2);
+}
+
+static void a_held_run_can_be_cancelled(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct id run = held(w, anna, "a");
+    SAY(w, anna, "anna", cancel, .req = 1, .run = run, .reason = span_str("enough"));
+    struct d_outcome o = told_end(w, anna, run);
+    assert_int_equal(o.status, STATUS_CANCELLED);
+    assert_int_equal(o.package, PACKAGE_UNKNOWN);
+}
+
+static void what_is_not_held_cannot_be_released(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct id run = call(w, anna, "k");
+    release_run(w, anna, run, "rerun");
+    assert_int_equal(told_error(w, anna, "is parked"), REFUSAL_STATE);
+    release_run(w, anna, run, "maybe");
+    assert_int_equal(told_error(w, anna, "rerun, fail or succeed"), REFUSAL_BAD_ARGUMENT);
+    release_run(w, anna, run, NULL);
+    assert_int_equal(told_error(w, anna, "rerun, fail or succeed"), REFUSAL_BAD_ARGUMENT);
+    release_run(w, anna, id_of(9), "fail");
+    assert_int_equal(told_error(w, anna, "is not known"), REFUSAL_UNKNOWN_RUN);
+    SAY(w, anna, "anna", cancel, .req = 1, .run = run);
+    release_run(w, anna, run, "fail");
+    assert_int_equal(told_error(w, anna, "has ended"), REFUSAL_STATE);
+    SAY(w, anna, "anna", operate, .verb = span_str("release"), .target = span_str("x"));
+    assert_int_equal(told_error(w, anna, "release"), REFUSAL_BAD_ARGUMENT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_world(a_waiting_run_is_cancelled_at_once),
+        in_world(a_running_one_is_stopped_and_its_result_counts_as_it_is),
+        in_world(stop_is_said_again_to_a_worker_that_returns),
+        in_world(after_the_answer_no_new_attempt_starts),
+        in_world(a_cancelled_run_whose_server_is_lost_is_not_run_again),
+        in_world(an_unknown_run_cannot_be_cancelled),
+        in_world(a_held_run_is_released_in_three_ways),
+        in_world(a_held_run_can_be_cancelled),
+        in_world(what_is_not_held_cannot_be_released),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
