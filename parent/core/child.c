@@ -1,0 +1,184 @@
+/* child.c - one instance of a task, from the call to its end, and what its task's counters make of it. */
+#include "parent/core/inside.h"
+
+/* The one of the totals that counts a child that is asked or live. */
+static uint64_t *bucket(struct pcore *c, const struct child *k)
+{
+    if (k->state == CHILD_ASKED)
+        return &c->totals.asked;
+    switch ((enum run_state)k->run_state) {
+    case RUN_WAITING:
+    case RUN_HANDED_OVER:
+        return &c->totals.waiting;
+    case RUN_PARKED:
+        return &c->totals.parked;
+    default:
+        return &c->totals.running;
+    }
+}
+
+static void set_text(struct child *k, struct span text)
+{
+    if (text.n > CHILD_TEXT_KEPT) {
+        text.n = CHILD_TEXT_KEPT;
+        while (text.n && (text.p[text.n] & 0xc0) == 0x80) /* not in the middle of a character */
+            text.n--;
+    }
+    mem_free(&k->text);
+    if (text.n)
+        k->text = span_dup_str(text);
+}
+
+void child_free(struct child *k)
+{
+    mem_free(&k->text);
+    mem_free(&k->outputs);
+}
+
+void child_call(struct pcore *c, struct child *k)
+{
+    k->state = CHILD_ASKED;
+    k->called_at = c->now;
+    k->prev = c->last;
+    k->next = NULL;
+    *(c->last ? &c->last->next : &c->first) = k;
+    c->last = k;
+    c->in_flight++;
+    c->totals.asked++;
+}
+
+/* No longer asked or live. */
+static void unlink_child(struct pcore *c, struct child *k)
+{
+    --*bucket(c, k);
+    *(k->prev ? &k->prev->next : &c->first) = k->next;
+    *(k->next ? &k->next->prev : &c->last) = k->prev;
+    k->prev = k->next = NULL;
+    c->in_flight--;
+}
+
+static void was_called(struct pcore *c, struct child *k)
+{
+    if (!k->called) {
+        k->called = true;
+        c->tasks[k->task].ok[LAYER_DELIVERY]++;
+        touch(c, k->task);
+    }
+}
+
+void child_cancel(struct pcore *c, struct child *k)
+{
+    k->cancel_asked = true;
+    if (k->state == CHILD_LIVE)
+        fx(c, PCORE_FX_CANCEL, k->task, k->index)->run = k->run;
+}
+
+void child_run(struct pcore *c, struct child *k, const struct pcore_event *ev)
+{
+    bool accepted = k->state == CHILD_ASKED;
+    if ((!accepted && k->state != CHILD_LIVE) || ev->state >= RUN_ENDED)
+        return;
+    --*bucket(c, k);
+    k->state = CHILD_LIVE;
+    k->run = ev->run;
+    k->run_state = (uint8_t)ev->state;
+    k->attempt = (uint32_t)ev->attempt;
+    k->percent = (uint8_t)(ev->percent > 100 ? 100 : ev->percent);
+    if (ev->server && *ev->server)
+        k->server = name_keep(c, ev->server);
+    set_text(k, span_str(ev->text));
+    ++*bucket(c, k);
+    if (ev->state == RUN_RUNNING) {
+        k->started_at = k->started_at ? k->started_at : c->now;
+        was_called(c, k);
+    }
+    fx(c, PCORE_FX_CHILD, k->task, k->index);
+    if (accepted && k->cancel_asked)
+        child_cancel(c, k);
+}
+
+/* Counts in its layers. Delivery once reached stays reached, also if a later attempt was not delivered. */
+static void count_layers(struct task *t, const struct child *k)
+{
+    bool job = k->job == JOB_SUCCEEDED;
+    bool good[LAYER_COUNT] = {
+        [LAYER_PACKAGE] = k->package == PACKAGE_SUCCEEDED || (k->package == PACKAGE_NOT_EXECUTED && job),
+        [LAYER_JOB] = job,
+        [LAYER_DELIVERY] = k->called,
+    };
+    for (unsigned l = 0; l < LAYER_COUNT; l++) {
+        if (!good[l] && t->bad[l]++ == 0)
+            t->first_bad[l] = k->index;
+        if (good[l] && l != LAYER_DELIVERY) /* was_called has counted that one */
+            t->ok[l]++;
+    }
+}
+
+/* Its layers and texts are set. */
+static void finish(struct pcore *c, struct child *k)
+{
+    struct task *t = &c->tasks[k->task];
+    if (k->state != CHILD_UNCALLED)
+        unlink_child(c, k);
+    k->state = CHILD_ENDED;
+    if (k->delivery == DELIVERY_CALLED)
+        was_called(c, k);
+    count_layers(t, k);
+    t->ended++;
+    c->totals.ended++;
+    if (k->status == STATUS_SUCCEEDED) {
+        t->succeeded++;
+        c->totals.succeeded++;
+    } else if (!c->graph->tasks[k->task].may_fail) {
+        c->totals.verdict = STATUS_FAILED;
+    }
+    if (t->ended == t->count)
+        t->state = TASK_ENDED;
+    touch(c, k->task);
+    fx(c, PCORE_FX_CHILD, k->task, k->index);
+}
+
+static void keep_outputs(struct pcore *c, struct child *k, const struct wire_list *outputs)
+{
+    if (!outputs->count || (outputs->items.n > PCORE_OUTPUTS_KEPT && !c->tasks[k->task].outputs_wanted))
+        return;
+    k->outputs = mem_dup(outputs->items.p, outputs->items.n);
+    k->outputs_size = (uint32_t)outputs->items.n;
+    k->n_outputs = outputs->count;
+}
+
+void child_ended(struct pcore *c, struct child *k, const struct pcore_event *ev)
+{
+    const struct d_outcome *o = ev->outcome;
+    if (k->state != CHILD_ASKED && k->state != CHILD_LIVE)
+        return;
+    if (!id_is_zero(ev->run))
+        k->run = ev->run;
+    if (ev->attempt)
+        k->attempt = (uint32_t)ev->attempt;
+    k->delivery = (uint8_t)(o->delivery < DELIVERY_COUNT ? o->delivery : DELIVERY_UNREACHABLE);
+    k->job = (uint8_t)(o->job < JOB_COUNT ? o->job : JOB_UNKNOWN);
+    k->package = (uint8_t)(o->package < PACKAGE_COUNT ? o->package : PACKAGE_UNKNOWN);
+    k->status = (uint8_t)(o->status < STATUS_COUNT ? o->status : STATUS_UNKNOWN);
+    char server[LIMIT_NAME + 1];
+    if (o->server.n && span_copy_str(o->server, server, sizeof server))
+        k->server = name_keep(c, server);
+    k->started_at = o->started_at ? o->started_at : k->started_at;
+    k->ended_at = o->ended_at ? o->ended_at : c->now;
+    set_text(k, o->message);
+    keep_outputs(c, k, &o->outputs);
+    finish(c, k);
+}
+
+void child_refused(struct pcore *c, struct child *k, enum delivery delivery, const char *text)
+{
+    if (k->state == CHILD_ENDED)
+        return;
+    k->delivery = (uint8_t)delivery;
+    k->job = JOB_NOT_CALLED;
+    k->package = PACKAGE_NOT_EXECUTED;
+    k->status = delivery == DELIVERY_REFUSED ? STATUS_REFUSED : STATUS_UNREACHABLE;
+    k->ended_at = c->now;
+    set_text(k, span_str(text));
+    finish(c, k);
+}

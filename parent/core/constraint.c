@@ -1,0 +1,172 @@
+/* constraint.c - when conditions hold, when they can hold no more, and the words for it.
+ *
+ * Conditions on one task fall into SLOTS classes by kind and layer. Each class has one verdict, made from counters,
+ * and a list of the tasks that have such a condition. A verdict leaves VERDICT_OPEN once and for good, so each list
+ * is walked once.
+ */
+#include "parent/core/inside.h"
+
+static unsigned slot_of(const struct graph_condition *a)
+{
+    return a->is == IS_CALLED ? IS_SUCCESS * LAYER_COUNT + LAYER_DELIVERY : a->is * LAYER_COUNT + a->layer;
+}
+
+void watch(struct pcore *c)
+{
+    uint32_t n = 1;
+    for (uint32_t i = 0; i < c->graph->n; i++)
+        n += c->graph->tasks[i].n_after;
+    c->watchers = mem_zalloc(n, sizeof *c->watchers);
+    for (uint32_t i = c->graph->n; i-- > 0;) { /* from the back, so that the lists are in the order of the plan */
+        const struct graph_task *t = &c->graph->tasks[i];
+        for (uint32_t k = t->n_after; k-- > 0;) {
+            uint32_t *first = &c->tasks[t->after[k].task].watchers[slot_of(&t->after[k])];
+            c->watchers[--n] = (struct watcher){.waiter = i, .next = *first};
+            *first = n;
+        }
+        for (uint32_t k = 0; k < t->n_bindings; k++)
+            if (t->bindings[k].from == FROM_OUTPUT)
+                c->tasks[t->bindings[k].task].outputs_wanted = true;
+    }
+}
+
+void touch(struct pcore *c, uint32_t task)
+{
+    if (!c->tasks[task].dirty) {
+        c->tasks[task].dirty = true;
+        c->dirty[c->n_dirty++] = task;
+    }
+}
+
+static enum verdict verdict_of(const struct task *t, unsigned kind, unsigned layer)
+{
+    if (t->state == TASK_SKIPPED)
+        return VERDICT_IMPOSSIBLE;
+    if (!t->known || t->state == TASK_WAITING)
+        return VERDICT_OPEN;
+    if (kind == IS_SUCCESS && t->bad[layer])
+        return VERDICT_IMPOSSIBLE;
+    if (kind == IS_FAILURE && t->bad[layer])
+        return VERDICT_HOLDS;
+    if (kind == IS_COMPLETION && layer != LAYER_DELIVERY)
+        return t->ended == t->count ? VERDICT_HOLDS : VERDICT_OPEN;
+    if (t->ok[layer] + t->bad[layer] < t->count)
+        return VERDICT_OPEN;
+    return kind == IS_FAILURE ? VERDICT_IMPOSSIBLE : VERDICT_HOLDS;
+}
+
+static void judge_slots(struct pcore *c, struct task *t)
+{
+    for (unsigned s = 0; s < SLOTS; s++) {
+        if (t->slot[s] != VERDICT_OPEN || !t->watchers[s])
+            continue;
+        t->slot[s] = (uint8_t)verdict_of(t, s / LAYER_COUNT, s % LAYER_COUNT);
+        if (t->slot[s] == VERDICT_OPEN)
+            continue;
+        for (uint32_t w = t->watchers[s]; w; w = c->watchers[w].next) {
+            struct task *waiter = &c->tasks[c->watchers[w].waiter];
+            t->slot[s] == VERDICT_HOLDS ? waiter->holds++ : waiter->impossible++;
+            judge(c, c->watchers[w].waiter);
+        }
+    }
+}
+
+/* What starts does so after all skips that follow from the same event, so that it never sees a half of the news. */
+void settle(struct pcore *c)
+{
+    for (uint32_t started = 0; c->n_dirty || started < c->n_starts;) {
+        while (c->n_dirty) {
+            struct task *t = &c->tasks[c->dirty[--c->n_dirty]];
+            t->dirty = false;
+            judge_slots(c, t);
+        }
+        if (started < c->n_starts)
+            task_start(c, c->starts[started++]);
+        if (started == c->n_starts)
+            started = c->n_starts = 0;
+    }
+}
+
+/* ---- Words */
+
+static const char *ended_how(unsigned status)
+{
+    static const char *const words[STATUS_COUNT] = {
+        [STATUS_REFUSED] = "was refused",     [STATUS_UNREACHABLE] = "was unreachable",
+        [STATUS_CANCELLED] = "was cancelled", [STATUS_TIMED_OUT] = "timed out",
+        [STATUS_LOST] = "was lost",           [STATUS_UNKNOWN] = "ended nobody knows how",
+        [STATUS_FAILED] = "failed",           [STATUS_SUCCEEDED] = "succeeded",
+    };
+    return words[status];
+}
+
+static void why_no_success(const struct task *t, const struct graph_task *g, unsigned layer, struct buf *out)
+{
+    const struct child *k = &t->children[t->first_bad[layer]];
+    if (g->n_lists || g->each)
+        buf_printf(out, ", of which %s/%u ", g->name, (unsigned)k->index);
+    else
+        buf_add_str(out, ", which ");
+    buf_add_str(out, ended_how(k->status));
+}
+
+static void why_impossible(const struct pcore *c, const struct graph_condition *a, struct buf *out)
+{
+    const struct task *t = &c->tasks[a->task];
+    const struct graph_task *g = &c->graph->tasks[a->task];
+    unsigned layer = a->is == IS_CALLED ? LAYER_DELIVERY : a->layer;
+    if (a->is == IS_CALLED)
+        buf_printf(out, "the call of '%s'", g->name);
+    else
+        buf_printf(out, "%s%s%s of '%s'", condition_kind_text(a->is), layer == LAYER_PACKAGE ? "" : " in the layer ",
+                   layer == LAYER_PACKAGE ? "" : condition_layer_text(layer), g->name);
+    if (t->state == TASK_SKIPPED)
+        buf_add_str(out, ", which was skipped");
+    else if (a->is == IS_SUCCESS || a->is == IS_CALLED)
+        why_no_success(t, g, layer, out);
+    else if (t->count == 0)
+        buf_add_str(out, ", which had nothing to do");
+    else if (layer == LAYER_DELIVERY)
+        buf_add_str(out, ", which was called");
+    else if (t->succeeded == t->count)
+        buf_add_str(out, ", which succeeded");
+    else
+        buf_printf(out, ", whose %s succeeded", condition_layer_text(layer));
+}
+
+/* "waits for success of 'bad', which failed" */
+static char *reason_of(const struct pcore *c, uint32_t task)
+{
+    const struct graph_task *g = &c->graph->tasks[task];
+    struct buf out = {0};
+    uint32_t named = 0, more = 0;
+    for (uint32_t i = 0; i < g->n_after; i++) {
+        const struct graph_condition *a = &g->after[i];
+        if (c->tasks[a->task].slot[slot_of(a)] != VERDICT_IMPOSSIBLE)
+            continue;
+        if (named == REASONS_NAMED || (named == 1 && !g->join_or)) { /* one is enough where all are needed */
+            more++;
+            continue;
+        }
+        buf_add_str(&out, named++ ? "; or " : "waits for ");
+        why_impossible(c, a, &out);
+    }
+    if (more && g->join_or)
+        buf_printf(&out, "; or %u more that can hold no longer", (unsigned)more);
+    char *text = mem_strdup(buf_str(&out));
+    buf_free(&out);
+    return text;
+}
+
+void judge(struct pcore *c, uint32_t task)
+{
+    const struct graph_task *g = &c->graph->tasks[task];
+    struct task *t = &c->tasks[task];
+    if (t->state != TASK_WAITING || t->starting)
+        return;
+    bool one = g->n_after && g->join_or;
+    if (one ? t->holds > 0 : t->holds == g->n_after)
+        t->starting = true, c->starts[c->n_starts++] = task;
+    else if (one ? t->impossible == g->n_after : t->impossible > 0)
+        task_skip(c, task, reason_of(c, task));
+}

@@ -1,0 +1,155 @@
+/* core.h - what a parent decides: which tasks may start, which never will and why, and how it all ended. Pure:
+ * (state, event) -> (state, effects); no clock, socket, file, chance.
+ *
+ * A task starts when its conditions hold (graph.h says what they mean; join: all of them, or with join_or one). The
+ * core then asks what its address offers (RESOLVE), which fixes the job's version for all its instances, and with
+ * `each` tells which servers there are. Instances are called in the order priority, then in turns between the tasks
+ * that are ready, at most `in_flight` at a time. A task whose conditions can hold no more is skipped, with the reason
+ * in words, and so is what waits for it. Parameters that take another task's output are bound when the call is made.
+ *
+ * Nothing here is durable, and nothing needs to be: every call has the key PARENT/task/index/1 (with `each`
+ * PARENT/task/SERVER/1, since servers come and go), and the broker knows each key once. A driver that starts again
+ * with the same graph and parent asks the same and is answered with the runs that are there.
+ *
+ * Events may be said twice and states may be left out; what is late is ignored. An event costs O(1), apart from the
+ * tasks that it makes start or skip, each of which costs O(its conditions) once.
+ *
+ * Verdict: cancelled, if somebody asked for that before the end; failed, if any instance of a task that is not
+ * `may_fail` has not the status succeeded; else succeeded. Skipped tasks do not count.
+ */
+#ifndef LB_PARENT_CORE_CORE_H
+#define LB_PARENT_CORE_CORE_H
+
+#include "parent/core/graph.h"
+#include "proto/state.h"
+
+enum {
+    PCORE_IN_FLIGHT = 1000,   /* calls not ended: enough for 250 servers of four slots; more would only wait at the
+                                 broker   before other parents' and take its memory */
+    PCORE_OUTPUTS_KEPT = 4096 /* bytes of outputs kept of a child that nobody's parameter needs, for the report */
+};
+
+struct pcore;
+
+struct pcore_config {
+    struct id parent;
+    const struct graph *graph; /* lent for the core's life */
+    unsigned in_flight;        /* 0: PCORE_IN_FLIGHT */
+};
+
+enum pcore_event_kind {
+    PCORE_BEGIN,    /* once, first */
+    PCORE_RESOLVED, /* task: the answer to RESOLVE: `found`, job_hash, servers; or not `found`, `text` says why if
+                       somebody said. With `each` servers matter, else they are not looked at */
+    PCORE_RUN,      /* task, index: accepted or changed: run, attempt, state, server, percent, text */
+    PCORE_ENDED,    /* task, index, run, attempt, outcome */
+    PCORE_REFUSED,  /* task, index: the broker did not take the call: code, text */
+    PCORE_CANCEL    /* text: the reason. Nothing new starts, what runs is cancelled; ends when all have ended */
+};
+
+struct pcore_event {
+    enum pcore_event_kind kind;
+    int64_t now; /* wall ms, for the report alone */
+    uint32_t task, index;
+    struct id run;
+    uint64_t attempt;
+    enum run_state state;
+    unsigned percent;
+    const char *server, *text; /* NULL: nothing */
+    const struct d_outcome *outcome;
+    enum refusal code;
+    bool found;
+    struct hash job_hash;
+    const char *const *servers;
+    uint32_t n_servers;
+};
+
+enum pcore_effect_kind {
+    PCORE_FX_RESOLVE, /* task: what does its address offer? Answer: PCORE_RESOLVED */
+    PCORE_FX_CALL,    /* task, index, key, address, parameters, job_hash (zero: whatever the server has) */
+    PCORE_FX_CANCEL,  /* task, index, run */
+    PCORE_FX_CHILD,   /* task, index: it has changed; for displays. Its end is said once: the child is then ENDED */
+    PCORE_FX_SKIPPED, /* task: see pcore_task */
+    PCORE_FX_END      /* verdict: it is over, nothing follows */
+};
+
+struct pcore_effect {
+    enum pcore_effect_kind kind;
+    uint32_t task, index;
+    struct id run;
+    struct span key, address;
+    struct wire_list parameters;
+    struct hash job_hash;
+    enum status verdict;
+};
+
+/* What one step yields; spans are valid until the next step. Owned by the caller, reused from step to step. */
+struct pcore_out {
+    struct pcore_effect *effects;
+    uint32_t n_effects;
+    /* inside of the core */
+    struct buf arena;
+    uint32_t cap_effects;
+};
+void pcore_out_free(struct pcore_out *out);
+
+struct pcore *pcore_new(const struct pcore_config *config);
+void pcore_free(struct pcore **c);
+/* One event; clears `out` first. */
+void pcore_step(struct pcore *c, const struct pcore_event *ev, struct pcore_out *out);
+
+/* ---- To look at. Everything is lent until the next step. */
+enum task_state { TASK_WAITING, TASK_ACTIVE, TASK_ENDED, TASK_SKIPPED };
+struct pcore_task {
+    enum task_state state;
+    uint32_t count;                    /* instances; 0 with `each` until its servers are known */
+    uint32_t called, ended, succeeded; /* of them: asked of the broker; ended; with status succeeded */
+    uint32_t not_started;              /* of a cancelled parent: those that `count` would have had, too */
+    const char *reason;                /* skipped: why, "waits for success of 'bad', which failed"; else "" */
+};
+void pcore_task(const struct pcore *c, uint32_t task, struct pcore_task *ret);
+
+enum child_state {
+    CHILD_UNCALLED, /* not asked for (yet) */
+    CHILD_ASKED,    /* sent; the broker has not accepted it yet */
+    CHILD_LIVE,     /* accepted: `run_state` says more */
+    CHILD_ENDED
+};
+struct pcore_child {
+    uint32_t task, index;
+    enum child_state state;
+    enum run_state run_state;
+    struct id run; /* zero until accepted */
+    uint64_t attempt;
+    unsigned percent;
+    const char *server; /* "" if none yet; of an instance of `each` from the beginning */
+    const char *text;   /* live: progress; ended: the message */
+    bool cancel_asked;
+    enum delivery delivery; /* these when ended */
+    enum job_outcome job;
+    enum package_outcome package;
+    enum status status;
+    struct wire_list outputs;                /* those kept */
+    int64_t called_at, started_at, ended_at; /* wall ms; 0: not */
+};
+void pcore_child(const struct pcore *c, uint32_t task, uint32_t index, struct pcore_child *ret);
+/* The children that are asked or live, in the order of their calls: *cursor NULL at first. False: no more. */
+bool pcore_next_live(const struct pcore *c, const void **cursor, struct pcore_child *ret);
+
+struct pcore_totals {
+    uint32_t tasks, tasks_skipped;
+    uint64_t children;                        /* known so far; of skipped tasks none */
+    uint64_t asked, waiting, parked, running; /* of those not ended: not accepted; waiting or on their way; parked;
+                                                 running, cancelling, out of contact, held */
+    uint64_t ended, succeeded, not_started;   /* not_started: of a cancelled parent */
+    bool cancelled, over;
+    enum status verdict; /* when over */
+    int64_t begun_at, ended_at;
+};
+void pcore_totals(const struct pcore *c, struct pcore_totals *ret);
+/* Calls that are out, for "cancelling N children". */
+uint32_t pcore_in_flight(const struct pcore *c);
+struct id pcore_parent(const struct pcore *c);
+const struct graph *pcore_graph(const struct pcore *c);
+
+#endif

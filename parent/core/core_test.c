@@ -1,0 +1,533 @@
+#include "parent/core/fixture.h"
+
+static void a_task_without_conditions_starts_at_once_and_its_success_ends_the_parent(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", 1);
+    world_begin(&w, g, 0);
+    assert_log(&w, "call a/0; ");
+    succeeds(&w, a, 0);
+    assert_log(&w, "end succeeded; ");
+    world_end(&w);
+}
+
+static void a_plan_without_tasks_has_succeeded(void **state)
+{
+    (void)state;
+    struct world w;
+    world_begin(&w, graph_begin("night"), 0);
+    assert_log(&w, "end succeeded; ");
+    world_end(&w);
+}
+
+static void a_call_has_key_parameters_address_and_the_hash_that_was_resolved(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "extract", 2);
+    value_add_int(&add_binding(&g, a, "day", FROM_VALUE)->value, 21);
+    add_binding(&g, a, "table", FROM_ITEM)->list = 0;
+    world_begin(&w, g, 1);
+    assert_log(&w, "call extract/0; ");
+    w.silent = true; /* the version is fixed for all instances: nobody asks again */
+    struct d_outcome o = {.status = STATUS_SUCCEEDED, .job = JOB_SUCCEEDED, .package = PACKAGE_SUCCEEDED};
+    struct pcore_event ev = {.kind = PCORE_ENDED, .task = a, .index = 0, .outcome = &o};
+    pcore_step(w.core, &ev, &w.out);
+    const struct pcore_effect *e = &w.out.effects[w.out.n_effects - 1];
+    assert_int_equal(e->kind, PCORE_FX_CALL);
+    assert_int_equal(e->index, 1);
+    assert_true(span_eq_str(e->key, "11111111-1111-1111-1111-111111111111/extract/1/1"));
+    assert_true(span_eq_str(e->address, "etl"));
+    assert_int_equal(e->job_hash.b[0], 7);
+    struct value v;
+    assert_int_equal(e->parameters.count, 2);
+    assert_true(wire_map_get(&e->parameters, "day", &v) && v.integer == 21);
+    assert_true(wire_map_get(&e->parameters, "table", &v) && span_eq_str(v.bytes, "t1"));
+    world_end(&w);
+}
+
+static void a_task_starts_only_when_all_its_conditions_hold(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1);
+    add_after(&g, c, a, IS_SUCCESS, LAYER_PACKAGE);
+    add_after(&g, c, b, IS_COMPLETION, LAYER_PACKAGE);
+    world_begin(&w, g, 0);
+    assert_log(&w, "call a/0; call b/0; ");
+    succeeds(&w, a, 0);
+    assert_log(&w, "");
+    fails(&w, b, 0);
+    assert_log(&w, "call c/0; ");
+    succeeds(&w, c, 0);
+    assert_log(&w, "end failed; ");
+    world_end(&w);
+}
+
+static void a_task_with_join_or_starts_when_one_holds_and_is_skipped_when_none_can(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1), d = add_task(&g, "d", 1);
+    g.tasks[c].join_or = g.tasks[d].join_or = true;
+    add_after(&g, c, a, IS_FAILURE, LAYER_PACKAGE);
+    add_after(&g, c, b, IS_FAILURE, LAYER_PACKAGE);
+    add_after(&g, d, a, IS_FAILURE, LAYER_PACKAGE);
+    add_after(&g, d, b, IS_SUCCESS, LAYER_PACKAGE);
+    world_begin(&w, g, 0);
+    succeeds(&w, a, 0);
+    assert_log(&w, "");
+    succeeds(&w, b, 0);
+    assert_log(&w, "skip c; call d/0; ");
+    assert_string_equal(reason_of_task(&w, c),
+                        "waits for failure of 'a', which succeeded; or failure of 'b', which succeeded");
+    succeeds(&w, d, 0);
+    assert_log(&w, "end succeeded; ");
+    world_end(&w);
+}
+
+static void skipping_goes_on_to_what_waits_and_says_why(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t bad = add_task(&g, "bad", 1), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1);
+    g.tasks[bad].may_fail = true;
+    add_after(&g, b, bad, IS_SUCCESS, LAYER_PACKAGE);
+    add_after(&g, c, b, IS_COMPLETION, LAYER_PACKAGE);
+    world_begin(&w, g, 0);
+    fails(&w, bad, 0);
+    assert_log(&w, "skip b; skip c; end succeeded; ");
+    assert_string_equal(reason_of_task(&w, b), "waits for success of 'bad', which failed");
+    assert_string_equal(reason_of_task(&w, c), "waits for completion of 'b', which was skipped");
+    world_end(&w);
+}
+
+static void a_chain_of_a_hundred_thousand_skipped_tasks_needs_no_deep_stack(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    g.tasks = mem_zalloc(1, sizeof *g.tasks);
+    uint32_t last = add_task(&g, "t", 1);
+    for (int i = 1; i < LIMIT_TASKS; i++) {
+        uint32_t t = add_task(&g, "t", 1);
+        add_after(&g, t, last, IS_SUCCESS, LAYER_PACKAGE);
+        last = t;
+    }
+    world_begin(&w, g, 0);
+    fails(&w, 0, 0);
+    struct pcore_totals totals;
+    pcore_totals(w.core, &totals);
+    assert_int_equal(totals.tasks_skipped, LIMIT_TASKS - 1);
+    assert_int_equal(totals.children, 1);
+    assert_true(totals.over && totals.verdict == STATUS_FAILED);
+    world_end(&w);
+}
+
+static void a_task_of_a_hundred_thousand_children_never_has_more_than_its_bound_in_flight(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", LIMIT_TASKS);
+    world_begin(&w, g, 0);
+    assert_int_equal(pcore_in_flight(w.core), PCORE_IN_FLIGHT);
+    for (uint32_t i = 0; i < LIMIT_TASKS; i++) {
+        succeeds(&w, a, i);
+        assert_true(pcore_in_flight(w.core) <= PCORE_IN_FLIGHT);
+    }
+    assert_log(&w, "end succeeded; ");
+    world_end(&w);
+}
+
+static void ready_tasks_take_turns_and_higher_priority_goes_first(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", 3), b = add_task(&g, "b", 3), c = add_task(&g, "c", 2);
+    g.tasks[c].priority = 9;
+    world_begin(&w, g, 1);
+    assert_log(&w, "call c/0; ");
+    succeeds(&w, c, 0);
+    assert_log(&w, "call c/1; ");
+    const struct {
+        uint32_t task, index;
+        const char *log;
+    } rows[] = {{c, 1, "call a/0; "}, {a, 0, "call b/0; "}, {b, 0, "call a/1; "},     {a, 1, "call b/1; "},
+                {b, 1, "call a/2; "}, {a, 2, "call b/2; "}, {b, 2, "end succeeded; "}};
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        succeeds(&w, rows[i].task, rows[i].index);
+        assert_log(&w, rows[i].log);
+    }
+    world_end(&w);
+}
+
+static void each_makes_one_call_for_every_server_named_by_the_answer(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_each(&g, "beat");
+    world_begin(&w, g, 0);
+    assert_log(&w, "call beat/0; call beat/1; ");
+    struct pcore_child k;
+    pcore_child(w.core, a, 1, &k);
+    assert_string_equal(k.server, "etl2");
+    succeeds(&w, a, 0);
+    succeeds(&w, a, 1);
+    assert_log(&w, "end succeeded; ");
+    world_end(&w);
+}
+
+static void each_is_keyed_by_the_server_so_that_another_driver_finds_it(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_each(&g, "beat");
+    world_begin(&w, g, 1);
+    struct d_outcome o = {.status = STATUS_SUCCEEDED, .job = JOB_SUCCEEDED, .package = PACKAGE_SUCCEEDED};
+    struct pcore_event ev = {.kind = PCORE_ENDED, .task = a, .index = 0, .outcome = &o};
+    pcore_step(w.core, &ev, &w.out);
+    const struct pcore_effect *e = &w.out.effects[w.out.n_effects - 1];
+    assert_true(span_eq_str(e->key, "11111111-1111-1111-1111-111111111111/beat/etl2/1"));
+    assert_true(span_eq_str(e->address, "etl2"));
+    world_end(&w);
+}
+
+static void each_without_servers_is_unreachable_and_fails_the_parent(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct graph g = graph_begin("night");
+    uint32_t a = add_each(&g, "beat");
+    w.graph = g;
+    w.core = pcore_new(&(struct pcore_config){.graph = &w.graph});
+    world_step(&w, (struct pcore_event){.kind = PCORE_BEGIN}); /* answers with no servers */
+    assert_log(&w, "end failed; ");
+    struct pcore_child k;
+    pcore_child(w.core, a, 0, &k);
+    assert_int_equal(k.status, STATUS_UNREACHABLE);
+    assert_string_equal(k.text, "no server is in 'etl'");
+    world_end(&w);
+}
+
+static void a_for_each_over_nothing_has_succeeded(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", 0), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1);
+    add_after(&g, b, a, IS_SUCCESS, LAYER_PACKAGE);
+    add_after(&g, c, a, IS_FAILURE, LAYER_PACKAGE);
+    world_begin(&w, g, 0);
+    assert_log(&w, "skip c; call b/0; ");
+    assert_string_equal(reason_of_task(&w, c), "waits for failure of 'a', which had nothing to do");
+    succeeds(&w, b, 0);
+    assert_log(&w, "end succeeded; ");
+    world_end(&w);
+}
+
+static struct wire_list rows_output(struct buf *b)
+{
+    value_add_str(b, span_str("rows"));
+    value_add_int(b, 48211);
+    return wire_list_from(b, 1);
+}
+
+static void an_output_goes_into_a_later_parameter_with_its_type(void **state)
+{
+    (void)state;
+    struct world w;
+    struct buf b = {0};
+    struct wire_list outputs = rows_output(&b);
+    struct graph g = graph_begin("night");
+    uint32_t check = add_task(&g, "check", 1), mid = add_task(&g, "mid", 1), report = add_task(&g, "report", 1);
+    add_after(&g, mid, check, IS_SUCCESS, LAYER_PACKAGE);
+    add_after(&g, report, mid, IS_SUCCESS, LAYER_PACKAGE);
+    struct graph_binding *p = add_binding(&g, report, "rows", FROM_OUTPUT);
+    p->task = check;
+    p->output = mem_strdup("rows");
+    world_begin(&w, g, 0);
+    child_is(&w, check, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED, NULL, &outputs);
+    buf_free(&b); /* the core has a copy */
+    w.silent = true;
+    succeeds(&w, mid, 0);
+    assert_log(&w, "resolve report; ");
+    struct pcore_event ev = {.kind = PCORE_RESOLVED, .task = report, .found = true};
+    pcore_step(w.core, &ev, &w.out);
+    struct value v;
+    assert_int_equal(w.out.effects[0].kind, PCORE_FX_CALL);
+    assert_true(wire_map_get(&w.out.effects[0].parameters, "rows", &v));
+    assert_int_equal(v.type, VALUE_INT);
+    assert_int_equal(v.integer, 48211);
+    world_end(&w);
+}
+
+static void an_output_that_was_not_handed_out_refuses_the_child_and_fails_the_parent(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t check = add_task(&g, "check", 1), report = add_task(&g, "report", 2), last = add_task(&g, "last", 1);
+    add_after(&g, report, check, IS_SUCCESS, LAYER_PACKAGE);
+    add_after(&g, last, report, IS_SUCCESS, LAYER_PACKAGE);
+    struct graph_binding *p = add_binding(&g, report, "n", FROM_OUTPUT);
+    p->task = check;
+    p->output = mem_strdup("rows");
+    world_begin(&w, g, 0);
+    succeeds(&w, check, 0);
+    assert_log(&w, "skip last; end failed; ");
+    struct pcore_child k;
+    pcore_child(w.core, report, 1, &k);
+    assert_int_equal(k.status, STATUS_REFUSED);
+    assert_string_equal(k.text, "parameter 'n' takes output 'rows' of 'check', which has not handed it out");
+    assert_string_equal(reason_of_task(&w, last), "waits for success of 'report', of which report/0 was refused");
+    world_end(&w);
+}
+
+static void an_output_of_a_skipped_or_running_task_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1), d = add_task(&g, "d", 1);
+    add_after(&g, b, a, IS_FAILURE, LAYER_PACKAGE); /* will be skipped */
+    g.tasks[c].join_or = true;
+    add_after(&g, c, a, IS_SUCCESS, LAYER_PACKAGE);
+    add_after(&g, c, b, IS_SUCCESS, LAYER_PACKAGE);
+    add_after(&g, d, a, IS_CALLED, LAYER_DELIVERY);
+    struct graph_binding *p = add_binding(&g, c, "x", FROM_OUTPUT);
+    p->task = b;
+    p->output = mem_strdup("x");
+    p = add_binding(&g, d, "x", FROM_OUTPUT);
+    p->task = a;
+    p->output = mem_strdup("x");
+    world_begin(&w, g, 0);
+    run_is(&w, a, 0, RUN_RUNNING, "etl1", 0, NULL);
+    struct pcore_child k;
+    pcore_child(w.core, d, 0, &k);
+    assert_string_equal(k.text, "parameter 'x' takes output 'x' of 'a', which has not ended");
+    succeeds(&w, a, 0);
+    assert_log(&w, "skip b; skip c; end failed; ");
+    assert_string_equal(reason_of_task(&w, c), "needs output 'x' of 'b', which was skipped");
+    world_end(&w);
+}
+
+static void cancel_stops_what_runs_starts_nothing_and_ends_cancelled(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", 5), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1);
+    add_after(&g, b, a, IS_COMPLETION, LAYER_PACKAGE);
+    g.tasks[c].priority = 5;
+    world_begin(&w, g, 3);
+    assert_log(&w, "call c/0; call a/0; call a/1; ");
+    run_is(&w, a, 0, RUN_RUNNING, "etl1", 0, NULL);
+    run_is(&w, c, 0, RUN_WAITING, NULL, 0, NULL);
+    cancelled_by(&w, "enough");
+    assert_log(&w, "skip b; cancel c/0; cancel a/0; ");
+    assert_string_equal(reason_of_task(&w, b), "the parent was cancelled: enough");
+    cancelled_by(&w, "again");
+    assert_log(&w, "");
+    run_is(&w, a, 1, RUN_WAITING, NULL, 0, NULL); /* its acceptance comes late: now it can be cancelled */
+    assert_log(&w, "cancel a/1; ");
+    child_is(&w, a, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED, NULL, NULL);
+    assert_log(&w, "");
+    child_is(&w, a, 1, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_NOT_EXECUTED, NULL, NULL);
+    succeeds(&w, c, 0);
+    assert_log(&w, "end cancelled; ");
+    struct pcore_task t;
+    struct pcore_totals totals;
+    pcore_task(w.core, a, &t);
+    pcore_totals(w.core, &totals);
+    assert_int_equal(t.not_started, 3);
+    assert_int_equal(totals.not_started, 3);
+    assert_int_equal(t.state, TASK_ENDED);
+    world_end(&w);
+}
+
+static void cancel_before_an_answer_ends_at_once(void **state)
+{
+    (void)state;
+    struct world w = {.silent = true};
+    struct graph g = graph_begin("night");
+    add_task(&g, "a", 1);
+    w.graph = g;
+    w.core = pcore_new(&(struct pcore_config){.graph = &w.graph});
+    world_step(&w, (struct pcore_event){.kind = PCORE_BEGIN});
+    assert_log(&w, "resolve a; ");
+    cancelled_by(&w, NULL);
+    assert_log(&w, "skip a; end cancelled; ");
+    assert_string_equal(reason_of_task(&w, 0), "the parent was cancelled");
+    world_end(&w);
+}
+
+static void a_refused_call_ends_its_child_with_the_brokers_words(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1);
+    add_after(&g, b, a, IS_FAILURE, LAYER_DELIVERY);
+    add_after(&g, c, a, IS_CALLED, LAYER_DELIVERY);
+    world_begin(&w, g, 0);
+    buf_clear(&w.log);
+    world_step(&w,
+               (struct pcore_event){.kind = PCORE_REFUSED, .task = a, .code = REFUSAL_DENIED, .text = "no grant"});
+    assert_log(&w, "skip c; call b/0; ");
+    struct pcore_child k;
+    pcore_child(w.core, a, 0, &k);
+    assert_int_equal(k.delivery, DELIVERY_REFUSED);
+    assert_int_equal(k.status, STATUS_REFUSED);
+    assert_string_equal(k.text, "no grant");
+    assert_string_equal(reason_of_task(&w, c), "waits for the call of 'a', which was refused");
+    world_end(&w);
+}
+
+static void what_is_said_twice_or_late_changes_nothing(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", 2);
+    world_begin(&w, g, 0);
+    run_is(&w, a, 0, RUN_RUNNING, "etl1", 10, "loading");
+    run_is(&w, a, 0, RUN_RUNNING, "etl1", 10, "loading");
+    fails(&w, a, 0);
+    succeeds(&w, a, 0);
+    run_is(&w, a, 0, RUN_RUNNING, "etl2", 50, NULL);
+    assert_int_equal(w.out.n_effects, 0);
+    world_step(&w, (struct pcore_event){.kind = PCORE_REFUSED, .task = a, .text = "late"});
+    world_step(&w, (struct pcore_event){.kind = PCORE_BEGIN});
+    world_step(&w, (struct pcore_event){.kind = PCORE_RESOLVED, .task = a});
+    world_step(&w, (struct pcore_event){.kind = PCORE_RUN, .task = 9, .index = 9});
+    assert_int_equal(w.out.n_effects, 0);
+    struct pcore_child k;
+    pcore_child(w.core, a, 0, &k);
+    assert_int_equal(k.status, STATUS_FAILED);
+    assert_string_equal(k.server, "etl1");
+    assert_int_equal(pcore_in_flight(w.core), 1);
+    succeeds(&w, a, 1);
+    assert_log(&w, "end failed; ");
+    succeeds(&w, a, 1);
+    assert_log(&w, "");
+    world_end(&w);
+}
+
+static void totals_tell_where_the_children_are(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", 5);
+    world_begin(&w, g, 0);
+    run_is(&w, a, 1, RUN_WAITING, NULL, 0, NULL);
+    run_is(&w, a, 2, RUN_PARKED, NULL, 0, "no server");
+    run_is(&w, a, 3, RUN_RUNNING, "etl1", 42, "loading orders");
+    fails(&w, a, 4);
+    struct pcore_totals t;
+    pcore_totals(w.core, &t);
+    assert_int_equal(t.children, 5);
+    assert_int_equal(t.asked, 1);
+    assert_int_equal(t.waiting, 1);
+    assert_int_equal(t.parked, 1);
+    assert_int_equal(t.running, 1);
+    assert_int_equal(t.ended, 1);
+    assert_int_equal(t.succeeded, 0);
+    const void *cursor = NULL;
+    struct pcore_child k;
+    unsigned n = 0;
+    while (pcore_next_live(w.core, &cursor, &k))
+        assert_int_equal(k.index, n++);
+    assert_int_equal(n, 4);
+    world_end(&w);
+}
+
+static void a_driver_that_starts_again_asks_the_same(void **state)
+{
+    (void)state;
+    struct buf keys[2] = {{0}, {0}};
+    for (int i = 0; i < 2; i++) {
+        struct graph g = graph_begin("night");
+        add_task(&g, "a", 3);
+        add_each(&g, "b");
+        struct world w;
+        world_begin(&w, g, 0);
+        buf_add(&keys[i], w.log.p, w.log.n);
+        world_end(&w);
+    }
+    assert_true(span_eq(buf_span(&keys[0]), buf_span(&keys[1])));
+    buf_free(&keys[0]);
+    buf_free(&keys[1]);
+}
+
+static void parameters_that_are_too_large_refuse_the_child(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", 1);
+    char *big = mem_zalloc(LIMIT_PARAMETERS + 2, 1);
+    memset(big, 'x', LIMIT_PARAMETERS + 1);
+    value_add_str(&add_binding(&g, a, "p", FROM_VALUE)->value, span_str(big));
+    mem_free(&big);
+    world_begin(&w, g, 0);
+    assert_log(&w, "end failed; ");
+    struct pcore_child k;
+    pcore_child(w.core, a, 0, &k);
+    assert_string_equal(k.text, "the parameters are larger than a call may have");
+    world_end(&w);
+}
+
+static void a_graph_with_a_circle_does_not_hang(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1);
+    add_after(&g, a, b, IS_SUCCESS, LAYER_PACKAGE);
+    add_after(&g, b, a, IS_SUCCESS, LAYER_PACKAGE);
+    world_begin(&w, g, 0);
+    assert_log(&w, "skip a; skip b; end succeeded; ");
+    world_end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_task_without_conditions_starts_at_once_and_its_success_ends_the_parent),
+        cmocka_unit_test(a_plan_without_tasks_has_succeeded),
+        cmocka_unit_test(a_call_has_key_parameters_address_and_the_hash_that_was_resolved),
+        cmocka_unit_test(a_task_starts_only_when_all_its_conditions_hold),
+        cmocka_unit_test(a_task_with_join_or_starts_when_one_holds_and_is_skipped_when_none_can),
+        cmocka_unit_test(skipping_goes_on_to_what_waits_and_says_why),
+        cmocka_unit_test(a_chain_of_a_hundred_thousand_skipped_tasks_needs_no_deep_stack),
+        cmocka_unit_test(a_task_of_a_hundred_thousand_children_never_has_more_than_its_bound_in_flight),
+        cmocka_unit_test(ready_tasks_take_turns_and_higher_priority_goes_first),
+        cmocka_unit_test(each_makes_one_call_for_every_server_named_by_the_answer),
+        cmocka_unit_test(each_is_keyed_by_the_server_so_that_another_driver_finds_it),
+        cmocka_unit_test(each_without_servers_is_unreachable_and_fails_the_parent),
+        cmocka_unit_test(a_for_each_over_nothing_has_succeeded),
+        cmocka_unit_test(an_output_goes_into_a_later_parameter_with_its_type),
+        cmocka_unit_test(an_output_that_was_not_handed_out_refuses_the_child_and_fails_the_parent),
+        cmocka_unit_test(an_output_of_a_skipped_or_running_task_is_not_waited_for),
+        cmocka_unit_test(cancel_stops_what_runs_starts_nothing_and_ends_cancelled),
+        cmocka_unit_test(cancel_before_an_answer_ends_at_once),
+        cmocka_unit_test(a_refused_call_ends_its_child_with_the_brokers_words),
+        cmocka_unit_test(what_is_said_twice_or_late_changes_nothing),
+        cmocka_unit_test(totals_tell_where_the_children_are),
+        cmocka_unit_test(a_driver_that_starts_again_asks_the_same),
+        cmocka_unit_test(parameters_that_are_too_large_refuse_the_child),
+        cmocka_unit_test(a_graph_with_a_circle_does_not_hang),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,117 @@
+/* inside.h - what the files of the parent's core share. Nobody else includes it. */
+#ifndef LB_PARENT_CORE_INSIDE_H
+#define LB_PARENT_CORE_INSIDE_H
+
+#include <uthash.h>
+
+#include "common/heap.h"
+#include "common/mem.h"
+#include "parent/core/core.h"
+
+enum {
+    KINDS = IS_CALLED,           /* called is success in the layer delivery, so it needs no slot of its own */
+    SLOTS = KINDS * LAYER_COUNT, /* conditions that others can have on one task */
+    CHILD_TEXT_KEPT = 1000,      /* bytes of a child's message; the whole is with the broker */
+    REASONS_NAMED = 3            /* conditions that the reason of a skipped task names one by one */
+};
+
+enum verdict { VERDICT_OPEN, VERDICT_HOLDS, VERDICT_IMPOSSIBLE };
+
+struct name {
+    UT_hash_handle hh;
+    char s[];
+};
+
+struct child {
+    struct child *prev, *next; /* asked or live, in the order of the calls */
+    struct id run;
+    int64_t called_at, started_at, ended_at;
+    uint32_t task, index;
+    uint32_t attempt;
+    uint8_t state, run_state, percent;
+    uint8_t delivery, job, package, status;
+    bool called, cancel_asked;
+    const char *server; /* a struct name's; NULL: none */
+    char *text;
+    uint8_t *outputs; /* a map's items */
+    uint32_t n_outputs, outputs_size;
+};
+
+struct task {
+    struct child *children; /* NULL until it starts */
+    uint32_t count, called, ended, succeeded, not_started;
+    uint32_t ok[LAYER_COUNT], bad[LAYER_COUNT]; /* instances, by layer */
+    uint32_t first_bad[LAYER_COUNT];            /* index, if bad is not 0 */
+    uint32_t watchers[SLOTS];                   /* first of each list in core->watchers; 0: none */
+    uint8_t slot[SLOTS];                        /* enum verdict */
+    uint32_t holds, impossible;                 /* of its own conditions */
+    struct hash job_hash;
+    struct heap_node ready;
+    char *reason;
+    uint8_t state;
+    bool known; /* its count is */
+    bool resolved, resolving;
+    bool outputs_wanted;  /* some parameter takes an output of it */
+    bool dirty, starting; /* in core->dirty, in core->starts */
+};
+
+struct watcher {
+    uint32_t waiter, next;
+};
+
+struct pcore {
+    struct id parent;
+    const struct graph *graph;
+    uint32_t max_in_flight;
+    struct task *tasks;
+    struct watcher *watchers; /* from 1 */
+    struct name *names;
+    struct heap ready; /* tasks that have calls to make */
+    uint64_t turn;
+    struct child *first, *last; /* asked or live */
+    uint32_t in_flight, resolving;
+    uint32_t *dirty;  /* tasks whose slots are to be judged again */
+    uint32_t *starts; /* tasks that may start, once all that is known has been judged */
+    uint32_t n_dirty, n_starts;
+    uint32_t n_waiting; /* tasks */
+    struct pcore_totals totals;
+    bool begun;
+    char *cancel_reason;
+    /* of this step */
+    struct pcore_out *out;
+    int64_t now;
+};
+
+/* ---- core.c */
+struct pcore_effect *fx(struct pcore *c, enum pcore_effect_kind kind, uint32_t task, uint32_t index);
+const char *name_keep(struct pcore *c, const char *name);
+
+/* ---- child.c */
+void child_call(struct pcore *c, struct child *k); /* it is asked for now */
+void child_run(struct pcore *c, struct child *k, const struct pcore_event *ev);
+void child_ended(struct pcore *c, struct child *k, const struct pcore_event *ev);
+/* It ends without having been called; for what the broker or we refuse. */
+void child_refused(struct pcore *c, struct child *k, enum delivery delivery, const char *text);
+void child_cancel(struct pcore *c, struct child *k);
+void child_free(struct child *k);
+
+/* ---- constraint.c */
+void watch(struct pcore *c);                /* at the beginning: who waits for whom */
+void touch(struct pcore *c, uint32_t task); /* its counts have changed */
+void settle(struct pcore *c);               /* judges all that was touched, starts and skips, until nothing moves */
+void judge(struct pcore *c, uint32_t task); /* may a waiting task start (then it does in settle), or never more? */
+
+/* ---- schedule.c */
+void task_start(struct pcore *c, uint32_t task);
+void task_skip(struct pcore *c, uint32_t task, char *reason); /* takes the reason */
+void task_resolved(struct pcore *c, uint32_t task, const struct pcore_event *ev);
+void pump(struct pcore *c); /* makes calls while there is room */
+void cancel_all(struct pcore *c, const char *reason);
+
+/* ---- bind.c */
+/* What keeps the task from ever getting its parameters; NULL: nothing. *ret_skip: what it needs was skipped. */
+char *bind_missing(const struct pcore *c, uint32_t task, bool *ret_skip);
+/* Appends the parameters' items to the arena. -EMSGSIZE: they are too large. */
+int bind_parameters(const struct pcore *c, uint32_t task, uint32_t index, struct buf *arena, uint32_t *ret_count);
+
+#endif
