@@ -1,0 +1,820 @@
+/* server_test.c - the runner, its keepers and real children, as the worker sees them: over the socket and in the
+ * spool. The runner is a process of its own, so that it can be killed. */
+#include "runner/testrig.h"
+
+#include <dirent.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "common/channel.h"
+#include "common/spoolfile.h"
+#include "runner/server.h"
+
+enum { PATIENCE_MS = 20000 };
+
+struct world {
+    struct rig rig;
+    pid_t runner;
+    struct channel *c;
+    int bell;
+    struct buf call, bytes, outcome_bytes;
+    uint8_t runs;
+};
+
+/* ---- The runner */
+
+static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)
+{
+    struct server **s = arg;
+    if (info->ssi_signo == SIGCHLD && *s)
+        server_reap(*s);
+    else if (info->ssi_signo == SIGTERM)
+        loop_stop(l, 0);
+}
+
+static _Noreturn void be_runner(struct world *w)
+{
+    static struct server *s;
+    struct error err = {0};
+    struct loop *l = loop_new(&err);
+    if (!l || loop_signals(l, on_signal, &s, &err) < 0 || server_new(&w->rig.house, l, &s, &err) < 0 ||
+        loop_run(l, &err) < 0) {
+        fprintf(stderr, "runner: %s\n", err.text);
+        _exit(1);
+    }
+    _exit(0);
+}
+
+static void start_runner(struct world *w, unsigned slots)
+{
+    struct error err = {0};
+    char *path = mem_printf("%s/runner.sock", w->rig.house.run);
+    int64_t until = clock_boot_ms() + PATIENCE_MS;
+    w->runner = fork();
+    assert_true(w->runner >= 0);
+    if (w->runner == 0)
+        be_runner(w);
+    while (channel_connect(path, &w->c, &err) < 0) {
+        if (clock_boot_ms() > until)
+            fail_msg("%s", err.text);
+        poll(NULL, 0, 5); /* it listens when it has heard its keepers */
+    }
+    struct s_attach a = {.version = RUNNER_PROTOCOL, .slots = slots};
+    buf_clear(&w->bytes);
+    s_attach_encode(&a, &w->bytes);
+    assert_int_equal(channel_send(w->c, buf_span(&w->bytes), &err), 0);
+    mem_free(&path);
+}
+
+static void stop_runner(struct world *w, int sig)
+{
+    int status;
+    channel_close(&w->c);
+    if (w->runner > 0) {
+        kill(w->runner, sig);
+        assert_int_equal(waitpid(w->runner, &status, 0), w->runner);
+    }
+    w->runner = 0;
+}
+
+/* The next message of the runner; waits for it. */
+static uint64_t hear(struct world *w, struct span *ret)
+{
+    struct error err = {0};
+    uint64_t kind;
+    size_t size;
+    int64_t until = clock_boot_ms() + PATIENCE_MS;
+    for (;;) {
+        int rc = channel_receive(w->c, ret, &err);
+        if (rc < 0)
+            fail_msg("%s", err.text);
+        if (rc == 1)
+            break;
+        struct pollfd p = {.fd = channel_fd(w->c), .events = POLLIN};
+        if (clock_boot_ms() > until)
+            fail_msg("the runner says nothing");
+        poll(&p, 1, 100);
+    }
+    assert_int_equal(wire_peek(*ret, &kind, &size, &err), 0);
+    return kind;
+}
+
+/* What it holds, as told after S_ATTACH: counts those of the state. */
+static unsigned hear_kept(struct world *w, uint64_t state, struct s_kept *ret_last)
+{
+    struct span m;
+    unsigned n = 0;
+    for (;;) {
+        uint64_t kind = hear(w, &m);
+        struct s_kept k;
+        if (kind == KIND_S_KEPT_END)
+            return n;
+        if (kind != KIND_S_KEPT)
+            continue;
+        assert_int_equal(s_kept_decode(m, &k, NULL), 0);
+        if (k.state == state) {
+            n++;
+            if (ret_last)
+                *ret_last = k;
+        }
+    }
+}
+
+static void say(struct world *w, struct buf *message)
+{
+    struct error err = {0};
+    if (channel_send(w->c, buf_span(message), &err) < 0)
+        fail_msg("%s", err.text);
+    buf_clear(message);
+}
+
+/* ---- The spool */
+
+typedef bool entry_fn(struct world *w, uint64_t kind, struct span entry, void *arg);
+
+/* Hands every entry of every file to fn until it says that it has seen enough. */
+static bool scan(struct world *w, entry_fn *fn, void *arg)
+{
+    DIR *d = opendir(w->rig.house.spool);
+    bool found = false;
+    assert_non_null(d);
+    for (struct dirent *e; !found && (e = readdir(d));) {
+        struct spoolfile_reader *r;
+        struct span entry;
+        char *path = mem_printf("%s/%s", w->rig.house.spool, e->d_name);
+        if (strstr(e->d_name, ".log") && spoolfile_reader_open(path, SPOOLFILE_START, &r, NULL) == 0) {
+            while (!found && spoolfile_reader_next(r, &entry, NULL) == 1) {
+                uint64_t kind;
+                size_t size;
+                assert_int_equal(wire_peek(entry, &kind, &size, NULL), 0);
+                found = fn(w, kind, entry, arg);
+            }
+            spoolfile_reader_close(&r);
+        }
+        mem_free(&path);
+    }
+    closedir(d);
+    return found;
+}
+
+static void wait_for(struct world *w, entry_fn *fn, void *arg, const char *what)
+{
+    int64_t until = clock_boot_ms() + PATIENCE_MS;
+    while (!scan(w, fn, arg)) {
+        struct pollfd p = {.fd = w->bell, .events = POLLIN};
+        char byte[16];
+        if (clock_boot_ms() > until)
+            fail_msg("waited in vain for %s", what);
+        if (poll(&p, 1, 500) > 0)
+            while (recv(w->bell, byte, sizeof byte, MSG_DONTWAIT) >= 0)
+                ;
+    }
+}
+
+struct wanted {
+    struct id run;
+    struct d_step_outcome outcome;
+    struct buf text[2]; /* collected output */
+    uint64_t cut, percent;
+    unsigned count;
+    char progress[100];
+};
+
+static bool is_ended(struct world *w, uint64_t kind, struct span entry, void *arg)
+{
+    struct wanted *want = arg;
+    struct s_ended e;
+    if (kind != KIND_S_ENDED || s_ended_decode(entry, &e, NULL) < 0 || !id_eq(e.run, want->run))
+        return false;
+    buf_clear(&w->outcome_bytes);
+    buf_add(&w->outcome_bytes, e.outcome.p, e.outcome.n);
+    assert_int_equal(d_step_outcome_decode(buf_span(&w->outcome_bytes), &want->outcome, NULL), 0);
+    return true;
+}
+
+static bool is_launched(struct world *w, uint64_t kind, struct span entry, void *arg)
+{
+    (void)w;
+    struct s_launched l;
+    return kind == KIND_S_LAUNCHED && s_launched_decode(entry, &l, NULL) == 0 &&
+           id_eq(l.run, ((struct wanted *)arg)->run);
+}
+
+static bool collect_output(struct world *w, uint64_t kind, struct span entry, void *arg)
+{
+    (void)w;
+    struct wanted *want = arg;
+    struct s_output o;
+    if (kind != KIND_S_OUTPUT || s_output_decode(entry, &o, NULL) < 0 || !id_eq(o.run, want->run))
+        return false;
+    if (o.data.n)
+        assert_int_equal(o.offset, want->text[o.stream - 1].n);
+    buf_add(&want->text[o.stream - 1], o.data.p, o.data.n);
+    want->cut = o.cut > want->cut ? o.cut : want->cut;
+    want->count++;
+    return false;
+}
+
+static bool has_progress(struct world *w, uint64_t kind, struct span entry, void *arg)
+{
+    (void)w;
+    struct wanted *want = arg;
+    struct s_progress p;
+    if (kind != KIND_S_PROGRESS || s_progress_decode(entry, &p, NULL) < 0 || !id_eq(p.run, want->run))
+        return false;
+    want->percent = p.percent;
+    span_copy_str(p.text, want->progress, sizeof want->progress);
+    return true;
+}
+
+/* ---- Steps */
+
+static struct id ask(struct world *w, const struct rig_call *c)
+{
+    struct id run = rig_run(++w->runs);
+    struct buf m = {0};
+    struct s_step s = rig_step(&w->rig, c, run, &w->call);
+    s.on_lost = c->on_lost;
+    s.lost_after_ms = s.cluster_lost_after_ms = c->lost_after_ms;
+    s_step_encode(&s, &m);
+    say(w, &m);
+    buf_free(&m);
+    return run;
+}
+
+static struct id ask_script(struct world *w, const char *script)
+{
+    struct rig_call c = rig_call();
+    char key[20];
+    rig_package(&w->rig, "extract", "shell", script, NULL, 0, NULL, 0);
+    snprintf(key, sizeof key, "k%d", w->runs);
+    c.key = key;
+    return ask(w, &c);
+}
+
+static struct wanted outcome_of(struct world *w, struct id run)
+{
+    struct wanted want = {.run = run};
+    wait_for(w, is_ended, &want, "an outcome");
+    return want;
+}
+
+static void halt(struct world *w, struct id run, bool force, uint64_t grace, bool timed_out)
+{
+    struct buf m = {0};
+    struct s_halt h = {.run = run, .attempt = 1, .force = force, .grace_ms = grace, .timed_out = timed_out};
+    s_halt_encode(&h, &m);
+    say(w, &m);
+    buf_free(&m);
+}
+
+/* A file that a child writes its pid to; waits until it is whole. */
+static pid_t pid_in(struct world *w, const char *name)
+{
+    int64_t until = clock_boot_ms() + PATIENCE_MS;
+    char *path = mem_printf("%s/%s", w->rig.home, name);
+    for (;;) {
+        struct buf b = {0};
+        int pid = 0, end = 0;
+        if (file_read(path, 100, &b, NULL) == 0 && sscanf(buf_str(&b), "%d\n%n", &pid, &end) == 1 && end) {
+            buf_free(&b);
+            mem_free(&path);
+            return pid;
+        }
+        buf_free(&b);
+        if (clock_boot_ms() > until)
+            fail_msg("no pid in %s", path);
+        poll(NULL, 0, 5);
+    }
+}
+
+static bool is_alive(pid_t pid)
+{
+    char path[40], text[200] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return false;
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = 0;
+    const char *p = strrchr(text, ')');
+    return p && p[2] != 'Z' && p[2] != 'X';
+}
+
+static void gone(pid_t pid)
+{
+    int64_t until = clock_boot_ms() + PATIENCE_MS;
+    while (is_alive(pid)) {
+        if (clock_boot_ms() > until)
+            fail_msg("process %d is still alive", (int)pid);
+        poll(NULL, 0, 5);
+    }
+}
+
+static int setup(void **state)
+{
+    struct error err = {0};
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    testing_folder(state);
+    struct world *w = mem_zalloc(1, sizeof *w);
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* keepers of killed runners become ours, so that we can wait for them */
+    rig_open(&w->rig, *state);
+    snprintf(a.sun_path, sizeof a.sun_path, "%s/worker.bell", w->rig.house.run);
+    w->bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (bind(w->bell, (struct sockaddr *)&a, sizeof a) < 0)
+        fail_msg("bell: %s %s", a.sun_path, err.text);
+    mem_free(state);
+    *state = w;
+    start_runner(w, 2);
+    hear_kept(w, 2, NULL);
+    return 0;
+}
+
+/* Every keeper is to end: guards by their death, which kills what they keep. */
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    stop_runner(w, SIGKILL);
+    for (int i = 1; i <= 8; i++) {
+        struct channel *c;
+        char *path = house_slot_path(w->rig.house.run, "keeper", (unsigned)i, ".sock");
+        if (channel_connect(path, &c, NULL) == 0) {
+            kill(channel_peer_pid(c), SIGKILL);
+            channel_close(&c);
+        }
+        mem_free(&path);
+    }
+    while (waitpid(-1, NULL, 0) > 0)
+        ;
+    close(w->bell);
+    buf_free(&w->call);
+    buf_free(&w->bytes);
+    buf_free(&w->outcome_bytes);
+    char *home = mem_strdup(w->rig.home);
+    rig_close(&w->rig);
+    file_remove_tree(home, NULL);
+    mem_free(&home);
+    mem_free(&w);
+    return 0;
+}
+
+/* ---- Tests */
+
+static void a_step_runs_and_its_outcome_and_output_are_in_the_spool(void **state)
+{
+    struct world *w = *state;
+    struct wanted want = outcome_of(
+        w, ask_script(w, "echo out; echo err >&2; echo rows=12 >> $LB_OUTPUTS; echo succeeded fine > $LB_RESULT"));
+    struct value v;
+    struct error err = {0};
+    assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
+    assert_true(span_eq_str(want.outcome.message, "fine"));
+    assert_true(span_eq_str(want.outcome.name, "run"));
+    assert_int_equal(want.outcome.exit_code, 0);
+    assert_int_equal(want.outcome.out_bytes, 4);
+    assert_int_equal(want.outcome.err_bytes, 4);
+    assert_true(wire_map_get(&want.outcome.outputs, "rows", &v) && span_eq_str(v.bytes, "12"));
+    assert_true(wire_list_has(&want.outcome.off, "cgroup"));
+    assert_int_equal(want.outcome.argv.count, 2);
+    assert_true(want.outcome.ended_at >= want.outcome.started_at && want.outcome.started_at > 0);
+    assert_true(want.outcome.max_rss_kib > 0);
+    scan(w, collect_output, &want);
+    assert_true(span_eq_str(buf_span(&want.text[0]), "out\n"));
+    assert_true(span_eq_str(buf_span(&want.text[1]), "err\n"));
+    assert_int_equal(err.code, 0);
+    buf_free(&want.text[0]);
+    buf_free(&want.text[1]);
+}
+
+static void a_failure_says_how_it_ended_with_the_last_line_of_its_errors(void **state)
+{
+    struct world *w = *state;
+    struct wanted want = outcome_of(w, ask_script(w, "echo first >&2; echo no such table >&2; exit 4"));
+    assert_int_equal(want.outcome.package, PACKAGE_FAILED);
+    assert_int_equal(want.outcome.exit_code, 4);
+    assert_true(span_eq_str(want.outcome.message, "exit 4: no such table"));
+    want = outcome_of(w, ask_script(w, "exit 3"));
+    assert_int_equal(want.outcome.package, PACKAGE_CANCELLED);
+    assert_false(want.outcome.cancelled);
+    want = outcome_of(w, ask_script(w, "kill -SEGV $$"));
+    assert_int_equal(want.outcome.signal, SIGSEGV);
+    assert_int_equal(want.outcome.exit_code, 128 + SIGSEGV);
+    assert_true(span_eq_str(want.outcome.message, "ended by signal 11 (SEGV)"));
+}
+
+static void a_verdict_makes_a_success_worse_but_no_failure_better(void **state)
+{
+    struct world *w = *state;
+    struct wanted want = outcome_of(w, ask_script(w, "echo failed: nothing to load > $LB_RESULT"));
+    assert_int_equal(want.outcome.package, PACKAGE_FAILED);
+    assert_true(span_eq_str(want.outcome.message, "nothing to load"));
+    want = outcome_of(w, ask_script(w, "echo succeeded > $LB_RESULT; exit 5"));
+    assert_int_equal(want.outcome.package, PACKAGE_FAILED);
+    want = outcome_of(w, ask_script(w, "echo 'Not = good' > $LB_OUTPUTS"));
+    assert_int_equal(want.outcome.package, PACKAGE_FAILED);
+    assert_true(memmem(want.outcome.message.p, want.outcome.message.n, "outputs, line 1", 15) != NULL);
+}
+
+static void the_environment_is_fixed_and_parameters_are_in_it(void **state)
+{
+    struct world *w = *state;
+    static const struct rig_parameter p[] = {{.name = "table", .type = "string"},
+                                             {.name = "count", .type = "int"},
+                                             {.name = "password", .type = "string", .sensitive = true}};
+    struct rig_call c = rig_call();
+    struct buf map = {0};
+    value_add_str(&map, span_str("table"));
+    value_add_str(&map, span_str("orders"));
+    value_add_str(&map, span_str("count"));
+    value_add_str(&map, span_str("7"));
+    value_add_str(&map, span_str("password"));
+    value_add_str(&map, span_str("pssst"));
+    c.parameters = &map;
+    c.n_parameters = 3;
+    c.task = "load";
+    setenv("LD_PRELOAD_SECRET", "x", 1);
+    rig_package(&w->rig, "extract", "shell",
+                "env | sort; cat $LB_PARAMETERS; umask; ulimit -c; pwd; readlink /proc/self/fd/0; ls /proc/self/fd\n"
+                "grep NoNewPrivs /proc/$$/status; stat -c %a $LB_PARAMETERS",
+                p, 3, NULL, 0);
+    struct wanted want = outcome_of(w, ask(w, &c));
+    scan(w, collect_output, &want);
+    const char *text = buf_str(&want.text[0]);
+    assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
+    assert_contains(text, "LB_PARAM_table=orders\n");
+    assert_contains(text, "LB_PARAM_count=7\n");
+    assert_null(strstr(text, "LB_PARAM_password"));
+    assert_null(strstr(text, "LD_PRELOAD_SECRET"));
+    assert_contains(text, "{\"table\":\"orders\",\"count\":7,\"password\":\"pssst\"}");
+    assert_contains(text, "LB_AS_OF=2026-11-21\n");
+    assert_contains(text, "LB_SERVER=etl1\n");
+    assert_contains(text, "LB_TASK=load\n");
+    assert_contains(text, "LB_ATTEMPT=1\n");
+    assert_contains(text, "LANG=C.UTF-8\n");
+    assert_contains(text, "\n0077\n0\n");
+    assert_contains(text, "/var/work/");
+    assert_contains(text, "/dev/null\n0\n1\n2\n3\nNoNew"); /* 3: the folder that ls reads */
+    assert_contains(text, "NoNewPrivs:\t1\n400\n");
+    buf_free(&map);
+    buf_free(&want.text[0]);
+    buf_free(&want.text[1]);
+}
+
+static void what_a_child_leaves_in_its_folder_is_gone_for_the_next(void **state)
+{
+    struct world *w = *state;
+    struct wanted want = outcome_of(w, ask_script(w, "mkdir -p a/b; touch a/b/c; rm $LB_OUTPUTS; mv $LB_RESULT x"));
+    assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
+    want = outcome_of(w, ask_script(w, "test -z \"$(ls -A)\" && test -f $LB_OUTPUTS && test -f $LB_RESULT"));
+    assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
+}
+
+static void progress_arrives_while_the_step_runs(void **state)
+{
+    struct world *w = *state;
+    struct id run = ask_script(w, "echo 42 loading orders > $LB_PROGRESS; sleep 100");
+    struct wanted want = {.run = run};
+    wait_for(w, has_progress, &want, "progress");
+    assert_int_equal(want.percent, 42);
+    assert_string_equal(want.progress, "loading orders");
+    halt(w, run, true, 0, false);
+    outcome_of(w, run);
+}
+
+static void a_refusal_is_an_outcome_that_was_not_executed(void **state)
+{
+    struct world *w = *state;
+    rig_package(&w->rig, "extract", "shell", "exit 0", NULL, 0, NULL, 0);
+    struct rig_call c = rig_call();
+    c.expires = clock_wall_ms() - 5000;
+    struct wanted want = outcome_of(w, ask(w, &c));
+    assert_int_equal(want.outcome.package, PACKAGE_NOT_EXECUTED);
+    assert_int_equal(want.outcome.code, REFUSAL_EXPIRED);
+    assert_true(memmem(want.outcome.message.p, want.outcome.message.n, "expired", 7) != NULL);
+}
+
+static void a_child_that_cannot_be_executed_is_an_outcome(void **state)
+{
+    struct world *w = *state;
+    rig_package(&w->rig, "extract", "exec", "#!/no/such/interpreter\n", NULL, 0, NULL, 0);
+    struct rig_call c = rig_call();
+    struct wanted want = outcome_of(w, ask(w, &c));
+    assert_int_equal(want.outcome.package, PACKAGE_NOT_EXECUTED);
+    assert_int_equal(want.outcome.code, REFUSAL_START_FAILED);
+    assert_true(memmem(want.outcome.message.p, want.outcome.message.n, "cannot execute", 14) != NULL);
+}
+
+/* The hostile child: double fork into an own session that ignores TERM, one that is stopped, one that is plain. */
+#define HOSTILE \
+    "setsid sh -c 'trap \"\" TERM HUP; (trap \"\" TERM; echo $$ > %1$s/own; exec sleep 1000) & wait' >/dev/null " \
+    "2>&1 &\n" \
+    "sh -c 'echo $$ > %1$s/stopped; kill -STOP $$; sleep 1000' >/dev/null 2>&1 &\n" \
+    "(sh -c 'sh -c \"echo \\$\\$ > %1$s/double; exec sleep 1000\" &' &) >/dev/null 2>&1\n"
+
+static void await_hostile(struct world *w, pid_t pids[3])
+{
+    pids[0] = pid_in(w, "own");
+    pids[1] = pid_in(w, "stopped");
+    pids[2] = pid_in(w, "double");
+}
+
+static void the_whole_tree_ends_at_a_cancel(void **state)
+{
+    struct world *w = *state;
+    pid_t pids[3];
+    char *script = mem_printf("trap '' TERM\n" HOSTILE "while :; do sleep 1; done\n", w->rig.home);
+    struct id run = ask_script(w, script);
+    await_hostile(w, pids);
+    halt(w, run, false, 200, false);
+    struct wanted want = outcome_of(w, run);
+    assert_int_equal(want.outcome.package, PACKAGE_CANCELLED);
+    assert_true(want.outcome.cancelled && !want.outcome.timed_out);
+    assert_int_equal(want.outcome.signal, SIGKILL);
+    for (int i = 0; i < 3; i++)
+        assert_false(is_alive(pids[i]));
+    mem_free(&script);
+}
+
+static void the_whole_tree_ends_when_the_step_ends(void **state)
+{
+    struct world *w = *state;
+    pid_t pids[3];
+    char *script = mem_printf(
+        HOSTILE "while ! test -s %1$s/own -a -s %1$s/stopped -a -s %1$s/double; do sleep 0.01; done\n", w->rig.home);
+    struct id run = ask_script(w, script);
+    await_hostile(w, pids);
+    struct wanted want = outcome_of(w, run);
+    assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
+    for (int i = 0; i < 3; i++)
+        assert_false(is_alive(pids[i]));
+    mem_free(&script);
+}
+
+static void a_step_that_takes_too_long_is_timed_out(void **state)
+{
+    struct world *w = *state;
+    struct id run = ask_script(w, "trap 'exit 0' TERM; while :; do sleep 0.05; done");
+    struct wanted want = {.run = run};
+    wait_for(w, is_launched, &want, "the start");
+    halt(w, run, false, 5000, true);
+    want = outcome_of(w, run);
+    assert_int_equal(want.outcome.package, PACKAGE_FAILED);
+    assert_true(want.outcome.timed_out && !want.outcome.cancelled);
+}
+
+static void what_finished_before_it_heard_of_the_cancel_has_succeeded(void **state)
+{
+    struct world *w = *state;
+    char *script = mem_printf("trap 'echo succeeded > $LB_RESULT; exit 0' TERM; echo $$ > %s/ready\n"
+                              "while :; do sleep 0.05; done",
+                              w->rig.home);
+    struct id run = ask_script(w, script);
+    pid_in(w, "ready");
+    halt(w, run, false, 5000, false);
+    struct wanted want = outcome_of(w, run);
+    assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
+    assert_false(want.outcome.cancelled);
+    mem_free(&script);
+}
+
+static void a_step_that_waits_can_be_cancelled(void **state)
+{
+    struct world *w = *state;
+    struct id runs[5];
+    struct wanted want;
+    for (int i = 0; i < 5; i++)
+        runs[i] = ask_script(w, "exec sleep 1000");
+    want = (struct wanted){.run = runs[1]};
+    wait_for(w, is_launched, &want, "the second");
+    halt(w, runs[4], false, 100, false);
+    want = outcome_of(w, runs[4]);
+    assert_int_equal(want.outcome.package, PACKAGE_NOT_EXECUTED);
+    assert_true(want.outcome.cancelled);
+    assert_int_equal(want.outcome.code, REFUSAL_NONE);
+    for (int i = 0; i < 4; i++) {
+        halt(w, runs[i], true, 0, false);
+        want = outcome_of(w, runs[i]);
+        assert_true(want.outcome.cancelled);
+    }
+}
+
+static void a_gigabyte_of_output_is_counted_and_cut_and_holds_nobody_up(void **state)
+{
+    struct world *w = *state;
+    struct id run = ask_script(w, "head -c 1073741824 /dev/zero; echo done >&2");
+    struct wanted want = outcome_of(w, run);
+    assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
+    assert_int_equal(want.outcome.out_bytes, 1073741824);
+    assert_int_equal(want.outcome.cut_bytes, 1073741824 + 5 - LIMIT_LOG_STEP);
+    scan(w, collect_output, &want);
+    assert_int_equal(want.text[0].n + want.text[1].n, LIMIT_LOG_STEP);
+    assert_int_equal(want.cut, 1073741824 - LIMIT_LOG_STEP);
+    char *path = house_slot_path(w->rig.house.run, "keeper", 1, ".sock");
+    struct channel *c;
+    assert_int_equal(channel_connect(path, &c, NULL), 0);
+    char status[60], line[200];
+    long kib = 0;
+    snprintf(status, sizeof status, "/proc/%d/status", (int)channel_peer_pid(c));
+    FILE *f = fopen(status, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f))
+        sscanf(line, "VmHWM: %ld", &kib);
+    fclose(f);
+    assert_in_range(kib, 1, 48 * 1024);
+    channel_close(&c);
+    mem_free(&path);
+    buf_free(&want.text[0]);
+    buf_free(&want.text[1]);
+}
+
+static void a_child_survives_its_runner_and_the_next_runner_finds_it(void **state)
+{
+    struct world *w = *state;
+    struct s_kept kept;
+    char *script =
+        mem_printf("echo $$ > %s/pid; while ! test -e %s/go; do sleep 0.02; done; exit 3", w->rig.home, w->rig.home);
+    struct id run = ask_script(w, script);
+    pid_t pid = pid_in(w, "pid");
+    stop_runner(w, SIGKILL);
+    assert_true(is_alive(pid));
+    start_runner(w, 2);
+    assert_int_equal(hear_kept(w, 2, &kept), 1);
+    assert_true(id_eq(kept.run, run) && kept.slot == 1);
+    rig_path_write(&w->rig, "go", span_str("x"), 0600);
+    struct wanted want = outcome_of(w, run);
+    assert_int_equal(want.outcome.exit_code, 3);
+    struct wanted next = outcome_of(w, ask_script(w, "exit 0"));
+    assert_int_equal(next.outcome.package, PACKAGE_SUCCEEDED);
+    mem_free(&script);
+}
+
+static void a_step_that_ran_before_the_restart_is_not_run_again(void **state)
+{
+    struct world *w = *state;
+    struct rig_call c = rig_call();
+    char *script = mem_printf("echo $$ >> %s/ran", w->rig.home);
+    rig_package(&w->rig, "extract", "shell", script, NULL, 0, NULL, 0);
+    outcome_of(w, ask(w, &c));
+    stop_runner(w, SIGKILL);
+    start_runner(w, 2);
+    hear_kept(w, 2, NULL);
+    struct wanted want = outcome_of(w, ask(w, &c)); /* the same call under another run's number */
+    assert_int_equal(want.outcome.code, REFUSAL_REPLAYED);
+    struct buf b = {0};
+    char *path = mem_printf("%s/ran", w->rig.home);
+    assert_int_equal(file_read(path, 100, &b, NULL), 0);
+    assert_ptr_equal(memchr(b.p, '\n', b.n), b.p + b.n - 1);
+    buf_free(&b);
+    mem_free(&path);
+    mem_free(&script);
+}
+
+static void when_a_keeper_is_killed_its_tree_dies_and_the_worker_hears_it(void **state)
+{
+    struct world *w = *state;
+    pid_t pids[3];
+    struct channel *c;
+    struct span m;
+    struct s_kept k;
+    char *script = mem_printf(HOSTILE "echo $$ > %1$s/main; sleep 1000\n", w->rig.home);
+    char *path = house_slot_path(w->rig.house.run, "keeper", 1, ".sock");
+    struct id run = ask_script(w, script);
+    await_hostile(w, pids);
+    pid_t child = pid_in(w, "main");
+    assert_int_equal(channel_connect(path, &c, NULL), 0);
+    kill(channel_peer_pid(c), SIGKILL);
+    channel_close(&c);
+    gone(child);
+    for (int i = 0; i < 3; i++)
+        gone(pids[i]);
+    while (hear(w, &m) != KIND_S_KEPT)
+        ;
+    assert_int_equal(s_kept_decode(m, &k, NULL), 0);
+    assert_true(id_eq(k.run, run) && k.state == 3);
+    struct wanted want = outcome_of(w, ask_script(w, "exit 0")); /* the slot is in use again */
+    assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
+    mem_free(&script);
+    mem_free(&path);
+}
+
+static void a_rerun_child_ends_before_the_fence_and_others_do_not(void **state)
+{
+    struct world *w = *state;
+    struct rig_call c = rig_call();
+    int64_t fence = clock_boot_ms() + 1500;
+    c.key = "fenced";
+    c.on_lost = ON_LOST_RERUN;
+    c.lost_after_ms = 2000;
+    rig_path_write(&w->rig, "var/spool/fence", span_of(&fence, sizeof fence), 0600);
+    rig_package(&w->rig, "extract", "shell", "trap '' TERM; while :; do sleep 0.1; done", NULL, 0, NULL, 0);
+    struct id fenced = ask(w, &c), free_run = ask_script(w, "exec sleep 1000");
+    struct wanted want = outcome_of(w, fenced);
+    assert_in_range(clock_boot_ms(), fence - 600, fence + 400);
+    assert_true(want.outcome.cancelled);
+    assert_true(memmem(want.outcome.message.p, want.outcome.message.n, "counts as lost", 14) != NULL);
+    struct wanted other = {.run = free_run};
+    assert_false(scan(w, is_ended, &other));
+    c.key = "late"; /* what comes after the fence does not start */
+    rig_package(&w->rig, "extract", "shell", "trap '' TERM; while :; do sleep 0.1; done", NULL, 0, NULL, 0);
+    want = outcome_of(w, ask(w, &c));
+    assert_int_equal(want.outcome.code, REFUSAL_EXPIRED);
+    halt(w, free_run, true, 0, false);
+    outcome_of(w, free_run);
+}
+
+static void two_hundred_short_steps_all_run_once_in_two_slots(void **state)
+{
+    struct world *w = *state;
+    struct id runs[200];
+    char *script = mem_printf("echo $LB_RUN >> %s/ran", w->rig.home);
+    rig_package(&w->rig, "extract", "shell", script, NULL, 0, NULL, 0);
+    for (int i = 0; i < 200; i++) {
+        struct rig_call c = rig_call();
+        char key[20];
+        snprintf(key, sizeof key, "s%d", i);
+        c.key = key;
+        runs[i] = ask(w, &c);
+    }
+    for (int i = 0; i < 200; i++) {
+        struct wanted want = outcome_of(w, runs[i]);
+        assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
+    }
+    struct buf b = {0};
+    char *path = mem_printf("%s/ran", w->rig.home);
+    assert_int_equal(file_read(path, 100000, &b, NULL), 0);
+    assert_int_equal(b.n, 200 * 37);
+    buf_free(&b);
+    mem_free(&path);
+    mem_free(&script);
+}
+
+static void what_waits_behind_a_long_step_goes_to_an_idle_slot(void **state)
+{
+    struct world *w = *state;
+    struct id runs[60], longest = {{0}};
+    for (int i = 0; i < 60; i++) /* short ones, so that steps lie ahead at the keepers */
+        runs[i] = ask_script(w, i == 50 ? "exec sleep 1000" : "exit 0");
+    longest = runs[50];
+    for (int i = 0; i < 60; i++)
+        if (i != 50)
+            assert_int_equal(outcome_of(w, runs[i]).outcome.package, PACKAGE_SUCCEEDED);
+    halt(w, longest, true, 0, false);
+    outcome_of(w, longest);
+}
+
+static void a_process_of_another_user_or_a_stray_message_gets_nothing(void **state)
+{
+    struct world *w = *state;
+    struct error err = {0};
+    struct span m;
+    struct channel *c;
+    char *path = mem_printf("%s/runner.sock", w->rig.house.run);
+    struct buf b = {0};
+    struct s_halt h = {.run = rig_run(1), .attempt = 1};
+    s_halt_encode(&h, &b);
+    assert_int_equal(channel_connect(path, &c, &err), 0);
+    assert_int_equal(channel_send(c, buf_span(&b), &err), 0);
+    int rc;
+    while ((rc = channel_receive(c, &m, &err)) == 0) {
+        struct pollfd p = {.fd = channel_fd(c), .events = POLLIN};
+        assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+    }
+    assert_int_equal(rc, -ECONNRESET);
+    channel_close(&c);
+    mem_free(&path);
+    buf_free(&b);
+}
+
+#define here(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        here(a_step_runs_and_its_outcome_and_output_are_in_the_spool),
+        here(a_failure_says_how_it_ended_with_the_last_line_of_its_errors),
+        here(a_verdict_makes_a_success_worse_but_no_failure_better),
+        here(the_environment_is_fixed_and_parameters_are_in_it),
+        here(what_a_child_leaves_in_its_folder_is_gone_for_the_next),
+        here(progress_arrives_while_the_step_runs),
+        here(a_refusal_is_an_outcome_that_was_not_executed),
+        here(a_child_that_cannot_be_executed_is_an_outcome),
+        here(the_whole_tree_ends_at_a_cancel),
+        here(the_whole_tree_ends_when_the_step_ends),
+        here(a_step_that_takes_too_long_is_timed_out),
+        here(what_finished_before_it_heard_of_the_cancel_has_succeeded),
+        here(a_step_that_waits_can_be_cancelled),
+        here(a_gigabyte_of_output_is_counted_and_cut_and_holds_nobody_up),
+        here(a_child_survives_its_runner_and_the_next_runner_finds_it),
+        here(a_step_that_ran_before_the_restart_is_not_run_again),
+        here(when_a_keeper_is_killed_its_tree_dies_and_the_worker_hears_it),
+        here(a_rerun_child_ends_before_the_fence_and_others_do_not),
+        here(two_hundred_short_steps_all_run_once_in_two_slots),
+        here(what_waits_behind_a_long_step_goes_to_an_idle_slot),
+        here(a_process_of_another_user_or_a_stray_message_gets_nothing),
+    };
+    return cmocka_run_group_tests_name("server", tests, NULL, NULL);
+}
