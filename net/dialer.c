@@ -537,9 +537,14 @@ bool dialer_is_up(const struct dialer *d)
     return d->state == UP;
 }
 
-bool dialer_window_open(const struct dialer *d)
+bool dialer_window_open(struct dialer *d)
 {
-    return d->state == UP && session_window_open(d->session);
+    if (d->state != UP)
+        return false;
+    if (session_window_open(d->session))
+        return true;
+    d->full = true;
+    return false;
 }
 
 int64_t dialer_renewed(const struct dialer *d)

@@ -42,7 +42,7 @@ void dialer_close(struct dialer **d); /* says BYE if up; what was sent before ha
  */
 int dialer_send(struct dialer *d, struct span message);
 bool dialer_is_up(const struct dialer *d);
-bool dialer_window_open(const struct dialer *d);
+bool dialer_window_open(struct dialer *d); /* if not, `window` will be called */
 /* CLOCK_BOOTTIME ms at which the newest HELLO or PING that the broker has answered was sent; 0: none. The fence rests
  * on it. */
 int64_t dialer_renewed(const struct dialer *d);

@@ -458,7 +458,7 @@ static void the_window_fills_and_opens_again(void **state)
 
     for (sent = 0; dialer_window_open(s->caller.dialer); sent++)
         assert_int_equal(dialer_send(s->caller.dialer, buf_span(&big)), 0);
-    until(s, s->caller.windows == 1);
+    until(s, s->caller.windows == 1); /* it was asked for, so it is told, though all of it has left at once */
     buf_free(&big);
     mem_free(&bytes);
 }
