@@ -1,0 +1,111 @@
+/* Why a run is where it is. */
+#include "broker/core/testing.h"
+
+static const struct explain_unmet *unmet_of(const struct explain *e, const char *server)
+{
+    for (unsigned i = 0; i < e->n_servers; i++)
+        if (!strcmp(e->servers[i].server, server))
+            return e->servers[i].n ? &e->unmet[e->servers[i].first] : NULL;
+    fail_msg("%s is not there", server);
+    return NULL;
+}
+
+static void every_server_says_what_is_unmet_and_what_would_clear_it(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), root = caller_up(w, "root");
+    static const char *const other[] = {"web", NULL}, *const etl[] = {"etl", NULL};
+    struct explain e;
+    struct error err = {0};
+    const struct {
+        const char *server;
+        enum explain_condition condition;
+        const char *text, *clears;
+    } want[] = {
+        {"busy", EXPLAIN_CREDIT, "slots are taken", "one of them ends"},
+        {"draining", EXPLAIN_DRAINING, "kernel", "lbctl undrain draining"},
+        {"full", EXPLAIN_CONCURRENCY, "as many as it allows", "ends"},
+        {"gone", EXPLAIN_CONTACT, "last heard 20 s ago", "gone"},
+        {"need", EXPLAIN_NEED, "need 'disk' does not hold: absent", "lbworker check"},
+        {"never", EXPLAIN_CONTACT, "has not connected", "never"},
+        {"nojob", EXPLAIN_JOB, "does not have job 'load'", "lbpkg deploy"},
+        {"other", EXPLAIN_ADDRESS, "not in 'etl'", "pool 'etl'"},
+        {"starting", EXPLAIN_ATTACHING, "attaching", ""},
+        {"version", EXPLAIN_VERSION, "another version", "deployed"},
+    };
+    worker_up(w, "gone", 20);
+    world_pass(w, 20000);
+    up(w, "other", "server", other, (struct m_hello){.spool = id_of(9)});
+    SAY(w, root, "root", publish, .req = 1, .certificate = certificate_of(w, "never", "server", 77, etl));
+    uint64_t p = worker_up(w, "nojob", 21);
+    attest(w, p, "nojob", 2, (struct attested[]){{0}}, NULL, false);
+    p = worker_up(w, "version", 22);
+    attest(w, p, "version", 2, (struct attested[]){{.job = "load", .hash = 2}, {0}}, NULL, false);
+    p = worker_up(w, "need", 23);
+    attest(w, p, "need", 2, (struct attested[]){{.job = "load", .hash = 1, .need = "disk"}, {0}}, "disk", false);
+    worker_up(w, "draining", 24);
+    SAY(w, root, "root", operate, .verb = span_str("drain"), .target = span_str("draining"), .reason = span_str("kernel"));
+    worker_hello(w, "starting", 25);
+    p = worker_up(w, "full", 26);
+    attest(w, p, "full", 4, (struct attested[]){{.job = "load", .hash = 1, .concurrency = 1}, {0}}, NULL, false);
+    worker_up(w, "busy", 27);
+    for (unsigned i = 0; i < 3; i++)
+        call(w, anna, (const char *[]){"a", "b", "c"}[i]);
+    struct id run = call(w, anna, "d");
+    call(w, anna, "e");
+    assert_int_equal(bcore_explain(w->core, &run, &e, &err), 0);
+    assert_int_equal(e.state, RUN_WAITING);
+    assert_int_equal(e.ahead, 0);
+    assert_int_equal(e.n_servers, sizeof want / sizeof *want);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        const struct explain_unmet *u = unmet_of(&e, want[i].server);
+        if (!u)
+            fail_msg("%s: nothing is unmet", want[i].server);
+        assert_string_equal(explain_condition_text(u->condition), explain_condition_text(want[i].condition));
+        assert_contains(u->text, want[i].text);
+        assert_contains(u->clears, want[i].clears);
+    }
+    assert_contains(e.summary, "2 of 9 servers in 'etl' can take it, and all of them are busy");
+    explain_free(&e);
+}
+
+static void runs_ahead_are_counted(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct explain e;
+    struct error err = {0};
+    call(w, anna, "a");
+    call(w, anna, "b");
+    struct id run = call(w, anna, "c");
+    assert_int_equal(bcore_explain(w->core, &run, &e, &err), 0);
+    assert_int_equal(e.ahead, 2);
+    assert_int_equal(e.state, RUN_PARKED);
+    explain_free(&e);
+    assert_true(bcore_explain(w->core, &ID_ZERO, &e, &err) < 0);
+    assert_contains(err.text, "no live run");
+}
+
+static void a_run_with_a_server_says_where_it_is(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct explain e;
+    struct error err = {0};
+    worker_up(w, "wh1", 1);
+    struct id run = call(w, anna, "a");
+    SAY(w, anna, "anna", cancel, .req = 1, .run = run);
+    assert_int_equal(bcore_explain(w->core, &run, &e, &err), 0);
+    assert_contains(e.summary, "cancelling: attempt 1 at wh1; cancelled by anna");
+    explain_free(&e);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_world(every_server_says_what_is_unmet_and_what_would_clear_it),
+        in_world(runs_ahead_are_counted),
+        in_world(a_run_with_a_server_says_where_it_is),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
