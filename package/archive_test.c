@@ -1,5 +1,7 @@
 #include "package/fixture.h"
 
+#include <archive.h>
+#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -41,7 +43,7 @@ static void the_same_content_gives_the_same_bytes_under_any_umask_zone_locale_us
     put(two, "bin/__pycache__/x.pyc", "not taken", 0644);
     mem_free(&lock);
     assert_int_equal(chmod(*state, 0777), 0);
-    chmod(testing_path(state, "two/bin/extract"), 0755);
+    chmod(testing_path(state, "two/bin/extract"), 0744);
     chmod(testing_path(state, "two/data/größe.txt"), 0644);
     pid_t pid = fork();
     if (pid == 0) {
@@ -58,6 +60,28 @@ static void the_same_content_gives_the_same_bytes_under_any_umask_zone_locale_us
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
     same_bytes(testing_path(state, "one.lbp"), testing_path(state, "two.lbp"));
+}
+
+static void no_entry_tells_of_the_builder_or_the_time(void **state)
+{
+    struct hash hash;
+    struct archive_entry *e;
+    unsigned n = 0;
+    put_source(testing_path(state, "p"), FIXTURE_YAML);
+    build(testing_path(state, "p"), testing_path(state, "p.lbp"), &hash);
+    struct archive *a = archive_read_new();
+    archive_read_support_filter_zstd(a);
+    archive_read_support_format_tar(a);
+    assert_int_equal(archive_read_open_filename(a, testing_path(state, "p.lbp"), 4096), ARCHIVE_OK);
+    for (; archive_read_next_header(a, &e) == ARCHIVE_OK; n++) {
+        assert_int_equal(archive_entry_mtime(e), 0);
+        assert_true(archive_entry_uid(e) == 0 && archive_entry_gid(e) == 0);
+        assert_true(!archive_entry_uname(e) || !*archive_entry_uname(e));
+        assert_true(!archive_entry_gname(e) || !*archive_entry_gname(e));
+        assert_int_equal(strcmp(archive_entry_pathname(e), "manifest.json") == 0, n == 0);
+    }
+    assert_int_equal(n, 6);
+    archive_read_free(a);
 }
 
 static void another_content_mode_or_name_gives_another_hash(void **state)
@@ -139,7 +163,8 @@ static void what_a_package_cannot_hold_is_refused_with_its_place(void **state)
     static const char *const targets[] = {"/etc/passwd", "../../p2", "../data/../..", "..//x", NULL};
     for (size_t i = 0; targets[i]; i++) {
         assert_int_equal(symlink(targets[i], AT("data/out")), 0);
-        expect_problem(folder, "symbolic link 'data/out' points");
+        expect_problem(folder, i ? "symbolic link 'data/out' points"
+                                 : "'data/out' points to the absolute path '/etc/passwd'");
         unlink(AT("data/out"));
     }
     put(folder, "data/EMPTY", "", 0644);
@@ -206,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(the_same_content_gives_the_same_bytes_under_any_umask_zone_locale_user_time_and_order),
+        in_folder(no_entry_tells_of_the_builder_or_the_time),
         in_folder(another_content_mode_or_name_gives_another_hash),
         in_folder(the_hash_is_that_of_the_file_and_the_manifest_can_be_read_back),
         in_folder(what_a_package_cannot_hold_is_refused_with_its_place),

@@ -6,7 +6,7 @@
  * which reads neither JSON nor YAML, the unpacker makes a d_runnable of it.
  *
  * package.yaml: name, version, subsystem and entry must be there; description, parameters, outputs, needs, limits,
- * exit_codes, idempotent, entry_point may be. docs/package.md explains each.
+ * exit_codes, idempotent, entry_point may be. Values: values.h.
  */
 #ifndef LB_PACKAGE_MANIFEST_H
 #define LB_PACKAGE_MANIFEST_H

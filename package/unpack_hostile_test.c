@@ -185,6 +185,17 @@ static void entries_that_differ_from_the_manifest_are_refused(void **state)
     refuse_entry(state, (struct made){.path = "manifest.json", .content = "2"}, "is not in the manifest");
 }
 
+static void a_link_to_elsewhere_than_the_manifest_says_is_refused(void **state)
+{
+    struct made honest[] = {{.path = "a", .content = "1"}, {.path = "b", .link = "a"}};
+    struct made entries[] = {{.path = "files/a", .content = "1"},
+                             {.path = "files/b", .type = AE_IFLNK, .link = "../../escaped"}};
+    char *manifest = manifest_of(honest, 2);
+    craft(state, manifest, entries, 2);
+    refused(state, "is not the symbolic link that the manifest says");
+    mem_free(&manifest);
+}
+
 static void files_that_are_missing_or_too_many_are_refused(void **state)
 {
     struct made files[] = {{.path = "a", .content = "1"}, {.path = "b", .content = "2"}};
@@ -313,6 +324,7 @@ int main(void)
         in_folder(paths_that_lead_out_are_refused),
         in_folder(entries_that_are_no_plain_files_are_refused),
         in_folder(entries_that_differ_from_the_manifest_are_refused),
+        in_folder(a_link_to_elsewhere_than_the_manifest_says_is_refused),
         in_folder(files_that_are_missing_or_too_many_are_refused),
         in_folder(manifests_that_list_what_leads_out_are_refused),
         in_folder(manifests_that_write_through_a_link_are_refused),

@@ -294,7 +294,7 @@ static void a_json_object_becomes_a_map(void **state)
     json_decref(json);
     json = json_parse("t", span_str("{\"n\":\"3\"}"), &err);
     assert_int_equal(values_map_from_json(json, &d.list, &items, &map, &err), -EINVAL);
-    assert_contains(err.text, "parameter 'n': expected a int, not \"3\"");
+    assert_contains(err.text, "parameter 'n': expected the type int, not \"3\"");
     json_decref(json);
     json = json_parse("t", span_str("[]"), &err);
     assert_int_equal(values_map_from_json(json, NULL, &items, &map, &err), -EINVAL);
