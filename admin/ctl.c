@@ -22,8 +22,8 @@ int ctl_code(int rc, enum refusal refusal)
     return refusal == REFUSAL_BAD_ARGUMENT || rc == -EINVAL ? EXIT_ASKED_WRONGLY : EXIT_REFUSED;
 }
 
-int ctl_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis, const char *examples,
-              int least, int most, struct option_values *values, int *ret_first)
+int ctl_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
+              const char *examples, int least, int most, struct option_values *values, int *ret_first)
 {
     struct error err = {0};
     if (options_parse(rows, n, argc, argv, values, ret_first, &err) < 0)
@@ -69,13 +69,15 @@ int ctl_ask_done(struct longboat *lb, char **argv, uint64_t req, struct span mes
     return code;
 }
 
-int ctl_operate(char **argv, const char *verb, const char *target, const struct wire_list *arguments, const char *reason)
+int ctl_operate(char **argv, const char *verb, const char *target, const struct wire_list *arguments,
+                const char *reason)
 {
     struct longboat *lb = ctl_connect(argv);
     struct buf message = {0};
     if (!lb)
         return EXIT_REFUSED;
-    struct m_operate m = {.req = longboat_req(lb), .verb = span_str(verb), .target = span_str(target), .reason = span_str(reason)};
+    struct m_operate m = {
+        .req = longboat_req(lb), .verb = span_str(verb), .target = span_str(target), .reason = span_str(reason)};
     if (arguments)
         m.arguments = *arguments;
     m_operate_encode(&m, &message);
@@ -113,8 +115,8 @@ static bool take_row(void *self, struct span json)
     return true;
 }
 
-int ctl_query(char **argv, const char *what, const struct ctl_where *where, size_t n, int64_t limit, bool as_json, ctl_row print,
-              void *self, size_t *ret_rows)
+int ctl_query(char **argv, const char *what, const struct ctl_where *where, size_t n, int64_t limit, bool as_json,
+              ctl_row print, void *self, size_t *ret_rows)
 {
     struct reading r = {.as_json = as_json, .left = limit, .print = print, .self = self};
     struct buf items = {0};
@@ -124,10 +126,14 @@ int ctl_query(char **argv, const char *what, const struct ctl_where *where, size
     if (!lb)
         return EXIT_REFUSED;
     for (size_t i = 0; i < n; i++) {
-        if (!where[i].value || !*where[i].value)
+        bool text = where[i].value && *where[i].value;
+        if (!text && !where[i].number)
             continue;
         value_add_str(&items, span_str(where[i].name));
-        value_add_str(&items, span_str(where[i].value));
+        if (text)
+            value_add_str(&items, span_str(where[i].value));
+        else
+            value_add_int(&items, where[i].number);
         count++;
     }
     struct wire_list list = wire_list_from(&items, count);
@@ -165,10 +171,14 @@ enum term_mood ctl_mood(const char *word)
         const char *word;
         enum term_mood mood;
     } moods[] = {
-        {"succeeded", TERM_GOOD}, {"up", TERM_GOOD},          {"running", TERM_BOLD},   {"failed", TERM_BAD},
-        {"timed_out", TERM_BAD},  {"lost", TERM_BAD},         {"refused", TERM_BAD},    {"unreachable", TERM_BAD},
-        {"unknown", TERM_WARN},   {"cancelled", TERM_WARN},   {"cancelling", TERM_WARN}, {"parked", TERM_WARN},
-        {"held", TERM_WARN},      {"out_of_contact", TERM_WARN}, {"draining", TERM_WARN},
+        {"succeeded", TERM_GOOD},  {"up", TERM_GOOD},
+        {"running", TERM_BOLD},    {"failed", TERM_BAD},
+        {"timed_out", TERM_BAD},   {"lost", TERM_BAD},
+        {"refused", TERM_BAD},     {"unreachable", TERM_BAD},
+        {"unknown", TERM_WARN},    {"cancelled", TERM_WARN},
+        {"cancelling", TERM_WARN}, {"parked", TERM_WARN},
+        {"held", TERM_WARN},       {"out_of_contact", TERM_WARN},
+        {"draining", TERM_WARN},
     };
     for (size_t i = 0; i < COUNT_OF(moods); i++)
         if (strcmp(word, moods[i].word) == 0)

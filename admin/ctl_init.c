@@ -1,4 +1,5 @@
-/* ctl_init.c - lbctl init: a cluster from nothing. The administrator's key stays here; the broker gets a folder of its own. */
+/* ctl_init.c - lbctl init: a cluster from nothing. The administrator's key stays here; the broker gets a folder of
+ * its own. */
 #include "admin/ctl.h"
 
 #include <errno.h>
@@ -12,7 +13,8 @@
 
 static const struct option_row rows[] = {
     {"cluster", 'c', OPTION_STR, NULL, 0, 0, false, "NAME", "the cluster's name; in every certificate"},
-    {"listen", 'l', OPTION_LIST, "0.0.0.0:7411", 0, 0, false, "ADDRESS:PORT", "where the broker listens; may be repeated"},
+    {"listen", 'l', OPTION_LIST, "0.0.0.0:7411", 0, 0, false, "ADDRESS:PORT",
+     "where the broker listens; may be repeated"},
     {"address", 'a', OPTION_LIST, NULL, 0, 0, false, "HOST:PORT",
      "how others reach the broker; default: the addresses it listens on"},
     {"broker", 0, OPTION_STR, "broker", 0, 0, false, "NAME", "the broker's name, as people see it in messages"},
@@ -24,8 +26,10 @@ static const struct option_row rows[] = {
 
 static const char examples[] =
     "  lbctl init --cluster prod --address wh0:7411       on the broker's host: files in /etc/longboat or ~/.config\n"
-    "  LONGBOAT_HOME=$HOME/admin lbctl init --cluster prod --listen 0.0.0.0:7411 --address wh0:7411 --broker-home ./wh0\n"
-    "                                                     the administrator's key stays off the broker: copy ./wh0 there\n";
+    "  LONGBOAT_HOME=$HOME/admin lbctl init --cluster prod --listen 0.0.0.0:7411 --address wh0:7411 --broker-home "
+    "./wh0\n"
+    "                                                     the administrator's key stays off the broker: copy ./wh0 "
+    "there\n";
 
 struct work {
     const char *cluster;
@@ -70,7 +74,8 @@ static void texts(struct work *w, const struct option_values *v)
     const char *const *address = opt_list(v, "address", &n_address);
     if (n_address == 0)
         address = listen, n_address = n_listen;
-    buf_printf(&w->administrators, "# Administrators' public keys: whoever holds one of them signs certificates.\n%s %s\n",
+    buf_printf(&w->administrators,
+               "# Administrators' public keys: whoever holds one of them signs certificates.\n%s %s\n",
                key_format(&w->admin_key.sign, key), opt_str(v, "administrator"));
     addresses(&w->client_yaml, "brokers", address, n_address);
     buf_printf(&w->broker_yaml, "cluster: %s\nname: %s\n", w->cluster, opt_str(v, "broker"));
@@ -93,10 +98,11 @@ static int refuse_old_files(struct work *w, const struct file_of *files, size_t 
             rc = file_read(path, 1 << 20, &old, NULL);
         buf_free(&old);
         if (rc != -ENOENT)
-            return error_set(&w->err, -EEXIST,
-                             "%s is there already: this folder belongs to a cluster. Move it away, or choose another with "
-                             "LONGBOAT_HOME or --broker-home",
-                             path);
+            return error_set(
+                &w->err, -EEXIST,
+                "%s is there already: this folder belongs to a cluster. Move it away, or choose another with "
+                "LONGBOAT_HOME or --broker-home",
+                path);
     }
     return 0;
 }
@@ -170,7 +176,8 @@ int ctl_init(int argc, char **argv)
 {
     struct option_values v = {0};
     struct work w = {0};
-    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "--cluster NAME [options]", examples, 0, 0, &v, &first);
+    int first,
+        code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "--cluster NAME [options]", examples, 0, 0, &v, &first);
     if (code >= 0)
         return code;
     w.cluster = opt_str(&v, "cluster");

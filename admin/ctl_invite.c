@@ -17,12 +17,15 @@ static const struct option_row rows[] = {
     {"role", 0, OPTION_STR, "caller", 0, 0, false, "ROLE", "of the principal: caller or monitor"},
     {"grant", 'g', OPTION_LIST, NULL, 0, 0, false, "'VERB JOB@ADDRESS'",
      "what the principal may do: call, watch, operate, deploy, define, admin; JOB may hold *; may be repeated"},
-    {"expires", 0, OPTION_DURATION, "1d", 60000, 31536000000, false, "TIME", "the token is good for so long, and once"},
-    {"valid", 0, OPTION_DURATION, "730d", 3600000, INT64_MAX, false, "TIME", "life of the certificate that it becomes"},
+    {"expires", 0, OPTION_DURATION, "1d", 60000, 31536000000, false, "TIME",
+     "the token is good for so long, and once"},
+    {"valid", 0, OPTION_DURATION, "730d", 3600000, INT64_MAX, false, "TIME",
+     "life of the certificate that it becomes"},
 };
 
 static const char examples[] =
-    "  lbctl invite --server etl4 --pools etl                   then on etl4, with that text on its input: lbworker join\n"
+    "  lbctl invite --server etl4 --pools etl                   then on etl4, with that text on its input: lbworker "
+    "join\n"
     "  lbctl invite --principal anna --grant 'call *@etl'       then as anna: lbsubmit join\n";
 
 /* "a,b" as a list; *ret and its texts share one allocation that the caller frees. */
@@ -44,9 +47,11 @@ static int check_order(const struct option_values *v, struct error *err)
     if (server && n_grants)
         return error_set(err, -EINVAL, "--grant is for principals; what a server runs is decided by its pools");
     if (principal && opt_str(v, "pools"))
-        return error_set(err, -EINVAL, "--pools is for servers; a principal has grants, such as --grant 'call *@etl'");
+        return error_set(err, -EINVAL,
+                         "--pools is for servers; a principal has grants, such as --grant 'call *@etl'");
     if (principal && n_grants == 0)
-        return error_set(err, -EINVAL, "a principal without any --grant could do nothing; for instance --grant 'call *@etl'");
+        return error_set(err, -EINVAL,
+                         "a principal without any --grant could do nothing; for instance --grant 'call *@etl'");
     if (principal && strcmp(opt_str(v, "role"), "caller") != 0 && strcmp(opt_str(v, "role"), "monitor") != 0)
         return error_set(err, -EINVAL, "--role is caller or monitor, not '%s'", opt_str(v, "role"));
     return 0;
@@ -90,7 +95,9 @@ static int make(struct longboat *lb, char **argv, const struct option_values *v)
     int code = EXIT_REFUSED;
     struct invitation_order o = {
         .name = opt_str(v, "server") ? opt_str(v, "server") : opt_str(v, "principal"),
-        .role = opt_str(v, "server") ? ROLE_SERVER : strcmp(opt_str(v, "role"), "monitor") == 0 ? ROLE_MONITOR : ROLE_CALLER,
+        .role = opt_str(v, "server")                         ? ROLE_SERVER
+                : strcmp(opt_str(v, "role"), "monitor") == 0 ? ROLE_MONITOR
+                                                             : ROLE_CALLER,
         .serial = (uint64_t)now * 1000 + randombytes_uniform(1000),
         .pools = pools,
         .expires = now + opt_int(v, "expires"),
@@ -130,8 +137,8 @@ int ctl_invite(int argc, char **argv)
 {
     struct option_values v = {0};
     struct error err = {0};
-    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "--server NAME | --principal NAME [options]", examples, 0,
-                                0, &v, &first);
+    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "--server NAME | --principal NAME [options]",
+                                examples, 0, 0, &v, &first);
     if (code >= 0)
         return code;
     if (check_order(&v, &err) < 0) {

@@ -1,7 +1,7 @@
 /* ctl_logs.c - lbctl logs: the output of a run's steps, from anywhere, while it runs too.
  *
- * stdout of the child goes to our stdout and stderr to our stderr. After a reconnect the broker may say again what it has
- * said: each stream's place is remembered, so nothing is printed twice.
+ * stdout of the child goes to our stdout and stderr to our stderr. After a reconnect the broker may say again what it
+ * has said: each stream's place is remembered, so nothing is printed twice.
  */
 #include "admin/ctl.h"
 
@@ -53,9 +53,10 @@ static struct place *place_of(struct reading *r, const struct m_log_data *d)
 
 static void print_json(const struct m_log_data *d)
 {
-    json_t *o = json_pack("{s:s#, s:I, s:I, s:s, s:I, s:I}", "step", (const char *)d->step.p, (int)d->step.n, "attempt",
-                          (json_int_t)d->attempt, "try", (json_int_t)d->turn, "stream", d->stream == 2 ? "stderr" : "stdout", "offset",
-                          (json_int_t)d->offset, "at", (json_int_t)d->at);
+    json_t *o =
+        json_pack("{s:s#, s:I, s:I, s:s, s:I, s:I}", "step", (const char *)d->step.p, (int)d->step.n, "attempt",
+                  (json_int_t)d->attempt, "try", (json_int_t)d->turn, "stream", d->stream == 2 ? "stderr" : "stdout",
+                  "offset", (json_int_t)d->offset, "at", (json_int_t)d->at);
     struct buf text = {0};
     json_t *value = json_stringn((const char *)d->data.p, d->data.n);
     if (!value) { /* not UTF-8: each foreign byte becomes visible */
@@ -83,7 +84,8 @@ static void print_text(struct reading *r, const struct m_log_data *d)
         buf_add(&safe, d->data.p, d->data.n);
     fwrite(safe.p, 1, safe.n, to);
     if (d->cut)
-        fprintf(to, "\n[%s of output were cut here: the step's limit was reached]\n", size_format((int64_t)d->cut, size));
+        fprintf(to, "\n[%s of output were cut here: the step's limit was reached]\n",
+                size_format((int64_t)d->cut, size));
     fflush(to);
     buf_free(&safe);
 }
@@ -150,7 +152,8 @@ int ctl_logs(int argc, char **argv)
     int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "RUN [options]", examples, 1, 1, &v, &first);
     if (code >= 0)
         return code;
-    struct reading r = {.argv = argv, .as_json = opt_flag(&v, "json"), .out = term_of(STDOUT_FILENO), .err = term_of(STDERR_FILENO)};
+    struct reading r = {
+        .argv = argv, .as_json = opt_flag(&v, "json"), .out = term_of(STDOUT_FILENO), .err = term_of(STDERR_FILENO)};
     if (id_parse(argv[first], &run, &err) < 0) {
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
     } else {

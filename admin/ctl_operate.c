@@ -1,5 +1,5 @@
-/* ctl_operate.c - the verbs with which an operator interferes: cancel, release, drain, undrain. Each takes a --reason, which
- * the broker keeps with who asked and when. */
+/* ctl_operate.c - the verbs with which an operator interferes: cancel, release, drain, undrain. Each takes a
+ * --reason, which the broker keeps with who asked and when. */
 #include "admin/ctl.h"
 
 #include <errno.h>
@@ -18,7 +18,8 @@ static const struct option_row release_rows[] = {
     {"reason", 'r', OPTION_STR, "", 0, 0, false, "TEXT", "why; kept in the history"},
     {"rerun", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "run it again: you know that the lost attempt did no harm"},
     {"fail", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "end it as lost"},
-    {"succeed", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "end it as succeeded: you know that the lost attempt did its work"},
+    {"succeed", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "end it as succeeded: you know that the lost attempt did its work"},
 };
 
 int ctl_cancel(int argc, char **argv)
@@ -54,7 +55,8 @@ int ctl_cancel(int argc, char **argv)
 static int with_reason(int argc, char **argv, const char *verb, const char *example)
 {
     struct option_values v = {0};
-    int first, code = ctl_begin(reason_rows, COUNT_OF(reason_rows), argc, argv, "SERVER [--reason TEXT]", example, 1, 1, &v, &first);
+    int first, code = ctl_begin(reason_rows, COUNT_OF(reason_rows), argc, argv, "SERVER [--reason TEXT]", example, 1,
+                                1, &v, &first);
     if (code >= 0)
         return code;
     code = ctl_operate(argv, verb, argv[first], NULL, opt_str(&v, "reason"));
@@ -78,13 +80,16 @@ int ctl_release(int argc, char **argv)
     struct option_values v = {0};
     struct error err = {0};
     struct buf items = {0};
-    int first, code = ctl_begin(release_rows, COUNT_OF(release_rows), argc, argv, "RUN --rerun|--fail|--succeed [--reason TEXT]",
-                                "  lbctl release RUN --rerun --reason 'etl2 is scrap, the load had not begun'\n", 1, 1, &v, &first);
+    int first, code = ctl_begin(release_rows, COUNT_OF(release_rows), argc, argv,
+                                "RUN --rerun|--fail|--succeed [--reason TEXT]",
+                                "  lbctl release RUN --rerun --reason 'etl2 is scrap, the load had not begun'\n", 1,
+                                1, &v, &first);
     if (code >= 0)
         return code;
     int ways = opt_flag(&v, "rerun") + opt_flag(&v, "fail") + opt_flag(&v, "succeed");
     if (ways != 1) {
-        error_set(&err, -EINVAL, "say one of --rerun, --fail, --succeed: only you can know what the lost attempt did");
+        error_set(&err, -EINVAL,
+                  "say one of --rerun, --fail, --succeed: only you can know what the lost attempt did");
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
     } else {
         value_add_str(&items, span_str("how"));

@@ -29,7 +29,8 @@ static int no_such_verb(const char *program, const struct command *verbs, unsign
     return EXIT_ASKED_WRONGLY;
 }
 
-int verb_main(const char *program, const char *purpose, const struct command *verbs, unsigned n, int argc, char **argv)
+int verb_main(const char *program, const char *purpose, const struct command *verbs, unsigned n, int argc,
+              char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* `lbctl history | head` ends by a failed write, not by a signal */
     if (argc < 2) {

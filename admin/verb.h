@@ -1,4 +1,5 @@
-/* verb.h - programs that are a list of verbs (lbctl, lbpkg): one table, one way to find a verb and to say what is wrong.
+/* verb.h - programs that are a list of verbs (lbctl, lbpkg): one table, one way to find a verb and to say what is
+ * wrong.
  */
 #ifndef LB_ADMIN_VERB_H
 #define LB_ADMIN_VERB_H
@@ -8,11 +9,12 @@ enum { EXIT_DONE = 0, EXIT_RAN_AND_FAILED = 1, EXIT_ASKED_WRONGLY = 2, EXIT_REFU
 
 struct command {
     const char *name;
-    const char *what;                   /* a line for --help */
-    int (*run)(int argc, char **argv);  /* argv[0] is "program verb"; returns the exit code */
+    const char *what;                  /* a line for --help */
+    int (*run)(int argc, char **argv); /* argv[0] is "program verb"; returns the exit code */
 };
 
 /* Runs the verb that argv[1] names. `--help` and no verb at all list them. */
-int verb_main(const char *program, const char *purpose, const struct command *verbs, unsigned n, int argc, char **argv);
+int verb_main(const char *program, const char *purpose, const struct command *verbs, unsigned n, int argc,
+              char **argv);
 
 #endif

@@ -1,0 +1,214 @@
+/* ctl_certificates.c - lbctl certificates list | revoke | renew: who is known, who counts no more, who may do
+ * something else.
+ *
+ * Revoking signs the next number of the revocation list; the list that it follows lies beside our key, and each
+ * broker session pushes a newer one to everybody. Renewing signs a new certificate for the same key, with other
+ * grants or pools; its holder is handed it with the next session.
+ */
+#include "admin/ctl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/config.h"
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/mem.h"
+#include "common/paths.h"
+#include "trust/revocation.h"
+
+static const struct option_row rows[] = {
+    {"grant", 'g', OPTION_LIST, NULL, 0, 0, false, "'VERB JOB@ADDRESS'", "renew: add this grant; may be repeated"},
+    {"only", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "renew: the grants given here and no others"},
+    {"valid", 0, OPTION_DURATION, "730d", 3600000, INT64_MAX, false, "TIME", "renew: life of the new certificate"},
+    {"reason", 'r', OPTION_STR, "", 0, 0, false, "TEXT", "why; kept in the history"},
+    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "list: one JSON object a line"},
+};
+
+static const char examples[] = "  lbctl certificates list\n"
+                               "  lbctl certificates revoke anna --reason 'left the company'\n"
+                               "  lbctl certificates renew anna --grant 'call load@wh1'\n";
+
+static const struct term_column columns[] = {{"name", false},  {"role", false},  {"serial", true},
+                                             {"until", false}, {"state", false}, {"grants, pools", false}};
+
+static void add_list(struct buf *out, json_t *array)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(array, i, item) buf_printf(out, "%s%s", out->n ? ", " : "", json_string_value(item));
+}
+
+static void print(void *self, json_t *row)
+{
+    struct term_table *t = self;
+    struct buf may = {0};
+    bool revoked = json_is_true(json_object_get(row, "revoked"));
+    add_list(&may, json_object_get(row, "grants"));
+    add_list(&may, json_object_get(row, "pools"));
+    term_table_add(t, ctl_text(row, "name"));
+    term_table_add(t, ctl_text(row, "role"));
+    term_table_add(t, ctl_text(row, "serial"));
+    term_table_add(t, ctl_when(ctl_text(row, "not_after")));
+    term_table_add_in(t, revoked ? TERM_BAD : TERM_GOOD, revoked ? "revoked" : "good");
+    term_table_add(t, buf_str(&may));
+    buf_free(&may);
+}
+
+static int list(char **argv, bool as_json)
+{
+    struct term_table *t = term_table_new(columns, COUNT_OF(columns));
+    int code = ctl_query(argv, "certificates", NULL, 0, INT64_MAX, as_json, print, t, NULL);
+    ctl_print(t);
+    term_table_free(&t);
+    return code;
+}
+
+/* What both revoke and renew work with. */
+struct office {
+    char **argv;
+    struct client_config config;
+    struct longboat *lb;
+    struct certificate subject; /* the newest of the name */
+    char path[PATHS_MOST];      /* of the list beside our key */
+    struct error err;
+};
+
+static void office_close(struct office *o)
+{
+    longboat_close(&o->lb);
+    certificate_free(&o->subject);
+    client_config_free(&o->config);
+}
+
+/* The newest certificate of the name, from the broker, verified here. */
+static int find(struct office *o, const char *name)
+{
+    struct buf message = {0}, answer = {0};
+    struct m_certificates m;
+    struct span item;
+    enum refusal refusal = REFUSAL_NONE;
+    struct m_certificate ask = {.req = longboat_req(o->lb), .name = span_str(name)};
+    m_certificate_encode(&ask, &message);
+    int rc = longboat_ask(o->lb, ask.req, buf_span(&message), CTL_TIMEOUT_MS, &answer, &refusal, &o->err);
+    if (rc == 0)
+        rc = m_certificates_decode(buf_span(&answer), &m, &o->err);
+    if (rc == 0) {
+        struct wire_iter it = wire_iter(&m.certificates);
+        rc = wire_next(&it, &item)
+                 ? certificate_verify(item, &o->config.anchors, clock_wall_ms(), &o->subject, NULL, &o->err)
+                 : error_set(&o->err, -ENOENT, "nobody is called '%s'; lbctl certificates list shows all", name);
+    }
+    buf_free(&message);
+    buf_free(&answer);
+    return rc;
+}
+
+static int office_open(struct office *o, const char *name)
+{
+    struct paths paths;
+    int rc = client_config_load(&o->config, NULL, &o->err);
+    if (rc == 0 && !anchors_have(&o->config.anchors, &o->config.key.sign))
+        rc = error_set(&o->err, -EPERM, "only an administrator signs certificates and revocations; '%s' is none",
+                       o->config.me.name);
+    if (rc == 0)
+        rc = paths_resolve(&paths, &o->err);
+    if (rc == 0)
+        rc = path_join(o->path, sizeof o->path, &o->err, paths.config, "trust/revocations", NULL);
+    if (rc == 0)
+        rc = longboat_open(&o->lb, NULL, NULL, &o->err);
+    return rc < 0 ? rc : find(o, name);
+}
+
+static int revoke_one(struct office *o)
+{
+    struct revocations list_now = {0};
+    struct buf next = {0}, message = {0};
+    int code = EXIT_REFUSED;
+    if (revocations_load(&list_now, o->path, &o->config.anchors, &o->err) == 0 &&
+        revocations_next(&list_now, o->config.anchors.cluster, o->subject.serial, clock_wall_ms(), &o->config.key,
+                         &next, &o->err) == 0) {
+        struct m_revoke m = {.req = longboat_req(o->lb), .list = buf_span(&next)};
+        m_revoke_encode(&m, &message);
+        code = ctl_ask_done(o->lb, o->argv, m.req, buf_span(&message));
+        if (code == EXIT_DONE && file_write_atomic(o->path, buf_span(&next), 0600, &o->err) < 0)
+            code = ctl_fail(o->argv, EXIT_REFUSED, &o->err);
+    } else {
+        ctl_fail(o->argv, code, &o->err);
+    }
+    if (code == EXIT_DONE)
+        printf("'%s' (serial %llu) is revoked\n", o->subject.name, (unsigned long long)o->subject.serial);
+    revocations_free(&list_now);
+    buf_free(&next);
+    buf_free(&message);
+    return code;
+}
+
+static int renew_one(struct office *o, const struct option_values *v)
+{
+    const char *grants[LIMIT_GRANTS * 2];
+    char texts[LIMIT_GRANTS][GRANT_TEXT];
+    size_t n = 0, n_new;
+    struct buf signed_bytes = {0}, message = {0};
+    int64_t now = clock_wall_ms();
+    const char *const *new_grants = opt_list(v, "grant", &n_new);
+    for (size_t i = 0; i < o->subject.n_grants && !opt_flag(v, "only"); i++)
+        grants[n] = grant_format(&o->subject.grants[i], texts[n]), n++;
+    for (size_t i = 0; i < n_new && n < COUNT_OF(grants); i++)
+        grants[n++] = new_grants[i];
+    struct certificate_order order = {
+        .cluster = o->config.anchors.cluster,
+        .name = o->subject.name,
+        .role = o->subject.role,
+        .serial = (uint64_t)now * 1000,
+        .sign_key = o->subject.sign_key,
+        .seal_key = o->subject.seal_key,
+        .pools = (const char *const *)o->subject.pools,
+        .n_pools = o->subject.n_pools,
+        .grants = grants,
+        .n_grants = n,
+        .not_before = now,
+        .not_after = now + opt_int(v, "valid"),
+    };
+    int code = EXIT_ASKED_WRONGLY;
+    if (certificate_make(&order, &o->config.key, &signed_bytes, &o->err) < 0) {
+        ctl_fail(o->argv, code, &o->err);
+    } else {
+        struct m_publish m = {.req = longboat_req(o->lb), .certificate = buf_span(&signed_bytes)};
+        m_publish_encode(&m, &message);
+        code = ctl_ask_done(o->lb, o->argv, m.req, buf_span(&message));
+    }
+    if (code == EXIT_DONE)
+        printf("'%s' has a new certificate, serial %llu; it is handed over with the next session\n", o->subject.name,
+               (unsigned long long)order.serial);
+    buf_free(&signed_bytes);
+    buf_free(&message);
+    return code;
+}
+
+int ctl_certificates(int argc, char **argv)
+{
+    struct option_values v = {0};
+    struct office o = {.argv = argv};
+    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "list | revoke NAME | renew NAME [options]",
+                                examples, 1, 2, &v, &first);
+    if (code >= 0)
+        return code;
+    const char *verb = argv[first], *name = first + 1 < argc ? argv[first + 1] : NULL;
+    bool is_revoke = strcmp(verb, "revoke") == 0, is_renew = strcmp(verb, "renew") == 0;
+    if (strcmp(verb, "list") == 0 && !name) {
+        code = list(argv, opt_flag(&v, "json"));
+    } else if (!(is_revoke || is_renew) || !name) {
+        error_set(&o.err, -EINVAL, "it takes: list | revoke NAME | renew NAME");
+        code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &o.err);
+    } else {
+        code = office_open(&o, name) < 0 ? ctl_fail(argv, EXIT_REFUSED, &o.err)
+               : is_revoke               ? revoke_one(&o)
+                                         : renew_one(&o, &v);
+        office_close(&o);
+    }
+    options_free(&v);
+    return code;
+}
