@@ -283,6 +283,32 @@ static void prepare_can_forbid_the_sleep(void **state)
     loop_destroy(&l);
 }
 
+static bool leave_at_once(struct loop *l, void *arg)
+{
+    note('l');
+    loop_off(l, arg); /* itself, while hooks are run */
+    return false;
+}
+
+static void a_hook_that_was_taken_away_is_not_called(void **state)
+{
+    (void)state;
+    struct loop *l = fresh();
+    int first = 5, second = 5;
+    loop_on_prepare(l, leave_at_once, &first);
+    loop_on_turn_end(l, end_turn, &first);
+    loop_on_prepare(l, work_twice, &second);
+    turn(l, 0);
+    assert_string_equal(trace, "lp");
+    turn(l, 0);
+    assert_string_equal(trace, "lpp");
+    loop_off(l, &second);
+    loop_off(l, &second); /* twice is once */
+    turn(l, 0);
+    assert_string_equal(trace, "lpp");
+    loop_destroy(&l);
+}
+
 static void take_and_note(struct loop *l, int fd, uint32_t events, void *arg)
 {
     take_byte(l, fd, events, arg);
@@ -368,6 +394,7 @@ int main(void)
         cmocka_unit_test(a_timer_stopped_by_another_of_the_turn_does_not_fire),
         cmocka_unit_test(a_deadline_wakes_the_loop_once),
         cmocka_unit_test(prepare_can_forbid_the_sleep),
+        cmocka_unit_test(a_hook_that_was_taken_away_is_not_called),
         cmocka_unit_test(a_turn_goes_in_order_and_the_first_stop_counts),
         cmocka_unit_test(signals_come_through_the_loop),
         cmocka_unit_test(the_clock_stands_still_within_a_turn),

@@ -434,7 +434,7 @@ void net_server_close_peer(struct net_server *s, uint64_t peer, struct span last
     struct peer *p = peers_find(&s->peers, peer);
     if (!p)
         return;
-    if (!p->doom && send_waiting(s, p, loop_now(s->loop)))
+    if (!p->doom && send_waiting(s, p, loop_now(s->loop)) && last.n > 0)
         say_last(s, route_of(p), session_id(p->session), last);
     peers_remove(&s->peers, p);
 }

@@ -41,7 +41,8 @@ void net_server_allow(struct net_server *s, const struct hash *key, bool allowed
  * gone; -ENOBUFS: it does not take what it was sent (it is dropped, `down` follows before the loop sleeps);
  * -EMSGSIZE: no frame can hold it. */
 int net_server_send(struct net_server *s, uint64_t peer, struct span message);
-/* Sends what its window takes of what is queued, then one last message (REFUSED or RESET), and drops the session. */
+/* Sends what its window takes of what is queued, then one last message (REFUSED or RESET; empty: none), and drops
+ * the session. */
 void net_server_close_peer(struct net_server *s, uint64_t peer, struct span last);
 bool net_server_window_open(struct net_server *s, uint64_t peer);
 const char *net_server_endpoint(struct net_server *s, unsigned index);

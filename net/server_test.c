@@ -31,6 +31,7 @@ struct door {
     char reason[200], address[64];
     enum refusal refuse;
     bool welcome, answer, close_on_message;
+    bool many; /* peers besides the newest may speak */
 };
 
 /* The other side. */
@@ -40,7 +41,7 @@ struct caller {
     unsigned ups, downs, refusals, messages, windows, pongs;
     uint64_t code;
     char reason[300];
-    bool close_when_refused;
+    bool close_when_refused, close_on_message;
 };
 
 struct scene {
@@ -89,7 +90,7 @@ static void on_message(void *self, uint64_t peer, uint64_t kind, struct span mes
     struct scene *s = self;
     struct m_ping ping;
 
-    assert_int_equal(peer, s->door.peer);
+    assert_true(peer == s->door.peer || s->door.many);
     if (kind != KIND_M_PING)
         return;
     assert_int_equal(m_ping_decode(message, &ping, NULL), 0);
@@ -158,6 +159,8 @@ static void when_message(void *self, uint64_t kind, struct span message)
     (void)message;
     c->messages++;
     c->pongs += kind == KIND_M_PONG;
+    if (c->close_on_message)
+        dialer_close(&c->dialer);
 }
 
 static void when_down(void *self, const char *reason)
@@ -437,6 +440,36 @@ static void goodbye_ends_the_session_at_once(void **state)
     assert_int_equal(s->caller.downs, 0);
 }
 
+static void a_goodbye_among_the_messages_ends_the_session_too(void **state)
+{
+    struct scene *s = *state;
+    struct buf bye = {0};
+    m_bye_encode(&(struct m_bye){0}, &bye);
+    dial(s, &s->caller);
+    until(s, s->caller.ups == 1);
+    dialer_send(s->caller.dialer, buf_span(&bye));
+    caller_sends(&s->caller, 1); /* behind it: not heard */
+    until(s, s->door.downs == 1);
+    assert_string_equal(s->door.reason, "it said goodbye");
+    assert_int_equal(s->door.messages, 0);
+    buf_free(&bye);
+}
+
+static void a_dialer_may_close_itself_between_two_messages(void **state)
+{
+    struct scene *s = *state;
+    s->caller.close_on_message = true;
+    dial(s, &s->caller);
+    until(s, s->caller.ups == 1);
+    caller_sends(&s->caller, 1);
+    caller_sends(&s->caller, 2);
+    until(s, s->caller.messages == 1);
+    assert_null(s->caller.dialer);
+    until(s, s->door.downs == 1);
+    assert_int_equal(s->caller.messages, 1);
+    assert_int_equal(s->caller.downs, 0);
+}
+
 static void the_window_fills_and_opens_again(void **state)
 {
     struct scene *s = *state;
@@ -456,9 +489,13 @@ static void the_window_fills_and_opens_again(void **state)
     until(s, s->caller.messages == sent);
     assert_true(net_server_window_open(s->door.server, s->door.peer));
 
+    while (net_server_window_open(s->door.server, s->door.peer))
+        assert_int_equal(net_server_send(s->door.server, s->door.peer, buf_span(&big)), 0);
+    until(s, s->door.windows == 2); /* whoever asked is told, though all of it has left at once */
+
     for (sent = 0; dialer_window_open(s->caller.dialer); sent++)
         assert_int_equal(dialer_send(s->caller.dialer, buf_span(&big)), 0);
-    until(s, s->caller.windows == 1); /* it was asked for, so it is told, though all of it has left at once */
+    until(s, s->caller.windows == 1);
     buf_free(&big);
     mem_free(&bytes);
 }
@@ -656,30 +693,84 @@ static void a_peer_whose_frames_were_not_read_in_time_is_not_silent(void **state
     net_socket_close(&h.socket, 0);
 }
 
+static void more_peers_than_a_turn_takes_are_not_silent_either(void **state)
+{
+    enum { N = 150 };
+    struct scene *s = *state;
+    static struct hand h[N];
+    assert_int_equal(open_door(s, "127.0.0.1:*", 1500, NULL), 0);
+    net_server_allow(s->door.server, &s->caller.keys.public_key, true);
+    s->door.many = true;
+    for (unsigned i = 0; i < N; i++) {
+        hand_connect(s, &h[i]);
+        hand_says(&h[i], i + 1, 1, true);
+        until(s, s->door.hellos == i + 1);
+    }
+    for (unsigned i = 0; i < N; i++)
+        hand_says(&h[i], i + 1, 2, false);
+    int64_t end = clock_boot_ms() + 1600;
+    while (clock_boot_ms() < end) /* we are stopped for longer than the lease */
+        net_socket_wait(h[0].socket, false, 5);
+    until(s, s->door.messages == N);
+    assert_int_equal(s->door.downs, 0);
+    for (unsigned i = 0; i < N; i++)
+        net_socket_close(&h[i].socket, 0);
+}
+
+/* A broker made by hand: takes the dialer's HELLO and welcomes it; *ret_head names the session. */
+static void mute_welcomes(struct scene *s, struct net_socket **ret, struct net_packet *p, struct h_frame *head)
+{
+    char endpoint[NET_ENDPOINT_MOST];
+    const struct net_keys keys = {.secret = s->door.keys.secret, .public_key = s->door.keys.public_key.b};
+    const char *address = endpoint;
+    struct buf frame = {0};
+
+    assert_int_equal(net_router_open(ret, &keys, NULL), 0); /* the same ZAP handler judges */
+    assert_int_equal(net_router_bind(*ret, "tcp://127.0.0.1:*", endpoint, NULL), 0);
+    dial_to(s, &s->caller, &address, 1, 300);
+    until(s, (loop_set_deadline(s->loop, clock_boot_ms() + 5), net_socket_take(*ret, p))); /* its HELLO */
+    assert_int_equal(session_peek(p->body, head, NULL), 0);
+    h_frame_encode(&(struct h_frame){.session = head->session, .number = 1, .ack = 1}, &frame);
+    m_welcome_encode(&(struct m_welcome){.cluster = span_str("test")}, &frame);
+    assert_int_equal(net_socket_send(*ret, p->route, buf_span(&frame)), 0);
+    until(s, s->caller.ups == 1);
+    buf_free(&frame);
+}
+
+static void a_last_word_of_another_session_is_not_ours(void **state)
+{
+    struct scene *s = *state;
+    struct net_socket *mute;
+    struct net_packet p;
+    struct h_frame head;
+    struct buf reset = {0}, frame = {0};
+
+    mute_welcomes(s, &mute, &p, &head);
+    m_reset_encode(&(struct m_reset){.reason = span_str("theirs")}, &reset);
+    session_last_word(head.session + 1, buf_span(&reset), &frame);
+    assert_int_equal(net_socket_send(mute, p.route, buf_span(&frame)), 0);
+    buf_clear(&reset);
+    m_reset_encode(&(struct m_reset){.reason = span_str("ours")}, &reset);
+    session_last_word(head.session, buf_span(&reset), &frame);
+    assert_int_equal(net_socket_send(mute, p.route, buf_span(&frame)), 0);
+    until(s, s->caller.downs == 1);
+    assert_contains(s->caller.reason, "ours");
+    net_packet_release(&p);
+    buf_free(&reset);
+    buf_free(&frame);
+    net_socket_close(&mute, 0);
+}
+
 static void a_silent_broker_is_left(void **state)
 {
     struct scene *s = *state;
     struct net_socket *mute;
     struct net_packet p;
-    char endpoint[NET_ENDPOINT_MOST];
-    const struct net_keys keys = {.secret = s->door.keys.secret, .public_key = s->door.keys.public_key.b};
-    const char *address = endpoint;
-
-    assert_int_equal(net_router_open(&mute, &keys, NULL), 0); /* the same ZAP handler judges */
-    assert_int_equal(net_router_bind(mute, "tcp://127.0.0.1:*", endpoint, NULL), 0);
-    dial_to(s, &s->caller, &address, 1, 300);
-    until(s, (loop_set_deadline(s->loop, clock_boot_ms() + 5), net_socket_take(mute, &p))); /* its HELLO */
     struct h_frame head;
-    struct buf frame = {0};
-    assert_int_equal(session_peek(p.body, &head, NULL), 0);
-    h_frame_encode(&(struct h_frame){.session = head.session, .number = 1, .ack = 1}, &frame);
-    m_welcome_encode(&(struct m_welcome){.cluster = span_str("test")}, &frame);
-    assert_int_equal(net_socket_send(mute, p.route, buf_span(&frame)), 0);
-    net_packet_release(&p);
-    until(s, s->caller.ups == 1);
+    mute_welcomes(s, &mute, &p, &head);
     until(s, s->caller.downs == 1);
     assert_contains(s->caller.reason, "silent");
-    buf_free(&frame);
+    net_packet_release(&p);
     net_socket_close(&mute, 0);
 }
 
@@ -712,6 +803,7 @@ static void a_ping_that_was_answered_renews(void **state)
     until(s, dialer_renewed(s->caller.dialer) > first);
     assert_true(dialer_renewed(s->caller.dialer) >= first + HEARTBEAT_MS);
     assert_true(dialer_renewed(s->caller.dialer) <= clock_boot_ms());
+    assert_int_equal(s->door.messages, 1); /* one for each heartbeat */
     first = dialer_renewed(s->caller.dialer);
     send_ping(s, (uint64_t)clock_boot_ms() + 1000000); /* an answer to what was never said */
     until(s, s->caller.pongs >= 2);
@@ -777,6 +869,8 @@ int main(void)
         in_scene(a_restarted_broker_is_found_again),
         in_scene(a_session_that_was_closed_begins_anew),
         in_scene(goodbye_ends_the_session_at_once),
+        in_scene(a_goodbye_among_the_messages_ends_the_session_too),
+        in_scene(a_dialer_may_close_itself_between_two_messages),
         in_scene(the_window_fills_and_opens_again),
         in_scene(a_peer_that_lets_too_much_gather_is_dropped),
         in_scene(a_frame_of_an_unknown_session_is_answered_with_one_reset),
@@ -786,6 +880,8 @@ int main(void)
         in_scene(too_many_sessions_of_one_key_are_busy),
         in_short_scene(a_silent_peer_is_down_when_its_lease_ends),
         in_short_scene(a_peer_whose_frames_were_not_read_in_time_is_not_silent),
+        cmocka_unit_test_setup_teardown(more_peers_than_a_turn_takes_are_not_silent_either, scene_begin, scene_end),
+        in_scene(a_last_word_of_another_session_is_not_ours),
         in_scene(a_silent_broker_is_left),
         in_scene(the_second_address_is_tried_when_the_first_does_not_answer),
         in_scene(a_broker_that_is_not_there_is_trouble_that_can_be_read),
