@@ -287,8 +287,8 @@ static void allow_key(void *self, const struct hash *transport, bool allowed)
 static int open_trust(struct broker *b, struct error *err)
 {
     const char *etc = b->options.config;
-    char *anchors = mem_printf("%s/trust/administrators", etc), *key = mem_printf("%s/keys/sign.key", etc),
-         *own = mem_printf("%s/trust/certificate", etc);
+    char *anchors = mem_printf("%s/trust/administrators", etc), *key = mem_printf("%s/keys/broker.key", etc),
+         *own = mem_printf("%s/trust/broker", etc);
     struct certificate c = {0};
     int rc = anchors_load(anchors, b->options.cluster, &b->anchors, err);
     if (rc == 0)
@@ -440,6 +440,9 @@ void broker_close(struct broker **broker)
     loop_timer_stop(b->loop, &b->tick);
     loop_timer_stop(b->loop, &b->minute);
     net_server_close(&b->net); /* says goodbye */
+    for (struct peer *p; (p = b->peers);)
+        hello_forget(b, p);
+    offload_free(&b->offload);
     if (b->store) {
         flush_records(b);
         loop_del(b->loop, store_fd(b->store));
@@ -447,10 +450,7 @@ void broker_close(struct broker **broker)
     events_free(&b->events);
     logs_close(&b->logs);
     depot_close(&b->depot);
-    offload_free(&b->offload);
     store_close(&b->store);
-    for (struct peer *p; (p = b->peers);)
-        hello_forget(b, p);
     gate_free(&b->gate);
     bcore_out_free(&b->out);
     bcore_free(&b->core);

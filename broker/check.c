@@ -22,7 +22,7 @@ static bool check_keys(const struct broker_options *o, struct key *key)
     struct buf bytes = {0};
     struct error err = {0};
     char *administrators = mem_printf("%s/trust/administrators", o->config),
-         *sign = mem_printf("%s/keys/sign.key", o->config), *own = mem_printf("%s/trust/certificate", o->config);
+         *sign = mem_printf("%s/keys/broker.key", o->config), *own = mem_printf("%s/trust/broker", o->config);
     bool good = say(anchors_load(administrators, o->cluster, &anchors, &err) == 0, "anchors", err.text);
     err.text[0] = '\0';
     good &= say(key_load(sign, key, &err) == 0, "key", err.text);
