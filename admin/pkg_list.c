@@ -16,7 +16,7 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] = "  lbpkg list\n"
-                               "  lbpkg list --servers --json | jq 'select(.trouble != \"\")'\n";
+                               "  lbpkg list --servers --json | jq 'select(.trouble)'\n";
 
 static const struct term_column depot_columns[] = {
     {"package", false}, {"version", false}, {"size", true},
@@ -48,10 +48,9 @@ static void add_hash(struct listing *l, const char *hash)
 
 static void add_addresses(const json_t *row, struct buf *out)
 {
-    const json_t *list = json_object_get(row, "deployed_to"), *item;
+    const json_t *list = json_object_get(row, "deployed"), *item;
     size_t i;
-    json_array_foreach(list, i, item) buf_printf(
-        out, "%s%s", out->n ? " " : "", json_is_string(item) ? json_string_value(item) : pkg_text(item, "address"));
+    json_array_foreach(list, i, item) buf_printf(out, "%s%s", out->n ? " " : "", pkg_text(item, "address"));
 }
 
 static void take_package(void *self, json_t *row)
@@ -67,7 +66,6 @@ static void take_package(void *self, json_t *row)
     term_table_add(l->table, pkg_text(row, "name"));
     term_table_add(l->table, pkg_text(row, "version"));
     term_table_add(l->table, size_format(json_integer_value(json_object_get(row, "size")), size));
-    term_table_add(l->table, pkg_text(row, "signer"));
     add_hash(l, pkg_text(row, "hash"));
     term_table_add(l->table, buf_str(&addresses));
     buf_free(&addresses);
@@ -102,7 +100,7 @@ static int list(struct longboat *lb, char **argv, bool servers, bool json)
     struct term term = term_of(STDOUT_FILENO);
     l.table = servers ? term_table_new(server_columns, COUNT_OF(server_columns))
                       : term_table_new(depot_columns, COUNT_OF(depot_columns));
-    int rc = pkg_rows(lb, servers ? "servers" : "packages", servers ? take_server : take_package, &l, &err);
+    int rc = servers ? pkg_servers(lb, NULL, take_server, &l, &err) : pkg_packages(lb, take_package, &l, &err);
     if (rc < 0) {
         rc = pkg_fail(argv, EXIT_REFUSED, &err);
     } else {

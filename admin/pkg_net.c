@@ -2,7 +2,6 @@
 #include "admin/pkg_net.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "common/json.h"
 
@@ -31,7 +30,7 @@ int pkg_ask(struct longboat *lb, uint64_t req, struct span message, struct buf *
 }
 
 struct rows {
-    void (*take)(void *self, json_t *row);
+    pkg_row take;
     void *self;
     struct error err;
 };
@@ -47,12 +46,11 @@ static bool take_row(void *self, struct span text)
     return true;
 }
 
-int pkg_rows(struct longboat *lb, const char *what, void (*take)(void *self, json_t *row), void *self,
-             struct error *err)
+static int query(struct longboat *lb, const char *what, const struct wire_list *where, pkg_row take, void *self,
+                 struct error *err)
 {
     struct rows r = {.take = take, .self = self};
-    struct wire_list none = {SPAN_NONE, 0};
-    int rc = longboat_query(lb, what, &none, take_row, &r, err);
+    int rc = longboat_query(lb, what, where, take_row, &r, err);
     if (rc == 0 && r.err.code) {
         if (err)
             *err = r.err;
@@ -61,19 +59,31 @@ int pkg_rows(struct longboat *lb, const char *what, void (*take)(void *self, jso
     return rc;
 }
 
+int pkg_packages(struct longboat *lb, pkg_row take, void *self, struct error *err)
+{
+    struct wire_list none = {SPAN_NONE, 0};
+    return query(lb, "packages", &none, take, self, err);
+}
+
+int pkg_servers(struct longboat *lb, const char *address, pkg_row take, void *self, struct error *err)
+{
+    struct buf items = {0};
+    uint32_t n = 1;
+    if (address) {
+        value_add_str(&items, span_str("address"));
+        value_add_str(&items, span_str(address));
+        n++;
+    }
+    value_add_str(&items, span_str("server")); /* whoever names servers, even all, gets them with all they attest */
+    value_add_str(&items, span_str("*"));
+    struct wire_list where = wire_list_from(&items, n);
+    int rc = query(lb, "servers", &where, take, self, err);
+    buf_free(&items);
+    return rc;
+}
+
 const char *pkg_text(const json_t *row, const char *key)
 {
     const char *text = json_string_value(json_object_get(row, key));
     return text ? text : "";
-}
-
-bool pkg_in_address(const json_t *server, const char *address)
-{
-    const json_t *pools = json_object_get(server, "pools"), *pool;
-    size_t i;
-    if (strcmp(address, "all") == 0 || strcmp(pkg_text(server, "server"), address) == 0)
-        return true;
-    json_array_foreach(pools, i,
-                       pool) if (json_is_string(pool) && strcmp(json_string_value(pool), address) == 0) return true;
-    return false;
 }

@@ -17,11 +17,11 @@ struct longboat *pkg_connect(char **argv);
 /* A request whose answer is DONE. *ret_text (may be NULL) gets its text. -EREMOTEIO and others as longboat_ask. */
 int pkg_ask(struct longboat *lb, uint64_t req, struct span message, struct buf *ret_text, struct error *err);
 /* Each row of a query as JSON, lent. */
-int pkg_rows(struct longboat *lb, const char *what, void (*take)(void *self, json_t *row), void *self,
-             struct error *err);
+typedef void (*pkg_row)(void *self, json_t *row);
+int pkg_packages(struct longboat *lb, pkg_row take, void *self, struct error *err); /* of the depot */
+/* The servers of the address (NULL: all) with what they attest, as far as our grants let us watch them. */
+int pkg_servers(struct longboat *lb, const char *address, pkg_row take, void *self, struct error *err);
 /* A member's text; "" when it is absent or no text. */
 const char *pkg_text(const json_t *row, const char *key);
-/* Is the server of a row of `servers` in the address: its name, one of its pools, or all? */
-bool pkg_in_address(const json_t *server, const char *address);
 
 #endif

@@ -78,8 +78,6 @@ static void take_server(void *self, json_t *row)
 {
     struct wait *w = self;
     const char *trouble = "";
-    if (!pkg_in_address(row, w->d->address))
-        return;
     struct server *s = server_of(w, pkg_text(row, "server"));
     enum fate fate = fate_of(w, row, &trouble);
     if (fate != s->fate)
@@ -147,7 +145,7 @@ int deploy_wait(struct deploy *d, int64_t timeout_ms, bool json, char **argv)
     int code = EXIT_DONE;
     package_hash_format(&d->hash, w.hash);
     for (bool over = false; !over;) {
-        int rc = pkg_rows(d->lb, "servers", take_server, &w, &err);
+        int rc = pkg_servers(d->lb, d->address, take_server, &w, &err);
         if (rc < 0) {
             code = pkg_fail(argv, EXIT_REFUSED, &err);
             break;
@@ -161,7 +159,8 @@ int deploy_wait(struct deploy *d, int64_t timeout_ms, bool json, char **argv)
         if (w.servers[i].fate != FATE_HAS_IT)
             code = EXIT_RAN_AND_FAILED;
     if (code == EXIT_DONE && w.n == 0) {
-        fprintf(stderr, "%s: no server of '%s' is known\n", argv[0], d->address);
+        fprintf(stderr, "%s: no server of '%s' has joined, or no grant of yours (watch *@%s) lets you see it\n",
+                argv[0], d->address, d->address);
         code = EXIT_RAN_AND_FAILED;
     }
     mem_free(&w.servers);
