@@ -148,14 +148,14 @@ int ctl_query(char **argv, const char *what, const struct ctl_where *where, size
 
 const char *ctl_text(json_t *row, const char *key)
 {
-    static char texts[4][64];
+    static char texts[16][24]; /* more than one printf has arguments */
     static unsigned turn;
     json_t *v = json_object_get(row, key);
     if (json_is_string(v))
         return json_string_value(v);
     if (!json_is_integer(v))
         return json_is_true(v) ? "yes" : "";
-    char *out = texts[turn++ % 4];
+    char *out = texts[turn++ % COUNT_OF(texts)];
     snprintf(out, sizeof texts[0], "%lld", (long long)json_integer_value(v));
     return out;
 }

@@ -56,7 +56,7 @@ typedef void (*ctl_row)(void *self, json_t *row);
 int ctl_query(char **argv, const char *what, const struct ctl_where *where, size_t n, int64_t limit, bool as_json,
               ctl_row print, void *self, size_t *ret_rows);
 
-/* Text of a member, "" if it is absent or null; numbers as text in one of four buffers used in turn. */
+/* Text of a member, "" if it is absent or null; numbers as text in one of sixteen buffers used in turn. */
 const char *ctl_text(json_t *row, const char *key);
 int64_t ctl_int(json_t *row, const char *key);
 enum term_mood ctl_mood(const char *status_or_state);

@@ -65,9 +65,8 @@ static int register_invitation(struct longboat *lb, char **argv, const char *tex
     int rc = token_parse(text, &token, err);
     if (rc < 0)
         return ctl_fail(argv, EXIT_REFUSED, err);
-    char *invitation = b64_format(buf_span(&token.invitation));
     value_add_str(&arguments, span_str("invitation"));
-    value_add_str(&arguments, span_str(invitation));
+    wire_add_bin(&arguments, buf_span(&token.invitation));
     struct m_operate m = {.req = longboat_req(lb),
                           .verb = span_str("invite"),
                           .target = span_str(token.name),
@@ -76,7 +75,6 @@ static int register_invitation(struct longboat *lb, char **argv, const char *tex
     struct buf answer = {0};
     enum refusal refusal = REFUSAL_NONE;
     rc = longboat_ask(lb, m.req, buf_span(&message), CTL_TIMEOUT_MS, &answer, &refusal, err);
-    mem_free(&invitation);
     buf_free(&arguments);
     buf_free(&message);
     buf_free(&answer);

@@ -143,7 +143,7 @@ static void print_explanation(void *self, json_t *row)
     json_t *unmet;
     (void)self;
     if (*ctl_text(row, "summary")) { /* the head; a row for each server follows */
-        printf("run %s is %s: %s\n", ctl_text(row, "run"), ctl_text(row, "state"), ctl_text(row, "summary"));
+        printf("run %s is %s\n", ctl_text(row, "run"), ctl_text(row, "summary"));
         if (ctl_int(row, "ahead"))
             printf("  %s runs of its kind go first\n", ctl_text(row, "ahead"));
     }

@@ -1,7 +1,7 @@
 /* lbmon.c - tails results and events: in order, each once, over restarts of the broker and of the network.
  *
- * Data goes to stdout, one line an event; what happens to the connection is said on stderr. --json prints each event as
- * the broker has it, for programs; keep its `seq` and give it as --since to go on after a break of your own.
+ * Data goes to stdout, one line an event; what happens to the connection is said on stderr. --json prints each event
+ * as the broker has it, for programs; keep its `seq` and give it as --since to go on after a break of your own.
  */
 #include <errno.h>
 #include <signal.h>
@@ -25,14 +25,16 @@ static const struct option_row rows[] = {
     {"status", 0, OPTION_STR, NULL, 0, 0, false, "STATUS", "results with this status only: succeeded, failed, ..."},
     {"event", 'e', OPTION_STR, "result", 0, 0, false, "KIND",
      "result, called, assigned, started, lost, operated, server, parent, ...; or all"},
-    {"since", 0, OPTION_STR, NULL, 0, 0, false, "TIME|SEQ", "begin so long ago (2h), at this time, or after this number; default: now"},
+    {"since", 0, OPTION_STR, NULL, 0, 0, false, "TIME|SEQ",
+     "begin so long ago (2h), at this time, or after this number; default: now"},
     {"until-now", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "end at the newest event instead of waiting for more"},
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line"},
 };
 
-static const char examples[] = "  lbmon                                  results as they come\n"
-                               "  lbmon --since 2h --status failed       what has failed lately, and what fails from now on\n"
-                               "  lbmon --event all --json --since 0     everything that the broker remembers, for a program\n";
+static const char examples[] =
+    "  lbmon                                  results as they come\n"
+    "  lbmon --since 2h --status failed       what has failed lately, and what fails from now on\n"
+    "  lbmon --event all --json --since 0     everything that the broker remembers, for a program\n";
 
 struct monitor {
     bool as_json;
@@ -79,7 +81,9 @@ static int since(const char *s, uint64_t *ret_after, int64_t *ret_since, struct 
     }
     if (clock_parse(s, ret_since, NULL) == 0)
         return 0;
-    return error_set(err, -EINVAL, "--since takes a duration (2h), a time (2026-11-21T22:00:00Z) or an event's number, not '%s'", s);
+    return error_set(err, -EINVAL,
+                     "--since takes a duration (2h), a time (2026-11-21T22:00:00Z) or an event's number, not '%s'",
+                     s);
 }
 
 static uint32_t filter(const struct option_values *v, struct buf *where)

@@ -77,8 +77,8 @@ static void elapsed(struct buf *out, const json_t *event)
 {
     int64_t from, to;
     char d[DURATION_TEXT];
-    if (clock_parse(text(event, "started_at"), &from, NULL) == 0 && clock_parse(text(event, "ended_at"), &to, NULL) == 0 &&
-        to >= from)
+    if (clock_parse(text(event, "started_at"), &from, NULL) == 0 &&
+        clock_parse(text(event, "ended_at"), &to, NULL) == 0 && to >= from)
         buf_printf(out, "  %s", duration_format(to - from, d));
 }
 
@@ -142,7 +142,8 @@ static void result(const json_t *event, const struct term *term, struct buf *out
 
 static void other(const json_t *event, struct buf *out)
 {
-    static const char *const keys[] = {"server", "job", "state", "status", "verb", "target", "by", "step", "text", "reason", "name"};
+    static const char *const keys[] = {"server", "job",  "state", "status", "verb", "target",
+                                       "by",     "step", "text",  "reason", "name"};
     safe(out, text(event, "event"));
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (*text(event, keys[i])) {

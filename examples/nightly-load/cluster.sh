@@ -38,6 +38,22 @@ await() {
     done
 }
 
+# end_all: ends every process of this cluster at once: all whose LONGBOAT_HOME lies below $demo. Runners and keepers live on
+# without their worker, by design, so they are found by that and not by who started them.
+end_all() {
+    for end_stop in "$demo"/*.keeper; do
+        [ ! -e "$end_stop" ] || : >"${end_stop%.keeper}.stop"
+    done
+    for end_signal in TERM KILL; do
+        for end_process in /proc/[0-9]*; do
+            if tr '\0' '\n' <"$end_process/environ" 2>/dev/null | grep -q "^LONGBOAT_HOME=$demo/"; then
+                [ "${end_process#/proc/}" = "$$" ] || kill -$end_signal "${end_process#/proc/}" 2>/dev/null || :
+            fi
+        done
+        [ $end_signal = KILL ] || sleep 0.3
+    done
+}
+
 # halt NAME: ends a kept program and what keeps it.
 halt() {
     : >"$demo/$1.stop"

@@ -79,7 +79,9 @@ done
 for package in load check report; do
     show lbpkg deploy "$demo/$package.lbp" --to wh1 --wait
 done
-await "etl1 and etl2 offer the job" sh -c 'test "$(lbctl servers --json | grep -c prepare-table)" -ge 2'
+for server in etl1 etl2; do
+    await "$server offers the job prepare-table" sh -c "lbctl servers $server --json | grep -q prepare-table"
+done
 show lbctl servers
 
 step "6. A monitor tails results in the background, into $demo/results"

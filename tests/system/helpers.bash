@@ -1,0 +1,118 @@
+# helpers.bash - what the system tests share: a cluster of real processes below $demo, with a home for each program.
+# Nothing sleeps for a guess: `await` polls for the event that a test waits for, with a bound of 30 s.
+
+top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+PATH=$LB_BIN:$PATH
+. "$top/examples/nightly-load/cluster.sh"
+
+# A folder with a short path: socket names have 107 bytes.
+new_demo() {
+    demo=$(mktemp -d "${TMPDIR:-/tmp}/lbt-XXXXXX")
+    echo "$demo" >"$BATS_FILE_TMPDIR/demo"
+}
+
+# In each test: $demo and the administrator as who we are.
+enter() {
+    demo=$(cat "$BATS_FILE_TMPDIR/demo")
+    export LONGBOAT_HOME=$demo/admin
+}
+
+as() { # as NAME COMMAND...: with another identity
+    local home=$1
+    shift
+    LONGBOAT_HOME=$demo/$home "$@"
+}
+
+start_broker() { # start_broker [OPTIONS...]
+    keep broker "$demo/broker" lbbroker "$@"
+    await "the broker answers" lbctl whoami
+}
+
+join_server() { # join_server NAME POOLS
+    lbctl invite --server "$1" --pools "$2" >"$demo/token"
+    as "$1" lbworker join <"$demo/token"
+    mkdir -p "$demo/$1/etc/jobs"
+}
+
+start_server() { # start_server NAME [OPTIONS...]
+    local name=$1
+    shift
+    keep "$name" "$demo/$name" lbworker "$@"
+    await "$name is up" sh -c "lbctl servers $name --json | grep -q '\"state\":\"up\"'"
+}
+
+join_principal() { # join_principal NAME GRANT...
+    local name=$1 g args=()
+    shift
+    for g in "$@"; do args+=(--grant "$g"); done
+    lbctl invite --principal "$name" "${args[@]}" >"$demo/token"
+    as "$name" lbsubmit join <"$demo/token"
+}
+
+# new_package NAME SUBSYSTEM ENTRY-TEXT [MANIFEST-LINES]: builds and signs $demo/NAME.lbp
+new_package() {
+    local folder=$demo/src-$1
+    mkdir -p "$folder"
+    printf '%s\n' "$3" >"$folder/main"
+    chmod 755 "$folder/main"
+    printf 'name: %s\nversion: 1.0.0\ndescription: of a test\nsubsystem: %s\nentry: main\n%s\n' "$1" "$2" "${4:-}" >"$folder/package.yaml"
+    lbpkg build "$folder" -o "$demo/$1.lbp" && lbpkg sign "$demo/$1.lbp"
+}
+
+deploy() { # deploy NAME ADDRESS
+    lbpkg deploy "$demo/$1.lbp" --to "$2" --wait
+}
+
+# A cluster with the servers named, all in the pool etl, that trust our builder: new_cluster etl1 etl2
+new_cluster() {
+    local s
+    new_demo
+    enter
+    lbctl init --cluster test --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker"
+    start_broker
+    lbpkg keygen
+    for s in "$@"; do
+        join_server "$s" etl
+        cp "$demo/admin/etc/keys/builder.pub" "$demo/$s/etc/trust/signers"
+        start_server "$s"
+    done
+}
+
+end_cluster() {
+    [ -e "$BATS_FILE_TMPDIR/demo" ] || return 0
+    demo=$(cat "$BATS_FILE_TMPDIR/demo")
+    unset LONGBOAT_HOME
+    end_all
+    if [ -n "${BATS_TEST_COMPLETED:-}" ] || [ -z "${LB_KEEP:-}" ]; then
+        rm -rf "$demo"
+    fi
+}
+
+kill9() { # kill9 NAME: kills a kept program at once; it is started again by what keeps it
+    kill -9 "$(cat "$demo/$1.pid")"
+}
+
+# The runner of a server, by its lock.
+runner_pid() {
+    head -n 1 "$demo/$1/run/runner.lock" | tr -cd 0-9
+}
+
+last_run() { # the newest run of a job: last_run JOB
+    lbctl history --job "$1" -n 1 --json | jq -r .run
+}
+
+status_of() {
+    lbctl show "$1" --json | jq -r .status
+}
+
+# assert_output TEXT: bats's $output has it
+assert_has() {
+    case $output in
+    *"$1"*) ;;
+    *)
+        echo "the output has no '$1':"
+        echo "$output"
+        return 1
+        ;;
+    esac
+}
