@@ -1,0 +1,118 @@
+/* inside.h - what the files of this room share: the plan as read, every part with the node it comes from. Nobody else
+ * includes it. */
+#ifndef LB_PARENT_PLAN_INSIDE_H
+#define LB_PARENT_PLAN_INSIDE_H
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "common/mem.h"
+#include "common/suggest.h"
+#include "parent/plan/plan.h"
+
+#define NOBODY UINT32_MAX /* a task that the plan has not got */
+
+enum template_kind { TEMPLATE_NONE, TEMPLATE_NAME, TEMPLATE_AS_OF, TEMPLATE_OUTPUT, TEMPLATE_BAD };
+struct template
+{
+    enum template_kind kind;
+    struct span name, output; /* NAME: the name; OUTPUT: the task and its output. Lent by the text */
+};
+/* What is this text? BAD: it has {{ in it and is no whole template. */
+struct template template_parse(struct span text);
+
+struct plan_variable {
+    const char *name; /* texts are lent by the tree */
+    const struct yaml_node *node;
+    enum parameter_type type;
+    bool broken;      /* its declaration has been complained about */
+    bool as_of;       /* the default is {{as_of}} */
+    struct buf value; /* the default, then what --set says; empty: none */
+    const char *set;  /* the text behind --set name=; NULL: not given */
+};
+
+struct plan_condition {
+    const struct yaml_node *node; /* of `task` */
+    const char *name;
+    uint32_t task;
+    uint8_t is, layer;
+};
+
+struct plan_list {
+    const char *name;
+    const struct yaml_node *node;
+    uint32_t variable; /* NOBODY: the items stand here */
+    struct buf values;
+    uint32_t *at;
+    uint32_t n;
+};
+
+struct plan_parameter {
+    const char *name;
+    const struct yaml_node *node;
+    struct template from;
+    struct buf value;              /* TEMPLATE_NONE */
+    uint32_t list, variable, task; /* what the template names; NOBODY: not that */
+};
+
+struct plan_task {
+    const char *name;
+    const struct yaml_node *node, *key;
+    char *job;
+    const char *address;
+    bool each, join_or, may_fail;
+    enum on_lost on_lost;
+    int64_t priority, lost_after_ms, start_within_ms, timeout_ms;
+    struct plan_condition *after;
+    uint32_t n_after;
+    struct plan_list *lists;
+    uint32_t n_lists;
+    struct plan_parameter *parameters;
+    uint32_t n_parameters;
+    uint32_t count; /* set by values.c */
+    UT_hash_handle hh;
+};
+
+struct plan {
+    struct yaml *tree;
+    struct problems *problems;
+    const char *name, *timezone;
+    struct plan_variable *variables;
+    uint32_t n_variables;
+    struct plan_task *tasks;
+    uint32_t n;
+    struct plan_task *by_name;
+    char *as_of;
+};
+
+/* A problem at the node's place; beyond PLAN_PROBLEMS_MOST they are dropped. */
+void complain(struct plan *p, const struct yaml_node *node, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Notes the sentence of a reader that failed; true: it did not. */
+bool fine(struct plan *p, int rc, const struct error *err);
+
+/* ---- read.c, readtask.c: the tree as a plan. Names of tasks in conditions are looked up when all are read. */
+void plan_read(struct plan *p);
+void plan_read_task(struct plan *p, struct plan_task *t);
+uint32_t plan_find_task(const struct plan *p, struct span name); /* NOBODY: none */
+uint32_t plan_find_variable(const struct plan *p, struct span name);
+bool plan_check_keys(struct plan *p, const struct yaml_node *map, const char *const allowed[]);
+void plan_free(struct plan *p);
+
+/* ---- validate.c: what is wrong between tasks */
+void plan_validate(struct plan *p);
+
+/* ---- values.c: --set, defaults, as_of, sizes of for_each */
+void plan_take_values(struct plan *p, const struct plan_order *order);
+
+/* ---- zone.c */
+bool zone_exists(const char *zone);
+/* RFC 3339 with milliseconds and the zone's offset at that moment; yours to free. */
+char *zone_format(const char *zone, int64_t wall_ms);
+
+/* ---- compile.c: only without problems */
+void plan_compile(const struct plan *p, struct plan_made *ret);
+
+#endif
