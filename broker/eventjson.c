@@ -247,7 +247,8 @@ static void outcome_is(struct event *e, json_t *o, struct span bytes, const stru
     AS(low); \
     e->run = m.run
 
-static void fill_run(struct event *e, json_t *o, uint64_t kind, struct span record, const struct event_about *about)
+/* What happens on a run's way. */
+static void fill_way(struct event *e, json_t *o, uint64_t kind, struct span record)
 {
     switch (kind) {
     case KIND_R_CALLED: {
@@ -298,6 +299,13 @@ static void fill_run(struct event *e, json_t *o, uint64_t kind, struct span reco
         json_set_text(o, "reason", m.reason);
         break;
     }
+    }
+}
+
+/* Its end, and parents. */
+static void fill_end(struct event *e, json_t *o, uint64_t kind, struct span record, const struct event_about *about)
+{
+    switch (kind) {
     case KIND_R_ENDED: {
         OF_RUN(ended);
         e->word = "result";
@@ -448,7 +456,8 @@ struct event *event_make(uint64_t seq, struct span record, const struct event_ab
     set_word(o, "event", "unknown"); /* its place; what it is follows */
     if (about)
         fill_about(e, o, about);
-    fill_run(e, o, kind, record, about ? about : &(struct event_about){0});
+    fill_way(e, o, kind, record);
+    fill_end(e, o, kind, record, about ? about : &(struct event_about){0});
     fill_other(e, o, kind, record);
     set_word(o, "event", e->word);
     json_set_id(o, "run", &e->run);
