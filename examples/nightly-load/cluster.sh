@@ -46,7 +46,7 @@ end_all() {
     done
     for end_signal in TERM KILL; do
         for end_process in /proc/[0-9]*; do
-            if tr '\0' '\n' <"$end_process/environ" 2>/dev/null | grep -q "^LONGBOAT_HOME=$demo/"; then
+            if { tr '\0' '\n' <"$end_process/environ"; } 2>/dev/null | grep -q "^LONGBOAT_HOME=$demo/"; then
                 [ "${end_process#/proc/}" = "$$" ] || kill -$end_signal "${end_process#/proc/}" 2>/dev/null || :
             fi
         done
