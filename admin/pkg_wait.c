@@ -108,8 +108,9 @@ static void print(struct wait *w, struct server *s, int64_t now)
         json_escape(&out, span_str(text));
         buf_add_str(&out, "}\n");
     } else {
-        buf_printf(&out, "%-16s %s%-9s%s %s  ", s->name, term_on(&t, moods[s->fate]), words[s->fate],
+        buf_printf(&out, "%-16s %s%-9s%s %s", s->name, term_on(&t, moods[s->fate]), words[s->fate],
                    term_off(&t, moods[s->fate]), duration_format(now - w->begun, took));
+        buf_add_str(&out, *text ? "  " : "");
         term_safe(&out, span_str(text));
         buf_add_str(&out, "\n");
     }
