@@ -78,6 +78,7 @@ void child_run(struct pcore *c, struct child *k, const struct pcore_event *ev)
     bool accepted = k->state == CHILD_ASKED;
     if ((!accepted && k->state != CHILD_LIVE) || ev->state >= RUN_ENDED)
         return;
+    enum child_news news = accepted || k->run_state != ev->state ? NEWS_STATE : NEWS_PROGRESS;
     --*bucket(c, k);
     k->state = CHILD_LIVE;
     k->run = ev->run;
@@ -91,8 +92,11 @@ void child_run(struct pcore *c, struct child *k, const struct pcore_event *ev)
     if (ev->state == RUN_RUNNING) {
         k->started_at = k->started_at ? k->started_at : c->now;
         was_called(c, k);
+        if (k->attempt_told != k->attempt)
+            news = NEWS_STARTED;
+        k->attempt_told = k->attempt;
     }
-    fx(c, PCORE_FX_CHILD, k->task, k->index);
+    fx(c, PCORE_FX_CHILD, k->task, k->index)->news = news;
     if (accepted && k->cancel_asked)
         child_cancel(c, k);
 }
@@ -135,7 +139,7 @@ static void finish(struct pcore *c, struct child *k)
     if (t->ended == t->count)
         t->state = TASK_ENDED;
     touch(c, k->task);
-    fx(c, PCORE_FX_CHILD, k->task, k->index);
+    fx(c, PCORE_FX_CHILD, k->task, k->index)->news = NEWS_ENDED;
 }
 
 static void keep_outputs(struct pcore *c, struct child *k, const struct wire_list *outputs)
@@ -145,6 +149,19 @@ static void keep_outputs(struct pcore *c, struct child *k, const struct wire_lis
     k->outputs = mem_dup(outputs->items.p, outputs->items.n);
     k->outputs_size = (uint32_t)outputs->items.n;
     k->n_outputs = outputs->count;
+}
+
+/* The message of the last step that did not succeed (of the last step, if all did), else the run's own. */
+static struct span message_of(const struct d_outcome *o)
+{
+    struct wire_iter it = wire_iter(&o->steps);
+    struct span item, message = SPAN_NONE;
+    struct d_step_outcome step;
+    while (wire_next(&it, &item))
+        if (d_step_outcome_decode(item, &step, NULL) == 0 && step.message.n &&
+            (step.package != PACKAGE_SUCCEEDED || o->status == STATUS_SUCCEEDED))
+            message = step.message;
+    return message.n ? message : o->message;
 }
 
 void child_ended(struct pcore *c, struct child *k, const struct pcore_event *ev)
@@ -165,7 +182,7 @@ void child_ended(struct pcore *c, struct child *k, const struct pcore_event *ev)
         k->server = name_keep(c, server);
     k->started_at = o->started_at ? o->started_at : k->started_at;
     k->ended_at = o->ended_at ? o->ended_at : c->now;
-    set_text(k, o->message);
+    set_text(k, message_of(o));
     keep_outputs(c, k, &o->outputs);
     finish(c, k);
 }

@@ -68,13 +68,21 @@ enum pcore_effect_kind {
     PCORE_FX_RESOLVE, /* task: what does its address offer? Answer: PCORE_RESOLVED */
     PCORE_FX_CALL,    /* task, index, key, address, parameters, job_hash (zero: whatever the server has) */
     PCORE_FX_CANCEL,  /* task, index, run */
-    PCORE_FX_CHILD,   /* task, index: it has changed; for displays. Its end is said once: the child is then ENDED */
+    PCORE_FX_CHILD,   /* task, index, news: it has changed; for displays */
     PCORE_FX_SKIPPED, /* task: see pcore_task */
     PCORE_FX_END      /* verdict: it is over, nothing follows */
 };
 
+enum child_news {
+    NEWS_PROGRESS, /* nothing but percent or text */
+    NEWS_STATE,    /* another state: parked, out of contact, ... */
+    NEWS_STARTED,  /* an attempt runs: said once for each */
+    NEWS_ENDED     /* said once */
+};
+
 struct pcore_effect {
     enum pcore_effect_kind kind;
+    enum child_news news;
     uint32_t task, index;
     struct id run;
     struct span key, address;

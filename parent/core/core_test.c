@@ -452,6 +452,75 @@ static void totals_tell_where_the_children_are(void **state)
     world_end(&w);
 }
 
+static void news_of_a_child_tell_starts_and_ends_once(void **state)
+{
+    (void)state;
+    struct world w;
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", 1);
+    world_begin(&w, g, 0);
+    static const struct {
+        enum run_state state;
+        uint64_t attempt;
+        enum child_news news;
+    } rows[] = {{RUN_WAITING, 0, NEWS_STATE},    {RUN_PARKED, 0, NEWS_STATE},         {RUN_RUNNING, 1, NEWS_STARTED},
+                {RUN_RUNNING, 1, NEWS_PROGRESS}, {RUN_OUT_OF_CONTACT, 1, NEWS_STATE}, {RUN_RUNNING, 1, NEWS_STATE},
+                {RUN_RUNNING, 2, NEWS_STARTED}};
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct pcore_event ev = {.kind = PCORE_RUN, .task = a, .state = rows[i].state, .attempt = rows[i].attempt};
+        pcore_step(w.core, &ev, &w.out);
+        assert_int_equal(w.out.n_effects, 1);
+        assert_int_equal(w.out.effects[0].news, rows[i].news);
+    }
+    succeeds(&w, a, 0);
+    assert_int_equal(w.out.effects[0].news, NEWS_ENDED);
+    world_end(&w);
+}
+
+static struct d_outcome outcome_with_steps(struct buf *steps, enum status status)
+{
+    static const struct {
+        const char *message;
+        enum package_outcome package;
+    } rows[] = {{"first", PACKAGE_SUCCEEDED}, {"no such table", PACKAGE_FAILED}, {"cleaned", PACKAGE_SUCCEEDED}};
+    for (unsigned i = 0; i < 3; i++) {
+        struct buf one = {0};
+        struct d_step_outcome s = {.message = span_str(rows[i].message), .package = rows[i].package};
+        d_step_outcome_encode(&s, &one);
+        wire_add_bin(steps, buf_span(&one));
+        buf_free(&one);
+    }
+    return (struct d_outcome){.status = status, .message = span_str("of the run"), .steps = wire_list_from(steps, 3)};
+}
+
+static void a_childs_message_is_that_of_the_step_that_failed(void **state)
+{
+    (void)state;
+    static const struct {
+        enum status status;
+        bool steps;
+        const char *text;
+    } rows[] = {{STATUS_FAILED, true, "no such table"},
+                {STATUS_SUCCEEDED, true, "cleaned"},
+                {STATUS_LOST, false, "of the run"}};
+    for (unsigned i = 0; i < 3; i++) {
+        struct world w;
+        struct buf steps = {0};
+        struct pcore_child k;
+        struct graph g = graph_begin("night");
+        add_task(&g, "a", 1);
+        world_begin(&w, g, 0);
+        struct d_outcome o = outcome_with_steps(&steps, rows[i].status);
+        if (!rows[i].steps)
+            o.steps = (struct wire_list){0};
+        world_step(&w, (struct pcore_event){.kind = PCORE_ENDED, .outcome = &o});
+        pcore_child(w.core, 0, 0, &k);
+        assert_string_equal(k.text, rows[i].text);
+        buf_free(&steps);
+        world_end(&w);
+    }
+}
+
 static void a_driver_that_starts_again_asks_the_same(void **state)
 {
     (void)state;
@@ -525,6 +594,8 @@ int main(void)
         cmocka_unit_test(a_refused_call_ends_its_child_with_the_brokers_words),
         cmocka_unit_test(what_is_said_twice_or_late_changes_nothing),
         cmocka_unit_test(totals_tell_where_the_children_are),
+        cmocka_unit_test(news_of_a_child_tell_starts_and_ends_once),
+        cmocka_unit_test(a_childs_message_is_that_of_the_step_that_failed),
         cmocka_unit_test(a_driver_that_starts_again_asks_the_same),
         cmocka_unit_test(parameters_that_are_too_large_refuse_the_child),
         cmocka_unit_test(a_graph_with_a_circle_does_not_hang),

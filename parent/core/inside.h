@@ -27,7 +27,7 @@ struct child {
     struct id run;
     int64_t called_at, started_at, ended_at;
     uint32_t task, index;
-    uint32_t attempt;
+    uint32_t attempt, attempt_told; /* told: as started */
     uint8_t state, run_state, percent;
     uint8_t delivery, job, package, status;
     bool called, cancel_asked;
