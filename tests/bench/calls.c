@@ -1,0 +1,89 @@
+/* calls.c - a caller: COUNT calls of JOB at ADDRESS, at most WINDOW of them not ended.
+ * usage: calls JOB ADDRESS COUNT WINDOW
+ * prints JSON: calls per second from the first call to the last result, and the times from call to result in ms. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/longboat.h"
+#include "common/clock.h"
+#include "common/mem.h"
+
+struct bench {
+    struct longboat *lb;
+    const char *job, *address;
+    unsigned count, window, started, ended, failed;
+    int64_t *begun, *took; /* us */
+};
+
+struct one {
+    struct bench *b;
+    unsigned index;
+};
+
+static void followed(void *self, const struct longboat_run *run)
+{
+    struct one *one = self;
+    struct bench *b = one->b;
+    if (!run->outcome && run->refused == REFUSAL_NONE)
+        return;
+    if (!run->outcome || run->outcome->status != STATUS_SUCCEEDED) {
+        if (b->failed++ == 0)
+            fprintf(stderr, "a call did not succeed: %s\n", run->text ? run->text : "");
+    }
+    b->took[one->index] = clock_boot_us() - b->begun[one->index];
+    b->ended++;
+    mem_free(&one);
+}
+
+static bool is_done(void *self)
+{
+    struct bench *b = self;
+    while (b->started < b->count && b->started - b->ended < b->window) {
+        struct one *one = mem_zalloc(1, sizeof *one);
+        struct error err = {0};
+        struct longboat_call call = {.job = b->job, .address = b->address, .priority = 4};
+        *one = (struct one){b, b->started};
+        b->begun[b->started++] = clock_boot_us();
+        if (longboat_call_start(b->lb, &call, followed, one, &err) < 0) {
+            fprintf(stderr, "calls: %s\n", err.text);
+            exit(1);
+        }
+    }
+    return b->ended == b->count;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+int main(int argc, char **argv)
+{
+    struct bench b = {0};
+    struct error err = {0};
+    if (argc != 5) {
+        fprintf(stderr, "usage: calls JOB ADDRESS COUNT WINDOW\n");
+        return 2;
+    }
+    b.job = argv[1];
+    b.address = argv[2];
+    b.count = (unsigned)atoi(argv[3]);
+    b.window = (unsigned)atoi(argv[4]);
+    b.begun = mem_zalloc(b.count, sizeof *b.begun);
+    b.took = mem_zalloc(b.count, sizeof *b.took);
+    if (longboat_open(&b.lb, NULL, NULL, &err) < 0 || longboat_wait(b.lb, is_done, &b, 600000, &err) < 0) {
+        fprintf(stderr, "calls: %s (%u of %u ended)\n", err.text, b.ended, b.count);
+        return 3;
+    }
+    int64_t first = b.begun[0], last = 0;
+    for (unsigned i = 0; i < b.count; i++)
+        last = b.begun[i] + b.took[i] > last ? b.begun[i] + b.took[i] : last;
+    qsort(b.took, b.count, sizeof *b.took, by_time);
+    printf("{\"per_s\": %.1f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"failed\": %u}\n",
+           b.count / ((double)(last - first) / 1e6), (double)b.took[b.count / 2] / 1e3,
+           (double)b.took[b.count * 99 / 100] / 1e3, b.failed);
+    longboat_close(&b.lb);
+    return b.failed != 0;
+}

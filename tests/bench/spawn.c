@@ -1,0 +1,45 @@
+/* spawn.c - the bare machine: posix_spawn and waitpid of /bin/true in a loop, in P processes at once.
+ * usage: spawn COUNT PROCESSES      prints spawns per second */
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int loop(int count)
+{
+    char *argv[] = {"true", NULL};
+    for (int i = 0; i < count; i++) {
+        pid_t pid;
+        if (posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ) != 0 || waitpid(pid, NULL, 0) != pid)
+            return 1;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3)
+        return 2;
+    int count = atoi(argv[1]), processes = atoi(argv[2]), bad = 0, status;
+    double start = now();
+    for (int i = 0; i < processes; i++)
+        if (fork() == 0)
+            _exit(loop(count / processes));
+    while (wait(&status) > 0)
+        bad |= status;
+    if (bad)
+        return 1;
+    printf("%.1f\n", count / processes * processes / (now() - start));
+    return 0;
+}
