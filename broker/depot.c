@@ -401,8 +401,8 @@ static void take_get(struct depot *d, struct peer *p, struct span message)
         broker_error(d->b, p->handle, m.req, REFUSAL_NOT_FOUND, "%s", err.text);
     } else {
         char *path = path_of(d->folder, &m.package, ".sig");
-        if (m.offset == 0)
-            file_read(path, LIMIT_SIGNATURE, &signature, NULL); /* a plan has none */
+        /* With every piece, so that whoever goes on after a break has it, too. A plan has none. */
+        file_read(path, LIMIT_SIGNATURE, &signature, NULL);
         mem_free(&path);
         struct m_chunk c = {.req = m.req,
                             .package = m.package,
