@@ -139,6 +139,16 @@ void broker_step_message(struct broker *b, const struct peer *p, struct span mes
     broker_step(b, &ev);
 }
 
+static void note_full(struct broker *b, uint64_t handle)
+{
+    struct peer *p = broker_peer(b, handle);
+    if (!p || p->told_full || net_server_window_open(b->net, handle))
+        return;
+    p->told_full = true;
+    b->full = mem_realloc(b->full, b->n_full + 1, sizeof *b->full);
+    b->full[b->n_full++] = handle;
+}
+
 /* An effect may leave: its record is on disk. */
 static void leave(void *self, const struct bcore_effect *e)
 {
@@ -147,6 +157,7 @@ static void leave(void *self, const struct bcore_effect *e)
     switch (e->kind) {
     case BCORE_FX_SEND:
         net_server_send(b->net, e->peer, e->body);
+        note_full(b, e->peer);
         break;
     case BCORE_FX_CLOSE:
         net_server_close_peer(b->net, e->peer, e->body);
@@ -174,15 +185,17 @@ static void flush_records(struct broker *b)
     buf_clear(&b->pending);
 }
 
+/* The core is told which windows have become full in this turn, so that it remembers instead of sending. */
 static void tell_full_windows(struct broker *b)
 {
-    for (struct peer *p = b->peers; p; p = p->hh.next) {
-        if (p->told_full || net_server_window_open(b->net, p->handle))
+    for (unsigned i = 0; i < b->n_full; i++) {
+        struct peer *p = broker_peer(b, b->full[i]);
+        if (!p)
             continue;
         struct bcore_event ev = {.kind = BCORE_WINDOW, .peer = p->handle, .who = &p->who, .window_open = false};
-        p->told_full = true;
         broker_step(b, &ev);
     }
+    b->n_full = 0;
 }
 
 static void on_tick(struct loop *l, struct loop_timer *t, void *arg)
@@ -461,6 +474,7 @@ void broker_close(struct broker **broker)
     buf_free(&b->pending);
     buf_free(&b->scratch);
     mem_free(&b->records);
+    mem_free(&b->full);
     mem_free(&b->invitations);
     mem_free(&b);
 }

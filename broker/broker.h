@@ -68,6 +68,8 @@ struct broker {
     struct bcore_record *records;
     unsigned n_records, cap_records;
     uint64_t last_lsn;
+    uint64_t *full; /* peers whose window has become full in this turn */
+    unsigned n_full;
     struct buf scratch;
     struct loop_timer tick, minute;
     int64_t started_wall;

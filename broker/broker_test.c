@@ -634,6 +634,52 @@ static void output_is_kept_and_followed_to_its_end(void **state)
     bye(&etl1);
 }
 
+static void begin_parent(struct talker *t, uint64_t req, const struct hash *plan, uint64_t size)
+{
+    struct buf body = {0}, bytes = {0};
+    struct error err = {0};
+    struct d_parent d = {.cluster = span_str("test"),
+                         .caller = span_str("anna"),
+                         .key = span_str("p1"),
+                         .name = span_str("nightly"),
+                         .plan = *plan,
+                         .plan_size = size,
+                         .tasks = 1};
+    d_parent_encode(&d, &body);
+    assert_int_equal(envelope_sign(ENVELOPE_PARENT, &t->key, "anna", 5, buf_span(&body), &bytes, &err), 0);
+    say(t, parent_begin, .req = req, .parent = buf_span(&bytes), .drive = true);
+    buf_free(&body);
+    buf_free(&bytes);
+}
+
+static void a_parent_begins_when_its_plan_is_here(void **state)
+{
+    struct world *w = *state;
+    struct talker anna;
+    struct m_error error;
+    struct m_done done;
+    struct m_accepted accepted;
+    struct m_chunk chunk;
+    struct hash plan;
+    struct span bytes = span_str("parent: nightly");
+    principal(w, &anna, "anna", ROLE_CALLER, 5, ALL_GRANTS, 3);
+    start(w);
+    connect_to(&anna);
+    hash_bytes(bytes, &plan);
+    begin_parent(&anna, 1, &plan, bytes.n);
+    hear(&anna, error, &error);
+    assert_int_equal(error.code, REFUSAL_NOT_FOUND);
+    say(&anna, parent_plan, .req = 2, .plan = plan, .offset = 0, .size = bytes.n, .data = bytes);
+    hear(&anna, done, &done);
+    assert_true(span_eq_str(done.text, "15"));
+    begin_parent(&anna, 3, &plan, bytes.n);
+    hear(&anna, accepted, &accepted);
+    say(&anna, get, .req = 4, .package = plan, .offset = 8, .length = 100);
+    hear(&anna, chunk, &chunk);
+    assert_true(span_eq_str(chunk.data, "nightly"));
+    bye(&anna);
+}
+
 static void a_stranger_does_not_get_in(void **state)
 {
     struct world *w = *state;
@@ -661,6 +707,7 @@ int main(void)
         in_world(a_revoked_certificate_says_nothing_any_more),
         in_world(an_invitation_is_good_for_one_newcomer),
         in_world(output_is_kept_and_followed_to_its_end),
+        in_world(a_parent_begins_when_its_plan_is_here),
         in_world(a_stranger_does_not_get_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,6 +120,16 @@ static void set_flags(json_t *o, const struct d_step_outcome *s)
         json_object_set_new(o, "out_of_memory", json_true());
 }
 
+static void set_texts(json_t *o, const char *name, const struct wire_list *list)
+{
+    struct wire_iter it = wire_iter(list);
+    struct span item;
+    json_t *a = json_array();
+    while (wire_next(&it, &item))
+        json_array_append_new(a, json_stringn((const char *)item.p, item.n));
+    json_object_set_new(o, name, a);
+}
+
 static json_t *step_json(const struct d_step_outcome *s)
 {
     json_t *o = json_object();
@@ -142,18 +152,12 @@ static json_t *step_json(const struct d_step_outcome *s)
     if (s->cut_bytes)
         set_number(o, "cut_bytes", s->cut_bytes);
     json_set_text(o, "user", s->user);
+    if (s->argv.count)
+        set_texts(o, "argv", &s->argv);
+    if (s->off.count)
+        set_texts(o, "off", &s->off);
     json_object_set_new(o, "package", step_package(s));
     return o;
-}
-
-static void set_texts(json_t *o, const char *name, const struct wire_list *list)
-{
-    struct wire_iter it = wire_iter(list);
-    struct span item;
-    json_t *a = json_array();
-    while (wire_next(&it, &item))
-        json_array_append_new(a, json_stringn((const char *)item.p, item.n));
-    json_object_set_new(o, name, a);
 }
 
 void json_set_outcome(json_t *o, const struct d_outcome *outcome)

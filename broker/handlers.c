@@ -69,7 +69,6 @@ static bool is_cores(uint64_t kind)
     case KIND_M_RESOLVE:
     case KIND_M_FOLLOW:
     case KIND_M_CANCEL:
-    case KIND_M_PARENT_BEGIN:
     case KIND_M_PARENT_END:
     case KIND_M_PARENT_DRIVE:
     case KIND_M_ATTEST:
@@ -84,6 +83,19 @@ static bool is_cores(uint64_t kind)
     default:
         return false;
     }
+}
+
+/* A parent begins only when its plan is here: whoever continues it must find it. */
+static void take_begin(struct broker *b, struct peer *p, struct span message)
+{
+    struct m_parent_begin m;
+    struct d_signed s;
+    struct d_parent d;
+    if (m_parent_begin_decode(message, &m, NULL) == 0 && d_signed_decode(m.parent, &s, NULL) == 0 &&
+        d_parent_decode(s.body, &d, NULL) == 0 && d.plan_size && !depot_has(b->depot, &d.plan, NULL))
+        broker_error(b, p->handle, m.req, REFUSAL_NOT_FOUND, "the plan is not here; send it first (PARENT_PLAN)");
+    else
+        broker_step_message(b, p, message);
 }
 
 static void take_service(struct broker *b, struct peer *p, uint64_t kind, struct span message)
@@ -109,6 +121,9 @@ static void take_service(struct broker *b, struct peer *p, uint64_t kind, struct
     case KIND_M_GET:
     case KIND_M_PARENT_PLAN:
         depot_take(b->depot, p, kind, message);
+        break;
+    case KIND_M_PARENT_BEGIN:
+        take_begin(b, p, message);
         break;
     case KIND_M_DEPLOY:
         enrol_deploy(b, p, message);
