@@ -76,6 +76,33 @@ static void of_enrolled(struct record *r, const struct r_enrolled *m)
     AS(low); \
     r->run = m.run
 
+static int of_a_parent(struct record *r, struct span body, struct error *err)
+{
+    int rc = 0;
+    switch (r->kind) {
+    case KIND_R_PARENT_BEGUN: {
+        OF_RUN(parent_begun);
+        r->begins = true;
+        note(r, m.principal);
+        break;
+    }
+    case KIND_R_PARENT_DRIVEN: {
+        OF_RUN(parent_driven);
+        note(r, m.principal);
+        break;
+    }
+    case KIND_R_PARENT_ENDED: {
+        OF_RUN(parent_ended);
+        r->ends = true;
+        note(r, span_str(status_text(m.status)));
+        break;
+    }
+    default:
+        rc = -ENOENT;
+    }
+    return rc;
+}
+
 static int of_a_run(struct record *r, struct span body, struct error *err)
 {
     int rc = 0;
@@ -129,25 +156,8 @@ static int of_a_run(struct record *r, struct span body, struct error *err)
             note(r, span_str(status_text(o.status)));
         break;
     }
-    case KIND_R_PARENT_BEGUN: {
-        OF_RUN(parent_begun);
-        r->begins = true;
-        note(r, m.principal);
-        break;
-    }
-    case KIND_R_PARENT_DRIVEN: {
-        OF_RUN(parent_driven);
-        note(r, m.principal);
-        break;
-    }
-    case KIND_R_PARENT_ENDED: {
-        OF_RUN(parent_ended);
-        r->ends = true;
-        note(r, span_str(status_text(m.status)));
-        break;
-    }
     default:
-        rc = -ENOENT;
+        rc = of_a_parent(r, body, err);
     }
     return rc;
 }
