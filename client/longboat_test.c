@@ -14,6 +14,7 @@ struct play {
     struct buf body, root; /* of the last call; the root that was signed */
     unsigned roots;        /* different ones */
     struct d_call last;
+    struct verified_roots verified;
     struct id run; /* of the last call */
     uint64_t credit;
     unsigned rows, next_event;
@@ -71,7 +72,7 @@ static void take_call(struct cluster *c, struct play *p, struct span message)
     struct error err;
 
     assert_int_equal(m_call_decode(message, &m, NULL), 0);
-    if (batch_open(m.call, &c->anna.sign, NULL, &envelope, &err) < 0)
+    if (batch_open(m.call, &c->anna.sign, &p->verified, &envelope, &err) < 0)
         fail_msg("%s", err.text);
     assert_true(span_eq_str(envelope.signer, "anna"));
     if (!span_eq(envelope.signature, buf_span(&p->root))) {
@@ -470,6 +471,26 @@ static void a_run_is_followed_again_at_the_next_session(void **state)
     finish(p);
 }
 
+static void more_runs_than_a_window_holds_are_all_followed_again_once(void **state)
+{
+    enum { N = 25000 };
+    struct play *p = begin(state);
+    struct heard h = {0};
+    struct longboat_call call = CALL;
+    char key[16];
+    call.key = key;
+    for (int i = 0; i < N; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        start(p, &call, &h);
+    }
+    until(p->c, h.accepted == N);
+    broker_restart(p->c);
+    until(p->c, h.ended == N);
+    assert_int_equal(p->follows, N);
+    assert_int_equal(p->calls, N);
+    finish(p);
+}
+
 static void a_run_that_the_broker_does_not_know_any_more_is_over(void **state)
 {
     struct play *p = begin(state);
@@ -763,6 +784,7 @@ int main(void)
         in_cluster(a_refused_call_says_why_and_is_over),
         in_cluster(a_call_without_an_answer_is_made_again_at_the_next_session),
         in_cluster(a_run_is_followed_again_at_the_next_session),
+        in_cluster(more_runs_than_a_window_holds_are_all_followed_again_once),
         in_cluster(a_run_that_the_broker_does_not_know_any_more_is_over),
         in_cluster(two_calls_of_one_run_both_hear_its_end),
         in_cluster(waiting_for_a_call_gives_its_run_and_outcome),

@@ -245,7 +245,8 @@ class Client:
     def _turn(self, seconds):
         """Sends what is due, waits at most `seconds` for a frame, takes what is there."""
         self._flush()
-        if not self.socket.poll(int(seconds * 1000)):
+        wanted = zmq.POLLIN | (zmq.POLLOUT if self.pending_hello else 0)  # HELLO leaves as soon as there is a connection
+        if not self.socket.poll(int(seconds * 1000), wanted) & zmq.POLLIN:
             return
         for _ in range(64):
             try:
@@ -315,14 +316,16 @@ class Client:
         return pack(D_SIGNED, self.me["name"], self.me["serial"], bytes(self.key.verify_key), body, [], 0, signature)
 
     def call(self, job, address, parameters=None, key=None, on_lost="default", priority=4, expires_in=86400,
-             timeout=None):
-        """Submits a call and returns its run's id (16 bytes) once the broker has it on disk."""
+             timeout=None, run_timeout=0, start_within=0, lost_after=0):
+        """Submits a call and returns its run's id (16 bytes) once the broker has it on disk. Times in seconds: `timeout`
+        is for the broker's answer, `run_timeout` for the job; 0 leaves what job and cluster say."""
         now = int(time.time() * 1000)
         versions = self.resolve(job, address)
         as_of = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         body = pack(D_CALL, self.me["cluster"], self.me["name"], key or str(uuid.uuid4()), job,
                     versions[0]["hash"] if versions else ZERO32, not versions, address, parameters or {},
-                    ON_LOST.index(on_lost), 0, 0, 0, priority, as_of, now, now + expires_in * 1000, ZERO16, "", 0, 0, [])
+                    ON_LOST.index(on_lost), int(lost_after * 1000), int(start_within * 1000), int(run_timeout * 1000),
+                    priority, as_of, now, now + expires_in * 1000, ZERO16, "", 0, 0, [])
         signed = self.sign(body)
         m = self._ask(lambda req: pack(CALL, req, signed, 2), timeout)
         self.runs.setdefault(m[2], {"outcome": None})
