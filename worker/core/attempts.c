@@ -13,7 +13,7 @@
 
 #include "trust/envelope.h"
 
-struct wrun *run_find(const struct wcore *c, struct id run)
+struct wrun *wrun_find(const struct wcore *c, struct id run)
 {
     struct wrun *r;
     HASH_FIND(hh, c->runs, &run, sizeof run, r);
@@ -22,7 +22,7 @@ struct wrun *run_find(const struct wcore *c, struct id run)
 
 struct attempt *attempt_find(const struct wcore *c, struct id run, uint64_t attempt)
 {
-    struct wrun *r = run_find(c, run);
+    struct wrun *r = wrun_find(c, run);
     struct attempt *a = NULL;
     if (r)
         DL_FOREACH2(r->attempts, a, a_next)
@@ -31,9 +31,9 @@ struct attempt *attempt_find(const struct wcore *c, struct id run, uint64_t atte
     return NULL;
 }
 
-struct attempt *attempt_new(struct wcore *c, struct id run, uint64_t attempt)
+struct attempt *attempt_add(struct wcore *c, struct id run, uint64_t attempt)
 {
-    struct wrun *r = run_find(c, run);
+    struct wrun *r = wrun_find(c, run);
     if (!r) {
         r = mem_zalloc(1, sizeof *r);
         r->id = run;
@@ -65,7 +65,7 @@ static void drop_work(struct wcore *c, struct attempt *a)
     wjob_drop(c, &a->job);
 }
 
-void attempt_free(struct wcore *c, struct attempt *a)
+void attempt_drop(struct wcore *c, struct attempt *a)
 {
     slots_leave(c, a);
     drop_work(c, a);
@@ -100,7 +100,7 @@ void attempts_free(struct wcore *c)
         for (a = r->attempts; !last; a = a_next) {
             a_next = a->a_next;
             last = !a_next;
-            attempt_free(c, a);
+            attempt_drop(c, a);
         }
     }
 }
@@ -156,10 +156,10 @@ static int apply_taken(struct wcore *c, const struct s_taken *s, struct error *e
     if (!job)
         return err && err->code ? err->code : -EPROTO;
     if (!a)
-        a = attempt_new(c, x.run, x.attempt);
+        a = attempt_add(c, x.run, x.attempt);
     if (attempt_fill(a, s->execute, err) != REFUSAL_NONE) {
         wjob_drop(c, &job);
-        attempt_free(c, a);
+        attempt_drop(c, a);
         return -EPROTO;
     }
     a->job = job;
@@ -234,7 +234,7 @@ static int apply_finished(struct wcore *c, const struct s_finished *s, struct er
     if (a && a->state == ATTEMPT_FINISHED)
         return 0;
     if (!a)
-        a = attempt_new(c, s->run, s->attempt);
+        a = attempt_add(c, s->run, s->attempt);
     slots_leave(c, a);
     drop_work(c, a);
     a->state = ATTEMPT_FINISHED;
@@ -251,7 +251,7 @@ static int apply_gone(struct wcore *c, struct id run, uint64_t attempt)
 {
     struct attempt *a = attempt_find(c, run, attempt);
     if (a)
-        attempt_free(c, a);
+        attempt_drop(c, a);
     return 0;
 }
 

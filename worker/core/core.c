@@ -8,7 +8,7 @@
 
 /* ---- Effects */
 
-void emit(struct wcore *c, enum wcore_effect_kind kind, const struct attempt *a, struct span body)
+void emit_effect(struct wcore *c, enum wcore_effect_kind kind, const struct attempt *a, struct span body)
 {
     struct wcore_out *o = c->out;
     if (kind == WCORE_FX_SEND && !c->up)
@@ -40,7 +40,7 @@ void spool(struct wcore *c, const struct attempt *a, const struct wire_schema *s
     struct error err = {0};
     buf_clear(&c->scratch);
     wire_encode(schema, entry, &c->scratch);
-    emit(c, WCORE_FX_SPOOL, a, buf_span(&c->scratch));
+    emit_effect(c, WCORE_FX_SPOOL, a, buf_span(&c->scratch));
     if (attempts_apply(c, buf_span(&c->scratch), &err) < 0)
         __builtin_trap(); /* an entry that we have just made does not apply: going on would break the law of replay */
 }
@@ -62,7 +62,7 @@ static void give_back(struct wcore *c, struct attempt *a, const char *reason)
     if (a->state == ATTEMPT_LIVE)
         SPOOL(c, a, s_given_back, .run = run, .attempt = attempt);
     else
-        attempt_free(c, a);
+        attempt_drop(c, a);
     outbox_returned(c, run, attempt, reason);
 }
 
@@ -104,7 +104,7 @@ static void on_execute(struct wcore *c, struct span message, const struct m_exec
             outbox_again(c, a);
         return;
     }
-    if (newest(run_find(c, x->run)) > x->attempt) {
+    if (newest(wrun_find(c, x->run)) > x->attempt) {
         outbox_returned(c, x->run, x->attempt, "superseded");
         return;
     }
@@ -112,14 +112,14 @@ static void on_execute(struct wcore *c, struct span message, const struct m_exec
         outbox_returned(c, x->run, x->attempt, "this server has no room for more");
         return;
     }
-    supersede(c, run_find(c, x->run), x->attempt);
-    a = attempt_new(c, x->run, x->attempt);
+    supersede(c, wrun_find(c, x->run), x->attempt);
+    a = attempt_add(c, x->run, x->attempt);
     a->taken_at = c->ev->wall;
     enum refusal code = attempt_fill(a, message, &err);
     if (code != REFUSAL_NONE)
         outbox_refuse(c, a, code, err.text);
     else
-        emit(c, WCORE_FX_FIND_JOB, a, buf_span(&a->execute));
+        emit_effect(c, WCORE_FX_FIND_JOB, a, buf_span(&a->execute));
 }
 
 static void on_stop(struct wcore *c, const struct m_stop *s)

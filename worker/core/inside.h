@@ -110,14 +110,14 @@ struct wcore {
 };
 
 /* ---- core.c */
-void emit(struct wcore *c, enum wcore_effect_kind kind, const struct attempt *a, struct span body);
+void emit_effect(struct wcore *c, enum wcore_effect_kind kind, const struct attempt *a, struct span body);
 /* Encodes and emits: EMIT(c, SEND, a, m_returned, .run = ..., ...) */
 #define EMIT(c, what, a, name, ...) \
     do { \
         struct name body_ = {__VA_ARGS__}; \
         buf_clear(&(c)->scratch); \
         name##_encode(&body_, &(c)->scratch); \
-        emit((c), WCORE_FX_##what, (a), buf_span(&(c)->scratch)); \
+        emit_effect((c), WCORE_FX_##what, (a), buf_span(&(c)->scratch)); \
     } while (0)
 /* Writes the entry into the spool and applies it: the one way in which a step changes durable state. */
 #define SPOOL(c, a, name, ...) \
@@ -129,9 +129,9 @@ void spool(struct wcore *c, const struct attempt *a, const struct wire_schema *s
 
 /* ---- attempts.c: the durable state. attempts_apply is the only function that changes it. */
 struct attempt *attempt_find(const struct wcore *c, struct id run, uint64_t attempt);
-struct wrun *run_find(const struct wcore *c, struct id run);
-struct attempt *attempt_new(struct wcore *c, struct id run, uint64_t attempt);
-void attempt_free(struct wcore *c, struct attempt *a);
+struct wrun *wrun_find(const struct wcore *c, struct id run);
+struct attempt *attempt_add(struct wcore *c, struct id run, uint64_t attempt);
+void attempt_drop(struct wcore *c, struct attempt *a);
 /* Decodes an m_execute and the call in it into *a; the bytes are copied. REFUSAL_NONE or why not. */
 enum refusal attempt_fill(struct attempt *a, struct span execute, struct error *err);
 struct wturn *attempt_turn(struct attempt *a, struct span step, uint64_t turn);

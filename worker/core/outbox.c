@@ -56,7 +56,7 @@ void outbox_recorded(struct wcore *c, struct attempt *a)
     struct wrun run = {.id = a->run->id};
     struct attempt gone = {.run = &run, .attempt = a->attempt};
     SPOOL(c, a, s_recorded, .run = run.id, .attempt = a->attempt);
-    emit(c, WCORE_FX_FORGET, &gone, SPAN_NONE);
+    emit_effect(c, WCORE_FX_FORGET, &gone, SPAN_NONE);
     push(c);
 }
 
