@@ -26,7 +26,6 @@ struct wcore_config {
     unsigned slots;
     unsigned
         ahead; /* steps that may be asked for beyond `slots`: they wait at the runner, which starts them without us */
-    bool local; /* steps are for lbworker run-job: the runner is told so */
     struct id spool, boot, incarnation;
 };
 

@@ -25,6 +25,16 @@ static void a_job_of_a_moment_needs_no_started(void **state)
     assert_int_equal(wcore_deadline(w->core), INT64_MAX);
 }
 
+static void started_is_not_said_to_a_session_that_is_over(void **state)
+{
+    struct world *w = *state;
+    world_execute(w, 1, 1);
+    launched(w, 1, 1, "run", 1);
+    world_event(w, WCORE_SESSION_DOWN);
+    world_pass(w, 50);
+    assert_int_equal(sent(w, STARTED), 0);
+}
+
 static void progress_is_passed_on_at_a_measured_pace_and_the_newest_wins(void **state)
 {
     struct world *w = *state;
@@ -389,6 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_world(started_is_said_when_the_job_takes_longer_than_a_moment),
         in_world(a_job_of_a_moment_needs_no_started),
+        in_world(started_is_not_said_to_a_session_that_is_over),
         in_world(progress_is_passed_on_at_a_measured_pace_and_the_newest_wins),
         in_world(progress_of_an_unknown_attempt_is_passed_over),
         in_world(a_new_session_hears_what_is_here_and_all_results_again),
