@@ -67,8 +67,10 @@ static int judge(struct job *j, const struct hash *hash, const uint8_t digest[MI
     if (!hash_eq(hash, &j->u->hash))
         return error_set(err, -EBADMSG, "the archive has the hash %s, not %s", package_hash_format(hash, have),
                          package_hash_format(&j->u->hash, want));
-    return signature_verify(buf_span(&j->signature), j->keys, j->n_keys, hash, digest, m ? m->name : NULL,
-                            m ? m->version : NULL, &j->signer, err);
+    /* The signature's comment names the package: before it is read, that is held against what was deployed;
+     * afterwards, against what the manifest says. */
+    return signature_verify(buf_span(&j->signature), j->keys, j->n_keys, hash, digest, m ? m->name : j->u->name,
+                            m ? m->version : j->u->version, &j->signer, err);
 }
 
 static int read_digests(struct job *j, struct error *err)

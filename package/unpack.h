@@ -24,6 +24,7 @@ struct unpack {
     const char *archive, *signature, *signers; /* files */
     const char *store;                         /* folder; made if it is not there */
     struct hash hash;                          /* what the archive must be */
+    const char *name, *version;                /* what it must be called; both NULL: as it likes */
 };
 
 /* -EBADMSG: wrong hash, no trusted signature, or an archive that no builder of ours made; the sentence says which and

@@ -187,6 +187,30 @@ static void a_signature_for_another_package_name_or_version_is_refused(void **st
     refused(state, "the signature is malformed");
 }
 
+/* Who may deploy `extract` may not put another builder's good package under that name. */
+static void a_package_that_was_deployed_under_another_name_is_refused(void **state)
+{
+    struct error err = {0};
+    struct hash hash;
+    made(state, &hash);
+    struct unpack u = {.archive = testing_path(state, "p.lbp"),
+                       .signature = testing_path(state, "p.lbp.minisig"),
+                       .signers = testing_path(state, "signers"),
+                       .store = testing_path(state, "store"),
+                       .hash = hash,
+                       .name = "load",
+                       .version = "1.2.0"};
+    assert_int_equal(unpack_install(&u, &err), -EBADMSG);
+    assert_contains(err.text, "load");
+    u.name = "extract";
+    u.version = "9.9.9";
+    assert_int_equal(unpack_install(&u, &err), -EBADMSG);
+    u.version = "1.2.0";
+    must(unpack_install(&u, &err));
+    u.name = "load"; /* being there already is no excuse */
+    assert_int_equal(unpack_install(&u, &err), -EBADMSG);
+}
+
 static void a_changed_byte_anywhere_is_refused(void **state)
 {
     struct error err = {0};
@@ -303,6 +327,7 @@ int main(void)
         in_folder(a_wrong_hash_is_refused),
         in_folder(a_signer_who_is_not_trusted_is_refused),
         in_folder(a_signature_for_another_package_name_or_version_is_refused),
+        in_folder(a_package_that_was_deployed_under_another_name_is_refused),
         in_folder(a_changed_byte_anywhere_is_refused),
         in_folder(an_archive_that_is_cut_anywhere_is_refused_even_if_it_is_signed),
         in_folder(a_kill_at_any_system_call_leaves_all_or_nothing_and_the_next_call_cleans_up),

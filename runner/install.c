@@ -24,6 +24,7 @@ struct order {
     struct hash package;
     char *archive;
     struct buf signature;
+    char *name, *version; /* as it was deployed; NULL: installed from a file here */
     struct order *next;
 };
 
@@ -64,6 +65,8 @@ static void drop_first(struct installer *i)
     i->n--;
     mem_free(&o->archive);
     buf_free(&o->signature);
+    mem_free(&o->name);
+    mem_free(&o->version);
     mem_free(&o);
 }
 
@@ -194,7 +197,7 @@ static int start(struct installer *i, struct error *err)
         return error_errno(err, errno, "cannot make a pipe");
     char *program = find_unpacker(), *hash = mem_printf("blake2b:%s", digits);
     char *signers = mem_printf("%s/signers", i->house->trust), *store = mem_strdup(i->house->packages);
-    char *argv[] = {program, o->archive, hash, store, signers, i->signature_file, NULL};
+    char *argv[] = {program, o->archive, hash, store, signers, i->signature_file, o->name, o->version, NULL};
     rc = spawn_unpacker(program, argv, ends[1], &i->pid, err);
     close(ends[1]);
     i->said = ends[0];
@@ -214,6 +217,17 @@ static void start_next(struct installer *i)
         i->pid = 0;
         finish(i, REFUSAL_INTERNAL, err.text);
     }
+}
+
+/* The grant was judged for the name that the deployment says: so the package must be called that. */
+static void name_as_deployed(const struct s_install *r, struct order *o)
+{
+    struct d_signed s;
+    struct d_deployment d;
+    if (d_signed_decode(r->deployment, &s, NULL) < 0 || d_deployment_decode(s.body, &d, NULL) < 0)
+        return;
+    o->name = span_dup_str(d.name);
+    o->version = span_dup_str(d.version);
 }
 
 void installer_take(struct installer *i, const struct s_install *r, int64_t now)
@@ -238,6 +252,7 @@ void installer_take(struct installer *i, const struct s_install *r, int64_t now)
     o->package = r->package;
     o->archive = mem_strdup(archive);
     o->signature = buf_dup(r->signature);
+    name_as_deployed(r, o);
     *i->last = o;
     i->last = &o->next;
     i->n++;

@@ -18,7 +18,7 @@
 enum { EXIT_DONE, EXIT_TROUBLE, EXIT_ASKED_WRONGLY, EXIT_REFUSED };
 
 static const char help[] =
-    "usage: lbunpack ARCHIVE HASH TARGET_FOLDER SIGNERS_FILE [SIGNATURE_FILE]\n"
+    "usage: lbunpack ARCHIVE HASH TARGET_FOLDER SIGNERS_FILE [SIGNATURE_FILE [NAME VERSION]]\n"
     "\n"
     "Verifies a package and unpacks it to TARGET_FOLDER/<hash>, wholly or not at all. Started by lbrunner; it takes "
     "from\n"
@@ -29,6 +29,7 @@ static const char help[] =
     "  TARGET_FOLDER   the store of packages\n"
     "  SIGNERS_FILE    minisign public keys, one a line, whose packages are taken\n"
     "  SIGNATURE_FILE  the archive's signature; without it ARCHIVE.minisig\n"
+    "  NAME VERSION    of the package, as it was deployed; another is refused\n"
     "\n"
     "Exit codes: 0 it is there; 1 this server could not (disk full, no rights); 2 asked wrongly; 3 refused: wrong "
     "hash, no\n"
@@ -55,18 +56,22 @@ int main(int argc, char **argv)
         puts("lbunpack " LB_VERSION);
         return EXIT_DONE;
     }
-    if (argc < 5 || argc > 6) {
-        fputs("lbunpack: expected ARCHIVE HASH TARGET_FOLDER SIGNERS_FILE [SIGNATURE_FILE]; see lbunpack --help\n",
+    if (argc < 5 || argc == 7 || argc > 8) {
+        fputs("lbunpack: expected ARCHIVE HASH TARGET_FOLDER SIGNERS_FILE [SIGNATURE_FILE [NAME VERSION]]; see "
+              "lbunpack "
+              "--help\n",
               stderr);
         return EXIT_ASKED_WRONGLY;
     }
     if (package_hash_parse(argv[2], &u.hash, &err) < 0)
         return fail(&err, EXIT_ASKED_WRONGLY);
-    char *signature = argc == 6 ? mem_strdup(argv[5]) : mem_printf("%s" SIGNATURE_SUFFIX, argv[1]);
+    char *signature = argc >= 6 ? mem_strdup(argv[5]) : mem_printf("%s" SIGNATURE_SUFFIX, argv[1]);
     u.archive = argv[1];
     u.store = argv[3];
     u.signers = argv[4];
     u.signature = signature;
+    u.name = argc == 8 ? argv[6] : NULL;
+    u.version = argc == 8 ? argv[7] : NULL;
     const char *const readable[] = {u.archive, u.signature, u.signers, NULL};
     umask(022);
     int rc = trust_init(&err);
