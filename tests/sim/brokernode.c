@@ -1,0 +1,581 @@
+/* brokernode.c - see brokernode.h. Where things are done as in broker/broker.c, gate.c and lookup.c, it is because
+ * the core relies on it. */
+#include "tests/sim/brokernode.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/door.h"
+
+enum {
+    SIM_MEMBERS = 16,
+    DIGEST_EVERY = 40, /* steps with records between two comparisons: they cost a walk over all */
+    HOT_TICKS = 50     /* ticks at one moment; more: the core asks to be asked again for nothing */
+};
+
+struct member {
+    char name[32];
+    struct buf certificate;
+    const char *role, *pools[CATALOG_POOLS];
+    unsigned n_pools;
+};
+
+struct waiting { /* an effect behind the gate */
+    struct waiting *next;
+    struct bcore_effect effect;
+    uint8_t bytes[];
+};
+
+struct guest { /* a session, as the shell knows it */
+    uint64_t peer;
+    struct member *who;
+    struct waiting *first, **last;
+    struct guest *next;
+};
+
+struct asked { /* a question to the history, on its way */
+    struct event event;
+    struct brokernode *b;
+    struct bcore_effect effect;
+    struct asked *next;
+    uint8_t bytes[];
+};
+
+struct brokernode {
+    struct world *w;
+    struct network *net;
+    struct laws *laws;
+    struct process process;
+    struct clock_sim clock;
+    struct bcore_config config;
+    struct buf certificate;
+    struct journal *journal;
+    struct bcore *core, *shadow; /* shadow: of what is durable; NULL after a mismatch */
+    struct bcore_out out;
+    struct door *door;
+    struct event tick;
+    struct guest *guests;
+    struct asked *asked;
+    struct member members[SIM_MEMBERS];
+    unsigned n_members;
+    uint64_t committed, since_digest;
+    struct bcore *live_shadow; /* of everything emitted, durable or not */
+    int64_t tick_at;
+    unsigned ticks;
+};
+
+static void turn_end(void *self);
+
+/* ---- The gate */
+static struct guest *guest_of(const struct brokernode *b, uint64_t peer)
+{
+    struct guest *g = b->guests;
+    while (g && g->peer != peer)
+        g = g->next;
+    return g;
+}
+
+static void guest_forget(struct brokernode *b, uint64_t peer)
+{
+    struct guest **at = &b->guests, *g;
+    while ((g = *at) && g->peer != peer)
+        at = &g->next;
+    if (!g)
+        return;
+    *at = g->next;
+    for (struct waiting *x = g->first, *next; x; x = next) {
+        next = x->next;
+        mem_free(&x);
+    }
+    mem_free(&g);
+}
+
+static void ask_history(struct brokernode *b, const struct bcore_effect *e);
+
+static void leave(struct brokernode *b, const struct bcore_effect *e)
+{
+    switch (e->kind) {
+    case BCORE_FX_SEND:
+        laws_broker_says(b->laws, e->body);
+        door_send(b->door, e->peer, e->body);
+        break;
+    case BCORE_FX_CLOSE:
+        door_close_peer(b->door, e->peer, e->body);
+        guest_forget(b, e->peer);
+        break;
+    case BCORE_FX_LOOKUP:
+    case BCORE_FX_LOOKUP_KEY:
+        ask_history(b, e);
+        break;
+    }
+}
+
+static void gate_put(struct brokernode *b, const struct bcore_effect *e)
+{
+    struct guest *g = guest_of(b, e->peer);
+    if (!g)
+        return;
+    if (!g->first && e->rests_on <= b->committed) {
+        leave(b, e);
+        return;
+    }
+    struct waiting *x = mem_alloc(sizeof *x + e->body.n + e->key.n + 1);
+    x->next = NULL;
+    x->effect = *e;
+    if (e->body.n)
+        memcpy(x->bytes, e->body.p, e->body.n);
+    if (e->key.n)
+        memcpy(x->bytes + e->body.n, e->key.p, e->key.n);
+    x->effect.body = span_of(x->bytes, e->body.n);
+    x->effect.key = span_of(x->bytes + e->body.n, e->key.n);
+    *g->last = x;
+    g->last = &x->next;
+}
+
+static void gate_open(struct brokernode *b)
+{
+    struct guest *g, *next;
+    for (g = b->guests; g; g = next) {
+        uint64_t peer = g->peer;
+        while (g && g->first && g->first->effect.rests_on <= b->committed) {
+            struct waiting *x = g->first;
+            if (!(g->first = x->next))
+                g->last = &g->first;
+            leave(b, &x->effect);
+            mem_free(&x);
+            g = guest_of(b, peer); /* a CLOSE has forgotten it */
+        }
+        next = g ? g->next : b->guests;
+    }
+}
+
+/* ---- Stepping the core */
+static void judge_digest(struct brokernode *b, const char *what)
+{
+    struct hash is, replayed;
+    bcore_digest(b->core, &is);
+    bcore_digest(b->live_shadow, &replayed);
+    laws_digests(b->laws, LAW_REPLAY_IS_STATE, what, &is, &replayed);
+    b->since_digest = 0;
+}
+
+static void shadow_take(struct brokernode *b, struct bcore *shadow, uint64_t lsn, struct span body)
+{
+    struct error err = {0};
+    if (bcore_replay(shadow, lsn, body, &err) < 0)
+        law_break(b->laws, LAW_REPLAY_IS_STATE, "%s", err.text);
+}
+
+static void trace_record(struct brokernode *b, const struct bcore_record *r)
+{
+    uint64_t kind;
+    size_t size;
+    if (!b->w->trace || wire_peek(r->body, &kind, &size, NULL) < 0)
+        return;
+    struct buf line = {0};
+    const struct wire_schema *s = schema_of_kind(kind, NULL);
+    buf_printf(&line, "record %" PRIu64 " %s", r->lsn, s ? s->name : "?");
+    for (unsigned i = 0; s && i < s->count; i++)
+        if (s->fields()[i].type == WIRE_id) {
+            uint8_t decoded[2048];
+            struct id id;
+            if (s->size > sizeof decoded || wire_decode(s, r->body, false, decoded, NULL) < 0)
+                break;
+            memcpy(&id, decoded + s->fields()[i].offset, sizeof id);
+            buf_printf(&line, " %s", short_id(id));
+            break;
+        }
+    TRACE(b->w, "broker", "%s", buf_str(&line));
+    buf_free(&line);
+}
+
+static void take_output(struct brokernode *b)
+{
+    for (unsigned i = 0; i < b->out.n_records; i++) {
+        const struct bcore_record *r = &b->out.records[i];
+        trace_record(b, r);
+        journal_append(b->journal, r->lsn, r->body);
+        shadow_take(b, b->live_shadow, r->lsn, r->body);
+    }
+    for (unsigned i = 0; i < b->out.n_effects; i++)
+        gate_put(b, &b->out.effects[i]);
+    b->since_digest += b->out.n_records != 0;
+    if (b->since_digest >= DIGEST_EVERY)
+        judge_digest(b, "the broker's state is not what replaying its records gives");
+}
+
+static void step(struct brokernode *b, struct bcore_event *ev)
+{
+    ev->now = boot_ms(b->w, &b->process);
+    ev->wall = wall_ms(b->w, &b->process);
+    random_bytes(b->w, ev->random, sizeof ev->random);
+    bcore_step(b->core, ev, &b->out);
+    b->w->counts.broker_steps++;
+    take_output(b);
+    if (ev->kind != BCORE_COMMITTED)
+        laws_broker_state(b->laws, b->core);
+}
+
+static void on_tick(struct world *w, void *self)
+{
+    struct brokernode *b = self;
+    struct bcore_event ev = {.kind = BCORE_TICK};
+    b->ticks = b->tick_at == w->now ? b->ticks + 1 : 0;
+    b->tick_at = w->now;
+    if (b->ticks > HOT_TICKS)
+        law_break(b->laws, LAW_STEPS_WITHIN_TIME, "the broker's core asks for tick after tick at one moment");
+    step(b, &ev);
+    turn_end(b);
+}
+
+/* Everything that a turn has brought goes on its way. */
+static void turn_end(void *self)
+{
+    struct brokernode *b = self;
+    door_flush(b->door);
+    journal_turn_end(b->journal);
+    int64_t due = bcore_deadline(b->core);
+    if (due == INT64_MAX)
+        world_cancel(b->w, &b->tick);
+    else
+        world_at(b->w, &b->tick, true_time(b->w, &b->process, due), &b->process, on_tick, b);
+}
+
+/* ---- Peers */
+static void who_is(const struct member *m, struct bcore_peer *ret)
+{
+    *ret = (struct bcore_peer){.name = m->name,
+                               .role = m->role,
+                               .certificate = buf_span(&m->certificate),
+                               .pools = m->pools,
+                               .n_pools = m->n_pools,
+                               .address = "sim"};
+}
+
+static void on_hello(void *self, uint64_t peer, const char *name, struct span hello)
+{
+    struct brokernode *b = self;
+    struct bcore_peer who;
+    struct guest *g = mem_zalloc(1, sizeof *g);
+    g->peer = peer;
+    g->last = &g->first;
+    g->next = b->guests;
+    b->guests = g;
+    for (unsigned i = 0; i < b->n_members; i++)
+        if (!strcmp(b->members[i].name, name))
+            g->who = &b->members[i];
+    who_is(g->who, &who);
+    TRACE(b->w, "broker", "session %" PRIu64 " of %s", peer, name);
+    step(b, &(struct bcore_event){
+                .kind = BCORE_PEER_UP, .peer = peer, .who = &who, .message = hello, .window_open = true});
+}
+
+static void take_message(struct brokernode *b, uint64_t peer, struct span message, bool looked_up,
+                         const struct bcore_known *known)
+{
+    struct guest *g = guest_of(b, peer);
+    struct bcore_peer who;
+    if (!g)
+        return;
+    who_is(g->who, &who);
+    step(b, &(struct bcore_event){.kind = BCORE_MESSAGE,
+                                  .peer = peer,
+                                  .who = &who,
+                                  .message = message,
+                                  .window_open = door_window_open(b->door, peer),
+                                  .looked_up = looked_up,
+                                  .known = known});
+}
+
+static void on_message(void *self, uint64_t peer, struct span message)
+{
+    struct brokernode *b = self;
+    struct guest *g = guest_of(b, peer);
+    uint64_t kind;
+    size_t size;
+    const struct wire_schema *s = wire_peek(message, &kind, &size, NULL) == 0 ? schema_of_kind(kind, NULL) : NULL;
+    if (g && kind != KIND_M_PING)
+        TRACE(b->w, "broker", "<- %s %s", g->who->name, s ? s->name : "?");
+    take_message(b, peer, message, false, NULL);
+}
+
+static void on_down(void *self, uint64_t peer)
+{
+    struct brokernode *b = self;
+    guest_forget(b, peer);
+    step(b, &(struct bcore_event){.kind = BCORE_PEER_DOWN, .peer = peer});
+}
+
+static void on_window(void *self, uint64_t peer, bool open)
+{
+    struct brokernode *b = self;
+    struct guest *g = guest_of(b, peer);
+    struct bcore_peer who;
+    if (!g)
+        return;
+    who_is(g->who, &who);
+    step(b, &(struct bcore_event){.kind = BCORE_WINDOW, .peer = peer, .who = &who, .window_open = open});
+}
+
+static const struct door_calls door_calls = {
+    .hello = on_hello, .message = on_message, .down = on_down, .window = on_window, .turn_end = turn_end};
+
+/* ---- History */
+static void asked_free(struct brokernode *b, struct asked *a)
+{
+    struct asked **at = &b->asked;
+    while (*at != a)
+        at = &(*at)->next;
+    *at = a->next;
+    world_cancel(b->w, &a->event);
+    mem_free(&a);
+}
+
+static void answer_run(struct brokernode *b, const struct bcore_effect *e)
+{
+    struct r_ended r;
+    struct buf message = {0};
+    if (journal_end_of(b->journal, e->run, &r)) {
+        m_run_ended_encode(
+            &(struct m_run_ended){.run = r.run, .attempt = r.attempt, .server = r.server, .outcome = r.outcome},
+            &message);
+    } else if (e->req) {
+        m_error_encode(
+            &(struct m_error){.req = e->req, .code = REFUSAL_UNKNOWN_RUN, .text = span_str("not in the history")},
+            &message);
+    } else {
+        law_break(b->laws, LAW_HEARD_IS_RECORDED, "a follower is owed the end of run %s, and the history has none",
+                  short_id(e->run));
+    }
+    if (message.n) {
+        laws_broker_says(b->laws, buf_span(&message));
+        door_send(b->door, e->peer, buf_span(&message));
+    }
+    buf_free(&message);
+}
+
+static void on_answer(struct world *w, void *self)
+{
+    struct asked *a = self;
+    struct brokernode *b = a->b;
+    struct bcore_known known;
+    const struct guest *g = guest_of(b, a->effect.peer);
+    (void)w;
+    if (g && a->effect.kind == BCORE_FX_LOOKUP) {
+        met(w, FAULT_LOOKUP);
+        answer_run(b, &a->effect);
+    } else if (g) {
+        met(w, FAULT_LOOKUP_KEY);
+        bool is = journal_key_of(b->journal, span_str(g->who->name), a->effect.key, &known.run, &known.digest);
+        take_message(b, a->effect.peer, a->effect.body, true, is ? &known : NULL);
+    }
+    asked_free(b, a);
+    turn_end(b);
+}
+
+static void ask_history(struct brokernode *b, const struct bcore_effect *e)
+{
+    struct asked *a = mem_zalloc(1, sizeof *a + e->body.n + e->key.n + 1);
+    a->b = b;
+    a->effect = *e;
+    if (e->body.n)
+        memcpy(a->bytes, e->body.p, e->body.n);
+    if (e->key.n)
+        memcpy(a->bytes + e->body.n, e->key.p, e->key.n);
+    a->effect.body = span_of(a->bytes, e->body.n);
+    a->effect.key = span_of(a->bytes + e->body.n, e->key.n);
+    a->next = b->asked;
+    b->asked = a;
+    world_at(b->w, &a->event, b->w->now + skewed(b->w, 200, MS(50)), &b->process, on_answer, a);
+}
+
+/* ---- The journal */
+static void on_durable(void *self, const struct journal_record *r)
+{
+    struct brokernode *b = self;
+    laws_durable(b->laws, r);
+    shadow_take(b, b->shadow, r->lsn, r->body);
+}
+
+static void on_committed(void *self, uint64_t lsn)
+{
+    struct brokernode *b = self;
+    step(b, &(struct bcore_event){.kind = BCORE_COMMITTED, .lsn = lsn});
+    b->committed = lsn;
+    gate_open(b);
+    turn_end(b);
+}
+
+static void on_full(void *self, bool full)
+{
+    step(self, &(struct bcore_event){.kind = full ? BCORE_STORE_FULL : BCORE_STORE_OK});
+}
+
+static const struct journal_calls journal_calls = {.durable = on_durable, .committed = on_committed, .full = on_full};
+
+/* ---- Life */
+struct brokernode *brokernode_new(struct world *w, struct network *n, struct laws *l, const struct broker_mood *mood)
+{
+    struct brokernode *b = mem_zalloc(1, sizeof *b);
+    b->w = w;
+    b->net = n;
+    b->laws = l;
+    b->clock.wall_ms = 1700000000000;
+    process_init(&b->process, "broker", &b->clock);
+    clock_boot(w, &b->clock);
+    b->config = (struct bcore_config){.lost_after_ms = (uint64_t)mood->lost_after_ms,
+                                      .memory_budget = 64 << 20,
+                                      .max_runs = 100000,
+                                      .kept_max = mood->kept_max,
+                                      .cluster = SIM_CLUSTER,
+                                      .broker = "broker"};
+    certificate_write("broker", "broker", 1, 0, &b->certificate);
+    b->config.certificate = buf_span(&b->certificate);
+    random_bytes(w, b->config.hash_key, sizeof b->config.hash_key);
+    b->journal = journal_new(w, &b->process, &journal_calls, b);
+    b->shadow = bcore_new(&b->config);
+    return b;
+}
+
+static void stop(struct brokernode *b)
+{
+    b->process.up = false;
+    b->process.paused_until = 0;
+    world_cancel(b->w, &b->tick);
+    door_free(&b->door);
+    while (b->guests)
+        guest_forget(b, b->guests->peer);
+    while (b->asked)
+        asked_free(b, b->asked);
+    bcore_free(&b->core);
+    bcore_free(&b->live_shadow);
+    bcore_out_free(&b->out);
+}
+
+void brokernode_free(struct brokernode **pb)
+{
+    struct brokernode *b = *pb;
+    if (!b)
+        return;
+    stop(b);
+    bcore_free(&b->shadow);
+    journal_free(&b->journal);
+    for (unsigned i = 0; i < b->n_members; i++)
+        buf_free(&b->members[i].certificate);
+    buf_free(&b->certificate);
+    mem_free(pb);
+}
+
+struct replay {
+    struct brokernode *b;
+    struct bcore *core;
+};
+
+static int replay_one(void *self, uint64_t lsn, struct span body, struct error *err)
+{
+    struct replay *r = self;
+    return bcore_replay(r->core, lsn, body, err);
+}
+
+static bool replay(struct brokernode *b, struct bcore *into, bool folded)
+{
+    struct error err = {0};
+    struct replay r = {b, into};
+    uint64_t kept = b->config.kept_max ? b->config.kept_max : KEPT_MAX;
+    if (journal_load(b->journal, folded, kept, replay_one, &r, &err) == 0)
+        return true;
+    law_break(b->laws, LAW_REPLAY_IS_STATE, "%s journal: %s", folded ? "folded" : "whole", err.text);
+    return false;
+}
+
+void brokernode_start(struct brokernode *b)
+{
+    bool folded = chance(b->w, 600);
+    struct hash is, shadow;
+    b->core = bcore_new(&b->config);
+    b->live_shadow = bcore_new(&b->config);
+    if (!replay(b, b->core, folded) || !replay(b, b->live_shadow, false))
+        return;
+    if (folded)
+        met(b->w, FAULT_REDUCED_REPLAY);
+    bcore_digest(b->core, &is);
+    bcore_digest(b->shadow, &shadow);
+    laws_digests(b->laws, LAW_REPLAY_IS_STATE,
+                 folded ? "the folded journal gives another state than its records did"
+                        : "the journal gives another state than its records did",
+                 &is, &shadow);
+    TRACE(b->w, "broker", "starts at record %" PRIu64 "%s", journal_durable(b->journal), folded ? ", folded" : "");
+    b->process.up = true;
+    b->committed = journal_durable(b->journal);
+    b->since_digest = 0;
+    struct bcore_event ev = {.now = boot_ms(b->w, &b->process), .wall = wall_ms(b->w, &b->process)};
+    random_bytes(b->w, ev.random, sizeof ev.random);
+    b->door = door_new(b->w, b->net, &b->process, &door_calls, b);
+    bcore_begin(b->core, &ev, &b->out);
+    take_output(b);
+    laws_broker_begins(b->laws, b->core);
+    turn_end(b);
+}
+
+void brokernode_crash(struct brokernode *b)
+{
+    if (!b->process.up)
+        return;
+    TRACE(b->w, "broker", "crashes");
+    judge_digest(b, "the broker's state at its death is not what replaying its records gives");
+    stop(b);
+    network_broker_down(b->net);
+    met(b->w, journal_crash(b->journal) ? FAULT_BROKER_CRASH_IN_COMMIT : FAULT_BROKER_CRASH);
+    if (chance(b->w, 200))
+        clock_boot(b->w, &b->clock);
+}
+
+void brokernode_pause(struct brokernode *b, int64_t for_us)
+{
+    if (!b->process.up || b->process.paused_until > b->w->now)
+        return;
+    TRACE(b->w, "broker", "is stopped for %" PRId64 " ms", for_us / 1000);
+    met(b->w, FAULT_BROKER_PAUSE);
+    b->process.paused_until = b->w->now + for_us;
+}
+
+void brokernode_disk(struct brokernode *b, bool full, bool slow)
+{
+    TRACE(b->w, "broker", "its disk is %s", full ? "full" : slow ? "slow" : "well");
+    if (full)
+        met(b->w, FAULT_DISK_FULL);
+    if (slow)
+        met(b->w, FAULT_DISK_SLOW);
+    journal_set_slow(b->journal, slow);
+    journal_set_full(b->journal, full);
+}
+
+void brokernode_wall_step(struct brokernode *b, int64_t ms)
+{
+    TRACE(b->w, "broker", "its wall clock steps by %" PRId64 " ms", ms);
+    met(b->w, FAULT_WALL_STEP);
+    b->clock.wall_ms += ms;
+}
+
+bool brokernode_is_up(const struct brokernode *b)
+{
+    return b->process.up && b->process.paused_until <= b->w->now;
+}
+
+const struct bcore *brokernode_core(const struct brokernode *b)
+{
+    return b->process.up ? b->core : NULL;
+}
+
+void brokernode_know(struct brokernode *b, const char *name, const char *role, unsigned pools)
+{
+    struct member *m = &b->members[b->n_members++];
+    snprintf(m->name, sizeof m->name, "%s", name);
+    m->role = role;
+    for (unsigned i = 0; i < CATALOG_POOLS; i++)
+        if (pools & 1u << i)
+            m->pools[m->n_pools++] = sim_pools[i];
+    certificate_write(name, role, 100 + b->n_members, pools, &m->certificate);
+}

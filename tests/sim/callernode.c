@@ -1,0 +1,467 @@
+/* callernode.c - see callernode.h. */
+#include "tests/sim/callernode.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "tests/sim/line.h"
+
+enum wish_state {
+    WISH_OPEN,     /* no answer yet */
+    WISH_ACCEPTED, /* its end is to be heard */
+    WISH_ENDED,
+    WISH_REFUSED
+};
+
+struct wish {
+    struct callernode *c;
+    unsigned index;
+    char key[48];
+    enum wish_state state;
+    struct buf body, signed_call, other_body, other_call;
+    struct id run;
+    unsigned level;
+    bool will_cancel, will_repeat, will_other; /* what it does later */
+    bool cancel, cancel_answered, force, heard_here;
+    struct event later;
+};
+
+struct request { /* of an operator */
+    char verb[16], target[48], how[16];
+    bool answered;
+};
+
+struct callernode {
+    struct world *w;
+    struct laws *laws;
+    const struct catalog *catalog;
+    struct caller_mood mood;
+    char name[32];
+    struct clock_sim clock;
+    struct process process;
+    struct cable cable;
+    struct line *line;
+    struct event come_back;
+    struct wish **wishes;
+    unsigned n_wishes;
+    struct request *requests;
+    unsigned n_requests;
+    struct buf scratch;
+};
+
+/* `req` says what an answer is about: which wish or request, and what was asked. */
+enum { ASK_CALL, ASK_OTHER, ASK_FOLLOW, ASK_CANCEL, ASK_OPERATE, ASK_KINDS };
+
+static uint64_t req_of(unsigned index, unsigned what)
+{
+    return (uint64_t)index * ASK_KINDS + what + 1;
+}
+
+/* ---- Saying */
+#define SAY(c, low, ...) \
+    do { \
+        struct m_##low m_ = {__VA_ARGS__}; \
+        buf_clear(&(c)->scratch); \
+        m_##low##_encode(&m_, &(c)->scratch); \
+        line_send((c)->line, buf_span(&(c)->scratch)); \
+    } while (0)
+
+static void say_wish(struct callernode *c, const struct wish *x)
+{
+    if (x->state == WISH_OPEN)
+        SAY(c, call, .req = req_of(x->index, ASK_CALL), .call = buf_span(&x->signed_call), .follow = x->level);
+    if (x->state == WISH_ACCEPTED)
+        SAY(c, follow, .req = req_of(x->index, ASK_FOLLOW), .run = x->run, .level = x->level ? x->level : 1);
+    if (x->cancel && !x->cancel_answered)
+        SAY(c, cancel, .req = req_of(x->index, ASK_CANCEL), .run = x->run, .force = x->force,
+            .reason = span_str("not wanted any more"));
+}
+
+static void say_request(struct callernode *c, unsigned i)
+{
+    const struct request *r = &c->requests[i];
+    struct buf arguments = {0};
+    if (r->answered)
+        return;
+    if (r->how[0]) {
+        value_add_str(&arguments, span_str("how"));
+        value_add_str(&arguments, span_str(r->how));
+    }
+    SAY(c, operate, .req = req_of(i, ASK_OPERATE), .verb = span_str(r->verb), .target = span_str(r->target),
+        .arguments = wire_list_from(&arguments, r->how[0] != 0), .reason = span_str("to see"));
+    buf_free(&arguments);
+}
+
+static void on_later(struct world *w, void *self);
+
+static void set_later(struct wish *x, int64_t most)
+{
+    struct world *w = x->c->w;
+    world_at(w, &x->later, w->now + skewed(w, MS(1), most), &x->c->process, on_later, x);
+}
+
+/* One of the things that it does later, if it still can. */
+static void on_later(struct world *w, void *self)
+{
+    struct wish *x = self;
+    struct callernode *c = x->c;
+    if (!c->process.up || !line_is_up(c->line) || (x->state != WISH_ACCEPTED && x->state != WISH_ENDED)) {
+        if (x->state == WISH_OPEN && line_is_up(c->line))
+            say_wish(c, x);
+        else if (w->chaos && x->state != WISH_REFUSED)
+            set_later(x, SECS(5));
+    } else if (x->will_repeat) {
+        x->will_repeat = false;
+        met(w, FAULT_SAME_KEY);
+        SAY(c, call, .req = req_of(x->index, ASK_CALL), .call = buf_span(&x->signed_call), .follow = x->level);
+        set_later(x, SECS(20));
+    } else if (x->will_other) {
+        x->will_other = false;
+        met(w, FAULT_OTHER_BODY);
+        SAY(c, call, .req = req_of(x->index, ASK_OTHER), .call = buf_span(&x->other_call));
+        set_later(x, SECS(20));
+    } else if (x->will_cancel) {
+        x->will_cancel = false;
+        x->cancel = true;
+        met(w, FAULT_CANCEL);
+        say_wish(c, x);
+    }
+    line_flush(c->line);
+}
+
+/* ---- Wishing */
+static const struct sim_job *some_job(struct callernode *c)
+{
+    static const unsigned weights[CATALOG_JOBS] = {30, 15, 15, 16, 6, 12, 6};
+    unsigned at = (unsigned)rng_below(&c->w->rng, 100), i = 0;
+    while (i < CATALOG_JOBS - 1 && at >= weights[i])
+        at -= weights[i++];
+    return &c->catalog->jobs[i];
+}
+
+static const char *some_address(struct callernode *c)
+{
+    if (chance(c->w, 400))
+        return "all";
+    if (chance(c->w, 400))
+        return sim_pools[rng_below(&c->w->rng, CATALOG_POOLS)];
+    return c->mood.servers[rng_below(&c->w->rng, c->mood.n_servers)];
+}
+
+static void fill_call(struct callernode *c, struct wish *x, struct d_call *d)
+{
+    struct world *w = c->w;
+    const struct sim_job *job = some_job(c);
+    *d = (struct d_call){.cluster = span_str(SIM_CLUSTER),
+                         .caller = span_str(c->name),
+                         .key = span_str(x->key),
+                         .job = span_str(job->name),
+                         .address = span_str(some_address(c)),
+                         .on_lost = rng_below(&w->rng, ON_LOST_COUNT),
+                         .priority = rng_below(&w->rng, 10),
+                         .issued_at = wall_ms(w, &c->process)};
+    d->pin_latest = chance(w, 300);
+    if (!d->pin_latest)
+        d->job_hash = job->hash;
+    if (chance(w, 300))
+        d->lost_after_ms = (uint64_t)between(w, 20000, 60000);
+    if (chance(w, 250) || !strcmp(job->name, "ghost"))
+        d->start_within_ms = (uint64_t)between(w, 10000, 120000);
+    if (!strcmp(job->name, "ghost") && chance(w, 300))
+        d->start_within_ms = 0; /* it stays parked, and says why */
+    if (chance(w, 200))
+        d->timeout_ms = (uint64_t)between(w, 200, 20000);
+    if (chance(w, 150))
+        d->expires = d->issued_at + between(w, 5000, 120000);
+    if (chance(w, 200))
+        d->parent.b[15] = (uint8_t)between(w, 1, 2);
+}
+
+void callernode_call(struct callernode *c)
+{
+    struct wish *x = mem_zalloc(1, sizeof *x);
+    struct d_call d;
+    if (!c->process.up) {
+        mem_free(&x);
+        return;
+    }
+    x->c = c;
+    x->index = c->n_wishes;
+    snprintf(x->key, sizeof x->key, "%s/%u", c->name, c->n_wishes);
+    fill_call(c, x, &d);
+    call_write(&d, &x->body, &x->signed_call);
+    d.priority = (d.priority + 1) % 10;
+    call_write(&d, &x->other_body, &x->other_call);
+    x->level = (unsigned)rng_below(&c->w->rng, 3);
+    x->will_cancel = chance(c->w, c->mood.cancels);
+    x->will_repeat = chance(c->w, c->mood.repeats);
+    x->will_other = chance(c->w, c->mood.others);
+    x->force = chance(c->w, 200);
+    c->wishes = mem_realloc(c->wishes, c->n_wishes + 1, sizeof *c->wishes);
+    c->wishes[c->n_wishes++] = x;
+    TRACE(c->w, c->name, "calls %s of " SPAN_FMT " at " SPAN_FMT ", on_lost %s%s", x->key, SPAN_ARG(d.job),
+          SPAN_ARG(d.address), on_lost_text(d.on_lost), x->will_cancel ? ", and will cancel it" : "");
+    say_wish(c, x);
+    line_flush(c->line);
+    if (x->will_cancel || x->will_repeat || x->will_other)
+        set_later(x, chance(c->w, 300) ? MS(100) : SECS(40));
+}
+
+void callernode_operate(struct callernode *c, const char *verb, const char *target, const char *how)
+{
+    if (!c->process.up)
+        return;
+    c->requests = mem_realloc(c->requests, c->n_requests + 1, sizeof *c->requests);
+    struct request *r = &c->requests[c->n_requests++];
+    memset(r, 0, sizeof *r);
+    snprintf(r->verb, sizeof r->verb, "%s", verb);
+    snprintf(r->target, sizeof r->target, "%s", target);
+    snprintf(r->how, sizeof r->how, "%s", how);
+    TRACE(c->w, c->name, "%s %s %s", verb, target, how);
+    say_request(c, c->n_requests - 1);
+    line_flush(c->line);
+}
+
+/* ---- Hearing */
+static struct wish *wish_of_run(struct callernode *c, struct id run)
+{
+    for (unsigned i = 0; i < c->n_wishes; i++)
+        if (id_eq(c->wishes[i]->run, run))
+            return c->wishes[i];
+    return NULL;
+}
+
+static void hear_accepted(struct callernode *c, const struct m_accepted *m)
+{
+    unsigned index = (unsigned)((m->req - 1) / ASK_KINDS), what = (unsigned)((m->req - 1) % ASK_KINDS);
+    struct wish *x = index < c->n_wishes ? c->wishes[index] : NULL;
+    if (!x)
+        return;
+    TRACE(c->w, c->name, "%s is accepted as run %s%s", x->key, short_id(m->run), m->duplicate ? " (known)" : "");
+    laws_accepted(c->laws, c->name, x->key, buf_span(what == ASK_OTHER ? &x->other_body : &x->body), m->run);
+    if (x->state != WISH_OPEN)
+        return;
+    x->run = m->run;
+    x->state = WISH_ACCEPTED;
+    if (!x->level)
+        say_wish(c, x);
+}
+
+static void hear_ended(struct callernode *c, const struct m_run_ended *m)
+{
+    struct wish *x = wish_of_run(c, m->run);
+    laws_ended(c->laws, m->run, m->attempt, m->outcome);
+    if (!x)
+        return; /* its ACCEPTED is behind it: the next session asks again */
+    TRACE(c->w, c->name, "run %s has ended", short_id(m->run));
+    x->heard_here = true;
+    if (x->state == WISH_ACCEPTED)
+        x->state = WISH_ENDED;
+}
+
+static void hear_state(struct callernode *c, const struct m_run_state *m)
+{
+    const struct wish *x = wish_of_run(c, m->run);
+    TRACE(c->w, c->name, "run %s is %s", short_id(m->run), run_state_text(m->state));
+    laws_state_heard(c->laws, m->run, m->state, x && x->heard_here);
+}
+
+static void refused_call(struct callernode *c, struct wish *x, bool other, const struct m_error *m)
+{
+    if (m->code == REFUSAL_CONFLICT) {
+        laws_conflict(c->laws, c->name, x->key, buf_span(other ? &x->other_body : &x->body));
+        if (!other && x->state == WISH_OPEN)
+            x->state = WISH_REFUSED;
+    } else if (!other && x->state == WISH_OPEN && m->code == REFUSAL_BUSY) {
+        set_later(x, MS((int64_t)m->retry_ms));
+    } else if (!other && x->state == WISH_OPEN) {
+        x->state = WISH_REFUSED;
+    } else if (x->state == WISH_ACCEPTED || x->state == WISH_ENDED) { /* a known key is judged before all else */
+        laws_unknown(c->laws, x->run);
+    }
+}
+
+static void hear_error(struct callernode *c, const struct m_error *m)
+{
+    unsigned index = (unsigned)((m->req - 1) / ASK_KINDS), what = (unsigned)((m->req - 1) % ASK_KINDS);
+    TRACE(c->w, c->name, "is refused: %s: " SPAN_FMT, refusal_word(m->code), SPAN_ARG(m->text));
+    if (!m->req)
+        return;
+    if (what == ASK_OPERATE) {
+        if (index < c->n_requests)
+            c->requests[index].answered = true;
+        return;
+    }
+    struct wish *x = index < c->n_wishes ? c->wishes[index] : NULL;
+    if (!x)
+        return;
+    if (what == ASK_CALL || what == ASK_OTHER) {
+        refused_call(c, x, what == ASK_OTHER, m);
+    } else if (what == ASK_FOLLOW) {
+        laws_unknown(c->laws, x->run);
+    } else { /* CANCEL is refused for a run that has ended and left the broker's memory */
+        x->cancel_answered = true;
+        if (!laws_ended_durably(c->laws, x->run))
+            laws_unknown(c->laws, x->run);
+    }
+}
+
+static void hear_done(struct callernode *c, const struct m_done *m)
+{
+    unsigned index = (unsigned)((m->req - 1) / ASK_KINDS), what = (unsigned)((m->req - 1) % ASK_KINDS);
+    if (what == ASK_OPERATE && index < c->n_requests) {
+        c->requests[index].answered = true;
+    } else if (what == ASK_CANCEL && index < c->n_wishes) {
+        c->wishes[index]->cancel_answered = true;
+        laws_cancelled(c->laws, c->wishes[index]->run);
+    }
+}
+
+static void on_message(void *self, uint64_t kind, struct span message)
+{
+    struct callernode *c = self;
+    switch (kind) {
+#define ONE(UP, low, hear) \
+    case KIND_M_##UP: { \
+        struct m_##low m; \
+        if (m_##low##_decode(message, &m, NULL) == 0) \
+            hear(c, &m); \
+        break; \
+    }
+        ONE(ACCEPTED, accepted, hear_accepted)
+        ONE(RUN_STATE, run_state, hear_state)
+        ONE(RUN_ENDED, run_ended, hear_ended)
+        ONE(ERROR, error, hear_error)
+        ONE(DONE, done, hear_done)
+#undef ONE
+    }
+}
+
+static void on_up(void *self, struct span welcome)
+{
+    struct callernode *c = self;
+    (void)welcome;
+    TRACE(c->w, c->name, "session is open");
+    for (unsigned i = 0; i < c->n_wishes; i++) {
+        c->wishes[i]->heard_here = false;
+        say_wish(c, c->wishes[i]);
+    }
+    for (unsigned i = 0; i < c->n_requests; i++)
+        say_request(c, i);
+}
+
+static void on_hello(void *self, struct m_hello *m)
+{
+    (void)self, (void)m;
+}
+
+static void nothing(void *self)
+{
+    (void)self;
+}
+
+static const struct line_calls line_calls = {
+    .hello = on_hello, .up = on_up, .message = on_message, .down = nothing, .turn_end = nothing};
+
+/* ---- Life */
+struct callernode *callernode_new(struct world *w, struct network *n, struct laws *l, const struct catalog *c,
+                                  const char *name, const struct caller_mood *mood)
+{
+    struct callernode *x = mem_zalloc(1, sizeof *x);
+    x->w = w;
+    x->laws = l;
+    x->catalog = c;
+    x->mood = *mood;
+    snprintf(x->name, sizeof x->name, "%s", name);
+    x->cable.name = x->name;
+    x->clock.wall_ms = 1700000000000 + between(w, -2000, 2000);
+    process_init(&x->process, name, &x->clock);
+    clock_boot(w, &x->clock);
+    x->line = line_new(w, n, &x->cable, &x->process, &line_calls, x);
+    return x;
+}
+
+void callernode_free(struct callernode **pc)
+{
+    struct callernode *c = *pc;
+    if (!c)
+        return;
+    for (unsigned i = 0; i < c->n_wishes; i++) {
+        struct wish *x = c->wishes[i];
+        world_cancel(c->w, &x->later);
+        buf_free(&x->body);
+        buf_free(&x->signed_call);
+        buf_free(&x->other_body);
+        buf_free(&x->other_call);
+        mem_free(&x);
+    }
+    world_cancel(c->w, &c->come_back);
+    line_free(&c->line);
+    mem_free(&c->wishes);
+    mem_free(&c->requests);
+    buf_free(&c->scratch);
+    mem_free(pc);
+}
+
+void callernode_start(struct callernode *c)
+{
+    c->process.up = true;
+    line_start(c->line);
+}
+
+static void on_come_back(struct world *w, void *self)
+{
+    struct callernode *c = self;
+    TRACE(w, c->name, "starts again");
+    for (unsigned i = 0; i < c->n_wishes; i++) {
+        struct wish *x = c->wishes[i];
+        if (x->state == WISH_ENDED && chance(w, 300))
+            x->state = WISH_ACCEPTED; /* it has forgotten that it heard */
+        else if (x->state == WISH_ACCEPTED && chance(w, 300))
+            x->state = WISH_OPEN; /* it has forgotten the answer: the key knows it */
+    }
+    callernode_start(c);
+}
+
+void callernode_crash(struct callernode *c, int64_t for_us)
+{
+    if (!c->process.up)
+        return;
+    TRACE(c->w, c->name, "crashes");
+    met(c->w, FAULT_CALLER_CRASH);
+    c->process.up = false;
+    c->process.paused_until = 0;
+    line_down(c->line);
+    world_at(c->w, &c->come_back, c->w->now + for_us, NULL, on_come_back, c);
+}
+
+void callernode_pause(struct callernode *c, int64_t for_us)
+{
+    if (!c->process.up || c->process.paused_until > c->w->now)
+        return;
+    TRACE(c->w, c->name, "is stopped for %" PRId64 " ms", for_us / 1000);
+    met(c->w, FAULT_CALLER_PAUSE);
+    c->process.paused_until = c->w->now + for_us;
+}
+
+struct cable *callernode_cable(struct callernode *c)
+{
+    return &c->cable;
+}
+
+bool callernode_is_owed(const struct callernode *c, callernode_excused *excused, void *self, const char **ret_why,
+                        struct id *ret_run)
+{
+    for (unsigned i = 0; i < c->n_wishes; i++) {
+        const struct wish *x = c->wishes[i];
+        bool open = x->state == WISH_OPEN, unheard = x->state == WISH_ACCEPTED && !excused(self, x->run);
+        bool uncancelled = x->cancel && !x->cancel_answered;
+        if (!open && !unheard && !uncancelled)
+            continue;
+        *ret_why = open ? "an answer to its call" : unheard ? "the end of its run" : "an answer to its cancel";
+        *ret_run = x->run;
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,242 @@
+/* cluster.c - see cluster.h. */
+#include "tests/sim/clusterinside.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "broker/core/explain.h"
+#include "common/mem.h"
+
+static const char *const server_names[CLUSTER_SERVERS] = {"wh1", "wh2", "wh3", "wh4"};
+static const char *const caller_names[CLUSTER_CALLERS] = {"anna", "bert", "carl"};
+
+/* Each rate is nothing in most seeds, so that rare things meet each other in quiet surroundings, too. */
+static unsigned some_rate(struct world *w, unsigned most)
+{
+    return chance(w, 400) ? (unsigned)rng_below(&w->rng, most) : 0;
+}
+
+static void make_network(struct cluster *c)
+{
+    struct world *w = &c->w;
+    struct network_mood mood = {.drop = some_rate(w, 4000),
+                                .duplicate = some_rate(w, 8000),
+                                .reorder = some_rate(w, 3000),
+                                .spike = some_rate(w, 20000),
+                                .latency = chance(w, 700) ? 300 : between(w, 1000, MS(40))};
+    c->network = network_new(w, &mood);
+}
+
+static void make_servers(struct cluster *c)
+{
+    struct world *w = &c->w;
+    c->n_servers = (unsigned)between(w, 1, CLUSTER_SERVERS);
+    for (unsigned i = 0; i < c->n_servers; i++) {
+        unsigned pools = (unsigned)rng_below(&w->rng, 1u << CATALOG_POOLS);
+        unsigned jobs = ((1u << (CATALOG_JOBS - 1)) - 1) & ~(unsigned)(chance(w, 300) ? rng_next(&w->rng) : 0);
+        struct worker_options o = {.name = server_names[i],
+                                   .slots = (unsigned)between(w, 1, 3),
+                                   .ahead = chance(w, 500) ? (unsigned)between(w, 1, 3) : 0,
+                                   .jobs = jobs | 1};
+        c->jobs_at_first[i] = o.jobs;
+        brokernode_know(c->broker, o.name, "server", pools | 1u << i % CATALOG_POOLS);
+        c->servers[i] = workernode_new(w, c->network, c->laws, &c->catalog, &o);
+    }
+}
+
+static void make_callers(struct cluster *c)
+{
+    struct world *w = &c->w;
+    struct caller_mood mood = {.cancels = chance(w, 700) ? 150 : 600,
+                               .repeats = 200,
+                               .others = 100,
+                               .servers = server_names,
+                               .n_servers = c->n_servers};
+    c->n_callers = (unsigned)between(w, 1, CLUSTER_CALLERS);
+    for (unsigned i = 0; i < c->n_callers; i++) {
+        brokernode_know(c->broker, caller_names[i], "caller", 0);
+        c->callers[i] = callernode_new(w, c->network, c->laws, &c->catalog, caller_names[i], &mood);
+    }
+    brokernode_know(c->broker, "opal", "administrator", 0);
+    c->operator= callernode_new(w, c->network, c->laws, &c->catalog, "opal", &mood);
+}
+
+static void on_call(struct world *w, void *self)
+{
+    struct cluster *c = self;
+    if (!c->calls_left)
+        return;
+    c->calls_left--;
+    callernode_call(c->callers[rng_below(&w->rng, c->n_callers)]);
+    int64_t every = c->chaos_us / (c->calls + 1);
+    world_at(w, &c->call, w->now + (chance(w, 300) ? 0 : between(w, 0, every * 2)), NULL, on_call, c);
+}
+
+static void make(struct cluster *c)
+{
+    struct world *w = &c->w;
+    struct broker_mood mood = {.lost_after_ms = between(w, 20000, 90000),
+                               .kept_max = chance(w, 400) ? (uint64_t)between(w, 1, 5) : 0};
+    c->small_steps = mood.kept_max != 0;
+    c->laws = laws_new(w);
+    catalog_make(&c->catalog);
+    for (unsigned i = 0; i < CATALOG_JOBS; i++)
+        laws_job(c->laws, c->catalog.jobs[i].hash, c->catalog.jobs[i].idempotent, c->catalog.jobs[i].concurrency);
+    make_network(c);
+    c->broker = brokernode_new(w, c->network, c->laws, &mood);
+    make_servers(c);
+    make_callers(c);
+    c->chaos_us = between(w, SECS(20), SECS(240));
+    c->calls = c->calls_left = (unsigned)between(w, 3, 12) * c->n_callers;
+    brokernode_start(c->broker);
+    for (unsigned i = 0; i < c->n_servers; i++)
+        workernode_power_on(c->servers[i]);
+    for (unsigned i = 0; i < c->n_callers; i++)
+        callernode_start(c->callers[i]);
+    callernode_start(c->operator);
+    world_at(w, &c->call, SECS(1), NULL, on_call, c);
+    faults_begin(c);
+}
+
+static void unmake(struct cluster *c)
+{
+    for (unsigned i = 0; i < c->n_callers; i++)
+        callernode_free(&c->callers[i]);
+    callernode_free(&c->operator);
+    for (unsigned i = 0; i < c->n_servers; i++)
+        workernode_free(&c->servers[i]);
+    brokernode_free(&c->broker);
+    network_free(&c->network);
+    laws_free(&c->laws);
+    catalog_free(&c->catalog);
+    world_end(&c->w);
+}
+
+/* ---- After the faults */
+
+/* A run may stay that is held, or that is parked and says why. */
+static bool is_excused(void *self, struct id run)
+{
+    struct cluster *c = self;
+    const struct bcore *core = brokernode_core(c->broker);
+    struct view_run v;
+    struct explain e;
+    struct error err = {0};
+    if (!core || !view_run(core, &run, &v))
+        return false;
+    if (v.state == RUN_HELD)
+        return true;
+    if (v.state != RUN_PARKED || bcore_explain(core, &run, &e, &err) < 0)
+        return false;
+    bool says = e.summary[0] != 0;
+    explain_free(&e);
+    return says;
+}
+
+static bool runs_are_over(struct cluster *c, struct id *ret_run)
+{
+    const struct bcore *core = brokernode_core(c->broker);
+    struct view_run v;
+    struct id after = ID_ZERO;
+    if (!core)
+        return false;
+    for (; view_run_after(core, &after, &v); after = v.id)
+        if (!is_excused(c, v.id)) {
+            *ret_run = v.id;
+            return false;
+        }
+    return true;
+}
+
+/* What is still missing; LAW_COUNT: nothing. */
+static enum law missing(struct cluster *c, char *text, size_t size)
+{
+    struct id run = ID_ZERO;
+    const char *why;
+    if (c->calls_left || !runs_are_over(c, &run)) {
+        snprintf(text, size, "run %s has not ended", short_id(run));
+        return LAW_RUN_ENDS;
+    }
+    for (unsigned i = 0; i < c->n_callers; i++)
+        if (callernode_is_owed(c->callers[i], is_excused, c, &why, &run)) {
+            snprintf(text, size, "%s is owed %s (run %s)", caller_names[i], why, short_id(run));
+            return LAW_CALLER_HEARS;
+        }
+    for (unsigned i = 0; i < c->n_servers; i++) {
+        if (!workernode_is_up(c->servers[i]) || workernode_live(c->servers[i])) {
+            snprintf(text, size, "server %s has %u attempts that are not recorded", workernode_name(c->servers[i]),
+                     workernode_live(c->servers[i]));
+            return LAW_SPOOL_EMPTIES;
+        }
+        if (workernode_children(c->servers[i])) {
+            snprintf(text, size, "server %s has %u children", workernode_name(c->servers[i]),
+                     workernode_children(c->servers[i]));
+            return LAW_NO_CHILD_LEFT;
+        }
+    }
+    return LAW_COUNT;
+}
+
+static void release_held(struct cluster *c)
+{
+    static const char *const how[] = {"rerun", "fail", "succeed"};
+    const struct bcore *core = brokernode_core(c->broker);
+    struct view_run v;
+    struct id after = ID_ZERO;
+    char text[ID_TEXT];
+    for (; core && view_run_after(core, &after, &v); after = v.id)
+        if (v.state == RUN_HELD && chance(&c->w, 30))
+            callernode_operate(c->operator, "release", id_format(v.id, text), how[rng_below(&c->w.rng, 3)]);
+}
+
+static void on_look(struct world *w, void *self)
+{
+    struct cluster *c = self;
+    char text[160];
+    enum law law = missing(c, text, sizeof text);
+    c->over = law == LAW_COUNT;
+    if (!c->over && w->now > c->healed_at + SECS(60) * HEAL_MINUTES)
+        law_break(c->laws, law, "%d minutes after the last fault: %s", HEAL_MINUTES, text);
+    release_held(c);
+    if (!c->over)
+        world_at(w, &c->look, w->now + MS(500), NULL, on_look, c);
+}
+
+void cluster_heal(struct cluster *c)
+{
+    struct world *w = &c->w;
+    TRACE(w, "WORLD", "no more faults");
+    w->chaos = false;
+    c->healed_at = w->now;
+    network_calm(c->network);
+    for (unsigned i = 0; i < c->n_servers; i++) {
+        network_mend(c->network, workernode_cable(c->servers[i]));
+        workernode_attest(c->servers[i], c->jobs_at_first[i], true);
+        callernode_operate(c->operator, "undrain", workernode_name(c->servers[i]), "");
+    }
+    for (unsigned i = 0; i < c->n_callers; i++)
+        network_mend(c->network, callernode_cable(c->callers[i]));
+    network_mend(c->network, callernode_cable(c->operator));
+    brokernode_disk(c->broker, false, false);
+    world_at(w, &c->look, w->now + SECS(1), NULL, on_look, c);
+}
+
+void cluster_run(uint64_t seed, FILE *trace, uint64_t most, struct cluster_result *ret)
+{
+    struct cluster *c = mem_zalloc(1, sizeof *c);
+    const char *text;
+    world_init(&c->w, seed, trace);
+    make(c);
+    while (!c->over && (!most || c->w.counts.events < most) && world_step(&c->w))
+        ;
+    memset(ret, 0, sizeof *ret);
+    ret->law = laws_broken(c->laws, &text);
+    ret->passed = ret->law == LAW_COUNT;
+    snprintf(ret->text, sizeof ret->text, "%s", text);
+    ret->steps = c->w.counts.events;
+    ret->virtual_us = c->w.now;
+    ret->trace_hash = c->w.trace_hash;
+    ret->counts = c->w.counts;
+    unmake(c);
+    mem_free(&c);
+}

@@ -1,0 +1,36 @@
+/* clusterinside.h - what cluster.c and faults.c share. */
+#ifndef LB_TESTS_SIM_CLUSTERINSIDE_H
+#define LB_TESTS_SIM_CLUSTERINSIDE_H
+
+#include "tests/sim/brokernode.h"
+#include "tests/sim/callernode.h"
+#include "tests/sim/cluster.h"
+#include "tests/sim/workernode.h"
+
+enum { CLUSTER_SERVERS = 4, CLUSTER_CALLERS = 3, CLUSTER_CABLES = CLUSTER_SERVERS + CLUSTER_CALLERS + 1 };
+
+struct cluster {
+    struct world w;
+    struct catalog catalog;
+    struct laws *laws;
+    struct network *network;
+    struct brokernode *broker;
+    struct workernode *servers[CLUSTER_SERVERS];
+    struct callernode *callers[CLUSTER_CALLERS], *operator;
+    unsigned n_servers, n_callers, calls, calls_left;
+    unsigned jobs_at_first[CLUSTER_SERVERS];
+    int64_t chaos_us, healed_at;
+    bool over;
+    bool small_steps; /* wall clocks differ by less than CLOCK_SKEW_MS: what forgotten keys rest on */
+    struct event call, fault, look, disk_well, broker_back;
+    struct event mend[CLUSTER_CABLES];
+    uint64_t kinds; /* bits: which troubles of faults.c happen in this seed */
+    int64_t every_us;
+    unsigned steps_of_walls;
+};
+
+/* ---- faults.c: from now until chaos_us faults happen, then cluster_heal is called */
+void faults_begin(struct cluster *c);
+void cluster_heal(struct cluster *c);
+
+#endif

@@ -1,0 +1,355 @@
+/* disk.c - see disk.h. */
+#include "tests/sim/disk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+
+struct journal {
+    struct world *w;
+    struct process *broker;
+    const struct journal_calls *calls;
+    void *self;
+    struct journal_record *v;
+    size_t n, cap, durable, told, batch; /* batch: end of the commit that is going on; 0: none */
+    uint64_t turn;
+    bool full, slow, said_full;
+    struct event commit, notice;
+};
+
+static void on_commit(struct world *w, void *self);
+static void on_notice(struct world *w, void *self);
+
+struct journal *journal_new(struct world *w, struct process *broker, const struct journal_calls *calls, void *self)
+{
+    struct journal *j = mem_zalloc(1, sizeof *j);
+    j->w = w;
+    j->broker = broker;
+    j->calls = calls;
+    j->self = self;
+    return j;
+}
+
+static void cut_to(struct journal *j, size_t n)
+{
+    while (j->n > n)
+        free((void *)(uintptr_t)j->v[--j->n].body.p);
+}
+
+void journal_free(struct journal **pj)
+{
+    struct journal *j = *pj;
+    if (!j)
+        return;
+    cut_to(j, 0);
+    world_cancel(j->w, &j->commit);
+    world_cancel(j->w, &j->notice);
+    mem_free(&j->v);
+    mem_free(pj);
+}
+
+uint64_t journal_durable(const struct journal *j)
+{
+    return j->durable ? j->v[j->durable - 1].lsn : 0;
+}
+
+/* Every record of a run has the time first and the run second. */
+static struct id run_of(uint64_t kind, struct span body)
+{
+    switch (kind) {
+#define ONE(UP, low) \
+    case KIND_R_##UP: { \
+        struct r_##low r; \
+        return r_##low##_decode(body, &r, NULL) == 0 ? r.run : ID_ZERO; \
+    }
+        ONE(CALLED, called)
+        ONE(ASSIGNED, assigned)
+        ONE(STARTED, started)
+        ONE(RETURNED, returned)
+        ONE(CANCELLED, cancelled)
+        ONE(LOST, lost)
+        ONE(RELEASED, released)
+        ONE(ENDED, ended)
+        ONE(EVIDENCE, evidence)
+#undef ONE
+    default:
+        return ID_ZERO;
+    }
+}
+
+void journal_append(struct journal *j, uint64_t lsn, struct span body)
+{
+    size_t size;
+    if (j->n == j->cap) {
+        j->cap = j->cap ? j->cap * 2 : 256;
+        j->v = mem_realloc(j->v, j->cap, sizeof *j->v);
+    }
+    struct journal_record *r = &j->v[j->n++];
+    *r = (struct journal_record){.lsn = lsn, .turn = j->turn, .body = {mem_dup(body.p, body.n), body.n}};
+    wire_peek(body, &r->kind, &size, NULL);
+    r->run = run_of(r->kind, body);
+}
+
+static void begin_commit(struct journal *j)
+{
+    if (j->batch || j->full || j->durable == j->n)
+        return;
+    j->batch = j->n;
+    int64_t takes = j->slow ? between(j->w, MS(20), SECS(2)) : skewed(j->w, 200, MS(15));
+    world_at(j->w, &j->commit, j->w->now + takes, NULL, on_commit, j);
+}
+
+void journal_turn_end(struct journal *j)
+{
+    j->turn++;
+    begin_commit(j);
+}
+
+static void make_durable(struct journal *j, size_t to)
+{
+    for (; j->durable < to; j->durable++)
+        j->calls->durable(j->self, &j->v[j->durable]);
+}
+
+static void on_commit(struct world *w, void *self)
+{
+    struct journal *j = self;
+    make_durable(j, j->batch);
+    j->batch = 0;
+    world_at(w, &j->notice, w->now + between(w, 0, 300), j->broker, on_notice, j);
+    begin_commit(j);
+}
+
+static void on_notice(struct world *w, void *self)
+{
+    struct journal *j = self;
+    (void)w;
+    j->told = j->durable;
+    if (j->said_full != j->full) {
+        j->said_full = j->full;
+        j->calls->full(j->self, j->full);
+    }
+    j->calls->committed(j->self, journal_durable(j));
+}
+
+bool journal_crash(struct journal *j)
+{
+    bool in_commit = j->batch != 0;
+    if (in_commit) { /* some of its turns may have reached the disk */
+        size_t to = j->durable + rng_below(&j->w->rng, j->batch - j->durable + 1);
+        while (to > j->durable && to < j->n && j->v[to].turn == j->v[to - 1].turn)
+            to--;
+        make_durable(j, to);
+    }
+    world_cancel(j->w, &j->commit);
+    world_cancel(j->w, &j->notice);
+    j->batch = 0;
+    j->said_full = false;
+    cut_to(j, j->durable);
+    return in_commit;
+}
+
+void journal_set_full(struct journal *j, bool full)
+{
+    j->full = full;
+    if (full && j->batch) { /* what was being written did not fit */
+        world_cancel(j->w, &j->commit);
+        j->batch = 0;
+    }
+    if (j->broker->up)
+        world_at(j->w, &j->notice, j->w->now + between(j->w, 0, MS(5)), j->broker, on_notice, j);
+    begin_commit(j);
+}
+
+void journal_set_slow(struct journal *j, bool slow)
+{
+    j->slow = slow;
+}
+
+/* ---- Loading */
+static const struct journal_record *find_last(const struct journal *j, size_t from, uint64_t kind, struct id run)
+{
+    for (size_t i = j->durable; i > from; i--)
+        if (j->v[i - 1].kind == kind && id_eq(j->v[i - 1].run, run))
+            return &j->v[i - 1];
+    return NULL;
+}
+
+/* Is a later record said instead of this one? (core.h lists which.) */
+static bool is_replaced(const struct journal *j, size_t at)
+{
+    const struct journal_record *r = &j->v[at];
+    struct r_operated o, later;
+    if (r->kind == KIND_R_EVIDENCE || r->kind == KIND_R_SERVER)
+        return true;
+    if (r->kind == KIND_R_EPOCH)
+        return find_last(j, at + 1, KIND_R_EPOCH, ID_ZERO) != NULL;
+    if (r->kind != KIND_R_OPERATED || r_operated_decode(r->body, &o, NULL) < 0)
+        return false;
+    for (size_t i = at + 1; i < j->durable; i++)
+        if (j->v[i].kind == KIND_R_OPERATED && r_operated_decode(j->v[i].body, &later, NULL) == 0 &&
+            span_eq(later.target, o.target))
+            return true;
+    return false;
+}
+
+static const struct journal_record *begin_of(const struct journal *j, struct id run)
+{
+    for (size_t i = 0; i < j->durable; i++)
+        if (j->v[i].kind == KIND_R_CALLED && id_eq(j->v[i].run, run))
+            return &j->v[i];
+    return NULL;
+}
+
+static bool call_of(const struct r_called *c, struct d_call *ret)
+{
+    struct d_signed s;
+    return d_signed_decode(c->call, &s, NULL) == 0 && d_call_decode(s.body, ret, NULL) == 0;
+}
+
+static int take_kept(struct journal *j, const struct journal_record *r, journal_take *take, void *self,
+                     struct error *err)
+{
+    struct r_ended e;
+    struct r_called c;
+    struct d_call d;
+    struct buf body = {0};
+    const struct journal_record *begin = begin_of(j, r->run);
+    if (!begin || r_ended_decode(r->body, &e, err) < 0 || r_called_decode(begin->body, &c, err) < 0 ||
+        !call_of(&c, &d))
+        return error_set(err, -1, "the journal has an end without its beginning");
+    r_kept_encode(&(struct r_kept){.at = e.at,
+                                   .run = e.run,
+                                   .principal = d.caller,
+                                   .key = d.key,
+                                   .digest = c.digest,
+                                   .attempt = e.attempt,
+                                   .reported = e.reported},
+                  &body);
+    int rc = take(self, r->lsn, buf_span(&body), err);
+    buf_free(&body);
+    return rc;
+}
+
+int journal_load(struct journal *j, bool folded, uint64_t kept_max, journal_take *take, void *self, struct error *err)
+{
+    uint64_t ends = 0;
+    int rc = 0;
+    for (size_t i = 0; i < j->durable; i++)
+        ends += j->v[i].kind == KIND_R_ENDED;
+    for (size_t i = 0; rc == 0 && i < j->durable; i++) {
+        const struct journal_record *r = &j->v[i];
+        if (!folded)
+            rc = take(self, r->lsn, r->body, err);
+        else if (r->kind == KIND_R_ENDED)
+            rc = ends-- <= kept_max + 1 ? take_kept(j, r, take, self, err) : 0;
+        else if (!is_replaced(j, i) && (id_is_zero(r->run) || !find_last(j, i, KIND_R_ENDED, r->run)))
+            rc = take(self, r->lsn, r->body, err);
+    }
+    j->told = j->durable;
+    return rc;
+}
+
+/* ---- History */
+bool journal_end_of(const struct journal *j, struct id run, struct r_ended *ret)
+{
+    const struct journal_record *r = find_last(j, 0, KIND_R_ENDED, run);
+    return r && r_ended_decode(r->body, ret, NULL) == 0;
+}
+
+bool journal_key_of(const struct journal *j, struct span principal, struct span key, struct id *ret_run,
+                    struct hash *ret_digest)
+{
+    struct r_called c;
+    struct d_call d;
+    for (size_t i = 0; i < j->durable; i++) {
+        const struct journal_record *r = &j->v[i];
+        if (r->kind != KIND_R_CALLED || r_called_decode(r->body, &c, NULL) < 0 || !call_of(&c, &d))
+            continue;
+        if (span_eq(d.caller, principal) && span_eq(d.key, key) && find_last(j, i, KIND_R_ENDED, r->run)) {
+            *ret_run = r->run;
+            *ret_digest = c.digest;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- The spool */
+void spool_free(struct spool_sim *s)
+{
+    for (unsigned i = 0; i < SPOOL_FILES; i++)
+        buf_free(&s->file[i]);
+    memset(s, 0, sizeof *s);
+}
+
+void spool_add(struct spool_sim *s, unsigned file, struct span entry)
+{
+    buf_add(&s->file[file], entry.p, entry.n);
+}
+
+bool spool_next(const struct spool_sim *s, unsigned file, size_t *at, struct span *ret_entry)
+{
+    uint64_t kind;
+    size_t size;
+    struct span rest = {s->file[file].p + *at, s->file[file].n - *at};
+    if (!rest.n || wire_peek(rest, &kind, &size, NULL) < 0)
+        return false;
+    *ret_entry = span_of(rest.p, size);
+    *at += size;
+    return true;
+}
+
+bool spool_about(struct span entry, uint64_t *ret_kind, struct id *ret_run, uint64_t *ret_attempt)
+{
+    struct s_taken taken;
+    struct m_execute x;
+    size_t size;
+    if (wire_peek(entry, ret_kind, &size, NULL) < 0)
+        return false;
+    switch (*ret_kind) {
+    case KIND_S_TAKEN:
+        if (s_taken_decode(entry, &taken, NULL) < 0 || m_execute_decode(taken.execute, &x, NULL) < 0)
+            return false;
+        *ret_run = x.run;
+        *ret_attempt = x.attempt;
+        return true;
+#define ONE(UP, low) \
+    case KIND_S_##UP: { \
+        struct s_##low s; \
+        if (s_##low##_decode(entry, &s, NULL) < 0) \
+            return false; \
+        *ret_run = s.run; \
+        *ret_attempt = s.attempt; \
+        return true; \
+    }
+        ONE(STEPPED, stepped)
+        ONE(STOPPED, stopped)
+        ONE(FINISHED, finished)
+        ONE(RECORDED, recorded)
+        ONE(GIVEN_BACK, given_back)
+        ONE(LAUNCHED, launched)
+        ONE(PROGRESS, progress)
+        ONE(ENDED, ended)
+#undef ONE
+    default:
+        return false;
+    }
+}
+
+void spool_tidy(struct spool_sim *s, spool_knows *knows, void *self)
+{
+    for (unsigned f = 0; f < SPOOL_FILES; f++) {
+        struct buf left = {0};
+        struct span entry;
+        struct id run;
+        uint64_t kind, attempt;
+        for (size_t at = 0; spool_next(s, f, &at, &entry);)
+            if (spool_about(entry, &kind, &run, &attempt) && knows(self, run, attempt))
+                buf_add(&left, entry.p, entry.n);
+        buf_free(&s->file[f]);
+        s->file[f] = left;
+        s->read_to[f] = left.n;
+    }
+}

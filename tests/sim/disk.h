@@ -1,0 +1,67 @@
+/* disk.h - what outlives a process: the broker's journal, and the files of a server's spool.
+ *
+ * The journal commits in groups, later than it was told to: what was appended when a commit began becomes durable at
+ * its end, and the broker hears of that a little later still. A crash in the middle of a commit leaves a prefix of
+ * its turns: a turn is in it wholly or not at all. A full disk lets nothing become durable and takes it up again when
+ * there is room.
+ */
+#ifndef LB_TESTS_SIM_DISK_H
+#define LB_TESTS_SIM_DISK_H
+
+#include "proto/messages.h"
+#include "tests/sim/world.h"
+
+struct journal;
+
+struct journal_record {
+    uint64_t lsn, turn;
+    uint64_t kind;
+    struct id run; /* zero: of none */
+    struct span body;
+};
+
+struct journal_calls {
+    void (*durable)(void *self, const struct journal_record *r); /* at once: it is on disk (for the laws) */
+    void (*committed)(void *self, uint64_t lsn);                 /* the broker hears of it */
+    void (*full)(void *self, bool full);
+};
+
+struct journal *journal_new(struct world *w, struct process *broker, const struct journal_calls *calls, void *self);
+void journal_free(struct journal **j);
+/* The records of one turn; lsn go on without a gap. */
+void journal_append(struct journal *j, uint64_t lsn, struct span body);
+void journal_turn_end(struct journal *j);
+/* The broker's process has died. True: in the middle of a commit. */
+bool journal_crash(struct journal *j);
+void journal_set_full(struct journal *j, bool full);
+void journal_set_slow(struct journal *j, bool slow);
+uint64_t journal_durable(const struct journal *j); /* lsn */
+
+/* What a start has to replay: all that is durable, or (`folded`) what core.h says a store may leave it at. */
+typedef int journal_take(void *self, uint64_t lsn, struct span body, struct error *err);
+int journal_load(struct journal *j, bool folded, uint64_t kept_max, journal_take *take, void *self,
+                 struct error *err);
+
+/* Questions to the history, of what is durable. */
+bool journal_end_of(const struct journal *j, struct id run, struct r_ended *ret);
+bool journal_key_of(const struct journal *j, struct span principal, struct span key, struct id *ret_run,
+                    struct hash *ret_digest);
+
+/* ---- The spool: files of entries, appended by one writer each; appends survive every process. */
+enum { SPOOL_WORKER, SPOOL_RUNNER, SPOOL_KEEPERS, SPOOL_FILES = SPOOL_KEEPERS + 8 };
+
+struct spool_sim {
+    struct buf file[SPOOL_FILES];
+    size_t read_to[SPOOL_FILES]; /* by the worker that lives; of worker.log: written by it */
+};
+void spool_free(struct spool_sim *s);
+void spool_add(struct spool_sim *s, unsigned file, struct span entry);
+/* The entry at *at, which moves on. False: the file's end. */
+bool spool_next(const struct spool_sim *s, unsigned file, size_t *at, struct span *ret_entry);
+/* Rewrites all files without entries of attempts that `knows` denies. */
+typedef bool spool_knows(void *self, struct id run, uint64_t attempt);
+void spool_tidy(struct spool_sim *s, spool_knows *knows, void *self);
+/* The attempt that an entry is about. False: none. */
+bool spool_about(struct span entry, uint64_t *ret_kind, struct id *ret_run, uint64_t *ret_attempt);
+
+#endif

@@ -1,0 +1,213 @@
+/* faults.c - which faults happen in a seed, and when. Every fault mends itself after a while: what it has left behind
+ * is what is interesting. */
+#include "tests/sim/clusterinside.h"
+
+static struct workernode *some_server(struct cluster *c)
+{
+    return c->servers[rng_below(&c->w.rng, c->n_servers)];
+}
+
+static struct callernode *some_caller(struct cluster *c)
+{
+    unsigned i = (unsigned)rng_below(&c->w.rng, c->n_callers + 1u);
+    return i < c->n_callers ? c->callers[i] : c->operator;
+}
+
+/* How long something is gone: mostly shortly, sometimes past lease and lost_after. */
+static int64_t while_us(struct cluster *c)
+{
+    struct world *w = &c->w;
+    if (chance(w, 500))
+        return between(w, MS(20), SECS(3));
+    return chance(w, 600) ? between(w, SECS(1), SECS(30)) : between(w, SECS(10), SECS(150));
+}
+
+static int64_t within_chaos(struct cluster *c, int64_t for_us)
+{
+    int64_t left = c->chaos_us - c->w.now;
+    return for_us < left ? for_us : left > 0 ? left : 0;
+}
+
+static void on_broker_back(struct world *w, void *self)
+{
+    struct cluster *c = self;
+    (void)w;
+    brokernode_start(c->broker);
+}
+
+static void broker_crash(struct cluster *c)
+{
+    if (!brokernode_core(c->broker))
+        return;
+    brokernode_crash(c->broker);
+    world_at(&c->w, &c->broker_back, c->w.now + MS(10) + while_us(c) / 2, NULL, on_broker_back, c);
+}
+
+static void broker_pause(struct cluster *c)
+{
+    brokernode_pause(c->broker, while_us(c) / 2);
+}
+
+static void on_disk_well(struct world *w, void *self)
+{
+    struct cluster *c = self;
+    (void)w;
+    brokernode_disk(c->broker, false, false);
+}
+
+static void disk(struct cluster *c)
+{
+    bool full = chance(&c->w, 500);
+    brokernode_disk(c->broker, full, !full);
+    world_at(&c->w, &c->disk_well, c->w.now + within_chaos(c, while_us(c)), NULL, on_disk_well, c);
+}
+
+static void worker_crash(struct cluster *c)
+{
+    workernode_crash(some_server(c), chance(&c->w, 500), while_us(c));
+}
+
+static void worker_pause(struct cluster *c)
+{
+    workernode_pause(some_server(c), while_us(c));
+}
+
+static void runner_crash(struct cluster *c)
+{
+    workernode_runner_crash(some_server(c), while_us(c) / 4);
+}
+
+static void keeper_kill(struct cluster *c)
+{
+    for (unsigned i = 0; i < 3; i++) /* one that does something, if there is one */
+        if (workernode_kill_keeper(some_server(c)))
+            return;
+}
+
+static void reboot(struct cluster *c)
+{
+    workernode_reboot(some_server(c), chance(&c->w, 250), while_us(c));
+}
+
+static void second_worker(struct cluster *c)
+{
+    workernode_second(some_server(c), while_us(c));
+}
+
+static void attest(struct cluster *c)
+{
+    unsigned i = (unsigned)rng_below(&c->w.rng, c->n_servers);
+    unsigned flip = 1u << rng_below(&c->w.rng, CATALOG_JOBS - 1);
+    workernode_attest(c->servers[i], workernode_jobs(c->servers[i]) ^ flip, !chance(&c->w, 300));
+}
+
+static void caller_crash(struct cluster *c)
+{
+    callernode_crash(some_caller(c), while_us(c));
+}
+
+static void caller_pause(struct cluster *c)
+{
+    callernode_pause(some_caller(c), while_us(c));
+}
+
+static struct cable *cable_at(struct cluster *c, unsigned i)
+{
+    if (i < c->n_servers)
+        return workernode_cable(c->servers[i]);
+    i -= c->n_servers;
+    return callernode_cable(i < c->n_callers ? c->callers[i] : c->operator);
+}
+
+static void on_mend(struct world *w, void *self)
+{
+    struct cluster *c = self;
+    for (unsigned i = 0; i < c->n_servers + c->n_callers + 1; i++) { /* those whose event is not set any more */
+        struct cable *cable = cable_at(c, i);
+        if ((cable->cut[0] || cable->cut[1]) && !event_is_set(&c->mend[i]))
+            network_mend(c->network, cable);
+    }
+    (void)w;
+}
+
+static void cut(struct cluster *c, unsigned i, bool one_way, int64_t for_us)
+{
+    struct world *w = &c->w;
+    struct cable *cable = cable_at(c, i);
+    bool out = one_way ? chance(w, 500) : true;
+    if (event_is_set(&c->mend[i]))
+        return;
+    TRACE(w, cable->name, "(cut off%s)",
+          !one_way ? ""
+          : out    ? ": what it sends is lost"
+                   : ": what it is sent is lost");
+    network_cut(c->network, cable, out, one_way ? !out : true);
+    world_at(w, &c->mend[i], w->now + within_chaos(c, for_us), NULL, on_mend, c);
+}
+
+static void partition(struct cluster *c)
+{
+    unsigned n = c->n_servers + c->n_callers + 1;
+    int64_t for_us = while_us(c) * 2;
+    bool one_way = chance(&c->w, 300);
+    if (chance(&c->w, 150)) { /* the broker from everybody */
+        for (unsigned i = 0; i < n; i++)
+            cut(c, i, false, for_us);
+    } else {
+        cut(c, (unsigned)rng_below(&c->w.rng, chance(&c->w, 700) ? c->n_servers : n), one_way, for_us);
+    }
+}
+
+static void break_one(struct cluster *c)
+{
+    network_break_some(c->network);
+}
+
+static void wall_step(struct cluster *c)
+{
+    struct world *w = &c->w;
+    int64_t ms = c->small_steps ? between(w, -20000, 20000) : between(w, -3600000, 3600000);
+    if (chance(w, 500))
+        brokernode_wall_step(c->broker, ms);
+    else
+        workernode_wall_step(some_server(c), ms);
+}
+
+static void drain(struct cluster *c)
+{
+    met(&c->w, FAULT_DRAIN);
+    callernode_operate(c->operator, chance(&c->w, 600) ? "drain" : "undrain", workernode_name(some_server(c)), "");
+}
+
+/* Small steps add up to less than five minutes: at most ten of them happen. */
+#define TROUBLES(X) \
+    X(broker_crash) \
+    X(broker_pause) X(disk) X(worker_crash) X(worker_pause) X(runner_crash) X(keeper_kill) X(reboot) \
+        X(second_worker) X(attest) X(caller_crash) X(caller_pause) X(partition) X(break_one) X(wall_step) X(drain)
+static void (*const troubles[])(struct cluster *c) = {
+#define X(f) f,
+    TROUBLES(X)
+#undef X
+};
+enum { TROUBLE_COUNT = sizeof troubles / sizeof *troubles };
+
+static void on_fault(struct world *w, void *self)
+{
+    struct cluster *c = self;
+    if (w->now >= c->chaos_us) {
+        cluster_heal(c);
+        return;
+    }
+    unsigned kind = (unsigned)rng_below(&w->rng, TROUBLE_COUNT);
+    if (c->kinds & 1u << kind && (troubles[kind] != wall_step || !c->small_steps || ++c->steps_of_walls <= 10))
+        troubles[kind](c);
+    world_at(w, &c->fault, w->now + between(w, MS(1), c->every_us * 2), NULL, on_fault, c);
+}
+
+void faults_begin(struct cluster *c)
+{
+    struct world *w = &c->w;
+    c->kinds = chance(w, 250) ? ~0u : rng_next(&w->rng) & (chance(w, 300) ? rng_next(&w->rng) : ~0u);
+    c->every_us = between(w, MS(300), SECS(12));
+    world_at(w, &c->fault, SECS(2), NULL, on_fault, c);
+}

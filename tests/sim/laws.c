@@ -1,0 +1,485 @@
+/* laws.c - what happened, as the witness remembers it, and the laws about records and children. See laws.h; what is
+ * said and heard is judged in witness.c. */
+#include "tests/sim/lawsinside.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "trust/envelope.h"
+
+static const struct {
+    const char *name, *text;
+    unsigned promise;
+} table[] = {
+#define X(n, p, t) {#n, t, p},
+    LAWS(X)
+#undef X
+};
+
+const char *law_name(enum law l)
+{
+    return l < LAW_COUNT ? table[l].name : "none";
+}
+const char *law_text(enum law l)
+{
+    return l < LAW_COUNT ? table[l].text : "";
+}
+unsigned law_promise(enum law l)
+{
+    return l < LAW_COUNT ? table[l].promise : 0;
+}
+
+struct laws *laws_new(struct world *w)
+{
+    struct laws *l = mem_zalloc(1, sizeof *l);
+    l->w = w;
+    l->broken = LAW_COUNT;
+    for (unsigned s = 0; s < RUN_STATE_COUNT; s++)
+        l->reach[s][s] = true;
+    for (unsigned moves = 0; moves < MOVES_A_STEP; moves++) {
+        bool next[RUN_STATE_COUNT][RUN_STATE_COUNT];
+        memcpy(next, l->reach, sizeof next);
+        for (unsigned s = 0; s < RUN_STATE_COUNT; s++)
+            for (unsigned t = 0; t < RUN_STATE_COUNT; t++)
+                for (unsigned e = 0; l->reach[s][t] && e < RUN_EV_COUNT; e++) {
+                    enum run_state to;
+                    if (run_state_next((enum run_state)t, (enum run_event)e, &to) == 0)
+                        next[s][to] = true;
+                }
+        memcpy(l->reach, next, sizeof next);
+    }
+    return l;
+}
+
+void laws_free(struct laws **pl)
+{
+    struct laws *l = *pl;
+    struct fact *f, *next_f;
+    struct tried *a, *next_a;
+    struct keyed *k, *next_k;
+    if (!l)
+        return;
+    HASH_ITER(hh, l->facts, f, next_f)
+    {
+        HASH_DEL(l->facts, f);
+        buf_free(&f->outcome);
+        mem_free(&f);
+    }
+    HASH_ITER(hh, l->tried, a, next_a)
+    {
+        HASH_DEL(l->tried, a);
+        buf_free(&a->finished);
+        mem_free(&a->children);
+        mem_free(&a);
+    }
+    HASH_ITER(hh, l->keys, k, next_k)
+    {
+        HASH_DEL(l->keys, k);
+        mem_free(&k);
+    }
+    laws_forget_views(l);
+    mem_free(&l->jobs);
+    mem_free(pl);
+}
+
+void law_break(struct laws *l, enum law law, const char *fmt, ...)
+{
+    va_list ap;
+    if (l->broken != LAW_COUNT)
+        return;
+    l->broken = law;
+    l->w->broken = true;
+    va_start(ap, fmt);
+    vsnprintf(l->text, sizeof l->text, fmt, ap);
+    va_end(ap);
+    TRACE(l->w, "LAW", "%s is broken: %s", law_name(law), l->text);
+}
+
+enum law laws_broken(const struct laws *l, const char **ret_text)
+{
+    *ret_text = l->text;
+    return l->broken;
+}
+
+/* ---- Memory */
+struct fact *fact_find(const struct laws *l, struct id run)
+{
+    struct fact *f;
+    HASH_FIND(hh, l->facts, &run, sizeof run, f);
+    return f;
+}
+
+struct tried *tried_find(const struct laws *l, struct id run, uint64_t attempt)
+{
+    struct tried_key key = {run, attempt};
+    struct tried *a;
+    HASH_FIND(hh, l->tried, &key, sizeof key, a);
+    return a;
+}
+
+static struct tried *tried_get(struct laws *l, struct id run, uint64_t attempt)
+{
+    struct tried *a = tried_find(l, run, attempt);
+    if (!a) {
+        a = mem_zalloc(1, sizeof *a);
+        a->key.run = run;
+        a->key.attempt = attempt;
+        HASH_ADD(hh, l->tried, key, sizeof a->key, a);
+    }
+    return a;
+}
+
+void laws_job(struct laws *l, struct hash job, bool idempotent, uint64_t concurrency)
+{
+    l->jobs = mem_realloc(l->jobs, l->n_jobs + 1, sizeof *l->jobs);
+    l->jobs[l->n_jobs++] = (struct job_fact){job, idempotent, concurrency};
+}
+
+static const struct job_fact *job_fact(const struct laws *l, const struct hash *job)
+{
+    for (unsigned i = 0; i < l->n_jobs; i++)
+        if (hash_eq(&l->jobs[i].hash, job))
+            return &l->jobs[i];
+    return NULL;
+}
+
+/* ---- Records, as they become durable */
+static void moved(struct laws *l, struct fact *f, enum run_event ev)
+{
+    enum run_state to;
+    if (run_state_next(f->state, ev, &to) < 0)
+        law_break(l, LAW_MOVES, "run %s: the journal moves it from %s by %s", short_id(f->run),
+                  run_state_text(f->state), run_event_text(ev));
+    else
+        f->state = to;
+}
+
+static void saw_called(struct laws *l, const struct r_called *r)
+{
+    struct d_signed s;
+    struct d_call d;
+    struct fact *f = fact_find(l, r->run), *other;
+    if (f) {
+        law_break(l, LAW_ONE_RUN_FOR_A_KEY, "run %s is called twice in the journal", short_id(r->run));
+        return;
+    }
+    f = mem_zalloc(1, sizeof *f);
+    f->run = r->run;
+    f->state = RUN_WAITING;
+    if (d_signed_decode(r->call, &s, NULL) == 0 && d_call_decode(s.body, &d, NULL) == 0) {
+        span_copy_str(d.caller, f->caller, sizeof f->caller);
+        span_copy_str(d.key, f->key, sizeof f->key);
+        hash_bytes(s.body, &f->body);
+        f->signed_on_lost = (enum on_lost)d.on_lost;
+    }
+    for (other = l->facts; other; other = other->hh.next)
+        if (!strcmp(other->caller, f->caller) && !strcmp(other->key, f->key))
+            law_break(l, LAW_ONE_RUN_FOR_A_KEY, "key '%s' of %s has the runs %s and %s", f->key, f->caller,
+                      short_id(other->run), short_id(f->run));
+    HASH_ADD(hh, l->facts, run, sizeof f->run, f);
+    l->w->counts.runs++;
+}
+
+static void judge_concurrency(struct laws *l, const struct r_assigned *r, const struct job_fact *job)
+{
+    uint64_t n = 0;
+    for (const struct fact *f = l->facts; job && job->concurrency && f; f = f->hh.next) {
+        const struct tried *a = f->live ? tried_find(l, f->run, f->attempt) : NULL;
+        n += a && hash_eq(&a->job, &r->job_hash) && id_eq(a->spool, r->spool);
+    }
+    if (job && job->concurrency && n > job->concurrency)
+        law_break(l, LAW_CONCURRENCY,
+                  "server " SPAN_FMT " holds %" PRIu64 " attempts of a job of concurrency %" PRIu64,
+                  SPAN_ARG(r->server), n, job->concurrency);
+}
+
+static void saw_assigned(struct laws *l, struct fact *f, const struct r_assigned *r)
+{
+    struct tried *a = tried_get(l, r->run, r->attempt);
+    const struct job_fact *job = job_fact(l, &r->job_hash);
+    enum on_lost told = f->signed_on_lost;
+    if (told == ON_LOST_DEFAULT)
+        told = job && job->idempotent ? ON_LOST_RERUN : ON_LOST_FAIL;
+    if (r->attempt != f->attempt + 1 || (r->attempt > 1 && !f->again))
+        law_break(l, LAW_NOT_AGAIN_UNASKED, "run %s: attempt %" PRIu64 " follows attempt %" PRIu64 " for no reason",
+                  short_id(f->run), r->attempt, f->attempt);
+    if (r->on_lost != (uint64_t)told)
+        law_break(l, LAW_NOT_AGAIN_UNASKED, "run %s was called with on_lost %s and is handed over with %s",
+                  short_id(f->run), on_lost_text(told), on_lost_text(r->on_lost));
+    if (f->cancelled)
+        law_break(l, LAW_CANCEL_IS_KEPT, "run %s was cancelled, and attempt %" PRIu64 " begins", short_id(f->run),
+                  r->attempt);
+    moved(l, f, RUN_EV_ASSIGN);
+    f->again = false;
+    f->live = true;
+    f->attempt = r->attempt;
+    a->assigned = true;
+    a->on_lost = (enum on_lost)r->on_lost;
+    a->spool = r->spool;
+    a->job = r->job_hash;
+    span_copy_str(r->server, a->server, sizeof a->server);
+    judge_concurrency(l, r, job);
+    l->w->counts.attempts++;
+}
+
+static void saw_returned(struct laws *l, struct fact *f, const struct r_returned *r)
+{
+    struct tried *a = tried_get(l, r->run, r->attempt);
+    moved(l, f, RUN_EV_RETURN);
+    a->returned = true;
+    f->again = true;
+    f->live = false;
+    met(l->w, FAULT_RETURNED);
+    if (a->n_children)
+        law_break(l, LAW_RETURNED_NEVER_RAN, "run %s: attempt %" PRIu64 " goes back to the queue, but it has run",
+                  short_id(f->run), r->attempt);
+}
+
+static void saw_lost(struct laws *l, struct fact *f, const struct r_lost *r)
+{
+    const struct tried *a = tried_get(l, r->run, r->attempt);
+    met(l->w, FAULT_LOST);
+    if (f->state == RUN_HANDED_OVER || f->state == RUN_RUNNING)
+        moved(l, f, RUN_EV_SILENCE);
+    if (r->then == ON_LOST_RERUN)
+        moved(l, f, RUN_EV_LOSE_RERUN);
+    else if (r->then == ON_LOST_HOLD)
+        moved(l, f, RUN_EV_LOSE_HOLD);
+    if ((r->then == ON_LOST_RERUN || r->then == ON_LOST_HOLD) && a->on_lost != (enum on_lost)r->then)
+        law_break(l, LAW_NOT_AGAIN_UNASKED, "run %s: its attempt was handed over with on_lost %s and is lost with %s",
+                  short_id(f->run), on_lost_text(a->on_lost), on_lost_text(r->then));
+    f->again = r->then == ON_LOST_RERUN;
+    f->live = false;
+}
+
+static void saw_ended(struct laws *l, struct fact *f, const struct r_ended *r)
+{
+    const struct tried *a = tried_find(l, r->run, r->attempt);
+    if (f->ended) {
+        law_break(l, LAW_ONE_RESULT, "run %s ends twice", short_id(f->run));
+        return;
+    }
+    moved(l, f, RUN_EV_END);
+    f->ended = true;
+    f->live = false;
+    f->ended_attempt = r->attempt;
+    f->outcome = buf_dup(r->outcome);
+    if (!r->reported)
+        return;
+    if (r->attempt != f->attempt || !a || !a->is_finished || !span_eq(buf_span(&a->finished), r->outcome))
+        law_break(l, LAW_COUNTED_IS_REPORTED,
+                  "run %s: what is counted for attempt %" PRIu64 " is not what its server %s reported",
+                  short_id(f->run), r->attempt, a ? a->server : "?");
+}
+
+static void saw_evidence(struct laws *l, const struct r_evidence *r)
+{
+    struct tried *a = tried_get(l, r->run, r->attempt);
+    const struct fact *f = fact_find(l, r->run);
+    met(l->w, FAULT_EVIDENCE);
+    if (a->evidence_in == l->broker_turn)
+        law_break(l, LAW_ONE_RESULT,
+                  "run %s: the result of attempt %" PRIu64 " that does not count is recorded twice", short_id(r->run),
+                  r->attempt);
+    if (f && f->ended && f->ended_attempt == r->attempt && span_eq(buf_span(&f->outcome), r->outcome))
+        law_break(l, LAW_ONE_RESULT, "run %s: the counted result is recorded once more, as %.*s", short_id(r->run),
+                  SPAN_ARG(r->why));
+    a->evidence_in = l->broker_turn;
+}
+
+static void saw_of_run(struct laws *l, const struct journal_record *j, struct fact *f)
+{
+    union {
+        struct r_assigned assigned;
+        struct r_returned returned;
+        struct r_lost lost;
+        struct r_released released;
+        struct r_ended ended;
+    } r;
+    switch (j->kind) {
+    case KIND_R_ASSIGNED:
+        if (r_assigned_decode(j->body, &r.assigned, NULL) == 0)
+            saw_assigned(l, f, &r.assigned);
+        break;
+    case KIND_R_STARTED:
+        moved(l, f, RUN_EV_START);
+        f->started = true;
+        break;
+    case KIND_R_RETURNED:
+        if (r_returned_decode(j->body, &r.returned, NULL) == 0)
+            saw_returned(l, f, &r.returned);
+        break;
+    case KIND_R_CANCELLED:
+        f->cancelled = true;
+        if (f->live)
+            moved(l, f, RUN_EV_CANCEL);
+        break;
+    case KIND_R_LOST:
+        if (r_lost_decode(j->body, &r.lost, NULL) == 0)
+            saw_lost(l, f, &r.lost);
+        break;
+    case KIND_R_RELEASED:
+        met(l->w, FAULT_RELEASE);
+        if (r_released_decode(j->body, &r.released, NULL) == 0 && span_eq_str(r.released.how, "rerun")) {
+            moved(l, f, RUN_EV_RELEASE_RERUN);
+            f->again = true;
+            f->by_hand = f->attempt;
+        }
+        break;
+    case KIND_R_ENDED:
+        if (r_ended_decode(j->body, &r.ended, NULL) == 0)
+            saw_ended(l, f, &r.ended);
+        break;
+    }
+}
+
+void laws_durable(struct laws *l, const struct journal_record *j)
+{
+    struct r_called called;
+    struct r_evidence evidence;
+    struct fact *f;
+    if (j->kind == KIND_R_CALLED && r_called_decode(j->body, &called, NULL) == 0)
+        saw_called(l, &called);
+    else if (j->kind == KIND_R_EVIDENCE && r_evidence_decode(j->body, &evidence, NULL) == 0)
+        saw_evidence(l, &evidence);
+    else if (!id_is_zero(j->run) && (f = fact_find(l, j->run)))
+        saw_of_run(l, j, f);
+    else if (!id_is_zero(j->run))
+        law_break(l, LAW_REPLAY_IS_STATE, "record %" PRIu64 " is about run %s, which was never called", j->lsn,
+                  short_id(j->run));
+}
+
+/* ---- Children */
+static struct child_fact *child_find(const struct tried *a, struct span step, uint64_t turn)
+{
+    for (unsigned i = 0; a && i < a->n_children; i++)
+        if (a->children[i].turn == turn && span_eq_str(step, a->children[i].step))
+            return &a->children[i];
+    return NULL;
+}
+
+static void judge_alone(struct laws *l, const struct tried *mine)
+{
+    const struct fact *f = fact_find(l, mine->key.run);
+    for (uint64_t k = 1; f && k <= f->attempt + 1; k++) {
+        const struct tried *other = k == mine->key.attempt ? NULL : tried_find(l, mine->key.run, k);
+        bool by_hand = other && k <= f->by_hand && strcmp(other->server, mine->server) != 0;
+        if (other && other->live && !by_hand)
+            law_break(l, LAW_ONE_LIVE_ATTEMPT,
+                      "run %s executes as attempt %" PRIu64 " at %s and as attempt %" PRIu64 " at %s",
+                      short_id(f->run), mine->key.attempt, mine->server, k, other->server);
+    }
+}
+
+void laws_launched(struct laws *l, const char *server, struct id spool, const struct s_step *step)
+{
+    struct tried *a = tried_get(l, step->run, step->attempt);
+    if (!a->assigned || strcmp(a->server, server) || !id_eq(a->spool, spool))
+        law_break(l, LAW_EXECUTED_ONCE, "run %s: attempt %" PRIu64 " executes at %s, to which it was not handed",
+                  short_id(step->run), step->attempt, server);
+    if (child_find(a, step->step, step->turn))
+        law_break(l, LAW_EXECUTED_ONCE,
+                  "run %s: attempt %" PRIu64 " executes try %" PRIu64 " of step " SPAN_FMT " twice",
+                  short_id(step->run), step->attempt, step->turn, SPAN_ARG(step->step));
+    if (a->returned)
+        law_break(l, LAW_RETURNED_NEVER_RAN, "run %s: attempt %" PRIu64 " was returned and executes now at %s",
+                  short_id(step->run), step->attempt, server);
+    a->children = mem_realloc(a->children, a->n_children + 1, sizeof *a->children);
+    struct child_fact *c = &a->children[a->n_children++];
+    *c = (struct child_fact){.turn = step->turn, .live = true};
+    span_copy_str(step->step, c->step, sizeof c->step);
+    a->live++;
+    l->children++;
+    judge_alone(l, a);
+}
+
+static struct child_fact *over(struct laws *l, struct id run, uint64_t attempt, struct span step, uint64_t turn)
+{
+    struct tried *a = tried_find(l, run, attempt);
+    struct child_fact *c = child_find(a, step, turn);
+    if (c && c->live) {
+        c->live = false;
+        a->live--;
+        l->children--;
+    }
+    return c;
+}
+
+void laws_child_over(struct laws *l, struct id run, uint64_t attempt, struct span step, uint64_t turn,
+                     enum package_outcome p)
+{
+    struct child_fact *c = over(l, run, attempt, step, turn);
+    if (c)
+        c->package = p;
+}
+
+void laws_child_vanished(struct laws *l, struct id run, uint64_t attempt, struct span step, uint64_t turn)
+{
+    struct child_fact *c = over(l, run, attempt, step, turn);
+    if (c) {
+        c->package = PACKAGE_UNKNOWN;
+        c->vanished = true;
+    }
+}
+
+/* Does the outcome say of this try what became of it? */
+static bool is_true(const struct tried *a, const struct d_step_outcome *o)
+{
+    const struct child_fact *c = child_find(a, o->name, o->turn);
+    if (!c)
+        return o->package == PACKAGE_NOT_EXECUTED || o->package == PACKAGE_CANCELLED || o->code != REFUSAL_NONE;
+    return !c->live && o->package == (uint64_t)c->package;
+}
+
+void laws_finished(struct laws *l, struct id run, uint64_t attempt, struct span outcome)
+{
+    struct tried *a = tried_get(l, run, attempt);
+    struct d_outcome o;
+    struct d_step_outcome s;
+    struct span item;
+    unsigned succeeded = 0;
+    if (a->is_finished) {
+        law_break(l, LAW_ONE_RESULT, "run %s: attempt %" PRIu64 " finishes twice", short_id(run), attempt);
+        return;
+    }
+    a->is_finished = true;
+    a->finished = buf_dup(outcome);
+    if (d_outcome_decode(outcome, &o, NULL) < 0) {
+        law_break(l, LAW_OUTCOME_IS_TRUE, "run %s: an outcome is malformed", short_id(run));
+        return;
+    }
+    for (struct wire_iter it = wire_iter(&o.steps); wire_next(&it, &item);) {
+        if (d_step_outcome_decode(item, &s, NULL) < 0 || !is_true(a, &s))
+            law_break(l, LAW_OUTCOME_IS_TRUE,
+                      "run %s: attempt %" PRIu64 " reports try %" PRIu64 " of step " SPAN_FMT
+                      " as %s, which it was not",
+                      short_id(run), attempt, s.turn, SPAN_ARG(s.name), package_outcome_text(s.package));
+        succeeded += s.package == PACKAGE_SUCCEEDED;
+    }
+    if (o.delivery == DELIVERY_CALLED && o.job == JOB_SUCCEEDED && o.package == PACKAGE_SUCCEEDED && !succeeded)
+        law_break(l, LAW_OUTCOME_IS_TRUE, "run %s: it succeeded without a step that did", short_id(run));
+    if (o.delivery != DELIVERY_CALLED && a->n_children)
+        law_break(l, LAW_OUTCOME_IS_TRUE, "run %s: attempt %" PRIu64 " reports that it was %s, but a step of it ran",
+                  short_id(run), attempt, delivery_text(o.delivery));
+    if (a->live)
+        law_break(l, LAW_OUTCOME_IS_TRUE, "run %s: attempt %" PRIu64 " is reported as over while a child of it lives",
+                  short_id(run), attempt);
+}
+
+void laws_load(struct laws *l, const char *server, unsigned running, unsigned held, unsigned slots, unsigned ahead)
+{
+    if (running > slots || held > slots + ahead)
+        law_break(l, LAW_SLOTS, "server %s has %u slots (and %u may wait): %u steps run, %u were asked for", server,
+                  slots, ahead, running, held);
+}
+
+unsigned laws_children(const struct laws *l)
+{
+    return l->children;
+}
+
+unsigned laws_runs(const struct laws *l)
+{
+    return HASH_COUNT(l->facts);
+}

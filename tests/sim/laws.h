@@ -1,0 +1,82 @@
+/* laws.h - what must hold, each with the promise of DESIGN 14 that it stands for; and the witness that checks it.
+ *
+ * The witness is no part of the system: it sees what became durable, what left the broker, what callers heard, and
+ * what children truly did, and knows nothing else. It is told each thing when it happens and complains at once; the
+ * first complaint ends the world (world.broken) and is what a failing seed prints.
+ */
+#ifndef LB_TESTS_SIM_LAWS_H
+#define LB_TESTS_SIM_LAWS_H
+
+#include "broker/core/view.h"
+#include "tests/sim/disk.h"
+
+/* name, promise, sentence */
+#define LAWS(X) \
+    X(SAID_IS_DURABLE, 1, "what the broker says of a run is on disk before it leaves") \
+    X(ACCEPTED_IS_KEPT, 1, "a run whose acceptance a caller has heard is live or in the history, for ever") \
+    X(CANCEL_IS_KEPT, 1, "a cancel that was answered is on disk, and no new attempt starts after it") \
+    X(ONE_LIVE_ATTEMPT, 2, "two attempts of a run never execute at a time (but for one released by hand)") \
+    X(EXECUTED_ONCE, 2, "a try of a step of an attempt is executed at most once, on the server it was handed to") \
+    X(ONE_RESULT, 2, "one result is counted for a run; one that does not count is recorded once") \
+    X(COUNTED_IS_REPORTED, 2, "the counted outcome is, byte for byte, what the server of the live attempt reported") \
+    X(OUTCOME_IS_TRUE, 2, "an outcome says what its children did") \
+    X(HEARD_IS_RECORDED, 2, "the end that a caller hears is the recorded one, and it never changes") \
+    X(ONE_RUN_FOR_A_KEY, 3, "one key is one run; another body under it is refused") \
+    X(NOT_AGAIN_UNASKED, 4, \
+      "an attempt follows another only if that came back unstarted, or on_lost or an operator says so") \
+    X(RETURNED_NEVER_RAN, 4, "an attempt that was returned to the queue has executed nothing, and never will") \
+    X(REPLAY_IS_STATE, 5, "replaying the journal gives the broker's state, whole or folded") \
+    X(SPOOL_IS_STATE, 5, "replaying the spool gives the worker's state") \
+    X(SLOTS, 8, "a server executes no more steps than it has slots, and is asked for no more than may wait") \
+    X(CONCURRENCY, 8, "a server holds no more attempts of a job than its concurrency") \
+    X(MOVES, 5, "a run moves only as the table of proto/state.h allows") \
+    X(STEPS_WITHIN_TIME, 8, "a core that is asked again at once has nothing more to do: no hot loop") \
+    X(RUN_ENDS, 1, "when faults have stopped, every accepted run ends, or is held or parked and says why") \
+    X(CALLER_HEARS, 1, "when faults have stopped, every caller hears of the end of each of its runs") \
+    X(SPOOL_EMPTIES, 1, "when faults have stopped, every result is recorded and forgotten by its worker") \
+    X(NO_CHILD_LEFT, 8, "when all has ended, no child is left")
+#define X(n, p, t) LAW_##n,
+enum law { LAWS(X) LAW_COUNT };
+#undef X
+const char *law_name(enum law l);
+const char *law_text(enum law l);
+unsigned law_promise(enum law l);
+
+struct laws;
+struct laws *laws_new(struct world *w);
+void laws_free(struct laws **l);
+
+/* The first complaint; LAW_COUNT: none. */
+enum law laws_broken(const struct laws *l, const char **ret_text);
+void law_break(struct laws *l, enum law law, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- What the witness is told */
+void laws_job(struct laws *l, struct hash job, bool idempotent, uint64_t concurrency);
+void laws_durable(struct laws *l, const struct journal_record *r); /* a record is on disk now */
+void laws_broker_says(struct laws *l, struct span message);        /* it leaves the broker now */
+void laws_broker_state(struct laws *l, const struct bcore *c);     /* after a step of the broker */
+void laws_broker_begins(struct laws *l, const struct bcore *c);    /* a new process, after its replay */
+void laws_digests(struct laws *l, enum law law, const char *what, const struct hash *is, const struct hash *replayed);
+
+void laws_launched(struct laws *l, const char *server, struct id spool, const struct s_step *step);
+void laws_child_over(struct laws *l, struct id run, uint64_t attempt, struct span step, uint64_t turn,
+                     enum package_outcome p);
+void laws_child_vanished(struct laws *l, struct id run, uint64_t attempt, struct span step,
+                         uint64_t turn);                                                  /* no word of it */
+void laws_finished(struct laws *l, struct id run, uint64_t attempt, struct span outcome); /* the worker's FINISHED */
+void laws_load(struct laws *l, const char *server, unsigned running, unsigned held, unsigned slots, unsigned ahead);
+
+void laws_accepted(struct laws *l, const char *caller, const char *key, struct span body, struct id run);
+void laws_conflict(struct laws *l, const char *caller, const char *key, struct span body);
+void laws_unknown(struct laws *l, struct id run); /* a caller hears that a run that it knows is unknown */
+void laws_ended(struct laws *l, struct id run, uint64_t attempt, struct span outcome); /* a caller hears of it */
+void laws_state_heard(struct laws *l, struct id run, uint64_t state, bool after_end);
+void laws_cancelled(struct laws *l, struct id run); /* a caller hears that its cancel is done */
+
+/* ---- What it knows, for the liveness phase */
+unsigned laws_accepted_open(const struct laws *l, struct id *ret_one); /* accepted runs that have not ended */
+bool laws_ended_durably(const struct laws *l, struct id run);
+unsigned laws_children(const struct laws *l);
+unsigned laws_runs(const struct laws *l);
+
+#endif

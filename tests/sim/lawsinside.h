@@ -1,0 +1,97 @@
+/* lawsinside.h - what the witness remembers; shared by laws.c and witness.c. */
+#ifndef LB_TESTS_SIM_LAWSINSIDE_H
+#define LB_TESTS_SIM_LAWSINSIDE_H
+
+#include <uthash.h>
+
+#include "common/mem.h"
+#include "tests/sim/laws.h"
+
+enum { MOVES_A_STEP = 4 /* in one step of the broker: returned, assigned, started, cancelled */ };
+
+/* A run, as the durable journal has it. */
+struct fact {
+    struct id run;
+    char caller[LIMIT_NAME + 1], key[LIMIT_KEY + 1];
+    struct hash body;
+    enum on_lost signed_on_lost;
+    enum run_state state; /* by the journal's moves: never PARKED; OUT_OF_CONTACT only when lost to fail */
+    uint64_t attempt, ended_attempt;
+    uint64_t by_hand; /* attempts up to this one may still execute somewhere: an operator has released the run */
+    bool live;        /* the attempt is with a server */
+    bool again;       /* another attempt may follow */
+    bool started, cancelled, ended, accepted;
+    struct buf outcome;
+    UT_hash_handle hh;
+};
+
+struct child_fact {
+    char step[LIMIT_NAME + 1];
+    uint64_t turn;
+    bool live, vanished;
+    enum package_outcome package;
+};
+
+struct tried_key {
+    struct id run;
+    uint64_t attempt;
+};
+
+/* An attempt, as the world knows it. */
+struct tried {
+    struct tried_key key;
+    char server[LIMIT_NAME + 1];
+    struct id spool;
+    struct hash job;
+    enum on_lost on_lost;
+    bool assigned, returned, is_finished;
+    uint64_t evidence_in; /* the broker's process that recorded it */
+    struct buf finished;
+    struct child_fact *children;
+    unsigned n_children, live;
+    UT_hash_handle hh;
+};
+
+/* A key, as its caller used it. */
+struct keyed {
+    struct {
+        char caller[32], key[64];
+    } key;
+    struct id run;    /* zero: no answer yet */
+    struct hash body; /* of the accepted call */
+    UT_hash_handle hh;
+};
+
+/* A live run in the broker's memory. */
+struct viewed {
+    struct id run;
+    enum run_state state;
+    uint64_t seen; /* the step in which it was seen last */
+    UT_hash_handle hh;
+};
+
+struct job_fact {
+    struct hash hash;
+    bool idempotent;
+    uint64_t concurrency;
+};
+
+struct laws {
+    struct world *w;
+    enum law broken;
+    char text[400];
+    struct fact *facts;
+    struct tried *tried;
+    struct keyed *keys;
+    struct viewed *views;
+    struct job_fact *jobs;
+    unsigned n_jobs, children;
+    uint64_t broker_turn, step; /* broker_turn: counts its processes, from 1 */
+    bool reach[RUN_STATE_COUNT][RUN_STATE_COUNT];
+};
+
+struct fact *fact_find(const struct laws *l, struct id run);
+struct tried *tried_find(const struct laws *l, struct id run, uint64_t attempt);
+void laws_forget_views(struct laws *l);
+
+#endif

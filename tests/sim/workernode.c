@@ -1,0 +1,671 @@
+/* workernode.c - see workernode.h. */
+#include "tests/sim/workernode.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "tests/sim/line.h"
+#include "worker/core/core.h"
+
+enum {
+    POLL_US = 500000,     /* the shell looks at the spool this often, rung or not */
+    RUNNER_RETRY_MS = 200 /* between two looks for the runner */
+};
+
+struct sought { /* a job that is being looked for */
+    struct event event;
+    struct workernode *s;
+    struct id run;
+    uint64_t attempt;
+    struct hash job;
+    struct sought *next;
+};
+
+struct workernode {
+    struct world *w;
+    struct laws *laws;
+    const struct catalog *catalog;
+    struct worker_options options;
+    char name[32];
+    struct clock_sim clock;
+    struct process process;
+    struct cable cable;
+    struct line *line;
+    struct wcore *core;
+    struct wcore_out out;
+    struct spool_sim spool;
+    struct keepers *keepers;
+    struct id spool_id, boot;
+    int64_t fence;
+    uint64_t lost_after_ms;
+    bool need_holds, die_in_step, linked;
+    struct sought *sought;
+    struct event tick, poll, bell, come_back, runner_back, link;
+    struct process second_process;
+    struct line *second; /* another worker under the name */
+    struct id second_spool;
+    struct event second_end;
+};
+
+static void turn_end(void *self);
+static void feed(struct workernode *s, struct wcore_event ev);
+static void come_back(struct world *w, void *self);
+
+/* ---- What leaves the core */
+static void trace_message(struct workernode *s, const char *to, struct span message)
+{
+    uint64_t kind;
+    size_t size;
+    if (s->w->trace && wire_peek(message, &kind, &size, NULL) == 0 && schema_of_kind(kind, NULL))
+        TRACE(s->w, s->name, "-> %s %s", to, schema_of_kind(kind, NULL)->name);
+}
+
+static void to_spool(struct workernode *s, struct span entry)
+{
+    struct s_finished f;
+    uint64_t kind;
+    size_t size;
+    wire_peek(entry, &kind, &size, NULL);
+    if (kind == KIND_S_FINISHED && s_finished_decode(entry, &f, NULL) == 0)
+        laws_finished(s->laws, f.run, f.attempt, f.outcome);
+    trace_message(s, "spool", entry);
+    spool_add(&s->spool, SPOOL_WORKER, entry);
+    s->spool.read_to[SPOOL_WORKER] = s->spool.file[SPOOL_WORKER].n;
+}
+
+static void on_sought(struct world *w, void *self);
+
+static void find_job(struct workernode *s, const struct wcore_effect *e)
+{
+    struct m_execute x;
+    struct sought *f = mem_zalloc(1, sizeof *f);
+    if (m_execute_decode(e->body, &x, NULL) == 0)
+        f->job = x.job_hash;
+    f->s = s;
+    f->run = e->run;
+    f->attempt = e->attempt;
+    f->next = s->sought;
+    s->sought = f;
+    world_at(s->w, &f->event, s->w->now + (chance(s->w, 800) ? 0 : between(s->w, 0, MS(20))), &s->process, on_sought,
+             f);
+}
+
+static void sought_free(struct sought *f)
+{
+    struct sought **at = &f->s->sought;
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    world_cancel(f->s->w, &f->event);
+    mem_free(&f);
+}
+
+static void on_sought(struct world *w, void *self)
+{
+    struct sought *f = self;
+    struct workernode *s = f->s;
+    struct wcore_event ev = {.kind = WCORE_JOB,
+                             .run = f->run,
+                             .attempt = f->attempt,
+                             .code = REFUSAL_UNKNOWN_JOB,
+                             .text = "the job is not here"};
+    (void)w;
+    for (unsigned i = 0; i < CATALOG_JOBS; i++)
+        if (s->options.jobs & 1u << i && hash_eq(&s->catalog->jobs[i].hash, &f->job))
+            ev.message = buf_span(&s->catalog->jobs[i].body);
+    sought_free(f);
+    feed(s, ev);
+    turn_end(s);
+}
+
+/* How many effects of this kind come to their end before the process dies. */
+static unsigned survive(struct workernode *s, enum wcore_effect_kind kind, bool *dead)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < s->out.n_effects; i++)
+        n += s->out.effects[i].kind == kind;
+    if (*dead)
+        return 0;
+    unsigned left = s->die_in_step ? (unsigned)rng_below(&s->w->rng, n + 2) : n;
+    *dead = left < n;
+    return left < n ? left : n;
+}
+
+/* In the order in which the real shell lets go: all entries, then the runner, then the broker. True: it died on the
+ * way. */
+static bool let_go(struct workernode *s)
+{
+    static const enum wcore_effect_kind order[] = {WCORE_FX_SPOOL, WCORE_FX_RUNNER, WCORE_FX_SEND, WCORE_FX_FIND_JOB};
+    bool dead = false;
+    for (unsigned k = 0; k < sizeof order / sizeof *order; k++) {
+        unsigned most = survive(s, order[k], &dead);
+        for (unsigned i = 0; i < s->out.n_effects && most; i++) {
+            const struct wcore_effect *e = &s->out.effects[i];
+            if (e->kind != order[k])
+                continue;
+            most--;
+            if (e->kind == WCORE_FX_SPOOL)
+                to_spool(s, e->body);
+            else if (e->kind == WCORE_FX_FIND_JOB)
+                find_job(s, e);
+            else if (e->kind == WCORE_FX_RUNNER)
+                keepers_say(s->keepers, e->body);
+            else
+                line_send(s->line, e->body);
+            if (e->kind == WCORE_FX_RUNNER || e->kind == WCORE_FX_SEND)
+                trace_message(s, e->kind == WCORE_FX_SEND ? "broker" : "runner", e->body);
+        }
+    }
+    return dead;
+}
+
+static void die(struct workernode *s, bool whole);
+
+static void feed(struct workernode *s, struct wcore_event ev)
+{
+    if (!s->core)
+        return;
+    ev.now = boot_ms(s->w, &s->process);
+    ev.wall = wall_ms(s->w, &s->process);
+    wcore_step(s->core, &ev, &s->out);
+    bool may_die = s->die_in_step && s->out.n_effects > 1;
+    if (!may_die) {
+        bool later = s->die_in_step;
+        s->die_in_step = false;
+        let_go(s);
+        s->die_in_step = later;
+    } else if (let_go(s)) {
+        met(s->w, FAULT_WORKER_CRASH_IN_STEP);
+        line_flush(s->line);
+        die(s, false);
+    } else {
+        s->die_in_step = false;
+        line_flush(s->line);
+        die(s, true);
+    }
+}
+
+/* ---- The spool of the others */
+static void read_spool(struct workernode *s)
+{
+    struct span entry;
+    for (unsigned f = SPOOL_RUNNER; f < SPOOL_FILES; f++)
+        while (s->core && spool_next(&s->spool, f, &s->spool.read_to[f], &entry)) {
+            struct buf copy = buf_dup(entry); /* a death in the step may move the file */
+            feed(s, (struct wcore_event){.kind = WCORE_SPOOL, .message = buf_span(&copy)});
+            buf_free(&copy);
+        }
+}
+
+static void on_bell(struct world *w, void *self)
+{
+    (void)w;
+    read_spool(self);
+    turn_end(self);
+}
+
+static void on_poll(struct world *w, void *self)
+{
+    struct workernode *s = self;
+    world_at(w, &s->poll, w->now + POLL_US, &s->process, on_poll, s);
+    on_bell(w, s);
+}
+
+static void ring(void *self)
+{
+    struct workernode *s = self;
+    if (s->core && !event_is_set(&s->bell))
+        world_at(s->w, &s->bell, s->w->now + skewed(s->w, 20, MS(10)), &s->process, on_bell, s);
+}
+
+/* ---- The runner */
+static void told(void *self, struct span message)
+{
+    struct workernode *s = self;
+    uint64_t kind;
+    size_t size;
+    if (!s->core || wire_peek(message, &kind, &size, NULL) < 0)
+        return;
+    read_spool(s);
+    feed(s, (struct wcore_event){.kind = kind == KIND_S_KEPT ? WCORE_KEPT : WCORE_KEPT_END, .message = message});
+    turn_end(s);
+}
+
+static void on_link(struct world *w, void *self)
+{
+    struct workernode *s = self;
+    if (!s->core || s->linked)
+        return;
+    if (!keepers_runner_is_up(s->keepers)) {
+        world_at(w, &s->link, w->now + MS(RUNNER_RETRY_MS), &s->process, on_link, s);
+        return;
+    }
+    s->linked = true;
+    feed(s, (struct wcore_event){.kind = WCORE_RUNNER_UP});
+    if (s->core)
+        keepers_attach(s->keepers);
+    turn_end(s);
+}
+
+static void link_down(void *self)
+{
+    struct workernode *s = self;
+    s->linked = false;
+    feed(s, (struct wcore_event){.kind = WCORE_RUNNER_DOWN});
+    world_at(s->w, &s->link, s->w->now + MS(RUNNER_RETRY_MS), &s->process, on_link, s);
+    turn_end(s);
+}
+
+static const struct keepers_calls keepers_calls = {.told = told, .link_down = link_down, .bell = ring};
+
+/* ---- The session */
+static void say_hello(void *self, struct m_hello *m)
+{
+    struct workernode *s = self;
+    m->spool = s->spool_id;
+    m->boot = s->boot;
+    m->slots = s->options.slots;
+    random_bytes(s->w, &m->incarnation, sizeof m->incarnation);
+}
+
+static void attest_job(const struct sim_job *j, struct buf *items)
+{
+    struct buf needs = {0}, one = {0};
+    bool needy = !strcmp(j->name, "chain");
+    if (needy)
+        wire_add_str(&needs, span_str("path /data"));
+    d_attested_job_encode(&(struct d_attested_job){.name = span_str(j->name),
+                                                   .job_hash = j->hash,
+                                                   .version = span_str(j->version),
+                                                   .concurrency = j->concurrency,
+                                                   .idempotent = j->idempotent,
+                                                   .needs = wire_list_from(&needs, needy)},
+                          &one);
+    wire_add_bin(items, buf_span(&one));
+    buf_free(&needs);
+    buf_free(&one);
+}
+
+static void say_attest(struct workernode *s)
+{
+    struct buf jobs = {0}, needs = {0}, one = {0}, message = {0};
+    uint32_t n = 0;
+    for (unsigned i = 0; i < CATALOG_JOBS; i++)
+        if (s->options.jobs & 1u << i) {
+            attest_job(&s->catalog->jobs[i], &jobs);
+            n++;
+        }
+    d_need_encode(&(struct d_need){.need = span_str("path /data"), .holds = s->need_holds}, &one);
+    wire_add_bin(&needs, buf_span(&one));
+    m_attest_encode(&(struct m_attest){.slots = s->options.slots,
+                                       .jobs = wire_list_from(&jobs, n),
+                                       .needs = wire_list_from(&needs, 1)},
+                    &message);
+    line_send(s->line, buf_span(&message));
+    buf_free(&jobs);
+    buf_free(&needs);
+    buf_free(&one);
+    buf_free(&message);
+}
+
+static void session_up(void *self, struct span welcome)
+{
+    struct workernode *s = self;
+    struct m_welcome m;
+    if (m_welcome_decode(welcome, &m, NULL) == 0)
+        s->lost_after_ms = m.lost_after_ms;
+    TRACE(s->w, s->name, "session is open");
+    feed(s, (struct wcore_event){.kind = WCORE_SESSION_UP, .message = welcome});
+    if (s->core)
+        say_attest(s);
+}
+
+static void session_message(void *self, uint64_t kind, struct span message)
+{
+    struct workernode *s = self;
+    const struct wire_schema *schema = schema_of_kind(kind, NULL);
+    TRACE(s->w, s->name, "<- broker %s", schema ? schema->name : "?");
+    feed(s, (struct wcore_event){.kind = WCORE_MESSAGE, .message = message});
+}
+
+static void session_down(void *self)
+{
+    struct workernode *s = self;
+    feed(s, (struct wcore_event){.kind = WCORE_SESSION_DOWN});
+    turn_end(s);
+}
+
+static void on_tick(struct world *w, void *self)
+{
+    (void)w;
+    feed(self, (struct wcore_event){.kind = WCORE_TICK});
+    turn_end(self);
+}
+
+static void turn_end(void *self)
+{
+    struct workernode *s = self;
+    if (!s->core)
+        return;
+    if (line_renewed(s->line) && line_is_up(s->line))
+        s->fence = line_renewed(s->line) + (int64_t)s->lost_after_ms;
+    line_flush(s->line);
+    int64_t due = wcore_deadline(s->core);
+    if (due == INT64_MAX)
+        world_cancel(s->w, &s->tick);
+    else
+        world_at(s->w, &s->tick, true_time(s->w, &s->process, due), &s->process, on_tick, s);
+}
+
+static const struct line_calls line_calls = {
+    .hello = say_hello, .up = session_up, .message = session_message, .down = session_down, .turn_end = turn_end};
+
+/* ---- Life of the process */
+static bool replay(struct workernode *s, struct wcore *core, bool all)
+{
+    struct error err = {0};
+    struct span entry;
+    for (unsigned f = 0; f < SPOOL_FILES; f++)
+        for (size_t at = 0; (all || at < s->spool.read_to[f]) && spool_next(&s->spool, f, &at, &entry);)
+            if (wcore_replay(core, entry, &err) < 0) {
+                law_break(s->laws, LAW_SPOOL_IS_STATE, "server %s: %s", s->name, err.text);
+                return false;
+            }
+    return true;
+}
+
+static struct wcore *core_new(struct workernode *s)
+{
+    struct wcore_config c = {
+        .slots = s->options.slots, .ahead = s->options.ahead, .spool = s->spool_id, .boot = s->boot};
+    snprintf(c.server, sizeof c.server, "%s", s->name);
+    return wcore_new(&c);
+}
+
+static void judge_spool(struct workernode *s)
+{
+    struct wcore *replayed = core_new(s);
+    struct hash is, was;
+    char what[120];
+    snprintf(what, sizeof what, "server %s: replaying the spool does not give its worker's state", s->name);
+    if (replay(s, replayed, false)) {
+        wcore_digest(s->core, &is);
+        wcore_digest(replayed, &was);
+        laws_digests(s->laws, LAW_SPOOL_IS_STATE, what, &is, &was);
+    }
+    wcore_free(&replayed);
+}
+
+static bool knows(void *self, struct id run, uint64_t attempt)
+{
+    return wcore_knows(self, run, attempt);
+}
+
+static void start(struct workernode *s)
+{
+    s->core = core_new(s);
+    s->process.up = true;
+    s->linked = false;
+    if (!replay(s, s->core, true))
+        return;
+    for (unsigned f = 0; f < SPOOL_FILES; f++)
+        s->spool.read_to[f] = s->spool.file[f].n;
+    if (chance(s->w, 400)) {
+        met(s->w, FAULT_TIDY);
+        spool_tidy(&s->spool, knows, s->core);
+    }
+    TRACE(s->w, s->name, "the worker starts with %u attempts", wcore_live(s->core));
+    line_start(s->line);
+    world_at(s->w, &s->poll, s->w->now + between(s->w, 0, POLL_US), &s->process, on_poll, s);
+    world_at(s->w, &s->link, s->w->now + between(s->w, 0, MS(100)), &s->process, on_link, s);
+}
+
+/* `whole`: no step was cut off, so the state can be judged. */
+static void die(struct workernode *s, bool whole)
+{
+    if (!s->core)
+        return;
+    if (whole)
+        judge_spool(s);
+    TRACE(s->w, s->name, "the worker dies");
+    s->die_in_step = false;
+    s->process.up = false;
+    s->process.paused_until = 0;
+    line_down(s->line);
+    keepers_detach(s->keepers);
+    while (s->sought)
+        sought_free(s->sought);
+    world_cancel(s->w, &s->tick);
+    world_cancel(s->w, &s->poll);
+    world_cancel(s->w, &s->bell);
+    world_cancel(s->w, &s->link);
+    wcore_free(&s->core);
+    if (!event_is_set(&s->come_back)) /* it died in a step */
+        world_at(s->w, &s->come_back, s->w->now + skewed(s->w, MS(50), SECS(10)), NULL, come_back, s);
+}
+
+static void come_back(struct world *w, void *self)
+{
+    struct workernode *s = self;
+    (void)w;
+    if (!s->core)
+        start(s);
+}
+
+static void runner_back(struct world *w, void *self)
+{
+    struct workernode *s = self;
+    TRACE(w, s->name, "the runner starts");
+    keepers_runner_start(s->keepers);
+}
+
+struct workernode *workernode_new(struct world *w, struct network *n, struct laws *l, const struct catalog *c,
+                                  const struct worker_options *o)
+{
+    struct workernode *s = mem_zalloc(1, sizeof *s);
+    s->w = w;
+    s->laws = l;
+    s->catalog = c;
+    s->options = *o;
+    s->need_holds = true;
+    snprintf(s->name, sizeof s->name, "%s", o->name);
+    s->cable.name = s->name;
+    s->clock.wall_ms = 1700000000000 + between(w, -2000, 2000);
+    process_init(&s->process, s->name, &s->clock);
+    clock_boot(w, &s->clock);
+    random_bytes(w, &s->spool_id, sizeof s->spool_id);
+    random_bytes(w, &s->boot, sizeof s->boot);
+    s->line = line_new(w, n, &s->cable, &s->process, &line_calls, s);
+    s->keepers = keepers_new(w, l,
+                             &(struct keepers_house){.server = s->name,
+                                                     .clock = &s->clock,
+                                                     .spool = &s->spool,
+                                                     .spool_id = &s->spool_id,
+                                                     .fence = &s->fence,
+                                                     .catalog = c,
+                                                     .slots = o->slots,
+                                                     .ahead = o->ahead},
+                             &keepers_calls, s);
+    return s;
+}
+
+void workernode_free(struct workernode **ps)
+{
+    struct workernode *s = *ps;
+    if (!s)
+        return;
+    die(s, false);
+    world_cancel(s->w, &s->come_back);
+    world_cancel(s->w, &s->runner_back);
+    world_cancel(s->w, &s->second_end);
+    line_free(&s->line);
+    line_free(&s->second);
+    keepers_free(&s->keepers);
+    spool_free(&s->spool);
+    wcore_out_free(&s->out);
+    mem_free(ps);
+}
+
+void workernode_power_on(struct workernode *s)
+{
+    keepers_runner_start(s->keepers);
+    start(s);
+}
+
+/* ---- Faults */
+void workernode_crash(struct workernode *s, bool in_step, int64_t for_us)
+{
+    if (!s->core)
+        return;
+    if (in_step) {
+        s->die_in_step = true;
+        return;
+    }
+    met(s->w, FAULT_WORKER_CRASH);
+    world_at(s->w, &s->come_back, s->w->now + for_us, NULL, come_back, s);
+    die(s, true);
+}
+
+void workernode_pause(struct workernode *s, int64_t for_us)
+{
+    if (!s->core || s->process.paused_until > s->w->now)
+        return;
+    TRACE(s->w, s->name, "the worker is stopped for %" PRId64 " ms", for_us / 1000);
+    met(s->w, FAULT_WORKER_PAUSE);
+    s->process.paused_until = s->w->now + for_us;
+}
+
+void workernode_runner_crash(struct workernode *s, int64_t for_us)
+{
+    if (!keepers_runner_is_up(s->keepers))
+        return;
+    world_at(s->w, &s->runner_back, s->w->now + for_us, NULL, runner_back, s);
+    keepers_runner_crash(s->keepers);
+}
+
+bool workernode_kill_keeper(struct workernode *s)
+{
+    return keepers_kill_one(s->keepers);
+}
+
+void workernode_reboot(struct workernode *s, bool new_spool, int64_t for_us)
+{
+    met(s->w, new_spool ? FAULT_REINSTALL : FAULT_REBOOT);
+    TRACE(s->w, s->name, "the machine %s", new_spool ? "is installed anew" : "reboots");
+    world_at(s->w, &s->come_back, s->w->now + for_us, NULL, come_back, s);
+    world_at(s->w, &s->runner_back, s->w->now + for_us, NULL, runner_back, s);
+    die(s, false);
+    keepers_power_off(s->keepers);
+    random_bytes(s->w, &s->boot, sizeof s->boot);
+    s->fence = 0; /* it was a time of the last boot */
+    clock_boot(s->w, &s->clock);
+    if (!new_spool)
+        return;
+    random_bytes(s->w, &s->spool_id, sizeof s->spool_id);
+    spool_free(&s->spool);
+}
+
+void workernode_attest(struct workernode *s, unsigned jobs, bool need_holds)
+{
+    s->options.jobs = jobs;
+    s->need_holds = need_holds;
+    met(s->w, FAULT_ATTEST);
+    if (!workernode_is_up(s))
+        return;
+    TRACE(s->w, s->name, "what it attests changes");
+    say_attest(s);
+    line_flush(s->line);
+}
+
+void workernode_wall_step(struct workernode *s, int64_t ms)
+{
+    TRACE(s->w, s->name, "its wall clock steps by %" PRId64 " ms", ms);
+    met(s->w, FAULT_WALL_STEP);
+    s->clock.wall_ms += ms;
+}
+
+/* ---- Another worker under its name: it has nothing and runs nothing */
+static void second_hello(void *self, struct m_hello *m)
+{
+    struct workernode *s = self;
+    m->spool = s->second_spool;
+    m->boot = s->boot;
+    m->slots = 1;
+}
+
+static void second_up(void *self, struct span welcome)
+{
+    struct workernode *s = self;
+    struct buf b = {0};
+    (void)welcome;
+    TRACE(s->w, s->name, "a second worker under this name is let in");
+    m_have_end_encode(&(struct m_have_end){.count = 0}, &b);
+    line_send(s->second, buf_span(&b));
+    buf_free(&b);
+}
+
+static void second_message(void *self, uint64_t kind, struct span message)
+{
+    struct workernode *s = self;
+    (void)message;
+    if (kind == KIND_M_EXECUTE)
+        law_break(s->laws, LAW_NOT_AGAIN_UNASKED, "a worker that attests no job at %s is handed a run", s->name);
+}
+
+static void second_nothing(void *self)
+{
+    (void)self;
+}
+
+static void second_end(struct world *w, void *self)
+{
+    struct workernode *s = self;
+    (void)w;
+    s->second_process.up = false;
+    line_free(&s->second);
+}
+
+void workernode_second(struct workernode *s, int64_t for_us)
+{
+    static const struct line_calls calls = {.hello = second_hello,
+                                            .up = second_up,
+                                            .message = second_message,
+                                            .down = second_nothing,
+                                            .turn_end = second_nothing};
+    if (s->second)
+        return;
+    met(s->w, FAULT_SECOND_WORKER);
+    process_init(&s->second_process, s->name, &s->clock);
+    s->second_process.up = true;
+    random_bytes(s->w, &s->second_spool, sizeof s->second_spool);
+    s->second = line_new(s->w, line_network(s->line), &s->cable, &s->second_process, &calls, s);
+    line_start(s->second);
+    world_at(s->w, &s->second_end, s->w->now + for_us, NULL, second_end, s);
+}
+
+/* ---- What can be asked */
+struct cable *workernode_cable(struct workernode *s)
+{
+    return &s->cable;
+}
+const char *workernode_name(const struct workernode *s)
+{
+    return s->name;
+}
+unsigned workernode_jobs(const struct workernode *s)
+{
+    return s->options.jobs;
+}
+unsigned workernode_live(const struct workernode *s)
+{
+    return s->core ? wcore_live(s->core) : 0;
+}
+unsigned workernode_children(const struct workernode *s)
+{
+    return keepers_children(s->keepers);
+}
+bool workernode_is_up(const struct workernode *s)
+{
+    return s->core && s->process.paused_until <= s->w->now;
+}

@@ -1,0 +1,142 @@
+/* world.h - the simulated world: one virtual clock, one source of chance, one queue of events, processes with clocks
+ * of their own that can be down or stopped.
+ *
+ * Everything that happens comes out of the seed: events are taken by their time, those of one time in the order in
+ * which they were set, and all chance is drawn from one generator. So a seed replays to the last byte, and the hash
+ * of what happened (`trace_hash`) proves it.
+ *
+ * True time is in microseconds since the world began; nodes see milliseconds of their own clocks, which run up to 1 %
+ * fast or slow and whose wall time may step. Nodes never see true time.
+ */
+#ifndef LB_TESTS_SIM_WORLD_H
+#define LB_TESTS_SIM_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/buf.h"
+#include "common/heap.h"
+#include "common/id.h"
+#include "proto/state.h"
+
+#define MS(n)   ((int64_t)(n)*1000)
+#define SECS(n) ((int64_t)(n)*1000000)
+
+/* ---- Chance: xoshiro256** */
+struct rng {
+    uint64_t s[4];
+};
+void rng_seed(struct rng *r, uint64_t seed);
+uint64_t rng_next(struct rng *r);
+uint64_t rng_below(struct rng *r, uint64_t n);                 /* 0 .. n - 1; n 0: 0 */
+int64_t rng_between(struct rng *r, int64_t low, int64_t high); /* both included */
+bool rng_chance(struct rng *r, unsigned per_mille);
+
+/* ---- Clocks of machines */
+struct clock_sim {
+    int64_t since;   /* true time at which boot time was `base_ms` */
+    int64_t base_ms; /* CLOCK_BOOTTIME then */
+    int64_t ppm;     /* it runs this much fast; within +-9000, so that two differ by less than DESIGN's 1 % each */
+    int64_t wall_ms; /* wall time at boot time 0; steps change it */
+};
+
+/* ---- What happens: faults by name, counted; a run of many seeds shows which were met */
+#define FAULTS(X) \
+    X(BROKER_CRASH, "broker crash") \
+    X(BROKER_CRASH_IN_COMMIT, "broker crash in a commit") X(BROKER_PAUSE, "broker stopped") X(WORKER_CRASH, \
+                                                                                              "worker crash") \
+        X(WORKER_CRASH_IN_STEP, "worker crash in a step") X(WORKER_PAUSE, "worker stopped") X( \
+            RUNNER_CRASH, "runner crash") X(KEEPER_KILL, "keeper killed") X(REBOOT, "server rebooted") \
+            X(REINSTALL, "server reinstalled") X(SECOND_WORKER, "second worker under the name") X( \
+                CALLER_CRASH, "caller crash") X(CALLER_PAUSE, "caller stopped") X(PARTITION, "partition") \
+                X(ONE_WAY, "one-way partition") X(BREAK, "connection broken") X(LOST_TAIL, "lost tail") X( \
+                    OLD_FRAME, "frame of an old connection") X(DROP, "frame dropped") X(DUPLICATE, "frame doubled") \
+                    X(REORDER, "frame overtaken") X(SPIKE, "slow frame") X(DISK_FULL, "disk full") \
+                        X(DISK_SLOW, "disk slow") X(WALL_STEP, "wall clock step") X(ATTEST, "attestation changed") \
+                            X(FENCE, "child fenced") X(BELL_LOST, "bell lost") X(SAME_KEY, "key repeated") \
+                                X(OTHER_BODY, "key with another body") X(DRAIN, "drained") X(RELEASE, "released") \
+                                    X(CANCEL, "cancelled") X(LOOKUP, "history asked") X(LOOKUP_KEY, "key looked up") \
+                                        X(REDUCED_REPLAY, "replay of a folded journal") \
+                                            X(EVIDENCE, "result not counted") X(RETURNED, "attempt returned") \
+                                                X(RECALL, "attempt recalled") X(LOST, "attempt lost") \
+                                                    X(WINDOW_FULL, "window full") X(REFUSED, "session refused") \
+                                                        X(TIDY, "spool tidied")
+#define X(n, t) FAULT_##n,
+enum fault { FAULTS(X) FAULT_COUNT };
+#undef X
+const char *fault_text(enum fault f);
+
+struct counts {
+    uint64_t faults[FAULT_COUNT];
+    uint64_t states[RUN_STATE_COUNT]; /* observed, at most once for each run and broker step */
+    uint64_t events, runs, attempts, broker_steps, digests;
+};
+void counts_add(struct counts *to, const struct counts *c);
+
+/* ---- Events and processes */
+struct world;
+typedef void event_fn(struct world *w, void *self);
+
+struct process { /* one that can be stopped (SIGSTOP): its events wait */
+    char name[24];
+    bool up;
+    int64_t paused_until; /* true time; 0: it runs */
+    struct clock_sim *clock;
+};
+
+/* Embed it. All zero is an event that is not set. */
+struct event {
+    struct heap_node node;
+    event_fn *fn;
+    void *self;
+    struct process *of; /* whose turn it is: waits while that is stopped; NULL: nobody's */
+};
+
+struct world {
+    uint64_t seed;
+    struct rng rng;
+    int64_t now; /* true, us */
+    struct heap queue;
+    uint64_t tie;
+    uint64_t trace_hash;
+    FILE *trace; /* NULL: silent */
+    struct counts counts;
+    bool broken; /* a law: see laws.h */
+    bool chaos;  /* faults may still happen */
+};
+
+void world_init(struct world *w, uint64_t seed, FILE *trace);
+void world_end(struct world *w);
+/* Takes the next event. False: none is left, or a law is broken. */
+bool world_step(struct world *w);
+
+/* Sets (anew) an event for true time `at`. */
+void world_at(struct world *w, struct event *e, int64_t at, struct process *of, event_fn *fn, void *self);
+void world_cancel(struct world *w, struct event *e);
+bool event_is_set(const struct event *e);
+
+void process_init(struct process *p, const char *name, struct clock_sim *clock);
+/* What its own clock shows. */
+int64_t boot_ms(const struct world *w, const struct process *p);
+int64_t wall_ms(const struct world *w, const struct process *p);
+/* The true time at which its clock will show `boot`; not before now. INT64_MAX stays that. */
+int64_t true_time(const struct world *w, const struct process *p, int64_t boot);
+void clock_boot(struct world *w, struct clock_sim *c); /* a machine starts: boot time begins anew */
+
+bool chance(struct world *w, unsigned per_mille);
+int64_t between(struct world *w, int64_t low, int64_t high);
+/* Mostly near `low`, sometimes up to `high`: 1 in 10 ten times as far, as delays are. */
+int64_t skewed(struct world *w, int64_t low, int64_t high);
+void random_bytes(struct world *w, void *out, size_t n);
+void met(struct world *w, enum fault f);
+
+/* ---- The trace: "   12.345678  wh1      RESULT 0198.. attempt 1" */
+void world_trace(struct world *w, const char *who, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+#define TRACE(w, who, ...) ((w)->trace ? world_trace((w), (who), __VA_ARGS__) : (void)0)
+void world_hash(struct world *w, uint64_t v);
+void world_hash_bytes(struct world *w, struct span s);
+/* The last 8 digits of an id: enough to tell runs apart in a trace. One of four static buffers. */
+const char *short_id(struct id id);
+
+#endif
