@@ -1,0 +1,228 @@
+#include "worker/jobs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "common/clock.h"
+#include "package/fixture.h"
+#include "package/jobfile.h"
+
+#define HELLO \
+    "job: hello\nsteps:\n  - {name: greet, subsystem: shell, run: echo hello, parameters: {who: \"{{who}}\"}}\n"
+#define NIGHTLY "job: nightly\nsteps:\n  - {name: a, package: extract, parameters: {table: \"{{t}}\"}}\n"
+
+struct world {
+    struct jobs *jobs;
+    unsigned troubles;
+    char trouble[ERROR_TEXT_MAX];
+    bool uses;
+};
+
+static void on_trouble(void *self, const char *file, const struct error *why)
+{
+    struct world *w = self;
+    (void)file;
+    w->troubles++;
+    snprintf(w->trouble, sizeof w->trouble, "%s", why->text);
+}
+
+static bool uses(void *self, const struct hash *job)
+{
+    (void)job;
+    return ((struct world *)self)->uses;
+}
+
+static void begin(void **state, struct world *w)
+{
+    struct error err = {0};
+    *w = (struct world){.jobs = NULL};
+    must(jobs_open(&w->jobs,
+                   &(struct jobs_folders){testing_path(state, "etc"), testing_path(state, "store"),
+                                          testing_path(state, "compiled")},
+                   &err));
+}
+
+static int refresh(struct world *w, int64_t later_ms)
+{
+    struct error err = {0};
+    w->troubles = 0;
+    int rc = jobs_refresh(w->jobs, clock_wall_ms() + later_ms, uses, on_trouble, w, &err);
+    must(rc);
+    return rc;
+}
+
+static const char *etc(void **state)
+{
+    return testing_path(state, "etc");
+}
+
+static struct hash install_extract(void **state, const char *version, const char *more)
+{
+    struct error err = {0};
+    struct hash hash;
+    char *yaml = mem_printf("name: extract\nversion: %s\nsubsystem: exec\nentry: bin/extract\nlimits: {timeout: 1m}\n"
+                            "parameters:\n  table: {type: string, required: true, pattern: \"[a-z]+\"}\n%s",
+                            version, more);
+    put(testing_path(state, "p"), "package.yaml", yaml, 0644);
+    put(testing_path(state, "p"), "bin/extract", "#!/bin/sh\n", 0755);
+    mem_free(&yaml);
+    build(testing_path(state, "p"), testing_path(state, "p.lbp"), &hash);
+    sign_as(testing_path(state, "p.lbp"), "extract", version, testing_path(state, "signers"));
+    must(install(state, testing_path(state, "p.lbp"), &err));
+    return hash;
+}
+
+static const struct job_here *named(const struct world *w, const char *name)
+{
+    const struct job_here *j;
+    for (size_t i = 0; (j = jobs_at(w->jobs, i)); i++)
+        if (strcmp(j->name, name) == 0)
+            return j;
+    fail_msg("there is no job '%s'", name);
+    return NULL;
+}
+
+static struct d_attested_job attested(const struct world *w, const char *name)
+{
+    struct d_attested_job a = {.concurrency = 0};
+    struct error err = {0};
+    must(d_attested_job_decode(buf_span(&named(w, name)->attested), &a, &err));
+    return a;
+}
+
+static void a_job_file_is_compiled_kept_and_found(void **state)
+{
+    struct world w;
+    struct error err = {0};
+    struct span bytes;
+    begin(state, &w);
+    put(etc(state), "hello.yaml", HELLO, 0644);
+    put(etc(state), "notes.txt", "not a job", 0644);
+    assert_int_equal(refresh(&w, 0), 1);
+    assert_int_equal(refresh(&w, 0), 0);
+    const struct job_here *j = named(&w, "hello");
+    char hex[65];
+    char *path = mem_printf("%s/%s", testing_path(state, "compiled"), hex_format(j->hash.b, 32, hex));
+    struct buf kept = {0};
+    must(file_read(path, LIMIT_JOB_BODY, &kept, &err));
+    struct hash h;
+    jobfile_hash(buf_span(&kept), &h);
+    assert_true(hash_eq(&h, &j->hash));
+    must(jobs_find(w.jobs, span_str("hello"), &h, &bytes, &err));
+    assert_true(span_eq(bytes, buf_span(&kept)));
+    mem_free(&path);
+    buf_free(&kept);
+    jobs_close(&w.jobs);
+}
+
+static void a_file_that_does_not_compile_is_reported_and_the_others_stand(void **state)
+{
+    struct world w;
+    begin(state, &w);
+    put(etc(state), "hello.yaml", HELLO, 0644);
+    put(etc(state), "bad.yaml", "job: bad\nsteps: 5\n", 0644);
+    assert_int_equal(refresh(&w, 0), 1);
+    assert_int_equal(w.troubles, 1);
+    assert_contains(w.trouble, "bad.yaml");
+    assert_int_equal(jobs_troubled(w.jobs), 1);
+    named(&w, "hello");
+    jobs_close(&w.jobs);
+}
+
+static void a_package_brings_a_job_of_its_own(void **state)
+{
+    struct world w;
+    begin(state, &w);
+    struct hash package =
+        install_extract(state, "1.0", "idempotent: true\nneeds:\n  - path: /srv\n  - command: sh\n");
+    assert_int_equal(refresh(&w, 0), 1);
+    struct d_attested_job a = attested(&w, "package:extract");
+    assert_true(a.idempotent);
+    assert_true(span_eq_str(a.version, "1.0"));
+    assert_int_equal(a.packages.count, 1);
+    struct wire_iter it = wire_iter(&a.packages);
+    struct span item;
+    assert_true(wire_next(&it, &item));
+    assert_true(span_eq(item, span_of(package.b, 32)));
+    assert_int_equal(a.needs.count, 2);
+    struct buf items = {0};
+    assert_int_equal(jobs_needs(w.jobs, &items).count, 2);
+    buf_free(&items);
+    jobs_close(&w.jobs);
+}
+
+static void a_jobs_parameters_are_declared_as_the_package_declares_them(void **state)
+{
+    struct world w;
+    struct error err = {0};
+    struct value v;
+    struct d_parameter p;
+    begin(state, &w);
+    install_extract(state, "1.0", "");
+    put(etc(state), "nightly.yaml", NIGHTLY, 0644);
+    assert_int_equal(refresh(&w, 0), 1);
+    struct d_attested_job a = attested(&w, "nightly");
+    struct span rest = a.parameters;
+    assert_true(value_read(&rest, &v));
+    must(d_parameter_decode(v.bytes, &p, &err));
+    assert_true(span_eq_str(p.name, "t"));
+    assert_true(p.required && span_eq_str(p.pattern, "[a-z]+"));
+    assert_int_equal(rest.n, 0);
+    assert_false(a.idempotent);
+    jobs_close(&w.jobs);
+}
+
+static void a_new_version_of_a_package_makes_a_new_version_of_the_job(void **state)
+{
+    struct world w;
+    struct error err = {0};
+    struct span bytes;
+    begin(state, &w);
+    install_extract(state, "1.0", "");
+    put(etc(state), "nightly.yaml", NIGHTLY, 0644);
+    refresh(&w, 0);
+    struct hash first = named(&w, "nightly")->hash;
+    install_extract(state, "1.1", "");
+    assert_int_equal(refresh(&w, 0), 1);
+    assert_false(hash_eq(&first, &named(&w, "nightly")->hash));
+    must(jobs_find(w.jobs, span_str("nightly"), &first, &bytes, &err)); /* what is on its way still finds it */
+    w.uses = true;
+    refresh(&w, JOBS_GRACE_MS * 2);
+    must(jobs_find(w.jobs, span_str("nightly"), &first, &bytes, &err)); /* an attempt needs it */
+    w.uses = false;
+    refresh(&w, JOBS_GRACE_MS * 2);
+    assert_int_equal(jobs_find(w.jobs, span_str("nightly"), &first, &bytes, &err), -ENOENT);
+    assert_contains(err.text, "another version");
+    must(jobs_find(w.jobs, span_str("nightly"), &named(&w, "nightly")->hash, &bytes, &err));
+    jobs_close(&w.jobs);
+}
+
+static void a_job_that_was_taken_away_is_gone(void **state)
+{
+    struct world w;
+    struct error err = {0};
+    struct span bytes;
+    begin(state, &w);
+    put(etc(state), "hello.yaml", HELLO, 0644);
+    refresh(&w, 0);
+    struct hash h = named(&w, "hello")->hash;
+    must(file_remove_tree(testing_path(state, "etc/hello.yaml"), &err));
+    assert_int_equal(refresh(&w, JOBS_GRACE_MS * 2), 1);
+    assert_null(jobs_at(w.jobs, 0));
+    assert_int_equal(jobs_find(w.jobs, span_str("hello"), &h, &bytes, &err), -ENOENT);
+    assert_contains(err.text, "not here");
+    jobs_close(&w.jobs);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_folder(a_job_file_is_compiled_kept_and_found),
+        in_folder(a_file_that_does_not_compile_is_reported_and_the_others_stand),
+        in_folder(a_package_brings_a_job_of_its_own),
+        in_folder(a_jobs_parameters_are_declared_as_the_package_declares_them),
+        in_folder(a_new_version_of_a_package_makes_a_new_version_of_the_job),
+        in_folder(a_job_that_was_taken_away_is_gone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
