@@ -4,19 +4,22 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "client/config.h"
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/mem.h"
 #include "common/name.h"
 #include "common/paths.h"
+#include "net/address.h"
 
 static const struct option_row rows[] = {
     {"cluster", 'c', OPTION_STR, NULL, 0, 0, false, "NAME", "the cluster's name; in every certificate"},
     {"listen", 'l', OPTION_LIST, "0.0.0.0:7411", 0, 0, false, "ADDRESS:PORT",
      "where the broker listens; may be repeated"},
     {"address", 'a', OPTION_LIST, NULL, 0, 0, false, "HOST:PORT",
-     "how others reach the broker; default: the addresses it listens on"},
+     "how others reach the broker, in every token; default: where it listens, with this host's name for 0.0.0.0"},
     {"broker", 0, OPTION_STR, "broker", 0, 0, false, "NAME", "the broker's name, as people see it in messages"},
     {"administrator", 0, OPTION_STR, "administrator", 0, 0, false, "NAME", "your name as the administrator"},
     {"broker-home", 0, OPTION_STR, NULL, 0, 0, false, "FOLDER",
@@ -35,7 +38,7 @@ struct work {
     const char *cluster;
     char admin[PATHS_MOST], broker[PATHS_MOST]; /* the two configuration folders */
     struct key admin_key, broker_key;
-    struct buf admin_certificate, broker_certificate, administrators, client_yaml, broker_yaml;
+    struct buf admin_certificate, broker_certificate, administrators, client_yaml, broker_yaml, reached;
     struct error err;
 };
 
@@ -66,18 +69,65 @@ static void addresses(struct buf *out, const char *key, const char *const *items
         buf_printf(out, "  - \"%s\"\n", items[i]);
 }
 
+/* A wrong address would be in every token, and nobody could mend it there. */
+static int check_addresses(const struct option_values *v, const char *name, bool port_free, struct error *err)
+{
+    size_t n;
+    char endpoint[NET_ENDPOINT_MOST];
+    const char *const *items = opt_list(v, name, &n);
+    for (size_t i = 0; i < n; i++)
+        if (net_endpoint(items[i], port_free, endpoint, err) < 0) {
+            error_prefix(err, "--%s", name);
+            return -EINVAL;
+        }
+    return 0;
+}
+
+static int check_counts(const struct option_values *v, struct error *err)
+{
+    size_t n_listen, n_address;
+    opt_list(v, "listen", &n_listen);
+    opt_list(v, "address", &n_address);
+    return n_listen <= CLIENT_BROKERS_MOST && n_address <= CLIENT_BROKERS_MOST
+               ? 0
+               : error_set(err, -EINVAL, "at most %d addresses are possible", CLIENT_BROKERS_MOST);
+}
+
+/* Where others find what listens here: 0.0.0.0, :: and * are every address of this host, so it is called by its name.
+ * Yours to free. */
+static char *reached_at(const char *listen)
+{
+    static const char *const every[] = {"0.0.0.0", "[::]", "*"};
+    char host[256];
+    const char *bare = strncmp(listen, "tcp://", 6) == 0 ? listen + 6 : listen;
+    for (size_t i = 0; i < COUNT_OF(every); i++) {
+        size_t n = strlen(every[i]);
+        if (strncmp(bare, every[i], n) == 0 && (bare[n] == ':' || !bare[n]) &&
+            gethostname(host, sizeof host - 1) == 0) {
+            host[sizeof host - 1] = 0;
+            return mem_printf("%s%s", host, bare + n);
+        }
+    }
+    return mem_strdup(bare);
+}
+
 static void texts(struct work *w, const struct option_values *v)
 {
     size_t n_listen, n_address;
-    char key[KEY_TEXT];
+    char key[KEY_TEXT], *reached[CLIENT_BROKERS_MOST];
     const char *const *listen = opt_list(v, "listen", &n_listen);
     const char *const *address = opt_list(v, "address", &n_address);
-    if (n_address == 0)
-        address = listen, n_address = n_listen;
+    size_t n = n_address ? n_address : n_listen;
+    for (size_t i = 0; i < n; i++)
+        reached[i] = n_address ? mem_strdup(address[i]) : reached_at(listen[i]);
+    addresses(&w->client_yaml, "brokers", (const char *const *)reached, n);
+    for (size_t i = 0; i < n; i++) {
+        buf_printf(&w->reached, "%s%s", i ? ", " : "", reached[i]);
+        mem_free(&reached[i]);
+    }
     buf_printf(&w->administrators,
                "# Administrators' public keys: whoever holds one of them signs certificates.\n%s %s\n",
                key_format(&w->admin_key.sign, key), opt_str(v, "administrator"));
-    addresses(&w->client_yaml, "brokers", address, n_address);
     buf_printf(&w->broker_yaml, "cluster: %s\nname: %s\n", w->cluster, opt_str(v, "broker"));
     addresses(&w->broker_yaml, "listen", listen, n_listen);
 }
@@ -184,7 +234,9 @@ int ctl_init(int argc, char **argv)
     if (!w.cluster) {
         error_set(&w.err, -EINVAL, "--cluster NAME is missing: every certificate says to which cluster it belongs");
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &w.err);
-    } else if (name_check_name("--cluster", span_str(w.cluster), &w.err) < 0 || trust_init(&w.err) < 0) {
+    } else if (name_check_name("--cluster", span_str(w.cluster), &w.err) < 0 ||
+               check_addresses(&v, "listen", true, &w.err) < 0 || check_addresses(&v, "address", false, &w.err) < 0 ||
+               check_counts(&v, &w.err) < 0 || trust_init(&w.err) < 0) {
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &w.err);
     } else {
         key_make(&w.admin_key);
@@ -197,8 +249,9 @@ int ctl_init(int argc, char **argv)
     }
     if (code == EXIT_DONE)
         printf("cluster '%s': you are its administrator '%s' (key and certificate in %s)\n"
-               "the broker's files are in %s; start it there with: lbbroker\n",
-               w.cluster, opt_str(&v, "administrator"), w.admin, w.broker);
+               "the broker's files are in %s; start it there with: lbbroker\n"
+               "others reach it at %s\n",
+               w.cluster, opt_str(&v, "administrator"), w.admin, w.broker, buf_str(&w.reached));
     key_forget(&w.admin_key);
     key_forget(&w.broker_key);
     buf_free(&w.admin_certificate);
@@ -206,6 +259,7 @@ int ctl_init(int argc, char **argv)
     buf_free(&w.administrators);
     buf_free(&w.client_yaml);
     buf_free(&w.broker_yaml);
+    buf_free(&w.reached);
     options_free(&v);
     return code;
 }

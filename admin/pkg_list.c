@@ -19,8 +19,7 @@ static const char examples[] = "  lbpkg list\n"
                                "  lbpkg list --servers --json | jq 'select(.trouble)'\n";
 
 static const struct term_column depot_columns[] = {
-    {"package", false}, {"version", false}, {"size", true},
-    {"signer", false},  {"hash", false},    {"deployed to", false},
+    {"package", false}, {"version", false}, {"size", true}, {"hash", false}, {"deployed to", false},
 };
 static const struct term_column server_columns[] = {
     {"server", false}, {"package", false}, {"version", false}, {"signer", false}, {"hash", false}, {"trouble", false},
