@@ -1,16 +1,12 @@
 /* child.c - see child.h. */
 #include "runner/child.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "runner/childfiles.h"
@@ -20,6 +16,7 @@
 #include "runner/outputs.h"
 #include "runner/spawn.h"
 #include "runner/tree.h"
+#include "runner/workfolder.h"
 
 enum phase {
     PHASE_NONE,
@@ -38,8 +35,9 @@ struct child {
     unsigned slot;
     bool shielded;
     struct childfiles *files;
-    char *work, *fence_path;
-    int work_dir, null;
+    struct workfolder *work;
+    char *fence_path;
+    int null;
     struct output output;
     struct loop_timer timer;
     struct buf entry; /* scratch for what is reported */
@@ -64,46 +62,7 @@ struct child {
 static void on_timer(struct loop *l, struct loop_timer *t, void *arg);
 static void look(struct child *c, int64_t now);
 
-/* ---- Folders */
-
-static int open_work(struct child *c, struct error *err)
-{
-    if (c->work_dir >= 0)
-        close(c->work_dir);
-    int rc = file_make_dirs(c->work, 0700, err);
-    if (rc < 0)
-        return rc;
-    c->work_dir = open(c->work, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return c->work_dir < 0 ? error_errno(err, errno, "cannot open the folder '%s'", c->work) : 0;
-}
-
-static bool folder_is_empty(int fd)
-{
-    bool empty = true;
-    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = copy < 0 ? NULL : fdopendir(copy);
-    if (!d) {
-        if (copy >= 0)
-            close(copy);
-        return false;
-    }
-    for (struct dirent *e; empty && (e = readdir(d));)
-        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
-    closedir(d);
-    return empty;
-}
-
-/* Most children leave nothing; then this costs a few calls and the disk none. */
-static int clean_work(struct child *c, struct error *err)
-{
-    struct stat kept, there;
-    if (c->work_dir >= 0 && fstat(c->work_dir, &kept) == 0 && lstat(c->work, &there) == 0 &&
-        kept.st_ino == there.st_ino && kept.st_dev == there.st_dev && (there.st_mode & 07777) == 0700 &&
-        folder_is_empty(c->work_dir))
-        return 0;
-    int rc = file_remove_tree(c->work, err);
-    return rc < 0 ? rc : open_work(c, err);
-}
+/* ---- Making one */
 
 int child_new(const struct house *house, unsigned slot, bool shielded, struct loop *loop, struct report *report,
               child_ended_fn *ended, void *self, struct child **ret, struct error *err)
@@ -116,15 +75,15 @@ int child_new(const struct house *house, unsigned slot, bool shielded, struct lo
     c->self = self;
     c->slot = slot;
     c->shielded = shielded;
-    c->work_dir = c->null = -1;
+    c->null = -1;
     c->output.stream[0].fd = c->output.stream[1].fd = -1;
-    c->work = mem_printf("%s/%u", house->work, slot);
     c->fence_path = mem_printf("%s/fence", house->spool);
-    char *memory = mem_printf("%s/%u", house->memory, slot);
+    char *memory = mem_printf("%s/%u", house->memory, slot), *work = mem_printf("%s/%u", house->work, slot);
     int rc = childfiles_open(memory, &c->files, err);
-    mem_free(&memory);
     if (rc == 0)
-        rc = open_work(c, err);
+        rc = workfolder_open(work, &c->work, err);
+    mem_free(&memory);
+    mem_free(&work);
     if (rc == 0 && (c->null = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
         rc = error_errno(err, errno, "cannot open /dev/null");
     if (rc < 0)
@@ -141,14 +100,12 @@ void child_free(struct child **pc)
         return;
     loop_timer_stop(c->loop, &c->timer);
     childfiles_close(&c->files);
-    if (c->work_dir >= 0)
-        close(c->work_dir);
+    workfolder_close(&c->work);
     if (c->null >= 0)
         close(c->null);
     command_free(&c->command);
     buf_free(&c->bytes);
     buf_free(&c->entry);
-    mem_free(&c->work);
     mem_free(&c->fence_path);
     mem_free(pc);
 }
@@ -264,7 +221,7 @@ static void over(struct child *c)
 {
     struct error err = {0};
     loop_timer_stop(c->loop, &c->timer);
-    if (clean_work(c, &err) < 0)
+    if (workfolder_clean(c->work, &err) < 0)
         log_warn("slot %u: %s", c->slot, err.text);
     c->phase = PHASE_NONE;
     command_free(&c->command);
@@ -454,7 +411,8 @@ static int prepare(struct child *c, struct error *err)
 static int begin(struct child *c, struct error *err)
 {
     int ends[2];
-    struct spawn s = {.command = &c->command, .folder = c->work_dir, .null = c->null, .lower = c->shielded};
+    struct spawn s = {
+        .command = &c->command, .folder = workfolder_fd(c->work), .null = c->null, .lower = c->shielded};
     int rc = output_begin(&c->output, c->launch.output_cap, say_output, c, ends, err);
     if (rc < 0)
         return rc;

@@ -21,8 +21,9 @@ static bool is_tmpfs(const char *path)
 }
 
 /* /dev/shm is everybody's: what lies there under our name must be a folder of ours that nobody else may enter. */
-static int claim_shared(const char *path, struct error *err)
+int house_claim_memory(const struct house *h, struct error *err)
 {
+    const char *path = h->memory;
     struct stat st;
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
         return error_errno(err, errno, "cannot make '%s'", path);
@@ -43,11 +44,17 @@ static int find_memory(struct house *h, struct error *err)
     if (!is_tmpfs(h->run) && is_tmpfs("/dev/shm")) {
         hash_bytes(span_str(h->run), &digest);
         h->memory = mem_printf("/dev/shm/longboat-%u-%s", (unsigned)geteuid(), hex_format(digest.b, 8, digits));
-        return claim_shared(h->memory, err);
+        return house_claim_memory(h, err);
     }
     h->memory_backed = is_tmpfs(h->run);
     h->memory = mem_printf("%s/memory", h->run);
-    return file_make_dirs(h->memory, 0700, err);
+    return house_claim_memory(h, err);
+}
+
+void house_leave_memory(const struct house *h)
+{
+    if (rmdir(h->memory) < 0) /* somebody uses it */
+        return;
 }
 
 static void find_account(struct house *h)

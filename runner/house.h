@@ -25,6 +25,9 @@ struct house {
 /* Resolves LONGBOAT_HOME and its kin (common/paths.h), makes the folders that are missing with mode 0700. -EPERM: a
  * folder of memory files under our name belongs to somebody else. */
 int house_open(struct house *ret, struct error *err);
+/* Takes the folder of memory files again, in case its last user removed it; and gives it up, if it is empty. */
+int house_claim_memory(const struct house *h, struct error *err);
+void house_leave_memory(const struct house *h);
 void house_free(struct house *h);
 
 /* "<folder>/<64 digits>"; yours to free. */

@@ -344,6 +344,8 @@ static int keeper_open(struct keeper *k, int channel, bool shielded, struct erro
     if (rc == 0)
         rc = report_open(k->house->spool, stem, k->house->run, &k->report, err);
     if (rc == 0)
+        rc = house_claim_memory(k->house, err);
+    if (rc == 0)
         rc = child_new(k->house, k->slot, shielded, k->loop, k->report, on_ended, k, &k->child, err);
     if (rc == 0)
         rc = channel_listen(sock, &k->listening, err);
@@ -375,6 +377,7 @@ static _Noreturn void keeper_main(const struct house *house, unsigned slot, int 
     mem_free(&sock);
     child_free(&k.child);
     report_close(&k.report);
+    house_leave_memory(house);
     _exit(0);
 }
 

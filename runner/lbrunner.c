@@ -125,6 +125,8 @@ int main(int argc, char **argv)
     }
     if (rc == 0)
         rc = run(&house, &err);
+    if (rc == 0)
+        house_leave_memory(&house);
     house_free(&house);
     if (rc < 0)
         log_error("%s", err.text);

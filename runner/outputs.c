@@ -67,8 +67,13 @@ static int gather(struct gathering *g, struct span name, const struct value *v, 
     struct d_parameter p;
     struct value old;
     char key[LIMIT_NAME + 1];
-    if (!name_is_identifier(name) || !span_copy_str(name, key, sizeof key))
-        return error_set(err, -EINVAL, "'%.60s' is no name of an output", key);
+    if (!name_is_identifier(name) || !span_copy_str(name, key, sizeof key)) {
+        struct buf shown = {0};
+        text_clean(name, LIMIT_NAME, &shown);
+        int rc = error_set(err, -EINVAL, "'%s' is no name of an output", buf_str(&shown));
+        buf_free(&shown);
+        return rc;
+    }
     struct wire_list so_far = wire_list_from(&g->items, g->n);
     if (wire_map_get(&so_far, key, &old))
         gathered_without(g, name);

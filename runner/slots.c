@@ -8,34 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/channel.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "runner/ended.h"
 #include "runner/keeper.h"
 #include "runner/launched.h"
-
-/* A step as far as we must know it once its bytes have gone to a keeper. */
-struct held {
-    struct id run;
-    uint64_t attempt, turn;
-    char step[LIMIT_NAME + 1];
-    struct hash identity;
-    int64_t expires;
-    bool runs, wanted_back;
-};
-
-struct slot {
-    struct slots *all;
-    unsigned number;
-    struct channel *channel; /* NULL: no keeper */
-    bool heard;              /* it has said what it holds */
-    bool written;            /* something is queued on its channel */
-    struct held *held;       /* in the order in which it will run them */
-    unsigned n;
-    int64_t since; /* boot ms: the first of them runs since then, about */
-};
+#include "runner/slot.h"
 
 struct waiting {
     struct buf launch;
@@ -47,6 +26,7 @@ struct slots {
     struct loop *loop;
     struct report *report;
     struct slots_events events;
+    struct slot_events slot_events;
     struct slot **slot; /* by number - 1; more than `limit` when there were more before */
     unsigned n, limit;
     struct waiting *first, **last;
@@ -58,53 +38,7 @@ struct slots {
 
 static void dispatch(struct slots *s);
 
-/* ---- Steps */
-
-static void held_of_launch(const struct s_launch *l, struct held *ret)
-{
-    *ret = (struct held){
-        .run = l->run, .attempt = l->attempt, .turn = l->turn, .identity = l->identity, .expires = l->expires};
-    span_copy_str(l->step, ret->step, sizeof ret->step);
-}
-
-static void kept_of(const struct held *h, unsigned slot, unsigned state, struct s_kept *ret)
-{
-    *ret = (struct s_kept){.slot = slot,
-                           .run = h->run,
-                           .attempt = h->attempt,
-                           .step = span_str(h->step),
-                           .turn = h->turn,
-                           .state = state,
-                           .identity = h->identity,
-                           .expires = h->expires};
-}
-
-static bool is_of(const struct held *h, const struct s_kept *k)
-{
-    return id_eq(h->run, k->run) && h->attempt == k->attempt && h->turn == k->turn && span_eq_str(k->step, h->step);
-}
-
-static struct held *find(struct slot *t, const struct s_kept *k)
-{
-    for (unsigned i = 0; i < t->n; i++)
-        if (is_of(&t->held[i], k))
-            return &t->held[i];
-    return NULL;
-}
-
-static struct held *hold(struct slot *t, const struct held *h)
-{
-    t->held = mem_realloc(t->held, t->n + 1, sizeof *t->held);
-    t->held[t->n] = *h;
-    return &t->held[t->n++];
-}
-
-static void let_go(struct slot *t, struct held *h)
-{
-    unsigned i = (unsigned)(h - t->held);
-    memmove(h, h + 1, (t->n - i - 1) * sizeof *h);
-    t->n--;
-}
+/* ---- What waits here */
 
 static void enqueue(struct slots *s, struct span launch, bool in_front)
 {
@@ -144,155 +78,11 @@ static bool launch_of(const struct waiting *w, struct s_launch *ret)
     return s_launch_decode(buf_span(&w->launch), ret, NULL) == 0;
 }
 
-/* ---- A keeper has died */
-
-static void slot_lost(struct slot *t)
-{
-    struct slots *s = t->all;
-    if (!t->channel)
-        return;
-    loop_del(s->loop, channel_fd(t->channel));
-    channel_close(&t->channel);
-    if (t->n)
-        log_warn("the keeper of slot %u is gone, with %u steps", t->number, t->n);
-    for (unsigned i = 0; i < t->n; i++) {
-        struct s_kept k;
-        kept_of(&t->held[i], t->number, 3, &k);
-        bool launched = t->held[i].runs || launched_find(s->house->spool, t->number, &k);
-        s->events.gone(s->events.self, &k, launched);
-    }
-    t->n = 0;
-    t->heard = t->written = false;
-}
-
-/* ---- Speaking with a keeper */
-
-static void send_to(struct slot *t, struct span message)
-{
-    struct error err = {0};
-    if (!t->channel)
-        return;
-    if (channel_queue(t->channel, message, &err) < 0) {
-        log_error("slot %u: %s", t->number, err.text);
-        slot_lost(t);
-    } else
-        t->written = true;
-}
-
-static void flush_slot(struct slot *t)
-{
-    struct slots *s = t->all;
-    t->written = false;
-    if (!t->channel)
-        return;
-    if (channel_flush(t->channel, NULL) < 0)
-        slot_lost(t);
-    else
-        loop_mod(s->loop, channel_fd(t->channel), channel_wants_write(t->channel) ? EPOLLIN | EPOLLOUT : EPOLLIN,
-                 NULL);
-}
-
 void slots_flush(struct slots *s)
 {
     for (unsigned i = 0; i < s->n; i++)
         if (s->slot[i]->written)
-            flush_slot(s->slot[i]);
-}
-
-static void note_duration(struct slot *t)
-{
-    struct slots *s = t->all;
-    int64_t now = loop_now(s->loop);
-    double ms = (double)(now - t->since);
-    s->average_ms += (ms - s->average_ms) / (ms < s->average_ms ? 8 : 2); /* slow to believe that steps are short */
-    t->since = now;
-}
-
-static void take_kept(struct slot *t, const struct s_kept *k)
-{
-    struct held *h = find(t, k);
-    if (k->state == 3) {
-        if (h) {
-            if (h->runs)
-                note_duration(t);
-            let_go(t, h);
-        }
-        return;
-    }
-    if (!h) { /* of an earlier runner */
-        struct held fresh = {
-            .run = k->run, .attempt = k->attempt, .turn = k->turn, .identity = k->identity, .expires = k->expires};
-        span_copy_str(k->step, fresh.step, sizeof fresh.step);
-        h = hold(t, &fresh);
-    }
-    if (k->state == 2) {
-        h->runs = true;
-        if (h != t->held) { /* whatever the order was, what runs is first */
-            struct held runs = *h;
-            let_go(t, h);
-            t->held = mem_realloc(t->held, t->n + 1, sizeof *t->held);
-            memmove(t->held + 1, t->held, t->n++ * sizeof *t->held);
-            t->held[0] = runs;
-        }
-    }
-}
-
-static void take_given_back(struct slot *t, const struct s_launch *l, struct span message)
-{
-    struct s_kept k = {.run = l->run, .attempt = l->attempt, .step = l->step, .turn = l->turn};
-    struct held *h = find(t, &k);
-    if (!h)
-        return;
-    let_go(t, h);
-    enqueue(t->all, message, true);
-}
-
-static void take_message(struct slot *t, struct span message)
-{
-    struct error err = {0};
-    struct s_kept kept;
-    struct s_launch l;
-    uint64_t kind = 0;
-    size_t size;
-    int rc = wire_peek(message, &kind, &size, &err);
-    if (rc == 0 && kind == KIND_S_KEPT && (rc = wire_decode(&s_kept_schema, message, true, &kept, &err)) == 0)
-        take_kept(t, &kept);
-    else if (rc == 0 && kind == KIND_S_LAUNCH && (rc = wire_decode(&s_launch_schema, message, true, &l, &err)) == 0)
-        take_given_back(t, &l, message);
-    else if (rc == 0 && kind == KIND_S_KEPT_END)
-        t->heard = true;
-    if (rc < 0) {
-        log_error("slot %u: from its keeper: %s", t->number, err.text);
-        slot_lost(t);
-    }
-}
-
-static void on_keeper(struct loop *l, int fd, uint32_t events, void *arg)
-{
-    (void)l;
-    (void)fd;
-    struct slot *t = arg;
-    struct span message;
-    if (events & EPOLLOUT)
-        flush_slot(t);
-    while (t->channel) {
-        int rc = channel_receive(t->channel, &message, NULL);
-        if (rc == 1)
-            take_message(t, message);
-        else if (rc < 0)
-            slot_lost(t);
-        else
-            break;
-    }
-    dispatch(t->all);
-}
-
-static int watch(struct slot *t, struct error *err)
-{
-    int rc = loop_add(t->all->loop, channel_fd(t->channel), EPOLLIN, on_keeper, t, err);
-    if (rc < 0)
-        channel_close(&t->channel);
-    return rc;
+            slot_flush(s->slot[i]);
 }
 
 /* ---- Making keepers */
@@ -301,7 +91,8 @@ static struct slot *slot_at(struct slots *s, unsigned number)
 {
     while (s->n < number) {
         struct slot *t = mem_zalloc(1, sizeof *t);
-        t->all = s;
+        t->events = &s->slot_events;
+        t->loop = s->loop;
         t->number = s->n + 1;
         s->slot = mem_realloc(s->slot, s->n + 1, sizeof *s->slot);
         s->slot[s->n++] = t;
@@ -309,22 +100,23 @@ static struct slot *slot_at(struct slots *s, unsigned number)
     return s->slot[number - 1];
 }
 
-static int make_keeper(struct slot *t, struct error *err)
+static int make_keeper(const struct house *house, struct slot *t, struct error *err)
 {
     int ends[2];
+    struct channel *c;
     pid_t guard;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return error_errno(err, errno, "cannot make a socket for a keeper");
-    int rc = keeper_fork(t->all->house, t->number, ends[1], &guard, err);
+    int rc = keeper_fork(house, t->number, ends[1], &guard, err);
     close(ends[1]);
     if (rc == 0)
-        rc = channel_from_fd(ends[0], &t->channel, err);
+        rc = channel_from_fd(ends[0], &c, err);
     if (rc < 0) {
         close(ends[0]);
         return rc;
     }
     t->heard = true; /* it begins with nothing */
-    return watch(t, err);
+    return slot_open(t, c, err);
 }
 
 static void on_timer(struct loop *l, struct loop_timer *timer, void *arg);
@@ -367,7 +159,7 @@ static struct slot *choose(struct slots *s)
     if (best && best->n == 0)
         return best;
     if ((empty = empty_slot(s))) {
-        if (make_keeper(empty, &err) == 0)
+        if (make_keeper(s->house, empty, &err) == 0)
             return empty;
         log_error("slot %u: %s", empty->number, err.text);
         look_again(s, LOCKED_MS);
@@ -389,8 +181,8 @@ static void dispatch(struct slots *s)
             held_of_launch(&l, &h);
             if (t->n == 0)
                 t->since = loop_now(s->loop);
-            hold(t, &h);
-            send_to(t, buf_span(&w->launch));
+            slot_hold(t, &h);
+            slot_send(t, buf_span(&w->launch));
         }
         waiting_free(&w);
     }
@@ -414,10 +206,10 @@ static void take_back(struct slots *s)
         if (!h || h->runs || h->wanted_back || now - t->since < TAKE_BACK_MS)
             continue;
         h->wanted_back = true;
-        kept_of(h, t->number, 1, &k);
+        held_to_kept(h, t->number, 1, &k);
         buf_clear(&s->scratch);
         s_kept_encode(&k, &s->scratch);
-        send_to(t, buf_span(&s->scratch));
+        slot_send(t, buf_span(&s->scratch));
         return;
     }
 }
@@ -431,6 +223,33 @@ static void on_timer(struct loop *l, struct loop_timer *timer, void *arg)
     dispatch(s);
 }
 
+/* ---- What the slots tell */
+
+static void on_gone(void *self, struct slot *t, const struct held *h)
+{
+    struct slots *s = self;
+    struct s_kept k;
+    held_to_kept(h, t->number, 3, &k);
+    s->events.gone(s->events.self, &k, h->runs || launched_find(s->house->spool, t->number, &k));
+}
+
+static void on_ended(void *self, int64_t ms)
+{
+    struct slots *s = self;
+    double by = (double)ms - s->average_ms;
+    s->average_ms += by / (by < 0 ? 8 : 2); /* slow to believe that steps are short */
+}
+
+static void on_given_back(void *self, struct span launch)
+{
+    enqueue(self, launch, true);
+}
+
+static void on_turn(void *self)
+{
+    dispatch(self);
+}
+
 /* ---- For the owner */
 
 struct slots *slots_new(const struct house *house, struct loop *loop, struct report *report,
@@ -441,6 +260,7 @@ struct slots *slots_new(const struct house *house, struct loop *loop, struct rep
     s->loop = loop;
     s->report = report;
     s->events = *events;
+    s->slot_events = (struct slot_events){on_gone, on_ended, on_given_back, on_turn, s};
     s->last = &s->first;
     s->average_ms = AHEAD_MS;
     return s;
@@ -510,7 +330,7 @@ void slots_halt(struct slots *s, const struct s_halt *h)
         for (unsigned j = 0; j < t->n; j++)
             here |= id_eq(t->held[j].run, h->run) && t->held[j].attempt == h->attempt;
         if (here)
-            send_to(t, buf_span(&message));
+            slot_send(t, buf_span(&message));
     }
     buf_free(&message);
 }
@@ -523,13 +343,13 @@ unsigned slots_list(struct slots *s, slots_kept_fn *fn, void *self)
     unsigned n = 0;
     for (unsigned i = 0; i < s->n; i++)
         for (unsigned j = 0; j < s->slot[i]->n; j++, n++) {
-            kept_of(&s->slot[i]->held[j], i + 1, s->slot[i]->held[j].runs ? 2 : 1, &k);
+            held_to_kept(&s->slot[i]->held[j], i + 1, s->slot[i]->held[j].runs ? 2 : 1, &k);
             fn(self, &k);
         }
     for (const struct waiting *w = s->first; w; w = w->next)
         if (launch_of(w, &l)) {
             held_of_launch(&l, &h);
-            kept_of(&h, 0, 1, &k);
+            held_to_kept(&h, 0, 1, &k);
             fn(self, &k);
             n++;
         }
@@ -543,13 +363,13 @@ static void adopt(struct slots *s, unsigned number, const char *path)
     struct error err = {0};
     struct s_attach a = {.version = KEEPER_PROTOCOL};
     struct slot *t = slot_at(s, number);
-    if (channel_connect(path, &t->channel, &err) < 0 || watch(t, &err) < 0)
+    struct channel *c;
+    if (channel_connect(path, &c, &err) < 0 || slot_open(t, c, &err) < 0)
         return; /* its keeper is dead; what it left is its guard's affair */
-    t->since = loop_now(s->loop);
     buf_clear(&s->scratch);
     s_attach_encode(&a, &s->scratch);
-    send_to(t, buf_span(&s->scratch));
-    flush_slot(t);
+    slot_send(t, buf_span(&s->scratch));
+    slot_flush(t);
 }
 
 static bool all_heard(const struct slots *s)
@@ -562,7 +382,7 @@ static bool all_heard(const struct slots *s)
 
 static void add_from_spool(void *self, const struct s_kept *k)
 {
-    take_kept(self, k);
+    slot_take_kept(self, k);
 }
 
 int slots_adopt(struct slots *s, struct error *err)

@@ -157,8 +157,7 @@ __attribute__((unused)) static void rig_revoke(struct rig *r, uint64_t serial)
     struct trust_anchors a = {0};
     anchors_from("wh", &r->admin.sign, 1, &a);
     buf_clear(&r->revocations);
-    assert_int_equal(
-        revocations_next(&r->list, "wh", serial, clock_wall_ms(), &r->admin, &r->revocations, &err), 0);
+    assert_int_equal(revocations_next(&r->list, "wh", serial, clock_wall_ms(), &r->admin, &r->revocations, &err), 0);
     assert_int_equal(revocations_take(&r->list, buf_span(&r->revocations), &a, NULL, &err), 1);
     rig_path_write(r, "var/revocations", buf_span(&r->revocations), 0644);
     anchors_free(&a);

@@ -1,0 +1,163 @@
+/* output_test.c - output is kept to its cap, counted beyond it, and told in pieces that are neither too many nor too
+ * big. */
+#include "common/testing.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "runner/output.h"
+
+struct heard {
+    struct buf text[2];
+    unsigned entries, cuts;
+    uint64_t cut[2];
+    size_t largest;
+};
+
+static void hear(void *self, unsigned stream, uint64_t offset, struct span data, uint64_t cut)
+{
+    struct heard *h = self;
+    assert_in_range(stream, 1, 2);
+    if (data.n)
+        assert_int_equal(offset, h->text[stream - 1].n);
+    buf_add(&h->text[stream - 1], data.p, data.n);
+    h->entries++;
+    h->cuts += cut > 0;
+    if (cut)
+        h->cut[stream - 1] = cut;
+    h->largest = data.n > h->largest ? data.n : h->largest;
+}
+
+static void heard_free(struct heard *h)
+{
+    buf_free(&h->text[0]);
+    buf_free(&h->text[1]);
+}
+
+static struct output o;
+
+static void begin(struct heard *h, uint64_t cap, int ends[2])
+{
+    struct error err = {0};
+    *h = (struct heard){0};
+    assert_int_equal(output_begin(&o, cap, hear, h, ends, &err), 0);
+}
+
+static void a_little_output_waits_for_more_and_is_one_entry(void **state)
+{
+    (void)state;
+    struct heard h;
+    int ends[2];
+    begin(&h, 0, ends);
+    assert_int_equal(output_due(&o), INT64_MAX);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(write(ends[0], "line\n", 5), 5);
+        assert_false(output_read(&o, 1, 1000 + i));
+    }
+    assert_int_equal(h.entries, 0);
+    assert_int_equal(output_due(&o), 1000 + OUTPUT_PACE_MS);
+    output_flush(&o, 1000 + OUTPUT_PACE_MS - 1);
+    assert_int_equal(h.entries, 0);
+    output_flush(&o, 1000 + OUTPUT_PACE_MS);
+    assert_int_equal(h.entries, 1);
+    assert_int_equal(h.text[0].n, 50);
+    assert_int_equal(output_due(&o), INT64_MAX);
+    close(ends[0]);
+    close(ends[1]);
+    assert_true(output_read(&o, 1, 2000));
+    output_end(&o, 2000);
+    assert_int_equal(h.entries, 1);
+    heard_free(&h);
+}
+
+static void what_is_beyond_the_cap_is_counted_and_the_cut_is_marked(void **state)
+{
+    (void)state;
+    struct heard h;
+    int ends[2];
+    begin(&h, 100, ends);
+    for (int i = 0; i < 30; i++)
+        assert_int_equal(write(ends[i % 2], "0123456789", 10), 10);
+    output_read(&o, 1, 0);
+    output_read(&o, 2, 0);
+    output_end(&o, 0);
+    assert_int_equal(h.text[0].n + h.text[1].n, 100);
+    assert_int_equal(o.stream[0].read, 150);
+    assert_int_equal(o.stream[1].read, 150);
+    assert_int_equal(output_cut_bytes(&o), 200);
+    assert_int_equal(h.cut[0] + h.cut[1], 200);
+    assert_true(span_eq_str(output_tail(&o), "01234567890123456789012345678901234567890123456789"
+                                             "01234567890123456789012345678901234567890123456789"
+                                             "01234567890123456789012345678901234567890123456789"));
+    close(ends[0]);
+    close(ends[1]);
+    heard_free(&h);
+}
+
+static void the_end_takes_what_is_in_the_pipe_and_does_not_wait_for_more(void **state)
+{
+    (void)state;
+    struct heard h;
+    int ends[2];
+    begin(&h, 0, ends);
+    assert_int_equal(write(ends[1], "last words\n", 11), 11);
+    output_end(&o, 0); /* the writing ends are still open, as with somebody outside the tree */
+    assert_true(span_eq_str(buf_span(&h.text[1]), "last words\n"));
+    assert_int_equal(o.stream[0].fd, -1);
+    close(ends[0]);
+    close(ends[1]);
+    heard_free(&h);
+}
+
+static void much_output_comes_in_pieces_of_at_most_a_chunk(void **state)
+{
+    (void)state;
+    struct heard h;
+    int ends[2];
+    static uint8_t block[30000];
+    begin(&h, 0, ends);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(write(ends[0], block, sizeof block), (int)sizeof block);
+        output_read(&o, 1, 0);
+    }
+    output_end(&o, 0);
+    assert_int_equal(h.text[0].n, 20 * sizeof block);
+    assert_int_equal(h.largest, LIMIT_LOG_CHUNK);
+    assert_in_range(h.entries, 10, 11);
+    close(ends[0]);
+    close(ends[1]);
+    heard_free(&h);
+}
+
+static void the_tail_is_the_end_of_standard_error(void **state)
+{
+    (void)state;
+    struct heard h;
+    int ends[2];
+    char text[OUTPUT_TAIL];
+    begin(&h, 10, ends);
+    memset(text, 'a', sizeof text);
+    assert_int_equal(write(ends[1], text, sizeof text), (int)sizeof text);
+    output_read(&o, 2, 0);
+    assert_int_equal(write(ends[1], "the end", 7), 7);
+    output_read(&o, 2, 0);
+    struct span tail = output_tail(&o);
+    assert_int_equal(tail.n, OUTPUT_TAIL);
+    assert_memory_equal(tail.p + OUTPUT_TAIL - 8, "athe end", 8);
+    output_end(&o, 0);
+    close(ends[0]);
+    close(ends[1]);
+    heard_free(&h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_little_output_waits_for_more_and_is_one_entry),
+        cmocka_unit_test(what_is_beyond_the_cap_is_counted_and_the_cut_is_marked),
+        cmocka_unit_test(the_end_takes_what_is_in_the_pipe_and_does_not_wait_for_more),
+        cmocka_unit_test(much_output_comes_in_pieces_of_at_most_a_chunk),
+        cmocka_unit_test(the_tail_is_the_end_of_standard_error),
+    };
+    return cmocka_run_group_tests_name("output", tests, NULL, NULL);
+}

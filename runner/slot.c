@@ -1,0 +1,187 @@
+/* slot.c - see slot.h. */
+#include "runner/slot.h"
+
+#include <string.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+
+/* ---- Steps */
+
+void held_of_launch(const struct s_launch *l, struct held *ret)
+{
+    *ret = (struct held){
+        .run = l->run, .attempt = l->attempt, .turn = l->turn, .identity = l->identity, .expires = l->expires};
+    span_copy_str(l->step, ret->step, sizeof ret->step);
+}
+
+void held_to_kept(const struct held *h, unsigned slot, unsigned state, struct s_kept *ret)
+{
+    *ret = (struct s_kept){.slot = slot,
+                           .run = h->run,
+                           .attempt = h->attempt,
+                           .step = span_str(h->step),
+                           .turn = h->turn,
+                           .state = state,
+                           .identity = h->identity,
+                           .expires = h->expires};
+}
+
+static bool is_of(const struct held *h, const struct s_kept *k)
+{
+    return id_eq(h->run, k->run) && h->attempt == k->attempt && h->turn == k->turn && span_eq_str(k->step, h->step);
+}
+
+static struct held *find(struct slot *t, const struct s_kept *k)
+{
+    for (unsigned i = 0; i < t->n; i++)
+        if (is_of(&t->held[i], k))
+            return &t->held[i];
+    return NULL;
+}
+
+void slot_hold(struct slot *t, const struct held *h)
+{
+    t->held = mem_realloc(t->held, t->n + 1, sizeof *t->held);
+    t->held[t->n] = *h;
+    t->n++;
+}
+
+static void let_go(struct slot *t, struct held *h)
+{
+    unsigned i = (unsigned)(h - t->held);
+    memmove(h, h + 1, (t->n - i - 1) * sizeof *h);
+    t->n--;
+}
+
+/* ---- Speaking with the keeper */
+
+void slot_lost(struct slot *t)
+{
+    if (!t->channel)
+        return;
+    loop_del(t->loop, channel_fd(t->channel));
+    channel_close(&t->channel);
+    if (t->n)
+        log_warn("the keeper of slot %u is gone, with %u steps", t->number, t->n);
+    for (unsigned i = 0; i < t->n; i++)
+        t->events->gone(t->events->self, t, &t->held[i]);
+    t->n = 0;
+    t->heard = t->written = false;
+}
+
+void slot_send(struct slot *t, struct span message)
+{
+    struct error err = {0};
+    if (!t->channel)
+        return;
+    if (channel_queue(t->channel, message, &err) < 0) {
+        log_error("slot %u: %s", t->number, err.text);
+        slot_lost(t);
+    } else
+        t->written = true;
+}
+
+void slot_flush(struct slot *t)
+{
+    t->written = false;
+    if (!t->channel)
+        return;
+    if (channel_flush(t->channel, NULL) < 0)
+        slot_lost(t);
+    else
+        loop_mod(t->loop, channel_fd(t->channel), channel_wants_write(t->channel) ? EPOLLIN | EPOLLOUT : EPOLLIN,
+                 NULL);
+}
+
+void slot_take_kept(struct slot *t, const struct s_kept *k)
+{
+    struct held *h = find(t, k);
+    if (k->state == 3) {
+        if (h) {
+            if (h->runs) {
+                t->events->ended(t->events->self, loop_now(t->loop) - t->since);
+                t->since = loop_now(t->loop);
+            }
+            let_go(t, h);
+        }
+        return;
+    }
+    if (!h) { /* of an earlier runner */
+        struct held fresh = {
+            .run = k->run, .attempt = k->attempt, .turn = k->turn, .identity = k->identity, .expires = k->expires};
+        span_copy_str(k->step, fresh.step, sizeof fresh.step);
+        slot_hold(t, &fresh);
+        h = &t->held[t->n - 1];
+    }
+    if (k->state == 2) {
+        h->runs = true;
+        if (h != t->held) { /* whatever the order was, what runs is first */
+            struct held runs = *h;
+            let_go(t, h);
+            t->held = mem_realloc(t->held, t->n + 1, sizeof *t->held);
+            memmove(t->held + 1, t->held, t->n++ * sizeof *t->held);
+            t->held[0] = runs;
+        }
+    }
+}
+
+static void take_given_back(struct slot *t, const struct s_launch *l, struct span message)
+{
+    struct s_kept k = {.run = l->run, .attempt = l->attempt, .step = l->step, .turn = l->turn};
+    struct held *h = find(t, &k);
+    if (!h)
+        return;
+    let_go(t, h);
+    t->events->given_back(t->events->self, message);
+}
+
+static void take_message(struct slot *t, struct span message)
+{
+    struct error err = {0};
+    struct s_kept kept;
+    struct s_launch l;
+    uint64_t kind = 0;
+    size_t size;
+    int rc = wire_peek(message, &kind, &size, &err);
+    if (rc == 0 && kind == KIND_S_KEPT && (rc = wire_decode(&s_kept_schema, message, true, &kept, &err)) == 0)
+        slot_take_kept(t, &kept);
+    else if (rc == 0 && kind == KIND_S_LAUNCH && (rc = wire_decode(&s_launch_schema, message, true, &l, &err)) == 0)
+        take_given_back(t, &l, message);
+    else if (rc == 0 && kind == KIND_S_KEPT_END)
+        t->heard = true;
+    if (rc < 0) {
+        log_error("slot %u: from its keeper: %s", t->number, err.text);
+        slot_lost(t);
+    }
+}
+
+static void on_keeper(struct loop *l, int fd, uint32_t events, void *arg)
+{
+    (void)l;
+    (void)fd;
+    struct slot *t = arg;
+    struct span message;
+    if (events & EPOLLOUT)
+        slot_flush(t);
+    while (t->channel) {
+        int rc = channel_receive(t->channel, &message, NULL);
+        if (rc == 1)
+            take_message(t, message);
+        else if (rc < 0)
+            slot_lost(t);
+        else
+            break;
+    }
+    t->events->turn(t->events->self);
+}
+
+int slot_open(struct slot *t, struct channel *channel, struct error *err)
+{
+    t->channel = channel;
+    t->since = loop_now(t->loop);
+    int rc = loop_add(t->loop, channel_fd(t->channel), EPOLLIN, on_keeper, t, err);
+    if (rc < 0)
+        channel_close(&t->channel);
+    return rc;
+}

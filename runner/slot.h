@@ -1,0 +1,53 @@
+/* slot.h - inside slots.c and slot.c: one slot, its keeper, and the steps that lie there. */
+#ifndef LB_RUNNER_SLOT_H
+#define LB_RUNNER_SLOT_H
+
+#include "common/channel.h"
+#include "common/loop.h"
+#include "proto/messages.h"
+
+/* A step as far as we must know it once its bytes have gone to a keeper. */
+struct held {
+    struct id run;
+    uint64_t attempt, turn;
+    char step[LIMIT_NAME + 1];
+    struct hash identity;
+    int64_t expires;
+    bool runs, wanted_back;
+};
+void held_of_launch(const struct s_launch *l, struct held *ret);
+/* As a message; it points into *h. */
+void held_to_kept(const struct held *h, unsigned slot, unsigned state, struct s_kept *ret);
+
+struct slot;
+/* What a slot tells its owner. */
+struct slot_events {
+    void (*gone)(void *self, struct slot *t, const struct held *h); /* its keeper has died with this step */
+    void (*ended)(void *self, int64_t ms);                          /* a step has, after about so long */
+    void (*given_back)(void *self, struct span launch);
+    void (*turn)(void *self); /* after a keeper has spoken, or has died */
+    void *self;
+};
+
+struct slot {
+    const struct slot_events *events;
+    struct loop *loop;
+    unsigned number;
+    struct channel *channel; /* NULL: no keeper */
+    bool heard;              /* it has said what it holds */
+    bool written;            /* something is queued on its channel */
+    struct held *held;       /* in the order in which it will run them */
+    unsigned n;
+    int64_t since; /* boot ms: the first of them runs since then, about */
+};
+
+/* Takes the channel; on failure it is closed. */
+int slot_open(struct slot *t, struct channel *c, struct error *err);
+/* The keeper is gone: every step that it held is told. Nothing, if there was none. */
+void slot_lost(struct slot *t);
+void slot_send(struct slot *t, struct span message); /* queued; slot_flush writes */
+void slot_flush(struct slot *t);
+void slot_hold(struct slot *t, const struct held *h);
+void slot_take_kept(struct slot *t, const struct s_kept *k); /* what a keeper, or for it the spool, says */
+
+#endif
