@@ -95,7 +95,7 @@ def objects_of(build, folder, only=None):
 def check_cores(build, say):
     pure = objects_of(build, "common", {"error", "mem", "buf", "id", "heap", "name", "utf8", "jsontext", "suggest",
                                         "duration"})
-    pure += objects_of(build, "proto") + objects_of(build, "trust", {"grants", "call", "batch", "envelope"})
+    pure += objects_of(build, "proto") + objects_of(build, "trust", {"grants", "call", "batch", "envelope", "names"})
     known = defined(pure) if pure else set()
     for core in ("broker/core", "worker/core", "parent/core"):
         own = objects_of(build, core)
