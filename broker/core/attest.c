@@ -180,8 +180,10 @@ static unsigned versions_in(const struct bcore *c, const struct text *address, c
                             struct version *v, struct buf *servers, uint32_t *n_servers)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < c->n_servers; i++) {
-        const struct server *s = c->servers[i];
+    unsigned n_members;
+    struct server *const *members = members_of(c, address, &n_members);
+    for (unsigned i = 0; i < n_members; i++) {
+        const struct server *s = members[i];
         if (!server_in(s, address))
             continue;
         if (*n_servers < LIMIT_SERVERS) {

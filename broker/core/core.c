@@ -54,6 +54,8 @@ void bcore_free(struct bcore **pc)
     uintptr_t item;
     if (!c)
         return;
+    while (heap_pop(&c->timers))
+        ;
     free_peers(c);
     while (c->oldest)
         run_unlink(c, c->oldest);
@@ -70,6 +72,7 @@ void bcore_free(struct bcore **pc)
     for (unsigned i = 0; i < c->n_servers; i++)
         server_free(c, &c->servers[i]);
     mem_free(&c->servers);
+    table_free(&c->pools);
     registry_free(c);
     kept_free(c);
     mem_free(&c->evidence);
@@ -237,14 +240,13 @@ static void peer_up(struct bcore *c)
     struct error err = {0};
     struct server *s = NULL;
     struct peer *p;
-    enum role role;
     if (m_hello_decode(c->ev->message, &m, &err) < 0) {
         fx_refuse(c, c->ev->peer, REFUSAL_MALFORMED, 0, "%s", err.text);
         return;
     }
     bool worker = !strcmp(who->role, "server") && !id_is_zero(m.spool);
     /* A one-time key has no certificate and no role; it may only enrol. */
-    if (role_parse(span_str(who->role), &role, &err) == 0 && who->certificate.n) {
+    if (who->role[0]) {
         if (!registry_meet(c, who->certificate, &err) || decode_certificate(who->certificate, &d, &err) < 0) {
             fx_refuse(c, c->ev->peer, REFUSAL_EXISTS, 0, "%s", err.text);
             return;

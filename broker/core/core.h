@@ -40,8 +40,9 @@ enum {
 /* Who is at the other end of a session: from its verified certificate. Lent for the call; the core copies what it
  * keeps. */
 struct bcore_peer {
-    const char *name, *role;  /* principal; role as in certificates: "server", "caller", ... */
-    struct span certificate;  /* d_signed as received; handed to workers with calls */
+    const char *name, *role; /* principal; role as in certificates: "server", "caller", ...; "": a one-time key, which
+                                may only ENROL */
+    struct span certificate; /* d_signed as received; handed to workers with calls */
     const char *const *pools; /* of a server, without "all" */
     unsigned n_pools;
     const char *address; /* for people: where it comes from */

@@ -1,4 +1,5 @@
-/* The core as a whole: who may come in, what is malformed, replay; and a storm of chance that ends in the same state. */
+/* The core as a whole: who may come in, what is malformed, replay; and a storm of chance that ends in the same state.
+ */
 #include "broker/core/testing.h"
 
 static void another_major_version_is_refused(void **state)
@@ -154,8 +155,12 @@ enum { STORM_WORKERS = 3, STORM_STEPS = 4000 };
 struct storm_worker {
     const char *name;
     uint8_t spool;
-    uint64_t peer;                 /* 0: down */
-    struct { struct id run; uint64_t attempt; bool started; } has[256];
+    uint64_t peer; /* 0: down */
+    struct {
+        struct id run;
+        uint64_t attempt;
+        bool started;
+    } has[256];
     unsigned n;
 };
 struct storm {
@@ -293,8 +298,10 @@ static void check_placement(struct storm *s)
 
 static void storm(struct world *w, uint64_t seed)
 {
-    struct storm s = {.w = w, .seed = seed, .workers = {{.name = "wh1", .spool = 1}, {.name = "wh2", .spool = 50},
-                                                        {.name = "wh3", .spool = 100}}};
+    struct storm s = {
+        .w = w,
+        .seed = seed,
+        .workers = {{.name = "wh1", .spool = 1}, {.name = "wh2", .spool = 50}, {.name = "wh3", .spool = 100}}};
     s.anna = caller_up(w, "anna");
     for (unsigned i = 0; i < STORM_STEPS; i++) {
         if (chance(&s, 3) == 0)
@@ -341,9 +348,13 @@ static void storm(struct world *w, uint64_t seed)
         if (round == 3999)
             fail_msg("%d runs do not end", (int)left);
     }
-    assert_int_equal(records_of(w, KIND_R_CALLED) - records_of(w, KIND_R_ENDED),
-                     ({ struct view_counts c; view_counts(w->core, &c); c.runs[RUN_HELD]; }));
-    assert_true(records_of(w, KIND_R_EVIDENCE) > 0 && records_of(w, KIND_R_LOST) > 0 && records_of(w, KIND_R_RETURNED) > 0);
+    assert_int_equal(records_of(w, KIND_R_CALLED) - records_of(w, KIND_R_ENDED), ({
+                         struct view_counts c;
+                         view_counts(w->core, &c);
+                         c.runs[RUN_HELD];
+                     }));
+    assert_true(records_of(w, KIND_R_EVIDENCE) > 0 && records_of(w, KIND_R_LOST) > 0 &&
+                records_of(w, KIND_R_RETURNED) > 0);
 }
 
 static void a_storm_ends_in_the_state_that_replay_gives(void **state)

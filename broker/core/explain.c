@@ -145,10 +145,12 @@ void explain_reason(const struct bcore *c, const struct run *r, char *out, size_
 {
     enum { NAMED = 4 }; /* servers in the sentence; lbctl explain has them all */
     const struct class *cl = r->lane->class;
-    unsigned in = 0, can = 0, named = 0;
+    struct server *const *members;
+    unsigned n, in = 0, can = 0, named = 0;
     struct buf text = {0};
-    for (unsigned i = 0; i < c->n_servers; i++) {
-        const struct server *s = c->servers[i];
+    members = members_of(c, cl->address, &n);
+    for (unsigned i = 0; i < n; i++) {
+        const struct server *s = members[i];
         struct job *job;
         unsigned unmet;
         if (!server_in(s, cl->address))

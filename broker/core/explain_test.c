@@ -44,7 +44,8 @@ static void every_server_says_what_is_unmet_and_what_would_clear_it(void **state
     p = worker_up(w, "need", 23);
     attest(w, p, "need", 2, (struct attested[]){{.job = "load", .hash = 1, .need = "disk"}, {0}}, "disk", false);
     worker_up(w, "draining", 24);
-    SAY(w, root, "root", operate, .verb = span_str("drain"), .target = span_str("draining"), .reason = span_str("kernel"));
+    SAY(w, root, "root", operate, .verb = span_str("drain"), .target = span_str("draining"),
+        .reason = span_str("kernel"));
     worker_hello(w, "starting", 25);
     p = worker_up(w, "full", 26);
     attest(w, p, "full", 4, (struct attested[]){{.job = "load", .hash = 1, .concurrency = 1}, {0}}, NULL, false);

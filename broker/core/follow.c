@@ -50,18 +50,30 @@ void follow_add(struct bcore *c, struct peer *p, struct run *r, uint64_t level)
     f->level = (uint8_t)level;
 }
 
+/* All runs of a class are parked for the same reason; a thousand of them do not look at every server each. */
+static const char *parked_reason(const struct bcore *c, const struct run *r)
+{
+    struct class *cl = r->lane->class;
+    char why[1024];
+    if (!cl->why || cl->why_eligibility != c->eligibility || c->now - cl->why_at >= WHY_MS) {
+        explain_reason(c, r, why, sizeof why);
+        mem_free(&cl->why);
+        cl->why = mem_strdup(why);
+        cl->why_at = c->now;
+        cl->why_eligibility = c->eligibility;
+    }
+    return cl->why;
+}
+
 void send_state(struct bcore *c, struct peer *p, const struct run *r)
 {
     enum run_state state = run_state_of(r);
     const struct attempt *a = r->at;
-    char why[1024];
     struct m_run_state m = {.run = r->id, .state = state, .attempt = r->attempt, .at = r->called_at};
-    if (state == RUN_PARKED) {
-        explain_reason(c, r, why, sizeof why);
-        m.text = span_str(why);
-    } else if (state == RUN_HELD) {
+    if (state == RUN_PARKED)
+        m.text = span_str(parked_reason(c, r));
+    else if (state == RUN_HELD)
         m.text = span_str("its server was lost; lbctl release decides");
-    }
     if (a) {
         m.server = span_of(a->server_name->s, a->server_name->n);
         m.percent = a->percent;

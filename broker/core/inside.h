@@ -20,7 +20,8 @@ enum {
     RECALL_AFTER_MS = 100,   /* twice what was thought to lie ahead: it should have started by now */
     REST_MS = 1000, /* a server that gave work back unasked gets nothing new for so long: no hot loop of records */
     FOLLOW_BATCH = 256,   /* messages to one peer when its window opens; then others have their turn */
-    CLASSES_IDLE = 64,    /* classes without runs that are kept, so that single calls find their servers in order */
+    WHY_MS = 1000,        /* the sentence why a class is parked is made again after so long */
+    CLASSES_IDLE = 256,   /* classes without runs that are kept, so that single calls find their servers in order */
     EVIDENCE_MAX = 10000, /* results that did not count, remembered so that repeats make no second record */
     MEAN_WEIGHT = 8       /* a new run time counts one eighth */
 };
@@ -151,6 +152,9 @@ struct class
     int64_t parked_since;                     /* boot; meaningful while no seat is there */
     bool seated;                              /* the seats have been looked for */
     struct seat *mark;                        /* of the server that seats_refresh looks at */
+    char *why;                                /* it is parked, as was said last: see parked_reason */
+    int64_t why_at;
+    uint64_t why_eligibility;
     struct class *idle_prev, *idle_next;
     bool idle;
 };
@@ -200,6 +204,12 @@ struct server {
     struct wire_list facts;
     struct attempt *attempts;
     struct seat *seats;
+};
+
+struct pool { /* the servers whose certificates name it */
+    struct text *name;
+    struct server **v; /* by name */
+    unsigned n, cap;
 };
 
 /* ---- Peers and what they follow */
@@ -273,13 +283,13 @@ struct bcore {
     struct server **servers; /* by name */
     unsigned n_servers, cap_servers;
     /* derived */
-    struct table texts, classes, groups, peers;
+    struct table texts, classes, groups, peers, pools;
     struct class *idle_first, *idle_last;
     unsigned n_idle;
     struct evidence *evidence; /* a ring */
     unsigned n_evidence, next_evidence;
     struct heap timers;
-    uint64_t timer_turn, seq, generation;
+    uint64_t timer_turn, seq, generation, eligibility; /* eligibility: grows with each change of it */
     uint64_t memory, committed;
     bool store_full, live; /* live: bcore_begin was called */
     struct peer *drain_first, *drain_last;
@@ -294,6 +304,8 @@ struct bcore {
 
 /* ---- names.c */
 uint64_t hash_keyed(const struct bcore *c, const void *p, size_t n);
+uint64_t id_hash(const struct id *id);
+uint64_t hash_mix(uint64_t a, uint64_t b); /* of what peers do not choose */
 struct key128 key_of(const struct bcore *c, struct span principal, struct span key, bool parent);
 struct text *text_get(struct bcore *c, struct span s);        /* a reference of yours */
 struct text *text_find(const struct bcore *c, struct span s); /* lent; NULL: nobody has it */
@@ -381,7 +393,6 @@ int64_t parked_deadline(const struct bcore *c, const struct run *r, uint64_t sta
 uint64_t job_credit(const struct server *s, const struct job *j);
 void class_pump(struct bcore *c, struct class *cl);
 void server_pump(struct bcore *c, struct server *s);      /* after it may have more room */
-void server_changed(struct server *s);                    /* credit may have grown: keys of its seats */
 void attempt_settled(struct bcore *c, struct attempt *a); /* started or gone: no longer ahead */
 void recall_due(struct bcore *c, struct class *cl);
 void seat_place(struct bcore *c, struct seat *s);
@@ -398,6 +409,10 @@ struct server *server_get(struct bcore *c, struct span name);
 void server_free(struct bcore *c, struct server **s);
 void server_remove(struct bcore *c, struct server *s);
 bool server_in(const struct server *s, const struct text *address);
+/* All that may be in the address, in the order of their names; ask server_in of each. Lent. */
+struct server *const *members_of(const struct bcore *c, const struct text *address, unsigned *ret_n);
+void server_set_pools(struct bcore *c, struct server *s, const struct wire_list *pools);
+const struct server *pool_member(const struct bcore *c, struct span pool); /* one of them; NULL: no such pool */
 bool address_known(const struct bcore *c, struct span address);
 void server_hello(struct bcore *c, struct peer *p, struct server *s, const struct m_hello *hello);
 void server_gone(struct bcore *c, struct server *s); /* its session is over */

@@ -19,9 +19,7 @@ static struct kept *at(const struct kept_ring *k, uint64_t number)
 
 static uint64_t kept_id_hash(const void *self, uintptr_t item)
 {
-    uint64_t h;
-    memcpy(&h, at(self, item)->id.b + 8, sizeof h);
-    return h;
+    return id_hash(&at(self, item)->id);
 }
 static bool kept_id_same(const void *self, uintptr_t item, const void *key)
 {
@@ -96,9 +94,7 @@ void kept_add(struct bcore *c, const struct kept *e)
 
 const struct kept *kept_by_id(const struct bcore *c, struct id id)
 {
-    uint64_t h;
-    memcpy(&h, id.b + 8, sizeof h);
-    uintptr_t n = table_find(&c->kept.by_id, h, &id);
+    uintptr_t n = table_find(&c->kept.by_id, id_hash(&id), &id);
     return n ? at(&c->kept, n) : NULL;
 }
 

@@ -79,12 +79,21 @@ void text_put(struct bcore *c, struct text **t)
     *t = NULL;
 }
 
-/* ---- The tables of core.c, each with its hash. Ids end in random bits of our own choice. */
-static uint64_t id_hash(const struct id *id)
+/* ---- The tables of core.c, each with its hash. Ids in them are of our own making; what peers ask for is only looked
+ * up. */
+uint64_t id_hash(const struct id *id)
 {
-    uint64_t h;
-    memcpy(&h, id->b + 8, sizeof h);
-    return h;
+    uint64_t a, b;
+    memcpy(&a, id->b, sizeof a);
+    memcpy(&b, id->b + 8, sizeof b);
+    return hash_mix(a, b);
+}
+
+uint64_t hash_mix(uint64_t a, uint64_t b)
+{
+    a = (a ^ b * 0x9E3779B97F4A7C15u) * 0xD6E8FEB86659FD93u;
+    a = (a ^ a >> 32) * 0xD6E8FEB86659FD93u;
+    return a ^ a >> 32;
 }
 
 static uint64_t run_id_hash(const void *self, uintptr_t item)
@@ -132,8 +141,7 @@ static bool parent_key_same(const void *self, uintptr_t item, const void *key)
 static uint64_t peer_hash(const void *self, uintptr_t item)
 {
     (void)self;
-    return ((const struct peer *)item)->handle * 0x9E3779B97F4A7C15u >>
-           20; /* handles are the shell's, not the peer's */
+    return hash_mix(((const struct peer *)item)->handle, 0); /* handles are the shell's, not the peer's */
 }
 static bool peer_same(const void *self, uintptr_t item, const void *key)
 {
@@ -168,5 +176,5 @@ struct parent *parent_find(const struct bcore *c, struct id id)
 
 struct peer *peer_find(const struct bcore *c, uint64_t handle)
 {
-    return (struct peer *)table_find(&c->peers, handle * 0x9E3779B97F4A7C15u >> 20, &handle);
+    return (struct peer *)table_find(&c->peers, hash_mix(handle, 0), &handle);
 }

@@ -9,6 +9,8 @@
  */
 #include "broker/core/inside.h"
 
+enum { CREDIT_BITS = 16, CREDIT_MASK = (1 << CREDIT_BITS) - 1 }; /* LIMIT_SLOTS + LIMIT_PREFETCH fits */
+
 /* Work sent ahead of free slots: as much as the slots not held by long jobs do in PREFETCH_MS. */
 static uint64_t prefetch(const struct server *s, const struct job *j)
 {
@@ -42,7 +44,7 @@ static uint64_t free_slots(const struct server *s, const struct job *j)
 /* An idle slot is worth more than any credit behind busy ones. */
 static int64_t seat_key(const struct seat *s)
 {
-    return -(int64_t)(free_slots(s->server, s->job) << 16 | job_credit(s->server, s->job));
+    return -(int64_t)(free_slots(s->server, s->job) << CREDIT_BITS | job_credit(s->server, s->job));
 }
 
 void seat_place(struct bcore *c, struct seat *s)
@@ -62,15 +64,6 @@ static struct seat *best_seat(struct bcore *c, struct class *cl)
         seat_place(c, s);
     }
     return NULL;
-}
-
-void server_changed(struct server *s)
-{
-    for (struct seat *seat = s->seats; seat; seat = seat->next) {
-        int64_t key = seat_key(seat);
-        if (key < seat->node.key)
-            heap_change(&seat->class->seats, &seat->node, key);
-    }
 }
 
 /* ---- Hand-over */
@@ -158,19 +151,26 @@ static bool goes_first(const struct run *a, const struct run *b)
     return a->seq < b->seq;
 }
 
+/* Each turn looks at each seat once: its place may be better now, and its class may have the run that is next. */
 void server_pump(struct bcore *c, struct server *s)
 {
-    server_changed(s);
     for (;;) {
         struct seat *next = NULL;
+        int64_t best = 0;
         for (struct seat *seat = s->seats; seat; seat = seat->next) {
-            struct run *r = queue_first(seat->class);
-            if (r && job_credit(s, seat->job) && (!next || goes_first(r, queue_first(next->class))))
+            int64_t key = seat_key(seat);
+            struct run *r;
+            best = key < best ? key : best;
+            if (key < seat->node.key)
+                heap_change(&seat->class->seats, &seat->node, key);
+            if (key && (r = queue_first(seat->class)) && (!next || goes_first(r, queue_first(next->class))))
                 next = seat;
         }
         if (!next)
             return;
         hand_over(c, queue_first(next->class), next);
+        if ((-best & CREDIT_MASK) <= 1)
+            return; /* the one place that there was */
     }
 }
 

@@ -25,12 +25,6 @@ struct class_key {
     struct hash job_hash;
 };
 
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-    a = (a ^ b * 0x9E3779B97F4A7C15u) * 0xD6E8FEB86659FD93u;
-    return a ^ a >> 32;
-}
-
 /* Parents' ids are chosen by callers, so their hash is keyed; the others are our own pointers' hashes. */
 static uint64_t group_key_hash(const struct bcore *c, const struct group_key *k)
 {
@@ -51,7 +45,7 @@ static bool group_same(const void *self, uintptr_t item, const void *key)
 }
 static uint64_t lane_key_hash(const struct lane_key *k)
 {
-    return mix((uint64_t)(uintptr_t)k->group >> 4, k->priority);
+    return hash_mix((uint64_t)(uintptr_t)k->group >> 4, k->priority);
 }
 static uint64_t lane_hash(const void *self, uintptr_t item)
 {
@@ -69,7 +63,7 @@ static bool lane_same(const void *self, uintptr_t item, const void *key)
 }
 static uint64_t class_key_hash(const struct bcore *c, const struct class_key *k)
 {
-    return mix(mix(k->address->hash, k->job->hash), hash_keyed(c, k->job_hash.b, sizeof k->job_hash.b));
+    return hash_mix(hash_mix(k->address->hash, k->job->hash), hash_keyed(c, k->job_hash.b, sizeof k->job_hash.b));
 }
 static uint64_t class_hash(const void *self, uintptr_t item)
 {
@@ -168,6 +162,7 @@ static void class_free(struct bcore *c, struct class *cl)
     table_free(&cl->lanes);
     text_put(c, &cl->address);
     text_put(c, &cl->job);
+    mem_free(&cl->why);
     mem_free(&cl);
 }
 
@@ -277,13 +272,16 @@ bool class_parked(const struct class *cl)
 
 static void class_seat(struct bcore *c, struct class *cl)
 {
+    struct server *const *members;
     struct job *job;
+    unsigned n;
     cl->seated = true;
     cl->parked_since = c->now;
-    for (unsigned i = 0; i < c->n_servers; i++)
-        if (seat_judge(c->servers[i], cl, &job) == 0) {
-            seat_add(cl, c->servers[i], job);
-            seat_place(c, c->servers[i]->seats);
+    members = members_of(c, cl->address, &n);
+    for (unsigned i = 0; i < n; i++)
+        if (seat_judge(members[i], cl, &job) == 0) {
+            seat_add(cl, members[i], job);
+            seat_place(c, members[i]->seats);
         }
 }
 
@@ -302,6 +300,7 @@ void seats_refresh(struct bcore *c, struct server *s)
 {
     size_t place = 0;
     uintptr_t item;
+    c->eligibility++;
     for (struct seat *seat = s->seats; seat; seat = seat->next)
         seat->class->mark = seat;
     while ((item = table_next(&c->classes, &place))) {
@@ -310,7 +309,7 @@ void seats_refresh(struct bcore *c, struct server *s)
         bool parked = class_parked(cl), can;
         if (!cl->seated)
             continue;
-        can = seat_judge(s, cl, &job) == 0;
+        can = server_in(s, cl->address) && seat_judge(s, cl, &job) == 0;
         if (cl->mark && !can) {
             seat_remove(cl->mark);
         } else if (can) {

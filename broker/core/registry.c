@@ -52,25 +52,6 @@ const struct enrolled *enrolled_find(const struct bcore *c, struct span name, ui
     return best;
 }
 
-static void set_pools(struct bcore *c, struct server *s, const struct wire_list *pools)
-{
-    struct wire_iter it = wire_iter(pools);
-    struct span pool;
-    for (unsigned i = 0; i < s->n_pools; i++)
-        text_put(c, &s->pools[i]);
-    mem_free(&s->pools);
-    mem_free(&s->pool_names);
-    s->pools = mem_zalloc(pools->count, sizeof(struct text *));
-    s->pool_names = mem_zalloc(pools->count, sizeof(char *));
-    s->n_pools = 0;
-    while (wire_next(&it, &pool)) {
-        s->pools[s->n_pools] = text_get(c, pool);
-        s->pool_names[s->n_pools] = s->pools[s->n_pools]->s;
-        s->n_pools++;
-    }
-    s->enrolled = true;
-}
-
 int registry_apply_enrolled(struct bcore *c, uint64_t lsn, const struct r_enrolled *r, struct error *err)
 {
     struct d_certificate d;
@@ -98,7 +79,7 @@ int registry_apply_enrolled(struct bcore *c, uint64_t lsn, const struct r_enroll
     buf_free(&e->bytes);
     e->bytes = buf_dup(r->certificate);
     if (span_eq_str(d.role, "server"))
-        set_pools(c, server_get(c, d.name), &d.pools);
+        server_set_pools(c, server_get(c, d.name), &d.pools);
     return 0;
 }
 
@@ -140,18 +121,15 @@ void registry_free(struct bcore *c)
 /* ---- Judging a certificate that is handed in */
 static int judge_names(const struct bcore *c, const struct d_certificate *d, struct error *err)
 {
-    const struct text *name = text_find(c, d->name);
     const struct enrolled *now = enrolled_find(c, d->name, 0);
     bool server = span_eq_str(d->role, "server");
     if (now && !span_eq(d->role, span_of(now->role->s, now->role->n)))
         return error_set(err, -EEXIST, "'" SPAN_FMT "' is a %s already; choose another name", SPAN_ARG(d->name),
                          now->role->s);
-    for (unsigned i = 0; server && name && i < c->n_servers; i++)
-        for (unsigned k = 0; k < c->servers[i]->n_pools; k++)
-            if (c->servers[i]->pools[k] == name)
-                return error_set(err, -EEXIST,
-                                 "'" SPAN_FMT "' is a pool's name (of server %s): a server needs another",
-                                 SPAN_ARG(d->name), c->servers[i]->name->s);
+    const struct server *member = server ? pool_member(c, d->name) : NULL;
+    if (member)
+        return error_set(err, -EEXIST, "'" SPAN_FMT "' is a pool's name (of server %s): a server needs another",
+                         SPAN_ARG(d->name), member->name->s);
     struct span pool;
     for (struct wire_iter it = wire_iter(&d->pools); wire_next(&it, &pool);) {
         const struct server *s = server_find(c, pool);

@@ -10,6 +10,91 @@
 
 #include "broker/core/inside.h"
 
+/* ---- Pools */
+static uint64_t pool_hash(const void *self, uintptr_t item)
+{
+    (void)self;
+    return ((const struct pool *)item)->name->hash;
+}
+static bool pool_same(const void *self, uintptr_t item, const void *key)
+{
+    (void)self;
+    return ((const struct pool *)item)->name == key;
+}
+
+static struct pool *pool_find(const struct bcore *c, const struct text *name)
+{
+    return c->pools.hash ? (struct pool *)table_find(&c->pools, name->hash, name) : NULL;
+}
+
+static void pool_add(struct bcore *c, struct text *name, struct server *s)
+{
+    struct pool *p = pool_find(c, name);
+    unsigned at = 0;
+    if (!p) {
+        if (!c->pools.hash)
+            c->pools = (struct table){.hash = pool_hash, .same = pool_same};
+        p = mem_zalloc(1, sizeof *p);
+        p->name = text_ref(name);
+        table_add(&c->pools, (uintptr_t)p);
+    }
+    while (at < p->n && p->v[at] != s && strcmp(p->v[at]->name->s, s->name->s) < 0)
+        at++;
+    if (at < p->n && p->v[at] == s)
+        return; /* the certificate names the pool twice */
+    if (p->n == p->cap) {
+        p->cap = p->cap ? p->cap * 2 : 4;
+        p->v = mem_realloc(p->v, p->cap, sizeof(struct server *));
+    }
+    memmove(p->v + at + 1, p->v + at, (p->n - at) * sizeof(struct server *));
+    p->v[at] = s;
+    p->n++;
+}
+
+static void pool_leave(struct bcore *c, struct text *name, const struct server *s)
+{
+    struct pool *p = pool_find(c, name);
+    unsigned at = 0;
+    while (p && at < p->n && p->v[at] != s)
+        at++;
+    if (!p || at == p->n)
+        return;
+    memmove(p->v + at, p->v + at + 1, (p->n - at - 1) * sizeof(struct server *));
+    if (--p->n)
+        return;
+    table_remove(&c->pools, (uintptr_t)p);
+    text_put(c, &p->name);
+    mem_free(&p->v);
+    mem_free(&p);
+}
+
+static void leave_pools(struct bcore *c, struct server *s)
+{
+    for (unsigned i = 0; i < s->n_pools; i++) {
+        pool_leave(c, s->pools[i], s);
+        text_put(c, &s->pools[i]);
+    }
+    mem_free(&s->pools);
+    mem_free(&s->pool_names);
+    s->n_pools = 0;
+}
+
+void server_set_pools(struct bcore *c, struct server *s, const struct wire_list *pools)
+{
+    struct wire_iter it = wire_iter(pools);
+    struct span pool;
+    leave_pools(c, s);
+    s->pools = mem_zalloc(pools->count, sizeof(struct text *));
+    s->pool_names = mem_zalloc(pools->count, sizeof(char *));
+    while (wire_next(&it, &pool)) {
+        struct text *name = text_get(c, pool);
+        s->pools[s->n_pools] = name;
+        s->pool_names[s->n_pools++] = name->s;
+        pool_add(c, name, s);
+    }
+    s->enrolled = true;
+}
+
 /* ---- All servers, by name */
 static unsigned place_of(const struct bcore *c, struct span name, bool *ret_there)
 {
@@ -61,10 +146,7 @@ void server_free(struct bcore *c, struct server **ps)
 {
     struct server *s = *ps;
     attest_clear(c, s);
-    for (unsigned i = 0; i < s->n_pools; i++)
-        text_put(c, &s->pools[i]);
-    mem_free(&s->pools);
-    mem_free(&s->pool_names);
+    leave_pools(c, s);
     text_put(c, &s->name);
     text_put(c, &s->software);
     mem_free(&s->draining_reason);
@@ -84,11 +166,37 @@ void server_remove(struct bcore *c, struct server *s)
     server_free(c, &s);
 }
 
+static bool is_all(const struct text *address)
+{
+    return address->n == 3 && !memcmp(address->s, "all", 3);
+}
+
+struct server *const *members_of(const struct bcore *c, const struct text *address, unsigned *ret_n)
+{
+    const struct pool *p = pool_find(c, address);
+    bool there;
+    unsigned i;
+    if (p || is_all(address)) {
+        *ret_n = p ? p->n : c->n_servers;
+        return p ? p->v : c->servers;
+    }
+    i = place_of(c, span_of(address->s, address->n), &there);
+    *ret_n = there;
+    return c->servers + i;
+}
+
+const struct server *pool_member(const struct bcore *c, struct span pool)
+{
+    const struct text *t = text_find(c, pool);
+    const struct pool *p = t ? pool_find(c, t) : NULL;
+    return p ? p->v[0] : NULL;
+}
+
 bool server_in(const struct server *s, const struct text *address)
 {
     if (!s->enrolled)
         return false;
-    if (s->name == address || (address->n == 3 && !memcmp(address->s, "all", 3)))
+    if (s->name == address || is_all(address))
         return true;
     for (unsigned i = 0; i < s->n_pools; i++)
         if (s->pools[i] == address)
@@ -99,12 +207,8 @@ bool server_in(const struct server *s, const struct text *address)
 bool address_known(const struct bcore *c, struct span address)
 {
     const struct text *t = text_find(c, address);
-    if (span_eq_str(address, "all"))
-        return true;
-    for (unsigned i = 0; t && i < c->n_servers; i++)
-        if (server_in(c->servers[i], t))
-            return true;
-    return false;
+    const struct server *s = server_find(c, address);
+    return span_eq_str(address, "all") || (s && s->enrolled) || (t && pool_find(c, t));
 }
 
 /* ---- Sessions */
