@@ -1,0 +1,58 @@
+/* fence_test.c - until when an attempt that may be run elsewhere is ours. */
+#include "common/testing.h"
+
+#include "proto/outcome.h"
+#include "runner/fence.h"
+
+static void only_attempts_that_may_be_run_again_are_fenced(void **state)
+{
+    (void)state;
+    int64_t term, end;
+    struct s_launch l = {.on_lost = ON_LOST_FAIL, .lost_after_ms = 300000, .cluster_lost_after_ms = 300000};
+    fence_of(&l, 1000000, &term, &end);
+    assert_true(term == INT64_MAX && end == INT64_MAX);
+    l.on_lost = ON_LOST_HOLD;
+    fence_of(&l, 1000000, &term, &end);
+    assert_true(end == INT64_MAX);
+    l.on_lost = ON_LOST_RERUN;
+    fence_of(&l, 1000000, &term, &end);
+    assert_int_equal(end, 1000000);
+    assert_int_equal(term, 1000000 - FENCE_MARGIN_MS);
+    fence_of(&l, 0, &term, &end); /* no broker was heard yet */
+    assert_true(end == INT64_MAX);
+}
+
+static void a_short_lost_after_is_halved_and_an_own_one_moves_the_fence(void **state)
+{
+    (void)state;
+    int64_t term, end;
+    struct s_launch l = {.on_lost = ON_LOST_RERUN, .lost_after_ms = 4000, .cluster_lost_after_ms = 300000};
+    fence_of(&l, 1000000, &term, &end);
+    assert_int_equal(end, 1000000 - 296000);
+    assert_int_equal(term, end - 2000);
+    l.lost_after_ms = 0;
+    fence_of(&l, 1000000, &term, &end);
+    assert_int_equal(end, 1000000);
+}
+
+static void a_file_that_is_not_there_or_not_whole_is_no_fence(void **state)
+{
+    struct error err = {0};
+    const char *path = testing_path(state, "fence");
+    int64_t at = 123456789;
+    assert_int_equal(fence_read(path), 0);
+    assert_int_equal(file_write_atomic(path, span_of(&at, 5), 0600, &err), 0);
+    assert_int_equal(fence_read(path), 0);
+    assert_int_equal(file_write_atomic(path, span_of(&at, 8), 0600, &err), 0);
+    assert_int_equal(fence_read(path), at);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_attempts_that_may_be_run_again_are_fenced),
+        cmocka_unit_test(a_short_lost_after_is_halved_and_an_own_one_moves_the_fence),
+        in_folder(a_file_that_is_not_there_or_not_whole_is_no_fence),
+    };
+    return cmocka_run_group_tests_name("fence", tests, NULL, NULL);
+}

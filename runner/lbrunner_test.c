@@ -1,0 +1,98 @@
+/* lbrunner_test.c - the program: what it is linked with, how it is asked, that there is one. Needs bin/lbrunner
+ * beside the tests' folder, as `make all unit` builds it; skipped otherwise. */
+#include "runner/testrig.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+static char *program(void)
+{
+    char self[1000];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(n > 0);
+    self[n] = 0;
+    char *p = strstr(self, "/test/runner/");
+    if (!p)
+        skip();
+    *p = 0;
+    char *path = mem_printf("%s/bin/lbrunner", self);
+    if (access(path, X_OK) < 0) {
+        mem_free(&path);
+        skip();
+    }
+    return path;
+}
+
+static int run(const char *format, const char *path, char *out, size_t size)
+{
+    char *command = mem_printf(format, path);
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    size_t n = fread(out, 1, size - 1, f);
+    out[n] = 0;
+    mem_free(&command);
+    return WEXITSTATUS(pclose(f));
+}
+
+static void it_needs_nothing_but_libc_libsodium_and_libseccomp(void **state)
+{
+    (void)state;
+    static const char *const known[] = {"linux-vdso", "libsodium.so", "libc.so", "libseccomp.so", "ld-linux", NULL};
+    char *path = program(), text[4000], *rest = NULL;
+    if (run("ldd %s", path, text, sizeof text) != 0)
+        skip();
+    if (strstr(text, "libasan") || strstr(text, "libubsan") || strstr(text, "libtsan"))
+        skip(); /* a build with sanitizers has them, and what they need */
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        bool good = false;
+        for (int i = 0; known[i]; i++)
+            good |= strstr(line, known[i]) != NULL;
+        if (!good)
+            fail_msg("lbrunner is linked with %s", line);
+    }
+    mem_free(&path);
+}
+
+static void it_says_how_it_is_used(void **state)
+{
+    (void)state;
+    char *path = program(), text[4000];
+    assert_int_equal(run("%s --help", path, text, sizeof text), 0);
+    assert_contains(text, "usage: lbrunner");
+    assert_int_equal(run("%s --nonsense 2>&1", path, text, sizeof text), 2);
+    assert_int_equal(run("%s please 2>&1", path, text, sizeof text), 2);
+    assert_contains(text, "'please' is not expected");
+    assert_int_equal(run("%s --log-level loud 2>&1", path, text, sizeof text), 2);
+    mem_free(&path);
+}
+
+static void two_of_them_do_not_share_a_folder(void **state)
+{
+    char *path = program(), text[4000];
+    const char *sock = testing_path(state, "run/runner.sock");
+    setenv("LONGBOAT_HOME", *state, 1);
+    pid_t first = fork();
+    if (first == 0) {
+        execl(path, "lbrunner", "--log-level", "error", NULL);
+        _exit(9);
+    }
+    for (int i = 0; i < 2000 && access(sock, F_OK) < 0; i++)
+        poll(NULL, 0, 5);
+    assert_int_equal(run("%s 2>&1", path, text, sizeof text), 3);
+    int status;
+    kill(first, SIGTERM);
+    assert_int_equal(waitpid(first, &status, 0), first);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    mem_free(&path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_needs_nothing_but_libc_libsodium_and_libseccomp),
+        cmocka_unit_test(it_says_how_it_is_used),
+        in_folder(two_of_them_do_not_share_a_folder),
+    };
+    return cmocka_run_group_tests_name("lbrunner", tests, NULL, NULL);
+}
