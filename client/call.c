@@ -404,12 +404,9 @@ static bool has_ended(void *self)
 /* The wait is over and its memory gone, but not the run. */
 static void stop_following(struct longboat *lb, const struct wait *w)
 {
-    struct call *c, *next;
-    HASH_ITER(hh, lb->calls, c, next)
-    {
+    for (struct call *c = lb->calls; c; c = c->hh.next)
         if (c->self == w)
             c->follow = NULL;
-    }
 }
 
 int longboat_call_wait(struct longboat *lb, const struct longboat_call *call, int64_t timeout_ms, struct id *ret_run,

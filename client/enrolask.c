@@ -17,7 +17,7 @@ struct asking {
     struct dialer *dialer;
     struct key one_time;
     bool as_own; /* connecting as who we hope to be, to see whether we are */
-    bool asked, done;
+    bool done;
     struct loop_timer retry;
     struct buf broker;
     int rc;
@@ -44,7 +44,7 @@ static void say_enrol(struct asking *a)
     struct m_enrol m = {.req = ENROL_REQ, .certificate = a->certificate};
     struct buf b = {0};
     m_enrol_encode(&m, &b);
-    a->asked = dialer_send(a->dialer, buf_span(&b)) == 0 || a->asked;
+    dialer_send(a->dialer, buf_span(&b)); /* not up: the next session says it */
     buf_free(&b);
 }
 
@@ -108,7 +108,7 @@ static void on_refused(void *self, const struct m_refused *refused)
         return;
     if (a->as_own && a->broker.n > 0 && refused->code != REFUSAL_UNKNOWN_PRINCIPAL) {
         a->done = true; /* it knows us, which was the question */
-    } else if (!a->as_own && a->asked && refused->code == REFUSAL_UNKNOWN_PRINCIPAL) {
+    } else if (!a->as_own && refused->code == REFUSAL_UNKNOWN_PRINCIPAL) {
         dialer_close(&a->dialer); /* the one-time key is used: by us, if our answer got lost */
         a->as_own = true;
         if ((a->rc = dial(a)) < 0)

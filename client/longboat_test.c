@@ -15,8 +15,10 @@ struct play {
     unsigned roots;        /* different ones */
     struct d_call last;
     struct verified_roots verified;
-    struct id run; /* of the last call */
-    uint64_t credit;
+    struct id run;         /* of the last call */
+    uint64_t credit, sent; /* bytes of events, in this subscription */
+    uint64_t after;        /* of the last SUBSCRIBE */
+    bool filtered;         /* nothing matches up to 50 */
     unsigned rows, next_event;
 };
 
@@ -108,7 +110,7 @@ static void take_query(struct cluster *c, struct play *p, struct span message)
 
     assert_int_equal(m_query_decode(message, &m, NULL), 0);
     if (!span_eq_str(m.what, "runs")) {
-        say_error(c, m.req, REFUSAL_DENIED, 0);
+        say_error(c, m.req, span_eq_str(m.what, "stats") ? REFUSAL_BUSY : REFUSAL_DENIED, 0);
         return;
     }
     span_copy_str(m.after, next, sizeof next);
@@ -132,6 +134,7 @@ static void say_events(struct cluster *c, struct play *p, uint64_t req, uint64_t
     for (unsigned i = 1; i <= n; i++) {
         snprintf(text, sizeof text, "{\"v\":1,\"seq\":%llu}", (unsigned long long)from + i);
         wire_add_str(&items, span_str(text));
+        p->sent += strlen(text);
     }
     struct m_events m = {.req = req, .from = from, .to = from + n, .events = wire_list_from(&items, n), .live = live};
     broker_says(c, &m_events_schema, &m);
@@ -144,7 +147,13 @@ static void take_subscribe(struct cluster *c, struct play *p, struct span messag
     struct m_subscribe m;
     assert_int_equal(m_subscribe_decode(message, &m, NULL), 0);
     p->subscribes++;
-    p->credit = 0;
+    p->credit = p->sent = 0;
+    p->after = m.after;
+    assert_true(m.credit > 0);
+    if (p->filtered && m.after < 50) {
+        broker_says(c, &m_events_schema, &(struct m_events){.req = m.req, .from = m.after, .to = 50});
+        return;
+    }
     if (m.since == 1)
         say_error(c, m.req, REFUSAL_DENIED, 0);
     else
@@ -156,8 +165,12 @@ static void take_credit(struct cluster *c, struct play *p, struct span message)
 {
     struct m_credit m;
     assert_int_equal(m_credit_decode(message, &m, NULL), 0);
-    assert_true(m.bytes > p->credit);
+    assert_int_equal(m.bytes, p->sent); /* all that was sent, and no more */
     p->credit = m.bytes;
+    if (p->filtered && p->after < 50) {
+        net_server_close_peer(c->server, c->peer, SPAN_NONE);
+        return;
+    }
     if (p->next_event == 6 && p->subscribes == 1) {
         net_server_close_peer(c->server, c->peer, SPAN_NONE); /* in the middle of it */
         return;
@@ -616,6 +629,7 @@ static void a_refused_query_is_an_error_with_the_brokers_sentence(void **state)
     struct error err;
     assert_int_equal(longboat_query(p->lb, "secrets", NULL, count_rows, &n, &err), -EREMOTEIO);
     assert_string_equal(err.text, "because it must be so");
+    assert_int_equal(longboat_query(p->lb, "stats", NULL, count_rows, &n, &err), -EBUSY);
     finish(p);
 }
 
@@ -642,16 +656,27 @@ static void events_come_once_and_in_order_over_a_reconnect(void **state)
     assert_int_equal(longboat_follow_events(p->lb, 0, 0, NULL, false, see, &s, NULL), 0);
     assert_int_equal(s.last, 12);
     assert_int_equal(p->subscribes, 2);
+    assert_int_equal(p->after, 6); /* behind what was seen */
+    finish(p);
+}
+
+static void what_does_not_match_is_not_asked_for_again(void **state)
+{
+    struct play *p = begin(state);
+    struct seen s = {.last = 50, .until = 53};
+    p->filtered = true;
+    assert_int_equal(longboat_follow_events(p->lb, 0, 0, NULL, true, see, &s, NULL), 0);
+    assert_int_equal(p->after, 50);
     finish(p);
 }
 
 static void a_follower_says_when_it_has_seen_enough(void **state)
 {
     struct play *p = begin(state);
-    struct seen s = {.last = 100, .until = 105};
+    struct seen s = {.last = 100, .until = 110};
     p->subscribes = 1; /* no interruption */
     assert_int_equal(longboat_follow_events(p->lb, 100, 0, NULL, true, see, &s, NULL), 0);
-    assert_int_equal(s.last, 105);
+    assert_int_equal(s.last, 110);
     finish(p);
 }
 
@@ -686,6 +711,35 @@ static void a_request_without_an_answer_times_out_and_is_forgotten(void **state)
     assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, NULL, &err), 0);
     buf_free(&answer);
     buf_free(&message);
+    finish(p);
+}
+
+static bool never(void *self, uint64_t kind, struct span message)
+{
+    (void)self;
+    (void)kind;
+    (void)message;
+    fail_msg("what was forgotten was answered");
+    return false;
+}
+
+static void a_request_that_is_forgotten_before_it_was_sent_is_never_sent(void **state)
+{
+    struct play *p = begin(state);
+    struct buf first = query_of(1, "runs"), answer = {0}, second = query_of(2, "runs");
+    struct error err;
+    assert_int_equal(longboat_request(p->lb, 1, buf_span(&first), never, NULL, &err), 0);
+    assert_int_equal(longboat_request(p->lb, 1, buf_span(&first), never, NULL, &err), -EEXIST);
+    longboat_forget(p->lb, 1);
+    longboat_forget(p->lb, 1);
+    assert_int_equal(longboat_ask(p->lb, 2, buf_span(&second), PATIENCE_MS, &answer, NULL, &err), 0);
+    buf_free(&first);
+    buf_free(&second);
+    buf_free(&answer);
+
+    uint8_t *bytes = mem_zalloc(1, LIMIT_FRAME);
+    assert_int_equal(longboat_request(p->lb, 3, span_of(bytes, LIMIT_FRAME), never, NULL, &err), -EMSGSIZE);
+    mem_free(&bytes);
     finish(p);
 }
 
@@ -794,9 +848,11 @@ int main(void)
         in_cluster(a_query_gathers_all_its_pages),
         in_cluster(a_refused_query_is_an_error_with_the_brokers_sentence),
         in_cluster(events_come_once_and_in_order_over_a_reconnect),
+        in_cluster(what_does_not_match_is_not_asked_for_again),
         in_cluster(a_follower_says_when_it_has_seen_enough),
         in_cluster(a_refused_subscription_is_an_error),
         in_cluster(a_request_without_an_answer_times_out_and_is_forgotten),
+        in_cluster(a_request_that_is_forgotten_before_it_was_sent_is_never_sent),
         in_cluster(a_refusal_of_the_session_ends_the_wait_with_its_sentence),
         in_cluster(a_stranger_is_told_so_at_once),
         in_cluster(a_broker_that_is_away_is_named_when_time_is_over),

@@ -106,11 +106,10 @@ static void free_one(struct longboat *lb, struct resolution *r)
 
 static void forget_old(struct longboat *lb)
 {
-    struct resolution *r, *next;
     if (HASH_COUNT(lb->resolutions) < RESOLUTIONS_MOST)
         return;
-    HASH_ITER(hh, lb->resolutions, r, next)
-    {
+    for (struct resolution *r = lb->resolutions, *next; r; r = next) {
+        next = r->hh.next;
         if (r->req == 0)
             free_one(lb, r);
     }
@@ -141,9 +140,6 @@ void resolve(struct longboat *lb, struct call *call, struct span job, struct spa
 
 void resolve_free_all(struct longboat *lb)
 {
-    struct resolution *r, *next;
-    HASH_ITER(hh, lb->resolutions, r, next)
-    {
-        free_one(lb, r);
-    }
+    while (lb->resolutions)
+        free_one(lb, lb->resolutions);
 }

@@ -82,13 +82,10 @@ void peers_sweep(struct peers *t)
 
 void peers_free(struct peers *t)
 {
-    struct peer *p, *next;
     while (peers_next_dirty(t))
         ;
-    HASH_ITER(by_handle, t->handles, p, next)
-    {
-        peers_remove(t, p);
-    }
+    while (t->handles)
+        peers_remove(t, t->handles);
     peers_sweep(t);
     heap_free(&t->timers);
 }

@@ -185,11 +185,10 @@ int session_idle_frame(struct session *s, int64_t now, struct buf *frame)
 static int read_head(struct span frame, struct h_frame *ret, size_t *ret_size, struct error *err)
 {
     uint64_t kind;
-    int rc;
 
     if (frame.n > LIMIT_FRAME)
         return error_set(err, -EMSGSIZE, "a frame of %zu bytes; at most %d are allowed", frame.n, LIMIT_FRAME);
-    if ((rc = wire_peek(frame, &kind, ret_size, err)) < 0)
+    if (wire_peek(frame, &kind, ret_size, err) < 0)
         return error_prefix(err, "head of a frame");
     if (kind != KIND_H_FRAME)
         return error_set(err, -EPROTO, "a frame begins with kind %llu instead of its head", (unsigned long long)kind);
@@ -227,8 +226,8 @@ static void take_ack(struct session *s, uint64_t ack)
 enum session_verdict session_take(struct session *s, struct span frame, int64_t now, struct span *ret_messages,
                                   struct error *err)
 {
-    struct h_frame head;
-    size_t size;
+    struct h_frame head = {0};
+    size_t size = 0;
 
     if (read_head(frame, &head, &size, err) < 0)
         return SESSION_MALFORMED;
@@ -278,9 +277,9 @@ void session_last_word(uint64_t id, struct span message, struct buf *frame)
 
 bool session_is_last_word(struct span frame, uint64_t *ret_session, uint64_t *ret_kind, struct span *ret_message)
 {
-    struct h_frame head;
+    struct h_frame head = {0};
     uint64_t kind;
-    size_t size, message;
+    size_t size = 0, message;
 
     if (read_head(frame, &head, &size, NULL) < 0 || head.number != 0 || size == frame.n)
         return false;

@@ -54,17 +54,15 @@ void net_begin(void)
     pthread_once(&once, begin_once);
 }
 
-struct option {
-    int name;
-    const char *text; /* of the name, for sentences */
-    int value;
+struct number_option {
+    const char *text; /* its name, for sentences */
+    int name, value;
 };
-#define OPTION(name, value) \
-    { \
-        name, #name, value \
-    }
+/* clang-format off */
+#define OPTION(name, value) {#name, name, value}
+/* clang-format on */
 
-static int set_numbers(struct net_socket *s, const struct option *options, size_t n, struct error *err)
+static int set_numbers(struct net_socket *s, const struct number_option *options, size_t n, struct error *err)
 {
     for (size_t i = 0; i < n; i++)
         if (zmq_setsockopt(s->zmq, options[i].name, &options[i].value, sizeof options[i].value) != 0)
@@ -83,7 +81,7 @@ static int set_bytes(struct net_socket *s, int name, const char *text, const voi
 /* What both ends have in common. */
 static int set_common(struct net_socket *s, const struct net_keys *keys, struct error *err)
 {
-    const struct option options[] = {
+    const struct number_option options[] = {
         OPTION(ZMQ_LINGER, 0),
         OPTION(ZMQ_SNDHWM, SEND_FRAMES),
         OPTION(ZMQ_RCVHWM, RECEIVE_FRAMES),
@@ -113,44 +111,39 @@ static int fd_of(void *zmq, int *ret, struct error *err)
     return 0;
 }
 
-static int open_socket(struct net_socket **ret, int type, const struct net_keys *keys, struct error *err)
+/* NULL: err says why. */
+static struct net_socket *open_socket(int type, const struct net_keys *keys, struct error *err)
 {
     net_begin();
     struct net_socket *s = mem_zalloc(1, sizeof *s);
-    int rc;
 
     s->sock = zsock_new(type);
     if (!s->sock) {
-        rc = error_set(err, -EMFILE, "libzmq cannot make a socket: %s (are there file descriptors left? ulimit -n)",
-                       zmq_strerror(errno));
-        goto fail;
+        error_set(err, -EIO, "libzmq cannot make a socket: %s (are there file descriptors left? ulimit -n)",
+                  zmq_strerror(errno));
+        net_socket_close(&s, 0);
+        return NULL;
     }
     s->zmq = zsock_resolve(s->sock);
     s->routed = type == ZMQ_ROUTER;
-    if ((rc = set_common(s, keys, err)) < 0)
-        goto fail;
-    if ((rc = fd_of(s->zmq, &s->fd, err)) < 0)
-        goto fail;
-    *ret = s;
-    return 0;
-fail:
-    net_socket_close(&s, 0);
-    return rc;
+    if (set_common(s, keys, err) < 0 || fd_of(s->zmq, &s->fd, err) < 0)
+        net_socket_close(&s, 0);
+    return s;
 }
 
 int net_router_open(struct net_socket **ret, const struct net_keys *keys, struct error *err)
 {
-    const struct option options[] = {
+    const struct number_option options[] = {
         OPTION(ZMQ_CURVE_SERVER, 1),
         OPTION(ZMQ_ZAP_ENFORCE_DOMAIN, 1),
         OPTION(ZMQ_ROUTER_MANDATORY, 1),
         OPTION(ZMQ_BACKLOG, BACKLOG),
     };
-    struct net_socket *s;
+    struct net_socket *s = open_socket(ZMQ_ROUTER, keys, err);
     int rc;
 
-    if ((rc = open_socket(&s, ZMQ_ROUTER, keys, err)) < 0)
-        return rc;
+    if (!s)
+        return -EIO;
     /* The domain first: enforcing an empty one would skip the handler altogether. */
     if ((rc = set_bytes(s, ZMQ_ZAP_DOMAIN, "ZMQ_ZAP_DOMAIN", ZAP_DOMAIN, strlen(ZAP_DOMAIN), err)) < 0 ||
         (rc = set_numbers(s, options, sizeof options / sizeof *options, err)) < 0) {
@@ -179,16 +172,16 @@ int net_router_bind(struct net_socket *s, const char *endpoint, char ret[NET_END
 int net_dealer_open(struct net_socket **ret, const struct net_keys *keys, const struct hash *server_key,
                     struct error *err)
 {
-    const struct option options[] = {
+    const struct number_option options[] = {
         OPTION(ZMQ_IMMEDIATE, 1),
         OPTION(ZMQ_RECONNECT_IVL, RECONNECT_LEAST_MS + (int)randombytes_uniform(2 * RECONNECT_LEAST_MS)),
         OPTION(ZMQ_RECONNECT_IVL_MAX, RECONNECT_MOST_MS),
     };
-    struct net_socket *s;
+    struct net_socket *s = open_socket(ZMQ_DEALER, keys, err);
     int rc;
 
-    if ((rc = open_socket(&s, ZMQ_DEALER, keys, err)) < 0)
-        return rc;
+    if (!s)
+        return -EIO;
     if ((rc = set_bytes(s, ZMQ_CURVE_SERVERKEY, "ZMQ_CURVE_SERVERKEY", server_key->b, 32, err)) < 0 ||
         (rc = set_numbers(s, options, sizeof options / sizeof *options, err)) < 0) {
         net_socket_close(&s, 0);

@@ -115,14 +115,14 @@ static void answer(void *rep, struct span request_id, bool in, const struct hash
 /* Takes one request and answers it; a malformed one too, since a REP socket must. */
 static void serve(struct zap_keys *keys, void *rep)
 {
-    zmq_msg_t got[PARTS];
+    zmq_msg_t got[PARTS + 1]; /* the last: for what is too much */
     struct span parts[PARTS];
     struct hash key;
     size_t n = 0;
     bool more = true;
 
     for (; more; n++) {
-        zmq_msg_t extra, *m = n < PARTS ? &got[n] : &extra;
+        zmq_msg_t *m = &got[n < PARTS ? n : PARTS];
         zmq_msg_init(m);
         more = zmq_msg_recv(m, rep, 0) >= 0 && zmq_msg_more(m);
         if (n < PARTS)
