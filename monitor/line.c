@@ -142,14 +142,17 @@ static void result(const json_t *event, const struct term *term, struct buf *out
 
 static void other(const json_t *event, struct buf *out)
 {
-    static const char *const keys[] = {"server", "job",  "state", "status", "verb", "target",
-                                       "by",     "step", "text",  "reason", "name"};
+    static const char *const keys[] = {"epoch",     "server", "job",   "plan",     "package", "version", "address",
+                                       "principal", "role",   "state", "status",   "verb",    "target",  "step",
+                                       "text",      "why",    "by",    "operator", "how",     "reason"};
     safe(out, text(event, "event"));
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (*text(event, keys[i])) {
-            buf_printf(out, "  %s=", keys[i]);
-            safe(out, text(event, keys[i]));
-        }
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const json_t *v = json_object_get(event, keys[i]);
+        if (!*text(event, keys[i]) && !json_is_integer(v))
+            continue;
+        buf_printf(out, "  %s=", keys[i]);
+        value(out, v);
+    }
     if (*text(event, "run"))
         buf_printf(out, "  %.8s", text(event, "run"));
 }
