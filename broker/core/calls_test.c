@@ -248,6 +248,7 @@ static void what_was_forgotten_is_asked_of_the_store(void **state)
     const struct logged *l = find_lookup(w, BCORE_FX_LOOKUP_KEY);
     assert_non_null(l);
     assert_int_equal(l->kind, KIND_M_CALL);
+    assert_int_equal(l->effect.rests_on, w->lsn); /* not before the end that was forgotten is in the store */
     NOT_SENT(w, anna, ACCEPTED);
     /* The store knows it: the same run. */
     struct bcore_known known = {.run = first};

@@ -118,6 +118,8 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
 {
     step_begin(c, ev, out);
     c->live = true;
+    if (ev->lsn > c->lsn)
+        c->lsn = ev->lsn; /* the journal's last records may be among those that a replay leaves out */
     c->committed = c->lsn;
     EMIT(c, epoch, .at = c->wall, .epoch = c->epoch + 1, .software = span_str(LB_VERSION));
     for (struct run *r = c->oldest; r; r = r->newer) {

@@ -111,6 +111,16 @@ static void records_that_the_state_does_not_allow_are_refused(void **state)
     buf_free(&b);
 }
 
+static void new_records_follow_all_that_the_store_has(void **state)
+{
+    struct world *w = *state;
+    struct bcore_event ev = {.now = w->now, .wall = w->wall, .lsn = w->lsn + 3}; /* three that no replay needs */
+    struct bcore *c = world_replayed(w);
+    bcore_begin(c, &ev, &w->out);
+    assert_int_equal(w->out.records[0].lsn, w->lsn + 4);
+    bcore_free(&c);
+}
+
 static void each_beginning_has_an_epoch_of_its_own(void **state)
 {
     struct world *w = *state;
@@ -374,6 +384,7 @@ int main(void)
         in_world(malformed_messages_of_every_kind_close_the_session),
         in_world(a_foreign_record_is_refused_with_its_number),
         in_world(records_that_the_state_does_not_allow_are_refused),
+        in_world(new_records_follow_all_that_the_store_has),
         in_world(each_beginning_has_an_epoch_of_its_own),
         in_world(counts_and_walks_see_every_run),
         in_world(a_storm_ends_in_the_state_that_replay_gives),

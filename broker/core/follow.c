@@ -181,7 +181,7 @@ static void catch_up(struct bcore *c, struct peer *p)
             send_state(c, p, f->run);
         } else {
             const struct kept *k = kept_by_id(c, f->id);
-            fx_lookup(c, p->handle, 0, f->id, f->level, k ? k->lsn : 0);
+            fx_lookup(c, p->handle, 0, f->id, f->level, k ? k->lsn : c->lsn);
             follow_free(f);
         }
     }
@@ -235,6 +235,6 @@ void on_follow(struct bcore *c, struct peer *p)
         send_state(c, p, r);
     } else {
         const struct kept *k = kept_by_id(c, m.run);
-        fx_lookup(c, p->handle, m.req, m.run, m.level, k ? k->lsn : 0);
+        fx_lookup(c, p->handle, m.req, m.run, m.level, k ? k->lsn : c->lsn);
     }
 }

@@ -419,6 +419,7 @@ void server_gone(struct bcore *c, struct server *s); /* its session is over */
 void on_have(struct bcore *c, struct peer *p);
 void on_have_end(struct bcore *c, struct peer *p);
 void send_stop(struct bcore *c, const struct run *r);
+void stop_stray(struct bcore *c, struct peer *p, struct id run, uint64_t attempt);
 void lease_renew(struct bcore *c, struct server *s);
 void lease_due(struct bcore *c, struct server *s);
 void attempt_silent(struct bcore *c, struct run *r,

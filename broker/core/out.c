@@ -99,7 +99,7 @@ void fx_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uint
 
 void fx_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent)
 {
-    struct bcore_effect *e = effect_new(c, BCORE_FX_LOOKUP_KEY, peer, 0);
+    struct bcore_effect *e = effect_new(c, BCORE_FX_LOOKUP_KEY, peer, c->lsn);
     size_t at = c->out->arena.n;
     buf_add(&c->out->arena, c->ev->message.p, c->ev->message.n);
     e->body = place_from(&c->out->arena, at);

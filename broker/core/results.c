@@ -21,8 +21,7 @@ void on_started(struct bcore *c, struct peer *p)
         return;
     r = current(c, p->server, m.run, m.attempt);
     if (!r) {
-        SEND(c, p->handle, 0, stop, .run = m.run, .attempt = m.attempt,
-             .reason = span_str("this attempt does not count any more"));
+        stop_stray(c, p, m.run, m.attempt);
         return;
     }
     r->at->seen = true;

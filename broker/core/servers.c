@@ -272,6 +272,16 @@ static void reattach(struct bcore *c, struct run *r, uint64_t state)
     follow_state(c, r);
 }
 
+/* An attempt that does not count any more. If another one of its run executes, or may from now on, at once and without the
+ * steps that always run: two attempts never execute at a time. After the end of a run, and of one that is held, its server
+ * may clear up. */
+void stop_stray(struct bcore *c, struct peer *p, struct id run, uint64_t attempt)
+{
+    const struct run *r = run_find(c, run);
+    SEND(c, p->handle, 0, stop, .run = run, .attempt = attempt, .force = r && r->state != RUN_HELD,
+         .reason = span_str("this attempt does not count any more"));
+}
+
 void on_have(struct bcore *c, struct peer *p)
 {
     struct server *s = p->server;
@@ -290,8 +300,7 @@ void on_have(struct bcore *c, struct peer *p)
     if (r && r->at && r->attempt == m.attempt && r->at->server == s && id_eq(r->at->spool, s->spool))
         reattach(c, r, m.state);
     else if (m.state != RUN_ENDED) /* its RESULT will be answered */
-        SEND(c, p->handle, 0, stop, .run = m.run, .attempt = m.attempt, .force = false,
-             .reason = span_str("this attempt does not count any more"));
+        stop_stray(c, p, m.run, m.attempt);
 }
 
 /* Never arrived there: back to the queue, or cancelled, if that was asked meanwhile. */

@@ -94,6 +94,7 @@ static void what_is_not_ours_any_more_is_told_to_stop(void **state)
     SENT(w, wh1, STOP, stop, &m);
     assert_true(id_eq(m.run, id_of(77)));
     assert_int_equal(m.attempt, 3);
+    assert_false(m.force); /* it may clear up */
     SAY(w, wh1, "wh1", have, .run = id_of(78), .attempt = 1, .state = RUN_ENDED);
     NOT_SENT(w, wh1, STOP); /* its RESULT will be answered */
     SAY(w, wh1, "wh1", have_end, .count = 2);
@@ -327,6 +328,7 @@ static void the_server_with_attempts_elsewhere_in_time_is_not_confused(void **st
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
     SENT(w, wh1, STOP, stop, &stop);
     assert_int_equal(stop.attempt, 1);
+    assert_true(stop.force); /* attempt 2 runs: nothing more of this one may, not even what always runs */
     SAY(w, wh1, "wh1", have_end, .count = 1);
     struct view_run v;
     view_run(w->core, &run, &v);
