@@ -396,7 +396,7 @@ static int open_net(struct broker *b, struct error *err)
 
 static void begin(struct broker *b)
 {
-    struct bcore_event ev = {.now = clock_boot_ms(), .wall = clock_wall_ms()};
+    struct bcore_event ev = {.now = clock_boot_ms(), .wall = clock_wall_ms(), .lsn = b->last_lsn};
     randombytes_buf(ev.random, sizeof ev.random);
     bcore_begin(b->core, &ev, &b->out);
     take_output(b);
