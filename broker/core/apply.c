@@ -279,8 +279,7 @@ static int apply_operated(struct bcore *c, const struct r_operated *r, struct er
     }
     if (s->attempts)
         return error_set(err, -EPROTO, "operated: server '" SPAN_FMT "' has attempts", SPAN_ARG(r->target));
-    registry_forget(c, s->name);
-    server_remove(c, s);
+    server_remove(c, s); /* its certificates stay good: with one of them it comes back */
     return 0;
 }
 

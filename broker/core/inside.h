@@ -458,7 +458,6 @@ void explain_reason(const struct bcore *c, const struct run *r, char *out, size_
 int registry_apply_enrolled(struct bcore *c, uint64_t lsn, const struct r_enrolled *r, struct error *err);
 int registry_apply_deployed(struct bcore *c, const struct r_deployed *r, struct error *err);
 int registry_apply_revoked(struct bcore *c, const struct r_revoked *r, struct error *err);
-void registry_forget(struct bcore *c, struct text *server); /* its certificates */
 /* Takes a peer's certificate up if it is new. False: it contradicts what is known, *err says how. */
 bool registry_meet(struct bcore *c, struct span certificate, struct error *err);
 void on_enrol(struct bcore *c, struct peer *p, bool published);

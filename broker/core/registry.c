@@ -90,18 +90,6 @@ static void enrolled_free(struct bcore *c, struct enrolled *e)
     buf_free(&e->bytes);
 }
 
-void registry_forget(struct bcore *c, struct text *server)
-{
-    unsigned left = 0;
-    for (unsigned i = 0; i < c->n_enrolled; i++) {
-        if (c->enrolled[i].name == server)
-            enrolled_free(c, &c->enrolled[i]);
-        else
-            c->enrolled[left++] = c->enrolled[i];
-    }
-    c->n_enrolled = left;
-}
-
 void registry_free(struct bcore *c)
 {
     for (unsigned i = 0; i < c->n_enrolled; i++)
@@ -139,6 +127,13 @@ static int judge_names(const struct bcore *c, const struct d_certificate *d, str
     return 0;
 }
 
+/* A server that an operator had forgotten: its certificate makes it known again. */
+static bool forgotten(const struct bcore *c, const struct d_certificate *d)
+{
+    const struct server *s = span_eq_str(d->role, "server") ? server_find(c, d->name) : NULL;
+    return span_eq_str(d->role, "server") && (!s || !s->enrolled);
+}
+
 /* 1: it is known; 0: it is new and may come in. */
 static int judge(const struct bcore *c, struct span bytes, const struct d_certificate *d, struct error *err)
 {
@@ -146,7 +141,7 @@ static int judge(const struct bcore *c, struct span bytes, const struct d_certif
     if (!d->serial)
         return error_set(err, -EINVAL, "the certificate of '" SPAN_FMT "' has no serial", SPAN_ARG(d->name));
     if (same && span_eq(buf_span(&same->bytes), bytes))
-        return 1;
+        return !forgotten(c, d);
     if (same)
         return error_set(err, -EEXIST,
                          "'" SPAN_FMT "' has a certificate of serial %llu already: its invitation was used before",

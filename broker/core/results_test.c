@@ -137,7 +137,7 @@ static void a_result_from_another_server_is_denied(void **state)
     struct world *w = *state;
     uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1), wh2;
     struct id run = call(w, anna, "k");
-    wh2 = worker_up(w, "wh2", 2);
+    wh2 = worker_up(w, "wh2", 1); /* even if it says to have the other's spool */
     succeed(w, wh2, "wh2", run, 1, 5);
     assert_int_equal(told_error(w, wh2, "not handed"), REFUSAL_DENIED);
     succeed(w, wh1, "wh1", run, 2, 5); /* an attempt that was never made */

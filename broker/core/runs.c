@@ -232,8 +232,13 @@ static void run_unreachable(struct bcore *c, struct run *r, uint64_t waited_ms)
 {
     char why[1024];
     explain_reason(c, r, why, sizeof why);
-    run_end_by_broker(c, r, (struct verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, 0},
-                      "no server took it within %llu s: %s", (unsigned long long)(waited_ms / 1000), why);
+    if (r->lost_once)
+        run_end_by_broker(c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
+                          "attempt %u was lost, and for %llu s no server could run it again: %s",
+                          (unsigned)r->attempt, (unsigned long long)(waited_ms / 1000), why);
+    else
+        run_end_by_broker(c, r, (struct verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, 0},
+                          "no server took it within %llu s: %s", (unsigned long long)(waited_ms / 1000), why);
 }
 
 void run_timer_due(struct bcore *c, struct run *r)

@@ -272,9 +272,9 @@ static void reattach(struct bcore *c, struct run *r, uint64_t state)
     follow_state(c, r);
 }
 
-/* An attempt that does not count any more. If another one of its run executes, or may from now on, at once and without the
- * steps that always run: two attempts never execute at a time. After the end of a run, and of one that is held, its server
- * may clear up. */
+/* An attempt that does not count any more. If another one of its run executes, or may from now on, at once and
+ * without the steps that always run: two attempts never execute at a time. After the end of a run, and of one that is
+ * held, its server may clear up. */
 void stop_stray(struct bcore *c, struct peer *p, struct id run, uint64_t attempt)
 {
     const struct run *r = run_find(c, run);

@@ -270,6 +270,63 @@ static void a_new_spool_does_not_bring_back_what_the_old_one_had(void **state)
     assert_int_equal(records_of(w, KIND_R_LOST), 1);
 }
 
+static void a_second_outage_does_not_prolong_the_first_ones_loss(void **state)
+{
+    struct world *w = *state;
+    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
+    struct id run = call(w, anna, "k");
+    down(w, wh1);
+    world_pass(w, 100000);
+    wh1 = worker_up(w, "wh1", 2);
+    down(w, wh1);
+    world_pass(w, LOST_AFTER_MS / 100 * 105 - 100000 - 1);
+    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    world_pass(w, 1);
+    assert_int_equal(state_of(w, run), RUN_ENDED);
+}
+
+/* A run that has started, was lost and waits for a server again. */
+static struct id lost_and_waiting(struct world *w, uint64_t anna, struct d_call d)
+{
+    uint64_t wh1 = worker_up(w, "wh1", 1);
+    d.on_lost = ON_LOST_RERUN;
+    d.lost_after_ms = 20000;
+    struct id run = call_d(w, anna, d);
+    SAY(w, anna, "anna", follow, .req = 1, .run = run, .level = 1);
+    SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("s"));
+    down(w, wh1);
+    world_pass(w, 21000);
+    assert_int_equal(state_of(w, run), RUN_PARKED);
+    return run;
+}
+
+static void what_has_started_once_is_not_unreachable_by_its_start_within(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct d_call d = call_of("k");
+    d.start_within_ms = 5000;
+    struct id run = lost_and_waiting(w, anna, d);
+    world_pass(w, 80000000);
+    assert_int_equal(state_of(w, run), RUN_PARKED);
+    world_pass(w, 86400000 - 80000000); /* but after a day without any server it ends */
+    assert_int_equal(told_end(w, anna, run).status, STATUS_LOST);
+}
+
+static void what_was_lost_and_expires_before_its_rerun_was_lost(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct d_call d = call_of("k");
+    d.expires = w->wall + 30000;
+    struct id run = lost_and_waiting(w, anna, d);
+    world_restart(w);
+    anna = caller_up(w, "anna");
+    SAY(w, anna, "anna", follow, .req = 1, .run = run, .level = 1);
+    world_pass(w, 9000);
+    assert_int_equal(told_end(w, anna, run).status, STATUS_LOST);
+}
+
 static void after_its_own_start_the_broker_counts_from_zero(void **state)
 {
     struct world *w = *state;
@@ -368,6 +425,9 @@ int main(void)
         in_world(on_lost_hold_waits_for_a_release),
         in_world(a_worker_that_returns_in_time_goes_on),
         in_world(a_new_spool_does_not_bring_back_what_the_old_one_had),
+        in_world(a_second_outage_does_not_prolong_the_first_ones_loss),
+        in_world(what_has_started_once_is_not_unreachable_by_its_start_within),
+        in_world(what_was_lost_and_expires_before_its_rerun_was_lost),
         in_world(after_its_own_start_the_broker_counts_from_zero),
         in_world(lost_after_is_what_the_server_was_told),
         in_world(no_death_is_inferred_from_how_long_a_job_runs),
