@@ -97,14 +97,13 @@ static int send_output(struct logs *l, const struct s_output *o, int (*send)(voi
 static void took_off(struct logs *l, const struct spool_file *f, size_t bytes)
 {
     l->sent += bytes;
-    if (l->n == l->cap) {
+    if (l->n == l->cap && l->first > l->cap / 2) {
         memmove(l->flights, l->flights + l->first, (l->n - l->first) * sizeof *l->flights);
         l->n -= l->first;
         l->first = 0;
-        if (l->n * 2 >= l->cap) {
-            l->cap = l->cap ? l->cap * 2 : 16;
-            l->flights = mem_realloc(l->flights, l->cap, sizeof *l->flights);
-        }
+    } else if (l->n == l->cap) {
+        l->cap = l->cap ? l->cap * 2 : 16;
+        l->flights = mem_realloc(l->flights, l->cap, sizeof *l->flights);
     }
     l->flights[l->n++] = (struct flight){mem_strdup(f->name), l->sent, spoolfile_reader_offset(f->shipper)};
 }

@@ -102,7 +102,8 @@ static int look(struct spool *s, struct error *err)
         s->files[s->n_files++] = mem_dup(&f, sizeof f);
     }
     closedir(d);
-    qsort(s->files, s->n_files, sizeof *s->files, by_name);
+    if (s->n_files)
+        qsort(s->files, s->n_files, sizeof *s->files, by_name);
     for (size_t i = 0; i < s->n_files; i++)
         s->files[i]->last = i + 1 == s->n_files || strcmp(s->files[i]->stem, s->files[i + 1]->stem) != 0;
     s->looked = st.st_mtim;
