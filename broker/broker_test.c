@@ -66,6 +66,24 @@ static void a_restart_keeps_what_was_and_answers_for_it(void **state)
     bye(&anna);
 }
 
+/* The last record says that a worker came: it is folded away, and no replay tells of it. */
+static void a_restart_gives_no_number_twice(void **state)
+{
+    struct world *w = *state;
+    struct talker anna, etl1;
+    caller_and_worker(w, &anna, &etl1);
+    bye(&etl1);
+    connect_to(&etl1);
+    bye(&anna);
+    bye(&etl1);
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t lsn = w->broker->last_lsn;
+        broker_close(&w->broker);
+        start(w);
+        assert_int_equal(w->broker->last_lsn, lsn + 1); /* its epoch */
+    }
+}
+
 /* Takes events until `to` is at least `upto`; checks that stretches join without a gap and counts each number once.
  */
 static unsigned follow_events(struct talker *t, uint64_t req, uint64_t after, uint64_t upto, uint64_t *ret_to)
@@ -356,6 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_world(a_call_goes_to_a_worker_and_its_result_comes_back),
         in_world(a_restart_keeps_what_was_and_answers_for_it),
+        in_world(a_restart_gives_no_number_twice),
         in_world(every_event_is_seen_once_from_memory_and_from_the_store),
         in_world(a_monitor_sees_what_its_grants_cover_and_no_more),
         in_world(a_role_that_may_not_call_loses_nothing_but_its_answer),
