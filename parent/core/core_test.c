@@ -113,7 +113,6 @@ static void a_chain_of_a_hundred_thousand_skipped_tasks_needs_no_deep_stack(void
     (void)state;
     struct world w;
     struct graph g = graph_begin("night");
-    g.tasks = mem_zalloc(1, sizeof *g.tasks);
     uint32_t last = add_task(&g, "t", 1);
     for (int i = 1; i < LIMIT_TASKS; i++) {
         uint32_t t = add_task(&g, "t", 1);

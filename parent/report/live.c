@@ -1,0 +1,186 @@
+/* live.c - the picture that is drawn again in place.
+ *
+ *     prepare/0        etl1  ██████▌░░░░░   54%   12.4s  loading orders
+ *     load/3           -     parked         -     40.1s  no server of wh1 has the job 'load'
+ *     ... and 37 more: 30 running, 7 waiting
+ *     nightly  1m 02s  7 of 18 ended (1 failed)  9 running  2 waiting  1 parked
+ */
+#include "parent/report/words.h"
+
+#include <string.h>
+
+#include "common/duration.h"
+#include "common/mem.h"
+
+enum { NAME_WIDTH = 22, SERVER_WIDTH = 10, BAR_WIDTH = 12, SHOWN_MOST = 200 };
+
+void live_clear(struct live *l, struct buf *out)
+{
+    if (l->drawn == 0)
+        return;
+    term_up(out, l->drawn);
+    term_erase_below(out);
+    l->drawn = 0;
+}
+
+/* What goes first when there is no room for all: what runs, then what hangs, then what waits. */
+static int rank(const struct pcore_child *k)
+{
+    if (k->state == CHILD_ASKED)
+        return 3;
+    switch (k->run_state) {
+    case RUN_PARKED:
+        return 1;
+    case RUN_WAITING:
+    case RUN_HANDED_OVER:
+        return 2;
+    default:
+        return 0;
+    }
+}
+
+static int pick(const struct pcore *c, struct pcore_child *shown, int room)
+{
+    int n = 0;
+    for (int r = 0; r <= 3 && n < room; r++) {
+        const void *cursor = NULL;
+        struct pcore_child k;
+        while (n < room && pcore_next_live(c, &cursor, &k))
+            if (rank(&k) == r)
+                shown[n++] = k;
+    }
+    return n;
+}
+
+/* Text in a column of exactly `width`, and two spaces. */
+static void column(struct buf *out, struct buf *text, int width)
+{
+    int used = term_cut(out, buf_span(text), width);
+    buf_printf(out, "%*s", width - used + 2, "");
+    buf_clear(text);
+}
+
+static void draw_child(const struct pcore *c, const struct pcore_child *k, const int widths[2], int64_t now,
+                       const struct term *t, struct buf *out)
+{
+    struct buf text = {0}, line = {0};
+    char d[DURATION_TEXT];
+    bool running = k->state == CHILD_LIVE && k->run_state == RUN_RUNNING;
+    words_child(c, k->task, k->index, &text);
+    column(&line, &text, widths[0]);
+    term_safe(&text, span_str(*k->server ? k->server : "-"));
+    column(&line, &text, widths[1]);
+    if (running && (k->percent || *k->text)) {
+        term_bar(&line, BAR_WIDTH, k->percent / 100.0);
+        buf_printf(&line, " %3u%%  ", k->percent);
+    } else {
+        words_state(k, &text);
+        column(&line, &text, BAR_WIDTH + 5);
+    }
+    int64_t since = words_elapsed(k, now);
+    buf_printf(&line, "%7s", duration_format(since >= 0 ? since : now > k->called_at ? now - k->called_at : 0, d));
+    int left = t->width - 2 - term_width(buf_span(&line)) - 2;
+    if (*k->text)
+        term_safe(&text, span_str(k->text));
+    else
+        words_label(c, k->task, k->index, left > 0 ? left : 0, &text);
+    if (text.n && left > 3) {
+        buf_add_str(&line, "  ");
+        term_cut(&line, buf_span(&text), left);
+    }
+    buf_add_str(out, "  ");
+    term_cut(out, buf_span(&line), t->width - 2);
+    term_erase_line(out);
+    buf_add_str(out, "\n");
+    buf_free(&text);
+    buf_free(&line);
+}
+
+/* Of those that have no line of their own. */
+static void draw_rest(const struct pcore_totals *all, const struct pcore_child *shown, int n, uint64_t live,
+                      int width, struct buf *out)
+{
+    uint64_t counts[4] = {all->running, all->parked, all->waiting, all->asked};
+    static const char *const words[4] = {"running", "parked", "waiting", "asked"};
+    struct buf line = {0};
+    const char *between = ": ";
+    for (int i = 0; i < n; i++)
+        counts[rank(&shown[i])]--;
+    buf_printf(&line, "  ... and %llu more", (unsigned long long)(live - (uint64_t)n));
+    for (int i = 0; i < 4; i++)
+        if (counts[i]) {
+            buf_printf(&line, "%s%llu %s", between, (unsigned long long)counts[i], words[i]);
+            between = ", ";
+        }
+    term_cut(out, buf_span(&line), width);
+    term_erase_line(out);
+    buf_add_str(out, "\n");
+    buf_free(&line);
+}
+
+static void draw_totals(const struct pcore *c, const struct pcore_totals *all, int64_t now, const struct term *t,
+                        struct buf *out)
+{
+    static const char *const words[4] = {"running", "waiting", "parked", "asked"};
+    const uint64_t counts[4] = {all->running, all->waiting, all->parked, all->asked};
+    struct buf line = {0};
+    char d[DURATION_TEXT];
+    duration_format(now > all->begun_at ? now - all->begun_at : 0, d);
+    buf_printf(&line, "%s  %s  %llu of %llu ended", pcore_graph(c)->name, d, (unsigned long long)all->ended,
+               (unsigned long long)all->children);
+    if (all->ended > all->succeeded)
+        buf_printf(&line, " (%llu failed)", (unsigned long long)(all->ended - all->succeeded));
+    for (int i = 0; i < 4; i++)
+        if (counts[i])
+            buf_printf(&line, "  %llu %s", (unsigned long long)counts[i], words[i]);
+    if (all->tasks_skipped)
+        buf_printf(&line, "  %u %s skipped", all->tasks_skipped, all->tasks_skipped == 1 ? "task" : "tasks");
+    if (all->cancelled)
+        buf_add_str(&line, "  cancelling");
+    buf_add_str(out, term_on(t, TERM_BOLD));
+    term_cut(out, buf_span(&line), t->width);
+    buf_add_str(out, term_off(t, TERM_BOLD));
+    term_erase_line(out);
+    buf_add_str(out, "\n");
+    buf_free(&line);
+}
+
+static void measure(const struct pcore *c, const struct pcore_child *shown, int n, int widths[2])
+{
+    struct buf text = {0};
+    widths[0] = widths[1] = 1;
+    for (int i = 0; i < n; i++) {
+        buf_clear(&text);
+        words_child(c, shown[i].task, shown[i].index, &text);
+        int name = term_width(buf_span(&text)), server = term_width(span_str(shown[i].server));
+        widths[0] = name > widths[0] ? name : widths[0];
+        widths[1] = server > widths[1] ? server : widths[1];
+    }
+    widths[0] = widths[0] > NAME_WIDTH ? NAME_WIDTH : widths[0];
+    widths[1] = widths[1] > SERVER_WIDTH ? SERVER_WIDTH : widths[1];
+    buf_free(&text);
+}
+
+void live_draw(struct live *l, const struct pcore *c, int64_t now, const struct term *t, int height, struct buf *out)
+{
+    struct pcore_totals all;
+    int widths[2],
+        room = (height < LIVE_LEAST ? LIVE_LEAST : height) - 2; /* one for the totals, one for the cursor */
+    uint64_t live = pcore_in_flight(c);
+    room = room > SHOWN_MOST ? SHOWN_MOST : room;
+    if (live > (uint64_t)room)
+        room--; /* for the rest */
+    struct pcore_child *shown = mem_zalloc((size_t)room, sizeof *shown);
+    int n = pick(c, shown, room);
+    pcore_totals(c, &all);
+    measure(c, shown, n, widths);
+    term_up(out, l->drawn);
+    for (int i = 0; i < n; i++)
+        draw_child(c, &shown[i], widths, now, t, out);
+    if (live > (uint64_t)n)
+        draw_rest(&all, shown, n, live, t->width, out);
+    draw_totals(c, &all, now, t, out);
+    term_erase_below(out);
+    l->drawn = n + (live > (uint64_t)n) + 1;
+    mem_free(&shown);
+}
