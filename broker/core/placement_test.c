@@ -112,20 +112,29 @@ static void most_free_credit_first_and_ties_go_to_the_least_recently_used(void *
     assert_int_equal(state_of(w, call(w, anna, "k6")), RUN_WAITING);
 }
 
-static void of_two_idle_servers_the_least_recently_used_is_next(void **state)
+static void of_idle_servers_the_least_recently_used_is_next(void **state)
 {
     struct world *w = *state;
-    uint64_t wh[2] = {worker_up(w, "wh1", 1), worker_up(w, "wh2", 2)}, anna = caller_up(w, "anna");
-    const char *const names[] = {"wh1", "wh2"};
-    char key[8];
-    for (unsigned i = 0; i < 8; i++) {
-        struct view_run v;
-        snprintf(key, sizeof key, "k%u", i);
-        struct id run = call(w, anna, key);
-        assert_true(view_run(w->core, &run, &v));
-        unsigned at = v.server[2] == '2';
-        succeed(w, wh[at], names[at], run, 1, 5000);
-        assert_int_equal(executed(w, wh[at]), i / 2 + 1); /* in turn */
+    const char *const names[] = {"wh1", "wh2", "wh3"};
+    uint64_t wh[3], anna = caller_up(w, "anna");
+    static const uint8_t orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 2, 0}, {2, 0, 1}, {0, 2, 1}, {1, 0, 2}};
+    char key[16];
+    for (unsigned i = 0; i < 3; i++)
+        wh[i] = worker_up(w, names[i], (uint8_t)(1 + i));
+    for (unsigned o = 0; o < 6; o++) {
+        for (unsigned i = 0; i < 6; i++) { /* first by name in this order, then any: the same order */
+            unsigned at = orders[o][i % 3];
+            struct d_call d = call_of("");
+            struct view_run v;
+            snprintf(key, sizeof key, "k%u-%u", o, i);
+            d.key = span_str(key);
+            if (i < 3)
+                d.address = span_str(names[at]);
+            struct id run = call_d(w, anna, d);
+            assert_true(view_run(w->core, &run, &v));
+            assert_string_equal(v.server, names[at]);
+            succeed(w, wh[at], names[at], run, 1, 5000);
+        }
     }
 }
 
@@ -133,19 +142,31 @@ static void priority_counts_across_jobs_too(void **state)
 {
     struct world *w = *state;
     uint64_t anna = caller_up(w, "anna"), wh1;
-    struct m_execute e;
-    struct d_call d = call_of("low");
-    call_d(w, anna, d);
-    d = call_of("high");
-    d.job = span_str("other");
-    d.priority = 5;
-    struct id high = call_d(w, anna, d);
-    wh1 = worker_hello(w, "wh1", 1);
-    SAY(w, wh1, "wh1", have_end, .count = 0);
-    attest(w, wh1, "wh1", 1, (struct attested[]){{.job = "load", .hash = 1}, {.job = "other", .hash = 1}, {0}}, NULL,
-           false);
-    SENT(w, wh1, EXECUTE, execute, &e);
-    assert_true(id_eq(e.run, high));
+    static const char *const jobs[] = {"load", "other"};
+    for (unsigned urgent = 0; urgent < 2; urgent++) {
+        struct m_execute e;
+        struct id want = ID_ZERO;
+        char key[16];
+        for (unsigned i = 0; i < 2; i++) {
+            struct d_call d = call_of("");
+            snprintf(key, sizeof key, "p%u-%u", urgent, i);
+            d.key = span_str(key);
+            d.job = span_str(jobs[i]);
+            d.priority = i == urgent ? 5 : 4;
+            struct id run = call_d(w, anna, d);
+            want = i == urgent ? run : want;
+        }
+        wh1 = worker_hello(w, "wh1", 1);
+        SAY(w, wh1, "wh1", have_end, .count = 0);
+        attest(w, wh1, "wh1", 1, (struct attested[]){{.job = "load", .hash = 1}, {.job = "other", .hash = 1}, {0}},
+               NULL, false);
+        SENT(w, wh1, EXECUTE, execute, &e);
+        assert_true(id_eq(e.run, want));
+        succeed(w, wh1, "wh1", e.run, 1, 5000);
+        SENT(w, wh1, EXECUTE, execute, &e);
+        succeed(w, wh1, "wh1", e.run, 1, 5000);
+        down(w, wh1);
+    }
 }
 
 static void runs_wait_in_order_of_priority_then_parents_in_turn_then_first_come(void **state)
@@ -454,7 +475,7 @@ int main(void)
         in_world(each_condition_of_eligibility_counts),
         in_world(concurrency_of_a_job_is_never_exceeded),
         in_world(most_free_credit_first_and_ties_go_to_the_least_recently_used),
-        in_world(of_two_idle_servers_the_least_recently_used_is_next),
+        in_world(of_idle_servers_the_least_recently_used_is_next),
         in_world(priority_counts_across_jobs_too),
         in_world(runs_wait_in_order_of_priority_then_parents_in_turn_then_first_come),
         in_world(a_parent_of_three_is_not_starved_by_one_of_many),
