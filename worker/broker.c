@@ -114,6 +114,9 @@ static void session_up(void *self, const struct m_welcome *welcome)
     struct buf b = {0};
     log_info("session with broker " SPAN_FMT " at %s, cluster " SPAN_FMT, SPAN_ARG(welcome->broker),
              dialer_address(w->dialer), SPAN_ARG(welcome->cluster));
+    struct error err = {0};
+    if (welcome->yours.n && client_config_adopt(&w->who, welcome->yours, loop_now_wall(w->loop), &err) < 0)
+        log_warn("the newer certificate from the broker: %s", err.text);
     w->lost_after_ms = welcome->lost_after_ms ? welcome->lost_after_ms : LOST_AFTER_MS;
     w->renewed = 0; /* the fence is written anew: lost_after may be another */
     logs_session(w->logs);

@@ -1,0 +1,225 @@
+#include "worker/runnerlink.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "common/clock.h"
+#include "common/testing.h"
+
+enum { WAIT_MS = 20000 };
+
+struct watcher {
+    struct loop *loop;
+    struct runnerlink *link;
+    unsigned ups, downs, messages;
+    int listening;
+    struct channel *runner;
+    uint64_t version; /* that the runner answers ATTACH with */
+};
+
+#define must(call) \
+    do { \
+        if ((call) < 0) \
+            fail_msg("%s: %s", #call, err.text); \
+    } while (0)
+
+static void on_up(void *self)
+{
+    ((struct watcher *)self)->ups++;
+}
+
+static void on_message(void *self, uint64_t kind, struct span m)
+{
+    (void)m;
+    assert_int_equal(kind, KIND_S_KEPT_END);
+    ((struct watcher *)self)->messages++;
+}
+
+static void on_down(void *self, const char *why)
+{
+    assert_true(*why);
+    ((struct watcher *)self)->downs++;
+}
+
+static void say(struct watcher *w, const struct wire_schema *schema, const void *m)
+{
+    struct error err = {0};
+    struct buf b = {0};
+    wire_encode(schema, m, &b);
+    must(channel_send(w->runner, buf_span(&b), &err));
+    buf_free(&b);
+}
+
+static void on_runner(struct loop *l, int fd, uint32_t events, void *arg)
+{
+    struct watcher *w = arg;
+    struct span m;
+    struct s_attach a;
+    struct error err = {0};
+    (void)events;
+    int rc;
+    while ((rc = channel_receive(w->runner, &m, NULL)) > 0) {
+        must(s_attach_decode(m, &a, &err));
+        assert_int_equal(a.slots, 3);
+        say(w, &s_attach_schema, &(struct s_attach){.version = w->version});
+        say(w, &s_kept_end_schema, &(struct s_kept_end){.count = 0});
+    }
+    if (rc < 0) {
+        loop_del(l, fd);
+        channel_close(&w->runner);
+    }
+}
+
+static void on_connect(struct loop *l, int fd, uint32_t events, void *arg)
+{
+    struct watcher *w = arg;
+    struct error err = {0};
+    (void)events;
+    must(channel_accept(fd, &w->runner, &err));
+    must(loop_add(l, channel_fd(w->runner), EPOLLIN, on_runner, w, &err));
+}
+
+static void begin(void **state, struct watcher *w, const char *program, bool runner)
+{
+    struct error err = {0};
+    const struct runnerlink_calls calls = {w, on_up, on_message, on_down};
+    const struct runnerlink_options o = {
+        .socket = testing_path(state, "runner.sock"), .program = program, .slots = 3};
+    *w = (struct watcher){.listening = -1, .version = RUNNER_PROTOCOL};
+    assert_non_null(w->loop = loop_new(&err));
+    if (runner) {
+        must(channel_listen(o.socket, &w->listening, &err));
+        must(loop_add(w->loop, w->listening, EPOLLIN, on_connect, w, &err));
+    }
+    must(runnerlink_open(&w->link, w->loop, &o, &calls, &err));
+}
+
+static void end(struct watcher *w)
+{
+    runnerlink_close(&w->link);
+    if (w->runner)
+        loop_del(w->loop, channel_fd(w->runner));
+    channel_close(&w->runner);
+    if (w->listening >= 0) {
+        loop_del(w->loop, w->listening);
+        close(w->listening);
+    }
+    loop_destroy(&w->loop);
+}
+
+#define turn_until(w, condition) \
+    do { \
+        struct error turn_err_ = {0}; \
+        int64_t until_ = clock_boot_ms() + WAIT_MS; \
+        while (!(condition) && clock_boot_ms() < until_) \
+            assert_true(loop_turn((w)->loop, clock_boot_ms() + 100, &turn_err_) >= 0); \
+        assert_true(condition); \
+    } while (0)
+
+static void it_attaches_and_hears_the_runner(void **state)
+{
+    struct watcher w;
+    begin(state, &w, NULL, true);
+    turn_until(&w, w.messages == 1);
+    assert_int_equal(w.ups, 1);
+    assert_true(runnerlink_is_up(w.link));
+    assert_string_equal(runnerlink_trouble(w.link), "");
+    end(&w);
+}
+
+static void a_runner_that_has_gone_is_told_and_looked_for_again(void **state)
+{
+    struct watcher w;
+    begin(state, &w, NULL, true);
+    turn_until(&w, w.ups == 1);
+    loop_del(w.loop, channel_fd(w.runner));
+    channel_close(&w.runner);
+    turn_until(&w, w.ups == 2);
+    assert_int_equal(w.downs, 1);
+    end(&w);
+}
+
+static void a_runner_of_another_protocol_is_not_taken(void **state)
+{
+    struct watcher w;
+    begin(state, &w, NULL, true);
+    w.version = RUNNER_PROTOCOL + 1;
+    turn_until(&w, strstr(runnerlink_trouble(w.link), "one version") != NULL);
+    assert_int_equal(w.ups, 0);
+    assert_int_equal(w.downs, 0);
+    end(&w);
+}
+
+/* A program that writes a line into a file and ends at once. */
+static const char *program(void **state)
+{
+    struct error err = {0};
+    char *text = mem_printf("#!/bin/sh\necho started >>'%s'\n", testing_path(state, "starts"));
+    must(file_write_atomic(testing_path(state, "lbrunner"), span_str(text), 0700, &err));
+    mem_free(&text);
+    return testing_path(state, "lbrunner");
+}
+
+static size_t starts(void **state)
+{
+    struct buf b = {0};
+    file_read(testing_path(state, "starts"), 10000, &b, NULL);
+    size_t n = b.n / strlen("started\n");
+    buf_free(&b);
+    return n;
+}
+
+static void a_runner_is_started_when_nobody_listens_and_again_when_it_has_died(void **state)
+{
+    struct watcher w;
+    begin(state, &w, program(state), false);
+    turn_until(&w, (runnerlink_reap(w.link), starts(state) >= 2));
+    assert_int_equal(w.ups, 0);
+    end(&w);
+}
+
+static void a_runner_that_is_somebody_elses_to_start_is_waited_for(void **state)
+{
+    struct watcher w;
+    struct error err = {0};
+    begin(state, &w, NULL, false);
+    turn_until(&w, runnerlink_trouble(w.link)[0] != '\0');
+    must(channel_listen(testing_path(state, "runner.sock"), &w.listening, &err));
+    must(loop_add(w.loop, w.listening, EPOLLIN, on_connect, &w, &err));
+    turn_until(&w, w.ups == 1);
+    end(&w);
+}
+
+static void a_program_that_cannot_be_started_is_named(void **state)
+{
+    struct watcher w;
+    begin(state, &w, testing_path(state, "no-such-runner"), false);
+    turn_until(&w, strstr(runnerlink_trouble(w.link), "no-such-runner") != NULL);
+    end(&w);
+}
+
+static void what_is_sent_while_it_is_down_is_dropped(void **state)
+{
+    struct watcher w;
+    begin(state, &w, NULL, false);
+    runnerlink_send(w.link, span_str("x"));
+    runnerlink_flush(w.link);
+    assert_false(runnerlink_is_up(w.link));
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_folder(it_attaches_and_hears_the_runner),
+        in_folder(a_runner_that_has_gone_is_told_and_looked_for_again),
+        in_folder(a_runner_of_another_protocol_is_not_taken),
+        in_folder(a_runner_is_started_when_nobody_listens_and_again_when_it_has_died),
+        in_folder(a_runner_that_is_somebody_elses_to_start_is_waited_for),
+        in_folder(a_program_that_cannot_be_started_is_named),
+        in_folder(what_is_sent_while_it_is_down_is_dropped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
