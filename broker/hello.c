@@ -20,8 +20,13 @@ static enum refusal find_certificate(struct broker *b, const struct hash *key, c
                   "the key has no certificate here and HELLO brings none; join first (lbworker join, lbsubmit join)");
         return REFUSAL_UNKNOWN_PRINCIPAL;
     }
-    if (hash_eq(&(*ret)->transport_key, key))
+    if (hash_eq(&(*ret)->transport_key, key)) {
+        /* A renewed certificate counts from the next session on, whichever of them its holder still has. */
+        const struct certificate *newest = known_by_key(b->known, key);
+        if (newest && newest->serial > (*ret)->serial && hash_eq(&newest->sign_key, &(*ret)->sign_key))
+            *ret = newest;
         return REFUSAL_NONE;
+    }
     error_set(why, -EACCES, "the certificate of '%s' is for another key than this session's", (*ret)->name);
     return REFUSAL_UNKNOWN_PRINCIPAL;
 }

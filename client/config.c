@@ -170,8 +170,32 @@ int client_config_load(struct client_config *ret, const char *folder, struct err
                 folder);
         return rc;
     }
+    c.folder = mem_strdup(folder);
     *ret = c;
     return 0;
+}
+
+int client_config_adopt(struct client_config *c, struct span certificate, int64_t now, struct error *err)
+{
+    struct certificate newer = {0};
+    char path[PATHS_MOST];
+    int rc;
+
+    if (span_eq(certificate, buf_span(&c->me.signed_bytes)))
+        return 0;
+    if ((rc = certificate_verify(certificate, &c->anchors, now, &newer, NULL, err)) < 0)
+        return rc;
+    if (strcmp(newer.name, c->me.name) != 0 || newer.role != c->me.role || newer.serial <= c->me.serial ||
+        !hash_eq(&newer.sign_key, &c->me.sign_key) || !hash_eq(&newer.seal_key, &c->me.seal_key)) {
+        certificate_free(&newer);
+        return error_set(err, -EBADMSG, "the broker hands out a certificate that is not a newer one of '%s'",
+                         c->me.name);
+    }
+    certificate_free(&c->me);
+    c->me = newer;
+    if ((rc = path_of(path, c->folder, CERTIFICATE_FILE, err)) < 0)
+        return rc;
+    return file_write_atomic(path, buf_span(&c->me.signed_bytes), 0600, err);
 }
 
 void client_config_free(struct client_config *c)
@@ -179,6 +203,7 @@ void client_config_free(struct client_config *c)
     for (size_t i = 0; i < c->n_addresses; i++)
         mem_free(&c->addresses[i]);
     mem_free(&c->addresses);
+    mem_free(&c->folder);
     anchors_free(&c->anchors);
     key_forget(&c->key);
     certificate_free(&c->me);

@@ -22,6 +22,7 @@
 enum { CLIENT_BROKERS_MOST = 16 };
 
 struct client_config {
+    char *folder;     /* where it was read from */
     char **addresses; /* of the broker */
     size_t n_addresses;
     struct trust_anchors anchors;
@@ -33,6 +34,11 @@ struct client_config {
  * sentence says how one does; -EINVAL, -EBADMSG, ...: which file, and what is wrong with it. */
 int client_config_load(struct client_config *ret, const char *folder, struct error *err);
 void client_config_free(struct client_config *c); /* wipes the key; back to all zero */
+
+/* A newer certificate of our own key, from a WELCOME: verified, written over trust/certificate and used from now on.
+ * 0 as well when it is the one we have. -EBADMSG, ...: it is not ours or not newer; -EACCES, ...: it is used, but
+ * could not be written. */
+int client_config_adopt(struct client_config *c, struct span certificate, int64_t now, struct error *err);
 
 /* The text of a client.yaml. */
 void client_config_format(const char *const *addresses, size_t n, struct buf *out);

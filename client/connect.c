@@ -25,6 +25,8 @@ static void on_up(void *self, const struct m_welcome *welcome)
     struct longboat *lb = self;
     lb->newer = welcome->minor > PROTO_MINOR;
     lb->refused = REFUSAL_NONE;
+    if (welcome->yours.n) /* before anything is signed; what cannot be adopted leaves us with what we have */
+        client_config_adopt(&lb->config, welcome->yours, clock_wall_ms(), NULL);
     lb->session++;
     request_session(lb);
     call_session(lb);

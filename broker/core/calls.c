@@ -101,6 +101,16 @@ static bool refuse_new(struct bcore *c, const struct m_call *m, const struct d_c
     return true;
 }
 
+/* Of the serial that signed: a call may have been signed before its caller's certificate was renewed. */
+static struct span signers_certificate(const struct bcore *c, const struct peer *p, const struct m_call *m)
+{
+    struct d_signed s;
+    const struct enrolled *e = NULL;
+    if (d_signed_decode(m->call, &s, NULL) == 0 && s.serial && s.serial != p->serial)
+        e = enrolled_find(c, s.signer, s.serial);
+    return e && span_eq_str(s.signer, p->name->s) ? buf_span(&e->bytes) : c->ev->who->certificate;
+}
+
 void on_call(struct bcore *c, struct peer *p)
 {
     struct m_call m;
@@ -122,7 +132,7 @@ void on_call(struct bcore *c, struct peer *p)
         return;
     id = new_id(c);
     EMIT(c, called, .at = c->wall, .run = id, .principal = d.caller, .call = m.call,
-         .certificate = c->ev->who->certificate, .digest = digest);
+         .certificate = signers_certificate(c, p, &m), .digest = digest);
     r = run_find(c, id);
     r->accepted = c->now;
     c->counts.accepted++;

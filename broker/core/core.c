@@ -221,13 +221,15 @@ static struct peer *peer_new(struct bcore *c, uint64_t serial)
     return p;
 }
 
+/* The shell goes by the newest certificate of the peer's key; who said HELLO with an older one is told. */
 static void welcome(struct bcore *c, struct peer *p, const struct m_hello *m)
 {
+    const struct span newest = c->ev->who->certificate;
     const uint64_t ours = PROTO_MINOR;
     SEND(c, p->handle, 0, welcome, .minor = m->minor < ours ? m->minor : ours, .cluster = span_str(c->config.cluster),
          .broker = span_str(c->config.broker), .certificate = buf_span(&c->certificate), .epoch = c->epoch,
          .lease_ms = c->config.lease_ms, .lost_after_ms = c->config.lost_after_ms, .now = c->wall,
-         .revocations = c->revocations_number);
+         .revocations = c->revocations_number, .yours = span_eq(newest, m->certificate) ? SPAN_NONE : newest);
     if (m->revocations < c->revocations_number)
         send_revoked(c, p->handle, 0);
     if (p->server)
