@@ -40,7 +40,9 @@ static void it_needs_nothing_but_libc_libsodium_and_libseccomp(void **state)
     (void)state;
     static const char *const known[] = {"linux-vdso", "libsodium.so", "libc.so", "libseccomp.so", "ld-linux", NULL};
     char *path = program(), text[4000], *rest = NULL;
-    if (run("ldd %s", path, text, sizeof text) != 0)
+    int rc = run("ldd %s", path, text, sizeof text);
+    mem_free(&path);
+    if (rc != 0)
         skip();
     if (strstr(text, "libasan") || strstr(text, "libubsan") || strstr(text, "libtsan"))
         skip(); /* a build with sanitizers has them, and what they need */
@@ -51,7 +53,6 @@ static void it_needs_nothing_but_libc_libsodium_and_libseccomp(void **state)
         if (!good)
             fail_msg("lbrunner is linked with %s", line);
     }
-    mem_free(&path);
 }
 
 static void it_says_how_it_is_used(void **state)

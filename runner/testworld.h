@@ -132,6 +132,12 @@ __attribute__((unused)) static void say(struct world *w, struct buf *message)
     struct error err = {0};
     if (channel_send(w->c, buf_span(message), &err) < 0)
         fail_msg("%s", err.text);
+    while (channel_wants_write(w->c)) { /* the runner has not read all that was said before */
+        struct pollfd p = {.fd = channel_fd(w->c), .events = POLLOUT};
+        assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+        if (channel_flush(w->c, &err) < 0)
+            fail_msg("%s", err.text);
+    }
     buf_clear(message);
 }
 
