@@ -153,7 +153,7 @@ static int bind_undeclared(const struct d_step *step, const struct bind_scope *s
     struct buf scratch = {0};
     int rc = 0;
     while (rc >= 0 && wire_next(&it, &item)) {
-        struct value v, old;
+        struct value v = {0}, old;
         if ((rc = d_binding_decode(item, &b, err)) < 0)
             break;
         struct wire_list so_far = wire_list_from(&out->items, out->count);

@@ -35,7 +35,17 @@ int tree_own(struct error *err)
     return 0;
 }
 
-/* /proc/PID/stat: "pid (name) state ppid ..."; the name may have anything in it, so the last ')' counts. */
+/* The n-th number behind *at, which moves on; the first is 1. */
+static unsigned long long take_number(char **at, int n)
+{
+    unsigned long long v = 0;
+    for (; n > 0; n--)
+        v = strtoull(*at, at, 10);
+    return v;
+}
+
+/* /proc/PID/stat: "pid (name) state ppid ... starttime ...", its fields 3, 4 and 22; the name may have anything in
+ * it, so the last ')' counts. */
 static bool read_process(pid_t pid, struct process *ret)
 {
     char path[40], text[1024];
@@ -49,12 +59,14 @@ static bool read_process(pid_t pid, struct process *ret)
         return false;
     text[n] = 0;
     char *after = strrchr(text, ')');
-    int parent;
-    *ret = (struct process){.pid = pid};
-    if (!after || sscanf(after, ") %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-                         &ret->state, &parent, &ret->started) != 3)
+    if (!after || strlen(after) < 4)
         return false;
-    ret->parent = parent;
+    char *at = after + 3;
+    ret->pid = pid;
+    ret->ours = ret->spared = false;
+    ret->state = after[2];
+    ret->parent = (pid_t)take_number(&at, 1);
+    ret->started = take_number(&at, 22 - 4);
     return true;
 }
 
@@ -127,7 +139,8 @@ int tree_signal(int sig, pid_t except)
     pid_t self = getpid();
     int rc = read_table(&t), n = 0;
     if (rc == 0) {
-        qsort(t.v, t.n, sizeof *t.v, by_pid);
+        if (t.n)
+            qsort(t.v, t.n, sizeof *t.v, by_pid);
         mark(&t, self, except);
         for (size_t i = 0; i < t.n; i++)
             if (t.v[i].ours && !t.v[i].spared && t.v[i].state != 'Z' && t.v[i].state != 'X')
