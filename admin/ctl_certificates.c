@@ -15,6 +15,7 @@
 #include "client/config.h"
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/json.h"
 #include "common/mem.h"
 #include "common/paths.h"
 #include "trust/revocation.h"
@@ -122,14 +123,37 @@ static int office_open(struct office *o, const char *name)
     return rc < 0 ? rc : find(o, name);
 }
 
-static int revoke_one(struct office *o)
+/* ---- Revoking: every certificate of the name that still counts, for a renewed one has older brothers. */
+
+struct serials {
+    const char *name;
+    uint64_t *v;
+    size_t n;
+};
+
+static bool take_serial(void *self, struct span json)
+{
+    struct serials *s = self;
+    json_t *row = json_parse("row", json, NULL);
+    if (row && strcmp(ctl_text(row, "name"), s->name) == 0 && !json_is_true(json_object_get(row, "revoked"))) {
+        s->v = mem_realloc(s->v, s->n + 1, sizeof *s->v);
+        s->v[s->n++] = (uint64_t)ctl_int(row, "serial");
+    }
+    json_decref(row);
+    return true;
+}
+
+/* The list that follows the one beside our key, with one more serial: to the broker, then beside our key. */
+static int revoke_serial(struct office *o, uint64_t serial)
 {
     struct revocations list_now = {0};
     struct buf next = {0}, message = {0};
     int code = EXIT_REFUSED;
-    if (revocations_load(&list_now, o->path, &o->config.anchors, &o->err) == 0 &&
-        revocations_next(&list_now, o->config.anchors.cluster, o->subject.serial, clock_wall_ms(), &o->config.key,
-                         &next, &o->err) == 0) {
+    int rc = revocations_load(&list_now, o->path, &o->config.anchors, &o->err);
+    if (rc == 0)
+        rc = revocations_next(&list_now, o->config.anchors.cluster, serial, clock_wall_ms(), &o->config.key, &next,
+                              &o->err);
+    if (rc == 0) {
         struct m_revoke m = {.req = longboat_req(o->lb), .list = buf_span(&next)};
         m_revoke_encode(&m, &message);
         code = ctl_ask_done(o->lb, o->argv, m.req, buf_span(&message));
@@ -138,11 +162,27 @@ static int revoke_one(struct office *o)
     } else {
         ctl_fail(o->argv, code, &o->err);
     }
-    if (code == EXIT_DONE)
-        printf("'%s' (serial %llu) is revoked\n", o->subject.name, (unsigned long long)o->subject.serial);
     revocations_free(&list_now);
     buf_free(&next);
     buf_free(&message);
+    return code;
+}
+
+static int revoke_all(struct office *o)
+{
+    struct serials s = {.name = o->subject.name};
+    struct wire_list where = {0};
+    int code = EXIT_DONE, rc = longboat_query(o->lb, "certificates", &where, take_serial, &s, &o->err);
+    if (rc == 0 && s.n == 0)
+        rc = error_set(&o->err, -EALREADY, "'%s' is revoked already", o->subject.name);
+    if (rc < 0)
+        code = ctl_fail(o->argv, EXIT_REFUSED, &o->err);
+    for (size_t i = 0; code == EXIT_DONE && i < s.n; i++) {
+        code = revoke_serial(o, s.v[i]);
+        if (code == EXIT_DONE)
+            printf("'%s' (serial %llu) is revoked\n", o->subject.name, (unsigned long long)s.v[i]);
+    }
+    mem_free(&s.v);
     return code;
 }
 
@@ -205,7 +245,7 @@ int ctl_certificates(int argc, char **argv)
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &o.err);
     } else {
         code = office_open(&o, name) < 0 ? ctl_fail(argv, EXIT_REFUSED, &o.err)
-               : is_revoke               ? revoke_one(&o)
+               : is_revoke               ? revoke_all(&o)
                                          : renew_one(&o, &v);
         office_close(&o);
     }
