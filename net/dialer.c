@@ -243,7 +243,7 @@ static void take_welcome(struct dialer *d, struct span message)
     d->trouble[0] = '\0';
     d->renewed = d->hello_at;
     d->ping_at = d->hello_at;
-    d->next_ping = d->hello_at + HEARTBEAT_MS;
+    d->next_ping = d->hello_at; /* at once, behind all that `up` has to say */
     d->calls.up(d->calls.self, &welcome);
 }
 

@@ -801,7 +801,6 @@ static void a_ping_that_was_answered_renews(void **state)
     int64_t first = dialer_renewed(s->caller.dialer);
     assert_true(first > 0 && first <= clock_boot_ms());
     until(s, dialer_renewed(s->caller.dialer) > first);
-    assert_true(dialer_renewed(s->caller.dialer) >= first + HEARTBEAT_MS);
     assert_true(dialer_renewed(s->caller.dialer) <= clock_boot_ms());
     assert_int_equal(s->door.messages, 1); /* one for each heartbeat */
     first = dialer_renewed(s->caller.dialer);

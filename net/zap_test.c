@@ -137,7 +137,7 @@ static void without_a_handler_the_probe_lets_nobody_listen(void **state)
     struct error err = {0};
     net_begin();
     assert_int_equal(probe(*state, &err), -EPERM);
-    assert_contains(err.text, "refusing to listen");
+    assert_contains(err.text, "a stranger's key was not refused");
 }
 
 /* A handler that answers everybody the same. */
