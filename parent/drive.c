@@ -1,0 +1,386 @@
+/* drive.c - carries out what the core decides: asks, calls, cancels; hands it what the broker says; shows it all. */
+#include "parent/submit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "parent/report/report.h"
+
+enum {
+    EXPIRES_LEAST_MS = 86400000, /* a call may wait for a day, as elsewhere, or as long as its start_within says */
+    REPORT_MOST = LIMIT_CALL - 1024,
+    PICTURE_MS = 1000 /* a picture in which nothing happens is drawn so often, for its clock */
+};
+
+/* A call that this program could not even make. */
+struct failed {
+    uint32_t task, index;
+    char *text;
+};
+
+struct drive {
+    struct shell *shell;
+    const struct graph *graph;
+    struct parent_run *run;
+    struct pcore *core;
+    struct pcore_out out;
+    struct offers *offers;
+    struct flight *flights;
+    struct failed *failed;
+    uint32_t n_failed, cap_failed;
+    struct buf lines; /* for stderr, or with --json for stdout */
+    struct live live;
+    struct loop_timer redraw;
+    bool draws, changed, was_up, over;
+    int64_t drawn_at;
+    enum status verdict;
+};
+
+/* One call that is out. */
+struct flight {
+    struct drive *drive;
+    struct flight *prev, *next;
+    uint32_t task, index;
+};
+
+static void feed(struct drive *d, struct pcore_event ev);
+
+/* ---- Effects */
+
+static struct flight *flight_new(struct drive *d, const struct pcore_effect *e)
+{
+    struct flight *f = mem_alloc(sizeof *f);
+    *f = (struct flight){.drive = d, .next = d->flights, .task = e->task, .index = e->index};
+    if (f->next)
+        f->next->prev = f;
+    d->flights = f;
+    return f;
+}
+
+static void flight_free(struct flight *f)
+{
+    *(f->prev ? &f->prev->next : &f->drive->flights) = f->next;
+    if (f->next)
+        f->next->prev = f->prev;
+    mem_free(&f);
+}
+
+static void on_follow(void *self, const struct longboat_run *r)
+{
+    struct flight *f = self;
+    struct pcore_event ev = {.kind = PCORE_RUN,
+                             .task = f->task,
+                             .index = f->index,
+                             .run = r->run,
+                             .attempt = r->attempt,
+                             .state = r->state,
+                             .percent = r->percent,
+                             .server = r->server,
+                             .text = r->text,
+                             .outcome = r->outcome,
+                             .code = r->refused};
+    struct drive *d = f->drive;
+    if (r->refused != REFUSAL_NONE)
+        ev.kind = PCORE_REFUSED;
+    else if (r->outcome)
+        ev.kind = PCORE_ENDED;
+    if (ev.kind != PCORE_RUN)
+        flight_free(f);
+    feed(d, ev);
+}
+
+static void call_failed(struct drive *d, const struct pcore_effect *e, const char *text)
+{
+    if (d->n_failed == d->cap_failed) {
+        d->cap_failed = d->cap_failed ? 2 * d->cap_failed : 8;
+        d->failed = mem_realloc(d->failed, d->cap_failed, sizeof *d->failed);
+    }
+    d->failed[d->n_failed++] = (struct failed){e->task, e->index, mem_strdup(text)};
+}
+
+static void call(struct drive *d, const struct pcore_effect *e)
+{
+    const struct graph_task *g = &d->graph->tasks[e->task];
+    char key[LIMIT_KEY + 1], address[LIMIT_ADDRESS + 1];
+    struct error err = {0};
+    span_copy_str(e->key, key, sizeof key);
+    span_copy_str(e->address, address, sizeof address);
+    struct longboat_call c = {.job = g->job,
+                              .address = address,
+                              .key = key,
+                              .parameters = e->parameters,
+                              .on_lost = g->on_lost,
+                              .pin_latest = hash_is_zero(&e->job_hash),
+                              .job_hash = e->job_hash,
+                              .priority = g->priority,
+                              .lost_after_ms = g->lost_after_ms,
+                              .start_within_ms = g->start_within_ms,
+                              .timeout_ms = g->timeout_ms,
+                              .as_of = d->graph->as_of,
+                              .expires =
+                                  loop_now_wall(d->shell->loop) + EXPIRES_LEAST_MS + (int64_t)g->start_within_ms,
+                              .parent = d->run->id,
+                              .task = g->name,
+                              .index = e->index,
+                              .turn = 1};
+    struct flight *f = flight_new(d, e);
+    if (longboat_call_start(d->shell->lb, &c, on_follow, f, &err) < 0) {
+        call_failed(d, e, err.text);
+        flight_free(f);
+    }
+}
+
+static bool take_cancelled(void *self, uint64_t kind, struct span message)
+{
+    struct drive *d = self;
+    struct m_error error;
+    if (kind == KIND_M_ERROR && m_error_decode(message, &error, NULL) == 0 && error.code != REFUSAL_UNKNOWN_RUN &&
+        error.code != REFUSAL_STATE)
+        shell_fail(d->shell, 0, "a child could not be cancelled: " SPAN_FMT, SPAN_ARG(error.text));
+    return false;
+}
+
+static void cancel(struct drive *d, const struct pcore_effect *e)
+{
+    struct m_cancel m = {
+        .req = longboat_req(d->shell->lb), .run = e->run, .reason = span_str("its parent was interrupted")};
+    struct buf message = {0};
+    m_cancel_encode(&m, &message);
+    longboat_request(d->shell->lb, m.req, buf_span(&message), take_cancelled, d, NULL);
+    buf_free(&message);
+}
+
+static void on_offer(void *self, uint32_t task, const struct offer *o)
+{
+    feed(self, (struct pcore_event){.kind = PCORE_RESOLVED,
+                                    .task = task,
+                                    .found = o->answered,
+                                    .job_hash = o->job_hash,
+                                    .text = o->text,
+                                    .servers = o->servers,
+                                    .n_servers = o->n_servers});
+}
+
+static void show(struct drive *d, const struct pcore_effect *e)
+{
+    const int64_t now = loop_now_wall(d->shell->loop);
+    d->changed = true;
+    if (d->shell->json)
+        events_add(d->core, e, now, &d->lines);
+    else if (!d->shell->quiet)
+        lines_add(d->core, e, now, d->draws, &d->shell->err, &d->lines);
+}
+
+static void act(struct drive *d, const struct pcore_effect *e)
+{
+    const struct graph_task *g = &d->graph->tasks[e->task];
+    switch (e->kind) {
+    case PCORE_FX_RESOLVE:
+        offers_ask(d->offers, e->task, g->job, g->address);
+        break;
+    case PCORE_FX_CALL:
+        call(d, e);
+        break;
+    case PCORE_FX_CANCEL:
+        cancel(d, e);
+        break;
+    case PCORE_FX_END:
+        d->over = true;
+        d->verdict = e->verdict;
+        break;
+    case PCORE_FX_CHILD:
+    case PCORE_FX_SKIPPED:
+        show(d, e);
+        break;
+    }
+}
+
+static void step(struct drive *d, struct pcore_event *ev)
+{
+    ev->now = loop_now_wall(d->shell->loop);
+    pcore_step(d->core, ev, &d->out);
+    for (uint32_t i = 0; i < d->out.n_effects; i++)
+        act(d, &d->out.effects[i]);
+}
+
+/* A call that cannot be made is told to the core when all effects of the step are done: they lie in one memory. */
+static void feed(struct drive *d, struct pcore_event ev)
+{
+    step(d, &ev);
+    while (d->n_failed) {
+        struct failed f = d->failed[--d->n_failed];
+        struct pcore_event refused = {
+            .kind = PCORE_REFUSED, .task = f.task, .index = f.index, .code = REFUSAL_BAD_ARGUMENT, .text = f.text};
+        step(d, &refused);
+        mem_free(&f.text);
+    }
+}
+
+/* ---- The picture */
+
+static int height_of_screen(void)
+{
+    struct winsize size = {0};
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row ? size.ws_row : LIVE_HEIGHT;
+}
+
+/* Lines first, the picture below them, in one write. */
+static void draw(struct drive *d, bool last)
+{
+    struct buf out = {0};
+    d->shell->err = term_of(STDERR_FILENO);
+    live_clear(&d->live, &out);
+    buf_add(&out, d->lines.p, d->lines.n);
+    buf_clear(&d->lines);
+    if (!last)
+        live_draw(&d->live, d->core, loop_now_wall(d->shell->loop), &d->shell->err, height_of_screen(), &out);
+    shell_print_err(buf_span(&out));
+    buf_free(&out);
+    d->changed = false;
+    d->drawn_at = loop_now(d->shell->loop);
+}
+
+static void on_redraw(struct loop *l, struct loop_timer *t, void *arg)
+{
+    struct drive *d = arg;
+    if (d->changed || d->lines.n || loop_now(l) - d->drawn_at >= PICTURE_MS)
+        draw(d, false);
+    loop_timer_set(l, t, "drive.redraw", loop_now(l) + LIVE_REDRAW_MS, on_redraw, d);
+}
+
+static void flush(struct drive *d)
+{
+    if (!d->lines.n)
+        return;
+    d->shell->json ? shell_print(buf_span(&d->lines)) : shell_print_err(buf_span(&d->lines));
+    buf_clear(&d->lines);
+}
+
+static void on_turn_end(struct loop *l, void *arg)
+{
+    struct drive *d = arg;
+    (void)l;
+    if (!d->draws)
+        flush(d);
+    bool up = longboat_is_up(d->shell->lb);
+    if (up && !d->was_up)
+        parent_hold(d->shell, d->run);
+    d->was_up = up;
+}
+
+/* ---- Ctrl-C */
+
+static _Noreturn void leave(struct drive *d)
+{
+    if (d->draws)
+        draw(d, true);
+    d->shell->screen = NULL;
+    char id[ID_TEXT];
+    id_format(d->run->id, id);
+    if (d->over)
+        shell_fail(d->shell, 0, "left before the end of parent %s was recorded", id);
+    else
+        shell_fail(d->shell, 0, "left; what still runs of parent %s goes on (lbctl runs)", id);
+    _exit(EXIT_LEFT);
+}
+
+static void on_interrupt(void *self, int times)
+{
+    struct drive *d = self;
+    uint32_t n = pcore_in_flight(d->core);
+    if (times > 1 || d->over)
+        leave(d);
+    shell_fail(d->shell, 0, "cancelling %u %s; press again to leave at once", (unsigned)n,
+               n == 1 ? "child" : "children");
+    feed(d, (struct pcore_event){.kind = PCORE_CANCEL, .text = "lbsubmit was interrupted"});
+}
+
+/* ---- From begin to end */
+
+static bool is_over(void *self)
+{
+    return ((struct drive *)self)->over;
+}
+
+static void print_report(struct drive *d, struct span json)
+{
+    struct buf out = {0};
+    if (d->shell->json)
+        buf_printf(&out, "{\"event\":\"report\",\"report\":" SPAN_FMT "}\n", SPAN_ARG(json));
+    else
+        report_text(d->core, &d->shell->out, &out);
+    shell_print(buf_span(&out));
+    buf_free(&out);
+}
+
+static int finish(struct drive *d)
+{
+    struct buf json = {0};
+    struct error err = {0};
+    int code = d->verdict == STATUS_SUCCEEDED ? EXIT_SUCCEEDED : EXIT_RAN_AND_FAILED;
+    report_json(d->core, REPORT_MOST, &json);
+    int rc = parent_end(d->shell, d->run, d->verdict, buf_span(&json), &err);
+    print_report(d, buf_span(&json));
+    if (rc < 0) {
+        error_prefix(&err, "the parent's end could not be recorded");
+        code = shell_refused(d->shell, rc, &err);
+    }
+    buf_free(&json);
+    return code;
+}
+
+static void open_drive(struct drive *d)
+{
+    struct loop *l = d->shell->loop;
+    const char *kind = getenv("TERM");
+    struct pcore_config config = {.parent = d->run->id, .graph = d->graph};
+    d->core = pcore_new(&config);
+    d->offers = offers_new(d->shell->lb, on_offer, d);
+    d->was_up = true;
+    d->draws = d->shell->err.is_terminal && !d->shell->json && !d->shell->quiet && kind && strcmp(kind, "dumb") != 0;
+    d->shell->interrupted = on_interrupt;
+    d->shell->self = d;
+    loop_on_turn_end(l, on_turn_end, d);
+    if (d->draws) {
+        d->shell->screen = &d->lines;
+        loop_timer_set(l, &d->redraw, "drive.redraw", loop_now(l), on_redraw, d);
+    }
+}
+
+static void close_picture(struct drive *d)
+{
+    loop_timer_stop(d->shell->loop, &d->redraw);
+    if (d->draws)
+        draw(d, true);
+    else
+        flush(d);
+    d->draws = false;
+    d->shell->screen = NULL;
+}
+
+int drive(struct shell *s, const struct plan_made *made, struct parent_run *run)
+{
+    struct drive d = {.shell = s, .graph = &made->graph, .run = run};
+    struct error err = {0};
+    int code;
+    open_drive(&d);
+    feed(&d, (struct pcore_event){.kind = PCORE_BEGIN});
+    int rc = longboat_wait(s->lb, is_over, &d, 0, &err);
+    close_picture(&d);
+    code = rc < 0 ? shell_refused(s, rc, &err) : finish(&d);
+    loop_off(s->loop, &d);
+    s->interrupted = NULL;
+    offers_free(&d.offers);
+    longboat_close(&s->lb); /* nothing is told any more */
+    while (d.flights)
+        flight_free(d.flights);
+    pcore_free(&d.core);
+    pcore_out_free(&d.out);
+    mem_free(&d.failed);
+    buf_free(&d.lines);
+    return code;
+}

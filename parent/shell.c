@@ -1,0 +1,115 @@
+/* shell.c - the program around the work: loop, connection, Ctrl-C, words to the user. */
+#include "parent/submit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/mem.h"
+
+void shell_print(struct span text)
+{
+    (void)file_write_all(STDOUT_FILENO, text.p, text.n); /* whoever reads us may be gone; the work goes on */
+}
+
+void shell_print_err(struct span text)
+{
+    (void)file_write_all(STDERR_FILENO, text.p, text.n);
+}
+
+static void say(struct shell *s, const char *fmt, va_list ap)
+{
+    struct error text; /* cuts what is too long */
+    struct buf line = {0};
+    error_vset(&text, -1, fmt, ap);
+    buf_add_str(&line, "lbsubmit: ");
+    term_safe(&line, span_str(text.text));
+    buf_add_str(&line, "\n");
+    if (s->screen)
+        buf_add(s->screen, line.p, line.n);
+    else
+        shell_print_err(buf_span(&line));
+    buf_free(&line);
+}
+
+void shell_say(struct shell *s, const char *fmt, ...)
+{
+    va_list ap;
+    if (s->quiet)
+        return;
+    va_start(ap, fmt);
+    say(s, fmt, ap);
+    va_end(ap);
+}
+
+int shell_fail(struct shell *s, int code, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    say(s, fmt, ap);
+    va_end(ap);
+    return code;
+}
+
+int shell_refused(struct shell *s, int rc, const struct error *err)
+{
+    if (rc == -EINTR)
+        return EXIT_LEFT;
+    return shell_fail(s, EXIT_REFUSED, "%s", err->text);
+}
+
+static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)
+{
+    struct shell *s = arg;
+    if (info->ssi_signo != SIGINT && info->ssi_signo != SIGTERM && info->ssi_signo != SIGHUP)
+        return;
+    s->interrupts++;
+    if (s->interrupted)
+        s->interrupted(s->self, s->interrupts);
+    else
+        loop_stop(l, EXIT_LEFT);
+}
+
+/* Says once that the broker is away, and once that it is back; everything else goes on by itself. */
+static void on_watch(struct loop *l, struct loop_timer *t, void *arg)
+{
+    struct shell *s = arg;
+    const int64_t now = loop_now(l);
+    if (longboat_is_up(s->lb)) {
+        if (s->said_down)
+            shell_say(s, "%s is there again", longboat_broker(s->lb));
+        s->said_down = false;
+        s->down_since = 0;
+    } else if (!s->down_since) {
+        s->down_since = now;
+    } else if (now - s->down_since >= SILENCE_MS && !s->said_down) {
+        const char *trouble = longboat_trouble(s->lb);
+        shell_say(s, "%s does not answer%s%s; waiting for it: what was accepted goes on meanwhile",
+                  longboat_broker(s->lb), *trouble ? ": " : "", trouble);
+        s->said_down = true;
+    }
+    loop_timer_set(l, t, "submit.watch", now + WATCH_MS, on_watch, s);
+}
+
+int shell_open(struct shell *s, const struct option_values *v)
+{
+    struct error err = {0};
+    s->err = term_of(STDERR_FILENO);
+    s->out = term_of(STDOUT_FILENO);
+    s->quiet = opt_flag(v, "quiet");
+    s->json = opt_flag(v, "json");
+    if (!(s->loop = loop_new(&err)) || loop_signals(s->loop, on_signal, s, &err) < 0 ||
+        longboat_open(&s->lb, NULL, s->loop, &err) < 0)
+        return shell_fail(s, EXIT_REFUSED, "%s", err.text);
+    loop_timer_set(s->loop, &s->watch, "submit.watch", loop_now(s->loop) + WATCH_MS, on_watch, s);
+    return 0;
+}
+
+void shell_close(struct shell *s)
+{
+    if (s->loop)
+        loop_timer_stop(s->loop, &s->watch);
+    longboat_close(&s->lb);
+    loop_destroy(&s->loop);
+}

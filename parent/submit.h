@@ -1,0 +1,93 @@
+/* submit.h - what the files of lbsubmit share: the program's own state, and its parts.
+ *
+ *   shell.c   the loop, the connection and what is said of it, Ctrl-C
+ *   begin.c   the parent run, durable before its first call
+ *   offers.c  RESOLVE, once for each job and address
+ *   drive.c   carries out what the core decides, and shows it
+ *   single.c  one call without a plan
+ *   verbs.c   cancel, join
+ */
+#ifndef LB_PARENT_SUBMIT_H
+#define LB_PARENT_SUBMIT_H
+
+#include "client/longboat.h"
+#include "common/options.h"
+#include "common/term.h"
+#include "parent/plan/plan.h"
+
+enum { EXIT_SUCCEEDED, EXIT_RAN_AND_FAILED, EXIT_ASKED_WRONGLY, EXIT_REFUSED, EXIT_LEFT = 130 };
+
+enum {
+    CONNECT_MS = 30000, /* how long to wait for the broker before anything has been accepted */
+    SILENCE_MS = 2000,  /* a broker that is away for so long is worth a word; a restart often takes less */
+    WATCH_MS = 500
+};
+
+struct shell {
+    struct loop *loop;
+    struct longboat *lb;
+    struct term err, out;
+    bool quiet, json;
+    struct buf *screen; /* not NULL: a picture is on the terminal; what is said goes here and is written with it */
+    /* Ctrl-C: called with 1, then 2, ...; NULL: the program leaves. */
+    void (*interrupted)(void *self, int times);
+    void *self;
+    int interrupts;
+    struct loop_timer watch;
+    int64_t down_since;
+    bool said_down;
+};
+
+/* ---- shell.c */
+/* Loop, signals, connection. On failure it has been said; returns the exit code, or 0. */
+int shell_open(struct shell *s, const struct option_values *v);
+void shell_close(struct shell *s);
+/* A sentence for people on stderr, unless --quiet. */
+void shell_say(struct shell *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same, also with --quiet: what went wrong. Returns `code`. */
+int shell_fail(struct shell *s, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The exit code for a client's error, which is said: 130 after Ctrl-C, else EXIT_REFUSED. */
+int shell_refused(struct shell *s, int rc, const struct error *err);
+void shell_print(struct span text);     /* to stdout */
+void shell_print_err(struct span text); /* to stderr */
+
+/* ---- begin.c */
+struct parent_run {
+    struct id id;
+    uint64_t epoch;
+};
+/* Hands in the plan's bytes, begins the run under `key` (NULL: a new one), takes its lease. */
+int parent_begin(struct shell *s, struct span plan, const struct plan_made *made, const char *key, int64_t now,
+                 struct parent_run *ret, struct error *err);
+/* Takes the lease again; said without waiting, whenever a session is new. */
+void parent_hold(struct shell *s, struct parent_run *run);
+/* Ends it durably; waits for as long as it takes. */
+int parent_end(struct shell *s, struct parent_run *run, enum status verdict, struct span report, struct error *err);
+
+/* ---- offers.c */
+struct offer {
+    bool found;                  /* some server has the job */
+    struct hash job_hash;        /* the version, if found */
+    const char *text;            /* the broker's sentence, if it refused to say; else "" */
+    struct wire_list parameters; /* declared: d_parameter each; empty: not known */
+    const char *const *servers;  /* in the address */
+    uint32_t n_servers;
+    bool answered; /* the broker has said which servers there are, whether or not they have the job */
+};
+struct offers;
+typedef void (*offers_take)(void *self, uint32_t task, const struct offer *offer);
+struct offers *offers_new(struct longboat *lb, offers_take take, void *self);
+void offers_free(struct offers **o);
+/* `take` is called once with the answer, from the loop, never from within. What was found once is not asked again:
+ * all calls of a job at an address sign one version, however long the parent lasts. */
+void offers_ask(struct offers *o, uint32_t task, const char *job, const char *address);
+
+/* ---- drive.c: from begin to end; the verdict's exit code. */
+int drive(struct shell *s, const struct plan_made *made, struct parent_run *run);
+
+/* ---- single.c, verbs.c: options are parsed; the exit code. */
+int single_call(struct shell *s, const struct option_values *v);
+int verb_cancel(int argc, char **argv);
+int verb_join(int argc, char **argv);
+
+#endif

@@ -1,0 +1,133 @@
+/* verbs.c - lbsubmit cancel, lbsubmit join. */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/enrol.h"
+#include "common/mem.h"
+#include "parent/submit.h"
+
+/* Parses; -1 to go on, else the exit code. */
+static int begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
+                 const char *examples, int arguments, struct option_values *values, int *ret_first)
+{
+    struct error err = {0};
+    if (options_parse(rows, n, argc, argv, values, ret_first, &err) < 0) {
+        fprintf(stderr, "%s: %s\n", argv[0], err.text);
+        return EXIT_ASKED_WRONGLY;
+    }
+    if (options_answered(values, argv[0], synopsis, examples)) {
+        options_free(values);
+        return EXIT_SUCCEEDED;
+    }
+    if (argc - *ret_first == arguments)
+        return -1;
+    fprintf(stderr, "%s: it takes: %s\n", argv[0], synopsis);
+    options_free(values);
+    return EXIT_ASKED_WRONGLY;
+}
+
+/* ---- cancel */
+
+static const struct option_row cancel_rows[] = {
+    {"reason", 'r', OPTION_STR, "", 0, 0, false, "TEXT", "why; kept in the history"},
+    {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "KILL at once, without the time to clean up that TERM gives"},
+};
+static const char cancel_examples[] =
+    "Example:\n"
+    "  lbsubmit cancel 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10 --reason 'wrong day'\n\n"
+    "A parent is cancelled with all of its children by Ctrl-C at the lbsubmit that drives it.\n";
+
+static int cancel(const struct id *run, const struct option_values *v, struct error *err)
+{
+    struct longboat *lb = NULL;
+    struct buf message = {0}, answer = {0};
+    enum refusal refusal = REFUSAL_NONE;
+    struct m_done done;
+    int rc = longboat_open(&lb, NULL, NULL, err);
+    if (rc < 0)
+        return rc;
+    struct m_cancel m = {.req = longboat_req(lb),
+                         .run = *run,
+                         .force = opt_flag(v, "force"),
+                         .reason = span_str(opt_str(v, "reason"))};
+    m_cancel_encode(&m, &message);
+    rc = longboat_ask(lb, m.req, buf_span(&message), CONNECT_MS, &answer, &refusal, err);
+    if (rc == -EREMOTEIO && refusal == REFUSAL_UNKNOWN_RUN) {
+        char *text = mem_strdup(err->text);
+        error_set(err, rc, "%s; a parent is cancelled by Ctrl-C at the lbsubmit that drives it", text);
+        mem_free(&text);
+    }
+    if (rc == 0 && (rc = m_done_decode(buf_span(&answer), &done, err)) == 0)
+        printf(SPAN_FMT "\n", SPAN_ARG(done.text));
+    buf_free(&message);
+    buf_free(&answer);
+    longboat_close(&lb);
+    return rc;
+}
+
+int verb_cancel(int argc, char **argv)
+{
+    struct option_values values = {0};
+    struct error err = {0};
+    struct id run;
+    int first, code = begin(cancel_rows, COUNT_OF(cancel_rows), argc, argv, "RUN [--reason TEXT] [--force]",
+                            cancel_examples, 1, &values, &first);
+    if (code >= 0)
+        return code;
+    if (id_parse(argv[first], &run, &err) < 0)
+        code = EXIT_ASKED_WRONGLY;
+    else
+        code = cancel(&run, &values, &err) < 0 ? EXIT_REFUSED : EXIT_SUCCEEDED;
+    if (code != EXIT_SUCCEEDED)
+        fprintf(stderr, "%s: %s\n", argv[0], err.text);
+    options_free(&values);
+    return code;
+}
+
+/* ---- join */
+
+static const struct option_row join_rows[] = {
+    {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "take the place of the identity that is here"},
+    {"timeout", 0, OPTION_DURATION, "30s", 1, 86400000, false, "TIME", "how long to wait for the broker"},
+};
+static const char join_examples[] = "The token is read from standard input; it is a secret until it is used.\n"
+                                    "Example:\n"
+                                    "  lbctl invite --principal anna --grant 'call *@etl' | ssh desk lbsubmit join\n";
+
+static int join(const struct option_values *values, struct error *err)
+{
+    char *token = NULL;
+    struct enrol_result r;
+    if (isatty(STDIN_FILENO))
+        fputs("Paste the token that `lbctl invite --principal NAME` printed, then Ctrl-D:\n", stderr);
+    int rc = enrol_read_token(STDIN_FILENO, &token, err);
+    if (rc < 0)
+        return rc;
+    const struct enrol_options o = {
+        .token = token, .force = opt_flag(values, "force"), .timeout_ms = opt_int(values, "timeout")};
+    rc = enrol(&o, &r, err);
+    sodium_memzero(token, strlen(token));
+    mem_free(&token);
+    if (rc == 0)
+        printf("joined: %s %s of cluster %s; files in %s\n", role_word(r.role), r.name, r.cluster, r.folder);
+    return rc;
+}
+
+int verb_join(int argc, char **argv)
+{
+    struct option_values values = {0};
+    struct error err = {0};
+    int first,
+        code = begin(join_rows, COUNT_OF(join_rows), argc, argv, "[options]", join_examples, 0, &values, &first);
+    if (code >= 0)
+        return code;
+    int rc = join(&values, &err);
+    options_free(&values);
+    if (rc == 0)
+        return EXIT_SUCCEEDED;
+    fprintf(stderr, "%s: %s\n", argv[0], err.text);
+    return rc == -EINVAL ? EXIT_ASKED_WRONGLY : EXIT_REFUSED;
+}
