@@ -5,6 +5,16 @@ top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 PATH=$LB_BIN:$PATH
 . "$top/examples/nightly-load/cluster.sh"
 
+# The interpreter that has the distribution's msgpack, nacl and zmq.
+python() {
+    PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$@"
+}
+
+# call [OPTIONS] JOB ADDRESS NAME=VALUE...: see call.py
+call() {
+    python "$BATS_TEST_DIRNAME/call.py" "$@"
+}
+
 # A folder with a short path: socket names have 107 bytes.
 new_demo() {
     demo=$(mktemp -d "${TMPDIR:-/tmp}/lbt-XXXXXX")
@@ -97,6 +107,18 @@ runner_pid() {
     head -n 1 "$demo/$1/run/runner.lock" | tr -cd 0-9
 }
 
+ended() { # ended RUN: has it?
+    [ "$(lbctl show "$1" --json | jq -r .state)" = ended ]
+}
+
+state_of() {
+    lbctl show "$1" --json | jq -r .state
+}
+
+in_state() { # in_state RUN STATE
+    [ "$(state_of "$1")" = "$2" ]
+}
+
 last_run() { # the newest run of a job: last_run JOB
     lbctl history --job "$1" -n 1 --json | jq -r .run
 }
@@ -105,7 +127,7 @@ status_of() {
     lbctl show "$1" --json | jq -r .status
 }
 
-# assert_output TEXT: bats's $output has it
+# assert_has TEXT: bats's $output has it
 assert_has() {
     case $output in
     *"$1"*) ;;
