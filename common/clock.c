@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/file.h"
+
 static struct timespec read_clock(clockid_t which)
 {
     struct timespec t = {0};
@@ -18,6 +20,19 @@ int64_t clock_wall_ms(void)
 {
     struct timespec t = read_clock(CLOCK_REALTIME);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int clock_boot_id(struct id *ret, struct error *err)
+{
+    struct buf b = {0};
+    int rc = file_read("/proc/sys/kernel/random/boot_id", 64, &b, err);
+    if (rc == 0) {
+        while (b.n && b.p[b.n - 1] == '\n')
+            b.n--;
+        rc = id_parse_span(buf_span(&b), ret, err);
+    }
+    buf_free(&b);
+    return rc;
 }
 
 int64_t clock_boot_us(void)

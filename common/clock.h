@@ -10,12 +10,17 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/id.h"
 
 enum { CLOCK_TEXT = 32 }; /* room for clock_format, also for years no calendar will print */
 
 int64_t clock_wall_ms(void);
 int64_t clock_boot_ms(void);
 int64_t clock_boot_us(void);
+/* Which boot that clock belongs to: the kernel's boot id. Fails only without /proc. */
+int clock_boot_id(struct id *ret, struct error *err);
+/* Which boot that clock belongs to: the kernel's boot id. Fails only without /proc. */
+int clock_boot_id(struct id *ret, struct error *err);
 
 /* RFC 3339 in UTC with milliseconds, "2026-11-21T09:13:55.012Z". Returns `out`. Pure. */
 char *clock_format(int64_t wall_ms, char out[CLOCK_TEXT]);

@@ -243,7 +243,7 @@ static void take_welcome(struct dialer *d, struct span message)
     d->trouble[0] = '\0';
     d->renewed = d->hello_at;
     d->ping_at = d->hello_at;
-    d->next_ping = d->hello_at; /* at once, behind all that `up` has to say */
+    d->next_ping = d->hello_at + HEARTBEAT_MS;
     d->calls.up(d->calls.self, &welcome);
 }
 
@@ -545,6 +545,12 @@ bool dialer_window_open(struct dialer *d)
         return true;
     d->full = true;
     return false;
+}
+
+void dialer_renew(struct dialer *d)
+{
+    if (d->state == UP)
+        ping(d, loop_now(d->loop));
 }
 
 int64_t dialer_renewed(const struct dialer *d)

@@ -46,6 +46,8 @@ bool dialer_window_open(struct dialer *d); /* if not, `window` will be called */
 /* CLOCK_BOOTTIME ms at which the newest HELLO or PING that the broker has answered was sent; 0: none. The fence rests
  * on it. */
 int64_t dialer_renewed(const struct dialer *d);
+/* Says PING now, behind what was sent before, instead of at the next heartbeat. */
+void dialer_renew(struct dialer *d);
 /* Why it is not up, for people: "tcp://wh0:7411: nobody answers"; "" when it is up or has only begun. */
 const char *dialer_trouble(const struct dialer *d);
 /* The address that it is up at, or tries. */

@@ -4,19 +4,26 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/file.h"
 #include "proto/outcome.h"
 
 int64_t fence_read(const char *path)
 {
-    int64_t at = 0;
+    struct {
+        int64_t until;
+        struct id boot;
+    } at;
+    struct id boot;
+    int64_t until = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return 0;
-    if (file_read_all(fd, &at, sizeof at) != (ssize_t)sizeof at)
-        at = 0;
+    if (clock_boot_id(&boot, NULL) == 0 && file_read_all(fd, &at, sizeof at) == (ssize_t)sizeof at &&
+        id_eq(at.boot, boot))
+        until = at.until;
     close(fd);
-    return at;
+    return until;
 }
 
 void fence_of(const struct s_launch *l, int64_t fence, int64_t *ret_term, int64_t *ret_kill)

@@ -1,9 +1,10 @@
 /* fence.h - until when an attempt that may be run again elsewhere is sure to be ours (DESIGN 7).
  *
- * The worker keeps one number in var/spool/fence: CLOCK_BOOTTIME in ms, 8 bytes in the machine's order: when the last
- * renewal that the broker acknowledged was sent, plus the cluster's lost_after. 0: no broker was heard yet. It only
- * matters for attempts with on_lost `rerun`: past it the broker may start another, so ours must be dead by then,
- * whatever has become of worker and runner. An attempt with a lost_after of its own is fenced by that.
+ * The worker keeps one number in var/spool/fence: CLOCK_BOOTTIME in ms, 8 bytes in the machine's order, and the 16
+ * bytes of the boot id to which that clock belongs: when the last renewal that the broker acknowledged was sent, plus
+ * the cluster's lost_after. 0: no broker was heard yet; then such an attempt waits. It only matters for attempts with
+ * on_lost `rerun`: past it the broker may start another, so ours must be dead by then, whatever has become of worker
+ * and runner. An attempt with a lost_after of its own is fenced by that.
  */
 #ifndef LB_RUNNER_FENCE_H
 #define LB_RUNNER_FENCE_H
@@ -14,7 +15,7 @@ enum {
     FENCE_MARGIN_MS = 10000 /* TERM this long before; half of lost_after if that is less */
 };
 
-/* Reads the file; 0 if it is not there or not whole. */
+/* Reads the file; 0 if it is not there, not whole, or of another boot. */
 int64_t fence_read(const char *path);
 
 /* When to send TERM and when KILL, for a fence as read; both INT64_MAX: there is none for this attempt. */

@@ -2,6 +2,7 @@
 #include "common/testing.h"
 
 #include "proto/outcome.h"
+#include "common/clock.h"
 #include "runner/fence.h"
 
 static void only_attempts_that_may_be_run_again_are_fenced(void **state)
@@ -35,16 +36,23 @@ static void a_short_lost_after_is_halved_and_an_own_one_moves_the_fence(void **s
     assert_int_equal(end, 1000000);
 }
 
-static void a_file_that_is_not_there_or_not_whole_is_no_fence(void **state)
+static void a_file_that_is_not_there_not_whole_or_of_another_boot_is_no_fence(void **state)
 {
     struct error err = {0};
     const char *path = testing_path(state, "fence");
-    int64_t at = 123456789;
-    assert_int_equal(fence_read(path), 0);
-    assert_int_equal(file_write_atomic(path, span_of(&at, 5), 0600, &err), 0);
+    struct {
+        int64_t until;
+        struct id boot;
+    } at = {123456789, ID_ZERO};
+    assert_int_equal(clock_boot_id(&at.boot, &err), 0);
     assert_int_equal(fence_read(path), 0);
     assert_int_equal(file_write_atomic(path, span_of(&at, 8), 0600, &err), 0);
-    assert_int_equal(fence_read(path), at);
+    assert_int_equal(fence_read(path), 0);
+    assert_int_equal(file_write_atomic(path, span_of(&at, sizeof at), 0600, &err), 0);
+    assert_int_equal(fence_read(path), at.until);
+    at.boot.b[3] ^= 1; /* the clock of another boot says nothing of ours */
+    assert_int_equal(file_write_atomic(path, span_of(&at, sizeof at), 0600, &err), 0);
+    assert_int_equal(fence_read(path), 0);
 }
 
 int main(void)
@@ -52,7 +60,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_attempts_that_may_be_run_again_are_fenced),
         cmocka_unit_test(a_short_lost_after_is_halved_and_an_own_one_moves_the_fence),
-        in_folder(a_file_that_is_not_there_or_not_whole_is_no_fence),
+        in_folder(a_file_that_is_not_there_not_whole_or_of_another_boot_is_no_fence),
     };
     return cmocka_run_group_tests_name("fence", tests, NULL, NULL);
 }

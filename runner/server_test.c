@@ -344,10 +344,15 @@ static void a_rerun_child_ends_before_the_fence_and_others_do_not(void **state)
     struct world *w = *state;
     struct rig_call c = rig_call();
     int64_t fence = clock_boot_ms() + 1500;
+    struct {
+        int64_t until;
+        struct id boot;
+    } file = {fence, ID_ZERO};
+    assert_int_equal(clock_boot_id(&file.boot, NULL), 0);
     c.key = "fenced";
     c.on_lost = ON_LOST_RERUN;
     c.lost_after_ms = 2000;
-    rig_path_write(&w->rig, "var/spool/fence", span_of(&fence, sizeof fence), 0600);
+    rig_path_write(&w->rig, "var/spool/fence", span_of(&file, sizeof file), 0600);
     rig_package(&w->rig, "extract", "shell", "trap '' TERM; while :; do sleep 0.1; done", NULL, 0, NULL, 0);
     struct id fenced = ask(w, &c), free_run = ask_script(w, "exec sleep 1000");
     struct wanted want = outcome_of(w, fenced);

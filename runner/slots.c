@@ -11,10 +11,14 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "proto/outcome.h"
 #include "runner/ended.h"
+#include "runner/fence.h"
 #include "runner/keeper.h"
 #include "runner/launched.h"
 #include "runner/slot.h"
+
+enum { UNFENCED_MS = 100 /* how soon to look again for a fence that is not known yet */ };
 
 struct waiting {
     struct buf launch;
@@ -33,6 +37,7 @@ struct slots {
     unsigned waiting;
     double average_ms; /* of a step, weighted to the last few; starts as long */
     struct loop_timer timer;
+    bool fence_known; /* a broker was heard since this boot: nothing takes that back */
     struct buf scratch;
 };
 
@@ -169,12 +174,26 @@ static struct slot *choose(struct slots *s)
     return best && best->n < most ? best : NULL;
 }
 
+static bool fenced(struct slots *s)
+{
+    if (!s->fence_known) {
+        char *path = mem_printf("%s/fence", s->house->spool);
+        s->fence_known = fence_read(path) > 0;
+        mem_free(&path);
+    }
+    return s->fence_known;
+}
+
 static void dispatch(struct slots *s)
 {
     struct slot *t;
     struct s_launch l;
     bool behind = false;
     while (s->first && (t = choose(s))) {
+        if (launch_of(s->first, &l) && l.on_lost == ON_LOST_RERUN && !fenced(s)) {
+            look_again(s, UNFENCED_MS); /* another may be running elsewhere: no broker was heard since this boot */
+            break;
+        }
         struct waiting *w = dequeue(s, &s->first);
         struct held h;
         if (launch_of(w, &l)) {

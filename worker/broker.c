@@ -118,7 +118,11 @@ static void session_up(void *self, const struct m_welcome *welcome)
     if (welcome->yours.n && client_config_adopt(&w->who, welcome->yours, loop_now_wall(w->loop), &err) < 0)
         log_warn("the newer certificate from the broker: %s", err.text);
     w->lost_after_ms = welcome->lost_after_ms ? welcome->lost_after_ms : LOST_AFTER_MS;
-    w->renewed = 0; /* the fence is written anew: lost_after may be another */
+    /* The welcome renews nothing: only what is answered after HAVE_END does, for the broker says STOP for what is not
+     * ours any more before it answers that. Until then the old fence holds, and what waits does not start behind it.
+     */
+    w->renewed = dialer_renewed(w->dialer);
+    w->renew = true;
     logs_session(w->logs);
     m_welcome_encode(welcome, &b);
     feed_message(w, WCORE_SESSION_UP, buf_span(&b));

@@ -3,31 +3,43 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/mem.h"
 
-struct fence {
-    int64_t *at;
+/* As it lies in the file. */
+struct content {
+    int64_t until;
+    struct id boot;
 };
 
-int fence_open(struct fence **ret, const char *path, struct error *err)
+struct fence {
+    struct content *at;
+};
+
+int fence_open(struct fence **ret, const char *path, const struct id *boot, struct error *err)
 {
     struct stat st;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return error_errno(err, errno, "cannot open the fence '%s'", path);
     void *p = MAP_FAILED;
-    if (fstat(fd, &st) == 0 && (st.st_size == sizeof(int64_t) || ftruncate(fd, sizeof(int64_t)) == 0))
-        p = mmap(NULL, sizeof(int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (fstat(fd, &st) == 0 && (st.st_size == sizeof(struct content) || ftruncate(fd, sizeof(struct content)) == 0))
+        p = mmap(NULL, sizeof(struct content), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     int why = errno;
     close(fd);
     if (p == MAP_FAILED)
         return error_errno(err, why, "cannot map the fence '%s'", path);
     *ret = mem_zalloc(1, sizeof **ret);
     (*ret)->at = p;
+    if (!id_eq((*ret)->at->boot, *boot)) { /* first the number, so that nobody takes the old one for ours */
+        fence_set(*ret, 0);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        (*ret)->at->boot = *boot;
+    }
     return 0;
 }
 
@@ -35,11 +47,11 @@ void fence_close(struct fence **f)
 {
     if (!*f)
         return;
-    munmap((*f)->at, sizeof(int64_t));
+    munmap((*f)->at, sizeof(struct content));
     mem_free(f);
 }
 
 void fence_set(struct fence *f, int64_t until)
 {
-    __atomic_store_n(f->at, until, __ATOMIC_RELEASE);
+    __atomic_store_n(&f->at->until, until, __ATOMIC_RELEASE);
 }

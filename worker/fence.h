@@ -1,7 +1,7 @@
 /* fence.h - the one number by which keepers know until when `rerun` attempts are sure to be ours (DESIGN 7):
- * CLOCK_BOOTTIME in ms, 8 bytes in the machine's order in a small mapped file. The sending time of the last renewal
- * that the broker has acknowledged, plus the cluster's lost_after. Whatever becomes of this process, the number
- * stays.
+ * CLOCK_BOOTTIME in ms, 8 bytes in the machine's order in a small mapped file, then the 16 bytes of the boot id to
+ * which that clock belongs. The sending time of the last renewal that the broker has acknowledged, plus the cluster's
+ * lost_after. Whatever becomes of this process, the number stays; of another boot it means nothing and is made 0.
  */
 #ifndef LB_WORKER_FENCE_H
 #define LB_WORKER_FENCE_H
@@ -9,9 +9,10 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/id.h"
 
 struct fence;
-int fence_open(struct fence **ret, const char *path, struct error *err);
+int fence_open(struct fence **ret, const char *path, const struct id *boot, struct error *err);
 void fence_close(struct fence **f); /* the number stays in the file */
 void fence_set(struct fence *f, int64_t until_boot_ms);
 

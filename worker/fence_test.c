@@ -2,13 +2,15 @@
 
 #include "common/testing.h"
 
+static const struct id boot = {{1}}, next_boot = {{2}};
+
 static int64_t read_back(void **state)
 {
     struct buf b = {0};
     struct error err = {0};
     int64_t at;
     assert_int_equal(file_read(testing_path(state, "fence"), 64, &b, &err), 0);
-    assert_int_equal(b.n, sizeof at);
+    assert_int_equal(b.n, sizeof at + sizeof(struct id));
     memcpy(&at, b.p, sizeof at);
     buf_free(&b);
     return at;
@@ -18,7 +20,7 @@ static void a_new_fence_is_zero_and_what_is_set_can_be_read_by_others_at_once(vo
 {
     struct fence *f = NULL;
     struct error err = {0};
-    assert_int_equal(fence_open(&f, testing_path(state, "fence"), &err), 0);
+    assert_int_equal(fence_open(&f, testing_path(state, "fence"), &boot, &err), 0);
     assert_int_equal(read_back(state), 0);
     fence_set(f, 123456789);
     assert_int_equal(read_back(state), 123456789);
@@ -29,12 +31,24 @@ static void the_number_outlives_the_process(void **state)
 {
     struct fence *f = NULL;
     struct error err = {0};
-    assert_int_equal(fence_open(&f, testing_path(state, "fence"), &err), 0);
+    assert_int_equal(fence_open(&f, testing_path(state, "fence"), &boot, &err), 0);
     fence_set(f, 42);
     fence_close(&f);
-    assert_int_equal(fence_open(&f, testing_path(state, "fence"), &err), 0);
+    assert_int_equal(fence_open(&f, testing_path(state, "fence"), &boot, &err), 0);
     assert_int_equal(read_back(state), 42);
     fence_close(&f);
+    fence_close(&f);
+}
+
+static void the_number_of_another_boot_counts_no_more(void **state)
+{
+    struct fence *f = NULL;
+    struct error err = {0};
+    assert_int_equal(fence_open(&f, testing_path(state, "fence"), &boot, &err), 0);
+    fence_set(f, 42);
+    fence_close(&f);
+    assert_int_equal(fence_open(&f, testing_path(state, "fence"), &next_boot, &err), 0);
+    assert_int_equal(read_back(state), 0);
     fence_close(&f);
 }
 
@@ -42,7 +56,7 @@ static void a_folder_that_is_not_there_is_named(void **state)
 {
     struct fence *f = NULL;
     struct error err = {0};
-    assert_true(fence_open(&f, testing_path(state, "nothing/fence"), &err) < 0);
+    assert_true(fence_open(&f, testing_path(state, "nothing/fence"), &boot, &err) < 0);
     assert_contains(err.text, "nothing/fence");
 }
 
@@ -51,6 +65,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_folder(a_new_fence_is_zero_and_what_is_set_can_be_read_by_others_at_once),
         in_folder(the_number_outlives_the_process),
+        in_folder(the_number_of_another_boot_counts_no_more),
         in_folder(a_folder_that_is_not_there_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

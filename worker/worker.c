@@ -19,19 +19,6 @@
 
 /* ---- Who we are */
 
-static int read_boot_id(struct id *ret, struct error *err)
-{
-    struct buf b = {0};
-    int rc = file_read("/proc/sys/kernel/random/boot_id", 64, &b, err);
-    if (rc == 0) {
-        while (b.n && b.p[b.n - 1] == '\n')
-            b.n--;
-        rc = id_parse_span(buf_span(&b), ret, err);
-    }
-    buf_free(&b);
-    return rc;
-}
-
 static int identify(struct worker *w, struct error *err)
 {
     uint8_t random[10];
@@ -39,7 +26,7 @@ static int identify(struct worker *w, struct error *err)
     if (rc == 0)
         rc = client_config_load(&w->who, w->paths.config, err);
     if (rc == 0)
-        rc = read_boot_id(&w->boot, err);
+        rc = clock_boot_id(&w->boot, err);
     if (rc < 0)
         return rc;
     if (w->who.me.role != ROLE_SERVER)
@@ -78,7 +65,7 @@ static int open_spool(struct worker *w, struct error *err)
     if ((rc = worker_replay(w, err)) == 0)
         rc = logs_open(&w->logs, w->spool, err);
     if (rc == 0 && (rc = state_path(w, path, "spool/fence", err)) == 0)
-        rc = fence_open(&w->fence, path, err);
+        rc = fence_open(&w->fence, path, &w->boot, err);
     return rc;
 }
 
@@ -329,6 +316,10 @@ static void turn_end(struct loop *l, void *arg)
         desired_tick(w->desired, now);
     keep_fence(w);
     let_go(w);
+    if (w->renew) {
+        w->renew = false;
+        dialer_renew(w->dialer);
+    }
     if (w->attest_at && now >= w->attest_at)
         attest_now(w);
 }

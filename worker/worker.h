@@ -70,6 +70,7 @@ struct worker {
     int64_t reread_at;  /* boot: job files and packages; 0: nothing has changed */
     uint64_t lost_after_ms;
     int64_t renewed;
+    bool renew; /* ask for a renewal at the end of this turn, behind HAVE_END */
     struct loop_timer look, tidy;
 };
 
