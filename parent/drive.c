@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <uthash.h>
 
 #include "common/mem.h"
 #include "parent/report/report.h"
@@ -22,6 +23,12 @@ struct failed {
     char *text;
 };
 
+/* What was said of a task in this session: a thousand children that are parked for one reason are worth one line. */
+struct told {
+    UT_hash_handle hh;
+    char what[]; /* task, state, server, reason */
+};
+
 struct drive {
     struct shell *shell;
     const struct graph *graph;
@@ -30,6 +37,7 @@ struct drive {
     struct pcore_out out;
     struct offers *offers;
     struct flight *flights;
+    struct told *told;
     struct failed *failed;
     uint32_t n_failed, cap_failed;
     struct buf lines; /* for stderr, or with --json for stdout */
@@ -165,13 +173,42 @@ static void on_offer(void *self, uint32_t task, const struct offer *o)
                                     .n_servers = o->n_servers});
 }
 
+static void forget_told(struct drive *d)
+{
+    struct told *t, *next;
+    HASH_ITER(hh, d->told, t, next)
+    {
+        HASH_DEL(d->told, t);
+        mem_free(&t);
+    }
+}
+
+/* Has a sibling's line said the same? */
+static bool is_told(struct drive *d, const struct pcore_effect *e)
+{
+    struct pcore_child k;
+    struct told *t;
+    if (e->kind != PCORE_FX_CHILD || e->news != NEWS_STATE)
+        return false;
+    pcore_child(d->core, e->task, e->index, &k);
+    char *what = mem_printf("%u %d %s %s", (unsigned)e->task, (int)k.run_state, k.server, k.text);
+    HASH_FIND_STR(d->told, what, t);
+    if (!t) {
+        struct told *add = mem_alloc(sizeof *add + strlen(what) + 1);
+        strcpy(add->what, what);
+        HASH_ADD_STR(d->told, what, add);
+    }
+    mem_free(&what);
+    return t != NULL;
+}
+
 static void show(struct drive *d, const struct pcore_effect *e)
 {
     const int64_t now = loop_now_wall(d->shell->loop);
     d->changed = true;
     if (d->shell->json)
         events_add(d->core, e, now, &d->lines);
-    else if (!d->shell->quiet)
+    else if (!d->shell->quiet && !is_told(d, e))
         lines_add(d->core, e, now, d->draws, &d->shell->err, &d->lines);
 }
 
@@ -267,8 +304,10 @@ static void on_turn_end(struct loop *l, void *arg)
     if (!d->draws)
         flush(d);
     bool up = longboat_is_up(d->shell->lb);
-    if (up && !d->was_up)
+    if (up && !d->was_up) {
+        forget_told(d);
         parent_hold(d->shell, d->run);
+    }
     d->was_up = up;
 }
 
@@ -380,6 +419,7 @@ int drive(struct shell *s, const struct plan_made *made, struct parent_run *run)
         flight_free(d.flights);
     pcore_free(&d.core);
     pcore_out_free(&d.out);
+    forget_told(&d);
     mem_free(&d.failed);
     buf_free(&d.lines);
     return code;

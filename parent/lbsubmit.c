@@ -34,14 +34,15 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "Verbs: cancel RUN, join. Exit codes: 0 succeeded; 1 it ran and failed; 2 asked wrongly; 3 refused, or not\n"
-    "reachable; 130 left by a second Ctrl-C.\n\n"
-    "Examples:\n"
     "  lbsubmit nightly.yaml --set day=2026-11-21               a parent, to its end\n"
     "  lbsubmit nightly.yaml --json > night.jsonl               the same for a program\n"
     "  lbsubmit --pool etl --job nightly-extract -p table=orders\n"
     "  rows=$(lbsubmit -q --package extract --server etl1 -p table=orders | sed -n s/rows=//p)\n"
-    "  lbctl invite --principal anna --grant 'call *@etl' | ssh desk lbsubmit join\n";
+    "  lbctl invite --principal anna --grant 'call *@etl' | ssh desk lbsubmit join\n\n"
+    "Verbs: cancel RUN, join (a token on standard input).\n"
+    "Exit codes: 0 succeeded; 1 it ran and failed; 2 asked wrongly; 3 refused or not reachable; 130 left by a "
+    "second\n"
+    "Ctrl-C. The overview and outputs go to stdout, everything else to stderr.\n";
 
 /* ---- A parent */
 
