@@ -196,7 +196,7 @@ void let_go(struct worker *w)
         loop_stop(w->loop, 1);
         return;
     }
-    bool hold = w->held_since && wcore_full(w->core) && loop_now(w->loop) < w->held_since + HOLD_MS;
+    bool hold = w->held_since && !w->renew && wcore_full(w->core) && loop_now(w->loop) < w->held_since + HOLD_MS;
     tell_runner(w);
     if (!hold)
         tell_broker(w);

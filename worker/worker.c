@@ -316,7 +316,7 @@ static void turn_end(struct loop *l, void *arg)
         desired_tick(w->desired, now);
     keep_fence(w);
     let_go(w);
-    if (w->renew) {
+    if (w->renew && w->to_broker.taken == w->to_broker.bytes.n) { /* nothing it would overtake */
         w->renew = false;
         dialer_renew(w->dialer);
     }
