@@ -510,7 +510,8 @@ void brokernode_start(struct brokernode *b)
     b->process.up = true;
     b->committed = journal_durable(b->journal);
     b->since_digest = 0;
-    struct bcore_event ev = {.now = boot_ms(b->w, &b->process), .wall = wall_ms(b->w, &b->process)};
+    struct bcore_event ev = {
+        .now = boot_ms(b->w, &b->process), .wall = wall_ms(b->w, &b->process), .lsn = journal_durable(b->journal)};
     random_bytes(b->w, ev.random, sizeof ev.random);
     b->door = door_new(b->w, b->net, &b->process, &door_calls, b);
     bcore_begin(b->core, &ev, &b->out);

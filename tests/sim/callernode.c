@@ -149,15 +149,15 @@ static const char *some_address(struct callernode *c)
     return c->mood.servers[rng_below(&c->w->rng, c->mood.n_servers)];
 }
 
-static void fill_call(struct callernode *c, struct wish *x, struct d_call *d)
+static void fill_call(struct callernode *c, struct wish *x, bool quick, struct d_call *d)
 {
     struct world *w = c->w;
-    const struct sim_job *job = some_job(c);
+    const struct sim_job *job = quick ? &c->catalog->jobs[0] : some_job(c);
     *d = (struct d_call){.cluster = span_str(SIM_CLUSTER),
                          .caller = span_str(c->name),
                          .key = span_str(x->key),
                          .job = span_str(job->name),
-                         .address = span_str(some_address(c)),
+                         .address = span_str(quick ? "all" : some_address(c)),
                          .on_lost = rng_below(&w->rng, ON_LOST_COUNT),
                          .priority = rng_below(&w->rng, 10),
                          .issued_at = wall_ms(w, &c->process)};
@@ -178,7 +178,7 @@ static void fill_call(struct callernode *c, struct wish *x, struct d_call *d)
         d->parent.b[15] = (uint8_t)between(w, 1, 2);
 }
 
-void callernode_call(struct callernode *c)
+void callernode_call(struct callernode *c, bool quick)
 {
     struct wish *x = mem_zalloc(1, sizeof *x);
     struct d_call d;
@@ -189,7 +189,7 @@ void callernode_call(struct callernode *c)
     x->c = c;
     x->index = c->n_wishes;
     snprintf(x->key, sizeof x->key, "%s/%u", c->name, c->n_wishes);
-    fill_call(c, x, &d);
+    fill_call(c, x, quick, &d);
     call_write(&d, &x->body, &x->signed_call);
     d.priority = (d.priority + 1) % 10;
     call_write(&d, &x->other_body, &x->other_call);
@@ -274,7 +274,8 @@ static void refused_call(struct callernode *c, struct wish *x, bool other, const
         if (!other && x->state == WISH_OPEN)
             x->state = WISH_REFUSED;
     } else if (!other && x->state == WISH_OPEN && m->code == REFUSAL_BUSY) {
-        set_later(x, MS((int64_t)m->retry_ms));
+        world_at(c->w, &x->later, c->w->now + MS((int64_t)m->retry_ms) + between(c->w, 0, MS(500)), &c->process,
+                 on_later, x);
     } else if (!other && x->state == WISH_OPEN) {
         x->state = WISH_REFUSED;
     } else if (x->state == WISH_ACCEPTED || x->state == WISH_ENDED) { /* a known key is judged before all else */

@@ -24,8 +24,8 @@ struct callernode *callernode_new(struct world *w, struct network *n, struct law
                                   const char *name, const struct caller_mood *mood);
 void callernode_free(struct callernode **c);
 void callernode_start(struct callernode *c);
-/* One more call, now or when a session is open. */
-void callernode_call(struct callernode *c);
+/* One more call, now or when a session is open. quick: of a short job that all servers have. */
+void callernode_call(struct callernode *c, bool quick);
 /* An operator's request, repeated until it is answered. `how`: of a release. */
 void callernode_operate(struct callernode *c, const char *verb, const char *target, const char *how);
 

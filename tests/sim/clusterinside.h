@@ -19,8 +19,9 @@ struct cluster {
     struct callernode *callers[CLUSTER_CALLERS], *operator;
     unsigned n_servers, n_callers, calls, calls_left;
     unsigned jobs_at_first[CLUSTER_SERVERS];
-    int64_t chaos_us, healed_at;
+    int64_t chaos_us, healed_at, lost_after_us;
     bool over;
+    bool rush;        /* now and then many short calls at once */
     bool small_steps; /* wall clocks differ by less than CLOCK_SKEW_MS: what forgotten keys rest on */
     struct event call, fault, look, disk_well, broker_back;
     struct event mend[CLUSTER_CABLES];

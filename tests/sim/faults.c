@@ -158,6 +158,18 @@ static void partition(struct cluster *c)
     }
 }
 
+/* A server that has work is out of reach for about as long as makes its attempts lost. */
+static void exile(struct cluster *c)
+{
+    for (unsigned i = 0; i < c->n_servers; i++)
+        if (workernode_children(c->servers[i]) && chance(&c->w, 700)) {
+            cut(c, i, chance(&c->w, 200), c->lost_after_us / 2 + between(&c->w, 0, c->lost_after_us));
+            if (chance(&c->w, 300))
+                workernode_crash(c->servers[i], false, between(&c->w, 0, c->lost_after_us));
+            return;
+        }
+}
+
 static void break_one(struct cluster *c)
 {
     network_break_some(c->network);
@@ -182,8 +194,11 @@ static void drain(struct cluster *c)
 /* Small steps add up to less than five minutes: at most ten of them happen. */
 #define TROUBLES(X) \
     X(broker_crash) \
-    X(broker_pause) X(disk) X(worker_crash) X(worker_pause) X(runner_crash) X(keeper_kill) X(reboot) \
-        X(second_worker) X(attest) X(caller_crash) X(caller_pause) X(partition) X(break_one) X(wall_step) X(drain)
+    X(broker_pause) \
+    X(disk) \
+    X(worker_crash) \
+    X(worker_pause) X(runner_crash) X(keeper_kill) X(reboot) X(second_worker) X(attest) X(caller_crash) \
+        X(caller_pause) X(partition) X(exile) X(break_one) X(wall_step) X(drain)
 static void (*const troubles[])(struct cluster *c) = {
 #define X(f) f,
     TROUBLES(X)

@@ -22,7 +22,7 @@ struct keeper {
     struct keepers *all;
     unsigned slot;
     struct held *waiting, *runs;
-    struct event start, end, look; /* look: at deadline and fence */
+    struct event start, end, look, progress; /* look: at deadline and fence */
     bool told_to_end, timed_out, cancelled, fenced;
 };
 
@@ -342,6 +342,7 @@ static void child_over(struct keeper *k, struct d_step_outcome *o)
           short_id(h->step.run), h->step.attempt, SPAN_ARG(h->step.step), package_outcome_text(o->package));
     world_cancel(w, &k->end);
     world_cancel(w, &k->look);
+    world_cancel(w, &k->progress);
     laws_child_over(k->all->laws, h->step.run, h->step.attempt, h->step.step, h->step.turn,
                     (enum package_outcome)o->package);
     write_ended(k->all, SPOOL_KEEPERS + k->slot, &h->step, o);
@@ -350,6 +351,20 @@ static void child_over(struct keeper *k, struct d_step_outcome *o)
         tell_kept(k->all, k, &h->step, 3);
     held_free(h);
     pump(k);
+}
+
+static void on_progress(struct world *w, void *self)
+{
+    struct keeper *k = self;
+    struct buf entry = {0};
+    s_progress_encode(&(struct s_progress){.run = k->runs->step.run,
+                                           .attempt = k->runs->step.attempt,
+                                           .percent = rng_below(&w->rng, 101),
+                                           .text = span_str("at it")},
+                      &entry);
+    write_entry(k->all, SPOOL_KEEPERS + k->slot, buf_span(&entry));
+    buf_free(&entry);
+    world_at(w, &k->progress, w->now + skewed(w, MS(100), SECS(20)), NULL, on_progress, k);
 }
 
 static void on_end(struct world *w, void *self)
@@ -434,6 +449,8 @@ static void launch(struct keeper *k)
     int64_t takes = job ? skewed(all->w, job->least_us, job->most_us) : MS(1);
     world_at(all->w, &k->end, all->w->now + takes, NULL, on_end, k);
     world_at(all->w, &k->look, all->w->now, NULL, on_look, k);
+    if (chance(all->w, 300))
+        world_at(all->w, &k->progress, all->w->now + between(all->w, 0, SECS(2)), NULL, on_progress, k);
 }
 
 static void on_start(struct world *w, void *self)
@@ -535,6 +552,7 @@ static void keeper_die(struct keeper *k, bool tell)
     world_cancel(k->all->w, &k->start);
     world_cancel(k->all->w, &k->end);
     world_cancel(k->all->w, &k->look);
+    world_cancel(k->all->w, &k->progress);
     if (k->runs) {
         const struct s_step *s = &k->runs->step;
         laws_child_vanished(k->all->laws, s->run, s->attempt, s->step, s->turn);

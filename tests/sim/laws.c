@@ -136,6 +136,11 @@ void laws_job(struct laws *l, struct hash job, bool idempotent, uint64_t concurr
     l->jobs[l->n_jobs++] = (struct job_fact){job, idempotent, concurrency};
 }
 
+void laws_kept(struct laws *l, uint64_t most)
+{
+    l->kept = most;
+}
+
 static const struct job_fact *job_fact(const struct laws *l, const struct hash *job)
 {
     for (unsigned i = 0; i < l->n_jobs; i++)
@@ -262,6 +267,7 @@ static void saw_ended(struct laws *l, struct fact *f, const struct r_ended *r)
     }
     moved(l, f, RUN_EV_END);
     f->ended = true;
+    f->end = ++l->ends;
     f->live = false;
     f->ended_attempt = r->attempt;
     f->outcome = buf_dup(r->outcome);
@@ -282,7 +288,8 @@ static void saw_evidence(struct laws *l, const struct r_evidence *r)
         law_break(l, LAW_ONE_RESULT,
                   "run %s: the result of attempt %" PRIu64 " that does not count is recorded twice", short_id(r->run),
                   r->attempt);
-    if (f && f->ended && f->ended_attempt == r->attempt && span_eq(buf_span(&f->outcome), r->outcome))
+    bool forgotten = f && l->kept && l->ends - f->end >= l->kept;
+    if (f && f->ended && !forgotten && f->ended_attempt == r->attempt && span_eq(buf_span(&f->outcome), r->outcome))
         law_break(l, LAW_ONE_RESULT, "run %s: the counted result is recorded once more, as %.*s", short_id(r->run),
                   SPAN_ARG(r->why));
     a->evidence_in = l->broker_turn;
@@ -364,7 +371,8 @@ static void judge_alone(struct laws *l, const struct tried *mine)
     const struct fact *f = fact_find(l, mine->key.run);
     for (uint64_t k = 1; f && k <= f->attempt + 1; k++) {
         const struct tried *other = k == mine->key.attempt ? NULL : tried_find(l, mine->key.run, k);
-        bool by_hand = other && k <= f->by_hand && strcmp(other->server, mine->server) != 0;
+        uint64_t older = k < mine->key.attempt ? k : mine->key.attempt;
+        bool by_hand = other && older <= f->by_hand && strcmp(other->server, mine->server) != 0;
         if (other && other->live && !by_hand)
             law_break(l, LAW_ONE_LIVE_ATTEMPT,
                       "run %s executes as attempt %" PRIu64 " at %s and as attempt %" PRIu64 " at %s",

@@ -52,6 +52,9 @@ void law_break(struct laws *l, enum law law, const char *fmt, ...) __attribute__
 
 /* ---- What the witness is told */
 void laws_job(struct laws *l, struct hash job, bool idempotent, uint64_t concurrency);
+/* The broker keeps so many ends in memory; of what is older it cannot know that a result was counted. 0: all of them.
+ */
+void laws_kept(struct laws *l, uint64_t most);
 void laws_durable(struct laws *l, const struct journal_record *r); /* a record is on disk now */
 void laws_broker_says(struct laws *l, struct span message);        /* it leaves the broker now */
 void laws_broker_state(struct laws *l, const struct bcore *c);     /* after a step of the broker */

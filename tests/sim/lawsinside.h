@@ -17,6 +17,7 @@ struct fact {
     enum on_lost signed_on_lost;
     enum run_state state; /* by the journal's moves: never PARKED; OUT_OF_CONTACT only when lost to fail */
     uint64_t attempt, ended_attempt;
+    uint64_t end;     /* the how manieth end it was */
     uint64_t by_hand; /* attempts up to this one may still execute somewhere: an operator has released the run */
     bool live;        /* the attempt is with a server */
     bool again;       /* another attempt may follow */
@@ -86,6 +87,7 @@ struct laws {
     struct viewed *views;
     struct job_fact *jobs;
     unsigned n_jobs, children;
+    uint64_t kept, ends;
     uint64_t broker_turn, step; /* broker_turn: counts its processes, from 1 */
     bool reach[RUN_STATE_COUNT][RUN_STATE_COUNT];
 };

@@ -167,6 +167,12 @@ static void ping(struct line *l, int64_t now)
     l->next_ping = now + HEARTBEAT_MS;
 }
 
+void line_renew(struct line *l)
+{
+    if (l->state == UP)
+        ping(l, boot_ms(l->w, l->of));
+}
+
 static void on_timer(struct world *w, void *self)
 {
     struct line *l = self;
@@ -215,11 +221,10 @@ static void take_messages(struct line *l, struct span messages)
         } else if (l->state == GREETING || kind == KIND_M_WELCOME) {
             end_session(l, true, -1, "the broker speaks out of turn");
             return;
-        } else if (kind == KIND_M_PONG) {
-            if (m_pong_decode(m, &pong, NULL) == 0 && (int64_t)pong.stamp <= l->ping_at &&
+        } else {
+            if (kind == KIND_M_PONG && m_pong_decode(m, &pong, NULL) == 0 && (int64_t)pong.stamp <= l->ping_at &&
                 (int64_t)pong.stamp > l->renewed)
                 l->renewed = (int64_t)pong.stamp;
-        } else {
             l->calls->message(l->self, kind, m);
         }
         messages.p += size;

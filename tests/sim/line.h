@@ -32,5 +32,7 @@ void line_send(struct line *l, struct span message); /* dropped when not up: the
 void line_flush(struct line *l);                     /* at the end of a turn: what was sent leaves */
 /* Boot time at which the newest HELLO or PING that the broker has answered was sent; 0: none since line_start. */
 int64_t line_renewed(const struct line *l);
+/* Says PING now, behind what was sent before, instead of at the next heartbeat. */
+void line_renew(struct line *l);
 
 #endif

@@ -37,7 +37,7 @@ struct workernode {
     struct spool_sim spool;
     struct keepers *keepers;
     struct id spool_id, boot;
-    int64_t fence;
+    int64_t fence, renewed; /* renewed: what the WELCOME renewed, which the fence does not count */
     uint64_t lost_after_ms;
     bool need_holds, die_in_step, linked;
     struct sought *sought;
@@ -317,15 +317,21 @@ static void session_up(void *self, struct span welcome)
         s->lost_after_ms = m.lost_after_ms;
     TRACE(s->w, s->name, "session is open");
     feed(s, (struct wcore_event){.kind = WCORE_SESSION_UP, .message = welcome});
-    if (s->core)
-        say_attest(s);
+    if (!s->core)
+        return;
+    say_attest(s);
+    /* The fence moves on what is answered after HAVE_END: the broker says STOP for what is not ours any more before.
+     */
+    s->renewed = line_renewed(s->line);
+    line_renew(s->line);
 }
 
 static void session_message(void *self, uint64_t kind, struct span message)
 {
     struct workernode *s = self;
     const struct wire_schema *schema = schema_of_kind(kind, NULL);
-    TRACE(s->w, s->name, "<- broker %s", schema ? schema->name : "?");
+    if (kind != KIND_M_PONG)
+        TRACE(s->w, s->name, "<- broker %s", schema ? schema->name : "?");
     feed(s, (struct wcore_event){.kind = WCORE_MESSAGE, .message = message});
 }
 
@@ -348,7 +354,7 @@ static void turn_end(void *self)
     struct workernode *s = self;
     if (!s->core)
         return;
-    if (line_renewed(s->line) && line_is_up(s->line))
+    if (line_renewed(s->line) > s->renewed && line_is_up(s->line))
         s->fence = line_renewed(s->line) + (int64_t)s->lost_after_ms;
     line_flush(s->line);
     int64_t due = wcore_deadline(s->core);
