@@ -241,7 +241,7 @@ static void take_welcome(struct dialer *d, struct span message)
     d->state = UP;
     d->rest_ms = REST_LEAST_MS;
     d->trouble[0] = '\0';
-    d->renewed = d->hello_at;
+    d->renewed = d->hello_at - 1; /* so that a PING in the same millisecond is seen to renew */
     d->ping_at = d->hello_at;
     d->next_ping = d->hello_at + HEARTBEAT_MS;
     d->calls.up(d->calls.self, &welcome);
