@@ -18,7 +18,7 @@ struct single {
     const char *address;
     bool follow;
     /* the offer */
-    bool offered, refused_offer;
+    bool offered;
     struct hash job_hash;
     struct buf parameters;
     uint32_t n_declared;
@@ -35,23 +35,6 @@ struct single {
 };
 
 /* ---- What is asked for */
-
-static int check_options(struct single *c, struct error *err)
-{
-    const struct option_values *v = c->values;
-    const char *job = opt_str(v, "job"), *package = opt_str(v, "package"), *server = opt_str(v, "server"),
-               *pool = opt_str(v, "pool");
-    if (!job == !package)
-        return error_set(err, -EINVAL,
-                         "say either --job or --package (or name a plan); lbsubmit --help has examples");
-    if (!server == !pool)
-        return error_set(err, -EINVAL, "say either --server or --pool: where is it to run?");
-    if (server && strcmp(server, "all") == 0)
-        return error_set(err, -EINVAL, "'all' is every server: --pool all sends the call to one of them");
-    c->job = package ? mem_printf("package:%s", package) : mem_strdup(job);
-    c->address = server ? server : pool;
-    return 0;
-}
 
 static void on_offer(void *self, uint32_t task, const struct offer *o)
 {
@@ -304,13 +287,11 @@ static int run(struct single *c)
 
 int single_call(struct shell *s, const struct option_values *v)
 {
-    struct single c = {.shell = s, .values = v, .follow = opt_flag(v, "follow")};
-    struct error err = {0};
-    int code;
-    if (check_options(&c, &err) < 0)
-        code = shell_fail(s, EXIT_ASKED_WRONGLY, "%s", err.text);
-    else if ((code = shell_open(s, v)) == 0)
-        code = run(&c);
+    const char *package = opt_str(v, "package"), *server = opt_str(v, "server");
+    struct single c = {
+        .shell = s, .values = v, .follow = opt_flag(v, "follow"), .address = server ? server : opt_str(v, "pool")};
+    c.job = package ? mem_printf("package:%s", package) : mem_strdup(opt_str(v, "job"));
+    int code = run(&c);
     longboat_close(&s->lb); /* before the memory that its answers go to */
     buf_free(&c.parameters);
     buf_free(&c.outcome);

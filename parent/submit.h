@@ -1,5 +1,6 @@
 /* submit.h - what the files of lbsubmit share: the program's own state, and its parts.
  *
+ *   options.c one row an option, and which go together
  *   shell.c   the loop, the connection and what is said of it, Ctrl-C
  *   begin.c   the parent run, durable before its first call
  *   offers.c  RESOLVE, once for each job and address
@@ -82,11 +83,20 @@ void offers_free(struct offers **o);
  * all calls of a job at an address sign one version, however long the parent lasts. */
 void offers_ask(struct offers *o, uint32_t task, const char *job, const char *address);
 
-/* ---- drive.c: from begin to end; the verdict's exit code. */
+/* ---- drive.c: from begin to end; the verdict's exit code. The connection is closed then. */
 int drive(struct shell *s, const struct plan_made *made, struct parent_run *run);
 
-/* ---- single.c, verbs.c: options are parsed; the exit code. */
+/* ---- options.c */
+extern const struct option_row submit_rows[];
+extern const size_t submit_rows_n;
+extern const char submit_examples[];
+/* Do the options belong to this form, and are those that it needs there? -EINVAL */
+int submit_check(const struct option_values *v, bool plan, struct error *err);
+
+/* ---- single.c: from an open shell to the exit code; closes the connection. */
 int single_call(struct shell *s, const struct option_values *v);
+
+/* ---- verbs.c: argv[0] is "lbsubmit cancel"; the exit code. */
 int verb_cancel(int argc, char **argv);
 int verb_join(int argc, char **argv);
 

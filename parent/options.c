@@ -1,0 +1,73 @@
+/* options.c - lbsubmit's options: one row each, and which of them go together. */
+#include <errno.h>
+#include <string.h>
+
+#include "common/suggest.h"
+#include "parent/submit.h"
+
+const struct option_row submit_rows[] = {
+    {"set", 's', OPTION_LIST, NULL, 0, 0, false, "NAME=VALUE", "a variable of the plan; may be repeated"},
+    {"job", 'j', OPTION_STR, NULL, 0, 0, false, "NAME", "without a plan: the job to call"},
+    {"package", 0, OPTION_STR, NULL, 0, 0, false, "NAME", "or the package to run"},
+    {"server", 0, OPTION_STR, NULL, 0, 0, false, "NAME", "on this server"},
+    {"pool", 0, OPTION_STR, NULL, 0, 0, false, "NAME", "or on one of this pool"},
+    {"parameter", 'p', OPTION_LIST, NULL, 0, 0, false, "NAME=VALUE", "a parameter of the call; may be repeated"},
+    {"on-lost", 0, OPTION_STR, NULL, 0, 0, false, "WHAT",
+     "fail, rerun or hold when the server is lost; default: rerun if the package says idempotent, else fail"},
+    {"priority", 0, OPTION_INT, "4", 0, 9, false, "N", "of the call; 9 goes first"},
+    {"start-within", 0, OPTION_DURATION, NULL, 1, 31536000000, false, "TIME",
+     "end as unreachable if no server takes it in this time; default: 24h"},
+    {"timeout", 0, OPTION_DURATION, NULL, 1, 31536000000, false, "TIME", "stop it after this time"},
+    {"lost-after", 0, OPTION_DURATION, NULL, 1, 31536000000, false, "TIME",
+     "the server is lost after this silence; default: as the cluster has it"},
+    {"expires", 0, OPTION_DURATION, "1d", 1, 31536000000, false, "TIME", "nobody starts it after this time"},
+    {"key", 0, OPTION_STR, NULL, 0, 0, false, "KEY", "the same key never makes a second run or parent"},
+    {"follow", 'f', OPTION_FLAG, NULL, 0, 0, false, NULL, "tell each state and progress of a single call"},
+    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line on stdout; the last is the report"},
+    {"quiet", 'q', OPTION_FLAG, NULL, 0, 0, false, NULL, "only the overview or the outputs, and what goes wrong"},
+};
+
+const size_t submit_rows_n = COUNT_OF(submit_rows);
+
+const char submit_examples[] =
+    "  lbsubmit nightly.yaml --set day=2026-11-21               a parent, to its end\n"
+    "  lbsubmit nightly.yaml --json > night.jsonl               the same for a program\n"
+    "  lbsubmit --pool etl --job nightly-extract -p table=orders\n"
+    "  rows=$(lbsubmit -q --package extract --server etl1 -p table=orders | sed -n s/rows=//p)\n"
+    "  lbctl invite --principal anna --grant 'call *@etl' | ssh desk lbsubmit join\n\n"
+    "Verbs: cancel RUN, join (a token on standard input).\n"
+    "Exit codes: 0 succeeded; 1 it ran and failed; 2 asked wrongly; 3 refused or not reachable; 130 left by a "
+    "second\n"
+    "Ctrl-C. The overview and outputs go to stdout, everything else to stderr.\n";
+
+static int check_call(const struct option_values *v, struct error *err)
+{
+    const char *server = opt_str(v, "server");
+    if (!opt_given(v, "job") == !opt_given(v, "package"))
+        return error_set(err, -EINVAL,
+                         "say either --job or --package (or name a plan); lbsubmit --help has examples");
+    if (!server == !opt_given(v, "pool"))
+        return error_set(err, -EINVAL, "say either --server or --pool: where is it to run?");
+    if (server && strcmp(server, "all") == 0)
+        return error_set(err, -EINVAL, "'all' is every server: --pool all sends the call to one of them");
+    return 0;
+}
+
+int submit_check(const struct option_values *v, bool plan, struct error *err)
+{
+    static const char *const of_calls[] = {"job",          "package", "server",     "pool",   "parameter", "on-lost",
+                                           "start-within", "timeout", "lost-after", "follow", "priority",  "expires"};
+    for (size_t i = 0; plan && i < COUNT_OF(of_calls); i++)
+        if (opt_given(v, of_calls[i]))
+            return error_set(err, -EINVAL, "--%s is for a call without a plan; in a plan its task says it",
+                             of_calls[i]);
+    if (!plan && opt_given(v, "set"))
+        return error_set(err, -EINVAL, "--set is for the variables of a plan; a call takes -p NAME=VALUE");
+    const char *lost = opt_str(v, "on-lost");
+    static const char *const words[] = {"fail", "rerun", "hold", NULL};
+    char hint[SUGGEST_TEXT];
+    if (lost && (on_lost_parse(span_str(lost)) < 0 || strcmp(lost, "default") == 0))
+        return error_set(err, -EINVAL, "--on-lost is fail, rerun or hold, not '%.40s'%s", lost,
+                         suggest_hint(lost, words, hint));
+    return plan ? 0 : check_call(v, err);
+}
