@@ -84,6 +84,8 @@ static int check_range(const struct option_row *row, int64_t v, const char *text
     char low[DURATION_TEXT], high[DURATION_TEXT];
     if ((row->min == 0 && row->max == 0) || (v >= row->min && v <= row->max))
         return 0;
+    if (row->max == INT64_MAX)
+        return error_set(err, -EINVAL, "%.40s is less than %s", text, limit_text(row->type, row->min, low));
     return error_set(err, -EINVAL, "%.40s is not between %s and %s", text, limit_text(row->type, row->min, low),
                      limit_text(row->type, row->max, high));
 }
@@ -499,10 +501,12 @@ static void print_row(FILE *out, const struct option_row *row, char letter)
     if (row->type != OPTION_FLAG)
         at += fprintf(out, " %s", row->argument ? row->argument : "VALUE");
     size_t n = 0;
-    if (row->min || row->max)
+    if (row->max == INT64_MAX)
+        n = row->min ? (size_t)snprintf(tail, sizeof tail, "; at least %s", limit_text(row->type, row->min, low)) : 0;
+    else if (row->min || row->max)
         n = (size_t)snprintf(tail, sizeof tail, "; %s to %s", limit_text(row->type, row->min, low),
                              limit_text(row->type, row->max, high));
-    if (row->def && row->type != OPTION_FLAG)
+    if (row->def && *row->def && row->type != OPTION_FLAG)
         snprintf(tail + n, sizeof tail - n, "; default %.100s", row->def);
     char *text = mem_printf("%s%s", row->help, tail);
     print_wrapped(out, at, text);
@@ -516,7 +520,8 @@ void options_help(FILE *out, const char *program, const char *synopsis, const st
     for (size_t i = 0; i < n + 2; i++)
         print_row(out, row_at(table, n, i), letter_of(table, n, i));
     if (examples)
-        fprintf(out, "\nExamples:\n%s%s", examples, *examples && examples[strlen(examples) - 1] != '\n' ? "\n" : "");
+        fprintf(out, "\n%s%s%s", *examples == ' ' ? "Examples:\n" : "", examples,
+                *examples && examples[strlen(examples) - 1] != '\n' ? "\n" : "");
 }
 
 bool options_answered(const struct option_values *values, const char *program, const char *synopsis,

@@ -43,7 +43,7 @@ struct option_row {
     char letter;      /* 0: none */
     enum option_type type;
     const char *def;      /* as one would write it; NULL: none (0, NULL, no items) */
-    int64_t min, max;     /* both 0: no range */
+    int64_t min, max;     /* both 0: no range; max INT64_MAX: no upper bound */
     bool in_config;       /* may stand in the configuration file */
     const char *argument; /* "FILE" in --help; NULL for flags */
     const char *help;     /* one sentence; NULL keeps the row out of --help */
@@ -79,7 +79,8 @@ int options_config_file(struct option_values *values, const char *path, const ch
                         struct yaml **ret_tree, struct error *err);
 
 /* Was --help or --version given? Then it is printed to stdout and the program ends with 0. `synopsis` is what follows
- * the options: "[options] PLAN"; `examples` is printed as it is, NULL: none. */
+ * the options: "[options] PLAN"; `examples` is printed as it is, below a title
+ * of that name if its first line is an example (it is indented); NULL: none. */
 bool options_answered(const struct option_values *values, const char *program, const char *synopsis,
                       const char *examples);
 void options_help(FILE *out, const char *program, const char *synopsis, const struct option_row *table, size_t n,

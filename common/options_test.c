@@ -227,6 +227,32 @@ static void help_shows_each_row_with_range_and_default(void **state)
     free(text);
 }
 
+static void help_says_nothing_where_there_is_nothing_to_say(void **state)
+{
+    (void)state;
+    static const struct option_row open[] = {
+        {"life", 0, OPTION_DURATION, "2h", 1000, INT64_MAX, false, "TIME", "how long it lives"},
+        {"from", 0, OPTION_INT, NULL, 0, INT64_MAX, false, "N", "where it begins"},
+        {"reason", 0, OPTION_STR, "", 0, 0, false, "TEXT", "why"},
+    };
+    char *text = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&text, &n);
+    options_help(out, "lbtest", "[options]", open, COUNT_OF(open), "Verbs: none.\n\nExamples:\n  lbtest\n");
+    fclose(out);
+    assert_contains(text, "how long it lives; at least 1.0s; default 2h\n");
+    assert_contains(text, "where it begins\n");
+    assert_contains(text, "why\n");
+    assert_null(strstr(text, "Examples:\nVerbs:"));
+    assert_contains(text, "\n\nVerbs: none.\n\nExamples:\n  lbtest\n");
+    free(text);
+    struct option_values v = {0};
+    struct error err = {0};
+    char *argv[] = {(char *)(uintptr_t) "lbtest", (char *)(uintptr_t) "--life", (char *)(uintptr_t) "10ms", NULL};
+    assert_int_equal(options_parse(open, COUNT_OF(open), 3, argv, &v, &first, &err), -EINVAL);
+    assert_contains(err.text, "--life: 10ms is less than 1.0s");
+}
+
 static void help_and_version_are_in_every_table(void **state)
 {
     (void)state;
@@ -254,6 +280,7 @@ int main(void)
         cmocka_unit_test(a_wrong_file_is_refused_with_the_place),
         in_folder(keys_that_the_program_reads_itself_are_let_through),
         cmocka_unit_test(help_shows_each_row_with_range_and_default),
+        cmocka_unit_test(help_says_nothing_where_there_is_nothing_to_say),
         cmocka_unit_test(help_and_version_are_in_every_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
