@@ -157,7 +157,7 @@ class Session:
 
 class Client:
     def __init__(self, folder=None, timeout=30.0):
-        folder = folder or config_folder()
+        self.folder = folder = folder or config_folder()
         self.timeout = timeout
         seed = bytes.fromhex(open(os.path.join(folder, "keys/sign.key")).read().strip())
         self.key = nacl.signing.SigningKey(seed)
@@ -210,6 +210,21 @@ class Client:
         hello = pack(HELLO, MAJOR, MINOR, "longboat.py", self.certificate, ZERO16, ZERO16, ZERO16, 0, 0)
         self.pending_hello = self.session.frame(hello)
         self.hello_at = time.monotonic()
+
+    def _adopt(self, signed):
+        """A newer certificate of our own key, if an administrator signed it: used from now on, and kept."""
+        envelope, newer = unpack(signed), open_certificate(signed)
+        with open(os.path.join(self.folder, "trust/administrators")) as f:
+            administrators = [line.split()[0] for line in f if line.strip() and not line.startswith("#")]
+        nacl.signing.VerifyKey(envelope[3]).verify(b"longboat/certificate/1\0" + envelope[4], envelope[7])
+        if (envelope[3].hex() not in administrators or newer["sign_key"] != bytes(self.key.verify_key)
+                or newer["name"] != self.me["name"] or newer["serial"] <= self.me["serial"]):
+            raise LongboatError("the broker hands out a certificate that is not a newer one of ours")
+        self.certificate, self.me = signed, newer
+        path = os.path.join(self.folder, "trust/certificate")
+        with open(path + ".new", "wb") as f:
+            f.write(signed)
+        os.replace(path + ".new", path)
 
     def _opened(self):
         """A new session: whatever has no answer is said again, whatever runs is asked for again."""
@@ -266,6 +281,8 @@ class Client:
     def _message(self, m):
         kind = m[0]
         if kind == WELCOME:
+            if m[10]:
+                self._adopt(m[10])
             self._opened()
         elif kind == REFUSED:
             self.hold_until = time.monotonic() + m[3] / 1000

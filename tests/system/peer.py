@@ -199,6 +199,7 @@ def join(token, home):
     if answer is None or answer[0] != lb.DONE:
         raise lb.LongboatError(word(answer))
     files = {"keys/sign.key": bytes(key).hex() + "\n", "trust/certificate": certificate, "trust/broker": welcome[4],
+             "trust/administrators": "".join(a.hex() + "\n" for a in token["administrators"]),
              "client.yaml": "brokers:\n" + "".join(f"  - \"{a}\"\n" for a in token["addresses"])}
     for name, content in files.items():
         path = os.path.join(home, "etc", name)

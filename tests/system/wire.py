@@ -362,6 +362,53 @@ def one_time_keys(demo):
     p.close()
 
 
+def expired_tokens(demo):
+    """An invitation that has ended makes nobody: not for a session that is open already, nor for a new one."""
+    admin = Identity(os.path.join(demo, "admin"))
+    one_time, key = peer.nacl.signing.SigningKey.generate(), peer.nacl.signing.SigningKey.generate()
+    end = int(time.time() * 1000) + 1500
+    body = lb.pack(peer.D_INVITATION, "test", bytes(one_time.verify_key), "late", "caller", 4711, [], ["call *@etl"], end,
+                   end + 86400000)
+    invitation = admin.but(certificate=b"").sign(b"invitation", body)
+    a = Peer(admin)
+    a.hello()
+    m = a.ask(peer.OPERATE, 1, "invite", "late", {"invitation": invitation}, "of the test")
+    expect(m and m[0] == lb.DONE, f"the invitation was not taken: {word(m)}")
+    a.close()
+    token = {"cluster": "test", "addresses": [admin.address], "broker_key": admin.broker_key,
+             "administrators": [bytes(admin.key.verify_key)], "one_time_seed": bytes(one_time), "invitation": invitation}
+    p = peer.one_time_peer(token)
+    m = p.hello(b"")
+    expect(m and m[0] == lb.WELCOME, f"in time, and not welcome: {word(m)}")
+    while time.time() * 1000 <= end:
+        time.sleep(0.05)
+    m = p.ask(peer.ENROL, 1, peer.certificate_by_token(token, key))
+    expect(code_of(m) != 0 and m[0] in (lb.ERROR, lb.REFUSED), f"enrolled after the end: {word(m)}")
+    p.close()
+    p = peer.one_time_peer(token)
+    m = p.hello(b"") if p.connected(1) else None
+    expect(m is None or m[0] == lb.REFUSED, f"a session after the end: {word(m)}")
+    p.close()
+    with open(os.path.join(demo, "token"), "w") as f:
+        f.write(peer.token_text(token) + "\n")
+
+
+def revoked_while_connected(demo):
+    """Who is revoked is refused at the next message, and hears no more events."""
+    with lb.Client(os.path.join(demo, "bert/etc"), timeout=5) as c:
+        expect(list(c.query("whoami")), "bert cannot ask")
+        env = {**os.environ, "LONGBOAT_HOME": os.path.join(demo, "admin")}
+        subprocess.run(["lbctl", "certificates", "revoke", "bert", "--reason", "of the test"], env=env, check=True,
+                       capture_output=True)
+        try:
+            list(c.query("whoami"))
+            expect(False, "a revoked principal was answered")
+        except lb.LongboatError as e:
+            expect(e.code == WORDS["revoked"] and "revoked" in str(e), f"refused otherwise: {e} ({e.code})")
+    m = Peer(Identity(os.path.join(demo, "bert"))).hello()
+    expect(refused_as(m, "revoked", "unknown_principal") or m is None, f"a new session: {word(m)}")
+
+
 # ---- A server's side
 
 def two_spools(demo):
