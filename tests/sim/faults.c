@@ -197,8 +197,9 @@ static void drain(struct cluster *c)
     X(broker_pause) \
     X(disk) \
     X(worker_crash) \
-    X(worker_pause) X(runner_crash) X(keeper_kill) X(reboot) X(second_worker) X(attest) X(caller_crash) \
-        X(caller_pause) X(partition) X(exile) X(break_one) X(wall_step) X(drain)
+    X(worker_pause) \
+    X(runner_crash) X(keeper_kill) X(reboot) X(second_worker) X(attest) X(caller_crash) X(caller_pause) X(partition) \
+        X(exile) X(break_one) X(wall_step) X(drain)
 static void (*const troubles[])(struct cluster *c) = {
 #define X(f) f,
     TROUBLES(X)

@@ -1,0 +1,512 @@
+/* laws_test.c - a story in which no law is broken, and for each law that the witness judges a violation which it must
+ * see. (RUN_ENDS, CALLER_HEARS, SPOOL_EMPTIES, NO_CHILD_LEFT and STEPS_WITHIN_TIME are judged by the cluster itself.)
+ */
+#include "common/testing.h"
+#include "tests/sim/catalog.h"
+#include "tests/sim/laws.h"
+#include "trust/envelope.h"
+
+struct rig {
+    struct world w;
+    struct laws *laws;
+    struct catalog catalog;
+    uint64_t lsn;
+    struct buf body, call, outcome;
+};
+
+static const struct id RUN = {{1}}, SPOOL = {{7}};
+
+#define RECORD(r, UP, low, ...) \
+    do { \
+        struct buf b_ = {0}; \
+        struct r_##low v_ = {__VA_ARGS__}; \
+        r_##low##_encode(&v_, &b_); \
+        laws_durable((r)->laws, &(struct journal_record){ \
+                                    .lsn = ++(r)->lsn, .kind = KIND_R_##UP, .run = v_.run, .body = buf_span(&b_)}); \
+        buf_free(&b_); \
+    } while (0)
+#define SAYS(r, low, ...) \
+    do { \
+        struct buf b_ = {0}; \
+        struct m_##low m_ = {__VA_ARGS__}; \
+        m_##low##_encode(&m_, &b_); \
+        laws_broker_says((r)->laws, buf_span(&b_)); \
+        buf_free(&b_); \
+    } while (0)
+
+static void called_as(struct rig *r, struct id run, const char *key, enum on_lost on_lost)
+{
+    call_write(&(struct d_call){.cluster = span_str(SIM_CLUSTER),
+                                .caller = span_str("anna"),
+                                .key = span_str(key),
+                                .job = span_str("quick"),
+                                .on_lost = on_lost},
+               &r->body, &r->call);
+    RECORD(r, CALLED, called, .run = run, .call = buf_span(&r->call));
+}
+
+static void assigned(struct rig *r, uint64_t attempt, const char *server, enum on_lost on_lost)
+{
+    RECORD(r, ASSIGNED, assigned, .run = RUN, .attempt = attempt, .server = span_str(server), .spool = SPOOL,
+           .job_hash = r->catalog.jobs[0].hash, .on_lost = on_lost);
+}
+
+static struct s_step step_of(uint64_t attempt, const char *name, uint64_t turn)
+{
+    return (struct s_step){.run = RUN, .attempt = attempt, .step = span_str(name), .turn = turn};
+}
+
+static void launched(struct rig *r, uint64_t attempt, const char *server)
+{
+    struct s_step s = step_of(attempt, "run", 1);
+    laws_launched(r->laws, server, SPOOL, &s);
+}
+
+static void over(struct rig *r, uint64_t attempt, enum package_outcome p)
+{
+    laws_child_over(r->laws, RUN, attempt, span_str("run"), 1, p);
+}
+
+static struct span outcome_of(struct rig *r, enum delivery d, enum job_outcome j, enum package_outcome p,
+                              const char *message)
+{
+    struct buf steps = {0}, one = {0};
+    d_step_outcome_encode(&(struct d_step_outcome){.name = span_str("run"), .turn = 1, .package = p}, &one);
+    wire_add_bin(&steps, buf_span(&one));
+    buf_clear(&r->outcome);
+    d_outcome_encode(&(struct d_outcome){.delivery = d,
+                                         .job = j,
+                                         .package = p,
+                                         .status = outcome_status(d, j, p),
+                                         .message = span_str(message),
+                                         .steps = wire_list_from(&steps, 1)},
+                     &r->outcome);
+    buf_free(&steps);
+    buf_free(&one);
+    return buf_span(&r->outcome);
+}
+
+static struct span good(struct rig *r)
+{
+    return outcome_of(r, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED, "done");
+}
+
+/* Called, handed over, run, reported. */
+static void until_finished(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+    launched(r, 1, "wh1");
+    over(r, 1, PACKAGE_SUCCEEDED);
+    laws_finished(r->laws, RUN, 1, good(r));
+}
+
+static void until_ended(struct rig *r)
+{
+    until_finished(r);
+    RECORD(r, ENDED, ended, .run = RUN, .attempt = 1, .server = span_str("wh1"), .outcome = good(r),
+           .reported = true);
+}
+
+/* ---- Violations */
+static void accepted_too_early(struct rig *r)
+{
+    SAYS(r, accepted, .run = RUN);
+}
+static void executed_too_early(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    SAYS(r, execute, .run = RUN, .attempt = 1);
+}
+static void recorded_too_early(struct rig *r)
+{
+    until_finished(r);
+    SAYS(r, recorded, .run = RUN, .attempt = 1);
+}
+static void ended_too_early(struct rig *r)
+{
+    until_finished(r);
+    SAYS(r, run_ended, .run = RUN, .attempt = 1, .outcome = good(r));
+}
+static void running_too_early(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+    SAYS(r, run_state, .run = RUN, .attempt = 1, .state = RUN_RUNNING);
+}
+static void accepted_and_nowhere(struct rig *r)
+{
+    laws_accepted(r->laws, "anna", "k", span_str("x"), RUN);
+}
+static void accepted_and_forgotten(struct rig *r)
+{
+    struct bcore_config config = {.cluster = SIM_CLUSTER};
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    laws_accepted(r->laws, "anna", "k", buf_span(&r->body), RUN);
+    struct bcore *c = bcore_new(&config);
+    laws_broker_begins(r->laws, c);
+    bcore_free(&c);
+}
+static void accepted_and_unknown(struct rig *r)
+{
+    laws_unknown(r->laws, RUN);
+}
+static void cancelled_and_lost(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    laws_cancelled(r->laws, RUN);
+}
+static void cancelled_and_begun(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    RECORD(r, CANCELLED, cancelled, .run = RUN);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+}
+static void two_at_a_time(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_RERUN);
+    assigned(r, 1, "wh1", ON_LOST_RERUN);
+    launched(r, 1, "wh1");
+    RECORD(r, LOST, lost, .run = RUN, .attempt = 1, .then = ON_LOST_RERUN);
+    assigned(r, 2, "wh2", ON_LOST_RERUN);
+    launched(r, 2, "wh2");
+}
+static void two_at_a_time_the_older_later(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_RERUN);
+    assigned(r, 1, "wh1", ON_LOST_RERUN);
+    RECORD(r, LOST, lost, .run = RUN, .attempt = 1, .then = ON_LOST_RERUN);
+    assigned(r, 2, "wh2", ON_LOST_RERUN);
+    launched(r, 2, "wh2");
+    launched(r, 1, "wh1");
+}
+static void a_step_twice(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+    launched(r, 1, "wh1");
+    over(r, 1, PACKAGE_SUCCEEDED);
+    launched(r, 1, "wh1");
+}
+static void at_another_server(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+    launched(r, 1, "wh2");
+}
+static void two_ends(struct rig *r)
+{
+    until_ended(r);
+    RECORD(r, ENDED, ended, .run = RUN, .attempt = 1, .outcome = good(r), .reported = true);
+}
+static void evidence_twice(struct rig *r)
+{
+    struct bcore_config config = {.cluster = SIM_CLUSTER};
+    struct bcore *c = bcore_new(&config);
+    laws_broker_begins(r->laws, c);
+    bcore_free(&c);
+    for (unsigned i = 0; i < 2; i++)
+        RECORD(r, EVIDENCE, evidence, .run = RUN, .attempt = 1, .outcome = good(r));
+}
+static void the_counted_one_as_evidence(struct rig *r)
+{
+    until_ended(r);
+    RECORD(r, EVIDENCE, evidence, .run = RUN, .attempt = 1, .why = span_str("late"), .outcome = good(r));
+}
+static void finished_twice(struct rig *r)
+{
+    until_finished(r);
+    laws_finished(r->laws, RUN, 1, good(r));
+}
+static void another_outcome_is_counted(struct rig *r)
+{
+    until_finished(r);
+    RECORD(r, ENDED, ended, .run = RUN, .attempt = 1, .reported = true,
+           .outcome = outcome_of(r, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED, "no"));
+}
+static void a_lie(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+    launched(r, 1, "wh1");
+    over(r, 1, PACKAGE_FAILED);
+    laws_finished(r->laws, RUN, 1, good(r));
+}
+static void over_while_a_child_lives(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+    launched(r, 1, "wh1");
+    laws_finished(r->laws, RUN, 1, good(r));
+}
+static void refused_but_run(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+    launched(r, 1, "wh1");
+    over(r, 1, PACKAGE_NOT_EXECUTED);
+    laws_finished(r->laws, RUN, 1, outcome_of(r, DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, "no"));
+}
+static void another_end_is_told(struct rig *r)
+{
+    until_ended(r);
+    SAYS(r, run_ended, .run = RUN, .attempt = 1,
+         .outcome = outcome_of(r, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED, "no"));
+}
+static void another_end_is_heard(struct rig *r)
+{
+    until_ended(r);
+    laws_ended(r->laws, RUN, 1, outcome_of(r, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED, "no"));
+}
+static void a_key_with_two_runs(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    called_as(r, (struct id){{2}}, "k", ON_LOST_FAIL);
+}
+static void a_key_answered_with_another_run(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    laws_accepted(r->laws, "anna", "k", buf_span(&r->body), RUN);
+    called_as(r, (struct id){{2}}, "l", ON_LOST_FAIL);
+    laws_accepted(r->laws, "anna", "k", buf_span(&r->body), (struct id){{2}});
+}
+static void another_body_is_accepted(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    laws_accepted(r->laws, "anna", "k", span_str("another"), RUN);
+}
+static void the_same_body_is_a_conflict(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    laws_accepted(r->laws, "anna", "k", buf_span(&r->body), RUN);
+    laws_conflict(r->laws, "anna", "k", buf_span(&r->body));
+}
+static void again_for_no_reason(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 2, "wh1", ON_LOST_FAIL);
+}
+static void again_though_not_allowed(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+    RECORD(r, LOST, lost, .run = RUN, .attempt = 1, .then = ON_LOST_RERUN);
+}
+static void told_another_on_lost(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 1, "wh1", ON_LOST_RERUN);
+}
+static void returned_after_it_ran(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+    launched(r, 1, "wh1");
+    RECORD(r, RETURNED, returned, .run = RUN, .attempt = 1);
+}
+static void runs_after_it_was_returned(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+    RECORD(r, RETURNED, returned, .run = RUN, .attempt = 1);
+    launched(r, 1, "wh1");
+}
+static void replay_differs(struct rig *r)
+{
+    laws_digests(r->laws, LAW_REPLAY_IS_STATE, "differs", &(struct hash){{1}}, &(struct hash){{2}});
+}
+static void spool_differs(struct rig *r)
+{
+    laws_digests(r->laws, LAW_SPOOL_IS_STATE, "differs", &(struct hash){{1}}, &(struct hash){{2}});
+}
+static void a_record_of_nobody(struct rig *r)
+{
+    RECORD(r, STARTED, started, .run = RUN, .attempt = 1);
+}
+static void too_many_run(struct rig *r)
+{
+    laws_load(r->laws, "wh1", 3, 3, 2, 4);
+}
+static void too_many_are_asked_for(struct rig *r)
+{
+    laws_load(r->laws, "wh1", 2, 4, 2, 1);
+}
+static void too_many_of_a_job(struct rig *r)
+{
+    for (uint8_t i = 1; i <= 2; i++) {
+        struct id run = {{i}};
+        called_as(r, run, i == 1 ? "a" : "b", ON_LOST_FAIL);
+        RECORD(r, ASSIGNED, assigned, .run = run, .attempt = 1, .server = span_str("wh1"), .spool = SPOOL,
+               .job_hash = r->catalog.jobs[4].hash, .on_lost = ON_LOST_FAIL);
+    }
+}
+static void a_move_that_is_not_in_the_table(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    RECORD(r, STARTED, started, .run = RUN, .attempt = 1);
+}
+static void a_state_after_the_end(struct rig *r)
+{
+    laws_state_heard(r->laws, RUN, RUN_RUNNING, true);
+}
+
+static const struct violation {
+    enum law law;
+    void (*violate)(struct rig *r);
+} violations[] = {
+    {LAW_SAID_IS_DURABLE, accepted_too_early},
+    {LAW_SAID_IS_DURABLE, executed_too_early},
+    {LAW_SAID_IS_DURABLE, recorded_too_early},
+    {LAW_SAID_IS_DURABLE, ended_too_early},
+    {LAW_SAID_IS_DURABLE, running_too_early},
+    {LAW_ACCEPTED_IS_KEPT, accepted_and_nowhere},
+    {LAW_ACCEPTED_IS_KEPT, accepted_and_forgotten},
+    {LAW_ACCEPTED_IS_KEPT, accepted_and_unknown},
+    {LAW_CANCEL_IS_KEPT, cancelled_and_lost},
+    {LAW_CANCEL_IS_KEPT, cancelled_and_begun},
+    {LAW_ONE_LIVE_ATTEMPT, two_at_a_time},
+    {LAW_ONE_LIVE_ATTEMPT, two_at_a_time_the_older_later},
+    {LAW_EXECUTED_ONCE, a_step_twice},
+    {LAW_EXECUTED_ONCE, at_another_server},
+    {LAW_ONE_RESULT, two_ends},
+    {LAW_ONE_RESULT, evidence_twice},
+    {LAW_ONE_RESULT, the_counted_one_as_evidence},
+    {LAW_ONE_RESULT, finished_twice},
+    {LAW_COUNTED_IS_REPORTED, another_outcome_is_counted},
+    {LAW_OUTCOME_IS_TRUE, a_lie},
+    {LAW_OUTCOME_IS_TRUE, over_while_a_child_lives},
+    {LAW_OUTCOME_IS_TRUE, refused_but_run},
+    {LAW_HEARD_IS_RECORDED, another_end_is_told},
+    {LAW_HEARD_IS_RECORDED, another_end_is_heard},
+    {LAW_ONE_RUN_FOR_A_KEY, a_key_with_two_runs},
+    {LAW_ONE_RUN_FOR_A_KEY, a_key_answered_with_another_run},
+    {LAW_ONE_RUN_FOR_A_KEY, another_body_is_accepted},
+    {LAW_ONE_RUN_FOR_A_KEY, the_same_body_is_a_conflict},
+    {LAW_NOT_AGAIN_UNASKED, again_for_no_reason},
+    {LAW_NOT_AGAIN_UNASKED, again_though_not_allowed},
+    {LAW_NOT_AGAIN_UNASKED, told_another_on_lost},
+    {LAW_RETURNED_NEVER_RAN, returned_after_it_ran},
+    {LAW_RETURNED_NEVER_RAN, runs_after_it_was_returned},
+    {LAW_REPLAY_IS_STATE, replay_differs},
+    {LAW_REPLAY_IS_STATE, a_record_of_nobody},
+    {LAW_SPOOL_IS_STATE, spool_differs},
+    {LAW_SLOTS, too_many_run},
+    {LAW_SLOTS, too_many_are_asked_for},
+    {LAW_CONCURRENCY, too_many_of_a_job},
+    {LAW_MOVES, a_move_that_is_not_in_the_table},
+    {LAW_MOVES, a_state_after_the_end},
+};
+
+static void rig_begin(struct rig *r)
+{
+    memset(r, 0, sizeof *r);
+    world_init(&r->w, 1, NULL);
+    r->laws = laws_new(&r->w);
+    catalog_make(&r->catalog);
+    for (unsigned i = 0; i < CATALOG_JOBS; i++)
+        laws_job(r->laws, r->catalog.jobs[i].hash, r->catalog.jobs[i].idempotent, r->catalog.jobs[i].concurrency);
+}
+
+static void rig_end(struct rig *r)
+{
+    laws_free(&r->laws);
+    catalog_free(&r->catalog);
+    buf_free(&r->body);
+    buf_free(&r->call);
+    buf_free(&r->outcome);
+    world_end(&r->w);
+}
+
+static void each_violation_breaks_its_law(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < sizeof violations / sizeof *violations; i++) {
+        struct rig r;
+        const char *text;
+        rig_begin(&r);
+        violations[i].violate(&r);
+        enum law is = laws_broken(r.laws, &text);
+        if (is != violations[i].law)
+            fail_msg("violation %u breaks %s (%s), not %s", i, law_name(is), text, law_name(violations[i].law));
+        assert_true(r.w.broken);
+        assert_true(text[0]);
+        rig_end(&r);
+    }
+}
+
+static void a_run_that_is_served_well_breaks_none(void **state)
+{
+    struct rig r;
+    const char *text;
+    (void)state;
+    rig_begin(&r);
+    called_as(&r, RUN, "k", ON_LOST_RERUN);
+    SAYS(&r, accepted, .run = RUN);
+    laws_accepted(r.laws, "anna", "k", buf_span(&r.body), RUN);
+    laws_accepted(r.laws, "anna", "k", buf_span(&r.body), RUN);
+    laws_conflict(r.laws, "anna", "k", span_str("another"));
+    assigned(&r, 1, "wh1", ON_LOST_RERUN);
+    SAYS(&r, execute, .run = RUN, .attempt = 1);
+    RECORD(&r, RETURNED, returned, .run = RUN, .attempt = 1);
+    assigned(&r, 2, "wh1", ON_LOST_RERUN);
+    launched(&r, 2, "wh1");
+    RECORD(&r, STARTED, started, .run = RUN, .attempt = 2);
+    laws_child_vanished(r.laws, RUN, 2, span_str("run"), 1);
+    RECORD(&r, LOST, lost, .run = RUN, .attempt = 2, .then = ON_LOST_RERUN);
+    assigned(&r, 3, "wh2", ON_LOST_RERUN);
+    launched(&r, 3, "wh2");
+    over(&r, 3, PACKAGE_SUCCEEDED);
+    laws_finished(r.laws, RUN, 3, good(&r));
+    RECORD(&r, ENDED, ended, .run = RUN, .attempt = 3, .outcome = good(&r), .reported = true);
+    SAYS(&r, recorded, .run = RUN, .attempt = 3);
+    SAYS(&r, run_ended, .run = RUN, .attempt = 3, .outcome = good(&r));
+    laws_ended(r.laws, RUN, 3, good(&r));
+    laws_cancelled(r.laws, RUN);
+    assert_int_equal(laws_broken(r.laws, &text), LAW_COUNT);
+    assert_int_equal(laws_children(r.laws), 0);
+    assert_int_equal(laws_runs(r.laws), 1);
+    assert_true(laws_ended_durably(r.laws, RUN));
+    rig_end(&r);
+}
+
+/* What an operator released by hand may still execute at its lost server. */
+static void a_run_released_by_hand_may_execute_twice(void **state)
+{
+    struct rig r;
+    const char *text;
+    (void)state;
+    rig_begin(&r);
+    called_as(&r, RUN, "k", ON_LOST_HOLD);
+    assigned(&r, 1, "wh1", ON_LOST_HOLD);
+    launched(&r, 1, "wh1");
+    RECORD(&r, LOST, lost, .run = RUN, .attempt = 1, .then = ON_LOST_HOLD);
+    RECORD(&r, RELEASED, released, .run = RUN, .how = span_str("rerun"));
+    assigned(&r, 2, "wh2", ON_LOST_HOLD);
+    launched(&r, 2, "wh2");
+    assert_int_equal(laws_broken(r.laws, &text), LAW_COUNT);
+    rig_end(&r);
+}
+
+static void only_the_first_complaint_is_kept(void **state)
+{
+    struct rig r;
+    const char *text;
+    (void)state;
+    rig_begin(&r);
+    law_break(r.laws, LAW_SLOTS, "first");
+    law_break(r.laws, LAW_MOVES, "second");
+    assert_int_equal(laws_broken(r.laws, &text), LAW_SLOTS);
+    assert_string_equal(text, "first");
+    rig_end(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_violation_breaks_its_law),
+        cmocka_unit_test(a_run_that_is_served_well_breaks_none),
+        cmocka_unit_test(a_run_released_by_hand_may_execute_twice),
+        cmocka_unit_test(only_the_first_complaint_is_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

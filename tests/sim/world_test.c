@@ -1,0 +1,136 @@
+/* world_test.c - one clock, one source of chance, one order. */
+#include "common/testing.h"
+#include "tests/sim/world.h"
+
+struct noted {
+    struct event event;
+    unsigned *turn, at;
+};
+
+static void note(struct world *w, void *self)
+{
+    struct noted *n = self;
+    (void)w;
+    n->at = ++*n->turn;
+}
+
+static void events_come_by_time_and_those_of_one_time_as_they_were_set(void **state)
+{
+    struct world w;
+    unsigned turn = 0;
+    struct noted a = {.turn = &turn}, b = {.turn = &turn}, c = {.turn = &turn}, d = {.turn = &turn};
+    (void)state;
+    world_init(&w, 1, NULL);
+    world_at(&w, &a.event, MS(5), NULL, note, &a);
+    world_at(&w, &b.event, MS(3), NULL, note, &b);
+    world_at(&w, &c.event, MS(5), NULL, note, &c);
+    world_at(&w, &d.event, MS(4), NULL, note, &d);
+    world_cancel(&w, &d.event);
+    while (world_step(&w))
+        ;
+    assert_int_equal(b.at, 1);
+    assert_int_equal(a.at, 2);
+    assert_int_equal(c.at, 3);
+    assert_int_equal(d.at, 0);
+    assert_int_equal(w.now, MS(5));
+    world_end(&w);
+}
+
+static void what_comes_to_a_stopped_process_waits_and_keeps_its_order(void **state)
+{
+    struct world w;
+    unsigned turn = 0;
+    struct clock_sim clock = {.base_ms = 1};
+    struct process p;
+    struct noted a = {.turn = &turn}, b = {.turn = &turn}, other = {.turn = &turn};
+    (void)state;
+    world_init(&w, 1, NULL);
+    process_init(&p, "p", &clock);
+    p.paused_until = MS(10);
+    world_at(&w, &a.event, MS(2), &p, note, &a);
+    world_at(&w, &b.event, MS(3), &p, note, &b);
+    world_at(&w, &other.event, MS(4), NULL, note, &other);
+    while (world_step(&w))
+        ;
+    assert_int_equal(other.at, 1);
+    assert_int_equal(a.at, 2);
+    assert_int_equal(b.at, 3);
+    assert_int_equal(w.now, MS(10));
+    world_end(&w);
+}
+
+static void a_broken_law_ends_the_world(void **state)
+{
+    struct world w;
+    unsigned turn = 0;
+    struct noted a = {.turn = &turn};
+    (void)state;
+    world_init(&w, 1, NULL);
+    world_at(&w, &a.event, MS(1), NULL, note, &a);
+    w.broken = true;
+    assert_false(world_step(&w));
+    assert_int_equal(a.at, 0);
+    world_end(&w);
+}
+
+static void the_same_seed_gives_the_same_chance_and_another_gives_another(void **state)
+{
+    struct rng a, b, c;
+    unsigned same = 0;
+    (void)state;
+    rng_seed(&a, 7);
+    rng_seed(&b, 7);
+    rng_seed(&c, 8);
+    for (unsigned i = 0; i < 100; i++) {
+        uint64_t v = rng_next(&a);
+        assert_int_equal(v, rng_next(&b));
+        same += v == rng_next(&c);
+    }
+    assert_int_equal(same, 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        int64_t v = rng_between(&a, -3, 3);
+        assert_true(v >= -3 && v <= 3);
+        assert_false(rng_chance(&a, 0));
+        assert_true(rng_chance(&a, 1000));
+    }
+}
+
+/* However its clock runs: what a process waits for it never sees too early, and hardly late. */
+static void a_clock_of_another_rate_is_never_early(void **state)
+{
+    (void)state;
+    for (int64_t ppm = -9000; ppm <= 9000; ppm += 1500) {
+        struct world w;
+        struct clock_sim clock = {.base_ms = 700, .ppm = ppm, .wall_ms = 1000000};
+        struct process p;
+        world_init(&w, 1, NULL);
+        process_init(&p, "p", &clock);
+        for (int64_t ms = 1; ms < 100000000; ms = ms * 3 + 1) {
+            int64_t boot = boot_ms(&w, &p) + ms;
+            w.now = true_time(&w, &p, boot);
+            assert_in_range(boot_ms(&w, &p) - boot, 0, 2 + ms / 1000);
+        }
+        assert_int_equal(true_time(&w, &p, INT64_MAX), INT64_MAX);
+        assert_int_equal(true_time(&w, &p, 0), w.now);
+        int64_t boot = boot_ms(&w, &p), wall = wall_ms(&w, &p);
+        clock.wall_ms += 5000;
+        assert_int_equal(wall_ms(&w, &p), wall + 5000);
+        assert_int_equal(boot_ms(&w, &p), boot); /* a step of the wall clock is none of the other's business */
+        clock_boot(&w, &clock);
+        assert_true(boot_ms(&w, &p) < 30000);
+        assert_in_range(wall_ms(&w, &p) - wall, 4999, 5001);
+        world_end(&w);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(events_come_by_time_and_those_of_one_time_as_they_were_set),
+        cmocka_unit_test(what_comes_to_a_stopped_process_waits_and_keeps_its_order),
+        cmocka_unit_test(a_broken_law_ends_the_world),
+        cmocka_unit_test(the_same_seed_gives_the_same_chance_and_another_gives_another),
+        cmocka_unit_test(a_clock_of_another_rate_is_never_early),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
