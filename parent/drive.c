@@ -195,7 +195,7 @@ static bool is_told(struct drive *d, const struct pcore_effect *e)
     HASH_FIND_STR(d->told, what, t);
     if (!t) {
         struct told *add = mem_alloc(sizeof *add + strlen(what) + 1);
-        strcpy(add->what, what);
+        memcpy(add->what, what, strlen(what) + 1);
         HASH_ADD_STR(d->told, what, add);
     }
     mem_free(&what);

@@ -124,14 +124,11 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
 static void on_tell(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct offers *o = arg;
-    struct known *k, *next;
     (void)l;
     (void)t;
-    HASH_ITER(hh, o->all, k, next)
-    {
+    for (struct known *k = o->all; k; k = k->hh.next) /* `take` may bring new ones: at the end */
         if (k->have && k->n_waiting)
             tell(k);
-    }
 }
 
 struct offers *offers_new(struct longboat *lb, offers_take take, void *self)

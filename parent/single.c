@@ -57,7 +57,8 @@ static int type_parameters(struct single *c, struct buf *items, struct wire_list
     size_t n;
     const char *const *texts = opt_list(c->values, "parameter", &n);
     struct wire_list declared = wire_list_from(&c->parameters, c->n_declared);
-    int rc = values_map_from_texts(texts, n, c->n_declared ? &declared : NULL, items, ret, err);
+    *ret = (struct wire_list){0};
+    int rc = n ? values_map_from_texts(texts, n, c->n_declared ? &declared : NULL, items, ret, err) : 0;
     if (rc == 0 && c->n_declared)
         rc = values_missing(ret, &declared, err);
     return rc < 0 ? error_set(err, -EINVAL, "%s: %s", c->job, err->text) : 0;

@@ -1,6 +1,5 @@
 /* verbs.c - lbsubmit cancel, lbsubmit join. */
 #include <errno.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -109,7 +108,7 @@ static int join(const struct option_values *values, struct error *err)
     const struct enrol_options o = {
         .token = token, .force = opt_flag(values, "force"), .timeout_ms = opt_int(values, "timeout")};
     rc = enrol(&o, &r, err);
-    sodium_memzero(token, strlen(token));
+    explicit_bzero(token, strlen(token));
     mem_free(&token);
     if (rc == 0)
         printf("joined: %s %s of cluster %s; files in %s\n", role_word(r.role), r.name, r.cluster, r.folder);
