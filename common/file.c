@@ -239,3 +239,20 @@ int file_lock(const char *path, int *ret_fd, struct error *err)
     *ret_fd = fd;
     return 0;
 }
+
+int file_lock_is_held(const char *path, struct error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc = 0;
+    if (fd < 0)
+        return errno == ENOENT ? 0 : error_errno(err, errno, "cannot open the lock file '%s'", path);
+    if (flock(fd, LOCK_SH | LOCK_NB) < 0) {
+        if (errno == EWOULDBLOCK) {
+            refuse_locked(fd, path, err);
+            rc = 1;
+        } else {
+            rc = error_errno(err, errno, "cannot ask for the lock '%s'", path);
+        }
+    }
+    close(fd);
+    return rc;
+}

@@ -33,6 +33,9 @@ int file_read_private(const char *path, size_t max, struct buf *out, struct erro
  * of it in a forked process: close it there). -EBUSY: the sentence names the pid that has it. The file stays:
  * removing it would let two hold a lock of one name. */
 int file_lock(const char *path, int *ret_fd, struct error *err);
+/* For who only looks: does a process hold this lock file? 1: yes, and the sentence in *err names it; 0: nobody does,
+ * or there is no such file. Makes and writes nothing; a lock that is free is shared for an instant. */
+int file_lock_is_held(const char *path, struct error *err);
 
 /* Removes `path` and everything below. Links are removed, never followed; a mounted file system below is not entered
  * (-EXDEV); folders without permissions are given them; depth does not matter. What is not there is success. */

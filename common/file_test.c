@@ -187,6 +187,29 @@ static void a_lock_that_is_held_names_the_holder(void **state)
     close(other);
 }
 
+static void who_only_looks_at_a_lock_learns_its_holder_and_changes_nothing(void **state)
+{
+    const char *path = testing_path(state, "lock");
+    struct error err = {0};
+    struct buf text = {0};
+    int fd = -1;
+    char want[64];
+    assert_int_equal(file_lock_is_held(path, &err), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(file_lock(path, &fd, &err), 0);
+    assert_int_equal(file_lock_is_held(path, &err), 1);
+    snprintf(want, sizeof want, "held by process %ld", (long)getpid());
+    assert_contains(err.text, want);
+    close(fd);
+    assert_int_equal(file_lock_is_held(path, &err), 0);
+    write_file(path, "41", 0600);
+    assert_int_equal(file_lock_is_held(path, &err), 0);
+    assert_int_equal(file_read(path, 100, &text, &err), 0);
+    assert_true(span_eq_str(buf_span(&text), "41"));
+    assert_int_equal(file_lock_is_held(*state, &err), 0); /* a folder is no lock that anybody holds */
+    buf_free(&text);
+}
+
 static void a_tree_is_removed_without_following_links(void **state)
 {
     struct error err = {0};
@@ -273,6 +296,7 @@ int main(void)
         in_folder(a_secret_behind_a_link_or_in_a_folder_is_refused),
         in_folder(a_secret_of_somebody_else_is_refused),
         in_folder(a_lock_that_is_held_names_the_holder),
+        in_folder(who_only_looks_at_a_lock_learns_its_holder_and_changes_nothing),
         in_folder(a_tree_is_removed_without_following_links),
         in_folder(a_link_given_as_the_tree_is_removed_itself),
         in_folder(folders_without_permissions_are_removed),
