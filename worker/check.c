@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/channel.h"
 #include "common/clock.h"
 #include "common/duration.h"
 #include "common/file.h"
@@ -187,38 +186,33 @@ static void check_broker(struct check *c)
 
 /* ---- This server */
 
+/* Its lock tells; a connection would be taken for a new worker's, and the one that is attached be dropped. */
 static void check_runner(struct check *c)
 {
     struct error err = {0};
-    struct channel *ch = NULL;
     char path[PATHS_MOST];
-    path_of(path, c->paths.run, "runner.sock");
-    int rc = channel_connect(path, &ch, &err);
+    path_of(path, c->paths.run, "runner.lock");
+    int rc = file_lock_is_held(path, &err);
     char *program = runnerlink_program();
-    if (rc == 0)
-        say(c, true, "runner", "listens at %s", path);
+    if (rc != 0)
+        say(c, rc > 0, "runner", "%s%s", rc > 0 ? "one runs here: " : "", err.text);
     else if (access(program, X_OK) == 0)
         say(c, true, "runner", "none runs; lbworker starts %s", program);
     else
-        say(c, false, "runner", "%s; and %s: %s", err.text, program, strerror(errno));
+        say(c, false, "runner", "none runs, and lbworker cannot start %s: %s", program, strerror(errno));
     mem_free(&program);
-    channel_close(&ch);
 }
 
 static void check_worker(struct check *c)
 {
     struct error err = {0};
     char path[PATHS_MOST];
-    int fd = -1;
     path_of(path, c->paths.state, "spool/worker.lock");
-    if (access(path, F_OK) < 0)
-        say(c, true, "worker", "none has run here yet");
-    else if (file_lock(path, &fd, &err) == -EBUSY)
-        say(c, true, "worker", "one runs here");
+    int rc = file_lock_is_held(path, &err);
+    if (rc != 0)
+        say(c, rc > 0, "worker", "%s%s", rc > 0 ? "one runs here: " : "", err.text);
     else
-        say(c, true, "worker", "none runs now");
-    if (fd >= 0)
-        close(fd);
+        say(c, true, "worker", access(path, F_OK) < 0 ? "none has run here yet" : "none runs now");
 }
 
 static bool nobody_uses(void *self, const struct hash *job)
