@@ -73,6 +73,19 @@ static bool check_port(const struct broker_options *o, const struct key *key)
     return rc == 0;
 }
 
+/* Who has the store has the port, too: it is not tried beside a running broker. */
+static bool check_door(const struct broker_options *o, const struct key *key)
+{
+    struct error err = {0};
+    char text[ERROR_TEXT_MAX + 32], *lock = mem_printf("%s/broker/broker.db.lock", o->state);
+    int rc = file_lock_is_held(lock, &err);
+    mem_free(&lock);
+    if (rc == 0)
+        return check_port(o, key);
+    snprintf(text, sizeof text, "%s%s", rc > 0 ? "one runs here: " : "", err.text);
+    return say(rc > 0, "broker", text);
+}
+
 int broker_check(const struct broker_options *o)
 {
     struct key key = {0};
@@ -83,7 +96,7 @@ int broker_check(const struct broker_options *o)
     bool keys = check_keys(o, &key);
     good &= keys & check_store(o);
     if (keys)
-        good &= check_port(o, &key);
+        good &= check_door(o, &key);
     key_forget(&key);
     return good ? 0 : 1;
 }

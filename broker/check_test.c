@@ -1,0 +1,92 @@
+/* check_test.c - lbbroker check, alone, beside a running broker, and where it is wrong. */
+#include "broker/check.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "broker/testing.h"
+
+/* What the check says is *ret_text (the caller's); the return value is its own. */
+static int check(struct world *w, struct buf *ret_text)
+{
+    struct error err = {0};
+    char *config = mem_printf("%s/etc", w->home), *state = mem_printf("%s/var", w->home),
+         *said = mem_printf("%s/said", w->home);
+    const char *listen[] = {w->endpoint ? w->endpoint : "tcp://127.0.0.1:*"};
+    struct broker_options o = {
+        .cluster = "test", .name = "b1", .listen = listen, .n_listen = 1, .config = config, .state = state};
+    int old = dup(1), fd = open(said, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+    fflush(stdout);
+    assert_true(old >= 0 && fd >= 0 && dup2(fd, 1) == 1);
+    int rc = broker_check(&o);
+    fflush(stdout);
+    dup2(old, 1);
+    close(old);
+    close(fd);
+    buf_clear(ret_text);
+    if (file_read(said, 1 << 16, ret_text, &err) < 0)
+        fail_msg("%s", err.text);
+    buf_str(ret_text);
+    mem_free(&config);
+    mem_free(&state);
+    mem_free(&said);
+    return rc;
+}
+
+static void a_house_where_all_is_well_is_said_to_be(void **state)
+{
+    struct buf text = {0};
+    assert_int_equal(check(*state, &text), 0);
+    assert_contains(buf_str(&text), "not there yet");
+    assert_contains(buf_str(&text), "listen       ok: tcp://");
+    buf_free(&text);
+}
+
+static void beside_a_running_broker_it_says_so_and_all_is_well(void **state)
+{
+    struct world *w = *state;
+    struct buf text = {0};
+    char want[64];
+    start(w);
+    assert_int_equal(check(w, &text), 0);
+    snprintf(want, sizeof want, "held by process %ld", (long)getpid());
+    assert_contains(buf_str(&text), "broker       ok: one runs here");
+    assert_contains(buf_str(&text), want);
+    assert_null(strstr(buf_str(&text), "WRONG"));
+    buf_free(&text);
+}
+
+static void a_port_that_somebody_else_has_is_wrong(void **state)
+{
+    struct world *w = *state;
+    struct buf text = {0};
+    start(w);
+    char *lock = mem_printf("%s/var/broker/broker.db.lock", w->home);
+    assert_int_equal(unlink(lock), 0); /* what has the port is no broker of this house */
+    mem_free(&lock);
+    assert_int_equal(check(w, &text), 1);
+    assert_contains(buf_str(&text), "listen       WRONG");
+    buf_free(&text);
+}
+
+static void a_broken_key_is_wrong(void **state)
+{
+    struct world *w = *state;
+    struct buf text = {0};
+    write_file(w, "keys/broker.key", span_str("no key\n"), 0400);
+    assert_int_equal(check(w, &text), 1);
+    assert_contains(buf_str(&text), "key          WRONG");
+    buf_free(&text);
+}
+
+int main(void)
+{
+#define in_world(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        in_world(a_house_where_all_is_well_is_said_to_be),
+        in_world(beside_a_running_broker_it_says_so_and_all_is_well),
+        in_world(a_port_that_somebody_else_has_is_wrong),
+        in_world(a_broken_key_is_wrong),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
