@@ -7,7 +7,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
 #include "broker/broker.h"
@@ -135,6 +137,8 @@ int main(int argc, char **argv)
     struct option_values v = {0};
     struct broker_options o;
     int first = argc, code;
+    umask(077);
+    prctl(PR_SET_DUMPABLE, 0); /* our key stays with us */
     log_open("lbbroker", LOG_LEVEL_INFO);
     int rc = paths_resolve(&paths, &err);
     if (rc == 0)

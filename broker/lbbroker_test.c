@@ -1,0 +1,64 @@
+/* lbbroker_test.c - the program itself. Needs bin/lbbroker beside the tests' folder, as `make all unit` builds it;
+ * skipped otherwise. */
+#include "broker/testing.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char *program(void)
+{
+    char self[1000];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(n > 0);
+    self[n] = 0;
+    char *p = strstr(self, "/test/broker/");
+    if (!p)
+        skip();
+    *p = 0;
+    char *path = mem_printf("%s/bin/lbbroker", self);
+    if (access(path, X_OK) < 0) {
+        mem_free(&path);
+        skip();
+    }
+    return path;
+}
+
+static void what_it_writes_is_for_nobody_else(void **state)
+{
+    struct world *w = *state;
+    struct stat st;
+    char *path = program(), *lock = mem_printf("%s/var/broker/broker.db.lock", w->home);
+    pid_t pid = fork();
+    if (pid == 0) {
+        umask(0);
+        setenv("LONGBOAT_HOME", w->home, 1);
+        execl(path, "lbbroker", "--cluster", "test", "--listen", "tcp://127.0.0.1:*", "--log", "error", NULL);
+        _exit(9);
+    }
+    for (int64_t until = clock_boot_ms() + WAIT_MS; access(lock, F_OK) < 0 && clock_boot_ms() < until;)
+        poll(NULL, 0, 5);
+    assert_int_equal(stat(lock, &st), 0);
+    assert_int_equal(st.st_mode & 077, 0);
+    if (geteuid() != 0) { /* a process that may be looked into belongs to its user */
+        char *proc = mem_printf("/proc/%d/environ", (int)pid);
+        assert_int_equal(stat(proc, &st), 0);
+        assert_int_equal(st.st_uid, 0);
+        mem_free(&proc);
+    }
+    int status;
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    mem_free(&lock);
+    mem_free(&path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_it_writes_is_for_nobody_else, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("lbbroker", tests, NULL, NULL);
+}
