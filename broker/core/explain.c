@@ -41,6 +41,7 @@ static void text_of_need(const struct server *s, const struct job *j, struct exp
 static void text_of(const struct bcore *c, const struct server *s, const struct class *cl, const struct job *j,
                     struct explain_unmet *u)
 {
+    static const char package[] = "package:"; /* such a job comes with its package */
     const char *name = s->name->s;
     u->text[0] = u->clears[0] = 0;
     switch (u->condition) {
@@ -66,7 +67,10 @@ static void text_of(const struct bcore *c, const struct server *s, const struct 
         break;
     case EXPLAIN_JOB:
         snprintf(u->text, sizeof u->text, "it does not have job '%s'", cl->job->s);
-        snprintf(u->clears, sizeof u->clears, "lbpkg deploy, or lbctl job put, to %s", name);
+        if (strncmp(cl->job->s, package, sizeof package - 1) == 0)
+            snprintf(u->clears, sizeof u->clears, "lbpkg deploy %s to %s", cl->job->s + sizeof package - 1, name);
+        else
+            snprintf(u->clears, sizeof u->clears, "a file for it in etc/jobs on %s", name);
         break;
     case EXPLAIN_VERSION:
         snprintf(u->text, sizeof u->text, "it has job '%s' in another version than was signed", cl->job->s);

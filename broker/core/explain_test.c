@@ -28,7 +28,7 @@ static void every_server_says_what_is_unmet_and_what_would_clear_it(void **state
         {"gone", EXPLAIN_CONTACT, "last heard 20 s ago", "gone"},
         {"need", EXPLAIN_NEED, "need 'disk' does not hold: absent", "lbworker check"},
         {"never", EXPLAIN_CONTACT, "has not connected", "never"},
-        {"nojob", EXPLAIN_JOB, "does not have job 'load'", "lbpkg deploy"},
+        {"nojob", EXPLAIN_JOB, "does not have job 'load'", "a file for it in etc/jobs on nojob"},
         {"other", EXPLAIN_ADDRESS, "not in 'etl'", "pool 'etl'"},
         {"starting", EXPLAIN_ATTACHING, "attaching", ""},
         {"version", EXPLAIN_VERSION, "another version", "deployed"},
@@ -70,6 +70,23 @@ static void every_server_says_what_is_unmet_and_what_would_clear_it(void **state
     explain_free(&e);
 }
 
+static void a_job_of_a_package_comes_with_its_package(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct explain e;
+    struct error err = {0};
+    struct d_call d = call_of("a");
+    d.job = span_str("package:extract");
+    worker_up(w, "etl1", 1);
+    struct id run = call_d(w, anna, d);
+    assert_int_equal(bcore_explain(w->core, &run, &e, &err), 0);
+    const struct explain_unmet *u = unmet_of(&e, "etl1");
+    assert_non_null(u);
+    assert_string_equal(u->clears, "lbpkg deploy extract to etl1");
+    explain_free(&e);
+}
+
 static void runs_ahead_are_counted(void **state)
 {
     struct world *w = *state;
@@ -105,6 +122,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_world(every_server_says_what_is_unmet_and_what_would_clear_it),
+        in_world(a_job_of_a_package_comes_with_its_package),
         in_world(runs_ahead_are_counted),
         in_world(a_run_with_a_server_says_where_it_is),
     };

@@ -222,7 +222,7 @@ static int check_length(sqlite3 *db, const char *path, struct error *err)
         rc = error_errno(err, errno, "store '%s'", path);
     if (rc == 0 && (uint64_t)st.st_size < pages * page_size)
         rc = error_set(err, -EBADMSG,
-                       "store '%s' is truncated: %lld bytes of %llu; put back a backup and start lbbroker --restored",
+                       "store '%s' is truncated: %lld bytes of %llu; put a backup in its place",
                        path, (long long)st.st_size, (unsigned long long)(pages * page_size));
     return rc;
 }
