@@ -38,7 +38,7 @@ int ctl_code(int rc, enum refusal refusal);
 /* Connects with the identity of this user; NULL: it has said why on stderr. Waits at most `--timeout` (10 s) per
  * request. */
 struct longboat *ctl_connect(char **argv);
-enum { CTL_TIMEOUT_MS = 10000 };
+enum { CTL_TIMEOUT_MS = 30000 /* for one answer; listings wait as long */ };
 
 /* A request whose answer is DONE: prints its text unless empty; returns the exit code. */
 int ctl_ask_done(struct longboat *lb, char **argv, uint64_t req, struct span message);
