@@ -76,12 +76,14 @@ enum status outcome_status(enum delivery d, enum job_outcome j, enum package_out
         return STATUS_REFUSED;
     if (d == DELIVERY_UNREACHABLE)
         return STATUS_UNREACHABLE;
-    if (j == JOB_CANCELLED || p == PACKAGE_CANCELLED)
+    if (j == JOB_CANCELLED)
         return STATUS_CANCELLED;
     if (j == JOB_TIMED_OUT)
         return STATUS_TIMED_OUT;
     if (j == JOB_LOST)
         return STATUS_LOST;
+    if (p == PACKAGE_CANCELLED) /* its own verdict; a package that we ended has a job that says why */
+        return STATUS_CANCELLED;
     if (j == JOB_UNKNOWN || p == PACKAGE_UNKNOWN)
         return STATUS_UNKNOWN;
     if (j == JOB_FAILED || p == PACKAGE_FAILED)

@@ -64,7 +64,7 @@ int on_lost_parse(struct span word);
 int step_action_parse(struct span word);
 
 /* The status rule: first match of refused, unreachable, cancelled, timed_out, lost, unknown, failed (job or package),
- * succeeded. */
+ * succeeded. A package that was cancelled because its job timed out or was lost leaves it at that. */
 enum status outcome_status(enum delivery d, enum job_outcome j, enum package_outcome p);
 
 /* The package layer of a run from its steps': any failed -> failed; else any unknown -> unknown; none ran ->

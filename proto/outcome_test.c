@@ -14,9 +14,10 @@ static const char *by_prose(const char *d, const char *j, const char *p)
     } rows[] = {
         {!strcmp(d, "refused"), "refused"},
         {!strcmp(d, "unreachable"), "unreachable"},
-        {!strcmp(j, "cancelled") || !strcmp(p, "cancelled"), "cancelled"},
+        {!strcmp(j, "cancelled"), "cancelled"},
         {!strcmp(j, "timed_out"), "timed_out"},
         {!strcmp(j, "lost"), "lost"},
+        {!strcmp(p, "cancelled"), "cancelled"},
         {!strcmp(j, "unknown") || !strcmp(p, "unknown"), "unknown"},
         {!strcmp(j, "failed") || !strcmp(p, "failed"), "failed"},
         {!strcmp(j, "not_called"), "unknown"},
