@@ -82,7 +82,7 @@ bool request_take(struct longboat *lb, uint64_t kind, struct span message); /* f
 void request_free_all(struct longboat *lb);
 /* Another message under the same number, to be said at the next session instead. */
 void request_replace(struct longboat *lb, uint64_t req, struct span message);
-/* The sentence of an ERROR as an error of ours: -EBUSY or -EREMOTEIO. */
+/* The sentence of an ERROR as an error of ours: -EBUSY, -EINVAL (bad_argument) or -EREMOTEIO. */
 int request_error(const struct m_error *m, struct error *err);
 
 /* ---- call.c */

@@ -32,8 +32,8 @@ uint64_t longboat_req(struct longboat *lb);
 int longboat_request(struct longboat *lb, uint64_t req, struct span message, longboat_answer answer, void *self,
                      struct error *err);
 void longboat_forget(struct longboat *lb, uint64_t req);
-/* The same, waiting; *ret_answer is the caller's to free. An ERROR answer becomes -EREMOTEIO (-EBUSY for busy) with
- * its sentence; *ret_refusal (may be NULL) its code. */
+/* The same, waiting; *ret_answer is the caller's to free. An ERROR answer becomes -EREMOTEIO (-EBUSY for busy,
+ * -EINVAL for bad_argument) with its sentence; *ret_refusal (may be NULL) its code. */
 int longboat_ask(struct longboat *lb, uint64_t req, struct span message, int64_t timeout_ms, struct buf *ret_answer,
                  enum refusal *ret_refusal, struct error *err);
 

@@ -104,7 +104,8 @@ void request_free_all(struct longboat *lb)
 
 int request_error(const struct m_error *m, struct error *err)
 {
-    return error_set(err, m->code == REFUSAL_BUSY ? -EBUSY : -EREMOTEIO, SPAN_FMT, SPAN_ARG(m->text));
+    int code = m->code == REFUSAL_BUSY ? -EBUSY : m->code == REFUSAL_BAD_ARGUMENT ? -EINVAL : -EREMOTEIO;
+    return error_set(err, code, SPAN_FMT, SPAN_ARG(m->text));
 }
 
 /* ---- Waiting for the answer */

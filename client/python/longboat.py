@@ -35,6 +35,7 @@ QUERY, ROWS, SUBSCRIBE, EVENTS, CREDIT, UNSUBSCRIBE = 50, 51, 53, 54, 55, 56
 D_SIGNED, D_CERTIFICATE, D_CALL, D_VERSION, D_OUTCOME, D_STEP_OUTCOME = 100, 101, 105, 107, 116, 117
 
 BUSY = 11  # the code of ERROR that asks to come back after retry_ms
+UNKNOWN_ADDRESS = 15
 DELIVERY = ("called", "refused", "unreachable")
 JOB = ("not_called", "succeeded", "failed", "cancelled", "timed_out", "lost", "unknown")
 PACKAGE = ("not_executed", "succeeded", "failed", "cancelled", "unknown")
@@ -321,8 +322,14 @@ class Client:
     # ---- What one does with it
 
     def resolve(self, job, address):
-        """Versions of the job in the address: [{hash, version, servers, example}], newest deployment first."""
-        m = self._ask(lambda req: pack(RESOLVE, req, job, address))
+        """Versions of the job in the address: [{hash, version, servers, example}], newest deployment first. None for a
+        name that nobody has yet: a call to it waits, parked."""
+        try:
+            m = self._ask(lambda req: pack(RESOLVE, req, job, address))
+        except LongboatError as e:
+            if e.code == UNKNOWN_ADDRESS:
+                return []
+            raise
         names = ("hash", "version", "servers", "example", "idempotent")
         return [dict(zip(names, unpack(v)[1:])) for v in m[2]]
 

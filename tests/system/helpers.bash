@@ -119,6 +119,28 @@ in_state() { # in_state RUN STATE
     [ "$(state_of "$1")" = "$2" ]
 }
 
+descendants() { # descendants PID: "PID NAME" of each process below it
+    local p
+    for p in $(pgrep -P "$1"); do
+        echo "$p $(cat "/proc/$p/comm" 2>/dev/null)"
+        descendants "$p"
+    done
+}
+
+gone() { # gone PID: no such process, or dead and not yet waited for
+    [ ! -e "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status" 2>/dev/null
+}
+
+# field EXPRESSION WANTED: what jq reads in bats's $output
+field() {
+    local got
+    got=$(jq -r "$1" <<<"$output")
+    [ "$got" = "$2" ] || {
+        echo "$1 is '$got', not '$2', in: $output"
+        return 1
+    }
+}
+
 last_run() { # the newest run of a job: last_run JOB
     lbctl history --job "$1" -n 1 --json | jq -r .run
 }
