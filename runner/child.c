@@ -405,7 +405,7 @@ static int prepare(struct child *c, struct error *err)
     command_parameters(&c->launch, &json);
     int rc = childfiles_prepare(c->files, buf_span(&json), err);
     buf_free(&json);
-    return rc < 0 ? rc : command_make(c->house, c->files, &c->launch, &c->command, err);
+    return rc < 0 ? rc : command_make(c->house, c->files, workfolder_path(c->work), &c->launch, &c->command, err);
 }
 
 static int begin(struct child *c, struct error *err)

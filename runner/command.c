@@ -65,8 +65,8 @@ static void env_parameters(struct command *c, const struct s_launch *l)
     buf_free(&text);
 }
 
-static void make_env(const struct house *house, const struct childfiles *files, const struct s_launch *l,
-                     struct command *c)
+static void make_env(const struct house *house, const struct childfiles *files, const char *work,
+                     const struct s_launch *l, struct command *c)
 {
     char run[ID_TEXT];
     env(c, "PATH", span_str(CHILD_PATH));
@@ -81,6 +81,7 @@ static void make_env(const struct house *house, const struct childfiles *files, 
     env(c, "LB_STEP", l->step);
     env_number(c, "LB_TRY", l->turn);
     env(c, "LB_TASK", l->task);
+    env(c, "LB_WORK", span_str(work));
     if (!hash_is_zero(&l->package)) {
         char *folder = house_path_of(house->packages, &l->package);
         push(&c->envp, &c->n_envp, mem_printf("LB_PACKAGE=%s/files", folder));
@@ -130,8 +131,8 @@ static int make_argv(const struct house *house, const struct s_launch *l, struct
     return 0;
 }
 
-int command_make(const struct house *house, const struct childfiles *files, const struct s_launch *l,
-                 struct command *ret, struct error *err)
+int command_make(const struct house *house, const struct childfiles *files, const char *work,
+                 const struct s_launch *l, struct command *ret, struct error *err)
 {
     struct command c = {0};
     int rc = make_argv(house, l, &c, err);
@@ -139,7 +140,7 @@ int command_make(const struct house *house, const struct childfiles *files, cons
         command_free(&c);
         return rc;
     }
-    make_env(house, files, l, &c);
+    make_env(house, files, work, l, &c);
     *ret = c;
     return 0;
 }

@@ -94,7 +94,11 @@ static void the_environment_is_fixed_and_parameters_are_in_it(void **state)
     assert_contains(text, "LB_ATTEMPT=1\n");
     assert_contains(text, "LANG=C.UTF-8\n");
     assert_contains(text, "\n0077\n0\n");
-    assert_contains(text, "/var/work/");
+    char *folder = mem_printf("LB_WORK=%s/", w->rig.house.work), *at = mem_printf("\n0\n%s/", w->rig.house.work);
+    assert_contains(text, folder);
+    assert_contains(text, at);
+    mem_free(&folder);
+    mem_free(&at);
     assert_contains(text, "/dev/null\n0\n1\n2\n3\nNoNew"); /* 3: the folder that ls reads */
     assert_contains(text, "NoNewPrivs:\t1\n400\n");
     buf_free(&map);

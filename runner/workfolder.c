@@ -83,3 +83,8 @@ int workfolder_fd(const struct workfolder *w)
 {
     return w->fd;
 }
+
+const char *workfolder_path(const struct workfolder *w)
+{
+    return w->path;
+}
