@@ -54,11 +54,16 @@ struct longboat *ctl_connect(char **argv)
 
 int ctl_ask_done(struct longboat *lb, char **argv, uint64_t req, struct span message)
 {
+    return ctl_ask_done_within(lb, argv, req, message, CTL_TIMEOUT_MS);
+}
+
+int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct span message, int64_t timeout_ms)
+{
     struct buf answer = {0};
     struct m_done done;
     struct error err = {0};
     enum refusal refusal = REFUSAL_NONE;
-    int code = EXIT_DONE, rc = longboat_ask(lb, req, message, CTL_TIMEOUT_MS, &answer, &refusal, &err);
+    int code = EXIT_DONE, rc = longboat_ask(lb, req, message, timeout_ms, &answer, &refusal, &err);
     if (rc == 0)
         rc = m_done_decode(buf_span(&answer), &done, &err);
     if (rc < 0)

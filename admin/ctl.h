@@ -22,8 +22,10 @@ int ctl_explain(int argc, char **argv);
 int ctl_cancel(int argc, char **argv);
 int ctl_drain(int argc, char **argv);
 int ctl_undrain(int argc, char **argv);
+int ctl_forget(int argc, char **argv);
 int ctl_release(int argc, char **argv);
 int ctl_certificates(int argc, char **argv);
+int ctl_store(int argc, char **argv);
 
 /* What every verb does first: parses, answers --help and --version. Returns -1 to go on, else the exit code.
  * *ret_first: index of the first positional argument, of which there must be `least` to `most`. */
@@ -42,6 +44,8 @@ enum { CTL_TIMEOUT_MS = 30000 /* for one answer; listings wait as long */ };
 
 /* A request whose answer is DONE: prints its text unless empty; returns the exit code. */
 int ctl_ask_done(struct longboat *lb, char **argv, uint64_t req, struct span message);
+/* The same for what may take long: waits for as long as it takes if timeout_ms is 0. */
+int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct span message, int64_t timeout_ms);
 
 /* OPERATE with a verb, a target and a reason (which every operator's verb takes). */
 int ctl_operate(char **argv, const char *verb, const char *target, const struct wire_list *arguments,

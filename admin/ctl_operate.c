@@ -1,4 +1,4 @@
-/* ctl_operate.c - the verbs with which an operator interferes: cancel, release, drain, undrain. Each takes a
+/* ctl_operate.c - the verbs with which an operator interferes: cancel, release, drain, undrain, forget. Each takes a
  * --reason, which the broker keeps with who asked and when. */
 #include "admin/ctl.h"
 
@@ -73,6 +73,15 @@ int ctl_drain(int argc, char **argv)
 int ctl_undrain(int argc, char **argv)
 {
     return with_reason(argc, argv, "undrain", "  lbctl undrain etl2\n");
+}
+
+int ctl_forget(int argc, char **argv)
+{
+    return with_reason(
+        argc, argv, "forget",
+        "  lbctl forget etl4 --reason 'scrapped'   its worker has stopped, nothing of it is left there\n"
+        "It comes back by itself when its worker connects; to keep it out: lbctl certificates revoke "
+        "etl4\n");
 }
 
 int ctl_release(int argc, char **argv)

@@ -18,6 +18,8 @@ static const struct command verbs[] = {
     {"release", "decide what becomes of a run that is held", ctl_release},
     {"drain", "give a server nothing new", ctl_drain},
     {"undrain", "let a server take work again", ctl_undrain},
+    {"forget", "take a server that is gone off the list", ctl_forget},
+    {"store", "check or back up what the broker remembers", ctl_store},
 };
 
 int main(int argc, char **argv)
