@@ -108,8 +108,6 @@ static void place(struct buf *out, const json_t *event)
     if (!*text(event, "task"))
         return;
     buf_add_str(out, "  ");
-    safe(out, text(event, "parent_name"));
-    buf_add_str(out, "/");
     safe(out, text(event, "task"));
     buf_printf(out, "/%lld", (long long)json_integer_value(json_object_get(event, "index")));
 }
