@@ -82,8 +82,14 @@ static void tell(struct keeper *k, struct span message)
 
 static void tell_kept(struct keeper *k, const struct s_launch *l, unsigned state)
 {
-    struct s_kept kept = {
-        .slot = k->slot, .run = l->run, .attempt = l->attempt, .step = l->step, .turn = l->turn, .state = state};
+    struct s_kept kept = {.slot = k->slot,
+                          .run = l->run,
+                          .attempt = l->attempt,
+                          .step = l->step,
+                          .turn = l->turn,
+                          .state = state,
+                          .identity = l->identity,
+                          .expires = l->expires};
     buf_clear(&k->scratch);
     s_kept_encode(&kept, &k->scratch);
     tell(k, buf_span(&k->scratch));

@@ -16,6 +16,7 @@
 #include "common/channel.h"
 #include "common/spoolfile.h"
 #include "runner/server.h"
+#include "runner/tree.h"
 
 enum { PATIENCE_MS = 20000 };
 
@@ -242,16 +243,23 @@ __attribute__((unused)) static bool has_progress(struct world *w, uint64_t kind,
 
 /* ---- Steps */
 
-__attribute__((unused)) static struct id ask(struct world *w, const struct rig_call *c)
+/* deadline: boot ms; 0: none. */
+__attribute__((unused)) static void ask_as(struct world *w, const struct rig_call *c, struct id run, int64_t deadline)
 {
-    struct id run = rig_run(++w->runs);
     struct buf m = {0};
     struct s_step s = rig_step(&w->rig, c, run, &w->call);
     s.on_lost = c->on_lost;
     s.lost_after_ms = s.cluster_lost_after_ms = c->lost_after_ms;
+    s.deadline = deadline;
     s_step_encode(&s, &m);
     say(w, &m);
     buf_free(&m);
+}
+
+__attribute__((unused)) static struct id ask(struct world *w, const struct rig_call *c)
+{
+    struct id run = rig_run(++w->runs);
+    ask_as(w, c, run, 0);
     return run;
 }
 
@@ -358,8 +366,12 @@ __attribute__((unused)) static int world_teardown(void **state)
         }
         mem_free(&path);
     }
-    while (waitpid(-1, NULL, 0) > 0)
-        ;
+    bool any;
+    int status;
+    struct rusage usage;
+    for (int64_t until = clock_boot_ms() + PATIENCE_MS; tree_reap(0, &any, &status, &usage); poll(NULL, 0, 5))
+        if (clock_boot_ms() > until) /* a guard has failed: what it left must not stay */
+            tree_signal(SIGKILL, 0);
     close(w->bell);
     buf_free(&w->call);
     buf_free(&w->bytes);

@@ -1,0 +1,203 @@
+/* keeper_test.c - what lies at keepers while runners and keepers come and go, seen as the worker sees it. */
+#include "runner/testworld.h"
+
+static struct rig_call call_named(const char *key)
+{
+    struct rig_call c = rig_call();
+    c.key = key;
+    return c;
+}
+
+/* Two long steps fill both slots, and one more, of the same package, waits at one of their keepers. */
+static void fill(struct world *w, struct id runs[3])
+{
+    struct wanted want;
+    static const char *const keys[] = {"a", "b", "c"};
+    char *script = mem_printf("echo $LB_RUN >> %s/ran; test \"$LB_RUN\" = \"$(cat %s/last)\" || exec sleep 1000",
+                              w->rig.home, w->rig.home);
+    char last[ID_TEXT];
+    rig_path_write(&w->rig, "last", span_str(id_format(rig_run(3), last)), 0600);
+    rig_package(&w->rig, "extract", "shell", script, NULL, 0, NULL, 0);
+    for (int i = 0; i < 3; i++) {
+        struct rig_call c = call_named(keys[i]);
+        runs[i] = ask(w, &c);
+    }
+    for (int i = 0; i < 2; i++) {
+        want = (struct wanted){.run = runs[i]};
+        wait_for(w, is_launched, &want, "a start");
+    }
+    mem_free(&script);
+}
+
+static unsigned times_run(struct world *w, struct id run)
+{
+    struct buf b = {0};
+    char text[ID_TEXT], *path = mem_printf("%s/ran", w->rig.home);
+    unsigned n = 0;
+    assert_int_equal(file_read(path, 100000, &b, NULL), 0);
+    for (const char *p = buf_str(&b); (p = strstr(p, id_format(run, text))); p++)
+        n++;
+    buf_free(&b);
+    mem_free(&path);
+    return n;
+}
+
+static void end_both(struct world *w, struct id runs[3])
+{
+    for (int i = 0; i < 2; i++)
+        halt(w, runs[i], true, 0, false);
+    for (int i = 0; i < 2; i++)
+        outcome_of(w, runs[i]);
+}
+
+static void a_step_that_waits_at_a_keeper_is_known_to_the_next_runner_and_runs_once(void **state)
+{
+    struct world *w = *state;
+    struct id runs[3];
+    struct s_kept kept;
+    fill(w, runs);
+    stop_runner(w, SIGKILL);
+    start_runner(w, 2);
+    assert_int_equal(hear_kept(w, 1, &kept), 1);
+    assert_true(id_eq(kept.run, runs[2]));
+    struct rig_call c = call_named("c");
+    ask_as(w, &c, runs[2], 0); /* asked for again: it is known */
+    end_both(w, runs);
+    assert_int_equal(outcome_of(w, runs[2]).outcome.package, PACKAGE_SUCCEEDED);
+    struct rig_call next = call_named("d");
+    struct id other = ask(w, &next); /* what was asked for twice would have run before this one */
+    halt(w, other, true, 0, false);
+    outcome_of(w, other);
+    assert_int_equal(times_run(w, runs[2]), 1);
+}
+
+static void a_step_that_waited_at_a_keeper_that_died_can_be_asked_for_again(void **state)
+{
+    struct world *w = *state;
+    struct id runs[3];
+    struct span m;
+    fill(w, runs);
+    bool waited = false;
+    for (unsigned i = 1; i <= 2; i++) {
+        struct channel *c;
+        char *path = house_slot_path(w->rig.house.run, "keeper", i, ".sock");
+        assert_int_equal(channel_connect(path, &c, NULL), 0);
+        kill(channel_peer_pid(c), SIGKILL);
+        channel_close(&c);
+        mem_free(&path);
+    }
+    for (int gone_steps = 0; gone_steps < 3;) {
+        struct s_kept k;
+        if (hear(w, &m) != KIND_S_KEPT || s_kept_decode(m, &k, NULL) < 0)
+            continue;
+        assert_int_equal(k.state, 3);
+        gone_steps++;
+        waited |= id_eq(k.run, runs[2]);
+    }
+    assert_true(waited);
+    struct rig_call c = call_named("c");
+    ask_as(w, &c, runs[2], 0);
+    assert_int_equal(outcome_of(w, runs[2]).outcome.package, PACKAGE_SUCCEEDED);
+    assert_int_equal(times_run(w, runs[2]), 1);
+}
+
+static void a_cancel_of_another_attempt_leaves_this_one_alone(void **state)
+{
+    struct world *w = *state;
+    struct buf m = {0};
+    struct id run = ask_script(w, "exec sleep 1000");
+    struct wanted want = {.run = run};
+    wait_for(w, is_launched, &want, "the start");
+    struct s_halt h = {.run = run, .attempt = 2, .force = true};
+    s_halt_encode(&h, &m);
+    say(w, &m);
+    outcome_of(w, ask_script(w, "exit 0")); /* said behind it */
+    assert_false(scan(w, is_ended, &want));
+    halt(w, run, true, 0, false);
+    outcome_of(w, run);
+    buf_free(&m);
+}
+
+static void a_step_past_its_deadline_is_timed_out_and_its_tree_killed(void **state)
+{
+    struct world *w = *state;
+    struct rig_call c = call_named("late");
+    struct id run = rig_run(77);
+    char *script = mem_printf("echo $$ > %s/pid; exec sleep 1000", w->rig.home);
+    rig_package(&w->rig, "extract", "shell", script, NULL, 0, NULL, 0);
+    ask_as(w, &c, run, clock_boot_ms() + 400);
+    pid_t pid = pid_in(w, "pid");
+    struct wanted want = outcome_of(w, run);
+    assert_true(want.outcome.timed_out && !want.outcome.cancelled);
+    assert_int_equal(want.outcome.package, PACKAGE_FAILED);
+    assert_false(is_alive(pid));
+    c = call_named("too late");
+    run = rig_run(78);
+    ask_as(w, &c, run, clock_boot_ms() - 1);
+    want = outcome_of(w, run);
+    assert_int_equal(want.outcome.package, PACKAGE_NOT_EXECUTED);
+    assert_int_equal(want.outcome.code, REFUSAL_EXPIRED);
+    mem_free(&script);
+}
+
+static void a_stopped_keeper_holds_nobody_up_and_its_spool_says_what_it_runs(void **state)
+{
+    struct world *w = *state;
+    struct s_kept kept;
+    struct channel *c;
+    struct id run = ask_script(w, "exec sleep 1000");
+    struct wanted want = {.run = run};
+    wait_for(w, is_launched, &want, "the start");
+    char *path = house_slot_path(w->rig.house.run, "keeper", 1, ".sock");
+    assert_int_equal(channel_connect(path, &c, NULL), 0);
+    pid_t keeper = channel_peer_pid(c);
+    channel_close(&c);
+    kill(keeper, SIGSTOP);
+    stop_runner(w, SIGKILL);
+    start_runner(w, 2);
+    assert_int_equal(hear_kept(w, 2, &kept), 1);
+    assert_true(id_eq(kept.run, run));
+    assert_int_equal(outcome_of(w, ask_script(w, "exit 0")).outcome.package, PACKAGE_SUCCEEDED);
+    kill(keeper, SIGCONT);
+    halt(w, run, true, 0, false);
+    assert_true(outcome_of(w, run).outcome.cancelled);
+    mem_free(&path);
+}
+
+static void the_newest_worker_is_the_worker(void **state)
+{
+    struct world *w = *state;
+    struct channel *first = w->c;
+    struct error err = {0};
+    struct span m;
+    struct buf b = {0};
+    char *path = mem_printf("%s/runner.sock", w->rig.house.run);
+    struct s_attach a = {.version = RUNNER_PROTOCOL, .slots = 1};
+    assert_int_equal(channel_connect(path, &w->c, &err), 0);
+    s_attach_encode(&a, &b);
+    say(w, &b);
+    assert_int_equal(hear_kept(w, 2, NULL), 0);
+    int rc;
+    while ((rc = channel_receive(first, &m, &err)) >= 0) {
+        struct pollfd p = {.fd = channel_fd(first), .events = POLLIN};
+        assert_int_equal(rc ? 1 : poll(&p, 1, PATIENCE_MS), 1);
+    }
+    assert_int_equal(rc, -ECONNRESET);
+    assert_int_equal(outcome_of(w, ask_script(w, "exit 0")).outcome.package, PACKAGE_SUCCEEDED);
+    channel_close(&first);
+    mem_free(&path);
+    buf_free(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_world(a_step_that_waits_at_a_keeper_is_known_to_the_next_runner_and_runs_once),
+        in_world(a_step_that_waited_at_a_keeper_that_died_can_be_asked_for_again),
+        in_world(a_cancel_of_another_attempt_leaves_this_one_alone),
+        in_world(a_step_past_its_deadline_is_timed_out_and_its_tree_killed),
+        in_world(a_stopped_keeper_holds_nobody_up_and_its_spool_says_what_it_runs),
+        in_world(the_newest_worker_is_the_worker),
+    };
+    return cmocka_run_group_tests_name("keeper", tests, NULL, NULL);
+}
