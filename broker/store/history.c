@@ -22,13 +22,12 @@ enum {
 enum { SCAN_MOST = 20000 }; /* rows of history looked at for one page: about 20 ms */
 
 static const char *const SQL[HISTORY_STATEMENTS] = {
-    [H_RUNS] = "SELECT lsn, run, parent, job_hash, principal, key, job, address, server, task, message, task_index, "
-               "try, attempt,"
-               " delivery, job_outcome, package, status, called_at, started_at, ended_at FROM ended_run WHERE lsn < "
-               "?1 ORDER BY lsn DESC LIMIT ?2",
+    [H_RUNS] = "SELECT e.lsn, e.run, parent, job_hash, principal, key, job, address, server, task, message, "
+               "task_index, try, attempt, delivery, job_outcome, package, status, called_at, started_at, ended_at, "
+               "j.at FROM ended_run e JOIN journal j ON j.lsn = e.lsn WHERE e.lsn < ?1 ORDER BY e.lsn DESC LIMIT ?2",
     [H_PARENTS] = "SELECT lsn, run, parent, NULL, principal, key, name, '', '', '', '', tasks, 0, 0, 0, 0, 0, "
                   "status, begun_at, begun_at,"
-                  " ended_at FROM ended_parent WHERE lsn < ?1 ORDER BY lsn DESC LIMIT ?2",
+                  " ended_at, ended_at FROM ended_parent WHERE lsn < ?1 ORDER BY lsn DESC LIMIT ?2",
     [H_RUN_LSNS] = "SELECT lsns FROM ended_run WHERE run = ?1",
     [H_PARENT_LSNS] = "SELECT lsns FROM ended_parent WHERE run = ?1",
     [H_LIVE] = "SELECT j.lsn, j.body FROM live l JOIN journal j ON j.lsn = l.lsn WHERE l.entity = ?1 ORDER BY l.lsn",
@@ -180,8 +179,8 @@ static void answer_history(struct history *h, const struct store_question *q, st
     while (a->public.n_rows < q->most && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         last = (uint64_t)sqlite3_column_int64(st, 0);
         scanned++;
-        if (q->filter.since && sqlite3_column_int64(st, 20) < q->filter.since - 86400000) {
-            rc = SQLITE_DONE; /* ends are in order but for steps of the clock: a day of slack */
+        if (q->filter.since && sqlite3_column_int64(st, 21) < q->filter.since - 86400000) {
+            rc = SQLITE_DONE; /* ends are recorded in order but for steps of the clock: a day of slack */
             scanned = 0;
             break;
         }

@@ -9,9 +9,9 @@ enum cursor { LIVE, ENDED_RUNS, ENDED_PARENTS, CURSORS };
 
 static const char *const SQL[CURSORS] = {
     [LIVE] = "SELECT l.lsn, j.body FROM live l LEFT JOIN journal j ON j.lsn = l.lsn ORDER BY l.lsn",
-    [ENDED_RUNS] =
-        "SELECT lsn, run, principal, key, digest, attempt, reported, ended_at FROM ended_run WHERE lsn >= ?1"
-        " AND ended_at >= ?2 ORDER BY lsn",
+    [ENDED_RUNS] = /* by the broker's time, not that of the server on which it ended */
+    "SELECT e.lsn, e.run, e.principal, e.key, e.digest, e.attempt, e.reported, j.at FROM ended_run e"
+    " JOIN journal j ON j.lsn = e.lsn WHERE e.lsn >= ?1 AND j.at >= ?2 ORDER BY e.lsn",
     [ENDED_PARENTS] =
         "SELECT lsn, run, principal, key, digest, 0, 0, ended_at FROM ended_parent WHERE lsn >= ?1 AND ended_at >= ?2"
         " ORDER BY lsn",

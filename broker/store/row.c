@@ -146,7 +146,8 @@ int row_of_run(sqlite3 *db, sqlite3_stmt *st, const struct record *v, unsigned n
     bind_call(st, &called, &call);
     bind_outcome(st, &ended, &outcome, &call);
     sqlite3_bind_int64(st, 20, called.at);
-    sqlite3_bind_int64(st, 22, ended.at);
+    /* where it ended; the record came later if the broker was out of reach */
+    sqlite3_bind_int64(st, 22, outcome.ended_at ? outcome.ended_at : ended.at);
     db_bind_span(st, 23, buf_span(&steps));
     db_bind_bytes(st, 24, lsns.p, lsns.n);
     sqlite3_bind_int(st, 25, ended.reported);

@@ -105,6 +105,47 @@ static void history_is_asked_in_pages_and_filtered(void **state)
     store_close(&s);
 }
 
+static int note_kept_time(void *self, uint64_t lsn, struct span body, struct error *err)
+{
+    struct r_kept k;
+    (void)lsn;
+    if (r_kept_decode(body, &k, err) == 0)
+        *(int64_t *)self = k.at;
+    return 0;
+}
+
+/* The broker was out of reach for five days; the server's word of when a run ended is what people ask for, the
+ * broker's time is what is kept and looked up by. */
+static void a_result_that_came_late_ended_when_its_server_says(void **state)
+{
+    enum { HOUR = 3600000, DAY = 24 * HOUR };
+    const int64_t at = 10LL * DAY;
+    struct heard h;
+    struct error err = {0};
+    struct store *s = open_store(state, NULL);
+    start(s, &h);
+    called(s, 1, 1, "load");
+    called(s, 2, 2, "load");
+    ended_at(s, 3, 1, STATUS_FAILED, at - HOUR, 0);
+    ended_at(s, 4, 2, STATUS_FAILED, at, at - 5LL * DAY);
+    wait_committed(s, &h, 4);
+    struct got g = ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10});
+    assert_int_equal(g.n_rows, 2);
+    assert_int_equal(g.first_lsn, 4);
+    assert_int_equal(g.row.ended_at, at - 5LL * DAY);
+    g = ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10, .filter = {.since = at - 2LL * HOUR}});
+    assert_int_equal(g.n_rows, 1); /* the one before it is found nevertheless */
+    assert_int_equal(g.first_lsn, 3);
+    assert_int_equal(g.row.ended_at, at - HOUR);
+    store_close(&s);
+    assert_loads(state, "209@3 209@4 ", &(struct store_options){.kept_ms = DAY, .now = at});
+    int64_t kept = 0;
+    s = open_store(state, NULL);
+    assert_int_equal(store_load(s, note_kept_time, &kept, &err), 0);
+    assert_int_equal(kept, at);
+    store_close(&s);
+}
+
 static void events_come_with_the_first_record_of_their_runs(void **state)
 {
     struct heard h;
@@ -224,6 +265,7 @@ int main(void)
         in_folder(only_the_newest_ends_are_told_beyond_kept_max),
         in_folder(the_later_decision_of_an_operator_takes_the_place_of_the_earlier),
         in_folder(history_is_asked_in_pages_and_filtered),
+        in_folder(a_result_that_came_late_ended_when_its_server_says),
         in_folder(events_come_with_the_first_record_of_their_runs),
         in_folder(an_answer_that_was_forgotten_is_not_heard),
         in_folder(people_read_history_in_the_views),

@@ -125,7 +125,9 @@ UNUSED static void assigned(struct store *s, uint64_t lsn, unsigned n)
     add(s, lsn, &body);
 }
 
-UNUSED static void ended(struct store *s, uint64_t lsn, unsigned n, uint64_t status)
+/* outcome_at: when it ended on its server; 0: the outcome does not say. */
+UNUSED static void ended_at(struct store *s, uint64_t lsn, unsigned n, uint64_t status, int64_t at,
+                            int64_t outcome_at)
 {
     struct buf body = {0}, outcome = {0}, step = {0}, steps = {0};
     struct d_step_outcome so = {.name = span_str("say \"hi\""),
@@ -139,9 +141,10 @@ UNUSED static void ended(struct store *s, uint64_t lsn, unsigned n, uint64_t sta
                           .job = JOB_FAILED,
                           .package = PACKAGE_FAILED,
                           .message = span_str("no"),
+                          .ended_at = outcome_at,
                           .steps = wire_list_from(&steps, 1)};
     d_outcome_encode(&o, &outcome);
-    struct r_ended r = {.at = 1000 + (int64_t)lsn,
+    struct r_ended r = {.at = at,
                         .run = run_id(n),
                         .attempt = 1,
                         .server = span_str("etl1"),
@@ -152,6 +155,11 @@ UNUSED static void ended(struct store *s, uint64_t lsn, unsigned n, uint64_t sta
     buf_free(&outcome);
     buf_free(&step);
     buf_free(&steps);
+}
+
+UNUSED static void ended(struct store *s, uint64_t lsn, unsigned n, uint64_t status)
+{
+    ended_at(s, lsn, n, status, 1000 + (int64_t)lsn, 0);
 }
 
 UNUSED static void operated(struct store *s, uint64_t lsn, const char *verb, const char *target)
