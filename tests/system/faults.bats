@@ -1,0 +1,114 @@
+# Faults in the middle of the night: whatever is killed, nothing accepted is lost, nothing runs twice, no child dies of a
+# death that is not its own, and the parent ends right. Each child writes a line to a file of its own when it begins and
+# when it ends; that file is the witness.
+load helpers
+
+setup_file() {
+    new_cluster etl1 etl2
+    new_package child shell 'echo "$LB_TASK $LB_PARAM_n begins" >>"$LB_PARAM_witness"
+sleep "$LB_PARAM_seconds"
+echo "$LB_TASK $LB_PARAM_n ends" >>"$LB_PARAM_witness"
+echo "rows=$LB_PARAM_n" >>"$LB_OUTPUTS"' 'parameters:
+  n: {type: int, default: 0}
+  seconds: {type: string, default: "1"}
+  witness: {type: string, required: true}
+outputs: {rows: {type: int}}'
+    deploy child all
+    cat >"$demo/night.yaml" <<PLAN
+parent: night
+variables:
+  witness: {type: string, required: true}
+tasks:
+  first:
+    package: child
+    pool: etl
+    for_each: {n: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]}
+    parameters: {n: "{{n}}", witness: "{{witness}}"}
+  second:
+    package: child
+    pool: etl
+    parameters: {n: 99, witness: "{{witness}}"}
+    after: [{task: first, is: success}]
+PLAN
+}
+teardown_file() { end_cluster; }
+setup() {
+    enter
+    witness=$demo/witness-$BATS_TEST_NUMBER
+    : >"$witness"
+}
+
+night() { # in the background; its output in $demo/night.out, its exit code in $demo/night.rc
+    rm -f "$demo/night.rc"
+    (
+        lbsubmit "$demo/night.yaml" --set witness="$witness" >"$demo/night.out" 2>&1
+        echo $? >"$demo/night.rc"
+    ) 3>&- &
+    await "children run" grep -q begins "$witness"
+}
+
+night_is_right() {
+    await "the parent has ended" test -e "$demo/night.rc"
+    cat "$demo/night.out"
+    [ "$(cat "$demo/night.rc")" -eq 0 ]
+    grep -q '13 of 13 children succeeded' "$demo/night.out"
+    # Each child began once and ended once.
+    [ "$(grep -c begins "$witness")" -eq 13 ]
+    [ "$(grep -c ends "$witness")" -eq 13 ]
+    [ "$(sort "$witness" | uniq -d | wc -l)" -eq 0 ]
+    # second began when all of first had ended.
+    [ "$(grep -n 'second 99 begins' "$witness" | cut -d: -f1)" -eq 25 ]
+}
+
+@test "kill -9 of the broker in the middle of a parent" {
+    night
+    kill9 broker
+    night_is_right
+}
+
+@test "kill -9 of a worker in the middle of a parent" {
+    night
+    kill9 etl1
+    night_is_right
+}
+
+@test "kill -9 of a runner in the middle of a parent" {
+    night
+    kill -9 "$(runner_pid etl2)"
+    night_is_right
+}
+
+@test "kill -9 of broker, both workers and both runners at once" {
+    night
+    kill -9 "$(cat "$demo/broker.pid")" "$(cat "$demo/etl1.pid")" "$(cat "$demo/etl2.pid")" "$(runner_pid etl1)" "$(runner_pid etl2)"
+    night_is_right
+}
+
+@test "results of children that end while the broker is away are recorded once, when it is back" {
+    night
+    : >"$demo/broker.stop" # nobody starts it again until we do
+    kill9 broker
+    await "children have ended without a broker" grep -q ends "$witness"
+    start_broker
+    night_is_right
+    [ "$(lbctl history --parent "$(lbctl history --parents -n 1 --json | jq -r .run)" --json -n 100 | jq -r .key | sort | uniq -c | awk '$1 != 1' | wc -l)" -eq 0 ]
+}
+
+@test "a killed keeper: its child's tree is gone and the outcome is unknown, not invented" {
+    lbsubmit --package child --server etl1 -p n=7 -p seconds=1000 -p witness="$witness" --json >"$demo/keeper.out" 2>&1 3>&- &
+    submit=$!
+    await "the child runs" grep -q begins "$witness"
+    sleeper=$(pgrep -f '^sleep 1000$')
+    shell=$(ps -o ppid= -p "$sleeper" | tr -d ' ')
+    keeper=$(ps -o ppid= -p "$shell" | tr -d ' ')
+    kill -9 "$keeper"
+    run wait "$submit"
+    await "the tree is gone" gone "$sleeper"
+    [ "$(status_of "$(last_run package:child)")" = unknown ]
+    [ "$(grep -c begins "$witness")" -eq 1 ]
+}
+
+@test "a slot whose keeper was killed is filled again" {
+    run lbsubmit --package child --server etl1 -p seconds=0 -p witness="$witness" --quiet
+    [ "$status" -eq 0 ]
+}

@@ -1,0 +1,97 @@
+# Seeing: monitors get every event once and in order, whatever becomes of the broker.
+load helpers
+
+setup_file() {
+    new_cluster etl1
+    new_package say shell 'printf "%s\n" "$LB_PARAM_text"; printf "succeeded %s" "$LB_PARAM_text" >"$LB_RESULT"' 'parameters: {text: {type: string, required: true}}'
+    new_package fail shell 'echo going wrong >&2; exit 4'
+    deploy say etl
+    deploy fail etl
+    join_principal watcher 'watch package:say@etl'
+    lbsubmit --package say --pool etl -p text=first --quiet
+    lbsubmit --package fail --pool etl --quiet || true
+}
+teardown_file() { end_cluster; }
+setup() { enter; }
+
+@test "lbmon shows results, and each filter keeps what it says" {
+    run lbmon --since 0 --until-now
+    assert_has "package:say"
+    assert_has "text=first"
+    assert_has "succeeded"
+    assert_has "exit"
+    run lbmon --since 0 --until-now --status failed --json
+    [ "$(jq -r .status <<<"$output" | sort -u)" = failed ]
+    run lbmon --since 0 --until-now --job package:say --json
+    [ "$(jq -r .job <<<"$output" | sort -u)" = package:say ]
+    run lbmon --since 0 --until-now --server nowhere --json
+    [ -z "$output" ]
+    run lbmon --since 1h --until-now --event operated --json
+    [ "$status" -eq 0 ]
+}
+
+@test "a result in JSON has the three layers, the steps and who called" {
+    run lbmon --since 0 --until-now --job package:fail --json
+    field .event result
+    field .delivery.state called
+    field .job_outcome.state failed
+    field .package.state failed
+    field '.job_outcome.steps[0].exit_code' 4
+    field .by administrator
+    field .v 1
+}
+
+@test "who may watch one job sees the events of no other" {
+    run as watcher lbmon --since 0 --until-now --event all --json
+    [ "$status" -eq 0 ]
+    [ "$(jq -r 'select(.job != null) | .job' <<<"$output" | sort -u)" = package:say ]
+}
+
+@test "--since that is no time says what it takes" {
+    run lbmon --since yesterday
+    [ "$status" -eq 2 ]
+    assert_has "--since takes a duration"
+}
+
+@test "a monitor sees every result once and in order while the broker is killed again and again" {
+    start=$(lbmon --since 0 --until-now --event all --json | tail -n 1 | jq .seq)
+    lbmon --since "$start" --json >"$demo/seen" 2>"$demo/seen.err" 3>&- &
+    monitor=$!
+    for i in 1 2 3; do
+        for j in 1 2 3 4 5; do
+            lbsubmit --package say --pool etl -p "text=$i-$j" --quiet
+        done
+        kill9 broker
+    done
+    await "the broker is back" lbctl whoami
+    lbsubmit --package say --pool etl -p text=last --quiet
+    await "the monitor has the last" grep -q '"last"' "$demo/seen"
+    kill "$monitor"
+    jq -r .parameters.text "$demo/seen" >"$demo/texts"
+    { for i in 1 2 3; do for j in 1 2 3 4 5; do echo "$i-$j"; done; done; echo last; } | diff - "$demo/texts"
+    jq .seq "$demo/seen" | sort -nuc
+}
+
+@test "logs are followed while the child runs, over a restart of the broker" {
+    new_package slow shell 'i=0; while [ $i -lt 12 ]; do i=$((i + 1)); echo line $i; [ $i -ne 3 ] || : >"$LB_PARAM_mark"; sleep 0.2; done' 'parameters: {mark: {type: string, required: true}}'
+    deploy slow etl
+    lbsubmit --package slow --pool etl -p mark="$demo/mark" --json >"$demo/slow.json" 2>/dev/null 3>&- &
+    await "it runs" test -e "$demo/mark"
+    run_id=$(lbctl runs --job package:slow --json | jq -r .run)
+    lbctl logs "$run_id" -f >"$demo/slow.log" 2>&1 3>&- &
+    logs=$!
+    await "its first lines are here" grep -q 'line 3' "$demo/slow.log"
+    kill9 broker
+    await "its last line is here" grep -q 'line 12' "$demo/slow.log"
+    wait "$logs"
+    [ "$(grep -c '^line ' "$demo/slow.log")" -eq 12 ]
+}
+
+@test "history, show and servers answer in JSON that programs can read" {
+    lbctl history --json | jq -e .run >/dev/null
+    lbctl show "$(last_run package:say)" --json | jq -e .status >/dev/null
+    lbctl servers --json | jq -e .server >/dev/null
+    lbctl servers etl1 --json | jq -e '.packages | length > 0' >/dev/null
+    lbctl certificates list --json | jq -e .serial >/dev/null
+    lbctl whoami --json | jq -e .name >/dev/null
+}
