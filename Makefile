@@ -164,6 +164,8 @@ walls:
 	@$(MAKE) --no-print-directory test-programs
 	@tests/lint/lint.py $(B)
 	@tools/protocol_tables.py --check && tools/protocol_vectors.py --check && echo "lint: PROTOCOL.md says what the code does"
+	@tools/state_tables.py --check && echo "lint: docs/states.md says what the code does"
+	@tests/lint/links.py
 lint: walls
 	@tools/deps.sh build test lint
 	@clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h') && echo "lint: format is clean"
@@ -193,8 +195,12 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/longboat $(DESTDIR)$(PREFIX)/share/man/man1 \
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/longboat
 	install -m 755 $(B)/bin/* $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 README.md docs/*.md proto/PROTOCOL.md $(DESTDIR)$(PREFIX)/share/doc/longboat/
-	install -m 644 deploy/systemd/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/longboat/
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/longboat/docs docs/*.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/longboat/proto proto/PROTOCOL.md
+	for unit in lbbroker lbworker; do \
+	  sed 's|/usr/local/|$(PREFIX)/|g' deploy/systemd/$$unit.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service && \
+	  chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service || exit 1; done
 
 .PHONY: clean
 clean:
