@@ -1,0 +1,66 @@
+#!/usr/bin/python3
+"""Does what the pages point to exist? Every relative link of every Markdown file of the repository: the file, and the
+heading behind a #.
+
+usage: tests/lint/links.py [FILE.md...]     all Markdown files that git knows by default
+"""
+import os
+import re
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def without_code(text):
+    """What is code is no link: fenced blocks and spans become blanks, so that lines keep their numbers."""
+    text = re.sub(r"^```.*?^```", lambda m: "\n" * m.group(0).count("\n"), text, flags=re.S | re.M)
+    return re.sub(r"`[^`\n]*`", "", text)
+
+
+def anchors(text):
+    """The names of the headings, as web pages of repositories make them."""
+    found = set()
+    fenced = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
+    for title in re.findall(r"^#+ +(.*)$", fenced, re.M):
+        title = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title)
+        name = re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-")
+        number = 0
+        while (name if not number else f"{name}-{number}") in found:
+            number += 1
+        found.add(name if not number else f"{name}-{number}")
+    return found
+
+
+def complaints(page):
+    with open(os.path.join(TOP, page)) as f:
+        text = f.read()
+    for number, line in enumerate(without_code(text).split("\n"), 1):
+        for target in re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", line):
+            if re.match(r"[a-z]+:", target):
+                continue
+            path, _, heading = target.partition("#")
+            full = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
+            if not os.path.exists(os.path.join(TOP, full)):
+                yield f"{page}:{number}: there is no {full}"
+            elif heading and full.endswith(".md"):
+                with open(os.path.join(TOP, full)) as f:
+                    if heading not in anchors(f.read()):
+                        yield f"{page}:{number}: {full} has no heading #{heading}"
+
+
+def main():
+    pages = sys.argv[1:]
+    if not pages:
+        listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=TOP,
+                                capture_output=True, text=True, check=True)
+        pages = listed.stdout.split()
+    found = [c for page in pages for c in complaints(page)]
+    for line in found:
+        print(line)
+    print(f"lint: {len(found)} links of {len(pages)} pages lead nowhere")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
