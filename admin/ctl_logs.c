@@ -24,6 +24,7 @@ static const char examples[] = "  lbctl logs 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d1
 
 struct place {
     uint64_t attempt, turn, stream, next;
+    bool cut; /* it was said that output is cut */
     char step[LIMIT_NAME + 1];
 };
 
@@ -72,7 +73,8 @@ static void print_json(const struct m_log_data *d)
     buf_free(&text);
 }
 
-static void print_text(struct reading *r, const struct m_log_data *d)
+/* `cut` comes twice: when the cutting begins, and at the end with all that was cut. */
+static void print_text(struct reading *r, const struct m_log_data *d, struct place *p)
 {
     struct buf safe = {0};
     FILE *to = d->stream == 2 ? stderr : stdout;
@@ -83,9 +85,11 @@ static void print_text(struct reading *r, const struct m_log_data *d)
     else
         buf_add(&safe, d->data.p, d->data.n);
     fwrite(safe.p, 1, safe.n, to);
-    if (d->cut)
-        fprintf(to, "\n[%s of output were cut here: the step's limit was reached]\n",
-                size_format((int64_t)d->cut, size));
+    if (d->cut && !p->cut)
+        fprintf(to, "\n[from here on output is cut: the step's limit is reached]\n");
+    else if (d->cut)
+        fprintf(to, "[%s were cut in all]\n", size_format((int64_t)d->cut, size));
+    p->cut |= d->cut > 0;
     fflush(to);
     buf_free(&safe);
 }
@@ -99,7 +103,7 @@ static void chunk(struct reading *r, struct span bytes)
     if (d.offset < p->next || (d.offset == p->next && d.data.n == 0 && d.cut == 0))
         return;
     p->next = d.offset + d.data.n + d.cut;
-    r->as_json ? print_json(&d) : print_text(r, &d);
+    r->as_json ? print_json(&d) : print_text(r, &d, p);
 }
 
 static bool answered(void *self, uint64_t kind, struct span message)
