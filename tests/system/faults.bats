@@ -95,10 +95,11 @@ night_is_right() {
 }
 
 @test "a killed keeper: its child's tree is gone and the outcome is unknown, not invented" {
-    lbsubmit --package child --server etl1 -p n=7 -p seconds=1000 -p witness="$witness" --json >"$demo/keeper.out" 2>&1 3>&- &
+    lbsubmit --package child --server etl1 -p n=7 -p seconds=98765 -p witness="$witness" --json >"$demo/keeper.out" 2>&1 3>&- &
     submit=$!
     await "the child runs" grep -q begins "$witness"
-    sleeper=$(pgrep -f '^sleep 1000$')
+    await "it sleeps" pgrep -f '^sleep 98765$'
+    sleeper=$(pgrep -f '^sleep 98765$')
     shell=$(ps -o ppid= -p "$sleeper" | tr -d ' ')
     keeper=$(ps -o ppid= -p "$shell" | tr -d ' ')
     kill -9 "$keeper"
