@@ -190,14 +190,25 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o $(call archives_of,admin)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
+# The client library: liblongboat is the rooms that a client needs in one archive.
+CLIENT_ROOMS := client package net trust proto common
+$(B)/liblongboat.a: $(foreach r,$(CLIENT_ROOMS),$(call room_archive,$(r)))
+	@rm -f $@
+	$(Q)for a in $^; do echo "addlib $$a"; done | sed '1i create $@' | sed '$$a save' | $(AR) -M
+
 .PHONY: install
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/longboat $(DESTDIR)$(PREFIX)/share/man/man1 \
-	  $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/longboat
+install: all $(B)/liblongboat.a
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/longboat \
+	  $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 755 $(B)/bin/* $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/longboat/
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/longboat/docs docs/*.md
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/longboat/proto proto/PROTOCOL.md
+	install -m 644 $(B)/liblongboat.a $(DESTDIR)$(PREFIX)/lib/
+	for room in client trust proto common; do \
+	  install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/longboat/$$room $$(ls $$room/*.h | grep -vE 'inner|inside|testing|fixture') || exit 1; done
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' client/longboat.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/longboat.pc
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/longboat/python client/python/longboat.py
 	for unit in lbbroker lbworker; do \
 	  sed 's|/usr/local/|$(PREFIX)/|g' deploy/systemd/$$unit.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service && \
 	  chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service || exit 1; done

@@ -1,0 +1,52 @@
+# make install: programs that run from where they were put, units with their paths, and a client library that a program
+# of somebody else compiles and links against.
+load helpers
+
+setup_file() {
+    demo=$(mktemp -d "${TMPDIR:-/tmp}/lbt-XXXXXX")
+    echo "$demo" >"$BATS_FILE_TMPDIR/demo"
+    env -u MAKEFLAGS -u MAKELEVEL make -C "$top" --no-print-directory B="$(dirname "$LB_BIN")" install DESTDIR="$demo/root" PREFIX=/usr >/dev/null
+}
+teardown_file() { rm -rf "$(cat "$BATS_FILE_TMPDIR/demo")"; }
+setup() { demo=$(cat "$BATS_FILE_TMPDIR/demo"); }
+
+@test "every program is there and says its version and its help" {
+    for p in lbbroker lbworker lbrunner lbunpack lbsubmit lbmon lbctl lbpkg; do
+        "$demo/root/usr/bin/$p" --version | grep -q "$p"
+        "$demo/root/usr/bin/$p" --help | grep -q .
+    done
+}
+
+@test "the units name the programs where they were put" {
+    grep -q '^ExecStart=/usr/bin/lbworker' "$demo/root/usr/lib/systemd/system/lbworker.service"
+    grep -q '^ExecStart=/usr/bin/lbbroker' "$demo/root/usr/lib/systemd/system/lbbroker.service"
+}
+
+@test "a program links against the installed client library by pkg-config" {
+    cat >"$demo/program.c" <<'C'
+#include <client/longboat.h>
+#include <stdio.h>
+int main(void)
+{
+    struct longboat *lb = NULL;
+    struct error err = {0};
+    if (longboat_open(&lb, "/nowhere", NULL, &err) < 0)
+        printf("%s\n", err.text);
+    longboat_close(&lb);
+    return 0;
+}
+C
+    export PKG_CONFIG_PATH=$demo/root/usr/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=
+    sed -i "s|^prefix=.*|prefix=$demo/root/usr|" "$demo/root/usr/lib/pkgconfig/longboat.pc"
+    flags=
+    ! nm "$LB_BIN/lbctl" 2>/dev/null | grep -q __asan_init || flags=-fsanitize=address,undefined
+    gcc -std=gnu11 $flags -o "$demo/program" "$demo/program.c" $(pkg-config --cflags --libs longboat)
+    run "$demo/program"
+    [ "$status" -eq 0 ]
+    [[ $output == *"no identity in /nowhere"* ]]
+}
+
+@test "lbrunner is linked with libc, libsodium and nothing that parses" {
+    run ldd "$LB_BIN/lbrunner"
+    ! grep -qE 'zmq|msgpack|jansson|yaml|sqlite|archive' <<<"$output"
+}
