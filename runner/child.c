@@ -449,7 +449,7 @@ static void set_times(struct child *c, int64_t now)
 void child_start(struct child *c, struct span launch)
 {
     struct error err = {0};
-    int64_t now = clock_boot_ms(), term, end;
+    int64_t now = clock_boot_ms();
     buf_clear(&c->bytes);
     buf_add(&c->bytes, launch.p, launch.n);
     c->launch = (struct s_launch){0};
@@ -462,8 +462,7 @@ void child_start(struct child *c, struct span launch)
     c->stop = STOP_NONE;
     c->exited = false;
     set_times(c, now);
-    fence_of(&c->launch, c->launch.on_lost == ON_LOST_RERUN ? fence_read(c->fence_path) : 0, &term, &end);
-    if (now >= term || now >= c->timeout_at) {
+    if (now >= c->timeout_at) {
         error_set(&err, -ETIME, "its time was over before it could start");
         not_started(c, REFUSAL_EXPIRED, &err);
     } else if (say_launched(c, &err) < 0 || prepare(c, &err) < 0 || begin(c, &err) < 0)

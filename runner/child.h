@@ -26,8 +26,8 @@ int child_new(const struct house *house, unsigned slot, bool shielded, struct lo
               child_ended_fn *ended, void *self, struct child **ret, struct error *err);
 void child_free(struct child **c); /* only while nothing runs */
 
-/* Takes the bytes of an S_LAUNCH and starts it. Whatever goes wrong is an outcome (START_FAILED), and `ended` is
- * called. */
+/* Takes the bytes of an S_LAUNCH and starts it; that the fence permits it is the caller's to know. Whatever goes
+ * wrong is an outcome (START_FAILED), and `ended` is called. */
 void child_start(struct child *c, struct span launch);
 const struct s_launch *child_launch(const struct child *c); /* what runs; NULL: nothing */
 /* Ends the tree: TERM now, KILL after the grace (0: at once). timed_out: it is called that. */

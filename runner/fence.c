@@ -38,3 +38,10 @@ void fence_of(const struct s_launch *l, int64_t fence, int64_t *ret_term, int64_
     *ret_kill = fence;
     *ret_term = fence - margin;
 }
+
+bool fence_permits(const struct s_launch *l, int64_t fence, int64_t now)
+{
+    int64_t term, end;
+    fence_of(l, fence, &term, &end);
+    return l->on_lost != ON_LOST_RERUN || (fence > 0 && now < term);
+}

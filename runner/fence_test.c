@@ -36,6 +36,20 @@ static void a_short_lost_after_is_halved_and_an_own_one_moves_the_fence(void **s
     assert_int_equal(end, 1000000);
 }
 
+static void what_has_not_started_waits_for_a_fence_that_lies_ahead(void **state)
+{
+    (void)state;
+    struct s_launch l = {.on_lost = ON_LOST_FAIL, .cluster_lost_after_ms = 300000};
+    assert_true(fence_permits(&l, 0, 1000000));
+    l.on_lost = ON_LOST_RERUN;
+    assert_false(fence_permits(&l, 0, 1000000));
+    assert_true(fence_permits(&l, 1000000, 1000000 - FENCE_MARGIN_MS - 1));
+    assert_false(fence_permits(&l, 1000000, 1000000 - FENCE_MARGIN_MS));
+    assert_false(fence_permits(&l, 1000000, 2000000));
+    l.lost_after_ms = 1800000; /* its own is longer */
+    assert_true(fence_permits(&l, 1000000, 2000000));
+}
+
 static void a_file_that_is_not_there_not_whole_or_of_another_boot_is_no_fence(void **state)
 {
     struct error err = {0};
@@ -60,6 +74,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_attempts_that_may_be_run_again_are_fenced),
         cmocka_unit_test(a_short_lost_after_is_halved_and_an_own_one_moves_the_fence),
+        cmocka_unit_test(what_has_not_started_waits_for_a_fence_that_lies_ahead),
         in_folder(a_file_that_is_not_there_not_whole_or_of_another_boot_is_no_fence),
     };
     return cmocka_run_group_tests_name("fence", tests, NULL, NULL);

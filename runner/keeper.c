@@ -13,10 +13,12 @@
 #include <unistd.h>
 
 #include "common/channel.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "runner/child.h"
 #include "runner/ended.h"
+#include "runner/fence.h"
 #include "runner/tree.h"
 
 enum {
@@ -285,12 +287,31 @@ static void on_ended(void *self)
     report_roll(k->report);
 }
 
-/* After each turn: is there room and something that waits? */
+static bool may_start(const struct keeper *k, const struct buf *launch)
+{
+    struct s_launch l;
+    if (!launch_of(launch, &l) || l.on_lost != ON_LOST_RERUN)
+        return true;
+    char *path = mem_printf("%s/fence", k->house->spool);
+    bool may = fence_permits(&l, fence_read(path), clock_boot_ms());
+    mem_free(&path);
+    return may;
+}
+
+/* After each turn: is there room and something that waits? What the fence does not let start any more goes back to
+ * the runner, which has others for this slot; without a runner it waits for one. */
 static void on_turn_end(struct loop *l, void *arg)
 {
     struct keeper *k = arg;
     while (!child_launch(k->child) && k->n) {
+        bool may = may_start(k, waiting_at(k, 0));
+        if (!may && !k->runner)
+            return;
         take_waiting(k, 0, &k->started);
+        if (!may) {
+            tell(k, buf_span(&k->started));
+            continue;
+        }
         child_start(k->child, buf_span(&k->started));
         if (child_launch(k->child))
             tell_kept(k, child_launch(k->child), 2);

@@ -15,7 +15,7 @@
  *     S_KEPT, state 1     give this back unless it has begun
  * and the keeper S_ATTACH, S_KEPT for all it holds (1 waits, 2 runs), S_KEPT_END, and from then on
  *     S_KEPT, state 2     it has begun           S_KEPT, state 3     it has ended: its outcome is in the spool
- *     S_LAUNCH            given back
+ *     S_LAUNCH            given back; unasked, too, when the fence does not let it start (fence.h)
  * Without a runner it goes on with what it has. With nothing to do and no runner for KEEPER_ALONE_MS, it ends.
  */
 #ifndef LB_RUNNER_KEEPER_H

@@ -343,20 +343,25 @@ static void when_a_keeper_is_killed_its_tree_dies_and_the_worker_hears_it(void *
     mem_free(&path);
 }
 
+static void write_fence(struct world *w, int64_t until)
+{
+    struct {
+        int64_t until;
+        struct id boot;
+    } file = {until, ID_ZERO};
+    assert_int_equal(clock_boot_id(&file.boot, NULL), 0);
+    rig_path_write(&w->rig, "var/spool/fence", span_of(&file, sizeof file), 0600);
+}
+
 static void a_rerun_child_ends_before_the_fence_and_others_do_not(void **state)
 {
     struct world *w = *state;
     struct rig_call c = rig_call();
     int64_t fence = clock_boot_ms() + 1500;
-    struct {
-        int64_t until;
-        struct id boot;
-    } file = {fence, ID_ZERO};
-    assert_int_equal(clock_boot_id(&file.boot, NULL), 0);
     c.key = "fenced";
     c.on_lost = ON_LOST_RERUN;
     c.lost_after_ms = 2000;
-    rig_path_write(&w->rig, "var/spool/fence", span_of(&file, sizeof file), 0600);
+    write_fence(w, fence);
     rig_package(&w->rig, "extract", "shell", "trap '' TERM; while :; do sleep 0.1; done", NULL, 0, NULL, 0);
     struct id fenced = ask(w, &c), free_run = ask_script(w, "exec sleep 1000");
     struct wanted want = outcome_of(w, fenced);
@@ -365,12 +370,68 @@ static void a_rerun_child_ends_before_the_fence_and_others_do_not(void **state)
     assert_true(memmem(want.outcome.message.p, want.outcome.message.n, "counts as lost", 14) != NULL);
     struct wanted other = {.run = free_run};
     assert_false(scan(w, is_ended, &other));
-    c.key = "late"; /* what comes after the fence does not start */
-    rig_package(&w->rig, "extract", "shell", "trap '' TERM; while :; do sleep 0.1; done", NULL, 0, NULL, 0);
-    want = outcome_of(w, ask(w, &c));
-    assert_int_equal(want.outcome.code, REFUSAL_EXPIRED);
     halt(w, free_run, true, 0, false);
     outcome_of(w, free_run);
+}
+
+static void a_rerun_step_behind_the_fence_waits_for_a_new_one_and_lets_others_pass(void **state)
+{
+    struct world *w = *state;
+    struct rig_call c = rig_call();
+    c.key = "waits";
+    c.on_lost = ON_LOST_RERUN;
+    c.lost_after_ms = 2000;
+    write_fence(w, clock_boot_ms() - 10);
+    rig_package(&w->rig, "extract", "shell", "exit 0", NULL, 0, NULL, 0);
+    struct id waits = ask(w, &c);
+    c.key = "cancelled";
+    struct id cancelled = ask(w, &c);
+    struct wanted want = outcome_of(w, ask_script(w, "exit 0")); /* asked for later, and not fenced */
+    assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
+    halt(w, cancelled, false, 0, false);
+    want = outcome_of(w, cancelled);
+    assert_true(want.outcome.cancelled);
+    want = (struct wanted){.run = waits};
+    assert_false(scan(w, is_launched, &want));
+    write_fence(w, clock_boot_ms() + 60000); /* the broker was heard again */
+    want = outcome_of(w, waits);
+    assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
+}
+
+/* It was sent to the keeper while the fence held, and the step before it took longer than that. */
+static void a_rerun_step_at_a_keeper_goes_back_when_the_fence_has_passed(void **state)
+{
+    struct world *w = *state;
+    struct id runs[3];
+    struct rig_call c = rig_call();
+    c.on_lost = ON_LOST_RERUN;
+    c.lost_after_ms = 2000;
+    write_fence(w, clock_boot_ms() + 60000);
+    c.key = "a";
+    rig_package(&w->rig, "extract", "shell", "exit 0", NULL, 0, NULL, 0);
+    outcome_of(w, ask(w, &c)); /* short ones: so that others lie ahead */
+    for (int i = 0; i < 2; i++)
+        runs[i] = ask_script(w, "exec sleep 1000");
+    rig_package(&w->rig, "extract", "shell", "exit 0", NULL, 0, NULL, 0);
+    c.key = "behind";
+    runs[2] = ask(w, &c);
+    for (int i = 0; i < 2; i++) {
+        struct wanted want = {.run = runs[i]};
+        wait_for(w, is_launched, &want, "the start of a long step");
+    }
+    write_fence(w, clock_boot_ms() - 10);
+    halt(w, runs[0], true, 0, false);
+    halt(w, runs[1], true, 0, false);
+    outcome_of(w, runs[0]);
+    outcome_of(w, runs[1]);
+    struct wanted want = outcome_of(w, ask_script(w, "exit 0"));
+    assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
+    want = (struct wanted){.run = runs[2]};
+    assert_false(scan(w, is_launched, &want));
+    assert_false(scan(w, is_ended, &want));
+    write_fence(w, clock_boot_ms() + 60000);
+    want = outcome_of(w, runs[2]);
+    assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
 }
 
 static void two_hundred_short_steps_all_run_once_in_two_slots(void **state)
@@ -456,6 +517,8 @@ int main(void)
         in_world(a_child_survives_its_runner_and_the_next_runner_finds_it),
         in_world(a_step_that_ran_before_the_restart_is_not_run_again),
         in_world(when_a_keeper_is_killed_its_tree_dies_and_the_worker_hears_it),
+        in_world(a_rerun_step_behind_the_fence_waits_for_a_new_one_and_lets_others_pass),
+        in_world(a_rerun_step_at_a_keeper_goes_back_when_the_fence_has_passed),
         in_world(a_rerun_child_ends_before_the_fence_and_others_do_not),
         in_world(two_hundred_short_steps_all_run_once_in_two_slots),
         in_world(what_waits_behind_a_long_step_goes_to_an_idle_slot),

@@ -3,7 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,7 +18,7 @@
 #include "runner/launched.h"
 #include "runner/slot.h"
 
-enum { UNFENCED_MS = 100 /* how soon to look again for a fence that is not known yet */ };
+enum { UNFENCED_MS = 100 /* how soon to look again for a fence that permits what waits */ };
 
 struct waiting {
     struct buf launch;
@@ -37,7 +37,7 @@ struct slots {
     unsigned waiting;
     double average_ms; /* of a step, weighted to the last few; starts as long */
     struct loop_timer timer;
-    bool fence_known; /* a broker was heard since this boot: nothing takes that back */
+    int64_t fence; /* as read last: it only ever moves on */
     struct buf scratch;
 };
 
@@ -174,27 +174,37 @@ static struct slot *choose(struct slots *s)
     return best && best->n < most ? best : NULL;
 }
 
-static bool fenced(struct slots *s)
+static bool may_start(struct slots *s, const struct s_launch *l)
 {
-    if (!s->fence_known) {
-        char *path = mem_printf("%s/fence", s->house->spool);
-        s->fence_known = fence_read(path) > 0;
-        mem_free(&path);
-    }
-    return s->fence_known;
+    int64_t now = loop_now(s->loop);
+    if (fence_permits(l, s->fence, now))
+        return true;
+    char *path = mem_printf("%s/fence", s->house->spool);
+    s->fence = fence_read(path);
+    mem_free(&path);
+    return fence_permits(l, s->fence, now);
+}
+
+/* The first that may start: while no broker is heard, another may be running what is fenced. NULL: none. */
+static struct waiting **first_ready(struct slots *s)
+{
+    struct s_launch l;
+    for (struct waiting **at = &s->first; *at; at = &(*at)->next)
+        if (!launch_of(*at, &l) || may_start(s, &l))
+            return at;
+    if (s->first)
+        look_again(s, UNFENCED_MS);
+    return NULL;
 }
 
 static void dispatch(struct slots *s)
 {
+    struct waiting **at;
     struct slot *t;
     struct s_launch l;
     bool behind = false;
-    while (s->first && (t = choose(s))) {
-        if (launch_of(s->first, &l) && l.on_lost == ON_LOST_RERUN && !fenced(s)) {
-            look_again(s, UNFENCED_MS); /* another may be running elsewhere: no broker was heard since this boot */
-            break;
-        }
-        struct waiting *w = dequeue(s, &s->first);
+    while ((at = first_ready(s)) && (t = choose(s))) {
+        struct waiting *w = dequeue(s, at);
         struct held h;
         if (launch_of(w, &l)) {
             held_of_launch(&l, &h);
@@ -217,7 +227,7 @@ static void take_back(struct slots *s)
     int64_t now = loop_now(s->loop);
     struct slot *idle = least_busy(s);
     struct s_kept k;
-    if (s->first || !idle || (idle->n && !(s->n < s->limit)))
+    if (first_ready(s) || !idle || (idle->n && !(s->n < s->limit)))
         return;
     for (unsigned i = 0; i < s->n; i++) {
         struct slot *t = s->slot[i];
@@ -404,16 +414,25 @@ static void add_from_spool(void *self, const struct s_kept *k)
     slot_take_kept(self, k);
 }
 
+/* Of "keeper-N.sock"; 0: it is something else. */
+static unsigned number_of(const char *name)
+{
+    static const char stem[] = "keeper-";
+    char *end;
+    if (strncmp(name, stem, sizeof stem - 1) != 0)
+        return 0;
+    unsigned long n = strtoul(name + sizeof stem - 1, &end, 10);
+    return strcmp(end, ".sock") == 0 && n <= LIMIT_SLOTS ? (unsigned)n : 0;
+}
+
 int slots_adopt(struct slots *s, struct error *err)
 {
     DIR *d = opendir(s->house->run);
     if (!d)
         return error_errno(err, errno, "cannot read the folder '%s'", s->house->run);
     for (struct dirent *e; (e = readdir(d));) {
-        unsigned number;
-        int end = 0;
-        if (sscanf(e->d_name, "keeper-%u.sock%n", &number, &end) != 1 || !end || e->d_name[end] || number < 1 ||
-            number > LIMIT_SLOTS)
+        unsigned number = number_of(e->d_name);
+        if (!number)
             continue;
         char *path = house_slot_path(s->house->run, "keeper", number, ".sock");
         adopt(s, number, path);
