@@ -103,7 +103,7 @@ night_is_right() {
     shell=$(ps -o ppid= -p "$sleeper" | tr -d ' ')
     keeper=$(ps -o ppid= -p "$shell" | tr -d ' ')
     kill -9 "$keeper"
-    run wait "$submit"
+    wait "$submit" || true
     await "the tree is gone" gone "$sleeper"
     [ "$(status_of "$(last_run package:child)")" = unknown ]
     [ "$(grep -c begins "$witness")" -eq 1 ]

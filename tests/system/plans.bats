@@ -1,0 +1,208 @@
+# Parents: constraints of each kind and layer, what is skipped and why, values that flow, errors of a plan with their
+# place, and the ways in which a parent is stopped.
+load helpers
+
+setup_file() {
+    new_cluster etl1 etl2
+    new_package do shell 'eval "$LB_PARAM_text"' 'parameters:
+  text: {type: string, default: "exit 0"}
+  n: {type: int, default: 0}
+outputs: {rows: {type: int}}
+exit_codes: {0: succeeded}'
+    deploy do all
+}
+teardown_file() { end_cluster; }
+setup() { enter; }
+
+# plan TEXT: submits it; its report (the last JSON line) in $report, lbsubmit's exit code in $status
+plan() {
+    printf '%s\n' "$1" >"$demo/plan.yaml"
+    run lbsubmit "$demo/plan.yaml" --json
+    report=$(grep '^{' <<<"$output" | tail -n 1)
+}
+
+task_is() { # task_is NAME WORD: the state or result of a task in the overview text
+    grep -qE "^$1 +.* $2" <<<"$output" || {
+        echo "task $1 is not '$2' in:"
+        echo "$output"
+        return 1
+    }
+}
+
+# A shell without job control starts what is in the background with SIGINT ignored; a person's terminal does not.
+interruptible() {
+    exec env --default-signal=INT lbsubmit "$@"
+}
+
+ends_with() { # the exit code of $submit
+    local rc=0
+    wait "$submit" || rc=$?
+    [ "$rc" -eq "$1" ] || {
+        echo "lbsubmit ended with $rc, not $1"
+        return 1
+    }
+}
+
+overview() {
+    printf '%s\n' "$1" >"$demo/plan.yaml"
+    run lbsubmit "$demo/plan.yaml" --quiet
+}
+
+@test "success, failure, completion and called each hold when they should, and what cannot hold is skipped with the reason" {
+    overview 'parent: kinds
+tasks:
+  good: {package: do, pool: etl}
+  bad: {package: do, pool: etl, parameters: {text: "echo broken >&2; exit 4"}, may_fail: true}
+  after_success: {package: do, pool: etl, after: [{task: good, is: success}]}
+  after_failure: {package: do, pool: etl, after: [{task: bad, is: failure}]}
+  after_completion: {package: do, pool: etl, after: [{task: bad, is: completion}]}
+  after_called: {package: do, pool: etl, after: [{task: bad, is: called}]}
+  not_this: {package: do, pool: etl, after: [{task: bad, is: success}]}
+  nor_this: {package: do, pool: etl, after: [{task: good, is: failure}]}
+  nor_behind: {package: do, pool: etl, after: [{task: not_this, is: success}]}'
+    [ "$status" -eq 0 ]
+    for t in good after_success after_failure after_completion after_called; do task_is $t '1 of 1 succeeded'; done
+    task_is not_this "skipped: waits for success of 'bad', which failed"
+    task_is nor_this "skipped: waits for failure of 'good', which succeeded"
+    task_is nor_behind "skipped: waits for success of 'not_this', which was skipped"
+}
+
+@test "join: or needs one, and needs all" {
+    overview 'parent: joins
+tasks:
+  good: {package: do, pool: etl}
+  bad: {package: do, pool: etl, parameters: {text: "exit 4"}, may_fail: true}
+  either: {package: do, pool: etl, join: or, after: [{task: good, is: success}, {task: bad, is: success}]}
+  both: {package: do, pool: etl, join: and, after: [{task: good, is: success}, {task: bad, is: success}]}'
+    [ "$status" -eq 0 ]
+    task_is either '1 of 1 succeeded'
+    task_is both skipped
+}
+
+@test "layers: a package that failed in a job that went on is a success of the job and a failure of the package" {
+    for s in etl1 etl2; do
+        printf 'job: handled\nsteps:\n  - {name: one, package: do, parameters: {text: "exit 4"}, on_failure: next}\n  - {name: two, package: do}\n' >"$demo/$s/etc/jobs/handled.yaml"
+        await "$s offers the job" sh -c "lbctl servers $s --json | grep -q handled"
+    done
+    overview 'parent: layers
+tasks:
+  handled: {job: handled, pool: etl, may_fail: true}
+  by_job: {package: do, pool: etl, after: [{task: handled, is: success, layer: job}]}
+  by_package: {package: do, pool: etl, after: [{task: handled, is: failure}]}
+  by_delivery: {package: do, pool: etl, after: [{task: handled, is: success, layer: delivery}]}
+  not_this: {package: do, pool: etl, after: [{task: handled, is: success}]}'
+    [ "$status" -eq 0 ]
+    for t in by_job by_package by_delivery; do task_is $t '1 of 1 succeeded'; done
+    task_is not_this skipped
+}
+
+@test "outputs flow into parameters, for_each makes one child an item, and each one on every server" {
+    overview "parent: flows
+tasks:
+  count: {package: do, server: etl1, parameters: {text: 'echo rows=41 >>\"\$LB_OUTPUTS\"'}}
+  use: {package: do, pool: etl, parameters: {n: '{{task.count.outputs.rows}}', text: 'echo \"got \$LB_PARAM_n\" >$demo/got'}, after: [{task: count, is: success}]}
+  many: {package: do, pool: etl, for_each: {i: [1, 2, 3, 4]}, parameters: {n: '{{i}}', text: 'echo \"\$LB_PARAM_n\" >>$demo/many'}}
+  all: {package: do, pool: etl, each: true, parameters: {text: 'echo \"\$LB_SERVER\" >>$demo/each'}}"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ "$(cat "$demo/got")" = "got 41" ]
+    [ "$(sort "$demo/many" | tr '\n' ' ')" = "1 2 3 4 " ]
+    [ "$(sort "$demo/each" | tr '\n' ' ')" = "etl1 etl2 " ]
+}
+
+@test "a parent with a failed task fails: exit 1, and the report says which and why" {
+    plan 'parent: fails
+tasks:
+  bad: {package: do, pool: etl, parameters: {text: "echo succeeded no >/dev/null; echo failed no such table >\"$LB_RESULT\"; exit 4"}}'
+    [ "$status" -eq 1 ]
+    jq -e . <<<"$report" >/dev/null
+    assert_has "no such table"
+}
+
+@test "a mistake in a plan says file, line and what to do; nothing is submitted" {
+    before=$(lbctl history --parents --json -n 1000 | wc -l)
+    cat >"$demo/wrong.yaml" <<'PLAN'
+parent: wrong
+variables:
+  day: {type: dat}
+tasks:
+  load:
+    package: do
+    pool: etl
+    after: [{task: extarct, is: success}]
+  extract:
+    package: do
+    server: etl1
+    pool: etl
+  circle: {package: do, pool: etl, after: [{task: round, is: success}]}
+  round: {package: do, pool: etl, after: [{task: circle, is: success}]}
+PLAN
+    run lbsubmit "$demo/wrong.yaml"
+    [ "$status" -eq 2 ]
+    assert_has "wrong.yaml:8:"
+    assert_has "did you mean 'extract'?"
+    assert_has "wrong.yaml:3:"
+    assert_has "circle"
+    [ "$(lbctl history --parents --json -n 1000 | wc -l)" -eq "$before" ]
+}
+
+@test "a key that stands twice is refused with both places in sight" {
+    printf 'parent: twice\ntasks:\n  a: {package: do, pool: etl}\n  a: {package: do, pool: etl}\n' >"$demo/twice.yaml"
+    run lbsubmit "$demo/twice.yaml"
+    [ "$status" -eq 2 ]
+    assert_has "twice.yaml:4:"
+}
+
+@test "an unknown file, an unknown option, a required variable that is missing" {
+    run lbsubmit "$demo/none.yaml"
+    [ "$status" -eq 2 ]
+    run lbsubmit --nonsense
+    [ "$status" -eq 2 ]
+    printf 'parent: needs\nvariables: {day: {type: date, required: true}}\ntasks: {a: {package: do, pool: etl}}\n' >"$demo/needs.yaml"
+    run lbsubmit "$demo/needs.yaml"
+    [ "$status" -eq 2 ]
+    assert_has "day"
+    run lbsubmit "$demo/needs.yaml" --set day=tomorrow
+    [ "$status" -eq 2 ]
+}
+
+@test "a server that does not exist: parked, said at once, cancelled by Ctrl-C" {
+    printf 'parent: nowhere\ntasks: {a: {package: do, server: etl9}}\n' >"$demo/nowhere.yaml"
+    interruptible "$demo/nowhere.yaml" >"$demo/nowhere.out" 2>&1 3>&- &
+    submit=$!
+    await "it is said" grep -q "etl9" "$demo/nowhere.out"
+    kill -INT "$submit"
+    ends_with 1
+}
+
+@test "Ctrl-C cancels the children after saying so, and the parent ends as cancelled" {
+    printf 'parent: long\ntasks: {a: {package: do, pool: etl, for_each: {i: [1, 2, 3]}, parameters: {n: "{{i}}", text: "echo $$ >>%s/long; exec sleep 97531"}}}\n' "$demo" >"$demo/long.yaml"
+    interruptible "$demo/long.yaml" >"$demo/long.out" 2>&1 3>&- &
+    submit=$!
+    await "three run" sh -c "test \"\$(wc -l <$demo/long)\" = 3"
+    kill -INT "$submit"
+    ends_with 1
+    grep -q 'cancelling 3 children' "$demo/long.out"
+    [ -z "$(pgrep -f '^sleep 97531$')" ]
+}
+
+@test "a second Ctrl-C leaves at once" {
+    printf 'parent: stubborn\ntasks: {a: {package: do, pool: etl, parameters: {text: "trap : TERM; echo $$ >%s/stubborn; while :; do sleep 0.1; done"}}}\n' "$demo" >"$demo/stubborn.yaml"
+    interruptible "$demo/stubborn.yaml" >"$demo/stubborn.out" 2>&1 3>&- &
+    submit=$!
+    await "it runs" test -s "$demo/stubborn"
+    kill -INT "$submit"
+    await "it says what it does" grep -q cancelling "$demo/stubborn.out"
+    kill -INT "$submit"
+    ends_with 130
+    lbctl cancel "$(lbctl runs --json | jq -r .run | head -n 1)" --force --reason 'of the test'
+}
+
+@test "the same --key never makes a second parent" {
+    printf 'parent: once\ntasks: {a: {package: do, pool: etl, parameters: {text: "echo x >>%s/once"}}}\n' "$demo" >"$demo/once.yaml"
+    run lbsubmit "$demo/once.yaml" --key night-1
+    [ "$status" -eq 0 ]
+    run lbsubmit "$demo/once.yaml" --key night-1
+    [ "$status" -ne 0 ]
+    [ "$(wc -l <"$demo/once")" -eq 1 ]
+}
