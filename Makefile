@@ -164,7 +164,7 @@ walls:
 	@$(MAKE) --no-print-directory test-programs
 	@tests/lint/lint.py $(B)
 	@tools/protocol_tables.py --check && tools/protocol_vectors.py --check && echo "lint: PROTOCOL.md says what the code does"
-	@tools/state_tables.py --check && echo "lint: docs/states.md says what the code does"
+	@tools/docs_tables.py --check && echo "lint: docs/states.md and docs/files.md say what the code does"
 	@tests/lint/links.py
 lint: walls
 	@tools/deps.sh build test lint

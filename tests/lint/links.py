@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Does what the pages point to exist? Every relative link of every Markdown file of the repository: the file, and the
-heading behind a #.
+heading behind a #. And every test, law and system test that docs/promises.md names as a proof.
 
 usage: tests/lint/links.py [FILE.md...]     all Markdown files that git knows by default
 """
@@ -49,6 +49,33 @@ def complaints(page):
                         yield f"{page}:{number}: {full} has no heading #{heading}"
 
 
+def contents(*patterns):
+    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns], cwd=TOP,
+                            capture_output=True, text=True, check=True)
+    texts = []
+    for name in listed.stdout.split():
+        path = os.path.join(TOP, name)
+        if os.path.exists(path):
+            with open(path) as f:
+                texts.append(f.read())
+    return "\n".join(texts)
+
+
+def proofs(page):
+    """`a_unit_test`, `A_LAW`, "words of a system test", of which … may stand for a part."""
+    with open(os.path.join(TOP, page)) as f:
+        text = f.read()
+    units, laws, system = contents("*_test.c"), contents("tests/sim/laws.h"), contents("tests/system/*.bats")
+    for number, line in enumerate(text.split("\n"), 1):
+        for name in re.findall(r"`(\w{12,})`", line):
+            where = laws if name.isupper() else units
+            if not re.search(r"\b%s\b" % name, where):
+                yield f"{page}:{number}: there is no {'law' if name.isupper() else 'unit test'} {name}"
+        for title in re.findall(r'"([^"]+)"', line) if line.startswith("- system:") else []:
+            if not all(part in system for part in title.split("…")):
+                yield f"{page}:{number}: there is no system test \"{title}\""
+
+
 def main():
     pages = sys.argv[1:]
     if not pages:
@@ -56,9 +83,11 @@ def main():
                                 capture_output=True, text=True, check=True)
         pages = listed.stdout.split()
     found = [c for page in pages for c in complaints(page)]
+    if "docs/promises.md" in pages:
+        found += proofs("docs/promises.md")
     for line in found:
         print(line)
-    print(f"lint: {len(found)} links of {len(pages)} pages lead nowhere")
+    print(f"lint: {len(found)} links and proofs of {len(pages)} pages lead nowhere")
     return 1 if found else 0
 
 

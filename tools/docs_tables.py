@@ -1,0 +1,156 @@
+#!/usr/bin/python3
+"""Writes the drawing and the tables of docs/states.md from proto/state.h and proto/outcome.h, and those of limits and
+times in docs/files.md from proto/limits.h, between their markers.
+
+usage: tools/docs_tables.py [--check]     --check: change nothing, exit 1 if a page is not what it should be
+"""
+import os
+import re
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PAGE, LIMITS_PAGE = "docs/states.md", "docs/files.md"
+
+
+def read(name):
+    with open(os.path.join(TOP, name)) as f:
+        return f.read()
+
+
+def macro(text, name):
+    """The body of `#define NAME(X) ...` with its continuation lines, on one line."""
+    joined = re.sub(r"\s*\\\n\s*", " ", text)
+    return re.search(r"^#define %s\(X\)(.*)$" % name, joined, re.M).group(1)
+
+
+def states(text):
+    """[(NAME, word, meaning)]"""
+    return re.findall(r'X\((\w+), "(\w+)"\)\s*/\*\s*(.*?)\s*\*/', macro(text, "RUN_STATES"))
+
+
+def moves(text):
+    """[(FROM, EVENT, TO)]"""
+    return re.findall(r"X\((\w+), (\w+), (\w+)\)", macro(text, "RUN_MOVES"))
+
+
+def events(text):
+    return [e for e in re.findall(r"\bRUN_EV_(\w+)", re.search(r"enum run_event \{(.*?)\}", text, re.S).group(1))
+            if e != "COUNT"]
+
+
+def words(text, name):
+    """The words of a table of outcome.h; formatting may have cut a string in two."""
+    return re.findall(r'X\(\w+, "(\w+)"\)', re.sub(r'"\s*"', "", macro(text, name)))
+
+
+def state_table(rows):
+    return "| state | meaning |\n|---|---|\n" + "".join(f"| `{word}` | {why} |\n" for _, word, why in rows)
+
+
+def drawing(rows, ways):
+    word = {name: w for name, w, _ in rows}
+    arrows = {}
+    for source, event, target in ways:
+        arrows.setdefault((source, target), []).append(event.lower())
+    out = ["```mermaid", "stateDiagram-v2", "    [*] --> waiting: the call is on disk"]
+    out += [f"    {word[a]} --> {word[b]}: {', '.join(names)}" for (a, b), names in arrows.items()]
+    return "\n".join(out + ["    ended --> [*]", "```"]) + "\n"
+
+
+def move_table(rows, ways, names):
+    """A row for each state, a column for each event that some state knows."""
+    word = {name: w for name, w, _ in rows}
+    to = {(source, event): word[target] for source, event, target in ways}
+    out = "| in | " + " | ".join(n.lower() for n in names) + " |\n|---|" + "---|" * len(names) + "\n"
+    for name, w, _ in rows:
+        out += f"| **{w}** | " + " | ".join(to.get((name, e), "") for e in names) + " |\n"
+    return out
+
+
+def layer_table(text):
+    rows = (("delivery: was the job called?", "DELIVERY_STATES"), ("job: how did it end?", "JOB_STATES"),
+            ("package: what became of it?", "PACKAGE_STATES"), ("status: the first that holds", "STATUSES"))
+    return "| layer | values |\n|---|---|\n" + "".join(
+        f"| {what} | {', '.join('`%s`' % w for w in words(text, name))} |\n" for what, name in rows)
+
+
+def size(n):
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if n >= unit and n % unit == 0:
+            return f"{n // unit} {name}"
+    return f"{n:,}"
+
+
+def duration(ms):
+    for unit, name in ((3600000, "h"), (60000, "min"), (1000, "s")):
+        if ms >= unit and ms % unit == 0:
+            return f"{ms // unit} {name}"
+    return f"{ms} ms"
+
+
+def numbers(text):
+    """[(NAME, expression, why)] of limits.h, comments on a line of their own behind the number included."""
+    found = re.findall(r"^    (\w+) =\s+([^,/]+?),?\s*/\*(.*?)\*/", text, re.S | re.M)
+    return [(name, value, " ".join(why.split())) for name, value, why in found]
+
+
+def limit_table(rows):
+    out = "| limit | most | why, and what follows |\n|---|---|---|\n"
+    for name, value, why in rows:
+        if name.startswith("LIMIT_"):
+            n = eval(value, {})  # numbers and shifts of our own header
+            out += f"| `{name}` | {size(n) if '<<' in value else f'{n:,}'} | {why} |\n"
+    return out
+
+
+def time_table(rows):
+    out = "| time | default | why, and what follows |\n|---|---|---|\n"
+    for name, value, why in rows:
+        if name.endswith("_MS"):
+            out += f"| `{name[:-3]}` | {duration(eval(value, {}))} | {why} |\n"
+        elif name.endswith("_PERCENT"):
+            out += f"| `{name[:-8]}` | {value} % | {why} |\n"
+    return out
+
+
+def fill(page, parts):
+    """(old, new) text of a page; a marker that is not there is a complaint."""
+    old = new = read(page)
+    for name, text in parts.items():
+        new, found = re.subn(r"(<!-- begin %s -->\n).*?(<!-- end %s -->)" % (name, name),
+                             lambda m: m.group(1) + text + m.group(2), new, flags=re.S)
+        if not found:
+            print(f"{page}: the marker '{name}' is missing")
+            sys.exit(1)
+    return old, new
+
+
+def main():
+    table = read("proto/state.h")
+    rows, ways, names = states(table), moves(table), events(table)
+    limits = numbers(read("proto/limits.h"))
+    pages = {
+        PAGE: {"states": state_table(rows), "drawing": drawing(rows, ways), "moves": move_table(rows, ways, names),
+               "layers": layer_table(read("proto/outcome.h"))},
+        LIMITS_PAGE: {"limits": limit_table(limits), "times": time_table(limits)},
+    }
+    code = 0
+    for page, parts in pages.items():
+        old, new = fill(page, parts)
+        if old == new:
+            continue
+        if "--check" in sys.argv:
+            print(f"{page}: it does not say what the headers of proto/ say; run tools/docs_tables.py")
+            code = 1
+            continue
+        with open(os.path.join(TOP, page), "w") as f:
+            f.write(new)
+    for event in names:
+        if f"| `{event.lower()}` |" not in read(PAGE):
+            print(f"{PAGE}: the event '{event.lower()}' is not explained")
+            code = 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
