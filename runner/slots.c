@@ -37,7 +37,7 @@ struct slots {
     unsigned waiting;
     double average_ms; /* of a step, weighted to the last few; starts as long */
     struct loop_timer timer;
-    int64_t fence; /* as read last: it only ever moves on */
+    int64_t renewed; /* as fence_read said last: it only ever moves on */
     struct buf scratch;
 };
 
@@ -108,7 +108,7 @@ static struct slot *slot_at(struct slots *s, unsigned number)
 static int make_keeper(const struct house *house, struct slot *t, struct error *err)
 {
     int ends[2];
-    struct channel *c;
+    struct channel *c = NULL;
     pid_t guard;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return error_errno(err, errno, "cannot make a socket for a keeper");
@@ -177,12 +177,12 @@ static struct slot *choose(struct slots *s)
 static bool may_start(struct slots *s, const struct s_launch *l)
 {
     int64_t now = loop_now(s->loop);
-    if (fence_permits(l, s->fence, now))
+    if (fence_permits(l, s->renewed, now))
         return true;
     char *path = mem_printf("%s/fence", s->house->spool);
-    s->fence = fence_read(path);
+    s->renewed = fence_read(path);
     mem_free(&path);
-    return fence_permits(l, s->fence, now);
+    return fence_permits(l, s->renewed, now);
 }
 
 /* The first that may start: while no broker is heard, another may be running what is fenced. NULL: none. */
