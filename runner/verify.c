@@ -305,8 +305,37 @@ static uint64_t on_lost_of(const struct inquiry *q)
     return q->call.on_lost != ON_LOST_DEFAULT ? q->call.on_lost : q->request->on_lost;
 }
 
+/* What exit codes mean: those that the step names are successes; of the others, what the package says stands, but no
+ * other is a success. A step that names none leaves it all to the package. */
+static struct wire_list exit_codes_of(const struct inquiry *q, struct buf *items)
+{
+    const struct wire_list said = q->has_package ? q->package.runnable.exit_codes : (struct wire_list){.count = 0};
+    const struct span named = q->step.success_codes;
+    struct wire_iter it = wire_iter(&said);
+    struct buf one = {0};
+    struct d_exit_code e;
+    struct span item;
+    uint32_t n = 0;
+    if (!named.n)
+        return said;
+    for (size_t i = 0; i < named.n; i++, n++) {
+        buf_clear(&one);
+        d_exit_code_encode(&(struct d_exit_code){.code = named.p[i], .package = PACKAGE_SUCCEEDED}, &one);
+        wire_add_bin(items, buf_span(&one));
+    }
+    while (wire_next(&it, &item))
+        if (d_exit_code_decode(item, &e, NULL) == 0 && e.package != PACKAGE_SUCCEEDED &&
+            !memchr(named.p, (int)e.code, named.n)) {
+            wire_add_bin(items, item);
+            n++;
+        }
+    buf_free(&one);
+    return wire_list_from(items, n);
+}
+
 static void make_launch(const struct inquiry *q, struct buf *out)
 {
+    struct buf codes = {0};
     const struct s_step *r = q->request;
     const struct d_runnable *p = &q->package.runnable;
     struct s_launch l = {.run = r->run,
@@ -317,7 +346,6 @@ static void make_launch(const struct inquiry *q, struct buf *out)
                          .expires = q->call.expires,
                          .on_lost = on_lost_of(q),
                          .lost_after_ms = q->call.lost_after_ms ? q->call.lost_after_ms : r->lost_after_ms,
-                         .cluster_lost_after_ms = r->cluster_lost_after_ms,
                          .deadline = r->deadline,
                          .timeout_ms = least_set(q->step.timeout_ms, q->has_package ? p->timeout_ms : 0),
                          .output_cap = least_set(q->step.output_cap, q->has_package ? p->output_cap : 0),
@@ -329,15 +357,16 @@ static void make_launch(const struct inquiry *q, struct buf *out)
                          .text = q->has_package ? SPAN_NONE : q->step.run,
                          .package = q->step.package,
                          .package_name = q->step.package_name,
+                         .exit_codes = exit_codes_of(q, &codes),
                          .parameters = wire_list_from(&q->bound.items, q->bound.count),
                          .sensitive = wire_list_from(&q->bound.sensitive, q->bound.n_sensitive)};
     if (q->has_package) {
         l.package_version = p->version;
         l.entry = p->entry;
         l.outputs = p->outputs;
-        l.exit_codes = p->exit_codes;
     }
     s_launch_encode(&l, out);
+    buf_free(&codes);
 }
 
 enum verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now, struct buf *out,

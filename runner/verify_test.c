@@ -292,7 +292,8 @@ static void a_try_beyond_the_jobs_is_refused(void **state)
 }
 
 /* A job of one step as a definer might have written it. */
-static void make_job(struct fixture *f, const char *proxy, const char *subsystem, const char *run, bool package)
+static void make_job_with(struct fixture *f, const char *proxy, const char *subsystem, const char *run, bool package,
+                          struct span success_codes)
 {
     struct buf step = {0}, steps = {0}, bindings = {0}, binding = {0};
     struct d_binding b = {.name = span_str("table"), .from = BINDING_CALL, .source = span_str("table")};
@@ -303,6 +304,7 @@ static void make_job(struct fixture *f, const char *proxy, const char *subsystem
                        .proxy = span_str(proxy),
                        .run = span_str(run),
                        .attempts = 1,
+                       .success_codes = success_codes,
                        .bindings = wire_list_from(&bindings, 1)};
     if (package) {
         d.package = f->rig.package;
@@ -317,6 +319,11 @@ static void make_job(struct fixture *f, const char *proxy, const char *subsystem
     buf_free(&steps);
     buf_free(&bindings);
     buf_free(&binding);
+}
+
+static void make_job(struct fixture *f, const char *proxy, const char *subsystem, const char *run, bool package)
+{
+    make_job_with(f, proxy, subsystem, run, package, SPAN_NONE);
 }
 
 static void allow_job(struct fixture *f, mode_t mode)
@@ -425,6 +432,41 @@ static void a_shell_text_without_a_package_runs_when_its_job_is_accepted(void **
     c.key = "k2";
     s = good(f, &c, 2);
     refused(f, &s, "package", REFUSAL_WRONG_JOB, "neither a package nor a shell text");
+}
+
+/* The launch's meaning of a code; PACKAGE_COUNT: it has none of its own. */
+static uint64_t meaning(const struct s_launch *l, uint64_t code)
+{
+    struct wire_iter it = wire_iter(&l->exit_codes);
+    struct span item;
+    struct d_exit_code e;
+    while (wire_next(&it, &item)) {
+        assert_int_equal(d_exit_code_decode(item, &e, NULL), 0);
+        if (e.code == code)
+            return e.package;
+    }
+    return PACKAGE_COUNT;
+}
+
+static void codes_that_a_step_names_succeed_in_place_of_the_packages(void **state)
+{
+    struct fixture *f = *state;
+    struct rig_call c = rig_call();
+    struct s_launch l;
+    c.job = "nightly";
+    for (int package = 0; package < 2; package++) { /* the package says: 0 succeeded, 3 cancelled */
+        make_job_with(f, "default", package ? "exec" : "shell", package ? "" : "true", package, span_of("\2\7", 2));
+        allow_job(f, 0444);
+        c.key = package ? "k2" : "k1";
+        struct s_step s = good(f, &c, (unsigned)package + 1);
+        if (ask(f, &s) != VERDICT_RUN)
+            fail_msg("%s", f->err.text);
+        assert_int_equal(s_launch_decode(buf_span(&f->launch), &l, &f->err), 0);
+        assert_int_equal(meaning(&l, 2), PACKAGE_SUCCEEDED);
+        assert_int_equal(meaning(&l, 7), PACKAGE_SUCCEEDED);
+        assert_int_equal(meaning(&l, 0), PACKAGE_COUNT);
+        assert_int_equal(meaning(&l, 3), package ? PACKAGE_CANCELLED : PACKAGE_COUNT);
+    }
 }
 
 static void a_job_made_up_under_a_packages_name_is_refused(void **state)
@@ -564,6 +606,7 @@ int main(void)
         here(an_entry_that_is_not_executable_or_leads_out_is_refused),
         here(a_job_that_this_server_has_not_accepted_is_refused),
         here(a_shell_text_without_a_package_runs_when_its_job_is_accepted),
+        here(codes_that_a_step_names_succeed_in_place_of_the_packages),
         here(a_job_made_up_under_a_packages_name_is_refused),
         here(a_parameter_that_is_missing_unknown_or_unfit_is_refused),
         here(the_same_step_is_not_run_twice),
