@@ -72,7 +72,7 @@ def proofs(page):
             if not re.search(r"\b%s\b" % name, where):
                 yield f"{page}:{number}: there is no {'law' if name.isupper() else 'unit test'} {name}"
         for title in re.findall(r'"([^"]+)"', line) if line.startswith("- system:") else []:
-            if not all(part in system for part in title.split("…")):
+            if not all(part.strip() in system for part in title.split("…")):
                 yield f"{page}:{number}: there is no system test \"{title}\""
 
 
