@@ -48,6 +48,44 @@ bool events_match(const struct wire_list *where, const struct event *e)
     return true;
 }
 
+/* A word that no event can have would wait for ever: it is a slip of the fingers. */
+static int check_word(struct span key, struct span value, struct error *err)
+{
+    static const char *const events[] = {"result",        "evidence",     "called", "assigned", "started",
+                                         "returned",      "cancel",       "lost",   "released", "parent_begun",
+                                         "parent_driven", "parent_ended", "server", "operated", "deployed",
+                                         "enrolled",      "revoked",      "broker", NULL};
+    char word[LIMIT_NAME + 1], hint[SUGGEST_TEXT];
+    struct id id;
+    bool known = false;
+    span_copy_str(value, word, sizeof word);
+    if (span_eq_str(key, "run") || span_eq_str(key, "parent"))
+        return id_parse_span(value, &id, err);
+    if (span_eq_str(key, "status") && status_parse(value) < 0)
+        return error_set(err, -EINVAL,
+                         "'%s' is no status (succeeded, failed, cancelled, timed_out, lost, unknown, refused, "
+                         "unreachable)",
+                         word);
+    if (!span_eq_str(key, "event"))
+        return 0;
+    for (unsigned i = 0; events[i]; i++)
+        known |= span_eq_str(value, events[i]);
+    return known ? 0 : error_set(err, -EINVAL, "there are no events '%s'%s", word, suggest_hint(word, events, hint));
+}
+
+static int check_words(struct span key, const struct value *v, struct error *err)
+{
+    struct span rest = v->items.items;
+    struct value item;
+    if (v->type == VALUE_STR)
+        return check_word(key, v->bytes, err);
+    for (uint32_t i = 0; i < v->items.count && value_read(&rest, &item); i++)
+        if (item.type != VALUE_STR || check_word(key, item.bytes, err) < 0)
+            return item.type == VALUE_STR ? -EINVAL
+                                          : error_set(err, -EINVAL, "a filter is a text or a list of texts");
+    return 0;
+}
+
 int events_check_filter(const struct wire_list *where, struct error *err)
 {
     struct wire_iter it = wire_iter(where);
@@ -65,6 +103,8 @@ int events_check_filter(const struct wire_list *where, struct error *err)
                              suggest_hint(name, KEYS, hint));
         if (v.type != VALUE_STR && v.type != VALUE_LIST)
             return error_set(err, -EINVAL, "the filter '%s' must be a text or a list of texts", name);
+        if (check_words(key, &v, err) < 0)
+            return -EINVAL;
     }
     return 0;
 }

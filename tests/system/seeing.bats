@@ -53,6 +53,18 @@ setup() { enter; }
     assert_has "--since takes a duration"
 }
 
+@test "a filter that nothing can match is refused with what was meant" {
+    run lbmon --event resutl --until-now
+    [ "$status" -ne 0 ]
+    assert_has "did you mean 'result'"
+    run lbmon --status fialed --until-now
+    [ "$status" -ne 0 ]
+    assert_has "is no status"
+    run lbmon --run 123 --until-now
+    [ "$status" -ne 0 ]
+    assert_has "is not an id"
+}
+
 @test "a monitor sees every result once and in order while the broker is killed again and again" {
     start=$(lbmon --since 0 --until-now --event all --json | tail -n 1 | jq .seq)
     lbmon --since "$start" --json >"$demo/seen" 2>"$demo/seen.err" 3>&- &
