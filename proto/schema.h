@@ -345,8 +345,7 @@
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, call, LIMIT_CALL) X(bin, certificate, LIMIT_CERTIFICATE) \
     X(bin, job, LIMIT_JOB_BODY) X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) X(bins, outputs, LIMIT_STEPS) \
     X(u64, on_lost, 15) X(i64, deadline, 0) X(flag, local, 0) X(u64, lost_after_ms, ANY) \
-    X(u64, cluster_lost_after_ms, ANY) \
-    /* deadline: CLOCK_BOOTTIME. lost_after: this attempt's; cluster: the one in the fence file */
+    /* deadline: CLOCK_BOOTTIME. lost_after: this attempt's, never 0 for `rerun` */
 #define S_OUTPUTS(X) X(str, step, LIMIT_NAME) X(map, outputs, LIMIT_OUTPUTS)
 #define S_HALT(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(flag, force, 0) X(u64, grace_ms, ANY) X(flag, timed_out, 0) \
@@ -366,7 +365,7 @@
     /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in D_RUNNABLE */ \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) \
     X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) X(u64, lost_after_ms, ANY) \
-    X(u64, cluster_lost_after_ms, ANY) X(i64, deadline, 0) X(u64, timeout_ms, ANY) X(u64, output_cap, ANY) \
+    X(i64, deadline, 0) X(u64, timeout_ms, ANY) X(u64, output_cap, ANY) \
     X(str, as_of, LIMIT_SHORT) X(str, server, LIMIT_NAME) X(str, task, LIMIT_NAME) X(str, job, LIMIT_JOB) \
     X(str, subsystem, LIMIT_NAME) X(bin, text, LIMIT_JOB_BODY) X(hash, package, 0) X(str, package_name, LIMIT_NAME) \
     X(str, package_version, LIMIT_SHORT) X(str, entry, LIMIT_PATH) X(bins, outputs, LIMIT_VALUES) \

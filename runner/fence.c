@@ -11,37 +11,34 @@
 int64_t fence_read(const char *path)
 {
     struct {
-        int64_t until;
+        int64_t renewed;
         struct id boot;
     } at;
     struct id boot;
-    int64_t until = 0;
+    int64_t renewed = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return 0;
     if (clock_boot_id(&boot, NULL) == 0 && file_read_all(fd, &at, sizeof at) == (ssize_t)sizeof at &&
         id_eq(at.boot, boot))
-        until = at.until;
+        renewed = at.renewed;
     close(fd);
-    return until;
+    return renewed;
 }
 
-void fence_of(const struct s_launch *l, int64_t fence, int64_t *ret_term, int64_t *ret_kill)
+void fence_of(const struct s_launch *l, int64_t renewed, int64_t *ret_term, int64_t *ret_kill)
 {
     *ret_term = *ret_kill = INT64_MAX;
-    if (l->on_lost != ON_LOST_RERUN || fence <= 0)
+    if (l->on_lost != ON_LOST_RERUN || renewed <= 0)
         return;
-    uint64_t own = l->lost_after_ms ? l->lost_after_ms : l->cluster_lost_after_ms;
-    int64_t margin = own && own / 2 < FENCE_MARGIN_MS ? (int64_t)(own / 2) : FENCE_MARGIN_MS;
-    if (l->lost_after_ms && l->cluster_lost_after_ms)
-        fence += (int64_t)l->lost_after_ms - (int64_t)l->cluster_lost_after_ms;
-    *ret_kill = fence;
-    *ret_term = fence - margin;
+    int64_t own = l->lost_after_ms < INT64_MAX / 2 ? (int64_t)l->lost_after_ms : INT64_MAX / 2;
+    *ret_kill = renewed + own;
+    *ret_term = *ret_kill - (own / 2 < FENCE_MARGIN_MS ? own / 2 : FENCE_MARGIN_MS);
 }
 
-bool fence_permits(const struct s_launch *l, int64_t fence, int64_t now)
+bool fence_permits(const struct s_launch *l, int64_t renewed, int64_t now)
 {
     int64_t term, end;
-    fence_of(l, fence, &term, &end);
-    return l->on_lost != ON_LOST_RERUN || (fence > 0 && now < term);
+    fence_of(l, renewed, &term, &end);
+    return l->on_lost != ON_LOST_RERUN || (renewed > 0 && now < term);
 }

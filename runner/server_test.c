@@ -343,12 +343,15 @@ static void when_a_keeper_is_killed_its_tree_dies_and_the_worker_hears_it(void *
     mem_free(&path);
 }
 
+enum { LOST_AFTER = 2000 };
+
+/* A renewal so long ago that the fence of an attempt with LOST_AFTER is at `until`. */
 static void write_fence(struct world *w, int64_t until)
 {
     struct {
-        int64_t until;
+        int64_t renewed;
         struct id boot;
-    } file = {until, ID_ZERO};
+    } file = {until - LOST_AFTER, ID_ZERO};
     assert_int_equal(clock_boot_id(&file.boot, NULL), 0);
     rig_path_write(&w->rig, "var/spool/fence", span_of(&file, sizeof file), 0600);
 }
@@ -360,7 +363,7 @@ static void a_rerun_child_ends_before_the_fence_and_others_do_not(void **state)
     int64_t fence = clock_boot_ms() + 1500;
     c.key = "fenced";
     c.on_lost = ON_LOST_RERUN;
-    c.lost_after_ms = 2000;
+    c.lost_after_ms = LOST_AFTER;
     write_fence(w, fence);
     rig_package(&w->rig, "extract", "shell", "trap '' TERM; while :; do sleep 0.1; done", NULL, 0, NULL, 0);
     struct id fenced = ask(w, &c), free_run = ask_script(w, "exec sleep 1000");
@@ -380,7 +383,7 @@ static void a_rerun_step_behind_the_fence_waits_for_a_new_one_and_lets_others_pa
     struct rig_call c = rig_call();
     c.key = "waits";
     c.on_lost = ON_LOST_RERUN;
-    c.lost_after_ms = 2000;
+    c.lost_after_ms = LOST_AFTER;
     write_fence(w, clock_boot_ms() - 10);
     rig_package(&w->rig, "extract", "shell", "exit 0", NULL, 0, NULL, 0);
     struct id waits = ask(w, &c);
@@ -405,7 +408,7 @@ static void a_rerun_step_at_a_keeper_goes_back_when_the_fence_has_passed(void **
     struct id runs[3];
     struct rig_call c = rig_call();
     c.on_lost = ON_LOST_RERUN;
-    c.lost_after_ms = 2000;
+    c.lost_after_ms = LOST_AFTER;
     write_fence(w, clock_boot_ms() + 60000);
     c.key = "a";
     rig_package(&w->rig, "extract", "shell", "exit 0", NULL, 0, NULL, 0);

@@ -249,7 +249,7 @@ __attribute__((unused)) static void ask_as(struct world *w, const struct rig_cal
     struct buf m = {0};
     struct s_step s = rig_step(&w->rig, c, run, &w->call);
     s.on_lost = c->on_lost;
-    s.lost_after_ms = s.cluster_lost_after_ms = c->lost_after_ms;
+    s.lost_after_ms = c->lost_after_ms;
     s.deadline = deadline;
     s_step_encode(&s, &m);
     say(w, &m);

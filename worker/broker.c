@@ -117,7 +117,6 @@ static void session_up(void *self, const struct m_welcome *welcome)
     struct error err = {0};
     if (welcome->yours.n && client_config_adopt(&w->who, welcome->yours, loop_now_wall(w->loop), &err) < 0)
         log_warn("the newer certificate from the broker: %s", err.text);
-    w->lost_after_ms = welcome->lost_after_ms ? welcome->lost_after_ms : LOST_AFTER_MS;
     /* The welcome renews nothing: only what is answered after HAVE_END does, for the broker says STOP for what is not
      * ours any more before it answers that. Until then the old fence holds, and what waits does not start behind it.
      */

@@ -12,7 +12,7 @@
 
 /* As it lies in the file. */
 struct content {
-    int64_t until;
+    int64_t renewed;
     struct id boot;
 };
 
@@ -51,7 +51,7 @@ void fence_close(struct fence **f)
     mem_free(f);
 }
 
-void fence_set(struct fence *f, int64_t until)
+void fence_set(struct fence *f, int64_t renewed)
 {
-    __atomic_store_n(&f->at->until, until, __ATOMIC_RELEASE);
+    __atomic_store_n(&f->at->renewed, renewed, __ATOMIC_RELEASE);
 }

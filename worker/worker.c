@@ -299,7 +299,7 @@ static void keep_fence(struct worker *w)
     if (!dialer_is_up(w->dialer) || renewed == w->renewed)
         return;
     w->renewed = renewed;
-    fence_set(w->fence, renewed + (int64_t)w->lost_after_ms);
+    fence_set(w->fence, renewed);
 }
 
 static void turn_end(struct loop *l, void *arg)

@@ -68,7 +68,6 @@ struct worker {
     bool rung;          /* somebody has written to the spool */
     int64_t attest_at;  /* boot; 0: nothing new */
     int64_t reread_at;  /* boot: job files and packages; 0: nothing has changed */
-    uint64_t lost_after_ms;
     int64_t renewed;
     bool renew; /* ask for a renewal at the end of this turn, behind HAVE_END */
     struct loop_timer look, tidy;

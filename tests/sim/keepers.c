@@ -323,9 +323,9 @@ static void fence_of(const struct keepers *k, const struct s_step *s, int64_t *r
     *ret_term = *ret_kill = INT64_MAX;
     if (s->on_lost != ON_LOST_RERUN)
         return;
-    uint64_t own = s->lost_after_ms ? s->lost_after_ms : s->cluster_lost_after_ms;
+    uint64_t own = s->lost_after_ms;
     int64_t margin = own / 2 < FENCE_MARGIN_MS ? (int64_t)(own / 2) : FENCE_MARGIN_MS;
-    *ret_kill = *k->h.fence + (int64_t)own - (int64_t)s->cluster_lost_after_ms;
+    *ret_kill = *k->h.fence + (int64_t)own;
     *ret_term = *ret_kill - margin;
 }
 
@@ -461,13 +461,15 @@ static void on_start(struct world *w, void *self)
     if (k->runs || !h)
         return;
     fence_of(k->all, &h->step, &term, &end);
-    if (h->step.on_lost == ON_LOST_RERUN && !*k->all->h.fence) { /* no broker was heard since this machine began */
+    bool late = h->step.deadline && now_of(k) >= h->step.deadline;
+    if (h->step.on_lost == ON_LOST_RERUN && (!*k->all->h.fence || now_of(k) >= term) && !late) {
+        /* no broker was heard since this machine began, or for too long: it waits until one is */
         world_at(w, &k->start, w->now + MS(500), NULL, on_start, k);
         return;
     }
     k->waiting = h->next;
     h->next = NULL;
-    if (now_of(k) >= term || (h->step.deadline && now_of(k) >= h->step.deadline)) {
+    if (late) {
         write_ended(k->all, SPOOL_KEEPERS + k->slot, &h->step,
                     &(struct d_step_outcome){.package = PACKAGE_NOT_EXECUTED,
                                              .code = REFUSAL_EXPIRED,

@@ -28,7 +28,7 @@ struct keepers_house { /* lent for good */
     struct clock_sim *clock;
     struct spool_sim *spool;
     const struct id *spool_id;
-    const int64_t *fence; /* boot ms; 0: not known since the machine's start */
+    const int64_t *fence; /* boot ms of the last renewal; 0: none since the machine's start */
     const struct catalog *catalog;
     unsigned slots, ahead;
 };

@@ -38,7 +38,6 @@ struct workernode {
     struct keepers *keepers;
     struct id spool_id, boot;
     int64_t fence, renewed; /* renewed: what the WELCOME renewed, which the fence does not count */
-    uint64_t lost_after_ms;
     bool need_holds, die_in_step, linked;
     struct sought *sought;
     struct event tick, poll, bell, come_back, runner_back, link;
@@ -312,9 +311,6 @@ static void say_attest(struct workernode *s)
 static void session_up(void *self, struct span welcome)
 {
     struct workernode *s = self;
-    struct m_welcome m;
-    if (m_welcome_decode(welcome, &m, NULL) == 0)
-        s->lost_after_ms = m.lost_after_ms;
     TRACE(s->w, s->name, "session is open");
     feed(s, (struct wcore_event){.kind = WCORE_SESSION_UP, .message = welcome});
     if (!s->core)
@@ -355,7 +351,7 @@ static void turn_end(void *self)
     if (!s->core)
         return;
     if (line_renewed(s->line) > s->renewed && line_is_up(s->line))
-        s->fence = line_renewed(s->line) + (int64_t)s->lost_after_ms;
+        s->fence = line_renewed(s->line);
     line_flush(s->line);
     int64_t due = wcore_deadline(s->core);
     if (due == INT64_MAX)

@@ -93,13 +93,12 @@ static void a_new_session_hears_what_is_here_and_all_results_again(void **state)
     assert_int_equal(sent(w, RESULT), 2);
 }
 
-static void a_step_carries_both_times_that_its_fence_rests_on(void **state)
+static void a_step_carries_the_time_that_its_fence_rests_on(void **state)
 {
     struct world *w = *state;
     TELL(w, WCORE_SESSION_UP, m_welcome, .lost_after_ms = 60000);
     world_execute(w, 1, 1);
     assert_int_equal(step_asked(w, 0).lost_after_ms, 60000);
-    assert_int_equal(step_asked(w, 0).cluster_lost_after_ms, 60000);
     MESSAGE(w, m_recorded, .run = run_id(1), .attempt = 1);
     struct buf x = {0};
     buf_add(&x, seen_at(w, WCORE_FX_FIND_JOB, KIND_M_EXECUTE, 0).p,
@@ -110,7 +109,6 @@ static void a_step_carries_both_times_that_its_fence_rests_on(void **state)
     MESSAGE(w, m_execute, .run = run_id(2), .attempt = 1, .call = e.call, .job_hash = e.job_hash,
             .on_lost = ON_LOST_RERUN, .lost_after_ms = 5000);
     assert_int_equal(step_asked(w, 1).lost_after_ms, 5000);
-    assert_int_equal(step_asked(w, 1).cluster_lost_after_ms, 60000);
     assert_int_equal(step_asked(w, 1).on_lost, ON_LOST_RERUN);
     buf_free(&x);
 }
@@ -403,7 +401,7 @@ int main(void)
         in_world(progress_is_passed_on_at_a_measured_pace_and_the_newest_wins),
         in_world(progress_of_an_unknown_attempt_is_passed_over),
         in_world(a_new_session_hears_what_is_here_and_all_results_again),
-        in_world(a_step_carries_both_times_that_its_fence_rests_on),
+        in_world(a_step_carries_the_time_that_its_fence_rests_on),
         in_world(nothing_is_said_while_no_session_is_open),
         in_world(a_result_that_is_recorded_is_forgotten_and_said_no_more),
         in_world(recorded_for_one_that_runs_forgets_nothing),

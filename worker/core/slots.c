@@ -114,8 +114,7 @@ static void send_step(struct wcore *c, struct attempt *a, struct wturn *t)
          .certificate = a->x.certificate, .job = buf_span(&a->job->bytes), .step = step->name, .turn = t->turn,
          .outputs = wire_list_from(&items, count), .on_lost = a->x.on_lost,
          .deadline = !step->always && heap_holds(&a->timer) ? a->timer.key : 0,
-         .lost_after_ms = a->x.lost_after_ms ? a->x.lost_after_ms : c->lost_after_ms,
-         .cluster_lost_after_ms = c->lost_after_ms);
+         .lost_after_ms = a->x.lost_after_ms ? a->x.lost_after_ms : c->lost_after_ms);
     buf_free(&items);
 }
 
