@@ -353,6 +353,58 @@ static void a_parent_begins_when_its_plan_is_here(void **state)
     bye(&anna);
 }
 
+/* What follows a run by its id need not know that it is a parent. */
+static void an_ended_parent_is_followed_to_its_end(void **state)
+{
+    struct world *w = *state;
+    struct talker anna, otto;
+    struct m_accepted accepted;
+    struct m_driving driving;
+    struct m_run_ended ended;
+    struct m_error error;
+    struct m_done done;
+    struct d_outcome o;
+    struct hash plan;
+    struct span bytes = span_str("parent: nightly");
+    principal(w, &anna, "anna", ROLE_CALLER, 5, ALL_GRANTS, 3);
+    principal(w, &otto, "otto", ROLE_CALLER, 6, NULL, 0);
+    start(w);
+    connect_to(&anna);
+    connect_to(&otto);
+    hash_bytes(bytes, &plan);
+    say(&anna, parent_plan, .req = 1, .plan = plan, .offset = 0, .size = bytes.n, .data = bytes);
+    hear(&anna, done, &done);
+    begin_parent(&anna, 2, &plan, bytes.n);
+    hear(&anna, accepted, &accepted);
+    hear(&anna, driving, &driving);
+    say(&anna, follow, .req = 3, .run = accepted.run, .level = 1);
+    hear(&anna, error, &error);
+    assert_int_equal(error.code, REFUSAL_STATE);
+    say(&anna, parent_end, .req = 4, .parent = accepted.run, .epoch = driving.epoch, .status = STATUS_CANCELLED,
+        .report = span_str("{}"));
+    hear(&anna, done, &done);
+    say(&otto, follow, .req = 5, .run = accepted.run, .level = 1);
+    hear(&otto, error, &error);
+    assert_int_equal(error.code, REFUSAL_UNKNOWN_RUN);
+    for (unsigned i = 0; i < 2; i++) { /* once more after a restart */
+        say(&anna, follow, .req = 6, .run = accepted.run, .level = 1);
+        hear(&anna, run_ended, &ended);
+        assert_true(id_eq(ended.run, accepted.run));
+        assert_int_equal(d_outcome_decode(ended.outcome, &o, NULL), 0);
+        assert_int_equal(o.status, STATUS_CANCELLED);
+        assert_int_equal(outcome_status(o.delivery, o.job, o.package), STATUS_CANCELLED);
+        assert_true(span_eq_str(o.job_name, "nightly"));
+        assert_true(o.ended_at >= o.called_at && o.called_at > 0);
+        if (i == 0) {
+            broker_close(&w->broker);
+            start(w);
+            wait_until(w, anna.sessions >= 2 && anna.up);
+        }
+    }
+    bye(&anna);
+    bye(&otto);
+}
+
 static void a_stranger_does_not_get_in(void **state)
 {
     struct world *w = *state;
@@ -382,6 +434,7 @@ int main(void)
         in_world(an_invitation_is_good_for_one_newcomer),
         in_world(output_is_kept_and_followed_to_its_end),
         in_world(a_parent_begins_when_its_plan_is_here),
+        in_world(an_ended_parent_is_followed_to_its_end),
         in_world(a_stranger_does_not_get_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

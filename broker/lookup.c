@@ -38,23 +38,76 @@ static const struct store_record *record_of(const struct store_answer *a, uint64
     return NULL;
 }
 
+/* A parent has no outcome of its own, only the status that its driver gave it: the layers that lead to that. */
+static const struct {
+    enum delivery delivery;
+    enum job_outcome job;
+    enum package_outcome package;
+} LAYERS[STATUS_COUNT] = {
+    [STATUS_REFUSED] = {DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED},
+    [STATUS_UNREACHABLE] = {DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED},
+    [STATUS_CANCELLED] = {DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED},
+    [STATUS_TIMED_OUT] = {DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_CANCELLED},
+    [STATUS_LOST] = {DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN},
+    [STATUS_UNKNOWN] = {DELIVERY_CALLED, JOB_UNKNOWN, PACKAGE_UNKNOWN},
+    [STATUS_FAILED] = {DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED},
+    [STATUS_SUCCEEDED] = {DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED},
+};
+
+static bool parents_end(struct span end, const struct event_about *about, struct buf *outcome,
+                        struct m_run_ended *ret)
+{
+    struct r_parent_ended m;
+    if (!about->is_parent || r_parent_ended_decode(end, &m, NULL) < 0 || m.status >= STATUS_COUNT)
+        return false;
+    struct d_outcome o = {.delivery = LAYERS[m.status].delivery,
+                          .job = LAYERS[m.status].job,
+                          .package = LAYERS[m.status].package,
+                          .status = m.status,
+                          .job_name = about->parent.name,
+                          .called_at = about->begun_at,
+                          .started_at = about->begun_at,
+                          .ended_at = m.at};
+    d_outcome_encode(&o, outcome);
+    *ret = (struct m_run_ended){.run = m.run, .outcome = buf_span(outcome)};
+    return true;
+}
+
+static bool runs_end(const struct store_answer *a, const struct event_about *about, struct buf *outcome,
+                     struct m_run_ended *ret)
+{
+    const struct store_record *end = record_of(a, about->is_parent ? KIND_R_PARENT_ENDED : KIND_R_ENDED);
+    struct r_ended m;
+    if (!end || !about->known)
+        return false;
+    if (about->is_parent)
+        return parents_end(end->body, about, outcome, ret);
+    if (r_ended_decode(end->body, &m, NULL) < 0)
+        return false;
+    *ret = (struct m_run_ended){.run = m.run, .attempt = m.attempt, .server = m.server, .outcome = m.outcome};
+    return true;
+}
+
 static void hear_run(void *self, const struct store_answer *a)
 {
     struct lookup *l = self;
     struct peer *p = a->rc == -ECANCELED ? NULL : broker_peer(l->b, l->peer);
-    const struct store_record *end = record_of(a, KIND_R_ENDED);
     struct event_about about;
-    struct r_ended m;
+    struct m_run_ended ended;
+    struct buf outcome = {0};
     char text[ID_TEXT];
     event_about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
-    if (p && p->certificate && end && about.known && r_ended_decode(end->body, &m, NULL) == 0 &&
-        (!l->req || may_follow(l->b, p, &about))) {
-        struct m_run_ended r = {.run = m.run, .attempt = m.attempt, .server = m.server, .outcome = m.outcome};
-        broker_send(l->b, l->peer, &m_run_ended_schema, &r);
-    } else if (p && l->req) {
+    bool may = p && p->certificate && about.known && (!l->req || may_follow(l->b, p, &about));
+    if (may && runs_end(a, &about, &outcome, &ended))
+        broker_send(l->b, l->peer, &m_run_ended_schema, &ended);
+    else if (may && l->req && about.is_parent)
+        broker_error(l->b, l->peer, l->req, REFUSAL_STATE,
+                     "run %s is a parent that has not ended: its children and its events can be followed",
+                     id_format(l->run, text));
+    else if (p && l->req)
         broker_error(l->b, l->peer, l->req, REFUSAL_UNKNOWN_RUN, "no run %s is live or in the history",
                      id_format(l->run, text));
-    }
+    buf_free(&outcome);
     lookup_free(l);
 }
 
