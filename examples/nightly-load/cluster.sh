@@ -38,16 +38,18 @@ await() {
     done
 }
 
-# end_all: ends every process of this cluster at once: all whose LONGBOAT_HOME lies below $demo. Runners and keepers live on
-# without their worker, by design, so they are found by that and not by who started them.
+# end_all: ends every process of this cluster at once: Longboat's programs whose LONGBOAT_HOME lies below $demo. Runners and
+# keepers live on without their worker, by design, so they are found by that and not by who started them. Others, as the
+# shell and the make that somebody who plays with the cluster has, are left alone.
 end_all() {
     for end_stop in "$demo"/*.keeper; do
         [ ! -e "$end_stop" ] || : >"${end_stop%.keeper}.stop"
     done
     for end_signal in TERM KILL; do
         for end_process in /proc/[0-9]*; do
+            case $(cat "$end_process/comm" 2>/dev/null) in lb*) ;; *) continue ;; esac
             if { tr '\0' '\n' <"$end_process/environ"; } 2>/dev/null | grep -q "^LONGBOAT_HOME=$demo/"; then
-                [ "${end_process#/proc/}" = "$$" ] || kill -$end_signal "${end_process#/proc/}" 2>/dev/null || :
+                kill -$end_signal "${end_process#/proc/}" 2>/dev/null || :
             fi
         done
         [ $end_signal = KILL ] || sleep 0.3
