@@ -33,7 +33,7 @@ static char *joined(json_t *array, size_t most)
     return text;
 }
 
-/* Needs that do not hold and packages that are wanted but not there. */
+/* Needs that do not hold, packages that are wanted but not there, job files that are wrong. */
 static void trouble(json_t *row, struct buf *out)
 {
     size_t i;
@@ -50,6 +50,10 @@ static void trouble(json_t *row, struct buf *out)
         if (*ctl_text(item, "trouble"))
             buf_printf(out, "%s: %s; ", ctl_text(item, "need"), ctl_text(item, "trouble"));
     }
+    const char *wrong = ctl_text(json_object_get(row, "facts"), "jobs_with_trouble");
+    if (*wrong && strcmp(wrong, "0") != 0)
+        buf_printf(out, "%s job file%s wrong (lbworker check, there, says why); ", wrong,
+                   strcmp(wrong, "1") == 0 ? " is" : "s are");
     if (out->n > 2)
         out->n -= 2;
 }
@@ -77,9 +81,11 @@ static void print(void *self, json_t *row)
 /* One server, with all that it attests. */
 static void print_whole(void *self, json_t *row)
 {
+    struct buf wrong = {0};
     size_t i;
     json_t *item;
     (void)self;
+    trouble(row, &wrong);
     printf("%s: %s%s, since %s, at %s, software %s\n", ctl_text(row, "server"), ctl_text(row, "state"),
            json_is_true(json_object_get(row, "draining")) ? ", draining" : "", ctl_text(row, "up_since"),
            ctl_text(row, "address"), ctl_text(row, "software"));
@@ -94,6 +100,9 @@ static void print_whole(void *self, json_t *row)
     json_array_foreach(json_object_get(row, "needs"), i, item)
         printf("  need %-23s %s %s\n", ctl_text(item, "need"),
                json_is_true(json_object_get(item, "holds")) ? "holds" : "does not hold:", ctl_text(item, "trouble"));
+    if (wrong.n)
+        printf("  trouble: %s\n", buf_str(&wrong));
+    buf_free(&wrong);
 }
 
 int ctl_servers(int argc, char **argv)

@@ -328,6 +328,14 @@ void desired_again(struct desired *d, int64_t now)
     go_on(d, now);
 }
 
+void desired_retry(struct desired *d, int64_t now)
+{
+    for (size_t i = 0; i < d->n; i++)
+        if (d->v[i].state == RESTING)
+            d->v[i].again_at = now;
+    desired_tick(d, now);
+}
+
 void desired_tick(struct desired *d, int64_t now)
 {
     if (d->req && now >= d->asked_at + DESIRED_SILENCE_MS)

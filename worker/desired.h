@@ -34,6 +34,8 @@ void desired_error(struct desired *d, const struct m_error *m, int64_t now);
 void desired_installed(struct desired *d, const struct s_installed *s, int64_t now);
 /* A new session, or the runner has come: what was asked for is asked for again. */
 void desired_again(struct desired *d, int64_t now);
+/* What has failed is tried again now: somebody has put right what was wrong. */
+void desired_retry(struct desired *d, int64_t now);
 void desired_tick(struct desired *d, int64_t now);
 int64_t desired_deadline(const struct desired *d);
 

@@ -290,6 +290,10 @@ static void a_piece_that_does_not_fit_is_trouble_and_tried_again_later(void **st
     assert_int_equal(p.asks, 2);
     give(&p, 0, "01234567890"); /* longer than it says it is */
     assert_trouble(&p, "does not fit");
+    desired_tick(p.d, 1999 + DESIRED_RETRY_MS);
+    assert_int_equal(p.asks, 2);
+    desired_retry(p.d, 1999 + DESIRED_RETRY_MS); /* an administrator who has mended it does not wait */
+    assert_int_equal(p.asks, 3);
     end(&p);
 }
 

@@ -33,7 +33,8 @@ static const char examples[] =
     "  lbctl invite --server etl4 --pools etl | ssh etl4 lbworker join\n"
     "  lbworker check\n"
     "  LONGBOAT_HOME=$HOME/etl4 lbworker --slots 4\n\n"
-    "Ends on SIGTERM; children go on, their results wait in the spool. SIGHUP: job files are read again.\n"
+    "Ends on SIGTERM; children go on, their results wait in the spool. SIGHUP: job files are read, needs\nprobed and "
+    "failed packages fetched again.\n"
     "Exit codes: 0 ended when asked to; 1 failed; 2 asked wrongly; 3 not possible: nobody has joined here, or "
     "another\n"
     "lbworker runs.\n";

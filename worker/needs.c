@@ -206,6 +206,14 @@ void needs_stop(struct needs **pn)
     mem_free(&n);
 }
 
+void needs_probe_soon(struct needs *n)
+{
+    pthread_mutex_lock(&n->lock);
+    n->soon = true;
+    pthread_cond_signal(&n->wake);
+    pthread_mutex_unlock(&n->lock);
+}
+
 void needs_set(struct needs *n, const struct wire_list *list)
 {
     struct need *v = mem_zalloc(list->count, sizeof *v);

@@ -30,6 +30,7 @@ int needs_start(struct needs **ret, struct loop *loop, void (*changed)(void *sel
 void needs_stop(struct needs **n);
 /* What is to be probed from now on, whole; new ones at once. */
 void needs_set(struct needs *n, const struct wire_list *needs);
+void needs_probe_soon(struct needs *n); /* all of them, without waiting for the period to end */
 /* d_need each, as an m_attest lists them. What was never probed is left out: it is not known to hold. */
 struct wire_list needs_state(struct needs *n, struct buf *items);
 

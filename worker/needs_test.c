@@ -152,6 +152,36 @@ static void what_is_set_is_probed_at_once_and_listed(void **state)
     buf_free(&out);
 }
 
+static void who_has_mended_something_has_it_probed_at_once(void **state)
+{
+    struct error err = {0};
+    struct loop *l = loop_new(&err);
+    struct needs *n = NULL;
+    struct buf items = {0}, out = {0};
+    struct d_need d;
+    struct span item;
+    const char *path = testing_path(state, "source");
+    char *need = mem_printf("path:%s", path);
+    changes = 0;
+    assert_int_equal(needs_start(&n, l, changed, NULL, &err), 0);
+    struct wire_list all = list_of(&items, (const char *const[]){need}, 1);
+    needs_set(n, &all);
+    turn_until(l, 1);
+    assert_int_equal(file_write_atomic(path, span_str("x"), 0644, &err), 0);
+    needs_probe_soon(n);
+    turn_until(l, 2); /* within 20 s; the period is 30 s */
+    struct wire_list got = needs_state(n, &out);
+    struct wire_iter it = wire_iter(&got);
+    assert_true(wire_next(&it, &item));
+    assert_int_equal(d_need_decode(item, &d, &err), 0);
+    assert_true(d.holds);
+    needs_stop(&n);
+    loop_destroy(&l);
+    mem_free(&need);
+    buf_free(&items);
+    buf_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +192,7 @@ int main(void)
         cmocka_unit_test(a_tcp_need_holds_when_somebody_listens),
         cmocka_unit_test(a_need_of_another_kind_does_not_hold),
         cmocka_unit_test(what_is_set_is_probed_at_once_and_listed),
+        in_folder(who_has_mended_something_has_it_probed_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

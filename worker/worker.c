@@ -221,6 +221,8 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
         break;
     case SIGHUP:
         w->reread_at = loop_now(l);
+        needs_probe_soon(w->needs);
+        desired_retry(w->desired, loop_now(l));
         break;
     default:
         log_info("stopping; %u attempts stay with their keepers or wait in the spool", wcore_live(w->core));
