@@ -132,7 +132,7 @@ cat <<END
   lbsubmit $here/nightly.yaml --set stage=$demo/stage --set warehouse=$demo/warehouse.db --set page=$demo/page.html
   lbsubmit --package say --server wh1 -p text=hello
   lbmon --since 1h                    everything again, from the store
-  pkill -9 lbbroker                   while something runs: it comes back, nothing is lost
+  kill -9 \$(cat $demo/broker.pid)   while something runs: it comes back, nothing is lost
 
   the page that the report child wrote: $demo/page.html
   make demo-stop                      ends it all
