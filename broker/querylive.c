@@ -103,6 +103,8 @@ static json_t *jobs_json(const struct query *q, const struct view_server *s)
         set_number(o, "concurrency", j.concurrency);
         set_number(o, "live", j.live);
         set_flag(o, "idempotent", j.idempotent);
+        if (j.older)
+            set_number(o, "older", j.older);
         if (j.mean_us)
             set_number(o, "mean_us", (uint64_t)j.mean_us);
         json_array_append_new(a, o);
@@ -110,19 +112,21 @@ static json_t *jobs_json(const struct query *q, const struct view_server *s)
     return a;
 }
 
-static json_t *packages_json(const struct query *q, const struct view_server *s)
+/* All, or those that are wanted and not there. */
+static json_t *packages_json(const struct query *q, const struct view_server *s, bool all)
 {
     json_t *a = json_array();
     for (unsigned i = 0; i < s->n_packages; i++) {
         struct d_attested_package p;
+        if (d_attested_package_decode(view_server_package(q->b->core, s->name, i), &p, NULL) < 0 ||
+            (!all && !p.trouble.n))
+            continue;
         json_t *o = json_object();
-        if (d_attested_package_decode(view_server_package(q->b->core, s->name, i), &p, NULL) == 0) {
-            json_set_text(o, "name", p.name);
-            json_set_text(o, "version", p.version);
-            json_set_hash(o, "hash", &p.package);
-            json_set_text(o, "signer", p.signer);
-            json_set_text(o, "trouble", p.trouble);
-        }
+        json_set_text(o, "name", p.name);
+        json_set_text(o, "version", p.version);
+        json_set_hash(o, "hash", &p.package);
+        json_set_text(o, "signer", p.signer);
+        json_set_text(o, "trouble", p.trouble);
         json_array_append_new(a, o);
     }
     return a;
@@ -145,11 +149,12 @@ static json_t *needs_json(const struct query *q, const struct view_server *s)
     return a;
 }
 
-/* `whole`: with all it attests; a listing has the counts. */
+/* `whole`: with all it attests; a listing has the counts, and what is wrong. */
 static json_t *server_json(const struct query *q, const struct view_server *s, bool whole)
 {
     json_t *o = json_object(), *pools = json_array();
     struct wire_list facts = {s->facts, s->n_facts};
+    struct value wrong;
     set_word(o, "server", s->name);
     set_word(o, "state", s->state);
     for (unsigned i = 0; i < s->n_pools; i++)
@@ -170,9 +175,13 @@ static json_t *server_json(const struct query *q, const struct view_server *s, b
     set_number(o, "n_packages", s->n_packages);
     if (whole) {
         json_object_set_new(o, "jobs", jobs_json(q, s));
-        json_object_set_new(o, "packages", packages_json(q, s));
+        json_object_set_new(o, "packages", packages_json(q, s, true));
         json_set_map(o, "facts", &facts);
+    } else {
+        json_object_set_new(o, "packages_missing", packages_json(q, s, false));
     }
+    if (wire_map_get(&facts, "jobs_with_trouble", &wrong) && wrong.type == VALUE_INT && wrong.integer > 0)
+        set_number(o, "jobs_with_trouble", (uint64_t)wrong.integer);
     json_object_set_new(o, "needs", needs_json(q, s));
     return o;
 }

@@ -204,7 +204,8 @@
 #define D_ATTESTED_JOB(X) \
     X(str, name, LIMIT_JOB) X(hash, job_hash, 0) X(str, version, LIMIT_SHORT) X(u64, concurrency, ANY) \
     X(flag, idempotent, 0) X(bins, packages, LIMIT_STEPS) X(strs, needs, LIMIT_NEEDS) \
-    X(bin, parameters, LIMIT_MANIFEST)
+    X(bin, parameters, LIMIT_MANIFEST) X(u64, older, 255) \
+    /* older: 0 for what is called now; the n-th version before it, kept for calls that were signed for it */
 #define D_ATTESTED_PACKAGE(X) \
     X(str, name, LIMIT_NAME) X(str, version, LIMIT_SHORT) X(hash, package, 0) X(str, signer, LIMIT_SHORT) \
     X(u64, size, ANY) X(str, trouble, LIMIT_TEXT) /* not empty: wanted but not there, and why */

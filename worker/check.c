@@ -247,7 +247,8 @@ static void check_jobs(struct check *c)
     char hex[2 * sizeof(struct hash) + 1];
     const struct job_here *j;
     for (size_t i = 0; (j = jobs_at(jobs, i)); i++)
-        say(c, true, "job", "%s blake2b:%.16s", j->name, hex_format(j->hash.b, sizeof j->hash.b, hex));
+        say(c, true, "job", "%s blake2b:%.16s%s", j->name, hex_format(j->hash.b, sizeof j->hash.b, hex),
+            j->older ? ", older: for calls that were signed for it" : "");
     struct buf items = {0};
     struct wire_list needs = jobs_needs(jobs, &items);
     struct span need;

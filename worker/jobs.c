@@ -3,17 +3,16 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/file.h"
 #include "common/mem.h"
 #include "package/jobfile.h"
 #include "proto/packagejob.h"
+#include "worker/older.h"
 
 struct jobs {
     char *files, *packages, *compiled;
@@ -24,13 +23,17 @@ struct jobs {
     struct buf older; /* of jobs_find */
 };
 
+static void free_one(struct job_here *h)
+{
+    mem_free(&h->name);
+    buf_free(&h->bytes);
+    buf_free(&h->attested);
+}
+
 static void free_list(struct job_here *v, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        mem_free(&v[i].name);
-        buf_free(&v[i].bytes);
-        buf_free(&v[i].attested);
-    }
+    for (size_t i = 0; i < n; i++)
+        free_one(&v[i]);
     mem_free(&v);
 }
 
@@ -159,7 +162,8 @@ static int attest(const struct jobs *j, struct job_here *h, struct error *err)
                                .idempotent = l.idempotent,
                                .packages = wire_list_from(&l.packages, l.n_packages),
                                .needs = wire_list_from(&l.needs, l.n_needs),
-                               .parameters = buf_span(&l.parameters)};
+                               .parameters = buf_span(&l.parameters),
+                               .older = h->older};
     d_attested_job_encode(&a, &h->attested);
     h->name = span_dup_str(job.name);
     buf_free(&l.packages);
@@ -196,9 +200,9 @@ static int keep_compiled(const struct jobs *j, const struct job_here *h, struct 
 }
 
 /* Takes the bytes. */
-static int add(struct reading *r, struct buf *bytes, bool file, struct error *err)
+static int add(struct reading *r, struct buf *bytes, bool file, unsigned older, struct error *err)
 {
-    struct job_here h = {.bytes = *bytes};
+    struct job_here h = {.bytes = *bytes, .older = older};
     *bytes = (struct buf){0};
     jobfile_hash(buf_span(&h.bytes), &h.hash);
     int rc = r->n >= LIMIT_JOBS ? error_set(err, -E2BIG, "a server attests at most %d jobs", LIMIT_JOBS)
@@ -206,9 +210,7 @@ static int add(struct reading *r, struct buf *bytes, bool file, struct error *er
     if (rc == 0 && file)
         rc = keep_compiled(r->j, &h, err);
     if (rc < 0) {
-        mem_free(&h.name);
-        buf_free(&h.bytes);
-        buf_free(&h.attested);
+        free_one(&h);
         return rc;
     }
     r->v = mem_realloc(r->v, r->n + 1, sizeof *r->v);
@@ -225,7 +227,7 @@ static void read_file(struct reading *r, const char *name)
         return;
     char *path = mem_printf("%s/%s", r->j->files, name);
     if (jobfile_compile(path, installed_find_package, r->j->store, &bytes, &err) < 0 ||
-        add(r, &bytes, true, &err) < 0) {
+        add(r, &bytes, true, 0, &err) < 0) {
         r->troubled++;
         r->trouble(r->self, path, &err);
     }
@@ -272,41 +274,76 @@ static void read_packages(struct reading *r)
         if (p->trouble) {
             error_set(&err, -EBADMSG, "%s", p->trouble);
             r->trouble(r->self, p->folder, &err);
-        } else if (packagejob_compile(&p->runnable, &bytes, &err) < 0 || add(r, &bytes, false, &err) < 0) {
+        } else if (packagejob_compile(&p->runnable, &bytes, &err) < 0 || add(r, &bytes, false, 0, &err) < 0) {
             r->trouble(r->self, p->folder, &err);
         }
         buf_free(&bytes);
     }
 }
 
-static bool is_current(const struct reading *r, const struct hash *h)
+static bool is_current(void *self, const struct hash *h)
 {
+    const struct reading *r = self;
     for (size_t i = 0; i < r->n; i++)
         if (hash_eq(&r->v[i].hash, h))
             return true;
     return false;
 }
 
-/* Versions that nobody needs any more go: what is not there, nobody can have run. */
-static int sweep(struct reading *r, struct error *err)
+static bool job_is_here(const struct reading *r, const char *name)
 {
-    char **names;
-    size_t n;
-    int rc = names_in(r->j->compiled, &names, &n, err);
+    for (size_t i = 0; i < r->n; i++)
+        if (!r->v[i].older && strcmp(r->v[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool packages_are_here(const struct jobs *j, const struct older *o)
+{
+    struct d_job job;
+    struct span item;
+    if (d_job_decode(buf_span(&o->bytes), &job, NULL) < 0)
+        return false;
+    for (struct wire_iter it = wire_iter(&job.steps); wire_next(&it, &item);) {
+        struct d_step s;
+        if (d_step_decode(item, &s, NULL) < 0 ||
+            (!hash_is_zero(&s.package) && !installed_by_hash(j->store, &s.package)))
+            return false;
+    }
+    return true;
+}
+
+/* Attests it if it is within the bounds. *room: bytes that are left. */
+static bool attest_older(struct reading *r, struct older *o, size_t *room)
+{
+    if (r->now - o->since > JOBS_OLDER_MS || o->rank > JOBS_OLDER || r->n >= LIMIT_JOBS || !job_is_here(r, o->name))
+        return false;
+    if (!packages_are_here(r->j, o) || add(r, &o->bytes, false, o->rank, NULL) < 0)
+        return false;
+    struct job_here *h = &r->v[r->n - 1];
+    if (h->attested.n > *room) {
+        free_one(h);
+        r->n--;
+        return false;
+    }
+    *room -= h->attested.n;
+    return true;
+}
+
+/* Versions that nobody needs any more go: what is not there, nobody can have run. */
+static int read_older(struct reading *r, struct error *err)
+{
+    struct older *v;
+    size_t n, room = JOBS_OLDER_BYTES;
+    int rc = older_read(r->j->compiled, r->now, is_current, r, &v, &n, err);
     for (size_t i = 0; i < n; i++) {
-        struct hash h;
-        struct stat st;
-        if (hex_parse(names[i], h.b, sizeof h.b) < 0)
+        if (attest_older(r, &v[i], &room) || r->now - v[i].since <= JOBS_GRACE_MS || r->uses(r->self, &v[i].hash))
             continue;
-        char *path = path_of(r->j, &h);
-        if (is_current(r, &h))
-            utimensat(AT_FDCWD, path, NULL, 0); /* until when it was current */
-        else if (stat(path, &st) == 0 && r->now - (int64_t)st.st_mtime * 1000 > JOBS_GRACE_MS &&
-                 !r->uses(r->self, &h))
-            unlink(path);
+        char *path = path_of(r->j, &v[i].hash);
+        unlink(path);
         mem_free(&path);
     }
-    free_names(names, n);
+    older_free(&v, n);
     return rc;
 }
 
@@ -343,7 +380,7 @@ int jobs_refresh(struct jobs *j, int64_t now, jobs_uses_fn *uses, jobs_trouble_f
     for (size_t i = 0; i < n; i++)
         read_file(&r, names[i]);
     free_names(names, n);
-    rc = sweep(&r, err);
+    rc = read_older(&r, err);
     bool same = is_same(j, &r, old);
     installed_close(&old);
     free_list(j->v, j->n);

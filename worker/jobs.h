@@ -1,16 +1,22 @@
 /* jobs.h - which jobs and packages this server has: etc/jobs/NAME.yaml, and `package:NAME` for each installed
  * package.
  *
- * Compiled jobs lie in var/jobs/<hash hex>: what lies there is what the runner lets run, beside packages' own jobs. A
- * version that is no longer current stays while an attempt needs it, and a moment longer for calls that were on their
- * way.
+ * Compiled jobs lie in var/jobs/<hash hex>: what lies there is what the runner lets run, beside packages' own jobs.
+ * While a job is here, its newest OLDER versions stay for OLDER_MS after they were replaced and are attested, so that
+ * what was signed and accepted for them still runs; if all their packages are here. Of a job that was taken away, and
+ * beyond these bounds, a version stays while an attempt needs it, and a moment longer.
  */
 #ifndef LB_WORKER_JOBS_H
 #define LB_WORKER_JOBS_H
 
 #include "package/installed.h"
 
-enum { JOBS_GRACE_MS = 600000 /* an older version can still be handed over for so long */ };
+enum {
+    JOBS_GRACE_MS = 600000, /* what is not attested any more can still be handed over for so long */
+    JOBS_OLDER = 8,
+    JOBS_OLDER_MS = 7 * 86400000,
+    JOBS_OLDER_BYTES = LIMIT_FRAME / 4 /* of all that is attested of them: an ATTEST has room for it */
+};
 
 struct jobs_folders {
     const char *files;    /* etc/jobs */
@@ -23,6 +29,7 @@ struct job_here {
     struct hash hash;
     struct buf bytes;    /* d_job */
     struct buf attested; /* d_attested_job */
+    unsigned older;      /* 0: current; n: the n-th before it */
 };
 
 struct jobs;
@@ -37,7 +44,7 @@ typedef void jobs_trouble_fn(void *self, const char *file, const struct error *w
 int jobs_refresh(struct jobs *j, int64_t now_wall, jobs_uses_fn *uses, jobs_trouble_fn *trouble, void *self,
                  struct error *err);
 
-const struct job_here *jobs_at(const struct jobs *j, size_t i); /* NULL behind the last */
+const struct job_here *jobs_at(const struct jobs *j, size_t i); /* current ones first; NULL behind the last */
 /* The compiled bytes of a version, current or not. -ENOENT with a sentence that says what is here instead. *ret is
  * lent until the next call. */
 int jobs_find(struct jobs *j, struct span name, const struct hash *hash, struct span *ret, struct error *err);

@@ -187,13 +187,103 @@ static void a_new_version_of_a_package_makes_a_new_version_of_the_job(void **sta
     assert_false(hash_eq(&first, &named(&w, "nightly")->hash));
     must(jobs_find(w.jobs, span_str("nightly"), &first, &bytes, &err)); /* what is on its way still finds it */
     w.uses = true;
-    refresh(&w, JOBS_GRACE_MS * 2);
+    refresh(&w, JOBS_OLDER_MS + 1000);
     must(jobs_find(w.jobs, span_str("nightly"), &first, &bytes, &err)); /* an attempt needs it */
     w.uses = false;
-    refresh(&w, JOBS_GRACE_MS * 2);
+    refresh(&w, JOBS_OLDER_MS + 1000);
     assert_int_equal(jobs_find(w.jobs, span_str("nightly"), &first, &bytes, &err), -ENOENT);
     assert_contains(err.text, "another version");
     must(jobs_find(w.jobs, span_str("nightly"), &named(&w, "nightly")->hash, &bytes, &err));
+    jobs_close(&w.jobs);
+}
+
+static void put_hello(void **state, unsigned version)
+{
+    char *yaml = mem_printf("job: hello\nsteps:\n  - {name: greet, subsystem: shell, run: echo %u}\n", version);
+    put(etc(state), "hello.yaml", yaml, 0644);
+    mem_free(&yaml);
+}
+
+static unsigned attested_versions(const struct world *w)
+{
+    const struct job_here *j;
+    unsigned n = 0;
+    for (; (j = jobs_at(w->jobs, n)); n++) {
+        struct d_attested_job a;
+        assert_int_equal(j->older, n);
+        assert_int_equal(d_attested_job_decode(buf_span(&j->attested), &a, NULL), 0);
+        assert_int_equal(a.older, n);
+        assert_true(hash_eq(&a.job_hash, &j->hash));
+    }
+    return n;
+}
+
+static void older_versions_of_a_changed_job_are_attested_newest_first(void **state)
+{
+    struct world w;
+    struct hash seen[12];
+    begin(state, &w);
+    for (unsigned i = 0; i < 12; i++) {
+        put_hello(state, i);
+        assert_int_equal(refresh(&w, i * 1000), 1);
+        seen[i] = jobs_at(w.jobs, 0)->hash;
+    }
+    assert_int_equal(attested_versions(&w), 1 + JOBS_OLDER);
+    for (unsigned i = 0; i <= JOBS_OLDER; i++)
+        assert_true(hash_eq(&jobs_at(w.jobs, i)->hash, &seen[11 - i]));
+    jobs_close(&w.jobs);
+    begin(state, &w); /* a worker that starts again knows as much */
+    assert_int_equal(refresh(&w, 12000), 1);
+    assert_int_equal(attested_versions(&w), 1 + JOBS_OLDER);
+    assert_true(hash_eq(&jobs_at(w.jobs, 1)->hash, &seen[10]));
+    put_hello(state, 5); /* back to an older one */
+    assert_int_equal(refresh(&w, 13000), 1);
+    assert_int_equal(attested_versions(&w), 1 + JOBS_OLDER);
+    assert_true(hash_eq(&jobs_at(w.jobs, 0)->hash, &seen[5]));
+    assert_true(hash_eq(&jobs_at(w.jobs, 1)->hash, &seen[11]));
+    assert_int_equal(refresh(&w, 12000 + JOBS_OLDER_MS), 1); /* one was replaced a second before this */
+    assert_int_equal(attested_versions(&w), 2);
+    assert_int_equal(refresh(&w, 14000 + JOBS_OLDER_MS), 1);
+    assert_int_equal(attested_versions(&w), 1);
+    jobs_close(&w.jobs);
+}
+
+/* However long ago it was made: it counts since when it was replaced. */
+static void a_version_that_was_current_for_a_month_stays_for_a_week(void **state)
+{
+    struct world w;
+    begin(state, &w);
+    put_hello(state, 1);
+    refresh(&w, 0);
+    put_hello(state, 2);
+    assert_int_equal(refresh(&w, 30LL * 86400000), 1);
+    assert_int_equal(attested_versions(&w), 2);
+    jobs_close(&w.jobs);
+}
+
+static void an_older_version_whose_package_is_gone_is_not_attested(void **state)
+{
+    struct world w;
+    struct error err = {0};
+    char hex[65];
+    begin(state, &w);
+    struct hash package = install_extract(state, "1.0", "");
+    put(etc(state), "nightly.yaml", NIGHTLY, 0644);
+    refresh(&w, 0);
+    struct hash first = named(&w, "nightly")->hash;
+    install_extract(state, "1.1", "");
+    refresh(&w, 0);
+    unsigned with = 0, without = 0;
+    for (size_t i = 0; jobs_at(w.jobs, i); i++)
+        with += hash_eq(&jobs_at(w.jobs, i)->hash, &first);
+    char *path = mem_printf("%s/%s", testing_path(state, "store"), hex_format(package.b, 32, hex));
+    must(file_remove_tree(path, &err));
+    mem_free(&path);
+    assert_int_equal(refresh(&w, 0), 1);
+    for (size_t i = 0; jobs_at(w.jobs, i); i++)
+        without += hash_eq(&jobs_at(w.jobs, i)->hash, &first);
+    assert_int_equal(with, 1);
+    assert_int_equal(without, 0);
     jobs_close(&w.jobs);
 }
 
@@ -207,8 +297,10 @@ static void a_job_that_was_taken_away_is_gone(void **state)
     refresh(&w, 0);
     struct hash h = named(&w, "hello")->hash;
     must(file_remove_tree(testing_path(state, "etc/hello.yaml"), &err));
-    assert_int_equal(refresh(&w, JOBS_GRACE_MS * 2), 1);
+    assert_int_equal(refresh(&w, 0), 1);
     assert_null(jobs_at(w.jobs, 0));
+    must(jobs_find(w.jobs, span_str("hello"), &h, &bytes, &err)); /* what is on its way still finds it */
+    refresh(&w, JOBS_GRACE_MS * 2);
     assert_int_equal(jobs_find(w.jobs, span_str("hello"), &h, &bytes, &err), -ENOENT);
     assert_contains(err.text, "not here");
     jobs_close(&w.jobs);
@@ -222,6 +314,9 @@ int main(void)
         in_folder(a_package_brings_a_job_of_its_own),
         in_folder(a_jobs_parameters_are_declared_as_the_package_declares_them),
         in_folder(a_new_version_of_a_package_makes_a_new_version_of_the_job),
+        in_folder(older_versions_of_a_changed_job_are_attested_newest_first),
+        in_folder(a_version_that_was_current_for_a_month_stays_for_a_week),
+        in_folder(an_older_version_whose_package_is_gone_is_not_attested),
         in_folder(a_job_that_was_taken_away_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

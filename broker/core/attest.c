@@ -1,4 +1,5 @@
 /* attest.c - what servers say that they can run, and the answer to who asks where a job is. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,6 +103,7 @@ static void take_jobs(struct bcore *c, struct server *s, const struct wire_list 
         j->hash = d.job_hash;
         j->concurrency = d.concurrency;
         j->idempotent = d.idempotent;
+        j->older = (uint8_t)d.older;
         j->attested = item;
         j->unmet = first_unmet(s, &d.needs);
         for (unsigned i = 0; i < n_old; i++)
@@ -147,6 +149,7 @@ struct version {
     const struct server *example;
     uint64_t servers;
     int64_t deployed;
+    unsigned older; /* where it is newest */
 };
 
 /* When a package of it was deployed last: the newest first. */
@@ -169,6 +172,8 @@ static int64_t deployed_at(const struct bcore *c, const struct job *j)
 static int newest_first(const void *a, const void *b)
 {
     const struct version *x = a, *y = b;
+    if (x->older != y->older)
+        return x->older < y->older ? -1 : 1;
     if (x->deployed != y->deployed)
         return x->deployed > y->deployed ? -1 : 1;
     if (x->servers != y->servers)
@@ -199,7 +204,9 @@ static unsigned versions_in(const struct bcore *c, const struct text *address, c
             if (at == n && n == LIMIT_JOBS)
                 continue;
             if (at == n)
-                v[n++] = (struct version){&s->jobs[k], s, 0, deployed_at(c, &s->jobs[k])};
+                v[n++] = (struct version){&s->jobs[k], s, 0, deployed_at(c, &s->jobs[k]), UINT_MAX};
+            if (s->jobs[k].older < v[at].older)
+                v[at].older = s->jobs[k].older;
             v[at].servers++;
         }
     }

@@ -174,6 +174,7 @@ struct job { /* a version that a server attests */
     uint64_t concurrency, live;
     int64_t mean_us; /* 0: not measured */
     bool idempotent;
+    uint8_t older;        /* 0: what its server calls by this name now */
     unsigned unmet;       /* 1 + index of the first need that does not hold; 0: all do */
     struct span attested; /* in the server's attest */
 };

@@ -294,6 +294,56 @@ static void resolve_lists_versions_newest_deployment_first(void **state)
     (void)wh1;
 }
 
+static void resolve_names_what_servers_call_now_before_what_they_keep(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct m_resolved m;
+    struct d_version v;
+    struct error err;
+    struct span item;
+    const uint8_t want[] = {3, 1, 2};
+    unsigned n = 0;
+    for (uint8_t i = 1; i <= 2; i++) { /* the newest has the least servers and not the least hash */
+        uint64_t p = worker_up(w, i == 1 ? "wh1" : "wh2", i);
+        const struct attested both[] = {{.job = "load", .hash = 3},
+                                        {.job = "load", .hash = 1, .older = 1},
+                                        {.job = "load", .hash = 2, .older = 2},
+                                        {0}},
+                              kept[] = {{.job = "load", .hash = 3},
+                                        {.job = "load", .hash = 2, .older = 2},
+                                        {.job = "load", .hash = 1, .older = 1},
+                                        {0}};
+        attest(w, p, i == 1 ? "wh1" : "wh2", 2, i == 1 ? both : kept, NULL, false);
+    }
+    SAY(w, anna, "anna", resolve, .req = 4, .job = span_str("load"), .address = span_str("etl"));
+    SENT(w, anna, RESOLVED, resolved, &m);
+    for (struct wire_iter it = wire_iter(&m.versions); wire_next(&it, &item); n++) {
+        assert_int_equal(d_version_decode(item, &v, &err), 0);
+        assert_int_equal(v.job_hash.b[0], want[n]);
+    }
+    assert_int_equal(n, 3);
+}
+
+/* A job that is changed between a call's acceptance and its hand-over changes nothing for it. */
+static void what_was_signed_for_an_older_version_still_goes_where_it_is_kept(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct m_execute m;
+    attest(w, wh1, "wh1", 4,
+           (struct attested[]){{.job = "load", .hash = 9}, {.job = "load", .hash = 1, .older = 1}, {0}}, NULL, false);
+    call(w, anna, "a"); /* hash 1 */
+    SENT(w, wh1, EXECUTE, execute, &m);
+    assert_int_equal(m.job_hash.b[0], 1);
+    struct d_call d = call_of("b");
+    d.pin_latest = true;
+    d.job_hash = (struct hash){{0}};
+    call_d(w, anna, d);
+    SENT(w, wh1, EXECUTE, execute, &m);
+    assert_int_equal(m.job_hash.b[0], 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +355,8 @@ int main(void)
         in_world(a_server_is_forgotten_when_nothing_of_it_is_left),
         in_world(unknown_verbs_and_servers_are_refused),
         in_world(resolve_lists_versions_newest_deployment_first),
+        in_world(resolve_names_what_servers_call_now_before_what_they_keep),
+        in_world(what_was_signed_for_an_older_version_still_goes_where_it_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -351,6 +351,7 @@ struct attested {
     uint64_t concurrency;
     bool idempotent;
     const char *need;
+    uint64_t older;
 };
 
 UNUSED void attest(struct world *w, uint64_t peer, const char *name, uint64_t slots, const struct attested *jobs,
@@ -368,7 +369,8 @@ UNUSED void attest(struct world *w, uint64_t peer, const char *name, uint64_t sl
                                                        .version = span_str("1"),
                                                        .concurrency = jobs[n].concurrency,
                                                        .idempotent = jobs[n].idempotent,
-                                                       .needs = wire_list_from(&of_job, jobs[n].need != NULL)},
+                                                       .needs = wire_list_from(&of_job, jobs[n].need != NULL),
+                                                       .older = jobs[n].older},
                               &one);
         wire_add_bin(&items, buf_span(&one));
     }

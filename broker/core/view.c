@@ -153,6 +153,7 @@ bool view_server_job(const struct bcore *c, const char *server, unsigned index, 
                                  .live = j->live,
                                  .idempotent = j->idempotent,
                                  .mean_us = j->mean_us,
+                                 .older = j->older,
                                  .attested = j->attested};
     return j != NULL;
 }

@@ -53,6 +53,7 @@ struct view_job {
     uint64_t concurrency, live; /* live: attempts of it at this server now */
     bool idempotent;
     int64_t mean_us;      /* measured run time; 0: not measured */
+    unsigned older;       /* as in it */
     struct span attested; /* d_attested_job */
 };
 struct view_server {

@@ -1,0 +1,31 @@
+/* older.h - versions of jobs that lie compiled in var/jobs and are not current any more: for calls that were signed
+ * and accepted before the job was changed.
+ *
+ * A file's time of modification tells: the beginning of 1970 while its version is current, afterwards since when it
+ * is not.
+ */
+#ifndef LB_WORKER_OLDER_H
+#define LB_WORKER_OLDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buf.h"
+#include "common/error.h"
+#include "proto/wire.h"
+
+struct older {
+    char *name; /* of its job; "" if the file cannot be read */
+    struct hash hash;
+    struct buf bytes; /* d_job */
+    int64_t since;    /* wall ms: was not current at that time */
+    unsigned rank;    /* 1: the newest of its job that is not current, 2: the one before it, ... */
+};
+
+typedef bool older_is_current_fn(void *self, const struct hash *hash);
+/* All that are not current, each job's newest first. Sets the files' times. *ret is yours: older_free. */
+int older_read(const char *folder, int64_t now_wall, older_is_current_fn *is_current, void *self, struct older **ret,
+               size_t *ret_n, struct error *err);
+void older_free(struct older **v, size_t n);
+
+#endif
