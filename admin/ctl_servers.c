@@ -40,7 +40,8 @@ static void trouble(json_t *row, struct buf *out)
     json_t *item;
     if (*ctl_text(row, "draining_reason"))
         buf_printf(out, "draining: %s; ", ctl_text(row, "draining_reason"));
-    json_array_foreach(json_object_get(row, "packages"), i, item)
+    json_t *packages = json_object_get(row, "packages"); /* of one server; a listing has only those it misses */
+    json_array_foreach(packages ? packages : json_object_get(row, "packages_missing"), i, item)
     {
         if (*ctl_text(item, "trouble"))
             buf_printf(out, "%s: %s; ", ctl_text(item, "name"), ctl_text(item, "trouble"));
@@ -50,7 +51,7 @@ static void trouble(json_t *row, struct buf *out)
         if (*ctl_text(item, "trouble"))
             buf_printf(out, "%s: %s; ", ctl_text(item, "need"), ctl_text(item, "trouble"));
     }
-    const char *wrong = ctl_text(json_object_get(row, "facts"), "jobs_with_trouble");
+    const char *wrong = ctl_text(row, "jobs_with_trouble");
     if (*wrong && strcmp(wrong, "0") != 0)
         buf_printf(out, "%s job file%s wrong (lbworker check, there, says why); ", wrong,
                    strcmp(wrong, "1") == 0 ? " is" : "s are");
