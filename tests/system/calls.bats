@@ -381,5 +381,7 @@ END
 
 @test "no slot has leaked and no process of a child is left" {
     [ "$(lbctl servers etl1 --json | jq -c '[.live, .running]')" = '[0,0]' ]
-    [ -z "$(descendants "$(runner_pid etl1)" | grep -v ' lbrunner$')" ]
+    run descendants "$(runner_pid etl1)"
+    echo "$output"
+    [ -z "$(grep -vE ' lb(runner|keeper|keeper-guard)$' <<<"$output")" ]
 }

@@ -182,7 +182,7 @@ def call_body(who, **changes):
     fields = dict(cluster="test", caller=who.me["name"], key=str(uuid.uuid4()), job="package:say", job_hash=peer.ZERO32,
                   pin_latest=True, address="etl", parameters={"text": "x"}, on_lost=0, lost_after_ms=0, start_within_ms=0,
                   timeout_ms=0, priority=4, as_of="2026-11-21T09:13:55.000Z", issued_at=now, expires=now + 60000,
-                  parent=peer.ZERO16, task="", index=0, turn=0, semaphores=[])
+                  parent=peer.ZERO16, task="", index=0, turn=0, semaphores=[], plan="")
     return lb.pack(lb.D_CALL, *{**fields, **changes}.values())
 
 
@@ -449,6 +449,29 @@ def invented_results(demo):
     after = runs_of(os.path.join(demo, "admin"))
     key = {r["run"]: (r.get("status"), r.get("server")) for r in before}
     expect({r["run"]: (r.get("status"), r.get("server")) for r in after} == key, f"runs changed: {json.dumps(after)[:500]}")
+
+
+def wrong_hash(demo):
+    """Bytes put under a hash that is not theirs, whole or in pieces, stay no package."""
+    who = Identity(os.path.join(demo, "admin"))
+    p = Peer(who)
+    expect(p.hello()[0] == lb.WELCOME, "no session")
+    with open(os.path.join(demo, "do.lbp"), "rb") as f:
+        data = f.read()
+    with open(os.path.join(demo, "do.lbp.minisig"), "rb") as f:
+        signature = f.read()
+    for what, package, body in (("another hash", b"h" * 32, data), ("altered bytes", None, data[:-1] + b"x")):
+        if package is None:
+            import hashlib
+            package = hashlib.blake2b(data, digest_size=32).digest()[::-1]
+        m = p.ask(70, 1, package, 0, len(body), body)
+        m = p.ask(71, 2, package, b"{}", signature) if m and m[0] == lb.DONE else m
+        expect(m and m[0] == lb.ERROR and len(m[3]) > 10, f"{what}: {word(m)}")
+        m = p.ask(72, 3, package, 0, 100)
+        expect(m and m[0] == lb.ERROR, f"{what}, and then it is there: {word(m)}")
+    m = p.ask(70, 4, b"g" * 32, 500, 1000, b"from the middle")
+    expect(m and m[0] in (lb.ERROR, lb.DONE), f"from the middle: {word(m)}")
+    p.close()
 
 
 if __name__ == "__main__":
