@@ -79,6 +79,7 @@ void json_set_call(json_t *o, const struct d_call *c)
     json_set_text(o, "address", c->address);
     json_set_text(o, "key", c->key);
     json_set_id(o, "parent", &c->parent);
+    json_set_text(o, "parent_name", c->plan);
     json_set_text(o, "task", c->task);
     if (c->task.n) {
         set_number(o, "index", c->index);

@@ -139,6 +139,7 @@ static int encode(const struct longboat *lb, const struct longboat_call *o, stru
         .task = span_str(o->task),
         .index = o->index,
         .turn = o->turn,
+        .plan = span_str(o->plan),
     };
     return call_encode(&body, out, err);
 }

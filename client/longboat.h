@@ -56,7 +56,7 @@ struct longboat_call {
     const char *as_of; /* NULL: now */
     int64_t expires;   /* wall ms; 0: one day from now */
     struct id parent;
-    const char *task;
+    const char *plan, *task; /* plan: the parent's name, as events show it */
     uint64_t index, turn;
 };
 struct longboat_run {

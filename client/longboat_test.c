@@ -251,7 +251,8 @@ static void hear(void *self, const struct longboat_run *run)
     }
 }
 
-static const struct longboat_call CALL = {.job = "nightly", .address = "etl", .key = "k1", .priority = 4};
+static const struct longboat_call CALL = {
+    .job = "nightly", .address = "etl", .key = "k1", .priority = 4, .plan = "load"};
 
 static struct play *begin(void **state)
 {
@@ -296,6 +297,7 @@ static void a_call_is_resolved_signed_and_followed_to_its_end(void **state)
     assert_true(span_eq_str(p->last.cluster, "test"));
     assert_true(span_eq_str(p->last.caller, "anna"));
     assert_true(span_eq_str(p->last.key, "k1"));
+    assert_true(span_eq_str(p->last.plan, "load"));
     assert_true(p->last.as_of.n > 0 && p->last.expires > clock_wall_ms());
     assert_true(id_eq(h.run, p->run));
 

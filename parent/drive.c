@@ -132,6 +132,7 @@ static void call(struct drive *d, const struct pcore_effect *e)
                               .expires =
                                   loop_now_wall(d->shell->loop) + EXPIRES_LEAST_MS + (int64_t)g->start_within_ms,
                               .parent = d->run->id,
+                              .plan = d->graph->name,
                               .task = g->name,
                               .index = e->index,
                               .turn = 1};

@@ -154,6 +154,7 @@ static void take_call(struct cluster *c, struct play *p, struct span message)
     assert_int_equal(m_call_decode(message, &m, NULL), 0);
     assert_int_equal(batch_open(m.call, &c->anna.sign, NULL, &s, NULL), 0);
     assert_int_equal(d_call_decode(s.body, &d, NULL), 0);
+    assert_true(span_eq_str(d.plan, d.task.n ? "night" : ""));
     snprintf(what, sizeof what, "CALL:" SPAN_FMT "/%u", SPAN_ARG(d.task), (unsigned)d.index);
     hear(p, what);
     unsigned n = p->calls++;

@@ -188,12 +188,14 @@
     /* kind "revocations", signed by an administrator; number grows by one; serials: 8 bytes each, big endian, \
        ascending */ \
     X(str, cluster, LIMIT_NAME) X(u64, number, ANY) X(i64, issued_at, 0) X(bin, serials, LIMIT_REVOKED * 8)
-#define D_CALL(X) /* kind "call". pin_latest: job_hash is zero and whatever the server has runs */ \
+#define D_CALL(X) \
+    /* kind "call". pin_latest: job_hash is zero and whatever the server has runs. plan: its parent's name */ \
     X(str, cluster, LIMIT_NAME) X(str, caller, LIMIT_NAME) X(str, key, LIMIT_KEY) X(str, job, LIMIT_JOB) \
     X(hash, job_hash, 0) X(flag, pin_latest, 0) X(str, address, LIMIT_ADDRESS) X(map, parameters, LIMIT_PARAMETERS) \
     X(u64, on_lost, 15) X(u64, lost_after_ms, ANY) X(u64, start_within_ms, ANY) X(u64, timeout_ms, ANY) \
     X(u64, priority, 9) X(str, as_of, LIMIT_SHORT) X(i64, issued_at, 0) X(i64, expires, 0) X(id, parent, 0) \
-    X(str, task, LIMIT_NAME) X(u64, index, LIMIT_TASKS) X(u64, turn, LIMIT_TRIES) X(strs, semaphores, LIMIT_POOLS)
+    X(str, task, LIMIT_NAME) X(u64, index, LIMIT_TASKS) X(u64, turn, LIMIT_TRIES) X(strs, semaphores, LIMIT_POOLS) \
+    X(str, plan, LIMIT_NAME)
 #define D_PARENT(X) /* kind "parent": the beginning of a parent run. values: its variables. turn: a task's try */ \
     X(str, cluster, LIMIT_NAME) X(str, caller, LIMIT_NAME) X(str, key, LIMIT_KEY) X(str, name, LIMIT_NAME) \
     X(hash, plan, 0) X(u64, plan_size, LIMIT_PLAN) X(map, values, LIMIT_PARAMETERS) X(str, as_of, LIMIT_SHORT) \

@@ -24,7 +24,7 @@ def vectors():
     body = longboat.pack(
         longboat.D_CALL, "demo", "anna", "key-1", "package:say", b"\x02" * 32, False, "etl",
         {"text": "hello", "count": 300, "share": 0.5, "list": [True, None, -1]}, 0, 0, 0, 0, 4,
-        "2026-11-21T09:13:55.012Z", 1763716435012, 1763802835012, longboat.ZERO16, "", 0, 0, [])
+        "2026-11-21T09:13:55.012Z", 1763716435012, 1763802835012, longboat.ZERO16, "", 0, 0, [], "")
     yield "d_call", body
     leaf = hashlib.blake2b(b"\0" + body, digest_size=32).digest()
     yield "its leaf, and root of a batch of one", leaf

@@ -349,7 +349,7 @@ class Client:
         body = pack(D_CALL, self.me["cluster"], self.me["name"], key or str(uuid.uuid4()), job,
                     versions[0]["hash"] if versions else ZERO32, not versions, address, parameters or {},
                     ON_LOST.index(on_lost), int(lost_after * 1000), int(start_within * 1000), int(run_timeout * 1000),
-                    priority, as_of, now, now + expires_in * 1000, ZERO16, "", 0, 0, [])
+                    priority, as_of, now, now + expires_in * 1000, ZERO16, "", 0, 0, [], "")
         signed = self.sign(body)
         m = self._ask(lambda req: pack(CALL, req, signed, 2), timeout)
         self.runs.setdefault(m[2], {"outcome": None})
