@@ -1,11 +1,13 @@
 /* line.c - see line.h. */
 #include "monitor/line.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "common/clock.h"
 #include "common/duration.h"
+#include "common/mem.h"
 
 static const char *text(const json_t *object, const char *key)
 {
@@ -52,25 +54,50 @@ static void value(struct buf *out, const json_t *v)
     free(dump);
 }
 
+/* One "name=value"; shorter values say more in a line: table=orders before stage=/a/long/path. */
+struct pair {
+    struct buf text;
+    size_t value; /* its bytes */
+    unsigned at;  /* as it came */
+};
+
+static int shorter_first(const void *a, const void *b)
+{
+    const struct pair *x = a, *y = b;
+    if (x->value != y->value)
+        return x->value < y->value ? -1 : 1;
+    return x->at < y->at ? -1 : 1;
+}
+
 /* "table=orders day=2026-11-21", at most three and 40 columns: who wants all asks lbctl show. */
 static void pairs(struct buf *out, json_t *object)
 {
     const char *key;
     json_t *v;
     struct buf all = {0};
-    int n = 0;
+    struct pair *p = mem_zalloc(json_object_size(object), sizeof *p);
+    unsigned n = 0;
     json_object_foreach(object, key, v)
     {
-        if (n++ == 3)
-            break;
-        if (n > 1)
-            buf_add_str(&all, " ");
-        safe(&all, key);
-        buf_add_str(&all, "=");
-        value(&all, v);
+        p[n].at = n;
+        safe(&p[n].text, key);
+        buf_add_str(&p[n].text, "=");
+        size_t name = p[n].text.n;
+        value(&p[n].text, v);
+        p[n].value = p[n].text.n - name;
+        n++;
+    }
+    qsort(p, n, sizeof *p, shorter_first);
+    for (unsigned i = 0; i < n; i++) {
+        if (i < 3) {
+            buf_add_str(&all, i ? " " : "");
+            buf_add(&all, p[i].text.p, p[i].text.n);
+        }
+        buf_free(&p[i].text);
     }
     term_cut(out, buf_span(&all), 40);
     buf_free(&all);
+    mem_free(&p);
 }
 
 static void elapsed(struct buf *out, const json_t *event)
@@ -108,6 +135,10 @@ static void place(struct buf *out, const json_t *event)
     if (!*text(event, "task"))
         return;
     buf_add_str(out, "  ");
+    if (*text(event, "parent_name")) {
+        safe(out, text(event, "parent_name"));
+        buf_add_str(out, "/");
+    }
     safe(out, text(event, "task"));
     buf_printf(out, "/%lld", (long long)json_integer_value(json_object_get(event, "index")));
 }
