@@ -298,7 +298,7 @@ static int open_runner(struct worker *w, struct error *err)
 static void keep_fence(struct worker *w)
 {
     int64_t renewed = dialer_renewed(w->dialer);
-    if (!dialer_is_up(w->dialer) || renewed == w->renewed)
+    if (!dialer_is_up(w->dialer) || renewed == w->renewed || wcore_holds_fence(w->core))
         return;
     w->renewed = renewed;
     fence_set(w->fence, renewed);

@@ -48,9 +48,9 @@ void on_cancel(struct bcore *c, struct peer *p)
     run_end_by_broker(c, r,
                       (struct verdict){DELIVERY_CALLED, JOB_CANCELLED,
                                        r->state == RUN_HELD ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
-                      r->state == RUN_HELD ? "held after it was lost; cancelled by %s: %s"
-                                           : "cancelled by %s while it waited: %s",
-                      r->cancel->by->s, r->cancel->reason);
+                      r->state == RUN_HELD ? "held after it was lost; cancelled by %s: " SPAN_FMT
+                                           : "cancelled by %s while it waited: " SPAN_FMT,
+                      p->name->s, SPAN_ARG(m.reason));
     done(c, m.req, r->lsn, "cancelled");
 }
 

@@ -272,13 +272,15 @@ static void reattach(struct bcore *c, struct run *r, uint64_t state)
     follow_state(c, r);
 }
 
-/* An attempt that does not count any more. If another one of its run executes, or may from now on, at once and
- * without the steps that always run: two attempts never execute at a time. After the end of a run, and of one that is
- * held, its server may clear up. */
+/* An attempt that does not count any more. It ends at once and without the steps that always run, because another
+ * attempt of its run may execute, or yet another that is as lost as this one: two never execute at a time. Only the
+ * last attempt of a run that has ended, or is held, may clear up. */
 void stop_stray(struct bcore *c, struct peer *p, struct id run, uint64_t attempt)
 {
     const struct run *r = run_find(c, run);
-    SEND(c, p->handle, 0, stop, .run = run, .attempt = attempt, .force = r && r->state != RUN_HELD,
+    const struct kept *k = r ? NULL : kept_by_id(c, run);
+    bool last = r ? r->state == RUN_HELD && attempt == r->attempt : k && attempt == k->attempt;
+    SEND(c, p->handle, 0, stop, .run = run, .attempt = attempt, .force = !last,
          .reason = span_str("this attempt does not count any more"));
 }
 

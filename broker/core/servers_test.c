@@ -85,6 +85,43 @@ static void what_the_worker_has_never_seen_goes_back_to_the_queue(void **state)
     assert_int_equal(records_of(w, KIND_R_LOST), 0);
 }
 
+static void only_the_last_attempt_of_a_run_that_is_over_may_clear_up(void **state)
+{
+    struct world *w = *state;
+    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
+    struct d_call d = call_of("fails");
+    struct m_stop m;
+    struct id fails, holds, runs_again;
+    d.on_lost = ON_LOST_FAIL;
+    fails = call_d(w, anna, d);
+    d = call_of("holds");
+    d.on_lost = ON_LOST_HOLD;
+    holds = call_d(w, anna, d);
+    down(w, wh1);
+    world_pass(w, 400000);
+    assert_int_equal(state_of(w, holds), RUN_HELD);
+    uint64_t wh2 = worker_up(w, "wh2", 2);
+    d = call_of("again");
+    d.on_lost = ON_LOST_RERUN;
+    runs_again = call_d(w, anna, d);
+    down(w, wh2);
+    world_pass(w, 400000);
+    wh1 = worker_hello(w, "wh1", 1);
+    SAY(w, wh1, "wh1", have, .run = fails, .attempt = 1, .state = RUN_RUNNING);
+    SENT(w, wh1, STOP, stop, &m);
+    assert_false(m.force);
+    SAY(w, wh1, "wh1", have, .run = holds, .attempt = 1, .state = RUN_RUNNING);
+    SENT(w, wh1, STOP, stop, &m);
+    assert_false(m.force);
+    SAY(w, wh1, "wh1", have, .run = fails, .attempt = 0, .state = RUN_RUNNING); /* an older one */
+    SENT(w, wh1, STOP, stop, &m);
+    assert_true(m.force);
+    wh2 = worker_hello(w, "wh2", 2);
+    SAY(w, wh2, "wh2", have, .run = runs_again, .attempt = 1, .state = RUN_RUNNING); /* it waits for its next */
+    SENT(w, wh2, STOP, stop, &m);
+    assert_true(m.force);
+}
+
 static void what_is_not_ours_any_more_is_told_to_stop(void **state)
 {
     struct world *w = *state;
@@ -94,7 +131,7 @@ static void what_is_not_ours_any_more_is_told_to_stop(void **state)
     SENT(w, wh1, STOP, stop, &m);
     assert_true(id_eq(m.run, id_of(77)));
     assert_int_equal(m.attempt, 3);
-    assert_false(m.force); /* it may clear up */
+    assert_true(m.force); /* of a run that nobody knows */
     SAY(w, wh1, "wh1", have, .run = id_of(78), .attempt = 1, .state = RUN_ENDED);
     NOT_SENT(w, wh1, STOP); /* its RESULT will be answered */
     SAY(w, wh1, "wh1", have_end, .count = 2);
@@ -416,6 +453,7 @@ int main(void)
         in_world(another_spool_under_a_live_name_is_refused_and_told_where),
         in_world(the_same_spool_supersedes_its_older_session),
         in_world(what_the_worker_has_never_seen_goes_back_to_the_queue),
+        in_world(only_the_last_attempt_of_a_run_that_is_over_may_clear_up),
         in_world(what_is_not_ours_any_more_is_told_to_stop),
         in_world(an_ended_one_waits_for_its_result),
         in_world(a_missing_have_ends_the_session),

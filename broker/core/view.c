@@ -14,9 +14,9 @@ static const char *text_or_none(const struct text *t)
 static bool fill_run(const struct run *r, struct view_run *v)
 {
     struct d_call d;
-    const struct attempt *a = r->at;
     if (!r)
         return false;
+    const struct attempt *a = r->at;
     run_call(r, &d);
     *v = (struct view_run){.id = r->id,
                            .state = run_state_of(r),

@@ -415,6 +415,21 @@ bool wcore_full(const struct wcore *c)
     return c->open >= c->config.slots;
 }
 
+bool wcore_holds_fence(const struct wcore *c)
+{
+    for (struct wrun *r = c->runs; r; r = r->hh.next) {
+        struct attempt *a;
+        DL_FOREACH2(r->attempts, a, a_next)
+        {
+            struct wturn *t =
+                a->state == ATTEMPT_LIVE && a->stopped && a->x.on_lost == ON_LOST_RERUN ? attempt_open_turn(a) : NULL;
+            if (t && !t->launched && (a->force || !a->job->steps[t->step].always))
+                return true;
+        }
+    }
+    return false;
+}
+
 bool wcore_knows(const struct wcore *c, struct id run, uint64_t attempt)
 {
     return attempt_find(c, run, attempt) != NULL;

@@ -87,6 +87,10 @@ void wcore_digest(const struct wcore *c, struct hash *ret); /* of the durable st
 unsigned wcore_live(const struct wcore *c);
 /* Do as many steps run as there are slots? Then results may be held a few ms to share a frame. */
 bool wcore_full(const struct wcore *c);
+/* Must the fence stay where it is? While a step of a `rerun` attempt that is being stopped was asked for and has
+ * neither been launched nor ended: it may wait at a keeper for the fence to move on, and would start before the halt
+ * has found its way, which may take as long as there is no runner. */
+bool wcore_holds_fence(const struct wcore *c);
 /* Does the core still need the entries of this attempt? (The shell rewrites its spool without the others.) */
 bool wcore_knows(const struct wcore *c, struct id run, uint64_t attempt);
 /* Does an attempt that has not finished run this version of a job? */

@@ -221,6 +221,74 @@ static void a_call_that_expires_after_its_first_step_goes_on(void **state)
     assert_asked(w, 1, "b", 1);
 }
 
+/* ---- The fence */
+
+static void the_fence_stays_while_a_stop_has_not_reached_what_waits_behind_it(void **state)
+{
+    struct world *w = *state;
+    struct buf body = {0}, signed_call = {0};
+    d_call_encode(&(struct d_call){.key = span_str("k"), .job = span_str("nightly")}, &body);
+    d_signed_encode(&(struct d_signed){.signer = span_str("anna"), .body = buf_span(&body)}, &signed_call);
+    for (unsigned run = 1; run <= 2; run++)
+        MESSAGE(w, m_execute, .run = run_id(run), .attempt = 1, .call = buf_span(&signed_call),
+                .on_lost = run == 1 ? ON_LOST_RERUN : ON_LOST_FAIL);
+    assert_false(wcore_holds_fence(w->core)); /* it waits, and may start */
+    MESSAGE(w, m_stop, .run = run_id(2), .attempt = 1);
+    assert_false(wcore_holds_fence(w->core)); /* that one knows no fence */
+    world_event(w, WCORE_RUNNER_DOWN);
+    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true);
+    assert_true(wcore_holds_fence(w->core)); /* nobody was there to halt it */
+    world_restart(w);
+    world_up(w);
+    assert_true(wcore_holds_fence(w->core));
+    world_event(w, WCORE_RUNNER_UP);
+    kept(w, 1, 1, "run", 1, 1);
+    world_event(w, WCORE_KEPT_END);
+    assert_int_equal(halted(w), 1);
+    assert_true(wcore_holds_fence(w->core));
+    ended_as(w, 1, 1,
+             (struct d_step_outcome){
+                 .name = span_str("run"), .turn = 1, .package = PACKAGE_NOT_EXECUTED, .cancelled = true});
+    assert_false(wcore_holds_fence(w->core));
+    buf_free(&body);
+    buf_free(&signed_call);
+}
+
+static void what_runs_already_does_not_hold_the_fence(void **state)
+{
+    struct world *w = *state;
+    struct buf body = {0}, signed_call = {0};
+    d_call_encode(&(struct d_call){.key = span_str("k"), .job = span_str("nightly")}, &body);
+    d_signed_encode(&(struct d_signed){.signer = span_str("anna"), .body = buf_span(&body)}, &signed_call);
+    MESSAGE(w, m_execute, .run = run_id(1), .attempt = 1, .call = buf_span(&signed_call), .on_lost = ON_LOST_RERUN);
+    launched(w, 1, 1, "run", 1);
+    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
+    assert_false(wcore_holds_fence(w->core));
+    buf_free(&body);
+    buf_free(&signed_call);
+}
+
+static void a_step_that_always_runs_waits_for_the_fence_and_does_not_hold_it(void **state)
+{
+    struct world *w = *state;
+    struct buf body = {0}, signed_call = {0};
+    world_job(w, (struct row[]){{.name = "a"}, {.name = "clean", .always = true}}, 2);
+    d_call_encode(&(struct d_call){.key = span_str("k"), .job = span_str("nightly")}, &body);
+    d_signed_encode(&(struct d_signed){.signer = span_str("anna"), .body = buf_span(&body)}, &signed_call);
+    MESSAGE(w, m_execute, .run = run_id(1), .attempt = 1, .call = buf_span(&signed_call), .on_lost = ON_LOST_RERUN);
+    launched(w, 1, 1, "a", 1);
+    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
+    ended_as(
+        w, 1, 1,
+        (struct d_step_outcome){.name = span_str("a"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+    assert_asked(w, 1, "clean", 1);
+    assert_false(wcore_holds_fence(w->core));
+    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true); /* now it is to be ended, too */
+    assert_true(wcore_holds_fence(w->core));
+    buf_free(&body);
+    buf_free(&signed_call);
+}
+
 /* ---- What the runner refuses */
 
 static void refused_by_runner(struct world *w, unsigned run, const char *step, enum refusal code)
@@ -422,6 +490,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_world(a_call_is_taken_run_and_reported),
+        in_world(the_fence_stays_while_a_stop_has_not_reached_what_waits_behind_it),
+        in_world(what_runs_already_does_not_hold_the_fence),
+        in_world(a_step_that_always_runs_waits_for_the_fence_and_does_not_hold_it),
         in_world(the_spool_has_each_entry_before_its_effect_leaves),
         in_world(an_attempt_that_is_known_is_not_taken_twice),
         in_world(an_attempt_that_has_finished_is_answered_by_its_result),
