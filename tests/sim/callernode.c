@@ -152,7 +152,10 @@ static const char *some_address(struct callernode *c)
 static void fill_call(struct callernode *c, struct wish *x, bool quick, struct d_call *d)
 {
     struct world *w = c->w;
-    const struct sim_job *job = quick ? &c->catalog->jobs[0] : some_job(c);
+    bool heavy = !quick && chance(w, c->mood.heavy);
+    const struct sim_job *job = quick   ? &c->catalog->jobs[0]
+                                : heavy ? &c->catalog->jobs[chance(w, 500) ? 3 : 5]
+                                        : some_job(c);
     *d = (struct d_call){.cluster = span_str(SIM_CLUSTER),
                          .caller = span_str(c->name),
                          .key = span_str(x->key),
@@ -161,6 +164,8 @@ static void fill_call(struct callernode *c, struct wish *x, bool quick, struct d
                          .on_lost = rng_below(&w->rng, ON_LOST_COUNT),
                          .priority = rng_below(&w->rng, 10),
                          .issued_at = wall_ms(w, &c->process)};
+    if (heavy)
+        d->on_lost = chance(w, 750) ? ON_LOST_RERUN : ON_LOST_HOLD;
     d->pin_latest = chance(w, 300);
     if (!d->pin_latest)
         d->job_hash = job->hash;
@@ -193,7 +198,7 @@ void callernode_call(struct callernode *c, bool quick)
     call_write(&d, &x->body, &x->signed_call);
     d.priority = (d.priority + 1) % 10;
     call_write(&d, &x->other_body, &x->other_call);
-    x->level = (unsigned)rng_below(&c->w->rng, 3);
+    x->level = chance(c->w, c->mood.follows) ? 2 : (unsigned)rng_below(&c->w->rng, 2);
     x->will_cancel = chance(c->w, c->mood.cancels);
     x->will_repeat = chance(c->w, c->mood.repeats);
     x->will_other = chance(c->w, c->mood.others);

@@ -14,8 +14,9 @@
 struct callernode;
 
 struct caller_mood {
-    unsigned cancels, repeats,
-        others;                 /* per mille of calls that are cancelled, repeated, repeated with another body */
+    /* Per mille of calls that are cancelled, repeated, repeated with another body, of several steps and to be run
+     * again or held when lost, followed with all states. */
+    unsigned cancels, repeats, others, heavy, follows;
     const char *const *servers; /* names that may be called */
     unsigned n_servers;
 };

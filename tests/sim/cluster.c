@@ -48,7 +48,9 @@ static void make_callers(struct cluster *c)
 {
     struct world *w = &c->w;
     struct caller_mood mood = {.cancels = chance(w, 700) ? 150 : 600,
-                               .repeats = 200,
+                               .repeats = c->theme == THEME_MEMORY ? 700 : 200,
+                               .heavy = c->theme == THEME_EXILE ? 700 : 100,
+                               .follows = c->theme == THEME_RUSH ? 800 : 300,
                                .others = 100,
                                .servers = server_names,
                                .n_servers = c->n_servers};
@@ -58,7 +60,7 @@ static void make_callers(struct cluster *c)
         c->callers[i] = callernode_new(w, c->network, c->laws, &c->catalog, caller_names[i], &mood);
     }
     brokernode_know(c->broker, "opal", "administrator", 0);
-    c->operator= callernode_new(w, c->network, c->laws, &c->catalog, "opal", &mood);
+    c->chief = callernode_new(w, c->network, c->laws, &c->catalog, "opal", &mood);
 }
 
 static void on_call(struct world *w, void *self)
@@ -69,8 +71,10 @@ static void on_call(struct world *w, void *self)
     c->calls_left--;
     struct callernode *caller = c->callers[rng_below(&w->rng, c->n_callers)];
     callernode_call(caller, false);
-    for (int64_t i = c->rush && chance(w, 150) ? between(w, 20, 60) : 0; i > 0; i--)
+    for (int64_t i = c->theme == THEME_RUSH && chance(w, 150) ? between(w, 20, 80) : 0; i > 0; i--)
         callernode_call(caller, true);
+    if (c->theme == THEME_RUSH && w->chaos && chance(w, 100))
+        callernode_pause(caller, between(w, 0, SECS(20)));
     int64_t every = c->chaos_us / (c->calls + 1);
     world_at(w, &c->call, w->now + (chance(w, 300) ? 0 : between(w, 0, every * 2)), NULL, on_call, c);
 }
@@ -78,12 +82,16 @@ static void on_call(struct world *w, void *self)
 static void make(struct cluster *c)
 {
     struct world *w = &c->w;
-    struct broker_mood mood = {.lost_after_ms = between(w, 16000, 80000),
-                               .kept_max = chance(w, 400) ? (uint64_t)between(w, 1, 5) : 0};
+    struct broker_mood mood = {.lost_after_ms = between(w, 16000, 80000)};
+    unsigned theme = (unsigned)rng_below(&w->rng, 1000);
+    c->theme = theme < 450 ? THEME_MIXED : theme < 700 ? THEME_EXILE : theme < 850 ? THEME_MEMORY : THEME_RUSH;
+    if (c->theme == THEME_EXILE)
+        mood.lost_after_ms = between(w, 16000, 24000);
+    /* Not with a rush, which may make it forget a key that began and ended while the history was asked for it; with
+     * KEPT_MAX that needs a quarter of a million ends within one question. */
+    if (c->theme == THEME_MEMORY || (c->theme == THEME_MIXED && chance(w, 300)))
+        mood.kept_max = (uint64_t)between(w, 1, c->theme == THEME_MEMORY ? 2 : 5);
     c->lost_after_us = MS(mood.lost_after_ms);
-    /* With next to no memory of ends a rush may forget a key that began and ended while the history was asked for it;
-     * with KEPT_MAX that needs a quarter of a million ends within one question. */
-    c->rush = !mood.kept_max && chance(w, 250);
     c->small_steps = mood.kept_max != 0;
     c->laws = laws_new(w);
     laws_kept(c->laws, mood.kept_max);
@@ -94,14 +102,14 @@ static void make(struct cluster *c)
     c->broker = brokernode_new(w, c->network, c->laws, &mood);
     make_servers(c);
     make_callers(c);
-    c->chaos_us = between(w, SECS(30), SECS(400));
+    c->chaos_us = between(w, c->theme == THEME_EXILE ? SECS(120) : SECS(30), SECS(400));
     c->calls = c->calls_left = (unsigned)between(w, 4, 16) * c->n_callers;
     brokernode_start(c->broker);
     for (unsigned i = 0; i < c->n_servers; i++)
         workernode_power_on(c->servers[i]);
     for (unsigned i = 0; i < c->n_callers; i++)
         callernode_start(c->callers[i]);
-    callernode_start(c->operator);
+    callernode_start(c->chief);
     world_at(w, &c->call, SECS(1), NULL, on_call, c);
     faults_begin(c);
 }
@@ -110,7 +118,7 @@ static void unmake(struct cluster *c)
 {
     for (unsigned i = 0; i < c->n_callers; i++)
         callernode_free(&c->callers[i]);
-    callernode_free(&c->operator);
+    callernode_free(&c->chief);
     for (unsigned i = 0; i < c->n_servers; i++)
         workernode_free(&c->servers[i]);
     brokernode_free(&c->broker);
@@ -185,7 +193,7 @@ static enum law missing(struct cluster *c, char *text, size_t size)
     return LAW_COUNT;
 }
 
-static void release_held(struct cluster *c)
+void cluster_release(struct cluster *c, unsigned per_mille)
 {
     static const char *const how[] = {"rerun", "fail", "succeed"};
     const struct bcore *core = brokernode_core(c->broker);
@@ -193,8 +201,8 @@ static void release_held(struct cluster *c)
     struct id after = ID_ZERO;
     char text[ID_TEXT];
     for (; core && view_run_after(core, &after, &v); after = v.id)
-        if (v.state == RUN_HELD && chance(&c->w, 30))
-            callernode_operate(c->operator, "release", id_format(v.id, text), how[rng_below(&c->w.rng, 3)]);
+        if (v.state == RUN_HELD && chance(&c->w, per_mille))
+            callernode_operate(c->chief, "release", id_format(v.id, text), how[rng_below(&c->w.rng, 3)]);
 }
 
 static void on_look(struct world *w, void *self)
@@ -205,7 +213,7 @@ static void on_look(struct world *w, void *self)
     c->over = law == LAW_COUNT;
     if (!c->over && w->now > c->healed_at + SECS(60) * HEAL_MINUTES)
         law_break(c->laws, law, "%d minutes after the last fault: %s", HEAL_MINUTES, text);
-    release_held(c);
+    cluster_release(c, 30);
     if (!c->over)
         world_at(w, &c->look, w->now + MS(500), NULL, on_look, c);
 }
@@ -220,11 +228,11 @@ void cluster_heal(struct cluster *c)
     for (unsigned i = 0; i < c->n_servers; i++) {
         network_mend(c->network, workernode_cable(c->servers[i]));
         workernode_attest(c->servers[i], c->jobs_at_first[i], true);
-        callernode_operate(c->operator, "undrain", workernode_name(c->servers[i]), "");
+        callernode_operate(c->chief, "undrain", workernode_name(c->servers[i]), "");
     }
     for (unsigned i = 0; i < c->n_callers; i++)
         network_mend(c->network, callernode_cable(c->callers[i]));
-    network_mend(c->network, callernode_cable(c->operator));
+    network_mend(c->network, callernode_cable(c->chief));
     brokernode_disk(c->broker, false, false);
     world_at(w, &c->look, w->now + SECS(1), NULL, on_look, c);
 }

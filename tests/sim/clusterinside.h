@@ -9,6 +9,14 @@
 
 enum { CLUSTER_SERVERS = 4, CLUSTER_CALLERS = 3, CLUSTER_CABLES = CLUSTER_SERVERS + CLUSTER_CALLERS + 1 };
 
+/* What a seed is about; the rest happens, too. */
+enum theme {
+    THEME_MIXED,
+    THEME_EXILE,  /* servers with work out of reach for about lost_after, and back */
+    THEME_MEMORY, /* a broker that remembers next to no ends, a slow disk, callers that ask again */
+    THEME_RUSH    /* many short calls at once, and callers that do not listen */
+};
+
 struct cluster {
     struct world w;
     struct catalog catalog;
@@ -16,12 +24,12 @@ struct cluster {
     struct network *network;
     struct brokernode *broker;
     struct workernode *servers[CLUSTER_SERVERS];
-    struct callernode *callers[CLUSTER_CALLERS], *operator;
+    struct callernode *callers[CLUSTER_CALLERS], *chief;
     unsigned n_servers, n_callers, calls, calls_left;
     unsigned jobs_at_first[CLUSTER_SERVERS];
     int64_t chaos_us, healed_at, lost_after_us;
     bool over;
-    bool rush;        /* now and then many short calls at once */
+    enum theme theme;
     bool small_steps; /* wall clocks differ by less than CLOCK_SKEW_MS: what forgotten keys rest on */
     struct event call, fault, look, disk_well, broker_back;
     struct event mend[CLUSTER_CABLES];
@@ -33,5 +41,6 @@ struct cluster {
 /* ---- faults.c: from now until chaos_us faults happen, then cluster_heal is called */
 void faults_begin(struct cluster *c);
 void cluster_heal(struct cluster *c);
+void cluster_release(struct cluster *c, unsigned per_mille); /* each held run with this chance */
 
 #endif

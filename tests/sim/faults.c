@@ -10,7 +10,7 @@ static struct workernode *some_server(struct cluster *c)
 static struct callernode *some_caller(struct cluster *c)
 {
     unsigned i = (unsigned)rng_below(&c->w.rng, c->n_callers + 1u);
-    return i < c->n_callers ? c->callers[i] : c->operator;
+    return i < c->n_callers ? c->callers[i] : c->chief;
 }
 
 /* How long something is gone: mostly shortly, sometimes past lease and lost_after. */
@@ -116,7 +116,7 @@ static struct cable *cable_at(struct cluster *c, unsigned i)
     if (i < c->n_servers)
         return workernode_cable(c->servers[i]);
     i -= c->n_servers;
-    return callernode_cable(i < c->n_callers ? c->callers[i] : c->operator);
+    return callernode_cable(i < c->n_callers ? c->callers[i] : c->chief);
 }
 
 static void on_mend(struct world *w, void *self)
@@ -185,21 +185,23 @@ static void wall_step(struct cluster *c)
         workernode_wall_step(some_server(c), ms);
 }
 
+static void release_some(struct cluster *c)
+{
+    cluster_release(c, 700);
+}
+
 static void drain(struct cluster *c)
 {
     met(&c->w, FAULT_DRAIN);
-    callernode_operate(c->operator, chance(&c->w, 600) ? "drain" : "undrain", workernode_name(some_server(c)), "");
+    callernode_operate(c->chief, chance(&c->w, 600) ? "drain" : "undrain", workernode_name(some_server(c)), "");
 }
 
 /* Small steps add up to less than five minutes: at most ten of them happen. */
 #define TROUBLES(X) \
     X(broker_crash) \
-    X(broker_pause) \
-    X(disk) \
-    X(worker_crash) \
-    X(worker_pause) \
-    X(runner_crash) X(keeper_kill) X(reboot) X(second_worker) X(attest) X(caller_crash) X(caller_pause) X(partition) \
-        X(exile) X(break_one) X(wall_step) X(drain)
+    X(broker_pause) X(disk) X(worker_crash) X(worker_pause) X(runner_crash) X(keeper_kill) X(reboot) \
+        X(second_worker) X(attest) X(caller_crash) X(caller_pause) X(partition) X(exile) X(release_some) \
+            X(break_one) X(wall_step) X(drain)
 static void (*const troubles[])(struct cluster *c) = {
 #define X(f) f,
     TROUBLES(X)
@@ -220,10 +222,26 @@ static void on_fault(struct world *w, void *self)
     world_at(w, &c->fault, w->now + between(w, MS(1), c->every_us * 2), NULL, on_fault, c);
 }
 
+static uint64_t bit_of(void (*trouble)(struct cluster *c))
+{
+    for (unsigned i = 0; i < TROUBLE_COUNT; i++)
+        if (troubles[i] == trouble)
+            return 1u << i;
+    return 0;
+}
+
 void faults_begin(struct cluster *c)
 {
     struct world *w = &c->w;
     c->kinds = chance(w, 250) ? ~0u : rng_next(&w->rng) & (chance(w, 300) ? rng_next(&w->rng) : ~0u);
     c->every_us = between(w, MS(300), SECS(12));
+    if (c->theme == THEME_EXILE) {
+        c->kinds |= bit_of(exile) | bit_of(release_some) | bit_of(worker_crash);
+        c->kinds &= rng_next(&w->rng) | ~(bit_of(broker_crash) | bit_of(drain) | bit_of(attest) | bit_of(reboot));
+        c->every_us = between(w, MS(200), SECS(2));
+    } else if (c->theme == THEME_MEMORY) {
+        c->kinds |= bit_of(disk) | bit_of(caller_crash) | bit_of(break_one);
+        c->every_us = between(w, MS(200), SECS(3));
+    }
     world_at(w, &c->fault, SECS(2), NULL, on_fault, c);
 }

@@ -383,7 +383,7 @@ static void judge_alone(struct laws *l, const struct tried *mine)
 void laws_launched(struct laws *l, const char *server, struct id spool, const struct s_step *step)
 {
     struct tried *a = tried_get(l, step->run, step->attempt);
-    if (!a->assigned || strcmp(a->server, server) || !id_eq(a->spool, spool))
+    if (!a->assigned || strcmp(a->server, server) != 0 || !id_eq(a->spool, spool))
         law_break(l, LAW_EXECUTED_ONCE, "run %s: attempt %" PRIu64 " executes at %s, to which it was not handed",
                   short_id(step->run), step->attempt, server);
     if (child_find(a, step->step, step->turn))

@@ -112,7 +112,7 @@ void laws_accepted(struct laws *l, const char *caller, const char *key, struct s
     else if (!hash_eq(&f->body, &digest))
         law_break(l, LAW_ONE_RUN_FOR_A_KEY, "another body under key '%s' of %s is accepted as run %s", key, caller,
                   short_id(run));
-    else if (strcmp(f->caller, caller) || strcmp(f->key, key))
+    else if (strcmp(f->caller, caller) != 0 || strcmp(f->key, key) != 0)
         law_break(l, LAW_ONE_RUN_FOR_A_KEY, "%s called '%s' and hears of run %s, which is '%s' of %s", caller, key,
                   short_id(run), f->key, f->caller);
     k->run = run;

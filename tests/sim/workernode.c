@@ -350,7 +350,7 @@ static void turn_end(void *self)
     struct workernode *s = self;
     if (!s->core)
         return;
-    if (line_renewed(s->line) > s->renewed && line_is_up(s->line))
+    if (line_renewed(s->line) > s->renewed && line_is_up(s->line) && !wcore_holds_fence(s->core))
         s->fence = line_renewed(s->line);
     line_flush(s->line);
     int64_t due = wcore_deadline(s->core);

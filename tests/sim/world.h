@@ -48,9 +48,9 @@ struct clock_sim {
     X(BROKER_PAUSE, "broker stopped") \
     X(WORKER_CRASH, "worker crash") \
     X(WORKER_CRASH_IN_STEP, "worker crash in a step") \
-    X(WORKER_PAUSE, "worker stopped") X(RUNNER_CRASH, "runner crash") X(KEEPER_KILL, "keeper killed") \
-        X(REBOOT, "server rebooted") X(REINSTALL, "server reinstalled") X(SECOND_WORKER, \
-                                                                          "second worker under the name") \
+    X(WORKER_PAUSE, "worker stopped") \
+    X(RUNNER_CRASH, "runner crash") X(KEEPER_KILL, "keeper killed") X(REBOOT, "server rebooted") \
+        X(REINSTALL, "server reinstalled") X(SECOND_WORKER, "second worker under the name") \
             X(CALLER_CRASH, "caller crash") X(CALLER_PAUSE, "caller stopped") X(PARTITION, "partition") \
                 X(ONE_WAY, "one-way partition") X(BREAK, "connection broken") X(LOST_TAIL, "lost tail") X( \
                     OLD_FRAME, "frame of an old connection") X(DROP, "frame dropped") X(DUPLICATE, "frame doubled") \
