@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/file.h"
@@ -218,6 +219,23 @@ static int add(struct reading *r, struct buf *bytes, bool file, unsigned older, 
     return 0;
 }
 
+/* Whoever can write a job file defines what runs here. */
+static int judge_writers(const char *path, struct error *err)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return error_errno(err, errno, "cannot examine '%s'", path);
+    if (!S_ISREG(st.st_mode))
+        return error_set(err, -EPERM, "'%s' is no regular file", path);
+    if (st.st_uid != 0 && st.st_uid != geteuid())
+        return error_set(err, -EPERM, "'%s' belongs to another user (uid %u): it must be root's or the worker's",
+                         path, (unsigned)st.st_uid);
+    if (st.st_mode & 022)
+        return error_set(err, -EPERM, "'%s' may be written by others (mode %03o); run: chmod go-w %s", path,
+                         (unsigned)st.st_mode & 0777, path);
+    return 0;
+}
+
 static void read_file(struct reading *r, const char *name)
 {
     size_t n = strlen(name);
@@ -226,7 +244,8 @@ static void read_file(struct reading *r, const char *name)
     if (n < 6 || strcmp(name + n - 5, ".yaml") != 0 || name[0] == '.')
         return;
     char *path = mem_printf("%s/%s", r->j->files, name);
-    if (jobfile_compile(path, installed_find_package, r->j->store, &bytes, &err) < 0 ||
+    if (judge_writers(path, &err) < 0 ||
+        jobfile_compile(path, installed_find_package, r->j->store, &bytes, &err) < 0 ||
         add(r, &bytes, true, 0, &err) < 0) {
         r->troubled++;
         r->trouble(r->self, path, &err);

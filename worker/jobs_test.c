@@ -115,6 +115,21 @@ static void a_job_file_is_compiled_kept_and_found(void **state)
     jobs_close(&w.jobs);
 }
 
+static void a_file_that_others_may_write_defines_nothing(void **state)
+{
+    struct world w;
+    begin(state, &w);
+    put(etc(state), "hello.yaml", HELLO, 0666);
+    refresh(&w, 0);
+    assert_null(jobs_at(w.jobs, 0));
+    assert_int_equal(w.troubles, 1);
+    assert_contains(w.trouble, "may be written by others (mode 666)");
+    put(etc(state), "hello.yaml", HELLO, 0644);
+    assert_int_equal(refresh(&w, 0), 1);
+    named(&w, "hello");
+    jobs_close(&w.jobs);
+}
+
 static void a_file_that_does_not_compile_is_reported_and_the_others_stand(void **state)
 {
     struct world w;
@@ -310,6 +325,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(a_job_file_is_compiled_kept_and_found),
+        in_folder(a_file_that_others_may_write_defines_nothing),
         in_folder(a_file_that_does_not_compile_is_reported_and_the_others_stand),
         in_folder(a_package_brings_a_job_of_its_own),
         in_folder(a_jobs_parameters_are_declared_as_the_package_declares_them),
