@@ -235,7 +235,7 @@ static void outcome_is(struct event *e, json_t *o, struct span bytes, const stru
         return;
     e->status = (int)outcome.status;
     json_set_outcome(o, &outcome);
-    if (!outcome.called_at)
+    if (about->begun_at) /* the broker took the call then; the outcome knows only when its server got it */
         json_set_time(o, "called_at", about->begun_at);
     if (!outcome.ended_at)
         json_set_time(o, "ended_at", e->at);

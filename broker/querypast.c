@@ -200,6 +200,7 @@ static void hear_run(void *self, const struct store_answer *a)
     }
     if (outcome.n && d_outcome_decode(outcome, &decoded, NULL) == 0) {
         json_set_outcome(o, &decoded);
+        json_set_time(o, "called_at", about.begun_at);
         json_set_text(o, "server", decoded.server);
     }
     json_object_set_new(o, "events", records);
