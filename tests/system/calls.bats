@@ -179,7 +179,8 @@ END
     lbctl logs "$r" >"$demo/big" 2>&1
     [ "$(stat -c %s "$demo/big")" -lt 20000000 ]
     [ "$(stat -c %s "$demo/big")" -gt 10000000 ]
-    grep -aq "of output were cut here" "$demo/big"
+    grep -aq "from here on output is cut" "$demo/big"
+    grep -aqE "[0-9.]+ [MG]iB were cut in all" "$demo/big"
     for p in "$(cat "$demo/broker.pid")" "$(cat "$demo/etl1.pid")" "$(runner_pid etl1)"; do
         peak=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$p/status")
         echo "$(tr '\0' ' ' <"/proc/$p/cmdline"): $peak KiB at most"

@@ -1,15 +1,23 @@
 # The demo as a newcomer gets it: it says what it does, its numbers are right, and stopping it leaves nothing behind.
 load helpers
 
-setup() {
-    LONGBOAT_DEMO=$(mktemp -d "${TMPDIR:-/tmp}/lbt-XXXXXX")
-    export LONGBOAT_DEMO
-    demo=$LONGBOAT_DEMO
+setup_file() {
+    mktemp -d "${TMPDIR:-/tmp}/lbt-XXXXXX" >"$BATS_FILE_TMPDIR/demo"
     unset LONGBOAT_HOME
+    demo=$(cat "$BATS_FILE_TMPDIR/demo")
+    rc=0
+    LONGBOAT_DEMO=$demo "$top/examples/nightly-load/demo.sh" "$LB_BIN" >"$BATS_FILE_TMPDIR/out" 2>&1 3>&- || rc=$?
+    echo "$rc" >"$BATS_FILE_TMPDIR/rc"
 }
-teardown() {
-    "$top/examples/nightly-load/stop.sh" >/dev/null || true
-    rm -rf "$LONGBOAT_DEMO"
+teardown_file() {
+    demo=$(cat "$BATS_FILE_TMPDIR/demo")
+    LONGBOAT_DEMO=$demo "$top/examples/nightly-load/stop.sh" >/dev/null || true
+    rm -rf "$demo"
+}
+setup() {
+    demo=$(cat "$BATS_FILE_TMPDIR/demo")
+    export LONGBOAT_DEMO=$demo
+    unset LONGBOAT_HOME
 }
 
 processes_of_demo() {
@@ -21,10 +29,43 @@ processes_of_demo() {
     done
 }
 
-@test "the demo loads what the sources hold, its failure branch runs, and demo-stop leaves no process" {
-    run "$top/examples/nightly-load/demo.sh" "$LB_BIN"
+# The night again, into a warehouse of its own; what is killed meanwhile is the argument: names of processes, as `killed`
+# knows them.
+night_with() {
+    local w=$demo/warehouse-$BATS_TEST_NUMBER.db witness=$demo/night-$BATS_TEST_NUMBER what night killed=0
+    export LONGBOAT_HOME=$demo/anna
+    mkdir -p "$demo/stage-$BATS_TEST_NUMBER"
+    lbsubmit "$top/examples/nightly-load/nightly.yaml" --set stage="$demo/stage-$BATS_TEST_NUMBER" --set warehouse="$w" \
+        --set page="$demo/page-$BATS_TEST_NUMBER.html" >"$witness" 2>&1 3>&- &
+    night=$!
+    for what in "$@"; do
+        await "a child of the night runs" sh -c "lbctl runs --json | grep -q '\"state\":\"running\"'" || break
+        case $what in
+        runner-*) kill -9 "$(runner_pid "${what#runner-}")" ;;
+        *) kill9 "$what" ;;
+        esac
+        killed=$((killed + 1))
+    done
+    wait "$night" || {
+        cat "$witness"
+        return 1
+    }
+    cat "$witness"
+    [ "$killed" -ge 1 ]
+    grep -q "18 of 18 children succeeded" "$witness"
+    # Each child was called once, ran once, and its end counted once.
+    parent=$(lbctl history --parents -n 1 --json | jq -r .run)
+    [ "$(lbctl history --parent "$parent" -n 100 --json | jq -r '[.task, .index] | join("/")' | sort | uniq -c | awk '$1 == 1' | wc -l)" -eq 18 ]
+    [ "$(lbctl history --parent "$parent" -n 100 --json | jq -r .attempt | sort -u)" = 1 ]
+    [ "$(lbmon --parent "$parent" --since 0 --until-now --json | wc -l)" -eq 18 ]
+    cmp <(sqlite3 "$demo/warehouse.db" 'SELECT kind, count(*) FROM codes GROUP BY kind') \
+        <(sqlite3 "$w" 'SELECT kind, count(*) FROM codes GROUP BY kind')
+}
+
+@test "the demo loads what the sources hold, and its failure branch runs" {
+    output=$(cat "$BATS_FILE_TMPDIR/out")
     echo "$output"
-    [ "$status" -eq 0 ]
+    [ "$(cat "$BATS_FILE_TMPDIR/rc")" -eq 0 ]
     assert_has "18 of 18 children succeeded"
     assert_has "languages                  7910 loaded   7910 counted"
     assert_has "skipped: waits for success of 'bad', which failed"
@@ -34,6 +75,21 @@ processes_of_demo() {
     grep -q "<p>$want rows" "$demo/page.html"
     # Both etl servers had their share of the eight tables.
     [ "$(LONGBOAT_HOME=$demo/anna lbctl history --job prepare-table --json -n 100 | jq -r .server | sort -u | wc -l)" -eq 2 ]
+}
+
+@test "the night of the demo with the broker killed in its middle: the same rows, nothing twice" {
+    night_with broker
+}
+
+@test "the night of the demo with workers killed in its middle" {
+    night_with etl1 wh1
+}
+
+@test "the night of the demo with runners killed in its middle" {
+    night_with runner-etl2 runner-wh1
+}
+
+@test "demo-stop leaves no process" {
     [ -n "$(processes_of_demo)" ]
     run "$top/examples/nightly-load/stop.sh"
     [ "$status" -eq 0 ]

@@ -94,6 +94,21 @@ night_is_right() {
     [ "$(lbctl history --parent "$(lbctl history --parents -n 1 --json | jq -r .run)" --json -n 100 | jq -r .key | sort | uniq -c | awk '$1 != 1' | wc -l)" -eq 0 ]
 }
 
+@test "a worker that is down while its children end reports each of them once when it is back" {
+    night
+    : >"$demo/etl1.stop" # nobody starts it again until we do
+    kill9 etl1
+    running=$(lbctl runs --server etl1 --json | jq -r .run)
+    [ -n "$running" ]
+    await "children of etl1 have ended without it" sh -c "[ \$(grep -c ends $witness) -ge 8 ]"
+    start_server etl1
+    night_is_right
+    for run_id in $running; do
+        [ "$(lbmon --since 0 --until-now --run "$run_id" --json | wc -l)" -eq 1 ]
+        [ "$(status_of "$run_id")" = succeeded ]
+    done
+}
+
 @test "a killed keeper: its child's tree is gone and the outcome is unknown, not invented" {
     lbsubmit --package child --server etl1 -p n=7 -p seconds=98765 -p witness="$witness" --json >"$demo/keeper.out" 2>&1 3>&- &
     submit=$!
