@@ -1,0 +1,75 @@
+/* powercut_test.c - promise 1 at the broker's disk: the power may go at any sync, and any part of what was not synced
+ * may be lost; what was reported committed is there, and nothing torn is taken for a record. */
+#include "broker/store/script.h"
+
+/* Is before op `end` a moment at which something has changed: before and after each sync, deletion and report? */
+static bool is_boundary(size_t end)
+{
+    enum disk_kind before = end ? the_disk->ops[end - 1].kind : DISK_SYNC;
+    enum disk_kind next = end < the_disk->n_ops ? the_disk->ops[end].kind : DISK_SYNC;
+    return before == DISK_SYNC || next == DISK_SYNC || before == DISK_DELETE || before == DISK_REPORTED;
+}
+
+/* Cuts the power at every `stride`th boundary; where a sync is about to be made, what was written since the last is
+ * also kept wholly and in `torn` samples of its sectors. */
+static void cut_everywhere(struct script *s, void live(struct script *), unsigned stride, unsigned torn)
+{
+    unsigned boundaries = 0, images = 0;
+    disk_mend();
+    script_clear(s);
+    the_disk->recording = true;
+    assert_int_equal(script_run(s, live), 0);
+    the_disk->recording = false;
+    assert_int_equal(the_disk->reported, s->n);
+    for (size_t end = 0, seen = 0; end <= the_disk->n_ops; end++) {
+        if (!is_boundary(end) || seen++ % stride)
+            continue;
+        boundaries++;
+        script_judge_cut(s, end, DISK_ONLY_SYNCED, 1);
+        script_judge_cut(s, end, DISK_ALL_KEPT, 1);
+        for (uint64_t seed = 1; seed <= torn; seed++)
+            script_judge_cut(s, end, DISK_TORN, (end + 1) * 2654435761u + seed);
+        images += 2 + torn;
+    }
+    print_message("%u records, %zu operations on the disk: %u cuts, %u images\n", s->n, the_disk->n_ops, boundaries,
+                  images);
+}
+
+static void no_call_reported_committed_is_lost_by_a_power_cut(void **state)
+{
+    struct script s;
+    script_begin(&s, *state, 60);
+    cut_everywhere(&s, script_live, 1, 4);
+    script_end(&s);
+}
+
+static void nor_while_the_wal_is_written_back(void **state)
+{
+    struct script s;
+    script_begin(&s, *state, 300);
+    cut_everywhere(&s, script_live_long, 7, 3);
+    unsigned pages = 0;
+    for (size_t i = 0; i < the_disk->n_ops; i++)
+        pages += the_disk->ops[i].kind == DISK_WRITE && the_disk->ops[i].file == 0;
+    assert_true(pages > 20);
+    script_end(&s);
+}
+
+static void nor_on_a_wal_that_was_written_in_advance(void **state)
+{
+    struct script s;
+    script_begin(&s, *state, 30);
+    s.pregrow = true;
+    cut_everywhere(&s, script_live, 9, 3);
+    script_end(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_world(no_call_reported_committed_is_lost_by_a_power_cut),
+        in_world(nor_while_the_wal_is_written_back),
+        in_world(nor_on_a_wal_that_was_written_in_advance),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
