@@ -149,6 +149,7 @@ void timer_clear(struct bcore *c, struct heap_node *node)
 static void timers_due(struct bcore *c)
 {
     struct heap_node *n;
+    leases_look(c);
     while ((n = heap_peek(&c->timers)) && n->key <= c->now) {
         heap_pop(&c->timers);
         switch ((enum timer_kind)(n->tie % TIMER_KINDS)) {
@@ -164,6 +165,7 @@ static void timers_due(struct bcore *c)
         case TIMER_RECALL:
             recall_due(c, heap_entry(n, struct class, recall));
             break;
+        case TIMER_LOOK: /* leases_look has moved it on */
         case TIMER_KINDS:
             break;
         }

@@ -290,6 +290,7 @@ struct bcore {
     struct evidence *evidence; /* a ring */
     unsigned n_evidence, next_evidence;
     struct heap timers;
+    struct heap_node look;                             /* timer: were we here all the time? */
     uint64_t timer_turn, seq, generation, eligibility; /* eligibility: grows with each change of it */
     uint64_t memory, committed;
     bool store_full, live; /* live: bcore_begin was called */
@@ -422,6 +423,9 @@ void on_have_end(struct bcore *c, struct peer *p);
 void send_stop(struct bcore *c, const struct run *r);
 void stop_stray(struct bcore *c, struct peer *p, struct id run, uint64_t attempt);
 void lease_renew(struct bcore *c, struct server *s);
+/* Before the timers that are due: if the broker itself was away, stopped or asleep with its machine, every server is
+ * given its time anew, as after a start. */
+void leases_look(struct bcore *c);
 void lease_due(struct bcore *c, struct server *s);
 void attempt_silent(struct bcore *c, struct run *r,
                     int64_t since); /* out of contact; lost_after counts from `since` */
@@ -475,7 +479,7 @@ int decode_certificate(struct span bytes, struct d_certificate *ret, struct erro
 /* ---- core.c */
 struct peer *peer_find(const struct bcore *c, uint64_t handle);
 void peer_forget(struct bcore *c, struct peer *p);
-enum timer_kind { TIMER_RUN, TIMER_LEASE, TIMER_REST, TIMER_RECALL, TIMER_KINDS };
+enum timer_kind { TIMER_RUN, TIMER_LEASE, TIMER_REST, TIMER_RECALL, TIMER_LOOK, TIMER_KINDS };
 void timer_set(struct bcore *c, struct heap_node *node, enum timer_kind kind, int64_t at);
 void timer_clear(struct bcore *c, struct heap_node *node);
 /* Decodes the event's message; a malformed one closes the session and gives false. */

@@ -1,7 +1,9 @@
 /* leases.c - liveness in two times (DESIGN 7): the session lease ends and nothing happens but that the server gets
  * nothing new; lost_after ends and on_lost acts. Both count from when the worker was last heard; in a new broker from
- * its begin. */
+ * its begin, and in one that was stopped from when it went on: a silence that nobody listened to says nothing. */
 #include "broker/core/inside.h"
+
+enum { LOOKS_A_LEASE = 4 };
 
 void lease_renew(struct bcore *c, struct server *s)
 {
@@ -31,19 +33,47 @@ void lease_due(struct bcore *c, struct server *s)
         attempt_silent(c, a->run, s->heard);
 }
 
-void attempt_silent(struct bcore *c, struct run *r, int64_t since)
+static void count_from(struct bcore *c, struct run *r, int64_t since)
 {
-    struct error err = {0};
     uint64_t ms = r->at->lost_after_ms;
-    if (heap_holds(&r->timer))
-        return; /* of an older spool, and out of contact since then */
-    if (r->state != RUN_OUT_OF_CONTACT)
-        run_move(r, RUN_EV_SILENCE, &err);
     if (ms > (uint64_t)INT64_MAX / 8)
         ms = (uint64_t)INT64_MAX / 8;
     ms += ms / 100 * LOST_MARGIN_PERCENT + ms % 100 * LOST_MARGIN_PERCENT / 100;
     timer_set(c, &r->timer, TIMER_RUN, since + (int64_t)ms);
+}
+
+void attempt_silent(struct bcore *c, struct run *r, int64_t since)
+{
+    struct error err = {0};
+    if (heap_holds(&r->timer))
+        return; /* of an older spool, and out of contact since then */
+    if (r->state != RUN_OUT_OF_CONTACT)
+        run_move(r, RUN_EV_SILENCE, &err);
+    count_from(c, r, since);
     follow_state(c, r);
+}
+
+static void count_anew(struct bcore *c)
+{
+    for (unsigned i = 0; i < c->n_servers; i++)
+        if (c->servers[i]->leased)
+            c->servers[i]->heard = c->now;
+    for (struct run *r = c->oldest; r; r = r->newer)
+        if (r->at && heap_holds(&r->timer))
+            count_from(c, r, c->now);
+}
+
+/* We are stepped at our deadline; where that was long ago, we were not there. The timer makes one be near at any
+ * time. What goes unnoticed is shorter than half a lease. */
+void leases_look(struct bcore *c)
+{
+    int64_t every = (int64_t)c->config.lease_ms / LOOKS_A_LEASE;
+    if (heap_holds(&c->look) && c->now - c->look.key > every)
+        count_anew(c);
+    if (c->n_servers == 0)
+        timer_clear(c, &c->look);
+    else if (!heap_holds(&c->look) || c->look.key <= c->now)
+        timer_set(c, &c->look, TIMER_LOOK, c->now + every);
 }
 
 void attempt_lost(struct bcore *c, struct run *r)

@@ -322,6 +322,45 @@ static void a_second_outage_does_not_prolong_the_first_ones_loss(void **state)
     assert_int_equal(state_of(w, run), RUN_ENDED);
 }
 
+/* The broker's process is stopped: its clock goes on, nobody steps it. */
+static void world_stopped(struct world *w, int64_t ms)
+{
+    w->now += ms;
+    w->wall += ms;
+}
+
+static void what_was_silent_while_the_broker_was_stopped_is_not_lost(void **state)
+{
+    struct world *w = *state;
+    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
+    struct id run = call(w, anna, "k");
+    world_stopped(w, 2 * LOST_AFTER_MS);
+    down(w, wh1);
+    world_pass(w, LEASE_MS - 1);
+    assert_int_equal(state_of(w, run), RUN_HANDED_OVER);
+    world_pass(w, 1); /* nobody came back: from here on as ever, counted from when the broker went on */
+    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    world_pass(w, LOST_AFTER_MS / 100 * 105 - LEASE_MS - 1);
+    assert_int_equal(records_of(w, KIND_R_LOST), 0);
+    world_pass(w, 1);
+    assert_int_equal(records_of(w, KIND_R_LOST), 1);
+}
+
+static void what_was_out_of_contact_before_the_broker_was_stopped_has_its_time_anew(void **state)
+{
+    struct world *w = *state;
+    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
+    struct id run = call(w, anna, "k");
+    down(w, wh1);
+    world_pass(w, LOST_AFTER_MS - 1000);
+    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    world_stopped(w, LOST_AFTER_MS);
+    world_pass(w, LOST_AFTER_MS / 100 * 105 - 1);
+    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    world_pass(w, 1);
+    assert_int_equal(state_of(w, run), RUN_ENDED);
+}
+
 /* A run that has started, was lost and waits for a server again. */
 static struct id lost_and_waiting(struct world *w, uint64_t anna, struct d_call d)
 {
@@ -468,6 +507,8 @@ int main(void)
         in_world(what_was_lost_and_expires_before_its_rerun_was_lost),
         in_world(after_its_own_start_the_broker_counts_from_zero),
         in_world(lost_after_is_what_the_server_was_told),
+        in_world(what_was_silent_while_the_broker_was_stopped_is_not_lost),
+        in_world(what_was_out_of_contact_before_the_broker_was_stopped_has_its_time_anew),
         in_world(no_death_is_inferred_from_how_long_a_job_runs),
         in_world(the_server_with_attempts_elsewhere_in_time_is_not_confused),
         in_world(two_servers_may_not_share_a_name_with_a_pool),
