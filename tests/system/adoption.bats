@@ -1,0 +1,114 @@
+# Adoption: worker and runner are killed with kill -9 while children run. The children live on, whoever is started next
+# finds them, and each outcome is reported once. A child appends a line to a file of its own when it begins and when it
+# ends; it ends when the file `go` is there.
+load helpers
+
+setup_file() {
+    new_cluster etl1
+    new_package child shell 'echo "begin $LB_ATTEMPT $$" >>"$LB_PARAM_dir/witness"
+while [ ! -e "$LB_PARAM_dir/go" ]; do sleep 0.05; done
+echo "end $LB_ATTEMPT $$" >>"$LB_PARAM_dir/witness"
+echo "rows=$LB_PARAM_n" >>"$LB_OUTPUTS"' 'parameters:
+  n: {type: int, default: 0}
+  dir: {type: string, required: true}
+outputs: {rows: {type: int}}'
+    deploy child etl
+}
+teardown_file() { end_cluster; }
+setup() {
+    enter
+    dir=$demo/of-$BATS_TEST_NUMBER
+    mkdir "$dir"
+    : >"$dir/witness"
+}
+
+# Three children run: $runs, and $dir/begun with their processes.
+three_run() {
+    local n
+    runs=
+    for n in 1 2 3; do
+        runs="$runs $(call package:child etl "dir=$dir" "n=$n")"
+    done
+    await "three children run" sh -c "[ \$(grep -c begin '$dir/witness') = 3 ]"
+    sed -n 's/^begin 1 //p' "$dir/witness" >"$dir/begun"
+}
+
+all_live() {
+    local p
+    for p in $(cat "$dir/begun"); do
+        kill -0 "$p"
+    done
+}
+
+# Whatever was killed: each began once, ended once, succeeded as attempt 1, and one result of it was recorded.
+each_once() {
+    local r n=0
+    : >"$dir/go"
+    for r in $runs; do
+        n=$((n + 1))
+        await "run $n has ended" ended "$r"
+        run lbctl show "$r" --json
+        field .status succeeded
+        field '[.events[] | select(.event == "assigned")] | length' 1
+        field .outputs.rows "$n"
+        [ "$(lbmon --event all --run "$r" --since 0 --until-now --json | jq -r .event | sort | uniq -c | awk '$2 == "result" || $2 == "evidence" {n += $1} END {print n}')" = 1 ]
+    done
+    [ "$(grep -c begin "$dir/witness")" -eq 3 ]
+    [ "$(sed -n 's/^end 1 //p' "$dir/witness" | sort)" = "$(sort "$dir/begun")" ]
+}
+
+@test "promise 8: kill -9 of the worker: its children live on, and each outcome is reported once" {
+    local old
+    three_run
+    old=$(cat "$demo/etl1.pid")
+    kill9 etl1
+    await "another worker is up" sh -c "[ \$(cat '$demo/etl1.pid') != $old ] && lbctl servers etl1 --json | grep -q '\"state\":\"up\"'"
+    all_live
+    each_once
+}
+
+@test "promise 8: kill -9 of the runner: its children live on, and each outcome is reported once" {
+    local old
+    three_run
+    old=$(runner_pid etl1)
+    kill -9 "$old"
+    await "another runner is there" sh -c "p=\$(head -n 1 '$demo/etl1/run/runner.lock' | tr -cd 0-9) && [ \$p != $old ] && kill -0 \$p"
+    all_live
+    each_once
+}
+
+@test "promise 8: kill -9 of worker and runner at once: their children live on, and each outcome is reported once" {
+    local old
+    three_run
+    old=$(runner_pid etl1)
+    kill -9 "$(cat "$demo/etl1.pid")" "$old"
+    await "another runner is there" sh -c "p=\$(head -n 1 '$demo/etl1/run/runner.lock' | tr -cd 0-9) && [ \$p != $old ] && kill -0 \$p"
+    all_live
+    each_once
+}
+
+@test "children that end while neither worker nor runner lives are reported once, by those who come next" {
+    three_run
+    : >"$demo/etl1.stop" # nobody starts the worker again until we do
+    kill -9 "$(cat "$demo/etl1.pid")" "$(runner_pid etl1)"
+    : >"$dir/go"
+    await "all three have ended" sh -c "[ \$(grep -c end '$dir/witness') = 3 ]"
+    for r in $runs; do
+        [ "$(state_of "$r")" != ended ]
+    done
+    start_server etl1
+    each_once
+}
+
+@test "a second worker under a live name is refused with the first one's address, and disturbs nothing" {
+    three_run
+    mkdir -p "$demo/twin"
+    cp -r "$demo/etl1/etc" "$demo/twin/etc"
+    keep twin "$demo/twin" lbworker
+    await "it is refused" grep -q "two workers under one name" "$demo/twin.log"
+    grep "two workers under one name" "$demo/twin.log" | grep -q "server 'etl1' is live with another spool, from [^ ]*127\.0\.0\.1"
+    halt twin
+    lbctl servers etl1 --json | jq -e '.state == "up"'
+    all_live
+    each_once
+}

@@ -1,0 +1,212 @@
+# Fencing and the two times of liveness, with real processes that are stopped (SIGSTOP) and go on (SIGCONT): what must
+# not happen is that a result counts twice, that two attempts run at a time, or that a child dies because somebody else
+# was away. A child appends lines with times to a file of its own: `begin`, `beat` ten times a second, `end`.
+load helpers
+
+lease=3 lost=8 # seconds; the fence of a `rerun` attempt TERMs after 4 s of silence and KILLs after 8
+
+setup_file() {
+    local s
+    new_demo
+    enter
+    lbctl init --cluster test --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker"
+    start_broker --lease ${lease}s --lost-after ${lost}s
+    lbpkg keygen
+    for s in etl1 etl2; do
+        join_server "$s" etl
+        cp "$demo/admin/etc/keys/builder.pub" "$demo/$s/etc/trust/signers"
+        start_server "$s" --slots 12
+    done
+    new_package child shell '[ "$LB_PARAM_stubborn" != yes ] || trap "" TERM
+say() { echo "$1 $LB_ATTEMPT $(date +%s%N) $$" >>"$LB_PARAM_dir/$LB_PARAM_name"; }
+say begin
+while [ ! -e "$LB_PARAM_dir/go-$LB_PARAM_name" ] && [ "$LB_ATTEMPT" = 1 ]; do say beat; sleep 0.1; done
+say end' 'parameters:
+  name: {type: string, required: true}
+  dir: {type: string, required: true}
+  stubborn: {type: string, default: "no"}'
+    deploy child etl
+}
+teardown_file() { end_cluster; }
+setup() {
+    enter
+    dir=$demo/of-$BATS_TEST_NUMBER
+    mkdir "$dir"
+}
+teardown() { # whatever a failed test left stopped
+    pkill_stopped
+}
+
+pkill_stopped() {
+    local p
+    for p in $(cat "$demo/stopped" 2>/dev/null); do
+        kill -CONT "$p" 2>/dev/null || :
+    done
+    rm -f "$demo/stopped"
+}
+
+stop_process() {
+    echo "$1" >>"$demo/stopped"
+    kill -STOP "$1"
+}
+
+# begin NAME ON_LOST [OPTIONS...] [-- PARAMETERS...]: its run is in $dir/run-NAME; it runs on etl1.
+begin() {
+    local name=$1 on_lost=$2
+    shift 2
+    call --on-lost "$on_lost" "$@" "name=$name" "dir=$dir" >"$dir/run-$name"
+    await "$name runs" grep -q begin "$dir/$name"
+}
+
+run_of() { cat "$dir/run-$1"; }
+child_of() { awk '$1 == "begin" && $2 == 1 {print $4}' "$dir/$1"; }
+said() { grep -c "^$2 $3 " "$dir/$1"; } # said NAME WORD ATTEMPT: how often
+server_state() { lbctl servers "$1" --json | jq -r .state; }
+server_in_state() { [ "$(server_state "$1")" = "$2" ]; }
+happened() { # happened NAME EVENT: how often, in the order of the events
+    lbmon --event all --run "$(run_of "$1")" --since 0 --until-now --json | jq -r .event | grep -c "^$2\$" || :
+}
+counted() { # the attempts whose end is the run's, one a line
+    lbctl show "$(run_of "$1")" --json | jq -r '.events[] | select(.event == "result") | .attempt'
+}
+
+@test "promise 2: a worker stopped past its lease: unreachable, out of contact, back; its result counts once" {
+    begin one fail --lost-after 600 package:child etl1
+    begin two fail --lost-after 600 package:child etl1
+    stop_process "$(cat "$demo/etl1.pid")"
+    await "etl1 is unreachable" server_in_state etl1 unreachable
+    in_state "$(run_of one)" out_of_contact
+    : >"$dir/go-one" # it ends while nobody can say so
+    await "one has ended" grep -q end "$dir/one"
+    in_state "$(run_of one)" out_of_contact
+    kill -0 "$(child_of two)"
+    kill -CONT "$(cat "$demo/etl1.pid")"
+    await "one is reported" ended "$(run_of one)"
+    await "two is running again" in_state "$(run_of two)" running
+    : >"$dir/go-two"
+    await "two is reported" ended "$(run_of two)"
+    for name in one two; do
+        [ "$(status_of "$(run_of $name)")" = succeeded ]
+        [ "$(happened $name result)" -eq 1 ]
+        [ "$(happened $name evidence)" -eq 0 ]
+        [ "$(said $name begin 1)" -eq 1 ]
+        [ "$(said $name end 1)" -eq 1 ]
+    done
+}
+
+# One stop serves all: calls with lost_after 8 s and each on_lost; those of the pool begin on etl1, etl2 takes over.
+@test "promises 2 and 4: a worker stopped past lost_after: fail, rerun behind the fence, hold and release; late results are kept, not counted" {
+    local name last first
+    lbctl drain etl2 --reason 'all begin on etl1'
+    begin fail fail package:child etl
+    begin again rerun package:child etl
+    begin stubborn rerun package:child etl stubborn=yes
+    for name in hold-rerun hold-fail hold-succeed; do
+        begin $name hold package:child etl
+    done
+    lbctl undrain etl2 --reason 'and go on there'
+    stop_process "$(cat "$demo/etl1.pid")"
+
+    await "fail is lost" ended "$(run_of fail)"
+    [ "$(status_of "$(run_of fail)")" = lost ]
+    for name in hold-rerun hold-fail hold-succeed; do
+        await "$name is held" in_state "$(run_of $name)" held
+    done
+    for name in again stubborn; do
+        await "$name has run on etl2" ended "$(run_of $name)"
+        [ "$(status_of "$(run_of $name)")" = succeeded ]
+        [ "$(said $name begin 2)" -eq 1 ]
+        [ "$(said $name end 1)" -eq 0 ]
+        # The last that attempt 1 did lies before the first that attempt 2 did.
+        last=$(awk '$2 == 1 {t = $3} END {print t}' "$dir/$name")
+        first=$(awk '$1 == "begin" && $2 == 2 {print $3}' "$dir/$name")
+        echo "# $name: attempt 1 was silent $(((first - last) / 1000000)) ms before attempt 2 began" >&3
+        [ "$last" -lt "$first" ]
+        gone "$(child_of $name)"
+    done
+    # Nobody ended the others: they may not be run again unless somebody says so.
+    for name in fail hold-rerun hold-fail hold-succeed; do
+        kill -0 "$(child_of $name)"
+        [ "$(said $name begin 2)" -eq 0 ]
+    done
+
+    lbctl release "$(run_of hold-rerun)" --rerun --reason 'it did no harm'
+    lbctl release "$(run_of hold-fail)" --fail --reason 'it is half done'
+    lbctl release "$(run_of hold-succeed)" --succeed --reason 'it had done its work'
+    await "the released one has run again" ended "$(run_of hold-rerun)"
+    [ "$(said hold-rerun begin 2)" -eq 1 ]
+
+    # The old attempts end well while their worker is away; then it comes back with what they did.
+    for name in fail hold-rerun hold-fail hold-succeed; do
+        : >"$dir/go-$name"
+        await "the old child of $name has ended" grep -q '^end 1 ' "$dir/$name"
+    done
+    kill -CONT "$(cat "$demo/etl1.pid")"
+    for name in fail again stubborn hold-rerun hold-fail hold-succeed; do
+        await "the late result of $name is kept" sh -c "lbmon --event all --run $(run_of $name) --since 0 --until-now --json | grep -q '\"event\":\"evidence\"'"
+    done
+    for name in again stubborn hold-rerun; do
+        [ "$(status_of "$(run_of $name)")" = succeeded ]
+        [ "$(counted $name)" = 2 ]
+        lbctl show "$(run_of $name)" | grep evidence | grep -q superseded
+    done
+    for name in fail hold-fail hold-succeed; do
+        [ "$(counted $name)" = 1 ]
+        lbctl show "$(run_of $name)" | grep evidence | grep -q late
+    done
+    [ "$(status_of "$(run_of fail)")" = lost ]
+    [ "$(status_of "$(run_of hold-fail)")" = lost ]
+    [ "$(status_of "$(run_of hold-succeed)")" = succeeded ]
+    for name in fail again stubborn hold-rerun hold-fail hold-succeed; do
+        [ "$(happened $name result)" -eq 1 ]
+        [ "$(happened $name evidence)" -eq 1 ]
+    done
+}
+
+@test "a stopped keeper holds up nobody but its own child's report, which counts once" {
+    local keeper
+    begin slow fail package:child etl1
+    keeper=$(ps -o ppid= -p "$(child_of slow)" | tr -d ' ')
+    stop_process "$keeper"
+    : >"$dir/go-slow"
+    await "its child has ended" grep -q end "$dir/slow"
+    begin other fail package:child etl1
+    : >"$dir/go-other"
+    await "another child is reported" ended "$(run_of other)"
+    in_state "$(run_of slow)" running
+    server_in_state etl1 up
+    kill -CONT "$keeper"
+    await "its child is reported" ended "$(run_of slow)"
+    [ "$(status_of "$(run_of slow)")" = succeeded ]
+    [ "$(happened slow result)" -eq 1 ]
+}
+
+@test "promise 8: a broker stopped past lost_after: nothing is lost, no child dies but those that may be run again" {
+    local name stopped
+    begin stays fail package:child etl1
+    begin ends fail package:child etl1
+    begin held hold package:child etl1
+    begin again rerun package:child etl1
+    stop_process "$(cat "$demo/broker.pid")"
+    await "the fence has ended the child that may be run again" gone "$(child_of again)"
+    : >"$dir/go-ends"
+    await "a child ends without a broker" grep -q end "$dir/ends"
+    # Longer than lost_after and its margin: the last that a child did is that long after the last renewal.
+    stopped=$(date +%s)
+    await "lost_after has passed" sh -c "[ \$((\$(date +%s) - $stopped)) -gt $((lost / 2 + 1)) ]"
+    kill -CONT "$(cat "$demo/broker.pid")"
+    await "what ended is reported" ended "$(run_of ends)"
+    await "the one that was ended is run again or has its end" ended "$(run_of again)"
+    for name in stays held; do
+        kill -0 "$(child_of $name)"
+        await "$name is known to run" in_state "$(run_of $name)" running
+        : >"$dir/go-$name"
+        await "$name ends" ended "$(run_of $name)"
+    done
+    for name in stays ends held; do
+        [ "$(status_of "$(run_of $name)")" = succeeded ]
+        [ "$(happened $name lost)" -eq 0 ]
+        [ "$(happened $name result)" -eq 1 ]
+        [ "$(said $name begin 1)" -eq 1 ]
+    done
+}
