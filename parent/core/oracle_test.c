@@ -115,7 +115,7 @@ static void make_graph(struct tale *t)
     unsigned n = 1 + (unsigned)roll(t, TASKS), order[TASKS];
     t->graph = graph_begin("random");
     for (unsigned i = 0; i < n; i++) {
-        char name[8];
+        char name[16];
         static const uint32_t counts[] = {1, 1, 1, 1, 2, 3, COUNT, 0};
         snprintf(name, sizeof name, "t%u", i);
         add_task(&t->graph, name, counts[roll(t, 8)]);
