@@ -381,8 +381,10 @@ static json_t *store_json(const struct query *q)
 void query_stats(struct query *q)
 {
     struct view_counts c;
+    struct net_server_owed owed;
     json_t *o = json_object(), *runs = json_object();
     view_counts(q->b->core, &c);
+    net_server_owed(q->b->net, &owed);
     for (unsigned i = 0; i < RUN_ENDED; i++)
         set_number(runs, run_state_text(i), c.runs[i]);
     json_object_set_new(o, "runs", runs);
@@ -408,6 +410,8 @@ void query_stats(struct query *q)
                    {"messages", q->b->messages},
                    {"gated", gate_waiting(q->b->gate)},
                    {"subscriptions", events_subscriptions(q->b->events)},
+                   {"owed_bytes", owed.now},
+                   {"owed_bytes_most", owed.most},
                    {"depot_bytes", depot_bytes(q->b->depot)},
                    {"logs_bytes", logs_bytes(q->b->logs)}};
     for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)

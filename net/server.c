@@ -36,6 +36,7 @@ struct net_server {
     struct buf frame, last;
     struct reset_told told[RESETS_KEPT];
     bool called; /* a callback was made in the prepare hook: there may be something to do before a sleep */
+    size_t owed_most;
     char (*endpoints)[NET_ENDPOINT_MOST];
     unsigned n_endpoints;
 };
@@ -425,6 +426,8 @@ int net_server_send(struct net_server *s, uint64_t peer, struct span message)
         return -ENOENT;
     if ((rc = session_push(p->session, message)) == -ENOBUFS)
         p->doom = "it does not take what it is sent";
+    if (session_owed(p->session) > s->owed_most)
+        s->owed_most = session_owed(p->session);
     peers_mark(&s->peers, p);
     return rc;
 }
@@ -448,6 +451,13 @@ bool net_server_window_open(struct net_server *s, uint64_t peer)
         return true;
     p->full = true; /* it was asked for: it will be told */
     return false;
+}
+
+void net_server_owed(const struct net_server *s, struct net_server_owed *ret)
+{
+    *ret = (struct net_server_owed){.most = s->owed_most};
+    for (const struct peer *p = s->peers.handles; p; p = p->by_handle.next)
+        ret->now += session_owed(p->session);
 }
 
 const char *net_server_endpoint(struct net_server *s, unsigned index)

@@ -45,6 +45,12 @@ int net_server_send(struct net_server *s, uint64_t peer, struct span message);
  * the session. */
 void net_server_close_peer(struct net_server *s, uint64_t peer, struct span last);
 bool net_server_window_open(struct net_server *s, uint64_t peer);
+/* What the sessions owe their peers: bytes queued, and sent but not acknowledged. */
+struct net_server_owed {
+    uint64_t now;  /* of all sessions */
+    uint64_t most; /* of one session, at any time since the start */
+};
+void net_server_owed(const struct net_server *s, struct net_server_owed *ret);
 const char *net_server_endpoint(struct net_server *s, unsigned index);
 
 #endif

@@ -474,6 +474,7 @@ static void the_window_fills_and_opens_again(void **state)
 {
     struct scene *s = *state;
     struct buf big = {0};
+    struct net_server_owed owed;
     uint8_t *bytes = mem_zalloc(1, 60000);
     unsigned sent = 0;
 
@@ -485,8 +486,14 @@ static void the_window_fills_and_opens_again(void **state)
     for (int i = 0; i < 20; i++, sent++) /* it goes on into the queue */
         assert_int_equal(net_server_send(s->door.server, s->door.peer, buf_span(&big)), 0);
     assert_true(sent > 25 && sent < 40);
+    net_server_owed(s->door.server, &owed);
+    assert_true(owed.now >= sent * big.n && owed.now < (sent + 1) * big.n); /* and the heads of the frames */
+    assert_int_equal(owed.most, owed.now);
     until(s, s->door.windows == 1);
     until(s, s->caller.messages == sent);
+    net_server_owed(s->door.server, &owed);
+    assert_true(owed.now < LIMIT_WINDOW); /* acknowledgements come late, but within the window */
+    assert_true(owed.most >= sent * big.n);
     assert_true(net_server_window_open(s->door.server, s->door.peer));
 
     while (net_server_window_open(s->door.server, s->door.peer))

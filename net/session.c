@@ -61,6 +61,11 @@ size_t session_waiting(const struct session *s)
     return s->queue.n - s->queue_at;
 }
 
+size_t session_owed(const struct session *s)
+{
+    return session_waiting(s) + s->in_flight_bytes;
+}
+
 int64_t session_heard(const struct session *s)
 {
     return s->heard;

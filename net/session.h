@@ -48,6 +48,7 @@ int session_peek(struct span frame, struct h_frame *ret, struct error *err);
 /* What waits and one message of up to LIMIT_PACK bytes more would leave at once. */
 bool session_window_open(const struct session *s);
 size_t session_waiting(const struct session *s); /* bytes queued behind the window */
+size_t session_owed(const struct session *s);    /* those, and the bytes that were sent and not acknowledged */
 int64_t session_heard(const struct session *s);  /* when the last frame came (boot ms) */
 
 /* A session's last word: a frame outside its numbering (number 0) with one message, RESET, REFUSED or BYE, and
