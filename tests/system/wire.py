@@ -210,6 +210,8 @@ def replayed_calls(demo):
     thief.hello()
     stolen = thief.ask(lb.CALL, 5, signed, 0)
     expect(refused_as(stolen, "denied", "bad_signature"), f"another one's call, recorded and said again: {word(stolen)}")
+    stolen = thief.ask(lb.CALL, 6, who.sign(b"call", call_body(who)), 0)
+    expect(refused_as(stolen, "denied", "bad_signature"), f"another one's call, said first: {word(stolen)}")
     thief.close()
     p.close()
 
