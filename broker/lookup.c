@@ -8,7 +8,7 @@
 
 struct lookup {
     struct broker *b;
-    uint64_t peer, req;
+    uint64_t peer, req, lsn;
     struct id run;
     struct buf message;
 };
@@ -138,6 +138,7 @@ static void hear_key(void *self, const struct store_answer *a)
                                  .message = buf_span(&l->message),
                                  .window_open = net_server_window_open(l->b->net, l->peer),
                                  .looked_up = true,
+                                 .lsn = l->lsn,
                                  .known = a->n_rows ? &known : NULL};
         broker_step(l->b, &ev);
     }
@@ -153,6 +154,7 @@ void lookup_key(struct broker *b, const struct bcore_effect *e)
     struct store_question q = {.what = STORE_KEY, .most = 1, .parent = e->parent};
     l->b = b;
     l->peer = e->peer;
+    l->lsn = e->rests_on;
     l->message = buf_dup(e->body);
     span_copy_str(e->key, q.key, sizeof q.key);
     span_copy_str(span_str(p->who.name), q.filter.principal, sizeof q.filter.principal);

@@ -124,7 +124,7 @@ void on_call(struct bcore *c, struct peer *p)
     key = key_of(c, d.caller, d.key, false);
     if (answer_duplicate(c, p, &m, &d, key, &digest))
         return;
-    if (!c->ev->looked_up && kept_may_have_forgotten(c, d.issued_at)) {
+    if (kept_must_ask(c, d.issued_at)) {
         fx_lookup_key(c, p->handle, d.key, false);
         return;
     }

@@ -277,6 +277,41 @@ static void what_was_forgotten_is_asked_of_the_store(void **state)
     SENT(w, anna, ACCEPTED, accepted, &a);
 }
 
+static void what_ended_and_was_forgotten_while_the_store_was_asked_is_asked_again(void **state)
+{
+    struct world *w = *state;
+    struct m_accepted a;
+    w->config.kept_max = 1;
+    world_restart(w);
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct id id = call(w, anna, "a");
+    succeed(w, wh1, "wh1", id, 1, 5);
+    id = call(w, anna, "b");
+    succeed(w, wh1, "wh1", id, 1, 5); /* `a` is forgotten */
+    log_clear(w);
+    struct d_call d = call_of("c");
+    call_with(w, anna, 5, &d, 0);
+    const struct logged *l = find_lookup(w, BCORE_FX_LOOKUP_KEY);
+    assert_non_null(l);
+    uint64_t asked = l->effect.rests_on;
+    w->asked_at = asked;
+    w->looked_up = true;
+    call_with(w, anna, 6, &d, 0); /* another session of anna's was quicker */
+    SENT(w, anna, ACCEPTED, accepted, &a);
+    succeed(w, wh1, "wh1", a.run, 1, 5);
+    w->asked_at = 0;
+    d = call_of("d");
+    call_with(w, anna, 7, &d, 0);
+    SENT(w, anna, ACCEPTED, accepted, &a);
+    succeed(w, wh1, "wh1", a.run, 1, 5); /* `c` is forgotten, too */
+    w->asked_at = asked;
+    log_clear(w);
+    d = call_of("c");
+    call_with(w, anna, 5, &d, 0); /* the answer to the first question: there is no `c` */
+    NOT_SENT(w, anna, ACCEPTED);
+    assert_non_null(find_lookup(w, BCORE_FX_LOOKUP_KEY));
+}
+
 static void keys_are_forgotten_after_their_time(void **state)
 {
     struct world *w = *state;
@@ -352,6 +387,7 @@ int main(void)
         in_world(overload_answers_busy_with_a_time),
         in_world(a_call_of_200_byte_parameters_costs_about_1_kib),
         in_world(what_was_forgotten_is_asked_of_the_store),
+        in_world(what_ended_and_was_forgotten_while_the_store_was_asked_is_asked_again),
         in_world(keys_are_forgotten_after_their_time),
         in_world(a_kept_row_replaces_the_records_of_an_ended_run),
     };

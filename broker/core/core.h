@@ -70,8 +70,9 @@ struct bcore_event {
     uint64_t peer; /* session handle given by the shell, never reused within a process; 0: none */
     const struct bcore_peer *who;
     struct span message; /* encoded m_; checked in form by the core */
-    uint64_t lsn;     /* COMMITTED; bcore_begin: the last that the store has, those left out of the replay included */
-    bool window_open; /* of `peer`, as the shell knows it now: with PEER_UP, MESSAGE and WINDOW */
+    uint64_t lsn;       /* COMMITTED; bcore_begin: the last that the store has, those left out of the replay included;
+                           looked_up: `rests_on` of the effect that asked */
+    bool window_open;   /* of `peer`, as the shell knows it now: with PEER_UP, MESSAGE and WINDOW */
     uint8_t random[16]; /* for a new run's id */
     uint64_t size;      /* DEPLOY: bytes of the package in the depot */
     bool looked_up; /* CALL, PARENT_BEGIN that BCORE_FX_LOOKUP_KEY gave back: the store has been asked, `known` is its

@@ -112,6 +112,7 @@ struct kept_ring {
     size_t cap;
     struct table by_id, by_key;
     int64_t forgot_until; /* keys that ended up to then may be missing; INT64_MIN: none */
+    uint64_t forgot_lsn;  /* of the newest end that is missing */
 };
 
 struct evidence {
@@ -372,7 +373,9 @@ void kept_add(struct bcore *c, const struct kept *k);
 const struct kept *kept_by_id(const struct bcore *c, struct id id);
 const struct kept *kept_by_key(const struct bcore *c, struct key128 key);
 /* May a message signed at `issued_at` have a key that ended and is no longer here? */
-bool kept_may_have_forgotten(const struct bcore *c, int64_t issued_at);
+/* ... and does the store's answer that this event may bring not say? It says nothing of what has ended and was
+ * forgotten since it was asked. */
+bool kept_must_ask(const struct bcore *c, int64_t issued_at);
 void evidence_add(struct bcore *c, struct id run, uint64_t attempt, uint64_t lsn);
 const struct evidence *evidence_find(const struct bcore *c, struct id run, uint64_t attempt);
 

@@ -56,6 +56,8 @@ static void forget_first(struct kept_ring *k)
     struct kept *e = at(k, k->first);
     if (e->at > k->forgot_until)
         k->forgot_until = e->at;
+    if (e->lsn > k->forgot_lsn)
+        k->forgot_lsn = e->lsn;
     table_remove(&k->by_id, (uintptr_t)k->first);
     table_remove(&k->by_key, (uintptr_t)k->first);
     k->first++;
@@ -104,8 +106,10 @@ const struct kept *kept_by_key(const struct bcore *c, struct key128 key)
     return n ? at(&c->kept, n) : NULL;
 }
 
-bool kept_may_have_forgotten(const struct bcore *c, int64_t issued_at)
+bool kept_must_ask(const struct bcore *c, int64_t issued_at)
 {
+    if (c->ev->looked_up && c->ev->lsn >= c->kept.forgot_lsn)
+        return false;
     return c->kept.forgot_until != INT64_MIN && issued_at <= c->kept.forgot_until + CLOCK_SKEW_MS;
 }
 

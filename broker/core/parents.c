@@ -118,7 +118,7 @@ void on_parent_begin(struct bcore *c, struct peer *peer)
     key = key_of(c, d.caller, d.key, true);
     if (answer_duplicate(c, peer, &m, &d, key, &digest))
         return;
-    if (!c->ev->looked_up && kept_may_have_forgotten(c, d.issued_at)) {
+    if (kept_must_ask(c, d.issued_at)) {
         fx_lookup_key(c, peer->handle, d.key, true);
         return;
     }

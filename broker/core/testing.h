@@ -36,6 +36,7 @@ struct world {
     unsigned scratch_turn;
     bool window_closed; /* what `say` tells of the window */
     bool looked_up;
+    uint64_t asked_at; /* lsn; 0: just now */
     const struct bcore_known *known;
     uint64_t deploy_size;
 };
@@ -327,6 +328,7 @@ UNUSED void say_bytes(struct world *w, uint64_t peer, const char *name, struct s
                                        .who = &who,
                                        .message = message,
                                        .looked_up = w->looked_up,
+                                       .lsn = w->asked_at ? w->asked_at : w->lsn,
                                        .known = w->known,
                                        .size = w->deploy_size});
 }
