@@ -60,7 +60,7 @@ struct brokernode {
     struct asked *asked;
     struct member members[SIM_MEMBERS];
     unsigned n_members;
-    uint64_t committed, since_digest;
+    uint64_t committed, last_lsn, since_digest;
     struct bcore *live_shadow; /* of everything emitted, durable or not */
     int64_t tick_at;
     unsigned ticks;
@@ -196,6 +196,9 @@ static void take_output(struct brokernode *b)
     for (unsigned i = 0; i < b->out.n_records; i++) {
         const struct bcore_record *r = &b->out.records[i];
         trace_record(b, r);
+        if (r->lsn != ++b->last_lsn)
+            law_break(b->laws, LAW_REPLAY_IS_STATE, "record %" PRIu64 " follows record %" PRIu64, r->lsn,
+                      b->last_lsn - 1);
         journal_append(b->journal, r->lsn, r->body);
         shadow_take(b, b->live_shadow, r->lsn, r->body);
     }
@@ -272,7 +275,7 @@ static void on_hello(void *self, uint64_t peer, const char *name, struct span he
                 .kind = BCORE_PEER_UP, .peer = peer, .who = &who, .message = hello, .window_open = true});
 }
 
-static void take_message(struct brokernode *b, uint64_t peer, struct span message, bool looked_up,
+static void take_message(struct brokernode *b, uint64_t peer, struct span message, const struct bcore_effect *asked,
                          const struct bcore_known *known)
 {
     struct guest *g = guest_of(b, peer);
@@ -285,7 +288,8 @@ static void take_message(struct brokernode *b, uint64_t peer, struct span messag
                                   .who = &who,
                                   .message = message,
                                   .window_open = door_window_open(b->door, peer),
-                                  .looked_up = looked_up,
+                                  .looked_up = asked != NULL,
+                                  .lsn = asked ? asked->rests_on : 0,
                                   .known = known});
 }
 
@@ -298,7 +302,7 @@ static void on_message(void *self, uint64_t peer, struct span message)
     const struct wire_schema *s = wire_peek(message, &kind, &size, NULL) == 0 ? schema_of_kind(kind, NULL) : NULL;
     if (g && kind != KIND_M_PING)
         TRACE(b->w, "broker", "<- %s %s", g->who->name, s ? s->name : "?");
-    take_message(b, peer, message, false, NULL);
+    take_message(b, peer, message, NULL, NULL);
 }
 
 static void on_down(void *self, uint64_t peer)
@@ -369,7 +373,7 @@ static void on_answer(struct world *w, void *self)
     } else if (g) {
         met(w, FAULT_LOOKUP_KEY);
         bool is = journal_key_of(b->journal, span_str(g->who->name), a->effect.key, &known.run, &known.digest);
-        take_message(b, a->effect.peer, a->effect.body, true, is ? &known : NULL);
+        take_message(b, a->effect.peer, a->effect.body, &a->effect, is ? &known : NULL);
     }
     asked_free(b, a);
     turn_end(b);
@@ -508,7 +512,7 @@ void brokernode_start(struct brokernode *b)
                  &is, &shadow);
     TRACE(b->w, "broker", "starts at record %" PRIu64 "%s", journal_durable(b->journal), folded ? ", folded" : "");
     b->process.up = true;
-    b->committed = journal_durable(b->journal);
+    b->committed = b->last_lsn = journal_durable(b->journal);
     b->since_digest = 0;
     struct bcore_event ev = {
         .now = boot_ms(b->w, &b->process), .wall = wall_ms(b->w, &b->process), .lsn = journal_durable(b->journal)};

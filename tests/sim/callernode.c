@@ -165,7 +165,7 @@ static void fill_call(struct callernode *c, struct wish *x, bool quick, struct d
                          .priority = rng_below(&w->rng, 10),
                          .issued_at = wall_ms(w, &c->process)};
     if (heavy)
-        d->on_lost = chance(w, 750) ? ON_LOST_RERUN : ON_LOST_HOLD;
+        d->on_lost = chance(w, 650) ? ON_LOST_RERUN : ON_LOST_HOLD;
     d->pin_latest = chance(w, 300);
     if (!d->pin_latest)
         d->job_hash = job->hash;
@@ -210,7 +210,7 @@ void callernode_call(struct callernode *c, bool quick)
     say_wish(c, x);
     line_flush(c->line);
     if (x->will_cancel || x->will_repeat || x->will_other)
-        set_later(x, chance(c->w, 300) ? MS(100) : SECS(40));
+        set_later(x, chance(c->w, 500) ? MS(400) : SECS(40));
 }
 
 void callernode_operate(struct callernode *c, const char *verb, const char *target, const char *how)

@@ -30,7 +30,7 @@ static void make_network(struct cluster *c)
 static void make_servers(struct cluster *c)
 {
     struct world *w = &c->w;
-    c->n_servers = (unsigned)between(w, 1, CLUSTER_SERVERS);
+    c->n_servers = c->theme == THEME_EXILE && chance(w, 350) ? 1 : (unsigned)between(w, 1, CLUSTER_SERVERS);
     for (unsigned i = 0; i < c->n_servers; i++) {
         unsigned pools = (unsigned)rng_below(&w->rng, 1u << CATALOG_POOLS);
         unsigned jobs = ((1u << (CATALOG_JOBS - 1)) - 1) & ~(unsigned)(chance(w, 300) ? rng_next(&w->rng) : 0);
@@ -71,7 +71,10 @@ static void on_call(struct world *w, void *self)
     c->calls_left--;
     struct callernode *caller = c->callers[rng_below(&w->rng, c->n_callers)];
     callernode_call(caller, false);
-    for (int64_t i = c->theme == THEME_RUSH && chance(w, 150) ? between(w, 20, 80) : 0; i > 0; i--)
+    int64_t more = c->theme == THEME_RUSH && chance(w, 150)     ? between(w, 20, 80)
+                   : c->theme == THEME_MEMORY && chance(w, 500) ? between(w, 2, 6)
+                                                                : 0;
+    for (; more > 0; more--)
         callernode_call(caller, true);
     if (c->theme == THEME_RUSH && w->chaos && chance(w, 100))
         callernode_pause(caller, between(w, 0, SECS(20)));
@@ -87,9 +90,7 @@ static void make(struct cluster *c)
     c->theme = theme < 450 ? THEME_MIXED : theme < 700 ? THEME_EXILE : theme < 850 ? THEME_MEMORY : THEME_RUSH;
     if (c->theme == THEME_EXILE)
         mood.lost_after_ms = between(w, 16000, 24000);
-    /* Not with a rush, which may make it forget a key that began and ended while the history was asked for it; with
-     * KEPT_MAX that needs a quarter of a million ends within one question. */
-    if (c->theme == THEME_MEMORY || (c->theme == THEME_MIXED && chance(w, 300)))
+    if (c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && chance(w, 300)))
         mood.kept_max = (uint64_t)between(w, 1, c->theme == THEME_MEMORY ? 2 : 5);
     c->lost_after_us = MS(mood.lost_after_ms);
     c->small_steps = mood.kept_max != 0;

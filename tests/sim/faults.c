@@ -57,7 +57,7 @@ static void on_disk_well(struct world *w, void *self)
 
 static void disk(struct cluster *c)
 {
-    bool full = chance(&c->w, 500);
+    bool full = chance(&c->w, c->theme == THEME_MEMORY ? 200 : 500);
     brokernode_disk(c->broker, full, !full);
     world_at(&c->w, &c->disk_well, c->w.now + within_chaos(c, while_us(c)), NULL, on_disk_well, c);
 }
@@ -199,9 +199,9 @@ static void drain(struct cluster *c)
 /* Small steps add up to less than five minutes: at most ten of them happen. */
 #define TROUBLES(X) \
     X(broker_crash) \
-    X(broker_pause) X(disk) X(worker_crash) X(worker_pause) X(runner_crash) X(keeper_kill) X(reboot) \
-        X(second_worker) X(attest) X(caller_crash) X(caller_pause) X(partition) X(exile) X(release_some) \
-            X(break_one) X(wall_step) X(drain)
+    X(broker_pause) \
+    X(disk) X(worker_crash) X(worker_pause) X(runner_crash) X(keeper_kill) X(reboot) X(second_worker) X(attest) \
+        X(caller_crash) X(caller_pause) X(partition) X(exile) X(release_some) X(break_one) X(wall_step) X(drain)
 static void (*const troubles[])(struct cluster *c) = {
 #define X(f) f,
     TROUBLES(X)
