@@ -2,7 +2,8 @@
  *
  * Only the live attempt of a run counts, and only from the server that it was handed to. A result of another one is
  * kept as evidence, once: `superseded`, if a newer attempt took its place or it was declared lost, `late`, if its run
- * has ended. Every RESULT is answered by RECORDED when its record is durable, and repeats get the same answer.
+ * has ended. That the fence has ended an attempt is no result either: the run is lost, and run again. Every RESULT is
+ * answered by RECORDED when its record is durable, and repeats get the same answer.
  */
 #include "broker/core/inside.h"
 
@@ -106,6 +107,12 @@ static void not_counted(struct bcore *c, struct peer *p, const struct m_result *
     recorded(c, p, m, lsn);
 }
 
+/* Its keeper ended it for the fence, while its server could not reach us: it was lost, whoever looked first. */
+static bool was_fenced(const struct run *r, const struct d_outcome *o)
+{
+    return o->job == JOB_LOST && r->at->on_lost == ON_LOST_RERUN && !r->cancel;
+}
+
 void on_result(struct bcore *c, struct peer *p)
 {
     struct server *s = p->server;
@@ -121,7 +128,12 @@ void on_result(struct bcore *c, struct peer *p)
         peer_forget(c, p);
         return;
     }
-    if ((r = current(c, s, m.run, m.attempt))) {
+    r = current(c, s, m.run, m.attempt);
+    if (r && was_fenced(r, &o)) {
+        timer_clear(c, &r->timer);
+        attempt_lost(c, r);
+        not_counted(c, p, &m);
+    } else if (r) {
         measure(r->at->job, &o);
         s->ended++;
         run_end(c, r, m.outcome, true);

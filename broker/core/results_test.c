@@ -57,6 +57,44 @@ static struct id rerun(struct world *w, uint64_t anna, uint64_t *ret_wh1, uint64
     return run;
 }
 
+static void an_attempt_that_the_fence_ended_is_run_again_and_its_end_is_kept(void **state)
+{
+    struct world *w = *state;
+    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
+    struct d_call d = call_of("k");
+    struct m_execute e;
+    struct m_recorded r;
+    d.on_lost = ON_LOST_RERUN;
+    struct id run = call_d(w, anna, d);
+    SAY(w, anna, "anna", follow, .req = 1, .run = run, .level = 1);
+    SENT(w, wh1, EXECUTE, execute, &e);
+    for (unsigned i = 0; i < 2; i++) { /* said again: answered again, and no third attempt */
+        SAY(w, wh1, "wh1", result, .run = run, .attempt = 1,
+            .outcome = outcome_of(w, JOB_LOST, PACKAGE_CANCELLED, 5));
+        SENT(w, wh1, RECORDED, recorded, &r);
+        assert_int_equal(records_of(w, KIND_R_LOST), 1);
+        assert_int_equal(records_of(w, KIND_R_EVIDENCE), 1);
+    }
+    SENT(w, wh1, EXECUTE, execute, &e);
+    assert_int_equal(e.attempt, 2);
+    succeed(w, wh1, "wh1", run, 2, 5);
+    assert_int_equal(told_end(w, anna, run).status, STATUS_SUCCEEDED);
+}
+
+static void what_the_fence_ended_while_it_was_being_cancelled_is_not_run_again(void **state)
+{
+    struct world *w = *state;
+    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
+    struct d_call d = call_of("k");
+    d.on_lost = ON_LOST_RERUN;
+    struct id run = call_d(w, anna, d);
+    SAY(w, anna, "anna", follow, .req = 1, .run = run, .level = 1);
+    SAY(w, anna, "anna", cancel, .req = 2, .run = run, .reason = span_str("enough"));
+    SAY(w, wh1, "wh1", result, .run = run, .attempt = 1, .outcome = outcome_of(w, JOB_LOST, PACKAGE_CANCELLED, 5));
+    assert_int_equal(state_of(w, run), RUN_ENDED);
+    assert_int_equal(records_of(w, KIND_R_LOST), 0);
+}
+
 static struct span evidence_of(struct world *w, struct r_evidence *ret)
 {
     for (size_t at = 0; at < w->journal.n;) {
@@ -241,6 +279,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_world(a_result_is_recorded_after_its_record),
         in_world(a_repeated_result_gets_the_same_answer_and_no_second_record),
+        in_world(an_attempt_that_the_fence_ended_is_run_again_and_its_end_is_kept),
+        in_world(what_the_fence_ended_while_it_was_being_cancelled_is_not_run_again),
         in_world(a_superseded_result_is_kept_once_and_does_not_count),
         in_world(a_result_after_the_end_is_late),
         in_world(a_result_that_comes_while_its_run_waits_again_is_superseded),

@@ -196,7 +196,10 @@ counted() { # the attempts whose end is the run's, one a line
     await "lost_after has passed" sh -c "[ \$((\$(date +%s) - $stopped)) -gt $((lost / 2 + 1)) ]"
     kill -CONT "$(cat "$demo/broker.pid")"
     await "what ended is reported" ended "$(run_of ends)"
-    await "the one that was ended is run again or has its end" ended "$(run_of again)"
+    await "the one that was ended is run again" ended "$(run_of again)"
+    [ "$(status_of "$(run_of again)")" = succeeded ]
+    [ "$(said again begin 2)" -eq 1 ]
+    [ "$(said again end 1)" -eq 0 ]
     for name in stays held; do
         kill -0 "$(child_of $name)"
         await "$name is known to run" in_state "$(run_of $name)" running

@@ -268,6 +268,22 @@ static void what_runs_already_does_not_hold_the_fence(void **state)
     buf_free(&signed_call);
 }
 
+static void what_the_fence_has_ended_is_lost_and_not_cancelled(void **state)
+{
+    struct world *w = *state;
+    struct buf body = {0}, signed_call = {0};
+    d_call_encode(&(struct d_call){.key = span_str("k"), .job = span_str("nightly")}, &body);
+    d_signed_encode(&(struct d_signed){.signer = span_str("anna"), .body = buf_span(&body)}, &signed_call);
+    MESSAGE(w, m_execute, .run = run_id(1), .attempt = 1, .call = buf_span(&signed_call), .on_lost = ON_LOST_RERUN);
+    launched(w, 1, 1, "run", 1);
+    ended_as(
+        w, 1, 1,
+        (struct d_step_outcome){.name = span_str("run"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+    assert_result(w, 0, DELIVERY_CALLED, JOB_LOST, PACKAGE_CANCELLED);
+    buf_free(&body);
+    buf_free(&signed_call);
+}
+
 static void a_step_that_always_runs_waits_for_the_fence_and_does_not_hold_it(void **state)
 {
     struct world *w = *state;
@@ -492,6 +508,7 @@ int main(void)
         in_world(a_call_is_taken_run_and_reported),
         in_world(the_fence_stays_while_a_stop_has_not_reached_what_waits_behind_it),
         in_world(what_runs_already_does_not_hold_the_fence),
+        in_world(what_the_fence_has_ended_is_lost_and_not_cancelled),
         in_world(a_step_that_always_runs_waits_for_the_fence_and_does_not_hold_it),
         in_world(the_spool_has_each_entry_before_its_effect_leaves),
         in_world(an_attempt_that_is_known_is_not_taken_twice),

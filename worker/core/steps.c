@@ -219,7 +219,8 @@ static void fold_step(struct fold *f, struct wturn *t)
     } else if (t->o.package == PACKAGE_UNKNOWN) {
         decide(f, JOB_UNKNOWN, t);
     } else if (t->o.cancelled) {
-        decide(f, f->a->stopped ? f->a->stopped_as : JOB_CANCELLED, t);
+        /* Ended without our asking: by the fence, so that the broker may run it elsewhere. */
+        decide(f, f->a->x.on_lost == ON_LOST_RERUN ? JOB_LOST : JOB_CANCELLED, t);
         if (f->a->stopped)
             decide_stopped(f, t);
     } else if (ok) {
