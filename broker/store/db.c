@@ -5,6 +5,42 @@
 
 #include "broker/store/inside.h"
 
+/* ---- Memory that is there, or a process that ends: mem.h's rule, for what SQLite asks for itself. */
+static sqlite3_mem_methods plain_memory;
+
+static void *alloc_or_die(int n)
+{
+    void *p = plain_memory.xMalloc(n);
+    if (!p)
+        mem_die();
+    return p;
+}
+
+static void *realloc_or_die(void *old, int n)
+{
+    void *p = plain_memory.xRealloc(old, n);
+    if (!p)
+        mem_die();
+    return p;
+}
+
+static void set_memory(void)
+{
+    sqlite3_mem_methods m;
+    if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &plain_memory) != SQLITE_OK)
+        return; /* somebody has used SQLite before: db_error sees what it could not get */
+    m = plain_memory;
+    m.xMalloc = alloc_or_die;
+    m.xRealloc = realloc_or_die;
+    sqlite3_config(SQLITE_CONFIG_MALLOC, &m);
+}
+
+void db_begin(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, set_memory);
+}
+
 static int code_of(sqlite3 *db, int rc)
 {
     int os = db ? sqlite3_system_errno(db) : 0;
@@ -17,6 +53,8 @@ static int code_of(sqlite3 *db, int rc)
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return -EBUSY;
+    case SQLITE_NOMEM:
+        mem_die();
     case SQLITE_CANTOPEN:
         return -ENOENT;
     case SQLITE_IOERR: /* a failed fsync is never "full": what it had taken is lost */

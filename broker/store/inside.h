@@ -24,6 +24,8 @@ enum {
 };
 
 /* ---- db.c: SQLite with sentences */
+/* Before anything else of SQLite: memory that it cannot get ends the process, as it does everywhere (mem.h). */
+void db_begin(void);
 /* Prepares on first use. */
 sqlite3_stmt *db_statement(sqlite3 *db, sqlite3_stmt **slot, const char *sql, struct error *err);
 /* Steps a statement that yields no row, and resets it. 0, -ENOSPC (full), -EBADMSG (corrupt), -EIO and others. */

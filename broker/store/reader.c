@@ -57,7 +57,8 @@ void *store_reader(void *arg)
         store_die(s, &err);
     for (struct asked *a; (a = next_question(s));) {
         history_answer(&h, &a->question, &a->answer);
-        if (a->answer.public.rc == -EBADMSG) /* corruption is never passed over */
+        if (a->answer.public.rc < 0 &&
+            a->answer.public.rc != -EBUSY) /* a file that cannot be read is not relied on */
             store_die(s, &a->answer.public.err);
         give(s, a);
     }

@@ -24,7 +24,7 @@ struct script {
     unsigned n;
     bool pregrow;
     struct store *store;
-    unsigned answers;
+    unsigned answers, rows;
 };
 
 /* ---- Before */
@@ -193,6 +193,55 @@ UNUSED void script_live_long(struct script *s)
     script_append(s, 0, most);
     script_await_checkpoint(s);
     script_append(s, most, s->n);
+}
+
+/* The first half ends by dying, with a WAL of which not all is synced; the second begins with that. */
+UNUSED void script_live_first(struct script *s)
+{
+    script_open(s);
+    script_append(s, 0, s->n / 2);
+    script_ask(s);
+}
+
+UNUSED void script_live_second(struct script *s)
+{
+    script_open(s);
+    script_append(s, s->n / 2, s->n);
+    script_close(s);
+}
+
+/* After a life: all history is dropped, what is live stays. */
+UNUSED void script_rows(void *self, const struct store_answer *a)
+{
+    struct script *s = self;
+    s->answers++;
+    s->rows += a->n_rows;
+}
+
+UNUSED void script_live_dropping(struct script *s)
+{
+    struct error err = {0};
+    struct store_options o = script_options(s);
+    o.retention_ms = 1;
+    if (store_open(&s->store, &o, &err) < 0 || store_load(s->store, script_loaded, NULL, &err) < 0)
+        _exit(err.text[0] ? SCRIPT_REFUSED : 98);
+    if (store_start(s->store, &(struct store_calls){s, script_committed, script_full}, &err) < 0)
+        _exit(96);
+    struct buf body = {0}; /* something to fold, after which the housework goes on */
+    r_server_encode(&(struct r_server){.at = 1, .server = span_str("etl1"), .state = span_str("up")}, &body);
+    store_append(s->store, &(struct bcore_record){store_committed(s->store) + 1, buf_span(&body)}, 1);
+    buf_free(&body);
+    while (!the_disk->reported)
+        script_hear(s);
+    do {
+        s->rows = 0;
+        unsigned want = s->answers + 2;
+        store_ask(s->store, &(struct store_question){.what = STORE_HISTORY, .most = 5}, script_rows, s);
+        store_ask(s->store, &(struct store_question){.what = STORE_PARENTS, .most = 5}, script_rows, s);
+        while (s->answers < want)
+            script_hear(s);
+    } while (s->rows);
+    script_close(s);
 }
 
 /* Lives in a child and returns its exit code; a signal is a failure. */

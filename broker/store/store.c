@@ -35,6 +35,17 @@ static int raise_epoch(struct store *s, struct error *err)
     return rc;
 }
 
+/* What a predecessor that died has left in the WAL. A sync that fails here must not be passed over: a later one would
+ * succeed over pages that the system has meanwhile given up. A full disk loses nothing; the WAL is read as it is. */
+static int write_back(struct store *s, struct error *err)
+{
+    int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (rc == SQLITE_OK || rc == SQLITE_BUSY)
+        return 0;
+    int result = db_error(s->db, rc, "checkpoint", err);
+    return result == -ENOSPC ? 0 : result;
+}
+
 static int open_file(struct store *s, struct error *err)
 {
     int rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -46,9 +57,7 @@ static int open_file(struct store *s, struct error *err)
     uint64_t id;
     int result = db_pragma_u64(s->db, "application_id", &id, err); /* reads page 1 before anything is changed */
     if (result == 0)
-        result = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_CORRUPT
-                     ? -EBADMSG
-                     : 0;
+        result = write_back(s, err);
     if (result < 0)
         return error_prefix(err, "'%s' is left as it is", s->path);
     if ((result = schema_prepare(s->db, s->path, true, err)) < 0 || (result = set_up_connection(s->db, err)) < 0)
@@ -74,6 +83,7 @@ int store_open(struct store **ret, const struct store_options *o, struct error *
 {
     struct error mine = {0};
     struct store *s = mem_zalloc(1, sizeof *s);
+    db_begin();
     s->lock_fd = s->news_fd = -1;
     s->path = mem_strdup(o->path);
     s->options = *o;
@@ -306,6 +316,8 @@ void store_close(struct store **store)
     db_finalize(&s->insert_note, 1);
     db_finalize(&s->epoch_of, 1);
     fold_free(&s->folder);
+    if (s->db && !s->started) /* refused, perhaps by a sync that failed: the file is left as it is */
+        sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_close(s->db);
     if (s->news_fd >= 0)
         close(s->news_fd);

@@ -337,6 +337,14 @@ static void tell_committed(struct store *s, uint64_t last)
     store_news(s);
 }
 
+/* A WAL that has been written back is overwritten, not extended. */
+static void make_room(struct store *s)
+{
+    struct error err = {0};
+    if (checkpoint(s, &err) < 0 && err.code != -ENOSPC)
+        store_die(s, &err);
+}
+
 /* Tries until the disk takes it. Appends that come meanwhile wait for the next batch. False: the broker ends and the
  * disk is full; nothing after this batch may be written either, or there would be a gap. */
 static bool commit_batch(struct store *s, struct buf *batch)
@@ -346,7 +354,7 @@ static bool commit_batch(struct store *s, struct buf *batch)
     int rc;
     while ((rc = commit(s, batch, &last, &err)) == -ENOSPC) {
         set_full(s, true, err.text);
-        checkpoint(s, NULL); /* a WAL that has been written back is overwritten, not extended */
+        make_room(s);
         if (wait_for_room(s)) {
             log_warn("store: the disk is full; what was not committed is dropped: nobody was told that it was kept");
             return false;

@@ -1,0 +1,232 @@
+/* iofaults_test.c - promise 15: the nth write, sync, truncation, opening, deletion, read or mapping of a broker's
+ * life fails, for every n. The process ends with EXIT_STORE, or refuses to start, or (disk full) keeps the batch and
+ * goes on; what it had reported committed is there for its successor, even if the power goes at the same moment. */
+#include "broker/store/script.h"
+
+struct tally {
+    unsigned points, ended, refused, went_on;
+};
+
+/* A failure that nothing rests on: all is committed and synced, only the tidying is left undone. */
+static bool may_go_on(const struct disk_fault *f)
+{
+    return (f->code == SQLITE_FULL && !the_disk->failed[1]) || the_disk->failed_closing || f->kind == DISK_DELETE;
+}
+
+static void judge_end(struct script *s, const struct disk_fault *f, int code, const char *where, struct tally *t)
+{
+    t->points++;
+    t->ended += code == EXIT_STORE;
+    t->refused += code == SCRIPT_REFUSED;
+    t->went_on += code == 0;
+    if (code != EXIT_STORE && code != SCRIPT_REFUSED && code != 0)
+        fail_msg("%s: exit code %d", where, code);
+    if (code == 0 && !may_go_on(f))
+        fail_msg("%s: the broker went on as if nothing had failed", where);
+    if (code == 0 && the_disk->reported != s->n)
+        fail_msg("%s: the broker ended well with %d records of %u reported", where, (int)the_disk->reported, s->n);
+    uint64_t reported = the_disk->reported;
+    the_disk->recording = false;
+    memset(the_disk->fault, 0, sizeof the_disk->fault);
+    script_judge(s, reported, where);
+    script_judge_cut(s, the_disk->n_ops, DISK_ONLY_SYNCED, 1);
+    script_judge_cut(s, the_disk->n_ops, DISK_TORN, t->points * 2654435761u);
+}
+
+/* `before` has been lived without a fault; NULL: the file is new. */
+static void fail_every(struct script *s, void before(struct script *), void live(struct script *),
+                       struct disk_fault fault, struct disk_fault then, unsigned stride)
+{
+    struct tally t = {0};
+    for (fault.nth = 1;; fault.nth += stride) {
+        char where[120];
+        snprintf(where, sizeof where, "%s %u fails with %s", DISK_WORDS[fault.kind], fault.nth,
+                 sqlite3_errstr(fault.code));
+        script_clear(s);
+        disk_mend();
+        the_disk->recording = true;
+        if (before)
+            assert_int_equal(script_run(s, before), 0);
+        the_disk->fault[0] = fault;
+        the_disk->fault[1] = then;
+        int code = script_run(s, live);
+        if (!the_disk->failed[0])
+            break;
+        judge_end(s, &fault, code, where, &t);
+    }
+    the_disk->recording = false;
+    memset(the_disk->fault, 0, sizeof the_disk->fault);
+    print_message("%s, %s: %u points; %u ended with EXIT_STORE, %u refused to start, %u went on\n",
+                  DISK_WORDS[fault.kind], sqlite3_errstr(fault.code), t.points, t.ended, t.refused, t.went_on);
+    assert_true(t.points > 0);
+}
+
+static const struct disk_fault NOTHING = {0};
+
+#define ONCE(k, c) \
+    (struct disk_fault) \
+    { \
+        .kind = DISK_##k, .times = 1, .code = (c) \
+    }
+
+static void a_write_that_fails_ends_the_process_and_loses_nothing(void **state)
+{
+    struct script s;
+    script_begin(&s, *state, 16);
+    fail_every(&s, NULL, script_live, ONCE(WRITE, SQLITE_IOERR_WRITE), NOTHING, 1);
+    script_end(&s);
+}
+
+static void a_sync_that_fails_ends_the_process_and_is_never_tried_again(void **state)
+{
+    struct script s;
+    script_begin(&s, *state, 40);
+    fail_every(&s, NULL, script_live, ONCE(SYNC, SQLITE_IOERR_FSYNC), NOTHING, 1);
+    script_end(&s);
+}
+
+static void nor_where_a_dead_predecessors_wal_is_taken_over(void **state)
+{
+    struct script s;
+    script_begin(&s, *state, 24);
+    fail_every(&s, script_live_first, script_live_second, ONCE(SYNC, SQLITE_IOERR_FSYNC), NOTHING, 1);
+    fail_every(&s, script_live_first, script_live_second, ONCE(WRITE, SQLITE_IOERR_WRITE), NOTHING, 1);
+    fail_every(&s, script_live_first, script_live_second, ONCE(READ, SQLITE_IOERR_READ), NOTHING, 1);
+    script_end(&s);
+}
+
+static void so_do_a_truncation_an_opening_and_a_mapping(void **state)
+{
+    struct script s;
+    script_begin(&s, *state, 16);
+    fail_every(&s, NULL, script_live, ONCE(TRUNCATE, SQLITE_IOERR_TRUNCATE), NOTHING, 1);
+    fail_every(&s, NULL, script_live, ONCE(OPEN, SQLITE_CANTOPEN), NOTHING, 1);
+    fail_every(&s, NULL, script_live, ONCE(MAP, SQLITE_IOERR_SHMMAP), NOTHING, 1);
+    fail_every(&s, NULL, script_live, ONCE(DELETE, SQLITE_IOERR_DELETE), NOTHING, 1);
+    script_end(&s);
+}
+
+static void a_read_that_fails_is_never_taken_for_an_answer(void **state)
+{
+    struct script s;
+    script_begin(&s, *state, 16);
+    fail_every(&s, NULL, script_live, ONCE(READ, SQLITE_IOERR_READ), NOTHING, 1);
+    script_end(&s);
+}
+
+static void nor_while_the_wal_is_written_back(void **state)
+{
+    struct script s;
+    script_begin(&s, *state, 300);
+    fail_every(&s, NULL, script_live_long, ONCE(SYNC, SQLITE_IOERR_FSYNC), NOTHING, 23);
+    fail_every(&s, NULL, script_live_long, ONCE(WRITE, SQLITE_IOERR_WRITE), NOTHING, 173);
+    script_end(&s);
+}
+
+/* ---- Retention: no record is appended, so the judge is simpler: what is live is loaded as before. */
+static int hash_live(void *self, uint64_t lsn, struct span body, struct error *err)
+{
+    uint64_t kind;
+    size_t size;
+    if (wire_peek(body, &kind, &size, err) == 0 && kind != KIND_R_KEPT && kind != KIND_R_SERVER) {
+        buf_add(self, &lsn, 8);
+        buf_add(self, body.p, body.n);
+    }
+    return 0;
+}
+
+static void load_live(struct script *s, struct buf *ret, const char *where)
+{
+    struct error err = {0};
+    struct store_options o = script_options(s);
+    struct store *store = NULL;
+    struct buf text = {0};
+    buf_clear(ret);
+    if (store_open(&store, &o, &err) < 0 || store_load(store, hash_live, ret, &err) < 0)
+        fail_msg("%s: %s", where, err.text);
+    store_close(&store);
+    if (store_check(s->path, &text, &err) < 0)
+        fail_msg("%s: %s", where, err.text);
+    buf_free(&text);
+}
+
+static void dropping_history_fails_wholly_or_not_at_all(void **state)
+{
+    static const struct disk_fault faults[] = {{DISK_WRITE, 0, 1, SQLITE_IOERR_WRITE},
+                                               {DISK_SYNC, 0, 1, SQLITE_IOERR_FSYNC},
+                                               {DISK_READ, 0, 1, SQLITE_IOERR_READ}};
+    struct script s;
+    struct buf live = {0}, now = {0}, whole = {0};
+    script_begin(&s, *state, 40);
+    disk_mend();
+    assert_int_equal(script_run(&s, script_live), 0);
+    assert_int_equal(file_read(s.path, 16 << 20, &whole, NULL), 0);
+    load_live(&s, &live, "before");
+    for (unsigned i = 0; i < sizeof faults / sizeof *faults; i++) {
+        struct disk_fault f = faults[i];
+        unsigned ended = 0, points = 0;
+        for (f.nth = 1;; f.nth++) {
+            char where[120];
+            snprintf(where, sizeof where, "dropping: %s %u fails", DISK_WORDS[f.kind], f.nth);
+            script_clear(&s);
+            disk_mend();
+            assert_int_equal(file_write_atomic(s.path, buf_span(&whole), 0600, NULL), 0);
+            the_disk->fault[0] = f;
+            int code = script_run(&s, script_live_dropping);
+            f.nth = the_disk->failed[0] ? f.nth : 0;
+            bool closing = the_disk->failed_closing;
+            memset(the_disk->fault, 0, sizeof the_disk->fault);
+            if (code != EXIT_STORE && code != SCRIPT_REFUSED && (code != 0 || (f.nth && !closing)))
+                fail_msg("%s: exit code %d", where, code);
+            load_live(&s, &now, where);
+            assert_int_equal(now.n, live.n);
+            assert_memory_equal(now.p, live.p, live.n);
+            ended += code == EXIT_STORE;
+            if (!f.nth)
+                break;
+            points++;
+        }
+        assert_true(points > 0 && (ended > 0 || f.kind == DISK_SYNC)); /* dropping itself is not synced */
+        print_message("dropping, %s: %u points, %u ended with EXIT_STORE\n", DISK_WORDS[f.kind], points, ended);
+    }
+    buf_free(&live);
+    buf_free(&now);
+    buf_free(&whole);
+    script_end(&s);
+}
+
+static void a_full_disk_keeps_the_batch_and_goes_on(void **state)
+{
+    struct script s;
+    script_begin(&s, *state, 16);
+    fail_every(&s, NULL, script_live, ONCE(WRITE, SQLITE_FULL), NOTHING, 1);
+    fail_every(&s, NULL, script_live, (struct disk_fault){.kind = DISK_WRITE, .times = 4, .code = SQLITE_FULL},
+               NOTHING, 7);
+    script_end(&s);
+}
+
+static void a_sync_that_fails_while_the_disk_is_full_ends_the_process(void **state)
+{
+    struct script s;
+    script_begin(&s, *state, 16);
+    for (unsigned sync = 1; sync <= 2; sync++)
+        fail_every(&s, script_live_first, script_live_second, ONCE(WRITE, SQLITE_FULL),
+                   (struct disk_fault){.kind = DISK_SYNC, .nth = sync, .times = 1, .code = SQLITE_IOERR_FSYNC}, 2);
+    script_end(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_world(a_write_that_fails_ends_the_process_and_loses_nothing),
+        in_world(a_sync_that_fails_ends_the_process_and_is_never_tried_again),
+        in_world(nor_where_a_dead_predecessors_wal_is_taken_over),
+        in_world(so_do_a_truncation_an_opening_and_a_mapping),
+        in_world(a_read_that_fails_is_never_taken_for_an_answer),
+        in_world(nor_while_the_wal_is_written_back),
+        in_world(dropping_history_fails_wholly_or_not_at_all),
+        in_world(a_full_disk_keeps_the_batch_and_goes_on),
+        in_world(a_sync_that_fails_while_the_disk_is_full_ends_the_process),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
