@@ -126,12 +126,10 @@ int depot_read(const struct depot *d, const struct hash *hash, uint64_t offset, 
     struct stat st;
     char *path = path_of(d->folder, hash, "");
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc = 0;
-    if (fd < 0 || fstat(fd, &st) < 0)
+    ssize_t got;
+    if (fd < 0 || fstat(fd, &st) < 0 || (got = pread(fd, buf_grow(out, n), n, (off_t)offset)) < 0) {
         rc = error_errno(err, errno, "depot: '%s'", path);
-    ssize_t got = rc == 0 ? pread(fd, buf_grow(out, n), n, (off_t)offset) : 0;
-    if (got < 0)
-        rc = error_errno(err, errno, "depot: '%s'", path);
-    if (rc == 0) {
+    } else {
         out->n += (size_t)got;
         *ret_size = (uint64_t)st.st_size;
     }
@@ -160,7 +158,7 @@ static struct upload *begin(struct depot *d, const struct hash *hash, uint64_t s
     mem_free(&part);
     if (fd < 0)
         return NULL;
-    struct upload *u = mem_zalloc(1, sizeof *u);
+    struct upload *u = mem_znew(struct upload);
     u->hash = *hash;
     u->fd = fd;
     u->size = size;

@@ -34,6 +34,14 @@ void *mem_zalloc(size_t count, size_t size)
     return p;
 }
 
+void *mem_zalloc_aligned(size_t alignment, size_t size)
+{
+    void *p = aligned_alloc(alignment, size); /* sizeof is a multiple of the alignment */
+    if (!p)
+        mem_die();
+    return memset(p, 0, size);
+}
+
 void *mem_realloc(void *p, size_t count, size_t size)
 {
     size_t n;

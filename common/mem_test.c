@@ -29,6 +29,24 @@ static void zeroed_memory_is_zero(void **state)
     mem_free(&p);
 }
 
+static void what_needs_more_alignment_than_malloc_gives_has_it(void **state)
+{
+    (void)state;
+    struct wide {
+        _Alignas(64) uint8_t bytes[192];
+    };
+    struct wide *many[20];
+    for (size_t i = 0; i < 20; i++) {
+        many[i] = mem_znew(struct wide);
+        assert_int_equal((uintptr_t)many[i] % 64, 0);
+        for (size_t k = 0; k < sizeof many[i]->bytes; k++)
+            assert_int_equal(many[i]->bytes[k], 0);
+        memset(many[i], 1, sizeof *many[i]);
+    }
+    for (size_t i = 0; i < 20; i++)
+        mem_free(&many[i]);
+}
+
 static void copies_are_whole(void **state)
 {
     (void)state;
@@ -80,6 +98,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_can_be_asked_for_and_freed),
         cmocka_unit_test(zeroed_memory_is_zero),
+        cmocka_unit_test(what_needs_more_alignment_than_malloc_gives_has_it),
         cmocka_unit_test(copies_are_whole),
         cmocka_unit_test(a_size_that_overflows_ends_the_process),
     };

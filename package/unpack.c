@@ -75,7 +75,7 @@ static int judge(struct job *j, const struct hash *hash, const uint8_t digest[MI
 
 static int read_digests(struct job *j, struct error *err)
 {
-    struct unpack_source *s = mem_alloc(sizeof *s);
+    struct unpack_source *s = mem_znew(struct unpack_source);
     struct hash hash;
     uint8_t digest[MINISIGN_DIGEST];
     unpack_source_begin(s, j->archive);
@@ -165,7 +165,7 @@ static int seal_folder(int fd, mode_t mode, struct error *err)
 /* Reads the archive once more, into the folder, and judges the very bytes that were read. */
 static int fill(struct job *j, int folder, struct error *err)
 {
-    struct unpack_source *s = mem_alloc(sizeof *s);
+    struct unpack_source *s = mem_znew(struct unpack_source);
     struct manifest m = {0};
     struct hash hash;
     struct buf runnable = {0};
