@@ -94,7 +94,7 @@ static int pairs_write(struct pairs *p, struct buf *items, struct wire_list *ret
         return error_set(err, -EMSGSIZE, "the parameters take %zu bytes; all together may take %d", n,
                          LIMIT_PARAMETERS);
     }
-    ret->items = span_of(items->p + was, items->n - was);
+    ret->items = items->n > was ? span_of(items->p + was, items->n - was) : SPAN_NONE;
     ret->count = (uint32_t)p->n;
     return 0;
 }

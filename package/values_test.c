@@ -304,6 +304,26 @@ static void a_json_object_becomes_a_map(void **state)
     declared_free(&d);
 }
 
+static void no_parameters_are_an_empty_map(void **state)
+{
+    (void)state;
+    struct buf items = {0};
+    struct wire_list map = {.items = span_str("old"), .count = 1};
+    struct error err = {0};
+    assert_int_equal(values_map_from_texts(NULL, 0, NULL, &items, &map, &err), 0);
+    assert_int_equal(map.count, 0);
+    assert_int_equal(map.items.n, 0);
+    json_t *json = json_object();
+    buf_add_str(&items, "what was there");
+    map = (struct wire_list){.items = span_str("old"), .count = 1};
+    assert_int_equal(values_map_from_json(json, NULL, &items, &map, &err), 0);
+    assert_int_equal(map.count, 0);
+    assert_int_equal(map.items.n, 0);
+    assert_string_equal(buf_str(&items), "what was there");
+    json_decref(json);
+    buf_free(&items);
+}
+
 static void values_of_a_type_are_ordered(void **state)
 {
     (void)state;
@@ -338,6 +358,7 @@ int main(void)
         cmocka_unit_test(texts_that_do_not_fit_are_refused_and_a_secret_is_not_shown),
         cmocka_unit_test(all_parameters_together_have_a_most),
         cmocka_unit_test(a_json_object_becomes_a_map),
+        cmocka_unit_test(no_parameters_are_an_empty_map),
         cmocka_unit_test(values_of_a_type_are_ordered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
