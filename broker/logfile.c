@@ -354,7 +354,7 @@ int logfile_read(struct logfile *f, const struct id *run_id, struct span step, u
 {
     sqlite3_stmt *st = statement(f, Q_READ);
     size_t begun = items->n;
-    int n = 0, rc;
+    int n = 0, rc = SQLITE_ROW;
     *ret_next = after;
     if (!st)
         return failed(f, "reading", err);
@@ -370,5 +370,10 @@ int logfile_read(struct logfile *f, const struct id *run_id, struct span step, u
         n++;
     }
     sqlite3_reset(st);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
+        *ret_next = after;
+        items->n = begun;
+        return failed(f, "reading", err);
+    }
     return n;
 }

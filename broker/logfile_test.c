@@ -1,6 +1,7 @@
 #include "broker/logfile.h"
 
 #include <errno.h>
+#include <sqlite3.h>
 #include <unistd.h>
 
 #include "common/testing.h"
@@ -120,6 +121,29 @@ static void a_damaged_index_is_put_aside(void **state)
     logfile_close(&f);
 }
 
+static void a_read_that_fails_is_not_the_end_of_the_output(void **state)
+{
+    struct logfile *f = open_logs(state, 0, 0);
+    struct id id = {{1}};
+    struct error err = {0};
+    struct buf items = {0};
+    uint64_t next = 0;
+    sqlite3 *db;
+    add(f, "etl1", 1, "extract", 0, "one");
+    logfile_close(&f); /* what was added in one turn is committed later */
+    f = open_logs(state, 0, 0);
+    assert_output(f, 1, "", 1000, "one");
+    assert_int_equal(sqlite3_open(testing_path(state, "logs/index.db"), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DROP TABLE piece", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(logfile_read(f, &id, SPAN_NONE, 7, 1000, &items, &next, &err), -EIO);
+    assert_int_equal(next, 7);
+    assert_int_equal(items.n, 0);
+    assert_non_null(strstr(err.text, "index.db"));
+    buf_free(&items);
+    logfile_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +152,7 @@ int main(void)
         in_folder(another_server_cannot_write_to_a_run),
         in_folder(beyond_the_quota_the_oldest_segment_goes),
         in_folder(a_damaged_index_is_put_aside),
+        in_folder(a_read_that_fails_is_not_the_end_of_the_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
