@@ -60,7 +60,7 @@ int ctl_ask_done(struct longboat *lb, char **argv, uint64_t req, struct span mes
 int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct span message, int64_t timeout_ms)
 {
     struct buf answer = {0};
-    struct m_done done;
+    struct m_done done = {0};
     struct error err = {0};
     enum refusal refusal = REFUSAL_NONE;
     int code = EXIT_DONE, rc = longboat_ask(lb, req, message, timeout_ms, &answer, &refusal, &err);

@@ -241,7 +241,7 @@ static bool may_read(const struct logs *l, const struct peer *p, const struct st
 static struct reader **link_of(struct logs *l, const struct reader *r)
 {
     struct reader **link = &l->readers;
-    while (*link && *link != r)
+    while (*link != r)
         link = &(*link)->next;
     return link;
 }

@@ -29,24 +29,43 @@ enum { /* bits of roles */
 };
 
 /* message, roles, verb, target. Several rows for one message: the first with the role counts. */
+/* clang-format off */
 #define RIGHTS(X) \
     X(HELLO, ALL, CALL, NOTHING) \
     X(PING, ALL, CALL, NOTHING) \
     X(BYE, ALL, CALL, NOTHING) \
     X(RESOLVE, ADM | CLL, CALL, RESOLVE) \
     X(CALL, ADM | CLL, CALL, CALL) \
-    X(FOLLOW, PEOPLE, WATCH, RUN) X(CANCEL, ADM | CLL, OPERATE, RUN) X(PARENT_BEGIN, ADM | CLL, CALL, BEGIN) \
-        X(PARENT_PLAN, ADM | CLL, CALL, SOMEWHERE) X(PARENT_END, ADM | CLL, OPERATE, PARENT) \
-            X(PARENT_DRIVE, ADM | CLL, OPERATE, PARENT) X(ATTEST, SRV, CALL, NOTHING) X(HAVE, SRV, CALL, NOTHING) \
-                X(HAVE_END, SRV, CALL, NOTHING) X(STARTED, SRV, CALL, NOTHING) X(PROGRESS, SRV, CALL, NOTHING) \
-                    X(RESULT, SRV, CALL, NOTHING) X(RETURNED, SRV, CALL, NOTHING) X(LOG_DATA, SRV, CALL, NOTHING) \
-                        X(QUERY, PEOPLE, WATCH, NOTHING)                          /* each row is judged */ \
-        X(OPERATE, PEOPLE, OPERATE, OPERATE) X(SUBSCRIBE, PEOPLE, WATCH, NOTHING) /* each event is judged */ \
-        X(CREDIT, PEOPLE, WATCH, NOTHING) X(UNSUBSCRIBE, PEOPLE, WATCH, NOTHING) X(LOGS, PEOPLE, WATCH, RUN) \
-            X(PUT, ADM | CLL, DEPLOY, SOMEWHERE) X(PUT_END, ADM | CLL, DEPLOY, SOMEWHERE) \
-                X(DEPLOY, ADM | CLL, DEPLOY, DEPLOY) X(GET, SRV, CALL, NOTHING) X(GET, ADM | CLL, CALL, SOMEWHERE) \
-                    X(ENROL, ONE, CALL, NOTHING) X(CERTIFICATE, PEERS, CALL, NOTHING) \
-                        X(PUBLISH, ADM | CLL, ADMIN, EVERYTHING) X(REVOKE, ADM | CLL, ADMIN, EVERYTHING)
+    X(FOLLOW, PEOPLE, WATCH, RUN) \
+    X(CANCEL, ADM | CLL, OPERATE, RUN) \
+    X(PARENT_BEGIN, ADM | CLL, CALL, BEGIN) \
+    X(PARENT_PLAN, ADM | CLL, CALL, SOMEWHERE) \
+    X(PARENT_END, ADM | CLL, OPERATE, PARENT) \
+    X(PARENT_DRIVE, ADM | CLL, OPERATE, PARENT) \
+    X(ATTEST, SRV, CALL, NOTHING) \
+    X(HAVE, SRV, CALL, NOTHING) \
+    X(HAVE_END, SRV, CALL, NOTHING) \
+    X(STARTED, SRV, CALL, NOTHING) \
+    X(PROGRESS, SRV, CALL, NOTHING) \
+    X(RESULT, SRV, CALL, NOTHING) \
+    X(RETURNED, SRV, CALL, NOTHING) \
+    X(LOG_DATA, SRV, CALL, NOTHING) \
+    X(QUERY, PEOPLE, WATCH, NOTHING) /* each row is judged */ \
+    X(OPERATE, PEOPLE, OPERATE, OPERATE) \
+    X(SUBSCRIBE, PEOPLE, WATCH, NOTHING) /* each event is judged */ \
+    X(CREDIT, PEOPLE, WATCH, NOTHING) \
+    X(UNSUBSCRIBE, PEOPLE, WATCH, NOTHING) \
+    X(LOGS, PEOPLE, WATCH, RUN) \
+    X(PUT, ADM | CLL, DEPLOY, SOMEWHERE) \
+    X(PUT_END, ADM | CLL, DEPLOY, SOMEWHERE) \
+    X(DEPLOY, ADM | CLL, DEPLOY, DEPLOY) \
+    X(GET, SRV, CALL, NOTHING) \
+    X(GET, ADM | CLL, CALL, SOMEWHERE) \
+    X(ENROL, ONE, CALL, NOTHING) \
+    X(CERTIFICATE, PEERS, CALL, NOTHING) \
+    X(PUBLISH, ADM | CLL, ADMIN, EVERYTHING) \
+    X(REVOKE, ADM | CLL, ADMIN, EVERYTHING)
+/* clang-format on */
 
 static const struct right {
     uint64_t kind;
@@ -239,9 +258,13 @@ static enum rights_verdict judge_deploy(struct judging *j, struct span message)
 
 static enum rights_verdict judge_target(struct judging *j, enum target t, uint64_t kind, struct span message)
 {
+    if (t == NOTHING)
+        return RIGHTS_ALLOWED;
+    if (!j->who) /* a one-time key has no grants */
+        return denied(j, REFUSAL_WRONG_ROLE);
     switch (t) {
     case NOTHING:
-        return RIGHTS_ALLOWED;
+        break;
     case SOMEWHERE:
         return somewhere(j);
     case EVERYTHING:

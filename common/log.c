@@ -43,10 +43,12 @@ static const int level_priorities[] = {3, 4, 6, 7};
 static bool stderr_is_the_journal(void)
 {
     const char *s = getenv("JOURNAL_STREAM");
-    unsigned long long device, inode;
     struct stat st;
-    return s && sscanf(s, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
-           st.st_dev == device && st.st_ino == inode;
+    char own[50];
+    if (!s || fstat(STDERR_FILENO, &st) < 0)
+        return false;
+    snprintf(own, sizeof own, "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+    return strcmp(s, own) == 0;
 }
 
 void log_open(const char *program, enum log_level level)

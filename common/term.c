@@ -18,14 +18,14 @@ struct term term_of(int fd)
     struct term t = {.is_terminal = isatty(fd) == 1, .width = WIDTH_USUAL};
     const char *kind = getenv("TERM"), *no_colour = getenv("NO_COLOR"), *columns = getenv("COLUMNS");
     struct winsize size = {0};
-    int width = 0;
+    long width = 0;
     t.colour = t.is_terminal && (!no_colour || !*no_colour) && kind && *kind && strcmp(kind, "dumb") != 0;
     if (t.is_terminal && ioctl(fd, TIOCGWINSZ, &size) == 0)
         width = size.ws_col;
     if (width == 0 && columns)
-        width = atoi(columns);
+        width = strtol(columns, NULL, 10);
     if (width > 0)
-        t.width = width < WIDTH_LEAST ? WIDTH_LEAST : width > WIDTH_MOST ? WIDTH_MOST : width;
+        t.width = (int)(width < WIDTH_LEAST ? WIDTH_LEAST : width > WIDTH_MOST ? WIDTH_MOST : width);
     return t;
 }
 

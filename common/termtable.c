@@ -121,7 +121,7 @@ static void measure(const struct term_table *t, const struct term *term, int *wi
 
 void term_table_print(const struct term_table *t, const struct term *term, struct buf *out)
 {
-    if (t->count == 0)
+    if (t->count == 0 || t->n == 0)
         return;
     int *widths = mem_zalloc(t->n, sizeof *widths);
     measure(t, term, widths);

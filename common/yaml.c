@@ -261,7 +261,7 @@ int yaml_bool(const struct yaml_node *node, bool *ret, struct error *err)
 static int by_parser(const struct yaml_node *node, const char *wanted,
                      int (*parse)(const char *, int64_t *, struct error *), int64_t *ret, struct error *err)
 {
-    const char *text;
+    const char *text = NULL;
     struct error why = {0};
     char name[120];
     if (yaml_kind(node) != YAML_KIND_SCALAR || yaml_is_null(node))

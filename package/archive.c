@@ -172,9 +172,8 @@ static int write_archive(struct sink *sink, const char *folder, const struct man
 int archive_build(const char *folder, const struct manifest *m, const char *out, struct hash *ret_hash,
                   uint64_t *ret_size, struct error *err)
 {
-    struct sink sink = {0};
     char *temp = mem_printf("%s.XXXXXX", out);
-    sink.fd = mkostemp(temp, O_CLOEXEC);
+    struct sink sink = {.fd = mkostemp(temp, O_CLOEXEC)};
     if (sink.fd < 0) {
         int rc = error_errno(err, errno, "cannot make a file beside '%s'", out);
         mem_free(&temp);

@@ -137,27 +137,24 @@ static bool version_fits(const char *version, const char *wanted)
     return strncmp(version, wanted, n) == 0 && (version[n] == 0 || version[n] == '.');
 }
 
-static int refuse(const struct installed_store *s, const char *name, const char *wanted, struct error *err)
+static void refuse(const struct installed_store *s, const char *name, const char *wanted, struct error *err)
 {
     struct buf versions = {0};
     const char **names = mem_zalloc(s->n + 1, sizeof *names);
     char hint[SUGGEST_TEXT];
     size_t n = 0;
-    int rc;
     for (size_t i = 0; i < s->n && !s->v[i].trouble; i++) {
         names[n++] = s->v[i].name;
         if (strcmp(s->v[i].name, name) == 0)
             buf_printf(&versions, "%s%s", versions.n ? ", " : "", s->v[i].version);
     }
     if (versions.n)
-        rc = error_set(err, -ENOENT, "package '%s' is here, but not version %s (there is %.200s)", name, wanted,
-                       buf_str(&versions));
+        error_set(err, -ENOENT, "package '%s' is here, but not version %s (there is %.200s)", name, wanted,
+                  buf_str(&versions));
     else
-        rc =
-            error_set(err, -ENOENT, "package '%.80s' is not installed here%s", name, suggest_hint(name, names, hint));
+        error_set(err, -ENOENT, "package '%.80s' is not installed here%s", name, suggest_hint(name, names, hint));
     mem_free(&names);
     buf_free(&versions);
-    return rc;
 }
 
 int installed_find(const struct installed_store *s, const char *name_at_version, const struct installed_package **ret,
@@ -174,11 +171,12 @@ int installed_find(const struct installed_store *s, const char *name_at_version,
         if (!best || (wanted && version_compare(p->version, best->version) > 0))
             best = p; /* the first of a name is the last installed */
     }
-    int rc = best ? 0 : refuse(s, name, wanted, err);
     if (best)
         *ret = best;
+    else
+        refuse(s, name, wanted, err);
     mem_free(&name);
-    return rc;
+    return best ? 0 : -ENOENT;
 }
 
 int installed_find_package(void *self, const char *name_at_version, struct hash *ret_hash, struct span *ret_runnable,

@@ -82,11 +82,9 @@ char *package_hash_format(const struct hash *h, char out[PACKAGE_HASH_TEXT])
 int package_hash_parse(const char *text, struct hash *ret, struct error *err)
 {
     const char *digits = strncmp(text, PACKAGE_HASH_PREFIX, 8) == 0 ? text + 8 : text;
-    struct hash h;
-    if (hex_parse(digits, h.b, sizeof h.b) < 0)
+    if (hex_parse(digits, ret->b, sizeof ret->b) < 0)
         return error_set(err, -EINVAL, "'%.80s' is no hash of a package; expected blake2b: and 64 hexadecimal digits",
                          text);
-    *ret = h;
     return 0;
 }
 
@@ -159,7 +157,7 @@ int manifest_need_check(const char *need, struct error *err)
             return error_set(err, -EINVAL, "a need has control characters in it");
     while (colon && need_kinds[kind] &&
            (strlen(need_kinds[kind]) != (size_t)(colon - need) ||
-            strncmp(need, need_kinds[kind], (size_t)(colon - need))))
+            strncmp(need, need_kinds[kind], (size_t)(colon - need)) != 0))
         kind++;
     if (!colon || !need_kinds[kind])
         return error_set(err, -EINVAL, "'%.80s' is no need; there are path, command, tcp, env, disk_free", need);

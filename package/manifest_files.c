@@ -11,7 +11,7 @@
 int manifest_path_check(struct span path, struct error *err)
 {
     int shown = (int)(path.n < 200 ? path.n : 200);
-    const char *text = path.p ? (const char *)path.p : "";
+    const char *text = path.n ? (const char *)path.p : "";
     if (path.n == 0 || path.n > LIMIT_PATH - sizeof PACKAGE_FILES)
         return error_set(err, -EINVAL, "the path '%.*s' has %zu bytes; 1 to %zu are possible",
                          shown < 60 ? shown : 60, text, path.n, LIMIT_PATH - sizeof PACKAGE_FILES);

@@ -209,8 +209,8 @@ int values_from_json(enum parameter_type type, const json_t *json, struct buf *o
     else if (json_is_string(json) && type != PARAMETER_INT && type != PARAMETER_FLOAT && type != PARAMETER_BOOL)
         rc = values_from_text(type, span_of(json_string_value(json), json_string_length(json)), out, err);
     else
-        rc =
-            error_set(err, -EINVAL, "expected the type %s, not %.*s", parameter_type_text(type), shown(t), text ? text : "");
+        rc = error_set(err, -EINVAL, "expected the type %s, not %.*s", parameter_type_text(type), shown(t),
+                       text ? text : "");
     free(text);
     return rc;
 }

@@ -9,29 +9,46 @@
 #include <stdbool.h>
 #include "common/buf.h"
 
+/* clang-format off */
 /* Was the job called? */
 #define DELIVERY_STATES(X) X(CALLED, "called") X(REFUSED, "refused") X(UNREACHABLE, "unreachable")
 /* How did the Agent job end? */
 #define JOB_STATES(X) \
     X(NOT_CALLED, "not_called") \
-    X(SUCCEEDED, "succeeded") X(FAILED, "failed") X(CANCELLED, "cancelled") X(TIMED_OUT, "timed_out") \
-        X(LOST, "lost") X(UNKNOWN, "unknown")
+    X(SUCCEEDED, "succeeded") \
+    X(FAILED, "failed") \
+    X(CANCELLED, "cancelled") \
+    X(TIMED_OUT, "timed_out") \
+    X(LOST, "lost") \
+    X(UNKNOWN, "unknown")
 /* What became of the child package? */
 #define PACKAGE_STATES(X) \
     X(NOT_EXECUTED, "not_executed") \
-    X(SUCCEEDED, "succeeded") X(FAILED, "failed") X(CANCELLED, "cancelled") X(UNKNOWN, "unknown")
+    X(SUCCEEDED, "succeeded") \
+    X(FAILED, "failed") \
+    X(CANCELLED, "cancelled") \
+    X(UNKNOWN, "unknown")
 /* One word for all three: the first row that holds. */
 #define STATUSES(X) \
     X(REFUSED, "refused") \
-    X(UNREACHABLE, "unreachable") X(CANCELLED, "cancelled") X(TIMED_OUT, "timed_out") X(LOST, "lost") \
-        X(UNKNOWN, "unknown") X(FAILED, "failed") X(SUCCEEDED, "succeeded")
+    X(UNREACHABLE, "unreachable") \
+    X(CANCELLED, "cancelled") \
+    X(TIMED_OUT, "timed_out") \
+    X(LOST, "lost") \
+    X(UNKNOWN, "unknown") \
+    X(FAILED, "failed") \
+    X(SUCCEEDED, "succeeded")
 /* What a step's end leads to (DESIGN 10). */
 #define STEP_ACTIONS(X) \
-    X(NEXT, "next") X(QUIT_SUCCESS, "quit-success") X(QUIT_FAILURE, "quit-failure") X(GOTO, "goto") X(RETRY, "retr" \
-                                                                                                             "y")
+    X(NEXT, "next") \
+    X(QUIT_SUCCESS, "quit-success") \
+    X(QUIT_FAILURE, "quit-failure") \
+    X(GOTO, "goto") \
+    X(RETRY, "retry")
 /* What happens to a run whose server is lost (DESIGN 4). DEFAULT: `rerun` if the package says idempotent, else
  * `fail`. */
 #define ON_LOST(X) X(DEFAULT, "default") X(FAIL, "fail") X(RERUN, "rerun") X(HOLD, "hold")
+/* clang-format on */
 
 #define X(n, t) DELIVERY_##n,
 enum delivery { DELIVERY_STATES(X) DELIVERY_COUNT };

@@ -164,7 +164,7 @@ const char *item_read(struct span *in, struct item *ret)
     }
     if (head >= 0xe0) {
         ret->type = ITEM_INT;
-        ret->i = (int8_t)head;
+        ret->i = (int64_t)head - 0x100;
         return NULL;
     }
     if (head <= 0x8f)

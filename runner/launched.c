@@ -67,7 +67,7 @@ static void take_slot(const char *folder, unsigned slot, struct search *s, launc
     struct s_launched l;
     char stem[32];
     size_t n = (size_t)snprintf(stem, sizeof stem, "keeper-%u.", slot);
-    int count = scandir(folder, &names, is_log, NULL);
+    int count = scandir(folder, &names, is_log, alphasort);
     for (int i = 0; i < count; i++) {
         if (strncmp(names[i]->d_name, stem, n) == 0) {
             char *path = mem_printf("%s/%s", folder, names[i]->d_name);

@@ -53,8 +53,8 @@ static int check_lengths(const struct d_call *c, struct error *err)
 
 int call_encode(const struct d_call *call, struct buf *out, struct error *err)
 {
-    int rc;
-    if ((rc = check_form(call, NULL, err)) < 0 || (rc = check_lengths(call, err)) < 0) {
+    int rc = 0;
+    if (check_form(call, NULL, err) < 0 || check_lengths(call, err) < 0) {
         if (err)
             err->code = -EINVAL;
         return -EINVAL;
@@ -122,9 +122,7 @@ int call_verify(struct span bytes, const struct certificate *caller, const struc
     if (bytes.n > LIMIT_CALL)
         return refuse(ret_code, REFUSAL_TOO_LARGE, err, "a call of %zu bytes is larger than %d", bytes.n, LIMIT_CALL);
     int rc = certificate_open(caller, ENVELOPE_CALL, bytes, scope->roots, &s, err);
-    if (rc == 0)
-        rc = d_call_decode(s.body, &c, err);
-    if (rc < 0)
+    if (rc < 0 || (rc = d_call_decode(s.body, &c, err)) < 0)
         return refuse_as(ret_code, rc);
     if ((rc = check_form(&c, ret_code, err)) < 0 || (rc = check_caller(&c, caller, scope, ret_code, err)) < 0 ||
         (rc = check_time(&c, caller, scope, ret_code, err)) < 0)

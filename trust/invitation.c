@@ -202,10 +202,8 @@ int token_parse(const char *text, struct token *ret, struct error *err)
     struct buf bytes = {0};
     struct token t = {0};
     struct d_token d;
-    int rc = b64_parse(encoded, &bytes, err);
-    if (rc == 0)
-        rc = d_token_decode(buf_span(&bytes), &d, err);
-    if (rc < 0) {
+    int rc;
+    if (b64_parse(encoded, &bytes, err) < 0 || d_token_decode(buf_span(&bytes), &d, err) < 0) {
         error_prefix(err, "the token was cut or altered when it was copied");
         if (err)
             err->code = -EINVAL;

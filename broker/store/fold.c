@@ -60,17 +60,18 @@ static int read_records(struct step *s)
     sqlite3_stmt *st = statement(s->f, FOLD_READ, s->err);
     size_t at[FOLD_STEP + 1];
     uint64_t lsn[FOLD_STEP];
+    unsigned n = 0;
     int rc, result = 0;
     if (!st)
         return s->err ? s->err->code : -EIO;
     sqlite3_bind_int64(st, 1, (int64_t)s->f->folded);
     sqlite3_bind_int64(st, 2, FOLD_STEP);
-    while ((rc = sqlite3_step(st)) == SQLITE_ROW && s->n < FOLD_STEP) {
+    while ((rc = sqlite3_step(st)) == SQLITE_ROW && n < FOLD_STEP) {
         struct span body = db_bytes(st, 1);
-        at[s->n] = s->bytes.n;
-        lsn[s->n++] = (uint64_t)sqlite3_column_int64(st, 0);
+        at[n] = s->bytes.n;
+        lsn[n++] = (uint64_t)sqlite3_column_int64(st, 0);
         buf_add(&s->bytes, body.p, body.n);
-        at[s->n] = s->bytes.n;
+        at[n] = s->bytes.n;
         if (s->bytes.n >= FOLD_STEP_BYTES) {
             rc = SQLITE_DONE;
             break;
@@ -79,9 +80,10 @@ static int read_records(struct step *s)
     if (rc != SQLITE_DONE && rc != SQLITE_ROW)
         result = db_error(s->f->db, rc, "reading the journal", s->err);
     sqlite3_reset(st);
-    s->v = mem_zalloc(s->n, sizeof *s->v);
-    s->next = mem_zalloc(s->n, sizeof *s->next);
-    for (unsigned i = 0; i < s->n && result == 0; i++)
+    s->n = n;
+    s->v = mem_zalloc(n, sizeof *s->v);
+    s->next = mem_zalloc(n, sizeof *s->next);
+    for (unsigned i = 0; i < n && result == 0; i++)
         result = record_read(lsn[i], span_of(s->bytes.p + at[i], at[i + 1] - at[i]), &s->v[i], s->err);
     return result;
 }

@@ -150,7 +150,7 @@ int row_of_run(sqlite3 *db, sqlite3_stmt *st, const struct record *v, unsigned n
     sqlite3_bind_int64(st, 22, outcome.ended_at ? outcome.ended_at : ended.at);
     db_bind_span(st, 23, buf_span(&steps));
     db_bind_bytes(st, 24, lsns.p, lsns.n);
-    sqlite3_bind_int(st, 25, ended.reported);
+    sqlite3_bind_int(st, 25, ended.reported ? 1 : 0);
     int rc = db_run(db, st, err);
     buf_free(&steps);
     buf_free(&lsns);

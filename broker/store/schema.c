@@ -216,15 +216,14 @@ static int check_length(sqlite3 *db, const char *path, struct error *err)
     uint64_t pages, page_size;
     struct stat st;
     int rc = db_pragma_u64(db, "page_count", &pages, err);
-    if (rc == 0)
-        rc = db_pragma_u64(db, "page_size", &page_size, err);
-    if (rc == 0 && stat(path, &st) < 0)
-        rc = error_errno(err, errno, "store '%s'", path);
-    if (rc == 0 && (uint64_t)st.st_size < pages * page_size)
-        rc = error_set(err, -EBADMSG,
-                       "store '%s' is truncated: %lld bytes of %llu; put a backup in its place",
-                       path, (long long)st.st_size, (unsigned long long)(pages * page_size));
-    return rc;
+    if (rc < 0 || (rc = db_pragma_u64(db, "page_size", &page_size, err)) < 0)
+        return rc;
+    if (stat(path, &st) < 0)
+        return error_errno(err, errno, "store '%s'", path);
+    if ((uint64_t)st.st_size < pages * page_size)
+        return error_set(err, -EBADMSG, "store '%s' is truncated: %lld bytes of %llu; put a backup in its place",
+                         path, (long long)st.st_size, (unsigned long long)(pages * page_size));
+    return 0;
 }
 
 static int check_live(sqlite3 *db, const char *path, struct error *err)
@@ -246,12 +245,8 @@ static int check_live(sqlite3 *db, const char *path, struct error *err)
 int schema_prepare(sqlite3 *db, const char *path, bool writable, struct error *err)
 {
     uint64_t id, version, tables;
-    int rc = db_pragma_u64(db, "application_id", &id, err);
-    if (rc == 0)
-        rc = db_pragma_u64(db, "user_version", &version, err);
-    if (rc == 0)
-        rc = db_pragma_u64(db, "schema_version", &tables, err);
-    if (rc < 0)
+    if (db_pragma_u64(db, "application_id", &id, err) < 0 || db_pragma_u64(db, "user_version", &version, err) < 0 ||
+        db_pragma_u64(db, "schema_version", &tables, err) < 0)
         return error_prefix(err, "'%s' cannot be read and is left as it is", path);
     if (id == 0 && version == 0 && tables == 0 && writable)
         return create(db, err);
@@ -266,6 +261,6 @@ int schema_prepare(sqlite3 *db, const char *path, bool writable, struct error *e
     if (version < STORE_SCHEMA)
         return error_set(err, -ENOTSUP, "store '%s' has schema %llu, which no released Longboat has written", path,
                          (unsigned long long)version);
-    rc = writable ? check_length(db, path, err) : 0;
+    int rc = writable ? check_length(db, path, err) : 0;
     return rc < 0 ? rc : check_live(db, path, err);
 }

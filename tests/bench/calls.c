@@ -69,8 +69,12 @@ int main(int argc, char **argv)
     }
     b.job = argv[1];
     b.address = argv[2];
-    b.count = (unsigned)atoi(argv[3]);
-    b.window = (unsigned)atoi(argv[4]);
+    b.count = (unsigned)strtoul(argv[3], NULL, 10);
+    b.window = (unsigned)strtoul(argv[4], NULL, 10);
+    if (b.count == 0 || b.window == 0) {
+        fprintf(stderr, "calls: COUNT and WINDOW are numbers from 1\n");
+        return 2;
+    }
     b.begun = mem_zalloc(b.count, sizeof *b.begun);
     b.took = mem_zalloc(b.count, sizeof *b.took);
     if (longboat_open(&b.lb, NULL, NULL, &err) < 0 || longboat_wait(b.lb, is_done, &b, 600000, &err) < 0) {
@@ -78,12 +82,13 @@ int main(int argc, char **argv)
         return 3;
     }
     int64_t first = b.begun[0], last = 0;
+    size_t half = b.count / 2, most = (size_t)b.count * 99 / 100;
     for (unsigned i = 0; i < b.count; i++)
         last = b.begun[i] + b.took[i] > last ? b.begun[i] + b.took[i] : last;
     qsort(b.took, b.count, sizeof *b.took, by_time);
     printf("{\"per_s\": %.1f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"failed\": %u}\n",
-           b.count / ((double)(last - first) / 1e6), (double)b.took[b.count / 2] / 1e3,
-           (double)b.took[b.count * 99 / 100] / 1e3, b.failed);
+           b.count / ((double)(last - first) / 1e6), (double)b.took[half] / 1e3, (double)b.took[most] / 1e3,
+           b.failed);
     longboat_close(&b.lb);
     return b.failed != 0;
 }

@@ -31,15 +31,19 @@ int main(int argc, char **argv)
 {
     if (argc != 3)
         return 2;
-    int count = atoi(argv[1]), processes = atoi(argv[2]), bad = 0, status;
+    long count = strtol(argv[1], NULL, 10), processes = strtol(argv[2], NULL, 10);
+    int bad = 0, status;
+    if (processes < 1 || count < processes)
+        return 2;
+    long each = count / processes;
     double start = now();
-    for (int i = 0; i < processes; i++)
+    for (long i = 0; i < processes; i++)
         if (fork() == 0)
-            _exit(loop(count / processes));
+            _exit(loop((int)each));
     while (wait(&status) > 0)
         bad |= status;
     if (bad)
         return 1;
-    printf("%.1f\n", count / processes * processes / (now() - start));
+    printf("%.1f\n", (double)(each * processes) / (now() - start));
     return 0;
 }
