@@ -4,7 +4,10 @@
 load helpers
 
 setup_file() {
-    new_cluster etl1
+    new_cluster
+    join_server etl1 etl
+    cp "$demo/admin/etc/keys/builder.pub" "$demo/etl1/etc/trust/signers"
+    start_server etl1 --slots 220 # one test has 200 children at a time
     new_package child shell 'echo "begin $LB_ATTEMPT $$" >>"$LB_PARAM_dir/witness"
 while [ ! -e "$LB_PARAM_dir/go" ]; do sleep 0.05; done
 echo "end $LB_ATTEMPT $$" >>"$LB_PARAM_dir/witness"
@@ -13,6 +16,11 @@ echo "rows=$LB_PARAM_n" >>"$LB_OUTPUTS"' 'parameters:
   dir: {type: string, required: true}
 outputs: {rows: {type: int}}'
     deploy child etl
+    # Waits in the kernel until somebody opens the other end of the pipe.
+    new_package quiet shell 'exec 3<"$LB_PARAM_dir/pipe"; read -r x <&3; echo "end $LB_PARAM_n" >>"$LB_PARAM_dir/ends"' 'parameters:
+  n: {type: int, required: true}
+  dir: {type: string, required: true}'
+    deploy quiet etl
 }
 teardown_file() { end_cluster; }
 setup() {
@@ -93,10 +101,10 @@ each_once() {
     kill -9 "$(cat "$demo/etl1.pid")" "$(runner_pid etl1)"
     : >"$dir/go"
     await "all three have ended" sh -c "[ \$(grep -c end '$dir/witness') = 3 ]"
-    for r in $runs; do
+    for r in $runs; do # nobody was there to say so
         [ "$(state_of "$r")" != ended ]
     done
-    start_server etl1
+    start_server etl1 --slots 220
     each_once
 }
 
@@ -111,4 +119,21 @@ each_once() {
     lbctl servers etl1 --json | jq -e '.state == "up"'
     all_live
     each_once
+}
+
+@test "promise 1: 200 results that end while the broker is away, and then the worker is killed: each is recorded once" {
+    local r
+    mkfifo "$dir/pipe"
+    python "$BATS_TEST_DIRNAME/many.py" start 200 package:quiet etl "dir=$dir" >"$dir/runs"
+    await "200 children run" sh -c "[ \$(lbctl runs --json -n 1000 | grep -c '\"state\":\"running\"') = 200 ]"
+    : >"$demo/broker.stop"
+    kill9 broker
+    : >"$dir/pipe" # all readers find its end
+    await "200 children have ended" sh -c "[ \$(wc -l <'$dir/ends') = 200 ]"
+    kill9 etl1 # what keeps it starts another one
+    start_broker
+    await "nothing is live any more" sh -c "[ -z \"\$(lbctl runs --json)\" ]"
+    [ "$(sqlite3 -readonly "$demo/broker/var/broker/broker.db" "select count(*), count(distinct key), min(status), max(status) from job_history where job = 'package:quiet'")" = "200|200|succeeded|succeeded" ]
+    [ "$(lbmon --event all --job package:quiet --since 0 --until-now --json | jq -r 'select(.event == "result" or .event == "evidence") | .run' | sort | uniq -c | awk '$1 == 1' | wc -l)" -eq 200 ]
+    [ "$(sort -u "$dir/ends" | wc -l)" -eq 200 ]
 }
