@@ -196,7 +196,8 @@ void ctl_print(const struct term_table *t)
     struct term term = term_of(STDOUT_FILENO);
     struct buf out = {0};
     term_table_print(t, &term, &out);
-    fwrite(out.p, 1, out.n, stdout);
+    if (out.n)
+        fwrite(out.p, 1, out.n, stdout);
     buf_free(&out);
 }
 

@@ -84,7 +84,8 @@ static void print_text(struct reading *r, const struct m_log_data *d, struct pla
         term_safe_lines(&safe, d->data);
     else
         buf_add(&safe, d->data.p, d->data.n);
-    fwrite(safe.p, 1, safe.n, to);
+    if (safe.n)
+        fwrite(safe.p, 1, safe.n, to);
     if (d->cut && !p->cut)
         fprintf(to, "\n[from here on output is cut: the step's limit is reached]\n");
     else if (d->cut)
