@@ -95,7 +95,7 @@ static int bind_output(const struct jobfile *j, size_t at, const struct yaml_nod
         return yaml_error(node, err, "step '%s' runs before '%s' and cannot use its output", user->name,
                           source->name);
     if (source->runnable.n && source->decoded.outputs.count &&
-        !values_find_declared(&source->decoded.outputs, b->source, &declared))
+        !d_parameter_find(&source->decoded.outputs, b->source, &declared))
         return yaml_error(node, err, "package '" SPAN_FMT "' of step '%s' declares no output '" SPAN_FMT "'",
                           SPAN_ARG(source->decoded.name), source->name, SPAN_ARG(b->source));
     b->from = BINDING_OUTPUT;
@@ -197,7 +197,7 @@ static int bind_one(const struct jobfile *j, size_t at, const struct yaml_node *
     if (rc < 0)
         return yaml_place(key, err);
     if (s->runnable.n) {
-        if (!values_find_declared(&s->decoded.parameters, b.name, &declared))
+        if (!d_parameter_find(&s->decoded.parameters, b.name, &declared))
             return refuse_unknown_parameter(&s->decoded, key, err);
         p = &declared;
     }

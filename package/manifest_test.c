@@ -95,8 +95,8 @@ static void what_is_written_as_json_is_read_back_the_same(void **state)
     struct d_parameter p;
     assert_int_equal(d_runnable_decode(buf_span(&one), &r, &err), 0);
     assert_true(span_eq_str(r.version, "1.10") && r.idempotent && r.memory == 2ull << 30 && r.needs.count == 5);
-    assert_true(values_find_declared(&r.parameters, span_str("table"), &p) && p.required);
-    assert_true(values_find_declared(&r.parameters, span_str("dsn"), &p) && p.sensitive);
+    assert_true(d_parameter_find(&r.parameters, span_str("table"), &p) && p.required);
+    assert_true(d_parameter_find(&r.parameters, span_str("dsn"), &p) && p.sensitive);
     buf_free(&one);
     buf_free(&two);
     buf_free(&json);

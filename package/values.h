@@ -51,9 +51,6 @@ int values_judge(const struct d_parameter *p, const struct value *v, struct erro
 int values_compare(enum parameter_type type, const struct value *a, const struct value *b);
 int values_pattern_check(const char *pattern, struct error *err); /* can the pattern be compiled? */
 
-/* Declared parameters: d_parameter each, as in d_runnable.parameters or d_version.parameters. */
-bool values_find_declared(const struct wire_list *declared, struct span name, struct d_parameter *ret);
-
 /* "name=value" texts, as after -p, into a map: sorted, no name twice. `declared` NULL: all strings. Otherwise unknown
  * names are refused (with did-you-mean) and each value is judged; whether required ones are missing is not: defaults
  * of the server may follow (values_missing). *ret points into `items`. -EINVAL, -EMSGSIZE. */

@@ -9,16 +9,6 @@
 #include "common/name.h"
 #include "common/suggest.h"
 
-bool values_find_declared(const struct wire_list *declared, struct span name, struct d_parameter *ret)
-{
-    struct wire_iter it = wire_iter(declared);
-    struct span item;
-    while (wire_next(&it, &item))
-        if (d_parameter_decode(item, ret, NULL) == 0 && span_eq(ret->name, name))
-            return true;
-    return false;
-}
-
 static int refuse_unknown(const struct wire_list *declared, struct span name, struct error *err)
 {
     char **names = mem_zalloc(declared->count + 1, sizeof *names), *given = span_dup_str(name), hint[SUGGEST_TEXT];
@@ -118,7 +108,7 @@ static int add_text(struct pairs *pairs, const char *text, const struct wire_lis
     int rc = pairs_add(pairs, name, &out, err);
     if (rc < 0)
         return rc;
-    if (declared && !values_find_declared(declared, name, &p))
+    if (declared && !d_parameter_find(declared, name, &p))
         return refuse_unknown(declared, name, err);
     int type = parameter_type_parse(p.type);
     rc = values_from_text(type < 0 ? PARAMETER_TYPE_COUNT : (enum parameter_type)type, value, out, err);
@@ -152,7 +142,7 @@ static int add_json(struct pairs *pairs, const char *key, const json_t *json, co
     int rc = pairs_add(pairs, span_str(key), &out, err);
     if (rc < 0)
         return rc;
-    if (declared && !values_find_declared(declared, span_str(key), &p))
+    if (declared && !d_parameter_find(declared, span_str(key), &p))
         return refuse_unknown(declared, span_str(key), err);
     int type = parameter_type_parse(p.type);
     if (type < 0)

@@ -10,6 +10,7 @@
 #include "common/jsontext.h"
 #include "common/mem.h"
 #include "package/values.h"
+#include "parent/core/core.h"
 
 struct single {
     struct shell *shell;
@@ -176,19 +177,6 @@ static int call(struct single *c, const struct wire_list *parameters, struct err
 
 /* ---- The end */
 
-/* As the core of a parent shows it: the failing step's sentence, else the run's own. */
-static struct span message_of(const struct d_outcome *o)
-{
-    struct wire_iter it = wire_iter(&o->steps);
-    struct span item, message = SPAN_NONE;
-    struct d_step_outcome step;
-    while (wire_next(&it, &item))
-        if (d_step_outcome_decode(item, &step, NULL) == 0 && step.message.n &&
-            (step.package != PACKAGE_SUCCEEDED || o->status == STATUS_SUCCEEDED))
-            message = step.message;
-    return message.n ? message : o->message;
-}
-
 static void print_json(const struct single *c, const struct d_outcome *o)
 {
     struct buf out = {0};
@@ -203,7 +191,7 @@ static void print_json(const struct single *c, const struct d_outcome *o)
                "\"status\":\"%s\",\"message\":",
                delivery_text(o->delivery), job_outcome_text(o->job), package_outcome_text(o->package),
                status_text(o->status));
-    json_escape(&out, message_of(o));
+    json_escape(&out, child_message(o));
     buf_add_str(&out, ",\"outputs\":");
     wire_map_to_json(&o->outputs, &out);
     const struct {
@@ -222,7 +210,7 @@ static void print_json(const struct single *c, const struct d_outcome *o)
 static void print_text(const struct single *c, const struct d_outcome *o)
 {
     struct wire_iter it = wire_iter(&o->outputs);
-    struct span name, message = message_of(o);
+    struct span name, message = child_message(o);
     struct value v;
     struct buf out = {0}, text = {0};
     char d[DURATION_TEXT];

@@ -92,3 +92,13 @@ const char *refusal_text(uint64_t code)
         return "an unknown refusal";
     }
 }
+
+bool d_parameter_find(const struct wire_list *declared, struct span name, struct d_parameter *ret)
+{
+    struct wire_iter it = wire_iter(declared);
+    struct span item;
+    while (wire_next(&it, &item))
+        if (d_parameter_decode(item, ret, NULL) == 0 && span_eq(ret->name, name))
+            return true;
+    return false;
+}

@@ -1,11 +1,13 @@
 /* messages.h - the structs, kinds and tables that schema.h stands for.
  *
  * For each row NAME of a family with prefix p (m, d, r, s; h for the frame head) there are
- *   struct p_name                     its fields, spans pointing into the decoded bytes
- *   P_NAME                            its kind (enum: M_HELLO is a macro of the schema, so kinds are KIND_M_HELLO
- * ...) const struct wire_schema p_name_schema void p_name_encode(const struct p_name *, struct buf *out) see
- * wire_encode int p_name_decode(struct span in, struct p_name *ret, struct error *err)         see wire_decode, newer
- * = false
+ *
+ *   struct p_name            its fields; spans point into the decoded bytes
+ *   KIND_P_NAME              its kind
+ *   p_name_schema            const struct wire_schema
+ *   p_name_encode(m, out)    see wire_encode
+ *   p_name_decode(in, ret, err)
+ *                            see wire_decode, newer = false
  */
 #ifndef LB_PROTO_MESSAGES_H
 #define LB_PROTO_MESSAGES_H
@@ -105,5 +107,9 @@ enum refusal { REFUSAL_NONE = 0, REFUSALS(X) };
 #undef X
 const char *refusal_word(uint64_t code); /* "denied"; "?" if unknown */
 const char *refusal_text(uint64_t code);
+
+/* The declaration of this name in a list of d_parameter (d_runnable.parameters, d_runnable.outputs,
+ * d_version.parameters). Malformed ones are skipped: whoever made the list has judged it. */
+bool d_parameter_find(const struct wire_list *declared, struct span name, struct d_parameter *ret);
 
 #endif

@@ -307,6 +307,30 @@ static void a_refusal_has_a_word_and_a_sentence(void **state)
     assert_string_equal(refusal_word(777), "?");
 }
 
+static void a_declared_parameter_is_found_by_its_whole_name(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"day", "days"};
+    struct d_parameter p, sought;
+    struct buf items = {0};
+    wire_add_bin(&items, span_str("no declaration"));
+    for (size_t i = 0; i < 2; i++) {
+        struct buf one = {0};
+        p = (struct d_parameter){.name = span_str(names[i]), .type = span_str("date"), .required = i == 1};
+        d_parameter_encode(&p, &one);
+        wire_add_bin(&items, buf_span(&one));
+        buf_free(&one);
+    }
+    struct wire_list list = wire_list_from(&items, 3);
+    assert_true(d_parameter_find(&list, span_str("days"), &sought));
+    assert_true(sought.required);
+    assert_true(d_parameter_find(&list, span_str("day"), &sought));
+    assert_false(sought.required);
+    assert_false(d_parameter_find(&list, span_str("da"), &sought));
+    assert_false(d_parameter_find(&(struct wire_list){0}, span_str("day"), &sought));
+    buf_free(&items);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +343,7 @@ int main(void)
         cmocka_unit_test(a_field_more_is_an_error_unless_the_peer_is_newer),
         cmocka_unit_test(a_message_of_another_kind_is_refused),
         cmocka_unit_test(a_refusal_has_a_word_and_a_sentence),
+        cmocka_unit_test(a_declared_parameter_is_found_by_its_whole_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

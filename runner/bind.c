@@ -138,7 +138,7 @@ static int bind_all_declared(const struct d_step *step, const struct d_runnable 
             rc = bind_declared(step, &p, scope, out, err);
     it = wire_iter(&step->bindings);
     while (rc == 0 && wire_next(&it, &item))
-        if ((rc = d_binding_decode(item, &b, err)) == 0 && !typed_find(&r->parameters, b.name, &p))
+        if ((rc = d_binding_decode(item, &b, err)) == 0 && !d_parameter_find(&r->parameters, b.name, &p))
             rc = error_set(err, -EINVAL, "package '" SPAN_FMT "' has no parameter '" SPAN_FMT "'", SPAN_ARG(r->name),
                            SPAN_ARG(b.name));
     return rc;

@@ -77,7 +77,7 @@ static int gather(struct gathering *g, struct span name, const struct value *v, 
     struct wire_list so_far = wire_list_from(&g->items, g->n);
     if (wire_map_get(&so_far, key, &old))
         gathered_without(g, name);
-    bool known = typed_find(g->declared, name, &p);
+    bool known = d_parameter_find(g->declared, name, &p);
     if (g->declared->count && !known)
         return error_set(err, -EINVAL, "the package declares no output '%s'", key);
     size_t was = g->items.n;

@@ -194,13 +194,3 @@ int typed_value(const struct d_parameter *p, const struct value *v, struct buf *
     out->n = was;
     return name_value(p, v, err);
 }
-
-bool typed_find(const struct wire_list *declared, struct span name, struct d_parameter *ret)
-{
-    struct wire_iter it = wire_iter(declared);
-    struct span item;
-    while (wire_next(&it, &item))
-        if (d_parameter_decode(item, ret, NULL) == 0 && span_eq(ret->name, name))
-            return true;
-    return false;
-}

@@ -20,7 +20,4 @@ enum {
  * sensitive; nothing is appended. */
 int typed_value(const struct d_parameter *p, const struct value *v, struct buf *out, struct error *err);
 
-/* Finds a declaration (d_parameter each) by name. Malformed ones are skipped: what is installed was judged. */
-bool typed_find(const struct wire_list *declared, struct span name, struct d_parameter *ret);
-
 #endif

@@ -151,8 +151,7 @@ static void keep_outputs(struct pcore *c, struct child *k, const struct wire_lis
     k->n_outputs = outputs->count;
 }
 
-/* The message of the last step that did not succeed (of the last step, if all did), else the run's own. */
-static struct span message_of(const struct d_outcome *o)
+struct span child_message(const struct d_outcome *o)
 {
     struct wire_iter it = wire_iter(&o->steps);
     struct span item, message = SPAN_NONE;
@@ -182,7 +181,7 @@ void child_ended(struct pcore *c, struct child *k, const struct pcore_event *ev)
         k->server = name_keep(c, server);
     k->started_at = o->started_at ? o->started_at : k->started_at;
     k->ended_at = o->ended_at ? o->ended_at : c->now;
-    set_text(k, message_of(o));
+    set_text(k, child_message(o));
     keep_outputs(c, k, &o->outputs);
     finish(c, k);
 }

@@ -140,6 +140,9 @@ struct pcore_child {
     struct wire_list outputs;                /* those kept */
     int64_t called_at, started_at, ended_at; /* wall ms; 0: not */
 };
+/* What people read of an outcome: the message of the last step that did not succeed (of the last step, if all did),
+ * else the run's own. */
+struct span child_message(const struct d_outcome *o);
 void pcore_child(const struct pcore *c, uint32_t task, uint32_t index, struct pcore_child *ret);
 /* The children that are asked or live, in the order of their calls: *cursor NULL at first. False: no more. */
 bool pcore_next_live(const struct pcore *c, const void **cursor, struct pcore_child *ret);
