@@ -48,7 +48,11 @@ start_server() { # start_server NAME [OPTIONS...]
     local name=$1
     shift
     keep "$name" "$demo/$name" lbworker "$@"
-    await "$name is up" sh -c "lbctl servers $name --json | grep -q '\"state\":\"up\"'"
+    await "$name is up" sh -c "lbctl servers $name --json | grep -q '\"state\":\"up\"'" || {
+        tail -n 20 "$demo/$name.log" "$demo/broker.log"
+        lbctl servers "$name"
+        return 1
+    }
 }
 
 join_principal() { # join_principal NAME GRANT...
@@ -100,6 +104,10 @@ end_cluster() {
 
 kill9() { # kill9 NAME: kills a kept program at once; it is started again by what keeps it
     kill -9 "$(cat "$demo/$1.pid")"
+}
+
+sanitized() { # are these programs built with a sanitizer? Then memory is not what it is elsewhere.
+    nm -D "$LB_BIN/lbctl" 2>/dev/null | grep -qE '__[a-z]*san_'
 }
 
 # The runner of a server, by its lock.

@@ -103,6 +103,7 @@ END
     run lbpkg list --json
     [ "$(jq -r 'select(.name == "do") | .hash' <<<"$output")" = "$h" ]
     run lbpkg list --servers --json
+    echo "$output"
     [ "$(jq -s 'map(select(.name == "do")) | length' <<<"$output")" = 2 ]
     lbpkg list | grep -q '^do .*etl'
 }
