@@ -205,6 +205,33 @@ static void a_full_disk_keeps_the_batch_and_goes_on(void **state)
     script_end(&s);
 }
 
+enum { TRIES_MOST = 50, LOOK_MS = 200 };
+
+/* A question waits for what cannot be folded now; meanwhile the disk is tried now and then, not all the time. */
+static void live_and_ask_while_full(struct script *s)
+{
+    script_open(s);
+    script_append(s, 0, SCRIPT_TURN);
+    the_disk->fault[0] = (struct disk_fault){.kind = DISK_WRITE, .nth = 1, .times = 1000000, .code = SQLITE_FULL};
+    script_ask(s);
+    poll(NULL, 0, LOOK_MS);
+    unsigned tries = the_disk->failed[0];
+    memset(the_disk->fault, 0, sizeof the_disk->fault);
+    script_append(s, SCRIPT_TURN, 2 * SCRIPT_TURN);
+    script_close(s);
+    _exit(tries > 0 && tries < TRIES_MOST ? 0 : 93);
+}
+
+static void a_full_disk_is_not_tried_without_a_pause(void **state)
+{
+    struct script s;
+    script_begin(&s, *state, 16);
+    disk_mend();
+    assert_int_equal(script_run(&s, live_and_ask_while_full), 0);
+    script_judge(&s, 2 * SCRIPT_TURN, "after a full disk");
+    script_end(&s);
+}
+
 static void a_sync_that_fails_while_the_disk_is_full_ends_the_process(void **state)
 {
     struct script s;
@@ -226,6 +253,7 @@ int main(void)
         in_world(nor_while_the_wal_is_written_back),
         in_world(dropping_history_fails_wholly_or_not_at_all),
         in_world(a_full_disk_keeps_the_batch_and_goes_on),
+        in_world(a_full_disk_is_not_tried_without_a_pause),
         in_world(a_sync_that_fails_while_the_disk_is_full_ends_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,6 +179,7 @@ static void set_full(struct store *s, bool full, const char *why)
         log_info("store: there is room again");
     pthread_mutex_lock(&s->mutex);
     s->full = full;
+    pthread_cond_broadcast(&s->folded_cond); /* who waits for folding gets an answer without it */
     pthread_mutex_unlock(&s->mutex);
     store_news(s);
 }
@@ -291,7 +292,7 @@ static enum wake wait_for_work(struct store *s, struct buf *batch, bool busy, ui
     bool late = false;
     deadline_in(&until, s->folder.folded < s->committed || s->wal_pages >= WAL_PAGES_IDLE ? IDLE_MS : ROOM_MS);
     pthread_mutex_lock(&s->mutex);
-    while (!s->queue.n && !s->stop && !busy && !late && s->fold_wanted <= s->folder.folded)
+    while (!s->queue.n && !s->stop && !busy && !late && (s->full || s->fold_wanted <= s->folder.folded))
         late = pthread_cond_timedwait(&s->work, &s->mutex, &until) == ETIMEDOUT;
     enum wake w = s->queue.n                          ? WAKE_BATCH
                   : s->stop                           ? WAKE_STOP
