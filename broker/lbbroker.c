@@ -35,7 +35,7 @@ static const struct option_row ROWS[] = {
      "memory that live runs may take; beyond it callers are told to come back"},
     {"max-runs", 0, OPTION_INT, "1000000", 1, 100000000, true, "N",
      "live runs; beyond it callers are told to come back"},
-    {"lost-after", 0, OPTION_DURATION, "5m", 1000, INT64_MAX, true, "TIME",
+    {"lost-after", 0, OPTION_DURATION, "5m", LOST_AFTER_LEAST_MS, INT64_MAX, true, "TIME",
      "a server silent for so long has lost its attempts"},
     {"lease", 0, OPTION_DURATION, "15s", 1000, 3600000, true, "TIME", "a server silent for so long gets nothing new"},
     {"depot-size", 0, OPTION_SIZE, "20G", 1 << 20, INT64_MAX, true, "SIZE", "packages kept at the broker"},

@@ -343,7 +343,7 @@ static void when_a_keeper_is_killed_its_tree_dies_and_the_worker_hears_it(void *
     mem_free(&path);
 }
 
-enum { LOST_AFTER = 2000 };
+enum { LOST_AFTER = LOST_AFTER_LEAST_MS };
 
 /* A renewal so long ago that the fence of an attempt with LOST_AFTER is at `until`. */
 static void write_fence(struct world *w, int64_t until)
@@ -360,7 +360,7 @@ static void a_rerun_child_ends_before_the_fence_and_others_do_not(void **state)
 {
     struct world *w = *state;
     struct rig_call c = rig_call();
-    int64_t fence = clock_boot_ms() + 1500;
+    int64_t fence = clock_boot_ms() + LOST_AFTER / 2 + 700; /* TERM at once, as good as */
     c.key = "fenced";
     c.on_lost = ON_LOST_RERUN;
     c.lost_after_ms = LOST_AFTER;

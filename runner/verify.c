@@ -333,6 +333,13 @@ static struct wire_list exit_codes_of(const struct inquiry *q, struct buf *items
     return wire_list_from(items, n);
 }
 
+/* As the broker counts, too: the least is the same for both. */
+static uint64_t lost_after_of(const struct inquiry *q)
+{
+    uint64_t ms = q->call.lost_after_ms ? q->call.lost_after_ms : q->request->lost_after_ms;
+    return ms > LOST_AFTER_LEAST_MS ? ms : LOST_AFTER_LEAST_MS;
+}
+
 static void make_launch(const struct inquiry *q, struct buf *out)
 {
     struct buf codes = {0};
@@ -345,7 +352,7 @@ static void make_launch(const struct inquiry *q, struct buf *out)
                          .identity = q->seen.identity,
                          .expires = q->call.expires,
                          .on_lost = on_lost_of(q),
-                         .lost_after_ms = q->call.lost_after_ms ? q->call.lost_after_ms : r->lost_after_ms,
+                         .lost_after_ms = lost_after_of(q),
                          .deadline = r->deadline,
                          .timeout_ms = least_set(q->step.timeout_ms, q->has_package ? p->timeout_ms : 0),
                          .output_cap = least_set(q->step.output_cap, q->has_package ? p->output_cap : 0),

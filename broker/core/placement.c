@@ -11,6 +11,12 @@
 
 enum { CREDIT_BITS = 16, CREDIT_MASK = (1 << CREDIT_BITS) - 1 }; /* LIMIT_SLOTS + LIMIT_PREFETCH fits */
 
+static uint64_t lost_after_of(const struct bcore *c, const struct d_call *d)
+{
+    uint64_t ms = d->lost_after_ms ? d->lost_after_ms : c->config.lost_after_ms;
+    return ms > LOST_AFTER_LEAST_MS ? ms : LOST_AFTER_LEAST_MS;
+}
+
 /* Work sent ahead of free slots: as much as the slots not held by long jobs do in PREFETCH_MS. */
 static uint64_t prefetch(const struct server *s, const struct job *j)
 {
@@ -116,7 +122,7 @@ static void hand_over(struct bcore *c, struct run *r, struct seat *seat)
     r->lane->group->served = s->last_used = ++c->counts.decisions;
     EMIT(c, assigned, .at = c->wall, .run = r->id, .attempt = r->attempt + 1u,
          .server = span_of(s->name->s, s->name->n), .spool = s->spool, .job_hash = job->hash,
-         .on_lost = on_lost_of(r, job), .lost_after_ms = d.lost_after_ms ? d.lost_after_ms : c->config.lost_after_ms);
+         .on_lost = on_lost_of(r, job), .lost_after_ms = lost_after_of(c, &d));
     a = r->at;
     a->job = job;
     a->handed = c->now;

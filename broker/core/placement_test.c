@@ -29,6 +29,19 @@ static void a_free_server_gets_the_call_at_once_with_its_bytes(void **state)
     assert_int_equal(v.state, RUN_HANDED_OVER);
 }
 
+static void a_lost_after_that_is_too_short_is_made_longer(void **state)
+{
+    struct world *w = *state;
+    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
+    struct d_call d = call_of("k");
+    struct m_execute e;
+    d.on_lost = ON_LOST_RERUN;
+    d.lost_after_ms = 1;
+    call_d(w, anna, d);
+    SENT(w, wh1, EXECUTE, execute, &e);
+    assert_int_equal(e.lost_after_ms, LOST_AFTER_LEAST_MS);
+}
+
 static void a_default_on_lost_follows_the_package(void **state)
 {
     struct world *w = *state;
@@ -471,6 +484,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_world(a_free_server_gets_the_call_at_once_with_its_bytes),
+        in_world(a_lost_after_that_is_too_short_is_made_longer),
         in_world(a_default_on_lost_follows_the_package),
         in_world(each_condition_of_eligibility_counts),
         in_world(concurrency_of_a_job_is_never_exceeded),

@@ -163,6 +163,16 @@ counted() { # the attempts whose end is the run's, one a line
     done
 }
 
+@test "a call's lost_after that is shorter than the heartbeats ends no child of a server that is well" {
+    begin short rerun --lost-after 1 package:child etl1
+    await "it runs longer than two heartbeats and more" sh -c "[ \$(grep -c beat '$dir/short') -ge 40 ]"
+    : >"$dir/go-short"
+    await "it has ended" ended "$(run_of short)"
+    [ "$(status_of "$(run_of short)")" = succeeded ]
+    [ "$(happened short lost)" -eq 0 ]
+    [ "$(said short begin 2)" -eq 0 ]
+}
+
 @test "a stopped keeper holds up nobody but its own child's report, which counts once" {
     local keeper
     begin slow fail package:child etl1
