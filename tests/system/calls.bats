@@ -278,6 +278,7 @@ END
     printf 'job: job-to-come\nsteps:\n  - {name: only, subsystem: shell, run: "true"}\n' >"$demo/etl1/etc/jobs/job-to-come.yaml"
     await "it runs when the job is there" ended "$r"
     [ "$(status_of "$r")" = succeeded ]
+    lbctl show "$r" --json | jq -e '.called_at == (.events[] | select(.event == "called") | .at)'
 }
 
 @test "a call that has expired is refused, one that expires while it waits never starts" {

@@ -258,3 +258,18 @@ END
     [ "$(wc -l <<<"$servers")" = 2 ]
     [ "$(wc -l <"$trace")" = 12 ]
 }
+
+@test "a job file that others may write defines nothing, and is named" {
+    job_file <<END
+  - {name: one, subsystem: shell, run: 'echo x >>$trace'}
+END
+    chmod 666 "$demo/etl1/etc/jobs/$job.yaml"
+    kill -HUP "$(cat "$demo/etl1.pid")"
+    await "the server says that one is wrong" sh -c "lbctl servers etl1 --json | jq -e '.jobs_with_trouble == 1'"
+    as etl1 run lbworker check
+    [ "$status" -eq 1 ]
+    assert_has "$job.yaml"
+    run call --wait --start-within 1 "$job" etl1
+    field .status unreachable
+    [ ! -e "$trace" ]
+}
