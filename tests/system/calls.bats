@@ -54,10 +54,10 @@ do_now() {
     do_now 'env >'"$demo"'/env; tr "\0" " " </proc/$$/cmdline >'"$demo"'/cmd; stat -c "%a %T" "$LB_PARAMETERS" >'"$demo"'/mode; stat -fc %T "$LB_PARAMETERS" >>'"$demo"'/mode; jq -r .secret "$LB_PARAMETERS" >'"$demo"'/secret' secret=canary-4711
     [ "$status" -eq 0 ]
     [ "$(cat "$demo/secret")" = canary-4711 ]
-    ! grep -q canary-4711 "$demo/env" "$demo/cmd"
+    not grep -q canary-4711 "$demo/env" "$demo/cmd"
     grep -q '^400' "$demo/mode"
     grep -q tmpfs "$demo/mode"
-    ! grep -q canary-4711 "$demo/etl1.log" "$demo/broker.log"
+    not grep -q canary-4711 "$demo/etl1.log" "$demo/broker.log"
 }
 
 @test "parameters with quotes, newlines, dollars and Unicode arrive as they were sent" {

@@ -168,3 +168,11 @@ assert_has() {
         ;;
     esac
 }
+
+# not COMMAND...: fails when it succeeds. A bare `!` in the middle of a test fails nothing: the shell excuses it.
+not() {
+    if "$@"; then
+        echo "this succeeded and should not have: $*"
+        return 1
+    fi
+}

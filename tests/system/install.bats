@@ -48,5 +48,5 @@ C
 
 @test "lbrunner is linked with libc, libsodium and nothing that parses" {
     run ldd "$LB_BIN/lbrunner"
-    ! grep -qE 'zmq|msgpack|jansson|yaml|sqlite|archive' <<<"$output"
+    not grep -qE 'zmq|msgpack|jansson|yaml|sqlite|archive' <<<"$output"
 }

@@ -44,7 +44,7 @@ signed() {
     [ "$(grep -o 'blake2b:.*' "$demo/one")" = "$(grep -o 'blake2b:.*' "$demo/two")" ]
     printf 'c\n' >"$demo/elsewhere/sub/a"
     lbpkg build "$demo/elsewhere" -o "$demo/three.lbp"
-    ! cmp -s "$demo/one.lbp" "$demo/three.lbp"
+    not cmp -s "$demo/one.lbp" "$demo/three.lbp"
     rm -r "$demo/src-do/sub"
 }
 
