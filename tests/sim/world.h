@@ -42,6 +42,7 @@ struct clock_sim {
 };
 
 /* ---- What happens: faults by name, counted; a run of many seeds shows which were met */
+/* clang-format off */
 #define FAULTS(X) \
     X(BROKER_CRASH, "broker crash") \
     X(BROKER_CRASH_IN_COMMIT, "broker crash in a commit") \
@@ -49,21 +50,44 @@ struct clock_sim {
     X(WORKER_CRASH, "worker crash") \
     X(WORKER_CRASH_IN_STEP, "worker crash in a step") \
     X(WORKER_PAUSE, "worker stopped") \
-    X(RUNNER_CRASH, "runner crash") X(KEEPER_KILL, "keeper killed") X(REBOOT, "server rebooted") \
-        X(REINSTALL, "server reinstalled") X(SECOND_WORKER, "second worker under the name") \
-            X(CALLER_CRASH, "caller crash") X(CALLER_PAUSE, "caller stopped") X(PARTITION, "partition") \
-                X(ONE_WAY, "one-way partition") X(BREAK, "connection broken") X(LOST_TAIL, "lost tail") X( \
-                    OLD_FRAME, "frame of an old connection") X(DROP, "frame dropped") X(DUPLICATE, "frame doubled") \
-                    X(REORDER, "frame overtaken") X(SPIKE, "slow frame") X(DISK_FULL, "disk full") \
-                        X(DISK_SLOW, "disk slow") X(WALL_STEP, "wall clock step") X(ATTEST, "attestation changed") \
-                            X(FENCE, "child fenced") X(BELL_LOST, "bell lost") X(SAME_KEY, "key repeated") \
-                                X(OTHER_BODY, "key with another body") X(DRAIN, "drained") X(RELEASE, "released") \
-                                    X(CANCEL, "cancelled") X(LOOKUP, "history asked") X(LOOKUP_KEY, "key looked up") \
-                                        X(REDUCED_REPLAY, "replay of a folded journal") \
-                                            X(EVIDENCE, "result not counted") X(RETURNED, "attempt returned") \
-                                                X(RECALL, "attempt recalled") X(LOST, "attempt lost") \
-                                                    X(WINDOW_FULL, "window full") X(REFUSED, "session refused") \
-                                                        X(TIDY, "spool tidied")
+    X(RUNNER_CRASH, "runner crash") \
+    X(KEEPER_KILL, "keeper killed") \
+    X(REBOOT, "server rebooted") \
+    X(REINSTALL, "server reinstalled") \
+    X(SECOND_WORKER, "second worker under the name") \
+    X(CALLER_CRASH, "caller crash") \
+    X(CALLER_PAUSE, "caller stopped") \
+    X(PARTITION, "partition") \
+    X(ONE_WAY, "one-way partition") \
+    X(BREAK, "connection broken") \
+    X(LOST_TAIL, "lost tail") \
+    X(OLD_FRAME, "frame of an old connection") \
+    X(DROP, "frame dropped") \
+    X(DUPLICATE, "frame doubled") \
+    X(REORDER, "frame overtaken") \
+    X(SPIKE, "slow frame") \
+    X(DISK_FULL, "disk full") \
+    X(DISK_SLOW, "disk slow") \
+    X(WALL_STEP, "wall clock step") \
+    X(ATTEST, "attestation changed") \
+    X(FENCE, "child fenced") \
+    X(BELL_LOST, "bell lost") \
+    X(SAME_KEY, "key repeated") \
+    X(OTHER_BODY, "key with another body") \
+    X(DRAIN, "drained") \
+    X(RELEASE, "released") \
+    X(CANCEL, "cancelled") \
+    X(LOOKUP, "history asked") \
+    X(LOOKUP_KEY, "key looked up") \
+    X(REDUCED_REPLAY, "replay of a folded journal") \
+    X(EVIDENCE, "result not counted") \
+    X(RETURNED, "attempt returned") \
+    X(RECALL, "attempt recalled") \
+    X(LOST, "attempt lost") \
+    X(WINDOW_FULL, "window full") \
+    X(REFUSED, "session refused") \
+    X(TIDY, "spool tidied")
+/* clang-format on */
 #define X(n, t) FAULT_##n,
 enum fault { FAULTS(X) FAULT_COUNT };
 #undef X
