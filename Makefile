@@ -29,7 +29,7 @@ CFLAGS   += -fsanitize=$(SAN) -fno-sanitize-recover=all -O1 -Wno-error
 LDFLAGS  += -fsanitize=$(SAN)
 endif
 
-# ---- Rooms: lib<room> and what it may use (the floors; make lint holds the includes against tests/lint/rooms)
+# ---- Rooms: lib<room> and what it may use (the floors; make lint holds the includes against tests/lint/floors)
 ROOMS_common := common
 ROOMS_proto  := proto $(ROOMS_common)
 ROOMS_trust  := trust $(ROOMS_proto)
@@ -170,8 +170,9 @@ walls:
 lint: walls
 	@tools/deps.sh build test lint
 	@clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h') && echo "lint: format is clean"
-	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-	  --suppressions-list=tests/lint/cppcheck -I. -j2 $$(git ls-files '*.c' | grep -v _test.c) && echo "lint: cppcheck is clean"
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 --library=posix \
+	  --library=sqlite3 --library=tests/lint/cppcheck.cfg --suppressions-list=tests/lint/cppcheck -I. -j2 \
+	  $$(git ls-files '*.c' | grep -v _test.c) && echo "lint: cppcheck is clean"
 	@tests/lint/tidy.sh && echo "lint: clang-tidy is clean"
 
 .PHONY: fuzz

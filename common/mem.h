@@ -17,8 +17,8 @@ enum { EXIT_OUT_OF_MEMORY = 71 }; /* EX_OSERR of sysexits.h */
 void *mem_alloc(size_t n) __attribute__((malloc, returns_nonnull));
 void *mem_zalloc(size_t count, size_t size)
     __attribute__((returns_nonnull)); /* overflow of count*size ends the process */
-/* One zeroed T where its alignment allows it to be: for what has one of libsodium's states in it, which want more than
- * malloc's 16 bytes. */
+/* One zeroed T where its alignment allows it to be: for what has one of libsodium's states in it, which want more
+ * than malloc's 16 bytes. */
 #define mem_znew(T) ((T *)mem_zalloc_aligned(_Alignof(T), sizeof(T)))
 void *mem_zalloc_aligned(size_t alignment, size_t size) __attribute__((returns_nonnull));
 void *mem_realloc(void *p, size_t count, size_t size) __attribute__((returns_nonnull));
