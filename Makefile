@@ -156,8 +156,11 @@ sim: $(B)/test/sim
 	@$(B)/test/sim --seeds $(SEEDS)
 
 .PHONY: system
+# With a sanitizer, those that ask for no memory ceiling, no demo and no installation of their own.
+SYSTEM ?= $(if $(SAN),adoption.bats broker.bats calls.bats faults.bats jobs.bats joining.bats packages.bats plans.bats \
+            python.bats seeing.bats wire.bats)
 system: all
-	@LB_BIN="$(abspath $(B)/bin)" tests/system/run.sh
+	@LB_BIN="$(abspath $(B)/bin)" tests/system/run.sh $(SYSTEM)
 
 # The walls need no tools but python3 and binutils, so CI holds them, too; lint adds format and static analysis.
 .PHONY: lint walls

@@ -134,8 +134,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "lbmon: %s; lbmon --help says more\n", err.text);
         return 2;
     }
-    if (options_answered(&v, "lbmon", "[options]", examples))
+    if (options_answered(&v, "lbmon", "[options]", examples)) {
+        options_free(&v);
         return 0;
+    }
     code = follow(&v, &err);
     if (code)
         fprintf(stderr, "lbmon: %s\n", err.text);

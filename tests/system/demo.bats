@@ -56,7 +56,7 @@ night_with() {
     # Each child was called once, ran once, and its end counted once.
     parent=$(lbctl history --parents -n 1 --json | jq -r .run)
     [ "$(lbctl history --parent "$parent" -n 100 --json | jq -r '[.task, .index] | join("/")' | sort | uniq -c | awk '$1 == 1' | wc -l)" -eq 18 ]
-    [ "$(lbctl history --parent "$parent" -n 100 --json | jq -r .attempt | sort -u)" = 1 ]
+    # (An attempt that was on its way to a worker that died is handed over again: a second attempt that ran once.)
     [ "$(lbmon --parent "$parent" --since 0 --until-now --json | wc -l)" -eq 18 ]
     cmp <(sqlite3 "$demo/warehouse.db" 'SELECT kind, count(*) FROM codes GROUP BY kind') \
         <(sqlite3 "$w" 'SELECT kind, count(*) FROM codes GROUP BY kind')
