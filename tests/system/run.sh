@@ -15,7 +15,7 @@ trap 'rm -rf "$logs"' EXIT
 # A test that hangs is a failure of its own; 300 s are ten times what the longest file takes.
 printf '%s\n' "$@" | xargs -P "$(nproc)" -I FILE sh -c '
     begun=$(date +%s)
-    timeout 300 bats --tap "$1" >"$2/$(basename "$1").log" 2>&1 </dev/null || echo "# $1: bats exited with $?" >>"$2/$(basename "$1").log"
+    timeout 300 bats --tap --timing "$1" >"$2/$(basename "$1").log" 2>&1 </dev/null || echo "# $1: bats exited with $?" >>"$2/$(basename "$1").log"
     sed "s/^1\.\..*/# $1/" "$2/$(basename "$1").log"
     echo "# $1: $(($(date +%s) - begun)) s"' sh FILE "$logs"
 
