@@ -114,6 +114,43 @@ const struct sim_job *catalog_by_hash(const struct catalog *c, const struct hash
     return NULL;
 }
 
+static void attest_job(const struct sim_job *j, struct buf *items)
+{
+    struct buf needs = {0}, one = {0};
+    bool needy = !strcmp(j->name, "chain");
+    if (needy)
+        wire_add_str(&needs, span_str("path /data"));
+    d_attested_job_encode(&(struct d_attested_job){.name = span_str(j->name),
+                                                   .job_hash = j->hash,
+                                                   .version = span_str(j->version),
+                                                   .concurrency = j->concurrency,
+                                                   .idempotent = j->idempotent,
+                                                   .needs = wire_list_from(&needs, needy)},
+                          &one);
+    wire_add_bin(items, buf_span(&one));
+    buf_free(&needs);
+    buf_free(&one);
+}
+
+void catalog_attest(const struct catalog *c, unsigned jobs, unsigned slots, bool need_holds, struct buf *out)
+{
+    struct buf items = {0}, needs = {0}, one = {0};
+    uint32_t n = 0;
+    for (unsigned i = 0; i < CATALOG_JOBS; i++)
+        if (jobs & 1u << i) {
+            attest_job(&c->jobs[i], &items);
+            n++;
+        }
+    d_need_encode(&(struct d_need){.need = span_str("path /data"), .holds = need_holds}, &one);
+    wire_add_bin(&needs, buf_span(&one));
+    m_attest_encode(
+        &(struct m_attest){.slots = slots, .jobs = wire_list_from(&items, n), .needs = wire_list_from(&needs, 1)},
+        out);
+    buf_free(&items);
+    buf_free(&needs);
+    buf_free(&one);
+}
+
 static void envelope_write(struct span body, const char *signer, struct buf *out)
 {
     d_signed_encode(&(struct d_signed){.signer = span_str(signer), .body = body}, out);

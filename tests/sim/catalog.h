@@ -27,6 +27,9 @@ void catalog_make(struct catalog *c);
 void catalog_free(struct catalog *c);
 const struct sim_job *catalog_by_hash(const struct catalog *c, const struct hash *hash);
 
+/* Appends the m_attest of a server that has these jobs (bits). Job `chain` needs something that may not hold. */
+void catalog_attest(const struct catalog *c, unsigned jobs, unsigned slots, bool need_holds, struct buf *out);
+
 extern const char *const sim_pools[CATALOG_POOLS];
 
 /* Appends a d_signed d_certificate; nobody in the simulation verifies signatures, so it has none. */

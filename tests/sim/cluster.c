@@ -30,7 +30,7 @@ static void make_network(struct cluster *c)
 static void make_servers(struct cluster *c)
 {
     struct world *w = &c->w;
-    c->n_servers = c->theme == THEME_EXILE && chance(w, 350) ? 1 : (unsigned)between(w, 1, CLUSTER_SERVERS);
+    c->n_servers = c->theme == THEME_EXILE && chance(w, 150) ? 1 : (unsigned)between(w, 1, CLUSTER_SERVERS);
     for (unsigned i = 0; i < c->n_servers; i++) {
         unsigned pools = (unsigned)rng_below(&w->rng, 1u << CATALOG_POOLS);
         unsigned jobs = ((1u << (CATALOG_JOBS - 1)) - 1) & ~(unsigned)(chance(w, 300) ? rng_next(&w->rng) : 0);
@@ -87,7 +87,7 @@ static void make(struct cluster *c)
     struct world *w = &c->w;
     struct broker_mood mood = {.lost_after_ms = between(w, 16000, 80000)};
     unsigned theme = (unsigned)rng_below(&w->rng, 1000);
-    c->theme = theme < 450 ? THEME_MIXED : theme < 700 ? THEME_EXILE : theme < 850 ? THEME_MEMORY : THEME_RUSH;
+    c->theme = theme < 400 ? THEME_MIXED : theme < 740 ? THEME_EXILE : theme < 870 ? THEME_MEMORY : THEME_RUSH;
     if (c->theme == THEME_EXILE)
         mood.lost_after_ms = between(w, 16000, 24000);
     if (c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && chance(w, 300)))
@@ -103,8 +103,9 @@ static void make(struct cluster *c)
     c->broker = brokernode_new(w, c->network, c->laws, &mood);
     make_servers(c);
     make_callers(c);
-    c->chaos_us = between(w, c->theme == THEME_EXILE ? SECS(120) : SECS(30), SECS(400));
-    c->calls = c->calls_left = (unsigned)between(w, 4, 16) * c->n_callers;
+    c->chaos_us =
+        between(w, c->theme == THEME_EXILE ? SECS(200) : SECS(30), c->theme == THEME_EXILE ? SECS(700) : SECS(400));
+    c->calls = c->calls_left = (unsigned)between(w, 4, 16) * c->n_callers * (c->theme == THEME_EXILE ? 3 : 1);
     brokernode_start(c->broker);
     for (unsigned i = 0; i < c->n_servers; i++)
         workernode_power_on(c->servers[i]);

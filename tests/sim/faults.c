@@ -164,8 +164,10 @@ static void exile(struct cluster *c)
     for (unsigned i = 0; i < c->n_servers; i++)
         if (workernode_children(c->servers[i]) && chance(&c->w, 700)) {
             cut(c, i, chance(&c->w, 200), c->lost_after_us / 2 + between(&c->w, 0, c->lost_after_us));
-            if (chance(&c->w, 300))
+            if (chance(&c->w, 400))
                 workernode_crash(c->servers[i], false, between(&c->w, 0, c->lost_after_us));
+            if (chance(&c->w, 250)) /* and is not there when the server is back */
+                workernode_runner_crash(c->servers[i], c->lost_after_us + between(&c->w, 0, SECS(20)));
             return;
         }
 }
@@ -200,8 +202,11 @@ static void drain(struct cluster *c)
 #define TROUBLES(X) \
     X(broker_crash) \
     X(broker_pause) \
-    X(disk) X(worker_crash) X(worker_pause) X(runner_crash) X(keeper_kill) X(reboot) X(second_worker) X(attest) \
-        X(caller_crash) X(caller_pause) X(partition) X(exile) X(release_some) X(break_one) X(wall_step) X(drain)
+    X(disk) \
+    X(worker_crash) \
+    X(worker_pause) \
+    X(runner_crash) X(keeper_kill) X(reboot) X(second_worker) X(attest) X(caller_crash) X(caller_pause) X(partition) \
+        X(exile) X(release_some) X(break_one) X(wall_step) X(drain)
 static void (*const troubles[])(struct cluster *c) = {
 #define X(f) f,
     TROUBLES(X)

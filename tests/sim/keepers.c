@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "tests/sim/letters.h"
 #include "trust/envelope.h"
 
 enum {
@@ -26,15 +27,6 @@ struct keeper {
     bool told_to_end, timed_out, cancelled, fenced;
 };
 
-struct letter { /* on the way between worker and runner */
-    struct event event;
-    struct keepers *k;
-    bool to_worker;
-    struct letter *next;
-    size_t n;
-    uint8_t bytes[];
-};
-
 struct seen { /* what this runner knows to have been launched */
     struct id run;
     uint64_t attempt, turn;
@@ -50,13 +42,13 @@ struct keepers {
     struct process machine; /* keepers and runner: never stopped */
     bool runner, attached;
     struct keeper keeper[KEEPERS_MOST];
-    struct letter *letters;
-    int64_t last_letter[2];
+    struct letters *letters;
     struct seen *seen;
     unsigned n_seen;
 };
 
 static void pump(struct keeper *k);
+static void read_letter(void *self, bool to_worker, struct span message);
 
 struct keepers *keepers_new(struct world *w, struct laws *l, const struct keepers_house *h,
                             const struct keepers_calls *calls, void *self)
@@ -68,6 +60,7 @@ struct keepers *keepers_new(struct world *w, struct laws *l, const struct keeper
     k->calls = calls;
     k->self = self;
     process_init(&k->machine, h->server, h->clock);
+    k->letters = letters_new(w, read_letter, k);
     for (unsigned i = 0; i < KEEPERS_MOST; i++) {
         k->keeper[i].all = k;
         k->keeper[i].slot = i;
@@ -81,33 +74,13 @@ static void held_free(struct held *h)
     mem_free(&h);
 }
 
-static void letter_take(struct letter *x) /* out of the list */
-{
-    struct letter **at = &x->k->letters;
-    while (*at != x)
-        at = &(*at)->next;
-    *at = x->next;
-    world_cancel(x->k->w, &x->event);
-}
-
-static void drop_letters(struct keepers *k, bool to_worker)
-{
-    struct letter *x, *next;
-    for (x = k->letters; x; x = next) {
-        next = x->next;
-        if (x->to_worker == to_worker) {
-            letter_take(x);
-            mem_free(&x);
-        }
-    }
-}
-
 void keepers_free(struct keepers **pk)
 {
     struct keepers *k = *pk;
     if (!k)
         return;
     keepers_power_off(k);
+    letters_free(&k->letters);
     mem_free(&k->seen);
     mem_free(pk);
 }
@@ -116,44 +89,24 @@ void keepers_free(struct keepers **pk)
 static void take_step(struct keepers *k, struct span message);
 static void take_halt(struct keepers *k, struct span message);
 
-static void on_letter(struct world *w, void *self)
+static void read_letter(void *self, bool to_worker, struct span message)
 {
-    struct letter *x = self;
-    struct keepers *k = x->k;
+    struct keepers *k = self;
     uint64_t kind = 0;
     size_t size;
-    (void)w;
-    letter_take(x); /* who reads it may die of it, and then all letters are dropped */
-    wire_peek(span_of(x->bytes, x->n), &kind, &size, NULL);
-    if (x->to_worker && k->attached)
-        k->calls->told(k->self, span_of(x->bytes, x->n));
-    else if (!x->to_worker && k->runner && kind == KIND_S_STEP)
-        take_step(k, span_of(x->bytes, x->n));
-    else if (!x->to_worker && k->runner && kind == KIND_S_HALT)
-        take_halt(k, span_of(x->bytes, x->n));
-    mem_free(&x);
-}
-
-static void post(struct keepers *k, bool to_worker, struct span message)
-{
-    struct letter *x = mem_zalloc(1, sizeof *x + message.n);
-    int64_t at = k->w->now + skewed(k->w, 50, MS(3));
-    x->k = k;
-    x->to_worker = to_worker;
-    x->n = message.n;
-    memcpy(x->bytes, message.p, message.n);
-    x->next = k->letters;
-    k->letters = x;
-    if (at <= k->last_letter[to_worker])
-        at = k->last_letter[to_worker] + 1;
-    k->last_letter[to_worker] = at;
-    world_at(k->w, &x->event, at, NULL, on_letter, x);
+    wire_peek(message, &kind, &size, NULL);
+    if (to_worker && k->attached)
+        k->calls->told(k->self, message);
+    else if (!to_worker && k->runner && kind == KIND_S_STEP)
+        take_step(k, message);
+    else if (!to_worker && k->runner && kind == KIND_S_HALT)
+        take_halt(k, message);
 }
 
 void keepers_say(struct keepers *k, struct span message)
 {
     if (k->attached)
-        post(k, false, message);
+        letters_post(k->letters, false, message);
 }
 
 static void tell_kept(struct keepers *k, const struct keeper *keeper, const struct s_step *s, unsigned state)
@@ -168,7 +121,7 @@ static void tell_kept(struct keepers *k, const struct keeper *keeper, const stru
                                    .turn = s->turn,
                                    .state = state},
                   &b);
-    post(k, true, buf_span(&b));
+    letters_post(k->letters, true, buf_span(&b));
     buf_free(&b);
 }
 
@@ -188,7 +141,7 @@ bool keepers_attach(struct keepers *k)
             tell_kept(k, &k->keeper[i], &h->step, 1);
     }
     s_kept_end_encode(&(struct s_kept_end){.count = count}, &b);
-    post(k, true, buf_span(&b));
+    letters_post(k->letters, true, buf_span(&b));
     buf_free(&b);
     return true;
 }
@@ -196,7 +149,7 @@ bool keepers_attach(struct keepers *k)
 void keepers_detach(struct keepers *k)
 {
     k->attached = false;
-    drop_letters(k, true);
+    letters_drop(k->letters, true);
 }
 
 /* ---- The spool */
@@ -390,7 +343,7 @@ static void end_tree(struct keeper *k, int64_t grace_ms, bool timed_out, bool ca
     struct world *w = k->all->w;
     int64_t at = w->now + (chance(w, 700) ? skewed(w, 100, MS(200)) : between(w, 0, MS(grace_ms)));
     if (grace_ms <= 0)
-        at = w->now;
+        at = w->now + skewed(w, 100, MS(80)); /* a tree is not gone in a moment */
     if (!k->told_to_end) {
         k->timed_out = timed_out;
         k->cancelled = cancelled;
@@ -524,8 +477,8 @@ void keepers_runner_crash(struct keepers *k)
     k->runner = false;
     k->attached = false;
     k->n_seen = 0;
-    drop_letters(k, true);
-    drop_letters(k, false);
+    letters_drop(k->letters, true);
+    letters_drop(k->letters, false);
     if (was_attached)
         k->calls->link_down(k->self);
 }
@@ -589,8 +542,8 @@ void keepers_power_off(struct keepers *k)
 {
     k->runner = k->attached = false;
     k->n_seen = 0;
-    drop_letters(k, true);
-    drop_letters(k, false);
+    letters_drop(k->letters, true);
+    letters_drop(k->letters, false);
     for (unsigned i = 0; i < KEEPERS_MOST; i++)
         keeper_die(&k->keeper[i], false);
 }

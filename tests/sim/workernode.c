@@ -6,6 +6,7 @@
 
 #include "common/mem.h"
 #include "tests/sim/line.h"
+#include "tests/sim/second.h"
 #include "worker/core/core.h"
 
 enum {
@@ -41,9 +42,7 @@ struct workernode {
     bool need_holds, die_in_step, linked;
     struct sought *sought;
     struct event tick, poll, bell, come_back, runner_back, link;
-    struct process second_process;
-    struct line *second; /* another worker under the name */
-    struct id second_spool;
+    struct second *second; /* another worker under the name */
     struct event second_end;
 };
 
@@ -268,43 +267,11 @@ static void say_hello(void *self, struct m_hello *m)
     random_bytes(s->w, &m->incarnation, sizeof m->incarnation);
 }
 
-static void attest_job(const struct sim_job *j, struct buf *items)
-{
-    struct buf needs = {0}, one = {0};
-    bool needy = !strcmp(j->name, "chain");
-    if (needy)
-        wire_add_str(&needs, span_str("path /data"));
-    d_attested_job_encode(&(struct d_attested_job){.name = span_str(j->name),
-                                                   .job_hash = j->hash,
-                                                   .version = span_str(j->version),
-                                                   .concurrency = j->concurrency,
-                                                   .idempotent = j->idempotent,
-                                                   .needs = wire_list_from(&needs, needy)},
-                          &one);
-    wire_add_bin(items, buf_span(&one));
-    buf_free(&needs);
-    buf_free(&one);
-}
-
 static void say_attest(struct workernode *s)
 {
-    struct buf jobs = {0}, needs = {0}, one = {0}, message = {0};
-    uint32_t n = 0;
-    for (unsigned i = 0; i < CATALOG_JOBS; i++)
-        if (s->options.jobs & 1u << i) {
-            attest_job(&s->catalog->jobs[i], &jobs);
-            n++;
-        }
-    d_need_encode(&(struct d_need){.need = span_str("path /data"), .holds = s->need_holds}, &one);
-    wire_add_bin(&needs, buf_span(&one));
-    m_attest_encode(&(struct m_attest){.slots = s->options.slots,
-                                       .jobs = wire_list_from(&jobs, n),
-                                       .needs = wire_list_from(&needs, 1)},
-                    &message);
+    struct buf message = {0};
+    catalog_attest(s->catalog, s->options.jobs, s->options.slots, s->need_holds, &message);
     line_send(s->line, buf_span(&message));
-    buf_free(&jobs);
-    buf_free(&needs);
-    buf_free(&one);
     buf_free(&message);
 }
 
@@ -502,7 +469,7 @@ void workernode_free(struct workernode **ps)
     world_cancel(s->w, &s->runner_back);
     world_cancel(s->w, &s->second_end);
     line_free(&s->line);
-    line_free(&s->second);
+    second_free(&s->second);
     keepers_free(&s->keepers);
     spool_free(&s->spool);
     wcore_out_free(&s->out);
@@ -587,62 +554,19 @@ void workernode_wall_step(struct workernode *s, int64_t ms)
     s->clock.wall_ms += ms;
 }
 
-/* ---- Another worker under its name: it has nothing and runs nothing */
-static void second_hello(void *self, struct m_hello *m)
-{
-    struct workernode *s = self;
-    m->spool = s->second_spool;
-    m->boot = s->boot;
-    m->slots = 1;
-}
-
-static void second_up(void *self, struct span welcome)
-{
-    struct workernode *s = self;
-    struct buf b = {0};
-    (void)welcome;
-    TRACE(s->w, s->name, "a second worker under this name is let in");
-    m_have_end_encode(&(struct m_have_end){.count = 0}, &b);
-    line_send(s->second, buf_span(&b));
-    buf_free(&b);
-}
-
-static void second_message(void *self, uint64_t kind, struct span message)
-{
-    struct workernode *s = self;
-    (void)message;
-    if (kind == KIND_M_EXECUTE)
-        law_break(s->laws, LAW_NOT_AGAIN_UNASKED, "a worker that attests no job at %s is handed a run", s->name);
-}
-
-static void second_nothing(void *self)
-{
-    (void)self;
-}
-
 static void second_end(struct world *w, void *self)
 {
     struct workernode *s = self;
     (void)w;
-    s->second_process.up = false;
-    line_free(&s->second);
+    second_free(&s->second);
 }
 
 void workernode_second(struct workernode *s, int64_t for_us)
 {
-    static const struct line_calls calls = {.hello = second_hello,
-                                            .up = second_up,
-                                            .message = second_message,
-                                            .down = second_nothing,
-                                            .turn_end = second_nothing};
     if (s->second)
         return;
     met(s->w, FAULT_SECOND_WORKER);
-    process_init(&s->second_process, s->name, &s->clock);
-    s->second_process.up = true;
-    random_bytes(s->w, &s->second_spool, sizeof s->second_spool);
-    s->second = line_new(s->w, line_network(s->line), &s->cable, &s->second_process, &calls, s);
-    line_start(s->second);
+    s->second = second_new(s->w, line_network(s->line), s->laws, &s->cable, &s->clock);
     world_at(s->w, &s->second_end, s->w->now + for_us, NULL, second_end, s);
 }
 
