@@ -19,10 +19,10 @@
 #include "trust/keys.h"
 
 enum {
-    PROCESSES = 2,          /* of `make check`'s machine */
-    FAILURES_SHOWN = 20,    /* then they are only counted */
-    SEED_SECONDS = 120,     /* a seed takes some 50 ms, ten times that with a sanitizer */
-    STATES_FROM_SEEDS = 500 /* with so many every state must have been met */
+    PROCESSES = 2,       /* of `make check`'s machine */
+    FAILURES_SHOWN = 20, /* then they are only counted */
+    SEED_SECONDS = 120,  /* a seed takes some 50 ms, ten times that with a sanitizer */
+    MET_FROM_SEEDS = 500 /* with so many every state and every kind of fault must have been met */
 };
 
 struct failure {
@@ -212,13 +212,19 @@ static void print_counts(const struct counts *c, uint64_t seeds, double seconds,
     printf("\n");
 }
 
-/* How many states were never met; says which. */
-static unsigned unmet_states(const struct counts *c)
+/* How many states and faults were never met; says which. */
+static unsigned unmet(const struct counts *c)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < RUN_STATE_COUNT; i++)
         if (!c->states[i]) {
             printf("sim: the state %s was never met: the simulator does not reach it any more\n", run_state_text(i));
+            n++;
+        }
+    for (unsigned i = 0; i < FAULT_COUNT; i++)
+        if (!c->faults[i]) {
+            printf("sim: the fault '%s' was never met: the simulator does not reach it any more\n",
+                   fault_text((enum fault)i));
             n++;
         }
     return n;
@@ -251,8 +257,8 @@ static int run_many(struct plan *p, const char *program)
     }
     print_failures(s, program);
     print_counts(&counts, passed + failed, now_seconds() - began, virtual_us);
-    if (passed + failed >= STATES_FROM_SEEDS)
-        failed += unmet_states(&counts);
+    if (passed + failed >= MET_FROM_SEEDS)
+        failed += unmet(&counts);
     printf("sim: %" PRIu64 " passed, %" PRIu64 " failed\n", passed, failed);
     munmap(s, sizeof *s);
     return failed ? 1 : 0;
