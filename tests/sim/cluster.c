@@ -1,6 +1,7 @@
 /* cluster.c - see cluster.h. */
 #include "tests/sim/clusterinside.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -55,6 +56,7 @@ static void make_callers(struct cluster *c)
                                .servers = server_names,
                                .n_servers = c->n_servers};
     c->n_callers = (unsigned)between(w, 1, CLUSTER_CALLERS);
+    assert(c->n_callers <= CLUSTER_CALLERS);
     for (unsigned i = 0; i < c->n_callers; i++) {
         brokernode_know(c->broker, caller_names[i], "caller", 0);
         c->callers[i] = callernode_new(w, c->network, c->laws, &c->catalog, caller_names[i], &mood);
@@ -171,6 +173,7 @@ static enum law missing(struct cluster *c, char *text, size_t size)
 {
     struct id run = ID_ZERO;
     const char *why;
+    assert(c->n_callers <= CLUSTER_CALLERS);
     if (c->calls_left || !runs_are_over(c, &run)) {
         snprintf(text, size, "run %s has not ended", short_id(run));
         return LAW_RUN_ENDS;

@@ -205,8 +205,9 @@ static void drain(struct cluster *c)
     X(disk) \
     X(worker_crash) \
     X(worker_pause) \
-    X(runner_crash) X(keeper_kill) X(reboot) X(second_worker) X(attest) X(caller_crash) X(caller_pause) X(partition) \
-        X(exile) X(release_some) X(break_one) X(wall_step) X(drain)
+    X(runner_crash) \
+    X(keeper_kill) X(reboot) X(second_worker) X(attest) X(caller_crash) X(caller_pause) X(partition) X(exile) \
+        X(release_some) X(break_one) X(wall_step) X(drain)
 static void (*const troubles[])(struct cluster *c) = {
 #define X(f) f,
     TROUBLES(X)
