@@ -173,12 +173,13 @@ static enum law missing(struct cluster *c, char *text, size_t size)
 {
     struct id run = ID_ZERO;
     const char *why;
-    assert(c->n_callers <= CLUSTER_CALLERS);
+    const unsigned callers = c->n_callers;
+    assert(callers <= CLUSTER_CALLERS);
     if (c->calls_left || !runs_are_over(c, &run)) {
         snprintf(text, size, "run %s has not ended", short_id(run));
         return LAW_RUN_ENDS;
     }
-    for (unsigned i = 0; i < c->n_callers; i++)
+    for (unsigned i = 0; i < callers; i++)
         if (callernode_is_owed(c->callers[i], is_excused, c, &why, &run)) {
             snprintf(text, size, "%s is owed %s (run %s)", caller_names[i], why, short_id(run));
             return LAW_CALLER_HEARS;

@@ -199,20 +199,10 @@ static void drain(struct cluster *c)
 }
 
 /* Small steps add up to less than five minutes: at most ten of them happen. */
-#define TROUBLES(X) \
-    X(broker_crash) \
-    X(broker_pause) \
-    X(disk) \
-    X(worker_crash) \
-    X(worker_pause) \
-    X(runner_crash) \
-    X(keeper_kill) X(reboot) X(second_worker) X(attest) X(caller_crash) X(caller_pause) X(partition) X(exile) \
-        X(release_some) X(break_one) X(wall_step) X(drain)
 static void (*const troubles[])(struct cluster *c) = {
-#define X(f) f,
-    TROUBLES(X)
-#undef X
-};
+    broker_crash, broker_pause, disk,          worker_crash, worker_pause, runner_crash,
+    keeper_kill,  reboot,       second_worker, attest,       caller_crash, caller_pause,
+    partition,    exile,        release_some,  break_one,    wall_step,    drain};
 enum { TROUBLE_COUNT = sizeof troubles / sizeof *troubles };
 
 static void on_fault(struct world *w, void *self)
