@@ -56,9 +56,21 @@ end_all() {
     done
 }
 
-# halt NAME: ends a kept program and what keeps it.
+# halt NAME: ends a kept program and what keeps it, and waits for both, so that what is kept under this name afterwards
+# does not meet its predecessor.
 halt() {
     : >"$demo/$1.stop"
-    [ ! -e "$demo/$1.pid" ] || kill "$(cat "$demo/$1.pid")" 2>/dev/null || :
+    [ ! -e "$demo/$1.keeper" ] || await "$1 has ended" halted "$1"
     rm -f "$demo/$1.pid" "$demo/$1.keeper"
+}
+
+# Asks each time: it may have been started again just before.
+halted() {
+    kill "$(cat "$demo/$1.pid")" 2>/dev/null || :
+    gone "$(cat "$demo/$1.keeper")"
+}
+
+# gone PID: no such process, or dead and not yet waited for.
+gone() {
+    [ ! -e "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status" 2>/dev/null
 }

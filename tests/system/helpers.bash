@@ -135,10 +135,6 @@ descendants() { # descendants PID: "PID NAME" of each process below it
     done
 }
 
-gone() { # gone PID: no such process, or dead and not yet waited for
-    [ ! -e "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status" 2>/dev/null
-}
-
 # field EXPRESSION WANTED: what jq reads in bats's $output
 field() {
     local got
