@@ -44,10 +44,14 @@ class Flood:
         self.sent_at[self.req] = time.monotonic()
         return lb.pack(lb.CALL, self.req, self.who.sign(b"call", body), 1)
 
-    def send(self, outstanding):
+    def send(self, outstanding, count):
         session = self.peer.session
-        while session.may_send() and outstanding - len(self.sent_at) - len(self.accepted) + len(self.ended) >= PACK:
-            self.peer.socket.send(session.frame(b"".join(self.call() for _ in range(PACK))))
+        while session.may_send():
+            room = outstanding - len(self.sent_at) - len(self.accepted) + len(self.ended)
+            n = min(PACK, count - self.offered)
+            if n <= 0 or room < n:
+                break
+            self.peer.socket.send(session.frame(b"".join(self.call() for _ in range(n))))
 
     def take(self, m):
         if m[0] == lb.ACCEPTED:
@@ -103,7 +107,7 @@ def main():
     f = Flood(a.job, a.address)
     began = time.monotonic()
     while time.monotonic() < began + a.seconds and f.offered < a.count:
-        f.send(a.outstanding)
+        f.send(a.outstanding, a.count)
         f.hear(20)
     in_flood, end = len(f.ended), time.monotonic() + 60
     while (f.sent_at or f.accepted - f.ended) and time.monotonic() < end:

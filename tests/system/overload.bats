@@ -27,10 +27,13 @@ setup_file() {
     lbpkg keygen
     join_server etl1 etl
     cp "$demo/admin/etc/keys/builder.pub" "$demo/etl1/etc/trust/signers"
-    start_server etl1 --slots 4
+    start_server etl1 --slots 8
     new_package quick shell ':' 'parameters: {text: {type: string}}'
     deploy quick etl
-    call --wait package:quick etl text=first
+    # Eight at a time of 50 ms each: at most 160 a second, whatever machine this is; far more than ten times that is offered.
+    new_package slow shell 'sleep 0.05' 'parameters: {text: {type: string}}'
+    deploy slow etl
+    call --wait package:slow etl text=first
 }
 teardown_file() {
     local at
@@ -40,9 +43,15 @@ teardown_file() {
     [ -z "$at" ] || await "the cgroup is empty" rmdir "$at"
 }
 setup() { enter; }
+teardown() { # whatever a failed test left stopped would never end
+    [ ! -e "$demo/stopped" ] || kill -CONT $(cat "$demo/stopped") 2>/dev/null || :
+    rm -f "$demo/stopped"
+}
 
+# Runs in a shell of its own each time; exec: that shell's number is then the caller's, and to stop it stops the caller.
 flood() {
-    python "$BATS_TEST_DIRNAME/flood.py" "$@"
+    export PYTHONDONTWRITEBYTECODE=1
+    exec /usr/bin/python3 "$BATS_TEST_DIRNAME/flood.py" "$@"
 }
 
 stat_of() { # stat_of NAME: a number of the broker's own counts
@@ -55,17 +64,16 @@ with lb.Client() as c:
 
 peak() { sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$demo/broker.pid")/status"; } # KiB
 
-@test "promise 6: ten times more calls than can be run: busy with a time, memory bounded, nothing accepted is lost" {
+@test "promise 6: for a minute ten times more calls than can be run: busy with a time, memory bounded, nothing accepted is lost" {
     local pid
     pid=$(cat "$demo/broker.pid")
     [ ! -s "$demo/cgroup" ] || grep -qx "$pid" "$(cat "$demo/cgroup")/cgroup.procs"
-    run flood --seconds 10 --outstanding 20000 package:quick etl
+    run flood --seconds 60 --outstanding 20000 package:slow etl
     echo "# $output; the broker had $(peak) KiB at most" >&3
     [ "$status" -eq 0 ]
     field '.offered > 10 * .ended_in_flood' true
     field '.accepted + .busy == .offered' true
     field .other 0
-    field '.refusal_p99_ms < 1000' true # some 20 ms in the middle, on a machine that does nothing else
     field '.busy > 0 and .retry_ms >= 1000 and .retry_ms <= 10000' true
     # Every accepted call has ended, and so says the store, whom nobody of us asked.
     field '.ended == .accepted and .succeeded == .accepted' true
@@ -81,10 +89,12 @@ peak() { sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$demo/broker.
     mon=$!
     lbmon --event all --json --since "$begun" >"$demo/quick.out" 2>&1 3>&- &
     quick=$!
-    flood --count 300 --outstanding 300 package:quick etl >"$demo/caller.out" 2>&1 3>&- &
+    flood --count 300 --outstanding 300 package:slow etl >"$demo/caller.out" 2>&1 3>&- &
     caller=$!
-    await "the monitor has events" test -s "$demo/stopped.out"
+    await "the monitor has a first result" grep -q '"event":"result"' "$demo/stopped.out"
+    echo $mon $caller >"$demo/stopped"
     kill -STOP $mon $caller
+    [ ! -s "$demo/caller.out" ] # it has not heard the last of its ends
     run flood --count 1200 --outstanding 400 package:quick etl
     [ "$status" -eq 0 ]
     field .succeeded 1200
