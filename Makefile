@@ -100,6 +100,10 @@ $(B)/bin/$(1): $(B)/obj/$(2)/$(1).o $(call archives_of,$(2))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call PROGRAM,$(firstword $(subst :, ,$(p))),$(lastword $(subst :, ,$(p))))))
 
+# These two look at the programs themselves.
+$(B)/test/broker/lbbroker_test: | $(B)/bin/lbbroker
+$(B)/test/runner/lbrunner_test: | $(B)/bin/lbrunner
+
 # ---- Tests. `make unit ROOMS="common proto"` runs those rooms' unit tests only.
 ROOMS ?= $(ALL_ROOMS)
 .PHONY: unit
