@@ -89,6 +89,27 @@ night_with() {
     night_with runner-etl2 runner-wh1
 }
 
+@test "loading a table waits for its turn, also while the warehouse is made" {
+    local rc=0 load=$top/examples/nightly-load/packages/load/bin/load.py
+    export LB_PARAM_table=colours LB_PARAM_stage=$demo LB_PARAM_warehouse=$demo/shared.db LB_OUTPUTS=$demo/loaded
+    echo red,Red,, >"$demo/colours.csv"
+    mkfifo "$demo/go"
+    python -c 'if True:
+        import sqlite3, sys
+        other = sqlite3.connect(sys.argv[1], isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        open(sys.argv[2], "w").close()
+        open(sys.argv[3]).read()
+        other.execute("COMMIT")' "$LB_PARAM_warehouse" "$demo/held" "$demo/go" 3>&- &
+    await "somebody else writes into the warehouse" test -e "$demo/held"
+    timeout 2 /usr/bin/python3 "$load" || rc=$?
+    echo go >"$demo/go"
+    [ "$rc" -eq 124 ] # it waited: it neither loaded nor failed
+    wait $!
+    /usr/bin/python3 "$load"
+    grep -q '^rows=1$' "$demo/loaded"
+}
+
 @test "demo-stop leaves no process" {
     [ -n "$(processes_of_demo)" ]
     run "$top/examples/nightly-load/stop.sh"

@@ -7,7 +7,6 @@ table, warehouse = os.environ["LB_PARAM_table"], os.environ["LB_PARAM_warehouse"
 with open(os.path.join(os.environ["LB_PARAM_stage"], f"{table}.csv"), newline="") as f:
     rows = list(csv.reader(f))
 db = sqlite3.connect(warehouse, timeout=60, isolation_level=None)
-db.execute("PRAGMA journal_mode=WAL")
 db.execute("BEGIN IMMEDIATE")
 db.execute("CREATE TABLE IF NOT EXISTS codes (kind TEXT NOT NULL, code TEXT NOT NULL, name TEXT NOT NULL, parent TEXT,"
            " remark TEXT, PRIMARY KEY (kind, code)) WITHOUT ROWID")
