@@ -62,7 +62,8 @@ static void text_of(const struct bcore *c, const struct server *s, const struct 
         snprintf(u->clears, sizeof u->clears, "a moment");
         break;
     case EXPLAIN_DRAINING:
-        snprintf(u->text, sizeof u->text, "it is draining: %.200s", s->draining_reason ? s->draining_reason : "");
+        snprintf(u->text, sizeof u->text, "it is draining%s%.200s",
+                 s->draining_reason && *s->draining_reason ? ": " : "", s->draining_reason ? s->draining_reason : "");
         snprintf(u->clears, sizeof u->clears, "lbctl undrain %s", name);
         break;
     case EXPLAIN_JOB:

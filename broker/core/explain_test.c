@@ -104,6 +104,20 @@ static void runs_ahead_are_counted(void **state)
     assert_contains(err.text, "no live run");
 }
 
+static void a_drain_without_a_reason_is_said_alone(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), root = caller_up(w, "root");
+    struct explain e;
+    struct error err = {0};
+    worker_up(w, "wh1", 1);
+    SAY(w, root, "root", operate, .verb = span_str("drain"), .target = span_str("wh1"));
+    struct id run = call(w, anna, "a");
+    assert_int_equal(bcore_explain(w->core, &run, &e, &err), 0);
+    assert_string_equal(unmet_of(&e, "wh1")->text, "it is draining");
+    explain_free(&e);
+}
+
 static void a_run_with_a_server_says_where_it_is(void **state)
 {
     struct world *w = *state;
@@ -124,6 +138,7 @@ int main(void)
         in_world(every_server_says_what_is_unmet_and_what_would_clear_it),
         in_world(a_job_of_a_package_comes_with_its_package),
         in_world(runs_ahead_are_counted),
+        in_world(a_drain_without_a_reason_is_said_alone),
         in_world(a_run_with_a_server_says_where_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

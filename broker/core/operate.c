@@ -12,12 +12,17 @@ static uint64_t operated(struct bcore *c, struct peer *p, const struct m_operate
 static void drain(struct bcore *c, struct peer *p, struct server *s, const struct m_operate *m, bool on)
 {
     uint64_t lsn = c->lsn;
-    char text[128];
-    if (s->draining != on) {
+    char text[LIMIT_NAME + 64];
+    /* Said again it is nothing new, unless somebody gives another reason. */
+    if (s->draining != on || (on && m->reason.n && !span_eq_str(m->reason, s->draining_reason))) {
         lsn = operated(c, p, m);
         seats_refresh(c, s);
     }
-    snprintf(text, sizeof text, "%llu attempts are there", (unsigned long long)s->n_live);
+    if (on)
+        snprintf(text, sizeof text, "%s is draining; attempts there: %llu", s->name->s,
+                 (unsigned long long)s->n_live);
+    else
+        snprintf(text, sizeof text, "%s takes work", s->name->s);
     done(c, m->req, lsn, text);
 }
 

@@ -205,7 +205,7 @@ static void a_draining_server_keeps_what_it_has_and_gets_nothing_new(void **stat
     struct id run = call(w, anna, "a"), next;
     operate(w, root, "drain", "wh1");
     SENT(w, root, DONE, done, &done);
-    assert_true(span_eq_str(done.text, "1 attempts are there"));
+    assert_true(span_eq_str(done.text, "wh1 is draining; attempts there: 1"));
     operate(w, root, "drain", "wh1"); /* said again */
     assert_int_equal(records_of(w, KIND_R_OPERATED), 1);
     next = call(w, anna, "b");
@@ -222,6 +222,22 @@ static void a_draining_server_keeps_what_it_has_and_gets_nothing_new(void **stat
     assert_int_equal(state_of(w, next), RUN_PARKED);
     operate(w, root, "undrain", "wh1");
     assert_int_equal(state_of(w, next), RUN_HANDED_OVER);
+}
+
+static void another_reason_for_a_drain_is_kept(void **state)
+{
+    struct world *w = *state;
+    uint64_t root = caller_up(w, "root");
+    struct view_server v;
+    worker_up(w, "wh1", 1);
+    operate(w, root, "drain", "wh1");
+    SAY(w, root, "root", operate, .req = 2, .verb = span_str("drain"), .target = span_str("wh1"));
+    assert_int_equal(records_of(w, KIND_R_OPERATED), 1); /* no reason is no other reason */
+    SAY(w, root, "root", operate, .req = 3, .verb = span_str("drain"), .target = span_str("wh1"),
+        .reason = span_str("new disk"));
+    assert_int_equal(records_of(w, KIND_R_OPERATED), 2);
+    view_server(w->core, "wh1", &v);
+    assert_string_equal(v.draining_reason, "new disk");
 }
 
 static void a_server_is_forgotten_when_nothing_of_it_is_left(void **state)
@@ -352,6 +368,7 @@ int main(void)
         in_world(a_revocation_reaches_every_session_and_ends_its_own),
         in_world(a_deployment_is_desired_state_of_the_servers_in_its_address),
         in_world(a_draining_server_keeps_what_it_has_and_gets_nothing_new),
+        in_world(another_reason_for_a_drain_is_kept),
         in_world(a_server_is_forgotten_when_nothing_of_it_is_left),
         in_world(unknown_verbs_and_servers_are_refused),
         in_world(resolve_lists_versions_newest_deployment_first),
