@@ -124,6 +124,10 @@ int ctl_servers(int argc, char **argv)
     if (code == EXIT_DONE && n == 0 && one) {
         fprintf(stderr, "%s: no server '%s' is known, or you may not watch it\n", argv[0], one);
         code = EXIT_REFUSED;
+    } else if (code == EXIT_DONE && n == 0 && opt_str(&v, "pool")) {
+        fprintf(stderr, "%s: no server of pool '%s' is known, or you may not watch it\n", argv[0],
+                opt_str(&v, "pool"));
+        code = EXIT_REFUSED;
     } else if (code == EXIT_DONE && n == 0) {
         fprintf(stderr, "no servers yet; lbctl invite --server NAME prints a token with which one joins\n");
     }
@@ -148,7 +152,9 @@ static void print_me(void *self, json_t *row)
 int ctl_whoami(int argc, char **argv)
 {
     struct option_values v = {0};
-    int first, code = ctl_begin(rows, 1, argc, argv, "[--json]", NULL, 0, 0, &v, &first);
+    int first, code = ctl_begin(rows, 1, argc, argv, "[--json]",
+                                "  lbctl whoami        name, role, grants, and until when the certificate lasts\n", 0,
+                                0, &v, &first);
     if (code >= 0)
         return code;
     code = ctl_query(argv, "whoami", NULL, 0, 1, opt_flag(&v, "json"), print_me, NULL, NULL);

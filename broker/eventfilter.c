@@ -48,6 +48,22 @@ bool events_match(const struct wire_list *where, const struct event *e)
     return true;
 }
 
+int events_status(struct span word, struct error *err)
+{
+    const char *words[STATUS_COUNT + 1] = {0};
+    char given[LIMIT_NAME + 1], hint[SUGGEST_TEXT];
+    int status = status_parse(word);
+    if (status >= 0)
+        return status;
+    for (unsigned i = 0; i < STATUS_COUNT; i++)
+        words[i] = status_text(i);
+    span_copy_str(word, given, sizeof given);
+    return error_set(err, -EINVAL,
+                     "'%s' is no status%s (succeeded, failed, cancelled, timed_out, lost, unknown, refused, "
+                     "unreachable)",
+                     given, suggest_hint(given, words, hint));
+}
+
 /* A word that no event can have would wait for ever: it is a slip of the fingers. */
 static int check_word(struct span key, struct span value, struct error *err)
 {
@@ -61,11 +77,8 @@ static int check_word(struct span key, struct span value, struct error *err)
     span_copy_str(value, word, sizeof word);
     if (span_eq_str(key, "run") || span_eq_str(key, "parent"))
         return id_parse_span(value, &id, err);
-    if (span_eq_str(key, "status") && status_parse(value) < 0)
-        return error_set(err, -EINVAL,
-                         "'%s' is no status (succeeded, failed, cancelled, timed_out, lost, unknown, refused, "
-                         "unreachable)",
-                         word);
+    if (span_eq_str(key, "status") && events_status(value, err) < 0)
+        return -EINVAL;
     if (!span_eq_str(key, "event"))
         return 0;
     for (unsigned i = 0; events[i]; i++)

@@ -38,5 +38,7 @@ unsigned events_subscriptions(const struct events *e);
 bool events_match(const struct wire_list *where, const struct event *e);
 /* Is `where` a filter that we know? */
 int events_check_filter(const struct wire_list *where, struct error *err);
+/* A word of a status as its number; -EINVAL: there is none, and what may have been meant. */
+int events_status(struct span word, struct error *err);
 
 #endif

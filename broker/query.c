@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/events.h"
 #include "common/suggest.h"
+#include "proto/state.h"
 
 bool query_may_see(const struct query *q, const char *owner, const char *job, const char *address, const char *server)
 {
@@ -52,6 +54,21 @@ void query_refuse(struct query *q, enum refusal code, const char *text)
 static const char *const KEYS[] = {"job", "server", "principal", "address", "name",  "state",
                                    "run", "parent", "status",    "since",   "until", NULL};
 
+/* A state that no run can have would match nothing: it is a slip of the fingers. */
+static int check_state(const char *state, struct error *err)
+{
+    const char *words[RUN_STATE_COUNT + 1] = {0};
+    char hint[SUGGEST_TEXT];
+    for (unsigned i = 0; i < RUN_STATE_COUNT; i++) {
+        words[i] = run_state_text(i);
+        if (strcmp(state, words[i]) == 0)
+            return 0;
+    }
+    return error_set(err, -EINVAL,
+                     "'%s' is no state%s (waiting, parked, handed_over, running, out_of_contact, cancelling, held)",
+                     state, suggest_hint(state, words, hint));
+}
+
 static int take_text(struct query *q, struct span key, struct span v, struct error *err)
 {
     const struct {
@@ -68,12 +85,12 @@ static int take_text(struct query *q, struct span key, struct span v, struct err
         if (span_eq_str(key, texts[i].key)) {
             if (!span_copy_str(v, texts[i].to, texts[i].size))
                 return error_set(err, -EINVAL, "the filter '%s' is too long", texts[i].key);
-            return 0;
+            return texts[i].to == q->state ? check_state(q->state, err) : 0;
         }
     if (span_eq_str(key, "status")) {
-        int status = status_parse(v);
+        int status = events_status(v, err);
         if (status < 0)
-            return error_set(err, -EINVAL, "'" SPAN_FMT "' is no status (succeeded, failed, lost, ...)", SPAN_ARG(v));
+            return status;
         q->status = status + 1;
         return 0;
     }

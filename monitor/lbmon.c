@@ -119,7 +119,7 @@ static int follow(const struct option_values *v, struct error *err)
     int rc = longboat_follow_events(lb, after, from, &list, !opt_flag(v, "until-now"), print, &m, err);
     longboat_close(&lb);
     buf_free(&where);
-    return rc < 0 ? 3 : 0;
+    return rc == -EINVAL ? 2 : rc < 0 ? 3 : 0;
 }
 
 int main(int argc, char **argv)

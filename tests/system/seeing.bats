@@ -55,14 +55,23 @@ setup() { enter; }
 
 @test "a filter that nothing can match is refused with what was meant" {
     run lbmon --event resutl --until-now
-    [ "$status" -ne 0 ]
+    [ "$status" -eq 2 ]
     assert_has "did you mean 'result'"
     run lbmon --status fialed --until-now
-    [ "$status" -ne 0 ]
-    assert_has "is no status"
+    [ "$status" -eq 2 ]
+    assert_has "is no status (did you mean 'failed'?)"
     run lbmon --run 123 --until-now
-    [ "$status" -ne 0 ]
+    [ "$status" -eq 2 ]
     assert_has "is not an id"
+    run lbctl history --status fialed
+    [ "$status" -eq 2 ]
+    assert_has "is no status (did you mean 'failed'?)"
+    run lbctl runs --state runing
+    [ "$status" -eq 2 ]
+    assert_has "is no state (did you mean 'running'?)"
+    run lbctl servers --pool elt
+    [ "$status" -eq 3 ]
+    assert_has "no server of pool 'elt'"
 }
 
 @test "a monitor sees every result once and in order while the broker is killed again and again" {
