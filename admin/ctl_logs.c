@@ -10,13 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/duration.h"
 #include "common/mem.h"
 
 static const struct option_row rows[] = {
     {"follow", 'f', OPTION_FLAG, NULL, 0, 0, false, NULL, "go on until the run has ended"},
     {"step", 's', OPTION_STR, "", 0, 0, false, "NAME", "of this step only"},
-    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a chunk: step, stream, offset, at, text"},
+    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "one JSON object a chunk: step, attempt, try, stream, offset, at, text"},
 };
 
 static const char examples[] = "  lbctl logs 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10 -f\n"
@@ -54,10 +56,11 @@ static struct place *place_of(struct reading *r, const struct m_log_data *d)
 
 static void print_json(const struct m_log_data *d)
 {
+    char at[CLOCK_TEXT];
     json_t *o =
-        json_pack("{s:s#, s:I, s:I, s:s, s:I, s:I}", "step", (const char *)d->step.p, (int)d->step.n, "attempt",
+        json_pack("{s:s#, s:I, s:I, s:s, s:I, s:s}", "step", (const char *)d->step.p, (int)d->step.n, "attempt",
                   (json_int_t)d->attempt, "try", (json_int_t)d->turn, "stream", d->stream == 2 ? "stderr" : "stdout",
-                  "offset", (json_int_t)d->offset, "at", (json_int_t)d->at);
+                  "offset", (json_int_t)d->offset, "at", clock_format(d->at, at));
     struct buf text = {0};
     json_t *value = json_stringn((const char *)d->data.p, d->data.n);
     if (!value) { /* not UTF-8: each foreign byte becomes visible */

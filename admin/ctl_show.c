@@ -9,8 +9,12 @@
 
 #include "common/json.h"
 
-static const struct option_row rows[] = {
+static const struct option_row show_row[] = {
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "the whole as one JSON object"},
+};
+
+static const struct option_row explain_row[] = {
+    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line: the run, then each server"},
 };
 
 static void line(const char *name, const char *value)
@@ -116,12 +120,13 @@ static void print_run(void *self, json_t *run)
 }
 
 /* RUN as the argument of a query for one row. */
-static int of_one(int argc, char **argv, const char *what, const char *example, ctl_row print)
+static int of_one(int argc, char **argv, const struct option_row *row, const char *what, const char *example,
+                  ctl_row print)
 {
     struct option_values v = {0};
     struct error err = {0};
     struct id run;
-    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "RUN [--json]", example, 1, 1, &v, &first);
+    int first, code = ctl_begin(row, 1, argc, argv, "RUN [--json]", example, 1, 1, &v, &first);
     if (code >= 0)
         return code;
     const struct ctl_where where[] = {{"run", argv[first], 0}};
@@ -134,7 +139,7 @@ static int of_one(int argc, char **argv, const char *what, const char *example, 
 
 int ctl_show(int argc, char **argv)
 {
-    return of_one(argc, argv, "run", "  lbctl show 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10\n", print_run);
+    return of_one(argc, argv, show_row, "run", "  lbctl show 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10\n", print_run);
 }
 
 static void print_explanation(void *self, json_t *row)
@@ -161,7 +166,7 @@ static void print_explanation(void *self, json_t *row)
 int ctl_explain(int argc, char **argv)
 {
     return of_one(
-        argc, argv, "explain",
+        argc, argv, explain_row, "explain",
         "  lbctl explain RUN        each server with each condition that does not hold, and what would clear it\n",
         print_explanation);
 }

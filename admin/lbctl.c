@@ -22,7 +22,12 @@ static const struct command verbs[] = {
     {"store", "check or back up what the broker remembers", ctl_store},
 };
 
+static const char examples[] = "  lbctl servers                          who is there, and what is wrong there\n"
+                               "  lbctl history --status failed --since 12h\n"
+                               "  lbctl explain RUN                      why it does not start\n"
+                               "  lbctl drain etl2 --reason 'new disk'\n";
+
 int main(int argc, char **argv)
 {
-    return verb_main("lbctl", "look after a cluster", verbs, COUNT_OF(verbs), argc, argv);
+    return verb_main("lbctl", "look after a cluster", examples, verbs, COUNT_OF(verbs), argc, argv);
 }

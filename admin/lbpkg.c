@@ -14,7 +14,12 @@ static const struct command verbs[] = {
     {"list", "what is in the depot, and who has which", pkg_list},
 };
 
+static const char examples[] = "  lbpkg new extract --kind python\n"
+                               "  lbpkg build extract && lbpkg sign extract-0.1.0.lbp\n"
+                               "  lbpkg deploy extract-0.1.0.lbp --to etl --wait\n";
+
 int main(int argc, char **argv)
 {
-    return verb_main("lbpkg", "make packages and bring them to servers", verbs, COUNT_OF(verbs), argc, argv);
+    return verb_main("lbpkg", "make packages and bring them to servers", examples, verbs, COUNT_OF(verbs), argc,
+                     argv);
 }

@@ -9,12 +9,16 @@
 #include "common/mem.h"
 #include "common/suggest.h"
 
-static void list_verbs(FILE *to, const char *program, const char *purpose, const struct command *verbs, unsigned n)
+static void list_verbs(FILE *to, const char *program, const char *purpose, const char *examples,
+                       const struct command *verbs, unsigned n)
 {
-    fprintf(to, "%s - %s\n\nusage: %s VERB [ARGUMENTS]      %s VERB --help says more\n\n", program, purpose, program,
+    fprintf(to, "%s - %s\n\nUsage: %s VERB [ARGUMENTS]      %s VERB --help says more\n\n", program, purpose, program,
             program);
     for (unsigned i = 0; i < n; i++)
         fprintf(to, "  %-14s %s\n", verbs[i].name, verbs[i].what);
+    fprintf(to, "\nExamples:\n%s", examples);
+    fprintf(to,
+            "Exit codes: 0 done; 1 it ran and failed; 2 asked wrongly; 3 refused or the broker is not reachable.\n");
 }
 
 static int no_such_verb(const char *program, const struct command *verbs, unsigned n, const char *word)
@@ -29,20 +33,20 @@ static int no_such_verb(const char *program, const struct command *verbs, unsign
     return EXIT_ASKED_WRONGLY;
 }
 
-int verb_main(const char *program, const char *purpose, const struct command *verbs, unsigned n, int argc,
-              char **argv)
+int verb_main(const char *program, const char *purpose, const char *examples, const struct command *verbs, unsigned n,
+              int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* `lbctl history | head` ends by a failed write, not by a signal */
     if (argc < 2) {
-        list_verbs(stderr, program, purpose, verbs, n);
+        list_verbs(stderr, program, purpose, examples, verbs, n);
         return EXIT_ASKED_WRONGLY;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
-        list_verbs(stdout, program, purpose, verbs, n);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        list_verbs(stdout, program, purpose, examples, verbs, n);
         return EXIT_DONE;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        printf("%s %s\n", program, LB_VERSION);
+        printf("%s (Longboat) %s\n", program, LB_VERSION);
         return EXIT_DONE;
     }
     for (unsigned i = 0; i < n; i++) {

@@ -13,8 +13,8 @@ struct command {
     int (*run)(int argc, char **argv); /* argv[0] is "program verb"; returns the exit code */
 };
 
-/* Runs the verb that argv[1] names. `--help` and no verb at all list them. */
-int verb_main(const char *program, const char *purpose, const struct command *verbs, unsigned n, int argc,
-              char **argv);
+/* Runs the verb that argv[1] names. `--help` and no verb at all list them, with `examples`: whole lines. */
+int verb_main(const char *program, const char *purpose, const char *examples, const struct command *verbs, unsigned n,
+              int argc, char **argv);
 
 #endif

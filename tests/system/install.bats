@@ -13,7 +13,19 @@ setup() { demo=$(cat "$BATS_FILE_TMPDIR/demo"); }
 @test "every program is there and says its version and its help" {
     for p in lbbroker lbworker lbrunner lbunpack lbsubmit lbmon lbctl lbpkg; do
         "$demo/root/usr/bin/$p" --version | grep -q "$p"
-        "$demo/root/usr/bin/$p" --help | grep -q .
+        "$demo/root/usr/bin/$p" --help | grep -q '^Example'
+    done
+}
+
+@test "every verb of lbctl and lbpkg has a help with examples" {
+    local p verb
+    for p in lbctl lbpkg; do
+        for verb in $("$demo/root/usr/bin/$p" --help | sed -n '/^Examples/q; s/^  \([a-z]*\) .*/\1/p'); do
+            "$demo/root/usr/bin/$p" "$verb" --help | grep -q '^Examples:' || {
+                echo "$p $verb --help has none"
+                return 1
+            }
+        done
     done
 }
 
