@@ -1,9 +1,10 @@
 /* ctl_certificates.c - lbctl certificates list | revoke | renew: who is known, who counts no more, who may do
  * something else.
  *
- * Revoking signs the next number of the revocation list; the list that it follows lies beside our key, and each
- * broker session pushes a newer one to everybody. Renewing signs a new certificate for the same key, with other
- * grants or pools; its holder is handed it with the next session.
+ * Revoking signs the next number of the revocation list. The list that it follows lies beside our key; where another
+ * administrator has revoked since, the broker's is newer, which comes with each session. Renewing signs a new
+ * certificate for the same key, with other grants or pools; its holder is handed it with the next session. Who did
+ * it, to whom and why is kept as an event: neither a list nor a certificate says it.
  */
 #include "admin/ctl.h"
 
@@ -143,13 +144,25 @@ static bool take_serial(void *self, struct span json)
     return true;
 }
 
-/* The list that follows the one beside our key, with one more serial: to the broker, then beside our key. */
+/* The newer of the list beside our key and the broker's, which may be a backup's. */
+static int newest_list(struct office *o, struct revocations *list)
+{
+    enum refusal code = REFUSAL_NONE;
+    struct span brokers = longboat_revocations(o->lb);
+    int rc = revocations_load(list, o->path, &o->config.anchors, &o->err);
+    if (rc == 0 && brokers.n && revocations_take(list, brokers, &o->config.anchors, &code, &o->err) < 0 &&
+        code != REFUSAL_REPLAYED)
+        rc = o->err.code;
+    return rc;
+}
+
+/* The list that follows, with one more serial: to the broker, then beside our key. */
 static int revoke_serial(struct office *o, uint64_t serial)
 {
     struct revocations list_now = {0};
     struct buf next = {0}, message = {0};
     int code = EXIT_REFUSED;
-    int rc = revocations_load(&list_now, o->path, &o->config.anchors, &o->err);
+    int rc = newest_list(o, &list_now);
     if (rc == 0)
         rc = revocations_next(&list_now, o->config.anchors.cluster, serial, clock_wall_ms(), &o->config.key, &next,
                               &o->err);
@@ -228,6 +241,19 @@ static int renew_one(struct office *o, const struct option_values *v)
     return code;
 }
 
+static int keep_reason(struct office *o, const char *verb, const char *reason)
+{
+    struct buf message = {0};
+    struct m_operate m = {.req = longboat_req(o->lb),
+                          .verb = span_str(verb),
+                          .target = span_str(o->subject.name),
+                          .reason = span_str(reason)};
+    m_operate_encode(&m, &message);
+    int code = ctl_ask_done(o->lb, o->argv, m.req, buf_span(&message));
+    buf_free(&message);
+    return code;
+}
+
 int ctl_certificates(int argc, char **argv)
 {
     struct option_values v = {0};
@@ -247,6 +273,8 @@ int ctl_certificates(int argc, char **argv)
         code = office_open(&o, name) < 0 ? ctl_fail(argv, EXIT_REFUSED, &o.err)
                : is_revoke               ? revoke_all(&o)
                                          : renew_one(&o, &v);
+        if (code == EXIT_DONE)
+            code = keep_reason(&o, verb, opt_str(&v, "reason"));
         office_close(&o);
     }
     options_free(&v);

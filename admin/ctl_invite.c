@@ -20,6 +20,7 @@ static const struct option_row rows[] = {
      "the token is good for so long, and once"},
     {"valid", 0, OPTION_DURATION, "730d", 3600000, INT64_MAX, false, "TIME",
      "life of the certificate that it becomes"},
+    {"reason", 'r', OPTION_STR, "", 0, 0, false, "TEXT", "why; kept in the history"},
 };
 
 static const char examples[] =
@@ -65,7 +66,8 @@ static int check_order(const struct option_values *v, struct error *err)
 }
 
 /* Tells the broker of the one-time key, so that its transport admits it once. */
-static int register_invitation(struct longboat *lb, char **argv, const char *text, struct error *err)
+static int register_invitation(struct longboat *lb, char **argv, const char *text, const char *reason,
+                               struct error *err)
 {
     struct token token;
     struct buf arguments = {0}, message = {0};
@@ -77,6 +79,7 @@ static int register_invitation(struct longboat *lb, char **argv, const char *tex
     struct m_operate m = {.req = longboat_req(lb),
                           .verb = span_str("invite"),
                           .target = span_str(token.name),
+                          .reason = span_str(reason),
                           .arguments = wire_list_from(&arguments, 1)};
     m_operate_encode(&m, &message);
     struct buf answer = {0};
@@ -125,7 +128,7 @@ static int make(struct longboat *lb, char **argv, const struct option_values *v)
         } else if (invitation_make(&o, &config.key, &text, &err) < 0) {
             code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
         } else {
-            code = register_invitation(lb, argv, text, &err);
+            code = register_invitation(lb, argv, text, opt_str(v, "reason"), &err);
         }
     }
     if (code == EXIT_DONE)

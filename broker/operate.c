@@ -6,12 +6,14 @@
 #include "broker/offload.h"
 #include "common/log.h"
 
-enum { IS_CORES, IS_INVITE, IS_BACKUP, IS_CHECK };
+/* What is noted alone has been done by a message of its own (REVOKE, PUBLISH), which has no place for a reason. */
+enum { IS_CORES, IS_INVITE, IS_BACKUP, IS_CHECK, IS_NOTED };
 static const struct verb_row {
     const char *name;
     int what;
-} VERB[] = {{"drain", IS_CORES},   {"undrain", IS_CORES}, {"forget", IS_CORES}, {"release", IS_CORES},
-            {"invite", IS_INVITE}, {"backup", IS_BACKUP}, {"check", IS_CHECK}};
+} VERB[] = {{"drain", IS_CORES},   {"undrain", IS_CORES}, {"forget", IS_CORES},
+            {"release", IS_CORES}, {"invite", IS_INVITE}, {"backup", IS_BACKUP},
+            {"check", IS_CHECK},   {"revoke", IS_NOTED},  {"renew", IS_NOTED}};
 
 /* ---- backup and check read the whole store: on the other thread */
 struct store_verb {
@@ -105,13 +107,15 @@ void operate_take(struct broker *b, struct peer *p, struct span message)
     }
     if (what < 0) {
         broker_error(b, p->handle, m.req, REFUSAL_BAD_ARGUMENT,
-                     "no verb '" SPAN_FMT "' (drain, undrain, forget, release, invite, backup, check)",
+                     "no verb '" SPAN_FMT "' (drain, undrain, forget, release, invite, revoke, renew, backup, check)",
                      SPAN_ARG(m.verb));
         return;
     }
     note(b, p, &m);
     if (what == IS_INVITE)
         invite(b, p, &m);
+    else if (what == IS_NOTED)
+        broker_done(b, p->handle, m.req, "%s", "");
     else if (what == IS_BACKUP && (!m.target.n || m.target.p[0] != '/'))
         broker_error(b, p->handle, m.req, REFUSAL_BAD_ARGUMENT,
                      "backup needs an absolute path on the broker's machine as its target");

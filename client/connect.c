@@ -38,6 +38,16 @@ static void on_window(void *self)
     pump(self);
 }
 
+/* Nothing here rests on others' certificates but the broker's, which is pinned; who signs the next list needs it. */
+static void keep_revocations(struct longboat *lb, struct span message)
+{
+    struct m_revoked m;
+    if (inner_decode(lb, &m_revoked_schema, message, &m, NULL) < 0)
+        return;
+    buf_clear(&lb->revocations);
+    buf_add(&lb->revocations, m.list.p, m.list.n);
+}
+
 static void on_message(void *self, uint64_t kind, struct span message)
 {
     struct longboat *lb = self;
@@ -48,8 +58,10 @@ static void on_message(void *self, uint64_t kind, struct span message)
     case KIND_M_RUN_ENDED:
         call_take_ended(lb, message);
         break;
+    case KIND_M_REVOKED:
+        keep_revocations(lb, message);
+        break;
     case KIND_M_PONG:
-    case KIND_M_REVOKED: /* nothing here rests on others' certificates but the broker's, which is pinned */
         break;
     default:
         if (!request_take(lb, kind, message) && kind == KIND_M_ERROR)
@@ -140,6 +152,7 @@ void longboat_close(struct longboat **lbp)
         loop_destroy(&lb->loop);
     client_config_free(&lb->config);
     buf_free(&lb->scratch);
+    buf_free(&lb->revocations);
     mem_free(lbp);
 }
 
@@ -153,6 +166,11 @@ const char *longboat_broker(const struct longboat *lb)
     struct longboat *own = (struct longboat *)(uintptr_t)lb; /* the text lies in it */
     snprintf(own->name, sizeof own->name, "broker %s at %s", lb->config.broker.name, dialer_address(lb->dialer));
     return lb->name;
+}
+
+struct span longboat_revocations(const struct longboat *lb)
+{
+    return buf_span(&lb->revocations);
 }
 
 bool longboat_is_up(const struct longboat *lb)

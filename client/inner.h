@@ -57,6 +57,7 @@ struct longboat {
     char refused_text[ERROR_TEXT_MAX];
     char name[LIMIT_NAME + NET_ENDPOINT_MOST + 32];
     struct buf scratch;
+    struct buf revocations; /* the newest list that the broker has pushed */
 
     struct request *requests;
     struct request *unsent; /* the first of the tail */

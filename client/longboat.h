@@ -44,6 +44,9 @@ int longboat_wait(struct longboat *lb, bool (*done)(void *), void *self, int64_t
 bool longboat_is_up(const struct longboat *lb);
 const char *longboat_trouble(const struct longboat *lb);
 struct loop *longboat_loop(struct longboat *lb);
+/* The revocation list in force, as the broker has it (d_signed, not verified here); empty while there is none. It
+ * comes before the answer to a session's first request. */
+struct span longboat_revocations(const struct longboat *lb);
 
 /* ---- Calls */
 struct longboat_call {

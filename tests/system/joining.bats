@@ -206,6 +206,31 @@ wire() {
     lbctl certificates list --json | grep '"etl6"' | grep '"revoked":true'
 }
 
+@test "the reason of an invitation, a renewal and a revocation is kept with who, whom and when" {
+    lbctl invite --principal dora --grant 'call *@etl' --reason 'a new colleague' >"$demo/token"
+    as dora lbsubmit join <"$demo/token"
+    lbctl certificates renew dora --grant 'watch *@etl' --reason 'to look, too'
+    lbctl certificates revoke dora --reason 'left again'
+    local verb
+    for verb in 'invite a new colleague' 'renew to look, too' 'revoke left again'; do
+        await "$verb is kept" sh -c "lbmon --since 0 --until-now --event operated --json | jq -e --arg want '$verb' \
+            'select(.target == \"dora\" and .by == \"administrator\" and .verb + \" \" + .reason == \$want)'"
+    done
+}
+
+@test "an administrator whose list is older than the broker's revokes all the same, and what was revoked stays so" {
+    join_principal emma 'call *@etl'
+    cp "$demo/admin/etc/trust/revocations" "$demo/older"
+    lbctl certificates revoke emma --reason 'of the test'
+    join_principal fred 'call *@etl'
+    cp "$demo/older" "$demo/admin/etc/trust/revocations" # as it lies at another administrator's
+    lbctl certificates revoke fred --reason 'of the test'
+    rm "$demo/admin/etc/trust/revocations" # as it lies at one who has revoked nobody
+    join_principal gina 'call *@etl'
+    lbctl certificates revoke gina --reason 'of the test'
+    [ "$(lbctl certificates list --json | jq -r 'select(.name == ("emma", "fred", "gina")) | .revoked' | sort -u)" = true ]
+}
+
 @test "a name whose certificate is revoked can be given anew" {
     lbctl invite --server etl6 --pools lonely >"$demo/token"
     as new6 lbworker join <"$demo/token"
