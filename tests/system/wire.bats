@@ -66,6 +66,9 @@ wire() {
 @test "results that a worker invents change no run" {
     wire invented_results
 }
+@test "deployments, parents, certificates and revocations that are forged, altered, alien, expired or replayed are refused" {
+    python "$BATS_TEST_DIRNAME/documents.py" "$demo"
+}
 @test "a broker that has been broken into cannot make a server run what no caller signed for it" {
     local broker
     join_principal rita 'call *@all'
