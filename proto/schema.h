@@ -112,7 +112,7 @@
     X(u64, req, ANY) X(str, what, LIMIT_NAME) X(map, where, LIMIT_OUTPUTS) X(str, after, LIMIT_SHORT) \
     X(u64, limit, LIMIT_ROWS)
 #define M_ROWS(X) X(u64, req, ANY) X(strs, rows, LIMIT_ROWS) X(str, next, LIMIT_SHORT) /* rows: JSON objects */
-#define M_OPERATE(X) /* verb: drain, undrain, forget, release, ...; target: server, run, ... Answer: DONE */ \
+#define M_OPERATE(X) /* verb, target, arguments: see "Requests and answers". Answer: DONE */ \
     X(u64, req, ANY) X(str, verb, LIMIT_NAME) X(str, target, LIMIT_SHORT) X(map, arguments, LIMIT_OUTPUTS) \
     X(str, reason, LIMIT_TEXT)
 #define M_SUBSCRIBE(X) \
@@ -125,7 +125,7 @@
 #define M_LOGS(X) /* follow: go on until the run has ended. Answer: LOG ... with `end` on the last */ \
     X(u64, req, ANY) X(id, run, 0) X(str, step, LIMIT_NAME) X(u64, after, ANY) X(flag, follow, 0)
 #define M_LOG(X) \
-    X(u64, req, ANY) X(bins, chunks, LIMIT_EVENTS) X(u64, next, ANY) X(flag, end, 0) /* m_log_data each */
+    X(u64, req, ANY) X(bins, chunks, LIMIT_EVENTS) X(u64, next, ANY) X(flag, end, 0) /* LOG_DATA each */
 
 /* ======== Packages, certificates ======== */
 #define M_PUT(X) /* into the depot, in order; resumable. Answer: DONE, text: the offset that is there */ \

@@ -77,3 +77,8 @@ with Client() as lb:
     assert seqs == sorted(set(seqs)), seqs
     assert sorted(texts) == list(range(20)), texts'
 }
+
+@test "what the protocol's page says of queries, verbs and events is what the broker knows" {
+    lbctl runs >/dev/null
+    PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$BATS_TEST_DIRNAME/requests.py" "$demo/admin"
+}
