@@ -195,6 +195,7 @@ bench:
 	@$(MAKE) --no-print-directory $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 	@tests/bench/run.sh $(B) "$(ONLY)"
 
+.PRECIOUS: $(B)/obj/tests/bench/%.o
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(call archives_of,admin)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
