@@ -62,7 +62,6 @@ int verb_join(int argc, char **argv)
     if (rc == 0)
         return EXIT_DONE;
     fprintf(stderr, "lbworker join: %s\n", err.text);
-    return rc == -EINVAL                                       ? EXIT_ASKED_WRONGLY
-           : rc == -EACCES || rc == -ETIME || rc == -ETIMEDOUT ? EXIT_REFUSED
-                                                               : EXIT_FAILED;
+    bool refused = rc == -EACCES || rc == -EEXIST || rc == -ETIME || rc == -ETIMEDOUT;
+    return rc == -EINVAL ? EXIT_ASKED_WRONGLY : refused ? EXIT_REFUSED : EXIT_FAILED;
 }

@@ -65,11 +65,13 @@ wire() {
     before=$(sha256sum "$demo/etl1/etc/keys/sign.key" "$demo/etl1/etc/trust/certificate")
     lbctl invite --server etl3 >"$demo/token"
     run as etl1 lbworker join <"$demo/token"
-    [ "$status" -ne 0 ]
+    [ "$status" -eq 3 ]
     assert_has "somebody has joined here already"
     [ "$(sha256sum "$demo/etl1/etc/keys/sign.key" "$demo/etl1/etc/trust/certificate")" = "$before" ]
+    lbctl invite --principal nina --grant 'call *@etl' >"$demo/token"
     run as anna lbsubmit join <"$demo/token"
-    [ "$status" -ne 0 ]
+    [ "$status" -eq 3 ]
+    assert_has "somebody has joined here already"
 }
 
 @test "a token that is none, is cut, is altered or is not there is refused with a sentence" {
