@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what building, testing and the demo need, from the distribution, if anything is missing.
-# usage: tools/deps.sh GROUP...   groups: build, test, demo, lint, bench
+# usage: tools/deps.sh GROUP...   groups: build, test, demo, lint, fuzz, bench
 set -eu
 build="gcc libc6-dev make pkg-config libczmq-dev libzmq3-dev libmsgpack-dev libsodium-dev libsqlite3-dev libyaml-dev
        libarchive-dev libzstd-dev libjansson-dev libsystemd-dev libseccomp-dev uthash-dev"

@@ -11,7 +11,10 @@ outputs: {rows: {type: int}}
 exit_codes: {0: succeeded}'
     deploy do all
 }
-teardown_file() { end_cluster; }
+teardown_file() {
+    tmux -S "$(cat "$BATS_FILE_TMPDIR/demo")/tmux" kill-server 2>/dev/null || true # of a test that failed
+    end_cluster
+}
 setup() { enter; }
 
 # plan TEXT: submits it; its report (the last JSON line) in $report, lbsubmit's exit code in $status
@@ -196,6 +199,40 @@ PLAN
     kill -INT "$submit"
     ends_with 130
     lbctl cancel "$(lbctl runs --json | jq -r .run | head -n 1)" --force --reason 'of the test'
+}
+
+# What stands on the terminal of 80 by 24 that the test below opened.
+screen() {
+    tmux -u -S "$demo/tmux" capture-pane -p
+}
+
+screen_has() {
+    screen | grep -q "$1"
+}
+
+@test "on a terminal each running child has a line with its bar, and totals stand below; Ctrl-C typed there cancels" {
+    cat >"$demo/live.yaml" <<PLAN
+parent: live
+tasks:
+  a:
+    package: do
+    pool: etl
+    for_each: {n: [1, 2, 3]}
+    parameters: {n: "{{n}}", text: 'echo 50 half of it >"\$LB_PROGRESS"; while [ ! -e $demo/enough ]; do sleep 0.05; done'}
+PLAN
+    tmux -u -S "$demo/tmux" -f /dev/null new-session -d -x 80 -y 24 \
+        "LONGBOAT_HOME=$LONGBOAT_HOME PATH=$PATH lbsubmit $demo/live.yaml; echo \"it ended with \$?\"; exec cat" 3>&-
+    await "the third has its bar" screen_has '^  a/2 .*███.* 50% .*half of it'
+    run screen
+    [ "$(grep -c '^  a/[0-2] .*███.* 50% .*half of it' <<<"$output")" -eq 3 ]
+    grep -q '^live .*0 of 3 ended  3 running' <<<"$output"
+    tmux -u -S "$demo/tmux" send-keys C-c
+    await "it ends" screen_has 'it ended with 1'
+    run screen
+    not grep -q '███' <<<"$output"
+    assert_has "cancelling 3 children"
+    assert_has "parent live"
+    tmux -u -S "$demo/tmux" kill-server
 }
 
 @test "the same --key never makes a second parent" {
