@@ -161,7 +161,7 @@ sim: $(B)/test/sim
 
 .PHONY: system
 # With a sanitizer, those that ask for no memory ceiling, no demo and no installation of their own.
-SYSTEM ?= $(if $(SAN),adoption.bats broker.bats calls.bats faults.bats jobs.bats joining.bats packages.bats plans.bats \
+SYSTEM ?= $(if $(SAN),adoption.bats backup.bats broker.bats calls.bats faults.bats jobs.bats joining.bats packages.bats plans.bats \
             python.bats seeing.bats wire.bats)
 system: all
 	@LB_BIN="$(abspath $(B)/bin)" tests/system/run.sh $(SYSTEM)

@@ -348,6 +348,11 @@ static int open_store(struct broker *b, struct error *err)
         rc = store_open(&b->store, &o, err);
     if (rc == 0)
         rc = store_load(b->store, take_record, b, err);
+    if (rc == 0 && store_is_backup(b->store) && !b->options.restored)
+        rc = error_set(err, -ESTALE,
+                       "store '%s' is a backup: what has ended since it was taken is not known here and would run "
+                       "again. Start once with --restored, which holds every live run until lbctl release decides",
+                       path);
     if (rc == 0)
         rc = store_start(b->store, &(struct store_calls){b, on_committed, on_full}, err);
     if (rc == 0)
@@ -396,7 +401,8 @@ static int open_net(struct broker *b, struct error *err)
 
 static void begin(struct broker *b)
 {
-    struct bcore_event ev = {.now = clock_boot_ms(), .wall = clock_wall_ms(), .lsn = b->last_lsn};
+    struct bcore_event ev = {
+        .now = clock_boot_ms(), .wall = clock_wall_ms(), .lsn = b->last_lsn, .restored = b->options.restored};
     randombytes_buf(ev.random, sizeof ev.random);
     bcore_begin(b->core, &ev, &b->out);
     take_output(b);

@@ -31,6 +31,7 @@ struct broker_options {
     const char *config, *state; /* folders: etc, var */
     uint64_t retention_ms, history_bytes, reserve_bytes, memory_budget, max_runs, lease_ms, lost_after_ms;
     uint64_t depot_bytes, logs_bytes;
+    bool restored; /* the store is a backup that was put back */
 };
 
 /* A session. */

@@ -67,10 +67,10 @@ int events_status(struct span word, struct error *err)
 /* A word that no event can have would wait for ever: it is a slip of the fingers. */
 static int check_word(struct span key, struct span value, struct error *err)
 {
-    static const char *const events[] = {"result",        "evidence",     "called", "assigned", "started",
-                                         "returned",      "cancel",       "lost",   "released", "parent_begun",
-                                         "parent_driven", "parent_ended", "server", "operated", "deployed",
-                                         "enrolled",      "revoked",      "broker", NULL};
+    static const char *const events[] = {"result",       "evidence",      "called",       "assigned", "started",
+                                         "returned",     "cancel",        "lost",         "held",     "released",
+                                         "parent_begun", "parent_driven", "parent_ended", "server",   "operated",
+                                         "deployed",     "enrolled",      "revoked",      "broker",   NULL};
     char word[LIMIT_NAME + 1], hint[SUGGEST_TEXT];
     struct id id;
     bool known = false;

@@ -296,6 +296,12 @@ static void fill_way(struct event *e, json_t *o, uint64_t kind, struct span reco
         set_word(o, "on_lost", on_lost_text(m.then));
         break;
     }
+    case KIND_R_HELD: {
+        OF_RUN(held);
+        e->word = "held";
+        json_set_text(o, "reason", span_str("a backup was put back"));
+        break;
+    }
     case KIND_R_RELEASED: {
         OF_RUN(released);
         e->word = "released";

@@ -21,6 +21,7 @@
 static const char EXAMPLES[] =
     "  lbbroker                 run with etc/broker.yaml (made by: lbctl init)\n"
     "  lbbroker check           read configuration, keys and store, try the port, say what is wrong\n"
+    "  lbbroker --restored      once, after a backup was put back: hold what was live in it\n"
     "  lbbroker --listen 'tcp://*:7411' --log debug\n";
 
 static const struct option_row ROWS[] = {
@@ -40,6 +41,8 @@ static const struct option_row ROWS[] = {
     {"lease", 0, OPTION_DURATION, "15s", 1000, 3600000, true, "TIME", "a server silent for so long gets nothing new"},
     {"depot-size", 0, OPTION_SIZE, "20G", 1 << 20, INT64_MAX, true, "SIZE", "packages kept at the broker"},
     {"logs-size", 0, OPTION_SIZE, "10G", 1 << 20, INT64_MAX, true, "SIZE", "output of children kept at the broker"},
+    {"restored", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "the store is a backup: hold every run that was live in it until lbctl release decides; for its first start"},
     {"log", 0, OPTION_STR, "info", 0, 0, true, "LEVEL", "error, warn, info or debug"},
 };
 
@@ -81,7 +84,8 @@ static void broker_options_from(const struct option_values *v, const struct path
                                    .lease_ms = (uint64_t)opt_int(v, "lease"),
                                    .lost_after_ms = (uint64_t)opt_int(v, "lost-after"),
                                    .depot_bytes = (uint64_t)opt_int(v, "depot-size"),
-                                   .logs_bytes = (uint64_t)opt_int(v, "logs-size")};
+                                   .logs_bytes = (uint64_t)opt_int(v, "logs-size"),
+                                   .restored = opt_flag(v, "restored")};
     ret->listen = opt_list(v, "listen", &n);
     ret->n_listen = (unsigned)n;
 }

@@ -283,6 +283,8 @@
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, then, 15) /* then: the ON_LOST_ that acts */
 #define R_RELEASED(X) \
     X(i64, at, 0) X(id, run, 0) X(str, by, LIMIT_NAME) X(str, how, LIMIT_NAME) X(str, reason, LIMIT_TEXT)
+#define R_HELD(X) /* of a backup that was put back: nobody knows what became of it. attempt: what its next ones go on from */ \
+    X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 #define R_ENDED(X) /* the counted outcome: nothing moves this run again. attempt 0: it never ran */ \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
     X(bin, outcome, LIMIT_OUTCOME) X(flag, reported, 0) \
@@ -312,7 +314,7 @@
     M(CALLED, called, 200) M(ASSIGNED, assigned, 201) M(STARTED, started, 202) M(RETURNED, returned, 203) \
     M(CANCELLED, cancelled, 204) M(LOST, lost, 205) M(RELEASED, released, 206) M(ENDED, ended, 207) \
     M(EVIDENCE, evidence, 208) M(KEPT, kept, 209) M(PARENT_BEGUN, parent_begun, 210) \
-    M(PARENT_DRIVEN, parent_driven, 211) M(PARENT_ENDED, parent_ended, 212) M(SERVER, server, 220) \
+    M(PARENT_DRIVEN, parent_driven, 211) M(PARENT_ENDED, parent_ended, 212) M(HELD, held, 213) M(SERVER, server, 220) \
     M(OPERATED, operated, 221) M(DEPLOYED, deployed, 222) M(ENROLLED, enrolled, 223) M(REVOKED, revoked, 224) \
     M(EPOCH, epoch, 225)
 

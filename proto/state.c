@@ -17,6 +17,7 @@ static const char *const event_words[RUN_EV_COUNT] = {
     [RUN_EV_REATTACH_WAITING] = "reattach_waiting",
     [RUN_EV_LOSE_RERUN] = "lose_rerun",
     [RUN_EV_LOSE_HOLD] = "lose_hold",
+    [RUN_EV_HOLD] = "hold",
     [RUN_EV_CANCEL] = "cancel",
     [RUN_EV_RELEASE_RERUN] = "release_rerun",
     [RUN_EV_END] = "end",

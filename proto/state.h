@@ -15,7 +15,7 @@
     X(RUNNING, "running")               /* its server says that a step has started */ \
     X(OUT_OF_CONTACT, "out_of_contact") /* its server's session lease ended; nothing else has happened */ \
     X(CANCELLING, "cancelling")         /* a server was asked to stop it */ \
-    X(HELD, "held")                     /* lost with on_lost hold; waits for lbctl release */ \
+    X(HELD, "held")                     /* lost with on_lost hold, or of a restored backup; waits for lbctl release */ \
     X(ENDED, "ended")                   /* it has its outcome; nothing moves it again */
 
 #define X(n, t) RUN_##n,
@@ -35,7 +35,9 @@ enum run_state { RUN_STATES(X) RUN_STATE_COUNT };
     X(HANDED_OVER, CANCEL, CANCELLING)   X(RUNNING, CANCEL, CANCELLING)      X(OUT_OF_CONTACT, CANCEL, CANCELLING) \
     X(CANCELLING, CANCEL, CANCELLING)    X(CANCELLING, START, CANCELLING)    X(CANCELLING, SILENCE, CANCELLING) \
     X(CANCELLING, RETURN, ENDED)         X(CANCELLING, END, ENDED) \
-    X(HELD, RELEASE_RERUN, WAITING)      X(HELD, END, ENDED)                 X(RUNNING, START, RUNNING)
+    X(HELD, RELEASE_RERUN, WAITING)      X(HELD, END, ENDED)                 X(RUNNING, START, RUNNING) \
+    X(WAITING, HOLD, HELD)               X(HANDED_OVER, HOLD, HELD)          X(RUNNING, HOLD, HELD) \
+    X(CANCELLING, HOLD, HELD)
 
 /* clang-format on */
 enum run_event {
@@ -48,6 +50,7 @@ enum run_event {
     RUN_EV_REATTACH_WAITING,
     RUN_EV_LOSE_RERUN,
     RUN_EV_LOSE_HOLD,
+    RUN_EV_HOLD,
     RUN_EV_CANCEL,
     RUN_EV_RELEASE_RERUN,
     RUN_EV_END,

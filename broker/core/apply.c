@@ -142,6 +142,24 @@ static int apply_lost(struct bcore *c, uint64_t lsn, const struct r_lost *r, str
     return 0;
 }
 
+static int apply_held(struct bcore *c, uint64_t lsn, const struct r_held *r, struct error *err)
+{
+    struct run *run = run_find(c, r->run);
+    if (!run)
+        return no_run(r->run, "held", err);
+    if (r->attempt < run->attempt)
+        return no_attempt(run, r->attempt, "held", err);
+    int rc = run_move(run, RUN_EV_HOLD, err);
+    if (rc < 0)
+        return rc;
+    attempt_free(c, run);
+    run_cancel_free(c, run); /* whoever asked for it may ask again, and a held run ends by it at once */
+    run->attempt = (uint32_t)r->attempt;
+    run->restored = true;
+    run->lsn = lsn;
+    return 0;
+}
+
 static int apply_released(struct bcore *c, uint64_t lsn, const struct r_released *r, struct error *err)
 {
     struct run *run = run_find(c, r->run);
@@ -150,6 +168,7 @@ static int apply_released(struct bcore *c, uint64_t lsn, const struct r_released
         return no_run(r->run, "released", err);
     if (span_eq_str(r->how, "rerun"))
         rc = run_move(run, RUN_EV_RELEASE_RERUN, err);
+    run->restored = false;
     run->lsn = lsn;
     return rc;
 }
@@ -302,6 +321,7 @@ static int apply_kind(struct bcore *c, uint64_t lsn, uint64_t kind, struct span 
         CASE(RETURNED, returned, apply_returned(c, lsn, &r, err))
         CASE(CANCELLED, cancelled, apply_cancelled(c, lsn, &r, err))
         CASE(LOST, lost, apply_lost(c, lsn, &r, err))
+        CASE(HELD, held, apply_held(c, lsn, &r, err))
         CASE(RELEASED, released, apply_released(c, lsn, &r, err))
         CASE(ENDED, ended, apply_ended(c, lsn, &r, err))
         CASE(EVIDENCE, evidence, (evidence_add(c, r.run, r.attempt, lsn), 0))

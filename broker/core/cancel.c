@@ -48,14 +48,16 @@ void on_cancel(struct bcore *c, struct peer *p)
     run_end_by_broker(c, r,
                       (struct verdict){DELIVERY_CALLED, JOB_CANCELLED,
                                        r->state == RUN_HELD ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
-                      r->state == RUN_HELD ? "held after it was lost; cancelled by %s: " SPAN_FMT
-                                           : "cancelled by %s while it waited: " SPAN_FMT,
+                      r->restored            ? "held since a backup was put back; cancelled by %s: " SPAN_FMT
+                      : r->state == RUN_HELD ? "held after it was lost; cancelled by %s: " SPAN_FMT
+                                             : "cancelled by %s while it waited: " SPAN_FMT,
                       p->name->s, SPAN_ARG(m.reason));
     done(c, m.req, r->lsn, "cancelled");
 }
 
 static void release_as(struct bcore *c, struct peer *p, struct run *r, const struct m_operate *m, struct span how)
 {
+    const char *why = r->restored ? "it was live in a backup that was put back" : "its server was lost";
     r->lsn =
         EMIT(c, released, .at = c->wall, .run = r->id, .by = span_str(p->name->s), .how = how, .reason = m->reason);
     if (span_eq_str(how, "rerun")) {
@@ -68,8 +70,8 @@ static void release_as(struct bcore *c, struct peer *p, struct run *r, const str
     run_end_by_broker(c, r,
                       good ? (struct verdict){DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED, 0}
                            : (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-                      "its server was lost; released as %s by %s: " SPAN_FMT, good ? "succeeded" : "failed",
-                      p->name->s, SPAN_ARG(m->reason));
+                      "%s; released as %s by %s: " SPAN_FMT, why, good ? "succeeded" : "failed", p->name->s,
+                      SPAN_ARG(m->reason));
     done(c, m->req, r->lsn, good ? "released as succeeded" : "released as failed");
 }
 

@@ -114,6 +114,23 @@ static void step_end(struct bcore *c)
     c->ev = NULL;
 }
 
+/* After a backup a second of wall time: no broker begins as often as that, so the epochs that were lost lie below. */
+static uint64_t next_epoch(const struct bcore *c)
+{
+    uint64_t seconds = c->ev->restored && c->wall > 0 ? (uint64_t)c->wall / 1000 : 0;
+    return seconds > c->epoch ? seconds : c->epoch + 1;
+}
+
+static void hold_all(struct bcore *c)
+{
+    for (struct run *r = c->oldest; r; r = r->newer) {
+        uint64_t attempt = r->attempt + (uint64_t)RESTORED_ATTEMPTS;
+        if (r->state != RUN_HELD)
+            r->lsn = EMIT(c, held, .at = c->wall, .run = r->id,
+                          .attempt = attempt < LIMIT_ATTEMPTS ? attempt : LIMIT_ATTEMPTS);
+    }
+}
+
 void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out *out)
 {
     step_begin(c, ev, out);
@@ -121,7 +138,9 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
     if (ev->lsn > c->lsn)
         c->lsn = ev->lsn; /* the journal's last records may be among those that a replay leaves out */
     c->committed = c->lsn;
-    EMIT(c, epoch, .at = c->wall, .epoch = c->epoch + 1, .software = span_str(LB_VERSION));
+    EMIT(c, epoch, .at = c->wall, .epoch = next_epoch(c), .software = span_str(LB_VERSION));
+    if (ev->restored)
+        hold_all(c);
     for (struct run *r = c->oldest; r; r = r->newer) {
         int64_t age = c->wall > r->called_at ? c->wall - r->called_at : 0;
         r->accepted = age < c->now + INT64_MAX / 4 ? c->now - age : c->now;

@@ -75,6 +75,7 @@ struct bcore_event {
     bool window_open;   /* of `peer`, as the shell knows it now: with PEER_UP, MESSAGE and WINDOW */
     uint8_t random[16]; /* for a new run's id */
     uint64_t size;      /* DEPLOY: bytes of the package in the depot */
+    bool restored;      /* bcore_begin: the records are those of a backup; see there */
     bool looked_up; /* CALL, PARENT_BEGIN that BCORE_FX_LOOKUP_KEY gave back: the store has been asked, `known` is its
                        answer */
     const struct bcore_known *known;
@@ -130,6 +131,10 @@ struct bcore *bcore_new(const struct bcore_config *config);
 void bcore_free(struct bcore **c);
 
 /* Replay at start, in lsn order, then bcore_begin once: it emits r_epoch and starts counting lost_after from `now`.
+ * `restored`: what happened after the backup was taken is unknown. Every live run is held until an operator releases
+ * it; what still runs of it somewhere goes on, and its result is evidence. Epoch and attempts go on from numbers that
+ * the time that was lost cannot have reached.
+ *
  * An unreadable record, or one that the state does not allow, is -EPROTO and names its lsn: the store is refused, not
  * repaired.
  *

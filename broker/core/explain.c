@@ -192,8 +192,9 @@ static void summary(const struct bcore *c, const struct run *r, struct explain *
         snprintf(e->summary, sizeof e->summary, "%s: %s", run_state_text(e->state), why);
         break;
     case RUN_HELD:
-        snprintf(e->summary, sizeof e->summary,
-                 "held: its server was lost, and its call says hold; lbctl release --rerun, --fail or --succeed");
+        snprintf(e->summary, sizeof e->summary, "held: %s; lbctl release --rerun, --fail or --succeed",
+                 r->restored ? "it was live in a backup that was put back"
+                             : "its server was lost, and its call says hold");
         break;
     default:
         snprintf(e->summary, sizeof e->summary, "%s: attempt %u at %s%s%s", run_state_text(e->state),

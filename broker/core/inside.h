@@ -19,11 +19,12 @@ enum {
     PREFETCH_NONE_MS = 1000, /* jobs this long are never sent ahead of a free slot */
     RECALL_AFTER_MS = 100,   /* twice what was thought to lie ahead: it should have started by now */
     REST_MS = 1000, /* a server that gave work back unasked gets nothing new for so long: no hot loop of records */
-    FOLLOW_BATCH = 256,   /* messages to one peer when its window opens; then others have their turn */
-    WHY_MS = 1000,        /* the sentence why a class is parked is made again after so long */
-    CLASSES_IDLE = 256,   /* classes without runs that are kept, so that single calls find their servers in order */
-    EVIDENCE_MAX = 10000, /* results that did not count, remembered so that repeats make no second record */
-    MEAN_WEIGHT = 8       /* a new run time counts one eighth */
+    FOLLOW_BATCH = 256, /* messages to one peer when its window opens; then others have their turn */
+    WHY_MS = 1000,      /* the sentence why a class is parked is made again after so long */
+    CLASSES_IDLE = 256, /* classes without runs that are kept, so that single calls find their servers in order */
+    RESTORED_ATTEMPTS = 1000, /* more than anybody runs again in the time between two backups */
+    EVIDENCE_MAX = 10000,     /* results that did not count, remembered so that repeats make no second record */
+    MEAN_WEIGHT = 8           /* a new run time counts one eighth */
 };
 
 /* ---- Names and certificates, each once (names.c) */
@@ -87,6 +88,7 @@ struct run {
     uint8_t on_lost; /* signed */
     uint8_t priority;
     bool started_once, lost_once;
+    bool restored; /* held since a backup was put back */
     /* derived */
     uint64_t seq;     /* order of acceptance */
     int64_t accepted; /* boot; before the begin of this process if the run is older */

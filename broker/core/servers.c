@@ -279,6 +279,8 @@ void stop_stray(struct bcore *c, struct peer *p, struct id run, uint64_t attempt
 {
     const struct run *r = run_find(c, run);
     const struct kept *k = r ? NULL : kept_by_id(c, run);
+    if (r && r->restored) /* what it does is what an operator will go by */
+        return;
     bool last = r ? r->state == RUN_HELD && attempt == r->attempt : k && attempt == k->attempt;
     SEND(c, p->handle, 0, stop, .run = run, .attempt = attempt, .force = !last,
          .reason = span_str("this attempt does not count any more"));

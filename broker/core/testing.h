@@ -192,15 +192,19 @@ UNUSED void world_check_replay(struct world *w)
     bcore_free(&c);
 }
 
-UNUSED void world_begin(struct world *w)
+UNUSED void world_begin_as(struct world *w, bool restored)
 {
-    struct bcore_event ev = {.now = w->now, .wall = w->wall};
+    struct bcore_event ev = {.now = w->now, .wall = w->wall, .restored = restored};
     bcore_begin(w->core, &ev, &w->out);
     world_took(w);
 }
 
-/* The process dies and another one begins: sessions are gone. */
-UNUSED void world_restart(struct world *w)
+UNUSED void world_begin(struct world *w)
+{
+    world_begin_as(w, false);
+}
+
+UNUSED void world_restart_as(struct world *w, bool restored)
 {
     struct bcore *c;
     world_check_replay(w);
@@ -208,7 +212,13 @@ UNUSED void world_restart(struct world *w)
     bcore_free(&w->core);
     w->core = c;
     log_clear(w);
-    world_begin(w);
+    world_begin_as(w, restored);
+}
+
+/* The process dies and another one begins: sessions are gone. */
+UNUSED void world_restart(struct world *w)
+{
+    world_restart_as(w, false);
 }
 
 UNUSED int world_setup(void **state)

@@ -9,6 +9,8 @@
 static int open_file(const char *path, sqlite3 **ret, struct error *err)
 {
     int rc = access(path, R_OK) < 0 ? error_errno(err, errno, "store '%s'", path) : 0;
+    if (rc == 0)
+        rc = schema_check_wal(path, err);
     if (rc < 0)
         return rc;
     rc = sqlite3_open_v2(path, ret, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
@@ -71,6 +73,7 @@ int store_check(const char *path, struct buf *ret_text, struct error *err)
 {
     sqlite3 *db = NULL;
     uint64_t n = 0;
+    bool backup = false;
     int rc = open_file(path, &db, err);
     if (rc == 0)
         rc = check_integrity(db, err);
@@ -93,7 +96,10 @@ int store_check(const char *path, struct buf *ret_text, struct error *err)
         rc = check_zero(db, "SELECT count(*) FROM (SELECT run FROM ended_run GROUP BY run HAVING count(*) > 1)",
                         "runs have ended more than once", err);
     if (rc == 0)
-        buf_printf(ret_text, "store '%s': whole, %llu records", path, (unsigned long long)n);
+        rc = db_is_backup(db, &backup, err);
+    if (rc == 0)
+        buf_printf(ret_text, "store '%s': whole, %llu records%s", path, (unsigned long long)n,
+                   backup ? "; a backup: the first start from it takes --restored" : "");
     sqlite3_close(db);
     return rc;
 }
@@ -109,6 +115,16 @@ static int sync_file(const char *path, struct error *err)
     }
     close(fd);
     return 0;
+}
+
+/* So that nobody starts from it as if nothing had happened since. */
+static int mark(const char *path, struct error *err)
+{
+    sqlite3 *db = NULL;
+    int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    int result = rc == SQLITE_OK ? db_mark_backup(db, err) : db_error(db, rc, "backup", err);
+    sqlite3_close(db);
+    return result;
 }
 
 int store_backup(const char *path, const char *to, struct error *err)
@@ -129,11 +145,13 @@ int store_backup(const char *path, const char *to, struct error *err)
         if (rc != SQLITE_DONE)
             result = db_error(db, rc, "backup", err);
         sqlite3_finalize(st);
+        if (result == 0)
+            result = mark(to, err);
+        if (result == 0)
+            result = sync_file(to, err);
         if (result < 0)
             unlink(to);
     }
-    if (result == 0)
-        result = sync_file(to, err);
     sqlite3_close(db);
     return result;
 }

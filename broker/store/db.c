@@ -126,6 +126,21 @@ int db_meta_get(sqlite3 *db, const char *name, uint64_t *ret, struct error *err)
     return one_number(db, sql, ret, err);
 }
 
+#define LAST_LSN "max(coalesce((SELECT max(lsn) FROM journal), 0), (SELECT value FROM meta WHERE name = 'folded'))"
+
+int db_mark_backup(sqlite3 *db, struct error *err)
+{
+    return db_exec(db, "INSERT OR REPLACE INTO meta SELECT 'backup', " LAST_LSN, err);
+}
+
+int db_is_backup(sqlite3 *db, bool *ret, struct error *err)
+{
+    uint64_t is = 0;
+    int rc = one_number(db, "SELECT value = " LAST_LSN " FROM meta WHERE name = 'backup'", &is, err);
+    *ret = is;
+    return rc;
+}
+
 int db_meta_set(sqlite3 *db, const char *name, uint64_t value, struct error *err)
 {
     char sql[160];

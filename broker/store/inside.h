@@ -38,9 +38,14 @@ void db_bind_bytes(sqlite3_stmt *st, int at, const void *p, size_t n);
 struct span db_bytes(sqlite3_stmt *st, int column);
 void db_finalize(sqlite3_stmt **slots, unsigned n);
 int db_meta_get(sqlite3 *db, const char *name, uint64_t *ret, struct error *err);
+/* A backup bears the number of its last record. While that is the last, nothing has been appended to it. */
+int db_mark_backup(sqlite3 *db, struct error *err);
+int db_is_backup(sqlite3 *db, bool *ret, struct error *err);
 int db_meta_set(sqlite3 *db, const char *name, uint64_t value, struct error *err);
 
 /* ---- schema.c */
+/* Refuses a backup beside which the -wal of the file lies whose place it took: SQLite would play that into it. */
+int schema_check_wal(const char *path, struct error *err);
 /* Makes the tables in a new file, or checks that this is one of ours, of our schema, whole. */
 int schema_prepare(sqlite3 *db, const char *path, bool writable, struct error *err);
 
@@ -127,6 +132,7 @@ struct store {
     sqlite3_stmt *insert, *insert_note, *epoch_of;
     struct folder folder;
     unsigned wal_pages;
+    bool is_backup;
     bool fsync_off; /* the connection's synchronous is NORMAL now */
     pthread_t writer, reader;
     bool started;

@@ -151,6 +151,8 @@ int store_load(struct store *s, store_take_record *take, void *self, struct erro
     if (rc == 0)
         rc = give_tail(&l);
     buf_free(&l.kept);
+    if (rc == 0)
+        rc = db_is_backup(s->db, &s->is_backup, &mine);
     if (rc < 0 && err)
         *err = mine;
     s->appended = s->committed = s->told_lsn = l.last;

@@ -138,6 +138,11 @@ static int of_a_run(struct record *r, struct span body, struct error *err)
         note(r, span_str(on_lost_text(m.then)));
         break;
     }
+    case KIND_R_HELD: {
+        OF_RUN(held);
+        note(r, span_str("a backup was put back"));
+        break;
+    }
     case KIND_R_RELEASED: {
         OF_RUN(released);
         note(r, m.how);

@@ -6,9 +6,11 @@
  * endian. meta:    epoch (one more at each start) and folded. The views are for people; nothing here reads them.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "broker/store/inside.h"
 
@@ -224,6 +226,24 @@ static int check_length(sqlite3 *db, const char *path, struct error *err)
         return error_set(err, -EBADMSG, "store '%s' is truncated: %lld bytes of %llu; put a backup in its place",
                          path, (long long)st.st_size, (unsigned long long)(pages * page_size));
     return 0;
+}
+
+int schema_check_wal(const char *path, struct error *err)
+{
+    enum { WRITE_VERSION_AT = 18, OF_ROLLBACK = 1 }; /* in the header of a file that has never had a -wal */
+    uint8_t version = 0;
+    struct stat st;
+    char *wal = mem_printf("%s-wal", path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+    bool fresh = fd >= 0 && pread(fd, &version, 1, WRITE_VERSION_AT) == 1 && version == OF_ROLLBACK;
+    if (fd >= 0)
+        close(fd);
+    if (fresh && stat(wal, &st) == 0 && st.st_size > 0)
+        rc = error_set(err, -EBADMSG,
+                       "'%s' belongs to another file than '%s' and would spoil it: move it away, and its -shm", wal,
+                       path);
+    mem_free(&wal);
+    return rc;
 }
 
 static int check_live(sqlite3 *db, const char *path, struct error *err)

@@ -48,7 +48,10 @@ static int write_back(struct store *s, struct error *err)
 
 static int open_file(struct store *s, struct error *err)
 {
-    int rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc = schema_check_wal(s->path, err);
+    if (rc < 0)
+        return rc;
+    rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc != SQLITE_OK)
         return db_error(s->db, rc, s->path, err);
     if (chmod(s->path, 0600) < 0)
@@ -116,6 +119,11 @@ int store_open(struct store **ret, const struct store_options *o, struct error *
 uint64_t store_epoch(const struct store *s)
 {
     return s->epoch;
+}
+
+bool store_is_backup(const struct store *s)
+{
+    return s->is_backup;
 }
 
 /* ---- Running */

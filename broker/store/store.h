@@ -54,6 +54,9 @@ struct store_calls {
  * not a store, truncated or corrupt (nothing is ever repaired). On success the epoch has been raised, durably. */
 int store_open(struct store **ret, const struct store_options *o, struct error *err);
 uint64_t store_epoch(const struct store *s);
+/* After store_load: this file was made by store_backup, and no record has been appended since. What happened after it
+ * was made is in another file, or lost; who goes on from here must not run again what may have ended. */
+bool store_is_backup(const struct store *s);
 
 /* What a restart needs, in lsn order: the records of all that is live, and one r_kept, made here, for each run and
  * parent that has ended within kept_ms, the newest kept_max + 1 of them. `take` returns 0, or negative (with err set)

@@ -256,6 +256,47 @@ static void a_backup_is_a_store_and_a_check_reads_it(void **state)
     buf_free(&text);
 }
 
+static bool is_backup(void **state)
+{
+    struct error err = {0};
+    struct store *s = open_store(state, NULL);
+    assert_int_equal(store_load(s, nothing, NULL, &err), 0);
+    bool is = store_is_backup(s);
+    store_close(&s);
+    return is;
+}
+
+static void a_backup_is_known_for_one_until_something_is_appended(void **state)
+{
+    struct error err = {0};
+    struct heard h;
+    struct buf text = {0};
+    filled(state, 20);
+    assert_false(is_backup(state));
+    assert_int_equal(store_backup(testing_path(state, "broker.db"), testing_path(state, "copy.db"), &err), 0);
+    assert_int_equal(rename(testing_path(state, "copy.db"), testing_path(state, "broker.db")), 0);
+    /* the first file's -wal has stayed behind */
+    assert_int_equal(file_write_atomic(testing_path(state, "broker.db-wal"), span_str("of another"), 0600, &err), 0);
+    struct store *spoilt = NULL;
+    struct store_options o = {.path = testing_path(state, "broker.db")};
+    assert_int_equal(store_open(&spoilt, &o, &err), -EBADMSG);
+    assert_contains(err.text, "broker.db-wal");
+    assert_int_equal(store_check(testing_path(state, "broker.db"), &text, &err), -EBADMSG);
+    assert_int_equal(unlink(testing_path(state, "broker.db-wal")), 0);
+    assert_true(is_backup(state));
+    assert_true(is_backup(state)); /* to look at it changes nothing */
+    if (store_check(testing_path(state, "broker.db"), &text, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_contains(buf_str(&text), "--restored");
+    struct store *s = open_store(state, NULL);
+    start(s, &h);
+    called(s, 21, 21, "load");
+    wait_committed(s, &h, 21);
+    store_close(&s);
+    assert_false(is_backup(state));
+    buf_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +313,7 @@ int main(void)
         in_folder(what_only_people_need_is_not_loaded),
         in_folder(old_history_is_dropped_and_live_runs_stay),
         in_folder(a_backup_is_a_store_and_a_check_reads_it),
+        in_folder(a_backup_is_known_for_one_until_something_is_appended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

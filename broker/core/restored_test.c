@@ -1,0 +1,154 @@
+/* restored_test.c - a backup that was put back: nothing that was live in it runs again unless a person says so. */
+#include "broker/core/testing.h"
+
+static void put_back(struct world *w)
+{
+    world_restart_as(w, true);
+}
+
+static void release_as(struct world *w, uint64_t peer, struct id run, const char *how)
+{
+    char id[ID_TEXT];
+    struct m_done done;
+    struct buf args = {0};
+    value_add_str(&args, span_str("how"));
+    value_add_str(&args, span_str(how));
+    SAY(w, peer, "anna", operate, .req = 4, .verb = span_str("release"), .target = span_str(id_format(run, id)),
+        .arguments = wire_list_from(&args, 1), .reason = span_str("looked at it"));
+    SENT(w, peer, DONE, done, &done);
+    buf_free(&args);
+}
+
+static void every_live_run_is_held_whatever_it_was(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct id run[5];
+    char key[] = "k0";
+    for (unsigned i = 0; i < 5; i++, key[1]++)
+        run[i] = call(w, anna, key);
+    SAY(w, wh1, "wh1", started, .run = run[0], .attempt = 1, .step = span_str("s"));
+    SAY(w, anna, "anna", cancel, .req = 5, .run = run[1], .reason = span_str("late"));
+    succeed(w, wh1, "wh1", run[0], 1, 5000); /* the first has ended, the third is handed over */
+    SAY(w, wh1, "wh1", started, .run = run[2], .attempt = 1, .step = span_str("s"));
+    assert_int_equal(state_of(w, run[1]), RUN_CANCELLING);
+    assert_int_equal(state_of(w, run[2]), RUN_RUNNING);
+    assert_int_equal(state_of(w, run[4]), RUN_WAITING);
+    put_back(w);
+    assert_int_equal(state_of(w, run[0]), RUN_ENDED);
+    for (unsigned i = 1; i < 5; i++)
+        assert_int_equal(state_of(w, run[i]), RUN_HELD);
+    wh1 = worker_up(w, "wh1", 1);
+    world_pass(w, 2LL * START_WITHIN_MS);
+    NOT_SENT(w, wh1, EXECUTE);
+    for (unsigned i = 1; i < 5; i++)
+        assert_int_equal(state_of(w, run[i]), RUN_HELD);
+    put_back(w); /* and from a backup of that */
+    assert_int_equal(records_of(w, KIND_R_HELD), 4);
+    world_restart(w);
+    assert_int_equal(state_of(w, run[4]), RUN_HELD);
+}
+
+static void what_still_runs_goes_on_and_its_result_is_evidence(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct id known = call(w, anna, "a"), waits = call(w, anna, "b");
+    struct m_recorded r;
+    put_back(w);
+    wh1 = worker_hello(w, "wh1", 1);
+    SAY(w, wh1, "wh1", have, .run = known, .attempt = 1, .state = RUN_RUNNING);
+    SAY(w, wh1, "wh1", have, .run = waits, .attempt = 3, .state = RUN_RUNNING); /* in the time that was lost */
+    SAY(w, wh1, "wh1", have_end, .count = 2);
+    SAY(w, wh1, "wh1", started, .run = waits, .attempt = 3, .step = span_str("s"));
+    NOT_SENT(w, wh1, STOP);
+    succeed(w, wh1, "wh1", known, 1, 5);
+    SENT(w, wh1, RECORDED, recorded, &r);
+    succeed(w, wh1, "wh1", waits, 3, 5);
+    SENT(w, wh1, RECORDED, recorded, &r);
+    assert_null(find_sent(w, wh1, KIND_M_ERROR));
+    assert_int_equal(records_of(w, KIND_R_EVIDENCE), 2);
+    assert_int_equal(state_of(w, known), RUN_HELD);
+    assert_int_equal(state_of(w, waits), RUN_HELD);
+}
+
+static void a_released_one_runs_as_an_attempt_that_nobody_has_seen(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1, wh2;
+    struct id run = call(w, anna, "a");
+    struct m_execute e;
+    struct m_stop stop;
+    struct m_recorded r;
+    put_back(w);
+    anna = caller_up(w, "anna");
+    SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 1);
+    release_as(w, anna, run, "rerun");
+    wh2 = worker_up(w, "wh2", 2);
+    SENT(w, wh2, EXECUTE, execute, &e);
+    assert_int_equal(e.attempt, 1001);
+    wh1 = worker_hello(w, "wh1", 1); /* has attempt 1 of it, from the time that was lost */
+    SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
+    SENT(w, wh1, STOP, stop, &stop); /* since somebody has decided */
+    SAY(w, wh1, "wh1", have_end, .count = 1);
+    succeed(w, wh1, "wh1", run, 1, 5);
+    SENT(w, wh1, RECORDED, recorded, &r);
+    assert_int_equal(state_of(w, run), RUN_HANDED_OVER);
+    SAY(w, wh2, "wh2", result, .run = run, .attempt = 1001, .outcome = outcome_of(w, JOB_FAILED, PACKAGE_FAILED, 5));
+    assert_int_equal(told_end(w, anna, run).status, STATUS_FAILED);
+}
+
+static void or_ends_as_it_was_released_and_says_why_it_was_held(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct id run = call(w, anna, "a"), other = call(w, anna, "b");
+    struct d_outcome o;
+    char text[LIMIT_TEXT];
+    put_back(w);
+    anna = caller_up(w, "anna");
+    SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 1);
+    SAY(w, anna, "anna", follow, .req = 4, .run = other, .level = 1);
+    release_as(w, anna, run, "succeed");
+    o = told_end(w, anna, run);
+    assert_int_equal(o.status, STATUS_SUCCEEDED);
+    span_copy_str(o.message, text, sizeof text);
+    assert_contains(text, "backup");
+    SAY(w, anna, "anna", cancel, .req = 5, .run = other, .reason = span_str("enough"));
+    o = told_end(w, anna, other);
+    assert_int_equal(o.status, STATUS_CANCELLED);
+    span_copy_str(o.message, text, sizeof text);
+    assert_contains(text, "backup");
+}
+
+static void its_epoch_lies_above_all_that_the_lost_time_can_have_had(void **state)
+{
+    struct world *w = *state;
+    struct m_welcome m;
+    w->wall = 1700000000000;
+    put_back(w);
+    uint64_t anna = caller_up(w, "anna");
+    SENT(w, anna, WELCOME, welcome, &m);
+    assert_int_equal(m.epoch, 1700000000);
+    world_restart(w);
+    anna = caller_up(w, "anna");
+    SENT(w, anna, WELCOME, welcome, &m);
+    assert_int_equal(m.epoch, 1700000001);
+    w->wall = 5000; /* a clock that is wrong takes nothing back */
+    put_back(w);
+    anna = caller_up(w, "anna");
+    SENT(w, anna, WELCOME, welcome, &m);
+    assert_int_equal(m.epoch, 1700000002);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_world(every_live_run_is_held_whatever_it_was),
+        in_world(what_still_runs_goes_on_and_its_result_is_evidence),
+        in_world(a_released_one_runs_as_an_attempt_that_nobody_has_seen),
+        in_world(or_ends_as_it_was_released_and_says_why_it_was_held),
+        in_world(its_epoch_lies_above_all_that_the_lost_time_can_have_had),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
