@@ -47,6 +47,9 @@ static void every_live_run_is_held_whatever_it_was(void **state)
     assert_int_equal(records_of(w, KIND_R_HELD), 4);
     world_restart(w);
     assert_int_equal(state_of(w, run[4]), RUN_HELD);
+    anna = caller_up(w, "anna");
+    SAY(w, anna, "anna", cancel, .req = 6, .run = run[1], .reason = span_str("still")); /* what it was asked before */
+    assert_int_equal(state_of(w, run[1]), RUN_ENDED);
 }
 
 static void what_still_runs_goes_on_and_its_result_is_evidence(void **state)
