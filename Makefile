@@ -50,8 +50,9 @@ ROOMS_parent        := parent parent/report parent/plan parent/core client packa
 ROOMS_monitor       := monitor client package net $(ROOMS_trust)
 ROOMS_admin         := admin client package net $(ROOMS_trust)
 ROOMS_tests/sim     := tests/sim broker/core worker/core parent/core net $(ROOMS_trust)
+ROOMS_tests/conform := tests/sim broker/store $(ROOMS_tests/sim)
 ALL_ROOMS := common proto trust net package client broker/core broker/store broker worker/core worker runner \
-             runner/unpack parent/core parent/plan parent/report parent monitor admin tests/sim
+             runner/unpack parent/core parent/plan parent/report parent monitor admin tests/sim tests/conform
 
 # ---- Programs: main file, room
 PROGRAMS := $(foreach p,lbbroker:broker lbworker:worker lbrunner:runner lbunpack:runner/unpack lbsubmit:parent \
