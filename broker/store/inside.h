@@ -46,7 +46,10 @@ int db_meta_set(sqlite3 *db, const char *name, uint64_t value, struct error *err
 /* ---- schema.c */
 /* Refuses a backup beside which the -wal of the file lies whose place it took: SQLite would play that into it. */
 int schema_check_wal(const char *path, struct error *err);
-/* Makes the tables in a new file, or checks that this is one of ours, of our schema, whole. */
+/* In one transaction: step[from] to step[to - 1], today's views, and the number. */
+int schema_raise(sqlite3 *db, const char *const step[], unsigned from, unsigned to, struct error *err);
+/* Makes the tables in a new file, or checks that this is one of ours and whole. Writable: raises one of an earlier
+ * schema, and renews the views that another version has made. */
 int schema_prepare(sqlite3 *db, const char *path, bool writable, struct error *err);
 
 /* ---- record.c: what the store must know of a record */

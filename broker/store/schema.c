@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "broker/store/inside.h"
+#include "common/crc32c.h"
 
 enum { APPLICATION_ID = 0x4c427374 /* "LBst", shown by file(1) */ };
 
@@ -198,18 +199,56 @@ static void add_words(struct buf *sql)
 #undef X
 }
 
-static int create(sqlite3 *db, struct error *err)
+/* What makes a store of schema n one of n + 1. The first makes it of an empty file. */
+static const char *const STEP[STORE_SCHEMA] = {TABLES};
+
+/* For people, and no part of the schema: each version that has other ones makes them anew. Returns by what it knows
+ * them. */
+static uint32_t add_views(struct buf *sql)
+{
+    size_t from = sql->n;
+    buf_add_str(sql, "DROP TABLE IF EXISTS words; DROP VIEW IF EXISTS job_history; DROP VIEW IF EXISTS step_history;"
+                     "DROP VIEW IF EXISTS parent_history; DROP VIEW IF EXISTS events;");
+    add_words(sql);
+    buf_add_str(sql, VIEWS_HEAD);
+    uint32_t sum = crc32c(span_of(sql->p + from, sql->n - from));
+    buf_printf(sql, "INSERT OR REPLACE INTO meta VALUES ('views', %u);", sum);
+    return sum;
+}
+
+static int in_one_transaction(sqlite3 *db, struct buf *sql, const char *doing, struct error *err)
+{
+    int rc = sqlite3_exec(db, buf_str(sql), NULL, NULL, NULL);
+    int result = rc == SQLITE_OK ? 0 : db_error(db, rc, doing, err);
+    if (result < 0 && !sqlite3_get_autocommit(db))
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    buf_free(sql);
+    return result;
+}
+
+int schema_raise(sqlite3 *db, const char *const step[], unsigned from, unsigned to, struct error *err)
 {
     struct buf sql = {0};
     buf_add_str(&sql, "BEGIN IMMEDIATE;");
-    buf_add_str(&sql, TABLES);
-    add_words(&sql);
-    buf_add_str(&sql, VIEWS_HEAD);
-    buf_printf(&sql, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;", APPLICATION_ID, STORE_SCHEMA);
-    int rc = sqlite3_exec(db, buf_str(&sql), NULL, NULL, NULL);
-    int result = rc == SQLITE_OK ? 0 : db_error(db, rc, "making the tables", err);
+    for (unsigned i = from; i < to; i++)
+        buf_add_str(&sql, step[i]);
+    add_views(&sql);
+    buf_printf(&sql, "PRAGMA application_id = %d; PRAGMA user_version = %u; COMMIT;", APPLICATION_ID, to);
+    return in_one_transaction(db, &sql, from ? "raising the store's schema" : "making the tables", err);
+}
+
+static int renew_views(sqlite3 *db, struct error *err)
+{
+    struct buf sql = {0};
+    uint64_t are;
+    int rc = db_meta_get(db, "views", &are, err);
+    buf_add_str(&sql, "BEGIN IMMEDIATE;");
+    bool same = add_views(&sql) == are;
+    buf_add_str(&sql, "COMMIT;");
+    if (rc == 0 && !same)
+        return in_one_transaction(db, &sql, "renewing the views", err);
     buf_free(&sql);
-    return result;
+    return rc;
 }
 
 /* A file cut short: the header counts more pages than there are. Only where everything has been checkpointed. */
@@ -269,7 +308,7 @@ int schema_prepare(sqlite3 *db, const char *path, bool writable, struct error *e
         db_pragma_u64(db, "schema_version", &tables, err) < 0)
         return error_prefix(err, "'%s' cannot be read and is left as it is", path);
     if (id == 0 && version == 0 && tables == 0 && writable)
-        return create(db, err);
+        return schema_raise(db, STEP, 0, STORE_SCHEMA, err);
     if (id != APPLICATION_ID)
         return error_set(err, -EBADMSG, "'%s' is not a store of Longboat (its application id is 0x%llx)", path,
                          (unsigned long long)id);
@@ -278,9 +317,13 @@ int schema_prepare(sqlite3 *db, const char *path, bool writable, struct error *e
             err, -ENOTSUP,
             "store '%s' was written by a newer Longboat (schema %llu, this one knows %d); start that version", path,
             (unsigned long long)version, STORE_SCHEMA);
-    if (version < STORE_SCHEMA)
-        return error_set(err, -ENOTSUP, "store '%s' has schema %llu, which no released Longboat has written", path,
-                         (unsigned long long)version);
+    if (version == 0)
+        return error_set(err, -ENOTSUP, "store '%s' has schema 0, which no Longboat has written", path);
     int rc = writable ? check_length(db, path, err) : 0;
-    return rc < 0 ? rc : check_live(db, path, err);
+    if (rc == 0)
+        rc = check_live(db, path, err);
+    if (rc < 0 || !writable)
+        return rc;
+    return version < STORE_SCHEMA ? schema_raise(db, STEP, (unsigned)version, STORE_SCHEMA, err)
+                                  : renew_views(db, err);
 }

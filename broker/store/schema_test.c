@@ -1,0 +1,101 @@
+/* schema_test.c - promise 16, the file: a store of an earlier version is raised to today's, wholly or not at all. */
+#include "broker/store/inside.h"
+#include "broker/store/testing.h"
+
+/* Of a version that is not there yet: what makes schema 2 of 1, and 3 of 2. */
+static const char *const LATER[] = {
+    NULL,
+    "ALTER TABLE ended_run ADD COLUMN cost INTEGER NOT NULL DEFAULT 7;",
+    "CREATE TABLE prices (job TEXT PRIMARY KEY, price INTEGER NOT NULL) STRICT;",
+};
+
+static int raise_to(void **state, const char *const *step, unsigned to, struct error *err)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open_v2(testing_path(state, "broker.db"), &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    int rc = schema_raise(db, step, 1, to, err);
+    sqlite3_close(db);
+    return rc;
+}
+
+/* Two runs, one of which has ended. */
+static void two_runs(void **state)
+{
+    struct heard h;
+    struct store *s = open_store(state, NULL);
+    start(s, &h);
+    called(s, 1, 1, "load");
+    called(s, 2, 2, "load");
+    ended(s, 3, 2, STATUS_FAILED);
+    wait_committed(s, &h, 3);
+    store_close(&s);
+}
+
+static void a_store_of_an_earlier_schema_is_raised_step_by_step_and_keeps_what_it_has(void **state)
+{
+    struct error err = {0};
+    two_runs(state);
+    if (raise_to(state, LATER, 3, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_shell(state, "PRAGMA user_version", "3");
+    assert_shell(state, "SELECT count(*) || ' ' || max(lsn) FROM journal", "3 3");
+    assert_shell(state, "SELECT key || ' ' || cost FROM ended_run", "key-2 7");
+    assert_shell(state, "SELECT count(*) FROM prices", "0");
+    assert_shell(state, "SELECT status FROM job_history", "failed");
+    assert_shell(state, "PRAGMA integrity_check", "ok");
+    /* and today's version refuses it, since it is newer */
+    struct store *s = NULL;
+    struct store_options o = {.path = testing_path(state, "broker.db")};
+    assert_int_equal(store_open(&s, &o, &err), -ENOTSUP);
+    assert_shell(state, "SELECT value FROM meta WHERE name = 'epoch'", "1"); /* untouched */
+}
+
+static void a_step_that_fails_leaves_the_store_as_it_was(void **state)
+{
+    static const char *const broken[] = {NULL, "ALTER TABLE ended_run ADD COLUMN cost INTEGER NOT NULL DEFAULT 7;",
+                                         "INSERT INTO nowhere VALUES (1);"};
+    struct error err = {0};
+    two_runs(state);
+    assert_true(raise_to(state, broken, 3, &err) < 0);
+    assert_contains(err.text, "raising the store's schema");
+    assert_shell(state, "PRAGMA user_version", "1");
+    assert_shell(state, "SELECT count(*) FROM pragma_table_info('ended_run') WHERE name = 'cost'", "0");
+    assert_loads(state, "200@1 209@3 ", NULL);
+}
+
+static void words_and_views_are_those_of_the_version_that_opens_it(void **state)
+{
+    two_runs(state);
+    mem_free(&(char *){shell(state, "UPDATE words SET word = 'lapsed' WHERE list = 'status' AND word = 'failed'")});
+    mem_free(&(char *){shell(state, "DROP VIEW step_history")});
+    mem_free(&(char *){shell(state, "UPDATE meta SET value = 5 WHERE name = 'views'")});
+    assert_loads(state, "200@1 209@3 ", NULL);
+    assert_shell(state, "SELECT status FROM job_history", "failed");
+    assert_shell(state, "SELECT step FROM step_history", "say \"hi\"");
+}
+
+/* It was written before there were views with a number, and before runs could be held by a restored backup. */
+static void a_store_of_the_first_version_gets_todays_words(void **state)
+{
+    struct error err = {0};
+    struct buf whole = {0};
+    if (file_read("tests/golden/v1/journal.db", 4 << 20, &whole, &err) < 0 ||
+        file_write_atomic(testing_path(state, "broker.db"), buf_span(&whole), 0600, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_shell(state, "SELECT count(*) FROM words WHERE word = 'held'", "0");
+    struct store *s = open_store(state, NULL);
+    store_close(&s);
+    assert_shell(state, "SELECT number FROM words WHERE list = 'event' AND word = 'held'", "213");
+    buf_free(&whole);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_folder(a_store_of_an_earlier_schema_is_raised_step_by_step_and_keeps_what_it_has),
+        in_folder(a_step_that_fails_leaves_the_store_as_it_was),
+        in_folder(words_and_views_are_those_of_the_version_that_opens_it),
+        in_folder(a_store_of_the_first_version_gets_todays_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
