@@ -44,8 +44,7 @@ finished() { grep -q "^end $1 " "$demo/witness"; }
 @test "a backup that is put back does not start without --restored, which lbbroker check says too" {
     call package:child etl name=later "dir=$demo" >"$demo/later" # the backup does not know of it
     await "it runs" begun later
-    : >"$demo/broker.stop" # nobody starts it again until we do
-    kill9 broker
+    kill9_for_good broker
     mkdir "$demo/broken"
     mv "$(db)" "$demo/broken"
     cp "$demo/broker/var/backup.db" "$(db)"

@@ -108,11 +108,29 @@ END
     lbctl cancel "$parked" --reason test
 }
 
+@test "promise 1: what an operator says while the broker is away is done once, when it is back" {
+    local parked cancel drain
+    parked=$(call --start-within 600 package:other etl)
+    kill9_for_good broker
+    lbctl cancel "$parked" --reason 'said to nobody' >"$demo/cancel" 2>&1 3>&- &
+    cancel=$!
+    lbctl drain etl1 --reason 'said to nobody' >"$demo/drain" 2>&1 3>&- &
+    drain=$!
+    lbctl explain "$parked" >"$demo/explain" 2>&1 3>&- &
+    await "all three wait" sh -c "[ \$(pgrep -f 'lbctl (cancel|drain|explain)' | wc -l) -ge 3 ]"
+    start_broker
+    wait "$cancel"
+    wait "$drain"
+    [ "$(status_of "$parked")" = cancelled ]
+    [ "$(lbmon --event cancel --run "$parked" --since 0 --until-now --json | wc -l)" -eq 1 ]
+    lbctl servers etl1 --json | jq -e .draining
+    lbctl undrain etl1
+}
+
 @test "the store is the journal replayed: lbbroker check agrees after a crash" {
     local i
     for i in 1 2 3; do call package:say etl text=x >/dev/null; done
-    : >"$demo/broker.stop"
-    kill9 broker
+    kill9_for_good broker
     as broker run lbbroker check
     echo "$output"
     [ "$status" -eq 0 ]

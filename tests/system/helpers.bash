@@ -110,6 +110,13 @@ sanitized() { # are these programs built with a sanitizer? Then memory is not wh
     nm -D "$LB_BIN/lbctl" 2>/dev/null | grep -qE '__[a-z]*san_'
 }
 
+# The same, and nobody starts it again until the test does; waits for what kept it, which else would go on.
+kill9_for_good() {
+    : >"$demo/$1.stop"
+    kill9 "$1"
+    await "nobody keeps $1" gone "$(cat "$demo/$1.keeper")"
+}
+
 # The runner of a server, by its lock.
 runner_pid() {
     head -n 1 "$demo/$1/run/runner.lock" | tr -cd 0-9
