@@ -448,7 +448,9 @@ struct later {
 static void restart_when_called(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct later *x = arg;
-    if (x->play->calls == 2) { /* both of a are out */
+    struct net_server_owed owed;
+    net_server_owed(x->play->c->server, &owed);
+    if (x->play->calls == 2 && !owed.now) { /* both of a are out, and lbsubmit has heard that they are accepted */
         broker_restart(x->play->c);
         x->play->stay = false;
         return;

@@ -266,7 +266,9 @@ static void a_gigabyte_of_output_is_counted_and_cut_and_holds_nobody_up(void **s
     while (fgets(line, sizeof line, f))
         sscanf(line, "VmHWM: %ld", &kib);
     fclose(f);
+#ifndef __SANITIZE_ADDRESS__ /* it keeps what was freed */
     assert_in_range(kib, 1, 48 * 1024);
+#endif
     channel_close(&c);
     mem_free(&path);
     buf_free(&want.text[0]);
