@@ -307,13 +307,13 @@ static void output_is_kept_and_followed_to_its_end(void **state)
     bye(&etl1);
 }
 
-static void begin_parent(struct talker *t, uint64_t req, const struct hash *plan, uint64_t size)
+static void begin_parent(struct talker *t, uint64_t req, const char *key, const struct hash *plan, uint64_t size)
 {
     struct buf body = {0}, bytes = {0};
     struct error err = {0};
     struct d_parent d = {.cluster = span_str("test"),
                          .caller = span_str("anna"),
-                         .key = span_str("p1"),
+                         .key = span_str(key),
                          .name = span_str("nightly"),
                          .plan = *plan,
                          .plan_size = size,
@@ -339,13 +339,13 @@ static void a_parent_begins_when_its_plan_is_here(void **state)
     start(w);
     connect_to(&anna);
     hash_bytes(bytes, &plan);
-    begin_parent(&anna, 1, &plan, bytes.n);
+    begin_parent(&anna, 1, "p1", &plan, bytes.n);
     hear(&anna, error, &error);
     assert_int_equal(error.code, REFUSAL_NOT_FOUND);
     say(&anna, parent_plan, .req = 2, .plan = plan, .offset = 0, .size = bytes.n, .data = bytes);
     hear(&anna, done, &done);
     assert_true(span_eq_str(done.text, "15"));
-    begin_parent(&anna, 3, &plan, bytes.n);
+    begin_parent(&anna, 3, "p1", &plan, bytes.n);
     hear(&anna, accepted, &accepted);
     say(&anna, get, .req = 4, .package = plan, .offset = 8, .length = 100);
     hear(&anna, chunk, &chunk);
@@ -374,7 +374,7 @@ static void an_ended_parent_is_followed_to_its_end(void **state)
     hash_bytes(bytes, &plan);
     say(&anna, parent_plan, .req = 1, .plan = plan, .offset = 0, .size = bytes.n, .data = bytes);
     hear(&anna, done, &done);
-    begin_parent(&anna, 2, &plan, bytes.n);
+    begin_parent(&anna, 2, "p1", &plan, bytes.n);
     hear(&anna, accepted, &accepted);
     hear(&anna, driving, &driving);
     say(&anna, follow, .req = 3, .run = accepted.run, .level = 1);
@@ -420,6 +420,57 @@ static void a_stranger_does_not_get_in(void **state)
     bye(&stranger);
 }
 
+/* Pages of two: the live ones first, then those that have ended; each of them once. */
+static void a_listing_of_parents_goes_on_from_page_to_page(void **state)
+{
+    enum { LIVE = 5, ENDED = 3 };
+    struct world *w = *state;
+    struct talker anna;
+    struct m_done done;
+    struct m_accepted accepted;
+    struct m_driving driving;
+    struct m_rows rows;
+    struct span row, bytes = span_str("parent: nightly");
+    struct hash plan;
+    char after[LIMIT_SHORT + 1] = "", key[8];
+    unsigned seen[LIVE + ENDED] = {0}, pages = 0, ended_seen = 0;
+    principal(w, &anna, "anna", ROLE_CALLER, 5, ALL_GRANTS, 3);
+    start(w);
+    connect_to(&anna);
+    hash_bytes(bytes, &plan);
+    say(&anna, parent_plan, .req = 1, .plan = plan, .offset = 0, .size = bytes.n, .data = bytes);
+    hear(&anna, done, &done);
+    for (unsigned i = 0; i < LIVE + ENDED; i++) {
+        snprintf(key, sizeof key, "p%u", i);
+        begin_parent(&anna, 10 + i, key, &plan, bytes.n);
+        hear(&anna, accepted, &accepted);
+        hear(&anna, driving, &driving);
+        if (i < LIVE)
+            continue;
+        say(&anna, parent_end, .req = 30 + i, .parent = accepted.run, .epoch = driving.epoch,
+            .status = STATUS_SUCCEEDED, .report = span_str("{}"));
+        hear(&anna, done, &done);
+    }
+    do {
+        say(&anna, query, .req = 50 + pages, .what = span_str("parents"), .after = span_str(after), .limit = 2);
+        hear(&anna, rows, &rows);
+        for (struct wire_iter it = wire_iter(&rows.rows); wire_next(&it, &row);) {
+            char *text = span_dup_str(row), *at = strstr(text, "\"key\":\"p");
+            assert_non_null(at);
+            unsigned i = (unsigned)(at[8] - '0');
+            assert_in_range(i, 0, LIVE + ENDED - 1);
+            seen[i]++;
+            ended_seen += i >= LIVE;
+            assert_true(i >= LIVE || !ended_seen);
+            mem_free(&text);
+        }
+        span_copy_str(rows.next, after, sizeof after);
+    } while (*after && ++pages < 20);
+    for (unsigned i = 0; i < LIVE + ENDED; i++)
+        assert_int_equal(seen[i], 1);
+    bye(&anna);
+}
+
 int main(void)
 {
 #define in_world(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -435,6 +486,7 @@ int main(void)
         in_world(output_is_kept_and_followed_to_its_end),
         in_world(a_parent_begins_when_its_plan_is_here),
         in_world(an_ended_parent_is_followed_to_its_end),
+        in_world(a_listing_of_parents_goes_on_from_page_to_page),
         in_world(a_stranger_does_not_get_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,9 +149,10 @@ static void run_query(struct query *q, const char *what)
     else if (strcmp(what, "run") == 0)
         query_run(q);
     else if (strcmp(what, "parents") == 0) {
-        if (!*q->after)
-            query_parents_live(q);
-        query_history(q, true);
+        if (query_parents_live(q))
+            query_history(q, true);
+        else
+            query_answer(q);
     } else {
         snprintf(text, sizeof text, "'%.60s' cannot be asked for%s", what, suggest_hint(what, WHAT, hint));
         query_refuse(q, REFUSAL_BAD_ARGUMENT, text);

@@ -223,15 +223,35 @@ json_t *query_parent_json(const struct view_parent *p)
     return o;
 }
 
-void query_parents_live(struct query *q)
+static bool parent_matches(const struct query *q, const struct view_parent *p)
 {
+    char name[LIMIT_NAME + 1];
+    span_copy_str(p->name, name, sizeof name);
+    return glob(q->name, name) && glob(q->principal, p->principal) && !q->status &&
+           (!q->since || p->begun_at >= q->since) && (!q->until || p->begun_at <= q->until);
+}
+
+bool query_parents_live(struct query *q)
+{
+    static const char MARK[] = "live ";
     struct view_parent p;
     struct id at = ID_ZERO;
-    while (q->n < q->limit && view_parent_after(q->b->core, &at, &p)) {
-        at = p.id;
-        if (glob(q->principal, p.principal) && query_may_see(q, p.principal, "", "all", NULL))
-            query_row(q, query_parent_json(&p));
+    unsigned scanned = 0;
+    if (*q->after && (strncmp(q->after, MARK, strlen(MARK)) != 0 || id_parse(q->after + strlen(MARK), &at, NULL) < 0))
+        return true;
+    q->after[0] = 0; /* the history begins at its own beginning */
+    while (view_parent_after(q->b->core, &at, &p)) {
+        bool taken = !parent_matches(q, &p) || !query_may_see(q, p.principal, "", "all", NULL) ||
+                     query_row(q, query_parent_json(&p));
+        if (taken)
+            at = p.id;
+        if (!taken || ++scanned == QUERY_SCAN_MOST) {
+            char id[ID_TEXT];
+            snprintf(q->next, sizeof q->next, "%s%s", MARK, id_format(at, id));
+            return false;
+        }
     }
+    return true;
 }
 
 /* ---- Packages: what the depot has, and where each is wanted */
