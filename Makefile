@@ -207,6 +207,7 @@ $(B)/liblongboat.a: $(foreach r,$(CLIENT_ROOMS),$(call room_archive,$(r)))
 	@rm -f $@
 	$(Q)for a in $^; do echo "addlib $$a"; done | sed '1i create $@' | sed '$$a save' | $(AR) -M
 
+# Of the headers those that longboat.h needs.
 .PHONY: install
 install: all $(B)/liblongboat.a
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/longboat \
@@ -216,8 +217,8 @@ install: all $(B)/liblongboat.a
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/longboat/docs docs/*.md
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/longboat/proto proto/PROTOCOL.md
 	install -m 644 $(B)/liblongboat.a $(DESTDIR)$(PREFIX)/lib/
-	for room in client trust proto common; do \
-	  install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/longboat/$$room $$(ls $$room/*.h | grep -vE 'inner|inside|testing|fixture') || exit 1; done
+	for header in $$($(CC) $(CPPFLAGS) -MM client/longboat.h | tr ' \\' '\n\n' | grep '\.h$$'); do \
+	  install -D -m 644 $$header $(DESTDIR)$(PREFIX)/include/longboat/$$header || exit 1; done
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' client/longboat.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/longboat.pc
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/longboat/python client/python/longboat.py
 	for unit in lbbroker lbworker; do \

@@ -350,7 +350,7 @@ static void print_report(struct drive *d, struct span json)
 {
     struct buf out = {0};
     if (d->shell->json)
-        buf_printf(&out, "{\"event\":\"report\",\"report\":" SPAN_FMT "}\n", SPAN_ARG(json));
+        buf_printf(&out, "{\"v\":1,\"event\":\"report\",\"report\":" SPAN_FMT "}\n", SPAN_ARG(json));
     else
         report_text(d->core, &d->shell->out, &out);
     shell_print(buf_span(&out));

@@ -369,7 +369,7 @@ static void json_lines_begin_with_events_and_end_with_the_report(void **state)
         last = line;
     }
     assert_true(n > 8);
-    assert_contains(last, "{\"event\":\"report\",\"report\":{\"v\":1,\"parent\":\"night\"");
+    assert_contains(last, "{\"v\":1,\"event\":\"report\",\"report\":{\"v\":1,\"parent\":\"night\"");
     mem_free(&out);
 }
 

@@ -39,7 +39,8 @@ static void say_begun(struct shell *s, const struct plan_made *made, const struc
     struct buf line = {0};
     shell_say(s, "parent %s is run %s", made->graph.name, id_format(run->id, id));
     if (s->json) {
-        buf_printf(&line, "{\"event\":\"parent\",\"parent\":\"%s\",\"run\":\"%s\",\"tasks\":%u,\"children\":%u}\n",
+        buf_printf(&line,
+                   "{\"v\":1,\"event\":\"parent\",\"parent\":\"%s\",\"run\":\"%s\",\"tasks\":%u,\"children\":%u}\n",
                    made->graph.name, id, made->graph.n, made->children);
         shell_print(buf_span(&line));
         buf_free(&line);

@@ -91,7 +91,7 @@ void events_add(const struct pcore *c, const struct pcore_effect *e, int64_t now
     struct pcore_task task;
     if (e->kind == PCORE_FX_SKIPPED) {
         pcore_task(c, e->task, &task);
-        buf_add_str(out, "{\"event\":\"skipped\"");
+        buf_add_str(out, "{\"v\":1,\"event\":\"skipped\"");
         add_time(out, "at", now);
         add_text(out, "task", pcore_graph(c)->tasks[e->task].name);
         add_text(out, "reason", task.reason);
@@ -100,7 +100,7 @@ void events_add(const struct pcore *c, const struct pcore_effect *e, int64_t now
     if (e->kind != PCORE_FX_CHILD)
         return;
     pcore_child(c, e->task, e->index, &k);
-    buf_printf(out, "{\"event\":\"%s\"", e->news == NEWS_ENDED ? "ended" : "child");
+    buf_printf(out, "{\"v\":1,\"event\":\"%s\"", e->news == NEWS_ENDED ? "ended" : "child");
     add_time(out, "at", now);
     buf_add_str(out, ",");
     add_identity(c, &k, out);

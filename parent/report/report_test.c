@@ -276,6 +276,7 @@ static void events_are_json_objects_one_a_line(void **state)
         json_t *e = json_loadb(at, (size_t)(end - at), JSON_REJECT_DUPLICATES, NULL);
         assert_non_null(e);
         const char *event = json_string_value(json_object_get(e, "event"));
+        assert_int_equal(json_integer_value(json_object_get(e, "v")), 1);
         assert_string_equal(event, n == 0 ? "child" : n == 3 ? "skipped" : "ended");
         if (n == 0) {
             assert_string_equal(json_string_value(json_object_get(e, "state")), "running");
