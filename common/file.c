@@ -145,6 +145,16 @@ static int sync_folder(const char *path, struct error *err)
     return rc;
 }
 
+int file_sync(const char *path, struct error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+    if (fd < 0 || fsync(fd) < 0)
+        rc = error_errno(err, errno, "cannot make '%s' durable", path);
+    if (fd >= 0)
+        close(fd);
+    return rc < 0 ? rc : sync_folder(path, err);
+}
+
 int file_write_atomic(const char *path, struct span content, mode_t mode, struct error *err)
 {
     char *folder = folder_of(path);

@@ -19,6 +19,9 @@ int file_read(const char *path, size_t max, struct buf *out, struct error *err);
  * followed. */
 int file_write_atomic(const char *path, struct span content, mode_t mode, struct error *err);
 
+/* What has been written to the file, and that it is there, survives a power loss from now on. */
+int file_sync(const char *path, struct error *err);
+
 /* Makes the folder and those above it that are missing, all with `mode` (less the umask). Being there is success;
  * -ENOTDIR: something else is. */
 int file_make_dirs(const char *path, mode_t mode, struct error *err);

@@ -111,6 +111,8 @@ static void a_write_that_fails_leaves_the_old_content(void **state)
     assert_contains(err.text, "cannot replace");
     assert_int_equal(entries(folder), 1);
     assert_int_equal(file_write_atomic(testing_path(state, "none/f"), span_str("x"), 0600, &err), -ENOENT);
+    assert_int_equal(file_sync(testing_path(state, "none"), &err), -ENOENT);
+    assert_contains(err.text, "none");
 }
 
 static void folders_are_made_with_those_above(void **state)

@@ -1,10 +1,10 @@
 /* check.c - reads a whole store and says what is wrong, or copies it. Runs beside a broker: both only read. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "broker/store/inside.h"
+#include "common/file.h"
 
 static int open_file(const char *path, sqlite3 **ret, struct error *err)
 {
@@ -104,19 +104,6 @@ int store_check(const char *path, struct buf *ret_text, struct error *err)
     return rc;
 }
 
-static int sync_file(const char *path, struct error *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) < 0) {
-        int why = errno;
-        if (fd >= 0)
-            close(fd);
-        return error_errno(err, why, "backup '%s'", path);
-    }
-    close(fd);
-    return 0;
-}
-
 /* So that nobody starts from it as if nothing had happened since. */
 static int mark(const char *path, struct error *err)
 {
@@ -125,6 +112,15 @@ static int mark(const char *path, struct error *err)
     int result = rc == SQLITE_OK ? db_mark_backup(db, err) : db_error(db, rc, "backup", err);
     sqlite3_close(db);
     return result;
+}
+
+/* With what SQLite may have left beside it: a later backup of that name would have it played into itself. */
+static void remove_copy(const char *path)
+{
+    char *journal = mem_printf("%s-journal", path);
+    unlink(path);
+    unlink(journal);
+    mem_free(&journal);
 }
 
 int store_backup(const char *path, const char *to, struct error *err)
@@ -148,9 +144,9 @@ int store_backup(const char *path, const char *to, struct error *err)
         if (result == 0)
             result = mark(to, err);
         if (result == 0)
-            result = sync_file(to, err);
+            result = file_sync(to, err);
         if (result < 0)
-            unlink(to);
+            remove_copy(to);
     }
     sqlite3_close(db);
     return result;
