@@ -60,6 +60,7 @@ struct keepers *keepers_new(struct world *w, struct laws *l, const struct keeper
     k->calls = calls;
     k->self = self;
     process_init(&k->machine, h->server, h->clock);
+    k->machine.luck++; /* not that of the worker, which bears the same name */
     k->letters = letters_new(w, read_letter, k);
     for (unsigned i = 0; i < KEEPERS_MOST; i++) {
         k->keeper[i].all = k;
@@ -317,7 +318,7 @@ static void on_progress(struct world *w, void *self)
                       &entry);
     write_entry(k->all, SPOOL_KEEPERS + k->slot, buf_span(&entry));
     buf_free(&entry);
-    world_at(w, &k->progress, w->now + skewed(w, MS(100), SECS(20)), NULL, on_progress, k);
+    world_at(w, &k->progress, w->now + skewed(w, MS(100), SECS(20)), &k->all->machine, on_progress, k);
 }
 
 static void on_end(struct world *w, void *self)
@@ -350,7 +351,7 @@ static void end_tree(struct keeper *k, int64_t grace_ms, bool timed_out, bool ca
     }
     k->told_to_end = true;
     if (!event_is_set(&k->end) || at < k->end.node.key)
-        world_at(w, &k->end, at, NULL, on_end, k);
+        world_at(w, &k->end, at, &k->all->machine, on_end, k);
 }
 
 static void on_look(struct world *w, void *self)
@@ -373,7 +374,7 @@ static void on_look(struct world *w, void *self)
     }
     if (next != INT64_MAX) { /* the fence moves on: look again when it would be due */
         int64_t at = true_time(w, &k->all->machine, next);
-        world_at(w, &k->look, at, NULL, on_look, k);
+        world_at(w, &k->look, at, &k->all->machine, on_look, k);
     }
 }
 
@@ -400,10 +401,10 @@ static void launch(struct keeper *k)
     laws_launched(all->laws, all->h.server, *all->h.spool_id, &h->step);
     judge_load(all);
     int64_t takes = job ? skewed(all->w, job->least_us, job->most_us) : MS(1);
-    world_at(all->w, &k->end, all->w->now + takes, NULL, on_end, k);
-    world_at(all->w, &k->look, all->w->now, NULL, on_look, k);
+    world_at(all->w, &k->end, all->w->now + takes, &all->machine, on_end, k);
+    world_at(all->w, &k->look, all->w->now, &all->machine, on_look, k);
     if (chance(all->w, 300))
-        world_at(all->w, &k->progress, all->w->now + between(all->w, 0, SECS(2)), NULL, on_progress, k);
+        world_at(all->w, &k->progress, all->w->now + between(all->w, 0, SECS(2)), &all->machine, on_progress, k);
 }
 
 static void on_start(struct world *w, void *self)
@@ -417,7 +418,7 @@ static void on_start(struct world *w, void *self)
     bool late = h->step.deadline && now_of(k) >= h->step.deadline;
     if (h->step.on_lost == ON_LOST_RERUN && (!*k->all->h.fence || now_of(k) >= term) && !late) {
         /* no broker was heard since this machine began, or for too long: it waits until one is */
-        world_at(w, &k->start, w->now + MS(500), NULL, on_start, k);
+        world_at(w, &k->start, w->now + MS(500), &k->all->machine, on_start, k);
         return;
     }
     k->waiting = h->next;
@@ -438,7 +439,7 @@ static void on_start(struct world *w, void *self)
 static void pump(struct keeper *k)
 {
     if (!k->runs && k->waiting && !event_is_set(&k->start))
-        world_at(k->all->w, &k->start, k->all->w->now + skewed(k->all->w, 10, MS(2)), NULL, on_start, k);
+        world_at(k->all->w, &k->start, k->all->w->now + skewed(k->all->w, 10, MS(2)), &k->all->machine, on_start, k);
 }
 
 static void take_halt(struct keepers *k, struct span message)

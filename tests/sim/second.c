@@ -56,6 +56,7 @@ struct second *second_new(struct world *w, struct network *n, struct laws *l, st
     s->laws = l;
     process_init(&s->process, cable->name, clock);
     s->process.up = true;
+    s->process.luck = rng_next(&w->rng); /* not that of whose name it bears */
     random_bytes(w, &s->spool, sizeof s->spool);
     random_bytes(w, &s->boot, sizeof s->boot);
     s->line = line_new(w, n, cable, &s->process, &calls, s);

@@ -56,6 +56,21 @@ bool rng_chance(struct rng *r, unsigned per_mille)
     return rng_below(r, 1000) < per_mille;
 }
 
+struct rng chance_begin(struct world *w, uint64_t purpose, uint64_t n)
+{
+    struct rng was = w->rng;
+    uint64_t x = w->seed, salt = splitmix(&x);
+    salt = splitmix(&salt) ^ purpose;
+    salt = splitmix(&salt) ^ n;
+    rng_seed(&w->rng, salt);
+    return was;
+}
+
+void chance_end(struct world *w, const struct rng *was)
+{
+    w->rng = *was;
+}
+
 bool chance(struct world *w, unsigned per_mille)
 {
     return per_mille && rng_chance(&w->rng, per_mille);
@@ -150,7 +165,13 @@ bool world_step(struct world *w)
         return true;
     }
     world_hash(w, (uint64_t)w->now);
-    e->fn(w, e->self);
+    if (e->of) { /* it may be gone after its turn */
+        struct rng was = chance_begin(w, e->of->luck + w->dice, ++e->of->turns);
+        e->fn(w, e->self);
+        chance_end(w, &was);
+    } else {
+        e->fn(w, e->self);
+    }
     return !w->broken;
 }
 
@@ -160,6 +181,9 @@ void process_init(struct process *p, const char *name, struct clock_sim *clock)
     memset(p, 0, sizeof *p);
     snprintf(p->name, sizeof p->name, "%s", name);
     p->clock = clock;
+    p->luck = 0xcbf29ce484222325u;
+    for (; *name; name++)
+        p->luck = (p->luck ^ (uint8_t)*name) * 0x100000001b3u;
 }
 
 static int64_t boot_us(const struct world *w, const struct clock_sim *c)

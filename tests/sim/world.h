@@ -2,8 +2,12 @@
  * of their own that can be down or stopped.
  *
  * Everything that happens comes out of the seed: events are taken by their time, those of one time in the order in
- * which they were set, and all chance is drawn from one generator. So a seed replays to the last byte, and the hash
- * of what happened (`trace_hash`) proves it.
+ * which they were set, and all chance is drawn from generators that the seed begins. So a seed replays to the last
+ * byte, and the hash of what happened (`trace_hash`) proves it.
+ *
+ * There is always one generator, `rng`; but the n-th turn of a process, the n-th trouble and the n-th call have one
+ * of their own (chance_begin), so that what they draw does not hang on what else has happened: when a trouble is left
+ * out (less.h), the others stay what they were.
  *
  * True time is in microseconds since the world began; nodes see milliseconds of their own clocks, which run up to 1 %
  * fast or slow and whose wall time may step. Nodes never see true time.
@@ -106,6 +110,7 @@ typedef void event_fn(struct world *w, void *self);
 
 struct process { /* one that can be stopped (SIGSTOP): its events wait */
     char name[24];
+    uint64_t luck, turns; /* its generators: see chance_begin */
     bool up;
     int64_t paused_until; /* true time; 0: it runs */
     struct clock_sim *clock;
@@ -122,7 +127,8 @@ struct event {
 struct world {
     uint64_t seed;
     struct rng rng;
-    int64_t now; /* true, us */
+    uint64_t dice; /* set it to have other luck in the turns of processes: other delays, other ids; 0 at first */
+    int64_t now;   /* true, us */
     struct heap queue;
     uint64_t tie;
     uint64_t trace_hash;
@@ -149,6 +155,12 @@ int64_t wall_ms(const struct world *w, const struct process *p);
 /* The true time at which its clock will show `boot`; not before now. INT64_MAX stays that. */
 int64_t true_time(const struct world *w, const struct process *p, int64_t boot);
 void clock_boot(struct world *w, struct clock_sim *c); /* a machine starts: boot time begins anew */
+
+/* The n-th of one purpose draws from a generator of its own, until chance_end gets what chance_begin gave. `purpose`:
+ * one of these, or the luck of a process. */
+enum { LUCK_SERVER = 1, LUCK_CALLER, LUCK_FAULT, LUCK_TROUBLE, LUCK_TURN_OF_CALLS, LUCK_CALL };
+struct rng chance_begin(struct world *w, uint64_t purpose, uint64_t n);
+void chance_end(struct world *w, const struct rng *was);
 
 bool chance(struct world *w, unsigned per_mille);
 int64_t between(struct world *w, int64_t low, int64_t high);

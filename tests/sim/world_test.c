@@ -123,6 +123,72 @@ static void a_clock_of_another_rate_is_never_early(void **state)
     }
 }
 
+struct drawer {
+    struct event event;
+    uint64_t drawn[3];
+    unsigned n;
+};
+
+static void draw(struct world *w, void *self)
+{
+    struct drawer *d = self;
+    d->drawn[d->n++] = rng_next(&w->rng);
+}
+
+/* What the turns of process "p" draw, when other things draw `others` times before and between. */
+static void draw_in_turns(unsigned others, uint64_t dice, uint64_t *ret)
+{
+    struct world w;
+    struct clock_sim clock = {.base_ms = 1};
+    struct process p;
+    struct drawer d = {.n = 0};
+    world_init(&w, 7, NULL);
+    w.dice = dice;
+    process_init(&p, "p", &clock);
+    for (unsigned i = 0; i < 3; i++) {
+        for (unsigned k = 0; k < others; k++)
+            rng_next(&w.rng);
+        world_at(&w, &d.event, MS(1 + i + others), &p, draw, &d);
+        assert_true(world_step(&w));
+    }
+    memcpy(ret, d.drawn, sizeof d.drawn);
+    world_end(&w);
+}
+
+static void the_luck_of_a_turn_does_not_hang_on_what_others_have_drawn(void **state)
+{
+    uint64_t alone[3], among[3], diced[3];
+    (void)state;
+    draw_in_turns(0, 0, alone);
+    draw_in_turns(5, 0, among);
+    draw_in_turns(0, 1, diced);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(alone[i] == among[i]);
+        assert_true(alone[i] != diced[i]);
+        assert_true(alone[i] != alone[(i + 1) % 3]);
+    }
+}
+
+static void luck_that_is_lent_leaves_the_common_one_as_it_was(void **state)
+{
+    struct world a, b;
+    (void)state;
+    world_init(&a, 7, NULL);
+    world_init(&b, 7, NULL);
+    struct rng was = chance_begin(&a, LUCK_TROUBLE, 3);
+    uint64_t third = rng_next(&a.rng);
+    chance_end(&a, &was);
+    assert_true(rng_next(&a.rng) == rng_next(&b.rng));
+    was = chance_begin(&b, LUCK_TROUBLE, 3);
+    assert_true(rng_next(&b.rng) == third);
+    chance_end(&b, &was);
+    was = chance_begin(&b, LUCK_CALL, 3);
+    assert_true(rng_next(&b.rng) != third);
+    chance_end(&b, &was);
+    world_end(&a);
+    world_end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +197,8 @@ int main(void)
         cmocka_unit_test(a_broken_law_ends_the_world),
         cmocka_unit_test(the_same_seed_gives_the_same_chance_and_another_gives_another),
         cmocka_unit_test(a_clock_of_another_rate_is_never_early),
+        cmocka_unit_test(the_luck_of_a_turn_does_not_hang_on_what_others_have_drawn),
+        cmocka_unit_test(luck_that_is_lent_leaves_the_common_one_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
