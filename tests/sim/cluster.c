@@ -25,23 +25,60 @@ static void make_network(struct cluster *c)
                                 .reorder = some_rate(w, 3000),
                                 .spike = some_rate(w, 20000),
                                 .latency = chance(w, 700) ? 300 : between(w, 1000, MS(40))};
+    const struct less *l = c->less;
+    if (LESS_WITHOUT(l, HABIT_DROP))
+        mood.drop = 0;
+    if (LESS_WITHOUT(l, HABIT_DUPLICATE))
+        mood.duplicate = 0;
+    if (LESS_WITHOUT(l, HABIT_REORDER))
+        mood.reorder = 0;
+    if (LESS_WITHOUT(l, HABIT_SPIKE))
+        mood.spike = 0;
+    if (LESS_WITHOUT(l, HABIT_FAR))
+        mood.latency = 300;
     c->network = network_new(w, &mood);
+}
+
+/* Which of n members stay (ret_who), at least the first one, and where each of them is (ret_at): another one stands
+ * for who is left out. */
+static unsigned some_stay(const struct only *which, unsigned n, unsigned *ret_at, unsigned *ret_who)
+{
+    unsigned stay = 0;
+    ret_who[0] = 0;
+    for (unsigned i = 0; i < n; i++)
+        if (only_has(which, i + 1)) {
+            ret_at[i] = stay;
+            ret_who[stay++] = i;
+        }
+    for (unsigned i = 0; i < n; i++)
+        if (!only_has(which, i + 1))
+            ret_at[i] = stay ? i % stay : 0;
+    return stay ? stay : 1;
 }
 
 static void make_servers(struct cluster *c)
 {
     struct world *w = &c->w;
-    c->n_servers = c->theme == THEME_EXILE && chance(w, 150) ? 1 : (unsigned)between(w, 1, CLUSTER_SERVERS);
-    for (unsigned i = 0; i < c->n_servers; i++) {
+    c->of_servers = c->theme == THEME_EXILE && chance(w, 150) ? 1 : (unsigned)between(w, 1, CLUSTER_SERVERS);
+    unsigned who[CLUSTER_SERVERS];
+    c->n_servers = some_stay(&c->less->servers, c->of_servers, c->server_at, who);
+    for (unsigned at = 0; at < c->n_servers; at++) {
+        unsigned i = who[at];
+        struct rng was = chance_begin(w, LUCK_SERVER, i);
         unsigned pools = (unsigned)rng_below(&w->rng, 1u << CATALOG_POOLS);
         unsigned jobs = ((1u << (CATALOG_JOBS - 1)) - 1) & ~(unsigned)(chance(w, 300) ? rng_next(&w->rng) : 0);
         struct worker_options o = {.name = server_names[i],
                                    .slots = (unsigned)between(w, 1, 3),
                                    .ahead = chance(w, 500) ? (unsigned)between(w, 1, 3) : 0,
                                    .jobs = jobs | 1};
-        c->jobs_at_first[i] = o.jobs;
+        if (c->less->slots && o.slots > c->less->slots)
+            o.slots = c->less->slots;
+        if (LESS_WITHOUT(c->less, HABIT_AHEAD))
+            o.ahead = 0;
+        c->jobs_at_first[at] = o.jobs;
         brokernode_know(c->broker, o.name, "server", pools | 1u << i % CATALOG_POOLS);
-        c->servers[i] = workernode_new(w, c->network, c->laws, &c->catalog, &o);
+        c->servers[at] = workernode_new(w, c->network, c->laws, &c->catalog, &o);
+        chance_end(w, &was);
     }
 }
 
@@ -54,15 +91,38 @@ static void make_callers(struct cluster *c)
                                .follows = c->theme == THEME_RUSH ? 800 : 300,
                                .others = 100,
                                .servers = server_names,
-                               .n_servers = c->n_servers};
-    c->n_callers = (unsigned)between(w, 1, CLUSTER_CALLERS);
-    assert(c->n_callers <= CLUSTER_CALLERS);
-    for (unsigned i = 0; i < c->n_callers; i++) {
+                               .n_servers = c->of_servers};
+    if (LESS_WITHOUT(c->less, HABIT_CANCELS))
+        mood.cancels = 0;
+    if (LESS_WITHOUT(c->less, HABIT_REPEATS))
+        mood.repeats = 0;
+    if (LESS_WITHOUT(c->less, HABIT_OTHERS))
+        mood.others = 0;
+    c->of_callers = (unsigned)between(w, 1, CLUSTER_CALLERS);
+    c->calls = (unsigned)between(w, 4, 16) * c->of_callers * (c->theme == THEME_EXILE ? 3 : 1);
+    unsigned who[CLUSTER_CALLERS];
+    c->n_callers = some_stay(&c->less->callers, c->of_callers, c->caller_at, who);
+    for (unsigned at = 0; at < c->n_callers; at++) {
+        unsigned i = who[at];
+        struct rng was = chance_begin(w, LUCK_CALLER, i);
         brokernode_know(c->broker, caller_names[i], "caller", 0);
-        c->callers[i] = callernode_new(w, c->network, c->laws, &c->catalog, caller_names[i], &mood);
+        c->callers[at] = callernode_new(w, c->network, c->laws, &c->catalog, caller_names[i], &mood);
+        chance_end(w, &was);
     }
     brokernode_know(c->broker, "opal", "administrator", 0);
     c->chief = callernode_new(w, c->network, c->laws, &c->catalog, "opal", &mood);
+}
+
+static void call(struct cluster *c, struct callernode *caller, bool quick)
+{
+    unsigned n = ++c->called;
+    if (!only_has(&c->less->calls, n))
+        return;
+    struct rng was = chance_begin(&c->w, LUCK_CALL, n);
+    only_add(&c->ret->calls, n);
+    TRACE(&c->w, "WORLD", "call %u", n);
+    callernode_call(caller, quick);
+    chance_end(&c->w, &was);
 }
 
 static void on_call(struct world *w, void *self)
@@ -70,18 +130,21 @@ static void on_call(struct world *w, void *self)
     struct cluster *c = self;
     if (!c->calls_left)
         return;
+    struct rng was = chance_begin(w, LUCK_TURN_OF_CALLS, ++c->turns_of_calls);
     c->calls_left--;
-    struct callernode *caller = c->callers[rng_below(&w->rng, c->n_callers)];
-    callernode_call(caller, false);
+    struct callernode *caller = c->callers[c->caller_at[rng_below(&w->rng, c->of_callers)]];
+    call(c, caller, false);
     int64_t more = c->theme == THEME_RUSH && chance(w, 150)     ? between(w, 20, 80)
                    : c->theme == THEME_MEMORY && chance(w, 500) ? between(w, 2, 6)
                                                                 : 0;
     for (; more > 0; more--)
-        callernode_call(caller, true);
+        call(c, caller, true);
     if (c->theme == THEME_RUSH && w->chaos && chance(w, 100))
         callernode_pause(caller, between(w, 0, SECS(20)));
-    int64_t every = c->chaos_us / (c->calls + 1);
-    world_at(w, &c->call, w->now + (chance(w, 300) ? 0 : between(w, 0, every * 2)), NULL, on_call, c);
+    world_at(w, &c->call, w->now + (chance(w, 300) ? 0 : between(w, 0, c->call_every * 2)), NULL, on_call, c);
+    if (only_is_over(&c->less->calls, c->called))
+        c->calls_left = 0;
+    chance_end(w, &was);
 }
 
 static void make(struct cluster *c)
@@ -107,7 +170,15 @@ static void make(struct cluster *c)
     make_callers(c);
     c->chaos_us =
         between(w, c->theme == THEME_EXILE ? SECS(200) : SECS(30), c->theme == THEME_EXILE ? SECS(700) : SECS(400));
-    c->calls = c->calls_left = (unsigned)between(w, 4, 16) * c->n_callers * (c->theme == THEME_EXILE ? 3 : 1);
+    c->calls_left = c->calls;
+    c->call_every = c->chaos_us / (c->calls + 1);
+    if (c->less->chaos_ms && c->chaos_us > MS(c->less->chaos_ms))
+        c->chaos_us = MS(c->less->chaos_ms);
+    w->dice = c->less->dice;
+    c->ret->servers = c->n_servers;
+    c->ret->callers = c->n_callers;
+    c->ret->chaos_ms = c->chaos_us / MS(1);
+    c->ret->calls.given = c->ret->troubles.given = true;
     brokernode_start(c->broker);
     for (unsigned i = 0; i < c->n_servers; i++)
         workernode_power_on(c->servers[i]);
@@ -181,7 +252,7 @@ static enum law missing(struct cluster *c, char *text, size_t size)
     }
     for (unsigned i = 0; i < callers; i++)
         if (callernode_is_owed(c->callers[i], is_excused, c, &why, &run)) {
-            snprintf(text, size, "%s is owed %s (run %s)", caller_names[i], why, short_id(run));
+            snprintf(text, size, "%s is owed %s (run %s)", callernode_cable(c->callers[i])->name, why, short_id(run));
             return LAW_CALLER_HEARS;
         }
     for (unsigned i = 0; i < c->n_servers; i++) {
@@ -217,8 +288,8 @@ static void on_look(struct world *w, void *self)
     char text[160];
     enum law law = missing(c, text, sizeof text);
     c->over = law == LAW_COUNT;
-    if (!c->over && w->now > c->healed_at + SECS(60) * HEAL_MINUTES)
-        law_break(c->laws, law, "%d minutes after the last fault: %s", HEAL_MINUTES, text);
+    if (!c->over && w->now > c->healed_at + c->heal_us)
+        law_break(c->laws, law, "%d minutes after the last fault: %s", (int)(c->heal_us / SECS(60)), text);
     cluster_release(c, 30);
     if (!c->over)
         world_at(w, &c->look, w->now + MS(500), NULL, on_look, c);
@@ -243,15 +314,21 @@ void cluster_heal(struct cluster *c)
     world_at(w, &c->look, w->now + SECS(1), NULL, on_look, c);
 }
 
-void cluster_run(uint64_t seed, FILE *trace, uint64_t most, struct cluster_result *ret)
+void cluster_tell(const struct cluster_order *o, struct cluster_result *ret)
 {
     struct cluster *c = mem_zalloc(1, sizeof *c);
     const char *text;
-    world_init(&c->w, seed, trace);
-    make(c);
-    while (!c->over && (!most || c->w.counts.events < most) && world_step(&c->w))
-        ;
     memset(ret, 0, sizeof *ret);
+    world_init(&c->w, o->seed, o->trace);
+    c->less = &o->less;
+    c->ret = ret;
+    c->heal_us = SECS(60) * (o->heal_minutes ? o->heal_minutes : HEAL_MINUTES);
+    make(c);
+    while (!c->over && (!o->most || c->w.counts.events < o->most) && world_step(&c->w)) {
+        ret->steps = c->w.counts.events;
+        if (o->also)
+            o->also(&c->w, c->laws);
+    }
     ret->law = laws_broken(c->laws, &text);
     ret->passed = ret->law == LAW_COUNT;
     snprintf(ret->text, sizeof ret->text, "%s", text);
@@ -261,4 +338,19 @@ void cluster_run(uint64_t seed, FILE *trace, uint64_t most, struct cluster_resul
     ret->counts = c->w.counts;
     unmake(c);
     mem_free(&c);
+}
+
+void cluster_say(FILE *out, const struct cluster_result *r)
+{
+    if (r->law < LAW_COUNT)
+        fprintf(out, "promise %u, %s (%s) is broken at step %" PRIu64 ": %s\n", law_promise(r->law), law_name(r->law),
+                law_text(r->law), r->steps, r->text);
+    else
+        fprintf(out, "%s at step %" PRIu64 "\n", r->text, r->steps);
+}
+
+void cluster_run(uint64_t seed, FILE *trace, uint64_t most, struct cluster_result *ret)
+{
+    struct cluster_order o = {.seed = seed, .trace = trace, .most = most};
+    cluster_tell(&o, ret);
 }

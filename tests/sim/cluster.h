@@ -8,6 +8,7 @@
 #define LB_TESTS_SIM_CLUSTER_H
 
 #include "tests/sim/laws.h"
+#include "tests/sim/less.h"
 
 enum { HEAL_MINUTES = 60 /* virtual; some seeds queue a dozen jobs of two minutes for one slot */ };
 
@@ -15,14 +16,32 @@ struct cluster_result {
     bool passed;
     enum law law; /* the broken one */
     char text[400];
-    uint64_t steps; /* events taken */
+    /* Kept up to date while it runs, for a world that ends its process. */
+    uint64_t steps;              /* events taken */
+    unsigned servers, callers;   /* so many there were */
+    struct only calls, troubles; /* those that happened */
+    int64_t chaos_ms;            /* faults could happen until then */
     int64_t virtual_us;
     uint64_t trace_hash;
     struct counts counts;
 };
 
-/* `trace`: where the story goes, NULL: nowhere. `most`: stop after so many events (0: at the end); for looking at the
- * beginning of a long trace. */
+struct cluster_order {
+    uint64_t seed;
+    struct less less; /* zero: the whole world of the seed */
+    FILE *trace;      /* where the story goes; NULL: nowhere */
+    uint64_t most;    /* stop after so many events; 0: at the end */
+    int heal_minutes; /* 0: HEAL_MINUTES */
+    /* A law more, asked after every event; NULL: none. It complains by law_break. */
+    void (*also)(struct world *w, struct laws *l);
+};
+void cluster_tell(const struct cluster_order *o, struct cluster_result *ret);
+/* One line: the broken promise and how, or what ended the process. */
+void cluster_say(FILE *out, const struct cluster_result *r);
+/* The same for a whole world. */
 void cluster_run(uint64_t seed, FILE *trace, uint64_t most, struct cluster_result *ret);
+
+/* The names of the troubles of faults.c; NULL past the last one. */
+const char *cluster_trouble(unsigned i);
 
 #endif

@@ -25,9 +25,14 @@ struct cluster {
     struct brokernode *broker;
     struct workernode *servers[CLUSTER_SERVERS];
     struct callernode *callers[CLUSTER_CALLERS], *chief;
+    const struct less *less;
     unsigned n_servers, n_callers, calls, calls_left;
+    unsigned of_servers, of_callers; /* so many the seed has; where each of them is, or who stands for it */
+    unsigned server_at[CLUSTER_SERVERS], caller_at[CLUSTER_CALLERS];
+    unsigned turns_of_calls, called, faults, troubled; /* so far: what is left out counts, too */
+    struct cluster_result *ret;                        /* kept up to date: a core may end the process */
     unsigned jobs_at_first[CLUSTER_SERVERS];
-    int64_t chaos_us, healed_at, lost_after_us;
+    int64_t chaos_us, call_every, healed_at, heal_us, lost_after_us;
     bool over;
     enum theme theme;
     bool small_steps; /* wall clocks differ by less than CLOCK_SKEW_MS: what forgotten keys rest on */

@@ -4,13 +4,13 @@
 
 static struct workernode *some_server(struct cluster *c)
 {
-    return c->servers[rng_below(&c->w.rng, c->n_servers)];
+    return c->servers[c->server_at[rng_below(&c->w.rng, c->of_servers)]];
 }
 
 static struct callernode *some_caller(struct cluster *c)
 {
-    unsigned i = (unsigned)rng_below(&c->w.rng, c->n_callers + 1u);
-    return i < c->n_callers ? c->callers[i] : c->chief;
+    unsigned i = (unsigned)rng_below(&c->w.rng, c->of_callers + 1u);
+    return i < c->of_callers ? c->callers[c->caller_at[i]] : c->chief;
 }
 
 /* How long something is gone: mostly shortly, sometimes past lease and lost_after. */
@@ -96,7 +96,7 @@ static void second_worker(struct cluster *c)
 
 static void attest(struct cluster *c)
 {
-    unsigned i = (unsigned)rng_below(&c->w.rng, c->n_servers);
+    unsigned i = c->server_at[rng_below(&c->w.rng, c->of_servers)];
     unsigned flip = 1u << rng_below(&c->w.rng, CATALOG_JOBS - 1);
     workernode_attest(c->servers[i], workernode_jobs(c->servers[i]) ^ flip, !chance(&c->w, 300));
 }
@@ -199,11 +199,34 @@ static void drain(struct cluster *c)
 }
 
 /* Small steps add up to less than five minutes: at most ten of them happen. */
-static void (*const troubles[])(struct cluster *c) = {
-    broker_crash, broker_pause, disk,          worker_crash, worker_pause, runner_crash,
-    keeper_kill,  reboot,       second_worker, attest,       caller_crash, caller_pause,
-    partition,    exile,        release_some,  break_one,    wall_step,    drain};
+/* clang-format off */
+#define TROUBLES(X) \
+    X(broker_crash) X(broker_pause) X(disk) X(worker_crash) X(worker_pause) X(runner_crash) X(keeper_kill) X(reboot) \
+    X(second_worker) X(attest) X(caller_crash) X(caller_pause) X(partition) X(exile) X(release_some) X(break_one) \
+    X(wall_step) X(drain)
+/* clang-format on */
+#define FUNCTION(name) name,
+#define NAME(name)     #name,
+static void (*const troubles[])(struct cluster *c) = {TROUBLES(FUNCTION)};
 enum { TROUBLE_COUNT = sizeof troubles / sizeof *troubles };
+
+const char *cluster_trouble(unsigned i)
+{
+    static const char *const names[] = {TROUBLES(NAME)};
+    return i < TROUBLE_COUNT ? names[i] : NULL;
+}
+
+static void happens(struct cluster *c, unsigned kind)
+{
+    unsigned n = ++c->troubled;
+    if (c->less->kinds >> kind & 1 || !only_has(&c->less->troubles, n))
+        return;
+    struct rng was = chance_begin(&c->w, LUCK_TROUBLE, n);
+    only_add(&c->ret->troubles, n);
+    TRACE(&c->w, "WORLD", "trouble %u: %s", n, cluster_trouble(kind));
+    troubles[kind](c);
+    chance_end(&c->w, &was);
+}
 
 static void on_fault(struct world *w, void *self)
 {
@@ -212,10 +235,12 @@ static void on_fault(struct world *w, void *self)
         cluster_heal(c);
         return;
     }
+    struct rng was = chance_begin(w, LUCK_FAULT, ++c->faults);
     unsigned kind = (unsigned)rng_below(&w->rng, TROUBLE_COUNT);
     if (c->kinds & 1u << kind && (troubles[kind] != wall_step || !c->small_steps || ++c->steps_of_walls <= 10))
-        troubles[kind](c);
+        happens(c, kind);
     world_at(w, &c->fault, w->now + between(w, MS(1), c->every_us * 2), NULL, on_fault, c);
+    chance_end(w, &was);
 }
 
 static uint64_t bit_of(void (*trouble)(struct cluster *c))

@@ -1,0 +1,62 @@
+/* less.h - what is left out of a seed's world: the smaller worlds in which a broken law is looked for and read.
+ *
+ * All zero leaves out nothing. The rest of the world stays as the seed has it, as far as that is possible: what is
+ * left out draws no chance from what stays (world.h), but time goes another way without it. So a smaller world is
+ * tried, not computed: see shrink.h.
+ */
+#ifndef LB_TESTS_SIM_LESS_H
+#define LB_TESTS_SIM_LESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+/* Ordinals from 1; those past ONLY_MOST are always out. */
+enum { ONLY_MOST = 8192, ONLY_WORDS = ONLY_MOST / 64 };
+struct only {
+    bool given; /* false: all */
+    uint64_t bits[ONLY_WORDS];
+};
+bool only_has(const struct only *o, unsigned ordinal);
+bool only_is_over(const struct only *o, unsigned ordinal); /* none comes after this one */
+void only_first(struct only *o, unsigned n);               /* 1 .. n */
+void only_add(struct only *o, unsigned ordinal);           /* makes it one that is given; past ONLY_MOST: nothing */
+void only_drop(struct only *o, unsigned ordinal);
+unsigned only_count(const struct only *o); /* of one that is given */
+
+/* What happens by chance beside the troubles of faults.c, and can be switched off. */
+#define HABITS(X) \
+    X(DROP, "drop") /* frames */ \
+    X(DUPLICATE, "duplicate") \
+    X(REORDER, "reorder") \
+    X(SPIKE, "spike") \
+    X(FAR, "far") /* a network of more than 0.3 ms */ \
+    X(CANCELS, "cancels") \
+    X(REPEATS, "repeats") \
+    X(OTHERS, "others") /* keys repeated with another body */ \
+    X(AHEAD, "ahead")   /* attempts that wait at a server */
+#define X(n, t) HABIT_##n,
+enum habit { HABITS(X) HABIT_COUNT };
+#undef X
+
+struct less {
+    struct only servers, callers; /* at least one of each stays */
+    struct only troubles, calls;
+    unsigned slots;   /* of each server no more than these; 0: as the seed has it */
+    int64_t chaos_ms; /* after which no fault happens; 0: as the seed has it */
+    uint64_t kinds;   /* bits: troubles that never happen, see cluster_trouble */
+    uint64_t habits;  /* bits: chances that are nothing */
+    uint64_t dice;    /* not 0: the same members, calls and troubles, but other delays */
+};
+#define LESS_WITHOUT(l, HABIT) (((l)->habits >> (HABIT)&1) != 0)
+
+/* "1-4,9", or "none". -EINVAL with the sentence. */
+int only_parse(const char *text, struct only *ret, struct error *err);
+/* "exile,drop": names of troubles and of habits. */
+int less_parse_without(const char *text, struct less *l, struct error *err);
+/* The options that make it: " --servers 1 --troubles 4,9", each with a blank before it. Yours to free. */
+char *less_options(const struct less *l);
+
+#endif
