@@ -119,7 +119,9 @@ help:
 	@echo "make demo-stop  end the demo's cluster"
 	@echo "make check      all tests (installs what it needs); SAN=address,undefined or SAN=thread with a sanitizer"
 	@echo "make unit ROOMS=\"common proto\"   unit tests of some rooms"
-	@echo "make sim        the simulator over 1,000 seeds; build/test/sim SEED replays one with its trace"
+	@echo "make sim        the simulator over 1,000 seeds; tests/sim/run SEED replays one with its trace,"
+	@echo "                tests/sim/run --shrink SEED looks for a small world that breaks the same law"
+	@echo "make campaign MINUTES=30   the simulator over other seeds each time, on all processors (FROM=S: from seed S)"
 	@echo "make system     tests with real processes"
 	@echo "make bench      figures, as ratios within one run"
 	@echo "make fuzz       fuzz targets for a minute each (SECONDS_EACH=60)"
@@ -159,6 +161,11 @@ $(B)/test/sim: $(B)/obj/tests/sim/sim_main.o $(call archives_of,tests/sim)
 SEEDS ?= 1000
 sim: $(B)/test/sim
 	@$(B)/test/sim --seeds $(SEEDS)
+
+.PHONY: campaign
+MINUTES ?= 10
+campaign: $(B)/test/sim
+	@$(B)/test/sim --minutes $(MINUTES) $(if $(FROM),--from $(FROM))
 
 .PHONY: system
 # With a sanitizer, those that ask for no memory ceiling, no demo and no installation of their own.
