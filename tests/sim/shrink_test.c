@@ -16,6 +16,13 @@ static void no_child_after_a_reboot_and_a_full_disk(struct world *w, struct laws
         law_break(l, LAW_SLOTS, "a child executes");
 }
 
+/* A child executes after a minute: one law without a reboot, another one with it. */
+static void another_law_without_a_reboot(struct world *w, struct laws *l)
+{
+    if (w->now > SECS(60) && laws_children(l))
+        law_break(l, w->counts.faults[FAULT_REBOOT] ? LAW_SLOTS : LAW_MOVES, "a child executes");
+}
+
 static void no_process_outlives_a_second_worker(struct world *w, struct laws *l)
 {
     (void)l;
@@ -49,6 +56,19 @@ static void a_broken_world_shrinks_and_breaks_the_same_law(void **state)
     assert_true(x->small.steps < x->whole.steps);
     assert_in_range(only_count(&x->small.troubles), 2, 4); /* a disk and a reboot are needed */
     assert_in_range(only_count(&x->small.calls), 1, 3);    /* and somebody who calls */
+    mem_free(&x);
+}
+
+static void a_smaller_world_that_breaks_another_law_is_not_taken(void **state)
+{
+    struct shrink_order o = {.world = {.also = another_law_without_a_reboot}, .processes = 2, .tries = TRIES};
+    struct shrunk *x = mem_zalloc(1, sizeof *x);
+    struct error err = {0};
+    (void)state;
+    find_broken(&o.world);
+    assert_int_equal(shrink(&o, x, &err), 0);
+    assert_int_equal(x->small.law, LAW_SLOTS);
+    assert_true(x->small.counts.faults[FAULT_REBOOT] > 0);
     mem_free(&x);
 }
 
@@ -123,6 +143,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_broken_world_shrinks_and_breaks_the_same_law),
+        cmocka_unit_test(a_smaller_world_that_breaks_another_law_is_not_taken),
         cmocka_unit_test(a_small_world_replays_in_another_process_to_the_last_byte),
         cmocka_unit_test(the_same_search_finds_the_same_world),
         cmocka_unit_test(a_world_that_ends_its_process_shrinks_too),
