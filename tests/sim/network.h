@@ -41,7 +41,8 @@ void network_calm(struct network *n); /* no more faults in frames */
 void network_listen(struct network *n, struct process *broker, const struct net_calls *calls, void *self);
 void network_broker_down(struct network *n);
 
-/* NULL: nobody is there, or the cable is cut. The connection is the caller's until conn_close. */
+/* NULL: nobody is there, or the cable is cut. The connection is the caller's until conn_close; `peer` has to outlive
+ * what is under way to it then, which is never delivered: it stays until the network does. */
 struct conn *network_connect(struct network *n, struct cable *cable, struct process *peer,
                              const struct net_calls *calls, void *self);
 /* The peer's process closes it, or has died: nothing of it is delivered to the peer any more. Sets *c to NULL. */

@@ -7,8 +7,9 @@
 #include "tests/sim/network.h"
 
 struct second;
+/* `process`: memory for its process, which has to outlive it: see network_connect. */
 struct second *second_new(struct world *w, struct network *n, struct laws *l, struct cable *cable,
-                          struct clock_sim *clock);
+                          struct process *process, struct clock_sim *clock);
 void second_free(struct second **s);
 
 #endif

@@ -43,6 +43,7 @@ struct workernode {
     struct sought *sought;
     struct event tick, poll, bell, come_back, runner_back, link;
     struct second *second; /* another worker under the name */
+    struct process second_process;
     struct event second_end;
 };
 
@@ -566,7 +567,7 @@ void workernode_second(struct workernode *s, int64_t for_us)
     if (s->second)
         return;
     met(s->w, FAULT_SECOND_WORKER);
-    s->second = second_new(s->w, line_network(s->line), s->laws, &s->cable, &s->clock);
+    s->second = second_new(s->w, line_network(s->line), s->laws, &s->cable, &s->second_process, &s->clock);
     world_at(s->w, &s->second_end, s->w->now + for_us, NULL, second_end, s);
 }
 
