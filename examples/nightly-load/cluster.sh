@@ -23,15 +23,16 @@ keep() {
     echo $! >"$demo/$keep_name.keeper"
 }
 
-# await WHAT COMMAND...: until the command succeeds; 30 seconds at most, then what was awaited is said.
+# await WHAT COMMAND...: until the command succeeds; 30 seconds at most (await_most: other seconds), then what was awaited
+# is said.
 await() {
     await_what=$1
     shift
-    await_left=300
+    await_left=$((${await_most:-30} * 10))
     until "$@" >/dev/null 2>&1; do
         await_left=$((await_left - 1))
         if [ "$await_left" -le 0 ]; then
-            echo "waited 30 s in vain until $await_what ($*)" >&2
+            echo "waited ${await_most:-30} s in vain until $await_what ($*)" >&2
             return 1
         fi
         sleep 0.1

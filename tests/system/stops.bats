@@ -224,14 +224,14 @@ counted() { # the attempts whose end is the run's, one a line
     done
 }
 
-@test "promises 2 and 8: 100 cancels at any moment: each run ends once, as what its child did; nothing survives, no slot leaks" {
+@test "promises 2 and 8: 200 cancels at any moment: each run ends once, as what its child did; nothing survives, no slot leaks" {
     local run n status
     new_package race shell 'echo "begin $$" >>"$LB_PARAM_dir/race-$LB_PARAM_n"; sleep 0.15; sleep 0.01; echo end >>"$LB_PARAM_dir/race-$LB_PARAM_n"' 'parameters:
   n: {type: int, required: true}
   dir: {type: string, required: true}'
     deploy race etl
-    python "$BATS_TEST_DIRNAME/many.py" cancel 100 7 package:race etl "dir=$dir" >"$dir/outcomes"
-    [ "$(wc -l <"$dir/outcomes")" -eq 100 ]
+    python "$BATS_TEST_DIRNAME/many.py" cancel 200 7 package:race etl "dir=$dir" >"$dir/outcomes"
+    [ "$(wc -l <"$dir/outcomes")" -eq 200 ]
     echo "# $(cut -d ' ' -f 3 "$dir/outcomes" | sort | uniq -c | tr -s ' \n' ' ')" >&3
     while read -r run n status; do
         [ "$(grep -c begin "$dir/race-$n" 2>/dev/null || :)" != 2 ]
@@ -243,6 +243,6 @@ counted() { # the attempts whose end is the run's, one a line
     done <"$dir/outcomes"
     grep -q succeeded "$dir/outcomes"
     grep -q cancelled "$dir/outcomes"
-    [ "$(lbmon --event result --job package:race --since 0 --until-now --json | jq -r .run | sort | uniq -c | awk '$1 == 1' | wc -l)" -eq 100 ]
+    [ "$(lbmon --event result --job package:race --since 0 --until-now --json | jq -r .run | sort | uniq -c | awk '$1 == 1' | wc -l)" -eq 200 ]
     [ -z "$(lbctl runs --json)" ]
 }
