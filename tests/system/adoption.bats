@@ -137,7 +137,8 @@ each_once() {
     start_broker
     # The worker looks for it every 30 s by now.
     await_most=90 await "nothing is live any more" sh -c "[ -z \"\$(lbctl runs --json)\" ]"
-    [ "$(sqlite3 -readonly "$demo/broker/var/broker/broker.db" "select count(*), count(distinct key), min(status), max(status) from job_history where job = 'package:quiet'")" = "200|200|succeeded|succeeded" ]
+    await "each is recorded once, as succeeded" stored_is "200|200|succeeded|succeeded" \
+        "select count(*), count(distinct key), min(status), max(status) from job_history where job = 'package:quiet'"
     [ "$(lbmon --event all --job package:quiet --since 0 --until-now --json | jq -r 'select(.event == "result" or .event == "evidence") | .run' | sort | uniq -c | awk '$1 == 1' | wc -l)" -eq 200 ]
     [ "$(sort -u "$dir/ends" | wc -l)" -eq 200 ]
 }

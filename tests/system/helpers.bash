@@ -152,6 +152,16 @@ field() {
     }
 }
 
+# stored QUERY: what the store itself says, whom no program of ours asks. The broker folds in quiet moments, so what has
+# just ended is there a moment later: await it.
+stored() {
+    sqlite3 -readonly "$demo/broker/var/broker/broker.db" "$1"
+}
+
+stored_is() { # stored_is WANTED QUERY
+    [ "$(stored "$2")" = "$1" ]
+}
+
 last_run() { # the newest run of a job: last_run JOB
     lbctl history --job "$1" -n 1 --json | jq -r .run
 }

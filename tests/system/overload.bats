@@ -77,7 +77,7 @@ peak() { sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$demo/broker.
     field '.busy > 0 and .retry_ms >= 1000 and .retry_ms <= 10000' true
     # Every accepted call has ended, and so says the store, whom nobody of us asked.
     field '.ended == .accepted and .succeeded == .accepted' true
-    [ "$(sqlite3 -readonly "$demo/broker/var/broker/broker.db" "select count(*) from job_history")" -eq $(($(jq .accepted <<<"$output") + 1)) ]
+    await "the store has all of them" stored_is $(($(jq .accepted <<<"$output") + 1)) "select count(*) from job_history"
     [ "$(cat "$demo/broker.pid")" = "$pid" ]
     [ "$(peak)" -lt $((ceiling >> 10)) ]
 }
