@@ -123,6 +123,7 @@ help:
 	@echo "                tests/sim/run --shrink SEED looks for a small world that breaks the same law"
 	@echo "make campaign MINUTES=30   the simulator over other seeds each time, on all processors (FROM=S: from seed S)"
 	@echo "make system     tests with real processes"
+	@echo "make soak MINUTES=30 SEED=7   a cluster under load while its processes are killed; what is lost or run twice is counted"
 	@echo "make bench      figures, as ratios within one run"
 	@echo "make fuzz       fuzz targets for a minute each (SECONDS_EACH=60)"
 	@echo "make lint       walls of the house, format, static analysis"
@@ -171,7 +172,7 @@ campaign: $(B)/test/sim
 # With a sanitizer, those that ask for no memory ceiling, no demo and no installation of their own.
 SYSTEM ?= $(if $(SAN),adoption.bats backup.bats broker.bats calls.bats faults.bats jobs.bats joining.bats packages.bats plans.bats \
             python.bats seeing.bats wire.bats)
-system: all
+system: all soak-child
 	@LB_BIN="$(abspath $(B)/bin)" tests/system/run.sh $(SYSTEM)
 
 # The walls need no tools but python3 and binutils, so CI holds them, too; lint adds format and static analysis.
@@ -207,6 +208,19 @@ bench:
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(call archives_of,admin)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+
+# MINUTES may be a fraction; the seed is printed.
+.PHONY: soak soak-child
+MINUTES ?= 5
+soak:
+	@tools/deps.sh build test
+	@$(MAKE) --no-print-directory all soak-child
+	@tests/soak/run.sh $(B) "$(MINUTES)" $(SEED)
+
+soak-child: $(B)/soak/child
+$(B)/soak/child: $(B)/obj/tests/soak/child.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
 # The client library: liblongboat is the rooms that a client needs in one archive.
 CLIENT_ROOMS := client package net trust proto common

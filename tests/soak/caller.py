@@ -1,0 +1,108 @@
+"""caller.py - one of the soak's callers: calls by chance, a few at a time, and every word that it hears of them in a file.
+
+usage: caller.py call --name NAME --seed N --seconds S --patience S --window N --witness FILE --told FILE
+       caller.py again --patience S --told FILE TOLD...
+again: another session asks for the end of every run that those files call accepted, and writes down what it is told.
+Lines: asks (key, on_lost) before a call, accepted (key, run), ended (run, status, ...) each time it is said, failed.
+Exit: 0; 1 not everything that was accepted was heard of within `patience` seconds after the last call.
+"""
+import argparse
+import os
+import random
+import sys
+import time
+import uuid
+
+from told import Told, work
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../client/python"))
+
+import longboat as lb  # noqa: E402
+
+
+class Listener(lb.Client):
+    """A client that writes down each answer as it comes in, also those that come twice."""
+
+    def __init__(self, told, **more):
+        self.told, self.asking, self.key_of = told, None, {}
+        super().__init__(**more)
+
+    def _ask(self, make, timeout=None):
+        def noted(req):
+            self.key_of[req] = self.asking
+            return make(req)
+        return super()._ask(noted, timeout)
+
+    def _message(self, m):
+        super()._message(m)
+        if m[0] == lb.ACCEPTED:
+            self.told.say("accepted", key=self.key_of.get(m[1]), run=uuid.UUID(bytes=m[2]))
+        elif m[0] == lb.RUN_ENDED:
+            o = lb.outcome(m[4])
+            self.told.say("ended", run=uuid.UUID(bytes=m[1]), attempt=m[2], status=o["status"], delivery=o["delivery"],
+                          job=o["job"], package=o["package"])
+
+    def turn(self):
+        try:
+            self._turn(0.2)
+        except lb.LongboatError as e:  # a session refused: the client waits and tries again
+            self.told.say("failed", code=e.code)
+
+    def open_runs(self):
+        return sum(1 for known in self.runs.values() if known["outcome"] is None)
+
+
+def call(a):
+    rng, told = random.Random(a.seed), Told(a.told)
+    end, count = time.monotonic() + a.seconds, 0
+    with Listener(told, timeout=a.seconds + a.patience) as client:
+        while time.monotonic() < end:
+            if client.open_runs() >= a.window:
+                client.turn()
+                continue
+            client.asking = f"{a.name}-{count}"
+            count += 1
+            on_lost, address = rng.choice(lb.ON_LOST), rng.choice(("etl", "etl", "s1", "s2", "s3"))
+            parameters = dict(work(rng), key=client.asking, witness=a.witness)
+            told.say("asks", key=client.asking, on_lost=on_lost)
+            try:
+                client.call("package:child", address, parameters, key=client.asking, on_lost=on_lost,
+                            priority=rng.randint(0, 9))
+            except lb.LongboatError as e:
+                told.say("failed", key=client.asking, code=e.code)
+        return listen(client, a.patience)
+
+
+def again(a):
+    runs = set()
+    for path in a.files:
+        with open(path) as f:
+            runs |= {w[4:] for line in f if line.startswith("accepted ") for w in line.split() if w.startswith("run=")}
+    with Listener(Told(a.told)) as client:
+        client.runs = {uuid.UUID(run).bytes: {"outcome": None} for run in runs}  # a session that opens follows each
+        return listen(client, a.patience)
+
+
+def listen(client, patience):
+    end = time.monotonic() + patience
+    while client.open_runs() and time.monotonic() < end:
+        client.turn()
+    return 1 if client.open_runs() else 0
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("what", choices=("call", "again"))
+    p.add_argument("--name")
+    p.add_argument("--seed")
+    p.add_argument("--seconds", type=float)
+    p.add_argument("--patience", type=float)
+    p.add_argument("--window", type=int)
+    p.add_argument("--witness")
+    p.add_argument("--told")
+    p.add_argument("files", nargs="*")
+    a = p.parse_intermixed_args()
+    sys.exit(call(a) if a.what == "call" else again(a))
+
+
+main()

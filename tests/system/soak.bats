@@ -1,0 +1,16 @@
+# A short soak, always with the same seed, and the judge who decides what a soak is worth. `make soak MINUTES=30` is the long one.
+load helpers
+
+@test "the judge of a soak finds each kind of fault in made-up histories" {
+    run python "$top/tests/soak/judge_test.py"
+    echo "$output"
+    [ "$status" -eq 0 ]
+}
+
+@test "20 s of kill -9 every second, seed 7: nothing accepted is lost, nothing runs twice, every end is true" {
+    run "$top/tests/soak/run.sh" "$(dirname "$LB_BIN")" 0.33 7
+    echo "$output"
+    [ "$status" -eq 0 ]
+    assert_has "seed 7"
+    assert_has "all is well"
+}
