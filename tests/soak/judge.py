@@ -174,14 +174,15 @@ class Judge:
             self.fault("outlived its end", begin, last, lines[-1])
 
     def was_fenced(self, run, own):
-        """It was asked to end, as an attempt that may run again elsewhere must, or as one whose end was decided already."""
+        """It was asked to end, as an attempt that may run again elsewhere must, or as one that had been lost when its server
+        came back."""
         term = next(iter(self.of(own, "term")), None)
-        if not term:
+        if not term or not self.cause(term.at - CAUSE_S, term.at):
             return False
         if self.on_lost(term.key) == "rerun":
-            return self.cause(term.at - CAUSE_S, term.at)
-        decided = [e.at for e in self.ends.get(run, [])[:1]] + ([self.released[run].at] if run in self.released else [])
-        return any(term.at > at for at in decided)
+            return True
+        lost = run in self.released or any(e.status == "lost" for e in self.ends.get(run, []))
+        return lost and term.at >= self.asked[term.key].at + self.lost_after
 
     def ends_agree(self, run, ends):
         """Not every telling names all of it; what two of them name has to be the same."""

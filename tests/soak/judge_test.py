@@ -90,14 +90,16 @@ class TheJudge(unittest.TestCase):
 
     def test_a_held_run_that_a_person_released(self):
         for how, end in (("succeed", SUCCEEDED), ("fail", LOST)):
-            h = History().called("a", "hold").child("a", "begin", 2).did("release", 13, run="a", attempt=1, how=how)
-            self.finds(h.child("a", "term", 14).ended("a", end))
+            h = History().called("a", "hold").child("a", "begin", 2).did("away", 3, kind="server", name="s1")
+            self.finds(h.child("a", "term", 14).did("release", 15, run="a", attempt=1, how=how).ended("a", end))
         h = History().called("a", "hold").lived("a", 2, 5).did("release", 13, run="a", attempt=1, how="rerun")
         self.finds(h.lived("a", 15, 16, attempt=2).ended("a", attempt=2))
 
     def test_a_lost_run_whose_server_was_away(self):
         h = History().called("a").lived("a", 2, 40).did("away", 3, kind="server", name="s1")
         self.finds(h.ended("a", LOST, at=14))
+        h = History().called("a").child("a", "begin", 2).did("away", 3, kind="server", name="s1")
+        self.finds(h.child("a", "term", 16).ended("a", LOST))  # asked to end when its server was back
 
     # ---- Each fault
 
@@ -201,8 +203,11 @@ class TheJudge(unittest.TestCase):
     def test_a_child_that_was_asked_to_end_though_no_fence_applied(self):
         h = History().called("a").child("a", "begin", 2).child("a", "term", 3).did("away", 2, kind="server", name="s1")
         self.finds(h.ended("a", LOST, at=14), "died of a death not its own")
-        h = History().called("a", "rerun").child("a", "begin", 2).child("a", "term", 8)  # nobody was away
-        self.finds(h.lived("a", 15, 16, attempt=2).ended("a", attempt=2), "died of a death not its own")
+        for how in ("rerun", "fail"):  # nobody was away
+            h = History().called("a", how).child("a", "begin", 2).child("a", "term", 14)
+            self.assertIn("died of a death not its own", h.ended("a", LOST).judged())
+        h = History().called("a").child("a", "begin", 2).did("away", 2, kind="server", name="s1").child("a", "term", 14)
+        self.assertIn("died of a death not its own", h.ended("a", UNKNOWN).judged())
 
     def test_a_child_that_lives_on_after_its_keeper(self):
         h = History().called("a").lived("a", 2, 9).did("kill", 3, kind="keeper", pid=10)
