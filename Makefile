@@ -124,7 +124,7 @@ help:
 	@echo "make campaign MINUTES=30   the simulator over other seeds each time, on all processors (FROM=S: from seed S)"
 	@echo "make system     tests with real processes"
 	@echo "make soak MINUTES=30 SEED=7   a cluster under load while its processes are killed; what is lost or run twice is counted"
-	@echo "make bench      figures, as ratios within one run"
+	@echo "make bench      figures, as ratios within one run; ONLY=waiting: what 1,000,000 calls that wait cost"
 	@echo "make fuzz       fuzz targets for a minute each (SECONDS_EACH=60)"
 	@echo "make lint       walls of the house, format, static analysis"
 	@echo "make deps       install libraries and tools from the distribution"

@@ -1,7 +1,10 @@
 #!/bin/bash
 # make bench: jobs of /bin/true through the whole path (durable, encrypted, signed, output captured) beside the bare spawn
 # rate of the same run; and the time from call to result on an idle system.
-# usage: tests/bench/run.sh BUILD-FOLDER [true_jobs|latency]
+# ONLY=waiting, and only then, as it takes minutes: calls of 200 bytes that nobody can take wait at one broker, 100,000 of them
+# and then 1,000,000 (WAITING="1000 2000" for other numbers): what each costs in memory and in the store, and how long a
+# broker that was killed needs until it answers again.
+# usage: tests/bench/run.sh BUILD-FOLDER [true_jobs|latency|waiting]
 set -euo pipefail
 build=$(cd "$1" && pwd)
 only=${2:-}
@@ -16,7 +19,8 @@ trap 'unset LONGBOAT_HOME; end_all; rm -rf "$demo"' EXIT
 
 set_up() {
     export LONGBOAT_HOME=$demo/admin
-    lbctl init --cluster bench --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker" >/dev/null
+    port=$(free_port)
+    lbctl init --cluster bench --listen "127.0.0.1:$port" --broker-home "$demo/broker" >/dev/null
     keep broker "$demo/broker" lbbroker
     await "the broker answers" lbctl whoami
     lbctl invite --server s1 >"$demo/token"
@@ -37,7 +41,57 @@ spread() { sort -g | awk '{v[NR] = $1} END {printf "%s [%s-%s]", v[int((NR + 1) 
 column() { cut -d' ' -f"$1" "$2" | spread; }
 field() { sed "s/.*\"$1\": \([0-9.]*\).*/\1/"; }
 
+rss() { ps -o rss= -p "$(cat "$demo/broker.pid")" | tr -d ' '; }
+stored() { cat "$demo"/broker/var/broker/broker.db* | wc -c; }
+
+# A killed process may be seen as dead while its last thread still holds the lock.
+store_is_free() {
+    /usr/bin/python3 -c 'import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX)' "$demo/broker/var/broker/broker.db.lock"
+}
+
+# Starts the broker, which was killed, and prints the seconds until it has answered a question.
+restart() {
+    local begun
+    begun=$(date +%s.%N)
+    (
+        LONGBOAT_HOME=$demo/broker lbbroker "${broker_options[@]}" >>"$demo/broker.log" 2>&1 </dev/null &
+        echo $! >"$demo/broker.pid"
+    )
+    # A client that is refused comes back a second later only, so it is not asked before there is somebody.
+    until (: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.01; done
+    until lbctl whoami >/dev/null 2>&1; do :; done
+    echo "$begun $(date +%s.%N)" | awk '{printf "%.2f\n", $2 - $1}'
+}
+
+waiting() { # waiting COUNT: so many more calls, then what all of them cost
+    local count memory_before store_before rate after n
+    count=$(($1 - have))
+    memory_before=$(rss) store_before=$(stored)
+    rate=$("$build/bench/waiting" package:bench-true s1 "$count" 2000 200 | field per_s)
+    after=$(rss)
+    for n in 1 2 3; do
+        kill -9 "$(cat "$demo/broker.pid")"
+        store_is_free
+        restart
+    done >"$demo/restarts"
+    have=$1
+    echo "$1 waiting calls: accepted $rate per second; broker $after KiB, restarted $(rss) KiB"
+    echo "    bytes a call: memory $((($(rss) - empty) * 1024 / have)) restarted," \
+        "$(((after - memory_before) * 1024 / count)) as they came; store $((($(stored) - store_before) / count))"
+    echo "    seconds from the start to the first answer: $(spread <"$demo/restarts")"
+}
+
 set_up
+if [ "$only" = waiting ]; then
+    broker_options=(--memory-budget 4G --max-runs 10000000)
+    halt s1
+    kill -9 "$(head -n 1 "$demo/s1/run/runner.lock" | tr -cd 0-9)" # the worker's runner, which lives on by design
+    halt broker
+    restart >/dev/null
+    empty=$(rss) have=0
+    for n in ${WAITING:-100000 1000000}; do waiting "$n"; done
+    exit 0
+fi
 "$build/bench/calls" package:bench-true s1 500 100 >/dev/null # warm: files, caches, measured run time
 
 if [ -z "$only" ] || [ "$only" = true_jobs ]; then
