@@ -167,7 +167,8 @@ class Judge:
         own = [line for line in lines if line.pid == begin.pid]
         ends, killed, last = self.of(own, "end"), self.own_keeper(begin), own[-1]
         if not ends and not killed and not self.was_fenced(run, own):
-            self.fault("died of a death not its own", begin, last, *[k for k in self.kills if begin.at <= k.at <= last.at + SOON_S])
+            near = [k for k in self.kills if begin.at <= k.at <= last.at + SOON_S]
+            self.fault("died of a death not its own", begin, last, *near)
         if killed and killed.at > begin.at and lines[-1].at > killed.at + SOON_S:
             self.fault("outlived its end", begin, killed, lines[-1])
         if lines[-1].at > last.at + TREE_S:

@@ -4,7 +4,8 @@ lost_after. Each deed is a line in a file, by which the judge tells whose death 
 
 usage: killer.py --demo FOLDER --seed N --seconds S --deeds FILE --witness FILE --servers s1,s2,s3
 Needs what cluster.sh's `keep` left in FOLDER. A keeper is known as the parent of a child in the witness; one whose guard was
-killed is spared afterwards, because without the two nobody ends what the child has started (docs/promises.md, 8).
+killed is spared afterwards, because without the two nobody ends what the child has started (docs/promises.md, 8); so few
+guards are killed that there are always keepers left to kill.
 Lines: kill (kind, pid, name), away and back (name), memory (kb, of the broker).
 """
 import argparse
@@ -16,8 +17,10 @@ import time
 
 from told import Told
 
+COMM = {"broker": "lbbroker", "worker": "lbworker", "runner": "lbrunner", "keeper": "lbkeeper", "guard": "lbkeeper-guard"}
 WEIGHTS = {"broker": 2, "worker": 3, "runner": 3, "keeper": 2, "guard": 1}
 TWO_AT_ONCE, SERVER_AWAY, BROKER_AWAY = 0.12, 0.05, 0.02
+SPARED_MOST = 2
 AWAY_S = {"server": (13, 17), "broker": (5, 13)}
 CLUSTER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples/nightly-load/cluster.sh")
 
@@ -68,22 +71,24 @@ class Killer:
         keeper = self.rng.choice(keepers) if keepers else 0
         if kind == "keeper" or not keeper:
             return keeper
+        if sum(1 for p in self.spared if status(p)) >= SPARED_MOST:
+            return 0
         self.spared.add(keeper)
         self.keepers.discard(keeper)
-        return status(keeper)[2]
+        at = status(keeper)
+        return at[2] if at else 0
 
     def kill(self, kind, name):
         pid = self.target(kind, name)
         at = status(pid) if pid else None
-        wanted = {"broker": "lbbroker", "worker": "lbworker", "runner": "lbrunner", "keeper": "lbkeeper", "guard": "lbkeeper-guard"}
-        if not at or at[0] != wanted[kind] or at[1] == "Z":
-            return False
+        if not at or at[0] != COMM[kind] or at[1] == "Z":
+            return
         self.deeds.say("kill", kind=kind, pid=pid, name=name)
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
-            return False
-        return True
+            return
+        self.keepers.discard(pid)  # so that its guard is not killed in the same moment
 
     def send_away(self, kind, name):
         """Ends a kept program and what keeps it, a server's runner too, and has it back later."""

@@ -112,7 +112,7 @@ slots_are_whole() {
     await "they have ended" no_children
 }
 
-echo "soak: seed $seed, $seconds s of killing; SEED=$seed asks for the same again"
+echo "soak: seed $seed, $seconds s of killing; with SEED=$seed chance decides the same again"
 set_up >"$demo/setup.log" 2>&1 || {
     cat "$demo/setup.log"
     exit 1
@@ -137,7 +137,8 @@ rss=$(ps -o rss= -p "$(cat "$demo/broker.pid")" | tr -d ' ')
 
 await "no child is left" no_children || { pgrep -fa "^$demo/.*/bin/soakchild"; wrong=1; }
 cp "$witness" "$files/witness-judged"
-python "$here/judge.py" --lost-after "$lost_after" --deeds "$files/deeds" --witness "$files/witness-judged" "$files"/told-* || wrong=1
+python "$here/judge.py" --lost-after "$lost_after" --deeds "$files/deeds" --witness "$files/witness-judged" \
+    "$files"/told-* || wrong=1
 echo "processes left: $(children)"
 if slots_are_whole; then echo "slots left: 0 of $(($(wc -w <<<"$servers") * slots)) taken"; else wrong=1; fi
 [ $wrong -eq 0 ] && echo "soak: all is well" || echo "soak: something is wrong"

@@ -15,7 +15,7 @@ class Told:
 
 
 def work(rng):
-    """Parameters of a child by chance: mostly a second or two, some long enough to meet a fence."""
-    ms = rng.randint(4000, 14000) if rng.random() < 0.25 else rng.randint(50, 2500)
+    """Parameters of a child by chance: mostly a second or two, some long enough to meet a fence, or to outlive lost_after."""
+    ms = rng.choices((rng.randint(50, 2500), rng.randint(4000, 14000), rng.randint(15000, 30000)), (70, 22, 8))[0]
     return {"ms": ms, "code": 3 if rng.random() < 0.1 else 0, "deaf": int(rng.random() < 0.2),
             "helper": int(rng.random() < 0.3)}
