@@ -166,7 +166,7 @@ class Judge:
             return  # runs_once has said it
         own = [line for line in lines if line.pid == begin.pid]
         ends, killed, last = self.of(own, "end"), self.own_keeper(begin), own[-1]
-        if not ends and not killed and not self.was_fenced(run, own):
+        if not ends and not killed and not self.was_fenced(run, own) and not self.was_replaced(run, begin, last):
             near = [k for k in self.kills if begin.at <= k.at <= last.at + SOON_S]
             self.fault("died of a death not its own", begin, last, *near)
         if killed and killed.at > begin.at and lines[-1].at > killed.at + SOON_S:
@@ -184,6 +184,13 @@ class Judge:
             return True
         lost = run in self.released or any(e.status == "lost" for e in self.ends.get(run, []))
         return lost and term.at >= self.asked[term.key].at + self.lost_after
+
+    def was_replaced(self, run, begin, last):
+        """A person had the run begun again, so the older attempt was killed, unasked, when its server came back."""
+        release = self.released.get(run)
+        return (release is not None and release.how == "rerun" and int(begin.attempt) <= int(release.attempt) and
+                release.at < last.at and any(d.what == "back" and d.name == begin.server and
+                                             d.at - SOON_S < last.at < d.at + CAUSE_S for d in self.deeds))
 
     def ends_agree(self, run, ends):
         """Not every telling names all of it; what two of them name has to be the same."""

@@ -95,6 +95,23 @@ class TheJudge(unittest.TestCase):
         h = History().called("a", "hold").lived("a", 2, 5).did("release", 13, run="a", attempt=1, how="rerun")
         self.finds(h.lived("a", 15, 16, attempt=2).ended("a", attempt=2))
 
+    def replaced(self, released=13, back=16, server="s1", attempt=1, last=16.1, how="rerun"):
+        """A held run's second attempt, and its first, which lived until its server was back."""
+        h = History().called("a", "hold").child("a", "begin", 2).did("away", 3, kind="server", name="s1")
+        h.child("a", "beat", last).did("release", released, run="a", attempt=attempt, how=how)
+        return h.did("back", back, name=server).lived("a", 17, 18, attempt=2, pid=101).ended("a", attempt=2)
+
+    def test_an_older_attempt_that_was_killed_when_its_server_came_back_as_a_person_had_it_begun_again(self):
+        self.finds(self.replaced())
+
+    def test_an_older_attempt_that_died_of_something_else_than_its_servers_return(self):
+        self.finds(self.replaced(back=19), "died of a death not its own")
+        self.finds(self.replaced(back=-20), "died of a death not its own")
+        self.finds(self.replaced(server="s2"), "died of a death not its own")
+        self.finds(self.replaced(released=16.5), "died of a death not its own")
+        self.finds(self.replaced(attempt=0), "died of a death not its own")
+        self.assertIn("died of a death not its own", self.replaced(how="fail").judged())
+
     def test_a_lost_run_whose_server_was_away(self):
         h = History().called("a").lived("a", 2, 40).did("away", 3, kind="server", name="s1")
         self.finds(h.ended("a", LOST, at=14))
