@@ -216,7 +216,7 @@ void event_about_of(struct span begin, struct event_about *ret)
 }
 
 /* ---- Events */
-static void server_is(struct event *e, json_t *o, struct span server)
+static void server_is(struct feed_event *e, json_t *o, struct span server)
 {
     span_copy_str(server, e->server, sizeof e->server);
     json_set_text(o, "server", server);
@@ -228,7 +228,7 @@ static void attempt_is(json_t *o, uint64_t attempt)
         set_number(o, "attempt", attempt);
 }
 
-static void outcome_is(struct event *e, json_t *o, struct span bytes, const struct event_about *about)
+static void outcome_is(struct feed_event *e, json_t *o, struct span bytes, const struct event_about *about)
 {
     struct d_outcome outcome;
     if (d_outcome_decode(bytes, &outcome, NULL) < 0)
@@ -253,7 +253,7 @@ static void outcome_is(struct event *e, json_t *o, struct span bytes, const stru
     e->run = m.run
 
 /* What happens on a run's way. */
-static void fill_way(struct event *e, json_t *o, uint64_t kind, struct span record)
+static void fill_way(struct feed_event *e, json_t *o, uint64_t kind, struct span record)
 {
     switch (kind) {
     case KIND_R_CALLED: {
@@ -314,7 +314,8 @@ static void fill_way(struct event *e, json_t *o, uint64_t kind, struct span reco
 }
 
 /* Its end, and parents. */
-static void fill_end(struct event *e, json_t *o, uint64_t kind, struct span record, const struct event_about *about)
+static void fill_end(struct feed_event *e, json_t *o, uint64_t kind, struct span record,
+                     const struct event_about *about)
 {
     switch (kind) {
     case KIND_R_ENDED: {
@@ -368,7 +369,7 @@ static void fill_certificate(json_t *o, struct span bytes)
     set_number(o, "serial", c.serial);
 }
 
-static void fill_deployment(struct event *e, json_t *o, struct span bytes)
+static void fill_deployment(struct feed_event *e, json_t *o, struct span bytes)
 {
     struct d_signed s;
     struct d_deployment d;
@@ -383,7 +384,7 @@ static void fill_deployment(struct event *e, json_t *o, struct span bytes)
         json_object_set_new(o, "remove", json_true());
 }
 
-static void fill_other(struct event *e, json_t *o, uint64_t kind, struct span record)
+static void fill_other(struct feed_event *e, json_t *o, uint64_t kind, struct span record)
 {
     switch (kind) {
     case KIND_R_SERVER: {
@@ -434,7 +435,7 @@ static void fill_other(struct event *e, json_t *o, uint64_t kind, struct span re
     }
 }
 
-static void fill_about(struct event *e, json_t *o, const struct event_about *about)
+static void fill_about(struct feed_event *e, json_t *o, const struct event_about *about)
 {
     span_copy_str(about->principal, e->principal, sizeof e->principal);
     if (about->known && !about->is_parent) {
@@ -452,9 +453,9 @@ static void fill_about(struct event *e, json_t *o, const struct event_about *abo
     json_set_text(o, "by", about->principal);
 }
 
-struct event *event_make(uint64_t seq, struct span record, const struct event_about *about)
+struct feed_event *event_make(uint64_t seq, struct span record, const struct event_about *about)
 {
-    struct event *e = mem_zalloc(1, sizeof *e);
+    struct feed_event *e = mem_zalloc(1, sizeof *e);
     json_t *o = json_object();
     uint64_t kind = 0;
     size_t size;
@@ -473,36 +474,18 @@ struct event *event_make(uint64_t seq, struct span record, const struct event_ab
     set_word(o, "event", e->word);
     json_set_id(o, "run", &e->run);
     json_set_time(o, "at", e->at);
-    e->json = json_dumps(o, JSON_COMPACT);
-    if (!e->json)
+    e->text = json_dumps(o, JSON_COMPACT);
+    if (!e->text)
         mem_die();
-    e->n = strlen(e->json);
+    e->n = strlen(e->text);
     json_decref(o);
     return e;
 }
 
-void event_free(struct event **e)
+void event_free(struct feed_event **e)
 {
     if (!*e)
         return;
-    free((*e)->json);
+    free((*e)->text);
     mem_free(e);
-}
-
-struct id event_run(struct span record, uint64_t *ret_kind, bool *ret_begins)
-{
-    _Alignas(16) uint8_t decoded[512];
-    struct id run = ID_ZERO;
-    size_t size;
-    *ret_kind = 0;
-    *ret_begins = false;
-    if (wire_peek(record, ret_kind, &size, NULL) < 0)
-        return run;
-    const struct wire_schema *s = schema_of_kind(*ret_kind, NULL);
-    if (!s || s->count < 2 || s->size > sizeof decoded || s->fields()[1].type != WIRE_id ||
-        strcmp(s->fields()[1].name, "run") != 0 || wire_decode(s, record, false, decoded, NULL) < 0)
-        return run;
-    memcpy(&run, decoded + s->fields()[1].offset, sizeof run);
-    *ret_begins = *ret_kind == KIND_R_CALLED || *ret_kind == KIND_R_PARENT_BEGUN;
-    return run;
 }

@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-#include "broker/core/core.h"
+#include "broker/core/feed.h"
 
 /* What a run's first record says: begin NULL if it is not there any more. Spans point into that record. */
 struct event_about {
@@ -22,21 +22,9 @@ struct event_about {
 };
 void event_about_of(struct span begin_record, struct event_about *ret);
 
-/* An event and what it is filtered and judged by. Owned; event_free. */
-struct event {
-    uint64_t seq;
-    char *json;
-    size_t n;
-    const char *word; /* "result" */
-    struct id run, parent;
-    int status; /* STATUS_, -1: none */
-    int64_t at;
-    char principal[LIMIT_NAME + 1], job[LIMIT_JOB + 1], address[LIMIT_ADDRESS + 1], server[LIMIT_NAME + 1];
-};
-struct event *event_make(uint64_t seq, struct span record, const struct event_about *about);
-void event_free(struct event **e);
-/* The run that a record is of; zero: none. *ret_begins: it is the run's first. */
-struct id event_run(struct span record, uint64_t *ret_kind, bool *ret_begins);
+/* The text is the JSON. Owned; event_free. `about` NULL: the record is of no run. */
+struct feed_event *event_make(uint64_t seq, struct span record, const struct event_about *about);
+void event_free(struct feed_event **e);
 
 /* ---- Pieces that queries use too */
 void json_set_text(json_t *o, const char *name, struct span s);        /* nothing if it is empty */

@@ -1,4 +1,4 @@
-#include "broker/events.h"
+#include "broker/eventjson.h"
 
 #include "common/testing.h"
 
@@ -68,7 +68,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct event *result(void)
+static struct feed_event *result(void)
 {
     struct event_about about;
     event_about_of(buf_span(&called), &about);
@@ -78,7 +78,7 @@ static struct event *result(void)
 static void a_result_tells_all_three_layers_and_what_was_called(void **state)
 {
     (void)state;
-    struct event *e = result();
+    struct feed_event *e = result();
     static const char *const PARTS[] = {
         "\"v\":1",
         "\"seq\":1042",
@@ -101,7 +101,7 @@ static void a_result_tells_all_three_layers_and_what_was_called(void **state)
         "\"by\":\"anna\"",
         "\"parameters\":{\"table\":\"lines\"}"};
     for (unsigned i = 0; i < sizeof PARTS / sizeof *PARTS; i++)
-        assert_contains(e->json, PARTS[i]);
+        assert_contains(e->text, PARTS[i]);
     assert_int_equal(e->status, STATUS_FAILED);
     assert_string_equal(e->principal, "anna");
     event_free(&e);
@@ -112,8 +112,8 @@ static void an_event_without_its_beginning_is_still_one(void **state)
     (void)state;
     struct event_about nothing;
     event_about_of(SPAN_NONE, &nothing);
-    struct event *e = event_make(7, buf_span(&ended), &nothing);
-    assert_contains(e->json, "\"event\":\"result\"");
+    struct feed_event *e = event_make(7, buf_span(&ended), &nothing);
+    assert_contains(e->text, "\"event\":\"result\"");
     event_free(&e);
 }
 
@@ -121,7 +121,7 @@ static void an_event_without_its_beginning_is_still_one(void **state)
 static bool matches(const char *key, const char *value, const char *other)
 {
     struct buf items = {0};
-    struct event *e = result();
+    struct feed_event *e = result();
     value_add_str(&items, span_str(key));
     if (other)
         value_add_list(&items, 2);
@@ -130,7 +130,7 @@ static bool matches(const char *key, const char *value, const char *other)
         value_add_str(&items, span_str(other));
     struct wire_list where = wire_list_from(&items, 1);
     struct error err = {0};
-    bool yes = events_check_filter(&where, &err) == 0 && events_match(&where, e);
+    bool yes = feed_check_filter(&where, &err) == 0 && feed_matches(&where, e);
     event_free(&e);
     buf_free(&items);
     return yes;
@@ -162,7 +162,7 @@ static void a_filter_that_nobody_knows_is_refused_with_what_was_meant(void **sta
     value_add_str(&items, span_str("sever"));
     value_add_str(&items, span_str("etl1"));
     struct wire_list where = wire_list_from(&items, 1);
-    assert_true(events_check_filter(&where, &err) < 0);
+    assert_true(feed_check_filter(&where, &err) < 0);
     assert_contains(err.text, "did you mean 'server'");
     buf_free(&items);
 }

@@ -88,7 +88,7 @@ static int take_text(struct query *q, struct span key, struct span v, struct err
             return texts[i].to == q->state ? check_state(q->state, err) : 0;
         }
     if (span_eq_str(key, "status")) {
-        int status = events_status(v, err);
+        int status = feed_status(v, err);
         if (status < 0)
             return status;
         q->status = status + 1;

@@ -131,8 +131,8 @@ void query_history(struct query *q, bool parents)
 /* ---- One run: what it is now, every record of it as its event, its outcome whole */
 static json_t *record_json(const struct store_record *r, const struct event_about *about, struct span *ret_outcome)
 {
-    struct event *e = event_make(r->lsn, r->body, about);
-    json_t *o = json_loads(e->json, 0, NULL);
+    struct feed_event *e = event_make(r->lsn, r->body, about);
+    json_t *o = json_loads(e->text, 0, NULL);
     struct r_ended ended;
     static const char *const REPEATED[] = {"job", "job_hash",   "address", "key", "parent", "task",     "index",
                                            "try", "parameters", "by",      "run", "v",      "priority", "as_of"};

@@ -1,8 +1,9 @@
-/* eventfilter.c - which events a subscription asked for. Pure. */
+/* feedfilter.c - which events a subscription asked for. */
 #include <errno.h>
 
-#include "broker/events.h"
+#include "broker/core/feed.h"
 #include "common/suggest.h"
+#include "trust/grants.h"
 
 static const char *const KEYS[] = {"server", "job", "parent", "run", "status", "event", NULL};
 
@@ -12,7 +13,7 @@ static bool text_matches(struct span pattern, const char *text)
     return span_copy_str(pattern, glob, sizeof glob) && glob_matches(glob, span_str(text));
 }
 
-static bool one_matches(struct span key, struct span value, const struct event *e)
+static bool one_matches(struct span key, struct span value, const struct feed_event *e)
 {
     struct id id;
     if (span_eq_str(key, "server"))
@@ -30,7 +31,7 @@ static bool one_matches(struct span key, struct span value, const struct event *
     return id_eq(id, e->run);
 }
 
-bool events_match(const struct wire_list *where, const struct event *e)
+bool feed_matches(const struct wire_list *where, const struct feed_event *e)
 {
     struct wire_iter it = wire_iter(where);
     struct span key;
@@ -48,7 +49,7 @@ bool events_match(const struct wire_list *where, const struct event *e)
     return true;
 }
 
-int events_status(struct span word, struct error *err)
+int feed_status(struct span word, struct error *err)
 {
     const char *words[STATUS_COUNT + 1] = {0};
     char given[LIMIT_NAME + 1], hint[SUGGEST_TEXT];
@@ -77,7 +78,7 @@ static int check_word(struct span key, struct span value, struct error *err)
     span_copy_str(value, word, sizeof word);
     if (span_eq_str(key, "run") || span_eq_str(key, "parent"))
         return id_parse_span(value, &id, err);
-    if (span_eq_str(key, "status") && events_status(value, err) < 0)
+    if (span_eq_str(key, "status") && feed_status(value, err) < 0)
         return -EINVAL;
     if (!span_eq_str(key, "event"))
         return 0;
@@ -99,7 +100,7 @@ static int check_words(struct span key, const struct value *v, struct error *err
     return 0;
 }
 
-int events_check_filter(const struct wire_list *where, struct error *err)
+int feed_check_filter(const struct wire_list *where, struct error *err)
 {
     struct wire_iter it = wire_iter(where);
     struct span key;

@@ -1,0 +1,373 @@
+/* feed_test.c - readers of the feed, between hands that are the session and the store. */
+#include "broker/core/feed.h"
+
+#include "common/testing.h"
+
+enum { RECORDS = 400, TEXT = 100 /* bytes of each event's text */ };
+
+/* The journal of a test has a record for each lsn: a note of operator "o<lsn % 3>" on server "s<lsn % 2>". */
+struct rig {
+    struct bcore *core;
+    struct feed *feed;
+    struct buf records[RECORDS + 1]; /* by lsn */
+    uint64_t n;
+    bool shut, gone, blind;
+    uint64_t asked, pages, forgotten, messages, made, dropped;
+    struct feed_reader *asker;
+    struct feed_question question;
+    uint64_t from, to, first, last, events, bytes; /* of the last message; first and last: seq */
+    bool live;
+};
+
+static struct feed_event *make(void *self, uint64_t lsn, struct span record, struct span begin)
+{
+    struct rig *r = self;
+    struct r_operated o;
+    assert_int_equal(r_operated_decode(record, &o, NULL), 0);
+    assert_int_equal(begin.n, 0);
+    struct feed_event *e = mem_zalloc(1, sizeof *e);
+    e->seq = lsn;
+    e->word = "operated";
+    e->status = -1;
+    e->n = TEXT;
+    e->text = mem_zalloc(1, TEXT + 1);
+    snprintf(e->text, TEXT + 1, "%-*llu", TEXT, (unsigned long long)lsn);
+    span_copy_str(o.target, e->server, sizeof e->server);
+    r->made++;
+    return e;
+}
+
+static void drop(void *self, struct feed_event **e)
+{
+    struct rig *r = self;
+    if (!*e)
+        return;
+    r->dropped++;
+    mem_free(&(*e)->text);
+    mem_free(e);
+}
+
+static bool may_hear(void *self, uint64_t peer)
+{
+    return peer == 1 && !((struct rig *)self)->gone;
+}
+static bool window_open(void *self, uint64_t peer)
+{
+    return peer == 1 && !((struct rig *)self)->shut;
+}
+static bool may_see(void *self, uint64_t peer, const struct feed_event *e)
+{
+    return peer == 1 && (!((struct rig *)self)->blind || e->seq % 10 == 0);
+}
+
+static void send(void *self, uint64_t peer, const struct m_events *m)
+{
+    struct rig *r = self;
+    struct wire_iter it = wire_iter(&m->events);
+    struct span text;
+    assert_int_equal(peer, 1);
+    assert_int_equal(m->from, r->to); /* without a gap */
+    r->messages++;
+    r->from = m->from;
+    r->to = m->to;
+    r->live = m->live;
+    r->first = 0;
+    while (wire_next(&it, &text)) {
+        uint64_t seq = strtoull((const char *)text.p, NULL, 10);
+        assert_true(seq > r->last && seq > m->from && seq <= m->to); /* once, in order */
+        r->first = r->first ? r->first : seq;
+        r->last = seq;
+        r->events++;
+        r->bytes += text.n;
+    }
+}
+
+static uint64_t ask(void *self, struct feed_reader *reader, const struct feed_question *q)
+{
+    struct rig *r = self;
+    r->asker = reader;
+    r->question = *q;
+    return ++r->asked;
+}
+
+static void forget(void *self, uint64_t asked)
+{
+    struct rig *r = self;
+    assert_int_equal(asked, r->asked);
+    r->forgotten++;
+    r->asker = NULL;
+}
+
+static const struct feed_calls calls = {.make = make,
+                                        .drop = drop,
+                                        .may_hear = may_hear,
+                                        .window_open = window_open,
+                                        .may_see = may_see,
+                                        .send = send,
+                                        .ask = ask,
+                                        .forget = forget};
+
+/* The store answers, with at most `most` records. */
+static void answer(struct rig *r, unsigned most)
+{
+    struct bcore_record page[RECORDS];
+    struct feed_reader *reader = r->asker;
+    unsigned n = 0;
+    uint64_t lsn = r->question.after;
+    assert_non_null(reader);
+    for (; lsn < r->question.upto && n < most; n++) {
+        lsn++;
+        page[n] = (struct bcore_record){lsn, buf_span(&r->records[lsn])};
+    }
+    r->asker = NULL;
+    r->pages++;
+    feed_page(reader, &(struct feed_page){.records = page, .n_records = n, .next = lsn});
+}
+
+static void record(struct rig *r, bool committed)
+{
+    uint64_t lsn = ++r->n;
+    char by[8], target[8];
+    snprintf(by, sizeof by, "o%u", (unsigned)(lsn % 3));
+    snprintf(target, sizeof target, "s%u", (unsigned)(lsn % 2));
+    r_operated_encode(&(struct r_operated){.at = (int64_t)lsn, .by = span_str(by), .target = span_str(target)},
+                      &r->records[lsn]);
+    feed_record(r->feed, lsn, buf_span(&r->records[lsn]));
+    if (committed)
+        feed_committed(r->feed, lsn);
+}
+
+static void records(struct rig *r, unsigned n)
+{
+    while (n--)
+        record(r, true);
+}
+
+static void subscribe(struct rig *r, uint64_t after, uint64_t credit, const char *server)
+{
+    struct buf where = {0};
+    struct error err = {0};
+    if (server) {
+        value_add_str(&where, span_str("server"));
+        value_add_str(&where, span_str(server));
+    }
+    r->to = r->last = after;
+    r->events = r->bytes = 0;
+    struct m_subscribe m = {
+        .req = 1, .after = after, .credit = credit, .where = wire_list_from(&where, server != NULL)};
+    assert_int_equal(feed_subscribe(r->feed, 1, &m, &err), REFUSAL_NONE);
+    buf_free(&where);
+}
+
+static void taken(struct rig *r)
+{
+    feed_credit(r->feed, 1, &(struct m_credit){.req = 1, .bytes = r->bytes});
+}
+
+static int setup(void **state)
+{
+    struct rig *r = mem_zalloc(1, sizeof *r);
+    struct feed_config config = {.ring_most = 16, .batch_bytes = 10 * TEXT, .scan_most = 8, .silent_most = 20};
+    r->core = bcore_new(&(struct bcore_config){.cluster = "test", .broker = "b0"});
+    r->feed = feed_new(&config, r->core, &calls, r);
+    *state = r;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *r = *state;
+    feed_free(&r->feed);
+    assert_int_equal(r->made, r->dropped);
+    bcore_free(&r->core);
+    for (unsigned i = 0; i <= RECORDS; i++)
+        buf_free(&r->records[i]);
+    mem_free(state);
+    return 0;
+}
+
+/* ---- Tests */
+static void who_is_up_to_date_hears_each_event_when_it_is_committed_and_not_before(void **state)
+{
+    struct rig *r = *state;
+    records(r, 3);
+    subscribe(r, 3, 10000, NULL);
+    assert_int_equal(r->messages, 1); /* it is live */
+    assert_true(r->live);
+    record(r, false);
+    assert_int_equal(r->events, 0);
+    feed_committed(r->feed, 4);
+    assert_int_equal(r->last, 4);
+    assert_int_equal(r->asked, 0);
+}
+
+static void while_nobody_reads_nothing_is_made(void **state)
+{
+    struct rig *r = *state;
+    records(r, 50);
+    assert_int_equal(r->made, 0);
+}
+
+static void what_is_older_than_the_ring_comes_from_the_store_and_the_rest_from_the_ring(void **state)
+{
+    struct rig *r = *state;
+    records(r, 30);
+    subscribe(r, 0, 1000000, NULL);
+    assert_int_equal(r->question.after, 0);
+    assert_int_equal(r->question.upto, 30);
+    records(r, 5); /* while the store is asked: nothing is told */
+    assert_int_equal(r->events, 0);
+    answer(r, 7);
+    assert_int_equal(r->last, 7);
+    while (r->asker)
+        answer(r, 9);
+    assert_int_equal(r->last, 35);
+    assert_int_equal(r->events, 35);
+    records(r, 4);
+    assert_int_equal(r->events, 39);
+    assert_null(r->asker); /* it has caught up */
+}
+
+static void bytes_under_way_stay_below_the_credit(void **state)
+{
+    struct rig *r = *state;
+    subscribe(r, 0, 3 * TEXT, NULL);
+    records(r, 10);
+    assert_int_equal(r->events, 3);
+    taken(r);
+    assert_int_equal(r->events, 6);
+    feed_credit(r->feed, 1, &(struct m_credit){.req = 1, .bytes = r->bytes + 1}); /* more than was sent */
+    assert_int_equal(r->events, 6);
+    taken(r);
+    taken(r);
+    assert_int_equal(r->events, 10);
+}
+
+static void an_event_longer_than_the_credit_comes_alone(void **state)
+{
+    struct rig *r = *state;
+    subscribe(r, 0, TEXT / 2, NULL);
+    records(r, 3);
+    assert_int_equal(r->events, 1);
+    taken(r);
+    assert_int_equal(r->events, 2);
+}
+
+static void one_that_takes_nothing_costs_nothing_and_misses_nothing(void **state)
+{
+    struct rig *r = *state;
+    subscribe(r, 0, 1000000, NULL);
+    records(r, 2);
+    r->shut = true;
+    records(r, 100);
+    assert_int_equal(r->messages, 3);
+    assert_int_equal(r->asked, 0);
+    r->shut = false;
+    feed_window(r->feed, 1);
+    while (r->asker)
+        answer(r, 50);
+    assert_int_equal(r->last, 102);
+    assert_int_equal(r->events, 102);
+}
+
+static void a_filter_and_rights_leave_out_and_progress_is_told_all_the_same(void **state)
+{
+    struct rig *r = *state;
+    subscribe(r, 0, 1000000, "s0");
+    r->blind = true;
+    records(r, 9);
+    assert_int_equal(r->events, 0);
+    records(r, 1);
+    assert_int_equal(r->last, 10);
+    feed_forget(r->feed, 1);
+    subscribe(r, 10, 1000000, "s1");
+    records(r, 19);
+    assert_int_equal(r->to, 10);
+    records(r, 1); /* the twentieth without a match */
+    assert_int_equal(r->to, 30);
+    assert_int_equal(r->events, 0);
+}
+
+static void a_number_from_the_future_begins_now(void **state)
+{
+    struct rig *r = *state;
+    struct error err = {0};
+    records(r, 5);
+    r->to = r->last = 5;
+    assert_int_equal(feed_subscribe(r->feed, 1, &(struct m_subscribe){.req = 1, .after = 99, .credit = 1000}, &err),
+                     REFUSAL_NONE);
+    records(r, 1);
+    assert_int_equal(r->last, 6);
+}
+
+static void who_is_gone_is_asked_for_no_more(void **state)
+{
+    struct rig *r = *state;
+    records(r, 5);
+    subscribe(r, 0, 1000, NULL);
+    assert_non_null(r->asker);
+    feed_forget(r->feed, 1);
+    assert_int_equal(r->forgotten, 1);
+    assert_int_equal(feed_readers(r->feed), 0);
+    subscribe(r, 0, 1000, NULL);
+    feed_unsubscribe(r->feed, 1, 1);
+    assert_int_equal(r->forgotten, 2);
+}
+
+static void a_store_that_fails_is_asked_again_at_the_next_commit(void **state)
+{
+    struct rig *r = *state;
+    records(r, 5);
+    subscribe(r, 0, 100000, NULL);
+    struct feed_reader *reader = r->asker;
+    r->asker = NULL;
+    assert_int_equal(feed_reader_peer(reader), 1);
+    assert_int_equal(feed_reader_req(reader), 1);
+    feed_failed(reader);
+    records(r, 1);
+    answer(r, 100);
+    assert_int_equal(r->last, 6);
+}
+
+static void a_session_that_is_no_longer_good_hears_nothing(void **state)
+{
+    struct rig *r = *state;
+    subscribe(r, 0, 100000, NULL);
+    r->gone = true;
+    records(r, 5);
+    assert_int_equal(r->events, 0);
+}
+
+static void no_more_subscriptions_than_a_peer_may_have(void **state)
+{
+    struct rig *r = *state;
+    struct error err = {0};
+    for (unsigned i = 1; i <= FEED_PER_PEER; i++) {
+        r->to = 0;
+        assert_int_equal(feed_subscribe(r->feed, 1, &(struct m_subscribe){.req = i}, &err), REFUSAL_NONE);
+    }
+    assert_int_equal(feed_subscribe(r->feed, 1, &(struct m_subscribe){.req = 99}, &err), REFUSAL_BUSY);
+    assert_contains(err.text, "this session has 32 subscriptions");
+    r->to = 0;
+    assert_int_equal(feed_subscribe(r->feed, 1, &(struct m_subscribe){.req = 5}, &err), REFUSAL_NONE); /* again */
+}
+
+#define in_rig(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_rig(who_is_up_to_date_hears_each_event_when_it_is_committed_and_not_before),
+        in_rig(while_nobody_reads_nothing_is_made),
+        in_rig(what_is_older_than_the_ring_comes_from_the_store_and_the_rest_from_the_ring),
+        in_rig(bytes_under_way_stay_below_the_credit),
+        in_rig(an_event_longer_than_the_credit_comes_alone),
+        in_rig(one_that_takes_nothing_costs_nothing_and_misses_nothing),
+        in_rig(a_filter_and_rights_leave_out_and_progress_is_told_all_the_same),
+        in_rig(a_number_from_the_future_begins_now),
+        in_rig(who_is_gone_is_asked_for_no_more),
+        in_rig(a_store_that_fails_is_asked_again_at_the_next_commit),
+        in_rig(a_session_that_is_no_longer_good_hears_nothing),
+        in_rig(no_more_subscriptions_than_a_peer_may_have),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

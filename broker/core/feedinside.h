@@ -1,0 +1,50 @@
+/* feedinside.h - what feed.c and feedring.c share. Nobody else includes it. */
+#ifndef LB_BROKER_CORE_FEEDINSIDE_H
+#define LB_BROKER_CORE_FEEDINSIDE_H
+
+#include <uthash.h>
+
+#include "broker/core/feed.h"
+#include "common/mem.h"
+
+/* The first record of a run, while records of it that need it may still come. */
+struct flying {
+    struct id run;
+    struct buf begin;
+    UT_hash_handle hh;
+};
+enum { FLYING_MOST = 20000 };
+
+struct feed_reader {
+    uint64_t peer, req;
+    uint64_t position;            /* everything up to here has been looked at */
+    uint64_t told;                /* `to` of the last message */
+    int64_t since;                /* only until the first page has come */
+    uint64_t credit, sent, taken; /* bytes of texts: allowed at a time, sent and taken in all */
+    bool live_told;
+    uint64_t asked; /* of the store; 0: nothing */
+    struct buf where;
+    uint32_t n_where;
+    struct feed *feed;
+    struct feed_reader *next;
+};
+
+struct feed {
+    struct feed_config config;
+    const struct bcore *core;
+    const struct feed_calls *calls;
+    void *self;
+    struct feed_reader *all;
+    unsigned n;
+    uint64_t committed;
+    struct feed_event **ring; /* ring_most of them, by lsn; NULL: made from the store */
+    uint64_t first, next;     /* lsn in the ring: [first, next) */
+    size_t bytes;
+    struct flying *flying;
+};
+
+/* ---- feedring.c */
+void ring_empty(struct feed *f);
+const struct feed_event *ring_at(const struct feed *f, uint64_t lsn); /* NULL: not in it */
+
+#endif
