@@ -1,17 +1,13 @@
-/* Random graphs against an oracle that knows nothing of the core: it evaluates conditions naively, from the
- * definitions in graph.h, over all that has been told so far. After every event it says of each task whether it must
- * have started, must be skipped, or must still wait; at the end it computes the verdict from the fates alone.
+/* Random graphs against an oracle that knows nothing of the core (oracle.h): it evaluates conditions naively over all
+ * that has been told so far. After every event it says of each task whether it must have started, must be skipped, or
+ * must still wait; at the end it computes the verdict from the fates alone.
  *
  * ORACLE_GRAPHS in the environment asks for more graphs than usual. */
 #include "parent/core/fixture.h"
+#include "parent/core/oracle.h"
 
-enum { TASKS = 12, COUNT = 4 };
+enum { TASKS = ORACLE_TASKS, COUNT = ORACLE_COUNT };
 
-struct fate {
-    enum delivery d;
-    enum job_outcome j;
-    enum package_outcome p;
-};
 static const struct fate fates[] = {
     {DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED},
     {DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED},
@@ -26,18 +22,13 @@ static const struct fate fates[] = {
     {DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED},
 };
 
-/* What the test knows: fates that the core does not know, and how much of them it has been told. */
-struct known {
-    struct fate fate;
-    bool asked, started, ended;
-};
+/* The oracle knows how much the core has been told; the fates in it are there from the beginning. */
 struct tale {
     uint64_t seed;
     struct graph graph;
     struct pcore *core;
     struct pcore_out out;
-    struct known k[TASKS][COUNT];
-    bool started[TASKS], skipped[TASKS]; /* as the core has said */
+    struct oracle o; /* `skipped` as the core has said */
     bool cancelled, over;
     enum status verdict;
     unsigned in_flight, bound;
@@ -49,64 +40,6 @@ static uint64_t roll(struct tale *t, uint64_t n)
     t->seed ^= t->seed >> 7;
     t->seed ^= t->seed << 17;
     return (t->seed * 0x2545f4914f6cdd1dULL >> 33) % n;
-}
-
-/* ---- The oracle */
-static bool good(const struct known *k, unsigned layer)
-{
-    if (layer == LAYER_DELIVERY)
-        return k->started || k->fate.d == DELIVERY_CALLED;
-    if (layer == LAYER_JOB)
-        return k->fate.j == JOB_SUCCEEDED;
-    return k->fate.p == PACKAGE_SUCCEEDED || (k->fate.p == PACKAGE_NOT_EXECUTED && k->fate.j == JOB_SUCCEEDED);
-}
-
-/* Is the instance's part of the layer known, and is it good? 1 good, 0 bad, -1 open. */
-static int part(const struct known *k, unsigned layer)
-{
-    if (layer == LAYER_DELIVERY && k->started)
-        return 1;
-    return k->ended ? good(k, layer) : -1;
-}
-
-enum truth { NO, YES, OPEN };
-
-static enum truth condition(const struct tale *t, const struct graph_condition *a)
-{
-    unsigned is = a->is, layer = a->layer, n = t->graph.tasks[a->task].count, yes = 0, no = 0, open = 0;
-    if (t->skipped[a->task])
-        return NO;
-    if (is == IS_CALLED) {
-        is = IS_SUCCESS;
-        layer = LAYER_DELIVERY;
-    }
-    for (unsigned i = 0; i < n; i++) {
-        int p = part(&t->k[a->task][i], layer);
-        p == 1 ? yes++ : p == 0 ? no++ : open++;
-    }
-    if (!t->started[a->task])
-        return OPEN;
-    switch (is) {
-    case IS_SUCCESS:
-        return no ? NO : open ? OPEN : YES;
-    case IS_FAILURE:
-        return no ? YES : open ? OPEN : NO;
-    default:
-        return open ? OPEN : YES;
-    }
-}
-
-static enum truth may_start(const struct tale *t, unsigned task)
-{
-    const struct graph_task *g = &t->graph.tasks[task];
-    unsigned count[3] = {0};
-    for (unsigned i = 0; i < g->n_after; i++)
-        count[condition(t, &g->after[i])]++;
-    if (g->n_after == 0)
-        return YES;
-    if (g->join_or)
-        return count[YES] ? YES : count[OPEN] ? OPEN : NO;
-    return count[NO] ? NO : count[OPEN] ? OPEN : YES;
 }
 
 /* ---- Graphs */
@@ -123,7 +56,7 @@ static void make_graph(struct tale *t)
         t->graph.tasks[i].may_fail = roll(t, 4) == 0;
         t->graph.tasks[i].priority = (unsigned)roll(t, 3);
         for (unsigned k = 0; k < COUNT; k++)
-            t->k[i][k].fate = fates[roll(t, sizeof fates / sizeof *fates)];
+            t->o.k[i][k].fate = fates[roll(t, sizeof fates / sizeof *fates)];
         order[i] = i;
     }
     for (unsigned i = n; i > 1; i--) { /* so that what waits may stand before what it waits for */
@@ -152,12 +85,12 @@ static void tell(struct tale *t, struct pcore_event ev)
             tell(t, (struct pcore_event){.kind = PCORE_RESOLVED, .task = e->task, .found = roll(t, 2)});
         else if (e->kind == PCORE_FX_CALL) {
             assert_false(t->cancelled);
-            assert_false(t->k[e->task][e->index].asked);
-            t->k[e->task][e->index].asked = true;
+            assert_false(t->o.k[e->task][e->index].asked);
+            t->o.k[e->task][e->index].asked = true;
             assert_true(++t->in_flight <= t->bound);
         } else if (e->kind == PCORE_FX_SKIPPED) {
-            assert_false(t->skipped[e->task]);
-            t->skipped[e->task] = true;
+            assert_false(t->o.skipped[e->task]);
+            t->o.skipped[e->task] = true;
         } else if (e->kind == PCORE_FX_END) {
             t->over = true;
             t->verdict = e->verdict;
@@ -171,23 +104,18 @@ static void compare(struct tale *t)
 {
     if (t->cancelled)
         return;
-    bool more = true;
-    while (more) { /* started is only seen by calls, and tasks of no instances make none: let the oracle say it */
-        more = false;
-        for (unsigned i = 0; i < t->graph.n; i++)
-            if (!t->started[i] && !t->skipped[i] && may_start(t, i) == YES)
-                t->started[i] = more = true;
-    }
+    oracle_start(&t->o); /* started is only seen by calls, and tasks of no instances make none */
     for (unsigned i = 0; i < t->graph.n; i++) {
         struct pcore_task seen;
         pcore_task(t->core, i, &seen);
         bool begun = seen.state == TASK_ACTIVE || seen.state == TASK_ENDED;
-        enum truth truth = may_start(t, i);
-        if (begun != t->started[i] || t->skipped[i] != (truth == NO) || (seen.state == TASK_SKIPPED) != t->skipped[i])
+        enum truth truth = oracle_may_start(&t->o, i);
+        if (begun != t->o.started[i] || t->o.skipped[i] != (truth == NO) ||
+            (seen.state == TASK_SKIPPED) != t->o.skipped[i])
             fail_msg("task %u: core says %d, oracle %d", i, (int)seen.state, (int)truth);
         for (unsigned k = 0; k < t->graph.tasks[i].count; k++)
-            assert_true(!t->k[i][k].asked || t->started[i]);
-        if (t->skipped[i])
+            assert_true(!t->o.k[i][k].asked || t->o.started[i]);
+        if (t->o.skipped[i])
             assert_true(strlen(seen.reason) > 0);
     }
 }
@@ -196,12 +124,12 @@ static bool say_something(struct tale *t)
 {
     unsigned pick[TASKS * COUNT], n = 0;
     for (unsigned i = 0; i < TASKS * COUNT; i++)
-        if (t->k[i / COUNT][i % COUNT].asked && !t->k[i / COUNT][i % COUNT].ended)
+        if (t->o.k[i / COUNT][i % COUNT].asked && !t->o.k[i / COUNT][i % COUNT].ended)
             pick[n++] = i;
     if (n == 0)
         return false;
     unsigned at = pick[roll(t, n)], task = at / COUNT, index = at % COUNT;
-    struct known *k = &t->k[task][index];
+    struct known *k = &t->o.k[task][index];
     struct pcore_event ev = {.task = task, .index = index, .run = run_of(task, index), .attempt = 1};
     if (roll(t, 2)) {
         static const enum run_state states[] = {RUN_WAITING, RUN_PARKED, RUN_HANDED_OVER, RUN_RUNNING,
@@ -228,15 +156,7 @@ static bool say_something(struct tale *t)
 
 static enum status verdict(const struct tale *t)
 {
-    if (t->cancelled)
-        return STATUS_CANCELLED;
-    for (unsigned i = 0; i < t->graph.n; i++)
-        for (unsigned k = 0; t->started[i] && k < t->graph.tasks[i].count; k++) {
-            const struct fate *f = &t->k[i][k].fate;
-            if (!t->graph.tasks[i].may_fail && outcome_status(f->d, f->j, f->p) != STATUS_SUCCEEDED)
-                return STATUS_FAILED;
-        }
-    return STATUS_SUCCEEDED;
+    return t->cancelled ? STATUS_CANCELLED : oracle_verdict(&t->o);
 }
 
 static unsigned seen_verdicts[STATUS_COUNT], seen_skips;
@@ -245,6 +165,7 @@ static void tell_one(uint64_t seed)
 {
     struct tale t = {.seed = seed * 0x9e3779b97f4a7c15ULL + 1};
     make_graph(&t);
+    t.o.graph = &t.graph;
     t.bound = 1 + (unsigned)roll(&t, 6);
     t.core = pcore_new(&(struct pcore_config){.graph = &t.graph, .in_flight = t.bound});
     uint64_t cancel_at = roll(&t, 10) == 0 ? roll(&t, 10) : UINT64_MAX;
@@ -265,7 +186,7 @@ static void tell_one(uint64_t seed)
     assert_int_equal(pcore_in_flight(t.core), 0);
     seen_verdicts[t.verdict]++;
     for (unsigned i = 0; i < t.graph.n; i++)
-        seen_skips += t.skipped[i];
+        seen_skips += t.o.skipped[i];
     pcore_free(&t.core);
     pcore_out_free(&t.out);
     graph_free(&t.graph);
