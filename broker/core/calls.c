@@ -45,11 +45,13 @@ static bool decode(struct bcore *c, struct peer *p, const struct m_call *m, stru
     return true;
 }
 
-static void conflict(struct bcore *c, const struct m_call *m, const struct d_call *d, struct id run)
+static void conflict(struct bcore *c, uint64_t rests_on, const struct m_call *m, const struct d_call *d,
+                     struct id run)
 {
     char id[ID_TEXT];
-    fail(c, m->req, REFUSAL_CONFLICT, "the key '" SPAN_FMT "' belongs to run %s, which was called with another body",
-         SPAN_ARG(d->key), id_format(run, id));
+    fail_after(c, rests_on, m->req, REFUSAL_CONFLICT,
+               "the key '" SPAN_FMT "' belongs to run %s, which was called with another body", SPAN_ARG(d->key),
+               id_format(run, id));
 }
 
 /* Answers a call whose key is known. False: it is not. */
@@ -64,7 +66,7 @@ static bool answer_duplicate(struct bcore *c, struct peer *p, const struct m_cal
         return false;
     if (r ? !hash_eq(&r->digest, digest)
           : memcmp(k ? k->digest : known->digest.b, digest->b, sizeof k->digest) != 0) {
-        conflict(c, m, d, run);
+        conflict(c, r ? r->lsn : k ? k->lsn : 0, m, d, run);
         return true;
     }
     SEND(c, p->handle, r ? r->lsn : k ? k->lsn : 0, accepted, .req = m->req, .run = run, .duplicate = true);

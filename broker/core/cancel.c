@@ -29,8 +29,8 @@ void on_cancel(struct bcore *c, struct peer *p)
         if (k)
             done(c, m.req, k->lsn, "it had ended already");
         else
-            fail(c, m.req, REFUSAL_UNKNOWN_RUN, "no live run has the id %s (lbctl history has those that ended)",
-                 id_format(m.run, id));
+            fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN,
+                       "no live run has the id %s (lbctl history has those that ended)", id_format(m.run, id));
         return;
     }
     if (r->cancel && (r->cancel->force || !m.force)) { /* said before */
@@ -96,8 +96,8 @@ void release(struct bcore *c, struct peer *p, const struct m_operate *m)
         if (k && (k->flags & KEPT_RELEASED))
             done(c, m->req, k->lsn, "it was released already, and has ended");
         else
-            fail(c, m->req, k ? REFUSAL_STATE : REFUSAL_UNKNOWN_RUN, "run " SPAN_FMT " %s", SPAN_ARG(m->target),
-                 k ? "has ended" : "is not known");
+            fail_after(c, k ? k->lsn : c->kept.forgot_lsn, m->req, k ? REFUSAL_STATE : REFUSAL_UNKNOWN_RUN,
+                       "run " SPAN_FMT " %s", SPAN_ARG(m->target), k ? "has ended" : "is not known");
     } else if (r->state != RUN_HELD) {
         fail(c, m->req, REFUSAL_STATE, "run " SPAN_FMT " is %s: only a held run can be released", SPAN_ARG(m->target),
              run_state_text(run_state_of(r)));

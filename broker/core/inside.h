@@ -332,6 +332,9 @@ void fx_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent)
 /* An ERROR answer to the peer of this event. Counts as refused. */
 void fail(struct bcore *c, uint64_t req, enum refusal code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* One that says what became of a run or parent: it leaves when that is on disk. */
+void fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal code, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
 void fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void done(struct bcore *c, uint64_t req, uint64_t rests_on, const char *text);
 void out_finish(struct bcore_out *out);

@@ -109,20 +109,28 @@ void fx_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent)
     e->parent = parent;
 }
 
-static void send_error(struct bcore *c, uint64_t req, enum refusal code, uint64_t retry_ms, const char *fmt,
-                       va_list ap)
+static void send_error(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal code, uint64_t retry_ms,
+                       const char *fmt, va_list ap)
 {
     char text[ERROR_TEXT_MAX];
     vsnprintf(text, sizeof text, fmt, ap);
     c->counts.refused++;
-    SEND(c, c->ev->peer, 0, error, .req = req, .code = code, .text = span_str(text), .retry_ms = retry_ms);
+    SEND(c, c->ev->peer, rests_on, error, .req = req, .code = code, .text = span_str(text), .retry_ms = retry_ms);
 }
 
 void fail(struct bcore *c, uint64_t req, enum refusal code, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    send_error(c, req, code, 0, fmt, ap);
+    send_error(c, 0, req, code, 0, fmt, ap);
+    va_end(ap);
+}
+
+void fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal code, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    send_error(c, rests_on, req, code, 0, fmt, ap);
     va_end(ap);
 }
 
@@ -132,7 +140,7 @@ void fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...)
     va_list ap;
     uint64_t retry = BUSY_RETRY_MS + (c->ev->random[14] * 256u + c->ev->random[15]) % BUSY_RETRY_MS;
     va_start(ap, fmt);
-    send_error(c, req, REFUSAL_BUSY, retry, fmt, ap);
+    send_error(c, 0, req, REFUSAL_BUSY, retry, fmt, ap);
     va_end(ap);
 }
 

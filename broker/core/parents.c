@@ -82,9 +82,13 @@ static bool answer_duplicate(struct bcore *c, struct peer *peer, const struct m_
     if (!p && !k && !known)
         return false;
     if (memcmp(p ? p->digest.b : k ? k->digest : known->digest.b, digest->b, sizeof k->digest) != 0) {
-        fail(c, m->req, REFUSAL_CONFLICT,
-             "the key '" SPAN_FMT "' belongs to parent %s, which was begun with another body", SPAN_ARG(d->key),
-             id_format(run, id));
+        fail_after(c,
+                   p   ? p->lsn
+                   : k ? k->lsn
+                       : 0,
+                   m->req, REFUSAL_CONFLICT,
+                   "the key '" SPAN_FMT "' belongs to parent %s, which was begun with another body", SPAN_ARG(d->key),
+                   id_format(run, id));
         return true;
     }
     SEND(c, peer->handle, p ? p->lsn : k ? k->lsn : 0, accepted, .req = m->req, .run = run, .duplicate = true);
@@ -137,16 +141,18 @@ void on_parent_drive(struct bcore *c, struct peer *peer)
 {
     struct m_parent_drive m;
     struct parent *p;
+    const struct kept *k;
     char id[ID_TEXT];
     if (!TAKE(c, peer, parent_drive, &m))
         return;
     p = parent_find(c, m.parent);
     if (p)
         drive(c, peer, p, m.req);
-    else if (kept_by_id(c, m.parent))
-        fail(c, m.req, REFUSAL_STATE, "parent %s has ended", id_format(m.parent, id));
+    else if ((k = kept_by_id(c, m.parent)))
+        fail_after(c, k->lsn, m.req, REFUSAL_STATE, "parent %s has ended", id_format(m.parent, id));
     else
-        fail(c, m.req, REFUSAL_UNKNOWN_RUN, "no live parent has the id %s", id_format(m.parent, id));
+        fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN, "no live parent has the id %s",
+                   id_format(m.parent, id));
 }
 
 void on_parent_end(struct bcore *c, struct peer *peer)
@@ -161,7 +167,8 @@ void on_parent_end(struct bcore *c, struct peer *peer)
     if (!p && (k = kept_by_id(c, m.parent)) && (k->flags & KEPT_PARENT)) {
         done(c, m.req, k->lsn, "it had ended already");
     } else if (!p) {
-        fail(c, m.req, REFUSAL_UNKNOWN_RUN, "no live parent has the id %s", id_format(m.parent, id));
+        fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN, "no live parent has the id %s",
+                   id_format(m.parent, id));
     } else if (m.epoch != p->epoch || p->driver != peer) {
         fail(c, m.req, REFUSAL_HELD_BY_OTHER, "parent %s: epoch %llu does not drive it any more (now %llu)",
              id_format(m.parent, id), (unsigned long long)m.epoch, (unsigned long long)p->epoch);

@@ -145,12 +145,74 @@ static void bad_parents_are_refused(void **state)
     assert_int_equal(told_error(w, anna, "disk is full"), REFUSAL_BUSY);
 }
 
+static void that_a_parent_has_ended_is_said_when_that_is_on_disk(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), other = caller_up(w, "anna");
+    struct d_parent d = parent_of("p");
+    struct m_accepted a;
+    struct m_error e;
+    begin(w, anna, 1, &d, true);
+    SENT(w, anna, ACCEPTED, accepted, &a);
+    SAY(w, anna, "anna", parent_end, .req = 2, .parent = a.run, .epoch = 1, .status = STATUS_FAILED);
+    SAY(w, other, "anna", parent_drive, .req = 3, .parent = a.run);
+    const struct logged *l = SENT(w, other, ERROR, error, &e);
+    assert_int_equal(e.code, REFUSAL_STATE);
+    assert_int_equal(l->effect.rests_on, w->lsn);
+    d.tasks = 9;
+    begin(w, other, 4, &d, false);
+    l = SENT(w, other, ERROR, error, &e);
+    assert_int_equal(e.code, REFUSAL_CONFLICT);
+    assert_int_equal(l->effect.rests_on, w->lsn);
+}
+
+static void who_ended_a_parent_that_is_forgotten_is_not_told_before_that_is_on_disk(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct m_accepted a, b;
+    struct m_error e;
+    struct d_parent d = parent_of("p");
+    begin(w, anna, 1, &d, true);
+    SENT(w, anna, ACCEPTED, accepted, &a);
+    SAY(w, anna, "anna", parent_end, .req = 2, .parent = a.run, .epoch = 1, .status = STATUS_FAILED);
+    uint64_t end = w->lsn;
+    d = parent_of("q");
+    begin(w, anna, 3, &d, true);
+    SENT(w, anna, ACCEPTED, accepted, &b);
+    SAY(w, anna, "anna", parent_end, .req = 4, .parent = b.run, .epoch = 1, .status = STATUS_FAILED);
+    SAY(w, anna, "anna", parent_drive, .req = 5, .parent = a.run); /* one end is remembered */
+    const struct logged *l = SENT(w, anna, ERROR, error, &e);
+    assert_int_equal(e.code, REFUSAL_UNKNOWN_RUN);
+    assert_int_equal(l->effect.rests_on, end);
+    SAY(w, anna, "anna", cancel, .req = 6, .run = a.run);
+    l = SENT(w, anna, ERROR, error, &e);
+    assert_int_equal(e.code, REFUSAL_UNKNOWN_RUN);
+    assert_int_equal(l->effect.rests_on, end);
+}
+
+static int setup_forgetful(void **state)
+{
+    int rc = world_setup(state);
+    struct world *w = *state;
+    bcore_free(&w->core);
+    w->config.kept_max = 1;
+    w->core = world_replayed(w);
+    world_begin(w);
+    return rc;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(a_parent_begins_durably_and_once), in_world(two_drivers_never_drive_at_the_same_time),
-        in_world(a_parent_ends_once_by_its_driver), in_world(the_epoch_grows_over_a_restart),
+        in_world(a_parent_begins_durably_and_once),
+        in_world(two_drivers_never_drive_at_the_same_time),
+        in_world(a_parent_ends_once_by_its_driver),
+        in_world(the_epoch_grows_over_a_restart),
         in_world(bad_parents_are_refused),
+        in_world(that_a_parent_has_ended_is_said_when_that_is_on_disk),
+        cmocka_unit_test_setup_teardown(who_ended_a_parent_that_is_forgotten_is_not_told_before_that_is_on_disk,
+                                        setup_forgetful, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
