@@ -404,6 +404,7 @@ static void begin(struct broker *b)
     struct bcore_event ev = {
         .now = clock_boot_ms(), .wall = clock_wall_ms(), .lsn = b->last_lsn, .restored = b->options.restored};
     randombytes_buf(ev.random, sizeof ev.random);
+    events_committed(b->events, b->last_lsn); /* before anybody can ask for what is behind it */
     bcore_begin(b->core, &ev, &b->out);
     take_output(b);
     flush_records(b);

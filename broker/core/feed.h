@@ -85,6 +85,8 @@ void feed_free(struct feed **f);
 
 /* A record of the core, in order; not yet committed. */
 void feed_record(struct feed *f, uint64_t lsn, struct span record);
+/* Everything up to lsn is on disk. Said once at the start, too, with the last that the store has: until then all
+ * numbers are from the future. */
 void feed_committed(struct feed *f, uint64_t lsn);
 
 /* SUBSCRIBE of a peer; the same `req` again begins anew. REFUSAL_NONE, or why not. */

@@ -300,6 +300,21 @@ static void a_number_from_the_future_begins_now(void **state)
     assert_int_equal(r->last, 6);
 }
 
+static void a_new_broker_goes_on_behind_the_number_that_a_monitor_brings(void **state)
+{
+    struct rig *r = *state;
+    records(r, 30);
+    feed_free(&r->feed);
+    r->feed = feed_new(&(struct feed_config){.ring_most = 16}, r->core, &calls, r);
+    feed_committed(r->feed, 30);
+    subscribe(r, 12, 1000000, NULL);
+    assert_int_equal(r->messages, 0);
+    assert_int_equal(r->question.after, 12);
+    answer(r, 100);
+    assert_int_equal(r->first, 13);
+    assert_int_equal(r->last, 30);
+}
+
 static void who_is_gone_is_asked_for_no_more(void **state)
 {
     struct rig *r = *state;
@@ -364,6 +379,7 @@ int main(void)
         in_rig(one_that_takes_nothing_costs_nothing_and_misses_nothing),
         in_rig(a_filter_and_rights_leave_out_and_progress_is_told_all_the_same),
         in_rig(a_number_from_the_future_begins_now),
+        in_rig(a_new_broker_goes_on_behind_the_number_that_a_monitor_brings),
         in_rig(who_is_gone_is_asked_for_no_more),
         in_rig(a_store_that_fails_is_asked_again_at_the_next_commit),
         in_rig(a_session_that_is_no_longer_good_hears_nothing),
