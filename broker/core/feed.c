@@ -14,18 +14,28 @@ struct batch {
     size_t bytes;
 };
 
+/* Into its credit, with `bytes` that are about to be sent? A longer event than the credit goes alone. */
+static bool fits(const struct feed_reader *r, size_t bytes, size_t n)
+{
+    uint64_t open = r->sent + bytes - r->taken; /* not yet taken */
+    return !open || open + n <= r->credit;
+}
+
 /* False: it does not fit any more; it comes with the next message. */
 static bool batch_add(struct batch *t, const struct feed_event *ev)
 {
-    const struct feed_reader *r = t->r;
+    struct feed_reader *r = t->r;
     const struct feed *f = r->feed;
     struct wire_list where = wire_list_from(&r->where, r->n_where);
-    uint64_t open = r->sent + t->bytes - r->taken; /* not yet taken */
+    r->pending = 0;
     if (!feed_matches(&where, ev) || !f->calls->may_see(f->self, r->peer, ev))
         return true;
-    if (t->n == LIMIT_EVENTS || (t->n && t->bytes + ev->n > f->config.batch_bytes) ||
-        (open && open + ev->n > r->credit))
+    if (t->n == LIMIT_EVENTS || (t->n && t->bytes + ev->n > f->config.batch_bytes))
         return false;
+    if (!fits(r, t->bytes, ev->n)) {
+        r->pending = ev->n;
+        return false;
+    }
     wire_add_str(&t->texts, span_of(ev->text, ev->n));
     t->bytes += ev->n;
     t->n++;
@@ -54,7 +64,7 @@ static void batch_send(struct batch *t)
 static bool can_send(const struct feed_reader *r)
 {
     const struct feed *f = r->feed;
-    return !r->asked && r->position < f->committed && r->sent - r->taken < r->credit &&
+    return !r->asked && r->position < f->committed && r->sent - r->taken < r->credit && fits(r, 0, r->pending) &&
            f->calls->window_open(f->self, r->peer);
 }
 

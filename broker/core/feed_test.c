@@ -253,6 +253,23 @@ static void an_event_longer_than_the_credit_comes_alone(void **state)
     assert_int_equal(r->events, 2);
 }
 
+static void for_an_event_that_waits_for_credit_the_store_is_not_asked_again(void **state)
+{
+    struct rig *r = *state;
+    records(r, 30);
+    subscribe(r, 0, 2 * TEXT + TEXT / 2, NULL);
+    answer(r, 10);
+    assert_int_equal(r->events, 2); /* and half of the next would fit */
+    assert_null(r->asker);
+    records(r, 5);
+    assert_null(r->asker);
+    taken(r);
+    assert_non_null(r->asker);
+    answer(r, 10);
+    assert_int_equal(r->events, 4);
+    assert_int_equal(r->asked, 2);
+}
+
 static void one_that_takes_nothing_costs_nothing_and_misses_nothing(void **state)
 {
     struct rig *r = *state;
@@ -376,6 +393,7 @@ int main(void)
         in_rig(what_is_older_than_the_ring_comes_from_the_store_and_the_rest_from_the_ring),
         in_rig(bytes_under_way_stay_below_the_credit),
         in_rig(an_event_longer_than_the_credit_comes_alone),
+        in_rig(for_an_event_that_waits_for_credit_the_store_is_not_asked_again),
         in_rig(one_that_takes_nothing_costs_nothing_and_misses_nothing),
         in_rig(a_filter_and_rights_leave_out_and_progress_is_told_all_the_same),
         in_rig(a_number_from_the_future_begins_now),
