@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/door.h"
+#include "tests/sim/seeing.h"
 
 enum {
     SIM_MEMBERS = 16,
@@ -31,6 +32,7 @@ struct waiting { /* an effect behind the gate */
 struct guest { /* a session, as the shell knows it */
     uint64_t peer;
     struct member *who;
+    bool window_open; /* as the core was told last */
     struct waiting *first, **last;
     struct guest *next;
 };
@@ -55,6 +57,8 @@ struct brokernode {
     struct bcore *core, *shadow; /* shadow: of what is durable; NULL after a mismatch */
     struct bcore_out out;
     struct door *door;
+    struct seeing_mood seeing_mood;
+    struct seeing *seeing;
     struct event tick;
     struct guest *guests;
     struct asked *asked;
@@ -84,6 +88,7 @@ static void guest_forget(struct brokernode *b, uint64_t peer)
         at = &g->next;
     if (!g)
         return;
+    seeing_forget(b->seeing, peer);
     *at = g->next;
     for (struct waiting *x = g->first, *next; x; x = next) {
         next = x->next;
@@ -98,7 +103,7 @@ static void leave(struct brokernode *b, const struct bcore_effect *e)
 {
     switch (e->kind) {
     case BCORE_FX_SEND:
-        laws_broker_says(b->laws, e->body);
+        laws_broker_says(b->laws, e->peer, e->body);
         door_send(b->door, e->peer, e->body);
         break;
     case BCORE_FX_CLOSE:
@@ -191,7 +196,8 @@ static void trace_record(struct brokernode *b, const struct bcore_record *r)
     buf_free(&line);
 }
 
-static void take_output(struct brokernode *b)
+/* asker: the peer whose message this answers; 0: none. */
+static void take_output(struct brokernode *b, uint64_t asker)
 {
     for (unsigned i = 0; i < b->out.n_records; i++) {
         const struct bcore_record *r = &b->out.records[i];
@@ -200,10 +206,16 @@ static void take_output(struct brokernode *b)
             law_break(b->laws, LAW_REPLAY_IS_STATE, "record %" PRIu64 " follows record %" PRIu64, r->lsn,
                       b->last_lsn - 1);
         journal_append(b->journal, r->lsn, r->body);
+        seeing_record(b->seeing, r->lsn, r->body);
         shadow_take(b, b->live_shadow, r->lsn, r->body);
     }
-    for (unsigned i = 0; i < b->out.n_effects; i++)
-        gate_put(b, &b->out.effects[i]);
+    for (unsigned i = 0; i < b->out.n_effects; i++) {
+        const struct bcore_effect *e = &b->out.effects[i];
+        const struct guest *g = guest_of(b, e->peer);
+        if (g && g->peer != asker && e->kind == BCORE_FX_SEND)
+            laws_news(b->laws, g->who->name, g->window_open, e->body);
+        gate_put(b, e);
+    }
     b->since_digest += b->out.n_records != 0;
     if (b->since_digest >= DIGEST_EVERY)
         judge_digest(b, "the broker's state is not what replaying its records gives");
@@ -214,9 +226,12 @@ static void step(struct brokernode *b, struct bcore_event *ev)
     ev->now = boot_ms(b->w, &b->process);
     ev->wall = wall_ms(b->w, &b->process);
     random_bytes(b->w, ev->random, sizeof ev->random);
+    struct guest *g = ev->peer ? guest_of(b, ev->peer) : NULL;
+    if (g && ev->kind != BCORE_PEER_DOWN)
+        g->window_open = ev->window_open;
     bcore_step(b->core, ev, &b->out);
     b->w->counts.broker_steps++;
-    take_output(b);
+    take_output(b, ev->kind == BCORE_MESSAGE ? ev->peer : 0);
     if (ev->kind != BCORE_COMMITTED)
         laws_broker_state(b->laws, b->core);
 }
@@ -302,7 +317,8 @@ static void on_message(void *self, uint64_t peer, struct span message)
     const struct wire_schema *s = wire_peek(message, &kind, &size, NULL) == 0 ? schema_of_kind(kind, NULL) : NULL;
     if (g && kind != KIND_M_PING)
         TRACE(b->w, "broker", "<- %s %s", g->who->name, s ? s->name : "?");
-    take_message(b, peer, message, NULL, NULL);
+    if (!g || !seeing_take(b->seeing, peer, message))
+        take_message(b, peer, message, NULL, NULL);
 }
 
 static void on_down(void *self, uint64_t peer)
@@ -321,10 +337,24 @@ static void on_window(void *self, uint64_t peer, bool open)
         return;
     who_is(g->who, &who);
     step(b, &(struct bcore_event){.kind = BCORE_WINDOW, .peer = peer, .who = &who, .window_open = open});
+    if (open)
+        seeing_window(b->seeing, peer);
 }
 
-static const struct door_calls door_calls = {
-    .hello = on_hello, .message = on_message, .down = on_down, .window = on_window, .turn_end = turn_end};
+static void on_queued(void *self, uint64_t peer, size_t owed)
+{
+    struct brokernode *b = self;
+    const struct guest *g = guest_of(b, peer);
+    if (g)
+        laws_queued(b->laws, peer, g->who->name, owed);
+}
+
+static const struct door_calls door_calls = {.hello = on_hello,
+                                             .message = on_message,
+                                             .down = on_down,
+                                             .window = on_window,
+                                             .queued = on_queued,
+                                             .turn_end = turn_end};
 
 /* ---- History */
 static void asked_free(struct brokernode *b, struct asked *a)
@@ -354,7 +384,7 @@ static void answer_run(struct brokernode *b, const struct bcore_effect *e)
                   short_id(e->run));
     }
     if (message.n) {
-        laws_broker_says(b->laws, buf_span(&message));
+        laws_broker_says(b->laws, e->peer, buf_span(&message));
         door_send(b->door, e->peer, buf_span(&message));
     }
     buf_free(&message);
@@ -372,7 +402,8 @@ static void on_answer(struct world *w, void *self)
         answer_run(b, &a->effect);
     } else if (g) {
         met(w, FAULT_LOOKUP_KEY);
-        bool is = journal_key_of(b->journal, span_str(g->who->name), a->effect.key, &known.run, &known.digest);
+        bool is = journal_key_of(b->journal, span_str(g->who->name), a->effect.key, a->effect.parent, &known.run,
+                                 &known.digest);
         take_message(b, a->effect.peer, a->effect.body, &a->effect, is ? &known : NULL);
     }
     asked_free(b, a);
@@ -409,6 +440,7 @@ static void on_committed(void *self, uint64_t lsn)
     step(b, &(struct bcore_event){.kind = BCORE_COMMITTED, .lsn = lsn});
     b->committed = lsn;
     gate_open(b);
+    seeing_committed(b->seeing, lsn);
     turn_end(b);
 }
 
@@ -426,6 +458,7 @@ struct brokernode *brokernode_new(struct world *w, struct network *n, struct law
     b->w = w;
     b->net = n;
     b->laws = l;
+    b->seeing_mood = mood->seeing;
     b->clock.wall_ms = 1700000000000;
     process_init(&b->process, "broker", &b->clock);
     clock_boot(w, &b->clock);
@@ -448,9 +481,10 @@ static void stop(struct brokernode *b)
     b->process.up = false;
     b->process.paused_until = 0;
     world_cancel(b->w, &b->tick);
-    door_free(&b->door);
     while (b->guests)
         guest_forget(b, b->guests->peer);
+    seeing_free(&b->seeing);
+    door_free(&b->door);
     while (b->asked)
         asked_free(b, b->asked);
     bcore_free(&b->core);
@@ -518,8 +552,11 @@ void brokernode_start(struct brokernode *b)
         .now = boot_ms(b->w, &b->process), .wall = wall_ms(b->w, &b->process), .lsn = journal_durable(b->journal)};
     random_bytes(b->w, ev.random, sizeof ev.random);
     b->door = door_new(b->w, b->net, &b->process, &door_calls, b);
+    b->seeing = seeing_new(b->w, &b->seeing_mood, &b->process, b->laws, b->journal, b->door, b->core);
+    seeing_on_turn_end(b->seeing, turn_end, b);
+    seeing_committed(b->seeing, b->committed);
     bcore_begin(b->core, &ev, &b->out);
-    take_output(b);
+    take_output(b, 0);
     laws_broker_begins(b->laws, b->core);
     turn_end(b);
 }

@@ -12,12 +12,14 @@
 #include "tests/sim/catalog.h"
 #include "tests/sim/laws.h"
 #include "tests/sim/network.h"
+#include "tests/sim/seeing.h"
 
 struct brokernode;
 
 struct broker_mood {
     int64_t lost_after_ms;
     uint64_t kept_max; /* 0: the core's own */
+    struct seeing_mood seeing;
 };
 
 struct brokernode *brokernode_new(struct world *w, struct network *n, struct laws *l, const struct broker_mood *mood);

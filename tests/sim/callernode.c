@@ -215,8 +215,6 @@ void callernode_call(struct callernode *c, bool quick)
 
 void callernode_operate(struct callernode *c, const char *verb, const char *target, const char *how)
 {
-    if (!c->process.up)
-        return;
     c->requests = mem_realloc(c->requests, c->n_requests + 1, sizeof *c->requests);
     struct request *r = &c->requests[c->n_requests++];
     memset(r, 0, sizeof *r);
@@ -224,6 +222,8 @@ void callernode_operate(struct callernode *c, const char *verb, const char *targ
     snprintf(r->target, sizeof r->target, "%s", target);
     snprintf(r->how, sizeof r->how, "%s", how);
     TRACE(c->w, c->name, "%s %s %s", verb, target, how);
+    if (!c->process.up)
+        return; /* its next session says it */
     say_request(c, c->n_requests - 1);
     line_flush(c->line);
 }

@@ -150,7 +150,11 @@ static void on_call(struct world *w, void *self)
 static void make(struct cluster *c)
 {
     struct world *w = &c->w;
-    struct broker_mood mood = {.lost_after_ms = between(w, 16000, 80000)};
+    struct broker_mood mood = {.lost_after_ms = between(w, 16000, 80000),
+                               .seeing = {.ring_most = (unsigned)between(w, 2, 60),
+                                          .scan_most = (unsigned)between(w, 1, 20),
+                                          .silent_most = (unsigned)between(w, 1, 50),
+                                          .page_most = (unsigned)between(w, 1, 40)}};
     unsigned theme = (unsigned)rng_below(&w->rng, 1000);
     c->theme = theme < 400 ? THEME_MIXED : theme < 740 ? THEME_EXILE : theme < 870 ? THEME_MEMORY : THEME_RUSH;
     if (c->theme == THEME_EXILE)
@@ -168,6 +172,7 @@ static void make(struct cluster *c)
     c->broker = brokernode_new(w, c->network, c->laws, &mood);
     make_servers(c);
     make_callers(c);
+    clients_make(c, server_names);
     c->chaos_us =
         between(w, c->theme == THEME_EXILE ? SECS(200) : SECS(30), c->theme == THEME_EXILE ? SECS(700) : SECS(400));
     c->calls_left = c->calls;
@@ -185,12 +190,14 @@ static void make(struct cluster *c)
     for (unsigned i = 0; i < c->n_callers; i++)
         callernode_start(c->callers[i]);
     callernode_start(c->chief);
+    clients_start(c);
     world_at(w, &c->call, SECS(1), NULL, on_call, c);
     faults_begin(c);
 }
 
 static void unmake(struct cluster *c)
 {
+    clients_free(c);
     for (unsigned i = 0; i < c->n_callers; i++)
         callernode_free(&c->callers[i]);
     callernode_free(&c->chief);
@@ -267,7 +274,7 @@ static enum law missing(struct cluster *c, char *text, size_t size)
             return LAW_NO_CHILD_LEFT;
         }
     }
-    return LAW_COUNT;
+    return clients_missing(c, text, size);
 }
 
 void cluster_release(struct cluster *c, unsigned per_mille)
@@ -310,6 +317,7 @@ void cluster_heal(struct cluster *c)
     for (unsigned i = 0; i < c->n_callers; i++)
         network_mend(c->network, callernode_cable(c->callers[i]));
     network_mend(c->network, callernode_cable(c->chief));
+    clients_heal(c);
     brokernode_disk(c->broker, false, false);
     world_at(w, &c->look, w->now + SECS(1), NULL, on_look, c);
 }

@@ -1,13 +1,22 @@
-/* clusterinside.h - what cluster.c and faults.c share. */
+/* clusterinside.h - what cluster.c, clients.c and faults.c share. */
 #ifndef LB_TESTS_SIM_CLUSTERINSIDE_H
 #define LB_TESTS_SIM_CLUSTERINSIDE_H
 
 #include "tests/sim/brokernode.h"
 #include "tests/sim/callernode.h"
 #include "tests/sim/cluster.h"
+#include "tests/sim/drivernode.h"
+#include "tests/sim/monitornode.h"
 #include "tests/sim/workernode.h"
 
-enum { CLUSTER_SERVERS = 4, CLUSTER_CALLERS = 3, CLUSTER_CABLES = CLUSTER_SERVERS + CLUSTER_CALLERS + 1 };
+enum {
+    CLUSTER_SERVERS = 4,
+    CLUSTER_CALLERS = 3,
+    CLUSTER_DRIVERS = 2, /* processes of one principal */
+    CLUSTER_MONITORS = 2,
+    CLUSTER_PLANS = 6,
+    CLUSTER_CABLES = CLUSTER_SERVERS + CLUSTER_CALLERS + 1 + CLUSTER_DRIVERS + CLUSTER_MONITORS
+};
 
 /* What a seed is about; the rest happens, too. */
 enum theme {
@@ -25,6 +34,11 @@ struct cluster {
     struct brokernode *broker;
     struct workernode *servers[CLUSTER_SERVERS];
     struct callernode *callers[CLUSTER_CALLERS], *chief;
+    struct drivernode *drivers[CLUSTER_DRIVERS]; /* both or none */
+    struct monitornode *monitors[CLUSTER_MONITORS];
+    struct sim_plan *plans[CLUSTER_PLANS];
+    struct plan_mood plan_mood;
+    unsigned n_drivers, n_monitors, n_plans, plans_wanted;
     const struct less *less;
     unsigned n_servers, n_callers, calls, calls_left;
     unsigned of_servers, of_callers; /* so many the seed has; where each of them is, or who stands for it */
@@ -36,12 +50,29 @@ struct cluster {
     bool over;
     enum theme theme;
     bool small_steps; /* wall clocks differ by less than CLOCK_SKEW_MS: what forgotten keys rest on */
-    struct event call, fault, look, disk_well, broker_back;
+    struct event call, plan, fault, look, disk_well, broker_back;
     struct event mend[CLUSTER_CABLES];
     uint64_t kinds; /* bits: which troubles of faults.c happen in this seed */
     int64_t every_us;
     unsigned steps_of_walls;
 };
+
+/* ---- clients.c: parents' drivers and monitors */
+void clients_make(struct cluster *c, const char *const *servers);
+void clients_start(struct cluster *c);
+void clients_free(struct cluster *c);
+struct cable *clients_cable(struct cluster *c, unsigned i); /* of n_drivers + n_monitors */
+void clients_heal(struct cluster *c);
+/* What one of them is still owed; LAW_COUNT: nothing. */
+enum law clients_missing(struct cluster *c, char *text, size_t size);
+void clients_driver_crash(struct cluster *c, int64_t for_us);
+void clients_driver_pause(struct cluster *c, int64_t for_us);
+/* The other process is given what one drives, which is stopped past its lease, or cut off, or neither. Returns the
+ * cable to be cut (as in clients_cable), or -1. */
+int clients_driver_replace(struct cluster *c, int64_t for_us);
+void clients_cancel(struct cluster *c);
+void clients_monitor_crash(struct cluster *c, int64_t for_us);
+void clients_monitor_pause(struct cluster *c, int64_t for_us);
 
 /* ---- faults.c: from now until chaos_us faults happen, then cluster_heal is called */
 void faults_begin(struct cluster *c);

@@ -1,6 +1,7 @@
 /* disk.c - see disk.h. */
 #include "tests/sim/disk.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,7 +55,7 @@ uint64_t journal_durable(const struct journal *j)
     return j->durable ? j->v[j->durable - 1].lsn : 0;
 }
 
-/* Every record of a run has the time first and the run second. */
+/* Every record of a run or parent has the time first and the run second. */
 static struct id run_of(uint64_t kind, struct span body)
 {
     switch (kind) {
@@ -73,6 +74,9 @@ static struct id run_of(uint64_t kind, struct span body)
         ONE(RELEASED, released)
         ONE(ENDED, ended)
         ONE(EVIDENCE, evidence)
+        ONE(PARENT_BEGUN, parent_begun)
+        ONE(PARENT_DRIVEN, parent_driven)
+        ONE(PARENT_ENDED, parent_ended)
 #undef ONE
     default:
         return ID_ZERO;
@@ -195,12 +199,30 @@ static bool is_replaced(const struct journal *j, size_t at)
     return false;
 }
 
+static bool is_begin(const struct journal_record *r)
+{
+    return r->kind == KIND_R_CALLED || r->kind == KIND_R_PARENT_BEGUN;
+}
+
+static bool is_end(const struct journal_record *r)
+{
+    return r->kind == KIND_R_ENDED || r->kind == KIND_R_PARENT_ENDED;
+}
+
 static const struct journal_record *begin_of(const struct journal *j, struct id run)
 {
     for (size_t i = 0; i < j->durable; i++)
-        if (j->v[i].kind == KIND_R_CALLED && id_eq(j->v[i].run, run))
+        if (is_begin(&j->v[i]) && id_eq(j->v[i].run, run))
             return &j->v[i];
     return NULL;
+}
+
+static bool has_ended(const struct journal *j, size_t from, struct id run)
+{
+    for (size_t i = j->durable; i > from; i--)
+        if (is_end(&j->v[i - 1]) && id_eq(j->v[i - 1].run, run))
+            return true;
+    return false;
 }
 
 static bool call_of(const struct r_called *c, struct d_call *ret)
@@ -209,26 +231,52 @@ static bool call_of(const struct r_called *c, struct d_call *ret)
     return d_signed_decode(c->call, &s, NULL) == 0 && d_call_decode(s.body, ret, NULL) == 0;
 }
 
-static int take_kept(struct journal *j, const struct journal_record *r, journal_take *take, void *self,
-                     struct error *err)
+static bool parent_of(const struct r_parent_begun *b, struct d_parent *ret)
+{
+    struct d_signed s;
+    return d_signed_decode(b->parent, &s, NULL) == 0 && d_parent_decode(s.body, ret, NULL) == 0;
+}
+
+/* What is left of a run or parent that has ended. */
+static int kept_of(const struct journal *j, const struct journal_record *end, struct r_kept *ret, struct error *err)
 {
     struct r_ended e;
     struct r_called c;
     struct d_call d;
+    struct r_parent_ended pe;
+    struct r_parent_begun pb;
+    struct d_parent pd;
+    const struct journal_record *begin = begin_of(j, end->run);
+    if (begin && end->kind == KIND_R_ENDED && r_ended_decode(end->body, &e, err) == 0 &&
+        r_called_decode(begin->body, &c, err) == 0 && call_of(&c, &d)) {
+        *ret = (struct r_kept){.at = e.at,
+                               .run = e.run,
+                               .principal = d.caller,
+                               .key = d.key,
+                               .digest = c.digest,
+                               .attempt = e.attempt,
+                               .reported = e.reported};
+        return 0;
+    }
+    if (begin && end->kind == KIND_R_PARENT_ENDED && r_parent_ended_decode(end->body, &pe, err) == 0 &&
+        r_parent_begun_decode(begin->body, &pb, err) == 0 && parent_of(&pb, &pd)) {
+        *ret = (struct r_kept){
+            .at = pe.at, .run = pe.run, .principal = pd.caller, .key = pd.key, .digest = pb.digest, .parent = true};
+        return 0;
+    }
+    return error_set(err, -1, "the journal has an end without its beginning");
+}
+
+static int take_kept(struct journal *j, const struct journal_record *r, journal_take *take, void *self,
+                     struct error *err)
+{
+    struct r_kept kept;
     struct buf body = {0};
-    const struct journal_record *begin = begin_of(j, r->run);
-    if (!begin || r_ended_decode(r->body, &e, err) < 0 || r_called_decode(begin->body, &c, err) < 0 ||
-        !call_of(&c, &d))
-        return error_set(err, -1, "the journal has an end without its beginning");
-    r_kept_encode(&(struct r_kept){.at = e.at,
-                                   .run = e.run,
-                                   .principal = d.caller,
-                                   .key = d.key,
-                                   .digest = c.digest,
-                                   .attempt = e.attempt,
-                                   .reported = e.reported},
-                  &body);
-    int rc = take(self, r->lsn, buf_span(&body), err);
+    int rc = kept_of(j, r, &kept, err);
+    if (rc < 0)
+        return rc;
+    r_kept_encode(&kept, &body);
+    rc = take(self, r->lsn, buf_span(&body), err);
     buf_free(&body);
     return rc;
 }
@@ -238,14 +286,14 @@ int journal_load(struct journal *j, bool folded, uint64_t kept_max, journal_take
     uint64_t ends = 0;
     int rc = 0;
     for (size_t i = 0; i < j->durable; i++)
-        ends += j->v[i].kind == KIND_R_ENDED;
+        ends += is_end(&j->v[i]);
     for (size_t i = 0; rc == 0 && i < j->durable; i++) {
         const struct journal_record *r = &j->v[i];
         if (!folded)
             rc = take(self, r->lsn, r->body, err);
-        else if (r->kind == KIND_R_ENDED)
+        else if (is_end(r))
             rc = ends-- <= kept_max + 1 ? take_kept(j, r, take, self, err) : 0;
-        else if (!is_replaced(j, i) && (id_is_zero(r->run) || !find_last(j, i, KIND_R_ENDED, r->run)))
+        else if (!is_replaced(j, i) && (id_is_zero(r->run) || !has_ended(j, i, r->run)))
             rc = take(self, r->lsn, r->body, err);
     }
     j->told = j->durable;
@@ -259,22 +307,50 @@ bool journal_end_of(const struct journal *j, struct id run, struct r_ended *ret)
     return r && r_ended_decode(r->body, ret, NULL) == 0;
 }
 
-bool journal_key_of(const struct journal *j, struct span principal, struct span key, struct id *ret_run,
+static bool has_key(const struct journal_record *r, struct span principal, struct span key, bool parent,
                     struct hash *ret_digest)
 {
     struct r_called c;
     struct d_call d;
-    for (size_t i = 0; i < j->durable; i++) {
-        const struct journal_record *r = &j->v[i];
-        if (r->kind != KIND_R_CALLED || r_called_decode(r->body, &c, NULL) < 0 || !call_of(&c, &d))
-            continue;
-        if (span_eq(d.caller, principal) && span_eq(d.key, key) && find_last(j, i, KIND_R_ENDED, r->run)) {
-            *ret_run = r->run;
-            *ret_digest = c.digest;
-            return true;
-        }
+    struct r_parent_begun pb;
+    struct d_parent pd;
+    if (parent && r->kind == KIND_R_PARENT_BEGUN && r_parent_begun_decode(r->body, &pb, NULL) == 0 &&
+        parent_of(&pb, &pd)) {
+        *ret_digest = pb.digest;
+        return span_eq(pd.caller, principal) && span_eq(pd.key, key);
+    }
+    if (!parent && r->kind == KIND_R_CALLED && r_called_decode(r->body, &c, NULL) == 0 && call_of(&c, &d)) {
+        *ret_digest = c.digest;
+        return span_eq(d.caller, principal) && span_eq(d.key, key);
     }
     return false;
+}
+
+bool journal_key_of(const struct journal *j, struct span principal, struct span key, bool parent, struct id *ret_run,
+                    struct hash *ret_digest)
+{
+    for (size_t i = 0; i < j->durable; i++)
+        if (has_key(&j->v[i], principal, key, parent, ret_digest) && has_ended(j, i, j->v[i].run)) {
+            *ret_run = j->v[i].run;
+            return true;
+        }
+    return false;
+}
+
+unsigned journal_events(const struct journal *j, uint64_t after, uint64_t upto, unsigned most,
+                        const struct journal_record **ret)
+{
+    unsigned n = 0;
+    for (uint64_t i = after; i < j->durable && n < most && j->v[i].lsn <= upto; i++) {
+        assert(j->v[i].lsn == i + 1);
+        ret[n++] = &j->v[i];
+    }
+    return n;
+}
+
+const struct journal_record *journal_begin_of(const struct journal *j, struct id run)
+{
+    return begin_of(j, run);
 }
 
 /* ---- The spool */

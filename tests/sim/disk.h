@@ -16,7 +16,7 @@ struct journal;
 struct journal_record {
     uint64_t lsn, turn;
     uint64_t kind;
-    struct id run; /* zero: of none */
+    struct id run; /* or parent; zero: of none */
     struct span body;
 };
 
@@ -44,8 +44,13 @@ int journal_load(struct journal *j, bool folded, uint64_t kept_max, journal_take
 
 /* Questions to the history, of what is durable. */
 bool journal_end_of(const struct journal *j, struct id run, struct r_ended *ret);
-bool journal_key_of(const struct journal *j, struct span principal, struct span key, struct id *ret_run,
+bool journal_key_of(const struct journal *j, struct span principal, struct span key, bool parent, struct id *ret_run,
                     struct hash *ret_digest);
+/* Up to `most` records with lsn in (after, upto], lent until the next append. Their number. */
+unsigned journal_events(const struct journal *j, uint64_t after, uint64_t upto, unsigned most,
+                        const struct journal_record **ret);
+/* The first record of a run or parent; NULL: it has none. */
+const struct journal_record *journal_begin_of(const struct journal *j, struct id run);
 
 /* ---- The spool: files of entries, appended by one writer each; appends survive every process. */
 enum { SPOOL_WORKER, SPOOL_RUNNER, SPOOL_KEEPERS, SPOOL_FILES = SPOOL_KEEPERS + 8 };

@@ -141,6 +141,7 @@ static bool flush_guest(struct door *d, struct guest *g)
         drop(d, g, g->doom);
         return true;
     }
+    d->calls->queued(d->self, g->handle, session_owed(g->session));
     bool open = session_window_open(g->session);
     if (g->full != !open) {
         g->full = !open;

@@ -12,7 +12,8 @@ struct door_calls {
     void (*message)(void *self, uint64_t peer, struct span message);
     void (*down)(void *self, uint64_t peer); /* not for door_close_peer */
     void (*window)(void *self, uint64_t peer, bool open);
-    void (*turn_end)(void *self); /* after everything of one frame, or timer */
+    void (*queued)(void *self, uint64_t peer, size_t owed); /* bytes, after what could leave has left */
+    void (*turn_end)(void *self);                           /* after everything of one frame, or timer */
 };
 
 struct door *door_new(struct world *w, struct network *n, struct process *broker, const struct door_calls *calls,

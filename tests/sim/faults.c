@@ -116,13 +116,20 @@ static struct cable *cable_at(struct cluster *c, unsigned i)
     if (i < c->n_servers)
         return workernode_cable(c->servers[i]);
     i -= c->n_servers;
-    return callernode_cable(i < c->n_callers ? c->callers[i] : c->chief);
+    if (i <= c->n_callers)
+        return callernode_cable(i < c->n_callers ? c->callers[i] : c->chief);
+    return clients_cable(c, i - c->n_callers - 1);
+}
+
+static unsigned cables(const struct cluster *c)
+{
+    return c->n_servers + c->n_callers + 1 + c->n_drivers + c->n_monitors;
 }
 
 static void on_mend(struct world *w, void *self)
 {
     struct cluster *c = self;
-    for (unsigned i = 0; i < c->n_servers + c->n_callers + 1; i++) { /* those whose event is not set any more */
+    for (unsigned i = 0; i < cables(c); i++) { /* those whose event is not set any more */
         struct cable *cable = cable_at(c, i);
         if ((cable->cut[0] || cable->cut[1]) && !event_is_set(&c->mend[i]))
             network_mend(c->network, cable);
@@ -147,7 +154,7 @@ static void cut(struct cluster *c, unsigned i, bool one_way, int64_t for_us)
 
 static void partition(struct cluster *c)
 {
-    unsigned n = c->n_servers + c->n_callers + 1;
+    unsigned n = cables(c);
     int64_t for_us = while_us(c) * 2;
     bool one_way = chance(&c->w, 300);
     if (chance(&c->w, 150)) { /* the broker from everybody */
@@ -156,6 +163,40 @@ static void partition(struct cluster *c)
     } else {
         cut(c, (unsigned)rng_below(&c->w.rng, chance(&c->w, 700) ? c->n_servers : n), one_way, for_us);
     }
+}
+
+static void driver_crash(struct cluster *c)
+{
+    clients_driver_crash(c, while_us(c));
+}
+
+static void driver_pause(struct cluster *c)
+{
+    clients_driver_pause(c, while_us(c));
+}
+
+static void driver_replace(struct cluster *c)
+{
+    int64_t for_us = SECS(5) + while_us(c);
+    int cable = clients_driver_replace(c, for_us);
+    if (cable >= 0)
+        cut(c, c->n_servers + c->n_callers + 1 + (unsigned)cable, false, for_us);
+}
+
+static void parent_cancel(struct cluster *c)
+{
+    if (chance(&c->w, 400))
+        clients_cancel(c);
+}
+
+static void monitor_crash(struct cluster *c)
+{
+    clients_monitor_crash(c, while_us(c));
+}
+
+static void monitor_pause(struct cluster *c)
+{
+    clients_monitor_pause(c, while_us(c));
 }
 
 /* A server that has work is out of reach for about as long as makes its attempts lost. */
@@ -203,7 +244,8 @@ static void drain(struct cluster *c)
 #define TROUBLES(X) \
     X(broker_crash) X(broker_pause) X(disk) X(worker_crash) X(worker_pause) X(runner_crash) X(keeper_kill) X(reboot) \
     X(second_worker) X(attest) X(caller_crash) X(caller_pause) X(partition) X(exile) X(release_some) X(break_one) \
-    X(wall_step) X(drain)
+    X(wall_step) X(drain) X(driver_crash) X(driver_pause) X(driver_replace) X(parent_cancel) X(monitor_crash) \
+    X(monitor_pause)
 /* clang-format on */
 #define FUNCTION(name) name,
 #define NAME(name)     #name,

@@ -79,6 +79,8 @@ void laws_free(struct laws **pl)
         mem_free(&k);
     }
     laws_forget_views(l);
+    parents_free(l);
+    seeing_end(l);
     mem_free(&l->jobs);
     mem_free(pl);
 }
@@ -177,6 +179,8 @@ static void saw_called(struct laws *l, const struct r_called *r)
         span_copy_str(d.key, f->key, sizeof f->key);
         hash_bytes(s.body, &f->body);
         f->signed_on_lost = (enum on_lost)d.on_lost;
+        f->parent = d.parent;
+        parents_called(l, r->run, &d);
     }
     for (other = l->facts; other; other = other->hh.next)
         if (!strcmp(other->caller, f->caller) && !strcmp(other->key, f->key))
@@ -346,6 +350,9 @@ void laws_durable(struct laws *l, const struct journal_record *j)
     struct r_called called;
     struct r_evidence evidence;
     struct fact *f;
+    seeing_durable(l, j);
+    if (parents_durable(l, j))
+        return;
     if (j->kind == KIND_R_CALLED && r_called_decode(j->body, &called, NULL) == 0)
         saw_called(l, &called);
     else if (j->kind == KIND_R_EVIDENCE && r_evidence_decode(j->body, &evidence, NULL) == 0)

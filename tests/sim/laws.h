@@ -8,6 +8,7 @@
 #define LB_TESTS_SIM_LAWS_H
 
 #include "broker/core/view.h"
+#include "parent/core/graph.h"
 #include "tests/sim/disk.h"
 
 /* name, promise, sentence */
@@ -31,6 +32,19 @@
     X(CONCURRENCY, 8, "a server holds no more attempts of a job than its concurrency") \
     X(MOVES, 5, "a run moves only as the table of proto/state.h allows") \
     X(STEPS_WITHIN_TIME, 8, "a core that is asked again at once has nothing more to do: no hot loop") \
+    X(ONE_DRIVER, 2, "an epoch of a parent is one session's; epochs go up by one") \
+    X(ONE_PARENT_END, 2, "one end of a parent counts, that of the epoch that drives, as its driver sent it") \
+    X(ONE_CALL_FOR_AN_INSTANCE, 3, "an instance of a task is called once, whoever drives") \
+    X(STARTS_WHEN_IT_MAY, 4, "a task starts only when its constraints hold, by what is recorded of the others") \
+    X(VERDICT_IS_TRUE, 2, "the recorded verdict is what the recorded outcomes of the children give") \
+    X(MONITOR_IN_ORDER, 7, "a monitor gets every event that its filter matches once and in order, over any break") \
+    X(CREDIT_HOLDS, 6, "what a monitor has not taken is no more than its credit, or one longer event") \
+    X(QUEUE_HOLDS, 6, "what waits for a stopped monitor or caller is bounded by its credit or window") \
+    X(STOPPED_COSTS_NOTHING, 6, \
+      "for a monitor that gives no credit the store is not asked for the same events again") \
+    X(PARENT_ENDS, 1, "when faults have stopped, every parent that was begun ends") \
+    X(DRIVER_HEARS, 1, "when faults have stopped, every driver hears of the end of each of its parents") \
+    X(MONITOR_CATCHES_UP, 7, "when faults have stopped, every monitor reaches the last event") \
     X(RUN_ENDS, 1, "when faults have stopped, every accepted run ends, or is held or parked and says why") \
     X(CALLER_HEARS, 1, "when faults have stopped, every caller hears of the end of each of its runs") \
     X(SPOOL_EMPTIES, 1, "when faults have stopped, every result is recorded and forgotten by its worker") \
@@ -55,10 +69,15 @@ void laws_job(struct laws *l, struct hash job, bool idempotent, uint64_t concurr
 /* The broker keeps so many ends in memory; of what is older it cannot know that a result was counted. 0: all of them.
  */
 void laws_kept(struct laws *l, uint64_t most);
-void laws_durable(struct laws *l, const struct journal_record *r); /* a record is on disk now */
-void laws_broker_says(struct laws *l, struct span message);        /* it leaves the broker now */
-void laws_broker_state(struct laws *l, const struct bcore *c);     /* after a step of the broker */
-void laws_broker_begins(struct laws *l, const struct bcore *c);    /* a new process, after its replay */
+void laws_durable(struct laws *l, const struct journal_record *r);          /* a record is on disk now */
+void laws_broker_says(struct laws *l, uint64_t peer, struct span message);  /* it leaves the broker now */
+void laws_broker_hears(struct laws *l, uint64_t peer, struct span message); /* SUBSCRIBE, CREDIT: it is taken now */
+void laws_asked(struct laws *l, uint64_t peer, uint64_t after); /* the store is asked for events behind `after` */
+void laws_queued(struct laws *l, uint64_t peer, const char *name, size_t owed); /* waits, or is not acknowledged */
+/* The broker's core makes a message that answers nothing, for a peer whose window is as it was told last. */
+void laws_news(struct laws *l, const char *name, bool window_open, struct span message);
+void laws_broker_state(struct laws *l, const struct bcore *c);  /* after a step of the broker */
+void laws_broker_begins(struct laws *l, const struct bcore *c); /* a new process, after its replay */
 void laws_digests(struct laws *l, enum law law, const char *what, const struct hash *is, const struct hash *replayed);
 
 void laws_launched(struct laws *l, const char *server, struct id spool, const struct s_step *step);
@@ -76,7 +95,30 @@ void laws_ended(struct laws *l, struct id run, uint64_t attempt, struct span out
 void laws_state_heard(struct laws *l, struct id run, uint64_t state, bool after_end);
 void laws_cancelled(struct laws *l, struct id run); /* a caller hears that its cancel is done */
 
+/* ---- Parents. `graph` is lent for the witness's life. */
+void laws_plan(struct laws *l, const char *caller, const char *key, struct span body, const struct graph *graph);
+void laws_parent_accepted(struct laws *l, const char *caller, const char *key, struct id run);
+void laws_driving(struct laws *l, struct id parent, uint64_t epoch, const char *process); /* a driver hears it */
+void laws_parent_cancel(struct laws *l, struct id parent); /* somebody asks one of its drivers for it */
+void laws_parent_gone(struct laws *l, struct id parent);   /* a driver hears that it is not live */
+/* A driver hears that the end that it sent with this epoch is recorded, or (`already`) that another was before. */
+void laws_parent_end_heard(struct laws *l, struct id parent, uint64_t epoch, enum status status, bool already);
+
+/* ---- Monitors. One key and value as in SUBSCRIBE; key NULL: everything. What it is about stands beside it, so that
+ * the witness need not read the text. */
+struct sim_filter {
+    const char *key, *value;
+    uint64_t kind;      /* event: of the record */
+    enum status status; /* status */
+    struct id parent;   /* parent */
+};
+void laws_monitor_subscribes(struct laws *l, const char *name, uint64_t req, uint64_t after,
+                             const struct sim_filter *filter);
+void laws_monitor_hears(struct laws *l, const char *name, const struct m_events *m);
+
 /* ---- What it knows, for the liveness phase */
+uint64_t laws_last_event(const struct laws *l, const struct sim_filter *filter); /* 0: none yet */
+unsigned laws_parents_open(const struct laws *l, struct id *ret_one);            /* begun and not ended */
 unsigned laws_accepted_open(const struct laws *l, struct id *ret_one); /* accepted runs that have not ended */
 bool laws_ended_durably(const struct laws *l, struct id run);
 unsigned laws_children(const struct laws *l);

@@ -30,7 +30,7 @@ static const struct id RUN = {{1}}, SPOOL = {{7}};
         struct buf b_ = {0}; \
         struct m_##low m_ = {__VA_ARGS__}; \
         m_##low##_encode(&m_, &b_); \
-        laws_broker_says((r)->laws, buf_span(&b_)); \
+        laws_broker_says((r)->laws, 1, buf_span(&b_)); \
         buf_free(&b_); \
     } while (0)
 

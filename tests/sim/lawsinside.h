@@ -1,17 +1,22 @@
-/* lawsinside.h - what the witness remembers; shared by laws.c and witness.c. */
+/* lawsinside.h - what the witness remembers; shared by laws.c, lawsparents.c, lawsseeing.c and witness.c. */
 #ifndef LB_TESTS_SIM_LAWSINSIDE_H
 #define LB_TESTS_SIM_LAWSINSIDE_H
 
 #include <uthash.h>
 
 #include "common/mem.h"
+#include "parent/core/oracle.h"
 #include "tests/sim/laws.h"
 
-enum { MOVES_A_STEP = 4 /* in one step of the broker: returned, assigned, started, cancelled */ };
+enum {
+    MOVES_A_STEP = 4, /* in one step of the broker: returned, assigned, started, cancelled */
+    PLANS_MOST = 16,
+    MONITORS_MOST = 4
+};
 
 /* A run, as the durable journal has it. */
 struct fact {
-    struct id run;
+    struct id run, parent;
     char caller[LIMIT_NAME + 1], key[LIMIT_KEY + 1];
     struct hash body;
     enum on_lost signed_on_lost;
@@ -77,6 +82,42 @@ struct job_fact {
     uint64_t concurrency;
 };
 
+/* ---- Parents */
+struct plan_fact {
+    char caller[32], key[48];
+    struct hash body;
+    const struct graph *graph;
+};
+
+struct parent_fact {
+    struct id run;
+    const struct plan_fact *plan; /* NULL: nobody had such a plan */
+    uint64_t epoch, told_epoch, told_peer;
+    struct id children[ORACLE_TASKS][ORACLE_COUNT];
+    bool accepted, cancel_asked, ended;
+    enum status status;
+    UT_hash_handle hh;
+};
+
+/* ---- Events, in the order of the journal; lsn: index + 1 */
+struct event_fact {
+    uint64_t kind;
+    struct id parent; /* of its run */
+    int status;       /* -1: none */
+    char server[16];
+};
+
+struct monitor_fact {
+    char name[32];
+    uint64_t req, position;
+    struct sim_filter filter;
+};
+
+struct credit_fact { /* of a subscription, as the broker has it */
+    uint64_t peer, req, credit, sent, taken, longest;
+    uint64_t asked; /* behind this + 1 the store was asked since the last word from the monitor; 0: nothing was */
+};
+
 struct laws {
     struct world *w;
     enum law broken;
@@ -90,10 +131,33 @@ struct laws {
     uint64_t kept, ends;
     uint64_t broker_turn, step; /* broker_turn: counts its processes, from 1 */
     bool reach[RUN_STATE_COUNT][RUN_STATE_COUNT];
+    struct plan_fact *plans[PLANS_MOST];
+    unsigned n_plans;
+    struct parent_fact *parents;
+    struct event_fact *events;
+    size_t n_events, cap_events;
+    struct monitor_fact monitors[MONITORS_MOST];
+    unsigned n_monitors;
+    struct credit_fact *credits;
+    unsigned n_credits;
 };
 
 struct fact *fact_find(const struct laws *l, struct id run);
 struct tried *tried_find(const struct laws *l, struct id run, uint64_t attempt);
 void laws_forget_views(struct laws *l);
+
+/* ---- lawsparents.c */
+struct parent_fact *parent_fact_find(const struct laws *l, struct id run);
+void parents_called(struct laws *l, struct id run, const struct d_call *d); /* durable: perhaps somebody's child */
+bool parents_durable(struct laws *l, const struct journal_record *j);       /* false: it is no record of a parent */
+void parents_say(struct laws *l, uint64_t peer, const struct m_driving *m);
+void parents_begin(struct laws *l, const struct bcore *c); /* a new broker */
+void parents_free(struct laws *l);
+
+/* ---- lawsseeing.c */
+void seeing_durable(struct laws *l, const struct journal_record *j);
+void seeing_say(struct laws *l, uint64_t peer, const struct m_events *m);
+void seeing_begin(struct laws *l);
+void seeing_end(struct laws *l);
 
 #endif

@@ -8,7 +8,7 @@
 /* ---- What leaves the broker */
 static void says_accepted(struct laws *l, const struct m_accepted *m)
 {
-    if (!fact_find(l, m->run))
+    if (!fact_find(l, m->run) && !parent_fact_find(l, m->run))
         law_break(l, LAW_SAID_IS_DURABLE, "ACCEPTED for run %s leaves, and the run is not on disk", short_id(m->run));
 }
 
@@ -53,8 +53,10 @@ static void says_state(struct laws *l, const struct m_run_state *m)
                   run_state_text(m->state), short_id(m->run));
 }
 
-void laws_broker_says(struct laws *l, struct span message)
+void laws_broker_says(struct laws *l, uint64_t peer, struct span message)
 {
+    struct m_driving driving;
+    struct m_events events;
     uint64_t kind;
     size_t size;
     if (wire_peek(message, &kind, &size, NULL) < 0)
@@ -73,6 +75,14 @@ void laws_broker_says(struct laws *l, struct span message)
         ONE(EXECUTE, execute, says_execute)
         ONE(RUN_STATE, run_state, says_state)
 #undef ONE
+    case KIND_M_DRIVING:
+        if (m_driving_decode(message, &driving, NULL) == 0)
+            parents_say(l, peer, &driving);
+        break;
+    case KIND_M_EVENTS:
+        if (m_events_decode(message, &events, NULL) == 0)
+            seeing_say(l, peer, &events);
+        break;
     case KIND_M_RECALL:
         met(l->w, FAULT_RECALL);
         break;
@@ -230,6 +240,8 @@ void laws_broker_begins(struct laws *l, const struct bcore *c)
     struct view_run r;
     l->broker_turn++;
     laws_forget_views(l);
+    parents_begin(l, c);
+    seeing_begin(l);
     for (const struct fact *f = l->facts; f; f = f->hh.next) {
         if (f->accepted && !f->ended && !view_run(c, &f->run, &r))
             law_break(l, LAW_ACCEPTED_IS_KEPT,

@@ -90,7 +90,21 @@ struct clock_sim {
     X(LOST, "attempt lost") \
     X(WINDOW_FULL, "window full") \
     X(REFUSED, "session refused") \
-    X(TIDY, "spool tidied")
+    X(TIDY, "spool tidied") \
+    X(DRIVER_CRASH, "driver crash") \
+    X(DRIVER_PAUSE, "driver stopped") \
+    X(DRIVER_REPLACED, "driver replaced") \
+    X(LEASE_HELD, "lease held by another driver") \
+    X(OLD_EPOCH, "end by an old epoch refused") \
+    X(PARENT_CANCEL, "Ctrl-C at a driver") \
+    X(PARENT_SUCCEEDED, "parent succeeded") \
+    X(PARENT_FAILED, "parent failed") \
+    X(PARENT_CANCELLED, "parent cancelled") \
+    X(TASK_SKIPPED, "task skipped") \
+    X(MONITOR_CRASH, "monitor crash") \
+    X(MONITOR_PAUSE, "monitor stopped") \
+    X(MONITOR_STORE, "monitor served from the store") \
+    X(CREDIT_OUT, "credit used up")
 /* clang-format on */
 #define X(n, t) FAULT_##n,
 enum fault { FAULTS(X) FAULT_COUNT };
@@ -100,7 +114,7 @@ const char *fault_text(enum fault f);
 struct counts {
     uint64_t faults[FAULT_COUNT];
     uint64_t states[RUN_STATE_COUNT]; /* observed, at most once for each run and broker step */
-    uint64_t events, runs, attempts, broker_steps, digests;
+    uint64_t events, runs, attempts, broker_steps, digests, parents, told; /* told: events, to monitors */
 };
 void counts_add(struct counts *to, const struct counts *c);
 
@@ -158,7 +172,7 @@ void clock_boot(struct world *w, struct clock_sim *c); /* a machine starts: boot
 
 /* The n-th of one purpose draws from a generator of its own, until chance_end gets what chance_begin gave. `purpose`:
  * one of these, or the luck of a process. */
-enum { LUCK_SERVER = 1, LUCK_CALLER, LUCK_FAULT, LUCK_TROUBLE, LUCK_TURN_OF_CALLS, LUCK_CALL };
+enum { LUCK_SERVER = 1, LUCK_CALLER, LUCK_FAULT, LUCK_TROUBLE, LUCK_TURN_OF_CALLS, LUCK_CALL, LUCK_PLAN };
 struct rng chance_begin(struct world *w, uint64_t purpose, uint64_t n);
 void chance_end(struct world *w, const struct rng *was);
 
