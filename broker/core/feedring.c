@@ -1,4 +1,5 @@
 /* feedring.c - the newest events, ready to be sent. See feed.h. */
+#include <assert.h>
 #include <string.h>
 
 #include "broker/core/feedinside.h"
@@ -22,9 +23,15 @@ struct id feed_run_of(struct span record, uint64_t *ret_kind, bool *ret_begins)
     return run;
 }
 
+static struct feed_event **slot_of(const struct feed *f, uint64_t lsn)
+{
+    assert(f->config.ring_most);
+    return &f->ring[lsn % f->config.ring_most];
+}
+
 static void pop_first(struct feed *f)
 {
-    struct feed_event **slot = &f->ring[f->first++ % f->config.ring_most];
+    struct feed_event **slot = slot_of(f, f->first++);
     if (*slot)
         f->bytes -= (*slot)->n;
     f->calls->drop(f->self, slot);
@@ -116,7 +123,7 @@ void feed_record(struct feed *f, uint64_t lsn, struct span record)
     if (f->next - f->first == f->config.ring_most)
         pop_first(f);
     struct feed_event *made = make(f, lsn, record);
-    f->ring[f->next++ % f->config.ring_most] = made;
+    *slot_of(f, f->next++) = made;
     f->bytes += made ? made->n : 0;
     while (f->bytes > f->config.ring_bytes && f->first < f->next - 1)
         pop_first(f);
@@ -124,5 +131,5 @@ void feed_record(struct feed *f, uint64_t lsn, struct span record)
 
 const struct feed_event *ring_at(const struct feed *f, uint64_t lsn)
 {
-    return lsn >= f->first && lsn < f->next ? f->ring[lsn % f->config.ring_most] : NULL;
+    return lsn >= f->first && lsn < f->next ? *slot_of(f, lsn) : NULL;
 }
