@@ -34,7 +34,8 @@ static void fill_job(struct world *w, const struct catalog *c, const struct plan
     t->address = mem_strdup(everywhere       ? "all"
                             : chance(w, 500) ? sim_pools[rng_below(&w->rng, CATALOG_POOLS)]
                                              : mood->servers[rng_below(&w->rng, mood->n_servers)]);
-    *pin = chance(w, 200) && everywhere ? (struct hash){{0}} : c->jobs[job].hash;
+    if (!chance(w, 200) || !everywhere)
+        *pin = c->jobs[job].hash;
     if (everywhere) {
         t->on_lost =
             heavy ? (chance(w, 650) ? ON_LOST_RERUN : ON_LOST_HOLD) : (enum on_lost)rng_below(&w->rng, ON_LOST_COUNT);
