@@ -3,7 +3,8 @@
  *
  * The records of a turn are one transaction of the journal; an effect waits until the record that it rests on is
  * known to be on disk, and effects of one peer leave in their order. A start replays the journal, whole or folded,
- * and compares digests with a shadow: a core that has only ever been fed the durable records (promise 5).
+ * and compares digests with a shadow: a core that has only ever been fed the durable records (promise 5). Monitors
+ * are served by the real feed, see seeing.h.
  */
 #ifndef LB_TESTS_SIM_BROKERNODE_H
 #define LB_TESTS_SIM_BROKERNODE_H

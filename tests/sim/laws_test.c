@@ -1,5 +1,6 @@
 /* laws_test.c - a story in which no law is broken, and for each law that the witness judges a violation which it must
- * see. (RUN_ENDS, CALLER_HEARS, SPOOL_EMPTIES, NO_CHILD_LEFT and STEPS_WITHIN_TIME are judged by the cluster itself.)
+ * see. (RUN_ENDS, CALLER_HEARS, SPOOL_EMPTIES, NO_CHILD_LEFT and STEPS_WITHIN_TIME are judged by the cluster itself;
+ * those about parents and monitors have lawsclients_test.c.)
  */
 #include "common/testing.h"
 #include "tests/sim/catalog.h"
