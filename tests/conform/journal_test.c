@@ -402,7 +402,7 @@ static void sim_set_full(struct journal_here *j, bool full)
 static bool sim_key(struct journal_here *j, const char *principal, const char *key, struct id *run,
                     struct hash *digest)
 {
-    return journal_key_of(j->journal, span_str(principal), span_str(key), run, digest);
+    return journal_key_of(j->journal, span_str(principal), span_str(key), false, run, digest);
 }
 
 static bool sim_ended(struct journal_here *j, struct id run, uint64_t *ret_attempt)
