@@ -44,7 +44,7 @@ struct workernode {
     struct event tick, poll, bell, come_back, runner_back, link;
     struct second *second; /* another worker under the name */
     struct process second_process;
-    struct event second_end;
+    struct event second_end, attest;
 };
 
 static void turn_end(void *self);
@@ -410,6 +410,7 @@ static void die(struct workernode *s, bool whole)
     world_cancel(s->w, &s->poll);
     world_cancel(s->w, &s->bell);
     world_cancel(s->w, &s->link);
+    world_cancel(s->w, &s->attest);
     wcore_free(&s->core);
     if (!event_is_set(&s->come_back)) /* it died in a step */
         world_at(s->w, &s->come_back, s->w->now + skewed(s->w, MS(50), SECS(10)), NULL, come_back, s);
@@ -536,16 +537,21 @@ void workernode_reboot(struct workernode *s, bool new_spool, int64_t for_us)
     spool_free(&s->spool);
 }
 
+static void on_attest(struct world *w, void *self)
+{
+    struct workernode *s = self;
+    TRACE(w, s->name, "what it attests changes");
+    say_attest(s);
+    line_flush(s->line);
+}
+
 void workernode_attest(struct workernode *s, unsigned jobs, bool need_holds)
 {
     s->options.jobs = jobs;
     s->need_holds = need_holds;
     met(s->w, FAULT_ATTEST);
-    if (!workernode_is_up(s))
-        return;
-    TRACE(s->w, s->name, "what it attests changes");
-    say_attest(s);
-    line_flush(s->line);
+    if (s->core) /* one that is stopped says it when it goes on; one that is down, in its next session */
+        world_at(s->w, &s->attest, s->w->now, &s->process, on_attest, s);
 }
 
 void workernode_wall_step(struct workernode *s, int64_t ms)
