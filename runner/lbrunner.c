@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -22,12 +23,14 @@
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY, EXIT_NOT_POSSIBLE };
 
 static const char help[] =
-    "usage: lbrunner [--log-level LEVEL]\n"
+    "usage: lbrunner [--home DIR] [--log-level LEVEL]\n"
     "\n"
     "Runs the steps of jobs for the worker of this server, after verifying each: who called it, that its call, job "
     "and\n"
     "package are signed and trusted here. Ends on SIGTERM; what runs goes on, and the next lbrunner finds it.\n"
     "\n"
+    "  --home DIR         as LONGBOAT_HOME=DIR; lbworker says it, so that ps shows whose runner and keepers these "
+    "are\n"
     "  --log-level LEVEL  error, warn, info (default) or debug\n"
     "  -h, --help         this page\n"
     "  --version          the version\n"
@@ -40,7 +43,7 @@ static const char help[] =
     "Exit codes: 0 ended when asked to; 1 failed; 2 asked wrongly; 3 another lbrunner runs here.\n"
     "\n"
     "Example:\n"
-    "  LONGBOAT_HOME=$HOME/etl1 lbrunner --log-level debug\n";
+    "  lbrunner --home $HOME/etl1 --log-level debug\n";
 
 struct program {
     struct server *server;
@@ -77,6 +80,7 @@ static int read_options(int argc, char **argv)
 {
     static const struct option rows[] = {{"help", no_argument, NULL, 'h'},
                                          {"version", no_argument, NULL, 'v'},
+                                         {"home", required_argument, NULL, 'o'},
                                          {"log-level", required_argument, NULL, 'l'},
                                          {0}};
     struct error err = {0};
@@ -89,6 +93,9 @@ static int read_options(int argc, char **argv)
         case 'v':
             puts("lbrunner " LB_VERSION);
             return EXIT_DONE;
+        case 'o':
+            setenv("LONGBOAT_HOME", optarg, 1);
+            break;
         case 'l':
             if (log_level_parse(optarg, &level, &err) == 0)
                 break;

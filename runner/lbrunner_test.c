@@ -71,7 +71,8 @@ static void two_of_them_do_not_share_a_folder(void **state)
     setenv("LONGBOAT_HOME", *state, 1);
     pid_t first = fork();
     if (first == 0) {
-        execl(path, "lbrunner", "--log-level", "error", NULL);
+        unsetenv("LONGBOAT_HOME");
+        execl(path, "lbrunner", "--home", *state, "--log-level", "error", NULL);
         _exit(9);
     }
     for (int i = 0; i < 2000 && access(sock, F_OK) < 0; i++)

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -73,7 +74,9 @@ static int spawn(struct runnerlink *l, struct error *err)
     posix_spawnattr_t attr;
     posix_spawn_file_actions_t files;
     sigset_t none, all;
-    char *argv[] = {l->program, NULL};
+    /* It would find its home in the environment, too; but that of a process with keys nobody can read. */
+    char *home = secure_getenv("LONGBOAT_HOME");
+    char *argv[] = {l->program, home ? "--home" : NULL, home, NULL};
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawnattr_init(&attr);

@@ -156,17 +156,19 @@ static void a_runner_of_another_protocol_is_not_taken(void **state)
 static const char *program(void **state)
 {
     struct error err = {0};
-    char *text = mem_printf("#!/bin/sh\necho started >>'%s'\n", testing_path(state, "starts"));
+    char *text = mem_printf("#!/bin/sh\necho \"started $*\" >>'%s'\n", testing_path(state, "starts"));
     must(file_write_atomic(testing_path(state, "lbrunner"), span_str(text), 0700, &err));
     mem_free(&text);
     return testing_path(state, "lbrunner");
 }
 
-static size_t starts(void **state)
+static size_t starts(void **state, const char *line)
 {
     struct buf b = {0};
+    size_t n = 0;
     file_read(testing_path(state, "starts"), 10000, &b, NULL);
-    size_t n = b.n / strlen("started\n");
+    for (const char *at = buf_str(&b); (at = strstr(at, line)); at += strlen(line))
+        n++;
     buf_free(&b);
     return n;
 }
@@ -174,9 +176,20 @@ static size_t starts(void **state)
 static void a_runner_is_started_when_nobody_listens_and_again_when_it_has_died(void **state)
 {
     struct watcher w;
+    unsetenv("LONGBOAT_HOME");
     begin(state, &w, program(state), false);
-    turn_until(&w, (runnerlink_reap(w.link), starts(state) >= 2));
+    turn_until(&w, (runnerlink_reap(w.link), starts(state, "started \n") >= 2));
     assert_int_equal(w.ups, 0);
+    end(&w);
+}
+
+static void a_runner_is_told_its_home_where_everybody_can_read_it(void **state)
+{
+    struct watcher w;
+    setenv("LONGBOAT_HOME", "/of/etl1", 1);
+    begin(state, &w, program(state), false);
+    turn_until(&w, (runnerlink_reap(w.link), starts(state, "started --home /of/etl1\n") >= 1));
+    unsetenv("LONGBOAT_HOME");
     end(&w);
 }
 
@@ -217,6 +230,7 @@ int main(void)
         in_folder(a_runner_that_has_gone_is_told_and_looked_for_again),
         in_folder(a_runner_of_another_protocol_is_not_taken),
         in_folder(a_runner_is_started_when_nobody_listens_and_again_when_it_has_died),
+        in_folder(a_runner_is_told_its_home_where_everybody_can_read_it),
         in_folder(a_runner_that_is_somebody_elses_to_start_is_waited_for),
         in_folder(a_program_that_cannot_be_started_is_named),
         in_folder(what_is_sent_while_it_is_down_is_dropped),

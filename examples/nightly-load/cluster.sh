@@ -39,22 +39,38 @@ await() {
     done
 }
 
-# end_all: ends every process of this cluster at once: Longboat's programs whose LONGBOAT_HOME lies below $demo. Runners and
-# keepers live on without their worker, by design, so they are found by that and not by who started them. Others, as the
-# shell and the make that somebody who plays with the cluster has, are left alone.
+# of_cluster: the processes of this cluster, one number a line: Longboat's programs whose home lies below $demo. Runners and
+# keepers live on without their worker, by design, so they are found by that and not by who started them; they say their
+# home on their command line. The environment of a process that holds keys only root can read; broker and workers are known
+# by what keeps them. Others, as the shell and the make that somebody who plays with the cluster has, are left alone.
+of_cluster() {
+    for of_process in /proc/[0-9]*; do
+        case $(cat "$of_process/comm" 2>/dev/null) in lb*) ;; *) continue ;; esac
+        ! gone "${of_process#/proc/}" || continue
+        if { tr '\0' '\n' <"$of_process/cmdline"; } 2>/dev/null | grep -q "^$demo/" ||
+            { tr '\0' '\n' <"$of_process/environ"; } 2>/dev/null | grep -q "^LONGBOAT_HOME=$demo/" ||
+            grep -qsx "${of_process#/proc/}" "$demo"/*.pid; then
+            echo "${of_process#/proc/}"
+        fi
+    done
+}
+
+# end_all: ends every process of this cluster at once.
 end_all() {
     for end_stop in "$demo"/*.keeper; do
         [ ! -e "$end_stop" ] || : >"${end_stop%.keeper}.stop"
     done
     for end_signal in TERM KILL; do
-        for end_process in /proc/[0-9]*; do
-            case $(cat "$end_process/comm" 2>/dev/null) in lb*) ;; *) continue ;; esac
-            if { tr '\0' '\n' <"$end_process/environ"; } 2>/dev/null | grep -q "^LONGBOAT_HOME=$demo/"; then
-                kill -$end_signal "${end_process#/proc/}" 2>/dev/null || :
-            fi
+        for end_process in $(of_cluster); do
+            kill -$end_signal "$end_process" 2>/dev/null || :
         done
         [ $end_signal = KILL ] || sleep 0.3
     done
+}
+
+# remove_demo: all its files. Installed packages are read-only, folders too, which stops everybody but root.
+remove_demo() {
+    [ ! -e "$demo" ] || chmod -R u+w "$demo" && rm -rf "$demo"
 }
 
 # halt NAME: ends a kept program and what keeps it, and waits for both, so that what is kept under this name afterwards

@@ -25,7 +25,7 @@ else
 fi
 
 "$here/stop.sh" >/dev/null
-rm -rf "$demo"
+remove_demo
 mkdir -p "$demo/stage"
 chmod 700 "$demo"
 

@@ -15,7 +15,7 @@ count=${COUNT:-4000}
 demo=$(mktemp -d "${TMPDIR:-/tmp}/lbb-XXXXXX")
 . "$top/examples/nightly-load/cluster.sh"
 PATH=$build/bin:$PATH
-trap 'unset LONGBOAT_HOME; end_all; rm -rf "$demo"' EXIT
+trap 'unset LONGBOAT_HOME; end_all; remove_demo' EXIT
 
 set_up() {
     export LONGBOAT_HOME=$demo/admin

@@ -32,7 +32,7 @@ finish() {
     if [ $rc -ne 0 ] || [ -n "${LB_KEEP:-}" ]; then
         echo "soak: the cluster's logs and stores, and the files that were judged, are in $demo"
     else
-        rm -rf "$demo"
+        remove_demo
     fi
 }
 trap finish EXIT

@@ -12,21 +12,12 @@ setup_file() {
 teardown_file() {
     demo=$(cat "$BATS_FILE_TMPDIR/demo")
     LONGBOAT_DEMO=$demo "$top/examples/nightly-load/stop.sh" >/dev/null || true
-    rm -rf "$demo"
+    remove_demo
 }
 setup() {
     demo=$(cat "$BATS_FILE_TMPDIR/demo")
     export LONGBOAT_DEMO=$demo
     unset LONGBOAT_HOME
-}
-
-processes_of_demo() {
-    local p
-    for p in /proc/[0-9]*; do
-        if { tr '\0' '\n' <"$p/environ"; } 2>/dev/null | grep -q "^LONGBOAT_HOME=$demo/"; then
-            echo "${p#/proc/}"
-        fi
-    done
 }
 
 # The night again, into a warehouse of its own; what is killed meanwhile is the argument: names of processes, as `killed`
@@ -111,8 +102,35 @@ night_with() {
 }
 
 @test "demo-stop leaves no process" {
-    [ -n "$(processes_of_demo)" ]
+    [ -n "$(of_cluster)" ]
     run "$top/examples/nightly-load/stop.sh"
     [ "$status" -eq 0 ]
-    [ -z "$(processes_of_demo)" ]
+    [ -z "$(of_cluster)" ]
+}
+
+@test "an ordinary user's cluster is ended, too: whoever has keys cannot be looked into" {
+    local user=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
+    [ "$(id -u)" -eq 0 ] && "${user[@]}" test -x "$LB_BIN/lbbroker" -a -r "$top/examples/nightly-load/cluster.sh" ||
+        skip "the tests are no root's, or nobody else can reach the programs"
+    demo=$(mktemp -d "${TMPDIR:-/tmp}/lbt-XXXXXX")
+    echo "$demo" >"$BATS_FILE_TMPDIR/demo-of-nobody"
+    chown nobody "$demo"
+    cat >"$demo/begin.sh" <<'SH'
+set -eu
+demo=$1 PATH=$2:$PATH
+. "$3"
+export LONGBOAT_HOME=$demo/admin
+lbctl init --cluster test --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker"
+keep broker "$demo/broker" lbbroker
+await "the broker answers" lbctl whoami
+lbctl invite --server s1 >"$demo/token"
+LONGBOAT_HOME=$demo/s1 lbworker join <"$demo/token"
+keep s1 "$demo/s1" lbworker
+await "s1 is up" sh -c "lbctl servers s1 --json | grep -q '\"state\":\"up\"'"
+SH
+    "${user[@]}" sh "$demo/begin.sh" "$demo" "$LB_BIN" "$top/examples/nightly-load/cluster.sh" 3>&-
+    [ "$(of_cluster | wc -l)" -ge 3 ] # broker, worker, runner
+    "${user[@]}" sh -c 'demo=$1; . "$2"; end_all' sh "$demo" "$top/examples/nightly-load/cluster.sh"
+    [ -z "$(of_cluster)" ]
+    remove_demo
 }

@@ -98,7 +98,7 @@ end_cluster() {
     unset LONGBOAT_HOME
     end_all
     if [ -n "${BATS_TEST_COMPLETED:-}" ] || [ -z "${LB_KEEP:-}" ]; then
-        rm -rf "$demo"
+        remove_demo
     fi
 }
 
