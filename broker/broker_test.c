@@ -139,6 +139,64 @@ static void every_event_is_seen_once_from_memory_and_from_the_store(void **state
     bye(&etl1);
 }
 
+/* What the dispatch path does for some calls: messages taken, records written, decisions, bytes to caller and worker.
+ */
+struct path_counts {
+    uint64_t messages, records, decisions, to_caller, to_worker;
+};
+
+static struct path_counts count_path(struct world *w, struct talker *caller, struct talker *worker, char letter)
+{
+    enum { CALLS = 50 };
+    struct view_counts before, after;
+    struct path_counts n = {.messages = w->broker->messages, .records = w->broker->last_lsn};
+    size_t heard = caller->heard.n, told = worker->heard.n;
+    view_counts(w->broker->core, &before);
+    for (unsigned i = 0; i < CALLS; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%c%02u", letter, i);
+        run_one(caller, worker, key);
+    }
+    view_counts(w->broker->core, &after);
+    n.messages = w->broker->messages - n.messages;
+    n.records = w->broker->last_lsn - n.records;
+    n.decisions = after.decisions - before.decisions;
+    n.to_caller = caller->heard.n - heard;
+    n.to_worker = worker->heard.n - told;
+    return n;
+}
+
+static void a_stopped_monitor_changes_no_count_of_the_dispatch_path(void **state)
+{
+    struct world *w = *state;
+    struct talker anna, etl1, mon;
+    struct m_events events;
+    const char *const watch[] = {"watch *@*"};
+    principal(w, &mon, "mon", ROLE_MONITOR, 9, watch, 1);
+    caller_and_worker(w, &anna, &etl1);
+    connect_to(&mon);
+    run_one(&anna, &etl1, "first");
+    struct path_counts alone = count_path(w, &anna, &etl1, 'a');
+    say(&mon, subscribe, .req = 1, .after = w->broker->last_lsn, .credit = 1);
+    hear(&mon, events, &events);
+    assert_true(events.live);
+    run_one(&anna, &etl1, "more"); /* its one event is on its way; from here on it takes nothing */
+    hear(&mon, events, &events);
+    assert_int_equal(events.events.count, 1);
+    size_t got = mon.heard.n;
+    struct path_counts beside = count_path(w, &anna, &etl1, 'b');
+    assert_int_equal(mon.heard.n, got);
+    assert_int_equal(beside.messages, alone.messages);
+    assert_int_equal(beside.records, alone.records);
+    assert_int_equal(beside.decisions, alone.decisions);
+    assert_int_equal(beside.to_caller, alone.to_caller);
+    assert_int_equal(beside.to_worker, alone.to_worker);
+    assert_true(alone.records >= 100 && alone.to_worker > 1000);
+    bye(&mon);
+    bye(&anna);
+    bye(&etl1);
+}
+
 static void a_monitor_sees_what_its_grants_cover_and_no_more(void **state)
 {
     struct world *w = *state;
@@ -479,6 +537,7 @@ int main(void)
         in_world(a_restart_keeps_what_was_and_answers_for_it),
         in_world(a_restart_gives_no_number_twice),
         in_world(every_event_is_seen_once_from_memory_and_from_the_store),
+        in_world(a_stopped_monitor_changes_no_count_of_the_dispatch_path),
         in_world(a_monitor_sees_what_its_grants_cover_and_no_more),
         in_world(a_role_that_may_not_call_loses_nothing_but_its_answer),
         in_world(a_revoked_certificate_says_nothing_any_more),
