@@ -39,7 +39,8 @@ bool query_may_see(const struct query *q, const char *owner, const char *job, co
 /* querylive.c: what the core knows now. Each fills rows; query_answer is the caller's. */
 void query_runs(struct query *q);
 void query_servers(struct query *q);
-/* False: the page is full before the last of them. A live parent has no status: who asks for one sees those that ended. */
+/* False: the page is full before the last of them. A live parent has no status: who asks for one sees those that
+ * ended. */
 bool query_parents_live(struct query *q);
 void query_packages(struct query *q);
 void query_certificates(struct query *q);
