@@ -1,4 +1,5 @@
 /* clients.c - the cluster's clients beside plain callers: parents' drivers with their plans, and monitors. */
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -21,15 +22,16 @@ static void make_drivers(struct cluster *c, const char *const *servers)
     for (unsigned i = 0; i < c->n_servers; i++)
         c->plan_mood.jobs |= c->jobs_at_first[i];
     brokernode_know(c->broker, DRIVERS, "caller", 0);
-    for (unsigned i = 0; i < c->n_drivers; i++)
+    for (unsigned i = 0; i < CLUSTER_DRIVERS; i++)
         c->drivers[i] = drivernode_new(w, c->network, c->laws, DRIVERS, driver_names[i]);
 }
 
 static void make_monitors(struct cluster *c, const char *const *servers)
 {
     struct world *w = &c->w;
-    c->n_monitors = (unsigned)between(w, 0, CLUSTER_MONITORS);
-    for (unsigned i = 0; i < c->n_monitors; i++) {
+    const unsigned n = c->n_monitors = (unsigned)between(w, 0, CLUSTER_MONITORS);
+    assert(n <= CLUSTER_MONITORS);
+    for (unsigned i = 0; i < n; i++) {
         brokernode_know(c->broker, monitor_names[i], "monitor", 0);
         c->monitors[i] = monitornode_new(w, c->network, c->laws, monitor_names[i], servers, c->of_servers);
     }
@@ -95,12 +97,14 @@ enum law clients_missing(struct cluster *c, char *text, size_t size)
         snprintf(text, size, "parent %s has not ended", short_id(parent));
         return LAW_PARENT_ENDS;
     }
-    for (unsigned i = 0; i < c->n_drivers; i++)
+    const unsigned drivers = c->n_drivers, monitors = c->n_monitors;
+    assert(drivers <= CLUSTER_DRIVERS && monitors <= CLUSTER_MONITORS);
+    for (unsigned i = 0; i < drivers; i++)
         if (drivernode_is_owed(c->drivers[i], &parent)) {
             snprintf(text, size, "%s is owed the end of parent %s", driver_names[i], short_id(parent));
             return LAW_DRIVER_HEARS;
         }
-    for (unsigned i = 0; i < c->n_monitors; i++)
+    for (unsigned i = 0; i < monitors; i++)
         if (monitornode_is_owed(c->monitors[i], &lsn)) {
             snprintf(text, size, "%s is owed event %" PRIu64, monitor_names[i], lsn);
             return LAW_MONITOR_CATCHES_UP;

@@ -100,7 +100,7 @@ static void make_callers(struct cluster *c)
         mood.others = 0;
     c->of_callers = (unsigned)between(w, 1, CLUSTER_CALLERS);
     c->calls = (unsigned)between(w, 4, 16) * c->of_callers * (c->theme == THEME_EXILE ? 3 : 1);
-    unsigned who[CLUSTER_CALLERS];
+    unsigned who[CLUSTER_CALLERS] = {0};
     c->n_callers = some_stay(&c->less->callers, c->of_callers, c->caller_at, who);
     for (unsigned at = 0; at < c->n_callers; at++) {
         unsigned i = who[at];

@@ -149,7 +149,11 @@ static unsigned try_some(struct search *s, const struct edit *edits, unsigned n)
 static bool changes(const struct search *s, const struct edit *e)
 {
     struct less l = edited(&s->best->less, e);
-    return memcmp(&l, &s->best->less, sizeof l) != 0;
+    char *as_edited = less_options(&l), *as_is = less_options(&s->best->less);
+    bool differ = strcmp(as_edited, as_is) != 0;
+    mem_free(&as_edited);
+    mem_free(&as_is);
+    return differ;
 }
 
 static void edit(struct search *s, struct edit e)

@@ -81,7 +81,7 @@ int main(void)
     const char *gate = parameter("LB_PARAM_gate");
     double end = now() + strtod(parameter("LB_PARAM_ms"), NULL) / 1e3;
     bool deaf = *parameter("LB_PARAM_deaf") == '1', told = false;
-    int code = atoi(parameter("LB_PARAM_code"));
+    int code = (int)strtol(parameter("LB_PARAM_code"), NULL, 10);
     char more[32];
     witness = open(parameter("LB_PARAM_witness"), O_WRONLY | O_APPEND | O_CLOEXEC);
     if (witness < 0 || sigaction(SIGTERM, &action, NULL) < 0)
