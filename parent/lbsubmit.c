@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/mem.h"
+#include "common/suggest.h"
 #include "trust/keys.h"
 
 /* ---- A parent */
@@ -73,8 +74,13 @@ static int submit_plan(struct shell *s, const char *path, const struct option_va
 
 static int submit(struct shell *s, const struct option_values *v, int argc, char **argv, int first)
 {
+    static const char *const VERBS[] = {"cancel", "join", NULL};
     struct error err = {0};
+    char hint[SUGGEST_TEXT];
     const bool plan = first < argc;
+    if (argc - first > 1 && suggest(argv[first], VERBS))
+        return shell_fail(s, EXIT_ASKED_WRONGLY, "'%s' is no verb%s", argv[first],
+                          suggest_hint(argv[first], VERBS, hint));
     if (argc - first > 1)
         return shell_fail(s, EXIT_ASKED_WRONGLY, "one plan at a time; what is '%s'?", argv[first + 1]);
     if (submit_check(v, plan, &err) < 0)

@@ -161,6 +161,12 @@ PLAN
     [ "$status" -eq 2 ]
     run lbsubmit --nonsense
     [ "$status" -eq 2 ]
+    run lbsubmit cancell 0199
+    [ "$status" -eq 2 ]
+    assert_has "did you mean 'cancel'"
+    run lbsubmit "$demo/none.yaml" "$demo/two.yaml"
+    [ "$status" -eq 2 ]
+    assert_has "one plan at a time"
     printf 'parent: needs\nvariables: {day: {type: date, required: true}}\ntasks: {a: {package: do, pool: etl}}\n' >"$demo/needs.yaml"
     run lbsubmit "$demo/needs.yaml"
     [ "$status" -eq 2 ]
