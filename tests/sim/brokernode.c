@@ -31,6 +31,8 @@ struct waiting { /* an effect behind the gate */
 struct guest { /* a session, as the shell knows it */
     uint64_t peer;
     struct member *who;
+    struct id spool; /* of a worker */
+    bool closing;    /* the core has forgotten it */
     struct waiting *first, **last;
     struct guest *next;
 };
@@ -117,6 +119,7 @@ static void gate_put(struct brokernode *b, const struct bcore_effect *e)
     struct guest *g = guest_of(b, e->peer);
     if (!g)
         return;
+    g->closing |= e->kind == BCORE_FX_CLOSE;
     if (!g->first && e->rests_on <= b->committed) {
         leave(b, e);
         return;
@@ -196,6 +199,7 @@ static void take_output(struct brokernode *b)
     for (unsigned i = 0; i < b->out.n_records; i++) {
         const struct bcore_record *r = &b->out.records[i];
         trace_record(b, r);
+        laws_decides(b->laws, r->body);
         if (r->lsn != ++b->last_lsn)
             law_break(b->laws, LAW_REPLAY_IS_STATE, "record %" PRIu64 " follows record %" PRIu64, r->lsn,
                       b->last_lsn - 1);
@@ -261,6 +265,7 @@ static void on_hello(void *self, uint64_t peer, const char *name, struct span he
 {
     struct brokernode *b = self;
     struct bcore_peer who;
+    struct m_hello m;
     struct guest *g = mem_zalloc(1, sizeof *g);
     g->peer = peer;
     g->last = &g->first;
@@ -273,6 +278,8 @@ static void on_hello(void *self, uint64_t peer, const char *name, struct span he
     TRACE(b->w, "broker", "session %" PRIu64 " of %s", peer, name);
     step(b, &(struct bcore_event){
                 .kind = BCORE_PEER_UP, .peer = peer, .who = &who, .message = hello, .window_open = true});
+    if ((g = guest_of(b, peer)) && !g->closing && m_hello_decode(hello, &m, NULL) == 0 && !id_is_zero(m.spool))
+        laws_heard(b->laws, name, g->spool = m.spool); /* a worker that is sent away was not heard */
 }
 
 static void take_message(struct brokernode *b, uint64_t peer, struct span message, const struct bcore_effect *asked,
@@ -302,6 +309,8 @@ static void on_message(void *self, uint64_t peer, struct span message)
     const struct wire_schema *s = wire_peek(message, &kind, &size, NULL) == 0 ? schema_of_kind(kind, NULL) : NULL;
     if (g && kind != KIND_M_PING)
         TRACE(b->w, "broker", "<- %s %s", g->who->name, s ? s->name : "?");
+    if (g && !g->closing && !id_is_zero(g->spool))
+        laws_heard(b->laws, g->who->name, g->spool);
     take_message(b, peer, message, NULL, NULL);
 }
 
@@ -521,6 +530,7 @@ void brokernode_start(struct brokernode *b)
     bcore_begin(b->core, &ev, &b->out);
     take_output(b);
     laws_broker_begins(b->laws, b->core);
+    laws_listens(b->laws, b->w->now);
     turn_end(b);
 }
 
@@ -544,6 +554,7 @@ void brokernode_pause(struct brokernode *b, int64_t for_us)
     TRACE(b->w, "broker", "is stopped for %" PRId64 " ms", for_us / 1000);
     met(b->w, FAULT_BROKER_PAUSE);
     b->process.paused_until = b->w->now + for_us;
+    laws_listens(b->laws, b->process.paused_until);
 }
 
 void brokernode_disk(struct brokernode *b, bool full, bool slow)

@@ -205,7 +205,22 @@ static void unmake(struct cluster *c)
 
 /* ---- After the faults */
 
-/* A run may stay that is held, or that is parked and says why. */
+/* Something that lasts keeps each server from it. */
+static bool nobody_can(const struct explain *e)
+{
+    for (unsigned i = 0; i < e->n_servers; i++) {
+        bool lasts = false;
+        for (unsigned k = 0; k < e->servers[i].n; k++) {
+            enum explain_condition c = e->unmet[e->servers[i].first + k].condition;
+            lasts |= c != EXPLAIN_CONCURRENCY && c != EXPLAIN_CREDIT && c != EXPLAIN_RESTING;
+        }
+        if (!lasts)
+            return false;
+    }
+    return true;
+}
+
+/* A run may stay that is held, or that is parked, says why, and is right. */
 static bool is_excused(void *self, struct id run)
 {
     struct cluster *c = self;
@@ -219,7 +234,7 @@ static bool is_excused(void *self, struct id run)
         return true;
     if (v.state != RUN_PARKED || bcore_explain(core, &run, &e, &err) < 0)
         return false;
-    bool says = e.summary[0] != 0;
+    bool says = e.summary[0] != 0 && nobody_can(&e);
     explain_free(&e);
     return says;
 }

@@ -29,7 +29,7 @@ struct fact {
 struct child_fact {
     char step[LIMIT_NAME + 1];
     uint64_t turn;
-    bool live, vanished;
+    bool live, vanished, always;
     enum package_outcome package;
 };
 
@@ -46,6 +46,8 @@ struct tried {
     struct hash job;
     enum on_lost on_lost;
     bool assigned, returned, is_finished;
+    uint64_t lost_after_ms;
+    int64_t stop_heard;   /* 0: not */
     uint64_t evidence_in; /* the broker's process that recorded it */
     struct buf finished;
     struct child_fact *children;
@@ -77,6 +79,12 @@ struct job_fact {
     uint64_t concurrency;
 };
 
+struct server_fact {
+    char name[LIMIT_NAME + 1];
+    struct id spool;        /* zero: of all, for `reached` */
+    int64_t heard, reached; /* true time; see laws_heard, laws_reached */
+};
+
 struct laws {
     struct world *w;
     enum law broken;
@@ -86,7 +94,9 @@ struct laws {
     struct keyed *keys;
     struct viewed *views;
     struct job_fact *jobs;
-    unsigned n_jobs, children;
+    struct server_fact *servers;
+    unsigned n_jobs, n_servers, children;
+    int64_t listens; /* see laws_listens */
     uint64_t kept, ends;
     uint64_t broker_turn, step; /* broker_turn: counts its processes, from 1 */
     bool reach[RUN_STATE_COUNT][RUN_STATE_COUNT];
@@ -94,6 +104,7 @@ struct laws {
 
 struct fact *fact_find(const struct laws *l, struct id run);
 struct tried *tried_find(const struct laws *l, struct id run, uint64_t attempt);
+void judge_stopped(struct laws *l, const struct tried *a, const struct child_fact *c); /* it ends now */
 void laws_forget_views(struct laws *l);
 
 #endif
