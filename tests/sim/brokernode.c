@@ -41,6 +41,8 @@ struct asked { /* a question to the history, on its way */
     struct event event;
     struct brokernode *b;
     struct bcore_effect effect;
+    bool is; /* what was there of a key when it was asked for; the answer takes its time */
+    struct bcore_known known;
     struct asked *next;
     uint8_t bytes[];
 };
@@ -373,7 +375,6 @@ static void on_answer(struct world *w, void *self)
 {
     struct asked *a = self;
     struct brokernode *b = a->b;
-    struct bcore_known known;
     const struct guest *g = guest_of(b, a->effect.peer);
     (void)w;
     if (g && a->effect.kind == BCORE_FX_LOOKUP) {
@@ -381,8 +382,7 @@ static void on_answer(struct world *w, void *self)
         answer_run(b, &a->effect);
     } else if (g) {
         met(w, FAULT_LOOKUP_KEY);
-        bool is = journal_key_of(b->journal, span_str(g->who->name), a->effect.key, &known.run, &known.digest);
-        take_message(b, a->effect.peer, a->effect.body, &a->effect, is ? &known : NULL);
+        take_message(b, a->effect.peer, a->effect.body, &a->effect, a->is ? &a->known : NULL);
     }
     asked_free(b, a);
     turn_end(b);
@@ -401,7 +401,11 @@ static void ask_history(struct brokernode *b, const struct bcore_effect *e)
     a->effect.key = span_of(a->bytes + e->body.n, e->key.n);
     a->next = b->asked;
     b->asked = a;
-    world_at(b->w, &a->event, b->w->now + skewed(b->w, 200, MS(50)), &b->process, on_answer, a);
+    const struct guest *g = guest_of(b, e->peer);
+    if (g && e->kind == BCORE_FX_LOOKUP_KEY)
+        a->is = journal_key_of(b->journal, span_str(g->who->name), a->effect.key, &a->known.run, &a->known.digest);
+    int64_t most = chance(b->w, 100) ? SECS(2) : MS(50);
+    world_at(b->w, &a->event, b->w->now + skewed(b->w, 200, most), &b->process, on_answer, a);
 }
 
 /* ---- The journal */
