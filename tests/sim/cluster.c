@@ -76,7 +76,9 @@ static void make_servers(struct cluster *c)
         if (LESS_WITHOUT(c->less, HABIT_AHEAD))
             o.ahead = 0;
         c->jobs_at_first[at] = o.jobs;
-        brokernode_know(c->broker, o.name, "server", pools | 1u << i % CATALOG_POOLS);
+        pools |= 1u << i % CATALOG_POOLS;
+        brokernode_know(c->broker, o.name, "server", pools);
+        laws_member(c->laws, o.name, pools);
         c->servers[at] = workernode_new(w, c->network, c->laws, &c->catalog, &o);
         chance_end(w, &was);
     }

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "tests/sim/catalog.h"
 #include "trust/envelope.h"
 
 static const struct {
@@ -80,6 +81,7 @@ void laws_free(struct laws **pl)
     }
     laws_forget_views(l);
     mem_free(&l->jobs);
+    mem_free(&l->members);
     mem_free(&l->servers);
     mem_free(pl);
 }
@@ -137,6 +139,14 @@ void laws_job(struct laws *l, struct hash job, bool idempotent, uint64_t concurr
     l->jobs[l->n_jobs++] = (struct job_fact){job, idempotent, concurrency};
 }
 
+void laws_member(struct laws *l, const char *server, unsigned pools)
+{
+    l->members = mem_realloc(l->members, l->n_members + 1, sizeof *l->members);
+    struct member_fact *m = &l->members[l->n_members++];
+    m->pools = pools;
+    snprintf(m->name, sizeof m->name, "%s", server);
+}
+
 void laws_kept(struct laws *l, uint64_t most)
 {
     l->kept = most;
@@ -176,6 +186,9 @@ static void saw_called(struct laws *l, const struct r_called *r)
     if (d_signed_decode(r->call, &s, NULL) == 0 && d_call_decode(s.body, &d, NULL) == 0) {
         span_copy_str(d.caller, f->caller, sizeof f->caller);
         span_copy_str(d.key, f->key, sizeof f->key);
+        span_copy_str(d.address, f->address, sizeof f->address);
+        if (!d.pin_latest)
+            f->pinned = d.job_hash;
         hash_bytes(s.body, &f->body);
         f->signed_on_lost = (enum on_lost)d.on_lost;
     }
@@ -198,6 +211,27 @@ static void judge_concurrency(struct laws *l, const struct r_assigned *r, const 
         law_break(l, LAW_CONCURRENCY,
                   "server " SPAN_FMT " holds %" PRIu64 " attempts of a job of concurrency %" PRIu64,
                   SPAN_ARG(r->server), n, job->concurrency);
+}
+
+static bool is_in(const struct member_fact *m, const char *address)
+{
+    if (!strcmp(address, "all") || !strcmp(address, m->name))
+        return true;
+    for (unsigned i = 0; i < CATALOG_POOLS; i++)
+        if (m->pools & 1u << i && !strcmp(address, sim_pools[i]))
+            return true;
+    return false;
+}
+
+static void judge_place(struct laws *l, const struct fact *f, const struct r_assigned *r)
+{
+    for (unsigned i = 0; i < l->n_members; i++)
+        if (span_eq_str(r->server, l->members[i].name) && !is_in(&l->members[i], f->address))
+            law_break(l, LAW_HANDED_AS_CALLED, "run %s is for '%s' and goes to %s, which is not in it",
+                      short_id(f->run), f->address, l->members[i].name);
+    if (!hash_is_zero(&f->pinned) && !hash_eq(&f->pinned, &r->job_hash))
+        law_break(l, LAW_HANDED_AS_CALLED, "run %s goes to " SPAN_FMT " in another version than was signed",
+                  short_id(f->run), SPAN_ARG(r->server));
 }
 
 static void saw_assigned(struct laws *l, struct fact *f, const struct r_assigned *r)
@@ -227,6 +261,7 @@ static void saw_assigned(struct laws *l, struct fact *f, const struct r_assigned
     a->job = r->job_hash;
     span_copy_str(r->server, a->server, sizeof a->server);
     judge_concurrency(l, r, job);
+    judge_place(l, f, r);
     l->w->counts.attempts++;
 }
 

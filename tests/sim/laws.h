@@ -16,6 +16,7 @@
     X(ACCEPTED_IS_KEPT, 1, "a run whose acceptance a caller has heard is live or in the history, for ever") \
     X(CANCEL_IS_KEPT, 1, "a cancel that was answered is on disk, and no new attempt starts after it") \
     X(ONE_LIVE_ATTEMPT, 2, "two attempts of a run never execute at a time (but for one released by hand)") \
+    X(HANDED_AS_CALLED, 2, "an attempt goes to a server of the call's address, in the version that was signed") \
     X(EXECUTED_ONCE, 2, "a try of a step of an attempt is executed at most once, on the server it was handed to") \
     X(ONE_RESULT, 2, "one result is counted for a run; one that does not count is recorded once") \
     X(COUNTED_IS_REPORTED, 2, "the counted outcome is, byte for byte, what the server of the live attempt reported") \
@@ -55,6 +56,7 @@ void law_break(struct laws *l, enum law law, const char *fmt, ...) __attribute__
 
 /* ---- What the witness is told */
 void laws_job(struct laws *l, struct hash job, bool idempotent, uint64_t concurrency);
+void laws_member(struct laws *l, const char *server, unsigned pools); /* a bit for each of sim_pools */
 /* The broker keeps so many ends in memory; of what is older it cannot know that a result was counted. 0: all of them.
  */
 void laws_kept(struct laws *l, uint64_t most);

@@ -188,6 +188,29 @@ static void a_step_twice(struct rig *r)
     over(r, 1, PACKAGE_SUCCEEDED);
     launched(r, 1, "wh1");
 }
+static void called_for(struct rig *r, const char *address, struct hash job)
+{
+    call_write(&(struct d_call){.cluster = span_str(SIM_CLUSTER),
+                                .caller = span_str("anna"),
+                                .key = span_str("k"),
+                                .job = span_str("quick"),
+                                .job_hash = job,
+                                .address = span_str(address),
+                                .on_lost = ON_LOST_FAIL},
+               &r->body, &r->call);
+    RECORD(r, CALLED, called, .run = RUN, .call = buf_span(&r->call));
+    laws_member(r->laws, "wh1", 1);
+}
+static void handed_to_a_server_of_another_pool(struct rig *r)
+{
+    called_for(r, sim_pools[1], r->catalog.jobs[0].hash);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+}
+static void handed_over_in_another_version(struct rig *r)
+{
+    called_for(r, sim_pools[0], r->catalog.jobs[1].hash);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+}
 static void at_another_server(struct rig *r)
 {
     called_as(r, RUN, "k", ON_LOST_FAIL);
@@ -448,6 +471,8 @@ static const struct violation {
     {LAW_CANCEL_IS_KEPT, cancelled_and_begun},
     {LAW_ONE_LIVE_ATTEMPT, two_at_a_time},
     {LAW_ONE_LIVE_ATTEMPT, two_at_a_time_the_older_later},
+    {LAW_HANDED_AS_CALLED, handed_to_a_server_of_another_pool},
+    {LAW_HANDED_AS_CALLED, handed_over_in_another_version},
     {LAW_EXECUTED_ONCE, a_step_twice},
     {LAW_EXECUTED_ONCE, at_another_server},
     {LAW_ONE_RESULT, two_ends},

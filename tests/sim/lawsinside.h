@@ -12,8 +12,8 @@ enum { MOVES_A_STEP = 4 /* in one step of the broker: returned, assigned, starte
 /* A run, as the durable journal has it. */
 struct fact {
     struct id run;
-    char caller[LIMIT_NAME + 1], key[LIMIT_KEY + 1];
-    struct hash body;
+    char caller[LIMIT_NAME + 1], key[LIMIT_KEY + 1], address[LIMIT_NAME + 1];
+    struct hash body, pinned; /* pinned: zero: any version */
     enum on_lost signed_on_lost;
     enum run_state state; /* by the journal's moves: never PARKED; OUT_OF_CONTACT only when lost to fail */
     uint64_t attempt, ended_attempt;
@@ -79,6 +79,11 @@ struct job_fact {
     uint64_t concurrency;
 };
 
+struct member_fact {
+    char name[LIMIT_NAME + 1];
+    unsigned pools;
+};
+
 struct server_fact {
     char name[LIMIT_NAME + 1];
     struct id spool;        /* zero: of all, for `reached` */
@@ -95,7 +100,8 @@ struct laws {
     struct viewed *views;
     struct job_fact *jobs;
     struct server_fact *servers;
-    unsigned n_jobs, n_servers, children;
+    struct member_fact *members;
+    unsigned n_jobs, n_members, n_servers, children;
     int64_t listens; /* see laws_listens */
     uint64_t kept, ends;
     uint64_t broker_turn, step; /* broker_turn: counts its processes, from 1 */
