@@ -38,11 +38,13 @@ static void lists_that_are_none_are_refused(void **state)
 
 static void what_is_left_out_does_not_happen_and_the_rest_does(void **state)
 {
-    struct cluster_order o = {.seed = 2};
+    struct cluster_order o = {.seed = 0};
     struct cluster_result whole, r;
     (void)state;
-    cluster_tell(&o, &whole);
-    assert_true(only_has(&whole.calls, 3) && only_has(&whole.troubles, 2) && whole.servers > 1);
+    do { /* the first that is large enough */
+        assert_true(++o.seed < 50);
+        cluster_tell(&o, &whole);
+    } while (!only_has(&whole.calls, 3) || !only_has(&whole.troubles, 2) || whole.servers < 2);
     o.less.calls = whole.calls;
     only_drop(&o.less.calls, 3);
     o.less.troubles = whole.troubles;
