@@ -36,6 +36,7 @@ struct laws *laws_new(struct world *w)
     struct laws *l = mem_zalloc(1, sizeof *l);
     l->w = w;
     l->broken = LAW_COUNT;
+    /* Held without having been lost is only what a backup brings back, and that happens between two processes. */
     for (unsigned s = 0; s < RUN_STATE_COUNT; s++)
         l->reach[s][s] = true;
     for (unsigned moves = 0; moves < MOVES_A_STEP; moves++) {
@@ -45,7 +46,7 @@ struct laws *laws_new(struct world *w)
             for (unsigned t = 0; t < RUN_STATE_COUNT; t++)
                 for (unsigned e = 0; l->reach[s][t] && e < RUN_EV_COUNT; e++) {
                     enum run_state to;
-                    if (run_state_next((enum run_state)t, (enum run_event)e, &to) == 0)
+                    if (e != RUN_EV_HOLD && run_state_next((enum run_state)t, (enum run_event)e, &to) == 0)
                         next[s][to] = true;
                 }
         memcpy(l->reach, next, sizeof next);
