@@ -149,6 +149,7 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
         else if (r->state == RUN_WAITING)
             queue_add(c, r);
     }
+    leases_look(c); /* we may be stopped before the first step */
     step_end(c);
 }
 

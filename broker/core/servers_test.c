@@ -361,6 +361,20 @@ static void what_was_out_of_contact_before_the_broker_was_stopped_has_its_time_a
     assert_int_equal(state_of(w, run), RUN_ENDED);
 }
 
+static void a_broker_that_is_stopped_before_its_first_step_counts_anew_too(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    worker_up(w, "wh1", 1);
+    struct id run = call(w, anna, "k");
+    world_restart(w);
+    world_stopped(w, LOST_AFTER_MS);
+    world_pass(w, LOST_AFTER_MS / 100 * 105 - 1);
+    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    world_pass(w, 1);
+    assert_int_equal(state_of(w, run), RUN_ENDED);
+}
+
 /* A run that has started, was lost and waits for a server again. */
 static struct id lost_and_waiting(struct world *w, uint64_t anna, struct d_call d)
 {
@@ -509,6 +523,7 @@ int main(void)
         in_world(lost_after_is_what_the_server_was_told),
         in_world(what_was_silent_while_the_broker_was_stopped_is_not_lost),
         in_world(what_was_out_of_contact_before_the_broker_was_stopped_has_its_time_anew),
+        in_world(a_broker_that_is_stopped_before_its_first_step_counts_anew_too),
         in_world(no_death_is_inferred_from_how_long_a_job_runs),
         in_world(the_server_with_attempts_elsewhere_in_time_is_not_confused),
         in_world(two_servers_may_not_share_a_name_with_a_pool),

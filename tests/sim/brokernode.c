@@ -33,6 +33,8 @@ struct guest { /* a session, as the shell knows it */
     uint64_t peer;
     struct member *who;
     bool window_open; /* as the core was told last */
+    struct id spool;  /* of a worker */
+    bool closing;     /* the core has forgotten it */
     struct waiting *first, **last;
     struct guest *next;
 };
@@ -41,6 +43,8 @@ struct asked { /* a question to the history, on its way */
     struct event event;
     struct brokernode *b;
     struct bcore_effect effect;
+    bool is; /* what was there of a key when it was asked for; the answer takes its time */
+    struct bcore_known known;
     struct asked *next;
     uint8_t bytes[];
 };
@@ -122,6 +126,7 @@ static void gate_put(struct brokernode *b, const struct bcore_effect *e)
     struct guest *g = guest_of(b, e->peer);
     if (!g)
         return;
+    g->closing |= e->kind == BCORE_FX_CLOSE;
     if (!g->first && e->rests_on <= b->committed) {
         leave(b, e);
         return;
@@ -202,6 +207,7 @@ static void take_output(struct brokernode *b, uint64_t asker)
     for (unsigned i = 0; i < b->out.n_records; i++) {
         const struct bcore_record *r = &b->out.records[i];
         trace_record(b, r);
+        laws_decides(b->laws, r->body);
         if (r->lsn != ++b->last_lsn)
             law_break(b->laws, LAW_REPLAY_IS_STATE, "record %" PRIu64 " follows record %" PRIu64, r->lsn,
                       b->last_lsn - 1);
@@ -276,6 +282,7 @@ static void on_hello(void *self, uint64_t peer, const char *name, struct span he
 {
     struct brokernode *b = self;
     struct bcore_peer who;
+    struct m_hello m;
     struct guest *g = mem_zalloc(1, sizeof *g);
     g->peer = peer;
     g->last = &g->first;
@@ -288,6 +295,8 @@ static void on_hello(void *self, uint64_t peer, const char *name, struct span he
     TRACE(b->w, "broker", "session %" PRIu64 " of %s", peer, name);
     step(b, &(struct bcore_event){
                 .kind = BCORE_PEER_UP, .peer = peer, .who = &who, .message = hello, .window_open = true});
+    if ((g = guest_of(b, peer)) && !g->closing && m_hello_decode(hello, &m, NULL) == 0 && !id_is_zero(m.spool))
+        laws_heard(b->laws, name, g->spool = m.spool); /* a worker that is sent away was not heard */
 }
 
 static void take_message(struct brokernode *b, uint64_t peer, struct span message, const struct bcore_effect *asked,
@@ -317,6 +326,8 @@ static void on_message(void *self, uint64_t peer, struct span message)
     const struct wire_schema *s = wire_peek(message, &kind, &size, NULL) == 0 ? schema_of_kind(kind, NULL) : NULL;
     if (g && kind != KIND_M_PING)
         TRACE(b->w, "broker", "<- %s %s", g->who->name, s ? s->name : "?");
+    if (g && !g->closing && !id_is_zero(g->spool))
+        laws_heard(b->laws, g->who->name, g->spool);
     if (!g || !seeing_take(b->seeing, peer, message))
         take_message(b, peer, message, NULL, NULL);
 }
@@ -394,7 +405,6 @@ static void on_answer(struct world *w, void *self)
 {
     struct asked *a = self;
     struct brokernode *b = a->b;
-    struct bcore_known known;
     const struct guest *g = guest_of(b, a->effect.peer);
     (void)w;
     if (g && a->effect.kind == BCORE_FX_LOOKUP) {
@@ -402,9 +412,7 @@ static void on_answer(struct world *w, void *self)
         answer_run(b, &a->effect);
     } else if (g) {
         met(w, FAULT_LOOKUP_KEY);
-        bool is = journal_key_of(b->journal, span_str(g->who->name), a->effect.key, a->effect.parent, &known.run,
-                                 &known.digest);
-        take_message(b, a->effect.peer, a->effect.body, &a->effect, is ? &known : NULL);
+        take_message(b, a->effect.peer, a->effect.body, &a->effect, a->is ? &a->known : NULL);
     }
     asked_free(b, a);
     turn_end(b);
@@ -423,7 +431,12 @@ static void ask_history(struct brokernode *b, const struct bcore_effect *e)
     a->effect.key = span_of(a->bytes + e->body.n, e->key.n);
     a->next = b->asked;
     b->asked = a;
-    world_at(b->w, &a->event, b->w->now + skewed(b->w, 200, MS(50)), &b->process, on_answer, a);
+    const struct guest *g = guest_of(b, e->peer);
+    if (g && e->kind == BCORE_FX_LOOKUP_KEY)
+        a->is = journal_key_of(b->journal, span_str(g->who->name), a->effect.key, a->effect.parent, &a->known.run,
+                               &a->known.digest);
+    int64_t most = chance(b->w, 100) ? SECS(2) : MS(50);
+    world_at(b->w, &a->event, b->w->now + skewed(b->w, 200, most), &b->process, on_answer, a);
 }
 
 /* ---- The journal */
@@ -558,6 +571,7 @@ void brokernode_start(struct brokernode *b)
     bcore_begin(b->core, &ev, &b->out);
     take_output(b, 0);
     laws_broker_begins(b->laws, b->core);
+    laws_listens(b->laws, b->w->now);
     turn_end(b);
 }
 
@@ -581,6 +595,7 @@ void brokernode_pause(struct brokernode *b, int64_t for_us)
     TRACE(b->w, "broker", "is stopped for %" PRId64 " ms", for_us / 1000);
     met(b->w, FAULT_BROKER_PAUSE);
     b->process.paused_until = b->w->now + for_us;
+    laws_listens(b->laws, b->process.paused_until);
 }
 
 void brokernode_disk(struct brokernode *b, bool full, bool slow)

@@ -165,7 +165,7 @@ static void fill_call(struct callernode *c, struct wish *x, bool quick, struct d
                          .priority = rng_below(&w->rng, 10),
                          .issued_at = wall_ms(w, &c->process)};
     if (heavy)
-        d->on_lost = chance(w, 650) ? ON_LOST_RERUN : ON_LOST_HOLD;
+        d->on_lost = chance(w, 600) ? ON_LOST_RERUN : ON_LOST_HOLD;
     d->pin_latest = chance(w, 300);
     if (!d->pin_latest)
         d->job_hash = job->hash;

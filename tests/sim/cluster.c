@@ -59,7 +59,7 @@ static unsigned some_stay(const struct only *which, unsigned n, unsigned *ret_at
 static void make_servers(struct cluster *c)
 {
     struct world *w = &c->w;
-    c->of_servers = c->theme == THEME_EXILE && chance(w, 150) ? 1 : (unsigned)between(w, 1, CLUSTER_SERVERS);
+    c->of_servers = c->theme == THEME_EXILE && chance(w, 200) ? 1 : (unsigned)between(w, 1, CLUSTER_SERVERS);
     unsigned who[CLUSTER_SERVERS];
     c->n_servers = some_stay(&c->less->servers, c->of_servers, c->server_at, who);
     for (unsigned at = 0; at < c->n_servers; at++) {
@@ -68,7 +68,8 @@ static void make_servers(struct cluster *c)
         unsigned pools = (unsigned)rng_below(&w->rng, 1u << CATALOG_POOLS);
         unsigned jobs = ((1u << (CATALOG_JOBS - 1)) - 1) & ~(unsigned)(chance(w, 300) ? rng_next(&w->rng) : 0);
         struct worker_options o = {.name = server_names[i],
-                                   .slots = (unsigned)between(w, 1, 3),
+                                   .slots =
+                                       (unsigned)between(w, c->theme == THEME_EXILE && c->of_servers == 1 ? 2 : 1, 3),
                                    .ahead = chance(w, 500) ? (unsigned)between(w, 1, 3) : 0,
                                    .jobs = jobs | 1};
         if (c->less->slots && o.slots > c->less->slots)
@@ -76,7 +77,9 @@ static void make_servers(struct cluster *c)
         if (LESS_WITHOUT(c->less, HABIT_AHEAD))
             o.ahead = 0;
         c->jobs_at_first[at] = o.jobs;
-        brokernode_know(c->broker, o.name, "server", pools | 1u << i % CATALOG_POOLS);
+        pools |= 1u << i % CATALOG_POOLS;
+        brokernode_know(c->broker, o.name, "server", pools);
+        laws_member(c->laws, o.name, pools);
         c->servers[at] = workernode_new(w, c->network, c->laws, &c->catalog, &o);
         chance_end(w, &was);
     }
@@ -139,7 +142,7 @@ static void on_call(struct world *w, void *self)
                                                                 : 0;
     for (; more > 0; more--)
         call(c, caller, true);
-    if (c->theme == THEME_RUSH && w->chaos && chance(w, 100))
+    if (c->theme == THEME_RUSH && w->chaos && chance(w, 400))
         callernode_pause(caller, between(w, 0, SECS(20)));
     world_at(w, &c->call, w->now + (chance(w, 300) ? 0 : between(w, 0, c->call_every * 2)), NULL, on_call, c);
     if (only_is_over(&c->less->calls, c->called))
@@ -212,7 +215,22 @@ static void unmake(struct cluster *c)
 
 /* ---- After the faults */
 
-/* A run may stay that is held, or that is parked and says why. */
+/* Something that lasts keeps each server from it. */
+static bool nobody_can(const struct explain *e)
+{
+    for (unsigned i = 0; i < e->n_servers; i++) {
+        bool lasts = false;
+        for (unsigned k = 0; k < e->servers[i].n; k++) {
+            enum explain_condition c = e->unmet[e->servers[i].first + k].condition;
+            lasts |= c != EXPLAIN_CONCURRENCY && c != EXPLAIN_CREDIT && c != EXPLAIN_RESTING;
+        }
+        if (!lasts)
+            return false;
+    }
+    return true;
+}
+
+/* A run may stay that is held, or that is parked, says why, and is right. */
 static bool is_excused(void *self, struct id run)
 {
     struct cluster *c = self;
@@ -226,7 +244,7 @@ static bool is_excused(void *self, struct id run)
         return true;
     if (v.state != RUN_PARKED || bcore_explain(core, &run, &e, &err) < 0)
         return false;
-    bool says = e.summary[0] != 0;
+    bool says = e.summary[0] != 0 && nobody_can(&e);
     explain_free(&e);
     return says;
 }
@@ -286,7 +304,8 @@ void cluster_release(struct cluster *c, unsigned per_mille)
     char text[ID_TEXT];
     for (; core && view_run_after(core, &after, &v); after = v.id)
         if (v.state == RUN_HELD && chance(&c->w, per_mille))
-            callernode_operate(c->chief, "release", id_format(v.id, text), how[rng_below(&c->w.rng, 3)]);
+            callernode_operate(c->chief, "release", id_format(v.id, text),
+                               how[chance(&c->w, 600) ? 0 : rng_below(&c->w.rng, 3)]);
 }
 
 static void on_look(struct world *w, void *self)

@@ -51,6 +51,9 @@ struct cluster {
     enum theme theme;
     bool small_steps; /* wall clocks differ by less than CLOCK_SKEW_MS: what forgotten keys rest on */
     struct event call, plan, fault, look, disk_well, broker_back;
+    struct event decide, late_crash; /* of the theme of exile */
+    unsigned late;                   /* the server of late_crash */
+    int64_t late_for_us;
     struct event mend[CLUSTER_CABLES];
     uint64_t kinds; /* bits: which troubles of faults.c happen in this seed */
     int64_t every_us;

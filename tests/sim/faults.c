@@ -199,15 +199,36 @@ static void monitor_pause(struct cluster *c)
     clients_monitor_pause(c, while_us(c));
 }
 
+static void on_decide(struct world *w, void *self)
+{
+    (void)w;
+    cluster_release(self, 700);
+}
+
+static void on_late_crash(struct world *w, void *self)
+{
+    struct cluster *c = self;
+    if (w->chaos)
+        workernode_runner_crash(c->servers[c->late], c->late_for_us);
+}
+
 /* A server that has work is out of reach for about as long as makes its attempts lost. */
 static void exile(struct cluster *c)
 {
     for (unsigned i = 0; i < c->n_servers; i++)
         if (workernode_children(c->servers[i]) && chance(&c->w, 700)) {
-            cut(c, i, chance(&c->w, 200), c->lost_after_us / 2 + between(&c->w, 0, c->lost_after_us));
+            int64_t away = c->lost_after_us / 2 + between(&c->w, 0, c->lost_after_us);
+            cut(c, i, chance(&c->w, 200), away);
+            if (chance(&c->w, 800)) /* about what was lost, just when its server is back */
+                world_at(&c->w, &c->decide, c->w.now + away + between(&c->w, 0, SECS(12)), NULL, on_decide, c);
             if (chance(&c->w, 400))
                 workernode_crash(c->servers[i], false, between(&c->w, 0, c->lost_after_us));
-            if (chance(&c->w, 250)) /* and is not there when the server is back */
+            if (chance(&c->w, 600)) { /* steps were asked for that wait for the fence when it crashes */
+                c->late = i;
+                c->late_for_us = between(&c->w, SECS(5), SECS(40));
+                world_at(&c->w, &c->late_crash, c->w.now + c->lost_after_us / 2 + between(&c->w, 0, c->lost_after_us),
+                         NULL, on_late_crash, c);
+            } else if (chance(&c->w, 400)) /* and is not there when the server is back */
                 workernode_runner_crash(c->servers[i], c->lost_after_us + between(&c->w, 0, SECS(20)));
             return;
         }

@@ -342,7 +342,10 @@ static void on_end(struct world *w, void *self)
 static void end_tree(struct keeper *k, int64_t grace_ms, bool timed_out, bool cancelled)
 {
     struct world *w = k->all->w;
-    int64_t at = w->now + (chance(w, 700) ? skewed(w, 100, MS(200)) : between(w, 0, MS(grace_ms)));
+    int64_t last = true_time(w, &k->all->machine, now_of(k) + grace_ms);
+    int64_t at = chance(w, 600)   ? w->now + skewed(w, 100, MS(200))
+                 : chance(w, 500) ? last /* deaf to TERM */
+                                  : between(w, w->now, last);
     if (grace_ms <= 0)
         at = w->now + skewed(w, 100, MS(80)); /* a tree is not gone in a moment */
     if (!k->told_to_end) {

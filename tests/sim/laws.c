@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "tests/sim/catalog.h"
 #include "trust/envelope.h"
 
 static const struct {
@@ -35,6 +36,7 @@ struct laws *laws_new(struct world *w)
     struct laws *l = mem_zalloc(1, sizeof *l);
     l->w = w;
     l->broken = LAW_COUNT;
+    /* Held without having been lost is only what a backup brings back, and that happens between two processes. */
     for (unsigned s = 0; s < RUN_STATE_COUNT; s++)
         l->reach[s][s] = true;
     for (unsigned moves = 0; moves < MOVES_A_STEP; moves++) {
@@ -44,7 +46,7 @@ struct laws *laws_new(struct world *w)
             for (unsigned t = 0; t < RUN_STATE_COUNT; t++)
                 for (unsigned e = 0; l->reach[s][t] && e < RUN_EV_COUNT; e++) {
                     enum run_state to;
-                    if (run_state_next((enum run_state)t, (enum run_event)e, &to) == 0)
+                    if (e != RUN_EV_HOLD && run_state_next((enum run_state)t, (enum run_event)e, &to) == 0)
                         next[s][to] = true;
                 }
         memcpy(l->reach, next, sizeof next);
@@ -82,6 +84,8 @@ void laws_free(struct laws **pl)
     parents_free(l);
     seeing_end(l);
     mem_free(&l->jobs);
+    mem_free(&l->members);
+    mem_free(&l->servers);
     mem_free(pl);
 }
 
@@ -138,6 +142,14 @@ void laws_job(struct laws *l, struct hash job, bool idempotent, uint64_t concurr
     l->jobs[l->n_jobs++] = (struct job_fact){job, idempotent, concurrency};
 }
 
+void laws_member(struct laws *l, const char *server, unsigned pools)
+{
+    l->members = mem_realloc(l->members, l->n_members + 1, sizeof *l->members);
+    struct member_fact *m = &l->members[l->n_members++];
+    m->pools = pools;
+    snprintf(m->name, sizeof m->name, "%s", server);
+}
+
 void laws_kept(struct laws *l, uint64_t most)
 {
     l->kept = most;
@@ -177,6 +189,9 @@ static void saw_called(struct laws *l, const struct r_called *r)
     if (d_signed_decode(r->call, &s, NULL) == 0 && d_call_decode(s.body, &d, NULL) == 0) {
         span_copy_str(d.caller, f->caller, sizeof f->caller);
         span_copy_str(d.key, f->key, sizeof f->key);
+        span_copy_str(d.address, f->address, sizeof f->address);
+        if (!d.pin_latest)
+            f->pinned = d.job_hash;
         hash_bytes(s.body, &f->body);
         f->signed_on_lost = (enum on_lost)d.on_lost;
         f->parent = d.parent;
@@ -203,6 +218,27 @@ static void judge_concurrency(struct laws *l, const struct r_assigned *r, const 
                   SPAN_ARG(r->server), n, job->concurrency);
 }
 
+static bool is_in(const struct member_fact *m, const char *address)
+{
+    if (!strcmp(address, "all") || !strcmp(address, m->name))
+        return true;
+    for (unsigned i = 0; i < CATALOG_POOLS; i++)
+        if (m->pools & 1u << i && !strcmp(address, sim_pools[i]))
+            return true;
+    return false;
+}
+
+static void judge_place(struct laws *l, const struct fact *f, const struct r_assigned *r)
+{
+    for (unsigned i = 0; i < l->n_members; i++)
+        if (span_eq_str(r->server, l->members[i].name) && !is_in(&l->members[i], f->address))
+            law_break(l, LAW_HANDED_AS_CALLED, "run %s is for '%s' and goes to %s, which is not in it",
+                      short_id(f->run), f->address, l->members[i].name);
+    if (!hash_is_zero(&f->pinned) && !hash_eq(&f->pinned, &r->job_hash))
+        law_break(l, LAW_HANDED_AS_CALLED, "run %s goes to " SPAN_FMT " in another version than was signed",
+                  short_id(f->run), SPAN_ARG(r->server));
+}
+
 static void saw_assigned(struct laws *l, struct fact *f, const struct r_assigned *r)
 {
     struct tried *a = tried_get(l, r->run, r->attempt);
@@ -225,10 +261,12 @@ static void saw_assigned(struct laws *l, struct fact *f, const struct r_assigned
     f->attempt = r->attempt;
     a->assigned = true;
     a->on_lost = (enum on_lost)r->on_lost;
+    a->lost_after_ms = r->lost_after_ms;
     a->spool = r->spool;
     a->job = r->job_hash;
     span_copy_str(r->server, a->server, sizeof a->server);
     judge_concurrency(l, r, job);
+    judge_place(l, f, r);
     l->w->counts.attempts++;
 }
 
@@ -258,6 +296,9 @@ static void saw_lost(struct laws *l, struct fact *f, const struct r_lost *r)
     if ((r->then == ON_LOST_RERUN || r->then == ON_LOST_HOLD) && a->on_lost != (enum on_lost)r->then)
         law_break(l, LAW_NOT_AGAIN_UNASKED, "run %s: its attempt was handed over with on_lost %s and is lost with %s",
                   short_id(f->run), on_lost_text(a->on_lost), on_lost_text(r->then));
+    if (r->then == ON_LOST_FAIL && !f->cancelled && (a->on_lost == ON_LOST_RERUN || a->on_lost == ON_LOST_HOLD))
+        law_break(l, LAW_LOST_AS_ASKED, "run %s: its attempt is lost, and ends, though on_lost says %s",
+                  short_id(f->run), on_lost_text(a->on_lost));
     f->again = r->then == ON_LOST_RERUN;
     f->live = false;
 }
@@ -265,6 +306,7 @@ static void saw_lost(struct laws *l, struct fact *f, const struct r_lost *r)
 static void saw_ended(struct laws *l, struct fact *f, const struct r_ended *r)
 {
     const struct tried *a = tried_find(l, r->run, r->attempt);
+    struct d_outcome o;
     if (f->ended) {
         law_break(l, LAW_ONE_RESULT, "run %s ends twice", short_id(f->run));
         return;
@@ -281,6 +323,10 @@ static void saw_ended(struct laws *l, struct fact *f, const struct r_ended *r)
         law_break(l, LAW_COUNTED_IS_REPORTED,
                   "run %s: what is counted for attempt %" PRIu64 " is not what its server %s reported",
                   short_id(f->run), r->attempt, a ? a->server : "?");
+    else if (a->on_lost == ON_LOST_RERUN && !f->cancelled && d_outcome_decode(r->outcome, &o, NULL) == 0 &&
+             o.job == JOB_LOST)
+        law_break(l, LAW_LOST_AS_ASKED, "run %s: the fence has ended its attempt, and that counts as its end",
+                  short_id(f->run));
 }
 
 static void saw_evidence(struct laws *l, const struct r_evidence *r)
@@ -387,6 +433,28 @@ static void judge_alone(struct laws *l, const struct tried *mine)
     }
 }
 
+/* A step is tried again only if it failed, and only as often as its job says. (No job here comes to a step twice.) */
+static struct d_step judge_try(struct laws *l, const struct tried *a, const struct s_step *step)
+{
+    const struct child_fact *before = child_find(a, step->step, step->turn - 1);
+    struct d_job job;
+    struct d_step s = {.attempts = 0};
+    struct span item;
+    bool found = false;
+    if (d_job_decode(step->job, &job, NULL) == 0)
+        for (struct wire_iter it = wire_iter(&job.steps); !found && wire_next(&it, &item);)
+            found = d_step_decode(item, &s, NULL) == 0 && span_eq(s.name, step->step);
+    if (before && (before->vanished || before->package == PACKAGE_SUCCEEDED))
+        law_break(l, LAW_NOT_AGAIN_UNASKED,
+                  "run %s: step " SPAN_FMT " of attempt %" PRIu64 " is tried again, but it %s", short_id(step->run),
+                  SPAN_ARG(step->step), step->attempt, before->vanished ? "may have succeeded" : "has succeeded");
+    if (found && step->turn > 1 && step->turn > s.attempts)
+        law_break(l, LAW_NOT_AGAIN_UNASKED,
+                  "run %s: try %" PRIu64 " of step " SPAN_FMT " of attempt %" PRIu64 " begins; its job says %" PRIu64,
+                  short_id(step->run), step->turn, SPAN_ARG(step->step), step->attempt, s.attempts);
+    return s;
+}
+
 void laws_launched(struct laws *l, const char *server, struct id spool, const struct s_step *step)
 {
     struct tried *a = tried_get(l, step->run, step->attempt);
@@ -400,9 +468,10 @@ void laws_launched(struct laws *l, const char *server, struct id spool, const st
     if (a->returned)
         law_break(l, LAW_RETURNED_NEVER_RAN, "run %s: attempt %" PRIu64 " was returned and executes now at %s",
                   short_id(step->run), step->attempt, server);
+    const struct d_step s = judge_try(l, a, step);
     a->children = mem_realloc(a->children, a->n_children + 1, sizeof *a->children);
     struct child_fact *c = &a->children[a->n_children++];
-    *c = (struct child_fact){.turn = step->turn, .live = true};
+    *c = (struct child_fact){.turn = step->turn, .live = true, .always = s.always};
     span_copy_str(step->step, c->step, sizeof c->step);
     a->live++;
     l->children++;
@@ -425,8 +494,10 @@ void laws_child_over(struct laws *l, struct id run, uint64_t attempt, struct spa
                      enum package_outcome p)
 {
     struct child_fact *c = over(l, run, attempt, step, turn);
-    if (c)
-        c->package = p;
+    if (!c)
+        return;
+    c->package = p;
+    judge_stopped(l, tried_find(l, run, attempt), c);
 }
 
 void laws_child_vanished(struct laws *l, struct id run, uint64_t attempt, struct span step, uint64_t turn)

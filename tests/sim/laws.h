@@ -17,6 +17,7 @@
     X(ACCEPTED_IS_KEPT, 1, "a run whose acceptance a caller has heard is live or in the history, for ever") \
     X(CANCEL_IS_KEPT, 1, "a cancel that was answered is on disk, and no new attempt starts after it") \
     X(ONE_LIVE_ATTEMPT, 2, "two attempts of a run never execute at a time (but for one released by hand)") \
+    X(HANDED_AS_CALLED, 2, "an attempt goes to a server of the call's address, in the version that was signed") \
     X(EXECUTED_ONCE, 2, "a try of a step of an attempt is executed at most once, on the server it was handed to") \
     X(ONE_RESULT, 2, "one result is counted for a run; one that does not count is recorded once") \
     X(COUNTED_IS_REPORTED, 2, "the counted outcome is, byte for byte, what the server of the live attempt reported") \
@@ -25,11 +26,14 @@
     X(ONE_RUN_FOR_A_KEY, 3, "one key is one run; another body under it is refused") \
     X(NOT_AGAIN_UNASKED, 4, \
       "an attempt follows another only if that came back unstarted, or on_lost or an operator says so") \
+    X(LOST_AS_ASKED, 4, \
+      "an attempt is lost only after lost_after without a word of its server, and then on_lost is what happens") \
     X(RETURNED_NEVER_RAN, 4, "an attempt that was returned to the queue has executed nothing, and never will") \
     X(REPLAY_IS_STATE, 5, "replaying the journal gives the broker's state, whole or folded") \
     X(SPOOL_IS_STATE, 5, "replaying the spool gives the worker's state") \
     X(SLOTS, 8, "a server executes no more steps than it has slots, and is asked for no more than may wait") \
     X(CONCURRENCY, 8, "a server holds no more attempts of a job than its concurrency") \
+    X(STOPPED_IN_TIME, 8, "a child that is to be stopped ends in the time that it has to clean up") \
     X(MOVES, 5, "a run moves only as the table of proto/state.h allows") \
     X(STEPS_WITHIN_TIME, 8, "a core that is asked again at once has nothing more to do: no hot loop") \
     X(ONE_DRIVER, 2, "an epoch of a parent is one session's; epochs go up by one") \
@@ -66,6 +70,7 @@ void law_break(struct laws *l, enum law law, const char *fmt, ...) __attribute__
 
 /* ---- What the witness is told */
 void laws_job(struct laws *l, struct hash job, bool idempotent, uint64_t concurrency);
+void laws_member(struct laws *l, const char *server, unsigned pools); /* a bit for each of sim_pools */
 /* The broker keeps so many ends in memory; of what is older it cannot know that a result was counted. 0: all of them.
  */
 void laws_kept(struct laws *l, uint64_t most);
@@ -78,8 +83,15 @@ void laws_queued(struct laws *l, uint64_t peer, const char *name, size_t owed); 
 void laws_news(struct laws *l, const char *name, bool window_open, struct span message);
 void laws_broker_state(struct laws *l, const struct bcore *c);  /* after a step of the broker */
 void laws_broker_begins(struct laws *l, const struct bcore *c); /* a new process, after its replay */
+/* It listens to its peers from then on: it has begun, or was stopped until then (a time to come). */
+void laws_listens(struct laws *l, int64_t since);
+void laws_heard(struct laws *l, const char *server, struct id spool); /* the broker takes a word of this worker */
+void laws_decides(struct laws *l, struct span record);                /* the broker's core emits a record */
 void laws_digests(struct laws *l, enum law law, const char *what, const struct hash *is, const struct hash *replayed);
 
+/* From then on its worker, runner and keepers hear each other; INT64_MAX: they do not. */
+void laws_reached(struct laws *l, const char *server, int64_t since);
+void laws_stop_heard(struct laws *l, struct id run, uint64_t attempt); /* the worker has read STOP */
 void laws_launched(struct laws *l, const char *server, struct id spool, const struct s_step *step);
 void laws_child_over(struct laws *l, struct id run, uint64_t attempt, struct span step, uint64_t turn,
                      enum package_outcome p);

@@ -189,6 +189,29 @@ static void a_step_twice(struct rig *r)
     over(r, 1, PACKAGE_SUCCEEDED);
     launched(r, 1, "wh1");
 }
+static void called_for(struct rig *r, const char *address, struct hash job)
+{
+    call_write(&(struct d_call){.cluster = span_str(SIM_CLUSTER),
+                                .caller = span_str("anna"),
+                                .key = span_str("k"),
+                                .job = span_str("quick"),
+                                .job_hash = job,
+                                .address = span_str(address),
+                                .on_lost = ON_LOST_FAIL},
+               &r->body, &r->call);
+    RECORD(r, CALLED, called, .run = RUN, .call = buf_span(&r->call));
+    laws_member(r->laws, "wh1", 1);
+}
+static void handed_to_a_server_of_another_pool(struct rig *r)
+{
+    called_for(r, sim_pools[1], r->catalog.jobs[0].hash);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+}
+static void handed_over_in_another_version(struct rig *r)
+{
+    called_for(r, sim_pools[0], r->catalog.jobs[1].hash);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+}
 static void at_another_server(struct rig *r)
 {
     called_as(r, RUN, "k", ON_LOST_FAIL);
@@ -298,6 +321,88 @@ static void told_another_on_lost(struct rig *r)
     called_as(r, RUN, "k", ON_LOST_FAIL);
     assigned(r, 1, "wh1", ON_LOST_RERUN);
 }
+static void tried_again_after_success(struct rig *r)
+{
+    struct s_step s = step_of(1, "run", 2);
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+    launched(r, 1, "wh1");
+    over(r, 1, PACKAGE_SUCCEEDED);
+    laws_launched(r->laws, "wh1", SPOOL, &s);
+}
+static void tried_again_after_nobody_knows_what(struct rig *r)
+{
+    struct s_step s = step_of(1, "run", 2);
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+    launched(r, 1, "wh1");
+    laws_child_vanished(r->laws, RUN, 1, span_str("run"), 1);
+    laws_launched(r->laws, "wh1", SPOOL, &s);
+}
+static void tried_more_often_than_the_job_says(struct rig *r)
+{
+    struct s_step s = step_of(1, "run", 4);
+    s.job = buf_span(&r->catalog.jobs[1].body);
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+    laws_launched(r->laws, "wh1", SPOOL, &s);
+}
+/* Handed over with a lost_after of 20 s to a server that was heard just now. */
+static void assigned_and_heard(struct rig *r, enum on_lost on_lost)
+{
+    called_as(r, RUN, "k", on_lost);
+    RECORD(r, ASSIGNED, assigned, .run = RUN, .attempt = 1, .server = span_str("wh1"), .spool = SPOOL,
+           .job_hash = r->catalog.jobs[0].hash, .on_lost = on_lost, .lost_after_ms = 20000);
+    laws_heard(r->laws, "wh1", SPOOL);
+}
+static void decides_that_it_is_lost(struct rig *r)
+{
+    struct buf b = {0};
+    r_lost_encode(&(struct r_lost){.run = RUN, .attempt = 1, .then = ON_LOST_FAIL}, &b);
+    laws_decides(r->laws, buf_span(&b));
+    buf_free(&b);
+}
+static void lost_too_early(struct rig *r)
+{
+    assigned_and_heard(r, ON_LOST_FAIL);
+    laws_heard(r->laws, "wh1", (struct id){{8}}); /* another spool says nothing of this one */
+    r->w.now += SECS(19);
+    decides_that_it_is_lost(r);
+}
+static void lost_while_nobody_listened(struct rig *r)
+{
+    assigned_and_heard(r, ON_LOST_FAIL);
+    laws_listens(r->laws, r->w.now + SECS(30)); /* the broker is stopped for so long */
+    r->w.now += SECS(31);
+    decides_that_it_is_lost(r);
+}
+static void lost_and_not_run_again(struct rig *r)
+{
+    assigned_and_heard(r, ON_LOST_RERUN);
+    RECORD(r, LOST, lost, .run = RUN, .attempt = 1, .then = ON_LOST_FAIL);
+}
+static void fenced_and_not_run_again(struct rig *r)
+{
+    assigned_and_heard(r, ON_LOST_RERUN);
+    laws_finished(r->laws, RUN, 1, outcome_of(r, DELIVERY_CALLED, JOB_LOST, PACKAGE_NOT_EXECUTED, "fenced"));
+    RECORD(r, ENDED, ended, .run = RUN, .attempt = 1, .outcome = buf_span(&r->outcome), .reported = true);
+}
+/* A child runs, and its worker, which reaches its keeper since `reached`, is told to stop it a minute before the end.
+ */
+static void stopped_and_over_much_later(struct rig *r, int64_t reached)
+{
+    assigned_and_heard(r, ON_LOST_FAIL);
+    launched(r, 1, "wh1");
+    laws_reached(r->laws, "wh1", reached);
+    laws_stop_heard(r->laws, RUN, 1);
+    r->w.now += SECS(60);
+    over(r, 1, PACKAGE_CANCELLED);
+}
+static void goes_on_after_a_stop(struct rig *r)
+{
+    r->w.now = SECS(5);
+    stopped_and_over_much_later(r, SECS(1));
+}
 static void returned_after_it_ran(struct rig *r)
 {
     called_as(r, RUN, "k", ON_LOST_FAIL);
@@ -367,6 +472,8 @@ static const struct violation {
     {LAW_CANCEL_IS_KEPT, cancelled_and_begun},
     {LAW_ONE_LIVE_ATTEMPT, two_at_a_time},
     {LAW_ONE_LIVE_ATTEMPT, two_at_a_time_the_older_later},
+    {LAW_HANDED_AS_CALLED, handed_to_a_server_of_another_pool},
+    {LAW_HANDED_AS_CALLED, handed_over_in_another_version},
     {LAW_EXECUTED_ONCE, a_step_twice},
     {LAW_EXECUTED_ONCE, at_another_server},
     {LAW_ONE_RESULT, two_ends},
@@ -386,6 +493,14 @@ static const struct violation {
     {LAW_NOT_AGAIN_UNASKED, again_for_no_reason},
     {LAW_NOT_AGAIN_UNASKED, again_though_not_allowed},
     {LAW_NOT_AGAIN_UNASKED, told_another_on_lost},
+    {LAW_NOT_AGAIN_UNASKED, tried_again_after_success},
+    {LAW_NOT_AGAIN_UNASKED, tried_again_after_nobody_knows_what},
+    {LAW_NOT_AGAIN_UNASKED, tried_more_often_than_the_job_says},
+    {LAW_LOST_AS_ASKED, lost_too_early},
+    {LAW_LOST_AS_ASKED, lost_while_nobody_listened},
+    {LAW_LOST_AS_ASKED, lost_and_not_run_again},
+    {LAW_LOST_AS_ASKED, fenced_and_not_run_again},
+    {LAW_STOPPED_IN_TIME, goes_on_after_a_stop},
     {LAW_RETURNED_NEVER_RAN, returned_after_it_ran},
     {LAW_RETURNED_NEVER_RAN, runs_after_it_was_returned},
     {LAW_REPLAY_IS_STATE, replay_differs},
@@ -470,6 +585,32 @@ static void a_run_that_is_served_well_breaks_none(void **state)
     rig_end(&r);
 }
 
+static void a_silence_of_lost_after_is_a_loss(void **state)
+{
+    struct rig r;
+    const char *text;
+    (void)state;
+    rig_begin(&r);
+    assigned_and_heard(&r, ON_LOST_FAIL);
+    laws_listens(r.laws, r.w.now + SECS(2)); /* so short a stop counts as listening */
+    r.w.now += SECS(20);
+    decides_that_it_is_lost(&r);
+    assert_int_equal(laws_broken(r.laws, &text), LAW_COUNT);
+    rig_end(&r);
+}
+
+static void a_child_may_go_on_while_its_worker_does_not_reach_it(void **state)
+{
+    struct rig r;
+    const char *text;
+    (void)state;
+    rig_begin(&r);
+    r.w.now = SECS(5);
+    stopped_and_over_much_later(&r, INT64_MAX);
+    assert_int_equal(laws_broken(r.laws, &text), LAW_COUNT);
+    rig_end(&r);
+}
+
 /* What an operator released by hand may still execute at its lost server. */
 static void a_run_released_by_hand_may_execute_twice(void **state)
 {
@@ -507,6 +648,8 @@ int main(void)
         cmocka_unit_test(each_violation_breaks_its_law),
         cmocka_unit_test(a_run_that_is_served_well_breaks_none),
         cmocka_unit_test(a_run_released_by_hand_may_execute_twice),
+        cmocka_unit_test(a_silence_of_lost_after_is_a_loss),
+        cmocka_unit_test(a_child_may_go_on_while_its_worker_does_not_reach_it),
         cmocka_unit_test(only_the_first_complaint_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,8 +17,8 @@ enum {
 /* A run, as the durable journal has it. */
 struct fact {
     struct id run, parent;
-    char caller[LIMIT_NAME + 1], key[LIMIT_KEY + 1];
-    struct hash body;
+    char caller[LIMIT_NAME + 1], key[LIMIT_KEY + 1], address[LIMIT_NAME + 1];
+    struct hash body, pinned; /* pinned: zero: any version */
     enum on_lost signed_on_lost;
     enum run_state state; /* by the journal's moves: never PARKED; OUT_OF_CONTACT only when lost to fail */
     uint64_t attempt, ended_attempt;
@@ -34,7 +34,7 @@ struct fact {
 struct child_fact {
     char step[LIMIT_NAME + 1];
     uint64_t turn;
-    bool live, vanished;
+    bool live, vanished, always;
     enum package_outcome package;
 };
 
@@ -51,6 +51,8 @@ struct tried {
     struct hash job;
     enum on_lost on_lost;
     bool assigned, returned, is_finished;
+    uint64_t lost_after_ms;
+    int64_t stop_heard;   /* 0: not */
     uint64_t evidence_in; /* the broker's process that recorded it */
     struct buf finished;
     struct child_fact *children;
@@ -118,6 +120,17 @@ struct credit_fact { /* of a subscription, as the broker has it */
     uint64_t asked; /* behind this + 1 the store was asked since the last word from the monitor; 0: nothing was */
 };
 
+struct member_fact {
+    char name[LIMIT_NAME + 1];
+    unsigned pools;
+};
+
+struct server_fact {
+    char name[LIMIT_NAME + 1];
+    struct id spool;        /* zero: of all, for `reached` */
+    int64_t heard, reached; /* true time; see laws_heard, laws_reached */
+};
+
 struct laws {
     struct world *w;
     enum law broken;
@@ -127,7 +140,10 @@ struct laws {
     struct keyed *keys;
     struct viewed *views;
     struct job_fact *jobs;
-    unsigned n_jobs, children;
+    struct server_fact *servers;
+    struct member_fact *members;
+    unsigned n_jobs, n_members, n_servers, children;
+    int64_t listens; /* see laws_listens */
     uint64_t kept, ends;
     uint64_t broker_turn, step; /* broker_turn: counts its processes, from 1 */
     bool reach[RUN_STATE_COUNT][RUN_STATE_COUNT];
@@ -144,6 +160,7 @@ struct laws {
 
 struct fact *fact_find(const struct laws *l, struct id run);
 struct tried *tried_find(const struct laws *l, struct id run, uint64_t attempt);
+void judge_stopped(struct laws *l, const struct tried *a, const struct child_fact *c); /* it ends now */
 void laws_forget_views(struct laws *l);
 
 /* ---- lawsparents.c */

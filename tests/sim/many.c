@@ -97,6 +97,8 @@ static void note_failure(struct plan *p, const struct hand *h)
 
 static bool is_enough(const struct plan *p, uint64_t index)
 {
+    if (p->o->until_failure && p->s->failures)
+        return true;
     if (p->o->seconds > 0)
         return tries_now() - p->began >= p->o->seconds;
     return index >= p->n_regressions + p->o->seeds;
@@ -237,6 +239,17 @@ static void print_failures(const struct plan *p)
         printf("sim: and %" PRIu64 " more\n", p->s->failures - n);
 }
 
+/* Of those that failed before all had stopped; each earlier seed has come to its end and passed. */
+static void print_first(const struct plan *p)
+{
+    const struct failure *first = &p->s->failure[0];
+    for (uint64_t i = 1; i < p->s->failures && i < FAILURES_SHOWN; i++)
+        if (p->s->failure[i].seed < first->seed)
+            first = &p->s->failure[i];
+    if (p->s->failures)
+        printf("first failure: %" PRIu64 " %s %s\n", first->seed, law_name(first->r.law), first->r.text);
+}
+
 static void shrink_first(const struct plan *p)
 {
     struct shrink_order o = {.processes = p->hands, .seconds = p->o->shrink_seconds};
@@ -293,6 +306,8 @@ int many_run(const struct many_order *o)
     sum(&p, &all);
     double seconds = tries_now() - p.began;
     print_failures(&p);
+    if (o->until_failure)
+        print_first(&p);
     shrink_first(&p);
     print_counts(&all.counts, all.passed + all.failed, seconds, all.virtual_us);
     if (all.passed + all.failed >= MET_FROM_SEEDS)

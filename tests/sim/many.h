@@ -2,6 +2,7 @@
 #ifndef LB_TESTS_SIM_MANY_H
 #define LB_TESTS_SIM_MANY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct many_order {
@@ -9,6 +10,7 @@ struct many_order {
     uint64_t from, seeds;    /* then these */
     double seconds;          /* a campaign: seeds from `from` on until this time is over; 0: `seeds` of them */
     double shrink_seconds;   /* for the first seed that breaks a law; 0: it is not shrunk */
+    bool until_failure;      /* no further seed after one that fails; a line for scripts says which came first */
     const char *program;     /* which replays a seed */
 };
 /* Prints what was broken, the counts and, last, "sim: N passed, M failed". The exit code. */

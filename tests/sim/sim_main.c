@@ -23,6 +23,8 @@ static const struct option_row rows[] = {
      "look for a smaller world in which SEED breaks the same law, and print the command that shows it"},
     {"shrink-for", 0, OPTION_DURATION, "20s", 0, 86400000, false, "TIME",
      "how long to look for it; many seeds do it for the first one that fails, 0s: they do not"},
+    {"until-failure", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "no further seed after one that fails; a line `first failure: SEED LAW TEXT` says which came first"},
     {"steps", 0, OPTION_INT, "0", 0, INT64_MAX, false, "N", "of one seed: only its first N events"},
     {"servers", 0, OPTION_STR, NULL, 0, 0, false, "LIST", "of one seed: only these servers: 1,3-4"},
     {"callers", 0, OPTION_STR, NULL, 0, 0, false, "LIST", "... only these callers"},
@@ -95,6 +97,7 @@ static int run_many(const struct option_values *v, const char *program, struct e
                            .seeds = (uint64_t)opt_int(v, "seeds"),
                            .regressions = opt_str(v, "regressions"),
                            .shrink_seconds = (double)opt_int(v, "shrink-for") / 1000,
+                           .until_failure = opt_flag(v, "until-failure"),
                            .program = program};
     if (opt_flag(v, "shrink"))
         return error_set(err, -EINVAL, "--shrink needs a seed: sim --shrink SEED");

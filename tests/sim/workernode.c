@@ -241,6 +241,7 @@ static void on_link(struct world *w, void *self)
         return;
     }
     s->linked = true;
+    laws_reached(s->laws, s->name, s->w->now);
     feed(s, (struct wcore_event){.kind = WCORE_RUNNER_UP});
     if (s->core)
         keepers_attach(s->keepers);
@@ -251,6 +252,7 @@ static void link_down(void *self)
 {
     struct workernode *s = self;
     s->linked = false;
+    laws_reached(s->laws, s->name, INT64_MAX);
     feed(s, (struct wcore_event){.kind = WCORE_RUNNER_DOWN});
     world_at(s->w, &s->link, s->w->now + MS(RUNNER_RETRY_MS), &s->process, on_link, s);
     turn_end(s);
@@ -294,8 +296,11 @@ static void session_message(void *self, uint64_t kind, struct span message)
 {
     struct workernode *s = self;
     const struct wire_schema *schema = schema_of_kind(kind, NULL);
+    struct m_stop stop;
     if (kind != KIND_M_PONG)
         TRACE(s->w, s->name, "<- broker %s", schema ? schema->name : "?");
+    if (kind == KIND_M_STOP && m_stop_decode(message, &stop, NULL) == 0)
+        laws_stop_heard(s->laws, stop.run, stop.attempt);
     feed(s, (struct wcore_event){.kind = WCORE_MESSAGE, .message = message});
 }
 
@@ -399,6 +404,7 @@ static void die(struct workernode *s, bool whole)
     if (whole)
         judge_spool(s);
     TRACE(s->w, s->name, "the worker dies");
+    laws_reached(s->laws, s->name, INT64_MAX);
     s->die_in_step = false;
     s->process.up = false;
     s->process.paused_until = 0;
@@ -505,6 +511,8 @@ void workernode_pause(struct workernode *s, int64_t for_us)
     TRACE(s->w, s->name, "the worker is stopped for %" PRId64 " ms", for_us / 1000);
     met(s->w, FAULT_WORKER_PAUSE);
     s->process.paused_until = s->w->now + for_us;
+    if (s->linked)
+        laws_reached(s->laws, s->name, s->process.paused_until);
 }
 
 void workernode_runner_crash(struct workernode *s, int64_t for_us)

@@ -219,7 +219,7 @@ void clock_boot(struct world *w, struct clock_sim *c)
     int64_t wall = c->wall_ms + boot_us(w, c) / 1000;
     c->since = w->now;
     c->base_ms = between(w, 5000, 20000);
-    c->ppm = between(w, -PPM_MOST, PPM_MOST);
+    c->ppm = chance(w, 600) ? between(w, -PPM_MOST, PPM_MOST) : chance(w, 500) ? PPM_MOST : -PPM_MOST;
     c->wall_ms = wall - c->base_ms;
 }
 
