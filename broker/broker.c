@@ -170,7 +170,14 @@ static void leave(void *self, const struct bcore_effect *e)
     case BCORE_FX_LOOKUP_KEY:
         lookup_key(b, e);
         break;
+    case BCORE_FX_EXECUTE: /* the gate makes a SEND of it */
+        break;
     }
+}
+
+static void fetch_call(void *self, const struct bcore_effect *e, uint64_t number)
+{
+    lookup_call(self, e, number);
 }
 
 /* ---- What the loop brings */
@@ -414,7 +421,7 @@ static void begin(struct broker *b)
 
 static int open_services(struct broker *b, struct error *err)
 {
-    b->gate = gate_new(leave, b);
+    b->gate = gate_new(leave, fetch_call, b);
     b->events = events_new(b);
     int rc = offload_new(&b->offload, b->loop, err);
     if (rc == 0)

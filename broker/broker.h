@@ -114,9 +114,11 @@ enum refusal hello_still_good(const struct broker *b, const struct peer *p, cons
 /* ---- handlers.c */
 void handlers_take(struct broker *b, uint64_t peer, uint64_t kind, struct span message);
 
-/* ---- lookup.c: what the core asks of history */
+/* ---- lookup.c: what the core asks of the store */
 void lookup_run(struct broker *b, const struct bcore_effect *e);
 void lookup_key(struct broker *b, const struct bcore_effect *e);
+/* For the gate: an EXECUTE whose call is in the store only. */
+void lookup_call(struct broker *b, const struct bcore_effect *e, uint64_t number);
 
 /* ---- query.c, enrol.c, operate.c */
 void query_take(struct broker *b, struct peer *p, struct span message);

@@ -12,26 +12,6 @@ static void a_call_goes_to_a_worker_and_its_result_comes_back(void **state)
     bye(&etl1);
 }
 
-static void ask(struct talker *t, const char *what, const char *key, const char *value, struct buf *ret)
-{
-    struct buf where = {0};
-    struct m_rows rows;
-    struct span row;
-    if (key) {
-        value_add_str(&where, span_str(key));
-        value_add_str(&where, span_str(value));
-    }
-    say(t, query, .req = 40, .what = span_str(what), .where = wire_list_from(&where, key != NULL), .limit = 100);
-    hear(t, rows, &rows);
-    buf_clear(ret);
-    for (struct wire_iter it = wire_iter(&rows.rows); wire_next(&it, &row);) {
-        buf_add(ret, row.p, row.n);
-        buf_add_str(ret, "\n");
-    }
-    buf_str(ret);
-    buf_free(&where);
-}
-
 static void a_restart_keeps_what_was_and_answers_for_it(void **state)
 {
     struct world *w = *state;
@@ -82,33 +62,6 @@ static void a_restart_gives_no_number_twice(void **state)
         start(w);
         assert_int_equal(w->broker->last_lsn, lsn + 1); /* its epoch */
     }
-}
-
-/* Takes events until `to` is at least `upto`; checks that stretches join without a gap and counts each number once.
- */
-static unsigned follow_events(struct talker *t, uint64_t req, uint64_t after, uint64_t upto, uint64_t *ret_to)
-{
-    uint64_t at = after, taken = 0, seq_last = after;
-    unsigned n = 0;
-    while (at < upto) {
-        struct m_events m;
-        struct span item;
-        hear(t, events, &m);
-        assert_int_equal(m.req, req);
-        assert_int_equal(m.from, at);
-        at = m.to;
-        for (struct wire_iter it = wire_iter(&m.events); wire_next(&it, &item); n++) {
-            char text[64];
-            span_copy_str(span_of(item.p, item.n < 60 ? item.n : 60), text, sizeof text);
-            uint64_t seq = strtoull(strstr(text, "\"seq\":") + 6, NULL, 10);
-            assert_true(seq > seq_last && seq <= at);
-            seq_last = seq;
-            taken += item.n;
-        }
-        say(t, credit, .req = req, .bytes = taken);
-    }
-    *ret_to = at;
-    return n;
 }
 
 static void every_event_is_seen_once_from_memory_and_from_the_store(void **state)

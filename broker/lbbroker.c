@@ -33,7 +33,8 @@ static const struct option_row ROWS[] = {
     {"reserve", 0, OPTION_SIZE, "64M", 1 << 20, INT64_MAX, true, "SIZE",
      "with less free disk than this new calls are refused, results still kept"},
     {"memory-budget", 0, OPTION_SIZE, "256M", 1 << 20, INT64_MAX, true, "SIZE",
-     "memory that live runs may take; beyond it callers are told to come back"},
+     "memory that live runs may take, their calls' bytes at most a quarter of it; beyond it callers are told to come "
+     "back"},
     {"max-runs", 0, OPTION_INT, "1000000", 1, 100000000, true, "N",
      "live runs; beyond it callers are told to come back"},
     {"lost-after", 0, OPTION_DURATION, "5m", LOST_AFTER_LEAST_MS, INT64_MAX, true, "TIME",

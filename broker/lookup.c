@@ -1,14 +1,17 @@
-/* lookup.c - what the core asks of history: the end of a run that has left its memory, and whether a key was ever
- * used. */
+/* lookup.c - what the core asks of the store: the end of a run that has left its memory, whether a key was ever used,
+ * and the bytes of a call that are there only. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "broker/broker.h"
+#include "broker/core/view.h"
 #include "broker/eventjson.h"
+#include "common/log.h"
 
 struct lookup {
     struct broker *b;
-    uint64_t peer, req, lsn;
+    uint64_t peer, req, lsn, number;
     struct id run;
     struct buf message;
 };
@@ -159,4 +162,59 @@ void lookup_key(struct broker *b, const struct bcore_effect *e)
     span_copy_str(e->key, q.key, sizeof q.key);
     span_copy_str(span_str(p->who.name), q.filter.principal, sizeof q.filter.principal);
     store_ask(b->store, &q, hear_key, l);
+}
+
+/* ---- Calls whose bytes are in the store only */
+static void ask_call(struct lookup *l);
+
+/* Its first record is gone. If the run has ended, nobody waits for it any more. */
+static void has_no_call(const struct lookup *l)
+{
+    struct view_owner owner;
+    char id[ID_TEXT];
+    if (!view_owner(l->b->core, &l->run, &owner)) {
+        gate_filled(l->b->gate, l->peer, l->number, SPAN_NONE);
+        return;
+    }
+    log_error(
+        "the store lacks record %llu, the call of run %s, which is live: the store cannot be relied on, this process "
+        "ends; lbbroker check says more, a backup may be put back",
+        (unsigned long long)l->lsn, id_format(l->run, id));
+    log_flush(1);
+    _exit(EXIT_STORE);
+}
+
+static void hear_call(void *self, const struct store_answer *a)
+{
+    struct lookup *l = self;
+    struct buf message = {0};
+    if (a->rc == -EBUSY) { /* somebody's shell has the file */
+        ask_call(l);
+        return;
+    }
+    if (a->rc == 0 && a->n_records &&
+        bcore_execute_fill(buf_span(&l->message), a->records[0].body, &message, NULL) == 0)
+        gate_filled(l->b->gate, l->peer, l->number, buf_span(&message));
+    else if (a->rc == 0)
+        has_no_call(l);
+    buf_free(&message);
+    lookup_free(l);
+}
+
+static void ask_call(struct lookup *l)
+{
+    store_ask(l->b->store, &(struct store_question){.what = STORE_RECORD, .lsn = l->lsn, .soon = true, .most = 1},
+              hear_call, l);
+}
+
+void lookup_call(struct broker *b, const struct bcore_effect *e, uint64_t number)
+{
+    struct lookup *l = mem_zalloc(1, sizeof *l);
+    l->b = b;
+    l->peer = e->peer;
+    l->run = e->run;
+    l->lsn = e->called_lsn;
+    l->number = number;
+    l->message = buf_dup(e->body);
+    ask_call(l);
 }

@@ -50,6 +50,18 @@ void query_refuse(struct query *q, enum refusal code, const char *text)
     query_free(q);
 }
 
+bool query_still_there(struct query *q, const struct store_answer *a)
+{
+    struct peer *p = a->rc == -ECANCELED ? NULL : broker_peer(q->b, q->peer);
+    if (p && a->rc == 0)
+        return true;
+    if (p)
+        query_refuse(q, REFUSAL_INTERNAL, a->err.text);
+    else
+        query_free(q);
+    return false;
+}
+
 /* ---- `where` */
 static const char *const KEYS[] = {"job", "server", "principal", "address", "name",  "state",
                                    "run", "parent", "status",    "since",   "until", NULL};
@@ -130,10 +142,8 @@ static void run_query(struct query *q, const char *what)
     static const struct {
         const char *what;
         void (*rows)(struct query *q);
-    } live[] = {{"runs", query_runs},         {"servers", query_servers},
-                {"packages", query_packages}, {"certificates", query_certificates},
-                {"whoami", query_whoami},     {"stats", query_stats},
-                {"store", query_stats}};
+    } live[] = {{"servers", query_servers}, {"packages", query_packages}, {"certificates", query_certificates},
+                {"whoami", query_whoami},   {"stats", query_stats},       {"store", query_stats}};
     char text[200], hint[SUGGEST_TEXT];
     for (unsigned i = 0; i < sizeof live / sizeof *live; i++)
         if (strcmp(what, live[i].what) == 0) {
@@ -144,7 +154,9 @@ static void run_query(struct query *q, const char *what)
     if (strcmp(what, "explain") == 0) {
         if (query_explain(q))
             query_answer(q);
-    } else if (strcmp(what, "history") == 0)
+    } else if (strcmp(what, "runs") == 0)
+        query_runs(q);
+    else if (strcmp(what, "history") == 0)
         query_history(q, false);
     else if (strcmp(what, "run") == 0)
         query_run(q);

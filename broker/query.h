@@ -20,6 +20,8 @@ struct query {
     char after[LIMIT_SHORT + 1], next[LIMIT_SHORT + 1];
     struct buf rows;
     uint32_t n;
+    struct id at, asked; /* of `runs`: up to here it has looked; whose call the store is asked for */
+    unsigned scanned;
     /* `where` */
     char job[LIMIT_JOB + 1], server[LIMIT_NAME + 1], principal[LIMIT_NAME + 1], address[LIMIT_ADDRESS + 1],
         name[LIMIT_NAME + 1];
@@ -36,8 +38,11 @@ void query_refuse(struct query *q, enum refusal code, const char *text);
 bool query_may_see(const struct query *q, const char *owner, const char *job, const char *address,
                    const char *server);
 
+/* The asker may have gone, or its certificate have been revoked, while the store was asked: false, and the query is
+ * freed. */
+bool query_still_there(struct query *q, const struct store_answer *a);
+
 /* querylive.c: what the core knows now. Each fills rows; query_answer is the caller's. */
-void query_runs(struct query *q);
 void query_servers(struct query *q);
 /* False: the page is full before the last of them. A live parent has no status: who asks for one sees those that
  * ended. */
@@ -48,12 +53,14 @@ void query_whoami(struct query *q);
 void query_stats(struct query *q);
 /* False: it was refused and freed. */
 bool query_explain(struct query *q);
-/* querypast.c: from the store; they answer by themselves, later. */
+/* From the store, too; they answer by themselves, later. queryruns.c: the calls of runs may be in the store only. */
+void query_runs(struct query *q);
+/* querypast.c */
 void query_history(struct query *q, bool parents);
 void query_run(struct query *q);
 
 /* Run and parent rows as runs, show and history share them. */
-json_t *query_run_json(const struct view_run *r);
+json_t *query_run_json(const struct view_run *r, const struct d_call *call);
 json_t *query_parent_json(const struct view_parent *p);
 
 #endif

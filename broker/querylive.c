@@ -1,4 +1,4 @@
-/* querylive.c - rows of what the core knows now: runs, servers, parents, packages, certificates, counts,
+/* querylive.c - rows of what the core knows now: servers, parents, packages, certificates, counts,
  * explanations. */
 #include <errno.h>
 #include <stdio.h>
@@ -32,62 +32,6 @@ static void set_flag(json_t *o, const char *name, bool v)
 static bool glob(const char *pattern, const char *text)
 {
     return !*pattern || glob_matches(pattern, span_str(text ? text : ""));
-}
-
-/* ---- Runs */
-json_t *query_run_json(const struct view_run *r)
-{
-    struct d_signed s;
-    struct d_call call;
-    json_t *o = json_object();
-    json_set_id(o, "run", &r->id);
-    set_word(o, "state", run_state_text(r->state));
-    if (d_signed_decode(r->call, &s, NULL) == 0 && d_call_decode(s.body, &call, NULL) == 0)
-        json_set_call(o, &call);
-    set_word(o, "server", r->server);
-    if (r->attempt)
-        set_number(o, "attempt", r->attempt);
-    set_word(o, "step", r->step);
-    if (r->percent)
-        set_number(o, "percent", r->percent);
-    set_word(o, "text", r->text);
-    set_word(o, "on_lost", on_lost_text(r->on_lost));
-    if (r->cancelled) {
-        set_flag(o, "cancel_forced", r->cancel_forced);
-        set_word(o, "cancelled_by", r->cancelled_by);
-    }
-    json_set_time(o, "called_at", r->called_at);
-    json_set_time(o, "assigned_at", r->assigned_at);
-    json_set_time(o, "started_at", r->started_at);
-    set_word(o, "by", r->principal);
-    set_number(o, "followers", r->followers);
-    return o;
-}
-
-static bool run_matches(const struct query *q, const struct view_run *r)
-{
-    return glob(q->job, r->job) && glob(q->server, r->server) && glob(q->principal, r->principal) &&
-           glob(q->address, r->address) && (!*q->state || strcmp(q->state, run_state_text(r->state)) == 0) &&
-           (id_is_zero(q->parent) || id_eq(q->parent, r->parent)) && (!q->since || r->called_at >= q->since);
-}
-
-void query_runs(struct query *q)
-{
-    struct view_run r;
-    struct id at = ID_ZERO;
-    unsigned scanned = 0;
-    if (*q->after && id_parse(q->after, &at, NULL) < 0)
-        return;
-    while (view_run_after(q->b->core, &at, &r)) {
-        bool taken = !run_matches(q, &r) || !query_may_see(q, r.principal, r.job, r.address, r.server) ||
-                     query_row(q, query_run_json(&r));
-        if (taken)
-            at = r.id;
-        if (!taken || ++scanned == QUERY_SCAN_MOST) {
-            id_format(at, q->next);
-            return;
-        }
-    }
 }
 
 /* ---- Servers */
@@ -417,6 +361,7 @@ void query_stats(struct query *q)
                    {"sessions", c.sessions},
                    {"kept", c.kept},
                    {"memory", c.memory},
+                   {"bodies", c.bodies},
                    {"epoch", c.epoch},
                    {"lsn", c.lsn},
                    {"accepted", c.accepted},

@@ -66,26 +66,11 @@ static json_t *ended_parent_json(const struct store_ended *r)
     return o;
 }
 
-/* The asker may have gone, or its certificate have been revoked, while the store was asked. */
-static bool still_there(struct query *q, const struct store_answer *a)
-{
-    struct peer *p = a->rc == -ECANCELED ? NULL : broker_peer(q->b, q->peer);
-    if (p && a->rc == 0)
-        return true;
-    if (p) {
-        query_refuse(q, REFUSAL_INTERNAL, a->err.text);
-    } else {
-        buf_free(&q->rows);
-        mem_free(&q);
-    }
-    return false;
-}
-
 static void hear_page(struct query *q, const struct store_answer *a, json_t *(*json)(const struct store_ended *r),
                       bool parents)
 {
     uint64_t next = a->next;
-    if (!still_there(q, a))
+    if (!query_still_there(q, a))
         return;
     for (unsigned i = 0; i < a->n_rows; i++) {
         const struct store_ended *r = &a->rows[i];
@@ -149,7 +134,7 @@ static json_t *head_of(struct query *q, const struct event_about *about)
     struct view_run r;
     struct view_parent p;
     if (view_run(q->b->core, &q->run, &r))
-        return query_run_json(&r);
+        return query_run_json(&r, &about->call);
     if (view_parent(q->b->core, &q->run, &p))
         return query_parent_json(&p);
     json_t *o = json_object();
@@ -183,7 +168,7 @@ static void hear_run(void *self, const struct store_answer *a)
     struct span outcome = SPAN_NONE;
     struct d_outcome decoded;
     char owner[LIMIT_NAME + 1], job[LIMIT_JOB + 1], address[LIMIT_ADDRESS + 1];
-    if (!still_there(q, a))
+    if (!query_still_there(q, a))
         return;
     event_about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
     span_copy_str(about.principal, owner, sizeof owner);

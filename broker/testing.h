@@ -27,6 +27,7 @@ struct world {
     struct broker *broker;
     struct key administrator, key; /* key: the broker's */
     char *endpoint;
+    uint64_t memory_budget; /* 0: plenty */
 };
 
 /* ---- Peers */
@@ -201,7 +202,7 @@ UNUSED static void start(struct world *w)
                                .config = config,
                                .state = state,
                                .reserve_bytes = 1,
-                               .memory_budget = 1 << 24,
+                               .memory_budget = w->memory_budget ? w->memory_budget : 1 << 24,
                                .max_runs = 1000,
                                .lease_ms = 15000,
                                .lost_after_ms = 300000};
@@ -337,6 +338,55 @@ UNUSED static struct id run_one(struct talker *caller, struct talker *worker, co
     hear(caller, run_ended, &ended);
     assert_true(id_eq(ended.run, accepted.run));
     return accepted.run;
+}
+
+/* ---- What monitors and people ask */
+/* The rows, a line each. */
+UNUSED static void ask(struct talker *t, const char *what, const char *key, const char *value, struct buf *ret)
+{
+    struct buf where = {0};
+    struct m_rows rows;
+    struct span row;
+    if (key) {
+        value_add_str(&where, span_str(key));
+        value_add_str(&where, span_str(value));
+    }
+    say(t, query, .req = 40, .what = span_str(what), .where = wire_list_from(&where, key != NULL), .limit = 100);
+    hear(t, rows, &rows);
+    buf_clear(ret);
+    for (struct wire_iter it = wire_iter(&rows.rows); wire_next(&it, &row);) {
+        buf_add(ret, row.p, row.n);
+        buf_add_str(ret, "\n");
+    }
+    buf_str(ret);
+    buf_free(&where);
+}
+
+/* Takes events until `to` is at least `upto`; checks that stretches join without a gap and counts each number once.
+ */
+UNUSED static unsigned follow_events(struct talker *t, uint64_t req, uint64_t after, uint64_t upto, uint64_t *ret_to)
+{
+    uint64_t at = after, taken = 0, seq_last = after;
+    unsigned n = 0;
+    while (at < upto) {
+        struct m_events m;
+        struct span item;
+        hear(t, events, &m);
+        assert_int_equal(m.req, req);
+        assert_int_equal(m.from, at);
+        at = m.to;
+        for (struct wire_iter it = wire_iter(&m.events); wire_next(&it, &item); n++) {
+            char text[64];
+            span_copy_str(span_of(item.p, item.n < 60 ? item.n : 60), text, sizeof text);
+            uint64_t seq = strtoull(strstr(text, "\"seq\":") + 6, NULL, 10);
+            assert_true(seq > seq_last && seq <= at);
+            seq_last = seq;
+            taken += item.n;
+        }
+        say(t, credit, .req = req, .bytes = taken);
+    }
+    *ret_to = at;
+    return n;
 }
 
 UNUSED static const char *const ALL_GRANTS[] = {"call *@*", "watch *@*", "operate *@*"};

@@ -49,7 +49,7 @@ static int apply_called(struct bcore *c, uint64_t lsn, const struct r_called *r,
     run->digest = r->digest;
     run->certificate = text_get(c, r->certificate);
     run->called_at = r->at;
-    run->lsn = lsn;
+    run->lsn = run->called_lsn = lsn;
     return 0;
 }
 

@@ -21,6 +21,8 @@ struct bcore *bcore_new(const struct bcore_config *config)
     c->config = *config;
     c->certificate = buf_dup(config->certificate);
     c->config.certificate = SPAN_NONE;
+    if (!c->config.bodies_budget)
+        c->config.bodies_budget = c->config.memory_budget / BODIES_PART;
     if (!c->config.lease_ms)
         c->config.lease_ms = LEASE_MS;
     if (!c->config.lost_after_ms)
@@ -398,6 +400,7 @@ void bcore_step(struct bcore *c, const struct bcore_event *ev, struct bcore_out 
         break;
     case BCORE_COMMITTED:
         c->committed = ev->lsn;
+        bodies_settle(c);
         break;
     case BCORE_STORE_FULL:
     case BCORE_STORE_OK:

@@ -25,6 +25,8 @@ struct bcore;
 struct bcore_config {
     uint64_t lease_ms, lost_after_ms; /* defaults LEASE_MS, LOST_AFTER_MS */
     uint64_t memory_budget;           /* bytes that waiting calls may take; beyond it CALL is answered `busy` */
+    uint64_t bodies_budget;           /* of them for the calls' own bytes; beyond it those of calls that wait stay in
+                                         the store only; 0: a BODIES_PART-th of memory_budget */
     uint64_t max_runs;                /* live runs; beyond it `busy` */
     char cluster[LIMIT_NAME + 1], broker[LIMIT_NAME + 1];
     struct span certificate;    /* the broker's own d_signed, for WELCOME; copied */
@@ -33,6 +35,7 @@ struct bcore_config {
 };
 
 enum {
+    BODIES_PART = 4,        /* more: the store is asked more often; less: fewer calls fit in all */
     KEPT_MS = 7 * 86400000, /* the same key with another body is refused this long after the run's end */
     KEPT_MAX = 250000       /* about 100 bytes each; for what is older the store is asked (BCORE_FX_LOOKUP_KEY) */
 };
@@ -96,9 +99,10 @@ enum bcore_effect_kind {
     BCORE_FX_SEND,  /* peer, body: an encoded m_ */
     BCORE_FX_CLOSE, /* peer, body: an encoded m_refused or m_reset that is sent last; then the session is dropped. The
                        core has forgotten the peer; a PEER_DOWN for it does no harm */
-    BCORE_FX_LOOKUP,    /* peer, req, run, level: the run is not in memory. The shell answers from the history:
-                           RUN_ENDED, or    ERROR {req, unknown_run}. req 0: nobody asked, a follower is owed the end of
-                           this run */
+    BCORE_FX_LOOKUP,  /* peer, req, run, level: the run is not in memory. The shell answers from the history:
+                         RUN_ENDED, or    ERROR {req, unknown_run}. req 0: nobody asked, a follower is owed the end of
+                         this run */
+    BCORE_FX_EXECUTE, /* peer, run, called_lsn, body: an encoded m_execute without its call, see bcore_execute_fill */
     BCORE_FX_LOOKUP_KEY /* peer, key, parent, body: the message (CALL or PARENT_BEGIN) of a principal whose key may be
                            among those no longer in memory. The shell looks (principal, key) up in the history and
                            steps the same BCORE_MESSAGE again with looked_up */
@@ -111,8 +115,9 @@ struct bcore_effect {
     struct span body;
     uint64_t req, level; /* LOOKUP */
     struct id run;
-    struct span key; /* LOOKUP_KEY */
-    bool parent;     /* LOOKUP_KEY: of a parent run, not of a call */
+    uint64_t called_lsn; /* EXECUTE */
+    struct span key;     /* LOOKUP_KEY */
+    bool parent;         /* LOOKUP_KEY: of a parent run, not of a call */
 };
 
 /* What one step yields; spans are valid until the next step. Owned by the caller, reused from step to step. */
@@ -152,6 +157,11 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
 /* One event. Clears `out` first. A malformed or impossible message yields an ERROR or a CLOSE effect, never a
  * failure. */
 void bcore_step(struct bcore *c, const struct bcore_event *ev, struct bcore_out *out);
+
+/* BCORE_FX_EXECUTE: the call's bytes are in the store only, in the r_called that is record called_lsn, which is on
+ * disk. The shell asks for it at once, and sends what this appends to `out` in the effect's place among those of the
+ * peer. If there is no such record the run has ended meanwhile, and the effect is dropped. */
+int bcore_execute_fill(struct span execute, struct span called, struct buf *out, struct error *err);
 
 /* When the core wants its next TICK (boot ms); INT64_MAX: never. */
 int64_t bcore_deadline(const struct bcore *c);

@@ -48,7 +48,11 @@ static void run_part(struct sum *s, const struct run *r)
     part_begin(s, "run");
     part_bytes(s, r->id.b, sizeof r->id.b);
     part_bytes(s, r->digest.b, sizeof r->digest.b);
-    part_bytes(s, r->call, r->call_n);
+    part_u64(s, r->called_lsn);
+    part_u64(s, (uint64_t)r->expires);
+    part_u64(s, r->start_within_ms);
+    part_u64(s, r->lost_after_ms);
+    part_u64(s, (uint64_t)r->priority << 8 | r->on_lost);
     part_text(s, r->principal);
     part_text(s, r->certificate);
     part_u64(s, state);

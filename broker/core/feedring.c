@@ -69,13 +69,15 @@ static struct flying *flying_add(struct feed *f, struct id run)
     return x;
 }
 
-/* What the run began with: remembered, or from the core, which still has it. */
+/* What the run began with: remembered, or from the core if that still has it. */
 static bool find_begin(struct feed *f, struct id run, struct span *ret)
 {
     struct flying *x = flying_of(f, run);
     struct view_run r;
     struct view_parent p;
     if (!x && view_run(f->core, &run, &r)) {
+        if (!r.call.n)
+            return false; /* the store has it, and makes the event */
         x = flying_add(f, run);
         r_called_encode(
             &(struct r_called){.at = r.called_at, .run = run, .principal = span_str(r.principal), .call = r.call},

@@ -76,20 +76,23 @@ struct run {
     struct id id;
     struct key128 key;
     struct hash digest;
-    uint8_t *call; /* d_signed as received */
-    uint32_t call_n, attempt;
+    uint32_t attempt, call_n; /* call_n: of `call` below */
     struct text *principal, *certificate;
     struct cancel *cancel; /* NULL: not asked */
     struct attempt *at;    /* NULL: waits or is held */
     struct lane *lane;
-    uint64_t lsn; /* of its last record: what is said of it rests on this */
-    int64_t called_at;
-    uint8_t state;   /* never PARKED (see run_state_of), never ENDED but in the graveyard */
-    uint8_t on_lost; /* signed */
+    uint64_t lsn;                            /* of its last record: what is said of it rests on this */
+    uint64_t called_lsn;                     /* of its first: the store has the call's bytes there */
+    int64_t called_at, expires;              /* wall; expires 0: never */
+    uint64_t start_within_ms, lost_after_ms; /* signed; 0: the cluster's */
+    uint8_t state;                           /* never PARKED (see run_state_of), never ENDED but in the graveyard */
+    uint8_t on_lost;                         /* signed */
     uint8_t priority;
     bool started_once, lost_once;
     bool restored; /* held since a backup was put back */
+    bool settled;  /* derived: its first record is on disk, and its call has been kept */
     /* derived */
+    uint8_t *call;    /* d_signed as received; NULL: in the store only (bodies.c) */
     uint64_t seq;     /* order of acceptance */
     int64_t accepted; /* boot; before the begin of this process if the run is older */
     struct heap_node ready, timer;
@@ -295,7 +298,8 @@ struct bcore {
     struct heap timers;
     struct heap_node look;                             /* timer: were we here all the time? */
     uint64_t timer_turn, seq, generation, eligibility; /* eligibility: grows with each change of it */
-    uint64_t memory, committed;
+    uint64_t memory, bodies, committed;                /* bytes; bodies: of the calls among them that are settled */
+    struct run *unsettled; /* the oldest whose first record is not known to be on disk; NULL: none */
     bool store_full, live; /* live: bcore_begin was called */
     struct peer *drain_first, *drain_last;
     struct run *graveyard; /* ended in this step; linked by `newer` */
@@ -329,6 +333,8 @@ void fx_refuse(struct bcore *c, uint64_t peer, enum refusal code, uint64_t retry
     __attribute__((format(printf, 5, 6))); /* CLOSE with REFUSED */
 void fx_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uint64_t level, uint64_t rests_on);
 void fx_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent);
+/* EXECUTE of a run whose call is in the store only; the message has none. */
+void fx_execute(struct bcore *c, const struct run *r, const struct m_execute *message);
 /* An ERROR answer to the peer of this event. Counts as refused. */
 void fail(struct bcore *c, uint64_t req, enum refusal code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
@@ -348,10 +354,9 @@ struct run *run_by_key(const struct bcore *c, struct key128 key);
 struct run *run_new(struct bcore *c, struct id id, struct span call, const struct d_call *d);
 void run_unlink(struct bcore *c, struct run *r); /* out of every table, into the graveyard */
 void run_free(struct bcore *c, struct run *r);
-uint64_t run_cost(size_t call_n);                 /* bytes that a waiting run takes in all */
+uint64_t run_cost(size_t call_n);                 /* bytes that a run takes in all; call_n 0: without its call */
 enum run_state run_state_of(const struct run *r); /* with PARKED */
 int run_move(struct run *r, enum run_event ev, struct error *err);
-void run_call(const struct run *r, struct d_call *ret); /* its d_call; points into the run */
 struct attempt *attempt_new(struct bcore *c, struct run *r, struct span server);
 void attempt_free(struct bcore *c, struct run *r);
 void run_cancel_free(struct bcore *c, struct run *r);
@@ -370,6 +375,12 @@ void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const c
 /* Timers of a waiting run: expiry, start_within. */
 void run_watch(struct bcore *c, struct run *r);
 void run_timer_due(struct bcore *c, struct run *r);
+
+/* ---- bodies.c */
+void body_take(struct bcore *c, struct run *r, struct span call); /* of a new run: copied, or left to the store */
+void body_free(struct bcore *c, struct run *r);
+void bodies_settle(struct bcore *c);                      /* more is on disk */
+void bodies_forget(struct bcore *c, const struct run *r); /* it ends */
 
 /* ---- kept.c */
 void kept_init(struct bcore *c);

@@ -109,6 +109,16 @@ void fx_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent)
     e->parent = parent;
 }
 
+void fx_execute(struct bcore *c, const struct run *r, const struct m_execute *message)
+{
+    struct bcore_effect *e = effect_new(c, BCORE_FX_EXECUTE, r->at->server->peer->handle, r->lsn);
+    size_t at = c->out->arena.n;
+    m_execute_encode(message, &c->out->arena);
+    e->body = place_from(&c->out->arena, at);
+    e->run = r->id;
+    e->called_lsn = r->called_lsn;
+}
+
 static void send_error(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal code, uint64_t retry_ms,
                        const char *fmt, va_list ap)
 {

@@ -11,9 +11,9 @@
 
 enum { CREDIT_BITS = 16, CREDIT_MASK = (1 << CREDIT_BITS) - 1 }; /* LIMIT_SLOTS + LIMIT_PREFETCH fits */
 
-static uint64_t lost_after_of(const struct bcore *c, const struct d_call *d)
+static uint64_t lost_after_of(const struct bcore *c, const struct run *r)
 {
-    uint64_t ms = d->lost_after_ms ? d->lost_after_ms : c->config.lost_after_ms;
+    uint64_t ms = r->lost_after_ms ? r->lost_after_ms : c->config.lost_after_ms;
     return ms > LOST_AFTER_LEAST_MS ? ms : LOST_AFTER_LEAST_MS;
 }
 
@@ -105,16 +105,30 @@ static uint64_t on_lost_of(const struct run *r, const struct job *j)
     return j->idempotent ? ON_LOST_RERUN : ON_LOST_FAIL;
 }
 
+static void send_execute(struct bcore *c, const struct run *r)
+{
+    const struct attempt *a = r->at;
+    struct m_execute m = {.run = r->id,
+                          .attempt = r->attempt,
+                          .call = span_of(r->call, r->call_n),
+                          .certificate = span_of(r->certificate->s, r->certificate->n),
+                          .job_hash = a->job_hash,
+                          .on_lost = a->on_lost,
+                          .lost_after_ms = a->lost_after_ms};
+    if (r->call)
+        fx_send(c, a->server->peer->handle, r->lsn, &m_execute_schema, &m);
+    else
+        fx_execute(c, r, &m);
+}
+
 static void hand_over(struct bcore *c, struct run *r, struct seat *seat)
 {
     struct server *s = seat->server;
     struct job *job = seat->job;
     struct class *cl = seat->class;
     struct attempt *a;
-    struct d_call d;
     uint64_t tag = (uint64_t)r->ready.key & ((UINT64_C(1) << 56) - 1);
     bool ahead = s->n_live >= s->slots;
-    run_call(r, &d);
     if (cl->tag[r->priority] < tag)
         cl->tag[r->priority] = tag;
     queue_remove(c, r);
@@ -122,7 +136,7 @@ static void hand_over(struct bcore *c, struct run *r, struct seat *seat)
     r->lane->group->served = s->last_used = ++c->counts.decisions;
     EMIT(c, assigned, .at = c->wall, .run = r->id, .attempt = r->attempt + 1u,
          .server = span_of(s->name->s, s->name->n), .spool = s->spool, .job_hash = job->hash,
-         .on_lost = on_lost_of(r, job), .lost_after_ms = lost_after_of(c, &d));
+         .on_lost = on_lost_of(r, job), .lost_after_ms = lost_after_of(c, r));
     a = r->at;
     a->job = job;
     a->handed = c->now;
@@ -132,9 +146,7 @@ static void hand_over(struct bcore *c, struct run *r, struct seat *seat)
     if (ahead)
         ahead_add(c, a);
     seat_place(c, seat);
-    SEND(c, s->peer->handle, r->lsn, execute, .run = r->id, .attempt = r->attempt,
-         .call = span_of(r->call, r->call_n), .certificate = span_of(r->certificate->s, r->certificate->n),
-         .job_hash = a->job_hash, .on_lost = a->on_lost, .lost_after_ms = a->lost_after_ms);
+    send_execute(c, r);
     follow_state(c, r);
 }
 

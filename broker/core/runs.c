@@ -1,5 +1,4 @@
 /* runs.c - runs that have not ended: made, moved, watched by their timers, ended. */
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,18 +9,19 @@
  * heads. */
 uint64_t run_cost(size_t call_n)
 {
-    return sizeof(struct run) + call_n + 2 * 2 * sizeof(uintptr_t) + 2 * sizeof(void *) + 2 * 16;
+    return sizeof(struct run) + 2 * 2 * sizeof(uintptr_t) + 2 * sizeof(void *) + 16 + (call_n ? call_n + 16 : 0);
 }
 
 struct run *run_new(struct bcore *c, struct id id, struct span call, const struct d_call *d)
 {
     struct run *r = mem_zalloc(1, sizeof *r);
     r->id = id;
-    r->call = mem_dup(call.p, call.n);
-    r->call_n = (uint32_t)call.n;
     r->principal = text_get(c, d->caller);
     r->priority = (uint8_t)d->priority;
     r->on_lost = (uint8_t)d->on_lost;
+    r->expires = d->expires;
+    r->start_within_ms = d->start_within_ms;
+    r->lost_after_ms = d->lost_after_ms;
     r->lane = lane_get(c, d, r->principal);
     r->state = RUN_WAITING;
     r->seq = ++c->seq;
@@ -35,7 +35,7 @@ struct run *run_new(struct bcore *c, struct id id, struct span call, const struc
         c->oldest = r;
     c->newest = r;
     c->n_runs++;
-    c->memory += run_cost(r->call_n);
+    body_take(c, r, call);
     return r;
 }
 
@@ -43,6 +43,7 @@ void run_unlink(struct bcore *c, struct run *r)
 {
     table_remove(&c->runs, (uintptr_t)r);
     table_remove(&c->runs_by_key, (uintptr_t)r);
+    bodies_forget(c, r);
     if (r->older)
         r->older->newer = r->newer;
     else
@@ -74,7 +75,7 @@ void run_free(struct bcore *c, struct run *r)
     lane_put(c, &r->lane);
     text_put(c, &r->principal);
     text_put(c, &r->certificate);
-    mem_free(&r->call);
+    body_free(c, r);
     mem_free(&r);
 }
 
@@ -101,14 +102,6 @@ int run_move(struct run *r, enum run_event ev, struct error *err)
                          run_state_text(r->state), run_event_text(ev));
     r->state = (uint8_t)to;
     return 0;
-}
-
-void run_call(const struct run *r, struct d_call *ret)
-{
-    struct d_signed s;
-    struct error err = {0};
-    if (d_signed_decode(span_of(r->call, r->call_n), &s, &err) < 0 || d_call_decode(s.body, ret, &err) < 0)
-        assert(!"a call that was decoded once"); /* apply has refused anything else */
 }
 
 /* ---- Attempts */
@@ -173,18 +166,17 @@ void run_end(struct bcore *c, struct run *r, struct span outcome, bool reported)
 void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const char *fmt, ...)
 {
     char text[2048];
-    struct d_call call;
+    const struct class *cl = r->lane->class;
     struct d_outcome o = {
         .delivery = v.delivery, .job = v.job, .package = v.package, .code = v.code, .ended_at = c->wall};
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    run_call(r, &call);
     o.status = outcome_status(v.delivery, v.job, v.package);
     o.message = span_str(text);
-    o.job_name = call.job;
-    o.job_hash = r->at ? r->at->job_hash : call.job_hash;
+    o.job_name = span_of(cl->job->s, cl->job->n);
+    o.job_hash = r->at ? r->at->job_hash : cl->job_hash;
     if (r->at) {
         o.server = span_of(r->at->server_name->s, r->at->server_name->n);
         o.called_at = r->at->assigned_at;
@@ -203,20 +195,17 @@ static int64_t after(int64_t start, uint64_t ms)
     return ms < (uint64_t)(INT64_MAX / 4) ? start + (int64_t)ms : INT64_MAX / 2;
 }
 
-static int64_t expiry(const struct run *r, const struct d_call *d)
+static int64_t expiry(const struct run *r)
 {
-    return d->expires ? after(r->accepted, d->expires > r->called_at ? (uint64_t)(d->expires - r->called_at) : 0)
+    return r->expires ? after(r->accepted, r->expires > r->called_at ? (uint64_t)(r->expires - r->called_at) : 0)
                       : INT64_MAX / 2;
 }
 
 void run_watch(struct bcore *c, struct run *r)
 {
-    struct d_call d;
-    int64_t due;
-    run_call(r, &d);
-    due = expiry(r, &d);
-    if (d.start_within_ms && !r->started_once) {
-        int64_t start = after(r->accepted, d.start_within_ms);
+    int64_t due = expiry(r);
+    if (r->start_within_ms && !r->started_once) {
+        int64_t start = after(r->accepted, r->start_within_ms);
         due = start < due ? start : due;
     } else {
         const struct class *cl = r->lane->class;
@@ -243,14 +232,13 @@ static void run_unreachable(struct bcore *c, struct run *r, uint64_t waited_ms)
 
 void run_timer_due(struct bcore *c, struct run *r)
 {
-    struct d_call d;
     const struct class *cl = r->lane->class;
+    bool own = r->start_within_ms && !r->started_once;
     if (r->at) {
         attempt_lost(c, r);
         return;
     }
-    run_call(r, &d);
-    if (c->now >= expiry(r, &d)) {
+    if (c->now >= expiry(r)) {
         if (r->lost_once)
             run_end_by_broker(c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
                               "attempt %u was lost, and the call expired before it could be run again",
@@ -259,10 +247,9 @@ void run_timer_due(struct bcore *c, struct run *r)
             run_end_by_broker(
                 c, r, (struct verdict){DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, REFUSAL_EXPIRED},
                 "the call expired while it waited; a later `expires` or more servers would help");
-    } else if (d.start_within_ms && !r->started_once && c->now >= after(r->accepted, d.start_within_ms)) {
-        run_unreachable(c, r, d.start_within_ms);
-    } else if (!(d.start_within_ms && !r->started_once) && class_parked(cl) &&
-               c->now >= cl->parked_since + START_WITHIN_MS) {
+    } else if (own && c->now >= after(r->accepted, r->start_within_ms)) {
+        run_unreachable(c, r, r->start_within_ms);
+    } else if (!own && class_parked(cl) && c->now >= cl->parked_since + START_WITHIN_MS) {
         run_unreachable(c, r, START_WITHIN_MS);
     } else {
         run_watch(c, r);

@@ -64,7 +64,7 @@ UNUSED void world_took(struct world *w)
         size_t size;
         assert_true(l.effect.rests_on <= w->lsn);
         l.effect.body.p = mem_dup(l.effect.body.p ? l.effect.body.p : (const uint8_t *)"", l.effect.body.n);
-        if (l.effect.kind != BCORE_FX_LOOKUP)
+        if (l.effect.kind != BCORE_FX_LOOKUP && l.effect.kind != BCORE_FX_EXECUTE)
             assert_int_equal(wire_peek(l.effect.body, &l.kind, &size, &err), 0);
         w->log = mem_realloc(w->log, w->n_log + 1, sizeof *w->log);
         w->log[w->n_log++] = l;
@@ -164,6 +164,32 @@ UNUSED unsigned records_of(const struct world *w, uint64_t kind)
         at += head[1];
     }
     return n;
+}
+
+/* The record of this number; empty: the journal has none. */
+UNUSED struct span record_at(const struct world *w, uint64_t lsn)
+{
+    for (size_t at = 0; at < w->journal.n;) {
+        uint64_t head[2];
+        memcpy(head, w->journal.p + at, sizeof head);
+        at += sizeof head;
+        if (head[0] == lsn)
+            return span_of(w->journal.p + at, head[1]);
+        at += head[1];
+    }
+    return SPAN_NONE;
+}
+
+/* The call of a live run as it was recorded. */
+UNUSED struct span called_bytes(const struct world *w, struct id run)
+{
+    struct view_run v;
+    struct r_called r = {0};
+    struct error err;
+    assert_true(view_run(w->core, &run, &v));
+    assert_int_equal(r_called_decode(record_at(w, v.called_lsn), &r, &err), 0);
+    assert_true(id_eq(r.run, run));
+    return r.call;
 }
 
 /* ---- The core's life */

@@ -13,17 +13,15 @@ static const char *text_or_none(const struct text *t)
 /* ---- Runs */
 static bool fill_run(const struct run *r, struct view_run *v)
 {
-    struct d_call d;
     if (!r)
         return false;
     const struct attempt *a = r->at;
-    run_call(r, &d);
     *v = (struct view_run){.id = r->id,
                            .state = run_state_of(r),
                            .principal = r->principal->s,
                            .job = r->lane->class->job->s,
                            .address = r->lane->class->address->s,
-                           .job_hash = d.job_hash,
+                           .job_hash = r->lane->class->job_hash,
                            .priority = r->priority,
                            .attempt = r->attempt,
                            .on_lost = (enum on_lost)(a ? a->on_lost : r->on_lost),
@@ -33,14 +31,10 @@ static bool fill_run(const struct run *r, struct view_run *v)
                            .cancelled = r->cancel != NULL,
                            .cancel_forced = r->cancel && r->cancel->force,
                            .cancelled_by = r->cancel ? r->cancel->by->s : "",
-                           .parent = d.parent,
-                           .key = d.key,
-                           .task = d.task,
-                           .index = d.index,
-                           .turn = d.turn,
-                           .as_of = d.as_of,
+                           .parent = r->lane->group->parent,
                            .call = span_of(r->call, r->call_n),
                            .certificate = span_of(r->certificate->s, r->certificate->n),
+                           .called_lsn = r->called_lsn,
                            .lsn = r->lsn};
     if (a) {
         v->assigned_at = a->assigned_at;
@@ -301,6 +295,7 @@ void view_counts(const struct bcore *c, struct view_counts *ret)
                                 .classes = c->classes.n,
                                 .kept = c->kept.next - c->kept.first,
                                 .memory = c->memory,
+                                .bodies = c->bodies,
                                 .epoch = c->epoch,
                                 .lsn = c->lsn,
                                 .committed = c->committed,

@@ -26,11 +26,10 @@ struct view_run {
     bool cancelled, cancel_forced;
     const char *cancelled_by; /* "" */
     struct id parent;
-    struct span key, task; /* inside the call, as the following */
-    uint64_t index, turn;
-    struct span as_of;
-    struct span call, certificate; /* d_signed as received */
-    uint64_t lsn;                  /* of its last record: what is said of it rests on this */
+    struct span call;        /* d_signed as received; empty: in the store only, in record called_lsn */
+    struct span certificate; /* likewise, always here */
+    uint64_t called_lsn;
+    uint64_t lsn; /* of its last record: what is said of it rests on this */
     uint64_t followers;
 };
 /* False: it is not in memory: unknown, or ended (then view_ended). */
@@ -131,6 +130,7 @@ struct view_counts {
     uint64_t runs[RUN_STATE_COUNT]; /* in memory, by state; ENDED: always 0 */
     uint64_t parents, servers, servers_up, sessions, classes, kept;
     uint64_t memory; /* bytes that runs take, as judged against memory_budget */
+    uint64_t bodies; /* of them those of calls as received, of what is on disk */
     uint64_t epoch, lsn, committed;
     uint64_t accepted, ended, refused, returned, lost, evidence; /* since the broker began */
     uint64_t decisions;                                          /* attempts handed over since the broker began */

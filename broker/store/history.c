@@ -381,6 +381,9 @@ void history_answer(struct history *h, const struct store_question *q, struct an
     case STORE_RECORDS:
         answer_records(h, q, a);
         break;
+    case STORE_RECORD:
+        records_by_lsns(h, span_of(&q->lsn, sizeof q->lsn), a);
+        break;
     case STORE_EVENTS:
         answer_events(h, q, a);
         break;

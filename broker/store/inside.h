@@ -148,7 +148,7 @@ struct store {
     uint64_t appended, committed, folded, fold_wanted;
     bool stop, reader_stop, full, limit_changed;
     uint64_t most_bytes;
-    struct asked_list asked, answered;
+    struct asked_list asked_soon, asked, answered;
     struct asked *reading; /* the reader's, now */
     uint64_t asked_number;
     struct store_stats stats;

@@ -17,15 +17,16 @@ static int open_reader(const struct store *s, struct history *h, struct error *e
 static struct asked *next_question(struct store *s)
 {
     pthread_mutex_lock(&s->mutex);
-    while (!s->reader_stop && !s->asked.first)
+    while (!s->reader_stop && !s->asked_soon.first && !s->asked.first)
         pthread_cond_wait(&s->questions, &s->mutex);
-    struct asked *a = s->asked.first;
+    struct asked_list *from = s->asked_soon.first ? &s->asked_soon : &s->asked;
+    struct asked *a = from->first;
     if (s->reader_stop) {
         pthread_mutex_unlock(&s->mutex);
         return NULL;
     }
-    if (!(s->asked.first = a->next))
-        s->asked.last = &s->asked.first;
+    if (!(from->first = a->next))
+        from->last = &from->first;
     a->next = NULL;
     s->reading = a;
     if (a->fold_to > s->fold_wanted) {

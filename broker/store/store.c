@@ -94,6 +94,7 @@ int store_open(struct store **ret, const struct store_options *o, struct error *
     if (!s->options.reserve_bytes)
         s->options.reserve_bytes = STORE_RESERVE_DEFAULT;
     s->most_bytes = o->most_bytes;
+    s->asked_soon.last = &s->asked_soon.first;
     s->asked.last = &s->asked.first;
     s->answered.last = &s->answered.first;
     locks_init(s);
@@ -239,9 +240,10 @@ uint64_t store_ask(struct store *s, const struct store_question *q, store_hear *
     a->self = self;
     pthread_mutex_lock(&s->mutex);
     a->number = ++s->asked_number;
-    a->fold_to = s->committed;
-    *s->asked.last = a;
-    s->asked.last = &a->next;
+    a->fold_to = q->what == STORE_RECORD ? 0 : s->committed;
+    struct asked_list *to = q->soon ? &s->asked_soon : &s->asked;
+    *to->last = a;
+    to->last = &a->next;
     pthread_cond_signal(&s->questions);
     uint64_t number = a->number;
     pthread_mutex_unlock(&s->mutex);
@@ -258,6 +260,7 @@ static void unhear(struct asked *a, uint64_t number)
 void store_forget(struct store *s, uint64_t number)
 {
     pthread_mutex_lock(&s->mutex);
+    unhear(s->asked_soon.first, number);
     unhear(s->asked.first, number);
     unhear(s->answered.first, number);
     if (s->reading && s->reading->number == number)
@@ -318,6 +321,7 @@ void store_close(struct store **store)
         pthread_join(s->writer, NULL);
         pthread_join(s->reader, NULL);
     }
+    drop_list(&s->asked_soon);
     drop_list(&s->asked);
     drop_list(&s->answered);
     db_finalize(&s->insert, 1);

@@ -84,7 +84,7 @@ void store_limit(struct store *s, uint64_t most_bytes);
 
 /* ---- Questions. The answer comes from store_dispatch, in the order asked, after everything committed when it was
  * asked has been folded: so who asks after an end sees it in history. Pages are short: a long reader would pin the
- * WAL. */
+ * WAL. RECORD waits for no folding, and with `soon` not for the others either. */
 struct store_filter { /* zero: anything */
     char job[LIMIT_JOB + 1], server[LIMIT_NAME + 1], principal[LIMIT_NAME + 1],
         address[LIMIT_ADDRESS + 1]; /* globs: only `*` */
@@ -100,6 +100,7 @@ enum store_what {
     STORE_KEY, /* the row of the ended run (`parent`: parent run) of filter.principal (exactly) and `key`, if there is
                   one */
     STORE_RECORDS, /* all records of `run`, live or ended, in order; none: no run of that id is remembered */
+    STORE_RECORD,  /* the record `lsn`, if it is there; it must have been committed */
     STORE_EVENTS   /* records with lsn in (after, upto] in order, and the first record of each run among them */
 };
 
@@ -109,6 +110,8 @@ struct store_question {
     char key[LIMIT_KEY + 1]; /* KEY */
     bool parent;
     uint64_t after, upto;
+    uint64_t lsn;      /* RECORD */
+    bool soon;         /* RECORD: before all that were asked earlier without it */
     int64_t since;     /* EVENTS with after 0: begin at the first record of at least this wall time */
     unsigned most;     /* rows or records: 1 to STORE_PAGE_MOST */
     size_t most_bytes; /* of records; 0: LIMIT_FRAME */
@@ -135,7 +138,7 @@ struct store_answer {
     struct error err;
     const struct store_ended *rows; /* HISTORY, PARENTS (job: the plan's name) */
     unsigned n_rows;
-    const struct store_record *records; /* RECORDS, EVENTS */
+    const struct store_record *records; /* RECORDS, RECORD, EVENTS */
     unsigned n_records;
     const struct store_record *begins; /* EVENTS: the called and parent_begun records of the runs in `records` */
     unsigned n_begins;

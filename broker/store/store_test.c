@@ -47,6 +47,45 @@ static void a_run_that_ends_in_a_later_fold_leaves_nothing_live(void **state)
     assert_loads(state, "209@3 ", NULL);
 }
 
+struct order {
+    char text[32];
+};
+
+static void hear_history(void *self, const struct store_answer *a)
+{
+    (void)a;
+    strcat(((struct order *)self)->text, "h");
+}
+
+static void hear_record(void *self, const struct store_answer *a)
+{
+    assert_int_equal(a->rc, 0);
+    strcat(((struct order *)self)->text, a->n_records == 1 && a->records[0].lsn == 2 ? "r" : "-");
+}
+
+/* The reader may have begun with the first question before the others come: so there are many. */
+static void one_record_is_read_by_its_number_and_soon(void **state)
+{
+    struct heard h;
+    struct order order = {0};
+    struct store *s = open_store(state, NULL);
+    start(s, &h);
+    called(s, 1, 1, "load");
+    called(s, 2, 2, "load");
+    wait_committed(s, &h, 2);
+    for (unsigned i = 0; i < 8; i++)
+        store_ask(s, &(struct store_question){.what = STORE_HISTORY, .most = 10}, hear_history, &order);
+    store_ask(s, &(struct store_question){.what = STORE_RECORD, .lsn = 2, .soon = true, .most = 1}, hear_record,
+              &order);
+    store_ask(s, &(struct store_question){.what = STORE_RECORD, .lsn = 7, .most = 1}, hear_record, &order);
+    while (strlen(order.text) < 10)
+        hear(s);
+    assert_int_equal(order.text[9], '-'); /* in its turn, and there is none */
+    assert_non_null(strchr(order.text, 'r'));
+    assert_true(order.text[8] == 'h'); /* it went before some that were asked earlier */
+    store_close(&s);
+}
+
 static void only_the_newest_ends_are_told_beyond_kept_max(void **state)
 {
     struct heard h;
@@ -303,6 +342,7 @@ int main(void)
         in_folder(what_was_committed_is_loaded_again_in_order),
         in_folder(a_run_that_ended_is_told_as_its_key_alone),
         in_folder(a_run_that_ends_in_a_later_fold_leaves_nothing_live),
+        in_folder(one_record_is_read_by_its_number_and_soon),
         in_folder(only_the_newest_ends_are_told_beyond_kept_max),
         in_folder(the_later_decision_of_an_operator_takes_the_place_of_the_earlier),
         in_folder(history_is_asked_in_pages_and_filtered),

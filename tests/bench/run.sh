@@ -83,7 +83,7 @@ waiting() { # waiting COUNT: so many more calls, then what all of them cost
 
 set_up
 if [ "$only" = waiting ]; then
-    broker_options=(--memory-budget 4G --max-runs 10000000)
+    broker_options=(--memory-budget 512M --max-runs 10000000)
     halt s1
     kill -9 "$(head -n 1 "$demo/s1/run/runner.lock" | tr -cd 0-9)" # the worker's runner, which lives on by design
     halt broker

@@ -26,6 +26,8 @@ struct member {
 struct waiting { /* an effect behind the gate */
     struct waiting *next;
     struct bcore_effect effect;
+    uint64_t number;   /* of the question for its call; 0: it is whole */
+    struct buf filled; /* the effect's body, with its call */
     uint8_t bytes[];
 };
 
@@ -45,6 +47,7 @@ struct asked { /* a question to the history, on its way */
     struct bcore_effect effect;
     bool is; /* what was there of a key when it was asked for; the answer takes its time */
     struct bcore_known known;
+    uint64_t number; /* of the waiting effect */
     struct asked *next;
     uint8_t bytes[];
 };
@@ -68,7 +71,7 @@ struct brokernode {
     struct asked *asked;
     struct member members[SIM_MEMBERS];
     unsigned n_members;
-    uint64_t committed, last_lsn, since_digest;
+    uint64_t committed, last_lsn, since_digest, numbers;
     struct bcore *live_shadow; /* of everything emitted, durable or not */
     int64_t tick_at;
     unsigned ticks;
@@ -85,6 +88,12 @@ static struct guest *guest_of(const struct brokernode *b, uint64_t peer)
     return g;
 }
 
+static void waiting_free(struct waiting *x)
+{
+    buf_free(&x->filled);
+    mem_free(&x);
+}
+
 static void guest_forget(struct brokernode *b, uint64_t peer)
 {
     struct guest **at = &b->guests, *g;
@@ -96,12 +105,12 @@ static void guest_forget(struct brokernode *b, uint64_t peer)
     *at = g->next;
     for (struct waiting *x = g->first, *next; x; x = next) {
         next = x->next;
-        mem_free(&x);
+        waiting_free(x);
     }
     mem_free(&g);
 }
 
-static void ask_history(struct brokernode *b, const struct bcore_effect *e);
+static void ask_history(struct brokernode *b, const struct bcore_effect *e, uint64_t number);
 
 static void leave(struct brokernode *b, const struct bcore_effect *e)
 {
@@ -116,7 +125,9 @@ static void leave(struct brokernode *b, const struct bcore_effect *e)
         break;
     case BCORE_FX_LOOKUP:
     case BCORE_FX_LOOKUP_KEY:
-        ask_history(b, e);
+        ask_history(b, e, 0);
+        break;
+    case BCORE_FX_EXECUTE: /* has become a SEND */
         break;
     }
 }
@@ -126,14 +137,14 @@ static void gate_put(struct brokernode *b, const struct bcore_effect *e)
     struct guest *g = guest_of(b, e->peer);
     if (!g)
         return;
+    bool whole = e->kind != BCORE_FX_EXECUTE;
     g->closing |= e->kind == BCORE_FX_CLOSE;
-    if (!g->first && e->rests_on <= b->committed) {
+    if (!g->first && whole && e->rests_on <= b->committed) {
         leave(b, e);
         return;
     }
     struct waiting *x = mem_alloc(sizeof *x + e->body.n + e->key.n + 1);
-    x->next = NULL;
-    x->effect = *e;
+    *x = (struct waiting){.effect = *e, .number = whole ? 0 : ++b->numbers};
     if (e->body.n)
         memcpy(x->bytes, e->body.p, e->body.n);
     if (e->key.n)
@@ -142,6 +153,8 @@ static void gate_put(struct brokernode *b, const struct bcore_effect *e)
     x->effect.key = span_of(x->bytes + e->body.n, e->key.n);
     *g->last = x;
     g->last = &x->next;
+    if (!whole)
+        ask_history(b, e, x->number);
 }
 
 static void gate_open(struct brokernode *b)
@@ -149,12 +162,12 @@ static void gate_open(struct brokernode *b)
     struct guest *g, *next;
     for (g = b->guests; g; g = next) {
         uint64_t peer = g->peer;
-        while (g && g->first && g->first->effect.rests_on <= b->committed) {
+        while (g && g->first && !g->first->number && g->first->effect.rests_on <= b->committed) {
             struct waiting *x = g->first;
             if (!(g->first = x->next))
                 g->last = &g->first;
             leave(b, &x->effect);
-            mem_free(&x);
+            waiting_free(x);
             g = guest_of(b, peer); /* a CLOSE has forgotten it */
         }
         next = g ? g->next : b->guests;
@@ -401,13 +414,35 @@ static void answer_run(struct brokernode *b, const struct bcore_effect *e)
     buf_free(&message);
 }
 
+/* Answers come in any order; that of a session which is over finds nobody. */
+static void answer_call(struct brokernode *b, const struct asked *a)
+{
+    const struct guest *g = guest_of(b, a->effect.peer);
+    const struct journal_record *r = journal_begin_of(b->journal, a->effect.run);
+    struct waiting *x = g ? g->first : NULL;
+    while (x && x->number != a->number)
+        x = x->next;
+    if (!x)
+        return;
+    met(b->w, FAULT_BODY_FETCHED);
+    x->number = 0;
+    if (!r || r->lsn != a->effect.called_lsn || bcore_execute_fill(a->effect.body, r->body, &x->filled, NULL) < 0)
+        law_break(b->laws, LAW_HANDED_AS_SIGNED, "the call of run %s is asked for, and the store does not have it",
+                  short_id(a->effect.run));
+    x->effect.kind = BCORE_FX_SEND;
+    x->effect.body = buf_span(&x->filled);
+    gate_open(b);
+}
+
 static void on_answer(struct world *w, void *self)
 {
     struct asked *a = self;
     struct brokernode *b = a->b;
     const struct guest *g = guest_of(b, a->effect.peer);
     (void)w;
-    if (g && a->effect.kind == BCORE_FX_LOOKUP) {
+    if (a->effect.kind == BCORE_FX_EXECUTE) {
+        answer_call(b, a);
+    } else if (g && a->effect.kind == BCORE_FX_LOOKUP) {
         met(w, FAULT_LOOKUP);
         answer_run(b, &a->effect);
     } else if (g) {
@@ -418,10 +453,11 @@ static void on_answer(struct world *w, void *self)
     turn_end(b);
 }
 
-static void ask_history(struct brokernode *b, const struct bcore_effect *e)
+static void ask_history(struct brokernode *b, const struct bcore_effect *e, uint64_t number)
 {
     struct asked *a = mem_zalloc(1, sizeof *a + e->body.n + e->key.n + 1);
     a->b = b;
+    a->number = number;
     a->effect = *e;
     if (e->body.n)
         memcpy(a->bytes, e->body.p, e->body.n);
@@ -479,6 +515,7 @@ struct brokernode *brokernode_new(struct world *w, struct network *n, struct law
                                       .memory_budget = 64 << 20,
                                       .max_runs = 100000,
                                       .kept_max = mood->kept_max,
+                                      .bodies_budget = mood->bodies_budget,
                                       .cluster = SIM_CLUSTER,
                                       .broker = "broker"};
     certificate_write("broker", "broker", 1, 0, &b->certificate);

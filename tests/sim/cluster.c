@@ -150,6 +150,17 @@ static void on_call(struct world *w, void *self)
     chance_end(w, &was);
 }
 
+/* So little that calls which wait lie in the store only; 0: as much as anybody needs. */
+static uint64_t some_bodies_budget(struct cluster *c)
+{
+    struct world *w = &c->w;
+    struct rng was = chance_begin(w, LUCK_BODIES, 0);
+    bool small = c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && chance(w, 300));
+    uint64_t budget = small ? (uint64_t)between(w, 1, 2000) : 0;
+    chance_end(w, &was);
+    return budget;
+}
+
 static void make(struct cluster *c)
 {
     struct world *w = &c->w;
@@ -164,6 +175,7 @@ static void make(struct cluster *c)
         mood.lost_after_ms = between(w, 16000, 24000);
     if (c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && chance(w, 300)))
         mood.kept_max = (uint64_t)between(w, 1, c->theme == THEME_MEMORY ? 2 : 5);
+    mood.bodies_budget = some_bodies_budget(c);
     c->lost_after_us = MS(mood.lost_after_ms);
     c->small_steps = mood.kept_max != 0;
     c->laws = laws_new(w);

@@ -18,6 +18,7 @@
     X(CANCEL_IS_KEPT, 1, "a cancel that was answered is on disk, and no new attempt starts after it") \
     X(ONE_LIVE_ATTEMPT, 2, "two attempts of a run never execute at a time (but for one released by hand)") \
     X(HANDED_AS_CALLED, 2, "an attempt goes to a server of the call's address, in the version that was signed") \
+    X(HANDED_AS_SIGNED, 2, "what a server is handed is, byte for byte, the call that was accepted") \
     X(EXECUTED_ONCE, 2, "a try of a step of an attempt is executed at most once, on the server it was handed to") \
     X(ONE_RESULT, 2, "one result is counted for a run; one that does not count is recorded once") \
     X(COUNTED_IS_REPORTED, 2, "the counted outcome is, byte for byte, what the server of the live attempt reported") \

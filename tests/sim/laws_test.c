@@ -119,6 +119,12 @@ static void executed_too_early(struct rig *r)
     called_as(r, RUN, "k", ON_LOST_FAIL);
     SAYS(r, execute, .run = RUN, .attempt = 1);
 }
+static void another_call_is_handed_over(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_FAIL);
+    assigned(r, 1, "wh1", ON_LOST_FAIL);
+    SAYS(r, execute, .run = RUN, .attempt = 1, .call = span_str("another"));
+}
 static void recorded_too_early(struct rig *r)
 {
     until_finished(r);
@@ -474,6 +480,7 @@ static const struct violation {
     {LAW_ONE_LIVE_ATTEMPT, two_at_a_time_the_older_later},
     {LAW_HANDED_AS_CALLED, handed_to_a_server_of_another_pool},
     {LAW_HANDED_AS_CALLED, handed_over_in_another_version},
+    {LAW_HANDED_AS_SIGNED, another_call_is_handed_over},
     {LAW_EXECUTED_ONCE, a_step_twice},
     {LAW_EXECUTED_ONCE, at_another_server},
     {LAW_ONE_RESULT, two_ends},
@@ -562,7 +569,7 @@ static void a_run_that_is_served_well_breaks_none(void **state)
     laws_accepted(r.laws, "anna", "k", buf_span(&r.body), RUN);
     laws_conflict(r.laws, "anna", "k", span_str("another"));
     assigned(&r, 1, "wh1", ON_LOST_RERUN);
-    SAYS(&r, execute, .run = RUN, .attempt = 1);
+    SAYS(&r, execute, .run = RUN, .attempt = 1, .call = buf_span(&r.call));
     RECORD(&r, RETURNED, returned, .run = RUN, .attempt = 1);
     assigned(&r, 2, "wh1", ON_LOST_RERUN);
     launched(&r, 2, "wh1");

@@ -18,7 +18,8 @@ enum {
 struct fact {
     struct id run, parent;
     char caller[LIMIT_NAME + 1], key[LIMIT_KEY + 1], address[LIMIT_NAME + 1];
-    struct hash body, pinned; /* pinned: zero: any version */
+    struct hash body, call; /* of the body, and of all that was signed */
+    struct hash pinned;     /* zero: any version */
     enum on_lost signed_on_lost;
     enum run_state state; /* by the journal's moves: never PARKED; OUT_OF_CONTACT only when lost to fail */
     uint64_t attempt, ended_attempt;

@@ -41,6 +41,12 @@ static void says_execute(struct laws *l, const struct m_execute *m)
         law_break(l, LAW_SAID_IS_DURABLE,
                   "EXECUTE of run %s attempt %" PRIu64 " leaves, and that it is handed over is not on disk",
                   short_id(m->run), m->attempt);
+    const struct fact *f = fact_find(l, m->run);
+    struct hash call;
+    hash_bytes(m->call, &call);
+    if (f && !hash_eq(&f->call, &call))
+        law_break(l, LAW_HANDED_AS_SIGNED, "EXECUTE of run %s attempt %" PRIu64 " has not the bytes that were called",
+                  short_id(m->run), m->attempt);
 }
 
 static void says_state(struct laws *l, const struct m_run_state *m)

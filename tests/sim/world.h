@@ -83,6 +83,7 @@ struct clock_sim {
     X(CANCEL, "cancelled") \
     X(LOOKUP, "history asked") \
     X(LOOKUP_KEY, "key looked up") \
+    X(BODY_FETCHED, "call fetched from the store") \
     X(REDUCED_REPLAY, "replay of a folded journal") \
     X(EVIDENCE, "result not counted") \
     X(RETURNED, "attempt returned") \
@@ -172,7 +173,16 @@ void clock_boot(struct world *w, struct clock_sim *c); /* a machine starts: boot
 
 /* The n-th of one purpose draws from a generator of its own, until chance_end gets what chance_begin gave. `purpose`:
  * one of these, or the luck of a process. */
-enum { LUCK_SERVER = 1, LUCK_CALLER, LUCK_FAULT, LUCK_TROUBLE, LUCK_TURN_OF_CALLS, LUCK_CALL, LUCK_PLAN };
+enum {
+    LUCK_SERVER = 1,
+    LUCK_CALLER,
+    LUCK_FAULT,
+    LUCK_TROUBLE,
+    LUCK_TURN_OF_CALLS,
+    LUCK_CALL,
+    LUCK_PLAN,
+    LUCK_BODIES
+};
 struct rng chance_begin(struct world *w, uint64_t purpose, uint64_t n);
 void chance_end(struct world *w, const struct rng *was);
 

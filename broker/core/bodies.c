@@ -1,0 +1,71 @@
+/* bodies.c - the bytes of calls: in memory up to a budget, beyond it in the store only.
+ *
+ * Whatever a decision needs of a call stands in its run. The bytes are needed once more, when the run is handed over,
+ * and they are most of what a waiting call takes. So the bytes of a call that still waits when its record is on disk
+ * go when those that are kept are beyond the budget. What is handed over before that, as on a cluster with a free
+ * server, never asks the store. Nor do bytes come back into memory: the shell puts them into the EXECUTE that leaves,
+ * while the commit that it rests on is under way (BCORE_FX_EXECUTE).
+ *
+ * The newest go first: the oldest are handed over next, so what is near the head of a queue stays.
+ */
+#include "broker/core/inside.h"
+
+/* It is on disk. */
+static void settle(struct bcore *c, struct run *r)
+{
+    if (!r->at && c->bodies + r->call_n > c->config.bodies_budget) {
+        c->memory -= run_cost(r->call_n) - run_cost(0);
+        body_free(c, r);
+    } else {
+        r->settled = true;
+        c->bodies += r->call_n;
+    }
+}
+
+void body_take(struct bcore *c, struct run *r, struct span call)
+{
+    r->call = mem_dup(call.p, call.n);
+    r->call_n = (uint32_t)call.n;
+    c->memory += run_cost(r->call_n);
+    if (!c->live)
+        settle(c, r); /* a replay */
+    else if (!c->unsettled)
+        c->unsettled = r;
+}
+
+void body_free(struct bcore *c, struct run *r)
+{
+    if (r->settled)
+        c->bodies -= r->call_n;
+    r->call_n = 0;
+    mem_free(&r->call);
+}
+
+void bodies_settle(struct bcore *c)
+{
+    struct run *r;
+    while ((r = c->unsettled) && r->called_lsn <= c->committed) {
+        c->unsettled = r->newer;
+        settle(c, r);
+    }
+}
+
+void bodies_forget(struct bcore *c, const struct run *r)
+{
+    if (c->unsettled == r)
+        c->unsettled = r->newer;
+}
+
+int bcore_execute_fill(struct span execute, struct span called, struct buf *out, struct error *err)
+{
+    struct m_execute m;
+    struct r_called r;
+    int rc = m_execute_decode(execute, &m, err);
+    if (rc == 0)
+        rc = r_called_decode(called, &r, err);
+    if (rc < 0)
+        return rc;
+    m.call = r.call;
+    m_execute_encode(&m, out);
+    return 0;
+}
