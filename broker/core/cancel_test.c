@@ -275,6 +275,7 @@ static void a_release_ends_nothing_where_nothing_runs_any_more(void **state)
     told_what_ends_there(w, anna, NULL);
     wh1 = worker_hello(w, "wh1", 1);
     SAY(w, wh1, "wh1", have, .run = other, .attempt = 1, .state = RUN_RUNNING);
+    assert_true(find_sent(w, wh1, KIND_M_STOP)->effect.rests_on > 0); /* on the end, so that none is undone */
     told_to_stop(w, wh1, other, false);
 }
 

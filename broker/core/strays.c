@@ -45,7 +45,7 @@ static void remember(const struct peer *p, struct run *r, uint64_t attempt)
 /* After a backup was put back nobody knows which attempt was the last: all of them go on. Of others, all but the last
  * end at once and without the steps that always run, because another attempt of the run may execute, or yet another
  * that is as lost as this one: two never execute at a time. Only the last attempt of a run that has ended may clear
- * up. */
+ * up. What ended or released the run is on disk before anything of it is ended. */
 void stray_met(struct bcore *c, const struct peer *p, struct id run, uint64_t attempt)
 {
     struct run *r = run_find(c, run);
@@ -53,7 +53,7 @@ void stray_met(struct bcore *c, const struct peer *p, struct id run, uint64_t at
     if (r && r->state == RUN_HELD && (r->restored || attempt == r->attempt))
         remember(p, r, attempt);
     else
-        stop(c, p->handle, 0, run, attempt, !k || attempt != k->attempt);
+        stop(c, p->handle, r ? r->lsn : k ? k->lsn : 0, run, attempt, !k || attempt != k->attempt);
 }
 
 void stray_over(struct bcore *c, const struct peer *p, struct id run, uint64_t attempt)
