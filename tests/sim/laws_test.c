@@ -200,6 +200,14 @@ static void two_ends(struct rig *r)
     until_ended(r);
     RECORD(r, ENDED, ended, .run = RUN, .attempt = 1, .outcome = good(r), .reported = true);
 }
+static void stop_of_what_is_held(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_HOLD);
+    assigned(r, 1, "wh1", ON_LOST_HOLD);
+    RECORD(r, LOST, lost, .run = RUN, .attempt = 1, .then = ON_LOST_HOLD);
+    SAYS(r, stop, .run = RUN, .attempt = 1);
+}
+
 static void evidence_twice(struct rig *r)
 {
     struct bcore_config config = {.cluster = SIM_CLUSTER};
@@ -367,6 +375,7 @@ static const struct violation {
     {LAW_CANCEL_IS_KEPT, cancelled_and_begun},
     {LAW_ONE_LIVE_ATTEMPT, two_at_a_time},
     {LAW_ONE_LIVE_ATTEMPT, two_at_a_time_the_older_later},
+    {LAW_HELD_GOES_ON, stop_of_what_is_held},
     {LAW_EXECUTED_ONCE, a_step_twice},
     {LAW_EXECUTED_ONCE, at_another_server},
     {LAW_ONE_RESULT, two_ends},
