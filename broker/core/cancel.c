@@ -4,6 +4,7 @@
  * whatever comes; STOP goes to its server, and again whenever that comes back without having obeyed. Whether it was
  * in time is for the server to say: its result is counted as it is.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "broker/core/inside.h"
@@ -14,6 +15,17 @@ void send_stop(struct bcore *c, const struct run *r)
     if (p && r->cancel)
         SEND(c, p->handle, r->lsn, stop, .run = r->id, .attempt = r->attempt, .force = r->cancel->force,
              .reason = span_str(r->cancel->reason));
+}
+
+/* The answer to who has decided about a run. */
+static void done_with_strays(struct bcore *c, uint64_t req, const struct run *r, const char *what)
+{
+    char servers[512], text[640];
+    if (strays_text(c, r, servers, sizeof servers))
+        snprintf(text, sizeof text, "%s; what still runs at %s is being ended", what, servers);
+    else
+        snprintf(text, sizeof text, "%s", what);
+    done(c, req, r->lsn, text);
 }
 
 void on_cancel(struct bcore *c, struct peer *p)
@@ -52,7 +64,8 @@ void on_cancel(struct bcore *c, struct peer *p)
                       : r->state == RUN_HELD ? "held after it was lost; cancelled by %s: " SPAN_FMT
                                              : "cancelled by %s while it waited: " SPAN_FMT,
                       p->name->s, SPAN_ARG(m.reason));
-    done(c, m.req, r->lsn, "cancelled");
+    strays_end(c, r, m.force);
+    done_with_strays(c, m.req, r, "cancelled");
 }
 
 static void release_as(struct bcore *c, struct peer *p, struct run *r, const struct m_operate *m, struct span how)
@@ -61,9 +74,11 @@ static void release_as(struct bcore *c, struct peer *p, struct run *r, const str
     r->lsn =
         EMIT(c, released, .at = c->wall, .run = r->id, .by = span_str(p->name->s), .how = how, .reason = m->reason);
     if (span_eq_str(how, "rerun")) {
+        strays_end(c, r, true); /* before another attempt is handed over */
         queue_add(c, r);
         follow_state(c, r);
-        done(c, m->req, r->lsn, "it waits for a server again");
+        done_with_strays(c, m->req, r, "it waits for a server again");
+        strays_forget(c, r);
         return;
     }
     bool good = span_eq_str(how, "succeed");
@@ -72,7 +87,8 @@ static void release_as(struct bcore *c, struct peer *p, struct run *r, const str
                            : (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
                       "%s; released as %s by %s: " SPAN_FMT, why, good ? "succeeded" : "failed", p->name->s,
                       SPAN_ARG(m->reason));
-    done(c, m->req, r->lsn, good ? "released as succeeded" : "released as failed");
+    strays_end(c, r, false);
+    done_with_strays(c, m->req, r, good ? "released as succeeded" : "released as failed");
 }
 
 void release(struct bcore *c, struct peer *p, const struct m_operate *m)

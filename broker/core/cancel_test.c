@@ -182,6 +182,103 @@ static void a_held_run_can_be_cancelled(void **state)
     assert_int_equal(o.package, PACKAGE_UNKNOWN);
 }
 
+/* wh1 is back, and goes on with attempt 1 of these. */
+static uint64_t back_with(struct world *w, const struct id *runs, unsigned n)
+{
+    uint64_t wh1 = worker_hello(w, "wh1", 1);
+    for (unsigned i = 0; i < n; i++)
+        SAY(w, wh1, "wh1", have, .run = runs[i], .attempt = 1, .state = RUN_RUNNING);
+    SAY(w, wh1, "wh1", have_end, .count = n);
+    NOT_SENT(w, wh1, STOP);
+    return wh1;
+}
+
+static void told_what_ends_there(struct world *w, uint64_t anna, const char *servers)
+{
+    struct m_done done;
+    char text[LIMIT_TEXT];
+    SENT(w, anna, DONE, done, &done);
+    span_copy_str(done.text, text, sizeof text);
+    if (servers)
+        assert_contains(text, servers);
+    else
+        assert_null(strstr(text, "still runs"));
+}
+
+static void told_to_stop(struct world *w, uint64_t peer, struct id run, bool force)
+{
+    struct m_stop m;
+    SENT(w, peer, STOP, stop, &m);
+    assert_true(id_eq(m.run, run));
+    assert_int_equal(m.attempt, 1);
+    assert_int_equal(m.force, force);
+}
+
+static void what_still_runs_of_a_held_run_is_ended_when_it_is_released(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1;
+    const char *const how[] = {"rerun", "fail", "succeed"};
+    struct id runs[4];
+    struct explain e;
+    struct error err = {0};
+    for (unsigned i = 0; i < 4; i++)
+        runs[i] = held(w, anna, (char[]){'a', (char)('0' + i), '\0'});
+    wh1 = back_with(w, runs, 4);
+    assert_int_equal(bcore_explain(w->core, &runs[0], &e, &err), 0);
+    assert_contains(e.summary, "it still runs at wh1");
+    explain_free(&e);
+    for (unsigned i = 0; i < 3; i++) {
+        release_run(w, anna, runs[i], how[i]);
+        told_to_stop(w, wh1, runs[i], i == 0);
+        told_what_ends_there(w, anna, "what still runs at wh1 is being ended");
+    }
+    SAY(w, anna, "anna", cancel, .req = 1, .run = runs[3], .reason = span_str("enough"));
+    told_to_stop(w, wh1, runs[3], false);
+    told_what_ends_there(w, anna, "what still runs at wh1 is being ended");
+}
+
+static void the_old_attempt_is_told_to_stop_before_the_new_one_is_handed_over(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1;
+    struct id run = held(w, anna, "a");
+    const struct logged *stop, *execute;
+    wh1 = back_with(w, &run, 1);
+    attest(w, wh1, "wh1", 4, (struct attested[]){{.job = "load", .hash = 1}, {0}}, NULL, false);
+    NOT_SENT(w, wh1, EXECUTE);
+    release_run(w, anna, run, "rerun");
+    stop = find_sent(w, wh1, KIND_M_STOP);
+    execute = find_sent(w, wh1, KIND_M_EXECUTE);
+    assert_non_null(stop);
+    assert_non_null(execute);
+    assert_true(stop < execute); /* both are of one log */
+    told_to_stop(w, wh1, run, true);
+}
+
+static void a_release_ends_nothing_where_nothing_runs_any_more(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1;
+    struct id run = held(w, anna, "a"), other = held(w, anna, "b");
+    struct m_recorded rec;
+    wh1 = back_with(w, (struct id[]){run, other}, 2);
+    succeed(w, wh1, "wh1", run, 1, 5); /* kept, and not counted */
+    SENT(w, wh1, RECORDED, recorded, &rec);
+    assert_int_equal(records_of(w, KIND_R_EVIDENCE), 1);
+    assert_int_equal(state_of(w, run), RUN_HELD);
+    release_run(w, anna, run, "succeed");
+    NOT_SENT(w, wh1, STOP);
+    told_what_ends_there(w, anna, NULL);
+    down(w, wh1); /* and what is out of reach hears it when it is back */
+    release_run(w, anna, other, "fail");
+    told_what_ends_there(w, anna, NULL);
+    wh1 = worker_hello(w, "wh1", 1);
+    SAY(w, wh1, "wh1", have, .run = other, .attempt = 1, .state = RUN_RUNNING);
+    assert_true(find_sent(w, wh1, KIND_M_STOP)->effect.rests_on > 0); /* on the end, so that none is undone */
+    told_to_stop(w, wh1, other, false);
+}
+
 static void what_is_not_held_cannot_be_released(void **state)
 {
     struct world *w = *state;
@@ -213,6 +310,9 @@ int main(void)
         in_world(an_unknown_run_cannot_be_cancelled),
         in_world(a_held_run_is_released_in_three_ways),
         in_world(a_held_run_can_be_cancelled),
+        in_world(what_still_runs_of_a_held_run_is_ended_when_it_is_released),
+        in_world(the_old_attempt_is_told_to_stop_before_the_new_one_is_handed_over),
+        in_world(a_release_ends_nothing_where_nothing_runs_any_more),
         in_world(what_is_not_held_cannot_be_released),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

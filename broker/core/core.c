@@ -1,8 +1,8 @@
 /* core.c - the core as a whole: made, replayed, begun, stepped; who is connected; what is due.
  *
- * Where to read on: apply.c changes the durable state; calls.c, cancel.c, results.c, servers.c, leases.c, parents.c,
- * registry.c, deploy.c and operate.c decide, one file for what one kind of message asks; queue.c and placement.c give
- * runs to servers; follow.c tells callers; explain.c, view.c and digest.c only look.
+ * Where to read on: apply.c changes the durable state; calls.c, cancel.c, results.c, servers.c, strays.c, leases.c,
+ * parents.c, registry.c, deploy.c and operate.c decide, one file for what one kind of message asks; queue.c and
+ * placement.c give runs to servers; follow.c tells callers; explain.c, view.c and digest.c only look.
  */
 #include <assert.h>
 #include <errno.h>

@@ -184,7 +184,8 @@ void explain_reason(const struct bcore *c, const struct run *r, char *out, size_
 static void summary(const struct bcore *c, const struct run *r, struct explain *e)
 {
     const struct attempt *a = r->at;
-    char why[900];
+    char why[900], where[256];
+    bool there;
     switch (e->state) {
     case RUN_WAITING:
     case RUN_PARKED:
@@ -192,9 +193,11 @@ static void summary(const struct bcore *c, const struct run *r, struct explain *
         snprintf(e->summary, sizeof e->summary, "%s: %s", run_state_text(e->state), why);
         break;
     case RUN_HELD:
-        snprintf(e->summary, sizeof e->summary, "held: %s; lbctl release --rerun, --fail or --succeed",
+        there = strays_text(c, r, where, sizeof where);
+        snprintf(e->summary, sizeof e->summary, "held: %s%s%s; lbctl release --rerun, --fail or --succeed",
                  r->restored ? "it was live in a backup that was put back"
-                             : "its server was lost, and its call says hold");
+                             : "its server was lost, and its call says hold",
+                 there ? "; it still runs at " : "", where);
         break;
     default:
         snprintf(e->summary, sizeof e->summary, "%s: attempt %u at %s%s%s", run_state_text(e->state),

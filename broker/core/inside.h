@@ -65,6 +65,14 @@ struct attempt {
     bool lasting;               /* of a job of a second or more, or never measured, when it was handed over */
 };
 
+/* An attempt of a held run that a server said it has (strays.c); one for each server. */
+struct stray {
+    struct text *server_name;
+    uint64_t peer; /* the session in which it was said; when that is over, nobody knows */
+    uint64_t attempt;
+    struct stray *next;
+};
+
 struct cancel {
     struct text *by;
     bool force;
@@ -98,6 +106,7 @@ struct run {
     struct heap_node ready, timer;
     struct run *older, *newer; /* all, in order of acceptance */
     struct follow *followers;
+    struct stray *strays;
 };
 
 /* ---- Keys and ids of what has ended (kept.c) */
@@ -440,7 +449,6 @@ void server_gone(struct bcore *c, struct server *s); /* its session is over */
 void on_have(struct bcore *c, struct peer *p);
 void on_have_end(struct bcore *c, struct peer *p);
 void send_stop(struct bcore *c, const struct run *r);
-void stop_stray(struct bcore *c, struct peer *p, struct id run, uint64_t attempt);
 void lease_renew(struct bcore *c, struct server *s);
 /* Before the timers that are due: if the broker itself was away, stopped or asleep with its machine, every server is
  * given its time anew, as after a start. */
@@ -449,6 +457,16 @@ void lease_due(struct bcore *c, struct server *s);
 void attempt_silent(struct bcore *c, struct run *r,
                     int64_t since); /* out of contact; lost_after counts from `since` */
 void attempt_lost(struct bcore *c, struct run *r);
+
+/* ---- strays.c */
+/* This peer has an attempt that does not count: it is told to end it, or it is remembered. */
+void stray_met(struct bcore *c, const struct peer *p, struct id run, uint64_t attempt);
+void stray_over(struct bcore *c, const struct peer *p, struct id run, uint64_t attempt); /* it has it no more */
+/* It was decided what becomes of the held run: those that have it end it. Force: another attempt may follow. */
+void strays_end(struct bcore *c, const struct run *r, bool force);
+/* The connected servers that have it, "wh1, wh2". False: none. */
+bool strays_text(const struct bcore *c, const struct run *r, char *ret, size_t size);
+void strays_forget(struct bcore *c, struct run *r);
 
 /* ---- the other verbs */
 void on_call(struct bcore *c, struct peer *p);

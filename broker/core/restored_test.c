@@ -101,6 +101,22 @@ static void a_released_one_runs_as_an_attempt_that_nobody_has_seen(void **state)
     assert_int_equal(told_end(w, anna, run).status, STATUS_FAILED);
 }
 
+static void what_still_runs_is_ended_at_once_when_it_is_released(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct id run = call(w, anna, "a");
+    struct m_stop stop;
+    put_back(w);
+    anna = caller_up(w, "anna");
+    wh1 = worker_hello(w, "wh1", 1);
+    SAY(w, wh1, "wh1", have, .run = run, .attempt = 3, .state = RUN_RUNNING); /* in the time that was lost */
+    release_as(w, anna, run, "fail");
+    SENT(w, wh1, STOP, stop, &stop);
+    assert_int_equal(stop.attempt, 3);
+    assert_true(stop.force); /* nobody knows whether it was the last */
+}
+
 static void or_ends_as_it_was_released_and_says_why_it_was_held(void **state)
 {
     struct world *w = *state;
@@ -150,6 +166,7 @@ int main(void)
         in_world(every_live_run_is_held_whatever_it_was),
         in_world(what_still_runs_goes_on_and_its_result_is_evidence),
         in_world(a_released_one_runs_as_an_attempt_that_nobody_has_seen),
+        in_world(what_still_runs_is_ended_at_once_when_it_is_released),
         in_world(or_ends_as_it_was_released_and_says_why_it_was_held),
         in_world(its_epoch_lies_above_all_that_the_lost_time_can_have_had),
     };

@@ -22,7 +22,7 @@ void on_started(struct bcore *c, struct peer *p)
         return;
     r = current(c, p->server, m.run, m.attempt);
     if (!r) {
-        stop_stray(c, p, m.run, m.attempt);
+        stray_met(c, p, m.run, m.attempt);
         return;
     }
     r->at->seen = true;
@@ -92,6 +92,7 @@ static void not_counted(struct bcore *c, struct peer *p, const struct m_result *
     const struct evidence *e = evidence_find(c, m->run, m->attempt);
     const struct run *r = run_find(c, m->run);
     uint64_t lsn;
+    stray_over(c, p, m->run, m->attempt);
     if (k && k->attempt == m->attempt && (k->flags & KEPT_REPORTED)) {
         recorded(c, p, m, k->lsn); /* the counted one, once more */
         return;
@@ -154,8 +155,10 @@ void on_returned(struct bcore *c, struct peer *p)
     if (!TAKE(c, p, returned, &m))
         return;
     r = current(c, s, m.run, m.attempt);
-    if (!r)
+    if (!r) {
+        stray_over(c, p, m.run, m.attempt);
         return;
+    }
     if (!r->at->recalled) { /* given back unasked: not at once again to the same */
         s->resting = true;
         timer_set(c, &s->rest, TIMER_REST, c->now + REST_MS);

@@ -72,6 +72,7 @@ void run_free(struct bcore *c, struct run *r)
 {
     attempt_free(c, r);
     run_cancel_free(c, r);
+    strays_forget(c, r);
     lane_put(c, &r->lane);
     text_put(c, &r->principal);
     text_put(c, &r->certificate);

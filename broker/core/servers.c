@@ -272,20 +272,6 @@ static void reattach(struct bcore *c, struct run *r, uint64_t state)
     follow_state(c, r);
 }
 
-/* An attempt that does not count any more. It ends at once and without the steps that always run, because another
- * attempt of its run may execute, or yet another that is as lost as this one: two never execute at a time. Only the
- * last attempt of a run that has ended, or is held, may clear up. */
-void stop_stray(struct bcore *c, struct peer *p, struct id run, uint64_t attempt)
-{
-    const struct run *r = run_find(c, run);
-    const struct kept *k = r ? NULL : kept_by_id(c, run);
-    if (r && r->restored) /* what it does is what an operator will go by */
-        return;
-    bool last = r ? r->state == RUN_HELD && attempt == r->attempt : k && attempt == k->attempt;
-    SEND(c, p->handle, 0, stop, .run = run, .attempt = attempt, .force = !last,
-         .reason = span_str("this attempt does not count any more"));
-}
-
 void on_have(struct bcore *c, struct peer *p)
 {
     struct server *s = p->server;
@@ -304,7 +290,7 @@ void on_have(struct bcore *c, struct peer *p)
     if (r && r->at && r->attempt == m.attempt && r->at->server == s && id_eq(r->at->spool, s->spool))
         reattach(c, r, m.state);
     else if (m.state != RUN_ENDED) /* its RESULT will be answered */
-        stop_stray(c, p, m.run, m.attempt);
+        stray_met(c, p, m.run, m.attempt);
 }
 
 /* Never arrived there: back to the queue, or cancelled, if that was asked meanwhile. */

@@ -85,7 +85,7 @@ static void what_the_worker_has_never_seen_goes_back_to_the_queue(void **state)
     assert_int_equal(records_of(w, KIND_R_LOST), 0);
 }
 
-static void only_the_last_attempt_of_a_run_that_is_over_may_clear_up(void **state)
+static void what_is_lost_is_ended_but_the_last_attempt_of_a_held_run(void **state)
 {
     struct world *w = *state;
     uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
@@ -111,8 +111,11 @@ static void only_the_last_attempt_of_a_run_that_is_over_may_clear_up(void **stat
     SENT(w, wh1, STOP, stop, &m);
     assert_false(m.force);
     SAY(w, wh1, "wh1", have, .run = holds, .attempt = 1, .state = RUN_RUNNING);
+    SAY(w, wh1, "wh1", started, .run = holds, .attempt = 1, .step = span_str("s"));
+    NOT_SENT(w, wh1, STOP);
+    SAY(w, wh1, "wh1", have, .run = holds, .attempt = 0, .state = RUN_RUNNING); /* an older one */
     SENT(w, wh1, STOP, stop, &m);
-    assert_false(m.force);
+    assert_true(m.force);
     SAY(w, wh1, "wh1", have, .run = fails, .attempt = 0, .state = RUN_RUNNING); /* an older one */
     SENT(w, wh1, STOP, stop, &m);
     assert_true(m.force);
@@ -506,7 +509,7 @@ int main(void)
         in_world(another_spool_under_a_live_name_is_refused_and_told_where),
         in_world(the_same_spool_supersedes_its_older_session),
         in_world(what_the_worker_has_never_seen_goes_back_to_the_queue),
-        in_world(only_the_last_attempt_of_a_run_that_is_over_may_clear_up),
+        in_world(what_is_lost_is_ended_but_the_last_attempt_of_a_held_run),
         in_world(what_is_not_ours_any_more_is_told_to_stop),
         in_world(an_ended_one_waits_for_its_result),
         in_world(a_missing_have_ends_the_session),

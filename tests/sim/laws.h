@@ -53,6 +53,7 @@
     X(RUN_ENDS, 1, "when faults have stopped, every accepted run ends, or is held or parked and says why") \
     X(CALLER_HEARS, 1, "when faults have stopped, every caller hears of the end of each of its runs") \
     X(SPOOL_EMPTIES, 1, "when faults have stopped, every result is recorded and forgotten by its worker") \
+    X(HELD_GOES_ON, 8, "the last attempt of a held run is not ended before a person has decided") \
     X(NO_CHILD_LEFT, 8, "when all has ended, no child is left")
 #define X(n, p, t) LAW_##n,
 enum law { LAWS(X) LAW_COUNT };

@@ -229,6 +229,14 @@ static void two_ends(struct rig *r)
     until_ended(r);
     RECORD(r, ENDED, ended, .run = RUN, .attempt = 1, .outcome = good(r), .reported = true);
 }
+static void stop_of_what_is_held(struct rig *r)
+{
+    called_as(r, RUN, "k", ON_LOST_HOLD);
+    assigned(r, 1, "wh1", ON_LOST_HOLD);
+    RECORD(r, LOST, lost, .run = RUN, .attempt = 1, .then = ON_LOST_HOLD);
+    SAYS(r, stop, .run = RUN, .attempt = 1);
+}
+
 static void evidence_twice(struct rig *r)
 {
     struct bcore_config config = {.cluster = SIM_CLUSTER};
@@ -481,6 +489,7 @@ static const struct violation {
     {LAW_HANDED_AS_CALLED, handed_to_a_server_of_another_pool},
     {LAW_HANDED_AS_CALLED, handed_over_in_another_version},
     {LAW_HANDED_AS_SIGNED, another_call_is_handed_over},
+    {LAW_HELD_GOES_ON, stop_of_what_is_held},
     {LAW_EXECUTED_ONCE, a_step_twice},
     {LAW_EXECUTED_ONCE, at_another_server},
     {LAW_ONE_RESULT, two_ends},

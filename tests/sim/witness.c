@@ -49,6 +49,14 @@ static void says_execute(struct laws *l, const struct m_execute *m)
                   short_id(m->run), m->attempt);
 }
 
+static void says_stop(struct laws *l, const struct m_stop *m)
+{
+    const struct fact *f = fact_find(l, m->run);
+    if (f && f->state == RUN_HELD && f->attempt == m->attempt)
+        law_break(l, LAW_HELD_GOES_ON, "STOP for run %s attempt %" PRIu64 " leaves, and on disk the run is held",
+                  short_id(m->run), m->attempt);
+}
+
 static void says_state(struct laws *l, const struct m_run_state *m)
 {
     const struct fact *f = fact_find(l, m->run);
@@ -79,6 +87,7 @@ void laws_broker_says(struct laws *l, uint64_t peer, struct span message)
         ONE(RUN_ENDED, run_ended, says_ended)
         ONE(RECORDED, recorded, says_recorded)
         ONE(EXECUTE, execute, says_execute)
+        ONE(STOP, stop, says_stop)
         ONE(RUN_STATE, run_state, says_state)
 #undef ONE
     case KIND_M_DRIVING:

@@ -175,22 +175,31 @@ class Judge:
             self.fault("outlived its end", begin, last, lines[-1])
 
     def was_fenced(self, run, own):
-        """It was asked to end, as an attempt that may run again elsewhere must, or as one that had been lost when its server
-        came back."""
+        """It was asked to end, as an attempt that may run again elsewhere must, or as one that had been lost: when its server
+        came back, but of a run that was held not before a person had decided."""
         term = next(iter(self.of(own, "term")), None)
-        if not term or not self.cause(term.at - CAUSE_S, term.at):
+        if not term:
             return False
+        cause = self.cause(term.at - CAUSE_S, term.at)
         if self.on_lost(term.key) == "rerun":
-            return True
-        lost = run in self.released or any(e.status == "lost" for e in self.ends.get(run, []))
-        return lost and term.at >= self.asked[term.key].at + self.lost_after
+            return cause
+        if run in self.released:
+            decided = self.released[run].at
+            return decided <= term.at and (cause or term.at < decided + CAUSE_S)
+        lost = any(e.status == "lost" for e in self.ends.get(run, []))
+        return cause and lost and term.at >= self.asked[term.key].at + self.lost_after
 
     def was_replaced(self, run, begin, last):
-        """A person had the run begun again, so the older attempt was killed, unasked, when its server came back."""
-        release = self.released.get(run)
-        return (release is not None and release.how == "rerun" and int(begin.attempt) <= int(release.attempt) and
-                release.at < last.at and any(d.what == "back" and d.name == begin.server and
-                                             d.at - SOON_S < last.at < d.at + CAUSE_S for d in self.deeds))
+        """A person had the run begun again, so the older attempt was killed, unasked: then, or when its server came back."""
+        for release in self.deeds:
+            if (release.what == "release" and release.run == run and release.how == "rerun" and
+                    int(begin.attempt) <= int(release.attempt)):
+                if release.at - SOON_S < last.at < release.at + CAUSE_S:
+                    return True
+                if release.at < last.at and any(d.what == "back" and d.name == begin.server and
+                                                d.at - SOON_S < last.at < d.at + CAUSE_S for d in self.deeds):
+                    return True
+        return False
 
     def ends_agree(self, run, ends):
         """Not every telling names all of it; what two of them name has to be the same."""

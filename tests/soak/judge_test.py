@@ -91,26 +91,38 @@ class TheJudge(unittest.TestCase):
     def test_a_held_run_that_a_person_released(self):
         for how, end in (("succeed", SUCCEEDED), ("fail", LOST)):
             h = History().called("a", "hold").child("a", "begin", 2).did("away", 3, kind="server", name="s1")
-            self.finds(h.child("a", "term", 14).did("release", 15, run="a", attempt=1, how=how).ended("a", end))
+            self.finds(h.did("release", 15, run="a", attempt=1, how=how).child("a", "term", 50).did("back", 49, name="s1").ended("a", end))
+            h = History().called("a", "hold").child("a", "begin", 2).did("away", 3, kind="server", name="s1")
+            h.child("a", "beat", 99).did("release", 100, run="a", attempt=1, how=how)  # it was there, and not away any more
+            self.finds(h.child("a", "term", 101).ended("a", end))
         h = History().called("a", "hold").lived("a", 2, 5).did("release", 13, run="a", attempt=1, how="rerun")
         self.finds(h.lived("a", 15, 16, attempt=2).ended("a", attempt=2))
 
-    def replaced(self, released=13, back=16, server="s1", attempt=1, last=16.1, how="rerun"):
+    def replaced(self, released=13, back=66, server="s1", attempt=1, last=66.1, how="rerun"):
         """A held run's second attempt, and its first, which lived until its server was back."""
         h = History().called("a", "hold").child("a", "begin", 2).did("away", 3, kind="server", name="s1")
         h.child("a", "beat", last).did("release", released, run="a", attempt=attempt, how=how)
-        return h.did("back", back, name=server).lived("a", 17, 18, attempt=2, pid=101).ended("a", attempt=2)
+        return h.did("back", back, name=server).lived("a", 77, 78, attempt=2, pid=101).ended("a", attempt=2)
 
     def test_an_older_attempt_that_was_killed_when_its_server_came_back_as_a_person_had_it_begun_again(self):
         self.finds(self.replaced())
 
     def test_an_older_attempt_that_died_of_something_else_than_its_servers_return(self):
-        self.finds(self.replaced(back=19), "died of a death not its own")
-        self.finds(self.replaced(back=-20), "died of a death not its own")
+        self.finds(self.replaced(back=69), "died of a death not its own")
+        self.finds(self.replaced(back=30), "died of a death not its own")
         self.finds(self.replaced(server="s2"), "died of a death not its own")
-        self.finds(self.replaced(released=16.5), "died of a death not its own")
+        self.finds(self.replaced(released=69), "died of a death not its own")
         self.finds(self.replaced(attempt=0), "died of a death not its own")
         self.assertIn("died of a death not its own", self.replaced(how="fail").judged())
+
+    def test_an_older_attempt_that_was_killed_when_a_person_had_it_begun_again_while_its_server_was_there(self):
+        self.finds(self.replaced(released=66, back=4))
+
+    def test_a_held_runs_child_that_was_ended_before_a_person_had_decided(self):
+        for how, end in (("succeed", SUCCEEDED), ("fail", LOST)):
+            h = History().called("a", "hold").child("a", "begin", 2).did("away", 3, kind="server", name="s1")
+            h.did("back", 13, name="s1").child("a", "term", 14).did("release", 15, run="a", attempt=1, how=how)
+            self.finds(h.ended("a", end), "died of a death not its own")
 
     def test_a_lost_run_whose_server_was_away(self):
         h = History().called("a").lived("a", 2, 40).did("away", 3, kind="server", name="s1")

@@ -163,6 +163,53 @@ counted() { # the attempts whose end is the run's, one a line
     done
 }
 
+@test "promises 4 and 8: a held run's child goes on when its server is back, until a person decides; each decision ends it" {
+    local name text
+    for name in ends rerun fail succeed cancel; do
+        begin $name hold package:child etl1
+    done
+    stop_process "$(cat "$demo/etl1.pid")"
+    for name in ends rerun fail succeed cancel; do
+        await "$name is held" in_state "$(run_of $name)" held
+    done
+    kill -CONT "$(cat "$demo/etl1.pid")"
+    for name in ends rerun fail succeed cancel; do
+        await "the broker knows that $name still runs" sh -c "lbctl explain $(run_of $name) | grep -q 'it still runs at etl1'"
+    done
+    # What is not held and was asked for later has come and gone: a STOP would have been there before it.
+    call package:child etl1 name=after "dir=$dir" >"$dir/run-after"
+    : >"$dir/go-after"
+    await "a call after that has ended" ended "$(run_of after)"
+    for name in ends rerun fail succeed cancel; do
+        in_state "$(run_of $name)" held
+        kill -0 "$(child_of $name)"
+    done
+
+    : >"$dir/go-ends"
+    await "the result of the one that ended by itself is kept" sh -c "lbctl show $(run_of ends) | grep -q evidence"
+    in_state "$(run_of ends)" held
+    lbctl release "$(run_of ends)" --succeed --reason 'so says the evidence' >"$dir/said-ends"
+    not grep -q 'still runs' "$dir/said-ends"
+    [ "$(status_of "$(run_of ends)")" = succeeded ]
+
+    for name in rerun fail succeed; do
+        lbctl release "$(run_of $name)" --$name --reason 'of the test' >"$dir/said-$name"
+    done
+    lbctl cancel "$(run_of cancel)" --reason 'of the test' >"$dir/said-cancel"
+    for name in rerun fail succeed cancel; do
+        grep -q 'what still runs at etl1 is being ended' "$dir/said-$name"
+        await "the child of $name is ended" gone "$(child_of $name)"
+        await "what $name did is kept" sh -c "lbctl show $(run_of $name) | grep -q evidence"
+        [ "$(said $name end 1)" -eq 0 ]
+    done
+    await "the released one has run again" ended "$(run_of rerun)"
+    [ "$(said rerun begin 2)" -eq 1 ]
+    [ "$(status_of "$(run_of rerun)")" = succeeded ]
+    [ "$(status_of "$(run_of fail)")" = lost ]
+    [ "$(status_of "$(run_of succeed)")" = succeeded ]
+    [ "$(status_of "$(run_of cancel)")" = cancelled ]
+}
+
 @test "a call's lost_after that is shorter than the heartbeats ends no child of a server that is well" {
     begin short rerun --lost-after 1 package:child etl1
     await "it runs longer than two heartbeats and more" sh -c "[ \$(grep -c beat '$dir/short') -ge 40 ]"
