@@ -74,6 +74,15 @@ chosen() { # chosen PATCH PART-OF-NAME...
     return 1
 }
 
+chosen_some() { # is there a patch that these parts of names choose?
+    for patch in tests/mutants/[0-9]*.patch; do
+        chosen "$(basename "$patch" .patch)" "$@" && return 0
+    done
+    return 1
+}
+
+chosen_some "$@" || { echo "mutants: no patch in tests/mutants has '$*' in its name" >&2 && exit 2; }
+
 if [ -z "$check" ]; then
     mkdir "$tree"
     git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$tree"

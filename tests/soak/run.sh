@@ -2,9 +2,18 @@
 # make soak: a real cluster under steady load while something of it is killed every second; then everything is left alone
 # until all calls have ended, and judge.py judges from plain files.
 # usage: tests/soak/run.sh BUILD-FOLDER MINUTES [SEED]
-# The cluster's folder is kept, and named, when something is wrong, or when LB_KEEP is set. Exit: 0 all is well; 1 not.
+# The cluster's folder is kept, and named, when something is wrong, or when LB_KEEP is set. Exit: 0 all is well; 1 not;
+# 2 asked wrongly.
 set -euo pipefail
 build=$(cd "$1" && pwd)
+[[ $2 =~ ^[0-9]+(\.[0-9]+)?$ && $2 =~ [1-9] ]] || {
+    echo "soak: MINUTES is '$2': a number above 0 is needed, as 30 or 0.5" >&2
+    exit 2
+}
+[[ ${3:-1} =~ ^[0-9]+$ ]] || {
+    echo "soak: SEED is '$3': a whole number is needed" >&2
+    exit 2
+}
 seconds=$(awk "BEGIN {print $2 * 60}")
 seed=${3:-$RANDOM$RANDOM}
 here=$(cd "$(dirname "$0")" && pwd)

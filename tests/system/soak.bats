@@ -14,3 +14,15 @@ load helpers
     assert_has "seed 7"
     assert_has "all is well"
 }
+
+@test "make soak and make mutants say what is wrong with what they are asked for" {
+    run "$top/tests/soak/run.sh" "$LB_BIN/.." abc
+    [ "$status" -eq 2 ]
+    assert_has "MINUTES is 'abc'"
+    run "$top/tests/soak/run.sh" "$LB_BIN/.." 1 x
+    [ "$status" -eq 2 ]
+    assert_has "SEED is 'x'"
+    run "$top/tests/mutants/run.sh" nosuch
+    [ "$status" -eq 2 ]
+    assert_has "has 'nosuch' in its name"
+}
