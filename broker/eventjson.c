@@ -19,9 +19,20 @@ static void set_word(json_t *o, const char *name, const char *s)
     json_object_set_new(o, name, json_string(s));
 }
 
-static void set_number(json_t *o, const char *name, uint64_t v)
+void json_set_number(json_t *o, const char *name, uint64_t v)
 {
     json_object_set_new(o, name, json_integer((json_int_t)v));
+}
+
+void json_set_word(json_t *o, const char *name, const char *s)
+{
+    if (s && *s)
+        json_object_set_new(o, name, json_string(s));
+}
+
+void json_set_flag(json_t *o, const char *name, bool v)
+{
+    json_object_set_new(o, name, json_boolean(v));
 }
 
 void json_set_time(json_t *o, const char *name, int64_t wall_ms)
@@ -82,11 +93,11 @@ void json_set_call(json_t *o, const struct d_call *c)
     json_set_text(o, "parent_name", c->plan);
     json_set_text(o, "task", c->task);
     if (c->task.n) {
-        set_number(o, "index", c->index);
-        set_number(o, "try", c->turn);
+        json_set_number(o, "index", c->index);
+        json_set_number(o, "try", c->turn);
     }
     if (c->priority)
-        set_number(o, "priority", c->priority);
+        json_set_number(o, "priority", c->priority);
     json_set_text(o, "as_of", c->as_of);
     if (c->parameters.count)
         json_set_map(o, "parameters", &c->parameters);
@@ -135,23 +146,23 @@ static json_t *step_json(const struct d_step_outcome *s)
 {
     json_t *o = json_object();
     json_set_text(o, "name", s->name);
-    set_number(o, "tries", s->turn);
+    json_set_number(o, "tries", s->turn);
     set_word(o, "action", step_action_text(s->action));
     json_set_text(o, "target", s->target);
     if (s->signal)
-        set_number(o, "signal", s->signal);
+        json_set_number(o, "signal", s->signal);
     else
         json_object_set_new(o, "exit_code", json_integer((json_int_t)s->exit_code));
     set_flags(o, s);
     json_set_time(o, "started_at", s->started_at);
     json_set_time(o, "ended_at", s->ended_at);
-    set_number(o, "user_us", s->user_us);
-    set_number(o, "system_us", s->system_us);
-    set_number(o, "max_rss_kib", s->max_rss_kib);
-    set_number(o, "out_bytes", s->out_bytes);
-    set_number(o, "err_bytes", s->err_bytes);
+    json_set_number(o, "user_us", s->user_us);
+    json_set_number(o, "system_us", s->system_us);
+    json_set_number(o, "max_rss_kib", s->max_rss_kib);
+    json_set_number(o, "out_bytes", s->out_bytes);
+    json_set_number(o, "err_bytes", s->err_bytes);
     if (s->cut_bytes)
-        set_number(o, "cut_bytes", s->cut_bytes);
+        json_set_number(o, "cut_bytes", s->cut_bytes);
     json_set_text(o, "user", s->user);
     if (s->argv.count)
         set_texts(o, "argv", &s->argv);
@@ -170,7 +181,7 @@ void json_set_outcome(json_t *o, const struct d_outcome *outcome)
            *steps = json_array();
     if (outcome->code) {
         set_word(delivery, "reason", refusal_word(outcome->code));
-        set_number(delivery, "code", outcome->code);
+        json_set_number(delivery, "code", outcome->code);
     }
     while (wire_next(&it, &item))
         if (d_step_outcome_decode(item, &step, NULL) == 0)
@@ -225,7 +236,7 @@ static void server_is(struct feed_event *e, json_t *o, struct span server)
 static void attempt_is(json_t *o, uint64_t attempt)
 {
     if (attempt)
-        set_number(o, "attempt", attempt);
+        json_set_number(o, "attempt", attempt);
 }
 
 static void outcome_is(struct feed_event *e, json_t *o, struct span bytes, const struct event_about *about)
@@ -345,7 +356,7 @@ static void fill_end(struct feed_event *e, json_t *o, uint64_t kind, struct span
         OF_RUN(parent_driven);
         e->word = "parent_driven";
         json_set_text(o, "driver", m.principal);
-        set_number(o, "epoch", m.epoch);
+        json_set_number(o, "epoch", m.epoch);
         break;
     }
     case KIND_R_PARENT_ENDED: {
@@ -366,7 +377,7 @@ static void fill_certificate(json_t *o, struct span bytes)
         return;
     json_set_text(o, "principal", c.name);
     json_set_text(o, "role", c.role);
-    set_number(o, "serial", c.serial);
+    json_set_number(o, "serial", c.serial);
 }
 
 static void fill_deployment(struct feed_event *e, json_t *o, struct span bytes)
@@ -428,7 +439,7 @@ static void fill_other(struct feed_event *e, json_t *o, uint64_t kind, struct sp
     case KIND_R_EPOCH: {
         AS(epoch);
         e->word = "broker";
-        set_number(o, "epoch", m.epoch);
+        json_set_number(o, "epoch", m.epoch);
         json_set_text(o, "software", m.software);
         break;
     }
@@ -463,8 +474,8 @@ struct feed_event *event_make(uint64_t seq, struct span record, const struct eve
     e->seq = seq;
     e->status = -1;
     e->word = "unknown";
-    set_number(o, "v", 1);
-    set_number(o, "seq", seq);
+    json_set_number(o, "v", 1);
+    json_set_number(o, "seq", seq);
     set_word(o, "event", "unknown"); /* its place; what it is follows */
     if (about)
         fill_about(e, o, about);

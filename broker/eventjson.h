@@ -27,6 +27,9 @@ struct feed_event *event_make(uint64_t seq, struct span record, const struct eve
 void event_free(struct feed_event **e);
 
 /* ---- Pieces that queries use too */
+void json_set_word(json_t *o, const char *name, const char *s); /* nothing if it is NULL or empty */
+void json_set_number(json_t *o, const char *name, uint64_t v);
+void json_set_flag(json_t *o, const char *name, bool v);
 void json_set_text(json_t *o, const char *name, struct span s);        /* nothing if it is empty */
 void json_set_time(json_t *o, const char *name, int64_t wall_ms);      /* nothing if it is 0 */
 void json_set_id(json_t *o, const char *name, const struct id *id);    /* nothing if it is zero */

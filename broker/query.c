@@ -31,6 +31,11 @@ bool query_row(struct query *q, json_t *row)
     return fits;
 }
 
+bool query_matches(const char *pattern, const char *text)
+{
+    return !*pattern || glob_matches(pattern, span_str(text ? text : ""));
+}
+
 static void query_free(struct query *q)
 {
     buf_free(&q->rows);

@@ -33,6 +33,8 @@ struct query {
 
 /* Takes the row (and frees it). False: the page is full; the row was not taken. */
 bool query_row(struct query *q, json_t *row);
+/* Does a filter of `where` match? An empty one matches everything. */
+bool query_matches(const char *pattern, const char *text);
 void query_answer(struct query *q); /* sends ROWS and frees the query */
 void query_refuse(struct query *q, enum refusal code, const char *text);
 bool query_may_see(const struct query *q, const char *owner, const char *job, const char *address,

@@ -13,27 +13,6 @@
 #include "broker/query.h"
 #include "common/json.h"
 
-static void set_word(json_t *o, const char *name, const char *s)
-{
-    if (s && *s)
-        json_object_set_new(o, name, json_string(s));
-}
-
-static void set_number(json_t *o, const char *name, uint64_t v)
-{
-    json_object_set_new(o, name, json_integer((json_int_t)v));
-}
-
-static void set_flag(json_t *o, const char *name, bool v)
-{
-    json_object_set_new(o, name, json_boolean(v));
-}
-
-static bool glob(const char *pattern, const char *text)
-{
-    return !*pattern || glob_matches(pattern, span_str(text ? text : ""));
-}
-
 /* ---- Servers */
 static json_t *jobs_json(const struct query *q, const struct view_server *s)
 {
@@ -41,16 +20,16 @@ static json_t *jobs_json(const struct query *q, const struct view_server *s)
     struct view_job j;
     for (unsigned i = 0; i < s->n_jobs && view_server_job(q->b->core, s->name, i, &j); i++) {
         json_t *o = json_object();
-        set_word(o, "job", j.name);
-        set_word(o, "version", j.version);
+        json_set_word(o, "job", j.name);
+        json_set_word(o, "version", j.version);
         json_set_hash(o, "job_hash", &j.job_hash);
-        set_number(o, "concurrency", j.concurrency);
-        set_number(o, "live", j.live);
-        set_flag(o, "idempotent", j.idempotent);
+        json_set_number(o, "concurrency", j.concurrency);
+        json_set_number(o, "live", j.live);
+        json_set_flag(o, "idempotent", j.idempotent);
         if (j.older)
-            set_number(o, "older", j.older);
+            json_set_number(o, "older", j.older);
         if (j.mean_us)
-            set_number(o, "mean_us", (uint64_t)j.mean_us);
+            json_set_number(o, "mean_us", (uint64_t)j.mean_us);
         json_array_append_new(a, o);
     }
     return a;
@@ -84,7 +63,7 @@ static json_t *needs_json(const struct query *q, const struct view_server *s)
         json_t *o = json_object();
         if (d_need_decode(view_server_need(q->b->core, s->name, i), &n, NULL) == 0) {
             json_set_text(o, "need", n.need);
-            set_flag(o, "holds", n.holds);
+            json_set_flag(o, "holds", n.holds);
             json_set_text(o, "trouble", n.trouble);
             json_set_time(o, "probed_at", n.probed_at);
         }
@@ -99,24 +78,24 @@ static json_t *server_json(const struct query *q, const struct view_server *s, b
     json_t *o = json_object(), *pools = json_array();
     struct wire_list facts = {s->facts, s->n_facts};
     struct value wrong;
-    set_word(o, "server", s->name);
-    set_word(o, "state", s->state);
+    json_set_word(o, "server", s->name);
+    json_set_word(o, "state", s->state);
     for (unsigned i = 0; i < s->n_pools; i++)
         json_array_append_new(pools, json_string(s->pools[i]));
     json_object_set_new(o, "pools", pools);
-    set_flag(o, "draining", s->draining);
-    set_word(o, "draining_reason", s->draining_reason);
-    set_number(o, "slots", s->slots);
-    set_number(o, "live", s->live);
-    set_number(o, "running", s->running);
-    set_number(o, "credit", s->credit);
-    set_number(o, "ended", s->ended);
-    set_word(o, "address", s->address);
-    set_word(o, "software", s->software);
+    json_set_flag(o, "draining", s->draining);
+    json_set_word(o, "draining_reason", s->draining_reason);
+    json_set_number(o, "slots", s->slots);
+    json_set_number(o, "live", s->live);
+    json_set_number(o, "running", s->running);
+    json_set_number(o, "credit", s->credit);
+    json_set_number(o, "ended", s->ended);
+    json_set_word(o, "address", s->address);
+    json_set_word(o, "software", s->software);
     json_set_time(o, "heard_at", s->heard_wall);
     json_set_time(o, "up_since", s->up_since);
-    set_number(o, "n_jobs", s->n_jobs);
-    set_number(o, "n_packages", s->n_packages);
+    json_set_number(o, "n_jobs", s->n_jobs);
+    json_set_number(o, "n_packages", s->n_packages);
     if (whole) {
         json_object_set_new(o, "jobs", jobs_json(q, s));
         json_object_set_new(o, "packages", packages_json(q, s, true));
@@ -125,7 +104,7 @@ static json_t *server_json(const struct query *q, const struct view_server *s, b
         json_object_set_new(o, "packages_missing", packages_json(q, s, false));
     }
     if (wire_map_get(&facts, "jobs_with_trouble", &wrong) && wrong.type == VALUE_INT && wrong.integer > 0)
-        set_number(o, "jobs_with_trouble", (uint64_t)wrong.integer);
+        json_set_number(o, "jobs_with_trouble", (uint64_t)wrong.integer);
     json_object_set_new(o, "needs", needs_json(q, s));
     return o;
 }
@@ -142,7 +121,7 @@ void query_servers(struct query *q)
     char at[LIMIT_NAME + 1];
     span_copy_str(span_str(q->after), at, sizeof at);
     while (view_server_after(q->b->core, at, &s)) {
-        bool wanted = glob(q->server, s.name) && glob(q->name, s.name) &&
+        bool wanted = query_matches(q->server, s.name) && query_matches(q->name, s.name) &&
                       (!*q->address || view_in_address(q->b->core, s.name, q->address)) && may_see_server(q, s.name);
         if (wanted && !query_row(q, server_json(q, &s, *q->server || *q->name))) {
             strcpy(q->next, at);
@@ -157,13 +136,13 @@ json_t *query_parent_json(const struct view_parent *p)
 {
     json_t *o = json_object();
     json_set_id(o, "run", &p->id);
-    set_word(o, "state", "running");
+    json_set_word(o, "state", "running");
     json_set_text(o, "plan", p->name);
     json_set_text(o, "key", p->key);
-    set_word(o, "driver", p->driver);
-    set_number(o, "epoch", p->epoch);
+    json_set_word(o, "driver", p->driver);
+    json_set_number(o, "epoch", p->epoch);
     json_set_time(o, "begun_at", p->begun_at);
-    set_word(o, "by", p->principal);
+    json_set_word(o, "by", p->principal);
     return o;
 }
 
@@ -171,7 +150,7 @@ static bool parent_matches(const struct query *q, const struct view_parent *p)
 {
     char name[LIMIT_NAME + 1];
     span_copy_str(p->name, name, sizeof name);
-    return glob(q->name, name) && glob(q->principal, p->principal) && !q->status &&
+    return query_matches(q->name, name) && query_matches(q->principal, p->principal) && !q->status &&
            (!q->since || p->begun_at >= q->since) && (!q->until || p->begun_at <= q->until);
 }
 
@@ -210,8 +189,8 @@ static json_t *deployments_of(const struct query *q, const struct hash *package,
         if (hash_eq(&d.package, package) && d_signed_decode(d.deployment, &s, NULL) == 0 &&
             d_deployment_decode(s.body, &body, NULL) == 0 && !body.remove) {
             json_t *o = json_object();
-            set_word(o, "address", d.address);
-            set_word(o, "by", d.by);
+            json_set_word(o, "address", d.address);
+            json_set_word(o, "by", d.by);
             json_set_time(o, "at", d.at);
             json_array_append_new(a, o);
             *ret_visible |= rights_cover(q->b->core, q->who, VERB_WATCH, d.name, d.address) ||
@@ -235,12 +214,12 @@ static void add_package(void *self, const struct hash *hash, uint64_t size, stru
     json_t *deployed = deployments_of(q, hash, &visible);
     visible |= rights_cover(q->b->core, q->who, VERB_DEPLOY, name ? name : "", "all") ||
                rights_cover(q->b->core, q->who, VERB_WATCH, "", "all");
-    if (visible && glob(q->name, name)) {
+    if (visible && query_matches(q->name, name)) {
         o = json_object();
-        set_word(o, "name", name);
-        set_word(o, "version", version);
+        json_set_word(o, "name", name);
+        json_set_word(o, "version", version);
         json_set_hash(o, "hash", hash);
-        set_number(o, "size", size);
+        json_set_number(o, "size", size);
         json_object_set(o, "deployed", deployed);
         query_row(q, o); /* the depot is small: what does not fit a page is asked for by name */
     }
@@ -260,22 +239,22 @@ static json_t *certificate_json(const struct query *q, const struct view_certifi
     struct d_certificate d;
     struct span item;
     json_t *o = json_object(), *pools = json_array(), *grants = json_array();
-    set_word(o, "name", v->name);
-    set_word(o, "role", v->role);
-    set_number(o, "serial", v->serial);
+    json_set_word(o, "name", v->name);
+    json_set_word(o, "role", v->role);
+    json_set_number(o, "serial", v->serial);
     if (d_signed_decode(v->certificate, &s, NULL) == 0 && d_certificate_decode(s.body, &d, NULL) == 0) {
         char key[65];
         for (struct wire_iter it = wire_iter(&d.pools); wire_next(&it, &item);)
             json_array_append_new(pools, json_stringn((const char *)item.p, item.n));
         for (struct wire_iter it = wire_iter(&d.grants); wire_next(&it, &item);)
             json_array_append_new(grants, json_stringn((const char *)item.p, item.n));
-        set_word(o, "key", hex_format(d.sign_key.b, sizeof d.sign_key.b, key));
+        json_set_word(o, "key", hex_format(d.sign_key.b, sizeof d.sign_key.b, key));
         json_set_time(o, "not_after", d.not_after);
     }
     json_object_set_new(o, "pools", pools);
     json_object_set_new(o, "grants", grants);
     json_set_time(o, "enrolled_at", v->at);
-    set_flag(o, "revoked", view_revoked(q->b->core, v->serial));
+    json_set_flag(o, "revoked", view_revoked(q->b->core, v->serial));
     return o;
 }
 
@@ -291,7 +270,7 @@ void query_certificates(struct query *q)
         *slash = '\0';
     }
     while (view_certificate_after(q->b->core, name, serial, &v)) {
-        bool wanted = glob(q->name, v.name) &&
+        bool wanted = query_matches(q->name, v.name) &&
                       (strcmp(v.name, q->who->name) == 0 || rights_cover(q->b->core, q->who, VERB_ADMIN, "", "all") ||
                        rights_cover(q->b->core, q->who, VERB_WATCH, "", "all"));
         if (wanted && !query_row(q, certificate_json(q, &v))) {
@@ -307,11 +286,11 @@ void query_whoami(struct query *q)
 {
     json_t *o = json_object(), *grants = json_array(), *pools = json_array();
     char text[GRANT_TEXT];
-    set_word(o, "name", q->who->name);
-    set_word(o, "role", role_word(q->who->role));
-    set_word(o, "cluster", q->b->options.cluster);
-    set_word(o, "broker", q->b->options.name);
-    set_number(o, "serial", q->who->serial);
+    json_set_word(o, "name", q->who->name);
+    json_set_word(o, "role", role_word(q->who->role));
+    json_set_word(o, "cluster", q->b->options.cluster);
+    json_set_word(o, "broker", q->b->options.name);
+    json_set_number(o, "serial", q->who->serial);
     for (size_t i = 0; i < q->who->n_grants; i++)
         json_array_append_new(grants, json_string(grant_format(&q->who->grants[i], text)));
     for (size_t i = 0; i < q->who->n_pools; i++)
@@ -328,17 +307,17 @@ static json_t *store_json(const struct query *q)
     struct store_stats s;
     json_t *o = json_object();
     store_stats(q->b->store, &s);
-    set_number(o, "epoch", s.epoch);
-    set_number(o, "committed", s.committed);
-    set_number(o, "folded", s.folded);
-    set_number(o, "commits", s.commits);
-    set_number(o, "records", s.records);
-    set_number(o, "checkpoints", s.checkpoints);
-    set_number(o, "dropped", s.dropped);
-    set_number(o, "file_bytes", s.file_bytes);
-    set_number(o, "wal_pages", s.wal_pages);
-    set_number(o, "free_bytes", s.free_bytes);
-    set_flag(o, "full", s.full);
+    json_set_number(o, "epoch", s.epoch);
+    json_set_number(o, "committed", s.committed);
+    json_set_number(o, "folded", s.folded);
+    json_set_number(o, "commits", s.commits);
+    json_set_number(o, "records", s.records);
+    json_set_number(o, "checkpoints", s.checkpoints);
+    json_set_number(o, "dropped", s.dropped);
+    json_set_number(o, "file_bytes", s.file_bytes);
+    json_set_number(o, "wal_pages", s.wal_pages);
+    json_set_number(o, "free_bytes", s.free_bytes);
+    json_set_flag(o, "full", s.full);
     return o;
 }
 
@@ -350,7 +329,7 @@ void query_stats(struct query *q)
     view_counts(q->b->core, &c);
     net_server_owed(q->b->net, &owed);
     for (unsigned i = 0; i < RUN_ENDED; i++)
-        set_number(runs, run_state_text(i), c.runs[i]);
+        json_set_number(runs, run_state_text(i), c.runs[i]);
     json_object_set_new(o, "runs", runs);
     const struct {
         const char *name;
@@ -380,7 +359,7 @@ void query_stats(struct query *q)
                    {"depot_bytes", depot_bytes(q->b->depot)},
                    {"logs_bytes", logs_bytes(q->b->logs)}};
     for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        set_number(o, numbers[i].name, numbers[i].v);
+        json_set_number(o, numbers[i].name, numbers[i].v);
     json_set_time(o, "broker_since", q->b->started_wall);
     json_object_set_new(o, "store", store_json(q));
     query_row(q, o);
@@ -393,9 +372,9 @@ static json_t *unmet_json(const struct explain *e, const struct explain_server *
     for (unsigned i = 0; i < s->n; i++) {
         const struct explain_unmet *u = &e->unmet[s->first + i];
         json_t *o = json_object();
-        set_word(o, "condition", explain_condition_text(u->condition));
-        set_word(o, "text", u->text);
-        set_word(o, "clears", u->clears);
+        json_set_word(o, "condition", explain_condition_text(u->condition));
+        json_set_word(o, "text", u->text);
+        json_set_word(o, "clears", u->clears);
         json_array_append_new(a, o);
     }
     return a;
@@ -416,15 +395,15 @@ bool query_explain(struct query *q)
     }
     json_t *head = json_object();
     json_set_id(head, "run", &q->run);
-    set_word(head, "state", run_state_text(e.state));
-    set_word(head, "summary", e.summary);
-    set_number(head, "ahead", e.ahead);
+    json_set_word(head, "state", run_state_text(e.state));
+    json_set_word(head, "summary", e.summary);
+    json_set_number(head, "ahead", e.ahead);
     query_row(q, head);
     for (unsigned i = 0; i < e.n_servers; i++) {
         json_t *o = json_object();
-        set_word(o, "server", e.servers[i].server);
-        set_flag(o, "eligible", e.servers[i].n == 0);
-        set_number(o, "credit", e.servers[i].credit);
+        json_set_word(o, "server", e.servers[i].server);
+        json_set_flag(o, "eligible", e.servers[i].n == 0);
+        json_set_number(o, "credit", e.servers[i].credit);
         json_object_set_new(o, "unmet", unmet_json(&e, &e.servers[i]));
         if (!query_row(q, o))
             break; /* some 500 servers are enough to understand it */

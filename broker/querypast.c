@@ -8,61 +8,50 @@
 #include "broker/query.h"
 #include "common/json.h"
 
-static void set_word(json_t *o, const char *name, const char *s)
-{
-    if (s && *s)
-        json_object_set_new(o, name, json_string(s));
-}
-
-static void set_number(json_t *o, const char *name, uint64_t v)
-{
-    json_object_set_new(o, name, json_integer((json_int_t)v));
-}
-
 /* ---- History */
 static json_t *ended_json(const struct store_ended *r)
 {
     json_t *o = json_object();
-    set_number(o, "seq", r->lsn);
+    json_set_number(o, "seq", r->lsn);
     json_set_id(o, "run", &r->run);
-    set_word(o, "status", status_text(r->status));
-    set_word(o, "job", r->job);
-    set_word(o, "server", r->server);
-    set_word(o, "address", r->address);
-    set_number(o, "attempt", r->attempt);
+    json_set_word(o, "status", status_text(r->status));
+    json_set_word(o, "job", r->job);
+    json_set_word(o, "server", r->server);
+    json_set_word(o, "address", r->address);
+    json_set_number(o, "attempt", r->attempt);
     json_set_id(o, "parent", &r->parent);
-    set_word(o, "task", r->task);
+    json_set_word(o, "task", r->task);
     if (*r->task) {
-        set_number(o, "index", r->index);
-        set_number(o, "try", r->turn);
+        json_set_number(o, "index", r->index);
+        json_set_number(o, "try", r->turn);
     }
-    set_word(o, "delivery", delivery_text(r->delivery));
-    set_word(o, "job_outcome", job_outcome_text(r->job_outcome));
-    set_word(o, "package", package_outcome_text(r->package));
-    set_word(o, "message", r->message);
+    json_set_word(o, "delivery", delivery_text(r->delivery));
+    json_set_word(o, "job_outcome", job_outcome_text(r->job_outcome));
+    json_set_word(o, "package", package_outcome_text(r->package));
+    json_set_word(o, "message", r->message);
     json_set_hash(o, "job_hash", &r->job_hash);
     json_set_time(o, "called_at", r->called_at);
     json_set_time(o, "started_at", r->started_at);
     json_set_time(o, "ended_at", r->ended_at);
-    set_word(o, "key", r->key);
-    set_word(o, "by", r->principal);
+    json_set_word(o, "key", r->key);
+    json_set_word(o, "by", r->principal);
     return o;
 }
 
 static json_t *ended_parent_json(const struct store_ended *r)
 {
     json_t *o = json_object();
-    set_number(o, "seq", r->lsn);
+    json_set_number(o, "seq", r->lsn);
     json_set_id(o, "run", &r->run);
-    set_word(o, "state", "ended");
-    set_word(o, "status", status_text(r->status));
-    set_word(o, "plan", r->job);
-    set_word(o, "key", r->key);
+    json_set_word(o, "state", "ended");
+    json_set_word(o, "status", status_text(r->status));
+    json_set_word(o, "plan", r->job);
+    json_set_word(o, "key", r->key);
     json_set_id(o, "parent", &r->parent);
-    set_number(o, "tasks", r->index);
+    json_set_number(o, "tasks", r->index);
     json_set_time(o, "begun_at", r->called_at);
     json_set_time(o, "ended_at", r->ended_at);
-    set_word(o, "by", r->principal);
+    json_set_word(o, "by", r->principal);
     return o;
 }
 
@@ -139,7 +128,7 @@ static json_t *head_of(struct query *q, const struct event_about *about)
         return query_parent_json(&p);
     json_t *o = json_object();
     json_set_id(o, "run", &q->run);
-    set_word(o, "state", "ended");
+    json_set_word(o, "state", "ended");
     if (about->is_parent)
         json_set_text(o, "plan", about->parent.name);
     else
@@ -154,7 +143,7 @@ static void add_report(json_t *o, struct span record)
     json_t *report;
     if (r_parent_ended_decode(record, &m, NULL) < 0)
         return;
-    set_word(o, "status", status_text(m.status));
+    json_set_word(o, "status", status_text(m.status));
     json_set_time(o, "ended_at", m.at);
     report = json_loadb((const char *)m.report.p, m.report.n, 0, NULL);
     if (report)

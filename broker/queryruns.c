@@ -6,57 +6,37 @@
 #include "broker/query.h"
 #include "common/json.h"
 
-static void set_word(json_t *o, const char *name, const char *s)
-{
-    if (s && *s)
-        json_object_set_new(o, name, json_string(s));
-}
-
-static void set_number(json_t *o, const char *name, uint64_t v)
-{
-    json_object_set_new(o, name, json_integer((json_int_t)v));
-}
-
-static void set_flag(json_t *o, const char *name, bool v)
-{
-    json_object_set_new(o, name, json_boolean(v));
-}
-
-static bool glob(const char *pattern, const char *text)
-{
-    return !*pattern || glob_matches(pattern, span_str(text ? text : ""));
-}
-
 json_t *query_run_json(const struct view_run *r, const struct d_call *call)
 {
     json_t *o = json_object();
     json_set_id(o, "run", &r->id);
-    set_word(o, "state", run_state_text(r->state));
+    json_set_word(o, "state", run_state_text(r->state));
     json_set_call(o, call);
-    set_word(o, "server", r->server);
+    json_set_word(o, "server", r->server);
     if (r->attempt)
-        set_number(o, "attempt", r->attempt);
-    set_word(o, "step", r->step);
+        json_set_number(o, "attempt", r->attempt);
+    json_set_word(o, "step", r->step);
     if (r->percent)
-        set_number(o, "percent", r->percent);
-    set_word(o, "text", r->text);
-    set_word(o, "on_lost", on_lost_text(r->on_lost));
+        json_set_number(o, "percent", r->percent);
+    json_set_word(o, "text", r->text);
+    json_set_word(o, "on_lost", on_lost_text(r->on_lost));
     if (r->cancelled) {
-        set_flag(o, "cancel_forced", r->cancel_forced);
-        set_word(o, "cancelled_by", r->cancelled_by);
+        json_set_flag(o, "cancel_forced", r->cancel_forced);
+        json_set_word(o, "cancelled_by", r->cancelled_by);
     }
     json_set_time(o, "called_at", r->called_at);
     json_set_time(o, "assigned_at", r->assigned_at);
     json_set_time(o, "started_at", r->started_at);
-    set_word(o, "by", r->principal);
-    set_number(o, "followers", r->followers);
+    json_set_word(o, "by", r->principal);
+    json_set_number(o, "followers", r->followers);
     return o;
 }
 
 static bool run_matches(const struct query *q, const struct view_run *r)
 {
-    return glob(q->job, r->job) && glob(q->server, r->server) && glob(q->principal, r->principal) &&
-           glob(q->address, r->address) && (!*q->state || strcmp(q->state, run_state_text(r->state)) == 0) &&
+    return query_matches(q->job, r->job) && query_matches(q->server, r->server) &&
+           query_matches(q->principal, r->principal) && query_matches(q->address, r->address) &&
+           (!*q->state || strcmp(q->state, run_state_text(r->state)) == 0) &&
            (id_is_zero(q->parent) || id_eq(q->parent, r->parent)) && (!q->since || r->called_at >= q->since);
 }
 
