@@ -7,9 +7,13 @@ free_port() {
 }
 
 # keep NAME HOME PROGRAM ARGS...: runs a program in the background and starts it again when it dies, as systemd would on
-# a real server, until $demo/NAME.stop exists. Its log is $demo/NAME.log, its process's number $demo/NAME.pid.
+# a real server, until $demo/NAME.stop exists. Its log is $demo/NAME.log, its process's number $demo/NAME.pid. What kept
+# the name before must be told to stop first; it is waited for, or two of them would start one program by turns.
 keep() {
     keep_name=$1 keep_home=$2
+    if [ -e "$demo/$keep_name.keeper" ] && ! await "what kept $keep_name before has ended" gone "$(cat "$demo/$keep_name.keeper")"; then
+        return 1
+    fi
     shift 2
     rm -f "$demo/$keep_name.stop"
     (

@@ -99,6 +99,7 @@ each_once() {
     three_run
     : >"$demo/etl1.stop" # nobody starts the worker again until we do
     kill -9 "$(cat "$demo/etl1.pid")" "$(runner_pid etl1)"
+    await "nobody keeps it" gone "$(cat "$demo/etl1.keeper")"
     : >"$dir/go"
     await "all three have ended" sh -c "[ \$(grep -c end '$dir/witness') = 3 ]"
     for r in $runs; do # nobody was there to say so
@@ -126,8 +127,7 @@ each_once() {
     mkfifo "$dir/pipe"
     python "$BATS_TEST_DIRNAME/many.py" start 200 package:quiet etl "dir=$dir" >"$dir/runs"
     await "200 children run" sh -c "[ \$(lbctl runs --json -n 1000 | grep -c '\"state\":\"running\"') = 200 ]"
-    : >"$demo/broker.stop"
-    kill9 broker
+    kill9_for_good broker
     gone_at=$(date +%s)
     : >"$dir/pipe" # all readers find its end
     await "200 children have ended" sh -c "[ \$(wc -l <'$dir/ends') = 200 ]"

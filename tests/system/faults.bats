@@ -86,8 +86,7 @@ night_is_right() {
 
 @test "results of children that end while the broker is away are recorded once, when it is back" {
     night
-    : >"$demo/broker.stop" # nobody starts it again until we do
-    kill9 broker
+    kill9_for_good broker
     await "children have ended without a broker" grep -q ends "$witness"
     start_broker
     night_is_right
@@ -96,8 +95,7 @@ night_is_right() {
 
 @test "a worker that is down while its children end reports each of them once when it is back" {
     night
-    : >"$demo/etl1.stop" # nobody starts it again until we do
-    kill9 etl1
+    kill9_for_good etl1
     running=$(lbctl runs --server etl1 --json | jq -r .run)
     [ -n "$running" ]
     await "children of etl1 have ended without it" sh -c "[ \$(grep -c ends $witness) -ge 8 ]"
