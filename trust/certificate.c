@@ -232,7 +232,7 @@ int certificate_open(const struct certificate *who, const char *kind, struct spa
     if (!span_eq_str(s.signer, who->name) || s.serial != who->serial)
         return error_set(
             err, -EBADMSG,
-            "a %s names '" SPAN_FMT "' (serial %llu) as its signer, but the key's certificate is of '%s' (serial "
+            "this %s names '" SPAN_FMT "' (serial %llu) as its signer, but the key's certificate is of '%s' (serial "
             "%llu)",
             kind, SPAN_ARG(s.signer), (unsigned long long)s.serial, who->name, (unsigned long long)who->serial);
     *ret = s;

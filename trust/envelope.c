@@ -38,9 +38,10 @@ int sign_check(const char *kind, const struct d_signed *s, struct span content, 
     buf_free(&b);
     char text[KEY_SHORT_TEXT];
     if (rc != 0)
-        return error_set(err, -EBADMSG,
-                         "the signature of a %s by key %s does not match: it was altered on the way, or never signed",
-                         kind, key_short(&s->key, text));
+        return error_set(
+            err, -EBADMSG,
+            "the signature of this %s by key %s does not match: it was altered on the way, or never signed", kind,
+            key_short(&s->key, text));
     return 0;
 }
 
@@ -49,7 +50,7 @@ int sign_check_key(const char *kind, const struct d_signed *s, const struct hash
     if (hash_eq(&s->key, key))
         return 0;
     char is[KEY_SHORT_TEXT], should[KEY_SHORT_TEXT];
-    return error_set(err, -EBADMSG, "a %s is signed by key %s, not by key %s", kind, key_short(&s->key, is),
+    return error_set(err, -EBADMSG, "this %s is signed by key %s, not by key %s", kind, key_short(&s->key, is),
                      key_short(key, should));
 }
 
@@ -92,7 +93,7 @@ int envelope_open(const char *kind, struct span bytes, const struct hash *key, s
     if (rc < 0)
         return error_prefix(err, "%s", kind);
     if (s.proof.count != 0 || s.index != 0)
-        return error_set(err, -EBADMSG, "a %s carries the proof of a batch, which only calls may have", kind);
+        return error_set(err, -EBADMSG, "this %s carries the proof of a batch, which only calls may have", kind);
     if ((rc = sign_check_key(kind, &s, key, err)) < 0 || (rc = sign_check(kind, &s, s.body, err)) < 0)
         return rc;
     *ret = s;

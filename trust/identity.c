@@ -88,7 +88,7 @@ int identity_check_nameless(const char *kind, const struct d_signed *s, struct e
 {
     if (s->signer.n == 0 && s->serial == 0)
         return 0;
-    return error_set(err, -EBADMSG, "a %s names a signer '" SPAN_FMT "' beside the key, which nobody has signed",
+    return error_set(err, -EBADMSG, "this %s names a signer '" SPAN_FMT "' beside the key, which nobody has signed",
                      kind, SPAN_ARG(s->signer));
 }
 
@@ -104,8 +104,8 @@ int identity_open(const char *kind, struct span bytes, const struct trust_anchor
     char text[KEY_SHORT_TEXT];
     if (!anchors_have(anchors, &s.key))
         return refuse(ret_code, REFUSAL_BAD_SIGNATURE, err,
-                      "a %s is signed by key %s, which is no administrator's of '%s'", kind, key_short(&s.key, text),
-                      anchors->cluster);
+                      "this %s is signed by key %s, which is no administrator's of '%s'", kind,
+                      key_short(&s.key, text), anchors->cluster);
     const struct hash key = s.key;
     if ((rc = envelope_open(kind, bytes, &key, &s, err)) < 0 || (rc = identity_check_nameless(kind, &s, err)) < 0)
         return refuse_as(ret_code, rc);
