@@ -7,13 +7,12 @@
 #ifndef LB_BROKER_BROKER_H
 #define LB_BROKER_BROKER_H
 
-#include <uthash.h>
-
 #include "broker/core/view.h"
 #include "broker/gate.h"
 #include "broker/known.h"
 #include "broker/rights.h"
 #include "broker/store/store.h"
+#include "common/hashtable.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "net/server.h"

@@ -1,8 +1,7 @@
 /* gate.c - see gate.h. A peer has an entry only while something of it waits. */
 #include "broker/gate.h"
 
-#include <uthash.h>
-
+#include "common/hashtable.h"
 #include "common/mem.h"
 
 struct waiting {

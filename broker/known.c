@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <uthash.h>
 
 #include "common/file.h"
+#include "common/hashtable.h"
 #include "common/mem.h"
 #include "trust/invitation.h"
 

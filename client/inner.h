@@ -10,7 +10,6 @@
 
 /* What a peer chooses (run ids) keys some of these tables: SipHash with a secret of this process. */
 #include "net/keyhash.h"
-#include <uthash.h>
 
 enum { ANSWER_MS = 30000 /* what the forms without a timeout of their own wait for one answer */ };
 

@@ -1,13 +1,11 @@
-/* keyhash.h - included before uthash.h where a peer chooses the keys: SipHash with a secret of this process, so that
- * nobody can choose keys that meet in one bucket; and no memory is the end of the process (mem.h). */
+/* keyhash.h - included instead of common/hashtable.h where a peer chooses the keys: SipHash with a secret of this
+ * process, so that nobody can choose keys that meet in one bucket. */
 #ifndef LB_NET_KEYHASH_H
 #define LB_NET_KEYHASH_H
 
 #include <sodium.h>
 #include <stdint.h>
 #include <string.h>
-
-#include "common/mem.h"
 
 static inline uint32_t key_hash(const void *key, size_t n, const uint8_t secret[crypto_shorthash_KEYBYTES])
 {
@@ -22,6 +20,6 @@ extern uint8_t net_hash_secret[crypto_shorthash_KEYBYTES]; /* of keyhash.c */
 void net_hash_begin(void);                                 /* makes the secret, once */
 
 #define HASH_FUNCTION(key, n, value) ((value) = key_hash((key), (n), net_hash_secret))
-#define uthash_fatal(text)           mem_die()
+#include "common/hashtable.h"
 
 #endif

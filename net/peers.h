@@ -4,7 +4,6 @@
 #define LB_NET_PEERS_H
 
 #include "net/keyhash.h"
-#include <uthash.h>
 
 #include "common/heap.h"
 #include "net/session.h"

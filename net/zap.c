@@ -10,7 +10,6 @@
 #include "common/mem.h"
 #include "net/keyhash.h"
 #include "net/socket.h"
-#include <uthash.h>
 
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01" /* where libzmq looks for it */
 #define ZAP_VERSION  "1.0"

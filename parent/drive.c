@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include <uthash.h>
 
+#include "common/hashtable.h"
 #include "common/mem.h"
 #include "parent/report/report.h"
 

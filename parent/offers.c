@@ -2,8 +2,8 @@
 #include "parent/submit.h"
 
 #include <string.h>
-#include <uthash.h>
 
+#include "common/hashtable.h"
 #include "common/mem.h"
 
 struct known {

@@ -5,12 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/hashtable.h"
 #include "common/mem.h"
 #include "common/spoolfile.h"
 #include "trust/envelope.h"
-
-#define uthash_fatal(msg) mem_die()
-#include <uthash.h>
 
 struct seen_call {
     struct hash identity;

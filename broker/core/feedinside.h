@@ -2,9 +2,8 @@
 #ifndef LB_BROKER_CORE_FEEDINSIDE_H
 #define LB_BROKER_CORE_FEEDINSIDE_H
 
-#include <uthash.h>
-
 #include "broker/core/feed.h"
+#include "common/hashtable.h"
 #include "common/mem.h"
 
 /* The first record of a run, while records of it that need it may still come. */

@@ -6,9 +6,9 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "broker/store/inside.h"
+#include "common/hashtable.h"
 
 #define RUN_ADD \
     "INSERT INTO ended_run VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, " \

@@ -2,8 +2,7 @@
 #ifndef LB_PARENT_CORE_INSIDE_H
 #define LB_PARENT_CORE_INSIDE_H
 
-#include <uthash.h>
-
+#include "common/hashtable.h"
 #include "common/heap.h"
 #include "common/mem.h"
 #include "parent/core/core.h"

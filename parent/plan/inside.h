@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
+#include "common/hashtable.h"
 #include "common/mem.h"
 #include "common/suggest.h"
 #include "parent/plan/plan.h"

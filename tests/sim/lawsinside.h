@@ -2,8 +2,7 @@
 #ifndef LB_TESTS_SIM_LAWSINSIDE_H
 #define LB_TESTS_SIM_LAWSINSIDE_H
 
-#include <uthash.h>
-
+#include "common/hashtable.h"
 #include "common/mem.h"
 #include "parent/core/oracle.h"
 #include "tests/sim/laws.h"

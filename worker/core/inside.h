@@ -2,9 +2,9 @@
 #ifndef LB_WORKER_CORE_INSIDE_H
 #define LB_WORKER_CORE_INSIDE_H
 
-#include <uthash.h>
 #include <utlist.h>
 
+#include "common/hashtable.h"
 #include "common/heap.h"
 #include "common/mem.h"
 #include "worker/core/core.h"
