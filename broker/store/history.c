@@ -365,9 +365,8 @@ static void answer_events(struct history *h, const struct store_question *q, str
     buf_free(&runs);
 }
 
-void history_answer(struct history *h, const struct store_question *q, struct answer *a)
+static void find(struct history *h, const struct store_question *q, struct answer *a)
 {
-    sqlite3_exec(h->db, "BEGIN", NULL, NULL, NULL); /* one view of the file for all of the answer */
     switch (q->what) {
     case STORE_HISTORY:
         answer_history(h, q, a, H_RUNS);
@@ -388,7 +387,19 @@ void history_answer(struct history *h, const struct store_question *q, struct an
         answer_events(h, q, a);
         break;
     }
-    sqlite3_exec(h->db, "COMMIT", NULL, NULL, NULL);
+}
+
+/* One view of the file for all of the answer; one that does not end would be the view of all answers after it. */
+void history_answer(struct history *h, const struct store_question *q, struct answer *a)
+{
+    struct error err = {0};
+    if ((a->public.rc = db_exec(h->db, "BEGIN", &a->public.err)) == 0) {
+        find(h, q, a);
+        if (db_exec(h->db, "COMMIT", &err) < 0 && a->public.rc == 0) {
+            a->public.rc = err.code;
+            a->public.err = err;
+        }
+    }
     settle(a);
 }
 

@@ -65,9 +65,11 @@ static int begin(struct store *s, bool fsync_wanted, struct error *err)
 
 static int rollback(struct store *s, uint64_t folded, int rc)
 {
+    struct error err = {0};
     s->folder.folded = folded;
+    /* If even that fails, what is begun next says so: it finds itself inside of this one. */
     if (!sqlite3_get_autocommit(s->db))
-        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+        db_exec(s->db, "ROLLBACK", &err);
     return rc;
 }
 
