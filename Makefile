@@ -124,6 +124,8 @@ help:
 	@echo "make campaign MINUTES=30   the simulator over other seeds each time, on all processors (FROM=S: from seed S)"
 	@echo "make mutants    bugs put into the cores one by one; the simulator must find each by the law that it breaks"
 	@echo "make system     tests with real processes"
+	@echo "make faults     every write, sync and allocation of a broker's life with its store fails, the power goes at every"
+	@echo "                boundary: none left out (check samples the long lives)"
 	@echo "make soak MINUTES=30 SEED=7   a cluster under load while its processes are killed; what is lost or run twice is counted"
 	@echo "make bench      figures, as ratios within one run; ONLY=waiting: what 1,000,000 calls that wait cost"
 	@echo "make fuzz       fuzz targets for a minute each (SECONDS_EACH=60)"
@@ -174,6 +176,15 @@ campaign: $(B)/test/sim
 mutants:
 	@tools/deps.sh build
 	@MAKE="$(MAKE)" SEEDS=$(SEEDS) tests/mutants/run.sh $(ONLY)
+
+# check samples where all would take too long; this leaves none out: every write, sync and allocation of every life fails
+# once, the power goes at every boundary.
+FAULTS := $(patsubst %,$(B)/test/broker/store/%_test,memory iofaults powercut upkeep)
+.PHONY: faults
+faults:
+	@tools/deps.sh build test
+	@$(MAKE) --no-print-directory -s $(FAULTS)
+	@LB_EVERY=1 tests/unit.sh -v $(B) $(FAULTS)
 
 .PHONY: system
 # With a sanitizer, those that ask for no memory ceiling, no demo and no installation of their own.

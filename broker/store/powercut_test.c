@@ -47,7 +47,7 @@ static void nor_while_the_wal_is_written_back(void **state)
 {
     struct script s;
     script_begin(&s, *state, 300);
-    cut_everywhere(&s, script_live_long, 7, 3);
+    cut_everywhere(&s, script_live_long, script_stride(7), 3);
     unsigned pages = 0;
     for (size_t i = 0; i < the_disk->n_ops; i++)
         pages += the_disk->ops[i].kind == DISK_WRITE && the_disk->ops[i].file == 0;
@@ -60,7 +60,7 @@ static void nor_on_a_wal_that_was_written_in_advance(void **state)
     struct script s;
     script_begin(&s, *state, 30);
     s.pregrow = true;
-    cut_everywhere(&s, script_live, 9, 3);
+    cut_everywhere(&s, script_live, script_stride(9), 3);
     script_end(&s);
 }
 
