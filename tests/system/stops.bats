@@ -280,11 +280,11 @@ counted() { # the attempts whose end is the run's, one a line
     python "$BATS_TEST_DIRNAME/many.py" cancel 200 7 package:race etl "dir=$dir" >"$dir/outcomes"
     [ "$(wc -l <"$dir/outcomes")" -eq 200 ]
     echo "# $(cut -d ' ' -f 3 "$dir/outcomes" | sort | uniq -c | tr -s ' \n' ' ')" >&3
-    while read -r run n status; do
+    while read -r run n status; do # an empty file is of a child that was ended between opening it and the first line
         [ "$(grep -c begin "$dir/race-$n" 2>/dev/null || :)" != 2 ]
         case $status in
         succeeded) grep -q end "$dir/race-$n" ;;
-        cancelled) [ ! -e "$dir/race-$n" ] || gone "$(sed -n 's/^begin //p' "$dir/race-$n")" ;;
+        cancelled) [ ! -s "$dir/race-$n" ] || gone "$(sed -n 's/^begin //p' "$dir/race-$n")" ;;
         *) false ;;
         esac
     done <"$dir/outcomes"
