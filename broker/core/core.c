@@ -123,13 +123,13 @@ static uint64_t next_epoch(const struct bcore *c)
     return seconds > c->epoch ? seconds : c->epoch + 1;
 }
 
+/* Also what is held already: in the time that was lost somebody may have let it run again. */
 static void hold_all(struct bcore *c)
 {
     for (struct run *r = c->oldest; r; r = r->newer) {
         uint64_t attempt = r->attempt + (uint64_t)RESTORED_ATTEMPTS;
-        if (r->state != RUN_HELD)
-            r->lsn = EMIT(c, held, .at = c->wall, .run = r->id,
-                          .attempt = attempt < LIMIT_ATTEMPTS ? attempt : LIMIT_ATTEMPTS);
+        r->lsn = EMIT(c, held, .at = c->wall, .run = r->id,
+                      .attempt = attempt < LIMIT_ATTEMPTS ? attempt : LIMIT_ATTEMPTS);
     }
 }
 

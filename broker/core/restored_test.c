@@ -44,7 +44,7 @@ static void every_live_run_is_held_whatever_it_was(void **state)
     for (unsigned i = 1; i < 5; i++)
         assert_int_equal(state_of(w, run[i]), RUN_HELD);
     put_back(w); /* and from a backup of that */
-    assert_int_equal(records_of(w, KIND_R_HELD), 4);
+    assert_int_equal(records_of(w, KIND_R_HELD), 8);
     world_restart(w);
     assert_int_equal(state_of(w, run[4]), RUN_HELD);
     anna = caller_up(w, "anna");
@@ -160,6 +160,38 @@ static void its_epoch_lies_above_all_that_the_lost_time_can_have_had(void **stat
     assert_int_equal(m.epoch, 1700000002);
 }
 
+/* `hold` after a loss: an operator may have let it run again in the time that was lost. */
+static void one_that_was_held_already_has_attempts_that_are_not_known_either(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct d_call d = call_of("a");
+    struct m_run_state s;
+    struct m_execute e;
+    struct m_recorded r;
+    d.on_lost = ON_LOST_HOLD;
+    struct id run = call_d(w, anna, d);
+    down(w, wh1);
+    world_pass(w, 2LL * LOST_AFTER_MS);
+    assert_int_equal(state_of(w, run), RUN_HELD);
+    put_back(w);
+    wh1 = worker_hello(w, "wh1", 1);
+    SAY(w, wh1, "wh1", have, .run = run, .attempt = 2, .state = RUN_RUNNING); /* released in the time that was lost */
+    SAY(w, wh1, "wh1", have_end, .count = 1);
+    NOT_SENT(w, wh1, STOP);
+    succeed(w, wh1, "wh1", run, 2, 5);
+    assert_null(find_sent(w, wh1, KIND_M_ERROR));
+    SENT(w, wh1, RECORDED, recorded, &r);
+    anna = caller_up(w, "anna");
+    SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 2);
+    SENT(w, anna, RUN_STATE, run_state, &s);
+    assert_true(s.state == RUN_HELD);
+    release_as(w, anna, run, "rerun");
+    uint64_t wh2 = worker_up(w, "wh2", 2);
+    SENT(w, wh2, EXECUTE, execute, &e);
+    assert_true(e.attempt > 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +201,7 @@ int main(void)
         in_world(what_still_runs_is_ended_at_once_when_it_is_released),
         in_world(or_ends_as_it_was_released_and_says_why_it_was_held),
         in_world(its_epoch_lies_above_all_that_the_lost_time_can_have_had),
+        in_world(one_that_was_held_already_has_attempts_that_are_not_known_either),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
