@@ -192,6 +192,22 @@ static void one_that_was_held_already_has_attempts_that_are_not_known_either(voi
     assert_true(e.attempt > 2);
 }
 
+static void who_follows_it_is_told_why_it_is_held(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct id run = call(w, anna, "a");
+    struct m_run_state s;
+    char text[LIMIT_TEXT];
+    put_back(w);
+    anna = caller_up(w, "anna");
+    SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 2);
+    SENT(w, anna, RUN_STATE, run_state, &s);
+    span_copy_str(s.text, text, sizeof text);
+    assert_contains(text, "backup");
+    assert_contains(text, "lbctl release");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +218,7 @@ int main(void)
         in_world(or_ends_as_it_was_released_and_says_why_it_was_held),
         in_world(its_epoch_lies_above_all_that_the_lost_time_can_have_had),
         in_world(one_that_was_held_already_has_attempts_that_are_not_known_either),
+        in_world(who_follows_it_is_told_why_it_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
