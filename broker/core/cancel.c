@@ -59,9 +59,11 @@ void on_cancel(struct bcore *c, struct peer *p)
     }
     run_end_by_broker(c, r,
                       (struct verdict){DELIVERY_CALLED, JOB_CANCELLED,
-                                       r->state == RUN_HELD ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
+                                       r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
                       r->restored            ? "held since a backup was put back; cancelled by %s: " SPAN_FMT
                       : r->state == RUN_HELD ? "held after it was lost; cancelled by %s: " SPAN_FMT
+                      : r->lost_once         ? "what became of an earlier attempt is not known; cancelled by %s while "
+                                               "it waited for another: " SPAN_FMT
                                              : "cancelled by %s while it waited: " SPAN_FMT,
                       p->name->s, SPAN_ARG(m.reason));
     strays_end(c, r, m.force);

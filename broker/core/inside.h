@@ -96,7 +96,8 @@ struct run {
     uint8_t state;                           /* never PARKED (see run_state_of), never ENDED but in the graveyard */
     uint8_t on_lost;                         /* signed */
     uint8_t priority;
-    bool started_once, lost_once;
+    bool started_once;
+    bool lost_once; /* an attempt, or the time since a backup was taken: whether it has run is not known */
     bool restored; /* held since a backup was put back */
     bool settled;  /* derived: its first record is on disk, and its call has been kept */
     /* derived */
@@ -381,6 +382,8 @@ struct verdict {
 /* The same with an outcome by the broker. */
 void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* It was to be cancelled, and has come back from its server. */
+void run_end_cancelled(struct bcore *c, struct run *r);
 /* Timers of a waiting run: expiry, start_within. */
 void run_watch(struct bcore *c, struct run *r);
 void run_timer_due(struct bcore *c, struct run *r);

@@ -208,6 +208,23 @@ static void who_follows_it_is_told_why_it_is_held(void **state)
     assert_contains(text, "lbctl release");
 }
 
+/* It has run, or may have: that nobody took it is not true. */
+static void one_that_is_released_and_finds_no_server_is_not_said_to_have_never_run(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct id run = call(w, anna, "a");
+    SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("s"));
+    put_back(w);
+    anna = caller_up(w, "anna");
+    release_as(w, anna, run, "rerun");
+    SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 1);
+    world_pass(w, 2LL * START_WITHIN_MS);
+    struct d_outcome o = told_end(w, anna, run);
+    assert_int_equal(o.delivery, DELIVERY_CALLED);
+    assert_int_equal(o.package, PACKAGE_UNKNOWN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +236,7 @@ int main(void)
         in_world(its_epoch_lies_above_all_that_the_lost_time_can_have_had),
         in_world(one_that_was_held_already_has_attempts_that_are_not_known_either),
         in_world(who_follows_it_is_told_why_it_is_held),
+        in_world(one_that_is_released_and_finds_no_server_is_not_said_to_have_never_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -188,6 +188,16 @@ void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const c
     run_end(c, r, buf_span(&c->scratch), false);
 }
 
+void run_end_cancelled(struct bcore *c, struct run *r)
+{
+    run_end_by_broker(c, r,
+                      (struct verdict){DELIVERY_CALLED, JOB_CANCELLED,
+                                       r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
+                      "cancelled by %s before it started%s: %s", r->cancel->by->s,
+                      r->lost_once ? " again; what became of an earlier attempt is not known" : "",
+                      r->cancel->reason);
+}
+
 /* ---- Timers of a run that waits: a call's `expires`; its own start_within from acceptance, if it has never started;
  * and for the cluster's start_within the time for which nobody could take it. Wall time is looked at once, at
  * acceptance. */
@@ -224,8 +234,9 @@ static void run_unreachable(struct bcore *c, struct run *r, uint64_t waited_ms)
     explain_reason(c, r, why, sizeof why);
     if (r->lost_once)
         run_end_by_broker(c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-                          "attempt %u was lost, and for %llu s no server could run it again: %s",
-                          (unsigned)r->attempt, (unsigned long long)(waited_ms / 1000), why);
+                          "what became of an earlier attempt is not known, and for %llu s no server could run it "
+                          "again: %s",
+                          (unsigned long long)(waited_ms / 1000), why);
     else
         run_end_by_broker(c, r, (struct verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, 0},
                           "no server took it within %llu s: %s", (unsigned long long)(waited_ms / 1000), why);
@@ -242,8 +253,8 @@ void run_timer_due(struct bcore *c, struct run *r)
     if (c->now >= expiry(r)) {
         if (r->lost_once)
             run_end_by_broker(c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-                              "attempt %u was lost, and the call expired before it could be run again",
-                              (unsigned)r->attempt);
+                              "what became of an earlier attempt is not known, and the call expired before it could "
+                              "be run again");
         else
             run_end_by_broker(
                 c, r, (struct verdict){DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, REFUSAL_EXPIRED},
