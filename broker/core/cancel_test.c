@@ -299,6 +299,23 @@ static void what_is_not_held_cannot_be_released(void **state)
     assert_int_equal(told_error(w, anna, "release"), REFUSAL_BAD_ARGUMENT);
 }
 
+/* What is cut to fit stays text: else nobody can read the outcome. */
+static void a_long_reason_leaves_an_outcome_that_can_be_read(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct id runs[2] = {call(w, anna, "a"), call(w, anna, "b")};
+    char reason[LIMIT_TEXT + 1] = "";
+    for (unsigned i = 0; i < 2; i++) {
+        strcpy(reason, i ? "x" : "");
+        while (strlen(reason) + 2 <= LIMIT_TEXT)
+            strcat(reason, "\xc3\xa4");
+        SAY(w, anna, "anna", follow, .req = 2, .run = runs[i], .level = 1);
+        SAY(w, anna, "anna", cancel, .req = 3, .run = runs[i], .reason = span_str(reason));
+        assert_int_equal(told_end(w, anna, runs[i]).status, STATUS_CANCELLED);
+    }
+}
+
 /* A lost attempt of it may have done all or nothing. */
 static void what_waits_for_another_attempt_is_not_said_to_have_done_nothing(void **state)
 {
@@ -327,6 +344,7 @@ static void what_waits_for_another_attempt_is_not_said_to_have_done_nothing(void
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        in_world(a_long_reason_leaves_an_outcome_that_can_be_read),
         in_world(what_waits_for_another_attempt_is_not_said_to_have_done_nothing),
         in_world(a_waiting_run_is_cancelled_at_once),
         in_world(a_running_one_is_stopped_and_its_result_counts_as_it_is),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker/core/inside.h"
+#include "common/utf8.h"
 
 /* Beside the struct and the call: two places in tables two thirds full at the least, one in each heap, malloc's
  * heads. */
@@ -166,7 +167,7 @@ void run_end(struct bcore *c, struct run *r, struct span outcome, bool reported)
 
 void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const char *fmt, ...)
 {
-    char text[2048];
+    char text[LIMIT_TEXT + 1];
     const struct class *cl = r->lane->class;
     struct d_outcome o = {
         .delivery = v.delivery, .job = v.job, .package = v.package, .code = v.code, .ended_at = c->wall};
@@ -175,7 +176,7 @@ void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const c
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     o.status = outcome_status(v.delivery, v.job, v.package);
-    o.message = span_str(text);
+    o.message = span_str(utf8_cut(text));
     o.job_name = span_of(cl->job->s, cl->job->n);
     o.job_hash = r->at ? r->at->job_hash : cl->job_hash;
     if (r->at) {
@@ -190,12 +191,11 @@ void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const c
 
 void run_end_cancelled(struct bcore *c, struct run *r)
 {
-    run_end_by_broker(c, r,
-                      (struct verdict){DELIVERY_CALLED, JOB_CANCELLED,
-                                       r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
-                      "cancelled by %s before it started%s: %s", r->cancel->by->s,
-                      r->lost_once ? " again; what became of an earlier attempt is not known" : "",
-                      r->cancel->reason);
+    run_end_by_broker(
+        c, r,
+        (struct verdict){DELIVERY_CALLED, JOB_CANCELLED, r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
+        "cancelled by %s before it started%s: %s", r->cancel->by->s,
+        r->lost_once ? " again; what became of an earlier attempt is not known" : "", r->cancel->reason);
 }
 
 /* ---- Timers of a run that waits: a call's `expires`; its own start_within from acceptance, if it has never started;
