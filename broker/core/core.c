@@ -143,7 +143,8 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
     EMIT(c, epoch, .at = c->wall, .epoch = next_epoch(c), .software = span_str(LB_VERSION));
     if (ev->restored)
         hold_all(c);
-    for (struct run *r = c->oldest; r; r = r->newer) {
+    for (struct run *r = c->oldest, *newer; r; r = newer) {
+        newer = r->newer; /* it may end */
         int64_t age = c->wall > r->called_at ? c->wall - r->called_at : 0;
         r->accepted = age < c->now + INT64_MAX / 4 ? c->now - age : c->now;
         if (r->at)

@@ -225,6 +225,58 @@ static void one_that_is_released_and_finds_no_server_is_not_said_to_have_never_r
     assert_int_equal(o.package, PACKAGE_UNKNOWN);
 }
 
+/* Each start with --restored takes a thousand of the numbers that attempts may have. */
+static struct id nearly_used_up(struct world *w, uint64_t *anna, unsigned restored)
+{
+    struct id run = call(w, *anna, "a");
+    for (unsigned i = 0; i < restored; i++) {
+        bcore_free(&w->core);
+        w->core = world_replayed(w);
+        world_begin_as(w, true);
+        log_clear(w);
+    }
+    *anna = caller_up(w, "anna");
+    return run;
+}
+
+static void a_held_run_that_no_attempt_has_a_number_for_is_not_released_to_run_again(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    char id[ID_TEXT];
+    struct buf args = {0};
+    struct id run = nearly_used_up(w, &anna, LIMIT_ATTEMPTS / 1000 + 1);
+    worker_up(w, "wh1", 1);
+    value_add_str(&args, span_str("how"));
+    value_add_str(&args, span_str("rerun"));
+    SAY(w, anna, "anna", operate, .req = 4, .verb = span_str("release"), .target = span_str(id_format(run, id)),
+        .arguments = wire_list_from(&args, 1));
+    assert_int_equal(told_error(w, anna, "--fail or --succeed"), REFUSAL_STATE);
+    assert_int_equal(state_of(w, run), RUN_HELD);
+    release_as(w, anna, run, "fail");
+    assert_int_equal(state_of(w, run), RUN_ENDED);
+    buf_free(&args);
+}
+
+static void a_run_that_is_given_back_until_no_number_is_left_ends(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), attempt = LIMIT_ATTEMPTS - 1000, wh1;
+    struct id run = nearly_used_up(w, &anna, LIMIT_ATTEMPTS / 1000 - 1);
+    SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 1);
+    release_as(w, anna, run, "rerun");
+    wh1 = worker_up(w, "wh1", 1);
+    while (state_of(w, run) != RUN_ENDED && attempt < LIMIT_ATTEMPTS) {
+        SAY(w, wh1, "wh1", returned, .run = run, .attempt = ++attempt, .reason = span_str("no runner"));
+        world_pass(w, 1000);
+        SAY(w, wh1, "wh1", ping);
+    }
+    assert_int_equal(attempt, LIMIT_ATTEMPTS);
+    struct d_outcome o = told_end(w, anna, run);
+    assert_int_equal(o.status, STATUS_LOST);
+    assert_int_equal(o.package, PACKAGE_UNKNOWN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +289,8 @@ int main(void)
         in_world(one_that_was_held_already_has_attempts_that_are_not_known_either),
         in_world(who_follows_it_is_told_why_it_is_held),
         in_world(one_that_is_released_and_finds_no_server_is_not_said_to_have_never_run),
+        in_world(a_held_run_that_no_attempt_has_a_number_for_is_not_released_to_run_again),
+        in_world(a_run_that_is_given_back_until_no_number_is_left_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -198,6 +198,15 @@ void run_end_cancelled(struct bcore *c, struct run *r)
         r->lost_once ? " again; what became of an earlier attempt is not known" : "", r->cancel->reason);
 }
 
+void run_end_used_up(struct bcore *c, struct run *r)
+{
+    run_end_by_broker(c, r,
+                      r->lost_once ? (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0}
+                                   : (struct verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, 0},
+                      "it was handed over %u times and %s; its servers' logs say why", (unsigned)r->attempt,
+                      r->lost_once ? "lost or given back each time" : "given back each time");
+}
+
 /* ---- Timers of a run that waits: a call's `expires`; its own start_within from acceptance, if it has never started;
  * and for the cluster's start_within the time for which nobody could take it. Wall time is looked at once, at
  * acceptance. */
