@@ -140,6 +140,7 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
     if (ev->lsn > c->lsn)
         c->lsn = ev->lsn; /* the journal's last records may be among those that a replay leaves out */
     c->committed = c->lsn;
+    kept_begin(c);
     EMIT(c, epoch, .at = c->wall, .epoch = next_epoch(c), .software = span_str(LB_VERSION));
     if (ev->restored)
         hold_all(c);

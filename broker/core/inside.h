@@ -399,6 +399,7 @@ void bodies_forget(struct bcore *c, const struct run *r); /* it ends */
 /* ---- kept.c */
 void kept_init(struct bcore *c);
 void kept_free(struct bcore *c);
+void kept_begin(struct bcore *c); /* after the replay */
 void kept_add(struct bcore *c, const struct kept *k);
 const struct kept *kept_by_id(const struct bcore *c, struct id id);
 const struct kept *kept_by_key(const struct bcore *c, struct key128 key);
