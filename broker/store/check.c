@@ -96,6 +96,11 @@ int store_check(const char *path, struct buf *ret_text, struct error *err)
         rc = check_zero(db, "SELECT count(*) FROM (SELECT run FROM ended_run GROUP BY run HAVING count(*) > 1)",
                         "runs have ended more than once", err);
     if (rc == 0)
+        rc = check_zero(db,
+                        "SELECT count(*) FROM (SELECT lsn FROM ended_run UNION ALL SELECT lsn FROM ended_parent)"
+                        " WHERE lsn NOT IN (SELECT lsn FROM journal)",
+                        "rows of history have no end in the journal", err);
+    if (rc == 0)
         rc = db_is_backup(db, &backup, err);
     if (rc == 0)
         buf_printf(ret_text, "store '%s': whole, %llu records%s", path, (unsigned long long)n,

@@ -316,6 +316,26 @@ static void of_a_run_in_history_nothing_is_dropped_before_its_row(void **state)
     store_close(&s);
 }
 
+static void a_check_finds_a_row_of_history_without_its_record(void **state)
+{
+    struct buf text = {0};
+    struct error err = {0};
+    struct heard h;
+    struct store *s = open_store(state, NULL);
+    start(s, &h);
+    called(s, 1, 1, "load");
+    ended(s, 2, 1, STATUS_FAILED);
+    called(s, 3, 2, "load");
+    wait_committed(s, &h, 3);
+    ask(s, (struct store_question){.what = STORE_HISTORY, .most = 1});
+    store_close(&s);
+    char *done = shell(state, "DELETE FROM journal WHERE lsn = 2");
+    mem_free(&done);
+    assert_int_equal(store_check(testing_path(state, "broker.db"), &text, &err), -EBADMSG);
+    assert_contains(err.text, "history");
+    buf_free(&text);
+}
+
 static void a_backup_is_a_store_and_a_check_reads_it(void **state)
 {
     struct buf text = {0};
@@ -387,6 +407,7 @@ int main(void)
         in_folder(what_only_people_need_is_not_loaded),
         in_folder(old_history_is_dropped_and_live_runs_stay),
         in_folder(of_a_run_in_history_nothing_is_dropped_before_its_row),
+        in_folder(a_check_finds_a_row_of_history_without_its_record),
         in_folder(a_backup_is_a_store_and_a_check_reads_it),
         in_folder(a_backup_is_known_for_one_until_something_is_appended),
     };
