@@ -166,7 +166,8 @@ void store_stats(struct store *s, struct store_stats *ret);
 /* Reads everything: integrity of the file, order and form of the records, history against the journal. *ret_text:
  * what was found, one line; on failure err has the first trouble. */
 int store_check(const char *path, struct buf *ret_text, struct error *err);
-/* A consistent copy at `to`, which must not exist; synced. */
+/* A consistent copy at `to`, which must not exist; synced. It is made as TO.part and gets its name when it is whole.
+ */
 int store_backup(const char *path, const char *to, struct error *err);
 
 #endif
