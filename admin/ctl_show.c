@@ -117,6 +117,10 @@ static void print_run(void *self, json_t *run)
     free(off);
     json_array_foreach(json_object_get(json_object_get(run, "job_outcome"), "steps"), i, step) print_step(step);
     print_events(json_object_get(run, "events"));
+    line("not shown", *ctl_text(run, "events_left_out") ? "events between the first and the last of these" : "");
+    char *cut = json_dumps(json_object_get(run, "left_out"), JSON_COMPACT | JSON_ENCODE_ANY);
+    line("too long", cut ? cut : "");
+    free(cut);
 }
 
 /* RUN as the argument of a query for one row. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/jsonfit.h"
 #include "common/clock.h"
 #include "common/mem.h"
 
@@ -485,9 +486,7 @@ struct feed_event *event_make(uint64_t seq, struct span record, const struct eve
     set_word(o, "event", e->word);
     json_set_id(o, "run", &e->run);
     json_set_time(o, "at", e->at);
-    e->text = json_dumps(o, JSON_COMPACT);
-    if (!e->text)
-        mem_die();
+    e->text = json_fit(o, JSONFIT_MOST);
     e->n = strlen(e->text);
     json_decref(o);
     return e;

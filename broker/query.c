@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "broker/events.h"
+#include "broker/jsonfit.h"
 #include "common/suggest.h"
 #include "proto/state.h"
 
@@ -17,9 +18,7 @@ bool query_may_see(const struct query *q, const char *owner, const char *job, co
 
 bool query_row(struct query *q, json_t *row)
 {
-    char *text = json_dumps(row, JSON_COMPACT);
-    if (!text)
-        mem_die();
+    char *text = json_fit(row, JSONFIT_MOST);
     size_t n = strlen(text);
     bool fits = q->n < q->limit && (!q->n || q->rows.n + n < QUERY_PAGE_BYTES);
     if (fits) {

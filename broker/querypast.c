@@ -178,6 +178,8 @@ static void hear_run(void *self, const struct store_answer *a)
         json_set_text(o, "server", decoded.server);
     }
     json_object_set_new(o, "events", records);
+    if (a->left_out)
+        json_set_number(o, "events_left_out", a->left_out);
     query_row(q, o);
     query_answer(q);
 }

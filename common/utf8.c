@@ -1,6 +1,8 @@
 /* utf8.c - see utf8.h. */
 #include "common/utf8.h"
 
+#include <string.h>
+
 size_t utf8_take(struct span s, uint32_t *ret_point)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000}; /* by length: less is an overlong form */
@@ -51,4 +53,12 @@ bool utf8_is_valid(struct span s, size_t *ret_bad)
     if (ret_bad)
         *ret_bad = at;
     return at == s.n;
+}
+
+char *utf8_cut(char *text)
+{
+    size_t good;
+    utf8_is_valid(span_of(text, strlen(text)), &good);
+    text[good] = '\0';
+    return text;
 }

@@ -17,4 +17,8 @@ size_t utf8_put(uint32_t point, uint8_t out[4]);
 /* Is all of s well-formed? *ret_bad, unless NULL, is the offset of the first byte that is not (s.n when all are). */
 bool utf8_is_valid(struct span s, size_t *ret_bad);
 
+/* What snprintf, with its sizes in bytes, has left of a character at the end goes: from the first byte that is not
+ * UTF-8 on the text is cut. Returns it. */
+char *utf8_cut(char *text);
+
 #endif

@@ -53,12 +53,22 @@ static void the_first_bad_byte_is_found(void **state)
     assert_true(utf8_is_valid(SPAN_NONE, NULL));
 }
 
+static void what_is_left_of_a_character_is_cut_off(void **state)
+{
+    (void)state;
+    char whole[] = "a\xc3\xa4z", half[] = "a\xe2\x82", nothing[] = "";
+    assert_string_equal(utf8_cut(whole), "a\xc3\xa4z");
+    assert_string_equal(utf8_cut(half), "a");
+    assert_string_equal(utf8_cut(nothing), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_character_goes_there_and_back),
         cmocka_unit_test(malformed_bytes_are_refused),
         cmocka_unit_test(the_first_bad_byte_is_found),
+        cmocka_unit_test(what_is_left_of_a_character_is_cut_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

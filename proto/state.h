@@ -37,7 +37,7 @@ enum run_state { RUN_STATES(X) RUN_STATE_COUNT };
     X(CANCELLING, RETURN, ENDED)         X(CANCELLING, END, ENDED) \
     X(HELD, RELEASE_RERUN, WAITING)      X(HELD, END, ENDED)                 X(RUNNING, START, RUNNING) \
     X(WAITING, HOLD, HELD)               X(HANDED_OVER, HOLD, HELD)          X(RUNNING, HOLD, HELD) \
-    X(CANCELLING, HOLD, HELD)
+    X(CANCELLING, HOLD, HELD)            X(HELD, HOLD, HELD)
 
 /* clang-format on */
 enum run_event {

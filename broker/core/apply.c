@@ -155,7 +155,7 @@ static int apply_held(struct bcore *c, uint64_t lsn, const struct r_held *r, str
     attempt_free(c, run);
     run_cancel_free(c, run); /* whoever asked for it may ask again, and a held run ends by it at once */
     run->attempt = (uint32_t)r->attempt;
-    run->restored = true;
+    run->restored = run->lost_once = true;
     run->lsn = lsn;
     return 0;
 }

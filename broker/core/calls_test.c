@@ -319,11 +319,13 @@ static void keys_are_forgotten_after_their_time(void **state)
     w->config.kept_ms = 1000;
     world_restart(w);
     uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
-    struct id run = call(w, anna, "a");
+    struct d_call d = call_of("a"), e = call_of("b");
+    d.issued_at = e.issued_at = WORLD_WALL + 86400000; /* later than anything that a restart is not told of */
+    struct id run = call_d(w, anna, d);
     succeed(w, wh1, "wh1", run, 1, 5);
     assert_true(view_ended(w->core, &run));
     world_pass(w, 1500);
-    struct id other = call(w, anna, "b");
+    struct id other = call_d(w, anna, e);
     succeed(w, wh1, "wh1", other, 1, 5);
     assert_false(view_ended(w->core, &run));
     assert_true(view_ended(w->core, &other));
@@ -373,9 +375,54 @@ static void a_kept_row_replaces_the_records_of_an_ended_run(void **state)
     buf_free(&b);
 }
 
+/* The store tells a restart only of ends within kept_ms; its history has the older ones. */
+static void what_a_restart_is_not_told_any_more_is_asked_of_the_store(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct d_call d = call_of("a");
+    succeed(w, wh1, "wh1", call_d(w, anna, d), 1, 5);
+    uint64_t last = w->lsn;
+    w->now += 8 * 86400000LL, w->wall += 8 * 86400000LL;
+    log_clear(w);
+    struct bcore *old = w->core;
+    w->core = bcore_new(&w->config); /* nothing of it is left to replay */
+    bcore_begin(w->core, &(struct bcore_event){.now = w->now, .wall = w->wall, .lsn = last}, &w->out);
+    anna = ++w->peers;
+    struct bcore_peer who = {.name = "anna", .role = "caller", .address = ""};
+    struct buf *hello = world_scratch(w), *body = world_scratch(w), message = {0};
+    who.certificate = certificate_of(w, "anna", "caller", serial_of("anna"), NULL);
+    m_hello_encode(&(struct m_hello){.major = PROTO_MAJOR}, hello);
+    bcore_step(w->core,
+               &(struct bcore_event){.kind = BCORE_PEER_UP,
+                                     .now = w->now,
+                                     .wall = w->wall,
+                                     .peer = anna,
+                                     .who = &who,
+                                     .message = buf_span(hello)},
+               &w->out);
+    d_call_encode(&d, body);
+    m_call_encode(&(struct m_call){.req = 1, .call = wrapped(w, buf_span(body), "anna")}, &message);
+    bcore_step(w->core,
+               &(struct bcore_event){.kind = BCORE_MESSAGE,
+                                     .now = w->now,
+                                     .wall = w->wall,
+                                     .peer = anna,
+                                     .who = &who,
+                                     .message = buf_span(&message)},
+               &w->out);
+    assert_int_equal(w->out.n_records, 0); /* no second run of the key */
+    assert_int_equal(w->out.n_effects, 1);
+    assert_int_equal(w->out.effects[0].kind, BCORE_FX_LOOKUP_KEY);
+    bcore_free(&w->core);
+    w->core = old;
+    buf_free(&message);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        in_world(what_a_restart_is_not_told_any_more_is_asked_of_the_store),
         in_world(an_accepted_call_rests_on_its_record),
         in_world(the_same_key_never_makes_a_second_run),
         in_world(the_key_of_an_ended_run_still_answers),

@@ -57,13 +57,15 @@ void on_cancel(struct bcore *c, struct peer *p)
         done(c, m.req, r->lsn, "its server has been asked to stop it");
         return;
     }
-    run_end_by_broker(c, r,
-                      (struct verdict){DELIVERY_CALLED, JOB_CANCELLED,
-                                       r->state == RUN_HELD ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
-                      r->restored            ? "held since a backup was put back; cancelled by %s: " SPAN_FMT
-                      : r->state == RUN_HELD ? "held after it was lost; cancelled by %s: " SPAN_FMT
-                                             : "cancelled by %s while it waited: " SPAN_FMT,
-                      p->name->s, SPAN_ARG(m.reason));
+    run_end_by_broker(
+        c, r,
+        (struct verdict){DELIVERY_CALLED, JOB_CANCELLED, r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
+        r->restored            ? "held since a backup was put back; cancelled by %s: " SPAN_FMT
+        : r->state == RUN_HELD ? "held after it was lost; cancelled by %s: " SPAN_FMT
+        : r->lost_once         ? "what became of an earlier attempt is not known; cancelled by %s while "
+                                 "it waited for another: " SPAN_FMT
+                               : "cancelled by %s while it waited: " SPAN_FMT,
+        p->name->s, SPAN_ARG(m.reason));
     strays_end(c, r, m.force);
     done_with_strays(c, m.req, r, "cancelled");
 }
@@ -117,6 +119,11 @@ void release(struct bcore *c, struct peer *p, const struct m_operate *m)
     } else if (r->state != RUN_HELD) {
         fail(c, m->req, REFUSAL_STATE, "run " SPAN_FMT " is %s: only a held run can be released", SPAN_ARG(m->target),
              run_state_text(run_state_of(r)));
+    } else if (span_eq_str(how.bytes, "rerun") && r->attempt >= LIMIT_ATTEMPTS) {
+        fail(c, m->req, REFUSAL_STATE,
+             "run " SPAN_FMT " has had %u attempts, as many as can be counted: release it with --fail or --succeed, "
+             "and call again under another key",
+             SPAN_ARG(m->target), (unsigned)r->attempt);
     } else {
         release_as(c, p, r, m, how.bytes);
     }

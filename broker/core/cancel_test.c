@@ -299,9 +299,53 @@ static void what_is_not_held_cannot_be_released(void **state)
     assert_int_equal(told_error(w, anna, "release"), REFUSAL_BAD_ARGUMENT);
 }
 
+/* What is cut to fit stays text: else nobody can read the outcome. */
+static void a_long_reason_leaves_an_outcome_that_can_be_read(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct id runs[2] = {call(w, anna, "a"), call(w, anna, "b")};
+    char reason[LIMIT_TEXT + 1] = "";
+    for (unsigned i = 0; i < 2; i++) {
+        strcpy(reason, i ? "x" : "");
+        while (strlen(reason) + 2 <= LIMIT_TEXT)
+            strcat(reason, "\xc3\xa4");
+        SAY(w, anna, "anna", follow, .req = 2, .run = runs[i], .level = 1);
+        SAY(w, anna, "anna", cancel, .req = 3, .run = runs[i], .reason = span_str(reason));
+        assert_int_equal(told_end(w, anna, runs[i]).status, STATUS_CANCELLED);
+    }
+}
+
+/* A lost attempt of it may have done all or nothing. */
+static void what_waits_for_another_attempt_is_not_said_to_have_done_nothing(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    for (unsigned handed_over = 0; handed_over < 2; handed_over++) {
+        struct d_call d = call_of(handed_over ? "b" : "a");
+        d.on_lost = ON_LOST_RERUN;
+        struct id run = call_d(w, anna, d);
+        SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("s"));
+        down(w, wh1);
+        world_pass(w, 2LL * LOST_AFTER_MS);
+        SAY(w, anna, "anna", follow, .req = 2, .run = run, .level = 1);
+        if (handed_over)
+            wh1 = worker_up(w, "wh1", 2);
+        SAY(w, anna, "anna", cancel, .req = 3, .run = run, .reason = span_str("enough"));
+        if (handed_over)
+            SAY(w, wh1, "wh1", returned, .run = run, .attempt = 2, .reason = span_str("told to stop"));
+        struct d_outcome o = told_end(w, anna, run);
+        assert_int_equal(o.status, STATUS_CANCELLED);
+        assert_int_equal(o.package, PACKAGE_UNKNOWN);
+        wh1 = handed_over ? wh1 : worker_up(w, "wh1", 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        in_world(a_long_reason_leaves_an_outcome_that_can_be_read),
+        in_world(what_waits_for_another_attempt_is_not_said_to_have_done_nothing),
         in_world(a_waiting_run_is_cancelled_at_once),
         in_world(a_running_one_is_stopped_and_its_result_counts_as_it_is),
         in_world(stop_is_said_again_to_a_worker_that_returns),

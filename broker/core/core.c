@@ -123,13 +123,13 @@ static uint64_t next_epoch(const struct bcore *c)
     return seconds > c->epoch ? seconds : c->epoch + 1;
 }
 
+/* Also what is held already: in the time that was lost somebody may have let it run again. */
 static void hold_all(struct bcore *c)
 {
     for (struct run *r = c->oldest; r; r = r->newer) {
         uint64_t attempt = r->attempt + (uint64_t)RESTORED_ATTEMPTS;
-        if (r->state != RUN_HELD)
-            r->lsn = EMIT(c, held, .at = c->wall, .run = r->id,
-                          .attempt = attempt < LIMIT_ATTEMPTS ? attempt : LIMIT_ATTEMPTS);
+        r->lsn = EMIT(c, held, .at = c->wall, .run = r->id,
+                      .attempt = attempt < LIMIT_ATTEMPTS ? attempt : LIMIT_ATTEMPTS);
     }
 }
 
@@ -140,10 +140,12 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
     if (ev->lsn > c->lsn)
         c->lsn = ev->lsn; /* the journal's last records may be among those that a replay leaves out */
     c->committed = c->lsn;
+    kept_begin(c);
     EMIT(c, epoch, .at = c->wall, .epoch = next_epoch(c), .software = span_str(LB_VERSION));
     if (ev->restored)
         hold_all(c);
-    for (struct run *r = c->oldest; r; r = r->newer) {
+    for (struct run *r = c->oldest, *newer; r; r = newer) {
+        newer = r->newer; /* it may end */
         int64_t age = c->wall > r->called_at ? c->wall - r->called_at : 0;
         r->accepted = age < c->now + INT64_MAX / 4 ? c->now - age : c->now;
         if (r->at)

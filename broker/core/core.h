@@ -145,8 +145,8 @@ void bcore_free(struct bcore **c);
  *
  * What the store may leave out of a replay, because the state does not depend on it:
  *   - of a run or parent that has ended, everything but one r_kept in the order of the ends, and that too after
- * kept_ms; beyond kept_max the newest kept_max + 1 are enough (from the one too many the core knows how far back it
- * remembers)
+ * kept_ms (the store is asked of what may have ended before); beyond kept_max the newest kept_max + 1 are enough
+ * (from the one too many the core knows how far back it remembers)
  *   - r_evidence and r_server
  *   - all but the last: r_epoch; r_revoked; r_enrolled of one (name, serial); r_deployed of one (address, package
  * name); r_operated of one target (drain, undrain, forget) Everything else of live runs and parents, in lsn order, is

@@ -132,9 +132,32 @@ static void a_run_with_a_server_says_where_it_is(void **state)
     explain_free(&e);
 }
 
+/* Callers are told the reason, and what a worker or an operator has said is in it. */
+static void a_long_reason_is_cut_and_can_still_be_read(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), root = caller_up(w, "root");
+    worker_up(w, "wh1", 1);
+    for (unsigned i = 0; i < 2; i++) {
+        char reason[600], key[] = "0";
+        struct m_run_state s;
+        strcpy(reason, i ? "x" : "");
+        while (strlen(reason) < 500)
+            strcat(reason, "\xc3\xa4");
+        SAY(w, root, "root", operate, .verb = span_str("drain"), .target = span_str("wh1"),
+            .reason = span_str(reason));
+        struct d_call d = call_of((key[0] += (char)i, key));
+        call_with(w, anna, 1, &d, 2);
+        SENT(w, anna, RUN_STATE, run_state, &s);
+        assert_int_equal(s.state, RUN_PARKED);
+        assert_true(s.text.n > 200);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        in_world(a_long_reason_is_cut_and_can_still_be_read),
         in_world(every_server_says_what_is_unmet_and_what_would_clear_it),
         in_world(a_job_of_a_package_comes_with_its_package),
         in_world(runs_ahead_are_counted),

@@ -136,6 +136,8 @@ void feed_page(struct feed_reader *r, const struct feed_page *page)
     struct batch t = {.r = r};
     bool fits = true;
     r->asked = 0;
+    if (!f->calls->may_hear(f->self, r->peer))
+        return; /* not any more: that was while the store read */
     r->since = 0;
     for (unsigned i = 0; i < page->n_records && fits; i++) {
         struct feed_event *ev = make_from_store(f, page, &page->records[i]);

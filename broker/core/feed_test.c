@@ -384,10 +384,22 @@ static void no_more_subscriptions_than_a_peer_may_have(void **state)
     assert_int_equal(feed_subscribe(r->feed, 1, &(struct m_subscribe){.req = 5}, &err), REFUSAL_NONE); /* again */
 }
 
+static void a_page_that_comes_after_the_right_has_ended_is_told_to_nobody(void **state)
+{
+    struct rig *r = *state;
+    records(r, 40);
+    subscribe(r, 0, 100000, NULL);
+    assert_non_null(r->asker);
+    r->gone = true; /* revoked, or past its end, while the store was asked */
+    answer(r, 10);
+    assert_int_equal(r->messages, 0);
+}
+
 #define in_rig(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        in_rig(a_page_that_comes_after_the_right_has_ended_is_told_to_nobody),
         in_rig(who_is_up_to_date_hears_each_event_when_it_is_committed_and_not_before),
         in_rig(while_nobody_reads_nothing_is_made),
         in_rig(what_is_older_than_the_ring_comes_from_the_store_and_the_rest_from_the_ring),

@@ -73,7 +73,8 @@ void send_state(struct bcore *c, struct peer *p, const struct run *r)
     if (state == RUN_PARKED)
         m.text = span_str(parked_reason(c, r));
     else if (state == RUN_HELD)
-        m.text = span_str("its server was lost; lbctl release decides");
+        m.text = span_str(r->restored ? "it was live in a backup that was put back; lbctl release decides"
+                                      : "its server was lost; lbctl release decides");
     if (a) {
         m.server = span_of(a->server_name->s, a->server_name->n);
         m.percent = a->percent;

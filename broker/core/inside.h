@@ -96,9 +96,10 @@ struct run {
     uint8_t state;                           /* never PARKED (see run_state_of), never ENDED but in the graveyard */
     uint8_t on_lost;                         /* signed */
     uint8_t priority;
-    bool started_once, lost_once;
-    bool restored; /* held since a backup was put back */
-    bool settled;  /* derived: its first record is on disk, and its call has been kept */
+    bool started_once;
+    bool lost_once; /* an attempt, or the time since a backup was taken: whether it has run is not known */
+    bool restored;  /* held since a backup was put back */
+    bool settled;   /* derived: its first record is on disk, and its call has been kept */
     /* derived */
     uint8_t *call;    /* d_signed as received; NULL: in the store only (bodies.c) */
     uint64_t seq;     /* order of acceptance */
@@ -381,6 +382,10 @@ struct verdict {
 /* The same with an outcome by the broker. */
 void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* It was to be cancelled, and has come back from its server. */
+void run_end_cancelled(struct bcore *c, struct run *r);
+/* There is no number for another attempt of it. */
+void run_end_used_up(struct bcore *c, struct run *r);
 /* Timers of a waiting run: expiry, start_within. */
 void run_watch(struct bcore *c, struct run *r);
 void run_timer_due(struct bcore *c, struct run *r);
@@ -394,6 +399,7 @@ void bodies_forget(struct bcore *c, const struct run *r); /* it ends */
 /* ---- kept.c */
 void kept_init(struct bcore *c);
 void kept_free(struct bcore *c);
+void kept_begin(struct bcore *c); /* after the replay */
 void kept_add(struct bcore *c, const struct kept *k);
 const struct kept *kept_by_id(const struct bcore *c, struct id id);
 const struct kept *kept_by_key(const struct bcore *c, struct key128 key);
@@ -407,7 +413,8 @@ const struct evidence *evidence_find(const struct bcore *c, struct id run, uint6
 /* ---- queue.c */
 struct lane *lane_get(struct bcore *c, const struct d_call *d, struct text *principal); /* a reference */
 void lane_put(struct bcore *c, struct lane **lane);
-void queue_add(struct bcore *c, struct run *r);    /* and looks for a server */
+/* And looks for a server. A run whose attempts have used up all numbers ends instead. */
+void queue_add(struct bcore *c, struct run *r);
 void queue_remove(struct bcore *c, struct run *r); /* if it is in */
 struct run *queue_first(const struct class *cl);
 void class_free_all(struct bcore *c);

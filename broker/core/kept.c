@@ -94,6 +94,14 @@ void kept_add(struct bcore *c, const struct kept *e)
     k->next++;
 }
 
+/* A restart is not told of ends older than kept_ms, and cannot know whether there were any. The store can. */
+void kept_begin(struct bcore *c)
+{
+    int64_t told = c->wall - (int64_t)c->config.kept_ms;
+    if (told > c->kept.forgot_until)
+        c->kept.forgot_until = told;
+}
+
 const struct kept *kept_by_id(const struct bcore *c, struct id id)
 {
     uintptr_t n = table_find(&c->kept.by_id, id_hash(&id), &id);

@@ -333,6 +333,10 @@ void queue_add(struct bcore *c, struct run *r)
     struct lane *l = r->lane;
     struct class *cl = l->class;
     uint64_t now = cl->tag[r->priority], tag = now;
+    if (r->attempt >= LIMIT_ATTEMPTS) {
+        run_end_used_up(c, r);
+        return;
+    }
     if (!r->attempt) { /* else it has had its turn: to the front */
         tag = l->last_tag + 1 > now ? l->last_tag + 1 : now;
         l->last_tag = tag;

@@ -44,7 +44,7 @@ static void every_live_run_is_held_whatever_it_was(void **state)
     for (unsigned i = 1; i < 5; i++)
         assert_int_equal(state_of(w, run[i]), RUN_HELD);
     put_back(w); /* and from a backup of that */
-    assert_int_equal(records_of(w, KIND_R_HELD), 4);
+    assert_int_equal(records_of(w, KIND_R_HELD), 8);
     world_restart(w);
     assert_int_equal(state_of(w, run[4]), RUN_HELD);
     anna = caller_up(w, "anna");
@@ -160,6 +160,123 @@ static void its_epoch_lies_above_all_that_the_lost_time_can_have_had(void **stat
     assert_int_equal(m.epoch, 1700000002);
 }
 
+/* `hold` after a loss: an operator may have let it run again in the time that was lost. */
+static void one_that_was_held_already_has_attempts_that_are_not_known_either(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct d_call d = call_of("a");
+    struct m_run_state s;
+    struct m_execute e;
+    struct m_recorded r;
+    d.on_lost = ON_LOST_HOLD;
+    struct id run = call_d(w, anna, d);
+    down(w, wh1);
+    world_pass(w, 2LL * LOST_AFTER_MS);
+    assert_int_equal(state_of(w, run), RUN_HELD);
+    put_back(w);
+    wh1 = worker_hello(w, "wh1", 1);
+    SAY(w, wh1, "wh1", have, .run = run, .attempt = 2, .state = RUN_RUNNING); /* released in the time that was lost */
+    SAY(w, wh1, "wh1", have_end, .count = 1);
+    NOT_SENT(w, wh1, STOP);
+    succeed(w, wh1, "wh1", run, 2, 5);
+    assert_null(find_sent(w, wh1, KIND_M_ERROR));
+    SENT(w, wh1, RECORDED, recorded, &r);
+    anna = caller_up(w, "anna");
+    SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 2);
+    SENT(w, anna, RUN_STATE, run_state, &s);
+    assert_true(s.state == RUN_HELD);
+    release_as(w, anna, run, "rerun");
+    uint64_t wh2 = worker_up(w, "wh2", 2);
+    SENT(w, wh2, EXECUTE, execute, &e);
+    assert_true(e.attempt > 2);
+}
+
+static void who_follows_it_is_told_why_it_is_held(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    struct id run = call(w, anna, "a");
+    struct m_run_state s;
+    char text[LIMIT_TEXT];
+    put_back(w);
+    anna = caller_up(w, "anna");
+    SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 2);
+    SENT(w, anna, RUN_STATE, run_state, &s);
+    span_copy_str(s.text, text, sizeof text);
+    assert_contains(text, "backup");
+    assert_contains(text, "lbctl release");
+}
+
+/* It has run, or may have: that nobody took it is not true. */
+static void one_that_is_released_and_finds_no_server_is_not_said_to_have_never_run(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct id run = call(w, anna, "a");
+    SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("s"));
+    put_back(w);
+    anna = caller_up(w, "anna");
+    release_as(w, anna, run, "rerun");
+    SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 1);
+    world_pass(w, 2LL * START_WITHIN_MS);
+    struct d_outcome o = told_end(w, anna, run);
+    assert_int_equal(o.delivery, DELIVERY_CALLED);
+    assert_int_equal(o.package, PACKAGE_UNKNOWN);
+}
+
+/* Each start with --restored takes a thousand of the numbers that attempts may have. */
+static struct id nearly_used_up(struct world *w, uint64_t *anna, unsigned restored)
+{
+    struct id run = call(w, *anna, "a");
+    for (unsigned i = 0; i < restored; i++) {
+        bcore_free(&w->core);
+        w->core = world_replayed(w);
+        world_begin_as(w, true);
+        log_clear(w);
+    }
+    *anna = caller_up(w, "anna");
+    return run;
+}
+
+static void a_held_run_that_no_attempt_has_a_number_for_is_not_released_to_run_again(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    char id[ID_TEXT];
+    struct buf args = {0};
+    struct id run = nearly_used_up(w, &anna, LIMIT_ATTEMPTS / 1000 + 1);
+    worker_up(w, "wh1", 1);
+    value_add_str(&args, span_str("how"));
+    value_add_str(&args, span_str("rerun"));
+    SAY(w, anna, "anna", operate, .req = 4, .verb = span_str("release"), .target = span_str(id_format(run, id)),
+        .arguments = wire_list_from(&args, 1));
+    assert_int_equal(told_error(w, anna, "--fail or --succeed"), REFUSAL_STATE);
+    assert_int_equal(state_of(w, run), RUN_HELD);
+    release_as(w, anna, run, "fail");
+    assert_int_equal(state_of(w, run), RUN_ENDED);
+    buf_free(&args);
+}
+
+static void a_run_that_is_given_back_until_no_number_is_left_ends(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna"), attempt = LIMIT_ATTEMPTS - 1000, wh1;
+    struct id run = nearly_used_up(w, &anna, LIMIT_ATTEMPTS / 1000 - 1);
+    SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 1);
+    release_as(w, anna, run, "rerun");
+    wh1 = worker_up(w, "wh1", 1);
+    while (state_of(w, run) != RUN_ENDED && attempt < LIMIT_ATTEMPTS) {
+        SAY(w, wh1, "wh1", returned, .run = run, .attempt = ++attempt, .reason = span_str("no runner"));
+        world_pass(w, 1000);
+        SAY(w, wh1, "wh1", ping);
+    }
+    assert_int_equal(attempt, LIMIT_ATTEMPTS);
+    struct d_outcome o = told_end(w, anna, run);
+    assert_int_equal(o.status, STATUS_LOST);
+    assert_int_equal(o.package, PACKAGE_UNKNOWN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +286,11 @@ int main(void)
         in_world(what_still_runs_is_ended_at_once_when_it_is_released),
         in_world(or_ends_as_it_was_released_and_says_why_it_was_held),
         in_world(its_epoch_lies_above_all_that_the_lost_time_can_have_had),
+        in_world(one_that_was_held_already_has_attempts_that_are_not_known_either),
+        in_world(who_follows_it_is_told_why_it_is_held),
+        in_world(one_that_is_released_and_finds_no_server_is_not_said_to_have_never_run),
+        in_world(a_held_run_that_no_attempt_has_a_number_for_is_not_released_to_run_again),
+        in_world(a_run_that_is_given_back_until_no_number_is_left_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

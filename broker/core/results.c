@@ -164,8 +164,7 @@ void on_returned(struct bcore *c, struct peer *p)
         timer_set(c, &s->rest, TIMER_REST, c->now + REST_MS);
     }
     if (r->cancel) {
-        run_end_by_broker(c, r, (struct verdict){DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_NOT_EXECUTED, 0},
-                          "cancelled by %s before it started: %s", r->cancel->by->s, r->cancel->reason);
+        run_end_cancelled(c, r);
         return;
     }
     c->counts.returned++;

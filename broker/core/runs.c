@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker/core/inside.h"
+#include "common/utf8.h"
 
 /* Beside the struct and the call: two places in tables two thirds full at the least, one in each heap, malloc's
  * heads. */
@@ -166,7 +167,7 @@ void run_end(struct bcore *c, struct run *r, struct span outcome, bool reported)
 
 void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const char *fmt, ...)
 {
-    char text[2048];
+    char text[LIMIT_TEXT + 1];
     const struct class *cl = r->lane->class;
     struct d_outcome o = {
         .delivery = v.delivery, .job = v.job, .package = v.package, .code = v.code, .ended_at = c->wall};
@@ -175,7 +176,7 @@ void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const c
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     o.status = outcome_status(v.delivery, v.job, v.package);
-    o.message = span_str(text);
+    o.message = span_str(utf8_cut(text));
     o.job_name = span_of(cl->job->s, cl->job->n);
     o.job_hash = r->at ? r->at->job_hash : cl->job_hash;
     if (r->at) {
@@ -186,6 +187,24 @@ void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const c
     buf_clear(&c->scratch);
     d_outcome_encode(&o, &c->scratch);
     run_end(c, r, buf_span(&c->scratch), false);
+}
+
+void run_end_cancelled(struct bcore *c, struct run *r)
+{
+    run_end_by_broker(
+        c, r,
+        (struct verdict){DELIVERY_CALLED, JOB_CANCELLED, r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
+        "cancelled by %s before it started%s: %s", r->cancel->by->s,
+        r->lost_once ? " again; what became of an earlier attempt is not known" : "", r->cancel->reason);
+}
+
+void run_end_used_up(struct bcore *c, struct run *r)
+{
+    run_end_by_broker(c, r,
+                      r->lost_once ? (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0}
+                                   : (struct verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, 0},
+                      "it was handed over %u times and %s; its servers' logs say why", (unsigned)r->attempt,
+                      r->lost_once ? "lost or given back each time" : "given back each time");
 }
 
 /* ---- Timers of a run that waits: a call's `expires`; its own start_within from acceptance, if it has never started;
@@ -224,8 +243,9 @@ static void run_unreachable(struct bcore *c, struct run *r, uint64_t waited_ms)
     explain_reason(c, r, why, sizeof why);
     if (r->lost_once)
         run_end_by_broker(c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-                          "attempt %u was lost, and for %llu s no server could run it again: %s",
-                          (unsigned)r->attempt, (unsigned long long)(waited_ms / 1000), why);
+                          "what became of an earlier attempt is not known, and for %llu s no server could run it "
+                          "again: %s",
+                          (unsigned long long)(waited_ms / 1000), why);
     else
         run_end_by_broker(c, r, (struct verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, 0},
                           "no server took it within %llu s: %s", (unsigned long long)(waited_ms / 1000), why);
@@ -242,8 +262,8 @@ void run_timer_due(struct bcore *c, struct run *r)
     if (c->now >= expiry(r)) {
         if (r->lost_once)
             run_end_by_broker(c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-                              "attempt %u was lost, and the call expired before it could be run again",
-                              (unsigned)r->attempt);
+                              "what became of an earlier attempt is not known, and the call expired before it could "
+                              "be run again");
         else
             run_end_by_broker(
                 c, r, (struct verdict){DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, REFUSAL_EXPIRED},

@@ -298,8 +298,7 @@ static void never_seen(struct bcore *c, struct server *s, struct run *r)
 {
     char reason[LIMIT_NAME + 64];
     if (r->cancel) {
-        run_end_by_broker(c, r, (struct verdict){DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_NOT_EXECUTED, 0},
-                          "cancelled by %s before it started: %s", r->cancel->by->s, r->cancel->reason);
+        run_end_cancelled(c, r);
         return;
     }
     snprintf(reason, sizeof reason, "server %s has never seen it", s->name->s);

@@ -1,5 +1,6 @@
 /* check.c - reads a whole store and says what is wrong, or copies it. Runs beside a broker: both only read. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -96,6 +97,11 @@ int store_check(const char *path, struct buf *ret_text, struct error *err)
         rc = check_zero(db, "SELECT count(*) FROM (SELECT run FROM ended_run GROUP BY run HAVING count(*) > 1)",
                         "runs have ended more than once", err);
     if (rc == 0)
+        rc = check_zero(db,
+                        "SELECT count(*) FROM (SELECT lsn FROM ended_run UNION ALL SELECT lsn FROM ended_parent)"
+                        " WHERE lsn NOT IN (SELECT lsn FROM journal)",
+                        "rows of history have no end in the journal", err);
+    if (rc == 0)
         rc = db_is_backup(db, &backup, err);
     if (rc == 0)
         buf_printf(ret_text, "store '%s': whole, %llu records%s", path, (unsigned long long)n,
@@ -123,31 +129,44 @@ static void remove_copy(const char *path)
     mem_free(&journal);
 }
 
+static int copy_into(sqlite3 *db, const char *part, struct error *err)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(db, "VACUUM INTO ?1", -1, &st, NULL);
+    if (rc == SQLITE_OK)
+        sqlite3_bind_text(st, 1, part, -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    int result = rc == SQLITE_DONE ? 0 : db_error(db, rc, "backup", err);
+    sqlite3_finalize(st);
+    if (result == 0)
+        result = mark(part, err);
+    return result < 0 ? result : file_sync(part, err);
+}
+
+static int not_overwritten(const char *to, struct error *err)
+{
+    return error_set(err, -EEXIST, "backup '%s': there is a file of that name; it is not overwritten", to);
+}
+
+/* It gets its name when it is whole and marked. What a backup that was killed has left of itself goes first. */
 int store_backup(const char *path, const char *to, struct error *err)
 {
     sqlite3 *db = NULL;
-    sqlite3_stmt *st = NULL;
-    int result = access(to, F_OK) == 0
-                     ? error_set(err, -EEXIST, "backup '%s': there is a file of that name; it is not overwritten", to)
-                     : 0;
-    if (result == 0)
-        result = open_file(path, &db, err);
+    char *part = mem_printf("%s.part", to);
+    int result = access(to, F_OK) == 0 ? not_overwritten(to, err) : open_file(path, &db, err);
     if (result == 0) {
-        int rc = sqlite3_prepare_v2(db, "VACUUM INTO ?1", -1, &st, NULL);
-        if (rc == SQLITE_OK)
-            sqlite3_bind_text(st, 1, to, -1, SQLITE_STATIC);
-        if (rc == SQLITE_OK)
-            rc = sqlite3_step(st);
-        if (rc != SQLITE_DONE)
-            result = db_error(db, rc, "backup", err);
-        sqlite3_finalize(st);
-        if (result == 0)
-            result = mark(to, err);
-        if (result == 0)
-            result = file_sync(to, err);
-        if (result < 0)
-            remove_copy(to);
+        remove_copy(part);
+        result = copy_into(db, part, err);
+        if (result == 0 && access(to, F_OK) == 0) /* meanwhile */
+            result = not_overwritten(to, err);
+        if (result == 0 && rename(part, to) < 0)
+            result = error_errno(err, errno, "backup '%s'", to);
+        remove_copy(part);
+        if (result == 0 && (result = file_sync(to, err)) < 0)
+            unlink(to);
     }
     sqlite3_close(db);
+    mem_free(&part);
     return result;
 }

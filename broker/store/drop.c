@@ -1,4 +1,5 @@
-/* drop.c - retention: the oldest history goes first, a few rows at a time; what is live stays whatever its age. */
+/* drop.c - retention: the oldest history goes first, a few rows at a time; what is live stays whatever its age, and
+ * so do the records of a run that has a row of history: without the first nobody knows whose it is. */
 #include <errno.h>
 
 #include "broker/store/inside.h"
@@ -62,10 +63,13 @@ int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_
         rc = choose(db, from, false, now - (int64_t)retention_ms, &upto, err);
     if (rc < 0 || !upto)
         return rc;
-    if ((rc = ask(db, "DELETE FROM journal WHERE lsn <= ?1 AND lsn NOT IN (SELECT lsn FROM live)", (int64_t)upto, 0,
-                  NULL, err)) < 0 ||
-        (rc = ask(db, "DELETE FROM ended_run WHERE lsn <= ?1", (int64_t)upto, 0, NULL, err)) < 0 ||
-        (rc = ask(db, "DELETE FROM ended_parent WHERE lsn <= ?1", (int64_t)upto, 0, NULL, err)) < 0)
+    if ((rc = ask(db, "DELETE FROM ended_run WHERE lsn <= ?1", (int64_t)upto, 0, NULL, err)) < 0 ||
+        (rc = ask(db, "DELETE FROM ended_parent WHERE lsn <= ?1", (int64_t)upto, 0, NULL, err)) < 0 ||
+        (rc = ask(db,
+                  "DELETE FROM journal WHERE lsn <= ?1 AND lsn NOT IN (SELECT lsn FROM live)"
+                  " AND NOT EXISTS (SELECT 1 FROM ended_run e WHERE e.run = journal.run)"
+                  " AND NOT EXISTS (SELECT 1 FROM ended_parent e WHERE e.run = journal.run)",
+                  (int64_t)upto, 0, NULL, err)) < 0)
         return rc;
     if (retention_ms &&
         (rc = ask(db, "DELETE FROM notes WHERE at < ?1", now - (int64_t)retention_ms, 0, NULL, err)) < 0)

@@ -49,6 +49,30 @@ static void a_file_of_something_else_is_refused(void **state)
     assert_refused(state, -EBADMSG, "not a database");
 }
 
+/* Somebody's shell has the file open for reading, so not all of the WAL can be written back. */
+static void a_file_whose_end_is_still_in_the_wal_is_not_truncated(void **state)
+{
+    struct heard h;
+    struct error err = {0};
+    sqlite3 *db;
+    filled(state, 4);
+    assert_int_equal(sqlite3_open_v2(testing_path(state, "broker.db"), &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM journal", NULL, NULL, NULL), SQLITE_OK);
+    struct store *s = open_store(state, NULL);
+    start(s, &h);
+    for (unsigned i = 5; i < 200; i++)
+        called(s, i, i, "load");
+    wait_committed(s, &h, 199);
+    store_close(&s);
+    struct store_options o = {.path = testing_path(state, "broker.db"), .no_pregrow = true};
+    if (store_open(&s, &o, &err) < 0)
+        fail_msg("%s", err.text);
+    start(s, &h);
+    assert_int_equal(h.committed, 199);
+    store_close(&s);
+    sqlite3_close(db);
+}
+
 static void a_truncated_file_is_refused(void **state)
 {
     struct stat st;
@@ -257,6 +281,7 @@ int main(void)
         in_folder(a_newer_schema_is_refused),
         in_folder(a_file_of_something_else_is_refused),
         in_folder(a_truncated_file_is_refused),
+        in_folder(a_file_whose_end_is_still_in_the_wal_is_not_truncated),
         in_folder(a_corrupt_file_is_refused_at_open_or_load),
         in_folder(a_missing_record_is_refused),
         in_folder(a_gap_in_what_is_not_yet_folded_is_refused),

@@ -10,7 +10,7 @@ enum {
     H_PARENTS,
     H_RUN_LSNS,
     H_PARENT_LSNS,
-    H_LIVE,
+    H_LIVE_LSNS,
     H_RECORD,
     H_EVENTS,
     H_BEGIN_LIVE,
@@ -28,9 +28,9 @@ static const char *const SQL[HISTORY_STATEMENTS] = {
     [H_PARENTS] = "SELECT lsn, run, parent, NULL, principal, key, name, '', '', '', '', tasks, 0, 0, 0, 0, 0, "
                   "status, begun_at, begun_at,"
                   " ended_at, ended_at FROM ended_parent WHERE lsn < ?1 ORDER BY lsn DESC LIMIT ?2",
-    [H_RUN_LSNS] = "SELECT lsns FROM ended_run WHERE run = ?1",
-    [H_PARENT_LSNS] = "SELECT lsns FROM ended_parent WHERE run = ?1",
-    [H_LIVE] = "SELECT j.lsn, j.body FROM live l JOIN journal j ON j.lsn = l.lsn WHERE l.entity = ?1 ORDER BY l.lsn",
+    [H_RUN_LSNS] = "SELECT lsns, lsn FROM ended_run WHERE run = ?1",
+    [H_PARENT_LSNS] = "SELECT lsns, lsn FROM ended_parent WHERE run = ?1",
+    [H_LIVE_LSNS] = "SELECT lsn FROM live WHERE entity = ?1 ORDER BY lsn",
     [H_RECORD] = "SELECT lsn, body FROM journal WHERE lsn = ?1",
     [H_EVENTS] = "SELECT lsn, body, run, kind FROM journal WHERE lsn > ?1 AND lsn <= ?2 ORDER BY lsn LIMIT ?3",
     [H_BEGIN_LIVE] =
@@ -212,54 +212,70 @@ static void answer_key(struct history *h, const struct store_question *q, struct
 }
 
 /* ---- Records */
-static void records_by_lsns(struct history *h, struct span lsns, struct answer *a)
+static void record_by_lsn(struct history *h, uint64_t lsn, struct answer *a)
 {
-    struct buf copy = buf_dup(lsns);
-    for (size_t at = 0; at + 8 <= copy.n && a->public.rc == 0; at += 8) {
-        uint64_t lsn;
-        memcpy(&lsn, copy.p + at, 8);
-        sqlite3_stmt *st = statement(h, H_RECORD, a);
-        if (!st)
-            break;
-        sqlite3_bind_int64(st, 1, (int64_t)lsn);
-        int rc = sqlite3_step(st);
-        if (rc == SQLITE_ROW)
-            add_record(a, &a->records, &a->public.n_records, &a->cap_records, st);
-        failed(h, a, st, rc);
-    }
-    buf_free(&copy);
+    sqlite3_stmt *st = statement(h, H_RECORD, a);
+    if (!st)
+        return;
+    sqlite3_bind_int64(st, 1, (int64_t)lsn);
+    int rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        add_record(a, &a->records, &a->public.n_records, &a->cap_records, st);
+    failed(h, a, st, rc);
 }
 
-static bool records_of_ended(struct history *h, unsigned which, struct id run, struct answer *a)
+/* `end`: of the run's end; 0: it has none. */
+static void records_by_lsns(struct history *h, struct span lsns, uint64_t end, unsigned most, struct answer *a)
+{
+    const size_t n = lsns.n / 8;
+    for (size_t i = 0; i < n && a->public.rc == 0; i++) {
+        uint64_t lsn;
+        memcpy(&lsn, lsns.p + 8 * i, 8);
+        bool wanted = i == 0 || lsn == end || n <= most || i < most / 2 || i >= n - most / 2;
+        if (wanted)
+            record_by_lsn(h, lsn, a);
+        else
+            a->public.left_out++;
+    }
+}
+
+static bool records_of_ended(struct history *h, unsigned which, const struct store_question *q, struct answer *a)
 {
     sqlite3_stmt *st = statement(h, which, a);
     struct buf lsns = {0};
+    uint64_t end = 0;
     if (!st)
         return true;
-    db_bind_bytes(st, 1, run.b, sizeof run.b);
+    db_bind_bytes(st, 1, q->run.b, sizeof q->run.b);
     int rc = sqlite3_step(st);
     if (rc == SQLITE_ROW) {
         struct span s = db_bytes(st, 0);
         buf_add(&lsns, s.p, s.n);
+        end = (uint64_t)sqlite3_column_int64(st, 1);
     }
     if (!failed(h, a, st, rc))
-        records_by_lsns(h, buf_span(&lsns), a);
+        records_by_lsns(h, buf_span(&lsns), end, q->most, a);
     buf_free(&lsns);
     return rc != SQLITE_DONE;
 }
 
 static void answer_records(struct history *h, const struct store_question *q, struct answer *a)
 {
-    if (records_of_ended(h, H_RUN_LSNS, q->run, a) || records_of_ended(h, H_PARENT_LSNS, q->run, a))
+    if (records_of_ended(h, H_RUN_LSNS, q, a) || records_of_ended(h, H_PARENT_LSNS, q, a))
         return;
-    sqlite3_stmt *st = statement(h, H_LIVE, a);
+    sqlite3_stmt *st = statement(h, H_LIVE_LSNS, a);
+    struct buf lsns = {0};
     if (!st)
         return;
     int rc;
     db_bind_bytes(st, 1, q->run.b, sizeof q->run.b);
-    while ((rc = sqlite3_step(st)) == SQLITE_ROW)
-        add_record(a, &a->records, &a->public.n_records, &a->cap_records, st);
-    failed(h, a, st, rc);
+    while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+        uint64_t lsn = (uint64_t)sqlite3_column_int64(st, 0);
+        buf_add(&lsns, &lsn, 8);
+    }
+    if (!failed(h, a, st, rc))
+        records_by_lsns(h, buf_span(&lsns), 0, q->most, a);
+    buf_free(&lsns);
 }
 
 /* ---- Events */
@@ -381,7 +397,7 @@ static void find(struct history *h, const struct store_question *q, struct answe
         answer_records(h, q, a);
         break;
     case STORE_RECORD:
-        records_by_lsns(h, span_of(&q->lsn, sizeof q->lsn), a);
+        record_by_lsn(h, q->lsn, a);
         break;
     case STORE_EVENTS:
         answer_events(h, q, a);

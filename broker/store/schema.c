@@ -251,6 +251,14 @@ static int renew_views(sqlite3 *db, struct error *err)
     return rc;
 }
 
+/* A disk that is full, or somebody who reads, may have kept the end of the file in the WAL. */
+static bool all_written_back(sqlite3 *db)
+{
+    int pages, done;
+    return sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &done) == SQLITE_OK &&
+           pages == done;
+}
+
 /* A file cut short: the header counts more pages than there are. Only where everything has been checkpointed. */
 static int check_length(sqlite3 *db, const char *path, struct error *err)
 {
@@ -261,7 +269,7 @@ static int check_length(sqlite3 *db, const char *path, struct error *err)
         return rc;
     if (stat(path, &st) < 0)
         return error_errno(err, errno, "store '%s'", path);
-    if ((uint64_t)st.st_size < pages * page_size)
+    if ((uint64_t)st.st_size < pages * page_size && all_written_back(db))
         return error_set(err, -EBADMSG, "store '%s' is truncated: %lld bytes of %llu; put a backup in its place",
                          path, (long long)st.st_size, (unsigned long long)(pages * page_size));
     return 0;

@@ -99,7 +99,8 @@ enum store_what {
     STORE_PARENTS, /* ended parents, likewise */
     STORE_KEY, /* the row of the ended run (`parent`: parent run) of filter.principal (exactly) and `key`, if there is
                   one */
-    STORE_RECORDS, /* all records of `run`, live or ended, in order; none: no run of that id is remembered */
+    STORE_RECORDS, /* the records of `run`, live or ended, in order; none: no run of that id is remembered. Of more
+                      than `most` those in the middle are left out, but never its first and its end */
     STORE_RECORD,  /* the record `lsn`, if it is there; it must have been committed */
     STORE_EVENTS   /* records with lsn in (after, upto] in order, and the first record of each run among them */
 };
@@ -140,6 +141,7 @@ struct store_answer {
     unsigned n_rows;
     const struct store_record *records; /* RECORDS, RECORD, EVENTS */
     unsigned n_records;
+    uint64_t left_out;                 /* RECORDS: so many, behind the first most / 2 */
     const struct store_record *begins; /* EVENTS: the called and parent_begun records of the runs in `records` */
     unsigned n_begins;
     uint64_t
@@ -164,7 +166,8 @@ void store_stats(struct store *s, struct store_stats *ret);
 /* Reads everything: integrity of the file, order and form of the records, history against the journal. *ret_text:
  * what was found, one line; on failure err has the first trouble. */
 int store_check(const char *path, struct buf *ret_text, struct error *err);
-/* A consistent copy at `to`, which must not exist; synced. */
+/* A consistent copy at `to`, which must not exist; synced. It is made as TO.part and gets its name when it is whole.
+ */
 int store_backup(const char *path, const char *to, struct error *err);
 
 #endif

@@ -1,6 +1,8 @@
 /* store_test.c - what is kept, loaded, folded, asked for and dropped. Faults: faults_test.c. */
 #include "broker/store/testing.h"
 
+#include "common/clock.h"
+
 static void what_was_committed_is_loaded_again_in_order(void **state)
 {
     struct heard h;
@@ -282,6 +284,58 @@ static void old_history_is_dropped_and_live_runs_stay(void **state)
     assert_loads(state, "200@1 ", NULL);
 }
 
+/* It was held for longer than history is kept. Who asks for it needs its first record: that says whose it is. */
+static void of_a_run_in_history_nothing_is_dropped_before_its_row(void **state)
+{
+    struct heard h;
+    struct buf body = {0};
+    const int64_t now = clock_wall_ms();
+    struct store *s = open_store(state, NULL);
+    start(s, &h);
+    r_server_encode(&(struct r_server){.at = 1, .server = span_str("etl1"), .state = span_str("up")}, &body);
+    add(s, 1, &body);
+    called(s, 2, 1, "load");
+    assigned(s, 3, 1);
+    ended_at(s, 4, 1, STATUS_FAILED, now, 0);
+    wait_committed(s, &h, 4);
+    store_close(&s);
+    s = open_store(state, &(struct store_options){.retention_ms = 3600000});
+    start(s, &h);
+    while (ask(s, (struct store_question){.what = STORE_RECORD, .lsn = 1, .most = 1}).n_records)
+        ;
+    assert_int_equal(ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10}).n_rows, 1);
+    struct got g = ask(s, (struct store_question){.what = STORE_RECORDS, .run = run_id(1), .most = 10});
+    assert_int_equal(g.n_records, 3);
+    assert_int_equal(g.first_lsn, 2);
+    store_close(&s);
+    s = open_store(state, &(struct store_options){.retention_ms = 1});
+    start(s, &h);
+    while (ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10}).n_rows)
+        ;
+    assert_int_equal(ask(s, (struct store_question){.what = STORE_RECORD, .lsn = 2, .most = 1}).n_records, 0);
+    store_close(&s);
+}
+
+static void a_check_finds_a_row_of_history_without_its_record(void **state)
+{
+    struct buf text = {0};
+    struct error err = {0};
+    struct heard h;
+    struct store *s = open_store(state, NULL);
+    start(s, &h);
+    called(s, 1, 1, "load");
+    ended(s, 2, 1, STATUS_FAILED);
+    called(s, 3, 2, "load");
+    wait_committed(s, &h, 3);
+    ask(s, (struct store_question){.what = STORE_HISTORY, .most = 1});
+    store_close(&s);
+    char *done = shell(state, "DELETE FROM journal WHERE lsn = 2");
+    mem_free(&done);
+    assert_int_equal(store_check(testing_path(state, "broker.db"), &text, &err), -EBADMSG);
+    assert_contains(err.text, "history");
+    buf_free(&text);
+}
+
 static void a_backup_is_a_store_and_a_check_reads_it(void **state)
 {
     struct buf text = {0};
@@ -352,6 +406,8 @@ int main(void)
         in_folder(people_read_history_in_the_views),
         in_folder(what_only_people_need_is_not_loaded),
         in_folder(old_history_is_dropped_and_live_runs_stay),
+        in_folder(of_a_run_in_history_nothing_is_dropped_before_its_row),
+        in_folder(a_check_finds_a_row_of_history_without_its_record),
         in_folder(a_backup_is_a_store_and_a_check_reads_it),
         in_folder(a_backup_is_known_for_one_until_something_is_appended),
     };

@@ -52,6 +52,8 @@ struct disk_op {
     uint64_t offset, n, at; /* REPORTED: offset is the lsn */
 };
 
+enum { DISK_KILLS = -1 /* for the code of a fault: it is where the process dies */, DISK_KILLED = 99 };
+
 struct disk_fault {
     enum disk_kind kind;
     unsigned nth, times; /* fails from the nth on, so many times */
@@ -109,6 +111,8 @@ static int disk_fails(enum disk_kind kind)
             continue;
         code = f->code;
         d->failed[i]++;
+        if (code == DISK_KILLS)
+            _exit(DISK_KILLED);
         d->failed_closing = d->closing;
     }
     return code;

@@ -102,6 +102,50 @@ static void a_backup_is_whole_or_not_there(void **state)
     fail_every(state, live_backup, judge_copy, faults, COUNT_OF(faults));
 }
 
+static void forget_copies(const struct script *s)
+{
+    static const char *const suffix[] = {"", "-journal", ".part", ".part-journal"};
+    for (unsigned i = 0; i < COUNT_OF(suffix); i++) {
+        char *name = copy_of(s, suffix[i]);
+        unlink(name);
+        mem_free(&name);
+    }
+}
+
+/* Who started from one that does not say that it is a backup would go on as if nothing had happened since. */
+static void a_killed_backup_leaves_nothing_that_passes_for_a_store(void **state)
+{
+    static const enum disk_kind at[] = {DISK_WRITE, DISK_SYNC, DISK_OPEN, DISK_DELETE};
+    struct script s;
+    script_begin(&s, *state, 16);
+    disk_mend();
+    assert_int_equal(script_run(&s, script_live), 0);
+    for (unsigned i = 0; i < COUNT_OF(at); i++) {
+        int code = DISK_KILLED;
+        for (unsigned n = 1; code == DISK_KILLED; n++) {
+            struct buf text = {0};
+            struct error err = {0};
+            char *to = copy_of(&s, "");
+            disk_mend();
+            the_disk->fault[0] = (struct disk_fault){at[i], n, 1, DISK_KILLS};
+            code = script_run(&s, live_backup);
+            memset(the_disk->fault, 0, sizeof the_disk->fault);
+            if (store_check(to, &text, &err) == 0 && !strstr(buf_str(&text), "a backup"))
+                fail_msg("killed at %s %u: %s", DISK_WORDS[at[i]], n, buf_str(&text));
+            if (code == DISK_KILLED && i == 0) { /* what it left does not stand in the way of the next */
+                unlink(to);
+                disk_mend();
+                assert_int_equal(script_run(&s, live_backup), DONE);
+            }
+            forget_copies(&s);
+            buf_free(&text);
+            mem_free(&to);
+        }
+        assert_int_equal(code, DONE);
+    }
+    script_end(&s);
+}
+
 static void a_check_that_cannot_read_does_not_say_that_the_store_is_whole(void **state)
 {
     static const struct disk_fault faults[] = {{DISK_READ, 0, 1, SQLITE_IOERR_READ},
@@ -113,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_world(a_backup_is_whole_or_not_there),
+        in_world(a_killed_backup_leaves_nothing_that_passes_for_a_store),
         in_world(a_check_that_cannot_read_does_not_say_that_the_store_is_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
