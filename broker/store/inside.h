@@ -147,7 +147,7 @@ struct store {
     unsigned queued;
     uint64_t appended, committed, folded, fold_wanted;
     bool stop, reader_stop, full, limit_changed;
-    uint64_t most_bytes;
+    _Atomic uint64_t most_bytes; /* set by store_limit, read by the writer */
     struct asked_list asked_soon, asked, answered;
     struct asked *reading; /* the reader's, now */
     uint64_t asked_number;

@@ -146,16 +146,16 @@ static int commit(struct store *s, const struct buf *batch, uint64_t *ret_last, 
 static bool room_is_low(struct store *s, uint64_t *ret_free)
 {
     struct statvfs v;
-    uint64_t reserve = s->options.reserve_bytes;
+    uint64_t reserve = s->options.reserve_bytes, most = s->most_bytes;
     uint64_t free_bytes = statvfs(s->path, &v) == 0 ? (uint64_t)v.f_bavail * v.f_frsize : UINT64_MAX;
-    if (s->most_bytes) {
+    if (most) {
         uint64_t pages = 0, unused = 0, size = 4096;
         db_pragma_u64(s->db, "page_count", &pages, NULL);
         db_pragma_u64(s->db, "freelist_count", &unused, NULL);
         db_pragma_u64(s->db, "page_size", &size, NULL);
-        uint64_t used = (pages - unused) * size, left = s->most_bytes > used ? s->most_bytes - used : 0;
+        uint64_t used = (pages - unused) * size, left = most > used ? most - used : 0;
         free_bytes = left < free_bytes ? left : free_bytes;
-        reserve = reserve < s->most_bytes / 8 ? reserve : s->most_bytes / 8;
+        reserve = reserve < most / 8 ? reserve : most / 8;
     }
     *ret_free = free_bytes;
     return free_bytes < (s->full ? reserve + reserve / 4 : reserve);
@@ -164,10 +164,10 @@ static bool room_is_low(struct store *s, uint64_t *ret_free)
 static void apply_limit(struct store *s)
 {
     char sql[80];
-    uint64_t size = 4096;
+    uint64_t size = 4096, most = s->most_bytes;
     db_pragma_u64(s->db, "page_size", &size, NULL);
     snprintf(sql, sizeof sql, "PRAGMA max_page_count = %llu",
-             (unsigned long long)(s->most_bytes ? s->most_bytes / size : 4294967294u));
+             (unsigned long long)(most ? most / size : 4294967294u));
     db_exec(s->db, sql, NULL);
 }
 

@@ -19,6 +19,8 @@ const char *__asan_default_options(void)
 {
     return "detect_leaks=0";
 }
+#elif defined(__SANITIZE_THREAD__)
+#define CONFINE_MEMORY RLIM_INFINITY
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
 #define CONFINE_MEMORY RLIM_INFINITY
