@@ -28,8 +28,8 @@ CPPFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CPPFLAGS))
 CFLAGS   += -fsanitize=$(SAN) -fno-sanitize-recover=all -O1 -Wno-error
 LDFLAGS  += -fsanitize=$(SAN)
 # libzmq hands messages from its thread to ours with atomics of its own, which a library that is not instrumented does not
-# show: each use of such a message would be called a race.
-export TSAN_OPTIONS ?= ignore_noninstrumented_modules=1
+# show: each use of such a message would be called a race. And the end of each process need not wait a second for reports.
+export TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:atexit_sleep_ms=20
 endif
 
 # ---- Rooms: lib<room> and what it may use (the floors; make lint holds the includes against tests/lint/floors)
