@@ -7,27 +7,50 @@
 #include "broker/logs.h"
 #include "common/log.h"
 
-/* The certificate of this key: the one that HELLO brings, if it brings one, else the one we know. */
+/* Judges the certificate that HELLO brings before it is kept: known_add makes its key welcome, and only ENROL and an
+ * administrator's PUBLISH may do that for a key that is not. Kept is what the key's holder has and we have not: one
+ * of a greater serial, for instance when our store is a backup. Others of the serial that we have, which the holder
+ * of a one-time key can make without end, say nothing new. */
+static enum refusal judge_brought(const struct hash *key, const struct certificate *c, const struct certificate *have,
+                                  struct error *why)
+{
+    if (hash_eq(&c->transport_key, key) && have)
+        return REFUSAL_NONE;
+    error_set(why, -EACCES,
+              have ? "the certificate of '%s' is for another key than this session's"
+                   : "the certificate of '%s' has not been enrolled: join first (lbworker join, lbsubmit join)",
+              c->name);
+    return REFUSAL_UNKNOWN_PRINCIPAL;
+}
+
+static enum refusal take_brought(struct broker *b, const struct hash *key, struct span bytes,
+                                 const struct certificate *have, const struct certificate **ret, struct error *why)
+{
+    struct certificate c = {0};
+    enum refusal code = REFUSAL_NONE;
+    const int64_t now = loop_now_wall(b->loop);
+    const struct certificate *brought = known_by_bytes(b->known, bytes); /* then it has been verified */
+    if (!brought && certificate_verify(bytes, &b->anchors, now, &c, &code, why) < 0)
+        return code;
+    *ret = have;
+    code = judge_brought(key, brought ? brought : &c, have, why);
+    if (code == REFUSAL_NONE && !brought && c.serial > have->serial)
+        known_add(b->known, bytes, now, ret, &code, why);
+    certificate_free(&c);
+    return code;
+}
+
+/* The certificate of this key: the newest that we know, or the one that HELLO brings if that is newer still. */
 static enum refusal find_certificate(struct broker *b, const struct hash *key, const struct m_hello *m,
                                      const struct certificate **ret, struct error *why)
 {
-    enum refusal code = REFUSAL_UNKNOWN_PRINCIPAL;
-    if (m->certificate.n) {
-        if (known_add(b->known, m->certificate, loop_now_wall(b->loop), ret, &code, why) < 0)
-            return code;
-    } else if (!(*ret = known_by_key(b->known, key))) {
-        error_set(why, -EACCES,
-                  "the key has no certificate here and HELLO brings none; join first (lbworker join, lbsubmit join)");
-        return REFUSAL_UNKNOWN_PRINCIPAL;
-    }
-    if (hash_eq(&(*ret)->transport_key, key)) {
-        /* A renewed certificate counts from the next session on, whichever of them its holder still has. */
-        const struct certificate *newest = known_by_key(b->known, key);
-        if (newest && newest->serial > (*ret)->serial && hash_eq(&newest->sign_key, &(*ret)->sign_key))
-            *ret = newest;
+    const struct certificate *have = known_by_key(b->known, key);
+    if (m->certificate.n)
+        return take_brought(b, key, m->certificate, have, ret, why);
+    if ((*ret = have))
         return REFUSAL_NONE;
-    }
-    error_set(why, -EACCES, "the certificate of '%s' is for another key than this session's", (*ret)->name);
+    error_set(why, -EACCES,
+              "the key has no certificate here and HELLO brings none; join first (lbworker join, lbsubmit join)");
     return REFUSAL_UNKNOWN_PRINCIPAL;
 }
 

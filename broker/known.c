@@ -137,15 +137,23 @@ static void index_certificate(struct known *k, const struct certificate *c)
     k->allow(k->self, &c->transport_key, true);
 }
 
+const struct certificate *known_by_bytes(const struct known *k, struct span signed_bytes)
+{
+    for (const struct one *o = k->all; o; o = o->next)
+        if (span_eq(buf_span(&o->certificate.signed_bytes), signed_bytes))
+            return &o->certificate;
+    return NULL;
+}
+
 int known_add(struct known *k, struct span signed_bytes, int64_t now, const struct certificate **ret,
               enum refusal *ret_code, struct error *err)
 {
-    for (const struct one *o = k->all; o; o = o->next)
-        if (span_eq(buf_span(&o->certificate.signed_bytes), signed_bytes)) {
-            if (ret)
-                *ret = &o->certificate;
-            return 0;
-        }
+    const struct certificate *there = known_by_bytes(k, signed_bytes);
+    if (there) {
+        if (ret)
+            *ret = there;
+        return 0;
+    }
     struct one *o = mem_zalloc(1, sizeof *o);
     int rc = certificate_verify(signed_bytes, k->anchors, now, &o->certificate, ret_code, err);
     if (rc < 0) {

@@ -25,6 +25,7 @@ int known_add(struct known *k, struct span signed_bytes, int64_t now, const stru
 /* All files of a folder; one that is refused is told to `warn` and passed over. No such folder: nothing. */
 void known_add_folder(struct known *k, const char *folder, int64_t now, void (*warn)(const char *text));
 const struct certificate *known_by_key(const struct known *k, const struct hash *transport); /* NULL: unknown */
+const struct certificate *known_by_bytes(const struct known *k, struct span signed_bytes);
 const struct certificate *known_by_name(const struct known *k, const char *name);
 const struct certificate *known_by_serial(const struct known *k, const char *name, uint64_t serial);
 

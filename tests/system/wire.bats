@@ -60,6 +60,9 @@ wire() {
 @test "a one-time key may say ENROL for its own name, once, and nothing else" {
     wire one_time_keys
 }
+@test "no HELLO makes a key known that was not enrolled" {
+    wire borrowed_invitations
+}
 @test "a second machine under a living server's name is refused and told where the first is" {
     wire two_spools
 }

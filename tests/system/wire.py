@@ -364,6 +364,41 @@ def one_time_keys(demo):
     p.close()
 
 
+def borrowed_invitations(demo):
+    """A certificate of an invitation comes with ENROL or not at all: no HELLO makes a key known, before it was used or after."""
+    env = {**os.environ, "LONGBOAT_HOME": os.path.join(demo, "admin")}
+    anna = Identity(os.path.join(demo, "anna"))
+    text = subprocess.run(["lbctl", "invite", "--principal", "fritz", "--grant", "call *@etl"], env=env, check=True,
+                          capture_output=True, text=True).stdout
+    token = peer.token_of(text)
+    one_time, own, early, late = [peer.nacl.signing.SigningKey(token["one_time_seed"])] + [
+        peer.nacl.signing.SigningKey.generate() for _ in range(3)]
+
+    def stranger(key, when):
+        p = Peer(anna.but(seed=bytes(key), certificate=b""))
+        expect(not p.connected(1), f"{when}: its key is let in")
+        p.close()
+
+    p = peer.one_time_peer(token)
+    for what, key in {"for a key that is not enrolled": early, "for the one-time key": one_time}.items():
+        m = p.hello(peer.certificate_by_token(token, key))
+        expect(refused_as(m, "unknown_principal", "denied"), f"HELLO with a certificate {what}: {word(m)}")
+    stranger(early, "before the invitation is used")
+    p.hello(b"")
+    m = p.ask(peer.ENROL, 1, peer.certificate_by_token(token, own))
+    expect(m and m[0] == lb.DONE, f"what it was invited for: {word(m)}")
+    p.close()
+    a = Peer(anna)
+    m = a.hello(peer.certificate_by_token(token, late))
+    expect(refused_as(m, "unknown_principal", "denied"), f"another one's used invitation: {word(m)}")
+    a.close()
+    stranger(late, "after the invitation was used")
+    p = Peer(anna.but(seed=bytes(own), certificate=peer.certificate_by_token(token, own)))
+    m = p.hello()
+    expect(m and m[0] == lb.WELCOME, f"who was enrolled: {word(m)}")
+    p.close()
+
+
 def expired_tokens(demo):
     """An invitation that has ended makes nobody: not for a session that is open already, nor for a new one."""
     admin = Identity(os.path.join(demo, "admin"))
