@@ -52,3 +52,13 @@ bool utf8_is_valid(struct span s, size_t *ret_bad)
         *ret_bad = at;
     return at == s.n;
 }
+
+size_t utf8_cut(struct span s, size_t most)
+{
+    if (s.n <= most)
+        return s.n;
+    size_t n = most;
+    for (int i = 0; i < 3 && n > 0 && (s.p[n] & 0xc0) == 0x80; i++) /* a character has at most three bytes of these */
+        n--;
+    return n;
+}

@@ -17,4 +17,8 @@ size_t utf8_put(uint32_t point, uint8_t out[4]);
 /* Is all of s well-formed? *ret_bad, unless NULL, is the offset of the first byte that is not (s.n when all are). */
 bool utf8_is_valid(struct span s, size_t *ret_bad);
 
+/* How many bytes of s to keep where only `most` have room: all of them, or as many as end behind a whole character.
+ */
+size_t utf8_cut(struct span s, size_t most);
+
 #endif
