@@ -148,13 +148,16 @@ void ended_encode(const struct ending *e, struct buf *out)
 void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t turn, enum refusal code,
                    bool cancelled, const char *sentence, int64_t now, struct buf *out)
 {
+    struct buf message = {0};
+    text_clean(span_str(sentence), LIMIT_TEXT, &message); /* a path in it may be no text */
     struct d_step_outcome o = {.name = step,
                                .turn = turn,
                                .package = PACKAGE_NOT_EXECUTED,
-                               .message = span_str(sentence),
+                               .message = buf_span(&message),
                                .cancelled = cancelled,
                                .started_at = now,
                                .ended_at = now,
                                .code = code};
     encode(run, attempt, &o, out);
+    buf_free(&message);
 }
