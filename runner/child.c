@@ -403,7 +403,9 @@ static int prepare(struct child *c, struct error *err)
 {
     struct buf json = {0};
     command_parameters(&c->launch, &json);
-    int rc = childfiles_prepare(c->files, buf_span(&json), err);
+    int rc = house_claim_memory(c->house, err); /* it may have been removed: not to be made again unlooked at */
+    if (rc == 0)
+        rc = childfiles_prepare(c->files, buf_span(&json), err);
     buf_free(&json);
     return rc < 0 ? rc : command_make(c->house, c->files, workfolder_path(c->work), &c->launch, &c->command, err);
 }

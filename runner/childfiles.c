@@ -45,19 +45,37 @@ static int make(struct childfiles *f, struct kept *k, struct error *err)
     return 0;
 }
 
-int childfiles_open(const char *folder, struct childfiles **ret, struct error *err)
+static int open_folder(struct childfiles *f, struct error *err)
 {
-    int rc = file_make_dirs(folder, 0700, err);
+    int rc = file_make_dirs(f->folder, 0700, err);
     if (rc < 0)
         return rc;
+    if (f->dir >= 0)
+        close(f->dir);
+    f->dir = open(f->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return f->dir < 0 ? error_errno(err, errno, "cannot open the folder '%s'", f->folder) : 0;
+}
+
+/* A child may remove the folder, and the system does, too, when it ends a session. Is ours still at its path? */
+static int mend_folder(struct childfiles *f, struct error *err)
+{
+    struct stat kept, there;
+    if (fstat(f->dir, &kept) == 0 && lstat(f->folder, &there) == 0 && kept.st_ino == there.st_ino &&
+        kept.st_dev == there.st_dev && (there.st_mode & 07777) == 0700)
+        return 0;
+    int rc = file_remove_tree(f->folder, err);
+    return rc < 0 ? rc : open_folder(f, err);
+}
+
+int childfiles_open(const char *folder, struct childfiles **ret, struct error *err)
+{
     struct childfiles *f = mem_zalloc(1, sizeof *f);
+    f->dir = -1;
     f->folder = mem_strdup(folder);
 #define X(n, t, m) f->file[CHILDFILE_##n] = (struct kept){t, m, mem_printf("%s/%s", folder, t), -1, {0}};
     CHILDFILES(X)
 #undef X
-    f->dir = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (f->dir < 0)
-        rc = error_errno(err, errno, "cannot open the folder '%s'", folder);
+    int rc = open_folder(f, err);
     for (int i = 0; rc == 0 && i < CHILDFILE_COUNT; i++)
         rc = make(f, &f->file[i], err);
     if (rc < 0)
@@ -119,7 +137,7 @@ static int prepare(struct childfiles *f, struct kept *k, struct span content, st
 
 int childfiles_prepare(struct childfiles *f, struct span parameters, struct error *err)
 {
-    int rc = 0;
+    int rc = mend_folder(f, err);
     for (int i = 0; rc == 0 && i < CHILDFILE_COUNT; i++)
         rc = prepare(f, &f->file[i], i == CHILDFILE_PARAMETERS ? parameters : SPAN_NONE, err);
     f->progress_size = 0;
