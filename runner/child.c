@@ -201,9 +201,11 @@ static void say_ended(struct child *c)
                        .n_off = list_off(c, off)};
     if (childfiles_read(c->files, CHILDFILE_OUTPUTS, LIMIT_OUTPUTS, &outputs, &trouble) < 0 ||
         outputs_read(buf_span(&outputs), &c->launch.outputs, &items, &n, &trouble) < 0)
-        e.outputs_trouble = trouble.text;
-    if (childfiles_read(c->files, CHILDFILE_RESULT, LIMIT_TEXT, &result, NULL) == 0)
+        e.trouble = trouble.text;
+    if (childfiles_read_start(c->files, CHILDFILE_RESULT, LIMIT_TEXT, &result, e.trouble ? NULL : &trouble) == 0)
         e.said = verdict_read(buf_span(&result), &e.verdict, &message);
+    else
+        e.trouble = trouble.text; /* a verdict that cannot be read may have been any */
     e.outputs = wire_list_from(&items, n);
     e.message = buf_span(&message);
     buf_clear(&c->entry);

@@ -88,7 +88,7 @@ static void a_verdict_only_worsens(void **state)
 static void outputs_that_cannot_be_read_spoil_a_success(void **state)
 {
     (void)state;
-    struct ending e = {.status = EXIT(0), .outputs_trouble = "outputs, line 1: bad"};
+    struct ending e = {.status = EXIT(0), .trouble = "outputs, line 1: bad"};
     expect(e, PACKAGE_FAILED, false, false, "outputs, line 1: bad");
     e.status = EXIT(3);
     expect(e, PACKAGE_FAILED, false, false, "exit 3");

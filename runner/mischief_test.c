@@ -8,6 +8,15 @@ static void succeeds(struct world *w, const char *script)
         fail_msg("'%s': " SPAN_FMT, script, SPAN_ARG(want.outcome.message));
 }
 
+static void fails(struct world *w, const char *script, const char *part)
+{
+    struct wanted want = outcome_of(w, ask_script(w, script));
+    char *message = span_dup_str(want.outcome.message);
+    assert_int_equal(want.outcome.package, PACKAGE_FAILED);
+    assert_contains(message, part);
+    mem_free(&message);
+}
+
 static void a_child_that_removes_its_folders_spoils_no_later_step(void **state)
 {
     struct world *w = *state;
@@ -27,10 +36,29 @@ static void a_child_that_removes_its_folders_spoils_no_later_step(void **state)
     }
 }
 
+static void a_verdict_with_a_long_message_counts(void **state)
+{
+    struct world *w = *state;
+    fails(w, "{ echo 'failed no rows of yesterday'; head -c 100000 /dev/zero | tr '\\0' x; } > \"$LB_RESULT\"",
+          "no rows of yesterday");
+}
+
+static void a_verdict_that_cannot_be_read_spoils_a_success(void **state)
+{
+    struct world *w = *state;
+    fails(w, "rm \"$LB_RESULT\"; mkdir \"$LB_RESULT\"", "$LB_RESULT");
+    fails(w, "rm \"$LB_RESULT\"; mkfifo \"$LB_RESULT\"", "$LB_RESULT");
+    fails(w, "echo failed > there; ln -sf \"$PWD/there\" \"$LB_RESULT\"", "$LB_RESULT");
+    fails(w, "rm \"$LB_RESULT\"; mkdir \"$LB_RESULT\"; echo no such table >&2; exit 4", "no such table");
+    succeeds(w, "rm \"$LB_RESULT\"");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_world(a_child_that_removes_its_folders_spoils_no_later_step),
+        in_world(a_verdict_with_a_long_message_counts),
+        in_world(a_verdict_that_cannot_be_read_spoils_a_success),
     };
     return cmocka_run_group_tests_name("mischief", tests, NULL, NULL);
 }
