@@ -265,7 +265,7 @@ int spool_flush(struct spool *s, struct error *err)
         return 0;
     for (size_t i = 0; i < s->n_queued; i++)
         s->queued[i].p = s->queue.p + (size_t)s->queued[i].p;
-    int rc = spoolfile_append_all(s->own, s->queued, s->n_queued, err);
+    int rc = spoolfile_append_all(s->own, s->queued, s->n_queued, NULL, err);
     s->n_queued = 0;
     buf_clear(&s->queue);
     return rc;
