@@ -159,7 +159,7 @@ static void say_progress(struct child *c)
             .run = c->launch.run, .attempt = c->launch.attempt, .percent = c->percent, .text = buf_span(&message)};
         buf_clear(&c->entry);
         s_progress_encode(&p, &c->entry);
-        report_add(c->report, buf_span(&c->entry));
+        report_add_output(c->report, buf_span(&c->entry));
     }
     buf_free(&text);
     buf_free(&message);

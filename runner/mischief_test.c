@@ -1,6 +1,8 @@
 /* mischief_test.c - what children do to the folders, files and pipes that they share with their keepers. */
 #include "runner/testworld.h"
 
+#include <sys/resource.h>
+
 static void succeeds(struct world *w, const char *script)
 {
     struct wanted want = outcome_of(w, ask_script(w, script));
@@ -53,12 +55,57 @@ static void a_verdict_that_cannot_be_read_spoils_a_success(void **state)
     succeeds(w, "rm \"$LB_RESULT\"");
 }
 
+static bool is_launched_by(struct world *w, uint64_t kind, struct span entry, void *arg)
+{
+    (void)w;
+    struct s_launched l;
+    if (kind == KIND_S_LAUNCHED && s_launched_decode(entry, &l, NULL) == 0)
+        *(pid_t *)arg = (pid_t)l.pid;
+    return kind == KIND_S_LAUNCHED;
+}
+
+static bool count_progress(struct world *w, uint64_t kind, struct span entry, void *arg)
+{
+    (void)w;
+    (void)entry;
+    *(unsigned *)arg += kind == KIND_S_PROGRESS;
+    return false;
+}
+
+/* The limit of a file's size is a disk that takes nothing more, for this keeper alone. */
+static void progress_does_not_gather_while_the_disk_is_full(void **state)
+{
+    struct world *w = *state;
+    struct rlimit was, full;
+    pid_t keeper;
+    unsigned n = 0;
+    char *script =
+        mem_printf("i=0; while test $i -lt 10; do i=$((i+1)); echo $i > \"$LB_PROGRESS\"; sleep 0.25; done; "
+                   "echo $$ > %s/pid; exec sleep 1000",
+                   w->rig.home);
+    struct id run = ask_script(w, script);
+    wait_for(w, is_launched_by, &keeper, "a start");
+    assert_int_equal(prlimit(keeper, RLIMIT_FSIZE, NULL, &was), 0);
+    full = was;
+    full.rlim_cur = 8;
+    assert_int_equal(prlimit(keeper, RLIMIT_FSIZE, &full, NULL), 0);
+    pid_in(w, "pid");
+    assert_int_equal(prlimit(keeper, RLIMIT_FSIZE, &was, NULL), 0);
+    halt(w, run, true, 0, false);
+    outcome_of(w, run);
+    scan(w, count_progress, &n);
+    assert_in_range(n, 0, 4); /* before the disk was full, and after */
+    mem_free(&script);
+}
+
 int main(void)
 {
+    signal(SIGXFSZ, SIG_IGN); /* runners and keepers have it from us */
     const struct CMUnitTest tests[] = {
         in_world(a_child_that_removes_its_folders_spoils_no_later_step),
         in_world(a_verdict_with_a_long_message_counts),
         in_world(a_verdict_that_cannot_be_read_spoils_a_success),
+        in_world(progress_does_not_gather_while_the_disk_is_full),
     };
     return cmocka_run_group_tests_name("mischief", tests, NULL, NULL);
 }
