@@ -190,9 +190,14 @@ pid_t channel_peer_pid(const struct channel *c)
     return c->pid;
 }
 
+size_t channel_waiting(const struct channel *c)
+{
+    return c->out.n - c->out_at;
+}
+
 bool channel_wants_write(const struct channel *c)
 {
-    return c->out.n > c->out_at;
+    return channel_waiting(c) > 0;
 }
 
 /* Drops the first *at bytes; the memory of a burst is not kept for ever. */

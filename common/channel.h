@@ -54,6 +54,7 @@ int channel_queue(struct channel *c, struct span message, struct error *err);
 /* Writes what the socket takes now. 0: whether or not all of it went (channel_wants_write). */
 int channel_flush(struct channel *c, struct error *err);
 bool channel_wants_write(const struct channel *c);
+size_t channel_waiting(const struct channel *c); /* bytes that are queued */
 
 /* 1: *ret is the next message, lent until the next call on this channel. 0: none is complete yet. -ECONNRESET: the
  * peer has gone; -EPROTO: it has gone in the middle of a message; -EMSGSIZE: it announced one that is too large.

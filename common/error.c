@@ -6,11 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* snprintf has cut the sentence: say so with three dots instead of ending in the middle of a word. */
+#include "common/utf8.h"
+
+/* snprintf has cut the sentence: say so with three dots instead of ending in the middle of a word, and never in the
+ * middle of a character: sentences go into messages, which are not read if a text in them is none. */
 static void mark_cut(char *text, int wanted)
 {
     if (wanted >= ERROR_TEXT_MAX)
-        memcpy(text + ERROR_TEXT_MAX - 4, "...", 4);
+        memcpy(text + utf8_cut(span_of(text, ERROR_TEXT_MAX - 1), ERROR_TEXT_MAX - 4), "...", 4);
 }
 
 int error_vset(struct error *err, int code, const char *fmt, va_list ap)

@@ -1,5 +1,6 @@
 #include "common/error.h"
 #include "common/testing.h"
+#include "common/utf8.h"
 
 #include <errno.h>
 
@@ -71,6 +72,26 @@ static void a_cut_is_marked(void **state)
     assert_string_equal(err.text + ERROR_TEXT_MAX - 4, "...");
 }
 
+static void a_cut_leaves_characters_whole(void **state)
+{
+    (void)state;
+    char longer[2000], one[8];
+    for (size_t i = 0; i + 1 < sizeof longer; i++)
+        longer[i] = i % 2 ? '\xa4' : '\xc3'; /* a-umlaut, again and again */
+    longer[sizeof longer - 2] = longer[sizeof longer - 1] = 0;
+    for (size_t i = 0; i < 4; i++) { /* wherever the cut falls */
+        struct error err = {0};
+        memset(one, 'x', i);
+        one[i] = 0;
+        error_set(&err, -EINVAL, "%s%s", one, longer);
+        assert_true(utf8_is_valid(span_str(err.text), NULL));
+        assert_string_equal(err.text + strlen(err.text) - 3, "...");
+        error_set(&err, -EINVAL, "short");
+        error_prefix(&err, "%s%s", one, longer);
+        assert_true(utf8_is_valid(span_str(err.text), NULL));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -81,6 +102,7 @@ int main(void)
         cmocka_unit_test(the_reason_of_the_system_follows_the_sentence),
         cmocka_unit_test(a_sentence_may_be_built_from_itself),
         cmocka_unit_test(a_cut_is_marked),
+        cmocka_unit_test(a_cut_leaves_characters_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -286,28 +286,45 @@ static void add_frame(struct buf *out, struct span record)
     buf_add(out, record.p, record.n);
 }
 
-/* A write that came in part is taken back: a half record in the middle of the file would be damage. */
-static int write_frames(struct spoolfile *f, struct error *err)
+/* How many of the n records lie wholly in `written` bytes? *ret_bytes: theirs. */
+static size_t whole_records(const struct span *records, size_t n, size_t written, size_t *ret_bytes)
 {
+    size_t done = 0;
+    for (*ret_bytes = 0; done < n && *ret_bytes + HEAD + records[done].n <= written; done++)
+        *ret_bytes += HEAD + records[done].n;
+    return done;
+}
+
+/* Of a write that came in part the last record's part is taken back: half a record in the middle of the file would be
+ * damage. The whole ones before it stay: a reader may have gone on behind them already. */
+static int write_frames(struct spoolfile *f, const struct span *records, size_t n, size_t *ret_done,
+                        struct error *err)
+{
+    *ret_done = 0;
     if (f->broken && ftruncate(f->fd, f->size) < 0)
         return error_errno(err, errno, "the spool '%s' ends in half a record that cannot be cut off", f->path);
     f->broken = false;
-    ssize_t n;
+    ssize_t put;
     do
-        n = write(f->fd, f->frames.p, f->frames.n);
-    while (n < 0 && errno == EINTR);
-    if (n == (ssize_t)f->frames.n) {
-        f->size += n;
+        put = write(f->fd, f->frames.p, f->frames.n);
+    while (put < 0 && errno == EINTR);
+    int why = put < 0 ? errno : ENOSPC; /* a disk that fills takes a part and gives no reason */
+    size_t bytes, written = put < 0 ? 0 : (size_t)put;
+    *ret_done = whole_records(records, n, written, &bytes);
+    f->size += (int64_t)bytes;
+    if (*ret_done == n)
         return 0;
-    }
-    int why = n < 0 ? errno : ENOSPC; /* a disk that fills takes a part and gives no reason */
-    f->broken = n > 0 && ftruncate(f->fd, f->size) < 0;
+    f->broken = written > bytes && ftruncate(f->fd, f->size) < 0;
     return error_errno(err, why, "cannot append to the spool '%s'", f->path);
 }
 
-int spoolfile_append_all(struct spoolfile *f, const struct span *records, size_t n, struct error *err)
+int spoolfile_append_all(struct spoolfile *f, const struct span *records, size_t n, size_t *ret_done,
+                         struct error *err)
 {
+    size_t done = 0;
     buf_clear(&f->frames);
+    if (ret_done)
+        *ret_done = 0;
     for (size_t i = 0; i < n; i++) {
         if (records[i].n == 0)
             return error_set(err, -EINVAL, "an empty record cannot be told from the end of the spool '%s'", f->path);
@@ -316,7 +333,9 @@ int spoolfile_append_all(struct spoolfile *f, const struct span *records, size_t
                              records[i].n, SPOOLFILE_RECORD_MOST);
         add_frame(&f->frames, records[i]);
     }
-    int rc = f->frames.n ? write_frames(f, err) : 0;
+    int rc = f->frames.n ? write_frames(f, records, n, &done, err) : 0;
+    if (ret_done)
+        *ret_done = done;
     if (f->frames.cap > SCRATCH_KEPT)
         buf_free(&f->frames);
     return rc;
@@ -324,5 +343,5 @@ int spoolfile_append_all(struct spoolfile *f, const struct span *records, size_t
 
 int spoolfile_append(struct spoolfile *f, struct span record, struct error *err)
 {
-    return spoolfile_append_all(f, &record, 1, err);
+    return spoolfile_append_all(f, &record, 1, NULL, err);
 }

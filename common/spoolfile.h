@@ -35,8 +35,10 @@ int64_t spoolfile_size(const struct spoolfile *f); /* where the next record will
 /* Appends one record. -EINVAL: empty; -E2BIG: above the most; -ENOSPC and others: the system refused, and the file is
  * as it was. */
 int spoolfile_append(struct spoolfile *f, struct span record, struct error *err);
-/* Appends n records by one write; after a kill the first few of them may be there. */
-int spoolfile_append_all(struct spoolfile *f, const struct span *records, size_t n, struct error *err);
+/* Appends n records by one write; after a kill the first few of them may be there, and so after a failure: *ret_done,
+ * unless NULL, says how many are. */
+int spoolfile_append_all(struct spoolfile *f, const struct span *records, size_t n, size_t *ret_done,
+                         struct error *err);
 
 struct spoolfile_reader;
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,8 +74,8 @@ static void a_reader_follows_the_writer(void **state)
     expect_next(r, "one");
     expect_next(r, NULL);
     const struct span two[] = {span_str("two"), span_str("three")};
-    assert_int_equal(spoolfile_append_all(f, two, 2, NULL), 0);
-    assert_int_equal(spoolfile_append_all(f, NULL, 0, NULL), 0);
+    assert_int_equal(spoolfile_append_all(f, two, 2, NULL, NULL), 0);
+    assert_int_equal(spoolfile_append_all(f, NULL, 0, NULL, NULL), 0);
     expect_next(r, "two");
     int64_t here = spoolfile_reader_offset(r);
     expect_next(r, "three");
@@ -310,6 +311,54 @@ static void a_write_that_comes_in_part_leaves_no_trace(void **state)
     spoolfile_reader_close(&r);
 }
 
+static struct spoolfile_reader *between; /* reads on between a write that came in part and what is done about it */
+static unsigned read_between;
+
+int ftruncate(int fd, off_t size)
+{
+    struct span got;
+    while (between && spoolfile_reader_next(between, &got, NULL) == 1)
+        read_between++;
+    return (int)syscall(SYS_ftruncate, fd, size);
+}
+
+/* 0: all is well; else where it is not. */
+static int write_two_of_three(const char *path)
+{
+    static const uint8_t b[4096] = {1};
+    const struct span records[] = {span_of(b, 100), span_of(b, 200), span_of(b, sizeof b)};
+    const struct rlimit limit = {3000, 3000};
+    struct spoolfile *f = NULL;
+    struct span got;
+    size_t done = 7;
+    signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &limit) < 0 || spoolfile_open_append(path, 0600, &f, NULL, NULL) < 0)
+        return 2;
+    if (spoolfile_reader_open(path, SPOOLFILE_START, &between, NULL) < 0)
+        return 3;
+    if (spoolfile_append_all(f, records, 3, &done, NULL) != -ENOSPC || read_between != 2 || done != 2)
+        return 4;
+    for (int i = 0; i < 2; i++) /* what is written next is not what was to be written then */
+        if (spoolfile_append(f, span_of(b, 1000), NULL) < 0)
+            return 5;
+    for (int i = 0; i < 2; i++)
+        if (spoolfile_reader_next(between, &got, NULL) != 1 || got.n != 1000)
+            return 6;
+    return spoolfile_reader_next(between, &got, NULL) == 0 ? 0 : 7;
+}
+
+static void a_reader_goes_on_behind_what_a_write_in_part_has_brought(void **state)
+{
+    const char *path = testing_path(state, "spool");
+    int status = 0;
+    pid_t pid = fork(); /* the limit on file sizes is the process's own */
+    if (pid == 0)
+        _exit(write_two_of_three(path));
+    waitpid(pid, &status, 0);
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_true(WIFEXITED(status));
+}
+
 static void a_killed_writer_loses_at_most_the_last_record(void **state)
 {
     const char *path = testing_path(state, "spool");
@@ -366,6 +415,7 @@ int main(void)
         in_folder(records_have_a_least_and_a_most),
         in_folder(records_around_the_read_ahead_come_whole),
         in_folder(a_write_that_comes_in_part_leaves_no_trace),
+        in_folder(a_reader_goes_on_behind_what_a_write_in_part_has_brought),
         in_folder(a_killed_writer_loses_at_most_the_last_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

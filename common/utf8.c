@@ -55,10 +55,20 @@ bool utf8_is_valid(struct span s, size_t *ret_bad)
     return at == s.n;
 }
 
-char *utf8_cut(char *text)
+char *utf8_trim(char *text)
 {
     size_t good;
     utf8_is_valid(span_of(text, strlen(text)), &good);
     text[good] = '\0';
     return text;
+}
+
+size_t utf8_cut(struct span s, size_t most)
+{
+    if (s.n <= most)
+        return s.n;
+    size_t n = most;
+    for (int i = 0; i < 3 && n > 0 && (s.p[n] & 0xc0) == 0x80; i++) /* a character has at most three bytes of these */
+        n--;
+    return n;
 }

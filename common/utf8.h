@@ -19,6 +19,10 @@ bool utf8_is_valid(struct span s, size_t *ret_bad);
 
 /* What snprintf, with its sizes in bytes, has left of a character at the end goes: from the first byte that is not
  * UTF-8 on the text is cut. Returns it. */
-char *utf8_cut(char *text);
+char *utf8_trim(char *text);
+
+/* How many bytes of s to keep where only `most` have room: all of them, or as many as end behind a whole character.
+ */
+size_t utf8_cut(struct span s, size_t most);
 
 #endif

@@ -57,9 +57,19 @@ static void what_is_left_of_a_character_is_cut_off(void **state)
 {
     (void)state;
     char whole[] = "a\xc3\xa4z", half[] = "a\xe2\x82", nothing[] = "";
-    assert_string_equal(utf8_cut(whole), "a\xc3\xa4z");
-    assert_string_equal(utf8_cut(half), "a");
-    assert_string_equal(utf8_cut(nothing), "");
+    assert_string_equal(utf8_trim(whole), "a\xc3\xa4z");
+    assert_string_equal(utf8_trim(half), "a");
+    assert_string_equal(utf8_trim(nothing), "");
+}
+
+static void a_cut_falls_between_characters(void **state)
+{
+    (void)state;
+    struct span s = span_str("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80z"); /* lengths 1, 2, 3, 4, 1 */
+    static const size_t kept[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11, 11};
+    for (size_t most = 0; most < sizeof kept / sizeof *kept; most++)
+        assert_int_equal(utf8_cut(s, most), kept[most]);
+    assert_int_equal(utf8_cut(span_str("\x80\x80\x80\x80\x80\x80"), 5), 2); /* no text at all: little is lost */
 }
 
 int main(void)
@@ -69,6 +79,7 @@ int main(void)
         cmocka_unit_test(malformed_bytes_are_refused),
         cmocka_unit_test(the_first_bad_byte_is_found),
         cmocka_unit_test(what_is_left_of_a_character_is_cut_off),
+        cmocka_unit_test(a_cut_falls_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

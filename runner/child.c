@@ -159,7 +159,7 @@ static void say_progress(struct child *c)
             .run = c->launch.run, .attempt = c->launch.attempt, .percent = c->percent, .text = buf_span(&message)};
         buf_clear(&c->entry);
         s_progress_encode(&p, &c->entry);
-        report_add(c->report, buf_span(&c->entry));
+        report_add_output(c->report, buf_span(&c->entry));
     }
     buf_free(&text);
     buf_free(&message);
@@ -201,9 +201,11 @@ static void say_ended(struct child *c)
                        .n_off = list_off(c, off)};
     if (childfiles_read(c->files, CHILDFILE_OUTPUTS, LIMIT_OUTPUTS, &outputs, &trouble) < 0 ||
         outputs_read(buf_span(&outputs), &c->launch.outputs, &items, &n, &trouble) < 0)
-        e.outputs_trouble = trouble.text;
-    if (childfiles_read(c->files, CHILDFILE_RESULT, LIMIT_TEXT, &result, NULL) == 0)
+        e.trouble = trouble.text;
+    if (childfiles_read_start(c->files, CHILDFILE_RESULT, LIMIT_TEXT, &result, e.trouble ? NULL : &trouble) == 0)
         e.said = verdict_read(buf_span(&result), &e.verdict, &message);
+    else
+        e.trouble = trouble.text; /* a verdict that cannot be read may have been any */
     e.outputs = wire_list_from(&items, n);
     e.message = buf_span(&message);
     buf_clear(&c->entry);
@@ -403,7 +405,9 @@ static int prepare(struct child *c, struct error *err)
 {
     struct buf json = {0};
     command_parameters(&c->launch, &json);
-    int rc = childfiles_prepare(c->files, buf_span(&json), err);
+    int rc = house_claim_memory(c->house, err); /* it may have been removed: not to be made again unlooked at */
+    if (rc == 0)
+        rc = childfiles_prepare(c->files, buf_span(&json), err);
     buf_free(&json);
     return rc < 0 ? rc : command_make(c->house, c->files, workfolder_path(c->work), &c->launch, &c->command, err);
 }

@@ -11,7 +11,7 @@
 #include "common/mem.h"
 
 struct kept {
-    const char *name;
+    const char *name, *variable;
     mode_t mode;
     char *path;
     int fd; /* of the file that we made; the child may have put another in its place */
@@ -45,19 +45,37 @@ static int make(struct childfiles *f, struct kept *k, struct error *err)
     return 0;
 }
 
-int childfiles_open(const char *folder, struct childfiles **ret, struct error *err)
+static int open_folder(struct childfiles *f, struct error *err)
 {
-    int rc = file_make_dirs(folder, 0700, err);
+    int rc = file_make_dirs(f->folder, 0700, err);
     if (rc < 0)
         return rc;
+    if (f->dir >= 0)
+        close(f->dir);
+    f->dir = open(f->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return f->dir < 0 ? error_errno(err, errno, "cannot open the folder '%s'", f->folder) : 0;
+}
+
+/* A child may remove the folder, and the system does, too, when it ends a session. Is ours still at its path? */
+static int mend_folder(struct childfiles *f, struct error *err)
+{
+    struct stat kept, there;
+    if (fstat(f->dir, &kept) == 0 && lstat(f->folder, &there) == 0 && kept.st_ino == there.st_ino &&
+        kept.st_dev == there.st_dev && (there.st_mode & 07777) == 0700)
+        return 0;
+    int rc = file_remove_tree(f->folder, err);
+    return rc < 0 ? rc : open_folder(f, err);
+}
+
+int childfiles_open(const char *folder, struct childfiles **ret, struct error *err)
+{
     struct childfiles *f = mem_zalloc(1, sizeof *f);
+    f->dir = -1;
     f->folder = mem_strdup(folder);
-#define X(n, t, m) f->file[CHILDFILE_##n] = (struct kept){t, m, mem_printf("%s/%s", folder, t), -1, {0}};
+#define X(n, t, m) f->file[CHILDFILE_##n] = (struct kept){t, "LB_" #n, m, mem_printf("%s/%s", folder, t), -1, {0}};
     CHILDFILES(X)
 #undef X
-    f->dir = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (f->dir < 0)
-        rc = error_errno(err, errno, "cannot open the folder '%s'", folder);
+    int rc = open_folder(f, err);
     for (int i = 0; rc == 0 && i < CHILDFILE_COUNT; i++)
         rc = make(f, &f->file[i], err);
     if (rc < 0)
@@ -119,7 +137,7 @@ static int prepare(struct childfiles *f, struct kept *k, struct span content, st
 
 int childfiles_prepare(struct childfiles *f, struct span parameters, struct error *err)
 {
-    int rc = 0;
+    int rc = mend_folder(f, err);
     for (int i = 0; rc == 0 && i < CHILDFILE_COUNT; i++)
         rc = prepare(f, &f->file[i], i == CHILDFILE_PARAMETERS ? parameters : SPAN_NONE, err);
     f->progress_size = 0;
@@ -134,7 +152,7 @@ static int open_now(struct childfiles *f, const struct kept *k, int *ret_fd, str
     if (fstatat(f->dir, k->name, ret_st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : error_errno(err, errno, "cannot examine '%s'", k->path);
     if (!S_ISREG(ret_st->st_mode))
-        return error_set(err, -EPERM, "$LB_%s is not a plain file any more", k->name);
+        return error_set(err, -EPERM, "$%s is not a plain file any more", k->variable);
     if (ret_st->st_size == 0)
         return 0;
     int fd = openat(f->dir, k->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -148,21 +166,29 @@ static int open_now(struct childfiles *f, const struct kept *k, int *ret_fd, str
     return 0;
 }
 
-int childfiles_read(struct childfiles *f, enum childfile which, size_t most, struct buf *out, struct error *err)
+int childfiles_read_start(struct childfiles *f, enum childfile which, size_t most, struct buf *out, struct error *err)
 {
     const struct kept *k = &f->file[which];
     struct stat st;
     int fd, rc = open_now(f, k, &fd, &st, err);
     if (rc < 0 || fd < 0)
         return rc;
-    ssize_t n = file_read_all(fd, buf_grow(out, most + 1), most + 1);
+    ssize_t n = file_read_all(fd, buf_grow(out, most), most);
     close(fd);
     if (n < 0)
         return error_errno(err, (int)-n, "cannot read '%s'", k->path);
-    if ((size_t)n > most)
-        return error_set(err, -EFBIG, "the file of %s has more than %zu bytes", k->name, most);
     out->n += (size_t)n;
     return 0;
+}
+
+int childfiles_read(struct childfiles *f, enum childfile which, size_t most, struct buf *out, struct error *err)
+{
+    size_t was = out->n;
+    int rc = childfiles_read_start(f, which, most + 1, out, err);
+    if (rc < 0 || out->n - was <= most)
+        return rc;
+    out->n = was;
+    return error_set(err, -EFBIG, "$%s has more than %zu bytes", f->file[which].variable, most);
 }
 
 bool childfiles_progress(struct childfiles *f, size_t most, struct buf *out)

@@ -31,6 +31,9 @@ int childfiles_prepare(struct childfiles *f, struct span parameters, struct erro
 /* Appends the file's content. -EFBIG: it has more than `most` bytes; -EPERM: it is something else than a plain file.
  * A file that the child has removed is empty. */
 int childfiles_read(struct childfiles *f, enum childfile which, size_t most, struct buf *out, struct error *err);
+/* The same, but of a longer one its first `most` bytes. */
+int childfiles_read_start(struct childfiles *f, enum childfile which, size_t most, struct buf *out,
+                          struct error *err);
 /* Has PROGRESS changed since it was asked before? Then appends its end: at most `most` bytes. */
 bool childfiles_progress(struct childfiles *f, size_t most, struct buf *out);
 

@@ -30,7 +30,7 @@ static enum package_outcome judge(const struct ending *e, bool *ret_stopped)
         return e->stop == STOP_TIMEOUT ? PACKAGE_FAILED : PACKAGE_CANCELLED;
     if (e->said && e->verdict != PACKAGE_SUCCEEDED && WIFEXITED(e->status))
         state = e->verdict;
-    if (state == PACKAGE_SUCCEEDED && e->outputs_trouble)
+    if (state == PACKAGE_SUCCEEDED && e->trouble)
         state = PACKAGE_FAILED;
     return state;
 }
@@ -70,8 +70,8 @@ static void make_message(const struct ending *e, enum package_outcome state, boo
             buf_printf(out, ": " SPAN_FMT, SPAN_ARG(e->message));
     } else if (e->message.n)
         buf_add(out, e->message.p, e->message.n);
-    else if (state == PACKAGE_FAILED && e->outputs_trouble && WIFEXITED(e->status) && WEXITSTATUS(e->status) == 0)
-        text_clean(span_str(e->outputs_trouble), LIMIT_TEXT, out);
+    else if (state == PACKAGE_FAILED && e->trouble && WIFEXITED(e->status) && WEXITSTATUS(e->status) == 0)
+        text_clean(span_str(e->trouble), LIMIT_TEXT, out);
     else if (state != PACKAGE_SUCCEEDED)
         say_how(e, out);
     if (out->n > LIMIT_TEXT) {
@@ -148,13 +148,16 @@ void ended_encode(const struct ending *e, struct buf *out)
 void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t turn, enum refusal code,
                    bool cancelled, const char *sentence, int64_t now, struct buf *out)
 {
+    struct buf message = {0};
+    text_clean(span_str(sentence), LIMIT_TEXT, &message); /* a path in it may be no text */
     struct d_step_outcome o = {.name = step,
                                .turn = turn,
                                .package = PACKAGE_NOT_EXECUTED,
-                               .message = span_str(sentence),
+                               .message = buf_span(&message),
                                .cancelled = cancelled,
                                .started_at = now,
                                .ended_at = now,
                                .code = code};
     encode(run, attempt, &o, out);
+    buf_free(&message);
 }

@@ -20,7 +20,7 @@ struct ending {
     int status; /* of wait4 */
     struct rusage usage;
     enum stop_cause stop;
-    const char *outputs_trouble; /* NULL: they are fine */
+    const char *trouble; /* what it handed back cannot be read; NULL: it can */
     struct wire_list outputs;
     bool said; /* the package gave a verdict */
     enum package_outcome verdict;

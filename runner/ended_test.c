@@ -88,7 +88,7 @@ static void a_verdict_only_worsens(void **state)
 static void outputs_that_cannot_be_read_spoil_a_success(void **state)
 {
     (void)state;
-    struct ending e = {.status = EXIT(0), .outputs_trouble = "outputs, line 1: bad"};
+    struct ending e = {.status = EXIT(0), .trouble = "outputs, line 1: bad"};
     expect(e, PACKAGE_FAILED, false, false, "outputs, line 1: bad");
     e.status = EXIT(3);
     expect(e, PACKAGE_FAILED, false, false, "exit 3");
@@ -144,6 +144,20 @@ static void a_refusal_carries_its_code_and_sentence(void **state)
     assert_true(span_eq_str(o.message, "no grant"));
 }
 
+/* A worker that cannot read an end waits for it for ever, and does not start again. */
+static void a_refusal_can_be_read_whatever_the_sentence_is(void **state)
+{
+    (void)state;
+    struct s_ended s;
+    struct d_step_outcome o;
+    buf_clear(&entry);
+    ended_refused((struct id){{1}}, 1, span_str("run"), 1, REFUSAL_START_FAILED, false, "cannot execute '/a\xff/b'",
+                  5, &entry);
+    assert_int_equal(s_ended_decode(buf_span(&entry), &s, NULL), 0);
+    assert_int_equal(d_step_outcome_decode(s.outcome, &o, NULL), 0);
+    assert_true(span_eq_str(o.message, "cannot execute '/a\xef\xbf\xbd/b'"));
+}
+
 static int free_entry(void **state)
 {
     (void)state;
@@ -162,6 +176,7 @@ int main(void)
         cmocka_unit_test(what_we_ended_is_called_so_unless_it_had_finished),
         cmocka_unit_test(long_texts_and_many_arguments_are_cut),
         cmocka_unit_test(a_refusal_carries_its_code_and_sentence),
+        cmocka_unit_test(a_refusal_can_be_read_whatever_the_sentence_is),
     };
     return cmocka_run_group_tests_name("ended", tests, NULL, free_entry);
 }

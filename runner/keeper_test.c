@@ -1,4 +1,5 @@
 /* keeper_test.c - what lies at keepers while runners and keepers come and go, seen as the worker sees it. */
+#include "runner/heldfile.h"
 #include "runner/testworld.h"
 
 static struct rig_call call_named(const char *key)
@@ -164,6 +165,73 @@ static void a_stopped_keeper_holds_nobody_up_and_its_spool_says_what_it_runs(voi
     mem_free(&path);
 }
 
+static pid_t keeper_of(struct world *w, unsigned slot)
+{
+    struct channel *c;
+    char *path = house_slot_path(w->rig.house.run, "keeper", slot, ".sock");
+    assert_int_equal(channel_connect(path, &c, NULL), 0);
+    pid_t pid = channel_peer_pid(c); /* to be stopped before it sees that somebody was here */
+    kill(pid, SIGSTOP);
+    channel_close(&c);
+    mem_free(&path);
+    return pid;
+}
+
+/* A disk that stalls stops a keeper as well. */
+static void what_waits_at_a_stopped_keeper_is_known_to_the_next_runner_and_runs_once(void **state)
+{
+    struct world *w = *state;
+    struct id runs[3];
+    fill(w, runs);
+    stop_runner(w, SIGKILL);
+    const pid_t keepers[] = {keeper_of(w, 1), keeper_of(w, 2)};
+    start_runner(w, 3);
+    assert_int_equal(hear_kept(w, 1, NULL), 1);
+    struct rig_call c = call_named("c");
+    ask_as(w, &c, runs[2], 0); /* as the worker asks for what nobody keeps */
+    struct rig_call d = call_named("d");
+    struct id other = ask(w, &d);
+    struct wanted want = {.run = other};
+    wait_for(w, is_launched, &want, "a start behind it");
+    for (int i = 0; i < 2; i++)
+        kill(keepers[i], SIGCONT);
+    end_both(w, runs);
+    assert_int_equal(outcome_of(w, runs[2]).outcome.package, PACKAGE_SUCCEEDED);
+    halt(w, other, true, 0, false);
+    outcome_of(w, other);
+    assert_int_equal(times_run(w, runs[2]), 1);
+}
+
+static void what_a_silent_keeper_turns_out_not_to_hold_is_told(void **state)
+{
+    struct world *w = *state;
+    struct held lost = {.run = rig_run(99), .attempt = 1, .turn = 1, .step = "run"};
+    struct heldfile *f = NULL;
+    struct s_kept k = {.state = 0};
+    struct error err = {0};
+    struct span m;
+    struct id run = ask_script(w, "exec sleep 1000");
+    struct wanted want = {.run = run};
+    wait_for(w, is_launched, &want, "the start");
+    stop_runner(w, SIGKILL);
+    pid_t keeper = keeper_of(w, 1);
+    char *path = house_slot_path(w->rig.house.run, "keeper", 1, ".held");
+    assert_int_equal(heldfile_open(path, &f, &err), 0);
+    heldfile_put(f, &lost); /* its bytes have gone with the runner that sent them */
+    heldfile_close(&f);
+    start_runner(w, 2);
+    assert_int_equal(hear_kept(w, 1, &k), 1);
+    assert_true(id_eq(k.run, lost.run));
+    kill(keeper, SIGCONT);
+    while (k.state != 3)
+        if (hear(w, &m) == KIND_S_KEPT)
+            assert_int_equal(s_kept_decode(m, &k, NULL), 0);
+    assert_true(id_eq(k.run, lost.run));
+    halt(w, run, true, 0, false); /* the other one is known as before */
+    assert_true(outcome_of(w, run).outcome.cancelled);
+    mem_free(&path);
+}
+
 static void the_newest_worker_is_the_worker(void **state)
 {
     struct world *w = *state;
@@ -197,6 +265,8 @@ int main(void)
         in_world(a_cancel_of_another_attempt_leaves_this_one_alone),
         in_world(a_step_past_its_deadline_is_timed_out_and_its_tree_killed),
         in_world(a_stopped_keeper_holds_nobody_up_and_its_spool_says_what_it_runs),
+        in_world(what_waits_at_a_stopped_keeper_is_known_to_the_next_runner_and_runs_once),
+        in_world(what_a_silent_keeper_turns_out_not_to_hold_is_told),
         in_world(the_newest_worker_is_the_worker),
     };
     return cmocka_run_group_tests_name("keeper", tests, NULL, NULL);

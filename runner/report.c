@@ -184,12 +184,11 @@ int report_flush(struct report *r, struct error *err)
     size_t done = 0;
     int rc = 0;
     while (rc == 0 && done < r->n) {
-        size_t n = 0;
+        size_t n = 0, written;
         for (; n < AT_ONCE && done + n < r->n; n++)
             spans[n] = buf_span(&r->v[done + n].bytes);
-        rc = spoolfile_append_all(r->file, spans, n, err);
-        if (rc == 0)
-            done += n;
+        rc = spoolfile_append_all(r->file, spans, n, &written, err);
+        done += written;
     }
     for (size_t i = 0; i < r->n - done && done; i++) { /* the written ones' buffers go to the end, for reuse */
         struct pending t = r->v[i];

@@ -1,7 +1,8 @@
 /* report.h - what a keeper or the runner tells the worker: entries in a spool file of its own, and a bell.
  *
  * The entries of one turn are one write. What cannot be written now (a full disk) is kept and tried again, but for
- * output of children, which is dropped and counted: a result must get through.
+ * output of children and their progress, which are dropped and counted: a result must get through, and the disk may
+ * stay full for longer than there is memory.
  */
 #ifndef LB_RUNNER_REPORT_H
 #define LB_RUNNER_REPORT_H

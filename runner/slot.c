@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "runner/heldfile.h"
 
 /* ---- Steps */
 
@@ -45,11 +46,13 @@ void slot_hold(struct slot *t, const struct held *h)
     t->held = mem_realloc(t->held, t->n + 1, sizeof *t->held);
     t->held[t->n] = *h;
     t->n++;
+    heldfile_put(t->file, h);
 }
 
 static void let_go(struct slot *t, struct held *h)
 {
     unsigned i = (unsigned)(h - t->held);
+    heldfile_drop(t->file, h);
     memmove(h, h + 1, (t->n - i - 1) * sizeof *h);
     t->n--;
 }
@@ -67,6 +70,7 @@ void slot_lost(struct slot *t)
     for (unsigned i = 0; i < t->n; i++)
         t->events->gone(t->events->self, t, &t->held[i]);
     t->n = 0;
+    heldfile_clear(t->file);
     t->heard = t->written = false;
 }
 
@@ -94,7 +98,7 @@ void slot_flush(struct slot *t)
                  NULL);
 }
 
-void slot_take_kept(struct slot *t, const struct s_kept *k)
+void slot_take_kept(struct slot *t, const struct s_kept *k, bool told)
 {
     struct held *h = find(t, k);
     if (k->state == 3) {
@@ -114,16 +118,33 @@ void slot_take_kept(struct slot *t, const struct s_kept *k)
         slot_hold(t, &fresh);
         h = &t->held[t->n - 1];
     }
+    h->told |= told;
     if (k->state == 2) {
-        h->runs = true;
-        if (h != t->held) { /* whatever the order was, what runs is first */
-            struct held runs = *h;
-            let_go(t, h);
-            t->held = mem_realloc(t->held, t->n + 1, sizeof *t->held);
-            memmove(t->held + 1, t->held, t->n++ * sizeof *t->held);
-            t->held[0] = runs;
-        }
+        struct held runs = *h;
+        runs.runs = true;
+        memmove(t->held + 1, t->held, (size_t)(h - t->held) * sizeof *t->held);
+        t->held[0] = runs; /* whatever the order was, what runs is first */
     }
+}
+
+/* The keeper has said all that it holds. What our files had said for it while it was silent, and it does not say, has
+ * ended meanwhile or has never reached it. */
+static void hear_all(struct slot *t)
+{
+    struct held h;
+    struct s_kept k;
+    for (unsigned i = t->n; !t->heard && i-- > 0;)
+        if (!t->held[i].told) {
+            h = t->held[i];
+            let_go(t, &t->held[i]);
+            t->events->gone(t->events->self, t, &h);
+        }
+    for (unsigned at = 0; !t->heard && heldfile_next(t->file, &at, &h);) {
+        held_to_kept(&h, t->number, 1, &k);
+        if (!find(t, &k))
+            heldfile_drop(t->file, &h);
+    }
+    t->heard = true;
 }
 
 static void take_given_back(struct slot *t, const struct s_launch *l, struct span message)
@@ -145,11 +166,11 @@ static void take_message(struct slot *t, struct span message)
     size_t size;
     int rc = wire_peek(message, &kind, &size, &err);
     if (rc == 0 && kind == KIND_S_KEPT && (rc = wire_decode(&s_kept_schema, message, true, &kept, &err)) == 0)
-        slot_take_kept(t, &kept);
+        slot_take_kept(t, &kept, true);
     else if (rc == 0 && kind == KIND_S_LAUNCH && (rc = wire_decode(&s_launch_schema, message, true, &l, &err)) == 0)
         take_given_back(t, &l, message);
     else if (rc == 0 && kind == KIND_S_KEPT_END)
-        t->heard = true;
+        hear_all(t);
     if (rc < 0) {
         log_error("slot %u: from its keeper: %s", t->number, err.text);
         slot_lost(t);

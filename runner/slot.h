@@ -14,6 +14,7 @@ struct held {
     struct hash identity;
     int64_t expires;
     bool runs, wanted_back;
+    bool told; /* by the keeper itself; of what it was sent by us that is not asked */
 };
 void held_of_launch(const struct s_launch *l, struct held *ret);
 /* As a message; it points into *h. */
@@ -29,6 +30,7 @@ struct slot_events {
     void *self;
 };
 
+struct heldfile;
 struct slot {
     const struct slot_events *events;
     struct loop *loop;
@@ -38,7 +40,8 @@ struct slot {
     bool written;            /* something is queued on its channel */
     struct held *held;       /* in the order in which it will run them */
     unsigned n;
-    int64_t since; /* boot ms: the first of them runs since then, about */
+    struct heldfile *file; /* the same for the next runner; NULL: it could not be made */
+    int64_t since;         /* boot ms: the first of them runs since then, about */
 };
 
 /* Takes the channel; on failure it is closed. */
@@ -48,6 +51,7 @@ void slot_lost(struct slot *t);
 void slot_send(struct slot *t, struct span message); /* queued; slot_flush writes */
 void slot_flush(struct slot *t);
 void slot_hold(struct slot *t, const struct held *h);
-void slot_take_kept(struct slot *t, const struct s_kept *k); /* what a keeper, or for it the spool, says */
+/* What the keeper says, or `told` is false and our files say it for one that does not answer. */
+void slot_take_kept(struct slot *t, const struct s_kept *k, bool told);
 
 #endif

@@ -14,6 +14,7 @@
 #include "proto/outcome.h"
 #include "runner/ended.h"
 #include "runner/fence.h"
+#include "runner/heldfile.h"
 #include "runner/keeper.h"
 #include "runner/launched.h"
 #include "runner/slot.h"
@@ -105,6 +106,17 @@ static struct slot *slot_at(struct slots *s, unsigned number)
     return s->slot[number - 1];
 }
 
+/* Without the file a keeper that is silent when the next runner comes may run a step for the second time; that is no
+ * reason to run nothing now. */
+static void open_file(const struct house *house, struct slot *t)
+{
+    struct error err = {0};
+    char *path = house_slot_path(house->run, "keeper", t->number, ".held");
+    if (!t->file && heldfile_open(path, &t->file, &err) < 0)
+        log_warn("slot %u: %s", t->number, err.text);
+    mem_free(&path);
+}
+
 static int make_keeper(const struct house *house, struct slot *t, struct error *err)
 {
     int ends[2];
@@ -120,6 +132,8 @@ static int make_keeper(const struct house *house, struct slot *t, struct error *
         close(ends[0]);
         return rc;
     }
+    open_file(house, t);
+    heldfile_clear(t->file);
     t->heard = true; /* it begins with nothing */
     return slot_open(t, c, err);
 }
@@ -310,6 +324,7 @@ void slots_free(struct slots **ps)
         if (t->channel)
             loop_del(s->loop, channel_fd(t->channel));
         channel_close(&t->channel);
+        heldfile_close(&t->file);
         mem_free(&t->held);
         mem_free(&s->slot[i]);
     }
@@ -395,6 +410,7 @@ static void adopt(struct slots *s, unsigned number, const char *path)
     struct channel *c;
     if (channel_connect(path, &c, &err) < 0 || slot_open(t, c, &err) < 0)
         return; /* its keeper is dead; what it left is its guard's affair */
+    open_file(s->house, t);
     buf_clear(&s->scratch);
     s_attach_encode(&a, &s->scratch);
     slot_send(t, buf_span(&s->scratch));
@@ -411,7 +427,20 @@ static bool all_heard(const struct slots *s)
 
 static void add_from_spool(void *self, const struct s_kept *k)
 {
-    slot_take_kept(self, k);
+    slot_take_kept(self, k, false);
+}
+
+/* For a keeper that does not answer: what it runs is in the spool, and what waits there in our file. */
+static void answer_for(struct slots *s, struct slot *t)
+{
+    struct held h;
+    struct s_kept k;
+    launched_open(s->house->spool, t->number, add_from_spool, t);
+    for (unsigned at = 0; heldfile_next(t->file, &at, &h);) {
+        held_to_kept(&h, t->number, 1, &k);
+        if (!launched_find(s->house->spool, t->number, &k))
+            slot_take_kept(t, &k, false);
+    }
 }
 
 /* Of "keeper-N.sock"; 0: it is something else. */
@@ -445,8 +474,8 @@ int slots_adopt(struct slots *s, struct error *err)
             return -EIO;
     for (unsigned i = 0; i < s->n; i++)
         if (s->slot[i]->channel && !s->slot[i]->heard) {
-            log_warn("the keeper of slot %u does not answer; its spool says what it runs", i + 1);
-            launched_open(s->house->spool, i + 1, add_from_spool, s->slot[i]);
+            log_warn("the keeper of slot %u does not answer; our files say what it runs and holds", i + 1);
+            answer_for(s, s->slot[i]);
         }
     return 0;
 }

@@ -9,9 +9,13 @@
 
 #include "common/clock.h"
 #include "common/mem.h"
+#include "common/utf8.h"
 #include "runner/jsonread.h"
 
-enum { TEXT_MOST = 400 }; /* of a number or a date as text */
+enum {
+    TEXT_MOST = 400, /* of a number or a date as text */
+    SHOWN_MOST = 60  /* of a value that is refused */
+};
 
 /* ---- Types */
 
@@ -174,7 +178,8 @@ static int name_value(const struct d_parameter *p, const struct value *v, struct
         buf_add_str(&text, "(not shown)");
     else
         value_to_text(v, &text);
-    error_prefix(err, "parameter '" SPAN_FMT "' = '%.60s'", SPAN_ARG(p->name), buf_str(&text));
+    text.n = utf8_cut(buf_span(&text), SHOWN_MOST);
+    error_prefix(err, "parameter '" SPAN_FMT "' = '%s'", SPAN_ARG(p->name), buf_str(&text));
     buf_free(&text);
     return -EINVAL;
 }

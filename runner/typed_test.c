@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "common/utf8.h"
 #include "runner/typed.h"
 
 static int judge(struct d_parameter p, const char *text, const char *json, char *why, size_t size)
@@ -136,6 +137,23 @@ static void a_sensitive_value_is_not_shown(void **state)
     assert_null(strstr(why, "hunter2"));
 }
 
+/* The sentence becomes the outcome's message, which is no message any more if a character of it is cut in two. */
+static void a_long_value_is_shown_in_whole_characters(void **state)
+{
+    (void)state;
+    char text[200], why[ERROR_TEXT_MAX];
+    struct d_parameter p = {.name = span_str("day"), .type = span_str("int")};
+    for (size_t lead = 0; lead < 2; lead++) {
+        memset(text, 'x', lead);
+        for (size_t i = lead; i + 2 < sizeof text; i += 2) {
+            memcpy(text + i, "\xc3\xa4", 2); /* a-umlaut */
+            text[i + 2] = 0;
+        }
+        assert_int_equal(judge(p, text, NULL, why, sizeof why), -EINVAL);
+        assert_true(utf8_is_valid(span_str(why), NULL));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +163,7 @@ int main(void)
         cmocka_unit_test(patterns_that_cost_too_much_are_not_used),
         cmocka_unit_test(bounds_and_allowed_values_hold),
         cmocka_unit_test(a_sensitive_value_is_not_shown),
+        cmocka_unit_test(a_long_value_is_shown_in_whole_characters),
     };
     return cmocka_run_group_tests_name("typed", tests, NULL, NULL);
 }

@@ -69,10 +69,7 @@ static int desired_send(void *self, struct span message)
 static bool desired_install(void *self, struct span message)
 {
     struct worker *w = self;
-    if (!runnerlink_is_up(w->runner))
-        return false;
-    runnerlink_send(w->runner, message);
-    return true;
+    return runnerlink_send(w->runner, message);
 }
 
 static bool desired_has(void *self, const struct hash *package)

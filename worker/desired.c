@@ -358,7 +358,7 @@ int64_t desired_deadline(const struct desired *d)
 void desired_troubles(const struct desired *d, struct buf *items, uint32_t *count)
 {
     struct buf one = {0};
-    for (size_t i = 0; i < d->n; i++) {
+    for (size_t i = 0; i < d->n && *count < LIMIT_JOBS; i++) {
         const struct wanted *w = &d->v[i];
         struct d_attested_package p = {.name = span_str(w->name),
                                        .version = span_str(w->version),

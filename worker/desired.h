@@ -39,7 +39,7 @@ void desired_retry(struct desired *d, int64_t now);
 void desired_tick(struct desired *d, int64_t now);
 int64_t desired_deadline(const struct desired *d);
 
-/* d_attested_package of each that is wanted and not here: its trouble. */
+/* d_attested_package of each that is wanted and not here: its trouble. As many as make *count LIMIT_JOBS. */
 void desired_troubles(const struct desired *d, struct buf *items, uint32_t *count);
 
 #endif

@@ -379,6 +379,19 @@ static void what_is_no_longer_wanted_is_dropped(void **state)
     end(&p);
 }
 
+static void troubles_are_no_more_than_fit_into_an_attest(void **state)
+{
+    struct peers p = {0};
+    struct buf items = {0};
+    uint32_t count = LIMIT_JOBS - 1; /* so many are installed */
+    begin(state, &p);
+    want(&p, 1, 3, "anna");
+    desired_troubles(p.d, &items, &count);
+    assert_int_equal(count, LIMIT_JOBS);
+    buf_free(&items);
+    end(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +408,7 @@ int main(void)
         in_folder(an_installation_is_asked_for_again_when_the_runner_has_come_back),
         in_folder(a_question_that_nobody_answers_is_asked_again),
         in_folder(what_is_no_longer_wanted_is_dropped),
+        in_folder(troubles_are_no_more_than_fit_into_an_attest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

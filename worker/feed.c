@@ -127,15 +127,18 @@ int worker_replay(struct worker *w, struct error *err)
 
 /* ---- Out */
 
+/* As much as the runner reads; when it reads on, there is a turn for the rest. What was for one that is gone is asked
+ * for again when there is another. */
 static void tell_runner(struct worker *w)
 {
     struct span m;
-    while (queue_head(&w->to_runner, &m)) {
-        runnerlink_send(w->runner, m);
-        w->to_runner.taken += m.n;
-    }
-    queue_clear(&w->to_runner);
-    runnerlink_flush(w->runner);
+    do {
+        while (queue_head(&w->to_runner, &m) && runnerlink_send(w->runner, m))
+            w->to_runner.taken += m.n;
+        runnerlink_flush(w->runner);
+    } while (queue_head(&w->to_runner, &m) && runnerlink_has_room(w->runner));
+    if (!runnerlink_is_up(w->runner))
+        queue_clear(&w->to_runner);
 }
 
 static void tell_broker(struct worker *w)

@@ -246,11 +246,20 @@ const char *runnerlink_trouble(const struct runnerlink *l)
     return l->trouble;
 }
 
-void runnerlink_send(struct runnerlink *l, struct span message)
+bool runnerlink_has_room(const struct runnerlink *l)
+{
+    return l->up && channel_waiting(l->channel) < RUNNER_QUEUE_MOST;
+}
+
+bool runnerlink_send(struct runnerlink *l, struct span message)
 {
     struct error err = {0};
-    if (l->up && channel_queue(l->channel, message, &err) < 0)
-        drop(l, err.text);
+    if (!runnerlink_has_room(l))
+        return false;
+    if (channel_queue(l->channel, message, &err) == 0)
+        return true;
+    drop(l, err.text);
+    return false;
 }
 
 void runnerlink_flush(struct runnerlink *l)

@@ -10,7 +10,10 @@
 #include "common/loop.h"
 #include "proto/messages.h"
 
-enum { RUNNER_PROTOCOL = 1 /* S_ATTACH.version */ };
+enum {
+    RUNNER_PROTOCOL = 1,        /* S_ATTACH.version */
+    RUNNER_QUEUE_MOST = 1 << 20 /* bytes that wait on the channel; more wait with the caller */
+};
 
 struct runnerlink;
 
@@ -32,8 +35,10 @@ int runnerlink_open(struct runnerlink **ret, struct loop *loop, const struct run
                     const struct runnerlink_calls *calls, struct error *err);
 void runnerlink_close(struct runnerlink **l); /* the runner stays */
 bool runnerlink_is_up(const struct runnerlink *l);
-/* Queues; what is sent while it is down is dropped: it is asked for again after `up`. */
-void runnerlink_send(struct runnerlink *l, struct span message);
+/* Queues. False: it is down, and what is sent now is asked for again after `up`; or RUNNER_QUEUE_MOST wait already:
+ * then there is room in the turn in which the runner has read on. */
+bool runnerlink_send(struct runnerlink *l, struct span message);
+bool runnerlink_has_room(const struct runnerlink *l); /* would runnerlink_send take something now? */
 void runnerlink_flush(struct runnerlink *l);
 /* After SIGCHLD. */
 void runnerlink_reap(struct runnerlink *l);

@@ -217,9 +217,39 @@ static void what_is_sent_while_it_is_down_is_dropped(void **state)
 {
     struct watcher w;
     begin(state, &w, NULL, false);
-    runnerlink_send(w.link, span_str("x"));
+    assert_false(runnerlink_send(w.link, span_str("x")));
     runnerlink_flush(w.link);
     assert_false(runnerlink_is_up(w.link));
+    end(&w);
+}
+
+/* A thousand steps with large parameters are more than a channel's queue takes. */
+static void what_the_runner_does_not_read_waits_and_is_no_reason_to_leave_it(void **state)
+{
+    struct watcher w;
+    struct error err = {0};
+    struct span m;
+    struct buf step = {0};
+    unsigned sent = 0, got = 0;
+    begin(state, &w, NULL, true);
+    turn_until(&w, w.ups == 1);
+    loop_del(w.loop, channel_fd(w.runner)); /* it does not read */
+    memset(buf_grow(&step, 512 << 10), 1, 512 << 10);
+    step.n = 512 << 10;
+    while (sent < 1000 && runnerlink_send(w.link, buf_span(&step)))
+        sent++;
+    assert_in_range(sent, 1, 999);
+    assert_true(runnerlink_is_up(w.link));
+    for (int64_t until = clock_boot_ms() + WAIT_MS; got < sent && clock_boot_ms() < until;) {
+        runnerlink_flush(w.link);
+        while (channel_receive(w.runner, &m, &err) == 1)
+            got++;
+    }
+    assert_int_equal(got, sent);
+    assert_true(runnerlink_send(w.link, buf_span(&step)));
+    assert_int_equal(w.downs, 0);
+    channel_close(&w.runner);
+    buf_free(&step);
     end(&w);
 }
 
@@ -234,6 +264,7 @@ int main(void)
         in_folder(a_runner_that_is_somebody_elses_to_start_is_waited_for),
         in_folder(a_program_that_cannot_be_started_is_named),
         in_folder(what_is_sent_while_it_is_down_is_dropped),
+        in_folder(what_the_runner_does_not_read_waits_and_is_no_reason_to_leave_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,8 @@
 
 #include <sys/random.h>
 
+enum { SETTLED_MS = 2000 }; /* no file system's clock ticks more slowly */
+
 struct spool {
     char *folder, *log;
     int lock;
@@ -26,7 +28,7 @@ struct spool {
     size_t n_queued, cap_queued;
     struct spool_file **files;
     size_t n_files;
-    struct timespec looked; /* the folder's mtime when its names were last read */
+    struct timespec looked; /* the folder's mtime when its names were last read; zero: read them again */
 };
 
 /* ---- Names */
@@ -81,6 +83,14 @@ static int by_name(const void *a, const void *b)
     return order ? order : x->generation < y->generation ? -1 : x->generation > y->generation;
 }
 
+/* The file system's clock ticks, by 4 ms or by as much as 2 s: what comes within the tick in which the folder was
+ * read leaves its mtime as it is. So only an mtime that was old by then says that nothing is new. */
+static bool has_settled(const struct timespec *mtime)
+{
+    int64_t age = clock_wall_ms() - ((int64_t)mtime->tv_sec * 1000 + mtime->tv_nsec / 1000000);
+    return age > SETTLED_MS;
+}
+
 /* New names in the folder; its mtime says whether there can be any. */
 static int look(struct spool *s, struct error *err)
 {
@@ -89,6 +99,7 @@ static int look(struct spool *s, struct error *err)
         return error_errno(err, errno, "cannot examine the spool '%s'", s->folder);
     if (st.st_mtim.tv_sec == s->looked.tv_sec && st.st_mtim.tv_nsec == s->looked.tv_nsec)
         return 0;
+    bool settled = has_settled(&st.st_mtim);
     DIR *d = opendir(s->folder);
     if (!d)
         return error_errno(err, errno, "cannot read the spool '%s'", s->folder);
@@ -106,7 +117,7 @@ static int look(struct spool *s, struct error *err)
         qsort(s->files, s->n_files, sizeof *s->files, by_name);
     for (size_t i = 0; i < s->n_files; i++)
         s->files[i]->last = i + 1 == s->n_files || strcmp(s->files[i]->stem, s->files[i + 1]->stem) != 0;
-    s->looked = st.st_mtim;
+    s->looked = settled ? st.st_mtim : (struct timespec){0};
     return 0;
 }
 
@@ -254,7 +265,7 @@ int spool_flush(struct spool *s, struct error *err)
         return 0;
     for (size_t i = 0; i < s->n_queued; i++)
         s->queued[i].p = s->queue.p + (size_t)s->queued[i].p;
-    int rc = spoolfile_append_all(s->own, s->queued, s->n_queued, err);
+    int rc = spoolfile_append_all(s->own, s->queued, s->n_queued, NULL, err);
     s->n_queued = 0;
     buf_clear(&s->queue);
     return rc;

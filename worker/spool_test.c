@@ -1,6 +1,8 @@
 #include "worker/spool.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/testing.h"
@@ -247,6 +249,25 @@ static void a_generation_goes_when_it_is_read_shipped_and_needed_by_nobody(void 
     spool_close(&s);
 }
 
+/* Two keepers begin within one tick of the kernel's clock, and the folder is read in between. */
+static void a_file_that_came_within_the_same_tick_is_found(void **state)
+{
+    struct spool *s = opened(state);
+    struct seen seen = {0};
+    struct error err = {0};
+    struct stat st;
+    keeper_writes(state, "keeper-1.log", 1, 0);
+    assert_int_equal(spool_follow(s, see, &seen, &err), 0);
+    assert_int_equal(seen.launched, 1);
+    assert_int_equal(stat(folder_of(state), &st), 0);
+    keeper_writes(state, "keeper-2.log", 2, 0);
+    const struct timespec same[] = {st.st_atim, st.st_mtim};
+    assert_int_equal(utimensat(AT_FDCWD, folder_of(state), same, 0), 0);
+    assert_int_equal(spool_follow(s, see, &seen, &err), 0);
+    assert_int_equal(seen.launched, 2);
+    spool_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +280,7 @@ int main(void)
         in_folder(a_damaged_file_is_named),
         in_folder(tidying_keeps_what_is_known_and_drops_the_rest),
         in_folder(a_generation_goes_when_it_is_read_shipped_and_needed_by_nobody),
+        in_folder(a_file_that_came_within_the_same_tick_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

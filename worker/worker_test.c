@@ -488,6 +488,33 @@ static void a_step_that_a_lost_runner_never_had_is_asked_for_again(void **state)
     end(&p);
 }
 
+/* More than lies on the channel at once: the rest follows as the runner reads. */
+static void a_new_runner_is_asked_for_all_large_steps_that_wait(void **state)
+{
+    enum { STEPS = 18, TEXT = 120000 }; /* two slots, and AHEAD_STEPS */
+    struct play p;
+    struct error err = {0};
+    struct buf job = {0};
+    begin(state, &p);
+    buf_add_str(&job, "job: hello\nsteps:\n  - {name: run, subsystem: shell, run: ': ");
+    memset(buf_grow(&job, TEXT), 'x', TEXT);
+    job.n += TEXT;
+    buf_add_str(&job, "'}\n");
+    must(file_write_atomic(at(&p, "etc/jobs/hello.yaml"), buf_span(&job), 0644, &err));
+    p.silent_runner = true;
+    start(&p);
+    for (unsigned i = 1; i <= STEPS; i++)
+        execute(&p, i);
+    tell(&p, &m_recall_schema, &(struct m_recall){.run = run_id(99), .attempt = 1});
+    await(&p, KIND_M_RETURNED, 0); /* so all before it were heard */
+    p.silent_runner = false;
+    drop_runner(&p);
+    await(&p, KIND_S_STEP, STEPS - 1);
+    assert_int_equal(find(&p, KIND_S_STEP, STEPS).n, 0);
+    buf_free(&job);
+    end(&p);
+}
+
 static void a_result_is_said_again_after_a_restart_until_it_is_recorded(void **state)
 {
     struct play p;
@@ -612,6 +639,7 @@ int main(int argc, char **argv)
         in_folder(a_step_is_noticed_without_a_bell),
         in_folder(a_killed_worker_goes_on_where_it_was_under_the_same_spool_id),
         in_folder(a_step_that_a_lost_runner_never_had_is_asked_for_again),
+        in_folder(a_new_runner_is_asked_for_all_large_steps_that_wait),
         in_folder(a_result_is_said_again_after_a_restart_until_it_is_recorded),
         in_folder(the_fence_follows_the_acknowledged_renewals),
         in_folder(a_job_file_that_changes_is_attested_anew),

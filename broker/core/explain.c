@@ -99,8 +99,8 @@ static void text_of(const struct bcore *c, const struct server *s, const struct 
     default:
         break;
     }
-    utf8_cut(u->text); /* what others have said is in it, and only a part of it may fit */
-    utf8_cut(u->clears);
+    utf8_trim(u->text); /* what others have said is in it, and only a part of it may fit */
+    utf8_trim(u->clears);
 }
 
 /* What lasts, and beside it what changes with every attempt. */
@@ -181,7 +181,7 @@ void explain_reason(const struct bcore *c, const struct run *r, char *out, size_
     else
         snprintf(out, size, "none of the %u servers in '%s' can take it:%s%s", in, cl->address->s, buf_str(&text),
                  named > NAMED ? "; ..." : "");
-    utf8_cut(out);
+    utf8_trim(out);
     buf_free(&text);
 }
 
@@ -208,7 +208,7 @@ static void summary(const struct bcore *c, const struct run *r, struct explain *
                  (unsigned)r->attempt, a ? a->server_name->s : "?", r->cancel ? "; cancelled by " : "",
                  r->cancel ? r->cancel->by->s : "");
     }
-    utf8_cut(e->summary);
+    utf8_trim(e->summary);
 }
 
 static uint64_t ahead_of(const struct run *r)

@@ -87,7 +87,7 @@ void fx_refuse(struct bcore *c, uint64_t peer, enum refusal code, uint64_t retry
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     fx_close(c, peer, &m_refused_schema,
-             &(struct m_refused){.code = code, .text = span_str(utf8_cut(text)), .retry_ms = retry_ms});
+             &(struct m_refused){.code = code, .text = span_str(utf8_trim(text)), .retry_ms = retry_ms});
 }
 
 void fx_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uint64_t level, uint64_t rests_on)
@@ -126,7 +126,7 @@ static void send_error(struct bcore *c, uint64_t rests_on, uint64_t req, enum re
     char text[ERROR_TEXT_MAX];
     vsnprintf(text, sizeof text, fmt, ap);
     c->counts.refused++;
-    SEND(c, c->ev->peer, rests_on, error, .req = req, .code = code, .text = span_str(utf8_cut(text)),
+    SEND(c, c->ev->peer, rests_on, error, .req = req, .code = code, .text = span_str(utf8_trim(text)),
          .retry_ms = retry_ms);
 }
 

@@ -176,7 +176,7 @@ void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const c
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     o.status = outcome_status(v.delivery, v.job, v.package);
-    o.message = span_str(utf8_cut(text));
+    o.message = span_str(utf8_trim(text));
     o.job_name = span_of(cl->job->s, cl->job->n);
     o.job_hash = r->at ? r->at->job_hash : cl->job_hash;
     if (r->at) {

@@ -141,6 +141,11 @@ bool attempt_launched(const struct attempt *a)
     return false;
 }
 
+bool attempt_stops(const struct attempt *a, const struct wturn *t)
+{
+    return a->stopped && (a->force || !a->job->steps[t->step].always);
+}
+
 /* ---- What each entry does */
 
 static int apply_taken(struct wcore *c, const struct s_taken *s, struct error *err)

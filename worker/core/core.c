@@ -421,9 +421,8 @@ bool wcore_holds_fence(const struct wcore *c)
         struct attempt *a;
         DL_FOREACH2(r->attempts, a, a_next)
         {
-            struct wturn *t =
-                a->state == ATTEMPT_LIVE && a->stopped && a->x.on_lost == ON_LOST_RERUN ? attempt_open_turn(a) : NULL;
-            if (t && !t->launched && (a->force || !a->job->steps[t->step].always))
+            struct wturn *t = a->state == ATTEMPT_LIVE && a->x.on_lost == ON_LOST_RERUN ? attempt_open_turn(a) : NULL;
+            if (t && !t->launched && attempt_stops(a, t))
                 return true;
         }
     }

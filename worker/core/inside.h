@@ -137,6 +137,8 @@ enum refusal attempt_fill(struct attempt *a, struct span execute, struct error *
 struct wturn *attempt_turn(struct attempt *a, struct span step, uint64_t turn);
 struct wturn *attempt_open_turn(struct attempt *a); /* asked for, not ended; NULL: none */
 bool attempt_launched(const struct attempt *a);     /* has any step of it been launched? */
+/* Is this step to end because the attempt is stopped? Those that always run go on, unless it is by force. */
+bool attempt_stops(const struct attempt *a, const struct wturn *t);
 int attempts_apply(struct wcore *c, struct span entry, struct error *err);
 void attempts_free(struct wcore *c);
 

@@ -208,7 +208,7 @@ static void not_kept(struct wcore *c, struct attempt *a, struct wturn *t)
 {
     if (t->launched)
         end_step(c, a, t, PACKAGE_UNKNOWN, "the keeper of this step is gone and left no word of how it ended");
-    else if (a->stopped)
+    else if (attempt_stops(a, t))
         end_step(c, a, t, PACKAGE_NOT_EXECUTED, "stopped before it started");
     else
         send_step(c, a, t);
@@ -244,7 +244,7 @@ void slots_kept_end(struct wcore *c)
             struct wturn *t = a->state == ATTEMPT_LIVE ? attempt_open_turn(a) : NULL;
             if (t && !t->kept)
                 not_kept(c, a, t);
-            else if (t && a->stopped)
+            else if (t && attempt_stops(a, t))
                 halt(c, a, t, a->force);
         }
     }

@@ -257,6 +257,61 @@ static void an_always_step_of_which_nothing_is_known_is_not_tried_again(void **s
     assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
+/* load is cancelled and has ended; clean, which always runs, is asked for. */
+static void cancel_and_clean(struct world *w)
+{
+    JOB(w, {.name = "load"}, {.name = "clean", .always = true});
+    world_execute(w, 1, 1);
+    launched(w, 1, 1, "load", 1);
+    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .reason = span_str("anna asked"));
+    ended_as(w, 1, 1,
+             (struct d_step_outcome){
+                 .name = span_str("load"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+    assert_asked(w, 1, "clean", 1);
+    assert_int_equal(halted(w), 1);
+}
+
+static void a_new_runner_is_not_told_to_halt_the_always_step_after_a_cancel(void **state)
+{
+    struct world *w = *state;
+    cancel_and_clean(w);
+    launched(w, 1, 1, "clean", 1);
+    world_event(w, WCORE_RUNNER_DOWN);
+    world_event(w, WCORE_RUNNER_UP);
+    kept(w, 1, 1, "clean", 1, 2);
+    world_event(w, WCORE_KEPT_END);
+    assert_int_equal(halted(w), 1);
+    ended(w, 1, 1, "clean", 1, PACKAGE_SUCCEEDED);
+    assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
+}
+
+static void an_always_step_after_a_cancel_that_got_lost_is_asked_for_again(void **state)
+{
+    struct world *w = *state;
+    cancel_and_clean(w);
+    world_event(w, WCORE_RUNNER_DOWN);
+    world_runner(w);
+    assert_int_equal(asked(w), 3);
+    assert_asked(w, 2, "clean", 1);
+    kept(w, 1, 1, "clean", 1, 3); /* its keeper died before it began */
+    assert_int_equal(asked(w), 4);
+    assert_asked(w, 3, "clean", 1);
+    ran(w, 1, "clean", 1, PACKAGE_SUCCEEDED);
+    assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
+    assert_int_equal(step_result(w, 0, 1).package, PACKAGE_SUCCEEDED);
+}
+
+static void a_forced_cancel_leaves_out_the_always_step_that_got_lost(void **state)
+{
+    struct world *w = *state;
+    cancel_and_clean(w);
+    world_event(w, WCORE_RUNNER_DOWN);
+    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true);
+    world_runner(w);
+    assert_int_equal(asked(w), 2);
+    assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +331,9 @@ int main(void)
         in_world(of_two_stops_the_first_gives_the_reason),
         in_world(the_calls_timeout_does_not_reach_always_steps),
         in_world(an_always_step_of_which_nothing_is_known_is_not_tried_again),
+        in_world(a_new_runner_is_not_told_to_halt_the_always_step_after_a_cancel),
+        in_world(an_always_step_after_a_cancel_that_got_lost_is_asked_for_again),
+        in_world(a_forced_cancel_leaves_out_the_always_step_that_got_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

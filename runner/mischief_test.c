@@ -1,0 +1,111 @@
+/* mischief_test.c - what children do to the folders, files and pipes that they share with their keepers. */
+#include "runner/testworld.h"
+
+#include <sys/resource.h>
+
+static void succeeds(struct world *w, const char *script)
+{
+    struct wanted want = outcome_of(w, ask_script(w, script));
+    if (want.outcome.package != PACKAGE_SUCCEEDED)
+        fail_msg("'%s': " SPAN_FMT, script, SPAN_ARG(want.outcome.message));
+}
+
+static void fails(struct world *w, const char *script, const char *part)
+{
+    struct wanted want = outcome_of(w, ask_script(w, script));
+    char *message = span_dup_str(want.outcome.message);
+    assert_int_equal(want.outcome.package, PACKAGE_FAILED);
+    assert_contains(message, part);
+    mem_free(&message);
+}
+
+static void a_child_that_removes_its_folders_spoils_no_later_step(void **state)
+{
+    struct world *w = *state;
+    static const char *const mischief[] = {
+        "rm -rf \"$LB_WORK\"",
+        "rm -rf \"$(dirname \"$LB_OUTPUTS\")\"",
+        "rm -rf \"$(dirname \"$(dirname \"$LB_OUTPUTS\")\")\"",
+        "d=$(dirname \"$LB_OUTPUTS\"); rm -rf \"$d\"; ln -s /tmp \"$d\"",
+        "d=$(dirname \"$LB_OUTPUTS\"); chmod 0 \"$d\" \"$LB_WORK\"",
+        "mv \"$(dirname \"$LB_OUTPUTS\")\" \"$(dirname \"$LB_OUTPUTS\")-moved\"",
+    };
+    for (size_t i = 0; i < sizeof mischief / sizeof *mischief; i++) {
+        outcome_of(w, ask_script(w, mischief[i]));
+        succeeds(
+            w,
+            "test -s \"$LB_PARAMETERS\" && test ! -L \"$(dirname \"$LB_OUTPUTS\")\" && echo a=1 > \"$LB_OUTPUTS\"");
+    }
+}
+
+static void a_verdict_with_a_long_message_counts(void **state)
+{
+    struct world *w = *state;
+    fails(w, "{ echo 'failed no rows of yesterday'; head -c 100000 /dev/zero | tr '\\0' x; } > \"$LB_RESULT\"",
+          "no rows of yesterday");
+}
+
+static void a_verdict_that_cannot_be_read_spoils_a_success(void **state)
+{
+    struct world *w = *state;
+    fails(w, "rm \"$LB_RESULT\"; mkdir \"$LB_RESULT\"", "$LB_RESULT");
+    fails(w, "rm \"$LB_RESULT\"; mkfifo \"$LB_RESULT\"", "$LB_RESULT");
+    fails(w, "echo failed > there; ln -sf \"$PWD/there\" \"$LB_RESULT\"", "$LB_RESULT");
+    fails(w, "rm \"$LB_RESULT\"; mkdir \"$LB_RESULT\"; echo no such table >&2; exit 4", "no such table");
+    succeeds(w, "rm \"$LB_RESULT\"");
+}
+
+static bool is_launched_by(struct world *w, uint64_t kind, struct span entry, void *arg)
+{
+    (void)w;
+    struct s_launched l;
+    if (kind == KIND_S_LAUNCHED && s_launched_decode(entry, &l, NULL) == 0)
+        *(pid_t *)arg = (pid_t)l.pid;
+    return kind == KIND_S_LAUNCHED;
+}
+
+static bool count_progress(struct world *w, uint64_t kind, struct span entry, void *arg)
+{
+    (void)w;
+    (void)entry;
+    *(unsigned *)arg += kind == KIND_S_PROGRESS;
+    return false;
+}
+
+/* The limit of a file's size is a disk that takes nothing more, for this keeper alone. */
+static void progress_does_not_gather_while_the_disk_is_full(void **state)
+{
+    struct world *w = *state;
+    struct rlimit was, full;
+    pid_t keeper;
+    unsigned n = 0;
+    char *script =
+        mem_printf("i=0; while test $i -lt 10; do i=$((i+1)); echo $i > \"$LB_PROGRESS\"; sleep 0.25; done; "
+                   "echo $$ > %s/pid; exec sleep 1000",
+                   w->rig.home);
+    struct id run = ask_script(w, script);
+    wait_for(w, is_launched_by, &keeper, "a start");
+    assert_int_equal(prlimit(keeper, RLIMIT_FSIZE, NULL, &was), 0);
+    full = was;
+    full.rlim_cur = 8;
+    assert_int_equal(prlimit(keeper, RLIMIT_FSIZE, &full, NULL), 0);
+    pid_in(w, "pid");
+    assert_int_equal(prlimit(keeper, RLIMIT_FSIZE, &was, NULL), 0);
+    halt(w, run, true, 0, false);
+    outcome_of(w, run);
+    scan(w, count_progress, &n);
+    assert_in_range(n, 0, 4); /* before the disk was full, and after */
+    mem_free(&script);
+}
+
+int main(void)
+{
+    signal(SIGXFSZ, SIG_IGN); /* runners and keepers have it from us */
+    const struct CMUnitTest tests[] = {
+        in_world(a_child_that_removes_its_folders_spoils_no_later_step),
+        in_world(a_verdict_with_a_long_message_counts),
+        in_world(a_verdict_that_cannot_be_read_spoils_a_success),
+        in_world(progress_does_not_gather_while_the_disk_is_full),
+    };
+    return cmocka_run_group_tests_name("mischief", tests, NULL, NULL);
+}
