@@ -745,6 +745,22 @@ static void a_request_that_is_forgotten_before_it_was_sent_is_never_sent(void **
     finish(p);
 }
 
+/* A broker would end the session for it, at each new one again. */
+static void a_request_that_is_not_of_the_protocols_form_is_refused_here(void **state)
+{
+    struct play *p = begin(state);
+    struct id run = run_of(1);
+    struct error err;
+    struct buf answer = {0}, message = query_of(1, "runs\xff");
+    assert_int_equal(longboat_cancel(p->lb, &run, false, "not \xe4 text", &err), -EINVAL);
+    assert_contains(err.text, "cannot be sent: the message not valid UTF-8");
+    assert_int_equal(p->cancels, 0);
+    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, NULL, &err), -EINVAL);
+    assert_int_equal(p->c->downs, 0);
+    buf_free(&message);
+    finish(p);
+}
+
 static void a_refusal_of_the_session_ends_the_wait_with_its_sentence(void **state)
 {
     struct play *p = begin(state);
@@ -855,6 +871,7 @@ int main(void)
         in_cluster(a_refused_subscription_is_an_error),
         in_cluster(a_request_without_an_answer_times_out_and_is_forgotten),
         in_cluster(a_request_that_is_forgotten_before_it_was_sent_is_never_sent),
+        in_cluster(a_request_that_is_not_of_the_protocols_form_is_refused_here),
         in_cluster(a_refusal_of_the_session_ends_the_wait_with_its_sentence),
         in_cluster(a_stranger_is_told_so_at_once),
         in_cluster(a_broker_that_is_away_is_named_when_time_is_over),
