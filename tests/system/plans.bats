@@ -173,6 +173,9 @@ PLAN
     assert_has "day"
     run lbsubmit "$demo/needs.yaml" --set day=tomorrow
     [ "$status" -eq 2 ]
+    run lbsubmit "$demo/needs.yaml" --set day=2026-11-21 --key "$(printf 'k%.0s' {1..201})"
+    [ "$status" -eq 2 ]
+    assert_has "--key: it has 201 bytes"
 }
 
 @test "a server that does not exist: parked, said at once, cancelled by Ctrl-C" {
