@@ -203,6 +203,8 @@ static const struct refusal_row {
     {"parent: p\ntasks: [a]\n", "p.yaml:2:8: 'tasks' must be a mapping, not a list"},
     {"- a\n", "p.yaml:1:1: the document must be a mapping, not a list"},
     {"parent: p\ntimezone: Europe/Berlni\ntasks:\n" GOOD, "p.yaml:2:11: time zone 'Europe/Berlni' is not known here"},
+    {"parent: p\ntimezone: Europe\ntasks:\n" GOOD, "p.yaml:2:11: time zone 'Europe' is not known here"},
+    {"parent: p\ntimezone: leapseconds\ntasks:\n" GOOD, "p.yaml:2:11: time zone 'leapseconds' is not known here"},
     {"parent: p\ntimezone: ../../etc/passwd\ntasks:\n" GOOD,
      "p.yaml:2:11: time zone '../../etc/passwd' is not known"},
     {"parent: p\ndeadline: \"05:30\"\ntasks:\n" GOOD, "p.yaml:2:1: unknown key 'deadline'"},
