@@ -205,6 +205,8 @@ static const struct refusal_row {
     {"parent: p\ntimezone: Europe/Berlni\ntasks:\n" GOOD, "p.yaml:2:11: time zone 'Europe/Berlni' is not known here"},
     {"parent: p\ntimezone: Europe\ntasks:\n" GOOD, "p.yaml:2:11: time zone 'Europe' is not known here"},
     {"parent: p\ntimezone: leapseconds\ntasks:\n" GOOD, "p.yaml:2:11: time zone 'leapseconds' is not known here"},
+    {"parent: p\ntasks:\n  a: {job: j, pool: q}\n  \"a\\0b\": {job: j, pool: q}\n",
+     "p.yaml:4:3: key 'a' has a NUL character"},
     {"parent: p\ntimezone: ../../etc/passwd\ntasks:\n" GOOD,
      "p.yaml:2:11: time zone '../../etc/passwd' is not known"},
     {"parent: p\ndeadline: \"05:30\"\ntasks:\n" GOOD, "p.yaml:2:1: unknown key 'deadline'"},
