@@ -21,9 +21,17 @@ uint64_t longboat_req(struct longboat *lb)
 
 void request_pump(struct longboat *lb)
 {
-    for (; lb->unsent; lb->unsent = lb->unsent->hh.next)
+    for (; lb->unsent; lb->unsent = lb->unsent->hh.next) {
         if (!inner_send(lb, buf_span(&lb->unsent->message)))
             return;
+        lb->unsent->sent = true;
+    }
+}
+
+bool request_was_sent(const struct longboat *lb, uint64_t req)
+{
+    const struct request *r = find(lb, req);
+    return !r || r->sent;
 }
 
 void request_session(struct longboat *lb)

@@ -493,6 +493,18 @@ static void one_interrupt_cancels_the_children_and_waits_for_their_ends(void **s
     assert_contains(buf_str(&p->report), "the parent was cancelled: lbsubmit was interrupted");
 }
 
+static void what_a_busy_broker_has_not_taken_is_not_called_after_an_interrupt(void **state)
+{
+    struct play *p = ((struct cluster *)*state)->test;
+    struct later x = {.play = p};
+    p->refuse_calls = REFUSAL_BUSY;
+    loop_timer_set(p->c->loop, &x.timer, "later", 0, interrupt_when_called, &x);
+    assert_int_equal(plan(p, PLAN), EXIT_RAN_AND_FAILED);
+    assert_string_equal(buf_str(&p->heard), "PLAN BEGIN DRIVE RESOLVE CALL:a/0 CALL:a/1 END");
+    assert_int_equal(p->status, STATUS_CANCELLED);
+    assert_contains(buf_str(&p->report), "\"message\":\"it was taken back before the broker had taken it\"");
+}
+
 /* ---- Single calls */
 
 static int run_single(struct play *p, void *argument)
@@ -642,6 +654,7 @@ int main(void)
         played(an_end_that_is_refused_for_its_epoch_is_said_again_with_a_new_lease),
         played(after_a_restart_of_the_broker_the_lease_is_taken_again_and_runs_are_followed),
         played(one_interrupt_cancels_the_children_and_waits_for_their_ends),
+        played(what_a_busy_broker_has_not_taken_is_not_called_after_an_interrupt),
         played(a_single_call_prints_its_outputs),
         played(a_single_call_as_json_is_one_object),
         played(parameters_are_typed_by_what_the_job_declares),
