@@ -20,6 +20,7 @@ struct play {
     enum refusal refuse_begin, refuse_calls, refuse_resolve;
     unsigned plan_lost; /* times that the chunks are forgotten */
     unsigned held;      /* ENDs refused because another drives it */
+    bool silent;        /* calls are not answered */
     bool stay;          /* runs do not end by themselves */
     const char *fail_task;
     struct buf report;
@@ -164,6 +165,8 @@ static void take_call(struct cluster *c, struct play *p, struct span message)
     buf_clear(&p->parameters);
     buf_add(&p->parameters, d.parameters.items.p, d.parameters.items.n);
     p->n_parameters = d.parameters.count;
+    if (p->silent)
+        return;
     if (p->refuse_calls) {
         say_error(c, m.req, p->refuse_calls);
         return;
@@ -550,6 +553,46 @@ static void a_single_call_prints_its_outputs(void **state)
     mem_free(&out);
 }
 
+static void interrupt_when_called_once(struct loop *l, struct loop_timer *t, void *arg)
+{
+    struct later *x = arg;
+    struct net_server_owed owed;
+    net_server_owed(x->play->c->server, &owed);
+    if (x->play->calls == 1 && !owed.now) { /* and lbsubmit has the answer, if there is one */
+        x->play->shell.interrupted(x->play->shell.self, 1);
+        return;
+    }
+    loop_timer_set(l, t, "later", loop_now(l) + 5, interrupt_when_called_once, arg);
+}
+
+/* There is no run yet that could be cancelled and waited for; what may become of the call is said all the same. */
+static void a_single_call_left_before_it_was_taken_says_what_is_known(void **state)
+{
+    struct play *p = ((struct cluster *)*state)->test;
+    struct later x = {.play = p};
+    struct buf said = {0};
+    p->shell.screen = &said;
+    p->refuse_calls = REFUSAL_BUSY;
+    loop_timer_set(p->c->loop, &x.timer, "later", 0, interrupt_when_called_once, &x);
+    assert_int_equal(run_single(p, (char *)(uintptr_t) "--job j --pool etl"), EXIT_LEFT);
+    assert_contains(buf_str(&said), "has not taken the call, and it will not run");
+    assert_int_equal(p->calls, 1);
+    buf_free(&said);
+}
+
+static void a_single_call_without_an_answer_may_run(void **state)
+{
+    struct play *p = ((struct cluster *)*state)->test;
+    struct later x = {.play = p};
+    struct buf said = {0};
+    p->shell.screen = &said;
+    p->silent = true;
+    loop_timer_set(p->c->loop, &x.timer, "later", 0, interrupt_when_called_once, &x);
+    assert_int_equal(run_single(p, (char *)(uintptr_t) "--job j --pool etl"), EXIT_LEFT);
+    assert_contains(buf_str(&said), "if it has, it runs (lbctl runs)");
+    buf_free(&said);
+}
+
 static void a_single_call_as_json_is_one_object(void **state)
 {
     struct play *p = ((struct cluster *)*state)->test;
@@ -656,6 +699,8 @@ int main(void)
         played(one_interrupt_cancels_the_children_and_waits_for_their_ends),
         played(what_a_busy_broker_has_not_taken_is_not_called_after_an_interrupt),
         played(a_single_call_prints_its_outputs),
+        played(a_single_call_left_before_it_was_taken_says_what_is_known),
+        played(a_single_call_without_an_answer_may_run),
         played(a_single_call_as_json_is_one_object),
         played(parameters_are_typed_by_what_the_job_declares),
         played(wrong_parameters_are_refused_before_the_call),

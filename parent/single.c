@@ -137,13 +137,30 @@ static bool take_cancelled(void *self, uint64_t kind, struct span message)
     return false;
 }
 
+static void leave_unaccepted(struct single *c)
+{
+    longboat_withdraw(c->shell->lb);
+    if (c->ended)
+        shell_fail(c->shell, 0, "left; %s has not taken the call, and it will not run",
+                   longboat_broker(c->shell->lb));
+    else
+        shell_fail(c->shell, 0,
+                   "left; %s has not said whether it has taken the call; if it has, it runs (lbctl runs)",
+                   longboat_broker(c->shell->lb));
+    c->ended = false; /* else its refusal would be said, too */
+    loop_stop(c->shell->loop, EXIT_LEFT);
+}
+
 static void on_interrupt(void *self, int times)
 {
     struct single *c = self;
     char id[ID_TEXT];
-    if (times > 1 || id_is_zero(c->run)) { /* not accepted, as far as we know: nothing to wait for */
-        if (!id_is_zero(c->run))
-            shell_fail(c->shell, 0, "left; run %s may still run", id_format(c->run, id));
+    if (id_is_zero(c->run)) { /* there is no run that could be cancelled and waited for */
+        leave_unaccepted(c);
+        return;
+    }
+    if (times > 1) {
+        shell_fail(c->shell, 0, "left; run %s may still run", id_format(c->run, id));
         _exit(EXIT_LEFT);
     }
     struct m_cancel m = {
