@@ -2,6 +2,7 @@
 #include "parent/submit.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -59,10 +60,19 @@ int shell_refused(struct shell *s, int rc, const struct error *err)
     return shell_fail(s, EXIT_REFUSED, "%s", err->text);
 }
 
+/* nohup and shells without job control start a program with signals ignored that are not meant for it. A signal that
+ * is blocked for a signalfd comes all the same. */
+static bool is_ignored(int number)
+{
+    struct sigaction now;
+    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)
 {
     struct shell *s = arg;
-    if (info->ssi_signo != SIGINT && info->ssi_signo != SIGTERM && info->ssi_signo != SIGHUP)
+    const int number = (int)info->ssi_signo;
+    if ((number != SIGINT && number != SIGTERM && number != SIGHUP) || is_ignored(number))
         return;
     s->interrupts++;
     if (s->interrupted)

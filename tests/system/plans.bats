@@ -198,6 +198,20 @@ PLAN
     [ -z "$(pgrep -f '^sleep 97531$')" ]
 }
 
+@test "what nohup started goes on when its terminal is gone" {
+    printf 'parent: hup\ntasks: {a: {package: do, pool: etl, parameters: {text: "echo $$ >%s/hup; while [ ! -e %s/hup-go ]; do sleep 0.05; done"}}}\n' "$demo" "$demo" >"$demo/hup.yaml"
+    nohup lbsubmit "$demo/hup.yaml" >"$demo/hup.out" 2>&1 3>&- &
+    submit=$!
+    await "it runs" test -s "$demo/hup"
+    kill -HUP "$submit"
+    kill -INT "$submit" # a shell script's `lbsubmit ... &`, and Ctrl-C at the script
+    lbctl runs >/dev/null
+    : >"$demo/hup-go"
+    ends_with 0
+    run grep -c cancel "$demo/hup.out"
+    [ "$output" = 0 ]
+}
+
 @test "a second Ctrl-C leaves at once" {
     printf 'parent: stubborn\ntasks: {a: {package: do, pool: etl, parameters: {text: "trap : TERM; echo $$ >%s/stubborn; while :; do sleep 0.1; done"}}}\n' "$demo" >"$demo/stubborn.yaml"
     interruptible "$demo/stubborn.yaml" >"$demo/stubborn.out" 2>&1 3>&- &
