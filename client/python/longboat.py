@@ -182,6 +182,7 @@ class Client:
     def close(self):
         if self.up:  # a last word stands outside of the numbering: number 0
             self.socket.send(pack(FRAME, self.session.id, 0, self.session.received) + pack(BYE, "the client is done"))
+            self.up = False
         self.socket.close(linger=200)
         self.context.term()
 
@@ -292,7 +293,9 @@ class Client:
             self.runs.setdefault(m[1], {})["outcome"] = outcome(m[4])
         elif kind == RUN_STATE:
             self.runs.setdefault(m[1], {"outcome": None}).update(state=m[2], server=m[4], percent=m[5], text=m[6])
-        elif kind in (DONE, ERROR, RESOLVED, ACCEPTED, ROWS, EVENTS) and m[1] in self.open_requests:
+        elif kind == EVENTS and m[1] in self.open_requests:
+            self.open_requests[m[1]][1].append(m + [self.session])
+        elif kind in (DONE, ERROR, RESOLVED, ACCEPTED, ROWS) and m[1] in self.open_requests:
             self.open_requests[m[1]][1].append(m)
 
     def _ask(self, make, timeout=None):
@@ -382,31 +385,37 @@ class Client:
 
     def events(self, after=0, since=0, stay=False, **where):
         """Events in order, each once, over reconnects. With stay=False it ends at the newest."""
-        while True:
-            answers, taken, req = [], 0, self._req()
-            message = pack(SUBSCRIBE, req, after, since if not after else 0, where, 1 << 20)
-            self.open_requests[req] = (message, answers)
-            session = self.session
-            if self.up:
-                self.queue.append(message)
-            try:
-                while session is self.session or not self.up:
-                    session = self.session
-                    self._turn(0.5 if not answers else 0)
-                    while answers:
-                        m = answers.pop(0)
-                        if m[0] == ERROR:
-                            raise LongboatError(m[3], m[2])
-                        for text in m[4]:
-                            taken += len(text.encode())
-                            event = json.loads(text)
-                            if event["seq"] > after:
-                                yield event
-                        after = max(after, m[3])
+        answers, taken, req, session = [], 0, self._req(), None
+
+        def subscribe():  # what a new session says again begins behind what was seen
+            return pack(SUBSCRIBE, req, after, since if not after else 0, where, 1 << 20)
+
+        self.open_requests[req] = (subscribe(), answers)
+        if self.up:
+            self.queue.append(subscribe())
+        try:
+            while True:
+                self._turn(0.5 if not answers else 0)
+                while answers:
+                    m = answers.pop(0)
+                    if m[0] == ERROR:
+                        raise LongboatError(m[3], m[2])
+                    if m[-1] is not session:  # credit is counted per subscription, and so per session
+                        session, taken = m[-1], 0
+                    for text in m[4]:
+                        taken += len(text.encode())
+                        event = json.loads(text)
+                        if event["seq"] > after:
+                            after = event["seq"]
+                            yield event
+                    after = max(after, m[3])
+                    self.open_requests[req] = (subscribe(), answers)
+                    if session is self.session:
                         self.queue.append(pack(CREDIT, req, taken))
-                        if m[5] and not stay:
-                            self.queue.append(pack(UNSUBSCRIBE, req))
-                            self._flush()
-                            return
-            finally:
-                del self.open_requests[req]
+                    if m[5] and not stay:
+                        return
+        finally:
+            del self.open_requests[req]
+            if self.up:
+                self.queue.append(pack(UNSUBSCRIBE, req))
+                self._flush()
