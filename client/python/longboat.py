@@ -169,7 +169,7 @@ class Client:
         self.broker_key = broker["transport_key"]
         self.context = zmq.Context()
         self.socket = self.session = None
-        self.open_requests, self.runs, self.next_req = {}, {}, 1
+        self.open_requests, self.runs, self.follows, self.next_req = {}, {}, {}, 1
         self.queue, self.up, self.hold_until = [], False, 0.0
         self._dial()
 
@@ -231,11 +231,17 @@ class Client:
     def _opened(self):
         """A new session: whatever has no answer is said again, whatever runs is asked for again."""
         self.up = True
+        self.follows.clear()
         for message, _ in self.open_requests.values():
             self.queue.append(message)
         for run, known in self.runs.items():
             if known["outcome"] is None:
-                self.queue.append(pack(FOLLOW, self._req(), run, 1))
+                self._follow(run)
+
+    def _follow(self, run):
+        req = self._req()
+        self.follows[req] = run  # FOLLOW has no answer but an ERROR
+        self.queue.append(pack(FOLLOW, req, run, 1))
 
     def _req(self):
         self.next_req += 1
@@ -293,6 +299,8 @@ class Client:
             self.runs.setdefault(m[1], {})["outcome"] = outcome(m[4])
         elif kind == RUN_STATE:
             self.runs.setdefault(m[1], {"outcome": None}).update(state=m[2], server=m[4], percent=m[5], text=m[6])
+        elif kind == ERROR and m[1] in self.follows:
+            self.runs[self.follows.pop(m[1])]["refused"] = LongboatError(m[3], m[2])
         elif kind == EVENTS and m[1] in self.open_requests:
             self.open_requests[m[1]][1].append(m + [self.session])
         elif kind in (DONE, ERROR, RESOLVED, ACCEPTED, ROWS) and m[1] in self.open_requests:
@@ -363,8 +371,11 @@ class Client:
         end = time.monotonic() + timeout if timeout else None
         if run not in self.runs:
             self.runs[run] = {"outcome": None}
-            self.queue.append(pack(FOLLOW, self._req(), run, 1))
+            if self.up:  # else the next session asks for it
+                self._follow(run)
         while self.runs[run]["outcome"] is None:
+            if "refused" in self.runs[run]:
+                raise self.runs.pop(run)["refused"]
             if end and time.monotonic() > end:
                 raise LongboatError(f"run {uuid.UUID(bytes=run)} has not ended within {timeout} s")
             self._turn(0.5)

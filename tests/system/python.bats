@@ -57,6 +57,18 @@ with Client() as lb:
     assert_has colour
 }
 
+@test "waiting for a run that there is not ends with the sentence of the broker" {
+    run python '
+from longboat import Client, LongboatError
+with Client() as lb:
+    try:
+        lb.wait(bytes(range(16)))
+    except LongboatError as e:
+        print(e.code, e)'
+    [ "$status" -eq 0 ]
+    assert_has "16 no run 00010203"
+}
+
 @test "it follows events over a broker that is killed, each once and in order" {
     python '
 import os, signal, threading
