@@ -93,6 +93,18 @@ setup() { enter; }
     jq .seq "$demo/seen" | sort -nuc
 }
 
+@test "a monitor says that the broker does not answer, and that it is there again" {
+    kill9_for_good broker
+    lbmon --since 0 >"$demo/quiet.out" 2>"$demo/quiet.err" 3>&- &
+    local monitor=$!
+    await "it says so" grep -q 'lbmon: broker .* does not answer' "$demo/quiet.err"
+    start_broker
+    await "it is there again" grep -q 'is there again' "$demo/quiet.err"
+    await "and goes on" test -s "$demo/quiet.out"
+    kill "$monitor"
+    [ "$(grep -c 'does not answer' "$demo/quiet.err")" = 1 ]
+}
+
 @test "logs are followed while the child runs, over a restart of the broker" {
     new_package slow shell 'i=0; while [ $i -lt 12 ]; do i=$((i + 1)); echo line $i; [ $i -ne 3 ] || : >"$LB_PARAM_mark"; sleep 0.2; done' 'parameters: {mark: {type: string, required: true}}'
     deploy slow etl
