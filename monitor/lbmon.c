@@ -49,6 +49,7 @@ struct monitor {
     struct loop_timer watch;
     int64_t down_since;
     bool said_down;
+    int unwritten; /* why stdout does not have an event, errno */
 };
 
 static void say(const char *sentence, const char *more)
@@ -101,8 +102,9 @@ static bool print(void *self, uint64_t seq, struct span json)
         json_decref(event);
     }
     bool ok = fwrite(out.p, 1, out.n, stdout) == out.n && fflush(stdout) == 0;
+    m->unwritten = ok ? 0 : errno;
     buf_free(&out);
-    return ok; /* whoever reads us is gone: end */
+    return ok; /* whoever reads us is gone, or the disk is full: end */
 }
 
 /* A duration back from now, a time, or a number: *ret_after or *ret_since. */
@@ -164,6 +166,10 @@ static int follow(const struct option_values *v, struct error *err)
     loop_timer_stop(longboat_loop(lb), &m.watch);
     longboat_close(&lb);
     buf_free(&where);
+    if (rc == 0 && m.unwritten && m.unwritten != EPIPE) {
+        error_set(err, -m.unwritten, "standard output does not have all of it: %s", strerror(m.unwritten));
+        return 1;
+    }
     return rc == -EINVAL ? 2 : rc < 0 ? 3 : 0;
 }
 

@@ -9,9 +9,21 @@
 #include "common/file.h"
 #include "common/mem.h"
 
+static int unwritten; /* why stdout does not have all that was printed, -errno; 0: it has, or nobody reads it */
+
 void shell_print(struct span text)
 {
-    (void)file_write_all(STDOUT_FILENO, text.p, text.n); /* whoever reads us may be gone; the work goes on */
+    int rc = unwritten ? 0 : file_write_all(STDOUT_FILENO, text.p, text.n);
+    if (rc < 0 && rc != -EPIPE) /* whoever reads us may be gone; the work goes on */
+        unwritten = rc;
+}
+
+int shell_code(struct shell *s, int code)
+{
+    if (!unwritten)
+        return code;
+    shell_fail(s, 0, "standard output does not have all of it: %s", strerror(-unwritten));
+    return code == EXIT_SUCCEEDED ? EXIT_RAN_AND_FAILED : code;
 }
 
 void shell_print_err(struct span text)

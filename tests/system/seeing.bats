@@ -53,6 +53,22 @@ setup() { enter; }
     assert_has "--since takes a duration"
 }
 
+@test "what a full disk did not take is said, and is no success; a reader that is gone is fine" {
+    local c
+    printf 'parent: full\ntasks: {a: {package: say, pool: etl, parameters: {text: x}}}\n' >"$demo/full.yaml"
+    for c in "lbmon --since 0 --until-now" "lbmon --since 0 --until-now --json" "lbsubmit $demo/full.yaml --json" \
+        "lbsubmit --package say --pool etl -p text=x --json"; do
+        run sh -c "$c >/dev/full"
+        [ "$status" -eq 1 ] || {
+            echo "$c: exit $status: $output"
+            return 1
+        }
+        assert_has "standard output does not have all of it: No space left on device"
+        run sh -c "{ $c; echo \$? >$demo/code; } 2>/dev/null | head -n 0"
+        [ "$(cat "$demo/code")" = 0 ]
+    done
+}
+
 @test "a filter that nothing can match is refused with what was meant" {
     run lbmon --event resutl --until-now
     [ "$status" -eq 2 ]
