@@ -296,7 +296,9 @@ class Client:
             self.hold_until = time.monotonic() + m[3] / 1000
             raise LongboatError(f"the broker refuses the session: {m[2]}", m[1])
         elif kind == RUN_ENDED:
-            self.runs.setdefault(m[1], {})["outcome"] = outcome(m[4])
+            told = outcome(m[4])
+            told["server"] = m[3]  # as the broker knows it; the outcome has what the worker says of itself
+            self.runs.setdefault(m[1], {})["outcome"] = told
         elif kind == RUN_STATE:
             self.runs.setdefault(m[1], {"outcome": None}).update(state=m[2], server=m[4], percent=m[5], text=m[6])
         elif kind == ERROR and m[1] in self.follows:
