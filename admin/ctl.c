@@ -77,8 +77,13 @@ int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct s
 int ctl_operate(char **argv, const char *verb, const char *target, const struct wire_list *arguments,
                 const char *reason)
 {
-    struct longboat *lb = ctl_connect(argv);
     struct buf message = {0};
+    struct error err = {0};
+    if (strlen(target) > LIMIT_SHORT) {
+        error_set(&err, -EINVAL, "'%.60s...' is longer than the name of anything", target);
+        return ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
+    }
+    struct longboat *lb = ctl_connect(argv);
     if (!lb)
         return EXIT_REFUSED;
     struct m_operate m = {

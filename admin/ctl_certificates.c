@@ -25,7 +25,7 @@ static const struct option_row rows[] = {
     {"grant", 'g', OPTION_LIST, NULL, 0, 0, false, "'VERB JOB@ADDRESS'", "renew: add this grant; may be repeated"},
     {"only", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "renew: the grants given here and no others"},
     {"valid", 0, OPTION_DURATION, "730d", 3600000, INT64_MAX, false, "TIME", "renew: life of the new certificate"},
-    {"reason", 'r', OPTION_STR, "", 0, 0, false, "TEXT", "why; kept in the history"},
+    {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "list: one JSON object a line"},
 };
 

@@ -20,7 +20,7 @@ static const struct option_row rows[] = {
      "the token is good for so long, and once"},
     {"valid", 0, OPTION_DURATION, "730d", 3600000, INT64_MAX, false, "TIME",
      "life of the certificate that it becomes"},
-    {"reason", 'r', OPTION_STR, "", 0, 0, false, "TEXT", "why; kept in the history"},
+    {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
 };
 
 static const char examples[] =

@@ -6,16 +6,16 @@
 #include <string.h>
 
 static const struct option_row cancel_rows[] = {
-    {"reason", 'r', OPTION_STR, "", 0, 0, false, "TEXT", "why; kept in the history"},
+    {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
     {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "KILL at once, without the time to clean up that TERM gives"},
 };
 
 static const struct option_row reason_rows[] = {
-    {"reason", 'r', OPTION_STR, "", 0, 0, false, "TEXT", "why; kept in the history"},
+    {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
 };
 
 static const struct option_row release_rows[] = {
-    {"reason", 'r', OPTION_STR, "", 0, 0, false, "TEXT", "why; kept in the history"},
+    {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
     {"rerun", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "run it again: you know that the lost attempt did no harm"},
     {"fail", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "end it as lost"},
     {"succeed", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const struct option_row rows[] = {
-    {"reason", 'r', OPTION_STR, "", 0, 0, false, "TEXT", "why; kept in the history"},
+    {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
 };
 
 static const char examples[] =

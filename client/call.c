@@ -166,8 +166,17 @@ void call_resolved(struct call *c, const struct hash *job_hash)
 
 static bool take_answer(void *self, uint64_t kind, struct span message);
 
+static void take_back(struct call *c)
+{
+    call_refused(c, REFUSAL_BUSY, "it was taken back before the broker had taken it");
+}
+
 static void submit(struct call *c)
 {
+    if (c->lb->withdrawn) {
+        take_back(c);
+        return;
+    }
     longboat_request(c->lb, c->req, buf_span(&c->message), take_answer, c, NULL);
 }
 
@@ -249,6 +258,7 @@ static void on_retry(struct loop *l, struct loop_timer *t, void *arg)
     struct call *c = arg;
     (void)l;
     (void)t;
+    c->busy = false;
     if (id_is_zero(c->run))
         submit(c);
     else if (!follow_again(c))
@@ -258,6 +268,11 @@ static void on_retry(struct loop *l, struct loop_timer *t, void *arg)
 static void take_refusal(struct call *c, const struct m_error *m)
 {
     char text[LIMIT_TEXT + 1];
+    c->busy = m->code == REFUSAL_BUSY && id_is_zero(c->run);
+    if (c->busy && c->lb->withdrawn) {
+        take_back(c);
+        return;
+    }
     if (m->code == REFUSAL_BUSY) {
         c->followed = 0;
         loop_timer_set(c->lb->loop, &c->retry, "client.call", busy_until(c->lb, m->retry_ms), on_retry, c);
@@ -375,6 +390,16 @@ int longboat_call_start(struct longboat *lb, const struct longboat_call *o, long
     else
         resolve(lb, c, span_str(o->job), span_str(o->address));
     return 0;
+}
+
+void longboat_withdraw(struct longboat *lb)
+{
+    lb->withdrawn = true;
+    for (struct call *c = lb->calls, *next; c; c = next) { /* one that ends takes no other with it */
+        next = c->hh.next;
+        if (c->busy || !request_was_sent(lb, c->req))
+            take_back(c);
+    }
 }
 
 struct wait {

@@ -27,6 +27,7 @@ struct call {
     struct id run;     /* zero: not accepted yet */
     uint64_t followed; /* the session in which its run is followed */
     struct loop_timer retry;
+    bool busy;         /* so the broker has answered its CALL; it waits to be said again */
     struct call *next; /* in a list */
     struct call *same; /* another call with this run: its key was used twice */
     UT_hash_handle by_run, hh;
@@ -41,6 +42,7 @@ struct request {
     struct buf message;
     longboat_answer answer;
     void *self;
+    bool sent;         /* at least once, in whichever session */
     UT_hash_handle hh; /* the table keeps the order of coming: those not yet sent are its tail */
 };
 
@@ -49,6 +51,7 @@ struct longboat {
     bool own_loop;
     struct client_config config;
     struct dialer *dialer;
+    bool withdrawn;   /* no call is submitted any more */
     bool newer;       /* the broker speaks a newer minor version */
     uint64_t session; /* counts sessions: what was counted per session begins anew when it changes */
     uint64_t last_req;
@@ -80,6 +83,7 @@ void request_pump(struct longboat *lb);    /* sends what waits, while there is r
 void request_session(struct longboat *lb); /* a new session: all of it is said again */
 bool request_take(struct longboat *lb, uint64_t kind, struct span message); /* false: it answers no request */
 void request_free_all(struct longboat *lb);
+bool request_was_sent(const struct longboat *lb, uint64_t req); /* also if there is none */
 /* Another message under the same number, to be said at the next session instead. */
 void request_replace(struct longboat *lb, uint64_t req, struct span message);
 /* The sentence of an ERROR as an error of ours: -EBUSY, -EINVAL (bad_argument) or -EREMOTEIO. */

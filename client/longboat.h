@@ -77,7 +77,12 @@ typedef void (*longboat_follow)(void *self, const struct longboat_run *run);
  * BUSY is retried by the library. The calls of one turn of the loop are signed together (one signature). */
 int longboat_call_start(struct longboat *lb, const struct longboat_call *call, longboat_follow follow, void *self,
                         struct error *err);
-/* The same, waiting for the end. The outcome's bytes are *ret_outcome (d_outcome_decode), the caller's to free. */
+/* For who has been told to stop: no call is submitted any more. Those that never left, and those that the broker has
+ * answered with `busy`, now or later, are over, refused as REFUSAL_BUSY: they surely do not run. The others are
+ * followed as before. */
+void longboat_withdraw(struct longboat *lb);
+/* longboat_call_start, waiting for the end. The outcome's bytes are *ret_outcome (d_outcome_decode), the caller's to
+ * free. */
 int longboat_call_wait(struct longboat *lb, const struct longboat_call *call, int64_t timeout_ms, struct id *ret_run,
                        struct buf *ret_outcome, struct error *err);
 int longboat_cancel(struct longboat *lb, const struct id *run, bool force, const char *reason, struct error *err);

@@ -442,6 +442,27 @@ static void a_busy_broker_is_asked_again_at_its_time(void **state)
     finish(p);
 }
 
+static void what_is_withdrawn_is_over_unless_the_broker_may_have_it(void **state)
+{
+    struct play *p = begin(state);
+    struct heard busy = {0}, taken = {0}, unsent = {0};
+    start(p, &CALL, &taken);
+    until(p->c, taken.accepted == 1);
+    p->busy = 1;
+    start(p, &CALL, &busy);
+    until(p->c, p->calls == 2);
+    longboat_withdraw(p->lb);
+    until(p->c, busy.refused == 1);
+    assert_int_equal(busy.code, REFUSAL_BUSY);
+    start(p, &CALL, &unsent);
+    until(p->c, unsent.refused == 1);
+    assert_int_equal(taken.refused, 0);
+    say_ended(p->c, p->run);
+    until(p->c, taken.ended == 1);
+    assert_int_equal(p->calls, 2);
+    finish(p);
+}
+
 static void a_refused_call_says_why_and_is_over(void **state)
 {
     struct play *p = begin(state);
@@ -745,6 +766,22 @@ static void a_request_that_is_forgotten_before_it_was_sent_is_never_sent(void **
     finish(p);
 }
 
+/* A broker would end the session for it, at each new one again. */
+static void a_request_that_is_not_of_the_protocols_form_is_refused_here(void **state)
+{
+    struct play *p = begin(state);
+    struct id run = run_of(1);
+    struct error err;
+    struct buf answer = {0}, message = query_of(1, "runs\xff");
+    assert_int_equal(longboat_cancel(p->lb, &run, false, "not \xe4 text", &err), -EINVAL);
+    assert_contains(err.text, "cannot be sent: the message not valid UTF-8");
+    assert_int_equal(p->cancels, 0);
+    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, NULL, &err), -EINVAL);
+    assert_int_equal(p->c->downs, 0);
+    buf_free(&message);
+    finish(p);
+}
+
 static void a_refusal_of_the_session_ends_the_wait_with_its_sentence(void **state)
 {
     struct play *p = begin(state);
@@ -837,6 +874,7 @@ int main(void)
         in_cluster(a_job_that_no_server_has_yet_is_called_all_the_same),
         in_cluster(what_is_wrong_with_a_call_is_said_at_once),
         in_cluster(a_busy_broker_is_asked_again_at_its_time),
+        in_cluster(what_is_withdrawn_is_over_unless_the_broker_may_have_it),
         in_cluster(a_refused_call_says_why_and_is_over),
         in_cluster(a_call_without_an_answer_is_made_again_at_the_next_session),
         in_cluster(a_run_is_followed_again_at_the_next_session),
@@ -855,6 +893,7 @@ int main(void)
         in_cluster(a_refused_subscription_is_an_error),
         in_cluster(a_request_without_an_answer_times_out_and_is_forgotten),
         in_cluster(a_request_that_is_forgotten_before_it_was_sent_is_never_sent),
+        in_cluster(a_request_that_is_not_of_the_protocols_form_is_refused_here),
         in_cluster(a_refusal_of_the_session_ends_the_wait_with_its_sentence),
         in_cluster(a_stranger_is_told_so_at_once),
         in_cluster(a_broker_that_is_away_is_named_when_time_is_over),

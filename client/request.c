@@ -21,9 +21,17 @@ uint64_t longboat_req(struct longboat *lb)
 
 void request_pump(struct longboat *lb)
 {
-    for (; lb->unsent; lb->unsent = lb->unsent->hh.next)
+    for (; lb->unsent; lb->unsent = lb->unsent->hh.next) {
         if (!inner_send(lb, buf_span(&lb->unsent->message)))
             return;
+        lb->unsent->sent = true;
+    }
+}
+
+bool request_was_sent(const struct longboat *lb, uint64_t req)
+{
+    const struct request *r = find(lb, req);
+    return !r || r->sent;
 }
 
 void request_session(struct longboat *lb)
@@ -31,13 +39,35 @@ void request_session(struct longboat *lb)
     lb->unsent = lb->requests;
 }
 
+/* A broker ends the session of whoever sends what is not of the protocol's form, and what has no answer is said again
+ * at the next one: such a request would be refused for ever, and all others with it. */
+static int check_form(struct span message, struct error *err)
+{
+    _Alignas(max_align_t) uint8_t decoded[1024];
+    uint64_t kind;
+    size_t size;
+    int rc = wire_peek(message, &kind, &size, err);
+    const struct wire_schema *s = rc == 0 ? schema_of_kind(kind, NULL) : NULL;
+    if (s && s->size <= sizeof decoded)
+        rc = wire_decode(s, message, false, decoded, err);
+    if (rc == 0)
+        return 0;
+    error_prefix(err, "it cannot be sent");
+    if (err)
+        err->code = -EINVAL;
+    return -EINVAL;
+}
+
 int longboat_request(struct longboat *lb, uint64_t req, struct span message, longboat_answer answer, void *self,
                      struct error *err)
 {
+    int rc;
     if (message.n > REQUEST_MOST)
         return error_set(err, -EMSGSIZE, "a request of %zu bytes; at most %d can be sent", message.n, REQUEST_MOST);
     if (find(lb, req))
         return error_set(err, -EEXIST, "request %llu has not been answered yet", (unsigned long long)req);
+    if ((rc = check_form(message, err)) < 0)
+        return rc;
     struct request *r = mem_zalloc(1, sizeof *r);
     r->req = req;
     r->message = buf_dup(message);

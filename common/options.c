@@ -109,6 +109,9 @@ static int set_text(struct option_value *v, const struct option_row *row, const 
 {
     bool number = row->type == OPTION_INT || row->type == OPTION_DURATION || row->type == OPTION_SIZE;
     int rc = number ? parse_number(row, text, &v->number, err) : 0;
+    if (row->type == OPTION_STR && row->max && strlen(text) > (size_t)row->max)
+        rc =
+            error_set(err, -EINVAL, "it has %zu bytes; at most %lld are possible", strlen(text), (long long)row->max);
     if (rc < 0)
         return rc;
     if (row->type != OPTION_LIST || v->source != source) /* a list grows only within one source */
@@ -503,7 +506,7 @@ static void print_row(FILE *out, const struct option_row *row, char letter)
     size_t n = 0;
     if (row->max == INT64_MAX)
         n = row->min ? (size_t)snprintf(tail, sizeof tail, "; at least %s", limit_text(row->type, row->min, low)) : 0;
-    else if (row->min || row->max)
+    else if (row->type != OPTION_STR && (row->min || row->max))
         n = (size_t)snprintf(tail, sizeof tail, "; %s to %s", limit_text(row->type, row->min, low),
                              limit_text(row->type, row->max, high));
     if (row->def && *row->def && row->type != OPTION_FLAG)

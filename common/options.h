@@ -30,8 +30,8 @@
 enum option_type {
     OPTION_FLAG, /* --json; in the file true or false; --no-NAME takes back what the file says, if it may stand there
                   */
-    OPTION_STR,
-    OPTION_INT,      /* min and max: of the number */
+    OPTION_STR,  /* max: the most bytes; 0: any number */
+    OPTION_INT,  /* min and max: of the number */
     OPTION_DURATION, /* of milliseconds */
     OPTION_SIZE,     /* of bytes */
     OPTION_LIST      /* texts; repeated on the command line, a list (or one text) in the file, where a source is given
@@ -43,7 +43,7 @@ struct option_row {
     char letter;      /* 0: none */
     enum option_type type;
     const char *def;      /* as one would write it; NULL: none (0, NULL, no items) */
-    int64_t min, max;     /* both 0: no range; max INT64_MAX: no upper bound */
+    int64_t min, max;     /* of numbers: both 0: no range; max INT64_MAX: no upper bound */
     bool in_config;       /* may stand in the configuration file */
     const char *argument; /* "FILE" in --help; NULL for flags */
     const char *help;     /* one sentence; NULL keeps the row out of --help */

@@ -8,7 +8,7 @@ static const struct option_row rows[] = {
     {"lost-after", 0, OPTION_DURATION, "5m", 1000, 86400000, true, "TIME", "when a silent server counts as lost"},
     {"frame", 'f', OPTION_SIZE, "1M", 0, 0, true, "SIZE", "the largest frame"},
     {"slots", 's', OPTION_INT, NULL, -1, 1000, true, "N", "children at once"},
-    {"store", 0, OPTION_STR, NULL, 0, 0, true, "URL", "where runs are kept"},
+    {"store", 0, OPTION_STR, NULL, 0, 20, true, "URL", "where runs are kept"},
     {"sync", 0, OPTION_FLAG, "true", 0, 0, true, NULL, "sync after each commit"},
     {"json", 'j', OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line"},
     {"secret", 0, OPTION_STR, NULL, 0, 0, false, "X", NULL},
@@ -125,6 +125,7 @@ static void what_is_asked_wrongly_is_refused_with_the_option(void **state)
     refused("--slots: ' 1' is not a whole number", "--slots", " 1");
     refused("--slots: 1001 is not between -1 and 1000", "--slots", "1001");
     refused("--frame: '1MB' is not a size", "--frame", "1MB");
+    refused("--store: it has 21 bytes; at most 20 are possible", "--store", "sqlite:/a/long/folder");
     refused("unknown or ambiguous option --no-json", "--no-json");
 }
 

@@ -138,6 +138,7 @@ static void a_key_given_twice_is_refused(void **state)
     (void)state;
     refused("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: key 'a' is given twice, first in line 1");
     refused("x: {a: 1, \"a\": 2}\n", "f.yaml:1:11: key 'a' is given twice");
+    refused("x: {a: 1, \"a\\0b\": 2}\n", "f.yaml:1:11: key 'a' has a NUL character");
 }
 
 static void what_makes_yaml_surprising_is_refused(void **state)

@@ -131,6 +131,10 @@ static int on_end(struct reader *r)
         return 0;
     node->sorted = mem_dup(node->items, node->count * sizeof *node->items);
     qsort(node->sorted, node->count, sizeof *node->sorted, by_key);
+    for (size_t i = 0; i < node->count; i++) /* whoever looks for a key compares texts, which end there */
+        if (memchr(node->items[i]->key->text, 0, yaml_text(node->items[i]->key).n))
+            return yaml_error(node->items[i]->key, r->err, "key '%.80s' has a NUL character",
+                              node->items[i]->key->text);
     for (size_t i = 1; i < node->count; i++) {
         const struct yaml_node *first = node->sorted[i - 1]->key, *second = node->sorted[i]->key;
         if (yaml_key_cmp(yaml_text(first), yaml_text(second)) == 0)

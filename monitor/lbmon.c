@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/duration.h"
 #include "common/json.h"
+#include "common/mem.h"
 #include "common/options.h"
 #include "monitor/line.h"
 
@@ -36,10 +37,52 @@ static const char examples[] =
     "  lbmon --since 2h --status failed       what has failed lately, and what fails from now on\n"
     "  lbmon --event all --json --since 0     everything that the broker remembers, for a program\n";
 
+enum {
+    SILENCE_MS = 2000, /* a broker that is away for so long is worth a word; a restart often takes less */
+    WATCH_MS = 500
+};
+
 struct monitor {
     bool as_json;
     struct term term;
+    struct longboat *lb;
+    struct loop_timer watch;
+    int64_t down_since;
+    bool said_down;
+    int unwritten; /* why stdout does not have an event, errno */
 };
+
+static void say(const char *sentence, const char *more)
+{
+    struct buf line = {0};
+    buf_printf(&line, "lbmon: ");
+    term_safe(&line, span_str(sentence));
+    term_safe(&line, span_str(more));
+    fprintf(stderr, "%s\n", buf_str(&line));
+    buf_free(&line);
+}
+
+/* Says once that the broker is away, and once that it is back: else nobody could tell it from a quiet night. */
+static void on_watch(struct loop *l, struct loop_timer *t, void *arg)
+{
+    struct monitor *m = arg;
+    const int64_t now = loop_now(l);
+    if (longboat_is_up(m->lb)) {
+        if (m->said_down)
+            say(longboat_broker(m->lb), " is there again");
+        m->said_down = false;
+        m->down_since = 0;
+    } else if (!m->down_since) {
+        m->down_since = now;
+    } else if (now - m->down_since >= SILENCE_MS && !m->said_down) {
+        char *text = mem_printf(" does not answer%s%s; waiting for it", *longboat_trouble(m->lb) ? ": " : "",
+                                longboat_trouble(m->lb));
+        say(longboat_broker(m->lb), text);
+        mem_free(&text);
+        m->said_down = true;
+    }
+    loop_timer_set(l, t, "lbmon.watch", now + WATCH_MS, on_watch, m);
+}
 
 static bool print(void *self, uint64_t seq, struct span json)
 {
@@ -59,8 +102,9 @@ static bool print(void *self, uint64_t seq, struct span json)
         json_decref(event);
     }
     bool ok = fwrite(out.p, 1, out.n, stdout) == out.n && fflush(stdout) == 0;
+    m->unwritten = ok ? 0 : errno;
     buf_free(&out);
-    return ok; /* whoever reads us is gone: end */
+    return ok; /* whoever reads us is gone, or the disk is full: end */
 }
 
 /* A duration back from now, a time, or a number: *ret_after or *ret_since. */
@@ -114,11 +158,18 @@ static int follow(const struct option_values *v, struct error *err)
         from = 0;
     if (longboat_open(&lb, NULL, NULL, err) < 0)
         return 3;
+    m.lb = lb;
+    loop_timer_set(longboat_loop(lb), &m.watch, "lbmon.watch", loop_now(longboat_loop(lb)), on_watch, &m);
     uint32_t n = filter(v, &where);
     struct wire_list list = wire_list_from(&where, n);
     int rc = longboat_follow_events(lb, after, from, &list, !opt_flag(v, "until-now"), print, &m, err);
+    loop_timer_stop(longboat_loop(lb), &m.watch);
     longboat_close(&lb);
     buf_free(&where);
+    if (rc == 0 && m.unwritten && m.unwritten != EPIPE) {
+        error_set(err, -m.unwritten, "standard output does not have all of it: %s", strerror(m.unwritten));
+        return 1;
+    }
     return rc == -EINVAL ? 2 : rc < 0 ? 3 : 0;
 }
 

@@ -337,6 +337,7 @@ static void on_interrupt(void *self, int times)
     shell_fail(d->shell, 0, "cancelling %u %s; press again to leave at once", (unsigned)n,
                n == 1 ? "child" : "children");
     feed(d, (struct pcore_event){.kind = PCORE_CANCEL, .text = "lbsubmit was interrupted"});
+    longboat_withdraw(d->shell->lb); /* what a busy broker has not taken is not called after all */
 }
 
 /* ---- From begin to end */

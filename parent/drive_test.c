@@ -20,6 +20,7 @@ struct play {
     enum refusal refuse_begin, refuse_calls, refuse_resolve;
     unsigned plan_lost; /* times that the chunks are forgotten */
     unsigned held;      /* ENDs refused because another drives it */
+    bool silent;        /* calls are not answered */
     bool stay;          /* runs do not end by themselves */
     const char *fail_task;
     struct buf report;
@@ -135,7 +136,7 @@ static void say_ended(struct cluster *c, struct id run, bool good, bool cancelle
                                     : good    ? STATUS_SUCCEEDED
                                               : STATUS_FAILED,
                           .message = span_str(good ? "" : "exit 4"),
-                          .server = span_str("etl2")};
+                          .server = span_str("\033[2Jetl9")}; /* what a worker says of itself */
     if (good)
         o.outputs = wire_list_from(&outputs, 1);
     d_outcome_encode(&o, &b);
@@ -164,6 +165,8 @@ static void take_call(struct cluster *c, struct play *p, struct span message)
     buf_clear(&p->parameters);
     buf_add(&p->parameters, d.parameters.items.p, d.parameters.items.n);
     p->n_parameters = d.parameters.count;
+    if (p->silent)
+        return;
     if (p->refuse_calls) {
         say_error(c, m.req, p->refuse_calls);
         return;
@@ -352,7 +355,10 @@ static void a_parent_is_durable_before_its_first_call_and_ends_with_its_report(v
     assert_true(wire_map_get(&parameters, "n", &v) && v.type == VALUE_INT && v.integer == 7);
     json_t *report = json_loadb((const char *)p->report.p, p->report.n, 0, NULL);
     assert_string_equal(json_string_value(json_object_get(report, "status")), "succeeded");
-    assert_int_equal(json_array_size(json_object_get(report, "children")), 4);
+    json_t *children = json_object_get(report, "children");
+    assert_int_equal(json_array_size(children), 4);
+    for (size_t i = 0; i < 4; i++) /* as the broker says, not the worker */
+        assert_string_equal(json_string_value(json_object_get(json_array_get(children, i), "server")), "etl2");
     json_decref(report);
 }
 
@@ -493,6 +499,18 @@ static void one_interrupt_cancels_the_children_and_waits_for_their_ends(void **s
     assert_contains(buf_str(&p->report), "the parent was cancelled: lbsubmit was interrupted");
 }
 
+static void what_a_busy_broker_has_not_taken_is_not_called_after_an_interrupt(void **state)
+{
+    struct play *p = ((struct cluster *)*state)->test;
+    struct later x = {.play = p};
+    p->refuse_calls = REFUSAL_BUSY;
+    loop_timer_set(p->c->loop, &x.timer, "later", 0, interrupt_when_called, &x);
+    assert_int_equal(plan(p, PLAN), EXIT_RAN_AND_FAILED);
+    assert_string_equal(buf_str(&p->heard), "PLAN BEGIN DRIVE RESOLVE CALL:a/0 CALL:a/1 END");
+    assert_int_equal(p->status, STATUS_CANCELLED);
+    assert_contains(buf_str(&p->report), "\"message\":\"it was taken back before the broker had taken it\"");
+}
+
 /* ---- Single calls */
 
 static int run_single(struct play *p, void *argument)
@@ -538,6 +556,46 @@ static void a_single_call_prints_its_outputs(void **state)
     mem_free(&out);
 }
 
+static void interrupt_when_called_once(struct loop *l, struct loop_timer *t, void *arg)
+{
+    struct later *x = arg;
+    struct net_server_owed owed;
+    net_server_owed(x->play->c->server, &owed);
+    if (x->play->calls == 1 && !owed.now) { /* and lbsubmit has the answer, if there is one */
+        x->play->shell.interrupted(x->play->shell.self, 1);
+        return;
+    }
+    loop_timer_set(l, t, "later", loop_now(l) + 5, interrupt_when_called_once, arg);
+}
+
+/* There is no run yet that could be cancelled and waited for; what may become of the call is said all the same. */
+static void a_single_call_left_before_it_was_taken_says_what_is_known(void **state)
+{
+    struct play *p = ((struct cluster *)*state)->test;
+    struct later x = {.play = p};
+    struct buf said = {0};
+    p->shell.screen = &said;
+    p->refuse_calls = REFUSAL_BUSY;
+    loop_timer_set(p->c->loop, &x.timer, "later", 0, interrupt_when_called_once, &x);
+    assert_int_equal(run_single(p, (char *)(uintptr_t) "--job j --pool etl"), EXIT_LEFT);
+    assert_contains(buf_str(&said), "has not taken the call, and it will not run");
+    assert_int_equal(p->calls, 1);
+    buf_free(&said);
+}
+
+static void a_single_call_without_an_answer_may_run(void **state)
+{
+    struct play *p = ((struct cluster *)*state)->test;
+    struct later x = {.play = p};
+    struct buf said = {0};
+    p->shell.screen = &said;
+    p->silent = true;
+    loop_timer_set(p->c->loop, &x.timer, "later", 0, interrupt_when_called_once, &x);
+    assert_int_equal(run_single(p, (char *)(uintptr_t) "--job j --pool etl"), EXIT_LEFT);
+    assert_contains(buf_str(&said), "if it has, it runs (lbctl runs)");
+    buf_free(&said);
+}
+
 static void a_single_call_as_json_is_one_object(void **state)
 {
     struct play *p = ((struct cluster *)*state)->test;
@@ -550,6 +608,7 @@ static void a_single_call_as_json_is_one_object(void **state)
     assert_string_equal(json_string_value(json_object_get(o, "job")), "package:j");
     assert_string_equal(json_string_value(json_object_get(o, "status")), "failed");
     assert_string_equal(json_string_value(json_object_get(o, "message")), "exit 4");
+    assert_string_equal(json_string_value(json_object_get(o, "server")), "etl2"); /* as the broker says */
     assert_string_equal(p->keys[0], "k1");
     json_decref(o);
     mem_free(&out);
@@ -642,7 +701,10 @@ int main(void)
         played(an_end_that_is_refused_for_its_epoch_is_said_again_with_a_new_lease),
         played(after_a_restart_of_the_broker_the_lease_is_taken_again_and_runs_are_followed),
         played(one_interrupt_cancels_the_children_and_waits_for_their_ends),
+        played(what_a_busy_broker_has_not_taken_is_not_called_after_an_interrupt),
         played(a_single_call_prints_its_outputs),
+        played(a_single_call_left_before_it_was_taken_says_what_is_known),
+        played(a_single_call_without_an_answer_may_run),
         played(a_single_call_as_json_is_one_object),
         played(parameters_are_typed_by_what_the_job_declares),
         played(wrong_parameters_are_refused_before_the_call),

@@ -114,7 +114,7 @@ int main(int argc, char **argv)
         options_free(&values);
         return EXIT_SUCCEEDED;
     }
-    code = submit(&s, &values, argc, argv, first);
+    code = shell_code(&s, submit(&s, &values, argc, argv, first));
     shell_close(&s);
     options_free(&values);
     return code;

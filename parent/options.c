@@ -1,7 +1,9 @@
 /* options.c - lbsubmit's options: one row each, and which of them go together. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "common/name.h"
 #include "common/suggest.h"
 #include "parent/submit.h"
 
@@ -21,7 +23,7 @@ const struct option_row submit_rows[] = {
     {"lost-after", 0, OPTION_DURATION, NULL, 1, 31536000000, false, "TIME",
      "the server is lost after this silence; default: as the cluster has it"},
     {"expires", 0, OPTION_DURATION, "1d", 1, 31536000000, false, "TIME", "nobody starts it after this time"},
-    {"key", 0, OPTION_STR, NULL, 0, 0, false, "KEY", "the same key never makes a second run or parent"},
+    {"key", 0, OPTION_STR, NULL, 0, LIMIT_KEY, false, "KEY", "the same key never makes a second run or parent"},
     {"follow", 'f', OPTION_FLAG, NULL, 0, 0, false, NULL, "tell each state and progress of a single call"},
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line on stdout; the last is the report"},
     {"quiet", 'q', OPTION_FLAG, NULL, 0, 0, false, NULL, "only the overview or the outputs, and what goes wrong"},
@@ -40,6 +42,22 @@ const char submit_examples[] =
     "second\n"
     "Ctrl-C. The overview and outputs go to stdout, everything else to stderr.\n";
 
+/* They go to the broker in fields that hold a name and no more. */
+static int check_names(const struct option_values *v, struct error *err)
+{
+    static const char *const names[] = {"job", "package", "server", "pool"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        const char *name = opt_str(v, names[i]);
+        char what[32];
+        if (name && i == 0 && strncmp(name, "package:", 8) == 0) /* a package's own job */
+            name += 8;
+        snprintf(what, sizeof what, "the name behind --%s", names[i]);
+        if (name && name_check_name(what, span_str(name), err) < 0)
+            return -EINVAL;
+    }
+    return 0;
+}
+
 static int check_call(const struct option_values *v, struct error *err)
 {
     const char *server = opt_str(v, "server");
@@ -50,7 +68,7 @@ static int check_call(const struct option_values *v, struct error *err)
         return error_set(err, -EINVAL, "say either --server or --pool: where is it to run?");
     if (server && strcmp(server, "all") == 0)
         return error_set(err, -EINVAL, "'all' is every server: --pool all sends the call to one of them");
-    return 0;
+    return check_names(v, err);
 }
 
 int submit_check(const struct option_values *v, bool plan, struct error *err)

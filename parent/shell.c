@@ -2,15 +2,28 @@
 #include "parent/submit.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/file.h"
 #include "common/mem.h"
 
+static int unwritten; /* why stdout does not have all that was printed, -errno; 0: it has, or nobody reads it */
+
 void shell_print(struct span text)
 {
-    (void)file_write_all(STDOUT_FILENO, text.p, text.n); /* whoever reads us may be gone; the work goes on */
+    int rc = unwritten ? 0 : file_write_all(STDOUT_FILENO, text.p, text.n);
+    if (rc < 0 && rc != -EPIPE) /* whoever reads us may be gone; the work goes on */
+        unwritten = rc;
+}
+
+int shell_code(struct shell *s, int code)
+{
+    if (!unwritten)
+        return code;
+    shell_fail(s, 0, "standard output does not have all of it: %s", strerror(-unwritten));
+    return code == EXIT_SUCCEEDED ? EXIT_RAN_AND_FAILED : code;
 }
 
 void shell_print_err(struct span text)
@@ -59,10 +72,19 @@ int shell_refused(struct shell *s, int rc, const struct error *err)
     return shell_fail(s, EXIT_REFUSED, "%s", err->text);
 }
 
+/* nohup and shells without job control start a program with signals ignored that are not meant for it. A signal that
+ * is blocked for a signalfd comes all the same. */
+static bool is_ignored(int number)
+{
+    struct sigaction now;
+    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)
 {
     struct shell *s = arg;
-    if (info->ssi_signo != SIGINT && info->ssi_signo != SIGTERM && info->ssi_signo != SIGHUP)
+    const int number = (int)info->ssi_signo;
+    if ((number != SIGINT && number != SIGTERM && number != SIGHUP) || is_ignored(number))
         return;
     s->interrupts++;
     if (s->interrupted)

@@ -31,6 +31,7 @@ struct single {
     unsigned percent;
     char said[LIMIT_TEXT + 1];
     struct buf outcome;
+    char server[LIMIT_NAME + 1]; /* as the broker knows it; the outcome has what the worker says of itself */
     enum refusal refused;
     char refusal_text[ERROR_TEXT_MAX];
 };
@@ -104,6 +105,7 @@ static void on_follow(void *self, const struct longboat_run *r)
         c->ended = true;
         c->refused = r->refused;
         c->attempt = r->attempt;
+        span_copy_str(span_str(r->server), c->server, sizeof c->server);
         if (r->outcome)
             d_outcome_encode(r->outcome, &c->outcome);
         else
@@ -137,13 +139,30 @@ static bool take_cancelled(void *self, uint64_t kind, struct span message)
     return false;
 }
 
+static void leave_unaccepted(struct single *c)
+{
+    longboat_withdraw(c->shell->lb);
+    if (c->ended)
+        shell_fail(c->shell, 0, "left; %s has not taken the call, and it will not run",
+                   longboat_broker(c->shell->lb));
+    else
+        shell_fail(c->shell, 0,
+                   "left; %s has not said whether it has taken the call; if it has, it runs (lbctl runs)",
+                   longboat_broker(c->shell->lb));
+    c->ended = false; /* else its refusal would be said, too */
+    loop_stop(c->shell->loop, EXIT_LEFT);
+}
+
 static void on_interrupt(void *self, int times)
 {
     struct single *c = self;
     char id[ID_TEXT];
-    if (times > 1 || id_is_zero(c->run)) { /* not accepted, as far as we know: nothing to wait for */
-        if (!id_is_zero(c->run))
-            shell_fail(c->shell, 0, "left; run %s may still run", id_format(c->run, id));
+    if (id_is_zero(c->run)) { /* there is no run that could be cancelled and waited for */
+        leave_unaccepted(c);
+        return;
+    }
+    if (times > 1) {
+        shell_fail(c->shell, 0, "left; run %s may still run", id_format(c->run, id));
         _exit(EXIT_LEFT);
     }
     struct m_cancel m = {
@@ -183,7 +202,7 @@ static void print_json(const struct single *c, const struct d_outcome *o)
     char id[ID_TEXT], at[CLOCK_TEXT];
     buf_printf(&out, "{\"v\":1,\"run\":\"%s\",\"attempt\":%llu,\"server\":", id_format(c->run, id),
                (unsigned long long)c->attempt);
-    json_escape(&out, o->server);
+    json_escape(&out, span_str(c->server));
     buf_add_str(&out, ",\"job\":");
     json_escape(&out, span_str(c->job));
     buf_printf(&out,
@@ -224,8 +243,8 @@ static void print_text(const struct single *c, const struct d_outcome *o)
     shell_print(buf_span(&out));
     buf_clear(&text);
     buf_add_str(&text, status_text(o->status));
-    if (o->server.n)
-        buf_printf(&text, " on " SPAN_FMT, SPAN_ARG(o->server));
+    if (*c->server)
+        buf_printf(&text, " on %s", c->server);
     if (o->started_at && o->ended_at >= o->started_at)
         buf_printf(&text, " after %s", duration_format(o->ended_at - o->started_at, d));
     if (message.n)

@@ -49,7 +49,10 @@ void shell_say(struct shell *s, const char *fmt, ...) __attribute__((format(prin
 int shell_fail(struct shell *s, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The exit code for a client's error, which is said: 130 after Ctrl-C, else EXIT_REFUSED. */
 int shell_refused(struct shell *s, int rc, const struct error *err);
-void shell_print(struct span text);     /* to stdout */
+void shell_print(struct span text); /* to stdout; a failure is kept for shell_code */
+/* The exit code, at the end: what could not be printed (a full disk, not a reader that is gone) is said, and is no
+ * success. */
+int shell_code(struct shell *s, int code);
 void shell_print_err(struct span text); /* to stderr */
 
 /* ---- begin.c */

@@ -31,7 +31,7 @@ static int begin(const struct option_row *rows, size_t n, int argc, char **argv,
 /* ---- cancel */
 
 static const struct option_row cancel_rows[] = {
-    {"reason", 'r', OPTION_STR, "", 0, 0, false, "TEXT", "why; kept in the history"},
+    {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
     {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "KILL at once, without the time to clean up that TERM gives"},
 };
 static const char cancel_examples[] =
@@ -76,10 +76,11 @@ int verb_cancel(int argc, char **argv)
                             cancel_examples, 1, &values, &first);
     if (code >= 0)
         return code;
-    if (id_parse(argv[first], &run, &err) < 0)
+    int rc = id_parse(argv[first], &run, &err);
+    if (rc < 0 || (rc = cancel(&run, &values, &err)) == -EINVAL)
         code = EXIT_ASKED_WRONGLY;
     else
-        code = cancel(&run, &values, &err) < 0 ? EXIT_REFUSED : EXIT_SUCCEEDED;
+        code = rc < 0 ? EXIT_REFUSED : EXIT_SUCCEEDED;
     if (code != EXIT_SUCCEEDED)
         fprintf(stderr, "%s: %s\n", argv[0], err.text);
     options_free(&values);

@@ -169,7 +169,7 @@ class Client:
         self.broker_key = broker["transport_key"]
         self.context = zmq.Context()
         self.socket = self.session = None
-        self.open_requests, self.runs, self.next_req = {}, {}, 1
+        self.open_requests, self.runs, self.follows, self.next_req = {}, {}, {}, 1
         self.queue, self.up, self.hold_until = [], False, 0.0
         self._dial()
 
@@ -182,6 +182,7 @@ class Client:
     def close(self):
         if self.up:  # a last word stands outside of the numbering: number 0
             self.socket.send(pack(FRAME, self.session.id, 0, self.session.received) + pack(BYE, "the client is done"))
+            self.up = False
         self.socket.close(linger=200)
         self.context.term()
 
@@ -230,11 +231,17 @@ class Client:
     def _opened(self):
         """A new session: whatever has no answer is said again, whatever runs is asked for again."""
         self.up = True
+        self.follows.clear()
         for message, _ in self.open_requests.values():
             self.queue.append(message)
         for run, known in self.runs.items():
             if known["outcome"] is None:
-                self.queue.append(pack(FOLLOW, self._req(), run, 1))
+                self._follow(run)
+
+    def _follow(self, run):
+        req = self._req()
+        self.follows[req] = run  # FOLLOW has no answer but an ERROR
+        self.queue.append(pack(FOLLOW, req, run, 1))
 
     def _req(self):
         self.next_req += 1
@@ -289,10 +296,16 @@ class Client:
             self.hold_until = time.monotonic() + m[3] / 1000
             raise LongboatError(f"the broker refuses the session: {m[2]}", m[1])
         elif kind == RUN_ENDED:
-            self.runs.setdefault(m[1], {})["outcome"] = outcome(m[4])
+            told = outcome(m[4])
+            told["server"] = m[3]  # as the broker knows it; the outcome has what the worker says of itself
+            self.runs.setdefault(m[1], {})["outcome"] = told
         elif kind == RUN_STATE:
             self.runs.setdefault(m[1], {"outcome": None}).update(state=m[2], server=m[4], percent=m[5], text=m[6])
-        elif kind in (DONE, ERROR, RESOLVED, ACCEPTED, ROWS, EVENTS) and m[1] in self.open_requests:
+        elif kind == ERROR and m[1] in self.follows:
+            self.runs[self.follows.pop(m[1])]["refused"] = LongboatError(m[3], m[2])
+        elif kind == EVENTS and m[1] in self.open_requests:
+            self.open_requests[m[1]][1].append(m + [self.session])
+        elif kind in (DONE, ERROR, RESOLVED, ACCEPTED, ROWS) and m[1] in self.open_requests:
             self.open_requests[m[1]][1].append(m)
 
     def _ask(self, make, timeout=None):
@@ -360,8 +373,11 @@ class Client:
         end = time.monotonic() + timeout if timeout else None
         if run not in self.runs:
             self.runs[run] = {"outcome": None}
-            self.queue.append(pack(FOLLOW, self._req(), run, 1))
+            if self.up:  # else the next session asks for it
+                self._follow(run)
         while self.runs[run]["outcome"] is None:
+            if "refused" in self.runs[run]:
+                raise self.runs.pop(run)["refused"]
             if end and time.monotonic() > end:
                 raise LongboatError(f"run {uuid.UUID(bytes=run)} has not ended within {timeout} s")
             self._turn(0.5)
@@ -382,31 +398,37 @@ class Client:
 
     def events(self, after=0, since=0, stay=False, **where):
         """Events in order, each once, over reconnects. With stay=False it ends at the newest."""
-        while True:
-            answers, taken, req = [], 0, self._req()
-            message = pack(SUBSCRIBE, req, after, since if not after else 0, where, 1 << 20)
-            self.open_requests[req] = (message, answers)
-            session = self.session
-            if self.up:
-                self.queue.append(message)
-            try:
-                while session is self.session or not self.up:
-                    session = self.session
-                    self._turn(0.5 if not answers else 0)
-                    while answers:
-                        m = answers.pop(0)
-                        if m[0] == ERROR:
-                            raise LongboatError(m[3], m[2])
-                        for text in m[4]:
-                            taken += len(text.encode())
-                            event = json.loads(text)
-                            if event["seq"] > after:
-                                yield event
-                        after = max(after, m[3])
+        answers, taken, req, session = [], 0, self._req(), None
+
+        def subscribe():  # what a new session says again begins behind what was seen
+            return pack(SUBSCRIBE, req, after, since if not after else 0, where, 1 << 20)
+
+        self.open_requests[req] = (subscribe(), answers)
+        if self.up:
+            self.queue.append(subscribe())
+        try:
+            while True:
+                self._turn(0.5 if not answers else 0)
+                while answers:
+                    m = answers.pop(0)
+                    if m[0] == ERROR:
+                        raise LongboatError(m[3], m[2])
+                    if m[-1] is not session:  # credit is counted per subscription, and so per session
+                        session, taken = m[-1], 0
+                    for text in m[4]:
+                        taken += len(text.encode())
+                        event = json.loads(text)
+                        if event["seq"] > after:
+                            after = event["seq"]
+                            yield event
+                    after = max(after, m[3])
+                    self.open_requests[req] = (subscribe(), answers)
+                    if session is self.session:
                         self.queue.append(pack(CREDIT, req, taken))
-                        if m[5] and not stay:
-                            self.queue.append(pack(UNSUBSCRIBE, req))
-                            self._flush()
-                            return
-            finally:
-                del self.open_requests[req]
+                    if m[5] and not stay:
+                        return
+        finally:
+            del self.open_requests[req]
+            if self.up:
+                self.queue.append(pack(UNSUBSCRIBE, req))
+                self._flush()

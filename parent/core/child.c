@@ -176,9 +176,8 @@ void child_ended(struct pcore *c, struct child *k, const struct pcore_event *ev)
     k->job = (uint8_t)(o->job < JOB_COUNT ? o->job : JOB_UNKNOWN);
     k->package = (uint8_t)(o->package < PACKAGE_COUNT ? o->package : PACKAGE_UNKNOWN);
     k->status = (uint8_t)(o->status < STATUS_COUNT ? o->status : STATUS_UNKNOWN);
-    char server[LIMIT_NAME + 1];
-    if (o->server.n && span_copy_str(o->server, server, sizeof server))
-        k->server = name_keep(c, server);
+    if (ev->server && *ev->server)
+        k->server = name_keep(c, ev->server);
     k->started_at = o->started_at ? o->started_at : k->started_at;
     k->ended_at = o->ended_at ? o->ended_at : c->now;
     set_text(k, child_message(o));

@@ -42,7 +42,8 @@ enum pcore_event_kind {
     PCORE_RESOLVED, /* task: the answer to RESOLVE: `found`, job_hash, servers; or not `found`, `text` says why if
                        somebody said. With `each` servers matter, else they are not looked at */
     PCORE_RUN,      /* task, index: accepted or changed: run, attempt, state, server, percent, text */
-    PCORE_ENDED,    /* task, index, run, attempt, outcome */
+    PCORE_ENDED,    /* task, index, run, attempt, server, outcome; the server as the broker knows it: the outcome's is
+                       what the worker says of itself */
     PCORE_REFUSED,  /* task, index: the broker did not take the call: code, text */
     PCORE_CANCEL    /* text: the reason. Nothing new starts, what runs is cancelled; ends when all have ended */
 };

@@ -159,12 +159,8 @@ UNUSED void run_is(struct world *w, uint32_t task, uint32_t index, enum run_stat
 UNUSED void child_is(struct world *w, uint32_t task, uint32_t index, enum delivery d, enum job_outcome j,
                      enum package_outcome p, const char *message, const struct wire_list *outputs)
 {
-    struct d_outcome o = {.delivery = d,
-                          .job = j,
-                          .package = p,
-                          .status = outcome_status(d, j, p),
-                          .message = span_str(message),
-                          .server = span_str(d == DELIVERY_CALLED ? "etl1" : NULL)};
+    struct d_outcome o = {
+        .delivery = d, .job = j, .package = p, .status = outcome_status(d, j, p), .message = span_str(message)};
     if (outputs)
         o.outputs = *outputs;
     buf_clear(&w->log);
@@ -173,6 +169,7 @@ UNUSED void child_is(struct world *w, uint32_t task, uint32_t index, enum delive
                                        .index = index,
                                        .run = run_of(task, index),
                                        .attempt = d == DELIVERY_CALLED,
+                                       .server = d == DELIVERY_CALLED ? "etl1" : NULL,
                                        .outcome = &o});
 }
 

@@ -1,6 +1,7 @@
 /* zone.c - the moment of a parent, as the clocks of its time zone show it. */
 #include "parent/plan/inside.h"
 
+#include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,8 +14,12 @@ bool zone_exists(const char *zone)
         return true;
     if (!*zone || *zone == '/' || strspn(zone, letters) != strlen(zone) || zone[strlen(zone) - 1] == '/')
         return false;
-    char *path = mem_printf("%s/%s", ZONES, zone);
-    bool there = access(path, R_OK) == 0;
+    /* By its content: a folder of zones, or a list of leap seconds, would silently be UTC. */
+    char *path = mem_printf("%s/%s", ZONES, zone), magic[4] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool there = fd >= 0 && read(fd, magic, sizeof magic) == sizeof magic && memcmp(magic, "TZif", sizeof magic) == 0;
+    if (fd >= 0)
+        close(fd);
     mem_free(&path);
     return there;
 }

@@ -363,6 +363,27 @@ END
         }
         [ -n "$output" ]
     done
+    local long odd=$'odd \xff'
+    long=$(printf 'a%.0s' {1..5000})
+    refused_at_once() {
+        run timeout 20 "$@"
+        [ "$status" -eq 2 ] || {
+            echo "${*:0:80}: exit $status: ${output:0:400}"
+            return 1
+        }
+    }
+    for c in "$long" "$odd"; do
+        refused_at_once lbctl cancel 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10 --reason "$c"
+        refused_at_once lbsubmit cancel 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10 --reason "$c"
+        refused_at_once lbctl drain "$c" --reason test
+        refused_at_once lbsubmit --job "$c" --pool etl
+        refused_at_once lbsubmit --package "$c" --pool etl
+        refused_at_once lbsubmit --package do --pool "$c"
+        refused_at_once lbsubmit --package do --server "$c"
+    done
+    refused_at_once lbmon --until-now --since 1 --server "$odd"
+    refused_at_once lbctl history --job "$odd"
+    refused_at_once lbsubmit --package do --pool etl -p text=true --key "$long"
     run lbctl show 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10
     [ "$status" -eq 3 ]
     run lbctl cancel 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10

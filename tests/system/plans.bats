@@ -173,6 +173,9 @@ PLAN
     assert_has "day"
     run lbsubmit "$demo/needs.yaml" --set day=tomorrow
     [ "$status" -eq 2 ]
+    run lbsubmit "$demo/needs.yaml" --set day=2026-11-21 --key "$(printf 'k%.0s' {1..201})"
+    [ "$status" -eq 2 ]
+    assert_has "--key: it has 201 bytes"
 }
 
 @test "a server that does not exist: parked, said at once, cancelled by Ctrl-C" {
@@ -193,6 +196,20 @@ PLAN
     ends_with 1
     grep -q 'cancelling 3 children' "$demo/long.out"
     [ -z "$(pgrep -f '^sleep 97531$')" ]
+}
+
+@test "what nohup started goes on when its terminal is gone" {
+    printf 'parent: hup\ntasks: {a: {package: do, pool: etl, parameters: {text: "echo $$ >%s/hup; while [ ! -e %s/hup-go ]; do sleep 0.05; done"}}}\n' "$demo" "$demo" >"$demo/hup.yaml"
+    nohup lbsubmit "$demo/hup.yaml" >"$demo/hup.out" 2>&1 3>&- &
+    submit=$!
+    await "it runs" test -s "$demo/hup"
+    kill -HUP "$submit"
+    kill -INT "$submit" # a shell script's `lbsubmit ... &`, and Ctrl-C at the script
+    lbctl runs >/dev/null
+    : >"$demo/hup-go"
+    ends_with 0
+    run grep -c cancel "$demo/hup.out"
+    [ "$output" = 0 ]
 }
 
 @test "a second Ctrl-C leaves at once" {

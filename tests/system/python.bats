@@ -57,6 +57,18 @@ with Client() as lb:
     assert_has colour
 }
 
+@test "waiting for a run that there is not ends with the sentence of the broker" {
+    run python '
+from longboat import Client, LongboatError
+with Client() as lb:
+    try:
+        lb.wait(bytes(range(16)))
+    except LongboatError as e:
+        print(e.code, e)'
+    [ "$status" -eq 0 ]
+    assert_has "16 no run 00010203"
+}
+
 @test "it follows events over a broker that is killed, each once and in order" {
     python '
 import os, signal, threading
@@ -76,6 +88,26 @@ with Client() as lb:
         texts.append(int(e["parameters"]["text"]))
     assert seqs == sorted(set(seqs)), seqs
     assert sorted(texts) == list(range(20)), texts'
+}
+
+@test "more events than the credit of one subscription come over a broker that is killed" {
+    python '
+import os, signal
+from longboat import Client
+with Client() as lb, Client() as monitor:
+    def results(numbers):
+        for r in [lb.call("package:say", "etl", {"text": "%d %s" % (i, "x" * 20000)}, timeout=60) for i in numbers]:
+            lb.wait(r, 60)
+    first = max([e["seq"] for e in lb.events(since=1)] or [0])
+    events = monitor.events(after=first, stay=True, event="result")
+    def seen(n):
+        return [int(next(events)["parameters"]["text"].split()[0]) for _ in range(n)]
+    results(range(40))
+    texts = seen(40)
+    os.kill(int(open("'"$demo"'/broker.pid").read()), signal.SIGKILL)
+    results(range(40, 80))
+    texts += seen(40)
+    assert sorted(texts) == list(range(80)), texts'
 }
 
 @test "what the protocol's page says of queries, verbs and events is what the broker knows" {

@@ -53,6 +53,22 @@ setup() { enter; }
     assert_has "--since takes a duration"
 }
 
+@test "what a full disk did not take is said, and is no success; a reader that is gone is fine" {
+    local c
+    printf 'parent: full\ntasks: {a: {package: say, pool: etl, parameters: {text: x}}}\n' >"$demo/full.yaml"
+    for c in "lbmon --since 0 --until-now" "lbmon --since 0 --until-now --json" "lbsubmit $demo/full.yaml --json" \
+        "lbsubmit --package say --pool etl -p text=x --json"; do
+        run sh -c "$c >/dev/full"
+        [ "$status" -eq 1 ] || {
+            echo "$c: exit $status: $output"
+            return 1
+        }
+        assert_has "standard output does not have all of it: No space left on device"
+        run sh -c "{ $c; echo \$? >$demo/code; } 2>/dev/null | head -n 0"
+        [ "$(cat "$demo/code")" = 0 ]
+    done
+}
+
 @test "a filter that nothing can match is refused with what was meant" {
     run lbmon --event resutl --until-now
     [ "$status" -eq 2 ]
@@ -91,6 +107,18 @@ setup() { enter; }
     jq -r .parameters.text "$demo/seen" >"$demo/texts"
     { for i in 1 2 3; do for j in 1 2 3 4 5; do echo "$i-$j"; done; done; echo last; } | diff - "$demo/texts"
     jq .seq "$demo/seen" | sort -nuc
+}
+
+@test "a monitor says that the broker does not answer, and that it is there again" {
+    kill9_for_good broker
+    lbmon --since 0 >"$demo/quiet.out" 2>"$demo/quiet.err" 3>&- &
+    local monitor=$!
+    await "it says so" grep -q 'lbmon: broker .* does not answer' "$demo/quiet.err"
+    start_broker
+    await "it is there again" grep -q 'is there again' "$demo/quiet.err"
+    await "and goes on" test -s "$demo/quiet.out"
+    kill "$monitor"
+    [ "$(grep -c 'does not answer' "$demo/quiet.err")" = 1 ]
 }
 
 @test "logs are followed while the child runs, over a restart of the broker" {
