@@ -31,20 +31,30 @@ static void call_at_length(struct talker *anna)
     buf_free(&bytes);
 }
 
+/* Of the events that come next. */
+static bool is_told_in_part(struct talker *mon)
+{
+    struct m_events m;
+    struct span item;
+    bool found = false;
+    hear(mon, events, &m);
+    for (struct wire_iter it = wire_iter(&m.events); wire_next(&it, &item);)
+        found = found || memmem(item.p, item.n, "\"left_out\":[\"", 13);
+    return found;
+}
+
 static void a_run_with_long_parameters_is_listed_shown_and_told_of(void **state)
 {
     struct world *w = *state;
     struct talker anna, etl1, mon;
     struct m_accepted accepted;
     struct buf text = {0};
-    uint64_t to;
     char id[ID_TEXT];
     const char *const watch[] = {"watch *@*"};
     principal(w, &mon, "mon", ROLE_MONITOR, 9, watch, 1);
     caller_and_worker(w, &anna, &etl1);
     connect_to(&mon);
-    say(&mon, subscribe, .req = 1, .after = w->broker->last_lsn, .credit = 1 << 24);
-    uint64_t before = w->broker->last_lsn;
+    say(&mon, subscribe, .req = 1, .after = 0, .credit = 1 << 24);
     call_at_length(&anna);
     hear(&anna, accepted, &accepted);
     ask(&anna, "runs", NULL, NULL, &text);
@@ -52,7 +62,8 @@ static void a_run_with_long_parameters_is_listed_shown_and_told_of(void **state)
     assert_contains(buf_str(&text), "\"key\":\"long\"");
     ask(&anna, "run", "run", id_format(accepted.run, id), &text);
     assert_contains(buf_str(&text), "\"left_out\":[\"parameters\"]");
-    assert_true(follow_events(&mon, 1, before, w->broker->last_lsn, &to) >= 2);
+    while (!is_told_in_part(&mon))
+        ;
     buf_free(&text);
     bye(&mon);
     bye(&anna);

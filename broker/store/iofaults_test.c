@@ -208,16 +208,25 @@ static void a_full_disk_keeps_the_batch_and_goes_on(void **state)
 
 enum { TRIES_MOST = 50, LOOK_MS = 200 };
 
+/* The store's threads use the disk already. Returns how often the fault before has shown itself. */
+static unsigned fault_while_used(struct disk_fault f)
+{
+    pthread_mutex_lock(&disk_mutex);
+    unsigned failed = the_disk->failed[0];
+    the_disk->fault[0] = f;
+    pthread_mutex_unlock(&disk_mutex);
+    return failed;
+}
+
 /* A question waits for what cannot be folded now; meanwhile the disk is tried now and then, not all the time. */
 static void live_and_ask_while_full(struct script *s)
 {
     script_open(s);
     script_append(s, 0, SCRIPT_TURN);
-    the_disk->fault[0] = (struct disk_fault){.kind = DISK_WRITE, .nth = 1, .times = 1000000, .code = SQLITE_FULL};
+    fault_while_used((struct disk_fault){.kind = DISK_WRITE, .nth = 1, .times = 1000000, .code = SQLITE_FULL});
     script_ask(s);
     poll(NULL, 0, LOOK_MS);
-    unsigned tries = the_disk->failed[0];
-    memset(the_disk->fault, 0, sizeof the_disk->fault);
+    unsigned tries = fault_while_used((struct disk_fault){0});
     script_append(s, SCRIPT_TURN, 2 * SCRIPT_TURN);
     script_close(s);
     _exit(tries > 0 && tries < TRIES_MOST ? 0 : 93);
