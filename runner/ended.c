@@ -20,19 +20,25 @@ static enum package_outcome of_exit_code(const struct s_launch *l, int code)
     return l->exit_codes.count == 0 && code == 0 ? PACKAGE_SUCCEEDED : PACKAGE_FAILED;
 }
 
-static enum package_outcome judge(const struct ending *e, bool *ret_stopped)
+struct judgement {
+    enum package_outcome state;
+    bool stopped; /* by us */
+    bool spoiled; /* a success but for e->trouble */
+};
+
+static struct judgement judge(const struct ending *e)
 {
     enum package_outcome state =
         WIFEXITED(e->status) ? of_exit_code(e->launch, WEXITSTATUS(e->status)) : PACKAGE_FAILED;
     bool finished = state == PACKAGE_SUCCEEDED && e->said && e->verdict == PACKAGE_SUCCEEDED;
-    *ret_stopped = e->stop != STOP_NONE && !finished;
-    if (*ret_stopped)
-        return e->stop == STOP_TIMEOUT ? PACKAGE_FAILED : PACKAGE_CANCELLED;
+    if (e->stop != STOP_NONE && !finished)
+        return (struct judgement){.state = e->stop == STOP_TIMEOUT ? PACKAGE_FAILED : PACKAGE_CANCELLED,
+                                  .stopped = true};
     if (e->said && e->verdict != PACKAGE_SUCCEEDED && WIFEXITED(e->status))
         state = e->verdict;
     if (state == PACKAGE_SUCCEEDED && e->trouble)
-        state = PACKAGE_FAILED;
-    return state;
+        return (struct judgement){.state = PACKAGE_FAILED, .spoiled = true};
+    return (struct judgement){.state = state};
 }
 
 /* The last line of standard error that says something. */
@@ -60,19 +66,21 @@ static void say_how(const struct ending *e, struct buf *out)
     }
 }
 
-static void make_message(const struct ending *e, enum package_outcome state, bool stopped, struct buf *out)
+static void make_message(const struct ending *e, const struct judgement *j, struct buf *out)
 {
     static const char *const causes[] = {"", "cancelled", "it took longer than its time allows and was ended",
                                          "ended before its server counts as lost (on_lost: rerun)"};
-    if (stopped) {
+    if (j->stopped) {
         buf_add_str(out, causes[e->stop]);
         if (e->message.n)
             buf_printf(out, ": " SPAN_FMT, SPAN_ARG(e->message));
+    } else if (j->spoiled) {
+        text_clean(span_str(e->trouble), LIMIT_TEXT, out);
+        if (e->message.n)
+            buf_printf(out, "; it says: " SPAN_FMT, SPAN_ARG(e->message));
     } else if (e->message.n)
         buf_add(out, e->message.p, e->message.n);
-    else if (state == PACKAGE_FAILED && e->trouble && WIFEXITED(e->status) && WEXITSTATUS(e->status) == 0)
-        text_clean(span_str(e->trouble), LIMIT_TEXT, out);
-    else if (state != PACKAGE_SUCCEEDED)
+    else if (j->state != PACKAGE_SUCCEEDED)
         say_how(e, out);
     if (out->n > LIMIT_TEXT) {
         struct buf cut = {0};
@@ -112,13 +120,12 @@ void ended_encode(const struct ending *e, struct buf *out)
 {
     const struct s_launch *l = e->launch;
     struct buf message = {0}, argv = {0}, off = {0};
-    bool stopped;
-    enum package_outcome state = judge(e, &stopped);
-    make_message(e, state, stopped, &message);
+    const struct judgement j = judge(e);
+    make_message(e, &j, &message);
     uint64_t signal = WIFSIGNALED(e->status) ? (uint64_t)WTERMSIG(e->status) : 0;
     struct d_step_outcome o = {.name = l->step,
                                .turn = l->turn,
-                               .package = state,
+                               .package = j.state,
                                .package_name = l->package_name,
                                .package_version = l->package_version,
                                .package_hash = l->package,
@@ -126,8 +133,8 @@ void ended_encode(const struct ending *e, struct buf *out)
                                .outputs = e->outputs,
                                .exit_code = signal ? 128 + (int64_t)signal : WEXITSTATUS(e->status),
                                .signal = signal,
-                               .timed_out = stopped && e->stop == STOP_TIMEOUT,
-                               .cancelled = stopped && e->stop != STOP_TIMEOUT,
+                               .timed_out = j.stopped && e->stop == STOP_TIMEOUT,
+                               .cancelled = j.stopped && e->stop != STOP_TIMEOUT,
                                .started_at = e->started_at,
                                .ended_at = e->ended_at,
                                .user_us = micros(e->usage.ru_utime),

@@ -90,6 +90,13 @@ static void outputs_that_cannot_be_read_spoil_a_success(void **state)
     (void)state;
     struct ending e = {.status = EXIT(0), .trouble = "outputs, line 1: bad"};
     expect(e, PACKAGE_FAILED, false, false, "outputs, line 1: bad");
+    e.message = span_str("loaded 5 rows");
+    expect(e, PACKAGE_FAILED, false, false, "outputs, line 1: bad; it says: loaded 5 rows");
+    e.said = true;
+    e.verdict = PACKAGE_FAILED;
+    expect(e, PACKAGE_FAILED, false, false, "loaded 5 rows");
+    e.said = false;
+    e.message = SPAN_NONE;
     e.status = EXIT(3);
     expect(e, PACKAGE_FAILED, false, false, "exit 3");
 }
