@@ -35,6 +35,7 @@ struct keeper {
     struct child *child;
     int listening;
     struct channel *runner; /* NULL: none now */
+    struct channel *coming; /* has connected; whether it is a runner, S_ATTACH will say */
     struct loop_timer alone, batch;
     struct buf waiting[KEEPER_WAITING]; /* S_LAUNCH bytes, a ring */
     unsigned first, n;
@@ -261,18 +262,51 @@ static void adopt_runner(struct keeper *k, struct channel *c)
     loop_timer_stop(k->loop, &k->alone);
 }
 
+static void drop_coming(struct keeper *k)
+{
+    if (k->coming)
+        loop_del(k->loop, channel_fd(k->coming));
+    channel_close(&k->coming);
+}
+
+/* Only who says that it is a runner takes the place of the one that is. */
+static void on_coming(struct loop *l, int fd, uint32_t events, void *arg)
+{
+    struct keeper *k = arg;
+    struct channel *c = k->coming;
+    struct span message;
+    uint64_t kind = 0;
+    size_t size;
+    int rc = channel_receive(c, &message, NULL);
+    if (rc == 0)
+        return;
+    if (rc < 0 || wire_peek(message, &kind, &size, NULL) < 0 || kind != KIND_S_ATTACH) {
+        drop_coming(k);
+        return;
+    }
+    loop_del(l, fd);
+    k->coming = NULL;
+    adopt_runner(k, c);
+    if (k->runner)
+        take_message(k, message);
+    on_runner(l, fd, events, k); /* what came with it */
+}
+
 static void on_listening(struct loop *l, int fd, uint32_t events, void *arg)
 {
-    (void)l;
     (void)events;
     struct keeper *k = arg;
     struct channel *c;
     while (channel_accept(fd, &c, NULL) == 0) {
         uid_t uid = channel_peer_uid(c);
-        if (uid == geteuid() || uid == 0)
-            adopt_runner(k, c);
-        else
+        if (uid != geteuid() && uid != 0) {
             channel_close(&c);
+            continue;
+        }
+        drop_coming(k);
+        k->coming = c;
+        if (loop_add(l, channel_fd(c), EPOLLIN, on_coming, k, NULL) < 0)
+            channel_close(&k->coming);
     }
 }
 

@@ -232,6 +232,35 @@ static void what_a_silent_keeper_turns_out_not_to_hold_is_told(void **state)
     mem_free(&path);
 }
 
+/* Who only connects is no runner. */
+static void a_stray_connection_to_a_keeper_changes_nothing(void **state)
+{
+    struct world *w = *state;
+    struct channel *stray[2];
+    struct id run = ask_script(w, "exec sleep 1000");
+    struct wanted want = {.run = run};
+    wait_for(w, is_launched, &want, "the start");
+    char *path = house_slot_path(w->rig.house.run, "keeper", 1, ".sock");
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(channel_connect(path, &stray[i], NULL), 0);
+    outcome_of(w, ask_script(w, "exit 0")); /* both are busy for as long as this takes */
+    halt(w, run, true, 0, false);
+    assert_true(outcome_of(w, run).outcome.cancelled);
+    struct span m;
+    struct error err = {0};
+    int rc;
+    while ((rc = channel_receive(w->c, &m, &err)) == 1) {
+        uint64_t kind;
+        size_t size;
+        assert_int_equal(wire_peek(m, &kind, &size, &err), 0);
+        assert_int_not_equal(kind, KIND_S_KEPT); /* nothing was gone */
+    }
+    assert_int_equal(rc, 0);
+    for (int i = 0; i < 2; i++)
+        channel_close(&stray[i]);
+    mem_free(&path);
+}
+
 static void the_newest_worker_is_the_worker(void **state)
 {
     struct world *w = *state;
@@ -267,6 +296,7 @@ int main(void)
         in_world(a_stopped_keeper_holds_nobody_up_and_its_spool_says_what_it_runs),
         in_world(what_waits_at_a_stopped_keeper_is_known_to_the_next_runner_and_runs_once),
         in_world(what_a_silent_keeper_turns_out_not_to_hold_is_told),
+        in_world(a_stray_connection_to_a_keeper_changes_nothing),
         in_world(the_newest_worker_is_the_worker),
     };
     return cmocka_run_group_tests_name("keeper", tests, NULL, NULL);
