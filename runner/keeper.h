@@ -38,4 +38,8 @@ bool keeper_slot_is_free(const struct house *house, unsigned slot);
  * then. *ret_pid: the guard, a child of ours. Call it from a process with one thread. */
 int keeper_fork(const struct house *house, unsigned slot, int channel, pid_t *ret_pid, struct error *err);
 
+/* What the guard's child does until it ends; of keeper.c. `channel`: descriptor 3, with the runner at its other end.
+ */
+_Noreturn void keeper_main(const struct house *house, unsigned slot, int channel);
+
 #endif
