@@ -320,11 +320,7 @@ static _Noreturn void leave(struct drive *d)
         draw(d, true);
     d->shell->screen = NULL;
     char id[ID_TEXT];
-    id_format(d->run->id, id);
-    if (d->over)
-        shell_fail(d->shell, 0, "left before the end of parent %s was recorded", id);
-    else
-        shell_fail(d->shell, 0, "left; what still runs of parent %s goes on (lbctl runs)", id);
+    shell_fail(d->shell, 0, "left; what still runs of parent %s goes on (lbctl runs)", id_format(d->run->id, id));
     _exit(EXIT_LEFT);
 }
 
@@ -332,7 +328,13 @@ static void on_interrupt(void *self, int times)
 {
     struct drive *d = self;
     uint32_t n = pcore_in_flight(d->core);
-    if (times > 1 || d->over)
+    char id[ID_TEXT];
+    if (d->over) { /* all is known but whether the broker has it: the report is printed all the same */
+        shell_fail(d->shell, 0, "left before the end of parent %s was recorded", id_format(d->run->id, id));
+        loop_stop(d->shell->loop, EXIT_LEFT);
+        return;
+    }
+    if (times > 1)
         leave(d);
     shell_fail(d->shell, 0, "cancelling %u %s; press again to leave at once", (unsigned)n,
                n == 1 ? "child" : "children");

@@ -21,6 +21,7 @@ struct play {
     unsigned plan_lost; /* times that the chunks are forgotten */
     unsigned held;      /* ENDs refused because another drives it */
     bool silent;        /* calls are not answered */
+    bool deaf;          /* nor is an END */
     bool stay;          /* runs do not end by themselves */
     const char *fail_task;
     struct buf report;
@@ -195,6 +196,8 @@ static void take_end(struct cluster *c, struct play *p, struct span message)
     struct m_parent_end m;
     assert_int_equal(m_parent_end_decode(message, &m, NULL), 0);
     hear(p, "END");
+    if (p->deaf)
+        return;
     if (p->held) {
         p->held--;
         say_error(c, m.req, REFUSAL_HELD_BY_OTHER);
@@ -511,6 +514,28 @@ static void what_a_busy_broker_has_not_taken_is_not_called_after_an_interrupt(vo
     assert_contains(buf_str(&p->report), "\"message\":\"it was taken back before the broker had taken it\"");
 }
 
+static void interrupt_when_ended(struct loop *l, struct loop_timer *t, void *arg)
+{
+    struct later *x = arg;
+    if (strstr(buf_str(&x->play->heard), " END"))
+        x->play->shell.interrupted(x->play->shell.self, 1);
+    else
+        loop_timer_set(l, t, "later", loop_now(l) + 5, interrupt_when_ended, arg);
+}
+
+static void the_report_is_printed_also_if_the_end_is_not_waited_for(void **state)
+{
+    struct play *p = ((struct cluster *)*state)->test;
+    struct later x = {.play = p};
+    int code;
+    p->deaf = true;
+    loop_timer_set(p->c->loop, &x.timer, "later", 0, interrupt_when_ended, &x);
+    char *out = printed(p, run_plan, (char *)(uintptr_t)PLAN, &code);
+    assert_int_equal(code, EXIT_LEFT);
+    assert_contains(out, "{\"v\":1,\"event\":\"report\",\"report\":{\"v\":1,\"parent\":\"night\"");
+    mem_free(&out);
+}
+
 /* ---- Single calls */
 
 static int run_single(struct play *p, void *argument)
@@ -701,6 +726,7 @@ int main(void)
         played(an_end_that_is_refused_for_its_epoch_is_said_again_with_a_new_lease),
         played(after_a_restart_of_the_broker_the_lease_is_taken_again_and_runs_are_followed),
         played(one_interrupt_cancels_the_children_and_waits_for_their_ends),
+        played(the_report_is_printed_also_if_the_end_is_not_waited_for),
         played(what_a_busy_broker_has_not_taken_is_not_called_after_an_interrupt),
         played(a_single_call_prints_its_outputs),
         played(a_single_call_left_before_it_was_taken_says_what_is_known),
