@@ -11,11 +11,11 @@
 #include "tests/sim/gate.h"
 #include "tests/sim/lookup.h"
 #include "tests/sim/seeing.h"
+#include "tests/sim/shadow.h"
 
 enum {
     SIM_MEMBERS = 16,
-    DIGEST_EVERY = 40, /* steps with records between two comparisons: they cost a walk over all */
-    HOT_TICKS = 50     /* ticks at one moment; more: the core asks to be asked again for nothing */
+    HOT_TICKS = 50 /* ticks at one moment; more: the core asks to be asked again for nothing */
 };
 
 struct member {
@@ -43,8 +43,9 @@ struct brokernode {
     struct bcore_config config;
     struct buf certificate;
     struct journal *journal;
-    struct bcore *core, *shadow; /* shadow: of what is durable; NULL after a mismatch */
+    struct bcore *core;
     struct bcore_out out;
+    struct shadow *shadow;
     struct door *door;
     struct gate *gate;
     struct lookup *lookup;
@@ -54,8 +55,7 @@ struct brokernode {
     struct guest *guests;
     struct member members[SIM_MEMBERS];
     unsigned n_members;
-    uint64_t last_lsn, since_digest;
-    struct bcore *live_shadow; /* of everything emitted, durable or not */
+    uint64_t last_lsn;
     int64_t tick_at;
     unsigned ticks;
 };
@@ -120,22 +120,6 @@ static void fetch(void *self, const struct bcore_effect *e, uint64_t number)
 }
 
 /* ---- Stepping the core */
-static void judge_digest(struct brokernode *b, const char *what)
-{
-    struct hash is, replayed;
-    bcore_digest(b->core, &is);
-    bcore_digest(b->live_shadow, &replayed);
-    laws_digests(b->laws, LAW_REPLAY_IS_STATE, what, &is, &replayed);
-    b->since_digest = 0;
-}
-
-static void shadow_take(struct brokernode *b, struct bcore *shadow, uint64_t lsn, struct span body)
-{
-    struct error err = {0};
-    if (bcore_replay(shadow, lsn, body, &err) < 0)
-        law_break(b->laws, LAW_REPLAY_IS_STATE, "%s", err.text);
-}
-
 static void trace_record(struct brokernode *b, const struct bcore_record *r)
 {
     uint64_t kind;
@@ -171,7 +155,7 @@ static void take_output(struct brokernode *b, uint64_t asker)
                       b->last_lsn - 1);
         journal_append(b->journal, r->lsn, r->body);
         seeing_record(b->seeing, r->lsn, r->body);
-        shadow_take(b, b->live_shadow, r->lsn, r->body);
+        shadow_emitted(b->shadow, r->lsn, r->body);
     }
     for (unsigned i = 0; i < b->out.n_effects; i++) {
         const struct bcore_effect *e = &b->out.effects[i];
@@ -182,9 +166,8 @@ static void take_output(struct brokernode *b, uint64_t asker)
             g->closing = true;
         gate_put(b->gate, e);
     }
-    b->since_digest += b->out.n_records != 0;
-    if (b->since_digest >= DIGEST_EVERY)
-        judge_digest(b, "the broker's state is not what replaying its records gives");
+    if (b->out.n_records)
+        shadow_stepped(b->shadow, b->core);
 }
 
 static void step(struct brokernode *b, struct bcore_event *ev)
@@ -339,7 +322,7 @@ static void on_durable(void *self, const struct journal_record *r)
 {
     struct brokernode *b = self;
     laws_durable(b->laws, r);
-    shadow_take(b, b->shadow, r->lsn, r->body);
+    shadow_durable(b->shadow, r->lsn, r->body);
 }
 
 static void on_committed(void *self, uint64_t lsn)
@@ -380,7 +363,7 @@ struct brokernode *brokernode_new(struct world *w, struct network *n, struct law
     b->config.certificate = buf_span(&b->certificate);
     random_bytes(w, b->config.hash_key, sizeof b->config.hash_key);
     b->journal = journal_new(w, &b->process, &journal_calls, b);
-    b->shadow = bcore_new(&b->config);
+    b->shadow = shadow_new(l, &b->config);
     return b;
 }
 
@@ -396,7 +379,7 @@ static void stop(struct brokernode *b)
     lookup_free(&b->lookup);
     gate_free(&b->gate);
     bcore_free(&b->core);
-    bcore_free(&b->live_shadow);
+    shadow_end(b->shadow);
     bcore_out_free(&b->out);
 }
 
@@ -406,7 +389,7 @@ void brokernode_free(struct brokernode **pb)
     if (!b)
         return;
     stop(b);
-    bcore_free(&b->shadow);
+    shadow_free(&b->shadow);
     journal_free(&b->journal);
     for (unsigned i = 0; i < b->n_members; i++)
         buf_free(&b->members[i].certificate);
@@ -414,48 +397,17 @@ void brokernode_free(struct brokernode **pb)
     mem_free(pb);
 }
 
-struct replay {
-    struct brokernode *b;
-    struct bcore *core;
-};
-
-static int replay_one(void *self, uint64_t lsn, struct span body, struct error *err)
-{
-    struct replay *r = self;
-    return bcore_replay(r->core, lsn, body, err);
-}
-
-static bool replay(struct brokernode *b, struct bcore *into, bool folded)
-{
-    struct error err = {0};
-    struct replay r = {b, into};
-    uint64_t kept = b->config.kept_max ? b->config.kept_max : KEPT_MAX;
-    if (journal_load(b->journal, folded, kept, replay_one, &r, &err) == 0)
-        return true;
-    law_break(b->laws, LAW_REPLAY_IS_STATE, "%s journal: %s", folded ? "folded" : "whole", err.text);
-    return false;
-}
-
 void brokernode_start(struct brokernode *b)
 {
     bool folded = chance(b->w, 600);
-    struct hash is, shadow;
     b->core = bcore_new(&b->config);
-    b->live_shadow = bcore_new(&b->config);
-    if (!replay(b, b->core, folded) || !replay(b, b->live_shadow, false))
+    if (!shadow_begin(b->shadow, b->journal, folded, b->core))
         return;
     if (folded)
         met(b->w, FAULT_REDUCED_REPLAY);
-    bcore_digest(b->core, &is);
-    bcore_digest(b->shadow, &shadow);
-    laws_digests(b->laws, LAW_REPLAY_IS_STATE,
-                 folded ? "the folded journal gives another state than its records did"
-                        : "the journal gives another state than its records did",
-                 &is, &shadow);
     TRACE(b->w, "broker", "starts at record %" PRIu64 "%s", journal_durable(b->journal), folded ? ", folded" : "");
     b->process.up = true;
     b->last_lsn = journal_durable(b->journal);
-    b->since_digest = 0;
     struct bcore_event ev = {
         .now = boot_ms(b->w, &b->process), .wall = wall_ms(b->w, &b->process), .lsn = journal_durable(b->journal)};
     random_bytes(b->w, ev.random, sizeof ev.random);
@@ -477,7 +429,7 @@ void brokernode_crash(struct brokernode *b)
     if (!b->process.up)
         return;
     TRACE(b->w, "broker", "crashes");
-    judge_digest(b, "the broker's state at its death is not what replaying its records gives");
+    shadow_judge(b->shadow, b->core, "the broker's state at its death is not what replaying its records gives");
     stop(b);
     network_broker_down(b->net);
     met(b->w, journal_crash(b->journal) ? FAULT_BROKER_CRASH_IN_COMMIT : FAULT_BROKER_CRASH);
