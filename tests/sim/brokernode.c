@@ -1,5 +1,5 @@
-/* brokernode.c - see brokernode.h. Where things are done as in broker/broker.c, gate.c and lookup.c, it is because
- * the core relies on it. */
+/* brokernode.c - see brokernode.h. Where things are done as in broker/broker.c, it is because the core relies on it.
+ */
 #include "tests/sim/brokernode.h"
 
 #include <inttypes.h>
@@ -8,12 +8,14 @@
 #include "common/mem.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/door.h"
+#include "tests/sim/gate.h"
+#include "tests/sim/lookup.h"
 #include "tests/sim/seeing.h"
+#include "tests/sim/shadow.h"
 
 enum {
     SIM_MEMBERS = 16,
-    DIGEST_EVERY = 40, /* steps with records between two comparisons: they cost a walk over all */
-    HOT_TICKS = 50     /* ticks at one moment; more: the core asks to be asked again for nothing */
+    HOT_TICKS = 50 /* ticks at one moment; more: the core asks to be asked again for nothing */
 };
 
 struct member {
@@ -23,33 +25,13 @@ struct member {
     unsigned n_pools;
 };
 
-struct waiting { /* an effect behind the gate */
-    struct waiting *next;
-    struct bcore_effect effect;
-    uint64_t number;   /* of the question for its call; 0: it is whole */
-    struct buf filled; /* the effect's body, with its call */
-    uint8_t bytes[];
-};
-
 struct guest { /* a session, as the shell knows it */
     uint64_t peer;
     struct member *who;
     bool window_open; /* as the core was told last */
     struct id spool;  /* of a worker */
     bool closing;     /* the core has forgotten it */
-    struct waiting *first, **last;
     struct guest *next;
-};
-
-struct asked { /* a question to the history, on its way */
-    struct event event;
-    struct brokernode *b;
-    struct bcore_effect effect;
-    bool is; /* what was there of a key when it was asked for; the answer takes its time */
-    struct bcore_known known;
-    uint64_t number; /* of the waiting effect */
-    struct asked *next;
-    uint8_t bytes[];
 };
 
 struct brokernode {
@@ -61,37 +43,32 @@ struct brokernode {
     struct bcore_config config;
     struct buf certificate;
     struct journal *journal;
-    struct bcore *core, *shadow; /* shadow: of what is durable; NULL after a mismatch */
+    struct bcore *core;
     struct bcore_out out;
+    struct shadow *shadow;
     struct door *door;
+    struct gate *gate;
+    struct lookup *lookup;
     struct seeing_mood seeing_mood;
     struct seeing *seeing;
     struct event tick;
     struct guest *guests;
-    struct asked *asked;
     struct member members[SIM_MEMBERS];
     unsigned n_members;
-    uint64_t committed, last_lsn, since_digest, numbers;
-    struct bcore *live_shadow; /* of everything emitted, durable or not */
+    uint64_t last_lsn;
     int64_t tick_at;
     unsigned ticks;
 };
 
 static void turn_end(void *self);
 
-/* ---- The gate */
+/* ---- Effects */
 static struct guest *guest_of(const struct brokernode *b, uint64_t peer)
 {
     struct guest *g = b->guests;
     while (g && g->peer != peer)
         g = g->next;
     return g;
-}
-
-static void waiting_free(struct waiting *x)
-{
-    buf_free(&x->filled);
-    mem_free(&x);
 }
 
 static void guest_forget(struct brokernode *b, uint64_t peer)
@@ -102,95 +79,47 @@ static void guest_forget(struct brokernode *b, uint64_t peer)
     if (!g)
         return;
     seeing_forget(b->seeing, peer);
+    gate_forget(b->gate, peer);
     *at = g->next;
-    for (struct waiting *x = g->first, *next; x; x = next) {
-        next = x->next;
-        waiting_free(x);
-    }
     mem_free(&g);
 }
 
-static void ask_history(struct brokernode *b, const struct bcore_effect *e, uint64_t number);
-
-static void leave(struct brokernode *b, const struct bcore_effect *e)
+static void say(void *self, uint64_t peer, struct span message)
 {
+    struct brokernode *b = self;
+    laws_broker_says(b->laws, peer, message);
+    door_send(b->door, peer, message);
+}
+
+static void leave(void *self, const struct bcore_effect *e)
+{
+    struct brokernode *b = self;
     switch (e->kind) {
     case BCORE_FX_SEND:
-        laws_broker_says(b->laws, e->peer, e->body);
-        door_send(b->door, e->peer, e->body);
+        say(b, e->peer, e->body);
         break;
     case BCORE_FX_CLOSE:
         door_close_peer(b->door, e->peer, e->body);
         guest_forget(b, e->peer);
         break;
     case BCORE_FX_LOOKUP:
+        lookup_run(b->lookup, e);
+        break;
     case BCORE_FX_LOOKUP_KEY:
-        ask_history(b, e, 0);
+        lookup_key(b->lookup, e, guest_of(b, e->peer)->who->name);
         break;
     case BCORE_FX_EXECUTE: /* has become a SEND */
         break;
     }
 }
 
-static void gate_put(struct brokernode *b, const struct bcore_effect *e)
+static void fetch(void *self, const struct bcore_effect *e, uint64_t number)
 {
-    struct guest *g = guest_of(b, e->peer);
-    if (!g)
-        return;
-    bool whole = e->kind != BCORE_FX_EXECUTE;
-    g->closing |= e->kind == BCORE_FX_CLOSE;
-    if (!g->first && whole && e->rests_on <= b->committed) {
-        leave(b, e);
-        return;
-    }
-    struct waiting *x = mem_alloc(sizeof *x + e->body.n + e->key.n + 1);
-    *x = (struct waiting){.effect = *e, .number = whole ? 0 : ++b->numbers};
-    if (e->body.n)
-        memcpy(x->bytes, e->body.p, e->body.n);
-    if (e->key.n)
-        memcpy(x->bytes + e->body.n, e->key.p, e->key.n);
-    x->effect.body = span_of(x->bytes, e->body.n);
-    x->effect.key = span_of(x->bytes + e->body.n, e->key.n);
-    *g->last = x;
-    g->last = &x->next;
-    if (!whole)
-        ask_history(b, e, x->number);
-}
-
-static void gate_open(struct brokernode *b)
-{
-    struct guest *g, *next;
-    for (g = b->guests; g; g = next) {
-        uint64_t peer = g->peer;
-        while (g && g->first && !g->first->number && g->first->effect.rests_on <= b->committed) {
-            struct waiting *x = g->first;
-            if (!(g->first = x->next))
-                g->last = &g->first;
-            leave(b, &x->effect);
-            waiting_free(x);
-            g = guest_of(b, peer); /* a CLOSE has forgotten it */
-        }
-        next = g ? g->next : b->guests;
-    }
+    struct brokernode *b = self;
+    lookup_call(b->lookup, e, number);
 }
 
 /* ---- Stepping the core */
-static void judge_digest(struct brokernode *b, const char *what)
-{
-    struct hash is, replayed;
-    bcore_digest(b->core, &is);
-    bcore_digest(b->live_shadow, &replayed);
-    laws_digests(b->laws, LAW_REPLAY_IS_STATE, what, &is, &replayed);
-    b->since_digest = 0;
-}
-
-static void shadow_take(struct brokernode *b, struct bcore *shadow, uint64_t lsn, struct span body)
-{
-    struct error err = {0};
-    if (bcore_replay(shadow, lsn, body, &err) < 0)
-        law_break(b->laws, LAW_REPLAY_IS_STATE, "%s", err.text);
-}
-
 static void trace_record(struct brokernode *b, const struct bcore_record *r)
 {
     uint64_t kind;
@@ -226,18 +155,19 @@ static void take_output(struct brokernode *b, uint64_t asker)
                       b->last_lsn - 1);
         journal_append(b->journal, r->lsn, r->body);
         seeing_record(b->seeing, r->lsn, r->body);
-        shadow_take(b, b->live_shadow, r->lsn, r->body);
+        shadow_emitted(b->shadow, r->lsn, r->body);
     }
     for (unsigned i = 0; i < b->out.n_effects; i++) {
         const struct bcore_effect *e = &b->out.effects[i];
-        const struct guest *g = guest_of(b, e->peer);
+        struct guest *g = guest_of(b, e->peer);
         if (g && g->peer != asker && e->kind == BCORE_FX_SEND)
             laws_news(b->laws, g->who->name, g->window_open, e->body);
-        gate_put(b, e);
+        if (g && e->kind == BCORE_FX_CLOSE)
+            g->closing = true;
+        gate_put(b->gate, e);
     }
-    b->since_digest += b->out.n_records != 0;
-    if (b->since_digest >= DIGEST_EVERY)
-        judge_digest(b, "the broker's state is not what replaying its records gives");
+    if (b->out.n_records)
+        shadow_stepped(b->shadow, b->core);
 }
 
 static void step(struct brokernode *b, struct bcore_event *ev)
@@ -298,9 +228,9 @@ static void on_hello(void *self, uint64_t peer, const char *name, struct span he
     struct m_hello m;
     struct guest *g = mem_zalloc(1, sizeof *g);
     g->peer = peer;
-    g->last = &g->first;
     g->next = b->guests;
     b->guests = g;
+    gate_welcome(b->gate, peer);
     for (unsigned i = 0; i < b->n_members; i++)
         if (!strcmp(b->members[i].name, name))
             g->who = &b->members[i];
@@ -328,6 +258,11 @@ static void take_message(struct brokernode *b, uint64_t peer, struct span messag
                                   .looked_up = asked != NULL,
                                   .lsn = asked ? asked->rests_on : 0,
                                   .known = known});
+}
+
+static void on_known(void *self, const struct bcore_effect *e, const struct bcore_known *known)
+{
+    take_message(self, e->peer, e->body, e, known);
 }
 
 static void on_message(void *self, uint64_t peer, struct span message)
@@ -380,115 +315,21 @@ static const struct door_calls door_calls = {.hello = on_hello,
                                              .queued = on_queued,
                                              .turn_end = turn_end};
 
-/* ---- History */
-static void asked_free(struct brokernode *b, struct asked *a)
-{
-    struct asked **at = &b->asked;
-    while (*at != a)
-        at = &(*at)->next;
-    *at = a->next;
-    world_cancel(b->w, &a->event);
-    mem_free(&a);
-}
-
-static void answer_run(struct brokernode *b, const struct bcore_effect *e)
-{
-    struct r_ended r;
-    struct buf message = {0};
-    if (journal_end_of(b->journal, e->run, &r)) {
-        m_run_ended_encode(
-            &(struct m_run_ended){.run = r.run, .attempt = r.attempt, .server = r.server, .outcome = r.outcome},
-            &message);
-    } else if (e->req) {
-        m_error_encode(
-            &(struct m_error){.req = e->req, .code = REFUSAL_UNKNOWN_RUN, .text = span_str("not in the history")},
-            &message);
-    } else {
-        law_break(b->laws, LAW_HEARD_IS_RECORDED, "a follower is owed the end of run %s, and the history has none",
-                  short_id(e->run));
-    }
-    if (message.n) {
-        laws_broker_says(b->laws, e->peer, buf_span(&message));
-        door_send(b->door, e->peer, buf_span(&message));
-    }
-    buf_free(&message);
-}
-
-/* Answers come in any order; that of a session which is over finds nobody. */
-static void answer_call(struct brokernode *b, const struct asked *a)
-{
-    const struct guest *g = guest_of(b, a->effect.peer);
-    const struct journal_record *r = journal_begin_of(b->journal, a->effect.run);
-    struct waiting *x = g ? g->first : NULL;
-    while (x && x->number != a->number)
-        x = x->next;
-    if (!x)
-        return;
-    met(b->w, FAULT_BODY_FETCHED);
-    x->number = 0;
-    if (!r || r->lsn != a->effect.called_lsn || bcore_execute_fill(a->effect.body, r->body, &x->filled, NULL) < 0)
-        law_break(b->laws, LAW_HANDED_AS_SIGNED, "the call of run %s is asked for, and the store does not have it",
-                  short_id(a->effect.run));
-    x->effect.kind = BCORE_FX_SEND;
-    x->effect.body = buf_span(&x->filled);
-    gate_open(b);
-}
-
-static void on_answer(struct world *w, void *self)
-{
-    struct asked *a = self;
-    struct brokernode *b = a->b;
-    const struct guest *g = guest_of(b, a->effect.peer);
-    (void)w;
-    if (a->effect.kind == BCORE_FX_EXECUTE) {
-        answer_call(b, a);
-    } else if (g && a->effect.kind == BCORE_FX_LOOKUP) {
-        met(w, FAULT_LOOKUP);
-        answer_run(b, &a->effect);
-    } else if (g) {
-        met(w, FAULT_LOOKUP_KEY);
-        take_message(b, a->effect.peer, a->effect.body, &a->effect, a->is ? &a->known : NULL);
-    }
-    asked_free(b, a);
-    turn_end(b);
-}
-
-static void ask_history(struct brokernode *b, const struct bcore_effect *e, uint64_t number)
-{
-    struct asked *a = mem_zalloc(1, sizeof *a + e->body.n + e->key.n + 1);
-    a->b = b;
-    a->number = number;
-    a->effect = *e;
-    if (e->body.n)
-        memcpy(a->bytes, e->body.p, e->body.n);
-    if (e->key.n)
-        memcpy(a->bytes + e->body.n, e->key.p, e->key.n);
-    a->effect.body = span_of(a->bytes, e->body.n);
-    a->effect.key = span_of(a->bytes + e->body.n, e->key.n);
-    a->next = b->asked;
-    b->asked = a;
-    const struct guest *g = guest_of(b, e->peer);
-    if (g && e->kind == BCORE_FX_LOOKUP_KEY)
-        a->is = journal_key_of(b->journal, span_str(g->who->name), a->effect.key, a->effect.parent, &a->known.run,
-                               &a->known.digest);
-    int64_t most = chance(b->w, 100) ? SECS(2) : MS(50);
-    world_at(b->w, &a->event, b->w->now + skewed(b->w, 200, most), &b->process, on_answer, a);
-}
+static const struct lookup_calls lookup_calls = {.say = say, .known = on_known, .turn_end = turn_end};
 
 /* ---- The journal */
 static void on_durable(void *self, const struct journal_record *r)
 {
     struct brokernode *b = self;
     laws_durable(b->laws, r);
-    shadow_take(b, b->shadow, r->lsn, r->body);
+    shadow_durable(b->shadow, r->lsn, r->body);
 }
 
 static void on_committed(void *self, uint64_t lsn)
 {
     struct brokernode *b = self;
     step(b, &(struct bcore_event){.kind = BCORE_COMMITTED, .lsn = lsn});
-    b->committed = lsn;
-    gate_open(b);
+    gate_committed(b->gate, lsn);
     seeing_committed(b->seeing, lsn);
     turn_end(b);
 }
@@ -522,7 +363,7 @@ struct brokernode *brokernode_new(struct world *w, struct network *n, struct law
     b->config.certificate = buf_span(&b->certificate);
     random_bytes(w, b->config.hash_key, sizeof b->config.hash_key);
     b->journal = journal_new(w, &b->process, &journal_calls, b);
-    b->shadow = bcore_new(&b->config);
+    b->shadow = shadow_new(l, &b->config);
     return b;
 }
 
@@ -535,10 +376,10 @@ static void stop(struct brokernode *b)
         guest_forget(b, b->guests->peer);
     seeing_free(&b->seeing);
     door_free(&b->door);
-    while (b->asked)
-        asked_free(b, b->asked);
+    lookup_free(&b->lookup);
+    gate_free(&b->gate);
     bcore_free(&b->core);
-    bcore_free(&b->live_shadow);
+    shadow_end(b->shadow);
     bcore_out_free(&b->out);
 }
 
@@ -548,7 +389,7 @@ void brokernode_free(struct brokernode **pb)
     if (!b)
         return;
     stop(b);
-    bcore_free(&b->shadow);
+    shadow_free(&b->shadow);
     journal_free(&b->journal);
     for (unsigned i = 0; i < b->n_members; i++)
         buf_free(&b->members[i].certificate);
@@ -556,55 +397,26 @@ void brokernode_free(struct brokernode **pb)
     mem_free(pb);
 }
 
-struct replay {
-    struct brokernode *b;
-    struct bcore *core;
-};
-
-static int replay_one(void *self, uint64_t lsn, struct span body, struct error *err)
-{
-    struct replay *r = self;
-    return bcore_replay(r->core, lsn, body, err);
-}
-
-static bool replay(struct brokernode *b, struct bcore *into, bool folded)
-{
-    struct error err = {0};
-    struct replay r = {b, into};
-    uint64_t kept = b->config.kept_max ? b->config.kept_max : KEPT_MAX;
-    if (journal_load(b->journal, folded, kept, replay_one, &r, &err) == 0)
-        return true;
-    law_break(b->laws, LAW_REPLAY_IS_STATE, "%s journal: %s", folded ? "folded" : "whole", err.text);
-    return false;
-}
-
 void brokernode_start(struct brokernode *b)
 {
     bool folded = chance(b->w, 600);
-    struct hash is, shadow;
     b->core = bcore_new(&b->config);
-    b->live_shadow = bcore_new(&b->config);
-    if (!replay(b, b->core, folded) || !replay(b, b->live_shadow, false))
+    if (!shadow_begin(b->shadow, b->journal, folded, b->core))
         return;
     if (folded)
         met(b->w, FAULT_REDUCED_REPLAY);
-    bcore_digest(b->core, &is);
-    bcore_digest(b->shadow, &shadow);
-    laws_digests(b->laws, LAW_REPLAY_IS_STATE,
-                 folded ? "the folded journal gives another state than its records did"
-                        : "the journal gives another state than its records did",
-                 &is, &shadow);
     TRACE(b->w, "broker", "starts at record %" PRIu64 "%s", journal_durable(b->journal), folded ? ", folded" : "");
     b->process.up = true;
-    b->committed = b->last_lsn = journal_durable(b->journal);
-    b->since_digest = 0;
+    b->last_lsn = journal_durable(b->journal);
     struct bcore_event ev = {
         .now = boot_ms(b->w, &b->process), .wall = wall_ms(b->w, &b->process), .lsn = journal_durable(b->journal)};
     random_bytes(b->w, ev.random, sizeof ev.random);
     b->door = door_new(b->w, b->net, &b->process, &door_calls, b);
+    b->gate = gate_new(b->last_lsn, leave, fetch, b);
+    b->lookup = lookup_new(b->w, &b->process, b->laws, b->journal, b->gate, &lookup_calls, b);
     b->seeing = seeing_new(b->w, &b->seeing_mood, &b->process, b->laws, b->journal, b->door, b->core);
     seeing_on_turn_end(b->seeing, turn_end, b);
-    seeing_committed(b->seeing, b->committed);
+    seeing_committed(b->seeing, b->last_lsn);
     bcore_begin(b->core, &ev, &b->out);
     take_output(b, 0);
     laws_broker_begins(b->laws, b->core);
@@ -617,7 +429,7 @@ void brokernode_crash(struct brokernode *b)
     if (!b->process.up)
         return;
     TRACE(b->w, "broker", "crashes");
-    judge_digest(b, "the broker's state at its death is not what replaying its records gives");
+    shadow_judge(b->shadow, b->core, "the broker's state at its death is not what replaying its records gives");
     stop(b);
     network_broker_down(b->net);
     met(b->w, journal_crash(b->journal) ? FAULT_BROKER_CRASH_IN_COMMIT : FAULT_BROKER_CRASH);

@@ -2,9 +2,9 @@
  * write, tell.
  *
  * The records of a turn are one transaction of the journal; an effect waits until the record that it rests on is
- * known to be on disk, and effects of one peer leave in their order. A start replays the journal, whole or folded,
- * and compares digests with a shadow: a core that has only ever been fed the durable records (promise 5). Monitors
- * are served by the real feed, see seeing.h.
+ * known to be on disk, and effects of one peer leave in their order (gate.h). What the core asks of the history is
+ * answered later (lookup.h). A start replays the journal, whole or folded, and compares digests with a shadow, which
+ * has only ever been fed records (shadow.h). Monitors are served by the real feed (seeing.h).
  */
 #ifndef LB_TESTS_SIM_BROKERNODE_H
 #define LB_TESTS_SIM_BROKERNODE_H

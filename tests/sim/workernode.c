@@ -1,55 +1,14 @@
 /* workernode.c - see workernode.h. */
-#include "tests/sim/workernode.h"
-
-#include <inttypes.h>
-#include <string.h>
+#include "tests/sim/workerinside.h"
 
 #include "common/mem.h"
-#include "tests/sim/line.h"
-#include "tests/sim/second.h"
-#include "worker/core/core.h"
 
 enum {
     POLL_US = 500000,     /* the shell looks at the spool this often, rung or not */
     RUNNER_RETRY_MS = 200 /* between two looks for the runner */
 };
 
-struct sought { /* a job that is being looked for */
-    struct event event;
-    struct workernode *s;
-    struct id run;
-    uint64_t attempt;
-    struct hash job;
-    struct sought *next;
-};
-
-struct workernode {
-    struct world *w;
-    struct laws *laws;
-    const struct catalog *catalog;
-    struct worker_options options;
-    char name[32];
-    struct clock_sim clock;
-    struct process process;
-    struct cable cable;
-    struct line *line;
-    struct wcore *core;
-    struct wcore_out out;
-    struct spool_sim spool;
-    struct keepers *keepers;
-    struct id spool_id, boot;
-    int64_t fence, renewed; /* renewed: what the WELCOME renewed, which the fence does not count */
-    bool need_holds, die_in_step, linked;
-    struct sought *sought;
-    struct event tick, poll, bell, come_back, runner_back, link;
-    struct second *second; /* another worker under the name */
-    struct process second_process;
-    struct event second_end, attest;
-};
-
 static void turn_end(void *self);
-static void feed(struct workernode *s, struct wcore_event ev);
-static void come_back(struct world *w, void *self);
 
 /* ---- What leaves the core */
 static void trace_message(struct workernode *s, const char *to, struct span message)
@@ -71,51 +30,6 @@ static void to_spool(struct workernode *s, struct span entry)
     trace_message(s, "spool", entry);
     spool_add(&s->spool, SPOOL_WORKER, entry);
     s->spool.read_to[SPOOL_WORKER] = s->spool.file[SPOOL_WORKER].n;
-}
-
-static void on_sought(struct world *w, void *self);
-
-static void find_job(struct workernode *s, const struct wcore_effect *e)
-{
-    struct m_execute x;
-    struct sought *f = mem_zalloc(1, sizeof *f);
-    if (m_execute_decode(e->body, &x, NULL) == 0)
-        f->job = x.job_hash;
-    f->s = s;
-    f->run = e->run;
-    f->attempt = e->attempt;
-    f->next = s->sought;
-    s->sought = f;
-    world_at(s->w, &f->event, s->w->now + (chance(s->w, 800) ? 0 : between(s->w, 0, MS(20))), &s->process, on_sought,
-             f);
-}
-
-static void sought_free(struct sought *f)
-{
-    struct sought **at = &f->s->sought;
-    while (*at != f)
-        at = &(*at)->next;
-    *at = f->next;
-    world_cancel(f->s->w, &f->event);
-    mem_free(&f);
-}
-
-static void on_sought(struct world *w, void *self)
-{
-    struct sought *f = self;
-    struct workernode *s = f->s;
-    struct wcore_event ev = {.kind = WCORE_JOB,
-                             .run = f->run,
-                             .attempt = f->attempt,
-                             .code = REFUSAL_UNKNOWN_JOB,
-                             .text = "the job is not here"};
-    (void)w;
-    for (unsigned i = 0; i < CATALOG_JOBS; i++)
-        if (s->options.jobs & 1u << i && hash_eq(&s->catalog->jobs[i].hash, &f->job))
-            ev.message = buf_span(&s->catalog->jobs[i].body);
-    sought_free(f);
-    feed(s, ev);
-    turn_end(s);
 }
 
 /* How many effects of this kind come to their end before the process dies. */
@@ -147,7 +61,7 @@ static bool let_go(struct workernode *s)
             if (e->kind == WCORE_FX_SPOOL)
                 to_spool(s, e->body);
             else if (e->kind == WCORE_FX_FIND_JOB)
-                find_job(s, e);
+                serverjobs_find(s->jobs, e);
             else if (e->kind == WCORE_FX_RUNNER)
                 keepers_say(s->keepers, e->body);
             else
@@ -158,8 +72,6 @@ static bool let_go(struct workernode *s)
     }
     return dead;
 }
-
-static void die(struct workernode *s, bool whole);
 
 static void feed(struct workernode *s, struct wcore_event ev)
 {
@@ -177,12 +89,18 @@ static void feed(struct workernode *s, struct wcore_event ev)
     } else if (let_go(s)) {
         met(s->w, FAULT_WORKER_CRASH_IN_STEP);
         line_flush(s->line);
-        die(s, false);
+        worker_die(s, false);
     } else {
         s->die_in_step = false;
         line_flush(s->line);
-        die(s, true);
+        worker_die(s, true);
     }
+}
+
+static void on_found(void *self, struct wcore_event ev)
+{
+    feed(self, ev);
+    turn_end(self);
 }
 
 /* ---- The spool of the others */
@@ -270,10 +188,10 @@ static void say_hello(void *self, struct m_hello *m)
     random_bytes(s->w, &m->incarnation, sizeof m->incarnation);
 }
 
-static void say_attest(struct workernode *s)
+void worker_attest(struct workernode *s)
 {
     struct buf message = {0};
-    catalog_attest(s->catalog, s->options.jobs, s->options.slots, s->need_holds, &message);
+    serverjobs_attest(s->jobs, s->options.slots, &message);
     line_send(s->line, buf_span(&message));
     buf_free(&message);
 }
@@ -285,7 +203,7 @@ static void session_up(void *self, struct span welcome)
     feed(s, (struct wcore_event){.kind = WCORE_SESSION_UP, .message = welcome});
     if (!s->core)
         return;
-    say_attest(s);
+    worker_attest(s);
     /* The fence moves on what is answered after HAVE_END: the broker says STOP for what is not ours any more before.
      */
     s->renewed = line_renewed(s->line);
@@ -396,8 +314,20 @@ static void start(struct workernode *s)
     world_at(s->w, &s->link, s->w->now + between(s->w, 0, MS(100)), &s->process, on_link, s);
 }
 
-/* `whole`: no step was cut off, so the state can be judged. */
-static void die(struct workernode *s, bool whole)
+static void come_back(struct world *w, void *self)
+{
+    struct workernode *s = self;
+    (void)w;
+    if (!s->core)
+        start(s);
+}
+
+void worker_back_at(struct workernode *s, int64_t at)
+{
+    world_at(s->w, &s->come_back, at, NULL, come_back, s);
+}
+
+void worker_die(struct workernode *s, bool whole)
 {
     if (!s->core)
         return;
@@ -410,8 +340,7 @@ static void die(struct workernode *s, bool whole)
     s->process.paused_until = 0;
     line_down(s->line);
     keepers_detach(s->keepers);
-    while (s->sought)
-        sought_free(s->sought);
+    serverjobs_forget(s->jobs);
     world_cancel(s->w, &s->tick);
     world_cancel(s->w, &s->poll);
     world_cancel(s->w, &s->bell);
@@ -419,22 +348,7 @@ static void die(struct workernode *s, bool whole)
     world_cancel(s->w, &s->attest);
     wcore_free(&s->core);
     if (!event_is_set(&s->come_back)) /* it died in a step */
-        world_at(s->w, &s->come_back, s->w->now + skewed(s->w, MS(50), SECS(10)), NULL, come_back, s);
-}
-
-static void come_back(struct world *w, void *self)
-{
-    struct workernode *s = self;
-    (void)w;
-    if (!s->core)
-        start(s);
-}
-
-static void runner_back(struct world *w, void *self)
-{
-    struct workernode *s = self;
-    TRACE(w, s->name, "the runner starts");
-    keepers_runner_start(s->keepers);
+        worker_back_at(s, s->w->now + skewed(s->w, MS(50), SECS(10)));
 }
 
 struct workernode *workernode_new(struct world *w, struct network *n, struct laws *l, const struct catalog *c,
@@ -443,9 +357,7 @@ struct workernode *workernode_new(struct world *w, struct network *n, struct law
     struct workernode *s = mem_zalloc(1, sizeof *s);
     s->w = w;
     s->laws = l;
-    s->catalog = c;
     s->options = *o;
-    s->need_holds = true;
     snprintf(s->name, sizeof s->name, "%s", o->name);
     s->cable.name = s->name;
     s->clock.wall_ms = 1700000000000 + between(w, -2000, 2000);
@@ -454,6 +366,7 @@ struct workernode *workernode_new(struct world *w, struct network *n, struct law
     random_bytes(w, &s->spool_id, sizeof s->spool_id);
     random_bytes(w, &s->boot, sizeof s->boot);
     s->line = line_new(w, n, &s->cable, &s->process, &line_calls, s);
+    s->jobs = serverjobs_new(w, &s->process, c, o->jobs, on_found, s);
     s->keepers = keepers_new(w, l,
                              &(struct keepers_house){.server = s->name,
                                                      .clock = &s->clock,
@@ -472,13 +385,14 @@ void workernode_free(struct workernode **ps)
     struct workernode *s = *ps;
     if (!s)
         return;
-    die(s, false);
+    worker_die(s, false);
     world_cancel(s->w, &s->come_back);
     world_cancel(s->w, &s->runner_back);
     world_cancel(s->w, &s->second_end);
     line_free(&s->line);
     second_free(&s->second);
     keepers_free(&s->keepers);
+    serverjobs_free(&s->jobs);
     spool_free(&s->spool);
     wcore_out_free(&s->out);
     mem_free(ps);
@@ -488,101 +402,6 @@ void workernode_power_on(struct workernode *s)
 {
     keepers_runner_start(s->keepers);
     start(s);
-}
-
-/* ---- Faults */
-void workernode_crash(struct workernode *s, bool in_step, int64_t for_us)
-{
-    if (!s->core)
-        return;
-    if (in_step) {
-        s->die_in_step = true;
-        return;
-    }
-    met(s->w, FAULT_WORKER_CRASH);
-    world_at(s->w, &s->come_back, s->w->now + for_us, NULL, come_back, s);
-    die(s, true);
-}
-
-void workernode_pause(struct workernode *s, int64_t for_us)
-{
-    if (!s->core || s->process.paused_until > s->w->now)
-        return;
-    TRACE(s->w, s->name, "the worker is stopped for %" PRId64 " ms", for_us / 1000);
-    met(s->w, FAULT_WORKER_PAUSE);
-    s->process.paused_until = s->w->now + for_us;
-    if (s->linked)
-        laws_reached(s->laws, s->name, s->process.paused_until);
-}
-
-void workernode_runner_crash(struct workernode *s, int64_t for_us)
-{
-    if (!keepers_runner_is_up(s->keepers))
-        return;
-    world_at(s->w, &s->runner_back, s->w->now + for_us, NULL, runner_back, s);
-    keepers_runner_crash(s->keepers);
-}
-
-bool workernode_kill_keeper(struct workernode *s)
-{
-    return keepers_kill_one(s->keepers);
-}
-
-void workernode_reboot(struct workernode *s, bool new_spool, int64_t for_us)
-{
-    met(s->w, new_spool ? FAULT_REINSTALL : FAULT_REBOOT);
-    TRACE(s->w, s->name, "the machine %s", new_spool ? "is installed anew" : "reboots");
-    world_at(s->w, &s->come_back, s->w->now + for_us, NULL, come_back, s);
-    world_at(s->w, &s->runner_back, s->w->now + for_us, NULL, runner_back, s);
-    die(s, false);
-    keepers_power_off(s->keepers);
-    random_bytes(s->w, &s->boot, sizeof s->boot);
-    s->fence = 0; /* it was a time of the last boot */
-    clock_boot(s->w, &s->clock);
-    if (!new_spool)
-        return;
-    random_bytes(s->w, &s->spool_id, sizeof s->spool_id);
-    spool_free(&s->spool);
-}
-
-static void on_attest(struct world *w, void *self)
-{
-    struct workernode *s = self;
-    TRACE(w, s->name, "what it attests changes");
-    say_attest(s);
-    line_flush(s->line);
-}
-
-void workernode_attest(struct workernode *s, unsigned jobs, bool need_holds)
-{
-    s->options.jobs = jobs;
-    s->need_holds = need_holds;
-    met(s->w, FAULT_ATTEST);
-    if (s->core) /* one that is stopped says it when it goes on; one that is down, in its next session */
-        world_at(s->w, &s->attest, s->w->now, &s->process, on_attest, s);
-}
-
-void workernode_wall_step(struct workernode *s, int64_t ms)
-{
-    TRACE(s->w, s->name, "its wall clock steps by %" PRId64 " ms", ms);
-    met(s->w, FAULT_WALL_STEP);
-    s->clock.wall_ms += ms;
-}
-
-static void second_end(struct world *w, void *self)
-{
-    struct workernode *s = self;
-    (void)w;
-    second_free(&s->second);
-}
-
-void workernode_second(struct workernode *s, int64_t for_us)
-{
-    if (s->second)
-        return;
-    met(s->w, FAULT_SECOND_WORKER);
-    s->second = second_new(s->w, line_network(s->line), s->laws, &s->cable, &s->second_process, &s->clock);
-    world_at(s->w, &s->second_end, s->w->now + for_us, NULL, second_end, s);
 }
 
 /* ---- What can be asked */
@@ -596,7 +415,7 @@ const char *workernode_name(const struct workernode *s)
 }
 unsigned workernode_jobs(const struct workernode *s)
 {
-    return s->options.jobs;
+    return serverjobs_bits(s->jobs);
 }
 unsigned workernode_live(const struct workernode *s)
 {

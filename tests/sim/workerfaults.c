@@ -1,0 +1,107 @@
+/* workerfaults.c - what befalls a server (see workernode.h), and how it comes back from that by itself. */
+#include <inttypes.h>
+
+#include "tests/sim/workerinside.h"
+
+/* ---- The worker alone */
+void workernode_crash(struct workernode *s, bool in_step, int64_t for_us)
+{
+    if (!s->core)
+        return;
+    if (in_step) {
+        s->die_in_step = true;
+        return;
+    }
+    met(s->w, FAULT_WORKER_CRASH);
+    worker_back_at(s, s->w->now + for_us);
+    worker_die(s, true);
+}
+
+void workernode_pause(struct workernode *s, int64_t for_us)
+{
+    if (!s->core || s->process.paused_until > s->w->now)
+        return;
+    TRACE(s->w, s->name, "the worker is stopped for %" PRId64 " ms", for_us / 1000);
+    met(s->w, FAULT_WORKER_PAUSE);
+    s->process.paused_until = s->w->now + for_us;
+    if (s->linked)
+        laws_reached(s->laws, s->name, s->process.paused_until);
+}
+
+/* ---- The runner, its keepers, the machine */
+static void runner_back(struct world *w, void *self)
+{
+    struct workernode *s = self;
+    TRACE(w, s->name, "the runner starts");
+    keepers_runner_start(s->keepers);
+}
+
+void workernode_runner_crash(struct workernode *s, int64_t for_us)
+{
+    if (!keepers_runner_is_up(s->keepers))
+        return;
+    world_at(s->w, &s->runner_back, s->w->now + for_us, NULL, runner_back, s);
+    keepers_runner_crash(s->keepers);
+}
+
+bool workernode_kill_keeper(struct workernode *s)
+{
+    return keepers_kill_one(s->keepers);
+}
+
+void workernode_reboot(struct workernode *s, bool new_spool, int64_t for_us)
+{
+    met(s->w, new_spool ? FAULT_REINSTALL : FAULT_REBOOT);
+    TRACE(s->w, s->name, "the machine %s", new_spool ? "is installed anew" : "reboots");
+    worker_back_at(s, s->w->now + for_us);
+    world_at(s->w, &s->runner_back, s->w->now + for_us, NULL, runner_back, s);
+    worker_die(s, false);
+    keepers_power_off(s->keepers);
+    random_bytes(s->w, &s->boot, sizeof s->boot);
+    s->fence = 0; /* it was a time of the last boot */
+    clock_boot(s->w, &s->clock);
+    if (!new_spool)
+        return;
+    random_bytes(s->w, &s->spool_id, sizeof s->spool_id);
+    spool_free(&s->spool);
+}
+
+void workernode_wall_step(struct workernode *s, int64_t ms)
+{
+    TRACE(s->w, s->name, "its wall clock steps by %" PRId64 " ms", ms);
+    met(s->w, FAULT_WALL_STEP);
+    s->clock.wall_ms += ms;
+}
+
+/* ---- What it has, and who else says that it is this server */
+static void on_attest(struct world *w, void *self)
+{
+    struct workernode *s = self;
+    TRACE(w, s->name, "what it attests changes");
+    worker_attest(s);
+    line_flush(s->line);
+}
+
+void workernode_attest(struct workernode *s, unsigned jobs, bool need_holds)
+{
+    serverjobs_set(s->jobs, jobs, need_holds);
+    met(s->w, FAULT_ATTEST);
+    if (s->core) /* one that is stopped says it when it goes on; one that is down, in its next session */
+        world_at(s->w, &s->attest, s->w->now, &s->process, on_attest, s);
+}
+
+static void second_end(struct world *w, void *self)
+{
+    struct workernode *s = self;
+    (void)w;
+    second_free(&s->second);
+}
+
+void workernode_second(struct workernode *s, int64_t for_us)
+{
+    if (s->second)
+        return;
+    met(s->w, FAULT_SECOND_WORKER);
+    s->second = second_new(s->w, line_network(s->line), s->laws, &s->cable, &s->second_process, &s->clock);
+    world_at(s->w, &s->second_end, s->w->now + for_us, NULL, second_end, s);
+}

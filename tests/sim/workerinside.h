@@ -1,0 +1,38 @@
+/* workerinside.h - what workernode.c and workerfaults.c share. */
+#ifndef LB_TESTS_SIM_WORKERINSIDE_H
+#define LB_TESTS_SIM_WORKERINSIDE_H
+
+#include "tests/sim/line.h"
+#include "tests/sim/second.h"
+#include "tests/sim/serverjobs.h"
+#include "tests/sim/workernode.h"
+#include "worker/core/core.h"
+
+struct workernode {
+    struct world *w;
+    struct laws *laws;
+    struct worker_options options; /* its jobs: the first ones, see serverjobs.h */
+    char name[32];
+    struct clock_sim clock;
+    struct process process;
+    struct cable cable;
+    struct line *line;
+    struct wcore *core;
+    struct wcore_out out;
+    struct spool_sim spool;
+    struct keepers *keepers;
+    struct serverjobs *jobs;
+    struct id spool_id, boot;
+    int64_t fence, renewed; /* renewed: what the WELCOME renewed, which the fence does not count */
+    bool die_in_step, linked;
+    struct event tick, poll, bell, come_back, runner_back, link;
+    struct second *second; /* another worker under the name */
+    struct process second_process;
+    struct event second_end, attest;
+};
+
+void worker_die(struct workernode *s, bool whole);     /* whole: no step was cut off, so the state can be judged */
+void worker_back_at(struct workernode *s, int64_t at); /* it starts then, if nothing has started it before */
+void worker_attest(struct workernode *s);              /* says what it has, in its session if there is one */
+
+#endif
