@@ -1,9 +1,12 @@
 /* verb.c - see verb.h. */
 #include "admin/verb.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/buf.h"
 #include "common/mem.h"
@@ -33,10 +36,24 @@ static int no_such_verb(const char *program, const struct command *verbs, unsign
     return EXIT_ASKED_WRONGLY;
 }
 
-int verb_main(const char *program, const char *purpose, const char *examples, const struct command *verbs, unsigned n,
-              int argc, char **argv)
+/* What was printed must have arrived: a listing that lacks its end, or an invitation that nobody has, is not done.
+ * The reader of a pipe that went away has what it wanted. */
+static int end_output(const char *program, int rc)
 {
-    signal(SIGPIPE, SIG_IGN); /* `lbctl history | head` ends by a failed write, not by a signal */
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return rc;
+    const int why = errno ? errno : EIO;
+    if (why == EPIPE || (poll(&out, 1, 0) == 1 && (out.revents & POLLERR)))
+        return rc;
+    fprintf(stderr, "%s: cannot write to standard output: %s\n", program, strerror(why));
+    return rc == EXIT_DONE ? EXIT_RAN_AND_FAILED : rc;
+}
+
+static int run_verb(const char *program, const char *purpose, const char *examples, const struct command *verbs,
+                    unsigned n, int argc, char **argv)
+{
     if (argc < 2) {
         list_verbs(stderr, program, purpose, examples, verbs, n);
         return EXIT_ASKED_WRONGLY;
@@ -59,4 +76,11 @@ int verb_main(const char *program, const char *purpose, const char *examples, co
         return rc;
     }
     return no_such_verb(program, verbs, n, argv[1]);
+}
+
+int verb_main(const char *program, const char *purpose, const char *examples, const struct command *verbs, unsigned n,
+              int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* `lbctl history | head` ends by a failed write, not by a signal */
+    return end_output(program, run_verb(program, purpose, examples, verbs, n, argc, argv));
 }

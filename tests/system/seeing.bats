@@ -144,3 +144,15 @@ setup() { enter; }
     lbctl certificates list --json | jq -e .serial >/dev/null
     lbctl whoami --json | jq -e .name >/dev/null
 }
+
+@test "what cannot be printed is a failure, and a reader that went away is none" {
+    local verb
+    for verb in "servers" "history --json" "whoami" "--help" "servers --help" "--version"; do
+        run sh -c "lbctl $verb 2>&1 >/dev/full"
+        echo "lbctl $verb: $status $output"
+        [ "$status" -eq 1 ]
+        assert_has "cannot write to standard output: No space left on device"
+    done
+    run sh -c '{ lbctl history --json 2>&1 >&3; echo "$?" >&2; } 3>&1 2>"$1" | true; cat "$1"' sh "$demo/code"
+    [ "$output" = 0 ]
+}
