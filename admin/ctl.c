@@ -22,6 +22,20 @@ int ctl_code(int rc, enum refusal refusal)
     return refusal == REFUSAL_BAD_ARGUMENT || rc == -EINVAL ? EXIT_ASKED_WRONGLY : EXIT_REFUSED;
 }
 
+/* What stands behind a verb names something, or a file on the broker's machine: no field of a message has room for
+ * more. */
+static int check_lengths(char **argv, int first, int argc)
+{
+    struct error err = {0};
+    for (int i = first; i < argc; i++)
+        if (strlen(argv[i]) > LIMIT_SHORT) {
+            error_set(&err, -EINVAL, "'%.60s...' has %zu bytes; at most %d are possible", argv[i], strlen(argv[i]),
+                      LIMIT_SHORT);
+            return ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
+        }
+    return 0;
+}
+
 int ctl_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
               const char *examples, int least, int most, struct option_values *values, int *ret_first)
 {
@@ -32,7 +46,11 @@ int ctl_begin(const struct option_row *rows, size_t n, int argc, char **argv, co
         options_free(values);
         return EXIT_DONE;
     }
-    int given = argc - *ret_first;
+    int given = argc - *ret_first, wrong = check_lengths(argv, *ret_first, argc);
+    if (wrong) {
+        options_free(values);
+        return wrong;
+    }
     if (given >= least && given <= most)
         return -1;
     if (given > most)
@@ -78,11 +96,6 @@ int ctl_operate(char **argv, const char *verb, const char *target, const struct 
                 const char *reason)
 {
     struct buf message = {0};
-    struct error err = {0};
-    if (strlen(target) > LIMIT_SHORT) {
-        error_set(&err, -EINVAL, "'%.60s...' is longer than the name of anything", target);
-        return ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
-    }
     struct longboat *lb = ctl_connect(argv);
     if (!lb)
         return EXIT_REFUSED;

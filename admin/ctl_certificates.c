@@ -19,6 +19,7 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/paths.h"
+#include "trust/names.h"
 #include "trust/revocation.h"
 
 static const struct option_row rows[] = {
@@ -268,6 +269,9 @@ int ctl_certificates(int argc, char **argv)
         code = list(argv, opt_flag(&v, "json"));
     } else if (!(is_revoke || is_renew) || !name) {
         error_set(&o.err, -EINVAL, "it takes: list | revoke NAME | renew NAME");
+        code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &o.err);
+    } else if (!name_is_good(span_str(name))) {
+        error_set(&o.err, -EINVAL, "'%.60s' is the name of nobody; `lbctl certificates list` has them all", name);
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &o.err);
     } else {
         code = office_open(&o, name) < 0 ? ctl_fail(argv, EXIT_REFUSED, &o.err)

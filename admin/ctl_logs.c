@@ -16,7 +16,7 @@
 
 static const struct option_row rows[] = {
     {"follow", 'f', OPTION_FLAG, NULL, 0, 0, false, NULL, "go on until the run has ended"},
-    {"step", 's', OPTION_STR, "", 0, 0, false, "NAME", "of this step only"},
+    {"step", 's', OPTION_STR, "", 0, LIMIT_NAME, false, "NAME", "of this step only"},
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
      "one JSON object a chunk: step, attempt, try, stream, offset, at, text"},
 };

@@ -19,7 +19,7 @@
 #include "trust/envelope.h"
 
 static const struct option_row rows[] = {
-    {"to", 't', OPTION_STR, NULL, 0, 0, false, "ADDRESS", "a server, a pool, or all"},
+    {"to", 't', OPTION_STR, NULL, 0, LIMIT_ADDRESS, false, "ADDRESS", "a server, a pool, or all"},
     {"wait", 'w', OPTION_FLAG, NULL, 0, 0, false, NULL,
      "wait until every server of the address has it, and say how each fared"},
     {"timeout", 0, OPTION_DURATION, "5m", 1000, 86400000, false, "TIME", "how long --wait waits"},

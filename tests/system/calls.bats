@@ -376,6 +376,8 @@ END
         refused_at_once lbctl cancel 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10 --reason "$c"
         refused_at_once lbsubmit cancel 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10 --reason "$c"
         refused_at_once lbctl drain "$c" --reason test
+        refused_at_once lbctl certificates revoke "$c" --reason test
+        refused_at_once lbctl store backup "$c"
         refused_at_once lbsubmit --job "$c" --pool etl
         refused_at_once lbsubmit --package "$c" --pool etl
         refused_at_once lbsubmit --package do --pool "$c"
@@ -383,6 +385,9 @@ END
     done
     refused_at_once lbmon --until-now --since 1 --server "$odd"
     refused_at_once lbctl history --job "$odd"
+    refused_at_once lbctl logs 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10 --step "$long"
+    refused_at_once lbpkg deploy "$demo/do.lbp" --to "$long"
+    refused_at_once lbctl certificates renew "$(printf 'a%.0s' {1..70})"
     refused_at_once lbsubmit --package do --pool etl -p text=true --key "$long"
     run lbctl show 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10
     [ "$status" -eq 3 ]
