@@ -128,7 +128,7 @@ static void trace_record(struct brokernode *b, const struct bcore_record *r)
         return;
     struct buf line = {0};
     const struct wire_schema *s = schema_of_kind(kind, NULL);
-    buf_printf(&line, "record %" PRIu64 " %s", r->lsn, s ? s->name : "?");
+    buf_printf(&line, "record %" PRIu64 " %s", r->lsn, kind_name(kind));
     for (unsigned i = 0; s && i < s->count; i++)
         if (s->fields()[i].type == WIRE_id) {
             uint8_t decoded[2048];
@@ -269,11 +269,11 @@ static void on_message(void *self, uint64_t peer, struct span message)
 {
     struct brokernode *b = self;
     struct guest *g = guest_of(b, peer);
-    uint64_t kind;
+    uint64_t kind = 0;
     size_t size;
-    const struct wire_schema *s = wire_peek(message, &kind, &size, NULL) == 0 ? schema_of_kind(kind, NULL) : NULL;
+    wire_peek(message, &kind, &size, NULL);
     if (g && kind != KIND_M_PING)
-        TRACE(b->w, "broker", "<- %s %s", g->who->name, s ? s->name : "?");
+        TRACE(b->w, "broker", "<- %s %s", g->who->name, kind_name(kind));
     if (g && !g->closing && !id_is_zero(g->spool))
         laws_heard(b->laws, g->who->name, g->spool);
     if (!g || !seeing_take(b->seeing, peer, message))
@@ -349,9 +349,7 @@ struct brokernode *brokernode_new(struct world *w, struct network *n, struct law
     b->net = n;
     b->laws = l;
     b->seeing_mood = mood->seeing;
-    b->clock.wall_ms = 1700000000000;
-    process_init(&b->process, "broker", &b->clock);
-    clock_boot(w, &b->clock);
+    process_init_machine(w, &b->process, "broker", &b->clock, 0);
     b->config = (struct bcore_config){.lost_after_ms = (uint64_t)mood->lost_after_ms,
                                       .memory_budget = 64 << 20,
                                       .max_runs = 100000,
@@ -369,8 +367,7 @@ struct brokernode *brokernode_new(struct world *w, struct network *n, struct law
 
 static void stop(struct brokernode *b)
 {
-    b->process.up = false;
-    b->process.paused_until = 0;
+    process_die(&b->process);
     world_cancel(b->w, &b->tick);
     while (b->guests)
         guest_forget(b, b->guests->peer);
@@ -439,12 +436,8 @@ void brokernode_crash(struct brokernode *b)
 
 void brokernode_pause(struct brokernode *b, int64_t for_us)
 {
-    if (!b->process.up || b->process.paused_until > b->w->now)
-        return;
-    TRACE(b->w, "broker", "is stopped for %" PRId64 " ms", for_us / 1000);
-    met(b->w, FAULT_BROKER_PAUSE);
-    b->process.paused_until = b->w->now + for_us;
-    laws_listens(b->laws, b->process.paused_until);
+    if (process_stop(b->w, &b->process, FAULT_BROKER_PAUSE, "is stopped", for_us))
+        laws_listens(b->laws, b->process.paused_until);
 }
 
 void brokernode_disk(struct brokernode *b, bool full, bool slow)
@@ -460,14 +453,12 @@ void brokernode_disk(struct brokernode *b, bool full, bool slow)
 
 void brokernode_wall_step(struct brokernode *b, int64_t ms)
 {
-    TRACE(b->w, "broker", "its wall clock steps by %" PRId64 " ms", ms);
-    met(b->w, FAULT_WALL_STEP);
-    b->clock.wall_ms += ms;
+    clock_step(b->w, &b->process, ms);
 }
 
 bool brokernode_is_up(const struct brokernode *b)
 {
-    return b->process.up && b->process.paused_until <= b->w->now;
+    return process_runs(b->w, &b->process);
 }
 
 const struct bcore *brokernode_core(const struct brokernode *b)

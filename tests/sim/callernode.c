@@ -1,7 +1,6 @@
 /* callernode.c - see callernode.h. */
 #include "tests/sim/callernode.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "common/mem.h"
@@ -357,18 +356,7 @@ static void on_up(void *self, struct span welcome)
         say_request(c, i);
 }
 
-static void on_hello(void *self, struct m_hello *m)
-{
-    (void)self, (void)m;
-}
-
-static void nothing(void *self)
-{
-    (void)self;
-}
-
-static const struct line_calls line_calls = {
-    .hello = on_hello, .up = on_up, .message = on_message, .down = nothing, .turn_end = nothing};
+static const struct line_calls line_calls = {.up = on_up, .message = on_message};
 
 /* ---- Life */
 struct callernode *callernode_new(struct world *w, struct network *n, struct laws *l, const struct catalog *c,
@@ -381,9 +369,7 @@ struct callernode *callernode_new(struct world *w, struct network *n, struct law
     x->mood = *mood;
     snprintf(x->name, sizeof x->name, "%s", name);
     x->cable.name = x->name;
-    x->clock.wall_ms = 1700000000000 + between(w, -2000, 2000);
-    process_init(&x->process, name, &x->clock);
-    clock_boot(w, &x->clock);
+    process_init_machine(w, &x->process, name, &x->clock, WALL_OFF_MS);
     x->line = line_new(w, n, &x->cable, &x->process, &line_calls, x);
     return x;
 }
@@ -436,19 +422,14 @@ void callernode_crash(struct callernode *c, int64_t for_us)
         return;
     TRACE(c->w, c->name, "crashes");
     met(c->w, FAULT_CALLER_CRASH);
-    c->process.up = false;
-    c->process.paused_until = 0;
+    process_die(&c->process);
     line_down(c->line);
     world_at(c->w, &c->come_back, c->w->now + for_us, NULL, on_come_back, c);
 }
 
 void callernode_pause(struct callernode *c, int64_t for_us)
 {
-    if (!c->process.up || c->process.paused_until > c->w->now)
-        return;
-    TRACE(c->w, c->name, "is stopped for %" PRId64 " ms", for_us / 1000);
-    met(c->w, FAULT_CALLER_PAUSE);
-    c->process.paused_until = c->w->now + for_us;
+    process_stop(c->w, &c->process, FAULT_CALLER_PAUSE, "is stopped", for_us);
 }
 
 struct cable *callernode_cable(struct callernode *c)

@@ -1,9 +1,6 @@
 /* drivernode.c - see drivernode.h: the process and its parents. What a parent says and hears is in drive.c. */
 #include "tests/sim/drivernode.h"
 
-#include <inttypes.h>
-#include <string.h>
-
 #include "common/mem.h"
 #include "tests/sim/drive.h"
 
@@ -23,18 +20,7 @@ static void on_up(void *self, struct span welcome)
         drive_session(d->drives[i]);
 }
 
-static void on_hello(void *self, struct m_hello *m)
-{
-    (void)self, (void)m;
-}
-
-static void nothing(void *self)
-{
-    (void)self;
-}
-
-static const struct line_calls line_calls = {
-    .hello = on_hello, .up = on_up, .message = on_message, .down = nothing, .turn_end = nothing};
+static const struct line_calls line_calls = {.up = on_up, .message = on_message};
 
 struct drivernode *drivernode_new(struct world *w, struct network *n, struct laws *l, const char *principal,
                                   const char *process)
@@ -44,9 +30,7 @@ struct drivernode *drivernode_new(struct world *w, struct network *n, struct law
     d->laws = l;
     snprintf(d->name, sizeof d->name, "%s", principal);
     d->cable.name = d->name;
-    d->clock.wall_ms = 1700000000000 + between(w, -2000, 2000);
-    process_init(&d->process, process, &d->clock);
-    clock_boot(w, &d->clock);
+    process_init_machine(w, &d->process, process, &d->clock, WALL_OFF_MS);
     d->line = line_new(w, n, &d->cable, &d->process, &line_calls, d);
     return d;
 }
@@ -129,8 +113,7 @@ void drivernode_crash(struct drivernode *d, int64_t for_us)
         return;
     TRACE(d->w, d->process.name, "crashes");
     met(d->w, FAULT_DRIVER_CRASH);
-    d->process.up = false;
-    d->process.paused_until = 0;
+    process_die(&d->process);
     for (unsigned i = 0; i < d->n_drives; i++)
         drive_stop(d->drives[i]);
     line_down(d->line);
@@ -139,11 +122,7 @@ void drivernode_crash(struct drivernode *d, int64_t for_us)
 
 void drivernode_pause(struct drivernode *d, int64_t for_us)
 {
-    if (!d->process.up || d->process.paused_until > d->w->now)
-        return;
-    TRACE(d->w, d->process.name, "is stopped for %" PRId64 " ms", for_us / 1000);
-    met(d->w, FAULT_DRIVER_PAUSE);
-    d->process.paused_until = d->w->now + for_us;
+    process_stop(d->w, &d->process, FAULT_DRIVER_PAUSE, "is stopped", for_us);
 }
 
 struct cable *drivernode_cable(struct drivernode *d)

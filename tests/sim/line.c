@@ -106,7 +106,7 @@ static void end_session(struct line *l, bool keep, int64_t ms, const char *why)
     if (!keep)
         conn_close(&l->conn);
     rest(l, ms >= 0 ? ms : next_rest(l));
-    if (was_up)
+    if (was_up && l->calls->down)
         l->calls->down(l->self);
 }
 
@@ -146,7 +146,8 @@ static void dial(struct line *l)
         rest(l, next_rest(l));
         return;
     }
-    l->calls->hello(l->self, &hello);
+    if (l->calls->hello)
+        l->calls->hello(l->self, &hello);
     buf_clear(&l->message);
     m_hello_encode(&hello, &l->message);
     l->session = session_new(id);
@@ -230,7 +231,7 @@ static void take_messages(struct line *l, struct span messages)
         messages.p += size;
         messages.n -= size;
     }
-    if (l->session == session)
+    if (l->session == session && l->calls->turn_end)
         l->calls->turn_end(l->self);
     line_flush(l);
 }

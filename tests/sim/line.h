@@ -13,9 +13,10 @@
 struct line;
 
 struct line_calls {
-    void (*hello)(void *self, struct m_hello *ret); /* fill it; major and minor are set */
     void (*up)(void *self, struct span welcome);
     void (*message)(void *self, uint64_t kind, struct span message);
+    /* Each may be NULL. */
+    void (*hello)(void *self, struct m_hello *ret); /* fill it; major and minor are set */
     void (*down)(void *self);
     void (*turn_end)(void *self); /* after everything of one frame was taken */
 };

@@ -112,18 +112,7 @@ static void on_up(void *self, struct span welcome)
     subscribe(m);
 }
 
-static void on_hello(void *self, struct m_hello *m)
-{
-    (void)self, (void)m;
-}
-
-static void nothing(void *self)
-{
-    (void)self;
-}
-
-static const struct line_calls line_calls = {
-    .hello = on_hello, .up = on_up, .message = on_message, .down = nothing, .turn_end = nothing};
+static const struct line_calls line_calls = {.up = on_up, .message = on_message};
 
 /* ---- Life */
 static struct sim_filter some_filter(struct world *w, const char *const *servers, unsigned n_servers)
@@ -154,9 +143,7 @@ struct monitornode *monitornode_new(struct world *w, struct network *n, struct l
     m->filter = some_filter(w, servers, n_servers);
     m->credit = (uint64_t)between(w, 20, chance(w, 500) ? 300 : 5000);
     m->lazy = chance(w, 500) ? 0 : 500;
-    m->clock.wall_ms = 1700000000000;
-    process_init(&m->process, name, &m->clock);
-    clock_boot(w, &m->clock);
+    process_init_machine(w, &m->process, name, &m->clock, 0);
     m->line = line_new(w, n, &m->cable, &m->process, &line_calls, m);
     return m;
 }
@@ -193,8 +180,7 @@ void monitornode_crash(struct monitornode *m, int64_t for_us)
         return;
     TRACE(m->w, m->name, "crashes");
     met(m->w, FAULT_MONITOR_CRASH);
-    m->process.up = false;
-    m->process.paused_until = 0;
+    process_die(&m->process);
     world_cancel(m->w, &m->later);
     line_down(m->line);
     world_at(m->w, &m->come_back, m->w->now + for_us, NULL, on_come_back, m);
@@ -202,11 +188,7 @@ void monitornode_crash(struct monitornode *m, int64_t for_us)
 
 void monitornode_pause(struct monitornode *m, int64_t for_us)
 {
-    if (!m->process.up || m->process.paused_until > m->w->now)
-        return;
-    TRACE(m->w, m->name, "is stopped for %" PRId64 " ms", for_us / 1000);
-    met(m->w, FAULT_MONITOR_PAUSE);
-    m->process.paused_until = m->w->now + for_us;
+    process_stop(m->w, &m->process, FAULT_MONITOR_PAUSE, "is stopped", for_us);
 }
 
 struct cable *monitornode_cable(struct monitornode *m)

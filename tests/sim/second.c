@@ -40,13 +40,7 @@ static void on_message(void *self, uint64_t kind, struct span message)
                   s->process->name);
 }
 
-static void nothing(void *self)
-{
-    (void)self;
-}
-
-static const struct line_calls calls = {
-    .hello = say_hello, .up = on_up, .message = on_message, .down = nothing, .turn_end = nothing};
+static const struct line_calls calls = {.hello = say_hello, .up = on_up, .message = on_message};
 
 struct second *second_new(struct world *w, struct network *n, struct laws *l, struct cable *cable,
                           struct process *process, struct clock_sim *clock)

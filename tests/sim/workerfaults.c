@@ -1,6 +1,4 @@
 /* workerfaults.c - what befalls a server (see workernode.h), and how it comes back from that by itself. */
-#include <inttypes.h>
-
 #include "tests/sim/workerinside.h"
 
 /* ---- The worker alone */
@@ -19,12 +17,7 @@ void workernode_crash(struct workernode *s, bool in_step, int64_t for_us)
 
 void workernode_pause(struct workernode *s, int64_t for_us)
 {
-    if (!s->core || s->process.paused_until > s->w->now)
-        return;
-    TRACE(s->w, s->name, "the worker is stopped for %" PRId64 " ms", for_us / 1000);
-    met(s->w, FAULT_WORKER_PAUSE);
-    s->process.paused_until = s->w->now + for_us;
-    if (s->linked)
+    if (process_stop(s->w, &s->process, FAULT_WORKER_PAUSE, "the worker is stopped", for_us) && s->linked)
         laws_reached(s->laws, s->name, s->process.paused_until);
 }
 
@@ -68,9 +61,7 @@ void workernode_reboot(struct workernode *s, bool new_spool, int64_t for_us)
 
 void workernode_wall_step(struct workernode *s, int64_t ms)
 {
-    TRACE(s->w, s->name, "its wall clock steps by %" PRId64 " ms", ms);
-    met(s->w, FAULT_WALL_STEP);
-    s->clock.wall_ms += ms;
+    clock_step(s->w, &s->process, ms);
 }
 
 /* ---- What it has, and who else says that it is this server */

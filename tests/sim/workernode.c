@@ -15,8 +15,8 @@ static void trace_message(struct workernode *s, const char *to, struct span mess
 {
     uint64_t kind;
     size_t size;
-    if (s->w->trace && wire_peek(message, &kind, &size, NULL) == 0 && schema_of_kind(kind, NULL))
-        TRACE(s->w, s->name, "-> %s %s", to, schema_of_kind(kind, NULL)->name);
+    if (s->w->trace && wire_peek(message, &kind, &size, NULL) == 0)
+        TRACE(s->w, s->name, "-> %s %s", to, kind_name(kind));
 }
 
 static void to_spool(struct workernode *s, struct span entry)
@@ -213,10 +213,9 @@ static void session_up(void *self, struct span welcome)
 static void session_message(void *self, uint64_t kind, struct span message)
 {
     struct workernode *s = self;
-    const struct wire_schema *schema = schema_of_kind(kind, NULL);
     struct m_stop stop;
     if (kind != KIND_M_PONG)
-        TRACE(s->w, s->name, "<- broker %s", schema ? schema->name : "?");
+        TRACE(s->w, s->name, "<- broker %s", kind_name(kind));
     if (kind == KIND_M_STOP && m_stop_decode(message, &stop, NULL) == 0)
         laws_stop_heard(s->laws, stop.run, stop.attempt);
     feed(s, (struct wcore_event){.kind = WCORE_MESSAGE, .message = message});
@@ -336,8 +335,7 @@ void worker_die(struct workernode *s, bool whole)
     TRACE(s->w, s->name, "the worker dies");
     laws_reached(s->laws, s->name, INT64_MAX);
     s->die_in_step = false;
-    s->process.up = false;
-    s->process.paused_until = 0;
+    process_die(&s->process);
     line_down(s->line);
     keepers_detach(s->keepers);
     serverjobs_forget(s->jobs);
@@ -360,9 +358,7 @@ struct workernode *workernode_new(struct world *w, struct network *n, struct law
     s->options = *o;
     snprintf(s->name, sizeof s->name, "%s", o->name);
     s->cable.name = s->name;
-    s->clock.wall_ms = 1700000000000 + between(w, -2000, 2000);
-    process_init(&s->process, s->name, &s->clock);
-    clock_boot(w, &s->clock);
+    process_init_machine(w, &s->process, s->name, &s->clock, WALL_OFF_MS);
     random_bytes(w, &s->spool_id, sizeof s->spool_id);
     random_bytes(w, &s->boot, sizeof s->boot);
     s->line = line_new(w, n, &s->cable, &s->process, &line_calls, s);
@@ -427,5 +423,5 @@ unsigned workernode_children(const struct workernode *s)
 }
 bool workernode_is_up(const struct workernode *s)
 {
-    return s->core && s->process.paused_until <= s->w->now;
+    return process_runs(s->w, &s->process);
 }

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "proto/messages.h"
 
 enum { PPM_MOST = 9000 };
+static const int64_t WALL_AT_FIRST_MS = 1700000000000;
 
 /* ---- Chance */
 static uint64_t splitmix(uint64_t *x)
@@ -186,6 +188,35 @@ void process_init(struct process *p, const char *name, struct clock_sim *clock)
         p->luck = (p->luck ^ (uint8_t)*name) * 0x100000001b3u;
 }
 
+void process_init_machine(struct world *w, struct process *p, const char *name, struct clock_sim *clock,
+                          int64_t off_ms)
+{
+    clock->wall_ms = WALL_AT_FIRST_MS + (off_ms ? between(w, -off_ms, off_ms) : 0);
+    process_init(p, name, clock);
+    clock_boot(w, clock);
+}
+
+void process_die(struct process *p)
+{
+    p->up = false;
+    p->paused_until = 0;
+}
+
+bool process_stop(struct world *w, struct process *p, enum fault f, const char *what, int64_t for_us)
+{
+    if (!p->up || p->paused_until > w->now)
+        return false;
+    TRACE(w, p->name, "%s for %" PRId64 " ms", what, for_us / 1000);
+    met(w, f);
+    p->paused_until = w->now + for_us;
+    return true;
+}
+
+bool process_runs(const struct world *w, const struct process *p)
+{
+    return p->up && p->paused_until <= w->now;
+}
+
 static int64_t boot_us(const struct world *w, const struct clock_sim *c)
 {
     int64_t passed = w->now - c->since;
@@ -221,6 +252,13 @@ void clock_boot(struct world *w, struct clock_sim *c)
     c->base_ms = between(w, 5000, 20000);
     c->ppm = chance(w, 600) ? between(w, -PPM_MOST, PPM_MOST) : chance(w, 500) ? PPM_MOST : -PPM_MOST;
     c->wall_ms = wall - c->base_ms;
+}
+
+void clock_step(struct world *w, const struct process *of, int64_t ms)
+{
+    TRACE(w, of->name, "its wall clock steps by %" PRId64 " ms", ms);
+    met(w, FAULT_WALL_STEP);
+    of->clock->wall_ms += ms;
 }
 
 /* ---- The trace */
@@ -261,4 +299,10 @@ const char *short_id(struct id id)
     char *out = text[turn++ % 4];
     id_format(id, out);
     return out + ID_TEXT - 9;
+}
+
+const char *kind_name(uint64_t kind)
+{
+    const struct wire_schema *s = schema_of_kind(kind, NULL);
+    return s ? s->name : "?";
 }

@@ -164,12 +164,21 @@ void world_cancel(struct world *w, struct event *e);
 bool event_is_set(const struct event *e);
 
 void process_init(struct process *p, const char *name, struct clock_sim *clock);
+/* The first of a machine that starts now, with a wall time up to off_ms before or behind what the world's is. */
+enum { WALL_OFF_MS = 2000 }; /* as it usually is */
+void process_init_machine(struct world *w, struct process *p, const char *name, struct clock_sim *clock,
+                          int64_t off_ms);
+void process_die(struct process *p);
+/* SIGSTOP, and SIGCONT after a while; `what`: for the trace. False: it is down, or stopped already. */
+bool process_stop(struct world *w, struct process *p, enum fault f, const char *what, int64_t for_us);
+bool process_runs(const struct world *w, const struct process *p); /* it is neither down nor stopped */
 /* What its own clock shows. */
 int64_t boot_ms(const struct world *w, const struct process *p);
 int64_t wall_ms(const struct world *w, const struct process *p);
 /* The true time at which its clock will show `boot`; not before now. INT64_MAX stays that. */
 int64_t true_time(const struct world *w, const struct process *p, int64_t boot);
-void clock_boot(struct world *w, struct clock_sim *c); /* a machine starts: boot time begins anew */
+void clock_boot(struct world *w, struct clock_sim *c);                  /* a machine starts: boot time begins anew */
+void clock_step(struct world *w, const struct process *of, int64_t ms); /* the wall time of its machine steps */
 
 /* The n-th of one purpose draws from a generator of its own, until chance_end gets what chance_begin gave. `purpose`:
  * one of these, or the luck of a process. */
@@ -200,5 +209,6 @@ void world_hash(struct world *w, uint64_t v);
 void world_hash_bytes(struct world *w, struct span s);
 /* The last 8 digits of an id: enough to tell runs apart in a trace. One of four static buffers. */
 const char *short_id(struct id id);
+const char *kind_name(uint64_t kind); /* of a message, record or entry; "?": there is none */
 
 #endif

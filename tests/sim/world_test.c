@@ -46,7 +46,8 @@ static void what_comes_to_a_stopped_process_waits_and_keeps_its_order(void **sta
     (void)state;
     world_init(&w, 1, NULL);
     process_init(&p, "p", &clock);
-    p.paused_until = MS(10);
+    p.up = true;
+    assert_true(process_stop(&w, &p, FAULT_WORKER_PAUSE, "is stopped", MS(10)));
     world_at(&w, &a.event, MS(2), &p, note, &a);
     world_at(&w, &b.event, MS(3), &p, note, &b);
     world_at(&w, &other.event, MS(4), NULL, note, &other);
@@ -56,6 +57,31 @@ static void what_comes_to_a_stopped_process_waits_and_keeps_its_order(void **sta
     assert_int_equal(a.at, 2);
     assert_int_equal(b.at, 3);
     assert_int_equal(w.now, MS(10));
+    world_end(&w);
+}
+
+static void only_what_runs_is_stopped(void **state)
+{
+    struct world w;
+    struct clock_sim clock = {.base_ms = 1};
+    struct process p;
+    (void)state;
+    world_init(&w, 1, NULL);
+    process_init(&p, "p", &clock);
+    assert_false(process_stop(&w, &p, FAULT_WORKER_PAUSE, "is stopped", MS(10)));
+    p.up = true;
+    assert_true(process_runs(&w, &p));
+    assert_true(process_stop(&w, &p, FAULT_WORKER_PAUSE, "is stopped", MS(10)));
+    assert_false(process_runs(&w, &p));
+    assert_false(process_stop(&w, &p, FAULT_WORKER_PAUSE, "is stopped", MS(20)));
+    assert_int_equal(w.counts.faults[FAULT_WORKER_PAUSE], 1);
+    w.now = MS(10);
+    assert_true(process_runs(&w, &p));
+    assert_true(process_stop(&w, &p, FAULT_WORKER_PAUSE, "is stopped", MS(10)));
+    process_die(&p);
+    assert_false(process_runs(&w, &p));
+    p.up = true; /* another process of the name: it is not stopped */
+    assert_true(process_runs(&w, &p));
     world_end(&w);
 }
 
@@ -194,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_come_by_time_and_those_of_one_time_as_they_were_set),
         cmocka_unit_test(what_comes_to_a_stopped_process_waits_and_keeps_its_order),
+        cmocka_unit_test(only_what_runs_is_stopped),
         cmocka_unit_test(a_broken_law_ends_the_world),
         cmocka_unit_test(the_same_seed_gives_the_same_chance_and_another_gives_another),
         cmocka_unit_test(a_clock_of_another_rate_is_never_early),
