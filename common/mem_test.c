@@ -77,7 +77,8 @@ static void overflow_by_realloc(void)
     mem_realloc(NULL, SIZE_MAX / 2, 3);
 }
 
-#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__ /* its calloc reports the overflow in its own way */
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__ /* its calloc reports the overflow in its own way \
+                                                                   */
 static void overflow_by_zalloc(void)
 {
     mem_zalloc(SIZE_MAX / 2, 3);

@@ -166,8 +166,7 @@ static void apply_limit(struct store *s)
     char sql[80];
     uint64_t size = 4096, most = s->most_bytes;
     db_pragma_u64(s->db, "page_size", &size, NULL);
-    snprintf(sql, sizeof sql, "PRAGMA max_page_count = %llu",
-             (unsigned long long)(most ? most / size : 4294967294u));
+    snprintf(sql, sizeof sql, "PRAGMA max_page_count = %llu", (unsigned long long)(most ? most / size : 4294967294u));
     db_exec(s->db, sql, NULL);
 }
 
