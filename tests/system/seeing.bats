@@ -156,3 +156,22 @@ setup() { enter; }
     run sh -c '{ lbctl history --json 2>&1 >&3; echo "$?" >&2; } 3>&1 2>"$1" | true; cat "$1"' sh "$demo/code"
     [ "$output" = 0 ]
 }
+
+@test "what is too long for one answer is left out and named, and the rest is there" {
+    local r
+    new_package long shell 'true' 'parameters: {text: {type: string, required: true}}'
+    deploy long etl
+    # As JSON each of these characters takes six bytes.
+    r=$(PYTHONPATH=$BATS_TEST_DIRNAME python -c '
+import uuid
+from peer import lb
+with lb.Client() as c:
+    print(uuid.UUID(bytes=c.call("package:long", "etl", {"text": "\x01" * 200000}, expires_in=3600)))')
+    await "it has ended" ended "$r"
+    run lbctl show "$r"
+    assert_has "succeeded"
+    assert_has "left out       parameters (too long to be shown)"
+    lbctl history --job package:long --json | jq -e '.status == "succeeded"'
+    lbctl show "$r" --json | jq -e '.left_out == ["parameters"]'
+    lbmon --event result --run "$r" --since 0 --until-now --json | jq -e '.status == "succeeded" and .left_out == ["parameters"]'
+}
