@@ -9,6 +9,20 @@ static struct rig_call call_named(const char *key)
     return c;
 }
 
+/* A call that is refused says that the runner has read all that was said before; the second one, that the turn in
+ * which it read that is over, and what it had for its keepers is theirs, even if it is killed. */
+static void turn_twice(struct world *w)
+{
+    static const char *const keys[] = {"late", "later"};
+    for (uint8_t i = 0; i < 2; i++) {
+        struct rig_call c = call_named(keys[i]);
+        struct id run = rig_run((uint8_t)(201 + i));
+        c.expires = 1;
+        ask_as(w, &c, run, 0);
+        assert_int_equal(outcome_of(w, run).outcome.code, REFUSAL_EXPIRED);
+    }
+}
+
 /* Two long steps fill both slots, and one more, of the same package, waits at one of their keepers. */
 static void fill(struct world *w, struct id runs[3])
 {
@@ -27,6 +41,7 @@ static void fill(struct world *w, struct id runs[3])
         want = (struct wanted){.run = runs[i]};
         wait_for(w, is_launched, &want, "a start");
     }
+    turn_twice(w);
     mem_free(&script);
 }
 
