@@ -75,7 +75,7 @@ struct office {
     struct client_config config;
     struct longboat *lb;
     struct certificate subject; /* the newest of the name */
-    char path[PATHS_MOST];      /* of the list beside our key */
+    char path[PATHS_MAX];      /* of the list beside our key */
     struct error err;
 };
 

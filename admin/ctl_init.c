@@ -36,7 +36,7 @@ static const char examples[] =
 
 struct work {
     const char *cluster;
-    char admin[PATHS_MOST], broker[PATHS_MOST]; /* the two configuration folders */
+    char admin[PATHS_MAX], broker[PATHS_MAX]; /* the two configuration folders */
     struct key admin_key, broker_key;
     struct buf admin_certificate, broker_certificate, administrators, client_yaml, broker_yaml, reached;
     struct error err;
@@ -73,7 +73,7 @@ static void addresses(struct buf *out, const char *key, const char *const *items
 static int check_addresses(const struct option_values *v, const char *name, bool port_free, struct error *err)
 {
     size_t n;
-    char endpoint[NET_ENDPOINT_MOST];
+    char endpoint[NET_ENDPOINT_MAX];
     const char *const *items = opt_list(v, name, &n);
     for (size_t i = 0; i < n; i++)
         if (net_endpoint(items[i], port_free, endpoint, err) < 0) {
@@ -88,9 +88,9 @@ static int check_counts(const struct option_values *v, struct error *err)
     size_t n_listen, n_address;
     opt_list(v, "listen", &n_listen);
     opt_list(v, "address", &n_address);
-    return n_listen <= CLIENT_BROKERS_MOST && n_address <= CLIENT_BROKERS_MOST
+    return n_listen <= CLIENT_BROKERS_MAX && n_address <= CLIENT_BROKERS_MAX
                ? 0
-               : error_set(err, -EINVAL, "at most %d addresses are possible", CLIENT_BROKERS_MOST);
+               : error_set(err, -EINVAL, "at most %d addresses are possible", CLIENT_BROKERS_MAX);
 }
 
 /* Where others find what listens here: 0.0.0.0, :: and * are every address of this host, so it is called by its name.
@@ -114,7 +114,7 @@ static char *reached_at(const char *listen)
 static void texts(struct work *w, const struct option_values *v)
 {
     size_t n_listen, n_address;
-    char key[KEY_TEXT], *reached[CLIENT_BROKERS_MOST];
+    char key[KEY_TEXT], *reached[CLIENT_BROKERS_MAX];
     const char *const *listen = opt_list(v, "listen", &n_listen);
     const char *const *address = opt_list(v, "address", &n_address);
     size_t n = n_address ? n_address : n_listen;
@@ -140,7 +140,7 @@ struct file_of {
 /* Nothing is written if anything of it is there: two clusters in one folder would be a mess nobody can take apart. */
 static int refuse_old_files(struct work *w, const struct file_of *files, size_t n)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     for (size_t i = 0; i < n; i++) {
         struct buf old = {0};
         int rc = path_join(path, sizeof path, &w->err, files[i].folder, files[i].name, NULL);
@@ -159,7 +159,7 @@ static int refuse_old_files(struct work *w, const struct file_of *files, size_t 
 
 static int write_files(struct work *w, const struct file_of *files, size_t n)
 {
-    char path[PATHS_MOST], folder[PATHS_MOST];
+    char path[PATHS_MAX], folder[PATHS_MAX];
     for (size_t i = 0; i < n; i++) {
         int rc = path_join(path, sizeof path, &w->err, files[i].folder, files[i].name, NULL);
         if (rc < 0)
@@ -175,7 +175,7 @@ static int write_files(struct work *w, const struct file_of *files, size_t n)
 
 static int write_key(struct work *w, const char *folder, const char *name, const struct key *key)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc = path_join(path, sizeof path, &w->err, folder, "keys", NULL);
     if (rc == 0)
         rc = file_make_dirs(path, 0700, &w->err);

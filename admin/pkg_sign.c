@@ -19,10 +19,10 @@ static const char examples[] =
     "  lbpkg sign extract-1.2.0.lbp          writes extract-1.2.0.lbp.minisig\n"
     "  lbpkg sign extract-1.2.0.lbp --key ~/.minisign/minisign.key    asks for its password\n";
 
-enum { PASSWORD_MOST = 1024 };
+enum { PASSWORD_MAX = 1024 };
 
 /* A line of standard input; not shown while it is typed on a terminal. */
-static bool ask_password(const char *path, char out[PASSWORD_MOST])
+static bool ask_password(const char *path, char out[PASSWORD_MAX])
 {
     struct termios was, quiet;
     bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &was) == 0;
@@ -32,7 +32,7 @@ static bool ask_password(const char *path, char out[PASSWORD_MOST])
         quiet.c_lflag &= ~(tcflag_t)ECHO;
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
     }
-    bool got = fgets(out, PASSWORD_MOST, stdin) != NULL;
+    bool got = fgets(out, PASSWORD_MAX, stdin) != NULL;
     if (terminal) {
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
         fputc('\n', stderr);
@@ -47,7 +47,7 @@ static int load_key(const char *path, struct minisign_secret *ret, struct error 
     int rc = minisign_secret_load(path, NULL, ret, err);
     if (rc != -EACCES)
         return rc;
-    char password[PASSWORD_MOST];
+    char password[PASSWORD_MAX];
     if (ask_password(path, password)) /* otherwise the sentence stands: it is encrypted */
         rc = minisign_secret_load(path, password, ret, err);
     explicit_bzero(password, sizeof password);

@@ -13,7 +13,7 @@
 #include "common/file.h"
 #include "common/log.h"
 
-enum { UPLOADS_MOST = 16 /* at a time; each has a file open */ };
+enum { UPLOADS_MAX = 16 /* at a time; each has a file open */ };
 
 struct upload {
     struct hash hash;
@@ -149,7 +149,7 @@ static struct upload *find(struct depot *d, const struct hash *hash)
 
 static struct upload *begin(struct depot *d, const struct hash *hash, uint64_t size, struct error *err)
 {
-    if (HASH_COUNT(d->uploads) >= UPLOADS_MOST)
+    if (HASH_COUNT(d->uploads) >= UPLOADS_MAX)
         upload_drop(d, d->uploads); /* the oldest: it begins anew when it comes again */
     char *part = path_of(d->folder, hash, ".part");
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);

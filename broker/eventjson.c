@@ -486,7 +486,7 @@ struct feed_event *event_make(uint64_t seq, struct span record, const struct eve
     set_word(o, "event", e->word);
     json_set_id(o, "run", &e->run);
     json_set_time(o, "at", e->at);
-    e->text = json_fit(o, JSONFIT_MOST);
+    e->text = json_fit(o, JSONFIT_MAX);
     e->n = strlen(e->text);
     json_decref(o);
     return e;

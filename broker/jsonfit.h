@@ -6,7 +6,7 @@
 
 #include "proto/limits.h"
 
-enum { JSONFIT_MOST = LIMIT_FRAME * 3 / 4 }; /* bytes; what is around it fits into the frame, too */
+enum { JSONFIT_MAX = LIMIT_FRAME * 3 / 4 }; /* bytes; what is around it fits into the frame, too */
 
 /* The object as text (free() it). If that is longer than `most`, the longest of its parts that people can do without
  * are left out, one after the other, and named in "left_out": ["parameters"]. */

@@ -37,7 +37,7 @@ static const struct option_row ROWS[] = {
      "back"},
     {"max-runs", 0, OPTION_INT, "1000000", 1, 100000000, true, "N",
      "live runs; beyond it callers are told to come back"},
-    {"lost-after", 0, OPTION_DURATION, "5m", LOST_AFTER_LEAST_MS, INT64_MAX, true, "TIME",
+    {"lost-after", 0, OPTION_DURATION, "5m", LOST_AFTER_MIN_MS, INT64_MAX, true, "TIME",
      "a server silent for so long has lost its attempts"},
     {"lease", 0, OPTION_DURATION, "15s", 1000, 3600000, true, "TIME", "a server silent for so long gets nothing new"},
     {"depot-size", 0, OPTION_SIZE, "20G", 1 << 20, INT64_MAX, true, "SIZE", "packages kept at the broker"},
@@ -50,7 +50,7 @@ static const struct option_row ROWS[] = {
 static int read_options(int argc, char **argv, const struct paths *paths, struct option_values *v, int *ret_first,
                         struct error *err)
 {
-    char file[PATHS_MOST];
+    char file[PATHS_MAX];
     enum log_level level;
     int rc = options_parse(ROWS, COUNT_OF(ROWS), argc, argv, v, ret_first, err);
     if (rc < 0 || opt_flag(v, "help") || opt_flag(v, "version"))

@@ -274,7 +274,7 @@ static void hear_about(void *self, const struct store_answer *a)
 
 static void ask_about(struct logs *l, struct reader *r)
 {
-    struct store_question q = {.what = STORE_RECORDS, .run = r->run, .most = STORE_PAGE_MOST};
+    struct store_question q = {.what = STORE_RECORDS, .run = r->run, .most = STORE_PAGE_MAX};
     r->judging = true;
     r->asked = store_ask(l->b->store, &q, hear_about, r);
 }

@@ -121,7 +121,7 @@ void lookup_run(struct broker *b, const struct bcore_effect *e)
     l->peer = e->peer;
     l->req = e->req;
     l->run = e->run;
-    store_ask(b->store, &(struct store_question){.what = STORE_RECORDS, .run = e->run, .most = STORE_PAGE_MOST},
+    store_ask(b->store, &(struct store_question){.what = STORE_RECORDS, .run = e->run, .most = STORE_PAGE_MAX},
               hear_run, l);
 }
 

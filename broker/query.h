@@ -9,7 +9,7 @@
 
 enum {
     QUERY_PAGE_BYTES = 512 << 10, /* of rows; a frame holds them with room to spare */
-    QUERY_SCAN_MOST = 20000       /* things looked at for one page */
+    QUERY_SCAN_MAX = 20000       /* things looked at for one page */
 };
 
 struct query {

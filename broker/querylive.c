@@ -168,7 +168,7 @@ bool query_parents_live(struct query *q)
                      query_row(q, query_parent_json(&p));
         if (taken)
             at = p.id;
-        if (!taken || ++scanned == QUERY_SCAN_MOST) {
+        if (!taken || ++scanned == QUERY_SCAN_MAX) {
             char id[ID_TEXT];
             snprintf(q->next, sizeof q->next, "%s%s", MARK, id_format(at, id));
             return false;

@@ -186,7 +186,7 @@ static void hear_run(void *self, const struct store_answer *a)
 
 void query_run(struct query *q)
 {
-    struct store_question ask = {.what = STORE_RECORDS, .run = q->run, .most = STORE_PAGE_MOST};
+    struct store_question ask = {.what = STORE_RECORDS, .run = q->run, .most = STORE_PAGE_MAX};
     if (id_is_zero(q->run))
         query_refuse(q, REFUSAL_BAD_ARGUMENT, "`run` must be given in where");
     else

@@ -71,7 +71,7 @@ void query_runs(struct query *q)
         full = full || (wanted && !add_run(q, &r, r.call));
         if (!full)
             q->at = r.id;
-        if (full || ++q->scanned == QUERY_SCAN_MOST) {
+        if (full || ++q->scanned == QUERY_SCAN_MAX) {
             id_format(q->at, q->next);
             break;
         }

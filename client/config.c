@@ -11,16 +11,16 @@
 #include "common/yaml.h"
 #include "net/address.h"
 
-static int path_of(char path[PATHS_MOST], const char *folder, const char *name, struct error *err)
+static int path_of(char path[PATHS_MAX], const char *folder, const char *name, struct error *err)
 {
-    return path_join(path, PATHS_MOST, err, folder, name, NULL);
+    return path_join(path, PATHS_MAX, err, folder, name, NULL);
 }
 
 /* ---- client.yaml */
 
 static int read_address(const struct yaml_node *node, char **ret, struct error *err)
 {
-    char endpoint[NET_ENDPOINT_MOST];
+    char endpoint[NET_ENDPOINT_MAX];
     const char *text;
     int rc;
 
@@ -47,8 +47,8 @@ static int read_brokers(struct client_config *c, const struct yaml_node *root, s
     if ((rc = yaml_expect_seq(brokers, err)) < 0)
         return rc;
     size_t n = yaml_count(brokers);
-    if (n == 0 || n > CLIENT_BROKERS_MOST)
-        return yaml_error(brokers, err, "'brokers' must list 1 to %d addresses, not %zu", CLIENT_BROKERS_MOST, n);
+    if (n == 0 || n > CLIENT_BROKERS_MAX)
+        return yaml_error(brokers, err, "'brokers' must list 1 to %d addresses, not %zu", CLIENT_BROKERS_MAX, n);
     c->addresses = mem_zalloc(n, sizeof *c->addresses);
     for (; c->n_addresses < n; c->n_addresses++)
         if ((rc = read_address(yaml_item(brokers, c->n_addresses), &c->addresses[c->n_addresses], err)) < 0)
@@ -58,7 +58,7 @@ static int read_brokers(struct client_config *c, const struct yaml_node *root, s
 
 static int load_addresses(struct client_config *c, const char *folder, struct error *err)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     struct yaml *yaml = NULL;
     int rc;
 
@@ -104,7 +104,7 @@ static int load_certificate(const struct client_config *c, const char *path, str
 
 static int load_trust(struct client_config *c, const char *folder, struct error *err)
 {
-    char path[PATHS_MOST], administrators[PATHS_MOST], cluster[LIMIT_NAME + 1];
+    char path[PATHS_MAX], administrators[PATHS_MAX], cluster[LIMIT_NAME + 1];
     struct buf mine = {0}, brokers = {0};
     int rc;
 
@@ -134,7 +134,7 @@ done:
 
 static int load_key(struct client_config *c, const char *folder, struct error *err)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc;
 
     if ((rc = path_of(path, folder, SIGN_KEY_FILE, err)) < 0 || (rc = key_load(path, &c->key, err)) < 0)
@@ -178,7 +178,7 @@ int client_config_load(struct client_config *ret, const char *folder, struct err
 int client_config_adopt(struct client_config *c, struct span certificate, int64_t now, struct error *err)
 {
     struct certificate newer = {0};
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc;
 
     if (span_eq(certificate, buf_span(&c->me.signed_bytes)))

@@ -19,7 +19,7 @@
 #define SIGN_KEY_FILE       "keys/sign.key"
 #define SEAL_KEY_FILE       "keys/seal.key"
 
-enum { CLIENT_BROKERS_MOST = 16 };
+enum { CLIENT_BROKERS_MAX = 16 };
 
 struct client_config {
     char *folder;     /* where it was read from */

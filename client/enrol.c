@@ -16,11 +16,11 @@
 #include "common/mem.h"
 #include "common/paths.h"
 
-enum { TIMEOUT_MS = 30000, TOKEN_MOST = 64 << 10 };
+enum { TIMEOUT_MS = 30000, TOKEN_MAX = 64 << 10 };
 
 struct joining {
     const struct enrol_options *o;
-    char folder[PATHS_MOST], staged[PATHS_MOST]; /* staged "": none */
+    char folder[PATHS_MAX], staged[PATHS_MAX]; /* staged "": none */
     struct token token;
     uint8_t seed[KEY_SEED], seal_seed[KEY_SEED];
     struct key key;
@@ -32,7 +32,7 @@ struct joining {
 static int check_free(const struct joining *j, struct error *err)
 {
     static const char *const files[] = {SIGN_KEY_FILE, CERTIFICATE_FILE};
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     struct stat st;
     int rc;
 
@@ -93,21 +93,21 @@ static int make_identity(struct joining *j, struct error *err)
 
 static int stage_file(const struct joining *j, const char *name, struct span content, struct error *err)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc = path_join(path, sizeof path, err, j->staged, name, NULL);
     return rc < 0 ? rc : file_write_atomic(path, content, 0644, err);
 }
 
 static int stage_key(const struct joining *j, const char *name, const uint8_t seed[KEY_SEED], struct error *err)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc = path_join(path, sizeof path, err, j->staged, name, NULL);
     return rc < 0 ? rc : key_file_create(path, seed, err);
 }
 
 static int make_folders(const char *top, struct error *err)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc;
     if ((rc = path_join(path, sizeof path, err, top, "trust", NULL)) < 0 ||
         (rc = file_make_dirs(path, 0755, err)) < 0 || (rc = path_join(path, sizeof path, err, top, "keys", NULL)) < 0)
@@ -156,7 +156,7 @@ static int publish(struct joining *j, struct error *err)
 {
     static const char *const files[] = {SIGN_KEY_FILE, SEAL_KEY_FILE, ADMINISTRATORS_FILE,
                                         BROKER_FILE,   CLIENT_FILE,   CERTIFICATE_FILE};
-    char from[PATHS_MOST], to[PATHS_MOST];
+    char from[PATHS_MAX], to[PATHS_MAX];
     int rc;
 
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -230,14 +230,14 @@ int enrol(const struct enrol_options *o, struct enrol_result *ret, struct error 
 
 int enrol_read_token(int fd, char **ret, struct error *err)
 {
-    char *text = mem_zalloc(1, TOKEN_MOST + 1);
-    ssize_t n = file_read_all(fd, text, TOKEN_MOST);
+    char *text = mem_zalloc(1, TOKEN_MAX + 1);
+    ssize_t n = file_read_all(fd, text, TOKEN_MAX);
 
-    if (n > 0 && n < TOKEN_MOST) {
+    if (n > 0 && n < TOKEN_MAX) {
         *ret = text;
         return 0;
     }
-    sodium_memzero(text, TOKEN_MOST);
+    sodium_memzero(text, TOKEN_MAX);
     mem_free(&text);
     if (n < 0)
         return error_errno(err, (int)-n, "cannot read the token");

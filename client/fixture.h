@@ -27,7 +27,7 @@ struct cluster {
     struct key administrator, broker, anna;
     struct buf broker_certificate;
     struct trust_anchors anchors;
-    char endpoint[NET_ENDPOINT_MOST];
+    char endpoint[NET_ENDPOINT_MAX];
     uint64_t peer;
     struct hash peer_key;
     unsigned hellos, downs;

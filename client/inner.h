@@ -57,7 +57,7 @@ struct longboat {
     uint64_t last_req;
     enum refusal refused; /* of the session; not `busy`, which passes */
     char refused_text[ERROR_TEXT_MAX];
-    char name[LIMIT_NAME + NET_ENDPOINT_MOST + 32];
+    char name[LIMIT_NAME + NET_ENDPOINT_MAX + 32];
     struct buf scratch;
     struct buf revocations; /* the newest list that the broker has pushed */
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { REQUEST_MOST = LIMIT_FRAME - 64 /* bytes; a frame's head stands before it */ };
+enum { REQUEST_MAX = LIMIT_FRAME - 64 /* bytes; a frame's head stands before it */ };
 
 static struct request *find(const struct longboat *lb, uint64_t req)
 {
@@ -62,8 +62,8 @@ int longboat_request(struct longboat *lb, uint64_t req, struct span message, lon
                      struct error *err)
 {
     int rc;
-    if (message.n > REQUEST_MOST)
-        return error_set(err, -EMSGSIZE, "a request of %zu bytes; at most %d can be sent", message.n, REQUEST_MOST);
+    if (message.n > REQUEST_MAX)
+        return error_set(err, -EMSGSIZE, "a request of %zu bytes; at most %d can be sent", message.n, REQUEST_MAX);
     if (find(lb, req))
         return error_set(err, -EEXIST, "request %llu has not been answered yet", (unsigned long long)req);
     if ((rc = check_form(message, err)) < 0)

@@ -6,7 +6,7 @@
 
 enum {
     FRESH_MS = 5000, /* a redeploy is seen by calls that come later than this */
-    RESOLUTIONS_MOST = 1000
+    RESOLUTIONS_MAX = 1000
 };
 
 struct resolution {
@@ -106,7 +106,7 @@ static void free_one(struct longboat *lb, struct resolution *r)
 
 static void forget_old(struct longboat *lb)
 {
-    if (HASH_COUNT(lb->resolutions) < RESOLUTIONS_MOST)
+    if (HASH_COUNT(lb->resolutions) < RESOLUTIONS_MAX)
         return;
     for (struct resolution *r = lb->resolutions, *next; r; r = next) {
         next = r->hh.next;

@@ -216,10 +216,10 @@ static void drop_front(struct buf *b, size_t *at)
 
 int channel_queue(struct channel *c, struct span message, struct error *err)
 {
-    if (message.n > CHANNEL_MESSAGE_MOST)
+    if (message.n > CHANNEL_MESSAGE_MAX)
         return error_set(err, -EMSGSIZE, "a message of %zu bytes is larger than the %d that a channel takes",
-                         message.n, (int)CHANNEL_MESSAGE_MOST);
-    if (c->out.n - c->out_at + message.n > CHANNEL_QUEUE_MOST)
+                         message.n, (int)CHANNEL_MESSAGE_MAX);
+    if (c->out.n - c->out_at + message.n > CHANNEL_QUEUE_MAX)
         return error_set(err, -ENOBUFS, "process %d does not read: %zu bytes wait for it", (int)c->pid,
                          c->out.n - c->out_at);
     if (c->out_at > c->out.n / 2)
@@ -265,9 +265,9 @@ int channel_receive(struct channel *c, struct span *ret, struct error *err)
 {
     for (;;) {
         size_t have = c->in.n - c->in_at, want = head_length(c);
-        if (want > 4 + (size_t)CHANNEL_MESSAGE_MOST)
+        if (want > 4 + (size_t)CHANNEL_MESSAGE_MAX)
             return error_set(err, -EMSGSIZE, "process %d announced a message of %zu bytes; at most %d are allowed",
-                             (int)c->pid, want - 4, (int)CHANNEL_MESSAGE_MOST);
+                             (int)c->pid, want - 4, (int)CHANNEL_MESSAGE_MAX);
         if (want && have >= want) {
             *ret = span_of(c->in.p + c->in_at + 4, want - 4);
             c->in_at += want;

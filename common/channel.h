@@ -3,7 +3,7 @@
  *
  * Nothing here blocks and nothing here waits: the owner of a loop watches channel_fd for reading, and for writing
  * while channel_wants_write. A length is judged before its bytes are read; a peer that does not read is noticed by
- * the bytes that gather (CHANNEL_QUEUE_MOST). Who the peer is comes from the kernel (SO_PEERCRED), fixed when it
+ * the bytes that gather (CHANNEL_QUEUE_MAX). Who the peer is comes from the kernel (SO_PEERCRED), fixed when it
  * connected.
  *
  *     for (;;) {                                  when channel_fd is readable
@@ -22,8 +22,8 @@
 #include "common/error.h"
 
 enum {
-    CHANNEL_MESSAGE_MOST = 8 << 20, /* one message: a step with the outputs of a hundred earlier ones */
-    CHANNEL_QUEUE_MOST = 64 << 20   /* bytes that wait for a peer; then channel_send refuses */
+    CHANNEL_MESSAGE_MAX = 8 << 20, /* one message: a step with the outputs of a hundred earlier ones */
+    CHANNEL_QUEUE_MAX = 64 << 20   /* bytes that wait for a peer; then channel_send refuses */
 };
 
 struct channel;
@@ -46,8 +46,8 @@ int channel_fd(const struct channel *c);
 uid_t channel_peer_uid(const struct channel *c);
 pid_t channel_peer_pid(const struct channel *c); /* when it connected; it may have ended since */
 
-/* Queues the message and writes what the socket takes now. -EMSGSIZE: larger than CHANNEL_MESSAGE_MOST; -ENOBUFS: the
- * peer does not read and CHANNEL_QUEUE_MOST would be exceeded; -EPIPE: it has gone. */
+/* Queues the message and writes what the socket takes now. -EMSGSIZE: larger than CHANNEL_MESSAGE_MAX; -ENOBUFS: the
+ * peer does not read and CHANNEL_QUEUE_MAX would be exceeded; -EPIPE: it has gone. */
 int channel_send(struct channel *c, struct span message, struct error *err);
 /* Only queues it, for many small messages in one write: channel_flush follows. */
 int channel_queue(struct channel *c, struct span message, struct error *err);

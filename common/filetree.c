@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DEPTH_MOST = 32 }; /* one descriptor and one stack frame each */
+enum { DEPTH_MAX = 32 }; /* one descriptor and one stack frame each */
 
 struct removal {
     const char *path; /* for sentences */
@@ -58,7 +58,7 @@ static int remove_folder(struct removal *r, int parent, const char *name, int de
         close(fd);
         return failed(r, why, name);
     }
-    if (depth >= DEPTH_MOST) {
+    if (depth >= DEPTH_MAX) {
         close(fd);
         return move_up(r, parent, name);
     }

@@ -16,7 +16,7 @@
 enum {
     LINE_MAX_BYTES = 2048, /* journald's own default; longer is cut and ends in "..." */
     THROTTLE_SLOTS = 128,  /* formats in use at once; two that meet in a slot throttle each other less, never more */
-    THROTTLE_MOST = 10,
+    THROTTLE_MAX = 10,
     THROTTLE_MS = 1000
 };
 
@@ -174,7 +174,7 @@ static bool may_write(enum log_level level, const char *fmt, int64_t now)
         summarise(t);
         *t = (struct throttle){.fmt = fmt, .level = level, .since = now};
     }
-    if (++t->seen <= THROTTLE_MOST)
+    if (++t->seen <= THROTTLE_MAX)
         return true;
     if (t->held_back++ == 0)
         the_log.slots_held_back++;

@@ -8,7 +8,7 @@
 #include "common/buf.h"
 #include "common/error.h"
 
-enum { NAME_MOST = 64 }; /* bytes; fits a file name with prefix and suffix, and a column of a table */
+enum { NAME_LENGTH_MAX = 64 }; /* bytes; fits a file name with prefix and suffix, and a column of a table */
 
 /* [a-z][a-z0-9_]*: what expressions can name (parameters, outputs, tasks, variables). */
 bool name_is_identifier(struct span s);

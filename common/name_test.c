@@ -24,11 +24,11 @@ static void names_may_have_dashes_too(void **state)
 static void a_name_has_a_most(void **state)
 {
     (void)state;
-    char text[NAME_MOST + 1];
+    char text[NAME_LENGTH_MAX + 1];
     memset(text, 'a', sizeof text);
-    assert_true(name_is_name(span_of(text, NAME_MOST)));
-    assert_false(name_is_name(span_of(text, NAME_MOST + 1)));
-    assert_false(name_is_identifier(span_of(text, NAME_MOST + 1)));
+    assert_true(name_is_name(span_of(text, NAME_LENGTH_MAX)));
+    assert_false(name_is_name(span_of(text, NAME_LENGTH_MAX + 1)));
+    assert_false(name_is_identifier(span_of(text, NAME_LENGTH_MAX + 1)));
 }
 
 static void the_refusal_says_what_is_wrong(void **state)

@@ -58,24 +58,24 @@ static int home_folder(char *out, struct error *err)
     }
     if (!home)
         return error_set(err, -EINVAL, "user %u has no home folder: set HOME or LONGBOAT_HOME", (unsigned)geteuid());
-    return path_join(out, PATHS_MOST, err, home, NULL);
+    return path_join(out, PATHS_MAX, err, home, NULL);
 }
 
 static int user_paths(struct paths *p, struct error *err)
 {
-    char *home = mem_alloc(PATHS_MOST);
+    char *home = mem_alloc(PATHS_MAX);
     const char *config = absolute_env("XDG_CONFIG_HOME"), *state = absolute_env("XDG_STATE_HOME");
     const char *run = absolute_env("XDG_RUNTIME_DIR");
     int rc = config && state ? 0 : home_folder(home, err);
     if (rc == 0)
-        rc = config ? path_join(p->config, PATHS_MOST, err, config, "longboat", NULL)
-                    : path_join(p->config, PATHS_MOST, err, home, ".config/longboat", NULL);
+        rc = config ? path_join(p->config, PATHS_MAX, err, config, "longboat", NULL)
+                    : path_join(p->config, PATHS_MAX, err, home, ".config/longboat", NULL);
     if (rc == 0)
-        rc = state ? path_join(p->state, PATHS_MOST, err, state, "longboat", NULL)
-                   : path_join(p->state, PATHS_MOST, err, home, ".local/state/longboat", NULL);
+        rc = state ? path_join(p->state, PATHS_MAX, err, state, "longboat", NULL)
+                   : path_join(p->state, PATHS_MAX, err, home, ".local/state/longboat", NULL);
     if (rc == 0)
-        rc = run ? path_join(p->run, PATHS_MOST, err, run, "longboat", NULL)
-                 : path_join(p->run, PATHS_MOST, err, p->state, "run", NULL);
+        rc = run ? path_join(p->run, PATHS_MAX, err, run, "longboat", NULL)
+                 : path_join(p->run, PATHS_MAX, err, p->state, "run", NULL);
     mem_free(&home);
     return rc;
 }
@@ -83,11 +83,11 @@ static int user_paths(struct paths *p, struct error *err)
 static int three(struct paths *p, const char *config, const char *state, const char *run, const char *below,
                  struct error *err)
 {
-    int rc = path_join(p->config, PATHS_MOST, err, below, config, NULL);
+    int rc = path_join(p->config, PATHS_MAX, err, below, config, NULL);
     if (rc == 0)
-        rc = path_join(p->state, PATHS_MOST, err, below, state, NULL);
+        rc = path_join(p->state, PATHS_MAX, err, below, state, NULL);
     if (rc == 0)
-        rc = path_join(p->run, PATHS_MOST, err, below, run, NULL);
+        rc = path_join(p->run, PATHS_MAX, err, below, run, NULL);
     return rc;
 }
 

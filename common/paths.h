@@ -6,13 +6,13 @@
 
 #include "common/error.h"
 
-enum { PATHS_MOST = 4096 };
+enum { PATHS_MAX = 4096 };
 
 /* Absolute, without a slash at the end. Nothing is made; that is for the program that writes there. */
 struct paths {
-    char config[PATHS_MOST]; /* files people write: *.yaml, keys/, trust/, jobs/ */
-    char state[PATHS_MOST];  /* what must survive a restart */
-    char run[PATHS_MOST];    /* sockets and locks; gone after a boot */
+    char config[PATHS_MAX]; /* files people write: *.yaml, keys/, trust/, jobs/ */
+    char state[PATHS_MAX];  /* what must survive a restart */
+    char run[PATHS_MAX];    /* sockets and locks; gone after a boot */
 };
 
 /* LONGBOAT_HOME: $LONGBOAT_HOME/{etc,var,run}. Else root: /etc/longboat, /var/lib/longboat, /run/longboat. Else the

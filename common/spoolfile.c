@@ -48,7 +48,7 @@ static enum frame frame_at(struct span s, struct span *ret_payload, size_t *ret_
     memcpy(&length, s.p, 4);
     memcpy(&sum, s.p + 4, 4);
     length = le32toh(length);
-    if (length == 0 || length > SPOOLFILE_RECORD_MOST)
+    if (length == 0 || length > SPOOLFILE_RECORD_MAX)
         return FRAME_BAD;
     *ret_size = HEAD + length;
     if (s.n < *ret_size)
@@ -328,9 +328,9 @@ int spoolfile_append_all(struct spoolfile *f, const struct span *records, size_t
     for (size_t i = 0; i < n; i++) {
         if (records[i].n == 0)
             return error_set(err, -EINVAL, "an empty record cannot be told from the end of the spool '%s'", f->path);
-        if (records[i].n > SPOOLFILE_RECORD_MOST)
+        if (records[i].n > SPOOLFILE_RECORD_MAX)
             return error_set(err, -E2BIG, "a record of %zu bytes is larger than the %d that a spool takes",
-                             records[i].n, SPOOLFILE_RECORD_MOST);
+                             records[i].n, SPOOLFILE_RECORD_MAX);
         add_frame(&f->frames, records[i]);
     }
     int rc = f->frames.n ? write_frames(f, records, n, &done, err) : 0;

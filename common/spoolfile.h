@@ -19,7 +19,7 @@
 #include "common/error.h"
 
 enum {
-    SPOOLFILE_RECORD_MOST = 2 << 20, /* an outcome with all its capped output fits; more is a length gone wrong */
+    SPOOLFILE_RECORD_MAX = 2 << 20, /* an outcome with all its capped output fits; more is a length gone wrong */
     SPOOLFILE_START = 8              /* the offset of the first record */
 };
 

@@ -11,7 +11,7 @@
 
 #include "common/utf8.h"
 
-enum { WIDTH_USUAL = 80, WIDTH_LEAST = 20, WIDTH_MOST = 1000 };
+enum { WIDTH_USUAL = 80, WIDTH_MIN = 20, WIDTH_MAX = 1000 };
 
 struct term term_of(int fd)
 {
@@ -25,7 +25,7 @@ struct term term_of(int fd)
     if (width == 0 && columns)
         width = strtol(columns, NULL, 10);
     if (width > 0)
-        t.width = (int)(width < WIDTH_LEAST ? WIDTH_LEAST : width > WIDTH_MOST ? WIDTH_MOST : width);
+        t.width = (int)(width < WIDTH_MIN ? WIDTH_MIN : width > WIDTH_MAX ? WIDTH_MAX : width);
     return t;
 }
 

@@ -8,7 +8,7 @@
 
 enum {
     GAP = 2,
-    LAST_LEAST = 8 /* on a terminal too narrow for the others the last column still says something, and lines wrap */
+    LAST_MIN = 8 /* on a terminal too narrow for the others the last column still says something, and lines wrap */
 };
 
 struct cell {
@@ -113,8 +113,8 @@ static void measure(const struct term_table *t, const struct term *term, int *wi
     for (size_t i = 0; i + 1 < t->n; i++)
         before_last += widths[i] + GAP;
     int rest = term->width - before_last;
-    if (rest < LAST_LEAST)
-        rest = LAST_LEAST;
+    if (rest < LAST_MIN)
+        rest = LAST_MIN;
     if (term->is_terminal && widths[t->n - 1] > rest)
         widths[t->n - 1] = rest;
 }

@@ -17,7 +17,7 @@
 #include "common/buf.h"
 #include "common/error.h"
 
-enum { YAML_DEPTH_MOST = 64, YAML_BYTES_MOST = 16 << 20 };
+enum { YAML_DEPTH_MAX = 64, YAML_BYTES_MAX = 16 << 20 };
 
 struct yaml;
 struct yaml_node;

@@ -188,9 +188,9 @@ static void depth_and_size_have_a_most(void **state)
     struct yaml *y = read_ok(text + 1);
     yaml_free(&y);
     struct buf big = {0};
-    memset(buf_grow(&big, YAML_BYTES_MOST + 1), '#', YAML_BYTES_MOST + 1);
+    memset(buf_grow(&big, YAML_BYTES_MAX + 1), '#', YAML_BYTES_MAX + 1);
     struct error err = {0};
-    assert_int_equal(yaml_read_bytes("f.yaml", span_of(big.p, YAML_BYTES_MOST + 1), &y, &err), -EFBIG);
+    assert_int_equal(yaml_read_bytes("f.yaml", span_of(big.p, YAML_BYTES_MAX + 1), &y, &err), -EFBIG);
     buf_free(&big);
 }
 

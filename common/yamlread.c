@@ -13,7 +13,7 @@
 struct reader {
     struct yaml *y;
     yaml_parser_t parser;
-    struct yaml_node *open[YAML_DEPTH_MOST]; /* maps and sequences whose end has not come */
+    struct yaml_node *open[YAML_DEPTH_MAX]; /* maps and sequences whose end has not come */
     size_t depth;
     struct yaml_node *key; /* of the map on top; its value comes next */
     unsigned documents;
@@ -106,7 +106,7 @@ static int on_start(struct reader *r, const yaml_event_t *e, enum yaml_kind kind
 {
     int rc = kind == YAML_KIND_MAP ? check_plain(r, e, e->data.mapping_start.anchor, e->data.mapping_start.tag)
                                    : check_plain(r, e, e->data.sequence_start.anchor, e->data.sequence_start.tag);
-    if (rc == 0 && r->depth == YAML_DEPTH_MOST)
+    if (rc == 0 && r->depth == YAML_DEPTH_MAX)
         rc = refuse_at(r, e->start_mark, "more than 64 levels of mappings and lists");
     if (rc < 0)
         return rc;
@@ -204,8 +204,8 @@ static int check_utf8(const char *name, struct span bytes, struct error *err)
 
 int yaml_read_bytes(const char *name, struct span bytes, struct yaml **ret, struct error *err)
 {
-    if (bytes.n > YAML_BYTES_MOST)
-        return error_set(err, -EFBIG, "%s: larger than %d MiB", name, YAML_BYTES_MOST >> 20);
+    if (bytes.n > YAML_BYTES_MAX)
+        return error_set(err, -EFBIG, "%s: larger than %d MiB", name, YAML_BYTES_MAX >> 20);
     int rc = check_utf8(name, bytes, err);
     if (rc < 0)
         return rc;
@@ -235,7 +235,7 @@ int yaml_read_bytes(const char *name, struct span bytes, struct yaml **ret, stru
 int yaml_read_file(const char *path, struct yaml **ret, struct error *err)
 {
     struct buf bytes = {0};
-    int rc = file_read(path, YAML_BYTES_MOST, &bytes, err);
+    int rc = file_read(path, YAML_BYTES_MAX, &bytes, err);
     if (rc == 0)
         rc = yaml_read_bytes(path, buf_span(&bytes), ret, err);
     buf_free(&bytes);

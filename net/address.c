@@ -37,7 +37,7 @@ static const char *host_end(const char *host)
     return host + strcspn(host, ":");
 }
 
-int net_endpoint(const char *text, bool port_free, char ret[NET_ENDPOINT_MOST], struct error *err)
+int net_endpoint(const char *text, bool port_free, char ret[NET_ENDPOINT_MAX], struct error *err)
 {
     const char *host = strncmp(text, SCHEME, sizeof SCHEME - 1) == 0 ? text + sizeof SCHEME - 1 : text;
     const char *end = host_end(host);
@@ -54,7 +54,7 @@ int net_endpoint(const char *text, bool port_free, char ret[NET_ENDPOINT_MOST], 
                    err);
     char port[8];
     snprintf(port, sizeof port, ":%d", NET_PORT);
-    if (snprintf(ret, NET_ENDPOINT_MOST, "%s%s%s", SCHEME, host, *end ? "" : port) >= NET_ENDPOINT_MOST)
+    if (snprintf(ret, NET_ENDPOINT_MAX, "%s%s%s", SCHEME, host, *end ? "" : port) >= NET_ENDPOINT_MAX)
         return bad(text, "it is too long", err);
     return 0;
 }

@@ -9,6 +9,6 @@ enum { NET_PORT = 7411 };
 
 /* The endpoint that libzmq wants; without a port it is NET_PORT. `port_free`: 0 and `*` are ports too. -EINVAL: what
  * is wrong with it and how to write it. */
-int net_endpoint(const char *text, bool port_free, char ret[NET_ENDPOINT_MOST], struct error *err);
+int net_endpoint(const char *text, bool port_free, char ret[NET_ENDPOINT_MAX], struct error *err);
 
 #endif

@@ -22,10 +22,10 @@ enum {
     FRAMES_A_TURN = 128,
     DIAL_MS =
         HANDSHAKE_MS + 2000, /* from connecting to WELCOME; a broker that replays its journal is not there yet */
-    REST_LEAST_MS = 500,     /* doubles up to the most; then half to one and a half of it, by chance */
-    REST_MOST_MS = 30000,
+    REST_MIN_MS = 500,     /* doubles up to the most; then half to one and a half of it, by chance */
+    REST_MAX_MS = 30000,
     FAREWELL_MS = 200,
-    TROUBLE_MOST = 400
+    TROUBLE_MAX = 400
 };
 
 enum state { RESTING, DIALING, GREETING, UP };
@@ -33,7 +33,7 @@ enum state { RESTING, DIALING, GREETING, UP };
 struct dialer {
     struct loop *loop;
     struct dialer_calls calls;
-    char (*endpoints)[NET_ENDPOINT_MOST];
+    char (*endpoints)[NET_ENDPOINT_MAX];
     unsigned n_endpoints, at;
     struct hash broker_key;
     uint8_t secret[32], public_key[32];
@@ -48,7 +48,7 @@ struct dialer {
     int64_t renewed;
     struct loop_timer turn;  /* RESTING: dial; DIALING, GREETING: give up; UP: heartbeat, silence */
     struct loop_timer again; /* the socket may have more */
-    char trouble[TROUBLE_MOST];
+    char trouble[TROUBLE_MAX];
     struct buf frame, message;
     bool full; /* its window was seen shut: `window` is owed */
     bool closed;
@@ -96,7 +96,7 @@ static int64_t by_chance(int64_t ms)
 static int64_t next_rest(struct dialer *d)
 {
     int64_t ms = by_chance(d->rest_ms);
-    d->rest_ms = d->rest_ms * 2 > REST_MOST_MS ? REST_MOST_MS : d->rest_ms * 2;
+    d->rest_ms = d->rest_ms * 2 > REST_MAX_MS ? REST_MAX_MS : d->rest_ms * 2;
     return ms;
 }
 
@@ -133,11 +133,11 @@ static void try_next(struct dialer *d, const char *why)
 static void take_refusal(struct dialer *d, const struct m_refused *refused)
 {
     bool was_up = d->state == UP;
-    int64_t ms = (int64_t)(refused->retry_ms < REST_MOST_MS ? refused->retry_ms : REST_MOST_MS);
+    int64_t ms = (int64_t)(refused->retry_ms < REST_MAX_MS ? refused->retry_ms : REST_MAX_MS);
 
     snprintf(d->trouble, sizeof d->trouble, "%s: refused: " SPAN_FMT, d->endpoints[d->at], SPAN_ARG(refused->text));
     close_socket(d, 0);
-    rest(d, ms + by_chance(REST_LEAST_MS)); /* never before the time that was asked for */
+    rest(d, ms + by_chance(REST_MIN_MS)); /* never before the time that was asked for */
     if (was_up)
         d->calls.down(d->calls.self, "refused");
     if (!d->closed)
@@ -146,7 +146,7 @@ static void take_refusal(struct dialer *d, const struct m_refused *refused)
 
 static void handshake_refused(struct dialer *d)
 {
-    char text[TROUBLE_MOST];
+    char text[TROUBLE_MAX];
     snprintf(text, sizeof text,
              "the broker at %s does not know our key: is the certificate published there, or revoked?",
              d->endpoints[d->at]);
@@ -239,7 +239,7 @@ static void take_welcome(struct dialer *d, struct span message)
         return;
     }
     d->state = UP;
-    d->rest_ms = REST_LEAST_MS;
+    d->rest_ms = REST_MIN_MS;
     d->trouble[0] = '\0';
     d->renewed = d->hello_at - 1; /* so that a PING in the same millisecond is seen to renew */
     d->ping_at = d->hello_at;
@@ -484,7 +484,7 @@ int dialer_open(struct dialer **ret, struct loop *loop, const struct dialer_opti
     memcpy(d->secret, o->secret_transport, sizeof d->secret);
     memcpy(d->public_key, o->public_transport, sizeof d->public_key);
     d->lease_ms = o->lease_ms ? o->lease_ms : LEASE_MS;
-    d->rest_ms = REST_LEAST_MS;
+    d->rest_ms = REST_MIN_MS;
     d->endpoints = mem_zalloc(o->n_addresses, sizeof *d->endpoints);
     for (; d->n_endpoints < o->n_addresses; d->n_endpoints++) {
         int rc = net_endpoint(o->addresses[d->n_endpoints], false, d->endpoints[d->n_endpoints], err);

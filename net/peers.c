@@ -19,7 +19,7 @@ bool peers_have_room(const struct peers *t, const struct hash *key)
 {
     struct peer_count *c;
     HASH_FIND(hh, t->counts, key, sizeof *key, c);
-    return HASH_CNT(by_handle, t->handles) < PEERS_MOST && (!c || c->sessions < PEERS_OF_A_KEY_MOST);
+    return HASH_CNT(by_handle, t->handles) < PEERS_MAX && (!c || c->sessions < PEERS_OF_A_KEY_MAX);
 }
 
 static void count(struct peers *t, const struct hash *key, int change)

@@ -10,14 +10,14 @@
 #include "net/socket.h"
 
 enum {
-    PEERS_MOST = 16384,       /* sessions at a time; each has a connection, so LimitNOFILE is near anyway */
-    PEERS_OF_A_KEY_MOST = 256 /* of one principal: its programs, started side by side */
+    PEERS_MAX = 16384,       /* sessions at a time; each has a connection, so LimitNOFILE is near anyway */
+    PEERS_OF_A_KEY_MAX = 256 /* of one principal: its programs, started side by side */
 };
 
 struct peer {
     uint64_t handle; /* counts up, never reused */
     struct hash key;
-    char address[NET_ADDRESS_MOST];
+    char address[NET_ADDRESS_MAX];
     struct session *session;
     struct heap_node timer; /* key: when it must be looked at; tie: its handle */
     bool announced;         /* hello said yes: `down` is owed */
@@ -28,7 +28,7 @@ struct peer {
     struct peer *next;      /* in the list of the dirty, or of the gone */
     UT_hash_handle by_handle, by_route;
     size_t route_n;
-    uint8_t route[NET_ROUTE_MOST];
+    uint8_t route[NET_ROUTE_MAX];
 };
 
 struct peer_count {

@@ -101,7 +101,7 @@ static int try_friend(struct net_socket *twin, const struct net_keys *keys, stru
 int net_probe(const struct net_keys *keys, struct zap_keys *allowed, struct error *err)
 {
     struct net_socket *twin = NULL;
-    char endpoint[NET_ENDPOINT_MOST];
+    char endpoint[NET_ENDPOINT_MAX];
     int rc;
 
     if ((rc = net_router_open(&twin, keys, err)) == 0 && (rc = net_socket_watch(twin, err)) == 0 &&

@@ -37,7 +37,7 @@ struct net_server {
     struct reset_told told[RESETS_KEPT];
     bool called; /* a callback was made in the prepare hook: there may be something to do before a sleep */
     size_t owed_most;
-    char (*endpoints)[NET_ENDPOINT_MOST];
+    char (*endpoints)[NET_ENDPOINT_MAX];
     unsigned n_endpoints;
 };
 
@@ -358,7 +358,7 @@ static bool on_prepare(struct loop *l, void *arg)
 
 static int bind_all(struct net_server *s, const struct net_server_options *o, struct error *err)
 {
-    char endpoint[NET_ENDPOINT_MOST];
+    char endpoint[NET_ENDPOINT_MAX];
     int rc;
 
     s->endpoints = mem_zalloc(o->n_listen, sizeof *s->endpoints);

@@ -23,7 +23,7 @@ struct keys {
 struct door {
     struct net_server *server;
     struct keys keys;
-    char endpoint[NET_ENDPOINT_MOST];
+    char endpoint[NET_ENDPOINT_MAX];
     uint64_t peer; /* the newest */
     struct hash peer_key;
     unsigned hellos, downs, windows, messages;
@@ -399,7 +399,7 @@ static void a_restarted_broker_is_found_again(void **state)
     until(s, s->caller.downs == 1);
     assert_false(dialer_is_up(s->caller.dialer));
     assert_int_equal(caller_sends(&s->caller, 1), -ENOTCONN);
-    char endpoint[NET_ENDPOINT_MOST];
+    char endpoint[NET_ENDPOINT_MAX];
     snprintf(endpoint, sizeof endpoint, "%s", s->door.endpoint);
     until(s, open_door(s, endpoint, 0, &err) == 0); /* libzmq lets go of the port in the background */
     net_server_allow(s->door.server, &s->caller.keys.public_key, true);
@@ -644,17 +644,17 @@ static void a_message_of_several_parts_ends_the_session(void **state)
 static void too_many_sessions_of_one_key_are_busy(void **state)
 {
     struct scene *s = *state;
-    enum { MOST = 256 };
-    static struct hand h[MOST + 1];
-    for (unsigned i = 0; i <= MOST; i++) {
+    enum { MAX = 256 };
+    static struct hand h[MAX + 1];
+    for (unsigned i = 0; i <= MAX; i++) {
         hand_connect(s, &h[i]);
         hand_says(&h[i], i + 1, 1, true);
-        if (i < MOST)
+        if (i < MAX)
             until(s, s->door.hellos == i + 1);
     }
-    assert_int_equal(hand_hears(s, &h[MOST], MOST + 1), KIND_M_REFUSED);
-    assert_int_equal(s->door.hellos, MOST);
-    for (unsigned i = 0; i <= MOST; i++)
+    assert_int_equal(hand_hears(s, &h[MAX], MAX + 1), KIND_M_REFUSED);
+    assert_int_equal(s->door.hellos, MAX);
+    for (unsigned i = 0; i <= MAX; i++)
         net_socket_close(&h[i].socket, 0);
 }
 
@@ -727,7 +727,7 @@ static void more_peers_than_a_turn_takes_are_not_silent_either(void **state)
 /* A broker made by hand: takes the dialer's HELLO and welcomes it; *ret_head names the session. */
 static void mute_welcomes(struct scene *s, struct net_socket **ret, struct net_packet *p, struct h_frame *head)
 {
-    char endpoint[NET_ENDPOINT_MOST];
+    char endpoint[NET_ENDPOINT_MAX];
     const struct net_keys keys = {.secret = s->door.keys.secret, .public_key = s->door.keys.public_key.b};
     const char *address = endpoint;
     struct buf frame = {0};

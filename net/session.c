@@ -8,7 +8,7 @@
 #include "common/mem.h"
 
 enum {
-    HEAD_MOST = 2 + 3 * 9,                /* array and kind, and three u64 at their longest */
+    HEAD_MAX = 2 + 3 * 9,                /* array and kind, and three u64 at their longest */
     ACK_DELAY_MS = 50,                    /* an answer mostly comes sooner and carries the acknowledgement */
     ACK_FRAMES = LIMIT_WINDOW_FRAMES / 4, /* three quarters of the sender's window are left while the ack travels */
     ACK_BYTES = LIMIT_WINDOW / 4,
@@ -93,12 +93,12 @@ bool session_window_open(const struct session *s)
     if (frames_in_flight(s) == 0 && waiting == 0)
         return true;
     return frames_in_flight(s) + frames <= LIMIT_WINDOW_FRAMES &&
-           s->in_flight_bytes + waiting + frames * HEAD_MOST + LIMIT_PACK <= LIMIT_WINDOW;
+           s->in_flight_bytes + waiting + frames * HEAD_MAX + LIMIT_PACK <= LIMIT_WINDOW;
 }
 
 int session_push(struct session *s, struct span message)
 {
-    if (message.n == 0 || message.n > LIMIT_FRAME - HEAD_MOST)
+    if (message.n == 0 || message.n > LIMIT_FRAME - HEAD_MAX)
         return -EMSGSIZE;
     if (session_waiting(s) + message.n > LIMIT_SESSION_QUEUE)
         return -ENOBUFS;
@@ -137,7 +137,7 @@ static void write_head(struct session *s, int64_t now, struct buf *frame)
 static size_t next_pack(const struct session *s, size_t *ret_bytes)
 {
     size_t n = 1, bytes = s->sizes[s->sizes_at];
-    while (n < s->n_sizes && HEAD_MOST + bytes + s->sizes[s->sizes_at + n] <= LIMIT_PACK)
+    while (n < s->n_sizes && HEAD_MAX + bytes + s->sizes[s->sizes_at + n] <= LIMIT_PACK)
         bytes += s->sizes[s->sizes_at + n++];
     *ret_bytes = bytes;
     return n;
@@ -148,7 +148,7 @@ int session_frame(struct session *s, int64_t now, struct buf *frame)
     if (s->n_sizes == 0)
         return 0;
     size_t bytes, n = next_pack(s, &bytes);
-    if (!room_for(s, HEAD_MOST + bytes))
+    if (!room_for(s, HEAD_MAX + bytes))
         return 0;
     s->sent++;
     write_head(s, now, frame);

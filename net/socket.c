@@ -29,8 +29,8 @@ enum {
     HEARTBEAT_TIMEOUT_MS = 15000,
     TCP_MAXRT_MS = 30000, /* unanswered segments end the connection; the system's default is a quarter of an hour */
     BACKLOG = 4096,       /* all servers of a cluster come back at once after a restart */
-    RECONNECT_LEAST_MS = 500, /* each end draws its own from [least, 3 * least): no storm after a restart */
-    RECONNECT_MOST_MS = 30000 /* doubles up to this while nobody answers */
+    RECONNECT_MIN_MS = 500, /* each end draws its own from [least, 3 * least): no storm after a restart */
+    RECONNECT_MAX_MS = 30000 /* doubles up to this while nobody answers */
 };
 
 struct net_socket {
@@ -154,9 +154,9 @@ int net_router_open(struct net_socket **ret, const struct net_keys *keys, struct
     return 0;
 }
 
-int net_router_bind(struct net_socket *s, const char *endpoint, char ret[NET_ENDPOINT_MOST], struct error *err)
+int net_router_bind(struct net_socket *s, const char *endpoint, char ret[NET_ENDPOINT_MAX], struct error *err)
 {
-    char text[NET_ENDPOINT_MOST];
+    char text[NET_ENDPOINT_MAX];
     size_t size = sizeof text;
 
     if (zmq_bind(s->zmq, endpoint) != 0)
@@ -174,8 +174,8 @@ int net_dealer_open(struct net_socket **ret, const struct net_keys *keys, const 
 {
     const struct number_option options[] = {
         OPTION(ZMQ_IMMEDIATE, 1),
-        OPTION(ZMQ_RECONNECT_IVL, RECONNECT_LEAST_MS + (int)randombytes_uniform(2 * RECONNECT_LEAST_MS)),
-        OPTION(ZMQ_RECONNECT_IVL_MAX, RECONNECT_MOST_MS),
+        OPTION(ZMQ_RECONNECT_IVL, RECONNECT_MIN_MS + (int)randombytes_uniform(2 * RECONNECT_MIN_MS)),
+        OPTION(ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS),
     };
     struct net_socket *s = open_socket(ZMQ_DEALER, keys, err);
     int rc;
@@ -313,7 +313,7 @@ static enum net_news news_of(uint16_t event)
 enum net_news net_socket_news(struct net_socket *s)
 {
     uint8_t event[6]; /* u16 event, u32 value; a second part names the endpoint */
-    uint8_t endpoint[NET_ENDPOINT_MOST];
+    uint8_t endpoint[NET_ENDPOINT_MAX];
     void *watch = zsock_resolve(s->watch);
     enum net_news news = NET_NEWS_NONE;
 

@@ -19,9 +19,9 @@
 struct net_socket;
 
 enum {
-    NET_ROUTE_MOST = 255,    /* bytes of a routing id */
-    NET_ENDPOINT_MOST = 256, /* "tcp://[...]:7411" and the NUL */
-    NET_ADDRESS_MOST = 64    /* a peer's IP address as text */
+    NET_ROUTE_MAX = 255,    /* bytes of a routing id */
+    NET_ENDPOINT_MAX = 256, /* "tcp://[...]:7411" and the NUL */
+    NET_ADDRESS_MAX = 64    /* a peer's IP address as text */
 };
 
 /* Before the first socket, by whoever uses czmq in this room; more often does no harm. */
@@ -36,7 +36,7 @@ struct net_keys {
  * there is none. */
 int net_router_open(struct net_socket **ret, const struct net_keys *keys, struct error *err);
 /* Binds one more endpoint, "tcp://address:port"; port 0 or `*` picks one. `ret` (may be NULL) is what it became. */
-int net_router_bind(struct net_socket *s, const char *endpoint, char ret[NET_ENDPOINT_MOST], struct error *err);
+int net_router_bind(struct net_socket *s, const char *endpoint, char ret[NET_ENDPOINT_MAX], struct error *err);
 /* A DEALER with CURVE as client, for a server that has `server_key`. Nothing is queued for a server that is not
  * there. */
 int net_dealer_open(struct net_socket **ret, const struct net_keys *keys, const struct hash *server_key,
@@ -81,7 +81,7 @@ struct net_packet {
     bool whole;                     /* it had exactly the one part that ours have */
     bool known;                     /* ROUTER: it came with a User-Id, which is `key` */
     struct hash key;                /* the peer's transport key as ZAP has judged it */
-    char address[NET_ADDRESS_MOST]; /* where it comes from; "" if unknown */
+    char address[NET_ADDRESS_MAX]; /* where it comes from; "" if unknown */
     unsigned char parts[2][64] __attribute__((aligned(16))); /* two zmq_msg_t: inside of socket.c */
 };
 

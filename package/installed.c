@@ -13,7 +13,7 @@
 #include "common/suggest.h"
 #include "package/unpack.h"
 
-enum { RUNNABLE_MOST = 4 << 20 };
+enum { RUNNABLE_MAX = 4 << 20 };
 
 struct installed_store {
     struct installed_package *v;
@@ -58,7 +58,7 @@ static int read_package(struct installed_package *p, struct error *err)
 {
     struct stat st;
     char *path = mem_printf("%s/" UNPACK_RUNNABLE, p->folder);
-    int rc = file_read(path, RUNNABLE_MOST, &p->bytes, err);
+    int rc = file_read(path, RUNNABLE_MAX, &p->bytes, err);
     mem_free(&path);
     if (rc < 0 || (rc = d_runnable_decode(buf_span(&p->bytes), &p->runnable, err)) < 0)
         return rc;

@@ -16,10 +16,10 @@
 #include "proto/outcome.h"
 
 enum {
-    PACKAGE_FILES_MOST = 20000,   /* files in one package; LIMIT_MANIFEST ends most lists before */
-    PACKAGE_DEPTH_MOST = 32,      /* folders above a file */
-    PACKAGE_COMPONENT_MOST = 255, /* bytes of one name in a path: what file systems take */
-    PACKAGE_SIZE_MOST_GIB = 8     /* all files together, unpacked */
+    PACKAGE_FILES_MAX = 20000,   /* files in one package; LIMIT_MANIFEST ends most lists before */
+    PACKAGE_DEPTH_MAX = 32,      /* folders above a file */
+    PACKAGE_COMPONENT_MAX = 255, /* bytes of one name in a path: what file systems take */
+    PACKAGE_SIZE_MAX_GIB = 8     /* all files together, unpacked */
 };
 #define PACKAGE_MANIFEST    "manifest.json" /* first in the archive, and in an installed package */
 #define PACKAGE_FILES       "files"         /* folder of the package's own files, in both */

@@ -280,9 +280,9 @@ static int files_from_json(const json_t *top, struct manifest *m, struct error *
     size_t i;
     if (!list)
         return -EINVAL;
-    if (json_array_size(list) > PACKAGE_FILES_MOST)
+    if (json_array_size(list) > PACKAGE_FILES_MAX)
         return error_set(err, -EFBIG, "the package has %zu files; %d are possible", json_array_size(list),
-                         PACKAGE_FILES_MOST);
+                         PACKAGE_FILES_MAX);
     m->files = mem_zalloc(json_array_size(list), sizeof *m->files);
     json_array_foreach(list, i, one)
     {

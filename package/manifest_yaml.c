@@ -299,7 +299,7 @@ int manifest_read_yaml(const char *path, struct manifest *ret, struct problems *
 {
     struct buf text = {0};
     struct error err;
-    int rc = file_read(path, YAML_BYTES_MOST, &text, &err);
+    int rc = file_read(path, YAML_BYTES_MAX, &text, &err);
     if (note(problems, rc, &err))
         rc = manifest_parse_yaml(path, buf_span(&text), ret, problems);
     buf_free(&text);

@@ -12,7 +12,7 @@
 
 #include "common/mem.h"
 
-enum { READ_BYTES = 128 << 10, LINK_MOST = 1024 };
+enum { READ_BYTES = 128 << 10, LINK_MAX = 1024 };
 
 struct scan {
     const char *folder;
@@ -81,9 +81,9 @@ static void scan_file(struct scan *s, int parent, const char *name, const char *
 
 static void scan_link(struct scan *s, int parent, const char *name, const char *path)
 {
-    char target[LINK_MOST + 1];
+    char target[LINK_MAX + 1];
     struct error err;
-    ssize_t n = readlinkat(parent, name, target, LINK_MOST);
+    ssize_t n = readlinkat(parent, name, target, LINK_MAX);
     if (n < 0) {
         refuse_errno(s, path, errno);
         return;
@@ -126,7 +126,7 @@ static void scan_entry(struct scan *s, int parent, const char *name, const char 
     mem_free(&path);
 }
 
-/* Takes fd. A path is at most PACKAGE_DEPTH_MOST folders deep, so this recursion is, too. */
+/* Takes fd. A path is at most PACKAGE_DEPTH_MAX folders deep, so this recursion is, too. */
 static void scan_folder(struct scan *s, int fd, const char *path)
 {
     DIR *dir = fdopendir(fd);
@@ -136,7 +136,7 @@ static void scan_folder(struct scan *s, int fd, const char *path)
         return;
     }
     const struct dirent *e;
-    while ((e = readdir(dir)) && s->m->n_files <= PACKAGE_FILES_MOST)
+    while ((e = readdir(dir)) && s->m->n_files <= PACKAGE_FILES_MAX)
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && !is_left_out(e->d_name, !*path))
             scan_entry(s, dirfd(dir), e->d_name, path);
     closedir(dir);

@@ -7,7 +7,7 @@
 #include "common/file.h"
 #include "common/mem.h"
 
-enum { SIGNERS_FILE_MOST = 1 << 20, SIGNERS_MOST = 1000 };
+enum { SIGNERS_FILE_MAX = 1 << 20, SIGNERS_MAX = 1000 };
 
 void signature_comment(const char *name, const char *version, const struct hash *hash, struct buf *out)
 {
@@ -81,7 +81,7 @@ int signers_load(const char *path, struct minisign_public **ret, size_t *ret_n, 
     struct minisign_public *keys = NULL;
     size_t n = 0;
     unsigned number = 0;
-    int rc = file_read(path, SIGNERS_FILE_MOST, &text, err);
+    int rc = file_read(path, SIGNERS_FILE_MAX, &text, err);
     struct span rest = buf_span(&text);
     while (rc == 0 && rest.n) {
         const uint8_t *end = memchr(rest.p, '\n', rest.n);
@@ -92,8 +92,8 @@ int signers_load(const char *path, struct minisign_public **ret, size_t *ret_n, 
             line.n--;
         if (!line.n || line.p[0] == '#' || (line.n > 18 && memcmp(line.p, "untrusted comment:", 18) == 0))
             continue;
-        if (n == SIGNERS_MOST) {
-            rc = error_set(err, -EINVAL, "%s:%u: more than %d keys", path, number, SIGNERS_MOST);
+        if (n == SIGNERS_MAX) {
+            rc = error_set(err, -EINVAL, "%s:%u: more than %d keys", path, number, SIGNERS_MAX);
             break;
         }
         keys = mem_realloc(keys, n + 1, sizeof *keys);

@@ -46,8 +46,8 @@ static int open_inputs(struct job *j, struct error *err)
     if (fstat(j->archive, &st) < 0 || !S_ISREG(st.st_mode))
         return error_set(err, -EINVAL, "'%s' is not a regular file", u->archive);
     j->size = (uint64_t)st.st_size;
-    if (j->size > (uint64_t)UNPACK_ARCHIVE_MOST_GIB << 30)
-        return error_set(err, -EBADMSG, "'%s' has more than %d GiB", u->archive, UNPACK_ARCHIVE_MOST_GIB);
+    if (j->size > (uint64_t)UNPACK_ARCHIVE_MAX_GIB << 30)
+        return error_set(err, -EBADMSG, "'%s' has more than %d GiB", u->archive, UNPACK_ARCHIVE_MAX_GIB);
     int rc = file_read(u->signature, LIMIT_SIGNATURE, &j->signature, err);
     if (rc == -ENOENT)
         return error_set(err, -EBADMSG, "'%s' is not there: an unsigned package is not installed", u->signature);

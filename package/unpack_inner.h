@@ -9,9 +9,9 @@
 
 enum {
     UNPACK_BLOCK = 128 << 10,
-    UNPACK_RATIO_MOST = 200,      /* bytes unpacked for one in the archive ... */
+    UNPACK_RATIO_MAX = 200,      /* bytes unpacked for one in the archive ... */
     UNPACK_RATIO_FREE = 64 << 20, /* ... above these */
-    UNPACK_ARCHIVE_MOST_GIB = 8
+    UNPACK_ARCHIVE_MAX_GIB = 8
 };
 
 /* An archive while it is read: every byte that libarchive gets is hashed on its way. */

@@ -247,10 +247,10 @@ static int check_ratio(const struct manifest *m, uint64_t archive_size, struct e
     uint64_t all = 0;
     for (size_t i = 0; i < m->n_files; i++)
         all += m->files[i].size;
-    if (all <= UNPACK_RATIO_FREE || all / UNPACK_RATIO_MOST <= archive_size)
+    if (all <= UNPACK_RATIO_FREE || all / UNPACK_RATIO_MAX <= archive_size)
         return 0;
     return error_set(err, -EBADMSG, "the archive of %llu bytes would become %llu: more than %d for one",
-                     (unsigned long long)archive_size, (unsigned long long)all, UNPACK_RATIO_MOST);
+                     (unsigned long long)archive_size, (unsigned long long)all, UNPACK_RATIO_MAX);
 }
 
 static int take_all(struct archive *a, int folder, uint64_t archive_size, const struct manifest *m, struct error *err)

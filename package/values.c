@@ -15,7 +15,7 @@
 const char *const parameter_type_names[] = {PARAMETER_TYPES(X) NULL};
 #undef X
 
-enum { SHOWN_MOST = 60 }; /* bytes of a value that a sentence shows */
+enum { SHOWN_MAX = 60 }; /* bytes of a value that a sentence shows */
 
 const char *parameter_type_text(enum parameter_type t)
 {
@@ -32,7 +32,7 @@ int parameter_type_parse(struct span word)
 
 static int shown(struct span s)
 {
-    return (int)(s.n < SHOWN_MOST ? s.n : SHOWN_MOST);
+    return (int)(s.n < SHOWN_MAX ? s.n : SHOWN_MAX);
 }
 
 static int expected(const char *what, struct span text, struct error *err)

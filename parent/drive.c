@@ -12,8 +12,8 @@
 #include "parent/report/report.h"
 
 enum {
-    EXPIRES_LEAST_MS = 86400000, /* a call may wait for a day, as elsewhere, or as long as its start_within says */
-    REPORT_MOST = LIMIT_CALL - 1024,
+    EXPIRES_MIN_MS = 86400000, /* a call may wait for a day, as elsewhere, or as long as its start_within says */
+    REPORT_MAX = LIMIT_CALL - 1024,
     PICTURE_MS = 1000 /* a picture in which nothing happens is drawn so often, for its clock */
 };
 
@@ -130,7 +130,7 @@ static void call(struct drive *d, const struct pcore_effect *e)
                               .timeout_ms = g->timeout_ms,
                               .as_of = d->graph->as_of,
                               .expires =
-                                  loop_now_wall(d->shell->loop) + EXPIRES_LEAST_MS + (int64_t)g->start_within_ms,
+                                  loop_now_wall(d->shell->loop) + EXPIRES_MIN_MS + (int64_t)g->start_within_ms,
                               .parent = d->run->id,
                               .plan = d->graph->name,
                               .task = g->name,
@@ -365,7 +365,7 @@ static int finish(struct drive *d)
     struct buf json = {0};
     struct error err = {0};
     int code = d->verdict == STATUS_SUCCEEDED ? EXIT_SUCCEEDED : EXIT_RAN_AND_FAILED;
-    report_json(d->core, REPORT_MOST, &json);
+    report_json(d->core, REPORT_MAX, &json);
     int rc = parent_end(d->shell, d->run, d->verdict, buf_span(&json), &err);
     print_report(d, buf_span(&json));
     if (rc < 0) {

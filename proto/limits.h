@@ -66,7 +66,7 @@ enum {
     HEARTBEAT_MS = 2000,    /* a session that has nothing to say says so this often */
     LEASE_MS = 15000,       /* seven heartbeats; six may be late. Longer: an unreachable server is noticed later */
     LOST_AFTER_MS = 300000, /* DESIGN 7: only then is an attempt lost and on_lost acts */
-    LOST_AFTER_LEAST_MS = 8000, /* what asks for less gets this: a fence TERMs at half of it, and must see renewals */
+    LOST_AFTER_MIN_MS = 8000, /* what asks for less gets this: a fence TERMs at half of it, and must see renewals */
     LOST_MARGIN_PERCENT = 5, /* the broker waits this much longer than the fence: clock rates differ by under 1 % */
     START_WITHIN_MS = 86400000, /* a run that nobody can take ends `unreachable` after this */
     HANDSHAKE_MS = 3000,        /* a peer that has not finished its handshake is cut off */

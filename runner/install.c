@@ -17,7 +17,7 @@
 
 enum {
     EXIT_UNPACK_REFUSED = 3, /* of lbunpack: wrong hash or signer, or no archive of ours */
-    SAID_MOST = 4096         /* bytes of what it says on its standard error */
+    SAID_MAX = 4096         /* bytes of what it says on its standard error */
 };
 
 struct order {
@@ -202,7 +202,7 @@ static int start(struct installer *i, struct error *err)
     close(ends[1]);
     i->said = ends[0];
     if (rc == 0)
-        loop_timer_set(i->loop, &i->timer, "unpack", loop_now(i->loop) + INSTALL_MOST_MS, on_too_long, i);
+        loop_timer_set(i->loop, &i->timer, "unpack", loop_now(i->loop) + INSTALL_MAX_MS, on_too_long, i);
     mem_free(&program);
     mem_free(&hash);
     mem_free(&signers);
@@ -264,7 +264,7 @@ bool installer_reaped(struct installer *i, pid_t pid, int status)
     struct buf said = {0}, clean = {0};
     if (!i->pid || pid != i->pid)
         return false;
-    ssize_t n = read(i->said, buf_grow(&said, SAID_MOST), SAID_MOST);
+    ssize_t n = read(i->said, buf_grow(&said, SAID_MAX), SAID_MAX);
     said.n = n > 0 ? (size_t)n : 0;
     bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     bool refused = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_UNPACK_REFUSED;

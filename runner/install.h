@@ -14,7 +14,7 @@
 
 enum {
     INSTALLS_WAITING = 256,   /* then `busy` */
-    INSTALL_MOST_MS = 1800000 /* an unpacker that takes longer is ended */
+    INSTALL_MAX_MS = 1800000 /* an unpacker that takes longer is ended */
 };
 
 /* Called once for each request taken. code: 0 or a REFUSAL_. */

@@ -12,7 +12,7 @@
 #include "common/mem.h"
 #include "runner/house.h"
 
-enum { RUNNABLE_MOST = 1 << 20 };
+enum { RUNNABLE_MAX = 1 << 20 };
 
 void installed_free(struct installed *i)
 {
@@ -42,7 +42,7 @@ static int read_runnable(const char *folder, struct buf *out, struct error *err)
     if (rc == 0)
         rc = installed_trust_path(path, S_IFREG, err);
     if (rc == 0)
-        rc = file_read(path, RUNNABLE_MOST, out, err);
+        rc = file_read(path, RUNNABLE_MAX, out, err);
     mem_free(&path);
     return rc;
 }

@@ -11,7 +11,7 @@
 enum {
     CERTIFICATES = 64,        /* remembered */
     SIGNERS_FILE = 256 << 10, /* bytes */
-    SIGNERS_MOST = 1000
+    SIGNERS_MAX = 1000
 };
 
 /* A file as it was when it was read. */
@@ -138,7 +138,7 @@ static int load_self(struct policy *p, int64_t now, enum refusal *code, struct e
 static void parse_signers(struct span text, struct minisign_public **ret, size_t *ret_n)
 {
     size_t at = 0;
-    while (at < text.n && *ret_n < SIGNERS_MOST) {
+    while (at < text.n && *ret_n < SIGNERS_MAX) {
         const uint8_t *end = memchr(text.p + at, '\n', text.n - at);
         size_t n = end ? (size_t)(end - text.p) - at : text.n - at;
         struct span line = span_of(text.p + at, n);

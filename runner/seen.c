@@ -102,12 +102,12 @@ enum seen_answer seen_ask(struct seen *s, const struct seen_step *step, int64_t 
     struct seen_call *c = find(s, &step->identity);
     *ret_begun = 0;
     if (!c) {
-        if (seen_count(s) >= SEEN_MOST)
+        if (seen_count(s) >= SEEN_MAX)
             sweep(s, now);
-        if (seen_count(s) < SEEN_MOST)
+        if (seen_count(s) < SEEN_MAX)
             return SEEN_NEW;
         error_set(err, -ENOSPC, "%d calls that have not expired are remembered; no other is taken until one has",
-                  (int)SEEN_MOST);
+                  (int)SEEN_MAX);
         return SEEN_FULL;
     }
     char run[ID_TEXT];

@@ -11,7 +11,7 @@
 #include "proto/messages.h"
 
 enum {
-    SEEN_MOST = 1 << 20 /* calls; expired ones are dropped first, and if none is, no new call is taken */
+    SEEN_MAX = 1 << 20 /* calls; expired ones are dropped first, and if none is, no new call is taken */
 };
 
 struct seen;

@@ -345,7 +345,7 @@ static void when_a_keeper_is_killed_its_tree_dies_and_the_worker_hears_it(void *
     mem_free(&path);
 }
 
-enum { LOST_AFTER = LOST_AFTER_LEAST_MS };
+enum { LOST_AFTER = LOST_AFTER_MIN_MS };
 
 /* A renewal so long ago that the fence of an attempt with LOST_AFTER is at `until`. */
 static void write_fence(struct world *w, int64_t until)

@@ -184,7 +184,7 @@ static struct slot *choose(struct slots *s)
         look_again(s, LOCKED_MS);
     }
     double ahead = AHEAD_MS / (s->average_ms < 1 ? 1 : s->average_ms);
-    unsigned most = 1 + (unsigned)(ahead > AHEAD_MOST ? AHEAD_MOST : ahead);
+    unsigned most = 1 + (unsigned)(ahead > AHEAD_MAX ? AHEAD_MAX : ahead);
     return best && best->n < most ? best : NULL;
 }
 

@@ -1,7 +1,7 @@
 /* slots.h - what runs and waits where: the queue of verified steps, and a keeper for each slot.
  *
  * A step goes to a keeper that has nothing to do; else a keeper is made if there are fewer than slots; else, while
- * steps are short, some lie ahead at each keeper (about AHEAD_MS of work, at most AHEAD_MOST), so that the next child
+ * steps are short, some lie ahead at each keeper (about AHEAD_MS of work, at most AHEAD_MAX), so that the next child
  * starts without anybody asking. What lies behind a step that turns out long is taken back when another slot is idle.
  */
 #ifndef LB_RUNNER_SLOTS_H
@@ -14,7 +14,7 @@
 
 enum {
     AHEAD_MS = 50,
-    AHEAD_MOST = 16,   /* below KEEPER_WAITING */
+    AHEAD_MAX = 16,   /* below KEEPER_WAITING */
     TAKE_BACK_MS = 50, /* how often it is looked whether something waits behind a long step */
     LOCKED_MS = 100,   /* how often a slot is tried whose last keeper's tree is still being ended */
     ADOPT_MS = 2000    /* keepers of an earlier runner answer within this, or are stopped */

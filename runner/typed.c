@@ -13,8 +13,8 @@
 #include "runner/jsonread.h"
 
 enum {
-    TEXT_MOST = 400, /* of a number or a date as text */
-    SHOWN_MOST = 60  /* of a value that is refused */
+    TEXT_MAX = 400, /* of a number or a date as text */
+    SHOWN_MAX = 60  /* of a value that is refused */
 };
 
 /* ---- Types */
@@ -35,7 +35,7 @@ static bool is_datetime(struct span s, int64_t *ret_ms)
 
 static bool text_to_int(struct span s, int64_t *ret)
 {
-    char text[TEXT_MOST], *end;
+    char text[TEXT_MAX], *end;
     if (!s.n || !span_copy_str(s, text, sizeof text) || !(text[0] == '-' || (text[0] >= '0' && text[0] <= '9')))
         return false;
     errno = 0;
@@ -46,7 +46,7 @@ static bool text_to_int(struct span s, int64_t *ret)
 
 static bool text_to_float(struct span s, double *ret)
 {
-    char text[TEXT_MOST], *end;
+    char text[TEXT_MAX], *end;
     if (!s.n || !span_copy_str(s, text, sizeof text) || strspn(text, "+-.0123456789eE") != s.n)
         return false;
     *ret = strtod(text, &end);
@@ -139,7 +139,7 @@ static bool pattern_is_bounded(const char *p)
             for (p++; *p && *p != '}'; p++)
                 most = *p == ',' ? most : *p >= '0' && *p <= '9' ? most * 10 + (unsigned long)(*p - '0') : most;
             product *= most > 1 ? most : 1;
-            if (product > PATTERN_REPEAT_MOST)
+            if (product > PATTERN_REPEAT_MAX)
                 return false;
             if (!*p)
                 return true; /* regcomp says what is wrong */
@@ -152,9 +152,9 @@ static int judge_pattern(const struct d_parameter *p, const struct value *v, str
 {
     if (!p->pattern.n || v->type != VALUE_STR)
         return 0;
-    if (v->bytes.n > PATTERN_TEXT_MOST)
+    if (v->bytes.n > PATTERN_TEXT_MAX)
         return error_set(err, -EINVAL, "is longer than the %d bytes that are held against a pattern",
-                         (int)PATTERN_TEXT_MOST);
+                         (int)PATTERN_TEXT_MAX);
     char *pattern = mem_printf("^(" SPAN_FMT ")$", SPAN_ARG(p->pattern)), *text = span_dup_str(v->bytes);
     regex_t re;
     int rc = 0;
@@ -178,7 +178,7 @@ static int name_value(const struct d_parameter *p, const struct value *v, struct
         buf_add_str(&text, "(not shown)");
     else
         value_to_text(v, &text);
-    text.n = utf8_cut(buf_span(&text), SHOWN_MOST);
+    text.n = utf8_cut(buf_span(&text), SHOWN_MAX);
     error_prefix(err, "parameter '" SPAN_FMT "' = '%s'", SPAN_ARG(p->name), buf_str(&text));
     buf_free(&text);
     return -EINVAL;

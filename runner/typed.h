@@ -11,8 +11,8 @@
 #include "proto/messages.h"
 
 enum {
-    PATTERN_TEXT_MOST = 4096, /* bytes of a value that is held against a pattern: matching takes time by its length */
-    PATTERN_REPEAT_MOST = 10000 /* product of a pattern's counted repeats: compiling takes memory by it */
+    PATTERN_TEXT_MAX = 4096, /* bytes of a value that is held against a pattern: matching takes time by its length */
+    PATTERN_REPEAT_MAX = 10000 /* product of a pattern's counted repeats: compiling takes memory by it */
 };
 
 /* Appends the value, encoded, as the type wants it, after judging type, allowed values, pattern (POSIX extended, the

@@ -96,7 +96,7 @@ static void patterns_that_cost_too_much_are_not_used(void **state)
             "cannot be used");
     refused((struct d_parameter){.type = span_str("string"), .pattern = span_str("(a*)\\1")}, "a", "cannot be used");
     refused((struct d_parameter){.type = span_str("string"), .pattern = span_str("(")}, "a", "cannot be used");
-    char longer[PATTERN_TEXT_MOST + 2];
+    char longer[PATTERN_TEXT_MAX + 2];
     memset(longer, 'a', sizeof longer);
     longer[sizeof longer - 1] = 0;
     refused((struct d_parameter){.type = span_str("string"), .pattern = span_str("a*")}, longer, "is longer than");

@@ -337,7 +337,7 @@ static struct wire_list exit_codes_of(const struct inquiry *q, struct buf *items
 static uint64_t lost_after_of(const struct inquiry *q)
 {
     uint64_t ms = q->call.lost_after_ms ? q->call.lost_after_ms : q->request->lost_after_ms;
-    return ms > LOST_AFTER_LEAST_MS ? ms : LOST_AFTER_LEAST_MS;
+    return ms > LOST_AFTER_MIN_MS ? ms : LOST_AFTER_MIN_MS;
 }
 
 static void make_launch(const struct inquiry *q, struct buf *out)

@@ -60,9 +60,9 @@ static void say(struct check *c, bool ok, const char *what, const char *fmt, ...
     buf_free(&b);
 }
 
-static void path_of(char path[PATHS_MOST], const char *folder, const char *name)
+static void path_of(char path[PATHS_MAX], const char *folder, const char *name)
 {
-    if (path_join(path, PATHS_MOST, NULL, folder, name, NULL) < 0)
+    if (path_join(path, PATHS_MAX, NULL, folder, name, NULL) < 0)
         path[0] = '\0';
 }
 
@@ -87,7 +87,7 @@ static void check_identity(struct check *c)
 static void check_key(struct check *c, const char *name)
 {
     struct error err = {0};
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     path_of(path, c->paths.config, name);
     int rc = file_check_private(path, &err);
     say(c, rc == 0, "key", "%s", rc == 0 ? path : err.text);
@@ -98,7 +98,7 @@ static void check_signers(struct check *c)
     struct error err = {0};
     struct minisign_public *keys = NULL;
     size_t n = 0;
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     path_of(path, c->paths.config, "trust/signers");
     int rc = signers_load(path, &keys, &n, &err);
     if (rc < 0)
@@ -190,7 +190,7 @@ static void check_broker(struct check *c)
 static void check_runner(struct check *c)
 {
     struct error err = {0};
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     path_of(path, c->paths.run, "runner.lock");
     int rc = file_lock_is_held(path, &err);
     char *program = runnerlink_program();
@@ -206,7 +206,7 @@ static void check_runner(struct check *c)
 static void check_worker(struct check *c)
 {
     struct error err = {0};
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     path_of(path, c->paths.state, "spool/worker.lock");
     int rc = file_lock_is_held(path, &err);
     if (rc != 0)
@@ -230,7 +230,7 @@ static void job_trouble(void *self, const char *file, const struct error *why)
 
 static void check_jobs(struct check *c)
 {
-    char files[PATHS_MOST], packages[PATHS_MOST], compiled[PATHS_MOST];
+    char files[PATHS_MAX], packages[PATHS_MAX], compiled[PATHS_MAX];
     struct error err = {0};
     struct jobs *jobs = NULL;
     path_of(files, c->paths.config, "jobs");

@@ -48,7 +48,7 @@ static unsigned default_slots(void)
 static int read_config(struct option_values *values, struct error *err)
 {
     struct paths paths;
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc = paths_resolve(&paths, err);
     if (rc == 0)
         rc = path_join(path, sizeof path, err, paths.config, "worker.yaml", NULL);

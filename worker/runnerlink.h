@@ -12,7 +12,7 @@
 
 enum {
     RUNNER_PROTOCOL = 1,        /* S_ATTACH.version */
-    RUNNER_QUEUE_MOST = 1 << 20 /* bytes that wait on the channel; more wait with the caller */
+    RUNNER_QUEUE_MAX = 1 << 20 /* bytes that wait on the channel; more wait with the caller */
 };
 
 struct runnerlink;
@@ -35,7 +35,7 @@ int runnerlink_open(struct runnerlink **ret, struct loop *loop, const struct run
                     const struct runnerlink_calls *calls, struct error *err);
 void runnerlink_close(struct runnerlink **l); /* the runner stays */
 bool runnerlink_is_up(const struct runnerlink *l);
-/* Queues. False: it is down, and what is sent now is asked for again after `up`; or RUNNER_QUEUE_MOST wait already:
+/* Queues. False: it is down, and what is sent now is asked for again after `up`; or RUNNER_QUEUE_MAX wait already:
  * then there is room in the turn in which the runner has read on. */
 bool runnerlink_send(struct runnerlink *l, struct span message);
 bool runnerlink_has_room(const struct runnerlink *l); /* would runnerlink_send take something now? */

@@ -42,14 +42,14 @@ static int identify(struct worker *w, struct error *err)
 
 /* ---- Opening */
 
-static int state_path(const struct worker *w, char path[PATHS_MOST], const char *name, struct error *err)
+static int state_path(const struct worker *w, char path[PATHS_MAX], const char *name, struct error *err)
 {
-    return path_join(path, PATHS_MOST, err, w->paths.state, name, NULL);
+    return path_join(path, PATHS_MAX, err, w->paths.state, name, NULL);
 }
 
 static int open_spool(struct worker *w, struct error *err)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc = state_path(w, path, "spool", err);
     if (rc == 0)
         rc = spool_open(&w->spool, path, err);
@@ -71,7 +71,7 @@ static int open_spool(struct worker *w, struct error *err)
 
 static int open_state(struct worker *w, struct error *err)
 {
-    char path[PATHS_MOST], packages[PATHS_MOST], files[PATHS_MOST];
+    char path[PATHS_MAX], packages[PATHS_MAX], files[PATHS_MAX];
     int rc = file_make_dirs(w->paths.state, 0700, err);
     if (rc == 0)
         rc = file_make_dirs(w->paths.run, 0700, err);
@@ -96,7 +96,7 @@ static int open_state(struct worker *w, struct error *err)
 static int open_bell(struct worker *w, struct error *err)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc = path_join(path, sizeof path, err, w->paths.run, "worker.bell", NULL);
     if (rc == 0)
         rc = socket_path_check(path, err);
@@ -282,7 +282,7 @@ static void runner_down(void *self, const char *why)
 static int open_runner(struct worker *w, struct error *err)
 {
     const struct runnerlink_calls calls = {w, runner_up, runner_message, runner_down};
-    char socket_path[PATHS_MOST];
+    char socket_path[PATHS_MAX];
     int rc = path_join(socket_path, sizeof socket_path, err, w->paths.run, "runner.sock", NULL);
     if (rc < 0)
         return rc;

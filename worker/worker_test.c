@@ -15,7 +15,7 @@
 #include "common/testing.h"
 #include "net/server.h"
 
-enum { SEEN_MOST = 256, WAIT_MS = 20000 };
+enum { SEEN_MAX = 256, WAIT_MS = 20000 };
 
 struct play {
     void **state;
@@ -27,8 +27,8 @@ struct play {
     struct channel *runner;
     struct spoolfile *keeper;
     pid_t worker;
-    struct buf seen[SEEN_MOST]; /* messages of the worker to the broker, then to the runner */
-    bool to_runner[SEEN_MOST];
+    struct buf seen[SEEN_MAX]; /* messages of the worker to the broker, then to the runner */
+    bool to_runner[SEEN_MAX];
     unsigned n;
     bool silent_runner; /* does not answer ATTACH */
 };
@@ -46,7 +46,7 @@ static const char *at(struct play *p, const char *name)
 
 static void see(struct play *p, struct span m, bool to_runner)
 {
-    assert_true(p->n < SEEN_MOST);
+    assert_true(p->n < SEEN_MAX);
     p->to_runner[p->n] = to_runner;
     p->seen[p->n++] = buf_dup(m);
 }
@@ -226,7 +226,7 @@ static void begin(void **state, struct play *p)
 /* The worker in a process that was made by exec: nothing of ours is in it. */
 static void start(struct play *p)
 {
-    char self[PATHS_MOST];
+    char self[PATHS_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     assert_true(n > 0);
     self[n] = '\0';

@@ -6,7 +6,7 @@
 #include "broker/core/inside.h"
 
 enum {
-    RESOLVED_MOST = LIMIT_FRAME * 3 / 4
+    RESOLVED_MAX = LIMIT_FRAME * 3 / 4
 }; /* bytes of versions in one answer: the frame has a head and servers' names */
 
 static void jobs_free(struct bcore *c, struct job *jobs, unsigned n)
@@ -233,7 +233,7 @@ static void send_resolved(struct bcore *c, uint64_t req, const struct text *addr
                                              .idempotent = d.idempotent,
                                              .parameters = d.parameters},
                          &one);
-        if (versions.n + one.n > RESOLVED_MOST)
+        if (versions.n + one.n > RESOLVED_MAX)
             break;
         wire_add_bin(&versions, buf_span(&one));
         count++;

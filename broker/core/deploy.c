@@ -8,7 +8,7 @@
 
 #include "broker/core/inside.h"
 
-enum { DESIRED_MOST = LIMIT_FRAME * 7 / 8 };
+enum { DESIRED_MAX = LIMIT_FRAME * 7 / 8 };
 
 static int decode_deployment(struct span bytes, struct d_deployment *ret, struct error *err)
 {
@@ -102,7 +102,7 @@ uint32_t desired_items(const struct bcore *c, const struct server *s, struct buf
             continue;
         buf_clear(&one);
         d_deployed_encode(&(struct d_deployed){.deployment = buf_span(&d->bytes), .size = d->size}, &one);
-        if (items->n + one.n > DESIRED_MOST)
+        if (items->n + one.n > DESIRED_MAX)
             break;
         wire_add_bin(items, buf_span(&one));
         n++;

@@ -281,9 +281,9 @@ struct feed *feed_new(const struct feed_config *config, const struct bcore *core
     *c = *config;
     c->ring_bytes = c->ring_bytes ? c->ring_bytes : FEED_RING_BYTES;
     c->batch_bytes = c->batch_bytes ? c->batch_bytes : FEED_BATCH_BYTES;
-    c->ring_most = c->ring_most ? c->ring_most : FEED_RING_MOST;
-    c->scan_most = c->scan_most ? c->scan_most : FEED_SCAN_MOST;
-    c->silent_most = c->silent_most ? c->silent_most : FEED_SILENT_MOST;
+    c->ring_most = c->ring_most ? c->ring_most : FEED_RING_MAX;
+    c->scan_most = c->scan_most ? c->scan_most : FEED_SCAN_MAX;
+    c->silent_most = c->silent_most ? c->silent_most : FEED_SILENT_MAX;
     f->core = core;
     f->calls = calls;
     f->self = self;

@@ -35,10 +35,10 @@ struct id feed_run_of(struct span record, uint64_t *ret_kind, bool *ret_begins);
 
 enum {                            /* what a feed does if its config says nothing else */
        FEED_RING_BYTES = 8 << 20, /* some 10,000 results; less: slow monitors read from the store sooner */
-       FEED_RING_MOST = 16384,
+       FEED_RING_MAX = 16384,
        FEED_BATCH_BYTES = 64 << 10,
-       FEED_SCAN_MOST = 4096,   /* records looked at for one message: who matches little does not hold the loop */
-       FEED_SILENT_MOST = 1000, /* records without a match before the reader is told how far it is */
+       FEED_SCAN_MAX = 4096,   /* records looked at for one message: who matches little does not hold the loop */
+       FEED_SILENT_MAX = 1000, /* records without a match before the reader is told how far it is */
        FEED_READERS = 1000,     /* of all peers */
        FEED_PER_PEER = 32
 };

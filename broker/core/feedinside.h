@@ -12,7 +12,7 @@ struct flying {
     struct buf begin;
     UT_hash_handle hh;
 };
-enum { FLYING_MOST = 20000 };
+enum { FLYING_MAX = 20000 };
 
 struct feed_reader {
     uint64_t peer, req;

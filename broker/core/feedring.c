@@ -62,7 +62,7 @@ static struct flying *flying_of(struct feed *f, struct id run)
 static struct flying *flying_add(struct feed *f, struct id run)
 {
     struct flying *x = mem_zalloc(1, sizeof *x);
-    if (HASH_COUNT(f->flying) >= FLYING_MOST)
+    if (HASH_COUNT(f->flying) >= FLYING_MAX)
         flying_drop(f, f->flying); /* its end will come from the store */
     x->run = run;
     HASH_ADD(hh, f->flying, run, sizeof x->run, x);

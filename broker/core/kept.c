@@ -10,7 +10,7 @@
 
 #include "broker/core/inside.h"
 
-enum { KEPT_LEAST = 64 };
+enum { KEPT_MIN = 64 };
 
 static struct kept *at(const struct kept_ring *k, uint64_t number)
 {
@@ -65,7 +65,7 @@ static void forget_first(struct kept_ring *k)
 
 static void grow(struct kept_ring *k)
 {
-    size_t cap = k->cap ? k->cap * 2 : KEPT_LEAST;
+    size_t cap = k->cap ? k->cap * 2 : KEPT_MIN;
     struct kept *v = mem_alloc(cap * sizeof *v);
     for (uint64_t i = k->first; i < k->next; i++)
         v[i & (cap - 1)] = *at(k, i);

@@ -14,7 +14,7 @@ enum { CREDIT_BITS = 16, CREDIT_MASK = (1 << CREDIT_BITS) - 1 }; /* LIMIT_SLOTS 
 static uint64_t lost_after_of(const struct bcore *c, const struct run *r)
 {
     uint64_t ms = r->lost_after_ms ? r->lost_after_ms : c->config.lost_after_ms;
-    return ms > LOST_AFTER_LEAST_MS ? ms : LOST_AFTER_LEAST_MS;
+    return ms > LOST_AFTER_MIN_MS ? ms : LOST_AFTER_MIN_MS;
 }
 
 /* Work sent ahead of free slots: as much as the slots not held by long jobs do in PREFETCH_MS. */

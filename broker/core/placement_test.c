@@ -39,7 +39,7 @@ static void a_lost_after_that_is_too_short_is_made_longer(void **state)
     d.lost_after_ms = 1;
     call_d(w, anna, d);
     SENT(w, wh1, EXECUTE, execute, &e);
-    assert_int_equal(e.lost_after_ms, LOST_AFTER_LEAST_MS);
+    assert_int_equal(e.lost_after_ms, LOST_AFTER_MIN_MS);
 }
 
 static void a_default_on_lost_follows_the_package(void **state)

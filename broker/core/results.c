@@ -71,13 +71,13 @@ static int outcome_check(struct span bytes, struct d_outcome *ret, struct error 
 /* How long jobs of this kind take there decides how far ahead they are sent. */
 static void measure(struct job *j, const struct d_outcome *o)
 {
-    enum { SAMPLE_LEAST_US = 500, SAMPLE_MOST_MS = 86400000 }; /* clocks of ms; beyond a day it is long in any case */
+    enum { SAMPLE_MIN_US = 500, SAMPLE_MAX_MS = 86400000 }; /* clocks of ms; beyond a day it is long in any case */
     int64_t us;
-    if (!j || o->started_at <= 0 || o->ended_at < o->started_at || o->ended_at - o->started_at > SAMPLE_MOST_MS)
+    if (!j || o->started_at <= 0 || o->ended_at < o->started_at || o->ended_at - o->started_at > SAMPLE_MAX_MS)
         return;
     us = (o->ended_at - o->started_at) * 1000;
-    if (us < SAMPLE_LEAST_US)
-        us = SAMPLE_LEAST_US;
+    if (us < SAMPLE_MIN_US)
+        us = SAMPLE_MIN_US;
     j->mean_us = j->mean_us ? j->mean_us + (us - j->mean_us) / MEAN_WEIGHT : us;
 }
 

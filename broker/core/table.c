@@ -5,7 +5,7 @@
 
 #include "common/mem.h"
 
-enum { TABLE_LEAST = 16 };
+enum { TABLE_MIN = 16 };
 
 static size_t home_of(const struct table *t, uintptr_t item)
 {
@@ -52,7 +52,7 @@ void table_add(struct table *t, uintptr_t item)
 {
     assert(item);
     if (t->n + t->n / 2 >= t->cap) /* at most two thirds full */
-        resize(t, t->cap ? t->cap * 2 : TABLE_LEAST);
+        resize(t, t->cap ? t->cap * 2 : TABLE_MIN);
     put(t, item);
     t->n++;
 }
@@ -72,7 +72,7 @@ void table_remove(struct table *t, uintptr_t item)
         }
     }
     t->v[hole] = 0;
-    if (--t->n < t->cap / 8 && t->cap > TABLE_LEAST)
+    if (--t->n < t->cap / 8 && t->cap > TABLE_MIN)
         resize(t, t->cap / 2);
 }
 

@@ -16,7 +16,7 @@
 
 static const char *const TYPES[] = {"u64", "i64", "flag", "str", "bin", "id", "hash", "strs", "bins", "map"};
 
-enum { SPOOL_KINDS = 300, SPOOL_KINDS_END = 400, TEXT_MOST = 4 << 20, RECORDS_WRITTEN = 7 };
+enum { SPOOL_KINDS = 300, SPOOL_KINDS_END = 400, TEXT_MAX = 4 << 20, RECORDS_WRITTEN = 7 };
 
 /* ---- A sample of a schema, by a rule that looks at nothing but the field's name, type, place and most */
 static void fill_list(const struct wire_field *f, struct buf *items, uint8_t *msg)
@@ -120,7 +120,7 @@ static struct buf must_read(const char *path)
 {
     struct buf b = {0};
     struct error err = {0};
-    if (file_read(path, TEXT_MOST, &b, &err) < 0)
+    if (file_read(path, TEXT_MAX, &b, &err) < 0)
         fail_msg("%s", err.text);
     return b;
 }

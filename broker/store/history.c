@@ -19,7 +19,7 @@ enum {
     H_RUN_KEY,
     H_PARENT_KEY
 };
-enum { SCAN_MOST = 20000 }; /* rows of history looked at for one page: about 20 ms */
+enum { SCAN_MAX = 20000 }; /* rows of history looked at for one page: about 20 ms */
 
 static const char *const SQL[HISTORY_STATEMENTS] = {
     [H_RUNS] = "SELECT e.lsn, e.run, parent, job_hash, principal, key, job, address, server, task, message, "
@@ -175,7 +175,7 @@ static void answer_history(struct history *h, const struct store_question *q, st
     if (!st)
         return;
     sqlite3_bind_int64(st, 1, q->after ? (int64_t)q->after : INT64_MAX);
-    sqlite3_bind_int64(st, 2, SCAN_MOST);
+    sqlite3_bind_int64(st, 2, SCAN_MAX);
     while (a->public.n_rows < q->most && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         last = (uint64_t)sqlite3_column_int64(st, 0);
         scanned++;
@@ -187,7 +187,7 @@ static void answer_history(struct history *h, const struct store_question *q, st
         if (row_matches(st, &q->filter))
             add_row(a, st);
     }
-    if (!failed(h, a, st, rc) && (rc == SQLITE_ROW || scanned == SCAN_MOST))
+    if (!failed(h, a, st, rc) && (rc == SQLITE_ROW || scanned == SCAN_MAX))
         a->public.next = last;
 }
 

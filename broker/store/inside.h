@@ -17,7 +17,7 @@ enum {
     IDLE_MS = 20,            /* quiet for this long: fold, checkpoint, drop */
     WAL_PREGROWN = 16 << 20, /* bytes; commits overwrite instead of extending the file (prototype: 0.56 -> 0.35 ms) */
     WAL_PAGES_IDLE = 256,    /* checkpointed when quiet */
-    WAL_PAGES_MOST = 2500,   /* checkpointed even under load; less than WAL_PREGROWN holds */
+    WAL_PAGES_MAX = 2500,   /* checkpointed even under load; less than WAL_PREGROWN holds */
     DROP_STEP = 200,         /* rows of history dropped at a time */
     FULL_RETRY_MS = 500,
     ROOM_MS = 1000 /* how often free space is looked at */

@@ -206,7 +206,7 @@ static void a_full_disk_keeps_the_batch_and_goes_on(void **state)
     script_end(&s);
 }
 
-enum { TRIES_MOST = 50, LOOK_MS = 200 };
+enum { TRIES_MAX = 50, LOOK_MS = 200 };
 
 /* The store's threads use the disk already. Returns how often the fault before has shown itself. */
 static unsigned fault_while_used(struct disk_fault f)
@@ -229,7 +229,7 @@ static void live_and_ask_while_full(struct script *s)
     unsigned tries = fault_while_used((struct disk_fault){0});
     script_append(s, SCRIPT_TURN, 2 * SCRIPT_TURN);
     script_close(s);
-    _exit(tries > 0 && tries < TRIES_MOST ? 0 : 93);
+    _exit(tries > 0 && tries < TRIES_MAX ? 0 : 93);
 }
 
 static void a_full_disk_is_not_tried_without_a_pause(void **state)

@@ -5,7 +5,7 @@
 #include "broker/store/inside.h"
 #include "common/jsontext.h"
 
-enum { STEP_MESSAGE_MOST = 400 }; /* bytes of a step's message in step_history; all of it is in the record */
+enum { STEP_MESSAGE_MAX = 400 }; /* bytes of a step's message in step_history; all of it is in the record */
 
 static void key_of(struct buf *out, const char *name)
 {
@@ -38,7 +38,7 @@ static void step_json(const struct d_step_outcome *s, struct buf *out)
     else
         number_of(out, "exit_code", s->exit_code);
     text_of(out, "message",
-            span_of(s->message.p, s->message.n < STEP_MESSAGE_MOST ? s->message.n : STEP_MESSAGE_MOST));
+            span_of(s->message.p, s->message.n < STEP_MESSAGE_MAX ? s->message.n : STEP_MESSAGE_MAX));
     number_of(out, "started_at", s->started_at);
     number_of(out, "ended_at", s->ended_at);
     number_of(out, "cpu_us", (int64_t)(s->user_us + s->system_us));

@@ -27,7 +27,7 @@ enum {
     STORE_SCHEMA = 1, /* PRAGMA user_version */
     STORE_RESERVE_DEFAULT =
         64 << 20, /* results of some 100,000 jobs; less: a full disk loses the room for them sooner */
-    STORE_PAGE_MOST = LIMIT_ROWS
+    STORE_PAGE_MAX = LIMIT_ROWS
 };
 
 struct store;
@@ -114,7 +114,7 @@ struct store_question {
     uint64_t lsn;      /* RECORD */
     bool soon;         /* RECORD: before all that were asked earlier without it */
     int64_t since;     /* EVENTS with after 0: begin at the first record of at least this wall time */
-    unsigned most;     /* rows or records: 1 to STORE_PAGE_MOST */
+    unsigned most;     /* rows or records: 1 to STORE_PAGE_MAX */
     size_t most_bytes; /* of records; 0: LIMIT_FRAME */
     struct store_filter filter;
 };

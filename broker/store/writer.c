@@ -381,7 +381,7 @@ static int on_wal(void *self, sqlite3 *db, const char *name, int pages)
 static void must_checkpoint(struct store *s)
 {
     struct error err = {0};
-    if (s->wal_pages >= WAL_PAGES_MOST && checkpoint(s, &err) < 0 && err.code != -ENOSPC)
+    if (s->wal_pages >= WAL_PAGES_MAX && checkpoint(s, &err) < 0 && err.code != -ENOSPC)
         store_die(s, &err);
 }
 

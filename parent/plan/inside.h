@@ -87,7 +87,7 @@ struct plan {
     char *as_of;
 };
 
-/* A problem at the node's place; beyond PLAN_PROBLEMS_MOST they are dropped. */
+/* A problem at the node's place; beyond PLAN_PROBLEMS_MAX they are dropped. */
 void complain(struct plan *p, const struct yaml_node *node, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Notes the sentence of a reader that failed; true: it did not. */

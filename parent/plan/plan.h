@@ -32,7 +32,7 @@
 
 enum {
     PLAN_PRIORITY = 4,      /* of tasks that name none: as of calls from elsewhere */
-    PLAN_PROBLEMS_MOST = 50 /* nobody reads more, and a generated plan can have a hundred thousand */
+    PLAN_PROBLEMS_MAX = 50 /* nobody reads more, and a generated plan can have a hundred thousand */
 };
 
 struct plan_order {

@@ -452,8 +452,8 @@ static void a_flood_of_problems_is_cut_and_says_so(void **state)
     for (int i = 0; i < 1000; i++)
         buf_printf(&text, "  t%d: {pool: q}\n", i);
     assert_int_equal(plan_make("p.yaml", buf_span(&text), &no_values, &m, &ps), -EINVAL);
-    assert_int_equal(ps.n, PLAN_PROBLEMS_MOST + 1);
-    assert_string_equal(ps.v[PLAN_PROBLEMS_MOST].text, "there are more problems than these 50");
+    assert_int_equal(ps.n, PLAN_PROBLEMS_MAX + 1);
+    assert_string_equal(ps.v[PLAN_PROBLEMS_MAX].text, "there are more problems than these 50");
     problems_free(&ps);
     buf_free(&text);
 }

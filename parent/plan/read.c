@@ -23,10 +23,10 @@ bool fine(struct plan *p, int rc, const struct error *err)
 {
     if (rc >= 0)
         return true;
-    if (p->problems->errors < PLAN_PROBLEMS_MOST)
+    if (p->problems->errors < PLAN_PROBLEMS_MAX)
         problems_add_error(p->problems, err);
-    else if (p->problems->errors == PLAN_PROBLEMS_MOST)
-        problems_add(p->problems, false, "there are more problems than these %d", PLAN_PROBLEMS_MOST);
+    else if (p->problems->errors == PLAN_PROBLEMS_MAX)
+        problems_add(p->problems, false, "there are more problems than these %d", PLAN_PROBLEMS_MAX);
     return false;
 }
 

@@ -25,7 +25,7 @@ static void find_names(struct plan *p)
             if (c->task == i) {
                 complain(p, c->node, "task '%s' waits for itself", t->name);
                 c->task = NOBODY;
-            } else if (c->task == NOBODY && p->problems->errors <= PLAN_PROBLEMS_MOST) {
+            } else if (c->task == NOBODY && p->problems->errors <= PLAN_PROBLEMS_MAX) {
                 complain(p, c->node, "task '%s' waits for '%.64s', which this plan has not got%s", t->name, c->name,
                          hint_task(p, c->name, hint));
             }

@@ -12,7 +12,7 @@
 #include "common/duration.h"
 #include "common/mem.h"
 
-enum { NAME_WIDTH = 22, SERVER_WIDTH = 10, BAR_WIDTH = 12, SHOWN_MOST = 200 };
+enum { NAME_WIDTH = 22, SERVER_WIDTH = 10, BAR_WIDTH = 12, SHOWN_MAX = 200 };
 
 void live_clear(struct live *l, struct buf *out)
 {
@@ -165,9 +165,9 @@ void live_draw(struct live *l, const struct pcore *c, int64_t now, const struct 
 {
     struct pcore_totals all;
     int widths[2],
-        room = (height < LIVE_LEAST ? LIVE_LEAST : height) - 2; /* one for the totals, one for the cursor */
+        room = (height < LIVE_MIN ? LIVE_MIN : height) - 2; /* one for the totals, one for the cursor */
     uint64_t live = pcore_in_flight(c);
-    room = room > SHOWN_MOST ? SHOWN_MOST : room;
+    room = room > SHOWN_MAX ? SHOWN_MAX : room;
     if (live > (uint64_t)room)
         room--; /* for the rest */
     struct pcore_child *shown = mem_zalloc((size_t)room, sizeof *shown);

@@ -27,7 +27,7 @@ void events_add(const struct pcore *c, const struct pcore_effect *e, int64_t now
 enum {
     LIVE_REDRAW_MS = 100, /* ten pictures a second at the most: nobody sees more, and terminals over ssh are slow */
     LIVE_HEIGHT = 24,     /* lines, if nobody says */
-    LIVE_LEAST = 4        /* a lower terminal is written as if it had these */
+    LIVE_MIN = 4        /* a lower terminal is written as if it had these */
 };
 struct live { /* all zero: nothing is drawn */
     int drawn;

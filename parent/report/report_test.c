@@ -411,7 +411,7 @@ static void the_report_as_json_has_every_child_and_task(void **state)
 static void a_report_keeps_within_its_bytes_and_shows_what_failed(void **state)
 {
     (void)state;
-    enum { MOST = 64 << 10, CHILDREN = 20000 };
+    enum { MAX = 64 << 10, CHILDREN = 20000 };
     struct world w;
     struct buf out = {0};
     struct graph g = graph_begin("nightly");
@@ -419,8 +419,8 @@ static void a_report_keeps_within_its_bytes_and_shows_what_failed(void **state)
     world_begin(&w, g, 0);
     for (uint32_t i = 0; i < CHILDREN; i++)
         i == CHILDREN - 1 ? fails(&w, a, i) : succeeds(&w, a, i);
-    report_json(w.core, MOST, &out);
-    assert_true(out.n <= MOST);
+    report_json(w.core, MAX, &out);
+    assert_true(out.n <= MAX);
     json_t *r = json_loadb((const char *)out.p, out.n, 0, NULL);
     assert_non_null(r);
     const json_t *children = json_object_get(r, "children");

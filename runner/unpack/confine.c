@@ -30,7 +30,7 @@ const char *__asan_default_options(void)
 #define CONFINE_MEMORY ((rlim_t)1 << 30) /* zstd's window is at most 128 MiB, a manifest 256 KiB */
 #endif
 
-enum { FILE_MOST_GIB = 9, CPU_SECONDS = 1800, DESCRIPTORS = 64 };
+enum { FILE_MAX_GIB = 9, CPU_SECONDS = 1800, DESCRIPTORS = 64 };
 
 static int limit(int what, rlim_t most, struct error *err)
 {
@@ -49,7 +49,7 @@ static int limits(struct error *err)
     if (rc == 0)
         rc = limit(RLIMIT_AS, CONFINE_MEMORY, err);
     if (rc == 0)
-        rc = limit(RLIMIT_FSIZE, (rlim_t)FILE_MOST_GIB << 30, err);
+        rc = limit(RLIMIT_FSIZE, (rlim_t)FILE_MAX_GIB << 30, err);
     if (rc == 0)
         rc = limit(RLIMIT_CPU, CPU_SECONDS, err);
     if (rc == 0)

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RUNS = 24, TURNS = 120, SEEDS = 6, KEPT_MOST = 4, WALL = 1700000000 };
+enum { RUNS = 24, TURNS = 120, SEEDS = 6, KEPT_ENDS = 4, WALL = 1700000000 };
 
 /* ---- A life: records in turns */
 struct life {
@@ -163,7 +163,7 @@ static int take(void *self, uint64_t lsn, struct span body, struct error *err)
 
 static struct bcore *new_core(void)
 {
-    struct bcore_config config = {.memory_budget = 1 << 30, .max_runs = 1000, .kept_max = KEPT_MOST};
+    struct bcore_config config = {.memory_budget = 1 << 30, .max_runs = 1000, .kept_max = KEPT_ENDS};
     return bcore_new(&config);
 }
 
@@ -243,7 +243,7 @@ static void file_begin(struct journal_here *j, struct loaded *ret)
 {
     struct error err = {0};
     struct store_options o = {
-        .path = j->path, .no_pregrow = true, .reserve_bytes = 1, .kept_max = KEPT_MOST, .now = WALL};
+        .path = j->path, .no_pregrow = true, .reserve_bytes = 1, .kept_max = KEPT_ENDS, .now = WALL};
     if (store_open(&j->store, &o, &err) < 0 || store_load(j->store, take, ret, &err) < 0 ||
         store_start(j->store, &(struct store_calls){j, on_committed, on_full}, &err) < 0)
         fail_msg("%s", err.text);
@@ -369,7 +369,7 @@ static void sim_begin(struct journal_here *j, struct loaded *ret)
 {
     struct error err = {0};
     j->broker.up = true;
-    if (journal_load(j->journal, true, KEPT_MOST, take, ret, &err) < 0)
+    if (journal_load(j->journal, true, KEPT_ENDS, take, ret, &err) < 0)
         fail_msg("%s", err.text);
     j->told = journal_durable(j->journal);
 }

@@ -41,7 +41,7 @@ struct keepers {
     void *self;
     struct process machine; /* keepers and runner: never stopped */
     bool runner, attached;
-    struct keeper keeper[KEEPERS_MOST];
+    struct keeper keeper[KEEPERS_MAX];
     struct letters *letters;
     struct seen *seen;
     unsigned n_seen;
@@ -62,7 +62,7 @@ struct keepers *keepers_new(struct world *w, struct laws *l, const struct keeper
     process_init(&k->machine, h->server, h->clock);
     k->machine.luck++; /* not that of the worker, which bears the same name */
     k->letters = letters_new(w, read_letter, k);
-    for (unsigned i = 0; i < KEEPERS_MOST; i++) {
+    for (unsigned i = 0; i < KEEPERS_MAX; i++) {
         k->keeper[i].all = k;
         k->keeper[i].slot = i;
     }
@@ -548,7 +548,7 @@ void keepers_power_off(struct keepers *k)
     k->n_seen = 0;
     letters_drop(k->letters, true);
     letters_drop(k->letters, false);
-    for (unsigned i = 0; i < KEEPERS_MOST; i++)
+    for (unsigned i = 0; i < KEEPERS_MAX; i++)
         keeper_die(&k->keeper[i], false);
 }
 

@@ -12,7 +12,7 @@
 #include "tests/sim/disk.h"
 #include "tests/sim/laws.h"
 
-enum { KEEPERS_MOST = SPOOL_FILES - SPOOL_KEEPERS };
+enum { KEEPERS_MAX = SPOOL_FILES - SPOOL_KEEPERS };
 
 struct keepers;
 

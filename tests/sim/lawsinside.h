@@ -9,8 +9,8 @@
 
 enum {
     MOVES_A_STEP = 4, /* in one step of the broker: returned, assigned, started, cancelled */
-    PLANS_MOST = 16,
-    MONITORS_MOST = 4
+    PLANS_MAX = 16,
+    MONITORS_MAX = 4
 };
 
 /* A run, as the durable journal has it. */
@@ -147,12 +147,12 @@ struct laws {
     uint64_t kept, ends;
     uint64_t broker_turn, step; /* broker_turn: counts its processes, from 1 */
     bool reach[RUN_STATE_COUNT][RUN_STATE_COUNT];
-    struct plan_fact *plans[PLANS_MOST];
+    struct plan_fact *plans[PLANS_MAX];
     unsigned n_plans;
     struct parent_fact *parents;
     struct event_fact *events;
     size_t n_events, cap_events;
-    struct monitor_fact monitors[MONITORS_MOST];
+    struct monitor_fact monitors[MONITORS_MAX];
     unsigned n_monitors;
     struct credit_fact *credits;
     unsigned n_credits;

@@ -7,7 +7,7 @@
 
 enum {
     UNNOTICED_US = SECS(8), /* a stop of half a lease and less goes unnoticed: broker/core/leases.c */
-    STOP_MOST_US = MS(KILL_GRACE_MS) + SECS(3), /* from the worker's ear to the end of the tree */
+    STOP_MAX_US = MS(KILL_GRACE_MS) + SECS(3), /* from the worker's ear to the end of the tree */
 };
 
 static struct server_fact *server_fact(struct laws *l, struct span name, struct id spool)
@@ -76,7 +76,7 @@ void judge_stopped(struct laws *l, const struct tried *a, const struct child_fac
 {
     int64_t reached = server_fact(l, span_str(a->server), ID_ZERO)->reached;
     int64_t since = a->stop_heard > reached ? a->stop_heard : reached;
-    if (a->stop_heard && !c->always && since < l->w->now - STOP_MOST_US)
+    if (a->stop_heard && !c->always && since < l->w->now - STOP_MAX_US)
         law_break(l, LAW_STOPPED_IN_TIME,
                   "run %s: step %s of attempt %" PRIu64 " has gone on for %" PRId64
                   " ms since %s was told to stop it",

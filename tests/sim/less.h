@@ -13,8 +13,8 @@
 
 #include "common/error.h"
 
-/* Ordinals from 1; those past ONLY_MOST are always out. */
-enum { ONLY_MOST = 8192, ONLY_WORDS = ONLY_MOST / 64 };
+/* Ordinals from 1; those past ONLY_MAX are always out. */
+enum { ONLY_MAX = 8192, ONLY_WORDS = ONLY_MAX / 64 };
 struct only {
     bool given; /* false: all */
     uint64_t bits[ONLY_WORDS];
@@ -22,7 +22,7 @@ struct only {
 bool only_has(const struct only *o, unsigned ordinal);
 bool only_is_over(const struct only *o, unsigned ordinal); /* none comes after this one */
 void only_first(struct only *o, unsigned n);               /* 1 .. n */
-void only_add(struct only *o, unsigned ordinal);           /* makes it one that is given; past ONLY_MOST: nothing */
+void only_add(struct only *o, unsigned ordinal);           /* makes it one that is given; past ONLY_MAX: nothing */
 void only_drop(struct only *o, unsigned ordinal);
 unsigned only_count(const struct only *o); /* of one that is given */
 

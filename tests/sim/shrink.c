@@ -10,7 +10,7 @@
 #include "tests/sim/tries.h"
 
 enum {
-    EDITS_MOST = ONLY_MOST,
+    EDITS_MAX = ONLY_MAX,
     DICE_A_ROUND = 24,
     SOON_MINUTES = 10,
     /* What a reader has to look at, in events. Without a trouble there are often more of them (nothing is cut off),
@@ -64,7 +64,7 @@ static bool is_over(const struct search *s)
 /* ---- Trying */
 static void drop_range(struct only *o, uint64_t first, uint64_t last)
 {
-    for (uint64_t i = first; i <= last && i < ONLY_MOST; i++)
+    for (uint64_t i = first; i <= last && i < ONLY_MAX; i++)
         only_drop(o, (unsigned)i);
 }
 
@@ -158,7 +158,7 @@ static bool changes(const struct search *s, const struct edit *e)
 
 static void edit(struct search *s, struct edit e)
 {
-    if (s->n_edits < EDITS_MOST)
+    if (s->n_edits < EDITS_MAX)
         s->edits[s->n_edits++] = e;
 }
 
@@ -207,10 +207,10 @@ static void fewer_kinds(struct search *s)
  * those that there still are, in the best world. */
 static void fewer_of(struct search *s, int what, const struct only *left)
 {
-    unsigned ordinals[ONLY_MOST], n;
-    for (unsigned group = ONLY_MOST; group && !is_over(s); group /= 2) {
+    unsigned ordinals[ONLY_MAX], n;
+    for (unsigned group = ONLY_MAX; group && !is_over(s); group /= 2) {
         n = 0;
-        for (unsigned i = 1; i < ONLY_MOST; i++)
+        for (unsigned i = 1; i < ONLY_MAX; i++)
             if (only_has(left, i))
                 ordinals[n++] = i;
         if (group / 2 >= n)
@@ -286,9 +286,9 @@ static void search(struct search *s)
     const struct cluster_result *small = &s->best->small;
     uint64_t before;
     if (!l->troubles.given)
-        only_first(&l->troubles, ONLY_MOST);
+        only_first(&l->troubles, ONLY_MAX);
     if (!l->calls.given)
-        only_first(&l->calls, ONLY_MOST);
+        only_first(&l->calls, ONLY_MAX);
     if (!l->servers.given)
         only_first(&l->servers, small->servers);
     if (!l->callers.given)
@@ -362,7 +362,7 @@ int shrink(const struct shrink_order *o, struct shrunk *ret, struct error *err)
     if (ret->whole.law == LAW_COUNT && tries_now() - s.began >= SEED_SECONDS)
         return error_set(err, -ETIME, "seed %" PRIu64 " does not end, so no smaller world is looked for: %s",
                          o->world.seed, ret->whole.text);
-    s.edits = mem_zalloc(EDITS_MOST, sizeof *s.edits);
+    s.edits = mem_zalloc(EDITS_MAX, sizeof *s.edits);
     search_in_time(&s);
     mem_free(&s.edits);
     ret->seconds = tries_now() - s.began;

@@ -7,7 +7,7 @@
 #include "common/testing.h"
 #include "tests/sim/shrink.h"
 
-enum { SEEDS_MOST = 200, TRIES = 250 };
+enum { SEEDS_MAX = 200, TRIES = 250 };
 
 /* "No child executes on a cluster in which a server was rebooted, when the disk has been full." */
 static void no_child_after_a_reboot_and_a_full_disk(struct world *w, struct laws *l)
@@ -34,12 +34,12 @@ static void no_process_outlives_a_second_worker(struct world *w, struct laws *l)
 static void find_broken(struct cluster_order *o)
 {
     struct cluster_result r;
-    for (o->seed = 1; o->seed < SEEDS_MOST; o->seed++) {
+    for (o->seed = 1; o->seed < SEEDS_MAX; o->seed++) {
         cluster_tell(o, &r);
         if (r.law == LAW_SLOTS && only_count(&r.troubles) >= 20 && only_count(&r.calls) >= 10)
             return;
     }
-    fail_msg("none of %d seeds is as this test needs one", SEEDS_MOST);
+    fail_msg("none of %d seeds is as this test needs one", SEEDS_MAX);
 }
 
 static void a_broken_world_shrinks_and_breaks_the_same_law(void **state)
@@ -118,7 +118,7 @@ static void a_world_that_ends_its_process_shrinks_too(void **state)
     struct error err = {0};
     (void)state;
     while (shrink(&o, x, &err) == -ENOENT || only_count(&x->whole.troubles) < 5)
-        assert_true(++o.world.seed < SEEDS_MOST);
+        assert_true(++o.world.seed < SEEDS_MAX);
     assert_int_equal(x->small.law, LAW_COUNT);
     assert_false(x->small.passed);
     assert_non_null(strstr(x->small.text, "signal 6"));

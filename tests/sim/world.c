@@ -8,7 +8,7 @@
 #include "common/mem.h"
 #include "proto/messages.h"
 
-enum { PPM_MOST = 9000 };
+enum { PPM_MAX = 9000 };
 static const int64_t WALL_AT_FIRST_MS = 1700000000000;
 
 /* ---- Chance */
@@ -250,7 +250,7 @@ void clock_boot(struct world *w, struct clock_sim *c)
     int64_t wall = c->wall_ms + boot_us(w, c) / 1000;
     c->since = w->now;
     c->base_ms = between(w, 5000, 20000);
-    c->ppm = chance(w, 600) ? between(w, -PPM_MOST, PPM_MOST) : chance(w, 500) ? PPM_MOST : -PPM_MOST;
+    c->ppm = chance(w, 600) ? between(w, -PPM_MAX, PPM_MAX) : chance(w, 500) ? PPM_MAX : -PPM_MAX;
     c->wall_ms = wall - c->base_ms;
 }
 

@@ -10,12 +10,12 @@
 #include "worker/core/core.h"
 
 enum {
-    STEP_STARTS_MOST = 1000,    /* tries of all steps of one attempt: a goto that loops for ever ends here */
+    STEP_STARTS_MAX = 1000,    /* tries of all steps of one attempt: a goto that loops for ever ends here */
     STARTED_DELAY_MS = 20,      /* STARTED waits this long: a job that is over by then needs none */
     PROGRESS_MS = 200,          /* between two PROGRESS of one attempt; the newest wins */
     OUTBOX_BYTES = 1 << 20,     /* RESULTs on their way and not RECORDED; more follow as RECORDED come */
     FINISHED_BYTES = 64 << 20,  /* outcomes not RECORDED; beyond it nothing new is taken */
-    RETRY_WAIT_MOST = 86400000, /* between two tries, whatever interval and backoff say */
+    RETRY_WAIT_MAX = 86400000, /* between two tries, whatever interval and backoff say */
     STOP_GRACE_MS = KILL_GRACE_MS
 };
 

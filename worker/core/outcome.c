@@ -11,7 +11,7 @@
 enum {
     FULL_BYTES = LIMIT_OUTCOME / 2, /* of tries with all they said */
     BARE_BYTES = LIMIT_OUTCOME / 4, /* of tries without; the rest is for the run's own outputs and message */
-    BARE_MOST = 1024                /* one such try: names, a hash, numbers */
+    BARE_MAX = 1024                /* one such try: names, a hash, numbers */
 };
 
 static void add_try(const struct wjob *j, const struct wturn *t, bool full, struct buf *items)
@@ -35,8 +35,8 @@ static uint32_t add_tries(const struct attempt *a, struct buf *items)
     unsigned first_full = a->n_turns, first;
     while (first_full > 0 && full + a->turns[first_full - 1].outcome.n + LIMIT_NAME <= FULL_BYTES)
         full += a->turns[--first_full].outcome.n + LIMIT_NAME;
-    for (first = first_full; first > 0 && bare + BARE_MOST <= BARE_BYTES; first--)
-        bare += BARE_MOST;
+    for (first = first_full; first > 0 && bare + BARE_MAX <= BARE_BYTES; first--)
+        bare += BARE_MAX;
     uint32_t count = 0;
     for (unsigned i = first; i < a->n_turns; i++)
         if (a->turns[i].ended) {

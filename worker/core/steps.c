@@ -242,9 +242,9 @@ static void fold_step(struct fold *f, struct wturn *t)
 static uint64_t wait_before(const struct d_step *s, unsigned tries)
 {
     uint64_t ms = s->interval_ms;
-    for (unsigned i = 1; i < tries && s->backoff > 1 && ms < RETRY_WAIT_MOST; i++)
+    for (unsigned i = 1; i < tries && s->backoff > 1 && ms < RETRY_WAIT_MAX; i++)
         ms *= s->backoff;
-    return ms < RETRY_WAIT_MOST ? ms : RETRY_WAIT_MOST;
+    return ms < RETRY_WAIT_MAX ? ms : RETRY_WAIT_MAX;
 }
 
 static uint64_t starts_of(const struct attempt *a, unsigned step)
@@ -264,7 +264,7 @@ static void conclude(struct fold *f)
         f->retry = false;
         decide_stopped(f, NULL);
     }
-    if (!f->decided && (a->n_turns >= STEP_STARTS_MOST || starts_of(a, (unsigned)f->at) >= LIMIT_TRIES)) {
+    if (!f->decided && (a->n_turns >= STEP_STARTS_MAX || starts_of(a, (unsigned)f->at) >= LIMIT_TRIES)) {
         f->retry = false;
         decide(f, JOB_FAILED, NULL);
         m->text = "its steps were started too often: a goto leads in a circle that does not end";
