@@ -85,20 +85,23 @@ int pkg_sign(int argc, char **argv)
     struct option_values v = {0};
     struct error err = {0};
     struct buf comment = {0};
-    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "FILE [--key FILE]", examples, 1, 1, &v, &first);
+    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "FILE [--key FILE]", examples, 1, 1,
+                              &v, &first);
     if (rc >= 0)
         return rc;
-    char *key = opt_str(&v, "key") ? mem_strdup(opt_str(&v, "key")) : pkg_config_path(argv, "keys/builder.key");
+    char *key = opt_str(&v, "key") ? mem_strdup(opt_str(&v, "key"))
+                                   : pkg_config_path(argv, "keys/builder.key");
     if (!key)
         rc = EXIT_ASKED_WRONGLY;
     else if (access(key, F_OK) < 0 && !opt_str(&v, "key")) {
-        error_set(&err, -ENOENT, "there is no key '%s' to sign with; make one with: lbpkg keygen", key);
+        error_set(&err, -ENOENT, "there is no key '%s' to sign with; make one with: lbpkg keygen",
+                  key);
         rc = pkg_fail(argv, EXIT_ASKED_WRONGLY, &err);
     } else if ((rc = sign(argv[first], key, &comment, &err)) < 0)
         rc = pkg_fail(argv, pkg_code(rc), &err);
     else {
-        fprintf(stderr, "Signed: %s\nWrote %s%s. Next: lbpkg deploy %s --to POOL\n", buf_str(&comment), argv[first],
-                SIGNATURE_SUFFIX, argv[first]);
+        fprintf(stderr, "Signed: %s\nWrote %s%s. Next: lbpkg deploy %s --to POOL\n",
+                buf_str(&comment), argv[first], SIGNATURE_SUFFIX, argv[first]);
         rc = EXIT_DONE;
     }
     buf_free(&comment);

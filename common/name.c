@@ -33,8 +33,9 @@ static int check(const char *what, struct span s, bool dash, struct error *err)
         return error_set(err, -EINVAL, "%s is empty", what);
     if (s.n > NAME_LENGTH_MAX)
         return error_set(err, -EINVAL, "%s is longer than %d characters", what, NAME_LENGTH_MAX);
-    return error_set(err, -EINVAL, "%s must begin with a-z and have only a-z, 0-9%s and _, not '" SPAN_FMT "'", what,
-                     dash ? ", -" : "", SPAN_ARG(s));
+    return error_set(err, -EINVAL,
+                     "%s must begin with a-z and have only a-z, 0-9%s and _, not '" SPAN_FMT "'",
+                     what, dash ? ", -" : "", SPAN_ARG(s));
 }
 
 int name_check_identifier(const char *what, struct span s, struct error *err)

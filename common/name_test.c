@@ -43,7 +43,8 @@ static void the_refusal_says_what_is_wrong(void **state)
     assert_true(name_check_name("the name of a job", span_of(text, 100), &err) < 0);
     assert_contains(err.text, "longer than 64");
     assert_true(name_check_identifier("the name of a task", span_str("a-b"), &err) < 0);
-    assert_string_equal(err.text, "the name of a task must begin with a-z and have only a-z, 0-9 and _, not 'a-b'");
+    assert_string_equal(
+        err.text, "the name of a task must begin with a-z and have only a-z, 0-9 and _, not 'a-b'");
 }
 
 int main(void)

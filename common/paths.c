@@ -37,8 +37,8 @@ int path_join(char *out, size_t size, struct error *err, const char *a, ...)
     if (size)
         out[fits ? n : 0] = 0;
     if (!fits)
-        return error_set(err, -ENAMETOOLONG, "a path below '%.200s' is longer than %zu bytes", a == out ? "" : a,
-                         size);
+        return error_set(err, -ENAMETOOLONG, "a path below '%.200s' is longer than %zu bytes",
+                         a == out ? "" : a, size);
     return 0;
 }
 
@@ -57,7 +57,8 @@ static int home_folder(char *out, struct error *err)
         home = pw && pw->pw_dir && pw->pw_dir[0] == '/' ? pw->pw_dir : NULL;
     }
     if (!home)
-        return error_set(err, -EINVAL, "user %u has no home folder: set HOME or LONGBOAT_HOME", (unsigned)geteuid());
+        return error_set(err, -EINVAL, "user %u has no home folder: set HOME or LONGBOAT_HOME",
+                         (unsigned)geteuid());
     return path_join(out, PATHS_MAX, err, home, NULL);
 }
 
@@ -80,8 +81,8 @@ static int user_paths(struct paths *p, struct error *err)
     return rc;
 }
 
-static int three(struct paths *p, const char *config, const char *state, const char *run, const char *below,
-                 struct error *err)
+static int three(struct paths *p, const char *config, const char *state, const char *run,
+                 const char *below, struct error *err)
 {
     int rc = path_join(p->config, PATHS_MAX, err, below, config, NULL);
     if (rc == 0)

@@ -32,10 +32,11 @@ static void only_a_listener_may_leave_the_port_open(void **state)
 
 static void what_is_no_address_is_refused_with_a_good_one_beside_it(void **state)
 {
-    static const char *const bad[] = {"",           ":7411",        "tcp://",   "wh0:",          "wh0:port",
-                                      "wh0:65536",  "wh0:123456",   "::1",      "[::1",          "[]:7411",
-                                      "[::1]7411",  "ipc:///tmp/x", "wh 0",     "wh0:7411/",     "wh0;wh1:1",
-                                      "inproc://a", "wh0:74 11",    "wh0:\n80", "tcp://a\x80:1", "http://wh0:80"};
+    static const char *const bad[] = {
+        "",           ":7411",        "tcp://",   "wh0:",          "wh0:port",
+        "wh0:65536",  "wh0:123456",   "::1",      "[::1",          "[]:7411",
+        "[::1]7411",  "ipc:///tmp/x", "wh 0",     "wh0:7411/",     "wh0;wh1:1",
+        "inproc://a", "wh0:74 11",    "wh0:\n80", "tcp://a\x80:1", "http://wh0:80"};
     char out[NET_ENDPOINT_MAX];
     struct error err;
     (void)state;

@@ -38,7 +38,8 @@ static void count(struct peers *t, const struct hash *key, int change)
     }
 }
 
-struct peer *peers_add(struct peers *t, const struct net_packet *from, uint64_t session, int64_t now)
+struct peer *peers_add(struct peers *t, const struct net_packet *from, uint64_t session,
+                       int64_t now)
 {
     struct peer *p = mem_zalloc(1, sizeof *p);
     p->handle = ++t->last_handle;

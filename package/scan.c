@@ -24,13 +24,15 @@ struct scan {
 static bool is_left_out(const char *name, bool top)
 {
     static const char *const never[] = {".git", ".hg", ".svn", "__pycache__", NULL};
-    static const char *const top_suffixes[] = {ARCHIVE_SUFFIX, ARCHIVE_SUFFIX SIGNATURE_SUFFIX, NULL};
+    static const char *const top_suffixes[] = {ARCHIVE_SUFFIX, ARCHIVE_SUFFIX SIGNATURE_SUFFIX,
+                                               NULL};
     for (size_t i = 0; never[i]; i++)
         if (strcmp(name, never[i]) == 0)
             return true;
     size_t n = strlen(name);
     for (size_t i = 0; top && top_suffixes[i]; i++)
-        if (n > strlen(top_suffixes[i]) && strcmp(name + n - strlen(top_suffixes[i]), top_suffixes[i]) == 0)
+        if (n > strlen(top_suffixes[i]) &&
+            strcmp(name + n - strlen(top_suffixes[i]), top_suffixes[i]) == 0)
             return true;
     return false;
 }
@@ -137,7 +139,8 @@ static void scan_folder(struct scan *s, int fd, const char *path)
     }
     const struct dirent *e;
     while ((e = readdir(dir)) && s->m->n_files <= PACKAGE_FILES_MAX)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && !is_left_out(e->d_name, !*path))
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+            !is_left_out(e->d_name, !*path))
             scan_entry(s, dirfd(dir), e->d_name, path);
     closedir(dir);
 }
@@ -175,12 +178,15 @@ int archive_examine(const char *folder, struct manifest *ret, struct problems *p
     struct stat st;
     if (lstat(yaml, &st) < 0 && errno == ENOENT) {
         problems_add(problems, false,
-                     "%s: there is no " PACKAGE_YAML " here; lbpkg new makes a package to begin with", folder);
+                     "%s: there is no " PACKAGE_YAML
+                     " here; lbpkg new makes a package to begin with",
+                     folder);
         mem_free(&yaml);
         return -EINVAL;
     }
     int rc = manifest_read_yaml(yaml, &m, problems);
-    struct manifest files = {0}, *into = rc == 0 ? &m : &files; /* a wrong manifest still shows wrong files */
+    /* a wrong manifest still shows wrong files */
+    struct manifest files = {0}, *into = rc == 0 ? &m : &files;
     if (archive_scan(folder, into, problems) < 0)
         rc = -EINVAL;
     if (rc == 0 && manifest_check_entry(&m, &err) < 0) {

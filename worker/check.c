@@ -1,5 +1,5 @@
-/* check.c - lbworker check: what is right and wrong on this server, each with what to do about it. Changes nothing.
- */
+/* check.c - lbworker check: what is right and wrong on this server, each with what to do about it.
+ * Changes nothing. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,7 +78,9 @@ static void check_identity(struct check *c)
     bool server = c->who.me.role == ROLE_SERVER;
     say(c, server, "identity", "%s '%s' of cluster %s%s", role_word(c->who.me.role), c->who.me.name,
         c->who.me.cluster,
-        server ? "" : ": a worker needs a server's certificate: lbctl invite --server NAME, then lbworker join");
+        server
+            ? ""
+            : ": a worker needs a server's certificate: lbctl invite --server NAME, then lbworker join");
     int64_t ms = c->who.me.not_after - clock_wall_ms();
     say(c, ms > EXPIRY_WARNING_MS, "certificate", "ends in %s%s", duration_format(ms, left),
         ms > EXPIRY_WARNING_MS ? "" : ": an administrator renews it with lbctl certificates renew");
@@ -102,7 +104,8 @@ static void check_signers(struct check *c)
     path_of(path, c->paths.config, "trust/signers");
     int rc = signers_load(path, &keys, &n, &err);
     if (rc < 0)
-        say(c, false, "signers", "%s; put the builders' minisign public keys there, one a line", err.text);
+        say(c, false, "signers", "%s; put the builders' minisign public keys there, one a line",
+            err.text);
     else
         say(c, n > 0, "signers", "%s: %zu builder%s trusted%s", path, n, n == 1 ? " is" : "s are",
             n ? "" : ": no package can be installed");
@@ -111,8 +114,8 @@ static void check_signers(struct check *c)
 
 /* ---- The broker */
 
-/* The broker is asked with a protocol that nobody speaks. It answers that to a peer whose key it knows, and only
- * then; a session would end the one of the worker that runs here. */
+/* The broker is asked with a protocol that nobody speaks. It answers that to a peer whose key it
+ * knows, and only then; a session would end the one of the worker that runs here. */
 enum { NO_PROTOCOL = 255 };
 
 struct answer {
@@ -177,16 +180,18 @@ static void check_broker(struct check *c)
         say(c, true, "broker", "%s at %s answers", c->who.broker.name, dialer_address(d));
     else
         say(c, false, "broker", "%s at %s: %s", c->who.broker.name, dialer_address(d),
-            a.came               ? a.text
-            : *dialer_trouble(d) ? dialer_trouble(d)
-                                 : "no answer in time: is lbbroker running there, and the port open?");
+            a.came ? a.text
+            : *dialer_trouble(d)
+                ? dialer_trouble(d)
+                : "no answer in time: is lbbroker running there, and the port open?");
     dialer_close(&d);
     loop_destroy(&l);
 }
 
 /* ---- This server */
 
-/* Its lock tells; a connection would be taken for a new worker's, and the one that is attached be dropped. */
+/* Its lock tells; a connection would be taken for a new worker's, and the one that is attached be
+   dropped. */
 static void check_runner(struct check *c)
 {
     struct error err = {0};
@@ -199,7 +204,8 @@ static void check_runner(struct check *c)
     else if (access(program, X_OK) == 0)
         say(c, true, "runner", "none runs; lbworker starts %s", program);
     else
-        say(c, false, "runner", "none runs, and lbworker cannot start %s: %s", program, strerror(errno));
+        say(c, false, "runner", "none runs, and lbworker cannot start %s: %s", program,
+            strerror(errno));
     mem_free(&program);
 }
 
@@ -247,7 +253,8 @@ static void check_jobs(struct check *c)
     char hex[2 * sizeof(struct hash) + 1];
     const struct job_here *j;
     for (size_t i = 0; (j = jobs_at(jobs, i)); i++)
-        say(c, true, "job", "%s blake2b:%.16s%s", j->name, hex_format(j->hash.b, sizeof j->hash.b, hex),
+        say(c, true, "job", "%s blake2b:%.16s%s", j->name,
+            hex_format(j->hash.b, sizeof j->hash.b, hex),
             j->older ? ", older: for calls that were signed for it" : "");
     struct buf items = {0};
     struct wire_list needs = jobs_needs(jobs, &items);

@@ -50,7 +50,8 @@ static void on_retry(struct loop *loop, struct loop_timer *t, void *arg)
 static void again(struct runnerlink *l, const char *why)
 {
     snprintf(l->trouble, sizeof l->trouble, "%s", why);
-    loop_timer_set(l->loop, &l->retry, "runner.retry", loop_now(l->loop) + l->retry_ms, on_retry, l);
+    loop_timer_set(l->loop, &l->retry, "runner.retry", loop_now(l->loop) + l->retry_ms, on_retry,
+                   l);
     l->retry_ms = l->retry_ms * 2 < RETRY_MAX_MS ? l->retry_ms * 2 : RETRY_MAX_MS;
 }
 
@@ -74,13 +75,15 @@ static int spawn(struct runnerlink *l, struct error *err)
     posix_spawnattr_t attr;
     posix_spawn_file_actions_t files;
     sigset_t none, all;
-    /* It would find its home in the environment, too; but that of a process with keys nobody can read. */
+    /* It would find its home in the environment, too; but that of a process with keys nobody can
+       read. */
     char *home = secure_getenv("LONGBOAT_HOME");
     char *argv[] = {l->program, home ? "--home" : NULL, home, NULL};
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawnattr_init(&attr);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setflags(&attr,
+                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &all);
     posix_spawn_file_actions_init(&files);
@@ -100,7 +103,8 @@ static void start_one(struct runnerlink *l, struct error *err)
     int64_t now = loop_now(l->loop);
     if (!l->program || l->pid || now < l->spawn_after)
         return;
-    l->spawn_ms = l->spawn_ms ? (l->spawn_ms * 2 < SPAWN_MAX_MS ? l->spawn_ms * 2 : SPAWN_MAX_MS) : RETRY_MIN_MS;
+    l->spawn_ms = l->spawn_ms ? (l->spawn_ms * 2 < SPAWN_MAX_MS ? l->spawn_ms * 2 : SPAWN_MAX_MS)
+                              : RETRY_MIN_MS;
     l->spawn_after = now + l->spawn_ms;
     if (spawn(l, err) == 0)
         l->retry_ms = RETRY_MIN_MS;
@@ -178,7 +182,8 @@ static int attach(struct runnerlink *l, struct error *err)
     struct s_attach a = {.version = RUNNER_PROTOCOL, .spool = l->spool, .slots = l->slots};
     uid_t uid = channel_peer_uid(l->channel);
     if (uid != 0 && uid != geteuid())
-        return error_set(err, -EPERM, "'%s' is held by user %u: neither root's nor ours", l->socket, uid);
+        return error_set(err, -EPERM, "'%s' is held by user %u: neither root's nor ours", l->socket,
+                         uid);
     int rc = loop_add(l->loop, channel_fd(l->channel), EPOLLIN, on_fd, l, err);
     if (rc < 0)
         return rc;
@@ -272,6 +277,7 @@ void runnerlink_flush(struct runnerlink *l)
         return;
     }
     bool wants = channel_wants_write(l->channel);
-    if (wants != l->writing && loop_mod(l->loop, channel_fd(l->channel), EPOLLIN | (wants ? EPOLLOUT : 0), &err) == 0)
+    if (wants != l->writing &&
+        loop_mod(l->loop, channel_fd(l->channel), EPOLLIN | (wants ? EPOLLOUT : 0), &err) == 0)
         l->writing = wants;
 }

@@ -80,14 +80,16 @@ static bool find_begin(struct feed *f, struct id run, struct span *ret)
             return false; /* the store has it, and makes the event */
         x = flying_add(f, run);
         r_called_encode(
-            &(struct r_called){.at = r.called_at, .run = run, .principal = span_str(r.principal), .call = r.call},
+            &(struct r_called){
+                .at = r.called_at, .run = run, .principal = span_str(r.principal), .call = r.call},
             &x->begin);
     } else if (!x && view_parent(f->core, &run, &p)) {
         x = flying_add(f, run);
-        r_parent_begun_encode(
-            &(struct r_parent_begun){
-                .at = p.begun_at, .run = run, .principal = span_str(p.principal), .parent = p.parent},
-            &x->begin);
+        r_parent_begun_encode(&(struct r_parent_begun){.at = p.begun_at,
+                                                       .run = run,
+                                                       .principal = span_str(p.principal),
+                                                       .parent = p.parent},
+                              &x->begin);
     }
     if (x)
         *ret = buf_span(&x->begin);

@@ -1,4 +1,5 @@
-/* table.c - see table.h. Linear probing; taking out shifts back what follows, so there are no tombstones. */
+/* table.c - see table.h. Linear probing; taking out shifts back what follows, so there are no
+   tombstones. */
 #include "broker/core/table.h"
 
 #include <assert.h>
@@ -66,7 +67,8 @@ void table_remove(struct table *t, uintptr_t item)
     }
     for (size_t i = (hole + 1) & mask; t->v[i]; i = (i + 1) & mask) {
         size_t home = home_of(t, t->v[i]);
-        if (((i - home) & mask) >= ((i - hole) & mask)) { /* it may lie at the hole: that is not before its home */
+        if (((i - home) & mask) >= ((i - hole) & mask)) {
+            /* it may lie at the hole: that is not before its home */
             t->v[hole] = t->v[i];
             hole = i;
         }

@@ -76,7 +76,8 @@ int only_parse(const char *text, struct only *ret, struct error *err)
             high = strtoul(at, &end, 10);
         }
         if (end == at || !low || high < low || high >= ONLY_MAX || (*end && *end != ','))
-            return error_set(err, -EINVAL, "'%s' is no list of numbers from 1 to %d; one is 1-4,9, or none", text,
+            return error_set(err, -EINVAL,
+                             "'%s' is no list of numbers from 1 to %d; one is 1-4,9, or none", text,
                              ONLY_MAX - 1);
         for (; low <= high; low++)
             only_add(ret, (unsigned)low);
@@ -129,8 +130,8 @@ int less_parse_without(const char *text, struct less *l, struct error *err)
             bool first = true;
             add_names(&all, ~0ull, habit_name, &first);
             add_names(&all, ~0ull, cluster_trouble, &first);
-            error_set(err, -EINVAL, "'%.*s' is nothing that can be left out; these are: %.*s", (int)n, at, (int)all.n,
-                      (const char *)all.p);
+            error_set(err, -EINVAL, "'%.*s' is nothing that can be left out; these are: %.*s",
+                      (int)n, at, (int)all.n, (const char *)all.p);
             buf_free(&all);
             return -EINVAL;
         }

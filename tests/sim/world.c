@@ -135,7 +135,8 @@ void world_end(struct world *w)
     heap_free(&w->queue);
 }
 
-void world_at(struct world *w, struct event *e, int64_t at, struct process *of, event_fn *fn, void *self)
+void world_at(struct world *w, struct event *e, int64_t at, struct process *of, event_fn *fn,
+              void *self)
 {
     heap_remove(&w->queue, &e->node);
     e->fn = fn;
@@ -162,7 +163,8 @@ bool world_step(struct world *w)
     struct event *e = heap_entry(n, struct event, node);
     w->now = n->key;
     w->counts.events++;
-    if (e->of && e->of->paused_until > w->now) { /* it comes in the same order when the process goes on */
+    if (e->of && e->of->paused_until > w->now) {
+        /* it comes in the same order when the process goes on */
         heap_insert(&w->queue, n, e->of->paused_until, ++w->tie);
         return true;
     }
@@ -188,8 +190,8 @@ void process_init(struct process *p, const char *name, struct clock_sim *clock)
         p->luck = (p->luck ^ (uint8_t)*name) * 0x100000001b3u;
 }
 
-void process_init_machine(struct world *w, struct process *p, const char *name, struct clock_sim *clock,
-                          int64_t off_ms)
+void process_init_machine(struct world *w, struct process *p, const char *name,
+                          struct clock_sim *clock, int64_t off_ms)
 {
     clock->wall_ms = WALL_AT_FIRST_MS + (off_ms ? between(w, -off_ms, off_ms) : 0);
     process_init(p, name, clock);
@@ -202,7 +204,8 @@ void process_die(struct process *p)
     p->paused_until = 0;
 }
 
-bool process_stop(struct world *w, struct process *p, enum fault f, const char *what, int64_t for_us)
+bool process_stop(struct world *w, struct process *p, enum fault f, const char *what,
+                  int64_t for_us)
 {
     if (!p->up || p->paused_until > w->now)
         return false;
@@ -285,7 +288,8 @@ void world_hash_bytes(struct world *w, struct span s)
 void world_trace(struct world *w, const char *who, const char *fmt, ...)
 {
     va_list ap;
-    fprintf(w->trace, "%5" PRId64 ".%06" PRId64 "  %-10s ", w->now / 1000000, w->now % 1000000, who);
+    fprintf(w->trace, "%5" PRId64 ".%06" PRId64 "  %-10s ", w->now / 1000000, w->now % 1000000,
+            who);
     va_start(ap, fmt);
     vfprintf(w->trace, fmt, ap);
     va_end(ap);
