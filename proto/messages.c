@@ -1,8 +1,7 @@
 /* messages.c - the tables that schema.h stands for, and the words of refusals.
  *
- * A row's macro knows a field's name but not its struct's, and offsetof needs both: so each table lives in a function
- * of its own, where `row` is the struct.
- */
+ * A row's macro knows a field's name but not its struct's, and offsetof needs both: so each table
+ * lives in a function of its own, where `row` is the struct. */
 #include "proto/messages.h"
 
 #include <stddef.h>
@@ -16,8 +15,8 @@
         static const struct wire_field fields[] = {FIELDS(FIELD)}; \
         return fields; \
     } \
-    const struct wire_schema prefix##_##low##_schema = {word, number, prefix##_##low##_fields, 0 FIELDS(COUNT), \
-                                                        sizeof(struct prefix##_##low)};
+    const struct wire_schema prefix##_##low##_schema = { \
+        word, number, prefix##_##low##_fields, 0 FIELDS(COUNT), sizeof(struct prefix##_##low)};
 
 #define X(UP, low, kind, from) DEFINE(m, M_##UP, #UP, low, kind)
 MESSAGES(X)

@@ -1,5 +1,5 @@
-/* wire.c - encodes and decodes by tables of fields; see wire.h. Packing is msgpack-c's (its inline packer, nothing of
- * its library is linked); reading is wire_read.c's. */
+/* wire.c - encodes and decodes by tables of fields; see wire.h. Packing is msgpack-c's (its inline
+ * packer, nothing of its library is linked); reading is wire_read.c's. */
 #include "proto/wire.h"
 
 #include <assert.h>
@@ -32,7 +32,8 @@ static void pack_list(msgpack_packer *pk, struct buf *out, const struct wire_lis
     buf_add(out, l->items.p, l->items.n);
 }
 
-static void pack_field(msgpack_packer *pk, struct buf *out, const struct wire_field *f, const uint8_t *at)
+static void pack_field(msgpack_packer *pk, struct buf *out, const struct wire_field *f,
+                       const uint8_t *at)
 {
     switch (f->type) {
     case WIRE_u64: {
@@ -126,7 +127,8 @@ static const char *read_bytes(const struct wire_field *f, const struct item *it,
     return NULL;
 }
 
-static const char *read_list(const struct wire_field *f, const struct item *it, struct span *in, uint8_t *at)
+static const char *read_list(const struct wire_field *f, const struct item *it, struct span *in,
+                             uint8_t *at)
 {
     if (it->type != ITEM_ARRAY)
         return "is not an array";
@@ -218,10 +220,12 @@ static int read_head(const struct wire_schema *s, struct span *in, bool newer, u
     return 0;
 }
 
-int wire_decode(const struct wire_schema *s, struct span in, bool newer, void *ret_msg, struct error *err)
+int wire_decode(const struct wire_schema *s, struct span in, bool newer, void *ret_msg,
+                struct error *err)
 {
     uint64_t fields = 0;
-    _Alignas(16) uint8_t msg[1024]; /* filled apart, so that *ret_msg is written only when all is well */
+    /* filled apart, so that *ret_msg is written only when all is well */
+    _Alignas(16) uint8_t msg[1024];
     assert(s->size <= sizeof msg);
     memset(msg, 0, s->size);
     int rc = read_head(s, &in, newer, &fields, err);
@@ -231,8 +235,8 @@ int wire_decode(const struct wire_schema *s, struct span in, bool newer, void *r
     for (uint64_t i = 0; i < fields; i++) {
         const char *why = i < s->count ? read_field(&f[i], &in, msg) : item_skip(&in, LIMIT_DEPTH);
         if (why)
-            return error_set(err, is_limit(why), "%s: field '%s' %s", s->name, i < s->count ? f[i].name : "(unknown)",
-                             why);
+            return error_set(err, is_limit(why), "%s: field '%s' %s", s->name,
+                             i < s->count ? f[i].name : "(unknown)", why);
     }
     if (in.n)
         return error_set(err, -EPROTO, "%s: %zu bytes follow the message", s->name, in.n);

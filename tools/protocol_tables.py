@@ -16,13 +16,12 @@ def unwrap(text):
 
 
 def rows(text):
-    """Every `#define P_NAME(X) /* why */ X(type, field, most) ...` with its continuation lines."""
+    """Every `#define P_NAME(X) X(type, field, most) ...` with the comment above it, which says why."""
     joined = unwrap(text)
-    for m in re.finditer(r"^#define ([MDRSH])_([A-Z_]+)\(X\)(.*)$", joined, re.M):
-        why = re.search(r"/\*(.*?)\*/", m.group(3))
-        body = re.sub(r"/\*.*?\*/", "", m.group(3))
+    for m in re.finditer(r"^(?:/\*((?:[^*]|\*(?!/))*)\*/\n)?#define ([MDRSH])_([A-Z_]+)\(X\)(.*)$", joined, re.M):
+        why, family, name, body = m.groups()
         fields = re.findall(r"X\((\w+), (\w+), ([^()]*(?:\([^()]*\))?[^()]*)\)", body)
-        yield m.group(1), m.group(2), " ".join(why.group(1).split()) if why else "", fields
+        yield family, name, " ".join((why or "").split()), fields
 
 
 def kinds(text):
