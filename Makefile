@@ -207,7 +207,7 @@ check:
 	@tools/deps.sh build test demo
 	@$(MAKE) --no-print-directory check-all
 check-all:
-	@tests/check.sh "$(MAKE)" "$(B)" "$(SAN)"
+	@tests/check.sh "$(MAKE)" "$(SAN)"
 
 .PHONY: test-programs
 test-programs: all $(foreach r,$(ALL_ROOMS),$(TESTS_$(r))) $(B)/test/sim
@@ -243,11 +243,12 @@ faults-all: $(FAULTS)
 	@LB_EVERY=1 tests/unit.sh -v $(B) $(FAULTS)
 
 .PHONY: system
-# With a sanitizer, those that ask for no memory ceiling, no demo and no installation of their own.
+# With a sanitizer, those that ask for no memory ceiling, no demo and no installation of their own,
+# and none is repeated: what a sanitizer has found once is there.
 SYSTEM ?= $(if $(SAN),adoption.bats backup.bats broker.bats calls.bats faults.bats jobs.bats \
   joining.bats packages.bats plans.bats python.bats seeing.bats wire.bats)
 system: all soak-child
-	@LB_BIN="$$(cd $(B)/bin && pwd)" tests/system/run.sh $(SYSTEM)
+	@LB_BIN="$$(cd $(B)/bin && pwd)" LB_ONCE=$(if $(SAN),1) tests/system/run.sh $(SYSTEM)
 
 # The walls need no tools but python3, git and binutils, so CI holds them, too; lint adds format and
 # static analysis.
