@@ -5,7 +5,9 @@ load helpers
 setup_file() {
     demo=$(mktemp -d "${TMPDIR:-/tmp}/lbt-XXXXXX")
     echo "$demo" >"$BATS_FILE_TMPDIR/demo"
-    env -u MAKEFLAGS -u MAKELEVEL make -C "$top" --no-print-directory B="$(dirname "$LB_BIN")" install DESTDIR="$demo/root" PREFIX=/usr >/dev/null
+    # The build folder as make knows it: names of make's have no spaces, the way to them may.
+    env -u MAKEFLAGS -u MAKELEVEL make -C "$top" --no-print-directory install \
+        B="$(realpath --relative-to="$top" "$LB_BIN/..")" DESTDIR="$demo/root" PREFIX=/usr >/dev/null
 }
 teardown_file() { rm -rf "$(cat "$BATS_FILE_TMPDIR/demo")"; }
 setup() { demo=$(cat "$BATS_FILE_TMPDIR/demo"); }
