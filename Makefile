@@ -201,7 +201,8 @@ system: all soak-child
 walls:
 	@$(MAKE) --no-print-directory test-programs
 	@tests/lint/lint.py $(B)
-	@tools/protocol_tables.py --check && tools/protocol_vectors.py --check && echo "lint: PROTOCOL.md says what the code does"
+	@tools/protocol_tables.py --check && tools/protocol_vectors.py --check && tools/protocol_schema.py --check && \
+	  echo "lint: PROTOCOL.md, schema.json and vectors.json say what the code does"
 	@tools/docs_tables.py --check && echo "lint: docs/states.md and docs/files.md say what the code does"
 	@tests/lint/links.py
 	@tests/mutants/run.sh --check
@@ -258,7 +259,7 @@ install: all $(B)/liblongboat.a
 	install -m 755 $(B)/bin/* $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/longboat/
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/longboat/docs docs/*.md
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/longboat/proto proto/PROTOCOL.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/longboat/proto proto/PROTOCOL.md proto/schema.json
 	install -m 644 $(B)/liblongboat.a $(DESTDIR)$(PREFIX)/lib/
 	for header in $$($(CC) $(CPPFLAGS) -MM client/longboat.h | tr ' \\' '\n\n' | grep '\.h$$'); do \
 	  install -D -m 644 $$header $(DESTDIR)$(PREFIX)/include/longboat/$$header || exit 1; done

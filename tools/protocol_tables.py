@@ -3,10 +3,15 @@
 
 usage: tools/protocol_tables.py [--check]     --check: change nothing, exit 1 if the tables are not what they should be
 """
+import glob
 import os
 import re
 import sys
 
+# Limits that a client meets and that stand where they are enforced, not in limits.h.
+ELSEWHERE = {"sessions": "PEERS", "sessions_of_a_key": "PEERS_OF_A_KEY", "subscriptions": "FEED_READERS",
+             "subscriptions_of_a_session": "FEED_PER_PEER", "log_readers": "LOGS_READERS",
+             "query_page": "QUERY_PAGE_BYTES", "log_page": "LOGS_PAGE", "uploads": "UPLOADS", "batch": "BATCH_MAX"}
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -37,9 +42,21 @@ def kinds(text):
 
 def limits(text):
     values = {}
-    for name, expression in re.findall(r"\b(LIMIT_[A-Z_]+) = ([^,/\n]+)", text):
+    plain = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+    for name, expression in re.findall(r"\b((?:LIMIT_)?[A-Z_]+) =\s*([^,}]+)", plain):
         values[name] = eval(expression.strip(), {}, values)  # numbers and shifts of our own header
     return values
+
+
+def constant(name):
+    """The value of an enumerator of net/, trust/ or broker/, whether or not its name ends with what bounds are called."""
+    for path in sorted(glob.glob(os.path.join(TOP, "net", "*.[ch]")) + glob.glob(os.path.join(TOP, "trust", "*.h"))
+                       + glob.glob(os.path.join(TOP, "broker", "**", "*.[ch]"), recursive=True)):
+        with open(path, encoding="utf-8") as f:
+            m = re.search(r"\b%s(?:_MOST|_MAX)?\s*=\s*([\d <*+]+)[,\s/}]" % name, f.read())
+        if m:
+            return eval(m.group(1))
+    raise SystemExit(f"tools/protocol_tables.py: nothing below net/, trust/ or broker/ is called {name}")
 
 
 def most(text, values):
@@ -65,9 +82,15 @@ def table(family, schema, known, values):
     return "\n".join(out)
 
 
-def refusals(text):
+def codes(text):
+    """[{code, word, about}] of REFUSALS in messages.h."""
     found = re.findall(r'X\(([A-Z_]+), (\d+), "(\w+)",\s*"([^"]+)"\)', unwrap(text))
-    return "| code | word | meaning |\n|---|---|---|\n" + "\n".join(f"| {n} | {w} | {t} |" for _, n, w, t in found) + "\n"
+    return [{"code": int(n), "word": w, "about": t} for _, n, w, t in found]
+
+
+def refusals(text):
+    rows = [f"| {c['code']} | {c['word']} | {c['about']} |" for c in codes(text)]
+    return "| code | word | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
 def main():
