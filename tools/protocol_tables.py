@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""Writes the field tables of proto/PROTOCOL.md from proto/schema.h and proto/messages.h, between its markers.
+"""Writes the field tables of proto/PROTOCOL.md from proto/schema.h and proto/messages.h, between
+its markers.
 
-usage: tools/protocol_tables.py [--check]     --check: change nothing, exit 1 if the tables are not what they should be
+usage: tools/protocol_tables.py [--check]     --check: change nothing, exit 1 if they are stale
 """
 import glob
 import os
@@ -9,9 +10,10 @@ import re
 import sys
 
 # Limits that a client meets and that stand where they are enforced, not in limits.h.
-ELSEWHERE = {"sessions": "PEERS", "sessions_of_a_key": "PEERS_OF_A_KEY", "subscriptions": "FEED_READERS",
-             "subscriptions_of_a_session": "FEED_PER_PEER", "log_readers": "LOGS_READERS",
-             "query_page": "QUERY_PAGE_BYTES", "log_page": "LOGS_PAGE", "uploads": "UPLOADS", "batch": "BATCH_MAX"}
+ELSEWHERE = {"sessions": "PEERS", "sessions_of_a_key": "PEERS_OF_A_KEY",
+             "subscriptions": "FEED_READERS", "subscriptions_of_a_session": "FEED_PER_PEER",
+             "log_readers": "LOGS_READERS", "query_page": "QUERY_PAGE_BYTES",
+             "log_page": "LOGS_PAGE", "uploads": "UPLOADS", "batch": "BATCH_MAX"}
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -49,14 +51,17 @@ def limits(text):
 
 
 def constant(name):
-    """The value of an enumerator of net/, trust/ or broker/, whether or not its name ends with what bounds are called."""
-    for path in sorted(glob.glob(os.path.join(TOP, "net", "*.[ch]")) + glob.glob(os.path.join(TOP, "trust", "*.h"))
+    """The value of an enumerator of net/, trust/ or broker/, whether or not its name ends with what
+    bounds are called."""
+    for path in sorted(glob.glob(os.path.join(TOP, "net", "*.[ch]"))
+                       + glob.glob(os.path.join(TOP, "trust", "*.h"))
                        + glob.glob(os.path.join(TOP, "broker", "**", "*.[ch]"), recursive=True)):
         with open(path, encoding="utf-8") as f:
             m = re.search(r"\b%s(?:_MOST|_MAX)?\s*=\s*([\d <*+]+)[,\s/}]" % name, f.read())
         if m:
             return eval(m.group(1))
-    raise SystemExit(f"tools/protocol_tables.py: nothing below net/, trust/ or broker/ is called {name}")
+    raise SystemExit(
+        f"tools/protocol_tables.py: nothing below net/, trust/ or broker/ is called {name}")
 
 
 def most(text, values):
@@ -77,7 +82,8 @@ def table(family, schema, known, values):
         head = f"**{title}** `{number}`" + (f" ({senders[sender]})" if sender else "")
         out.append(head + (f": {why}" if why else ""))
         out.append("")
-        out.append(" · ".join(f"`{field}` {kind}" + (f" ≤ {m}" if (m := most(limit, values)) else "")
+        out.append(" · ".join(f"`{field}` {kind}"
+                              + (f" ≤ {m}" if (m := most(limit, values)) else "")
                               for kind, field, limit in fields) + "\n")
     return "\n".join(out)
 
@@ -96,7 +102,8 @@ def refusals(text):
 def main():
     read = lambda name: open(os.path.join(TOP, "proto", name)).read()
     schema, known, values = read("schema.h"), kinds(read("schema.h")), limits(read("limits.h"))
-    parts = {"messages": table("M", schema, known, values), "documents": table("D", schema, known, values),
+    parts = {"messages": table("M", schema, known, values),
+             "documents": table("D", schema, known, values),
              "refusals": refusals(read("messages.h"))}
     path = os.path.join(TOP, "proto", "PROTOCOL.md")
     old = new = open(path).read()
@@ -105,7 +112,7 @@ def main():
                      lambda m: m.group(1) + text + m.group(2), new, flags=re.S)
     if "--check" in sys.argv:
         if old != new:
-            print("proto/PROTOCOL.md: its tables are not those of schema.h; run tools/protocol_tables.py")
+            print("proto/PROTOCOL.md: stale tables; run tools/protocol_tables.py")
         return int(old != new)
     open(path, "w").write(new)
     return 0
