@@ -264,7 +264,7 @@ install: all $(B)/liblongboat.a
 	for header in $$($(CC) $(CPPFLAGS) -MM client/longboat.h | tr ' \\' '\n\n' | grep '\.h$$'); do \
 	  install -D -m 644 $$header $(DESTDIR)$(PREFIX)/include/longboat/$$header || exit 1; done
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' client/longboat.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/longboat.pc
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/longboat/python client/python/longboat.py
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/longboat/python client/python/*.py
 	for unit in lbbroker lbworker; do \
 	  sed 's|/usr/local/|$(PREFIX)/|g' deploy/systemd/$$unit.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service && \
 	  chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service || exit 1; done
