@@ -22,22 +22,23 @@ int ctl_code(int rc, enum refusal refusal)
     return refusal == REFUSAL_BAD_ARGUMENT || rc == -EINVAL ? EXIT_ASKED_WRONGLY : EXIT_REFUSED;
 }
 
-/* What stands behind a verb names something, or a file on the broker's machine: no field of a message has room for
- * more. */
+/* What stands behind a verb names something, or a file on the broker's machine: no field of a
+ * message has room for more. */
 static int check_lengths(char **argv, int first, int argc)
 {
     struct error err = {0};
     for (int i = first; i < argc; i++)
         if (strlen(argv[i]) > LIMIT_SHORT) {
-            error_set(&err, -EINVAL, "'%.60s...' has %zu bytes; at most %d are possible", argv[i], strlen(argv[i]),
-                      LIMIT_SHORT);
+            error_set(&err, -EINVAL, "'%.60s...' has %zu bytes; at most %d are possible", argv[i],
+                      strlen(argv[i]), LIMIT_SHORT);
             return ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
         }
     return 0;
 }
 
 int ctl_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
-              const char *examples, int least, int most, struct option_values *values, int *ret_first)
+              const char *examples, int least, int most, struct option_values *values,
+              int *ret_first)
 {
     struct error err = {0};
     if (options_parse(rows, n, argc, argv, values, ret_first, &err) < 0)
@@ -54,7 +55,8 @@ int ctl_begin(const struct option_row *rows, size_t n, int argc, char **argv, co
     if (given >= least && given <= most)
         return -1;
     if (given > most)
-        fprintf(stderr, "%s: what is '%s'? It takes: %s\n", argv[0], argv[*ret_first + most], synopsis);
+        fprintf(stderr, "%s: what is '%s'? It takes: %s\n", argv[0], argv[*ret_first + most],
+                synopsis);
     else
         fprintf(stderr, "%s: something is missing: %s\n", argv[0], synopsis);
     options_free(values);
@@ -75,7 +77,8 @@ int ctl_ask_done(struct longboat *lb, char **argv, uint64_t req, struct span mes
     return ctl_ask_done_within(lb, argv, req, message, CTL_TIMEOUT_MS);
 }
 
-int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct span message, int64_t timeout_ms)
+int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct span message,
+                        int64_t timeout_ms)
 {
     struct buf answer = {0};
     struct m_done done = {0};
@@ -92,15 +95,17 @@ int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct s
     return code;
 }
 
-int ctl_operate(char **argv, const char *verb, const char *target, const struct wire_list *arguments,
-                const char *reason)
+int ctl_operate(char **argv, const char *verb, const char *target,
+                const struct wire_list *arguments, const char *reason)
 {
     struct buf message = {0};
     struct longboat *lb = ctl_connect(argv);
     if (!lb)
         return EXIT_REFUSED;
-    struct m_operate m = {
-        .req = longboat_req(lb), .verb = span_str(verb), .target = span_str(target), .reason = span_str(reason)};
+    struct m_operate m = {.req = longboat_req(lb),
+                          .verb = span_str(verb),
+                          .target = span_str(target),
+                          .reason = span_str(reason)};
     if (arguments)
         m.arguments = *arguments;
     m_operate_encode(&m, &message);
@@ -138,8 +143,8 @@ static bool take_row(void *self, struct span json)
     return true;
 }
 
-int ctl_query(char **argv, const char *what, const struct ctl_where *where, size_t n, int64_t limit, bool as_json,
-              ctl_row print, void *self, size_t *ret_rows)
+int ctl_query(char **argv, const char *what, const struct ctl_where *where, size_t n, int64_t limit,
+              bool as_json, ctl_row print, void *self, size_t *ret_rows)
 {
     struct reading r = {.as_json = as_json, .left = limit, .print = print, .self = self};
     struct buf items = {0};

@@ -1,11 +1,11 @@
-/* ctl_certificates.c - lbctl certificates list | revoke | renew: who is known, who counts no more, who may do
- * something else.
+/* ctl_certificates.c - lbctl certificates list | revoke | renew: who is known, who counts no more,
+ * who may do something else.
  *
- * Revoking signs the next number of the revocation list. The list that it follows lies beside our key; where another
- * administrator has revoked since, the broker's is newer, which comes with each session. Renewing signs a new
- * certificate for the same key, with other grants or pools; its holder is handed it with the next session. Who did
- * it, to whom and why is kept as an event: neither a list nor a certificate says it.
- */
+ * Revoking signs the next number of the revocation list. The list that it follows lies beside our
+ * key; where another administrator has revoked since, the broker's is newer, which comes with each
+ * session. Renewing signs a new certificate for the same key, with other grants or pools; its
+ * holder is handed it with the next session. Who did it, to whom and why is kept as an event:
+ * neither a list nor a certificate says it. */
 #include "admin/ctl.h"
 
 #include <errno.h>
@@ -23,9 +23,11 @@
 #include "trust/revocation.h"
 
 static const struct option_row rows[] = {
-    {"grant", 'g', OPTION_LIST, NULL, 0, 0, false, "'VERB JOB@ADDRESS'", "renew: add this grant; may be repeated"},
+    {"grant", 'g', OPTION_LIST, NULL, 0, 0, false, "'VERB JOB@ADDRESS'",
+     "renew: add this grant; may be repeated"},
     {"only", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "renew: the grants given here and no others"},
-    {"valid", 0, OPTION_DURATION, "730d", 3600000, INT64_MAX, false, "TIME", "renew: life of the new certificate"},
+    {"valid", 0, OPTION_DURATION, "730d", 3600000, INT64_MAX, false, "TIME",
+     "renew: life of the new certificate"},
     {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "list: one JSON object a line"},
 };
@@ -34,14 +36,16 @@ static const char examples[] = "  lbctl certificates list\n"
                                "  lbctl certificates revoke anna --reason 'left the company'\n"
                                "  lbctl certificates renew anna --grant 'call load@wh1'\n";
 
-static const struct term_column columns[] = {{"name", false},  {"role", false},  {"serial", true},
-                                             {"until", false}, {"state", false}, {"grants, pools", false}};
+static const struct term_column columns[] = {{"name", false},  {"role", false},
+                                             {"serial", true}, {"until", false},
+                                             {"state", false}, {"grants, pools", false}};
 
 static void add_list(struct buf *out, json_t *array)
 {
     size_t i;
     json_t *item;
-    json_array_foreach(array, i, item) buf_printf(out, "%s%s", out->n ? ", " : "", json_string_value(item));
+    json_array_foreach (array, i, item)
+        buf_printf(out, "%s%s", out->n ? ", " : "", json_string_value(item));
 }
 
 static void print(void *self, json_t *row)
@@ -75,7 +79,7 @@ struct office {
     struct client_config config;
     struct longboat *lb;
     struct certificate subject; /* the newest of the name */
-    char path[PATHS_MOST];      /* of the list beside our key */
+    char path[PATHS_MAX];       /* of the list beside our key */
     struct error err;
 };
 
@@ -95,14 +99,17 @@ static int find(struct office *o, const char *name)
     enum refusal refusal = REFUSAL_NONE;
     struct m_certificate ask = {.req = longboat_req(o->lb), .name = span_str(name)};
     m_certificate_encode(&ask, &message);
-    int rc = longboat_ask(o->lb, ask.req, buf_span(&message), CTL_TIMEOUT_MS, &answer, &refusal, &o->err);
+    int rc = longboat_ask(o->lb, ask.req, buf_span(&message), CTL_TIMEOUT_MS, &answer, &refusal,
+                          &o->err);
     if (rc == 0)
         rc = m_certificates_decode(buf_span(&answer), &m, &o->err);
     if (rc == 0) {
         struct wire_iter it = wire_iter(&m.certificates);
         rc = wire_next(&it, &item)
-                 ? certificate_verify(item, &o->config.anchors, clock_wall_ms(), &o->subject, NULL, &o->err)
-                 : error_set(&o->err, -ENOENT, "nobody is called '%s'; lbctl certificates list shows all", name);
+                 ? certificate_verify(item, &o->config.anchors, clock_wall_ms(), &o->subject, NULL,
+                                      &o->err)
+                 : error_set(&o->err, -ENOENT,
+                             "nobody is called '%s'; lbctl certificates list shows all", name);
     }
     buf_free(&message);
     buf_free(&answer);
@@ -114,7 +121,8 @@ static int office_open(struct office *o, const char *name)
     struct paths paths;
     int rc = client_config_load(&o->config, NULL, &o->err);
     if (rc == 0 && !anchors_have(&o->config.anchors, &o->config.key.sign))
-        rc = error_set(&o->err, -EPERM, "only an administrator signs certificates and revocations; '%s' is none",
+        rc = error_set(&o->err, -EPERM,
+                       "only an administrator signs certificates and revocations; '%s' is none",
                        o->config.me.name);
     if (rc == 0)
         rc = paths_resolve(&paths, &o->err);
@@ -125,7 +133,8 @@ static int office_open(struct office *o, const char *name)
     return rc < 0 ? rc : find(o, name);
 }
 
-/* ---- Revoking: every certificate of the name that still counts, for a renewed one has older brothers. */
+/* ---- Revoking: every certificate of the name that still counts, for a renewed one has older
+   brothers. */
 
 struct serials {
     const char *name;
@@ -137,7 +146,8 @@ static bool take_serial(void *self, struct span json)
 {
     struct serials *s = self;
     json_t *row = json_parse("row", json, NULL);
-    if (row && strcmp(ctl_text(row, "name"), s->name) == 0 && !json_is_true(json_object_get(row, "revoked"))) {
+    if (row && strcmp(ctl_text(row, "name"), s->name) == 0 &&
+        !json_is_true(json_object_get(row, "revoked"))) {
         s->v = mem_realloc(s->v, s->n + 1, sizeof *s->v);
         s->v[s->n++] = (uint64_t)ctl_int(row, "serial");
     }
@@ -151,7 +161,8 @@ static int newest_list(struct office *o, struct revocations *list)
     enum refusal code = REFUSAL_NONE;
     struct span brokers = longboat_revocations(o->lb);
     int rc = revocations_load(list, o->path, &o->config.anchors, &o->err);
-    if (rc == 0 && brokers.n && revocations_take(list, brokers, &o->config.anchors, &code, &o->err) < 0 &&
+    if (rc == 0 && brokers.n &&
+        revocations_take(list, brokers, &o->config.anchors, &code, &o->err) < 0 &&
         code != REFUSAL_REPLAYED)
         rc = o->err.code;
     return rc;
@@ -165,8 +176,8 @@ static int revoke_serial(struct office *o, uint64_t serial)
     int code = EXIT_REFUSED;
     int rc = newest_list(o, &list_now);
     if (rc == 0)
-        rc = revocations_next(&list_now, o->config.anchors.cluster, serial, clock_wall_ms(), &o->config.key, &next,
-                              &o->err);
+        rc = revocations_next(&list_now, o->config.anchors.cluster, serial, clock_wall_ms(),
+                              &o->config.key, &next, &o->err);
     if (rc == 0) {
         struct m_revoke m = {.req = longboat_req(o->lb), .list = buf_span(&next)};
         m_revoke_encode(&m, &message);
@@ -186,7 +197,8 @@ static int revoke_all(struct office *o)
 {
     struct serials s = {.name = o->subject.name};
     struct wire_list where = {0};
-    int code = EXIT_DONE, rc = longboat_query(o->lb, "certificates", &where, take_serial, &s, &o->err);
+    int code = EXIT_DONE,
+        rc = longboat_query(o->lb, "certificates", &where, take_serial, &s, &o->err);
     if (rc == 0 && s.n == 0)
         rc = error_set(&o->err, -EALREADY, "'%s' is revoked already", o->subject.name);
     if (rc < 0)
@@ -235,8 +247,8 @@ static int renew_one(struct office *o, const struct option_values *v)
         code = ctl_ask_done(o->lb, o->argv, m.req, buf_span(&message));
     }
     if (code == EXIT_DONE)
-        printf("'%s' has a new certificate, serial %llu; it is handed over with the next session\n", o->subject.name,
-               (unsigned long long)order.serial);
+        printf("'%s' has a new certificate, serial %llu; it is handed over with the next session\n",
+               o->subject.name, (unsigned long long)order.serial);
     buf_free(&signed_bytes);
     buf_free(&message);
     return code;
@@ -259,8 +271,9 @@ int ctl_certificates(int argc, char **argv)
 {
     struct option_values v = {0};
     struct office o = {.argv = argv};
-    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "list | revoke NAME | renew NAME [options]",
-                                examples, 1, 2, &v, &first);
+    int first,
+        code = ctl_begin(rows, COUNT_OF(rows), argc, argv,
+                         "list | revoke NAME | renew NAME [options]", examples, 1, 2, &v, &first);
     if (code >= 0)
         return code;
     const char *verb = argv[first], *name = first + 1 < argc ? argv[first + 1] : NULL;
@@ -271,7 +284,8 @@ int ctl_certificates(int argc, char **argv)
         error_set(&o.err, -EINVAL, "it takes: list | revoke NAME | renew NAME");
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &o.err);
     } else if (!name_is_good(span_str(name))) {
-        error_set(&o.err, -EINVAL, "'%.60s' is the name of nobody; `lbctl certificates list` has them all", name);
+        error_set(&o.err, -EINVAL,
+                  "'%.60s' is the name of nobody; `lbctl certificates list` has them all", name);
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &o.err);
     } else {
         code = office_open(&o, name) < 0 ? ctl_fail(argv, EXIT_REFUSED, &o.err)

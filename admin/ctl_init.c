@@ -1,5 +1,5 @@
-/* ctl_init.c - lbctl init: a cluster from nothing. The administrator's key stays here; the broker gets a folder of
- * its own. */
+/* ctl_init.c - lbctl init: a cluster from nothing. The administrator's key stays here; the broker
+ * gets a folder of its own. */
 #include "admin/ctl.h"
 
 #include <errno.h>
@@ -15,16 +15,20 @@
 #include "net/address.h"
 
 static const struct option_row rows[] = {
-    {"cluster", 'c', OPTION_STR, NULL, 0, 0, false, "NAME", "the cluster's name; in every certificate"},
+    {"cluster", 'c', OPTION_STR, NULL, 0, 0, false, "NAME",
+     "the cluster's name; in every certificate"},
     {"listen", 'l', OPTION_LIST, "0.0.0.0:7411", 0, 0, false, "ADDRESS:PORT",
      "where the broker listens; may be repeated"},
     {"address", 'a', OPTION_LIST, NULL, 0, 0, false, "HOST:PORT",
      "how others reach the broker, in every token; default: where it listens, with this host's name for 0.0.0.0"},
-    {"broker", 0, OPTION_STR, "broker", 0, 0, false, "NAME", "the broker's name, as people see it in messages"},
-    {"administrator", 0, OPTION_STR, "administrator", 0, 0, false, "NAME", "your name as the administrator"},
+    {"broker", 0, OPTION_STR, "broker", 0, 0, false, "NAME",
+     "the broker's name, as people see it in messages"},
+    {"administrator", 0, OPTION_STR, "administrator", 0, 0, false, "NAME",
+     "your name as the administrator"},
     {"broker-home", 0, OPTION_STR, NULL, 0, 0, false, "FOLDER",
      "LONGBOAT_HOME of the broker's files, to be copied to its host; default: here"},
-    {"valid", 0, OPTION_DURATION, "3650d", 86400000, INT64_MAX, false, "TIME", "life of the two certificates"},
+    {"valid", 0, OPTION_DURATION, "3650d", 86400000, INT64_MAX, false, "TIME",
+     "life of the two certificates"},
 };
 
 static const char examples[] =
@@ -36,9 +40,10 @@ static const char examples[] =
 
 struct work {
     const char *cluster;
-    char admin[PATHS_MOST], broker[PATHS_MOST]; /* the two configuration folders */
+    char admin[PATHS_MAX], broker[PATHS_MAX]; /* the two configuration folders */
     struct key admin_key, broker_key;
-    struct buf admin_certificate, broker_certificate, administrators, client_yaml, broker_yaml, reached;
+    struct buf admin_certificate, broker_certificate, administrators, client_yaml, broker_yaml,
+        reached;
     struct error err;
 };
 
@@ -70,10 +75,11 @@ static void addresses(struct buf *out, const char *key, const char *const *items
 }
 
 /* A wrong address would be in every token, and nobody could mend it there. */
-static int check_addresses(const struct option_values *v, const char *name, bool port_free, struct error *err)
+static int check_addresses(const struct option_values *v, const char *name, bool port_free,
+                           struct error *err)
 {
     size_t n;
-    char endpoint[NET_ENDPOINT_MOST];
+    char endpoint[NET_ENDPOINT_MAX];
     const char *const *items = opt_list(v, name, &n);
     for (size_t i = 0; i < n; i++)
         if (net_endpoint(items[i], port_free, endpoint, err) < 0) {
@@ -88,13 +94,13 @@ static int check_counts(const struct option_values *v, struct error *err)
     size_t n_listen, n_address;
     opt_list(v, "listen", &n_listen);
     opt_list(v, "address", &n_address);
-    return n_listen <= CLIENT_BROKERS_MOST && n_address <= CLIENT_BROKERS_MOST
+    return n_listen <= CLIENT_BROKERS_MAX && n_address <= CLIENT_BROKERS_MAX
                ? 0
-               : error_set(err, -EINVAL, "at most %d addresses are possible", CLIENT_BROKERS_MOST);
+               : error_set(err, -EINVAL, "at most %d addresses are possible", CLIENT_BROKERS_MAX);
 }
 
-/* Where others find what listens here: 0.0.0.0, :: and * are every address of this host, so it is called by its name.
- * Yours to free. */
+/* Where others find what listens here: 0.0.0.0, :: and * are every address of this host, so it is
+ * called by its name. Yours to free. */
 static char *reached_at(const char *listen)
 {
     static const char *const every[] = {"0.0.0.0", "[::]", "*"};
@@ -114,7 +120,7 @@ static char *reached_at(const char *listen)
 static void texts(struct work *w, const struct option_values *v)
 {
     size_t n_listen, n_address;
-    char key[KEY_TEXT], *reached[CLIENT_BROKERS_MOST];
+    char key[KEY_TEXT], *reached[CLIENT_BROKERS_MAX];
     const char *const *listen = opt_list(v, "listen", &n_listen);
     const char *const *address = opt_list(v, "address", &n_address);
     size_t n = n_address ? n_address : n_listen;
@@ -125,9 +131,10 @@ static void texts(struct work *w, const struct option_values *v)
         buf_printf(&w->reached, "%s%s", i ? ", " : "", reached[i]);
         mem_free(&reached[i]);
     }
-    buf_printf(&w->administrators,
-               "# Administrators' public keys: whoever holds one of them signs certificates.\n%s %s\n",
-               key_format(&w->admin_key.sign, key), opt_str(v, "administrator"));
+    buf_printf(
+        &w->administrators,
+        "# Administrators' public keys: whoever holds one of them signs certificates.\n%s %s\n",
+        key_format(&w->admin_key.sign, key), opt_str(v, "administrator"));
     buf_printf(&w->broker_yaml, "cluster: %s\nname: %s\n", w->cluster, opt_str(v, "broker"));
     addresses(&w->broker_yaml, "listen", listen, n_listen);
 }
@@ -137,10 +144,11 @@ struct file_of {
     struct span content;
 };
 
-/* Nothing is written if anything of it is there: two clusters in one folder would be a mess nobody can take apart. */
+/* Nothing is written if anything of it is there: two clusters in one folder would be a mess nobody
+   can take apart. */
 static int refuse_old_files(struct work *w, const struct file_of *files, size_t n)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     for (size_t i = 0; i < n; i++) {
         struct buf old = {0};
         int rc = path_join(path, sizeof path, &w->err, files[i].folder, files[i].name, NULL);
@@ -159,7 +167,7 @@ static int refuse_old_files(struct work *w, const struct file_of *files, size_t 
 
 static int write_files(struct work *w, const struct file_of *files, size_t n)
 {
-    char path[PATHS_MOST], folder[PATHS_MOST];
+    char path[PATHS_MAX], folder[PATHS_MAX];
     for (size_t i = 0; i < n; i++) {
         int rc = path_join(path, sizeof path, &w->err, files[i].folder, files[i].name, NULL);
         if (rc < 0)
@@ -175,7 +183,7 @@ static int write_files(struct work *w, const struct file_of *files, size_t n)
 
 static int write_key(struct work *w, const char *folder, const char *name, const struct key *key)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc = path_join(path, sizeof path, &w->err, folder, "keys", NULL);
     if (rc == 0)
         rc = file_make_dirs(path, 0700, &w->err);
@@ -226,17 +234,19 @@ int ctl_init(int argc, char **argv)
 {
     struct option_values v = {0};
     struct work w = {0};
-    int first,
-        code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "--cluster NAME [options]", examples, 0, 0, &v, &first);
+    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "--cluster NAME [options]",
+                                examples, 0, 0, &v, &first);
     if (code >= 0)
         return code;
     w.cluster = opt_str(&v, "cluster");
     if (!w.cluster) {
-        error_set(&w.err, -EINVAL, "--cluster NAME is missing: every certificate says to which cluster it belongs");
+        error_set(&w.err, -EINVAL,
+                  "--cluster NAME is missing: every certificate says to which cluster it belongs");
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &w.err);
     } else if (name_check_name("--cluster", span_str(w.cluster), &w.err) < 0 ||
-               check_addresses(&v, "listen", true, &w.err) < 0 || check_addresses(&v, "address", false, &w.err) < 0 ||
-               check_counts(&v, &w.err) < 0 || trust_init(&w.err) < 0) {
+               check_addresses(&v, "listen", true, &w.err) < 0 ||
+               check_addresses(&v, "address", false, &w.err) < 0 || check_counts(&v, &w.err) < 0 ||
+               trust_init(&w.err) < 0) {
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &w.err);
     } else {
         key_make(&w.admin_key);

@@ -11,8 +11,10 @@
 
 static const struct option_row rows[] = {
     {"server", 's', OPTION_STR, NULL, 0, 0, false, "NAME", "invite a server of this name"},
-    {"pools", 0, OPTION_STR, NULL, 0, 0, false, "A,B", "pools that the server is in, besides `all`"},
-    {"principal", 'p', OPTION_STR, NULL, 0, 0, false, "NAME", "invite somebody who calls, watches or operates"},
+    {"pools", 0, OPTION_STR, NULL, 0, 0, false, "A,B",
+     "pools that the server is in, besides `all`"},
+    {"principal", 'p', OPTION_STR, NULL, 0, 0, false, "NAME",
+     "invite somebody who calls, watches or operates"},
     {"role", 0, OPTION_STR, "caller", 0, 0, false, "ROLE", "of the principal: caller or monitor"},
     {"grant", 'g', OPTION_LIST, NULL, 0, 0, false, "'VERB JOB@ADDRESS'",
      "what the principal may do: call, watch, operate, deploy, define, admin; JOB may hold *; may be repeated"},
@@ -40,7 +42,8 @@ static uint64_t new_serial(int64_t now)
 static size_t split(char *text, const char *ret[LIMIT_POOLS])
 {
     size_t n = 0;
-    for (char *save, *word = strtok_r(text, ", ", &save); word && n < LIMIT_POOLS; word = strtok_r(NULL, ", ", &save))
+    for (char *save, *word = strtok_r(text, ", ", &save); word && n < LIMIT_POOLS;
+         word = strtok_r(NULL, ", ", &save))
         ret[n++] = word;
     return n;
 }
@@ -53,21 +56,25 @@ static int check_order(const struct option_values *v, struct error *err)
     if (server == principal)
         return error_set(err, -EINVAL, "say either --server NAME or --principal NAME");
     if (server && n_grants)
-        return error_set(err, -EINVAL, "--grant is for principals; what a server runs is decided by its pools");
+        return error_set(err, -EINVAL,
+                         "--grant is for principals; what a server runs is decided by its pools");
     if (principal && opt_str(v, "pools"))
-        return error_set(err, -EINVAL,
-                         "--pools is for servers; a principal has grants, such as --grant 'call *@etl'");
+        return error_set(
+            err, -EINVAL,
+            "--pools is for servers; a principal has grants, such as --grant 'call *@etl'");
     if (principal && n_grants == 0)
-        return error_set(err, -EINVAL,
-                         "a principal without any --grant could do nothing; for instance --grant 'call *@etl'");
-    if (principal && strcmp(opt_str(v, "role"), "caller") != 0 && strcmp(opt_str(v, "role"), "monitor") != 0)
+        return error_set(
+            err, -EINVAL,
+            "a principal without any --grant could do nothing; for instance --grant 'call *@etl'");
+    if (principal && strcmp(opt_str(v, "role"), "caller") != 0 &&
+        strcmp(opt_str(v, "role"), "monitor") != 0)
         return error_set(err, -EINVAL, "--role is caller or monitor, not '%s'", opt_str(v, "role"));
     return 0;
 }
 
 /* Tells the broker of the one-time key, so that its transport admits it once. */
-static int register_invitation(struct longboat *lb, char **argv, const char *text, const char *reason,
-                               struct error *err)
+static int register_invitation(struct longboat *lb, char **argv, const char *text,
+                               const char *reason, struct error *err)
 {
     struct token token;
     struct buf arguments = {0}, message = {0};
@@ -145,8 +152,9 @@ int ctl_invite(int argc, char **argv)
 {
     struct option_values v = {0};
     struct error err = {0};
-    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "--server NAME | --principal NAME [options]",
-                                examples, 0, 0, &v, &first);
+    int first,
+        code = ctl_begin(rows, COUNT_OF(rows), argc, argv,
+                         "--server NAME | --principal NAME [options]", examples, 0, 0, &v, &first);
     if (code >= 0)
         return code;
     if (check_order(&v, &err) < 0) {

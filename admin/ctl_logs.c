@@ -1,8 +1,7 @@
 /* ctl_logs.c - lbctl logs: the output of a run's steps, from anywhere, while it runs too.
  *
- * stdout of the child goes to our stdout and stderr to our stderr. After a reconnect the broker may say again what it
- * has said: each stream's place is remembered, so nothing is printed twice.
- */
+ * stdout of the child goes to our stdout and stderr to our stderr. After a reconnect the broker may
+ * say again what it has said: each stream's place is remembered, so nothing is printed twice. */
 #include "admin/ctl.h"
 
 #include <errno.h>
@@ -21,8 +20,9 @@ static const struct option_row rows[] = {
      "one JSON object a chunk: step, attempt, try, stream, offset, at, text"},
 };
 
-static const char examples[] = "  lbctl logs 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10 -f\n"
-                               "  lbctl logs RUN --step extract 2>/dev/null        its standard output alone\n";
+static const char examples[] =
+    "  lbctl logs 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10 -f\n"
+    "  lbctl logs RUN --step extract 2>/dev/null        its standard output alone\n";
 
 struct place {
     uint64_t attempt, turn, stream, next;
@@ -44,7 +44,8 @@ static struct place *place_of(struct reading *r, const struct m_log_data *d)
 {
     for (unsigned i = 0; i < r->n_places; i++) {
         struct place *p = &r->places[i];
-        if (p->attempt == d->attempt && p->turn == d->turn && p->stream == d->stream && span_eq_str(d->step, p->step))
+        if (p->attempt == d->attempt && p->turn == d->turn && p->stream == d->stream &&
+            span_eq_str(d->step, p->step))
             return p;
     }
     r->places = mem_realloc(r->places, r->n_places + 1, sizeof *r->places);
@@ -57,10 +58,10 @@ static struct place *place_of(struct reading *r, const struct m_log_data *d)
 static void print_json(const struct m_log_data *d)
 {
     char at[CLOCK_TEXT];
-    json_t *o =
-        json_pack("{s:s#, s:I, s:I, s:s, s:I, s:s}", "step", (const char *)d->step.p, (int)d->step.n, "attempt",
-                  (json_int_t)d->attempt, "try", (json_int_t)d->turn, "stream", d->stream == 2 ? "stderr" : "stdout",
-                  "offset", (json_int_t)d->offset, "at", clock_format(d->at, at));
+    json_t *o = json_pack("{s:s#, s:I, s:I, s:s, s:I, s:s}", "step", (const char *)d->step.p,
+                          (int)d->step.n, "attempt", (json_int_t)d->attempt, "try",
+                          (json_int_t)d->turn, "stream", d->stream == 2 ? "stderr" : "stdout",
+                          "offset", (json_int_t)d->offset, "at", clock_format(d->at, at));
     struct buf text = {0};
     json_t *value = json_stringn((const char *)d->data.p, d->data.n);
     if (!value) { /* not UTF-8: each foreign byte becomes visible */
@@ -143,7 +144,8 @@ static int read_logs(struct reading *r, const struct id *run, const char *step, 
 {
     struct buf message = {0};
     struct error err = {0};
-    struct m_logs m = {.req = longboat_req(r->lb), .run = *run, .step = span_str(step), .follow = follow};
+    struct m_logs m = {
+        .req = longboat_req(r->lb), .run = *run, .step = span_str(step), .follow = follow};
     m_logs_encode(&m, &message);
     int rc = longboat_request(r->lb, m.req, buf_span(&message), answered, r, &err);
     if (rc == 0)
@@ -157,16 +159,20 @@ int ctl_logs(int argc, char **argv)
     struct option_values v = {0};
     struct error err = {0};
     struct id run;
-    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "RUN [options]", examples, 1, 1, &v, &first);
+    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "RUN [options]", examples, 1, 1,
+                                &v, &first);
     if (code >= 0)
         return code;
-    struct reading r = {
-        .argv = argv, .as_json = opt_flag(&v, "json"), .out = term_of(STDOUT_FILENO), .err = term_of(STDERR_FILENO)};
+    struct reading r = {.argv = argv,
+                        .as_json = opt_flag(&v, "json"),
+                        .out = term_of(STDOUT_FILENO),
+                        .err = term_of(STDERR_FILENO)};
     if (id_parse(argv[first], &run, &err) < 0) {
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
     } else {
         r.lb = ctl_connect(argv);
-        code = r.lb ? read_logs(&r, &run, opt_str(&v, "step"), opt_flag(&v, "follow")) : EXIT_REFUSED;
+        code =
+            r.lb ? read_logs(&r, &run, opt_str(&v, "step"), opt_flag(&v, "follow")) : EXIT_REFUSED;
         longboat_close(&r.lb);
     }
     mem_free(&r.places);

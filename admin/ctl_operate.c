@@ -1,5 +1,5 @@
-/* ctl_operate.c - the verbs with which an operator interferes: cancel, release, drain, undrain, forget. Each takes a
- * --reason, which the broker keeps with who asked and when. */
+/* ctl_operate.c - the verbs with which an operator interferes: cancel, release, drain, undrain,
+ * forget. Each takes a --reason, which the broker keeps with who asked and when. */
 #include "admin/ctl.h"
 
 #include <errno.h>
@@ -7,7 +7,8 @@
 
 static const struct option_row cancel_rows[] = {
     {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
-    {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "KILL at once, without the time to clean up that TERM gives"},
+    {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "KILL at once, without the time to clean up that TERM gives"},
 };
 
 static const struct option_row reason_rows[] = {
@@ -16,7 +17,8 @@ static const struct option_row reason_rows[] = {
 
 static const struct option_row release_rows[] = {
     {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
-    {"rerun", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "run it again: you know that the lost attempt did no harm"},
+    {"rerun", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "run it again: you know that the lost attempt did no harm"},
     {"fail", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "end it as lost"},
     {"succeed", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
      "end it as succeeded: you know that the lost attempt did its work"},
@@ -28,7 +30,8 @@ int ctl_cancel(int argc, char **argv)
     struct error err = {0};
     struct buf message = {0};
     struct m_cancel m = {0};
-    int first, code = ctl_begin(cancel_rows, COUNT_OF(cancel_rows), argc, argv, "RUN [--reason TEXT] [--force]",
+    int first, code = ctl_begin(cancel_rows, COUNT_OF(cancel_rows), argc, argv,
+                                "RUN [--reason TEXT] [--force]",
                                 "  lbctl cancel RUN --reason 'wrong day'\n", 1, 1, &v, &first);
     if (code >= 0)
         return code;
@@ -55,8 +58,8 @@ int ctl_cancel(int argc, char **argv)
 static int with_reason(int argc, char **argv, const char *verb, const char *example)
 {
     struct option_values v = {0};
-    int first, code = ctl_begin(reason_rows, COUNT_OF(reason_rows), argc, argv, "SERVER [--reason TEXT]", example, 1,
-                                1, &v, &first);
+    int first, code = ctl_begin(reason_rows, COUNT_OF(reason_rows), argc, argv,
+                                "SERVER [--reason TEXT]", example, 1, 1, &v, &first);
     if (code >= 0)
         return code;
     code = ctl_operate(argv, verb, argv[first], NULL, opt_str(&v, "reason"));
@@ -66,8 +69,9 @@ static int with_reason(int argc, char **argv, const char *verb, const char *exam
 
 int ctl_drain(int argc, char **argv)
 {
-    return with_reason(argc, argv, "drain",
-                       "  lbctl drain etl2 --reason 'new disk'    what runs there ends there; nothing new comes\n");
+    return with_reason(
+        argc, argv, "drain",
+        "  lbctl drain etl2 --reason 'new disk'    what runs there ends there; nothing new comes\n");
 }
 
 int ctl_undrain(int argc, char **argv)
@@ -89,20 +93,24 @@ int ctl_release(int argc, char **argv)
     struct option_values v = {0};
     struct error err = {0};
     struct buf items = {0};
-    int first, code = ctl_begin(release_rows, COUNT_OF(release_rows), argc, argv,
-                                "RUN --rerun|--fail|--succeed [--reason TEXT]",
-                                "  lbctl release RUN --rerun --reason 'etl2 is scrap, the load had not begun'\n", 1,
-                                1, &v, &first);
+    int first, code = ctl_begin(
+                   release_rows, COUNT_OF(release_rows), argc, argv,
+                   "RUN --rerun|--fail|--succeed [--reason TEXT]",
+                   "  lbctl release RUN --rerun --reason 'etl2 is scrap, the load had not begun'\n",
+                   1, 1, &v, &first);
     if (code >= 0)
         return code;
     int ways = opt_flag(&v, "rerun") + opt_flag(&v, "fail") + opt_flag(&v, "succeed");
     if (ways != 1) {
-        error_set(&err, -EINVAL,
-                  "say one of --rerun, --fail, --succeed: only you can know what the lost attempt did");
+        error_set(
+            &err, -EINVAL,
+            "say one of --rerun, --fail, --succeed: only you can know what the lost attempt did");
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
     } else {
         value_add_str(&items, span_str("how"));
-        value_add_str(&items, span_str(opt_flag(&v, "rerun") ? "rerun" : opt_flag(&v, "fail") ? "fail" : "succeed"));
+        value_add_str(&items, span_str(opt_flag(&v, "rerun")  ? "rerun"
+                                       : opt_flag(&v, "fail") ? "fail"
+                                                              : "succeed"));
         struct wire_list list = wire_list_from(&items, 1);
         code = ctl_operate(argv, "release", argv[first], &list, opt_str(&v, "reason"));
     }

@@ -8,20 +8,24 @@
 
 static const struct option_row rows[] = {
     {"server", 's', OPTION_STR, NULL, 0, 0, false, "NAME", "of this server only"},
-    {"job", 'j', OPTION_STR, NULL, 0, 0, false, "NAME", "of this job only (packages: package:NAME)"},
+    {"job", 'j', OPTION_STR, NULL, 0, 0, false, "NAME",
+     "of this job only (packages: package:NAME)"},
     {"parent", 'p', OPTION_STR, NULL, 0, 0, false, "RUN", "children of this parent run only"},
-    {"state", 0, OPTION_STR, NULL, 0, 0, false, "STATE", "runs: waiting, parked, handed_over, running, held, ..."},
+    {"state", 0, OPTION_STR, NULL, 0, 0, false, "STATE",
+     "runs: waiting, parked, handed_over, running, held, ..."},
     {"limit", 'n', OPTION_INT, "200", 1, 1000000, false, "COUNT", "rows at most"},
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line"},
 };
 
 static const struct option_row history_rows[] = {
     {"server", 's', OPTION_STR, NULL, 0, 0, false, "NAME", "of this server only"},
-    {"job", 'j', OPTION_STR, NULL, 0, 0, false, "NAME", "of this job only (packages: package:NAME)"},
+    {"job", 'j', OPTION_STR, NULL, 0, 0, false, "NAME",
+     "of this job only (packages: package:NAME)"},
     {"parent", 'p', OPTION_STR, NULL, 0, 0, false, "RUN", "children of this parent run only"},
     {"status", 0, OPTION_STR, NULL, 0, 0, false, "STATUS",
      "succeeded, failed, cancelled, timed_out, lost, refused, ..."},
-    {"since", 0, OPTION_DURATION, NULL, 0, INT64_MAX, false, "TIME", "ended within this time, for instance 2h"},
+    {"since", 0, OPTION_DURATION, NULL, 0, INT64_MAX, false, "TIME",
+     "ended within this time, for instance 2h"},
     {"parents", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "parent runs instead of their children"},
     {"limit", 'n', OPTION_INT, "50", 1, 1000000, false, "COUNT", "rows at most, newest first"},
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line"},
@@ -40,7 +44,8 @@ static const struct term_column history_columns[] = {
 static void add_task(struct term_table *t, json_t *row)
 {
     if (*ctl_text(row, "task"))
-        term_table_addf(t, TERM_PLAIN, "%s/%lld", ctl_text(row, "task"), (long long)ctl_int(row, "index"));
+        term_table_addf(t, TERM_PLAIN, "%s/%lld", ctl_text(row, "task"),
+                        (long long)ctl_int(row, "index"));
     else
         term_table_add(t, "");
 }
@@ -69,9 +74,10 @@ int ctl_runs(int argc, char **argv)
     struct option_values v = {0};
     size_t n;
     int first,
-        code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "[options]",
-                         "  lbctl runs --state parked        what nobody can take; lbctl explain RUN says why\n", 0,
-                         0, &v, &first);
+        code = ctl_begin(
+            rows, COUNT_OF(rows), argc, argv, "[options]",
+            "  lbctl runs --state parked        what nobody can take; lbctl explain RUN says why\n",
+            0, 0, &v, &first);
     if (code >= 0)
         return code;
     const struct ctl_where where[] = {{"server", opt_str(&v, "server"), 0},
@@ -79,8 +85,8 @@ int ctl_runs(int argc, char **argv)
                                       {"parent", opt_str(&v, "parent"), 0},
                                       {"state", opt_str(&v, "state"), 0}};
     struct term_table *t = term_table_new(run_columns, COUNT_OF(run_columns));
-    code =
-        ctl_query(argv, "runs", where, COUNT_OF(where), opt_int(&v, "limit"), opt_flag(&v, "json"), print_run, t, &n);
+    code = ctl_query(argv, "runs", where, COUNT_OF(where), opt_int(&v, "limit"),
+                     opt_flag(&v, "json"), print_run, t, &n);
     if (code == EXIT_DONE && n == 0 && !opt_flag(&v, "json"))
         fprintf(stderr, "nothing waits or runs\n");
     ctl_print(t);
@@ -92,11 +98,14 @@ int ctl_runs(int argc, char **argv)
 static void print_ended(void *self, json_t *row)
 {
     struct term_table *t = self;
-    const char *status = *ctl_text(row, "status") ? ctl_text(row, "status") : ctl_text(row, "state");
+    const char *status =
+        *ctl_text(row, "status") ? ctl_text(row, "status") : ctl_text(row, "state");
     int64_t from, to;
     char took[DURATION_TEXT] = "";
-    const char *begin = *ctl_text(row, "started_at") ? ctl_text(row, "started_at") : ctl_text(row, "begun_at");
-    if (clock_parse(begin, &from, NULL) == 0 && clock_parse(ctl_text(row, "ended_at"), &to, NULL) == 0 && to >= from)
+    const char *begin =
+        *ctl_text(row, "started_at") ? ctl_text(row, "started_at") : ctl_text(row, "begun_at");
+    if (clock_parse(begin, &from, NULL) == 0 &&
+        clock_parse(ctl_text(row, "ended_at"), &to, NULL) == 0 && to >= from)
         duration_format(to - from, took);
     term_table_add(t, ctl_text(row, "run"));
     term_table_add_in(t, ctl_mood(status), status);

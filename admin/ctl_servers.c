@@ -40,14 +40,13 @@ static void trouble(json_t *row, struct buf *out)
     json_t *item;
     if (*ctl_text(row, "draining_reason"))
         buf_printf(out, "draining: %s; ", ctl_text(row, "draining_reason"));
-    json_t *packages = json_object_get(row, "packages"); /* of one server; a listing has only those it misses */
-    json_array_foreach(packages ? packages : json_object_get(row, "packages_missing"), i, item)
-    {
+    /* of one server; a listing has only those it misses */
+    json_t *packages = json_object_get(row, "packages");
+    json_array_foreach (packages ? packages : json_object_get(row, "packages_missing"), i, item) {
         if (*ctl_text(item, "trouble"))
             buf_printf(out, "%s: %s; ", ctl_text(item, "name"), ctl_text(item, "trouble"));
     }
-    json_array_foreach(json_object_get(row, "needs"), i, item)
-    {
+    json_array_foreach (json_object_get(row, "needs"), i, item) {
         if (*ctl_text(item, "trouble"))
             buf_printf(out, "%s: %s; ", ctl_text(item, "need"), ctl_text(item, "trouble"));
     }
@@ -64,7 +63,8 @@ static void print(void *self, json_t *row)
     struct term_table *t = self;
     struct buf wrong = {0};
     char *pools = joined(json_object_get(row, "pools"), 8);
-    const char *state = json_is_true(json_object_get(row, "draining")) ? "draining" : ctl_text(row, "state");
+    const char *state =
+        json_is_true(json_object_get(row, "draining")) ? "draining" : ctl_text(row, "state");
     trouble(row, &wrong);
     term_table_add(t, ctl_text(row, "server"));
     term_table_add_in(t, ctl_mood(state), state);
@@ -87,20 +87,22 @@ static void print_whole(void *self, json_t *row)
     json_t *item;
     (void)self;
     trouble(row, &wrong);
-    printf("%s: %s%s, since %s, at %s, software %s\n", ctl_text(row, "server"), ctl_text(row, "state"),
-           json_is_true(json_object_get(row, "draining")) ? ", draining" : "", ctl_text(row, "up_since"),
-           ctl_text(row, "address"), ctl_text(row, "software"));
+    printf("%s: %s%s, since %s, at %s, software %s\n", ctl_text(row, "server"),
+           ctl_text(row, "state"),
+           json_is_true(json_object_get(row, "draining")) ? ", draining" : "",
+           ctl_text(row, "up_since"), ctl_text(row, "address"), ctl_text(row, "software"));
     printf("  %s slots, %s attempts here, %s running, room for %s more\n", ctl_text(row, "slots"),
            ctl_text(row, "live"), ctl_text(row, "running"), ctl_text(row, "credit"));
-    json_array_foreach(json_object_get(row, "jobs"), i, item)
+    json_array_foreach (json_object_get(row, "jobs"), i, item)
         printf("  job %-24s version %-8s %s\n", ctl_text(item, "job"), ctl_text(item, "version"),
                ctl_text(item, "job_hash"));
-    json_array_foreach(json_object_get(row, "packages"), i, item)
-        printf("  package %-20s version %-8s %s %s\n", ctl_text(item, "name"), ctl_text(item, "version"),
-               ctl_text(item, "hash"), ctl_text(item, "trouble"));
-    json_array_foreach(json_object_get(row, "needs"), i, item)
+    json_array_foreach (json_object_get(row, "packages"), i, item)
+        printf("  package %-20s version %-8s %s %s\n", ctl_text(item, "name"),
+               ctl_text(item, "version"), ctl_text(item, "hash"), ctl_text(item, "trouble"));
+    json_array_foreach (json_object_get(row, "needs"), i, item)
         printf("  need %-23s %s %s\n", ctl_text(item, "need"),
-               json_is_true(json_object_get(item, "holds")) ? "holds" : "does not hold:", ctl_text(item, "trouble"));
+               json_is_true(json_object_get(item, "holds")) ? "holds" : "does not hold:",
+               ctl_text(item, "trouble"));
     if (wrong.n)
         printf("  trouble: %s\n", buf_str(&wrong));
     buf_free(&wrong);
@@ -111,16 +113,17 @@ int ctl_servers(int argc, char **argv)
     struct option_values v = {0};
     size_t n;
     int first,
-        code =
-            ctl_begin(rows, COUNT_OF(rows), argc, argv, "[SERVER] [options]",
-                      "  lbctl servers --pool etl\n  lbctl servers etl1        with its jobs, packages and needs\n",
-                      0, 1, &v, &first);
+        code = ctl_begin(
+            rows, COUNT_OF(rows), argc, argv, "[SERVER] [options]",
+            "  lbctl servers --pool etl\n  lbctl servers etl1        with its jobs, packages and needs\n",
+            0, 1, &v, &first);
     if (code >= 0)
         return code;
     const char *one = first < argc ? argv[first] : NULL;
     const struct ctl_where where[] = {{"address", opt_str(&v, "pool"), 0}, {"server", one, 0}};
     struct term_table *t = term_table_new(columns, COUNT_OF(columns));
-    code = ctl_query(argv, "servers", where, 2, INT64_MAX, opt_flag(&v, "json"), one ? print_whole : print, t, &n);
+    code = ctl_query(argv, "servers", where, 2, INT64_MAX, opt_flag(&v, "json"),
+                     one ? print_whole : print, t, &n);
     if (code == EXIT_DONE && n == 0 && one) {
         fprintf(stderr, "%s: no server '%s' is known, or you may not watch it\n", argv[0], one);
         code = EXIT_REFUSED;
@@ -129,7 +132,8 @@ int ctl_servers(int argc, char **argv)
                 opt_str(&v, "pool"));
         code = EXIT_REFUSED;
     } else if (code == EXIT_DONE && n == 0) {
-        fprintf(stderr, "no servers yet; lbctl invite --server NAME prints a token with which one joins\n");
+        fprintf(stderr,
+                "no servers yet; lbctl invite --server NAME prints a token with which one joins\n");
     }
     ctl_print(t);
     term_table_free(&t);
@@ -142,9 +146,10 @@ static void print_me(void *self, json_t *row)
     size_t i;
     json_t *item;
     (void)self;
-    printf("%s, %s of cluster %s, certificate until %s\n", ctl_text(row, "name"), ctl_text(row, "role"),
-           ctl_text(row, "cluster"), ctl_text(row, "not_after"));
-    json_array_foreach(json_object_get(row, "grants"), i, item) printf("  may %s\n", json_string_value(item));
+    printf("%s, %s of cluster %s, certificate until %s\n", ctl_text(row, "name"),
+           ctl_text(row, "role"), ctl_text(row, "cluster"), ctl_text(row, "not_after"));
+    json_array_foreach (json_object_get(row, "grants"), i, item)
+        printf("  may %s\n", json_string_value(item));
     if (strcmp(ctl_text(row, "role"), "administrator") == 0)
         printf("  may everything\n");
 }
@@ -152,9 +157,11 @@ static void print_me(void *self, json_t *row)
 int ctl_whoami(int argc, char **argv)
 {
     struct option_values v = {0};
-    int first, code = ctl_begin(rows, 1, argc, argv, "[--json]",
-                                "  lbctl whoami        name, role, grants, and until when the certificate lasts\n", 0,
-                                0, &v, &first);
+    int first,
+        code = ctl_begin(
+            rows, 1, argc, argv, "[--json]",
+            "  lbctl whoami        name, role, grants, and until when the certificate lasts\n", 0,
+            0, &v, &first);
     if (code >= 0)
         return code;
     code = ctl_query(argv, "whoami", NULL, 0, 1, opt_flag(&v, "json"), print_me, NULL, NULL);

@@ -1,5 +1,5 @@
-/* ctl_show.c - lbctl show: one run with all its layers; lbctl explain: why a run that has not ended is where it is.
- */
+/* ctl_show.c - lbctl show: one run with all its layers; lbctl explain: why a run that has not ended
+ * is where it is. */
 #include "admin/ctl.h"
 
 #include <stdio.h>
@@ -14,7 +14,8 @@ static const struct option_row show_row[] = {
 };
 
 static const struct option_row explain_row[] = {
-    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line: the run, then each server"},
+    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "one JSON object a line: the run, then each server"},
 };
 
 static void line(const char *name, const char *value)
@@ -34,9 +35,11 @@ static void print_left_out(json_t *run)
     size_t i;
     json_t *part;
     if (*ctl_text(run, "events_left_out"))
-        buf_printf(&text, "%s events between the first and the last of these", ctl_text(run, "events_left_out"));
-    json_array_foreach(json_object_get(run, "left_out"), i, part)
-        buf_printf(&text, "%s%s (too long to be shown)", text.n ? ", " : "", json_string_value(part));
+        buf_printf(&text, "%s events between the first and the last of these",
+                   ctl_text(run, "events_left_out"));
+    json_array_foreach (json_object_get(run, "left_out"), i, part)
+        buf_printf(&text, "%s%s (too long to be shown)", text.n ? ", " : "",
+                   json_string_value(part));
     line("left out", buf_str(&text));
     buf_free(&text);
 }
@@ -45,8 +48,7 @@ static void pairs(const char *name, json_t *object)
 {
     const char *key;
     json_t *v;
-    json_object_foreach(object, key, v)
-    {
+    json_object_foreach (object, key, v) {
         char *dump = json_is_string(v) ? NULL : json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
         struct buf text = {0};
         buf_printf(&text, "%s = %s", key, dump ? dump : json_string_value(v));
@@ -66,8 +68,8 @@ static void print_step(json_t *step)
 {
     json_t *package = json_object_get(step, "package");
     const char *name = *ctl_text(package, "name") ? ctl_text(package, "name") : "(no package)";
-    printf("  step %s, try %s: package %s %s %s", ctl_text(step, "name"), ctl_text(step, "tries"), name,
-           ctl_text(package, "version"), ctl_text(package, "state"));
+    printf("  step %s, try %s: package %s %s %s", ctl_text(step, "name"), ctl_text(step, "tries"),
+           name, ctl_text(package, "version"), ctl_text(package, "state"));
     if (*ctl_text(step, "signal"))
         printf(", signal %s", ctl_text(step, "signal"));
     else if (*ctl_text(step, "exit_code"))
@@ -91,8 +93,7 @@ static void print_events(json_t *events)
 {
     size_t i;
     json_t *e;
-    json_array_foreach(events, i, e)
-    {
+    json_array_foreach (events, i, e) {
         printf("  %s  %-10s", ctl_when(ctl_text(e, "at")), ctl_text(e, "event"));
         static const char *const keys[] = {"server",   "attempt", "step",    "status", "why",
                                            "operator", "reason",  "on_lost", "message"};
@@ -105,10 +106,11 @@ static void print_events(json_t *events)
 
 static void print_run(void *self, json_t *run)
 {
-    static const char *const keys[] = {"job",      "job_hash", "address",   "server",      "attempt",    "by",
-                                       "key",      "parent",   "task",      "index",       "try",        "priority",
-                                       "as_of",    "on_lost",  "called_at", "assigned_at", "started_at", "ended_at",
-                                       "begun_at", "plan",     "step",      "percent",     "text",       "message"};
+    static const char *const keys[] = {
+        "job",      "job_hash", "address",   "server",      "attempt",    "by",
+        "key",      "parent",   "task",      "index",       "try",        "priority",
+        "as_of",    "on_lost",  "called_at", "assigned_at", "started_at", "ended_at",
+        "begun_at", "plan",     "step",      "percent",     "text",       "message"};
     const char *word = *ctl_text(run, "status") ? ctl_text(run, "status") : ctl_text(run, "state");
     struct term term = term_of(STDOUT_FILENO);
     struct buf head = {0};
@@ -129,14 +131,15 @@ static void print_run(void *self, json_t *run)
     char *off = json_dumps(json_object_get(run, "off"), JSON_COMPACT | JSON_ENCODE_ANY);
     line("protections off", off ? off : "");
     free(off);
-    json_array_foreach(json_object_get(json_object_get(run, "job_outcome"), "steps"), i, step) print_step(step);
+    json_array_foreach (json_object_get(json_object_get(run, "job_outcome"), "steps"), i, step)
+        print_step(step);
     print_events(json_object_get(run, "events"));
     print_left_out(run);
 }
 
 /* RUN as the argument of a query for one row. */
-static int of_one(int argc, char **argv, const struct option_row *row, const char *what, const char *example,
-                  ctl_row print)
+static int of_one(int argc, char **argv, const struct option_row *row, const char *what,
+                  const char *example, ctl_row print)
 {
     struct option_values v = {0};
     struct error err = {0};
@@ -145,16 +148,18 @@ static int of_one(int argc, char **argv, const struct option_row *row, const cha
     if (code >= 0)
         return code;
     const struct ctl_where where[] = {{"run", argv[first], 0}};
-    code = id_parse(argv[first], &run, &err) < 0
-               ? ctl_fail(argv, EXIT_ASKED_WRONGLY, &err)
-               : ctl_query(argv, what, where, 1, INT64_MAX, opt_flag(&v, "json"), print, NULL, NULL);
+    code =
+        id_parse(argv[first], &run, &err) < 0
+            ? ctl_fail(argv, EXIT_ASKED_WRONGLY, &err)
+            : ctl_query(argv, what, where, 1, INT64_MAX, opt_flag(&v, "json"), print, NULL, NULL);
     options_free(&v);
     return code;
 }
 
 int ctl_show(int argc, char **argv)
 {
-    return of_one(argc, argv, show_row, "run", "  lbctl show 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10\n", print_run);
+    return of_one(argc, argv, show_row, "run",
+                  "  lbctl show 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10\n", print_run);
 }
 
 static void print_explanation(void *self, json_t *row)
@@ -170,9 +175,9 @@ static void print_explanation(void *self, json_t *row)
     if (!*ctl_text(row, "server"))
         return;
     if (json_is_true(json_object_get(row, "eligible")))
-        printf("  %-16s could take it now (room for %s)\n", ctl_text(row, "server"), ctl_text(row, "credit"));
-    json_array_foreach(json_object_get(row, "unmet"), i, unmet)
-    {
+        printf("  %-16s could take it now (room for %s)\n", ctl_text(row, "server"),
+               ctl_text(row, "credit"));
+    json_array_foreach (json_object_get(row, "unmet"), i, unmet) {
         printf("  %-16s %s", ctl_text(row, "server"), ctl_text(unmet, "text"));
         printf(*ctl_text(unmet, "clears") ? "; %s\n" : "\n", ctl_text(unmet, "clears"));
     }

@@ -19,8 +19,10 @@ static int ask(char **argv, const char *verb, const char *target, const char *re
     struct longboat *lb = ctl_connect(argv);
     if (!lb)
         return EXIT_REFUSED;
-    struct m_operate m = {
-        .req = longboat_req(lb), .verb = span_str(verb), .target = span_str(target), .reason = span_str(reason)};
+    struct m_operate m = {.req = longboat_req(lb),
+                          .verb = span_str(verb),
+                          .target = span_str(target),
+                          .reason = span_str(reason)};
     m_operate_encode(&m, &message);
     int code = ctl_ask_done_within(lb, argv, m.req, buf_span(&message), 0);
     buf_free(&message);
@@ -32,8 +34,8 @@ int ctl_store(int argc, char **argv)
 {
     struct option_values v = {0};
     struct error err = {0};
-    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "check | backup FILE [--reason TEXT]", examples, 1,
-                                2, &v, &first);
+    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv,
+                                "check | backup FILE [--reason TEXT]", examples, 1, 2, &v, &first);
     if (code >= 0)
         return code;
     const char *verb = argv[first], *file = first + 1 < argc ? argv[first + 1] : NULL;

@@ -4,7 +4,8 @@
 #include "common/options.h"
 
 static const struct command verbs[] = {
-    {"init", "make a cluster: the administrator's key, the broker's certificate and configuration", ctl_init},
+    {"init", "make a cluster: the administrator's key, the broker's certificate and configuration",
+     ctl_init},
     {"invite", "print a token with which a server or a principal joins", ctl_invite},
     {"certificates", "list, renew or revoke certificates", ctl_certificates},
     {"whoami", "who you are to the broker, and what you may do", ctl_whoami},
@@ -22,10 +23,11 @@ static const struct command verbs[] = {
     {"store", "check or back up what the broker remembers", ctl_store},
 };
 
-static const char examples[] = "  lbctl servers                          who is there, and what is wrong there\n"
-                               "  lbctl history --status failed --since 12h\n"
-                               "  lbctl explain RUN                      why it does not start\n"
-                               "  lbctl drain etl2 --reason 'new disk'\n";
+static const char examples[] =
+    "  lbctl servers                          who is there, and what is wrong there\n"
+    "  lbctl history --status failed --since 12h\n"
+    "  lbctl explain RUN                      why it does not start\n"
+    "  lbctl drain etl2 --reason 'new disk'\n";
 
 int main(int argc, char **argv)
 {

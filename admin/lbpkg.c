@@ -20,6 +20,6 @@ static const char examples[] = "  lbpkg new extract --kind python\n"
 
 int main(int argc, char **argv)
 {
-    return verb_main("lbpkg", "make packages and bring them to servers", examples, verbs, COUNT_OF(verbs), argc,
-                     argv);
+    return verb_main("lbpkg", "make packages and bring them to servers", examples, verbs,
+                     COUNT_OF(verbs), argc, argv);
 }

@@ -22,11 +22,13 @@ int pkg_code(int rc)
 {
     if (rc == -EBADMSG || rc == -EACCES || rc == -EPERM)
         return EXIT_REFUSED;
-    return rc == -ENOENT || rc == -EISDIR || rc == -EINVAL ? EXIT_ASKED_WRONGLY : EXIT_RAN_AND_FAILED;
+    return rc == -ENOENT || rc == -EISDIR || rc == -EINVAL ? EXIT_ASKED_WRONGLY
+                                                           : EXIT_RAN_AND_FAILED;
 }
 
 int pkg_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
-              const char *examples, int least, int most, struct option_values *values, int *ret_first)
+              const char *examples, int least, int most, struct option_values *values,
+              int *ret_first)
 {
     struct error err = {0};
     if (options_parse(rows, n, argc, argv, values, ret_first, &err) < 0)
@@ -37,7 +39,8 @@ int pkg_begin(const struct option_row *rows, size_t n, int argc, char **argv, co
     }
     int given = argc - *ret_first;
     if (given < least || given > most) {
-        fprintf(stderr, "%s: expected: %s %s; %s --help says more\n", argv[0], argv[0], synopsis, argv[0]);
+        fprintf(stderr, "%s: expected: %s %s; %s --help says more\n", argv[0], argv[0], synopsis,
+                argv[0]);
         options_free(values);
         return EXIT_ASKED_WRONGLY;
     }
@@ -72,7 +75,8 @@ static int load(char **argv, const char *path, struct minisign_public **ret, siz
     return rc < 0 ? pkg_fail(argv, pkg_code(rc), &err) : 0;
 }
 
-int pkg_trusted(char **argv, const char *key, const char *signers, struct minisign_public **ret, size_t *ret_n)
+int pkg_trusted(char **argv, const char *key, const char *signers, struct minisign_public **ret,
+                size_t *ret_n)
 {
     static const char *const places[] = {"trust/signers", "keys/builder.pub"};
     if (key || signers)
@@ -88,8 +92,9 @@ int pkg_trusted(char **argv, const char *key, const char *signers, struct minisi
             return rc;
     }
     struct error err = {0};
-    error_set(&err, -ENOENT,
-              "whom to trust? There is no trust/signers and no keys/builder.pub; name a public key with --key");
+    error_set(
+        &err, -ENOENT,
+        "whom to trust? There is no trust/signers and no keys/builder.pub; name a public key with --key");
     return pkg_fail(argv, EXIT_ASKED_WRONGLY, &err);
 }
 

@@ -7,7 +7,8 @@
 #include "common/mem.h"
 
 static const struct option_row rows[] = {
-    {"output", 'o', OPTION_STR, NULL, 0, 0, false, "FILE", "the file to write; default: NAME-VERSION.lbp, here"},
+    {"output", 'o', OPTION_STR, NULL, 0, 0, false, "FILE",
+     "the file to write; default: NAME-VERSION.lbp, here"},
 };
 
 static const char examples[] =
@@ -17,7 +18,8 @@ static const char examples[] =
 
 static int build(char **argv, const char *folder, const char *output, const struct manifest *m)
 {
-    char *path = output ? mem_strdup(output) : mem_printf("%s-%s" ARCHIVE_SUFFIX, m->name, m->version);
+    char *path =
+        output ? mem_strdup(output) : mem_printf("%s-%s" ARCHIVE_SUFFIX, m->name, m->version);
     struct error err = {0};
     struct hash hash;
     struct buf out = {0};
@@ -29,8 +31,8 @@ static int build(char **argv, const char *folder, const char *output, const stru
     } else {
         buf_printf(&out, "%s %s\n", path, package_hash_format(&hash, text));
         rc = pkg_print(argv, &out);
-        fprintf(stderr, "%s %s: %zu files, %s. Next: lbpkg sign %s\n", m->name, m->version, m->n_files,
-                size_format((int64_t)size, size_text), path);
+        fprintf(stderr, "%s %s: %zu files, %s. Next: lbpkg sign %s\n", m->name, m->version,
+                m->n_files, size_format((int64_t)size, size_text), path);
     }
     buf_free(&out);
     mem_free(&path);
@@ -42,7 +44,8 @@ int pkg_build(int argc, char **argv)
     struct option_values v = {0};
     struct manifest m = {0};
     struct problems ps = {0};
-    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "FOLDER [-o FILE]", examples, 1, 1, &v, &first);
+    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "FOLDER [-o FILE]", examples, 1, 1,
+                              &v, &first);
     if (rc >= 0)
         return rc;
     rc = archive_examine(argv[first], &m, &ps);

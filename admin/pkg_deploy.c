@@ -1,4 +1,5 @@
-/* pkg_deploy.c - lbpkg deploy: into the broker's depot, then the wish, signed by us, that these servers have it. */
+/* pkg_deploy.c - lbpkg deploy: into the broker's depot, then the wish, signed by us, that these
+   servers have it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -26,10 +27,11 @@ static const struct option_row rows[] = {
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "with --wait: one JSON object a server"},
 };
 
-static const char examples[] = "  lbpkg deploy extract-1.2.0.lbp --to etl --wait\n"
-                               "Exit codes: 0 deployed (with --wait: every server has it); 1 a server has it not; 2 "
-                               "asked wrongly; 3 refused or no broker.\n"
-                               "Servers that are away fetch it when they return.\n";
+static const char examples[] =
+    "  lbpkg deploy extract-1.2.0.lbp --to etl --wait\n"
+    "Exit codes: 0 deployed (with --wait: every server has it); 1 a server has it not; 2 "
+    "asked wrongly; 3 refused or no broker.\n"
+    "Servers that are away fetch it when they return.\n";
 
 static int load(struct deploy *d, const char *archive, struct error *err)
 {
@@ -40,9 +42,11 @@ static int load(struct deploy *d, const char *archive, struct error *err)
     if (rc == 0)
         rc = archive_digest(archive, &d->hash, digest, &d->size, err);
     if (rc == 0 && (rc = file_read(path, LIMIT_SIGNATURE, &d->signature, err)) == -ENOENT)
-        rc = error_set(err, -EINVAL, "'%s' is not signed, and no server would take it; run: lbpkg sign %s", archive,
-                       archive);
-    if (rc == 0 && (rc = signature_names(buf_span(&d->signature), &d->hash, d->m.name, d->m.version, err)) < 0)
+        rc = error_set(err, -EINVAL,
+                       "'%s' is not signed, and no server would take it; run: lbpkg sign %s",
+                       archive, archive);
+    if (rc == 0 &&
+        (rc = signature_names(buf_span(&d->signature), &d->hash, d->m.name, d->m.version, err)) < 0)
         error_prefix(err, "%s", path);
     mem_free(&path);
     if (rc == 0 && (d->fd = open(archive, O_RDONLY | O_CLOEXEC)) < 0)
@@ -60,7 +64,8 @@ static void show_upload(const struct deploy *d, uint64_t offset)
     term_up(&out, 0);
     buf_add_str(&out, "upload ");
     term_bar(&out, 30, d->size ? (double)offset / (double)d->size : 1);
-    buf_printf(&out, " %s of %s", size_format((int64_t)offset, have), size_format((int64_t)d->size, all));
+    buf_printf(&out, " %s of %s", size_format((int64_t)offset, have),
+               size_format((int64_t)d->size, all));
     term_erase_line(&out);
     if (offset >= d->size)
         buf_add_str(&out, "\n");
@@ -72,22 +77,27 @@ static void show_upload(const struct deploy *d, uint64_t offset)
 static int put(struct deploy *d, uint64_t *offset, struct span data, struct error *err)
 {
     struct buf message = {0}, text = {0};
-    struct m_put m = {
-        .req = longboat_req(d->lb), .package = d->hash, .offset = *offset, .size = d->size, .data = data};
+    struct m_put m = {.req = longboat_req(d->lb),
+                      .package = d->hash,
+                      .offset = *offset,
+                      .size = d->size,
+                      .data = data};
     m_put_encode(&m, &message);
     int rc = pkg_ask(d->lb, m.req, buf_span(&message), &text, err);
     if (rc == 0) {
         char *end;
         *offset = strtoull(buf_str(&text), &end, 10);
         if (*end || !text.n || *offset > d->size)
-            rc = error_set(err, -EPROTO, "the broker answered the upload with '%.60s'", buf_str(&text));
+            rc = error_set(err, -EPROTO, "the broker answered the upload with '%.60s'",
+                           buf_str(&text));
     }
     buf_free(&message);
     buf_free(&text);
     return rc;
 }
 
-/* The depot says where it stands; a second upload of the same goes on there, one that is whole sends nothing. */
+/* The depot says where it stands; a second upload of the same goes on there, one that is whole
+   sends nothing. */
 static int upload(struct deploy *d, struct error *err)
 {
     uint8_t *block = mem_alloc(LIMIT_CHUNK);
@@ -140,8 +150,8 @@ static int deploy(struct deploy *d, struct error *err)
                                 .address = span_str(d->address),
                                 .issued_at = clock_wall_ms()};
     d_deployment_encode(&wish, &body);
-    rc = envelope_sign(ENVELOPE_DEPLOYMENT, &config.key, config.me.name, config.me.serial, buf_span(&body), &envelope,
-                       err);
+    rc = envelope_sign(ENVELOPE_DEPLOYMENT, &config.key, config.me.name, config.me.serial,
+                       buf_span(&body), &envelope, err);
     if (rc == 0) {
         struct m_deploy m = {.req = longboat_req(d->lb), .deployment = buf_span(&envelope)};
         m_deploy_encode(&m, &message);
@@ -169,8 +179,8 @@ static int bring(struct deploy *d, char **argv)
             error_prefix(&err, "refused by %s", longboat_broker(d->lb));
         return pkg_fail(argv, EXIT_REFUSED, &err);
     }
-    fprintf(stderr, "Deployed %s %s (%s) to %s\n", d->m.name, d->m.version, package_hash_format(&d->hash, hash),
-            d->address);
+    fprintf(stderr, "Deployed %s %s (%s) to %s\n", d->m.name, d->m.version,
+            package_hash_format(&d->hash, hash), d->address);
     return -1;
 }
 
@@ -193,8 +203,8 @@ int pkg_deploy(int argc, char **argv)
     struct option_values v = {0};
     struct deploy d = {.fd = -1};
     struct error err = {0};
-    int first,
-        rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "FILE --to ADDRESS [--wait]", examples, 1, 1, &v, &first);
+    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "FILE --to ADDRESS [--wait]",
+                              examples, 1, 1, &v, &first);
     if (rc >= 0)
         return rc;
     if (!(d.address = opt_str(&v, "to"))) {

@@ -1,5 +1,5 @@
-/* pkg_deploy.h - the two halves of lbpkg deploy: bringing it there (pkg_deploy.c) and watching it arrive
- * (pkg_wait.c). */
+/* pkg_deploy.h - the two halves of lbpkg deploy: bringing it there (pkg_deploy.c) and watching it
+ * arrive (pkg_wait.c). */
 #ifndef LB_ADMIN_PKG_DEPLOY_H
 #define LB_ADMIN_PKG_DEPLOY_H
 
@@ -16,7 +16,8 @@ struct deploy {
     uint64_t size;
 };
 
-/* Prints how each server of the address fared; returns the exit code: 1 when one has it not, or nobody is there. */
+/* Prints how each server of the address fared; returns the exit code: 1 when one has it not, or
+   nobody is there. */
 int deploy_wait(struct deploy *d, int64_t timeout_ms, bool json, char **argv);
 
 #endif

@@ -67,10 +67,12 @@ int pkg_keygen(int argc, char **argv)
     struct option_values v = {0};
     struct error err = {0};
     struct buf line = {0};
-    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "[--key FILE]", examples, 0, 0, &v, &first);
+    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "[--key FILE]", examples, 0, 0, &v,
+                              &first);
     if (rc >= 0)
         return rc;
-    char *secret = opt_str(&v, "key") ? mem_strdup(opt_str(&v, "key")) : pkg_config_path(argv, "keys/builder.key");
+    char *secret = opt_str(&v, "key") ? mem_strdup(opt_str(&v, "key"))
+                                      : pkg_config_path(argv, "keys/builder.key");
     char *path = secret ? public_path(secret) : NULL;
     if (!secret)
         rc = EXIT_ASKED_WRONGLY;

@@ -8,7 +8,8 @@ static const struct option_row rows[] = {
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line"},
 };
 
-static const char examples[] = "  lbpkg lint extract        exit code 1: there are errors; warnings alone are 0\n";
+static const char examples[] =
+    "  lbpkg lint extract        exit code 1: there are errors; warnings alone are 0\n";
 
 static void add_problem(struct buf *out, const struct problem *p, bool json)
 {
@@ -27,7 +28,8 @@ int pkg_lint(int argc, char **argv)
     struct manifest m = {0};
     struct problems ps = {0};
     struct buf out = {0};
-    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "FOLDER", examples, 1, 1, &v, &first);
+    int first,
+        rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "FOLDER", examples, 1, 1, &v, &first);
     if (rc >= 0)
         return rc;
     archive_examine(argv[first], &m, &ps);
@@ -36,8 +38,8 @@ int pkg_lint(int argc, char **argv)
     rc = pkg_print(argv, &out);
     if (ps.errors)
         rc = EXIT_RAN_AND_FAILED;
-    fprintf(stderr, "%s: %zu error%s, %zu warning%s\n", argv[0], ps.errors, ps.errors == 1 ? "" : "s",
-            ps.n - ps.errors, ps.n - ps.errors == 1 ? "" : "s");
+    fprintf(stderr, "%s: %zu error%s, %zu warning%s\n", argv[0], ps.errors,
+            ps.errors == 1 ? "" : "s", ps.n - ps.errors, ps.n - ps.errors == 1 ? "" : "s");
     buf_free(&out);
     problems_free(&ps);
     manifest_free(&m);

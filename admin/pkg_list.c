@@ -22,7 +22,8 @@ static const struct term_column depot_columns[] = {
     {"package", false}, {"version", false}, {"size", true}, {"hash", false}, {"deployed to", false},
 };
 static const struct term_column server_columns[] = {
-    {"server", false}, {"package", false}, {"version", false}, {"signer", false}, {"hash", false}, {"trouble", false},
+    {"server", false}, {"package", false}, {"version", false},
+    {"signer", false}, {"hash", false},    {"trouble", false},
 };
 
 struct listing {
@@ -49,7 +50,8 @@ static void add_addresses(const json_t *row, struct buf *out)
 {
     const json_t *list = json_object_get(row, "deployed"), *item;
     size_t i;
-    json_array_foreach(list, i, item) buf_printf(out, "%s%s", out->n ? " " : "", pkg_text(item, "address"));
+    json_array_foreach (list, i, item)
+        buf_printf(out, "%s%s", out->n ? " " : "", pkg_text(item, "address"));
 }
 
 static void take_package(void *self, json_t *row)
@@ -75,8 +77,7 @@ static void take_server(void *self, json_t *row)
     struct listing *l = self;
     json_t *packages = json_object_get(row, "packages"), *p;
     size_t i;
-    json_array_foreach(packages, i, p)
-    {
+    json_array_foreach (packages, i, p) {
         if (l->json) {
             json_object_set(p, "server", json_object_get(row, "server"));
             add_json(l, p);
@@ -99,7 +100,8 @@ static int list(struct longboat *lb, char **argv, bool servers, bool json)
     struct term term = term_of(STDOUT_FILENO);
     l.table = servers ? term_table_new(server_columns, COUNT_OF(server_columns))
                       : term_table_new(depot_columns, COUNT_OF(depot_columns));
-    int rc = servers ? pkg_servers(lb, NULL, take_server, &l, &err) : pkg_packages(lb, take_package, &l, &err);
+    int rc = servers ? pkg_servers(lb, NULL, take_server, &l, &err)
+                     : pkg_packages(lb, take_package, &l, &err);
     if (rc < 0) {
         rc = pkg_fail(argv, EXIT_REFUSED, &err);
     } else {
@@ -116,7 +118,8 @@ static int list(struct longboat *lb, char **argv, bool servers, bool json)
 int pkg_list(int argc, char **argv)
 {
     struct option_values v = {0};
-    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "[--servers] [--json]", examples, 0, 0, &v, &first);
+    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "[--servers] [--json]", examples, 0,
+                              0, &v, &first);
     if (rc >= 0)
         return rc;
     struct longboat *lb = pkg_connect(argv);

@@ -14,7 +14,8 @@ struct longboat *pkg_connect(char **argv)
     return lb;
 }
 
-int pkg_ask(struct longboat *lb, uint64_t req, struct span message, struct buf *ret_text, struct error *err)
+int pkg_ask(struct longboat *lb, uint64_t req, struct span message, struct buf *ret_text,
+            struct error *err)
 {
     struct buf answer = {0};
     struct m_done done;
@@ -46,8 +47,8 @@ static bool take_row(void *self, struct span text)
     return true;
 }
 
-static int query(struct longboat *lb, const char *what, const struct wire_list *where, pkg_row take, void *self,
-                 struct error *err)
+static int query(struct longboat *lb, const char *what, const struct wire_list *where, pkg_row take,
+                 void *self, struct error *err)
 {
     struct rows r = {.take = take, .self = self};
     int rc = longboat_query(lb, what, where, take_row, &r, err);
@@ -65,7 +66,8 @@ int pkg_packages(struct longboat *lb, pkg_row take, void *self, struct error *er
     return query(lb, "packages", &none, take, self, err);
 }
 
-int pkg_servers(struct longboat *lb, const char *address, pkg_row take, void *self, struct error *err)
+int pkg_servers(struct longboat *lb, const char *address, pkg_row take, void *self,
+                struct error *err)
 {
     struct buf items = {0};
     uint32_t n = 1;
@@ -74,7 +76,8 @@ int pkg_servers(struct longboat *lb, const char *address, pkg_row take, void *se
         value_add_str(&items, span_str(address));
         n++;
     }
-    value_add_str(&items, span_str("server")); /* whoever names servers, even all, gets them with all they attest */
+    /* whoever names servers, even all, gets them with all they attest */
+    value_add_str(&items, span_str("server"));
     value_add_str(&items, span_str("*"));
     struct wire_list where = wire_list_from(&items, n);
     int rc = query(lb, "servers", &where, take, self, err);

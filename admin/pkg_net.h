@@ -14,13 +14,18 @@ enum { PKG_TIMEOUT_MS = 30000 }; /* for one answer */
 
 /* Connects with the identity of this user; NULL: it has said why on stderr. */
 struct longboat *pkg_connect(char **argv);
-/* A request whose answer is DONE. *ret_text (may be NULL) gets its text. -EREMOTEIO and others as longboat_ask. */
-int pkg_ask(struct longboat *lb, uint64_t req, struct span message, struct buf *ret_text, struct error *err);
+/* A request whose answer is DONE. *ret_text (may be NULL) gets its text. -EREMOTEIO and others as
+   longboat_ask. */
+int pkg_ask(struct longboat *lb, uint64_t req, struct span message, struct buf *ret_text,
+            struct error *err);
 /* Each row of a query as JSON, lent. */
 typedef void (*pkg_row)(void *self, json_t *row);
-int pkg_packages(struct longboat *lb, pkg_row take, void *self, struct error *err); /* of the depot */
-/* The servers of the address (NULL: all) with what they attest, as far as our grants let us watch them. */
-int pkg_servers(struct longboat *lb, const char *address, pkg_row take, void *self, struct error *err);
+/* of the depot */
+int pkg_packages(struct longboat *lb, pkg_row take, void *self, struct error *err);
+/* The servers of the address (NULL: all) with what they attest, as far as our grants let us watch
+   them. */
+int pkg_servers(struct longboat *lb, const char *address, pkg_row take, void *self,
+                struct error *err);
 /* A member's text; "" when it is absent or no text. */
 const char *pkg_text(const json_t *row, const char *key);
 

@@ -1,4 +1,5 @@
-/* pkg_new.c - lbpkg new: a small package that runs, with every hand-over between Longboat and a child in it. */
+/* pkg_new.c - lbpkg new: a small package that runs, with every hand-over between Longboat and a
+   child in it. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -74,7 +75,8 @@ static const struct skeleton {
     mode_t mode;
 } kinds[] = {{"exec", "bin/main", 0755}, {"shell", "main.sh", 0644}, {"python", "main.py", 0644}};
 
-static int put(const char *folder, const char *name, const char *text, mode_t mode, struct error *err)
+static int put(const char *folder, const char *name, const char *text, mode_t mode,
+               struct error *err)
 {
     char *path = mem_printf("%s/%s", folder, name), *slash = strrchr(path, '/');
     *slash = 0;
@@ -92,8 +94,9 @@ static int make(const char *folder, const char *name, const struct skeleton *k, 
     char *entry =
         strcmp(k->name, "python") == 0
             ? mem_strdup(python_entry)
-            : mem_printf(shell_entry, strcmp(k->name, "exec") == 0 ? "#!/bin/sh -eu\n# Any program can stand here.\n"
-                                                                   : "set -eu\n");
+            : mem_printf(shell_entry, strcmp(k->name, "exec") == 0
+                                          ? "#!/bin/sh -eu\n# Any program can stand here.\n"
+                                          : "set -eu\n");
     int rc = put(folder, PACKAGE_YAML, yaml, 0644, err);
     if (rc == 0)
         rc = put(folder, k->entry, entry, k->mode, err);
@@ -109,7 +112,8 @@ static const struct skeleton *find_kind(const char *word, struct error *err)
     for (size_t i = 0; i < COUNT_OF(kinds); i++)
         if (strcmp(kinds[i].name, word) == 0)
             return &kinds[i];
-    error_set(err, -EINVAL, "--kind is exec, shell or python, not '%.40s'%s", word, suggest_hint(word, names, hint));
+    error_set(err, -EINVAL, "--kind is exec, shell or python, not '%.40s'%s", word,
+              suggest_hint(word, names, hint));
     return NULL;
 }
 
@@ -117,7 +121,8 @@ int pkg_new(int argc, char **argv)
 {
     struct option_values v = {0};
     struct error err = {0};
-    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "NAME [--kind KIND]", examples, 1, 1, &v, &first);
+    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "NAME [--kind KIND]", examples, 1,
+                              1, &v, &first);
     if (rc >= 0)
         return rc;
     const char *name = argv[first], *folder = opt_str(&v, "into") ? opt_str(&v, "into") : name;
@@ -127,13 +132,14 @@ int pkg_new(int argc, char **argv)
     if (!k || name_check_name("the name of a package", span_str(name), &err) < 0)
         pkg_fail(argv, rc, &err);
     else if (lstat(folder, &st) == 0)
-        fprintf(stderr, "%s: '%s' is there already; remove it or choose another folder with --into\n", argv[0],
-                folder);
+        fprintf(stderr,
+                "%s: '%s' is there already; remove it or choose another folder with --into\n",
+                argv[0], folder);
     else if (make(folder, name, k, &err) < 0)
         rc = pkg_fail(argv, EXIT_RAN_AND_FAILED, &err);
     else {
-        fprintf(stderr, "Made %s/%s and %s/%s. Next: lbpkg build %s\n", folder, PACKAGE_YAML, folder, k->entry,
-                folder);
+        fprintf(stderr, "Made %s/%s and %s/%s. Next: lbpkg build %s\n", folder, PACKAGE_YAML,
+                folder, k->entry, folder);
         rc = EXIT_DONE;
     }
     options_free(&v);

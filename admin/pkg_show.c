@@ -1,4 +1,5 @@
-/* pkg_show.c - lbpkg show: what a package file says of itself. Nothing is verified; lbpkg verify does that. */
+/* pkg_show.c - lbpkg show: what a package file says of itself. Nothing is verified; lbpkg verify
+   does that. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 #include "package/signature.h"
 
 static const struct option_row rows[] = {
-    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object: hash, size, signer, manifest"},
+    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "one JSON object: hash, size, signer, manifest"},
     {"files", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "list the files, too"},
 };
 
@@ -66,15 +68,16 @@ static void line(struct buf *out, const char *title, const char *text)
     buf_add_str(out, "\n");
 }
 
-static void show_parameters(const char *title, const struct manifest_parameter *list, size_t n, struct buf *out)
+static void show_parameters(const char *title, const struct manifest_parameter *list, size_t n,
+                            struct buf *out)
 {
     for (size_t i = 0; i < n; i++) {
         const struct manifest_parameter *p = &list[i];
         struct span in = buf_span(&p->fallback);
         struct value v;
         struct buf text = {0};
-        buf_printf(&text, "%s: %s%s%s", p->name, parameter_type_text(p->type), p->required ? ", required" : "",
-                   p->sensitive ? ", sensitive" : "");
+        buf_printf(&text, "%s: %s%s%s", p->name, parameter_type_text(p->type),
+                   p->required ? ", required" : "", p->sensitive ? ", sensitive" : "");
         if (value_read(&in, &v)) {
             buf_add_str(&text, ", default ");
             values_to_text(p->type, &v, &text);
@@ -140,8 +143,8 @@ static void show_text(const struct shown *s, bool files, struct buf *out)
         line(out, i ? "" : "needs", m->needs[i]);
     show_limits(m, out);
     for (size_t i = 0; i < m->n_exits; i++) {
-        char *text =
-            mem_printf("%llu %s", (unsigned long long)m->exits[i].code, package_outcome_text(m->exits[i].outcome));
+        char *text = mem_printf("%llu %s", (unsigned long long)m->exits[i].code,
+                                package_outcome_text(m->exits[i].outcome));
         line(out, i ? "" : "exit codes", text);
         mem_free(&text);
     }
@@ -160,8 +163,8 @@ int pkg_show(int argc, char **argv)
     struct error err = {0};
     struct shown s = {0};
     struct buf out = {0};
-    int first,
-        rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "FILE [--files] [--json]", examples, 1, 1, &v, &first);
+    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "FILE [--files] [--json]", examples,
+                              1, 1, &v, &first);
     if (rc >= 0)
         return rc;
     if ((rc = read_all(argv[first], &s, &err)) < 0)

@@ -19,10 +19,10 @@ static const char examples[] =
     "  lbpkg sign extract-1.2.0.lbp          writes extract-1.2.0.lbp.minisig\n"
     "  lbpkg sign extract-1.2.0.lbp --key ~/.minisign/minisign.key    asks for its password\n";
 
-enum { PASSWORD_MOST = 1024 };
+enum { PASSWORD_MAX = 1024 };
 
 /* A line of standard input; not shown while it is typed on a terminal. */
-static bool ask_password(const char *path, char out[PASSWORD_MOST])
+static bool ask_password(const char *path, char out[PASSWORD_MAX])
 {
     struct termios was, quiet;
     bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &was) == 0;
@@ -32,7 +32,7 @@ static bool ask_password(const char *path, char out[PASSWORD_MOST])
         quiet.c_lflag &= ~(tcflag_t)ECHO;
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
     }
-    bool got = fgets(out, PASSWORD_MOST, stdin) != NULL;
+    bool got = fgets(out, PASSWORD_MAX, stdin) != NULL;
     if (terminal) {
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
         fputc('\n', stderr);
@@ -47,7 +47,7 @@ static int load_key(const char *path, struct minisign_secret *ret, struct error 
     int rc = minisign_secret_load(path, NULL, ret, err);
     if (rc != -EACCES)
         return rc;
-    char password[PASSWORD_MOST];
+    char password[PASSWORD_MAX];
     if (ask_password(path, password)) /* otherwise the sentence stands: it is encrypted */
         rc = minisign_secret_load(path, password, ret, err);
     explicit_bzero(password, sizeof password);
@@ -85,20 +85,23 @@ int pkg_sign(int argc, char **argv)
     struct option_values v = {0};
     struct error err = {0};
     struct buf comment = {0};
-    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "FILE [--key FILE]", examples, 1, 1, &v, &first);
+    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "FILE [--key FILE]", examples, 1, 1,
+                              &v, &first);
     if (rc >= 0)
         return rc;
-    char *key = opt_str(&v, "key") ? mem_strdup(opt_str(&v, "key")) : pkg_config_path(argv, "keys/builder.key");
+    char *key = opt_str(&v, "key") ? mem_strdup(opt_str(&v, "key"))
+                                   : pkg_config_path(argv, "keys/builder.key");
     if (!key)
         rc = EXIT_ASKED_WRONGLY;
     else if (access(key, F_OK) < 0 && !opt_str(&v, "key")) {
-        error_set(&err, -ENOENT, "there is no key '%s' to sign with; make one with: lbpkg keygen", key);
+        error_set(&err, -ENOENT, "there is no key '%s' to sign with; make one with: lbpkg keygen",
+                  key);
         rc = pkg_fail(argv, EXIT_ASKED_WRONGLY, &err);
     } else if ((rc = sign(argv[first], key, &comment, &err)) < 0)
         rc = pkg_fail(argv, pkg_code(rc), &err);
     else {
-        fprintf(stderr, "Signed: %s\nWrote %s%s. Next: lbpkg deploy %s --to POOL\n", buf_str(&comment), argv[first],
-                SIGNATURE_SUFFIX, argv[first]);
+        fprintf(stderr, "Signed: %s\nWrote %s%s. Next: lbpkg deploy %s --to POOL\n",
+                buf_str(&comment), argv[first], SIGNATURE_SUFFIX, argv[first]);
         rc = EXIT_DONE;
     }
     buf_free(&comment);

@@ -1,4 +1,5 @@
-/* pkg_test.c - lbpkg's verbs that need no broker, called as main calls them; and minisign itself as the judge. */
+/* pkg_test.c - lbpkg's verbs that need no broker, called as main calls them; and minisign itself as
+   the judge. */
 #include "common/testing.h"
 
 #include <fcntl.h>
@@ -11,7 +12,8 @@
 
 enum { ARGUMENTS = 12 };
 
-/* Runs a verb with the words of `line` in the folder of the test; what it says goes to `out` and `err` there. */
+/* Runs a verb with the words of `line` in the folder of the test; what it says goes to `out` and
+   `err` there. */
 static int run(void **state, int (*verb)(int, char **), const char *line)
 {
     char *words = mem_printf("lbpkg-test %s", line), *argv[ARGUMENTS] = {NULL};
@@ -25,8 +27,8 @@ static int run(void **state, int (*verb)(int, char **), const char *line)
             out = open(testing_path(state, "out"), O_WRONLY | O_CREAT | O_TRUNC, 0600),
             err = open(testing_path(state, "err"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
         setenv("LONGBOAT_HOME", *state, 1);
-        if (in < 0 || out < 0 || err < 0 || chdir(*state) < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 ||
-            dup2(err, 2) < 0)
+        if (in < 0 || out < 0 || err < 0 || chdir(*state) < 0 || dup2(in, 0) < 0 ||
+            dup2(out, 1) < 0 || dup2(err, 2) < 0)
             _exit(99);
         int code = verb(argc, argv);
         fflush(NULL);
@@ -112,8 +114,10 @@ static void lint_and_build_say_all_that_is_wrong(void **state)
 {
     struct error err;
     assert_int_equal(run(state, pkg_new, "p"), EXIT_DONE);
-    const char *yaml = "name: p\nversion: 1\nsubsystem: shell\nentry: gone.sh\nlimits: {timout: 1m}\n";
-    assert_int_equal(file_write_atomic(testing_path(state, "p/package.yaml"), span_str(yaml), 0644, &err), 0);
+    const char *yaml =
+        "name: p\nversion: 1\nsubsystem: shell\nentry: gone.sh\nlimits: {timout: 1m}\n";
+    assert_int_equal(
+        file_write_atomic(testing_path(state, "p/package.yaml"), span_str(yaml), 0644, &err), 0);
     assert_int_equal(run(state, pkg_lint, "p"), EXIT_RAN_AND_FAILED);
     says(state, "out", "p/package.yaml:5:10: unknown key 'timout'");
     says(state, "out", "warning: p/package.yaml:5:9: no limits.timeout");

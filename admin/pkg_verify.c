@@ -17,8 +17,8 @@ static const char examples[] =
     "  lbpkg verify extract-1.2.0.lbp                       exit code 0: good; 3: refused\n"
     "  lbpkg verify extract-1.2.0.lbp --key builder.pub     as minisign -V does\n";
 
-static int verify(const char *archive, const struct minisign_public *keys, size_t n, struct buf *out,
-                  struct error *err)
+static int verify(const char *archive, const struct minisign_public *keys, size_t n,
+                  struct buf *out, struct error *err)
 {
     struct manifest m = {0};
     struct hash hash;
@@ -26,18 +26,19 @@ static int verify(const char *archive, const struct minisign_public *keys, size_
     uint8_t digest[MINISIGN_DIGEST];
     uint64_t size;
     size_t signer;
-    char number[MINISIGN_NUMBER_TEXT], text[PACKAGE_HASH_TEXT], *path = mem_printf("%s" SIGNATURE_SUFFIX, archive);
+    char number[MINISIGN_NUMBER_TEXT], text[PACKAGE_HASH_TEXT],
+        *path = mem_printf("%s" SIGNATURE_SUFFIX, archive);
     int rc = archive_digest(archive, &hash, digest, &size, err);
     if (rc == 0 && (rc = file_read(path, LIMIT_SIGNATURE, &signature, err)) == -ENOENT)
         rc = error_set(err, -EBADMSG, "'%s' is not signed: there is no '%s'", archive, path);
     if (rc == 0)
         rc = archive_manifest(archive, &m, NULL, err);
-    if (rc == 0 &&
-        (rc = signature_verify(buf_span(&signature), keys, n, &hash, digest, m.name, m.version, &signer, err)) < 0)
+    if (rc == 0 && (rc = signature_verify(buf_span(&signature), keys, n, &hash, digest, m.name,
+                                          m.version, &signer, err)) < 0)
         error_prefix(err, "%s", archive);
     if (rc == 0)
-        buf_printf(out, "%s %s %s signed by %s\n", m.name, m.version, package_hash_format(&hash, text),
-                   minisign_number(keys[signer].number, number));
+        buf_printf(out, "%s %s %s signed by %s\n", m.name, m.version,
+                   package_hash_format(&hash, text), minisign_number(keys[signer].number, number));
     mem_free(&path);
     buf_free(&signature);
     manifest_free(&m);
@@ -51,8 +52,8 @@ int pkg_verify(int argc, char **argv)
     struct buf out = {0};
     struct minisign_public *keys = NULL;
     size_t n = 0;
-    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "FILE [--key FILE | --signers FILE]", examples, 1, 1,
-                              &v, &first);
+    int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv,
+                              "FILE [--key FILE | --signers FILE]", examples, 1, 1, &v, &first);
     if (rc >= 0)
         return rc;
     rc = pkg_trusted(argv, opt_str(&v, "key"), opt_str(&v, "signers"), &keys, &n);

@@ -1,8 +1,8 @@
-/* pkg_wait.c - lbpkg deploy --wait: asks who has the package until every server of the address has, or says why not.
+/* pkg_wait.c - lbpkg deploy --wait: asks who has the package until every server of the address has,
+ * or says why not.
  *
- * A server that reports trouble tries again by itself, and one that is away may come back in a moment; so both count
- * as final only when they have lasted.
- */
+ * A server that reports trouble tries again by itself, and one that is away may come back in a
+ * moment; so both count as final only when they have lasted. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,8 +62,7 @@ static enum fate fate_of(const struct wait *w, const json_t *row, const char **r
     const json_t *packages = json_object_get(row, "packages"), *p;
     enum fate fate = strcmp(pkg_text(row, "state"), "unreachable") == 0 ? FATE_AWAY : FATE_WAITING;
     size_t i;
-    json_array_foreach(packages, i, p)
-    {
+    json_array_foreach (packages, i, p) {
         if (strcmp(pkg_text(p, "hash"), w->hash) != 0)
             continue;
         *ret_trouble = pkg_text(p, "trouble");
@@ -103,8 +102,8 @@ static void print(struct wait *w, struct server *s, int64_t now)
     if (w->json) {
         buf_add_str(&out, "{\"server\":");
         json_escape(&out, span_str(s->name));
-        buf_printf(&out, ",\"result\":\"%s\",\"hash\":\"%s\",\"ms\":%lld,\"text\":", words[s->fate], w->hash,
-                   (long long)(now - w->begun));
+        buf_printf(&out, ",\"result\":\"%s\",\"hash\":\"%s\",\"ms\":%lld,\"text\":", words[s->fate],
+                   w->hash, (long long)(now - w->begun));
         json_escape(&out, span_str(text));
         buf_add_str(&out, "}\n");
     } else {
@@ -160,8 +159,10 @@ int deploy_wait(struct deploy *d, int64_t timeout_ms, bool json, char **argv)
         if (w.servers[i].fate != FATE_HAS_IT)
             code = EXIT_RAN_AND_FAILED;
     if (code == EXIT_DONE && w.n == 0) {
-        fprintf(stderr, "%s: no server of '%s' has joined, or no grant of yours (watch *@%s) lets you see it\n",
-                argv[0], d->address, d->address);
+        fprintf(
+            stderr,
+            "%s: no server of '%s' has joined, or no grant of yours (watch *@%s) lets you see it\n",
+            argv[0], d->address, d->address);
         code = EXIT_RAN_AND_FAILED;
     }
     mem_free(&w.servers);

@@ -15,16 +15,18 @@
 static void list_verbs(FILE *to, const char *program, const char *purpose, const char *examples,
                        const struct command *verbs, unsigned n)
 {
-    fprintf(to, "%s - %s\n\nUsage: %s VERB [ARGUMENTS]      %s VERB --help says more\n\n", program, purpose, program,
-            program);
+    fprintf(to, "%s - %s\n\nUsage: %s VERB [ARGUMENTS]      %s VERB --help says more\n\n", program,
+            purpose, program, program);
     for (unsigned i = 0; i < n; i++)
         fprintf(to, "  %-14s %s\n", verbs[i].name, verbs[i].what);
     fprintf(to, "\nExamples:\n%s", examples);
-    fprintf(to,
-            "Exit codes: 0 done; 1 it ran and failed; 2 asked wrongly; 3 refused or the broker is not reachable.\n");
+    fprintf(
+        to,
+        "Exit codes: 0 done; 1 it ran and failed; 2 asked wrongly; 3 refused or the broker is not reachable.\n");
 }
 
-static int no_such_verb(const char *program, const struct command *verbs, unsigned n, const char *word)
+static int no_such_verb(const char *program, const struct command *verbs, unsigned n,
+                        const char *word)
 {
     const char **names = mem_zalloc(n + 1, sizeof *names); /* NULL-ended */
     char hint[SUGGEST_TEXT];
@@ -36,8 +38,8 @@ static int no_such_verb(const char *program, const struct command *verbs, unsign
     return EXIT_ASKED_WRONGLY;
 }
 
-/* What was printed must have arrived: a listing that lacks its end, or an invitation that nobody has, is not done.
- * The reader of a pipe that went away has what it wanted. */
+/* What was printed must have arrived: a listing that lacks its end, or an invitation that nobody
+ * has, is not done. The reader of a pipe that went away has what it wanted. */
 static int end_output(const char *program, int rc)
 {
     struct pollfd out = {.fd = STDOUT_FILENO};
@@ -51,14 +53,15 @@ static int end_output(const char *program, int rc)
     return rc == EXIT_DONE ? EXIT_RAN_AND_FAILED : rc;
 }
 
-static int run_verb(const char *program, const char *purpose, const char *examples, const struct command *verbs,
-                    unsigned n, int argc, char **argv)
+static int run_verb(const char *program, const char *purpose, const char *examples,
+                    const struct command *verbs, unsigned n, int argc, char **argv)
 {
     if (argc < 2) {
         list_verbs(stderr, program, purpose, examples, verbs, n);
         return EXIT_ASKED_WRONGLY;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         list_verbs(stdout, program, purpose, examples, verbs, n);
         return EXIT_DONE;
     }
@@ -78,8 +81,8 @@ static int run_verb(const char *program, const char *purpose, const char *exampl
     return no_such_verb(program, verbs, n, argv[1]);
 }
 
-int verb_main(const char *program, const char *purpose, const char *examples, const struct command *verbs, unsigned n,
-              int argc, char **argv)
+int verb_main(const char *program, const char *purpose, const char *examples,
+              const struct command *verbs, unsigned n, int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* `lbctl history | head` ends by a failed write, not by a signal */
     return end_output(program, run_verb(program, purpose, examples, verbs, n, argc, argv));

@@ -1,6 +1,5 @@
-/* verb.h - programs that are a list of verbs (lbctl, lbpkg): one table, one way to find a verb and to say what is
- * wrong.
- */
+/* verb.h - programs that are a list of verbs (lbctl, lbpkg): one table, one way to find a verb and
+ * to say what is wrong. */
 #ifndef LB_ADMIN_VERB_H
 #define LB_ADMIN_VERB_H
 
@@ -13,8 +12,9 @@ struct command {
     int (*run)(int argc, char **argv); /* argv[0] is "program verb"; returns the exit code */
 };
 
-/* Runs the verb that argv[1] names. `--help` and no verb at all list them, with `examples`: whole lines. */
-int verb_main(const char *program, const char *purpose, const char *examples, const struct command *verbs, unsigned n,
-              int argc, char **argv);
+/* Runs the verb that argv[1] names. `--help` and no verb at all list them, with `examples`: whole
+   lines. */
+int verb_main(const char *program, const char *purpose, const char *examples,
+              const struct command *verbs, unsigned n, int argc, char **argv);
 
 #endif

@@ -1,5 +1,5 @@
-/* bodies_test.c - calls whose bytes lie in the store only, through the whole shell: listed, shown, told of, executed.
- */
+/* bodies_test.c - calls whose bytes lie in the store only, through the whole shell: listed, shown,
+ * told of, executed. */
 #include "broker/testing.h"
 
 enum { CALLS = 20, BUDGET = 11000 /* all of them fit, the bytes of half of them */ };
@@ -144,7 +144,8 @@ static void after_a_restart_they_are_executed_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(calls_in_the_store_only_are_seen_and_executed_as_all_others, setup, teardown),
+        cmocka_unit_test_setup_teardown(calls_in_the_store_only_are_seen_and_executed_as_all_others,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(after_a_restart_they_are_executed_too, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

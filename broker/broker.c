@@ -28,12 +28,14 @@ const char *broker_endpoint(struct broker *b, unsigned index)
 }
 
 /* ---- Answers */
-void broker_send(struct broker *b, uint64_t peer, const struct wire_schema *schema, const void *message)
+void broker_send(struct broker *b, uint64_t peer, const struct wire_schema *schema,
+                 const void *message)
 {
     buf_clear(&b->scratch);
     wire_encode(schema, message, &b->scratch);
     net_server_send(b->net, peer,
-                    buf_span(&b->scratch)); /* gone, or dropped for not reading: `down` has said so or will */
+                    /* gone, or dropped for not reading: `down` has said so or will */
+                    buf_span(&b->scratch));
 }
 
 /* A sentence cut to what a field takes, at a character. */
@@ -46,7 +48,8 @@ static struct span sentence(char text[LIMIT_TEXT + 1], const char *fmt, va_list 
     return span_of(text, size);
 }
 
-void broker_error(struct broker *b, uint64_t peer, uint64_t req, enum refusal code, const char *fmt, ...)
+void broker_error(struct broker *b, uint64_t peer, uint64_t req, enum refusal code, const char *fmt,
+                  ...)
 {
     char text[LIMIT_TEXT + 1];
     va_list ap;
@@ -69,7 +72,8 @@ void broker_done(struct broker *b, uint64_t peer, uint64_t req, const char *fmt,
     broker_send(b, peer, &m_done_schema, &m);
 }
 
-void broker_note(struct broker *b, const char *by, const char *verb, const char *target, const char *text)
+void broker_note(struct broker *b, const char *by, const char *verb, const char *target,
+                 const char *text)
 {
     struct span reason = span_str(text), on = span_str(target);
     on.n = on.n < LIMIT_SHORT ? on.n : LIMIT_SHORT;
@@ -85,7 +89,9 @@ void broker_drop(struct broker *b, struct peer *p, enum refusal code, const char
     uint64_t handle = p->handle;
     struct bcore_event ev = {.kind = BCORE_PEER_DOWN, .peer = handle};
     buf_clear(&b->scratch);
-    m_refused_encode(&(struct m_refused){.code = code, .text = span_str(text), .retry_ms = LEASE_MS}, &b->scratch);
+    m_refused_encode(
+        &(struct m_refused){.code = code, .text = span_str(text), .retry_ms = LEASE_MS},
+        &b->scratch);
     net_server_close_peer(b->net, handle, buf_span(&b->scratch));
     gate_forget(b->gate, handle);
     broker_step(b, &ev);
@@ -100,7 +106,8 @@ static void gather(struct broker *b, const struct bcore_record *r)
         b->records = mem_realloc(b->records, b->cap_records, sizeof *b->records);
     }
     /* the bytes may move while more gather: spans are made when the turn ends */
-    b->records[b->n_records++] = (struct bcore_record){r->lsn, {(const uint8_t *)(uintptr_t)b->pending.n, r->body.n}};
+    b->records[b->n_records++] =
+        (struct bcore_record){r->lsn, {(const uint8_t *)(uintptr_t)b->pending.n, r->body.n}};
     buf_add(&b->pending, r->body.p, r->body.n);
     b->last_lsn = r->lsn;
 }
@@ -192,14 +199,16 @@ static void flush_records(struct broker *b)
     buf_clear(&b->pending);
 }
 
-/* The core is told which windows have become full in this turn, so that it remembers instead of sending. */
+/* The core is told which windows have become full in this turn, so that it remembers instead of
+   sending. */
 static void tell_full_windows(struct broker *b)
 {
     for (unsigned i = 0; i < b->n_full; i++) {
         struct peer *p = broker_peer(b, b->full[i]);
         if (!p)
             continue;
-        struct bcore_event ev = {.kind = BCORE_WINDOW, .peer = p->handle, .who = &p->who, .window_open = false};
+        struct bcore_event ev = {
+            .kind = BCORE_WINDOW, .peer = p->handle, .who = &p->who, .window_open = false};
         broker_step(b, &ev);
     }
     b->n_full = 0;
@@ -284,7 +293,8 @@ static void on_window(void *self, uint64_t handle)
     struct peer *p = broker_peer(b, handle);
     if (!p)
         return;
-    struct bcore_event ev = {.kind = BCORE_WINDOW, .peer = handle, .who = &p->who, .window_open = true};
+    struct bcore_event ev = {
+        .kind = BCORE_WINDOW, .peer = handle, .who = &p->who, .window_open = true};
     p->told_full = false;
     broker_step(b, &ev);
     events_window(b->events, handle);
@@ -307,8 +317,8 @@ static void allow_key(void *self, const struct hash *transport, bool allowed)
 static int open_trust(struct broker *b, struct error *err)
 {
     const char *etc = b->options.config;
-    char *anchors = mem_printf("%s/trust/administrators", etc), *key = mem_printf("%s/keys/broker.key", etc),
-         *own = mem_printf("%s/trust/broker", etc);
+    char *anchors = mem_printf("%s/trust/administrators", etc),
+         *key = mem_printf("%s/keys/broker.key", etc), *own = mem_printf("%s/trust/broker", etc);
     struct certificate c = {0};
     int rc = anchors_load(anchors, b->options.cluster, &b->anchors, err);
     if (rc == 0)
@@ -316,13 +326,16 @@ static int open_trust(struct broker *b, struct error *err)
     if (rc == 0)
         rc = file_read(own, LIMIT_CERTIFICATE, &b->certificate, err);
     if (rc == 0)
-        rc = certificate_verify(buf_span(&b->certificate), &b->anchors, clock_wall_ms(), &c, NULL, err);
+        rc = certificate_verify(buf_span(&b->certificate), &b->anchors, clock_wall_ms(), &c, NULL,
+                                err);
     if (rc == 0 && c.role != ROLE_BROKER)
-        rc = error_set(err, -EINVAL, "%s: the certificate of '%s' is a %s's, not a broker's", own, c.name,
-                       role_word(c.role));
+        rc = error_set(err, -EINVAL, "%s: the certificate of '%s' is a %s's, not a broker's", own,
+                       c.name, role_word(c.role));
     if (rc == 0 && !hash_eq(&c.sign_key, &b->key.sign))
-        rc = error_set(err, -EINVAL, "%s is not for the key in %s; run lbctl init again or put the right file there",
-                       own, key);
+        rc = error_set(
+            err, -EINVAL,
+            "%s is not for the key in %s; run lbctl init again or put the right file there", own,
+            key);
     certificate_free(&c);
     mem_free(&anchors);
     mem_free(&key);
@@ -344,7 +357,8 @@ static int take_record(void *self, uint64_t lsn, struct span body, struct error 
 
 static int open_store(struct broker *b, struct error *err)
 {
-    char *folder = mem_printf("%s/broker", b->options.state), *path = mem_printf("%s/broker.db", folder);
+    char *folder = mem_printf("%s/broker", b->options.state),
+         *path = mem_printf("%s/broker.db", folder);
     int rc = file_make_dirs(folder, 0700, err);
     struct store_options o = {.path = path,
                               .retention_ms = b->options.retention_ms,
@@ -356,10 +370,11 @@ static int open_store(struct broker *b, struct error *err)
     if (rc == 0)
         rc = store_load(b->store, take_record, b, err);
     if (rc == 0 && store_is_backup(b->store) && !b->options.restored)
-        rc = error_set(err, -ESTALE,
-                       "store '%s' is a backup: what has ended since it was taken is not known here and would run "
-                       "again. Start once with --restored, which holds every live run until lbctl release decides",
-                       path);
+        rc = error_set(
+            err, -ESTALE,
+            "store '%s' is a backup: what has ended since it was taken is not known here and would run "
+            "again. Start once with --restored, which holds every live run until lbctl release decides",
+            path);
     if (rc == 0)
         rc = store_start(b->store, &(struct store_calls){b, on_committed, on_full}, err);
     if (rc == 0)
@@ -408,8 +423,10 @@ static int open_net(struct broker *b, struct error *err)
 
 static void begin(struct broker *b)
 {
-    struct bcore_event ev = {
-        .now = clock_boot_ms(), .wall = clock_wall_ms(), .lsn = b->last_lsn, .restored = b->options.restored};
+    struct bcore_event ev = {.now = clock_boot_ms(),
+                             .wall = clock_wall_ms(),
+                             .lsn = b->last_lsn,
+                             .restored = b->options.restored};
     randombytes_buf(ev.random, sizeof ev.random);
     events_committed(b->events, b->last_lsn); /* before anybody can ask for what is behind it */
     bcore_begin(b->core, &ev, &b->out);
@@ -429,7 +446,8 @@ static int open_services(struct broker *b, struct error *err)
     return rc < 0 ? rc : logs_open(&b->logs, b, err);
 }
 
-int broker_open(struct broker **ret, struct loop *loop, const struct broker_options *o, struct error *err)
+int broker_open(struct broker **ret, struct loop *loop, const struct broker_options *o,
+                struct error *err)
 {
     struct broker *b = mem_zalloc(1, sizeof *b);
     b->options = *o;

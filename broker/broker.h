@@ -1,9 +1,10 @@
-/* broker.h - the broker's shell, inside: what its files share. Nobody outside this room includes it.
+/* broker.h - the broker's shell, inside: what its files share. Nobody outside this room includes
+ * it.
  *
- * One turn: messages arrive (net), their rights are judged (rights), the core or a service takes them; the core's
- * records are gathered and go to the store at the end of the turn; its effects wait in the gate for the disk.
- * Services (queries, events, logs, depot, enrolment) answer by themselves.
- */
+ * One turn: messages arrive (net), their rights are judged (rights), the core or a service takes
+ * them; the core's records are gathered and go to the store at the end of the turn; its effects
+ * wait in the gate for the disk. Services (queries, events, logs, depot, enrolment) answer by
+ * themselves. */
 #ifndef LB_BROKER_BROKER_H
 #define LB_BROKER_BROKER_H
 
@@ -28,7 +29,8 @@ struct broker_options {
     const char *const *listen;
     unsigned n_listen;
     const char *config, *state; /* folders: etc, var */
-    uint64_t retention_ms, history_bytes, reserve_bytes, memory_budget, max_runs, lease_ms, lost_after_ms;
+    uint64_t retention_ms, history_bytes, reserve_bytes, memory_budget, max_runs, lease_ms,
+        lost_after_ms;
     uint64_t depot_bytes, logs_bytes;
     bool restored; /* the store is a backup that was put back */
 };
@@ -82,10 +84,14 @@ struct broker {
     } denial[64]; /* the latest, to note each at most every DENIAL_NOTE_MS */
 };
 
-enum { DENIAL_NOTE_MS = 10000 /* one line for each principal and message; a program in a loop fills no history */ };
+enum {
+    DENIAL_NOTE_MS =
+        10000 /* one line for each principal and message; a program in a loop fills no history */
+};
 
 /* ---- broker.c */
-int broker_open(struct broker **ret, struct loop *loop, const struct broker_options *o, struct error *err);
+int broker_open(struct broker **ret, struct loop *loop, const struct broker_options *o,
+                struct error *err);
 void broker_close(struct broker **b); /* commits what is queued and says goodbye */
 const char *broker_endpoint(struct broker *b, unsigned index);
 struct peer *broker_peer(struct broker *b, uint64_t handle); /* NULL: gone */
@@ -93,20 +99,24 @@ struct peer *broker_peer(struct broker *b, uint64_t handle); /* NULL: gone */
 void broker_step(struct broker *b, struct bcore_event *ev);
 void broker_step_message(struct broker *b, const struct peer *p, struct span message);
 /* Sends an encoded answer; a peer that is gone is none of the caller's business. */
-void broker_send(struct broker *b, uint64_t peer, const struct wire_schema *schema, const void *message);
-void broker_error(struct broker *b, uint64_t peer, uint64_t req, enum refusal code, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
+void broker_send(struct broker *b, uint64_t peer, const struct wire_schema *schema,
+                 const void *message);
+void broker_error(struct broker *b, uint64_t peer, uint64_t req, enum refusal code, const char *fmt,
+                  ...) __attribute__((format(printf, 5, 6)));
 void broker_done(struct broker *b, uint64_t peer, uint64_t req, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* Ends a session of ours: REFUSED is the last it hears. */
 void broker_drop(struct broker *b, struct peer *p, enum refusal code, const char *text);
-/* Something for the view `events` that is no record of the core: a denial, an invitation, a backup. */
-void broker_note(struct broker *b, const char *by, const char *verb, const char *target, const char *text);
+/* Something for the view `events` that is no record of the core: a denial, an invitation, a
+   backup. */
+void broker_note(struct broker *b, const char *by, const char *verb, const char *target,
+                 const char *text);
 
 /* ---- hello.c */
-enum refusal hello_take(struct broker *b, uint64_t handle, const struct hash *key, const char *address,
-                        struct span hello, struct error *why);
-void hello_forget(struct broker *b, struct peer *p); /* its session is over: all that belongs to it */
+enum refusal hello_take(struct broker *b, uint64_t handle, const struct hash *key,
+                        const char *address, struct span hello, struct error *why);
+/* its session is over: all that belongs to it */
+void hello_forget(struct broker *b, struct peer *p);
 /* REFUSAL_NONE, or why this session may say nothing any more: revoked or past its end. */
 enum refusal hello_still_good(const struct broker *b, const struct peer *p, const char **ret_text);
 

@@ -92,13 +92,14 @@ static void every_event_is_seen_once_from_memory_and_from_the_store(void **state
     bye(&etl1);
 }
 
-/* What the dispatch path does for some calls: messages taken, records written, decisions, bytes to caller and worker.
- */
+/* What the dispatch path does for some calls: messages taken, records written, decisions, bytes to
+ * caller and worker. */
 struct path_counts {
     uint64_t messages, records, decisions, to_caller, to_worker;
 };
 
-static struct path_counts count_path(struct world *w, struct talker *caller, struct talker *worker, char letter)
+static struct path_counts count_path(struct world *w, struct talker *caller, struct talker *worker,
+                                     char letter)
 {
     enum { CALLS = 50 };
     struct view_counts before, after;
@@ -211,7 +212,8 @@ static void a_revoked_certificate_says_nothing_any_more(void **state)
     start(w);
     connect_to(&anna);
     connect_to(&admin);
-    assert_int_equal(revocations_next(&none, "test", 5, clock_wall_ms(), &w->administrator, &list, &err), 0);
+    assert_int_equal(
+        revocations_next(&none, "test", 5, clock_wall_ms(), &w->administrator, &list, &err), 0);
     say(&admin, revoke, .req = 1, .list = buf_span(&list));
     hear(&admin, done, &done);
     wait_until(w, anna.refused);
@@ -249,7 +251,8 @@ static void an_invitation_is_good_for_one_newcomer(void **state)
                                  .broker_key = w->key.transport,
                                  .administrators = &w->administrator.sign,
                                  .n_administrators = 1};
-    if (invitation_make(&o, &w->administrator, &text, &err) < 0 || token_parse(text, &token, &err) < 0)
+    if (invitation_make(&o, &w->administrator, &text, &err) < 0 ||
+        token_parse(text, &token, &err) < 0)
         fail_msg("%s", err.text);
     value_add_str(&arguments, span_str("invitation"));
     struct buf bin = {0};
@@ -265,7 +268,8 @@ static void an_invitation_is_good_for_one_newcomer(void **state)
     assert_int_equal(error.code, REFUSAL_WRONG_ROLE);
     key_make(&member.key);
     struct hash seal = {{1}};
-    if (token_make_certificate(&token, &member.key.sign, &seal, clock_wall_ms(), &certificate, &err) < 0)
+    if (token_make_certificate(&token, &member.key.sign, &seal, clock_wall_ms(), &certificate,
+                               &err) < 0)
         fail_msg("%s", err.text);
     say(&newcomer, enrol, .req = 3, .certificate = buf_span(&certificate));
     hear(&newcomer, done, &done);
@@ -301,8 +305,8 @@ static void output_is_kept_and_followed_to_its_end(void **state)
     hear(&anna, accepted, &accepted);
     hear(&etl1, execute, &execute);
     say(&anna, logs, .req = 9, .run = accepted.run, .follow = true);
-    say(&etl1, log_data, .run = execute.run, .attempt = 1, .step = span_str("s"), .turn = 1, .stream = 1,
-        .data = span_str("hello"));
+    say(&etl1, log_data, .run = execute.run, .attempt = 1, .step = span_str("s"), .turn = 1,
+        .stream = 1, .data = span_str("hello"));
     hear(&etl1, log_ack, &ack);
     assert_int_equal(ack.bytes, 5);
     hear(&anna, log, &log);
@@ -318,7 +322,8 @@ static void output_is_kept_and_followed_to_its_end(void **state)
     bye(&etl1);
 }
 
-static void begin_parent(struct talker *t, uint64_t req, const char *key, const struct hash *plan, uint64_t size)
+static void begin_parent(struct talker *t, uint64_t req, const char *key, const struct hash *plan,
+                         uint64_t size)
 {
     struct buf body = {0}, bytes = {0};
     struct error err = {0};
@@ -330,7 +335,8 @@ static void begin_parent(struct talker *t, uint64_t req, const char *key, const 
                          .plan_size = size,
                          .tasks = 1};
     d_parent_encode(&d, &body);
-    assert_int_equal(envelope_sign(ENVELOPE_PARENT, &t->key, "anna", 5, buf_span(&body), &bytes, &err), 0);
+    assert_int_equal(
+        envelope_sign(ENVELOPE_PARENT, &t->key, "anna", 5, buf_span(&body), &bytes, &err), 0);
     say(t, parent_begin, .req = req, .parent = buf_span(&bytes), .drive = true);
     buf_free(&body);
     buf_free(&bytes);
@@ -391,8 +397,8 @@ static void an_ended_parent_is_followed_to_its_end(void **state)
     say(&anna, follow, .req = 3, .run = accepted.run, .level = 1);
     hear(&anna, error, &error);
     assert_int_equal(error.code, REFUSAL_STATE);
-    say(&anna, parent_end, .req = 4, .parent = accepted.run, .epoch = driving.epoch, .status = STATUS_CANCELLED,
-        .report = span_str("{}"));
+    say(&anna, parent_end, .req = 4, .parent = accepted.run, .epoch = driving.epoch,
+        .status = STATUS_CANCELLED, .report = span_str("{}"));
     hear(&anna, done, &done);
     say(&otto, follow, .req = 5, .run = accepted.run, .level = 1);
     hear(&otto, error, &error);
@@ -463,7 +469,8 @@ static void a_listing_of_parents_goes_on_from_page_to_page(void **state)
         hear(&anna, done, &done);
     }
     do {
-        say(&anna, query, .req = 50 + pages, .what = span_str("parents"), .after = span_str(after), .limit = 2);
+        say(&anna, query, .req = 50 + pages, .what = span_str("parents"), .after = span_str(after),
+            .limit = 2);
         hear(&anna, rows, &rows);
         for (struct wire_iter it = wire_iter(&rows.rows); wire_next(&it, &row);) {
             char *text = span_dup_str(row), *at = strstr(text, "\"key\":\"p");

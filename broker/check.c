@@ -22,8 +22,10 @@ static bool check_keys(const struct broker_options *o, struct key *key)
     struct buf bytes = {0};
     struct error err = {0};
     char *administrators = mem_printf("%s/trust/administrators", o->config),
-         *sign = mem_printf("%s/keys/broker.key", o->config), *own = mem_printf("%s/trust/broker", o->config);
-    bool good = say(anchors_load(administrators, o->cluster, &anchors, &err) == 0, "anchors", err.text);
+         *sign = mem_printf("%s/keys/broker.key", o->config),
+         *own = mem_printf("%s/trust/broker", o->config);
+    bool good =
+        say(anchors_load(administrators, o->cluster, &anchors, &err) == 0, "anchors", err.text);
     err.text[0] = '\0';
     good &= say(key_load(sign, key, &err) == 0, "key", err.text);
     err.text[0] = '\0';
@@ -31,7 +33,8 @@ static bool check_keys(const struct broker_options *o, struct key *key)
     if (rc == 0)
         rc = certificate_verify(buf_span(&bytes), &anchors, clock_wall_ms(), &c, NULL, &err);
     if (rc == 0 && (c.role != ROLE_BROKER || !hash_eq(&c.sign_key, &key->sign)))
-        rc = error_set(&err, -EINVAL, "%s is not this broker's: another role, or another key than %s", own, sign);
+        rc = error_set(&err, -EINVAL,
+                       "%s is not this broker's: another role, or another key than %s", own, sign);
     good &= say(rc == 0, "certificate", err.text);
     certificate_free(&c);
     anchors_free(&anchors);
@@ -49,7 +52,9 @@ static bool check_store(const struct broker_options *o)
     char *path = mem_printf("%s/broker/broker.db", o->state);
     bool there = access(path, F_OK) == 0 || errno != ENOENT;
     bool good = !there || store_check(path, &text, &err) == 0;
-    say(good, "store", good ? (there ? buf_str(&text) : "not there yet; it is made at the first start") : err.text);
+    say(good, "store",
+        good ? (there ? buf_str(&text) : "not there yet; it is made at the first start")
+             : err.text);
     buf_free(&text);
     mem_free(&path);
     return good;

@@ -1,4 +1,5 @@
-/* check.h - `lbbroker check`: would this broker start? Says each thing it looks at; changes nothing. */
+/* check.h - `lbbroker check`: would this broker start? Says each thing it looks at; changes
+   nothing. */
 #ifndef LB_BROKER_CHECK_H
 #define LB_BROKER_CHECK_H
 

@@ -13,8 +13,12 @@ static int check(struct world *w, struct buf *ret_text)
     char *config = mem_printf("%s/etc", w->home), *state = mem_printf("%s/var", w->home),
          *said = mem_printf("%s/said", w->home);
     const char *listen[] = {w->endpoint ? w->endpoint : "tcp://127.0.0.1:*"};
-    struct broker_options o = {
-        .cluster = "test", .name = "b1", .listen = listen, .n_listen = 1, .config = config, .state = state};
+    struct broker_options o = {.cluster = "test",
+                               .name = "b1",
+                               .listen = listen,
+                               .n_listen = 1,
+                               .config = config,
+                               .state = state};
     int old = dup(1), fd = open(said, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
     fflush(stdout);
     assert_true(old >= 0 && fd >= 0 && dup2(fd, 1) == 1);

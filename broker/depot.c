@@ -13,7 +13,7 @@
 #include "common/file.h"
 #include "common/log.h"
 
-enum { UPLOADS_MOST = 16 /* at a time; each has a file open */ };
+enum { UPLOADS_MAX = 16 /* at a time; each has a file open */ };
 
 struct upload {
     struct hash hash;
@@ -48,7 +48,8 @@ static void remove_parts(struct depot *d)
         size_t n = strlen(e->d_name);
         if (n > 5 && strcmp(e->d_name + n - 5, ".part") == 0)
             unlinkat(dirfd(dir), e->d_name, 0);
-        else if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+        else if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                 S_ISREG(st.st_mode))
             d->bytes += (uint64_t)st.st_size;
     }
     closedir(dir);
@@ -120,8 +121,8 @@ uint64_t depot_bytes(const struct depot *d)
     return d->bytes;
 }
 
-int depot_read(const struct depot *d, const struct hash *hash, uint64_t offset, size_t n, struct buf *out,
-               uint64_t *ret_size, struct error *err)
+int depot_read(const struct depot *d, const struct hash *hash, uint64_t offset, size_t n,
+               struct buf *out, uint64_t *ret_size, struct error *err)
 {
     struct stat st;
     char *path = path_of(d->folder, hash, "");
@@ -147,9 +148,10 @@ static struct upload *find(struct depot *d, const struct hash *hash)
     return u;
 }
 
-static struct upload *begin(struct depot *d, const struct hash *hash, uint64_t size, struct error *err)
+static struct upload *begin(struct depot *d, const struct hash *hash, uint64_t size,
+                            struct error *err)
 {
-    if (HASH_COUNT(d->uploads) >= UPLOADS_MOST)
+    if (HASH_COUNT(d->uploads) >= UPLOADS_MAX)
         upload_drop(d, d->uploads); /* the oldest: it begins anew when it comes again */
     char *part = path_of(d->folder, hash, ".part");
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -184,16 +186,17 @@ static enum depot_put append(struct depot *d, struct upload *u, struct span data
     crypto_generichash_final(&u->state, hash.b, sizeof hash.b);
     if (!hash_eq(&hash, &u->hash)) {
         upload_drop(d, u);
-        error_set(err, -EBADMSG,
-                  "the bytes that came have another hash than they were announced with; send them again");
+        error_set(
+            err, -EBADMSG,
+            "the bytes that came have another hash than they were announced with; send them again");
         return DEPOT_WRONG_HASH;
     }
     u->whole = true;
     return DEPOT_WHOLE;
 }
 
-enum depot_put depot_put(struct depot *d, const struct hash *hash, uint64_t offset, uint64_t size, struct span data,
-                         uint64_t *ret_offset, struct error *err)
+enum depot_put depot_put(struct depot *d, const struct hash *hash, uint64_t offset, uint64_t size,
+                         struct span data, uint64_t *ret_offset, struct error *err)
 {
     struct upload *u = find(d, hash);
     *ret_offset = 0;
@@ -205,7 +208,8 @@ enum depot_put depot_put(struct depot *d, const struct hash *hash, uint64_t offs
         error_set(
             err, -ENOSPC,
             "the depot holds %llu of %llu bytes and %llu more do not fit; raise depot_size or remove old packages",
-            (unsigned long long)d->bytes, (unsigned long long)d->most_bytes, (unsigned long long)size);
+            (unsigned long long)d->bytes, (unsigned long long)d->most_bytes,
+            (unsigned long long)size);
         return DEPOT_FULL;
     }
     if (!u && !(u = begin(d, hash, size, err)))
@@ -254,7 +258,8 @@ struct naming {
     struct error err;
 };
 
-static int write_beside(const struct naming *n, const char *ending, struct span content, struct error *err)
+static int write_beside(const struct naming *n, const char *ending, struct span content,
+                        struct error *err)
 {
     char *path = path_of(n->d->folder, &n->hash, ending);
     int rc = file_write_atomic(path, content, 0600, err);
@@ -285,16 +290,16 @@ static void name_done(struct offload_job *job, bool cancelled)
         if (n->rc == 0)
             broker_done(n->d->b, n->peer, n->req, "%llu", (unsigned long long)n->size);
         else
-            broker_error(n->d->b, n->peer, n->req, n->rc == -ENOSPC ? REFUSAL_NO_SPACE : REFUSAL_INTERNAL, "%s",
-                         n->err.text);
+            broker_error(n->d->b, n->peer, n->req,
+                         n->rc == -ENOSPC ? REFUSAL_NO_SPACE : REFUSAL_INTERNAL, "%s", n->err.text);
     }
     buf_free(&n->manifest);
     buf_free(&n->signature);
     mem_free(&n);
 }
 
-static void name_it(struct depot *d, uint64_t peer, uint64_t req, const struct hash *hash, uint64_t size,
-                    const struct m_put_end *package)
+static void name_it(struct depot *d, uint64_t peer, uint64_t req, const struct hash *hash,
+                    uint64_t size, const struct m_put_end *package)
 {
     struct naming *n = mem_zalloc(1, sizeof *n);
     n->job = (struct offload_job){.work = name_work, .done = name_done};
@@ -312,8 +317,8 @@ static void name_it(struct depot *d, uint64_t peer, uint64_t req, const struct h
 }
 
 /* ---- Messages */
-static void answer_put(struct depot *d, const struct peer *p, uint64_t req, enum depot_put result, uint64_t offset,
-                       const struct error *err)
+static void answer_put(struct depot *d, const struct peer *p, uint64_t req, enum depot_put result,
+                       uint64_t offset, const struct error *err)
 {
     switch (result) {
     case DEPOT_MORE:
@@ -433,7 +438,9 @@ void depot_take(struct depot *d, struct peer *p, uint64_t kind, struct span mess
 }
 
 void depot_each(const struct depot *d,
-                void (*take)(void *self, const struct hash *hash, uint64_t size, struct span manifest), void *self)
+                void (*take)(void *self, const struct hash *hash, uint64_t size,
+                             struct span manifest),
+                void *self)
 {
     DIR *dir = opendir(d->folder);
     if (!dir)

@@ -12,7 +12,8 @@ static struct hash hash_of(const char *text)
     return h;
 }
 
-static enum depot_put put(struct depot *d, const char *whole, uint64_t offset, const char *part, uint64_t *ret)
+static enum depot_put put(struct depot *d, const char *whole, uint64_t offset, const char *part,
+                          uint64_t *ret)
 {
     struct hash h = hash_of(whole);
     struct error err = {0};

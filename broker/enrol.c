@@ -1,5 +1,5 @@
-/* enrol.c - certificates that come in, deployments, revocations: what they say is verified here, then the core
- * decides. */
+/* enrol.c - certificates that come in, deployments, revocations: what they say is verified here,
+ * then the core decides. */
 #include <errno.h>
 #include <string.h>
 
@@ -34,13 +34,15 @@ static enum refusal judge_enrolment(const struct broker *b, const struct peer *p
         return code;
     if (!known_invited(b->known, &p->key, loop_now_wall(b->loop), &invitation) ||
         !span_eq_str(invitation.name, c.name) || invitation.serial != c.serial) {
-        error_set(err, -EACCES, "the certificate of '%s' is not what this key was invited to become", c.name);
+        error_set(err, -EACCES,
+                  "the certificate of '%s' is not what this key was invited to become", c.name);
         code = REFUSAL_DENIED;
     } else if (name_is_taken(b, &c)) {
-        error_set(err, -EEXIST,
-                  "the name '%s' belongs to another key; an administrator can take it back with: lbctl certificates "
-                  "revoke %s",
-                  c.name, c.name);
+        error_set(
+            err, -EEXIST,
+            "the name '%s' belongs to another key; an administrator can take it back with: lbctl certificates "
+            "revoke %s",
+            c.name, c.name);
         code = REFUSAL_NAME_TAKEN;
     }
     certificate_free(&c);
@@ -59,7 +61,8 @@ void enrol_take(struct broker *b, struct peer *p, struct span message)
     if (code != REFUSAL_NONE)
         broker_error(b, p->handle, m.req, code, "%s", err.text);
     else
-        broker_step_message(b, p, message); /* its record makes the certificate known: enrol_record */
+        /* its record makes the certificate known: enrol_record */
+        broker_step_message(b, p, message);
 }
 
 void enrol_publish(struct broker *b, struct peer *p, struct span message)
@@ -113,11 +116,12 @@ void enrol_deploy(struct broker *b, struct peer *p, struct span message)
         broker_error(b, p->handle, m.req, REFUSAL_MALFORMED, "%s", err.text);
     else if (!span_eq_str(d.cluster, b->options.cluster))
         broker_error(b, p->handle, m.req, REFUSAL_DENIED,
-                     "the deployment is for cluster '" SPAN_FMT "', this is '%s'", SPAN_ARG(d.cluster),
-                     b->options.cluster);
+                     "the deployment is for cluster '" SPAN_FMT "', this is '%s'",
+                     SPAN_ARG(d.cluster), b->options.cluster);
     else if (!d.remove && !depot_has(b->depot, &d.package, &size))
-        broker_error(b, p->handle, m.req, REFUSAL_BAD_PACKAGE,
-                     "the depot has no package of this hash; put it there first (lbpkg deploy does)");
+        broker_error(
+            b, p->handle, m.req, REFUSAL_BAD_PACKAGE,
+            "the depot has no package of this hash; put it there first (lbpkg deploy does)");
     else {
         struct bcore_event ev = {.kind = BCORE_MESSAGE,
                                  .peer = p->handle,
@@ -163,7 +167,8 @@ static void use_invitation(struct broker *b, struct span certificate)
     struct d_certificate d;
     struct d_invitation i;
     struct hash transport;
-    if (d_signed_decode(certificate, &s, NULL) < 0 || d_certificate_decode(s.body, &d, NULL) < 0 || !d.invitation.n)
+    if (d_signed_decode(certificate, &s, NULL) < 0 || d_certificate_decode(s.body, &d, NULL) < 0 ||
+        !d.invitation.n)
         return;
     if (invitation_open(d.invitation, &b->anchors, &i, NULL) == 0 &&
         key_transport_of(&i.one_time_key, &transport, NULL) == 0)

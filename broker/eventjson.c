@@ -178,8 +178,8 @@ void json_set_outcome(json_t *o, const struct d_outcome *outcome)
     struct wire_iter it = wire_iter(&outcome->steps);
     struct d_step_outcome step;
     struct span item;
-    json_t *delivery = state_of(delivery_text(outcome->delivery)), *job = state_of(job_outcome_text(outcome->job)),
-           *steps = json_array();
+    json_t *delivery = state_of(delivery_text(outcome->delivery)),
+           *job = state_of(job_outcome_text(outcome->job)), *steps = json_array();
     if (outcome->code) {
         set_word(delivery, "reason", refusal_word(outcome->code));
         json_set_number(delivery, "code", outcome->code);
@@ -215,12 +215,14 @@ void event_about_of(struct span begin, struct event_about *ret)
     if (!begin.n || wire_peek(begin, &kind, &size, NULL) < 0)
         return;
     if (kind == KIND_R_CALLED && r_called_decode(begin, &called, NULL) == 0 &&
-        d_signed_decode(called.call, &s, NULL) == 0 && d_call_decode(s.body, &ret->call, NULL) == 0) {
+        d_signed_decode(called.call, &s, NULL) == 0 &&
+        d_call_decode(s.body, &ret->call, NULL) == 0) {
         ret->known = true;
         ret->principal = called.principal;
         ret->begun_at = called.at;
     } else if (kind == KIND_R_PARENT_BEGUN && r_parent_begun_decode(begin, &begun, NULL) == 0 &&
-               d_signed_decode(begun.parent, &s, NULL) == 0 && d_parent_decode(s.body, &ret->parent, NULL) == 0) {
+               d_signed_decode(begun.parent, &s, NULL) == 0 &&
+               d_parent_decode(s.body, &ret->parent, NULL) == 0) {
         ret->known = ret->is_parent = true;
         ret->principal = begun.principal;
         ret->begun_at = begun.at;
@@ -240,14 +242,16 @@ static void attempt_is(json_t *o, uint64_t attempt)
         json_set_number(o, "attempt", attempt);
 }
 
-static void outcome_is(struct feed_event *e, json_t *o, struct span bytes, const struct event_about *about)
+static void outcome_is(struct feed_event *e, json_t *o, struct span bytes,
+                       const struct event_about *about)
 {
     struct d_outcome outcome;
     if (d_outcome_decode(bytes, &outcome, NULL) < 0)
         return;
     e->status = (int)outcome.status;
     json_set_outcome(o, &outcome);
-    if (about->begun_at) /* the broker took the call then; the outcome knows only when its server got it */
+    /* the broker took the call then; the outcome knows only when its server got it */
+    if (about->begun_at)
         json_set_time(o, "called_at", about->begun_at);
     if (!outcome.ended_at)
         json_set_time(o, "ended_at", e->at);
@@ -486,7 +490,7 @@ struct feed_event *event_make(uint64_t seq, struct span record, const struct eve
     set_word(o, "event", e->word);
     json_set_id(o, "run", &e->run);
     json_set_time(o, "at", e->at);
-    e->text = json_fit(o, JSONFIT_MOST);
+    e->text = json_fit(o, JSONFIT_MAX);
     e->n = strlen(e->text);
     json_decref(o);
     return e;

@@ -1,10 +1,11 @@
-/* eventjson.h - what happened, as JSON: one function for events as they happen and for those read from history.
+/* eventjson.h - what happened, as JSON: one function for events as they happen and for those read
+ * from history.
  *
  * {"v":1,"seq":1042,"event":"result","run":"0193...","attempt":1,"server":"etl1","job":"load","job_hash":"blake2b:...",
  *  "parent":"0193...","task":"extract","index":1,"try":1,"delivery":{"state":"called"},"job_outcome":{"state":"failed","steps":[...]},
  *  "package":{"state":"failed"},"status":"failed","called_at":"...","started_at":"...","ended_at":"...","by":"nightly"}
- * Fields that say nothing are left out. Sealed parameters are bytes, which are never shown. Pure.
- */
+ * Fields that say nothing are left out. Sealed parameters are bytes, which are never shown.
+ * Pure. */
 #ifndef LB_BROKER_EVENTJSON_H
 #define LB_BROKER_EVENTJSON_H
 
@@ -12,7 +13,8 @@
 
 #include "broker/core/feed.h"
 
-/* What a run's first record says: begin NULL if it is not there any more. Spans point into that record. */
+/* What a run's first record says: begin NULL if it is not there any more. Spans point into that
+   record. */
 struct event_about {
     bool known, is_parent;
     struct span principal;
@@ -35,7 +37,9 @@ void json_set_time(json_t *o, const char *name, int64_t wall_ms);      /* nothin
 void json_set_id(json_t *o, const char *name, const struct id *id);    /* nothing if it is zero */
 void json_set_hash(json_t *o, const char *name, const struct hash *h); /* "blake2b:..." */
 void json_set_map(json_t *o, const char *name, const struct wire_list *map);
-void json_set_call(json_t *o, const struct d_call *call);          /* job, address, key, parent, parameters, ... */
-void json_set_outcome(json_t *o, const struct d_outcome *outcome); /* the three layers with the steps */
+/* job, address, key, parent, parameters, ... */
+void json_set_call(json_t *o, const struct d_call *call);
+/* the three layers with the steps */
+void json_set_outcome(json_t *o, const struct d_outcome *outcome);
 
 #endif

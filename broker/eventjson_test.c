@@ -7,7 +7,8 @@ static struct buf called, ended;
 static void make_records(void)
 {
     static const uint8_t signature[64];
-    struct buf parameters = {0}, call = {0}, envelope = {0}, outputs = {0}, step = {0}, steps = {0}, outcome = {0};
+    struct buf parameters = {0}, call = {0}, envelope = {0}, outputs = {0}, step = {0}, steps = {0},
+               outcome = {0};
     value_add_str(&parameters, span_str("table"));
     value_add_str(&parameters, span_str("lines"));
     struct d_call c = {.caller = span_str("anna"),
@@ -21,11 +22,13 @@ static void make_records(void)
                        .turn = 1,
                        .parameters = wire_list_from(&parameters, 1)};
     d_call_encode(&c, &call);
-    d_signed_encode(
-        &(struct d_signed){.signer = span_str("anna"), .body = buf_span(&call), .signature = span_of(signature, 64)},
-        &envelope);
+    d_signed_encode(&(struct d_signed){.signer = span_str("anna"),
+                                       .body = buf_span(&call),
+                                       .signature = span_of(signature, 64)},
+                    &envelope);
     r_called_encode(
-        &(struct r_called){.at = 1000, .run = {{1}}, .principal = span_str("anna"), .call = buf_span(&envelope)},
+        &(struct r_called){
+            .at = 1000, .run = {{1}}, .principal = span_str("anna"), .call = buf_span(&envelope)},
         &called);
     value_add_str(&outputs, span_str("rows"));
     value_add_int(&outputs, 42);
@@ -45,12 +48,14 @@ static void make_records(void)
                           .steps = wire_list_from(&steps, 1),
                           .ended_at = 2000};
     d_outcome_encode(&o, &outcome);
-    r_ended_encode(
-        &(struct r_ended){
-            .at = 2000, .run = {{1}}, .attempt = 1, .server = span_str("etl1"), .outcome = buf_span(&outcome)},
-        &ended);
-    buf_free(&parameters), buf_free(&call), buf_free(&envelope), buf_free(&outputs), buf_free(&step),
-        buf_free(&steps), buf_free(&outcome);
+    r_ended_encode(&(struct r_ended){.at = 2000,
+                                     .run = {{1}},
+                                     .attempt = 1,
+                                     .server = span_str("etl1"),
+                                     .outcome = buf_span(&outcome)},
+                   &ended);
+    buf_free(&parameters), buf_free(&call), buf_free(&envelope), buf_free(&outputs),
+        buf_free(&step), buf_free(&steps), buf_free(&outcome);
 }
 
 static int setup(void **state)

@@ -48,7 +48,8 @@ static bool may_see(void *self, uint64_t peer, const struct feed_event *ev)
     const struct events *e = self;
     const struct peer *p = broker_peer(e->b, peer);
     const char *address = *ev->address ? ev->address : *ev->server ? ev->server : "all";
-    return p && rights_may_see(e->b->core, p->certificate, ev->principal, ev->job, address, ev->server);
+    return p &&
+           rights_may_see(e->b->core, p->certificate, ev->principal, ev->job, address, ev->server);
 }
 
 static void send(void *self, uint64_t peer, const struct m_events *m)
@@ -72,11 +73,13 @@ static void hear(void *self, const struct store_answer *a)
         return;
     if (a->rc < 0) {
         const struct events *e = feed_reader_shell(r);
-        broker_error(e->b, feed_reader_peer(r), feed_reader_req(r), REFUSAL_INTERNAL, "%s", a->err.text);
+        broker_error(e->b, feed_reader_peer(r), feed_reader_req(r), REFUSAL_INTERNAL, "%s",
+                     a->err.text);
         feed_failed(r);
         return;
     }
-    struct bcore_record *records = records_of(a->records, a->n_records), *begins = records_of(a->begins, a->n_begins);
+    struct bcore_record *records = records_of(a->records, a->n_records),
+                        *begins = records_of(a->begins, a->n_begins);
     feed_page(r, &(struct feed_page){.records = records,
                                      .n_records = a->n_records,
                                      .begins = begins,
@@ -168,7 +171,8 @@ void events_take(struct events *e, struct peer *p, uint64_t kind, struct span me
             broker_error(e->b, p->handle, subscribing.req, code, "%s", err.text);
     } else if (kind == KIND_M_CREDIT && (rc = m_credit_decode(message, &credit, &err)) == 0) {
         feed_credit(e->feed, p->handle, &credit);
-    } else if (kind == KIND_M_UNSUBSCRIBE && (rc = m_unsubscribe_decode(message, &leaving, &err)) == 0) {
+    } else if (kind == KIND_M_UNSUBSCRIBE &&
+               (rc = m_unsubscribe_decode(message, &leaving, &err)) == 0) {
         feed_unsubscribe(e->feed, p->handle, leaving.req);
         broker_done(e->b, p->handle, leaving.req, "%s", "");
     }

@@ -1,4 +1,5 @@
-/* events.h - the shell around the feed (broker/core/feed.h): events as JSON, rights, sessions, the store. */
+/* events.h - the shell around the feed (broker/core/feed.h): events as JSON, rights, sessions, the
+   store. */
 #ifndef LB_BROKER_EVENTS_H
 #define LB_BROKER_EVENTS_H
 

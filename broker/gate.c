@@ -72,8 +72,7 @@ void gate_free(struct gate **gate)
     if (!g)
         return;
     struct gate_peer *p, *next;
-    HASH_ITER(hh, g->peers, p, next)
-    {
+    HASH_ITER (hh, g->peers, p, next) {
         drop(g, p);
     }
     mem_free(gate);

@@ -14,7 +14,8 @@ static void leave(void *self, const struct bcore_effect *e)
 {
     struct left *l = self;
     size_t n = strlen(l->text);
-    snprintf(l->text + n, sizeof l->text - n, "%llu:" SPAN_FMT " ", (unsigned long long)e->peer, SPAN_ARG(e->body));
+    snprintf(l->text + n, sizeof l->text - n, "%llu:" SPAN_FMT " ", (unsigned long long)e->peer,
+             SPAN_ARG(e->body));
     if (l->forget)
         gate_forget(l->gate, l->forget);
 }
@@ -29,13 +30,16 @@ static void fetch(void *self, const struct bcore_effect *e, uint64_t number)
 /* An EXECUTE whose call must be fetched. */
 static void put_execute(struct left *l, uint64_t peer, uint64_t rests_on)
 {
-    gate_put(l->gate, &(struct bcore_effect){
-                          .kind = BCORE_FX_EXECUTE, .peer = peer, .rests_on = rests_on, .body = span_str("without")});
+    gate_put(l->gate, &(struct bcore_effect){.kind = BCORE_FX_EXECUTE,
+                                             .peer = peer,
+                                             .rests_on = rests_on,
+                                             .body = span_str("without")});
 }
 
 static void put(struct left *l, uint64_t peer, uint64_t rests_on, const char *body)
 {
-    gate_put(l->gate, &(struct bcore_effect){.peer = peer, .rests_on = rests_on, .body = span_str(body)});
+    gate_put(l->gate,
+             &(struct bcore_effect){.peer = peer, .rests_on = rests_on, .body = span_str(body)});
 }
 
 static void an_effect_leaves_when_its_record_is_on_disk(void **state)

@@ -19,7 +19,8 @@ static bool request_of(uint64_t kind, struct span message, uint64_t *ret_req)
     return true;
 }
 
-/* Kept in `events`, each principal and message at most once in DENIAL_NOTE_MS, with the count of those between. */
+/* Kept in `events`, each principal and message at most once in DENIAL_NOTE_MS, with the count of
+   those between. */
 static void note_denial(struct broker *b, const struct peer *p, uint64_t kind, const char *why)
 {
     const struct wire_schema *s = schema_of_kind(kind, NULL);
@@ -43,7 +44,8 @@ static void note_denial(struct broker *b, const struct peer *p, uint64_t kind, c
     d->count++;
     if (d->noted && now - d->noted < DENIAL_NOTE_MS)
         return;
-    char *text = mem_printf("%s (%llu times, from %s)", why, (unsigned long long)d->count, p->address);
+    char *text =
+        mem_printf("%s (%llu times, from %s)", why, (unsigned long long)d->count, p->address);
     broker_note(b, name, "denied", what, text);
     log_info("denied: %s to '%s': %s", what, name, text);
     mem_free(&text);
@@ -51,8 +53,8 @@ static void note_denial(struct broker *b, const struct peer *p, uint64_t kind, c
     d->noted = now;
 }
 
-static void deny(struct broker *b, struct peer *p, uint64_t kind, struct span message, enum refusal code,
-                 const char *why)
+static void deny(struct broker *b, struct peer *p, uint64_t kind, struct span message,
+                 enum refusal code, const char *why)
 {
     uint64_t req;
     note_denial(b, p, kind, why);
@@ -92,8 +94,10 @@ static void take_begin(struct broker *b, struct peer *p, struct span message)
     struct d_signed s;
     struct d_parent d;
     if (m_parent_begin_decode(message, &m, NULL) == 0 && d_signed_decode(m.parent, &s, NULL) == 0 &&
-        d_parent_decode(s.body, &d, NULL) == 0 && d.plan_size && !depot_has(b->depot, &d.plan, NULL))
-        broker_error(b, p->handle, m.req, REFUSAL_NOT_FOUND, "the plan is not here; send it first (PARENT_PLAN)");
+        d_parent_decode(s.body, &d, NULL) == 0 && d.plan_size &&
+        !depot_has(b->depot, &d.plan, NULL))
+        broker_error(b, p->handle, m.req, REFUSAL_NOT_FOUND,
+                     "the plan is not here; send it first (PARENT_PLAN)");
     else
         broker_step_message(b, p, message);
 }

@@ -7,29 +7,34 @@
 #include "broker/logs.h"
 #include "common/log.h"
 
-/* Judges the certificate that HELLO brings before it is kept: known_add makes its key welcome, and only ENROL and an
- * administrator's PUBLISH may do that for a key that is not. Kept is what the key's holder has and we have not: one
- * of a greater serial, for instance when our store is a backup. Others of the serial that we have, which the holder
- * of a one-time key can make without end, say nothing new. */
-static enum refusal judge_brought(const struct hash *key, const struct certificate *c, const struct certificate *have,
-                                  struct error *why)
+/* Judges the certificate that HELLO brings before it is kept: known_add makes its key welcome, and
+ * only ENROL and an administrator's PUBLISH may do that for a key that is not. Kept is what the
+ * key's holder has and we have not: one of a greater serial, for instance when our store is a
+ * backup. Others of the serial that we have, which the holder of a one-time key can make without
+ * end, say nothing new. */
+static enum refusal judge_brought(const struct hash *key, const struct certificate *c,
+                                  const struct certificate *have, struct error *why)
 {
     if (hash_eq(&c->transport_key, key) && have)
         return REFUSAL_NONE;
-    error_set(why, -EACCES,
-              have ? "the certificate of '%s' is for another key than this session's"
-                   : "the certificate of '%s' has not been enrolled: join first (lbworker join, lbsubmit join)",
-              c->name);
+    error_set(
+        why, -EACCES,
+        have
+            ? "the certificate of '%s' is for another key than this session's"
+            : "the certificate of '%s' has not been enrolled: join first (lbworker join, lbsubmit join)",
+        c->name);
     return REFUSAL_UNKNOWN_PRINCIPAL;
 }
 
 static enum refusal take_brought(struct broker *b, const struct hash *key, struct span bytes,
-                                 const struct certificate *have, const struct certificate **ret, struct error *why)
+                                 const struct certificate *have, const struct certificate **ret,
+                                 struct error *why)
 {
     struct certificate c = {0};
     enum refusal code = REFUSAL_NONE;
     const int64_t now = loop_now_wall(b->loop);
-    const struct certificate *brought = known_by_bytes(b->known, bytes); /* then it has been verified */
+    /* then it has been verified */
+    const struct certificate *brought = known_by_bytes(b->known, bytes);
     if (!brought && certificate_verify(bytes, &b->anchors, now, &c, &code, why) < 0)
         return code;
     *ret = have;
@@ -40,17 +45,20 @@ static enum refusal take_brought(struct broker *b, const struct hash *key, struc
     return code;
 }
 
-/* The certificate of this key: the newest that we know, or the one that HELLO brings if that is newer still. */
-static enum refusal find_certificate(struct broker *b, const struct hash *key, const struct m_hello *m,
-                                     const struct certificate **ret, struct error *why)
+/* The certificate of this key: the newest that we know, or the one that HELLO brings if that is
+   newer still. */
+static enum refusal find_certificate(struct broker *b, const struct hash *key,
+                                     const struct m_hello *m, const struct certificate **ret,
+                                     struct error *why)
 {
     const struct certificate *have = known_by_key(b->known, key);
     if (m->certificate.n)
         return take_brought(b, key, m->certificate, have, ret, why);
     if ((*ret = have))
         return REFUSAL_NONE;
-    error_set(why, -EACCES,
-              "the key has no certificate here and HELLO brings none; join first (lbworker join, lbsubmit join)");
+    error_set(
+        why, -EACCES,
+        "the key has no certificate here and HELLO brings none; join first (lbworker join, lbsubmit join)");
     return REFUSAL_UNKNOWN_PRINCIPAL;
 }
 
@@ -62,13 +70,15 @@ static enum refusal judge(const struct broker *b, const struct certificate *c, s
         return REFUSAL_REVOKED;
     }
     if (c->not_after && c->not_after <= loop_now_wall(b->loop)) {
-        error_set(why, -EACCES,
-                  "the certificate of '%s' has ended; an administrator can run: lbctl certificates renew %s", c->name,
-                  c->name);
+        error_set(
+            why, -EACCES,
+            "the certificate of '%s' has ended; an administrator can run: lbctl certificates renew %s",
+            c->name, c->name);
         return REFUSAL_EXPIRED_CERTIFICATE;
     }
     if (c->role == ROLE_BUILDER || c->role == ROLE_BROKER) {
-        error_set(why, -EACCES, "'%s' is a %s: that role has no session", c->name, role_word(c->role));
+        error_set(why, -EACCES, "'%s' is a %s: that role has no session", c->name,
+                  role_word(c->role));
         return REFUSAL_WRONG_ROLE;
     }
     return REFUSAL_NONE;
@@ -82,14 +92,15 @@ enum refusal hello_still_good(const struct broker *b, const struct peer *p, cons
         return REFUSAL_REVOKED;
     }
     if (c && c->not_after && c->not_after <= loop_now_wall(b->loop)) {
-        *ret_text = "the certificate has ended; an administrator can renew it: lbctl certificates renew";
+        *ret_text =
+            "the certificate has ended; an administrator can renew it: lbctl certificates renew";
         return REFUSAL_EXPIRED_CERTIFICATE;
     }
     return REFUSAL_NONE;
 }
 
-static struct peer *add_peer(struct broker *b, uint64_t handle, const struct hash *key, const char *address,
-                             const struct certificate *c)
+static struct peer *add_peer(struct broker *b, uint64_t handle, const struct hash *key,
+                             const char *address, const struct certificate *c)
 {
     struct peer *p = mem_zalloc(1, sizeof *p);
     p->handle = handle;
@@ -108,8 +119,8 @@ static struct peer *add_peer(struct broker *b, uint64_t handle, const struct has
     return p;
 }
 
-enum refusal hello_take(struct broker *b, uint64_t handle, const struct hash *key, const char *address,
-                        struct span hello, struct error *why)
+enum refusal hello_take(struct broker *b, uint64_t handle, const struct hash *key,
+                        const char *address, struct span hello, struct error *why)
 {
     struct m_hello m;
     struct d_invitation invitation;
@@ -117,11 +128,13 @@ enum refusal hello_take(struct broker *b, uint64_t handle, const struct hash *ke
     if (wire_decode(&m_hello_schema, hello, true, &m, why) < 0)
         return REFUSAL_MALFORMED;
     if (m.major != PROTO_MAJOR) {
-        error_set(why, -EPROTO, "protocol %llu is spoken there and %d here; install the same version of Longboat",
+        error_set(why, -EPROTO,
+                  "protocol %llu is spoken there and %d here; install the same version of Longboat",
                   (unsigned long long)m.major, PROTO_MAJOR);
         return REFUSAL_VERSION;
     }
-    bool invited = !m.certificate.n && known_invited(b->known, key, loop_now_wall(b->loop), &invitation);
+    bool invited =
+        !m.certificate.n && known_invited(b->known, key, loop_now_wall(b->loop), &invitation);
     enum refusal code = invited ? REFUSAL_NONE : find_certificate(b, key, &m, &c, why);
     if (code == REFUSAL_NONE && c)
         code = judge(b, c, why);
@@ -134,8 +147,11 @@ enum refusal hello_take(struct broker *b, uint64_t handle, const struct hash *ke
         span_copy_str(invitation.name, p->invited, sizeof p->invited);
         p->who.name = p->invited;
     }
-    struct bcore_event ev = {
-        .kind = BCORE_PEER_UP, .peer = handle, .who = &p->who, .message = hello, .window_open = true};
+    struct bcore_event ev = {.kind = BCORE_PEER_UP,
+                             .peer = handle,
+                             .who = &p->who,
+                             .message = hello,
+                             .window_open = true};
     broker_step(b, &ev);
     return REFUSAL_NONE;
 }

@@ -6,10 +6,11 @@
 
 #include "proto/limits.h"
 
-enum { JSONFIT_MOST = LIMIT_FRAME * 3 / 4 }; /* bytes; what is around it fits into the frame, too */
+enum { JSONFIT_MAX = LIMIT_FRAME * 3 / 4 }; /* bytes; what is around it fits into the frame, too */
 
-/* The object as text (free() it). If that is longer than `most`, the longest of its parts that people can do without
- * are left out, one after the other, and named in "left_out": ["parameters"]. */
+/* The object as text (free() it). If that is longer than `most`, the longest of its parts that
+ * people can do without are left out, one after the other, and named in "left_out":
+ * ["parameters"]. */
 char *json_fit(json_t *o, size_t most);
 
 #endif

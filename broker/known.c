@@ -70,18 +70,15 @@ void known_free(struct known **known)
     struct by_key *bk, *bk_next;
     struct by_name *bn, *bn_next;
     struct invited *i, *i_next;
-    HASH_ITER(hh, k->by_key, bk, bk_next)
-    {
+    HASH_ITER (hh, k->by_key, bk, bk_next) {
         HASH_DEL(k->by_key, bk);
         mem_free(&bk);
     }
-    HASH_ITER(hh, k->by_name, bn, bn_next)
-    {
+    HASH_ITER (hh, k->by_name, bn, bn_next) {
         HASH_DEL(k->by_name, bn);
         mem_free(&bn);
     }
-    HASH_ITER(hh, k->invited, i, i_next)
-    {
+    HASH_ITER (hh, k->invited, i, i_next) {
         drop_invited(k, i);
     }
     for (struct one *o = k->all, *next; o; o = next) {
@@ -145,8 +142,8 @@ const struct certificate *known_by_bytes(const struct known *k, struct span sign
     return NULL;
 }
 
-int known_add(struct known *k, struct span signed_bytes, int64_t now, const struct certificate **ret,
-              enum refusal *ret_code, struct error *err)
+int known_add(struct known *k, struct span signed_bytes, int64_t now,
+              const struct certificate **ret, enum refusal *ret_code, struct error *err)
 {
     const struct certificate *there = known_by_bytes(k, signed_bytes);
     if (there) {
@@ -170,8 +167,8 @@ int known_add(struct known *k, struct span signed_bytes, int64_t now, const stru
 
 /* Calls `take` for the content of each regular file of a folder. */
 static void each_file(struct known *k, const char *folder,
-                      void (*take)(struct known *k, const char *path, struct span bytes, int64_t now,
-                                   void (*warn)(const char *)),
+                      void (*take)(struct known *k, const char *path, struct span bytes,
+                                   int64_t now, void (*warn)(const char *)),
                       int64_t now, void (*warn)(const char *))
 {
     DIR *dir = opendir(folder);
@@ -203,7 +200,8 @@ static void take_certificate(struct known *k, const char *path, struct span byte
     }
 }
 
-void known_add_folder(struct known *k, const char *folder, int64_t now, void (*warn)(const char *text))
+void known_add_folder(struct known *k, const char *folder, int64_t now,
+                      void (*warn)(const char *text))
 {
     each_file(k, folder, take_certificate, now, warn);
 }
@@ -217,7 +215,8 @@ void known_each_key(const struct known *k, known_allow *take, void *self)
 }
 
 /* ---- Invitations */
-static int open_invitation(struct known *k, struct span bytes, struct invited **ret, struct error *err)
+static int open_invitation(struct known *k, struct span bytes, struct invited **ret,
+                           struct error *err)
 {
     struct invited *i = mem_zalloc(1, sizeof *i);
     i->bytes = buf_dup(bytes);
@@ -246,16 +245,20 @@ static char *path_of(const char *folder, const struct hash *transport)
     return mem_printf("%s/%s", folder, key_format(transport, text));
 }
 
-static int keep(struct known *k, struct span bytes, int64_t now, const struct invited **ret, struct error *err)
+static int keep(struct known *k, struct span bytes, int64_t now, const struct invited **ret,
+                struct error *err)
 {
     struct invited *i = NULL, *there = NULL;
     int rc = open_invitation(k, bytes, &i, err);
     if (rc == 0 && i->invitation.expires <= now)
-        rc = error_set(err, -ETIME, "the invitation of '" SPAN_FMT "' has ended; make a new one with lbctl invite",
+        rc = error_set(err, -ETIME,
+                       "the invitation of '" SPAN_FMT
+                       "' has ended; make a new one with lbctl invite",
                        SPAN_ARG(i->invitation.name));
     else if (rc == 0 && is_used(k, &i->invitation))
         rc = error_set(err, -EALREADY,
-                       "the invitation of '" SPAN_FMT "' has been used; make a new one with lbctl invite",
+                       "the invitation of '" SPAN_FMT
+                       "' has been used; make a new one with lbctl invite",
                        SPAN_ARG(i->invitation.name));
     if (rc < 0) {
         if (i)
@@ -272,8 +275,8 @@ static int keep(struct known *k, struct span bytes, int64_t now, const struct in
     return 0;
 }
 
-int known_invite(struct known *k, const char *folder, struct span invitation, int64_t now, enum refusal *ret_code,
-                 struct error *err)
+int known_invite(struct known *k, const char *folder, struct span invitation, int64_t now,
+                 enum refusal *ret_code, struct error *err)
 {
     const struct invited *i;
     *ret_code = REFUSAL_BAD_ARGUMENT;
@@ -306,12 +309,14 @@ static void take_invitation(struct known *k, const char *path, struct span bytes
     }
 }
 
-void known_load_invitations(struct known *k, const char *folder, int64_t now, void (*warn)(const char *text))
+void known_load_invitations(struct known *k, const char *folder, int64_t now,
+                            void (*warn)(const char *text))
 {
     each_file(k, folder, take_invitation, now, warn);
 }
 
-bool known_invited(const struct known *k, const struct hash *transport, int64_t now, struct d_invitation *ret)
+bool known_invited(const struct known *k, const struct hash *transport, int64_t now,
+                   struct d_invitation *ret)
 {
     struct invited *i = NULL;
     HASH_FIND(hh, k->invited, transport, sizeof *transport, i);
@@ -338,8 +343,7 @@ void known_uninvite(struct known *k, const char *folder, const struct hash *tran
 void known_expire(struct known *k, const char *folder, int64_t now)
 {
     struct invited *i, *next;
-    HASH_ITER(hh, k->invited, i, next)
-    {
+    HASH_ITER (hh, k->invited, i, next) {
         if (i->invitation.expires <= now)
             known_uninvite(k, folder, &i->transport);
     }

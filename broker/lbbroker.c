@@ -1,8 +1,8 @@
 /* lbbroker.c - the broker's main: reads its options, assembles, runs until it is told to stop.
  *
- * The whole of its behaviour is in broker.c (the shell) and core/ (what is decided). Exit codes: 0 stopped as asked;
- * 1 it could not go on; 2 asked wrongly; 74 the store cannot be relied on (store/store.h).
- */
+ * The whole of its behaviour is in broker.c (the shell) and core/ (what is decided). Exit codes: 0
+ * stopped as asked; 1 it could not go on; 2 asked wrongly; 74 the store cannot be relied on
+ * (store/store.h). */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,9 +27,11 @@ static const char EXAMPLES[] =
 static const struct option_row ROWS[] = {
     {"cluster", 0, OPTION_STR, NULL, 0, 0, true, "NAME", "the cluster that this broker serves"},
     {"name", 0, OPTION_STR, "broker", 0, 0, true, "NAME", "what this broker is called"},
-    {"listen", 'l', OPTION_LIST, "tcp://*:7411", 0, 0, true, "ENDPOINT", "accept sessions here; may be repeated"},
+    {"listen", 'l', OPTION_LIST, "tcp://*:7411", 0, 0, true, "ENDPOINT",
+     "accept sessions here; may be repeated"},
     {"retention", 0, OPTION_DURATION, "90d", 0, 0, true, "TIME", "keep history for so long"},
-    {"history-size", 0, OPTION_SIZE, "10G", 1 << 20, INT64_MAX, true, "SIZE", "and at most so much of it"},
+    {"history-size", 0, OPTION_SIZE, "10G", 1 << 20, INT64_MAX, true, "SIZE",
+     "and at most so much of it"},
     {"reserve", 0, OPTION_SIZE, "64M", 1 << 20, INT64_MAX, true, "SIZE",
      "with less free disk than this new calls are refused, results still kept"},
     {"memory-budget", 0, OPTION_SIZE, "256M", 1 << 20, INT64_MAX, true, "SIZE",
@@ -37,20 +39,23 @@ static const struct option_row ROWS[] = {
      "back"},
     {"max-runs", 0, OPTION_INT, "1000000", 1, 100000000, true, "N",
      "live runs; beyond it callers are told to come back"},
-    {"lost-after", 0, OPTION_DURATION, "5m", LOST_AFTER_LEAST_MS, INT64_MAX, true, "TIME",
+    {"lost-after", 0, OPTION_DURATION, "5m", LOST_AFTER_MIN_MS, INT64_MAX, true, "TIME",
      "a server silent for so long has lost its attempts"},
-    {"lease", 0, OPTION_DURATION, "15s", 1000, 3600000, true, "TIME", "a server silent for so long gets nothing new"},
-    {"depot-size", 0, OPTION_SIZE, "20G", 1 << 20, INT64_MAX, true, "SIZE", "packages kept at the broker"},
-    {"logs-size", 0, OPTION_SIZE, "10G", 1 << 20, INT64_MAX, true, "SIZE", "output of children kept at the broker"},
+    {"lease", 0, OPTION_DURATION, "15s", 1000, 3600000, true, "TIME",
+     "a server silent for so long gets nothing new"},
+    {"depot-size", 0, OPTION_SIZE, "20G", 1 << 20, INT64_MAX, true, "SIZE",
+     "packages kept at the broker"},
+    {"logs-size", 0, OPTION_SIZE, "10G", 1 << 20, INT64_MAX, true, "SIZE",
+     "output of children kept at the broker"},
     {"restored", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
      "the store is a backup: hold every run that was live in it until lbctl release decides; for its first start"},
     {"log", 0, OPTION_STR, "info", 0, 0, true, "LEVEL", "error, warn, info or debug"},
 };
 
-static int read_options(int argc, char **argv, const struct paths *paths, struct option_values *v, int *ret_first,
-                        struct error *err)
+static int read_options(int argc, char **argv, const struct paths *paths, struct option_values *v,
+                        int *ret_first, struct error *err)
 {
-    char file[PATHS_MOST];
+    char file[PATHS_MAX];
     enum log_level level;
     int rc = options_parse(ROWS, COUNT_OF(ROWS), argc, argv, v, ret_first, err);
     if (rc < 0 || opt_flag(v, "help") || opt_flag(v, "version"))
@@ -65,12 +70,15 @@ static int read_options(int argc, char **argv, const struct paths *paths, struct
     if (rc == 0)
         log_set_level(level);
     if (rc == 0 && !opt_str(v, "cluster"))
-        rc = error_set(err, -EINVAL,
-                       "the cluster's name is missing in %s (cluster: NAME); lbctl init makes this file", file);
+        rc = error_set(
+            err, -EINVAL,
+            "the cluster's name is missing in %s (cluster: NAME); lbctl init makes this file",
+            file);
     return rc;
 }
 
-static void broker_options_from(const struct option_values *v, const struct paths *paths, struct broker_options *ret)
+static void broker_options_from(const struct option_values *v, const struct paths *paths,
+                                struct broker_options *ret)
 {
     size_t n;
     *ret = (struct broker_options){.cluster = opt_str(v, "cluster"),
@@ -122,7 +130,8 @@ static int run(const struct broker_options *o)
         rc = broker_open(&b, loop, o, &err);
     if (rc == 0) {
         for (unsigned i = 0; i < o->n_listen; i++)
-            log_info("broker '%s' of cluster '%s' listens on %s", o->name, o->cluster, broker_endpoint(b, i));
+            log_info("broker '%s' of cluster '%s' listens on %s", o->name, o->cluster,
+                     broker_endpoint(b, i));
         sd_notify(0, "READY=1");
         rc = loop_run(loop, &err);
         sd_notify(0, "STOPPING=1");
@@ -153,7 +162,8 @@ int main(int argc, char **argv)
         return 0;
     }
     if (rc == 0 && first < argc && (strcmp(argv[first], "check") != 0 || first + 1 < argc))
-        rc = error_set(&err, -EINVAL, "'%s' is not understood; there is: lbbroker check", argv[first]);
+        rc = error_set(&err, -EINVAL, "'%s' is not understood; there is: lbbroker check",
+                       argv[first]);
     if (rc < 0) {
         fprintf(stderr, "lbbroker: %s\n", err.text);
         options_free(&v);

@@ -31,10 +31,12 @@ static void what_it_writes_is_for_nobody_else(void **state)
     if (pid == 0) {
         umask(0);
         setenv("LONGBOAT_HOME", w->home, 1);
-        execl(path, "lbbroker", "--cluster", "test", "--listen", "tcp://127.0.0.1:*", "--log", "error", NULL);
+        execl(path, "lbbroker", "--cluster", "test", "--listen", "tcp://127.0.0.1:*", "--log",
+              "error", NULL);
         _exit(9);
     }
-    for (int64_t until = clock_boot_ms() + WAIT_MS; access(lock, F_OK) < 0 && clock_boot_ms() < until;)
+    for (int64_t until = clock_boot_ms() + WAIT_MS;
+         access(lock, F_OK) < 0 && clock_boot_ms() < until;)
         poll(NULL, 0, 5);
     assert_int_equal(stat(lock, &st), 0);
     assert_int_equal(st.st_mode & 077, 0);

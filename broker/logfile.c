@@ -46,8 +46,9 @@ static const char *const SQL[QUERIES] = {
     [Q_READ] =
         "SELECT id, attempt, step, turn, stream, off, at, cut, segment, place, length FROM piece INDEXED BY piece_run"
         " WHERE run = ?1 AND id > ?2 ORDER BY id",
-    [Q_REACHED] = "SELECT sum(m) FROM (SELECT max(off + length + cut) AS m FROM piece WHERE run = ?1 GROUP BY "
-                  "attempt, step, turn, stream)",
+    [Q_REACHED] =
+        "SELECT sum(m) FROM (SELECT max(off + length + cut) AS m FROM piece WHERE run = ?1 GROUP BY "
+        "attempt, step, turn, stream)",
     [Q_SEGMENT_ADD] = "INSERT OR REPLACE INTO segment VALUES (?1, ?2)",
     [Q_SEGMENT_OLDEST] = "SELECT id, bytes FROM segment ORDER BY id LIMIT 1",
     [Q_SEGMENT_DROP] = "DELETE FROM segment WHERE id = ?1",
@@ -94,10 +95,12 @@ static int run(struct logfile *f, sqlite3_stmt *st, struct error *err)
 static int open_index(struct logfile *f, struct error *err)
 {
     char *path = mem_printf("%s/index.db", f->folder);
-    int rc = sqlite3_open_v2(path, &f->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc = sqlite3_open_v2(
+        path, &f->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc == SQLITE_OK)
-        rc = sqlite3_exec(f->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192",
-                          NULL, NULL, NULL);
+        rc = sqlite3_exec(
+            f->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192",
+            NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(f->db, TABLES, NULL, NULL, NULL);
     int result = rc == SQLITE_OK ? 0 : failed(f, "opening", err);
@@ -126,8 +129,8 @@ static int open_segment(struct logfile *f, struct error *err)
     return rc;
 }
 
-int logfile_open(struct logfile **ret, const char *folder, uint64_t most_bytes, uint64_t segment_bytes,
-                 struct error *err)
+int logfile_open(struct logfile **ret, const char *folder, uint64_t most_bytes,
+                 uint64_t segment_bytes, struct error *err)
 {
     struct logfile *f = mem_zalloc(1, sizeof *f);
     f->fd = -1;
@@ -136,14 +139,16 @@ int logfile_open(struct logfile **ret, const char *folder, uint64_t most_bytes, 
     f->segment_bytes = segment_bytes ? segment_bytes : SEGMENT_DEFAULT;
     int rc = file_make_dirs(folder, 0700, err);
     if (rc == 0 && (rc = open_index(f, err)) == -EAGAIN) {
-        log_warn("the index of the logs in %s was damaged and is put aside; output from before is no longer found",
-                 folder);
+        log_warn(
+            "the index of the logs in %s was damaged and is put aside; output from before is no longer found",
+            folder);
         rc = open_index(f, err);
     }
     sqlite3_stmt *st = rc == 0 ? statement(f, Q_SEGMENT_BYTES) : NULL;
     if (st && sqlite3_step(st) == SQLITE_ROW) {
         f->bytes = (uint64_t)sqlite3_column_int64(st, 0);
-        f->segment = (uint64_t)sqlite3_column_int64(st, 1) + 1; /* never on in one that a crash may have cut */
+        /* never on in one that a crash may have cut */
+        f->segment = (uint64_t)sqlite3_column_int64(st, 1) + 1;
     }
     sqlite3_reset(st);
     if (rc == 0)
@@ -245,14 +250,16 @@ int logfile_commit(struct logfile *f, struct error *err)
         return 0;
     int rc = note_segment(f, err);
     f->writing = false;
-    if (sqlite3_exec(f->db, rc == 0 ? "COMMIT" : "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK && rc == 0) {
+    if (sqlite3_exec(f->db, rc == 0 ? "COMMIT" : "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK &&
+        rc == 0) {
         rc = failed(f, "writing", err);
         sqlite3_exec(f->db, "ROLLBACK", NULL, NULL, NULL);
     }
     return rc;
 }
 
-static int add_row(struct logfile *f, const char *server, const struct m_log_data *m, struct error *err)
+static int add_row(struct logfile *f, const char *server, const struct m_log_data *m,
+                   struct error *err)
 {
     sqlite3_stmt *st = statement(f, Q_ADD);
     if (!st)
@@ -260,23 +267,27 @@ static int add_row(struct logfile *f, const char *server, const struct m_log_dat
     sqlite3_bind_blob(st, 1, m->run.b, sizeof m->run.b, SQLITE_STATIC);
     sqlite3_bind_text(st, 2, server, -1, SQLITE_STATIC);
     sqlite3_bind_int64(st, 3, (int64_t)m->attempt);
-    sqlite3_bind_text(st, 4, m->step.n ? (const char *)m->step.p : "", (int)m->step.n, SQLITE_STATIC);
-    const int64_t numbers[] = {(int64_t)m->turn, (int64_t)m->stream,  (int64_t)m->offset, m->at,
-                               (int64_t)m->cut,  (int64_t)f->segment, (int64_t)f->length, (int64_t)m->data.n};
+    sqlite3_bind_text(st, 4, m->step.n ? (const char *)m->step.p : "", (int)m->step.n,
+                      SQLITE_STATIC);
+    const int64_t numbers[] = {
+        (int64_t)m->turn, (int64_t)m->stream,  (int64_t)m->offset, m->at,
+        (int64_t)m->cut,  (int64_t)f->segment, (int64_t)f->length, (int64_t)m->data.n};
     for (int i = 0; i < 8; i++)
         sqlite3_bind_int64(st, 5 + i, numbers[i]);
     int rc = run(f, st, err);
     return rc < 0 ? rc : sqlite3_changes(f->db);
 }
 
-int logfile_add(struct logfile *f, const char *server, const struct m_log_data *m, struct error *err)
+int logfile_add(struct logfile *f, const char *server, const struct m_log_data *m,
+                struct error *err)
 {
     char owner[LIMIT_NAME + 1];
     int rc = begin(f, err);
     if (rc < 0)
         return rc;
     if (logfile_server(f, &m->run, owner) && m->attempt <= 1 && strcmp(owner, server) != 0)
-        return error_set(err, -EACCES, "the output of this run comes from '%s', not from '%s'", owner, server);
+        return error_set(err, -EACCES, "the output of this run comes from '%s', not from '%s'",
+                         owner, server);
     rc = add_row(f, server, m, err);
     if (rc <= 0)
         return rc;
@@ -317,7 +328,8 @@ uint64_t logfile_reached(struct logfile *f, const struct id *run_id)
 }
 
 /* The bytes of a piece; what a crash has cut from its segment is missing. */
-static void read_data(struct logfile *f, uint64_t segment, uint64_t place, size_t n, struct buf *out)
+static void read_data(struct logfile *f, uint64_t segment, uint64_t place, size_t n,
+                      struct buf *out)
 {
     char *path = segment_path(f, segment);
     int fd = segment == f->segment ? f->fd : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -329,7 +341,8 @@ static void read_data(struct logfile *f, uint64_t segment, uint64_t place, size_
     mem_free(&path);
 }
 
-static void add_piece(struct logfile *f, sqlite3_stmt *st, const struct id *run_id, struct buf *items)
+static void add_piece(struct logfile *f, sqlite3_stmt *st, const struct id *run_id,
+                      struct buf *items)
 {
     struct buf data = {0}, encoded = {0};
     read_data(f, (uint64_t)sqlite3_column_int64(st, 8), (uint64_t)sqlite3_column_int64(st, 9),
@@ -349,8 +362,8 @@ static void add_piece(struct logfile *f, sqlite3_stmt *st, const struct id *run_
     buf_free(&encoded);
 }
 
-int logfile_read(struct logfile *f, const struct id *run_id, struct span step, uint64_t after, size_t most,
-                 struct buf *items, uint64_t *ret_next, struct error *err)
+int logfile_read(struct logfile *f, const struct id *run_id, struct span step, uint64_t after,
+                 size_t most, struct buf *items, uint64_t *ret_next, struct error *err)
 {
     sqlite3_stmt *st = statement(f, Q_READ);
     size_t begun = items->n;

@@ -15,8 +15,8 @@ static struct logfile *open_logs(void **state, uint64_t most, uint64_t segment)
     return f;
 }
 
-static int add(struct logfile *f, const char *server, uint8_t run, const char *step, uint64_t offset,
-               const char *text)
+static int add(struct logfile *f, const char *server, uint8_t run, const char *step,
+               uint64_t offset, const char *text)
 {
     struct error err = {0};
     struct m_log_data m = {.run = {{run}},
@@ -31,7 +31,8 @@ static int add(struct logfile *f, const char *server, uint8_t run, const char *s
 }
 
 /* All output of a run, in pages of `most` bytes. */
-static void assert_output(struct logfile *f, uint8_t run, const char *step, size_t most, const char *expected)
+static void assert_output(struct logfile *f, uint8_t run, const char *step, size_t most,
+                          const char *expected)
 {
     struct id id = {{run}};
     struct error err = {0};
@@ -110,9 +111,10 @@ static void a_damaged_index_is_put_aside(void **state)
     add(f, "etl1", 1, "extract", 0, "one");
     logfile_close(&f);
     assert_int_equal(
-        file_write_atomic(testing_path(state, "logs/index.db"),
-                          span_str("This was an index once, and was not any more after the power had gone."), 0600,
-                          &err),
+        file_write_atomic(
+            testing_path(state, "logs/index.db"),
+            span_str("This was an index once, and was not any more after the power had gone."),
+            0600, &err),
         0);
     f = open_logs(state, 0, 0);
     assert_int_equal(add(f, "etl1", 2, "extract", 0, "two"), 1);

@@ -1,4 +1,5 @@
-/* logs.c - see logs.h: output comes in from workers under credit and goes out to readers. The files: logfile.h. */
+/* logs.c - see logs.h: output comes in from workers under credit and goes out to readers. The
+   files: logfile.h. */
 #include "broker/logs.h"
 
 #include <errno.h>
@@ -86,7 +87,8 @@ void logs_close(struct logs **logs)
 }
 
 /* ---- In */
-/* May this server write to the run's log? Live runs say where they are; for others the first piece has. */
+/* May this server write to the run's log? Live runs say where they are; for others the first piece
+   has. */
 static bool is_its_run(const struct logs *l, const struct peer *p, const struct m_log_data *m)
 {
     struct view_run r;
@@ -113,7 +115,8 @@ static void take_data(struct logs *l, struct peer *p, struct span message)
     if (!is_its_run(l, p, &m))
         log_warn("logs: '%s' sends output of a run that is not its own: dropped", p->who.name);
     else if (logfile_add(l->file, p->who.name, &m, &err) < 0)
-        log_warn("%s; the piece is dropped", err.text); /* a log is not worth a job: the worker goes on */
+        /* a log is not worth a job: the worker goes on */
+        log_warn("%s; the piece is dropped", err.text);
     l->dirty = l->owe = true;
     p->log_bytes += m.data.n;
     if (p->log_bytes - p->log_acked >= LOGS_ACK_EVERY)
@@ -147,17 +150,19 @@ static bool send_page(struct logs *l, struct reader *r, bool *ret_end)
     struct buf items = {0};
     struct error err = {0};
     uint64_t next;
-    int n = logfile_read(l->file, &r->run, span_str(r->step), r->after, LOGS_PAGE, &items, &next, &err);
-    *ret_end =
-        n <= 0 && next == r->after &&
-        (!r->follow ||
-         (r->over && (logfile_reached(l->file, &r->run) >= r->expected || loop_now(l->b->loop) >= r->deadline)));
+    int n =
+        logfile_read(l->file, &r->run, span_str(r->step), r->after, LOGS_PAGE, &items, &next, &err);
+    *ret_end = n <= 0 && next == r->after &&
+               (!r->follow || (r->over && (logfile_reached(l->file, &r->run) >= r->expected ||
+                                           loop_now(l->b->loop) >= r->deadline)));
     if (n < 0)
         broker_error(l->b, r->peer, r->req, REFUSAL_INTERNAL, "%s", err.text);
     bool moved = n > 0 || next != r->after;
     if (n > 0 || (n == 0 && *ret_end)) {
-        struct m_log m = {
-            .req = r->req, .chunks = wire_list_from(&items, (uint32_t)n), .next = next, .end = *ret_end};
+        struct m_log m = {.req = r->req,
+                          .chunks = wire_list_from(&items, (uint32_t)n),
+                          .next = next,
+                          .end = *ret_end};
         broker_send(l->b, r->peer, &m_log_schema, &m);
     }
     r->after = next;
@@ -258,7 +263,8 @@ static void hear_about(void *self, const struct store_answer *a)
     if (!p)
         return;
     if (!may_read(l, p, a)) {
-        broker_error(l->b, r->peer, r->req, REFUSAL_UNKNOWN_RUN, "no run of this id is live or in the history");
+        broker_error(l->b, r->peer, r->req, REFUSAL_UNKNOWN_RUN,
+                     "no run of this id is live or in the history");
         reader_free(l, link_of(l, r));
         return;
     }
@@ -274,7 +280,7 @@ static void hear_about(void *self, const struct store_answer *a)
 
 static void ask_about(struct logs *l, struct reader *r)
 {
-    struct store_question q = {.what = STORE_RECORDS, .run = r->run, .most = STORE_PAGE_MOST};
+    struct store_question q = {.what = STORE_RECORDS, .run = r->run, .most = STORE_PAGE_MAX};
     r->judging = true;
     r->asked = store_ask(l->b->store, &q, hear_about, r);
 }
@@ -294,7 +300,8 @@ static void take_logs(struct logs *l, struct peer *p, struct span message)
             link = &(*link)->next;
     }
     if (l->n >= LOGS_READERS) {
-        broker_error(l->b, p->handle, m.req, REFUSAL_BUSY, "%u readers of logs are served; no more are taken", l->n);
+        broker_error(l->b, p->handle, m.req, REFUSAL_BUSY,
+                     "%u readers of logs are served; no more are taken", l->n);
         return;
     }
     struct reader *r = mem_zalloc(1, sizeof *r);

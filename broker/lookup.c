@@ -1,5 +1,5 @@
-/* lookup.c - what the core asks of the store: the end of a run that has left its memory, whether a key was ever used,
- * and the bytes of a call that are there only. */
+/* lookup.c - what the core asks of the store: the end of a run that has left its memory, whether a
+ * key was ever used, and the bytes of a call that are there only. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,7 +27,8 @@ static bool may_follow(struct broker *b, const struct peer *p, const struct even
     char owner[LIMIT_NAME + 1], job[LIMIT_JOB + 1], address[LIMIT_ADDRESS + 1];
     span_copy_str(about->principal, owner, sizeof owner);
     span_copy_str(about->is_parent ? SPAN_NONE : about->call.job, job, sizeof job);
-    span_copy_str(about->is_parent ? span_str("all") : about->call.address, address, sizeof address);
+    span_copy_str(about->is_parent ? span_str("all") : about->call.address, address,
+                  sizeof address);
     return rights_may_see(b->core, p->certificate, owner, job, address, NULL);
 }
 
@@ -41,7 +42,8 @@ static const struct store_record *record_of(const struct store_answer *a, uint64
     return NULL;
 }
 
-/* A parent has no outcome of its own, only the status that its driver gave it: the layers that lead to that. */
+/* A parent has no outcome of its own, only the status that its driver gave it: the layers that lead
+   to that. */
 static const struct {
     enum delivery delivery;
     enum job_outcome job;
@@ -76,10 +78,11 @@ static bool parents_end(struct span end, const struct event_about *about, struct
     return true;
 }
 
-static bool runs_end(const struct store_answer *a, const struct event_about *about, struct buf *outcome,
-                     struct m_run_ended *ret)
+static bool runs_end(const struct store_answer *a, const struct event_about *about,
+                     struct buf *outcome, struct m_run_ended *ret)
 {
-    const struct store_record *end = record_of(a, about->is_parent ? KIND_R_PARENT_ENDED : KIND_R_ENDED);
+    const struct store_record *end =
+        record_of(a, about->is_parent ? KIND_R_PARENT_ENDED : KIND_R_ENDED);
     struct r_ended m;
     if (!end || !about->known)
         return false;
@@ -87,7 +90,8 @@ static bool runs_end(const struct store_answer *a, const struct event_about *abo
         return parents_end(end->body, about, outcome, ret);
     if (r_ended_decode(end->body, &m, NULL) < 0)
         return false;
-    *ret = (struct m_run_ended){.run = m.run, .attempt = m.attempt, .server = m.server, .outcome = m.outcome};
+    *ret = (struct m_run_ended){
+        .run = m.run, .attempt = m.attempt, .server = m.server, .outcome = m.outcome};
     return true;
 }
 
@@ -104,12 +108,13 @@ static void hear_run(void *self, const struct store_answer *a)
     if (may && runs_end(a, &about, &outcome, &ended))
         broker_send(l->b, l->peer, &m_run_ended_schema, &ended);
     else if (may && l->req && about.is_parent)
-        broker_error(l->b, l->peer, l->req, REFUSAL_STATE,
-                     "run %s is a parent that has not ended: its children and its events can be followed",
-                     id_format(l->run, text));
+        broker_error(
+            l->b, l->peer, l->req, REFUSAL_STATE,
+            "run %s is a parent that has not ended: its children and its events can be followed",
+            id_format(l->run, text));
     else if (p && l->req)
-        broker_error(l->b, l->peer, l->req, REFUSAL_UNKNOWN_RUN, "no run %s is live or in the history",
-                     id_format(l->run, text));
+        broker_error(l->b, l->peer, l->req, REFUSAL_UNKNOWN_RUN,
+                     "no run %s is live or in the history", id_format(l->run, text));
     buf_free(&outcome);
     lookup_free(l);
 }
@@ -121,8 +126,10 @@ void lookup_run(struct broker *b, const struct bcore_effect *e)
     l->peer = e->peer;
     l->req = e->req;
     l->run = e->run;
-    store_ask(b->store, &(struct store_question){.what = STORE_RECORDS, .run = e->run, .most = STORE_PAGE_MOST},
-              hear_run, l);
+    store_ask(
+        b->store,
+        &(struct store_question){.what = STORE_RECORDS, .run = e->run, .most = STORE_PAGE_MAX},
+        hear_run, l);
 }
 
 static void hear_key(void *self, const struct store_answer *a)
@@ -203,8 +210,10 @@ static void hear_call(void *self, const struct store_answer *a)
 
 static void ask_call(struct lookup *l)
 {
-    store_ask(l->b->store, &(struct store_question){.what = STORE_RECORD, .lsn = l->lsn, .soon = true, .most = 1},
-              hear_call, l);
+    store_ask(
+        l->b->store,
+        &(struct store_question){.what = STORE_RECORD, .lsn = l->lsn, .soon = true, .most = 1},
+        hear_call, l);
 }
 
 void lookup_call(struct broker *b, const struct bcore_effect *e, uint64_t number)

@@ -86,7 +86,8 @@ int offload_new(struct offload **ret, struct loop *loop, struct error *err)
     pthread_mutex_init(&o->mutex, NULL);
     pthread_cond_init(&o->cond, NULL);
     o->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int rc = o->fd < 0 ? error_errno(err, errno, "eventfd") : loop_add(loop, o->fd, EPOLLIN, on_done, o, err);
+    int rc = o->fd < 0 ? error_errno(err, errno, "eventfd")
+                       : loop_add(loop, o->fd, EPOLLIN, on_done, o, err);
     int why = rc == 0 ? pthread_create(&o->thread, NULL, run, o) : 0;
     if (why) {
         loop_del(loop, o->fd);

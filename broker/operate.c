@@ -1,4 +1,5 @@
-/* operate.c - verbs of operators. Those about servers and runs are the core's; the rest is done here. */
+/* operate.c - verbs of operators. Those about servers and runs are the core's; the rest is done
+   here. */
 #include <errno.h>
 #include <string.h>
 
@@ -6,7 +7,8 @@
 #include "broker/offload.h"
 #include "common/log.h"
 
-/* What is noted alone has been done by a message of its own (REVOKE, PUBLISH), which has no place for a reason. */
+/* What is noted alone has been done by a message of its own (REVOKE, PUBLISH), which has no place
+   for a reason. */
 enum { IS_CORES, IS_INVITE, IS_BACKUP, IS_CHECK, IS_NOTED };
 static const struct verb_row {
     const char *name;
@@ -51,7 +53,8 @@ static void store_done(struct offload_job *job, bool cancelled)
     mem_free(&v);
 }
 
-static void start_store_verb(struct broker *b, const struct peer *p, const struct m_operate *m, bool backup)
+static void start_store_verb(struct broker *b, const struct peer *p, const struct m_operate *m,
+                             bool backup)
 {
     struct store_verb *v = mem_zalloc(1, sizeof *v);
     v->job = (struct offload_job){.work = store_work, .done = store_done};
@@ -73,7 +76,8 @@ static void invite(struct broker *b, const struct peer *p, const struct m_operat
     if (!wire_map_get(&m->arguments, "invitation", &v) || v.type != VALUE_BIN)
         broker_error(b, p->handle, m->req, code,
                      "invite needs the argument `invitation`: the signed invitation as bytes");
-    else if (known_invite(b->known, b->invitations, v.bytes, loop_now_wall(b->loop), &code, &err) < 0)
+    else if (known_invite(b->known, b->invitations, v.bytes, loop_now_wall(b->loop), &code, &err) <
+             0)
         broker_error(b, p->handle, m->req, code, "%s", err.text);
     else
         broker_done(b, p->handle, m->req, "%s", "");
@@ -107,7 +111,8 @@ void operate_take(struct broker *b, struct peer *p, struct span message)
     }
     if (what < 0) {
         broker_error(b, p->handle, m.req, REFUSAL_BAD_ARGUMENT,
-                     "no verb '" SPAN_FMT "' (drain, undrain, forget, release, invite, revoke, renew, backup, check)",
+                     "no verb '" SPAN_FMT
+                     "' (drain, undrain, forget, release, invite, revoke, renew, backup, check)",
                      SPAN_ARG(m.verb));
         return;
     }

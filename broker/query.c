@@ -11,14 +11,16 @@
 #include "common/suggest.h"
 #include "proto/state.h"
 
-bool query_may_see(const struct query *q, const char *owner, const char *job, const char *address, const char *server)
+bool query_may_see(const struct query *q, const char *owner, const char *job, const char *address,
+                   const char *server)
 {
-    return rights_may_see(q->b->core, q->who, owner, job, address && *address ? address : "all", server);
+    return rights_may_see(q->b->core, q->who, owner, job, address && *address ? address : "all",
+                          server);
 }
 
 bool query_row(struct query *q, json_t *row)
 {
-    char *text = json_fit(row, JSONFIT_MOST);
+    char *text = json_fit(row, JSONFIT_MAX);
     size_t n = strlen(text);
     bool fits = q->n < q->limit && (!q->n || q->rows.n + n < QUERY_PAGE_BYTES);
     if (fits) {
@@ -43,7 +45,8 @@ static void query_free(struct query *q)
 
 void query_answer(struct query *q)
 {
-    struct m_rows m = {.req = q->req, .rows = wire_list_from(&q->rows, q->n), .next = span_str(q->next)};
+    struct m_rows m = {
+        .req = q->req, .rows = wire_list_from(&q->rows, q->n), .next = span_str(q->next)};
     broker_send(q->b, q->peer, &m_rows_schema, &m);
     query_free(q);
 }
@@ -80,9 +83,10 @@ static int check_state(const char *state, struct error *err)
         if (strcmp(state, words[i]) == 0)
             return 0;
     }
-    return error_set(err, -EINVAL,
-                     "'%s' is no state%s (waiting, parked, handed_over, running, out_of_contact, cancelling, held)",
-                     state, suggest_hint(state, words, hint));
+    return error_set(
+        err, -EINVAL,
+        "'%s' is no state%s (waiting, parked, handed_over, running, out_of_contact, cancelling, held)",
+        state, suggest_hint(state, words, hint));
 }
 
 static int take_text(struct query *q, struct span key, struct span v, struct error *err)
@@ -125,7 +129,8 @@ static int take_where(struct query *q, const struct wire_list *where, struct err
         for (unsigned i = 0; KEYS[i]; i++)
             known |= strcmp(name, KEYS[i]) == 0;
         if (!known)
-            return error_set(err, -EINVAL, "rows cannot be filtered by '%s'%s", name, suggest_hint(name, KEYS, hint));
+            return error_set(err, -EINVAL, "rows cannot be filtered by '%s'%s", name,
+                             suggest_hint(name, KEYS, hint));
         if (v.type != (time ? VALUE_INT : VALUE_STR))
             return error_set(err, -EINVAL, "the filter '%s' must be %s", name,
                              time ? "a number of milliseconds since 1970" : "a text");
@@ -138,16 +143,21 @@ static int take_where(struct query *q, const struct wire_list *where, struct err
 }
 
 /* ---- What is asked */
-static const char *const WHAT[] = {"runs",         "run",     "history", "servers", "explain", "packages",
-                                   "certificates", "parents", "whoami",  "stats",   "store",   NULL};
+static const char *const WHAT[] = {"runs",    "run",      "history",      "servers",
+                                   "explain", "packages", "certificates", "parents",
+                                   "whoami",  "stats",    "store",        NULL};
 
 static void run_query(struct query *q, const char *what)
 {
     static const struct {
         const char *what;
         void (*rows)(struct query *q);
-    } live[] = {{"servers", query_servers}, {"packages", query_packages}, {"certificates", query_certificates},
-                {"whoami", query_whoami},   {"stats", query_stats},       {"store", query_stats}};
+    } live[] = {{"servers", query_servers},
+                {"packages", query_packages},
+                {"certificates", query_certificates},
+                {"whoami", query_whoami},
+                {"stats", query_stats},
+                {"store", query_stats}};
     char text[200], hint[SUGGEST_TEXT];
     for (unsigned i = 0; i < sizeof live / sizeof *live; i++)
         if (strcmp(what, live[i].what) == 0) {
@@ -170,7 +180,8 @@ static void run_query(struct query *q, const char *what)
         else
             query_answer(q);
     } else {
-        snprintf(text, sizeof text, "'%.60s' cannot be asked for%s", what, suggest_hint(what, WHAT, hint));
+        snprintf(text, sizeof text, "'%.60s' cannot be asked for%s", what,
+                 suggest_hint(what, WHAT, hint));
         query_refuse(q, REFUSAL_BAD_ARGUMENT, text);
     }
 }

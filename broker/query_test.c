@@ -1,5 +1,5 @@
-/* query_test.c - rows and events that are too long for a frame: what is too much of them is left out and said to be.
- */
+/* query_test.c - rows and events that are too long for a frame: what is too much of them is left
+ * out and said to be. */
 #include "broker/testing.h"
 
 enum { LONG = 250 << 10, STEPS = 12000 };
@@ -109,9 +109,10 @@ static void a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is(vo
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_run_with_long_parameters_is_listed_shown_and_told_of, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(a_run_with_long_parameters_is_listed_shown_and_told_of,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,7 +103,8 @@ static json_t *server_json(const struct query *q, const struct view_server *s, b
     } else {
         json_object_set_new(o, "packages_missing", packages_json(q, s, false));
     }
-    if (wire_map_get(&facts, "jobs_with_trouble", &wrong) && wrong.type == VALUE_INT && wrong.integer > 0)
+    if (wire_map_get(&facts, "jobs_with_trouble", &wrong) && wrong.type == VALUE_INT &&
+        wrong.integer > 0)
         json_set_number(o, "jobs_with_trouble", (uint64_t)wrong.integer);
     json_object_set_new(o, "needs", needs_json(q, s));
     return o;
@@ -122,7 +123,8 @@ void query_servers(struct query *q)
     span_copy_str(span_str(q->after), at, sizeof at);
     while (view_server_after(q->b->core, at, &s)) {
         bool wanted = query_matches(q->server, s.name) && query_matches(q->name, s.name) &&
-                      (!*q->address || view_in_address(q->b->core, s.name, q->address)) && may_see_server(q, s.name);
+                      (!*q->address || view_in_address(q->b->core, s.name, q->address)) &&
+                      may_see_server(q, s.name);
         if (wanted && !query_row(q, server_json(q, &s, *q->server || *q->name))) {
             strcpy(q->next, at);
             return;
@@ -150,8 +152,9 @@ static bool parent_matches(const struct query *q, const struct view_parent *p)
 {
     char name[LIMIT_NAME + 1];
     span_copy_str(p->name, name, sizeof name);
-    return query_matches(q->name, name) && query_matches(q->principal, p->principal) && !q->status &&
-           (!q->since || p->begun_at >= q->since) && (!q->until || p->begun_at <= q->until);
+    return query_matches(q->name, name) && query_matches(q->principal, p->principal) &&
+           !q->status && (!q->since || p->begun_at >= q->since) &&
+           (!q->until || p->begun_at <= q->until);
 }
 
 bool query_parents_live(struct query *q)
@@ -160,7 +163,8 @@ bool query_parents_live(struct query *q)
     struct view_parent p;
     struct id at = ID_ZERO;
     unsigned scanned = 0;
-    if (*q->after && (strncmp(q->after, MARK, strlen(MARK)) != 0 || id_parse(q->after + strlen(MARK), &at, NULL) < 0))
+    if (*q->after && (strncmp(q->after, MARK, strlen(MARK)) != 0 ||
+                      id_parse(q->after + strlen(MARK), &at, NULL) < 0))
         return true;
     q->after[0] = 0; /* the history begins at its own beginning */
     while (view_parent_after(q->b->core, &at, &p)) {
@@ -168,7 +172,7 @@ bool query_parents_live(struct query *q)
                      query_row(q, query_parent_json(&p));
         if (taken)
             at = p.id;
-        if (!taken || ++scanned == QUERY_SCAN_MOST) {
+        if (!taken || ++scanned == QUERY_SCAN_MAX) {
             char id[ID_TEXT];
             snprintf(q->next, sizeof q->next, "%s%s", MARK, id_format(at, id));
             return false;
@@ -242,7 +246,8 @@ static json_t *certificate_json(const struct query *q, const struct view_certifi
     json_set_word(o, "name", v->name);
     json_set_word(o, "role", v->role);
     json_set_number(o, "serial", v->serial);
-    if (d_signed_decode(v->certificate, &s, NULL) == 0 && d_certificate_decode(s.body, &d, NULL) == 0) {
+    if (d_signed_decode(v->certificate, &s, NULL) == 0 &&
+        d_certificate_decode(s.body, &d, NULL) == 0) {
         char key[65];
         for (struct wire_iter it = wire_iter(&d.pools); wire_next(&it, &item);)
             json_array_append_new(pools, json_stringn((const char *)item.p, item.n));
@@ -271,7 +276,8 @@ void query_certificates(struct query *q)
     }
     while (view_certificate_after(q->b->core, name, serial, &v)) {
         bool wanted = query_matches(q->name, v.name) &&
-                      (strcmp(v.name, q->who->name) == 0 || rights_cover(q->b->core, q->who, VERB_ADMIN, "", "all") ||
+                      (strcmp(v.name, q->who->name) == 0 ||
+                       rights_cover(q->b->core, q->who, VERB_ADMIN, "", "all") ||
                        rights_cover(q->b->core, q->who, VERB_WATCH, "", "all"));
         if (wanted && !query_row(q, certificate_json(q, &v))) {
             snprintf(q->next, sizeof q->next, "%.64s/%llu", name, (unsigned long long)serial);

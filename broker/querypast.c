@@ -1,4 +1,5 @@
-/* querypast.c - rows from the store: history, ended parents, and all there is to say about one run. */
+/* querypast.c - rows from the store: history, ended parents, and all there is to say about one
+   run. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,15 +56,16 @@ static json_t *ended_parent_json(const struct store_ended *r)
     return o;
 }
 
-static void hear_page(struct query *q, const struct store_answer *a, json_t *(*json)(const struct store_ended *r),
-                      bool parents)
+static void hear_page(struct query *q, const struct store_answer *a,
+                      json_t *(*json)(const struct store_ended *r), bool parents)
 {
     uint64_t next = a->next;
     if (!query_still_there(q, a))
         return;
     for (unsigned i = 0; i < a->n_rows; i++) {
         const struct store_ended *r = &a->rows[i];
-        if (!query_may_see(q, r->principal, parents ? "" : r->job, parents ? "all" : r->address, r->server))
+        if (!query_may_see(q, r->principal, parents ? "" : r->job, parents ? "all" : r->address,
+                           r->server))
             continue;
         if (!query_row(q, json(r))) {
             next = r->lsn + 1;
@@ -103,13 +105,15 @@ void query_history(struct query *q, bool parents)
 }
 
 /* ---- One run: what it is now, every record of it as its event, its outcome whole */
-static json_t *record_json(const struct store_record *r, const struct event_about *about, struct span *ret_outcome)
+static json_t *record_json(const struct store_record *r, const struct event_about *about,
+                           struct span *ret_outcome)
 {
     struct feed_event *e = event_make(r->lsn, r->body, about);
     json_t *o = json_loads(e->text, 0, NULL);
     struct r_ended ended;
-    static const char *const REPEATED[] = {"job", "job_hash",   "address", "key", "parent", "task",     "index",
-                                           "try", "parameters", "by",      "run", "v",      "priority", "as_of"};
+    static const char *const REPEATED[] = {"job",  "job_hash", "address",  "key",        "parent",
+                                           "task", "index",    "try",      "parameters", "by",
+                                           "run",  "v",        "priority", "as_of"};
     if (strcmp(e->word, "result") == 0 && r_ended_decode(r->body, &ended, NULL) == 0)
         *ret_outcome = ended.outcome;
     for (unsigned i = 0; o && i < sizeof REPEATED / sizeof *REPEATED; i++)
@@ -186,7 +190,7 @@ static void hear_run(void *self, const struct store_answer *a)
 
 void query_run(struct query *q)
 {
-    struct store_question ask = {.what = STORE_RECORDS, .run = q->run, .most = STORE_PAGE_MOST};
+    struct store_question ask = {.what = STORE_RECORDS, .run = q->run, .most = STORE_PAGE_MAX};
     if (id_is_zero(q->run))
         query_refuse(q, REFUSAL_BAD_ARGUMENT, "`run` must be given in where");
     else

@@ -1,5 +1,5 @@
-/* queryruns.c - rows of live runs. Those whose calls are in the store only ask it, one after the other, while the
- * page is made. */
+/* queryruns.c - rows of live runs. Those whose calls are in the store only ask it, one after the
+ * other, while the page is made. */
 #include <string.h>
 
 #include "broker/eventjson.h"
@@ -37,7 +37,8 @@ static bool run_matches(const struct query *q, const struct view_run *r)
     return query_matches(q->job, r->job) && query_matches(q->server, r->server) &&
            query_matches(q->principal, r->principal) && query_matches(q->address, r->address) &&
            (!*q->state || strcmp(q->state, run_state_text(r->state)) == 0) &&
-           (id_is_zero(q->parent) || id_eq(q->parent, r->parent)) && (!q->since || r->called_at >= q->since);
+           (id_is_zero(q->parent) || id_eq(q->parent, r->parent)) &&
+           (!q->since || r->called_at >= q->since);
 }
 
 static void hear_called(void *self, const struct store_answer *a);
@@ -60,18 +61,21 @@ void query_runs(struct query *q)
         return;
     }
     while (view_run_after(q->b->core, &q->at, &r)) {
-        bool wanted = run_matches(q, &r) && query_may_see(q, r.principal, r.job, r.address, r.server);
+        bool wanted =
+            run_matches(q, &r) && query_may_see(q, r.principal, r.job, r.address, r.server);
         bool full = wanted && q->n == q->limit;
         if (wanted && !full && !r.call.n) {
             q->asked = r.id;
-            store_ask(q->b->store, &(struct store_question){.what = STORE_RECORD, .lsn = r.called_lsn, .most = 1},
-                      hear_called, q);
+            store_ask(
+                q->b->store,
+                &(struct store_question){.what = STORE_RECORD, .lsn = r.called_lsn, .most = 1},
+                hear_called, q);
             return;
         }
         full = full || (wanted && !add_run(q, &r, r.call));
         if (!full)
             q->at = r.id;
-        if (full || ++q->scanned == QUERY_SCAN_MOST) {
+        if (full || ++q->scanned == QUERY_SCAN_MAX) {
             id_format(q->at, q->next);
             break;
         }

@@ -5,12 +5,14 @@
 #include <string.h>
 
 enum target {
-    NOTHING,   /* the role is enough */
-    SOMEWHERE, /* some grant of the verb, whatever it covers: the exact thing is judged where it is named */
+    NOTHING, /* the role is enough */
+    /* some grant of the verb, whatever it covers: the exact thing is judged where it is named */
+    SOMEWHERE,
     EVERYTHING,
     CALL,    /* job@address of the signed call, whose caller must be the sender */
     RESOLVE, /* job@address */
-    BEGIN,   /* the caller of the signed parent must be the sender; each of its calls is judged by itself */
+    /* the caller of the signed parent must be the sender; each of its calls is judged by itself */
+    BEGIN,
     RUN,     /* one's own run, or job@address of it */
     PARENT,  /* one's own parent, or the verb everywhere */
     OPERATE, /* by verb: a server, a run, or the cluster */
@@ -96,16 +98,16 @@ static const char *const *pools_of(const struct bcore *core, const char *address
     return s.pools;
 }
 
-bool rights_cover(const struct bcore *core, const struct certificate *who, enum verb verb, const char *job,
-                  const char *address)
+bool rights_cover(const struct bcore *core, const struct certificate *who, enum verb verb,
+                  const char *job, const char *address)
 {
     unsigned n;
     const char *const *pools = pools_of(core, address, &n);
     return grant_covers(who, verb, job, address, pools, n);
 }
 
-bool rights_may_see(const struct bcore *core, const struct certificate *who, const char *owner, const char *job,
-                    const char *address, const char *server)
+bool rights_may_see(const struct bcore *core, const struct certificate *who, const char *owner,
+                    const char *job, const char *address, const char *server)
 {
     return (owner && *owner && strcmp(owner, who->name) == 0) ||
            (address && *address && rights_cover(core, who, VERB_WATCH, job, address)) ||
@@ -142,7 +144,8 @@ static enum rights_verdict somewhere(struct judging *j)
     for (size_t i = 0; i < j->who->n_grants; i++)
         if (j->who->grants[i].verb == j->verb)
             return RIGHTS_ALLOWED;
-    error_set(j->err, -EACCES, "principal '%s' has no grant to %s anything", j->who->name, verb_word(j->verb));
+    error_set(j->err, -EACCES, "principal '%s' has no grant to %s anything", j->who->name,
+              verb_word(j->verb));
     return denied(j, REFUSAL_DENIED);
 }
 
@@ -155,7 +158,8 @@ static enum rights_verdict only_ones_own(struct judging *j, struct span caller)
 {
     if (span_eq_str(caller, j->who->name))
         return RIGHTS_ALLOWED;
-    error_set(j->err, -EACCES, "it was signed by '" SPAN_FMT "' and sent by '%s'", SPAN_ARG(caller), j->who->name);
+    error_set(j->err, -EACCES, "it was signed by '" SPAN_FMT "' and sent by '%s'", SPAN_ARG(caller),
+              j->who->name);
     return denied(j, REFUSAL_DENIED);
 }
 
@@ -176,8 +180,8 @@ static enum rights_verdict judge_begin(struct judging *j, struct span message)
     struct m_parent_begin m;
     struct d_signed s;
     struct d_parent p;
-    if (m_parent_begin_decode(message, &m, j->err) < 0 || d_signed_decode(m.parent, &s, j->err) < 0 ||
-        d_parent_decode(s.body, &p, j->err) < 0)
+    if (m_parent_begin_decode(message, &m, j->err) < 0 ||
+        d_signed_decode(m.parent, &s, j->err) < 0 || d_parent_decode(s.body, &p, j->err) < 0)
         return malformed(j);
     enum rights_verdict v = only_ones_own(j, p.caller);
     return v == RIGHTS_ALLOWED ? somewhere(j) : v;
@@ -237,10 +241,12 @@ static enum rights_verdict judge_operate(struct judging *j, struct span message)
     struct id run;
     if (m_operate_decode(message, &m, j->err) < 0)
         return malformed(j);
-    if (span_eq_str(m.verb, "drain") || span_eq_str(m.verb, "undrain") || span_eq_str(m.verb, "forget"))
+    if (span_eq_str(m.verb, "drain") || span_eq_str(m.verb, "undrain") ||
+        span_eq_str(m.verb, "forget"))
         return grant_spans(j, SPAN_NONE, m.target);
     if (span_eq_str(m.verb, "release"))
-        return id_parse_span(m.target, &run, j->err) < 0 ? denied(j, REFUSAL_BAD_ARGUMENT) : judge_run_id(j, &run);
+        return id_parse_span(m.target, &run, j->err) < 0 ? denied(j, REFUSAL_BAD_ARGUMENT)
+                                                         : judge_run_id(j, &run);
     j->verb = VERB_ADMIN; /* invite, backup, check, and whatever comes */
     return grant(j, "", "all");
 }
@@ -256,7 +262,8 @@ static enum rights_verdict judge_deploy(struct judging *j, struct span message)
     return grant_spans(j, d.name, d.address);
 }
 
-static enum rights_verdict judge_target(struct judging *j, enum target t, uint64_t kind, struct span message)
+static enum rights_verdict judge_target(struct judging *j, enum target t, uint64_t kind,
+                                        struct span message)
 {
     if (t == NOTHING)
         return RIGHTS_ALLOWED;
@@ -293,7 +300,10 @@ enum rights_verdict rights_judge(const struct bcore *core, const struct asker *w
     struct error mine = {0};
     unsigned role = who->certificate ? 1u << who->certificate->role : ONE;
     const struct wire_schema *schema = schema_of_kind(kind, NULL);
-    struct judging j = {.core = core, .who = who->certificate, .err = err ? err : &mine, .code = REFUSAL_WRONG_ROLE};
+    struct judging j = {.core = core,
+                        .who = who->certificate,
+                        .err = err ? err : &mine,
+                        .code = REFUSAL_WRONG_ROLE};
     for (unsigned i = 0; i < sizeof RIGHT / sizeof *RIGHT; i++) {
         if (RIGHT[i].kind != kind || !(RIGHT[i].roles & role))
             continue;

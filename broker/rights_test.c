@@ -3,13 +3,16 @@
 #include "common/testing.h"
 #include "trust/grants.h"
 
-/* What each role may send when it holds every grant there is: written down once more, as people read it. */
-#define SERVER_MAY "HELLO PING BYE ATTEST HAVE HAVE_END STARTED PROGRESS RESULT RETURNED LOG_DATA GET CERTIFICATE "
+/* What each role may send when it holds every grant there is: written down once more, as people
+   read it. */
+#define SERVER_MAY \
+    "HELLO PING BYE ATTEST HAVE HAVE_END STARTED PROGRESS RESULT RETURNED LOG_DATA GET CERTIFICATE "
 #define CALLER_MAY \
     "HELLO PING BYE RESOLVE CALL FOLLOW CANCEL PARENT_BEGIN PARENT_PLAN PARENT_END PARENT_DRIVE QUERY OPERATE " \
     "SUBSCRIBE CREDIT " \
     "UNSUBSCRIBE LOGS PUT PUT_END GET DEPLOY CERTIFICATE PUBLISH REVOKE "
-#define MONITOR_MAY  "HELLO PING BYE FOLLOW QUERY OPERATE SUBSCRIBE CREDIT UNSUBSCRIBE LOGS CERTIFICATE "
+#define MONITOR_MAY \
+    "HELLO PING BYE FOLLOW QUERY OPERATE SUBSCRIBE CREDIT UNSUBSCRIBE LOGS CERTIFICATE "
 #define NEWCOMER_MAY "HELLO PING BYE ENROL "
 /* And without any grant: what needs none, or is judged row by row, event by event. */
 #define UNGRANTED_CALLER  "HELLO PING BYE QUERY SUBSCRIBE CREDIT UNSUBSCRIBE CERTIFICATE "
@@ -24,7 +27,8 @@ struct world {
 static void begin(struct world *w, enum role role, bool granted)
 {
     static struct grant all[VERB_COUNT];
-    struct bcore_config c = {.cluster = "test", .broker = "b", .memory_budget = 1 << 20, .max_runs = 10};
+    struct bcore_config c = {
+        .cluster = "test", .broker = "b", .memory_budget = 1 << 20, .max_runs = 10};
     memset(w, 0, sizeof *w);
     w->core = bcore_new(&c);
     w->who.role = role;
@@ -46,8 +50,9 @@ static void end(struct world *w)
 static void sign(struct world *w)
 {
     static const uint8_t signature[64];
-    struct d_signed s = {
-        .signer = span_str("anna"), .body = buf_span(&w->call), .signature = span_of(signature, sizeof signature)};
+    struct d_signed s = {.signer = span_str("anna"),
+                         .body = buf_span(&w->call),
+                         .signature = span_of(signature, sizeof signature)};
     d_signed_encode(&s, &w->envelope);
 }
 
@@ -59,22 +64,28 @@ static struct span message_of(struct world *w, uint64_t kind, const char *caller
     buf_clear(&w->call);
     buf_clear(&w->envelope);
     if (kind == KIND_M_CALL) {
-        d_call_encode(&(struct d_call){.caller = span_str(caller), .job = span_str(job), .address = span_str("etl")},
+        d_call_encode(&(struct d_call){.caller = span_str(caller),
+                                       .job = span_str(job),
+                                       .address = span_str("etl")},
                       &w->call);
         sign(w);
         m_call_encode(&(struct m_call){.call = buf_span(&w->envelope)}, &w->message);
     } else if (kind == KIND_M_PARENT_BEGIN) {
         d_parent_encode(&(struct d_parent){.caller = span_str(caller)}, &w->call);
         sign(w);
-        m_parent_begin_encode(&(struct m_parent_begin){.parent = buf_span(&w->envelope)}, &w->message);
+        m_parent_begin_encode(&(struct m_parent_begin){.parent = buf_span(&w->envelope)},
+                              &w->message);
     } else if (kind == KIND_M_DEPLOY) {
-        d_deployment_encode(&(struct d_deployment){.name = span_str(job), .address = span_str("etl")}, &w->call);
+        d_deployment_encode(
+            &(struct d_deployment){.name = span_str(job), .address = span_str("etl")}, &w->call);
         sign(w);
         m_deploy_encode(&(struct m_deploy){.deployment = buf_span(&w->envelope)}, &w->message);
     } else if (kind == KIND_M_RESOLVE) {
-        m_resolve_encode(&(struct m_resolve){.job = span_str(job), .address = span_str("etl")}, &w->message);
+        m_resolve_encode(&(struct m_resolve){.job = span_str(job), .address = span_str("etl")},
+                         &w->message);
     } else if (kind == KIND_M_OPERATE) {
-        m_operate_encode(&(struct m_operate){.verb = span_str("drain"), .target = span_str("etl")}, &w->message);
+        m_operate_encode(&(struct m_operate){.verb = span_str("drain"), .target = span_str("etl")},
+                         &w->message);
     } else {
         wire_encode(schema_of_kind(kind, NULL), zero, &w->message);
     }
@@ -110,10 +121,11 @@ static void may_exactly(enum role role, bool newcomer, bool granted, const char 
         char inner[84];
         snprintf(inner, sizeof inner, " %s", word);
         listed |= strstr(list, inner) != NULL;
-        bool allowed = judge(&w, newcomer, s->kind, message_of(&w, s->kind, "anna", "load")) != RIGHTS_DENIED;
+        bool allowed =
+            judge(&w, newcomer, s->kind, message_of(&w, s->kind, "anna", "load")) != RIGHTS_DENIED;
         if (allowed != listed)
-            fail_msg("%s %s %s", newcomer ? "a one-time key" : role_word(role), allowed ? "may send" : "may not send",
-                     s->name);
+            fail_msg("%s %s %s", newcomer ? "a one-time key" : role_word(role),
+                     allowed ? "may send" : "may not send", s->name);
         if (from == SENDER_B)
             assert_false(allowed);
     }
@@ -132,11 +144,13 @@ static void each_role_may_send_what_the_table_says_and_nothing_else(void **state
     may_exactly(ROLE_COUNT, true, false, NEWCOMER_MAY);
 }
 
-/* FOLLOW, CANCEL, LOGS, PARENT_END and PARENT_DRIVE name a run that is not in memory here: they are judged later. */
+/* FOLLOW, CANCEL, LOGS, PARENT_END and PARENT_DRIVE name a run that is not in memory here: they are
+   judged later. */
 static void without_a_grant_only_what_needs_none_may_be_sent(void **state)
 {
     (void)state;
-    may_exactly(ROLE_CALLER, false, false, UNGRANTED_CALLER "FOLLOW CANCEL LOGS PARENT_END PARENT_DRIVE ");
+    may_exactly(ROLE_CALLER, false, false,
+                UNGRANTED_CALLER "FOLLOW CANCEL LOGS PARENT_END PARENT_DRIVE ");
     may_exactly(ROLE_MONITOR, false, false, UNGRANTED_MONITOR "FOLLOW LOGS ");
     may_exactly(ROLE_SERVER, false, false, SERVER_MAY);
 }
@@ -160,13 +174,17 @@ static void a_grant_covers_its_jobs_and_no_others(void **state)
     begin(&w, ROLE_CALLER, false);
     w.who.grants = &one;
     w.who.n_grants = 1;
-    assert_int_equal(judge(&w, false, KIND_M_CALL, message_of(&w, KIND_M_CALL, "anna", "load-orders")),
-                     RIGHTS_ALLOWED);
-    assert_int_equal(judge(&w, false, KIND_M_CALL, message_of(&w, KIND_M_CALL, "anna", "drop-orders")),
+    assert_int_equal(
+        judge(&w, false, KIND_M_CALL, message_of(&w, KIND_M_CALL, "anna", "load-orders")),
+        RIGHTS_ALLOWED);
+    assert_int_equal(
+        judge(&w, false, KIND_M_CALL, message_of(&w, KIND_M_CALL, "anna", "drop-orders")),
+        RIGHTS_DENIED);
+    assert_int_equal(
+        judge(&w, false, KIND_M_DEPLOY, message_of(&w, KIND_M_DEPLOY, "anna", "load-orders")),
+        RIGHTS_DENIED);
+    assert_int_equal(judge(&w, false, KIND_M_OPERATE, message_of(&w, KIND_M_OPERATE, "", "")),
                      RIGHTS_DENIED);
-    assert_int_equal(judge(&w, false, KIND_M_DEPLOY, message_of(&w, KIND_M_DEPLOY, "anna", "load-orders")),
-                     RIGHTS_DENIED);
-    assert_int_equal(judge(&w, false, KIND_M_OPERATE, message_of(&w, KIND_M_OPERATE, "", "")), RIGHTS_DENIED);
     end(&w);
 }
 
@@ -175,9 +193,11 @@ static void nobody_sends_what_another_has_signed(void **state)
     struct world w;
     (void)state;
     begin(&w, ROLE_ADMINISTRATOR, false);
-    assert_int_equal(judge(&w, false, KIND_M_CALL, message_of(&w, KIND_M_CALL, "otto", "load")), RIGHTS_DENIED);
-    assert_int_equal(judge(&w, false, KIND_M_PARENT_BEGIN, message_of(&w, KIND_M_PARENT_BEGIN, "otto", "")),
+    assert_int_equal(judge(&w, false, KIND_M_CALL, message_of(&w, KIND_M_CALL, "otto", "load")),
                      RIGHTS_DENIED);
+    assert_int_equal(
+        judge(&w, false, KIND_M_PARENT_BEGIN, message_of(&w, KIND_M_PARENT_BEGIN, "otto", "")),
+        RIGHTS_DENIED);
     end(&w);
 }
 
@@ -186,8 +206,9 @@ static void bytes_that_are_no_message_are_denied(void **state)
     struct world w;
     (void)state;
     begin(&w, ROLE_ADMINISTRATOR, false);
-    const uint64_t kinds[] = {KIND_M_CALL,         KIND_M_RESOLVE,    KIND_M_FOLLOW,  KIND_M_CANCEL, KIND_M_LOGS,
-                              KIND_M_PARENT_BEGIN, KIND_M_PARENT_END, KIND_M_OPERATE, KIND_M_DEPLOY};
+    const uint64_t kinds[] = {KIND_M_CALL,       KIND_M_RESOLVE, KIND_M_FOLLOW,
+                              KIND_M_CANCEL,     KIND_M_LOGS,    KIND_M_PARENT_BEGIN,
+                              KIND_M_PARENT_END, KIND_M_OPERATE, KIND_M_DEPLOY};
     for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
         assert_int_equal(judge(&w, false, kinds[i], span_str("\x93\x01\x02")), RIGHTS_DENIED);
     end(&w);

@@ -1,5 +1,5 @@
-/* testing.h - the whole shell in one process: a broker on a port of its own, and peers that speak to it. Included by
- * *_test.c only. */
+/* testing.h - the whole shell in one process: a broker on a port of its own, and peers that speak
+ * to it. Included by *_test.c only. */
 #ifndef LB_BROKER_TESTING_H
 #define LB_BROKER_TESTING_H
 
@@ -107,8 +107,12 @@ UNUSED static void dial(struct talker *t)
                                .broker_key = t->w->key.transport,
                                .secret_transport = t->key.transport_secret,
                                .public_transport = t->key.transport.b};
-    struct dialer_calls calls = {
-        .self = t, .hello = on_hello, .up = on_up, .message = on_message, .down = on_down, .refused = on_refused};
+    struct dialer_calls calls = {.self = t,
+                                 .hello = on_hello,
+                                 .up = on_up,
+                                 .message = on_message,
+                                 .down = on_down,
+                                 .refused = on_refused};
     if (dialer_open(&t->dialer, t->w->loop, &o, &calls, &err) < 0)
         fail_msg("%s", err.text);
 }
@@ -258,8 +262,8 @@ UNUSED static int teardown(void **state)
 }
 
 /* A principal whose certificate lies in etc/trust/known. */
-UNUSED static void principal(struct world *w, struct talker *t, const char *name, enum role role, uint64_t serial,
-                             const char *const *grants, size_t n_grants)
+UNUSED static void principal(struct world *w, struct talker *t, const char *name, enum role role,
+                             uint64_t serial, const char *const *grants, size_t n_grants)
 {
     memset(t, 0, sizeof *t);
     t->w = w;
@@ -342,7 +346,8 @@ UNUSED static struct id run_one(struct talker *caller, struct talker *worker, co
 
 /* ---- What monitors and people ask */
 /* The rows, a line each. */
-UNUSED static void ask(struct talker *t, const char *what, const char *key, const char *value, struct buf *ret)
+UNUSED static void ask(struct talker *t, const char *what, const char *key, const char *value,
+                       struct buf *ret)
 {
     struct buf where = {0};
     struct m_rows rows;
@@ -351,7 +356,8 @@ UNUSED static void ask(struct talker *t, const char *what, const char *key, cons
         value_add_str(&where, span_str(key));
         value_add_str(&where, span_str(value));
     }
-    say(t, query, .req = 40, .what = span_str(what), .where = wire_list_from(&where, key != NULL), .limit = 100);
+    say(t, query, .req = 40, .what = span_str(what), .where = wire_list_from(&where, key != NULL),
+        .limit = 100);
     hear(t, rows, &rows);
     buf_clear(ret);
     for (struct wire_iter it = wire_iter(&rows.rows); wire_next(&it, &row);) {
@@ -362,9 +368,10 @@ UNUSED static void ask(struct talker *t, const char *what, const char *key, cons
     buf_free(&where);
 }
 
-/* Takes events until `to` is at least `upto`; checks that stretches join without a gap and counts each number once.
- */
-UNUSED static unsigned follow_events(struct talker *t, uint64_t req, uint64_t after, uint64_t upto, uint64_t *ret_to)
+/* Takes events until `to` is at least `upto`; checks that stretches join without a gap and counts
+ * each number once. */
+UNUSED static unsigned follow_events(struct talker *t, uint64_t req, uint64_t after, uint64_t upto,
+                                     uint64_t *ret_to)
 {
     uint64_t at = after, taken = 0, seq_last = after;
     unsigned n = 0;

@@ -1,9 +1,10 @@
-/* call.c - calls: resolved, signed together with the others of the turn, submitted, followed to their end.
+/* call.c - calls: resolved, signed together with the others of the turn, submitted, followed to
+ * their end.
  *
- * A call's body is encoded at once, so that what is wrong with it is said at once; the hash of the job is put in when
- * RESOLVE has told it. Its CALL is a request like others: said again at each new session until it is answered. Then
- * its run is followed: a new session says FOLLOW for every run whose end has not been heard.
- */
+ * A call's body is encoded at once, so that what is wrong with it is said at once; the hash of the
+ * job is put in when RESOLVE has told it. Its CALL is a request like others: said again at each new
+ * session until it is answered. Then its run is followed: a new session says FOLLOW for every run
+ * whose end has not been heard. */
 #include "client/inner.h"
 
 #include <errno.h>
@@ -104,13 +105,16 @@ void call_refused(struct call *c, enum refusal code, const char *text)
 
 int64_t busy_until(const struct longboat *lb, uint64_t retry_ms)
 {
-    uint32_t ms = retry_ms < BUSY_RETRY_MS ? BUSY_RETRY_MS : retry_ms > DAY_MS ? DAY_MS : (uint32_t)retry_ms;
+    uint32_t ms = retry_ms < BUSY_RETRY_MS ? BUSY_RETRY_MS
+                  : retry_ms > DAY_MS      ? DAY_MS
+                                           : (uint32_t)retry_ms;
     return loop_now(lb->loop) + ms + randombytes_uniform(ms / 2);
 }
 
 /* ---- Body and signature */
 
-static int encode(const struct longboat *lb, const struct longboat_call *o, struct buf *out, struct error *err)
+static int encode(const struct longboat *lb, const struct longboat_call *o, struct buf *out,
+                  struct error *err)
 {
     const int64_t now = clock_wall_ms();
     char as_of[CLOCK_TEXT], key[ID_TEXT];
@@ -193,7 +197,8 @@ static void sign_batch(struct longboat *lb, struct call_list *list)
         calls[i] = call_list_take(list);
         bodies[i] = buf_span(&calls[i]->body);
     }
-    int rc = batch_sign(&lb->config.key, lb->config.me.name, lb->config.me.serial, bodies, n, envelopes, &err);
+    int rc = batch_sign(&lb->config.key, lb->config.me.name, lb->config.me.serial, bodies, n,
+                        envelopes, &err);
     for (size_t i = 0; i < n; i++) {
         struct call *c = calls[i];
         if (rc < 0) {
@@ -275,7 +280,8 @@ static void take_refusal(struct call *c, const struct m_error *m)
     }
     if (m->code == REFUSAL_BUSY) {
         c->followed = 0;
-        loop_timer_set(c->lb->loop, &c->retry, "client.call", busy_until(c->lb, m->retry_ms), on_retry, c);
+        loop_timer_set(c->lb->loop, &c->retry, "client.call", busy_until(c->lb, m->retry_ms),
+                       on_retry, c);
         return;
     }
     span_copy_str(m->text, text, sizeof text);
@@ -290,12 +296,15 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
     struct m_error error;
 
     longboat_forget(c->lb, c->req);
-    if (kind == KIND_M_ACCEPTED && inner_decode(c->lb, &m_accepted_schema, message, &accepted, NULL) == 0)
+    if (kind == KIND_M_ACCEPTED &&
+        inner_decode(c->lb, &m_accepted_schema, message, &accepted, NULL) == 0)
         accept(c, &accepted.run);
-    else if (kind == KIND_M_ERROR && inner_decode(c->lb, &m_error_schema, message, &error, NULL) == 0)
+    else if (kind == KIND_M_ERROR &&
+             inner_decode(c->lb, &m_error_schema, message, &error, NULL) == 0)
         take_refusal(c, &error);
     else
-        call_refused(c, REFUSAL_MALFORMED, "the broker's answer to CALL is not of the protocol's form");
+        call_refused(c, REFUSAL_MALFORMED,
+                     "the broker's answer to CALL is not of the protocol's form");
     return true; /* it is forgotten already */
 }
 
@@ -368,8 +377,8 @@ void call_pump(struct longboat *lb)
 
 /* ---- What callers use */
 
-int longboat_call_start(struct longboat *lb, const struct longboat_call *o, longboat_follow follow, void *self,
-                        struct error *err)
+int longboat_call_start(struct longboat *lb, const struct longboat_call *o, longboat_follow follow,
+                        void *self, struct error *err)
 {
     struct buf body = {0};
     int rc;
@@ -395,7 +404,8 @@ int longboat_call_start(struct longboat *lb, const struct longboat_call *o, long
 void longboat_withdraw(struct longboat *lb)
 {
     lb->withdrawn = true;
-    for (struct call *c = lb->calls, *next; c; c = next) { /* one that ends takes no other with it */
+    for (struct call *c = lb->calls, *next; c; c = next) {
+        /* one that ends takes no other with it */
         next = c->hh.next;
         if (c->busy || !request_was_sent(lb, c->req))
             take_back(c);
@@ -435,8 +445,8 @@ static void stop_following(struct longboat *lb, const struct wait *w)
             c->follow = NULL;
 }
 
-int longboat_call_wait(struct longboat *lb, const struct longboat_call *call, int64_t timeout_ms, struct id *ret_run,
-                       struct buf *ret_outcome, struct error *err)
+int longboat_call_wait(struct longboat *lb, const struct longboat_call *call, int64_t timeout_ms,
+                       struct id *ret_run, struct buf *ret_outcome, struct error *err)
 {
     struct wait w = {0};
     int rc;
@@ -458,9 +468,11 @@ int longboat_call_wait(struct longboat *lb, const struct longboat_call *call, in
     return rc;
 }
 
-int longboat_cancel(struct longboat *lb, const struct id *run, bool force, const char *reason, struct error *err)
+int longboat_cancel(struct longboat *lb, const struct id *run, bool force, const char *reason,
+                    struct error *err)
 {
-    struct m_cancel m = {.req = longboat_req(lb), .run = *run, .force = force, .reason = span_str(reason)};
+    struct m_cancel m = {
+        .req = longboat_req(lb), .run = *run, .force = force, .reason = span_str(reason)};
     struct buf message = {0}, answer = {0};
 
     m_cancel_encode(&m, &message);

@@ -11,16 +11,16 @@
 #include "common/yaml.h"
 #include "net/address.h"
 
-static int path_of(char path[PATHS_MOST], const char *folder, const char *name, struct error *err)
+static int path_of(char path[PATHS_MAX], const char *folder, const char *name, struct error *err)
 {
-    return path_join(path, PATHS_MOST, err, folder, name, NULL);
+    return path_join(path, PATHS_MAX, err, folder, name, NULL);
 }
 
 /* ---- client.yaml */
 
 static int read_address(const struct yaml_node *node, char **ret, struct error *err)
 {
-    char endpoint[NET_ENDPOINT_MOST];
+    char endpoint[NET_ENDPOINT_MAX];
     const char *text;
     int rc;
 
@@ -47,22 +47,25 @@ static int read_brokers(struct client_config *c, const struct yaml_node *root, s
     if ((rc = yaml_expect_seq(brokers, err)) < 0)
         return rc;
     size_t n = yaml_count(brokers);
-    if (n == 0 || n > CLIENT_BROKERS_MOST)
-        return yaml_error(brokers, err, "'brokers' must list 1 to %d addresses, not %zu", CLIENT_BROKERS_MOST, n);
+    if (n == 0 || n > CLIENT_BROKERS_MAX)
+        return yaml_error(brokers, err, "'brokers' must list 1 to %d addresses, not %zu",
+                          CLIENT_BROKERS_MAX, n);
     c->addresses = mem_zalloc(n, sizeof *c->addresses);
     for (; c->n_addresses < n; c->n_addresses++)
-        if ((rc = read_address(yaml_item(brokers, c->n_addresses), &c->addresses[c->n_addresses], err)) < 0)
+        if ((rc = read_address(yaml_item(brokers, c->n_addresses), &c->addresses[c->n_addresses],
+                               err)) < 0)
             return rc;
     return 0;
 }
 
 static int load_addresses(struct client_config *c, const char *folder, struct error *err)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     struct yaml *yaml = NULL;
     int rc;
 
-    if ((rc = path_of(path, folder, CLIENT_FILE, err)) < 0 || (rc = yaml_read_file(path, &yaml, err)) < 0)
+    if ((rc = path_of(path, folder, CLIENT_FILE, err)) < 0 ||
+        (rc = yaml_read_file(path, &yaml, err)) < 0)
         return rc;
     rc = read_brokers(c, yaml_root(yaml), err);
     yaml_free(&yaml);
@@ -71,15 +74,17 @@ static int load_addresses(struct client_config *c, const char *folder, struct er
 
 void client_config_format(const char *const *addresses, size_t n, struct buf *out)
 {
-    buf_add_str(out, "# Where the broker is; several addresses of one broker are tried in turn.\nbrokers:\n");
+    buf_add_str(
+        out,
+        "# Where the broker is; several addresses of one broker are tried in turn.\nbrokers:\n");
     for (size_t i = 0; i < n; i++)
         buf_printf(out, "  - \"%s\"\n", addresses[i]);
 }
 
 /* ---- Certificates */
 
-/* The cluster that our own certificate names. The file is ours: what it says is where we belong, and everything else
- * is then judged by that. */
+/* The cluster that our own certificate names. The file is ours: what it says is where we belong,
+ * and everything else is then judged by that. */
 static int read_cluster(struct span certificate, char ret[LIMIT_NAME + 1], struct error *err)
 {
     struct d_signed envelope;
@@ -104,7 +109,7 @@ static int load_certificate(const struct client_config *c, const char *path, str
 
 static int load_trust(struct client_config *c, const char *folder, struct error *err)
 {
-    char path[PATHS_MOST], administrators[PATHS_MOST], cluster[LIMIT_NAME + 1];
+    char path[PATHS_MAX], administrators[PATHS_MAX], cluster[LIMIT_NAME + 1];
     struct buf mine = {0}, brokers = {0};
     int rc;
 
@@ -134,13 +139,15 @@ done:
 
 static int load_key(struct client_config *c, const char *folder, struct error *err)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc;
 
-    if ((rc = path_of(path, folder, SIGN_KEY_FILE, err)) < 0 || (rc = key_load(path, &c->key, err)) < 0)
+    if ((rc = path_of(path, folder, SIGN_KEY_FILE, err)) < 0 ||
+        (rc = key_load(path, &c->key, err)) < 0)
         return rc;
     if (!hash_eq(&c->key.sign, &c->me.sign_key))
-        return error_set(err, -EINVAL, "%s does not belong to the certificate of '%s' in %s/%s; join again", path,
+        return error_set(err, -EINVAL,
+                         "%s does not belong to the certificate of '%s' in %s/%s; join again", path,
                          c->me.name, folder, CERTIFICATE_FILE);
     return 0;
 }
@@ -175,20 +182,23 @@ int client_config_load(struct client_config *ret, const char *folder, struct err
     return 0;
 }
 
-int client_config_adopt(struct client_config *c, struct span certificate, int64_t now, struct error *err)
+int client_config_adopt(struct client_config *c, struct span certificate, int64_t now,
+                        struct error *err)
 {
     struct certificate newer = {0};
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc;
 
     if (span_eq(certificate, buf_span(&c->me.signed_bytes)))
         return 0;
     if ((rc = certificate_verify(certificate, &c->anchors, now, &newer, NULL, err)) < 0)
         return rc;
-    if (strcmp(newer.name, c->me.name) != 0 || newer.role != c->me.role || newer.serial <= c->me.serial ||
-        !hash_eq(&newer.sign_key, &c->me.sign_key) || !hash_eq(&newer.seal_key, &c->me.seal_key)) {
+    if (strcmp(newer.name, c->me.name) != 0 || newer.role != c->me.role ||
+        newer.serial <= c->me.serial || !hash_eq(&newer.sign_key, &c->me.sign_key) ||
+        !hash_eq(&newer.seal_key, &c->me.seal_key)) {
         certificate_free(&newer);
-        return error_set(err, -EBADMSG, "the broker hands out a certificate that is not a newer one of '%s'",
+        return error_set(err, -EBADMSG,
+                         "the broker hands out a certificate that is not a newer one of '%s'",
                          c->me.name);
     }
     certificate_free(&c->me);

@@ -1,11 +1,11 @@
-/* config.h - who we are and where the broker is: what joining has written below the configuration folder.
+/* config.h - who we are and where the broker is: what joining has written below the configuration
+ * folder.
  *
  *   client.yaml           brokers: [host:port, ...]
  *   trust/administrators  the root: who may sign certificates (trust/certificate.h)
  *   trust/certificate     our own certificate, as signed
  *   trust/broker          the broker's; its transport key is pinned
- *   keys/sign.key         our secret seed (trust/keys.h)
- */
+ *   keys/sign.key         our secret seed (trust/keys.h) */
 #ifndef LB_CLIENT_CONFIG_H
 #define LB_CLIENT_CONFIG_H
 
@@ -19,7 +19,7 @@
 #define SIGN_KEY_FILE       "keys/sign.key"
 #define SEAL_KEY_FILE       "keys/seal.key"
 
-enum { CLIENT_BROKERS_MOST = 16 };
+enum { CLIENT_BROKERS_MAX = 16 };
 
 struct client_config {
     char *folder;     /* where it was read from */
@@ -30,15 +30,17 @@ struct client_config {
     struct certificate me, broker; /* verified */
 };
 
-/* Reads and verifies all of it. `folder` NULL: that of paths_resolve. -ENOENT: nobody has joined here, and the
- * sentence says how one does; -EINVAL, -EBADMSG, ...: which file, and what is wrong with it. */
+/* Reads and verifies all of it. `folder` NULL: that of paths_resolve. -ENOENT: nobody has joined
+ * here, and the sentence says how one does; -EINVAL, -EBADMSG, ...: which file, and what is wrong
+ * with it. */
 int client_config_load(struct client_config *ret, const char *folder, struct error *err);
 void client_config_free(struct client_config *c); /* wipes the key; back to all zero */
 
-/* A newer certificate of our own key, from a WELCOME: verified, written over trust/certificate and used from now on.
- * 0 as well when it is the one we have. -EBADMSG, ...: it is not ours or not newer; -EACCES, ...: it is used, but
- * could not be written. */
-int client_config_adopt(struct client_config *c, struct span certificate, int64_t now, struct error *err);
+/* A newer certificate of our own key, from a WELCOME: verified, written over trust/certificate and
+ * used from now on. 0 as well when it is the one we have. -EBADMSG, ...: it is not ours or not
+ * newer; -EACCES, ...: it is used, but could not be written. */
+int client_config_adopt(struct client_config *c, struct span certificate, int64_t now,
+                        struct error *err);
 
 /* The text of a client.yaml. */
 void client_config_format(const char *const *addresses, size_t n, struct buf *out);

@@ -17,7 +17,8 @@ static int load(struct cluster *c, struct client_config *ret, struct error *err)
 }
 
 /* The file's new content, and what is said of it. */
-static void with(struct cluster *c, const char *name, const char *content, int code, const char *says)
+static void with(struct cluster *c, const char *name, const char *content, int code,
+                 const char *says)
 {
     struct client_config config;
     struct error err;

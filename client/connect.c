@@ -25,7 +25,8 @@ static void on_up(void *self, const struct m_welcome *welcome)
     struct longboat *lb = self;
     lb->newer = welcome->minor > PROTO_MINOR;
     lb->refused = REFUSAL_NONE;
-    if (welcome->yours.n) /* before anything is signed; what cannot be adopted leaves us with what we have */
+    /* before anything is signed; what cannot be adopted leaves us with what we have */
+    if (welcome->yours.n)
         client_config_adopt(&lb->config, welcome->yours, clock_wall_ms(), NULL);
     lb->session++;
     request_session(lb);
@@ -38,7 +39,8 @@ static void on_window(void *self)
     pump(self);
 }
 
-/* Nothing here rests on others' certificates but the broker's, which is pinned; who signs the next list needs it. */
+/* Nothing here rests on others' certificates but the broker's, which is pinned; who signs the next
+   list needs it. */
 static void keep_revocations(struct longboat *lb, struct span message)
 {
     struct m_revoked m;
@@ -84,7 +86,8 @@ static void on_refused(void *self, const struct m_refused *refused)
     span_copy_str(refused->text, lb->refused_text, sizeof lb->refused_text);
 }
 
-/* Before the dialer's hook, which was added later: what is signed here leaves in the frames of this turn. */
+/* Before the dialer's hook, which was added later: what is signed here leaves in the frames of this
+   turn. */
 static bool on_prepare(struct loop *l, void *arg)
 {
     (void)l;
@@ -113,7 +116,8 @@ static int connect_dialer(struct longboat *lb, struct error *err)
     return dialer_open(&lb->dialer, lb->loop, &o, &calls, err);
 }
 
-int longboat_open(struct longboat **ret, const char *config_folder, struct loop *loop, struct error *err)
+int longboat_open(struct longboat **ret, const char *config_folder, struct loop *loop,
+                  struct error *err)
 {
     struct longboat *lb = mem_zalloc(1, sizeof *lb);
     int rc;
@@ -164,7 +168,8 @@ const struct certificate *longboat_me(const struct longboat *lb)
 const char *longboat_broker(const struct longboat *lb)
 {
     struct longboat *own = (struct longboat *)(uintptr_t)lb; /* the text lies in it */
-    snprintf(own->name, sizeof own->name, "broker %s at %s", lb->config.broker.name, dialer_address(lb->dialer));
+    snprintf(own->name, sizeof own->name, "broker %s at %s", lb->config.broker.name,
+             dialer_address(lb->dialer));
     return lb->name;
 }
 
@@ -193,8 +198,8 @@ bool inner_send(struct longboat *lb, struct span message)
     return dialer_window_open(lb->dialer) && dialer_send(lb->dialer, message) == 0;
 }
 
-int inner_decode(const struct longboat *lb, const struct wire_schema *s, struct span message, void *ret,
-                 struct error *err)
+int inner_decode(const struct longboat *lb, const struct wire_schema *s, struct span message,
+                 void *ret, struct error *err)
 {
     return wire_decode(s, message, lb->newer, ret, err);
 }
@@ -208,14 +213,16 @@ static int time_is_over(struct longboat *lb, int64_t timeout_ms, struct error *e
                      (double)timeout_ms / 1000, *trouble ? "; " : "", trouble);
 }
 
-int longboat_wait(struct longboat *lb, bool (*done)(void *), void *self, int64_t timeout_ms, struct error *err)
+int longboat_wait(struct longboat *lb, bool (*done)(void *), void *self, int64_t timeout_ms,
+                  struct error *err)
 {
     const int64_t until = timeout_ms > 0 ? clock_boot_ms() + timeout_ms : INT64_MAX;
     int rc;
 
     while (!done(self)) {
         if (lb->refused != REFUSAL_NONE)
-            return error_set(err, -EACCES, "refused by %s: %s", longboat_broker(lb), lb->refused_text);
+            return error_set(err, -EACCES, "refused by %s: %s", longboat_broker(lb),
+                             lb->refused_text);
         if (loop_is_stopping(lb->loop))
             return error_set(err, -EINTR, "interrupted");
         if (until != INT64_MAX && clock_boot_ms() >= until)

@@ -16,11 +16,11 @@
 #include "common/mem.h"
 #include "common/paths.h"
 
-enum { TIMEOUT_MS = 30000, TOKEN_MOST = 64 << 10 };
+enum { TIMEOUT_MS = 30000, TOKEN_MAX = 64 << 10 };
 
 struct joining {
     const struct enrol_options *o;
-    char folder[PATHS_MOST], staged[PATHS_MOST]; /* staged "": none */
+    char folder[PATHS_MAX], staged[PATHS_MAX]; /* staged "": none */
     struct token token;
     uint8_t seed[KEY_SEED], seal_seed[KEY_SEED];
     struct key key;
@@ -32,7 +32,7 @@ struct joining {
 static int check_free(const struct joining *j, struct error *err)
 {
     static const char *const files[] = {SIGN_KEY_FILE, CERTIFICATE_FILE};
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     struct stat st;
     int rc;
 
@@ -40,10 +40,11 @@ static int check_free(const struct joining *j, struct error *err)
         if ((rc = path_join(path, sizeof path, err, j->folder, files[i], NULL)) < 0)
             return rc;
         if (lstat(path, &st) == 0)
-            return error_set(err, -EEXIST,
-                             "%s is there: somebody has joined here already. With --force the new identity takes its "
-                             "place; with another LONGBOAT_HOME both live side by side",
-                             path);
+            return error_set(
+                err, -EEXIST,
+                "%s is there: somebody has joined here already. With --force the new identity takes its "
+                "place; with another LONGBOAT_HOME both live side by side",
+                path);
     }
     return 0;
 }
@@ -51,11 +52,13 @@ static int check_free(const struct joining *j, struct error *err)
 static int check_role(const struct joining *j, struct error *err)
 {
     if (j->o->server && j->token.role != ROLE_SERVER)
-        return error_set(err, -EINVAL,
-                         "this token is for '%s', a %s; on a server one needs: lbctl invite --server NAME",
-                         j->token.name, role_word(j->token.role));
+        return error_set(
+            err, -EINVAL,
+            "this token is for '%s', a %s; on a server one needs: lbctl invite --server NAME",
+            j->token.name, role_word(j->token.role));
     if (!j->o->server && j->token.role == ROLE_SERVER)
-        return error_set(err, -EINVAL, "this token is for the server '%s'; give it to `lbworker join` there",
+        return error_set(err, -EINVAL,
+                         "this token is for the server '%s'; give it to `lbworker join` there",
                          j->token.name);
     return 0;
 }
@@ -84,33 +87,37 @@ static int make_identity(struct joining *j, struct error *err)
         key_seed_make(j->seal_seed);
         seal_key_from_seed(j->seal_seed, &seal);
     }
-    rc = token_make_certificate(&j->token, &j->key.sign, &seal.public_key, clock_wall_ms(), &j->certificate, err);
+    rc = token_make_certificate(&j->token, &j->key.sign, &seal.public_key, clock_wall_ms(),
+                                &j->certificate, err);
     seal_key_forget(&seal);
     return rc;
 }
 
 /* ---- Files: beside first, then into their places */
 
-static int stage_file(const struct joining *j, const char *name, struct span content, struct error *err)
+static int stage_file(const struct joining *j, const char *name, struct span content,
+                      struct error *err)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc = path_join(path, sizeof path, err, j->staged, name, NULL);
     return rc < 0 ? rc : file_write_atomic(path, content, 0644, err);
 }
 
-static int stage_key(const struct joining *j, const char *name, const uint8_t seed[KEY_SEED], struct error *err)
+static int stage_key(const struct joining *j, const char *name, const uint8_t seed[KEY_SEED],
+                     struct error *err)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc = path_join(path, sizeof path, err, j->staged, name, NULL);
     return rc < 0 ? rc : key_file_create(path, seed, err);
 }
 
 static int make_folders(const char *top, struct error *err)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc;
     if ((rc = path_join(path, sizeof path, err, top, "trust", NULL)) < 0 ||
-        (rc = file_make_dirs(path, 0755, err)) < 0 || (rc = path_join(path, sizeof path, err, top, "keys", NULL)) < 0)
+        (rc = file_make_dirs(path, 0755, err)) < 0 ||
+        (rc = path_join(path, sizeof path, err, top, "keys", NULL)) < 0)
         return rc;
     return file_make_dirs(path, 0700, err);
 }
@@ -146,7 +153,8 @@ static void sync_folder(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
-        fsync(fd); /* the names are there; if the disk loses them the next start says which file is missing */
+        /* the names are there; if the disk loses them the next start says which file is missing */
+        fsync(fd);
         close(fd);
     }
 }
@@ -156,7 +164,7 @@ static int publish(struct joining *j, struct error *err)
 {
     static const char *const files[] = {SIGN_KEY_FILE, SEAL_KEY_FILE, ADMINISTRATORS_FILE,
                                         BROKER_FILE,   CLIENT_FILE,   CERTIFICATE_FILE};
-    char from[PATHS_MOST], to[PATHS_MOST];
+    char from[PATHS_MAX], to[PATHS_MAX];
     int rc;
 
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -166,8 +174,9 @@ static int publish(struct joining *j, struct error *err)
             (rc = path_join(to, sizeof to, err, j->folder, files[i], NULL)) < 0)
             return rc;
         if (rename(from, to) < 0)
-            return error_errno(err, errno, "the broker has taken the certificate, but %s cannot be put in its place",
-                               to);
+            return error_errno(
+                err, errno,
+                "the broker has taken the certificate, but %s cannot be put in its place", to);
     }
     if (path_join(to, sizeof to, NULL, j->folder, "trust", NULL) == 0)
         sync_folder(to);
@@ -186,8 +195,8 @@ static int ask(struct joining *j, struct error *err)
 
     if (!j->o->loop && !(own = loop_new(err)))
         return -EMFILE;
-    int rc =
-        enrol_ask(own ? own : j->o->loop, &j->token, &j->key, buf_span(&j->certificate), timeout_ms, &j->broker, err);
+    int rc = enrol_ask(own ? own : j->o->loop, &j->token, &j->key, buf_span(&j->certificate),
+                       timeout_ms, &j->broker, err);
     loop_destroy(&own);
     return rc;
 }
@@ -197,8 +206,9 @@ static int join(struct joining *j, struct error *err)
     int rc;
 
     if ((rc = trust_init(err)) < 0 || (rc = resolve_folder(j, err)) < 0 ||
-        (!j->o->force && (rc = check_free(j, err)) < 0) || (rc = token_parse(j->o->token, &j->token, err)) < 0 ||
-        (rc = check_role(j, err)) < 0 || (rc = make_identity(j, err)) < 0 || (rc = stage(j, err)) < 0)
+        (!j->o->force && (rc = check_free(j, err)) < 0) ||
+        (rc = token_parse(j->o->token, &j->token, err)) < 0 || (rc = check_role(j, err)) < 0 ||
+        (rc = make_identity(j, err)) < 0 || (rc = stage(j, err)) < 0)
         return rc;
     if ((rc = ask(j, err)) < 0 || (rc = stage_file(j, BROKER_FILE, buf_span(&j->broker), err)) < 0)
         return rc;
@@ -230,18 +240,19 @@ int enrol(const struct enrol_options *o, struct enrol_result *ret, struct error 
 
 int enrol_read_token(int fd, char **ret, struct error *err)
 {
-    char *text = mem_zalloc(1, TOKEN_MOST + 1);
-    ssize_t n = file_read_all(fd, text, TOKEN_MOST);
+    char *text = mem_zalloc(1, TOKEN_MAX + 1);
+    ssize_t n = file_read_all(fd, text, TOKEN_MAX);
 
-    if (n > 0 && n < TOKEN_MOST) {
+    if (n > 0 && n < TOKEN_MAX) {
         *ret = text;
         return 0;
     }
-    sodium_memzero(text, TOKEN_MOST);
+    sodium_memzero(text, TOKEN_MAX);
     mem_free(&text);
     if (n < 0)
         return error_errno(err, (int)-n, "cannot read the token");
-    return error_set(err, -EINVAL,
-                     n == 0 ? "no token on standard input; an administrator makes one with lbctl invite"
-                            : "what stands on standard input is too long for a token");
+    return error_set(
+        err, -EINVAL,
+        n == 0 ? "no token on standard input; an administrator makes one with lbctl invite"
+               : "what stands on standard input is too long for a token");
 }

@@ -43,13 +43,15 @@ static void take_enrol(struct cluster *c, uint64_t kind, struct span message)
     g->certificate = buf_dup(m.certificate);
     if (g->busy > 0) {
         g->busy--;
-        broker_says(c, &m_error_schema,
-                    &(struct m_error){.req = m.req, .code = REFUSAL_BUSY, .text = span_str("wait")});
+        broker_says(
+            c, &m_error_schema,
+            &(struct m_error){.req = m.req, .code = REFUSAL_BUSY, .text = span_str("wait")});
         return;
     }
     if (g->answer) {
         broker_says(c, &m_error_schema,
-                    &(struct m_error){.req = m.req, .code = g->answer, .text = span_str("the name is taken")});
+                    &(struct m_error){
+                        .req = m.req, .code = g->answer, .text = span_str("the name is taken")});
         return;
     }
     struct certificate who;
@@ -68,7 +70,8 @@ static void take_enrol(struct cluster *c, uint64_t kind, struct span message)
     broker_says(c, &m_done_schema, &(struct m_done){.req = m.req});
 }
 
-static char *token_for(struct cluster *c, const char *name, enum role role, int64_t lives, struct hash *ret_one_time)
+static char *token_for(struct cluster *c, const char *name, enum role role, int64_t lives,
+                       struct hash *ret_one_time)
 {
     static const char *const pools[] = {"etl"}, *const grants[] = {"call *@etl"};
     const char *address = c->endpoint;
@@ -91,7 +94,8 @@ static char *token_for(struct cluster *c, const char *name, enum role role, int6
     struct key one_time;
     struct error err;
     char *text;
-    if (invitation_make(&o, &c->administrator, &text, &err) < 0 || token_parse(text, &parsed, &err) < 0)
+    if (invitation_make(&o, &c->administrator, &text, &err) < 0 ||
+        token_parse(text, &parsed, &err) < 0)
         fail_msg("%s", err.text);
     key_from_seed(parsed.one_time_seed, &one_time);
     *ret_one_time = one_time.transport;
@@ -207,7 +211,8 @@ static void a_server_joins_with_a_key_for_secrets(void **state)
     joined(c, true, false);
     assert_int_equal(mode_of(c, SEAL_KEY_FILE), 0400);
     assert_int_equal(mode_of(c, "keys"), 0700);
-    assert_int_equal(certificate_verify(buf_span(&g->certificate), &c->anchors, clock_wall_ms(), &who, NULL, &err),
+    assert_int_equal(certificate_verify(buf_span(&g->certificate), &c->anchors, clock_wall_ms(),
+                                        &who, NULL, &err),
                      0);
     assert_int_equal(who.n_pools, 1);
     char *path = mem_printf("%s/%s", c->folder, SEAL_KEY_FILE);

@@ -54,8 +54,9 @@ static int take_broker(struct asking *a, struct span bytes)
     struct certificate c = {0};
     int rc = certificate_verify(bytes, &a->token->anchors, clock_wall_ms(), &c, NULL, a->err);
     if (rc == 0 && (c.role != ROLE_BROKER || !hash_eq(&c.transport_key, &a->token->broker_key)))
-        rc = error_set(a->err, -EBADMSG,
-                       "the certificate that the broker shows, of '%s', is not the one of the token", c.name);
+        rc = error_set(
+            a->err, -EBADMSG,
+            "the certificate that the broker shows, of '%s', is not the one of the token", c.name);
     if (rc == 0) {
         buf_clear(&a->broker);
         buf_add(&a->broker, bytes.p, bytes.n);
@@ -87,9 +88,11 @@ static void on_message(void *self, uint64_t kind, struct span message)
 
     if (kind == KIND_M_DONE) {
         a->done = true;
-    } else if (kind == KIND_M_ERROR && wire_decode(&m_error_schema, message, true, &error, NULL) == 0) {
+    } else if (kind == KIND_M_ERROR &&
+               wire_decode(&m_error_schema, message, true, &error, NULL) == 0) {
         if (error.code == REFUSAL_BUSY)
-            loop_timer_set(a->loop, &a->retry, "enrol", loop_now(a->loop) + BUSY_RETRY_MS, on_retry, a);
+            loop_timer_set(a->loop, &a->retry, "enrol", loop_now(a->loop) + BUSY_RETRY_MS, on_retry,
+                           a);
         else
             fail(a, -EACCES, "the broker refuses the certificate", error.text);
     }
@@ -114,10 +117,11 @@ static void on_refused(void *self, const struct m_refused *refused)
         if ((a->rc = dial(a)) < 0)
             a->done = true;
     } else if (refused->code == REFUSAL_UNKNOWN_PRINCIPAL) {
-        a->rc = error_set(a->err, -EACCES,
-                          "the broker at %s does not know this token: it has been used, has ended, or is for another "
-                          "cluster; ask for a new one (lbctl invite)",
-                          a->token->addresses[0]);
+        a->rc = error_set(
+            a->err, -EACCES,
+            "the broker at %s does not know this token: it has been used, has ended, or is for another "
+            "cluster; ask for a new one (lbctl invite)",
+            a->token->addresses[0]);
         a->done = true;
     } else {
         fail(a, -EACCES, "refused by the broker", refused->text);
@@ -134,8 +138,12 @@ static int dial(struct asking *a)
         .secret_transport = key->transport_secret,
         .public_transport = key->transport.b,
     };
-    const struct dialer_calls calls = {
-        .self = a, .hello = on_hello, .up = on_up, .message = on_message, .down = on_down, .refused = on_refused};
+    const struct dialer_calls calls = {.self = a,
+                                       .hello = on_hello,
+                                       .up = on_up,
+                                       .message = on_message,
+                                       .down = on_down,
+                                       .refused = on_refused};
     return dialer_open(&a->dialer, a->loop, &o, &calls, a->err);
 }
 
@@ -148,17 +156,20 @@ static int wait_for_broker(struct asking *a, int64_t timeout_ms)
         const char *trouble = dialer_trouble(a->dialer);
         if (clock_boot_ms() >= until)
             return error_set(a->err, -ETIMEDOUT, "no answer from the broker at %s within %g s%s%s",
-                             dialer_address(a->dialer), (double)timeout_ms / 1000, *trouble ? "; " : "", trouble);
+                             dialer_address(a->dialer), (double)timeout_ms / 1000,
+                             *trouble ? "; " : "", trouble);
         if ((rc = loop_turn(a->loop, until, a->err)) < 0)
             return rc;
     }
     return a->rc;
 }
 
-int enrol_ask(struct loop *loop, const struct token *t, const struct key *own, struct span certificate,
-              int64_t timeout_ms, struct buf *ret_broker, struct error *err)
+int enrol_ask(struct loop *loop, const struct token *t, const struct key *own,
+              struct span certificate, int64_t timeout_ms, struct buf *ret_broker,
+              struct error *err)
 {
-    struct asking a = {.loop = loop, .token = t, .own = own, .certificate = certificate, .err = err};
+    struct asking a = {
+        .loop = loop, .token = t, .own = own, .certificate = certificate, .err = err};
     int rc;
 
     key_from_seed(t->one_time_seed, &a.one_time);

@@ -1,5 +1,6 @@
-/* events.c - following events: in order, each once, over reconnects. What was seen is kept as a number; a new session
- * subscribes behind it. The broker sends as much as it was given credit for, so a slow reader costs it nothing. */
+/* events.c - following events: in order, each once, over reconnects. What was seen is kept as a
+ * number; a new session subscribes behind it. The broker sends as much as it was given credit for,
+ * so a slow reader costs it nothing. */
 #include "client/inner.h"
 
 #include <errno.h>
@@ -22,8 +23,11 @@ struct follower {
 
 static void encode_subscribe(const struct follower *f, struct buf *out)
 {
-    struct m_subscribe m = {
-        .req = f->req, .after = f->after, .since = f->after ? 0 : f->since, .where = f->where, .credit = CREDIT};
+    struct m_subscribe m = {.req = f->req,
+                            .after = f->after,
+                            .since = f->after ? 0 : f->since,
+                            .where = f->where,
+                            .credit = CREDIT};
     buf_clear(out);
     m_subscribe_encode(&m, out);
 }
@@ -92,9 +96,11 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
 
     if (f->ended)
         return true; /* under way when it ended */
-    if (kind == KIND_M_EVENTS && inner_decode(f->lb, &m_events_schema, message, &events, NULL) == 0) {
+    if (kind == KIND_M_EVENTS &&
+        inner_decode(f->lb, &m_events_schema, message, &events, NULL) == 0) {
         take_events(f, &events);
-    } else if (kind == KIND_M_ERROR && inner_decode(f->lb, &m_error_schema, message, &error, NULL) == 0) {
+    } else if (kind == KIND_M_ERROR &&
+               inner_decode(f->lb, &m_error_schema, message, &error, NULL) == 0) {
         f->rc = request_error(&error, f->err);
         f->ended = true;
     } else {
@@ -108,8 +114,9 @@ static bool has_ended(void *self)
     return ((struct follower *)self)->ended;
 }
 
-int longboat_follow_events(struct longboat *lb, uint64_t after, int64_t since, const struct wire_list *where,
-                           bool stay, longboat_event event, void *self, struct error *err)
+int longboat_follow_events(struct longboat *lb, uint64_t after, int64_t since,
+                           const struct wire_list *where, bool stay, longboat_event event,
+                           void *self, struct error *err)
 {
     struct follower f = {.lb = lb,
                          .req = longboat_req(lb),

@@ -1,6 +1,6 @@
-/* fixture.h - for the tests of this room: a cluster `test` in a folder, with an administrator, a caller anna who has
- * joined, and a broker made of net/server.h that says what a test tells it. One loop drives both ends. Included by
- * *_test.c only. */
+/* fixture.h - for the tests of this room: a cluster `test` in a folder, with an administrator, a
+ * caller anna who has joined, and a broker made of net/server.h that says what a test tells it. One
+ * loop drives both ends. Included by *_test.c only. */
 #ifndef LB_CLIENT_FIXTURE_H
 #define LB_CLIENT_FIXTURE_H
 
@@ -27,7 +27,7 @@ struct cluster {
     struct key administrator, broker, anna;
     struct buf broker_certificate;
     struct trust_anchors anchors;
-    char endpoint[NET_ENDPOINT_MOST];
+    char endpoint[NET_ENDPOINT_MAX];
     uint64_t peer;
     struct hash peer_key;
     unsigned hellos, downs;
@@ -47,8 +47,8 @@ UNUSED void broker_says(struct cluster *c, const struct wire_schema *s, const vo
     buf_free(&b);
 }
 
-UNUSED enum refusal cluster_hello(void *self, uint64_t peer, const struct hash *key, const char *address,
-                                  struct span hello, struct error *ret_text)
+UNUSED enum refusal cluster_hello(void *self, uint64_t peer, const struct hash *key,
+                                  const char *address, struct span hello, struct error *ret_text)
 {
     struct cluster *c = self;
     (void)address;
@@ -130,7 +130,8 @@ UNUSED void put_file(const char *folder, const char *name, struct span content, 
     mem_free(&path);
 }
 
-UNUSED struct buf certificate_for(const struct cluster *c, const char *name, enum role role, const struct key *key)
+UNUSED struct buf certificate_for(const struct cluster *c, const char *name, enum role role,
+                                  const struct key *key)
 {
     static const char *const grants[] = {"call *@all"};
     struct certificate_order o = {.cluster = "test",
@@ -151,7 +152,8 @@ UNUSED struct buf certificate_for(const struct cluster *c, const char *name, enu
 
 UNUSED void put_identity(const struct cluster *c)
 {
-    struct buf administrators = {0}, client = {0}, mine = certificate_for(c, "anna", ROLE_CALLER, &c->anna);
+    struct buf administrators = {0}, client = {0},
+               mine = certificate_for(c, "anna", ROLE_CALLER, &c->anna);
     const char *address = c->endpoint[0] ? c->endpoint : "127.0.0.1:1";
     struct error err = {0};
     char *trust = mem_printf("%s/trust", c->folder), *keys = mem_printf("%s/keys", c->folder);

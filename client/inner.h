@@ -8,15 +8,16 @@
 #include "net/dialer.h"
 #include "net/socket.h"
 
-/* What a peer chooses (run ids) keys some of these tables: SipHash with a secret of this process. */
+/* What a peer chooses (run ids) keys some of these tables: SipHash with a secret of this
+   process. */
 #include "net/keyhash.h"
 
 enum { ANSWER_MS = 30000 /* what the forms without a timeout of their own wait for one answer */ };
 
 struct resolution;
 
-/* A call from longboat_call_start to its end. In one list at a time: waiting for its job's hash, or for its
- * signature. */
+/* A call from longboat_call_start to its end. In one list at a time: waiting for its job's hash, or
+ * for its signature. */
 struct call {
     struct longboat *lb;
     uint64_t req;       /* of its CALL, and of each FOLLOW */
@@ -51,13 +52,14 @@ struct longboat {
     bool own_loop;
     struct client_config config;
     struct dialer *dialer;
-    bool withdrawn;   /* no call is submitted any more */
-    bool newer;       /* the broker speaks a newer minor version */
-    uint64_t session; /* counts sessions: what was counted per session begins anew when it changes */
+    bool withdrawn; /* no call is submitted any more */
+    bool newer;     /* the broker speaks a newer minor version */
+    /* counts sessions: what was counted per session begins anew when it changes */
+    uint64_t session;
     uint64_t last_req;
     enum refusal refused; /* of the session; not `busy`, which passes */
     char refused_text[ERROR_TEXT_MAX];
-    char name[LIMIT_NAME + NET_ENDPOINT_MOST + 32];
+    char name[LIMIT_NAME + NET_ENDPOINT_MAX + 32];
     struct buf scratch;
     struct buf revocations; /* the newest list that the broker has pushed */
 
@@ -75,13 +77,14 @@ struct longboat {
 /* Sends if there is a session with room; false: later. */
 bool inner_send(struct longboat *lb, struct span message);
 /* wire_decode, tolerant towards a newer broker. */
-int inner_decode(const struct longboat *lb, const struct wire_schema *s, struct span message, void *ret,
-                 struct error *err);
+int inner_decode(const struct longboat *lb, const struct wire_schema *s, struct span message,
+                 void *ret, struct error *err);
 
 /* ---- request.c */
 void request_pump(struct longboat *lb);    /* sends what waits, while there is room */
 void request_session(struct longboat *lb); /* a new session: all of it is said again */
-bool request_take(struct longboat *lb, uint64_t kind, struct span message); /* false: it answers no request */
+/* false: it answers no request */
+bool request_take(struct longboat *lb, uint64_t kind, struct span message);
 void request_free_all(struct longboat *lb);
 bool request_was_sent(const struct longboat *lb, uint64_t req); /* also if there is none */
 /* Another message under the same number, to be said at the next session instead. */
@@ -98,13 +101,15 @@ void call_take_ended(struct longboat *lb, struct span message);
 void call_take_error(struct longboat *lb, struct span message); /* the answer to a FOLLOW */
 void call_free_all(struct longboat *lb);
 void call_list_add(struct call_list *l, struct call *c);
-struct call *call_list_take(struct call_list *l);                       /* NULL: empty */
-void call_resolved(struct call *c, const struct hash *job_hash);        /* zero: no server has the job yet */
+struct call *call_list_take(struct call_list *l); /* NULL: empty */
+/* zero: no server has the job yet */
+void call_resolved(struct call *c, const struct hash *job_hash);
 void call_refused(struct call *c, enum refusal code, const char *text); /* its end */
 /* When to come back after a `busy`: the broker's time and up to half of it more, by chance. */
 int64_t busy_until(const struct longboat *lb, uint64_t retry_ms);
 
-/* ---- resolve.c: which version of a job is signed: ends in call_resolved or call_refused, at once or later */
+/* ---- resolve.c: which version of a job is signed: ends in call_resolved or call_refused, at once
+   or later */
 void resolve(struct longboat *lb, struct call *call, struct span job, struct span address);
 void resolve_free_all(struct longboat *lb);
 

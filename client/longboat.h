@@ -1,10 +1,9 @@
 /* longboat.h - the client library: connect as a principal, call jobs, wait, follow, query.
  *
- * One connection, one thread. Every call that waits runs the library's own loop until its answer is there or
- * `timeout_ms` has passed (-ETIMEDOUT; 0: for ever); requests without an answer are said again by themselves after a
- * reconnect, so a broker that restarts costs time, not work. For programs with a loop of their own: the _start forms
- * and callbacks.
- */
+ * One connection, one thread. Every call that waits runs the library's own loop until its answer is
+ * there or `timeout_ms` has passed (-ETIMEDOUT; 0: for ever); requests without an answer are said
+ * again by themselves after a reconnect, so a broker that restarts costs time, not work. For
+ * programs with a loop of their own: the _start forms and callbacks. */
 #ifndef LB_CLIENT_LONGBOAT_H
 #define LB_CLIENT_LONGBOAT_H
 
@@ -17,35 +16,41 @@
 
 struct longboat;
 
-/* Connects with the keys and certificate below `config` (paths_resolve: etc/client.yaml, etc/keys, etc/trust). `loop`
- * NULL: the library makes one. Returns without waiting for the broker. */
-int longboat_open(struct longboat **ret, const char *config_folder, struct loop *loop, struct error *err);
+/* Connects with the keys and certificate below `config` (paths_resolve: etc/client.yaml, etc/keys,
+ * etc/trust). `loop` NULL: the library makes one. Returns without waiting for the broker. */
+int longboat_open(struct longboat **ret, const char *config_folder, struct loop *loop,
+                  struct error *err);
 void longboat_close(struct longboat **lb);
 const struct certificate *longboat_me(const struct longboat *lb);
-const char *longboat_broker(const struct longboat *lb); /* for sentences: "broker wh0 at tcp://..." */
+/* for sentences: "broker wh0 at tcp://..." */
+const char *longboat_broker(const struct longboat *lb);
 
-/* A request and its answer: `message` is encoded with req = longboat_req(); the callback gets the answer's kind and
- * bytes (DONE, ERROR, ROWS, ...). Resent after a reconnect until answered. Several answers to one request (EVENTS,
- * LOG): return true to keep it open. */
+/* A request and its answer: `message` is encoded with req = longboat_req(); the callback gets the
+ * answer's kind and bytes (DONE, ERROR, ROWS, ...). Resent after a reconnect until answered.
+ * Several answers to one request (EVENTS, LOG): return true to keep it open. */
 typedef bool (*longboat_answer)(void *self, uint64_t kind, struct span message);
 uint64_t longboat_req(struct longboat *lb);
-int longboat_request(struct longboat *lb, uint64_t req, struct span message, longboat_answer answer, void *self,
-                     struct error *err);
+int longboat_request(struct longboat *lb, uint64_t req, struct span message, longboat_answer answer,
+                     void *self, struct error *err);
 void longboat_forget(struct longboat *lb, uint64_t req);
-/* The same, waiting; *ret_answer is the caller's to free. An ERROR answer becomes -EREMOTEIO (-EBUSY for busy,
- * -EINVAL for bad_argument) with its sentence; *ret_refusal (may be NULL) its code. */
-int longboat_ask(struct longboat *lb, uint64_t req, struct span message, int64_t timeout_ms, struct buf *ret_answer,
-                 enum refusal *ret_refusal, struct error *err);
+/* The same, waiting; *ret_answer is the caller's to free. An ERROR answer becomes -EREMOTEIO
+ * (-EBUSY for busy, -EINVAL for bad_argument) with its sentence; *ret_refusal (may be NULL) its
+ * code. */
+int longboat_ask(struct longboat *lb, uint64_t req, struct span message, int64_t timeout_ms,
+                 struct buf *ret_answer, enum refusal *ret_refusal, struct error *err);
 
-/* Runs the loop until `done` returns true or time is over. -ETIMEDOUT, and the sentence says what is known of the
- * broker; -EACCES: the broker refuses our session (anything but `busy`); -EINTR: somebody stopped the loop. */
-int longboat_wait(struct longboat *lb, bool (*done)(void *), void *self, int64_t timeout_ms, struct error *err);
-/* Is the session open? Otherwise longboat_trouble says why, for people; "" while nothing is known. */
+/* Runs the loop until `done` returns true or time is over. -ETIMEDOUT, and the sentence says what
+ * is known of the broker; -EACCES: the broker refuses our session (anything but `busy`); -EINTR:
+ * somebody stopped the loop. */
+int longboat_wait(struct longboat *lb, bool (*done)(void *), void *self, int64_t timeout_ms,
+                  struct error *err);
+/* Is the session open? Otherwise longboat_trouble says why, for people; "" while nothing is
+   known. */
 bool longboat_is_up(const struct longboat *lb);
 const char *longboat_trouble(const struct longboat *lb);
 struct loop *longboat_loop(struct longboat *lb);
-/* The revocation list in force, as the broker has it (d_signed, not verified here); empty while there is none. It
- * comes before the answer to a session's first request. */
+/* The revocation list in force, as the broker has it (d_signed, not verified here); empty while
+ * there is none. It comes before the answer to a session's first request. */
 struct span longboat_revocations(const struct longboat *lb);
 
 /* ---- Calls */
@@ -70,31 +75,35 @@ struct longboat_run {
     unsigned percent;
     const char *text;                /* progress text; "" if none; valid in the callback */
     const struct d_outcome *outcome; /* not NULL: ended */
-    enum refusal refused;            /* not REFUSAL_NONE: the broker did not take the call; text says why */
+    /* not REFUSAL_NONE: the broker did not take the call; text says why */
+    enum refusal refused;
 };
 typedef void (*longboat_follow)(void *self, const struct longboat_run *run);
-/* Signs and submits; `follow` is called at acceptance (state WAITING), at each change and once at the end or refusal.
- * BUSY is retried by the library. The calls of one turn of the loop are signed together (one signature). */
-int longboat_call_start(struct longboat *lb, const struct longboat_call *call, longboat_follow follow, void *self,
-                        struct error *err);
-/* For who has been told to stop: no call is submitted any more. Those that never left, and those that the broker has
- * answered with `busy`, now or later, are over, refused as REFUSAL_BUSY: they surely do not run. The others are
- * followed as before. */
+/* Signs and submits; `follow` is called at acceptance (state WAITING), at each change and once at
+ * the end or refusal. BUSY is retried by the library. The calls of one turn of the loop are signed
+ * together (one signature). */
+int longboat_call_start(struct longboat *lb, const struct longboat_call *call,
+                        longboat_follow follow, void *self, struct error *err);
+/* For who has been told to stop: no call is submitted any more. Those that never left, and those
+ * that the broker has answered with `busy`, now or later, are over, refused as REFUSAL_BUSY: they
+ * surely do not run. The others are followed as before. */
 void longboat_withdraw(struct longboat *lb);
-/* longboat_call_start, waiting for the end. The outcome's bytes are *ret_outcome (d_outcome_decode), the caller's to
- * free. */
-int longboat_call_wait(struct longboat *lb, const struct longboat_call *call, int64_t timeout_ms, struct id *ret_run,
-                       struct buf *ret_outcome, struct error *err);
-int longboat_cancel(struct longboat *lb, const struct id *run, bool force, const char *reason, struct error *err);
+/* longboat_call_start, waiting for the end. The outcome's bytes are *ret_outcome
+ * (d_outcome_decode), the caller's to free. */
+int longboat_call_wait(struct longboat *lb, const struct longboat_call *call, int64_t timeout_ms,
+                       struct id *ret_run, struct buf *ret_outcome, struct error *err);
+int longboat_cancel(struct longboat *lb, const struct id *run, bool force, const char *reason,
+                    struct error *err);
 
 /* ---- Queries: all pages of `what`, one JSON text a row. */
 int longboat_query(struct longboat *lb, const char *what, const struct wire_list *where,
                    bool (*row)(void *self, struct span json), void *self, struct error *err);
 
-/* ---- Events: from `after` (0 with since != 0: from that wall time) on, in order, once each, over reconnects, until
- * `event` returns false. */
+/* ---- Events: from `after` (0 with since != 0: from that wall time) on, in order, once each, over
+ * reconnects, until `event` returns false. */
 typedef bool (*longboat_event)(void *self, uint64_t seq, struct span json);
-int longboat_follow_events(struct longboat *lb, uint64_t after, int64_t since, const struct wire_list *where,
-                           bool stay, longboat_event event, void *self, struct error *err);
+int longboat_follow_events(struct longboat *lb, uint64_t after, int64_t since,
+                           const struct wire_list *where, bool stay, longboat_event event,
+                           void *self, struct error *err);
 
 #endif

@@ -32,7 +32,8 @@ static struct id run_of(unsigned n)
 
 static void say_error(struct cluster *c, uint64_t req, enum refusal code, uint64_t retry_ms)
 {
-    struct m_error m = {.req = req, .code = code, .text = span_str("because it must be so"), .retry_ms = retry_ms};
+    struct m_error m = {
+        .req = req, .code = code, .text = span_str("because it must be so"), .retry_ms = retry_ms};
     broker_says(c, &m_error_schema, &m);
 }
 
@@ -45,7 +46,8 @@ static void say_ended(struct cluster *c, struct id run)
                                 .server = span_str("etl2")};
     struct buf b = {0};
     d_outcome_encode(&outcome, &b);
-    struct m_run_ended m = {.run = run, .attempt = 1, .server = span_str("etl2"), .outcome = buf_span(&b)};
+    struct m_run_ended m = {
+        .run = run, .attempt = 1, .server = span_str("etl2"), .outcome = buf_span(&b)};
     broker_says(c, &m_run_ended_schema, &m);
     buf_free(&b);
 }
@@ -56,7 +58,8 @@ static void take_resolve(struct cluster *c, struct play *p, struct span message)
     struct buf version = {0}, items = {0};
     assert_int_equal(m_resolve_decode(message, &m, NULL), 0);
     p->resolves++;
-    d_version_encode(&(struct d_version){.job_hash = p->version, .version = span_str("1.0")}, &version);
+    d_version_encode(&(struct d_version){.job_hash = p->version, .version = span_str("1.0")},
+                     &version);
     wire_add_bin(&items, buf_span(&version));
     struct m_resolved answer = {.req = m.req, .versions = wire_list_from(&items, 1)};
     if (p->no_version)
@@ -66,7 +69,8 @@ static void take_resolve(struct cluster *c, struct play *p, struct span message)
     buf_free(&items);
 }
 
-/* The signature is verified as a broker does; how many different signatures there were is counted. */
+/* The signature is verified as a broker does; how many different signatures there were is
+   counted. */
 static void take_call(struct cluster *c, struct play *p, struct span message)
 {
     struct m_call m;
@@ -127,7 +131,8 @@ static void take_query(struct cluster *c, struct play *p, struct span message)
     buf_free(&items);
 }
 
-static void say_events(struct cluster *c, struct play *p, uint64_t req, uint64_t from, unsigned n, bool live)
+static void say_events(struct cluster *c, struct play *p, uint64_t req, uint64_t from, unsigned n,
+                       bool live)
 {
     struct buf items = {0};
     char text[64];
@@ -136,7 +141,11 @@ static void say_events(struct cluster *c, struct play *p, uint64_t req, uint64_t
         wire_add_str(&items, span_str(text));
         p->sent += strlen(text);
     }
-    struct m_events m = {.req = req, .from = from, .to = from + n, .events = wire_list_from(&items, n), .live = live};
+    struct m_events m = {.req = req,
+                         .from = from,
+                         .to = from + n,
+                         .events = wire_list_from(&items, n),
+                         .live = live};
     broker_says(c, &m_events_schema, &m);
     p->next_event = (unsigned)from + n;
     buf_free(&items);
@@ -151,7 +160,8 @@ static void take_subscribe(struct cluster *c, struct play *p, struct span messag
     p->after = m.after;
     assert_true(m.credit > 0);
     if (p->filtered && m.after < 50) {
-        broker_says(c, &m_events_schema, &(struct m_events){.req = m.req, .from = m.after, .to = 50});
+        broker_says(c, &m_events_schema,
+                    &(struct m_events){.req = m.req, .from = m.after, .to = 50});
         return;
     }
     if (m.since == 1)
@@ -160,7 +170,8 @@ static void take_subscribe(struct cluster *c, struct play *p, struct span messag
         say_events(c, p, m.req, m.after, 3, false);
 }
 
-/* Three at a time; what was there before comes once more with every other answer; at 12 it is live. */
+/* Three at a time; what was there before comes once more with every other answer; at 12 it is
+   live. */
 static void take_credit(struct cluster *c, struct play *p, struct span message)
 {
     struct m_credit m;
@@ -175,7 +186,8 @@ static void take_credit(struct cluster *c, struct play *p, struct span message)
         net_server_close_peer(c->server, c->peer, SPAN_NONE); /* in the middle of it */
         return;
     }
-    say_events(c, p, m.req, p->next_event - (p->next_event == 9), p->next_event == 9 ? 4 : 3, p->next_event >= 9);
+    say_events(c, p, m.req, p->next_event - (p->next_event == 9), p->next_event == 9 ? 4 : 3,
+               p->next_event >= 9);
 }
 
 static void take(struct cluster *c, uint64_t kind, struct span message)
@@ -301,8 +313,11 @@ static void a_call_is_resolved_signed_and_followed_to_its_end(void **state)
     assert_true(p->last.as_of.n > 0 && p->last.expires > clock_wall_ms());
     assert_true(id_eq(h.run, p->run));
 
-    struct m_run_state m = {
-        .run = p->run, .state = RUN_RUNNING, .attempt = 1, .server = span_str("etl2"), .percent = 42};
+    struct m_run_state m = {.run = p->run,
+                            .state = RUN_RUNNING,
+                            .attempt = 1,
+                            .server = span_str("etl2"),
+                            .percent = 42};
     broker_says(p->c, &m_run_state_schema, &m);
     until(p->c, h.states == 1);
     assert_int_equal(h.percent, 42);
@@ -488,7 +503,8 @@ static void a_call_without_an_answer_is_made_again_at_the_next_session(void **st
     broker_restart(p->c);
     until(p->c, h.accepted == 1);
     assert_int_equal(p->calls, 2);
-    assert_true(span_eq(buf_span(&before), buf_span(&p->body))); /* word for word, so that its key finds it */
+    /* word for word, so that its key finds it */
+    assert_true(span_eq(buf_span(&before), buf_span(&p->body)));
     buf_free(&before);
     finish(p);
 }
@@ -728,10 +744,12 @@ static void a_request_without_an_answer_times_out_and_is_forgotten(void **state)
     struct error err;
     struct buf answer = {0}, message = query_of(1, "runs");
     p->c->take = NULL;
-    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), 200, &answer, NULL, &err), -ETIMEDOUT);
+    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), 200, &answer, NULL, &err),
+                     -ETIMEDOUT);
     assert_contains(err.text, "no answer from broker wh0");
     p->c->take = take;
-    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, NULL, &err), 0);
+    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, NULL, &err),
+                     0);
     buf_free(&answer);
     buf_free(&message);
     finish(p);
@@ -755,13 +773,15 @@ static void a_request_that_is_forgotten_before_it_was_sent_is_never_sent(void **
     assert_int_equal(longboat_request(p->lb, 1, buf_span(&first), never, NULL, &err), -EEXIST);
     longboat_forget(p->lb, 1);
     longboat_forget(p->lb, 1);
-    assert_int_equal(longboat_ask(p->lb, 2, buf_span(&second), PATIENCE_MS, &answer, NULL, &err), 0);
+    assert_int_equal(longboat_ask(p->lb, 2, buf_span(&second), PATIENCE_MS, &answer, NULL, &err),
+                     0);
     buf_free(&first);
     buf_free(&second);
     buf_free(&answer);
 
     uint8_t *bytes = mem_zalloc(1, LIMIT_FRAME);
-    assert_int_equal(longboat_request(p->lb, 3, span_of(bytes, LIMIT_FRAME), never, NULL, &err), -EMSGSIZE);
+    assert_int_equal(longboat_request(p->lb, 3, span_of(bytes, LIMIT_FRAME), never, NULL, &err),
+                     -EMSGSIZE);
     mem_free(&bytes);
     finish(p);
 }
@@ -776,7 +796,8 @@ static void a_request_that_is_not_of_the_protocols_form_is_refused_here(void **s
     assert_int_equal(longboat_cancel(p->lb, &run, false, "not \xe4 text", &err), -EINVAL);
     assert_contains(err.text, "cannot be sent: the message not valid UTF-8");
     assert_int_equal(p->cancels, 0);
-    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, NULL, &err), -EINVAL);
+    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, NULL, &err),
+                     -EINVAL);
     assert_int_equal(p->c->downs, 0);
     buf_free(&message);
     finish(p);
@@ -789,7 +810,8 @@ static void a_refusal_of_the_session_ends_the_wait_with_its_sentence(void **stat
     enum refusal code;
     struct buf answer = {0}, message = query_of(1, "runs");
     p->c->refuse = REFUSAL_REVOKED;
-    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, &code, &err), -EACCES);
+    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, &code, &err),
+                     -EACCES);
     assert_int_equal(code, REFUSAL_REVOKED);
     assert_contains(err.text, "refused by broker wh0");
     assert_contains(err.text, "not today");
@@ -804,7 +826,8 @@ static void a_stranger_is_told_so_at_once(void **state)
     struct play *p = begin(state);
     struct error err;
     struct buf answer = {0}, message = query_of(1, "runs");
-    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, NULL, &err), -EACCES);
+    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, NULL, &err),
+                     -EACCES);
     assert_contains(err.text, "does not know our key");
     buf_free(&message);
     finish(p);
@@ -816,7 +839,8 @@ static void a_broker_that_is_away_is_named_when_time_is_over(void **state)
     struct error err;
     struct buf answer = {0}, message = query_of(1, "runs");
     net_server_close(&p->c->server);
-    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), 1000, &answer, NULL, &err), -ETIMEDOUT);
+    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), 1000, &answer, NULL, &err),
+                     -ETIMEDOUT);
     assert_contains(err.text, "nobody answers");
     assert_false(longboat_is_up(p->lb));
     buf_free(&message);
@@ -829,7 +853,8 @@ static void a_stopped_loop_ends_the_wait(void **state)
     struct buf answer = {0}, message = query_of(1, "runs");
     p->c->take = NULL;
     loop_stop(p->c->loop, 0);
-    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, NULL, NULL), -EINTR);
+    assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, NULL, NULL),
+                     -EINTR);
     buf_free(&message);
     finish(p);
 }

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 
-static int ask_page(struct longboat *lb, const char *what, const struct wire_list *where, struct span after,
-                    struct buf *ret_answer, struct m_rows *ret, struct error *err)
+static int ask_page(struct longboat *lb, const char *what, const struct wire_list *where,
+                    struct span after, struct buf *ret_answer, struct m_rows *ret,
+                    struct error *err)
 {
-    struct m_query m = {.req = longboat_req(lb), .what = span_str(what), .after = after, .limit = LIMIT_ROWS};
+    struct m_query m = {
+        .req = longboat_req(lb), .what = span_str(what), .after = after, .limit = LIMIT_ROWS};
     struct buf message = {0};
 
     if (where)

@@ -1,11 +1,11 @@
-/* request.c - requests and their answers: kept until answered, said again at each new session, sent while there is
- * room. */
+/* request.c - requests and their answers: kept until answered, said again at each new session, sent
+ * while there is room. */
 #include "client/inner.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { REQUEST_MOST = LIMIT_FRAME - 64 /* bytes; a frame's head stands before it */ };
+enum { REQUEST_MAX = LIMIT_FRAME - 64 /* bytes; a frame's head stands before it */ };
 
 static struct request *find(const struct longboat *lb, uint64_t req)
 {
@@ -39,8 +39,9 @@ void request_session(struct longboat *lb)
     lb->unsent = lb->requests;
 }
 
-/* A broker ends the session of whoever sends what is not of the protocol's form, and what has no answer is said again
- * at the next one: such a request would be refused for ever, and all others with it. */
+/* A broker ends the session of whoever sends what is not of the protocol's form, and what has no
+ * answer is said again at the next one: such a request would be refused for ever, and all others
+ * with it. */
 static int check_form(struct span message, struct error *err)
 {
     _Alignas(max_align_t) uint8_t decoded[1024];
@@ -58,14 +59,16 @@ static int check_form(struct span message, struct error *err)
     return -EINVAL;
 }
 
-int longboat_request(struct longboat *lb, uint64_t req, struct span message, longboat_answer answer, void *self,
-                     struct error *err)
+int longboat_request(struct longboat *lb, uint64_t req, struct span message, longboat_answer answer,
+                     void *self, struct error *err)
 {
     int rc;
-    if (message.n > REQUEST_MOST)
-        return error_set(err, -EMSGSIZE, "a request of %zu bytes; at most %d can be sent", message.n, REQUEST_MOST);
+    if (message.n > REQUEST_MAX)
+        return error_set(err, -EMSGSIZE, "a request of %zu bytes; at most %d can be sent",
+                         message.n, REQUEST_MAX);
     if (find(lb, req))
-        return error_set(err, -EEXIST, "request %llu has not been answered yet", (unsigned long long)req);
+        return error_set(err, -EEXIST, "request %llu has not been answered yet",
+                         (unsigned long long)req);
     if ((rc = check_form(message, err)) < 0)
         return rc;
     struct request *r = mem_zalloc(1, sizeof *r);
@@ -101,7 +104,8 @@ void request_replace(struct longboat *lb, uint64_t req, struct span message)
     buf_add(&r->message, message.p, message.n);
 }
 
-/* The number of the request that a message answers: the field `req`, which such messages have first. */
+/* The number of the request that a message answers: the field `req`, which such messages have
+   first. */
 static bool req_of(const struct longboat *lb, uint64_t kind, struct span message, uint64_t *ret)
 {
     _Alignas(max_align_t) uint8_t decoded[1024];
@@ -134,7 +138,9 @@ void request_free_all(struct longboat *lb)
 
 int request_error(const struct m_error *m, struct error *err)
 {
-    int code = m->code == REFUSAL_BUSY ? -EBUSY : m->code == REFUSAL_BAD_ARGUMENT ? -EINVAL : -EREMOTEIO;
+    int code = m->code == REFUSAL_BUSY           ? -EBUSY
+               : m->code == REFUSAL_BAD_ARGUMENT ? -EINVAL
+                                                 : -EREMOTEIO;
     return error_set(err, code, SPAN_FMT, SPAN_ARG(m->text));
 }
 
@@ -160,8 +166,8 @@ static bool is_done(void *self)
     return ((struct ask *)self)->done;
 }
 
-int longboat_ask(struct longboat *lb, uint64_t req, struct span message, int64_t timeout_ms, struct buf *ret_answer,
-                 enum refusal *ret_refusal, struct error *err)
+int longboat_ask(struct longboat *lb, uint64_t req, struct span message, int64_t timeout_ms,
+                 struct buf *ret_answer, enum refusal *ret_refusal, struct error *err)
 {
     struct ask a = {0};
     struct m_error refused;
@@ -177,7 +183,8 @@ int longboat_ask(struct longboat *lb, uint64_t req, struct span message, int64_t
             *ret_refusal = lb->refused;
         return rc;
     }
-    if (a.kind == KIND_M_ERROR && (rc = inner_decode(lb, &m_error_schema, buf_span(&a.answer), &refused, err)) == 0) {
+    if (a.kind == KIND_M_ERROR &&
+        (rc = inner_decode(lb, &m_error_schema, buf_span(&a.answer), &refused, err)) == 0) {
         rc = request_error(&refused, err);
         if (ret_refusal)
             *ret_refusal = (enum refusal)refused.code;

@@ -1,12 +1,13 @@
-/* resolve.c - RESOLVE: which version of a job is signed. One question for all calls of a job at an address; its
- * answer serves the calls of the next moments too, so that a parent of thousands asks once. */
+/* resolve.c - RESOLVE: which version of a job is signed. One question for all calls of a job at an
+ * address; its answer serves the calls of the next moments too, so that a parent of thousands asks
+ * once. */
 #include "client/inner.h"
 
 #include <string.h>
 
 enum {
     FRESH_MS = 5000, /* a redeploy is seen by calls that come later than this */
-    RESOLUTIONS_MOST = 1000
+    RESOLUTIONS_MAX = 1000
 };
 
 struct resolution {
@@ -68,7 +69,8 @@ static void on_retry(struct loop *l, struct loop_timer *t, void *arg)
 static void take_error(struct resolution *r, const struct m_error *m)
 {
     if (m->code == REFUSAL_BUSY)
-        loop_timer_set(r->lb->loop, &r->retry, "client.resolve", busy_until(r->lb, m->retry_ms), on_retry, r);
+        loop_timer_set(r->lb->loop, &r->retry, "client.resolve", busy_until(r->lb, m->retry_ms),
+                       on_retry, r);
     else
         refuse_all(r, (enum refusal)m->code, m->text);
 }
@@ -83,15 +85,18 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
 
     if (kind == KIND_M_ERROR && inner_decode(r->lb, &m_error_schema, message, &error, NULL) == 0) {
         take_error(r, &error);
-    } else if (kind == KIND_M_RESOLVED && inner_decode(r->lb, &m_resolved_schema, message, &resolved, NULL) == 0) {
+    } else if (kind == KIND_M_RESOLVED &&
+               inner_decode(r->lb, &m_resolved_schema, message, &resolved, NULL) == 0) {
         struct wire_iter it = wire_iter(&resolved.versions);
         memset(&r->job_hash, 0, sizeof r->job_hash);
-        if (wire_next(&it, &item) && inner_decode(r->lb, &d_version_schema, item, &version, NULL) == 0)
+        if (wire_next(&it, &item) &&
+            inner_decode(r->lb, &d_version_schema, item, &version, NULL) == 0)
             r->job_hash = version.job_hash;
         r->at = loop_now(r->lb->loop);
         answer_all(r);
     } else {
-        refuse_all(r, REFUSAL_MALFORMED, span_str("the broker's answer to RESOLVE is not of the protocol's form"));
+        refuse_all(r, REFUSAL_MALFORMED,
+                   span_str("the broker's answer to RESOLVE is not of the protocol's form"));
     }
     return false;
 }
@@ -106,7 +111,7 @@ static void free_one(struct longboat *lb, struct resolution *r)
 
 static void forget_old(struct longboat *lb)
 {
-    if (HASH_COUNT(lb->resolutions) < RESOLUTIONS_MOST)
+    if (HASH_COUNT(lb->resolutions) < RESOLUTIONS_MAX)
         return;
     for (struct resolution *r = lb->resolutions, *next; r; r = next) {
         next = r->hh.next;

@@ -63,7 +63,8 @@ uint8_t *buf_grow(struct buf *b, size_t more)
         mem_die();
     if (want > b->cap || !b->p) {
         size_t cap =
-            b->cap < 64 ? 64 : b->cap + b->cap / 2; /* by half: the copies stay a constant factor of the bytes */
+            /* by half: the copies stay a constant factor of the bytes */
+            b->cap < 64 ? 64 : b->cap + b->cap / 2;
         if (cap < want)
             cap = want;
         b->p = mem_realloc(b->p, cap, 1);

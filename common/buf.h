@@ -16,7 +16,8 @@ struct span span_of(const void *p, size_t n);
 struct span span_str(const char *s); /* without the NUL; NULL gives the empty span */
 bool span_eq(struct span a, struct span b);
 bool span_eq_str(struct span a, const char *s);
-/* Copies as a C string into dst[size], cutting at size-1; returns false when it was cut. Always NUL-terminates. */
+/* Copies as a C string into dst[size], cutting at size-1; returns false when it was cut. Always
+   NUL-terminates. */
 bool span_copy_str(struct span s, char *dst, size_t size);
 char *span_dup_str(struct span s); /* a new C string; yours to free */
 #define SPAN_FMT    "%.*s"
@@ -28,12 +29,14 @@ struct buf {
     size_t n, cap;
 };
 void buf_free(struct buf *b);
-void buf_clear(struct buf *b);                 /* n = 0, memory kept */
-uint8_t *buf_grow(struct buf *b, size_t more); /* room for `more` bytes after n; returns p + n; n is unchanged */
+void buf_clear(struct buf *b); /* n = 0, memory kept */
+/* room for `more` bytes after n; returns p + n; n is unchanged */
+uint8_t *buf_grow(struct buf *b, size_t more);
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_add_str(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-const char *buf_str(struct buf *b); /* NUL-terminates past n and returns p; valid until the next change */
+/* NUL-terminates past n and returns p; valid until the next change */
+const char *buf_str(struct buf *b);
 struct span buf_span(const struct buf *b);
 struct buf buf_dup(struct span s);
 

@@ -28,7 +28,8 @@ struct channel {
     size_t out_at;
 };
 
-/* A socket's path has room for 107 bytes, ours may be longer: so the name is looked up below an open folder. */
+/* A socket's path has room for 107 bytes, ours may be longer: so the name is looked up below an
+   open folder. */
 struct address {
     struct sockaddr_un sun;
     int folder;
@@ -47,7 +48,8 @@ static int address_of(const char *path, struct address *ret, struct error *err)
     mem_free(&folder);
     if (ret->folder < 0)
         return error_errno(err, errno, "cannot open the folder of the socket '%s'", path);
-    int n = snprintf(ret->sun.sun_path, sizeof ret->sun.sun_path, "/proc/self/fd/%d/%s", ret->folder, name);
+    int n = snprintf(ret->sun.sun_path, sizeof ret->sun.sun_path, "/proc/self/fd/%d/%s",
+                     ret->folder, name);
     if (n < 0 || (size_t)n >= sizeof ret->sun.sun_path) {
         close(ret->folder);
         return error_set(err, -ENAMETOOLONG, "the socket's name '%s' is too long", name);
@@ -74,7 +76,8 @@ static int new_socket(const char *path, struct address *a, int *ret_fd, struct e
     return rc;
 }
 
-/* Something is at our path. A socket that refuses is what a process left that was killed: take it away. */
+/* Something is at our path. A socket that refuses is what a process left that was killed: take it
+   away. */
 static int clear_path(const char *path, const struct address *a, struct error *err)
 {
     struct stat st;
@@ -103,7 +106,8 @@ int channel_listen(const char *path, int *ret_fd, struct error *err)
     rc = clear_path(path, &a, err);
     if (rc < 0)
         goto fail;
-    /* Linux gives the file the socket's own mode: there is no moment in which others may connect. */
+    /* Linux gives the file the socket's own mode: there is no moment in which others may
+       connect. */
     if (fchmod(fd, 0600) < 0 || bind(fd, (const struct sockaddr *)&a.sun, sizeof a.sun) < 0 ||
         listen(fd, BACKLOG) < 0) {
         rc = error_errno(err, errno, "cannot listen on '%s'", path);
@@ -154,7 +158,8 @@ int channel_connect(const char *path, struct channel **ret, struct error *err)
     int fd, rc = new_socket(path, &a, &fd, err);
     if (rc < 0)
         return rc;
-    /* A unix socket connects at once or not at all; EAGAIN means that the listener's queue is full. */
+    /* A unix socket connects at once or not at all; EAGAIN means that the listener's queue is
+       full. */
     if (connect(fd, (const struct sockaddr *)&a.sun, sizeof a.sun) < 0)
         rc = error_errno(err, errno, "cannot connect to '%s'", path);
     else
@@ -216,12 +221,13 @@ static void drop_front(struct buf *b, size_t *at)
 
 int channel_queue(struct channel *c, struct span message, struct error *err)
 {
-    if (message.n > CHANNEL_MESSAGE_MOST)
-        return error_set(err, -EMSGSIZE, "a message of %zu bytes is larger than the %d that a channel takes",
-                         message.n, (int)CHANNEL_MESSAGE_MOST);
-    if (c->out.n - c->out_at + message.n > CHANNEL_QUEUE_MOST)
-        return error_set(err, -ENOBUFS, "process %d does not read: %zu bytes wait for it", (int)c->pid,
-                         c->out.n - c->out_at);
+    if (message.n > CHANNEL_MESSAGE_MAX)
+        return error_set(err, -EMSGSIZE,
+                         "a message of %zu bytes is larger than the %d that a channel takes",
+                         message.n, (int)CHANNEL_MESSAGE_MAX);
+    if (c->out.n - c->out_at + message.n > CHANNEL_QUEUE_MAX)
+        return error_set(err, -ENOBUFS, "process %d does not read: %zu bytes wait for it",
+                         (int)c->pid, c->out.n - c->out_at);
     if (c->out_at > c->out.n / 2)
         drop_front(&c->out, &c->out_at);
     uint32_t n = (uint32_t)message.n;
@@ -234,7 +240,8 @@ int channel_queue(struct channel *c, struct span message, struct error *err)
 int channel_flush(struct channel *c, struct error *err)
 {
     while (channel_wants_write(c)) {
-        ssize_t n = send(c->fd, c->out.p + c->out_at, c->out.n - c->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n =
+            send(c->fd, c->out.p + c->out_at, c->out.n - c->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n >= 0)
             c->out_at += (size_t)n;
         else if (errno == EAGAIN)
@@ -252,7 +259,8 @@ int channel_send(struct channel *c, struct span message, struct error *err)
     return rc < 0 ? rc : channel_flush(c, err);
 }
 
-/* The bytes of the message at the head of what was read, its four included; 0: its length is not there yet. */
+/* The bytes of the message at the head of what was read, its four included; 0: its length is not
+   there yet. */
 static size_t head_length(const struct channel *c)
 {
     const uint8_t *p = c->in.p + c->in_at;
@@ -265,9 +273,10 @@ int channel_receive(struct channel *c, struct span *ret, struct error *err)
 {
     for (;;) {
         size_t have = c->in.n - c->in_at, want = head_length(c);
-        if (want > 4 + (size_t)CHANNEL_MESSAGE_MOST)
-            return error_set(err, -EMSGSIZE, "process %d announced a message of %zu bytes; at most %d are allowed",
-                             (int)c->pid, want - 4, (int)CHANNEL_MESSAGE_MOST);
+        if (want > 4 + (size_t)CHANNEL_MESSAGE_MAX)
+            return error_set(err, -EMSGSIZE,
+                             "process %d announced a message of %zu bytes; at most %d are allowed",
+                             (int)c->pid, want - 4, (int)CHANNEL_MESSAGE_MAX);
         if (want && have >= want) {
             *ret = span_of(c->in.p + c->in_at + 4, want - 4);
             c->in_at += want;
@@ -281,10 +290,10 @@ int channel_receive(struct channel *c, struct span *ret, struct error *err)
         else if (n < 0 && errno == EAGAIN)
             return 0;
         else if (n < 0 && errno != EINTR)
-            return error_errno(err, errno == EPIPE ? ECONNRESET : errno, "cannot receive from process %d",
-                               (int)c->pid);
+            return error_errno(err, errno == EPIPE ? ECONNRESET : errno,
+                               "cannot receive from process %d", (int)c->pid);
         else if (n == 0)
-            return error_set(err, have ? -EPROTO : -ECONNRESET, "process %d has gone%s", (int)c->pid,
-                             have ? " in the middle of a message" : "");
+            return error_set(err, have ? -EPROTO : -ECONNRESET, "process %d has gone%s",
+                             (int)c->pid, have ? " in the middle of a message" : "");
     }
 }

@@ -74,7 +74,7 @@ static void a_large_message_waits_for_a_slow_reader(void **state)
     struct error err = {0};
     struct span m;
     pair_open(&p);
-    size_t n = CHANNEL_MESSAGE_MOST;
+    size_t n = CHANNEL_MESSAGE_MAX;
     uint8_t *big = mem_alloc(n);
     for (size_t i = 0; i < n; i++)
         big[i] = (uint8_t)(i * 31 >> 3);
@@ -99,8 +99,8 @@ static void a_message_beyond_the_limit_is_refused_on_both_sides(void **state)
     struct error err = {0};
     struct span m;
     pair_open(&p);
-    uint8_t *big = mem_zalloc(1, CHANNEL_MESSAGE_MOST + 1);
-    assert_int_equal(channel_send(p.a, span_of(big, CHANNEL_MESSAGE_MOST + 1), &err), -EMSGSIZE);
+    uint8_t *big = mem_zalloc(1, CHANNEL_MESSAGE_MAX + 1);
+    assert_int_equal(channel_send(p.a, span_of(big, CHANNEL_MESSAGE_MAX + 1), &err), -EMSGSIZE);
     assert_false(channel_wants_write(p.a));
     mem_free(&big);
     assert_int_equal(write(p.raw, "\xff\xff\xff\xff", 4), 4);
@@ -115,10 +115,10 @@ static void a_peer_that_does_not_read_is_refused_more(void **state)
     struct pair p;
     struct error err = {0};
     pair_open(&p);
-    uint8_t *big = mem_zalloc(1, CHANNEL_MESSAGE_MOST);
+    uint8_t *big = mem_zalloc(1, CHANNEL_MESSAGE_MAX);
     int rc = 0, sent = 0;
     for (; sent < 20 && rc == 0; sent++)
-        rc = channel_queue(p.a, span_of(big, CHANNEL_MESSAGE_MOST), &err);
+        rc = channel_queue(p.a, span_of(big, CHANNEL_MESSAGE_MAX), &err);
     assert_int_equal(rc, -ENOBUFS);
     assert_in_range(sent, 7, 9);
     mem_free(&big);

@@ -1,4 +1,5 @@
-/* clock.c - see clock.h. The calendar is computed here and not by gmtime: it must not depend on a time zone file. */
+/* clock.c - see clock.h. The calendar is computed here and not by gmtime: it must not depend on a
+   time zone file. */
 #include "common/clock.h"
 
 #include <errno.h>
@@ -48,7 +49,8 @@ int64_t clock_boot_ms(void)
 
 enum { DAYS_PER_ERA = 146097 }; /* 400 Gregorian years */
 
-/* Days since 1970-01-01. Years run from March here, so that the leap day is the last of its year. */
+/* Days since 1970-01-01. Years run from March here, so that the leap day is the last of its
+   year. */
 static int64_t days_of(int64_t year, int month, int day)
 {
     int64_t y = month <= 2 ? year - 1 : year;
@@ -82,8 +84,8 @@ char *clock_format(int64_t wall_ms, char out[CLOCK_TEXT])
     int month, day;
     date_of(days, &year, &month, &day);
     int ms = (int)rest;
-    snprintf(out, CLOCK_TEXT, "%04lld-%02d-%02dT%02d:%02d:%02d.%03dZ", (long long)year, month, day, ms / 3600000,
-             ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
+    snprintf(out, CLOCK_TEXT, "%04lld-%02d-%02dT%02d:%02d:%02d.%03dZ", (long long)year, month, day,
+             ms / 3600000, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
     return out;
 }
 
@@ -120,8 +122,8 @@ static int month_days(int year, int month)
 static bool take_date(const char **s, int64_t *ret_days)
 {
     int year, month, day;
-    if (!take_digits(s, 4, &year) || !take_char(s, "-") || !take_digits(s, 2, &month) || !take_char(s, "-") ||
-        !take_digits(s, 2, &day))
+    if (!take_digits(s, 4, &year) || !take_char(s, "-") || !take_digits(s, 2, &month) ||
+        !take_char(s, "-") || !take_digits(s, 2, &day))
         return false;
     if (month < 1 || month > 12 || day < 1 || day > month_days(year, month))
         return false;
@@ -132,8 +134,8 @@ static bool take_date(const char **s, int64_t *ret_days)
 static bool take_time(const char **s, int64_t *ret_ms)
 {
     int h, m, sec, ms = 0;
-    if (!take_digits(s, 2, &h) || !take_char(s, ":") || !take_digits(s, 2, &m) || !take_char(s, ":") ||
-        !take_digits(s, 2, &sec) || h > 23 || m > 59 || sec > 60)
+    if (!take_digits(s, 2, &h) || !take_char(s, ":") || !take_digits(s, 2, &m) ||
+        !take_char(s, ":") || !take_digits(s, 2, &sec) || h > 23 || m > 59 || sec > 60)
         return false;
     if (take_char(s, ".")) {
         int digit, weight = 100;
@@ -154,8 +156,8 @@ static bool take_offset(const char **s, int64_t *ret_ms)
     if (take_char(s, "Zz"))
         return true;
     int sign = **s == '-' ? -1 : 1, h, m;
-    if (!take_char(s, "+-") || !take_digits(s, 2, &h) || !take_char(s, ":") || !take_digits(s, 2, &m) || h > 23 ||
-        m > 59)
+    if (!take_char(s, "+-") || !take_digits(s, 2, &h) || !take_char(s, ":") ||
+        !take_digits(s, 2, &m) || h > 23 || m > 59)
         return false;
     *ret_ms = sign * ((int64_t)h * 60 + m) * 60000;
     return true;
@@ -171,13 +173,15 @@ int clock_parse(const char *s, int64_t *ret_ms, struct error *err)
         if (!take_char(&at, "Tt ") || !take_time(&at, &time_ms))
             goto refuse;
         if (!*at)
-            return error_set(err, -EINVAL, "the time '%.40s' has no offset: write Z for UTC or, say, +01:00 after it",
-                             s);
+            return error_set(
+                err, -EINVAL,
+                "the time '%.40s' has no offset: write Z for UTC or, say, +01:00 after it", s);
         if (!take_offset(&at, &offset_ms) || *at)
             goto refuse;
     }
     *ret_ms = days * 86400000 + time_ms - offset_ms;
     return 0;
 refuse:
-    return error_set(err, -EINVAL, "'%.40s' is not a time: write it as 2026-11-21T09:13:55Z or 2026-11-21", s);
+    return error_set(err, -EINVAL,
+                     "'%.40s' is not a time: write it as 2026-11-21T09:13:55Z or 2026-11-21", s);
 }

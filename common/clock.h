@@ -1,9 +1,8 @@
 /* clock.h - reads the two clocks, and writes and reads points in time as text.
  *
- * Wall time (CLOCK_REALTIME, ms since 1970 UTC) is for people and records; it may jump. Boot time (CLOCK_BOOTTIME) is
- * for deadlines: it never goes back and goes on through a suspend. Never compare the two. A core takes neither: its
- * time comes in with the event.
- */
+ * Wall time (CLOCK_REALTIME, ms since 1970 UTC) is for people and records; it may jump. Boot time
+ * (CLOCK_BOOTTIME) is for deadlines: it never goes back and goes on through a suspend. Never
+ * compare the two. A core takes neither: its time comes in with the event. */
 #ifndef LB_COMMON_CLOCK_H
 #define LB_COMMON_CLOCK_H
 
@@ -25,9 +24,10 @@ int clock_boot_id(struct id *ret, struct error *err);
 /* RFC 3339 in UTC with milliseconds, "2026-11-21T09:13:55.012Z". Returns `out`. Pure. */
 char *clock_format(int64_t wall_ms, char out[CLOCK_TEXT]);
 
-/* Reads RFC 3339: "2026-11-21T09:13:55Z", "2026-11-21 10:13:55.5+01:00", or the day alone, "2026-11-21", which is its
- * midnight UTC. Digits beyond milliseconds are dropped; a leap second is the second after it. A time without an
- * offset is refused (-EINVAL): it would mean another moment on another server. Pure. */
+/* Reads RFC 3339: "2026-11-21T09:13:55Z", "2026-11-21 10:13:55.5+01:00", or the day alone,
+ * "2026-11-21", which is its midnight UTC. Digits beyond milliseconds are dropped; a leap second is
+ * the second after it. A time without an offset is refused (-EINVAL): it would mean another moment
+ * on another server. Pure. */
 int clock_parse(const char *s, int64_t *ret_ms, struct error *err);
 
 #endif

@@ -11,7 +11,8 @@ struct unit {
     int64_t ms;
 };
 /* "ms" stands before "m": the first that fits is taken. */
-static const struct unit units[] = {{"d", 86400000}, {"h", 3600000}, {"ms", 1}, {"m", 60000}, {"s", 1000}};
+static const struct unit units[] = {
+    {"d", 86400000}, {"h", 3600000}, {"ms", 1}, {"m", 60000}, {"s", 1000}};
 
 /* Digits; false: none, or more than 63 bits hold. */
 static bool take_number(const char **s, int64_t *ret)
@@ -58,13 +59,16 @@ int duration_parse(const char *s, int64_t *ret_ms, struct error *err)
         if (!take_number(&at, &whole) || !take_thousandths(&at, &thousandths))
             goto refuse;
         if (!*at && last == INT64_MAX)
-            return error_set(err, -EINVAL, "the duration '%.40s' has no unit: write, say, %.40ss, %.40sm or %.40sh",
-                             s, s, s, s);
+            return error_set(
+                err, -EINVAL,
+                "the duration '%.40s' has no unit: write, say, %.40ss, %.40sm or %.40sh", s, s, s,
+                s);
         const struct unit *unit = take_unit(&at);
         if (!unit || unit->ms >= last || (thousandths * unit->ms) % 1000)
             goto refuse;
         last = unit->ms;
-        if (__builtin_mul_overflow(whole, unit->ms, &part) || __builtin_add_overflow(total, part, &total) ||
+        if (__builtin_mul_overflow(whole, unit->ms, &part) ||
+            __builtin_add_overflow(total, part, &total) ||
             __builtin_add_overflow(total, thousandths * unit->ms / 1000, &total))
             goto refuse;
         if (*at == ' ' && at[1])
@@ -73,7 +77,8 @@ int duration_parse(const char *s, int64_t *ret_ms, struct error *err)
     *ret_ms = total;
     return 0;
 refuse:
-    return error_set(err, -EINVAL, "'%.40s' is not a duration: write it as 1500ms, 90s, 5m, 2h, 1d or 1h30m", s);
+    return error_set(err, -EINVAL,
+                     "'%.40s' is not a duration: write it as 1500ms, 90s, 5m, 2h, 1d or 1h30m", s);
 }
 
 char *duration_format(int64_t ms, char out[DURATION_TEXT])
@@ -86,11 +91,14 @@ char *duration_format(int64_t ms, char out[DURATION_TEXT])
     else if (u < 60000)
         snprintf(out, DURATION_TEXT, "%s%llu.%llus", sign, (ull)(u / 1000), (ull)(u / 100 % 10));
     else if (u < 3600000)
-        snprintf(out, DURATION_TEXT, "%s%llum %02llus", sign, (ull)(u / 60000), (ull)(u / 1000 % 60));
+        snprintf(out, DURATION_TEXT, "%s%llum %02llus", sign, (ull)(u / 60000),
+                 (ull)(u / 1000 % 60));
     else if (u < 86400000)
-        snprintf(out, DURATION_TEXT, "%s%lluh %02llum", sign, (ull)(u / 3600000), (ull)(u / 60000 % 60));
+        snprintf(out, DURATION_TEXT, "%s%lluh %02llum", sign, (ull)(u / 3600000),
+                 (ull)(u / 60000 % 60));
     else
-        snprintf(out, DURATION_TEXT, "%s%llud %02lluh", sign, (ull)(u / 86400000), (ull)(u / 3600000 % 24));
+        snprintf(out, DURATION_TEXT, "%s%llud %02lluh", sign, (ull)(u / 86400000),
+                 (ull)(u / 3600000 % 24));
     return out;
 }
 
@@ -115,8 +123,9 @@ int size_parse(const char *s, int64_t *ret_bytes, struct error *err)
     *ret_bytes = v;
     return 0;
 refuse:
-    return error_set(err, -EINVAL, "'%.40s' is not a size: write bytes as 4096, or 64K, 16M, 2G, 1T (powers of 1024)",
-                     s);
+    return error_set(
+        err, -EINVAL,
+        "'%.40s' is not a size: write bytes as 4096, or 64K, 16M, 2G, 1T (powers of 1024)", s);
 }
 
 char *size_format(int64_t bytes, char out[DURATION_TEXT])
@@ -132,7 +141,7 @@ char *size_format(int64_t bytes, char out[DURATION_TEXT])
     if (power == 0)
         snprintf(out, DURATION_TEXT, "%s%llu B", sign, (unsigned long long)u);
     else
-        snprintf(out, DURATION_TEXT, "%s%llu.%llu %ciB", sign, (unsigned long long)u, (unsigned long long)tenths,
-                 size_letters[power - 1]);
+        snprintf(out, DURATION_TEXT, "%s%llu.%llu %ciB", sign, (unsigned long long)u,
+                 (unsigned long long)tenths, size_letters[power - 1]);
     return out;
 }

@@ -113,8 +113,8 @@ static void sizes_are_powers_of_1024(void **state)
 static void what_is_no_size_is_refused(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"",   "K", "-1", "16MB", "1.5G", "12 ", "5X", "64Ki", "9223372036854775807K",
-                                        "1KK"};
+    static const char *const wrong[] = {
+        "", "K", "-1", "16MB", "1.5G", "12 ", "5X", "64Ki", "9223372036854775807K", "1KK"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         int64_t n = -7;
         struct error err = {0};

@@ -8,8 +8,9 @@
 
 #include "common/utf8.h"
 
-/* snprintf has cut the sentence: say so with three dots instead of ending in the middle of a word, and never in the
- * middle of a character: sentences go into messages, which are not read if a text in them is none. */
+/* snprintf has cut the sentence: say so with three dots instead of ending in the middle of a word,
+ * and never in the middle of a character: sentences go into messages, which are not read if a text
+ * in them is none. */
 static void mark_cut(char *text, int wanted)
 {
     if (wanted >= ERROR_TEXT_MAX)
@@ -19,7 +20,9 @@ static void mark_cut(char *text, int wanted)
 int error_vset(struct error *err, int code, const char *fmt, va_list ap)
 {
     if (code >=
-        0) /* a sentence with a code that means success would be believed by the program and not by the person */
+        /* a sentence with a code that means success would be believed by the program and not by the
+           person */
+        0)
         code = -EINVAL;
     if (!err)
         return code;

@@ -48,7 +48,8 @@ static int read_fd(int fd, const char *path, size_t max, struct buf *out, struct
 {
     size_t was = out->n;
     for (;;) {
-        size_t left = max - (out->n - was), ask = left < 65536 ? left + 1 : 65536; /* the one more proves "larger" */
+        /* the one more proves "larger" */
+        size_t left = max - (out->n - was), ask = left < 65536 ? left + 1 : 65536;
         ssize_t n = file_read_all(fd, buf_grow(out, ask), ask);
         if (n < 0) {
             out->n = was;
@@ -56,7 +57,8 @@ static int read_fd(int fd, const char *path, size_t max, struct buf *out, struct
         }
         if ((size_t)n > left) {
             out->n = was;
-            return error_set(err, -EFBIG, "'%s' is larger than the %zu bytes that are allowed here", path, max);
+            return error_set(err, -EFBIG, "'%s' is larger than the %zu bytes that are allowed here",
+                             path, max);
         }
         out->n += (size_t)n;
         if ((size_t)n < ask)
@@ -85,15 +87,18 @@ int file_read(const char *path, size_t max, struct buf *out, struct error *err)
 static int check_private_stat(const char *path, const struct stat *st, struct error *err)
 {
     if (S_ISLNK(st->st_mode))
-        return error_set(err, -EPERM, "'%s' must not be a symbolic link: a secret is read from the file itself",
+        return error_set(err, -EPERM,
+                         "'%s' must not be a symbolic link: a secret is read from the file itself",
                          path);
     if (!S_ISREG(st->st_mode))
         return error_set(err, -EPERM, "'%s' is not a regular file", path);
     if (st->st_uid != geteuid() && st->st_uid != 0)
-        return error_set(err, -EPERM, "'%s' belongs to user %u; it must belong to root or to us (user %u)", path,
+        return error_set(err, -EPERM,
+                         "'%s' belongs to user %u; it must belong to root or to us (user %u)", path,
                          (unsigned)st->st_uid, (unsigned)geteuid());
     if (st->st_mode & 077)
-        return error_set(err, -EPERM, "'%s' has mode %04o, open to group or others; run: chmod 0%o '%s'", path,
+        return error_set(err, -EPERM,
+                         "'%s' has mode %04o, open to group or others; run: chmod 0%o '%s'", path,
                          (unsigned)(st->st_mode & 07777), (unsigned)(st->st_mode & 0700), path);
     return 0;
 }
@@ -111,7 +116,8 @@ int file_read_private(const char *path, size_t max, struct buf *out, struct erro
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW), rc;
     if (fd < 0 && errno == ELOOP)
-        return error_set(err, -EPERM, "'%s' must not be a symbolic link: a secret is read from the file itself",
+        return error_set(err, -EPERM,
+                         "'%s' must not be a symbolic link: a secret is read from the file itself",
                          path);
     if (fd < 0)
         return error_errno(err, errno, "cannot open '%s'", path);
@@ -239,7 +245,8 @@ int file_lock(const char *path, int *ret_fd, struct error *err)
     char text[32];
     int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        rc = errno == EWOULDBLOCK ? refuse_locked(fd, path, err) : error_errno(err, errno, "cannot lock '%s'", path);
+        rc = errno == EWOULDBLOCK ? refuse_locked(fd, path, err)
+                                  : error_errno(err, errno, "cannot lock '%s'", path);
     else if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
         rc = error_errno(err, errno, "cannot write our pid into '%s'", path);
     if (rc < 0) {
@@ -254,7 +261,8 @@ int file_lock_is_held(const char *path, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc = 0;
     if (fd < 0)
-        return errno == ENOENT ? 0 : error_errno(err, errno, "cannot open the lock file '%s'", path);
+        return errno == ENOENT ? 0
+                               : error_errno(err, errno, "cannot open the lock file '%s'", path);
     if (flock(fd, LOCK_SH | LOCK_NB) < 0) {
         if (errno == EWOULDBLOCK) {
             refuse_locked(fd, path, err);

@@ -110,7 +110,8 @@ static void a_write_that_fails_leaves_the_old_content(void **state)
     assert_true(file_write_atomic(inside, span_str("x"), 0600, &err) < 0);
     assert_contains(err.text, "cannot replace");
     assert_int_equal(entries(folder), 1);
-    assert_int_equal(file_write_atomic(testing_path(state, "none/f"), span_str("x"), 0600, &err), -ENOENT);
+    assert_int_equal(file_write_atomic(testing_path(state, "none/f"), span_str("x"), 0600, &err),
+                     -ENOENT);
     assert_int_equal(file_sync(testing_path(state, "none"), &err), -ENOENT);
     assert_contains(err.text, "none");
 }
@@ -208,7 +209,8 @@ static void who_only_looks_at_a_lock_learns_its_holder_and_changes_nothing(void 
     assert_int_equal(file_lock_is_held(path, &err), 0);
     assert_int_equal(file_read(path, 100, &text, &err), 0);
     assert_true(span_eq_str(buf_span(&text), "41"));
-    assert_int_equal(file_lock_is_held(*state, &err), 0); /* a folder is no lock that anybody holds */
+    /* a folder is no lock that anybody holds */
+    assert_int_equal(file_lock_is_held(*state, &err), 0);
     buf_free(&text);
 }
 

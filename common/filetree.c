@@ -1,6 +1,7 @@
-/* filetree.c - file_remove_tree of file.h. The tree may have been made by a child that means harm: every step is
- * taken relative to an open folder, no link is followed, and a folder too deep for our stack and descriptors is first
- * moved up to the top, so the depth is bounded whatever was built. */
+/* filetree.c - file_remove_tree of file.h. The tree may have been made by a child that means harm:
+ * every step is taken relative to an open folder, no link is followed, and a folder too deep for
+ * our stack and descriptors is first moved up to the top, so the depth is bounded whatever was
+ * built. */
 #include "common/file.h"
 
 #include <dirent.h>
@@ -12,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DEPTH_MOST = 32 }; /* one descriptor and one stack frame each */
+enum { DEPTH_MAX = 32 }; /* one descriptor and one stack frame each */
 
 struct removal {
     const char *path; /* for sentences */
@@ -50,7 +51,8 @@ static int remove_folder(struct removal *r, int parent, const char *name, int de
         return errno == ENOENT ? 0 : failed(r, errno, name);
     if (fstat(fd, &st) < 0 || st.st_dev != r->device) {
         close(fd);
-        return error_set(r->err, -EXDEV, "'%.60s' in '%s' is another file system, mounted there: not removed", name,
+        return error_set(r->err, -EXDEV,
+                         "'%.60s' in '%s' is another file system, mounted there: not removed", name,
                          r->path);
     }
     if ((st.st_mode & 0700) != 0700 && fchmod(fd, 0700) < 0) {
@@ -58,7 +60,7 @@ static int remove_folder(struct removal *r, int parent, const char *name, int de
         close(fd);
         return failed(r, why, name);
     }
-    if (depth >= DEPTH_MOST) {
+    if (depth >= DEPTH_MAX) {
         close(fd);
         return move_up(r, parent, name);
     }
@@ -81,8 +83,8 @@ static int remove_entry(struct removal *r, int parent, const char *name, int dep
     return remove_folder(r, parent, name, depth);
 }
 
-/* Takes fd. Passes over the folder until one finds nothing: readdir may skip entries of a folder that changes under
- * it. */
+/* Takes fd. Passes over the folder until one finds nothing: readdir may skip entries of a folder
+ * that changes under it. */
 static int remove_below(struct removal *r, int fd, int depth)
 {
     DIR *dir = fdopendir(fd);
@@ -114,7 +116,9 @@ int file_remove_tree(const char *path, struct error *err)
     if (lstat(path, &st) < 0)
         return errno == ENOENT ? 0 : error_errno(err, errno, "cannot examine '%s'", path);
     if (!S_ISDIR(st.st_mode))
-        return unlink(path) == 0 || errno == ENOENT ? 0 : error_errno(err, errno, "cannot remove '%s'", path);
+        return unlink(path) == 0 || errno == ENOENT
+                   ? 0
+                   : error_errno(err, errno, "cannot remove '%s'", path);
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == EACCES && st.st_uid == geteuid() && chmod(path, 0700) == 0)
         fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

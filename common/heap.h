@@ -1,8 +1,9 @@
-/* heap.h - timers in the order of their time: a binary min-heap whose nodes lie inside the things that wait. Pure.
+/* heap.h - timers in the order of their time: a binary min-heap whose nodes lie inside the things
+ * that wait. Pure.
  *
- * Insert, remove and change cost O(log n), peek O(1). The order is by `key`, then by `tie`; equal in both come out in
- * no promised order, so whoever needs determinism gives each node a tie of its own.
- */
+ * Insert, remove and change cost O(log n), peek O(1). The order is by `key`, then by `tie`; equal
+ * in both come out in no promised order, so whoever needs determinism gives each node a tie of its
+ * own. */
 #ifndef LB_COMMON_HEAP_H
 #define LB_COMMON_HEAP_H
 
@@ -10,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Embed it. All zero is a node in no heap. The fields are the heap's: read them, change them by heap_change only. */
+/* Embed it. All zero is a node in no heap. The fields are the heap's: read them, change them by
+   heap_change only. */
 struct heap_node {
     int64_t key;
     uint64_t tie;

@@ -100,8 +100,10 @@ static void the_thing_around_a_node_is_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_empty_heap_has_no_least),         cmocka_unit_test(nodes_come_out_in_order),
-        cmocka_unit_test(any_node_can_be_moved_or_taken_out), cmocka_unit_test(the_tie_decides_between_equal_keys),
+        cmocka_unit_test(an_empty_heap_has_no_least),
+        cmocka_unit_test(nodes_come_out_in_order),
+        cmocka_unit_test(any_node_can_be_moved_or_taken_out),
+        cmocka_unit_test(the_tie_decides_between_equal_keys),
         cmocka_unit_test(the_thing_around_a_node_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* id.c - see id.h. Public values only: nothing here runs in constant time, so no secret key passes through hex. */
+/* id.c - see id.h. Public values only: nothing here runs in constant time, so no secret key passes
+   through hex. */
 #include "common/id.h"
 
 #include <errno.h>
@@ -151,15 +152,17 @@ int b64_parse(const char *s, struct buf *out, struct error *err)
 {
     size_t n = strlen(s), was = out->n;
     if (n % 4 == 1)
-        return error_set(err, -EINVAL, "a base64url text of %zu characters has lost some: no bytes have that length",
-                         n);
+        return error_set(
+            err, -EINVAL,
+            "a base64url text of %zu characters has lost some: no bytes have that length", n);
     uint8_t *to = buf_grow(out, n / 4 * 3 + 3);
     uint32_t bits = 0;
     int held = 0;
     for (size_t i = 0; i < n; i++) {
         int v = b64_value(s[i]);
         if (v < 0)
-            return error_set(err, -EINVAL, "character %zu of a base64url text is none of A-Z a-z 0-9 - _", i + 1);
+            return error_set(err, -EINVAL,
+                             "character %zu of a base64url text is none of A-Z a-z 0-9 - _", i + 1);
         bits = bits << 6 | (uint32_t)v;
         held += 6;
         if (held >= 8) {
@@ -169,7 +172,8 @@ int b64_parse(const char *s, struct buf *out, struct error *err)
         }
     }
     if (bits)
-        return error_set(err, -EINVAL, "the last character of a base64url text has bits that belong to no byte");
+        return error_set(err, -EINVAL,
+                         "the last character of a base64url text has bits that belong to no byte");
     out->n = was + n / 4 * 3 + (n % 4 ? n % 4 - 1 : 0);
     return 0;
 }

@@ -1,4 +1,5 @@
-/* id.h - identities of runs (UUIDv7), and bytes as text: hexadecimal and base64url. Pure: time and chance come in. */
+/* id.h - identities of runs (UUIDv7), and bytes as text: hexadecimal and base64url. Pure: time and
+   chance come in. */
 #ifndef LB_COMMON_ID_H
 #define LB_COMMON_ID_H
 
@@ -14,11 +15,13 @@ struct id {
 #define ID_ZERO ((struct id){{0}}) /* "none"; id_make never yields it */
 enum { ID_TEXT = 37 };             /* 36 characters and the NUL */
 
-/* A UUID of version 7: 48 bits of milliseconds since 1970, then 74 of the 80 bits of `random`. Ids sort by time. */
+/* A UUID of version 7: 48 bits of milliseconds since 1970, then 74 of the 80 bits of `random`. Ids
+   sort by time. */
 struct id id_make(int64_t wall_ms, const uint8_t random[10]);
 
 char *id_format(struct id id,
-                char out[ID_TEXT]); /* lower case, "0198c1f2-....-7...-....-............"; returns out */
+                /* lower case, "0198c1f2-....-7...-....-............"; returns out */
+                char out[ID_TEXT]);
 /* Reads the 36 characters, either case, of any UUID. -EINVAL: it is something else. */
 int id_parse(const char *s, struct id *ret_id, struct error *err);
 int id_parse_span(struct span s, struct id *ret_id, struct error *err);
@@ -34,8 +37,9 @@ int hex_parse(const char *s, uint8_t *out, size_t n);
 
 /* base64url (RFC 4648 section 5) without padding. The text is yours to free. */
 char *b64_format(struct span s);
-/* Appends the decoded bytes to *out; on failure nothing is appended. Only the one spelling that b64_format would have
- * written is taken: padding, other alphabets, white space and stray last bits are -EINVAL. */
+/* Appends the decoded bytes to *out; on failure nothing is appended. Only the one spelling that
+ * b64_format would have written is taken: padding, other alphabets, white space and stray last bits
+ * are -EINVAL. */
 int b64_parse(const char *s, struct buf *out, struct error *err);
 
 #endif

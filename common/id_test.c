@@ -7,7 +7,8 @@ static void an_id_is_a_uuid_of_version_7(void **state)
 {
     (void)state;
     char text[ID_TEXT];
-    assert_string_equal(id_format(id_make(0x019aa5c35c74, ones), text), "019aa5c3-5c74-7fff-bfff-ffffffffffff");
+    assert_string_equal(id_format(id_make(0x019aa5c35c74, ones), text),
+                        "019aa5c3-5c74-7fff-bfff-ffffffffffff");
     assert_string_equal(id_format(id_make(0x019aa5c35c74, (uint8_t[10]){0}), text),
                         "019aa5c3-5c74-7000-8000-000000000000");
 }
@@ -96,8 +97,9 @@ static void base64url_goes_there_and_back_at_every_length(void **state)
 static void base64url_is_what_the_rfc_says(void **state)
 {
     (void)state;
-    static const char *const pairs[][2] = {{"", ""},        {"f", "Zg"},        {"fo", "Zm8"},
-                                           {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"\xfb\xff\xfe", "-__-"}};
+    static const char *const pairs[][2] = {{"", ""},           {"f", "Zg"},
+                                           {"fo", "Zm8"},      {"foo", "Zm9v"},
+                                           {"foob", "Zm9vYg"}, {"\xfb\xff\xfe", "-__-"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         char *text = b64_format(span_str(pairs[i][0]));
         assert_string_equal(text, pairs[i][1]);
@@ -108,7 +110,8 @@ static void base64url_is_what_the_rfc_says(void **state)
 static void base64url_has_one_spelling(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"Zg==", "Zh", "Zm9", "Z", "Zm9vY", "Zm+v", "Zm/v", "Zm 9v", "Zm9v\n"};
+    static const char *const wrong[] = {"Zg==", "Zh",   "Zm9",   "Z",     "Zm9vY",
+                                        "Zm+v", "Zm/v", "Zm 9v", "Zm9v\n"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct buf out = buf_dup(span_str("kept"));
         struct error err = {0};

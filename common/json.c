@@ -39,7 +39,8 @@ json_t *json_read_file(const char *path, size_t max, struct error *err)
     return value;
 }
 
-static json_t *member(const json_t *object, const char *key, json_type type, const char *wanted, struct error *err)
+static json_t *member(const json_t *object, const char *key, json_type type, const char *wanted,
+                      struct error *err)
 {
     json_t *value = json_object_get(object, key);
     if (!value) {
@@ -102,14 +103,14 @@ int json_check_keys(const json_t *object, const char *const allowed[], struct er
         return error_set(err, -EINVAL, "an object is wanted here");
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
         size_t i = 0;
         while (allowed[i] && strcmp(allowed[i], key) != 0)
             i++;
         char hint[SUGGEST_TEXT];
         if (!allowed[i])
-            return error_set(err, -EINVAL, "unknown key '%.80s'%s", key, suggest_hint(key, allowed, hint));
+            return error_set(err, -EINVAL, "unknown key '%.80s'%s", key,
+                             suggest_hint(key, allowed, hint));
     }
     return 0;
 }

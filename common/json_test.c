@@ -30,7 +30,8 @@ static void equal_values_have_one_spelling(void **state)
 static void what_is_no_json_is_refused_with_its_place(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"", "{", "{\"a\":1,\"a\":2}", "[1,]", "\"\\u0000\"", "{} x", "\"\xff\""};
+    static const char *const wrong[] = {
+        "", "{", "{\"a\":1,\"a\":2}", "[1,]", "\"\\u0000\"", "{} x", "\"\xff\""};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct error err = {0};
         assert_null(json_parse("f.json", span_str(wrong[i]), &err));

@@ -4,8 +4,9 @@
 
 #include "common/buf.h"
 
-/* Appends `s` as a JSON string literal, quotes included. The result is always valid JSON and valid UTF-8: a byte that
- * is no part of a well-formed character becomes U+FFFD, control characters become escapes. */
+/* Appends `s` as a JSON string literal, quotes included. The result is always valid JSON and valid
+ * UTF-8: a byte that is no part of a well-formed character becomes U+FFFD, control characters
+ * become escapes. */
 void json_escape(struct buf *out, struct span s);
 
 #endif

@@ -15,8 +15,9 @@
 
 enum {
     LINE_MAX_BYTES = 2048, /* journald's own default; longer is cut and ends in "..." */
-    THROTTLE_SLOTS = 128,  /* formats in use at once; two that meet in a slot throttle each other less, never more */
-    THROTTLE_MOST = 10,
+    /* formats in use at once; two that meet in a slot throttle each other less, never more */
+    THROTTLE_SLOTS = 128,
+    THROTTLE_MAX = 10,
     THROTTLE_MS = 1000
 };
 
@@ -39,7 +40,8 @@ static struct {
 static const char *const level_names[] = {"error", "warn", "info", "debug", NULL};
 static const int level_priorities[] = {3, 4, 6, 7};
 
-/* The variable alone is inherited by everything below a unit; only device and inode tell that our stderr is meant. */
+/* The variable alone is inherited by everything below a unit; only device and inode tell that our
+   stderr is meant. */
 static bool stderr_is_the_journal(void)
 {
     const char *s = getenv("JOURNAL_STREAM");
@@ -47,7 +49,8 @@ static bool stderr_is_the_journal(void)
     char own[50];
     if (!s || fstat(STDERR_FILENO, &st) < 0)
         return false;
-    snprintf(own, sizeof own, "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+    snprintf(own, sizeof own, "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
     return strcmp(s, own) == 0;
 }
 
@@ -83,8 +86,8 @@ int log_level_parse(const char *s, enum log_level *ret_level, struct error *err)
                      suggest_hint(s, level_names, hint));
 }
 
-/* The message with its control bytes made visible; bytes from 0x80 on pass (UTF-8). Cut with "..." at the end of out.
- */
+/* The message with its control bytes made visible; bytes from 0x80 on pass (UTF-8). Cut with "..."
+ * at the end of out. */
 static size_t copy_visible(char *out, size_t size, const char *text)
 {
     size_t n = 0;
@@ -112,10 +115,10 @@ static void write_line(enum log_level level, const char *text)
         the_log.to_journal = stderr_is_the_journal();
         the_log.opened = true;
     }
-    int head = the_log.to_journal
-                   ? snprintf(line, sizeof line, "<%d>", level_priorities[level])
-                   : snprintf(line, sizeof line, "%s %-5s %.64s: ", clock_format(clock_wall_ms(), when),
-                              level_names[level], the_log.program);
+    int head = the_log.to_journal ? snprintf(line, sizeof line, "<%d>", level_priorities[level])
+                                  : snprintf(line, sizeof line,
+                                             "%s %-5s %.64s: ", clock_format(clock_wall_ms(), when),
+                                             level_names[level], the_log.program);
     size_t n = (size_t)head;
     n += copy_visible(line + n, sizeof line - n - 1, text);
     line[n++] = '\n';
@@ -132,7 +135,8 @@ static void summarise(struct throttle *t)
 {
     char text[400];
     if (t->held_back) {
-        snprintf(text, sizeof text, "%u more of these within a second were not written: %s", t->held_back, t->fmt);
+        snprintf(text, sizeof text, "%u more of these within a second were not written: %s",
+                 t->held_back, t->fmt);
         write_line(t->level, text);
         the_log.slots_held_back--;
     }
@@ -169,12 +173,13 @@ int64_t log_flush_due(void)
 
 static bool may_write(enum log_level level, const char *fmt, int64_t now)
 {
-    struct throttle *t = &the_log.slot[((uintptr_t)fmt >> 3 ^ (uintptr_t)fmt >> 10) % THROTTLE_SLOTS];
+    struct throttle *t =
+        &the_log.slot[((uintptr_t)fmt >> 3 ^ (uintptr_t)fmt >> 10) % THROTTLE_SLOTS];
     if (t->fmt != fmt || now - t->since >= THROTTLE_MS) {
         summarise(t);
         *t = (struct throttle){.fmt = fmt, .level = level, .since = now};
     }
-    if (++t->seen <= THROTTLE_MOST)
+    if (++t->seen <= THROTTLE_MAX)
         return true;
     if (t->held_back++ == 0)
         the_log.slots_held_back++;
@@ -185,7 +190,8 @@ static void log_v(enum log_level level, const char *fmt, va_list ap)
 {
     if (level > log_level())
         return;
-    int saved = errno; /* a line in the log must not change what the code around it is about to say */
+    /* a line in the log must not change what the code around it is about to say */
+    int saved = errno;
     char text[LINE_MAX_BYTES];
     vsnprintf(text, sizeof text, fmt, ap);
     pthread_mutex_lock(&the_log.lock);

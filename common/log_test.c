@@ -54,7 +54,8 @@ static void say_to_the_journal(void)
     struct stat st;
     char text[64];
     fstat(STDERR_FILENO, &st);
-    snprintf(text, sizeof text, "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+    snprintf(text, sizeof text, "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
     setenv("JOURNAL_STREAM", text, 1);
     log_open("lbtest", LOG_LEVEL_DEBUG);
     log_error("e");

@@ -1,5 +1,5 @@
-/* loop.c - see loop.h. epoll for descriptors, one timerfd (CLOCK_BOOTTIME: epoll's own timeout stands still in a
- * suspend) for the nearest deadline, one signalfd. */
+/* loop.c - see loop.h. epoll for descriptors, one timerfd (CLOCK_BOOTTIME: epoll's own timeout
+ * stands still in a suspend) for the nearest deadline, one signalfd. */
 #include "common/loop.h"
 
 #include <errno.h>
@@ -11,7 +11,8 @@
 #include "common/log.h"
 #include "common/mem.h"
 
-enum { EVENTS_A_TURN = 256 }; /* more stay with the kernel for the next turn: timers and turn_end get their share */
+/* more stay with the kernel for the next turn: timers and turn_end get their share */
+enum { EVENTS_A_TURN = 256 };
 
 struct slot {
     uint32_t generation; /* of the registration; travels through the kernel with each event */
@@ -124,7 +125,8 @@ static bool is_used(const struct loop *l, int fd)
 
 static struct epoll_event tagged(const struct loop *l, int fd, uint32_t events)
 {
-    return (struct epoll_event){.events = events, .data.u64 = (uint64_t)l->slot[fd].generation << 32 | (uint32_t)fd};
+    return (struct epoll_event){.events = events,
+                                .data.u64 = (uint64_t)l->slot[fd].generation << 32 | (uint32_t)fd};
 }
 
 int loop_add(struct loop *l, int fd, uint32_t events, loop_fd_fn *fn, void *arg, struct error *err)
@@ -165,7 +167,8 @@ void loop_del(struct loop *l, int fd)
     if (!is_used(l, fd))
         return;
     l->slot[fd].used = false;
-    epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, NULL); /* fails only for one that was closed, which is what we want */
+    /* fails only for one that was closed, which is what we want */
+    epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, NULL);
 }
 
 static void deliver(struct loop *l, const struct epoll_event *e)
@@ -183,14 +186,15 @@ void loop_set_deadline(struct loop *l, int64_t boot_ms)
     l->deadline = boot_ms;
 }
 
-void loop_timer_set(struct loop *l, struct loop_timer *timer, const char *name, int64_t boot_ms, loop_timer_fn *fn,
-                    void *arg)
+void loop_timer_set(struct loop *l, struct loop_timer *timer, const char *name, int64_t boot_ms,
+                    loop_timer_fn *fn, void *arg)
 {
     heap_remove(&l->timers, &timer->node);
     timer->name = name;
     timer->fn = fn;
     timer->arg = arg;
-    /* A time that is past is now: it must not overtake those that have been due for longer (see fire_timers). */
+    /* A time that is past is now: it must not overtake those that have been due for longer (see
+       fire_timers). */
     heap_insert(&l->timers, &timer->node, boot_ms < l->now ? l->now : boot_ms, ++l->timers_set);
 }
 
@@ -218,8 +222,9 @@ static int64_t next_wake(const struct loop *l, int64_t until)
     return log_due >= 0 ? least(at, clock_boot_ms() + log_due) : at;
 }
 
-/* Fires what is due and was set before this firing began. Those set by the callbacks have a greater tie, and a key of
- * at least `now` (see loop_timer_set), so they come after all that were due and end the firing. */
+/* Fires what is due and was set before this firing began. Those set by the callbacks have a greater
+ * tie, and a key of at least `now` (see loop_timer_set), so they come after all that were due and
+ * end the firing. */
 static void fire_timers(struct loop *l)
 {
     uint64_t set_before = l->timers_set;
@@ -261,7 +266,8 @@ void loop_on_turn_end(struct loop *l, loop_turn_end_fn *fn, void *arg)
     add_hook(l, (struct hook){.turn_end = fn, .arg = arg});
 }
 
-/* The places stay, so that a hook may take itself away while hooks are run; prune_hooks closes the gaps. */
+/* The places stay, so that a hook may take itself away while hooks are run; prune_hooks closes the
+   gaps. */
 void loop_off(struct loop *l, const void *arg)
 {
     for (size_t i = 0; i < l->hooks; i++)
@@ -333,7 +339,8 @@ static bool run_prepare(struct loop *l)
     bool work = false;
     for (size_t i = 0; i < l->hooks; i++)
         if (l->hook[i].prepare && l->hook[i].prepare(l, l->hook[i].arg))
-            work = true; /* the others are asked all the same: each may have something to do before a sleep */
+            /* the others are asked all the same: each may have something to do before a sleep */
+            work = true;
     return work;
 }
 

@@ -1,11 +1,10 @@
-/* loop.h - the one reactor of a process. A turn: prepare, sleep, read the clock, signals and descriptors, timers,
- * turn_end. One thread.
+/* loop.h - the one reactor of a process. A turn: prepare, sleep, read the clock, signals and
+ * descriptors, timers, turn_end. One thread.
  *
  *   - The clock is read once a turn; callbacks ask loop_now() and never the clock.
- *   - An event for a descriptor that was deleted earlier in the same turn is never delivered, also when its number is
- *     in use again.
- *   - Deadlines are in boot time and also wake a machine's processes right after a suspend.
- */
+ *   - An event for a descriptor that was deleted earlier in the same turn is never delivered, also
+ *     when its number is in use again.
+ *   - Deadlines are in boot time and also wake a machine's processes right after a suspend. */
 #ifndef LB_COMMON_LOOP_H
 #define LB_COMMON_LOOP_H
 
@@ -21,35 +20,38 @@
 struct loop;
 
 struct loop *loop_new(struct error *err); /* yours: loop_destroy; NULL: the system refused */
-/* Deletes nothing from the kernel's set but closes it, so that a forked child may destroy its copy without harm to
- * the parent. The descriptors themselves are the caller's to close. Sets *l to NULL; NULL is fine. */
+/* Deletes nothing from the kernel's set but closes it, so that a forked child may destroy its copy
+ * without harm to the parent. The descriptors themselves are the caller's to close. Sets *l to
+ * NULL; NULL is fine. */
 void loop_destroy(struct loop **l);
 
 /* Runs turns until loop_stop; returns its exit code. -errno: waiting itself failed. */
 int loop_run(struct loop *l, struct error *err);
-/* One turn that sleeps until something happens or `until_boot_ms` has come (0: does not sleep; INT64_MAX: no limit).
- * For tests, and for waiting within a program. */
+/* One turn that sleeps until something happens or `until_boot_ms` has come (0: does not sleep;
+ * INT64_MAX: no limit). For tests, and for waiting within a program. */
 int loop_turn(struct loop *l, int64_t until_boot_ms, struct error *err);
-void loop_stop(struct loop *l, int exit_code); /* the turn is still ended in order; the first code counts */
+/* the turn is still ended in order; the first code counts */
+void loop_stop(struct loop *l, int exit_code);
 bool loop_is_stopping(const struct loop *l);
 
 int64_t loop_now(const struct loop *l);      /* boot time in ms, as of this turn */
 int64_t loop_now_wall(const struct loop *l); /* wall time in ms, as of this turn */
 
-/* Descriptors. `events` are EPOLLIN, EPOLLOUT, ...; level-triggered unless EPOLLET is among them. Delete before
- * close. -EEXIST: it is there already (perhaps closed without loop_del); -EPERM: a kind of file that cannot be waited
- * for. */
+/* Descriptors. `events` are EPOLLIN, EPOLLOUT, ...; level-triggered unless EPOLLET is among them.
+ * Delete before close. -EEXIST: it is there already (perhaps closed without loop_del); -EPERM: a
+ * kind of file that cannot be waited for. */
 typedef void loop_fd_fn(struct loop *l, int fd, uint32_t events, void *arg);
 int loop_add(struct loop *l, int fd, uint32_t events, loop_fd_fn *fn, void *arg, struct error *err);
 int loop_mod(struct loop *l, int fd, uint32_t events, struct error *err); /* -ENOENT: not there */
-void loop_del(struct loop *l, int fd);                                    /* one that is not there is left alone */
+/* one that is not there is left alone */
+void loop_del(struct loop *l, int fd);
 
-/* Wakes the loop at that boot time, without a callback: turn_end looks after it. There is one; setting it replaces
- * it, INT64_MAX is none. When it has come it is gone. */
+/* Wakes the loop at that boot time, without a callback: turn_end looks after it. There is one;
+ * setting it replaces it, INT64_MAX is none. When it has come it is gone. */
 void loop_set_deadline(struct loop *l, int64_t boot_ms);
 
-/* Named timers, embedded in what waits for them; all zero is one that is not set. One-shot. The loop lends them until
- * they fire or are stopped: stop before freeing. */
+/* Named timers, embedded in what waits for them; all zero is one that is not set. One-shot. The
+ * loop lends them until they fire or are stopped: stop before freeing. */
 struct loop_timer;
 typedef void loop_timer_fn(struct loop *l, struct loop_timer *timer, void *arg);
 struct loop_timer {
@@ -58,28 +60,32 @@ struct loop_timer {
     loop_timer_fn *fn;
     void *arg;
 };
-/* Sets or resets it. Timers of one time fire in the order in which they were set. One set to a time that is past
- * fires in the next turn, so a timer that sets itself starves nobody. */
-void loop_timer_set(struct loop *l, struct loop_timer *timer, const char *name, int64_t boot_ms, loop_timer_fn *fn,
-                    void *arg);
+/* Sets or resets it. Timers of one time fire in the order in which they were set. One set to a time
+ * that is past fires in the next turn, so a timer that sets itself starves nobody. */
+void loop_timer_set(struct loop *l, struct loop_timer *timer, const char *name, int64_t boot_ms,
+                    loop_timer_fn *fn, void *arg);
 void loop_timer_stop(struct loop *l, struct loop_timer *timer);
 bool loop_timer_is_set(const struct loop_timer *timer);
 
-/* Hooks, called in the order in which they were added. `prepare` runs before each sleep and says whether to sleep:
- * true is "there is work, do not" (a ZeroMQ socket's descriptor is edge-triggered: what it still holds must be
- * asked). `turn_end` runs after everything else of a turn: commit, tell, set the next deadline. */
+/* Hooks, called in the order in which they were added. `prepare` runs before each sleep and says
+ * whether to sleep: true is "there is work, do not" (a ZeroMQ socket's descriptor is
+ * edge-triggered: what it still holds must be asked). `turn_end` runs after everything else of a
+ * turn: commit, tell, set the next deadline. */
 typedef bool loop_prepare_fn(struct loop *l, void *arg);
 typedef void loop_turn_end_fn(struct loop *l, void *arg);
 void loop_on_prepare(struct loop *l, loop_prepare_fn *fn, void *arg);
 void loop_on_turn_end(struct loop *l, loop_turn_end_fn *fn, void *arg);
-/* Takes away all hooks that were added with this `arg`; also from within a hook. For what ends before its loop. */
+/* Takes away all hooks that were added with this `arg`; also from within a hook. For what ends
+   before its loop. */
 void loop_off(struct loop *l, const void *arg);
 
-/* Blocks TERM, INT, HUP and CHLD in this process (call it before any thread starts), ignores PIPE, and calls `fn`
- * from the loop. Several CHLD may come as one: wait for children until none is left. Once per loop. */
+/* Blocks TERM, INT, HUP and CHLD in this process (call it before any thread starts), ignores PIPE,
+ * and calls `fn` from the loop. Several CHLD may come as one: wait for children until none is left.
+ * Once per loop. */
 typedef void loop_signal_fn(struct loop *l, const struct signalfd_siginfo *info, void *arg);
 int loop_signals(struct loop *l, loop_signal_fn *fn, void *arg, struct error *err);
-/* For a forked process before it runs a program: undoes what loop_signals did, which exec would hand on. */
+/* For a forked process before it runs a program: undoes what loop_signals did, which exec would
+   hand on. */
 void loop_signals_restore(void);
 
 #endif

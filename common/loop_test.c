@@ -339,7 +339,10 @@ static void note_signal(struct loop *l, const struct signalfd_siginfo *info, voi
 {
     (void)l;
     (void)arg;
-    note(info->ssi_signo == SIGHUP ? 'H' : info->ssi_signo == SIGTERM ? 'T' : info->ssi_signo == SIGCHLD ? 'C' : '?');
+    note(info->ssi_signo == SIGHUP    ? 'H'
+         : info->ssi_signo == SIGTERM ? 'T'
+         : info->ssi_signo == SIGCHLD ? 'C'
+                                      : '?');
 }
 
 static void signals_come_through_the_loop(void **state)

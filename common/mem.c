@@ -8,12 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* No stdio and no atexit handlers: both may want memory, and what is half done must not be flushed. */
+/* No stdio and no atexit handlers: both may want memory, and what is half done must not be
+   flushed. */
 void mem_die(void)
 {
     static const char said[] = ": out of memory; ending, the successor replays\n";
     const char *name = program_invocation_short_name;
-    if (write(STDERR_FILENO, name, strlen(name)) < 0 || write(STDERR_FILENO, said, sizeof said - 1) < 0)
+    if (write(STDERR_FILENO, name, strlen(name)) < 0 ||
+        write(STDERR_FILENO, said, sizeof said - 1) < 0)
         _exit(EXIT_OUT_OF_MEMORY);
     _exit(EXIT_OUT_OF_MEMORY);
 }
@@ -28,7 +30,8 @@ void *mem_alloc(size_t n)
 
 void *mem_zalloc(size_t count, size_t size)
 {
-    void *p = count && size ? calloc(count, size) : calloc(1, 1); /* calloc itself refuses an overflow */
+    /* calloc itself refuses an overflow */
+    void *p = count && size ? calloc(count, size) : calloc(1, 1);
     if (!p)
         mem_die();
     return p;
@@ -78,8 +81,8 @@ char *mem_printf(const char *fmt, ...)
     return s;
 }
 
-/* The caller's pointer has some other type than void *, so it is read and written as bytes: anything else would be a
- * promise to the optimiser that does not hold. */
+/* The caller's pointer has some other type than void *, so it is read and written as bytes:
+ * anything else would be a promise to the optimiser that does not hold. */
 void mem_free_(void **p)
 {
     void *old, *none = NULL;

@@ -1,10 +1,9 @@
 /* mem.h - memory that is there, or a process that ends.
  *
- * Every program of Longboat survives `kill -9` at any moment: its state is on disk and is replayed. So a small
- * allocation that fails ends the process at once (exit code 71, one line on stderr) and the successor replays; code
- * above stays free of half-done states. What a peer can make grow is bounded by proto/limits.h before it is asked
- * for.
- */
+ * Every program of Longboat survives `kill -9` at any moment: its state is on disk and is replayed.
+ * So a small allocation that fails ends the process at once (exit code 71, one line on stderr) and
+ * the successor replays; code above stays free of half-done states. What a peer can make grow is
+ * bounded by proto/limits.h before it is asked for. */
 #ifndef LB_COMMON_MEM_H
 #define LB_COMMON_MEM_H
 
@@ -13,12 +12,13 @@
 
 enum { EXIT_OUT_OF_MEMORY = 71 }; /* EX_OSERR of sysexits.h */
 
-/* As malloc, calloc, realloc, strdup, but never NULL. Sizes of 0 yield a pointer that can be freed. */
+/* As malloc, calloc, realloc, strdup, but never NULL. Sizes of 0 yield a pointer that can be
+   freed. */
 void *mem_alloc(size_t n) __attribute__((malloc, returns_nonnull));
 void *mem_zalloc(size_t count, size_t size)
     __attribute__((returns_nonnull)); /* overflow of count*size ends the process */
-/* One zeroed T where its alignment allows it to be: for what has one of libsodium's states in it, which want more
- * than malloc's 16 bytes. */
+/* One zeroed T where its alignment allows it to be: for what has one of libsodium's states in it,
+ * which want more than malloc's 16 bytes. */
 #define mem_znew(T) ((T *)mem_zalloc_aligned(_Alignof(T), sizeof(T)))
 void *mem_zalloc_aligned(size_t alignment, size_t size) __attribute__((returns_nonnull));
 void *mem_realloc(void *p, size_t count, size_t size) __attribute__((returns_nonnull));

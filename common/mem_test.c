@@ -7,7 +7,8 @@
 static void nothing_can_be_asked_for_and_freed(void **state)
 {
     (void)state;
-    void *a = mem_alloc(0), *b = mem_zalloc(0, 8), *c = mem_realloc(NULL, 0, 0), *d = mem_dup(NULL, 0);
+    void *a = mem_alloc(0), *b = mem_zalloc(0, 8), *c = mem_realloc(NULL, 0, 0),
+         *d = mem_dup(NULL, 0);
     assert_non_null(a);
     assert_non_null(b);
     assert_non_null(c);
@@ -77,8 +78,8 @@ static void overflow_by_realloc(void)
     mem_realloc(NULL, SIZE_MAX / 2, 3);
 }
 
-#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__ /* its calloc reports the overflow in its own way \
-                                                                   */
+/* its calloc reports the overflow in its own way \ */
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
 static void overflow_by_zalloc(void)
 {
     mem_zalloc(SIZE_MAX / 2, 3);

@@ -1,5 +1,5 @@
-/* name.h - which names are names. Pure. DESIGN section 10 rules: one alphabet that needs no quoting in a shell, a
- * path, YAML or SQL. */
+/* name.h - which names are names. Pure. DESIGN section 10 rules: one alphabet that needs no quoting
+ * in a shell, a path, YAML or SQL. */
 #ifndef LB_COMMON_NAME_H
 #define LB_COMMON_NAME_H
 
@@ -8,7 +8,8 @@
 #include "common/buf.h"
 #include "common/error.h"
 
-enum { NAME_MOST = 64 }; /* bytes; fits a file name with prefix and suffix, and a column of a table */
+/* bytes; fits a file name with prefix and suffix, and a column of a table */
+enum { NAME_LENGTH_MAX = 64 };
 
 /* [a-z][a-z0-9_]*: what expressions can name (parameters, outputs, tasks, variables). */
 bool name_is_identifier(struct span s);

@@ -24,11 +24,11 @@ static void names_may_have_dashes_too(void **state)
 static void a_name_has_a_most(void **state)
 {
     (void)state;
-    char text[NAME_MOST + 1];
+    char text[NAME_LENGTH_MAX + 1];
     memset(text, 'a', sizeof text);
-    assert_true(name_is_name(span_of(text, NAME_MOST)));
-    assert_false(name_is_name(span_of(text, NAME_MOST + 1)));
-    assert_false(name_is_identifier(span_of(text, NAME_MOST + 1)));
+    assert_true(name_is_name(span_of(text, NAME_LENGTH_MAX)));
+    assert_false(name_is_name(span_of(text, NAME_LENGTH_MAX + 1)));
+    assert_false(name_is_identifier(span_of(text, NAME_LENGTH_MAX + 1)));
 }
 
 static void the_refusal_says_what_is_wrong(void **state)
@@ -43,7 +43,8 @@ static void the_refusal_says_what_is_wrong(void **state)
     assert_true(name_check_name("the name of a job", span_of(text, 100), &err) < 0);
     assert_contains(err.text, "longer than 64");
     assert_true(name_check_identifier("the name of a task", span_str("a-b"), &err) < 0);
-    assert_string_equal(err.text, "the name of a task must begin with a-z and have only a-z, 0-9 and _, not 'a-b'");
+    assert_string_equal(
+        err.text, "the name of a task must begin with a-z and have only a-z, 0-9 and _, not 'a-b'");
 }
 
 int main(void)

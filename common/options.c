@@ -24,8 +24,10 @@ struct option_value {
     size_t texts;
 };
 
-static const struct option_row help_row = {"help", 'h', OPTION_FLAG, NULL, 0, 0, false, NULL, "this page"};
-static const struct option_row version_row = {"version", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "the version"};
+static const struct option_row help_row = {"help", 'h',   OPTION_FLAG, NULL,       0,
+                                           0,      false, NULL,        "this page"};
+static const struct option_row version_row = {"version", 0,     OPTION_FLAG, NULL,         0,
+                                              0,         false, NULL,        "the version"};
 
 /* Rows n and n+1 are those that every table has. */
 static const struct option_row *row_at(const struct option_row *table, size_t n, size_t i)
@@ -85,13 +87,15 @@ static int check_range(const struct option_row *row, int64_t v, const char *text
     if ((row->min == 0 && row->max == 0) || (v >= row->min && v <= row->max))
         return 0;
     if (row->max == INT64_MAX)
-        return error_set(err, -EINVAL, "%.40s is less than %s", text, limit_text(row->type, row->min, low));
-    return error_set(err, -EINVAL, "%.40s is not between %s and %s", text, limit_text(row->type, row->min, low),
-                     limit_text(row->type, row->max, high));
+        return error_set(err, -EINVAL, "%.40s is less than %s", text,
+                         limit_text(row->type, row->min, low));
+    return error_set(err, -EINVAL, "%.40s is not between %s and %s", text,
+                     limit_text(row->type, row->min, low), limit_text(row->type, row->max, high));
 }
 
 /* What a text says for a row of type int, duration or size. */
-static int parse_number(const struct option_row *row, const char *text, int64_t *ret, struct error *err)
+static int parse_number(const struct option_row *row, const char *text, int64_t *ret,
+                        struct error *err)
 {
     int64_t v = 0;
     int rc = row->type == OPTION_INT        ? parse_int(text, &v, err)
@@ -104,14 +108,15 @@ static int parse_number(const struct option_row *row, const char *text, int64_t 
     return rc;
 }
 
-static int set_text(struct option_value *v, const struct option_row *row, const char *text, enum source source,
-                    struct error *err)
+static int set_text(struct option_value *v, const struct option_row *row, const char *text,
+                    enum source source, struct error *err)
 {
-    bool number = row->type == OPTION_INT || row->type == OPTION_DURATION || row->type == OPTION_SIZE;
+    bool number =
+        row->type == OPTION_INT || row->type == OPTION_DURATION || row->type == OPTION_SIZE;
     int rc = number ? parse_number(row, text, &v->number, err) : 0;
     if (row->type == OPTION_STR && row->max && strlen(text) > (size_t)row->max)
-        rc =
-            error_set(err, -EINVAL, "it has %zu bytes; at most %lld are possible", strlen(text), (long long)row->max);
+        rc = error_set(err, -EINVAL, "it has %zu bytes; at most %lld are possible", strlen(text),
+                       (long long)row->max);
     if (rc < 0)
         return rc;
     if (row->type != OPTION_LIST || v->source != source) /* a list grows only within one source */
@@ -129,7 +134,8 @@ static void set_flag(struct option_value *v, bool on, enum source source)
 
 /* ---- the command line ---- */
 
-enum { LONG_BASE = 1000, NO_BASE = 100000 }; /* what getopt_long returns: base + row, beyond all letters */
+/* what getopt_long returns: base + row, beyond all letters */
+enum { LONG_BASE = 1000, NO_BASE = 100000 };
 
 struct getopt_tables {
     struct option *longs;
@@ -163,7 +169,8 @@ static char letter_of(const struct option_row *table, size_t n, size_t i)
     return row == &help_row && !help_has_letter(table, n) ? 0 : row->letter;
 }
 
-static void tables_make(struct getopt_tables *t, const struct option_row *table, size_t n, bool leading)
+static void tables_make(struct getopt_tables *t, const struct option_row *table, size_t n,
+                        bool leading)
 {
     size_t rows = n + 2, longs = 0, at = 0;
     t->longs = mem_zalloc(2 * rows + 1, sizeof *t->longs);
@@ -177,8 +184,8 @@ static void tables_make(struct getopt_tables *t, const struct option_row *table,
         const struct option_row *row = row_at(table, n, i);
         bool flag = row->type == OPTION_FLAG;
         t->names[i] = row->name;
-        t->longs[longs++] =
-            (struct option){row->name, flag ? no_argument : required_argument, NULL, LONG_BASE + (int)i};
+        t->longs[longs++] = (struct option){row->name, flag ? no_argument : required_argument, NULL,
+                                            LONG_BASE + (int)i};
         if (flag && row->in_config) {
             char *no = mem_printf("no-%s", row->name);
             t->no_names[t->n_no_names++] = no;
@@ -216,7 +223,8 @@ static int refuse_word(const struct getopt_tables *t, int got, const char *word,
         return error_set(err, -EINVAL, "option %.60s takes no value", word);
     snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
     const char *meant = suggest(name, t->names);
-    snprintf(hint, sizeof hint, "%s%.60s%s", meant ? " (did you mean --" : "", meant ? meant : "", meant ? "?)" : "");
+    snprintf(hint, sizeof hint, "%s%.60s%s", meant ? " (did you mean --" : "", meant ? meant : "",
+             meant ? "?)" : "");
     return error_set(err, -EINVAL, "unknown or ambiguous option --%.60s%s; see --help", name, hint);
 }
 
@@ -278,14 +286,15 @@ static int parse(const struct option_row *table, size_t n, int argc, char **argv
     return rc;
 }
 
-int options_parse(const struct option_row *table, size_t n, int argc, char **argv, struct option_values *values,
-                  int *ret_first_positional, struct error *err)
+int options_parse(const struct option_row *table, size_t n, int argc, char **argv,
+                  struct option_values *values, int *ret_first_positional, struct error *err)
 {
     return parse(table, n, argc, argv, false, values, ret_first_positional, err);
 }
 
 int options_parse_leading(const struct option_row *table, size_t n, int argc, char **argv,
-                          struct option_values *values, int *ret_first_positional, struct error *err)
+                          struct option_values *values, int *ret_first_positional,
+                          struct error *err)
 {
     return parse(table, n, argc, argv, true, values, ret_first_positional, err);
 }
@@ -301,8 +310,8 @@ static char *config_name(const char *name)
     return out;
 }
 
-static int config_list(struct option_value *v, const struct option_row *row, const struct yaml_node *node,
-                       struct error *err)
+static int config_list(struct option_value *v, const struct option_row *row,
+                       const struct yaml_node *node, struct error *err)
 {
     const char *text;
     bool one = !yaml_is_seq(node);
@@ -322,8 +331,8 @@ static int config_list(struct option_value *v, const struct option_row *row, con
     return 0;
 }
 
-static int config_value(struct option_value *v, const struct option_row *row, const struct yaml_node *node,
-                        struct error *err)
+static int config_value(struct option_value *v, const struct option_row *row,
+                        const struct yaml_node *node, struct error *err)
 {
     const char *text;
     bool on;
@@ -350,7 +359,8 @@ static int config_value(struct option_value *v, const struct option_row *row, co
 }
 
 /* The rows' names as the file has them, then `others`; NULL-ended. *ret_own are to be freed. */
-static const char **allowed_keys(const struct option_values *values, const char *const others[], size_t *ret_own)
+static const char **allowed_keys(const struct option_values *values, const char *const others[],
+                                 size_t *ret_own)
 {
     size_t extra = 0, n = 0;
     while (others && others[extra])
@@ -365,8 +375,8 @@ static const char **allowed_keys(const struct option_values *values, const char 
     return keys;
 }
 
-int options_config(struct option_values *values, const struct yaml_node *map, const char *const others[],
-                   struct error *err)
+int options_config(struct option_values *values, const struct yaml_node *map,
+                   const char *const others[], struct error *err)
 {
     if (yaml_is_null(map))
         return 0;
@@ -500,12 +510,15 @@ static void print_row(FILE *out, const struct option_row *row, char letter)
     char tail[200] = "", low[DURATION_TEXT], high[DURATION_TEXT];
     if (!row->help)
         return;
-    int at = letter ? fprintf(out, "  -%c, --%s", letter, row->name) : fprintf(out, "      --%s", row->name);
+    int at = letter ? fprintf(out, "  -%c, --%s", letter, row->name)
+                    : fprintf(out, "      --%s", row->name);
     if (row->type != OPTION_FLAG)
         at += fprintf(out, " %s", row->argument ? row->argument : "VALUE");
     size_t n = 0;
     if (row->max == INT64_MAX)
-        n = row->min ? (size_t)snprintf(tail, sizeof tail, "; at least %s", limit_text(row->type, row->min, low)) : 0;
+        n = row->min ? (size_t)snprintf(tail, sizeof tail, "; at least %s",
+                                        limit_text(row->type, row->min, low))
+                     : 0;
     else if (row->type != OPTION_STR && (row->min || row->max))
         n = (size_t)snprintf(tail, sizeof tail, "; %s to %s", limit_text(row->type, row->min, low),
                              limit_text(row->type, row->max, high));
@@ -516,10 +529,11 @@ static void print_row(FILE *out, const struct option_row *row, char letter)
     mem_free(&text);
 }
 
-void options_help(FILE *out, const char *program, const char *synopsis, const struct option_row *table, size_t n,
-                  const char *examples)
+void options_help(FILE *out, const char *program, const char *synopsis,
+                  const struct option_row *table, size_t n, const char *examples)
 {
-    fprintf(out, "Usage: %s%s%s\n\nOptions:\n", program, synopsis && *synopsis ? " " : "", synopsis ? synopsis : "");
+    fprintf(out, "Usage: %s%s%s\n\nOptions:\n", program, synopsis && *synopsis ? " " : "",
+            synopsis ? synopsis : "");
     for (size_t i = 0; i < n + 2; i++)
         print_row(out, row_at(table, n, i), letter_of(table, n, i));
     if (examples)

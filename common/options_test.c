@@ -4,8 +4,10 @@
 #include <errno.h>
 
 static const struct option_row rows[] = {
-    {"listen", 'l', OPTION_LIST, "tcp://[::]:7411", 0, 0, true, "ENDPOINT", "accept sessions here; may be repeated"},
-    {"lost-after", 0, OPTION_DURATION, "5m", 1000, 86400000, true, "TIME", "when a silent server counts as lost"},
+    {"listen", 'l', OPTION_LIST, "tcp://[::]:7411", 0, 0, true, "ENDPOINT",
+     "accept sessions here; may be repeated"},
+    {"lost-after", 0, OPTION_DURATION, "5m", 1000, 86400000, true, "TIME",
+     "when a silent server counts as lost"},
     {"frame", 'f', OPTION_SIZE, "1M", 0, 0, true, "SIZE", "the largest frame"},
     {"slots", 's', OPTION_INT, NULL, -1, 1000, true, "N", "children at once"},
     {"store", 0, OPTION_STR, NULL, 0, 20, true, "URL", "where runs are kept"},
@@ -17,7 +19,8 @@ static const struct option_row rows[] = {
 static int first;
 
 /* Words of a command line, parsed into values; the words are a modifiable copy. */
-static int parse_line(struct option_values *v, struct error *err, int argc, const char *const *words, bool leading)
+static int parse_line(struct option_values *v, struct error *err, int argc,
+                      const char *const *words, bool leading)
 {
     static char *argv[16];
     argv[0] = (char *)(uintptr_t) "lbtest";
@@ -31,7 +34,8 @@ static int parse_line(struct option_values *v, struct error *err, int argc, cons
 }
 
 #define LINE(v, err, ...) \
-    parse_line(v, err, (int)COUNT_OF(((const char *const[]){__VA_ARGS__})), (const char *const[]){__VA_ARGS__}, false)
+    parse_line(v, err, (int)COUNT_OF(((const char *const[]){__VA_ARGS__})), \
+               (const char *const[]){__VA_ARGS__}, false)
 
 static void parsed(struct option_values *v, int rc, const struct error *err)
 {
@@ -68,8 +72,8 @@ static void the_command_line_is_read_in_any_order(void **state)
     struct error err = {0};
     size_t n;
     parsed(&v,
-           LINE(&v, &err, "one", "-l", "a", "--lost-after=90s", "two", "-jf", "2K", "--listen", "b", "--no-sync",
-                "-s-1", "--", "--json"),
+           LINE(&v, &err, "one", "-l", "a", "--lost-after=90s", "two", "-jf", "2K", "--listen", "b",
+                "--no-sync", "-s-1", "--", "--json"),
            &err);
     assert_int_equal(first, 3);
     const char *const *list = opt_list(&v, "listen", &n);
@@ -125,11 +129,13 @@ static void what_is_asked_wrongly_is_refused_with_the_option(void **state)
     refused("--slots: ' 1' is not a whole number", "--slots", " 1");
     refused("--slots: 1001 is not between -1 and 1000", "--slots", "1001");
     refused("--frame: '1MB' is not a size", "--frame", "1MB");
-    refused("--store: it has 21 bytes; at most 20 are possible", "--store", "sqlite:/a/long/folder");
+    refused("--store: it has 21 bytes; at most 20 are possible", "--store",
+            "sqlite:/a/long/folder");
     refused("unknown or ambiguous option --no-json", "--no-json");
 }
 
-static int configure(struct option_values *v, const char *text, const char *const *others, struct error *err)
+static int configure(struct option_values *v, const char *text, const char *const *others,
+                     struct error *err)
 {
     struct yaml *y = NULL;
     int rc = yaml_read_bytes("broker.yaml", span_str(text), &y, err);
@@ -146,7 +152,10 @@ static void the_command_line_goes_before_the_file_before_the_default(void **stat
     struct error err = {0};
     size_t n;
     parsed(&v, LINE(&v, &err, "--slots", "3", "--sync"), &err);
-    parsed(&v, configure(&v, "slots: 5\nlost_after: 10s\nlisten: [a, b]\nsync: false\nstore: sqlite:x\n", NULL, &err),
+    parsed(&v,
+           configure(&v,
+                     "slots: 5\nlost_after: 10s\nlisten: [a, b]\nsync: false\nstore: sqlite:x\n",
+                     NULL, &err),
            &err);
     assert_int_equal(opt_int(&v, "slots"), 3);
     assert_int_equal(opt_int(&v, "lost-after"), 10000);
@@ -170,7 +179,8 @@ static void a_wrong_file_is_refused_with_the_place(void **state)
 {
     (void)state;
     static const char *const pairs[][2] = {
-        {"lost_aftre: 5m\n", "broker.yaml:1:1: unknown key 'lost_aftre' (did you mean 'lost_after'?)"},
+        {"lost_aftre: 5m\n",
+         "broker.yaml:1:1: unknown key 'lost_aftre' (did you mean 'lost_after'?)"},
         {"json: true\n", "broker.yaml:1:1: unknown key 'json'"},
         {"lost-after: 5m\n", "unknown key 'lost-after' (did you mean 'lost_after'?)"},
         {"\nlost_after: 90\n", "broker.yaml:2:13: 'lost_after': the duration '90' has no unit"},
@@ -217,10 +227,12 @@ static void help_shows_each_row_with_range_and_default(void **state)
     options_help(out, "lbtest", "[options] PLAN", rows, COUNT_OF(rows), "  lbtest x\n");
     fclose(out);
     assert_contains(text, "Usage: lbtest [options] PLAN\n");
-    assert_contains(text,
-                    "  -l, --listen ENDPOINT     accept sessions here; may be repeated; default tcp://[::]:7411\n");
-    assert_contains(text,
-                    "      --lost-after TIME     when a silent server counts as lost; 1.0s to 1d 00h; default 5m\n");
+    assert_contains(
+        text,
+        "  -l, --listen ENDPOINT     accept sessions here; may be repeated; default tcp://[::]:7411\n");
+    assert_contains(
+        text,
+        "      --lost-after TIME     when a silent server counts as lost; 1.0s to 1d 00h; default 5m\n");
     assert_contains(text, "  -h, --help                this page\n");
     assert_contains(text, "      --version ");
     assert_contains(text, "\nExamples:\n  lbtest x\n");
@@ -239,7 +251,8 @@ static void help_says_nothing_where_there_is_nothing_to_say(void **state)
     char *text = NULL;
     size_t n = 0;
     FILE *out = open_memstream(&text, &n);
-    options_help(out, "lbtest", "[options]", open, COUNT_OF(open), "Verbs: none.\n\nExamples:\n  lbtest\n");
+    options_help(out, "lbtest", "[options]", open, COUNT_OF(open),
+                 "Verbs: none.\n\nExamples:\n  lbtest\n");
     fclose(out);
     assert_contains(text, "how long it lives; at least 1.0s; default 2h\n");
     assert_contains(text, "where it begins\n");
@@ -249,7 +262,8 @@ static void help_says_nothing_where_there_is_nothing_to_say(void **state)
     free(text);
     struct option_values v = {0};
     struct error err = {0};
-    char *argv[] = {(char *)(uintptr_t) "lbtest", (char *)(uintptr_t) "--life", (char *)(uintptr_t) "10ms", NULL};
+    char *argv[] = {(char *)(uintptr_t) "lbtest", (char *)(uintptr_t) "--life",
+                    (char *)(uintptr_t) "10ms", NULL};
     assert_int_equal(options_parse(open, COUNT_OF(open), 3, argv, &v, &first, &err), -EINVAL);
     assert_contains(err.text, "--life: 10ms is less than 1.0s");
 }

@@ -37,8 +37,8 @@ int path_join(char *out, size_t size, struct error *err, const char *a, ...)
     if (size)
         out[fits ? n : 0] = 0;
     if (!fits)
-        return error_set(err, -ENAMETOOLONG, "a path below '%.200s' is longer than %zu bytes", a == out ? "" : a,
-                         size);
+        return error_set(err, -ENAMETOOLONG, "a path below '%.200s' is longer than %zu bytes",
+                         a == out ? "" : a, size);
     return 0;
 }
 
@@ -57,37 +57,38 @@ static int home_folder(char *out, struct error *err)
         home = pw && pw->pw_dir && pw->pw_dir[0] == '/' ? pw->pw_dir : NULL;
     }
     if (!home)
-        return error_set(err, -EINVAL, "user %u has no home folder: set HOME or LONGBOAT_HOME", (unsigned)geteuid());
-    return path_join(out, PATHS_MOST, err, home, NULL);
+        return error_set(err, -EINVAL, "user %u has no home folder: set HOME or LONGBOAT_HOME",
+                         (unsigned)geteuid());
+    return path_join(out, PATHS_MAX, err, home, NULL);
 }
 
 static int user_paths(struct paths *p, struct error *err)
 {
-    char *home = mem_alloc(PATHS_MOST);
+    char *home = mem_alloc(PATHS_MAX);
     const char *config = absolute_env("XDG_CONFIG_HOME"), *state = absolute_env("XDG_STATE_HOME");
     const char *run = absolute_env("XDG_RUNTIME_DIR");
     int rc = config && state ? 0 : home_folder(home, err);
     if (rc == 0)
-        rc = config ? path_join(p->config, PATHS_MOST, err, config, "longboat", NULL)
-                    : path_join(p->config, PATHS_MOST, err, home, ".config/longboat", NULL);
+        rc = config ? path_join(p->config, PATHS_MAX, err, config, "longboat", NULL)
+                    : path_join(p->config, PATHS_MAX, err, home, ".config/longboat", NULL);
     if (rc == 0)
-        rc = state ? path_join(p->state, PATHS_MOST, err, state, "longboat", NULL)
-                   : path_join(p->state, PATHS_MOST, err, home, ".local/state/longboat", NULL);
+        rc = state ? path_join(p->state, PATHS_MAX, err, state, "longboat", NULL)
+                   : path_join(p->state, PATHS_MAX, err, home, ".local/state/longboat", NULL);
     if (rc == 0)
-        rc = run ? path_join(p->run, PATHS_MOST, err, run, "longboat", NULL)
-                 : path_join(p->run, PATHS_MOST, err, p->state, "run", NULL);
+        rc = run ? path_join(p->run, PATHS_MAX, err, run, "longboat", NULL)
+                 : path_join(p->run, PATHS_MAX, err, p->state, "run", NULL);
     mem_free(&home);
     return rc;
 }
 
-static int three(struct paths *p, const char *config, const char *state, const char *run, const char *below,
-                 struct error *err)
+static int three(struct paths *p, const char *config, const char *state, const char *run,
+                 const char *below, struct error *err)
 {
-    int rc = path_join(p->config, PATHS_MOST, err, below, config, NULL);
+    int rc = path_join(p->config, PATHS_MAX, err, below, config, NULL);
     if (rc == 0)
-        rc = path_join(p->state, PATHS_MOST, err, below, state, NULL);
+        rc = path_join(p->state, PATHS_MAX, err, below, state, NULL);
     if (rc == 0)
-        rc = path_join(p->run, PATHS_MOST, err, below, run, NULL);
+        rc = path_join(p->run, PATHS_MAX, err, below, run, NULL);
     return rc;
 }
 

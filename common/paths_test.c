@@ -74,8 +74,8 @@ static void root_has_the_folders_of_the_system(void **state)
 static bool are(const char *config, const char *its_state, const char *run)
 {
     struct paths p;
-    return paths_resolve(&p, NULL) == 0 && strcmp(p.config, config) == 0 && strcmp(p.state, its_state) == 0 &&
-           strcmp(p.run, run) == 0;
+    return paths_resolve(&p, NULL) == 0 && strcmp(p.config, config) == 0 &&
+           strcmp(p.state, its_state) == 0 && strcmp(p.run, run) == 0;
 }
 
 static void a_user_has_the_xdg_folders(void **state)
@@ -118,9 +118,12 @@ static void a_socket_path_has_a_most(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parts_are_joined_by_one_slash), cmocka_unit_test(a_path_that_does_not_fit_is_refused),
-        cmocka_unit_test(longboat_home_moves_all),       cmocka_unit_test(root_has_the_folders_of_the_system),
-        cmocka_unit_test(a_user_has_the_xdg_folders),    cmocka_unit_test(a_socket_path_has_a_most),
+        cmocka_unit_test(parts_are_joined_by_one_slash),
+        cmocka_unit_test(a_path_that_does_not_fit_is_refused),
+        cmocka_unit_test(longboat_home_moves_all),
+        cmocka_unit_test(root_has_the_folders_of_the_system),
+        cmocka_unit_test(a_user_has_the_xdg_folders),
+        cmocka_unit_test(a_socket_path_has_a_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

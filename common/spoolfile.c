@@ -48,7 +48,7 @@ static enum frame frame_at(struct span s, struct span *ret_payload, size_t *ret_
     memcpy(&length, s.p, 4);
     memcpy(&sum, s.p + 4, 4);
     length = le32toh(length);
-    if (length == 0 || length > SPOOLFILE_RECORD_MOST)
+    if (length == 0 || length > SPOOLFILE_RECORD_MAX)
         return FRAME_BAD;
     *ret_size = HEAD + length;
     if (s.n < *ret_size)
@@ -59,10 +59,12 @@ static enum frame frame_at(struct span s, struct span *ret_payload, size_t *ret_
 
 /* ---- the reader ---- */
 
-int spoolfile_reader_open(const char *path, int64_t offset, struct spoolfile_reader **ret, struct error *err)
+int spoolfile_reader_open(const char *path, int64_t offset, struct spoolfile_reader **ret,
+                          struct error *err)
 {
     if (offset < SPOOLFILE_START)
-        return error_set(err, -EINVAL, "spool '%s': no record begins at byte %lld", path, (long long)offset);
+        return error_set(err, -EINVAL, "spool '%s': no record begins at byte %lld", path,
+                         (long long)offset);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return error_errno(err, errno, "cannot open the spool '%s'", path);
@@ -95,15 +97,16 @@ static struct span held_from_offset(const struct spoolfile_reader *r)
     return span_of(r->held.p + skip, r->held.n - skip);
 }
 
-/* Reads anew from the offset: what was held of an unfinished record may have been cut off and written over since. */
+/* Reads anew from the offset: what was held of an unfinished record may have been cut off and
+   written over since. */
 static int refill(struct spoolfile_reader *r, size_t want, struct error *err)
 {
     size_t ask = want > READ_AHEAD ? want : READ_AHEAD;
     buf_clear(&r->held);
     r->held_at = r->offset;
     while (r->held.n < ask) {
-        ssize_t n =
-            pread(r->fd, buf_grow(&r->held, ask - r->held.n), ask - r->held.n, r->offset + (int64_t)r->held.n);
+        ssize_t n = pread(r->fd, buf_grow(&r->held, ask - r->held.n), ask - r->held.n,
+                          r->offset + (int64_t)r->held.n);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -123,7 +126,8 @@ static int check_magic(struct spoolfile_reader *r, struct error *err)
     if (n < 0)
         return error_errno(err, errno, "cannot read the spool '%s'", r->path);
     if (memcmp(text, magic, (size_t)n) != 0)
-        return error_set(err, -EBADMSG, "'%s' is not a spool: it does not begin with %s", r->path, magic);
+        return error_set(err, -EBADMSG, "'%s' is not a spool: it does not begin with %s", r->path,
+                         magic);
     r->opened = n == SPOOLFILE_START;
     return r->opened;
 }
@@ -136,8 +140,9 @@ static bool all_zero(struct span s)
     return true;
 }
 
-/* A bad frame that ends the file may be a writer's death, to be cut off by its successor; so may nothing but zeros up
- * to the end (a file made longer whose blocks never came). Anything else with bytes behind it is damage. */
+/* A bad frame that ends the file may be a writer's death, to be cut off by its successor; so may
+ * nothing but zeros up to the end (a file made longer whose blocks never came). Anything else with
+ * bytes behind it is damage. */
 static int may_be_torn(const struct spoolfile_reader *r, size_t size, bool *ret, struct error *err)
 {
     struct stat st;
@@ -157,21 +162,25 @@ static int judge_bad(struct spoolfile_reader *r, size_t size, struct error *err)
     int rc = may_be_torn(r, size, &torn, err);
     if (rc < 0 || torn)
         return rc;
-    rc = refill(r, size, err); /* it may have been cut off and written over between our reading and our asking */
+    /* it may have been cut off and written over between our reading and our asking */
+    rc = refill(r, size, err);
     if (rc < 0)
         return rc;
     if (frame_at(held_from_offset(r), &payload, &size) != FRAME_BAD)
         return 1;
-    return error_set(err, -EBADMSG, "spool '%s' is damaged at byte %lld: the record there does not fit its checksum",
-                     r->path, (long long)r->offset);
+    return error_set(
+        err, -EBADMSG,
+        "spool '%s' is damaged at byte %lld: the record there does not fit its checksum", r->path,
+        (long long)r->offset);
 }
 
 /* The frame at the offset, from what is held or else from the file. */
-static int fetch(struct spoolfile_reader *r, enum frame *ret, struct span *ret_payload, size_t *ret_size,
-                 struct error *err)
+static int fetch(struct spoolfile_reader *r, enum frame *ret, struct span *ret_payload,
+                 size_t *ret_size, struct error *err)
 {
     *ret = frame_at(held_from_offset(r), ret_payload, ret_size);
-    for (int i = 0; *ret != FRAME_WHOLE && i < 2; i++) { /* the first read may bring only the length of a long one */
+    for (int i = 0; *ret != FRAME_WHOLE && i < 2; i++) {
+        /* the first read may bring only the length of a long one */
         int rc = refill(r, *ret_size, err);
         if (rc < 0)
             return rc;
@@ -241,7 +250,8 @@ static int start_writing(struct spoolfile *f, int64_t end, bool *ret_torn, struc
     return 0;
 }
 
-int spoolfile_open_append(const char *path, mode_t mode, struct spoolfile **ret, bool *ret_torn, struct error *err)
+int spoolfile_open_append(const char *path, mode_t mode, struct spoolfile **ret, bool *ret_torn,
+                          struct error *err)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0)
@@ -295,14 +305,16 @@ static size_t whole_records(const struct span *records, size_t n, size_t written
     return done;
 }
 
-/* Of a write that came in part the last record's part is taken back: half a record in the middle of the file would be
- * damage. The whole ones before it stay: a reader may have gone on behind them already. */
+/* Of a write that came in part the last record's part is taken back: half a record in the middle of
+ * the file would be damage. The whole ones before it stay: a reader may have gone on behind them
+ * already. */
 static int write_frames(struct spoolfile *f, const struct span *records, size_t n, size_t *ret_done,
                         struct error *err)
 {
     *ret_done = 0;
     if (f->broken && ftruncate(f->fd, f->size) < 0)
-        return error_errno(err, errno, "the spool '%s' ends in half a record that cannot be cut off", f->path);
+        return error_errno(err, errno,
+                           "the spool '%s' ends in half a record that cannot be cut off", f->path);
     f->broken = false;
     ssize_t put;
     do
@@ -318,8 +330,8 @@ static int write_frames(struct spoolfile *f, const struct span *records, size_t 
     return error_errno(err, why, "cannot append to the spool '%s'", f->path);
 }
 
-int spoolfile_append_all(struct spoolfile *f, const struct span *records, size_t n, size_t *ret_done,
-                         struct error *err)
+int spoolfile_append_all(struct spoolfile *f, const struct span *records, size_t n,
+                         size_t *ret_done, struct error *err)
 {
     size_t done = 0;
     buf_clear(&f->frames);
@@ -327,10 +339,13 @@ int spoolfile_append_all(struct spoolfile *f, const struct span *records, size_t
         *ret_done = 0;
     for (size_t i = 0; i < n; i++) {
         if (records[i].n == 0)
-            return error_set(err, -EINVAL, "an empty record cannot be told from the end of the spool '%s'", f->path);
-        if (records[i].n > SPOOLFILE_RECORD_MOST)
-            return error_set(err, -E2BIG, "a record of %zu bytes is larger than the %d that a spool takes",
-                             records[i].n, SPOOLFILE_RECORD_MOST);
+            return error_set(err, -EINVAL,
+                             "an empty record cannot be told from the end of the spool '%s'",
+                             f->path);
+        if (records[i].n > SPOOLFILE_RECORD_MAX)
+            return error_set(err, -E2BIG,
+                             "a record of %zu bytes is larger than the %d that a spool takes",
+                             records[i].n, SPOOLFILE_RECORD_MAX);
         add_frame(&f->frames, records[i]);
     }
     int rc = f->frames.n ? write_frames(f, records, n, &done, err) : 0;

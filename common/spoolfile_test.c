@@ -164,7 +164,8 @@ static void damage_before_the_end_is_told_with_its_offset(void **state)
         char want[64];
         expect_next(r, "first");
         int rc = spoolfile_reader_next(r, &got, &err);
-        if (at < second + 2) { /* a length that leads beyond the end of the file looks like a record being written */
+        if (at < second + 2) {
+            /* a length that leads beyond the end of the file looks like a record being written */
             assert_int_equal(rc, 0);
         } else {
             assert_int_equal(rc, -EBADMSG);
@@ -198,7 +199,8 @@ static void a_last_record_that_does_not_fit_its_sum_is_a_torn_tail(void **state)
     bool torn = false;
     f = writer(path, &torn);
     assert_true(torn);
-    append(f, "SECOND"); /* the same length at the same place: nothing of the old one may be remembered */
+    /* the same length at the same place: nothing of the old one may be remembered */
+    append(f, "SECOND");
     expect_next(r, "SECOND");
     spoolfile_close(&f);
     spoolfile_reader_close(&r);
@@ -231,7 +233,8 @@ static void what_is_no_spool_is_left_alone(void **state)
     put(path, span_str("x"));
     assert_int_equal(spoolfile_open_append(path, 0600, &f, NULL, &err), -EBADMSG);
     struct spoolfile_reader *r = NULL;
-    assert_int_equal(spoolfile_reader_open(testing_path(state, "none"), SPOOLFILE_START, &r, &err), -ENOENT);
+    assert_int_equal(spoolfile_reader_open(testing_path(state, "none"), SPOOLFILE_START, &r, &err),
+                     -ENOENT);
     assert_int_equal(spoolfile_reader_open(path, 0, &r, &err), -EINVAL);
 }
 
@@ -240,15 +243,15 @@ static void records_have_a_least_and_a_most(void **state)
     const char *path = testing_path(state, "spool");
     struct spoolfile *f = writer(path, NULL);
     struct spoolfile_reader *r = reader(path);
-    uint8_t *big = mem_zalloc(SPOOLFILE_RECORD_MOST + 1, 1);
+    uint8_t *big = mem_zalloc(SPOOLFILE_RECORD_MAX + 1, 1);
     struct span got;
-    memset(big, 'b', SPOOLFILE_RECORD_MOST);
+    memset(big, 'b', SPOOLFILE_RECORD_MAX);
     assert_int_equal(spoolfile_append(f, SPAN_NONE, NULL), -EINVAL);
-    assert_int_equal(spoolfile_append(f, span_of(big, SPOOLFILE_RECORD_MOST + 1), NULL), -E2BIG);
-    assert_int_equal(spoolfile_append(f, span_of(big, SPOOLFILE_RECORD_MOST), NULL), 0);
+    assert_int_equal(spoolfile_append(f, span_of(big, SPOOLFILE_RECORD_MAX + 1), NULL), -E2BIG);
+    assert_int_equal(spoolfile_append(f, span_of(big, SPOOLFILE_RECORD_MAX), NULL), 0);
     append(f, "small");
     assert_int_equal(spoolfile_reader_next(r, &got, NULL), 1);
-    assert_true(span_eq(got, span_of(big, SPOOLFILE_RECORD_MOST)));
+    assert_true(span_eq(got, span_of(big, SPOOLFILE_RECORD_MAX)));
     expect_next(r, "small");
     expect_next(r, NULL);
     mem_free(&big);
@@ -286,13 +289,15 @@ static void a_write_that_comes_in_part_leaves_no_trace(void **state)
         uint8_t b[4096] = {1};
         const struct rlimit limit = {6000, 6000};
         signal(SIGXFSZ, SIG_IGN);
-        if (setrlimit(RLIMIT_FSIZE, &limit) < 0 || spoolfile_open_append(path, 0600, &f, NULL, NULL) < 0)
+        if (setrlimit(RLIMIT_FSIZE, &limit) < 0 ||
+            spoolfile_open_append(path, 0600, &f, NULL, NULL) < 0)
             _exit(2);
         if (spoolfile_append(f, span_of(b, sizeof b), NULL) < 0)
             _exit(3);
         int64_t size = spoolfile_size(f);
         struct stat st;
-        if (spoolfile_append(f, span_of(b, sizeof b), NULL) >= 0 || stat(path, &st) < 0 || st.st_size != size)
+        if (spoolfile_append(f, span_of(b, sizeof b), NULL) >= 0 || stat(path, &st) < 0 ||
+            st.st_size != size)
             _exit(4);
         if (spoolfile_append(f, span_of(b, 100), NULL) < 0)
             _exit(5);
@@ -311,7 +316,8 @@ static void a_write_that_comes_in_part_leaves_no_trace(void **state)
     spoolfile_reader_close(&r);
 }
 
-static struct spoolfile_reader *between; /* reads on between a write that came in part and what is done about it */
+/* reads on between a write that came in part and what is done about it */
+static struct spoolfile_reader *between;
 static unsigned read_between;
 
 int ftruncate(int fd, off_t size)
@@ -332,11 +338,13 @@ static int write_two_of_three(const char *path)
     struct span got;
     size_t done = 7;
     signal(SIGXFSZ, SIG_IGN);
-    if (setrlimit(RLIMIT_FSIZE, &limit) < 0 || spoolfile_open_append(path, 0600, &f, NULL, NULL) < 0)
+    if (setrlimit(RLIMIT_FSIZE, &limit) < 0 ||
+        spoolfile_open_append(path, 0600, &f, NULL, NULL) < 0)
         return 2;
     if (spoolfile_reader_open(path, SPOOLFILE_START, &between, NULL) < 0)
         return 3;
-    if (spoolfile_append_all(f, records, 3, &done, NULL) != -ENOSPC || read_between != 2 || done != 2)
+    if (spoolfile_append_all(f, records, 3, &done, NULL) != -ENOSPC || read_between != 2 ||
+        done != 2)
         return 4;
     for (int i = 0; i < 2; i++) /* what is written next is not what was to be written then */
         if (spoolfile_append(f, span_of(b, 1000), NULL) < 0)
@@ -372,7 +380,8 @@ static void a_killed_writer_loses_at_most_the_last_record(void **state)
             _exit(2);
         for (uint32_t i = 0;; i++) {
             memcpy(b, &i, sizeof i);
-            if (spoolfile_append(f, span_of(b, 1000 + i % 4000), NULL) < 0 || write(told[1], &i, sizeof i) < 0)
+            if (spoolfile_append(f, span_of(b, 1000 + i % 4000), NULL) < 0 ||
+                write(told[1], &i, sizeof i) < 0)
                 _exit(3);
         }
     }

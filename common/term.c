@@ -11,21 +11,23 @@
 
 #include "common/utf8.h"
 
-enum { WIDTH_USUAL = 80, WIDTH_LEAST = 20, WIDTH_MOST = 1000 };
+enum { WIDTH_USUAL = 80, WIDTH_MIN = 20, WIDTH_MAX = 1000 };
 
 struct term term_of(int fd)
 {
     struct term t = {.is_terminal = isatty(fd) == 1, .width = WIDTH_USUAL};
-    const char *kind = getenv("TERM"), *no_colour = getenv("NO_COLOR"), *columns = getenv("COLUMNS");
+    const char *kind = getenv("TERM"), *no_colour = getenv("NO_COLOR"),
+               *columns = getenv("COLUMNS");
     struct winsize size = {0};
     long width = 0;
-    t.colour = t.is_terminal && (!no_colour || !*no_colour) && kind && *kind && strcmp(kind, "dumb") != 0;
+    t.colour =
+        t.is_terminal && (!no_colour || !*no_colour) && kind && *kind && strcmp(kind, "dumb") != 0;
     if (t.is_terminal && ioctl(fd, TIOCGWINSZ, &size) == 0)
         width = size.ws_col;
     if (width == 0 && columns)
         width = strtol(columns, NULL, 10);
     if (width > 0)
-        t.width = (int)(width < WIDTH_LEAST ? WIDTH_LEAST : width > WIDTH_MOST ? WIDTH_MOST : width);
+        t.width = (int)(width < WIDTH_MIN ? WIDTH_MIN : width > WIDTH_MAX ? WIDTH_MAX : width);
     return t;
 }
 
@@ -47,8 +49,8 @@ void term_paint(struct buf *out, const struct term *t, enum term_mood mood, cons
     buf_add_str(out, term_off(t, mood));
 }
 
-/* wcwidth answers for the current locale, which may be C; its table for UTF-8 is wanted whatever the user's is. Made
- * once and never changed. */
+/* wcwidth answers for the current locale, which may be C; its table for UTF-8 is wanted whatever
+ * the user's is. Made once and never changed. */
 static locale_t utf8_locale;
 
 static void make_utf8_locale(void)
@@ -86,7 +88,8 @@ int term_width(struct span text)
     return width;
 }
 
-/* Marks, embeddings, overrides and isolates of writing direction, and the separators that some terminals break at. */
+/* Marks, embeddings, overrides and isolates of writing direction, and the separators that some
+   terminals break at. */
 static bool deceives(uint32_t c)
 {
     return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
@@ -148,7 +151,8 @@ void term_bar(struct buf *out, int width, double fraction)
         fraction = 0;
     if (fraction > 1)
         fraction = 1;
-    int eighths = (int)(fraction * width * 8 + 1e-9); /* down: a bar is full only when all is done */
+    /* down: a bar is full only when all is done */
+    int eighths = (int)(fraction * width * 8 + 1e-9);
     for (int i = 0; i < width; i++) {
         int part = eighths - i * 8;
         uint8_t b[4];

@@ -8,7 +8,9 @@
 
 enum {
     GAP = 2,
-    LAST_LEAST = 8 /* on a terminal too narrow for the others the last column still says something, and lines wrap */
+    /* on a terminal too narrow for the others the last column still says something, and lines
+       wrap */
+    LAST_MIN = 8
 };
 
 struct cell {
@@ -86,8 +88,8 @@ static void spaces(struct buf *out, int n)
 }
 
 /* One cell of a column `width` wide; the last column has no padding behind it. */
-static void print_cell(struct buf *out, const struct term *term, struct span text, enum term_mood mood, int width,
-                       bool right, bool last)
+static void print_cell(struct buf *out, const struct term *term, struct span text,
+                       enum term_mood mood, int width, bool right, bool last)
 {
     struct buf shown = {0};
     int used = term_cut(&shown, text, width);
@@ -113,8 +115,8 @@ static void measure(const struct term_table *t, const struct term *term, int *wi
     for (size_t i = 0; i + 1 < t->n; i++)
         before_last += widths[i] + GAP;
     int rest = term->width - before_last;
-    if (rest < LAST_LEAST)
-        rest = LAST_LEAST;
+    if (rest < LAST_MIN)
+        rest = LAST_MIN;
     if (term->is_terminal && widths[t->n - 1] > rest)
         widths[t->n - 1] = rest;
 }
@@ -126,14 +128,15 @@ void term_table_print(const struct term_table *t, const struct term *term, struc
     int *widths = mem_zalloc(t->n, sizeof *widths);
     measure(t, term, widths);
     for (size_t i = 0; i < t->n; i++)
-        print_cell(out, term, span_str(t->columns[i].title), TERM_BOLD, widths[i], t->columns[i].right,
-                   i + 1 == t->n);
+        print_cell(out, term, span_str(t->columns[i].title), TERM_BOLD, widths[i],
+                   t->columns[i].right, i + 1 == t->n);
     buf_add_str(out, "\n");
     for (size_t i = 0; i < term_table_rows(t) * t->n; i++) {
         size_t column = i % t->n;
         const struct cell none = {0}, *c = i < t->count ? &t->cells[i] : &none;
         struct span text = c->n ? span_of(t->text.p + c->at, c->n) : SPAN_NONE;
-        print_cell(out, term, text, c->mood, widths[column], t->columns[column].right, column + 1 == t->n);
+        print_cell(out, term, text, c->mood, widths[column], t->columns[column].right,
+                   column + 1 == t->n);
         if (column + 1 == t->n)
             buf_add_str(out, "\n");
     }

@@ -1,5 +1,5 @@
-/* testing.h - what the unit tests of all rooms share: cmocka's headers in their order, and a folder of one's own.
- * Included by *_test.c only. */
+/* testing.h - what the unit tests of all rooms share: cmocka's headers in their order, and a folder
+ * of one's own. Included by *_test.c only. */
 #ifndef LB_COMMON_TESTING_H
 #define LB_COMMON_TESTING_H
 
@@ -35,8 +35,8 @@ __attribute__((unused)) static int testing_folder_end(void **state)
     return rc;
 }
 
-/* "<folder>/<name>" in one static buffer of four used in turn, so that a test can hold several paths without freeing.
- */
+/* "<folder>/<name>" in one static buffer of four used in turn, so that a test can hold several
+ * paths without freeing. */
 __attribute__((unused)) static const char *testing_path(void **state, const char *name)
 {
     static char text[4][600];

@@ -5,7 +5,8 @@
 
 size_t utf8_take(struct span s, uint32_t *ret_point)
 {
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000}; /* by length: less is an overlong form */
+    /* by length: less is an overlong form */
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     *ret_point = 0xfffd;
     if (s.n == 0)
         return 0;
@@ -14,7 +15,10 @@ size_t utf8_take(struct span s, uint32_t *ret_point)
         *ret_point = c;
         return 1;
     }
-    size_t n = c >= 0xf0 && c < 0xf8 ? 4 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xc0 && c < 0xe0 ? 2 : 0;
+    size_t n = c >= 0xf0 && c < 0xf8   ? 4
+               : c >= 0xe0 && c < 0xf0 ? 3
+               : c >= 0xc0 && c < 0xe0 ? 2
+                                       : 0;
     if (n == 0 || s.n < n)
         return 0;
     uint32_t point = c & (0x7fu >> n);
@@ -68,7 +72,8 @@ size_t utf8_cut(struct span s, size_t most)
     if (s.n <= most)
         return s.n;
     size_t n = most;
-    for (int i = 0; i < 3 && n > 0 && (s.p[n] & 0xc0) == 0x80; i++) /* a character has at most three bytes of these */
+    /* a character has at most three bytes of these */
+    for (int i = 0; i < 3 && n > 0 && (s.p[n] & 0xc0) == 0x80; i++)
         n--;
     return n;
 }

@@ -69,7 +69,8 @@ static void a_cut_falls_between_characters(void **state)
     static const size_t kept[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11, 11};
     for (size_t most = 0; most < sizeof kept / sizeof *kept; most++)
         assert_int_equal(utf8_cut(s, most), kept[most]);
-    assert_int_equal(utf8_cut(span_str("\x80\x80\x80\x80\x80\x80"), 5), 2); /* no text at all: little is lost */
+    /* no text at all: little is lost */
+    assert_int_equal(utf8_cut(span_str("\x80\x80\x80\x80\x80\x80"), 5), 2);
 }
 
 int main(void)

@@ -208,8 +208,8 @@ static int refuse(const struct yaml_node *node, const char *wanted, struct error
         return yaml_error(node, err, "%s must be %s, not a list", name, wanted);
     if (yaml_is_null(node))
         return yaml_error(node, err, "%s must be %s, not empty", name, wanted);
-    return yaml_error(node, err, "%s must be %s, not %s'%.80s'", name, wanted, node->quoted ? "the text " : "",
-                      node->text);
+    return yaml_error(node, err, "%s must be %s, not %s'%.80s'", name, wanted,
+                      node->quoted ? "the text " : "", node->text);
 }
 
 int yaml_str(const struct yaml_node *node, const char **ret, struct error *err)
@@ -239,7 +239,8 @@ int yaml_float(const struct yaml_node *node, double *ret, struct error *err)
     enum yaml_type type = yaml_type(node);
     if (type != YAML_TYPE_INT && type != YAML_TYPE_FLOAT)
         return refuse(node, "a number", err);
-    locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0); /* the decimal sign of YAML is a point everywhere */
+    /* the decimal sign of YAML is a point everywhere */
+    locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
     if (!c)
         mem_die();
     double v = strtod_l(node->text, NULL, c);
@@ -259,7 +260,8 @@ int yaml_bool(const struct yaml_node *node, bool *ret, struct error *err)
 }
 
 static int by_parser(const struct yaml_node *node, const char *wanted,
-                     int (*parse)(const char *, int64_t *, struct error *), int64_t *ret, struct error *err)
+                     int (*parse)(const char *, int64_t *, struct error *), int64_t *ret,
+                     struct error *err)
 {
     const char *text = NULL;
     struct error why = {0};
@@ -302,12 +304,14 @@ int yaml_check_keys(const struct yaml_node *map, const char *const allowed[], st
             k++;
         char hint[SUGGEST_TEXT];
         if (!allowed[k])
-            rc = yaml_error(key, err, "unknown key '%.80s'%s", key->text, suggest_hint(key->text, allowed, hint));
+            rc = yaml_error(key, err, "unknown key '%.80s'%s", key->text,
+                            suggest_hint(key->text, allowed, hint));
     }
     return rc;
 }
 
-const struct yaml_node *yaml_require(const struct yaml_node *map, const char *key, struct error *err)
+const struct yaml_node *yaml_require(const struct yaml_node *map, const char *key,
+                                     struct error *err)
 {
     if (yaml_expect_map(map, err) < 0)
         return NULL;

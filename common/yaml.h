@@ -1,12 +1,12 @@
 /* yaml.h - YAML for people's files: a strict tree in which every node knows its line and column.
  *
- * Of YAML: mappings, sequences and scalars in all their spellings. Refused, with "file:line:column: ...": keys given
- * twice, keys that are no scalars, anchors, aliases, tags, a second document, more than 64 levels, more than 16 MiB,
- * bad UTF-8. Only a plain true or false is a boolean, only a plain null, ~ or nothing is null, numbers are JSON's;
- * all else is text: `on`, `no`, `012`, `1e` mean what they say.
+ * Of YAML: mappings, sequences and scalars in all their spellings. Refused, with "file:line:column:
+ * ...": keys given twice, keys that are no scalars, anchors, aliases, tags, a second document, more
+ * than 64 levels, more than 16 MiB, bad UTF-8. Only a plain true or false is a boolean, only a
+ * plain null, ~ or nothing is null, numbers are JSON's; all else is text: `on`, `no`, `012`, `1e`
+ * mean what they say.
  *
- * A tree is immutable; its nodes and texts are lent and live as long as it.
- */
+ * A tree is immutable; its nodes and texts are lent and live as long as it. */
 #ifndef LB_COMMON_YAML_H
 #define LB_COMMON_YAML_H
 
@@ -17,7 +17,7 @@
 #include "common/buf.h"
 #include "common/error.h"
 
-enum { YAML_DEPTH_MOST = 64, YAML_BYTES_MOST = 16 << 20 };
+enum { YAML_DEPTH_MAX = 64, YAML_BYTES_MAX = 16 << 20 };
 
 struct yaml;
 struct yaml_node;
@@ -26,10 +26,12 @@ enum yaml_type { YAML_TYPE_NULL, YAML_TYPE_BOOL, YAML_TYPE_INT, YAML_TYPE_FLOAT,
 
 /* -EINVAL: it is no such YAML; else what file_read says. Yours: yaml_free. */
 int yaml_read_file(const char *path, struct yaml **ret, struct error *err);
-/* `name` stands in sentences where the path would; it is copied, the bytes are not needed afterwards. */
+/* `name` stands in sentences where the path would; it is copied, the bytes are not needed
+   afterwards. */
 int yaml_read_bytes(const char *name, struct span bytes, struct yaml **ret, struct error *err);
 
-/* libyaml exports a yaml_free of its own for its memory; ours must not take its place when programs are linked. */
+/* libyaml exports a yaml_free of its own for its memory; ours must not take its place when programs
+   are linked. */
 #define yaml_free yaml_tree_free
 void yaml_free(struct yaml **y); /* sets *y to NULL; NULL is fine */
 
@@ -39,43 +41,52 @@ const struct yaml_node *yaml_root(const struct yaml *y);
 /* All of these take NULL (a key that is not there) and answer as for a null scalar. */
 enum yaml_kind yaml_kind(const struct yaml_node *node);
 enum yaml_type
-yaml_type(const struct yaml_node *node); /* of a scalar; STR for maps and sequences, ask yaml_kind first */
+/* of a scalar; STR for maps and sequences, ask yaml_kind first */
+yaml_type(const struct yaml_node *node);
 bool yaml_is_null(const struct yaml_node *node);
 bool yaml_is_map(const struct yaml_node *node);
 bool yaml_is_seq(const struct yaml_node *node);
-bool yaml_is_quoted(const struct yaml_node *node);   /* a scalar in quotes or a | or > block */
-struct span yaml_text(const struct yaml_node *node); /* a scalar's text as given; also NUL-terminated */
-unsigned yaml_line(const struct yaml_node *node);    /* counted from 1 */
+bool yaml_is_quoted(const struct yaml_node *node); /* a scalar in quotes or a | or > block */
+/* a scalar's text as given; also NUL-terminated */
+struct span yaml_text(const struct yaml_node *node);
+unsigned yaml_line(const struct yaml_node *node); /* counted from 1 */
 unsigned yaml_column(const struct yaml_node *node);
 
-size_t yaml_count(const struct yaml_node *node);                                /* entries or items; 0 for scalars */
-const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key); /* NULL: not there, or no map */
-const struct yaml_node *yaml_key(const struct yaml_node *map, size_t i);        /* in the order of the file */
+/* entries or items; 0 for scalars */
+size_t yaml_count(const struct yaml_node *node);
+/* NULL: not there, or no map */
+const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
+/* in the order of the file */
+const struct yaml_node *yaml_key(const struct yaml_node *map, size_t i);
 const struct yaml_node *yaml_value(const struct yaml_node *map, size_t i);
 const struct yaml_node *yaml_item(const struct yaml_node *seq, size_t i);
 
-/* Typed: 0, or -EINVAL with "nightly.yaml:3:10: 'retries' must be a whole number, not 'abc'"; *ret only on success.
- * yaml_str takes any scalar but null (`version: 1.10` is the text "1.10"), without NUL bytes; the others want the
- * plain spelling, except durations and sizes, which may be quoted. */
+/* Typed: 0, or -EINVAL with "nightly.yaml:3:10: 'retries' must be a whole number, not 'abc'"; *ret
+ * only on success. yaml_str takes any scalar but null (`version: 1.10` is the text "1.10"), without
+ * NUL bytes; the others want the plain spelling, except durations and sizes, which may be
+ * quoted. */
 int yaml_str(const struct yaml_node *node, const char **ret, struct error *err);
 int yaml_int(const struct yaml_node *node, int64_t *ret, struct error *err);
-int yaml_float(const struct yaml_node *node, double *ret, struct error *err); /* whole numbers too */
+/* whole numbers too */
+int yaml_float(const struct yaml_node *node, double *ret, struct error *err);
 int yaml_bool(const struct yaml_node *node, bool *ret, struct error *err);
 int yaml_duration(const struct yaml_node *node, int64_t *ret_ms, struct error *err);
 int yaml_size(const struct yaml_node *node, int64_t *ret_bytes, struct error *err);
 int yaml_expect_map(const struct yaml_node *node, struct error *err);
 int yaml_expect_seq(const struct yaml_node *node, struct error *err);
 
-/* A sentence of your own, with the node's "file:line:column: " before it. Returns -EINVAL. NULL node: no place. */
+/* A sentence of your own, with the node's "file:line:column: " before it. Returns -EINVAL. NULL
+   node: no place. */
 int yaml_error(const struct yaml_node *node, struct error *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Puts the node's place before the sentence that is in err; keeps and returns the code. */
 int yaml_place(const struct yaml_node *node, struct error *err);
 
-/* A map whose keys are all among the NULL-ended `allowed`; else the first that is not, and what may have been meant.
- */
+/* A map whose keys are all among the NULL-ended `allowed`; else the first that is not, and what may
+ * have been meant. */
 int yaml_check_keys(const struct yaml_node *map, const char *const allowed[], struct error *err);
 /* The value of a key that must be there; else NULL and "'job' is missing" at the map's place. */
-const struct yaml_node *yaml_require(const struct yaml_node *map, const char *key, struct error *err);
+const struct yaml_node *yaml_require(const struct yaml_node *map, const char *key,
+                                     struct error *err);
 
 #endif

@@ -25,7 +25,8 @@ static void refused(const char *text, const char *sentence)
 static void a_tree_knows_its_places(void **state)
 {
     (void)state;
-    struct yaml *y = read_ok("# plan\nname: extract\nsteps:\n  - {run: a}\n  - run: b\n    args: [x, \"1\"]\n");
+    struct yaml *y =
+        read_ok("# plan\nname: extract\nsteps:\n  - {run: a}\n  - run: b\n    args: [x, \"1\"]\n");
     const struct yaml_node *root = yaml_root(y), *steps = yaml_get(root, "steps");
     assert_int_equal(yaml_count(root), 2);
     assert_true(span_eq_str(yaml_text(yaml_key(root, 1)), "steps"));
@@ -51,16 +52,17 @@ static void types_are_those_of_json_and_quotes_mean_text(void **state)
     static const struct {
         const char *text;
         enum yaml_type type;
-    } rows[] = {{"true", YAML_TYPE_BOOL},    {"false", YAML_TYPE_BOOL},    {"True", YAML_TYPE_STR},
-                {"yes", YAML_TYPE_STR},      {"on", YAML_TYPE_STR},        {"null", YAML_TYPE_NULL},
-                {"~", YAML_TYPE_NULL},       {"", YAML_TYPE_NULL},         {"Null", YAML_TYPE_STR},
-                {"0", YAML_TYPE_INT},        {"-12", YAML_TYPE_INT},       {"+1", YAML_TYPE_STR},
-                {"012", YAML_TYPE_STR},      {"0x1f", YAML_TYPE_STR},      {"1_000", YAML_TYPE_STR},
-                {"1.5", YAML_TYPE_FLOAT},    {"-0.5e-3", YAML_TYPE_FLOAT}, {"1e9", YAML_TYPE_FLOAT},
-                {".5", YAML_TYPE_STR},       {"1.", YAML_TYPE_STR},        {"1e", YAML_TYPE_STR},
-                {".inf", YAML_TYPE_STR},     {"12:30", YAML_TYPE_STR},     {"2026-11-21", YAML_TYPE_STR},
-                {"\"true\"", YAML_TYPE_STR}, {"'1'", YAML_TYPE_STR},       {"\"\"", YAML_TYPE_STR},
-                {"|\n  1", YAML_TYPE_STR},   {"\"1\\0\"", YAML_TYPE_STR},  {"1.2.0", YAML_TYPE_STR}};
+    } rows[] = {
+        {"true", YAML_TYPE_BOOL},    {"false", YAML_TYPE_BOOL},    {"True", YAML_TYPE_STR},
+        {"yes", YAML_TYPE_STR},      {"on", YAML_TYPE_STR},        {"null", YAML_TYPE_NULL},
+        {"~", YAML_TYPE_NULL},       {"", YAML_TYPE_NULL},         {"Null", YAML_TYPE_STR},
+        {"0", YAML_TYPE_INT},        {"-12", YAML_TYPE_INT},       {"+1", YAML_TYPE_STR},
+        {"012", YAML_TYPE_STR},      {"0x1f", YAML_TYPE_STR},      {"1_000", YAML_TYPE_STR},
+        {"1.5", YAML_TYPE_FLOAT},    {"-0.5e-3", YAML_TYPE_FLOAT}, {"1e9", YAML_TYPE_FLOAT},
+        {".5", YAML_TYPE_STR},       {"1.", YAML_TYPE_STR},        {"1e", YAML_TYPE_STR},
+        {".inf", YAML_TYPE_STR},     {"12:30", YAML_TYPE_STR},     {"2026-11-21", YAML_TYPE_STR},
+        {"\"true\"", YAML_TYPE_STR}, {"'1'", YAML_TYPE_STR},       {"\"\"", YAML_TYPE_STR},
+        {"|\n  1", YAML_TYPE_STR},   {"\"1\\0\"", YAML_TYPE_STR},  {"1.2.0", YAML_TYPE_STR}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char doc[64];
         snprintf(doc, sizeof doc, "k: %s\n", rows[i].text);
@@ -101,9 +103,9 @@ static void typed_values_are_given(void **state)
 static void a_wrong_type_is_refused_with_place_name_and_value(void **state)
 {
     (void)state;
-    struct yaml *y =
-        read_ok("retries: abc\nargs: [1, x, {}]\nq: \"5\"\nbig: 99999999999999999999\nw: 90\nnul: \"a\\0b\"\n"
-                "none:\nhuge: 1e999\n");
+    struct yaml *y = read_ok(
+        "retries: abc\nargs: [1, x, {}]\nq: \"5\"\nbig: 99999999999999999999\nw: 90\nnul: \"a\\0b\"\n"
+        "none:\nhuge: 1e999\n");
     const struct yaml_node *r = yaml_root(y);
     struct error err = {0};
     const char *s;
@@ -188,9 +190,10 @@ static void depth_and_size_have_a_most(void **state)
     struct yaml *y = read_ok(text + 1);
     yaml_free(&y);
     struct buf big = {0};
-    memset(buf_grow(&big, YAML_BYTES_MOST + 1), '#', YAML_BYTES_MOST + 1);
+    memset(buf_grow(&big, YAML_BYTES_MAX + 1), '#', YAML_BYTES_MAX + 1);
     struct error err = {0};
-    assert_int_equal(yaml_read_bytes("f.yaml", span_of(big.p, YAML_BYTES_MOST + 1), &y, &err), -EFBIG);
+    assert_int_equal(yaml_read_bytes("f.yaml", span_of(big.p, YAML_BYTES_MAX + 1), &y, &err),
+                     -EFBIG);
     buf_free(&big);
 }
 

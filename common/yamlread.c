@@ -13,7 +13,7 @@
 struct reader {
     struct yaml *y;
     yaml_parser_t parser;
-    struct yaml_node *open[YAML_DEPTH_MOST]; /* maps and sequences whose end has not come */
+    struct yaml_node *open[YAML_DEPTH_MAX]; /* maps and sequences whose end has not come */
     size_t depth;
     struct yaml_node *key; /* of the map on top; its value comes next */
     unsigned documents;
@@ -22,7 +22,8 @@ struct reader {
 
 static int refuse_at(struct reader *r, yaml_mark_t at, const char *sentence)
 {
-    return error_set(r->err, -EINVAL, "%s:%zu:%zu: %s", r->y->name, at.line + 1, at.column + 1, sentence);
+    return error_set(r->err, -EINVAL, "%s:%zu:%zu: %s", r->y->name, at.line + 1, at.column + 1,
+                     sentence);
 }
 
 static int refuse_parse(struct reader *r)
@@ -32,7 +33,8 @@ static int refuse_parse(struct reader *r)
         mem_die();
     const char *problem = p->problem ? p->problem : "not YAML";
     yaml_mark_t at = p->problem_mark;
-    if (p->error == YAML_READER_ERROR) /* the only kind that leaves no mark; the character is near where it reads */
+    /* the only kind that leaves no mark; the character is near where it reads */
+    if (p->error == YAML_READER_ERROR)
         at = p->mark;
     return error_set(r->err, -EINVAL, "%s:%zu:%zu: %s%s%s", r->y->name, at.line + 1, at.column + 1,
                      p->context ? p->context : "", p->context ? ": " : "", problem);
@@ -64,12 +66,15 @@ static int place(struct reader *r, struct yaml_node *node, yaml_mark_t at)
 {
     struct yaml_node *top = r->depth ? r->open[r->depth - 1] : NULL;
     if (!top) {
-        r->y->root = node; /* libyaml yields one root a document, and a second document is refused */
+        /* libyaml yields one root a document, and a second document is refused */
+        r->y->root = node;
         return 0;
     }
     if (top->kind == YAML_KIND_MAP && !r->key) {
         r->key = node;
-        return node->kind == YAML_KIND_SCALAR ? 0 : refuse_at(r, at, "a key must be a text, not a mapping or a list");
+        return node->kind == YAML_KIND_SCALAR
+                   ? 0
+                   : refuse_at(r, at, "a key must be a text, not a mapping or a list");
     }
     if (top->kind == YAML_KIND_MAP) {
         node->key = r->key;
@@ -79,12 +84,15 @@ static int place(struct reader *r, struct yaml_node *node, yaml_mark_t at)
     return 0;
 }
 
-static int check_plain(struct reader *r, const yaml_event_t *e, const yaml_char_t *anchor, const yaml_char_t *tag)
+static int check_plain(struct reader *r, const yaml_event_t *e, const yaml_char_t *anchor,
+                       const yaml_char_t *tag)
 {
     if (anchor)
-        return refuse_at(r, e->start_mark, "anchors (&name) are not allowed: write the value where it is used");
+        return refuse_at(r, e->start_mark,
+                         "anchors (&name) are not allowed: write the value where it is used");
     if (tag)
-        return refuse_at(r, e->start_mark, "tags (!name) are not allowed: types follow from the spelling");
+        return refuse_at(r, e->start_mark,
+                         "tags (!name) are not allowed: types follow from the spelling");
     return 0;
 }
 
@@ -104,9 +112,10 @@ static int on_scalar(struct reader *r, const yaml_event_t *e)
 
 static int on_start(struct reader *r, const yaml_event_t *e, enum yaml_kind kind)
 {
-    int rc = kind == YAML_KIND_MAP ? check_plain(r, e, e->data.mapping_start.anchor, e->data.mapping_start.tag)
-                                   : check_plain(r, e, e->data.sequence_start.anchor, e->data.sequence_start.tag);
-    if (rc == 0 && r->depth == YAML_DEPTH_MOST)
+    int rc = kind == YAML_KIND_MAP
+                 ? check_plain(r, e, e->data.mapping_start.anchor, e->data.mapping_start.tag)
+                 : check_plain(r, e, e->data.sequence_start.anchor, e->data.sequence_start.tag);
+    if (rc == 0 && r->depth == YAML_DEPTH_MAX)
         rc = refuse_at(r, e->start_mark, "more than 64 levels of mappings and lists");
     if (rc < 0)
         return rc;
@@ -131,15 +140,16 @@ static int on_end(struct reader *r)
         return 0;
     node->sorted = mem_dup(node->items, node->count * sizeof *node->items);
     qsort(node->sorted, node->count, sizeof *node->sorted, by_key);
-    for (size_t i = 0; i < node->count; i++) /* whoever looks for a key compares texts, which end there */
+    /* whoever looks for a key compares texts, which end there */
+    for (size_t i = 0; i < node->count; i++)
         if (memchr(node->items[i]->key->text, 0, yaml_text(node->items[i]->key).n))
             return yaml_error(node->items[i]->key, r->err, "key '%.80s' has a NUL character",
                               node->items[i]->key->text);
     for (size_t i = 1; i < node->count; i++) {
         const struct yaml_node *first = node->sorted[i - 1]->key, *second = node->sorted[i]->key;
         if (yaml_key_cmp(yaml_text(first), yaml_text(second)) == 0)
-            return yaml_error(second, r->err, "key '%.80s' is given twice, first in line %u", second->text,
-                              first->line);
+            return yaml_error(second, r->err, "key '%.80s' is given twice, first in line %u",
+                              second->text, first->line);
     }
     return 0;
 }
@@ -159,7 +169,8 @@ static int on_event(struct reader *r, const yaml_event_t *e)
     case YAML_DOCUMENT_START_EVENT:
         return on_document(r, e);
     case YAML_ALIAS_EVENT:
-        return refuse_at(r, e->start_mark, "aliases (*name) are not allowed: write the value where it is used");
+        return refuse_at(r, e->start_mark,
+                         "aliases (*name) are not allowed: write the value where it is used");
     case YAML_SCALAR_EVENT:
         return on_scalar(r, e);
     case YAML_MAPPING_START_EVENT:
@@ -199,13 +210,14 @@ static int check_utf8(const char *name, struct span bytes, struct error *err)
             line++;
             start = i + 1;
         }
-    return error_set(err, -EINVAL, "%s:%zu:%zu: byte 0x%02x is not UTF-8", name, line, bad - start + 1, bytes.p[bad]);
+    return error_set(err, -EINVAL, "%s:%zu:%zu: byte 0x%02x is not UTF-8", name, line,
+                     bad - start + 1, bytes.p[bad]);
 }
 
 int yaml_read_bytes(const char *name, struct span bytes, struct yaml **ret, struct error *err)
 {
-    if (bytes.n > YAML_BYTES_MOST)
-        return error_set(err, -EFBIG, "%s: larger than %d MiB", name, YAML_BYTES_MOST >> 20);
+    if (bytes.n > YAML_BYTES_MAX)
+        return error_set(err, -EFBIG, "%s: larger than %d MiB", name, YAML_BYTES_MAX >> 20);
     int rc = check_utf8(name, bytes, err);
     if (rc < 0)
         return rc;
@@ -215,7 +227,8 @@ int yaml_read_bytes(const char *name, struct span bytes, struct yaml **ret, stru
     r->y->name = mem_strdup(name);
     if (!yaml_parser_initialize(&r->parser))
         mem_die();
-    yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING); /* no guessing of UTF-16 from the first bytes */
+    /* no guessing of UTF-16 from the first bytes */
+    yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&r->parser, bytes.n ? bytes.p : (const uint8_t *)"", bytes.n);
     rc = read_events(r);
     yaml_parser_delete(&r->parser);
@@ -235,7 +248,7 @@ int yaml_read_bytes(const char *name, struct span bytes, struct yaml **ret, stru
 int yaml_read_file(const char *path, struct yaml **ret, struct error *err)
 {
     struct buf bytes = {0};
-    int rc = file_read(path, YAML_BYTES_MOST, &bytes, err);
+    int rc = file_read(path, YAML_BYTES_MAX, &bytes, err);
     if (rc == 0)
         rc = yaml_read_bytes(path, buf_span(&bytes), ret, err);
     buf_free(&bytes);

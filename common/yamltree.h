@@ -14,8 +14,9 @@ struct yaml_node {
     bool quoted;
     char *text; /* scalars: n bytes and a NUL */
     size_t n;
-    struct yaml_node **items;  /* values of a map, items of a sequence */
-    struct yaml_node **sorted; /* of a map: the same values ordered by key, for look-up and the search for doubles */
+    struct yaml_node **items; /* values of a map, items of a sequence */
+    /* of a map: the same values ordered by key, for look-up and the search for doubles */
+    struct yaml_node **sorted;
     size_t count, cap;
 };
 

@@ -1,8 +1,9 @@
-/* lbmon.c - tails results and events: in order, each once, over restarts of the broker and of the network.
+/* lbmon.c - tails results and events: in order, each once, over restarts of the broker and of the
+ * network.
  *
- * Data goes to stdout, one line an event; what happens to the connection is said on stderr. --json prints each event
- * as the broker has it, for programs; keep its `seq` and give it as --since to go on after a break of your own.
- */
+ * Data goes to stdout, one line an event; what happens to the connection is said on stderr. --json
+ * prints each event as the broker has it, for programs; keep its `seq` and give it as --since to go
+ * on after a break of your own. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,15 +21,18 @@
 
 static const struct option_row rows[] = {
     {"server", 's', OPTION_STR, NULL, 0, 0, false, "NAME", "of this server only"},
-    {"job", 'j', OPTION_STR, NULL, 0, 0, false, "NAME", "of this job only (packages: package:NAME)"},
+    {"job", 'j', OPTION_STR, NULL, 0, 0, false, "NAME",
+     "of this job only (packages: package:NAME)"},
     {"parent", 'p', OPTION_STR, NULL, 0, 0, false, "RUN", "children of this parent run only"},
     {"run", 'r', OPTION_STR, NULL, 0, 0, false, "RUN", "of this run only"},
-    {"status", 0, OPTION_STR, NULL, 0, 0, false, "STATUS", "results with this status only: succeeded, failed, ..."},
+    {"status", 0, OPTION_STR, NULL, 0, 0, false, "STATUS",
+     "results with this status only: succeeded, failed, ..."},
     {"event", 'e', OPTION_STR, "result", 0, 0, false, "KIND",
      "result, called, assigned, started, lost, operated, server, parent, ...; or all"},
     {"since", 0, OPTION_STR, NULL, 0, 0, false, "TIME|SEQ",
      "begin so long ago (2h), at this time, or after this number; default: now"},
-    {"until-now", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "end at the newest event instead of waiting for more"},
+    {"until-now", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "end at the newest event instead of waiting for more"},
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line"},
 };
 
@@ -38,7 +42,8 @@ static const char examples[] =
     "  lbmon --event all --json --since 0     everything that the broker remembers, for a program\n";
 
 enum {
-    SILENCE_MS = 2000, /* a broker that is away for so long is worth a word; a restart often takes less */
+    /* a broker that is away for so long is worth a word; a restart often takes less */
+    SILENCE_MS = 2000,
     WATCH_MS = 500
 };
 
@@ -62,7 +67,8 @@ static void say(const char *sentence, const char *more)
     buf_free(&line);
 }
 
-/* Says once that the broker is away, and once that it is back: else nobody could tell it from a quiet night. */
+/* Says once that the broker is away, and once that it is back: else nobody could tell it from a
+   quiet night. */
 static void on_watch(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct monitor *m = arg;
@@ -75,8 +81,8 @@ static void on_watch(struct loop *l, struct loop_timer *t, void *arg)
     } else if (!m->down_since) {
         m->down_since = now;
     } else if (now - m->down_since >= SILENCE_MS && !m->said_down) {
-        char *text = mem_printf(" does not answer%s%s; waiting for it", *longboat_trouble(m->lb) ? ": " : "",
-                                longboat_trouble(m->lb));
+        char *text = mem_printf(" does not answer%s%s; waiting for it",
+                                *longboat_trouble(m->lb) ? ": " : "", longboat_trouble(m->lb));
         say(longboat_broker(m->lb), text);
         mem_free(&text);
         m->said_down = true;
@@ -125,9 +131,10 @@ static int since(const char *s, uint64_t *ret_after, int64_t *ret_since, struct 
     }
     if (clock_parse(s, ret_since, NULL) == 0)
         return 0;
-    return error_set(err, -EINVAL,
-                     "--since takes a duration (2h), a time (2026-11-21T22:00:00Z) or an event's number, not '%s'",
-                     s);
+    return error_set(
+        err, -EINVAL,
+        "--since takes a duration (2h), a time (2026-11-21T22:00:00Z) or an event's number, not '%s'",
+        s);
 }
 
 static uint32_t filter(const struct option_values *v, struct buf *where)
@@ -159,15 +166,18 @@ static int follow(const struct option_values *v, struct error *err)
     if (longboat_open(&lb, NULL, NULL, err) < 0)
         return 3;
     m.lb = lb;
-    loop_timer_set(longboat_loop(lb), &m.watch, "lbmon.watch", loop_now(longboat_loop(lb)), on_watch, &m);
+    loop_timer_set(longboat_loop(lb), &m.watch, "lbmon.watch", loop_now(longboat_loop(lb)),
+                   on_watch, &m);
     uint32_t n = filter(v, &where);
     struct wire_list list = wire_list_from(&where, n);
-    int rc = longboat_follow_events(lb, after, from, &list, !opt_flag(v, "until-now"), print, &m, err);
+    int rc =
+        longboat_follow_events(lb, after, from, &list, !opt_flag(v, "until-now"), print, &m, err);
     loop_timer_stop(longboat_loop(lb), &m.watch);
     longboat_close(&lb);
     buf_free(&where);
     if (rc == 0 && m.unwritten && m.unwritten != EPIPE) {
-        error_set(err, -m.unwritten, "standard output does not have all of it: %s", strerror(m.unwritten));
+        error_set(err, -m.unwritten, "standard output does not have all of it: %s",
+                  strerror(m.unwritten));
         return 1;
     }
     return rc == -EINVAL ? 2 : rc < 0 ? 3 : 0;

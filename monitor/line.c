@@ -19,7 +19,8 @@ static enum term_mood mood_of(const char *status)
 {
     if (strcmp(status, "succeeded") == 0)
         return TERM_GOOD;
-    if (strcmp(status, "cancelled") == 0 || strcmp(status, "unknown") == 0 || strcmp(status, "unreachable") == 0)
+    if (strcmp(status, "cancelled") == 0 || strcmp(status, "unknown") == 0 ||
+        strcmp(status, "unreachable") == 0)
         return TERM_WARN;
     return TERM_BAD;
 }
@@ -77,8 +78,7 @@ static void pairs(struct buf *out, json_t *object)
     struct buf all = {0};
     struct pair *p = mem_zalloc(json_object_size(object), sizeof *p);
     unsigned n = 0;
-    json_object_foreach(object, key, v)
-    {
+    json_object_foreach (object, key, v) {
         p[n].at = n;
         safe(&p[n].text, key);
         buf_add_str(&p[n].text, "=");
@@ -157,7 +157,8 @@ static void result(const json_t *event, const struct term *term, struct buf *out
     buf_add_str(out, "  ");
     term_paint(out, term, mood_of(status), status);
     elapsed(out, event);
-    buf_printf(out, "  attempt %lld", (long long)json_integer_value(json_object_get(event, "attempt")));
+    buf_printf(out, "  attempt %lld",
+               (long long)json_integer_value(json_object_get(event, "attempt")));
     if (strcmp(status, "succeeded") == 0) {
         outputs_of(out, event);
     } else if (*why(event)) {
@@ -171,9 +172,10 @@ static void result(const json_t *event, const struct term *term, struct buf *out
 
 static void other(const json_t *event, struct buf *out)
 {
-    static const char *const keys[] = {"epoch",     "server", "job",   "plan",     "package", "version", "address",
-                                       "principal", "role",   "state", "status",   "verb",    "target",  "step",
-                                       "text",      "why",    "by",    "operator", "how",     "reason"};
+    static const char *const keys[] = {"epoch",   "server",  "job",       "plan", "package",
+                                       "version", "address", "principal", "role", "state",
+                                       "status",  "verb",    "target",    "step", "text",
+                                       "why",     "by",      "operator",  "how",  "reason"};
     safe(out, text(event, "event"));
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const json_t *v = json_object_get(event, keys[i]);

@@ -22,17 +22,22 @@ static void says(const char *json, const char *part)
 static void a_result_says_which_task_of_which_parent_it_is_of(void **state)
 {
     (void)state;
-    says(RESULT "\"parent_name\":\"nightly\",\"task\":\"extract\",\"index\":2}", "  nightly/extract/2\n");
-    says(RESULT "\"task\":\"extract\",\"index\":2}", "attempt 1  extract/2\n"); /* the call did not say */
+    says(RESULT "\"parent_name\":\"nightly\",\"task\":\"extract\",\"index\":2}",
+         "  nightly/extract/2\n");
+    /* the call did not say */
+    says(RESULT "\"task\":\"extract\",\"index\":2}", "attempt 1  extract/2\n");
     says(RESULT "\"index\":0}", "attempt 1\n");
 }
 
 static void parameters_with_short_values_stand_first(void **state)
 {
     (void)state;
-    says(RESULT "\"parameters\":{\"stage\":\"/var/lib/warehouse/stage/2026-11-21\",\"table\":\"languages\"}}",
-         "nightly-extract  table=languages stage=/var/li");
-    says(RESULT "\"parameters\":{\"a\":\"four\",\"b\":\"three\",\"c\":1,\"d\":\"no\"}}", "  c=1 d=no a=four  ");
+    says(
+        RESULT
+        "\"parameters\":{\"stage\":\"/var/lib/warehouse/stage/2026-11-21\",\"table\":\"languages\"}}",
+        "nightly-extract  table=languages stage=/var/li");
+    says(RESULT "\"parameters\":{\"a\":\"four\",\"b\":\"three\",\"c\":1,\"d\":\"no\"}}",
+         "  c=1 d=no a=four  ");
     says(RESULT "\"parameters\":{\"x\":\"same\",\"b\":\"size\"}}", "  x=same b=size  ");
 }
 
@@ -44,14 +49,16 @@ static void why_a_package_failed_is_said(void **state)
          "{\"package\":{\"state\":\"failed\",\"message\":\"no such table\"}},"
          "{\"package\":{\"state\":\"succeeded\",\"message\":\"cleaned\"}}]}}",
          "-  load  failed  attempt 0  no such table\n");
-    says("{\"event\":\"result\",\"job\":\"load\",\"status\":\"lost\",\"message\":\"of the run\"}", "  of the run\n");
+    says("{\"event\":\"result\",\"job\":\"load\",\"status\":\"lost\",\"message\":\"of the run\"}",
+         "  of the run\n");
 }
 
 static void other_events_say_what_they_are_about(void **state)
 {
     (void)state;
-    says("{\"event\":\"assigned\",\"at\":\"2026-11-21T09:14:07.000Z\",\"server\":\"etl2\",\"run\":\"019a\"}",
-         "assigned  server=etl2  019a\n");
+    says(
+        "{\"event\":\"assigned\",\"at\":\"2026-11-21T09:14:07.000Z\",\"server\":\"etl2\",\"run\":\"019a\"}",
+        "assigned  server=etl2  019a\n");
     says("{\"event\":\"drain\",\"reason\":\"a\\u001b[31m\\nb\"}", "--:--:--  drain  reason=");
 }
 

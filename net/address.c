@@ -10,8 +10,9 @@ static const char SCHEME[] = "tcp://";
 
 static int bad(const char *text, const char *why, struct error *err)
 {
-    return error_set(err, -EINVAL, "address '%s': %s; write host:port, e.g. wh0:%d or [2001:db8::1]:%d", text, why,
-                     NET_PORT, NET_PORT);
+    return error_set(err, -EINVAL,
+                     "address '%s': %s; write host:port, e.g. wh0:%d or [2001:db8::1]:%d", text,
+                     why, NET_PORT, NET_PORT);
 }
 
 static bool port_is_good(const char *port, bool port_free)
@@ -37,9 +38,10 @@ static const char *host_end(const char *host)
     return host + strcspn(host, ":");
 }
 
-int net_endpoint(const char *text, bool port_free, char ret[NET_ENDPOINT_MOST], struct error *err)
+int net_endpoint(const char *text, bool port_free, char ret[NET_ENDPOINT_MAX], struct error *err)
 {
-    const char *host = strncmp(text, SCHEME, sizeof SCHEME - 1) == 0 ? text + sizeof SCHEME - 1 : text;
+    const char *host =
+        strncmp(text, SCHEME, sizeof SCHEME - 1) == 0 ? text + sizeof SCHEME - 1 : text;
     const char *end = host_end(host);
 
     for (const char *c = host; *c; c++)
@@ -50,11 +52,14 @@ int net_endpoint(const char *text, bool port_free, char ret[NET_ENDPOINT_MOST], 
     if (*end && *end != ':')
         return bad(text, "something stands between host and port", err);
     if (*end && !port_is_good(end + 1, port_free))
-        return bad(text, strchr(end + 1, ':') ? "an IPv6 address needs brackets" : "the port must be 1 to 65535",
+        return bad(text,
+                   strchr(end + 1, ':') ? "an IPv6 address needs brackets"
+                                        : "the port must be 1 to 65535",
                    err);
     char port[8];
     snprintf(port, sizeof port, ":%d", NET_PORT);
-    if (snprintf(ret, NET_ENDPOINT_MOST, "%s%s%s", SCHEME, host, *end ? "" : port) >= NET_ENDPOINT_MOST)
+    if (snprintf(ret, NET_ENDPOINT_MAX, "%s%s%s", SCHEME, host, *end ? "" : port) >=
+        NET_ENDPOINT_MAX)
         return bad(text, "it is too long", err);
     return 0;
 }

@@ -1,4 +1,5 @@
-/* address.h - where a broker is, as people write it: "wh0", "wh0:7411", "[::1]:7411", "tcp://wh0:7411". Pure. */
+/* address.h - where a broker is, as people write it: "wh0", "wh0:7411", "[::1]:7411",
+   "tcp://wh0:7411". Pure. */
 #ifndef LB_NET_ADDRESS_H
 #define LB_NET_ADDRESS_H
 
@@ -7,8 +8,8 @@
 
 enum { NET_PORT = 7411 };
 
-/* The endpoint that libzmq wants; without a port it is NET_PORT. `port_free`: 0 and `*` are ports too. -EINVAL: what
- * is wrong with it and how to write it. */
-int net_endpoint(const char *text, bool port_free, char ret[NET_ENDPOINT_MOST], struct error *err);
+/* The endpoint that libzmq wants; without a port it is NET_PORT. `port_free`: 0 and `*` are ports
+ * too. -EINVAL: what is wrong with it and how to write it. */
+int net_endpoint(const char *text, bool port_free, char ret[NET_ENDPOINT_MAX], struct error *err);
 
 #endif

@@ -11,7 +11,7 @@ static void addresses_become_endpoints(void **state)
         {"tcp://wh0:80", "tcp://wh0:80"}, {"10.0.0.1", "tcp://10.0.0.1:7411"},
         {"[::1]", "tcp://[::1]:7411"},    {"[2001:db8::1]:65535", "tcp://[2001:db8::1]:65535"},
     };
-    char out[NET_ENDPOINT_MOST];
+    char out[NET_ENDPOINT_MAX];
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         assert_int_equal(net_endpoint(good[i][0], false, out, NULL), 0);
@@ -21,7 +21,7 @@ static void addresses_become_endpoints(void **state)
 
 static void only_a_listener_may_leave_the_port_open(void **state)
 {
-    char out[NET_ENDPOINT_MOST];
+    char out[NET_ENDPOINT_MAX];
     (void)state;
     assert_int_equal(net_endpoint("*:*", true, out, NULL), 0);
     assert_string_equal(out, "tcp://*:*");
@@ -32,11 +32,12 @@ static void only_a_listener_may_leave_the_port_open(void **state)
 
 static void what_is_no_address_is_refused_with_a_good_one_beside_it(void **state)
 {
-    static const char *const bad[] = {"",           ":7411",        "tcp://",   "wh0:",          "wh0:port",
-                                      "wh0:65536",  "wh0:123456",   "::1",      "[::1",          "[]:7411",
-                                      "[::1]7411",  "ipc:///tmp/x", "wh 0",     "wh0:7411/",     "wh0;wh1:1",
-                                      "inproc://a", "wh0:74 11",    "wh0:\n80", "tcp://a\x80:1", "http://wh0:80"};
-    char out[NET_ENDPOINT_MOST];
+    static const char *const bad[] = {
+        "",           ":7411",        "tcp://",   "wh0:",          "wh0:port",
+        "wh0:65536",  "wh0:123456",   "::1",      "[::1",          "[]:7411",
+        "[::1]7411",  "ipc:///tmp/x", "wh 0",     "wh0:7411/",     "wh0;wh1:1",
+        "inproc://a", "wh0:74 11",    "wh0:\n80", "tcp://a\x80:1", "http://wh0:80"};
+    char out[NET_ENDPOINT_MAX];
     struct error err;
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -48,7 +49,7 @@ static void what_is_no_address_is_refused_with_a_good_one_beside_it(void **state
 
 static void an_address_beyond_all_measure_is_refused(void **state)
 {
-    char text[600], out[NET_ENDPOINT_MOST];
+    char text[600], out[NET_ENDPOINT_MAX];
     (void)state;
     memset(text, 'a', sizeof text - 1);
     text[sizeof text - 1] = '\0';

@@ -4,9 +4,9 @@
  *      ^                     |                     |                   |
  *      +------- nobody there, refused, reset, gap, silence ------------+
  *
- * After a reset or a gap the connection is good and the socket stays; otherwise it is closed and the next address is
- * tried. A callback may close the dialer: each entry from the loop is held between enter and leave, which frees it.
- */
+ * After a reset or a gap the connection is good and the socket stays; otherwise it is closed and
+ * the next address is tried. A callback may close the dialer: each entry from the loop is held
+ * between enter and leave, which frees it. */
 #include "net/dialer.h"
 
 #include <errno.h>
@@ -21,11 +21,13 @@
 enum {
     FRAMES_A_TURN = 128,
     DIAL_MS =
-        HANDSHAKE_MS + 2000, /* from connecting to WELCOME; a broker that replays its journal is not there yet */
-    REST_LEAST_MS = 500,     /* doubles up to the most; then half to one and a half of it, by chance */
-    REST_MOST_MS = 30000,
+        /* from connecting to WELCOME; a broker that replays its journal is not there yet */
+    HANDSHAKE_MS + 2000,
+    /* doubles up to the most; then half to one and a half of it, by chance */
+    REST_MIN_MS = 500,
+    REST_MAX_MS = 30000,
     FAREWELL_MS = 200,
-    TROUBLE_MOST = 400
+    TROUBLE_MAX = 400
 };
 
 enum state { RESTING, DIALING, GREETING, UP };
@@ -33,7 +35,7 @@ enum state { RESTING, DIALING, GREETING, UP };
 struct dialer {
     struct loop *loop;
     struct dialer_calls calls;
-    char (*endpoints)[NET_ENDPOINT_MOST];
+    char (*endpoints)[NET_ENDPOINT_MAX];
     unsigned n_endpoints, at;
     struct hash broker_key;
     uint8_t secret[32], public_key[32];
@@ -48,7 +50,7 @@ struct dialer {
     int64_t renewed;
     struct loop_timer turn;  /* RESTING: dial; DIALING, GREETING: give up; UP: heartbeat, silence */
     struct loop_timer again; /* the socket may have more */
-    char trouble[TROUBLE_MOST];
+    char trouble[TROUBLE_MAX];
     struct buf frame, message;
     bool full; /* its window was seen shut: `window` is owed */
     bool closed;
@@ -96,7 +98,7 @@ static int64_t by_chance(int64_t ms)
 static int64_t next_rest(struct dialer *d)
 {
     int64_t ms = by_chance(d->rest_ms);
-    d->rest_ms = d->rest_ms * 2 > REST_MOST_MS ? REST_MOST_MS : d->rest_ms * 2;
+    d->rest_ms = d->rest_ms * 2 > REST_MAX_MS ? REST_MAX_MS : d->rest_ms * 2;
     return ms;
 }
 
@@ -133,11 +135,12 @@ static void try_next(struct dialer *d, const char *why)
 static void take_refusal(struct dialer *d, const struct m_refused *refused)
 {
     bool was_up = d->state == UP;
-    int64_t ms = (int64_t)(refused->retry_ms < REST_MOST_MS ? refused->retry_ms : REST_MOST_MS);
+    int64_t ms = (int64_t)(refused->retry_ms < REST_MAX_MS ? refused->retry_ms : REST_MAX_MS);
 
-    snprintf(d->trouble, sizeof d->trouble, "%s: refused: " SPAN_FMT, d->endpoints[d->at], SPAN_ARG(refused->text));
+    snprintf(d->trouble, sizeof d->trouble, "%s: refused: " SPAN_FMT, d->endpoints[d->at],
+             SPAN_ARG(refused->text));
     close_socket(d, 0);
-    rest(d, ms + by_chance(REST_LEAST_MS)); /* never before the time that was asked for */
+    rest(d, ms + by_chance(REST_MIN_MS)); /* never before the time that was asked for */
     if (was_up)
         d->calls.down(d->calls.self, "refused");
     if (!d->closed)
@@ -146,14 +149,16 @@ static void take_refusal(struct dialer *d, const struct m_refused *refused)
 
 static void handshake_refused(struct dialer *d)
 {
-    char text[TROUBLE_MOST];
-    snprintf(text, sizeof text,
-             "the broker at %s does not know our key: is the certificate published there, or revoked?",
-             d->endpoints[d->at]);
+    char text[TROUBLE_MAX];
+    snprintf(
+        text, sizeof text,
+        "the broker at %s does not know our key: is the certificate published there, or revoked?",
+        d->endpoints[d->at]);
     struct m_refused refused = {.code = REFUSAL_UNKNOWN_PRINCIPAL, .text = span_str(text)};
     unsigned was_at = d->at;
     try_next(d, net_news_text(NET_NEWS_REFUSED));
-    snprintf(d->trouble, sizeof d->trouble, "%s: %s", d->endpoints[was_at], net_news_text(NET_NEWS_REFUSED));
+    snprintf(d->trouble, sizeof d->trouble, "%s: %s", d->endpoints[was_at],
+             net_news_text(NET_NEWS_REFUSED));
     d->calls.refused(d->calls.self, &refused);
 }
 
@@ -166,7 +171,8 @@ static int send_frame(struct dialer *d)
 
 static void say_hello(struct dialer *d)
 {
-    struct m_hello hello = {.major = PROTO_MAJOR, .minor = PROTO_MINOR, .software = span_str("longboat " LB_VERSION)};
+    struct m_hello hello = {
+        .major = PROTO_MAJOR, .minor = PROTO_MINOR, .software = span_str("longboat " LB_VERSION)};
     uint64_t id;
 
     d->calls.hello(d->calls.self, &hello);
@@ -192,7 +198,8 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Sends what the window takes and sets the time of the next heartbeat. UP only. True: a callback was made. */
+/* Sends what the window takes and sets the time of the next heartbeat. UP only. True: a callback
+   was made. */
 static bool flush(struct dialer *d)
 {
     const int64_t now = loop_now(d->loop);
@@ -203,7 +210,8 @@ static bool flush(struct dialer *d)
         }
     if (session_idle_frame(d->session, now, &d->frame))
         send_frame(d); /* may get lost: the next one says the same */
-    int64_t at = least(least(d->next_ping, session_deadline(d->session)), session_heard(d->session) + d->lease_ms);
+    int64_t at = least(least(d->next_ping, session_deadline(d->session)),
+                       session_heard(d->session) + d->lease_ms);
     if (!loop_timer_is_set(&d->turn) || d->turn.node.key != at)
         loop_timer_set(d->loop, &d->turn, "dialer.turn", at, on_turn, d);
     if (!session_window_open(d->session)) {
@@ -239,7 +247,7 @@ static void take_welcome(struct dialer *d, struct span message)
         return;
     }
     d->state = UP;
-    d->rest_ms = REST_LEAST_MS;
+    d->rest_ms = REST_MIN_MS;
     d->trouble[0] = '\0';
     d->renewed = d->hello_at - 1; /* so that a PING in the same millisecond is seen to renew */
     d->ping_at = d->hello_at;
@@ -285,9 +293,11 @@ static void take_last_word(struct dialer *d, uint64_t kind, struct span message)
     struct m_reset reset;
     char text[LIMIT_SHORT + 32];
 
-    if (kind == KIND_M_REFUSED && wire_decode(&m_refused_schema, message, true, &refused, NULL) == 0) {
+    if (kind == KIND_M_REFUSED &&
+        wire_decode(&m_refused_schema, message, true, &refused, NULL) == 0) {
         take_refusal(d, &refused);
-    } else if (kind == KIND_M_RESET && wire_decode(&m_reset_schema, message, true, &reset, NULL) == 0) {
+    } else if (kind == KIND_M_RESET &&
+               wire_decode(&m_reset_schema, message, true, &reset, NULL) == 0) {
         snprintf(text, sizeof text, "reset by the broker: " SPAN_FMT, SPAN_ARG(reset.reason));
         end_session(d, true, text);
     }
@@ -344,7 +354,8 @@ static void take_news(struct dialer *d)
     }
 }
 
-/* What came before the connection ended counts: news are asked for when there is nothing left to take. */
+/* What came before the connection ended counts: news are asked for when there is nothing left to
+   take. */
 static void take_all(struct dialer *d)
 {
     struct net_packet packet;
@@ -391,7 +402,8 @@ static bool on_prepare(struct loop *l, void *arg)
 
     enter(d);
     bool called = d->state == UP && flush(d);
-    bool more = !d->closed && d->socket && has_work(d); /* after the sends: they may have eaten an edge */
+    /* after the sends: they may have eaten an edge */
+    bool more = !d->closed && d->socket && has_work(d);
     if (more)
         loop_timer_set(l, &d->again, "dialer.again", loop_now(l), on_again, d);
     leave(d);
@@ -484,10 +496,11 @@ int dialer_open(struct dialer **ret, struct loop *loop, const struct dialer_opti
     memcpy(d->secret, o->secret_transport, sizeof d->secret);
     memcpy(d->public_key, o->public_transport, sizeof d->public_key);
     d->lease_ms = o->lease_ms ? o->lease_ms : LEASE_MS;
-    d->rest_ms = REST_LEAST_MS;
+    d->rest_ms = REST_MIN_MS;
     d->endpoints = mem_zalloc(o->n_addresses, sizeof *d->endpoints);
     for (; d->n_endpoints < o->n_addresses; d->n_endpoints++) {
-        int rc = net_endpoint(o->addresses[d->n_endpoints], false, d->endpoints[d->n_endpoints], err);
+        int rc =
+            net_endpoint(o->addresses[d->n_endpoints], false, d->endpoints[d->n_endpoints], err);
         if (rc < 0) {
             d->closed = true;
             enter(d);

@@ -1,5 +1,5 @@
-/* keyhash.h - included instead of common/hashtable.h where a peer chooses the keys: SipHash with a secret of this
- * process, so that nobody can choose keys that meet in one bucket. */
+/* keyhash.h - included instead of common/hashtable.h where a peer chooses the keys: SipHash with a
+ * secret of this process, so that nobody can choose keys that meet in one bucket. */
 #ifndef LB_NET_KEYHASH_H
 #define LB_NET_KEYHASH_H
 
@@ -7,7 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline uint32_t key_hash(const void *key, size_t n, const uint8_t secret[crypto_shorthash_KEYBYTES])
+static inline uint32_t key_hash(const void *key, size_t n,
+                                const uint8_t secret[crypto_shorthash_KEYBYTES])
 {
     uint8_t out[crypto_shorthash_BYTES];
     uint32_t v;

@@ -19,7 +19,7 @@ bool peers_have_room(const struct peers *t, const struct hash *key)
 {
     struct peer_count *c;
     HASH_FIND(hh, t->counts, key, sizeof *key, c);
-    return HASH_CNT(by_handle, t->handles) < PEERS_MOST && (!c || c->sessions < PEERS_OF_A_KEY_MOST);
+    return HASH_CNT(by_handle, t->handles) < PEERS_MAX && (!c || c->sessions < PEERS_OF_A_KEY_MAX);
 }
 
 static void count(struct peers *t, const struct hash *key, int change)
@@ -38,7 +38,8 @@ static void count(struct peers *t, const struct hash *key, int change)
     }
 }
 
-struct peer *peers_add(struct peers *t, const struct net_packet *from, uint64_t session, int64_t now)
+struct peer *peers_add(struct peers *t, const struct net_packet *from, uint64_t session,
+                       int64_t now)
 {
     struct peer *p = mem_zalloc(1, sizeof *p);
     p->handle = ++t->last_handle;

@@ -1,5 +1,5 @@
-/* peers.h - inside of server.c: the table of the broker's sessions, found by handle, by connection and counted by
- * key. */
+/* peers.h - inside of server.c: the table of the broker's sessions, found by handle, by connection
+ * and counted by key. */
 #ifndef LB_NET_PEERS_H
 #define LB_NET_PEERS_H
 
@@ -10,14 +10,15 @@
 #include "net/socket.h"
 
 enum {
-    PEERS_MOST = 16384,       /* sessions at a time; each has a connection, so LimitNOFILE is near anyway */
-    PEERS_OF_A_KEY_MOST = 256 /* of one principal: its programs, started side by side */
+    /* sessions at a time; each has a connection, so LimitNOFILE is near anyway */
+    PEERS_MAX = 16384,
+    PEERS_OF_A_KEY_MAX = 256 /* of one principal: its programs, started side by side */
 };
 
 struct peer {
     uint64_t handle; /* counts up, never reused */
     struct hash key;
-    char address[NET_ADDRESS_MOST];
+    char address[NET_ADDRESS_MAX];
     struct session *session;
     struct heap_node timer; /* key: when it must be looked at; tie: its handle */
     bool announced;         /* hello said yes: `down` is owed */
@@ -28,7 +29,7 @@ struct peer {
     struct peer *next;      /* in the list of the dirty, or of the gone */
     UT_hash_handle by_handle, by_route;
     size_t route_n;
-    uint8_t route[NET_ROUTE_MOST];
+    uint8_t route[NET_ROUTE_MAX];
 };
 
 struct peer_count {
@@ -50,8 +51,10 @@ struct peer *peers_find(const struct peers *t, uint64_t handle);
 struct peer *peers_at(const struct peers *t, struct span route);
 bool peers_have_room(const struct peers *t, const struct hash *key);
 /* `route` must be free. */
-struct peer *peers_add(struct peers *t, const struct net_packet *from, uint64_t session, int64_t now);
-void peers_remove(struct peers *t, struct peer *p); /* stays readable, with `gone` set, until peers_sweep */
+struct peer *peers_add(struct peers *t, const struct net_packet *from, uint64_t session,
+                       int64_t now);
+/* stays readable, with `gone` set, until peers_sweep */
+void peers_remove(struct peers *t, struct peer *p);
 void peers_sweep(struct peers *t);
 void peers_free(struct peers *t);
 

@@ -16,7 +16,8 @@ struct visitor {
     struct net_socket *socket;
 };
 
-static int visit(struct visitor *v, const struct net_keys *door, const char *endpoint, struct error *err)
+static int visit(struct visitor *v, const struct net_keys *door, const char *endpoint,
+                 struct error *err)
 {
     const struct net_keys own = {.secret = v->secret, .public_key = v->public_key.b};
     struct hash server;
@@ -41,7 +42,8 @@ static enum net_news next_news(struct net_socket *twin)
     }
 }
 
-static int try_stranger(struct net_socket *twin, const struct net_keys *keys, const char *endpoint, struct error *err)
+static int try_stranger(struct net_socket *twin, const struct net_keys *keys, const char *endpoint,
+                        struct error *err)
 {
     struct visitor stranger = {0};
     crypto_box_keypair(stranger.public_key.b, stranger.secret);
@@ -49,8 +51,9 @@ static int try_stranger(struct net_socket *twin, const struct net_keys *keys, co
     if (rc == 0) {
         enum net_news news = next_news(twin);
         if (news == NET_NEWS_CONNECTED)
-            rc = error_set(err, -EPERM,
-                           "refusing to listen: a stranger's key was let in by a socket with our options");
+            rc = error_set(
+                err, -EPERM,
+                "refusing to listen: a stranger's key was let in by a socket with our options");
         else if (news != NET_NEWS_REFUSED)
             rc = error_set(err, -EPERM, "refusing to listen: a stranger's key was not refused (%s)",
                            net_news_text(news));
@@ -68,7 +71,8 @@ static int hear_knock(struct net_socket *twin, struct visitor *v, struct error *
 
     while (!net_socket_take(twin, &p)) {
         if (clock_boot_ms() >= until)
-            return error_set(err, -EPERM, "refusing to listen: what an allowed key sends does not arrive");
+            return error_set(err, -EPERM,
+                             "refusing to listen: what an allowed key sends does not arrive");
         if (sent)
             net_socket_wait(twin, false, HANDSHAKE_MS);
         else if (net_socket_wait(v->socket, true, HANDSHAKE_MS))
@@ -79,12 +83,13 @@ static int hear_knock(struct net_socket *twin, struct visitor *v, struct error *
     bool good = p.known && hash_eq(&p.key, &v->public_key) && span_eq_str(p.body, KNOCK);
     net_packet_release(&p);
     if (!good)
-        return error_set(err, -EPERM, "refusing to listen: a message came without the key of its sender");
+        return error_set(err, -EPERM,
+                         "refusing to listen: a message came without the key of its sender");
     return 0;
 }
 
-static int try_friend(struct net_socket *twin, const struct net_keys *keys, struct zap_keys *allowed,
-                      const char *endpoint, struct error *err)
+static int try_friend(struct net_socket *twin, const struct net_keys *keys,
+                      struct zap_keys *allowed, const char *endpoint, struct error *err)
 {
     struct visitor friend = {0};
     crypto_box_keypair(friend.public_key.b, friend.secret);
@@ -101,7 +106,7 @@ static int try_friend(struct net_socket *twin, const struct net_keys *keys, stru
 int net_probe(const struct net_keys *keys, struct zap_keys *allowed, struct error *err)
 {
     struct net_socket *twin = NULL;
-    char endpoint[NET_ENDPOINT_MOST];
+    char endpoint[NET_ENDPOINT_MAX];
     int rc;
 
     if ((rc = net_router_open(&twin, keys, err)) == 0 && (rc = net_socket_watch(twin, err)) == 0 &&

@@ -1,6 +1,7 @@
-/* server.c - see server.h. What arrives is taken when the socket's descriptor wakes the loop, or by a timer that is
- * due at once when the socket still has something (its descriptor is edge-triggered); what is to be sent leaves in
- * the prepare hook, right before the loop sleeps, so that the messages of a turn share frames. */
+/* server.c - see server.h. What arrives is taken when the socket's descriptor wakes the loop, or by
+ * a timer that is due at once when the socket still has something (its descriptor is
+ * edge-triggered); what is to be sent leaves in the prepare hook, right before the loop sleeps, so
+ * that the messages of a turn share frames. */
 #include "net/server.h"
 
 #include <errno.h>
@@ -11,11 +12,13 @@
 #include "net/probe.h"
 
 enum {
-    FRAMES_A_TURN = 128,     /* then the rest of the loop has its turn; libzmq takes from all peers in rotation */
-    RESET_EVERY_MS = 1000,   /* a connection without a session is told so at most this often */
-    RESETS_KEPT = 1024,      /* connections of which we remember when they were told */
-    REFUSED_RETRY_MS = 5000, /* an administrator may put it right meanwhile; quick enough for one who looks on */
-    FAREWELL_MS = 200        /* what the last words have to leave when the door is closed */
+    /* then the rest of the loop has its turn; libzmq takes from all peers in rotation */
+    FRAMES_A_TURN = 128,
+    RESET_EVERY_MS = 1000, /* a connection without a session is told so at most this often */
+    RESETS_KEPT = 1024,    /* connections of which we remember when they were told */
+    /* an administrator may put it right meanwhile; quick enough for one who looks on */
+    REFUSED_RETRY_MS = 5000,
+    FAREWELL_MS = 200 /* what the last words have to leave when the door is closed */
 };
 
 struct reset_told {
@@ -35,9 +38,10 @@ struct net_server {
     int64_t lease_ms;
     struct buf frame, last;
     struct reset_told told[RESETS_KEPT];
-    bool called; /* a callback was made in the prepare hook: there may be something to do before a sleep */
+    /* a callback was made in the prepare hook: there may be something to do before a sleep */
+    bool called;
     size_t owed_most;
-    char (*endpoints)[NET_ENDPOINT_MOST];
+    char (*endpoints)[NET_ENDPOINT_MAX];
     unsigned n_endpoints;
 };
 
@@ -65,7 +69,8 @@ static void say_last(struct net_server *s, struct span route, uint64_t session, 
     send_frame(s, route);
 }
 
-/* A sentence that fits into a field. Errors are cut at a byte: what is left of a character at the end goes too. */
+/* A sentence that fits into a field. Errors are cut at a byte: what is left of a character at the
+   end goes too. */
 static struct span sentence(const char *text, size_t most)
 {
     struct span s = {(const uint8_t *)text, strnlen(text, most)};
@@ -81,8 +86,8 @@ static void say_reset(struct net_server *s, struct span route, uint64_t session,
     say_last(s, route, session, buf_span(&s->last));
 }
 
-static void say_refused(struct net_server *s, struct span route, uint64_t session, enum refusal code,
-                        const char *text)
+static void say_refused(struct net_server *s, struct span route, uint64_t session,
+                        enum refusal code, const char *text)
 {
     struct m_refused refused = {
         .code = code,
@@ -108,7 +113,8 @@ static bool send_waiting(struct net_server *s, struct peer *p, int64_t now)
     if (rc == -EAGAIN)
         p->doom = "it does not take what it is sent";
     /* One without messages may get lost: the next one says the same. */
-    if (rc == 0 && session_idle_frame(p->session, now, &s->frame) && send_frame(s, route_of(p)) == -EHOSTUNREACH)
+    if (rc == 0 && session_idle_frame(p->session, now, &s->frame) &&
+        send_frame(s, route_of(p)) == -EHOSTUNREACH)
         rc = -EHOSTUNREACH;
     if (rc == -EHOSTUNREACH)
         p->doom = "its connection is gone";
@@ -123,7 +129,8 @@ static void flush_peer(struct net_server *s, struct peer *p)
         drop(s, p, p->doom);
         return;
     }
-    int64_t expiry = session_heard(p->session) + s->lease_ms, deadline = session_deadline(p->session);
+    int64_t expiry = session_heard(p->session) + s->lease_ms,
+            deadline = session_deadline(p->session);
     heap_change(&s->peers.timers, &p->timer, expiry < deadline ? expiry : deadline);
     if (!session_window_open(p->session)) {
         p->full = true;
@@ -145,8 +152,8 @@ static void set_timer(struct net_server *s)
         loop_timer_set(s->loop, &s->timer, "net.peers", first->key, on_timer, s);
 }
 
-/* Looks after those whose heartbeat, acknowledgement or end is due. Frames that lie in the socket count as heard: one
- * that was itself stopped for a while must not take its peers for dead. */
+/* Looks after those whose heartbeat, acknowledgement or end is due. Frames that lie in the socket
+ * count as heard: one that was itself stopped for a while must not take its peers for dead. */
 static void on_timer(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct net_server *s = arg;
@@ -203,7 +210,8 @@ static void deliver(struct net_server *s, struct peer *p, struct span messages)
 }
 
 /* Is this the first frame of a session, and its first message a HELLO? */
-static bool opens_session(const struct h_frame *head, struct span frame, struct span *ret_hello, size_t *ret_head)
+static bool opens_session(const struct h_frame *head, struct span frame, struct span *ret_hello,
+                          size_t *ret_head)
 {
     uint64_t kind;
     size_t size;
@@ -216,8 +224,8 @@ static bool opens_session(const struct h_frame *head, struct span frame, struct 
     return true;
 }
 
-static void open_session(struct net_server *s, const struct net_packet *packet, const struct h_frame *head,
-                         struct span hello)
+static void open_session(struct net_server *s, const struct net_packet *packet,
+                         const struct h_frame *head, struct span hello)
 {
     struct error why = {0};
     struct span messages;
@@ -227,7 +235,8 @@ static void open_session(struct net_server *s, const struct net_packet *packet, 
         return;
     }
     struct peer *p = peers_add(&s->peers, packet, head->session, loop_now(s->loop));
-    if (session_take(p->session, packet->body, loop_now(s->loop), &messages, &why) != SESSION_MESSAGES) {
+    if (session_take(p->session, packet->body, loop_now(s->loop), &messages, &why) !=
+        SESSION_MESSAGES) {
         say_refused(s, packet->route, head->session, REFUSAL_MALFORMED, why.text);
         peers_remove(&s->peers, p);
         return;
@@ -260,7 +269,8 @@ static void take_stray(struct net_server *s, const struct net_packet *packet)
                         packet->whole ? why.text : "a message of several parts");
     } else if (opens_session(&head, packet->body, &hello, &head_size)) {
         open_session(s, packet, &head, hello);
-    } else if (!session_is_last_word(packet->body, &session, &kind, &word) && may_tell(s, packet->route)) {
+    } else if (!session_is_last_word(packet->body, &session, &kind, &word) &&
+               may_tell(s, packet->route)) {
         say_reset(s, packet->route, head.session, "this session is not known here");
     }
 }
@@ -301,7 +311,8 @@ static void take_packet(struct net_server *s, const struct net_packet *packet)
     if (!packet->known)
         return; /* ZAP gives everybody a User-Id; who has none is nobody */
     struct peer *p = peers_at(&s->peers, packet->route);
-    if (p && !hash_eq(&p->key, &packet->key)) { /* routing ids are claims: this is another one's connection */
+    if (p && !hash_eq(&p->key, &packet->key)) {
+        /* routing ids are claims: this is another one's connection */
         drop(s, p, "its connection is gone");
         p = NULL;
     }
@@ -358,7 +369,7 @@ static bool on_prepare(struct loop *l, void *arg)
 
 static int bind_all(struct net_server *s, const struct net_server_options *o, struct error *err)
 {
-    char endpoint[NET_ENDPOINT_MOST];
+    char endpoint[NET_ENDPOINT_MAX];
     int rc;
 
     s->endpoints = mem_zalloc(o->n_listen, sizeof *s->endpoints);
@@ -381,7 +392,8 @@ int net_server_open(struct net_server **ret, struct loop *loop, const struct net
     s->lease_ms = o->lease_ms ? o->lease_ms : LEASE_MS;
     net_hash_begin();
     s->allowed = zap_keys_new();
-    if ((rc = zap_open(&s->zap, s->allowed, err)) < 0 || (rc = net_probe(&keys, s->allowed, err)) < 0 ||
+    if ((rc = zap_open(&s->zap, s->allowed, err)) < 0 ||
+        (rc = net_probe(&keys, s->allowed, err)) < 0 ||
         (rc = net_router_open(&s->socket, &keys, err)) < 0 || (rc = bind_all(s, o, err)) < 0 ||
         (rc = loop_add(loop, net_socket_fd(s->socket), EPOLLIN, on_fd, s, err)) < 0) {
         net_server_close(&s);

@@ -1,4 +1,5 @@
-/* server and dialer on loopback with real sockets, both on one loop; each test waits for what it expects. */
+/* server and dialer on loopback with real sockets, both on one loop; each test waits for what it
+   expects. */
 #include "common/testing.h"
 
 #include <czmq.h>
@@ -23,7 +24,7 @@ struct keys {
 struct door {
     struct net_server *server;
     struct keys keys;
-    char endpoint[NET_ENDPOINT_MOST];
+    char endpoint[NET_ENDPOINT_MAX];
     uint64_t peer; /* the newest */
     struct hash peer_key;
     unsigned hellos, downs, windows, messages;
@@ -78,7 +79,8 @@ static enum refusal on_hello(void *self, uint64_t peer, const struct hash *key, 
     }
     s->door.peer = peer;
     if (s->door.welcome) {
-        m_welcome_encode(&(struct m_welcome){.cluster = span_str("test"), .broker = span_str("b0")}, &b);
+        m_welcome_encode(&(struct m_welcome){.cluster = span_str("test"), .broker = span_str("b0")},
+                         &b);
         assert_int_equal(net_server_send(s->door.server, peer, buf_span(&b)), 0);
         buf_free(&b);
     }
@@ -132,7 +134,8 @@ static int open_door(struct scene *s, const char *listen, int64_t lease_ms, stru
         .self = s, .hello = on_hello, .message = on_message, .down = on_down, .window = on_window};
     int rc = net_server_open(&s->door.server, s->loop, &o, &calls, err);
     if (rc == 0)
-        snprintf(s->door.endpoint, sizeof s->door.endpoint, "%s", net_server_endpoint(s->door.server, 0));
+        snprintf(s->door.endpoint, sizeof s->door.endpoint, "%s",
+                 net_server_endpoint(s->door.server, 0));
     return rc;
 }
 
@@ -186,7 +189,8 @@ static void when_window(void *self)
     c->windows++;
 }
 
-static void dial_to(struct scene *s, struct caller *c, const char *const *addresses, unsigned n, int64_t lease_ms)
+static void dial_to(struct scene *s, struct caller *c, const char *const *addresses, unsigned n,
+                    int64_t lease_ms)
 {
     const struct dialer_options o = {.addresses = addresses,
                                      .n_addresses = n,
@@ -355,7 +359,8 @@ static void knocks_in_vain(struct scene *s, int plain)
     assert_int_equal(zmq_connect(zmq, s->door.endpoint), 0);
     assert_true(zmq_send(zmq, frame.p, frame.n, 0) > 0);
     buf_free(&frame);
-    /* One that came later is served: had the first been let in, its HELLO would have come before. */
+    /* One that came later is served: had the first been let in, its HELLO would have come
+       before. */
     for (int i = 1; i <= 2; i++) {
         dial(s, &other);
         until(s, other.ups == (unsigned)i);
@@ -399,9 +404,10 @@ static void a_restarted_broker_is_found_again(void **state)
     until(s, s->caller.downs == 1);
     assert_false(dialer_is_up(s->caller.dialer));
     assert_int_equal(caller_sends(&s->caller, 1), -ENOTCONN);
-    char endpoint[NET_ENDPOINT_MOST];
+    char endpoint[NET_ENDPOINT_MAX];
     snprintf(endpoint, sizeof endpoint, "%s", s->door.endpoint);
-    until(s, open_door(s, endpoint, 0, &err) == 0); /* libzmq lets go of the port in the background */
+    /* libzmq lets go of the port in the background */
+    until(s, open_door(s, endpoint, 0, &err) == 0);
     net_server_allow(s->door.server, &s->caller.keys.public_key, true);
     s->door.peer = 0;
     until(s, s->caller.ups == 2);
@@ -487,7 +493,8 @@ static void the_window_fills_and_opens_again(void **state)
         assert_int_equal(net_server_send(s->door.server, s->door.peer, buf_span(&big)), 0);
     assert_true(sent > 25 && sent < 40);
     net_server_owed(s->door.server, &owed);
-    assert_true(owed.now >= sent * big.n && owed.now < (sent + 1) * big.n); /* and the heads of the frames */
+    /* and the heads of the frames */
+    assert_true(owed.now >= sent * big.n && owed.now < (sent + 1) * big.n);
     assert_int_equal(owed.most, owed.now);
     until(s, s->door.windows == 1);
     until(s, s->caller.messages == sent);
@@ -538,7 +545,8 @@ struct hand {
 
 static void hand_connect(struct scene *s, struct hand *h)
 {
-    const struct net_keys keys = {.secret = s->caller.keys.secret, .public_key = s->caller.keys.public_key.b};
+    const struct net_keys keys = {.secret = s->caller.keys.secret,
+                                  .public_key = s->caller.keys.public_key.b};
     assert_int_equal(net_dealer_open(&h->socket, &keys, &s->door.keys.public_key, NULL), 0);
     assert_int_equal(net_dealer_connect(h->socket, s->door.endpoint, NULL), 0);
     until(s, (loop_set_deadline(s->loop, clock_boot_ms() + 5), net_socket_writable(h->socket)));
@@ -562,7 +570,8 @@ static uint64_t hand_hears(struct scene *s, struct hand *h, uint64_t session)
     uint64_t got = 0, kind = 0;
     struct span message;
     for (bool found = false; !found;) {
-        until(s, (loop_set_deadline(s->loop, clock_boot_ms() + 5), net_socket_take(h->socket, &h->packet)));
+        until(s, (loop_set_deadline(s->loop, clock_boot_ms() + 5),
+                  net_socket_take(h->socket, &h->packet)));
         found = session_is_last_word(h->packet.body, &got, &kind, &message);
         net_packet_release(&h->packet);
     }
@@ -580,8 +589,9 @@ static void a_frame_of_an_unknown_session_is_answered_with_one_reset(void **stat
     assert_int_equal(hand_hears(s, &h, 77), KIND_M_RESET);
     hand_says(&h, 78, 1, true); /* answered after everything before it */
     until(s, s->door.hellos == 1);
-    hand_says(&h, 78, 9, false);                           /* a gap */
-    assert_int_equal(hand_hears(s, &h, 78), KIND_M_RESET); /* the next word is for the next session: there was one */
+    hand_says(&h, 78, 9, false); /* a gap */
+    /* the next word is for the next session: there was one */
+    assert_int_equal(hand_hears(s, &h, 78), KIND_M_RESET);
     assert_int_equal(s->door.downs, 1);
     assert_contains(s->door.reason, "lost");
     net_socket_close(&h.socket, 0);
@@ -644,17 +654,17 @@ static void a_message_of_several_parts_ends_the_session(void **state)
 static void too_many_sessions_of_one_key_are_busy(void **state)
 {
     struct scene *s = *state;
-    enum { MOST = 256 };
-    static struct hand h[MOST + 1];
-    for (unsigned i = 0; i <= MOST; i++) {
+    enum { MAX = 256 };
+    static struct hand h[MAX + 1];
+    for (unsigned i = 0; i <= MAX; i++) {
         hand_connect(s, &h[i]);
         hand_says(&h[i], i + 1, 1, true);
-        if (i < MOST)
+        if (i < MAX)
             until(s, s->door.hellos == i + 1);
     }
-    assert_int_equal(hand_hears(s, &h[MOST], MOST + 1), KIND_M_REFUSED);
-    assert_int_equal(s->door.hellos, MOST);
-    for (unsigned i = 0; i <= MOST; i++)
+    assert_int_equal(hand_hears(s, &h[MAX], MAX + 1), KIND_M_REFUSED);
+    assert_int_equal(s->door.hellos, MAX);
+    for (unsigned i = 0; i <= MAX; i++)
         net_socket_close(&h[i].socket, 0);
 }
 
@@ -725,17 +735,20 @@ static void more_peers_than_a_turn_takes_are_not_silent_either(void **state)
 }
 
 /* A broker made by hand: takes the dialer's HELLO and welcomes it; *ret_head names the session. */
-static void mute_welcomes(struct scene *s, struct net_socket **ret, struct net_packet *p, struct h_frame *head)
+static void mute_welcomes(struct scene *s, struct net_socket **ret, struct net_packet *p,
+                          struct h_frame *head)
 {
-    char endpoint[NET_ENDPOINT_MOST];
-    const struct net_keys keys = {.secret = s->door.keys.secret, .public_key = s->door.keys.public_key.b};
+    char endpoint[NET_ENDPOINT_MAX];
+    const struct net_keys keys = {.secret = s->door.keys.secret,
+                                  .public_key = s->door.keys.public_key.b};
     const char *address = endpoint;
     struct buf frame = {0};
 
     assert_int_equal(net_router_open(ret, &keys, NULL), 0); /* the same ZAP handler judges */
     assert_int_equal(net_router_bind(*ret, "tcp://127.0.0.1:*", endpoint, NULL), 0);
     dial_to(s, &s->caller, &address, 1, 300);
-    until(s, (loop_set_deadline(s->loop, clock_boot_ms() + 5), net_socket_take(*ret, p))); /* its HELLO */
+    /* its HELLO */
+    until(s, (loop_set_deadline(s->loop, clock_boot_ms() + 5), net_socket_take(*ret, p)));
     assert_int_equal(session_peek(p->body, head, NULL), 0);
     h_frame_encode(&(struct h_frame){.session = head->session, .number = 1, .ack = 1}, &frame);
     m_welcome_encode(&(struct m_welcome){.cluster = span_str("test")}, &frame);
@@ -887,7 +900,8 @@ int main(void)
         in_scene(too_many_sessions_of_one_key_are_busy),
         in_short_scene(a_silent_peer_is_down_when_its_lease_ends),
         in_short_scene(a_peer_whose_frames_were_not_read_in_time_is_not_silent),
-        cmocka_unit_test_setup_teardown(more_peers_than_a_turn_takes_are_not_silent_either, scene_begin, scene_end),
+        cmocka_unit_test_setup_teardown(more_peers_than_a_turn_takes_are_not_silent_either,
+                                        scene_begin, scene_end),
         in_scene(a_last_word_of_another_session_is_not_ours),
         in_scene(a_silent_broker_is_left),
         in_scene(the_second_address_is_tried_when_the_first_does_not_answer),

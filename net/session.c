@@ -1,5 +1,6 @@
-/* session.c - see session.h. The queue is one run of bytes with the messages' sizes beside it, so that packing a
- * frame is one copy; what is in flight is a ring of frame sizes, because acknowledgements come in order. */
+/* session.c - see session.h. The queue is one run of bytes with the messages' sizes beside it, so
+ * that packing a frame is one copy; what is in flight is a ring of frame sizes, because
+ * acknowledgements come in order. */
 #include "net/session.h"
 
 #include <errno.h>
@@ -8,9 +9,11 @@
 #include "common/mem.h"
 
 enum {
-    HEAD_MOST = 2 + 3 * 9,                /* array and kind, and three u64 at their longest */
-    ACK_DELAY_MS = 50,                    /* an answer mostly comes sooner and carries the acknowledgement */
-    ACK_FRAMES = LIMIT_WINDOW_FRAMES / 4, /* three quarters of the sender's window are left while the ack travels */
+    HEAD_MAX = 2 + 3 * 9, /* array and kind, and three u64 at their longest */
+    /* an answer mostly comes sooner and carries the acknowledgement */
+    ACK_DELAY_MS = 50,
+    /* three quarters of the sender's window are left while the ack travels */
+    ACK_FRAMES = LIMIT_WINDOW_FRAMES / 4,
     ACK_BYTES = LIMIT_WINDOW / 4,
     QUEUE_KEEP = 128 << 10 /* an empty queue keeps this much memory, for the next burst */
 };
@@ -22,10 +25,12 @@ struct session {
     size_t queue_at; /* bytes of `queue` that have left */
     uint32_t *sizes; /* of the messages from queue_at on: sizes[sizes_at .. sizes_at + n_sizes) */
     size_t sizes_at, n_sizes, cap_sizes;
-    uint64_t sent, acked;                    /* numbers of frames */
-    uint32_t in_flight[LIMIT_WINDOW_FRAMES]; /* bytes of the frames acked + 1 .. sent, by number modulo */
+    uint64_t sent, acked; /* numbers of frames */
+    /* bytes of the frames acked + 1 .. sent, by number modulo */
+    uint32_t in_flight[LIMIT_WINDOW_FRAMES];
     size_t in_flight_bytes;
-    int64_t sent_at; /* the last frame of any kind, or the first one heard: silence counts from here */
+    /* the last frame of any kind, or the first one heard: silence counts from here */
+    int64_t sent_at;
     /* in */
     uint64_t taken;      /* the last number received in order */
     uint64_t taken_told; /* the ack of our last frame */
@@ -88,21 +93,23 @@ static bool room_for(const struct session *s, size_t bytes)
 bool session_window_open(const struct session *s)
 {
     size_t waiting = session_waiting(s);
-    /* Two neighbouring packs are together longer than one full pack, so this many frames are enough. */
+    /* Two neighbouring packs are together longer than one full pack, so this many frames are
+       enough. */
     size_t frames = waiting > 0 ? 2 * (waiting / LIMIT_PACK) + 2 : 1;
     if (frames_in_flight(s) == 0 && waiting == 0)
         return true;
     return frames_in_flight(s) + frames <= LIMIT_WINDOW_FRAMES &&
-           s->in_flight_bytes + waiting + frames * HEAD_MOST + LIMIT_PACK <= LIMIT_WINDOW;
+           s->in_flight_bytes + waiting + frames * HEAD_MAX + LIMIT_PACK <= LIMIT_WINDOW;
 }
 
 int session_push(struct session *s, struct span message)
 {
-    if (message.n == 0 || message.n > LIMIT_FRAME - HEAD_MOST)
+    if (message.n == 0 || message.n > LIMIT_FRAME - HEAD_MAX)
         return -EMSGSIZE;
     if (session_waiting(s) + message.n > LIMIT_SESSION_QUEUE)
         return -ENOBUFS;
-    if (s->queue_at > 0 && s->queue_at >= s->queue.n / 2) { /* each byte moves at most once for each that left */
+    if (s->queue_at > 0 && s->queue_at >= s->queue.n / 2) {
+        /* each byte moves at most once for each that left */
         memmove(s->queue.p, s->queue.p + s->queue_at, s->queue.n - s->queue_at);
         s->queue.n -= s->queue_at;
         s->queue_at = 0;
@@ -137,7 +144,7 @@ static void write_head(struct session *s, int64_t now, struct buf *frame)
 static size_t next_pack(const struct session *s, size_t *ret_bytes)
 {
     size_t n = 1, bytes = s->sizes[s->sizes_at];
-    while (n < s->n_sizes && HEAD_MOST + bytes + s->sizes[s->sizes_at + n] <= LIMIT_PACK)
+    while (n < s->n_sizes && HEAD_MAX + bytes + s->sizes[s->sizes_at + n] <= LIMIT_PACK)
         bytes += s->sizes[s->sizes_at + n++];
     *ret_bytes = bytes;
     return n;
@@ -148,7 +155,7 @@ int session_frame(struct session *s, int64_t now, struct buf *frame)
     if (s->n_sizes == 0)
         return 0;
     size_t bytes, n = next_pack(s, &bytes);
-    if (!room_for(s, HEAD_MOST + bytes))
+    if (!room_for(s, HEAD_MAX + bytes))
         return 0;
     s->sent++;
     write_head(s, now, frame);
@@ -192,11 +199,13 @@ static int read_head(struct span frame, struct h_frame *ret, size_t *ret_size, s
     uint64_t kind;
 
     if (frame.n > LIMIT_FRAME)
-        return error_set(err, -EMSGSIZE, "a frame of %zu bytes; at most %d are allowed", frame.n, LIMIT_FRAME);
+        return error_set(err, -EMSGSIZE, "a frame of %zu bytes; at most %d are allowed", frame.n,
+                         LIMIT_FRAME);
     if (wire_peek(frame, &kind, ret_size, err) < 0)
         return error_prefix(err, "head of a frame");
     if (kind != KIND_H_FRAME)
-        return error_set(err, -EPROTO, "a frame begins with kind %llu instead of its head", (unsigned long long)kind);
+        return error_set(err, -EPROTO, "a frame begins with kind %llu instead of its head",
+                         (unsigned long long)kind);
     return h_frame_decode(span_of(frame.p, *ret_size), ret, err);
 }
 
@@ -228,8 +237,8 @@ static void take_ack(struct session *s, uint64_t ack)
         s->in_flight_bytes -= s->in_flight[++s->acked % LIMIT_WINDOW_FRAMES];
 }
 
-enum session_verdict session_take(struct session *s, struct span frame, int64_t now, struct span *ret_messages,
-                                  struct error *err)
+enum session_verdict session_take(struct session *s, struct span frame, int64_t now,
+                                  struct span *ret_messages, struct error *err)
 {
     struct h_frame head = {0};
     size_t size = 0;
@@ -280,7 +289,8 @@ void session_last_word(uint64_t id, struct span message, struct buf *frame)
     buf_add(frame, message.p, message.n);
 }
 
-bool session_is_last_word(struct span frame, uint64_t *ret_session, uint64_t *ret_kind, struct span *ret_message)
+bool session_is_last_word(struct span frame, uint64_t *ret_session, uint64_t *ret_kind,
+                          struct span *ret_message)
 {
     struct h_frame head = {0};
     uint64_t kind;

@@ -97,7 +97,8 @@ static void messages_arrive_in_order_and_once(void **state)
         unsigned n;
         assert_int_equal(push(e->a, 0, i), 0);
         assert_int_equal(session_frame(e->a, 0, &e->frame), 1);
-        assert_int_equal(session_take(e->b, buf_span(&e->frame), 0, &messages, NULL), SESSION_MESSAGES);
+        assert_int_equal(session_take(e->b, buf_span(&e->frame), 0, &messages, NULL),
+                         SESSION_MESSAGES);
         assert_int_equal(stamps(messages, &n), i);
         assert_int_equal(n, 1);
         assert_int_equal(take(e->b, &e->frame, 0), SESSION_NOTHING); /* the same frame again */
@@ -108,7 +109,8 @@ static void nothing_to_send_makes_no_frame(void **state)
 {
     struct ends *e = *state;
     assert_int_equal(session_frame(e->a, 0, &e->frame), 0);
-    assert_int_equal(session_idle_frame(e->a, 1000000, &e->frame), 0); /* it has not begun: nothing to keep alive */
+    /* it has not begun: nothing to keep alive */
+    assert_int_equal(session_idle_frame(e->a, 1000000, &e->frame), 0);
     assert_true(session_deadline(e->a) == INT64_MAX);
 }
 
@@ -203,7 +205,8 @@ static void a_full_window_of_bytes_waits_for_an_acknowledgement(void **state)
     }
     assert_true(sent <= LIMIT_WINDOW && sent > LIMIT_WINDOW - 70000);
     assert_false(session_window_open(e->a));
-    assert_int_equal(session_idle_frame(e->b, 0, &ack), 1); /* at once: a quarter of the window came */
+    /* at once: a quarter of the window came */
+    assert_int_equal(session_idle_frame(e->b, 0, &ack), 1);
     assert_int_equal(take(e->a, &ack, 0), SESSION_NOTHING);
     assert_int_equal(session_frame(e->a, 0, &e->frame), 1);
     buf_free(&ack);
@@ -234,7 +237,8 @@ static void an_acknowledgement_of_what_was_never_sent_is_malformed(void **state)
     struct ends *e = *state;
     push(e->a, 0, 1);
     session_frame(e->a, 0, &e->frame);
-    h_frame_encode(&(struct h_frame){.session = ID, .number = 0, .ack = 2}, (buf_clear(&e->frame), &e->frame));
+    h_frame_encode(&(struct h_frame){.session = ID, .number = 0, .ack = 2},
+                   (buf_clear(&e->frame), &e->frame));
     assert_int_equal(take(e->a, &e->frame, 0), SESSION_MALFORMED);
 }
 
@@ -266,7 +270,8 @@ static void the_queue_keeps_its_order_while_it_drains(void **state)
             continue; /* the frames of three rounds leave together */
         while (session_frame(e->a, round, &e->frame)) {
             struct span run;
-            assert_int_equal(session_take(e->b, buf_span(&e->frame), round, &run, NULL), SESSION_MESSAGES);
+            assert_int_equal(session_take(e->b, buf_span(&e->frame), round, &run, NULL),
+                             SESSION_MESSAGES);
             while (run.n > 0) {
                 uint64_t kind;
                 size_t size;
@@ -349,7 +354,8 @@ static void a_frame_is_acknowledged_within_fifty_milliseconds(void **state)
     assert_int_equal(session_idle_frame(e->b, 550, &e->frame), 1);
     assert_int_equal(head_of(&e->frame).ack, 1);
     assert_int_equal(take(e->a, &e->frame, 550), SESSION_NOTHING);
-    assert_true(session_deadline(e->b) == 550 + HEARTBEAT_MS); /* an acknowledgement is not acknowledged */
+    /* an acknowledgement is not acknowledged */
+    assert_true(session_deadline(e->b) == 550 + HEARTBEAT_MS);
     assert_int_equal(session_idle_frame(e->a, 551, &e->frame), 0);
 }
 

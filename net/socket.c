@@ -1,5 +1,5 @@
-/* socket.c - see socket.h. czmq makes and ends the sockets (its context, its bookkeeping); everything else goes to
- * libzmq through zsock_resolve. */
+/* socket.c - see socket.h. czmq makes and ends the sockets (its context, its bookkeeping);
+ * everything else goes to libzmq through zsock_resolve. */
 #include "net/socket.h"
 
 #include <czmq.h>
@@ -13,24 +13,28 @@
 #include "net/zap.h"
 #include "proto/limits.h"
 
-/* Refuse rather than accept when no ZAP handler is there to ask. In libzmq since 4.3 but declared with its drafts. */
+/* Refuse rather than accept when no ZAP handler is there to ask. In libzmq since 4.3 but declared
+   with its drafts. */
 #ifndef ZMQ_ZAP_ENFORCE_DOMAIN
 #define ZMQ_ZAP_ENFORCE_DOMAIN 93
 #endif
 
 enum {
-    /* Never what decides: sessions hold at most LIMIT_WINDOW_FRAMES numbered frames in flight. A pipe's writer learns
-     * of room only when its reader has taken half of the mark, so the mark is four times the window; the bytes behind
-     * it are bounded by the window's bytes. */
+    /* Never what decides: sessions hold at most LIMIT_WINDOW_FRAMES numbered frames in flight. A
+     * pipe's writer learns of room only when its reader has taken half of the mark, so the mark is
+     * four times the window; the bytes behind it are bounded by the window's bytes. */
     SEND_FRAMES = 4 * LIMIT_WINDOW_FRAMES,
-    /* Frames of one peer in our memory before its TCP connection is left unread: 16 MiB at the very worst. */
+    /* Frames of one peer in our memory before its TCP connection is left unread: 16 MiB at the very
+       worst. */
     RECEIVE_FRAMES = 16,
     HEARTBEAT_IVL_MS = 5000, /* ZMTP's own; finds half-open connections, our leases decide */
     HEARTBEAT_TIMEOUT_MS = 15000,
-    TCP_MAXRT_MS = 30000, /* unanswered segments end the connection; the system's default is a quarter of an hour */
-    BACKLOG = 4096,       /* all servers of a cluster come back at once after a restart */
-    RECONNECT_LEAST_MS = 500, /* each end draws its own from [least, 3 * least): no storm after a restart */
-    RECONNECT_MOST_MS = 30000 /* doubles up to this while nobody answers */
+    /* unanswered segments end the connection; the system's default is a quarter of an hour */
+    TCP_MAXRT_MS = 30000,
+    BACKLOG = 4096, /* all servers of a cluster come back at once after a restart */
+    /* each end draws its own from [least, 3 * least): no storm after a restart */
+    RECONNECT_MIN_MS = 500,
+    RECONNECT_MAX_MS = 30000 /* doubles up to this while nobody answers */
 };
 
 struct net_socket {
@@ -62,16 +66,19 @@ struct number_option {
 #define OPTION(name, value) {#name, name, value}
 /* clang-format on */
 
-static int set_numbers(struct net_socket *s, const struct number_option *options, size_t n, struct error *err)
+static int set_numbers(struct net_socket *s, const struct number_option *options, size_t n,
+                       struct error *err)
 {
     for (size_t i = 0; i < n; i++)
-        if (zmq_setsockopt(s->zmq, options[i].name, &options[i].value, sizeof options[i].value) != 0)
-            return error_set(err, -EIO, "libzmq refuses option %s = %d: %s", options[i].text, options[i].value,
-                             zmq_strerror(errno));
+        if (zmq_setsockopt(s->zmq, options[i].name, &options[i].value, sizeof options[i].value) !=
+            0)
+            return error_set(err, -EIO, "libzmq refuses option %s = %d: %s", options[i].text,
+                             options[i].value, zmq_strerror(errno));
     return 0;
 }
 
-static int set_bytes(struct net_socket *s, int name, const char *text, const void *p, size_t n, struct error *err)
+static int set_bytes(struct net_socket *s, int name, const char *text, const void *p, size_t n,
+                     struct error *err)
 {
     if (zmq_setsockopt(s->zmq, name, p, n) != 0)
         return error_set(err, -EIO, "libzmq refuses option %s: %s", text, zmq_strerror(errno));
@@ -107,7 +114,8 @@ static int fd_of(void *zmq, int *ret, struct error *err)
 {
     size_t size = sizeof *ret;
     if (zmq_getsockopt(zmq, ZMQ_FD, ret, &size) != 0)
-        return error_set(err, -EIO, "libzmq gives no descriptor to wait for: %s", zmq_strerror(errno));
+        return error_set(err, -EIO, "libzmq gives no descriptor to wait for: %s",
+                         zmq_strerror(errno));
     return 0;
 }
 
@@ -119,7 +127,8 @@ static struct net_socket *open_socket(int type, const struct net_keys *keys, str
 
     s->sock = zsock_new(type);
     if (!s->sock) {
-        error_set(err, -EIO, "libzmq cannot make a socket: %s (are there file descriptors left? ulimit -n)",
+        error_set(err, -EIO,
+                  "libzmq cannot make a socket: %s (are there file descriptors left? ulimit -n)",
                   zmq_strerror(errno));
         net_socket_close(&s, 0);
         return NULL;
@@ -145,7 +154,8 @@ int net_router_open(struct net_socket **ret, const struct net_keys *keys, struct
     if (!s)
         return -EIO;
     /* The domain first: enforcing an empty one would skip the handler altogether. */
-    if ((rc = set_bytes(s, ZMQ_ZAP_DOMAIN, "ZMQ_ZAP_DOMAIN", ZAP_DOMAIN, strlen(ZAP_DOMAIN), err)) < 0 ||
+    if ((rc = set_bytes(s, ZMQ_ZAP_DOMAIN, "ZMQ_ZAP_DOMAIN", ZAP_DOMAIN, strlen(ZAP_DOMAIN), err)) <
+            0 ||
         (rc = set_numbers(s, options, sizeof options / sizeof *options, err)) < 0) {
         net_socket_close(&s, 0);
         return rc;
@@ -154,35 +164,39 @@ int net_router_open(struct net_socket **ret, const struct net_keys *keys, struct
     return 0;
 }
 
-int net_router_bind(struct net_socket *s, const char *endpoint, char ret[NET_ENDPOINT_MOST], struct error *err)
+int net_router_bind(struct net_socket *s, const char *endpoint, char ret[NET_ENDPOINT_MAX],
+                    struct error *err)
 {
-    char text[NET_ENDPOINT_MOST];
+    char text[NET_ENDPOINT_MAX];
     size_t size = sizeof text;
 
     if (zmq_bind(s->zmq, endpoint) != 0)
-        return error_set(err, errno == EADDRINUSE ? -EADDRINUSE : -EINVAL, "cannot listen at '%s': %s", endpoint,
-                         zmq_strerror(errno));
+        return error_set(err, errno == EADDRINUSE ? -EADDRINUSE : -EINVAL,
+                         "cannot listen at '%s': %s", endpoint, zmq_strerror(errno));
     if (zmq_getsockopt(s->zmq, ZMQ_LAST_ENDPOINT, text, &size) != 0)
-        return error_set(err, -EIO, "where '%s' was bound is not known: %s", endpoint, zmq_strerror(errno));
+        return error_set(err, -EIO, "where '%s' was bound is not known: %s", endpoint,
+                         zmq_strerror(errno));
     if (ret)
         memcpy(ret, text, size);
     return 0;
 }
 
-int net_dealer_open(struct net_socket **ret, const struct net_keys *keys, const struct hash *server_key,
-                    struct error *err)
+int net_dealer_open(struct net_socket **ret, const struct net_keys *keys,
+                    const struct hash *server_key, struct error *err)
 {
     const struct number_option options[] = {
         OPTION(ZMQ_IMMEDIATE, 1),
-        OPTION(ZMQ_RECONNECT_IVL, RECONNECT_LEAST_MS + (int)randombytes_uniform(2 * RECONNECT_LEAST_MS)),
-        OPTION(ZMQ_RECONNECT_IVL_MAX, RECONNECT_MOST_MS),
+        OPTION(ZMQ_RECONNECT_IVL,
+               RECONNECT_MIN_MS + (int)randombytes_uniform(2 * RECONNECT_MIN_MS)),
+        OPTION(ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS),
     };
     struct net_socket *s = open_socket(ZMQ_DEALER, keys, err);
     int rc;
 
     if (!s)
         return -EIO;
-    if ((rc = set_bytes(s, ZMQ_CURVE_SERVERKEY, "ZMQ_CURVE_SERVERKEY", server_key->b, 32, err)) < 0 ||
+    if ((rc = set_bytes(s, ZMQ_CURVE_SERVERKEY, "ZMQ_CURVE_SERVERKEY", server_key->b, 32, err)) <
+            0 ||
         (rc = set_numbers(s, options, sizeof options / sizeof *options, err)) < 0) {
         net_socket_close(&s, 0);
         return rc;
@@ -194,8 +208,8 @@ int net_dealer_open(struct net_socket **ret, const struct net_keys *keys, const 
 int net_dealer_connect(struct net_socket *s, const char *endpoint, struct error *err)
 {
     if (zmq_connect(s->zmq, endpoint) != 0)
-        return error_set(err, -EINVAL, "'%s' is no address to connect to: %s (write host:port)", endpoint,
-                         zmq_strerror(errno));
+        return error_set(err, -EINVAL, "'%s' is no address to connect to: %s (write host:port)",
+                         endpoint, zmq_strerror(errno));
     return 0;
 }
 
@@ -264,14 +278,15 @@ const char *net_news_text(enum net_news news)
 int net_socket_watch(struct net_socket *s, struct error *err)
 {
     static atomic_uint number;
-    const int events = ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
-                       ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
-                       ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
+    const int events = ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED |
+                       ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                       ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
     char endpoint[64];
 
     snprintf(endpoint, sizeof endpoint, "inproc://longboat-watch-%u", atomic_fetch_add(&number, 1));
     if (zmq_socket_monitor(s->zmq, endpoint, events) != 0)
-        return error_set(err, -EIO, "libzmq does not tell of its connections: %s", zmq_strerror(errno));
+        return error_set(err, -EIO, "libzmq does not tell of its connections: %s",
+                         zmq_strerror(errno));
     s->watch = zsock_new(ZMQ_PAIR);
     if (!s->watch || zmq_connect(zsock_resolve(s->watch), endpoint) != 0) {
         zmq_socket_monitor(s->zmq, NULL, 0);
@@ -313,7 +328,7 @@ static enum net_news news_of(uint16_t event)
 enum net_news net_socket_news(struct net_socket *s)
 {
     uint8_t event[6]; /* u16 event, u32 value; a second part names the endpoint */
-    uint8_t endpoint[NET_ENDPOINT_MOST];
+    uint8_t endpoint[NET_ENDPOINT_MAX];
     void *watch = zsock_resolve(s->watch);
     enum net_news news = NET_NEWS_NONE;
 

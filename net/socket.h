@@ -1,12 +1,12 @@
-/* socket.h - the only door to czmq and libzmq (with zap.c, which judges keys, and probe.c, which tries the door).
+/* socket.h - the only door to czmq and libzmq (with zap.c, which judges keys, and probe.c, which
+ * tries the door).
  *
- * Two kinds of socket, both with CURVE and nothing else: a ROUTER for the broker and a DEALER for everybody else,
- * with the options that transport.md found necessary; each option's result is checked. A socket belongs to one
- * thread. There is one ZeroMQ context for the life of the process; czmq's signal handlers are off. No process that
- * has opened a socket may fork.
+ * Two kinds of socket, both with CURVE and nothing else: a ROUTER for the broker and a DEALER for
+ * everybody else, with the options that transport.md found necessary; each option's result is
+ * checked. A socket belongs to one thread. There is one ZeroMQ context for the life of the process;
+ * czmq's signal handlers are off. No process that has opened a socket may fork.
  *
- * A send proves nothing but that libzmq took the bytes: sessions (session.h) know what arrived.
- */
+ * A send proves nothing but that libzmq took the bytes: sessions (session.h) know what arrived. */
 #ifndef LB_NET_SOCKET_H
 #define LB_NET_SOCKET_H
 
@@ -19,9 +19,9 @@
 struct net_socket;
 
 enum {
-    NET_ROUTE_MOST = 255,    /* bytes of a routing id */
-    NET_ENDPOINT_MOST = 256, /* "tcp://[...]:7411" and the NUL */
-    NET_ADDRESS_MOST = 64    /* a peer's IP address as text */
+    NET_ROUTE_MAX = 255,    /* bytes of a routing id */
+    NET_ENDPOINT_MAX = 256, /* "tcp://[...]:7411" and the NUL */
+    NET_ADDRESS_MAX = 64    /* a peer's IP address as text */
 };
 
 /* Before the first socket, by whoever uses czmq in this room; more often does no harm. */
@@ -32,25 +32,28 @@ struct net_keys {
     const uint8_t *secret, *public_key;
 };
 
-/* A ROUTER with CURVE as server; connections are judged by the ZAP handler of this process (zap.h) and refused while
- * there is none. */
+/* A ROUTER with CURVE as server; connections are judged by the ZAP handler of this process (zap.h)
+ * and refused while there is none. */
 int net_router_open(struct net_socket **ret, const struct net_keys *keys, struct error *err);
-/* Binds one more endpoint, "tcp://address:port"; port 0 or `*` picks one. `ret` (may be NULL) is what it became. */
-int net_router_bind(struct net_socket *s, const char *endpoint, char ret[NET_ENDPOINT_MOST], struct error *err);
-/* A DEALER with CURVE as client, for a server that has `server_key`. Nothing is queued for a server that is not
- * there. */
-int net_dealer_open(struct net_socket **ret, const struct net_keys *keys, const struct hash *server_key,
+/* Binds one more endpoint, "tcp://address:port"; port 0 or `*` picks one. `ret` (may be NULL) is
+   what it became. */
+int net_router_bind(struct net_socket *s, const char *endpoint, char ret[NET_ENDPOINT_MAX],
                     struct error *err);
+/* A DEALER with CURVE as client, for a server that has `server_key`. Nothing is queued for a server
+ * that is not there. */
+int net_dealer_open(struct net_socket **ret, const struct net_keys *keys,
+                    const struct hash *server_key, struct error *err);
 /* Connects, and again whenever that ends, in the background. -EINVAL: no endpoint. */
 int net_dealer_connect(struct net_socket *s, const char *endpoint, struct error *err);
 /* What was sent last has `linger_ms` to leave, in the background; 0: at once. Sets *s to NULL. */
 void net_socket_close(struct net_socket **s, int linger_ms);
 
-/* Turns readable when something may have changed. It is edge triggered: whoever sleeps on it asks net_socket_readable
- * before, each time, also after sending. */
+/* Turns readable when something may have changed. It is edge triggered: whoever sleeps on it asks
+ * net_socket_readable before, each time, also after sending. */
 int net_socket_fd(const struct net_socket *s);
 bool net_socket_readable(struct net_socket *s); /* a message can be taken now */
-bool net_socket_writable(struct net_socket *s); /* DEALER: the handshake is done and there is room */
+/* DEALER: the handshake is done and there is room */
+bool net_socket_writable(struct net_socket *s);
 
 /* What becomes of connections, for sentences, for quick failover and for the probe. */
 #define NET_NEWS(X) \
@@ -65,23 +68,26 @@ bool net_socket_writable(struct net_socket *s); /* DEALER: the handshake is done
 enum net_news { NET_NEWS(X) };
 #undef X
 const char *net_news_text(enum net_news news);
-int net_socket_watch(struct net_socket *s, struct error *err); /* before connecting or binding; once */
-int net_socket_news_fd(const struct net_socket *s); /* edge triggered: ask net_socket_has_news before sleeping */
+/* before connecting or binding; once */
+int net_socket_watch(struct net_socket *s, struct error *err);
+/* edge triggered: ask net_socket_has_news before sleeping */
+int net_socket_news_fd(const struct net_socket *s);
 bool net_socket_has_news(struct net_socket *s);
 enum net_news net_socket_news(struct net_socket *s); /* the next one; NONE: no more */
 
-/* Waits in place until the socket is readable, or writable where asked for, or has news. For the start of a program;
- * loops use the descriptors. False: time is over. */
+/* Waits in place until the socket is readable, or writable where asked for, or has news. For the
+ * start of a program; loops use the descriptors. False: time is over. */
 bool net_socket_wait(struct net_socket *s, bool writable, int timeout_ms);
 
 /* One message as it came. Spans and texts are valid until the packet is released. */
 struct net_packet {
-    struct span route;              /* ROUTER: whose connection; a claim of the peer, its key is its identity */
-    struct span body;               /* the last part */
-    bool whole;                     /* it had exactly the one part that ours have */
-    bool known;                     /* ROUTER: it came with a User-Id, which is `key` */
-    struct hash key;                /* the peer's transport key as ZAP has judged it */
-    char address[NET_ADDRESS_MOST]; /* where it comes from; "" if unknown */
+    /* ROUTER: whose connection; a claim of the peer, its key is its identity */
+    struct span route;
+    struct span body;              /* the last part */
+    bool whole;                    /* it had exactly the one part that ours have */
+    bool known;                    /* ROUTER: it came with a User-Id, which is `key` */
+    struct hash key;               /* the peer's transport key as ZAP has judged it */
+    char address[NET_ADDRESS_MAX]; /* where it comes from; "" if unknown */
     unsigned char parts[2][64] __attribute__((aligned(16))); /* two zmq_msg_t: inside of socket.c */
 };
 
@@ -89,8 +95,8 @@ struct net_packet {
 int net_socket_take(struct net_socket *s, struct net_packet *packet);
 void net_packet_release(struct net_packet *packet);
 
-/* Never blocks, never waits for room. `route`: ROUTER only. -EAGAIN: the pipe to the peer is full (DEALER: or no
- * server is connected); -EHOSTUNREACH: nobody has this route any more. */
+/* Never blocks, never waits for room. `route`: ROUTER only. -EAGAIN: the pipe to the peer is full
+ * (DEALER: or no server is connected); -EHOSTUNREACH: nobody has this route any more. */
 int net_socket_send(struct net_socket *s, struct span route, struct span body);
 
 #endif

@@ -44,8 +44,7 @@ void zap_keys_free(struct zap_keys **k)
     struct zap_key *key, *next;
     if (!*k)
         return;
-    HASH_ITER(hh, (*k)->all, key, next)
-    {
+    HASH_ITER (hh, (*k)->all, key, next) {
         HASH_DEL((*k)->all, key);
         mem_free(&key);
     }
@@ -163,7 +162,8 @@ int zap_open(struct zap **ret, struct zap_keys *keys, struct error *err)
     z->door = zsock_new(ZMQ_REP);
     if (!z->door || zmq_bind(zsock_resolve(z->door), ZAP_ENDPOINT) != 0) {
         rc = error_set(err, errno == EADDRINUSE ? -EADDRINUSE : -EIO,
-                       "the ZAP handler cannot take its place at %s: %s", ZAP_ENDPOINT, zmq_strerror(errno));
+                       "the ZAP handler cannot take its place at %s: %s", ZAP_ENDPOINT,
+                       zmq_strerror(errno));
         goto fail;
     }
     sigfillset(&all); /* signals go to the loop's thread */
@@ -187,7 +187,8 @@ void zap_close(struct zap **z)
         return;
     zactor_destroy(&(*z)->actor);
     if ((*z)->door)
-        zmq_unbind(zsock_resolve((*z)->door), ZAP_ENDPOINT); /* now; closing does it in the background */
+        /* now; closing does it in the background */
+        zmq_unbind(zsock_resolve((*z)->door), ZAP_ENDPOINT);
     zsock_destroy(&(*z)->door);
     mem_free(z);
 }

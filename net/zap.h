@@ -1,10 +1,11 @@
-/* zap.h - who may finish a CURVE handshake: the ZAP handler (RFC 27) of this process, and its set of keys.
+/* zap.h - who may finish a CURVE handshake: the ZAP handler (RFC 27) of this process, and its set
+ * of keys.
  *
- * libzmq asks it for each connection; it answers 200 for a key of the set, with the key's 64 hexadecimal digits as
- * User-Id, and 400 for everything else: an unknown key, another mechanism, another domain, a request of another form.
- * It runs in a thread of its own (a zactor), because libzmq asks while its owner is busy; the set is guarded by a
- * lock. There is one per process: a second one cannot be opened while the first is there (-EADDRINUSE).
- */
+ * libzmq asks it for each connection; it answers 200 for a key of the set, with the key's 64
+ * hexadecimal digits as User-Id, and 400 for everything else: an unknown key, another mechanism,
+ * another domain, a request of another form. It runs in a thread of its own (a zactor), because
+ * libzmq asks while its owner is busy; the set is guarded by a lock. There is one per process: a
+ * second one cannot be opened while the first is there (-EADDRINUSE). */
 #ifndef LB_NET_ZAP_H
 #define LB_NET_ZAP_H
 
@@ -19,15 +20,18 @@
 struct zap_keys;
 struct zap_keys *zap_keys_new(void);
 void zap_keys_free(struct zap_keys **k);
-/* In force for the next handshake; connections that are there stay (rights are judged on each message). */
+/* In force for the next handshake; connections that are there stay (rights are judged on each
+   message). */
 void zap_keys_set(struct zap_keys *k, const struct hash *key, bool allowed);
 
 struct zap;
-int zap_open(struct zap **ret, struct zap_keys *keys, struct error *err); /* `keys` are lent until zap_close */
+/* `keys` are lent until zap_close */
+int zap_open(struct zap **ret, struct zap_keys *keys, struct error *err);
 void zap_close(struct zap **z);
 
-/* The judgement, for the handler and its tests. `parts` of a ZAP request after the empty delimiter: version, request
- * id, domain, address, identity, mechanism and credentials. True: let it in, and *ret_key is who it is. */
+/* The judgement, for the handler and its tests. `parts` of a ZAP request after the empty delimiter:
+ * version, request id, domain, address, identity, mechanism and credentials. True: let it in, and
+ * *ret_key is who it is. */
 bool zap_judge(struct zap_keys *k, const struct span *parts, size_t n, struct hash *ret_key);
 
 #endif

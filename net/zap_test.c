@@ -13,8 +13,9 @@ static const struct hash FRIEND = {{1, 2, 3}}, STRANGER = {{1, 2, 4}};
 /* A good request of FRIEND; tests spoil one part. */
 static void request(struct span parts[8])
 {
-    const struct span good[7] = {span_str("1.0"), span_str("1"),     span_str(ZAP_DOMAIN), span_str("127.0.0.1"),
-                                 SPAN_NONE,       span_str("CURVE"), span_of(FRIEND.b, 32)};
+    const struct span good[7] = {span_str("1.0"),       span_str("1"), span_str(ZAP_DOMAIN),
+                                 span_str("127.0.0.1"), SPAN_NONE,     span_str("CURVE"),
+                                 span_of(FRIEND.b, 32)};
     memcpy(parts, good, sizeof good);
     parts[7] = SPAN_NONE;
 }
@@ -109,7 +110,8 @@ static int probe(struct zap_keys *allowed, struct error *err)
     struct hash public_key;
     uint8_t secret[32];
     crypto_box_keypair(public_key.b, secret);
-    return net_probe(&(struct net_keys){.secret = secret, .public_key = public_key.b}, allowed, err);
+    return net_probe(&(struct net_keys){.secret = secret, .public_key = public_key.b}, allowed,
+                     err);
 }
 
 static void the_probe_is_content_with_the_real_handler(void **state)
@@ -167,8 +169,8 @@ static void false_handler(zsock_t *pipe, void *answer)
     zsock_destroy(&rep);
 }
 
-static void the_probe_sees_a_handler_that(const char *status, const char *user, struct zap_keys *keys,
-                                          const char *says)
+static void the_probe_sees_a_handler_that(const char *status, const char *user,
+                                          struct zap_keys *keys, const char *says)
 {
     const char *answer[] = {status, user};
     struct error err = {0};

@@ -64,13 +64,15 @@ static int put_bytes(struct archive *a, const char *path, struct span bytes, str
 {
     struct archive_entry *e = entry_new(path, false, bytes.n);
     int rc = 0;
-    if (archive_write_header(a, e) != ARCHIVE_OK || archive_write_data(a, bytes.p, bytes.n) != (la_ssize_t)bytes.n)
+    if (archive_write_header(a, e) != ARCHIVE_OK ||
+        archive_write_data(a, bytes.p, bytes.n) != (la_ssize_t)bytes.n)
         rc = archive_refuse(a, "cannot write the archive", err);
     archive_entry_free(e);
     return rc;
 }
 
-static int put_content(struct archive *a, int fd, const struct manifest_file *f, uint8_t *block, struct error *err)
+static int put_content(struct archive *a, int fd, const struct manifest_file *f, uint8_t *block,
+                       struct error *err)
 {
     crypto_generichash_state state;
     struct hash hash;
@@ -94,10 +96,12 @@ static int put_content(struct archive *a, int fd, const struct manifest_file *f,
             break;
         }
     }
-    return error_set(err, -EBUSY, "'%.200s' changed while the package was built; build again", f->path);
+    return error_set(err, -EBUSY, "'%.200s' changed while the package was built; build again",
+                     f->path);
 }
 
-static int put_file(struct archive *a, int folder, const struct manifest_file *f, uint8_t *block, struct error *err)
+static int put_file(struct archive *a, int folder, const struct manifest_file *f, uint8_t *block,
+                    struct error *err)
 {
     char *path = mem_printf(PACKAGE_FILES "/%s", f->path);
     struct archive_entry *e = entry_new(path, f->executable, f->size);
@@ -121,15 +125,17 @@ static int put_file(struct archive *a, int folder, const struct manifest_file *f
     return rc;
 }
 
-static int put_all(struct archive *a, const char *folder, const struct manifest *m, struct error *err)
+static int put_all(struct archive *a, const char *folder, const struct manifest *m,
+                   struct error *err)
 {
     struct buf json = {0};
     manifest_to_json(m, &json);
     if (json.n > LIMIT_MANIFEST) {
-        int rc = error_set(err, -EFBIG,
-                           "the manifest with its list of %zu files has %zu bytes; %d are possible: "
-                           "put fewer, larger files into the package",
-                           m->n_files, json.n, LIMIT_MANIFEST);
+        int rc =
+            error_set(err, -EFBIG,
+                      "the manifest with its list of %zu files has %zu bytes; %d are possible: "
+                      "put fewer, larger files into the package",
+                      m->n_files, json.n, LIMIT_MANIFEST);
         buf_free(&json);
         return rc;
     }
@@ -147,14 +153,17 @@ static int put_all(struct archive *a, const char *folder, const struct manifest 
     return rc;
 }
 
-static int write_archive(struct sink *sink, const char *folder, const struct manifest *m, struct error *err)
+static int write_archive(struct sink *sink, const char *folder, const struct manifest *m,
+                         struct error *err)
 {
     struct archive *a = archive_write_new();
     if (!a)
         mem_die();
     int rc = 0;
-    if (archive_write_set_format_pax_restricted(a) != ARCHIVE_OK || archive_write_add_filter_zstd(a) != ARCHIVE_OK ||
-        archive_write_set_format_option(a, NULL, "hdrcharset", "BINARY") != ARCHIVE_OK || /* no locale has a say */
+    if (archive_write_set_format_pax_restricted(a) != ARCHIVE_OK ||
+        archive_write_add_filter_zstd(a) != ARCHIVE_OK ||
+        /* no locale has a say */
+        archive_write_set_format_option(a, NULL, "hdrcharset", "BINARY") != ARCHIVE_OK ||
         archive_write_set_filter_option(a, "zstd", "compression-level", ZSTD_LEVEL) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
         archive_write_open2(a, sink, NULL, sink_write, NULL, NULL) != ARCHIVE_OK)
@@ -163,14 +172,15 @@ static int write_archive(struct sink *sink, const char *folder, const struct man
         rc = put_all(a, folder, m, err);
     if (rc == 0 && archive_write_close(a) != ARCHIVE_OK)
         rc = archive_refuse(a, "cannot write the archive", err);
-    archive_write_free(a); /* after a failure it still fills up what was begun; the file is thrown away */
+    /* after a failure it still fills up what was begun; the file is thrown away */
+    archive_write_free(a);
     if (rc == -EIO && sink->failed)
         rc = err ? (err->code = -sink->failed) : -sink->failed;
     return rc;
 }
 
-int archive_build(const char *folder, const struct manifest *m, const char *out, struct hash *ret_hash,
-                  uint64_t *ret_size, struct error *err)
+int archive_build(const char *folder, const struct manifest *m, const char *out,
+                  struct hash *ret_hash, uint64_t *ret_size, struct error *err)
 {
     char *temp = mem_printf("%s.XXXXXX", out);
     struct sink sink = {.fd = mkostemp(temp, O_CLOEXEC)};
@@ -197,8 +207,8 @@ int archive_build(const char *folder, const struct manifest *m, const char *out,
     return rc;
 }
 
-int archive_digest_fd(int fd, struct hash *ret_hash, uint8_t ret_digest[MINISIGN_DIGEST], uint64_t *ret_size,
-                      struct error *err)
+int archive_digest_fd(int fd, struct hash *ret_hash, uint8_t ret_digest[MINISIGN_DIGEST],
+                      uint64_t *ret_size, struct error *err)
 {
     crypto_generichash_state state;
     struct minisign_hash sign;
@@ -235,8 +245,8 @@ static int open_archive(const char *path, int *ret_fd, struct error *err)
     return 0;
 }
 
-int archive_digest(const char *path, struct hash *ret_hash, uint8_t ret_digest[MINISIGN_DIGEST], uint64_t *ret_size,
-                   struct error *err)
+int archive_digest(const char *path, struct hash *ret_hash, uint8_t ret_digest[MINISIGN_DIGEST],
+                   uint64_t *ret_size, struct error *err)
 {
     int fd, rc = open_archive(path, &fd, err);
     if (rc < 0)
@@ -257,8 +267,8 @@ static int read_manifest(struct archive *a, struct buf *json, struct error *err)
         return error_set(err, -EINVAL, "is no package: it does not begin with " PACKAGE_MANIFEST);
     la_int64_t size = archive_entry_size(e);
     if (size <= 0 || size > LIMIT_MANIFEST)
-        return error_set(err, -EFBIG, PACKAGE_MANIFEST " has %lld bytes; 1 to %d are possible", (long long)size,
-                         LIMIT_MANIFEST);
+        return error_set(err, -EFBIG, PACKAGE_MANIFEST " has %lld bytes; 1 to %d are possible",
+                         (long long)size, LIMIT_MANIFEST);
     uint8_t *at = buf_grow(json, (size_t)size);
     if (archive_read_data(a, at, (size_t)size) != size)
         return archive_refuse(a, "is damaged", err);

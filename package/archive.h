@@ -1,13 +1,14 @@
-/* archive.h - builds a package: one file with the same bytes for the same content, whoever builds it, wherever.
+/* archive.h - builds a package: one file with the same bytes for the same content, whoever builds
+ * it, wherever.
  *
- * The archive is a pax tar under zstd. First `manifest.json`, then `files/...` in the order of the paths' bytes:
- * regular files with mode 0644 or 0755 and relative symbolic links; no folders (they follow from the paths; empty
- * ones are not kept), no owners, no times. Not taken from the source folder: .git, .hg, .svn, __pycache__, and at its
- * top *.lbp and
- * *.lbp.minisig. Everything is streamed; memory does not grow with the files' sizes.
+ * The archive is a pax tar under zstd. First `manifest.json`, then `files/...` in the order of the
+ * paths' bytes: regular files with mode 0644 or 0755 and relative symbolic links; no folders (they
+ * follow from the paths; empty ones are not kept), no owners, no times. Not taken from the source
+ * folder: .git, .hg, .svn, __pycache__, and at its top *.lbp and *.lbp.minisig. Everything is
+ * streamed; memory does not grow with the files' sizes.
  *
- * The bytes depend on the versions of libarchive and libzstd too, so the hash names an archive, not its source.
- */
+ * The bytes depend on the versions of libarchive and libzstd too, so the hash names an archive, not
+ * its source. */
 #ifndef LB_PACKAGE_ARCHIVE_H
 #define LB_PACKAGE_ARCHIVE_H
 
@@ -17,26 +18,29 @@
 #define ARCHIVE_SUFFIX   ".lbp"
 #define SIGNATURE_SUFFIX ".minisig" /* behind the archive's whole name */
 
-/* Fills m->files from the folder: walks it without following links, hashes every file. What a package cannot hold
- * (devices, FIFOs, sockets, links that lead out, names that are no UTF-8, twins in upper and lower case, too many,
- * too large) becomes a problem; -EINVAL when there was any. */
+/* Fills m->files from the folder: walks it without following links, hashes every file. What a
+ * package cannot hold (devices, FIFOs, sockets, links that lead out, names that are no UTF-8, twins
+ * in upper and lower case, too many, too large) becomes a problem; -EINVAL when there was any. */
 int archive_scan(const char *folder, struct manifest *m, struct problems *problems);
 
 /* package.yaml of the folder, its files, and all that is wrong with both. For lint and build. */
 int archive_examine(const char *folder, struct manifest *ret, struct problems *problems);
 
-/* Writes the archive of `folder` with the examined manifest to `out` (replaced atomically). *ret_hash: BLAKE2b-256 of
- * its bytes. -EBUSY: a file changed meanwhile; -EFBIG: the manifest is larger than servers take. */
-int archive_build(const char *folder, const struct manifest *m, const char *out, struct hash *ret_hash,
-                  uint64_t *ret_size, struct error *err);
+/* Writes the archive of `folder` with the examined manifest to `out` (replaced atomically).
+ * *ret_hash: BLAKE2b-256 of its bytes. -EBUSY: a file changed meanwhile; -EFBIG: the manifest is
+ * larger than servers take. */
+int archive_build(const char *folder, const struct manifest *m, const char *out,
+                  struct hash *ret_hash, uint64_t *ret_size, struct error *err);
 
-/* Both digests of an open file from where it stands to its end: the package's hash, and what minisign signs. */
-int archive_digest_fd(int fd, struct hash *ret_hash, uint8_t ret_digest[MINISIGN_DIGEST], uint64_t *ret_size,
-                      struct error *err);
-int archive_digest(const char *path, struct hash *ret_hash, uint8_t ret_digest[MINISIGN_DIGEST], uint64_t *ret_size,
-                   struct error *err);
+/* Both digests of an open file from where it stands to its end: the package's hash, and what
+   minisign signs. */
+int archive_digest_fd(int fd, struct hash *ret_hash, uint8_t ret_digest[MINISIGN_DIGEST],
+                      uint64_t *ret_size, struct error *err);
+int archive_digest(const char *path, struct hash *ret_hash, uint8_t ret_digest[MINISIGN_DIGEST],
+                   uint64_t *ret_size, struct error *err);
 
-/* The manifest at the head of an archive file; nothing is verified. `json` (may be NULL) gets its bytes. */
+/* The manifest at the head of an archive file; nothing is verified. `json` (may be NULL) gets its
+   bytes. */
 int archive_manifest(const char *path, struct manifest *ret, struct buf *json, struct error *err);
 
 #endif

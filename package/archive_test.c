@@ -26,7 +26,8 @@ static void same_bytes(const char *a, const char *b)
     buf_free(&y);
 }
 
-static void the_same_content_gives_the_same_bytes_under_any_umask_zone_locale_user_time_and_order(void **state)
+static void
+the_same_content_gives_the_same_bytes_under_any_umask_zone_locale_user_time_and_order(void **state)
 {
     struct hash here, there;
     const char *one = testing_path(state, "one"), *two = testing_path(state, "two");
@@ -160,7 +161,8 @@ static void what_a_package_cannot_hold_is_refused_with_its_place(void **state)
         expect_problem(folder, "/p/data/null: a device cannot be packed");
         unlink(AT("data/null"));
     }
-    static const char *const targets[] = {"/etc/passwd", "../../p2", "../data/../..", "..//x", NULL};
+    static const char *const targets[] = {"/etc/passwd", "../../p2", "../data/../..", "..//x",
+                                          NULL};
     for (size_t i = 0; targets[i]; i++) {
         assert_int_equal(symlink(targets[i], AT("data/out")), 0);
         expect_problem(folder, i ? "symbolic link 'data/out' points"
@@ -230,7 +232,8 @@ static void what_is_no_package_is_told_from_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(the_same_content_gives_the_same_bytes_under_any_umask_zone_locale_user_time_and_order),
+        in_folder(
+            the_same_content_gives_the_same_bytes_under_any_umask_zone_locale_user_time_and_order),
         in_folder(no_entry_tells_of_the_builder_or_the_time),
         in_folder(another_content_mode_or_name_gives_another_hash),
         in_folder(the_hash_is_that_of_the_file_and_the_manifest_can_be_read_back),

@@ -1,5 +1,5 @@
-/* fixture.h - what the unit tests of this room share: source folders, builders, installed packages. For *_test.c
- * only. */
+/* fixture.h - what the unit tests of this room share: source folders, builders, installed packages.
+ * For *_test.c only. */
 #ifndef LB_PACKAGE_FIXTURE_H
 #define LB_PACKAGE_FIXTURE_H
 
@@ -22,7 +22,8 @@
             fail_msg("%s: %s", #call, err.text); \
     } while (0)
 
-__attribute__((unused)) static void put(const char *folder, const char *name, const char *text, mode_t mode)
+__attribute__((unused)) static void put(const char *folder, const char *name, const char *text,
+                                        mode_t mode)
 {
     struct error err = {0};
     char *path = mem_printf("%s/%s", folder, name), *slash = strrchr(path, '/');
@@ -58,9 +59,10 @@ __attribute__((unused)) static void build(const char *folder, const char *out, s
     manifest_free(&m);
 }
 
-/* Signs the file as what `name` and `version` say and puts the key into the list of signers, unless that is NULL. */
-__attribute__((unused)) static void sign_as(const char *archive, const char *name, const char *version,
-                                            const char *signers)
+/* Signs the file as what `name` and `version` say and puts the key into the list of signers, unless
+   that is NULL. */
+__attribute__((unused)) static void sign_as(const char *archive, const char *name,
+                                            const char *version, const char *signers)
 {
     struct error err = {0};
     struct minisign_public pub;
@@ -89,8 +91,9 @@ __attribute__((unused)) static void sign_as(const char *archive, const char *nam
 /* Installs the archive, whatever hash it has, into <folder>/store. */
 __attribute__((unused)) static int install(void **state, const char *archive, struct error *err)
 {
-    struct unpack u = {
-        .archive = archive, .signers = testing_path(state, "signers"), .store = testing_path(state, "store")};
+    struct unpack u = {.archive = archive,
+                       .signers = testing_path(state, "signers"),
+                       .store = testing_path(state, "store")};
     uint8_t digest[MINISIGN_DIGEST];
     uint64_t size;
     char *signature = mem_printf("%s" SIGNATURE_SUFFIX, archive);

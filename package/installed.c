@@ -13,7 +13,7 @@
 #include "common/suggest.h"
 #include "package/unpack.h"
 
-enum { RUNNABLE_MOST = 4 << 20 };
+enum { RUNNABLE_MAX = 4 << 20 };
 
 struct installed_store {
     struct installed_package *v;
@@ -44,7 +44,8 @@ static uint64_t size_of(const char *folder)
     struct manifest m;
     uint64_t size = 0;
     char *path = mem_printf("%s/" PACKAGE_MANIFEST, folder);
-    if (file_read(path, LIMIT_MANIFEST, &json, NULL) == 0 && manifest_from_json(buf_span(&json), &m, NULL) == 0) {
+    if (file_read(path, LIMIT_MANIFEST, &json, NULL) == 0 &&
+        manifest_from_json(buf_span(&json), &m, NULL) == 0) {
         for (size_t i = 0; i < m.n_files; i++)
             size += m.files[i].size;
         manifest_free(&m);
@@ -58,7 +59,7 @@ static int read_package(struct installed_package *p, struct error *err)
 {
     struct stat st;
     char *path = mem_printf("%s/" UNPACK_RUNNABLE, p->folder);
-    int rc = file_read(path, RUNNABLE_MOST, &p->bytes, err);
+    int rc = file_read(path, RUNNABLE_MAX, &p->bytes, err);
     mem_free(&path);
     if (rc < 0 || (rc = d_runnable_decode(buf_span(&p->bytes), &p->runnable, err)) < 0)
         return rc;
@@ -122,7 +123,8 @@ const struct installed_package *installed_at(const struct installed_store *s, si
     return i < s->n ? &s->v[i] : NULL;
 }
 
-const struct installed_package *installed_by_hash(const struct installed_store *s, const struct hash *h)
+const struct installed_package *installed_by_hash(const struct installed_store *s,
+                                                  const struct hash *h)
 {
     for (size_t i = 0; i < s->n; i++)
         if (!s->v[i].trouble && hash_eq(&s->v[i].hash, h))
@@ -137,7 +139,8 @@ static bool version_fits(const char *version, const char *wanted)
     return strncmp(version, wanted, n) == 0 && (version[n] == 0 || version[n] == '.');
 }
 
-static void refuse(const struct installed_store *s, const char *name, const char *wanted, struct error *err)
+static void refuse(const struct installed_store *s, const char *name, const char *wanted,
+                   struct error *err)
 {
     struct buf versions = {0};
     const char **names = mem_zalloc(s->n + 1, sizeof *names);
@@ -149,20 +152,21 @@ static void refuse(const struct installed_store *s, const char *name, const char
             buf_printf(&versions, "%s%s", versions.n ? ", " : "", s->v[i].version);
     }
     if (versions.n)
-        error_set(err, -ENOENT, "package '%s' is here, but not version %s (there is %.200s)", name, wanted,
-                  buf_str(&versions));
+        error_set(err, -ENOENT, "package '%s' is here, but not version %s (there is %.200s)", name,
+                  wanted, buf_str(&versions));
     else
-        error_set(err, -ENOENT, "package '%.80s' is not installed here%s", name, suggest_hint(name, names, hint));
+        error_set(err, -ENOENT, "package '%.80s' is not installed here%s", name,
+                  suggest_hint(name, names, hint));
     mem_free(&names);
     buf_free(&versions);
 }
 
-int installed_find(const struct installed_store *s, const char *name_at_version, const struct installed_package **ret,
-                   struct error *err)
+int installed_find(const struct installed_store *s, const char *name_at_version,
+                   const struct installed_package **ret, struct error *err)
 {
     const char *at = strchr(name_at_version, '@'), *wanted = at ? at + 1 : NULL;
-    char *name =
-        span_dup_str(span_of(name_at_version, at ? (size_t)(at - name_at_version) : strlen(name_at_version)));
+    char *name = span_dup_str(
+        span_of(name_at_version, at ? (size_t)(at - name_at_version) : strlen(name_at_version)));
     const struct installed_package *best = NULL;
     for (size_t i = 0; i < s->n && !s->v[i].trouble; i++) {
         const struct installed_package *p = &s->v[i];
@@ -179,8 +183,8 @@ int installed_find(const struct installed_store *s, const char *name_at_version,
     return best ? 0 : -ENOENT;
 }
 
-int installed_find_package(void *self, const char *name_at_version, struct hash *ret_hash, struct span *ret_runnable,
-                           struct error *err)
+int installed_find_package(void *self, const char *name_at_version, struct hash *ret_hash,
+                           struct span *ret_runnable, struct error *err)
 {
     const struct installed_package *p;
     int rc = installed_find(self, name_at_version, &p, err);

@@ -1,8 +1,8 @@
 /* installed.h - what packages a server has: its store (unpack.h), read once.
  *
- * `NAME` means the one that was installed last; `NAME@VERSION` the newest, by the order of versions, whose version is
- * VERSION or begins with it and a dot (`extract@1` may be 1.4.0); of equal versions the last installed.
- */
+ * `NAME` means the one that was installed last; `NAME@VERSION` the newest, by the order of
+ * versions, whose version is VERSION or begins with it and a dot (`extract@1` may be 1.4.0); of
+ * equal versions the last installed. */
 #ifndef LB_PACKAGE_INSTALLED_H
 #define LB_PACKAGE_INSTALLED_H
 
@@ -16,7 +16,8 @@ struct installed_package {
     char *name, *version;
     int64_t installed_at; /* wall ms; orders installations even where the clock went back */
     uint64_t size;        /* of all files; 0 where its manifest cannot be read */
-    char *trouble;        /* not NULL: it cannot be used, and why; then only hash and folder are there */
+    /* not NULL: it cannot be used, and why; then only hash and folder are there */
+    char *trouble;
 };
 
 struct installed_store;
@@ -25,14 +26,16 @@ struct installed_store;
 int installed_open(const char *folder, struct installed_store **ret, struct error *err);
 void installed_close(struct installed_store **s); /* sets *s to NULL; NULL is fine */
 
-/* In the order of name, then last installed first; those with trouble at the end. NULL behind the last. */
+/* In the order of name, then last installed first; those with trouble at the end. NULL behind the
+   last. */
 const struct installed_package *installed_at(const struct installed_store *s, size_t i);
-const struct installed_package *installed_by_hash(const struct installed_store *s, const struct hash *h);
+const struct installed_package *installed_by_hash(const struct installed_store *s,
+                                                  const struct hash *h);
 /* -ENOENT with a sentence that says what is there instead. */
-int installed_find(const struct installed_store *s, const char *name_at_version, const struct installed_package **ret,
-                   struct error *err);
+int installed_find(const struct installed_store *s, const char *name_at_version,
+                   const struct installed_package **ret, struct error *err);
 /* For jobfile_compile: `self` is the store. */
-int installed_find_package(void *self, const char *name_at_version, struct hash *ret_hash, struct span *ret_runnable,
-                           struct error *err);
+int installed_find_package(void *self, const char *name_at_version, struct hash *ret_hash,
+                           struct span *ret_runnable, struct error *err);
 
 #endif

@@ -10,8 +10,9 @@ static struct hash install_version(void **state, const char *name, const char *v
 {
     struct error err = {0};
     struct hash hash;
-    char *yaml = mem_printf("name: %s\nversion: %s\nsubsystem: exec\nentry: bin/extract\nlimits: {timeout: 1m}\n",
-                            name, version);
+    char *yaml = mem_printf(
+        "name: %s\nversion: %s\nsubsystem: exec\nentry: bin/extract\nlimits: {timeout: 1m}\n", name,
+        version);
     put(testing_path(state, "p"), "package.yaml", yaml, 0644);
     put(testing_path(state, "p"), "bin/extract", "#!/bin/sh\n", 0755);
     mem_free(&yaml);
@@ -34,8 +35,10 @@ static void a_name_is_the_last_installed_and_a_version_the_newest_that_fits(void
 {
     struct error err = {0};
     struct installed_store *s;
-    struct hash v110 = install_version(state, "extract", "1.10.0"), v2 = install_version(state, "extract", "2.0"),
-                v19 = install_version(state, "extract", "1.9.0"), other = install_version(state, "other", "3");
+    struct hash v110 = install_version(state, "extract", "1.10.0"),
+                v2 = install_version(state, "extract", "2.0"),
+                v19 = install_version(state, "extract", "1.9.0"),
+                other = install_version(state, "other", "3");
     must(installed_open(testing_path(state, "store"), &s, &err));
     found(s, "extract", &v19);
     found(s, "extract@1", &v110);

@@ -14,14 +14,15 @@
 #include "trust/envelope.h"
 
 static const char *const job_keys[] = {"job", "version", "concurrency", "steps", NULL};
-static const char *const step_keys[] = {"name",       "package",    "subsystem", "run",    "proxy",
-                                        "parameters", "retry",      "timeout",   "always", "success_exit_codes",
-                                        "on_success", "on_failure", NULL};
+static const char *const step_keys[] = {
+    "name",    "package", "subsystem",          "run",        "proxy",      "parameters", "retry",
+    "timeout", "always",  "success_exit_codes", "on_success", "on_failure", NULL};
 static const char *const retry_keys[] = {"attempts", "interval", "backoff", "exit_codes", NULL};
 static const char *const actions[] = {"next", "quit-success", "quit-failure", "goto", NULL};
 
 /* A text within bounds, or NULL and the sentence. */
-static const char *take_text(const struct yaml_node *node, const char *what, size_t most, struct error *err)
+static const char *take_text(const struct yaml_node *node, const char *what, size_t most,
+                             struct error *err)
 {
     const char *text;
     if (yaml_str(node, &text, err) < 0)
@@ -32,7 +33,8 @@ static const char *take_text(const struct yaml_node *node, const char *what, siz
     return NULL;
 }
 
-static int take_name(const struct yaml_node *node, const char *what, const char **ret, struct error *err)
+static int take_name(const struct yaml_node *node, const char *what, const char **ret,
+                     struct error *err)
 {
     const char *text = take_text(node, what, LIMIT_NAME, err);
     if (!text)
@@ -43,25 +45,28 @@ static int take_name(const struct yaml_node *node, const char *what, const char 
     return 0;
 }
 
-static int take_int(const struct yaml_node *node, int64_t least, int64_t most, uint64_t *ret, struct error *err)
+static int take_int(const struct yaml_node *node, int64_t least, int64_t most, uint64_t *ret,
+                    struct error *err)
 {
     int64_t v;
     int rc = yaml_int(node, &v, err);
     if (rc < 0)
         return rc;
     if (v < least || v > most)
-        return yaml_error(node, err, "%lld is not between %lld and %lld", (long long)v, (long long)least,
-                          (long long)most);
+        return yaml_error(node, err, "%lld is not between %lld and %lld", (long long)v,
+                          (long long)least, (long long)most);
     *ret = (uint64_t)v;
     return 0;
 }
 
-static int take_duration(const struct yaml_node *node, int64_t least, uint64_t *ret, struct error *err)
+static int take_duration(const struct yaml_node *node, int64_t least, uint64_t *ret,
+                         struct error *err)
 {
     int64_t ms;
     int rc = yaml_duration(node, &ms, err);
     if (rc == 0 && ms < least)
-        return yaml_error(node, err, "a duration of at least %lld ms is expected here", (long long)least);
+        return yaml_error(node, err, "a duration of at least %lld ms is expected here",
+                          (long long)least);
     if (rc == 0)
         *ret = (uint64_t)ms;
     return rc;
@@ -87,8 +92,9 @@ static int take_codes(const struct yaml_node *node, struct buf *out, struct erro
 
 /* ---- First pass: names, and the packages that bindings are held against. */
 
-static int find_runnable(const struct yaml_node *node, struct jobfile_step *s, jobfile_find_package find, void *self,
-                         struct hash *ret_hash, struct error *err)
+static int find_runnable(const struct yaml_node *node, struct jobfile_step *s,
+                         jobfile_find_package find, void *self, struct hash *ret_hash,
+                         struct error *err)
 {
     const char *name = take_text(node, "a package's name", LIMIT_NAME + 1 + LIMIT_SHORT, err);
     struct span bytes;
@@ -96,7 +102,8 @@ static int find_runnable(const struct yaml_node *node, struct jobfile_step *s, j
         return -EINVAL;
     const char *at = strchr(name, '@');
     struct span bare = span_of(name, at ? (size_t)(at - name) : strlen(name));
-    if (name_check_name("the name of a package", bare, err) < 0 || (at && version_check(span_str(at + 1), err) < 0))
+    if (name_check_name("the name of a package", bare, err) < 0 ||
+        (at && version_check(span_str(at + 1), err) < 0))
         return yaml_place(node, err);
     if (find(self, name, ret_hash, &bytes, err) < 0)
         return yaml_place(node, err);
@@ -110,7 +117,8 @@ static int read_step_head(struct jobfile *j, const struct yaml_node *node, struc
                           jobfile_find_package find, void *self, struct error *err)
 {
     struct jobfile_step *s = &j->steps[j->n];
-    const struct yaml_node *name, *action[2] = {yaml_get(node, "on_success"), yaml_get(node, "on_failure")};
+    const struct yaml_node *name,
+        *action[2] = {yaml_get(node, "on_success"), yaml_get(node, "on_failure")};
     int rc;
     if ((rc = yaml_expect_map(node, err)) < 0 || (rc = yaml_check_keys(node, step_keys, err)) < 0)
         return rc;
@@ -125,7 +133,8 @@ static int read_step_head(struct jobfile *j, const struct yaml_node *node, struc
     if (yaml_get(node, "always") && (rc = yaml_bool(yaml_get(node, "always"), &s->always, err)) < 0)
         return rc;
     for (size_t i = 0; i < 2; i++)
-        j->jumps = j->jumps || (yaml_text(action[i]).n > 5 && memcmp(yaml_text(action[i]).p, "goto ", 5) == 0);
+        j->jumps = j->jumps ||
+                   (yaml_text(action[i]).n > 5 && memcmp(yaml_text(action[i]).p, "goto ", 5) == 0);
     if (yaml_get(node, "package"))
         return find_runnable(yaml_get(node, "package"), s, find, self, ret_hash, err);
     return 0;
@@ -135,35 +144,43 @@ static int read_step_head(struct jobfile *j, const struct yaml_node *node, struc
 
 static int read_what(const struct jobfile_step *s, struct d_step *d, struct error *err)
 {
-    const struct yaml_node *package = yaml_get(s->node, "package"), *subsystem = yaml_get(s->node, "subsystem"),
+    const struct yaml_node *package = yaml_get(s->node, "package"),
+                           *subsystem = yaml_get(s->node, "subsystem"),
                            *run = yaml_get(s->node, "run");
     const char *word, *text;
     if (package && (subsystem || run))
         return yaml_error(run ? run : subsystem, err,
-                          "step '%s' has a package, which says itself what is run and how", s->name);
+                          "step '%s' has a package, which says itself what is run and how",
+                          s->name);
     if (package) {
         d->subsystem = s->decoded.subsystem;
         d->package_name = s->decoded.name;
         return 0;
     }
     if (!subsystem || !run)
-        return yaml_error(s->node, err, "step '%s' needs a package, or subsystem: shell and run: TEXT", s->name);
+        return yaml_error(s->node, err,
+                          "step '%s' needs a package, or subsystem: shell and run: TEXT", s->name);
     if (take_name(subsystem, "the name of a subsystem", &word, err) < 0)
         return -EINVAL;
     if (strcmp(word, "shell") != 0)
-        return yaml_error(subsystem, err, "only subsystem shell runs a text; for '%s' make a package (lbpkg new)",
+        return yaml_error(subsystem, err,
+                          "only subsystem shell runs a text; for '%s' make a package (lbpkg new)",
                           word);
-    if (!(text = take_text(run, "'run'", LIMIT_JOB_BODY / 2, err)) || jobfile_check_run(run, text, err) < 0)
+    if (!(text = take_text(run, "'run'", LIMIT_JOB_BODY / 2, err)) ||
+        jobfile_check_run(run, text, err) < 0)
         return -EINVAL;
     d->subsystem = span_str(word);
     d->run = span_str(text);
     return 0;
 }
 
-static int read_retry(const struct yaml_node *node, struct d_step *d, struct buf *codes, struct error *err)
+static int read_retry(const struct yaml_node *node, struct d_step *d, struct buf *codes,
+                      struct error *err)
 {
-    const struct yaml_node *attempts = yaml_get(node, "attempts"), *interval = yaml_get(node, "interval"),
-                           *backoff = yaml_get(node, "backoff"), *exits = yaml_get(node, "exit_codes");
+    const struct yaml_node *attempts = yaml_get(node, "attempts"),
+                           *interval = yaml_get(node, "interval"),
+                           *backoff = yaml_get(node, "backoff"),
+                           *exits = yaml_get(node, "exit_codes");
     int rc;
     d->attempts = 1;
     if (!node)
@@ -181,8 +198,8 @@ static int read_retry(const struct yaml_node *node, struct d_step *d, struct buf
     return exits ? take_codes(exits, codes, err) : 0;
 }
 
-static int read_action(const struct jobfile *j, const struct jobfile_step *s, const char *key, const char *otherwise,
-                       struct span *ret, struct error *err)
+static int read_action(const struct jobfile *j, const struct jobfile_step *s, const char *key,
+                       const char *otherwise, struct span *ret, struct error *err)
 {
     const struct yaml_node *node = yaml_get(s->node, key);
     const char *text;
@@ -191,7 +208,8 @@ static int read_action(const struct jobfile *j, const struct jobfile_step *s, co
     if (!node)
         return 0;
     if (s->always)
-        return yaml_error(node, err, "step '%s' always runs; nothing follows from how it ends", s->name);
+        return yaml_error(node, err, "step '%s' always runs; nothing follows from how it ends",
+                          s->name);
     if (!(text = take_text(node, "an action", 2 * LIMIT_NAME, err)))
         return -EINVAL;
     *ret = span_str(text);
@@ -205,24 +223,28 @@ static int read_action(const struct jobfile *j, const struct jobfile_step *s, co
             rc = yaml_error(node, err, "this job has no step '%.64s'%s", text + 5,
                             suggest_hint(text + 5, names, hint));
         else if (j->steps[to].always)
-            rc = yaml_error(node, err, "step '%s' always runs at the end; nobody goes to it", text + 5);
+            rc = yaml_error(node, err, "step '%s' always runs at the end; nobody goes to it",
+                            text + 5);
         else if (strlen(text) > LIMIT_NAME)
-            rc = yaml_error(node, err, "a step that a goto names has at most %d bytes in its name", LIMIT_NAME - 5);
+            rc = yaml_error(node, err, "a step that a goto names has at most %d bytes in its name",
+                            LIMIT_NAME - 5);
         mem_free(&names);
         return rc;
     }
     int action = step_action_parse(span_str(text));
     if (action == ACTION_NEXT || action == ACTION_QUIT_SUCCESS || action == ACTION_QUIT_FAILURE)
         return 0;
-    return yaml_error(node, err, "'%.64s' is no action%s; there are next, quit-success, quit-failure, goto STEP",
-                      text, suggest_hint(text, actions, hint));
+    return yaml_error(
+        node, err, "'%.64s' is no action%s; there are next, quit-success, quit-failure, goto STEP",
+        text, suggest_hint(text, actions, hint));
 }
 
-static int compile_step(const struct jobfile *j, size_t at, const struct hash *package, struct buf *items,
-                        struct error *err)
+static int compile_step(const struct jobfile *j, size_t at, const struct hash *package,
+                        struct buf *items, struct error *err)
 {
     const struct jobfile_step *s = &j->steps[at];
-    const struct yaml_node *proxy = yaml_get(s->node, "proxy"), *timeout = yaml_get(s->node, "timeout"),
+    const struct yaml_node *proxy = yaml_get(s->node, "proxy"),
+                           *timeout = yaml_get(s->node, "timeout"),
                            *codes = yaml_get(s->node, "success_exit_codes");
     const char *proxy_name = PACKAGEJOB_PROXY;
     struct d_step d = {.name = span_str(s->name), .always = s->always, .package = *package};
@@ -258,8 +280,8 @@ static int compile_step(const struct jobfile *j, size_t at, const struct hash *p
     return rc;
 }
 
-static int compile_steps(const struct yaml_node *seq, jobfile_find_package find, void *self, struct buf *items,
-                         uint32_t *ret_n, struct error *err)
+static int compile_steps(const struct yaml_node *seq, jobfile_find_package find, void *self,
+                         struct buf *items, uint32_t *ret_n, struct error *err)
 {
     int rc = yaml_expect_seq(seq, err);
     size_t n = yaml_count(seq), always = 0;
@@ -285,8 +307,8 @@ static int compile_steps(const struct yaml_node *seq, jobfile_find_package find,
     return rc;
 }
 
-static int compile(const struct yaml_node *root, const char *file, jobfile_find_package find, void *self,
-                   struct buf *out, struct error *err)
+static int compile(const struct yaml_node *root, const char *file, jobfile_find_package find,
+                   void *self, struct buf *out, struct error *err)
 {
     struct d_job job = {0};
     const char *name, *version = "";
@@ -295,9 +317,11 @@ static int compile(const struct yaml_node *root, const char *file, jobfile_find_
     int rc;
     if ((rc = yaml_expect_map(root, err)) < 0 || (rc = yaml_check_keys(root, job_keys, err)) < 0)
         return rc;
-    if (!(node = yaml_require(root, "job", err)) || take_name(node, "the name of a job", &name, err) < 0)
+    if (!(node = yaml_require(root, "job", err)) ||
+        take_name(node, "the name of a job", &name, err) < 0)
         return -EINVAL;
-    if (file && (strncmp(file, name, strlen(name)) != 0 || strcmp(file + strlen(name), ".yaml") != 0))
+    if (file &&
+        (strncmp(file, name, strlen(name)) != 0 || strcmp(file + strlen(name), ".yaml") != 0))
         return yaml_error(node, err, "job '%s' must be in a file named %s.yaml", name, name);
     if ((node = yaml_get(root, "version"))) {
         if (!(version = take_text(node, "a version", LIMIT_SHORT, err)))
@@ -305,7 +329,8 @@ static int compile(const struct yaml_node *root, const char *file, jobfile_find_
         if (version_check(span_str(version), err) < 0)
             return yaml_place(node, err);
     }
-    if ((node = yaml_get(root, "concurrency")) && (rc = take_int(node, 1, LIMIT_SLOTS, &job.concurrency, err)) < 0)
+    if ((node = yaml_get(root, "concurrency")) &&
+        (rc = take_int(node, 1, LIMIT_SLOTS, &job.concurrency, err)) < 0)
         return rc;
     if (!(node = yaml_require(root, "steps", err)))
         return -EINVAL;
@@ -317,8 +342,8 @@ static int compile(const struct yaml_node *root, const char *file, jobfile_find_
         job.steps = wire_list_from(&items, n);
         d_job_encode(&job, out);
         if (out->n - was > LIMIT_JOB_BODY) {
-            rc = yaml_error(root, err, "the job has %zu bytes when compiled; %d are possible", out->n - was,
-                            LIMIT_JOB_BODY);
+            rc = yaml_error(root, err, "the job has %zu bytes when compiled; %d are possible",
+                            out->n - was, LIMIT_JOB_BODY);
             out->n = was;
         }
     }
@@ -326,7 +351,8 @@ static int compile(const struct yaml_node *root, const char *file, jobfile_find_
     return rc;
 }
 
-int jobfile_compile(const char *path, jobfile_find_package find, void *self, struct buf *out, struct error *err)
+int jobfile_compile(const char *path, jobfile_find_package find, void *self, struct buf *out,
+                    struct error *err)
 {
     struct yaml *yaml = NULL;
     const char *slash = strrchr(path, '/');
@@ -337,8 +363,8 @@ int jobfile_compile(const char *path, jobfile_find_package find, void *self, str
     return rc;
 }
 
-int jobfile_compile_bytes(const char *name, struct span text, jobfile_find_package find, void *self, struct buf *out,
-                          struct error *err)
+int jobfile_compile_bytes(const char *name, struct span text, jobfile_find_package find, void *self,
+                          struct buf *out, struct error *err)
 {
     struct yaml *yaml = NULL;
     int rc = yaml_read_bytes(name, text, &yaml, err);

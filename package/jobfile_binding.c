@@ -1,4 +1,5 @@
-/* jobfile_binding.c - the parameters of a step: literals, and templates that stand for a whole value. */
+/* jobfile_binding.c - the parameters of a step: literals, and templates that stand for a whole
+   value. */
 #include <errno.h>
 #include <string.h>
 
@@ -57,29 +58,31 @@ int jobfile_check_run(const struct yaml_node *node, const char *text, struct err
             continue;
         if (name_is_identifier(inside) ||
             is_output(inside, &step, &output)) /* others, as {{.Id}}, are somebody else's */
-            return yaml_error(node, err,
-                              "'{{" SPAN_FMT
-                              "}}' is not replaced inside 'run'; bind it as a parameter and read $LB_PARAM_name",
-                              SPAN_ARG(inside));
+            return yaml_error(
+                node, err,
+                "'{{" SPAN_FMT
+                "}}' is not replaced inside 'run'; bind it as a parameter and read $LB_PARAM_name",
+                SPAN_ARG(inside));
     }
     return 0;
 }
 
-static int refuse_unknown_step(const struct jobfile *j, const struct yaml_node *node, struct span name,
-                               struct error *err)
+static int refuse_unknown_step(const struct jobfile *j, const struct yaml_node *node,
+                               struct span name, struct error *err)
 {
     const char **names = mem_zalloc(j->n + 1, sizeof *names);
     char *given = span_dup_str(name), hint[SUGGEST_TEXT];
     for (size_t i = 0; i < j->n; i++)
         names[i] = j->steps[i].name;
-    int rc = yaml_error(node, err, "this job has no step '%.64s'%s", given, suggest_hint(given, names, hint));
+    int rc = yaml_error(node, err, "this job has no step '%.64s'%s", given,
+                        suggest_hint(given, names, hint));
     mem_free(&names);
     mem_free(&given);
     return rc;
 }
 
-static int bind_output(const struct jobfile *j, size_t at, const struct yaml_node *node, struct d_binding *b,
-                       struct error *err)
+static int bind_output(const struct jobfile *j, size_t at, const struct yaml_node *node,
+                       struct d_binding *b, struct error *err)
 {
     int from = jobfile_find_step(j, b->step);
     if (from < 0)
@@ -89,21 +92,22 @@ static int bind_output(const struct jobfile *j, size_t at, const struct yaml_nod
     if ((size_t)from == at)
         return yaml_error(node, err, "step '%s' cannot use an output of its own", user->name);
     if (source->always && !user->always)
-        return yaml_error(node, err, "step '%s' runs before '%s', which always runs at the end", user->name,
-                          source->name);
+        return yaml_error(node, err, "step '%s' runs before '%s', which always runs at the end",
+                          user->name, source->name);
     if ((size_t)from > at && source->always == user->always && !j->jumps)
-        return yaml_error(node, err, "step '%s' runs before '%s' and cannot use its output", user->name,
-                          source->name);
+        return yaml_error(node, err, "step '%s' runs before '%s' and cannot use its output",
+                          user->name, source->name);
     if (source->runnable.n && source->decoded.outputs.count &&
         !d_parameter_find(&source->decoded.outputs, b->source, &declared))
-        return yaml_error(node, err, "package '" SPAN_FMT "' of step '%s' declares no output '" SPAN_FMT "'",
+        return yaml_error(node, err,
+                          "package '" SPAN_FMT "' of step '%s' declares no output '" SPAN_FMT "'",
                           SPAN_ARG(source->decoded.name), source->name, SPAN_ARG(b->source));
     b->from = BINDING_OUTPUT;
     return 0;
 }
 
-static int bind_template(const struct jobfile *j, size_t at, const struct yaml_node *node, struct span inside,
-                         struct d_binding *b, struct error *err)
+static int bind_template(const struct jobfile *j, size_t at, const struct yaml_node *node,
+                         struct span inside, struct d_binding *b, struct error *err)
 {
     if (span_eq_str(inside, "as_of")) {
         b->from = BINDING_AS_OF;
@@ -116,10 +120,11 @@ static int bind_template(const struct jobfile *j, size_t at, const struct yaml_n
     if (is_output(inside, &b->step, &b->source))
         return bind_output(j, at, node, b, err);
     if (!name_is_identifier(inside))
-        return yaml_error(node, err,
-                          "'{{%.*s}}' stands for nothing; there are {{parameter}}, {{as_of}}, {{server}} and "
-                          "{{step.NAME.outputs.X}}",
-                          (int)(inside.n < 100 ? inside.n : 100), inside.p ? (const char *)inside.p : "");
+        return yaml_error(
+            node, err,
+            "'{{%.*s}}' stands for nothing; there are {{parameter}}, {{as_of}}, {{server}} and "
+            "{{step.NAME.outputs.X}}",
+            (int)(inside.n < 100 ? inside.n : 100), inside.p ? (const char *)inside.p : "");
     b->from = BINDING_CALL;
     b->source = inside;
     return 0;
@@ -131,8 +136,9 @@ static int check_literal(const struct yaml_node *node, struct error *err)
     struct span text = yaml_text(node);
     if (yaml_kind(node) == YAML_KIND_SCALAR) {
         if (text.n >= 2 && memmem(text.p, text.n, "{{", 2))
-            return yaml_error(node, err,
-                              "a {{template}} stands only as a parameter's whole value; this is a part of one");
+            return yaml_error(
+                node, err,
+                "a {{template}} stands only as a parameter's whole value; this is a part of one");
         return 0;
     }
     int rc = 0;
@@ -141,8 +147,8 @@ static int check_literal(const struct yaml_node *node, struct error *err)
     return rc;
 }
 
-static int bind_literal(const struct yaml_node *node, const struct d_parameter *p, struct buf *value,
-                        struct error *err)
+static int bind_literal(const struct yaml_node *node, const struct d_parameter *p,
+                        struct buf *value, struct error *err)
 {
     int rc = check_literal(node, err);
     if (rc < 0)
@@ -150,7 +156,8 @@ static int bind_literal(const struct yaml_node *node, const struct d_parameter *
     if (!p)
         return values_guess_from_yaml(node, value, err);
     if (p->sensitive)
-        return yaml_error(node, err, "'" SPAN_FMT "' is sensitive: its value does not stand in a job file",
+        return yaml_error(node, err,
+                          "'" SPAN_FMT "' is sensitive: its value does not stand in a job file",
                           SPAN_ARG(p->name));
     int type = parameter_type_parse(p->type);
     rc = values_from_yaml(type < 0 ? PARAMETER_JSON : (enum parameter_type)type, node, value, err);
@@ -165,7 +172,8 @@ static int bind_literal(const struct yaml_node *node, const struct d_parameter *
     return 0;
 }
 
-static int refuse_unknown_parameter(const struct d_runnable *r, const struct yaml_node *key, struct error *err)
+static int refuse_unknown_parameter(const struct d_runnable *r, const struct yaml_node *key,
+                                    struct error *err)
 {
     const char **names = mem_zalloc(r->parameters.count + 1, sizeof *names);
     struct wire_iter it = wire_iter(&r->parameters);
@@ -177,16 +185,16 @@ static int refuse_unknown_parameter(const struct d_runnable *r, const struct yam
         if (d_parameter_decode(item, &p, NULL) == 0)
             names[n++] = span_dup_str(p.name);
     const char *given = (const char *)yaml_text(key).p;
-    int rc = yaml_error(key, err, "package '" SPAN_FMT "' has no parameter '%.64s'%s", SPAN_ARG(r->name), given,
-                        suggest_hint(given, names, hint));
+    int rc = yaml_error(key, err, "package '" SPAN_FMT "' has no parameter '%.64s'%s",
+                        SPAN_ARG(r->name), given, suggest_hint(given, names, hint));
     for (size_t i = 0; i < n; i++)
         mem_free(&names[i]);
     mem_free(&names);
     return rc;
 }
 
-static int bind_one(const struct jobfile *j, size_t at, const struct yaml_node *key, const struct yaml_node *node,
-                    struct buf *items, struct error *err)
+static int bind_one(const struct jobfile *j, size_t at, const struct yaml_node *key,
+                    const struct yaml_node *node, struct buf *items, struct error *err)
 {
     const struct jobfile_step *s = &j->steps[at];
     struct d_parameter declared, *p = NULL;
@@ -215,7 +223,8 @@ static int bind_one(const struct jobfile *j, size_t at, const struct yaml_node *
     return rc;
 }
 
-static int check_required(const struct jobfile_step *s, const struct yaml_node *parameters, struct error *err)
+static int check_required(const struct jobfile_step *s, const struct yaml_node *parameters,
+                          struct error *err)
 {
     struct wire_iter it = wire_iter(&s->decoded.parameters);
     struct span item;
@@ -224,11 +233,12 @@ static int check_required(const struct jobfile_step *s, const struct yaml_node *
         if (d_parameter_decode(item, &p, err) < 0)
             return yaml_place(s->node, err);
         char *name = span_dup_str(p.name);
-        int rc = p.required && !yaml_get(parameters, name)
-                     ? yaml_error(parameters ? parameters : s->node, err,
-                                  "step '%s' does not give '%s', which package '" SPAN_FMT "' requires", s->name,
-                                  name, SPAN_ARG(s->decoded.name))
-                     : 0;
+        int rc =
+            p.required && !yaml_get(parameters, name)
+                ? yaml_error(parameters ? parameters : s->node, err,
+                             "step '%s' does not give '%s', which package '" SPAN_FMT "' requires",
+                             s->name, name, SPAN_ARG(s->decoded.name))
+                : 0;
         mem_free(&name);
         if (rc < 0)
             return rc;
@@ -236,13 +246,14 @@ static int check_required(const struct jobfile_step *s, const struct yaml_node *
     return 0;
 }
 
-int jobfile_bind(const struct jobfile *j, size_t step, const struct yaml_node *parameters, struct buf *items,
-                 uint32_t *ret_count, struct error *err)
+int jobfile_bind(const struct jobfile *j, size_t step, const struct yaml_node *parameters,
+                 struct buf *items, uint32_t *ret_count, struct error *err)
 {
     int rc = parameters ? yaml_expect_map(parameters, err) : 0;
     size_t n = yaml_count(parameters);
     if (rc == 0 && n > LIMIT_VALUES)
-        rc = yaml_error(parameters, err, "%zu parameters; at most %d are possible", n, LIMIT_VALUES);
+        rc =
+            yaml_error(parameters, err, "%zu parameters; at most %d are possible", n, LIMIT_VALUES);
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = bind_one(j, step, yaml_key(parameters, i), yaml_value(parameters, i), items, err);
     if (rc == 0)

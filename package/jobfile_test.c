@@ -6,7 +6,8 @@
 #include "package/manifest.h"
 #include "proto/packagejob.h"
 
-/* A server with two packages: extract (table required, day, n int 1..9, secret; output rows) and publish (rows). */
+/* A server with two packages: extract (table required, day, n int 1..9, secret; output rows) and
+   publish (rows). */
 struct server {
     struct buf extract, publish;
     struct hash one, two;
@@ -49,7 +50,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static int find(void *self, const char *name, struct hash *ret_hash, struct span *ret, struct error *err)
+static int find(void *self, const char *name, struct hash *ret_hash, struct span *ret,
+                struct error *err)
 {
     struct server *s = self;
     bool extract = strcmp(name, "extract") == 0 || strcmp(name, "extract@1.2.0") == 0;
@@ -120,15 +122,18 @@ static void every_key_of_a_job_is_compiled(void **state)
     if (jobfile_compile_bytes("j", span_str(whole), find, *state, &out, &err) < 0)
         fail_msg("%s", err.text);
     decode(&out, &job, s, 3);
-    assert_true(span_eq_str(job.name, "nightly-extract") && span_eq_str(job.version, "3") && job.concurrency == 4);
+    assert_true(span_eq_str(job.name, "nightly-extract") && span_eq_str(job.version, "3") &&
+                job.concurrency == 4);
     assert_true(span_eq_str(s[0].name, "extract") && span_eq_str(s[0].package_name, "extract") &&
                 span_eq_str(s[0].subsystem, "exec"));
     assert_int_equal(s[0].package.b[0], 1);
     assert_true(span_eq_str(s[0].proxy, "etl") && span_eq_str(s[1].proxy, "default"));
-    assert_true(s[0].attempts == 2 && s[0].interval_ms == 30000 && s[0].backoff == 2 && s[0].timeout_ms == 7200000);
+    assert_true(s[0].attempts == 2 && s[0].interval_ms == 30000 && s[0].backoff == 2 &&
+                s[0].timeout_ms == 7200000);
     assert_true(span_eq(s[0].retry_codes, span_of("\x07\x4b", 2)));
     assert_true(span_eq(s[0].success_codes, span_of("\0\x02", 2)));
-    assert_true(span_eq_str(s[0].on_success, "goto publish") && span_eq_str(s[0].on_failure, "quit-success"));
+    assert_true(span_eq_str(s[0].on_success, "goto publish") &&
+                span_eq_str(s[0].on_failure, "quit-success"));
     assert_true(s[1].attempts == 1 && span_eq_str(s[1].on_success, "next") &&
                 span_eq_str(s[1].on_failure, "quit-failure"));
     assert_true(s[2].always && hash_is_zero(&s[2].package) && span_eq_str(s[2].subsystem, "shell"));
@@ -139,7 +144,8 @@ static void every_key_of_a_job_is_compiled(void **state)
     struct d_binding n = binding(&s[0], "n");
     assert_true(n.from == BINDING_LITERAL && n.value.n == 1 && n.value.p[0] == 3);
     struct d_binding rows = binding(&s[1], "rows");
-    assert_true(rows.from == BINDING_OUTPUT && span_eq_str(rows.step, "extract") && span_eq_str(rows.source, "rows"));
+    assert_true(rows.from == BINDING_OUTPUT && span_eq_str(rows.step, "extract") &&
+                span_eq_str(rows.source, "rows"));
     assert_int_equal(binding(&s[2], "host").from, BINDING_SERVER);
     assert_int_equal(binding(&s[2], "list").from, BINDING_LITERAL);
     buf_free(&out);
@@ -180,13 +186,15 @@ static void each_wrong_job_is_refused_with_its_place(void **state)
         {"job: j\nstesp: []\n", "j.yaml:2:1: "},
         {SHELL "concurrency: 0\n", "j.yaml:4:14: 0 is not between 1 and"},
         {SHELL "version: new\n", "j.yaml:4:10: 'new' is no version"},
-        {SHELL "  - {name: a, subsystem: shell, run: 'true'}\n", "j.yaml:4:12: there are two steps named 'a'"},
+        {SHELL "  - {name: a, subsystem: shell, run: 'true'}\n",
+         "j.yaml:4:12: there are two steps named 'a'"},
         {SHELL "  - {subsystem: shell, run: 'true'}\n", "j.yaml:4:5: 'name' is missing"},
         {SHELL "  - {name: b}\n", "j.yaml:4:5: step 'b' needs a package"},
         {SHELL "  - {name: b, run: x}\n", "step 'b' needs a package"},
         {SHELL "  - {name: b, subsystem: sql, run: x}\n", "only subsystem shell runs a text"},
         {SHELL "  - {name: b, subsystem: shell, run: x, pakcage: y}\n", "j.yaml:4:41: "},
-        {SHELL "  - {name: b, package: extract, run: x}\n", "has a package, which says itself what is run"},
+        {SHELL "  - {name: b, package: extract, run: x}\n",
+         "has a package, which says itself what is run"},
         {SHELL "  - {name: b, package: extrakt, parameters: {}}\n",
          "j.yaml:4:24: package 'extrakt' is not installed here"},
         {SHELL "  - {name: b, package: extract@x}\n", "j.yaml:4:24: 'x' is no version"},
@@ -216,12 +224,16 @@ static void each_wrong_job_is_refused_with_its_place(void **state)
          "j.yaml:3:46: package 'extract' has no parameter 'tabel' (did you mean 'table'?)"},
         {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: \"x{{table}}\"}}\n",
          "j.yaml:3:53: a {{template}} stands only as a parameter's whole value"},
-        {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: \"{{a}}{{b}}\"}}\n", "whole value"},
+        {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: \"{{a}}{{b}}\"}}\n",
+         "whole value"},
         {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: \"{{Table}}\"}}\n",
          "'{{Table}}' stands for nothing"},
-        {"job: j\nsteps:\n  - {name: a, subsystem: shell, run: x, parameters: {l: [\"{{t}}\"]}}\n", "whole value"},
-        {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: t, n: x}}\n", "j.yaml:3:59: "},
-        {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: t, n: 10}}\n", "must be at most 9"},
+        {"job: j\nsteps:\n  - {name: a, subsystem: shell, run: x, parameters: {l: [\"{{t}}\"]}}\n",
+         "whole value"},
+        {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: t, n: x}}\n",
+         "j.yaml:3:59: "},
+        {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: t, n: 10}}\n",
+         "must be at most 9"},
         {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: t, secret: x}}\n",
          "does not stand in a job file"},
         {STEP "  - {name: b, package: publish, parameters: {rows: \"{{step.x.outputs.rows}}\"}}\n",
@@ -240,7 +252,8 @@ static void each_wrong_job_is_refused_with_its_place(void **state)
          "j.yaml:3:38: '{{table}}' is not replaced inside 'run'"},
         {"job: j\nsteps:\n  - {name: a, subsystem: shell, run: \"echo {{ step.x.outputs.y }}\"}\n",
          "is not replaced inside 'run'"},
-        {"job: j\nsteps:\n  - {name: a, subsystem: shell, run: x, parameters: {A: 1}}\n", "the name of a parameter"},
+        {"job: j\nsteps:\n  - {name: a, subsystem: shell, run: x, parameters: {A: 1}}\n",
+         "the name of a parameter"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct error err = {0};

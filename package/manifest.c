@@ -83,8 +83,9 @@ int package_hash_parse(const char *text, struct hash *ret, struct error *err)
 {
     const char *digits = strncmp(text, PACKAGE_HASH_PREFIX, 8) == 0 ? text + 8 : text;
     if (hex_parse(digits, ret->b, sizeof ret->b) < 0)
-        return error_set(err, -EINVAL, "'%.80s' is no hash of a package; expected blake2b: and 64 hexadecimal digits",
-                         text);
+        return error_set(
+            err, -EINVAL,
+            "'%.80s' is no hash of a package; expected blake2b: and 64 hexadecimal digits", text);
     return 0;
 }
 
@@ -95,8 +96,9 @@ int version_check(struct span version, struct error *err)
         good = isalnum(version.p[i]) || strchr(".-+", version.p[i]);
     if (good)
         return 0;
-    return error_set(err, -EINVAL, "'%.*s' is no version; expected something like 1.2.0 or 2026.11-rc1",
-                     (int)(version.n < 60 ? version.n : 60), version.p ? (const char *)version.p : "");
+    return error_set(
+        err, -EINVAL, "'%.*s' is no version; expected something like 1.2.0 or 2026.11-rc1",
+        (int)(version.n < 60 ? version.n : 60), version.p ? (const char *)version.p : "");
 }
 
 /* One run of digits or of other bytes; moves both on. */
@@ -151,7 +153,8 @@ int manifest_need_check(const char *need, struct error *err)
     const char *colon = strchr(need, ':');
     size_t kind = 0;
     if (strlen(need) > LIMIT_SHORT)
-        return error_set(err, -EINVAL, "the need '%.40s...' is longer than %d bytes", need, LIMIT_SHORT);
+        return error_set(err, -EINVAL, "the need '%.40s...' is longer than %d bytes", need,
+                         LIMIT_SHORT);
     for (const char *p = need; *p; p++)
         if ((unsigned char)*p < ' ' || *p == 127)
             return error_set(err, -EINVAL, "a need has control characters in it");
@@ -160,7 +163,8 @@ int manifest_need_check(const char *need, struct error *err)
             strncmp(need, need_kinds[kind], (size_t)(colon - need)) != 0))
         kind++;
     if (!colon || !need_kinds[kind])
-        return error_set(err, -EINVAL, "'%.80s' is no need; there are path, command, tcp, env, disk_free", need);
+        return error_set(err, -EINVAL,
+                         "'%.80s' is no need; there are path, command, tcp, env, disk_free", need);
     const char *what = colon + 1, *last = strrchr(what, ':');
     switch (kind) {
     case 0:
@@ -168,7 +172,9 @@ int manifest_need_check(const char *need, struct error *err)
     case 1:
         if (*what && !strpbrk(what, "/ \t"))
             return 0;
-        return error_set(err, -EINVAL, "command: '%.100s' must be a program's name that is looked up in PATH", what);
+        return error_set(err, -EINVAL,
+                         "command: '%.100s' must be a program's name that is looked up in PATH",
+                         what);
     case 2:
         return last && last > what && is_port(last + 1)
                    ? 0
@@ -208,10 +214,12 @@ int manifest_check_entry(const struct manifest *m, struct error *err)
         return error_set(err, -EINVAL, "entry: the package has no file '%.200s'", m->entry);
     if (f->link || strcmp(m->subsystem, "exec") != 0 || f->executable)
         return 0;
-    return error_set(err, -EINVAL, "entry: '%.200s' is not executable; run: chmod +x %.200s", m->entry, m->entry);
+    return error_set(err, -EINVAL, "entry: '%.200s' is not executable; run: chmod +x %.200s",
+                     m->entry, m->entry);
 }
 
-static struct wire_list encode_parameters(const struct manifest_parameter *list, size_t n, struct buf *items)
+static struct wire_list encode_parameters(const struct manifest_parameter *list, size_t n,
+                                          struct buf *items)
 {
     struct buf one = {0};
     for (size_t i = 0; i < n; i++) {
@@ -233,13 +241,14 @@ static struct wire_list encode_parameters(const struct manifest_parameter *list,
     return wire_list_from(items, (uint32_t)n);
 }
 
-void manifest_to_runnable(const struct manifest *m, const struct hash *package, const struct hash *signer_key,
-                          struct buf *out)
+void manifest_to_runnable(const struct manifest *m, const struct hash *package,
+                          const struct hash *signer_key, struct buf *out)
 {
     struct buf parameters = {0}, outputs = {0}, exits = {0}, needs = {0}, one = {0};
     for (size_t i = 0; i < m->n_exits; i++) {
         buf_clear(&one);
-        d_exit_code_encode(&(struct d_exit_code){.code = m->exits[i].code, .package = m->exits[i].outcome}, &one);
+        d_exit_code_encode(
+            &(struct d_exit_code){.code = m->exits[i].code, .package = m->exits[i].outcome}, &one);
         wire_add_bin(&exits, buf_span(&one));
     }
     for (size_t i = 0; i < m->n_needs; i++)
@@ -249,7 +258,8 @@ void manifest_to_runnable(const struct manifest *m, const struct hash *package, 
                            .package = *package,
                            .subsystem = span_str(m->subsystem),
                            .entry = span_str(m->entry),
-                           .parameters = encode_parameters(m->parameters, m->n_parameters, &parameters),
+                           .parameters =
+                               encode_parameters(m->parameters, m->n_parameters, &parameters),
                            .outputs = encode_parameters(m->outputs, m->n_outputs, &outputs),
                            .exit_codes = wire_list_from(&exits, (uint32_t)m->n_exits),
                            .timeout_ms = m->timeout_ms,

@@ -1,13 +1,13 @@
 /* manifest.h - what a package says of itself.
  *
- * People write package.yaml. `lbpkg build` checks it, adds the list of files with their hashes and puts it into the
- * archive as manifest.json: canonical JSON (sorted keys, no white space), so that one manifest has one spelling. The
- * unpacker and the broker read only that, strictly: other bytes for the same content are refused. For the runner,
- * which reads neither JSON nor YAML, the unpacker makes a d_runnable of it.
+ * People write package.yaml. `lbpkg build` checks it, adds the list of files with their hashes and
+ * puts it into the archive as manifest.json: canonical JSON (sorted keys, no white space), so that
+ * one manifest has one spelling. The unpacker and the broker read only that, strictly: other bytes
+ * for the same content are refused. For the runner, which reads neither JSON nor YAML, the unpacker
+ * makes a d_runnable of it.
  *
- * package.yaml: name, version, subsystem and entry must be there; description, parameters, outputs, needs, limits,
- * exit_codes, idempotent, entry_point may be. Values: values.h.
- */
+ * package.yaml: name, version, subsystem and entry must be there; description, parameters, outputs,
+ * needs, limits, exit_codes, idempotent, entry_point may be. Values: values.h. */
 #ifndef LB_PACKAGE_MANIFEST_H
 #define LB_PACKAGE_MANIFEST_H
 
@@ -16,10 +16,10 @@
 #include "proto/outcome.h"
 
 enum {
-    PACKAGE_FILES_MOST = 20000,   /* files in one package; LIMIT_MANIFEST ends most lists before */
-    PACKAGE_DEPTH_MOST = 32,      /* folders above a file */
-    PACKAGE_COMPONENT_MOST = 255, /* bytes of one name in a path: what file systems take */
-    PACKAGE_SIZE_MOST_GIB = 8     /* all files together, unpacked */
+    PACKAGE_FILES_MAX = 20000,   /* files in one package; LIMIT_MANIFEST ends most lists before */
+    PACKAGE_DEPTH_MAX = 32,      /* folders above a file */
+    PACKAGE_COMPONENT_MAX = 255, /* bytes of one name in a path: what file systems take */
+    PACKAGE_SIZE_MAX_GIB = 8     /* all files together, unpacked */
 };
 #define PACKAGE_MANIFEST    "manifest.json" /* first in the archive, and in an installed package */
 #define PACKAGE_FILES       "files"         /* folder of the package's own files, in both */
@@ -30,8 +30,9 @@ struct manifest_parameter { /* of an output only name and type */
     char *name;
     enum parameter_type type;
     bool required, sensitive;
-    struct buf fallback; /* encoded value, or VALUES_AS_OF or VALUES_SERVER as a string; empty: none */
-    struct buf allowed;  /* items of a wire list of encoded values */
+    /* encoded value, or VALUES_AS_OF or VALUES_SERVER as a string; empty: none */
+    struct buf fallback;
+    struct buf allowed; /* items of a wire list of encoded values */
     uint32_t n_allowed;
     char *pattern;               /* "": none */
     struct buf minimum, maximum; /* encoded values; empty: none */
@@ -48,15 +49,17 @@ struct manifest_file {
     struct hash hash; /* BLAKE2b-256 of the content */
 };
 
-/* Everything in it is its own: manifest_free. All zero is empty. Lists are sorted by name, code or bytes of the path.
- */
+/* Everything in it is its own: manifest_free. All zero is empty. Lists are sorted by name, code or
+ * bytes of the path. */
 struct manifest {
     char *name, *version, *description, *subsystem, *entry;
     bool idempotent, entry_point;
     uint64_t timeout_ms, memory, processes, output_cap; /* 0: none said */
     struct manifest_parameter *parameters, *outputs;
     size_t n_parameters, n_outputs;
-    char **needs; /* "path:/srv/source", "command:psql", "tcp:db1:5432", "env:NAME", "disk_free:BYTES:/srv/work" */
+    /* "path:/srv/source", "command:psql", "tcp:db1:5432", "env:NAME",
+       "disk_free:BYTES:/srv/work" */
+    char **needs;
     size_t n_needs;
     struct manifest_exit *exits; /* never empty; other codes: failed */
     size_t n_exits;
@@ -74,44 +77,51 @@ struct problems {
     struct problem *v;
     size_t n, errors;
 };
-void problems_add(struct problems *p, bool warning, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void problems_add(struct problems *p, bool warning, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 void problems_add_error(struct problems *p, const struct error *err);
 void problems_free(struct problems *p);
 /* 0: no errors; *ret is yours. -EINVAL: `problems` has at least one error; *ret is untouched. */
 int manifest_read_yaml(const char *path, struct manifest *ret, struct problems *problems);
-int manifest_parse_yaml(const char *name, struct span text, struct manifest *ret, struct problems *problems);
+int manifest_parse_yaml(const char *name, struct span text, struct manifest *ret,
+                        struct problems *problems);
 
 /* ---- manifest.json */
 void manifest_to_json(const struct manifest *m, struct buf *out);
-/* Strict: exactly the bytes that manifest_to_json writes, every rule of package.yaml and manifest_check_files.
- * -EINVAL */
+/* Strict: exactly the bytes that manifest_to_json writes, every rule of package.yaml and
+ * manifest_check_files. -EINVAL */
 int manifest_from_json(struct span json, struct manifest *ret, struct error *err);
 
 /* ---- For the runner. Appends a d_runnable. */
-void manifest_to_runnable(const struct manifest *m, const struct hash *package, const struct hash *signer_key,
-                          struct buf *out);
+void manifest_to_runnable(const struct manifest *m, const struct hash *package,
+                          const struct hash *signer_key, struct buf *out);
 
 /* ---- Rules that YAML, JSON, builder and unpacker share */
-/* Digits and letters in parts divided by `.`, then perhaps `-` or `+` and more: begins with a digit. -EINVAL */
+/* Digits and letters in parts divided by `.`, then perhaps `-` or `+` and more: begins with a
+   digit. -EINVAL */
 int version_check(struct span version, struct error *err);
-/* <0, 0, >0. Numbers as numbers, 1.10 after 1.9; 1.2.0-rc1 before 1.2.0; what follows + does not count. */
+/* <0, 0, >0. Numbers as numbers, 1.10 after 1.9; 1.2.0-rc1 before 1.2.0; what follows + does not
+   count. */
 int version_compare(const char *a, const char *b);
-/* A path inside a package: relative, no empty, `.` or `..` part, UTF-8 without control characters, within limits. */
+/* A path inside a package: relative, no empty, `.` or `..` part, UTF-8 without control characters,
+   within limits. */
 int manifest_path_check(struct span path, struct error *err);
-/* A symbolic link at `path`: its target is relative, begins with any number of `..` that stay inside, and has none
- * later. */
+/* A symbolic link at `path`: its target is relative, begins with any number of `..` that stay
+ * inside, and has none later. */
 int manifest_link_check(const char *path, const char *target, struct error *err);
-/* The list as a whole: sorted, none twice (also when upper and lower case are one), no file that is another's folder,
- * counts and sizes within limits. -EINVAL, -EFBIG */
+/* The list as a whole: sorted, none twice (also when upper and lower case are one), no file that is
+ * another's folder, counts and sizes within limits. -EINVAL, -EFBIG */
 int manifest_check_files(const struct manifest *m, struct error *err);
 /* The entry is one of the files; for subsystem exec it is executable. */
 int manifest_check_entry(const struct manifest *m, struct error *err);
-const struct manifest_file *manifest_find_file(const struct manifest *m, const char *path); /* NULL: none */
+/* NULL: none */
+const struct manifest_file *manifest_find_file(const struct manifest *m, const char *path);
 int manifest_need_check(const char *need, struct error *err);
 
 /* "blake2b:<64 digits>" and back. */
 enum { PACKAGE_HASH_TEXT = 8 + 64 + 1 };
 char *package_hash_format(const struct hash *h, char out[PACKAGE_HASH_TEXT]);
-int package_hash_parse(const char *text, struct hash *ret, struct error *err); /* with or without the prefix */
+/* with or without the prefix */
+int package_hash_parse(const char *text, struct hash *ret, struct error *err);
 
 #endif

@@ -28,15 +28,16 @@ int manifest_path_check(struct span path, struct error *err)
         size_t n = slash ? (size_t)(slash - path.p) - at : path.n - at;
         struct span part = span_of(path.p + at, n);
         if (n == 0 || span_eq_str(part, ".") || span_eq_str(part, ".."))
-            return error_set(err, -EINVAL, "the path '%.*s' has an empty, '.' or '..' part", shown, text);
-        if (n > PACKAGE_COMPONENT_MOST)
-            return error_set(err, -EINVAL, "a name in the path '%.60s...' has more than %d bytes", text,
-                             PACKAGE_COMPONENT_MOST);
+            return error_set(err, -EINVAL, "the path '%.*s' has an empty, '.' or '..' part", shown,
+                             text);
+        if (n > PACKAGE_COMPONENT_MAX)
+            return error_set(err, -EINVAL, "a name in the path '%.60s...' has more than %d bytes",
+                             text, PACKAGE_COMPONENT_MAX);
         at += n + 1;
     }
-    if (depth > PACKAGE_DEPTH_MOST)
+    if (depth > PACKAGE_DEPTH_MAX)
         return error_set(err, -EINVAL, "the path '%.*s' is more than %d folders deep", shown, text,
-                         PACKAGE_DEPTH_MOST);
+                         PACKAGE_DEPTH_MAX);
     return 0;
 }
 
@@ -51,17 +52,21 @@ int manifest_link_check(const char *path, const char *target, struct error *err)
         inside--;
     }
     if (*target == '/')
-        return error_set(err, -EINVAL, "the symbolic link '%.200s' points to the absolute path '%.200s'", path,
+        return error_set(err, -EINVAL,
+                         "the symbolic link '%.200s' points to the absolute path '%.200s'", path,
                          target);
     if (inside < 0)
-        return error_set(err, -EINVAL, "the symbolic link '%.200s' points out of the package, to '%.200s'", path,
+        return error_set(err, -EINVAL,
+                         "the symbolic link '%.200s' points out of the package, to '%.200s'", path,
                          target);
     if (!*at) /* nothing but `..`: a folder of the package */
-        return *target ? 0 : error_set(err, -EINVAL, "the symbolic link '%.200s' points nowhere", path);
+        return *target ? 0
+                       : error_set(err, -EINVAL, "the symbolic link '%.200s' points nowhere", path);
     if (manifest_path_check(span_str(at), NULL) < 0)
-        return error_set(err, -EINVAL,
-                         "the symbolic link '%.200s' points to '%.200s', which is no plain path inside the package",
-                         path, target);
+        return error_set(
+            err, -EINVAL,
+            "the symbolic link '%.200s' points to '%.200s', which is no plain path inside the package",
+            path, target);
     return 0;
 }
 
@@ -83,8 +88,8 @@ static int check_neighbours(const struct place *a, const struct place *b, struct
     if (strcmp(a->folded, b->folded) != 0)
         return 0;
     if (a->n != b->n || memcmp(a->path, b->path, a->n) != 0)
-        return error_set(err, -EINVAL, "'%.*s' and '%.*s' differ only in upper and lower case", (int)a->n, a->path,
-                         (int)b->n, b->path);
+        return error_set(err, -EINVAL, "'%.*s' and '%.*s' differ only in upper and lower case",
+                         (int)a->n, a->path, (int)b->n, b->path);
     if (a->file && b->file)
         return error_set(err, -EINVAL, "'%.*s' is there twice", (int)a->n, a->path);
     if (a->file || b->file)
@@ -130,9 +135,10 @@ static int check_places(const struct manifest *m, struct error *err)
 
 int manifest_check_files(const struct manifest *m, struct error *err)
 {
-    uint64_t most = (uint64_t)PACKAGE_SIZE_MOST_GIB << 30, all = 0;
-    if (m->n_files > PACKAGE_FILES_MOST)
-        return error_set(err, -EFBIG, "the package has %zu files; %d are possible", m->n_files, PACKAGE_FILES_MOST);
+    uint64_t most = (uint64_t)PACKAGE_SIZE_MAX_GIB << 30, all = 0;
+    if (m->n_files > PACKAGE_FILES_MAX)
+        return error_set(err, -EFBIG, "the package has %zu files; %d are possible", m->n_files,
+                         PACKAGE_FILES_MAX);
     for (size_t i = 0; i < m->n_files; i++) {
         const struct manifest_file *f = &m->files[i];
         int rc = manifest_path_check(span_str(f->path), err);
@@ -143,7 +149,8 @@ int manifest_check_files(const struct manifest *m, struct error *err)
         if (i && strcmp(m->files[i - 1].path, f->path) > 0)
             return error_set(err, -EINVAL, "the list of files is not sorted at '%.200s'", f->path);
         if (f->size > most || (all += f->size) > most)
-            return error_set(err, -EFBIG, "the files of the package take more than %d GiB", PACKAGE_SIZE_MOST_GIB);
+            return error_set(err, -EFBIG, "the files of the package take more than %d GiB",
+                             PACKAGE_SIZE_MAX_GIB);
     }
     return check_places(m, err);
 }

@@ -1,8 +1,8 @@
 /* manifest_json.c - manifest.json: written canonically, read back strictly.
  *
- * Values (default, allowed, min, max) stand in it as the texts that a person would type, so it has no floating-point
- * numbers and one value has one spelling. After reading it is written again; other bytes are refused.
- */
+ * Values (default, allowed, min, max) stand in it as the texts that a person would type, so it has
+ * no floating-point numbers and one value has one spelling. After reading it is written again;
+ * other bytes are refused. */
 #include "package/manifest.h"
 
 #include <errno.h>
@@ -127,11 +127,13 @@ void manifest_to_json(const struct manifest *m, struct buf *out)
     json_decref(o);
 }
 
-/* ---- Reading. What is only misspelt (a missing key with a default, an odd order) shows when it is written again. */
+/* ---- Reading. What is only misspelt (a missing key with a default, an odd order) shows when it is
+   written again. */
 
-static const char *const top_keys[] = {"format", "name",       "version",     "description", "subsystem",
-                                       "entry",  "idempotent", "entry_point", "parameters",  "outputs",
-                                       "limits", "exit_codes", "needs",       "files",       NULL};
+static const char *const top_keys[] = {"format",     "name",    "version",    "description",
+                                       "subsystem",  "entry",   "idempotent", "entry_point",
+                                       "parameters", "outputs", "limits",     "exit_codes",
+                                       "needs",      "files",   NULL};
 static const char *const parameter_keys[] = {"type", "required", "sensitive", "default", "pattern",
                                              "min",  "max",      "allowed",   NULL};
 static const char *const file_keys[] = {"path", "link", "executable", "size", "hash", NULL};
@@ -162,7 +164,8 @@ static int take_optional_count(const json_t *o, const char *key, uint64_t *ret, 
     return json_object_get(o, key) ? take_count(o, key, ret, err) : 0;
 }
 
-static int take_value(const json_t *o, const char *key, enum parameter_type type, struct buf *out, struct error *err)
+static int take_value(const json_t *o, const char *key, enum parameter_type type, struct buf *out,
+                      struct error *err)
 {
     const char *text;
     if (!json_object_get(o, key))
@@ -181,11 +184,11 @@ static int take_allowed(const json_t *o, struct manifest_parameter *p, struct er
         return -EINVAL;
     if (json_array_size(list) > LIMIT_VALUES)
         return error_set(err, -EINVAL, "'allowed' has more than %d values", LIMIT_VALUES);
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         struct buf one = {0};
-        int rc = json_is_string(item) ? values_from_text(p->type, span_str(json_string_value(item)), &one, err)
-                                      : error_set(err, -EINVAL, "'allowed' must be a list of texts");
+        int rc = json_is_string(item)
+                     ? values_from_text(p->type, span_str(json_string_value(item)), &one, err)
+                     : error_set(err, -EINVAL, "'allowed' must be a list of texts");
         if (rc == 0)
             wire_add_bin(&p->allowed, buf_span(&one));
         buf_free(&one);
@@ -206,9 +209,11 @@ static int parameter_from_json(const json_t *o, struct manifest_parameter *p, st
     if (type < 0)
         return error_set(err, -EINVAL, "'%.60s' is no type", word);
     p->type = (enum parameter_type)type;
-    if (json_object_get(o, "required") && (rc = json_get_bool(o, "required", &p->required, err)) < 0)
+    if (json_object_get(o, "required") &&
+        (rc = json_get_bool(o, "required", &p->required, err)) < 0)
         return rc;
-    if (json_object_get(o, "sensitive") && (rc = json_get_bool(o, "sensitive", &p->sensitive, err)) < 0)
+    if (json_object_get(o, "sensitive") &&
+        (rc = json_get_bool(o, "sensitive", &p->sensitive, err)) < 0)
         return rc;
     if (json_object_get(o, "pattern")) {
         if ((rc = json_get_str(o, "pattern", &text, err)) < 0)
@@ -217,7 +222,8 @@ static int parameter_from_json(const json_t *o, struct manifest_parameter *p, st
         p->pattern = mem_strdup(text);
     }
     if ((rc = take_value(o, "min", p->type, &p->minimum, err)) < 0 ||
-        (rc = take_value(o, "max", p->type, &p->maximum, err)) < 0 || (rc = take_allowed(o, p, err)) < 0)
+        (rc = take_value(o, "max", p->type, &p->maximum, err)) < 0 ||
+        (rc = take_allowed(o, p, err)) < 0)
         return rc;
     if (json_object_get(o, "default")) {
         if ((rc = json_get_str(o, "default", &text, err)) < 0 ||
@@ -229,11 +235,12 @@ static int parameter_from_json(const json_t *o, struct manifest_parameter *p, st
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const struct manifest_parameter *)a)->name, ((const struct manifest_parameter *)b)->name);
+    return strcmp(((const struct manifest_parameter *)a)->name,
+                  ((const struct manifest_parameter *)b)->name);
 }
 
-static int parameters_from_json(const json_t *top, const char *key, struct manifest_parameter **ret, size_t *ret_n,
-                                struct error *err)
+static int parameters_from_json(const json_t *top, const char *key, struct manifest_parameter **ret,
+                                size_t *ret_n, struct error *err)
 {
     const json_t *map = json_get_object(top, key, err), *one;
     const char *name;
@@ -243,8 +250,7 @@ static int parameters_from_json(const json_t *top, const char *key, struct manif
     if (json_object_size(map) > LIMIT_VALUES)
         return error_set(err, -EINVAL, "'%s' has more than %d entries", key, LIMIT_VALUES);
     *ret = mem_zalloc(json_object_size(map), sizeof **ret);
-    json_object_foreach((json_t *)map, name, one)
-    {
+    json_object_foreach ((json_t *)map, name, one) {
         struct manifest_parameter *p = &(*ret)[(*ret_n)++];
         p->name = mem_strdup(name);
         p->pattern = mem_strdup("");
@@ -263,13 +269,15 @@ static int parameters_from_json(const json_t *top, const char *key, struct manif
 static int file_from_json(const json_t *o, struct manifest_file *f, struct error *err)
 {
     const char *text;
-    int rc = json_is_object(o) ? json_check_keys(o, file_keys, err) : error_set(err, -EINVAL, "must be an object");
+    int rc = json_is_object(o) ? json_check_keys(o, file_keys, err)
+                               : error_set(err, -EINVAL, "must be an object");
     if (rc < 0 || (rc = take_text(o, "path", &f->path, err)) < 0)
         return rc;
     if (json_object_get(o, "link"))
         return take_text(o, "link", &f->link, err);
     if ((rc = json_get_bool(o, "executable", &f->executable, err)) < 0 ||
-        (rc = take_count(o, "size", &f->size, err)) < 0 || (rc = json_get_str(o, "hash", &text, err)) < 0)
+        (rc = take_count(o, "size", &f->size, err)) < 0 ||
+        (rc = json_get_str(o, "hash", &text, err)) < 0)
         return rc;
     return package_hash_parse(text, &f->hash, err);
 }
@@ -280,12 +288,11 @@ static int files_from_json(const json_t *top, struct manifest *m, struct error *
     size_t i;
     if (!list)
         return -EINVAL;
-    if (json_array_size(list) > PACKAGE_FILES_MOST)
-        return error_set(err, -EFBIG, "the package has %zu files; %d are possible", json_array_size(list),
-                         PACKAGE_FILES_MOST);
+    if (json_array_size(list) > PACKAGE_FILES_MAX)
+        return error_set(err, -EFBIG, "the package has %zu files; %d are possible",
+                         json_array_size(list), PACKAGE_FILES_MAX);
     m->files = mem_zalloc(json_array_size(list), sizeof *m->files);
-    json_array_foreach(list, i, one)
-    {
+    json_array_foreach (list, i, one) {
         m->n_files++;
         int rc = file_from_json(one, &m->files[i], err);
         if (rc == 0 && m->files[i].link && json_object_size(one) != 2)
@@ -305,8 +312,7 @@ static int needs_from_json(const json_t *top, struct manifest *m, struct error *
     if (json_array_size(list) > LIMIT_NEEDS)
         return error_set(err, -EINVAL, "the package has more than %d needs", LIMIT_NEEDS);
     m->needs = mem_zalloc(json_array_size(list), sizeof *m->needs);
-    json_array_foreach(list, i, one)
-    {
+    json_array_foreach (list, i, one) {
         if (!json_is_string(one))
             return error_set(err, -EINVAL, "a need is a text");
         m->needs[m->n_needs++] = mem_strdup(json_string_value(one));
@@ -332,14 +338,16 @@ static int exits_from_json(const json_t *top, struct manifest *m, struct error *
         if (!word)
             continue;
         for (unsigned o = PACKAGE_SUCCEEDED; o <= PACKAGE_CANCELLED; o++)
-            if (json_is_string(word) && strcmp(json_string_value(word), package_outcome_text(o)) == 0) {
+            if (json_is_string(word) &&
+                strcmp(json_string_value(word), package_outcome_text(o)) == 0) {
                 m->exits[m->n_exits++] = (struct manifest_exit){code, (enum package_outcome)o};
                 known++;
             }
     }
     if (known != json_object_size(map) || !json_object_get(map, "0"))
-        return error_set(err, -EINVAL,
-                         "'exit_codes' must name codes from 0 to 255, 0 among them, and what each means");
+        return error_set(
+            err, -EINVAL,
+            "'exit_codes' must name codes from 0 to 255, 0 among them, and what each means");
     return 0;
 }
 
@@ -363,7 +371,8 @@ static int limits_from_json(const json_t *top, struct manifest *m, struct error 
 static int identity_from_json(const json_t *o, struct manifest *m, struct error *err)
 {
     int rc;
-    if ((rc = take_text(o, "name", &m->name, err)) < 0 || (rc = take_text(o, "version", &m->version, err)) < 0 ||
+    if ((rc = take_text(o, "name", &m->name, err)) < 0 ||
+        (rc = take_text(o, "version", &m->version, err)) < 0 ||
         (rc = take_text(o, "description", &m->description, err)) < 0 ||
         (rc = take_text(o, "subsystem", &m->subsystem, err)) < 0 ||
         (rc = take_text(o, "entry", &m->entry, err)) < 0 ||
@@ -386,8 +395,10 @@ static int read_all(const json_t *o, struct manifest *m, struct error *err)
         return error_set(err, -EINVAL, "must be an object");
     int rc = json_get_int(o, "format", &format, err);
     if (rc == 0 && format != MANIFEST_FORMAT)
-        return error_set(err, -EINVAL, "has format %lld; this program knows %d", (long long)format, MANIFEST_FORMAT);
-    if (rc < 0 || (rc = json_check_keys(o, top_keys, err)) < 0 || (rc = identity_from_json(o, m, err)) < 0 ||
+        return error_set(err, -EINVAL, "has format %lld; this program knows %d", (long long)format,
+                         MANIFEST_FORMAT);
+    if (rc < 0 || (rc = json_check_keys(o, top_keys, err)) < 0 ||
+        (rc = identity_from_json(o, m, err)) < 0 ||
         (rc = parameters_from_json(o, "parameters", &m->parameters, &m->n_parameters, err)) < 0 ||
         (rc = parameters_from_json(o, "outputs", &m->outputs, &m->n_outputs, err)) < 0 ||
         (rc = limits_from_json(o, m, err)) < 0 || (rc = exits_from_json(o, m, err)) < 0 ||
@@ -399,7 +410,8 @@ static int read_all(const json_t *o, struct manifest *m, struct error *err)
 int manifest_from_json(struct span json, struct manifest *ret, struct error *err)
 {
     if (json.n > LIMIT_MANIFEST)
-        return error_set(err, -EINVAL, PACKAGE_MANIFEST " has %zu bytes; %d are possible", json.n, LIMIT_MANIFEST);
+        return error_set(err, -EINVAL, PACKAGE_MANIFEST " has %zu bytes; %d are possible", json.n,
+                         LIMIT_MANIFEST);
     json_t *o = json_parse(PACKAGE_MANIFEST, json, err);
     if (!o)
         return -EINVAL;
@@ -412,7 +424,9 @@ int manifest_from_json(struct span json, struct manifest *ret, struct error *err
         struct buf again = {0};
         manifest_to_json(&m, &again);
         if (!span_eq(buf_span(&again), json))
-            rc = error_set(err, -EINVAL, PACKAGE_MANIFEST " is not in its canonical form; build the package again");
+            rc = error_set(err, -EINVAL,
+                           PACKAGE_MANIFEST
+                           " is not in its canonical form; build the package again");
         buf_free(&again);
     }
     if (rc < 0) {

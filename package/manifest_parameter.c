@@ -21,7 +21,8 @@ static bool is_template(enum parameter_type type, struct span text)
     return type == PARAMETER_STRING && span_eq_str(text, VALUES_SERVER);
 }
 
-int manifest_fallback_from_text(enum parameter_type type, struct span text, struct buf *out, struct error *err)
+int manifest_fallback_from_text(enum parameter_type type, struct span text, struct buf *out,
+                                struct error *err)
 {
     if (is_template(type, text)) {
         value_add_str(out, text);
@@ -44,7 +45,8 @@ static bool has_template(const struct manifest_parameter *p)
 
 static bool is_ordered(enum parameter_type t)
 {
-    return t == PARAMETER_INT || t == PARAMETER_FLOAT || t == PARAMETER_DATE || t == PARAMETER_DATETIME;
+    return t == PARAMETER_INT || t == PARAMETER_FLOAT || t == PARAMETER_DATE ||
+           t == PARAMETER_DATETIME;
 }
 
 static int check_fallback(const struct manifest_parameter *p, struct error *err)
@@ -62,7 +64,8 @@ static int check_fallback(const struct manifest_parameter *p, struct error *err)
     return has_template(p) ? 0 : values_judge(&d, &v, err);
 }
 
-int manifest_parameter_check(const struct manifest_parameter *p, const char **ret_key, struct error *err)
+int manifest_parameter_check(const struct manifest_parameter *p, const char **ret_key,
+                             struct error *err)
 {
     struct span low = buf_span(&p->minimum), high = buf_span(&p->maximum);
     struct value least, most;
@@ -76,18 +79,22 @@ int manifest_parameter_check(const struct manifest_parameter *p, const char **re
         return -EINVAL;
     *ret_key = low.n ? "min" : "max";
     if ((low.n || high.n) && !is_ordered(p->type))
-        return error_set(err, -EINVAL, "only int, float, date and datetime have min and max; this is of type %s",
+        return error_set(err, -EINVAL,
+                         "only int, float, date and datetime have min and max; this is of type %s",
                          parameter_type_text(p->type));
-    if (value_read(&low, &least) && value_read(&high, &most) && values_compare(p->type, &least, &most) > 0)
+    if (value_read(&low, &least) && value_read(&high, &most) &&
+        values_compare(p->type, &least, &most) > 0)
         return error_set(err, -EINVAL, "min is greater than max: no value would fit");
     *ret_key = "default";
     if (!p->fallback.n)
         return 0;
     if (p->sensitive)
-        return error_set(err, -EINVAL,
-                         "a sensitive parameter has no default: everybody who has the package could read it");
+        return error_set(
+            err, -EINVAL,
+            "a sensitive parameter has no default: everybody who has the package could read it");
     if (p->required)
-        return error_set(err, -EINVAL, "a required parameter has no default: nobody would ever see it");
+        return error_set(err, -EINVAL,
+                         "a required parameter has no default: nobody would ever see it");
     return check_fallback(p, err);
 }
 
@@ -111,8 +118,10 @@ static int read_type(const struct yaml_node *map, enum parameter_type *ret, stru
     int type = parameter_type_parse(span_str(word));
     if (type < 0) {
         note(ps,
-             yaml_error(node, &err, "'%.60s' is no type%s; there are string, int, float, bool, date, datetime, json",
-                        word, suggest_hint(word, parameter_type_names, hint)),
+             yaml_error(
+                 node, &err,
+                 "'%.60s' is no type%s; there are string, int, float, bool, date, datetime, json",
+                 word, suggest_hint(word, parameter_type_names, hint)),
              &err);
         return -EINVAL;
     }
@@ -120,8 +129,8 @@ static int read_type(const struct yaml_node *map, enum parameter_type *ret, stru
     return 0;
 }
 
-static void read_value(const struct yaml_node *map, const char *key, enum parameter_type type, struct buf *out,
-                       struct problems *ps)
+static void read_value(const struct yaml_node *map, const char *key, enum parameter_type type,
+                       struct buf *out, struct problems *ps)
 {
     struct error err;
     const struct yaml_node *node = yaml_get(map, key);
@@ -129,14 +138,16 @@ static void read_value(const struct yaml_node *map, const char *key, enum parame
         note(ps, values_from_yaml(type, node, out, &err), &err);
 }
 
-static void read_fallback(const struct yaml_node *map, struct manifest_parameter *p, struct problems *ps)
+static void read_fallback(const struct yaml_node *map, struct manifest_parameter *p,
+                          struct problems *ps)
 {
     struct error err;
     const struct yaml_node *node = yaml_get(map, "default");
     if (!node)
         return;
     int rc;
-    if (yaml_kind(node) == YAML_KIND_SCALAR && yaml_type(node) == YAML_TYPE_STR && p->type != PARAMETER_JSON) {
+    if (yaml_kind(node) == YAML_KIND_SCALAR && yaml_type(node) == YAML_TYPE_STR &&
+        p->type != PARAMETER_JSON) {
         rc = manifest_fallback_from_text(p->type, yaml_text(node), &p->fallback, &err);
         if (rc < 0)
             yaml_place(node, &err);
@@ -146,7 +157,8 @@ static void read_fallback(const struct yaml_node *map, struct manifest_parameter
     note(ps, rc, &err);
 }
 
-static void read_allowed(const struct yaml_node *map, struct manifest_parameter *p, struct problems *ps)
+static void read_allowed(const struct yaml_node *map, struct manifest_parameter *p,
+                         struct problems *ps)
 {
     struct error err;
     const struct yaml_node *seq = yaml_get(map, "allowed");
@@ -173,7 +185,8 @@ static void read_flag(const struct yaml_node *map, const char *key, bool *ret, s
         note(ps, yaml_bool(yaml_get(map, key), ret, &err), &err);
 }
 
-static void read_parameter(const struct yaml_node *map, struct manifest_parameter *p, struct problems *ps)
+static void read_parameter(const struct yaml_node *map, struct manifest_parameter *p,
+                           struct problems *ps)
 {
     struct error err;
     const char *text = "", *key;
@@ -185,7 +198,8 @@ static void read_parameter(const struct yaml_node *map, struct manifest_paramete
         return;
     read_flag(map, "required", &p->required, ps);
     read_flag(map, "sensitive", &p->sensitive, ps);
-    if (yaml_get(map, "pattern") && note(ps, yaml_str(yaml_get(map, "pattern"), &text, &err), &err)) {
+    if (yaml_get(map, "pattern") &&
+        note(ps, yaml_str(yaml_get(map, "pattern"), &text, &err), &err)) {
         mem_free(&p->pattern);
         p->pattern = mem_strdup(text);
     }
@@ -200,7 +214,8 @@ static void read_parameter(const struct yaml_node *map, struct manifest_paramete
     }
 }
 
-static void read_output(const struct yaml_node *map, struct manifest_parameter *p, struct problems *ps)
+static void read_output(const struct yaml_node *map, struct manifest_parameter *p,
+                        struct problems *ps)
 {
     struct error err;
     if (!note(ps, yaml_expect_map(map, &err), &err))
@@ -211,11 +226,14 @@ static void read_output(const struct yaml_node *map, struct manifest_parameter *
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const struct manifest_parameter *)a)->name, ((const struct manifest_parameter *)b)->name);
+    return strcmp(((const struct manifest_parameter *)a)->name,
+                  ((const struct manifest_parameter *)b)->name);
 }
 
-static void read_all(const struct yaml_node *map, const char *what, struct manifest_parameter **ret, size_t *ret_n,
-                     void (*read_one)(const struct yaml_node *, struct manifest_parameter *, struct problems *),
+static void read_all(const struct yaml_node *map, const char *what, struct manifest_parameter **ret,
+                     size_t *ret_n,
+                     void (*read_one)(const struct yaml_node *, struct manifest_parameter *,
+                                      struct problems *),
                      struct problems *ps)
 {
     struct error err;
@@ -223,7 +241,8 @@ static void read_all(const struct yaml_node *map, const char *what, struct manif
         return;
     size_t n = yaml_count(map);
     if (n > LIMIT_VALUES) {
-        note(ps, yaml_error(map, &err, "%zu entries; at most %d are possible", n, LIMIT_VALUES), &err);
+        note(ps, yaml_error(map, &err, "%zu entries; at most %d are possible", n, LIMIT_VALUES),
+             &err);
         return;
     }
     struct manifest_parameter *list = mem_zalloc(n, sizeof *list);

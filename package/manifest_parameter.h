@@ -1,18 +1,24 @@
-/* manifest_parameter.h - the declarations of parameters and outputs: for the files manifest_*.c alone. */
+/* manifest_parameter.h - the declarations of parameters and outputs: for the files manifest_*.c
+   alone. */
 #ifndef LB_PACKAGE_MANIFEST_PARAMETER_H
 #define LB_PACKAGE_MANIFEST_PARAMETER_H
 
 #include "package/manifest.h"
 
 /* `node` may be NULL: there are none. */
-void manifest_read_parameters(const struct yaml_node *node, struct manifest *m, struct problems *ps);
+void manifest_read_parameters(const struct yaml_node *node, struct manifest *m,
+                              struct problems *ps);
 void manifest_read_outputs(const struct yaml_node *node, struct manifest *m, struct problems *ps);
 /* One problem for each key of the map that is not in the NULL-ended list. */
-void manifest_note_unknown_keys(const struct yaml_node *map, const char *const allowed[], struct problems *ps);
+void manifest_note_unknown_keys(const struct yaml_node *map, const char *const allowed[],
+                                struct problems *ps);
 
-/* What YAML and JSON share: is the declaration in itself possible? *ret_key is the key that the sentence is about. */
-int manifest_parameter_check(const struct manifest_parameter *p, const char **ret_key, struct error *err);
+/* What YAML and JSON share: is the declaration in itself possible? *ret_key is the key that the
+   sentence is about. */
+int manifest_parameter_check(const struct manifest_parameter *p, const char **ret_key,
+                             struct error *err);
 /* A default of the type, or VALUES_AS_OF (date, datetime, string) or VALUES_SERVER (string). */
-int manifest_fallback_from_text(enum parameter_type type, struct span text, struct buf *out, struct error *err);
+int manifest_fallback_from_text(enum parameter_type type, struct span text, struct buf *out,
+                                struct error *err);
 
 #endif

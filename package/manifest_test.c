@@ -4,7 +4,8 @@
 
 #include "package/manifest.h"
 
-#define HEAD "name: extract\nversion: 1.2.0\nsubsystem: exec\nentry: bin/extract\nlimits: {timeout: 2h}\n"
+#define HEAD \
+    "name: extract\nversion: 1.2.0\nsubsystem: exec\nentry: bin/extract\nlimits: {timeout: 2h}\n"
 
 static const char whole[] = "name: extract\n"
                             "version: 1.10\n"
@@ -43,8 +44,8 @@ static void parse(const char *yaml, struct manifest *ret)
 static void every_field_of_a_package_yaml_is_read(void **state)
 {
     (void)state;
-    static const char *const needs[] = {"command:psql", "disk_free:2147483648:/srv/work", "env:PGHOST",
-                                        "path:/srv/source", "tcp:db1:5432"};
+    static const char *const needs[] = {"command:psql", "disk_free:2147483648:/srv/work",
+                                        "env:PGHOST", "path:/srv/source", "tcp:db1:5432"};
     struct manifest m;
     parse(whole, &m);
     assert_string_equal(m.name, "extract");
@@ -83,7 +84,8 @@ static void what_is_written_as_json_is_read_back_the_same(void **state)
     parse(whole, &m);
     manifest_to_json(&m, &json);
     assert_contains(buf_str(&json), "\"default\":\"0.25\"");
-    assert_contains(buf_str(&json), "\"more\":{\"default\":\"{\\\"a\\\":[1,2.5]}\",\"type\":\"json\"}");
+    assert_contains(buf_str(&json),
+                    "\"more\":{\"default\":\"{\\\"a\\\":[1,2.5]}\",\"type\":\"json\"}");
     if (manifest_from_json(buf_span(&json), &again, &err) < 0)
         fail_msg("%s", err.text);
     manifest_to_json(&again, &json2);
@@ -94,7 +96,8 @@ static void what_is_written_as_json_is_read_back_the_same(void **state)
     struct d_runnable r;
     struct d_parameter p;
     assert_int_equal(d_runnable_decode(buf_span(&one), &r, &err), 0);
-    assert_true(span_eq_str(r.version, "1.10") && r.idempotent && r.memory == 2ull << 30 && r.needs.count == 5);
+    assert_true(span_eq_str(r.version, "1.10") && r.idempotent && r.memory == 2ull << 30 &&
+                r.needs.count == 5);
     assert_true(d_parameter_find(&r.parameters, span_str("table"), &p) && p.required);
     assert_true(d_parameter_find(&r.parameters, span_str("dsn"), &p) && p.sensitive);
     buf_free(&one);
@@ -120,10 +123,12 @@ static void each_wrong_field_is_named_with_its_place(void **state)
         {"name: x\nversion: 1\nsubsystem: exec\n", "'entry' is missing"},
         {"name: X Y\nversion: 1\nsubsystem: exec\nentry: a\n", "package.yaml:1:7: "},
         {"name: ''\nversion: 1\nsubsystem: exec\nentry: a\n", "'name' is empty"},
-        {"name: x\nversion: v1\nsubsystem: exec\nentry: a\n", "package.yaml:2:10: 'v1' is no version"},
+        {"name: x\nversion: v1\nsubsystem: exec\nentry: a\n",
+         "package.yaml:2:10: 'v1' is no version"},
         {"name: x\nversion: 1 2\nsubsystem: exec\nentry: a\n", "is no version"},
         {"name: x\nversion: 1\nsubsystem: Exec!\nentry: a\n", "package.yaml:3:12: "},
-        {"name: x\nversion: 1\nsubsystem: exec\nentry: ../a\n", "package.yaml:4:8: the path '../a'"},
+        {"name: x\nversion: 1\nsubsystem: exec\nentry: ../a\n",
+         "package.yaml:4:8: the path '../a'"},
         {"name: x\nversion: 1\nsubsystem: exec\nentry: /a\n", "is absolute"},
         {HEAD "nmae: y\n", "package.yaml:6:1: unknown key 'nmae' (did you mean 'name'?"},
         {HEAD "name: y\n", "package.yaml:6:1: "}, /* twice */
@@ -135,23 +140,30 @@ static void each_wrong_field_is_named_with_its_place(void **state)
         {HEAD "parameters: {a: {}}\n", "'type' is missing"},
         {HEAD "parameters: {a: {type: integer}}\n", "'integer' is no type"},
         {HEAD "parameters: {a: {type: strnig}}\n", "did you mean 'string'?"},
-        {HEAD "parameters: {a: {type: int, requird: true}}\n", "unknown key 'requird' (did you mean 'required'?"},
+        {HEAD "parameters: {a: {type: int, requird: true}}\n",
+         "unknown key 'requird' (did you mean 'required'?"},
         {HEAD "parameters: {a: {type: int, required: maybe}}\n", "package.yaml:6:39: "},
         {HEAD "parameters: {a: {type: int, default: x}}\n", "package.yaml:6:38: expected an int"},
         {HEAD "parameters: {a: {type: int, default: 1, min: 2}}\n", "must be at least 2"},
         {HEAD "parameters: {a: {type: int, min: 3, max: 2}}\n", "min is greater than max"},
-        {HEAD "parameters: {a: {type: string, min: a}}\n", "only int, float, date and datetime have min and max"},
+        {HEAD "parameters: {a: {type: string, min: a}}\n",
+         "only int, float, date and datetime have min and max"},
         {HEAD "parameters: {a: {type: int, pattern: a}}\n", "only strings have a pattern"},
         {HEAD "parameters: {a: {type: string, pattern: \"[\"}}\n", "is no pattern"},
-        {HEAD "parameters: {a: {type: string, pattern: a+, default: b}}\n", "must match the pattern a+"},
+        {HEAD "parameters: {a: {type: string, pattern: a+, default: b}}\n",
+         "must match the pattern a+"},
         {HEAD "parameters: {a: {type: int, allowed: []}}\n", "'allowed' has 1 to"},
         {HEAD "parameters: {a: {type: int, allowed: [1, x]}}\n", "package.yaml:6:42: "},
         {HEAD "parameters: {a: {type: int, allowed: [1], default: 2}}\n", "must be one of 1"},
-        {HEAD "parameters: {a: {type: int, sensitive: true, default: 2}}\n", "a sensitive parameter has no default"},
-        {HEAD "parameters: {a: {type: int, required: true, default: 2}}\n", "a required parameter has no default"},
-        {HEAD "parameters: {a: {type: date, default: \"{{now}}\"}}\n", "'{{now}}' is no possible default"},
+        {HEAD "parameters: {a: {type: int, sensitive: true, default: 2}}\n",
+         "a sensitive parameter has no default"},
+        {HEAD "parameters: {a: {type: int, required: true, default: 2}}\n",
+         "a required parameter has no default"},
+        {HEAD "parameters: {a: {type: date, default: \"{{now}}\"}}\n",
+         "'{{now}}' is no possible default"},
         {HEAD "parameters: {a: {type: int, default: \"{{as_of}}\"}}\n", "is no possible default"},
-        {HEAD "parameters: {a: {type: string, default: \"x{{as_of}}\"}}\n", "is no possible default"},
+        {HEAD "parameters: {a: {type: string, default: \"x{{as_of}}\"}}\n",
+         "is no possible default"},
         {HEAD "parameters: {a: {type: date, default: 2026-02-30}}\n", "expected a date"},
         {HEAD "outputs: {rows: {type: int, required: true}}\n", "unknown key 'required'"},
         {HEAD "outputs: {Rows: {type: int}}\n", "the name of an output"},
@@ -166,10 +178,14 @@ static void each_wrong_field_is_named_with_its_place(void **state)
         {HEAD "needs: [{env: A=B}]\n", "must be a variable's name"},
         {HEAD "needs: [{disk_free: {path: /x}}]\n", "'at_least' is missing"},
         {HEAD "needs: [{disk_free: {path: /x, at_least: 2GB}}]\n", "package.yaml:6:42: "},
-        {"name: x\nversion: 1\nsubsystem: exec\nentry: a\nlimits: {timeout: 2}\n", "package.yaml:5:19: "},
-        {"name: x\nversion: 1\nsubsystem: exec\nentry: a\nlimits: {timeout: 0s}\n", "must be more than 0"},
-        {"name: x\nversion: 1\nsubsystem: exec\nentry: a\nlimits: {memory: -1}\n", "package.yaml:5:18: "},
-        {"name: x\nversion: 1\nsubsystem: exec\nentry: a\nlimits: {procs: 1}\n", "unknown key 'procs'"},
+        {"name: x\nversion: 1\nsubsystem: exec\nentry: a\nlimits: {timeout: 2}\n",
+         "package.yaml:5:19: "},
+        {"name: x\nversion: 1\nsubsystem: exec\nentry: a\nlimits: {timeout: 0s}\n",
+         "must be more than 0"},
+        {"name: x\nversion: 1\nsubsystem: exec\nentry: a\nlimits: {memory: -1}\n",
+         "package.yaml:5:18: "},
+        {"name: x\nversion: 1\nsubsystem: exec\nentry: a\nlimits: {procs: 1}\n",
+         "unknown key 'procs'"},
         {HEAD "exit_codes: {256: failed}\n", "an exit code is a number from 0 to 255"},
         {HEAD "exit_codes: {a: failed}\n", "an exit code is a number from 0 to 255"},
         {HEAD "exit_codes: {3: canceled}\n", "did you mean 'cancelled'?"},
@@ -196,10 +212,11 @@ static void all_errors_are_found_at_once(void **state)
     struct manifest m;
     struct problems ps = {0};
     assert_int_equal(
-        manifest_parse_yaml("p",
-                            span_str("name: X\nversion: y\nentyr: a\nsubsystem: exec\nneeds: [{path: x}]\n"
-                                     "parameters: {a: {type: x}, b: {type: int, default: y}}\n"),
-                            &m, &ps),
+        manifest_parse_yaml(
+            "p",
+            span_str("name: X\nversion: y\nentyr: a\nsubsystem: exec\nneeds: [{path: x}]\n"
+                     "parameters: {a: {type: x}, b: {type: int, default: y}}\n"),
+            &m, &ps),
         -EINVAL);
     assert_int_equal(ps.errors, 7);
     problems_free(&ps);
@@ -211,7 +228,9 @@ static void what_works_but_will_be_regretted_is_a_warning(void **state)
     struct manifest m;
     struct problems ps = {0};
     assert_int_equal(
-        manifest_parse_yaml("p", span_str("name: x\nversion: 1\nsubsystem: pyhton\nentry: a\n"), &m, &ps), 0);
+        manifest_parse_yaml("p", span_str("name: x\nversion: 1\nsubsystem: pyhton\nentry: a\n"), &m,
+                            &ps),
+        0);
     assert_int_equal(ps.n, 2);
     assert_true(ps.v[0].warning && ps.v[1].warning && ps.errors == 0);
     assert_contains(ps.v[0].text, "did you mean 'python'?");
@@ -223,9 +242,9 @@ static void what_works_but_will_be_regretted_is_a_warning(void **state)
 static void versions_have_an_order(void **state)
 {
     (void)state;
-    static const char *const ascending[] = {"0.9",        "1-rc1", "1",       "1.2.0-rc1", "1.2.0-rc2",
-                                            "1.2.0-rc10", "1.2.0", "1.2.0.1", "1.2.1",     "1.10",
-                                            "1.10.1",     "2",     "10",      "2026.11",   NULL};
+    static const char *const ascending[] = {
+        "0.9",   "1-rc1", "1",      "1.2.0-rc1", "1.2.0-rc2", "1.2.0-rc10", "1.2.0", "1.2.0.1",
+        "1.2.1", "1.10",  "1.10.1", "2",         "10",        "2026.11",    NULL};
     for (size_t i = 0; ascending[i]; i++)
         for (size_t k = 0; ascending[k]; k++) {
             int c = version_compare(ascending[i], ascending[k]);
@@ -269,7 +288,8 @@ static void json_that_breaks_a_rule_is_refused(void **state)
         const char *text = buf_str(&json), *at = strstr(text, rows[i].from);
         if (!at)
             fail_msg("'%s' is not in %s", rows[i].from, text);
-        char *wrong = mem_printf("%.*s%s%s", (int)(at - text), text, rows[i].to, at + strlen(rows[i].from));
+        char *wrong =
+            mem_printf("%.*s%s%s", (int)(at - text), text, rows[i].to, at + strlen(rows[i].from));
         assert_int_equal(manifest_from_json(span_str(wrong), &again, &err), -EINVAL);
         assert_contains(err.text, rows[i].says);
         mem_free(&wrong);

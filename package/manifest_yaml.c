@@ -1,4 +1,5 @@
-/* manifest_yaml.c - package.yaml to a checked struct, with everything that is wrong with it at once. */
+/* manifest_yaml.c - package.yaml to a checked struct, with everything that is wrong with it at
+   once. */
 #include "package/manifest.h"
 
 #include <errno.h>
@@ -12,13 +13,14 @@
 #include "common/suggest.h"
 #include "package/manifest_parameter.h"
 
-static const char *const top_keys[] = {"name",       "version",     "description", "subsystem", "entry",
-                                       "parameters", "outputs",     "needs",       "limits",    "exit_codes",
-                                       "idempotent", "entry_point", NULL};
+static const char *const top_keys[] = {
+    "name",  "version", "description", "subsystem",  "entry",       "parameters", "outputs",
+    "needs", "limits",  "exit_codes",  "idempotent", "entry_point", NULL};
 static const char *const limit_keys[] = {"timeout", "memory", "processes", "output", NULL};
 static const char *const need_keys[] = {"path", "command", "tcp", "env", "disk_free", NULL};
 static const char *const disk_keys[] = {"path", "at_least", NULL};
-static const char *const known_subsystems[] = {"exec", "shell", "python", "sql", "ssis", "parent", NULL};
+static const char *const known_subsystems[] = {"exec", "shell",  "python", "sql",
+                                               "ssis", "parent", NULL};
 
 /* Notes the sentence that a reader left, if it failed. */
 static bool note(struct problems *ps, int rc, const struct error *err)
@@ -28,7 +30,8 @@ static bool note(struct problems *ps, int rc, const struct error *err)
     return rc >= 0;
 }
 
-void manifest_note_unknown_keys(const struct yaml_node *map, const char *const allowed[], struct problems *ps)
+void manifest_note_unknown_keys(const struct yaml_node *map, const char *const allowed[],
+                                struct problems *ps)
 {
     for (size_t i = 0; i < yaml_count(map); i++) {
         const struct yaml_node *key = yaml_key(map, i);
@@ -47,7 +50,8 @@ void manifest_note_unknown_keys(const struct yaml_node *map, const char *const a
 }
 
 /* The text of a key that may be missing ("" then) or must not. */
-static char *take_text(const struct yaml_node *map, const char *key, bool required, size_t most, struct problems *ps)
+static char *take_text(const struct yaml_node *map, const char *key, bool required, size_t most,
+                       struct problems *ps)
 {
     struct error err;
     const char *text = "";
@@ -58,7 +62,9 @@ static char *take_text(const struct yaml_node *map, const char *key, bool requir
         return mem_strdup("");
     }
     if (note(ps, yaml_str(node, &text, &err), &err) && strlen(text) > most) {
-        note(ps, yaml_error(node, &err, "'%s' has %zu bytes; at most %zu are possible", key, strlen(text), most),
+        note(ps,
+             yaml_error(node, &err, "'%s' has %zu bytes; at most %zu are possible", key,
+                        strlen(text), most),
              &err);
         text = "";
     } else if (required && !*text) {
@@ -82,7 +88,8 @@ static void read_identity(const struct yaml_node *root, struct manifest *m, stru
     char hint[SUGGEST_TEXT];
     m->name = take_text(root, "name", true, LIMIT_NAME, ps);
     if (*m->name)
-        judge(yaml_get(root, "name"), name_check_name("the name of a package", span_str(m->name), &err), &err, ps);
+        judge(yaml_get(root, "name"),
+              name_check_name("the name of a package", span_str(m->name), &err), &err, ps);
     m->version = take_text(root, "version", true, LIMIT_SHORT, ps);
     if (*m->version)
         judge(yaml_get(root, "version"), version_check(span_str(m->version), &err), &err, ps);
@@ -90,8 +97,10 @@ static void read_identity(const struct yaml_node *root, struct manifest *m, stru
     m->subsystem = take_text(root, "subsystem", true, LIMIT_NAME, ps);
     const struct yaml_node *subsystem = yaml_get(root, "subsystem");
     if (*m->subsystem)
-        judge(subsystem, name_check_name("the name of a subsystem", span_str(m->subsystem), &err), &err, ps);
-    if (*m->subsystem && suggest(m->subsystem, known_subsystems)) { /* near one of ours, and not it */
+        judge(subsystem, name_check_name("the name of a subsystem", span_str(m->subsystem), &err),
+              &err, ps);
+    if (*m->subsystem && suggest(m->subsystem, known_subsystems)) {
+        /* near one of ours, and not it */
         bool ours = false;
         for (size_t i = 0; known_subsystems[i]; i++)
             ours = ours || strcmp(known_subsystems[i], m->subsystem) == 0;
@@ -111,8 +120,8 @@ static void read_identity(const struct yaml_node *root, struct manifest *m, stru
         note(ps, yaml_bool(yaml_get(root, "idempotent"), &m->idempotent, &err), &err);
 }
 
-static void take_positive(const struct yaml_node *node, int rc, int64_t v, uint64_t *ret, struct error *err,
-                          struct problems *ps)
+static void take_positive(const struct yaml_node *node, int rc, int64_t v, uint64_t *ret,
+                          struct error *err, struct problems *ps)
 {
     if (rc == 0 && v <= 0)
         rc = yaml_error(node, err, "a limit must be more than 0; leave it out for none");
@@ -146,8 +155,9 @@ static void read_limits(const struct yaml_node *root, struct manifest *m, struct
         }
     }
     if (!m->timeout_ms) {
-        yaml_error(map ? map : root, &err,
-                   "no limits.timeout: a child that hangs keeps its slot until somebody cancels it");
+        yaml_error(
+            map ? map : root, &err,
+            "no limits.timeout: a child that hangs keeps its slot until somebody cancels it");
         problems_add(ps, true, "%s", err.text);
     }
 }
@@ -162,7 +172,8 @@ static int read_need(const struct yaml_node *item, char **ret, struct problems *
         return -EINVAL;
     manifest_note_unknown_keys(item, need_keys, ps);
     if (ps->errors == before && yaml_count(item) != 1)
-        note(ps, yaml_error(item, &err, "one need an entry: path, command, tcp, env or disk_free"), &err);
+        note(ps, yaml_error(item, &err, "one need an entry: path, command, tcp, env or disk_free"),
+             &err);
     if (ps->errors != before)
         return -EINVAL;
     const struct yaml_node *value = yaml_value(item, 0);
@@ -224,17 +235,18 @@ static int by_code(const void *a, const void *b)
     return x->code < y->code ? -1 : x->code > y->code;
 }
 
-static void read_exit_code(const struct yaml_node *key, const struct yaml_node *value, struct manifest *m,
-                           struct problems *ps)
+static void read_exit_code(const struct yaml_node *key, const struct yaml_node *value,
+                           struct manifest *m, struct problems *ps)
 {
     static const char *const words[] = {"succeeded", "failed", "cancelled", NULL};
-    static const enum package_outcome outcomes[] = {PACKAGE_SUCCEEDED, PACKAGE_FAILED, PACKAGE_CANCELLED};
+    static const enum package_outcome outcomes[] = {PACKAGE_SUCCEEDED, PACKAGE_FAILED,
+                                                    PACKAGE_CANCELLED};
     struct error err;
     const char *text, *digits = (const char *)yaml_text(key).p;
     char hint[SUGGEST_TEXT], *end;
     unsigned long code = strtoul(digits ? digits : "", &end, 10);
-    if (!digits || strspn(digits, "0123456789") != strlen(digits) || !*digits || code > 255 || strlen(digits) > 3 ||
-        (digits[0] == '0' && digits[1])) {
+    if (!digits || strspn(digits, "0123456789") != strlen(digits) || !*digits || code > 255 ||
+        strlen(digits) > 3 || (digits[0] == '0' && digits[1])) {
         note(ps, yaml_error(key, &err, "an exit code is a number from 0 to 255"), &err);
         return;
     }
@@ -246,8 +258,8 @@ static void read_exit_code(const struct yaml_node *key, const struct yaml_node *
             return;
         }
     note(ps,
-         yaml_error(value, &err, "an exit code means succeeded, failed or cancelled, not '%.60s'%s", text,
-                    suggest_hint(text, words, hint)),
+         yaml_error(value, &err, "an exit code means succeeded, failed or cancelled, not '%.60s'%s",
+                    text, suggest_hint(text, words, hint)),
          &err);
 }
 
@@ -268,7 +280,8 @@ static void read_exit_codes(const struct yaml_node *root, struct manifest *m, st
     qsort(m->exits, m->n_exits, sizeof *m->exits, by_code);
 }
 
-int manifest_parse_yaml(const char *name, struct span text, struct manifest *ret, struct problems *problems)
+int manifest_parse_yaml(const char *name, struct span text, struct manifest *ret,
+                        struct problems *problems)
 {
     struct error err;
     struct yaml *yaml = NULL;
@@ -299,7 +312,7 @@ int manifest_read_yaml(const char *path, struct manifest *ret, struct problems *
 {
     struct buf text = {0};
     struct error err;
-    int rc = file_read(path, YAML_BYTES_MOST, &text, &err);
+    int rc = file_read(path, YAML_BYTES_MAX, &text, &err);
     if (note(problems, rc, &err))
         rc = manifest_parse_yaml(path, buf_span(&text), ret, problems);
     buf_free(&text);

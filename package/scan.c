@@ -12,7 +12,7 @@
 
 #include "common/mem.h"
 
-enum { READ_BYTES = 128 << 10, LINK_MOST = 1024 };
+enum { READ_BYTES = 128 << 10, LINK_MAX = 1024 };
 
 struct scan {
     const char *folder;
@@ -24,13 +24,15 @@ struct scan {
 static bool is_left_out(const char *name, bool top)
 {
     static const char *const never[] = {".git", ".hg", ".svn", "__pycache__", NULL};
-    static const char *const top_suffixes[] = {ARCHIVE_SUFFIX, ARCHIVE_SUFFIX SIGNATURE_SUFFIX, NULL};
+    static const char *const top_suffixes[] = {ARCHIVE_SUFFIX, ARCHIVE_SUFFIX SIGNATURE_SUFFIX,
+                                               NULL};
     for (size_t i = 0; never[i]; i++)
         if (strcmp(name, never[i]) == 0)
             return true;
     size_t n = strlen(name);
     for (size_t i = 0; top && top_suffixes[i]; i++)
-        if (n > strlen(top_suffixes[i]) && strcmp(name + n - strlen(top_suffixes[i]), top_suffixes[i]) == 0)
+        if (n > strlen(top_suffixes[i]) &&
+            strcmp(name + n - strlen(top_suffixes[i]), top_suffixes[i]) == 0)
             return true;
     return false;
 }
@@ -81,9 +83,9 @@ static void scan_file(struct scan *s, int parent, const char *name, const char *
 
 static void scan_link(struct scan *s, int parent, const char *name, const char *path)
 {
-    char target[LINK_MOST + 1];
+    char target[LINK_MAX + 1];
     struct error err;
-    ssize_t n = readlinkat(parent, name, target, LINK_MOST);
+    ssize_t n = readlinkat(parent, name, target, LINK_MAX);
     if (n < 0) {
         refuse_errno(s, path, errno);
         return;
@@ -126,7 +128,7 @@ static void scan_entry(struct scan *s, int parent, const char *name, const char 
     mem_free(&path);
 }
 
-/* Takes fd. A path is at most PACKAGE_DEPTH_MOST folders deep, so this recursion is, too. */
+/* Takes fd. A path is at most PACKAGE_DEPTH_MAX folders deep, so this recursion is, too. */
 static void scan_folder(struct scan *s, int fd, const char *path)
 {
     DIR *dir = fdopendir(fd);
@@ -136,8 +138,9 @@ static void scan_folder(struct scan *s, int fd, const char *path)
         return;
     }
     const struct dirent *e;
-    while ((e = readdir(dir)) && s->m->n_files <= PACKAGE_FILES_MOST)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && !is_left_out(e->d_name, !*path))
+    while ((e = readdir(dir)) && s->m->n_files <= PACKAGE_FILES_MAX)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+            !is_left_out(e->d_name, !*path))
             scan_entry(s, dirfd(dir), e->d_name, path);
     closedir(dir);
 }
@@ -175,12 +178,15 @@ int archive_examine(const char *folder, struct manifest *ret, struct problems *p
     struct stat st;
     if (lstat(yaml, &st) < 0 && errno == ENOENT) {
         problems_add(problems, false,
-                     "%s: there is no " PACKAGE_YAML " here; lbpkg new makes a package to begin with", folder);
+                     "%s: there is no " PACKAGE_YAML
+                     " here; lbpkg new makes a package to begin with",
+                     folder);
         mem_free(&yaml);
         return -EINVAL;
     }
     int rc = manifest_read_yaml(yaml, &m, problems);
-    struct manifest files = {0}, *into = rc == 0 ? &m : &files; /* a wrong manifest still shows wrong files */
+    /* a wrong manifest still shows wrong files */
+    struct manifest files = {0}, *into = rc == 0 ? &m : &files;
     if (archive_scan(folder, into, problems) < 0)
         rc = -EINVAL;
     if (rc == 0 && manifest_check_entry(&m, &err) < 0) {

@@ -7,16 +7,17 @@
 #include "common/file.h"
 #include "common/mem.h"
 
-enum { SIGNERS_FILE_MOST = 1 << 20, SIGNERS_MOST = 1000 };
+enum { SIGNERS_FILE_MAX = 1 << 20, SIGNERS_MAX = 1000 };
 
-void signature_comment(const char *name, const char *version, const struct hash *hash, struct buf *out)
+void signature_comment(const char *name, const char *version, const struct hash *hash,
+                       struct buf *out)
 {
     char text[PACKAGE_HASH_TEXT];
     buf_printf(out, "longboat package %s %s %s", name, version, package_hash_format(hash, text));
 }
 
-static int check_comment(const char *comment, const struct hash *hash, const char *name, const char *version,
-                         struct error *err)
+static int check_comment(const char *comment, const struct hash *hash, const char *name,
+                         const char *version, struct error *err)
 {
     char text[PACKAGE_HASH_TEXT];
     const char *last = strrchr(comment, ' ');
@@ -29,7 +30,8 @@ static int check_comment(const char *comment, const struct hash *hash, const cha
     signature_comment(name, version, hash, &whole);
     int rc = strcmp(buf_str(&whole), comment) == 0
                  ? 0
-                 : error_set(err, -EBADMSG, "the signature is for '%.150s', the package says it is %s %s", comment,
+                 : error_set(err, -EBADMSG,
+                             "the signature is for '%.150s', the package says it is %s %s", comment,
                              name, version);
     buf_free(&whole);
     return rc;
@@ -41,21 +43,23 @@ static int parse(struct span file, struct minisign_signature *ret, struct error 
     if (minisign_signature_parse(file, ret, &why) < 0)
         return error_set(err, -EBADMSG, "the signature is malformed: %.300s", why.text);
     if (!ret->prehashed)
-        return error_set(err, -EBADMSG, "the signature is of minisign's legacy form; sign it again with lbpkg sign");
+        return error_set(
+            err, -EBADMSG,
+            "the signature is of minisign's legacy form; sign it again with lbpkg sign");
     return 0;
 }
 
-int signature_names(struct span file, const struct hash *hash, const char *name, const char *version,
-                    struct error *err)
+int signature_names(struct span file, const struct hash *hash, const char *name,
+                    const char *version, struct error *err)
 {
     struct minisign_signature sig;
     int rc = parse(file, &sig, err);
     return rc < 0 ? rc : check_comment(sig.comment, hash, name, version, err);
 }
 
-int signature_verify(struct span file, const struct minisign_public *keys, size_t n_keys, const struct hash *hash,
-                     const uint8_t digest[MINISIGN_DIGEST], const char *name, const char *version, size_t *ret_signer,
-                     struct error *err)
+int signature_verify(struct span file, const struct minisign_public *keys, size_t n_keys,
+                     const struct hash *hash, const uint8_t digest[MINISIGN_DIGEST],
+                     const char *name, const char *version, size_t *ret_signer, struct error *err)
 {
     struct minisign_signature sig;
     char number[MINISIGN_NUMBER_TEXT];
@@ -81,7 +85,7 @@ int signers_load(const char *path, struct minisign_public **ret, size_t *ret_n, 
     struct minisign_public *keys = NULL;
     size_t n = 0;
     unsigned number = 0;
-    int rc = file_read(path, SIGNERS_FILE_MOST, &text, err);
+    int rc = file_read(path, SIGNERS_FILE_MAX, &text, err);
     struct span rest = buf_span(&text);
     while (rc == 0 && rest.n) {
         const uint8_t *end = memchr(rest.p, '\n', rest.n);
@@ -90,10 +94,11 @@ int signers_load(const char *path, struct minisign_public **ret, size_t *ret_n, 
         number++;
         while (line.n && strchr(" \t\r", line.p[line.n - 1]))
             line.n--;
-        if (!line.n || line.p[0] == '#' || (line.n > 18 && memcmp(line.p, "untrusted comment:", 18) == 0))
+        if (!line.n || line.p[0] == '#' ||
+            (line.n > 18 && memcmp(line.p, "untrusted comment:", 18) == 0))
             continue;
-        if (n == SIGNERS_MOST) {
-            rc = error_set(err, -EINVAL, "%s:%u: more than %d keys", path, number, SIGNERS_MOST);
+        if (n == SIGNERS_MAX) {
+            rc = error_set(err, -EINVAL, "%s:%u: more than %d keys", path, number, SIGNERS_MAX);
             break;
         }
         keys = mem_realloc(keys, n + 1, sizeof *keys);

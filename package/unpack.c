@@ -46,16 +46,19 @@ static int open_inputs(struct job *j, struct error *err)
     if (fstat(j->archive, &st) < 0 || !S_ISREG(st.st_mode))
         return error_set(err, -EINVAL, "'%s' is not a regular file", u->archive);
     j->size = (uint64_t)st.st_size;
-    if (j->size > (uint64_t)UNPACK_ARCHIVE_MOST_GIB << 30)
-        return error_set(err, -EBADMSG, "'%s' has more than %d GiB", u->archive, UNPACK_ARCHIVE_MOST_GIB);
+    if (j->size > (uint64_t)UNPACK_ARCHIVE_MAX_GIB << 30)
+        return error_set(err, -EBADMSG, "'%s' has more than %d GiB", u->archive,
+                         UNPACK_ARCHIVE_MAX_GIB);
     int rc = file_read(u->signature, LIMIT_SIGNATURE, &j->signature, err);
     if (rc == -ENOENT)
-        return error_set(err, -EBADMSG, "'%s' is not there: an unsigned package is not installed", u->signature);
+        return error_set(err, -EBADMSG, "'%s' is not there: an unsigned package is not installed",
+                         u->signature);
     if (rc < 0)
         return rc;
     rc = signers_load(u->signers, &j->keys, &j->n_keys, err);
     if (rc == -ENOENT || (rc == 0 && j->n_keys == 0))
-        return error_set(err, -EBADMSG, "this server trusts no builder: put the public key of one into '%s'",
+        return error_set(err, -EBADMSG,
+                         "this server trusts no builder: put the public key of one into '%s'",
                          u->signers);
     return rc;
 }
@@ -65,12 +68,13 @@ static int judge(struct job *j, const struct hash *hash, const uint8_t digest[MI
 {
     char want[PACKAGE_HASH_TEXT], have[PACKAGE_HASH_TEXT];
     if (!hash_eq(hash, &j->u->hash))
-        return error_set(err, -EBADMSG, "the archive has the hash %s, not %s", package_hash_format(hash, have),
-                         package_hash_format(&j->u->hash, want));
-    /* The signature's comment names the package: before it is read, that is held against what was deployed;
-     * afterwards, against what the manifest says. */
-    return signature_verify(buf_span(&j->signature), j->keys, j->n_keys, hash, digest, m ? m->name : j->u->name,
-                            m ? m->version : j->u->version, &j->signer, err);
+        return error_set(err, -EBADMSG, "the archive has the hash %s, not %s",
+                         package_hash_format(hash, have), package_hash_format(&j->u->hash, want));
+    /* The signature's comment names the package: before it is read, that is held against what was
+     * deployed; afterwards, against what the manifest says. */
+    return signature_verify(buf_span(&j->signature), j->keys, j->n_keys, hash, digest,
+                            m ? m->name : j->u->name, m ? m->version : j->u->version, &j->signer,
+                            err);
 }
 
 static int read_digests(struct job *j, struct error *err)
@@ -100,7 +104,8 @@ static int open_store(struct job *j, struct error *err)
     return 0;
 }
 
-/* What an unpacker that was killed left behind, and the newest time of installation. We hold the lock. */
+/* What an unpacker that was killed left behind, and the newest time of installation. We hold the
+   lock. */
 static int sweep(struct job *j, int64_t *ret_newest_ms, struct error *err)
 {
     int rc = 0, fd = openat(j->store, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -119,7 +124,8 @@ static int sweep(struct job *j, int64_t *ret_newest_ms, struct error *err)
             char *path = mem_printf("%s/%s", j->u->store, e->d_name);
             rc = file_remove_tree(path, err);
             mem_free(&path);
-        } else if (e->d_name[0] != '.' && fstatat(j->store, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        } else if (e->d_name[0] != '.' &&
+                   fstatat(j->store, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
             int64_t ms = st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
             if (ms > *ret_newest_ms)
                 *ret_newest_ms = ms;
@@ -129,7 +135,8 @@ static int sweep(struct job *j, int64_t *ret_newest_ms, struct error *err)
     return rc;
 }
 
-/* Marks the folder as the last installed: now, or a moment after the newest where the clock has gone back. */
+/* Marks the folder as the last installed: now, or a moment after the newest where the clock has
+   gone back. */
 static int stamp(int folder, int64_t newest_ms, struct error *err)
 {
     int64_t now = clock_wall_ms(), ms = now > newest_ms ? now : newest_ms + 1;
@@ -154,7 +161,8 @@ static int seal_folder(int fd, mode_t mode, struct error *err)
         if (e->d_type != DT_DIR || strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
         int below = openat(dirfd(dir), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        rc = below < 0 ? error_errno(err, errno, "cannot open what was unpacked") : seal_folder(below, 0555, err);
+        rc = below < 0 ? error_errno(err, errno, "cannot open what was unpacked")
+                       : seal_folder(below, 0555, err);
     }
     if (rc == 0 && (fchmod(dirfd(dir), mode) < 0 || fsync(dirfd(dir)) < 0))
         rc = error_errno(err, errno, "cannot make durable what was unpacked");

@@ -1,5 +1,5 @@
-/* unpack_hostile_test.c - archives that a builder with a trusted key made to do harm: each is refused with a sentence
- * that names its fault, and nothing is written. */
+/* unpack_hostile_test.c - archives that a builder with a trusted key made to do harm: each is
+ * refused with a sentence that names its fault, and nothing is written. */
 #include "package/fixture.h"
 
 #include <archive.h>
@@ -32,8 +32,10 @@ static struct archive_entry *entry_of(const struct made *m, size_t size)
     if (m->xattr)
         archive_entry_xattr_add_entry(e, "user.x", "y", 1);
     if (m->acl) {
-        archive_entry_acl_add_entry(e, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, 7, ARCHIVE_ENTRY_ACL_USER, 12345, NULL);
-        archive_entry_acl_add_entry(e, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, 7, ARCHIVE_ENTRY_ACL_MASK, -1, NULL);
+        archive_entry_acl_add_entry(e, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, 7, ARCHIVE_ENTRY_ACL_USER,
+                                    12345, NULL);
+        archive_entry_acl_add_entry(e, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, 7, ARCHIVE_ENTRY_ACL_MASK, -1,
+                                    NULL);
     }
     if (m->sparse)
         archive_entry_sparse_add_entry(e, 4096, 1);
@@ -79,19 +81,22 @@ static char *manifest_of(const struct made *files, size_t n)
     struct manifest m;
     struct problems ps = {0};
     struct buf json = {0};
-    if (manifest_parse_yaml("p", span_str("name: extract\nversion: 1.2.0\nsubsystem: shell\nentry: a\n"), &m, &ps) <
-        0)
+    if (manifest_parse_yaml("p",
+                            span_str("name: extract\nversion: 1.2.0\nsubsystem: shell\nentry: a\n"),
+                            &m, &ps) < 0)
         fail_msg("%s", ps.v[0].text);
     problems_free(&ps);
     m.files = mem_zalloc(n, sizeof *m.files);
     m.n_files = n;
     for (size_t i = 0; i < n; i++) {
         const char *content = files[i].content ? files[i].content : "";
-        m.files[i] = (struct manifest_file){.path = mem_strdup(files[i].path),
-                                            .link = files[i].link ? mem_strdup(files[i].link) : NULL,
-                                            .size = files[i].zeros ? files[i].zeros : strlen(content)};
+        m.files[i] =
+            (struct manifest_file){.path = mem_strdup(files[i].path),
+                                   .link = files[i].link ? mem_strdup(files[i].link) : NULL,
+                                   .size = files[i].zeros ? files[i].zeros : strlen(content)};
         if (!files[i].zeros)
-            crypto_generichash(m.files[i].hash.b, 32, (const uint8_t *)content, strlen(content), NULL, 0);
+            crypto_generichash(m.files[i].hash.b, 32, (const uint8_t *)content, strlen(content),
+                               NULL, 0);
     }
     manifest_to_json(&m, &json);
     manifest_free(&m);
@@ -135,7 +140,8 @@ static void an_honest_archive_made_the_same_way_is_taken(void **state)
     struct error err = {0};
     struct made honest[] = {{.path = "a", .content = "1"}, {.path = "b", .content = "2"}};
     char *manifest = manifest_of(honest, 2);
-    struct made entries[] = {{.path = "files/a", .content = "1"}, {.path = "files/b", .content = "2"}};
+    struct made entries[] = {{.path = "files/a", .content = "1"},
+                             {.path = "files/b", .content = "2"}};
     craft(state, manifest, entries, 2);
     must(install(state, testing_path(state, "p.lbp"), &err));
     mem_free(&manifest);
@@ -164,17 +170,24 @@ static void entries_that_are_no_plain_files_are_refused(void **state)
                  "has a set-id or sticky bit");
     refuse_entry(state, (struct made){.path = "files/b", .content = "2", .mode = 01644},
                  "has a set-id or sticky bit");
-    refuse_entry(state, (struct made){.path = "files/b", .content = "2", .xattr = true}, "has extended attributes");
-    refuse_entry(state, (struct made){.path = "files/b", .content = "2", .acl = true}, "has an access control list");
-    refuse_entry(state, (struct made){.path = "files/b", .zeros = 8192, .sparse = true}, "is sparse");
+    refuse_entry(state, (struct made){.path = "files/b", .content = "2", .xattr = true},
+                 "has extended attributes");
+    refuse_entry(state, (struct made){.path = "files/b", .content = "2", .acl = true},
+                 "has an access control list");
+    refuse_entry(state, (struct made){.path = "files/b", .zeros = 8192, .sparse = true},
+                 "is sparse");
 }
 
 static void entries_that_differ_from_the_manifest_are_refused(void **state)
 {
-    refuse_entry(state, (struct made){.path = "files/c", .content = "2"}, "'files/c' is not in the manifest");
-    refuse_entry(state, (struct made){.path = "files/a", .content = "1"}, "is there twice or out of order");
-    refuse_entry(state, (struct made){.path = "files/b", .content = "3"}, "has not the hash that the manifest says");
-    refuse_entry(state, (struct made){.path = "files/b", .content = "22"}, "is not of the kind, size or mode");
+    refuse_entry(state, (struct made){.path = "files/c", .content = "2"},
+                 "'files/c' is not in the manifest");
+    refuse_entry(state, (struct made){.path = "files/a", .content = "1"},
+                 "is there twice or out of order");
+    refuse_entry(state, (struct made){.path = "files/b", .content = "3"},
+                 "has not the hash that the manifest says");
+    refuse_entry(state, (struct made){.path = "files/b", .content = "22"},
+                 "is not of the kind, size or mode");
     refuse_entry(state, (struct made){.path = "files/b", .content = "2", .mode = 0755},
                  "is not of the kind, size or mode");
     refuse_entry(state, (struct made){.path = "files/b", .content = "2", .mode = 0666},
@@ -182,7 +195,8 @@ static void entries_that_differ_from_the_manifest_are_refused(void **state)
     refuse_entry(state, (struct made){.path = "files/b", .type = AE_IFLNK, .link = "a"},
                  "is not of the kind, size or mode");
     refuse_entry(state, (struct made){.path = "files/B", .content = "2"}, "is not in the manifest");
-    refuse_entry(state, (struct made){.path = "manifest.json", .content = "2"}, "is not in the manifest");
+    refuse_entry(state, (struct made){.path = "manifest.json", .content = "2"},
+                 "is not in the manifest");
 }
 
 static void a_link_to_elsewhere_than_the_manifest_says_is_refused(void **state)
@@ -199,7 +213,8 @@ static void a_link_to_elsewhere_than_the_manifest_says_is_refused(void **state)
 static void files_that_are_missing_or_too_many_are_refused(void **state)
 {
     struct made files[] = {{.path = "a", .content = "1"}, {.path = "b", .content = "2"}};
-    struct made entries[] = {{.path = "files/a", .content = "1"}, {.path = "files/b", .content = "2"}};
+    struct made entries[] = {{.path = "files/a", .content = "1"},
+                             {.path = "files/b", .content = "2"}};
     char *two = manifest_of(files, 2), *one = manifest_of(files, 1);
     craft(state, two, entries, 1);
     refused(state, "the archive lacks 'b'");
@@ -238,24 +253,28 @@ static void manifests_that_list_what_leads_out_are_refused(void **state)
                                           "x/../../..",  "",   "b//c",  "./c"};
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
         struct made files[] = {{.path = "a", .content = "1"}, {.path = "b", .link = targets[i]}};
-        refuse_listed(state, files, 2, *targets[i] ? "the symbolic link 'b' points" : "points nowhere");
+        refuse_listed(state, files, 2,
+                      *targets[i] ? "the symbolic link 'b' points" : "points nowhere");
     }
     struct made dots[] = {{.path = "../escaped", .content = "x"}, {.path = "a", .content = "1"}};
     refuse_listed(state, dots, 2, "has an empty, '.' or '..' part");
-    struct made absolute[] = {{.path = "/tmp/escaped", .content = "x"}, {.path = "a", .content = "1"}};
+    struct made absolute[] = {{.path = "/tmp/escaped", .content = "x"},
+                              {.path = "a", .content = "1"}};
     refuse_listed(state, absolute, 2, "is absolute");
 }
 
 /* A link as a folder, and a file below it: written through the link it would land elsewhere. */
 static void manifests_that_write_through_a_link_are_refused(void **state)
 {
-    struct made through[] = {
-        {.path = "a", .content = "1"}, {.path = "d", .link = "a"}, {.path = "d/escaped", .content = "x"}};
+    struct made through[] = {{.path = "a", .content = "1"},
+                             {.path = "d", .link = "a"},
+                             {.path = "d/escaped", .content = "x"}};
     refuse_listed(state, through, 3, "'d' is a file and also a folder");
     struct made file_as_folder[] = {{.path = "a", .content = "1"}, {.path = "a/b", .content = "x"}};
     refuse_listed(state, file_as_folder, 2, "'a' is a file and also a folder");
-    struct made up[] = {
-        {.path = "a", .content = "1"}, {.path = "b/up", .link = ".."}, {.path = "c", .link = "b/up/.."}};
+    struct made up[] = {{.path = "a", .content = "1"},
+                        {.path = "b/up", .link = ".."},
+                        {.path = "c", .link = "b/up/.."}};
     refuse_listed(state, up, 3, "the symbolic link 'c' points to 'b/up/..'");
 }
 
@@ -276,10 +295,12 @@ static void bombs_are_refused_before_they_grow(void **state)
     struct made ratio[] = {{.path = "a", .content = "1"}, {.path = "b", .zeros = 80 << 20}};
     refuse_listed(state, ratio, 2, "more than 200 for one");
     struct made size[] = {{.path = "a", .content = "1"}, {.path = "b", .content = "x"}};
-    struct made honest[] = {{.path = "files/a", .content = "1"}, {.path = "files/b", .content = "x"}};
+    struct made honest[] = {{.path = "files/a", .content = "1"},
+                            {.path = "files/b", .content = "x"}};
     char *manifest = manifest_of(size, 2), *at = strstr(manifest, "\"path\":\"b\",\"size\":1}");
     assert_non_null(at);
-    char *huge = mem_printf("%.*s\"path\":\"b\",\"size\":99999999999999}%s", (int)(at - manifest), manifest, at + 20);
+    char *huge = mem_printf("%.*s\"path\":\"b\",\"size\":99999999999999}%s", (int)(at - manifest),
+                            manifest, at + 20);
     craft(state, huge, honest, 2);
     refused(state, "take more than 8 GiB");
     char deep[200] = "a";

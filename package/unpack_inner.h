@@ -1,4 +1,5 @@
-/* unpack_inner.h - the two halves of unpack.h: reading the archive (unpack_read.c) and the store (unpack.c). */
+/* unpack_inner.h - the two halves of unpack.h: reading the archive (unpack_read.c) and the store
+   (unpack.c). */
 #ifndef LB_PACKAGE_UNPACK_INNER_H
 #define LB_PACKAGE_UNPACK_INNER_H
 
@@ -9,9 +10,9 @@
 
 enum {
     UNPACK_BLOCK = 128 << 10,
-    UNPACK_RATIO_MOST = 200,      /* bytes unpacked for one in the archive ... */
+    UNPACK_RATIO_MAX = 200,       /* bytes unpacked for one in the archive ... */
     UNPACK_RATIO_FREE = 64 << 20, /* ... above these */
-    UNPACK_ARCHIVE_MOST_GIB = 8
+    UNPACK_ARCHIVE_MAX_GIB = 8
 };
 
 /* An archive while it is read: every byte that libarchive gets is hashed on its way. */
@@ -25,12 +26,13 @@ struct unpack_source {
 };
 void unpack_source_begin(struct unpack_source *s, int fd);
 /* Reads what is left, unseen by libarchive, and gives the digests of the whole. */
-int unpack_source_end(struct unpack_source *s, struct hash *ret_hash, uint8_t ret_digest[MINISIGN_DIGEST],
-                      struct error *err);
+int unpack_source_end(struct unpack_source *s, struct hash *ret_hash,
+                      uint8_t ret_digest[MINISIGN_DIGEST], struct error *err);
 
-/* Unpacks into the open, empty folder: manifest.json, files/... with their last modes; folders stay writable. Nothing
- * is durable yet. `archive_size` is what the ratio is judged by. */
-int unpack_read(struct unpack_source *s, int folder, uint64_t archive_size, struct manifest *ret, struct error *err);
+/* Unpacks into the open, empty folder: manifest.json, files/... with their last modes; folders stay
+ * writable. Nothing is durable yet. `archive_size` is what the ratio is judged by. */
+int unpack_read(struct unpack_source *s, int folder, uint64_t archive_size, struct manifest *ret,
+                struct error *err);
 
 /* Makes a file that is not there with this content and mode, durable. */
 int unpack_put_file(int folder, const char *name, struct span content, struct error *err);

@@ -1,5 +1,5 @@
-/* unpack_read.c - an archive's entries against its manifest. Nothing that the manifest does not list is created, and
- * the manifest lists only what manifest_check_files lets through. */
+/* unpack_read.c - an archive's entries against its manifest. Nothing that the manifest does not
+ * list is created, and the manifest lists only what manifest_check_files lets through. */
 #include "package/unpack_inner.h"
 
 #include <archive.h>
@@ -38,8 +38,8 @@ static la_ssize_t source_read(struct archive *a, void *self, const void **ret)
     return n;
 }
 
-int unpack_source_end(struct unpack_source *s, struct hash *ret_hash, uint8_t ret_digest[MINISIGN_DIGEST],
-                      struct error *err)
+int unpack_source_end(struct unpack_source *s, struct hash *ret_hash,
+                      uint8_t ret_digest[MINISIGN_DIGEST], struct error *err)
 {
     ssize_t n;
     while ((n = file_read_all(s->fd, s->block, sizeof s->block)) > 0) {
@@ -57,7 +57,8 @@ int unpack_source_end(struct unpack_source *s, struct hash *ret_hash, uint8_t re
 static int refuse(struct archive *a, struct error *err)
 {
     const char *why = archive_error_string(a);
-    return error_set(err, -EBADMSG, "the archive is damaged: %.300s", why ? why : "libarchive says no more");
+    return error_set(err, -EBADMSG, "the archive is damaged: %.300s",
+                     why ? why : "libarchive says no more");
 }
 
 static int bad(struct error *err, const char *path, const char *why)
@@ -109,7 +110,8 @@ static int check_path(const char *path, struct error *err)
 }
 
 /* The next entry, judged as far as one can without the manifest. 1: there is none. */
-static int next_entry(struct archive *a, struct archive_entry **ret, const char **ret_path, struct error *err)
+static int next_entry(struct archive *a, struct archive_entry **ret, const char **ret_path,
+                      struct error *err)
 {
     int rc = archive_read_next_header(a, ret);
     if (rc == ARCHIVE_EOF)
@@ -147,8 +149,8 @@ static int take_manifest(struct archive *a, struct buf *json, struct error *err)
         return error_set(err, -EBADMSG, "the archive does not begin with " PACKAGE_MANIFEST);
     la_int64_t size = archive_entry_size(e);
     if (size <= 0 || size > LIMIT_MANIFEST)
-        return error_set(err, -EBADMSG, PACKAGE_MANIFEST " has %lld bytes; 1 to %d are possible", (long long)size,
-                         LIMIT_MANIFEST);
+        return error_set(err, -EBADMSG, PACKAGE_MANIFEST " has %lld bytes; 1 to %d are possible",
+                         (long long)size, LIMIT_MANIFEST);
     uint8_t *at = buf_grow(json, (size_t)size);
     if (archive_read_data(a, at, (size_t)size) != size)
         return refuse(a, err);
@@ -157,7 +159,8 @@ static int take_manifest(struct archive *a, struct buf *json, struct error *err)
 }
 
 /* Reads the content of the current entry to its end. */
-static int take_content(struct archive *a, int out, const struct manifest_file *f, uint8_t *block, struct error *err)
+static int take_content(struct archive *a, int out, const struct manifest_file *f, uint8_t *block,
+                        struct error *err)
 {
     crypto_generichash_state state;
     struct hash hash;
@@ -194,8 +197,8 @@ static int make_folders(int files, const char *path, struct error *err)
     return rc;
 }
 
-static int take_file(struct archive *a, struct archive_entry *e, int files, const struct manifest_file *f,
-                     uint8_t *block, struct error *err)
+static int take_file(struct archive *a, struct archive_entry *e, int files,
+                     const struct manifest_file *f, uint8_t *block, struct error *err)
 {
     mode_t mode = archive_entry_perm(e);
     if (archive_entry_filetype(e) != AE_IFREG || archive_entry_size(e) != (la_int64_t)f->size ||
@@ -211,7 +214,8 @@ static int take_file(struct archive *a, struct archive_entry *e, int files, cons
     return rc;
 }
 
-static int take_link(struct archive_entry *e, int files, const struct manifest_file *f, struct error *err)
+static int take_link(struct archive_entry *e, int files, const struct manifest_file *f,
+                     struct error *err)
 {
     const char *target = archive_entry_filetype(e) == AE_IFLNK ? archive_entry_symlink(e) : NULL;
     if (!target || strcmp(target, f->link) != 0)
@@ -221,8 +225,8 @@ static int take_link(struct archive_entry *e, int files, const struct manifest_f
     return 0;
 }
 
-static int take_entry(struct archive *a, int files, const struct manifest *m, size_t i, uint8_t *block,
-                      struct error *err)
+static int take_entry(struct archive *a, int files, const struct manifest *m, size_t i,
+                      uint8_t *block, struct error *err)
 {
     struct archive_entry *e;
     const char *path;
@@ -231,12 +235,15 @@ static int take_entry(struct archive *a, int files, const struct manifest *m, si
     if (rc < 0)
         return rc;
     if (rc == 1)
-        return error_set(err, -EBADMSG, "the archive lacks '%.200s', which its manifest lists", f->path);
-    const char *below =
-        strncmp(path, PACKAGE_FILES "/", sizeof PACKAGE_FILES) == 0 ? path + sizeof PACKAGE_FILES : "";
+        return error_set(err, -EBADMSG, "the archive lacks '%.200s', which its manifest lists",
+                         f->path);
+    const char *below = strncmp(path, PACKAGE_FILES "/", sizeof PACKAGE_FILES) == 0
+                            ? path + sizeof PACKAGE_FILES
+                            : "";
     if (strcmp(below, f->path) != 0)
         return bad(err, path,
-                   manifest_find_file(m, below) ? "is there twice or out of order" : "is not in the manifest");
+                   manifest_find_file(m, below) ? "is there twice or out of order"
+                                                : "is not in the manifest");
     if ((rc = make_folders(files, f->path, err)) < 0)
         return rc;
     return f->link ? take_link(e, files, f, err) : take_file(a, e, files, f, block, err);
@@ -247,13 +254,15 @@ static int check_ratio(const struct manifest *m, uint64_t archive_size, struct e
     uint64_t all = 0;
     for (size_t i = 0; i < m->n_files; i++)
         all += m->files[i].size;
-    if (all <= UNPACK_RATIO_FREE || all / UNPACK_RATIO_MOST <= archive_size)
+    if (all <= UNPACK_RATIO_FREE || all / UNPACK_RATIO_MAX <= archive_size)
         return 0;
-    return error_set(err, -EBADMSG, "the archive of %llu bytes would become %llu: more than %d for one",
-                     (unsigned long long)archive_size, (unsigned long long)all, UNPACK_RATIO_MOST);
+    return error_set(err, -EBADMSG,
+                     "the archive of %llu bytes would become %llu: more than %d for one",
+                     (unsigned long long)archive_size, (unsigned long long)all, UNPACK_RATIO_MAX);
 }
 
-static int take_all(struct archive *a, int folder, uint64_t archive_size, const struct manifest *m, struct error *err)
+static int take_all(struct archive *a, int folder, uint64_t archive_size, const struct manifest *m,
+                    struct error *err)
 {
     struct archive_entry *e;
     const char *path;
@@ -274,7 +283,8 @@ static int take_all(struct archive *a, int folder, uint64_t archive_size, const 
     return rc == 1 ? 0 : rc;
 }
 
-int unpack_read(struct unpack_source *s, int folder, uint64_t archive_size, struct manifest *ret, struct error *err)
+int unpack_read(struct unpack_source *s, int folder, uint64_t archive_size, struct manifest *ret,
+                struct error *err)
 {
     struct buf json = {0};
     struct manifest m = {0};

@@ -1,5 +1,5 @@
-/* unpack_test.c - what the unpacker does with good archives, and with everything that can be wrong around them.
- * Archives made by hand to do harm are in unpack_hostile_test.c. */
+/* unpack_test.c - what the unpacker does with good archives, and with everything that can be wrong
+ * around them. Archives made by hand to do harm are in unpack_hostile_test.c. */
 #include "package/fixture.h"
 
 #include <dirent.h>
@@ -228,7 +228,8 @@ static void a_changed_byte_anywhere_is_refused(void **state)
     buf_free(&good);
 }
 
-/* As above, but the thief has a trusted key and signs what he made: the reader itself must refuse. */
+/* As above, but the thief has a trusted key and signs what he made: the reader itself must
+   refuse. */
 static void an_archive_that_is_cut_anywhere_is_refused_even_if_it_is_signed(void **state)
 {
     struct error err = {0};
@@ -248,7 +249,8 @@ static void an_archive_that_is_cut_anywhere_is_refused_even_if_it_is_signed(void
     buf_free(&good);
 }
 
-/* Runs an installation in a child that is killed at its nth system call. True: it lived to its end. */
+/* Runs an installation in a child that is killed at its nth system call. True: it lived to its
+   end. */
 static bool install_killed_at(void **state, unsigned nth)
 {
     pid_t pid = fork();
@@ -274,7 +276,8 @@ static bool install_killed_at(void **state, unsigned nth)
     return false;
 }
 
-static void a_kill_at_any_system_call_leaves_all_or_nothing_and_the_next_call_cleans_up(void **state)
+static void
+a_kill_at_any_system_call_leaves_all_or_nothing_and_the_next_call_cleans_up(void **state)
 {
     struct error err = {0};
     struct hash hash;

@@ -15,7 +15,7 @@
 const char *const parameter_type_names[] = {PARAMETER_TYPES(X) NULL};
 #undef X
 
-enum { SHOWN_MOST = 60 }; /* bytes of a value that a sentence shows */
+enum { SHOWN_MAX = 60 }; /* bytes of a value that a sentence shows */
 
 const char *parameter_type_text(enum parameter_type t)
 {
@@ -32,12 +32,13 @@ int parameter_type_parse(struct span word)
 
 static int shown(struct span s)
 {
-    return (int)(s.n < SHOWN_MOST ? s.n : SHOWN_MOST);
+    return (int)(s.n < SHOWN_MAX ? s.n : SHOWN_MAX);
 }
 
 static int expected(const char *what, struct span text, struct error *err)
 {
-    return error_set(err, -EINVAL, "expected %s, not '%.*s'", what, shown(text), text.p ? (const char *)text.p : "");
+    return error_set(err, -EINVAL, "expected %s, not '%.*s'", what, shown(text),
+                     text.p ? (const char *)text.p : "");
 }
 
 static int check_text(struct span text, struct error *err)
@@ -91,10 +92,11 @@ static int float_from_text(const char *s, struct span text, struct buf *out, str
 static int json_from_text(struct span text, struct buf *out, struct error *err)
 {
     json_error_t why;
-    json_t *json =
-        json_loadb(text.p ? (const char *)text.p : "", text.n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
+    json_t *json = json_loadb(text.p ? (const char *)text.p : "", text.n,
+                              JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
     if (!json)
-        return error_set(err, -EINVAL, "expected JSON (line %d, column %d: %.200s)", why.line, why.column, why.text);
+        return error_set(err, -EINVAL, "expected JSON (line %d, column %d: %.200s)", why.line,
+                         why.column, why.text);
     int rc = values_from_json(PARAMETER_JSON, json, out, err);
     json_decref(json);
     return rc;
@@ -141,7 +143,8 @@ int values_from_text(enum parameter_type type, struct span text, struct buf *out
 static int any_from_json(const json_t *json, unsigned depth, struct buf *out, struct error *err)
 {
     if (depth >= LIMIT_DEPTH)
-        return error_set(err, -EINVAL, "expected at most %d levels of lists and objects", LIMIT_DEPTH);
+        return error_set(err, -EINVAL, "expected at most %d levels of lists and objects",
+                         LIMIT_DEPTH);
     struct span text = span_of(json_string_value(json), json_string_length(json));
     size_t i;
     const json_t *item;
@@ -169,14 +172,16 @@ static int any_from_json(const json_t *json, unsigned depth, struct buf *out, st
         if (json_array_size(json) > LIMIT_PARAMETERS)
             return error_set(err, -EINVAL, "expected a shorter list");
         value_add_list(out, (uint32_t)json_array_size(json));
-        json_array_foreach(json, i, item) if (rc == 0) rc = any_from_json(item, depth + 1, out, err);
+        json_array_foreach (json, i, item)
+            if (rc == 0)
+                rc = any_from_json(item, depth + 1, out, err);
         return rc;
     case JSON_OBJECT:
         value_add_map(out, (uint32_t)json_object_size(json));
-        json_object_foreach((json_t *)json, key, item)
-        {
+        json_object_foreach ((json_t *)json, key, item) {
             if (strlen(key) > LIMIT_NAME || !*key)
-                return error_set(err, -EINVAL, "expected keys of 1 to %d bytes, not '%.80s'", LIMIT_NAME, key);
+                return error_set(err, -EINVAL, "expected keys of 1 to %d bytes, not '%.80s'",
+                                 LIMIT_NAME, key);
             value_add_str(out, span_str(key));
             if ((rc = any_from_json(item, depth + 1, out, err)) < 0)
                 return rc;
@@ -186,7 +191,8 @@ static int any_from_json(const json_t *json, unsigned depth, struct buf *out, st
     return error_set(err, -EINVAL, "expected JSON");
 }
 
-int values_from_json(enum parameter_type type, const json_t *json, struct buf *out, struct error *err)
+int values_from_json(enum parameter_type type, const json_t *json, struct buf *out,
+                     struct error *err)
 {
     if (type == PARAMETER_JSON) {
         size_t was = out->n;
@@ -206,11 +212,13 @@ int values_from_json(enum parameter_type type, const json_t *json, struct buf *o
         value_add_float(out, json_number_value(json));
     else if (type == PARAMETER_BOOL && json_is_boolean(json))
         value_add_bool(out, json_is_true(json));
-    else if (json_is_string(json) && type != PARAMETER_INT && type != PARAMETER_FLOAT && type != PARAMETER_BOOL)
-        rc = values_from_text(type, span_of(json_string_value(json), json_string_length(json)), out, err);
+    else if (json_is_string(json) && type != PARAMETER_INT && type != PARAMETER_FLOAT &&
+             type != PARAMETER_BOOL)
+        rc = values_from_text(type, span_of(json_string_value(json), json_string_length(json)), out,
+                              err);
     else
-        rc = error_set(err, -EINVAL, "expected the type %s, not %.*s", parameter_type_text(type), shown(t),
-                       text ? text : "");
+        rc = error_set(err, -EINVAL, "expected the type %s, not %.*s", parameter_type_text(type),
+                       shown(t), text ? text : "");
     free(text);
     return rc;
 }
@@ -327,7 +335,8 @@ static int compile(const char *pattern, regex_t *re, struct error *err)
     if (code == 0)
         return 0;
     regerror(code, re, why, sizeof why);
-    return error_set(err, -EINVAL, "'%.100s' is no pattern (POSIX extended regular expression): %s", pattern, why);
+    return error_set(err, -EINVAL, "'%.100s' is no pattern (POSIX extended regular expression): %s",
+                     pattern, why);
 }
 
 int values_pattern_check(const char *pattern, struct error *err)
@@ -402,7 +411,8 @@ int values_judge(const struct d_parameter *p, const struct value *v, struct erro
 {
     int type = parameter_type_parse(p->type), rc;
     if (type < 0)
-        return error_set(err, -EINVAL, "parameter '" SPAN_FMT "' has the unknown type '" SPAN_FMT "'",
+        return error_set(err, -EINVAL,
+                         "parameter '" SPAN_FMT "' has the unknown type '" SPAN_FMT "'",
                          SPAN_ARG(p->name), SPAN_ARG(p->type));
     rc = values_check_type((enum parameter_type)type, v, err);
     if (rc == 0)

@@ -11,7 +11,8 @@
 
 static int refuse_unknown(const struct wire_list *declared, struct span name, struct error *err)
 {
-    char **names = mem_zalloc(declared->count + 1, sizeof *names), *given = span_dup_str(name), hint[SUGGEST_TEXT];
+    char **names = mem_zalloc(declared->count + 1, sizeof *names), *given = span_dup_str(name),
+         hint[SUGGEST_TEXT];
     struct wire_iter it = wire_iter(declared);
     struct span item;
     struct d_parameter p;
@@ -81,8 +82,8 @@ static int pairs_write(struct pairs *p, struct buf *items, struct wire_list *ret
     if (items->n - was > LIMIT_PARAMETERS) {
         size_t n = items->n - was;
         items->n = was;
-        return error_set(err, -EMSGSIZE, "the parameters take %zu bytes; all together may take %d", n,
-                         LIMIT_PARAMETERS);
+        return error_set(err, -EMSGSIZE, "the parameters take %zu bytes; all together may take %d",
+                         n, LIMIT_PARAMETERS);
     }
     ret->items = items->n > was ? span_of(items->p + was, items->n - was) : SPAN_NONE;
     ret->count = (uint32_t)p->n;
@@ -97,7 +98,8 @@ static int judge(const struct d_parameter *p, struct span encoded, struct error 
     return values_judge(p, &v, err);
 }
 
-static int add_text(struct pairs *pairs, const char *text, const struct wire_list *declared, struct error *err)
+static int add_text(struct pairs *pairs, const char *text, const struct wire_list *declared,
+                    struct error *err)
 {
     const char *equals = strchr(text, '=');
     if (!equals)
@@ -111,18 +113,19 @@ static int add_text(struct pairs *pairs, const char *text, const struct wire_lis
     if (declared && !d_parameter_find(declared, name, &p))
         return refuse_unknown(declared, name, err);
     int type = parameter_type_parse(p.type);
-    rc = values_from_text(type < 0 ? PARAMETER_TYPE_COUNT : (enum parameter_type)type, value, out, err);
+    rc = values_from_text(type < 0 ? PARAMETER_TYPE_COUNT : (enum parameter_type)type, value, out,
+                          err);
     if (rc < 0) {
         if (p.sensitive) /* the sentence would show it */
-            return error_set(err, -EINVAL, "parameter '" SPAN_FMT "': expected the type " SPAN_FMT, SPAN_ARG(name),
-                             SPAN_ARG(p.type));
+            return error_set(err, -EINVAL, "parameter '" SPAN_FMT "': expected the type " SPAN_FMT,
+                             SPAN_ARG(name), SPAN_ARG(p.type));
         return error_prefix(err, "parameter '" SPAN_FMT "'", SPAN_ARG(name));
     }
     return declared ? judge(&p, buf_span(out), err) : 0;
 }
 
-int values_map_from_texts(const char *const texts[], size_t n, const struct wire_list *declared, struct buf *items,
-                          struct wire_list *ret, struct error *err)
+int values_map_from_texts(const char *const texts[], size_t n, const struct wire_list *declared,
+                          struct buf *items, struct wire_list *ret, struct error *err)
 {
     struct pairs pairs = {0};
     int rc = 0;
@@ -134,8 +137,8 @@ int values_map_from_texts(const char *const texts[], size_t n, const struct wire
     return rc;
 }
 
-static int add_json(struct pairs *pairs, const char *key, const json_t *json, const struct wire_list *declared,
-                    struct error *err)
+static int add_json(struct pairs *pairs, const char *key, const json_t *json,
+                    const struct wire_list *declared, struct error *err)
 {
     struct d_parameter p = {.type = span_str("json")};
     struct buf *out;
@@ -146,10 +149,12 @@ static int add_json(struct pairs *pairs, const char *key, const json_t *json, co
         return refuse_unknown(declared, span_str(key), err);
     int type = parameter_type_parse(p.type);
     if (type < 0)
-        return error_set(err, -EINVAL, "parameter '%s' has the unknown type '" SPAN_FMT "'", key, SPAN_ARG(p.type));
+        return error_set(err, -EINVAL, "parameter '%s' has the unknown type '" SPAN_FMT "'", key,
+                         SPAN_ARG(p.type));
     rc = values_from_json((enum parameter_type)type, json, out, err);
     if (rc < 0 && p.sensitive)
-        return error_set(err, -EINVAL, "parameter '%s': expected the type " SPAN_FMT, key, SPAN_ARG(p.type));
+        return error_set(err, -EINVAL, "parameter '%s': expected the type " SPAN_FMT, key,
+                         SPAN_ARG(p.type));
     if (rc < 0)
         return error_prefix(err, "parameter '%s'", key);
     return declared ? judge(&p, buf_span(out), err) : 0;
@@ -164,7 +169,9 @@ int values_map_from_json(const json_t *object, const struct wire_list *declared,
     const char *key;
     const json_t *value;
     int rc = 0;
-    json_object_foreach((json_t *)object, key, value) if (rc == 0) rc = add_json(&pairs, key, value, declared, err);
+    json_object_foreach ((json_t *)object, key, value)
+        if (rc == 0)
+            rc = add_json(&pairs, key, value, declared, err);
     if (rc == 0)
         rc = pairs_write(&pairs, items, ret, err);
     pairs_free(&pairs);

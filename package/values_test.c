@@ -138,7 +138,8 @@ static void yaml_scalars_are_guessed_by_their_spelling(void **state)
     struct error err = {0};
     struct yaml *y;
     struct buf b = {0}, json = {0};
-    assert_int_equal(yaml_read_bytes("t", span_str("[1, 1.5, true, null, on, \"1\", {a: [x]}]"), &y, &err), 0);
+    assert_int_equal(
+        yaml_read_bytes("t", span_str("[1, 1.5, true, null, on, \"1\", {a: [x]}]"), &y, &err), 0);
     assert_int_equal(values_guess_from_yaml(yaml_root(y), &b, &err), 0);
     struct value v = read_back(&b);
     value_to_json(&v, &json);
@@ -151,7 +152,8 @@ static void yaml_scalars_are_guessed_by_their_spelling(void **state)
     buf_free(&json);
 }
 
-/* Declarations: table string by pattern, n int 1..9, mode one of fast, slow; key sensitive and required. */
+/* Declarations: table string by pattern, n int 1..9, mode one of fast, slow; key sensitive and
+   required. */
 struct declared {
     struct buf items, low, high, allowed;
     struct wire_list list;
@@ -185,8 +187,10 @@ static void declare_all(struct declared *d)
     declare(&d->items, (struct d_parameter){.name = span_str("mode"),
                                             .type = span_str("string"),
                                             .allowed = {buf_span(&d->allowed), 2}});
-    declare(&d->items, (struct d_parameter){
-                           .name = span_str("key"), .type = span_str("int"), .required = true, .sensitive = true});
+    declare(&d->items, (struct d_parameter){.name = span_str("key"),
+                                            .type = span_str("int"),
+                                            .required = true,
+                                            .sensitive = true});
     d->list = wire_list_from(&d->items, 4);
     buf_free(&fast);
     buf_free(&slow);
@@ -211,13 +215,17 @@ static void texts_become_a_sorted_map_by_their_declarations(void **state)
     const char *const texts[] = {"table=orders", "n=3", "mode=slow", "key=7"};
     assert_int_equal(values_map_from_texts(texts, 4, &d.list, &items, &map, &err), 0);
     wire_map_to_json(&map, &json);
-    assert_string_equal(buf_str(&json), "{\"key\":7,\"mode\":\"slow\",\"n\":3,\"table\":\"orders\"}");
+    assert_string_equal(buf_str(&json),
+                        "{\"key\":7,\"mode\":\"slow\",\"n\":3,\"table\":\"orders\"}");
     assert_int_equal(values_missing(&map, &d.list, &err), 0);
     buf_clear(&items);
     buf_clear(&json);
-    assert_int_equal(values_map_from_texts((const char *const[]){"n=3", "x=a=b"}, 2, NULL, &items, &map, &err), 0);
+    assert_int_equal(
+        values_map_from_texts((const char *const[]){"n=3", "x=a=b"}, 2, NULL, &items, &map, &err),
+        0);
     wire_map_to_json(&map, &json);
-    assert_string_equal(buf_str(&json), "{\"n\":\"3\",\"x\":\"a=b\"}"); /* nothing is known: strings, as typed */
+    /* nothing is known: strings, as typed */
+    assert_string_equal(buf_str(&json), "{\"n\":\"3\",\"x\":\"a=b\"}");
     assert_int_equal(values_missing(&map, &d.list, &err), -EINVAL);
     assert_contains(err.text, "parameters 'table', 'key' are missing");
     buf_free(&items);
@@ -248,7 +256,8 @@ static void texts_that_do_not_fit_are_refused_and_a_secret_is_not_shown(void **s
         struct error err = {0};
         struct buf items = {0};
         struct wire_list map;
-        assert_int_equal(values_map_from_texts(&rows[i].text, 1, &d.list, &items, &map, &err), -EINVAL);
+        assert_int_equal(values_map_from_texts(&rows[i].text, 1, &d.list, &items, &map, &err),
+                         -EINVAL);
         assert_contains(err.text, rows[i].says);
         assert_null(strstr(err.text, "geheim"));
         assert_int_equal(items.n, 0);
@@ -257,8 +266,9 @@ static void texts_that_do_not_fit_are_refused_and_a_secret_is_not_shown(void **s
     struct error err = {0};
     struct buf items = {0};
     struct wire_list map;
-    assert_int_equal(values_map_from_texts((const char *const[]){"n=1", "n=2"}, 2, &d.list, &items, &map, &err),
-                     -EINVAL);
+    assert_int_equal(
+        values_map_from_texts((const char *const[]){"n=1", "n=2"}, 2, &d.list, &items, &map, &err),
+        -EINVAL);
     assert_contains(err.text, "parameter 'n' is given twice");
     declared_free(&d);
 }

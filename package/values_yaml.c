@@ -12,7 +12,8 @@ void values_to_text(enum parameter_type type, const struct value *v, struct buf 
         value_to_text(v, out);
 }
 
-int values_from_yaml(enum parameter_type type, const struct yaml_node *node, struct buf *out, struct error *err)
+int values_from_yaml(enum parameter_type type, const struct yaml_node *node, struct buf *out,
+                     struct error *err)
 {
     int64_t integer;
     double real;
@@ -35,7 +36,8 @@ int values_from_yaml(enum parameter_type type, const struct yaml_node *node, str
     case PARAMETER_JSON:
         return values_guess_from_yaml(node, out, err);
     default:
-        if ((rc = yaml_str(node, &text, err)) == 0 && values_from_text(type, span_str(text), out, err) < 0)
+        if ((rc = yaml_str(node, &text, err)) == 0 &&
+            values_from_text(type, span_str(text), out, err) < 0)
             rc = yaml_place(node, err);
         return rc;
     }
@@ -67,7 +69,8 @@ static int guess_scalar(const struct yaml_node *node, struct buf *out, struct er
 static int guess(const struct yaml_node *node, unsigned depth, struct buf *out, struct error *err)
 {
     if (depth >= LIMIT_DEPTH)
-        return yaml_error(node, err, "a value may have at most %d levels of lists and maps", LIMIT_DEPTH);
+        return yaml_error(node, err, "a value may have at most %d levels of lists and maps",
+                          LIMIT_DEPTH);
     if (yaml_kind(node) == YAML_KIND_SCALAR)
         return guess_scalar(node, out, err);
     bool map = yaml_is_map(node);
@@ -82,7 +85,8 @@ static int guess(const struct yaml_node *node, unsigned depth, struct buf *out, 
         if (map) {
             struct span key = yaml_text(yaml_key(node, i));
             if (!key.n || key.n > LIMIT_NAME || memchr(key.p, 0, key.n))
-                return yaml_error(yaml_key(node, i), err, "a key of a value has 1 to %d bytes", LIMIT_NAME);
+                return yaml_error(yaml_key(node, i), err, "a key of a value has 1 to %d bytes",
+                                  LIMIT_NAME);
             value_add_str(out, key);
         }
         rc = guess(map ? yaml_value(node, i) : yaml_item(node, i), depth + 1, out, err);

@@ -1,4 +1,5 @@
-/* begin.c - a parent run is durable before its first call: plan, values and moment lie at the broker. */
+/* begin.c - a parent run is durable before its first call: plan, values and moment lie at the
+   broker. */
 #include "parent/submit.h"
 
 #include <errno.h>
@@ -15,8 +16,8 @@ enum {
 };
 
 /* The next offset that the broker wants. */
-static int put_chunk(struct shell *s, const struct hash *hash, struct span plan, uint64_t offset, uint64_t *ret_next,
-                     struct error *err)
+static int put_chunk(struct shell *s, const struct hash *hash, struct span plan, uint64_t offset,
+                     uint64_t *ret_next, struct error *err)
 {
     size_t n = plan.n - offset < LIMIT_CHUNK ? (size_t)(plan.n - offset) : LIMIT_CHUNK;
     struct m_parent_plan m = {.req = longboat_req(s->lb),
@@ -44,14 +45,17 @@ static int put_plan(struct shell *s, const struct hash *hash, struct span plan, 
 {
     uint64_t offset = 0, next = 0;
     int rc = 0, turns = 0;
-    const int most = 4 * (LIMIT_PLAN / LIMIT_CHUNK + 1); /* a broker that restarts asks for the beginning again */
+    /* a broker that restarts asks for the beginning again */
+    const int most = 4 * (LIMIT_PLAN / LIMIT_CHUNK + 1);
     while (rc == 0 && offset < plan.n) {
         if (turns++ == most)
-            return error_set(err, -EPROTO, "%s does not take the plan: it asks for byte %llu of %zu again and again",
-                             longboat_broker(s->lb), (unsigned long long)offset, plan.n);
+            return error_set(
+                err, -EPROTO,
+                "%s does not take the plan: it asks for byte %llu of %zu again and again",
+                longboat_broker(s->lb), (unsigned long long)offset, plan.n);
         if ((rc = put_chunk(s, hash, plan, offset, &next, err)) == 0 && next > plan.n)
-            return error_set(err, -EPROTO, "%s asks for byte %llu of a plan of %zu", longboat_broker(s->lb),
-                             (unsigned long long)next, plan.n);
+            return error_set(err, -EPROTO, "%s asks for byte %llu of a plan of %zu",
+                             longboat_broker(s->lb), (unsigned long long)next, plan.n);
         offset = next;
     }
     return rc;
@@ -65,8 +69,9 @@ static const char *new_key(int64_t now, char out[ID_TEXT])
     return id_format(id_make(now, chance), out);
 }
 
-static int sign_begin(struct shell *s, const struct hash *hash, size_t size, const struct plan_made *made,
-                      const char *key, int64_t now, struct buf *out, struct error *err)
+static int sign_begin(struct shell *s, const struct hash *hash, size_t size,
+                      const struct plan_made *made, const char *key, int64_t now, struct buf *out,
+                      struct error *err)
 {
     const struct certificate *me = longboat_me(s->lb);
     struct buf body = {0};
@@ -85,13 +90,15 @@ static int sign_begin(struct shell *s, const struct hash *hash, size_t size, con
     d_parent_encode(&d, &body);
     int rc = client_config_load(&config, NULL, err);
     if (rc == 0)
-        rc = envelope_sign(ENVELOPE_PARENT, &config.key, me->name, me->serial, buf_span(&body), out, err);
+        rc = envelope_sign(ENVELOPE_PARENT, &config.key, me->name, me->serial, buf_span(&body), out,
+                           err);
     client_config_free(&config);
     buf_free(&body);
     return rc;
 }
 
-static int take_lease(struct shell *s, struct parent_run *run, enum refusal *ret_refusal, struct error *err)
+static int take_lease(struct shell *s, struct parent_run *run, enum refusal *ret_refusal,
+                      struct error *err)
 {
     struct m_parent_drive m = {.req = longboat_req(s->lb), .parent = run->id};
     struct buf message = {0}, answer = {0};
@@ -113,8 +120,8 @@ static bool never(void *self)
     return false;
 }
 
-int parent_begin(struct shell *s, struct span plan, const struct plan_made *made, const char *key, int64_t now,
-                 struct parent_run *ret, struct error *err)
+int parent_begin(struct shell *s, struct span plan, const struct plan_made *made, const char *key,
+                 int64_t now, struct parent_run *ret, struct error *err)
 {
     struct hash hash;
     struct buf signed_body = {0}, message = {0}, answer = {0};
@@ -159,11 +166,14 @@ void parent_hold(struct shell *s, struct parent_run *run)
     buf_free(&message);
 }
 
-static int say_end(struct shell *s, const struct parent_run *run, enum status verdict, struct span report,
-                   enum refusal *ret_refusal, struct error *err)
+static int say_end(struct shell *s, const struct parent_run *run, enum status verdict,
+                   struct span report, enum refusal *ret_refusal, struct error *err)
 {
-    struct m_parent_end m = {
-        .req = longboat_req(s->lb), .parent = run->id, .epoch = run->epoch, .status = verdict, .report = report};
+    struct m_parent_end m = {.req = longboat_req(s->lb),
+                             .parent = run->id,
+                             .epoch = run->epoch,
+                             .status = verdict,
+                             .report = report};
     struct buf message = {0}, answer = {0};
     m_parent_end_encode(&m, &message);
     int rc = longboat_ask(s->lb, m.req, buf_span(&message), 0, &answer, ret_refusal, err);
@@ -172,7 +182,8 @@ static int say_end(struct shell *s, const struct parent_run *run, enum status ve
     return rc;
 }
 
-int parent_end(struct shell *s, struct parent_run *run, enum status verdict, struct span report, struct error *err)
+int parent_end(struct shell *s, struct parent_run *run, enum status verdict, struct span report,
+               struct error *err)
 {
     enum refusal refusal;
     int rc = say_end(s, run, verdict, report, &refusal, err);

@@ -1,4 +1,5 @@
-/* drive.c - carries out what the core decides: asks, calls, cancels; hands it what the broker says; shows it all. */
+/* drive.c - carries out what the core decides: asks, calls, cancels; hands it what the broker says;
+   shows it all. */
 #include "parent/submit.h"
 
 #include <errno.h>
@@ -12,8 +13,9 @@
 #include "parent/report/report.h"
 
 enum {
-    EXPIRES_LEAST_MS = 86400000, /* a call may wait for a day, as elsewhere, or as long as its start_within says */
-    REPORT_MOST = LIMIT_CALL - 1024,
+    /* a call may wait for a day, as elsewhere, or as long as its start_within says */
+    EXPIRES_MIN_MS = 86400000,
+    REPORT_MAX = LIMIT_CALL - 1024,
     PICTURE_MS = 1000 /* a picture in which nothing happens is drawn so often, for its clock */
 };
 
@@ -23,7 +25,8 @@ struct failed {
     char *text;
 };
 
-/* What was said of a task in this session: a thousand children that are parked for one reason are worth one line. */
+/* What was said of a task in this session: a thousand children that are parked for one reason are
+   worth one line. */
 struct told {
     UT_hash_handle hh;
     char what[]; /* task, state, server, reason */
@@ -129,8 +132,8 @@ static void call(struct drive *d, const struct pcore_effect *e)
                               .start_within_ms = g->start_within_ms,
                               .timeout_ms = g->timeout_ms,
                               .as_of = d->graph->as_of,
-                              .expires =
-                                  loop_now_wall(d->shell->loop) + EXPIRES_LEAST_MS + (int64_t)g->start_within_ms,
+                              .expires = loop_now_wall(d->shell->loop) + EXPIRES_MIN_MS +
+                                         (int64_t)g->start_within_ms,
                               .parent = d->run->id,
                               .plan = d->graph->name,
                               .task = g->name,
@@ -147,16 +150,17 @@ static bool take_cancelled(void *self, uint64_t kind, struct span message)
 {
     struct drive *d = self;
     struct m_error error;
-    if (kind == KIND_M_ERROR && m_error_decode(message, &error, NULL) == 0 && error.code != REFUSAL_UNKNOWN_RUN &&
-        error.code != REFUSAL_STATE)
+    if (kind == KIND_M_ERROR && m_error_decode(message, &error, NULL) == 0 &&
+        error.code != REFUSAL_UNKNOWN_RUN && error.code != REFUSAL_STATE)
         shell_fail(d->shell, 0, "a child could not be cancelled: " SPAN_FMT, SPAN_ARG(error.text));
     return false;
 }
 
 static void cancel(struct drive *d, const struct pcore_effect *e)
 {
-    struct m_cancel m = {
-        .req = longboat_req(d->shell->lb), .run = e->run, .reason = span_str("its parent was interrupted")};
+    struct m_cancel m = {.req = longboat_req(d->shell->lb),
+                         .run = e->run,
+                         .reason = span_str("its parent was interrupted")};
     struct buf message = {0};
     m_cancel_encode(&m, &message);
     longboat_request(d->shell->lb, m.req, buf_span(&message), take_cancelled, d, NULL);
@@ -177,8 +181,7 @@ static void on_offer(void *self, uint32_t task, const struct offer *o)
 static void forget_told(struct drive *d)
 {
     struct told *t, *next;
-    HASH_ITER(hh, d->told, t, next)
-    {
+    HASH_ITER (hh, d->told, t, next) {
         HASH_DEL(d->told, t);
         mem_free(&t);
     }
@@ -245,14 +248,18 @@ static void step(struct drive *d, struct pcore_event *ev)
         act(d, &d->out.effects[i]);
 }
 
-/* A call that cannot be made is told to the core when all effects of the step are done: they lie in one memory. */
+/* A call that cannot be made is told to the core when all effects of the step are done: they lie in
+   one memory. */
 static void feed(struct drive *d, struct pcore_event ev)
 {
     step(d, &ev);
     while (d->n_failed) {
         struct failed f = d->failed[--d->n_failed];
-        struct pcore_event refused = {
-            .kind = PCORE_REFUSED, .task = f.task, .index = f.index, .code = REFUSAL_BAD_ARGUMENT, .text = f.text};
+        struct pcore_event refused = {.kind = PCORE_REFUSED,
+                                      .task = f.task,
+                                      .index = f.index,
+                                      .code = REFUSAL_BAD_ARGUMENT,
+                                      .text = f.text};
         step(d, &refused);
         mem_free(&f.text);
     }
@@ -275,7 +282,8 @@ static void draw(struct drive *d, bool last)
     buf_add(&out, d->lines.p, d->lines.n);
     buf_clear(&d->lines);
     if (!last)
-        live_draw(&d->live, d->core, loop_now_wall(d->shell->loop), &d->shell->err, height_of_screen(), &out);
+        live_draw(&d->live, d->core, loop_now_wall(d->shell->loop), &d->shell->err,
+                  height_of_screen(), &out);
     shell_print_err(buf_span(&out));
     buf_free(&out);
     d->changed = false;
@@ -320,7 +328,8 @@ static _Noreturn void leave(struct drive *d)
         draw(d, true);
     d->shell->screen = NULL;
     char id[ID_TEXT];
-    shell_fail(d->shell, 0, "left; what still runs of parent %s goes on (lbctl runs)", id_format(d->run->id, id));
+    shell_fail(d->shell, 0, "left; what still runs of parent %s goes on (lbctl runs)",
+               id_format(d->run->id, id));
     _exit(EXIT_LEFT);
 }
 
@@ -329,8 +338,10 @@ static void on_interrupt(void *self, int times)
     struct drive *d = self;
     uint32_t n = pcore_in_flight(d->core);
     char id[ID_TEXT];
-    if (d->over) { /* all is known but whether the broker has it: the report is printed all the same */
-        shell_fail(d->shell, 0, "left before the end of parent %s was recorded", id_format(d->run->id, id));
+    if (d->over) {
+        /* all is known but whether the broker has it: the report is printed all the same */
+        shell_fail(d->shell, 0, "left before the end of parent %s was recorded",
+                   id_format(d->run->id, id));
         loop_stop(d->shell->loop, EXIT_LEFT);
         return;
     }
@@ -353,7 +364,8 @@ static void print_report(struct drive *d, struct span json)
 {
     struct buf out = {0};
     if (d->shell->json)
-        buf_printf(&out, "{\"v\":1,\"event\":\"report\",\"report\":" SPAN_FMT "}\n", SPAN_ARG(json));
+        buf_printf(&out, "{\"v\":1,\"event\":\"report\",\"report\":" SPAN_FMT "}\n",
+                   SPAN_ARG(json));
     else
         report_text(d->core, &d->shell->out, &out);
     shell_print(buf_span(&out));
@@ -365,7 +377,7 @@ static int finish(struct drive *d)
     struct buf json = {0};
     struct error err = {0};
     int code = d->verdict == STATUS_SUCCEEDED ? EXIT_SUCCEEDED : EXIT_RAN_AND_FAILED;
-    report_json(d->core, REPORT_MOST, &json);
+    report_json(d->core, REPORT_MAX, &json);
     int rc = parent_end(d->shell, d->run, d->verdict, buf_span(&json), &err);
     print_report(d, buf_span(&json));
     if (rc < 0) {
@@ -384,7 +396,8 @@ static void open_drive(struct drive *d)
     d->core = pcore_new(&config);
     d->offers = offers_new(d->shell->lb, on_offer, d);
     d->was_up = true;
-    d->draws = d->shell->err.is_terminal && !d->shell->json && !d->shell->quiet && kind && strcmp(kind, "dumb") != 0;
+    d->draws = d->shell->err.is_terminal && !d->shell->json && !d->shell->quiet && kind &&
+               strcmp(kind, "dumb") != 0;
     d->shell->interrupted = on_interrupt;
     d->shell->self = d;
     loop_on_turn_end(l, on_turn_end, d);

@@ -94,8 +94,10 @@ static void take_drive(struct cluster *c, struct play *p, struct span message)
     assert_true(id_eq(m.parent, parent_id));
     p->drives++;
     hear(p, "DRIVE");
-    broker_says(c, &m_driving_schema,
-                &(struct m_driving){.req = m.req, .parent = parent_id, .epoch = ++p->epoch, .resumed = p->epoch > 1});
+    broker_says(
+        c, &m_driving_schema,
+        &(struct m_driving){
+            .req = m.req, .parent = parent_id, .epoch = ++p->epoch, .resumed = p->epoch > 1});
 }
 
 static void take_resolve(struct cluster *c, struct play *p, struct span message)
@@ -109,13 +111,15 @@ static void take_resolve(struct cluster *c, struct play *p, struct span message)
         say_error(c, m.req, p->refuse_resolve);
         return;
     }
-    struct d_version v = {.job_hash = {{(uint8_t)p->resolves}}, .parameters = buf_span(&p->declared)};
+    struct d_version v = {.job_hash = {{(uint8_t)p->resolves}},
+                          .parameters = buf_span(&p->declared)};
     d_version_encode(&v, &version);
     wire_add_bin(&items, buf_span(&version));
     wire_add_str(&servers, span_str("etl2"));
     wire_add_str(&servers, span_str("etl1"));
-    struct m_resolved answer = {
-        .req = m.req, .versions = wire_list_from(&items, 1), .servers = wire_list_from(&servers, 2)};
+    struct m_resolved answer = {.req = m.req,
+                                .versions = wire_list_from(&items, 1),
+                                .servers = wire_list_from(&servers, 2)};
     broker_says(c, &m_resolved_schema, &answer);
     buf_free(&version);
     buf_free(&items);
@@ -142,7 +146,8 @@ static void say_ended(struct cluster *c, struct id run, bool good, bool cancelle
         o.outputs = wire_list_from(&outputs, 1);
     d_outcome_encode(&o, &b);
     broker_says(c, &m_run_ended_schema,
-                &(struct m_run_ended){.run = run, .attempt = 1, .server = span_str("etl2"), .outcome = buf_span(&b)});
+                &(struct m_run_ended){
+                    .run = run, .attempt = 1, .server = span_str("etl2"), .outcome = buf_span(&b)});
     buf_free(&outputs);
     buf_free(&b);
 }
@@ -177,7 +182,8 @@ static void take_call(struct cluster *c, struct play *p, struct span message)
     if (!p->stay) {
         broker_says(
             c, &m_run_state_schema,
-            &(struct m_run_state){.run = p->run[n], .state = RUN_RUNNING, .attempt = 1, .server = span_str("etl2")});
+            &(struct m_run_state){
+                .run = p->run[n], .state = RUN_RUNNING, .attempt = 1, .server = span_str("etl2")});
         say_ended(c, p->run[n], !p->fail_task || !span_eq_str(d.task, p->fail_task), false);
     }
 }
@@ -284,7 +290,8 @@ static int end(void **state)
 }
 
 /* Runs `work` with stdout in a file, and gives what was printed. */
-static char *printed(struct play *p, int (*work)(struct play *p, void *argument), void *argument, int *ret_code)
+static char *printed(struct play *p, int (*work)(struct play *p, void *argument), void *argument,
+                     int *ret_code)
 {
     char *path = mem_printf("%s/stdout", p->c->folder);
     struct buf text = {0};
@@ -361,7 +368,8 @@ static void a_parent_is_durable_before_its_first_call_and_ends_with_its_report(v
     json_t *children = json_object_get(report, "children");
     assert_int_equal(json_array_size(children), 4);
     for (size_t i = 0; i < 4; i++) /* as the broker says, not the worker */
-        assert_string_equal(json_string_value(json_object_get(json_array_get(children, i), "server")), "etl2");
+        assert_string_equal(
+            json_string_value(json_object_get(json_array_get(children, i), "server")), "etl2");
     json_decref(report);
 }
 
@@ -405,7 +413,8 @@ static void refused_calls_are_children_that_were_refused(void **state)
     struct play *p = ((struct cluster *)*state)->test;
     p->refuse_calls = REFUSAL_DENIED;
     assert_int_equal(plan(p, PLAN), EXIT_RAN_AND_FAILED);
-    assert_contains(buf_str(&p->report), "\"status\":\"refused\",\"message\":\"because it must be so\"");
+    assert_contains(buf_str(&p->report),
+                    "\"status\":\"refused\",\"message\":\"because it must be so\"");
 }
 
 static void without_an_answer_to_resolve_whatever_the_server_has_is_called(void **state)
@@ -419,7 +428,8 @@ static void without_an_answer_to_resolve_whatever_the_server_has_is_called(void 
 static void each_calls_every_server_once_by_its_name(void **state)
 {
     struct play *p = ((struct cluster *)*state)->test;
-    assert_int_equal(plan(p, "parent: night\ntasks:\n  a: {job: j, pool: etl, each: true}\n"), EXIT_SUCCEEDED);
+    assert_int_equal(plan(p, "parent: night\ntasks:\n  a: {job: j, pool: etl, each: true}\n"),
+                     EXIT_SUCCEEDED);
     assert_int_equal(p->calls, 2);
     assert_contains(p->keys[0], "/a/etl1/1");
     assert_contains(p->keys[1], "/a/etl2/1");
@@ -459,7 +469,8 @@ static void restart_when_called(struct loop *l, struct loop_timer *t, void *arg)
     struct later *x = arg;
     struct net_server_owed owed;
     net_server_owed(x->play->c->server, &owed);
-    if (x->play->calls == 2 && !owed.now) { /* both of a are out, and lbsubmit has heard that they are accepted */
+    if (x->play->calls == 2 && !owed.now) {
+        /* both of a are out, and lbsubmit has heard that they are accepted */
         broker_restart(x->play->c);
         x->play->stay = false;
         return;
@@ -467,7 +478,8 @@ static void restart_when_called(struct loop *l, struct loop_timer *t, void *arg)
     loop_timer_set(l, t, "later", loop_now(l) + 5, restart_when_called, arg);
 }
 
-static void after_a_restart_of_the_broker_the_lease_is_taken_again_and_runs_are_followed(void **state)
+static void
+after_a_restart_of_the_broker_the_lease_is_taken_again_and_runs_are_followed(void **state)
 {
     struct play *p = ((struct cluster *)*state)->test;
     struct later x = {.play = p};
@@ -497,7 +509,8 @@ static void one_interrupt_cancels_the_children_and_waits_for_their_ends(void **s
     p->stay = true;
     loop_timer_set(p->c->loop, &x.timer, "later", 0, interrupt_when_called, &x);
     assert_int_equal(plan(p, PLAN), EXIT_RAN_AND_FAILED);
-    assert_string_equal(buf_str(&p->heard), "PLAN BEGIN DRIVE RESOLVE CALL:a/0 CALL:a/1 CANCEL CANCEL END");
+    assert_string_equal(buf_str(&p->heard),
+                        "PLAN BEGIN DRIVE RESOLVE CALL:a/0 CALL:a/1 CANCEL CANCEL END");
     assert_int_equal(p->status, STATUS_CANCELLED);
     assert_contains(buf_str(&p->report), "the parent was cancelled: lbsubmit was interrupted");
 }
@@ -511,7 +524,8 @@ static void what_a_busy_broker_has_not_taken_is_not_called_after_an_interrupt(vo
     assert_int_equal(plan(p, PLAN), EXIT_RAN_AND_FAILED);
     assert_string_equal(buf_str(&p->heard), "PLAN BEGIN DRIVE RESOLVE CALL:a/0 CALL:a/1 END");
     assert_int_equal(p->status, STATUS_CANCELLED);
-    assert_contains(buf_str(&p->report), "\"message\":\"it was taken back before the broker had taken it\"");
+    assert_contains(buf_str(&p->report),
+                    "\"message\":\"it was taken back before the broker had taken it\"");
 }
 
 static void interrupt_when_ended(struct loop *l, struct loop_timer *t, void *arg)
@@ -559,8 +573,9 @@ static int run_single(struct play *p, void *argument)
 static void declare(struct play *p, const char *name, const char *type, bool required)
 {
     struct buf one = {0};
-    d_parameter_encode(&(struct d_parameter){.name = span_str(name), .type = span_str(type), .required = required},
-                       &one);
+    d_parameter_encode(
+        &(struct d_parameter){.name = span_str(name), .type = span_str(type), .required = required},
+        &one);
     wire_add_bin(&p->declared, buf_span(&one));
     p->n_declared++;
     buf_free(&one);
@@ -576,7 +591,8 @@ static void a_single_call_prints_its_outputs(void **state)
     assert_int_equal(code, EXIT_SUCCEEDED);
     assert_string_equal(out, "rows=7\n");
     parameters = wire_list_from(&p->parameters, p->n_parameters);
-    assert_true(wire_map_get(&parameters, "n", &v) && v.type == VALUE_STR); /* nothing is declared: as typed */
+    /* nothing is declared: as typed */
+    assert_true(wire_map_get(&parameters, "n", &v) && v.type == VALUE_STR);
     assert_int_equal(p->hashes[0].b[0], 1);
     mem_free(&out);
 }
@@ -593,7 +609,8 @@ static void interrupt_when_called_once(struct loop *l, struct loop_timer *t, voi
     loop_timer_set(l, t, "later", loop_now(l) + 5, interrupt_when_called_once, arg);
 }
 
-/* There is no run yet that could be cancelled and waited for; what may become of the call is said all the same. */
+/* There is no run yet that could be cancelled and waited for; what may become of the call is said
+   all the same. */
 static void a_single_call_left_before_it_was_taken_says_what_is_known(void **state)
 {
     struct play *p = ((struct cluster *)*state)->test;
@@ -626,14 +643,16 @@ static void a_single_call_as_json_is_one_object(void **state)
     struct play *p = ((struct cluster *)*state)->test;
     int code;
     p->fail_task = "";
-    char *out = printed(p, run_single, (char *)(uintptr_t) "--package j --server wh1 --json -q --key k1", &code);
+    char *out = printed(p, run_single,
+                        (char *)(uintptr_t) "--package j --server wh1 --json -q --key k1", &code);
     assert_int_equal(code, EXIT_RAN_AND_FAILED);
     json_t *o = json_loads(out, 0, NULL);
     assert_non_null(o);
     assert_string_equal(json_string_value(json_object_get(o, "job")), "package:j");
     assert_string_equal(json_string_value(json_object_get(o, "status")), "failed");
     assert_string_equal(json_string_value(json_object_get(o, "message")), "exit 4");
-    assert_string_equal(json_string_value(json_object_get(o, "server")), "etl2"); /* as the broker says */
+    /* as the broker says */
+    assert_string_equal(json_string_value(json_object_get(o, "server")), "etl2");
     assert_string_equal(p->keys[0], "k1");
     json_decref(o);
     mem_free(&out);
@@ -684,16 +703,19 @@ static void options_that_do_not_go_together_are_refused(void **state)
         const char *line, *sentence;
         bool plan;
     } rows[] = {
-        {"plan.yaml --job j", "--job is for a call without a plan; in a plan its task says it", true},
+        {"plan.yaml --job j", "--job is for a call without a plan; in a plan its task says it",
+         true},
         {"plan.yaml --priority 9", "--priority is for a call without a plan", true},
-        {"--job j --pool q --set a=b", "--set is for the variables of a plan; a call takes -p NAME=VALUE", false},
+        {"--job j --pool q --set a=b",
+         "--set is for the variables of a plan; a call takes -p NAME=VALUE", false},
         {"--job j", "say either --server or --pool: where is it to run?", false},
         {"--job j --server s --pool q", "say either --server or --pool", false},
         {"--pool q", "say either --job or --package (or name a plan)", false},
         {"--pool q --job j --package p", "say either --job or --package", false},
-        {"--server all --job j", "'all' is every server: --pool all sends the call to one of them", false},
-        {"--pool q --job j --on-lost rerum", "--on-lost is fail, rerun or hold, not 'rerum' (did you mean 'rerun'?)",
+        {"--server all --job j", "'all' is every server: --pool all sends the call to one of them",
          false},
+        {"--pool q --job j --on-lost rerum",
+         "--on-lost is fail, rerun or hold, not 'rerum' (did you mean 'rerun'?)", false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char *line = mem_strdup(rows[i].line), *argv[16] = {(char *)(uintptr_t) "lbsubmit"};
@@ -702,7 +724,8 @@ static void options_that_do_not_go_together_are_refused(void **state)
         int argc = 1, first;
         for (char *word = strtok(line, " "); word; word = strtok(NULL, " "))
             argv[argc++] = word;
-        assert_int_equal(options_parse(submit_rows, submit_rows_n, argc, argv, &v, &first, &err), 0);
+        assert_int_equal(options_parse(submit_rows, submit_rows_n, argc, argv, &v, &first, &err),
+                         0);
         assert_int_equal(submit_check(&v, rows[i].plan, &err), -EINVAL);
         assert_contains(err.text, rows[i].sentence);
         options_free(&v);

@@ -21,8 +21,8 @@ static int read_plan(struct shell *s, const char *path, struct buf *text)
     return 0;
 }
 
-static int make_plan(struct shell *s, const char *path, struct span text, const struct option_values *v, int64_t now,
-                     struct plan_made *made)
+static int make_plan(struct shell *s, const char *path, struct span text,
+                     const struct option_values *v, int64_t now, struct plan_made *made)
 {
     struct problems problems = {0};
     struct plan_order order = {.now = now};
@@ -40,9 +40,10 @@ static void say_begun(struct shell *s, const struct plan_made *made, const struc
     struct buf line = {0};
     shell_say(s, "parent %s is run %s", made->graph.name, id_format(run->id, id));
     if (s->json) {
-        buf_printf(&line,
-                   "{\"v\":1,\"event\":\"parent\",\"parent\":\"%s\",\"run\":\"%s\",\"tasks\":%u,\"children\":%u}\n",
-                   made->graph.name, id, made->graph.n, made->children);
+        buf_printf(
+            &line,
+            "{\"v\":1,\"event\":\"parent\",\"parent\":\"%s\",\"run\":\"%s\",\"tasks\":%u,\"children\":%u}\n",
+            made->graph.name, id, made->graph.n, made->children);
         shell_print(buf_span(&line));
         buf_free(&line);
     }
@@ -60,7 +61,8 @@ static int submit_plan(struct shell *s, const char *path, const struct option_va
         code = make_plan(s, path, buf_span(&text), v, now, &made);
     if (code == 0)
         code = shell_open(s, v);
-    if (code == 0 && (rc = parent_begin(s, buf_span(&text), &made, opt_str(v, "key"), now, &run, &err)) < 0)
+    if (code == 0 &&
+        (rc = parent_begin(s, buf_span(&text), &made, opt_str(v, "key"), now, &run, &err)) < 0)
         code = shell_refused(s, rc, &err);
     else if (code == 0) {
         say_begun(s, &made, &run);
@@ -82,7 +84,8 @@ static int submit(struct shell *s, const struct option_values *v, int argc, char
         return shell_fail(s, EXIT_ASKED_WRONGLY, "'%s' is no verb%s", argv[first],
                           suggest_hint(argv[first], VERBS, hint));
     if (argc - first > 1)
-        return shell_fail(s, EXIT_ASKED_WRONGLY, "one plan at a time; what is '%s'?", argv[first + 1]);
+        return shell_fail(s, EXIT_ASKED_WRONGLY, "one plan at a time; what is '%s'?",
+                          argv[first + 1]);
     if (submit_check(v, plan, &err) < 0)
         return shell_fail(s, EXIT_ASKED_WRONGLY, "%s", err.text);
     if (plan)
@@ -109,7 +112,8 @@ int main(int argc, char **argv)
     }
     if (options_parse(submit_rows, submit_rows_n, argc, argv, &values, &first, &err) < 0)
         return shell_fail(&s, EXIT_ASKED_WRONGLY, "%s", err.text);
-    if (options_answered(&values, "lbsubmit", "[options] PLAN | --job NAME --pool NAME ... | cancel RUN | join",
+    if (options_answered(&values, "lbsubmit",
+                         "[options] PLAN | --job NAME --pool NAME ... | cancel RUN | join",
                          submit_examples)) {
         options_free(&values);
         return EXIT_SUCCEEDED;

@@ -1,4 +1,5 @@
-/* offers.c - what servers offer: RESOLVE for a job at an address, asked once and remembered for all tasks. */
+/* offers.c - what servers offer: RESOLVE for a job at an address, asked once and remembered for all
+   tasks. */
 #include "parent/submit.h"
 
 #include <string.h>
@@ -93,7 +94,8 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
 {
     struct known *k = self;
     struct m_resolved resolved;
-    struct m_error error = {.text = span_str("the broker's answer to RESOLVE is not of the protocol's form")};
+    struct m_error error = {
+        .text = span_str("the broker's answer to RESOLVE is not of the protocol's form")};
     struct span version;
     if (kind == KIND_M_ERROR)
         m_error_decode(message, &error, NULL);
@@ -147,8 +149,7 @@ void offers_free(struct offers **op)
     if (!o)
         return;
     loop_timer_stop(longboat_loop(o->lb), &o->tell);
-    HASH_ITER(hh, o->all, k, next)
-    {
+    HASH_ITER (hh, o->all, k, next) {
         HASH_DEL(o->all, k);
         if (k->req)
             longboat_forget(o->lb, k->req);
@@ -191,8 +192,9 @@ void offers_ask(struct offers *o, uint32_t task, const char *job, const char *ad
     if (k->have) {
         loop_timer_set(l, &o->tell, "offers.tell", loop_now(l), on_tell, o);
     } else if (!k->req) {
-        struct m_resolve m = {
-            .req = k->req = longboat_req(o->lb), .job = span_str(job), .address = span_str(address)};
+        struct m_resolve m = {.req = k->req = longboat_req(o->lb),
+                              .job = span_str(job),
+                              .address = span_str(address)};
         buf_clear(&k->message);
         m_resolve_encode(&m, &k->message);
         ask(k);

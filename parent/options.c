@@ -8,12 +8,14 @@
 #include "parent/submit.h"
 
 const struct option_row submit_rows[] = {
-    {"set", 's', OPTION_LIST, NULL, 0, 0, false, "NAME=VALUE", "a variable of the plan; may be repeated"},
+    {"set", 's', OPTION_LIST, NULL, 0, 0, false, "NAME=VALUE",
+     "a variable of the plan; may be repeated"},
     {"job", 'j', OPTION_STR, NULL, 0, 0, false, "NAME", "without a plan: the job to call"},
     {"package", 0, OPTION_STR, NULL, 0, 0, false, "NAME", "or the package to run"},
     {"server", 0, OPTION_STR, NULL, 0, 0, false, "NAME", "on this server"},
     {"pool", 0, OPTION_STR, NULL, 0, 0, false, "NAME", "or on one of this pool"},
-    {"parameter", 'p', OPTION_LIST, NULL, 0, 0, false, "NAME=VALUE", "a parameter of the call; may be repeated"},
+    {"parameter", 'p', OPTION_LIST, NULL, 0, 0, false, "NAME=VALUE",
+     "a parameter of the call; may be repeated"},
     {"on-lost", 0, OPTION_STR, NULL, 0, 0, false, "WHAT",
      "fail, rerun or hold when the server is lost; default: rerun if the package says idempotent, else fail"},
     {"priority", 0, OPTION_INT, "4", 0, 9, false, "N", "of the call; 9 goes first"},
@@ -22,11 +24,16 @@ const struct option_row submit_rows[] = {
     {"timeout", 0, OPTION_DURATION, NULL, 1, 31536000000, false, "TIME", "stop it after this time"},
     {"lost-after", 0, OPTION_DURATION, NULL, 1, 31536000000, false, "TIME",
      "the server is lost after this silence; default: as the cluster has it"},
-    {"expires", 0, OPTION_DURATION, "1d", 1, 31536000000, false, "TIME", "nobody starts it after this time"},
-    {"key", 0, OPTION_STR, NULL, 0, LIMIT_KEY, false, "KEY", "the same key never makes a second run or parent"},
-    {"follow", 'f', OPTION_FLAG, NULL, 0, 0, false, NULL, "tell each state and progress of a single call"},
-    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line on stdout; the last is the report"},
-    {"quiet", 'q', OPTION_FLAG, NULL, 0, 0, false, NULL, "only the overview or the outputs, and what goes wrong"},
+    {"expires", 0, OPTION_DURATION, "1d", 1, 31536000000, false, "TIME",
+     "nobody starts it after this time"},
+    {"key", 0, OPTION_STR, NULL, 0, LIMIT_KEY, false, "KEY",
+     "the same key never makes a second run or parent"},
+    {"follow", 'f', OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "tell each state and progress of a single call"},
+    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "one JSON object a line on stdout; the last is the report"},
+    {"quiet", 'q', OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "only the overview or the outputs, and what goes wrong"},
 };
 
 const size_t submit_rows_n = COUNT_OF(submit_rows);
@@ -62,25 +69,30 @@ static int check_call(const struct option_values *v, struct error *err)
 {
     const char *server = opt_str(v, "server");
     if (!opt_given(v, "job") == !opt_given(v, "package"))
-        return error_set(err, -EINVAL,
-                         "say either --job or --package (or name a plan); lbsubmit --help has examples");
+        return error_set(
+            err, -EINVAL,
+            "say either --job or --package (or name a plan); lbsubmit --help has examples");
     if (!server == !opt_given(v, "pool"))
         return error_set(err, -EINVAL, "say either --server or --pool: where is it to run?");
     if (server && strcmp(server, "all") == 0)
-        return error_set(err, -EINVAL, "'all' is every server: --pool all sends the call to one of them");
+        return error_set(err, -EINVAL,
+                         "'all' is every server: --pool all sends the call to one of them");
     return check_names(v, err);
 }
 
 int submit_check(const struct option_values *v, bool plan, struct error *err)
 {
-    static const char *const of_calls[] = {"job",          "package", "server",     "pool",   "parameter", "on-lost",
-                                           "start-within", "timeout", "lost-after", "follow", "priority",  "expires"};
+    static const char *const of_calls[] = {"job",        "package", "server",       "pool",
+                                           "parameter",  "on-lost", "start-within", "timeout",
+                                           "lost-after", "follow",  "priority",     "expires"};
     for (size_t i = 0; plan && i < COUNT_OF(of_calls); i++)
         if (opt_given(v, of_calls[i]))
-            return error_set(err, -EINVAL, "--%s is for a call without a plan; in a plan its task says it",
+            return error_set(err, -EINVAL,
+                             "--%s is for a call without a plan; in a plan its task says it",
                              of_calls[i]);
     if (!plan && opt_given(v, "set"))
-        return error_set(err, -EINVAL, "--set is for the variables of a plan; a call takes -p NAME=VALUE");
+        return error_set(err, -EINVAL,
+                         "--set is for the variables of a plan; a call takes -p NAME=VALUE");
     const char *lost = opt_str(v, "on-lost");
     static const char *const words[] = {"fail", "rerun", "hold", NULL};
     char hint[SUGGEST_TEXT];

@@ -9,7 +9,8 @@
 #include "common/file.h"
 #include "common/mem.h"
 
-static int unwritten; /* why stdout does not have all that was printed, -errno; 0: it has, or nobody reads it */
+/* why stdout does not have all that was printed, -errno; 0: it has, or nobody reads it */
+static int unwritten;
 
 void shell_print(struct span text)
 {
@@ -72,8 +73,8 @@ int shell_refused(struct shell *s, int rc, const struct error *err)
     return shell_fail(s, EXIT_REFUSED, "%s", err->text);
 }
 
-/* nohup and shells without job control start a program with signals ignored that are not meant for it. A signal that
- * is blocked for a signalfd comes all the same. */
+/* nohup and shells without job control start a program with signals ignored that are not meant for
+ * it. A signal that is blocked for a signalfd comes all the same. */
 static bool is_ignored(int number)
 {
     struct sigaction now;
@@ -93,7 +94,8 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
         loop_stop(l, EXIT_LEFT);
 }
 
-/* Says once that the broker is away, and once that it is back; everything else goes on by itself. */
+/* Says once that the broker is away, and once that it is back; everything else goes on by
+   itself. */
 static void on_watch(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct shell *s = arg;

@@ -1,4 +1,5 @@
-/* single.c - one call without a plan: typed by what the job declares, followed to its end, its outputs printed. */
+/* single.c - one call without a plan: typed by what the job declares, followed to its end, its
+   outputs printed. */
 #include "parent/submit.h"
 
 #include <errno.h>
@@ -31,7 +32,8 @@ struct single {
     unsigned percent;
     char said[LIMIT_TEXT + 1];
     struct buf outcome;
-    char server[LIMIT_NAME + 1]; /* as the broker knows it; the outcome has what the worker says of itself */
+    /* as the broker knows it; the outcome has what the worker says of itself */
+    char server[LIMIT_NAME + 1];
     enum refusal refused;
     char refusal_text[ERROR_TEXT_MAX];
 };
@@ -54,13 +56,15 @@ static bool is_offered(void *self)
 }
 
 /* -EINVAL: asked wrongly. */
-static int type_parameters(struct single *c, struct buf *items, struct wire_list *ret, struct error *err)
+static int type_parameters(struct single *c, struct buf *items, struct wire_list *ret,
+                           struct error *err)
 {
     size_t n;
     const char *const *texts = opt_list(c->values, "parameter", &n);
     struct wire_list declared = wire_list_from(&c->parameters, c->n_declared);
     *ret = (struct wire_list){0};
-    int rc = n ? values_map_from_texts(texts, n, c->n_declared ? &declared : NULL, items, ret, err) : 0;
+    int rc =
+        n ? values_map_from_texts(texts, n, c->n_declared ? &declared : NULL, items, ret, err) : 0;
     if (rc == 0 && c->n_declared)
         rc = values_missing(ret, &declared, err);
     return rc < 0 ? error_set(err, -EINVAL, "%s: %s", c->job, err->text) : 0;
@@ -146,9 +150,10 @@ static void leave_unaccepted(struct single *c)
         shell_fail(c->shell, 0, "left; %s has not taken the call, and it will not run",
                    longboat_broker(c->shell->lb));
     else
-        shell_fail(c->shell, 0,
-                   "left; %s has not said whether it has taken the call; if it has, it runs (lbctl runs)",
-                   longboat_broker(c->shell->lb));
+        shell_fail(
+            c->shell, 0,
+            "left; %s has not said whether it has taken the call; if it has, it runs (lbctl runs)",
+            longboat_broker(c->shell->lb));
     c->ended = false; /* else its refusal would be said, too */
     loop_stop(c->shell->loop, EXIT_LEFT);
 }
@@ -165,8 +170,9 @@ static void on_interrupt(void *self, int times)
         shell_fail(c->shell, 0, "left; run %s may still run", id_format(c->run, id));
         _exit(EXIT_LEFT);
     }
-    struct m_cancel m = {
-        .req = longboat_req(c->shell->lb), .run = c->run, .reason = span_str("lbsubmit was interrupted")};
+    struct m_cancel m = {.req = longboat_req(c->shell->lb),
+                         .run = c->run,
+                         .reason = span_str("lbsubmit was interrupted")};
     struct buf message = {0};
     shell_fail(c->shell, 0, "cancelling the run; press again to leave at once");
     m_cancel_encode(&m, &message);
@@ -182,7 +188,8 @@ static int call(struct single *c, const struct wire_list *parameters, struct err
                               .address = c->address,
                               .key = opt_str(v, "key"),
                               .parameters = *parameters,
-                              .on_lost = lost ? (enum on_lost)on_lost_parse(span_str(lost)) : ON_LOST_DEFAULT,
+                              .on_lost = lost ? (enum on_lost)on_lost_parse(span_str(lost))
+                                              : ON_LOST_DEFAULT,
                               .pin_latest = hash_is_zero(&c->job_hash),
                               .job_hash = c->job_hash,
                               .priority = (uint64_t)opt_int(v, "priority"),
@@ -205,18 +212,20 @@ static void print_json(const struct single *c, const struct d_outcome *o)
     json_escape(&out, span_str(c->server));
     buf_add_str(&out, ",\"job\":");
     json_escape(&out, span_str(c->job));
-    buf_printf(&out,
-               ",\"delivery\":{\"state\":\"%s\"},\"job_outcome\":{\"state\":\"%s\"},\"package\":{\"state\":\"%s\"},"
-               "\"status\":\"%s\",\"message\":",
-               delivery_text(o->delivery), job_outcome_text(o->job), package_outcome_text(o->package),
-               status_text(o->status));
+    buf_printf(
+        &out,
+        ",\"delivery\":{\"state\":\"%s\"},\"job_outcome\":{\"state\":\"%s\"},\"package\":{\"state\":\"%s\"},"
+        "\"status\":\"%s\",\"message\":",
+        delivery_text(o->delivery), job_outcome_text(o->job), package_outcome_text(o->package),
+        status_text(o->status));
     json_escape(&out, child_message(o));
     buf_add_str(&out, ",\"outputs\":");
     wire_map_to_json(&o->outputs, &out);
     const struct {
         const char *name;
         int64_t at;
-    } times[] = {{"called_at", o->called_at}, {"started_at", o->started_at}, {"ended_at", o->ended_at}};
+    } times[] = {
+        {"called_at", o->called_at}, {"started_at", o->started_at}, {"ended_at", o->ended_at}};
     for (int i = 0; i < 3; i++)
         if (times[i].at)
             buf_printf(&out, ",\"%s\":\"%s\"", times[i].name, clock_format(times[i].at, at));
@@ -237,7 +246,8 @@ static void print_text(const struct single *c, const struct d_outcome *o)
         buf_clear(&text);
         buf_printf(&out, SPAN_FMT "=", SPAN_ARG(name));
         value_to_text(&v, &text);
-        c->shell->out.is_terminal ? term_safe(&out, buf_span(&text)) : buf_add(&out, text.p, text.n);
+        c->shell->out.is_terminal ? term_safe(&out, buf_span(&text))
+                                  : buf_add(&out, text.p, text.n);
         buf_add_str(&out, "\n");
     }
     shell_print(buf_span(&out));
@@ -259,14 +269,15 @@ static int finish(struct single *c)
     struct d_outcome o;
     struct error err = {0};
     if (c->refused != REFUSAL_NONE)
-        return shell_fail(c->shell, EXIT_REFUSED, "refused by %s: %s", longboat_broker(c->shell->lb),
-                          c->refusal_text);
+        return shell_fail(c->shell, EXIT_REFUSED, "refused by %s: %s",
+                          longboat_broker(c->shell->lb), c->refusal_text);
     if (d_outcome_decode(buf_span(&c->outcome), &o, &err) < 0)
         return shell_fail(c->shell, EXIT_REFUSED, "%s", err.text);
     c->shell->json ? print_json(c, &o) : print_text(c, &o);
     if (o.status == STATUS_SUCCEEDED)
         return EXIT_SUCCEEDED;
-    return o.status == STATUS_REFUSED || o.status == STATUS_UNREACHABLE ? EXIT_REFUSED : EXIT_RAN_AND_FAILED;
+    return o.status == STATUS_REFUSED || o.status == STATUS_UNREACHABLE ? EXIT_REFUSED
+                                                                        : EXIT_RAN_AND_FAILED;
 }
 
 static int run(struct single *c)
@@ -281,7 +292,8 @@ static int run(struct single *c)
         code = shell_refused(c->shell, rc, &err);
     else if (type_parameters(c, &items, &parameters, &err) < 0)
         code = shell_fail(c->shell, EXIT_ASKED_WRONGLY, "%s", err.text);
-    else if (c->shell->interrupted = on_interrupt, c->shell->self = c, call(c, &parameters, &err) < 0)
+    else if (c->shell->interrupted = on_interrupt, c->shell->self = c,
+             call(c, &parameters, &err) < 0)
         code = shell_fail(c->shell, EXIT_ASKED_WRONGLY, "%s", err.text);
     else if ((rc = longboat_wait(c->shell->lb, has_ended, c, 0, &err)) < 0)
         code = shell_refused(c->shell, rc, &err);
@@ -296,8 +308,10 @@ static int run(struct single *c)
 int single_call(struct shell *s, const struct option_values *v)
 {
     const char *package = opt_str(v, "package"), *server = opt_str(v, "server");
-    struct single c = {
-        .shell = s, .values = v, .follow = opt_flag(v, "follow"), .address = server ? server : opt_str(v, "pool")};
+    struct single c = {.shell = s,
+                       .values = v,
+                       .follow = opt_flag(v, "follow"),
+                       .address = server ? server : opt_str(v, "pool")};
     c.job = package ? mem_printf("package:%s", package) : mem_strdup(opt_str(v, "job"));
     int code = run(&c);
     longboat_close(&s->lb); /* before the memory that its answers go to */

@@ -20,7 +20,8 @@ enum { EXIT_SUCCEEDED, EXIT_RAN_AND_FAILED, EXIT_ASKED_WRONGLY, EXIT_REFUSED, EX
 
 enum {
     CONNECT_MS = 30000, /* how long to wait for the broker before anything has been accepted */
-    SILENCE_MS = 2000,  /* a broker that is away for so long is worth a word; a restart often takes less */
+    /* a broker that is away for so long is worth a word; a restart often takes less */
+    SILENCE_MS = 2000,
     WATCH_MS = 500
 };
 
@@ -29,7 +30,8 @@ struct shell {
     struct longboat *lb;
     struct term err, out;
     bool quiet, json;
-    struct buf *screen; /* not NULL: a picture is on the terminal; what is said goes here and is written with it */
+    /* not NULL: a picture is on the terminal; what is said goes here and is written with it */
+    struct buf *screen;
     /* Ctrl-C: called with 1, then 2, ...; NULL: the program leaves. */
     void (*interrupted)(void *self, int times);
     void *self;
@@ -46,12 +48,13 @@ void shell_close(struct shell *s);
 /* A sentence for people on stderr, unless --quiet. */
 void shell_say(struct shell *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same, also with --quiet: what went wrong. Returns `code`. */
-int shell_fail(struct shell *s, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int shell_fail(struct shell *s, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The exit code for a client's error, which is said: 130 after Ctrl-C, else EXIT_REFUSED. */
 int shell_refused(struct shell *s, int rc, const struct error *err);
 void shell_print(struct span text); /* to stdout; a failure is kept for shell_code */
-/* The exit code, at the end: what could not be printed (a full disk, not a reader that is gone) is said, and is no
- * success. */
+/* The exit code, at the end: what could not be printed (a full disk, not a reader that is gone) is
+ * said, and is no success. */
 int shell_code(struct shell *s, int code);
 void shell_print_err(struct span text); /* to stderr */
 
@@ -61,12 +64,13 @@ struct parent_run {
     uint64_t epoch;
 };
 /* Hands in the plan's bytes, begins the run under `key` (NULL: a new one), takes its lease. */
-int parent_begin(struct shell *s, struct span plan, const struct plan_made *made, const char *key, int64_t now,
-                 struct parent_run *ret, struct error *err);
+int parent_begin(struct shell *s, struct span plan, const struct plan_made *made, const char *key,
+                 int64_t now, struct parent_run *ret, struct error *err);
 /* Takes the lease again; said without waiting, whenever a session is new. */
 void parent_hold(struct shell *s, struct parent_run *run);
 /* Ends it durably; waits for as long as it takes. */
-int parent_end(struct shell *s, struct parent_run *run, enum status verdict, struct span report, struct error *err);
+int parent_end(struct shell *s, struct parent_run *run, enum status verdict, struct span report,
+               struct error *err);
 
 /* ---- offers.c */
 struct offer {
@@ -76,14 +80,16 @@ struct offer {
     struct wire_list parameters; /* declared: d_parameter each; empty: not known */
     const char *const *servers;  /* in the address */
     uint32_t n_servers;
-    bool answered; /* the broker has said which servers there are, whether or not they have the job */
+    /* the broker has said which servers there are, whether or not they have the job */
+    bool answered;
 };
 struct offers;
 typedef void (*offers_take)(void *self, uint32_t task, const struct offer *offer);
 struct offers *offers_new(struct longboat *lb, offers_take take, void *self);
 void offers_free(struct offers **o);
-/* `take` is called once with the answer, from the loop, never from within. What was found once is not asked again:
- * all calls of a job at an address sign one version, however long the parent lasts. */
+/* `take` is called once with the answer, from the loop, never from within. What was found once is
+ * not asked again: all calls of a job at an address sign one version, however long the parent
+ * lasts. */
 void offers_ask(struct offers *o, uint32_t task, const char *job, const char *address);
 
 /* ---- drive.c: from begin to end; the verdict's exit code. The connection is closed then. */

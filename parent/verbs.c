@@ -9,8 +9,9 @@
 #include "parent/submit.h"
 
 /* Parses; -1 to go on, else the exit code. */
-static int begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
-                 const char *examples, int arguments, struct option_values *values, int *ret_first)
+static int begin(const struct option_row *rows, size_t n, int argc, char **argv,
+                 const char *synopsis, const char *examples, int arguments,
+                 struct option_values *values, int *ret_first)
 {
     struct error err = {0};
     if (options_parse(rows, n, argc, argv, values, ret_first, &err) < 0) {
@@ -32,7 +33,8 @@ static int begin(const struct option_row *rows, size_t n, int argc, char **argv,
 
 static const struct option_row cancel_rows[] = {
     {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
-    {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "KILL at once, without the time to clean up that TERM gives"},
+    {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "KILL at once, without the time to clean up that TERM gives"},
 };
 static const char cancel_examples[] =
     "Example:\n"
@@ -56,7 +58,8 @@ static int cancel(const struct id *run, const struct option_values *v, struct er
     rc = longboat_ask(lb, m.req, buf_span(&message), CONNECT_MS, &answer, &refusal, err);
     if (rc == -EREMOTEIO && refusal == REFUSAL_UNKNOWN_RUN) {
         char *text = mem_strdup(err->text);
-        error_set(err, rc, "%s; a parent is cancelled by Ctrl-C at the lbsubmit that drives it", text);
+        error_set(err, rc, "%s; a parent is cancelled by Ctrl-C at the lbsubmit that drives it",
+                  text);
         mem_free(&text);
     }
     if (rc == 0 && (rc = m_done_decode(buf_span(&answer), &done, err)) == 0)
@@ -72,8 +75,8 @@ int verb_cancel(int argc, char **argv)
     struct option_values values = {0};
     struct error err = {0};
     struct id run;
-    int first, code = begin(cancel_rows, COUNT_OF(cancel_rows), argc, argv, "RUN [--reason TEXT] [--force]",
-                            cancel_examples, 1, &values, &first);
+    int first, code = begin(cancel_rows, COUNT_OF(cancel_rows), argc, argv,
+                            "RUN [--reason TEXT] [--force]", cancel_examples, 1, &values, &first);
     if (code >= 0)
         return code;
     int rc = id_parse(argv[first], &run, &err);
@@ -90,29 +93,35 @@ int verb_cancel(int argc, char **argv)
 /* ---- join */
 
 static const struct option_row join_rows[] = {
-    {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "take the place of the identity that is here"},
-    {"timeout", 0, OPTION_DURATION, "30s", 1, 86400000, false, "TIME", "how long to wait for the broker"},
+    {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "take the place of the identity that is here"},
+    {"timeout", 0, OPTION_DURATION, "30s", 1, 86400000, false, "TIME",
+     "how long to wait for the broker"},
 };
-static const char join_examples[] = "The token is read from standard input; it is a secret until it is used.\n"
-                                    "Example:\n"
-                                    "  lbctl invite --principal anna --grant 'call *@etl' | ssh desk lbsubmit join\n";
+static const char join_examples[] =
+    "The token is read from standard input; it is a secret until it is used.\n"
+    "Example:\n"
+    "  lbctl invite --principal anna --grant 'call *@etl' | ssh desk lbsubmit join\n";
 
 static int join(const struct option_values *values, struct error *err)
 {
     char *token = NULL;
     struct enrol_result r;
     if (isatty(STDIN_FILENO))
-        fputs("Paste the token that `lbctl invite --principal NAME` printed, then Ctrl-D:\n", stderr);
+        fputs("Paste the token that `lbctl invite --principal NAME` printed, then Ctrl-D:\n",
+              stderr);
     int rc = enrol_read_token(STDIN_FILENO, &token, err);
     if (rc < 0)
         return rc;
-    const struct enrol_options o = {
-        .token = token, .force = opt_flag(values, "force"), .timeout_ms = opt_int(values, "timeout")};
+    const struct enrol_options o = {.token = token,
+                                    .force = opt_flag(values, "force"),
+                                    .timeout_ms = opt_int(values, "timeout")};
     rc = enrol(&o, &r, err);
     explicit_bzero(token, strlen(token));
     mem_free(&token);
     if (rc == 0)
-        printf("joined: %s %s of cluster %s; files in %s\n", role_word(r.role), r.name, r.cluster, r.folder);
+        printf("joined: %s %s of cluster %s; files in %s\n", role_word(r.role), r.name, r.cluster,
+               r.folder);
     return rc;
 }
 
@@ -120,8 +129,8 @@ int verb_join(int argc, char **argv)
 {
     struct option_values values = {0};
     struct error err = {0};
-    int first,
-        code = begin(join_rows, COUNT_OF(join_rows), argc, argv, "[options]", join_examples, 0, &values, &first);
+    int first, code = begin(join_rows, COUNT_OF(join_rows), argc, argv, "[options]", join_examples,
+                            0, &values, &first);
     if (code >= 0)
         return code;
     int rc = join(&values, &err);

@@ -1,18 +1,23 @@
-/* limits.h - every number that bounds what a peer can ask of us, once, with its reason and its consequence.
+/* limits.h - every number that bounds what a peer can ask of us, once, with its reason and its
+ * consequence.
  *
- * A limit is judged before the thing it bounds is read, allocated or counted. DESIGN 17 has the ones users meet.
- */
+ * A limit is judged before the thing it bounds is read, allocated or counted. DESIGN 17 has the
+ * ones users meet. */
 #ifndef LB_PROTO_LIMITS_H
 #define LB_PROTO_LIMITS_H
 
 enum {
     /* The wire */
-    LIMIT_FRAME = 1 << 20,         /* one ZeroMQ message; ZMQ_MAXMSGSIZE cuts longer ones before we see them */
-    LIMIT_DEPTH = 16,              /* nesting of a value; the reader recurses at most this deep */
-    LIMIT_PACK = 64 << 10,         /* messages are packed into one frame up to this many bytes */
-    LIMIT_WINDOW = 512 << 10,      /* bytes sent on a session and not acknowledged; then its queue waits */
-    LIMIT_WINDOW_FRAMES = 64,      /* the same in frames; SNDHWM is a little above, so that it never decides */
-    LIMIT_SESSION_QUEUE = 4 << 20, /* bytes that wait behind a full window; a peer that lets more gather is dropped */
+    /* one ZeroMQ message; ZMQ_MAXMSGSIZE cuts longer ones before we see them */
+    LIMIT_FRAME = 1 << 20,
+    LIMIT_DEPTH = 16,      /* nesting of a value; the reader recurses at most this deep */
+    LIMIT_PACK = 64 << 10, /* messages are packed into one frame up to this many bytes */
+    /* bytes sent on a session and not acknowledged; then its queue waits */
+    LIMIT_WINDOW = 512 << 10,
+    /* the same in frames; SNDHWM is a little above, so that it never decides */
+    LIMIT_WINDOW_FRAMES = 64,
+    /* bytes that wait behind a full window; a peer that lets more gather is dropped */
+    LIMIT_SESSION_QUEUE = 4 << 20,
 
     /* Names and texts */
     LIMIT_NAME = 64,    /* servers, pools, jobs, packages, steps, principals */
@@ -25,8 +30,8 @@ enum {
 
     /* Bodies */
     LIMIT_PARAMETERS = 256 << 10, /* all parameters of a call */
-    LIMIT_PARAMETER_ENV =
-        32 << 10,             /* one parameter in the environment (LB_PARAM_x); longer ones only in the JSON file */
+    /* one parameter in the environment (LB_PARAM_x); longer ones only in the JSON file */
+    LIMIT_PARAMETER_ENV = 32 << 10,
     LIMIT_VALUES = 1000,      /* entries of one parameter or output map */
     LIMIT_OUTPUTS = 64 << 10, /* what a step may write to $LB_OUTPUTS */
     LIMIT_CALL = 320 << 10,   /* a signed call: parameters and its other fields */
@@ -39,7 +44,8 @@ enum {
     LIMIT_STEPS = 100,            /* steps of a job */
     LIMIT_TRIES = 100,            /* tries of one step */
     LIMIT_OUTCOME = 512 << 10,    /* an outcome record with the outputs of all its steps */
-    LIMIT_ATTEMPTS = 1000000,     /* attempts of one run; far above what lost_after allows in a year */
+    /* attempts of one run; far above what lost_after allows in a year */
+    LIMIT_ATTEMPTS = 1000000,
 
     /* Logs and packages */
     LIMIT_LOG_CHUNK = 64 << 10, /* bytes of output in one message */
@@ -63,11 +69,14 @@ enum {
 
 /* Times, in milliseconds */
 enum {
-    HEARTBEAT_MS = 2000,    /* a session that has nothing to say says so this often */
-    LEASE_MS = 15000,       /* seven heartbeats; six may be late. Longer: an unreachable server is noticed later */
+    HEARTBEAT_MS = 2000, /* a session that has nothing to say says so this often */
+    /* seven heartbeats; six may be late. Longer: an unreachable server is noticed later */
+    LEASE_MS = 15000,
     LOST_AFTER_MS = 300000, /* DESIGN 7: only then is an attempt lost and on_lost acts */
-    LOST_AFTER_LEAST_MS = 8000, /* what asks for less gets this: a fence TERMs at half of it, and must see renewals */
-    LOST_MARGIN_PERCENT = 5, /* the broker waits this much longer than the fence: clock rates differ by under 1 % */
+    /* what asks for less gets this: a fence TERMs at half of it, and must see renewals */
+    LOST_AFTER_MIN_MS = 8000,
+    /* the broker waits this much longer than the fence: clock rates differ by under 1 % */
+    LOST_MARGIN_PERCENT = 5,
     START_WITHIN_MS = 86400000, /* a run that nobody can take ends `unreachable` after this */
     HANDSHAKE_MS = 3000,        /* a peer that has not finished its handshake is cut off */
     KILL_GRACE_MS = 10000,      /* between TERM and KILL */

@@ -25,7 +25,8 @@
     { \
         wire_encode(&prefix##_##name##_schema, m, out); \
     } \
-    static inline int prefix##_##name##_decode(struct span in, struct prefix##_##name *ret, struct error *err) \
+    static inline int prefix##_##name##_decode(struct span in, struct prefix##_##name *ret, \
+                                               struct error *err) \
     { \
         return wire_decode(&prefix##_##name##_schema, in, false, ret, err); \
     }
@@ -65,12 +66,14 @@ enum { PROTO_MAJOR = 1, PROTO_MINOR = 0 };
 /* Who may send a message: see MESSAGES in schema.h. */
 enum sender { SENDER_C = 'C', SENDER_W = 'W', SENDER_B = 'B', SENDER_O = 'O' };
 
-/* The schema of a kind, NULL: unknown. *ret_from (may be NULL): its sender, 0 for what is no message. */
+/* The schema of a kind, NULL: unknown. *ret_from (may be NULL): its sender, 0 for what is no
+   message. */
 const struct wire_schema *schema_of_kind(uint64_t kind, enum sender *ret_from);
 /* All schemas one after the other, for tables and tests: index 0.. until NULL. */
 const struct wire_schema *schema_at(unsigned index);
 
-/* ---- Codes of REFUSED, ERROR and of the `refused` layer of an outcome: one table for programs and people. */
+/* ---- Codes of REFUSED, ERROR and of the `refused` layer of an outcome: one table for programs and
+   people. */
 #define REFUSALS(X) \
     X(MALFORMED, 1, "malformed", "the message is not of the protocol's form") \
     X(TOO_LARGE, 2, "too_large", "a limit of the protocol is exceeded") \
@@ -91,8 +94,10 @@ const struct wire_schema *schema_at(unsigned index);
     X(BAD_SIGNATURE, 17, "bad_signature", "the signature does not match") \
     X(REPLAYED, 18, "replayed", "this attempt was seen before") \
     X(WRONG_JOB, 19, "wrong_job", "the job on the server is not the one that was signed") \
-    X(BAD_PACKAGE, 20, "bad_package", "the package is missing, altered, or signed by nobody this server trusts") \
-    X(BAD_PARAMETERS, 21, "bad_parameters", "a parameter is missing, unknown, or of the wrong type") \
+    X(BAD_PACKAGE, 20, "bad_package", \
+      "the package is missing, altered, or signed by nobody this server trusts") \
+    X(BAD_PARAMETERS, 21, "bad_parameters", \
+      "a parameter is missing, unknown, or of the wrong type") \
     X(NO_PROXY, 22, "no_proxy", "the proxy does not exist or does not allow this") \
     X(START_FAILED, 23, "start_failed", "the child could not be started") \
     X(STATE, 24, "state", "not possible in the state that the thing is in") \

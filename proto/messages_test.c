@@ -1,5 +1,5 @@
-/* messages_test.c - every message, document, record and spool entry, by the tables: each comes back as it went, and
- * each way of spoiling it is refused. */
+/* messages_test.c - every message, document, record and spool entry, by the tables: each comes back
+ * as it went, and each way of spoiling it is refused. */
 #include "common/testing.h"
 #include "common/mem.h"
 #include "proto/messages.h"
@@ -41,7 +41,8 @@ static void fill(const struct wire_schema *s, uint8_t *msg, struct buf *items, u
         case WIRE_strs:
         case WIRE_bins:
             for (counts[i] = 0; counts[i] < 3 && counts[i] < f[i].most; counts[i]++)
-                f[i].type == WIRE_strs ? wire_add_str(b, span_str("item")) : wire_add_bin(b, span_str("item"));
+                f[i].type == WIRE_strs ? wire_add_str(b, span_str("item"))
+                                       : wire_add_bin(b, span_str("item"));
             break;
         case WIRE_map:
             counts[i] = 2;
@@ -89,8 +90,7 @@ static void sample_free(struct sample *s)
 static void every_kind_is_named_once_and_found(void **state)
 {
     (void)state;
-    EACH_SCHEMA(s)
-    {
+    EACH_SCHEMA (s) {
         assert_ptr_equal(schema_of_kind(s->kind, NULL), s);
     }
     assert_null(schema_of_kind(9999, NULL));
@@ -103,8 +103,7 @@ static void every_message_comes_back_as_it_went(void **state)
 {
     (void)state;
     struct sample in = {0};
-    EACH_SCHEMA(s)
-    {
+    EACH_SCHEMA (s) {
         _Alignas(16) uint8_t out[1024] = {0};
         struct error err = {0};
         struct buf again = {0};
@@ -122,13 +121,13 @@ static void every_truncation_of_every_message_is_refused_and_nothing_written(voi
 {
     (void)state;
     struct sample in = {0};
-    EACH_SCHEMA(s)
-    {
+    EACH_SCHEMA (s) {
         sample_of(s, &in);
         for (size_t n = 0; n < in.encoded.n; n++) {
             _Alignas(16) uint8_t out[1024], before[1024];
             struct error err = {0};
-            uint8_t *copy = mem_dup(in.encoded.p, n); /* of its own length: a sanitizer sees a read beyond it */
+            /* of its own length: a sanitizer sees a read beyond it */
+            uint8_t *copy = mem_dup(in.encoded.p, n);
             memset(out, 0xee, sizeof out);
             memset(before, 0xee, sizeof before);
             assert_true(wire_decode(s, (struct span){copy, n}, false, out, &err) < 0);
@@ -144,8 +143,7 @@ static void bytes_after_a_message_are_refused(void **state)
 {
     (void)state;
     struct sample in = {0};
-    EACH_SCHEMA(s)
-    {
+    EACH_SCHEMA (s) {
         _Alignas(16) uint8_t out[1024];
         struct error err = {0};
         sample_of(s, &in);
@@ -156,8 +154,8 @@ static void bytes_after_a_message_are_refused(void **state)
 }
 
 /* The message with field `at` replaced by `with`, an encoded item. */
-static void replaced(const struct wire_schema *s, const struct sample *in, unsigned at, struct span with,
-                     struct buf *out)
+static void replaced(const struct wire_schema *s, const struct sample *in, unsigned at,
+                     struct span with, struct buf *out)
 {
     struct span rest = buf_span(&in->encoded);
     struct item head;
@@ -179,15 +177,15 @@ static void every_field_of_every_message_refuses_a_wrong_type(void **state)
     (void)state;
     struct sample in = {0};
     struct buf spoiled = {0};
-    EACH_SCHEMA(s)
-    {
+    EACH_SCHEMA (s) {
         sample_of(s, &in);
         const struct wire_field *f = s->fields();
         for (unsigned i = 0; i < s->count; i++) {
             _Alignas(16) uint8_t out[1024];
             struct error err = {0};
             /* nil fits no field; a float fits none; an array of nil fits no list */
-            static const char *const wrong[] = {"\xc0", "\xcb\x40\x00\x00\x00\x00\x00\x00\x00", "\x91\xc0"};
+            static const char *const wrong[] = {"\xc0", "\xcb\x40\x00\x00\x00\x00\x00\x00\x00",
+                                                "\x91\xc0"};
             static const size_t sizes[] = {1, 9, 2};
             for (unsigned w = 0; w < 3; w++) {
                 replaced(s, &in, i, (struct span){(const uint8_t *)wrong[w], sizes[w]}, &spoiled);
@@ -206,14 +204,16 @@ static void oversized(const struct wire_field *f, struct buf *with)
     buf_clear(with);
     switch (f->type) {
     case WIRE_u64:
-        /* most + 1, in its shortest form, made by the value packer (63 bits are enough for all limits) */
+        /* most + 1, in its shortest form, made by the value packer (63 bits are enough for all
+           limits) */
         value_add_int(with, (int64_t)(f->most + 1));
         break;
     case WIRE_str:
     case WIRE_bin:
         memset(buf_grow(&big, (size_t)f->most + 1), 'x', (size_t)f->most + 1);
         big.n = (size_t)f->most + 1;
-        f->type == WIRE_str ? wire_add_str(with, buf_span(&big)) : wire_add_bin(with, buf_span(&big));
+        f->type == WIRE_str ? wire_add_str(with, buf_span(&big))
+                            : wire_add_bin(with, buf_span(&big));
         break;
     case WIRE_strs:
     case WIRE_bins:
@@ -239,15 +239,14 @@ static void every_field_beyond_its_limit_is_refused(void **state)
     (void)state;
     struct sample in = {0};
     struct buf spoiled = {0}, with = {0};
-    EACH_SCHEMA(s)
-    {
+    EACH_SCHEMA (s) {
         sample_of(s, &in);
         const struct wire_field *f = s->fields();
         for (unsigned i = 0; i < s->count; i++) {
             _Alignas(16) uint8_t out[1024];
             struct error err = {0};
-            if (f[i].type == WIRE_i64 || f[i].type == WIRE_flag || f[i].type == WIRE_id || f[i].type == WIRE_hash ||
-                f[i].most == ANY)
+            if (f[i].type == WIRE_i64 || f[i].type == WIRE_flag || f[i].type == WIRE_id ||
+                f[i].type == WIRE_hash || f[i].most == ANY)
                 continue;
             oversized(&f[i], &with);
             replaced(s, &in, i, buf_span(&with), &spoiled);
@@ -265,8 +264,7 @@ static void a_field_more_is_an_error_unless_the_peer_is_newer(void **state)
     (void)state;
     struct sample in = {0};
     struct buf more = {0};
-    EACH_SCHEMA(s)
-    {
+    EACH_SCHEMA (s) {
         _Alignas(16) uint8_t out[1024];
         struct error err = {0};
         sample_of(s, &in);
@@ -284,6 +282,26 @@ static void a_field_more_is_an_error_unless_the_peer_is_newer(void **state)
     }
     buf_free(&more);
     sample_free(&in);
+}
+
+static void an_appended_field_that_is_empty_is_not_written_and_reads_as_empty(void **state)
+{
+    (void)state;
+    struct d_call call = {.task = span_str("load")}, got;
+    struct buf b = {0};
+    struct error err = {0};
+    assert_true(d_call_schema.required < d_call_schema.count);
+    d_call_encode(&call, &b);
+    assert_int_equal(b.p[2], d_call_schema.required + 1); /* array 16: 0xdc, then its length */
+    assert_int_equal(d_call_decode(buf_span(&b), &got, &err), 0);
+    assert_int_equal(got.item.n, 0);
+    buf_clear(&b);
+    call.item = span_str("orders");
+    d_call_encode(&call, &b);
+    assert_int_equal(b.p[2], d_call_schema.count + 1);
+    assert_int_equal(d_call_decode(buf_span(&b), &got, &err), 0);
+    assert_true(span_eq_str(got.item, "orders"));
+    buf_free(&b);
 }
 
 static void a_message_of_another_kind_is_refused(void **state)
@@ -316,7 +334,8 @@ static void a_declared_parameter_is_found_by_its_whole_name(void **state)
     wire_add_bin(&items, span_str("no declaration"));
     for (size_t i = 0; i < 2; i++) {
         struct buf one = {0};
-        p = (struct d_parameter){.name = span_str(names[i]), .type = span_str("date"), .required = i == 1};
+        p = (struct d_parameter){
+            .name = span_str(names[i]), .type = span_str("date"), .required = i == 1};
         d_parameter_encode(&p, &one);
         wire_add_bin(&items, buf_span(&one));
         buf_free(&one);
@@ -341,6 +360,7 @@ int main(void)
         cmocka_unit_test(every_field_of_every_message_refuses_a_wrong_type),
         cmocka_unit_test(every_field_beyond_its_limit_is_refused),
         cmocka_unit_test(a_field_more_is_an_error_unless_the_peer_is_newer),
+        cmocka_unit_test(an_appended_field_that_is_empty_is_not_written_and_reads_as_empty),
         cmocka_unit_test(a_message_of_another_kind_is_refused),
         cmocka_unit_test(a_refusal_has_a_word_and_a_sentence),
         cmocka_unit_test(a_declared_parameter_is_found_by_its_whole_name),

@@ -82,13 +82,15 @@ enum status outcome_status(enum delivery d, enum job_outcome j, enum package_out
         return STATUS_TIMED_OUT;
     if (j == JOB_LOST)
         return STATUS_LOST;
-    if (p == PACKAGE_CANCELLED) /* its own verdict; a package that we ended has a job that says why */
+    /* its own verdict; a package that we ended has a job that says why */
+    if (p == PACKAGE_CANCELLED)
         return STATUS_CANCELLED;
     if (j == JOB_UNKNOWN || p == PACKAGE_UNKNOWN)
         return STATUS_UNKNOWN;
     if (j == JOB_FAILED || p == PACKAGE_FAILED)
         return STATUS_FAILED;
-    /* Called, and nothing went wrong. A job that was never called cannot have been delivered: that is not known. */
+    /* Called, and nothing went wrong. A job that was never called cannot have been delivered: that
+       is not known. */
     return j == JOB_NOT_CALLED ? STATUS_UNKNOWN : STATUS_SUCCEEDED;
 }
 

@@ -1,8 +1,8 @@
-/* outcome.h - how a run ended: three layers that are never folded into one, and the one word people read first.
+/* outcome.h - how a run ended: three layers that are never folded into one, and the one word people
+ * read first.
  *
- * The tables here are the only place: C enums, texts on the wire and in JSON, the status rule and its exhaustive test
- * come from the same rows. Pure.
- */
+ * The tables here are the only place: C enums, texts on the wire and in JSON, the status rule and
+ * its exhaustive test come from the same rows. Pure. */
 #ifndef LB_PROTO_OUTCOME_H
 #define LB_PROTO_OUTCOME_H
 
@@ -45,8 +45,8 @@
     X(QUIT_FAILURE, "quit-failure") \
     X(GOTO, "goto") \
     X(RETRY, "retry")
-/* What happens to a run whose server is lost (DESIGN 4). DEFAULT: `rerun` if the package says idempotent, else
- * `fail`. */
+/* What happens to a run whose server is lost (DESIGN 4). DEFAULT: `rerun` if the package says
+ * idempotent, else `fail`. */
 #define ON_LOST(X) X(DEFAULT, "default") X(FAIL, "fail") X(RERUN, "rerun") X(HOLD, "hold")
 /* clang-format on */
 
@@ -80,13 +80,14 @@ int status_parse(struct span word);
 int on_lost_parse(struct span word);
 int step_action_parse(struct span word);
 
-/* The status rule: first match of refused, unreachable, cancelled, timed_out, lost, unknown, failed (job or package),
- * succeeded. A package that was cancelled because its job timed out or was lost leaves it at that. */
+/* The status rule: first match of refused, unreachable, cancelled, timed_out, lost, unknown, failed
+ * (job or package), succeeded. A package that was cancelled because its job timed out or was lost
+ * leaves it at that. */
 enum status outcome_status(enum delivery d, enum job_outcome j, enum package_outcome p);
 
-/* The package layer of a run from its steps': any failed -> failed; else any unknown -> unknown; none ran ->
- * not_executed; any cancelled and none succeeded -> cancelled; else succeeded. Feed steps one by one from
- * PACKAGE_NOT_EXECUTED on. */
+/* The package layer of a run from its steps': any failed -> failed; else any unknown -> unknown;
+ * none ran -> not_executed; any cancelled and none succeeded -> cancelled; else succeeded. Feed
+ * steps one by one from PACKAGE_NOT_EXECUTED on. */
 enum package_outcome package_outcome_fold(enum package_outcome so_far, enum package_outcome step);
 
 #endif

@@ -1,4 +1,5 @@
-/* outcome_test.c - the status rule over every combination of the three layers, against the rule as prose says it. */
+/* outcome_test.c - the status rule over every combination of the three layers, against the rule as
+   prose says it. */
 #include "common/testing.h"
 #include "proto/outcome.h"
 #include "proto/state.h"
@@ -35,8 +36,9 @@ static void the_status_of_every_combination_is_the_first_row_that_holds(void **s
     for (unsigned d = 0; d < DELIVERY_COUNT; d++)
         for (unsigned j = 0; j < JOB_COUNT; j++)
             for (unsigned p = 0; p < PACKAGE_COUNT; p++)
-                assert_string_equal(status_text(outcome_status(d, j, p)),
-                                    by_prose(delivery_text(d), job_outcome_text(j), package_outcome_text(p)));
+                assert_string_equal(
+                    status_text(outcome_status(d, j, p)),
+                    by_prose(delivery_text(d), job_outcome_text(j), package_outcome_text(p)));
 }
 
 static void a_failure_of_a_child_package_is_never_lost_in_a_job_that_succeeded(void **state)
@@ -59,7 +61,8 @@ static void the_package_layer_of_a_run_is_the_worst_of_its_steps(void **state)
     so_far = package_outcome_fold(so_far, PACKAGE_SUCCEEDED);
     so_far = package_outcome_fold(so_far, PACKAGE_UNKNOWN);
     assert_int_equal(so_far, PACKAGE_FAILED);
-    assert_int_equal(package_outcome_fold(PACKAGE_NOT_EXECUTED, PACKAGE_CANCELLED), PACKAGE_CANCELLED);
+    assert_int_equal(package_outcome_fold(PACKAGE_NOT_EXECUTED, PACKAGE_CANCELLED),
+                     PACKAGE_CANCELLED);
 }
 
 static void words_are_read_back(void **state)

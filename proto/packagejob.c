@@ -5,7 +5,8 @@
 
 #include "proto/outcome.h"
 
-static int compile_bindings(const struct d_runnable *r, struct buf *items, uint32_t *ret_n, struct error *err)
+static int compile_bindings(const struct d_runnable *r, struct buf *items, uint32_t *ret_n,
+                            struct error *err)
 {
     struct wire_iter it = wire_iter(&r->parameters);
     struct span bytes;
@@ -15,7 +16,8 @@ static int compile_bindings(const struct d_runnable *r, struct buf *items, uint3
     while (rc == 0 && wire_next(&it, &bytes)) {
         struct d_parameter p;
         if ((rc = d_parameter_decode(bytes, &p, err)) < 0)
-            rc = error_set(err, -EINVAL, "a parameter of package '" SPAN_FMT "' is malformed", SPAN_ARG(r->name));
+            rc = error_set(err, -EINVAL, "a parameter of package '" SPAN_FMT "' is malformed",
+                           SPAN_ARG(r->name));
         else {
             struct d_binding b = {.name = p.name, .from = BINDING_CALL, .source = p.name};
             buf_clear(&one);
@@ -36,7 +38,8 @@ static int compile_codes(const struct d_runnable *r, struct buf *codes, struct e
     while (wire_next(&it, &bytes)) {
         struct d_exit_code e;
         if (d_exit_code_decode(bytes, &e, err) < 0)
-            return error_set(err, -EINVAL, "an exit code of package '" SPAN_FMT "' is malformed", SPAN_ARG(r->name));
+            return error_set(err, -EINVAL, "an exit code of package '" SPAN_FMT "' is malformed",
+                             SPAN_ARG(r->name));
         uint8_t code = (uint8_t)e.code;
         if (e.package == PACKAGE_SUCCEEDED)
             buf_add(codes, &code, 1);
@@ -65,7 +68,8 @@ int packagejob_compile(const struct d_runnable *r, struct buf *out, struct error
         d_step_encode(&s, &step);
         wire_add_bin(&steps, buf_span(&step));
         buf_printf(&name, PACKAGEJOB_PREFIX SPAN_FMT, SPAN_ARG(r->name));
-        struct d_job job = {.name = buf_span(&name), .version = r->version, .steps = wire_list_from(&steps, 1)};
+        struct d_job job = {
+            .name = buf_span(&name), .version = r->version, .steps = wire_list_from(&steps, 1)};
         d_job_encode(&job, out);
     }
     buf_free(&bindings);

@@ -1,4 +1,5 @@
-/* packagejob_test.c - the job of a package is the same everywhere, and another one when the package is. */
+/* packagejob_test.c - the job of a package is the same everywhere, and another one when the package
+   is. */
 #include "common/testing.h"
 
 #include <errno.h>
@@ -75,7 +76,8 @@ static void the_job_of_a_package_has_one_step_with_the_calls_parameters(void **s
     assert_int_equal(step.attempts, 1);
     it = wire_iter(&step.bindings);
     assert_true(wire_next(&it, &item) && d_binding_decode(item, &b, &err) == 0);
-    assert_true(span_eq_str(b.name, "table") && b.from == BINDING_CALL && span_eq_str(b.source, "table"));
+    assert_true(span_eq_str(b.name, "table") && b.from == BINDING_CALL &&
+                span_eq_str(b.source, "table"));
     assert_true(wire_next(&it, &item) && d_binding_decode(item, &b, &err) == 0);
     assert_true(span_eq_str(b.name, "day"));
     buf_free(&out);

@@ -1,13 +1,15 @@
 /* schema.h - every message, signed document, record and spool entry of Longboat, each field once.
  *
- * A row: X(type, field, most). Types and their meaning are in wire.h; `most` is a number of limits.h: the greatest
- * value of a u64, the bytes of a str, bin or map, the entries of strs and bins. Kinds are numbers that never change
- * meaning; fields are only appended. Families:
- *   m_ messages of a session (PROTOCOL.md)   d_ signed documents   r_ records of the broker's journal   s_ spool
+ * A row: X(type, field, most). Types and their meaning are in wire.h; `most` is a number of
+ * limits.h: the greatest value of a u64, the bytes of a str, bin or map, the entries of strs and
+ * bins. Kinds are numbers that never change meaning; fields are only appended, and one
+ * of type added_ may be missing. Families:
+ *   m_ messages of a session (PROTOCOL.md)   d_ signed documents   r_ records of the broker's
+ *   journal   s_ spool
  * entries
  *
- * Times are milliseconds since 1970 UTC in i64 (`_at`), durations milliseconds in u64 (`_ms`); 0 means "not set".
- */
+ * Times are milliseconds since 1970 UTC in i64 (`_at`), durations milliseconds in u64 (`_ms`); 0
+ * means "not set". */
 #ifndef LB_PROTO_SCHEMA_H
 #define LB_PROTO_SCHEMA_H
 
@@ -18,369 +20,477 @@
 /* clang-format off */
 #define ANY UINT64_MAX
 
-/* ======== The head of a frame: [0, session, number, ack]; messages follow one after the other. ======== */
-/* session: chosen by the client at random with HELLO. number: 1, 2, ... for frames with messages; a frame without
- * messages repeats the last number sent, so that a lost tail is noticed. ack: the last number received in order. */
+/* ======== The head of a frame: [0, session, number, ack]; messages follow one after the other. */
+
+/* session: chosen by the client at random with HELLO. number: 1, 2, ... for frames with messages; a
+ * frame without messages repeats the last number sent, so that a lost tail is noticed. ack: the
+ * last number received in order. */
 #define H_FRAME(X) X(u64, session, ANY) X(u64, number, ANY) X(u64, ack, ANY)
 
 /* ======== Sessions ======== */
+
+/* first message of every session. `spool`, `boot`, `incarnation` are a worker's; others send
+   zeros */
 #define M_HELLO(X) \
-    /* first message of every session. `spool`, `boot`, `incarnation` are a worker's; others send zeros */ \
-    X(u64, major, 255) X(u64, minor, 255) X(str, software, LIMIT_SHORT) X(bin, certificate, LIMIT_CERTIFICATE) \
-    X(id, incarnation, 0) X(id, spool, 0) X(id, boot, 0) X(u64, slots, LIMIT_SLOTS) X(u64, revocations, ANY)
+    X(u64, major, 255) X(u64, minor, 255) X(str, software, LIMIT_SHORT) \
+    X(bin, certificate, LIMIT_CERTIFICATE) X(id, incarnation, 0) X(id, spool, 0) X(id, boot, 0) \
+    X(u64, slots, LIMIT_SLOTS) X(u64, revocations, ANY)
+/* answer: the session is open. certificate: the broker's. yours: a newer certificate of the
+   principal's own key than the one that HELLO brought; to be used from now on. Empty: there is
+   none */
 #define M_WELCOME(X) \
-    /* answer: the session is open. certificate: the broker's. yours: a newer certificate of the principal's own key \
-       than the one that HELLO brought; to be used from now on. Empty: there is none */ \
-    X(u64, minor, 255) X(str, cluster, LIMIT_NAME) X(str, broker, LIMIT_NAME) X(bin, certificate, LIMIT_CERTIFICATE) \
-    X(u64, epoch, ANY) X(u64, lease_ms, ANY) X(u64, lost_after_ms, ANY) X(i64, now, 0) X(u64, revocations, ANY) \
+    X(u64, minor, 255) X(str, cluster, LIMIT_NAME) X(str, broker, LIMIT_NAME) \
+    X(bin, certificate, LIMIT_CERTIFICATE) X(u64, epoch, ANY) X(u64, lease_ms, ANY) \
+    X(u64, lost_after_ms, ANY) X(i64, now, 0) X(u64, revocations, ANY) \
     X(bin, yours, LIMIT_CERTIFICATE)
-#define M_REFUSED(X) /* the session is not opened, or is closed now; do not come back before retry_ms */ \
-    X(u64, code, 9999) X(str, text, LIMIT_TEXT) X(u64, retry_ms, ANY)
-#define M_RESET(X) /* frame of a session that the receiver does not know, or with a gap: say HELLO again */ \
-    X(str, reason, LIMIT_SHORT)
-#define M_PING(X) X(u64, stamp, ANY) /* stamp: the sender's own CLOCK_BOOTTIME, returned untouched */
+/* the session is not opened, or is closed now; do not come back before retry_ms */
+#define M_REFUSED(X) X(u64, code, 9999) X(str, text, LIMIT_TEXT) X(u64, retry_ms, ANY)
+/* frame of a session that the receiver does not know, or with a gap: say HELLO again */
+#define M_RESET(X) X(str, reason, LIMIT_SHORT)
+/* stamp: the sender's own CLOCK_BOOTTIME, returned untouched */
+#define M_PING(X) X(u64, stamp, ANY)
 #define M_PONG(X) X(u64, stamp, ANY)
 #define M_BYE(X) X(str, reason, LIMIT_SHORT)
 
-/* ======== Answers that many requests share. `req`: the client's own number of its request. ======== */
+/* ======== Answers that many requests share. `req`: the client's own number of its request. */
+
 #define M_DONE(X) X(u64, req, ANY) X(str, text, LIMIT_TEXT)
-#define M_ERROR(X) X(u64, req, ANY) X(u64, code, 9999) X(str, text, LIMIT_TEXT) X(u64, retry_ms, ANY)
+#define M_ERROR(X) \
+    X(u64, req, ANY) X(u64, code, 9999) X(str, text, LIMIT_TEXT) X(u64, retry_ms, ANY)
 
 /* ======== Calls ======== */
-#define M_RESOLVE(X) /* which job versions are there? address: a server's or a pool's name, or "all" */ \
-    X(u64, req, ANY) X(str, job, LIMIT_JOB) X(str, address, LIMIT_ADDRESS)
-#define M_RESOLVED(X) /* versions: d_version each, newest deployment first; servers: all in the address */ \
-    X(u64, req, ANY) X(bins, versions, LIMIT_JOBS) X(strs, servers, LIMIT_SERVERS)
-#define M_CALL(X) /* call: d_signed of a d_call; follow: 0 no, 1 its end, 2 its states too */ \
-    X(u64, req, ANY) X(bin, call, LIMIT_CALL) X(u64, follow, 2)
-#define M_ACCEPTED(X) /* durable now. duplicate: the key was known, with the same body: this is that run */ \
-    X(u64, req, ANY) X(id, run, 0) X(flag, duplicate, 0)
-#define M_FOLLOW(X) X(u64, req, ANY) X(id, run, 0) X(u64, level, 2) /* ask again for what a new session has not got */
-#define M_RUN_STATE(X) /* the latest state; states in between may have been left out */ \
-    X(id, run, 0) X(u64, state, 15) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) X(u64, percent, 100) \
-    X(str, text, LIMIT_TEXT) X(i64, at, 0)
-#define M_RUN_ENDED(X) /* durable. outcome: d_outcome */ \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) X(bin, outcome, LIMIT_OUTCOME)
-#define M_CANCEL(X) X(u64, req, ANY) X(id, run, 0) X(flag, force, 0) X(str, reason, LIMIT_TEXT)
+
+/* which job versions are there? address: a server's or a pool's name, or "all" */
+#define M_RESOLVE(X) X(u64, req, ANY) X(str, job, LIMIT_JOB) X(str, address, LIMIT_ADDRESS)
+/* versions: d_version each, newest deployment first; servers: all in the address */
+#define M_RESOLVED(X) X(u64, req, ANY) X(bins, versions, LIMIT_JOBS) X(strs, servers, LIMIT_SERVERS)
+/* call: d_signed of a d_call; follow: 0 no, 1 its end, 2 its states too */
+#define M_CALL(X) X(u64, req, ANY) X(bin, call, LIMIT_CALL) X(u64, follow, 2)
+/* durable now. duplicate: the key was known, with the same body: this is that run */
+#define M_ACCEPTED(X) X(u64, req, ANY) X(id, run, 0) X(flag, duplicate, 0)
+/* ask again for what a new session has not got */
+#define M_FOLLOW(X) X(u64, req, ANY) X(id, run, 0) X(u64, level, 2)
+/* the latest state; states in between may have been left out */
+#define M_RUN_STATE(X) \
+    X(id, run, 0) X(u64, state, 15) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
+    X(u64, percent, 100) X(str, text, LIMIT_TEXT) X(i64, at, 0)
+/* durable. outcome: d_outcome */
+#define M_RUN_ENDED(X) \
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
+    X(bin, outcome, LIMIT_OUTCOME)
+#define M_CANCEL(X) \
+    X(u64, req, ANY) X(id, run, 0) X(flag, force, 0) X(str, reason, LIMIT_TEXT)
 
 /* ======== Parents ======== */
-#define M_PARENT_BEGIN(X) /* body: d_signed of a d_parent. Answer: ACCEPTED */ \
-    X(u64, req, ANY) X(bin, parent, LIMIT_CALL) X(flag, drive, 0)
+
+/* body: d_signed of a d_parent. Answer: ACCEPTED */
+#define M_PARENT_BEGIN(X) X(u64, req, ANY) X(bin, parent, LIMIT_CALL) X(flag, drive, 0)
+/* the plan's bytes, before its BEGIN, in chunks by hash. Answer: DONE with the next offset */
 #define M_PARENT_PLAN(X) \
-    /* the plan's bytes, before its BEGIN, in chunks by hash. Answer: DONE with the next offset */ \
-    X(u64, req, ANY) X(hash, plan, 0) X(u64, offset, LIMIT_PLAN) X(u64, size, LIMIT_PLAN) X(bin, data, LIMIT_CHUNK)
-#define M_PARENT_END(X) /* by its driver, with the epoch of its lease. report: JSON */ \
-    X(u64, req, ANY) X(id, parent, 0) X(u64, epoch, ANY) X(u64, status, 15) X(str, report, LIMIT_CALL)
-#define M_PARENT_DRIVE(X) \
-    X(u64, req, ANY) X(id, parent, 0) /* take the lease; answer DRIVING, or ERROR held by another */
-#define M_DRIVING(X) X(u64, req, ANY) X(id, parent, 0) X(u64, epoch, ANY) X(flag, resumed, 0)
+    X(u64, req, ANY) X(hash, plan, 0) X(u64, offset, LIMIT_PLAN) X(u64, size, LIMIT_PLAN) \
+    X(bin, data, LIMIT_CHUNK)
+/* by its driver, with the epoch of its lease. report: JSON */
+#define M_PARENT_END(X) \
+    X(u64, req, ANY) X(id, parent, 0) X(u64, epoch, ANY) X(u64, status, 15) \
+    X(str, report, LIMIT_CALL)
+/* take the lease; answer DRIVING, or ERROR held by another */
+#define M_PARENT_DRIVE(X) X(u64, req, ANY) X(id, parent, 0)
+#define M_DRIVING(X) \
+    X(u64, req, ANY) X(id, parent, 0) X(u64, epoch, ANY) X(flag, resumed, 0)
 
 /* ======== Broker and worker ======== */
+
+/* what this server can run now; whole, whenever it changes. jobs: d_attested_job; packages:
+   d_attested_package; needs: d_need */
 #define M_ATTEST(X) \
-    /* what this server can run now; whole, whenever it changes. jobs: d_attested_job; packages: d_attested_package; \
-       needs: d_need */ \
-    X(u64, slots, LIMIT_SLOTS) X(bins, jobs, LIMIT_JOBS) X(bins, packages, LIMIT_JOBS) X(bins, needs, LIMIT_NEEDS) \
-    X(map, facts, LIMIT_OUTPUTS)
-#define M_HAVE(X) \
-    /* after WELCOME, before HAVE_END: one for each attempt that this spool knows and that is not RECORDED. state: a \
-       RUN_ state: HANDED_OVER (waits), RUNNING, ENDED (its RESULT follows) */ \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, state, 15)
+    X(u64, slots, LIMIT_SLOTS) X(bins, jobs, LIMIT_JOBS) X(bins, packages, LIMIT_JOBS) \
+    X(bins, needs, LIMIT_NEEDS) X(map, facts, LIMIT_OUTPUTS)
+/* after WELCOME, before HAVE_END: one for each attempt that this spool knows and that is not
+   RECORDED. state: a RUN_ state: HANDED_OVER (waits), RUNNING, ENDED (its RESULT follows) */
+#define M_HAVE(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, state, 15)
 #define M_HAVE_END(X) X(u64, count, ANY)
-#define M_EXECUTE(X) /* call, certificate: the caller's bytes as received */ \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, call, LIMIT_CALL) X(bin, certificate, LIMIT_CERTIFICATE) \
-    X(hash, job_hash, 0) X(u64, on_lost, 15) X(u64, lost_after_ms, ANY)
-#define M_STARTED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(i64, at, 0)
-#define M_PROGRESS(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
+/* call, certificate: the caller's bytes as received */
+#define M_EXECUTE(X) \
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, call, LIMIT_CALL) \
+    X(bin, certificate, LIMIT_CERTIFICATE) X(hash, job_hash, 0) X(u64, on_lost, 15) \
+    X(u64, lost_after_ms, ANY)
+#define M_STARTED(X) \
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(i64, at, 0)
+#define M_PROGRESS(X) \
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
 #define M_RESULT(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME)
-#define M_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) /* durable: the spool may forget it */
-#define M_STOP(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(flag, force, 0) X(str, reason, LIMIT_TEXT)
-#define M_RECALL(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) /* give it back if no step of it has started */
+/* durable: the spool may forget it */
+#define M_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
+#define M_STOP(X) \
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(flag, force, 0) X(str, reason, LIMIT_TEXT)
+/* give it back if no step of it has started */
+#define M_RECALL(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 #define M_RETURNED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, reason, LIMIT_TEXT)
-#define M_LOG_DATA(X) /* stream: 1 stdout, 2 stderr. offset: of this step's stream, cut bytes included */ \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) \
-    X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) X(bin, data, LIMIT_LOG_CHUNK) X(u64, cut, ANY)
-#define M_LOG_ACK(X) X(u64, bytes, ANY) /* credit for logs: bytes of LOG_DATA taken so far in this session */
-#define M_DESIRED(X) \
-    /* packages this server is to have: d_deployed each; whole, at WELCOME and whenever it changes */ \
-    X(u64, generation, ANY) X(bins, packages, LIMIT_JOBS)
-#define M_REVOKED(X) X(bin, list, LIMIT_FRAME) /* d_signed of a d_revocations; on every session when newer */
+/* stream: 1 stdout, 2 stderr. offset: of this step's stream, cut bytes included */
+#define M_LOG_DATA(X) \
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
+    X(u64, turn, LIMIT_TRIES) X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) \
+    X(bin, data, LIMIT_LOG_CHUNK) X(u64, cut, ANY)
+/* credit for logs: bytes of LOG_DATA taken so far in this session */
+#define M_LOG_ACK(X) X(u64, bytes, ANY)
+/* packages this server is to have: d_deployed each; whole, at WELCOME and whenever it changes */
+#define M_DESIRED(X) X(u64, generation, ANY) X(bins, packages, LIMIT_JOBS)
+/* d_signed of a d_revocations; on every session when newer */
+#define M_REVOKED(X) X(bin, list, LIMIT_FRAME)
 
 /* ======== Seeing ======== */
+
+/* what: runs, run, history, servers, explain, packages, certificates, parents, whoami, stats,
+   store; after: the cursor of the page before. Answer: ROWS */
 #define M_QUERY(X) \
-    /* what: runs, run, history, servers, explain, packages, certificates, parents, whoami, stats, store; after: the \
-       cursor of the page before. Answer: ROWS */ \
-    X(u64, req, ANY) X(str, what, LIMIT_NAME) X(map, where, LIMIT_OUTPUTS) X(str, after, LIMIT_SHORT) \
-    X(u64, limit, LIMIT_ROWS)
-#define M_ROWS(X) X(u64, req, ANY) X(strs, rows, LIMIT_ROWS) X(str, next, LIMIT_SHORT) /* rows: JSON objects */
-#define M_OPERATE(X) /* verb, target, arguments: see "Requests and answers". Answer: DONE */ \
-    X(u64, req, ANY) X(str, verb, LIMIT_NAME) X(str, target, LIMIT_SHORT) X(map, arguments, LIMIT_OUTPUTS) \
-    X(str, reason, LIMIT_TEXT)
+    X(u64, req, ANY) X(str, what, LIMIT_NAME) X(map, where, LIMIT_OUTPUTS) \
+    X(str, after, LIMIT_SHORT) X(u64, limit, LIMIT_ROWS)
+/* rows: JSON objects */
+#define M_ROWS(X) X(u64, req, ANY) X(strs, rows, LIMIT_ROWS) X(str, next, LIMIT_SHORT)
+/* verb, target, arguments: see "Requests and answers". Answer: DONE */
+#define M_OPERATE(X) \
+    X(u64, req, ANY) X(str, verb, LIMIT_NAME) X(str, target, LIMIT_SHORT) \
+    X(map, arguments, LIMIT_OUTPUTS) X(str, reason, LIMIT_TEXT)
+/* events after `after` that match (empty: all); at most `credit` bytes until CREDIT. Answer:
+   EVENTS */
 #define M_SUBSCRIBE(X) \
-    /* events after `after` that match (empty: all); at most `credit` bytes until CREDIT. Answer: EVENTS */ \
-    X(u64, req, ANY) X(u64, after, ANY) X(i64, since, 0) X(map, where, LIMIT_OUTPUTS) X(u64, credit, ANY)
-#define M_EVENTS(X) /* every event in (from, to] that matches and may be seen. events: JSON objects */ \
-    X(u64, req, ANY) X(u64, from, ANY) X(u64, to, ANY) X(strs, events, LIMIT_EVENTS) X(flag, live, 0)
-#define M_CREDIT(X) X(u64, req, ANY) X(u64, bytes, ANY) /* bytes taken in all so far */
+    X(u64, req, ANY) X(u64, after, ANY) X(i64, since, 0) X(map, where, LIMIT_OUTPUTS) \
+    X(u64, credit, ANY)
+/* every event in (from, to] that matches and may be seen. events: JSON objects */
+#define M_EVENTS(X) \
+    X(u64, req, ANY) X(u64, from, ANY) X(u64, to, ANY) X(strs, events, LIMIT_EVENTS) \
+    X(flag, live, 0)
+/* bytes taken in all so far */
+#define M_CREDIT(X) X(u64, req, ANY) X(u64, bytes, ANY)
 #define M_UNSUBSCRIBE(X) X(u64, req, ANY)
-#define M_LOGS(X) /* follow: go on until the run has ended. Answer: LOG ... with `end` on the last */ \
+/* follow: go on until the run has ended. Answer: LOG ... with `end` on the last */
+#define M_LOGS(X) \
     X(u64, req, ANY) X(id, run, 0) X(str, step, LIMIT_NAME) X(u64, after, ANY) X(flag, follow, 0)
+/* LOG_DATA each */
 #define M_LOG(X) \
-    X(u64, req, ANY) X(bins, chunks, LIMIT_EVENTS) X(u64, next, ANY) X(flag, end, 0) /* LOG_DATA each */
+    X(u64, req, ANY) X(bins, chunks, LIMIT_EVENTS) X(u64, next, ANY) X(flag, end, 0)
 
 /* ======== Packages, certificates ======== */
-#define M_PUT(X) /* into the depot, in order; resumable. Answer: DONE, text: the offset that is there */ \
-    X(u64, req, ANY) X(hash, package, 0) X(u64, offset, ANY) X(u64, size, ANY) X(bin, data, LIMIT_CHUNK)
+
+/* into the depot, in order; resumable. Answer: DONE, text: the offset that is there */
+#define M_PUT(X) \
+    X(u64, req, ANY) X(hash, package, 0) X(u64, offset, ANY) X(u64, size, ANY) \
+    X(bin, data, LIMIT_CHUNK)
 #define M_PUT_END(X) \
-    X(u64, req, ANY) X(hash, package, 0) X(bin, manifest, LIMIT_MANIFEST) X(bin, signature, LIMIT_SIGNATURE)
-#define M_GET(X) X(u64, req, ANY) X(hash, package, 0) X(u64, offset, ANY) X(u64, length, LIMIT_CHUNK)
-#define M_CHUNK(X) \
-    X(u64, req, ANY) X(hash, package, 0) X(u64, offset, ANY) X(u64, size, ANY) X(bin, data, LIMIT_CHUNK) \
+    X(u64, req, ANY) X(hash, package, 0) X(bin, manifest, LIMIT_MANIFEST) \
     X(bin, signature, LIMIT_SIGNATURE)
-#define M_DEPLOY(X) \
-    X(u64, req, ANY) X(bin, deployment, LIMIT_CERTIFICATE) /* d_signed of a d_deployment. Answer: DONE */
-#define M_ENROL(X) X(u64, req, ANY) X(bin, certificate, LIMIT_CERTIFICATE) /* the only message of a one-time key */
-#define M_CERTIFICATE(X) X(u64, req, ANY) X(str, name, LIMIT_NAME) X(u64, serial, ANY) /* ask; answer CERTIFICATES */
+#define M_GET(X) \
+    X(u64, req, ANY) X(hash, package, 0) X(u64, offset, ANY) X(u64, length, LIMIT_CHUNK)
+#define M_CHUNK(X) \
+    X(u64, req, ANY) X(hash, package, 0) X(u64, offset, ANY) X(u64, size, ANY) \
+    X(bin, data, LIMIT_CHUNK) X(bin, signature, LIMIT_SIGNATURE)
+/* d_signed of a d_deployment. Answer: DONE */
+#define M_DEPLOY(X) X(u64, req, ANY) X(bin, deployment, LIMIT_CERTIFICATE)
+/* the only message of a one-time key */
+#define M_ENROL(X) X(u64, req, ANY) X(bin, certificate, LIMIT_CERTIFICATE)
+/* ask; answer CERTIFICATES */
+#define M_CERTIFICATE(X) X(u64, req, ANY) X(str, name, LIMIT_NAME) X(u64, serial, ANY)
 #define M_CERTIFICATES(X) X(u64, req, ANY) X(bins, certificates, LIMIT_ROWS)
-#define M_PUBLISH(X) \
-    X(u64, req, ANY) X(bin, certificate, LIMIT_CERTIFICATE) /* an administrator hands in a certificate */
+/* an administrator hands in a certificate */
+#define M_PUBLISH(X) X(u64, req, ANY) X(bin, certificate, LIMIT_CERTIFICATE)
 #define M_REVOKE(X) X(u64, req, ANY) X(bin, list, LIMIT_FRAME)
 
-/* X(macro suffix, name, kind, from, answer or purpose): `from` is who may send it: C any client, W a worker, B the
- * broker, O a one-time key */
+/* X(macro suffix, name, kind, from, answer or purpose): `from` is who may send it: C any client, W
+ * a worker, B the broker, O a one-time key */
 #define MESSAGES(M) \
-    M(HELLO, hello, 1, C) M(WELCOME, welcome, 2, B) M(REFUSED, refused, 3, B) M(RESET, reset, 4, B) \
-    M(PING, ping, 5, C) M(PONG, pong, 6, B) M(BYE, bye, 7, C) M(DONE, done, 8, B) M(ERROR, error, 9, B) \
-    M(RESOLVE, resolve, 10, C) M(RESOLVED, resolved, 11, B) M(CALL, call, 12, C) M(ACCEPTED, accepted, 13, B) \
-    M(FOLLOW, follow, 14, C) M( RUN_STATE, run_state, 15, B) M(RUN_ENDED, run_ended, 16, B) M(CANCEL, cancel, 17, C) \
-    M(PARENT_BEGIN, parent_begin, 20, C) M(PARENT_PLAN, parent_plan, 21, C) M(PARENT_END, parent_end, 22, C) \
-    M(PARENT_DRIVE, parent_drive, 23, C) M(DRIVING, driving, 24, B) M(ATTEST, attest, 30, W) M(HAVE, have, 31, W) \
-    M(HAVE_END, have_end, 32, W) M(EXECUTE, execute, 33, B) M(STARTED, started, 34, W) M(PROGRESS, progress, 35, W) \
-    M(RESULT, result, 36, W) M(RECORDED, recorded, 37, B) M(STOP, stop, 38, B) M(RECALL, recall, 39, B) \
-    M(RETURNED, returned, 40, W) M(LOG_DATA, log_data, 41, W) M(LOG_ACK, log_ack, 42, B) M(DESIRED, desired, 43, B) \
-    M(REVOKED, revoked, 44, B) M(QUERY, query, 50, C) M(ROWS, rows, 51, B) M(OPERATE, operate, 52, C) \
-    M(SUBSCRIBE, subscribe, 53, C) M(EVENTS, events, 54, B) M(CREDIT, credit, 55, C) \
-    M(UNSUBSCRIBE, unsubscribe, 56, C) M(LOGS, logs, 57, C) M(LOG, log, 58, B) M(PUT, put, 70, C) \
-    M(PUT_END, put_end, 71, C) M(GET, get, 72, C) M(CHUNK, chunk, 73, B) M(DEPLOY, deploy, 74, C) \
-    M(ENROL, enrol, 80, O) M(CERTIFICATE, certificate, 81, C) M(CERTIFICATES, certificates, 82, B) \
+    M(HELLO, hello, 1, C) M(WELCOME, welcome, 2, B) M(REFUSED, refused, 3, B) \
+    M(RESET, reset, 4, B) M(PING, ping, 5, C) M(PONG, pong, 6, B) M(BYE, bye, 7, C) \
+    M(DONE, done, 8, B) M(ERROR, error, 9, B) M(RESOLVE, resolve, 10, C) \
+    M(RESOLVED, resolved, 11, B) M(CALL, call, 12, C) M(ACCEPTED, accepted, 13, B) \
+    M(FOLLOW, follow, 14, C) M(RUN_STATE, run_state, 15, B) M(RUN_ENDED, run_ended, 16, B) \
+    M(CANCEL, cancel, 17, C) M(PARENT_BEGIN, parent_begin, 20, C) \
+    M(PARENT_PLAN, parent_plan, 21, C) M(PARENT_END, parent_end, 22, C) \
+    M(PARENT_DRIVE, parent_drive, 23, C) M(DRIVING, driving, 24, B) M(ATTEST, attest, 30, W) \
+    M(HAVE, have, 31, W) M(HAVE_END, have_end, 32, W) M(EXECUTE, execute, 33, B) \
+    M(STARTED, started, 34, W) M(PROGRESS, progress, 35, W) M(RESULT, result, 36, W) \
+    M(RECORDED, recorded, 37, B) M(STOP, stop, 38, B) M(RECALL, recall, 39, B) \
+    M(RETURNED, returned, 40, W) M(LOG_DATA, log_data, 41, W) M(LOG_ACK, log_ack, 42, B) \
+    M(DESIRED, desired, 43, B) M(REVOKED, revoked, 44, B) M(QUERY, query, 50, C) \
+    M(ROWS, rows, 51, B) M(OPERATE, operate, 52, C) M(SUBSCRIBE, subscribe, 53, C) \
+    M(EVENTS, events, 54, B) M(CREDIT, credit, 55, C) M(UNSUBSCRIBE, unsubscribe, 56, C) \
+    M(LOGS, logs, 57, C) M(LOG, log, 58, B) M(PUT, put, 70, C) M(PUT_END, put_end, 71, C) \
+    M(GET, get, 72, C) M(CHUNK, chunk, 73, B) M(DEPLOY, deploy, 74, C) M(ENROL, enrol, 80, O) \
+    M(CERTIFICATE, certificate, 81, C) M(CERTIFICATES, certificates, 82, B) \
     M(PUBLISH, publish, 83, C) M(REVOKE, revoke, 84, C)
 
 /* ======== Documents ======== */
-/* What is signed is "longboat/<kind>/1\0" + body, as sent, kept as received. For calls the signature is over the root
- * of a Merkle tree: leaf = BLAKE2b-256(0x00 body), node = BLAKE2b-256(0x01 left right); proof: the siblings from the
- * leaf up, index: the leaf's place (bit i tells the side at height i). A single call has an empty proof: its root is
- * its leaf. */
-#define D_SIGNED(X) /* serial: of the signer's certificate; 0 and an empty name: signed by `key` itself */ \
+
+/* What is signed is "longboat/<kind>/1\0" + body, as sent, kept as received. For calls the
+ * signature is over the root of a Merkle tree: leaf = BLAKE2b-256(0x00 body), node =
+ * BLAKE2b-256(0x01 left right); proof: the siblings from the leaf up, index: the leaf's place (bit
+ * i tells the side at height i). A single call has an empty proof: its root is its leaf. */
+/* serial: of the signer's certificate; 0 and an empty name: signed by `key` itself */
+#define D_SIGNED(X) \
     X(str, signer, LIMIT_NAME) X(u64, serial, ANY) X(hash, key, 0) X(bin, body, LIMIT_FRAME) \
     X(bins, proof, LIMIT_PROOF) X(u64, index, ANY) X(bin, signature, 64)
+/* kind "certificate". Signed by an administrator's key, or, with an invitation, by its one-time
+   key */
 #define D_CERTIFICATE(X) \
-    /* kind "certificate". Signed by an administrator's key, or, with an invitation, by its one-time key */ \
-    X(str, cluster, LIMIT_NAME) X(str, name, LIMIT_NAME) X(str, role, LIMIT_NAME) X(u64, serial, ANY) \
-    X(hash, sign_key, 0) X(hash, transport_key, 0) X(hash, seal_key, 0) X(strs, pools, LIMIT_POOLS) \
-    X(strs, grants, LIMIT_GRANTS) X(i64, not_before, 0) X(i64, not_after, 0) X(bin, invitation, LIMIT_CERTIFICATE)
-#define D_INVITATION(X) /* kind "invitation", signed by an administrator: who holds one_time_key may become this */ \
-    X(str, cluster, LIMIT_NAME) X(hash, one_time_key, 0) X(str, name, LIMIT_NAME) X(str, role, LIMIT_NAME) \
-    X(u64, serial, ANY) X(strs, pools, LIMIT_POOLS) X(strs, grants, LIMIT_GRANTS) X(i64, expires, 0) \
-    X(i64, certificate_not_after, 0)
-#define D_TOKEN(X) /* what `lbctl invite` prints, base64url behind "longboat-join:" */ \
-    X(str, cluster, LIMIT_NAME) X(strs, addresses, 16) X(hash, broker_key, 0) X(bins, administrators, 16) \
-    X(hash, one_time_seed, 0) X(bin, invitation, LIMIT_CERTIFICATE)
+    X(str, cluster, LIMIT_NAME) X(str, name, LIMIT_NAME) X(str, role, LIMIT_NAME) \
+    X(u64, serial, ANY) X(hash, sign_key, 0) X(hash, transport_key, 0) X(hash, seal_key, 0) \
+    X(strs, pools, LIMIT_POOLS) X(strs, grants, LIMIT_GRANTS) X(i64, not_before, 0) \
+    X(i64, not_after, 0) X(bin, invitation, LIMIT_CERTIFICATE)
+/* kind "invitation", signed by an administrator: who holds one_time_key may become this */
+#define D_INVITATION(X) \
+    X(str, cluster, LIMIT_NAME) X(hash, one_time_key, 0) X(str, name, LIMIT_NAME) \
+    X(str, role, LIMIT_NAME) X(u64, serial, ANY) X(strs, pools, LIMIT_POOLS) \
+    X(strs, grants, LIMIT_GRANTS) X(i64, expires, 0) X(i64, certificate_not_after, 0)
+/* what `lbctl invite` prints, base64url behind "longboat-join:" */
+#define D_TOKEN(X) \
+    X(str, cluster, LIMIT_NAME) X(strs, addresses, 16) X(hash, broker_key, 0) \
+    X(bins, administrators, 16) X(hash, one_time_seed, 0) X(bin, invitation, LIMIT_CERTIFICATE)
+/* kind "revocations", signed by an administrator; number grows by one; serials: 8 bytes each,
+   big endian, ascending */
 #define D_REVOCATIONS(X) \
-    /* kind "revocations", signed by an administrator; number grows by one; serials: 8 bytes each, big endian, \
-       ascending */ \
-    X(str, cluster, LIMIT_NAME) X(u64, number, ANY) X(i64, issued_at, 0) X(bin, serials, LIMIT_REVOKED * 8)
+    X(str, cluster, LIMIT_NAME) X(u64, number, ANY) X(i64, issued_at, 0) \
+    X(bin, serials, LIMIT_REVOKED * 8)
+/* kind "call". pin_latest: job_hash is zero and whatever the server has runs. plan: its parent's
+   name. item: of a for_each, for people: its values, joined by commas */
 #define D_CALL(X) \
-    /* kind "call". pin_latest: job_hash is zero and whatever the server has runs. plan: its parent's name */ \
-    X(str, cluster, LIMIT_NAME) X(str, caller, LIMIT_NAME) X(str, key, LIMIT_KEY) X(str, job, LIMIT_JOB) \
-    X(hash, job_hash, 0) X(flag, pin_latest, 0) X(str, address, LIMIT_ADDRESS) X(map, parameters, LIMIT_PARAMETERS) \
-    X(u64, on_lost, 15) X(u64, lost_after_ms, ANY) X(u64, start_within_ms, ANY) X(u64, timeout_ms, ANY) \
-    X(u64, priority, 9) X(str, as_of, LIMIT_SHORT) X(i64, issued_at, 0) X(i64, expires, 0) X(id, parent, 0) \
-    X(str, task, LIMIT_NAME) X(u64, index, LIMIT_TASKS) X(u64, turn, LIMIT_TRIES) X(strs, semaphores, LIMIT_POOLS) \
-    X(str, plan, LIMIT_NAME)
-#define D_PARENT(X) /* kind "parent": the beginning of a parent run. values: its variables. turn: a task's try */ \
-    X(str, cluster, LIMIT_NAME) X(str, caller, LIMIT_NAME) X(str, key, LIMIT_KEY) X(str, name, LIMIT_NAME) \
-    X(hash, plan, 0) X(u64, plan_size, LIMIT_PLAN) X(map, values, LIMIT_PARAMETERS) X(str, as_of, LIMIT_SHORT) \
-    X(u64, tasks, LIMIT_TASKS) X(i64, issued_at, 0) X(id, parent, 0)
-#define D_VERSION(X) /* one job version in a RESOLVED */ \
-    X(hash, job_hash, 0) X(str, version, LIMIT_SHORT) X(u64, servers, LIMIT_SERVERS) X(str, example, LIMIT_NAME) \
-    X(flag, idempotent, 0) X(bin, parameters, LIMIT_MANIFEST)
+    X(str, cluster, LIMIT_NAME) X(str, caller, LIMIT_NAME) X(str, key, LIMIT_KEY) \
+    X(str, job, LIMIT_JOB) X(hash, job_hash, 0) X(flag, pin_latest, 0) \
+    X(str, address, LIMIT_ADDRESS) X(map, parameters, LIMIT_PARAMETERS) X(u64, on_lost, 15) \
+    X(u64, lost_after_ms, ANY) X(u64, start_within_ms, ANY) X(u64, timeout_ms, ANY) \
+    X(u64, priority, 9) X(str, as_of, LIMIT_SHORT) X(i64, issued_at, 0) X(i64, expires, 0) \
+    X(id, parent, 0) X(str, task, LIMIT_NAME) X(u64, index, LIMIT_TASKS) X(u64, turn, LIMIT_TRIES) \
+    X(strs, semaphores, LIMIT_POOLS) X(str, plan, LIMIT_NAME) X(added_str, item, LIMIT_SHORT)
+/* kind "parent": the beginning of a parent run. values: its variables. turn: a task's try */
+#define D_PARENT(X) \
+    X(str, cluster, LIMIT_NAME) X(str, caller, LIMIT_NAME) X(str, key, LIMIT_KEY) \
+    X(str, name, LIMIT_NAME) X(hash, plan, 0) X(u64, plan_size, LIMIT_PLAN) \
+    X(map, values, LIMIT_PARAMETERS) X(str, as_of, LIMIT_SHORT) X(u64, tasks, LIMIT_TASKS) \
+    X(i64, issued_at, 0) X(id, parent, 0)
+/* one job version in a RESOLVED */
+#define D_VERSION(X) \
+    X(hash, job_hash, 0) X(str, version, LIMIT_SHORT) X(u64, servers, LIMIT_SERVERS) \
+    X(str, example, LIMIT_NAME) X(flag, idempotent, 0) X(bin, parameters, LIMIT_MANIFEST)
+/* older: 0 for what is called now; the n-th version before it, kept for calls that were signed
+   for it */
 #define D_ATTESTED_JOB(X) \
-    X(str, name, LIMIT_JOB) X(hash, job_hash, 0) X(str, version, LIMIT_SHORT) X(u64, concurrency, ANY) \
-    X(flag, idempotent, 0) X(bins, packages, LIMIT_STEPS) X(strs, needs, LIMIT_NEEDS) \
-    X(bin, parameters, LIMIT_MANIFEST) X(u64, older, 255) \
-    /* older: 0 for what is called now; the n-th version before it, kept for calls that were signed for it */
+    X(str, name, LIMIT_JOB) X(hash, job_hash, 0) X(str, version, LIMIT_SHORT) \
+    X(u64, concurrency, ANY) X(flag, idempotent, 0) X(bins, packages, LIMIT_STEPS) \
+    X(strs, needs, LIMIT_NEEDS) X(bin, parameters, LIMIT_MANIFEST) X(u64, older, 255)
+/* not empty: wanted but not there, and why */
 #define D_ATTESTED_PACKAGE(X) \
-    X(str, name, LIMIT_NAME) X(str, version, LIMIT_SHORT) X(hash, package, 0) X(str, signer, LIMIT_SHORT) \
-    X(u64, size, ANY) X(str, trouble, LIMIT_TEXT) /* not empty: wanted but not there, and why */
-#define D_NEED(X) X(str, need, LIMIT_SHORT) X(flag, holds, 0) X(str, trouble, LIMIT_TEXT) X(i64, probed_at, 0)
-#define D_DEPLOYMENT(X) /* kind "deployment". remove: take it away */ \
-    X(str, cluster, LIMIT_NAME) X(hash, package, 0) X(str, name, LIMIT_NAME) X(str, version, LIMIT_SHORT) \
-    X(str, address, LIMIT_ADDRESS) X(flag, remove, 0) X(i64, issued_at, 0)
+    X(str, name, LIMIT_NAME) X(str, version, LIMIT_SHORT) X(hash, package, 0) \
+    X(str, signer, LIMIT_SHORT) X(u64, size, ANY) X(str, trouble, LIMIT_TEXT)
+#define D_NEED(X) \
+    X(str, need, LIMIT_SHORT) X(flag, holds, 0) X(str, trouble, LIMIT_TEXT) X(i64, probed_at, 0)
+/* kind "deployment". remove: take it away */
+#define D_DEPLOYMENT(X) \
+    X(str, cluster, LIMIT_NAME) X(hash, package, 0) X(str, name, LIMIT_NAME) \
+    X(str, version, LIMIT_SHORT) X(str, address, LIMIT_ADDRESS) X(flag, remove, 0) \
+    X(i64, issued_at, 0)
 #define D_DEPLOYED(X) X(bin, deployment, LIMIT_CERTIFICATE) X(u64, size, ANY)
-#define D_JOB(X) /* kind "job", compiled; its hash (BLAKE2b-256 of the bytes) is the job hash. steps: d_step */ \
-    X(str, name, LIMIT_JOB) X(str, version, LIMIT_SHORT) X(u64, concurrency, ANY) X(bins, steps, LIMIT_STEPS)
-#define D_STEP(X) /* bindings: d_binding. package: zero for a step without one. exit_codes: "0=succeeded" pairs */ \
-    X(str, name, LIMIT_NAME) X(flag, always, 0) X(str, subsystem, LIMIT_NAME) X(str, package_name, LIMIT_NAME) \
-    X(hash, package, 0) X(bin, run, LIMIT_JOB_BODY) X(str, proxy, LIMIT_NAME) X(bins, bindings, LIMIT_VALUES) \
-    X(u64, attempts, LIMIT_TRIES) X(u64, interval_ms, ANY) X(u64, backoff, 100) X(bin, retry_codes, 256) \
-    X(bin, success_codes, 256) X(u64, timeout_ms, ANY) X(str, on_success, LIMIT_NAME) X(str, on_failure, LIMIT_NAME) \
-    X(u64, output_cap, ANY)
+/* kind "job", compiled; its hash (BLAKE2b-256 of the bytes) is the job hash. steps: d_step */
+#define D_JOB(X) \
+    X(str, name, LIMIT_JOB) X(str, version, LIMIT_SHORT) X(u64, concurrency, ANY) \
+    X(bins, steps, LIMIT_STEPS)
+/* bindings: d_binding. package: zero for a step without one. exit_codes: "0=succeeded" pairs */
+#define D_STEP(X) \
+    X(str, name, LIMIT_NAME) X(flag, always, 0) X(str, subsystem, LIMIT_NAME) \
+    X(str, package_name, LIMIT_NAME) X(hash, package, 0) X(bin, run, LIMIT_JOB_BODY) \
+    X(str, proxy, LIMIT_NAME) X(bins, bindings, LIMIT_VALUES) X(u64, attempts, LIMIT_TRIES) \
+    X(u64, interval_ms, ANY) X(u64, backoff, 100) X(bin, retry_codes, 256) \
+    X(bin, success_codes, 256) X(u64, timeout_ms, ANY) X(str, on_success, LIMIT_NAME) \
+    X(str, on_failure, LIMIT_NAME) X(u64, output_cap, ANY)
+/* from: 0 literal value, 1 call parameter, 2 as_of, 3 server, 4 output `source` of step `step` */
 #define D_BINDING(X) \
-    /* from: 0 literal value, 1 call parameter, 2 as_of, 3 server, 4 output `source` of step `step` */ \
-    X(str, name, LIMIT_NAME) X(u64, from, 4) X(bin, value, LIMIT_PARAMETERS) X(str, step, LIMIT_NAME) \
-    X(str, source, LIMIT_NAME)
-#define D_OUTCOME(X) /* of an attempt and, when counted, of its run. steps: d_step_outcome in the order they ran */ \
+    X(str, name, LIMIT_NAME) X(u64, from, 4) X(bin, value, LIMIT_PARAMETERS) \
+    X(str, step, LIMIT_NAME) X(str, source, LIMIT_NAME)
+/* of an attempt and, when counted, of its run. steps: d_step_outcome in the order they ran */
+#define D_OUTCOME(X) \
     X(u64, delivery, 15) X(u64, job, 15) X(u64, package, 15) X(u64, status, 15) X(u64, code, 9999) \
-    X(str, message, LIMIT_TEXT) X(str, server, LIMIT_NAME) X(str, job_name, LIMIT_JOB) X(hash, job_hash, 0) \
-    X(i64, called_at, 0) X(i64, started_at, 0) X(i64, ended_at, 0) X(bins, steps, LIMIT_STEPS *LIMIT_TRIES) \
-    X(map, outputs, LIMIT_OUTPUTS) X(strs, off, 32)
+    X(str, message, LIMIT_TEXT) X(str, server, LIMIT_NAME) X(str, job_name, LIMIT_JOB) \
+    X(hash, job_hash, 0) X(i64, called_at, 0) X(i64, started_at, 0) X(i64, ended_at, 0) \
+    X(bins, steps, LIMIT_STEPS * LIMIT_TRIES) X(map, outputs, LIMIT_OUTPUTS) X(strs, off, 32)
+/* action: what its end led to. code: the REFUSAL_ for which it was not started. off: protections
+   that were off */
 #define D_STEP_OUTCOME(X) \
-    /* action: what its end led to. code: the REFUSAL_ for which it was not started. off: protections that were off */ \
-    X(str, name, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) X(u64, action, 15) X(str, target, LIMIT_NAME) \
-    X(u64, package, 15) X(str, package_name, LIMIT_NAME) X(str, package_version, LIMIT_SHORT) \
-    X(hash, package_hash, 0) X(str, message, LIMIT_TEXT) X(map, outputs, LIMIT_OUTPUTS) X(i64, exit_code, 0) \
-    X(u64, signal, 255) X(flag, timed_out, 0) X(flag, cancelled, 0) X(flag, out_of_memory, 0) X(i64, started_at, 0) \
-    X(i64, ended_at, 0) X(u64, user_us, ANY) X(u64, system_us, ANY) X(u64, max_rss_kib, ANY) X(u64, out_bytes, ANY) \
-    X(u64, err_bytes, ANY) X(u64, cut_bytes, ANY) X(str, user, LIMIT_SHORT) X(strs, argv, 64) X(strs, off, 32) \
-    X(u64, code, 9999)
+    X(str, name, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) X(u64, action, 15) \
+    X(str, target, LIMIT_NAME) X(u64, package, 15) X(str, package_name, LIMIT_NAME) \
+    X(str, package_version, LIMIT_SHORT) X(hash, package_hash, 0) X(str, message, LIMIT_TEXT) \
+    X(map, outputs, LIMIT_OUTPUTS) X(i64, exit_code, 0) X(u64, signal, 255) X(flag, timed_out, 0) \
+    X(flag, cancelled, 0) X(flag, out_of_memory, 0) X(i64, started_at, 0) X(i64, ended_at, 0) \
+    X(u64, user_us, ANY) X(u64, system_us, ANY) X(u64, max_rss_kib, ANY) X(u64, out_bytes, ANY) \
+    X(u64, err_bytes, ANY) X(u64, cut_bytes, ANY) X(str, user, LIMIT_SHORT) X(strs, argv, 64) \
+    X(strs, off, 32) X(u64, code, 9999)
+/* what the runner needs of an installed package; made by the unpacker from the manifest.
+   parameters, outputs: d_parameter */
 #define D_RUNNABLE(X) \
-    /* what the runner needs of an installed package; made by the unpacker from the manifest. parameters, outputs: \
-       d_parameter */ \
-    X(str, name, LIMIT_NAME) X(str, version, LIMIT_SHORT) X(hash, package, 0) X(str, subsystem, LIMIT_NAME) \
-    X(str, entry, LIMIT_PATH) X(bins, parameters, LIMIT_VALUES) X(bins, outputs, LIMIT_VALUES) \
-    X(bins, exit_codes, 256) X(u64, timeout_ms, ANY) X(u64, output_cap, ANY) X(u64, memory, ANY) \
-    X(u64, processes, ANY) X(flag, idempotent, 0) X(flag, entry_point, 0) X(hash, signer_key, 0) \
-    X(strs, needs, LIMIT_NEEDS)
-#define D_PARAMETER(X) /* type: string int float bool date datetime json. fallback: an encoded value; empty: none */ \
+    X(str, name, LIMIT_NAME) X(str, version, LIMIT_SHORT) X(hash, package, 0) \
+    X(str, subsystem, LIMIT_NAME) X(str, entry, LIMIT_PATH) X(bins, parameters, LIMIT_VALUES) \
+    X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) X(u64, timeout_ms, ANY) \
+    X(u64, output_cap, ANY) X(u64, memory, ANY) X(u64, processes, ANY) X(flag, idempotent, 0) \
+    X(flag, entry_point, 0) X(hash, signer_key, 0) X(strs, needs, LIMIT_NEEDS)
+/* type: string int float bool date datetime json. fallback: an encoded value; empty: none */
+#define D_PARAMETER(X) \
     X(str, name, LIMIT_NAME) X(str, type, LIMIT_NAME) X(flag, required, 0) X(flag, sensitive, 0) \
     X(bin, fallback, LIMIT_PARAMETERS) X(bins, allowed, LIMIT_VALUES) X(str, pattern, LIMIT_TEXT) \
     X(bin, minimum, 64) X(bin, maximum, 64)
 #define D_EXIT_CODE(X) X(u64, code, 255) X(u64, package, 15)
 
 #define DOCUMENTS(M) \
-    M(SIGNED, signed, 100) M(CERTIFICATE, certificate, 101) M(INVITATION, invitation, 102) M(TOKEN, token, 103) \
-    M(REVOCATIONS, revocations, 104) M(CALL, call, 105) M(PARENT, parent, 106) M(VERSION, version, 107) \
-    M(ATTESTED_JOB, attested_job, 108) M(ATTESTED_PACKAGE, attested_package, 109) M(NEED, need, 110) \
-    M(DEPLOYMENT, deployment, 111) M(DEPLOYED, deployed, 112) M(JOB, job, 113) M(STEP, step, 114) \
-    M(BINDING, binding, 115) M(OUTCOME, outcome, 116) M(STEP_OUTCOME, step_outcome, 117) M(RUNNABLE, runnable, 118) \
+    M(SIGNED, signed, 100) M(CERTIFICATE, certificate, 101) M(INVITATION, invitation, 102) \
+    M(TOKEN, token, 103) M(REVOCATIONS, revocations, 104) M(CALL, call, 105) \
+    M(PARENT, parent, 106) M(VERSION, version, 107) M(ATTESTED_JOB, attested_job, 108) \
+    M(ATTESTED_PACKAGE, attested_package, 109) M(NEED, need, 110) M(DEPLOYMENT, deployment, 111) \
+    M(DEPLOYED, deployed, 112) M(JOB, job, 113) M(STEP, step, 114) M(BINDING, binding, 115) \
+    M(OUTCOME, outcome, 116) M(STEP_OUTCOME, step_outcome, 117) M(RUNNABLE, runnable, 118) \
     M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120)
 
-/* ======== The broker's journal. Each record has a number (lsn) in the store; it is also the event's `seq`. ========
- */
-#define R_CALLED(X) /* a run begins. certificate: the caller's, as it was */ \
+/* ======== The broker's journal. Each record has a number (lsn) in the store; it is also the
+ * event's `seq`. ======== */
+/* a run begins. certificate: the caller's, as it was */
+#define R_CALLED(X) \
     X(i64, at, 0) X(id, run, 0) X(str, principal, LIMIT_NAME) X(bin, call, LIMIT_CALL) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(hash, digest, 0)
+/* as told to the server: never DEFAULT, never 0 */
 #define R_ASSIGNED(X) \
-    X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) X(id, spool, 0) \
-    X(hash, job_hash, 0) X(u64, on_lost, 15) X(u64, lost_after_ms, ANY) \
-    /* as told to the server: never DEFAULT, never 0 */
-#define R_STARTED(X) X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME)
-#define R_RETURNED(X) \
-    X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, reason, LIMIT_TEXT) \
-    /* never started there: waits again */
-#define R_CANCELLED(X) \
-    X(i64, at, 0) X(id, run, 0) X(str, by, LIMIT_NAME) X(flag, force, 0) X(str, reason, LIMIT_TEXT) /* asked for */
-#define R_LOST(X) \
-    X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, then, 15) /* then: the ON_LOST_ that acts */
-#define R_RELEASED(X) \
-    X(i64, at, 0) X(id, run, 0) X(str, by, LIMIT_NAME) X(str, how, LIMIT_NAME) X(str, reason, LIMIT_TEXT)
-#define R_HELD(X) /* of a backup that was put back: nobody knows what became of it. attempt: what its next ones go on from */ \
-    X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
-#define R_ENDED(X) /* the counted outcome: nothing moves this run again. attempt 0: it never ran */ \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
-    X(bin, outcome, LIMIT_OUTCOME) X(flag, reported, 0) \
-    /* the outcome is its server's RESULT; else the broker's or an operator's word */
-#define R_KEPT(X) /* what the store says at load of a run or parent that has ended, instead of its records */ \
-    X(i64, at, 0) X(id, run, 0) X(str, principal, LIMIT_NAME) X(str, key, LIMIT_KEY) X(hash, digest, 0) \
-    X(u64, attempt, LIMIT_ATTEMPTS) X(flag, reported, 0) X(flag, parent, 0)
-#define R_EVIDENCE(X) /* a result that does not count. why: superseded, late */ \
-    X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) X(str, why, LIMIT_NAME) \
-    X(bin, outcome, LIMIT_OUTCOME)
+    X(id, spool, 0) X(hash, job_hash, 0) X(u64, on_lost, 15) X(u64, lost_after_ms, ANY)
+#define R_STARTED(X) \
+    X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME)
+/* never started there: waits again */
+#define R_RETURNED(X) \
+    X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, reason, LIMIT_TEXT)
+/* asked for */
+#define R_CANCELLED(X) \
+    X(i64, at, 0) X(id, run, 0) X(str, by, LIMIT_NAME) X(flag, force, 0) \
+    X(str, reason, LIMIT_TEXT)
+/* then: the ON_LOST_ that acts */
+#define R_LOST(X) \
+    X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, then, 15)
+#define R_RELEASED(X) \
+    X(i64, at, 0) X(id, run, 0) X(str, by, LIMIT_NAME) X(str, how, LIMIT_NAME) \
+    X(str, reason, LIMIT_TEXT)
+/* of a backup that was put back: nobody knows what became of it. attempt: what its next ones go
+   on from */
+#define R_HELD(X) X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
+/* the counted outcome: nothing moves this run again. attempt 0: it never ran. the outcome is its
+   server's RESULT; else the broker's or an operator's word */
+#define R_ENDED(X) \
+    X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
+    X(bin, outcome, LIMIT_OUTCOME) X(flag, reported, 0)
+/* what the store says at load of a run or parent that has ended, instead of its records */
+#define R_KEPT(X) \
+    X(i64, at, 0) X(id, run, 0) X(str, principal, LIMIT_NAME) X(str, key, LIMIT_KEY) \
+    X(hash, digest, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(flag, reported, 0) X(flag, parent, 0)
+/* a result that does not count. why: superseded, late */
+#define R_EVIDENCE(X) \
+    X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
+    X(str, why, LIMIT_NAME) X(bin, outcome, LIMIT_OUTCOME)
 #define R_PARENT_BEGUN(X) \
-    X(i64, at, 0) X(id, run, 0) X(str, principal, LIMIT_NAME) X(bin, parent, LIMIT_CALL) X(hash, digest, 0)
-#define R_PARENT_DRIVEN(X) X(i64, at, 0) X(id, run, 0) X(u64, epoch, ANY) X(str, principal, LIMIT_NAME)
-#define R_PARENT_ENDED(X) X(i64, at, 0) X(id, run, 0) X(u64, status, 15) X(str, report, LIMIT_CALL)
+    X(i64, at, 0) X(id, run, 0) X(str, principal, LIMIT_NAME) X(bin, parent, LIMIT_CALL) \
+    X(hash, digest, 0)
+#define R_PARENT_DRIVEN(X) \
+    X(i64, at, 0) X(id, run, 0) X(u64, epoch, ANY) X(str, principal, LIMIT_NAME)
+#define R_PARENT_ENDED(X) \
+    X(i64, at, 0) X(id, run, 0) X(u64, status, 15) X(str, report, LIMIT_CALL)
+/* a session came or went */
 #define R_SERVER(X) \
-    X(i64, at, 0) X(str, server, LIMIT_NAME) X(id, spool, 0) X(id, boot, 0) X(str, software, LIMIT_SHORT) \
-    X(str, state, LIMIT_NAME) /* a session came or went */
-#define R_OPERATED(X) /* a verb of an operator: drain, undrain, forget, ... */ \
+    X(i64, at, 0) X(str, server, LIMIT_NAME) X(id, spool, 0) X(id, boot, 0) \
+    X(str, software, LIMIT_SHORT) X(str, state, LIMIT_NAME)
+/* a verb of an operator: drain, undrain, forget, ... */
+#define R_OPERATED(X) \
     X(i64, at, 0) X(str, by, LIMIT_NAME) X(str, verb, LIMIT_NAME) X(str, target, LIMIT_SHORT) \
     X(str, reason, LIMIT_TEXT)
-#define R_DEPLOYED(X) X(i64, at, 0) X(str, by, LIMIT_NAME) X(bin, deployment, LIMIT_CERTIFICATE) X(u64, size, ANY)
+#define R_DEPLOYED(X) \
+    X(i64, at, 0) X(str, by, LIMIT_NAME) X(bin, deployment, LIMIT_CERTIFICATE) X(u64, size, ANY)
 #define R_ENROLLED(X) X(i64, at, 0) X(str, by, LIMIT_NAME) X(bin, certificate, LIMIT_CERTIFICATE)
 #define R_REVOKED(X) X(i64, at, 0) X(str, by, LIMIT_NAME) X(bin, list, LIMIT_FRAME)
-#define R_EPOCH(X) X(i64, at, 0) X(u64, epoch, ANY) X(str, software, LIMIT_SHORT) /* a broker process began */
+/* a broker process began */
+#define R_EPOCH(X) X(i64, at, 0) X(u64, epoch, ANY) X(str, software, LIMIT_SHORT)
 
 #define RECORDS(M) \
-    M(CALLED, called, 200) M(ASSIGNED, assigned, 201) M(STARTED, started, 202) M(RETURNED, returned, 203) \
-    M(CANCELLED, cancelled, 204) M(LOST, lost, 205) M(RELEASED, released, 206) M(ENDED, ended, 207) \
-    M(EVIDENCE, evidence, 208) M(KEPT, kept, 209) M(PARENT_BEGUN, parent_begun, 210) \
-    M(PARENT_DRIVEN, parent_driven, 211) M(PARENT_ENDED, parent_ended, 212) M(HELD, held, 213) M(SERVER, server, 220) \
-    M(OPERATED, operated, 221) M(DEPLOYED, deployed, 222) M(ENROLLED, enrolled, 223) M(REVOKED, revoked, 224) \
-    M(EPOCH, epoch, 225)
+    M(CALLED, called, 200) M(ASSIGNED, assigned, 201) M(STARTED, started, 202) \
+    M(RETURNED, returned, 203) M(CANCELLED, cancelled, 204) M(LOST, lost, 205) \
+    M(RELEASED, released, 206) M(ENDED, ended, 207) M(EVIDENCE, evidence, 208) M(KEPT, kept, 209) \
+    M(PARENT_BEGUN, parent_begun, 210) M(PARENT_DRIVEN, parent_driven, 211) \
+    M(PARENT_ENDED, parent_ended, 212) M(HELD, held, 213) M(SERVER, server, 220) \
+    M(OPERATED, operated, 221) M(DEPLOYED, deployed, 222) M(ENROLLED, enrolled, 223) \
+    M(REVOKED, revoked, 224) M(EPOCH, epoch, 225)
 
-/* ======== Worker, runner and keepers: requests on unix sockets and entries of the spool. ======== */
-#define S_TAKEN(X) \
-    X(i64, at, 0) X(bin, execute, LIMIT_FRAME) X(bin, job, LIMIT_JOB_BODY) \
-    /* worker: this attempt is ours (m_execute, d_job) */
+/* ======== Worker, runner and keepers: requests on unix sockets and entries of the spool. */
+
+/* worker: this attempt is ours (m_execute, d_job) */
+#define S_TAKEN(X) X(i64, at, 0) X(bin, execute, LIMIT_FRAME) X(bin, job, LIMIT_JOB_BODY)
+/* worker: this try was asked for */
 #define S_STEPPED(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) X(i64, at, 0) \
-    /* worker: this try was asked for */
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
+    X(u64, turn, LIMIT_TRIES) X(i64, at, 0)
+/* worker: it ends as `job` (JOB_CANCELLED, JOB_TIMED_OUT) unless what runs still succeeds.
+   force: no always steps */
 #define S_STOPPED(X) \
-    /* worker: it ends as `job` (JOB_CANCELLED, JOB_TIMED_OUT) unless what runs still succeeds. force: no always \
-       steps */ \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(i64, at, 0) X(u64, job, 15) X(flag, force, 0) \
     X(str, reason, LIMIT_TEXT)
-#define S_FINISHED(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) /* worker: its RESULT */
-#define S_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) /* worker: the broker has it; forget */
-#define S_GIVEN_BACK(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) /* worker: RETURNED was decided */
+/* worker: its RESULT */
+#define S_FINISHED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME)
+/* worker: the broker has it; forget */
+#define S_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
+/* worker: RETURNED was decided */
+#define S_GIVEN_BACK(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
+/* keeper, before the child starts. identity, expires: of the call, see runner/seen.h */
 #define S_LAUNCHED(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) X(i64, at, 0) \
-    X(u64, pid, ANY) X(hash, identity, 0) X(i64, expires, 0) \
-    /* keeper, before the child starts. identity, expires: of the call, see runner/seen.h */
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
+    X(u64, turn, LIMIT_TRIES) X(i64, at, 0) X(u64, pid, ANY) X(hash, identity, 0) \
+    X(i64, expires, 0)
 #define S_OUTPUT(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) \
-    X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) X(bin, data, LIMIT_LOG_CHUNK) X(u64, cut, ANY)
-#define S_PROGRESS(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
-#define S_ENDED(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
-    /* keeper or runner: d_step_outcome */
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
+    X(u64, turn, LIMIT_TRIES) X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) \
+    X(bin, data, LIMIT_LOG_CHUNK) X(u64, cut, ANY)
+#define S_PROGRESS(X) \
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
+/* keeper or runner: d_step_outcome */
+#define S_ENDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME)
+/* worker -> runner: run this step. The runner verifies all of it. outputs: of earlier steps,
+   d_outputs. deadline: CLOCK_BOOTTIME. lost_after: this attempt's, never 0 for `rerun` */
 #define S_STEP(X) \
-    /* worker -> runner: run this step. The runner verifies all of it. outputs: of earlier steps, d_outputs */ \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, call, LIMIT_CALL) X(bin, certificate, LIMIT_CERTIFICATE) \
-    X(bin, job, LIMIT_JOB_BODY) X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) X(bins, outputs, LIMIT_STEPS) \
-    X(u64, on_lost, 15) X(i64, deadline, 0) X(flag, local, 0) X(u64, lost_after_ms, ANY) \
-    /* deadline: CLOCK_BOOTTIME. lost_after: this attempt's, never 0 for `rerun` */
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, call, LIMIT_CALL) \
+    X(bin, certificate, LIMIT_CERTIFICATE) X(bin, job, LIMIT_JOB_BODY) X(str, step, LIMIT_NAME) \
+    X(u64, turn, LIMIT_TRIES) X(bins, outputs, LIMIT_STEPS) X(u64, on_lost, 15) \
+    X(i64, deadline, 0) X(flag, local, 0) X(u64, lost_after_ms, ANY)
 #define S_OUTPUTS(X) X(str, step, LIMIT_NAME) X(map, outputs, LIMIT_OUTPUTS)
+/* end the tree of this attempt's step */
 #define S_HALT(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(flag, force, 0) X(u64, grace_ms, ANY) X(flag, timed_out, 0) \
-    /* end the tree of this attempt's step */
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(flag, force, 0) X(u64, grace_ms, ANY) \
+    X(flag, timed_out, 0)
 #define S_INSTALL(X) \
     X(hash, package, 0) X(str, archive, LIMIT_PATH) X(bin, signature, LIMIT_SIGNATURE) \
     X(bin, deployment, LIMIT_CERTIFICATE) X(bin, certificate, LIMIT_CERTIFICATE)
 #define S_INSTALLED(X) X(hash, package, 0) X(u64, code, 9999) X(str, text, LIMIT_TEXT)
-#define S_ATTACH(X) \
-    X(u64, version, 255) X(id, spool, 0) X(u64, slots, LIMIT_SLOTS) /* first on a runner's socket, both ways */
+/* first on a runner's socket, both ways */
+#define S_ATTACH(X) X(u64, version, 255) X(id, spool, 0) X(u64, slots, LIMIT_SLOTS)
+/* keeper -> runner -> worker: what it holds; state 0: nothing, 1 waits, 2 runs, 3 gone */
 #define S_KEPT(X) \
-    X(u64, slot, LIMIT_SLOTS) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-    X(u64, turn, LIMIT_TRIES) X(u64, state, 15) X(hash, identity, 0) X(i64, expires, 0) \
-    /* keeper -> runner -> worker: what it holds; state 0: nothing, 1 waits, 2 runs, 3 gone */
-#define S_KEPT_END(X) X(u64, count, ANY) /* all keepers have been heard */
+    X(u64, slot, LIMIT_SLOTS) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) \
+    X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) X(u64, state, 15) X(hash, identity, 0) \
+    X(i64, expires, 0)
+/* all keepers have been heard */
+#define S_KEPT_END(X) X(u64, count, ANY)
+/* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
+   D_RUNNABLE */
 #define S_LAUNCH(X) \
-    /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in D_RUNNABLE */ \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) \
-    X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) X(u64, lost_after_ms, ANY) \
-    X(i64, deadline, 0) X(u64, timeout_ms, ANY) X(u64, output_cap, ANY) \
-    X(str, as_of, LIMIT_SHORT) X(str, server, LIMIT_NAME) X(str, task, LIMIT_NAME) X(str, job, LIMIT_JOB) \
-    X(str, subsystem, LIMIT_NAME) X(bin, text, LIMIT_JOB_BODY) X(hash, package, 0) X(str, package_name, LIMIT_NAME) \
-    X(str, package_version, LIMIT_SHORT) X(str, entry, LIMIT_PATH) X(bins, outputs, LIMIT_VALUES) \
-    X(bins, exit_codes, 256) X(map, parameters, LIMIT_PARAMETERS) X(strs, sensitive, LIMIT_VALUES)
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
+    X(u64, turn, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
+    X(u64, lost_after_ms, ANY) X(i64, deadline, 0) X(u64, timeout_ms, ANY) X(u64, output_cap, ANY) \
+    X(str, as_of, LIMIT_SHORT) X(str, server, LIMIT_NAME) X(str, task, LIMIT_NAME) \
+    X(str, job, LIMIT_JOB) X(str, subsystem, LIMIT_NAME) X(bin, text, LIMIT_JOB_BODY) \
+    X(hash, package, 0) X(str, package_name, LIMIT_NAME) X(str, package_version, LIMIT_SHORT) \
+    X(str, entry, LIMIT_PATH) X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) \
+    X(map, parameters, LIMIT_PARAMETERS) X(strs, sensitive, LIMIT_VALUES)
 
 #define SPOOLS(M) \
-    M(TAKEN, taken, 300) M(STEPPED, stepped, 301) M(FINISHED, finished, 302) M(RECORDED, recorded, 303) \
-    M(GIVEN_BACK, given_back, 304) M(LAUNCHED, launched, 305) M(OUTPUT, output, 306) M(PROGRESS, progress, 307) \
-    M(ENDED, ended, 308) M(STOPPED, stopped, 309) M(STEP, step, 320) M(OUTPUTS, outputs, 321) M(HALT, halt, 322) \
-    M(INSTALL, install, 323) M(INSTALLED, installed, 324) M(ATTACH, attach, 325) M(KEPT, kept, 326) \
-    M(KEPT_END, kept_end, 327) M(LAUNCH, launch, 328)
+    M(TAKEN, taken, 300) M(STEPPED, stepped, 301) M(FINISHED, finished, 302) \
+    M(RECORDED, recorded, 303) M(GIVEN_BACK, given_back, 304) M(LAUNCHED, launched, 305) \
+    M(OUTPUT, output, 306) M(PROGRESS, progress, 307) M(ENDED, ended, 308) \
+    M(STOPPED, stopped, 309) M(STEP, step, 320) M(OUTPUTS, outputs, 321) M(HALT, halt, 322) \
+    M(INSTALL, install, 323) M(INSTALLED, installed, 324) M(ATTACH, attach, 325) \
+    M(KEPT, kept, 326) M(KEPT_END, kept_end, 327) M(LAUNCH, launch, 328)
 
 #endif

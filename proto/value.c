@@ -24,7 +24,8 @@ bool value_read(struct span *in, struct value *ret)
     };
     if (item_read(&rest, &it) || item_skip(in, LIMIT_DEPTH + 1))
         return false;
-    *ret = (struct value){.type = types[it.type], .boolean = it.boolean, .real = it.real, .bytes = it.bytes};
+    *ret = (struct value){
+        .type = types[it.type], .boolean = it.boolean, .real = it.real, .bytes = it.bytes};
     ret->integer = it.type == ITEM_UINT ? (int64_t)it.u : it.i;
     ret->raw = (struct span){start.p, (size_t)(in->p - start.p)};
     if (it.type == ITEM_ARRAY || it.type == ITEM_MAP)
@@ -35,7 +36,8 @@ bool value_read(struct span *in, struct value *ret)
 bool wire_next_pair(struct wire_iter *it, struct span *ret_name, struct value *ret_value)
 {
     struct item key;
-    if (it->left == 0 || item_read(&it->rest, &key) || key.type != ITEM_STR || !value_read(&it->rest, ret_value))
+    if (it->left == 0 || item_read(&it->rest, &key) || key.type != ITEM_STR ||
+        !value_read(&it->rest, ret_value))
         return false;
     it->left--;
     *ret_name = key.bytes;
@@ -102,7 +104,8 @@ void value_add_map(struct buf *b, uint32_t count)
     msgpack_pack_map(&pk, count);
 }
 
-/* The shortest decimal text that reads back as the same number, and that JSON takes for a number with a fraction. */
+/* The shortest decimal text that reads back as the same number, and that JSON takes for a number
+   with a fraction. */
 static void float_text(double v, struct buf *out)
 {
     char text[40];

@@ -1,5 +1,5 @@
-/* wire.c - encodes and decodes by tables of fields; see wire.h. Packing is msgpack-c's (its inline packer, nothing of
- * its library is linked); reading is wire_read.c's. */
+/* wire.c - encodes and decodes by tables of fields; see wire.h. Packing is msgpack-c's (its inline
+ * packer, nothing of its library is linked); reading is wire_read.c's. */
 #include "proto/wire.h"
 
 #include <assert.h>
@@ -32,7 +32,8 @@ static void pack_list(msgpack_packer *pk, struct buf *out, const struct wire_lis
     buf_add(out, l->items.p, l->items.n);
 }
 
-static void pack_field(msgpack_packer *pk, struct buf *out, const struct wire_field *f, const uint8_t *at)
+static void pack_field(msgpack_packer *pk, struct buf *out, const struct wire_field *f,
+                       const uint8_t *at)
 {
     switch (f->type) {
     case WIRE_u64: {
@@ -74,14 +75,31 @@ static void pack_field(msgpack_packer *pk, struct buf *out, const struct wire_fi
     }
 }
 
+/* How many fields are written: appended ones that are empty at the end are left out, so that what
+ * does not use them has the bytes, and the digest, that it has always had. */
+static unsigned written_fields(const struct wire_schema *s, const struct wire_field *f,
+                               const uint8_t *msg)
+{
+    unsigned n = s->count;
+    while (n > s->required) {
+        struct span value; /* what is appended is of type str */
+        memcpy(&value, msg + f[n - 1].offset, sizeof value);
+        if (value.n)
+            break;
+        n--;
+    }
+    return n;
+}
+
 void wire_encode(const struct wire_schema *s, const void *msg, struct buf *out)
 {
     msgpack_packer pk;
     const struct wire_field *f = s->fields();
+    const unsigned count = written_fields(s, f, msg);
     pack_init(&pk, out);
-    msgpack_pack_array(&pk, s->count + 1);
+    msgpack_pack_array(&pk, count + 1);
     msgpack_pack_uint64(&pk, s->kind);
-    for (unsigned i = 0; i < s->count; i++)
+    for (unsigned i = 0; i < count; i++)
         pack_field(&pk, out, &f[i], (const uint8_t *)msg + f[i].offset);
 }
 
@@ -126,7 +144,8 @@ static const char *read_bytes(const struct wire_field *f, const struct item *it,
     return NULL;
 }
 
-static const char *read_list(const struct wire_field *f, const struct item *it, struct span *in, uint8_t *at)
+static const char *read_list(const struct wire_field *f, const struct item *it, struct span *in,
+                             uint8_t *at)
 {
     if (it->type != ITEM_ARRAY)
         return "is not an array";
@@ -209,19 +228,21 @@ static int read_head(const struct wire_schema *s, struct span *in, bool newer, u
     if (kind.type != ITEM_UINT || kind.u != s->kind)
         return error_set(err, -EPROTO, "%s: the message is of another kind", s->name);
     *ret_fields = it.u - 1;
-    if (*ret_fields < s->count)
+    if (*ret_fields < s->required)
         return error_set(err, -EPROTO, "%s: %llu fields are missing", s->name,
-                         (unsigned long long)(s->count - *ret_fields));
+                         (unsigned long long)(s->required - *ret_fields));
     if (*ret_fields > s->count && !newer)
         return error_set(err, -EPROTO, "%s: %llu fields too many", s->name,
                          (unsigned long long)(*ret_fields - s->count));
     return 0;
 }
 
-int wire_decode(const struct wire_schema *s, struct span in, bool newer, void *ret_msg, struct error *err)
+int wire_decode(const struct wire_schema *s, struct span in, bool newer, void *ret_msg,
+                struct error *err)
 {
     uint64_t fields = 0;
-    _Alignas(16) uint8_t msg[1024]; /* filled apart, so that *ret_msg is written only when all is well */
+    /* filled apart, so that *ret_msg is written only when all is well */
+    _Alignas(16) uint8_t msg[1024];
     assert(s->size <= sizeof msg);
     memset(msg, 0, s->size);
     int rc = read_head(s, &in, newer, &fields, err);
@@ -231,8 +252,8 @@ int wire_decode(const struct wire_schema *s, struct span in, bool newer, void *r
     for (uint64_t i = 0; i < fields; i++) {
         const char *why = i < s->count ? read_field(&f[i], &in, msg) : item_skip(&in, LIMIT_DEPTH);
         if (why)
-            return error_set(err, is_limit(why), "%s: field '%s' %s", s->name, i < s->count ? f[i].name : "(unknown)",
-                             why);
+            return error_set(err, is_limit(why), "%s: field '%s' %s", s->name,
+                             i < s->count ? f[i].name : "(unknown)", why);
     }
     if (in.n)
         return error_set(err, -EPROTO, "%s: %zu bytes follow the message", s->name, in.n);

@@ -1,18 +1,20 @@
-/* wire.h - reads and writes the bytes of Longboat: a strict subset of msgpack, driven by tables of fields.
+/* wire.h - reads and writes the bytes of Longboat: a strict subset of msgpack, driven by tables of
+ * fields.
  *
- * Every message, signed document, journal record and spool entry is one msgpack array [kind, field, field, ...]. Its
- * fields are named once, in schema.h; from there come the C struct, this table, the check, the test of every refusal
- * and the field tables of PROTOCOL.md.
+ * Every message, signed document, journal record and spool entry is one msgpack array [kind, field,
+ * field, ...]. Its fields are named once, in schema.h; from there come the C struct, this table,
+ * the check, the test of every refusal and the field tables of PROTOCOL.md.
  *
- * Strict means: integers, lengths and headers in their shortest form; strings valid UTF-8 without NUL; no extension
- * types; no floats but 64 bit ones that are finite; depth, counts and lengths judged before anything is read; every
- * byte accounted for. Decoding copies nothing: spans point into the bytes given, which must outlive the struct.
+ * Strict means: integers, lengths and headers in their shortest form; strings valid UTF-8 without
+ * NUL; no extension types; no floats but 64 bit ones that are finite; depth, counts and lengths
+ * judged before anything is read; every byte accounted for. Decoding copies nothing: spans point
+ * into the bytes given, which must outlive the struct.
  *
- * Versions: fields are only ever appended. A reader of an older minor version is told so (`newer`) and then skips,
- * after checking their form, fields it does not know; otherwise leftover fields are an error.
+ * Versions: fields are only ever appended. A reader takes what is older than an appended field, and
+ * finds it empty. A reader of an older minor version is told so (`newer`) and then skips, after
+ * checking their form, fields it does not know; otherwise leftover fields are an error.
  *
- * Pure: no I/O, no clock. Used by lbrunner as root: nothing here parses with a library.
- */
+ * Pure: no I/O, no clock. Used by lbrunner as root: nothing here parses with a library. */
 #ifndef LB_PROTO_WIRE_H
 #define LB_PROTO_WIRE_H
 
@@ -38,8 +40,10 @@ enum wire_type {
     WIRE_hash, /* struct hash: 32 bytes, keys too */
     WIRE_strs, /* struct wire_list of at most `most` strings of at most LIMIT_PATH bytes each */
     WIRE_bins, /* struct wire_list of at most `most` byte strings */
-    WIRE_map   /* struct wire_list of at most LIMIT_VALUES pairs name -> value, at most `most` bytes in all; names are
-                  unique and at most LIMIT_NAME bytes, values nest at most LIMIT_DEPTH deep */
+    /* struct wire_list of at most LIMIT_VALUES pairs name -> value, at most `most` bytes in all;
+       names are unique and at most LIMIT_NAME bytes, values nest at most LIMIT_DEPTH deep */
+    WIRE_map,
+    WIRE_added_str = WIRE_str /* a str that later versions appended: see `required` below */
 };
 
 /* A list or map as encoded: its items one after the other, without the header. */
@@ -58,6 +62,7 @@ typedef struct hash wire_c_hash;
 typedef struct wire_list wire_c_strs;
 typedef struct wire_list wire_c_bins;
 typedef struct wire_list wire_c_map;
+typedef struct span wire_c_added_str;
 
 struct wire_field {
     const char *name;
@@ -71,20 +76,24 @@ struct wire_schema {
     uint64_t kind;
     const struct wire_field *(*fields)(void); /* `count` of them, in the order of the array */
     unsigned count;
+    /* Fields that must be there. What was appended later is left out where it is empty, and reads as
+       empty where it is missing, as in records and documents that are older than it. */
+    unsigned required;
     size_t size; /* of the C struct */
 };
 
-/* Appends the whole array. A field beyond its `most` is a bug of the caller and asserts: check what people type
- * before. */
+/* Appends the whole array. A field beyond its `most` is a bug of the caller and asserts: check what
+ * people type before. */
 void wire_encode(const struct wire_schema *s, const void *msg, struct buf *out);
 
-/* Fills *ret_msg from exactly the bytes in `in`. On failure *ret_msg is untouched and the sentence names message,
- * field and what was wrong. `newer`: the session agreed on a newer minor version than ours, so unknown fields may
- * follow. -EPROTO: malformed; -EMSGSIZE: beyond a limit. */
-int wire_decode(const struct wire_schema *s, struct span in, bool newer, void *ret_msg, struct error *err);
+/* Fills *ret_msg from exactly the bytes in `in`. On failure *ret_msg is untouched and the sentence
+ * names message, field and what was wrong. `newer`: the session agreed on a newer minor version
+ * than ours, so unknown fields may follow. -EPROTO: malformed; -EMSGSIZE: beyond a limit. */
+int wire_decode(const struct wire_schema *s, struct span in, bool newer, void *ret_msg,
+                struct error *err);
 
-/* The kind of the array at the head of `in`, and how many bytes the whole array takes (checked in form, to
- * LIMIT_DEPTH). For walking through the messages of a frame. */
+/* The kind of the array at the head of `in`, and how many bytes the whole array takes (checked in
+ * form, to LIMIT_DEPTH). For walking through the messages of a frame. */
 int wire_peek(struct span in, uint64_t *ret_kind, size_t *ret_size, struct error *err);
 
 /* ---- Lists: read one after the other; an item of `strs` or `bins` as a span. */
@@ -101,7 +110,16 @@ void wire_add_bin(struct buf *items, struct span s);
 struct wire_list wire_list_from(const struct buf *items, uint32_t count);
 
 /* ---- Values: what parameters and outputs are made of. */
-enum value_type { VALUE_NULL, VALUE_BOOL, VALUE_INT, VALUE_FLOAT, VALUE_STR, VALUE_BIN, VALUE_LIST, VALUE_MAP };
+enum value_type {
+    VALUE_NULL,
+    VALUE_BOOL,
+    VALUE_INT,
+    VALUE_FLOAT,
+    VALUE_STR,
+    VALUE_BIN,
+    VALUE_LIST,
+    VALUE_MAP
+};
 struct value {
     enum value_type type;
     bool boolean;
@@ -111,7 +129,8 @@ struct value {
     struct wire_list items; /* LIST: any values; MAP: pairs str -> value */
     struct span raw;        /* the value as encoded */
 };
-/* Reads the value at the head of *in and moves on. False: malformed (never for what wire_decode has let through). */
+/* Reads the value at the head of *in and moves on. False: malformed (never for what wire_decode has
+   let through). */
 bool value_read(struct span *in, struct value *ret);
 /* Next pair of a map. */
 bool wire_next_pair(struct wire_iter *it, struct span *ret_name, struct value *ret_value);
@@ -123,15 +142,16 @@ void value_add_int(struct buf *b, int64_t v);
 void value_add_float(struct buf *b, double v); /* finite; asserts */
 void value_add_str(struct buf *b, struct span v);
 void value_add_list(struct buf *b, uint32_t count); /* header: `count` values follow */
-void value_add_map(struct buf *b, uint32_t count);  /* header: `count` pairs follow, each key with value_add_str */
+/* header: `count` pairs follow, each key with value_add_str */
+void value_add_map(struct buf *b, uint32_t count);
 /* The value as JSON text (bytes as base64 text, never invalid UTF-8). */
 void value_to_json(const struct value *v, struct buf *out);
 void wire_map_to_json(const struct wire_list *map, struct buf *out);
-/* A scalar as plain text for people and environment variables: strings as they are, null as "", lists and maps as
- * JSON. */
+/* A scalar as plain text for people and environment variables: strings as they are, null as "",
+ * lists and maps as JSON. */
 void value_to_text(const struct value *v, struct buf *out);
-/* Checks that `in` is one well-formed value within depth and counts, e.g. before storing bytes that came from
- * outside. */
+/* Checks that `in` is one well-formed value within depth and counts, e.g. before storing bytes that
+ * came from outside. */
 int value_check(struct span in, struct error *err);
 
 #endif

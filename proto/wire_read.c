@@ -1,5 +1,5 @@
-/* wire_read.c - see wire_read.h. Nothing is allocated; every length is compared with what is left before it is used.
- */
+/* wire_read.c - see wire_read.h. Nothing is allocated; every length is compared with what is left
+ * before it is used. */
 #include "proto/wire_read.h"
 
 #include <math.h>
@@ -78,9 +78,10 @@ static const char *counted_item(struct span *in, enum item_type type, uint64_t n
 {
     ret->type = type;
     ret->u = n;
-    /* Each element takes a byte at least: a header that promises more than is there is refused before anybody counts.
-     */
-    return n > (type == ITEM_MAP ? in->n / 2 : in->n) ? "counts more entries than there are bytes" : NULL;
+    /* Each element takes a byte at least: a header that promises more than is there is refused
+     * before anybody counts. */
+    return n > (type == ITEM_MAP ? in->n / 2 : in->n) ? "counts more entries than there are bytes"
+                                                      : NULL;
 }
 
 static const char *unsigned_item(struct span *in, unsigned size, uint64_t least, struct item *ret)
@@ -134,7 +135,11 @@ static const char *long_item(uint8_t head, struct span *in, struct item *ret)
     case 0xd9:
     case 0xda:
     case 0xdb:
-        why = sized(in, 1u << (head - 0xd9), head == 0xd9 ? 32 : head == 0xda ? 0x100 : 0x10000, &n);
+        why = sized(in, 1u << (head - 0xd9),
+                    head == 0xd9   ? 32
+                    : head == 0xda ? 0x100
+                                   : 0x10000,
+                    &n);
         return why ? why : text_item(in, n, ret);
     case 0xdc:
     case 0xdd:
@@ -228,8 +233,10 @@ static bool is_among(struct span key, const struct span *keys, uint64_t n)
     return false;
 }
 
-/* Not inlined: its table of names (16 KiB) is on the stack only while a map is read, at most LIMIT_DEPTH times. */
-__attribute__((noinline)) static const char *skip_pairs(struct span *in, uint64_t count, unsigned depth)
+/* Not inlined: its table of names (16 KiB) is on the stack only while a map is read, at most
+   LIMIT_DEPTH times. */
+__attribute__((noinline)) static const char *skip_pairs(struct span *in, uint64_t count,
+                                                        unsigned depth)
 {
     struct span keys[LIMIT_VALUES];
     if (count > LIMIT_VALUES)

@@ -1,4 +1,5 @@
-/* wire_test.c - the strict reader: each form that a lax one lets through is refused; values and lists. */
+/* wire_test.c - the strict reader: each form that a lax one lets through is refused; values and
+   lists. */
 #include "common/testing.h"
 #include "proto/messages.h"
 
@@ -102,8 +103,9 @@ static void a_map_is_read_pair_by_pair_and_becomes_json(void **state)
     value_add_int(&b, 1);
     struct wire_list map = wire_list_from(&b, 4);
     wire_map_to_json(&map, &json);
-    assert_string_equal(buf_str(&json),
-                        "{\"n\":-7,\"f\":2.0,\"s\":\"quote \\\" and \\n line\",\"l\":[null,true,{\"k\":1}]}");
+    assert_string_equal(
+        buf_str(&json),
+        "{\"n\":-7,\"f\":2.0,\"s\":\"quote \\\" and \\n line\",\"l\":[null,true,{\"k\":1}]}");
     struct value v;
     assert_true(wire_map_get(&map, "n", &v));
     assert_int_equal(v.integer, -7);

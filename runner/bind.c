@@ -22,7 +22,8 @@ static bool find_in_map(const struct wire_list *map, struct span name, struct va
     return span_copy_str(name, key, sizeof key) && wire_map_get(map, key, ret);
 }
 
-static bool find_output(const struct bind_scope *scope, const struct d_binding *b, struct value *ret)
+static bool find_output(const struct bind_scope *scope, const struct d_binding *b,
+                        struct value *ret)
 {
     struct wire_iter it = wire_iter(scope->outputs);
     struct span item;
@@ -50,8 +51,9 @@ static struct span as_of(const struct bind_scope *scope, const struct d_paramete
 }
 
 /* 1 and *ret; 0: the source has nothing; -EINVAL. */
-static int find_value(const struct d_binding *b, const struct d_parameter *p, const struct bind_scope *scope,
-                      struct buf *scratch, struct value *ret, struct error *err)
+static int find_value(const struct d_binding *b, const struct d_parameter *p,
+                      const struct bind_scope *scope, struct buf *scratch, struct value *ret,
+                      struct error *err)
 {
     struct span literal = b->value;
     switch ((enum binding_from)b->from) {
@@ -71,11 +73,12 @@ static int find_value(const struct d_binding *b, const struct d_parameter *p, co
     case BINDING_OUTPUT:
         return find_output(scope, b, ret) && ret->type != VALUE_NULL;
     }
-    return error_set(err, -EINVAL, "parameter '" SPAN_FMT "' is bound in an unknown way", SPAN_ARG(b->name));
+    return error_set(err, -EINVAL, "parameter '" SPAN_FMT "' is bound in an unknown way",
+                     SPAN_ARG(b->name));
 }
 
-static bool find_fallback(const struct d_parameter *p, const struct bind_scope *scope, struct buf *scratch,
-                          struct value *ret)
+static bool find_fallback(const struct d_parameter *p, const struct bind_scope *scope,
+                          struct buf *scratch, struct value *ret)
 {
     struct span in = p->fallback;
     if (!in.n || !value_read(&in, ret))
@@ -99,8 +102,8 @@ static bool find_binding(const struct d_step *step, struct span name, struct d_b
     return false;
 }
 
-static int bind_declared(const struct d_step *step, const struct d_parameter *p, const struct bind_scope *scope,
-                         struct bound *out, struct error *err)
+static int bind_declared(const struct d_step *step, const struct d_parameter *p,
+                         const struct bind_scope *scope, struct bound *out, struct error *err)
 {
     struct d_binding b;
     struct value v;
@@ -109,7 +112,8 @@ static int bind_declared(const struct d_step *step, const struct d_parameter *p,
     if (rc == 0)
         rc = find_fallback(p, scope, &scratch, &v);
     if (rc == 0 && p->required)
-        rc = error_set(err, -EINVAL, "parameter '" SPAN_FMT "' (" SPAN_FMT ") is required and has no value",
+        rc = error_set(err, -EINVAL,
+                       "parameter '" SPAN_FMT "' (" SPAN_FMT ") is required and has no value",
                        SPAN_ARG(p->name), SPAN_ARG(p->type));
     if (rc == 1 && (rc = typed_value(p, &v, &made, err)) == 0) {
         value_add_str(&out->items, p->name);
@@ -125,8 +129,8 @@ static int bind_declared(const struct d_step *step, const struct d_parameter *p,
     return rc;
 }
 
-static int bind_all_declared(const struct d_step *step, const struct d_runnable *r, const struct bind_scope *scope,
-                             struct bound *out, struct error *err)
+static int bind_all_declared(const struct d_step *step, const struct d_runnable *r,
+                             const struct bind_scope *scope, struct bound *out, struct error *err)
 {
     struct wire_iter it = wire_iter(&r->parameters);
     struct span item;
@@ -138,14 +142,15 @@ static int bind_all_declared(const struct d_step *step, const struct d_runnable 
             rc = bind_declared(step, &p, scope, out, err);
     it = wire_iter(&step->bindings);
     while (rc == 0 && wire_next(&it, &item))
-        if ((rc = d_binding_decode(item, &b, err)) == 0 && !d_parameter_find(&r->parameters, b.name, &p))
-            rc = error_set(err, -EINVAL, "package '" SPAN_FMT "' has no parameter '" SPAN_FMT "'", SPAN_ARG(r->name),
-                           SPAN_ARG(b.name));
+        if ((rc = d_binding_decode(item, &b, err)) == 0 &&
+            !d_parameter_find(&r->parameters, b.name, &p))
+            rc = error_set(err, -EINVAL, "package '" SPAN_FMT "' has no parameter '" SPAN_FMT "'",
+                           SPAN_ARG(r->name), SPAN_ARG(b.name));
     return rc;
 }
 
-static int bind_undeclared(const struct d_step *step, const struct bind_scope *scope, struct bound *out,
-                           struct error *err)
+static int bind_undeclared(const struct d_step *step, const struct bind_scope *scope,
+                           struct bound *out, struct error *err)
 {
     struct wire_iter it = wire_iter(&step->bindings);
     struct span item;
@@ -158,7 +163,8 @@ static int bind_undeclared(const struct d_step *step, const struct bind_scope *s
             break;
         struct wire_list so_far = wire_list_from(&out->items, out->count);
         if (find_in_map(&so_far, b.name, &old))
-            rc = error_set(err, -EINVAL, "parameter '" SPAN_FMT "' is bound twice", SPAN_ARG(b.name));
+            rc = error_set(err, -EINVAL, "parameter '" SPAN_FMT "' is bound twice",
+                           SPAN_ARG(b.name));
         else if ((rc = find_value(&b, NULL, scope, &scratch, &v, err)) == 1) {
             value_add_str(&out->items, b.name);
             buf_add(&out->items, v.raw.p, v.raw.n);
@@ -169,13 +175,15 @@ static int bind_undeclared(const struct d_step *step, const struct bind_scope *s
     return rc < 0 ? rc : 0;
 }
 
-int bind_step(const struct d_step *step, const struct d_runnable *runnable, const struct bind_scope *scope,
-              struct bound *ret, struct error *err)
+int bind_step(const struct d_step *step, const struct d_runnable *runnable,
+              const struct bind_scope *scope, struct bound *ret, struct error *err)
 {
     struct bound b = {0};
-    int rc = runnable ? bind_all_declared(step, runnable, scope, &b, err) : bind_undeclared(step, scope, &b, err);
+    int rc = runnable ? bind_all_declared(step, runnable, scope, &b, err)
+                      : bind_undeclared(step, scope, &b, err);
     if (rc == 0 && (b.items.n > LIMIT_PARAMETERS - 8 || b.count > LIMIT_VALUES))
-        rc = error_set(err, -EMSGSIZE, "the %u parameters of step '" SPAN_FMT "' have %zu bytes; %d are possible",
+        rc = error_set(err, -EMSGSIZE,
+                       "the %u parameters of step '" SPAN_FMT "' have %zu bytes; %d are possible",
                        b.count, SPAN_ARG(step->name), b.items.n, (int)LIMIT_PARAMETERS);
     if (rc < 0)
         bound_free(&b);
@@ -195,7 +203,8 @@ static bool job_binds(const struct d_job *job, struct span name)
             continue;
         bindings = wire_iter(&s.bindings);
         while (wire_next(&bindings, &item))
-            if (d_binding_decode(item, &b, NULL) == 0 && b.from == BINDING_CALL && span_eq(b.source, name))
+            if (d_binding_decode(item, &b, NULL) == 0 && b.from == BINDING_CALL &&
+                span_eq(b.source, name))
                 return true;
     }
     return false;
@@ -208,7 +217,7 @@ int bind_check_call(const struct d_job *job, const struct d_call *call, struct e
     struct value v;
     while (wire_next_pair(&it, &name, &v))
         if (!job_binds(job, name))
-            return error_set(err, -EINVAL, "job '" SPAN_FMT "' has no parameter '" SPAN_FMT "'", SPAN_ARG(job->name),
-                             SPAN_ARG(name));
+            return error_set(err, -EINVAL, "job '" SPAN_FMT "' has no parameter '" SPAN_FMT "'",
+                             SPAN_ARG(job->name), SPAN_ARG(name));
     return 0;
 }

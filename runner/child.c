@@ -64,8 +64,9 @@ static void look(struct child *c, int64_t now);
 
 /* ---- Making one */
 
-int child_new(const struct house *house, unsigned slot, bool shielded, struct loop *loop, struct report *report,
-              child_ended_fn *ended, void *self, struct child **ret, struct error *err)
+int child_new(const struct house *house, unsigned slot, bool shielded, struct loop *loop,
+              struct report *report, child_ended_fn *ended, void *self, struct child **ret,
+              struct error *err)
 {
     struct child *c = mem_zalloc(1, sizeof *c);
     c->house = house;
@@ -78,7 +79,8 @@ int child_new(const struct house *house, unsigned slot, bool shielded, struct lo
     c->null = -1;
     c->output.stream[0].fd = c->output.stream[1].fd = -1;
     c->fence_path = mem_printf("%s/fence", house->spool);
-    char *memory = mem_printf("%s/%u", house->memory, slot), *work = mem_printf("%s/%u", house->work, slot);
+    char *memory = mem_printf("%s/%u", house->memory, slot),
+         *work = mem_printf("%s/%u", house->work, slot);
     int rc = childfiles_open(memory, &c->files, err);
     if (rc == 0)
         rc = workfolder_open(work, &c->work, err);
@@ -155,8 +157,10 @@ static void say_progress(struct child *c)
     struct buf text = {0}, message = {0};
     if (childfiles_progress(c->files, LIMIT_TEXT + 16, &text) &&
         progress_read(buf_span(&text), &c->percent, &message)) {
-        struct s_progress p = {
-            .run = c->launch.run, .attempt = c->launch.attempt, .percent = c->percent, .text = buf_span(&message)};
+        struct s_progress p = {.run = c->launch.run,
+                               .attempt = c->launch.attempt,
+                               .percent = c->percent,
+                               .text = buf_span(&message)};
         buf_clear(&c->entry);
         s_progress_encode(&p, &c->entry);
         report_add_output(c->report, buf_span(&c->entry));
@@ -202,7 +206,8 @@ static void say_ended(struct child *c)
     if (childfiles_read(c->files, CHILDFILE_OUTPUTS, LIMIT_OUTPUTS, &outputs, &trouble) < 0 ||
         outputs_read(buf_span(&outputs), &c->launch.outputs, &items, &n, &trouble) < 0)
         e.trouble = trouble.text;
-    if (childfiles_read_start(c->files, CHILDFILE_RESULT, LIMIT_TEXT, &result, e.trouble ? NULL : &trouble) == 0)
+    if (childfiles_read_start(c->files, CHILDFILE_RESULT, LIMIT_TEXT, &result,
+                              e.trouble ? NULL : &trouble) == 0)
         e.said = verdict_read(buf_span(&result), &e.verdict, &message);
     else
         e.trouble = trouble.text; /* a verdict that cannot be read may have been any */
@@ -261,7 +266,8 @@ static void begin_end(struct child *c, int64_t now, int64_t grace_ms)
     int64_t at = now + (grace_ms > 0 ? grace_ms : 0);
     if (c->phase == PHASE_KILLING)
         return;
-    if (c->phase == PHASE_ENDING && at >= c->kill_at) /* an end can come sooner than was said, not later */
+    /* an end can come sooner than was said, not later */
+    if (c->phase == PHASE_ENDING && at >= c->kill_at)
         return;
     c->kill_at = at;
     if (grace_ms <= 0) {
@@ -318,7 +324,8 @@ static void look_at_fence(struct child *c, int64_t now)
     if (c->launch.on_lost != ON_LOST_RERUN)
         return;
     fence_of(&c->launch, fence_read(c->fence_path), &c->fence_term, &c->fence_kill);
-    c->fence_again = least(now + FENCE_LOOK_MS, c->fence_term > now ? c->fence_term : c->fence_kill);
+    c->fence_again =
+        least(now + FENCE_LOOK_MS, c->fence_term > now ? c->fence_term : c->fence_kill);
     if (c->fence_again <= now)
         c->fence_again = now + FENCE_LOOK_MS;
     if (now < c->fence_term)
@@ -391,8 +398,8 @@ static void not_started(struct child *c, enum refusal code, const struct error *
 {
     struct error err = {0};
     buf_clear(&c->entry);
-    ended_refused(c->launch.run, c->launch.attempt, c->launch.step, c->launch.turn, code, false, why->text,
-                  clock_wall_ms(), &c->entry);
+    ended_refused(c->launch.run, c->launch.attempt, c->launch.step, c->launch.turn, code, false,
+                  why->text, clock_wall_ms(), &c->entry);
     report_add(c->report, buf_span(&c->entry));
     c->phase = PHASE_SAYING;
     if (report_flush(c->report, &err) == 0)
@@ -405,18 +412,23 @@ static int prepare(struct child *c, struct error *err)
 {
     struct buf json = {0};
     command_parameters(&c->launch, &json);
-    int rc = house_claim_memory(c->house, err); /* it may have been removed: not to be made again unlooked at */
+    /* it may have been removed: not to be made again unlooked at */
+    int rc = house_claim_memory(c->house, err);
     if (rc == 0)
         rc = childfiles_prepare(c->files, buf_span(&json), err);
     buf_free(&json);
-    return rc < 0 ? rc : command_make(c->house, c->files, workfolder_path(c->work), &c->launch, &c->command, err);
+    return rc < 0 ? rc
+                  : command_make(c->house, c->files, workfolder_path(c->work), &c->launch,
+                                 &c->command, err);
 }
 
 static int begin(struct child *c, struct error *err)
 {
     int ends[2];
-    struct spawn s = {
-        .command = &c->command, .folder = workfolder_fd(c->work), .null = c->null, .lower = c->shielded};
+    struct spawn s = {.command = &c->command,
+                      .folder = workfolder_fd(c->work),
+                      .null = c->null,
+                      .lower = c->shielded};
     int rc = output_begin(&c->output, c->launch.output_cap, say_output, c, ends, err);
     if (rc < 0)
         return rc;
@@ -428,7 +440,8 @@ static int begin(struct child *c, struct error *err)
     bool started = rc == 0;
     for (int i = 0; rc == 0 && i < 2; i++)
         rc = loop_add(c->loop, c->output.stream[i].fd, EPOLLIN, on_output, c, err);
-    if (rc < 0 && started) { /* the kernel has no room to watch it: nobody could read its output or see its end */
+    if (rc < 0 && started) {
+        /* the kernel has no room to watch it: nobody could read its output or see its end */
         tree_signal(SIGKILL, 0);
         while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
             ;

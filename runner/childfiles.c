@@ -56,7 +56,8 @@ static int open_folder(struct childfiles *f, struct error *err)
     return f->dir < 0 ? error_errno(err, errno, "cannot open the folder '%s'", f->folder) : 0;
 }
 
-/* A child may remove the folder, and the system does, too, when it ends a session. Is ours still at its path? */
+/* A child may remove the folder, and the system does, too, when it ends a session. Is ours still at
+   its path? */
 static int mend_folder(struct childfiles *f, struct error *err)
 {
     struct stat kept, there;
@@ -72,7 +73,8 @@ int childfiles_open(const char *folder, struct childfiles **ret, struct error *e
     struct childfiles *f = mem_zalloc(1, sizeof *f);
     f->dir = -1;
     f->folder = mem_strdup(folder);
-#define X(n, t, m) f->file[CHILDFILE_##n] = (struct kept){t, "LB_" #n, m, mem_printf("%s/%s", folder, t), -1, {0}};
+#define X(n, t, m) \
+    f->file[CHILDFILE_##n] = (struct kept){t, "LB_" #n, m, mem_printf("%s/%s", folder, t), -1, {0}};
     CHILDFILES(X)
 #undef X
     int rc = open_folder(f, err);
@@ -146,7 +148,8 @@ int childfiles_prepare(struct childfiles *f, struct span parameters, struct erro
 }
 
 /* *ret_fd: the file as it is now; -1: it is empty or gone. */
-static int open_now(struct childfiles *f, const struct kept *k, int *ret_fd, struct stat *ret_st, struct error *err)
+static int open_now(struct childfiles *f, const struct kept *k, int *ret_fd, struct stat *ret_st,
+                    struct error *err)
 {
     *ret_fd = -1;
     if (fstatat(f->dir, k->name, ret_st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -156,7 +159,8 @@ static int open_now(struct childfiles *f, const struct kept *k, int *ret_fd, str
     if (ret_st->st_size == 0)
         return 0;
     int fd = openat(f->dir, k->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, ret_st) < 0 || !S_ISREG(ret_st->st_mode) || ret_st->st_uid != k->st.st_uid) {
+    if (fd < 0 || fstat(fd, ret_st) < 0 || !S_ISREG(ret_st->st_mode) ||
+        ret_st->st_uid != k->st.st_uid) {
         int why = fd < 0 ? errno : EPERM;
         if (fd >= 0)
             close(fd);
@@ -166,7 +170,8 @@ static int open_now(struct childfiles *f, const struct kept *k, int *ret_fd, str
     return 0;
 }
 
-int childfiles_read_start(struct childfiles *f, enum childfile which, size_t most, struct buf *out, struct error *err)
+int childfiles_read_start(struct childfiles *f, enum childfile which, size_t most, struct buf *out,
+                          struct error *err)
 {
     const struct kept *k = &f->file[which];
     struct stat st;
@@ -181,7 +186,8 @@ int childfiles_read_start(struct childfiles *f, enum childfile which, size_t mos
     return 0;
 }
 
-int childfiles_read(struct childfiles *f, enum childfile which, size_t most, struct buf *out, struct error *err)
+int childfiles_read(struct childfiles *f, enum childfile which, size_t most, struct buf *out,
+                    struct error *err)
 {
     size_t was = out->n;
     int rc = childfiles_read_start(f, which, most + 1, out, err);

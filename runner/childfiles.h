@@ -1,10 +1,10 @@
-/* childfiles.h - the files through which a keeper and its child hand each other things: parameters in, outputs,
- * verdict and progress out. In memory (house.h), one folder a slot, kept and reused: a step costs no folder, no file
- * and no disk.
+/* childfiles.h - the files through which a keeper and its child hand each other things: parameters
+ * in, outputs, verdict and progress out. In memory (house.h), one folder a slot, kept and reused: a
+ * step costs no folder, no file and no disk.
  *
- * The child may do with them what it likes, replace them too (`mv new "$LB_OUTPUTS"`); what is read back is a regular
- * file of the expected owner, opened without following links, and never more of it than asked for.
- */
+ * The child may do with them what it likes, replace them too (`mv new "$LB_OUTPUTS"`); what is read
+ * back is a regular file of the expected owner, opened without following links, and never more of
+ * it than asked for. */
 #ifndef LB_RUNNER_CHILDFILES_H
 #define LB_RUNNER_CHILDFILES_H
 
@@ -26,11 +26,13 @@ int childfiles_open(const char *folder, struct childfiles **ret, struct error *e
 void childfiles_close(struct childfiles **f);
 const char *childfiles_path(const struct childfiles *f, enum childfile which);
 
-/* Before a step: what an earlier one left is gone, PARAMETERS has this text, the others are empty. */
+/* Before a step: what an earlier one left is gone, PARAMETERS has this text, the others are
+   empty. */
 int childfiles_prepare(struct childfiles *f, struct span parameters, struct error *err);
-/* Appends the file's content. -EFBIG: it has more than `most` bytes; -EPERM: it is something else than a plain file.
- * A file that the child has removed is empty. */
-int childfiles_read(struct childfiles *f, enum childfile which, size_t most, struct buf *out, struct error *err);
+/* Appends the file's content. -EFBIG: it has more than `most` bytes; -EPERM: it is something else
+ * than a plain file. A file that the child has removed is empty. */
+int childfiles_read(struct childfiles *f, enum childfile which, size_t most, struct buf *out,
+                    struct error *err);
 /* The same, but of a longer one its first `most` bytes. */
 int childfiles_read_start(struct childfiles *f, enum childfile which, size_t most, struct buf *out,
                           struct error *err);

@@ -1,4 +1,5 @@
-/* childfiles_test.c - whatever a child does to its files, the next step's are clean and nothing else is read. */
+/* childfiles_test.c - whatever a child does to its files, the next step's are clean and nothing
+   else is read. */
 #include "common/testing.h"
 
 #include <errno.h>
@@ -67,7 +68,8 @@ static void what_one_step_left_the_next_does_not_see(void **state)
 static void a_replaced_or_removed_file_is_read_and_then_made_again(void **state)
 {
     struct childfiles *f = opened(state);
-    const char *outputs = childfiles_path(f, CHILDFILE_OUTPUTS), *other = testing_path(state, "other");
+    const char *outputs = childfiles_path(f, CHILDFILE_OUTPUTS),
+               *other = testing_path(state, "other");
     put(other, "new=1\n");
     assert_int_equal(rename(other, outputs), 0);
     holds(f, CHILDFILE_OUTPUTS, "new=1\n");
@@ -77,7 +79,8 @@ static void a_replaced_or_removed_file_is_read_and_then_made_again(void **state)
     holds(f, CHILDFILE_OUTPUTS, "");
     assert_int_equal(childfiles_prepare(f, span_str("{}\n"), NULL), 0);
     assert_int_equal(access(outputs, F_OK), 0);
-    assert_int_equal(link(outputs, other), 0); /* a second name would let it be written in the next step */
+    /* a second name would let it be written in the next step */
+    assert_int_equal(link(outputs, other), 0);
     assert_int_equal(childfiles_prepare(f, span_str("{}\n"), NULL), 0);
     put(other, "late=1\n");
     holds(f, CHILDFILE_OUTPUTS, "");
@@ -89,7 +92,8 @@ static void links_folders_and_pipes_are_not_read(void **state)
     struct childfiles *f = opened(state);
     struct buf b = {0};
     struct error err = {0};
-    const char *result = childfiles_path(f, CHILDFILE_RESULT), *secret = testing_path(state, "secret");
+    const char *result = childfiles_path(f, CHILDFILE_RESULT),
+               *secret = testing_path(state, "secret");
     put(secret, "secret");
     assert_int_equal(unlink(result), 0);
     assert_int_equal(symlink(secret, result), 0);

@@ -94,7 +94,8 @@ static void make_env(const struct house *house, const struct childfiles *files, 
     env_parameters(c, l);
 }
 
-static int find_entry(const struct house *house, const struct s_launch *l, char **ret, struct error *err)
+static int find_entry(const struct house *house, const struct s_launch *l, char **ret,
+                      struct error *err)
 {
     struct installed i = {0};
     int rc = installed_load(house->packages, &l->package, &i, err);
@@ -104,7 +105,8 @@ static int find_entry(const struct house *house, const struct s_launch *l, char 
     return rc;
 }
 
-static int make_argv(const struct house *house, const struct s_launch *l, struct command *c, struct error *err)
+static int make_argv(const struct house *house, const struct s_launch *l, struct command *c,
+                     struct error *err)
 {
     char *what = NULL;
     if (l->text.n) {
@@ -124,7 +126,8 @@ static int make_argv(const struct house *house, const struct s_launch *l, struct
             arg(c, "/usr/bin/python3");
         else if (!span_eq_str(l->subsystem, "exec")) {
             mem_free(&what);
-            return error_set(err, -EINVAL, "this runner has no subsystem '" SPAN_FMT "'", SPAN_ARG(l->subsystem));
+            return error_set(err, -EINVAL, "this runner has no subsystem '" SPAN_FMT "'",
+                             SPAN_ARG(l->subsystem));
         }
     }
     push(&c->argv, &c->n_argv, what);

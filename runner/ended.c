@@ -15,7 +15,8 @@ static enum package_outcome of_exit_code(const struct s_launch *l, int code)
     struct span item;
     struct d_exit_code e;
     while (wire_next(&it, &item))
-        if (d_exit_code_decode(item, &e, NULL) == 0 && e.code == (uint64_t)code && e.package < PACKAGE_COUNT)
+        if (d_exit_code_decode(item, &e, NULL) == 0 && e.code == (uint64_t)code &&
+            e.package < PACKAGE_COUNT)
             return (enum package_outcome)e.package;
     return l->exit_codes.count == 0 && code == 0 ? PACKAGE_SUCCEEDED : PACKAGE_FAILED;
 }
@@ -32,8 +33,8 @@ static struct judgement judge(const struct ending *e)
         WIFEXITED(e->status) ? of_exit_code(e->launch, WEXITSTATUS(e->status)) : PACKAGE_FAILED;
     bool finished = state == PACKAGE_SUCCEEDED && e->said && e->verdict == PACKAGE_SUCCEEDED;
     if (e->stop != STOP_NONE && !finished)
-        return (struct judgement){.state = e->stop == STOP_TIMEOUT ? PACKAGE_FAILED : PACKAGE_CANCELLED,
-                                  .stopped = true};
+        return (struct judgement){
+            .state = e->stop == STOP_TIMEOUT ? PACKAGE_FAILED : PACKAGE_CANCELLED, .stopped = true};
     if (e->said && e->verdict != PACKAGE_SUCCEEDED && WIFEXITED(e->status))
         state = e->verdict;
     if (state == PACKAGE_SUCCEEDED && e->trouble)
@@ -68,7 +69,8 @@ static void say_how(const struct ending *e, struct buf *out)
 
 static void make_message(const struct ending *e, const struct judgement *j, struct buf *out)
 {
-    static const char *const causes[] = {"", "cancelled", "it took longer than its time allows and was ended",
+    static const char *const causes[] = {"", "cancelled",
+                                         "it took longer than its time allows and was ended",
                                          "ended before its server counts as lost (on_lost: rerun)"};
     if (j->stopped) {
         buf_add_str(out, causes[e->stop]);
@@ -152,8 +154,9 @@ void ended_encode(const struct ending *e, struct buf *out)
     buf_free(&off);
 }
 
-void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t turn, enum refusal code,
-                   bool cancelled, const char *sentence, int64_t now, struct buf *out)
+void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t turn,
+                   enum refusal code, bool cancelled, const char *sentence, int64_t now,
+                   struct buf *out)
 {
     struct buf message = {0};
     text_clean(span_str(sentence), LIMIT_TEXT, &message); /* a path in it may be no text */

@@ -27,7 +27,8 @@ static struct d_step_outcome outcome(const struct ending *given)
     return o;
 }
 
-static void expect(struct ending e, enum package_outcome package, bool cancelled, bool timed_out, const char *message)
+static void expect(struct ending e, enum package_outcome package, bool cancelled, bool timed_out,
+                   const char *message)
 {
     struct d_step_outcome o = outcome(&e);
     char text[LIMIT_TEXT + 1];
@@ -54,7 +55,8 @@ static void exit_codes_mean_what_the_package_says(void **state)
     wire_add_bin(&codes, buf_span(&one));
     struct s_launch l = {.step = span_str("run"), .exit_codes = wire_list_from(&codes, 1)};
     expect((struct ending){.launch = &l, .status = EXIT(7)}, PACKAGE_SUCCEEDED, false, false, "");
-    expect((struct ending){.launch = &l, .status = EXIT(0)}, PACKAGE_FAILED, false, false, "exit 0");
+    expect((struct ending){.launch = &l, .status = EXIT(0)}, PACKAGE_FAILED, false, false,
+           "exit 0");
     buf_free(&codes);
     buf_free(&one);
 }
@@ -75,7 +77,8 @@ static void a_signal_is_a_failure_with_its_name(void **state)
 static void a_verdict_only_worsens(void **state)
 {
     (void)state;
-    struct ending e = {.status = EXIT(0), .said = true, .verdict = PACKAGE_FAILED, .message = span_str("no rows")};
+    struct ending e = {
+        .status = EXIT(0), .said = true, .verdict = PACKAGE_FAILED, .message = span_str("no rows")};
     expect(e, PACKAGE_FAILED, false, false, "no rows");
     e.verdict = PACKAGE_CANCELLED;
     expect(e, PACKAGE_CANCELLED, false, false, "no rows");
@@ -111,12 +114,14 @@ static void what_we_ended_is_called_so_unless_it_had_finished(void **state)
     e.stop = STOP_TIMEOUT;
     expect(e, PACKAGE_FAILED, false, true, "it took longer than its time allows and was ended");
     e.stop = STOP_FENCE;
-    expect(e, PACKAGE_CANCELLED, true, false, "ended before its server counts as lost (on_lost: rerun)");
+    expect(e, PACKAGE_CANCELLED, true, false,
+           "ended before its server counts as lost (on_lost: rerun)");
     e.said = true;
     e.verdict = PACKAGE_SUCCEEDED;
     expect(e, PACKAGE_SUCCEEDED, false, false, "");
     e.status = EXIT(1);
-    expect(e, PACKAGE_CANCELLED, true, false, "ended before its server counts as lost (on_lost: rerun)");
+    expect(e, PACKAGE_CANCELLED, true, false,
+           "ended before its server counts as lost (on_lost: rerun)");
 }
 
 static void long_texts_and_many_arguments_are_cut(void **state)
@@ -127,8 +132,11 @@ static void long_texts_and_many_arguments_are_cut(void **state)
     longer[LIMIT_TEXT] = 0;
     for (int i = 0; i < 100; i++)
         argv[i] = longer;
-    struct ending e = {
-        .status = SIGTERM, .stop = STOP_CANCEL, .message = span_str(longer), .argv = argv, .n_argv = 100};
+    struct ending e = {.status = SIGTERM,
+                       .stop = STOP_CANCEL,
+                       .message = span_str(longer),
+                       .argv = argv,
+                       .n_argv = 100};
     struct d_step_outcome o = outcome(&e);
     assert_int_equal(o.argv.count, 64);
     assert_true(o.message.n <= LIMIT_TEXT);
@@ -158,8 +166,8 @@ static void a_refusal_can_be_read_whatever_the_sentence_is(void **state)
     struct s_ended s;
     struct d_step_outcome o;
     buf_clear(&entry);
-    ended_refused((struct id){{1}}, 1, span_str("run"), 1, REFUSAL_START_FAILED, false, "cannot execute '/a\xff/b'",
-                  5, &entry);
+    ended_refused((struct id){{1}}, 1, span_str("run"), 1, REFUSAL_START_FAILED, false,
+                  "cannot execute '/a\xff/b'", 5, &entry);
     assert_int_equal(s_ended_decode(buf_span(&entry), &s, NULL), 0);
     assert_int_equal(d_step_outcome_decode(s.outcome, &o, NULL), 0);
     assert_true(span_eq_str(o.message, "cannot execute '/a\xef\xbf\xbd/b'"));

@@ -19,8 +19,8 @@ int64_t fence_read(const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return 0;
-    if (clock_boot_id(&boot, NULL) == 0 && file_read_all(fd, &at, sizeof at) == (ssize_t)sizeof at &&
-        id_eq(at.boot, boot))
+    if (clock_boot_id(&boot, NULL) == 0 &&
+        file_read_all(fd, &at, sizeof at) == (ssize_t)sizeof at && id_eq(at.boot, boot))
         renewed = at.renewed;
     close(fd);
     return renewed;

@@ -1,4 +1,5 @@
-/* guard.c - the guard of keeper.h: forks its keeper, waits for its death, and kills what it has left. */
+/* guard.c - the guard of keeper.h: forks its keeper, waits for its death, and kills what it has
+   left. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -81,7 +82,8 @@ static _Noreturn void guard_main(const struct house *house, unsigned slot, int c
     _exit(0);
 }
 
-int keeper_fork(const struct house *house, unsigned slot, int channel, pid_t *ret_pid, struct error *err)
+int keeper_fork(const struct house *house, unsigned slot, int channel, pid_t *ret_pid,
+                struct error *err)
 {
     pid_t pid = fork();
     if (pid < 0)

@@ -38,7 +38,8 @@ int heldfile_open(const char *path, struct heldfile **ret, struct error *err)
     if (fd < 0)
         return error_errno(err, errno, "cannot open '%s'", path);
     void *p = MAP_FAILED;
-    int why = posix_fallocate(fd, 0, sizeof(struct content)); /* a mapped page without room would end us */
+    /* a mapped page without room would end us */
+    int why = posix_fallocate(fd, 0, sizeof(struct content));
     if (why == 0) {
         p = mmap(NULL, sizeof(struct content), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         why = errno;
@@ -69,8 +70,8 @@ static struct entry *find(struct heldfile *f, const struct held *h)
 {
     for (unsigned i = 0; i <= KEEPER_WAITING; i++) {
         struct entry *e = &f->at->entries[i];
-        if (e->used && id_eq(e->held.run, h->run) && e->held.attempt == h->attempt && e->held.turn == h->turn &&
-            strncmp(e->held.step, h->step, sizeof h->step) == 0)
+        if (e->used && id_eq(e->held.run, h->run) && e->held.attempt == h->attempt &&
+            e->held.turn == h->turn && strncmp(e->held.step, h->step, sizeof h->step) == 0)
             return e;
     }
     return NULL;

@@ -18,7 +18,12 @@ static struct heldfile *opened(void **state)
 
 static struct held step(unsigned n)
 {
-    struct held h = {.run = {{(uint8_t)n, 1}}, .attempt = 1, .turn = n, .step = "load", .expires = 7, .runs = true};
+    struct held h = {.run = {{(uint8_t)n, 1}},
+                     .attempt = 1,
+                     .turn = n,
+                     .step = "load",
+                     .expires = 7,
+                     .runs = true};
     return h;
 }
 

@@ -20,7 +20,8 @@ static bool is_tmpfs(const char *path)
     return statfs(path, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
 }
 
-/* /dev/shm is everybody's: what lies there under our name must be a folder of ours that nobody else may enter. */
+/* /dev/shm is everybody's: what lies there under our name must be a folder of ours that nobody else
+   may enter. */
 int house_claim_memory(const struct house *h, struct error *err)
 {
     const char *path = h->memory;
@@ -34,8 +35,8 @@ int house_claim_memory(const struct house *h, struct error *err)
     return 0;
 }
 
-/* Parameters and results are to touch no disk: run/memory if run is in memory, else a folder of /dev/shm of our own.
- */
+/* Parameters and results are to touch no disk: run/memory if run is in memory, else a folder of
+ * /dev/shm of our own. */
 static int find_memory(struct house *h, struct error *err)
 {
     struct hash digest;
@@ -43,7 +44,8 @@ static int find_memory(struct house *h, struct error *err)
     h->memory_backed = true;
     if (!is_tmpfs(h->run) && is_tmpfs("/dev/shm")) {
         hash_bytes(span_str(h->run), &digest);
-        h->memory = mem_printf("/dev/shm/longboat-%u-%s", (unsigned)geteuid(), hex_format(digest.b, 8, digits));
+        h->memory = mem_printf("/dev/shm/longboat-%u-%s", (unsigned)geteuid(),
+                               hex_format(digest.b, 8, digits));
         return house_claim_memory(h, err);
     }
     h->memory_backed = is_tmpfs(h->run);

@@ -1,4 +1,5 @@
-/* house.h - where the runner and its keepers find and leave things, found and made once at the start. */
+/* house.h - where the runner and its keepers find and leave things, found and made once at the
+   start. */
 #ifndef LB_RUNNER_HOUSE_H
 #define LB_RUNNER_HOUSE_H
 
@@ -10,22 +11,27 @@
 
 /* All paths are absolute and without a slash at the end. */
 struct house {
-    char *trust;        /* etc/trust: administrators, certificate, signers */
-    char *revocations;  /* var/revocations: kept by the worker, believed for its signature */
-    char *packages;     /* var/packages: <hash hex>/{runnable,files/} */
-    char *jobs;         /* var/jobs: <hash hex>, one for each job version that this server accepts */
-    char *spool;        /* var/spool: keeper-N.log, runner.log, fence */
-    char *work;         /* var/work: N, the children's working folders; on disk, as a child may fill it */
-    char *run;          /* run: sockets and locks */
-    char *memory;       /* memory-backed: N, the files that a child and its keeper hand each other */
-    bool memory_backed; /* false: no tmpfs was found, so `memory` is in `run` on a disk, and outcomes say so */
-    char *home, *user;  /* of the account that children run as */
+    char *trust;       /* etc/trust: administrators, certificate, signers */
+    char *revocations; /* var/revocations: kept by the worker, believed for its signature */
+    char *packages;    /* var/packages: <hash hex>/{runnable,files/} */
+    /* var/jobs: <hash hex>, one for each job version that this server accepts */
+    char *jobs;
+    char *spool; /* var/spool: keeper-N.log, runner.log, fence */
+    /* var/work: N, the children's working folders; on disk, as a child may fill it */
+    char *work;
+    char *run; /* run: sockets and locks */
+    /* memory-backed: N, the files that a child and its keeper hand each other */
+    char *memory;
+    /* false: no tmpfs was found, so `memory` is in `run` on a disk, and outcomes say so */
+    bool memory_backed;
+    char *home, *user; /* of the account that children run as */
 };
 
-/* Resolves LONGBOAT_HOME and its kin (common/paths.h), makes the folders that are missing with mode 0700. -EPERM: a
- * folder of memory files under our name belongs to somebody else. */
+/* Resolves LONGBOAT_HOME and its kin (common/paths.h), makes the folders that are missing with mode
+ * 0700. -EPERM: a folder of memory files under our name belongs to somebody else. */
 int house_open(struct house *ret, struct error *err);
-/* Takes the folder of memory files again, in case its last user removed it; and gives it up, if it is empty. */
+/* Takes the folder of memory files again, in case its last user removed it; and gives it up, if it
+   is empty. */
 int house_claim_memory(const struct house *h, struct error *err);
 void house_leave_memory(const struct house *h);
 void house_free(struct house *h);

@@ -17,7 +17,7 @@
 
 enum {
     EXIT_UNPACK_REFUSED = 3, /* of lbunpack: wrong hash or signer, or no archive of ours */
-    SAID_MOST = 4096         /* bytes of what it says on its standard error */
+    SAID_MAX = 4096          /* bytes of what it says on its standard error */
 };
 
 struct order {
@@ -42,8 +42,8 @@ struct installer {
     struct loop_timer timer;
 };
 
-struct installer *installer_new(const struct house *house, struct policy *policy, struct loop *loop, installed_fn *fn,
-                                void *self)
+struct installer *installer_new(const struct house *house, struct policy *policy, struct loop *loop,
+                                installed_fn *fn, void *self)
 {
     struct installer *i = mem_zalloc(1, sizeof *i);
     i->house = house;
@@ -86,8 +86,8 @@ void installer_free(struct installer **pi)
 
 /* ---- May it be installed? */
 
-static int judge_deployment(struct installer *i, const struct s_install *r, int64_t now, enum refusal *code,
-                            struct error *err)
+static int judge_deployment(struct installer *i, const struct s_install *r, int64_t now,
+                            enum refusal *code, struct error *err)
 {
     const struct certificate *who, *self;
     struct d_signed s;
@@ -109,12 +109,14 @@ static int judge_deployment(struct installer *i, const struct s_install *r, int6
     if (!span_eq_str(d.cluster, self->cluster) || !hash_eq(&d.package, &r->package) || d.remove)
         return error_set(err, -EPERM, "the deployment is of another cluster or package");
     if (!policy_is_addressed(i->policy, d.address))
-        return error_set(err, -EPERM, "the deployment is for '" SPAN_FMT "', which this server is not in",
+        return error_set(err, -EPERM,
+                         "the deployment is for '" SPAN_FMT "', which this server is not in",
                          SPAN_ARG(d.address));
     span_copy_str(d.name, name, sizeof name);
     span_copy_str(d.address, address, sizeof address);
     bool by_name = strcmp(address, self->name) == 0;
-    return grant_check(who, VERB_DEPLOY, name, address, by_name ? (const char *const *)self->pools : NULL,
+    return grant_check(who, VERB_DEPLOY, name, address,
+                       by_name ? (const char *const *)self->pools : NULL,
                        by_name ? self->n_pools : 0, err);
 }
 
@@ -150,7 +152,8 @@ static char *find_unpacker(void)
     return mem_printf("%.*s/" UNPACKER, slash ? (int)(slash - self) : 0, self);
 }
 
-static int spawn_unpacker(const char *program, char *const argv[], int said, pid_t *ret, struct error *err)
+static int spawn_unpacker(const char *program, char *const argv[], int said, pid_t *ret,
+                          struct error *err)
 {
     static char path[] = "PATH=/usr/bin:/bin", lang[] = "LANG=C.UTF-8";
     char *envp[] = {path, lang, NULL};
@@ -196,13 +199,16 @@ static int start(struct installer *i, struct error *err)
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return error_errno(err, errno, "cannot make a pipe");
     char *program = find_unpacker(), *hash = mem_printf("blake2b:%s", digits);
-    char *signers = mem_printf("%s/signers", i->house->trust), *store = mem_strdup(i->house->packages);
-    char *argv[] = {program, o->archive, hash, store, signers, i->signature_file, o->name, o->version, NULL};
+    char *signers = mem_printf("%s/signers", i->house->trust),
+         *store = mem_strdup(i->house->packages);
+    char *argv[] = {program,           o->archive, hash,       store, signers,
+                    i->signature_file, o->name,    o->version, NULL};
     rc = spawn_unpacker(program, argv, ends[1], &i->pid, err);
     close(ends[1]);
     i->said = ends[0];
     if (rc == 0)
-        loop_timer_set(i->loop, &i->timer, "unpack", loop_now(i->loop) + INSTALL_MOST_MS, on_too_long, i);
+        loop_timer_set(i->loop, &i->timer, "unpack", loop_now(i->loop) + INSTALL_MAX_MS,
+                       on_too_long, i);
     mem_free(&program);
     mem_free(&hash);
     mem_free(&signers);
@@ -219,7 +225,8 @@ static void start_next(struct installer *i)
     }
 }
 
-/* The grant was judged for the name that the deployment says: so the package must be called that. */
+/* The grant was judged for the name that the deployment says: so the package must be called
+   that. */
 static void name_as_deployed(const struct s_install *r, struct order *o)
 {
     struct d_signed s;
@@ -237,7 +244,8 @@ void installer_take(struct installer *i, const struct s_install *r, int64_t now)
     char archive[LIMIT_PATH + 1];
     int rc = -EBUSY;
     if (i->n >= INSTALLS_WAITING)
-        error_set(&err, rc, "%d packages wait to be installed; ask again later", (int)INSTALLS_WAITING);
+        error_set(&err, rc, "%d packages wait to be installed; ask again later",
+                  (int)INSTALLS_WAITING);
     else
         rc = judge_deployment(i, r, now, &code, &err);
     if (rc == 0 && (!span_copy_str(r->archive, archive, sizeof archive) || archive[0] != '/')) {
@@ -264,15 +272,20 @@ bool installer_reaped(struct installer *i, pid_t pid, int status)
     struct buf said = {0}, clean = {0};
     if (!i->pid || pid != i->pid)
         return false;
-    ssize_t n = read(i->said, buf_grow(&said, SAID_MOST), SAID_MOST);
+    ssize_t n = read(i->said, buf_grow(&said, SAID_MAX), SAID_MAX);
     said.n = n > 0 ? (size_t)n : 0;
     bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     bool refused = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_UNPACK_REFUSED;
     text_clean(buf_span(&said), LIMIT_TEXT, &clean);
     if (!well && !clean.n)
-        buf_printf(&clean, "lbunpack ended with %s %d", WIFSIGNALED(status) ? "signal" : "exit code",
+        buf_printf(&clean, "lbunpack ended with %s %d",
+                   WIFSIGNALED(status) ? "signal" : "exit code",
                    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    finish(i, well ? REFUSAL_NONE : refused ? REFUSAL_BAD_PACKAGE : REFUSAL_INTERNAL, buf_str(&clean));
+    finish(i,
+           well      ? REFUSAL_NONE
+           : refused ? REFUSAL_BAD_PACKAGE
+                     : REFUSAL_INTERNAL,
+           buf_str(&clean));
     buf_free(&said);
     buf_free(&clean);
     return true;

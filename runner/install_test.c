@@ -1,5 +1,5 @@
-/* install_test.c - who may have a package installed, and what its unpacker says. The unpacker is a stand-in that lies
- * beside this program, as lbunpack lies beside lbrunner. */
+/* install_test.c - who may have a package installed, and what its unpacker says. The unpacker is a
+ * stand-in that lies beside this program, as lbunpack lies beside lbrunner. */
 #include "runner/testrig.h"
 
 #include <signal.h>
@@ -18,7 +18,8 @@ struct fixture {
     char sentence[500];
 };
 
-static void on_installed(void *self, const struct hash *package, enum refusal code, const char *sentence)
+static void on_installed(void *self, const struct hash *package, enum refusal code,
+                         const char *sentence)
 {
     struct fixture *f = self;
     assert_int_equal(package->b[0], 7);
@@ -90,7 +91,9 @@ static void deployment(struct fixture *f, const char *address, uint8_t package, 
                              .version = span_str("1"),
                              .address = span_str(address)};
     d_deployment_encode(&d, &body);
-    assert_int_equal(envelope_sign(ENVELOPE_DEPLOYMENT, &f->rig.caller, "anna", 3, buf_span(&body), out, NULL), 0);
+    assert_int_equal(
+        envelope_sign(ENVELOPE_DEPLOYMENT, &f->rig.caller, "anna", 3, buf_span(&body), out, NULL),
+        0);
     buf_free(&body);
 }
 

@@ -12,7 +12,7 @@
 #include "common/mem.h"
 #include "runner/house.h"
 
-enum { RUNNABLE_MOST = 1 << 20 };
+enum { RUNNABLE_MAX = 1 << 20 };
 
 void installed_free(struct installed *i)
 {
@@ -26,12 +26,14 @@ int installed_trust_path(const char *path, mode_t type, struct error *err)
     if (lstat(path, &st) < 0)
         return error_errno(err, errno, "cannot examine '%s'", path);
     if ((st.st_mode & S_IFMT) != type)
-        return error_set(err, -EPERM, "'%s' is not a %s", path, type == S_IFDIR ? "folder" : "regular file");
+        return error_set(err, -EPERM, "'%s' is not a %s", path,
+                         type == S_IFDIR ? "folder" : "regular file");
     if (st.st_uid != 0 && st.st_uid != geteuid())
-        return error_set(err, -EPERM, "'%s' belongs to user %u, not to root or the runner's user", path,
-                         (unsigned)st.st_uid);
+        return error_set(err, -EPERM, "'%s' belongs to user %u, not to root or the runner's user",
+                         path, (unsigned)st.st_uid);
     if (st.st_mode & 022)
-        return error_set(err, -EPERM, "'%s' can be written by others (mode %03o)", path, (unsigned)st.st_mode & 0777);
+        return error_set(err, -EPERM, "'%s' can be written by others (mode %03o)", path,
+                         (unsigned)st.st_mode & 0777);
     return 0;
 }
 
@@ -42,18 +44,20 @@ static int read_runnable(const char *folder, struct buf *out, struct error *err)
     if (rc == 0)
         rc = installed_trust_path(path, S_IFREG, err);
     if (rc == 0)
-        rc = file_read(path, RUNNABLE_MOST, out, err);
+        rc = file_read(path, RUNNABLE_MAX, out, err);
     mem_free(&path);
     return rc;
 }
 
-int installed_load(const char *packages, const struct hash *package, struct installed *ret, struct error *err)
+int installed_load(const char *packages, const struct hash *package, struct installed *ret,
+                   struct error *err)
 {
     struct installed i = {0};
     char *folder = house_path_of(packages, package);
     int rc = read_runnable(folder, &i.bytes, err);
     if (rc == 0 && d_runnable_decode(buf_span(&i.bytes), &i.runnable, err) < 0)
-        rc = error_set(err, -EBADMSG, "'%s/runnable' is malformed; install the package again", folder);
+        rc = error_set(err, -EBADMSG, "'%s/runnable' is malformed; install the package again",
+                       folder);
     if (rc == 0 && !hash_eq(&i.runnable.package, package))
         rc = error_set(err, -EBADMSG, "'%s' holds another package; install it again", folder);
     mem_free(&folder);
@@ -66,13 +70,16 @@ int installed_load(const char *packages, const struct hash *package, struct inst
 
 static int open_beneath(int folder, const char *path)
 {
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
 }
 
-int installed_entry(const char *packages, const struct installed *i, bool run, char **ret_path, struct error *err)
+int installed_entry(const char *packages, const struct installed *i, bool run, char **ret_path,
+                    struct error *err)
 {
-    char *folder = house_path_of(packages, &i->runnable.package), *files = mem_printf("%s/files", folder);
+    char *folder = house_path_of(packages, &i->runnable.package),
+         *files = mem_printf("%s/files", folder);
     char *entry = span_dup_str(i->runnable.entry);
     struct stat st;
     int rc = 0, fd = -1, dir = open(files, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -81,7 +88,8 @@ int installed_entry(const char *packages, const struct installed *i, bool run, c
                          SPAN_ARG(i->runnable.name));
     else if (!S_ISREG(st.st_mode) || (run && !(st.st_mode & 0111)))
         rc = error_set(err, -EPERM, "the entry '%s' of package " SPAN_FMT " is not %s", entry,
-                       SPAN_ARG(i->runnable.name), S_ISREG(st.st_mode) ? "executable" : "a regular file");
+                       SPAN_ARG(i->runnable.name),
+                       S_ISREG(st.st_mode) ? "executable" : "a regular file");
     else
         *ret_path = mem_printf("%s/%s", files, entry);
     if (fd >= 0)

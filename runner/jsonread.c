@@ -1,5 +1,5 @@
-/* jsonread.c - see jsonread.h. A recursive descent that encodes as it goes: lists and objects are gathered in a
- * buffer of their own first, because their header has the count. */
+/* jsonread.c - see jsonread.h. A recursive descent that encodes as it goes: lists and objects are
+ * gathered in a buffer of their own first, because their header has the count. */
 #include "runner/jsonread.h"
 
 #include <errno.h>
@@ -51,7 +51,9 @@ static int read_hex4(struct reader *r, uint32_t *ret)
     *ret = 0;
     for (int i = 0; i < 4; i++, r->at++) {
         int c = peek(r);
-        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+        int digit = c >= '0' && c <= '9'                 ? c - '0'
+                    : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                         : -1;
         if (c < 0 || digit < 0)
             return fail(r, "four hexadecimal digits are to follow \\u");
         *ret = *ret << 4 | (uint32_t)digit;
@@ -180,7 +182,8 @@ static int read_list(struct reader *r, unsigned depth, struct buf *out)
     skip_space(r);
     if (!take(r, "]"))
         for (;;) {
-            if ((rc = n < LIMIT_VALUES ? read_value(r, depth, &items) : fail(r, "a list has too many items")) < 0)
+            if ((rc = n < LIMIT_VALUES ? read_value(r, depth, &items)
+                                       : fail(r, "a list has too many items")) < 0)
                 break;
             n++;
             skip_space(r);

@@ -141,7 +141,8 @@ static void an_object_is_its_pairs(void **state)
     struct error err = {0};
     uint32_t n = 0;
     struct value v;
-    assert_int_equal(json_read_object(span_str(" {\"rows\": 12, \"name\": \"x\"} "), &items, &n, &err), 0);
+    assert_int_equal(
+        json_read_object(span_str(" {\"rows\": 12, \"name\": \"x\"} "), &items, &n, &err), 0);
     struct wire_list map = wire_list_from(&items, n);
     assert_int_equal(n, 2);
     assert_true(wire_map_get(&map, "rows", &v) && v.integer == 12);

@@ -35,7 +35,8 @@ struct keeper {
     struct loop_timer alone, batch;
     struct buf waiting[KEEPER_WAITING]; /* S_LAUNCH bytes, a ring */
     unsigned first, n;
-    unsigned most; /* that ever waited at once since it was empty: half of it is the time to tell the runner */
+    /* that ever waited at once since it was empty: half of it is the time to tell the runner */
+    unsigned most;
     struct buf scratch;
     struct buf started; /* the S_LAUNCH that runs */
     bool told_start;
@@ -63,7 +64,8 @@ static void flush_runner(struct keeper *k)
     if (channel_flush(k->runner, NULL) < 0)
         drop_runner(k);
     else
-        loop_mod(k->loop, channel_fd(k->runner), channel_wants_write(k->runner) ? EPOLLIN | EPOLLOUT : EPOLLIN, NULL);
+        loop_mod(k->loop, channel_fd(k->runner),
+                 channel_wants_write(k->runner) ? EPOLLIN | EPOLLOUT : EPOLLIN, NULL);
 }
 
 static void on_batch(struct loop *l, struct loop_timer *t, void *arg)
@@ -143,7 +145,8 @@ static void say_dropped(struct keeper *k, const struct s_launch *l, bool timed_o
     struct error err = {0};
     buf_clear(&k->scratch);
     ended_refused(l->run, l->attempt, l->step, l->turn, REFUSAL_NONE, true,
-                  timed_out ? "its time was over before it could start" : "cancelled before it could start",
+                  timed_out ? "its time was over before it could start"
+                            : "cancelled before it could start",
                   loop_now_wall(k->loop), &k->scratch);
     report_add(k->report, buf_span(&k->scratch));
     if (report_flush(k->report, &err) < 0)
@@ -166,7 +169,9 @@ static void take_halt(struct keeper *k, const struct s_halt *h)
         buf_free(&gone);
     }
     if (runs && id_eq(runs->run, h->run) && runs->attempt == h->attempt) {
-        int64_t grace = h->force ? 0 : h->grace_ms && h->grace_ms < INT32_MAX ? (int64_t)h->grace_ms : KILL_GRACE_MS;
+        int64_t grace = h->force                                 ? 0
+                        : h->grace_ms && h->grace_ms < INT32_MAX ? (int64_t)h->grace_ms
+                                                                 : KILL_GRACE_MS;
         child_halt(k->child, grace, h->timed_out);
     }
     flush_runner(k);
@@ -177,8 +182,8 @@ static void take_back(struct keeper *k, const struct s_kept *what)
     struct s_launch l;
     for (unsigned i = 0; i < k->n; i++) {
         struct buf gone = {0};
-        if (!launch_of(waiting_at(k, i), &l) || !id_eq(l.run, what->run) || l.attempt != what->attempt ||
-            l.turn != what->turn || !span_eq(l.step, what->step))
+        if (!launch_of(waiting_at(k, i), &l) || !id_eq(l.run, what->run) ||
+            l.attempt != what->attempt || l.turn != what->turn || !span_eq(l.step, what->step))
             continue;
         take_waiting(k, i, &gone);
         tell(k, buf_span(&gone));
@@ -191,7 +196,8 @@ static void take_back(struct keeper *k, const struct s_kept *what)
 static void take_launch(struct keeper *k, struct span message)
 {
     if (k->n == KEEPER_WAITING) {
-        log_error("slot %u: the runner sends more than %d steps ahead", k->slot, (int)KEEPER_WAITING);
+        log_error("slot %u: the runner sends more than %d steps ahead", k->slot,
+                  (int)KEEPER_WAITING);
         drop_runner(k);
         return;
     }
@@ -213,11 +219,14 @@ static void take_message(struct keeper *k, struct span message)
     int rc = wire_peek(message, &kind, &size, &err);
     if (rc == 0 && kind == KIND_S_LAUNCH)
         take_launch(k, message);
-    else if (rc == 0 && kind == KIND_S_HALT && (rc = wire_decode(&s_halt_schema, message, true, &h, &err)) == 0)
+    else if (rc == 0 && kind == KIND_S_HALT &&
+             (rc = wire_decode(&s_halt_schema, message, true, &h, &err)) == 0)
         take_halt(k, &h);
-    else if (rc == 0 && kind == KIND_S_KEPT && (rc = wire_decode(&s_kept_schema, message, true, &kept, &err)) == 0)
+    else if (rc == 0 && kind == KIND_S_KEPT &&
+             (rc = wire_decode(&s_kept_schema, message, true, &kept, &err)) == 0)
         take_back(k, &kept);
-    else if (rc == 0 && kind == KIND_S_ATTACH && (rc = wire_decode(&s_attach_schema, message, true, &a, &err)) == 0)
+    else if (rc == 0 && kind == KIND_S_ATTACH &&
+             (rc = wire_decode(&s_attach_schema, message, true, &a, &err)) == 0)
         tell_all(k);
     if (rc < 0) {
         log_error("slot %u: from the runner: %s", k->slot, err.text);
@@ -328,8 +337,9 @@ static bool may_start(const struct keeper *k, const struct buf *launch)
     return may;
 }
 
-/* After each turn: is there room and something that waits? What the fence does not let start any more goes back to
- * the runner, which has others for this slot; without a runner it waits for one. */
+/* After each turn: is there room and something that waits? What the fence does not let start any
+ * more goes back to the runner, which has others for this slot; without a runner it waits for
+ * one. */
 static void on_turn_end(struct loop *l, void *arg)
 {
     struct keeper *k = arg;
@@ -371,7 +381,8 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
 {
     (void)l;
     struct keeper *k = arg;
-    if (info->ssi_signo == SIGCHLD) /* others are not for us: what is to end is said on the channel */
+    /* others are not for us: what is to end is said on the channel */
+    if (info->ssi_signo == SIGCHLD)
         child_reap(k->child);
 }
 
@@ -403,7 +414,8 @@ static int keeper_open(struct keeper *k, int channel, bool shielded, struct erro
     if (rc == 0)
         rc = house_claim_memory(k->house, err);
     if (rc == 0)
-        rc = child_new(k->house, k->slot, shielded, k->loop, k->report, on_ended, k, &k->child, err);
+        rc =
+            child_new(k->house, k->slot, shielded, k->loop, k->report, on_ended, k, &k->child, err);
     if (rc == 0)
         rc = channel_listen(sock, &k->listening, err);
     if (rc == 0)
@@ -430,7 +442,8 @@ _Noreturn void keeper_main(const struct house *house, unsigned slot, int channel
         _exit(1);
     }
     char *sock = house_slot_path(house->run, "keeper", slot, ".sock");
-    unlink(sock); /* a runner that connects now is refused, and makes another keeper, which waits for our lock */
+    /* a runner that connects now is refused, and makes another keeper, which waits for our lock */
+    unlink(sock);
     mem_free(&sock);
     child_free(&k.child);
     report_close(&k.report);

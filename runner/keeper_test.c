@@ -1,4 +1,5 @@
-/* keeper_test.c - what lies at keepers while runners and keepers come and go, seen as the worker sees it. */
+/* keeper_test.c - what lies at keepers while runners and keepers come and go, seen as the worker
+   sees it. */
 #include "runner/heldfile.h"
 #include "runner/testworld.h"
 
@@ -9,8 +10,9 @@ static struct rig_call call_named(const char *key)
     return c;
 }
 
-/* A call that is refused says that the runner has read all that was said before; the second one, that the turn in
- * which it read that is over, and what it had for its keepers is theirs, even if it is killed. */
+/* A call that is refused says that the runner has read all that was said before; the second one,
+ * that the turn in which it read that is over, and what it had for its keepers is theirs, even if
+ * it is killed. */
 static void turn_twice(struct world *w)
 {
     static const char *const keys[] = {"late", "later"};
@@ -23,13 +25,15 @@ static void turn_twice(struct world *w)
     }
 }
 
-/* Two long steps fill both slots, and one more, of the same package, waits at one of their keepers. */
+/* Two long steps fill both slots, and one more, of the same package, waits at one of their
+   keepers. */
 static void fill(struct world *w, struct id runs[3])
 {
     struct wanted want;
     static const char *const keys[] = {"a", "b", "c"};
-    char *script = mem_printf("echo $LB_RUN >> %s/ran; test \"$LB_RUN\" = \"$(cat %s/last)\" || exec sleep 1000",
-                              w->rig.home, w->rig.home);
+    char *script = mem_printf(
+        "echo $LB_RUN >> %s/ran; test \"$LB_RUN\" = \"$(cat %s/last)\" || exec sleep 1000",
+        w->rig.home, w->rig.home);
     char last[ID_TEXT];
     rig_path_write(&w->rig, "last", span_str(id_format(rig_run(3), last)), 0600);
     rig_package(&w->rig, "extract", "shell", script, NULL, 0, NULL, 0);

@@ -18,7 +18,8 @@ struct search {
 
 static bool is_step(const struct s_launched *l, const struct s_kept *k)
 {
-    return id_eq(l->run, k->run) && l->attempt == k->attempt && l->turn == k->turn && span_eq(l->step, k->step);
+    return id_eq(l->run, k->run) && l->attempt == k->attempt && l->turn == k->turn &&
+           span_eq(l->step, k->step);
 }
 
 static void take_entry(struct search *s, struct span entry)
@@ -34,7 +35,8 @@ static void take_entry(struct search *s, struct span entry)
         s->seen |= s->step && is_step(&l, s->step);
         buf_clear(&s->open);
         buf_add(&s->open, entry.p, entry.n);
-    } else if (kind == KIND_S_ENDED && s->open.n && wire_decode(&s_ended_schema, entry, true, &e, NULL) == 0 &&
+    } else if (kind == KIND_S_ENDED && s->open.n &&
+               wire_decode(&s_ended_schema, entry, true, &e, NULL) == 0 &&
                wire_decode(&d_step_outcome_schema, e.outcome, true, &o, NULL) == 0 &&
                wire_decode(&s_launched_schema, buf_span(&s->open), true, &l, NULL) == 0) {
         struct s_kept k = {.run = e.run, .attempt = e.attempt, .turn = o.turn, .step = o.name};
@@ -60,8 +62,10 @@ static int is_log(const struct dirent *e)
     return strncmp(e->d_name, "keeper-", 7) == 0 && n > 4 && strcmp(e->d_name + n - 4, ".log") == 0;
 }
 
-/* An end in another file than its beginning never happens (report_roll), so each file is looked at alone. */
-static void take_slot(const char *folder, unsigned slot, struct search *s, launched_fn *fn, void *self)
+/* An end in another file than its beginning never happens (report_roll), so each file is looked at
+   alone. */
+static void take_slot(const char *folder, unsigned slot, struct search *s, launched_fn *fn,
+                      void *self)
 {
     struct dirent **names = NULL;
     struct s_launched l;
@@ -73,7 +77,8 @@ static void take_slot(const char *folder, unsigned slot, struct search *s, launc
             char *path = mem_printf("%s/%s", folder, names[i]->d_name);
             take_file(s, path);
             mem_free(&path);
-            if (fn && s->open.n && wire_decode(&s_launched_schema, buf_span(&s->open), true, &l, NULL) == 0) {
+            if (fn && s->open.n &&
+                wire_decode(&s_launched_schema, buf_span(&s->open), true, &l, NULL) == 0) {
                 struct s_kept k = {.slot = slot,
                                    .run = l.run,
                                    .attempt = l.attempt,

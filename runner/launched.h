@@ -1,5 +1,5 @@
-/* launched.h - what the spool files of a slot say was launched and has not ended. For the rare moments in which the
- * keeper itself cannot be asked. */
+/* launched.h - what the spool files of a slot say was launched and has not ended. For the rare
+ * moments in which the keeper itself cannot be asked. */
 #ifndef LB_RUNNER_LAUNCHED_H
 #define LB_RUNNER_LAUNCHED_H
 

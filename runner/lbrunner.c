@@ -1,9 +1,9 @@
-/* lbrunner.c - verifies what its worker asks for and has it run by keepers. No network; nothing that parses with a
- * library.
+/* lbrunner.c - verifies what its worker asks for and has it run by keepers. No network; nothing
+ * that parses with a library.
  *
- * Reading order of this room: verify.c (may it run?), slots.c (where?), keeper.c (by whom?), child.c (a child's
- * life), spawn.c, output.c, tree.c; around them policy, seen, bind, typed, installed; report.c tells the worker.
- */
+ * Reading order of this room: verify.c (may it run?), slots.c (where?), keeper.c (by whom?),
+ * child.c (a child's life), spawn.c, output.c, tree.c; around them policy, seen, bind, typed,
+ * installed; report.c tells the worker. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>

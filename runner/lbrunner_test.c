@@ -1,5 +1,5 @@
-/* lbrunner_test.c - the program: what it is linked with, how it is asked, that there is one. Needs bin/lbrunner
- * beside the tests' folder; make builds it first. */
+/* lbrunner_test.c - the program: what it is linked with, how it is asked, that there is one. Needs
+ * bin/lbrunner beside the tests' folder; make builds it first. */
 #include "runner/testrig.h"
 
 #include <poll.h>
@@ -34,7 +34,8 @@ static int run(const char *format, const char *path, char *out, size_t size)
 static void it_needs_nothing_but_libc_libsodium_and_libseccomp(void **state)
 {
     (void)state;
-    static const char *const known[] = {"linux-vdso", "libsodium.so", "libc.so", "libseccomp.so", "ld-linux", NULL};
+    static const char *const known[] = {"linux-vdso",    "libsodium.so", "libc.so",
+                                        "libseccomp.so", "ld-linux",     NULL};
     char *path = program(), text[4000], *rest = NULL;
     int rc = run("ldd %s", path, text, sizeof text);
     mem_free(&path);

@@ -1,4 +1,5 @@
-/* mischief_test.c - what children do to the folders, files and pipes that they share with their keepers. */
+/* mischief_test.c - what children do to the folders, files and pipes that they share with their
+   keepers. */
 #include "runner/testworld.h"
 
 #include <sys/resource.h>
@@ -41,8 +42,10 @@ static void a_child_that_removes_its_folders_spoils_no_later_step(void **state)
 static void a_verdict_with_a_long_message_counts(void **state)
 {
     struct world *w = *state;
-    fails(w, "{ echo 'failed no rows of yesterday'; head -c 100000 /dev/zero | tr '\\0' x; } > \"$LB_RESULT\"",
-          "no rows of yesterday");
+    fails(
+        w,
+        "{ echo 'failed no rows of yesterday'; head -c 100000 /dev/zero | tr '\\0' x; } > \"$LB_RESULT\"",
+        "no rows of yesterday");
 }
 
 static void a_verdict_that_cannot_be_read_spoils_a_success(void **state)
@@ -51,7 +54,8 @@ static void a_verdict_that_cannot_be_read_spoils_a_success(void **state)
     fails(w, "rm \"$LB_RESULT\"; mkdir \"$LB_RESULT\"", "$LB_RESULT");
     fails(w, "rm \"$LB_RESULT\"; mkfifo \"$LB_RESULT\"", "$LB_RESULT");
     fails(w, "echo failed > there; ln -sf \"$PWD/there\" \"$LB_RESULT\"", "$LB_RESULT");
-    fails(w, "rm \"$LB_RESULT\"; mkdir \"$LB_RESULT\"; echo no such table >&2; exit 4", "no such table");
+    fails(w, "rm \"$LB_RESULT\"; mkdir \"$LB_RESULT\"; echo no such table >&2; exit 4",
+          "no such table");
     succeeds(w, "rm \"$LB_RESULT\"");
 }
 
@@ -79,10 +83,10 @@ static void progress_does_not_gather_while_the_disk_is_full(void **state)
     struct rlimit was, full;
     pid_t keeper;
     unsigned n = 0;
-    char *script =
-        mem_printf("i=0; while test $i -lt 10; do i=$((i+1)); echo $i > \"$LB_PROGRESS\"; sleep 0.25; done; "
-                   "echo $$ > %s/pid; exec sleep 1000",
-                   w->rig.home);
+    char *script = mem_printf(
+        "i=0; while test $i -lt 10; do i=$((i+1)); echo $i > \"$LB_PROGRESS\"; sleep 0.25; done; "
+        "echo $$ > %s/pid; exec sleep 1000",
+        w->rig.home);
     struct id run = ask_script(w, script);
     wait_for(w, is_launched_by, &keeper, "a start");
     assert_int_equal(prlimit(keeper, RLIMIT_FSIZE, NULL, &was), 0);

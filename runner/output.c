@@ -7,20 +7,23 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { READS_AT_ONCE = 16 }; /* then the loop looks at the other stream, the timers and the runner */
+/* then the loop looks at the other stream, the timers and the runner */
+enum { READS_AT_ONCE = 16 };
 
 static int make_pipe(int *ret_read, int *ret_write)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
-    fcntl(ends[0], F_SETFL, O_NONBLOCK); /* of this end alone: the child's end blocks, as programs expect */
+    /* of this end alone: the child's end blocks, as programs expect */
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
     *ret_read = ends[0];
     *ret_write = ends[1];
     return 0;
 }
 
-int output_begin(struct output *o, uint64_t cap, output_fn *emit, void *self, int ret_write[2], struct error *err)
+int output_begin(struct output *o, uint64_t cap, output_fn *emit, void *self, int ret_write[2],
+                 struct error *err)
 {
     for (int i = 0; i < 2; i++) {
         struct output_stream *s = &o->stream[i];

@@ -1,5 +1,5 @@
-/* output_test.c - output is kept to its cap, counted beyond it, and told in pieces that are neither too many nor too
- * big. */
+/* output_test.c - output is kept to its cap, counted beyond it, and told in pieces that are neither
+ * too many nor too big. */
 #include "common/testing.h"
 
 #include <fcntl.h>

@@ -131,8 +131,8 @@ static int take_assignment(struct gathering *g, struct span line, struct error *
     return rc;
 }
 
-int outputs_read(struct span text, const struct wire_list *declared, struct buf *items, uint32_t *ret_count,
-                 struct error *err)
+int outputs_read(struct span text, const struct wire_list *declared, struct buf *items,
+                 uint32_t *ret_count, struct error *err)
 {
     struct gathering g = {.declared = declared};
     unsigned number = 0;
@@ -175,7 +175,8 @@ static struct span take_word(struct span *s)
 
 bool verdict_read(struct span text, enum package_outcome *ret, struct buf *message)
 {
-    static const enum package_outcome may_say[] = {PACKAGE_SUCCEEDED, PACKAGE_FAILED, PACKAGE_CANCELLED};
+    static const enum package_outcome may_say[] = {PACKAGE_SUCCEEDED, PACKAGE_FAILED,
+                                                   PACKAGE_CANCELLED};
     struct span rest = text, word = take_word(&rest);
     if (word.n && word.p[word.n - 1] == ':')
         word.n--;

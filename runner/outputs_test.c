@@ -51,7 +51,8 @@ static void lines_are_assignments_or_json_objects(void **state)
     (void)state;
     read_as("", &nothing_declared, "{}");
     read_as("\n\r\n  \na=1\nb= x=y \n", &nothing_declared, "{\"a\":\"1\",\"b\":\" x=y \"}");
-    read_as("{\"a\":1,\"b\":[true]}\nc=last", &nothing_declared, "{\"a\":1,\"b\":[true],\"c\":\"last\"}");
+    read_as("{\"a\":1,\"b\":[true]}\nc=last", &nothing_declared,
+            "{\"a\":1,\"b\":[true],\"c\":\"last\"}");
     read_as("a=1\na=2\r\n", &nothing_declared, "{\"a\":\"2\"}");
 }
 
@@ -62,7 +63,8 @@ static void declared_outputs_are_typed_and_others_refused(void **state)
     struct wire_list declared;
     declare(&items, &declared);
     read_as("rows=12\n{\"day\":\"2026-11-21\"}", &declared, "{\"rows\":12,\"day\":\"2026-11-21\"}");
-    refused(span_str("rows=12\nrows=many"), &declared, "outputs, line 2: parameter 'rows' = 'many'");
+    refused(span_str("rows=12\nrows=many"), &declared,
+            "outputs, line 2: parameter 'rows' = 'many'");
     refused(span_str("columns=3"), &declared, "declares no output 'columns'");
     buf_free(&items);
 }

@@ -11,7 +11,7 @@
 enum {
     CERTIFICATES = 64,        /* remembered */
     SIGNERS_FILE = 256 << 10, /* bytes */
-    SIGNERS_MOST = 1000
+    SIGNERS_MAX = 1000
 };
 
 /* A file as it was when it was read. */
@@ -43,7 +43,8 @@ static bool changed(struct watched *w)
     struct stat st = {0};
     if (stat(w->path, &st) < 0)
         memset(&st, 0, sizeof st);
-    if (w->known && st.st_ino == w->st.st_ino && st.st_dev == w->st.st_dev && st.st_size == w->st.st_size &&
+    if (w->known && st.st_ino == w->st.st_ino && st.st_dev == w->st.st_dev &&
+        st.st_size == w->st.st_size &&
         memcmp(&st.st_mtim, &w->st.st_mtim, sizeof st.st_mtim) == 0 &&
         memcmp(&st.st_ctim, &w->st.st_ctim, sizeof st.st_ctim) == 0)
         return false;
@@ -86,7 +87,8 @@ void policy_free(struct policy **pp)
     mem_free(pp);
 }
 
-/* The cluster's name is in our certificate, whose signature can be judged only with that name and the anchors. */
+/* The cluster's name is in our certificate, whose signature can be judged only with that name and
+   the anchors. */
 static int read_cluster(struct span bytes, char ret[LIMIT_NAME + 1], struct error *err)
 {
     struct d_signed s;
@@ -114,8 +116,8 @@ static int load_self(struct policy *p, int64_t now, enum refusal *code, struct e
     if (rc == 0)
         rc = certificate_verify(buf_span(&bytes), &anchors, now, &self, code, err);
     if (rc == 0 && self.role != ROLE_SERVER) {
-        rc = error_set(err, -EPERM, "'%s' is the certificate of a %s, not of a server", p->self_file.path,
-                       role_word(self.role));
+        rc = error_set(err, -EPERM, "'%s' is the certificate of a %s, not of a server",
+                       p->self_file.path, role_word(self.role));
         *code = REFUSAL_WRONG_ROLE;
     }
     buf_free(&bytes);
@@ -138,7 +140,7 @@ static int load_self(struct policy *p, int64_t now, enum refusal *code, struct e
 static void parse_signers(struct span text, struct minisign_public **ret, size_t *ret_n)
 {
     size_t at = 0;
-    while (at < text.n && *ret_n < SIGNERS_MOST) {
+    while (at < text.n && *ret_n < SIGNERS_MAX) {
         const uint8_t *end = memchr(text.p + at, '\n', text.n - at);
         size_t n = end ? (size_t)(end - text.p) - at : text.n - at;
         struct span line = span_of(text.p + at, n);
@@ -176,16 +178,18 @@ int policy_refresh(struct policy *p, int64_t now, enum refusal *code, struct err
 {
     int rc = 0;
     bool anchors = changed(&p->anchors_file), self = changed(&p->self_file);
-    p->anchors_file.known = p->self_file.known = p->anchors_file.known && p->self_file.known && !anchors && !self;
+    p->anchors_file.known = p->self_file.known =
+        p->anchors_file.known && p->self_file.known && !anchors && !self;
     if (!p->self_file.known && (rc = load_self(p, now, code, err)) < 0)
         return rc;
     p->anchors_file.known = p->self_file.known = true;
     if (now >= p->self.not_after) {
         *code = REFUSAL_EXPIRED_CERTIFICATE;
-        return error_set(err, -EPERM,
-                         "this server's certificate has ended. An administrator can run: lbctl certificates "
-                         "renew %s",
-                         p->self.name);
+        return error_set(
+            err, -EPERM,
+            "this server's certificate has ended. An administrator can run: lbctl certificates "
+            "renew %s",
+            p->self.name);
     }
     *code = REFUSAL_INTERNAL;
     p->signers_file.known &= !changed(&p->signers_file);
@@ -237,8 +241,8 @@ bool policy_is_addressed(const struct policy *p, struct span address)
     return false;
 }
 
-static int find_certificate(struct policy *p, struct span bytes, int64_t now, const struct certificate **ret,
-                            enum refusal *code, struct error *err)
+static int find_certificate(struct policy *p, struct span bytes, int64_t now,
+                            const struct certificate **ret, enum refusal *code, struct error *err)
 {
     struct hash h;
     hash_bytes(bytes, &h);
@@ -258,8 +262,8 @@ static int find_certificate(struct policy *p, struct span bytes, int64_t now, co
     return 0;
 }
 
-int policy_certificate(struct policy *p, struct span bytes, int64_t now, const struct certificate **ret,
-                       enum refusal *code, struct error *err)
+int policy_certificate(struct policy *p, struct span bytes, int64_t now,
+                       const struct certificate **ret, enum refusal *code, struct error *err)
 {
     int rc = find_certificate(p, bytes, now, ret, code, err);
     if (rc < 0)
@@ -267,15 +271,16 @@ int policy_certificate(struct policy *p, struct span bytes, int64_t now, const s
     const struct certificate *c = *ret;
     if (now >= c->not_after || now + CLOCK_SKEW_MS < c->not_before) {
         *code = REFUSAL_EXPIRED_CERTIFICATE;
-        return error_set(err, -EPERM,
-                         "the certificate of '%s' is not valid now. An administrator can run: lbctl "
-                         "certificates renew %s",
-                         c->name, c->name);
+        return error_set(
+            err, -EPERM,
+            "the certificate of '%s' is not valid now. An administrator can run: lbctl "
+            "certificates renew %s",
+            c->name, c->name);
     }
     if (policy_revoked(p, c->serial)) {
         *code = REFUSAL_REVOKED;
-        return error_set(err, -EPERM, "the certificate of '%s' (serial %llu) has been revoked", c->name,
-                         (unsigned long long)c->serial);
+        return error_set(err, -EPERM, "the certificate of '%s' (serial %llu) has been revoked",
+                         c->name, (unsigned long long)c->serial);
     }
     return 0;
 }

@@ -38,7 +38,8 @@ static int open_bell(struct report *r, const char *run, struct error *err)
     if (r->folder_fd < 0 || r->bell < 0)
         return error_errno(err, errno, "cannot reach the worker's bell in '%s'", run);
     r->address.sun_family = AF_UNIX;
-    snprintf(r->address.sun_path, sizeof r->address.sun_path, "/proc/self/fd/%d/" WORKER_BELL, r->folder_fd);
+    snprintf(r->address.sun_path, sizeof r->address.sun_path, "/proc/self/fd/%d/" WORKER_BELL,
+             r->folder_fd);
     return 0;
 }
 
@@ -68,7 +69,8 @@ static int find_generation(struct report *r, struct error *err)
     return 0;
 }
 
-static int open_file(struct report *r, unsigned long generation, struct spoolfile **ret, struct error *err)
+static int open_file(struct report *r, unsigned long generation, struct spoolfile **ret,
+                     struct error *err)
 {
     char *path = path_of(r, generation);
     int rc = spoolfile_open_append(path, 0600, ret, NULL, err);
@@ -76,7 +78,8 @@ static int open_file(struct report *r, unsigned long generation, struct spoolfil
     return rc;
 }
 
-int report_open(const char *folder, const char *stem, const char *run, struct report **ret, struct error *err)
+int report_open(const char *folder, const char *stem, const char *run, struct report **ret,
+                struct error *err)
 {
     struct report *r = mem_zalloc(1, sizeof *r);
     r->bell = r->folder_fd = -1;
@@ -97,7 +100,8 @@ int report_open(const char *folder, const char *stem, const char *run, struct re
 void report_roll(struct report *r)
 {
     struct spoolfile *next = NULL;
-    if (spoolfile_size(r->file) < REPORT_ROLL_BYTES || r->n || open_file(r, r->generation + 1, &next, NULL) < 0)
+    if (spoolfile_size(r->file) < REPORT_ROLL_BYTES || r->n ||
+        open_file(r, r->generation + 1, &next, NULL) < 0)
         return;
     spoolfile_close(&r->file);
     r->file = next;
@@ -172,8 +176,10 @@ static void keep_what_matters(struct report *r)
 
 static void ring(struct report *r)
 {
-    /* Nobody there, or the queue is full: then the worker looks anyway when it comes, or has been told. */
-    if (sendto(r->bell, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&r->address, sizeof r->address) < 0)
+    /* Nobody there, or the queue is full: then the worker looks anyway when it comes, or has been
+       told. */
+    if (sendto(r->bell, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&r->address,
+               sizeof r->address) < 0)
         return;
 }
 
@@ -190,7 +196,8 @@ int report_flush(struct report *r, struct error *err)
         rc = spoolfile_append_all(r->file, spans, n, &written, err);
         done += written;
     }
-    for (size_t i = 0; i < r->n - done && done; i++) { /* the written ones' buffers go to the end, for reuse */
+    for (size_t i = 0; i < r->n - done && done; i++) {
+        /* the written ones' buffers go to the end, for reuse */
         struct pending t = r->v[i];
         r->v[i] = r->v[done + i];
         r->v[done + i] = t;

@@ -1,4 +1,5 @@
-/* report_test.c - what is told reaches the spool and rings; a result waits for a full disk, output does not. */
+/* report_test.c - what is told reaches the spool and rings; a result waits for a full disk, output
+   does not. */
 #include "common/testing.h"
 
 #include <errno.h>
@@ -24,7 +25,8 @@ static void holds(void **state, const char *name, const char *const texts[], siz
 {
     struct spoolfile_reader *r;
     struct span s;
-    assert_int_equal(spoolfile_reader_open(testing_path(state, name), SPOOLFILE_START, &r, NULL), 0);
+    assert_int_equal(spoolfile_reader_open(testing_path(state, name), SPOOLFILE_START, &r, NULL),
+                     0);
     for (size_t i = 0; i < n; i++) {
         assert_int_equal(spoolfile_reader_next(r, &s, NULL), 1);
         assert_true(span_eq_str(s, texts[i]));
@@ -69,7 +71,9 @@ static void many_entries_between_two_flushes_are_all_written(void **state)
         }
         assert_int_equal(report_flush(r, NULL), 0);
     }
-    assert_int_equal(spoolfile_reader_open(testing_path(state, "keeper-3.log"), SPOOLFILE_START, &reader, NULL), 0);
+    assert_int_equal(
+        spoolfile_reader_open(testing_path(state, "keeper-3.log"), SPOOLFILE_START, &reader, NULL),
+        0);
     for (int i = 0; i < n; i++) {
         snprintf(text, sizeof text, "entry %d", i);
         assert_int_equal(spoolfile_reader_next(reader, &s, NULL), 1);

@@ -41,8 +41,8 @@ void seen_free(struct seen **s)
     struct seen_call *c, *next;
     if (!*s)
         return;
-    HASH_ITER(hh, (*s)->calls, c, next)
-    drop(*s, c);
+    HASH_ITER (hh, (*s)->calls, c, next)
+        drop(*s, c);
     mem_free(s);
 }
 
@@ -91,40 +91,44 @@ static bool has_turn(const struct seen_call *c, const struct seen_step *step)
 static void sweep(struct seen *s, int64_t now)
 {
     struct seen_call *c, *next;
-    HASH_ITER(hh, s->calls, c, next)
-    if (c->expires <= now)
-        drop(s, c);
+    HASH_ITER (hh, s->calls, c, next)
+        if (c->expires <= now)
+            drop(s, c);
 }
 
-enum seen_answer seen_ask(struct seen *s, const struct seen_step *step, int64_t now, int64_t *ret_begun,
-                          struct error *err)
+enum seen_answer seen_ask(struct seen *s, const struct seen_step *step, int64_t now,
+                          int64_t *ret_begun, struct error *err)
 {
     struct seen_call *c = find(s, &step->identity);
     *ret_begun = 0;
     if (!c) {
-        if (seen_count(s) >= SEEN_MOST)
+        if (seen_count(s) >= SEEN_MAX)
             sweep(s, now);
-        if (seen_count(s) < SEEN_MOST)
+        if (seen_count(s) < SEEN_MAX)
             return SEEN_NEW;
-        error_set(err, -ENOSPC, "%d calls that have not expired are remembered; no other is taken until one has",
-                  (int)SEEN_MOST);
+        error_set(err, -ENOSPC,
+                  "%d calls that have not expired are remembered; no other is taken until one has",
+                  (int)SEEN_MAX);
         return SEEN_FULL;
     }
     char run[ID_TEXT];
     if (!id_eq(c->run, step->run)) {
-        error_set(err, -EALREADY, "this call was run here before, as run %s", id_format(c->run, run));
+        error_set(err, -EALREADY, "this call was run here before, as run %s",
+                  id_format(c->run, run));
         return SEEN_REPLAYED;
     }
     if (step->attempt < c->attempt) {
-        error_set(err, -EALREADY, "attempt %llu was run here; attempt %llu is older", (unsigned long long)c->attempt,
-                  (unsigned long long)step->attempt);
+        error_set(err, -EALREADY, "attempt %llu was run here; attempt %llu is older",
+                  (unsigned long long)c->attempt, (unsigned long long)step->attempt);
         return SEEN_REPLAYED;
     }
     if (step->attempt > c->attempt) {
         if (step->may_repeat)
             return SEEN_NEW;
-        error_set(err, -EALREADY, "attempt %llu was run here, and its caller does not allow another (on_lost: fail)",
-                  (unsigned long long)c->attempt);
+        error_set(
+            err, -EALREADY,
+            "attempt %llu was run here, and its caller does not allow another (on_lost: fail)",
+            (unsigned long long)c->attempt);
         return SEEN_REPLAYED;
     }
     if (has_turn(c, step))
@@ -208,7 +212,8 @@ int seen_load(struct seen *s, const char *spool_folder, struct error *err)
     int rc = 0;
     for (struct dirent *e; rc == 0 && (e = readdir(d));) {
         size_t n = strlen(e->d_name);
-        if (strncmp(e->d_name, "keeper-", 7) != 0 || n < 4 || strcmp(e->d_name + n - 4, ".log") != 0)
+        if (strncmp(e->d_name, "keeper-", 7) != 0 || n < 4 ||
+            strcmp(e->d_name + n - 4, ".log") != 0)
             continue;
         char *path = mem_printf("%s/%s", spool_folder, e->d_name);
         rc = load_file(s, path, err);

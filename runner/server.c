@@ -61,7 +61,8 @@ static void flush_worker(struct server *s)
     if (channel_flush(s->worker, NULL) < 0)
         drop_worker(s);
     else
-        loop_mod(s->loop, channel_fd(s->worker), channel_wants_write(s->worker) ? EPOLLIN | EPOLLOUT : EPOLLIN, NULL);
+        loop_mod(s->loop, channel_fd(s->worker),
+                 channel_wants_write(s->worker) ? EPOLLIN | EPOLLOUT : EPOLLIN, NULL);
 }
 
 static void tell_kept(void *self, const struct s_kept *kept)
@@ -81,7 +82,8 @@ static void on_gone(void *self, const struct s_kept *kept, bool launched)
         tell_kept(s, kept);
 }
 
-static void on_installed(void *self, const struct hash *package, enum refusal code, const char *sentence)
+static void on_installed(void *self, const struct hash *package, enum refusal code,
+                         const char *sentence)
 {
     struct server *s = self;
     struct s_installed i = {.package = *package, .code = code, .text = span_str(sentence)};
@@ -117,7 +119,8 @@ static void take_step(struct server *s, const struct s_step *step)
     const char *check = "";
     char run[ID_TEXT];
     buf_clear(&s->launch);
-    switch (verify_step(s->verifier, step, loop_now_wall(s->loop), &s->launch, &code, &check, &err)) {
+    switch (
+        verify_step(s->verifier, step, loop_now_wall(s->loop), &s->launch, &code, &check, &err)) {
     case VERDICT_RUN:
         slots_take(s->slots, buf_span(&s->launch));
         return;
@@ -129,8 +132,8 @@ static void take_step(struct server *s, const struct s_step *step)
     }
     log_warn("run %s refused (%s): %s", id_format(step->run, run), check, err.text);
     buf_clear(&s->scratch);
-    ended_refused(step->run, step->attempt, step->step, step->turn, code, false, err.text, loop_now_wall(s->loop),
-                  &s->scratch);
+    ended_refused(step->run, step->attempt, step->step, step->turn, code, false, err.text,
+                  loop_now_wall(s->loop), &s->scratch);
     report_add(s->report, buf_span(&s->scratch));
 }
 
@@ -163,7 +166,8 @@ static void take_message(struct server *s, struct span message)
         if (DECODE(install, install))
             installer_take(s->installer, &install, loop_now_wall(s->loop));
     } else
-        rc = error_set(&err, -EPROTO, "a message of kind %llu has no business here", (unsigned long long)kind);
+        rc = error_set(&err, -EPROTO, "a message of kind %llu has no business here",
+                       (unsigned long long)kind);
 bad:
     if (rc < 0) {
         log_error("from the worker: %s", err.text);
@@ -199,8 +203,8 @@ static void on_listening(struct loop *l, int fd, uint32_t events, void *arg)
     struct error err = {0};
     while (channel_accept(fd, &c, NULL) == 0) {
         if (channel_peer_uid(c) != geteuid()) {
-            log_warn("process %d of user %u may not speak with this runner", (int)channel_peer_pid(c),
-                     (unsigned)channel_peer_uid(c));
+            log_warn("process %d of user %u may not speak with this runner",
+                     (int)channel_peer_pid(c), (unsigned)channel_peer_uid(c));
             channel_close(&c);
             continue;
         }
@@ -301,5 +305,6 @@ void server_reap(struct server *s)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        installer_reaped(s->installer, pid, status); /* others are keepers' guards: their channels have told */
+        /* others are keepers' guards: their channels have told */
+        installer_reaped(s->installer, pid, status);
 }

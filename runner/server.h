@@ -1,9 +1,10 @@
-/* server.h - what lbrunner does for its worker: one at a time, over run/runner.sock; the newest is the worker.
+/* server.h - what lbrunner does for its worker: one at a time, over run/runner.sock; the newest is
+ * the worker.
  *
- * First message both ways S_ATTACH; then S_KEPT for every step that runs or waits here, S_KEPT_END. From the worker
- * come S_STEP, S_HALT, S_INSTALL; to it go S_INSTALLED, and S_KEPT with state 3 when a keeper has died. What becomes
- * of a step is in the spool: of a keeper's in keeper-N.log, of a refused or dropped one in runner.log.
- */
+ * First message both ways S_ATTACH; then S_KEPT for every step that runs or waits here, S_KEPT_END.
+ * From the worker come S_STEP, S_HALT, S_INSTALL; to it go S_INSTALLED, and S_KEPT with state 3
+ * when a keeper has died. What becomes of a step is in the spool: of a keeper's in keeper-N.log, of
+ * a refused or dropped one in runner.log. */
 #ifndef LB_RUNNER_SERVER_H
 #define LB_RUNNER_SERVER_H
 
@@ -14,7 +15,8 @@ enum { RUNNER_PROTOCOL = 1 };
 
 struct server;
 /* Hears first what the keepers of an earlier runner hold, then listens. */
-int server_new(const struct house *house, struct loop *loop, struct server **ret, struct error *err);
+int server_new(const struct house *house, struct loop *loop, struct server **ret,
+               struct error *err);
 void server_free(struct server **s); /* keepers go on */
 void server_reap(struct server *s);  /* on SIGCHLD */
 

@@ -1,12 +1,15 @@
-/* server_test.c - the runner, its keepers and real children, as the worker sees them: over the socket and in the
- * spool. The runner is a process of its own, so that it can be killed. */
+/* server_test.c - the runner, its keepers and real children, as the worker sees them: over the
+ * socket and in the spool. The runner is a process of its own, so that it can be killed. */
 #include "runner/testworld.h"
 
 static void a_step_runs_and_its_outcome_and_output_are_in_the_spool(void **state)
 {
     struct world *w = *state;
     struct wanted want = outcome_of(
-        w, ask_script(w, "echo out; echo err >&2; echo rows=12 >> $LB_OUTPUTS; echo succeeded fine > $LB_RESULT"));
+        w,
+        ask_script(
+            w,
+            "echo out; echo err >&2; echo rows=12 >> $LB_OUTPUTS; echo succeeded fine > $LB_RESULT"));
     struct value v;
     struct error err = {0};
     assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
@@ -31,7 +34,8 @@ static void a_step_runs_and_its_outcome_and_output_are_in_the_spool(void **state
 static void a_failure_says_how_it_ended_with_the_last_line_of_its_errors(void **state)
 {
     struct world *w = *state;
-    struct wanted want = outcome_of(w, ask_script(w, "echo first >&2; echo no such table >&2; exit 4"));
+    struct wanted want =
+        outcome_of(w, ask_script(w, "echo first >&2; echo no such table >&2; exit 4"));
     assert_int_equal(want.outcome.package, PACKAGE_FAILED);
     assert_int_equal(want.outcome.exit_code, 4);
     assert_true(span_eq_str(want.outcome.message, "exit 4: no such table"));
@@ -54,15 +58,17 @@ static void a_verdict_makes_a_success_worse_but_no_failure_better(void **state)
     assert_int_equal(want.outcome.package, PACKAGE_FAILED);
     want = outcome_of(w, ask_script(w, "echo 'Not = good' > $LB_OUTPUTS"));
     assert_int_equal(want.outcome.package, PACKAGE_FAILED);
-    assert_true(memmem(want.outcome.message.p, want.outcome.message.n, "outputs, line 1", 15) != NULL);
+    assert_true(memmem(want.outcome.message.p, want.outcome.message.n, "outputs, line 1", 15) !=
+                NULL);
 }
 
 static void the_environment_is_fixed_and_parameters_are_in_it(void **state)
 {
     struct world *w = *state;
-    static const struct rig_parameter p[] = {{.name = "table", .type = "string"},
-                                             {.name = "count", .type = "int"},
-                                             {.name = "password", .type = "string", .sensitive = true}};
+    static const struct rig_parameter p[] = {
+        {.name = "table", .type = "string"},
+        {.name = "count", .type = "int"},
+        {.name = "password", .type = "string", .sensitive = true}};
     struct rig_call c = rig_call();
     struct buf map = {0};
     value_add_str(&map, span_str("table"));
@@ -75,10 +81,11 @@ static void the_environment_is_fixed_and_parameters_are_in_it(void **state)
     c.n_parameters = 3;
     c.task = "load";
     setenv("LD_PRELOAD_SECRET", "x", 1);
-    rig_package(&w->rig, "extract", "shell",
-                "env | sort; cat $LB_PARAMETERS; umask; ulimit -c; pwd; readlink /proc/self/fd/0; ls /proc/self/fd\n"
-                "grep NoNewPrivs /proc/$$/status; stat -c %a $LB_PARAMETERS",
-                p, 3, NULL, 0);
+    rig_package(
+        &w->rig, "extract", "shell",
+        "env | sort; cat $LB_PARAMETERS; umask; ulimit -c; pwd; readlink /proc/self/fd/0; ls /proc/self/fd\n"
+        "grep NoNewPrivs /proc/$$/status; stat -c %a $LB_PARAMETERS",
+        p, 3, NULL, 0);
     struct wanted want = outcome_of(w, ask(w, &c));
     scan(w, collect_output, &want);
     const char *text = buf_str(&want.text[0]);
@@ -94,7 +101,8 @@ static void the_environment_is_fixed_and_parameters_are_in_it(void **state)
     assert_contains(text, "LB_ATTEMPT=1\n");
     assert_contains(text, "LANG=C.UTF-8\n");
     assert_contains(text, "\n0077\n0\n");
-    char *folder = mem_printf("LB_WORK=%s/", w->rig.house.work), *at = mem_printf("\n0\n%s/", w->rig.house.work);
+    char *folder = mem_printf("LB_WORK=%s/", w->rig.house.work),
+         *at = mem_printf("\n0\n%s/", w->rig.house.work);
     assert_contains(text, folder);
     assert_contains(text, at);
     mem_free(&folder);
@@ -109,9 +117,11 @@ static void the_environment_is_fixed_and_parameters_are_in_it(void **state)
 static void what_a_child_leaves_in_its_folder_is_gone_for_the_next(void **state)
 {
     struct world *w = *state;
-    struct wanted want = outcome_of(w, ask_script(w, "mkdir -p a/b; touch a/b/c; rm $LB_OUTPUTS; mv $LB_RESULT x"));
+    struct wanted want =
+        outcome_of(w, ask_script(w, "mkdir -p a/b; touch a/b/c; rm $LB_OUTPUTS; mv $LB_RESULT x"));
     assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
-    want = outcome_of(w, ask_script(w, "test -z \"$(ls -A)\" && test -f $LB_OUTPUTS && test -f $LB_RESULT"));
+    want = outcome_of(
+        w, ask_script(w, "test -z \"$(ls -A)\" && test -f $LB_OUTPUTS && test -f $LB_RESULT"));
     assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
 }
 
@@ -147,10 +157,12 @@ static void a_child_that_cannot_be_executed_is_an_outcome(void **state)
     struct wanted want = outcome_of(w, ask(w, &c));
     assert_int_equal(want.outcome.package, PACKAGE_NOT_EXECUTED);
     assert_int_equal(want.outcome.code, REFUSAL_START_FAILED);
-    assert_true(memmem(want.outcome.message.p, want.outcome.message.n, "cannot execute", 14) != NULL);
+    assert_true(memmem(want.outcome.message.p, want.outcome.message.n, "cannot execute", 14) !=
+                NULL);
 }
 
-/* The hostile child: double fork into an own session that ignores TERM, one that is stopped, one that is plain. */
+/* The hostile child: double fork into an own session that ignores TERM, one that is stopped, one
+   that is plain. */
 #define HOSTILE \
     "setsid sh -c 'trap \"\" TERM HUP; (trap \"\" TERM; echo $$ > %1$s/own; exec sleep 1000) & wait' >/dev/null " \
     "2>&1 &\n" \
@@ -186,7 +198,9 @@ static void the_whole_tree_ends_when_the_step_ends(void **state)
     struct world *w = *state;
     pid_t pids[3];
     char *script = mem_printf(
-        HOSTILE "while ! test -s %1$s/own -a -s %1$s/stopped -a -s %1$s/double; do sleep 0.01; done\n", w->rig.home);
+        HOSTILE
+        "while ! test -s %1$s/own -a -s %1$s/stopped -a -s %1$s/double; do sleep 0.01; done\n",
+        w->rig.home);
     struct id run = ask_script(w, script);
     await_hostile(w, pids);
     struct wanted want = outcome_of(w, run);
@@ -211,9 +225,10 @@ static void a_step_that_takes_too_long_is_timed_out(void **state)
 static void what_finished_before_it_heard_of_the_cancel_has_succeeded(void **state)
 {
     struct world *w = *state;
-    char *script = mem_printf("trap 'echo succeeded > $LB_RESULT; exit 0' TERM; echo $$ > %s/ready\n"
-                              "while :; do sleep 0.05; done",
-                              w->rig.home);
+    char *script =
+        mem_printf("trap 'echo succeeded > $LB_RESULT; exit 0' TERM; echo $$ > %s/ready\n"
+                   "while :; do sleep 0.05; done",
+                   w->rig.home);
     struct id run = ask_script(w, script);
     pid_in(w, "ready");
     halt(w, run, false, 5000, false);
@@ -280,7 +295,8 @@ static void a_child_survives_its_runner_and_the_next_runner_finds_it(void **stat
     struct world *w = *state;
     struct s_kept kept;
     char *script =
-        mem_printf("echo $$ > %s/pid; while ! test -e %s/go; do sleep 0.02; done; exit 3", w->rig.home, w->rig.home);
+        mem_printf("echo $$ > %s/pid; while ! test -e %s/go; do sleep 0.02; done; exit 3",
+                   w->rig.home, w->rig.home);
     struct id run = ask_script(w, script);
     pid_t pid = pid_in(w, "pid");
     stop_runner(w, SIGKILL);
@@ -345,7 +361,7 @@ static void when_a_keeper_is_killed_its_tree_dies_and_the_worker_hears_it(void *
     mem_free(&path);
 }
 
-enum { LOST_AFTER = LOST_AFTER_LEAST_MS };
+enum { LOST_AFTER = LOST_AFTER_MIN_MS };
 
 /* A renewal so long ago that the fence of an attempt with LOST_AFTER is at `until`. */
 static void write_fence(struct world *w, int64_t until)
@@ -367,12 +383,14 @@ static void a_rerun_child_ends_before_the_fence_and_others_do_not(void **state)
     c.on_lost = ON_LOST_RERUN;
     c.lost_after_ms = LOST_AFTER;
     write_fence(w, fence);
-    rig_package(&w->rig, "extract", "shell", "trap '' TERM; while :; do sleep 0.1; done", NULL, 0, NULL, 0);
+    rig_package(&w->rig, "extract", "shell", "trap '' TERM; while :; do sleep 0.1; done", NULL, 0,
+                NULL, 0);
     struct id fenced = ask(w, &c), free_run = ask_script(w, "exec sleep 1000");
     struct wanted want = outcome_of(w, fenced);
     assert_in_range(clock_boot_ms(), fence - 600, fence + 400);
     assert_true(want.outcome.cancelled);
-    assert_true(memmem(want.outcome.message.p, want.outcome.message.n, "counts as lost", 14) != NULL);
+    assert_true(memmem(want.outcome.message.p, want.outcome.message.n, "counts as lost", 14) !=
+                NULL);
     struct wanted other = {.run = free_run};
     assert_false(scan(w, is_ended, &other));
     halt(w, free_run, true, 0, false);
@@ -391,7 +409,8 @@ static void a_rerun_step_behind_the_fence_waits_for_a_new_one_and_lets_others_pa
     struct id waits = ask(w, &c);
     c.key = "cancelled";
     struct id cancelled = ask(w, &c);
-    struct wanted want = outcome_of(w, ask_script(w, "exit 0")); /* asked for later, and not fenced */
+    /* asked for later, and not fenced */
+    struct wanted want = outcome_of(w, ask_script(w, "exit 0"));
     assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
     halt(w, cancelled, false, 0, false);
     want = outcome_of(w, cancelled);

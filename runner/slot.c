@@ -11,8 +11,11 @@
 
 void held_of_launch(const struct s_launch *l, struct held *ret)
 {
-    *ret = (struct held){
-        .run = l->run, .attempt = l->attempt, .turn = l->turn, .identity = l->identity, .expires = l->expires};
+    *ret = (struct held){.run = l->run,
+                         .attempt = l->attempt,
+                         .turn = l->turn,
+                         .identity = l->identity,
+                         .expires = l->expires};
     span_copy_str(l->step, ret->step, sizeof ret->step);
 }
 
@@ -30,7 +33,8 @@ void held_to_kept(const struct held *h, unsigned slot, unsigned state, struct s_
 
 static bool is_of(const struct held *h, const struct s_kept *k)
 {
-    return id_eq(h->run, k->run) && h->attempt == k->attempt && h->turn == k->turn && span_eq_str(k->step, h->step);
+    return id_eq(h->run, k->run) && h->attempt == k->attempt && h->turn == k->turn &&
+           span_eq_str(k->step, h->step);
 }
 
 static struct held *find(struct slot *t, const struct s_kept *k)
@@ -94,8 +98,8 @@ void slot_flush(struct slot *t)
     if (channel_flush(t->channel, NULL) < 0)
         slot_lost(t);
     else
-        loop_mod(t->loop, channel_fd(t->channel), channel_wants_write(t->channel) ? EPOLLIN | EPOLLOUT : EPOLLIN,
-                 NULL);
+        loop_mod(t->loop, channel_fd(t->channel),
+                 channel_wants_write(t->channel) ? EPOLLIN | EPOLLOUT : EPOLLIN, NULL);
 }
 
 void slot_take_kept(struct slot *t, const struct s_kept *k, bool told)
@@ -112,8 +116,11 @@ void slot_take_kept(struct slot *t, const struct s_kept *k, bool told)
         return;
     }
     if (!h) { /* of an earlier runner */
-        struct held fresh = {
-            .run = k->run, .attempt = k->attempt, .turn = k->turn, .identity = k->identity, .expires = k->expires};
+        struct held fresh = {.run = k->run,
+                             .attempt = k->attempt,
+                             .turn = k->turn,
+                             .identity = k->identity,
+                             .expires = k->expires};
         span_copy_str(k->step, fresh.step, sizeof fresh.step);
         slot_hold(t, &fresh);
         h = &t->held[t->n - 1];
@@ -127,8 +134,8 @@ void slot_take_kept(struct slot *t, const struct s_kept *k, bool told)
     }
 }
 
-/* The keeper has said all that it holds. What our files had said for it while it was silent, and it does not say, has
- * ended meanwhile or has never reached it. */
+/* The keeper has said all that it holds. What our files had said for it while it was silent, and it
+ * does not say, has ended meanwhile or has never reached it. */
 static void hear_all(struct slot *t)
 {
     struct held h;
@@ -165,9 +172,11 @@ static void take_message(struct slot *t, struct span message)
     uint64_t kind = 0;
     size_t size;
     int rc = wire_peek(message, &kind, &size, &err);
-    if (rc == 0 && kind == KIND_S_KEPT && (rc = wire_decode(&s_kept_schema, message, true, &kept, &err)) == 0)
+    if (rc == 0 && kind == KIND_S_KEPT &&
+        (rc = wire_decode(&s_kept_schema, message, true, &kept, &err)) == 0)
         slot_take_kept(t, &kept, true);
-    else if (rc == 0 && kind == KIND_S_LAUNCH && (rc = wire_decode(&s_launch_schema, message, true, &l, &err)) == 0)
+    else if (rc == 0 && kind == KIND_S_LAUNCH &&
+             (rc = wire_decode(&s_launch_schema, message, true, &l, &err)) == 0)
         take_given_back(t, &l, message);
     else if (rc == 0 && kind == KIND_S_KEPT_END)
         hear_all(t);

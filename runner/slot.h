@@ -23,8 +23,10 @@ void held_to_kept(const struct held *h, unsigned slot, unsigned state, struct s_
 struct slot;
 /* What a slot tells its owner. */
 struct slot_events {
-    void (*gone)(void *self, struct slot *t, const struct held *h); /* its keeper has died with this step */
-    void (*ended)(void *self, int64_t ms);                          /* a step has, after about so long */
+    /* its keeper has died with this step */
+    void (*gone)(void *self, struct slot *t, const struct held *h);
+    /* a step has, after about so long */
+    void (*ended)(void *self, int64_t ms);
     void (*given_back)(void *self, struct span launch);
     void (*turn)(void *self); /* after a keeper has spoken, or has died */
     void *self;

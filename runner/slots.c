@@ -106,8 +106,8 @@ static struct slot *slot_at(struct slots *s, unsigned number)
     return s->slot[number - 1];
 }
 
-/* Without the file a keeper that is silent when the next runner comes may run a step for the second time; that is no
- * reason to run nothing now. */
+/* Without the file a keeper that is silent when the next runner comes may run a step for the second
+ * time; that is no reason to run nothing now. */
 static void open_file(const struct house *house, struct slot *t)
 {
     struct error err = {0};
@@ -184,7 +184,7 @@ static struct slot *choose(struct slots *s)
         look_again(s, LOCKED_MS);
     }
     double ahead = AHEAD_MS / (s->average_ms < 1 ? 1 : s->average_ms);
-    unsigned most = 1 + (unsigned)(ahead > AHEAD_MOST ? AHEAD_MOST : ahead);
+    unsigned most = 1 + (unsigned)(ahead > AHEAD_MAX ? AHEAD_MAX : ahead);
     return best && best->n < most ? best : NULL;
 }
 
@@ -199,7 +199,8 @@ static bool may_start(struct slots *s, const struct s_launch *l)
     return fence_permits(l, s->renewed, now);
 }
 
-/* The first that may start: while no broker is heard, another may be running what is fenced. NULL: none. */
+/* The first that may start: while no broker is heard, another may be running what is fenced. NULL:
+   none. */
 static struct waiting **first_ready(struct slots *s)
 {
     struct s_launch l;
@@ -355,7 +356,8 @@ static void drop_waiting(struct slots *s, const struct s_halt *h)
         }
         buf_clear(&s->scratch);
         ended_refused(l.run, l.attempt, l.step, l.turn, REFUSAL_NONE, true,
-                      h->timed_out ? "its time was over before it could start" : "cancelled before it could start",
+                      h->timed_out ? "its time was over before it could start"
+                                   : "cancelled before it could start",
                       loop_now_wall(s->loop), &s->scratch);
         report_add(s->report, buf_span(&s->scratch));
         struct waiting *w = dequeue(s, at);
@@ -430,7 +432,8 @@ static void add_from_spool(void *self, const struct s_kept *k)
     slot_take_kept(self, k, false);
 }
 
-/* For a keeper that does not answer: what it runs is in the spool, and what waits there in our file. */
+/* For a keeper that does not answer: what it runs is in the spool, and what waits there in our
+   file. */
 static void answer_for(struct slots *s, struct slot *t)
 {
     struct held h;
@@ -474,7 +477,8 @@ int slots_adopt(struct slots *s, struct error *err)
             return -EIO;
     for (unsigned i = 0; i < s->n; i++)
         if (s->slot[i]->channel && !s->slot[i]->heard) {
-            log_warn("the keeper of slot %u does not answer; our files say what it runs and holds", i + 1);
+            log_warn("the keeper of slot %u does not answer; our files say what it runs and holds",
+                     i + 1);
             answer_for(s, s->slot[i]);
         }
     return 0;

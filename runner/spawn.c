@@ -1,4 +1,5 @@
-/* spawn.c - see spawn.h. The child shares our memory until it executes: it calls nothing that allocates or locks. */
+/* spawn.c - see spawn.h. The child shares our memory until it executes: it calls nothing that
+   allocates or locks. */
 #include "runner/spawn.h"
 
 #include <errno.h>
@@ -29,8 +30,8 @@ enum stage { STAGES(X) STAGE_COUNT };
 static const char *const stage_text[] = {STAGES(X)};
 #undef X
 
-/* The child leaves its stack behind at exec without returning: what AddressSanitizer noted about it would be held
- * against the next child on the same stack. */
+/* The child leaves its stack behind at exec without returning: what AddressSanitizer noted about it
+ * would be held against the next child on the same stack. */
 #define IN_CHILD __attribute__((no_sanitize("address")))
 
 struct birth {
@@ -51,7 +52,8 @@ IN_CHILD static int child_limits(void)
         files.rlim_cur = DESCRIPTORS;
     if (setrlimit(RLIMIT_NOFILE, &files) < 0)
         return -1;
-    if (setrlimit(RLIMIT_FSIZE, &any) < 0 && errno != EPERM) /* somebody set us a lower one: it stays */
+    /* somebody set us a lower one: it stays */
+    if (setrlimit(RLIMIT_FSIZE, &any) < 0 && errno != EPERM)
         return -1;
     return 0;
 }
@@ -59,7 +61,8 @@ IN_CHILD static int child_limits(void)
 IN_CHILD static void child_signals(void)
 {
     struct sigaction fresh = {.sa_handler = SIG_DFL};
-    for (int sig = 1; sig < 32; sig++) /* exec undoes handlers, but an ignored signal stays ignored */
+    /* exec undoes handlers, but an ignored signal stays ignored */
+    for (int sig = 1; sig < 32; sig++)
         sigaction(sig, &fresh, NULL);
 }
 
@@ -68,7 +71,8 @@ IN_CHILD static void child_oom_score(void)
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd < 0)
         return;
-    if (write(fd, "0", 1) < 0) { /* then it keeps ours, which is worse for others and no reason not to run */
+    if (write(fd, "0", 1) < 0) {
+        /* then it keeps ours, which is worse for others and no reason not to run */
     }
     close(fd);
 }
@@ -116,7 +120,8 @@ int spawn_child(const struct spawn *s, pid_t *ret_pid, struct error *err)
     static void *stack;
     sigset_t all, old, none;
     if (!stack) {
-        void *p = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+        void *p = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK,
+                       -1, 0);
         if (p == MAP_FAILED)
             return error_errno(err, errno, "no memory to start a child");
         stack = p;
@@ -133,7 +138,8 @@ int spawn_child(const struct spawn *s, pid_t *ret_pid, struct error *err)
     if (b.failed) {
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
             ;
-        return error_errno(err, b.failed, "cannot %s%s%s", stage_text[b.stage], b.stage == STAGE_EXECUTE ? " " : "",
+        return error_errno(err, b.failed, "cannot %s%s%s", stage_text[b.stage],
+                           b.stage == STAGE_EXECUTE ? " " : "",
                            b.stage == STAGE_EXECUTE ? s->command->argv[0] : "");
     }
     *ret_pid = pid;

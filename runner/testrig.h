@@ -1,5 +1,5 @@
-/* testrig.h - a cluster of one server in a folder, for the tests of this room: keys, certificates, a package, a job,
- * and requests as a worker would send them. Included by *_test.c only. */
+/* testrig.h - a cluster of one server in a folder, for the tests of this room: keys, certificates,
+ * a package, a job, and requests as a worker would send them. Included by *_test.c only. */
 #ifndef LB_RUNNER_TESTRIG_H
 #define LB_RUNNER_TESTRIG_H
 
@@ -50,7 +50,8 @@ struct rig_parameter {
     const char *pattern;
 };
 
-__attribute__((unused)) static void rig_path_write(struct rig *r, const char *path, struct span bytes, mode_t mode)
+__attribute__((unused)) static void rig_path_write(struct rig *r, const char *path,
+                                                   struct span bytes, mode_t mode)
 {
     struct error err = {0};
     char *full = mem_printf("%s/%s", r->home, path), *slash = strrchr(full, '/');
@@ -62,8 +63,9 @@ __attribute__((unused)) static void rig_path_write(struct rig *r, const char *pa
     mem_free(&full);
 }
 
-__attribute__((unused)) static void rig_certificate(struct rig *r, const char *name, enum role role, uint64_t serial,
-                                                    const struct key *key, const char *grant, int64_t not_after,
+__attribute__((unused)) static void rig_certificate(struct rig *r, const char *name, enum role role,
+                                                    uint64_t serial, const struct key *key,
+                                                    const char *grant, int64_t not_after,
                                                     struct buf *out)
 {
     struct error err = {0};
@@ -74,7 +76,8 @@ __attribute__((unused)) static void rig_certificate(struct rig *r, const char *n
                                       .role = role,
                                       .serial = serial,
                                       .sign_key = key->sign,
-                                      .seal_key = role == ROLE_SERVER ? (struct hash){{9}} : (struct hash){{0}},
+                                      .seal_key = role == ROLE_SERVER ? (struct hash){{9}}
+                                                                      : (struct hash){{0}},
                                       .pools = pools,
                                       .n_pools = role == ROLE_SERVER,
                                       .grants = grants,
@@ -85,10 +88,13 @@ __attribute__((unused)) static void rig_certificate(struct rig *r, const char *n
         fail_msg("%s", err.text);
 }
 
-/* Installs a package of the subsystem with one file, its entry. Codes 0 and 3 mean succeeded and cancelled. */
-__attribute__((unused)) static void rig_package(struct rig *r, const char *name, const char *subsystem,
-                                                const char *script, const struct rig_parameter *p, size_t n,
-                                                const struct rig_parameter *outputs, size_t n_outputs)
+/* Installs a package of the subsystem with one file, its entry. Codes 0 and 3 mean succeeded and
+   cancelled. */
+__attribute__((unused)) static void rig_package(struct rig *r, const char *name,
+                                                const char *subsystem, const char *script,
+                                                const struct rig_parameter *p, size_t n,
+                                                const struct rig_parameter *outputs,
+                                                size_t n_outputs)
 {
     struct buf items[3] = {{0}}, one = {0};
     const struct rig_parameter *lists[] = {p, outputs};
@@ -157,7 +163,9 @@ __attribute__((unused)) static void rig_revoke(struct rig *r, uint64_t serial)
     struct trust_anchors a = {0};
     anchors_from("wh", &r->admin.sign, 1, &a);
     buf_clear(&r->revocations);
-    assert_int_equal(revocations_next(&r->list, "wh", serial, clock_wall_ms(), &r->admin, &r->revocations, &err), 0);
+    assert_int_equal(
+        revocations_next(&r->list, "wh", serial, clock_wall_ms(), &r->admin, &r->revocations, &err),
+        0);
     assert_int_equal(revocations_take(&r->list, buf_span(&r->revocations), &a, NULL, &err), 1);
     rig_path_write(r, "var/revocations", buf_span(&r->revocations), 0644);
     anchors_free(&a);
@@ -213,7 +221,8 @@ __attribute__((unused)) static struct rig_call rig_call(void)
 }
 
 /* Appends the d_signed of the call. */
-__attribute__((unused)) static void rig_sign(struct rig *r, const struct rig_call *c, struct buf *out)
+__attribute__((unused)) static void rig_sign(struct rig *r, const struct rig_call *c,
+                                             struct buf *out)
 {
     struct d_call call = {.cluster = span_str(c->cluster),
                           .caller = span_str(c->caller),
@@ -238,8 +247,8 @@ __attribute__((unused)) static void rig_sign(struct rig *r, const struct rig_cal
 }
 
 /* The request of a worker for step `run`; bytes of the call are in *call. */
-__attribute__((unused)) static struct s_step rig_step(struct rig *r, const struct rig_call *c, struct id run,
-                                                      struct buf *call)
+__attribute__((unused)) static struct s_step rig_step(struct rig *r, const struct rig_call *c,
+                                                      struct id run, struct buf *call)
 {
     buf_clear(call);
     rig_sign(r, c, call);

@@ -1,5 +1,5 @@
-/* testworld.h - a runner in a process of its own, its worker's end of the socket, and the spool, for the tests of
- * this room. Included by *_test.c only. */
+/* testworld.h - a runner in a process of its own, its worker's end of the socket, and the spool,
+ * for the tests of this room. Included by *_test.c only. */
 #ifndef LB_RUNNER_TESTWORLD_H
 #define LB_RUNNER_TESTWORLD_H
 
@@ -31,7 +31,8 @@ struct world {
 
 /* ---- The runner */
 
-__attribute__((unused)) static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)
+__attribute__((unused)) static void on_signal(struct loop *l, const struct signalfd_siginfo *info,
+                                              void *arg)
 {
     struct server **s = arg;
     if (info->ssi_signo == SIGCHLD && *s)
@@ -45,8 +46,8 @@ static _Noreturn void be_runner(struct world *w)
     static struct server *s;
     struct error err = {0};
     struct loop *l = loop_new(&err);
-    if (!l || loop_signals(l, on_signal, &s, &err) < 0 || server_new(&w->rig.house, l, &s, &err) < 0 ||
-        loop_run(l, &err) < 0) {
+    if (!l || loop_signals(l, on_signal, &s, &err) < 0 ||
+        server_new(&w->rig.house, l, &s, &err) < 0 || loop_run(l, &err) < 0) {
         fprintf(stderr, "runner: %s\n", err.text);
         _exit(1);
     }
@@ -108,7 +109,8 @@ __attribute__((unused)) static uint64_t hear(struct world *w, struct span *ret)
 }
 
 /* What it holds, as told after S_ATTACH: counts those of the state. */
-__attribute__((unused)) static unsigned hear_kept(struct world *w, uint64_t state, struct s_kept *ret_last)
+__attribute__((unused)) static unsigned hear_kept(struct world *w, uint64_t state,
+                                                  struct s_kept *ret_last)
 {
     struct span m;
     unsigned n = 0;
@@ -156,7 +158,8 @@ __attribute__((unused)) static bool scan(struct world *w, entry_fn *fn, void *ar
         struct spoolfile_reader *r;
         struct span entry;
         char *path = mem_printf("%s/%s", w->rig.house.spool, e->d_name);
-        if (strstr(e->d_name, ".log") && spoolfile_reader_open(path, SPOOLFILE_START, &r, NULL) == 0) {
+        if (strstr(e->d_name, ".log") &&
+            spoolfile_reader_open(path, SPOOLFILE_START, &r, NULL) == 0) {
             while (!found && spoolfile_reader_next(r, &entry, NULL) == 1) {
                 uint64_t kind;
                 size_t size;
@@ -171,7 +174,8 @@ __attribute__((unused)) static bool scan(struct world *w, entry_fn *fn, void *ar
     return found;
 }
 
-__attribute__((unused)) static void wait_for(struct world *w, entry_fn *fn, void *arg, const char *what)
+__attribute__((unused)) static void wait_for(struct world *w, entry_fn *fn, void *arg,
+                                             const char *what)
 {
     int64_t until = clock_boot_ms() + PATIENCE_MS;
     while (!scan(w, fn, arg)) {
@@ -194,7 +198,8 @@ struct wanted {
     char progress[100];
 };
 
-__attribute__((unused)) static bool is_ended(struct world *w, uint64_t kind, struct span entry, void *arg)
+__attribute__((unused)) static bool is_ended(struct world *w, uint64_t kind, struct span entry,
+                                             void *arg)
 {
     struct wanted *want = arg;
     struct s_ended e;
@@ -206,7 +211,8 @@ __attribute__((unused)) static bool is_ended(struct world *w, uint64_t kind, str
     return true;
 }
 
-__attribute__((unused)) static bool is_launched(struct world *w, uint64_t kind, struct span entry, void *arg)
+__attribute__((unused)) static bool is_launched(struct world *w, uint64_t kind, struct span entry,
+                                                void *arg)
 {
     (void)w;
     struct s_launched l;
@@ -214,7 +220,8 @@ __attribute__((unused)) static bool is_launched(struct world *w, uint64_t kind, 
            id_eq(l.run, ((struct wanted *)arg)->run);
 }
 
-__attribute__((unused)) static bool collect_output(struct world *w, uint64_t kind, struct span entry, void *arg)
+__attribute__((unused)) static bool collect_output(struct world *w, uint64_t kind,
+                                                   struct span entry, void *arg)
 {
     (void)w;
     struct wanted *want = arg;
@@ -229,12 +236,14 @@ __attribute__((unused)) static bool collect_output(struct world *w, uint64_t kin
     return false;
 }
 
-__attribute__((unused)) static bool has_progress(struct world *w, uint64_t kind, struct span entry, void *arg)
+__attribute__((unused)) static bool has_progress(struct world *w, uint64_t kind, struct span entry,
+                                                 void *arg)
 {
     (void)w;
     struct wanted *want = arg;
     struct s_progress p;
-    if (kind != KIND_S_PROGRESS || s_progress_decode(entry, &p, NULL) < 0 || !id_eq(p.run, want->run))
+    if (kind != KIND_S_PROGRESS || s_progress_decode(entry, &p, NULL) < 0 ||
+        !id_eq(p.run, want->run))
         return false;
     want->percent = p.percent;
     span_copy_str(p.text, want->progress, sizeof want->progress);
@@ -244,7 +253,8 @@ __attribute__((unused)) static bool has_progress(struct world *w, uint64_t kind,
 /* ---- Steps */
 
 /* deadline: boot ms; 0: none. */
-__attribute__((unused)) static void ask_as(struct world *w, const struct rig_call *c, struct id run, int64_t deadline)
+__attribute__((unused)) static void ask_as(struct world *w, const struct rig_call *c, struct id run,
+                                           int64_t deadline)
 {
     struct buf m = {0};
     struct s_step s = rig_step(&w->rig, c, run, &w->call);
@@ -280,10 +290,12 @@ __attribute__((unused)) static struct wanted outcome_of(struct world *w, struct 
     return want;
 }
 
-__attribute__((unused)) static void halt(struct world *w, struct id run, bool force, uint64_t grace, bool timed_out)
+__attribute__((unused)) static void halt(struct world *w, struct id run, bool force, uint64_t grace,
+                                         bool timed_out)
 {
     struct buf m = {0};
-    struct s_halt h = {.run = run, .attempt = 1, .force = force, .grace_ms = grace, .timed_out = timed_out};
+    struct s_halt h = {
+        .run = run, .attempt = 1, .force = force, .grace_ms = grace, .timed_out = timed_out};
     s_halt_encode(&h, &m);
     say(w, &m);
     buf_free(&m);
@@ -297,7 +309,8 @@ __attribute__((unused)) static pid_t pid_in(struct world *w, const char *name)
     for (;;) {
         struct buf b = {0};
         int pid = 0, end = 0;
-        if (file_read(path, 100, &b, NULL) == 0 && sscanf(buf_str(&b), "%d\n%n", &pid, &end) == 1 && end) {
+        if (file_read(path, 100, &b, NULL) == 0 && sscanf(buf_str(&b), "%d\n%n", &pid, &end) == 1 &&
+            end) {
             buf_free(&b);
             mem_free(&path);
             return pid;
@@ -339,7 +352,8 @@ __attribute__((unused)) static int world_setup(void **state)
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     testing_folder(state);
     struct world *w = mem_zalloc(1, sizeof *w);
-    prctl(PR_SET_CHILD_SUBREAPER, 1); /* keepers of killed runners become ours, so that we can wait for them */
+    /* keepers of killed runners become ours, so that we can wait for them */
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     rig_open(&w->rig, *state);
     snprintf(a.sun_path, sizeof a.sun_path, "%s/worker.bell", w->rig.house.run);
     w->bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -369,7 +383,8 @@ __attribute__((unused)) static int world_teardown(void **state)
     bool any;
     int status;
     struct rusage usage;
-    for (int64_t until = clock_boot_ms() + PATIENCE_MS; tree_reap(0, &any, &status, &usage); poll(NULL, 0, 5))
+    for (int64_t until = clock_boot_ms() + PATIENCE_MS; tree_reap(0, &any, &status, &usage);
+         poll(NULL, 0, 5))
         if (clock_boot_ms() > until) /* a guard has failed: what it left must not stay */
             tree_signal(SIGKILL, 0);
     close(w->bell);

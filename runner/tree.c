@@ -44,8 +44,8 @@ static unsigned long long take_number(char **at, int n)
     return v;
 }
 
-/* /proc/PID/stat: "pid (name) state ppid ... starttime ...", its fields 3, 4 and 22; the name may have anything in
- * it, so the last ')' counts. */
+/* /proc/PID/stat: "pid (name) state ppid ... starttime ...", its fields 3, 4 and 22; the name may
+ * have anything in it, so the last ')' counts. */
 static bool read_process(pid_t pid, struct process *ret)
 {
     char path[40], text[1024];
@@ -101,8 +101,8 @@ static struct process *find(const struct table *t, pid_t pid)
     return bsearch(&key, t->v, t->n, sizeof *t->v, by_pid);
 }
 
-/* Marks who descends from us, and of those who descends from the spared one. A chain that is longer than the table
- * has met itself: the table was read while it changed. */
+/* Marks who descends from us, and of those who descends from the spared one. A chain that is longer
+ * than the table has met itself: the table was read while it changed. */
 static void mark(struct table *t, pid_t self, pid_t except)
 {
     for (size_t i = 0; i < t->n; i++) {

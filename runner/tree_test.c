@@ -87,7 +87,8 @@ static void all_that_hide_are_found_and_killed(void **state)
         assert_int_equal(read(fds[0], &pids[i], sizeof pids[i]), (int)sizeof pids[i]);
     assert_in_range(tree_signal(0, 0), 5, 8);
     assert_true(tree_signal(SIGTERM, 0) >= 5);
-    for (int i = 0; i < 400 && tree_signal(0, 0) > 2; i++) { /* those that ignore TERM are left: parent and child */
+    for (int i = 0; i < 400 && tree_signal(0, 0) > 2; i++) {
+        /* those that ignore TERM are left: parent and child */
         reap();
         poll(NULL, 0, 5);
     }
@@ -150,7 +151,8 @@ static void what_forks_without_end_is_caught(void **state)
     assert_int_equal(pipe(fds), 0);
     if (fork() == 0) {
         say_here(fds[1]);
-        for (int i = 0; i < 3000; i++) /* each generation ends and leaves the next, faster than it can be walked to */
+        /* each generation ends and leaves the next, faster than it can be walked to */
+        for (int i = 0; i < 3000; i++)
             if (fork() != 0)
                 _exit(0);
         sleep_for_ever();

@@ -13,8 +13,8 @@
 #include "runner/jsonread.h"
 
 enum {
-    TEXT_MOST = 400, /* of a number or a date as text */
-    SHOWN_MOST = 60  /* of a value that is refused */
+    TEXT_MAX = 400, /* of a number or a date as text */
+    SHOWN_MAX = 60  /* of a value that is refused */
 };
 
 /* ---- Types */
@@ -35,8 +35,9 @@ static bool is_datetime(struct span s, int64_t *ret_ms)
 
 static bool text_to_int(struct span s, int64_t *ret)
 {
-    char text[TEXT_MOST], *end;
-    if (!s.n || !span_copy_str(s, text, sizeof text) || !(text[0] == '-' || (text[0] >= '0' && text[0] <= '9')))
+    char text[TEXT_MAX], *end;
+    if (!s.n || !span_copy_str(s, text, sizeof text) ||
+        !(text[0] == '-' || (text[0] >= '0' && text[0] <= '9')))
         return false;
     errno = 0;
     long long v = strtoll(text, &end, 10);
@@ -46,7 +47,7 @@ static bool text_to_int(struct span s, int64_t *ret)
 
 static bool text_to_float(struct span s, double *ret)
 {
-    char text[TEXT_MOST], *end;
+    char text[TEXT_MAX], *end;
     if (!s.n || !span_copy_str(s, text, sizeof text) || strspn(text, "+-.0123456789eE") != s.n)
         return false;
     *ret = strtod(text, &end);
@@ -65,14 +66,16 @@ static bool convert(struct span type, const struct value *v, struct buf *out)
         value_add_float(out, (double)v->integer);
     else if (span_eq_str(type, "float") && text && text_to_float(v->bytes, &d))
         value_add_float(out, d);
-    else if (span_eq_str(type, "bool") && text && (span_eq_str(v->bytes, "true") || span_eq_str(v->bytes, "false")))
+    else if (span_eq_str(type, "bool") && text &&
+             (span_eq_str(v->bytes, "true") || span_eq_str(v->bytes, "false")))
         value_add_bool(out, v->bytes.p[0] == 't');
     else if (span_eq_str(type, "json") && text && json_read_value(v->bytes, out, NULL) == 0)
         return true;
     else if ((span_eq_str(type, "int") && v->type == VALUE_INT) ||
              (span_eq_str(type, "float") && v->type == VALUE_FLOAT) ||
              (span_eq_str(type, "bool") && v->type == VALUE_BOOL) || span_eq_str(type, "json") ||
-             (span_eq_str(type, "string") && text) || (span_eq_str(type, "date") && text && is_date(v->bytes)) ||
+             (span_eq_str(type, "string") && text) ||
+             (span_eq_str(type, "date") && text && is_date(v->bytes)) ||
              (span_eq_str(type, "datetime") && text && is_datetime(v->bytes, &ms)))
         buf_add(out, v->raw.p, v->raw.n);
     else
@@ -123,10 +126,13 @@ static int judge_allowed(const struct d_parameter *p, const struct value *v, str
     while (wire_next(&it, &item))
         if (span_eq(item, v->raw))
             return 0;
-    return p->allowed.count ? error_set(err, -EINVAL, "is none of the %u allowed values", p->allowed.count) : 0;
+    return p->allowed.count
+               ? error_set(err, -EINVAL, "is none of the %u allowed values", p->allowed.count)
+               : 0;
 }
 
-/* glibc needs memory by the product of counted repeats, and exponential time for back references. */
+/* glibc needs memory by the product of counted repeats, and exponential time for back
+   references. */
 static bool pattern_is_bounded(const char *p)
 {
     unsigned long product = 1;
@@ -137,9 +143,11 @@ static bool pattern_is_bounded(const char *p)
         } else if (*p == '{') {
             unsigned long most = 0;
             for (p++; *p && *p != '}'; p++)
-                most = *p == ',' ? most : *p >= '0' && *p <= '9' ? most * 10 + (unsigned long)(*p - '0') : most;
+                most = *p == ','                ? most
+                       : *p >= '0' && *p <= '9' ? most * 10 + (unsigned long)(*p - '0')
+                                                : most;
             product *= most > 1 ? most : 1;
-            if (product > PATTERN_REPEAT_MOST)
+            if (product > PATTERN_REPEAT_MAX)
                 return false;
             if (!*p)
                 return true; /* regcomp says what is wrong */
@@ -152,18 +160,22 @@ static int judge_pattern(const struct d_parameter *p, const struct value *v, str
 {
     if (!p->pattern.n || v->type != VALUE_STR)
         return 0;
-    if (v->bytes.n > PATTERN_TEXT_MOST)
-        return error_set(err, -EINVAL, "is longer than the %d bytes that are held against a pattern",
-                         (int)PATTERN_TEXT_MOST);
-    char *pattern = mem_printf("^(" SPAN_FMT ")$", SPAN_ARG(p->pattern)), *text = span_dup_str(v->bytes);
+    if (v->bytes.n > PATTERN_TEXT_MAX)
+        return error_set(err, -EINVAL,
+                         "is longer than the %d bytes that are held against a pattern",
+                         (int)PATTERN_TEXT_MAX);
+    char *pattern = mem_printf("^(" SPAN_FMT ")$", SPAN_ARG(p->pattern)),
+         *text = span_dup_str(v->bytes);
     regex_t re;
     int rc = 0;
     if (!pattern_is_bounded(pattern) || regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
-        rc = error_set(err, -EINVAL, "is held against a pattern that cannot be used: '" SPAN_FMT "'",
-                       SPAN_ARG(p->pattern));
+        rc =
+            error_set(err, -EINVAL, "is held against a pattern that cannot be used: '" SPAN_FMT "'",
+                      SPAN_ARG(p->pattern));
     else {
         if (regexec(&re, text, 0, NULL, 0) != 0)
-            rc = error_set(err, -EINVAL, "must match the pattern '" SPAN_FMT "'", SPAN_ARG(p->pattern));
+            rc = error_set(err, -EINVAL, "must match the pattern '" SPAN_FMT "'",
+                           SPAN_ARG(p->pattern));
         regfree(&re);
     }
     mem_free(&pattern);
@@ -178,13 +190,14 @@ static int name_value(const struct d_parameter *p, const struct value *v, struct
         buf_add_str(&text, "(not shown)");
     else
         value_to_text(v, &text);
-    text.n = utf8_cut(buf_span(&text), SHOWN_MOST);
+    text.n = utf8_cut(buf_span(&text), SHOWN_MAX);
     error_prefix(err, "parameter '" SPAN_FMT "' = '%s'", SPAN_ARG(p->name), buf_str(&text));
     buf_free(&text);
     return -EINVAL;
 }
 
-int typed_value(const struct d_parameter *p, const struct value *v, struct buf *out, struct error *err)
+int typed_value(const struct d_parameter *p, const struct value *v, struct buf *out,
+                struct error *err)
 {
     size_t was = out->n;
     struct value made;
@@ -193,8 +206,8 @@ int typed_value(const struct d_parameter *p, const struct value *v, struct buf *
         return name_value(p, v, err);
     }
     struct span in = span_of(out->p + was, out->n - was);
-    if (value_read(&in, &made) && judge_allowed(p, &made, err) == 0 && judge_pattern(p, &made, err) == 0 &&
-        judge_range(p, &made, err) == 0)
+    if (value_read(&in, &made) && judge_allowed(p, &made, err) == 0 &&
+        judge_pattern(p, &made, err) == 0 && judge_range(p, &made, err) == 0)
         return 0;
     out->n = was;
     return name_value(p, v, err);

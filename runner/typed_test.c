@@ -92,14 +92,18 @@ static void patterns_hold_for_the_whole_text(void **state)
 static void patterns_that_cost_too_much_are_not_used(void **state)
 {
     (void)state;
-    refused((struct d_parameter){.type = span_str("string"), .pattern = span_str("((a{200}){200}){200}")}, "a",
+    refused((struct d_parameter){.type = span_str("string"),
+                                 .pattern = span_str("((a{200}){200}){200}")},
+            "a", "cannot be used");
+    refused((struct d_parameter){.type = span_str("string"), .pattern = span_str("(a*)\\1")}, "a",
             "cannot be used");
-    refused((struct d_parameter){.type = span_str("string"), .pattern = span_str("(a*)\\1")}, "a", "cannot be used");
-    refused((struct d_parameter){.type = span_str("string"), .pattern = span_str("(")}, "a", "cannot be used");
-    char longer[PATTERN_TEXT_MOST + 2];
+    refused((struct d_parameter){.type = span_str("string"), .pattern = span_str("(")}, "a",
+            "cannot be used");
+    char longer[PATTERN_TEXT_MAX + 2];
     memset(longer, 'a', sizeof longer);
     longer[sizeof longer - 1] = 0;
-    refused((struct d_parameter){.type = span_str("string"), .pattern = span_str("a*")}, longer, "is longer than");
+    refused((struct d_parameter){.type = span_str("string"), .pattern = span_str("a*")}, longer,
+            "is longer than");
 }
 
 static void bounds_and_allowed_values_hold(void **state)
@@ -108,7 +112,8 @@ static void bounds_and_allowed_values_hold(void **state)
     struct buf least = {0}, most = {0}, one = {0}, allowed = {0};
     value_add_int(&least, 1);
     value_add_int(&most, 10);
-    struct d_parameter p = {.type = span_str("int"), .minimum = buf_span(&least), .maximum = buf_span(&most)};
+    struct d_parameter p = {
+        .type = span_str("int"), .minimum = buf_span(&least), .maximum = buf_span(&most)};
     assert_int_equal(judge(p, "1", "1", NULL, 0), 0);
     assert_int_equal(judge(p, "10", "10", NULL, 0), 0);
     refused(p, "0", "must be at least 1");
@@ -137,7 +142,8 @@ static void a_sensitive_value_is_not_shown(void **state)
     assert_null(strstr(why, "hunter2"));
 }
 
-/* The sentence becomes the outcome's message, which is no message any more if a character of it is cut in two. */
+/* The sentence becomes the outcome's message, which is no message any more if a character of it is
+   cut in two. */
 static void a_long_value_is_shown_in_whole_characters(void **state)
 {
     (void)state;

@@ -59,11 +59,12 @@ static int check_server(struct inquiry *q, struct error *err)
 
 static int check_certificate(struct inquiry *q, struct error *err)
 {
-    return policy_certificate(q->v->policy, q->request->certificate, q->now, &q->caller, &q->code, err);
+    return policy_certificate(q->v->policy, q->request->certificate, q->now, &q->caller, &q->code,
+                              err);
 }
 
-/* Read without being believed, only to ask which call this may be: the table of steps taken knows since when it runs.
- */
+/* Read without being believed, only to ask which call this may be: the table of steps taken knows
+ * since when it runs. */
 static int check_form(struct inquiry *q, struct error *err)
 {
     struct d_signed s;
@@ -84,8 +85,9 @@ static int check_form(struct inquiry *q, struct error *err)
     return 0;
 }
 
-/* Signature (batches: verified roots are remembered), cluster, caller's name, form, expiry, grant `call JOB@ADDRESS`.
- * A call must begin before it expires; the later steps of an attempt that did are judged as of its beginning. */
+/* Signature (batches: verified roots are remembered), cluster, caller's name, form, expiry, grant
+ * `call JOB@ADDRESS`. A call must begin before it expires; the later steps of an attempt that did
+ * are judged as of its beginning. */
 static int check_call(struct inquiry *q, struct error *err)
 {
     const struct certificate *self = policy_self(q->v->policy);
@@ -106,7 +108,8 @@ static int check_address(struct inquiry *q, struct error *err)
 {
     q->code = REFUSAL_UNKNOWN_ADDRESS;
     if (!policy_is_addressed(q->v->policy, q->call.address))
-        return error_set(err, -EPERM, "the call is for '" SPAN_FMT "'; this is server '%s', which is not in it",
+        return error_set(err, -EPERM,
+                         "the call is for '" SPAN_FMT "'; this is server '%s', which is not in it",
                          SPAN_ARG(q->call.address), policy_self(q->v->policy)->name);
     return 0;
 }
@@ -117,10 +120,11 @@ static int check_job_hash(struct inquiry *q, struct error *err)
     q->code = REFUSAL_WRONG_JOB;
     hash_bytes(q->request->job, &h);
     if (!span_eq(q->job.name, q->call.job))
-        return error_set(err, -EPERM, "job '" SPAN_FMT "' was called, not '" SPAN_FMT "'", SPAN_ARG(q->call.job),
-                         SPAN_ARG(q->job.name));
+        return error_set(err, -EPERM, "job '" SPAN_FMT "' was called, not '" SPAN_FMT "'",
+                         SPAN_ARG(q->call.job), SPAN_ARG(q->job.name));
     if (!q->call.pin_latest && !hash_eq(&h, &q->call.job_hash))
-        return error_set(err, -EPERM, "job '" SPAN_FMT "' is not the version that was called; call it again",
+        return error_set(err, -EPERM,
+                         "job '" SPAN_FMT "' is not the version that was called; call it again",
                          SPAN_ARG(q->call.job));
     return 0;
 }
@@ -133,7 +137,8 @@ static int check_turn(struct inquiry *q, bool loops, struct error *err)
         return 0;
     q->code = REFUSAL_REPLAYED;
     return error_set(err, -EPERM, "step '" SPAN_FMT "' may be tried %llu times, this is try %llu",
-                     SPAN_ARG(q->step.name), (unsigned long long)most, (unsigned long long)q->request->turn);
+                     SPAN_ARG(q->step.name), (unsigned long long)most,
+                     (unsigned long long)q->request->turn);
 }
 
 static bool leads_back(const struct d_step *s)
@@ -160,8 +165,9 @@ static int check_step(struct inquiry *q, struct error *err)
         }
     }
     if (found != 1)
-        return error_set(err, -EPERM, "job '" SPAN_FMT "' has %s step '" SPAN_FMT "'", SPAN_ARG(q->job.name),
-                         found ? "more than one" : "no", SPAN_ARG(q->request->step));
+        return error_set(err, -EPERM, "job '" SPAN_FMT "' has %s step '" SPAN_FMT "'",
+                         SPAN_ARG(q->job.name), found ? "more than one" : "no",
+                         SPAN_ARG(q->request->step));
     return check_turn(q, loops, err);
 }
 
@@ -171,15 +177,16 @@ static int check_proxy(struct inquiry *q, struct error *err)
     q->code = REFUSAL_NO_PROXY;
     if (!span_eq_str(q->step.proxy, PACKAGEJOB_PROXY))
         return error_set(err, -EPERM,
-                         "step '" SPAN_FMT "' wants the proxy '" SPAN_FMT "'; this runner, which runs as an "
+                         "step '" SPAN_FMT "' wants the proxy '" SPAN_FMT
+                         "'; this runner, which runs as an "
                          "ordinary user, has only '" PACKAGEJOB_PROXY "'",
                          SPAN_ARG(q->step.name), SPAN_ARG(q->step.proxy));
     for (size_t i = 0; i < sizeof subsystems / sizeof *subsystems; i++)
         if (span_eq_str(q->step.subsystem, subsystems[i]))
             return 0;
     return error_set(err, -EPERM,
-                     "the proxy '" PACKAGEJOB_PROXY "' allows the subsystems exec, shell and python, not '" SPAN_FMT
-                     "'",
+                     "the proxy '" PACKAGEJOB_PROXY
+                     "' allows the subsystems exec, shell and python, not '" SPAN_FMT "'",
                      SPAN_ARG(q->step.subsystem));
 }
 
@@ -189,13 +196,16 @@ static int check_package(struct inquiry *q, struct error *err)
     if (hash_is_zero(&q->step.package)) {
         q->code = REFUSAL_WRONG_JOB;
         if (!q->step.run.n || !span_eq_str(q->step.subsystem, "shell"))
-            return error_set(err, -EPERM, "step '" SPAN_FMT "' has neither a package nor a shell text to run",
+            return error_set(err, -EPERM,
+                             "step '" SPAN_FMT "' has neither a package nor a shell text to run",
                              SPAN_ARG(q->step.name));
         return 0;
     }
     int rc = installed_load(q->v->house->packages, &q->step.package, &q->package, err);
     if (rc == -ENOENT)
-        return error_set(err, -ENOENT, "package '" SPAN_FMT "' is not installed here in the version that the job has",
+        return error_set(err, -ENOENT,
+                         "package '" SPAN_FMT
+                         "' is not installed here in the version that the job has",
                          SPAN_ARG(q->step.package_name));
     if (rc < 0)
         return rc;
@@ -203,21 +213,24 @@ static int check_package(struct inquiry *q, struct error *err)
     const struct d_runnable *r = &q->package.runnable;
     if (!span_eq(r->name, q->step.package_name) || !span_eq(r->subsystem, q->step.subsystem))
         return error_set(err, -EPERM,
-                         "the installed package is '" SPAN_FMT "' of subsystem " SPAN_FMT ", not what the "
+                         "the installed package is '" SPAN_FMT "' of subsystem " SPAN_FMT
+                         ", not what the "
                          "job says",
                          SPAN_ARG(r->name), SPAN_ARG(r->subsystem));
     if (!policy_trusts_signer(q->v->policy, &r->signer_key))
         return error_set(err, -EPERM,
-                         "package '" SPAN_FMT "' is signed by nobody whom this server trusts (trust/signers)",
+                         "package '" SPAN_FMT
+                         "' is signed by nobody whom this server trusts (trust/signers)",
                          SPAN_ARG(r->name));
     char *entry = NULL;
-    rc = installed_entry(q->v->house->packages, &q->package, span_eq_str(r->subsystem, "exec"), &entry, err);
+    rc = installed_entry(q->v->house->packages, &q->package, span_eq_str(r->subsystem, "exec"),
+                         &entry, err);
     mem_free(&entry);
     return rc;
 }
 
-/* Who says that this job may run here? For a package's own job, the package: the job is made again and compared. For
- * another, a file of this server with the job's hash as its name. */
+/* Who says that this job may run here? For a package's own job, the package: the job is made again
+ * and compared. For another, a file of this server with the job's hash as its name. */
 static int check_job_allowed(struct inquiry *q, struct error *err)
 {
     q->code = REFUSAL_WRONG_JOB;
@@ -228,7 +241,8 @@ static int check_job_allowed(struct inquiry *q, struct error *err)
             error_set(err, rc, "job '" SPAN_FMT "' has no package", SPAN_ARG(q->job.name));
         else if ((rc = packagejob_compile(&q->package.runnable, &made, err)) == 0 &&
                  !span_eq(buf_span(&made), q->request->job))
-            rc = error_set(err, -EPERM, "job '" SPAN_FMT "' is not what this package makes", SPAN_ARG(q->job.name));
+            rc = error_set(err, -EPERM, "job '" SPAN_FMT "' is not what this package makes",
+                           SPAN_ARG(q->job.name));
         buf_free(&made);
         return rc;
     }
@@ -239,7 +253,9 @@ static int check_job_allowed(struct inquiry *q, struct error *err)
     if (rc == 0)
         rc = installed_trust_path(path, S_IFREG, err);
     if (rc == -ENOENT)
-        error_set(err, rc, "this version of job '" SPAN_FMT "' is not among the jobs that this server accepts",
+        error_set(err, rc,
+                  "this version of job '" SPAN_FMT
+                  "' is not among the jobs that this server accepts",
                   SPAN_ARG(q->job.name));
     mem_free(&path);
     return rc;
@@ -247,11 +263,14 @@ static int check_job_allowed(struct inquiry *q, struct error *err)
 
 static int check_parameters(struct inquiry *q, struct error *err)
 {
-    const struct bind_scope scope = {
-        .call = &q->call, .server = span_str(policy_self(q->v->policy)->name), .outputs = &q->request->outputs};
+    const struct bind_scope scope = {.call = &q->call,
+                                     .server = span_str(policy_self(q->v->policy)->name),
+                                     .outputs = &q->request->outputs};
     q->code = REFUSAL_BAD_PARAMETERS;
     int rc = bind_check_call(&q->job, &q->call, err);
-    return rc < 0 ? rc : bind_step(&q->step, q->has_package ? &q->package.runnable : NULL, &scope, &q->bound, err);
+    return rc < 0 ? rc
+                  : bind_step(&q->step, q->has_package ? &q->package.runnable : NULL, &scope,
+                              &q->bound, err);
 }
 
 static int check_new(struct inquiry *q, struct error *err)
@@ -259,8 +278,8 @@ static int check_new(struct inquiry *q, struct error *err)
     uint64_t on_lost = q->call.on_lost;
     bool idempotent = q->has_package && q->package.runnable.idempotent;
     q->code = REFUSAL_REPLAYED;
-    q->seen.may_repeat =
-        on_lost == ON_LOST_RERUN || on_lost == ON_LOST_HOLD || (on_lost == ON_LOST_DEFAULT && idempotent);
+    q->seen.may_repeat = on_lost == ON_LOST_RERUN || on_lost == ON_LOST_HOLD ||
+                         (on_lost == ON_LOST_DEFAULT && idempotent);
     q->answer = seen_ask(q->v->seen, &q->seen, q->now, &q->begun, err);
     if (q->answer == SEEN_FULL)
         q->code = REFUSAL_BUSY;
@@ -305,11 +324,12 @@ static uint64_t on_lost_of(const struct inquiry *q)
     return q->call.on_lost != ON_LOST_DEFAULT ? q->call.on_lost : q->request->on_lost;
 }
 
-/* What exit codes mean: those that the step names are successes; of the others, what the package says stands, but no
- * other is a success. A step that names none leaves it all to the package. */
+/* What exit codes mean: those that the step names are successes; of the others, what the package
+ * says stands, but no other is a success. A step that names none leaves it all to the package. */
 static struct wire_list exit_codes_of(const struct inquiry *q, struct buf *items)
 {
-    const struct wire_list said = q->has_package ? q->package.runnable.exit_codes : (struct wire_list){.count = 0};
+    const struct wire_list said =
+        q->has_package ? q->package.runnable.exit_codes : (struct wire_list){.count = 0};
     const struct span named = q->step.success_codes;
     struct wire_iter it = wire_iter(&said);
     struct buf one = {0};
@@ -320,7 +340,8 @@ static struct wire_list exit_codes_of(const struct inquiry *q, struct buf *items
         return said;
     for (size_t i = 0; i < named.n; i++, n++) {
         buf_clear(&one);
-        d_exit_code_encode(&(struct d_exit_code){.code = named.p[i], .package = PACKAGE_SUCCEEDED}, &one);
+        d_exit_code_encode(&(struct d_exit_code){.code = named.p[i], .package = PACKAGE_SUCCEEDED},
+                           &one);
         wire_add_bin(items, buf_span(&one));
     }
     while (wire_next(&it, &item))
@@ -337,7 +358,7 @@ static struct wire_list exit_codes_of(const struct inquiry *q, struct buf *items
 static uint64_t lost_after_of(const struct inquiry *q)
 {
     uint64_t ms = q->call.lost_after_ms ? q->call.lost_after_ms : q->request->lost_after_ms;
-    return ms > LOST_AFTER_LEAST_MS ? ms : LOST_AFTER_LEAST_MS;
+    return ms > LOST_AFTER_MIN_MS ? ms : LOST_AFTER_MIN_MS;
 }
 
 static void make_launch(const struct inquiry *q, struct buf *out)
@@ -345,28 +366,29 @@ static void make_launch(const struct inquiry *q, struct buf *out)
     struct buf codes = {0};
     const struct s_step *r = q->request;
     const struct d_runnable *p = &q->package.runnable;
-    struct s_launch l = {.run = r->run,
-                         .attempt = r->attempt,
-                         .step = r->step,
-                         .turn = r->turn,
-                         .identity = q->seen.identity,
-                         .expires = q->call.expires,
-                         .on_lost = on_lost_of(q),
-                         .lost_after_ms = lost_after_of(q),
-                         .deadline = r->deadline,
-                         .timeout_ms = least_set(q->step.timeout_ms, q->has_package ? p->timeout_ms : 0),
-                         .output_cap = least_set(q->step.output_cap, q->has_package ? p->output_cap : 0),
-                         .as_of = q->call.as_of,
-                         .server = span_str(policy_self(q->v->policy)->name),
-                         .task = q->call.task,
-                         .job = q->call.job,
-                         .subsystem = q->step.subsystem,
-                         .text = q->has_package ? SPAN_NONE : q->step.run,
-                         .package = q->step.package,
-                         .package_name = q->step.package_name,
-                         .exit_codes = exit_codes_of(q, &codes),
-                         .parameters = wire_list_from(&q->bound.items, q->bound.count),
-                         .sensitive = wire_list_from(&q->bound.sensitive, q->bound.n_sensitive)};
+    struct s_launch l = {
+        .run = r->run,
+        .attempt = r->attempt,
+        .step = r->step,
+        .turn = r->turn,
+        .identity = q->seen.identity,
+        .expires = q->call.expires,
+        .on_lost = on_lost_of(q),
+        .lost_after_ms = lost_after_of(q),
+        .deadline = r->deadline,
+        .timeout_ms = least_set(q->step.timeout_ms, q->has_package ? p->timeout_ms : 0),
+        .output_cap = least_set(q->step.output_cap, q->has_package ? p->output_cap : 0),
+        .as_of = q->call.as_of,
+        .server = span_str(policy_self(q->v->policy)->name),
+        .task = q->call.task,
+        .job = q->call.job,
+        .subsystem = q->step.subsystem,
+        .text = q->has_package ? SPAN_NONE : q->step.run,
+        .package = q->step.package,
+        .package_name = q->step.package_name,
+        .exit_codes = exit_codes_of(q, &codes),
+        .parameters = wire_list_from(&q->bound.items, q->bound.count),
+        .sensitive = wire_list_from(&q->bound.sensitive, q->bound.n_sensitive)};
     if (q->has_package) {
         l.package_version = p->version;
         l.entry = p->entry;
@@ -376,8 +398,9 @@ static void make_launch(const struct inquiry *q, struct buf *out)
     buf_free(&codes);
 }
 
-enum verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now, struct buf *out,
-                         enum refusal *ret_code, const char **ret_check, struct error *err)
+enum verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now,
+                         struct buf *out, enum refusal *ret_code, const char **ret_check,
+                         struct error *err)
 {
     struct inquiry q = {.v = v, .request = request, .now = now, .answer = SEEN_NEW};
     enum verdict verdict = VERDICT_RUN;

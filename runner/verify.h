@@ -1,8 +1,8 @@
 /* verify.h - may this step run? All checks, in order, as a list one can read (verify.c, `checks`).
  *
- * The worker that asks is believed in nothing: what was called, by whom, for which job on which server comes from
- * signed bytes and from files of this server. What no check has let through reaches no keeper.
- */
+ * The worker that asks is believed in nothing: what was called, by whom, for which job on which
+ * server comes from signed bytes and from files of this server. What no check has let through
+ * reaches no keeper. */
 #ifndef LB_RUNNER_VERIFY_H
 #define LB_RUNNER_VERIFY_H
 
@@ -22,10 +22,12 @@ enum verdict {
     VERDICT_REFUSED /* *ret_code and the sentence say why */
 };
 /* `now`: wall ms. On a refusal *ret_check is the name of the check that refused. */
-enum verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now, struct buf *out,
-                         enum refusal *ret_code, const char **ret_check, struct error *err);
+enum verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now,
+                         struct buf *out, enum refusal *ret_code, const char **ret_check,
+                         struct error *err);
 
-/* A keeper holds this step: it counts as seen. And: it is certain that it was not and will not be launched. */
+/* A keeper holds this step: it counts as seen. And: it is certain that it was not and will not be
+   launched. */
 void verifier_taken(struct verifier *v, const struct s_kept *kept, int64_t now);
 void verifier_forget(struct verifier *v, const struct s_kept *kept);
 

@@ -62,12 +62,14 @@ static enum verdict ask(struct fixture *f, const struct s_step *s)
     return verify_step(f->v, s, clock_wall_ms(), &f->launch, &f->code, &f->check, &f->err);
 }
 
-static void refused(struct fixture *f, const struct s_step *s, const char *check, enum refusal code, const char *text)
+static void refused(struct fixture *f, const struct s_step *s, const char *check, enum refusal code,
+                    const char *text)
 {
     enum verdict v = ask(f, s);
-    if (v != VERDICT_REFUSED || strcmp(f->check, check) != 0 || f->code != code || !strstr(f->err.text, text))
-        fail_msg("verdict %d by '%s' with %s (%s); expected '%s' with %s (%s)", v, f->check, refusal_word(f->code),
-                 f->err.text, check, refusal_word(code), text);
+    if (v != VERDICT_REFUSED || strcmp(f->check, check) != 0 || f->code != code ||
+        !strstr(f->err.text, text))
+        fail_msg("verdict %d by '%s' with %s (%s); expected '%s' with %s (%s)", v, f->check,
+                 refusal_word(f->code), f->err.text, check, refusal_word(code), text);
 }
 
 /* A request that is good in all, with one run's number. */
@@ -164,7 +166,8 @@ static void a_certificate_past_its_end_is_refused(void **state)
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     struct buf old = {0};
-    rig_certificate(&f->rig, "anna", ROLE_CALLER, 4, &f->rig.caller, "call *@etl", clock_wall_ms() - 1000, &old);
+    rig_certificate(&f->rig, "anna", ROLE_CALLER, 4, &f->rig.caller, "call *@etl",
+                    clock_wall_ms() - 1000, &old);
     s.certificate = buf_span(&old);
     refused(f, &s, "certificate", REFUSAL_EXPIRED_CERTIFICATE, "");
     buf_free(&old);
@@ -215,12 +218,14 @@ static void an_expired_call_is_refused_but_not_in_the_middle_of_its_job(void **s
     c.expires = clock_wall_ms() + 1000;
     struct s_step s = good(f, &c, 1);
     int64_t late = c.expires + 1;
-    assert_int_equal(verify_step(f->v, &s, late, &f->launch, &f->code, &f->check, &f->err), VERDICT_REFUSED);
+    assert_int_equal(verify_step(f->v, &s, late, &f->launch, &f->code, &f->check, &f->err),
+                     VERDICT_REFUSED);
     assert_int_equal(f->code, REFUSAL_EXPIRED);
     assert_string_equal(f->check, "call");
     assert_int_equal(ask(f, &s), VERDICT_RUN);
     s.turn = 2; /* refused for another reason: as to its time it is in order */
-    assert_int_equal(verify_step(f->v, &s, late, &f->launch, &f->code, &f->check, &f->err), VERDICT_REFUSED);
+    assert_int_equal(verify_step(f->v, &s, late, &f->launch, &f->code, &f->check, &f->err),
+                     VERDICT_REFUSED);
     assert_string_equal(f->check, "step");
 }
 
@@ -250,7 +255,8 @@ static void a_call_for_other_servers_is_refused(void **state)
     struct fixture *f = *state;
     struct rig_call c = rig_call();
     buf_clear(&f->rig.caller_certificate);
-    rig_certificate(&f->rig, "anna", ROLE_CALLER, 3, &f->rig.caller, "call *@all", 0, &f->rig.caller_certificate);
+    rig_certificate(&f->rig, "anna", ROLE_CALLER, 3, &f->rig.caller, "call *@all", 0,
+                    &f->rig.caller_certificate);
     c.address = "wh9";
     struct s_step s = good(f, &c, 1);
     refused(f, &s, "address", REFUSAL_UNKNOWN_ADDRESS, "'wh9'");
@@ -292,11 +298,12 @@ static void a_try_beyond_the_jobs_is_refused(void **state)
 }
 
 /* A job of one step as a definer might have written it. */
-static void make_job_with(struct fixture *f, const char *proxy, const char *subsystem, const char *run, bool package,
-                          struct span success_codes)
+static void make_job_with(struct fixture *f, const char *proxy, const char *subsystem,
+                          const char *run, bool package, struct span success_codes)
 {
     struct buf step = {0}, steps = {0}, bindings = {0}, binding = {0};
-    struct d_binding b = {.name = span_str("table"), .from = BINDING_CALL, .source = span_str("table")};
+    struct d_binding b = {
+        .name = span_str("table"), .from = BINDING_CALL, .source = span_str("table")};
     d_binding_encode(&b, &binding);
     wire_add_bin(&bindings, buf_span(&binding));
     struct d_step d = {.name = span_str("run"),
@@ -312,7 +319,8 @@ static void make_job_with(struct fixture *f, const char *proxy, const char *subs
     }
     d_step_encode(&d, &step);
     wire_add_bin(&steps, buf_span(&step));
-    struct d_job j = {.name = span_str("nightly"), .version = span_str("1"), .steps = wire_list_from(&steps, 1)};
+    struct d_job j = {
+        .name = span_str("nightly"), .version = span_str("1"), .steps = wire_list_from(&steps, 1)};
     buf_clear(&f->rig.job);
     d_job_encode(&j, &f->rig.job);
     buf_free(&step);
@@ -321,7 +329,8 @@ static void make_job_with(struct fixture *f, const char *proxy, const char *subs
     buf_free(&binding);
 }
 
-static void make_job(struct fixture *f, const char *proxy, const char *subsystem, const char *run, bool package)
+static void make_job(struct fixture *f, const char *proxy, const char *subsystem, const char *run,
+                     bool package)
 {
     make_job_with(f, proxy, subsystem, run, package, SPAN_NONE);
 }
@@ -353,7 +362,8 @@ static void a_package_that_is_not_installed_is_refused(void **state)
     struct fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
-    char *folder = house_path_of(f->rig.house.packages, &f->rig.package), *away = mem_printf("%s.away", folder);
+    char *folder = house_path_of(f->rig.house.packages, &f->rig.package),
+         *away = mem_printf("%s.away", folder);
     assert_int_equal(rename(folder, away), 0);
     refused(f, &s, "package", REFUSAL_BAD_PACKAGE, "is not installed here");
     mem_free(&folder);
@@ -455,7 +465,8 @@ static void codes_that_a_step_names_succeed_in_place_of_the_packages(void **stat
     struct s_launch l;
     c.job = "nightly";
     for (int package = 0; package < 2; package++) { /* the package says: 0 succeeded, 3 cancelled */
-        make_job_with(f, "default", package ? "exec" : "shell", package ? "" : "true", package, span_of("\2\7", 2));
+        make_job_with(f, "default", package ? "exec" : "shell", package ? "" : "true", package,
+                      span_of("\2\7", 2));
         allow_job(f, 0444);
         c.key = package ? "k2" : "k1";
         struct s_step s = good(f, &c, (unsigned)package + 1);

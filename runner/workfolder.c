@@ -49,8 +49,9 @@ static bool is_empty(int fd)
 int workfolder_clean(struct workfolder *w, struct error *err)
 {
     struct stat kept, there;
-    if (w->fd >= 0 && fstat(w->fd, &kept) == 0 && lstat(w->path, &there) == 0 && kept.st_ino == there.st_ino &&
-        kept.st_dev == there.st_dev && (there.st_mode & 07777) == 0700 && is_empty(w->fd))
+    if (w->fd >= 0 && fstat(w->fd, &kept) == 0 && lstat(w->path, &there) == 0 &&
+        kept.st_ino == there.st_ino && kept.st_dev == there.st_dev &&
+        (there.st_mode & 07777) == 0700 && is_empty(w->fd))
         return 0;
     int rc = file_remove_tree(w->path, err);
     return rc < 0 ? rc : open_it(w, err);

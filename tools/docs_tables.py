@@ -89,9 +89,10 @@ def duration(ms):
 
 
 def numbers(text):
-    """[(NAME, expression, why)] of limits.h, comments on a line of their own behind the number included."""
-    found = re.findall(r"^    (\w+) =\s+([^,/]+?),?\s*/\*(.*?)\*/", text, re.S | re.M)
-    return [(name, value, " ".join(why.split())) for name, value, why in found]
+    """[(NAME, expression, why)] of limits.h; a number's comment stands behind it or above it."""
+    found = re.findall(r"(?:^    /\*((?:[^*]|\*(?!/))*)\*/\n)?^    (\w+) =\s+([^,/]+?),?[ \t]*(?:/\*(.*?)\*/)?$",
+                       text, re.S | re.M)
+    return [(name, value, " ".join((behind or above).split())) for above, name, value, behind in found]
 
 
 def limit_table(rows):

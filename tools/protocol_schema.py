@@ -153,7 +153,9 @@ def with_since(entry, name):
 
 def field(owner, kind, name, most):
     full = f"{owner}.{name}"
-    entry = {"name": name, "type": kind}
+    entry = {"name": name, "type": kind.removeprefix("added_")}
+    if kind.startswith("added_"):
+        entry["optional"] = True
     if most:
         entry["max"] = int(most)
     if full in HOLDS:

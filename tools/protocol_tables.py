@@ -53,13 +53,13 @@ def unwrap(text):
 
 
 def rows(text):
-    """Every `#define P_NAME(X) /* why */ X(type, field, most) ...` with its continuation lines."""
+    """Every `#define P_NAME(X) X(type, field, most) ...` with the comment above it."""
     joined = unwrap(text)
-    for m in re.finditer(r"^#define ([MDRSH])_([A-Z_]+)\(X\)(.*)$", joined, re.M):
-        why = re.search(r"/\*(.*?)\*/", m.group(3))
-        body = re.sub(r"/\*.*?\*/", "", m.group(3))
+    form = r"^(?:/\*((?:[^*]|\*(?!/))*)\*/\n)?#define ([MDRSH])_([A-Z_]+)\(X\)(.*)$"
+    for m in re.finditer(form, joined, re.M):
+        why, family, name, body = m.groups()
         fields = re.findall(r"X\((\w+), (\w+), ([^()]*(?:\([^()]*\))?[^()]*)\)", body)
-        yield m.group(1), m.group(2), " ".join(why.group(1).split()) if why else "", fields
+        yield family, name, " ".join((why or "").split()), fields
 
 
 def kinds(text):
@@ -124,7 +124,9 @@ def table(family, schema, known, values):
         head = f"**{title}** `{number}`" + (f" ({senders[sender]})" if sender else "")
         out += textwrap.wrap(head + (f": {why}" if why else ""), 100, break_long_words=False,
                              break_on_hyphens=False) + [""]
-        parts = [f"`{field}` {kind}" + (f" ≤ {m}" if (m := most(limit, values)) else "")
+        parts = [f"`{field}` {kind.removeprefix('added_')}"
+                 + (f" ≤ {m}" if (m := most(limit, values)) else "")
+                 + (" (may be missing)" if kind.startswith("added_") else "")
                  for kind, field, limit in fields]
         out += fill(parts) + [""]
     return "\n".join(out)

@@ -31,7 +31,8 @@ static int parse_line(struct span line, struct trust_anchors *a, struct error *e
     return 0;
 }
 
-int anchors_load(const char *path, const char *cluster, struct trust_anchors *ret, struct error *err)
+int anchors_load(const char *path, const char *cluster, struct trust_anchors *ret,
+                 struct error *err)
 {
     struct buf text = {0};
     struct trust_anchors a = {0};
@@ -51,7 +52,8 @@ int anchors_load(const char *path, const char *cluster, struct trust_anchors *re
         rest = span_of(rest.p + n, rest.n - n);
     }
     if (a.n == 0) {
-        rc = error_set(err, -ENODATA, "%s: no administrator's key in it; nobody could be trusted", path);
+        rc = error_set(err, -ENODATA, "%s: no administrator's key in it; nobody could be trusted",
+                       path);
         goto out;
     }
     *ret = a;

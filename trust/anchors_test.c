@@ -5,7 +5,8 @@ static void keys_are_read_from_lines(void **state)
     const char *path = testing_path(state, "administrators");
     struct key a = key_of('A'), b = key_of('B'), c = key_of('C');
     char one[KEY_TEXT], two[KEY_TEXT];
-    char *text = mem_printf("# ours\n%s anna's laptop\n\n%s\r\n", key_format(&a.sign, one), key_format(&b.sign, two));
+    char *text = mem_printf("# ours\n%s anna's laptop\n\n%s\r\n", key_format(&a.sign, one),
+                            key_format(&b.sign, two));
     struct trust_anchors anchors;
     assert_int_equal(file_write_atomic(path, span_str(text), 0644, NULL), 0);
     assert_int_equal(anchors_load(path, "test", &anchors, NULL), 0);

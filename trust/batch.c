@@ -26,7 +26,8 @@ static void node_of(const struct hash *left, const struct hash *right, struct ha
     crypto_generichash(ret->b, sizeof ret->b, in, sizeof in, NULL, 0);
 }
 
-/* All heights of the tree, each padded with a zero hash to an even number of nodes; height 0 are the leaves. */
+/* All heights of the tree, each padded with a zero hash to an even number of nodes; height 0 are
+   the leaves. */
 struct tree {
     struct hash *nodes;
     size_t start[LIMIT_PROOF + 1];
@@ -50,11 +51,12 @@ static struct tree tree_make(const struct span *bodies, size_t n)
     return t;
 }
 
-int batch_sign(const struct key *key, const char *signer, uint64_t serial, const struct span *bodies, size_t n,
-               struct buf *outs, struct error *err)
+int batch_sign(const struct key *key, const char *signer, uint64_t serial,
+               const struct span *bodies, size_t n, struct buf *outs, struct error *err)
 {
     if (n == 0 || n > BATCH_MAX)
-        return error_set(err, -E2BIG, "%zu calls cannot be signed at once: 1 to %d can", n, BATCH_MAX);
+        return error_set(err, -E2BIG, "%zu calls cannot be signed at once: 1 to %d can", n,
+                         BATCH_MAX);
     for (size_t i = 0; i < n; i++) {
         int rc = sign_check_order(signer, bodies[i].n, err);
         if (rc < 0)
@@ -62,12 +64,14 @@ int batch_sign(const struct key *key, const char *signer, uint64_t serial, const
     }
     struct tree t = tree_make(bodies, n);
     uint8_t signature[64];
-    sign_content(ENVELOPE_CALL, key, span_of(t.nodes[t.start[t.height]].b, sizeof t.nodes->b), signature);
+    sign_content(ENVELOPE_CALL, key, span_of(t.nodes[t.start[t.height]].b, sizeof t.nodes->b),
+                 signature);
     struct buf proof = {0};
     for (size_t i = 0; i < n; i++) {
         buf_clear(&proof);
         for (unsigned h = 0; h < t.height; h++)
-            wire_add_bin(&proof, span_of(t.nodes[t.start[h] + ((i >> h) ^ 1)].b, sizeof t.nodes->b));
+            wire_add_bin(&proof,
+                         span_of(t.nodes[t.start[h] + ((i >> h) ^ 1)].b, sizeof t.nodes->b));
         struct d_signed s = {.signer = span_str(signer),
                              .serial = serial,
                              .key = key->sign,
@@ -85,7 +89,8 @@ int batch_sign(const struct key *key, const char *signer, uint64_t serial, const
 static int root_of(const struct d_signed *s, struct hash *ret, struct error *err)
 {
     if (s->proof.count < 64 && s->index >> s->proof.count)
-        return error_set(err, -EBADMSG, "a call says that it is number %llu of a batch of at most 2^%u",
+        return error_set(err, -EBADMSG,
+                         "a call says that it is number %llu of a batch of at most 2^%u",
                          (unsigned long long)s->index, s->proof.count);
     struct hash at, side;
     leaf_of(s->body, &at);
@@ -93,8 +98,8 @@ static int root_of(const struct d_signed *s, struct hash *ret, struct error *err
     struct span item;
     for (unsigned h = 0; wire_next(&it, &item); h++) {
         if (item.n != sizeof side.b)
-            return error_set(err, -EBADMSG, "a call's proof has a hash of %zu bytes: it has %zu", item.n,
-                             sizeof side.b);
+            return error_set(err, -EBADMSG, "a call's proof has a hash of %zu bytes: it has %zu",
+                             item.n, sizeof side.b);
         memcpy(side.b, item.p, sizeof side.b);
         struct hash up;
         if (s->index >> h & 1)
@@ -107,18 +112,22 @@ static int root_of(const struct d_signed *s, struct hash *ret, struct error *err
     return 0;
 }
 
-static bool was_verified(const struct verified_roots *roots, const struct d_signed *s, const struct hash *root)
+static bool was_verified(const struct verified_roots *roots, const struct d_signed *s,
+                         const struct hash *root)
 {
     for (unsigned i = 0; i < roots->used; i++) {
         const struct verified_root *r = &roots->ring[i];
-        if (memcmp(r->root.b, root->b, sizeof root->b) == 0 && memcmp(r->key.b, s->key.b, sizeof s->key.b) == 0 &&
-            s->signature.n == sizeof r->signature && memcmp(r->signature, s->signature.p, sizeof r->signature) == 0)
+        if (memcmp(r->root.b, root->b, sizeof root->b) == 0 &&
+            memcmp(r->key.b, s->key.b, sizeof s->key.b) == 0 &&
+            s->signature.n == sizeof r->signature &&
+            memcmp(r->signature, s->signature.p, sizeof r->signature) == 0)
             return true;
     }
     return false;
 }
 
-static void remember(struct verified_roots *roots, const struct d_signed *s, const struct hash *root)
+static void remember(struct verified_roots *roots, const struct d_signed *s,
+                     const struct hash *root)
 {
     struct verified_root *r = &roots->ring[roots->next];
     r->key = s->key;
@@ -129,15 +138,16 @@ static void remember(struct verified_roots *roots, const struct d_signed *s, con
         roots->used++;
 }
 
-int batch_open(struct span bytes, const struct hash *key, struct verified_roots *roots, struct d_signed *ret,
-               struct error *err)
+int batch_open(struct span bytes, const struct hash *key, struct verified_roots *roots,
+               struct d_signed *ret, struct error *err)
 {
     struct d_signed s;
     struct hash root;
     int rc = d_signed_decode(bytes, &s, err);
     if (rc < 0)
         return error_prefix(err, ENVELOPE_CALL);
-    if ((rc = sign_check_key(ENVELOPE_CALL, &s, key, err)) < 0 || (rc = root_of(&s, &root, err)) < 0)
+    if ((rc = sign_check_key(ENVELOPE_CALL, &s, key, err)) < 0 ||
+        (rc = root_of(&s, &root, err)) < 0)
         return rc;
     if (roots && was_verified(roots, &s, &root)) {
         roots->hits++;

@@ -2,21 +2,22 @@
  *
  * A Merkle tree with the leaf and node prefixes of RFC 6962 (so that no node passes for a leaf):
  *     leaf = BLAKE2b-256(0x00 body)      node = BLAKE2b-256(0x01 left right)
- * A node without a right neighbour is joined with 32 zero bytes, to which no input is known, so all proofs of a batch
- * have one length and bit i of `index` tells the side at height i. Signed (Ed25519) is "longboat/call/1", a NUL and
- * the root. A single call is a batch of one: its proof is empty, its root its leaf.
+ * A node without a right neighbour is joined with 32 zero bytes, to which no input is known, so all
+ * proofs of a batch have one length and bit i of `index` tells the side at height i. Signed
+ * (Ed25519) is "longboat/call/1", a NUL and the root. A single call is a batch of one: its proof is
+ * empty, its root its leaf.
  *
- * Verifying computes the root and asks for the Ed25519 check only if this key's signature over this root was not
- * verified before: that is what makes a batch cheap for its receivers.
- */
+ * Verifying computes the root and asks for the Ed25519 check only if this key's signature over this
+ * root was not verified before: that is what makes a batch cheap for its receivers. */
 #ifndef LB_TRUST_BATCH_H
 #define LB_TRUST_BATCH_H
 
 #include "trust/envelope.h"
 
 enum {
-    BATCH_MAX = 65536,   /* bodies signed at once: 2 MiB of hashes */
-    VERIFIED_ROOTS = 256 /* batches in flight per receiver; an older one costs one more Ed25519 check */
+    BATCH_MAX = 65536, /* bodies signed at once: 2 MiB of hashes */
+    /* batches in flight per receiver; an older one costs one more Ed25519 check */
+    VERIFIED_ROOTS = 256
 };
 
 /* What was verified lately. All zero is empty; the caller owns it, it holds nothing to free. */
@@ -29,13 +30,13 @@ struct verified_roots {
     uint64_t hits, misses; /* for statistics */
 };
 
-/* Signs n bodies (1 to BATCH_MAX) with one signature and fills outs[0..n-1] (appended), one d_signed each.
- * -EMSGSIZE or -EINVAL: as envelope_sign; -E2BIG: n is out of range. */
-int batch_sign(const struct key *key, const char *signer, uint64_t serial, const struct span *bodies, size_t n,
-               struct buf *outs, struct error *err);
+/* Signs n bodies (1 to BATCH_MAX) with one signature and fills outs[0..n-1] (appended), one
+ * d_signed each. -EMSGSIZE or -EINVAL: as envelope_sign; -E2BIG: n is out of range. */
+int batch_sign(const struct key *key, const char *signer, uint64_t serial,
+               const struct span *bodies, size_t n, struct buf *outs, struct error *err);
 
 /* envelope_open for the kind "call". `roots` may be NULL: then nothing is remembered. */
-int batch_open(struct span bytes, const struct hash *key, struct verified_roots *roots, struct d_signed *ret,
-               struct error *err);
+int batch_open(struct span bytes, const struct hash *key, struct verified_roots *roots,
+               struct d_signed *ret, struct error *err);
 
 #endif

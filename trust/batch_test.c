@@ -96,7 +96,8 @@ static void a_batch_costs_its_receiver_one_signature_check(void **state)
     batch_end(&b);
 }
 
-/* Every byte of an envelope but the names beside it, which certificate_open compares: see call_test.c. */
+/* Every byte of an envelope but the names beside it, which certificate_open compares: see
+   call_test.c. */
 static void every_flipped_byte_is_refused(struct verified_roots *roots)
 {
     struct key k = key_of('a');
@@ -234,7 +235,8 @@ static void what_was_verified_long_ago_is_forgotten_and_verified_again(void **st
             struct buf out = {0};
             char body[32];
             snprintf(body, sizeof body, "call %d", i);
-            assert_int_equal(envelope_sign(ENVELOPE_CALL, &k, "anna", 7, span_str(body), &out, NULL), 0);
+            assert_int_equal(
+                envelope_sign(ENVELOPE_CALL, &k, "anna", 7, span_str(body), &out, NULL), 0);
             assert_int_equal(batch_open(buf_span(&out), &k.sign, &roots, &s, NULL), 0);
             buf_free(&out);
         }

@@ -7,20 +7,25 @@
 #include "trust/names.h"
 #include "trust/refuse.h"
 
-enum { ENVELOPE_ROOM = 2048 }; /* what d_signed adds: a proof of LIMIT_PROOF hashes, signature, key, names */
+/* what d_signed adds: a proof of LIMIT_PROOF hashes, signature, key, names */
+enum { ENVELOPE_ROOM = 2048 };
 
-/* What a call must say to be one, whoever judges it: the caller who signs and everybody who verifies. */
+/* What a call must say to be one, whoever judges it: the caller who signs and everybody who
+   verifies. */
 static int check_form(const struct d_call *c, enum refusal *ret_code, struct error *err)
 {
     if (!name_is_good(c->cluster) || !name_is_good(c->caller))
-        return refuse(ret_code, REFUSAL_MALFORMED, err, "a call lacks a good name of its cluster or caller");
-    if (c->key.n == 0)
-        return refuse(ret_code, REFUSAL_MALFORMED, err, "a call has no key: it could not be told from another one");
-    if (!job_name_is_good(c->job))
         return refuse(ret_code, REFUSAL_MALFORMED, err,
-                      "call '" SPAN_FMT "': '" SPAN_FMT
-                      "' is no good name of a job: small letters, digits, '_' and '-', a letter first",
-                      SPAN_ARG(c->key), SPAN_ARG(c->job));
+                      "a call lacks a good name of its cluster or caller");
+    if (c->key.n == 0)
+        return refuse(ret_code, REFUSAL_MALFORMED, err,
+                      "a call has no key: it could not be told from another one");
+    if (!job_name_is_good(c->job))
+        return refuse(
+            ret_code, REFUSAL_MALFORMED, err,
+            "call '" SPAN_FMT "': '" SPAN_FMT
+            "' is no good name of a job: small letters, digits, '_' and '-', a letter first",
+            SPAN_ARG(c->key), SPAN_ARG(c->job));
     if (!address_is_good(c->address))
         return refuse(ret_code, REFUSAL_MALFORMED, err,
                       "call '" SPAN_FMT "': '" SPAN_FMT
@@ -28,10 +33,11 @@ static int check_form(const struct d_call *c, enum refusal *ret_code, struct err
                       SPAN_ARG(c->key), SPAN_ARG(c->address));
     if (c->pin_latest != hash_is_zero(&c->job_hash))
         return refuse(ret_code, REFUSAL_MALFORMED, err,
-                      "call '" SPAN_FMT "' must have either the hash of its job or `pin: latest`", SPAN_ARG(c->key));
-    if (c->expires <= 0)
-        return refuse(ret_code, REFUSAL_MALFORMED, err, "call '" SPAN_FMT "' has no end: set `expires`",
+                      "call '" SPAN_FMT "' must have either the hash of its job or `pin: latest`",
                       SPAN_ARG(c->key));
+    if (c->expires <= 0)
+        return refuse(ret_code, REFUSAL_MALFORMED, err,
+                      "call '" SPAN_FMT "' has no end: set `expires`", SPAN_ARG(c->key));
     return 0;
 }
 
@@ -39,15 +45,20 @@ static int check_form(const struct d_call *c, enum refusal *ret_code, struct err
 static int check_lengths(const struct d_call *c, struct error *err)
 {
     if (c->key.n > LIMIT_KEY)
-        return error_set(err, -EINVAL, "a call's key of %zu bytes is longer than %d", c->key.n, LIMIT_KEY);
+        return error_set(err, -EINVAL, "a call's key of %zu bytes is longer than %d", c->key.n,
+                         LIMIT_KEY);
     if (c->parameters.items.n > LIMIT_PARAMETERS || c->parameters.count > LIMIT_VALUES)
-        return error_set(err, -EINVAL, "a call's %u parameters of %zu bytes are too much: %d and %d are possible",
-                         c->parameters.count, c->parameters.items.n, LIMIT_VALUES, LIMIT_PARAMETERS);
+        return error_set(err, -EINVAL,
+                         "a call's %u parameters of %zu bytes are too much: %d and %d are possible",
+                         c->parameters.count, c->parameters.items.n, LIMIT_VALUES,
+                         LIMIT_PARAMETERS);
     if (c->priority > 9)
         return error_set(err, -EINVAL, "priority %llu is above 9", (unsigned long long)c->priority);
-    if (c->as_of.n > LIMIT_SHORT || c->task.n > LIMIT_NAME || c->index > LIMIT_TASKS || c->turn > LIMIT_TRIES ||
-        c->semaphores.count > LIMIT_POOLS || c->on_lost > 15)
-        return error_set(err, -EINVAL, "a call's as_of, task, index, try, semaphores or on_lost is beyond its limit");
+    if (c->as_of.n > LIMIT_SHORT || c->task.n > LIMIT_NAME || c->index > LIMIT_TASKS ||
+        c->turn > LIMIT_TRIES || c->semaphores.count > LIMIT_POOLS || c->on_lost > 15)
+        return error_set(
+            err, -EINVAL,
+            "a call's as_of, task, index, try, semaphores or on_lost is beyond its limit");
     return 0;
 }
 
@@ -62,15 +73,15 @@ int call_encode(const struct d_call *call, struct buf *out, struct error *err)
     size_t was = out->n;
     d_call_encode(call, out);
     if (out->n - was > LIMIT_CALL - ENVELOPE_ROOM) {
-        rc = error_set(err, -EINVAL, "a call of %zu bytes is too large: %d are possible", out->n - was,
-                       LIMIT_CALL - ENVELOPE_ROOM);
+        rc = error_set(err, -EINVAL, "a call of %zu bytes is too large: %d are possible",
+                       out->n - was, LIMIT_CALL - ENVELOPE_ROOM);
         out->n = was;
     }
     return rc;
 }
 
-int call_sign(const struct d_call *call, const struct key *key, const char *signer, uint64_t serial, struct buf *out,
-              struct error *err)
+int call_sign(const struct d_call *call, const struct key *key, const char *signer, uint64_t serial,
+              struct buf *out, struct error *err)
 {
     struct buf body = {0};
     int rc = call_encode(call, &body, err);
@@ -85,26 +96,27 @@ void call_digest(struct span body, struct hash *ret)
     hash_bytes(body, ret);
 }
 
-static int check_caller(const struct d_call *c, const struct certificate *caller, const struct call_scope *scope,
-                        enum refusal *ret_code, struct error *err)
+static int check_caller(const struct d_call *c, const struct certificate *caller,
+                        const struct call_scope *scope, enum refusal *ret_code, struct error *err)
 {
     if (!span_eq_str(c->cluster, scope->cluster) || strcmp(caller->cluster, scope->cluster) != 0)
         return refuse(ret_code, REFUSAL_UNKNOWN_PRINCIPAL, err,
-                      "call '" SPAN_FMT "' of '%s' is for cluster '" SPAN_FMT "'; this is '%s'", SPAN_ARG(c->key),
-                      caller->name, SPAN_ARG(c->cluster), scope->cluster);
+                      "call '" SPAN_FMT "' of '%s' is for cluster '" SPAN_FMT "'; this is '%s'",
+                      SPAN_ARG(c->key), caller->name, SPAN_ARG(c->cluster), scope->cluster);
     if (!span_eq_str(c->caller, caller->name))
         return refuse(ret_code, REFUSAL_BAD_SIGNATURE, err,
-                      "call '" SPAN_FMT "' says that '" SPAN_FMT "' calls, but '%s' has signed it", SPAN_ARG(c->key),
-                      SPAN_ARG(c->caller), caller->name);
+                      "call '" SPAN_FMT "' says that '" SPAN_FMT "' calls, but '%s' has signed it",
+                      SPAN_ARG(c->key), SPAN_ARG(c->caller), caller->name);
     return 0;
 }
 
-static int check_time(const struct d_call *c, const struct certificate *caller, const struct call_scope *scope,
-                      enum refusal *ret_code, struct error *err)
+static int check_time(const struct d_call *c, const struct certificate *caller,
+                      const struct call_scope *scope, enum refusal *ret_code, struct error *err)
 {
     if (scope->now >= c->expires)
-        return refuse(ret_code, REFUSAL_EXPIRED, err, "call '" SPAN_FMT "' of '%s' expired %lld seconds ago",
-                      SPAN_ARG(c->key), caller->name, (long long)((scope->now - c->expires) / 1000));
+        return refuse(ret_code, REFUSAL_EXPIRED, err,
+                      "call '" SPAN_FMT "' of '%s' expired %lld seconds ago", SPAN_ARG(c->key),
+                      caller->name, (long long)((scope->now - c->expires) / 1000));
     if (scope->now >= caller->not_after)
         return refuse(
             ret_code, REFUSAL_EXPIRED_CERTIFICATE, err,
@@ -115,16 +127,19 @@ static int check_time(const struct d_call *c, const struct certificate *caller, 
 }
 
 int call_verify(struct span bytes, const struct certificate *caller, const struct call_scope *scope,
-                struct d_call *ret, struct hash *ret_digest, enum refusal *ret_code, struct error *err)
+                struct d_call *ret, struct hash *ret_digest, enum refusal *ret_code,
+                struct error *err)
 {
     struct d_signed s;
     struct d_call c;
     if (bytes.n > LIMIT_CALL)
-        return refuse(ret_code, REFUSAL_TOO_LARGE, err, "a call of %zu bytes is larger than %d", bytes.n, LIMIT_CALL);
+        return refuse(ret_code, REFUSAL_TOO_LARGE, err, "a call of %zu bytes is larger than %d",
+                      bytes.n, LIMIT_CALL);
     int rc = certificate_open(caller, ENVELOPE_CALL, bytes, scope->roots, &s, err);
     if (rc < 0 || (rc = d_call_decode(s.body, &c, err)) < 0)
         return refuse_as(ret_code, rc);
-    if ((rc = check_form(&c, ret_code, err)) < 0 || (rc = check_caller(&c, caller, scope, ret_code, err)) < 0 ||
+    if ((rc = check_form(&c, ret_code, err)) < 0 ||
+        (rc = check_caller(&c, caller, scope, ret_code, err)) < 0 ||
         (rc = check_time(&c, caller, scope, ret_code, err)) < 0)
         return rc;
     char job[LIMIT_JOB + 1], address[LIMIT_ADDRESS + 1];

@@ -42,14 +42,15 @@ static enum refusal judge(const struct place *p, struct span bytes, struct error
 }
 
 /* Signs whatever the struct says, good or not, as anna's key, and judges it. */
-static void expect_raw(const struct place *p, const struct d_call *c, char key, const char *signer, uint64_t serial,
-                       enum refusal code, const char *why)
+static void expect_raw(const struct place *p, const struct d_call *c, char key, const char *signer,
+                       uint64_t serial, enum refusal code, const char *why)
 {
     struct key k = key_of(key);
     struct buf body = {0}, out = {0};
     struct error err = {0};
     d_call_encode(c, &body);
-    assert_int_equal(envelope_sign(ENVELOPE_CALL, &k, signer, serial, buf_span(&body), &out, NULL), 0);
+    assert_int_equal(envelope_sign(ENVELOPE_CALL, &k, signer, serial, buf_span(&body), &out, NULL),
+                     0);
     enum refusal got = judge(p, buf_span(&out), &err);
     if (got != code)
         fail_msg("'%s' expected, got '%s': %s", refusal_word(code), refusal_word(got), err.text);
@@ -96,7 +97,8 @@ static void calls_signed_together_are_verified_alone(void **state)
     }
     assert_int_equal(batch_sign(&k, "anna", 7, spans, 3, outs, NULL), 0);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(call_verify(buf_span(&outs[i]), &p.anna, &p.scope, &got, NULL, NULL, NULL), 0);
+        assert_int_equal(call_verify(buf_span(&outs[i]), &p.anna, &p.scope, &got, NULL, NULL, NULL),
+                         0);
         assert_true(span_eq_str(got.key, keys[i]));
         buf_free(&bodies[i]);
         buf_free(&outs[i]);
@@ -185,7 +187,8 @@ static void a_body_that_is_no_call_is_malformed(void **state)
     struct key k = key_of('a');
     struct buf out = {0};
     struct error err = {0};
-    assert_int_equal(envelope_sign(ENVELOPE_CALL, &k, "anna", 7, span_str("nothing"), &out, NULL), 0);
+    assert_int_equal(envelope_sign(ENVELOPE_CALL, &k, "anna", 7, span_str("nothing"), &out, NULL),
+                     0);
     assert_int_equal(judge(&p, buf_span(&out), &err), REFUSAL_MALFORMED);
     buf_free(&out);
     certificate_free(&p.anna);
@@ -233,7 +236,8 @@ static void what_would_be_refused_is_not_signed(void **state)
     buf_clear(&items);
     value_add_str(&items, span_str("p"));
     value_add_str(&items, span_of(large, LIMIT_PARAMETERS - 16));
-    BROKEN("too large", c.parameters = wire_list_from(&items, 1); c.semaphores = wire_list_from(&many, LIMIT_POOLS));
+    BROKEN("too large", c.parameters = wire_list_from(&items, 1);
+           c.semaphores = wire_list_from(&many, LIMIT_POOLS));
 #undef BROKEN
     mem_free(&large);
     buf_free(&items);

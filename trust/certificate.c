@@ -30,10 +30,11 @@ int role_parse(struct span word, enum role *ret, struct error *err)
         }
     if (word.n > LIMIT_NAME)
         word.n = LIMIT_NAME;
-    return error_set(err, -EINVAL,
-                     "'" SPAN_FMT
-                     "' is no role: there are administrator, server, caller, monitor, builder and broker",
-                     SPAN_ARG(word));
+    return error_set(
+        err, -EINVAL,
+        "'" SPAN_FMT
+        "' is no role: there are administrator, server, caller, monitor, builder and broker",
+        SPAN_ARG(word));
 }
 
 void certificate_free(struct certificate *c)
@@ -58,7 +59,8 @@ static struct identity identity_of(const struct d_certificate *d)
 }
 
 /* The first item of `all` that `allowed` lacks. */
-static bool find_missing(const struct wire_list *all, const struct wire_list *allowed, struct span *ret)
+static bool find_missing(const struct wire_list *all, const struct wire_list *allowed,
+                         struct span *ret)
 {
     struct wire_iter outer = wire_iter(all);
     struct span item, other;
@@ -81,17 +83,20 @@ static int check_within_invitation(const struct d_certificate *d, const struct d
     struct span item;
     if (!span_eq(d->name, i->name) || !span_eq(d->role, i->role) || d->serial != i->serial)
         return refuse(ret_code, REFUSAL_DENIED, err,
-                      "certificate of " SPAN_FMT " '" SPAN_FMT "' (serial %llu) rests on an invitation for " SPAN_FMT
-                      " '" SPAN_FMT "' (serial %llu)",
-                      SPAN_ARG(d->role), SPAN_ARG(d->name), (unsigned long long)d->serial, SPAN_ARG(i->role),
-                      SPAN_ARG(i->name), (unsigned long long)i->serial);
+                      "certificate of " SPAN_FMT " '" SPAN_FMT
+                      "' (serial %llu) rests on an invitation for " SPAN_FMT " '" SPAN_FMT
+                      "' (serial %llu)",
+                      SPAN_ARG(d->role), SPAN_ARG(d->name), (unsigned long long)d->serial,
+                      SPAN_ARG(i->role), SPAN_ARG(i->name), (unsigned long long)i->serial);
     if (find_missing(&d->pools, &i->pools, &item))
         return refuse(ret_code, REFUSAL_DENIED, err,
-                      "certificate of '" SPAN_FMT "' takes pool '" SPAN_FMT "', which its invitation does not offer",
+                      "certificate of '" SPAN_FMT "' takes pool '" SPAN_FMT
+                      "', which its invitation does not offer",
                       SPAN_ARG(d->name), SPAN_ARG(item));
     if (find_missing(&d->grants, &i->grants, &item))
         return refuse(ret_code, REFUSAL_DENIED, err,
-                      "certificate of '" SPAN_FMT "' takes grant '" SPAN_FMT "', which its invitation does not offer",
+                      "certificate of '" SPAN_FMT "' takes grant '" SPAN_FMT
+                      "', which its invitation does not offer",
                       SPAN_ARG(d->name), SPAN_ARG(item));
     if (d->not_after > i->certificate_not_after)
         return refuse(ret_code, REFUSAL_DENIED, err,
@@ -106,46 +111,53 @@ static int check_within_invitation(const struct d_certificate *d, const struct d
     return 0;
 }
 
-static int check_times(const struct d_certificate *d, int64_t now, enum refusal *ret_code, struct error *err)
+static int check_times(const struct d_certificate *d, int64_t now, enum refusal *ret_code,
+                       struct error *err)
 {
     if (d->not_before <= 0 || d->not_after <= d->not_before)
-        return refuse(ret_code, REFUSAL_MALFORMED, err, "certificate of '" SPAN_FMT "' ends before it begins",
-                      SPAN_ARG(d->name));
+        return refuse(ret_code, REFUSAL_MALFORMED, err,
+                      "certificate of '" SPAN_FMT "' ends before it begins", SPAN_ARG(d->name));
     if (now >= d->not_after)
         return refuse(ret_code, REFUSAL_EXPIRED_CERTIFICATE, err,
                       "certificate of '" SPAN_FMT
                       "' ended %lld minutes ago. An administrator can run: lbctl certificates "
                       "renew " SPAN_FMT,
-                      SPAN_ARG(d->name), (long long)((now - d->not_after) / 60000), SPAN_ARG(d->name));
+                      SPAN_ARG(d->name), (long long)((now - d->not_after) / 60000),
+                      SPAN_ARG(d->name));
     if (d->not_before > now + CLOCK_SKEW_MS)
         return refuse(ret_code, REFUSAL_EXPIRED_CERTIFICATE, err,
-                      "certificate of '" SPAN_FMT "' begins only in %lld minutes; compare the clocks",
+                      "certificate of '" SPAN_FMT
+                      "' begins only in %lld minutes; compare the clocks",
                       SPAN_ARG(d->name), (long long)((d->not_before - now) / 60000));
     return 0;
 }
 
-static int check_keys(const struct d_certificate *d, enum role role, enum refusal *ret_code, struct error *err)
+static int check_keys(const struct d_certificate *d, enum role role, enum refusal *ret_code,
+                      struct error *err)
 {
     struct hash transport;
     struct error why = {0};
     if (key_transport_of(&d->sign_key, &transport, &why) < 0)
-        return refuse(ret_code, REFUSAL_MALFORMED, err, "certificate of '" SPAN_FMT "': %s", SPAN_ARG(d->name),
-                      why.text);
+        return refuse(ret_code, REFUSAL_MALFORMED, err, "certificate of '" SPAN_FMT "': %s",
+                      SPAN_ARG(d->name), why.text);
     if (!hash_eq(&transport, &d->transport_key))
         return refuse(ret_code, REFUSAL_MALFORMED, err,
-                      "certificate of '" SPAN_FMT "': its transport key does not belong to its signing key",
+                      "certificate of '" SPAN_FMT
+                      "': its transport key does not belong to its signing key",
                       SPAN_ARG(d->name));
     if ((role == ROLE_SERVER) == hash_is_zero(&d->seal_key))
-        return refuse(ret_code, REFUSAL_MALFORMED, err, "certificate of %s '" SPAN_FMT "' %s", role_word(role),
-                      SPAN_ARG(d->name),
-                      role == ROLE_SERVER ? "lacks its seal key" : "has a seal key, which only servers have");
+        return refuse(ret_code, REFUSAL_MALFORMED, err, "certificate of %s '" SPAN_FMT "' %s",
+                      role_word(role), SPAN_ARG(d->name),
+                      role == ROLE_SERVER ? "lacks its seal key"
+                                          : "has a seal key, which only servers have");
     return 0;
 }
 
 /* Who may have signed: an administrator, or the one-time key of an invitation inside. */
-static int check_signature(struct span bytes, const struct d_signed *envelope, const struct d_certificate *d,
-                           const struct trust_anchors *anchors, struct d_invitation *ret_invitation,
-                           enum refusal *ret_code, struct error *err)
+static int check_signature(struct span bytes, const struct d_signed *envelope,
+                           const struct d_certificate *d, const struct trust_anchors *anchors,
+                           struct d_invitation *ret_invitation, enum refusal *ret_code,
+                           struct error *err)
 {
     struct d_signed s;
     if (d->invitation.n == 0)
@@ -160,15 +172,16 @@ static int check_signature(struct span bytes, const struct d_signed *envelope, c
     if ((rc = envelope_open(ENVELOPE_CERTIFICATE, bytes, &i.one_time_key, &s, err)) < 0 ||
         (rc = identity_check_nameless(ENVELOPE_CERTIFICATE, envelope, err)) < 0)
         return refuse_as(ret_code, rc);
-    struct identity id = {ENVELOPE_INVITATION, i.cluster, i.name, i.role, i.serial, i.pools, i.grants};
+    struct identity id = {
+        ENVELOPE_INVITATION, i.cluster, i.name, i.role, i.serial, i.pools, i.grants};
     if ((rc = identity_check(&id, anchors->cluster, &role, ret_code, err)) < 0)
         return rc;
     *ret_invitation = i;
     return 0;
 }
 
-static void fill(const struct d_certificate *d, enum role role, const struct d_invitation *i, struct span bytes,
-                 struct certificate *ret)
+static void fill(const struct d_certificate *d, enum role role, const struct d_invitation *i,
+                 struct span bytes, struct certificate *ret)
 {
     *ret = (struct certificate){.role = role,
                                 .serial = d->serial,
@@ -189,20 +202,21 @@ static void fill(const struct d_certificate *d, enum role role, const struct d_i
         ret->pools[ret->n_pools++] = span_dup_str(item);
     it = wire_iter(&d->grants);
     while (wire_next(&it, &item))
-        if (grant_parse(item, &ret->grants[ret->n_grants], NULL) == 0) /* identity_check has seen them all */
+        /* identity_check has seen them all */
+        if (grant_parse(item, &ret->grants[ret->n_grants], NULL) == 0)
             ret->n_grants++;
 }
 
-int certificate_verify(struct span bytes, const struct trust_anchors *anchors, int64_t now, struct certificate *ret,
-                       enum refusal *ret_code, struct error *err)
+int certificate_verify(struct span bytes, const struct trust_anchors *anchors, int64_t now,
+                       struct certificate *ret, enum refusal *ret_code, struct error *err)
 {
     struct d_signed s;
     struct d_certificate d;
     struct d_invitation i = {0};
     enum role role;
     if (bytes.n > LIMIT_CERTIFICATE)
-        return refuse(ret_code, REFUSAL_TOO_LARGE, err, "a certificate of %zu bytes is larger than %d", bytes.n,
-                      LIMIT_CERTIFICATE);
+        return refuse(ret_code, REFUSAL_TOO_LARGE, err,
+                      "a certificate of %zu bytes is larger than %d", bytes.n, LIMIT_CERTIFICATE);
     int rc = d_signed_decode(bytes, &s, err);
     if (rc == 0)
         rc = d_certificate_decode(s.body, &d, err);
@@ -213,7 +227,8 @@ int certificate_verify(struct span bytes, const struct trust_anchors *anchors, i
     struct identity id = identity_of(&d);
     if ((rc = check_signature(bytes, &s, &d, anchors, &i, ret_code, err)) < 0 ||
         (rc = identity_check(&id, anchors->cluster, &role, ret_code, err)) < 0 ||
-        (rc = check_keys(&d, role, ret_code, err)) < 0 || (rc = check_times(&d, now, ret_code, err)) < 0)
+        (rc = check_keys(&d, role, ret_code, err)) < 0 ||
+        (rc = check_times(&d, now, ret_code, err)) < 0)
         return rc;
     if (d.invitation.n && (rc = check_within_invitation(&d, &i, ret_code, err)) < 0)
         return rc;
@@ -221,8 +236,8 @@ int certificate_verify(struct span bytes, const struct trust_anchors *anchors, i
     return 0;
 }
 
-int certificate_open(const struct certificate *who, const char *kind, struct span bytes, struct verified_roots *roots,
-                     struct d_signed *ret, struct error *err)
+int certificate_open(const struct certificate *who, const char *kind, struct span bytes,
+                     struct verified_roots *roots, struct d_signed *ret, struct error *err)
 {
     struct d_signed s;
     int rc = strcmp(kind, ENVELOPE_CALL) == 0 ? batch_open(bytes, &who->sign_key, roots, &s, err)
@@ -232,9 +247,11 @@ int certificate_open(const struct certificate *who, const char *kind, struct spa
     if (!span_eq_str(s.signer, who->name) || s.serial != who->serial)
         return error_set(
             err, -EBADMSG,
-            "this %s names '" SPAN_FMT "' (serial %llu) as its signer, but the key's certificate is of '%s' (serial "
+            "this %s names '" SPAN_FMT
+            "' (serial %llu) as its signer, but the key's certificate is of '%s' (serial "
             "%llu)",
-            kind, SPAN_ARG(s.signer), (unsigned long long)s.serial, who->name, (unsigned long long)who->serial);
+            kind, SPAN_ARG(s.signer), (unsigned long long)s.serial, who->name,
+            (unsigned long long)who->serial);
     *ret = s;
     return 0;
 }

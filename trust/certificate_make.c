@@ -1,4 +1,5 @@
-/* certificate_make.c - making certificates: what is made is judged by certificate_verify before it is handed out. */
+/* certificate_make.c - making certificates: what is made is judged by certificate_verify before it
+   is handed out. */
 #include <errno.h>
 #include <string.h>
 
@@ -10,10 +11,12 @@ static int check_word(const char *what, const char *text, struct error *err)
 {
     if (strlen(text) <= LIMIT_NAME)
         return 0;
-    return error_set(err, -EINVAL, "the %s '%.70s...' is longer than %d bytes", what, text, LIMIT_NAME);
+    return error_set(err, -EINVAL, "the %s '%.70s...' is longer than %d bytes", what, text,
+                     LIMIT_NAME);
 }
 
-static int encode(const struct certificate_order *o, struct span invitation, struct buf *out, struct error *err)
+static int encode(const struct certificate_order *o, struct span invitation, struct buf *out,
+                  struct error *err)
 {
     struct d_certificate d = {.cluster = span_str(o->cluster),
                               .name = span_str(o->name),
@@ -31,9 +34,11 @@ static int encode(const struct certificate_order *o, struct span invitation, str
     if (rc == 0)
         rc = key_transport_of(&o->sign_key, &d.transport_key, err);
     if (rc == 0)
-        rc = identity_list("pool", o->pools, o->n_pools, LIMIT_POOLS, LIMIT_NAME, &pools, &d.pools, err);
+        rc = identity_list("pool", o->pools, o->n_pools, LIMIT_POOLS, LIMIT_NAME, &pools, &d.pools,
+                           err);
     if (rc == 0)
-        rc = identity_list("grant", o->grants, o->n_grants, LIMIT_GRANTS, LIMIT_SHORT, &grants, &d.grants, err);
+        rc = identity_list("grant", o->grants, o->n_grants, LIMIT_GRANTS, LIMIT_SHORT, &grants,
+                           &d.grants, err);
     if (rc == 0)
         d_certificate_encode(&d, out);
     buf_free(&pools);
@@ -65,14 +70,15 @@ static int make(const struct certificate_order *o, const struct key *key, struct
     return rc < 0 ? -EINVAL : 0;
 }
 
-int certificate_make(const struct certificate_order *order, const struct key *administrator, struct buf *out,
-                     struct error *err)
+int certificate_make(const struct certificate_order *order, const struct key *administrator,
+                     struct buf *out, struct error *err)
 {
     return make(order, administrator, SPAN_NONE, &administrator->sign, out, err);
 }
 
-int certificate_make_by_invitation(const struct certificate_order *order, const struct key *one_time,
-                                   struct span invitation, struct buf *out, struct error *err)
+int certificate_make_by_invitation(const struct certificate_order *order,
+                                   const struct key *one_time, struct span invitation,
+                                   struct buf *out, struct error *err)
 {
     struct d_signed s;
     if (invitation.n > LIMIT_CERTIFICATE)

@@ -11,8 +11,8 @@ struct draft {
     struct key signer;
 };
 
-static void draft_lists(struct draft *f, const char *const *pools, unsigned n_pools, const char *const *grants,
-                        unsigned n_grants)
+static void draft_lists(struct draft *f, const char *const *pools, unsigned n_pools,
+                        const char *const *grants, unsigned n_grants)
 {
     buf_clear(&f->pools);
     buf_clear(&f->grants);
@@ -24,7 +24,8 @@ static void draft_lists(struct draft *f, const char *const *pools, unsigned n_po
     f->d.grants = wire_list_from(&f->grants, n_grants);
 }
 
-/* The good server's certificate, before it is signed by the administrator; each test breaks one thing. */
+/* The good server's certificate, before it is signed by the administrator; each test breaks one
+   thing. */
 static void draft_begin(struct draft *f)
 {
     struct certificate_order o = order_of_server();
@@ -63,8 +64,9 @@ static void draft_sign_invitation(struct draft *f, char administrator)
     buf_clear(&f->invitation_body);
     buf_clear(&f->invitation);
     d_invitation_encode(&f->i, &f->invitation_body);
-    assert_int_equal(
-        envelope_sign(ENVELOPE_INVITATION, &k, "", 0, buf_span(&f->invitation_body), &f->invitation, NULL), 0);
+    assert_int_equal(envelope_sign(ENVELOPE_INVITATION, &k, "", 0, buf_span(&f->invitation_body),
+                                   &f->invitation, NULL),
+                     0);
     f->d.invitation = buf_span(&f->invitation);
 }
 
@@ -103,7 +105,9 @@ static void expect(struct draft *f, enum refusal code, const char *why)
     buf_clear(&f->body);
     buf_clear(&f->out);
     d_certificate_encode(&f->d, &f->body);
-    assert_int_equal(envelope_sign(ENVELOPE_CERTIFICATE, &f->signer, "", 0, buf_span(&f->body), &f->out, NULL), 0);
+    assert_int_equal(
+        envelope_sign(ENVELOPE_CERTIFICATE, &f->signer, "", 0, buf_span(&f->body), &f->out, NULL),
+        0);
     enum refusal got = judge(buf_span(&f->out), &err);
     if (got != code)
         fail_msg("'%s' expected, got '%s': %s", refusal_word(code), refusal_word(got), err.text);
@@ -190,8 +194,8 @@ static void a_certificate_signed_by_a_stranger_is_refused(void **state)
 static void each_wrong_field_has_its_own_refusal(void **state)
 {
     (void)state;
-    static const char *const all[] = {"all"}, *const own[] = {"wh1"}, *const twice[] = {"etl", "etl"},
-                             *const bad[] = {"call"};
+    static const char *const all[] = {"all"}, *const own[] = {"wh1"},
+                             *const twice[] = {"etl", "etl"}, *const bad[] = {"call"};
     struct hash zero = {{0}}, other = key_of('x').transport;
 #define BROKEN(code, why, ...) \
     do { \
@@ -216,8 +220,10 @@ static void each_wrong_field_has_its_own_refusal(void **state)
     BROKEN(MALFORMED, "does not belong", f.d.transport_key = other);
     BROKEN(MALFORMED, "does not belong", f.d.sign_key = key_of('x').sign);
     BROKEN(MALFORMED, "lacks its seal key", f.d.seal_key = zero);
-    BROKEN(MALFORMED, "has a seal key", draft_lists(&f, NULL, 0, NULL, 0); f.d.role = span_str("caller"));
-    BROKEN(MALFORMED, "makes none", f.d.role = span_str("broker"); f.d.pools.count = 0; f.d.pools.items = SPAN_NONE);
+    BROKEN(MALFORMED, "has a seal key", draft_lists(&f, NULL, 0, NULL, 0);
+           f.d.role = span_str("caller"));
+    BROKEN(MALFORMED, "makes none", f.d.role = span_str("broker"); f.d.pools.count = 0;
+           f.d.pools.items = SPAN_NONE);
     BROKEN(MALFORMED, "ends before", f.d.not_after = f.d.not_before);
     BROKEN(MALFORMED, "ends before", f.d.not_before = 0);
     BROKEN(EXPIRED_CERTIFICATE, "renew wh1", f.d.not_after = NOW);
@@ -230,14 +236,16 @@ static void each_wrong_field_has_its_own_refusal(void **state)
 static void an_invited_certificate_stays_within_its_invitation(void **state)
 {
     (void)state;
-    static const char *const pools[] = {"etl", "big", "more"}, *const grants[] = {"call *@etl", "call *@all"};
+    static const char *const pools[] = {"etl", "big", "more"}, *const grants[] = {"call *@etl",
+                                                                                  "call *@all"};
 #define BROKEN(code, why, ...) \
     do { \
         struct draft f; \
         draft_begin(&f); \
         draft_invite(&f); \
         char administrator = 'A'; \
-        struct buf offered_pools = buf_dup(f.d.pools.items), offered_grants = buf_dup(f.d.grants.items); \
+        struct buf offered_pools = buf_dup(f.d.pools.items), \
+                   offered_grants = buf_dup(f.d.grants.items); \
         f.i.pools.items = buf_span(&offered_pools); \
         f.i.grants.items = buf_span(&offered_grants); \
         __VA_ARGS__; \
@@ -250,8 +258,9 @@ static void an_invited_certificate_stays_within_its_invitation(void **state)
     BROKEN(NONE, "", (void)administrator);
     BROKEN(DENIED, "rests on an invitation", f.d.name = span_str("wh2"));
     BROKEN(DENIED, "rests on an invitation", f.d.serial = 9);
-    BROKEN(DENIED, "rests on an invitation", f.d.role = span_str("administrator"); f.d.pools.count = 0;
-           f.d.pools.items = SPAN_NONE; memset(&f.d.seal_key, 0, sizeof f.d.seal_key));
+    BROKEN(DENIED, "rests on an invitation", f.d.role = span_str("administrator");
+           f.d.pools.count = 0; f.d.pools.items = SPAN_NONE;
+           memset(&f.d.seal_key, 0, sizeof f.d.seal_key));
     BROKEN(DENIED, "takes pool 'more'", draft_lists(&f, pools, 3, grants, 1));
     BROKEN(DENIED, "takes grant 'call *@all'", draft_lists(&f, pools, 2, grants, 2));
     BROKEN(NONE, "", draft_lists(&f, pools, 1, NULL, 0)); /* less is fine */
@@ -261,7 +270,8 @@ static void an_invited_certificate_stays_within_its_invitation(void **state)
     BROKEN(BAD_SIGNATURE, "not by key", f.signer = key_of('x'));
     BROKEN(BAD_SIGNATURE, "not by key", f.signer = key_of('A')); /* one way, not two */
     BROKEN(BAD_SIGNATURE, "no administrator", administrator = 'x');
-    BROKEN(BAD_SIGNATURE, "no administrator", administrator = 'o'); /* the one-time key cannot invite */
+    /* the one-time key cannot invite */
+    BROKEN(BAD_SIGNATURE, "no administrator", administrator = 'o');
     BROKEN(UNKNOWN_PRINCIPAL, "this is 'test'", f.i.cluster = span_str("other"));
     BROKEN(MALFORMED, "no good name", f.i.name = span_str("all"));
 #undef BROKEN
@@ -278,12 +288,14 @@ static void what_is_inside_as_invitation_must_be_one(void **state)
     struct key k = key_of('A'); /* an administrator's signature, but of another kind of document */
     draft_sign_invitation(&f, 'A');
     buf_clear(&f.invitation);
-    assert_int_equal(
-        envelope_sign(ENVELOPE_REVOCATIONS, &k, "", 0, buf_span(&f.invitation_body), &f.invitation, NULL), 0);
+    assert_int_equal(envelope_sign(ENVELOPE_REVOCATIONS, &k, "", 0, buf_span(&f.invitation_body),
+                                   &f.invitation, NULL),
+                     0);
     f.d.invitation = buf_span(&f.invitation);
     expect(&f, REFUSAL_BAD_SIGNATURE, "does not match");
     buf_clear(&f.invitation); /* the right kind, but nothing in it */
-    assert_int_equal(envelope_sign(ENVELOPE_INVITATION, &k, "", 0, span_str("nothing"), &f.invitation, NULL), 0);
+    assert_int_equal(
+        envelope_sign(ENVELOPE_INVITATION, &k, "", 0, span_str("nothing"), &f.invitation, NULL), 0);
     f.d.invitation = buf_span(&f.invitation);
     expect(&f, REFUSAL_MALFORMED, "invitation");
     draft_end(&f);
@@ -359,10 +371,12 @@ static void without_an_invitation_nothing_is_made_by_one(void **state)
     struct buf out = {0};
     struct error err = {0};
     uint8_t *large = mem_zalloc(LIMIT_CERTIFICATE + 1, 1);
-    assert_int_equal(certificate_make_by_invitation(&o, &k, span_str("nothing"), &out, &err), -EINVAL);
-    assert_contains(err.text, "invitation");
-    assert_int_equal(certificate_make_by_invitation(&o, &k, span_of(large, LIMIT_CERTIFICATE + 1), &out, &err),
+    assert_int_equal(certificate_make_by_invitation(&o, &k, span_str("nothing"), &out, &err),
                      -EINVAL);
+    assert_contains(err.text, "invitation");
+    assert_int_equal(
+        certificate_make_by_invitation(&o, &k, span_of(large, LIMIT_CERTIFICATE + 1), &out, &err),
+        -EINVAL);
     assert_contains(err.text, "larger than");
     assert_int_equal(out.n, 0);
     mem_free(&large);

@@ -22,7 +22,8 @@ static void signed_bytes(const char *kind, struct span content, struct buf *out)
     buf_add(out, content.p, content.n);
 }
 
-void sign_content(const char *kind, const struct key *key, struct span content, uint8_t ret_signature[64])
+void sign_content(const char *kind, const struct key *key, struct span content,
+                  uint8_t ret_signature[64])
 {
     struct buf b = {0};
     signed_bytes(kind, content, &b);
@@ -34,38 +35,42 @@ int sign_check(const char *kind, const struct d_signed *s, struct span content, 
 {
     struct buf b = {0};
     signed_bytes(kind, content, &b);
-    int rc = s->signature.n == 64 ? crypto_sign_verify_detached(s->signature.p, b.p, b.n, s->key.b) : -1;
+    int rc =
+        s->signature.n == 64 ? crypto_sign_verify_detached(s->signature.p, b.p, b.n, s->key.b) : -1;
     buf_free(&b);
     char text[KEY_SHORT_TEXT];
     if (rc != 0)
         return error_set(
             err, -EBADMSG,
-            "the signature of this %s by key %s does not match: it was altered on the way, or never signed", kind,
-            key_short(&s->key, text));
+            "the signature of this %s by key %s does not match: it was altered on the way, or never signed",
+            kind, key_short(&s->key, text));
     return 0;
 }
 
-int sign_check_key(const char *kind, const struct d_signed *s, const struct hash *key, struct error *err)
+int sign_check_key(const char *kind, const struct d_signed *s, const struct hash *key,
+                   struct error *err)
 {
     if (hash_eq(&s->key, key))
         return 0;
     char is[KEY_SHORT_TEXT], should[KEY_SHORT_TEXT];
-    return error_set(err, -EBADMSG, "this %s is signed by key %s, not by key %s", kind, key_short(&s->key, is),
-                     key_short(key, should));
+    return error_set(err, -EBADMSG, "this %s is signed by key %s, not by key %s", kind,
+                     key_short(&s->key, is), key_short(key, should));
 }
 
 int sign_check_order(const char *signer, size_t body, struct error *err)
 {
     if (strlen(signer) > LIMIT_NAME)
-        return error_set(err, -EINVAL, "the signer's name '%.70s...' is longer than %d bytes", signer, LIMIT_NAME);
+        return error_set(err, -EINVAL, "the signer's name '%.70s...' is longer than %d bytes",
+                         signer, LIMIT_NAME);
     if (body > LIMIT_FRAME - LIMIT_TEXT)
-        return error_set(err, -EMSGSIZE, "a document of %zu bytes does not fit into a message: %d are possible", body,
-                         LIMIT_FRAME - LIMIT_TEXT);
+        return error_set(err, -EMSGSIZE,
+                         "a document of %zu bytes does not fit into a message: %d are possible",
+                         body, LIMIT_FRAME - LIMIT_TEXT);
     return 0;
 }
 
-int envelope_sign(const char *kind, const struct key *key, const char *signer, uint64_t serial, struct span body,
-                  struct buf *out, struct error *err)
+int envelope_sign(const char *kind, const struct key *key, const char *signer, uint64_t serial,
+                  struct span body, struct buf *out, struct error *err)
 {
     if (strcmp(kind, ENVELOPE_CALL) == 0)
         return batch_sign(key, signer, serial, &body, 1, out, err);
@@ -93,8 +98,10 @@ int envelope_open(const char *kind, struct span bytes, const struct hash *key, s
     if (rc < 0)
         return error_prefix(err, "%s", kind);
     if (s.proof.count != 0 || s.index != 0)
-        return error_set(err, -EBADMSG, "this %s carries the proof of a batch, which only calls may have", kind);
-    if ((rc = sign_check_key(kind, &s, key, err)) < 0 || (rc = sign_check(kind, &s, s.body, err)) < 0)
+        return error_set(err, -EBADMSG,
+                         "this %s carries the proof of a batch, which only calls may have", kind);
+    if ((rc = sign_check_key(kind, &s, key, err)) < 0 ||
+        (rc = sign_check(kind, &s, s.body, err)) < 0)
         return rc;
     *ret = s;
     return 0;

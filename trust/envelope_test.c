@@ -11,7 +11,8 @@ static struct buf signed_by_anna(const char *kind, const char *body)
 static void what_was_signed_opens_with_the_signers_key(void **state)
 {
     (void)state;
-    static const char *const kinds[] = {ENVELOPE_CALL, ENVELOPE_PARENT, ENVELOPE_DEPLOYMENT, ENVELOPE_CERTIFICATE};
+    static const char *const kinds[] = {ENVELOPE_CALL, ENVELOPE_PARENT, ENVELOPE_DEPLOYMENT,
+                                        ENVELOPE_CERTIFICATE};
     struct key k = key_of('a');
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         struct buf b = signed_by_anna(kinds[i], "body");
@@ -34,14 +35,16 @@ static void what_is_signed_is_the_kind_and_the_body(void **state)
     struct d_signed s;
     assert_int_equal(d_signed_decode(buf_span(&b), &s, NULL), 0);
     assert_int_equal(s.signature.n, 64);
-    assert_int_equal(crypto_sign_verify_detached(s.signature.p, plain, sizeof plain - 1, k.sign.b), 0);
+    assert_int_equal(crypto_sign_verify_detached(s.signature.p, plain, sizeof plain - 1, k.sign.b),
+                     0);
     buf_free(&b);
 }
 
 static void a_signature_for_one_kind_is_none_for_another(void **state)
 {
     (void)state;
-    static const char *const kinds[] = {ENVELOPE_PARENT, ENVELOPE_DEPLOYMENT, ENVELOPE_CALL, ENVELOPE_INVITATION};
+    static const char *const kinds[] = {ENVELOPE_PARENT, ENVELOPE_DEPLOYMENT, ENVELOPE_CALL,
+                                        ENVELOPE_INVITATION};
     struct key k = key_of('a');
     for (size_t i = 0; i < 4; i++)
         for (size_t j = 0; j < 4; j++) {
@@ -79,13 +82,15 @@ static void only_calls_may_have_a_proof(void **state)
     wire_add_bin(&items, span_of(k.sign.b, 32));
     s.proof = wire_list_from(&items, 1);
     d_signed_encode(&s, &again);
-    assert_int_equal(envelope_open(ENVELOPE_PARENT, buf_span(&again), &k.sign, &out, &err), -EBADMSG);
+    assert_int_equal(envelope_open(ENVELOPE_PARENT, buf_span(&again), &k.sign, &out, &err),
+                     -EBADMSG);
     assert_contains(err.text, "proof");
     s.proof = (struct wire_list){SPAN_NONE, 0};
     s.index = 1;
     buf_clear(&again);
     d_signed_encode(&s, &again);
-    assert_int_equal(envelope_open(ENVELOPE_PARENT, buf_span(&again), &k.sign, &out, &err), -EBADMSG);
+    assert_int_equal(envelope_open(ENVELOPE_PARENT, buf_span(&again), &k.sign, &out, &err),
+                     -EBADMSG);
     buf_free(&b);
     buf_free(&items);
     buf_free(&again);
@@ -100,11 +105,13 @@ static void a_signature_of_another_length_is_refused(void **state)
     assert_int_equal(d_signed_decode(buf_span(&b), &s, NULL), 0);
     s.signature.n = 63;
     d_signed_encode(&s, &again);
-    assert_int_equal(envelope_open(ENVELOPE_PARENT, buf_span(&again), &k.sign, &out, NULL), -EBADMSG);
+    assert_int_equal(envelope_open(ENVELOPE_PARENT, buf_span(&again), &k.sign, &out, NULL),
+                     -EBADMSG);
     s.signature.n = 0;
     buf_clear(&again);
     d_signed_encode(&s, &again);
-    assert_int_equal(envelope_open(ENVELOPE_PARENT, buf_span(&again), &k.sign, &out, NULL), -EBADMSG);
+    assert_int_equal(envelope_open(ENVELOPE_PARENT, buf_span(&again), &k.sign, &out, NULL),
+                     -EBADMSG);
     buf_free(&b);
     buf_free(&again);
 }
@@ -115,7 +122,8 @@ static void bytes_that_are_no_envelope_are_malformed(void **state)
     struct key k = key_of('a');
     struct d_signed s;
     struct error err = {0};
-    assert_int_equal(envelope_open(ENVELOPE_PARENT, span_str("nothing"), &k.sign, &s, &err), -EPROTO);
+    assert_int_equal(envelope_open(ENVELOPE_PARENT, span_str("nothing"), &k.sign, &s, &err),
+                     -EPROTO);
     assert_contains(err.text, "parent");
     assert_int_equal(envelope_open(ENVELOPE_CALL, SPAN_NONE, &k.sign, &s, &err), -EPROTO);
 }
@@ -127,12 +135,16 @@ static void what_does_not_fit_is_not_signed(void **state)
     struct buf out = {0};
     struct error err = {0};
     char *large = mem_zalloc(LIMIT_FRAME, 1), name[LIMIT_NAME + 2];
-    assert_int_equal(envelope_sign(ENVELOPE_PARENT, &k, "anna", 7, span_of(large, LIMIT_FRAME), &out, &err),
-                     -EMSGSIZE);
-    assert_int_equal(envelope_sign(ENVELOPE_CALL, &k, "anna", 7, span_of(large, LIMIT_FRAME), &out, &err), -EMSGSIZE);
+    assert_int_equal(
+        envelope_sign(ENVELOPE_PARENT, &k, "anna", 7, span_of(large, LIMIT_FRAME), &out, &err),
+        -EMSGSIZE);
+    assert_int_equal(
+        envelope_sign(ENVELOPE_CALL, &k, "anna", 7, span_of(large, LIMIT_FRAME), &out, &err),
+        -EMSGSIZE);
     memset(name, 'a', sizeof name - 1);
     name[sizeof name - 1] = 0;
-    assert_int_equal(envelope_sign(ENVELOPE_PARENT, &k, name, 7, span_str("body"), &out, &err), -EINVAL);
+    assert_int_equal(envelope_sign(ENVELOPE_PARENT, &k, name, 7, span_str("body"), &out, &err),
+                     -EINVAL);
     assert_int_equal(out.n, 0);
     mem_free(&large);
     buf_free(&out);

@@ -1,5 +1,5 @@
-/* fixture.h - for the tests of this room: a cluster `test` with one administrator, and principals with known keys.
- * Included by *_test.c only. */
+/* fixture.h - for the tests of this room: a cluster `test` with one administrator, and principals
+ * with known keys. Included by *_test.c only. */
 #ifndef LB_TRUST_FIXTURE_H
 #define LB_TRUST_FIXTURE_H
 

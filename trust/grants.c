@@ -36,7 +36,8 @@ int verb_parse(struct span word, enum verb *ret, struct error *err)
     if (word.n > 40)
         word.n = 40;
     return error_set(err, -EINVAL,
-                     "'" SPAN_FMT "' is no verb: there are call, watch, operate, deploy, define and admin",
+                     "'" SPAN_FMT
+                     "' is no verb: there are call, watch, operate, deploy, define and admin",
                      SPAN_ARG(word));
 }
 
@@ -47,7 +48,8 @@ static bool pattern_is_good(struct span s)
         return false;
     for (size_t i = 0; i < s.n; i++) {
         uint8_t c = s.p[i];
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '_' && c != '-' && c != ':' && c != '*')
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '_' && c != '-' &&
+            c != ':' && c != '*')
             return false;
     }
     return true;
@@ -59,7 +61,8 @@ int grant_parse(struct span text, struct grant *ret, struct error *err)
     struct span shown = span_of(text.p, text.n > 120 ? 120 : text.n);
     const uint8_t *space = text.n ? memchr(text.p, ' ', text.n) : NULL;
     if (!space)
-        return error_set(err, -EINVAL, "grant '" SPAN_FMT "' has no space after its verb; %s", SPAN_ARG(shown), form);
+        return error_set(err, -EINVAL, "grant '" SPAN_FMT "' has no space after its verb; %s",
+                         SPAN_ARG(shown), form);
     struct grant g;
     int rc = verb_parse(span_of(text.p, (size_t)(space - text.p)), &g.verb, err);
     if (rc < 0)
@@ -67,17 +70,20 @@ int grant_parse(struct span text, struct grant *ret, struct error *err)
     struct span rest = span_of(space + 1, text.n - (size_t)(space + 1 - text.p));
     const uint8_t *at = rest.n ? memchr(rest.p, '@', rest.n) : NULL;
     if (!at)
-        return error_set(err, -EINVAL, "grant '" SPAN_FMT "' has no @ADDRESS; %s", SPAN_ARG(shown), form);
+        return error_set(err, -EINVAL, "grant '" SPAN_FMT "' has no @ADDRESS; %s", SPAN_ARG(shown),
+                         form);
     struct span pattern = span_of(rest.p, (size_t)(at - rest.p));
     struct span address = span_of(at + 1, rest.n - pattern.n - 1);
     if (!pattern_is_good(pattern))
-        return error_set(err, -EINVAL,
-                         "grant '" SPAN_FMT
-                         "' has no good pattern: 1 to %d small letters, digits, '_', '-', ':' or '*'",
-                         SPAN_ARG(shown), LIMIT_JOB);
+        return error_set(
+            err, -EINVAL,
+            "grant '" SPAN_FMT
+            "' has no good pattern: 1 to %d small letters, digits, '_', '-', ':' or '*'",
+            SPAN_ARG(shown), LIMIT_JOB);
     if (!span_eq_str(address, "*") && !address_is_good(address))
         return error_set(err, -EINVAL,
-                         "grant '" SPAN_FMT "' has no good address: the name of a server or pool, 'all' or '*'",
+                         "grant '" SPAN_FMT
+                         "' has no good address: the name of a server or pool, 'all' or '*'",
                          SPAN_ARG(shown));
     span_copy_str(pattern, g.pattern, sizeof g.pattern);
     span_copy_str(address, g.address, sizeof g.address);
@@ -115,7 +121,8 @@ bool glob_matches(const char *pattern, struct span text)
     return *pattern == 0;
 }
 
-static bool address_is_covered(const char *granted, const char *address, const char *const *pools, size_t n_pools)
+static bool address_is_covered(const char *granted, const char *address, const char *const *pools,
+                               size_t n_pools)
 {
     if (strcmp(granted, "*") == 0 || strcmp(granted, "all") == 0 || strcmp(granted, address) == 0)
         return true;
@@ -127,8 +134,8 @@ static bool address_is_covered(const char *granted, const char *address, const c
     return false;
 }
 
-bool grant_covers(const struct certificate *who, enum verb verb, const char *job, const char *address,
-                  const char *const *pools, size_t n_pools)
+bool grant_covers(const struct certificate *who, enum verb verb, const char *job,
+                  const char *address, const char *const *pools, size_t n_pools)
 {
     if ((unsigned)verb >= VERB_COUNT)
         return false;
@@ -158,11 +165,12 @@ int grant_check(const struct certificate *who, enum verb verb, const char *job, 
         buf_printf(&has, " and %zu more", who->n_grants - SHOWN);
     if (who->n_grants == 0)
         buf_add_str(&has, "none");
-    int rc = error_set(err, -EACCES,
-                       "principal '%s' may not %s %s@%s (its grants: %s). An administrator can run: "
-                       "lbctl certificates renew %s --grant '%s %s@%s'",
-                       who->name, verb_word(verb), *job ? job : "*", address, buf_str(&has), who->name,
-                       verb_word(verb), *job ? job : "*", address);
+    int rc =
+        error_set(err, -EACCES,
+                  "principal '%s' may not %s %s@%s (its grants: %s). An administrator can run: "
+                  "lbctl certificates renew %s --grant '%s %s@%s'",
+                  who->name, verb_word(verb), *job ? job : "*", address, buf_str(&has), who->name,
+                  verb_word(verb), *job ? job : "*", address);
     buf_free(&has);
     return rc;
 }

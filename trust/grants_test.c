@@ -3,8 +3,9 @@
 static void a_grant_survives_its_text(void **state)
 {
     (void)state;
-    static const char *const good[] = {"call nightly-*@etl", "watch *@all", "operate *@*",       "deploy x_1@wh1",
-                                       "define *load*@wh1",  "admin *@all", "call package:*@etl"};
+    static const char *const good[] = {"call nightly-*@etl", "watch *@all",       "operate *@*",
+                                       "deploy x_1@wh1",     "define *load*@wh1", "admin *@all",
+                                       "call package:*@etl"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         struct grant g;
         char text[GRANT_TEXT];
@@ -73,7 +74,8 @@ static void a_pattern_of_many_stars_ends_soon(void **state)
     memset(text, 'a', 80);
     text[80] = 0;
     assert_false(
-        glob_matches("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", span_str(text)));
+        glob_matches("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b",
+                     span_str(text)));
 }
 
 static struct certificate holder(const char *grant)
@@ -119,8 +121,8 @@ static void grants_cover_what_the_table_says(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct certificate c = holder(rows[i].grant);
-        if (grant_covers(&c, rows[i].verb, rows[i].job, rows[i].address, etl, rows[i].in_etl ? 2 : 0) !=
-            rows[i].covers)
+        if (grant_covers(&c, rows[i].verb, rows[i].job, rows[i].address, etl,
+                         rows[i].in_etl ? 2 : 0) != rows[i].covers)
             fail_msg("row %zu: %s", i, rows[i].grant);
         certificate_free(&c);
     }
@@ -150,9 +152,10 @@ static void a_refusal_names_the_principal_its_grants_and_the_remedy(void **state
     struct error err = {0};
     assert_int_equal(grant_check(&c, VERB_CALL, "load", "etl", NULL, 0, &err), 0);
     assert_int_equal(grant_check(&c, VERB_CALL, "load", "wh1", NULL, 0, &err), -EACCES);
-    assert_string_equal(err.text,
-                        "principal 'anna' may not call load@wh1 (its grants: call *@etl). An administrator can run: "
-                        "lbctl certificates renew anna --grant 'call load@wh1'");
+    assert_string_equal(
+        err.text,
+        "principal 'anna' may not call load@wh1 (its grants: call *@etl). An administrator can run: "
+        "lbctl certificates renew anna --grant 'call load@wh1'");
     certificate_free(&c);
     c = holder(NULL);
     assert_int_equal(grant_check(&c, VERB_OPERATE, "", "wh1", NULL, 0, &err), -EACCES);

@@ -1,4 +1,5 @@
-/* identity.h - inside this room: what certificates and invitations say in common, judged by one set of rules. */
+/* identity.h - inside this room: what certificates and invitations say in common, judged by one set
+   of rules. */
 #ifndef LB_TRUST_IDENTITY_H
 #define LB_TRUST_IDENTITY_H
 
@@ -12,15 +13,17 @@ struct identity {
 };
 
 /* Names, role, serial, pools and grants well formed, cluster ours. MALFORMED, UNKNOWN_PRINCIPAL. */
-int identity_check(const struct identity *id, const char *cluster, enum role *ret_role, enum refusal *ret_code,
-                   struct error *err);
-/* Verifies a document that only an administrator may have signed. BAD_SIGNATURE, MALFORMED, TOO_LARGE. */
-int identity_open(const char *kind, struct span bytes, const struct trust_anchors *anchors, struct d_signed *ret,
-                  enum refusal *ret_code, struct error *err);
-/* A key that signs for itself names no signer: what is not signed must not be believed by anybody. */
+int identity_check(const struct identity *id, const char *cluster, enum role *ret_role,
+                   enum refusal *ret_code, struct error *err);
+/* Verifies a document that only an administrator may have signed. BAD_SIGNATURE, MALFORMED,
+   TOO_LARGE. */
+int identity_open(const char *kind, struct span bytes, const struct trust_anchors *anchors,
+                  struct d_signed *ret, enum refusal *ret_code, struct error *err);
+/* A key that signs for itself names no signer: what is not signed must not be believed by
+   anybody. */
 int identity_check_nameless(const char *kind, const struct d_signed *s, struct error *err);
 /* The lists of an order as encoded. -EINVAL: an entry is too long or there are too many. */
-int identity_list(const char *what, const char *const *items, size_t n, size_t most_items, size_t most_bytes,
-                  struct buf *out, struct wire_list *ret, struct error *err);
+int identity_list(const char *what, const char *const *items, size_t n, size_t most_items,
+                  size_t most_bytes, struct buf *out, struct wire_list *ret, struct error *err);
 
 #endif

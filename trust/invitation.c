@@ -27,8 +27,8 @@ static void wipe_text(char **text)
     mem_free(text);
 }
 
-int invitation_open(struct span bytes, const struct trust_anchors *anchors, struct d_invitation *ret,
-                    struct error *err)
+int invitation_open(struct span bytes, const struct trust_anchors *anchors,
+                    struct d_invitation *ret, struct error *err)
 {
     struct d_signed s;
     struct d_invitation i;
@@ -36,15 +36,16 @@ int invitation_open(struct span bytes, const struct trust_anchors *anchors, stru
     int rc = identity_open(ENVELOPE_INVITATION, bytes, anchors, &s, NULL, err);
     if (rc < 0 || (rc = d_invitation_decode(s.body, &i, err)) < 0)
         return rc;
-    struct identity id = {ENVELOPE_INVITATION, i.cluster, i.name, i.role, i.serial, i.pools, i.grants};
+    struct identity id = {
+        ENVELOPE_INVITATION, i.cluster, i.name, i.role, i.serial, i.pools, i.grants};
     if ((rc = identity_check(&id, anchors->cluster, &role, NULL, err)) < 0)
         return rc;
     *ret = i;
     return 0;
 }
 
-static int encode_invitation(const struct invitation_order *o, const struct hash *one_time, struct buf *out,
-                             struct error *err)
+static int encode_invitation(const struct invitation_order *o, const struct hash *one_time,
+                             struct buf *out, struct error *err)
 {
     struct d_invitation i = {.cluster = span_str(o->cluster),
                              .one_time_key = *one_time,
@@ -56,13 +57,16 @@ static int encode_invitation(const struct invitation_order *o, const struct hash
     struct buf pools = {0}, grants = {0};
     int rc = 0;
     if (strlen(o->cluster) > LIMIT_NAME || strlen(o->name) > LIMIT_NAME)
-        rc = error_set(err, -EINVAL, "the cluster's name or '%.70s' is longer than %d bytes", o->name, LIMIT_NAME);
+        rc = error_set(err, -EINVAL, "the cluster's name or '%.70s' is longer than %d bytes",
+                       o->name, LIMIT_NAME);
     if (rc == 0 && (o->expires <= 0 || o->certificate_not_after <= o->expires))
         rc = error_set(err, -EINVAL, "an invitation must end, and what it becomes must end later");
     if (rc == 0)
-        rc = identity_list("pool", o->pools, o->n_pools, LIMIT_POOLS, LIMIT_NAME, &pools, &i.pools, err);
+        rc = identity_list("pool", o->pools, o->n_pools, LIMIT_POOLS, LIMIT_NAME, &pools, &i.pools,
+                           err);
     if (rc == 0)
-        rc = identity_list("grant", o->grants, o->n_grants, LIMIT_GRANTS, LIMIT_SHORT, &grants, &i.grants, err);
+        rc = identity_list("grant", o->grants, o->n_grants, LIMIT_GRANTS, LIMIT_SHORT, &grants,
+                           &i.grants, err);
     if (rc == 0)
         d_invitation_encode(&i, out);
     buf_free(&pools);
@@ -70,23 +74,28 @@ static int encode_invitation(const struct invitation_order *o, const struct hash
     return rc;
 }
 
-static int encode_token(const struct invitation_order *o, const struct key *one_time, struct span invitation,
-                        struct buf *out, struct error *err)
+static int encode_token(const struct invitation_order *o, const struct key *one_time,
+                        struct span invitation, struct buf *out, struct error *err)
 {
     struct buf addresses = {0}, administrators = {0};
-    struct d_token t = {.cluster = span_str(o->cluster), .broker_key = o->broker_key, .invitation = invitation};
+    struct d_token t = {
+        .cluster = span_str(o->cluster), .broker_key = o->broker_key, .invitation = invitation};
     memcpy(t.one_time_seed.b, one_time->seed, KEY_SEED);
-    int rc = identity_list("address", o->addresses, o->n_addresses, TOKEN_ADDRESSES, LIMIT_SHORT, &addresses,
-                           &t.addresses, err);
-    if (rc == 0 && (o->n_addresses == 0 || o->n_administrators == 0 || o->n_administrators > TOKEN_ADMINISTRATORS))
-        rc = error_set(err, -EINVAL, "a token needs an address of the broker and 1 to %d administrators' keys",
+    int rc = identity_list("address", o->addresses, o->n_addresses, TOKEN_ADDRESSES, LIMIT_SHORT,
+                           &addresses, &t.addresses, err);
+    if (rc == 0 && (o->n_addresses == 0 || o->n_administrators == 0 ||
+                    o->n_administrators > TOKEN_ADMINISTRATORS))
+        rc = error_set(err, -EINVAL,
+                       "a token needs an address of the broker and 1 to %d administrators' keys",
                        TOKEN_ADMINISTRATORS);
     if (rc == 0 && invitation.n > LIMIT_CERTIFICATE / 2)
-        rc = error_set(err, -EINVAL, "an invitation of %zu bytes is too large: use fewer or shorter grants",
+        rc = error_set(err, -EINVAL,
+                       "an invitation of %zu bytes is too large: use fewer or shorter grants",
                        invitation.n);
     if (rc == 0) {
         for (size_t i = 0; i < o->n_administrators; i++)
-            wire_add_bin(&administrators, span_of(o->administrators[i].b, sizeof o->administrators[i].b));
+            wire_add_bin(&administrators,
+                         span_of(o->administrators[i].b, sizeof o->administrators[i].b));
         t.administrators = wire_list_from(&administrators, (uint32_t)o->n_administrators);
         buf_grow(out, TOKEN_TEXT_MAX); /* at once: no copy of the seed stays in freed memory */
         d_token_encode(&t, out);
@@ -97,8 +106,8 @@ static int encode_token(const struct invitation_order *o, const struct key *one_
     return rc;
 }
 
-int invitation_make(const struct invitation_order *order, const struct key *administrator, char **ret_text,
-                    struct error *err)
+int invitation_make(const struct invitation_order *order, const struct key *administrator,
+                    char **ret_text, struct error *err)
 {
     struct buf body = {0}, signed_bytes = {0}, token = {0};
     struct token judged = {0};
@@ -107,7 +116,8 @@ int invitation_make(const struct invitation_order *order, const struct key *admi
     key_make(&one_time);
     int rc = encode_invitation(order, &one_time.sign, &body, err);
     if (rc == 0)
-        rc = envelope_sign(ENVELOPE_INVITATION, administrator, "", 0, buf_span(&body), &signed_bytes, err);
+        rc = envelope_sign(ENVELOPE_INVITATION, administrator, "", 0, buf_span(&body),
+                           &signed_bytes, err);
     if (rc == 0)
         rc = encode_token(order, &one_time, buf_span(&signed_bytes), &token, err);
     if (rc == 0) {
@@ -150,11 +160,13 @@ static int fill_anchors(const struct d_token *d, struct token *t, struct error *
     size_t n = 0;
     while (n < TOKEN_ADMINISTRATORS && wire_next(&it, &item)) {
         if (item.n != sizeof keys[0].b)
-            return error_set(err, -EINVAL, "the token has an administrator's key of %zu bytes", item.n);
+            return error_set(err, -EINVAL, "the token has an administrator's key of %zu bytes",
+                             item.n);
         memcpy(keys[n++].b, item.p, item.n);
     }
     if (n == 0 || d->addresses.count == 0)
-        return error_set(err, -EINVAL, "the token lacks administrators' keys or the broker's address");
+        return error_set(err, -EINVAL,
+                         "the token lacks administrators' keys or the broker's address");
     span_copy_str(d->cluster, cluster, sizeof cluster);
     anchors_from(cluster, keys, n, &t->anchors);
     return 0;
@@ -194,9 +206,11 @@ int token_parse(const char *text, struct token *ret, struct error *err)
     const size_t prefix = strlen(TOKEN_PREFIX);
     text += strspn(text, space);
     size_t n = strcspn(text, space);
-    if (strncmp(text, TOKEN_PREFIX, prefix) != 0 || n > TOKEN_TEXT_MAX || text[n + strspn(text + n, space)])
-        return error_set(err, -EINVAL,
-                         "this is no token of `lbctl invite`: it is one word that begins with " TOKEN_PREFIX);
+    if (strncmp(text, TOKEN_PREFIX, prefix) != 0 || n > TOKEN_TEXT_MAX ||
+        text[n + strspn(text + n, space)])
+        return error_set(
+            err, -EINVAL,
+            "this is no token of `lbctl invite`: it is one word that begins with " TOKEN_PREFIX);
     char *encoded = mem_dup(text + prefix, n - prefix + 1);
     encoded[n - prefix] = 0;
     struct buf bytes = {0};
@@ -239,8 +253,9 @@ static void texts_free(char ***texts, size_t n)
     mem_free(texts);
 }
 
-int token_make_certificate(const struct token *t, const struct hash *sign_key, const struct hash *seal_key,
-                           int64_t now, struct buf *out, struct error *err)
+int token_make_certificate(const struct token *t, const struct hash *sign_key,
+                           const struct hash *seal_key, int64_t now, struct buf *out,
+                           struct error *err)
 {
     struct d_invitation i;
     struct key one_time;

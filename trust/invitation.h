@@ -1,11 +1,10 @@
-/* invitation.h - joining a cluster: an administrator prints a token, the newcomer makes its keys and signs them with
- * it.
+/* invitation.h - joining a cluster: an administrator prints a token, the newcomer makes its keys
+ * and signs them with it.
  *
- * The token holds where the broker is and its key, the administrators' keys, and a one-time key with an invitation
- * signed by an administrator: whoever has that key may become this principal until the invitation ends. Text:
- * "longboat-join:" and the base64url of a d_token. The token is a secret until it is used. Signatures as in
- * envelope.h.
- */
+ * The token holds where the broker is and its key, the administrators' keys, and a one-time key
+ * with an invitation signed by an administrator: whoever has that key may become this principal
+ * until the invitation ends. Text: "longboat-join:" and the base64url of a d_token. The token is a
+ * secret until it is used. Signatures as in envelope.h. */
 #ifndef LB_TRUST_INVITATION_H
 #define LB_TRUST_INVITATION_H
 
@@ -32,10 +31,10 @@ struct invitation_order {
     size_t n_administrators;
 };
 
-/* Makes a one-time key, the invitation and its token. *ret_text is yours to wipe and free. -EINVAL: what is wrong
- * with the order. */
-int invitation_make(const struct invitation_order *order, const struct key *administrator, char **ret_text,
-                    struct error *err);
+/* Makes a one-time key, the invitation and its token. *ret_text is yours to wipe and free. -EINVAL:
+ * what is wrong with the order. */
+int invitation_make(const struct invitation_order *order, const struct key *administrator,
+                    char **ret_text, struct error *err);
 
 /* A token, read. token_free wipes the one-time seed. */
 struct token {
@@ -50,18 +49,19 @@ struct token {
     enum role role;
     int64_t expires;
 };
-/* White space around the text does not matter. -EINVAL: not a token, or cut; -EBADMSG: its invitation is not signed
- * by an administrator in it, or is for another one-time key. */
+/* White space around the text does not matter. -EINVAL: not a token, or cut; -EBADMSG: its
+ * invitation is not signed by an administrator in it, or is for another one-time key. */
 int token_parse(const char *text, struct token *ret, struct error *err);
 void token_free(struct token *t);
 
-/* Makes the newcomer's certificate with all that the invitation offers, signed by the one-time key; appends a
- * d_signed. `seal_key`: zero unless a server joins. -ETIME: the invitation has ended. */
-int token_make_certificate(const struct token *t, const struct hash *sign_key, const struct hash *seal_key,
-                           int64_t now, struct buf *out, struct error *err);
+/* Makes the newcomer's certificate with all that the invitation offers, signed by the one-time key;
+ * appends a d_signed. `seal_key`: zero unless a server joins. -ETIME: the invitation has ended. */
+int token_make_certificate(const struct token *t, const struct hash *sign_key,
+                           const struct hash *seal_key, int64_t now, struct buf *out,
+                           struct error *err);
 
 /* Verifies a d_signed invitation against the anchors; *ret points into `bytes`. */
-int invitation_open(struct span bytes, const struct trust_anchors *anchors, struct d_invitation *ret,
-                    struct error *err);
+int invitation_open(struct span bytes, const struct trust_anchors *anchors,
+                    struct d_invitation *ret, struct error *err);
 
 #endif

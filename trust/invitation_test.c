@@ -97,7 +97,8 @@ static void an_ended_invitation_makes_nothing(void **state)
     assert_int_equal(token_parse(text, &t, NULL), 0);
     assert_int_equal(token_make_certificate(&t, &own.sign, &seal, NOW + HOUR, &out, &err), 0);
     buf_clear(&out);
-    assert_int_equal(token_make_certificate(&t, &own.sign, &seal, NOW + HOUR + 1, &out, &err), -ETIME);
+    assert_int_equal(token_make_certificate(&t, &own.sign, &seal, NOW + HOUR + 1, &out, &err),
+                     -ETIME);
     assert_contains(err.text, "lbctl invite");
     struct hash zero = {{0}};
     assert_int_equal(token_make_certificate(&t, &own.sign, &zero, NOW, &out, &err), -EINVAL);
@@ -161,7 +162,8 @@ static void what_is_no_token_is_refused(void **state)
         assert_int_equal(token_parse(wrong[i], &t, &err), -EINVAL);
         assert_true(err.text[0]);
     }
-    char *good = good_text(), *two = mem_printf("%s %s", good, good), *large = mem_zalloc(200000, 1);
+    char *good = good_text(), *two = mem_printf("%s %s", good, good),
+         *large = mem_zalloc(200000, 1);
     struct token t;
     assert_int_equal(token_parse(two, &t, NULL), -EINVAL);
     memset(large, 'A', 199999);
@@ -269,7 +271,8 @@ static void an_order_that_makes_no_sense_is_refused(void **state)
     long_name[sizeof long_name - 1] = 0;
     const char *many[LIMIT_GRANTS];
     for (size_t i = 0; i < LIMIT_GRANTS; i++)
-        many[i] = "watch aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff@a2345678901234567890";
+        many[i] =
+            "watch aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff@a2345678901234567890";
 #define BROKEN(why, ...) \
     do { \
         struct invitation_order o = good_order(); \

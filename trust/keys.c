@@ -86,7 +86,8 @@ static int sync_folder_of(const char *path)
     return rc;
 }
 
-/* link() does not replace: of two who make the same key file one fails, and a crash leaves no half of one. */
+/* link() does not replace: of two who make the same key file one fails, and a crash leaves no half
+   of one. */
 int key_write_once(const char *path, struct span text, struct error *err)
 {
     char *temporary = mem_printf("%s.XXXXXX", path);
@@ -108,9 +109,10 @@ int key_write_once(const char *path, struct span text, struct error *err)
     if (rc == 0)
         rc = sync_folder_of(path);
     if (rc == -EEXIST)
-        error_set(err, rc,
-                  "key file '%s' is there already and is not overwritten; move it away if you mean to replace it",
-                  path);
+        error_set(
+            err, rc,
+            "key file '%s' is there already and is not overwritten; move it away if you mean to replace it",
+            path);
     else if (rc < 0)
         error_errno(err, -rc, "key file '%s' cannot be written", path);
 out:
@@ -139,10 +141,13 @@ int key_file_load(const char *path, uint8_t ret_seed[KEY_SEED], struct error *er
         if (n == 2 * KEY_SEED + 1 && text.p[n - 1] == '\n')
             n--;
         size_t got = 0;
-        if (n != 2 * KEY_SEED || sodium_hex2bin(seed, sizeof seed, (char *)text.p, n, NULL, &got, NULL) != 0 ||
+        if (n != 2 * KEY_SEED ||
+            sodium_hex2bin(seed, sizeof seed, (char *)text.p, n, NULL, &got, NULL) != 0 ||
             got != KEY_SEED)
-            rc = error_set(err, -EINVAL,
-                           "key file '%s' does not hold 64 hexadecimal digits; restore it from a backup", path);
+            rc = error_set(
+                err, -EINVAL,
+                "key file '%s' does not hold 64 hexadecimal digits; restore it from a backup",
+                path);
     }
     if (rc == 0)
         memcpy(ret_seed, seed, KEY_SEED);
@@ -183,7 +188,8 @@ char *key_format(const struct hash *public_key, char out[KEY_TEXT])
 int key_parse(const char *text, struct hash *ret, struct error *err)
 {
     if (hex_parse(text, ret->b, sizeof ret->b) < 0)
-        return error_set(err, -EINVAL, "'%.80s' is no public key: it has 64 hexadecimal digits", text);
+        return error_set(err, -EINVAL, "'%.80s' is no public key: it has 64 hexadecimal digits",
+                         text);
     return 0;
 }
 

@@ -1,12 +1,12 @@
 /* keys.h - key pairs, their files, and how people read them.
  *
- * A principal has one secret, a seed of 32 random bytes. From it come an Ed25519 pair for signing and, by
- * crypto_sign_ed25519_{pk,sk}_to_curve25519, the X25519 pair of its CURVE transport, so whoever knows the signing key
- * knows the transport key too. A server's seal key (X25519, crypto_box_seal) has a seed and a file of its own, which
- * only lbrunner reads. All algorithms are libsodium's.
+ * A principal has one secret, a seed of 32 random bytes. From it come an Ed25519 pair for signing
+ * and, by crypto_sign_ed25519_{pk,sk}_to_curve25519, the X25519 pair of its CURVE transport, so
+ * whoever knows the signing key knows the transport key too. A server's seal key (X25519,
+ * crypto_box_seal) has a seed and a file of its own, which only lbrunner reads. All algorithms are
+ * libsodium's.
  *
- * A key file holds the seed as 64 hexadecimal digits and a line feed, mode 0400.
- */
+ * A key file holds the seed as 64 hexadecimal digits and a line feed, mode 0400. */
 #ifndef LB_TRUST_KEYS_H
 #define LB_TRUST_KEYS_H
 
@@ -35,13 +35,15 @@ struct seal_key {
     struct hash public_key;
 };
 
-/* Before anything else of this room, once; more often does no harm. -EIO: libsodium cannot start (no randomness). */
+/* Before anything else of this room, once; more often does no harm. -EIO: libsodium cannot start
+   (no randomness). */
 int trust_init(struct error *err);
 
 void key_make(struct key *ret); /* from new randomness */
 void key_from_seed(const uint8_t seed[KEY_SEED], struct key *ret);
 void key_forget(struct key *k); /* wipes all of it */
-/* The transport key that belongs to a public signing key. -EINVAL: those bytes are no Ed25519 key. */
+/* The transport key that belongs to a public signing key. -EINVAL: those bytes are no Ed25519
+   key. */
 int key_transport_of(const struct hash *sign, struct hash *ret_transport, struct error *err);
 
 void seal_key_from_seed(const uint8_t seed[KEY_SEED], struct seal_key *ret);
@@ -57,7 +59,8 @@ int key_file_load(const char *path, uint8_t ret_seed[KEY_SEED], struct error *er
 int key_load(const char *path, struct key *ret, struct error *err);
 int seal_key_load(const char *path, struct seal_key *ret, struct error *err);
 
-/* Public keys as text: 64 digits; and short, for people: the first 8 digits of the key's BLAKE2b-256. */
+/* Public keys as text: 64 digits; and short, for people: the first 8 digits of the key's
+   BLAKE2b-256. */
 char *key_format(const struct hash *public_key, char out[KEY_TEXT]);
 int key_parse(const char *text, struct hash *ret, struct error *err);
 char *key_short(const struct hash *public_key, char out[KEY_SHORT_TEXT]);

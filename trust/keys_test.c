@@ -9,7 +9,8 @@ static void a_seed_always_gives_the_same_keys(void **state)
 {
     (void)state;
     /* RFC 8032, 7.1, test 1 */
-    static const char seed_text[] = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+    static const char seed_text[] =
+        "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
     uint8_t seed[KEY_SEED];
     struct key k;
     char text[KEY_TEXT];
@@ -116,12 +117,13 @@ static void a_key_file_that_others_can_read_is_refused(void **state)
 
 static void a_key_file_with_other_content_is_refused(void **state)
 {
-    static const char *const wrong[] = {"",
-                                        "\n",
-                                        "abc\n",
-                                        "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f6\n",
-                                        "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f600\n",
-                                        "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f6x\n"};
+    static const char *const wrong[] = {
+        "",
+        "\n",
+        "abc\n",
+        "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f6\n",
+        "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f600\n",
+        "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f6x\n"};
     const char *path = testing_path(state, "sign.key");
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct key k = {.seed = "as it was"};

@@ -34,7 +34,8 @@ struct signature_line {
 _Static_assert(sizeof(struct signature_line) == 74, "minisign's format has no gaps");
 
 /* What the second signature covers: the first, and the trusted comment without its line end. */
-static size_t global_bytes(const uint8_t signature[64], const char *comment, uint8_t out[64 + MINISIGN_COMMENT])
+static size_t global_bytes(const uint8_t signature[64], const char *comment,
+                           uint8_t out[64 + MINISIGN_COMMENT])
 {
     size_t n = strlen(comment);
     memcpy(out, signature, 64);
@@ -46,16 +47,18 @@ static int check_comment(const char *comment, struct error *err)
 {
     size_t n = strlen(comment);
     if (n >= MINISIGN_COMMENT)
-        return error_set(err, -EINVAL, "a trusted comment of %zu bytes is longer than %d", n, MINISIGN_COMMENT - 1);
+        return error_set(err, -EINVAL, "a trusted comment of %zu bytes is longer than %d", n,
+                         MINISIGN_COMMENT - 1);
     for (size_t i = 0; i < n; i++)
         if ((uint8_t)comment[i] < ' ' || comment[i] == 0x7f)
-            return error_set(err, -EINVAL,
-                             "a trusted comment is one line without control characters; byte %zu is one", i + 1);
+            return error_set(
+                err, -EINVAL,
+                "a trusted comment is one line without control characters; byte %zu is one", i + 1);
     return 0;
 }
 
-int minisign_sign(const struct minisign_secret *s, const uint8_t digest[MINISIGN_DIGEST], const char *comment,
-                  struct buf *out, struct error *err)
+int minisign_sign(const struct minisign_secret *s, const uint8_t digest[MINISIGN_DIGEST],
+                  const char *comment, struct buf *out, struct error *err)
 {
     int rc = check_comment(comment, err);
     if (rc < 0)
@@ -81,15 +84,17 @@ int minisign_signature_parse(struct span text, struct minisign_signature *ret, s
     struct signature_line first;
     struct span line;
     if (text.n > LIMIT_SIGNATURE)
-        return error_set(err, -EMSGSIZE, "%s: it has %zu bytes, more than %d", form, text.n, LIMIT_SIGNATURE);
+        return error_set(err, -EMSGSIZE, "%s: it has %zu bytes, more than %d", form, text.n,
+                         LIMIT_SIGNATURE);
     if (!minisign_line(&text, &line) || !minisign_starts(&line, MINISIGN_UNTRUSTED))
-        return error_set(err, -EINVAL, "%s: line 1 does not begin with '" MINISIGN_UNTRUSTED "'", form);
+        return error_set(err, -EINVAL, "%s: line 1 does not begin with '" MINISIGN_UNTRUSTED "'",
+                         form);
     if (!minisign_line(&text, &line) || !minisign_base64_get(line, &first, sizeof first))
         return error_set(err, -EINVAL, "%s: line 2 is not a signature in base64", form);
     if (first.algorithm[0] != 'E' || (first.algorithm[1] != 'D' && first.algorithm[1] != 'd'))
         return error_set(err, -EINVAL, "%s: its algorithm is neither 'ED' nor 'Ed'", form);
-    if (!minisign_line(&text, &line) || !minisign_starts(&line, TRUSTED) || line.n >= MINISIGN_COMMENT ||
-        (line.n && memchr(line.p, 0, line.n)))
+    if (!minisign_line(&text, &line) || !minisign_starts(&line, TRUSTED) ||
+        line.n >= MINISIGN_COMMENT || (line.n && memchr(line.p, 0, line.n)))
         return error_set(err, -EINVAL, "%s: line 3 is not '" TRUSTED "' and at most %d bytes", form,
                          MINISIGN_COMMENT - 1);
     span_copy_str(line, sig.comment, sizeof sig.comment);
@@ -104,21 +109,23 @@ int minisign_signature_parse(struct span text, struct minisign_signature *ret, s
     return 0;
 }
 
-static int verify(const struct minisign_signature *sig, const struct minisign_public *key, struct span covered,
-                  struct error *err)
+static int verify(const struct minisign_signature *sig, const struct minisign_public *key,
+                  struct span covered, struct error *err)
 {
     char is[MINISIGN_NUMBER_TEXT], should[MINISIGN_NUMBER_TEXT];
     uint8_t global[64 + MINISIGN_COMMENT];
     if (memcmp(sig->number, key->number, sizeof sig->number) != 0)
-        return error_set(err, -EBADMSG, "it is signed by key %s, not by key %s", minisign_number(sig->number, is),
-                         minisign_number(key->number, should));
+        return error_set(err, -EBADMSG, "it is signed by key %s, not by key %s",
+                         minisign_number(sig->number, is), minisign_number(key->number, should));
     if (crypto_sign_verify_detached(sig->signature, covered.p, covered.n, key->key.b) != 0)
-        return error_set(err, -EBADMSG,
-                         "the signature by key %s does not match: the file was altered, or is another one",
-                         minisign_number(key->number, should));
+        return error_set(
+            err, -EBADMSG,
+            "the signature by key %s does not match: the file was altered, or is another one",
+            minisign_number(key->number, should));
     size_t n = global_bytes(sig->signature, sig->comment, global);
     if (crypto_sign_verify_detached(sig->global, global, n, key->key.b) != 0)
-        return error_set(err, -EBADMSG, "the trusted comment of the signature by key %s was altered",
+        return error_set(err, -EBADMSG,
+                         "the trusted comment of the signature by key %s was altered",
                          minisign_number(key->number, should));
     return 0;
 }
@@ -127,12 +134,13 @@ int minisign_verify(const struct minisign_signature *sig, const struct minisign_
                     const uint8_t digest[MINISIGN_DIGEST], struct error *err)
 {
     if (!sig->prehashed)
-        return error_set(err, -EOPNOTSUPP, "the signature is of minisign's legacy form; sign again without -l");
+        return error_set(err, -EOPNOTSUPP,
+                         "the signature is of minisign's legacy form; sign again without -l");
     return verify(sig, key, span_of(digest, MINISIGN_DIGEST), err);
 }
 
-int minisign_verify_data(const struct minisign_signature *sig, const struct minisign_public *key, struct span data,
-                         struct error *err)
+int minisign_verify_data(const struct minisign_signature *sig, const struct minisign_public *key,
+                         struct span data, struct error *err)
 {
     if (!sig->prehashed)
         return verify(sig, key, data, err);

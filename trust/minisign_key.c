@@ -70,11 +70,12 @@ bool minisign_base64_get(struct span text, void *out, size_t n)
     char again[SECRET_TEXT];
     size_t got = 0, size = sodium_base64_encoded_len(n, sodium_base64_VARIANT_ORIGINAL);
     if (text.n != size - 1 || size > sizeof again ||
-        sodium_base642bin(out, n, (const char *)text.p, text.n, NULL, &got, NULL, sodium_base64_VARIANT_ORIGINAL) !=
-            0 ||
+        sodium_base642bin(out, n, (const char *)text.p, text.n, NULL, &got, NULL,
+                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
         got != n)
         return false;
-    /* libsodium 1.0.18 takes bytes above 127 for the characters below: only the one spelling is good */
+    /* libsodium 1.0.18 takes bytes above 127 for the characters below: only the one spelling is
+       good */
     sodium_bin2base64(again, size, out, n, sodium_base64_VARIANT_ORIGINAL);
     bool same = sodium_memcmp(again, text.p, text.n) == 0;
     sodium_memzero(again, sizeof again);
@@ -130,7 +131,8 @@ void minisign_public_line(const struct minisign_public *p, struct buf *out)
 void minisign_public_format(const struct minisign_public *p, struct buf *out)
 {
     char number[MINISIGN_NUMBER_TEXT];
-    buf_printf(out, MINISIGN_UNTRUSTED "minisign public key %s\n", minisign_number(p->number, number));
+    buf_printf(out, MINISIGN_UNTRUSTED "minisign public key %s\n",
+               minisign_number(p->number, number));
     minisign_public_line(p, out);
     buf_add_str(out, "\n");
 }
@@ -143,8 +145,8 @@ int minisign_public_parse(struct span text, struct minisign_public *ret, struct 
     comment = line;
     if (got && minisign_starts(&comment, MINISIGN_UNTRUSTED))
         got = minisign_line(&text, &line);
-    if (!got || text.n || !minisign_base64_get(line, &decoded, sizeof decoded) || decoded.algorithm[0] != 'E' ||
-        decoded.algorithm[1] != 'd')
+    if (!got || text.n || !minisign_base64_get(line, &decoded, sizeof decoded) ||
+        decoded.algorithm[0] != 'E' || decoded.algorithm[1] != 'd')
         return error_set(
             err, -EINVAL,
             "this is no minisign public key: a line of 56 characters that begins with RW, with or without its "
@@ -169,9 +171,9 @@ void minisign_secret_format(const struct minisign_secret *s, struct buf *out)
 static int decode_secret(struct span text, struct secret_line *ret, struct error *err)
 {
     struct span line;
-    if (!minisign_line(&text, &line) || !minisign_starts(&line, MINISIGN_UNTRUSTED) || !minisign_line(&text, &line) ||
-        text.n || !minisign_base64_get(line, ret, sizeof *ret) || memcmp(ret->algorithm, "Ed", 2) != 0 ||
-        memcmp(ret->check_algorithm, "B2", 2) != 0)
+    if (!minisign_line(&text, &line) || !minisign_starts(&line, MINISIGN_UNTRUSTED) ||
+        !minisign_line(&text, &line) || text.n || !minisign_base64_get(line, ret, sizeof *ret) ||
+        memcmp(ret->algorithm, "Ed", 2) != 0 || memcmp(ret->check_algorithm, "B2", 2) != 0)
         return error_set(err, -EINVAL, "this is no minisign secret key");
     return 0;
 }
@@ -187,15 +189,20 @@ bool minisign_secret_is_encrypted(struct span text)
 static int decrypt(struct secret_line *line, const char *password, struct error *err)
 {
     if (!password)
-        return error_set(err, -EACCES, "the minisign secret key is encrypted: its password is needed");
+        return error_set(err, -EACCES,
+                         "the minisign secret key is encrypted: its password is needed");
     uint64_t memory = little_endian(line->memory), operations = little_endian(line->operations);
-    if (memory > SCRYPT_MEMORY_MAX || operations > crypto_pwhash_scryptsalsa208sha256_OPSLIMIT_SENSITIVE)
-        return error_set(err, -EINVAL,
-                         "the minisign secret key asks for more memory or time than minisign ever does");
-    uint8_t stream[sizeof line->hidden], check[sizeof line->hidden.check], *hidden = (uint8_t *)&line->hidden;
-    if (crypto_pwhash_scryptsalsa208sha256(stream, sizeof stream, password, strlen(password), line->salt, operations,
-                                           memory) != 0)
-        return error_set(err, -ENOMEM, "decrypting the minisign secret key needs %llu MiB of memory",
+    if (memory > SCRYPT_MEMORY_MAX ||
+        operations > crypto_pwhash_scryptsalsa208sha256_OPSLIMIT_SENSITIVE)
+        return error_set(
+            err, -EINVAL,
+            "the minisign secret key asks for more memory or time than minisign ever does");
+    uint8_t stream[sizeof line->hidden], check[sizeof line->hidden.check],
+        *hidden = (uint8_t *)&line->hidden;
+    if (crypto_pwhash_scryptsalsa208sha256(stream, sizeof stream, password, strlen(password),
+                                           line->salt, operations, memory) != 0)
+        return error_set(err, -ENOMEM,
+                         "decrypting the minisign secret key needs %llu MiB of memory",
                          (unsigned long long)(memory >> 20));
     for (size_t i = 0; i < sizeof stream; i++)
         hidden[i] ^= stream[i];
@@ -214,7 +221,8 @@ static int decrypt(struct secret_line *line, const char *password, struct error 
     return 0;
 }
 
-/* A pair is stored whole; a public half that does not belong to the seed would leak the key with its signatures. */
+/* A pair is stored whole; a public half that does not belong to the seed would leak the key with
+   its signatures. */
 static int check_pair(const uint8_t secret[64], struct error *err)
 {
     uint8_t public_key[32], made[64];
@@ -222,18 +230,22 @@ static int check_pair(const uint8_t secret[64], struct error *err)
     int same = sodium_memcmp(made, secret, sizeof made);
     sodium_memzero(made, sizeof made);
     if (same != 0)
-        return error_set(err, -EBADMSG, "the minisign secret key is damaged: its public half does not belong to it");
+        return error_set(
+            err, -EBADMSG,
+            "the minisign secret key is damaged: its public half does not belong to it");
     return 0;
 }
 
-int minisign_secret_parse(struct span text, const char *password, struct minisign_secret *ret, struct error *err)
+int minisign_secret_parse(struct span text, const char *password, struct minisign_secret *ret,
+                          struct error *err)
 {
     struct secret_line line;
     int rc = decode_secret(text, &line, err);
     if (rc == 0 && memcmp(line.kdf, "Sc", 2) == 0)
         rc = decrypt(&line, password, err);
     else if (rc == 0 && memcmp(line.kdf, "\0\0", 2) != 0)
-        rc = error_set(err, -EINVAL, "the minisign secret key is encrypted in a way that is not known here");
+        rc = error_set(err, -EINVAL,
+                       "the minisign secret key is encrypted in a way that is not known here");
     if (rc == 0)
         rc = check_pair(line.hidden.secret, err);
     if (rc == 0) {
@@ -254,7 +266,8 @@ int minisign_secret_create(const char *path, const struct minisign_secret *s, st
     return rc;
 }
 
-int minisign_secret_load(const char *path, const char *password, struct minisign_secret *ret, struct error *err)
+int minisign_secret_load(const char *path, const char *password, struct minisign_secret *ret,
+                         struct error *err)
 {
     struct buf text = {0};
     buf_grow(&text, 2 * SECRET_FILE);

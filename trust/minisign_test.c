@@ -56,7 +56,8 @@ static struct buf sign(const struct minisign_secret *s, const char *data, const 
     return out;
 }
 
-static int judge(struct span signature, const struct minisign_public *p, const char *data, struct error *err)
+static int judge(struct span signature, const struct minisign_public *p, const char *data,
+                 struct error *err)
 {
     struct minisign_signature sig;
     uint8_t digest[MINISIGN_DIGEST];
@@ -120,7 +121,8 @@ static void no_byte_of_a_signature_can_be_altered(void **state)
     struct pair k;
     minisign_make(&k.p, &k.s);
     struct buf b = sign(&k.s, "data", "extract 1.2.0");
-    size_t words = strlen("untrusted comment: "), end = (size_t)((uint8_t *)memchr(b.p, '\n', b.n) - b.p);
+    size_t words = strlen("untrusted comment: "),
+           end = (size_t)((uint8_t *)memchr(b.p, '\n', b.n) - b.p);
     for (size_t at = 0; at < b.n; at++)
         for (int bit = 0; bit < 8; bit++) {
             struct error err = {0};
@@ -152,7 +154,8 @@ static void what_is_no_signature_file_is_refused(void **state)
     char large[MINISIGN_COMMENT + 1];
     memset(large, 'c', MINISIGN_COMMENT);
     large[MINISIGN_COMMENT] = 0;
-    const char *const lines[] = {"trusted Comment: c", "", large}, *const begins[] = {"", "", "trusted comment: "};
+    const char *const lines[] = {"trusted Comment: c", "", large}, *const begins[] = {
+                                                                       "", "", "trusted comment: "};
     for (size_t i = 0; i < 3; i++) {
         buf_clear(&more);
         buf_printf(&more, "%.*s%s%s\n%s", before, (char *)b.p, begins[i], lines[i], after);
@@ -162,8 +165,10 @@ static void what_is_no_signature_file_is_refused(void **state)
     buf_clear(&more);
     buf_grow(&more, LIMIT_SIGNATURE + 1);
     memset(more.p, 'a', LIMIT_SIGNATURE + 1);
-    assert_int_equal(minisign_signature_parse(span_of(more.p, LIMIT_SIGNATURE + 1), &sig, &err), -EMSGSIZE);
-    static const char *const wrong[] = {"", "\n\n\n\n", "untrusted comment: x\n", "untrusted comment: x\nAAAA\n"};
+    assert_int_equal(minisign_signature_parse(span_of(more.p, LIMIT_SIGNATURE + 1), &sig, &err),
+                     -EMSGSIZE);
+    static const char *const wrong[] = {"", "\n\n\n\n", "untrusted comment: x\n",
+                                        "untrusted comment: x\nAAAA\n"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_int_equal(minisign_signature_parse(span_str(wrong[i]), &sig, &err), -EINVAL);
     assert_string_equal(sig.comment, "as it was");
@@ -183,7 +188,9 @@ static void a_trusted_comment_is_one_line(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct buf out = {0};
         struct error err = {0};
-        assert_int_equal(minisign_sign(&k.s, (const uint8_t[MINISIGN_DIGEST]){0}, wrong[i], &out, &err), -EINVAL);
+        assert_int_equal(
+            minisign_sign(&k.s, (const uint8_t[MINISIGN_DIGEST]){0}, wrong[i], &out, &err),
+            -EINVAL);
         assert_contains(err.text, "trusted comment");
         assert_int_equal(out.n, 0);
     }
@@ -215,12 +222,13 @@ static void public_keys_are_read_with_and_without_their_comment(void **state)
     assert_true(minisign_public_eq(&back, &k.p));
     back.number[0] ^= 1;
     assert_false(minisign_public_eq(&back, &k.p));
-    static const char *const wrong[] = {"",
-                                        "RW",
-                                        "untrusted comment: x\n",
-                                        "RWRD3Q9glaWWvZS1/V1pU34eEVSzc4NNhOmtR4wonQinHA76OT9OAy3B\nmore",
-                                        "XWRD3Q9glaWWvZS1/V1pU34eEVSzc4NNhOmtR4wonQinHA76OT9OAy3B",
-                                        "RWRD3Q9glaWWvZS1/V1pU34eEVSzc4NNhOmtR4wonQinHA76OT9OAy3"};
+    static const char *const wrong[] = {
+        "",
+        "RW",
+        "untrusted comment: x\n",
+        "RWRD3Q9glaWWvZS1/V1pU34eEVSzc4NNhOmtR4wonQinHA76OT9OAy3B\nmore",
+        "XWRD3Q9glaWWvZS1/V1pU34eEVSzc4NNhOmtR4wonQinHA76OT9OAy3B",
+        "RWRD3Q9glaWWvZS1/V1pU34eEVSzc4NNhOmtR4wonQinHA76OT9OAy3"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct error err = {0};
         assert_int_equal(minisign_public_parse(span_str(wrong[i]), &back, &err), -EINVAL);
@@ -286,8 +294,10 @@ static void a_damaged_secret_key_is_refused(void **state)
     buf_free(&text);
 }
 
-/* The line of a secret key with scrypt's least parameters; the layout is minisign's: see minisign_key.c. */
-static struct buf encrypted_key(const struct minisign_secret *s, const char *password, uint8_t memory_high)
+/* The line of a secret key with scrypt's least parameters; the layout is minisign's: see
+   minisign_key.c. */
+static struct buf encrypted_key(const struct minisign_secret *s, const char *password,
+                                uint8_t memory_high)
 {
     enum { SALT = 6, OPERATIONS = 38, MEMORY = 46, HIDDEN = 54, CHECK = HIDDEN + 72, SIZE = 158 };
     uint8_t line[SIZE] = "EdScB2", stream[SIZE - HIDDEN], covered[2 + 72] = "Ed";
@@ -299,8 +309,9 @@ static struct buf encrypted_key(const struct minisign_secret *s, const char *pas
     memcpy(line + HIDDEN + 8, s->secret, 64);
     memcpy(covered + 2, line + HIDDEN, 72);
     crypto_generichash(line + CHECK, 32, covered, sizeof covered, NULL, 0);
-    assert_int_equal(crypto_pwhash_scryptsalsa208sha256(stream, sizeof stream, password, strlen(password),
-                                                        line + SALT, 32768, 65536),
+    assert_int_equal(crypto_pwhash_scryptsalsa208sha256(stream, sizeof stream, password,
+                                                        strlen(password), line + SALT, 32768,
+                                                        65536),
                      0);
     for (size_t i = 0; i < sizeof stream; i++)
         line[HIDDEN + i] ^= stream[i];
@@ -318,7 +329,8 @@ static void an_encrypted_secret_key_needs_its_password(void **state)
     struct minisign_secret back = {.number = "asitwas"};
     struct error err = {0};
     minisign_make(&k.p, &k.s);
-    struct buf text = encrypted_key(&k.s, "hush", 0), plain = {0}, greedy = encrypted_key(&k.s, "hush", 0x80);
+    struct buf text = encrypted_key(&k.s, "hush", 0), plain = {0},
+               greedy = encrypted_key(&k.s, "hush", 0x80);
     minisign_secret_format(&k.s, &plain);
     assert_true(minisign_secret_is_encrypted(buf_span(&text)));
     assert_false(minisign_secret_is_encrypted(buf_span(&plain)));
@@ -427,9 +439,10 @@ static void minisign_and_we_agree_on_altered_signatures(void **state)
         put(state, "data.minisig", buf_span(&sig));
         bool its = run(state, "minisign -V -q -p our.pub -m data") == 0;
         bool ours = judge(buf_span(&sig), &k.p, "data", &err) == 0;
-        /* minisign also takes other spellings of the same bytes: stray bits in base64's last character, and what
-         * follows it */
-        bool spelling = at + 1 == sig.n || memchr("=\n", sig.p[at + 1], 2) || sig.p[at] == ('\n' ^ 2);
+        /* minisign also takes other spellings of the same bytes: stray bits in base64's last
+         * character, and what follows it */
+        bool spelling =
+            at + 1 == sig.n || memchr("=\n", sig.p[at + 1], 2) || sig.p[at] == ('\n' ^ 2);
         if (its != ours && !(its && spelling))
             fail_msg("byte %zu: minisign says %s, we say: %s", at, its ? "yes" : "no", err.text);
         sig.p[at] ^= 2;

@@ -4,7 +4,7 @@
 #include "common/name.h"
 #include "proto/limits.h"
 
-_Static_assert((int)NAME_MOST == (int)LIMIT_NAME, "a name fits into the fields for names");
+_Static_assert((int)NAME_LENGTH_MAX == (int)LIMIT_NAME, "a name fits into the fields for names");
 
 bool name_is_good(struct span name)
 {

@@ -1,6 +1,5 @@
-/* names.h - names as trust sees them: those of common/name.h, less `all`, which is every server and nobody's own
- * name; and jobs of packages, `package:` and a name. Pure.
- */
+/* names.h - names as trust sees them: those of common/name.h, less `all`, which is every server and
+ * nobody's own name; and jobs of packages, `package:` and a name. Pure. */
 #ifndef LB_TRUST_NAMES_H
 #define LB_TRUST_NAMES_H
 

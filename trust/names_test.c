@@ -15,7 +15,8 @@ static void jobs_of_packages_have_a_prefix(void **state)
     (void)state;
     assert_true(job_name_is_good(span_str("load")));
     assert_true(job_name_is_good(span_str("package:extract")));
-    static const char *const wrong[] = {"", "package:", "package:package:x", "other:x", "Load", "a b", "../x"};
+    static const char *const wrong[] = {"",    "package:", "package:package:x", "other:x", "Load",
+                                        "a b", "../x"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_false(job_name_is_good(span_str(wrong[i])));
 }

@@ -51,31 +51,34 @@ bool revocations_contain(const struct revocations *r, uint64_t serial)
     return false;
 }
 
-static int check(const struct d_revocations *d, const char *cluster, enum refusal *ret_code, struct error *err)
+static int check(const struct d_revocations *d, const char *cluster, enum refusal *ret_code,
+                 struct error *err)
 {
     if (!span_eq_str(d->cluster, cluster))
         return refuse(ret_code, REFUSAL_UNKNOWN_PRINCIPAL, err,
-                      "the revocation list is of cluster '" SPAN_FMT "'; this is '%s'", SPAN_ARG(d->cluster),
-                      cluster);
+                      "the revocation list is of cluster '" SPAN_FMT "'; this is '%s'",
+                      SPAN_ARG(d->cluster), cluster);
     if (d->number == 0 || d->serials.n % SERIAL_BYTES != 0)
-        return refuse(ret_code, REFUSAL_MALFORMED, err, "the revocation list has number 0 or half a serial");
+        return refuse(ret_code, REFUSAL_MALFORMED, err,
+                      "the revocation list has number 0 or half a serial");
     uint64_t last = 0;
     for (size_t i = 0; i < d->serials.n; i += SERIAL_BYTES) {
         uint64_t serial = serial_get(d->serials.p + i);
         if (serial <= last)
-            return refuse(ret_code, REFUSAL_MALFORMED, err, "the serials of the revocation list are not ascending");
+            return refuse(ret_code, REFUSAL_MALFORMED, err,
+                          "the serials of the revocation list are not ascending");
         last = serial;
     }
     return 0;
 }
 
-static int check_number(const struct revocations *r, const struct d_revocations *d, struct span bytes,
-                        enum refusal *ret_code, struct error *err)
+static int check_number(const struct revocations *r, const struct d_revocations *d,
+                        struct span bytes, enum refusal *ret_code, struct error *err)
 {
     if (d->number < r->number)
         return refuse(ret_code, REFUSAL_REPLAYED, err,
-                      "revocation list %llu is older than %llu, which is here already", (unsigned long long)d->number,
-                      (unsigned long long)r->number);
+                      "revocation list %llu is older than %llu, which is here already",
+                      (unsigned long long)d->number, (unsigned long long)r->number);
     if (d->number > r->number)
         return 1;
     if (span_eq(bytes, buf_span(&r->signed_bytes)))
@@ -94,8 +97,8 @@ int revocations_take(struct revocations *r, struct span bytes, const struct trus
     struct d_revocations d;
     int rc;
     if (bytes.n > LIMIT_FRAME)
-        return refuse(ret_code, REFUSAL_TOO_LARGE, err, "a revocation list of %zu bytes is larger than %d", bytes.n,
-                      LIMIT_FRAME);
+        return refuse(ret_code, REFUSAL_TOO_LARGE, err,
+                      "a revocation list of %zu bytes is larger than %d", bytes.n, LIMIT_FRAME);
     if ((rc = identity_open(ENVELOPE_REVOCATIONS, bytes, anchors, &s, ret_code, err)) < 0)
         return rc;
     if ((rc = d_revocations_decode(s.body, &d, err)) < 0)
@@ -115,7 +118,8 @@ int revocations_take(struct revocations *r, struct span bytes, const struct trus
     return 1;
 }
 
-int revocations_load(struct revocations *r, const char *path, const struct trust_anchors *anchors, struct error *err)
+int revocations_load(struct revocations *r, const char *path, const struct trust_anchors *anchors,
+                     struct error *err)
 {
     struct buf bytes = {0};
     struct error why = {0};
@@ -157,8 +161,10 @@ int revocations_next(const struct revocations *r, const char *cluster, uint64_t 
     }
     if (!placed)
         serial_add(&serials, serial);
-    struct d_revocations d = {
-        .cluster = span_str(cluster), .number = r->number + 1, .issued_at = now, .serials = buf_span(&serials)};
+    struct d_revocations d = {.cluster = span_str(cluster),
+                              .number = r->number + 1,
+                              .issued_at = now,
+                              .serials = buf_span(&serials)};
     d_revocations_encode(&d, &body);
     int rc = envelope_sign(ENVELOPE_REVOCATIONS, administrator, "", 0, buf_span(&body), out, err);
     buf_free(&serials);

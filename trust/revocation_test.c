@@ -17,7 +17,8 @@ static enum refusal take(struct revocations *r, struct span bytes)
     struct error err = {0};
     uint64_t number = r->number;
     int rc = revocations_take(r, bytes, &anchors, &code, &err);
-    assert_true(rc < 0 ? code != REFUSAL_NONE && err.text[0] && r->number == number : code == REFUSAL_NONE);
+    assert_true(rc < 0 ? code != REFUSAL_NONE && err.text[0] && r->number == number
+                       : code == REFUSAL_NONE);
     anchors_free(&anchors);
     return code;
 }
@@ -104,7 +105,8 @@ static enum refusal take_raw(const struct d_revocations *d, char administrator)
     struct revocations r = {0};
     struct buf body = {0}, out = {0};
     d_revocations_encode(d, &body);
-    assert_int_equal(envelope_sign(ENVELOPE_REVOCATIONS, &k, "", 0, buf_span(&body), &out, NULL), 0);
+    assert_int_equal(envelope_sign(ENVELOPE_REVOCATIONS, &k, "", 0, buf_span(&body), &out, NULL),
+                     0);
     enum refusal code = take(&r, buf_span(&out));
     buf_free(&body);
     buf_free(&out);
@@ -117,7 +119,8 @@ static void each_wrong_field_has_its_refusal(void **state)
     (void)state;
     static const uint8_t two[16] = {[7] = 5, [15] = 9}, falling[16] = {[7] = 9, [15] = 5},
                          same[16] = {[7] = 5, [15] = 5}, zero[8] = {0};
-    const struct d_revocations good = {.cluster = span_str("test"), .number = 1, .serials = span_of(two, 16)};
+    const struct d_revocations good = {
+        .cluster = span_str("test"), .number = 1, .serials = span_of(two, 16)};
     struct d_revocations d = good;
     assert_int_equal(take_raw(&d, 'A'), REFUSAL_NONE);
     assert_int_equal(take_raw(&d, 'x'), REFUSAL_BAD_SIGNATURE);
@@ -143,7 +146,8 @@ static void a_signed_document_that_is_no_list_is_malformed(void **state)
     struct key k = key_of('A');
     struct revocations r = {0};
     struct buf out = {0};
-    assert_int_equal(envelope_sign(ENVELOPE_REVOCATIONS, &k, "", 0, span_str("nothing"), &out, NULL), 0);
+    assert_int_equal(
+        envelope_sign(ENVELOPE_REVOCATIONS, &k, "", 0, span_str("nothing"), &out, NULL), 0);
     assert_int_equal(take(&r, buf_span(&out)), REFUSAL_MALFORMED);
     buf_free(&out);
 }

@@ -7,7 +7,8 @@
 
 static const uint8_t tag[16] = "longboat/seal/1"; /* with its NUL */
 enum { CONTEXT_HASH = 32, HEAD = sizeof tag + CONTEXT_HASH };
-_Static_assert(SEAL_OVERHEAD == crypto_box_SEALBYTES + HEAD, "seal.h says how much longer a sealed value is");
+_Static_assert(SEAL_OVERHEAD == crypto_box_SEALBYTES + HEAD,
+               "seal.h says how much longer a sealed value is");
 
 static void hash_number(crypto_generichash_state *state, uint64_t v)
 {
@@ -36,8 +37,8 @@ static void head_of(const struct seal_context *c, uint8_t ret[HEAD])
     crypto_generichash_final(&state, ret + sizeof tag, CONTEXT_HASH);
 }
 
-int seal_value(const struct seal_context *context, const struct hash *seal_key, struct span value, struct buf *out,
-               struct error *err)
+int seal_value(const struct seal_context *context, const struct hash *seal_key, struct span value,
+               struct buf *out, struct error *err)
 {
     size_t n = HEAD + value.n;
     struct buf plain = {0};
@@ -50,29 +51,31 @@ int seal_value(const struct seal_context *context, const struct hash *seal_key, 
     buf_free(&plain);
     char text[KEY_SHORT_TEXT];
     if (rc != 0)
-        return error_set(err, -EINVAL, "parameter '%s' cannot be sealed: %s is no seal key", context->parameter,
-                         key_short(seal_key, text));
+        return error_set(err, -EINVAL, "parameter '%s' cannot be sealed: %s is no seal key",
+                         context->parameter, key_short(seal_key, text));
     out->n += n + crypto_box_SEALBYTES;
     return 0;
 }
 
-int seal_open(const struct seal_context *context, const struct seal_key *key, struct span sealed, struct buf *out,
-              struct error *err)
+int seal_open(const struct seal_context *context, const struct seal_key *key, struct span sealed,
+              struct buf *out, struct error *err)
 {
     struct buf plain = {0};
     uint8_t head[HEAD];
     int rc = 0;
     if (sealed.n < SEAL_OVERHEAD)
-        return error_set(err, -EBADMSG, "parameter '%s': a sealed value of %zu bytes is cut", context->parameter,
-                         sealed.n);
+        return error_set(err, -EBADMSG, "parameter '%s': a sealed value of %zu bytes is cut",
+                         context->parameter, sealed.n);
     size_t n = sealed.n - crypto_box_SEALBYTES;
     uint8_t *p = buf_grow(&plain, n);
     head_of(context, head);
     if (crypto_box_seal_open(p, sealed.p, sealed.n, key->public_key.b, key->secret) != 0)
-        rc = error_set(err, -EBADMSG, "parameter '%s' is not sealed to this server's key, or was altered",
+        rc = error_set(err, -EBADMSG,
+                       "parameter '%s' is not sealed to this server's key, or was altered",
                        context->parameter);
     else if (sodium_memcmp(p, head, HEAD) != 0)
-        rc = error_set(err, -EBADMSG, "parameter '%s' was sealed for another call, package, parameter or end",
+        rc = error_set(err, -EBADMSG,
+                       "parameter '%s' was sealed for another call, package, parameter or end",
                        context->parameter);
     else
         buf_add(out, p + HEAD, n - HEAD);

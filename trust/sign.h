@@ -6,11 +6,13 @@
 #include "trust/keys.h"
 
 /* Ed25519 over "longboat/<kind>/1", NUL, content. */
-void sign_content(const char *kind, const struct key *key, struct span content, uint8_t ret_signature[64]);
+void sign_content(const char *kind, const struct key *key, struct span content,
+                  uint8_t ret_signature[64]);
 /* Is s->signature that of s->key over the content? -EBADMSG if not. */
 int sign_check(const char *kind, const struct d_signed *s, struct span content, struct error *err);
 /* Was it signed by this key at all? -EBADMSG if not. */
-int sign_check_key(const char *kind, const struct d_signed *s, const struct hash *key, struct error *err);
+int sign_check_key(const char *kind, const struct d_signed *s, const struct hash *key,
+                   struct error *err);
 /* Can this be encoded? -EINVAL, -EMSGSIZE. */
 int sign_check_order(const char *signer, size_t body, struct error *err);
 

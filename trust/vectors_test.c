@@ -1,5 +1,5 @@
-/* vectors_test.c - the test vectors of proto/PROTOCOL.md, which the Python client has made, are what the C side
- * makes. */
+/* vectors_test.c - the test vectors of proto/PROTOCOL.md, which the Python client has made, are
+ * what the C side makes. */
 #include "common/testing.h"
 #include "common/id.h"
 #include "trust/batch.h"

@@ -20,7 +20,8 @@ static void add_packages(const struct worker *w, struct buf *items, uint32_t *co
     struct buf one = {0};
     char signer[KEY_SHORT_TEXT];
     for (size_t i = 0; (p = installed_at(jobs_packages(w->jobs), i)) && *count < LIMIT_JOBS; i++) {
-        struct d_attested_package a = {.package = p->hash, .size = p->size, .trouble = span_str(p->trouble)};
+        struct d_attested_package a = {
+            .package = p->hash, .size = p->size, .trouble = span_str(p->trouble)};
         if (a.trouble.n > LIMIT_TEXT)
             a.trouble.n = LIMIT_TEXT;
         if (!p->trouble) {
@@ -65,7 +66,8 @@ static void add_facts(const struct worker *w, struct buf *items, uint32_t *count
         add_fact(items, count, "kernel", u.release);
     if (sysinfo(&s) == 0)
         add_number(items, count, "memory_mib", (int64_t)(s.totalram * s.mem_unit >> 20));
-    add_fact(items, count, "runner", runnerlink_is_up(w->runner) ? "up" : runnerlink_trouble(w->runner));
+    add_fact(items, count, "runner",
+             runnerlink_is_up(w->runner) ? "up" : runnerlink_trouble(w->runner));
     add_fact(items, count, "software", "longboat " LB_VERSION);
 }
 

@@ -23,7 +23,9 @@ void attest_now(struct worker *w)
     attest_encode(w, &b);
     int rc = b.n > LIMIT_FRAME ? -EMSGSIZE : dialer_send(w->dialer, buf_span(&b));
     if (rc == -EMSGSIZE)
-        log_error("this server has more jobs and packages than fit into one message (%zu bytes); remove some", b.n);
+        log_error(
+            "this server has more jobs and packages than fit into one message (%zu bytes); remove some",
+            b.n);
     else if (rc == -ENOBUFS)
         attest_soon(w, ATTEST_MS);
     buf_free(&b);
@@ -88,7 +90,8 @@ static void desired_changed(void *self)
 
 int desired_begin(struct worker *w, const char *incoming, struct error *err)
 {
-    const struct desired_calls calls = {w, desired_send, desired_install, desired_has, desired_changed};
+    const struct desired_calls calls = {w, desired_send, desired_install, desired_has,
+                                        desired_changed};
     return desired_open(&w->desired, incoming, &calls, err);
 }
 
@@ -112,11 +115,12 @@ static void session_up(void *self, const struct m_welcome *welcome)
     log_info("session with broker " SPAN_FMT " at %s, cluster " SPAN_FMT, SPAN_ARG(welcome->broker),
              dialer_address(w->dialer), SPAN_ARG(welcome->cluster));
     struct error err = {0};
-    if (welcome->yours.n && client_config_adopt(&w->who, welcome->yours, loop_now_wall(w->loop), &err) < 0)
+    if (welcome->yours.n &&
+        client_config_adopt(&w->who, welcome->yours, loop_now_wall(w->loop), &err) < 0)
         log_warn("the newer certificate from the broker: %s", err.text);
-    /* The welcome renews nothing: only what is answered after HAVE_END does, for the broker says STOP for what is not
-     * ours any more before it answers that. Until then the old fence holds, and what waits does not start behind it.
-     */
+    /* The welcome renews nothing: only what is answered after HAVE_END does, for the broker says
+     * STOP for what is not ours any more before it answers that. Until then the old fence holds,
+     * and what waits does not start behind it. */
     w->renewed = dialer_renewed(w->dialer);
     w->renew = true;
     logs_session(w->logs);
@@ -153,8 +157,8 @@ static void take_revoked(struct worker *w, struct span list)
     if (rc < 0)
         log_error("revocations: %s", err.text);
     else if (rc > 0)
-        log_info("revocations: list %llu, %zu certificates", (unsigned long long)w->revoked.list.number,
-                 w->revoked.list.n);
+        log_info("revocations: list %llu, %zu certificates",
+                 (unsigned long long)w->revoked.list.number, w->revoked.list.n);
 }
 
 #define TAKE(name, call) \

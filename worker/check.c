@@ -1,5 +1,5 @@
-/* check.c - lbworker check: what is right and wrong on this server, each with what to do about it. Changes nothing.
- */
+/* check.c - lbworker check: what is right and wrong on this server, each with what to do about it.
+ * Changes nothing. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,9 +60,9 @@ static void say(struct check *c, bool ok, const char *what, const char *fmt, ...
     buf_free(&b);
 }
 
-static void path_of(char path[PATHS_MOST], const char *folder, const char *name)
+static void path_of(char path[PATHS_MAX], const char *folder, const char *name)
 {
-    if (path_join(path, PATHS_MOST, NULL, folder, name, NULL) < 0)
+    if (path_join(path, PATHS_MAX, NULL, folder, name, NULL) < 0)
         path[0] = '\0';
 }
 
@@ -78,7 +78,9 @@ static void check_identity(struct check *c)
     bool server = c->who.me.role == ROLE_SERVER;
     say(c, server, "identity", "%s '%s' of cluster %s%s", role_word(c->who.me.role), c->who.me.name,
         c->who.me.cluster,
-        server ? "" : ": a worker needs a server's certificate: lbctl invite --server NAME, then lbworker join");
+        server
+            ? ""
+            : ": a worker needs a server's certificate: lbctl invite --server NAME, then lbworker join");
     int64_t ms = c->who.me.not_after - clock_wall_ms();
     say(c, ms > EXPIRY_WARNING_MS, "certificate", "ends in %s%s", duration_format(ms, left),
         ms > EXPIRY_WARNING_MS ? "" : ": an administrator renews it with lbctl certificates renew");
@@ -87,7 +89,7 @@ static void check_identity(struct check *c)
 static void check_key(struct check *c, const char *name)
 {
     struct error err = {0};
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     path_of(path, c->paths.config, name);
     int rc = file_check_private(path, &err);
     say(c, rc == 0, "key", "%s", rc == 0 ? path : err.text);
@@ -98,11 +100,12 @@ static void check_signers(struct check *c)
     struct error err = {0};
     struct minisign_public *keys = NULL;
     size_t n = 0;
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     path_of(path, c->paths.config, "trust/signers");
     int rc = signers_load(path, &keys, &n, &err);
     if (rc < 0)
-        say(c, false, "signers", "%s; put the builders' minisign public keys there, one a line", err.text);
+        say(c, false, "signers", "%s; put the builders' minisign public keys there, one a line",
+            err.text);
     else
         say(c, n > 0, "signers", "%s: %zu builder%s trusted%s", path, n, n == 1 ? " is" : "s are",
             n ? "" : ": no package can be installed");
@@ -111,8 +114,8 @@ static void check_signers(struct check *c)
 
 /* ---- The broker */
 
-/* The broker is asked with a protocol that nobody speaks. It answers that to a peer whose key it knows, and only
- * then; a session would end the one of the worker that runs here. */
+/* The broker is asked with a protocol that nobody speaks. It answers that to a peer whose key it
+ * knows, and only then; a session would end the one of the worker that runs here. */
 enum { NO_PROTOCOL = 255 };
 
 struct answer {
@@ -177,20 +180,22 @@ static void check_broker(struct check *c)
         say(c, true, "broker", "%s at %s answers", c->who.broker.name, dialer_address(d));
     else
         say(c, false, "broker", "%s at %s: %s", c->who.broker.name, dialer_address(d),
-            a.came               ? a.text
-            : *dialer_trouble(d) ? dialer_trouble(d)
-                                 : "no answer in time: is lbbroker running there, and the port open?");
+            a.came ? a.text
+            : *dialer_trouble(d)
+                ? dialer_trouble(d)
+                : "no answer in time: is lbbroker running there, and the port open?");
     dialer_close(&d);
     loop_destroy(&l);
 }
 
 /* ---- This server */
 
-/* Its lock tells; a connection would be taken for a new worker's, and the one that is attached be dropped. */
+/* Its lock tells; a connection would be taken for a new worker's, and the one that is attached be
+   dropped. */
 static void check_runner(struct check *c)
 {
     struct error err = {0};
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     path_of(path, c->paths.run, "runner.lock");
     int rc = file_lock_is_held(path, &err);
     char *program = runnerlink_program();
@@ -199,14 +204,15 @@ static void check_runner(struct check *c)
     else if (access(program, X_OK) == 0)
         say(c, true, "runner", "none runs; lbworker starts %s", program);
     else
-        say(c, false, "runner", "none runs, and lbworker cannot start %s: %s", program, strerror(errno));
+        say(c, false, "runner", "none runs, and lbworker cannot start %s: %s", program,
+            strerror(errno));
     mem_free(&program);
 }
 
 static void check_worker(struct check *c)
 {
     struct error err = {0};
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     path_of(path, c->paths.state, "spool/worker.lock");
     int rc = file_lock_is_held(path, &err);
     if (rc != 0)
@@ -230,7 +236,7 @@ static void job_trouble(void *self, const char *file, const struct error *why)
 
 static void check_jobs(struct check *c)
 {
-    char files[PATHS_MOST], packages[PATHS_MOST], compiled[PATHS_MOST];
+    char files[PATHS_MAX], packages[PATHS_MAX], compiled[PATHS_MAX];
     struct error err = {0};
     struct jobs *jobs = NULL;
     path_of(files, c->paths.config, "jobs");
@@ -247,7 +253,8 @@ static void check_jobs(struct check *c)
     char hex[2 * sizeof(struct hash) + 1];
     const struct job_here *j;
     for (size_t i = 0; (j = jobs_at(jobs, i)); i++)
-        say(c, true, "job", "%s blake2b:%.16s%s", j->name, hex_format(j->hash.b, sizeof j->hash.b, hex),
+        say(c, true, "job", "%s blake2b:%.16s%s", j->name,
+            hex_format(j->hash.b, sizeof j->hash.b, hex),
             j->older ? ", older: for calls that were signed for it" : "");
     struct buf items = {0};
     struct wire_list needs = jobs_needs(jobs, &items);

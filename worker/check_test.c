@@ -38,7 +38,8 @@ static void a_worker_and_a_runner_that_run_here_are_seen_and_left_alone(void **s
     assert_int_equal(file_make_dirs(testing_path(state, "run"), 0700, &err), 0);
     assert_int_equal(file_make_dirs(testing_path(state, "var/spool"), 0700, &err), 0);
     check(state, &text);
-    assert_contains(buf_str(&text), "{\"check\":\"worker\",\"ok\":true,\"text\":\"none has run here yet\"}");
+    assert_contains(buf_str(&text),
+                    "{\"check\":\"worker\",\"ok\":true,\"text\":\"none has run here yet\"}");
     assert_int_equal(access(testing_path(state, "var/spool/worker.lock"), F_OK), -1);
     assert_null(strstr(buf_str(&text), "one runs here"));
 

@@ -1,10 +1,10 @@
 /* desired.c - see desired.h.
  *
- *   WANTED --chunks--> FETCHED --signer's certificate--> CERTIFIED --S_INSTALL--> INSTALLING --S_INSTALLED--> here
+ *   WANTED --chunks--> FETCHED --signer's certificate--> CERTIFIED --S_INSTALL--> INSTALLING
+ *   --S_INSTALLED--> here
  *
- * A failure anywhere leads to RESTING, and after a while back to WANTED. What lies in var/incoming is believed by
- * nobody: the runner judges hash and signature.
- */
+ * A failure anywhere leads to RESTING, and after a while back to WANTED. What lies in var/incoming
+ * is believed by nobody: the runner judges hash and signature. */
 #include "worker/desired.h"
 
 #include <errno.h>
@@ -41,7 +41,8 @@ struct desired {
     struct buf message;
 };
 
-int desired_open(struct desired **ret, const char *incoming, const struct desired_calls *calls, struct error *err)
+int desired_open(struct desired **ret, const char *incoming, const struct desired_calls *calls,
+                 struct error *err)
 {
     int rc = file_make_dirs(incoming, 0700, err);
     if (rc < 0)
@@ -132,9 +133,12 @@ static void ask_chunk(struct desired *d, struct wanted *w, int64_t now)
     int64_t offset = bytes_here(path);
     if (!w->signature.n && offset && (uint64_t)offset >= w->size)
         offset =
-            (int64_t)w->size - 1; /* whole, but the signature came to an earlier process: one byte brings it again */
-    struct m_get m = {
-        .req = d->req = ++d->last_req, .package = w->package, .offset = (uint64_t)offset, .length = LIMIT_CHUNK};
+            /* whole, but the signature came to an earlier process: one byte brings it again */
+            (int64_t)w->size - 1;
+    struct m_get m = {.req = d->req = ++d->last_req,
+                      .package = w->package,
+                      .offset = (uint64_t)offset,
+                      .length = LIMIT_CHUNK};
     buf_clear(&d->message);
     m_get_encode(&m, &d->message);
     mem_free(&path);
@@ -208,7 +212,8 @@ void desired_set(struct desired *d, const struct m_desired *m, int64_t now)
         struct d_signed s;
         struct d_deployment what;
         if (d_deployed_decode(item, &p, NULL) < 0 || d_signed_decode(p.deployment, &s, NULL) < 0 ||
-            d_deployment_decode(s.body, &what, NULL) < 0 || what.remove || d->calls.has(d->calls.self, &what.package))
+            d_deployment_decode(s.body, &what, NULL) < 0 || what.remove ||
+            d->calls.has(d->calls.self, &what.package))
             continue;
         struct wanted *w = find(d, &what.package);
         if (w) {
@@ -364,7 +369,8 @@ void desired_troubles(const struct desired *d, struct buf *items, uint32_t *coun
                                        .version = span_str(w->version),
                                        .package = w->package,
                                        .size = w->size,
-                                       .trouble = w->trouble.n ? buf_span(&w->trouble) : span_str("on its way")};
+                                       .trouble = w->trouble.n ? buf_span(&w->trouble)
+                                                               : span_str("on its way")};
         buf_clear(&one);
         d_attested_package_encode(&p, &one);
         wire_add_bin(items, buf_span(&one));

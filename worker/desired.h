@@ -1,7 +1,6 @@
-/* desired.h - brings the packages here that the broker says this server is to have (DESIRED): fetched in chunks,
- * resumable, then verified and installed by the runner. One at a time; what fails is tried again and its trouble can
- * be seen.
- */
+/* desired.h - brings the packages here that the broker says this server is to have (DESIRED):
+ * fetched in chunks, resumable, then verified and installed by the runner. One at a time; what
+ * fails is tried again and its trouble can be seen. */
 #ifndef LB_WORKER_DESIRED_H
 #define LB_WORKER_DESIRED_H
 
@@ -23,7 +22,8 @@ struct desired_calls {
 };
 
 /* `incoming`: var/incoming, made if need be. */
-int desired_open(struct desired **ret, const char *incoming, const struct desired_calls *calls, struct error *err);
+int desired_open(struct desired **ret, const char *incoming, const struct desired_calls *calls,
+                 struct error *err);
 void desired_close(struct desired **d);
 
 /* Each goes on with what can be done now; `now` is boot time. */
@@ -39,7 +39,8 @@ void desired_retry(struct desired *d, int64_t now);
 void desired_tick(struct desired *d, int64_t now);
 int64_t desired_deadline(const struct desired *d);
 
-/* d_attested_package of each that is wanted and not here: its trouble. As many as make *count LIMIT_JOBS. */
+/* d_attested_package of each that is wanted and not here: its trouble. As many as make *count
+   LIMIT_JOBS. */
 void desired_troubles(const struct desired *d, struct buf *items, uint32_t *count);
 
 #endif

@@ -128,7 +128,8 @@ static void give_certificate(struct peers *p, const char *certificate)
     assert_int_equal(ask.serial, 9);
     if (certificate)
         wire_add_bin(&items, span_str(certificate));
-    struct m_certificates m = {.req = ask.req, .certificates = wire_list_from(&items, certificate != NULL)};
+    struct m_certificates m = {.req = ask.req,
+                               .certificates = wire_list_from(&items, certificate != NULL)};
     desired_certificates(p->d, &m, 2000);
     buf_free(&items);
 }
@@ -187,7 +188,8 @@ static void a_package_is_fetched_in_pieces_certified_installed_and_off_the_list(
     char *path = span_dup_str(s.archive);
     assert_int_equal(file_read(path, 100, &content, &err), 0);
     assert_true(span_eq_str(buf_span(&content), "0123456789"));
-    assert_true(span_eq_str(s.signature, "signed") && span_eq_str(s.certificate, "certificate of anna"));
+    assert_true(span_eq_str(s.signature, "signed") &&
+                span_eq_str(s.certificate, "certificate of anna"));
     installed(&p, 1, REFUSAL_NONE, "");
     assert_trouble(&p, NULL);
     assert_int_equal(access(path, F_OK), -1);
@@ -263,7 +265,8 @@ static void an_answer_that_was_not_asked_for_is_passed_over(void **state)
     begin(state, &p);
     want(&p, 1, 1, "anna");
     struct m_get g = get_of(&p);
-    struct m_chunk c = {.req = g.req + 1, .package = g.package, .size = 10, .data = span_str("0123456789")};
+    struct m_chunk c = {
+        .req = g.req + 1, .package = g.package, .size = 10, .data = span_str("0123456789")};
     desired_chunk(p.d, &c, 2000);
     c.req = g.req;
     c.package = hash_of(5);
@@ -292,7 +295,8 @@ static void a_piece_that_does_not_fit_is_trouble_and_tried_again_later(void **st
     assert_trouble(&p, "does not fit");
     desired_tick(p.d, 1999 + DESIRED_RETRY_MS);
     assert_int_equal(p.asks, 2);
-    desired_retry(p.d, 1999 + DESIRED_RETRY_MS); /* an administrator who has mended it does not wait */
+    /* an administrator who has mended it does not wait */
+    desired_retry(p.d, 1999 + DESIRED_RETRY_MS);
     assert_int_equal(p.asks, 3);
     end(&p);
 }

@@ -1,4 +1,5 @@
-/* feed.c - between the loop and the core: events in, effects gathered, and let go in the one order that is safe. */
+/* feed.c - between the loop and the core: events in, effects gathered, and let go in the one order
+   that is safe. */
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -43,13 +44,15 @@ void forget_messages(struct worker *w)
 
 static void find_job(struct worker *w, const struct wcore_effect *e, struct span execute)
 {
-    struct wcore_event ev = {.kind = WCORE_JOB, .run = e->run, .attempt = e->attempt, .code = REFUSAL_UNKNOWN_JOB};
+    struct wcore_event ev = {
+        .kind = WCORE_JOB, .run = e->run, .attempt = e->attempt, .code = REFUSAL_UNKNOWN_JOB};
     struct error err = {0};
     struct m_execute x;
     struct d_signed s;
     struct d_call call;
     if (m_execute_decode(execute, &x, &err) < 0 || d_signed_decode(x.call, &s, &err) < 0 ||
-        d_call_decode(s.body, &call, &err) < 0 || jobs_find(w->jobs, call.job, &x.job_hash, &ev.message, &err) < 0)
+        d_call_decode(s.body, &call, &err) < 0 ||
+        jobs_find(w->jobs, call.job, &x.job_hash, &ev.message, &err) < 0)
         ev.text = err.text;
     feed(w, ev);
 }
@@ -127,8 +130,8 @@ int worker_replay(struct worker *w, struct error *err)
 
 /* ---- Out */
 
-/* As much as the runner reads; when it reads on, there is a turn for the rest. What was for one that is gone is asked
- * for again when there is another. */
+/* As much as the runner reads; when it reads on, there is a turn for the rest. What was for one
+ * that is gone is asked for again when there is another. */
 static void tell_runner(struct worker *w)
 {
     struct span m;
@@ -192,14 +195,16 @@ void let_go(struct worker *w)
 {
     struct error err = {0};
     if (spool_flush(w->spool, &err) < 0) {
-        /* Nothing that rests on it may leave. The next process replays what is there; children live on. */
+        /* Nothing that rests on it may leave. The next process replays what is there; children live
+           on. */
         log_error("%s", err.text);
         queue_clear(&w->to_broker);
         queue_clear(&w->to_runner);
         loop_stop(w->loop, 1);
         return;
     }
-    bool hold = w->held_since && !w->renew && wcore_full(w->core) && loop_now(w->loop) < w->held_since + HOLD_MS;
+    bool hold = w->held_since && !w->renew && wcore_full(w->core) &&
+                loop_now(w->loop) < w->held_since + HOLD_MS;
     tell_runner(w);
     if (!hold)
         tell_broker(w);

@@ -27,7 +27,8 @@ int fence_open(struct fence **ret, const char *path, const struct id *boot, stru
     if (fd < 0)
         return error_errno(err, errno, "cannot open the fence '%s'", path);
     void *p = MAP_FAILED;
-    if (fstat(fd, &st) == 0 && (st.st_size == sizeof(struct content) || ftruncate(fd, sizeof(struct content)) == 0))
+    if (fstat(fd, &st) == 0 &&
+        (st.st_size == sizeof(struct content) || ftruncate(fd, sizeof(struct content)) == 0))
         p = mmap(NULL, sizeof(struct content), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     int why = errno;
     close(fd);
@@ -35,7 +36,8 @@ int fence_open(struct fence **ret, const char *path, const struct id *boot, stru
         return error_errno(err, why, "cannot map the fence '%s'", path);
     *ret = mem_zalloc(1, sizeof **ret);
     (*ret)->at = p;
-    if (!id_eq((*ret)->at->boot, *boot)) { /* first the number, so that nobody takes the old one for ours */
+    if (!id_eq((*ret)->at->boot, *boot)) {
+        /* first the number, so that nobody takes the old one for ours */
         fence_set(*ret, 0);
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         (*ret)->at->boot = *boot;

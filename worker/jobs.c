@@ -120,7 +120,8 @@ static void add_parameter(struct lists *l, const struct d_binding *b, const stru
 
 static void add_step(const struct jobs *j, const struct d_step *s, struct lists *l)
 {
-    const struct installed_package *p = hash_is_zero(&s->package) ? NULL : installed_by_hash(j->store, &s->package);
+    const struct installed_package *p =
+        hash_is_zero(&s->package) ? NULL : installed_by_hash(j->store, &s->package);
     struct span item;
     l->idempotent &= p && p->runnable.idempotent;
     if (p) {
@@ -206,8 +207,9 @@ static int add(struct reading *r, struct buf *bytes, bool file, unsigned older, 
     struct job_here h = {.bytes = *bytes, .older = older};
     *bytes = (struct buf){0};
     jobfile_hash(buf_span(&h.bytes), &h.hash);
-    int rc = r->n >= LIMIT_JOBS ? error_set(err, -E2BIG, "a server attests at most %d jobs", LIMIT_JOBS)
-                                : attest(r->j, &h, err);
+    int rc = r->n >= LIMIT_JOBS
+                 ? error_set(err, -E2BIG, "a server attests at most %d jobs", LIMIT_JOBS)
+                 : attest(r->j, &h, err);
     if (rc == 0 && file)
         rc = keep_compiled(r->j, &h, err);
     if (rc < 0) {
@@ -228,10 +230,12 @@ static int judge_writers(const char *path, struct error *err)
     if (!S_ISREG(st.st_mode))
         return error_set(err, -EPERM, "'%s' is no regular file", path);
     if (st.st_uid != 0 && st.st_uid != geteuid())
-        return error_set(err, -EPERM, "'%s' belongs to another user (uid %u): it must be root's or the worker's",
+        return error_set(err, -EPERM,
+                         "'%s' belongs to another user (uid %u): it must be root's or the worker's",
                          path, (unsigned)st.st_uid);
     if (st.st_mode & 022)
-        return error_set(err, -EPERM, "'%s' may be written by others (mode %03o); run: chmod go-w %s", path,
+        return error_set(err, -EPERM,
+                         "'%s' may be written by others (mode %03o); run: chmod go-w %s", path,
                          (unsigned)st.st_mode & 0777, path);
     return 0;
 }
@@ -293,7 +297,8 @@ static void read_packages(struct reading *r)
         if (p->trouble) {
             error_set(&err, -EBADMSG, "%s", p->trouble);
             r->trouble(r->self, p->folder, &err);
-        } else if (packagejob_compile(&p->runnable, &bytes, &err) < 0 || add(r, &bytes, false, 0, &err) < 0) {
+        } else if (packagejob_compile(&p->runnable, &bytes, &err) < 0 ||
+                   add(r, &bytes, false, 0, &err) < 0) {
             r->trouble(r->self, p->folder, &err);
         }
         buf_free(&bytes);
@@ -335,7 +340,8 @@ static bool packages_are_here(const struct jobs *j, const struct older *o)
 /* Attests it if it is within the bounds. *room: bytes that are left. */
 static bool attest_older(struct reading *r, struct older *o, size_t *room)
 {
-    if (r->now - o->since > JOBS_OLDER_MS || o->rank > JOBS_OLDER || r->n >= LIMIT_JOBS || !job_is_here(r, o->name))
+    if (r->now - o->since > JOBS_OLDER_MS || o->rank > JOBS_OLDER || r->n >= LIMIT_JOBS ||
+        !job_is_here(r, o->name))
         return false;
     if (!packages_are_here(r->j, o) || add(r, &o->bytes, false, o->rank, NULL) < 0)
         return false;
@@ -356,7 +362,8 @@ static int read_older(struct reading *r, struct error *err)
     size_t n, room = JOBS_OLDER_BYTES;
     int rc = older_read(r->j->compiled, r->now, is_current, r, &v, &n, err);
     for (size_t i = 0; i < n; i++) {
-        if (attest_older(r, &v[i], &room) || r->now - v[i].since <= JOBS_GRACE_MS || r->uses(r->self, &v[i].hash))
+        if (attest_older(r, &v[i], &room) || r->now - v[i].since <= JOBS_GRACE_MS ||
+            r->uses(r->self, &v[i].hash))
             continue;
         char *path = path_of(r->j, &v[i].hash);
         unlink(path);
@@ -366,7 +373,8 @@ static int read_older(struct reading *r, struct error *err)
     return rc;
 }
 
-static bool is_same(const struct jobs *j, const struct reading *r, const struct installed_store *old)
+static bool is_same(const struct jobs *j, const struct reading *r,
+                    const struct installed_store *old)
 {
     bool same = j->n == r->n && j->troubled == r->troubled && old;
     for (size_t i = 0; same && i < r->n; i++)
@@ -380,8 +388,8 @@ static bool is_same(const struct jobs *j, const struct reading *r, const struct 
     return same;
 }
 
-int jobs_refresh(struct jobs *j, int64_t now, jobs_uses_fn *uses, jobs_trouble_fn *trouble, void *self,
-                 struct error *err)
+int jobs_refresh(struct jobs *j, int64_t now, jobs_uses_fn *uses, jobs_trouble_fn *trouble,
+                 void *self, struct error *err)
 {
     struct reading r = {.j = j, .uses = uses, .trouble = trouble, .self = self, .now = now};
     struct installed_store *store = NULL, *old = j->store;
@@ -426,7 +434,8 @@ unsigned jobs_troubled(const struct jobs *j)
     return j->troubled;
 }
 
-int jobs_find(struct jobs *j, struct span name, const struct hash *hash, struct span *ret, struct error *err)
+int jobs_find(struct jobs *j, struct span name, const struct hash *hash, struct span *ret,
+              struct error *err)
 {
     bool other = false;
     for (size_t i = 0; i < j->n; i++) {
@@ -445,7 +454,8 @@ int jobs_find(struct jobs *j, struct span name, const struct hash *hash, struct 
         return 0;
     }
     return error_set(err, -ENOENT,
-                     other ? "job '" SPAN_FMT "' is here in another version than was called; call it again"
+                     other ? "job '" SPAN_FMT
+                             "' is here in another version than was called; call it again"
                            : "job '" SPAN_FMT "' is not here",
                      SPAN_ARG(name));
 }

@@ -9,7 +9,8 @@
 
 #define HELLO \
     "job: hello\nsteps:\n  - {name: greet, subsystem: shell, run: echo hello, parameters: {who: \"{{who}}\"}}\n"
-#define NIGHTLY "job: nightly\nsteps:\n  - {name: a, package: extract, parameters: {table: \"{{t}}\"}}\n"
+#define NIGHTLY \
+    "job: nightly\nsteps:\n  - {name: a, package: extract, parameters: {table: \"{{t}}\"}}\n"
 
 struct world {
     struct jobs *jobs;
@@ -60,9 +61,10 @@ static struct hash install_extract(void **state, const char *version, const char
 {
     struct error err = {0};
     struct hash hash;
-    char *yaml = mem_printf("name: extract\nversion: %s\nsubsystem: exec\nentry: bin/extract\nlimits: {timeout: 1m}\n"
-                            "parameters:\n  table: {type: string, required: true, pattern: \"[a-z]+\"}\n%s",
-                            version, more);
+    char *yaml = mem_printf(
+        "name: extract\nversion: %s\nsubsystem: exec\nentry: bin/extract\nlimits: {timeout: 1m}\n"
+        "parameters:\n  table: {type: string, required: true, pattern: \"[a-z]+\"}\n%s",
+        version, more);
     put(testing_path(state, "p"), "package.yaml", yaml, 0644);
     put(testing_path(state, "p"), "bin/extract", "#!/bin/sh\n", 0755);
     mem_free(&yaml);
@@ -102,7 +104,8 @@ static void a_job_file_is_compiled_kept_and_found(void **state)
     assert_int_equal(refresh(&w, 0), 0);
     const struct job_here *j = named(&w, "hello");
     char hex[65];
-    char *path = mem_printf("%s/%s", testing_path(state, "compiled"), hex_format(j->hash.b, 32, hex));
+    char *path =
+        mem_printf("%s/%s", testing_path(state, "compiled"), hex_format(j->hash.b, 32, hex));
     struct buf kept = {0};
     must(file_read(path, LIMIT_JOB_BODY, &kept, &err));
     struct hash h;
@@ -148,8 +151,8 @@ static void a_package_brings_a_job_of_its_own(void **state)
 {
     struct world w;
     begin(state, &w);
-    struct hash package =
-        install_extract(state, "1.0", "idempotent: true\nneeds:\n  - path: /srv\n  - command: sh\n");
+    struct hash package = install_extract(
+        state, "1.0", "idempotent: true\nneeds:\n  - path: /srv\n  - command: sh\n");
     assert_int_equal(refresh(&w, 0), 1);
     struct d_attested_job a = attested(&w, "package:extract");
     assert_true(a.idempotent);
@@ -200,7 +203,8 @@ static void a_new_version_of_a_package_makes_a_new_version_of_the_job(void **sta
     install_extract(state, "1.1", "");
     assert_int_equal(refresh(&w, 0), 1);
     assert_false(hash_eq(&first, &named(&w, "nightly")->hash));
-    must(jobs_find(w.jobs, span_str("nightly"), &first, &bytes, &err)); /* what is on its way still finds it */
+    /* what is on its way still finds it */
+    must(jobs_find(w.jobs, span_str("nightly"), &first, &bytes, &err));
     w.uses = true;
     refresh(&w, JOBS_OLDER_MS + 1000);
     must(jobs_find(w.jobs, span_str("nightly"), &first, &bytes, &err)); /* an attempt needs it */
@@ -214,7 +218,8 @@ static void a_new_version_of_a_package_makes_a_new_version_of_the_job(void **sta
 
 static void put_hello(void **state, unsigned version)
 {
-    char *yaml = mem_printf("job: hello\nsteps:\n  - {name: greet, subsystem: shell, run: echo %u}\n", version);
+    char *yaml = mem_printf(
+        "job: hello\nsteps:\n  - {name: greet, subsystem: shell, run: echo %u}\n", version);
     put(etc(state), "hello.yaml", yaml, 0644);
     mem_free(&yaml);
 }
@@ -256,7 +261,8 @@ static void older_versions_of_a_changed_job_are_attested_newest_first(void **sta
     assert_int_equal(attested_versions(&w), 1 + JOBS_OLDER);
     assert_true(hash_eq(&jobs_at(w.jobs, 0)->hash, &seen[5]));
     assert_true(hash_eq(&jobs_at(w.jobs, 1)->hash, &seen[11]));
-    assert_int_equal(refresh(&w, 12000 + JOBS_OLDER_MS), 1); /* one was replaced a second before this */
+    /* one was replaced a second before this */
+    assert_int_equal(refresh(&w, 12000 + JOBS_OLDER_MS), 1);
     assert_int_equal(attested_versions(&w), 2);
     assert_int_equal(refresh(&w, 14000 + JOBS_OLDER_MS), 1);
     assert_int_equal(attested_versions(&w), 1);
@@ -314,7 +320,8 @@ static void a_job_that_was_taken_away_is_gone(void **state)
     must(file_remove_tree(testing_path(state, "etc/hello.yaml"), &err));
     assert_int_equal(refresh(&w, 0), 1);
     assert_null(jobs_at(w.jobs, 0));
-    must(jobs_find(w.jobs, span_str("hello"), &h, &bytes, &err)); /* what is on its way still finds it */
+    /* what is on its way still finds it */
+    must(jobs_find(w.jobs, span_str("hello"), &h, &bytes, &err));
     refresh(&w, JOBS_GRACE_MS * 2);
     assert_int_equal(jobs_find(w.jobs, span_str("hello"), &h, &bytes, &err), -ENOENT);
     assert_contains(err.text, "not here");

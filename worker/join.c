@@ -1,4 +1,5 @@
-/* join.c - lbworker join: this machine becomes a server of a cluster, by a token on standard input. */
+/* join.c - lbworker join: this machine becomes a server of a cluster, by a token on standard
+   input. */
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -13,14 +14,17 @@
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY, EXIT_REFUSED };
 
 static const struct option_row rows[] = {
-    {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "take the place of the identity that is here"},
-    {"timeout", 0, OPTION_DURATION, "30s", 1, 86400000, false, "TIME", "how long to wait for the broker"},
+    {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "take the place of the identity that is here"},
+    {"timeout", 0, OPTION_DURATION, "30s", 1, 86400000, false, "TIME",
+     "how long to wait for the broker"},
 };
 
-static const char examples[] = "The token is read from standard input; it is a secret until it is used.\n"
-                               "Exit codes: 0 joined; 1 failed; 2 asked wrongly; 3 refused, or the broker does not "
-                               "answer.\n\n"
-                               "Example:\n  lbctl invite --server etl4 --pools etl | ssh etl4 lbworker join\n";
+static const char examples[] =
+    "The token is read from standard input; it is a secret until it is used.\n"
+    "Exit codes: 0 joined; 1 failed; 2 asked wrongly; 3 refused, or the broker does not "
+    "answer.\n\n"
+    "Example:\n  lbctl invite --server etl4 --pools etl | ssh etl4 lbworker join\n";
 
 static int join(const struct option_values *values, struct error *err)
 {
@@ -31,8 +35,10 @@ static int join(const struct option_values *values, struct error *err)
     int rc = enrol_read_token(STDIN_FILENO, &token, err);
     if (rc < 0)
         return rc;
-    const struct enrol_options o = {
-        .token = token, .server = true, .force = opt_flag(values, "force"), .timeout_ms = opt_int(values, "timeout")};
+    const struct enrol_options o = {.token = token,
+                                    .server = true,
+                                    .force = opt_flag(values, "force"),
+                                    .timeout_ms = opt_int(values, "timeout")};
     rc = enrol(&o, &r, err);
     sodium_memzero(token, strlen(token));
     mem_free(&token);
@@ -48,7 +54,8 @@ int verb_join(int argc, char **argv)
     int first;
     if (options_parse(rows, COUNT_OF(rows), argc, argv, &values, &first, &err) < 0 ||
         (first < argc &&
-         error_set(&err, -EINVAL, "'%s' is not expected; the token comes on standard input", argv[first]) < 0)) {
+         error_set(&err, -EINVAL, "'%s' is not expected; the token comes on standard input",
+                   argv[first]) < 0)) {
         fprintf(stderr, "lbworker join: %s\n", err.text);
         options_free(&values);
         return EXIT_ASKED_WRONGLY;

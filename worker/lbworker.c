@@ -1,9 +1,8 @@
 /* lbworker.c - one per server: subscribes at the broker, decides what runs, ships results and logs.
  *
- * Reading order of this room: core/ (what is decided), worker.h (the parts), worker.c (what wakes it), feed.c (the
- * order in which things leave), broker.c and runnerlink.c (its two peers), spool.c, jobs.c, needs.c, desired.c,
- * logs.c.
- */
+ * Reading order of this room: core/ (what is decided), worker.h (the parts), worker.c (what wakes
+ * it), feed.c (the order in which things leave), broker.c and runnerlink.c (its two peers),
+ * spool.c, jobs.c, needs.c, desired.c, logs.c. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -48,7 +47,7 @@ static unsigned default_slots(void)
 static int read_config(struct option_values *values, struct error *err)
 {
     struct paths paths;
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc = paths_resolve(&paths, err);
     if (rc == 0)
         rc = path_join(path, sizeof path, err, paths.config, "worker.yaml", NULL);
@@ -60,9 +59,9 @@ static int read_config(struct option_values *values, struct error *err)
 static int run(const struct option_values *values, struct error *err)
 {
     struct worker *w = NULL;
-    const struct worker_options o = {.slots = opt_given(values, "slots") ? (unsigned)opt_int(values, "slots")
-                                                                         : default_slots(),
-                                     .external_runner = opt_flag(values, "external-runner")};
+    const struct worker_options o = {
+        .slots = opt_given(values, "slots") ? (unsigned)opt_int(values, "slots") : default_slots(),
+        .external_runner = opt_flag(values, "external-runner")};
     int rc = worker_open(&w, &o, err);
     if (rc == 0)
         rc = worker_run(w, err);
@@ -85,7 +84,8 @@ static int serve(int argc, char **argv)
         return EXIT_DONE;
     }
     if (first < argc)
-        rc = error_set(&err, -EINVAL, "'%s' is not expected; the verbs are join and check", argv[first]);
+        rc = error_set(&err, -EINVAL, "'%s' is not expected; the verbs are join and check",
+                       argv[first]);
     else if ((rc = read_config(&values, &err)) == 0 &&
              (rc = log_level_parse(opt_str(&values, "log-level"), &level, &err)) == 0)
         log_open("lbworker", level);
@@ -98,7 +98,9 @@ static int serve(int argc, char **argv)
     options_free(&values);
     if (rc < 0)
         log_error("%s", err.text);
-    return rc >= 0 ? rc : rc == -EBUSY || rc == -ENOENT || rc == -EPERM ? EXIT_NOT_POSSIBLE : EXIT_FAILED;
+    return rc >= 0                                         ? rc
+           : rc == -EBUSY || rc == -ENOENT || rc == -EPERM ? EXIT_NOT_POSSIBLE
+                                                           : EXIT_FAILED;
 }
 
 int main(int argc, char **argv)

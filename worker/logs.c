@@ -24,7 +24,8 @@ struct logs {
     struct flight *flights;
     size_t first, n, cap;
     bool moved;
-    struct buf saved; /* "name place" lines of the process before, for files that are not yet seen */
+    /* "name place" lines of the process before, for files that are not yet seen */
+    struct buf saved;
     struct buf message;
 };
 
@@ -62,8 +63,8 @@ void logs_close(struct logs **pl)
     mem_free(pl);
 }
 
-/* Where the process before had come to in this file. A place that does not hold (the file is another now) is found
- * out by the reader, and then all of it is shipped. */
+/* Where the process before had come to in this file. A place that does not hold (the file is
+ * another now) is found out by the reader, and then all of it is shipped. */
 static int64_t saved_place(struct logs *l, const char *name)
 {
     size_t n = strlen(name);
@@ -78,7 +79,8 @@ static int64_t saved_place(struct logs *l, const char *name)
 
 /* ---- Sending */
 
-static int send_output(struct logs *l, const struct s_output *o, int (*send)(void *, struct span), void *self)
+static int send_output(struct logs *l, const struct s_output *o, int (*send)(void *, struct span),
+                       void *self)
 {
     struct m_log_data m = {.run = o->run,
                            .attempt = o->attempt,
@@ -105,7 +107,8 @@ static void took_off(struct logs *l, const struct spool_file *f, size_t bytes)
         l->cap = l->cap ? l->cap * 2 : 16;
         l->flights = mem_realloc(l->flights, l->cap, sizeof *l->flights);
     }
-    l->flights[l->n++] = (struct flight){mem_strdup(f->name), l->sent, spoolfile_reader_offset(f->shipper)};
+    l->flights[l->n++] =
+        (struct flight){mem_strdup(f->name), l->sent, spoolfile_reader_offset(f->shipper)};
 }
 
 static int open_shipper(struct logs *l, struct spool_file *f, struct error *err)
@@ -118,8 +121,8 @@ static int open_shipper(struct logs *l, struct spool_file *f, struct error *err)
 }
 
 /* Ships from one file. 1: stopped by the credit or by `send`; 0: all of it is on its way. */
-static int pump_file(struct logs *l, struct spool_file *f, size_t *left, int (*send)(void *, struct span), void *self,
-                     struct error *err)
+static int pump_file(struct logs *l, struct spool_file *f, size_t *left,
+                     int (*send)(void *, struct span), void *self, struct error *err)
 {
     struct span entry;
     struct s_output o;
@@ -146,7 +149,8 @@ static int pump_file(struct logs *l, struct spool_file *f, size_t *left, int (*s
     return rc;
 }
 
-int logs_pump(struct logs *l, int (*send)(void *self, struct span message), void *self, struct error *err)
+int logs_pump(struct logs *l, int (*send)(void *self, struct span message), void *self,
+              struct error *err)
 {
     size_t n, left = LOGS_TURN;
     struct spool_file **f = spool_files(l->spool, &n);

@@ -1,10 +1,10 @@
 /* logs.h - ships what children wrote, from the spool to the broker.
  *
- * Output lies in the keepers' files until it is at the broker: a chunk is sent under a credit, and a file's place
- * moves on when the broker has acknowledged it (LOG_ACK counts bytes of this session). After a broken session, or a
- * restart, it goes on at that place; the broker knows a chunk that comes twice by its offset. Results go first: the
- * owner calls logs_pump when it has nothing else to say.
- */
+ * Output lies in the keepers' files until it is at the broker: a chunk is sent under a credit, and
+ * a file's place moves on when the broker has acknowledged it (LOG_ACK counts bytes of this
+ * session). After a broken session, or a restart, it goes on at that place; the broker knows a
+ * chunk that comes twice by its offset. Results go first: the owner calls logs_pump when it has
+ * nothing else to say. */
 #ifndef LB_WORKER_LOGS_H
 #define LB_WORKER_LOGS_H
 
@@ -20,9 +20,10 @@ struct logs;
 int logs_open(struct logs **ret, struct spool *spool, struct error *err);
 void logs_close(struct logs **l);
 
-/* `send` returns a negative code when nothing more can be sent now. 1: there is more to send; 0: nothing, or no
- * credit. */
-int logs_pump(struct logs *l, int (*send)(void *self, struct span message), void *self, struct error *err);
+/* `send` returns a negative code when nothing more can be sent now. 1: there is more to send; 0:
+ * nothing, or no credit. */
+int logs_pump(struct logs *l, int (*send)(void *self, struct span message), void *self,
+              struct error *err);
 void logs_session(struct logs *l); /* a new one: nothing is on its way */
 void logs_acked(struct logs *l, uint64_t bytes);
 /* Writes the places down when they have moved. */

@@ -200,8 +200,9 @@ static void a_saved_place_that_is_behind_the_file_begins_it_again(void **state)
     struct error err = {0};
     struct both b = opened(state);
     closed(&b);
-    assert_int_equal(
-        file_write_atomic(testing_path(state, "spool/shipped"), span_str("keeper-1.log 999999\n"), 0600, &err), 0);
+    assert_int_equal(file_write_atomic(testing_path(state, "spool/shipped"),
+                                       span_str("keeper-1.log 999999\n"), 0600, &err),
+                     0);
     b = opened(state);
     keeper_writes(state, 2, 100, 0);
     assert_int_equal(pump(&b, &s), 0);

@@ -86,7 +86,8 @@ static void *run(void *arg)
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += NEEDS_PERIOD_MS / 1000;
-        while (!n->stop && !n->soon && pthread_cond_timedwait(&n->wake, &n->lock, &until) != ETIMEDOUT)
+        while (!n->stop && !n->soon &&
+               pthread_cond_timedwait(&n->wake, &n->lock, &until) != ETIMEDOUT)
             ;
     }
     n->done = true;
@@ -149,7 +150,8 @@ static int start_thread(struct needs *n, struct error *err)
     return why ? error_errno(err, why, "cannot start the thread that probes needs") : 0;
 }
 
-int needs_start(struct needs **ret, struct loop *loop, void (*changed)(void *), void *self, struct error *err)
+int needs_start(struct needs **ret, struct loop *loop, void (*changed)(void *), void *self,
+                struct error *err)
 {
     struct needs *n = mem_zalloc(1, sizeof *n);
     n->loop = loop;
@@ -169,7 +171,8 @@ int needs_start(struct needs **ret, struct loop *loop, void (*changed)(void *), 
         mem_free(&n);
         return rc;
     }
-    loop_timer_set(loop, &n->watch, "needs.watch", loop_now(loop) + NEEDS_STUCK_MS / 2, on_watch, n);
+    loop_timer_set(loop, &n->watch, "needs.watch", loop_now(loop) + NEEDS_STUCK_MS / 2, on_watch,
+                   n);
     *ret = n;
     return 0;
 }
@@ -254,10 +257,11 @@ struct wire_list needs_state(struct needs *n, struct buf *items)
         bool stuck = is_stuck(need, now);
         if (!need->probed && !stuck)
             continue;
-        struct d_need d = {.need = span_str(need->text),
-                           .holds = need->holds && !stuck,
-                           .trouble = span_str(stuck ? "the probe has not answered for 10 s" : need->trouble),
-                           .probed_at = need->probed_at};
+        struct d_need d = {
+            .need = span_str(need->text),
+            .holds = need->holds && !stuck,
+            .trouble = span_str(stuck ? "the probe has not answered for 10 s" : need->trouble),
+            .probed_at = need->probed_at};
         buf_clear(&one);
         d_need_encode(&d, &one);
         wire_add_bin(items, buf_span(&one));

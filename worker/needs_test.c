@@ -28,7 +28,8 @@ static void a_path_holds_when_it_can_be_read(void **state)
     assert_true(holds("path:%s", (const char *)*state));
     assert_false(holds("path:%s", testing_path(state, "nothing")));
     assert_contains(trouble, "No such file");
-    assert_int_equal(file_write_atomic(testing_path(state, "closed"), span_str("x"), 0000, &err), 0);
+    assert_int_equal(file_write_atomic(testing_path(state, "closed"), span_str("x"), 0000, &err),
+                     0);
     if (geteuid() != 0)
         assert_false(holds("path:%s", testing_path(state, "closed")));
 }

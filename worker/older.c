@@ -34,7 +34,8 @@ static void read_version(struct older *o, const char *folder, const char *name)
 {
     struct d_job job;
     char *path = mem_printf("%s/%s", folder, name);
-    if (file_read(path, LIMIT_JOB_BODY, &o->bytes, NULL) == 0 && d_job_decode(buf_span(&o->bytes), &job, NULL) == 0)
+    if (file_read(path, LIMIT_JOB_BODY, &o->bytes, NULL) == 0 &&
+        d_job_decode(buf_span(&o->bytes), &job, NULL) == 0)
         o->name = span_dup_str(job.name);
     else
         o->name = mem_strdup("");
@@ -52,8 +53,8 @@ static int newest_first(const void *a, const void *b)
     return memcmp(x->hash.b, y->hash.b, sizeof x->hash.b);
 }
 
-int older_read(const char *folder, int64_t now, older_is_current_fn *is_current, void *self, struct older **ret,
-               size_t *ret_n, struct error *err)
+int older_read(const char *folder, int64_t now, older_is_current_fn *is_current, void *self,
+               struct older **ret, size_t *ret_n, struct error *err)
 {
     DIR *d = opendir(folder);
     struct older *v = NULL;

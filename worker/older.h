@@ -1,9 +1,8 @@
-/* older.h - versions of jobs that lie compiled in var/jobs and are not current any more: for calls that were signed
- * and accepted before the job was changed.
+/* older.h - versions of jobs that lie compiled in var/jobs and are not current any more: for calls
+ * that were signed and accepted before the job was changed.
  *
- * A file's time of modification tells: the beginning of 1970 while its version is current, afterwards since when it
- * is not.
- */
+ * A file's time of modification tells: the beginning of 1970 while its version is current,
+ * afterwards since when it is not. */
 #ifndef LB_WORKER_OLDER_H
 #define LB_WORKER_OLDER_H
 
@@ -23,9 +22,10 @@ struct older {
 };
 
 typedef bool older_is_current_fn(void *self, const struct hash *hash);
-/* All that are not current, each job's newest first. Sets the files' times. *ret is yours: older_free. */
-int older_read(const char *folder, int64_t now_wall, older_is_current_fn *is_current, void *self, struct older **ret,
-               size_t *ret_n, struct error *err);
+/* All that are not current, each job's newest first. Sets the files' times. *ret is yours:
+   older_free. */
+int older_read(const char *folder, int64_t now_wall, older_is_current_fn *is_current, void *self,
+               struct older **ret, size_t *ret_n, struct error *err);
 void older_free(struct older **v, size_t n);
 
 #endif

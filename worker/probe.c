@@ -60,13 +60,15 @@ static bool probe_disk_free(const char *what, struct answer *a)
     if (statvfs(path, &st) < 0)
         return SAY(a, "%s: %s", path, strerror(errno));
     unsigned long long bytes = (unsigned long long)st.f_bavail * st.f_frsize;
-    return bytes >= least || SAY(a, "%s: %s free, %s needed", path, size_format((int64_t)bytes, has),
-                                 size_format((int64_t)least, wants));
+    return bytes >= least ||
+           SAY(a, "%s: %s free, %s needed", path, size_format((int64_t)bytes, has),
+               size_format((int64_t)least, wants));
 }
 
 static int connect_within(const struct addrinfo *ai, int ms)
 {
-    int fd = socket(ai->ai_family, ai->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, ai->ai_protocol), why = 0;
+    int fd = socket(ai->ai_family, ai->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, ai->ai_protocol),
+        why = 0;
     socklen_t n = sizeof why;
     if (fd < 0)
         return errno;

@@ -4,7 +4,8 @@
 #include "common/file.h"
 #include "common/mem.h"
 
-int revoked_open(struct revoked *r, const char *path, const struct trust_anchors *anchors, struct error *err)
+int revoked_open(struct revoked *r, const char *path, const struct trust_anchors *anchors,
+                 struct error *err)
 {
     *r = (struct revoked){.path = NULL};
     int rc = revocations_load(&r->list, path, anchors, err);
@@ -19,7 +20,8 @@ void revoked_close(struct revoked *r)
     mem_free(&r->path);
 }
 
-int revoked_take(struct revoked *r, struct span signed_list, const struct trust_anchors *anchors, struct error *err)
+int revoked_take(struct revoked *r, struct span signed_list, const struct trust_anchors *anchors,
+                 struct error *err)
 {
     int rc = revocations_take(&r->list, signed_list, anchors, NULL, err);
     if (rc <= 0)

@@ -17,9 +17,9 @@
 #include "common/paths.h"
 
 enum {
-    RETRY_LEAST_MS = 50, /* a runner that was just started listens within this or twice this */
-    RETRY_MOST_MS = 2000,
-    SPAWN_MOST_MS = 10000 /* between two starts of a runner that dies at once */
+    RETRY_MIN_MS = 50, /* a runner that was just started listens within this or twice this */
+    RETRY_MAX_MS = 2000,
+    SPAWN_MAX_MS = 10000 /* between two starts of a runner that dies at once */
 };
 
 extern char **environ;
@@ -50,8 +50,9 @@ static void on_retry(struct loop *loop, struct loop_timer *t, void *arg)
 static void again(struct runnerlink *l, const char *why)
 {
     snprintf(l->trouble, sizeof l->trouble, "%s", why);
-    loop_timer_set(l->loop, &l->retry, "runner.retry", loop_now(l->loop) + l->retry_ms, on_retry, l);
-    l->retry_ms = l->retry_ms * 2 < RETRY_MOST_MS ? l->retry_ms * 2 : RETRY_MOST_MS;
+    loop_timer_set(l->loop, &l->retry, "runner.retry", loop_now(l->loop) + l->retry_ms, on_retry,
+                   l);
+    l->retry_ms = l->retry_ms * 2 < RETRY_MAX_MS ? l->retry_ms * 2 : RETRY_MAX_MS;
 }
 
 static void drop(struct runnerlink *l, const char *why)
@@ -61,7 +62,7 @@ static void drop(struct runnerlink *l, const char *why)
         loop_del(l->loop, channel_fd(l->channel));
     channel_close(&l->channel);
     l->up = l->writing = false;
-    l->retry_ms = RETRY_LEAST_MS;
+    l->retry_ms = RETRY_MIN_MS;
     again(l, why);
     if (was_up)
         l->calls.down(l->calls.self, why);
@@ -74,13 +75,15 @@ static int spawn(struct runnerlink *l, struct error *err)
     posix_spawnattr_t attr;
     posix_spawn_file_actions_t files;
     sigset_t none, all;
-    /* It would find its home in the environment, too; but that of a process with keys nobody can read. */
+    /* It would find its home in the environment, too; but that of a process with keys nobody can
+       read. */
     char *home = secure_getenv("LONGBOAT_HOME");
     char *argv[] = {l->program, home ? "--home" : NULL, home, NULL};
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawnattr_init(&attr);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setflags(&attr,
+                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &all);
     posix_spawn_file_actions_init(&files);
@@ -100,10 +103,11 @@ static void start_one(struct runnerlink *l, struct error *err)
     int64_t now = loop_now(l->loop);
     if (!l->program || l->pid || now < l->spawn_after)
         return;
-    l->spawn_ms = l->spawn_ms ? (l->spawn_ms * 2 < SPAWN_MOST_MS ? l->spawn_ms * 2 : SPAWN_MOST_MS) : RETRY_LEAST_MS;
+    l->spawn_ms = l->spawn_ms ? (l->spawn_ms * 2 < SPAWN_MAX_MS ? l->spawn_ms * 2 : SPAWN_MAX_MS)
+                              : RETRY_MIN_MS;
     l->spawn_after = now + l->spawn_ms;
     if (spawn(l, err) == 0)
-        l->retry_ms = RETRY_LEAST_MS;
+        l->retry_ms = RETRY_MIN_MS;
 }
 
 void runnerlink_reap(struct runnerlink *l)
@@ -136,7 +140,7 @@ static bool take_attach(struct runnerlink *l, struct span message)
     }
     l->up = true;
     l->trouble[0] = '\0';
-    l->retry_ms = RETRY_LEAST_MS;
+    l->retry_ms = RETRY_MIN_MS;
     l->spawn_ms = 0;
     l->calls.up(l->calls.self);
     return true;
@@ -178,7 +182,8 @@ static int attach(struct runnerlink *l, struct error *err)
     struct s_attach a = {.version = RUNNER_PROTOCOL, .spool = l->spool, .slots = l->slots};
     uid_t uid = channel_peer_uid(l->channel);
     if (uid != 0 && uid != geteuid())
-        return error_set(err, -EPERM, "'%s' is held by user %u: neither root's nor ours", l->socket, uid);
+        return error_set(err, -EPERM, "'%s' is held by user %u: neither root's nor ours", l->socket,
+                         uid);
     int rc = loop_add(l->loop, channel_fd(l->channel), EPOLLIN, on_fd, l, err);
     if (rc < 0)
         return rc;
@@ -216,7 +221,7 @@ int runnerlink_open(struct runnerlink **ret, struct loop *loop, const struct run
     l->program = o->program ? mem_strdup(o->program) : NULL;
     l->spool = o->spool;
     l->slots = o->slots;
-    l->retry_ms = RETRY_LEAST_MS;
+    l->retry_ms = RETRY_MIN_MS;
     loop_timer_set(loop, &l->retry, "runner.retry", 0, on_retry, l);
     *ret = l;
     return 0;
@@ -248,7 +253,7 @@ const char *runnerlink_trouble(const struct runnerlink *l)
 
 bool runnerlink_has_room(const struct runnerlink *l)
 {
-    return l->up && channel_waiting(l->channel) < RUNNER_QUEUE_MOST;
+    return l->up && channel_waiting(l->channel) < RUNNER_QUEUE_MAX;
 }
 
 bool runnerlink_send(struct runnerlink *l, struct span message)
@@ -272,6 +277,7 @@ void runnerlink_flush(struct runnerlink *l)
         return;
     }
     bool wants = channel_wants_write(l->channel);
-    if (wants != l->writing && loop_mod(l->loop, channel_fd(l->channel), EPOLLIN | (wants ? EPOLLOUT : 0), &err) == 0)
+    if (wants != l->writing &&
+        loop_mod(l->loop, channel_fd(l->channel), EPOLLIN | (wants ? EPOLLOUT : 0), &err) == 0)
         l->writing = wants;
 }

@@ -1,9 +1,9 @@
-/* runnerlink.h - the worker's end of run/runner.sock: finds lbrunner, starts it where nobody else does, and never
- * gives up.
+/* runnerlink.h - the worker's end of run/runner.sock: finds lbrunner, starts it where nobody else
+ * does, and never gives up.
  *
- * lbrunner is started by posix_spawn, in a session of its own, from the folder in which lbworker lies; it outlives
- * us, and the next worker finds it by its socket. First message both ways: S_ATTACH.
- */
+ * lbrunner is started by posix_spawn, in a session of its own, from the folder in which lbworker
+ * lies; it outlives us, and the next worker finds it by its socket. First message both ways:
+ * S_ATTACH. */
 #ifndef LB_WORKER_RUNNERLINK_H
 #define LB_WORKER_RUNNERLINK_H
 
@@ -11,8 +11,8 @@
 #include "proto/messages.h"
 
 enum {
-    RUNNER_PROTOCOL = 1,        /* S_ATTACH.version */
-    RUNNER_QUEUE_MOST = 1 << 20 /* bytes that wait on the channel; more wait with the caller */
+    RUNNER_PROTOCOL = 1,       /* S_ATTACH.version */
+    RUNNER_QUEUE_MAX = 1 << 20 /* bytes that wait on the channel; more wait with the caller */
 };
 
 struct runnerlink;
@@ -35,10 +35,12 @@ int runnerlink_open(struct runnerlink **ret, struct loop *loop, const struct run
                     const struct runnerlink_calls *calls, struct error *err);
 void runnerlink_close(struct runnerlink **l); /* the runner stays */
 bool runnerlink_is_up(const struct runnerlink *l);
-/* Queues. False: it is down, and what is sent now is asked for again after `up`; or RUNNER_QUEUE_MOST wait already:
- * then there is room in the turn in which the runner has read on. */
+/* Queues. False: it is down, and what is sent now is asked for again after `up`; or
+ * RUNNER_QUEUE_MAX wait already: then there is room in the turn in which the runner has read
+ * on. */
 bool runnerlink_send(struct runnerlink *l, struct span message);
-bool runnerlink_has_room(const struct runnerlink *l); /* would runnerlink_send take something now? */
+/* would runnerlink_send take something now? */
+bool runnerlink_has_room(const struct runnerlink *l);
 void runnerlink_flush(struct runnerlink *l);
 /* After SIGCHLD. */
 void runnerlink_reap(struct runnerlink *l);

@@ -156,7 +156,8 @@ static void a_runner_of_another_protocol_is_not_taken(void **state)
 static const char *program(void **state)
 {
     struct error err = {0};
-    char *text = mem_printf("#!/bin/sh\necho \"started $*\" >>'%s'\n", testing_path(state, "starts"));
+    char *text =
+        mem_printf("#!/bin/sh\necho \"started $*\" >>'%s'\n", testing_path(state, "starts"));
     must(file_write_atomic(testing_path(state, "lbrunner"), span_str(text), 0700, &err));
     mem_free(&text);
     return testing_path(state, "lbrunner");

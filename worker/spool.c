@@ -28,7 +28,8 @@ struct spool {
     size_t n_queued, cap_queued;
     struct spool_file **files;
     size_t n_files;
-    struct timespec looked; /* the folder's mtime when its names were last read; zero: read them again */
+    /* the folder's mtime when its names were last read; zero: read them again */
+    struct timespec looked;
 };
 
 /* ---- Names */
@@ -78,13 +79,15 @@ static bool has_file(const struct spool *s, const char *name)
 
 static int by_name(const void *a, const void *b)
 {
-    const struct spool_file *x = *(struct spool_file *const *)a, *y = *(struct spool_file *const *)b;
+    const struct spool_file *x = *(struct spool_file *const *)a,
+                            *y = *(struct spool_file *const *)b;
     int order = strcmp(x->stem, y->stem);
     return order ? order : x->generation < y->generation ? -1 : x->generation > y->generation;
 }
 
-/* The file system's clock ticks, by 4 ms or by as much as 2 s: what comes within the tick in which the folder was
- * read leaves its mtime as it is. So only an mtime that was old by then says that nothing is new. */
+/* The file system's clock ticks, by 4 ms or by as much as 2 s: what comes within the tick in which
+ * the folder was read leaves its mtime as it is. So only an mtime that was old by then says that
+ * nothing is new. */
 static bool has_settled(const struct timespec *mtime)
 {
     int64_t age = clock_wall_ms() - ((int64_t)mtime->tv_sec * 1000 + mtime->tv_nsec / 1000000);
@@ -116,7 +119,8 @@ static int look(struct spool *s, struct error *err)
     if (s->n_files)
         qsort(s->files, s->n_files, sizeof *s->files, by_name);
     for (size_t i = 0; i < s->n_files; i++)
-        s->files[i]->last = i + 1 == s->n_files || strcmp(s->files[i]->stem, s->files[i + 1]->stem) != 0;
+        s->files[i]->last =
+            i + 1 == s->n_files || strcmp(s->files[i]->stem, s->files[i + 1]->stem) != 0;
     s->looked = settled ? st.st_mtim : (struct timespec){0};
     return 0;
 }
@@ -353,8 +357,8 @@ static int rewrite(struct spool *s, struct tidy *t, struct error *err)
 static bool is_wholly_read(const struct spool_file *f)
 {
     struct stat st;
-    return f->reader && stat(f->path, &st) == 0 && spoolfile_reader_offset(f->reader) >= st.st_size &&
-           f->shipped >= f->output_to;
+    return f->reader && stat(f->path, &st) == 0 &&
+           spoolfile_reader_offset(f->reader) >= st.st_size && f->shipped >= f->output_to;
 }
 
 int spool_tidy(struct spool *s, bool began, spool_knows_fn *knows, void *self, struct error *err)
@@ -367,8 +371,8 @@ int spool_tidy(struct spool *s, bool began, spool_knows_fn *knows, void *self, s
         struct spool_file *f = s->files[i];
         struct spool_file again = {.path = f->path};
         t = (struct tidy){.knows = knows, .self = self};
-        if (!f->last && is_wholly_read(f) && (rc = follow_file(&again, tidy_entry, &t, err)) == 0 && !t.needed &&
-            unlink(f->path) == 0) {
+        if (!f->last && is_wholly_read(f) && (rc = follow_file(&again, tidy_entry, &t, err)) == 0 &&
+            !t.needed && unlink(f->path) == 0) {
             file_free(&s->files[i]);
             memmove(s->files + i, s->files + i + 1, (--s->n_files - i) * sizeof *s->files);
         } else {

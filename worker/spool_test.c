@@ -81,7 +81,8 @@ static void keeper_writes(void **state, const char *name, unsigned run, size_t o
                              .data = buf_span(&data)};
         s_output_encode(&o, &b);
     } else {
-        struct s_launched l = {.run = run_of(run), .attempt = 1, .step = span_str("run"), .turn = 1};
+        struct s_launched l = {
+            .run = run_of(run), .attempt = 1, .step = span_str("run"), .turn = 1};
         s_launched_encode(&l, &b);
     }
     assert_int_equal(spoolfile_append(f, buf_span(&b), &err), 0);
@@ -112,7 +113,8 @@ static void a_bad_id_is_refused(void **state)
     struct spool *s = opened(state);
     struct error err = {0};
     spool_close(&s);
-    assert_int_equal(file_write_atomic(testing_path(state, "spool/id"), span_str("nonsense"), 0600, &err), 0);
+    assert_int_equal(
+        file_write_atomic(testing_path(state, "spool/id"), span_str("nonsense"), 0600, &err), 0);
     assert_true(spool_open(&s, folder_of(state), &err) < 0);
     assert_contains(err.text, "spool/id");
 }
@@ -188,8 +190,9 @@ static void a_damaged_file_is_named(void **state)
     struct spool *s = opened(state);
     struct error err = {0};
     struct seen seen = {0};
-    assert_int_equal(
-        file_write_atomic(testing_path(state, "spool/keeper-3.log"), span_str("nonsense of a file"), 0600, &err), 0);
+    assert_int_equal(file_write_atomic(testing_path(state, "spool/keeper-3.log"),
+                                       span_str("nonsense of a file"), 0600, &err),
+                     0);
     assert_true(spool_replay(s, see, &seen, &err) < 0);
     assert_contains(err.text, "keeper-3.log");
     spool_close(&s);

@@ -30,10 +30,11 @@ static int identify(struct worker *w, struct error *err)
     if (rc < 0)
         return rc;
     if (w->who.me.role != ROLE_SERVER)
-        return error_set(err, -EPERM,
-                         "%s: '%s' is a %s; a worker needs the certificate of a server (lbctl invite --server NAME, "
-                         "then lbworker join)",
-                         w->paths.config, w->who.me.name, role_word(w->who.me.role));
+        return error_set(
+            err, -EPERM,
+            "%s: '%s' is a %s; a worker needs the certificate of a server (lbctl invite --server NAME, "
+            "then lbworker join)",
+            w->paths.config, w->who.me.name, role_word(w->who.me.role));
     if (getrandom(random, sizeof random, 0) != sizeof random)
         return error_errno(err, errno, "no random bytes");
     w->incarnation = id_make(clock_wall_ms(), random);
@@ -42,14 +43,15 @@ static int identify(struct worker *w, struct error *err)
 
 /* ---- Opening */
 
-static int state_path(const struct worker *w, char path[PATHS_MOST], const char *name, struct error *err)
+static int state_path(const struct worker *w, char path[PATHS_MAX], const char *name,
+                      struct error *err)
 {
-    return path_join(path, PATHS_MOST, err, w->paths.state, name, NULL);
+    return path_join(path, PATHS_MAX, err, w->paths.state, name, NULL);
 }
 
 static int open_spool(struct worker *w, struct error *err)
 {
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc = state_path(w, path, "spool", err);
     if (rc == 0)
         rc = spool_open(&w->spool, path, err);
@@ -71,11 +73,12 @@ static int open_spool(struct worker *w, struct error *err)
 
 static int open_state(struct worker *w, struct error *err)
 {
-    char path[PATHS_MOST], packages[PATHS_MOST], files[PATHS_MOST];
+    char path[PATHS_MAX], packages[PATHS_MAX], files[PATHS_MAX];
     int rc = file_make_dirs(w->paths.state, 0700, err);
     if (rc == 0)
         rc = file_make_dirs(w->paths.run, 0700, err);
-    if (rc == 0 && (rc = open_spool(w, err)) == 0 && (rc = state_path(w, path, "revocations", err)) == 0)
+    if (rc == 0 && (rc = open_spool(w, err)) == 0 &&
+        (rc = state_path(w, path, "revocations", err)) == 0)
         rc = revoked_open(&w->revoked, path, &w->who.anchors, err);
     if (rc == 0 && (rc = state_path(w, path, "incoming", err)) == 0)
         rc = desired_begin(w, path, err);
@@ -96,14 +99,15 @@ static int open_state(struct worker *w, struct error *err)
 static int open_bell(struct worker *w, struct error *err)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    char path[PATHS_MOST];
+    char path[PATHS_MAX];
     int rc = path_join(path, sizeof path, err, w->paths.run, "worker.bell", NULL);
     if (rc == 0)
         rc = socket_path_check(path, err);
     if (rc < 0)
         return rc;
     memcpy(at.sun_path, path, strlen(path) + 1); /* it fits: just checked */
-    unlink(path);                                /* of a worker that was killed: we hold the spool's lock */
+    /* of a worker that was killed: we hold the spool's lock */
+    unlink(path);
     w->bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     mode_t mask = umask(0177);
     rc = w->bell < 0 || bind(w->bell, (struct sockaddr *)&at, sizeof at) < 0 ? -errno : 0;
@@ -225,7 +229,8 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
         desired_retry(w->desired, loop_now(l));
         break;
     default:
-        log_info("stopping; %u attempts stay with their keepers or wait in the spool", wcore_live(w->core));
+        log_info("stopping; %u attempts stay with their keepers or wait in the spool",
+                 wcore_live(w->core));
         loop_stop(l, 0);
     }
 }
@@ -282,12 +287,13 @@ static void runner_down(void *self, const char *why)
 static int open_runner(struct worker *w, struct error *err)
 {
     const struct runnerlink_calls calls = {w, runner_up, runner_message, runner_down};
-    char socket_path[PATHS_MOST];
+    char socket_path[PATHS_MAX];
     int rc = path_join(socket_path, sizeof socket_path, err, w->paths.run, "runner.sock", NULL);
     if (rc < 0)
         return rc;
     char *program = w->options.external_runner ? NULL : runnerlink_program();
-    const struct runnerlink_options o = {socket_path, program, spool_id(w->spool), w->options.slots};
+    const struct runnerlink_options o = {socket_path, program, spool_id(w->spool),
+                                         w->options.slots};
     rc = runnerlink_open(&w->runner, w->loop, &o, &calls, err);
     mem_free(&program);
     return rc;
@@ -359,6 +365,7 @@ int worker_run(struct worker *w, struct error *err)
     loop_on_turn_end(w->loop, turn_end, w);
     loop_timer_set(w->loop, &w->look, "worker.look", 0, on_look, w);
     loop_timer_set(w->loop, &w->tidy, "worker.tidy", loop_now(w->loop) + TIDY_MS, on_tidy, w);
-    log_info("server %s, %u slots, %u attempts in the spool", w->who.me.name, w->options.slots, wcore_live(w->core));
+    log_info("server %s, %u slots, %u attempts in the spool", w->who.me.name, w->options.slots,
+             wcore_live(w->core));
     return loop_run(w->loop, err);
 }

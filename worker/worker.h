@@ -1,9 +1,9 @@
-/* worker.h - the worker assembled: what its files share. The core decides; everything here carries out.
+/* worker.h - the worker assembled: what its files share. The core decides; everything here carries
+ * out.
  *
- * A turn of the loop: what came in is fed to the core, whose effects are only gathered; at the turn's end the spool's
- * entries are written, and then what rests on them leaves: requests to the runner, messages to the broker, last of
- * all logs.
- */
+ * A turn of the loop: what came in is fed to the core, whose effects are only gathered; at the
+ * turn's end the spool's entries are written, and then what rests on them leaves: requests to the
+ * runner, messages to the broker, last of all logs. */
 #ifndef LB_WORKER_WORKER_H
 #define LB_WORKER_WORKER_H
 
@@ -23,8 +23,11 @@
 
 enum {
     AHEAD_STEPS =
-        16,      /* asked for beyond the slots: the runner starts them without us; they can no longer be recalled */
-    HOLD_MS = 3, /* results wait so long for others while all slots are busy: then a frame carries many */
+        /* asked for beyond the slots: the runner starts them without us; they can no longer be
+           recalled */
+    16,
+    /* results wait so long for others while all slots are busy: then a frame carries many */
+    HOLD_MS = 3,
     LOOK_MS = 1000,  /* the spool is looked at this often even if no bell rings */
     TIDY_MS = 10000, /* between two looks for what can be thrown away */
     ATTEST_MS = 100, /* changes of what can be run here are gathered for so long */

@@ -1,5 +1,6 @@
-/* worker_test.c - the worker assembled, in a process of its own, between a broker (net/server.h) and a runner (a
- * channel) that are played here: what leaves after what, over kills and restarts. */
+/* worker_test.c - the worker assembled, in a process of its own, between a broker (net/server.h)
+ * and a runner (a channel) that are played here: what leaves after what, over kills and
+ * restarts. */
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@
 #include "common/testing.h"
 #include "net/server.h"
 
-enum { SEEN_MOST = 256, WAIT_MS = 20000 };
+enum { SEEN_MAX = 256, WAIT_MS = 20000 };
 
 struct play {
     void **state;
@@ -27,8 +28,8 @@ struct play {
     struct channel *runner;
     struct spoolfile *keeper;
     pid_t worker;
-    struct buf seen[SEEN_MOST]; /* messages of the worker to the broker, then to the runner */
-    bool to_runner[SEEN_MOST];
+    struct buf seen[SEEN_MAX]; /* messages of the worker to the broker, then to the runner */
+    bool to_runner[SEEN_MAX];
     unsigned n;
     bool silent_runner; /* does not answer ATTACH */
 };
@@ -46,7 +47,7 @@ static const char *at(struct play *p, const char *name)
 
 static void see(struct play *p, struct span m, bool to_runner)
 {
-    assert_true(p->n < SEEN_MOST);
+    assert_true(p->n < SEEN_MAX);
     p->to_runner[p->n] = to_runner;
     p->seen[p->n++] = buf_dup(m);
 }
@@ -71,8 +72,10 @@ static enum refusal on_hello(void *self, uint64_t peer, const struct hash *key, 
     (void)why;
     see(p, hello, false);
     p->peer = peer;
-    struct m_welcome w = {
-        .cluster = span_str("test"), .broker = span_str("played"), .lease_ms = LEASE_MS, .lost_after_ms = 60000};
+    struct m_welcome w = {.cluster = span_str("test"),
+                          .broker = span_str("played"),
+                          .lease_ms = LEASE_MS,
+                          .lost_after_ms = 60000};
     m_welcome_encode(&w, &b);
     assert_int_equal(net_server_send(p->server, peer, buf_span(&b)), 0);
     buf_free(&b);
@@ -194,9 +197,10 @@ static void build_house(struct play *p)
     buf_clear(&b);
     buf_printf(&b, "brokers:\n  - \"%s\"\n", net_server_endpoint(p->server, 0));
     must(file_write_atomic(at(p, "etc/client.yaml"), buf_span(&b), 0600, &err));
-    must(file_write_atomic(at(p, "etc/jobs/hello.yaml"),
-                           span_str("job: hello\nsteps:\n  - {name: run, subsystem: shell, run: echo hello}\n"), 0644,
-                           &err));
+    must(file_write_atomic(
+        at(p, "etc/jobs/hello.yaml"),
+        span_str("job: hello\nsteps:\n  - {name: run, subsystem: shell, run: echo hello}\n"), 0644,
+        &err));
     buf_free(&b);
     must(spoolfile_open_append(at(p, "var/spool/keeper-1.log"), 0600, &p->keeper, NULL, &err));
 }
@@ -226,7 +230,7 @@ static void begin(void **state, struct play *p)
 /* The worker in a process that was made by exec: nothing of ours is in it. */
 static void start(struct play *p)
 {
-    char self[PATHS_MOST];
+    char self[PATHS_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     assert_true(n > 0);
     self[n] = '\0';
@@ -346,8 +350,11 @@ static void execute(struct play *p, unsigned run)
                   &body);
     d_signed_encode(&(struct d_signed){.signer = span_str("anna"), .body = buf_span(&body)}, &s);
     tell(p, &m_execute_schema,
-         &(struct m_execute){
-             .run = run_id(run), .attempt = 1, .call = buf_span(&s), .job_hash = hash, .on_lost = ON_LOST_FAIL});
+         &(struct m_execute){.run = run_id(run),
+                             .attempt = 1,
+                             .call = buf_span(&s),
+                             .job_hash = hash,
+                             .on_lost = ON_LOST_FAIL});
     buf_free(&body);
     buf_free(&s);
 }
@@ -373,10 +380,13 @@ static void ring(struct play *p)
 static void step_runs(struct play *p, unsigned run)
 {
     struct buf o = {0};
-    keeper_writes(
-        p, &s_launched_schema,
-        &(struct s_launched){
-            .run = run_id(run), .attempt = 1, .step = span_str("run"), .turn = 1, .at = clock_wall_ms(), .pid = 1});
+    keeper_writes(p, &s_launched_schema,
+                  &(struct s_launched){.run = run_id(run),
+                                       .attempt = 1,
+                                       .step = span_str("run"),
+                                       .turn = 1,
+                                       .at = clock_wall_ms(),
+                                       .pid = 1});
     keeper_writes(p, &s_output_schema,
                   &(struct s_output){.run = run_id(run),
                                      .attempt = 1,
@@ -384,9 +394,11 @@ static void step_runs(struct play *p, unsigned run)
                                      .turn = 1,
                                      .stream = 1,
                                      .data = span_str("hello\n")});
-    d_step_outcome_encode(&(struct d_step_outcome){.name = span_str("run"), .turn = 1, .package = PACKAGE_SUCCEEDED},
-                          &o);
-    keeper_writes(p, &s_ended_schema, &(struct s_ended){.run = run_id(run), .attempt = 1, .outcome = buf_span(&o)});
+    d_step_outcome_encode(
+        &(struct d_step_outcome){.name = span_str("run"), .turn = 1, .package = PACKAGE_SUCCEEDED},
+        &o);
+    keeper_writes(p, &s_ended_schema,
+                  &(struct s_ended){.run = run_id(run), .attempt = 1, .outcome = buf_span(&o)});
     buf_free(&o);
 }
 
@@ -578,9 +590,10 @@ static void a_job_file_that_changes_is_attested_anew(void **state)
     begin(state, &p);
     start(&p);
     attested_hash(&p);
-    must(file_write_atomic(at(&p, "etc/jobs/other.yaml"),
-                           span_str("job: other\nsteps:\n  - {name: run, subsystem: shell, run: echo}\n"), 0644,
-                           &err));
+    must(file_write_atomic(
+        at(&p, "etc/jobs/other.yaml"),
+        span_str("job: other\nsteps:\n  - {name: run, subsystem: shell, run: echo}\n"), 0644,
+        &err));
     for (unsigned i = 1; a.jobs.count != 2; i++)
         must(m_attest_decode(await(&p, KIND_M_ATTEST, i), &a, &err));
     end(&p);

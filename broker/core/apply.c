@@ -1,8 +1,8 @@
-/* apply.c - the one function that changes the durable state: a step applies what it emits, a replay what it reads.
+/* apply.c - the one function that changes the durable state: a step applies what it emits, a replay
+ * what it reads.
  *
- * A record that the state does not allow is refused with a sentence; then the journal is not ours or we have a
- * defect, and guessing would lose somebody's run.
- */
+ * A record that the state does not allow is refused with a sentence; then the journal is not ours
+ * or we have a defect, and guessing would lose somebody's run. */
 #include <errno.h>
 #include <string.h>
 
@@ -22,8 +22,8 @@ static int no_attempt(const struct run *r, uint64_t attempt, const char *what, s
 }
 
 /* The run, if this attempt of it is with a server. */
-static struct run *with_attempt(const struct bcore *c, struct id id, uint64_t attempt, const char *what,
-                                struct error *err)
+static struct run *with_attempt(const struct bcore *c, struct id id, uint64_t attempt,
+                                const char *what, struct error *err)
 {
     struct run *r = run_find(c, id);
     if (!r)
@@ -53,7 +53,8 @@ static int apply_called(struct bcore *c, uint64_t lsn, const struct r_called *r,
     return 0;
 }
 
-static int apply_assigned(struct bcore *c, uint64_t lsn, const struct r_assigned *r, struct error *err)
+static int apply_assigned(struct bcore *c, uint64_t lsn, const struct r_assigned *r,
+                          struct error *err)
 {
     struct run *run = run_find(c, r->run);
     struct attempt *a;
@@ -75,7 +76,8 @@ static int apply_assigned(struct bcore *c, uint64_t lsn, const struct r_assigned
     return 0;
 }
 
-static int apply_started(struct bcore *c, uint64_t lsn, const struct r_started *r, struct error *err)
+static int apply_started(struct bcore *c, uint64_t lsn, const struct r_started *r,
+                         struct error *err)
 {
     struct run *run = with_attempt(c, r->run, r->attempt, "started", err);
     int rc = run ? run_move(run, RUN_EV_START, err) : -EPROTO;
@@ -92,7 +94,8 @@ static int apply_started(struct bcore *c, uint64_t lsn, const struct r_started *
     return 0;
 }
 
-static int apply_returned(struct bcore *c, uint64_t lsn, const struct r_returned *r, struct error *err)
+static int apply_returned(struct bcore *c, uint64_t lsn, const struct r_returned *r,
+                          struct error *err)
 {
     struct run *run = with_attempt(c, r->run, r->attempt, "returned", err);
     int rc = run ? run_move(run, RUN_EV_RETURN, err) : -EPROTO;
@@ -103,7 +106,8 @@ static int apply_returned(struct bcore *c, uint64_t lsn, const struct r_returned
     return 0;
 }
 
-static int apply_cancelled(struct bcore *c, uint64_t lsn, const struct r_cancelled *r, struct error *err)
+static int apply_cancelled(struct bcore *c, uint64_t lsn, const struct r_cancelled *r,
+                           struct error *err)
 {
     struct run *run = run_find(c, r->run);
     int rc = 0;
@@ -153,14 +157,16 @@ static int apply_held(struct bcore *c, uint64_t lsn, const struct r_held *r, str
     if (rc < 0)
         return rc;
     attempt_free(c, run);
-    run_cancel_free(c, run); /* whoever asked for it may ask again, and a held run ends by it at once */
+    /* whoever asked for it may ask again, and a held run ends by it at once */
+    run_cancel_free(c, run);
     run->attempt = (uint32_t)r->attempt;
     run->restored = run->lost_once = true;
     run->lsn = lsn;
     return 0;
 }
 
-static int apply_released(struct bcore *c, uint64_t lsn, const struct r_released *r, struct error *err)
+static int apply_released(struct bcore *c, uint64_t lsn, const struct r_released *r,
+                          struct error *err)
 {
     struct run *run = run_find(c, r->run);
     int rc = 0;
@@ -210,7 +216,8 @@ static int apply_kept(struct bcore *c, uint64_t lsn, const struct r_kept *r, str
 }
 
 /* ---- Parents */
-static int apply_parent_begun(struct bcore *c, uint64_t lsn, const struct r_parent_begun *r, struct error *err)
+static int apply_parent_begun(struct bcore *c, uint64_t lsn, const struct r_parent_begun *r,
+                              struct error *err)
 {
     struct d_signed s;
     struct d_parent d;
@@ -238,20 +245,22 @@ static int apply_parent_begun(struct bcore *c, uint64_t lsn, const struct r_pare
     return 0;
 }
 
-static int apply_parent_driven(struct bcore *c, uint64_t lsn, const struct r_parent_driven *r, struct error *err)
+static int apply_parent_driven(struct bcore *c, uint64_t lsn, const struct r_parent_driven *r,
+                               struct error *err)
 {
     struct parent *p = parent_find(c, r->run);
     if (!p)
         return no_run(r->run, "parent_driven", err);
     if (r->epoch != p->epoch + 1)
-        return error_set(err, -EPROTO, "parent_driven: epoch %llu follows %llu", (unsigned long long)r->epoch,
-                         (unsigned long long)p->epoch);
+        return error_set(err, -EPROTO, "parent_driven: epoch %llu follows %llu",
+                         (unsigned long long)r->epoch, (unsigned long long)p->epoch);
     p->epoch = r->epoch;
     p->lsn = lsn;
     return 0;
 }
 
-static int apply_parent_ended(struct bcore *c, uint64_t lsn, const struct r_parent_ended *r, struct error *err)
+static int apply_parent_ended(struct bcore *c, uint64_t lsn, const struct r_parent_ended *r,
+                              struct error *err)
 {
     struct parent *p = parent_find(c, r->run);
     struct kept k = {.id = r->run, .at = r->at, .lsn = lsn, .flags = KEPT_PARENT};
@@ -285,10 +294,12 @@ static int apply_operated(struct bcore *c, const struct r_operated *r, struct er
     struct server *s = server_find(c, r->target);
     bool drain = span_eq_str(r->verb, "drain"), undrain = span_eq_str(r->verb, "undrain");
     if (!drain && !undrain && !span_eq_str(r->verb, "forget"))
-        return error_set(err, -EPROTO, "operated: the verb '" SPAN_FMT "' is unknown", SPAN_ARG(r->verb));
+        return error_set(err, -EPROTO, "operated: the verb '" SPAN_FMT "' is unknown",
+                         SPAN_ARG(r->verb));
     if (!s)
-        return 0; /* the certificate that made it may have been left out of the replay, since it was forgotten later
-                   */
+        /* the certificate that made it may have been left out of the replay, since it was forgotten
+           later */
+        return 0;
     if (drain || undrain) {
         s->draining = drain;
         mem_free(&s->draining_reason);
@@ -297,7 +308,8 @@ static int apply_operated(struct bcore *c, const struct r_operated *r, struct er
         return 0;
     }
     if (s->attempts)
-        return error_set(err, -EPROTO, "operated: server '" SPAN_FMT "' has attempts", SPAN_ARG(r->target));
+        return error_set(err, -EPROTO, "operated: server '" SPAN_FMT "' has attempts",
+                         SPAN_ARG(r->target));
     server_remove(c, s); /* its certificates stay good: with one of them it comes back */
     return 0;
 }
@@ -311,7 +323,8 @@ static int apply_operated(struct bcore *c, const struct r_operated *r, struct er
         break; \
     }
 
-static int apply_kind(struct bcore *c, uint64_t lsn, uint64_t kind, struct span body, struct error *err)
+static int apply_kind(struct bcore *c, uint64_t lsn, uint64_t kind, struct span body,
+                      struct error *err)
 {
     int rc;
     switch (kind) {
@@ -336,7 +349,8 @@ static int apply_kind(struct bcore *c, uint64_t lsn, uint64_t kind, struct span 
         CASE(REVOKED, revoked, registry_apply_revoked(c, &r, err))
         CASE(EPOCH, epoch, (c->epoch = r.epoch > c->epoch ? r.epoch : c->epoch, 0))
     default:
-        rc = error_set(err, -EPROTO, "kind %llu is no record of this version", (unsigned long long)kind);
+        rc = error_set(err, -EPROTO, "kind %llu is no record of this version",
+                       (unsigned long long)kind);
     }
     return rc;
 }

@@ -6,7 +6,7 @@
 #include "broker/core/inside.h"
 
 enum {
-    RESOLVED_MOST = LIMIT_FRAME * 3 / 4
+    RESOLVED_MAX = LIMIT_FRAME * 3 / 4
 }; /* bytes of versions in one answer: the frame has a head and servers' names */
 
 static void jobs_free(struct bcore *c, struct job *jobs, unsigned n)
@@ -60,7 +60,8 @@ static unsigned first_unmet(const struct server *s, const struct wire_list *need
     for (unsigned at = 1; wire_next(&it, &name); at++) {
         bool holds = false;
         for (unsigned i = 0; i < s->n_needs && !holds; i++)
-            holds = d_need_decode(s->needs[i], &need, &err) == 0 && need.holds && span_eq(need.need, name);
+            holds = d_need_decode(s->needs[i], &need, &err) == 0 && need.holds &&
+                    span_eq(need.need, name);
         if (!holds)
             return at;
     }
@@ -128,7 +129,8 @@ void on_attest(struct bcore *c, struct peer *p)
         peer_forget(c, p);
         return;
     }
-    struct buf old = s->attest; /* the old jobs' spans are not read any more, but their memory goes last */
+    /* the old jobs' spans are not read any more, but their memory goes last */
+    struct buf old = s->attest;
     s->attest = buf_dup(c->ev->message);
     if (m_attest_decode(buf_span(&s->attest), &m, &err) == 0) {
         mem_free(&s->packages);
@@ -163,7 +165,8 @@ static int64_t deployed_at(const struct bcore *c, const struct job *j)
         return 0;
     for (struct wire_iter it = wire_iter(&d.packages); wire_next(&it, &item);)
         for (unsigned i = 0; i < c->n_deployments; i++)
-            if (span_eq(item, span_of(c->deployments[i].package.b, sizeof c->deployments[i].package.b)) &&
+            if (span_eq(item,
+                        span_of(c->deployments[i].package.b, sizeof c->deployments[i].package.b)) &&
                 c->deployments[i].issued_at > at)
                 at = c->deployments[i].issued_at;
     return at;
@@ -181,8 +184,9 @@ static int newest_first(const void *a, const void *b)
     return memcmp(x->job->hash.b, y->job->hash.b, sizeof x->job->hash.b);
 }
 
-static unsigned versions_in(const struct bcore *c, const struct text *address, const struct text *name,
-                            struct version *v, struct buf *servers, uint32_t *n_servers)
+static unsigned versions_in(const struct bcore *c, const struct text *address,
+                            const struct text *name, struct version *v, struct buf *servers,
+                            uint32_t *n_servers)
 {
     unsigned n = 0;
     unsigned n_members;
@@ -213,7 +217,8 @@ static unsigned versions_in(const struct bcore *c, const struct text *address, c
     return n;
 }
 
-static void send_resolved(struct bcore *c, uint64_t req, const struct text *address, const struct text *name)
+static void send_resolved(struct bcore *c, uint64_t req, const struct text *address,
+                          const struct text *name)
 {
     struct version *v = mem_zalloc(LIMIT_JOBS, sizeof *v);
     struct buf servers = {0}, versions = {0}, one = {0};
@@ -228,12 +233,14 @@ static void send_resolved(struct bcore *c, uint64_t req, const struct text *addr
         buf_clear(&one);
         d_version_encode(&(struct d_version){.job_hash = v[i].job->hash,
                                              .version = d.version,
-                                             .servers = v[i].servers < LIMIT_SERVERS ? v[i].servers : LIMIT_SERVERS,
+                                             .servers = v[i].servers < LIMIT_SERVERS
+                                                            ? v[i].servers
+                                                            : LIMIT_SERVERS,
                                              .example = span_str(v[i].example->name->s),
                                              .idempotent = d.idempotent,
                                              .parameters = d.parameters},
                          &one);
-        if (versions.n + one.n > RESOLVED_MOST)
+        if (versions.n + one.n > RESOLVED_MAX)
             break;
         wire_add_bin(&versions, buf_span(&one));
         count++;
@@ -253,7 +260,8 @@ void on_resolve(struct bcore *c, struct peer *p)
         return;
     if (!address_known(c, m.address)) {
         fail(c, m.req, REFUSAL_UNKNOWN_ADDRESS,
-             "no server or pool is named '" SPAN_FMT "' (lbctl servers lists them)", SPAN_ARG(m.address));
+             "no server or pool is named '" SPAN_FMT "' (lbctl servers lists them)",
+             SPAN_ARG(m.address));
         return;
     }
     struct text *address = text_get(c, m.address), *job = text_get(c, m.job);

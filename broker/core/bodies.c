@@ -1,13 +1,14 @@
 /* bodies.c - the bytes of calls: in memory up to a budget, beyond it in the store only.
  *
- * Whatever a decision needs of a call stands in its run. The bytes are needed once more, when the run is handed over,
- * and they are most of what a waiting call takes. So the bytes of a call that still waits when its record is on disk
- * go when those that are kept are beyond the budget. What is handed over before that, as on a cluster with a free
- * server, never asks the store. Nor do bytes come back into memory: the shell puts them into the EXECUTE that leaves,
- * while the commit that it rests on is under way (BCORE_FX_EXECUTE).
+ * Whatever a decision needs of a call stands in its run. The bytes are needed once more, when the
+ * run is handed over, and they are most of what a waiting call takes. So the bytes of a call that
+ * still waits when its record is on disk go when those that are kept are beyond the budget. What is
+ * handed over before that, as on a cluster with a free server, never asks the store. Nor do bytes
+ * come back into memory: the shell puts them into the EXECUTE that leaves, while the commit that it
+ * rests on is under way (BCORE_FX_EXECUTE).
  *
- * The newest go first: the oldest are handed over next, so what is near the head of a queue stays.
- */
+ * The newest go first: the oldest are handed over next, so what is near the head of a queue
+ * stays. */
 #include "broker/core/inside.h"
 
 /* It is on disk. */

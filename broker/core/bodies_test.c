@@ -1,5 +1,5 @@
-/* bodies_test.c - calls whose bytes lie in the store only: which they are, that nothing else changes with it, and
- * what is handed over. */
+/* bodies_test.c - calls whose bytes lie in the store only: which they are, that nothing else
+ * changes with it, and what is handed over. */
 #include "broker/core/testing.h"
 
 enum { BUDGET = 700 /* one call of call_of fits, two do not */ };
@@ -63,7 +63,8 @@ static struct id long_call(struct world *w, uint64_t peer, const char *key)
 }
 
 /* What is sent once the shell has fetched the call that the first such effect asks for. */
-static struct m_execute fetched(struct world *w, uint64_t server, struct id run, struct buf *message)
+static struct m_execute fetched(struct world *w, uint64_t server, struct id run,
+                                struct buf *message)
 {
     const struct logged *l = find_lookup(w, BCORE_FX_EXECUTE);
     struct m_execute m;
@@ -72,7 +73,8 @@ static struct m_execute fetched(struct world *w, uint64_t server, struct id run,
     assert_int_equal(l->effect.peer, server);
     assert_true(id_eq(l->effect.run, run));
     buf_clear(message);
-    assert_int_equal(bcore_execute_fill(l->effect.body, record_at(w, l->effect.called_lsn), message, &err), 0);
+    assert_int_equal(
+        bcore_execute_fill(l->effect.body, record_at(w, l->effect.called_lsn), message, &err), 0);
     assert_int_equal(m_execute_decode(buf_span(message), &m, &err), 0);
     assert_true(id_eq(m.run, run));
     return m;
@@ -82,8 +84,10 @@ static void beyond_the_budget_calls_that_wait_lie_in_the_store_only(void **state
 {
     struct world *w = *state;
     uint64_t anna = caller_up(w, "anna");
-    struct id first = long_call(w, anna, "1"), second = long_call(w, anna, "2"), third = long_call(w, anna, "3");
-    assert_true(is_here(w, second) && is_here(w, third)); /* the store has not said that it has them */
+    struct id first = long_call(w, anna, "1"), second = long_call(w, anna, "2"),
+              third = long_call(w, anna, "3");
+    /* the store has not said that it has them */
+    assert_true(is_here(w, second) && is_here(w, third));
     committed(w);
     assert_true(is_here(w, first)); /* the oldest is handed over first */
     assert_false(is_here(w, second) && is_here(w, third));
@@ -150,7 +154,8 @@ static void a_call_that_finds_a_free_server_never_asks_the_store(void **state)
     (void)s;
 }
 
-/* A cancel between hand-over and fetch is as any other: STOP follows EXECUTE in the queue of the peer. */
+/* A cancel between hand-over and fetch is as any other: STOP follows EXECUTE in the queue of the
+   peer. */
 static void a_cancel_while_the_store_is_asked_stops_it(void **state)
 {
     struct world *w = *state;

@@ -1,15 +1,15 @@
 /* calls.c - CALL: a run begins, once for each (principal, key).
  *
- * The order of the judgements: form, cluster and caller; then the key, so that a repeated call gets its answer
- * whatever else has changed; then what may refuse a new one: its expiry, room.
- */
+ * The order of the judgements: form, cluster and caller; then the key, so that a repeated call gets
+ * its answer whatever else has changed; then what may refuse a new one: its expiry, room. */
 #include <string.h>
 
 #include "broker/core/inside.h"
 #include "trust/call.h"
 #include "trust/names.h"
 
-static bool decode(struct bcore *c, struct peer *p, const struct m_call *m, struct d_call *d, struct hash *digest)
+static bool decode(struct bcore *c, struct peer *p, const struct m_call *m, struct d_call *d,
+                   struct hash *digest)
 {
     struct d_signed s;
     struct error err = {0};
@@ -18,17 +18,18 @@ static bool decode(struct bcore *c, struct peer *p, const struct m_call *m, stru
         return false;
     }
     if (!span_eq_str(d->cluster, c->config.cluster)) {
-        fail(c, m->req, REFUSAL_UNKNOWN_PRINCIPAL, "the call is for cluster '" SPAN_FMT "'; this is '%s'",
-             SPAN_ARG(d->cluster), c->config.cluster);
+        fail(c, m->req, REFUSAL_UNKNOWN_PRINCIPAL,
+             "the call is for cluster '" SPAN_FMT "'; this is '%s'", SPAN_ARG(d->cluster),
+             c->config.cluster);
         return false;
     }
     if (!span_eq_str(d->caller, p->name->s)) {
-        fail(c, m->req, REFUSAL_DENIED, "the call is signed by '" SPAN_FMT "' and sent by '%s'", SPAN_ARG(d->caller),
-             p->name->s);
+        fail(c, m->req, REFUSAL_DENIED, "the call is signed by '" SPAN_FMT "' and sent by '%s'",
+             SPAN_ARG(d->caller), p->name->s);
         return false;
     }
-    if (!d->key.n || !job_name_is_good(d->job) || !address_is_good(d->address) || d->on_lost >= ON_LOST_COUNT ||
-        (!d->pin_latest && hash_is_zero(&d->job_hash))) {
+    if (!d->key.n || !job_name_is_good(d->job) || !address_is_good(d->address) ||
+        d->on_lost >= ON_LOST_COUNT || (!d->pin_latest && hash_is_zero(&d->job_hash))) {
         fail(c, m->req, REFUSAL_MALFORMED, "call: %s",
              !d->key.n                      ? "its key is empty"
              : !job_name_is_good(d->job)    ? "its job is no name"
@@ -45,18 +46,18 @@ static bool decode(struct bcore *c, struct peer *p, const struct m_call *m, stru
     return true;
 }
 
-static void conflict(struct bcore *c, uint64_t rests_on, const struct m_call *m, const struct d_call *d,
-                     struct id run)
+static void conflict(struct bcore *c, uint64_t rests_on, const struct m_call *m,
+                     const struct d_call *d, struct id run)
 {
     char id[ID_TEXT];
     fail_after(c, rests_on, m->req, REFUSAL_CONFLICT,
-               "the key '" SPAN_FMT "' belongs to run %s, which was called with another body", SPAN_ARG(d->key),
-               id_format(run, id));
+               "the key '" SPAN_FMT "' belongs to run %s, which was called with another body",
+               SPAN_ARG(d->key), id_format(run, id));
 }
 
 /* Answers a call whose key is known. False: it is not. */
-static bool answer_duplicate(struct bcore *c, struct peer *p, const struct m_call *m, const struct d_call *d,
-                             struct key128 key, const struct hash *digest)
+static bool answer_duplicate(struct bcore *c, struct peer *p, const struct m_call *m,
+                             const struct d_call *d, struct key128 key, const struct hash *digest)
 {
     struct run *r = run_by_key(c, key);
     const struct kept *k = r ? NULL : kept_by_key(c, key);
@@ -69,7 +70,11 @@ static bool answer_duplicate(struct bcore *c, struct peer *p, const struct m_cal
         conflict(c, r ? r->lsn : k ? k->lsn : 0, m, d, run);
         return true;
     }
-    SEND(c, p->handle, r ? r->lsn : k ? k->lsn : 0, accepted, .req = m->req, .run = run, .duplicate = true);
+    SEND(c, p->handle,
+         r   ? r->lsn
+         : k ? k->lsn
+             : 0,
+         accepted, .req = m->req, .run = run, .duplicate = true);
     if (m->follow && r) {
         follow_add(c, p, r, m->follow);
         send_state(c, p, r);
@@ -90,12 +95,14 @@ static struct id new_id(const struct bcore *c)
 static bool refuse_new(struct bcore *c, const struct m_call *m, const struct d_call *d)
 {
     if (d->expires && c->wall >= d->expires)
-        fail(c, m->req, REFUSAL_EXPIRED, "the call expired %lld s ago; sign it again under a new key",
+        fail(c, m->req, REFUSAL_EXPIRED,
+             "the call expired %lld s ago; sign it again under a new key",
              (long long)((c->wall - d->expires) / 1000));
     else if (c->store_full)
         fail_busy(c, m->req, "the broker's disk is full: only results and cancels are taken");
     else if (c->n_runs >= c->config.max_runs)
-        fail_busy(c, m->req, "%llu runs are live, as many as this broker takes", (unsigned long long)c->n_runs);
+        fail_busy(c, m->req, "%llu runs are live, as many as this broker takes",
+                  (unsigned long long)c->n_runs);
     else if (c->memory + run_cost(m->call.n) > c->config.memory_budget)
         fail_busy(c, m->req, "the calls that wait fill the broker's memory budget");
     else
@@ -103,8 +110,10 @@ static bool refuse_new(struct bcore *c, const struct m_call *m, const struct d_c
     return true;
 }
 
-/* Of the serial that signed: a call may have been signed before its caller's certificate was renewed. */
-static struct span signers_certificate(const struct bcore *c, const struct peer *p, const struct m_call *m)
+/* Of the serial that signed: a call may have been signed before its caller's certificate was
+   renewed. */
+static struct span signers_certificate(const struct bcore *c, const struct peer *p,
+                                       const struct m_call *m)
 {
     struct d_signed s;
     const struct enrolled *e = NULL;

@@ -248,7 +248,8 @@ static void what_was_forgotten_is_asked_of_the_store(void **state)
     const struct logged *l = find_lookup(w, BCORE_FX_LOOKUP_KEY);
     assert_non_null(l);
     assert_int_equal(l->kind, KIND_M_CALL);
-    assert_int_equal(l->effect.rests_on, w->lsn); /* not before the end that was forgotten is in the store */
+    /* not before the end that was forgotten is in the store */
+    assert_int_equal(l->effect.rests_on, w->lsn);
     NOT_SENT(w, anna, ACCEPTED);
     /* The store knows it: the same run. */
     struct bcore_known known = {.run = first};
@@ -320,7 +321,8 @@ static void keys_are_forgotten_after_their_time(void **state)
     world_restart(w);
     uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
     struct d_call d = call_of("a"), e = call_of("b");
-    d.issued_at = e.issued_at = WORLD_WALL + 86400000; /* later than anything that a restart is not told of */
+    /* later than anything that a restart is not told of */
+    d.issued_at = e.issued_at = WORLD_WALL + 86400000;
     struct id run = call_d(w, anna, d);
     succeed(w, wh1, "wh1", run, 1, 5);
     assert_true(view_ended(w->core, &run));
@@ -387,7 +389,8 @@ static void what_a_restart_is_not_told_any_more_is_asked_of_the_store(void **sta
     log_clear(w);
     struct bcore *old = w->core;
     w->core = bcore_new(&w->config); /* nothing of it is left to replay */
-    bcore_begin(w->core, &(struct bcore_event){.now = w->now, .wall = w->wall, .lsn = last}, &w->out);
+    bcore_begin(w->core, &(struct bcore_event){.now = w->now, .wall = w->wall, .lsn = last},
+                &w->out);
     anna = ++w->peers;
     struct bcore_peer who = {.name = "anna", .role = "caller", .address = ""};
     struct buf *hello = world_scratch(w), *body = world_scratch(w), message = {0};

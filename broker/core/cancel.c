@@ -1,9 +1,9 @@
 /* cancel.c - CANCEL, and the release of held runs.
  *
- * What no server has ends at once. What a server has is cancelled durably first: from then on no new attempt starts,
- * whatever comes; STOP goes to its server, and again whenever that comes back without having obeyed. Whether it was
- * in time is for the server to say: its result is counted as it is.
- */
+ * What no server has ends at once. What a server has is cancelled durably first: from then on no
+ * new attempt starts, whatever comes; STOP goes to its server, and again whenever that comes back
+ * without having obeyed. Whether it was in time is for the server to say: its result is counted as
+ * it is. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,8 +13,8 @@ void send_stop(struct bcore *c, const struct run *r)
 {
     const struct peer *p = r->at->server->peer;
     if (p && r->cancel)
-        SEND(c, p->handle, r->lsn, stop, .run = r->id, .attempt = r->attempt, .force = r->cancel->force,
-             .reason = span_str(r->cancel->reason));
+        SEND(c, p->handle, r->lsn, stop, .run = r->id, .attempt = r->attempt,
+             .force = r->cancel->force, .reason = span_str(r->cancel->reason));
 }
 
 /* The answer to who has decided about a run. */
@@ -42,39 +42,43 @@ void on_cancel(struct bcore *c, struct peer *p)
             done(c, m.req, k->lsn, "it had ended already");
         else
             fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN,
-                       "no live run has the id %s (lbctl history has those that ended)", id_format(m.run, id));
+                       "no live run has the id %s (lbctl history has those that ended)",
+                       id_format(m.run, id));
         return;
     }
     if (r->cancel && (r->cancel->force || !m.force)) { /* said before */
         done(c, m.req, r->lsn, "it is being cancelled");
         return;
     }
-    r->lsn = EMIT(c, cancelled, .at = c->wall, .run = r->id, .by = span_str(p->name->s), .force = m.force,
-                  .reason = m.reason);
+    r->lsn = EMIT(c, cancelled, .at = c->wall, .run = r->id, .by = span_str(p->name->s),
+                  .force = m.force, .reason = m.reason);
     if (r->at) {
         send_stop(c, r);
         follow_state(c, r);
         done(c, m.req, r->lsn, "its server has been asked to stop it");
         return;
     }
-    run_end_by_broker(
-        c, r,
-        (struct verdict){DELIVERY_CALLED, JOB_CANCELLED, r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
-        r->restored            ? "held since a backup was put back; cancelled by %s: " SPAN_FMT
-        : r->state == RUN_HELD ? "held after it was lost; cancelled by %s: " SPAN_FMT
-        : r->lost_once         ? "what became of an earlier attempt is not known; cancelled by %s while "
-                                 "it waited for another: " SPAN_FMT
-                               : "cancelled by %s while it waited: " SPAN_FMT,
-        p->name->s, SPAN_ARG(m.reason));
+    run_end_by_broker(c, r,
+                      (struct verdict){DELIVERY_CALLED, JOB_CANCELLED,
+                                       r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
+                      r->restored ? "held since a backup was put back; cancelled by %s: " SPAN_FMT
+                      : r->state == RUN_HELD ? "held after it was lost; cancelled by %s: " SPAN_FMT
+                      : r->lost_once
+                          ? "what became of an earlier attempt is not known; cancelled by %s while "
+                            "it waited for another: " SPAN_FMT
+                          : "cancelled by %s while it waited: " SPAN_FMT,
+                      p->name->s, SPAN_ARG(m.reason));
     strays_end(c, r, m.force);
     done_with_strays(c, m.req, r, "cancelled");
 }
 
-static void release_as(struct bcore *c, struct peer *p, struct run *r, const struct m_operate *m, struct span how)
+static void release_as(struct bcore *c, struct peer *p, struct run *r, const struct m_operate *m,
+                       struct span how)
 {
-    const char *why = r->restored ? "it was live in a backup that was put back" : "its server was lost";
-    r->lsn =
-        EMIT(c, released, .at = c->wall, .run = r->id, .by = span_str(p->name->s), .how = how, .reason = m->reason);
+    const char *why =
+        r->restored ? "it was live in a backup that was put back" : "its server was lost";
+    r->lsn = EMIT(c, released, .at = c->wall, .run = r->id, .by = span_str(p->name->s), .how = how,
+                  .reason = m->reason);
     if (span_eq_str(how, "rerun")) {
         strays_end(c, r, true); /* before another attempt is handed over */
         queue_add(c, r);
@@ -87,8 +91,8 @@ static void release_as(struct bcore *c, struct peer *p, struct run *r, const str
     run_end_by_broker(c, r,
                       good ? (struct verdict){DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED, 0}
                            : (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-                      "%s; released as %s by %s: " SPAN_FMT, why, good ? "succeeded" : "failed", p->name->s,
-                      SPAN_ARG(m->reason));
+                      "%s; released as %s by %s: " SPAN_FMT, why, good ? "succeeded" : "failed",
+                      p->name->s, SPAN_ARG(m->reason));
     strays_end(c, r, false);
     done_with_strays(c, m->req, r, good ? "released as succeeded" : "released as failed");
 }
@@ -104,8 +108,10 @@ void release(struct bcore *c, struct peer *p, const struct m_operate *m)
         return;
     }
     if (!wire_map_get(&m->arguments, "how", &how) || how.type != VALUE_STR ||
-        !(span_eq_str(how.bytes, "rerun") || span_eq_str(how.bytes, "fail") || span_eq_str(how.bytes, "succeed"))) {
-        fail(c, m->req, REFUSAL_BAD_ARGUMENT, "release: the argument `how` is rerun, fail or succeed");
+        !(span_eq_str(how.bytes, "rerun") || span_eq_str(how.bytes, "fail") ||
+          span_eq_str(how.bytes, "succeed"))) {
+        fail(c, m->req, REFUSAL_BAD_ARGUMENT,
+             "release: the argument `how` is rerun, fail or succeed");
         return;
     }
     r = run_find(c, id);
@@ -114,16 +120,19 @@ void release(struct bcore *c, struct peer *p, const struct m_operate *m)
         if (k && (k->flags & KEPT_RELEASED))
             done(c, m->req, k->lsn, "it was released already, and has ended");
         else
-            fail_after(c, k ? k->lsn : c->kept.forgot_lsn, m->req, k ? REFUSAL_STATE : REFUSAL_UNKNOWN_RUN,
-                       "run " SPAN_FMT " %s", SPAN_ARG(m->target), k ? "has ended" : "is not known");
+            fail_after(c, k ? k->lsn : c->kept.forgot_lsn, m->req,
+                       k ? REFUSAL_STATE : REFUSAL_UNKNOWN_RUN, "run " SPAN_FMT " %s",
+                       SPAN_ARG(m->target), k ? "has ended" : "is not known");
     } else if (r->state != RUN_HELD) {
-        fail(c, m->req, REFUSAL_STATE, "run " SPAN_FMT " is %s: only a held run can be released", SPAN_ARG(m->target),
-             run_state_text(run_state_of(r)));
+        fail(c, m->req, REFUSAL_STATE, "run " SPAN_FMT " is %s: only a held run can be released",
+             SPAN_ARG(m->target), run_state_text(run_state_of(r)));
     } else if (span_eq_str(how.bytes, "rerun") && r->attempt >= LIMIT_ATTEMPTS) {
-        fail(c, m->req, REFUSAL_STATE,
-             "run " SPAN_FMT " has had %u attempts, as many as can be counted: release it with --fail or --succeed, "
-             "and call again under another key",
-             SPAN_ARG(m->target), (unsigned)r->attempt);
+        fail(
+            c, m->req, REFUSAL_STATE,
+            "run " SPAN_FMT
+            " has had %u attempts, as many as can be counted: release it with --fail or --succeed, "
+            "and call again under another key",
+            SPAN_ARG(m->target), (unsigned)r->attempt);
     } else {
         release_as(c, p, r, m, how.bytes);
     }

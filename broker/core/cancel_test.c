@@ -143,8 +143,9 @@ static void release_run(struct world *w, uint64_t peer, struct id run, const cha
         value_add_str(&args, span_str("how"));
         value_add_str(&args, span_str(how));
     }
-    SAY(w, peer, "anna", operate, .req = 4, .verb = span_str("release"), .target = span_str(id_format(run, id)),
-        .arguments = wire_list_from(&args, how ? 1 : 0), .reason = span_str("looked at it"));
+    SAY(w, peer, "anna", operate, .req = 4, .verb = span_str("release"),
+        .target = span_str(id_format(run, id)), .arguments = wire_list_from(&args, how ? 1 : 0),
+        .reason = span_str("looked at it"));
     buf_free(&args);
 }
 
@@ -275,7 +276,8 @@ static void a_release_ends_nothing_where_nothing_runs_any_more(void **state)
     told_what_ends_there(w, anna, NULL);
     wh1 = worker_hello(w, "wh1", 1);
     SAY(w, wh1, "wh1", have, .run = other, .attempt = 1, .state = RUN_RUNNING);
-    assert_true(find_sent(w, wh1, KIND_M_STOP)->effect.rests_on > 0); /* on the end, so that none is undone */
+    /* on the end, so that none is undone */
+    assert_true(find_sent(w, wh1, KIND_M_STOP)->effect.rests_on > 0);
     told_to_stop(w, wh1, other, false);
 }
 
@@ -333,7 +335,8 @@ static void what_waits_for_another_attempt_is_not_said_to_have_done_nothing(void
             wh1 = worker_up(w, "wh1", 2);
         SAY(w, anna, "anna", cancel, .req = 3, .run = run, .reason = span_str("enough"));
         if (handed_over)
-            SAY(w, wh1, "wh1", returned, .run = run, .attempt = 2, .reason = span_str("told to stop"));
+            SAY(w, wh1, "wh1", returned, .run = run, .attempt = 2,
+                .reason = span_str("told to stop"));
         struct d_outcome o = told_end(w, anna, run);
         assert_int_equal(o.status, STATUS_CANCELLED);
         assert_int_equal(o.package, PACKAGE_UNKNOWN);

@@ -1,9 +1,9 @@
 /* core.c - the core as a whole: made, replayed, begun, stepped; who is connected; what is due.
  *
- * Where to read on: apply.c changes the durable state; calls.c, cancel.c, results.c, servers.c, strays.c, leases.c,
- * parents.c, registry.c, deploy.c and operate.c decide, one file for what one kind of message asks; queue.c and
- * placement.c give runs to servers; follow.c tells callers; explain.c, view.c and digest.c only look.
- */
+ * Where to read on: apply.c changes the durable state; calls.c, cancel.c, results.c, servers.c,
+ * strays.c, leases.c, parents.c, registry.c, deploy.c and operate.c decide, one file for what one
+ * kind of message asks; queue.c and placement.c give runs to servers; follow.c tells callers;
+ * explain.c, view.c and digest.c only look. */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -116,7 +116,8 @@ static void step_end(struct bcore *c)
     c->ev = NULL;
 }
 
-/* After a backup a second of wall time: no broker begins as often as that, so the epochs that were lost lie below. */
+/* After a backup a second of wall time: no broker begins as often as that, so the epochs that were
+   lost lie below. */
 static uint64_t next_epoch(const struct bcore *c)
 {
     uint64_t seconds = c->ev->restored && c->wall > 0 ? (uint64_t)c->wall / 1000 : 0;
@@ -138,7 +139,8 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
     step_begin(c, ev, out);
     c->live = true;
     if (ev->lsn > c->lsn)
-        c->lsn = ev->lsn; /* the journal's last records may be among those that a replay leaves out */
+        /* the journal's last records may be among those that a replay leaves out */
+        c->lsn = ev->lsn;
     c->committed = c->lsn;
     kept_begin(c);
     EMIT(c, epoch, .at = c->wall, .epoch = next_epoch(c), .software = span_str(LB_VERSION));
@@ -149,7 +151,8 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
         int64_t age = c->wall > r->called_at ? c->wall - r->called_at : 0;
         r->accepted = age < c->now + INT64_MAX / 4 ? c->now - age : c->now;
         if (r->at)
-            attempt_silent(c, r, c->now); /* lost_after counts from zero: who was heard before us we cannot know */
+            /* lost_after counts from zero: who was heard before us we cannot know */
+            attempt_silent(c, r, c->now);
         else if (r->state == RUN_WAITING)
             queue_add(c, r);
     }
@@ -157,8 +160,8 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
     step_end(c);
 }
 
-/* ---- Timers: one heap; the kind is in the tie, after the turn that makes equal times come in the order they were
- * set. */
+/* ---- Timers: one heap; the kind is in the tie, after the turn that makes equal times come in the
+ * order they were set. */
 void timer_set(struct bcore *c, struct heap_node *node, enum timer_kind kind, int64_t at)
 {
     heap_remove(&c->timers, node);
@@ -222,15 +225,16 @@ static bool hello_good(struct bcore *c, const struct m_hello *m, struct server *
     uint64_t left;
     if (m->major != PROTO_MAJOR) {
         fx_refuse(c, c->ev->peer, REFUSAL_VERSION, 0,
-                  "this broker speaks protocol %d.x, the peer %llu.x: update the older one", PROTO_MAJOR,
-                  (unsigned long long)m->major);
+                  "this broker speaks protocol %d.x, the peer %llu.x: update the older one",
+                  PROTO_MAJOR, (unsigned long long)m->major);
         return false;
     }
     if (s && s->leased && !id_eq(s->spool, m->spool)) {
         left = (uint64_t)(s->heard + (int64_t)c->config.lease_ms - c->now);
-        fx_refuse(c, c->ev->peer, REFUSAL_NAME_TAKEN, left < c->config.lease_ms ? left + 1 : c->config.lease_ms,
-                  "server '%s' is live with another spool, from %s: two workers under one name", s->name->s,
-                  s->address && s->address[0] ? s->address : "an unknown address");
+        fx_refuse(c, c->ev->peer, REFUSAL_NAME_TAKEN,
+                  left < c->config.lease_ms ? left + 1 : c->config.lease_ms,
+                  "server '%s' is live with another spool, from %s: two workers under one name",
+                  s->name->s, s->address && s->address[0] ? s->address : "an unknown address");
         return false;
     }
     return true;
@@ -247,15 +251,18 @@ static struct peer *peer_new(struct bcore *c, uint64_t serial)
     return p;
 }
 
-/* The shell goes by the newest certificate of the peer's key; who said HELLO with an older one is told. */
+/* The shell goes by the newest certificate of the peer's key; who said HELLO with an older one is
+   told. */
 static void welcome(struct bcore *c, struct peer *p, const struct m_hello *m)
 {
     const struct span newest = c->ev->who->certificate;
     const uint64_t ours = PROTO_MINOR;
-    SEND(c, p->handle, 0, welcome, .minor = m->minor < ours ? m->minor : ours, .cluster = span_str(c->config.cluster),
-         .broker = span_str(c->config.broker), .certificate = buf_span(&c->certificate), .epoch = c->epoch,
+    SEND(c, p->handle, 0, welcome, .minor = m->minor < ours ? m->minor : ours,
+         .cluster = span_str(c->config.cluster), .broker = span_str(c->config.broker),
+         .certificate = buf_span(&c->certificate), .epoch = c->epoch,
          .lease_ms = c->config.lease_ms, .lost_after_ms = c->config.lost_after_ms, .now = c->wall,
-         .revocations = c->revocations_number, .yours = span_eq(newest, m->certificate) ? SPAN_NONE : newest);
+         .revocations = c->revocations_number,
+         .yours = span_eq(newest, m->certificate) ? SPAN_NONE : newest);
     if (m->revocations < c->revocations_number)
         send_revoked(c, p->handle, 0);
     if (p->server)
@@ -277,7 +284,8 @@ static void peer_up(struct bcore *c)
     bool worker = !strcmp(who->role, "server") && !id_is_zero(m.spool);
     /* A one-time key has no certificate and no role; it may only enrol. */
     if (who->role[0]) {
-        if (!registry_meet(c, who->certificate, &err) || decode_certificate(who->certificate, &d, &err) < 0) {
+        if (!registry_meet(c, who->certificate, &err) ||
+            decode_certificate(who->certificate, &d, &err) < 0) {
             fx_refuse(c, c->ev->peer, REFUSAL_EXISTS, 0, "%s", err.text);
             return;
         }
@@ -353,14 +361,16 @@ static void message(struct bcore *c)
     uint64_t kind = 0;
     size_t size;
     if (!p) { /* it was closed, and this was on its way */
-        fx_close(c, c->ev->peer, &m_reset_schema, &(struct m_reset){.reason = span_str("this session is over")});
+        fx_close(c, c->ev->peer, &m_reset_schema,
+                 &(struct m_reset){.reason = span_str("this session is over")});
         return;
     }
     if (p->server)
         lease_renew(c, p->server);
     follow_window(c, p);
     if (wire_peek(c->ev->message, &kind, &size, &err) < 0 || size != c->ev->message.n) {
-        fx_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "%s", err.code ? err.text : "bytes follow the message");
+        fx_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "%s",
+                  err.code ? err.text : "bytes follow the message");
         peer_forget(c, p);
         return;
     }

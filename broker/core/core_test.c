@@ -1,5 +1,5 @@
-/* The core as a whole: who may come in, what is malformed, replay; and a storm of chance that ends in the same state.
- */
+/* The core as a whole: who may come in, what is malformed, replay; and a storm of chance that ends
+ * in the same state. */
 #include "broker/core/testing.h"
 
 static void another_major_version_is_refused(void **state)
@@ -19,7 +19,8 @@ static void a_malformed_hello_is_refused(void **state)
     struct world *w = *state;
     struct bcore_peer who = {.name = "anna", .role = "caller"};
     struct m_refused r;
-    world_step(w, (struct bcore_event){.kind = BCORE_PEER_UP, .peer = 9, .who = &who, .message = span_str("x")});
+    world_step(w, (struct bcore_event){
+                      .kind = BCORE_PEER_UP, .peer = 9, .who = &who, .message = span_str("x")});
     SENT(w, 9, REFUSED, refused, &r);
     assert_int_equal(r.code, REFUSAL_MALFORMED);
 }
@@ -114,7 +115,8 @@ static void records_that_the_state_does_not_allow_are_refused(void **state)
 static void new_records_follow_all_that_the_store_has(void **state)
 {
     struct world *w = *state;
-    struct bcore_event ev = {.now = w->now, .wall = w->wall, .lsn = w->lsn + 3}; /* three that no replay needs */
+    /* three that no replay needs */
+    struct bcore_event ev = {.now = w->now, .wall = w->wall, .lsn = w->lsn + 3};
     struct bcore *c = world_replayed(w);
     bcore_begin(c, &ev, &w->out);
     assert_int_equal(w->out.records[0].lsn, w->lsn + 4);
@@ -160,7 +162,8 @@ static void counts_and_walks_see_every_run(void **state)
     assert_true(id_eq(v.id, last));
 }
 
-/* ---- A storm: three workers, two callers, everything at random; laws after every step, replay now and then. */
+/* ---- A storm: three workers, two callers, everything at random; laws after every step, replay now
+   and then. */
 enum { STORM_WORKERS = 3, STORM_STEPS = 4000 };
 struct storm_worker {
     const char *name;
@@ -200,7 +203,8 @@ static void deliver(struct storm *s)
                 continue;
             if (l->effect.kind == BCORE_FX_CLOSE)
                 v->peer = 0;
-            else if (l->kind == KIND_M_EXECUTE && v->n < 256 && m_execute_decode(l->effect.body, &e, &err) == 0) {
+            else if (l->kind == KIND_M_EXECUTE && v->n < 256 &&
+                     m_execute_decode(l->effect.body, &e, &err) == 0) {
                 v->has[v->n].run = e.run;
                 v->has[v->n].started = false;
                 v->has[v->n++].attempt = e.attempt;
@@ -230,7 +234,8 @@ static void worker_returns(struct storm *s, struct storm_worker *v)
         SAY(w, v->peer, v->name, have, .run = v->has[i].run, .attempt = v->has[i].attempt,
             .state = v->has[i].started ? RUN_RUNNING : RUN_HANDED_OVER);
     SAY(w, v->peer, v->name, have_end, .count = v->n);
-    attest(w, v->peer, v->name, WORLD_SLOTS, (struct attested[]){{.job = "load", .hash = 1}, {0}}, NULL, false);
+    attest(w, v->peer, v->name, WORLD_SLOTS, (struct attested[]){{.job = "load", .hash = 1}, {0}},
+           NULL, false);
 }
 
 static void worker_acts(struct storm *s, struct storm_worker *v)
@@ -246,7 +251,8 @@ static void worker_acts(struct storm *s, struct storm_worker *v)
         down(w, v->peer);
         v->peer = 0;
     } else if (v->n && what < 4) {
-        SAY(w, v->peer, v->name, started, .run = v->has[i].run, .attempt = v->has[i].attempt, .step = span_str("s"));
+        SAY(w, v->peer, v->name, started, .run = v->has[i].run, .attempt = v->has[i].attempt,
+            .step = span_str("s"));
         v->has[i].started = true;
     } else if (v->n && what < 9) {
         if (!v->has[i].started && chance(s, 4) == 0)
@@ -266,7 +272,8 @@ static void caller_acts(struct storm *s)
     char key[24];
     struct view_run v;
     struct id after = ID_ZERO;
-    snprintf(key, sizeof key, "k%llu", (unsigned long long)(chance(s, 8) ? s->keys++ : s->keys / 2));
+    snprintf(key, sizeof key, "k%llu",
+             (unsigned long long)(chance(s, 8) ? s->keys++ : s->keys / 2));
     d = call_of(key);
     d.on_lost = (uint64_t)ON_LOST_FAIL + s->keys % 3;
     d.lost_after_ms = 20000;
@@ -278,9 +285,10 @@ static void caller_acts(struct storm *s)
             char id[ID_TEXT];
             struct buf args = {0};
             value_add_str(&args, span_str("how"));
-            value_add_str(&args, span_str((const char *[]){"rerun", "fail", "succeed"}[chance(s, 3)]));
-            SAY(w, s->anna, "anna", operate, .verb = span_str("release"), .target = span_str(id_format(v.id, id)),
-                .arguments = wire_list_from(&args, 1));
+            value_add_str(&args,
+                          span_str((const char *[]){"rerun", "fail", "succeed"}[chance(s, 3)]));
+            SAY(w, s->anna, "anna", operate, .verb = span_str("release"),
+                .target = span_str(id_format(v.id, id)), .arguments = wire_list_from(&args, 1));
             buf_free(&args);
         } else {
             SAY(w, s->anna, "anna", cancel, .req = 1, .run = v.id, .force = chance(s, 2));
@@ -290,7 +298,8 @@ static void caller_acts(struct storm *s)
         window(w, s->anna, chance(s, 2));
 }
 
-/* No run waits while a server that could take it has credit; no server has more than its credit allows. */
+/* No run waits while a server that could take it has credit; no server has more than its credit
+   allows. */
 static void check_placement(struct storm *s)
 {
     struct view_counts c;
@@ -308,10 +317,11 @@ static void check_placement(struct storm *s)
 
 static void storm(struct world *w, uint64_t seed)
 {
-    struct storm s = {
-        .w = w,
-        .seed = seed,
-        .workers = {{.name = "wh1", .spool = 1}, {.name = "wh2", .spool = 50}, {.name = "wh3", .spool = 100}}};
+    struct storm s = {.w = w,
+                      .seed = seed,
+                      .workers = {{.name = "wh1", .spool = 1},
+                                  {.name = "wh2", .spool = 50},
+                                  {.name = "wh3", .spool = 100}}};
     s.anna = caller_up(w, "anna");
     for (unsigned i = 0; i < STORM_STEPS; i++) {
         if (chance(&s, 3) == 0)

@@ -1,14 +1,14 @@
-/* deploy.c - desired packages: by address and package name, and what that makes of a server's desired state.
+/* deploy.c - desired packages: by address and package name, and what that makes of a server's
+ * desired state.
  *
- * A deployment replaces the older one of the same name at the same address; one that takes away stays as a mark, so
- * that an older one that somebody repeats does not come back. Where a server is in several addresses with the same
- * package, the deployment that was signed last counts.
- */
+ * A deployment replaces the older one of the same name at the same address; one that takes away
+ * stays as a mark, so that an older one that somebody repeats does not come back. Where a server is
+ * in several addresses with the same package, the deployment that was signed last counts. */
 #include <string.h>
 
 #include "broker/core/inside.h"
 
-enum { DESIRED_MOST = LIMIT_FRAME * 7 / 8 };
+enum { DESIRED_MAX = LIMIT_FRAME * 7 / 8 };
 
 static int decode_deployment(struct span bytes, struct d_deployment *ret, struct error *err)
 {
@@ -24,7 +24,8 @@ static int compare_text(const struct text *t, struct span s)
     return cmp ? cmp : t->n < s.n ? -1 : t->n > s.n;
 }
 
-static unsigned place_of(const struct bcore *c, struct span address, struct span name, bool *ret_there)
+static unsigned place_of(const struct bcore *c, struct span address, struct span name,
+                         bool *ret_there)
 {
     unsigned low = 0, high = c->n_deployments;
     *ret_there = false;
@@ -63,11 +64,14 @@ int registry_apply_deployed(struct bcore *c, const struct r_deployed *r, struct 
     if (!there) {
         if (c->n_deployments == c->cap_deployments) {
             c->cap_deployments = c->cap_deployments ? c->cap_deployments * 2 : 16;
-            c->deployments = mem_realloc(c->deployments, c->cap_deployments, sizeof *c->deployments);
+            c->deployments =
+                mem_realloc(c->deployments, c->cap_deployments, sizeof *c->deployments);
         }
-        memmove(c->deployments + i + 1, c->deployments + i, (c->n_deployments - i) * sizeof *c->deployments);
+        memmove(c->deployments + i + 1, c->deployments + i,
+                (c->n_deployments - i) * sizeof *c->deployments);
         c->n_deployments++;
-        c->deployments[i] = (struct deployment){.address = text_get(c, d.address), .name = text_get(c, d.name)};
+        c->deployments[i] =
+            (struct deployment){.address = text_get(c, d.address), .name = text_get(c, d.name)};
     }
     at = &c->deployments[i];
     text_put(c, &at->by);
@@ -86,7 +90,8 @@ static bool overruled(const struct bcore *c, const struct server *s, const struc
 {
     for (unsigned i = 0; i < c->n_deployments; i++) {
         const struct deployment *o = &c->deployments[i];
-        if (o != d && o->name == d->name && o->issued_at > d->issued_at && server_in(s, o->address) && !removes(o))
+        if (o != d && o->name == d->name && o->issued_at > d->issued_at &&
+            server_in(s, o->address) && !removes(o))
             return true;
     }
     return false;
@@ -101,8 +106,9 @@ uint32_t desired_items(const struct bcore *c, const struct server *s, struct buf
         if (!server_in(s, d->address) || removes(d) || overruled(c, s, d))
             continue;
         buf_clear(&one);
-        d_deployed_encode(&(struct d_deployed){.deployment = buf_span(&d->bytes), .size = d->size}, &one);
-        if (items->n + one.n > DESIRED_MOST)
+        d_deployed_encode(&(struct d_deployed){.deployment = buf_span(&d->bytes), .size = d->size},
+                          &one);
+        if (items->n + one.n > DESIRED_MAX)
             break;
         wire_add_bin(items, buf_span(&one));
         n++;
@@ -136,7 +142,8 @@ void on_deploy(struct bcore *c, struct peer *p)
     }
     if (!address_known(c, d.address)) {
         fail(c, m.req, REFUSAL_UNKNOWN_ADDRESS,
-             "no server or pool is named '" SPAN_FMT "' (lbctl servers lists them)", SPAN_ARG(d.address));
+             "no server or pool is named '" SPAN_FMT "' (lbctl servers lists them)",
+             SPAN_ARG(d.address));
         return;
     }
     i = place_of(c, d.address, d.name, &there);
@@ -145,17 +152,18 @@ void on_deploy(struct bcore *c, struct peer *p)
         return;
     }
     if (there && d.issued_at <= c->deployments[i].issued_at) {
-        fail(c, m.req, REFUSAL_STATE, "a newer deployment of '" SPAN_FMT "' to '" SPAN_FMT "' is in force",
-             SPAN_ARG(d.name), SPAN_ARG(d.address));
-        return;
-    }
-    if (d.remove && (!there || removes(&c->deployments[i]))) {
-        fail(c, m.req, REFUSAL_NOT_FOUND, "'" SPAN_FMT "' is not deployed to '" SPAN_FMT "'", SPAN_ARG(d.name),
+        fail(c, m.req, REFUSAL_STATE,
+             "a newer deployment of '" SPAN_FMT "' to '" SPAN_FMT "' is in force", SPAN_ARG(d.name),
              SPAN_ARG(d.address));
         return;
     }
-    lsn =
-        EMIT(c, deployed, .at = c->wall, .by = span_str(p->name->s), .deployment = m.deployment, .size = c->ev->size);
+    if (d.remove && (!there || removes(&c->deployments[i]))) {
+        fail(c, m.req, REFUSAL_NOT_FOUND, "'" SPAN_FMT "' is not deployed to '" SPAN_FMT "'",
+             SPAN_ARG(d.name), SPAN_ARG(d.address));
+        return;
+    }
+    lsn = EMIT(c, deployed, .at = c->wall, .by = span_str(p->name->s), .deployment = m.deployment,
+               .size = c->ev->size);
     c->generation++;
     done(c, m.req, lsn, "");
     const struct text *address = text_find(c, d.address);

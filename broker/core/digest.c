@@ -1,4 +1,5 @@
-/* digest.c - the durable state as one hash: the sum of the hashes of its parts, so their order does not matter. */
+/* digest.c - the durable state as one hash: the sum of the hashes of its parts, so their order does
+   not matter. */
 #include <string.h>
 
 #include "broker/core/inside.h"

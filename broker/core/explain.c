@@ -1,5 +1,5 @@
-/* explain.c - see explain.h. Asks the same judges as placement: seat_judge for what lasts, credit for what changes.
- */
+/* explain.c - see explain.h. Asks the same judges as placement: seat_judge for what lasts, credit
+ * for what changes. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,18 +29,20 @@ static void text_of_need(const struct server *s, const struct job *j, struct exp
     it = wire_iter(&job.needs);
     for (unsigned i = 0; i < j->unmet && wire_next(&it, &name); i++)
         ;
-    snprintf(u->text, sizeof u->text, "need '" SPAN_FMT "' has not been probed yet", SPAN_ARG(name));
+    snprintf(u->text, sizeof u->text, "need '" SPAN_FMT "' has not been probed yet",
+             SPAN_ARG(name));
     for (unsigned i = 0; i < s->n_needs; i++)
         if (d_need_decode(s->needs[i], &need, &err) == 0 && span_eq(need.need, name))
-            snprintf(u->text, sizeof u->text, "need '%.*s' does not hold: %.*s", (int)(name.n > 80 ? 80 : name.n),
-                     (const char *)name.p, (int)(need.trouble.n > 120 ? 120 : need.trouble.n),
+            snprintf(u->text, sizeof u->text, "need '%.*s' does not hold: %.*s",
+                     (int)(name.n > 80 ? 80 : name.n), (const char *)name.p,
+                     (int)(need.trouble.n > 120 ? 120 : need.trouble.n),
                      need.trouble.n ? (const char *)need.trouble.p : "");
-    snprintf(u->clears, sizeof u->clears, "it is probed again by itself; `lbworker check` on %s shows it",
-             s->name->s);
+    snprintf(u->clears, sizeof u->clears,
+             "it is probed again by itself; `lbworker check` on %s shows it", s->name->s);
 }
 
-static void text_of(const struct bcore *c, const struct server *s, const struct class *cl, const struct job *j,
-                    struct explain_unmet *u)
+static void text_of(const struct bcore *c, const struct server *s, const struct class *cl,
+                    const struct job *j, struct explain_unmet *u)
 {
     static const char package[] = "package:"; /* such a job comes with its package */
     const char *name = s->name->s;
@@ -48,7 +50,8 @@ static void text_of(const struct bcore *c, const struct server *s, const struct 
     switch (u->condition) {
     case EXPLAIN_ADDRESS:
         snprintf(u->text, sizeof u->text, "it is not in '%s'", cl->address->s);
-        snprintf(u->clears, sizeof u->clears, "a certificate for %s with pool '%s'", name, cl->address->s);
+        snprintf(u->clears, sizeof u->clears, "a certificate for %s with pool '%s'", name,
+                 cl->address->s);
         break;
     case EXPLAIN_CONTACT:
         if (s->heard_wall)
@@ -56,7 +59,8 @@ static void text_of(const struct bcore *c, const struct server *s, const struct 
                      (long long)((c->now - s->heard) / 1000));
         else
             snprintf(u->text, sizeof u->text, "it has not connected since the broker began");
-        snprintf(u->clears, sizeof u->clears, "its worker (lbworker) runs on %s and reaches the broker", name);
+        snprintf(u->clears, sizeof u->clears,
+                 "its worker (lbworker) runs on %s and reaches the broker", name);
         break;
     case EXPLAIN_ATTACHING:
         snprintf(u->text, sizeof u->text, "it is attaching: it has not yet said all that it has");
@@ -64,20 +68,23 @@ static void text_of(const struct bcore *c, const struct server *s, const struct 
         break;
     case EXPLAIN_DRAINING:
         snprintf(u->text, sizeof u->text, "it is draining%s%.200s",
-                 s->draining_reason && *s->draining_reason ? ": " : "", s->draining_reason ? s->draining_reason : "");
+                 s->draining_reason && *s->draining_reason ? ": " : "",
+                 s->draining_reason ? s->draining_reason : "");
         snprintf(u->clears, sizeof u->clears, "lbctl undrain %s", name);
         break;
     case EXPLAIN_JOB:
         snprintf(u->text, sizeof u->text, "it does not have job '%s'", cl->job->s);
         if (strncmp(cl->job->s, package, sizeof package - 1) == 0)
-            snprintf(u->clears, sizeof u->clears, "lbpkg deploy %s to %s", cl->job->s + sizeof package - 1, name);
+            snprintf(u->clears, sizeof u->clears, "lbpkg deploy %s to %s",
+                     cl->job->s + sizeof package - 1, name);
         else
             snprintf(u->clears, sizeof u->clears, "a file for it in etc/jobs on %s", name);
         break;
     case EXPLAIN_VERSION:
-        snprintf(u->text, sizeof u->text, "it has job '%s' in another version than was signed", cl->job->s);
-        snprintf(u->clears, sizeof u->clears, "the signed version is deployed to %s, or the call is made again",
-                 name);
+        snprintf(u->text, sizeof u->text, "it has job '%s' in another version than was signed",
+                 cl->job->s);
+        snprintf(u->clears, sizeof u->clears,
+                 "the signed version is deployed to %s, or the call is made again", name);
         break;
     case EXPLAIN_NEED:
         text_of_need(s, j, u);
@@ -112,17 +119,20 @@ static unsigned unmet_of(const struct server *s, const struct class *cl, struct 
         unmet |= 1u << EXPLAIN_RESTING;
     if (unmet || job_credit(s, j))
         return unmet;
-    return 1u << (j->concurrency && j->live >= j->concurrency ? EXPLAIN_CONCURRENCY : EXPLAIN_CREDIT);
+    return 1u << (j->concurrency && j->live >= j->concurrency ? EXPLAIN_CONCURRENCY
+                                                              : EXPLAIN_CREDIT);
 }
 
-static void explain_server(const struct bcore *c, const struct server *s, const struct class *cl, struct explain *e)
+static void explain_server(const struct bcore *c, const struct server *s, const struct class *cl,
+                           struct explain *e)
 {
     struct job *job;
     unsigned unmet = unmet_of(s, cl, &job);
     struct explain_server *row = &e->servers[e->n_servers++];
-    *row =
-        (struct explain_server){.server = s->name->s, .first = e->n_unmet, .credit = unmet ? 0 : job_credit(s, job)};
-    if (unmet & 1u << EXPLAIN_ADDRESS) /* the others say nothing about a server that was not asked for */
+    *row = (struct explain_server){
+        .server = s->name->s, .first = e->n_unmet, .credit = unmet ? 0 : job_credit(s, job)};
+    /* the others say nothing about a server that was not asked for */
+    if (unmet & 1u << EXPLAIN_ADDRESS)
         unmet = 1u << EXPLAIN_ADDRESS;
     for (unsigned i = 0; i < EXPLAIN_COUNT; i++)
         if (unmet & 1u << i) {
@@ -176,11 +186,11 @@ void explain_reason(const struct bcore *c, const struct run *r, char *out, size_
     if (!in)
         no_such_address(c, cl, out, size);
     else if (can)
-        snprintf(out, size, "%u of %u servers in '%s' can take it, and all of them are busy", can, in,
-                 cl->address->s);
+        snprintf(out, size, "%u of %u servers in '%s' can take it, and all of them are busy", can,
+                 in, cl->address->s);
     else
-        snprintf(out, size, "none of the %u servers in '%s' can take it:%s%s", in, cl->address->s, buf_str(&text),
-                 named > NAMED ? "; ..." : "");
+        snprintf(out, size, "none of the %u servers in '%s' can take it:%s%s", in, cl->address->s,
+                 buf_str(&text), named > NAMED ? "; ..." : "");
     utf8_trim(out);
     buf_free(&text);
 }
@@ -198,15 +208,16 @@ static void summary(const struct bcore *c, const struct run *r, struct explain *
         break;
     case RUN_HELD:
         there = strays_text(c, r, where, sizeof where);
-        snprintf(e->summary, sizeof e->summary, "held: %s%s%s; lbctl release --rerun, --fail or --succeed",
+        snprintf(e->summary, sizeof e->summary,
+                 "held: %s%s%s; lbctl release --rerun, --fail or --succeed",
                  r->restored ? "it was live in a backup that was put back"
                              : "its server was lost, and its call says hold",
                  there ? "; it still runs at " : "", where);
         break;
     default:
-        snprintf(e->summary, sizeof e->summary, "%s: attempt %u at %s%s%s", run_state_text(e->state),
-                 (unsigned)r->attempt, a ? a->server_name->s : "?", r->cancel ? "; cancelled by " : "",
-                 r->cancel ? r->cancel->by->s : "");
+        snprintf(e->summary, sizeof e->summary, "%s: attempt %u at %s%s%s",
+                 run_state_text(e->state), (unsigned)r->attempt, a ? a->server_name->s : "?",
+                 r->cancel ? "; cancelled by " : "", r->cancel ? r->cancel->by->s : "");
     }
     utf8_trim(e->summary);
 }
@@ -217,11 +228,13 @@ static uint64_t ahead_of(const struct run *r)
     const struct heap *h = &r->lane->class->ready;
     uint64_t n = 0;
     for (size_t i = 0; i < h->n && n < COUNTED; i++)
-        n += h->v[i]->key < r->ready.key || (h->v[i]->key == r->ready.key && h->v[i]->tie < r->ready.tie);
+        n += h->v[i]->key < r->ready.key ||
+             (h->v[i]->key == r->ready.key && h->v[i]->tie < r->ready.tie);
     return n;
 }
 
-int bcore_explain(const struct bcore *c, const struct id *run, struct explain *ret, struct error *err)
+int bcore_explain(const struct bcore *c, const struct id *run, struct explain *ret,
+                  struct error *err)
 {
     const struct run *r = run_find(c, *run);
     char id[ID_TEXT];

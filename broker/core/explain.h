@@ -1,7 +1,7 @@
-/* explain.h - why a run is where it is: for every server each condition that does not hold, and what would clear it.
+/* explain.h - why a run is where it is: for every server each condition that does not hold, and
+ * what would clear it.
  *
- * Computed when asked, from the same judgements that placement uses.
- */
+ * Computed when asked, from the same judgements that placement uses. */
 #ifndef LB_BROKER_CORE_EXPLAIN_H
 #define LB_BROKER_CORE_EXPLAIN_H
 
@@ -39,14 +39,16 @@ struct explain_server {
 struct explain {
     enum run_state state;
     char summary[1024]; /* one sentence for people */
-    uint64_t ahead;     /* runs of the same class that go first; only for waiting ones, at most 1000 are counted */
+    /* runs of the same class that go first; only for waiting ones, at most 1000 are counted */
+    uint64_t ahead;
     struct explain_server *servers;
     unsigned n_servers;
     struct explain_unmet *unmet;
     unsigned n_unmet;
 };
 /* -ENOENT: the run is not in memory. Servers outside the address come with that one condition. */
-int bcore_explain(const struct bcore *c, const struct id *run, struct explain *ret, struct error *err);
+int bcore_explain(const struct bcore *c, const struct id *run, struct explain *ret,
+                  struct error *err);
 void explain_free(struct explain *e);
 
 #endif

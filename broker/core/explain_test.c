@@ -36,19 +36,22 @@ static void every_server_says_what_is_unmet_and_what_would_clear_it(void **state
     worker_up(w, "gone", 20);
     world_pass(w, 20000);
     up(w, "other", "server", other, (struct m_hello){.spool = id_of(9)});
-    SAY(w, root, "root", publish, .req = 1, .certificate = certificate_of(w, "never", "server", 77, etl));
+    SAY(w, root, "root", publish, .req = 1,
+        .certificate = certificate_of(w, "never", "server", 77, etl));
     uint64_t p = worker_up(w, "nojob", 21);
     attest(w, p, "nojob", 2, (struct attested[]){{0}}, NULL, false);
     p = worker_up(w, "version", 22);
     attest(w, p, "version", 2, (struct attested[]){{.job = "load", .hash = 2}, {0}}, NULL, false);
     p = worker_up(w, "need", 23);
-    attest(w, p, "need", 2, (struct attested[]){{.job = "load", .hash = 1, .need = "disk"}, {0}}, "disk", false);
+    attest(w, p, "need", 2, (struct attested[]){{.job = "load", .hash = 1, .need = "disk"}, {0}},
+           "disk", false);
     worker_up(w, "draining", 24);
     SAY(w, root, "root", operate, .verb = span_str("drain"), .target = span_str("draining"),
         .reason = span_str("kernel"));
     worker_hello(w, "starting", 25);
     p = worker_up(w, "full", 26);
-    attest(w, p, "full", 4, (struct attested[]){{.job = "load", .hash = 1, .concurrency = 1}, {0}}, NULL, false);
+    attest(w, p, "full", 4, (struct attested[]){{.job = "load", .hash = 1, .concurrency = 1}, {0}},
+           NULL, false);
     worker_up(w, "busy", 27);
     for (unsigned i = 0; i < 3; i++)
         call(w, anna, (const char *[]){"a", "b", "c"}[i]);
@@ -62,7 +65,8 @@ static void every_server_says_what_is_unmet_and_what_would_clear_it(void **state
         const struct explain_unmet *u = unmet_of(&e, want[i].server);
         if (!u)
             fail_msg("%s: nothing is unmet", want[i].server);
-        assert_string_equal(explain_condition_text(u->condition), explain_condition_text(want[i].condition));
+        assert_string_equal(explain_condition_text(u->condition),
+                            explain_condition_text(want[i].condition));
         assert_contains(u->text, want[i].text);
         assert_contains(u->clears, want[i].clears);
     }

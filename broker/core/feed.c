@@ -1,5 +1,5 @@
-/* feed.c - see feed.h: the readers, and how they are brought forward. The ring is in feedring.c, filters are in
- * feedfilter.c. */
+/* feed.c - see feed.h: the readers, and how they are brought forward. The ring is in feedring.c,
+ * filters are in feedfilter.c. */
 #include "broker/core/feed.h"
 
 #include <errno.h>
@@ -14,7 +14,8 @@ struct batch {
     size_t bytes;
 };
 
-/* Into its credit, with `bytes` that are about to be sent? A longer event than the credit goes alone. */
+/* Into its credit, with `bytes` that are about to be sent? A longer event than the credit goes
+   alone. */
 static bool fits(const struct feed_reader *r, size_t bytes, size_t n)
 {
     uint64_t open = r->sent + bytes - r->taken; /* not yet taken */
@@ -64,8 +65,8 @@ static void batch_send(struct batch *t)
 static bool can_send(const struct feed_reader *r)
 {
     const struct feed *f = r->feed;
-    return !r->asked && r->position < f->committed && r->sent - r->taken < r->credit && fits(r, 0, r->pending) &&
-           f->calls->window_open(f->self, r->peer);
+    return !r->asked && r->position < f->committed && r->sent - r->taken < r->credit &&
+           fits(r, 0, r->pending) && f->calls->window_open(f->self, r->peer);
 }
 
 static void from_ring(struct feed_reader *r)
@@ -73,7 +74,8 @@ static void from_ring(struct feed_reader *r)
     const struct feed *f = r->feed;
     struct batch t = {.r = r};
     const struct feed_event *ev;
-    for (unsigned i = 0; i < f->config.scan_most && r->position < f->committed && (ev = ring_at(f, r->position + 1));
+    for (unsigned i = 0; i < f->config.scan_most && r->position < f->committed &&
+                         (ev = ring_at(f, r->position + 1));
          i++) {
         if (!batch_add(&t, ev))
             break;
@@ -226,7 +228,8 @@ static void subscribe(struct feed *f, uint64_t peer, const struct m_subscribe *m
     r->req = m->req;
     r->since = m->after ? 0 : m->since;
     r->position = r->told =
-        m->after < f->committed ? m->after : f->committed; /* a number from the future: from now on */
+        /* a number from the future: from now on */
+        m->after < f->committed ? m->after : f->committed;
     r->credit = m->credit;
     r->where = buf_dup(m->where.items);
     r->n_where = m->where.count;
@@ -238,7 +241,8 @@ static void subscribe(struct feed *f, uint64_t peer, const struct m_subscribe *m
     pump(r);
 }
 
-enum refusal feed_subscribe(struct feed *f, uint64_t peer, const struct m_subscribe *m, struct error *err)
+enum refusal feed_subscribe(struct feed *f, uint64_t peer, const struct m_subscribe *m,
+                            struct error *err)
 {
     unsigned own = 0;
     remove_matching(f, peer, false, m->req); /* said again */
@@ -248,7 +252,8 @@ enum refusal feed_subscribe(struct feed *f, uint64_t peer, const struct m_subscr
         return REFUSAL_BAD_ARGUMENT;
     if (own >= FEED_PER_PEER || f->n >= FEED_READERS) {
         error_set(err, -EBUSY, "%s has %u subscriptions; no more are kept",
-                  own >= FEED_PER_PEER ? "this session" : "this broker", own >= FEED_PER_PEER ? own : f->n);
+                  own >= FEED_PER_PEER ? "this session" : "this broker",
+                  own >= FEED_PER_PEER ? own : f->n);
         return REFUSAL_BUSY;
     }
     subscribe(f, peer, m);
@@ -273,17 +278,17 @@ unsigned feed_readers(const struct feed *f)
 }
 
 /* ---- Life */
-struct feed *feed_new(const struct feed_config *config, const struct bcore *core, const struct feed_calls *calls,
-                      void *self)
+struct feed *feed_new(const struct feed_config *config, const struct bcore *core,
+                      const struct feed_calls *calls, void *self)
 {
     struct feed *f = mem_zalloc(1, sizeof *f);
     struct feed_config *c = &f->config;
     *c = *config;
     c->ring_bytes = c->ring_bytes ? c->ring_bytes : FEED_RING_BYTES;
     c->batch_bytes = c->batch_bytes ? c->batch_bytes : FEED_BATCH_BYTES;
-    c->ring_most = c->ring_most ? c->ring_most : FEED_RING_MOST;
-    c->scan_most = c->scan_most ? c->scan_most : FEED_SCAN_MOST;
-    c->silent_most = c->silent_most ? c->silent_most : FEED_SILENT_MOST;
+    c->ring_most = c->ring_most ? c->ring_most : FEED_RING_MAX;
+    c->scan_most = c->scan_most ? c->scan_most : FEED_SCAN_MAX;
+    c->silent_most = c->silent_most ? c->silent_most : FEED_SILENT_MAX;
     f->core = core;
     f->calls = calls;
     f->self = self;

@@ -5,7 +5,8 @@
 
 enum { RECORDS = 400, TEXT = 100 /* bytes of each event's text */ };
 
-/* The journal of a test has a record for each lsn: a note of operator "o<lsn % 3>" on server "s<lsn % 2>". */
+/* The journal of a test has a record for each lsn: a note of operator "o<lsn % 3>" on server "s<lsn
+   % 2>". */
 struct rig {
     struct bcore *core;
     struct feed *feed;
@@ -130,8 +131,9 @@ static void record(struct rig *r, bool committed)
     char by[8], target[8];
     snprintf(by, sizeof by, "o%u", (unsigned)(lsn % 3));
     snprintf(target, sizeof target, "s%u", (unsigned)(lsn % 2));
-    r_operated_encode(&(struct r_operated){.at = (int64_t)lsn, .by = span_str(by), .target = span_str(target)},
-                      &r->records[lsn]);
+    r_operated_encode(
+        &(struct r_operated){.at = (int64_t)lsn, .by = span_str(by), .target = span_str(target)},
+        &r->records[lsn]);
     feed_record(r->feed, lsn, buf_span(&r->records[lsn]));
     if (committed)
         feed_committed(r->feed, lsn);
@@ -153,8 +155,10 @@ static void subscribe(struct rig *r, uint64_t after, uint64_t credit, const char
     }
     r->to = r->last = after;
     r->events = r->bytes = 0;
-    struct m_subscribe m = {
-        .req = 1, .after = after, .credit = credit, .where = wire_list_from(&where, server != NULL)};
+    struct m_subscribe m = {.req = 1,
+                            .after = after,
+                            .credit = credit,
+                            .where = wire_list_from(&where, server != NULL)};
     assert_int_equal(feed_subscribe(r->feed, 1, &m, &err), REFUSAL_NONE);
     buf_free(&where);
 }
@@ -167,7 +171,8 @@ static void taken(struct rig *r)
 static int setup(void **state)
 {
     struct rig *r = mem_zalloc(1, sizeof *r);
-    struct feed_config config = {.ring_most = 16, .batch_bytes = 10 * TEXT, .scan_most = 8, .silent_most = 20};
+    struct feed_config config = {
+        .ring_most = 16, .batch_bytes = 10 * TEXT, .scan_most = 8, .silent_most = 20};
     r->core = bcore_new(&(struct bcore_config){.cluster = "test", .broker = "b0"});
     r->feed = feed_new(&config, r->core, &calls, r);
     *state = r;
@@ -208,7 +213,8 @@ static void while_nobody_reads_nothing_is_made(void **state)
     assert_int_equal(r->made, 0);
 }
 
-static void what_is_older_than_the_ring_comes_from_the_store_and_the_rest_from_the_ring(void **state)
+static void
+what_is_older_than_the_ring_comes_from_the_store_and_the_rest_from_the_ring(void **state)
 {
     struct rig *r = *state;
     records(r, 30);
@@ -236,7 +242,8 @@ static void bytes_under_way_stay_below_the_credit(void **state)
     assert_int_equal(r->events, 3);
     taken(r);
     assert_int_equal(r->events, 6);
-    feed_credit(r->feed, 1, &(struct m_credit){.req = 1, .bytes = r->bytes + 1}); /* more than was sent */
+    /* more than was sent */
+    feed_credit(r->feed, 1, &(struct m_credit){.req = 1, .bytes = r->bytes + 1});
     assert_int_equal(r->events, 6);
     taken(r);
     taken(r);
@@ -311,7 +318,9 @@ static void a_number_from_the_future_begins_now(void **state)
     struct error err = {0};
     records(r, 5);
     r->to = r->last = 5;
-    assert_int_equal(feed_subscribe(r->feed, 1, &(struct m_subscribe){.req = 1, .after = 99, .credit = 1000}, &err),
+    assert_int_equal(feed_subscribe(r->feed, 1,
+                                    &(struct m_subscribe){.req = 1, .after = 99, .credit = 1000},
+                                    &err),
                      REFUSAL_NONE);
     records(r, 1);
     assert_int_equal(r->last, 6);
@@ -376,12 +385,16 @@ static void no_more_subscriptions_than_a_peer_may_have(void **state)
     struct error err = {0};
     for (unsigned i = 1; i <= FEED_PER_PEER; i++) {
         r->to = 0;
-        assert_int_equal(feed_subscribe(r->feed, 1, &(struct m_subscribe){.req = i}, &err), REFUSAL_NONE);
+        assert_int_equal(feed_subscribe(r->feed, 1, &(struct m_subscribe){.req = i}, &err),
+                         REFUSAL_NONE);
     }
-    assert_int_equal(feed_subscribe(r->feed, 1, &(struct m_subscribe){.req = 99}, &err), REFUSAL_BUSY);
+    assert_int_equal(feed_subscribe(r->feed, 1, &(struct m_subscribe){.req = 99}, &err),
+                     REFUSAL_BUSY);
     assert_contains(err.text, "this session has 32 subscriptions");
     r->to = 0;
-    assert_int_equal(feed_subscribe(r->feed, 1, &(struct m_subscribe){.req = 5}, &err), REFUSAL_NONE); /* again */
+    /* again */
+    assert_int_equal(feed_subscribe(r->feed, 1, &(struct m_subscribe){.req = 5}, &err),
+                     REFUSAL_NONE);
 }
 
 static void a_page_that_comes_after_the_right_has_ended_is_told_to_nobody(void **state)

@@ -59,19 +59,21 @@ int feed_status(struct span word, struct error *err)
     for (unsigned i = 0; i < STATUS_COUNT; i++)
         words[i] = status_text(i);
     span_copy_str(word, given, sizeof given);
-    return error_set(err, -EINVAL,
-                     "'%s' is no status%s (succeeded, failed, cancelled, timed_out, lost, unknown, refused, "
-                     "unreachable)",
-                     given, suggest_hint(given, words, hint));
+    return error_set(
+        err, -EINVAL,
+        "'%s' is no status%s (succeeded, failed, cancelled, timed_out, lost, unknown, refused, "
+        "unreachable)",
+        given, suggest_hint(given, words, hint));
 }
 
 /* A word that no event can have would wait for ever: it is a slip of the fingers. */
 static int check_word(struct span key, struct span value, struct error *err)
 {
-    static const char *const events[] = {"result",       "evidence",      "called",       "assigned", "started",
-                                         "returned",     "cancel",        "lost",         "held",     "released",
-                                         "parent_begun", "parent_driven", "parent_ended", "server",   "operated",
-                                         "deployed",     "enrolled",      "revoked",      "broker",   NULL};
+    static const char *const events[] = {
+        "result",       "evidence",      "called",       "assigned", "started",
+        "returned",     "cancel",        "lost",         "held",     "released",
+        "parent_begun", "parent_driven", "parent_ended", "server",   "operated",
+        "deployed",     "enrolled",      "revoked",      "broker",   NULL};
     char word[LIMIT_NAME + 1], hint[SUGGEST_TEXT];
     struct id id;
     bool known = false;
@@ -84,7 +86,9 @@ static int check_word(struct span key, struct span value, struct error *err)
         return 0;
     for (unsigned i = 0; events[i]; i++)
         known |= span_eq_str(value, events[i]);
-    return known ? 0 : error_set(err, -EINVAL, "there are no events '%s'%s", word, suggest_hint(word, events, hint));
+    return known ? 0
+                 : error_set(err, -EINVAL, "there are no events '%s'%s", word,
+                             suggest_hint(word, events, hint));
 }
 
 static int check_words(struct span key, const struct value *v, struct error *err)
@@ -95,8 +99,9 @@ static int check_words(struct span key, const struct value *v, struct error *err
         return check_word(key, v->bytes, err);
     for (uint32_t i = 0; i < v->items.count && value_read(&rest, &item); i++)
         if (item.type != VALUE_STR || check_word(key, item.bytes, err) < 0)
-            return item.type == VALUE_STR ? -EINVAL
-                                          : error_set(err, -EINVAL, "a filter is a text or a list of texts");
+            return item.type == VALUE_STR
+                       ? -EINVAL
+                       : error_set(err, -EINVAL, "a filter is a text or a list of texts");
     return 0;
 }
 
@@ -112,11 +117,13 @@ int feed_check_filter(const struct wire_list *where, struct error *err)
         for (unsigned i = 0; KEYS[i]; i++)
             known |= span_eq_str(key, KEYS[i]);
         if (!known)
-            return error_set(err, -EINVAL,
-                             "events cannot be filtered by '%s'%s (server, job, parent, run, status, event)", name,
-                             suggest_hint(name, KEYS, hint));
+            return error_set(
+                err, -EINVAL,
+                "events cannot be filtered by '%s'%s (server, job, parent, run, status, event)",
+                name, suggest_hint(name, KEYS, hint));
         if (v.type != VALUE_STR && v.type != VALUE_LIST)
-            return error_set(err, -EINVAL, "the filter '%s' must be a text or a list of texts", name);
+            return error_set(err, -EINVAL, "the filter '%s' must be a text or a list of texts",
+                             name);
         if (check_words(key, &v, err) < 0)
             return -EINVAL;
     }

@@ -12,7 +12,7 @@ struct flying {
     struct buf begin;
     UT_hash_handle hh;
 };
-enum { FLYING_MOST = 20000 };
+enum { FLYING_MAX = 20000 };
 
 struct feed_reader {
     uint64_t peer, req;
@@ -20,7 +20,8 @@ struct feed_reader {
     uint64_t told;                /* `to` of the last message */
     int64_t since;                /* only until the first page has come */
     uint64_t credit, sent, taken; /* bytes of texts: allowed at a time, sent and taken in all */
-    size_t pending;               /* bytes of the event that did not fit into the credit; 0: not known */
+    /* bytes of the event that did not fit into the credit; 0: not known */
+    size_t pending;
     bool live_told;
     uint64_t asked; /* of the store; 0: nothing */
     struct buf where;

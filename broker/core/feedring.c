@@ -62,7 +62,7 @@ static struct flying *flying_of(struct feed *f, struct id run)
 static struct flying *flying_add(struct feed *f, struct id run)
 {
     struct flying *x = mem_zalloc(1, sizeof *x);
-    if (HASH_COUNT(f->flying) >= FLYING_MOST)
+    if (HASH_COUNT(f->flying) >= FLYING_MAX)
         flying_drop(f, f->flying); /* its end will come from the store */
     x->run = run;
     HASH_ADD(hh, f->flying, run, sizeof x->run, x);
@@ -80,14 +80,16 @@ static bool find_begin(struct feed *f, struct id run, struct span *ret)
             return false; /* the store has it, and makes the event */
         x = flying_add(f, run);
         r_called_encode(
-            &(struct r_called){.at = r.called_at, .run = run, .principal = span_str(r.principal), .call = r.call},
+            &(struct r_called){
+                .at = r.called_at, .run = run, .principal = span_str(r.principal), .call = r.call},
             &x->begin);
     } else if (!x && view_parent(f->core, &run, &p)) {
         x = flying_add(f, run);
-        r_parent_begun_encode(
-            &(struct r_parent_begun){
-                .at = p.begun_at, .run = run, .principal = span_str(p.principal), .parent = p.parent},
-            &x->begin);
+        r_parent_begun_encode(&(struct r_parent_begun){.at = p.begun_at,
+                                                       .run = run,
+                                                       .principal = span_str(p.principal),
+                                                       .parent = p.parent},
+                              &x->begin);
     }
     if (x)
         *ret = buf_span(&x->begin);

@@ -1,9 +1,9 @@
 /* follow.c - who is told what becomes of a run: its end (level 1), its states too (level 2).
  *
- * While a peer's window is full nothing is sent to it: each run that it follows is put on its list once, and what is
- * told when the window opens is the state of then; what has ended meanwhile is looked up in the history. So a slow
- * peer costs at most one entry for each run that it follows, and never misses an end.
- */
+ * While a peer's window is full nothing is sent to it: each run that it follows is put on its list
+ * once, and what is told when the window opens is the state of then; what has ended meanwhile is
+ * looked up in the history. So a slow peer costs at most one entry for each run that it follows,
+ * and never misses an end. */
 #include <string.h>
 
 #include "broker/core/inside.h"
@@ -50,7 +50,8 @@ void follow_add(struct bcore *c, struct peer *p, struct run *r, uint64_t level)
     f->level = (uint8_t)level;
 }
 
-/* All runs of a class are parked for the same reason; a thousand of them do not look at every server each. */
+/* All runs of a class are parked for the same reason; a thousand of them do not look at every
+   server each. */
 static const char *parked_reason(const struct bcore *c, const struct run *r)
 {
     struct class *cl = r->lane->class;
@@ -69,12 +70,14 @@ void send_state(struct bcore *c, struct peer *p, const struct run *r)
 {
     enum run_state state = run_state_of(r);
     const struct attempt *a = r->at;
-    struct m_run_state m = {.run = r->id, .state = state, .attempt = r->attempt, .at = r->called_at};
+    struct m_run_state m = {
+        .run = r->id, .state = state, .attempt = r->attempt, .at = r->called_at};
     if (state == RUN_PARKED)
         m.text = span_str(parked_reason(c, r));
     else if (state == RUN_HELD)
-        m.text = span_str(r->restored ? "it was live in a backup that was put back; lbctl release decides"
-                                      : "its server was lost; lbctl release decides");
+        m.text = span_str(r->restored
+                              ? "it was live in a backup that was put back; lbctl release decides"
+                              : "its server was lost; lbctl release decides");
     if (a) {
         m.server = span_of(a->server_name->s, a->server_name->n);
         m.percent = a->percent;
@@ -161,8 +164,8 @@ void follow_end(struct bcore *c, struct run *r, struct span outcome, struct span
     for (f = r->followers; f; f = next) {
         next = f->run_next;
         if (send_now(f)) {
-            SEND(c, f->peer->handle, r->lsn, run_ended, .run = r->id, .attempt = r->attempt, .server = server,
-                 .outcome = outcome);
+            SEND(c, f->peer->handle, r->lsn, run_ended, .run = r->id, .attempt = r->attempt,
+                 .server = server, .outcome = outcome);
             f->run = NULL;
             follow_free(f);
         } else {

@@ -44,7 +44,8 @@ static void what_is_not_in_memory_is_looked_up(void **state)
     SAY(w, anna, "anna", follow, .req = 4, .run = id_of(9), .level = 2);
     l = find_lookup(w, BCORE_FX_LOOKUP);
     assert_true(id_eq(l->effect.run, id_of(9)));
-    assert_int_equal(l->effect.rests_on, w->lsn); /* one that was forgotten may have ended just now */
+    /* one that was forgotten may have ended just now */
+    assert_int_equal(l->effect.rests_on, w->lsn);
 }
 
 static void a_full_window_keeps_one_entry_for_each_run_and_no_end_is_missed(void **state)

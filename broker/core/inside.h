@@ -1,9 +1,8 @@
 /* inside.h - what the files of the broker's core share. Nobody else includes it.
  *
- * Durable is what apply.c writes: runs with their attempts, keys of ended runs, parents, certificates (which make the
- * servers), deployments, revocations, draining, the epoch. Everything below a line "derived" is made again in a new
- * process and is in no digest.
- */
+ * Durable is what apply.c writes: runs with their attempts, keys of ended runs, parents,
+ * certificates (which make the servers), deployments, revocations, draining, the epoch. Everything
+ * below a line "derived" is made again in a new process and is in no digest. */
 #ifndef LB_BROKER_CORE_INSIDE_H
 #define LB_BROKER_CORE_INSIDE_H
 
@@ -15,16 +14,22 @@
 #include "trust/certificate.h"
 
 enum {
-    PREFETCH_MS = 50,        /* work that may lie ahead at a server; less: its slots run dry between frames */
+    /* work that may lie ahead at a server; less: its slots run dry between frames */
+    PREFETCH_MS = 50,
     PREFETCH_NONE_MS = 1000, /* jobs this long are never sent ahead of a free slot */
-    RECALL_AFTER_MS = 100,   /* twice what was thought to lie ahead: it should have started by now */
-    REST_MS = 1000, /* a server that gave work back unasked gets nothing new for so long: no hot loop of records */
-    FOLLOW_BATCH = 256, /* messages to one peer when its window opens; then others have their turn */
-    WHY_MS = 1000,      /* the sentence why a class is parked is made again after so long */
-    CLASSES_IDLE = 256, /* classes without runs that are kept, so that single calls find their servers in order */
+    /* twice what was thought to lie ahead: it should have started by now */
+    RECALL_AFTER_MS = 100,
+    /* a server that gave work back unasked gets nothing new for so long: no hot loop of records */
+    REST_MS = 1000,
+    /* messages to one peer when its window opens; then others have their turn */
+    FOLLOW_BATCH = 256,
+    WHY_MS = 1000, /* the sentence why a class is parked is made again after so long */
+    /* classes without runs that are kept, so that single calls find their servers in order */
+    CLASSES_IDLE = 256,
     RESTORED_ATTEMPTS = 1000, /* more than anybody runs again in the time between two backups */
-    EVIDENCE_MAX = 10000,     /* results that did not count, remembered so that repeats make no second record */
-    MEAN_WEIGHT = 8           /* a new run time counts one eighth */
+    /* results that did not count, remembered so that repeats make no second record */
+    EVIDENCE_MAX = 10000,
+    MEAN_WEIGHT = 8 /* a new run time counts one eighth */
 };
 
 /* ---- Names and certificates, each once (names.c) */
@@ -62,7 +67,8 @@ struct attempt {
     char *progress;                /* NULL: none */
     uint8_t percent;
     bool ahead, recalled, seen; /* seen: listed by HAVE in this session */
-    bool lasting;               /* of a job of a second or more, or never measured, when it was handed over */
+    /* of a job of a second or more, or never measured, when it was handed over */
+    bool lasting;
 };
 
 /* An attempt of a held run that a server said it has (strays.c); one for each server. */
@@ -89,17 +95,21 @@ struct run {
     struct cancel *cancel; /* NULL: not asked */
     struct attempt *at;    /* NULL: waits or is held */
     struct lane *lane;
-    uint64_t lsn;                            /* of its last record: what is said of it rests on this */
-    uint64_t called_lsn;                     /* of its first: the store has the call's bytes there */
+    /* of its last record: what is said of it rests on this */
+    uint64_t lsn;
+    /* of its first: the store has the call's bytes there */
+    uint64_t called_lsn;
     int64_t called_at, expires;              /* wall; expires 0: never */
     uint64_t start_within_ms, lost_after_ms; /* signed; 0: the cluster's */
-    uint8_t state;                           /* never PARKED (see run_state_of), never ENDED but in the graveyard */
-    uint8_t on_lost;                         /* signed */
+    /* never PARKED (see run_state_of), never ENDED but in the graveyard */
+    uint8_t state;
+    uint8_t on_lost; /* signed */
     uint8_t priority;
     bool started_once;
-    bool lost_once; /* an attempt, or the time since a backup was taken: whether it has run is not known */
-    bool restored;  /* held since a backup was put back */
-    bool settled;   /* derived: its first record is on disk, and its call has been kept */
+    /* an attempt, or the time since a backup was taken: whether it has run is not known */
+    bool lost_once;
+    bool restored; /* held since a backup was put back */
+    bool settled;  /* derived: its first record is on disk, and its call has been kept */
     /* derived */
     uint8_t *call;    /* d_signed as received; NULL: in the store only (bodies.c) */
     uint64_t seq;     /* order of acceptance */
@@ -143,8 +153,9 @@ struct group { /* a parent run, or a caller's calls without one: each has its tu
     uint64_t served; /* number of the decision that served it last */
 };
 
-/* The runs of one group and priority within a class. Tags make the turns: a lane's runs have tags one apart, and the
- * class serves the least tag first, so two lanes alternate however many runs each has. */
+/* The runs of one group and priority within a class. Tags make the turns: a lane's runs have tags
+ * one apart, and the class serves the least tag first, so two lanes alternate however many runs
+ * each has. */
 struct lane {
     struct class *class;
     struct group *group;
@@ -161,14 +172,16 @@ struct class
     struct table lanes;
     /* derived */
     struct heap ready; /* of runs */
-    struct heap seats; /* eligible servers, best first; keys may be too good, never too bad: see placement.c */
-    uint64_t tag[10];  /* of the run served last, by priority */
+    /* eligible servers, best first; keys may be too good, never too bad: see placement.c */
+    struct heap seats;
+    uint64_t tag[10];                         /* of the run served last, by priority */
     struct attempt *ahead_first, *ahead_last; /* oldest first */
     struct heap_node recall;                  /* timer */
     int64_t parked_since;                     /* boot; meaningful while no seat is there */
     bool seated;                              /* the seats have been looked for */
     struct seat *mark;                        /* of the server that seats_refresh looks at */
-    char *why;                                /* it is parked, as was said last: see parked_reason */
+    /* it is parked, as was said last: see parked_reason */
+    char *why;
     int64_t why_at;
     uint64_t why_eligibility;
     struct class *idle_prev, *idle_next;
@@ -202,7 +215,8 @@ struct server {
     unsigned n_pools;
     bool enrolled, draining;
     char *draining_reason;
-    struct id last_spool, last_boot; /* of the last r_server, for people; in no digest, as the next */
+    /* of the last r_server, for people; in no digest, as the next */
+    struct id last_spool, last_boot;
     struct text *software;
     /* derived */
     struct peer *peer; /* NULL: no session */
@@ -306,10 +320,13 @@ struct bcore {
     struct evidence *evidence; /* a ring */
     unsigned n_evidence, next_evidence;
     struct heap timers;
-    struct heap_node look;                             /* timer: were we here all the time? */
-    uint64_t timer_turn, seq, generation, eligibility; /* eligibility: grows with each change of it */
-    uint64_t memory, bodies, committed;                /* bytes; bodies: of the calls among them that are settled */
-    struct run *unsettled; /* the oldest whose first record is not known to be on disk; NULL: none */
+    struct heap_node look; /* timer: were we here all the time? */
+    /* eligibility: grows with each change of it */
+    uint64_t timer_turn, seq, generation, eligibility;
+    /* bytes; bodies: of the calls among them that are settled */
+    uint64_t memory, bodies, committed;
+    /* the oldest whose first record is not known to be on disk; NULL: none */
+    struct run *unsettled;
     bool store_full, live; /* live: bcore_begin was called */
     struct peer *drain_first, *drain_last;
     struct run *graveyard; /* ended in this step; linked by `newer` */
@@ -336,12 +353,15 @@ void tables_init(struct bcore *c);
 /* Encodes a record, gives it the next lsn, applies it. */
 uint64_t emit(struct bcore *c, const struct wire_schema *s, const void *record);
 #define EMIT(c, low, ...) emit(c, &r_##low##_schema, &(struct r_##low){__VA_ARGS__})
-void fx_send(struct bcore *c, uint64_t peer, uint64_t rests_on, const struct wire_schema *s, const void *message);
-#define SEND(c, to, rests, low, ...) fx_send(c, to, rests, &m_##low##_schema, &(struct m_##low){__VA_ARGS__})
+void fx_send(struct bcore *c, uint64_t peer, uint64_t rests_on, const struct wire_schema *s,
+             const void *message);
+#define SEND(c, to, rests, low, ...) \
+    fx_send(c, to, rests, &m_##low##_schema, &(struct m_##low){__VA_ARGS__})
 void fx_close(struct bcore *c, uint64_t peer, const struct wire_schema *s, const void *message);
-void fx_refuse(struct bcore *c, uint64_t peer, enum refusal code, uint64_t retry_ms, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6))); /* CLOSE with REFUSED */
-void fx_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uint64_t level, uint64_t rests_on);
+void fx_refuse(struct bcore *c, uint64_t peer, enum refusal code, uint64_t retry_ms,
+               const char *fmt, ...) __attribute__((format(printf, 5, 6))); /* CLOSE with REFUSED */
+void fx_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uint64_t level,
+               uint64_t rests_on);
 void fx_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent);
 /* EXECUTE of a run whose call is in the store only; the message has none. */
 void fx_execute(struct bcore *c, const struct run *r, const struct m_execute *message);
@@ -349,9 +369,10 @@ void fx_execute(struct bcore *c, const struct run *r, const struct m_execute *me
 void fail(struct bcore *c, uint64_t req, enum refusal code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* One that says what became of a run or parent: it leaves when that is on disk. */
-void fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal code, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
-void fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal code,
+                const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 void done(struct bcore *c, uint64_t req, uint64_t rests_on, const char *text);
 void out_finish(struct bcore_out *out);
 
@@ -364,7 +385,8 @@ struct run *run_by_key(const struct bcore *c, struct key128 key);
 struct run *run_new(struct bcore *c, struct id id, struct span call, const struct d_call *d);
 void run_unlink(struct bcore *c, struct run *r); /* out of every table, into the graveyard */
 void run_free(struct bcore *c, struct run *r);
-uint64_t run_cost(size_t call_n);                 /* bytes that a run takes in all; call_n 0: without its call */
+/* bytes that a run takes in all; call_n 0: without its call */
+uint64_t run_cost(size_t call_n);
 enum run_state run_state_of(const struct run *r); /* with PARKED */
 int run_move(struct run *r, enum run_event ev, struct error *err);
 struct attempt *attempt_new(struct bcore *c, struct run *r, struct span server);
@@ -391,7 +413,8 @@ void run_watch(struct bcore *c, struct run *r);
 void run_timer_due(struct bcore *c, struct run *r);
 
 /* ---- bodies.c */
-void body_take(struct bcore *c, struct run *r, struct span call); /* of a new run: copied, or left to the store */
+/* of a new run: copied, or left to the store */
+void body_take(struct bcore *c, struct run *r, struct span call);
 void body_free(struct bcore *c, struct run *r);
 void bodies_settle(struct bcore *c);                      /* more is on disk */
 void bodies_forget(struct bcore *c, const struct run *r); /* it ends */
@@ -404,14 +427,15 @@ void kept_add(struct bcore *c, const struct kept *k);
 const struct kept *kept_by_id(const struct bcore *c, struct id id);
 const struct kept *kept_by_key(const struct bcore *c, struct key128 key);
 /* May a message signed at `issued_at` have a key that ended and is no longer here? */
-/* ... and does the store's answer that this event may bring not say? It says nothing of what has ended and was
- * forgotten since it was asked. */
+/* ... and does the store's answer that this event may bring not say? It says nothing of what has
+ * ended and was forgotten since it was asked. */
 bool kept_must_ask(const struct bcore *c, int64_t issued_at);
 void evidence_add(struct bcore *c, struct id run, uint64_t attempt, uint64_t lsn);
 const struct evidence *evidence_find(const struct bcore *c, struct id run, uint64_t attempt);
 
 /* ---- queue.c */
-struct lane *lane_get(struct bcore *c, const struct d_call *d, struct text *principal); /* a reference */
+/* a reference */
+struct lane *lane_get(struct bcore *c, const struct d_call *d, struct text *principal);
 void lane_put(struct bcore *c, struct lane **lane);
 /* And looks for a server. A run whose attempts have used up all numbers ends instead. */
 void queue_add(struct bcore *c, struct run *r);
@@ -421,8 +445,8 @@ void class_free_all(struct bcore *c);
 bool class_parked(const struct class *cl);
 /* Eligibility of this server has changed: all classes look again. */
 void seats_refresh(struct bcore *c, struct server *s);
-/* The conditions that do not hold, bits 1 << EXPLAIN_x, of those that do not change with every attempt. *ret_job: the
- * version it would run. */
+/* The conditions that do not hold, bits 1 << EXPLAIN_x, of those that do not change with every
+ * attempt. *ret_job: the version it would run. */
 unsigned seat_judge(const struct server *s, const struct class *cl, struct job **ret_job);
 int64_t parked_deadline(const struct bcore *c, const struct run *r, uint64_t start_within_ms);
 
@@ -447,9 +471,11 @@ void server_free(struct bcore *c, struct server **s);
 void server_remove(struct bcore *c, struct server *s);
 bool server_in(const struct server *s, const struct text *address);
 /* All that may be in the address, in the order of their names; ask server_in of each. Lent. */
-struct server *const *members_of(const struct bcore *c, const struct text *address, unsigned *ret_n);
+struct server *const *members_of(const struct bcore *c, const struct text *address,
+                                 unsigned *ret_n);
 void server_set_pools(struct bcore *c, struct server *s, const struct wire_list *pools);
-const struct server *pool_member(const struct bcore *c, struct span pool); /* one of them; NULL: no such pool */
+/* one of them; NULL: no such pool */
+const struct server *pool_member(const struct bcore *c, struct span pool);
 bool address_known(const struct bcore *c, struct span address);
 void server_hello(struct bcore *c, struct peer *p, struct server *s, const struct m_hello *hello);
 void server_gone(struct bcore *c, struct server *s); /* its session is over */
@@ -457,8 +483,8 @@ void on_have(struct bcore *c, struct peer *p);
 void on_have_end(struct bcore *c, struct peer *p);
 void send_stop(struct bcore *c, const struct run *r);
 void lease_renew(struct bcore *c, struct server *s);
-/* Before the timers that are due: if the broker itself was away, stopped or asleep with its machine, every server is
- * given its time anew, as after a start. */
+/* Before the timers that are due: if the broker itself was away, stopped or asleep with its
+ * machine, every server is given its time anew, as after a start. */
 void leases_look(struct bcore *c);
 void lease_due(struct bcore *c, struct server *s);
 void attempt_silent(struct bcore *c, struct run *r,
@@ -468,8 +494,10 @@ void attempt_lost(struct bcore *c, struct run *r);
 /* ---- strays.c */
 /* This peer has an attempt that does not count: it is told to end it, or it is remembered. */
 void stray_met(struct bcore *c, const struct peer *p, struct id run, uint64_t attempt);
-void stray_over(struct bcore *c, const struct peer *p, struct id run, uint64_t attempt); /* it has it no more */
-/* It was decided what becomes of the held run: those that have it end it. Force: another attempt may follow. */
+/* it has it no more */
+void stray_over(struct bcore *c, const struct peer *p, struct id run, uint64_t attempt);
+/* It was decided what becomes of the held run: those that have it end it. Force: another attempt
+   may follow. */
 void strays_end(struct bcore *c, const struct run *r, bool force);
 /* The connected servers that have it, "wh1, wh2". False: none. */
 bool strays_text(const struct bcore *c, const struct run *r, char *ret, size_t size);
@@ -504,10 +532,12 @@ void send_state(struct bcore *c, struct peer *p, const struct run *r);
 void explain_reason(const struct bcore *c, const struct run *r, char *out, size_t size);
 
 /* ---- registry.c */
-int registry_apply_enrolled(struct bcore *c, uint64_t lsn, const struct r_enrolled *r, struct error *err);
+int registry_apply_enrolled(struct bcore *c, uint64_t lsn, const struct r_enrolled *r,
+                            struct error *err);
 int registry_apply_deployed(struct bcore *c, const struct r_deployed *r, struct error *err);
 int registry_apply_revoked(struct bcore *c, const struct r_revoked *r, struct error *err);
-/* Takes a peer's certificate up if it is new. False: it contradicts what is known, *err says how. */
+/* Takes a peer's certificate up if it is new. False: it contradicts what is known, *err says
+   how. */
 bool registry_meet(struct bcore *c, struct span certificate, struct error *err);
 void on_enrol(struct bcore *c, struct peer *p, bool published);
 void on_revoke(struct bcore *c, struct peer *p);

@@ -1,16 +1,16 @@
-/* kept.c - keys and ids of runs and parents that have ended: a ring in the order of their ends, found by id and by
- * key.
+/* kept.c - keys and ids of runs and parents that have ended: a ring in the order of their ends,
+ * found by id and by key.
  *
- * An entry goes when it is older than kept_ms by the time of a newer end, or when there are more than kept_max. Both
- * depend on records alone, so replay forgets the same. What was forgotten is bounded by one time: a key that ended at
- * most then was accepted before it, and its call signed before it (but for the clocks' difference). So only messages
- * signed before that time need the store; newer ones are decided here.
- */
+ * An entry goes when it is older than kept_ms by the time of a newer end, or when there are more
+ * than kept_max. Both depend on records alone, so replay forgets the same. What was forgotten is
+ * bounded by one time: a key that ended at most then was accepted before it, and its call signed
+ * before it (but for the clocks' difference). So only messages signed before that time need the
+ * store; newer ones are decided here. */
 #include <string.h>
 
 #include "broker/core/inside.h"
 
-enum { KEPT_LEAST = 64 };
+enum { KEPT_MIN = 64 };
 
 static struct kept *at(const struct kept_ring *k, uint64_t number)
 {
@@ -65,7 +65,7 @@ static void forget_first(struct kept_ring *k)
 
 static void grow(struct kept_ring *k)
 {
-    size_t cap = k->cap ? k->cap * 2 : KEPT_LEAST;
+    size_t cap = k->cap ? k->cap * 2 : KEPT_MIN;
     struct kept *v = mem_alloc(cap * sizeof *v);
     for (uint64_t i = k->first; i < k->next; i++)
         v[i & (cap - 1)] = *at(k, i);
@@ -78,13 +78,15 @@ void kept_add(struct bcore *c, const struct kept *e)
 {
     struct kept_ring *k = &c->kept;
     uintptr_t same = table_find(&k->by_key, e->key.a, &e->key);
-    if (same) { /* the key ended before, was forgotten by the store's answer, and came again: the newer counts */
+    if (same) {
+        /* the key ended before, was forgotten by the store's answer, and came again: the newer
+           counts */
         table_remove(&k->by_key, same);
         at(k, same)->key = (struct key128){same, UINT64_MAX};
         table_add(&k->by_key, same);
     }
-    while (k->first < k->next &&
-           (k->next - k->first >= c->config.kept_max || at(k, k->first)->at < e->at - (int64_t)c->config.kept_ms))
+    while (k->first < k->next && (k->next - k->first >= c->config.kept_max ||
+                                  at(k, k->first)->at < e->at - (int64_t)c->config.kept_ms))
         forget_first(k);
     if (k->next - k->first == k->cap)
         grow(k);
@@ -94,7 +96,8 @@ void kept_add(struct bcore *c, const struct kept *e)
     k->next++;
 }
 
-/* A restart is not told of ends older than kept_ms, and cannot know whether there were any. The store can. */
+/* A restart is not told of ends older than kept_ms, and cannot know whether there were any. The
+   store can. */
 void kept_begin(struct bcore *c)
 {
     int64_t told = c->wall - (int64_t)c->config.kept_ms;
@@ -121,7 +124,8 @@ bool kept_must_ask(const struct bcore *c, int64_t issued_at)
     return c->kept.forgot_until != INT64_MIN && issued_at <= c->kept.forgot_until + CLOCK_SKEW_MS;
 }
 
-/* ---- Results that did not count: a hint, so that a repeated one makes no second record. In no digest. */
+/* ---- Results that did not count: a hint, so that a repeated one makes no second record. In no
+   digest. */
 void evidence_add(struct bcore *c, struct id run, uint64_t attempt, uint64_t lsn)
 {
     if (!c->evidence)

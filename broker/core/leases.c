@@ -1,6 +1,7 @@
-/* leases.c - liveness in two times (DESIGN 7): the session lease ends and nothing happens but that the server gets
- * nothing new; lost_after ends and on_lost acts. Both count from when the worker was last heard; in a new broker from
- * its begin, and in one that was stopped from when it went on: a silence that nobody listened to says nothing. */
+/* leases.c - liveness in two times (DESIGN 7): the session lease ends and nothing happens but that
+ * the server gets nothing new; lost_after ends and on_lost acts. Both count from when the worker
+ * was last heard; in a new broker from its begin, and in one that was stopped from when it went on:
+ * a silence that nobody listened to says nothing. */
 #include "broker/core/inside.h"
 
 enum { LOOKS_A_LEASE = 4 };
@@ -20,13 +21,15 @@ void lease_due(struct bcore *c, struct server *s)
         return;
     }
     s->leased = false;
-    EMIT(c, server, .at = c->wall, .server = span_of(s->name->s, s->name->n), .spool = s->spool, .boot = s->boot,
+    EMIT(c, server, .at = c->wall, .server = span_of(s->name->s, s->name->n), .spool = s->spool,
+         .boot = s->boot,
          .software = s->software ? span_of(s->software->s, s->software->n) : SPAN_NONE,
          .state = span_str("unreachable"));
     if (s->peer) { /* still open but silent: it comes back by a new session, as everybody does */
         struct peer *p = s->peer;
-        fx_close(c, p->handle, &m_reset_schema,
-                 &(struct m_reset){.reason = span_str("nothing was heard for the time of the lease")});
+        fx_close(
+            c, p->handle, &m_reset_schema,
+            &(struct m_reset){.reason = span_str("nothing was heard for the time of the lease")});
         peer_forget(c, p);
     }
     for (struct attempt *a = s->attempts; a; a = a->next)
@@ -63,8 +66,8 @@ static void count_anew(struct bcore *c)
             count_from(c, r, c->now);
 }
 
-/* We are stepped at our deadline; where that was long ago, we were not there. The timer makes one be near at any
- * time. What goes unnoticed is shorter than half a lease. */
+/* We are stepped at our deadline; where that was long ago, we were not there. The timer makes one
+ * be near at any time. What goes unnoticed is shorter than half a lease. */
 void leases_look(struct bcore *c)
 {
     int64_t every = (int64_t)c->config.lease_ms / LOOKS_A_LEASE;
@@ -79,16 +82,18 @@ void leases_look(struct bcore *c)
 void attempt_lost(struct bcore *c, struct run *r)
 {
     struct server *s = r->at->server;
-    uint64_t then = r->cancel ? ON_LOST_FAIL : r->at->on_lost; /* what is being cancelled is not run again */
+    /* what is being cancelled is not run again */
+    uint64_t then = r->cancel ? ON_LOST_FAIL : r->at->on_lost;
     if (then != ON_LOST_RERUN && then != ON_LOST_HOLD)
         then = ON_LOST_FAIL;
     c->counts.lost++;
     r->lsn = EMIT(c, lost, .at = c->wall, .run = r->id, .attempt = r->attempt, .then = then);
     if (then == ON_LOST_FAIL) {
-        run_end_by_broker(c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-                          "server %s has not been heard of for %llu s%s; whether the job went on there is not known",
-                          r->at->server_name->s, (unsigned long long)(r->at->lost_after_ms / 1000),
-                          r->cancel ? ", since before it could confirm the cancel" : "");
+        run_end_by_broker(
+            c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
+            "server %s has not been heard of for %llu s%s; whether the job went on there is not known",
+            r->at->server_name->s, (unsigned long long)(r->at->lost_after_ms / 1000),
+            r->cancel ? ", since before it could confirm the cancel" : "");
         return;
     }
     if (then == ON_LOST_RERUN)

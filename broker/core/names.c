@@ -1,4 +1,5 @@
-/* names.c - names and certificates, each in memory once, and the keyed hashes of everything that peers choose. */
+/* names.c - names and certificates, each in memory once, and the keyed hashes of everything that
+   peers choose. */
 #include <sodium.h>
 #include <string.h>
 
@@ -17,9 +18,11 @@ struct key128 key_of(const struct bcore *c, struct span principal, struct span k
     uint8_t in[2 + LIMIT_NAME + LIMIT_KEY];
     struct key128 k;
     size_t n = 0;
-    _Static_assert(sizeof k == crypto_shorthash_siphashx24_BYTES, "SipHash with a result of 128 bits");
+    _Static_assert(sizeof k == crypto_shorthash_siphashx24_BYTES,
+                   "SipHash with a result of 128 bits");
     in[n++] = parent;
-    in[n++] = (uint8_t)principal.n; /* at most LIMIT_NAME: so no principal and key run into each other */
+    /* at most LIMIT_NAME: so no principal and key run into each other */
+    in[n++] = (uint8_t)principal.n;
     memcpy(in + n, principal.p, principal.n);
     n += principal.n;
     if (key.n)
@@ -79,8 +82,8 @@ void text_put(struct bcore *c, struct text **t)
     *t = NULL;
 }
 
-/* ---- The tables of core.c, each with its hash. Ids in them are of our own making; what peers ask for is only looked
- * up. */
+/* ---- The tables of core.c, each with its hash. Ids in them are of our own making; what peers ask
+ * for is only looked up. */
 uint64_t id_hash(const struct id *id)
 {
     uint64_t a, b;
@@ -141,7 +144,8 @@ static bool parent_key_same(const void *self, uintptr_t item, const void *key)
 static uint64_t peer_hash(const void *self, uintptr_t item)
 {
     (void)self;
-    return hash_mix(((const struct peer *)item)->handle, 0); /* handles are the shell's, not the peer's */
+    /* handles are the shell's, not the peer's */
+    return hash_mix(((const struct peer *)item)->handle, 0);
 }
 static bool peer_same(const void *self, uintptr_t item, const void *key)
 {

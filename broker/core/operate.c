@@ -5,11 +5,12 @@
 
 static uint64_t operated(struct bcore *c, struct peer *p, const struct m_operate *m)
 {
-    return EMIT(c, operated, .at = c->wall, .by = span_str(p->name->s), .verb = m->verb, .target = m->target,
-                .reason = m->reason);
+    return EMIT(c, operated, .at = c->wall, .by = span_str(p->name->s), .verb = m->verb,
+                .target = m->target, .reason = m->reason);
 }
 
-static void drain(struct bcore *c, struct peer *p, struct server *s, const struct m_operate *m, bool on)
+static void drain(struct bcore *c, struct peer *p, struct server *s, const struct m_operate *m,
+                  bool on)
 {
     uint64_t lsn = c->lsn;
     char text[LIMIT_NAME + 64];
@@ -29,10 +30,12 @@ static void drain(struct bcore *c, struct peer *p, struct server *s, const struc
 static void forget(struct bcore *c, struct peer *p, struct server *s, const struct m_operate *m)
 {
     if (s->peer || s->leased)
-        fail(c, m->req, REFUSAL_STATE, "server '%s' is connected: stop its worker first", s->name->s);
+        fail(c, m->req, REFUSAL_STATE, "server '%s' is connected: stop its worker first",
+             s->name->s);
     else if (s->attempts)
-        fail(c, m->req, REFUSAL_STATE, "server '%s' has %llu attempts: cancel them, or wait until they are lost",
-             s->name->s, (unsigned long long)s->n_live);
+        fail(c, m->req, REFUSAL_STATE,
+             "server '%s' has %llu attempts: cancel them, or wait until they are lost", s->name->s,
+             (unsigned long long)s->n_live);
     else
         done(c, m->req, operated(c, p, m), "");
 }
@@ -53,13 +56,14 @@ void on_operate(struct bcore *c, struct peer *p)
     away = span_eq_str(m.verb, "forget");
     if (!on && !off && !away) {
         fail(c, m.req, REFUSAL_BAD_ARGUMENT,
-             "'" SPAN_FMT "' is no verb of an operator: drain, undrain, forget, release", SPAN_ARG(m.verb));
+             "'" SPAN_FMT "' is no verb of an operator: drain, undrain, forget, release",
+             SPAN_ARG(m.verb));
         return;
     }
     s = server_find(c, m.target);
     if (!s || !s->enrolled)
-        fail(c, m.req, REFUSAL_NOT_FOUND, "no server is named '" SPAN_FMT "' (lbctl servers lists them)",
-             SPAN_ARG(m.target));
+        fail(c, m.req, REFUSAL_NOT_FOUND,
+             "no server is named '" SPAN_FMT "' (lbctl servers lists them)", SPAN_ARG(m.target));
     else if (away)
         forget(c, p, s, &m);
     else

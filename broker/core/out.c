@@ -1,5 +1,5 @@
-/* out.c - records and effects of one step. While a step runs their bodies are places in the arena (it may move as it
- * grows); out_finish makes spans of them. */
+/* out.c - records and effects of one step. While a step runs their bodies are places in the arena
+ * (it may move as it grows); out_finish makes spans of them. */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,25 +45,29 @@ uint64_t emit(struct bcore *c, const struct wire_schema *s, const void *record)
         out->records = mem_realloc(out->records, out->cap_records, sizeof *out->records);
     }
     wire_encode(s, record, &out->arena);
-    out->records[out->n_records++] = (struct bcore_record){.lsn = c->lsn + 1, .body = place_from(&out->arena, at)};
+    out->records[out->n_records++] =
+        (struct bcore_record){.lsn = c->lsn + 1, .body = place_from(&out->arena, at)};
     int rc = apply(c, c->lsn + 1, span_of(out->arena.p + at, out->arena.n - at), &err);
     assert(rc == 0); /* a decision that the state does not allow: replay would refuse the store */
     (void)rc;
     return c->lsn;
 }
 
-static struct bcore_effect *effect_new(struct bcore *c, enum bcore_effect_kind kind, uint64_t peer, uint64_t rests_on)
+static struct bcore_effect *effect_new(struct bcore *c, enum bcore_effect_kind kind, uint64_t peer,
+                                       uint64_t rests_on)
 {
     struct bcore_out *out = c->out;
     if (out->n_effects == out->cap_effects) {
         out->cap_effects = out->cap_effects ? out->cap_effects * 2 : 16;
         out->effects = mem_realloc(out->effects, out->cap_effects, sizeof *out->effects);
     }
-    out->effects[out->n_effects] = (struct bcore_effect){.kind = kind, .peer = peer, .rests_on = rests_on};
+    out->effects[out->n_effects] =
+        (struct bcore_effect){.kind = kind, .peer = peer, .rests_on = rests_on};
     return &out->effects[out->n_effects++];
 }
 
-void fx_send(struct bcore *c, uint64_t peer, uint64_t rests_on, const struct wire_schema *s, const void *message)
+void fx_send(struct bcore *c, uint64_t peer, uint64_t rests_on, const struct wire_schema *s,
+             const void *message)
 {
     struct bcore_effect *e = effect_new(c, BCORE_FX_SEND, peer, rests_on);
     size_t at = c->out->arena.n;
@@ -79,18 +83,21 @@ void fx_close(struct bcore *c, uint64_t peer, const struct wire_schema *s, const
     e->body = place_from(&c->out->arena, at);
 }
 
-void fx_refuse(struct bcore *c, uint64_t peer, enum refusal code, uint64_t retry_ms, const char *fmt, ...)
+void fx_refuse(struct bcore *c, uint64_t peer, enum refusal code, uint64_t retry_ms,
+               const char *fmt, ...)
 {
     char text[ERROR_TEXT_MAX];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    fx_close(c, peer, &m_refused_schema,
-             &(struct m_refused){.code = code, .text = span_str(utf8_trim(text)), .retry_ms = retry_ms});
+    fx_close(
+        c, peer, &m_refused_schema,
+        &(struct m_refused){.code = code, .text = span_str(utf8_trim(text)), .retry_ms = retry_ms});
 }
 
-void fx_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uint64_t level, uint64_t rests_on)
+void fx_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uint64_t level,
+               uint64_t rests_on)
 {
     struct bcore_effect *e = effect_new(c, BCORE_FX_LOOKUP, peer, rests_on);
     e->req = req;
@@ -120,14 +127,14 @@ void fx_execute(struct bcore *c, const struct run *r, const struct m_execute *me
     e->called_lsn = r->called_lsn;
 }
 
-static void send_error(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal code, uint64_t retry_ms,
-                       const char *fmt, va_list ap)
+static void send_error(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal code,
+                       uint64_t retry_ms, const char *fmt, va_list ap)
 {
     char text[ERROR_TEXT_MAX];
     vsnprintf(text, sizeof text, fmt, ap);
     c->counts.refused++;
-    SEND(c, c->ev->peer, rests_on, error, .req = req, .code = code, .text = span_str(utf8_trim(text)),
-         .retry_ms = retry_ms);
+    SEND(c, c->ev->peer, rests_on, error, .req = req, .code = code,
+         .text = span_str(utf8_trim(text)), .retry_ms = retry_ms);
 }
 
 void fail(struct bcore *c, uint64_t req, enum refusal code, const char *fmt, ...)
@@ -138,7 +145,8 @@ void fail(struct bcore *c, uint64_t req, enum refusal code, const char *fmt, ...
     va_end(ap);
 }
 
-void fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal code, const char *fmt, ...)
+void fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal code,
+                const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);

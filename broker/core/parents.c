@@ -1,9 +1,9 @@
-/* parents.c - parent runs: begun durably under a key, driven by one session at a time, ended by the epoch that
- * drives.
+/* parents.c - parent runs: begun durably under a key, driven by one session at a time, ended by the
+ * epoch that drives.
  *
- * The lease of a driver is its session: while it lives nobody else may drive; when it ends anybody with the right
- * may, and gets the next epoch. What an older driver still says of the end is refused by its epoch.
- */
+ * The lease of a driver is its session: while it lives nobody else may drive; when it ends anybody
+ * with the right may, and gets the next epoch. What an older driver still says of the end is
+ * refused by its epoch. */
 #include <stdio.h>
 #include <string.h>
 
@@ -33,10 +33,10 @@ static void drive(struct bcore *c, struct peer *peer, struct parent *p, uint64_t
     if (p->driver && p->driver != peer) {
         c->counts.refused++;
         char text[ERROR_TEXT_MAX];
-        snprintf(text, sizeof text, "parent %s is driven by a session of '%s'", id_format(p->id, id),
-                 p->driver->name->s);
-        SEND(c, peer->handle, 0, error, .req = req, .code = REFUSAL_HELD_BY_OTHER, .text = span_str(text),
-             .retry_ms = c->config.lease_ms);
+        snprintf(text, sizeof text, "parent %s is driven by a session of '%s'",
+                 id_format(p->id, id), p->driver->name->s);
+        SEND(c, peer->handle, 0, error, .req = req, .code = REFUSAL_HELD_BY_OTHER,
+             .text = span_str(text), .retry_ms = c->config.lease_ms);
         return;
     }
     if (!p->driver) {
@@ -44,11 +44,12 @@ static void drive(struct bcore *c, struct peer *peer, struct parent *p, uint64_t
         EMIT(c, parent_driven, .at = c->wall, .run = p->id, .epoch = p->epoch + 1,
              .principal = span_str(peer->name->s));
     }
-    SEND(c, peer->handle, p->lsn, driving, .req = req, .parent = p->id, .epoch = p->epoch, .resumed = resumed);
+    SEND(c, peer->handle, p->lsn, driving, .req = req, .parent = p->id, .epoch = p->epoch,
+         .resumed = resumed);
 }
 
-static bool decode(struct bcore *c, struct peer *peer, const struct m_parent_begin *m, struct d_parent *d,
-                   struct hash *digest)
+static bool decode(struct bcore *c, struct peer *peer, const struct m_parent_begin *m,
+                   struct d_parent *d, struct hash *digest)
 {
     struct d_signed s;
     struct error err = {0};
@@ -58,8 +59,8 @@ static bool decode(struct bcore *c, struct peer *peer, const struct m_parent_beg
     }
     if (!span_eq_str(d->cluster, c->config.cluster) || !span_eq_str(d->caller, peer->name->s)) {
         fail(c, m->req, REFUSAL_DENIED,
-             "the parent is of '" SPAN_FMT "' in cluster '" SPAN_FMT "'; this is '%s' in '%s'", SPAN_ARG(d->caller),
-             SPAN_ARG(d->cluster), peer->name->s, c->config.cluster);
+             "the parent is of '" SPAN_FMT "' in cluster '" SPAN_FMT "'; this is '%s' in '%s'",
+             SPAN_ARG(d->caller), SPAN_ARG(d->cluster), peer->name->s, c->config.cluster);
         return false;
     }
     if (!d->key.n) {
@@ -81,17 +82,24 @@ static bool answer_duplicate(struct bcore *c, struct peer *peer, const struct m_
     char id[ID_TEXT];
     if (!p && !k && !known)
         return false;
-    if (memcmp(p ? p->digest.b : k ? k->digest : known->digest.b, digest->b, sizeof k->digest) != 0) {
+    if (memcmp(p   ? p->digest.b
+               : k ? k->digest
+                   : known->digest.b,
+               digest->b, sizeof k->digest) != 0) {
         fail_after(c,
                    p   ? p->lsn
                    : k ? k->lsn
                        : 0,
                    m->req, REFUSAL_CONFLICT,
-                   "the key '" SPAN_FMT "' belongs to parent %s, which was begun with another body", SPAN_ARG(d->key),
-                   id_format(run, id));
+                   "the key '" SPAN_FMT "' belongs to parent %s, which was begun with another body",
+                   SPAN_ARG(d->key), id_format(run, id));
         return true;
     }
-    SEND(c, peer->handle, p ? p->lsn : k ? k->lsn : 0, accepted, .req = m->req, .run = run, .duplicate = true);
+    SEND(c, peer->handle,
+         p   ? p->lsn
+         : k ? k->lsn
+             : 0,
+         accepted, .req = m->req, .run = run, .duplicate = true);
     if (p && m->drive)
         drive(c, peer, p, m->req);
     return true;
@@ -131,7 +139,8 @@ void on_parent_begin(struct bcore *c, struct peer *peer)
     id = id_make(c->wall, c->ev->random);
     while (run_find(c, id) || parent_find(c, id) || kept_by_id(c, id))
         id.b[15]++;
-    EMIT(c, parent_begun, .at = c->wall, .run = id, .principal = d.caller, .parent = m.parent, .digest = digest);
+    EMIT(c, parent_begun, .at = c->wall, .run = id, .principal = d.caller, .parent = m.parent,
+         .digest = digest);
     SEND(c, peer->handle, c->lsn, accepted, .req = m.req, .run = id, .duplicate = false);
     if (m.drive)
         drive(c, peer, parent_find(c, id), m.req);
@@ -151,8 +160,8 @@ void on_parent_drive(struct bcore *c, struct peer *peer)
     else if ((k = kept_by_id(c, m.parent)))
         fail_after(c, k->lsn, m.req, REFUSAL_STATE, "parent %s has ended", id_format(m.parent, id));
     else
-        fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN, "no live parent has the id %s",
-                   id_format(m.parent, id));
+        fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN,
+                   "no live parent has the id %s", id_format(m.parent, id));
 }
 
 void on_parent_end(struct bcore *c, struct peer *peer)
@@ -167,15 +176,17 @@ void on_parent_end(struct bcore *c, struct peer *peer)
     if (!p && (k = kept_by_id(c, m.parent)) && (k->flags & KEPT_PARENT)) {
         done(c, m.req, k->lsn, "it had ended already");
     } else if (!p) {
-        fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN, "no live parent has the id %s",
-                   id_format(m.parent, id));
+        fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN,
+                   "no live parent has the id %s", id_format(m.parent, id));
     } else if (m.epoch != p->epoch || p->driver != peer) {
-        fail(c, m.req, REFUSAL_HELD_BY_OTHER, "parent %s: epoch %llu does not drive it any more (now %llu)",
-             id_format(m.parent, id), (unsigned long long)m.epoch, (unsigned long long)p->epoch);
+        fail(c, m.req, REFUSAL_HELD_BY_OTHER,
+             "parent %s: epoch %llu does not drive it any more (now %llu)", id_format(m.parent, id),
+             (unsigned long long)m.epoch, (unsigned long long)p->epoch);
     } else if (m.status >= STATUS_COUNT) {
         fail(c, m.req, REFUSAL_MALFORMED, "a parent's status has a value that does not exist");
     } else {
-        EMIT(c, parent_ended, .at = c->wall, .run = m.parent, .status = m.status, .report = m.report);
+        EMIT(c, parent_ended, .at = c->wall, .run = m.parent, .status = m.status,
+             .report = m.report);
         done(c, m.req, c->lsn, "");
     }
 }

@@ -12,11 +12,13 @@ static struct d_parent parent_of(const char *key)
                              .issued_at = WORLD_WALL};
 }
 
-static void begin(struct world *w, uint64_t peer, uint64_t req, const struct d_parent *d, bool drive)
+static void begin(struct world *w, uint64_t peer, uint64_t req, const struct d_parent *d,
+                  bool drive)
 {
     struct buf *body = world_scratch(w);
     d_parent_encode(d, body);
-    SAY(w, peer, "anna", parent_begin, .req = req, .parent = wrapped(w, buf_span(body), "anna"), .drive = drive);
+    SAY(w, peer, "anna", parent_begin, .req = req, .parent = wrapped(w, buf_span(body), "anna"),
+        .drive = drive);
 }
 
 static void a_parent_begins_durably_and_once(void **state)
@@ -82,15 +84,17 @@ static void a_parent_ends_once_by_its_driver(void **state)
     struct m_done done;
     begin(w, anna, 1, &d, true);
     SENT(w, anna, ACCEPTED, accepted, &a);
-    SAY(w, other, "anna", parent_end, .req = 2, .parent = a.run, .epoch = 1, .status = STATUS_SUCCEEDED);
+    SAY(w, other, "anna", parent_end, .req = 2, .parent = a.run, .epoch = 1,
+        .status = STATUS_SUCCEEDED);
     assert_int_equal(told_error(w, other, "does not drive"), REFUSAL_HELD_BY_OTHER);
     SAY(w, anna, "anna", parent_end, .req = 2, .parent = a.run, .epoch = 1, .status = STATUS_COUNT);
     assert_int_equal(told_error(w, anna, "status"), REFUSAL_MALFORMED);
-    SAY(w, anna, "anna", parent_end, .req = 3, .parent = a.run, .epoch = 1, .status = STATUS_SUCCEEDED,
-        .report = span_str("{}"));
+    SAY(w, anna, "anna", parent_end, .req = 3, .parent = a.run, .epoch = 1,
+        .status = STATUS_SUCCEEDED, .report = span_str("{}"));
     const struct logged *l = SENT(w, anna, DONE, done, &done);
     assert_int_equal(l->effect.rests_on, w->lsn);
-    SAY(w, anna, "anna", parent_end, .req = 4, .parent = a.run, .epoch = 1, .status = STATUS_SUCCEEDED);
+    SAY(w, anna, "anna", parent_end, .req = 4, .parent = a.run, .epoch = 1,
+        .status = STATUS_SUCCEEDED);
     SENT(w, anna, DONE, done, &done);
     assert_int_equal(records_of(w, KIND_R_PARENT_ENDED), 1);
     begin(w, anna, 5, &d, true);
@@ -154,7 +158,8 @@ static void that_a_parent_has_ended_is_said_when_that_is_on_disk(void **state)
     struct m_error e;
     begin(w, anna, 1, &d, true);
     SENT(w, anna, ACCEPTED, accepted, &a);
-    SAY(w, anna, "anna", parent_end, .req = 2, .parent = a.run, .epoch = 1, .status = STATUS_FAILED);
+    SAY(w, anna, "anna", parent_end, .req = 2, .parent = a.run, .epoch = 1,
+        .status = STATUS_FAILED);
     SAY(w, other, "anna", parent_drive, .req = 3, .parent = a.run);
     const struct logged *l = SENT(w, other, ERROR, error, &e);
     assert_int_equal(e.code, REFUSAL_STATE);
@@ -175,12 +180,14 @@ static void who_ended_a_parent_that_is_forgotten_is_not_told_before_that_is_on_d
     struct d_parent d = parent_of("p");
     begin(w, anna, 1, &d, true);
     SENT(w, anna, ACCEPTED, accepted, &a);
-    SAY(w, anna, "anna", parent_end, .req = 2, .parent = a.run, .epoch = 1, .status = STATUS_FAILED);
+    SAY(w, anna, "anna", parent_end, .req = 2, .parent = a.run, .epoch = 1,
+        .status = STATUS_FAILED);
     uint64_t end = w->lsn;
     d = parent_of("q");
     begin(w, anna, 3, &d, true);
     SENT(w, anna, ACCEPTED, accepted, &b);
-    SAY(w, anna, "anna", parent_end, .req = 4, .parent = b.run, .epoch = 1, .status = STATUS_FAILED);
+    SAY(w, anna, "anna", parent_end, .req = 4, .parent = b.run, .epoch = 1,
+        .status = STATUS_FAILED);
     SAY(w, anna, "anna", parent_drive, .req = 5, .parent = a.run); /* one end is remembered */
     const struct logged *l = SENT(w, anna, ERROR, error, &e);
     assert_int_equal(e.code, REFUSAL_UNKNOWN_RUN);
@@ -211,8 +218,9 @@ int main(void)
         in_world(the_epoch_grows_over_a_restart),
         in_world(bad_parents_are_refused),
         in_world(that_a_parent_has_ended_is_said_when_that_is_on_disk),
-        cmocka_unit_test_setup_teardown(who_ended_a_parent_that_is_forgotten_is_not_told_before_that_is_on_disk,
-                                        setup_forgetful, world_teardown),
+        cmocka_unit_test_setup_teardown(
+            who_ended_a_parent_that_is_forgotten_is_not_told_before_that_is_on_disk,
+            setup_forgetful, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

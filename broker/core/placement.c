@@ -1,20 +1,21 @@
 /* placement.c - which server gets which run: credit, hand-over, recall.
  *
- * Within a class the servers lie in a heap: free slots first, then credit, then who was used least recently. An
- * attempt handed over changes a server's place in every class it has a seat in; only one is mended, the others are
- * left too good and mended when they come to the top. A slot that becomes free may make places better, and those are
- * mended at once. So a decision costs O(log servers of the class), a result a look at each of the server's own seats.
+ * Within a class the servers lie in a heap: free slots first, then credit, then who was used least
+ * recently. An attempt handed over changes a server's place in every class it has a seat in; only
+ * one is mended, the others are left too good and mended when they come to the top. A slot that
+ * becomes free may make places better, and those are mended at once. So a decision costs O(log
+ * servers of the class), a result a look at each of the server's own seats.
  *
- * Invariant after every step: a class with waiting runs has no seat with credit.
- */
+ * Invariant after every step: a class with waiting runs has no seat with credit. */
 #include "broker/core/inside.h"
 
-enum { CREDIT_BITS = 16, CREDIT_MASK = (1 << CREDIT_BITS) - 1 }; /* LIMIT_SLOTS + LIMIT_PREFETCH fits */
+/* LIMIT_SLOTS + LIMIT_PREFETCH fits */
+enum { CREDIT_BITS = 16, CREDIT_MASK = (1 << CREDIT_BITS) - 1 };
 
 static uint64_t lost_after_of(const struct bcore *c, const struct run *r)
 {
     uint64_t ms = r->lost_after_ms ? r->lost_after_ms : c->config.lost_after_ms;
-    return ms > LOST_AFTER_LEAST_MS ? ms : LOST_AFTER_LEAST_MS;
+    return ms > LOST_AFTER_MIN_MS ? ms : LOST_AFTER_MIN_MS;
 }
 
 /* Work sent ahead of free slots: as much as the slots not held by long jobs do in PREFETCH_MS. */
@@ -158,8 +159,8 @@ void class_pump(struct bcore *c, struct class *cl)
         hand_over(c, r, s);
 }
 
-/* Of two runs at the heads of their classes, which is next? Priority, then the parent that has waited longest for its
- * turn, then who came first. */
+/* Of two runs at the heads of their classes, which is next? Priority, then the parent that has
+ * waited longest for its turn, then who came first. */
 static bool goes_first(const struct run *a, const struct run *b)
 {
     if (a->priority != b->priority)
@@ -169,7 +170,8 @@ static bool goes_first(const struct run *a, const struct run *b)
     return a->seq < b->seq;
 }
 
-/* Each turn looks at each seat once: its place may be better now, and its class may have the run that is next. */
+/* Each turn looks at each seat once: its place may be better now, and its class may have the run
+   that is next. */
 void server_pump(struct bcore *c, struct server *s)
 {
     for (;;) {
@@ -181,7 +183,8 @@ void server_pump(struct bcore *c, struct server *s)
             best = key < best ? key : best;
             if (key < seat->node.key)
                 heap_change(&seat->class->seats, &seat->node, key);
-            if (key && (r = queue_first(seat->class)) && (!next || goes_first(r, queue_first(next->class))))
+            if (key && (r = queue_first(seat->class)) &&
+                (!next || goes_first(r, queue_first(next->class))))
                 next = seat;
         }
         if (!next)
@@ -192,7 +195,8 @@ void server_pump(struct bcore *c, struct server *s)
     }
 }
 
-/* ---- Recall: what was sent ahead, has waited longer than was thought, while another server has an idle slot. */
+/* ---- Recall: what was sent ahead, has waited longer than was thought, while another server has an
+   idle slot. */
 void recall_due(struct bcore *c, struct class *cl)
 {
     struct seat *best = best_seat(c, cl);
@@ -200,13 +204,15 @@ void recall_due(struct bcore *c, struct class *cl)
     unsigned looked = 0;
     if (!cl->ahead_first)
         return;
-    for (struct attempt *a = cl->ahead_first; a && idle && looked < LIMIT_PREFETCH; a = a->newer, looked++) {
+    for (struct attempt *a = cl->ahead_first; a && idle && looked < LIMIT_PREFETCH;
+         a = a->newer, looked++) {
         if (c->now - a->handed < RECALL_AFTER_MS)
             break;
         if (a->server == best->server || !a->server->peer || a->run->state != RUN_HANDED_OVER)
             continue;
         if (!a->recalled)
-            SEND(c, a->server->peer->handle, a->run->lsn, recall, .run = a->run->id, .attempt = a->run->attempt);
+            SEND(c, a->server->peer->handle, a->run->lsn, recall, .run = a->run->id,
+                 .attempt = a->run->attempt);
         a->recalled = true;
         idle--; /* also for those recalled before and not answered yet */
     }

@@ -1,12 +1,12 @@
-/* queue.c - what waits: classes (runs that the same servers can take), their lanes, and the servers that can.
+/* queue.c - what waits: classes (runs that the same servers can take), their lanes, and the servers
+ * that can.
  *
- * Order within a class: priority, then tags, then acceptance. A lane (one parent's runs of one priority) gives its
- * runs tags one apart, beginning at the tag that is served now; so lanes alternate, and a parent that comes late with
- * three runs waits for at most one run of each other parent before each of its own. A run that comes back goes to the
- * front of its priority.
+ * Order within a class: priority, then tags, then acceptance. A lane (one parent's runs of one
+ * priority) gives its runs tags one apart, beginning at the tag that is served now; so lanes
+ * alternate, and a parent that comes late with three runs waits for at most one run of each other
+ * parent before each of its own. A run that comes back goes to the front of its priority.
  *
- * A class lives as long as a run belongs to it, the last CLASSES_IDLE a little longer.
- */
+ * A class lives as long as a run belongs to it, the last CLASSES_IDLE a little longer. */
 #include <string.h>
 
 #include "broker/core/inside.h"
@@ -25,7 +25,8 @@ struct class_key {
     struct hash job_hash;
 };
 
-/* Parents' ids are chosen by callers, so their hash is keyed; the others are our own pointers' hashes. */
+/* Parents' ids are chosen by callers, so their hash is keyed; the others are our own pointers'
+   hashes. */
 static uint64_t group_key_hash(const struct bcore *c, const struct group_key *k)
 {
     return k->principal ? k->principal->hash : hash_keyed(c, k->parent.b, sizeof k->parent.b);
@@ -63,7 +64,8 @@ static bool lane_same(const void *self, uintptr_t item, const void *key)
 }
 static uint64_t class_key_hash(const struct bcore *c, const struct class_key *k)
 {
-    return hash_mix(hash_mix(k->address->hash, k->job->hash), hash_keyed(c, k->job_hash.b, sizeof k->job_hash.b));
+    return hash_mix(hash_mix(k->address->hash, k->job->hash),
+                    hash_keyed(c, k->job_hash.b, sizeof k->job_hash.b));
 }
 static uint64_t class_hash(const void *self, uintptr_t item)
 {

@@ -1,8 +1,8 @@
-/* registry.c - what administrators have decided and the broker keeps: certificates (and so the servers), revocations.
+/* registry.c - what administrators have decided and the broker keeps: certificates (and so the
+ * servers), revocations.
  *
- * The shell has verified signatures before. The core adds what only it can know: that a name is not given to two, and
- * that names of servers and pools do not meet.
- */
+ * The shell has verified signatures before. The core adds what only it can know: that a name is not
+ * given to two, and that names of servers and pools do not meet. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,14 +45,18 @@ const struct enrolled *enrolled_find(const struct bcore *c, struct span name, ui
     unsigned i = place_of(c, name, serial);
     const struct enrolled *best = NULL;
     if (serial)
-        return i < c->n_enrolled && compare(&c->enrolled[i], name, serial) == 0 ? &c->enrolled[i] : NULL;
-    for (; i < c->n_enrolled && span_eq(span_of(c->enrolled[i].name->s, c->enrolled[i].name->n), name); i++)
+        return i < c->n_enrolled && compare(&c->enrolled[i], name, serial) == 0 ? &c->enrolled[i]
+                                                                                : NULL;
+    for (; i < c->n_enrolled &&
+           span_eq(span_of(c->enrolled[i].name->s, c->enrolled[i].name->n), name);
+         i++)
         if (!best || c->enrolled[i].order > best->order)
             best = &c->enrolled[i];
     return best;
 }
 
-int registry_apply_enrolled(struct bcore *c, uint64_t lsn, const struct r_enrolled *r, struct error *err)
+int registry_apply_enrolled(struct bcore *c, uint64_t lsn, const struct r_enrolled *r,
+                            struct error *err)
 {
     struct d_certificate d;
     unsigned i;
@@ -112,17 +116,19 @@ static int judge_names(const struct bcore *c, const struct d_certificate *d, str
     const struct enrolled *now = enrolled_find(c, d->name, 0);
     bool server = span_eq_str(d->role, "server");
     if (now && !span_eq(d->role, span_of(now->role->s, now->role->n)))
-        return error_set(err, -EEXIST, "'" SPAN_FMT "' is a %s already; choose another name", SPAN_ARG(d->name),
-                         now->role->s);
+        return error_set(err, -EEXIST, "'" SPAN_FMT "' is a %s already; choose another name",
+                         SPAN_ARG(d->name), now->role->s);
     const struct server *member = server ? pool_member(c, d->name) : NULL;
     if (member)
-        return error_set(err, -EEXIST, "'" SPAN_FMT "' is a pool's name (of server %s): a server needs another",
+        return error_set(err, -EEXIST,
+                         "'" SPAN_FMT "' is a pool's name (of server %s): a server needs another",
                          SPAN_ARG(d->name), member->name->s);
     struct span pool;
     for (struct wire_iter it = wire_iter(&d->pools); wire_next(&it, &pool);) {
         const struct server *s = server_find(c, pool);
         if (span_eq(pool, d->name) || (s && s->enrolled))
-            return error_set(err, -EEXIST, "pool '" SPAN_FMT "' has the name of a server", SPAN_ARG(pool));
+            return error_set(err, -EEXIST, "pool '" SPAN_FMT "' has the name of a server",
+                             SPAN_ARG(pool));
     }
     return 0;
 }
@@ -135,21 +141,26 @@ static bool forgotten(const struct bcore *c, const struct d_certificate *d)
 }
 
 /* 1: it is known; 0: it is new and may come in. */
-static int judge(const struct bcore *c, struct span bytes, const struct d_certificate *d, struct error *err)
+static int judge(const struct bcore *c, struct span bytes, const struct d_certificate *d,
+                 struct error *err)
 {
     const struct enrolled *same = enrolled_find(c, d->name, d->serial);
     if (!d->serial)
-        return error_set(err, -EINVAL, "the certificate of '" SPAN_FMT "' has no serial", SPAN_ARG(d->name));
+        return error_set(err, -EINVAL, "the certificate of '" SPAN_FMT "' has no serial",
+                         SPAN_ARG(d->name));
     if (same && span_eq(buf_span(&same->bytes), bytes))
         return !forgotten(c, d);
     if (same)
-        return error_set(err, -EEXIST,
-                         "'" SPAN_FMT "' has a certificate of serial %llu already: its invitation was used before",
-                         SPAN_ARG(d->name), (unsigned long long)d->serial);
+        return error_set(
+            err, -EEXIST,
+            "'" SPAN_FMT
+            "' has a certificate of serial %llu already: its invitation was used before",
+            SPAN_ARG(d->name), (unsigned long long)d->serial);
     return judge_names(c, d, err);
 }
 
-static uint64_t take_up(struct bcore *c, struct span bytes, const struct d_certificate *d, struct span by)
+static uint64_t take_up(struct bcore *c, struct span bytes, const struct d_certificate *d,
+                        struct span by)
 {
     uint64_t lsn = EMIT(c, enrolled, .at = c->wall, .by = by, .certificate = bytes);
     struct server *s = span_eq_str(d->role, "server") ? server_find(c, d->name) : NULL;
@@ -197,7 +208,9 @@ void on_enrol(struct bcore *c, struct peer *p, bool published)
     if (rc < 0)
         fail(c, req, rc == -EEXIST ? REFUSAL_EXISTS : REFUSAL_MALFORMED, "%s", err.text);
     else
-        done(c, req, rc ? enrolled_find(c, d.name, d.serial)->order : take_up(c, bytes, &d, span_str(p->name->s)),
+        done(c, req,
+             rc ? enrolled_find(c, d.name, d.serial)->order
+                : take_up(c, bytes, &d, span_str(p->name->s)),
              "");
 }
 
@@ -262,8 +275,9 @@ static void tell_all(struct bcore *c, uint64_t lsn)
     qsort(all, n, sizeof(struct peer *), by_handle);
     for (size_t i = 0; i < n; i++) {
         if (is_revoked(c, all[i]->serial)) {
-            fx_refuse(c, all[i]->handle, REFUSAL_REVOKED, 0, "the certificate of '%s' (serial %llu) has been revoked",
-                      all[i]->name->s, (unsigned long long)all[i]->serial);
+            fx_refuse(c, all[i]->handle, REFUSAL_REVOKED, 0,
+                      "the certificate of '%s' (serial %llu) has been revoked", all[i]->name->s,
+                      (unsigned long long)all[i]->serial);
             peer_forget(c, all[i]);
         } else {
             send_revoked(c, all[i]->handle, lsn);
@@ -281,12 +295,14 @@ void on_revoke(struct bcore *c, struct peer *p)
     uint64_t lsn;
     if (!TAKE(c, p, revoke, &m))
         return;
-    if (d_signed_decode(m.list, &s, &err) < 0 || d_revocations_decode(s.body, &d, &err) < 0 || d.serials.n % 8) {
+    if (d_signed_decode(m.list, &s, &err) < 0 || d_revocations_decode(s.body, &d, &err) < 0 ||
+        d.serials.n % 8) {
         fail(c, m.req, REFUSAL_MALFORMED, "%s", err.code ? err.text : "the list is cut");
     } else if (span_eq(m.list, buf_span(&c->revocations))) {
         done(c, m.req, c->lsn, "");
     } else if (d.number <= c->revocations_number) {
-        fail(c, m.req, REFUSAL_STATE, "the list has number %llu; number %llu is in force: begin from that one",
+        fail(c, m.req, REFUSAL_STATE,
+             "the list has number %llu; number %llu is in force: begin from that one",
              (unsigned long long)d.number, (unsigned long long)c->revocations_number);
     } else {
         lsn = EMIT(c, revoked, .at = c->wall, .by = span_str(p->name->s), .list = m.list);

@@ -1,10 +1,11 @@
 /* Certificates, revocations, deployments, verbs of operators. */
 #include "broker/core/testing.h"
 
-static void publish(struct world *w, uint64_t peer, const char *name, const char *role, uint64_t serial,
-                    const char *const *pools)
+static void publish(struct world *w, uint64_t peer, const char *name, const char *role,
+                    uint64_t serial, const char *const *pools)
 {
-    SAY(w, peer, "root", publish, .req = 1, .certificate = certificate_of(w, name, role, serial, pools));
+    SAY(w, peer, "root", publish, .req = 1,
+        .certificate = certificate_of(w, name, role, serial, pools));
 }
 
 static void a_certificate_makes_a_server_known(void **state)
@@ -49,9 +50,11 @@ static void an_invitation_makes_one_certificate(void **state)
     static const char *const pools[] = {"etl", NULL};
     uint64_t root = caller_up(w, "root"), one = up(w, "wh1", "", NULL, (struct m_hello){0});
     struct m_done done;
-    SAY(w, one, "wh1", enrol, .req = 1, .certificate = certificate_of(w, "wh1", "server", 11, pools));
+    SAY(w, one, "wh1", enrol, .req = 1,
+        .certificate = certificate_of(w, "wh1", "server", 11, pools));
     SENT(w, one, DONE, done, &done);
-    SAY(w, one, "wh1", enrol, .req = 1, .certificate = certificate_of(w, "wh1", "server", 11, NULL));
+    SAY(w, one, "wh1", enrol, .req = 1,
+        .certificate = certificate_of(w, "wh1", "server", 11, NULL));
     assert_int_equal(told_error(w, one, "invitation was used before"), REFUSAL_EXISTS);
     publish(w, root, "wh1", "caller", 12, NULL);
     assert_int_equal(told_error(w, root, "is a server already"), REFUSAL_EXISTS);
@@ -67,23 +70,26 @@ static void an_invitation_makes_one_certificate(void **state)
 }
 
 /* ---- Revocations */
-static void revoke(struct world *w, uint64_t peer, uint64_t number, const uint64_t *serials, unsigned n)
+static void revoke(struct world *w, uint64_t peer, uint64_t number, const uint64_t *serials,
+                   unsigned n)
 {
     uint8_t bytes[64];
     struct buf *body = world_scratch(w);
     for (unsigned i = 0; i < n; i++)
         for (unsigned k = 0; k < 8; k++)
             bytes[8 * i + k] = (uint8_t)(serials[i] >> 8 * (7 - k));
-    d_revocations_encode(
-        &(struct d_revocations){.cluster = span_str("test"), .number = number, .serials = span_of(bytes, 8 * n)},
-        body);
+    d_revocations_encode(&(struct d_revocations){.cluster = span_str("test"),
+                                                 .number = number,
+                                                 .serials = span_of(bytes, 8 * n)},
+                         body);
     SAY(w, peer, "root", revoke, .req = 1, .list = wrapped(w, buf_span(body), "root"));
 }
 
 static void a_revocation_reaches_every_session_and_ends_its_own(void **state)
 {
     struct world *w = *state;
-    uint64_t root = caller_up(w, "root"), anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1), number;
+    uint64_t root = caller_up(w, "root"), anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1),
+             number;
     struct m_revoked list;
     struct m_refused r;
     struct m_done done;
@@ -112,8 +118,8 @@ static void a_revocation_reaches_every_session_and_ends_its_own(void **state)
 }
 
 /* ---- Deployments */
-static void deploy(struct world *w, uint64_t peer, const char *name, uint8_t package, const char *address, int64_t at,
-                   bool remove)
+static void deploy(struct world *w, uint64_t peer, const char *name, uint8_t package,
+                   const char *address, int64_t at, bool remove)
 {
     struct buf *body = world_scratch(w);
     d_deployment_encode(&(struct d_deployment){.cluster = span_str("test"),
@@ -128,7 +134,8 @@ static void deploy(struct world *w, uint64_t peer, const char *name, uint8_t pac
     SAY(w, peer, "root", deploy, .req = 1, .deployment = wrapped(w, buf_span(body), "root"));
 }
 
-static unsigned desired(struct world *w, uint64_t peer, uint64_t *ret_generation, uint64_t *ret_size)
+static unsigned desired(struct world *w, uint64_t peer, uint64_t *ret_generation,
+                        uint64_t *ret_size)
 {
     struct m_desired m;
     struct d_deployed d;
@@ -284,12 +291,14 @@ static void unknown_verbs_and_servers_are_refused(void **state)
 static void resolve_lists_versions_newest_deployment_first(void **state)
 {
     struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1), wh2 = worker_up(w, "wh2", 2);
+    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1),
+             wh2 = worker_up(w, "wh2", 2);
     struct m_resolved m;
     struct d_version v;
     struct error err;
     struct span item;
-    attest(w, wh2, "wh2", 2, (struct attested[]){{.job = "load", .hash = 1}, {.job = "load", .hash = 2}, {0}}, NULL,
+    attest(w, wh2, "wh2", 2,
+           (struct attested[]){{.job = "load", .hash = 1}, {.job = "load", .hash = 2}, {0}}, NULL,
            false);
     SAY(w, anna, "anna", resolve, .req = 4, .job = span_str("load"), .address = span_str("etl"));
     SENT(w, anna, RESOLVED, resolved, &m);
@@ -305,7 +314,8 @@ static void resolve_lists_versions_newest_deployment_first(void **state)
     SENT(w, anna, RESOLVED, resolved, &m);
     assert_int_equal(m.versions.count, 0);
     assert_int_equal(m.servers.count, 1);
-    SAY(w, anna, "anna", resolve, .req = 4, .job = span_str("load"), .address = span_str("nowhere"));
+    SAY(w, anna, "anna", resolve, .req = 4, .job = span_str("load"),
+        .address = span_str("nowhere"));
     assert_int_equal(told_error(w, anna, "no server or pool"), REFUSAL_UNKNOWN_ADDRESS);
     (void)wh1;
 }
@@ -348,7 +358,9 @@ static void what_was_signed_for_an_older_version_still_goes_where_it_is_kept(voi
     uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
     struct m_execute m;
     attest(w, wh1, "wh1", 4,
-           (struct attested[]){{.job = "load", .hash = 9}, {.job = "load", .hash = 1, .older = 1}, {0}}, NULL, false);
+           (struct attested[]){
+               {.job = "load", .hash = 9}, {.job = "load", .hash = 1, .older = 1}, {0}},
+           NULL, false);
     call(w, anna, "a"); /* hash 1 */
     SENT(w, wh1, EXECUTE, execute, &m);
     assert_int_equal(m.job_hash.b[0], 1);

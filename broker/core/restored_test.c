@@ -1,4 +1,5 @@
-/* restored_test.c - a backup that was put back: nothing that was live in it runs again unless a person says so. */
+/* restored_test.c - a backup that was put back: nothing that was live in it runs again unless a
+   person says so. */
 #include "broker/core/testing.h"
 
 static void put_back(struct world *w)
@@ -13,8 +14,9 @@ static void release_as(struct world *w, uint64_t peer, struct id run, const char
     struct buf args = {0};
     value_add_str(&args, span_str("how"));
     value_add_str(&args, span_str(how));
-    SAY(w, peer, "anna", operate, .req = 4, .verb = span_str("release"), .target = span_str(id_format(run, id)),
-        .arguments = wire_list_from(&args, 1), .reason = span_str("looked at it"));
+    SAY(w, peer, "anna", operate, .req = 4, .verb = span_str("release"),
+        .target = span_str(id_format(run, id)), .arguments = wire_list_from(&args, 1),
+        .reason = span_str("looked at it"));
     SENT(w, peer, DONE, done, &done);
     buf_free(&args);
 }
@@ -48,7 +50,8 @@ static void every_live_run_is_held_whatever_it_was(void **state)
     world_restart(w);
     assert_int_equal(state_of(w, run[4]), RUN_HELD);
     anna = caller_up(w, "anna");
-    SAY(w, anna, "anna", cancel, .req = 6, .run = run[1], .reason = span_str("still")); /* what it was asked before */
+    /* what it was asked before */
+    SAY(w, anna, "anna", cancel, .req = 6, .run = run[1], .reason = span_str("still"));
     assert_int_equal(state_of(w, run[1]), RUN_ENDED);
 }
 
@@ -61,7 +64,8 @@ static void what_still_runs_goes_on_and_its_result_is_evidence(void **state)
     put_back(w);
     wh1 = worker_hello(w, "wh1", 1);
     SAY(w, wh1, "wh1", have, .run = known, .attempt = 1, .state = RUN_RUNNING);
-    SAY(w, wh1, "wh1", have, .run = waits, .attempt = 3, .state = RUN_RUNNING); /* in the time that was lost */
+    /* in the time that was lost */
+    SAY(w, wh1, "wh1", have, .run = waits, .attempt = 3, .state = RUN_RUNNING);
     SAY(w, wh1, "wh1", have_end, .count = 2);
     SAY(w, wh1, "wh1", started, .run = waits, .attempt = 3, .step = span_str("s"));
     NOT_SENT(w, wh1, STOP);
@@ -97,7 +101,8 @@ static void a_released_one_runs_as_an_attempt_that_nobody_has_seen(void **state)
     succeed(w, wh1, "wh1", run, 1, 5);
     SENT(w, wh1, RECORDED, recorded, &r);
     assert_int_equal(state_of(w, run), RUN_HANDED_OVER);
-    SAY(w, wh2, "wh2", result, .run = run, .attempt = 1001, .outcome = outcome_of(w, JOB_FAILED, PACKAGE_FAILED, 5));
+    SAY(w, wh2, "wh2", result, .run = run, .attempt = 1001,
+        .outcome = outcome_of(w, JOB_FAILED, PACKAGE_FAILED, 5));
     assert_int_equal(told_end(w, anna, run).status, STATUS_FAILED);
 }
 
@@ -110,7 +115,8 @@ static void what_still_runs_is_ended_at_once_when_it_is_released(void **state)
     put_back(w);
     anna = caller_up(w, "anna");
     wh1 = worker_hello(w, "wh1", 1);
-    SAY(w, wh1, "wh1", have, .run = run, .attempt = 3, .state = RUN_RUNNING); /* in the time that was lost */
+    /* in the time that was lost */
+    SAY(w, wh1, "wh1", have, .run = run, .attempt = 3, .state = RUN_RUNNING);
     release_as(w, anna, run, "fail");
     SENT(w, wh1, STOP, stop, &stop);
     assert_int_equal(stop.attempt, 3);
@@ -176,7 +182,8 @@ static void one_that_was_held_already_has_attempts_that_are_not_known_either(voi
     assert_int_equal(state_of(w, run), RUN_HELD);
     put_back(w);
     wh1 = worker_hello(w, "wh1", 1);
-    SAY(w, wh1, "wh1", have, .run = run, .attempt = 2, .state = RUN_RUNNING); /* released in the time that was lost */
+    /* released in the time that was lost */
+    SAY(w, wh1, "wh1", have, .run = run, .attempt = 2, .state = RUN_RUNNING);
     SAY(w, wh1, "wh1", have_end, .count = 1);
     NOT_SENT(w, wh1, STOP);
     succeed(w, wh1, "wh1", run, 2, 5);
@@ -249,8 +256,8 @@ static void a_held_run_that_no_attempt_has_a_number_for_is_not_released_to_run_a
     worker_up(w, "wh1", 1);
     value_add_str(&args, span_str("how"));
     value_add_str(&args, span_str("rerun"));
-    SAY(w, anna, "anna", operate, .req = 4, .verb = span_str("release"), .target = span_str(id_format(run, id)),
-        .arguments = wire_list_from(&args, 1));
+    SAY(w, anna, "anna", operate, .req = 4, .verb = span_str("release"),
+        .target = span_str(id_format(run, id)), .arguments = wire_list_from(&args, 1));
     assert_int_equal(told_error(w, anna, "--fail or --succeed"), REFUSAL_STATE);
     assert_int_equal(state_of(w, run), RUN_HELD);
     release_as(w, anna, run, "fail");
@@ -267,7 +274,8 @@ static void a_run_that_is_given_back_until_no_number_is_left_ends(void **state)
     release_as(w, anna, run, "rerun");
     wh1 = worker_up(w, "wh1", 1);
     while (state_of(w, run) != RUN_ENDED && attempt < LIMIT_ATTEMPTS) {
-        SAY(w, wh1, "wh1", returned, .run = run, .attempt = ++attempt, .reason = span_str("no runner"));
+        SAY(w, wh1, "wh1", returned, .run = run, .attempt = ++attempt,
+            .reason = span_str("no runner"));
         world_pass(w, 1000);
         SAY(w, wh1, "wh1", ping);
     }

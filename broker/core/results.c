@@ -1,17 +1,21 @@
 /* results.c - what workers say of their attempts: STARTED, PROGRESS, RESULT, RETURNED.
  *
- * Only the live attempt of a run counts, and only from the server that it was handed to. A result of another one is
- * kept as evidence, once: `superseded`, if a newer attempt took its place or it was declared lost, `late`, if its run
- * has ended. That the fence has ended an attempt is no result either: the run is lost, and run again. Every RESULT is
- * answered by RECORDED when its record is durable, and repeats get the same answer.
- */
+ * Only the live attempt of a run counts, and only from the server that it was handed to. A result
+ * of another one is kept as evidence, once: `superseded`, if a newer attempt took its place or it
+ * was declared lost, `late`, if its run has ended. That the fence has ended an attempt is no result
+ * either: the run is lost, and run again. Every RESULT is answered by RECORDED when its record is
+ * durable, and repeats get the same answer. */
 #include "broker/core/inside.h"
 
 /* The run, if this is its live attempt and this session's server has it. */
-static struct run *current(const struct bcore *c, const struct server *s, struct id run, uint64_t attempt)
+static struct run *current(const struct bcore *c, const struct server *s, struct id run,
+                           uint64_t attempt)
 {
     struct run *r = run_find(c, run);
-    return r && r->at && r->attempt == attempt && r->at->server == s && id_eq(r->at->spool, s->spool) ? r : NULL;
+    return r && r->at && r->attempt == attempt && r->at->server == s &&
+                   id_eq(r->at->spool, s->spool)
+               ? r
+               : NULL;
 }
 
 void on_started(struct bcore *c, struct peer *p)
@@ -57,10 +61,12 @@ static int outcome_check(struct span bytes, struct d_outcome *ret, struct error 
     int rc = d_outcome_decode(bytes, &o, err);
     if (rc < 0)
         return rc;
-    if (o.delivery >= DELIVERY_COUNT || o.job >= JOB_COUNT || o.package >= PACKAGE_COUNT || o.status >= STATUS_COUNT)
+    if (o.delivery >= DELIVERY_COUNT || o.job >= JOB_COUNT || o.package >= PACKAGE_COUNT ||
+        o.status >= STATUS_COUNT)
         return error_set(err, -1, "outcome: a layer has a value that does not exist");
     if (o.status != outcome_status(o.delivery, o.job, o.package))
-        return error_set(err, -1, "outcome: status %s does not follow from its layers", status_text(o.status));
+        return error_set(err, -1, "outcome: status %s does not follow from its layers",
+                         status_text(o.status));
     for (struct wire_iter it = wire_iter(&o.steps); wire_next(&it, &item);)
         if ((rc = d_step_outcome_decode(item, &step, err)) < 0)
             return rc;
@@ -71,13 +77,15 @@ static int outcome_check(struct span bytes, struct d_outcome *ret, struct error 
 /* How long jobs of this kind take there decides how far ahead they are sent. */
 static void measure(struct job *j, const struct d_outcome *o)
 {
-    enum { SAMPLE_LEAST_US = 500, SAMPLE_MOST_MS = 86400000 }; /* clocks of ms; beyond a day it is long in any case */
+    /* clocks of ms; beyond a day it is long in any case */
+    enum { SAMPLE_MIN_US = 500, SAMPLE_MAX_MS = 86400000 };
     int64_t us;
-    if (!j || o->started_at <= 0 || o->ended_at < o->started_at || o->ended_at - o->started_at > SAMPLE_MOST_MS)
+    if (!j || o->started_at <= 0 || o->ended_at < o->started_at ||
+        o->ended_at - o->started_at > SAMPLE_MAX_MS)
         return;
     us = (o->ended_at - o->started_at) * 1000;
-    if (us < SAMPLE_LEAST_US)
-        us = SAMPLE_LEAST_US;
+    if (us < SAMPLE_MIN_US)
+        us = SAMPLE_MIN_US;
     j->mean_us = j->mean_us ? j->mean_us + (us - j->mean_us) / MEAN_WEIGHT : us;
 }
 
@@ -101,14 +109,16 @@ static void not_counted(struct bcore *c, struct peer *p, const struct m_result *
         recorded(c, p, m, e->lsn);
         return;
     }
-    lsn =
-        EMIT(c, evidence, .at = c->wall, .run = m->run, .attempt = m->attempt, .server = span_str(p->server->name->s),
-             .why = span_str(r || (k && m->attempt < k->attempt) ? "superseded" : "late"), .outcome = m->outcome);
+    lsn = EMIT(c, evidence, .at = c->wall, .run = m->run, .attempt = m->attempt,
+               .server = span_str(p->server->name->s),
+               .why = span_str(r || (k && m->attempt < k->attempt) ? "superseded" : "late"),
+               .outcome = m->outcome);
     c->counts.evidence++;
     recorded(c, p, m, lsn);
 }
 
-/* Its keeper ended it for the fence, while its server could not reach us: it was lost, whoever looked first. */
+/* Its keeper ended it for the fence, while its server could not reach us: it was lost, whoever
+   looked first. */
 static bool was_fenced(const struct run *r, const struct d_outcome *o)
 {
     return o->job == JOB_LOST && r->at->on_lost == ON_LOST_RERUN && !r->cancel;
@@ -139,7 +149,8 @@ void on_result(struct bcore *c, struct peer *p)
         s->ended++;
         run_end(c, r, m.outcome, true);
         recorded(c, p, &m, r->lsn);
-    } else if ((r = run_find(c, m.run)) && (m.attempt > r->attempt || (r->at && m.attempt == r->attempt))) {
+    } else if ((r = run_find(c, m.run)) &&
+               (m.attempt > r->attempt || (r->at && m.attempt == r->attempt))) {
         fail(c, 0, REFUSAL_DENIED, "this attempt was not handed to the worker that reports it");
     } else {
         not_counted(c, p, &m);
@@ -168,7 +179,8 @@ void on_returned(struct bcore *c, struct peer *p)
         return;
     }
     c->counts.returned++;
-    r->lsn = EMIT(c, returned, .at = c->wall, .run = r->id, .attempt = r->attempt, .reason = m.reason);
+    r->lsn =
+        EMIT(c, returned, .at = c->wall, .run = r->id, .attempt = r->attempt, .reason = m.reason);
     queue_add(c, r);
     follow_state(c, r);
     server_pump(c, s);

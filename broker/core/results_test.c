@@ -1,4 +1,5 @@
-/* STARTED, PROGRESS, RESULT, RETURNED: only the live attempt counts, and every result is answered. */
+/* STARTED, PROGRESS, RESULT, RETURNED: only the live attempt counts, and every result is
+   answered. */
 #include "broker/core/testing.h"
 
 static void a_result_is_recorded_after_its_record(void **state)
@@ -90,7 +91,8 @@ static void what_the_fence_ended_while_it_was_being_cancelled_is_not_run_again(v
     struct id run = call_d(w, anna, d);
     SAY(w, anna, "anna", follow, .req = 1, .run = run, .level = 1);
     SAY(w, anna, "anna", cancel, .req = 2, .run = run, .reason = span_str("enough"));
-    SAY(w, wh1, "wh1", result, .run = run, .attempt = 1, .outcome = outcome_of(w, JOB_LOST, PACKAGE_CANCELLED, 5));
+    SAY(w, wh1, "wh1", result, .run = run, .attempt = 1,
+        .outcome = outcome_of(w, JOB_LOST, PACKAGE_CANCELLED, 5));
     assert_int_equal(state_of(w, run), RUN_ENDED);
     assert_int_equal(records_of(w, KIND_R_LOST), 0);
 }
@@ -236,12 +238,14 @@ static void started_and_progress_reach_followers(void **state)
     assert_int_equal(s.state, RUN_HANDED_OVER);
     assert_true(span_eq_str(s.server, "wh1"));
     SAY(w, wh1, "wh1", started, .run = a.run, .attempt = 1, .step = span_str("extract"));
-    SAY(w, wh1, "wh1", started, .run = a.run, .attempt = 1, .step = span_str("extract")); /* said again */
+    /* said again */
+    SAY(w, wh1, "wh1", started, .run = a.run, .attempt = 1, .step = span_str("extract"));
     SENT(w, anna, RUN_STATE, run_state, &s);
     assert_int_equal(s.state, RUN_RUNNING);
     NOT_SENT(w, anna, RUN_STATE);
     assert_int_equal(records_of(w, KIND_R_STARTED), 1);
-    SAY(w, wh1, "wh1", progress, .run = a.run, .attempt = 1, .percent = 42, .text = span_str("loading orders"));
+    SAY(w, wh1, "wh1", progress, .run = a.run, .attempt = 1, .percent = 42,
+        .text = span_str("loading orders"));
     SENT(w, anna, RUN_STATE, run_state, &s);
     assert_int_equal(s.percent, 42);
     assert_true(span_eq_str(s.text, "loading orders"));

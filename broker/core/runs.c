@@ -6,11 +6,12 @@
 #include "broker/core/inside.h"
 #include "common/utf8.h"
 
-/* Beside the struct and the call: two places in tables two thirds full at the least, one in each heap, malloc's
- * heads. */
+/* Beside the struct and the call: two places in tables two thirds full at the least, one in each
+ * heap, malloc's heads. */
 uint64_t run_cost(size_t call_n)
 {
-    return sizeof(struct run) + 2 * 2 * sizeof(uintptr_t) + 2 * sizeof(void *) + 16 + (call_n ? call_n + 16 : 0);
+    return sizeof(struct run) + 2 * 2 * sizeof(uintptr_t) + 2 * sizeof(void *) + 16 +
+           (call_n ? call_n + 16 : 0);
 }
 
 struct run *run_new(struct bcore *c, struct id id, struct span call, const struct d_call *d)
@@ -92,7 +93,8 @@ void graveyard_empty(struct bcore *c)
 
 enum run_state run_state_of(const struct run *r)
 {
-    return r->state == RUN_WAITING && class_parked(r->lane->class) ? RUN_PARKED : (enum run_state)r->state;
+    return r->state == RUN_WAITING && class_parked(r->lane->class) ? RUN_PARKED
+                                                                   : (enum run_state)r->state;
 }
 
 int run_move(struct run *r, enum run_event ev, struct error *err)
@@ -100,8 +102,8 @@ int run_move(struct run *r, enum run_event ev, struct error *err)
     enum run_state to;
     char id[ID_TEXT];
     if (run_state_next(r->state, ev, &to) < 0)
-        return error_set(err, -EPROTO, "run %s is %s: the table has no move '%s'", id_format(r->id, id),
-                         run_state_text(r->state), run_event_text(ev));
+        return error_set(err, -EPROTO, "run %s is %s: the table has no move '%s'",
+                         id_format(r->id, id), run_state_text(r->state), run_event_text(ev));
     r->state = (uint8_t)to;
     return 0;
 }
@@ -156,8 +158,8 @@ void run_end(struct bcore *c, struct run *r, struct span outcome, bool reported)
     struct span name = server ? span_of(server->s, server->n) : SPAN_NONE;
     queue_remove(c, r);
     timer_clear(c, &r->timer);
-    r->lsn = EMIT(c, ended, .at = c->wall, .run = r->id, .attempt = r->attempt, .server = name, .outcome = outcome,
-                  .reported = reported);
+    r->lsn = EMIT(c, ended, .at = c->wall, .run = r->id, .attempt = r->attempt, .server = name,
+                  .outcome = outcome, .reported = reported);
     c->counts.ended++;
     follow_end(c, r, outcome, name);
     text_put(c, &server);
@@ -169,8 +171,11 @@ void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const c
 {
     char text[LIMIT_TEXT + 1];
     const struct class *cl = r->lane->class;
-    struct d_outcome o = {
-        .delivery = v.delivery, .job = v.job, .package = v.package, .code = v.code, .ended_at = c->wall};
+    struct d_outcome o = {.delivery = v.delivery,
+                          .job = v.job,
+                          .package = v.package,
+                          .code = v.code,
+                          .ended_at = c->wall};
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
@@ -191,25 +196,28 @@ void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const c
 
 void run_end_cancelled(struct bcore *c, struct run *r)
 {
-    run_end_by_broker(
-        c, r,
-        (struct verdict){DELIVERY_CALLED, JOB_CANCELLED, r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
-        "cancelled by %s before it started%s: %s", r->cancel->by->s,
-        r->lost_once ? " again; what became of an earlier attempt is not known" : "", r->cancel->reason);
+    run_end_by_broker(c, r,
+                      (struct verdict){DELIVERY_CALLED, JOB_CANCELLED,
+                                       r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
+                      "cancelled by %s before it started%s: %s", r->cancel->by->s,
+                      r->lost_once ? " again; what became of an earlier attempt is not known" : "",
+                      r->cancel->reason);
 }
 
 void run_end_used_up(struct bcore *c, struct run *r)
 {
     run_end_by_broker(c, r,
                       r->lost_once ? (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0}
-                                   : (struct verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, 0},
-                      "it was handed over %u times and %s; its servers' logs say why", (unsigned)r->attempt,
+                                   : (struct verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED,
+                                                      PACKAGE_NOT_EXECUTED, 0},
+                      "it was handed over %u times and %s; its servers' logs say why",
+                      (unsigned)r->attempt,
                       r->lost_once ? "lost or given back each time" : "given back each time");
 }
 
-/* ---- Timers of a run that waits: a call's `expires`; its own start_within from acceptance, if it has never started;
- * and for the cluster's start_within the time for which nobody could take it. Wall time is looked at once, at
- * acceptance. */
+/* ---- Timers of a run that waits: a call's `expires`; its own start_within from acceptance, if it
+ * has never started; and for the cluster's start_within the time for which nobody could take it.
+ * Wall time is looked at once, at acceptance. */
 static int64_t after(int64_t start, uint64_t ms)
 {
     return ms < (uint64_t)(INT64_MAX / 4) ? start + (int64_t)ms : INT64_MAX / 2;
@@ -217,7 +225,8 @@ static int64_t after(int64_t start, uint64_t ms)
 
 static int64_t expiry(const struct run *r)
 {
-    return r->expires ? after(r->accepted, r->expires > r->called_at ? (uint64_t)(r->expires - r->called_at) : 0)
+    return r->expires ? after(r->accepted,
+                              r->expires > r->called_at ? (uint64_t)(r->expires - r->called_at) : 0)
                       : INT64_MAX / 2;
 }
 
@@ -230,7 +239,8 @@ void run_watch(struct bcore *c, struct run *r)
     } else {
         const struct class *cl = r->lane->class;
         int64_t parked =
-            after(class_parked(cl) && cl->parked_since + START_WITHIN_MS > c->now ? cl->parked_since : c->now,
+            after(class_parked(cl) && cl->parked_since + START_WITHIN_MS > c->now ? cl->parked_since
+                                                                                  : c->now,
                   START_WITHIN_MS);
         due = parked < due ? parked : due;
     }
@@ -242,13 +252,15 @@ static void run_unreachable(struct bcore *c, struct run *r, uint64_t waited_ms)
     char why[1024];
     explain_reason(c, r, why, sizeof why);
     if (r->lost_once)
-        run_end_by_broker(c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-                          "what became of an earlier attempt is not known, and for %llu s no server could run it "
-                          "again: %s",
-                          (unsigned long long)(waited_ms / 1000), why);
+        run_end_by_broker(
+            c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
+            "what became of an earlier attempt is not known, and for %llu s no server could run it "
+            "again: %s",
+            (unsigned long long)(waited_ms / 1000), why);
     else
-        run_end_by_broker(c, r, (struct verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, 0},
-                          "no server took it within %llu s: %s", (unsigned long long)(waited_ms / 1000), why);
+        run_end_by_broker(
+            c, r, (struct verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, 0},
+            "no server took it within %llu s: %s", (unsigned long long)(waited_ms / 1000), why);
 }
 
 void run_timer_due(struct bcore *c, struct run *r)
@@ -261,12 +273,15 @@ void run_timer_due(struct bcore *c, struct run *r)
     }
     if (c->now >= expiry(r)) {
         if (r->lost_once)
-            run_end_by_broker(c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-                              "what became of an earlier attempt is not known, and the call expired before it could "
-                              "be run again");
+            run_end_by_broker(
+                c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
+                "what became of an earlier attempt is not known, and the call expired before it could "
+                "be run again");
         else
             run_end_by_broker(
-                c, r, (struct verdict){DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, REFUSAL_EXPIRED},
+                c, r,
+                (struct verdict){DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED,
+                                 REFUSAL_EXPIRED},
                 "the call expired while it waited; a later `expires` or more servers would help");
     } else if (own && c->now >= after(r->accepted, r->start_within_ms)) {
         run_unreachable(c, r, r->start_within_ms);

@@ -1,10 +1,11 @@
-/* servers.c - servers and the sessions of their workers: HELLO, what they HAVE, the end of a session.
+/* servers.c - servers and the sessions of their workers: HELLO, what they HAVE, the end of a
+ * session.
  *
- * A new session of the same spool takes over: the worker lists what its spool knows and that is compared with what
- * was handed to this spool. What it does not list it has never seen, and goes back to the queue; what it lists and is
- * not its own any more, it is told to stop. Attempts handed to another spool of this name are not touched: nobody can
- * say whether that one still runs, so only lost_after ends them.
- */
+ * A new session of the same spool takes over: the worker lists what its spool knows and that is
+ * compared with what was handed to this spool. What it does not list it has never seen, and goes
+ * back to the queue; what it lists and is not its own any more, it is told to stop. Attempts handed
+ * to another spool of this name are not touched: nobody can say whether that one still runs, so
+ * only lost_after ends them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -216,8 +217,9 @@ void server_hello(struct bcore *c, struct peer *p, struct server *s, const struc
 {
     struct peer *old = s->peer;
     if (old) {
-        fx_close(c, old->handle, &m_reset_schema,
-                 &(struct m_reset){.reason = span_str("a newer session of this worker has taken over")});
+        fx_close(
+            c, old->handle, &m_reset_schema,
+            &(struct m_reset){.reason = span_str("a newer session of this worker has taken over")});
         old->server = NULL;
         peer_forget(c, old);
     }
@@ -242,8 +244,8 @@ void server_hello(struct bcore *c, struct peer *p, struct server *s, const struc
         if (id_eq(a->spool, s->spool))
             timer_clear(c, &a->run->timer); /* the spool that has it is back: not lost */
     }
-    EMIT(c, server, .at = c->wall, .server = span_of(s->name->s, s->name->n), .spool = s->spool, .boot = s->boot,
-         .software = hello->software, .state = span_str("up"));
+    EMIT(c, server, .at = c->wall, .server = span_of(s->name->s, s->name->n), .spool = s->spool,
+         .boot = s->boot, .software = hello->software, .state = span_str("up"));
     seats_refresh(c, s);
 }
 
@@ -279,7 +281,8 @@ void on_have(struct bcore *c, struct peer *p)
     struct run *r;
     if (!TAKE(c, p, have, &m))
         return;
-    if (s->ready || (m.state != RUN_HANDED_OVER && m.state != RUN_RUNNING && m.state != RUN_ENDED)) {
+    if (s->ready ||
+        (m.state != RUN_HANDED_OVER && m.state != RUN_RUNNING && m.state != RUN_ENDED)) {
         fx_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "HAVE: %s",
                   s->ready ? "after HAVE_END" : "an attempt is handed_over, running or ended");
         peer_forget(c, p);
@@ -287,7 +290,8 @@ void on_have(struct bcore *c, struct peer *p)
     }
     s->haves++;
     r = run_find(c, m.run);
-    if (r && r->at && r->attempt == m.attempt && r->at->server == s && id_eq(r->at->spool, s->spool))
+    if (r && r->at && r->attempt == m.attempt && r->at->server == s &&
+        id_eq(r->at->spool, s->spool))
         reattach(c, r, m.state);
     else if (m.state != RUN_ENDED) /* its RESULT will be answered */
         stray_met(c, p, m.run, m.attempt);
@@ -303,7 +307,8 @@ static void never_seen(struct bcore *c, struct server *s, struct run *r)
     }
     snprintf(reason, sizeof reason, "server %s has never seen it", s->name->s);
     c->counts.returned++;
-    r->lsn = EMIT(c, returned, .at = c->wall, .run = r->id, .attempt = r->attempt, .reason = span_str(reason));
+    r->lsn = EMIT(c, returned, .at = c->wall, .run = r->id, .attempt = r->attempt,
+                  .reason = span_str(reason));
     queue_add(c, r);
     follow_state(c, r);
 }
@@ -316,9 +321,9 @@ void on_have_end(struct bcore *c, struct peer *p)
     if (!TAKE(c, p, have_end, &m))
         return;
     if (s->ready || m.count != s->haves) {
-        fx_close(
-            c, p->handle, &m_reset_schema,
-            &(struct m_reset){.reason = span_str(s->ready ? "HAVE_END was said before" : "some HAVE is missing")});
+        fx_close(c, p->handle, &m_reset_schema,
+                 &(struct m_reset){.reason = span_str(s->ready ? "HAVE_END was said before"
+                                                               : "some HAVE is missing")});
         peer_forget(c, p);
         return;
     }

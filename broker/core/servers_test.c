@@ -120,7 +120,8 @@ static void what_is_lost_is_ended_but_the_last_attempt_of_a_held_run(void **stat
     SENT(w, wh1, STOP, stop, &m);
     assert_true(m.force);
     wh2 = worker_hello(w, "wh2", 2);
-    SAY(w, wh2, "wh2", have, .run = runs_again, .attempt = 1, .state = RUN_RUNNING); /* it waits for its next */
+    /* it waits for its next */
+    SAY(w, wh2, "wh2", have, .run = runs_again, .attempt = 1, .state = RUN_RUNNING);
     SENT(w, wh2, STOP, stop, &m);
     assert_true(m.force);
 }
@@ -213,7 +214,8 @@ static void the_end_of_a_lease_changes_nothing_but_contact(void **state)
 }
 
 /* A run of this on_lost whose server was lost; `due`: how long after it was last heard. */
-static struct id lose(struct world *w, uint64_t anna, enum on_lost on_lost, uint64_t lost_after, int64_t due)
+static struct id lose(struct world *w, uint64_t anna, enum on_lost on_lost, uint64_t lost_after,
+                      int64_t due)
 {
     uint64_t wh1 = worker_up(w, "wh1", 1);
     struct d_call d = call_of("k");
@@ -341,7 +343,8 @@ static void what_was_silent_while_the_broker_was_stopped_is_not_lost(void **stat
     down(w, wh1);
     world_pass(w, LEASE_MS - 1);
     assert_int_equal(state_of(w, run), RUN_HANDED_OVER);
-    world_pass(w, 1); /* nobody came back: from here on as ever, counted from when the broker went on */
+    /* nobody came back: from here on as ever, counted from when the broker went on */
+    world_pass(w, 1);
     assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
     world_pass(w, LOST_AFTER_MS / 100 * 105 - LEASE_MS - 1);
     assert_int_equal(records_of(w, KIND_R_LOST), 0);
@@ -478,7 +481,8 @@ static void the_server_with_attempts_elsewhere_in_time_is_not_confused(void **st
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
     SENT(w, wh1, STOP, stop, &stop);
     assert_int_equal(stop.attempt, 1);
-    assert_true(stop.force); /* attempt 2 runs: nothing more of this one may, not even what always runs */
+    /* attempt 2 runs: nothing more of this one may, not even what always runs */
+    assert_true(stop.force);
     SAY(w, wh1, "wh1", have_end, .count = 1);
     struct view_run v;
     view_run(w->core, &run, &v);

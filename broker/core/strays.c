@@ -1,15 +1,16 @@
 /* strays.c - attempts that a server still has, and that do not count any more.
  *
- * It is told to end them, with one exception: of a run that is held, a person decides, and what its last attempt does
- * is what that person goes by. So that one goes on, its result is evidence, and who has it is remembered until the
- * decision. Then it is ended at once, and told so again with the HAVE of each session that comes later.
- */
+ * It is told to end them, with one exception: of a run that is held, a person decides, and what its
+ * last attempt does is what that person goes by. So that one goes on, its result is evidence, and
+ * who has it is remembered until the decision. Then it is ended at once, and told so again with the
+ * HAVE of each session that comes later. */
 #include <stdio.h>
 #include <string.h>
 
 #include "broker/core/inside.h"
 
-static void stop(struct bcore *c, uint64_t peer, uint64_t rests_on, struct id run, uint64_t attempt, bool force)
+static void stop(struct bcore *c, uint64_t peer, uint64_t rests_on, struct id run, uint64_t attempt,
+                 bool force)
 {
     SEND(c, peer, rests_on, stop, .run = run, .attempt = attempt, .force = force,
          .reason = span_str("this attempt does not count any more"));
@@ -42,10 +43,11 @@ static void remember(const struct peer *p, struct run *r, uint64_t attempt)
     (*at)->attempt = attempt;
 }
 
-/* After a backup was put back nobody knows which attempt was the last: all of them go on. Of others, all but the last
- * end at once and without the steps that always run, because another attempt of the run may execute, or yet another
- * that is as lost as this one: two never execute at a time. Only the last attempt of a run that has ended may clear
- * up. What ended or released the run is on disk before anything of it is ended. */
+/* After a backup was put back nobody knows which attempt was the last: all of them go on. Of
+ * others, all but the last end at once and without the steps that always run, because another
+ * attempt of the run may execute, or yet another that is as lost as this one: two never execute at
+ * a time. Only the last attempt of a run that has ended may clear up. What ended or released the
+ * run is on disk before anything of it is ended. */
 void stray_met(struct bcore *c, const struct peer *p, struct id run, uint64_t attempt)
 {
     struct run *r = run_find(c, run);

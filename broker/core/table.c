@@ -1,11 +1,12 @@
-/* table.c - see table.h. Linear probing; taking out shifts back what follows, so there are no tombstones. */
+/* table.c - see table.h. Linear probing; taking out shifts back what follows, so there are no
+   tombstones. */
 #include "broker/core/table.h"
 
 #include <assert.h>
 
 #include "common/mem.h"
 
-enum { TABLE_LEAST = 16 };
+enum { TABLE_MIN = 16 };
 
 static size_t home_of(const struct table *t, uintptr_t item)
 {
@@ -52,7 +53,7 @@ void table_add(struct table *t, uintptr_t item)
 {
     assert(item);
     if (t->n + t->n / 2 >= t->cap) /* at most two thirds full */
-        resize(t, t->cap ? t->cap * 2 : TABLE_LEAST);
+        resize(t, t->cap ? t->cap * 2 : TABLE_MIN);
     put(t, item);
     t->n++;
 }
@@ -66,13 +67,14 @@ void table_remove(struct table *t, uintptr_t item)
     }
     for (size_t i = (hole + 1) & mask; t->v[i]; i = (i + 1) & mask) {
         size_t home = home_of(t, t->v[i]);
-        if (((i - home) & mask) >= ((i - hole) & mask)) { /* it may lie at the hole: that is not before its home */
+        if (((i - home) & mask) >= ((i - hole) & mask)) {
+            /* it may lie at the hole: that is not before its home */
             t->v[hole] = t->v[i];
             hole = i;
         }
     }
     t->v[hole] = 0;
-    if (--t->n < t->cap / 8 && t->cap > TABLE_LEAST)
+    if (--t->n < t->cap / 8 && t->cap > TABLE_MIN)
         resize(t, t->cap / 2);
 }
 

@@ -1,9 +1,8 @@
-/* testing.h - a broker's core between the hands of a test: sessions that say encoded messages, a log of what left, a
- * clock.
+/* testing.h - a broker's core between the hands of a test: sessions that say encoded messages, a
+ * log of what left, a clock.
  *
- * Every record of a test is kept; at its end (and at world_restart) they are replayed into a second core, whose
- * digest must be equal. Included by *_test.c only.
- */
+ * Every record of a test is kept; at its end (and at world_restart) they are replayed into a second
+ * core, whose digest must be equal. Included by *_test.c only. */
 #ifndef LB_BROKER_CORE_TESTING_H
 #define LB_BROKER_CORE_TESTING_H
 
@@ -63,7 +62,8 @@ UNUSED void world_took(struct world *w)
         struct error err;
         size_t size;
         assert_true(l.effect.rests_on <= w->lsn);
-        l.effect.body.p = mem_dup(l.effect.body.p ? l.effect.body.p : (const uint8_t *)"", l.effect.body.n);
+        l.effect.body.p =
+            mem_dup(l.effect.body.p ? l.effect.body.p : (const uint8_t *)"", l.effect.body.n);
         if (l.effect.kind != BCORE_FX_LOOKUP && l.effect.kind != BCORE_FX_EXECUTE)
             assert_int_equal(wire_peek(l.effect.body, &l.kind, &size, &err), 0);
         w->log = mem_realloc(w->log, w->n_log + 1, sizeof *w->log);
@@ -116,8 +116,8 @@ UNUSED const struct logged *find_sent(struct world *w, uint64_t peer, uint64_t k
     return NULL;
 }
 
-UNUSED const struct logged *take_sent(struct world *w, uint64_t peer, uint64_t kind, const struct wire_schema *s,
-                                      void *ret)
+UNUSED const struct logged *take_sent(struct world *w, uint64_t peer, uint64_t kind,
+                                      const struct wire_schema *s, void *ret)
 {
     struct logged *l = (struct logged *)(uintptr_t)find_sent(w, peer, kind);
     struct error err = {0};
@@ -253,8 +253,8 @@ UNUSED int world_setup(void **state)
     struct error err = {0};
     if (trust_init(&err) < 0)
         return -1;
-    w->config =
-        (struct bcore_config){.memory_budget = 64 << 20, .max_runs = 100000, .cluster = "test", .broker = "b0"};
+    w->config = (struct bcore_config){
+        .memory_budget = 64 << 20, .max_runs = 100000, .cluster = "test", .broker = "b0"};
     w->now = 5000;
     w->wall = WORLD_WALL;
     w->core = bcore_new(&w->config);
@@ -284,13 +284,15 @@ UNUSED struct span wrapped(struct world *w, struct span body, const char *signer
 {
     struct buf *out = world_scratch(w);
     uint8_t signature[64] = {0};
-    d_signed_encode(&(struct d_signed){.signer = span_str(signer), .body = body, .signature = span_of(signature, 64)},
+    d_signed_encode(&(struct d_signed){.signer = span_str(signer),
+                                       .body = body,
+                                       .signature = span_of(signature, 64)},
                     out);
     return buf_span(out);
 }
 
-UNUSED struct span certificate_of(struct world *w, const char *name, const char *role, uint64_t serial,
-                                  const char *const *pools)
+UNUSED struct span certificate_of(struct world *w, const char *name, const char *role,
+                                  uint64_t serial, const char *const *pools)
 {
     struct buf items = {0};
     uint32_t n = 0;
@@ -340,7 +342,8 @@ UNUSED uint64_t up(struct world *w, const char *name, const char *role, const ch
     hello.major = hello.major ? hello.major : PROTO_MAJOR;
     hello.software = span_str("test 1");
     m_hello_encode(&hello, m);
-    world_step(w, (struct bcore_event){.kind = BCORE_PEER_UP, .peer = peer, .who = &who, .message = buf_span(m)});
+    world_step(w, (struct bcore_event){
+                      .kind = BCORE_PEER_UP, .peer = peer, .who = &who, .message = buf_span(m)});
     return peer;
 }
 
@@ -368,14 +371,16 @@ UNUSED void say_bytes(struct world *w, uint64_t peer, const char *name, struct s
                                        .known = w->known,
                                        .size = w->deploy_size});
 }
-UNUSED void say_schema(struct world *w, uint64_t peer, const char *name, const struct wire_schema *s, const void *m)
+UNUSED void say_schema(struct world *w, uint64_t peer, const char *name,
+                       const struct wire_schema *s, const void *m)
 {
     struct buf b = {0};
     wire_encode(s, m, &b);
     say_bytes(w, peer, name, buf_span(&b));
     buf_free(&b);
 }
-#define SAY(w, peer, name, low, ...) say_schema(w, peer, name, &m_##low##_schema, &(struct m_##low){__VA_ARGS__})
+#define SAY(w, peer, name, low, ...) \
+    say_schema(w, peer, name, &m_##low##_schema, &(struct m_##low){__VA_ARGS__})
 
 UNUSED void window(struct world *w, uint64_t peer, bool open)
 {
@@ -392,8 +397,8 @@ struct attested {
     uint64_t older;
 };
 
-UNUSED void attest(struct world *w, uint64_t peer, const char *name, uint64_t slots, const struct attested *jobs,
-                   const char *need, bool holds)
+UNUSED void attest(struct world *w, uint64_t peer, const char *name, uint64_t slots,
+                   const struct attested *jobs, const char *need, bool holds)
 {
     struct buf items = {0}, needs = {0}, one = {0}, of_job = {0};
     uint32_t n = 0, n_needs = 0;
@@ -402,21 +407,23 @@ UNUSED void attest(struct world *w, uint64_t peer, const char *name, uint64_t sl
         buf_clear(&of_job);
         if (jobs[n].need)
             wire_add_str(&of_job, span_str(jobs[n].need));
-        d_attested_job_encode(&(struct d_attested_job){.name = span_str(jobs[n].job),
-                                                       .job_hash = hash_of(jobs[n].hash),
-                                                       .version = span_str("1"),
-                                                       .concurrency = jobs[n].concurrency,
-                                                       .idempotent = jobs[n].idempotent,
-                                                       .needs = wire_list_from(&of_job, jobs[n].need != NULL),
-                                                       .older = jobs[n].older},
-                              &one);
+        d_attested_job_encode(
+            &(struct d_attested_job){.name = span_str(jobs[n].job),
+                                     .job_hash = hash_of(jobs[n].hash),
+                                     .version = span_str("1"),
+                                     .concurrency = jobs[n].concurrency,
+                                     .idempotent = jobs[n].idempotent,
+                                     .needs = wire_list_from(&of_job, jobs[n].need != NULL),
+                                     .older = jobs[n].older},
+            &one);
         wire_add_bin(&items, buf_span(&one));
     }
     if (need) {
         buf_clear(&one);
-        d_need_encode(
-            &(struct d_need){.need = span_str(need), .holds = holds, .trouble = span_str(holds ? "" : "absent")},
-            &one);
+        d_need_encode(&(struct d_need){.need = span_str(need),
+                                       .holds = holds,
+                                       .trouble = span_str(holds ? "" : "absent")},
+                      &one);
         wire_add_bin(&needs, buf_span(&one));
         n_needs = 1;
     }
@@ -432,9 +439,11 @@ UNUSED void attest(struct world *w, uint64_t peer, const char *name, uint64_t sl
 UNUSED uint64_t worker_hello(struct world *w, const char *name, uint8_t spool)
 {
     static const char *const pools[] = {"etl", NULL};
-    return up(
-        w, name, "server", pools,
-        (struct m_hello){.spool = id_of(spool), .boot = id_of(1), .incarnation = id_of(2), .slots = WORLD_SLOTS});
+    return up(w, name, "server", pools,
+              (struct m_hello){.spool = id_of(spool),
+                               .boot = id_of(1),
+                               .incarnation = id_of(2),
+                               .slots = WORLD_SLOTS});
 }
 
 /* A worker in pool etl that is ready and has job `load` with hash 1. */
@@ -442,7 +451,8 @@ UNUSED uint64_t worker_up(struct world *w, const char *name, uint8_t spool)
 {
     uint64_t peer = worker_hello(w, name, spool);
     SAY(w, peer, name, have_end, .count = 0);
-    attest(w, peer, name, WORLD_SLOTS, (struct attested[]){{.job = "load", .hash = 1}, {0}}, NULL, false);
+    attest(w, peer, name, WORLD_SLOTS, (struct attested[]){{.job = "load", .hash = 1}, {0}}, NULL,
+           false);
     return peer;
 }
 
@@ -459,13 +469,15 @@ UNUSED struct d_call call_of(const char *key)
                            .expires = WORLD_WALL + 100 * 86400000ll};
 }
 
-UNUSED void call_with(struct world *w, uint64_t peer, uint64_t req, const struct d_call *d, uint64_t follow)
+UNUSED void call_with(struct world *w, uint64_t peer, uint64_t req, const struct d_call *d,
+                      uint64_t follow)
 {
     struct buf *body = world_scratch(w);
     d_call_encode(d, body);
     char name[LIMIT_NAME + 1];
     span_copy_str(d->caller, name, sizeof name);
-    SAY(w, peer, name, call, .req = req, .call = wrapped(w, buf_span(body), name), .follow = follow);
+    SAY(w, peer, name, call, .req = req, .call = wrapped(w, buf_span(body), name),
+        .follow = follow);
 }
 
 /* Calls `load` at etl; the run's id. */
@@ -487,7 +499,8 @@ UNUSED enum run_state state_of(struct world *w, struct id run)
     return view_run(w->core, &run, &v) ? v.state : RUN_ENDED;
 }
 
-UNUSED struct span outcome_of(struct world *w, enum job_outcome job, enum package_outcome package, int64_t ms)
+UNUSED struct span outcome_of(struct world *w, enum job_outcome job, enum package_outcome package,
+                              int64_t ms)
 {
     struct buf *b = world_scratch(w);
     d_outcome_encode(&(struct d_outcome){.delivery = DELIVERY_CALLED,
@@ -500,7 +513,8 @@ UNUSED struct span outcome_of(struct world *w, enum job_outcome job, enum packag
     return buf_span(b);
 }
 
-UNUSED void succeed(struct world *w, uint64_t peer, const char *name, struct id run, uint64_t attempt, int64_t ms)
+UNUSED void succeed(struct world *w, uint64_t peer, const char *name, struct id run,
+                    uint64_t attempt, int64_t ms)
 {
     SAY(w, peer, name, result, .run = run, .attempt = attempt,
         .outcome = outcome_of(w, JOB_SUCCEEDED, PACKAGE_SUCCEEDED, ms));

@@ -78,7 +78,8 @@ bool view_owner(const struct bcore *c, const struct id *run, struct view_owner *
 {
     const struct run *r = run_find(c, *run);
     if (r)
-        *ret = (struct view_owner){r->principal->s, r->lane->class->job->s, r->lane->class->address->s};
+        *ret = (struct view_owner){r->principal->s, r->lane->class->job->s,
+                                   r->lane->class->address->s};
     return r != NULL;
 }
 
@@ -135,7 +136,8 @@ bool view_server_after(const struct bcore *c, const char *after, struct view_ser
     return false;
 }
 
-bool view_server_job(const struct bcore *c, const char *server, unsigned index, struct view_job *ret)
+bool view_server_job(const struct bcore *c, const char *server, unsigned index,
+                     struct view_job *ret)
 {
     const struct server *s = find(c, server);
     const struct job *j = s && index < s->n_jobs ? &s->jobs[index] : NULL;
@@ -221,7 +223,8 @@ bool view_parent_after(const struct bcore *c, const struct id *after, struct vie
 }
 
 /* ---- What administrators decided */
-bool view_deployment_after(const struct bcore *c, const char *address, const char *name, struct view_deployment *ret)
+bool view_deployment_after(const struct bcore *c, const char *address, const char *name,
+                           struct view_deployment *ret)
 {
     for (unsigned i = 0; i < c->n_deployments; i++) {
         const struct deployment *d = &c->deployments[i];
@@ -231,8 +234,8 @@ bool view_deployment_after(const struct bcore *c, const char *address, const cha
         struct error err;
         if (cmp < 0 || (cmp == 0 && strcmp(d->name->s, name) <= 0))
             continue;
-        if (d_signed_decode(buf_span(&d->bytes), &s, &err) < 0 || d_deployment_decode(s.body, &body, &err) < 0 ||
-            body.remove)
+        if (d_signed_decode(buf_span(&d->bytes), &s, &err) < 0 ||
+            d_deployment_decode(s.body, &body, &err) < 0 || body.remove)
             continue;
         *ret = (struct view_deployment){.address = d->address->s,
                                         .name = d->name->s,
@@ -255,16 +258,19 @@ uint32_t view_desired(const struct bcore *c, const char *server, struct buf *ite
 static bool fill_certificate(const struct enrolled *e, struct view_certificate *v)
 {
     if (e)
-        *v = (struct view_certificate){e->name->s, e->role->s, e->serial, e->at, buf_span(&e->bytes)};
+        *v = (struct view_certificate){e->name->s, e->role->s, e->serial, e->at,
+                                       buf_span(&e->bytes)};
     return e != NULL;
 }
 
-bool view_certificate(const struct bcore *c, const char *name, uint64_t serial, struct view_certificate *ret)
+bool view_certificate(const struct bcore *c, const char *name, uint64_t serial,
+                      struct view_certificate *ret)
 {
     return fill_certificate(enrolled_find(c, span_str(name), serial), ret);
 }
 
-bool view_certificate_after(const struct bcore *c, const char *name, uint64_t serial, struct view_certificate *ret)
+bool view_certificate_after(const struct bcore *c, const char *name, uint64_t serial,
+                            struct view_certificate *ret)
 {
     for (unsigned i = 0; i < c->n_enrolled; i++) {
         int cmp = strcmp(c->enrolled[i].name->s, name);

@@ -1,9 +1,9 @@
-/* view.h - looks into the core, for its shell: rights, QUERY, statistics. Nothing here changes anything.
+/* view.h - looks into the core, for its shell: rights, QUERY, statistics. Nothing here changes
+ * anything.
  *
- * Every pointer and span that comes out is lent until the next bcore_step. Listings are walked by name or id: give
- * the last one seen, get the next, so that a page can end anywhere and go on in a later turn, whatever has changed
- * between.
- */
+ * Every pointer and span that comes out is lent until the next bcore_step. Listings are walked by
+ * name or id: give the last one seen, get the next, so that a page can end anywhere and go on in a
+ * later turn, whatever has changed between. */
 #ifndef LB_BROKER_CORE_VIEW_H
 #define LB_BROKER_CORE_VIEW_H
 
@@ -26,7 +26,8 @@ struct view_run {
     bool cancelled, cancel_forced;
     const char *cancelled_by; /* "" */
     struct id parent;
-    struct span call;        /* d_signed as received; empty: in the store only, in record called_lsn */
+    /* d_signed as received; empty: in the store only, in record called_lsn */
+    struct span call;
     struct span certificate; /* likewise, always here */
     uint64_t called_lsn;
     uint64_t lsn; /* of its last record: what is said of it rests on this */
@@ -59,13 +60,15 @@ struct view_server {
     const char *name;
     const char *const *pools; /* without "all" */
     unsigned n_pools;
-    const char *state; /* "up", "attaching" (its HAVE is not complete), "unreachable" (lease ended, or never seen) */
+    /* "up", "attaching" (its HAVE is not complete), "unreachable" (lease ended, or never seen) */
+    const char *state;
     bool draining;
     const char *draining_reason, *address, *software; /* "" */
     int64_t heard_wall, up_since;                     /* wall; 0: not since the broker began */
     struct id spool, boot;                            /* zero: never seen */
-    uint64_t slots, live, running, credit; /* credit: attempts that it would get now of a job never measured */
-    uint64_t ended;                        /* results counted since the broker began */
+    /* credit: attempts that it would get now of a job never measured */
+    uint64_t slots, live, running, credit;
+    uint64_t ended; /* results counted since the broker began */
     unsigned n_jobs, n_packages, n_needs;
     struct span facts; /* encoded map items of its last ATTEST, and their count */
     uint32_t n_facts;
@@ -74,12 +77,20 @@ struct view_server {
 bool view_server(const struct bcore *c, const char *name, struct view_server *ret);
 /* In the order of their names: first with after = "". */
 bool view_server_after(const struct bcore *c, const char *after, struct view_server *ret);
-bool view_server_job(const struct bcore *c, const char *server, unsigned index, struct view_job *ret);
-struct span view_server_package(const struct bcore *c, const char *server, unsigned index); /* d_attested_package */
-struct span view_server_need(const struct bcore *c, const char *server, unsigned index);    /* d_need */
+bool view_server_job(const struct bcore *c, const char *server, unsigned index,
+                     struct view_job *ret);
+/* d_attested_package */
+struct span view_server_package(const struct bcore *c, const char *server, unsigned index);
+/* d_need */
+struct span view_server_need(const struct bcore *c, const char *server, unsigned index);
 
 /* Is it a server's, a pool's name, or "all"? */
-enum view_address { VIEW_ADDRESS_UNKNOWN, VIEW_ADDRESS_SERVER, VIEW_ADDRESS_POOL, VIEW_ADDRESS_ALL };
+enum view_address {
+    VIEW_ADDRESS_UNKNOWN,
+    VIEW_ADDRESS_SERVER,
+    VIEW_ADDRESS_POOL,
+    VIEW_ADDRESS_ALL
+};
 enum view_address view_address(const struct bcore *c, const char *address);
 bool view_in_address(const struct bcore *c, const char *server, const char *address);
 
@@ -96,7 +107,8 @@ struct view_parent {
     uint64_t lsn;
 };
 bool view_parent(const struct bcore *c, const struct id *parent, struct view_parent *ret);
-bool view_parent_after(const struct bcore *c, const struct id *after, struct view_parent *ret); /* by id */
+/* by id */
+bool view_parent_after(const struct bcore *c, const struct id *after, struct view_parent *ret);
 
 /* ---- Desired packages, certificates, revocations */
 struct view_deployment {
@@ -107,7 +119,8 @@ struct view_deployment {
     struct span deployment; /* d_signed */
 };
 /* In the order of (address, name): first with both "". */
-bool view_deployment_after(const struct bcore *c, const char *address, const char *name, struct view_deployment *ret);
+bool view_deployment_after(const struct bcore *c, const char *address, const char *name,
+                           struct view_deployment *ret);
 /* A server's whole desired state as in DESIRED: d_deployed each, appended with wire_add_bin. */
 uint32_t view_desired(const struct bcore *c, const char *server, struct buf *items);
 
@@ -118,11 +131,14 @@ struct view_certificate {
     struct span certificate; /* d_signed */
 };
 /* serial 0: the one recorded last for this name. */
-bool view_certificate(const struct bcore *c, const char *name, uint64_t serial, struct view_certificate *ret);
+bool view_certificate(const struct bcore *c, const char *name, uint64_t serial,
+                      struct view_certificate *ret);
 /* In the order of (name, serial): first with "" and 0. */
-bool view_certificate_after(const struct bcore *c, const char *name, uint64_t serial, struct view_certificate *ret);
+bool view_certificate_after(const struct bcore *c, const char *name, uint64_t serial,
+                            struct view_certificate *ret);
 
-struct span view_revocations(const struct bcore *c, uint64_t *ret_number); /* d_signed; empty: none yet, number 0 */
+/* d_signed; empty: none yet, number 0 */
+struct span view_revocations(const struct bcore *c, uint64_t *ret_number);
 bool view_revoked(const struct bcore *c, uint64_t serial);
 
 /* ---- Counts */
@@ -133,7 +149,8 @@ struct view_counts {
     uint64_t bodies; /* of them those of calls as received, of what is on disk */
     uint64_t epoch, lsn, committed;
     uint64_t accepted, ended, refused, returned, lost, evidence; /* since the broker began */
-    uint64_t decisions;                                          /* attempts handed over since the broker began */
+    /* attempts handed over since the broker began */
+    uint64_t decisions;
 };
 void view_counts(const struct bcore *c, struct view_counts *ret);
 

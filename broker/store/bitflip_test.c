@@ -1,6 +1,7 @@
-/* bitflip_test.c - a bit of the file has turned over. The broker refuses to start, or ends with EXIT_STORE, and then
- * the file is as it was, nothing repaired; or it goes on. It never crashes. SQLite keeps no checksums of pages: a bit
- * within a value may go unseen; the counts printed say how often. */
+/* bitflip_test.c - a bit of the file has turned over. The broker refuses to start, or ends with
+ * EXIT_STORE, and then the file is as it was, nothing repaired; or it goes on. It never crashes.
+ * SQLite keeps no checksums of pages: a bit within a value may go unseen; the counts printed say
+ * how often. */
 #include "broker/store/testing.h"
 
 enum { RUNS = 60, FLIPS_A_PAGE = 6, PAGE = 4096, REFUSED = 3, OTHER = 4 };
@@ -40,8 +41,9 @@ static void read_answer(void *self, const struct store_answer *a)
     r->answers++;
     for (unsigned i = 0; i < a->n_rows; i++) {
         const struct store_ended *e = &a->rows[i];
-        buf_printf(&r->all, "%llu %s %s %s %s %s %llu %lld\n", (unsigned long long)e->lsn, e->principal, e->key,
-                   e->job, e->server, e->message, (unsigned long long)e->status, (long long)e->ended_at);
+        buf_printf(&r->all, "%llu %s %s %s %s %s %llu %lld\n", (unsigned long long)e->lsn,
+                   e->principal, e->key, e->job, e->server, e->message,
+                   (unsigned long long)e->status, (long long)e->ended_at);
     }
     for (unsigned i = 0; i < a->n_records; i++)
         add_record(&r->all, a->records[i].lsn, a->records[i].body, NULL);
@@ -53,7 +55,8 @@ static int read_all(void **state, struct reading *ret)
     struct store *s = NULL;
     struct error err = {0};
     struct heard h = {0};
-    struct store_options o = {.path = testing_path(state, "broker.db"), .no_pregrow = true, .reserve_bytes = 1};
+    struct store_options o = {
+        .path = testing_path(state, "broker.db"), .no_pregrow = true, .reserve_bytes = 1};
     if (store_open(&s, &o, &err) < 0 || store_load(s, add_record, &ret->all, &err) < 0) {
         store_close(&s);
         return err.text[0] ? REFUSED : 1;
@@ -61,7 +64,8 @@ static int read_all(void **state, struct reading *ret)
     if (store_start(s, &(struct store_calls){&h, on_committed, on_full}, &err) < 0)
         return 1;
     store_ask(s, &(struct store_question){.what = STORE_HISTORY, .most = RUNS}, read_answer, ret);
-    store_ask(s, &(struct store_question){.what = STORE_EVENTS, .upto = 10000, .most = 3 * RUNS}, read_answer, ret);
+    store_ask(s, &(struct store_question){.what = STORE_EVENTS, .upto = 10000, .most = 3 * RUNS},
+              read_answer, ret);
     while (ret->answers < 2)
         hear(s);
     store_close(&s);
@@ -77,7 +81,8 @@ static int read_in_child(void **state, const struct buf *expected)
         dup2(open("/dev/null", O_WRONLY), 2);
         signal(SIGSEGV, SIG_DFL), signal(SIGABRT, SIG_DFL);
         int rc = read_all(state, &r);
-        _exit(rc || (r.all.n == expected->n && memcmp(r.all.p, expected->p, r.all.n) == 0) ? rc : OTHER);
+        _exit(rc || (r.all.n == expected->n && memcmp(r.all.p, expected->p, r.all.n) == 0) ? rc
+                                                                                           : OTHER);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     if (!WIFEXITED(status))
@@ -116,14 +121,15 @@ static void a_flipped_bit_never_crashes_the_broker_and_is_never_repaired(void **
                 fail_msg("bit %d of byte %zu flipped: exit code %d", bit, at, code);
             counts[code == EXIT_STORE ? 1 : code]++;
             buf_clear(&after);
-            assert_int_equal(file_read(testing_path(state, "broker.db"), 16 << 20, &after, NULL), 0);
+            assert_int_equal(file_read(testing_path(state, "broker.db"), 16 << 20, &after, NULL),
+                             0);
             if (code == REFUSED && (after.n != whole.n || memcmp(after.p, whole.p, whole.n) != 0))
                 fail_msg("bit %d of byte %zu flipped: refused, but the file was changed", bit, at);
             whole.p[at] ^= bit;
         }
     print_message(
-        "%u bits flipped: %u refused, %u ended with EXIT_STORE, %u read as before, %u unseen within a value\n", n,
-        counts[REFUSED], counts[1], counts[0], counts[OTHER]);
+        "%u bits flipped: %u refused, %u ended with EXIT_STORE, %u read as before, %u unseen within a value\n",
+        n, counts[REFUSED], counts[1], counts[0], counts[OTHER]);
     assert_true(counts[REFUSED] > 0);
     buf_free(&whole);
     buf_free(&after);

@@ -1,4 +1,5 @@
-/* check.c - reads a whole store and says what is wrong, or copies it. Runs beside a broker: both only read. */
+/* check.c - reads a whole store and says what is wrong, or copies it. Runs beside a broker: both
+   only read. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +31,8 @@ static int check_integrity(sqlite3 *db, struct error *err)
         rc = sqlite3_step(st);
     int result = rc != SQLITE_ROW ? db_error(db, rc, "integrity_check", err) : 0;
     if (result == 0 && strcmp((const char *)sqlite3_column_text(st, 0), "ok") != 0)
-        result = error_set(err, -EBADMSG, "store: corrupt: %.300s", (const char *)sqlite3_column_text(st, 0));
+        result = error_set(err, -EBADMSG, "store: corrupt: %.300s",
+                           (const char *)sqlite3_column_text(st, 0));
     sqlite3_finalize(st);
     return result;
 }
@@ -38,7 +40,8 @@ static int check_integrity(sqlite3 *db, struct error *err)
 static int check_records(sqlite3 *db, uint64_t *ret_n, struct error *err)
 {
     sqlite3_stmt *st = NULL;
-    int rc = sqlite3_prepare_v2(db, "SELECT lsn, body, kind, run FROM journal ORDER BY lsn", -1, &st, NULL);
+    int rc = sqlite3_prepare_v2(db, "SELECT lsn, body, kind, run FROM journal ORDER BY lsn", -1,
+                                &st, NULL);
     int result = 0;
     while (rc == SQLITE_OK && result == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         struct record r;
@@ -46,7 +49,8 @@ static int check_records(sqlite3 *db, uint64_t *ret_n, struct error *err)
         result = record_read((uint64_t)sqlite3_column_int64(st, 0), db_bytes(st, 1), &r, err);
         if (result == 0 && (r.kind != (uint64_t)sqlite3_column_int64(st, 2) ||
                             (run.n && memcmp(run.p, r.run.b, sizeof r.run.b) != 0)))
-            result = error_set(err, -EBADMSG, "store: journal record %llu does not agree with its columns",
+            result = error_set(err, -EBADMSG,
+                               "store: journal record %llu does not agree with its columns",
                                (unsigned long long)r.lsn);
         (*ret_n)++;
         rc = SQLITE_OK;
@@ -65,7 +69,8 @@ static int check_zero(sqlite3 *db, const char *sql, const char *what, struct err
         rc = sqlite3_step(st);
     int result = rc != SQLITE_ROW ? db_error(db, rc, sql, err) : 0;
     if (result == 0 && sqlite3_column_int64(st, 0))
-        result = error_set(err, -EBADMSG, "store: %lld %s", (long long)sqlite3_column_int64(st, 0), what);
+        result = error_set(err, -EBADMSG, "store: %lld %s", (long long)sqlite3_column_int64(st, 0),
+                           what);
     sqlite3_finalize(st);
     return result;
 }
@@ -86,21 +91,24 @@ int store_check(const char *path, struct buf *ret_text, struct error *err)
         rc = check_zero(db, "SELECT count(*) FROM live WHERE lsn NOT IN (SELECT lsn FROM journal)",
                         "records of live runs are missing from the journal", err);
     if (rc == 0)
-        rc = check_zero(db,
-                        "SELECT max(lsn) - max((SELECT value FROM meta WHERE name = 'folded')) - (SELECT count(*) "
-                        "FROM journal WHERE lsn >"
-                        " (SELECT value FROM meta WHERE name = 'folded')) FROM journal HAVING max(lsn) > (SELECT "
-                        "value FROM meta WHERE name = 'folded')"
-                        " UNION ALL SELECT 0 LIMIT 1",
-                        "records are missing from the journal's tail", err);
+        rc = check_zero(
+            db,
+            "SELECT max(lsn) - max((SELECT value FROM meta WHERE name = 'folded')) - (SELECT count(*) "
+            "FROM journal WHERE lsn >"
+            " (SELECT value FROM meta WHERE name = 'folded')) FROM journal HAVING max(lsn) > (SELECT "
+            "value FROM meta WHERE name = 'folded')"
+            " UNION ALL SELECT 0 LIMIT 1",
+            "records are missing from the journal's tail", err);
     if (rc == 0)
-        rc = check_zero(db, "SELECT count(*) FROM (SELECT run FROM ended_run GROUP BY run HAVING count(*) > 1)",
-                        "runs have ended more than once", err);
+        rc = check_zero(
+            db, "SELECT count(*) FROM (SELECT run FROM ended_run GROUP BY run HAVING count(*) > 1)",
+            "runs have ended more than once", err);
     if (rc == 0)
-        rc = check_zero(db,
-                        "SELECT count(*) FROM (SELECT lsn FROM ended_run UNION ALL SELECT lsn FROM ended_parent)"
-                        " WHERE lsn NOT IN (SELECT lsn FROM journal)",
-                        "rows of history have no end in the journal", err);
+        rc = check_zero(
+            db,
+            "SELECT count(*) FROM (SELECT lsn FROM ended_run UNION ALL SELECT lsn FROM ended_parent)"
+            " WHERE lsn NOT IN (SELECT lsn FROM journal)",
+            "rows of history have no end in the journal", err);
     if (rc == 0)
         rc = db_is_backup(db, &backup, err);
     if (rc == 0)
@@ -120,7 +128,8 @@ static int mark(const char *path, struct error *err)
     return result;
 }
 
-/* With what SQLite may have left beside it: a later backup of that name would have it played into itself. */
+/* With what SQLite may have left beside it: a later backup of that name would have it played into
+   itself. */
 static void remove_copy(const char *path)
 {
     char *journal = mem_printf("%s-journal", path);
@@ -146,10 +155,12 @@ static int copy_into(sqlite3 *db, const char *part, struct error *err)
 
 static int not_overwritten(const char *to, struct error *err)
 {
-    return error_set(err, -EEXIST, "backup '%s': there is a file of that name; it is not overwritten", to);
+    return error_set(err, -EEXIST,
+                     "backup '%s': there is a file of that name; it is not overwritten", to);
 }
 
-/* It gets its name when it is whole and marked. What a backup that was killed has left of itself goes first. */
+/* It gets its name when it is whole and marked. What a backup that was killed has left of itself
+   goes first. */
 int store_backup(const char *path, const char *to, struct error *err)
 {
     sqlite3 *db = NULL;

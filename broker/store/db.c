@@ -5,7 +5,8 @@
 
 #include "broker/store/inside.h"
 
-/* ---- Memory that is there, or a process that ends: mem.h's rule, for what SQLite asks for itself. */
+/* ---- Memory that is there, or a process that ends: mem.h's rule, for what SQLite asks for
+   itself. */
 static sqlite3_mem_methods plain_memory;
 
 static void *alloc_or_die(int n)
@@ -58,8 +59,10 @@ static int code_of(sqlite3 *db, int rc)
     case SQLITE_CANTOPEN:
         return -ENOENT;
     case SQLITE_IOERR: /* a failed fsync is never "full": what it had taken is lost */
-        return rc != SQLITE_IOERR_FSYNC && rc != SQLITE_IOERR_DIR_FSYNC && (os == ENOSPC || os == EDQUOT) ? -ENOSPC
-                                                                                                          : -EIO;
+        return rc != SQLITE_IOERR_FSYNC && rc != SQLITE_IOERR_DIR_FSYNC &&
+                       (os == ENOSPC || os == EDQUOT)
+                   ? -ENOSPC
+                   : -EIO;
     default:
         return -EIO;
     }
@@ -72,7 +75,8 @@ int db_error(sqlite3 *db, int rc, const char *doing, struct error *err)
     if ((extended & 0xff) != (rc & 0xff))
         extended = rc;
     return error_set(err, code_of(db, extended), "store: %s: %s (SQLite %d%s%s)", doing,
-                     db ? sqlite3_errmsg(db) : sqlite3_errstr(rc), extended, os ? ", " : "", os ? strerror(os) : "");
+                     db ? sqlite3_errmsg(db) : sqlite3_errstr(rc), extended, os ? ", " : "",
+                     os ? strerror(os) : "");
 }
 
 sqlite3_stmt *db_statement(sqlite3 *db, sqlite3_stmt **slot, const char *sql, struct error *err)
@@ -126,7 +130,8 @@ int db_meta_get(sqlite3 *db, const char *name, uint64_t *ret, struct error *err)
     return one_number(db, sql, ret, err);
 }
 
-#define LAST_LSN "max(coalesce((SELECT max(lsn) FROM journal), 0), (SELECT value FROM meta WHERE name = 'folded'))"
+#define LAST_LSN \
+    "max(coalesce((SELECT max(lsn) FROM journal), 0), (SELECT value FROM meta WHERE name = 'folded'))"
 
 int db_mark_backup(sqlite3 *db, struct error *err)
 {
@@ -136,7 +141,8 @@ int db_mark_backup(sqlite3 *db, struct error *err)
 int db_is_backup(sqlite3 *db, bool *ret, struct error *err)
 {
     uint64_t is = 0;
-    int rc = one_number(db, "SELECT value = " LAST_LSN " FROM meta WHERE name = 'backup'", &is, err);
+    int rc =
+        one_number(db, "SELECT value = " LAST_LSN " FROM meta WHERE name = 'backup'", &is, err);
     *ret = is;
     return rc;
 }
@@ -144,9 +150,10 @@ int db_is_backup(sqlite3 *db, bool *ret, struct error *err)
 int db_meta_set(sqlite3 *db, const char *name, uint64_t value, struct error *err)
 {
     char sql[160];
-    snprintf(sql, sizeof sql,
-             "INSERT INTO meta VALUES ('%s', %lld) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name,
-             (long long)value);
+    snprintf(
+        sql, sizeof sql,
+        "INSERT INTO meta VALUES ('%s', %lld) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        name, (long long)value);
     return db_exec(db, sql, err);
 }
 

@@ -1,4 +1,5 @@
-/* diskfull_test.c - a disk that is really full: a small tmpfs, which only root may mount (skipped otherwise). */
+/* diskfull_test.c - a disk that is really full: a small tmpfs, which only root may mount (skipped
+   otherwise). */
 #include "broker/store/testing.h"
 
 #include <sched.h>
@@ -14,7 +15,8 @@ static bool small_disk(void **state)
     snprintf(options, sizeof options, "size=%d", DISK);
     if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("none", *state, "tmpfs", 0, options) < 0) {
-        print_message("a tmpfs cannot be mounted here (%s): the full disk is not tested\n", strerror(errno));
+        print_message("a tmpfs cannot be mounted here (%s): the full disk is not tested\n",
+                      strerror(errno));
         return false;
     }
     return true;

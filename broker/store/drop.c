@@ -1,5 +1,6 @@
-/* drop.c - retention: the oldest history goes first, a few rows at a time; what is live stays whatever its age, and
- * so do the records of a run that has a row of history: without the first nobody knows whose it is. */
+/* drop.c - retention: the oldest history goes first, a few rows at a time; what is live stays
+ * whatever its age, and so do the records of a run that has a row of history: without the first
+ * nobody knows whose it is. */
 #include <errno.h>
 
 #include "broker/store/inside.h"
@@ -34,21 +35,23 @@ static int ask(sqlite3 *db, const char *sql, int64_t a, int64_t b, uint64_t *ret
     return result;
 }
 
-/* The end of the step that goes: the DROP_STEP-th oldest record after `from`, or 0 if not even the oldest is due.
- * Records that are live lie about among them and are stepped over. */
-static int choose(sqlite3 *db, uint64_t from, bool all, int64_t before, uint64_t *ret, struct error *err)
+/* The end of the step that goes: the DROP_STEP-th oldest record after `from`, or 0 if not even the
+ * oldest is due. Records that are live lie about among them and are stepped over. */
+static int choose(sqlite3 *db, uint64_t from, bool all, int64_t before, uint64_t *ret,
+                  struct error *err)
 {
     if (all)
         before = INT64_MAX;
-    return ask(db,
-               "SELECT max(lsn) FROM (SELECT lsn, at FROM journal WHERE lsn > ?1 AND lsn <= (SELECT value FROM meta "
-               "WHERE name = 'folded')"
-               " ORDER BY lsn LIMIT 200) WHERE at < ?2",
-               (int64_t)from, before, ret, err);
+    return ask(
+        db,
+        "SELECT max(lsn) FROM (SELECT lsn, at FROM journal WHERE lsn > ?1 AND lsn <= (SELECT value FROM meta "
+        "WHERE name = 'folded')"
+        " ORDER BY lsn LIMIT 200) WHERE at < ?2",
+        (int64_t)from, before, ret, err);
 }
 
-int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_t now, uint64_t *ret_dropped,
-              bool *ret_more, struct error *err)
+int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_t now,
+              uint64_t *ret_dropped, bool *ret_more, struct error *err)
 {
     uint64_t used = 0, from = 0, upto = 0;
     *ret_more = false;
@@ -64,15 +67,16 @@ int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_
     if (rc < 0 || !upto)
         return rc;
     if ((rc = ask(db, "DELETE FROM ended_run WHERE lsn <= ?1", (int64_t)upto, 0, NULL, err)) < 0 ||
-        (rc = ask(db, "DELETE FROM ended_parent WHERE lsn <= ?1", (int64_t)upto, 0, NULL, err)) < 0 ||
+        (rc = ask(db, "DELETE FROM ended_parent WHERE lsn <= ?1", (int64_t)upto, 0, NULL, err)) <
+            0 ||
         (rc = ask(db,
                   "DELETE FROM journal WHERE lsn <= ?1 AND lsn NOT IN (SELECT lsn FROM live)"
                   " AND NOT EXISTS (SELECT 1 FROM ended_run e WHERE e.run = journal.run)"
                   " AND NOT EXISTS (SELECT 1 FROM ended_parent e WHERE e.run = journal.run)",
                   (int64_t)upto, 0, NULL, err)) < 0)
         return rc;
-    if (retention_ms &&
-        (rc = ask(db, "DELETE FROM notes WHERE at < ?1", now - (int64_t)retention_ms, 0, NULL, err)) < 0)
+    if (retention_ms && (rc = ask(db, "DELETE FROM notes WHERE at < ?1",
+                                  now - (int64_t)retention_ms, 0, NULL, err)) < 0)
         return rc;
     *ret_more = true;
     *ret_dropped += upto - from;

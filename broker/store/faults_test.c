@@ -1,4 +1,5 @@
-/* faults_test.c - files that are refused, full disks, killed processes, and what "committed" means. */
+/* faults_test.c - files that are refused, full disks, killed processes, and what "committed"
+   means. */
 #include "broker/store/testing.h"
 
 static void a_second_broker_is_refused(void **state)
@@ -8,8 +9,8 @@ static void a_second_broker_is_refused(void **state)
     /* a lock of one process does not hold against itself, so the second one is another process */
     pid_t pid = fork();
     if (pid == 0)
-        _exit(store_open(&second, &(struct store_options){.path = testing_path(state, "broker.db")}, &err) ==
-                          -EBUSY &&
+        _exit(store_open(&second, &(struct store_options){.path = testing_path(state, "broker.db")},
+                         &err) == -EBUSY &&
                       strstr(err.text, "another broker")
                   ? 0
                   : 1);
@@ -42,10 +43,11 @@ static void a_file_of_something_else_is_refused(void **state)
     assert_refused(state, -EBADMSG, "not a store");
     struct error err = {0};
     unlink(testing_path(state, "broker.db"));
-    assert_int_equal(file_write_atomic(testing_path(state, "broker.db"),
-                                       span_str("This is a letter to my aunt, and long enough to be read."), 0600,
-                                       &err),
-                     0);
+    assert_int_equal(
+        file_write_atomic(testing_path(state, "broker.db"),
+                          span_str("This is a letter to my aunt, and long enough to be read."),
+                          0600, &err),
+        0);
     assert_refused(state, -EBADMSG, "not a database");
 }
 
@@ -56,8 +58,11 @@ static void a_file_whose_end_is_still_in_the_wal_is_not_truncated(void **state)
     struct error err = {0};
     sqlite3 *db;
     filled(state, 4);
-    assert_int_equal(sqlite3_open_v2(testing_path(state, "broker.db"), &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM journal", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_open_v2(testing_path(state, "broker.db"), &db, SQLITE_OPEN_READONLY, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM journal", NULL, NULL, NULL),
+                     SQLITE_OK);
     struct store *s = open_store(state, NULL);
     start(s, &h);
     for (unsigned i = 5; i < 200; i++)
@@ -95,7 +100,8 @@ static void a_corrupt_file_is_refused_at_open_or_load(void **state)
     close(fd);
     struct store *s = NULL;
     struct error err = {0};
-    int rc = store_open(&s, &(struct store_options){.path = testing_path(state, "broker.db")}, &err);
+    int rc =
+        store_open(&s, &(struct store_options){.path = testing_path(state, "broker.db")}, &err);
     if (rc == 0)
         rc = store_load(s, nothing, NULL, &err);
     assert_int_equal(rc, -EBADMSG);
@@ -142,7 +148,8 @@ static int count_sync(sqlite3_file *f, int flags)
     return plain_methods->xSync(f, flags);
 }
 
-static int open_counting(sqlite3_vfs *v, sqlite3_filename name, sqlite3_file *f, int flags, int *out)
+static int open_counting(sqlite3_vfs *v, sqlite3_filename name, sqlite3_file *f, int flags,
+                         int *out)
 {
     int rc = plain_open(v, name, f, flags, out);
     if (rc == SQLITE_OK && (flags & SQLITE_OPEN_WAL) && f->pMethods) {
@@ -268,7 +275,8 @@ static void the_wal_is_written_in_advance(void **state)
     struct store *s = NULL;
     struct error err = {0};
     struct stat st;
-    assert_int_equal(store_open(&s, &(struct store_options){.path = testing_path(state, "broker.db")}, &err), 0);
+    assert_int_equal(
+        store_open(&s, &(struct store_options){.path = testing_path(state, "broker.db")}, &err), 0);
     assert_int_equal(stat(testing_path(state, "broker.db-wal"), &st), 0);
     assert_true(st.st_size >= 16 << 20);
     store_close(&s);

@@ -1,9 +1,10 @@
-/* fold.c - moves the line between what a restart replays and what is history, a few records at a time.
+/* fold.c - moves the line between what a restart replays and what is history, a few records at a
+ * time.
  *
- * Taken in order, the records of a step are gathered by run. A run whose end is among them gets its row of history
- * and leaves `live`; the records of others join `live`. A short run begins and ends within a step and never touches
- * `live`. Of records that are of no run, a later one takes the place of the earlier one of its entity.
- */
+ * Taken in order, the records of a step are gathered by run. A run whose end is among them gets its
+ * row of history and leaves `live`; the records of others join `live`. A short run begins and ends
+ * within a step and never touches `live`. Of records that are of no run, a later one takes the
+ * place of the earlier one of its entity. */
 #include <errno.h>
 #include <string.h>
 
@@ -24,7 +25,8 @@ static const char *const SQL[FOLD_STATEMENTS] = {
     [FOLD_LIVE_HAS] = "SELECT 1 FROM live WHERE entity = ?1 LIMIT 1",
     [FOLD_RUN_ADD] = RUN_ADD,
     [FOLD_RUN_LATE] = "UPDATE ended_run SET lsns = CAST(lsns || ?2 AS BLOB) WHERE run = ?1",
-    [FOLD_PARENT_ADD] = "INSERT INTO ended_parent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    [FOLD_PARENT_ADD] =
+        "INSERT INTO ended_parent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 };
 
 struct group { /* the records of one run within the step */
@@ -84,7 +86,8 @@ static int read_records(struct step *s)
     s->v = mem_zalloc(n, sizeof *s->v);
     s->next = mem_zalloc(n, sizeof *s->next);
     for (unsigned i = 0; i < n && result == 0; i++)
-        result = record_read(lsn[i], span_of(s->bytes.p + at[i], at[i + 1] - at[i]), &s->v[i], s->err);
+        result =
+            record_read(lsn[i], span_of(s->bytes.p + at[i], at[i + 1] - at[i]), &s->v[i], s->err);
     return result;
 }
 
@@ -109,7 +112,8 @@ static void gather(struct step *s)
     }
 }
 
-static int run_on_entity(struct step *s, enum fold_statement which, const void *entity, size_t n, uint64_t lsn)
+static int run_on_entity(struct step *s, enum fold_statement which, const void *entity, size_t n,
+                         uint64_t lsn)
 {
     sqlite3_stmt *st = statement(s->f, which, s->err);
     if (!st)
@@ -131,13 +135,15 @@ static int live_has(struct step *s, struct id run, bool *ret)
     db_bind_bytes(st, 1, run.b, sizeof run.b);
     int rc = sqlite3_step(st);
     *ret = rc == SQLITE_ROW;
-    int result = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : db_error(s->f->db, rc, "reading live", s->err);
+    int result =
+        rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : db_error(s->f->db, rc, "reading live", s->err);
     sqlite3_reset(st);
     return result;
 }
 
 /* The run's records that earlier steps left in `live`, before those of this step. */
-static int read_live(struct step *s, struct id run, struct record **v, unsigned *n, struct buf *bytes)
+static int read_live(struct step *s, struct id run, struct record **v, unsigned *n,
+                     struct buf *bytes)
 {
     sqlite3_stmt *st = statement(s->f, FOLD_LIVE_OF, s->err);
     struct {
@@ -161,7 +167,8 @@ static int read_live(struct step *s, struct id run, struct record **v, unsigned 
     sqlite3_reset(st);
     *v = mem_zalloc(*n, sizeof **v);
     for (unsigned i = 0; i < *n && result == 0; i++)
-        result = record_read(seen[i].lsn, span_of(bytes->p + seen[i].at, seen[i].size), &(*v)[i], s->err);
+        result = record_read(seen[i].lsn, span_of(bytes->p + seen[i].at, seen[i].size), &(*v)[i],
+                             s->err);
     mem_free(&seen);
     return result;
 }
@@ -177,7 +184,8 @@ static int fold_ended(struct step *s, const struct group *g)
         all[n++] = s->v[i - 1];
     }
     bool parent = n && all[0].kind == KIND_R_PARENT_BEGUN;
-    sqlite3_stmt *st = rc == 0 ? statement(s->f, parent ? FOLD_PARENT_ADD : FOLD_RUN_ADD, s->err) : NULL;
+    sqlite3_stmt *st =
+        rc == 0 ? statement(s->f, parent ? FOLD_PARENT_ADD : FOLD_RUN_ADD, s->err) : NULL;
     if (rc == 0)
         rc = !st ? (s->err ? s->err->code : -EIO)
                  : (parent ? row_of_parent : row_of_run)(s->f->db, st, all, n, s->err);
@@ -240,8 +248,7 @@ int fold_step(struct folder *f, unsigned *ret_n, struct error *err)
         gather(&s);
         rc = fold_others(&s);
     }
-    HASH_ITER(hh, s.groups, g, next)
-    {
+    HASH_ITER (hh, s.groups, g, next) {
         if (rc == 0)
             rc = fold_group(&s, g);
         HASH_DEL(s.groups, g);

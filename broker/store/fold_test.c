@@ -1,6 +1,6 @@
-/* fold_test.c - promise 5 over the store: whatever was folded, and whenever, a load gives the state that was. A real
- * core lives through chance, its records go into the store, which folds in between; then another core is loaded from
- * it. */
+/* fold_test.c - promise 5 over the store: whatever was folded, and whenever, a load gives the state
+ * that was. A real core lives through chance, its records go into the store, which folds in
+ * between; then another core is loaded from it. */
 #include "broker/store/life.h"
 
 /* Opens the store and compares what it loads with the core that lives. */
@@ -9,7 +9,8 @@ static void open_and_compare(struct world *w, struct beside *s)
     struct error err = {0};
     struct hash live, loaded;
     struct bcore *c = bcore_new(&w->config);
-    struct store_options o = {.path = s->path, .no_pregrow = true, .reserve_bytes = 1, .now = w->wall};
+    struct store_options o = {
+        .path = s->path, .no_pregrow = true, .reserve_bytes = 1, .now = w->wall};
     if (store_open(&s->store, &o, &err) < 0 || store_load(s->store, check_loaded, c, &err) < 0)
         fail_msg("%s", err.text);
     bcore_digest(w->core, &live);
@@ -18,7 +19,8 @@ static void open_and_compare(struct world *w, struct beside *s)
         assert_memory_equal(live.b, loaded.b, sizeof live.b);
     bcore_free(&c);
     s->committed = store_committed(s->store);
-    assert_int_equal(store_start(s->store, &(struct store_calls){s, on_committed, on_full}, &err), 0);
+    assert_int_equal(store_start(s->store, &(struct store_calls){s, on_committed, on_full}, &err),
+                     0);
 }
 
 static void a_load_after_folding_gives_the_state_that_was(void **state)
@@ -27,16 +29,19 @@ static void a_load_after_folding_gives_the_state_that_was(void **state)
     void *folder;
     assert_int_equal(testing_folder(&folder), 0);
     for (uint64_t seed = 1; seed <= 5; seed++) {
-        struct beside s = {.path = mem_printf("%s/%llu.db", (char *)folder, (unsigned long long)seed)};
+        struct beside s = {.path =
+                               mem_printf("%s/%llu.db", (char *)folder, (unsigned long long)seed)};
         struct life l = {.w = w, .chance = {seed * 2654435761u}};
         struct error err = {0};
         begin_sessions(&l);
         assert_int_equal(store_open(&s.store,
-                                    &(struct store_options){.path = s.path, .no_pregrow = true, .reserve_bytes = 1},
+                                    &(struct store_options){
+                                        .path = s.path, .no_pregrow = true, .reserve_bytes = 1},
                                     &err),
                          0);
         assert_int_equal(store_load(s.store, check_loaded, NULL, &err), 0);
-        assert_int_equal(store_start(s.store, &(struct store_calls){&s, on_committed, on_full}, &err), 0);
+        assert_int_equal(
+            store_start(s.store, &(struct store_calls){&s, on_committed, on_full}, &err), 0);
         for (unsigned act = 0; act < 300; act++) {
             one_act(&l);
             append_new(w, &s);

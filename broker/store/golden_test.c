@@ -1,10 +1,10 @@
-/* golden_test.c - promise 16: what earlier versions have written is read by today's code. Each folder of tests/golden
- * holds what one version wrote: schema.txt (every message, document, record and spool entry, as its fields' names and
- * types and its bytes), spool.log, certificate, call, and a broker's journal.db with what it loads, journal.txt.
+/* golden_test.c - promise 16: what earlier versions have written is read by today's code. Each
+ * folder of tests/golden holds what one version wrote: schema.txt (every message, document, record
+ * and spool entry, as its fields' names and types and its bytes), spool.log, certificate, call, and
+ * a broker's journal.db with what it loads, journal.txt.
  *
  * usage: golden_test               reads all folders, as a test
- *        golden_test --write DIR   writes today's (tools/golden.sh)
- */
+ *        golden_test --write DIR   writes today's (tools/golden.sh) */
 #include <dirent.h>
 #include <poll.h>
 #include <unistd.h>
@@ -14,11 +14,13 @@
 #include "trust/call.h"
 #include "trust/fixture.h"
 
-static const char *const TYPES[] = {"u64", "i64", "flag", "str", "bin", "id", "hash", "strs", "bins", "map"};
+static const char *const TYPES[] = {"u64", "i64",  "flag", "str",  "bin",
+                                    "id",  "hash", "strs", "bins", "map"};
 
-enum { SPOOL_KINDS = 300, SPOOL_KINDS_END = 400, TEXT_MOST = 4 << 20, RECORDS_WRITTEN = 7 };
+enum { SPOOL_KINDS = 300, SPOOL_KINDS_END = 400, TEXT_MAX = 4 << 20, RECORDS_WRITTEN = 7 };
 
-/* ---- A sample of a schema, by a rule that looks at nothing but the field's name, type, place and most */
+/* ---- A sample of a schema, by a rule that looks at nothing but the field's name, type, place and
+   most */
 static void fill_list(const struct wire_field *f, struct buf *items, uint8_t *msg)
 {
     uint32_t n = 0;
@@ -30,7 +32,8 @@ static void fill_list(const struct wire_field *f, struct buf *items, uint8_t *ms
         n = 2;
     } else {
         for (; n < 2 && n < f->most; n++)
-            f->type == WIRE_strs ? wire_add_str(items, span_str("item")) : wire_add_bin(items, span_str("item"));
+            f->type == WIRE_strs ? wire_add_str(items, span_str("item"))
+                                 : wire_add_bin(items, span_str("item"));
     }
     struct wire_list l = wire_list_from(items, n);
     memcpy(msg + f->offset, &l, sizeof l);
@@ -120,7 +123,7 @@ static struct buf must_read(const char *path)
 {
     struct buf b = {0};
     struct error err = {0};
-    if (file_read(path, TEXT_MOST, &b, &err) < 0)
+    if (file_read(path, TEXT_MAX, &b, &err) < 0)
         fail_msg("%s", err.text);
     return b;
 }
@@ -159,9 +162,10 @@ static void records_of_a_life(struct buf *v)
                                        .name = span_str("nightly"),
                                        .tasks = 1},
                     &parent);
-    d_signed_encode(
-        &(struct d_signed){.signer = span_str("anna"), .body = buf_span(&parent), .signature = {none, 64}},
-        &signed_parent);
+    d_signed_encode(&(struct d_signed){.signer = span_str("anna"),
+                                       .body = buf_span(&parent),
+                                       .signature = {none, 64}},
+                    &signed_parent);
     d_outcome_encode(&(struct d_outcome){.status = STATUS_FAILED,
                                          .job = JOB_FAILED,
                                          .package = PACKAGE_FAILED,
@@ -170,20 +174,27 @@ static void records_of_a_life(struct buf *v)
                      &outcome);
     r_epoch_encode(&(struct r_epoch){.at = NOW, .software = span_str("golden")}, &v[0]);
     r_called_encode(
-        &(struct r_called){.at = NOW + 1, .run = run, .principal = span_str("anna"), .call = buf_span(&call)}, &v[1]);
+        &(struct r_called){
+            .at = NOW + 1, .run = run, .principal = span_str("anna"), .call = buf_span(&call)},
+        &v[1]);
     r_called_encode(
-        &(struct r_called){.at = NOW + 2, .run = other, .principal = span_str("anna"), .call = buf_span(&call)},
+        &(struct r_called){
+            .at = NOW + 2, .run = other, .principal = span_str("anna"), .call = buf_span(&call)},
         &v[2]);
-    r_parent_begun_encode(
-        &(struct r_parent_begun){
-            .at = NOW + 3, .run = of_parent, .principal = span_str("anna"), .parent = buf_span(&signed_parent)},
-        &v[3]);
-    r_assigned_encode(&(struct r_assigned){.at = NOW + 4, .run = run, .attempt = 1, .server = span_str("etl1")},
-                      &v[4]);
-    r_ended_encode(
-        &(struct r_ended){
-            .at = NOW + 60, .run = run, .attempt = 1, .server = span_str("etl1"), .outcome = buf_span(&outcome)},
-        &v[5]);
+    r_parent_begun_encode(&(struct r_parent_begun){.at = NOW + 3,
+                                                   .run = of_parent,
+                                                   .principal = span_str("anna"),
+                                                   .parent = buf_span(&signed_parent)},
+                          &v[3]);
+    r_assigned_encode(
+        &(struct r_assigned){.at = NOW + 4, .run = run, .attempt = 1, .server = span_str("etl1")},
+        &v[4]);
+    r_ended_encode(&(struct r_ended){.at = NOW + 60,
+                                     .run = run,
+                                     .attempt = 1,
+                                     .server = span_str("etl1"),
+                                     .outcome = buf_span(&outcome)},
+                   &v[5]);
     r_operated_encode(&(struct r_operated){.at = NOW + 70,
                                            .by = span_str("root"),
                                            .verb = span_str("drain"),
@@ -217,7 +228,8 @@ static int add_loaded(void *self, uint64_t lsn, struct span body, struct error *
 static void load(const char *path, struct store **ret, struct buf *text)
 {
     struct error err = {0};
-    struct store_options o = {.path = path, .no_pregrow = true, .reserve_bytes = 1, .now = NOW + 100};
+    struct store_options o = {
+        .path = path, .no_pregrow = true, .reserve_bytes = 1, .now = NOW + 100};
     if (store_open(ret, &o, &err) < 0 || store_load(*ret, add_loaded, text, &err) < 0)
         fail_msg("%s: %s", path, err.text);
 }
@@ -309,7 +321,8 @@ static void in_each_version(void read(const char *folder))
     assert_true(n > 0);
 }
 
-/* Decoded by today's schema, and encoded again as far as the old one went, it is the same: nothing was misread. */
+/* Decoded by today's schema, and encoded again as far as the old one went, it is the same: nothing
+   was misread. */
 static void assert_read(const struct wire_schema *s, unsigned count, struct span bytes)
 {
     _Alignas(16) uint8_t msg[1024] = {0};
@@ -338,7 +351,8 @@ static void read_schema(const char *folder)
     struct buf text = must_read(in(folder, "schema.txt"));
     char *lines = mem_strdup(buf_str(&text)), *rest = lines;
     for (char *line; (line = strsep(&rest, "\n")) && *line;) {
-        const char *kind = strsep(&line, "\t"), *name = strsep(&line, "\t"), *fields = strsep(&line, "\t");
+        const char *kind = strsep(&line, "\t"), *name = strsep(&line, "\t"),
+                   *fields = strsep(&line, "\t");
         const struct wire_schema *s = schema_of_kind(strtoull(kind, NULL, 10), NULL);
         unsigned n = count_of(fields);
         struct buf today = {0}, bytes = bytes_of(line);
@@ -392,7 +406,8 @@ static void a_spool_is_read_to_its_end(void **state)
 
 static void read_certificate_and_call(const char *folder)
 {
-    struct buf certificate = must_read(in(folder, "certificate")), call = must_read(in(folder, "call"));
+    struct buf certificate = must_read(in(folder, "certificate")),
+               call = must_read(in(folder, "call"));
     struct trust_anchors anchors = anchors_of_test();
     struct certificate anna = {0};
     struct call_scope scope = {.cluster = "test", .now = NOW};
@@ -403,7 +418,8 @@ static void read_certificate_and_call(const char *folder)
         fail_msg("%s", err.text);
     assert_string_equal(anna.name, "anna");
     assert_int_equal(anna.n_grants, 2);
-    assert_true(span_eq(c.key, expected.key) && span_eq(c.job, expected.job) && span_eq(c.address, expected.address));
+    assert_true(span_eq(c.key, expected.key) && span_eq(c.job, expected.job) &&
+                span_eq(c.address, expected.address));
     assert_int_equal(c.expires, expected.expires);
     certificate_free(&anna);
     anchors_free(&anchors);
@@ -421,7 +437,8 @@ static void read_journal(const char *folder)
     void *place;
     struct store *s;
     struct error err = {0};
-    struct buf whole = must_read(in(folder, "journal.db")), expected = must_read(in(folder, "journal.txt"));
+    struct buf whole = must_read(in(folder, "journal.db")),
+               expected = must_read(in(folder, "journal.txt"));
     struct buf text = {0}, found = {0};
     assert_int_equal(testing_folder(&place), 0);
     char *path = mem_strdup(testing_path(&place, "journal.db"));

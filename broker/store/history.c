@@ -1,4 +1,5 @@
-/* history.c - the answers: pages of history, the records of a run, stretches of events. Each is one short read. */
+/* history.c - the answers: pages of history, the records of a run, stretches of events. Each is one
+   short read. */
 #include <errno.h>
 #include <string.h>
 
@@ -19,20 +20,23 @@ enum {
     H_RUN_KEY,
     H_PARENT_KEY
 };
-enum { SCAN_MOST = 20000 }; /* rows of history looked at for one page: about 20 ms */
+enum { SCAN_MAX = 20000 }; /* rows of history looked at for one page: about 20 ms */
 
 static const char *const SQL[HISTORY_STATEMENTS] = {
-    [H_RUNS] = "SELECT e.lsn, e.run, parent, job_hash, principal, key, job, address, server, task, message, "
-               "task_index, try, attempt, delivery, job_outcome, package, status, called_at, started_at, ended_at, "
-               "j.at FROM ended_run e JOIN journal j ON j.lsn = e.lsn WHERE e.lsn < ?1 ORDER BY e.lsn DESC LIMIT ?2",
-    [H_PARENTS] = "SELECT lsn, run, parent, NULL, principal, key, name, '', '', '', '', tasks, 0, 0, 0, 0, 0, "
-                  "status, begun_at, begun_at,"
-                  " ended_at, ended_at FROM ended_parent WHERE lsn < ?1 ORDER BY lsn DESC LIMIT ?2",
+    [H_RUNS] =
+        "SELECT e.lsn, e.run, parent, job_hash, principal, key, job, address, server, task, message, "
+        "task_index, try, attempt, delivery, job_outcome, package, status, called_at, started_at, ended_at, "
+        "j.at FROM ended_run e JOIN journal j ON j.lsn = e.lsn WHERE e.lsn < ?1 ORDER BY e.lsn DESC LIMIT ?2",
+    [H_PARENTS] =
+        "SELECT lsn, run, parent, NULL, principal, key, name, '', '', '', '', tasks, 0, 0, 0, 0, 0, "
+        "status, begun_at, begun_at,"
+        " ended_at, ended_at FROM ended_parent WHERE lsn < ?1 ORDER BY lsn DESC LIMIT ?2",
     [H_RUN_LSNS] = "SELECT lsns, lsn FROM ended_run WHERE run = ?1",
     [H_PARENT_LSNS] = "SELECT lsns, lsn FROM ended_parent WHERE run = ?1",
     [H_LIVE_LSNS] = "SELECT lsn FROM live WHERE entity = ?1 ORDER BY lsn",
     [H_RECORD] = "SELECT lsn, body FROM journal WHERE lsn = ?1",
-    [H_EVENTS] = "SELECT lsn, body, run, kind FROM journal WHERE lsn > ?1 AND lsn <= ?2 ORDER BY lsn LIMIT ?3",
+    [H_EVENTS] =
+        "SELECT lsn, body, run, kind FROM journal WHERE lsn > ?1 AND lsn <= ?2 ORDER BY lsn LIMIT ?3",
     [H_BEGIN_LIVE] =
         "SELECT j.lsn, j.body FROM live l JOIN journal j ON j.lsn = l.lsn WHERE l.entity = ?1 ORDER BY l.lsn LIMIT 1",
     [H_SINCE] = "SELECT lsn FROM journal WHERE lsn > ?1 AND at >= ?2 ORDER BY lsn LIMIT 1",
@@ -59,7 +63,8 @@ static bool failed(struct history *h, struct answer *a, sqlite3_stmt *st, int rc
     return a->public.rc < 0;
 }
 
-/* Bytes go into the arena, which may move while it grows: until the end spans and texts hold offsets. */
+/* Bytes go into the arena, which may move while it grows: until the end spans and texts hold
+   offsets. */
 static const uint8_t *keep(struct answer *a, const void *p, size_t n)
 {
     size_t at = a->arena.n;
@@ -82,8 +87,9 @@ static void settle_records(struct answer *a, struct store_record *v, unsigned n)
 static void settle(struct answer *a)
 {
     for (unsigned i = 0; i < a->public.n_rows; i++) {
-        const char **texts[] = {&a->rows[i].principal, &a->rows[i].key,  &a->rows[i].job,    &a->rows[i].address,
-                                &a->rows[i].server,    &a->rows[i].task, &a->rows[i].message};
+        const char **texts[] = {&a->rows[i].principal, &a->rows[i].key,    &a->rows[i].job,
+                                &a->rows[i].address,   &a->rows[i].server, &a->rows[i].task,
+                                &a->rows[i].message};
         for (unsigned k = 0; k < sizeof texts / sizeof *texts; k++)
             *texts[k] = (const char *)a->arena.p + (uintptr_t)*texts[k];
     }
@@ -94,7 +100,8 @@ static void settle(struct answer *a)
     a->public.begins = a->begins;
 }
 
-static void add_record(struct answer *a, struct store_record **v, unsigned *n, unsigned *cap, sqlite3_stmt *st)
+static void add_record(struct answer *a, struct store_record **v, unsigned *n, unsigned *cap,
+                       sqlite3_stmt *st)
 {
     struct span body = db_bytes(st, 1);
     if (*n == *cap) {
@@ -128,8 +135,8 @@ static bool row_matches(sqlite3_stmt *st, const struct store_filter *f)
            glob(f->address, (const char *)sqlite3_column_text(st, 7)) &&
            glob(f->server, (const char *)sqlite3_column_text(st, 8)) &&
            (id_is_zero(f->parent) || id_eq(parent, f->parent)) &&
-           (!f->status || sqlite3_column_int(st, 17) == f->status - 1) && (!f->since || ended >= f->since) &&
-           (!f->until || ended < f->until);
+           (!f->status || sqlite3_column_int(st, 17) == f->status - 1) &&
+           (!f->since || ended >= f->since) && (!f->until || ended < f->until);
 }
 
 static struct store_ended *new_row(struct answer *a)
@@ -155,10 +162,12 @@ static void add_row(struct answer *a, sqlite3_stmt *st)
     id_from(st, 1, &r->run);
     id_from(st, 2, &r->parent);
     hash_from(st, 3, &r->job_hash);
-    const char **texts[] = {&r->principal, &r->key, &r->job, &r->address, &r->server, &r->task, &r->message};
+    const char **texts[] = {&r->principal, &r->key,  &r->job,    &r->address,
+                            &r->server,    &r->task, &r->message};
     for (int k = 0; k < 7; k++)
         *texts[k] = keep_text(a, st, 4 + k);
-    uint64_t *numbers[] = {&r->index, &r->turn, &r->attempt, &r->delivery, &r->job_outcome, &r->package, &r->status};
+    uint64_t *numbers[] = {&r->index,       &r->turn,    &r->attempt, &r->delivery,
+                           &r->job_outcome, &r->package, &r->status};
     for (int k = 0; k < 7; k++)
         *numbers[k] = (uint64_t)sqlite3_column_int64(st, 11 + k);
     r->called_at = sqlite3_column_int64(st, 18);
@@ -166,7 +175,8 @@ static void add_row(struct answer *a, sqlite3_stmt *st)
     r->ended_at = sqlite3_column_int64(st, 20);
 }
 
-static void answer_history(struct history *h, const struct store_question *q, struct answer *a, unsigned which)
+static void answer_history(struct history *h, const struct store_question *q, struct answer *a,
+                           unsigned which)
 {
     sqlite3_stmt *st = statement(h, which, a);
     unsigned scanned = 0;
@@ -175,19 +185,20 @@ static void answer_history(struct history *h, const struct store_question *q, st
     if (!st)
         return;
     sqlite3_bind_int64(st, 1, q->after ? (int64_t)q->after : INT64_MAX);
-    sqlite3_bind_int64(st, 2, SCAN_MOST);
+    sqlite3_bind_int64(st, 2, SCAN_MAX);
     while (a->public.n_rows < q->most && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         last = (uint64_t)sqlite3_column_int64(st, 0);
         scanned++;
         if (q->filter.since && sqlite3_column_int64(st, 21) < q->filter.since - 86400000) {
-            rc = SQLITE_DONE; /* ends are recorded in order but for steps of the clock: a day of slack */
+            /* ends are recorded in order but for steps of the clock: a day of slack */
+            rc = SQLITE_DONE;
             scanned = 0;
             break;
         }
         if (row_matches(st, &q->filter))
             add_row(a, st);
     }
-    if (!failed(h, a, st, rc) && (rc == SQLITE_ROW || scanned == SCAN_MOST))
+    if (!failed(h, a, st, rc) && (rc == SQLITE_ROW || scanned == SCAN_MAX))
         a->public.next = last;
 }
 
@@ -201,7 +212,8 @@ static void answer_key(struct history *h, const struct store_question *q, struct
     int rc = sqlite3_step(st);
     if (rc == SQLITE_ROW) {
         struct store_ended *r = new_row(a);
-        const char **texts[] = {&r->principal, &r->key, &r->job, &r->address, &r->server, &r->task, &r->message};
+        const char **texts[] = {&r->principal, &r->key,  &r->job,    &r->address,
+                                &r->server,    &r->task, &r->message};
         for (int k = 0; k < 7; k++)
             *texts[k] = (const char *)keep(a, "", 1);
         r->lsn = (uint64_t)sqlite3_column_int64(st, 0);
@@ -225,7 +237,8 @@ static void record_by_lsn(struct history *h, uint64_t lsn, struct answer *a)
 }
 
 /* `end`: of the run's end; 0: it has none. */
-static void records_by_lsns(struct history *h, struct span lsns, uint64_t end, unsigned most, struct answer *a)
+static void records_by_lsns(struct history *h, struct span lsns, uint64_t end, unsigned most,
+                            struct answer *a)
 {
     const size_t n = lsns.n / 8;
     for (size_t i = 0; i < n && a->public.rc == 0; i++) {
@@ -239,7 +252,8 @@ static void records_by_lsns(struct history *h, struct span lsns, uint64_t end, u
     }
 }
 
-static bool records_of_ended(struct history *h, unsigned which, const struct store_question *q, struct answer *a)
+static bool records_of_ended(struct history *h, unsigned which, const struct store_question *q,
+                             struct answer *a)
 {
     sqlite3_stmt *st = statement(h, which, a);
     struct buf lsns = {0};
@@ -323,7 +337,8 @@ static void add_begin(struct history *h, struct span run, struct answer *a)
     failed(h, a, st, rc);
 }
 
-static bool number_of(struct history *h, unsigned which, uint64_t x, int64_t y, uint64_t *ret, struct answer *a)
+static bool number_of(struct history *h, unsigned which, uint64_t x, int64_t y, uint64_t *ret,
+                      struct answer *a)
 {
     sqlite3_stmt *st = statement(h, which, a);
     if (!st)
@@ -405,7 +420,8 @@ static void find(struct history *h, const struct store_question *q, struct answe
     }
 }
 
-/* One view of the file for all of the answer; one that does not end would be the view of all answers after it. */
+/* One view of the file for all of the answer; one that does not end would be the view of all
+   answers after it. */
 void history_answer(struct history *h, const struct store_question *q, struct answer *a)
 {
     struct error err = {0};

@@ -1,5 +1,5 @@
-/* inside.h - what the files of this room share: the writer's state, statements, the way to the reader. Nobody else
- * includes it. */
+/* inside.h - what the files of this room share: the writer's state, statements, the way to the
+ * reader. Nobody else includes it. */
 #ifndef LB_BROKER_STORE_INSIDE_H
 #define LB_BROKER_STORE_INSIDE_H
 
@@ -13,22 +13,26 @@
 enum {
     FOLD_STEP = 200, /* records folded at a time: about 1.5 ms, which a commit may have to wait */
     FOLD_STEP_BYTES = 1 << 20,
-    FOLD_BACKLOG = 4096,     /* beyond it folding rides on commits; more: a restart has that much more to replay */
-    IDLE_MS = 20,            /* quiet for this long: fold, checkpoint, drop */
-    WAL_PREGROWN = 16 << 20, /* bytes; commits overwrite instead of extending the file (prototype: 0.56 -> 0.35 ms) */
-    WAL_PAGES_IDLE = 256,    /* checkpointed when quiet */
-    WAL_PAGES_MOST = 2500,   /* checkpointed even under load; less than WAL_PREGROWN holds */
-    DROP_STEP = 200,         /* rows of history dropped at a time */
+    /* beyond it folding rides on commits; more: a restart has that much more to replay */
+    FOLD_BACKLOG = 4096,
+    IDLE_MS = 20, /* quiet for this long: fold, checkpoint, drop */
+    /* bytes; commits overwrite instead of extending the file (prototype: 0.56 -> 0.35 ms) */
+    WAL_PREGROWN = 16 << 20,
+    WAL_PAGES_IDLE = 256, /* checkpointed when quiet */
+    WAL_PAGES_MAX = 2500, /* checkpointed even under load; less than WAL_PREGROWN holds */
+    DROP_STEP = 200,      /* rows of history dropped at a time */
     FULL_RETRY_MS = 500,
     ROOM_MS = 1000 /* how often free space is looked at */
 };
 
 /* ---- db.c: SQLite with sentences */
-/* Before anything else of SQLite: memory that it cannot get ends the process, as it does everywhere (mem.h). */
+/* Before anything else of SQLite: memory that it cannot get ends the process, as it does everywhere
+   (mem.h). */
 void db_begin(void);
 /* Prepares on first use. */
 sqlite3_stmt *db_statement(sqlite3 *db, sqlite3_stmt **slot, const char *sql, struct error *err);
-/* Steps a statement that yields no row, and resets it. 0, -ENOSPC (full), -EBADMSG (corrupt), -EIO and others. */
+/* Steps a statement that yields no row, and resets it. 0, -ENOSPC (full), -EBADMSG (corrupt), -EIO
+   and others. */
 int db_run(sqlite3 *db, sqlite3_stmt *st, struct error *err);
 int db_exec(sqlite3 *db, const char *sql, struct error *err);
 int db_error(sqlite3 *db, int rc, const char *doing, struct error *err);
@@ -38,18 +42,21 @@ void db_bind_bytes(sqlite3_stmt *st, int at, const void *p, size_t n);
 struct span db_bytes(sqlite3_stmt *st, int column);
 void db_finalize(sqlite3_stmt **slots, unsigned n);
 int db_meta_get(sqlite3 *db, const char *name, uint64_t *ret, struct error *err);
-/* A backup bears the number of its last record. While that is the last, nothing has been appended to it. */
+/* A backup bears the number of its last record. While that is the last, nothing has been appended
+   to it. */
 int db_mark_backup(sqlite3 *db, struct error *err);
 int db_is_backup(sqlite3 *db, bool *ret, struct error *err);
 int db_meta_set(sqlite3 *db, const char *name, uint64_t value, struct error *err);
 
 /* ---- schema.c */
-/* Refuses a backup beside which the -wal of the file lies whose place it took: SQLite would play that into it. */
+/* Refuses a backup beside which the -wal of the file lies whose place it took: SQLite would play
+   that into it. */
 int schema_check_wal(const char *path, struct error *err);
 /* In one transaction: step[from] to step[to - 1], today's views, and the number. */
-int schema_raise(sqlite3 *db, const char *const step[], unsigned from, unsigned to, struct error *err);
-/* Makes the tables in a new file, or checks that this is one of ours and whole. Writable: raises one of an earlier
- * schema, and renews the views that another version has made. */
+int schema_raise(sqlite3 *db, const char *const step[], unsigned from, unsigned to,
+                 struct error *err);
+/* Makes the tables in a new file, or checks that this is one of ours and whole. Writable: raises
+ * one of an earlier schema, and renews the views that another version has made. */
 int schema_prepare(sqlite3 *db, const char *path, bool writable, struct error *err);
 
 /* ---- record.c: what the store must know of a record */
@@ -57,8 +64,9 @@ struct record {
     uint64_t lsn, kind;
     struct span body;
     int64_t at;
-    struct id run;    /* zero: of no run */
-    char entity[192]; /* what it is about if of no run: a later record of the same entity takes its place */
+    struct id run; /* zero: of no run */
+    /* what it is about if of no run: a later record of the same entity takes its place */
+    char entity[192];
     size_t entity_n;
     char note[256];             /* for people, in the view `events` */
     bool begins, ends, passing; /* a run or a parent begins, ends; passing: no restart needs it */
@@ -84,17 +92,19 @@ struct folder {
     uint64_t folded;
 };
 void fold_free(struct folder *f);
-/* Folds up to FOLD_STEP of the records after f->folded, inside a transaction that the caller has begun. *ret_n: how
- * many. */
+/* Folds up to FOLD_STEP of the records after f->folded, inside a transaction that the caller has
+ * begun. *ret_n: how many. */
 int fold_step(struct folder *f, unsigned *ret_n, struct error *err);
 
 /* ---- row.c: the rows of history, from all records of one run */
-int row_of_run(sqlite3 *db, sqlite3_stmt *st, const struct record *records, unsigned n, struct error *err);
-int row_of_parent(sqlite3 *db, sqlite3_stmt *st, const struct record *records, unsigned n, struct error *err);
+int row_of_run(sqlite3 *db, sqlite3_stmt *st, const struct record *records, unsigned n,
+               struct error *err);
+int row_of_parent(sqlite3 *db, sqlite3_stmt *st, const struct record *records, unsigned n,
+                  struct error *err);
 
 /* ---- drop.c: retention. *ret_more: there is more to drop now. */
-int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_t now, uint64_t *ret_dropped,
-              bool *ret_more, struct error *err);
+int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_t now,
+              uint64_t *ret_dropped, bool *ret_more, struct error *err);
 
 /* ---- history.c: answers */
 struct answer {

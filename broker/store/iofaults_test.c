@@ -1,7 +1,8 @@
-/* iofaults_test.c - promise 15: the nth write, sync, truncation, opening, deletion, read or mapping of a broker's
- * life fails, for every n (in a long life and in a row of failures `make check` samples; `make faults` leaves none
- * out). The process ends with EXIT_STORE, or refuses to start, or (disk full) keeps the batch and goes on; what it
- * had reported committed is there for its successor, even if the power goes at the same moment. */
+/* iofaults_test.c - promise 15: the nth write, sync, truncation, opening, deletion, read or mapping
+ * of a broker's life fails, for every n (in a long life and in a row of failures `make check`
+ * samples; `make faults` leaves none out). The process ends with EXIT_STORE, or refuses to start,
+ * or (disk full) keeps the batch and goes on; what it had reported committed is there for its
+ * successor, even if the power goes at the same moment. */
 #include "broker/store/script.h"
 
 struct tally {
@@ -11,10 +12,12 @@ struct tally {
 /* A failure that nothing rests on: all is committed and synced, only the tidying is left undone. */
 static bool may_go_on(const struct disk_fault *f)
 {
-    return (f->code == SQLITE_FULL && !the_disk->failed[1]) || the_disk->failed_closing || f->kind == DISK_DELETE;
+    return (f->code == SQLITE_FULL && !the_disk->failed[1]) || the_disk->failed_closing ||
+           f->kind == DISK_DELETE;
 }
 
-static void judge_end(struct script *s, const struct disk_fault *f, int code, const char *where, struct tally *t)
+static void judge_end(struct script *s, const struct disk_fault *f, int code, const char *where,
+                      struct tally *t)
 {
     t->points++;
     t->ended += code == EXIT_STORE;
@@ -25,7 +28,8 @@ static void judge_end(struct script *s, const struct disk_fault *f, int code, co
     if (code == 0 && !may_go_on(f))
         fail_msg("%s: the broker went on as if nothing had failed", where);
     if (code == 0 && the_disk->reported != s->n)
-        fail_msg("%s: the broker ended well with %d records of %u reported", where, (int)the_disk->reported, s->n);
+        fail_msg("%s: the broker ended well with %d records of %u reported", where,
+                 (int)the_disk->reported, s->n);
     uint64_t reported = the_disk->reported;
     the_disk->recording = false;
     memset(the_disk->fault, 0, sizeof the_disk->fault);
@@ -58,7 +62,8 @@ static void fail_every(struct script *s, void before(struct script *), void live
     the_disk->recording = false;
     memset(the_disk->fault, 0, sizeof the_disk->fault);
     print_message("%s, %s: %u points; %u ended with EXIT_STORE, %u refused to start, %u went on\n",
-                  DISK_WORDS[fault.kind], sqlite3_errstr(fault.code), t.points, t.ended, t.refused, t.went_on);
+                  DISK_WORDS[fault.kind], sqlite3_errstr(fault.code), t.points, t.ended, t.refused,
+                  t.went_on);
     assert_true(t.points > 0);
 }
 
@@ -90,9 +95,12 @@ static void nor_where_a_dead_predecessors_wal_is_taken_over(void **state)
 {
     struct script s;
     script_begin(&s, *state, 24);
-    fail_every(&s, script_live_first, script_live_second, ONCE(SYNC, SQLITE_IOERR_FSYNC), NOTHING, 1);
-    fail_every(&s, script_live_first, script_live_second, ONCE(WRITE, SQLITE_IOERR_WRITE), NOTHING, 1);
-    fail_every(&s, script_live_first, script_live_second, ONCE(READ, SQLITE_IOERR_READ), NOTHING, 1);
+    fail_every(&s, script_live_first, script_live_second, ONCE(SYNC, SQLITE_IOERR_FSYNC), NOTHING,
+               1);
+    fail_every(&s, script_live_first, script_live_second, ONCE(WRITE, SQLITE_IOERR_WRITE), NOTHING,
+               1);
+    fail_every(&s, script_live_first, script_live_second, ONCE(READ, SQLITE_IOERR_READ), NOTHING,
+               1);
     script_end(&s);
 }
 
@@ -119,12 +127,15 @@ static void nor_while_the_wal_is_written_back(void **state)
 {
     struct script s;
     script_begin(&s, *state, 300);
-    fail_every(&s, NULL, script_live_long, ONCE(SYNC, SQLITE_IOERR_FSYNC), NOTHING, script_stride(23));
-    fail_every(&s, NULL, script_live_long, ONCE(WRITE, SQLITE_IOERR_WRITE), NOTHING, script_stride(173));
+    fail_every(&s, NULL, script_live_long, ONCE(SYNC, SQLITE_IOERR_FSYNC), NOTHING,
+               script_stride(23));
+    fail_every(&s, NULL, script_live_long, ONCE(WRITE, SQLITE_IOERR_WRITE), NOTHING,
+               script_stride(173));
     script_end(&s);
 }
 
-/* ---- Retention: no record is appended, so the judge is simpler: what is live is loaded as before. */
+/* ---- Retention: no record is appended, so the judge is simpler: what is live is loaded as
+   before. */
 static int hash_live(void *self, uint64_t lsn, struct span body, struct error *err)
 {
     uint64_t kind;
@@ -187,8 +198,10 @@ static void dropping_history_fails_wholly_or_not_at_all(void **state)
                 break;
             points++;
         }
-        assert_true(points > 0 && (ended > 0 || f.kind == DISK_SYNC)); /* dropping itself is not synced */
-        print_message("dropping, %s: %u points, %u ended with EXIT_STORE\n", DISK_WORDS[f.kind], points, ended);
+        /* dropping itself is not synced */
+        assert_true(points > 0 && (ended > 0 || f.kind == DISK_SYNC));
+        print_message("dropping, %s: %u points, %u ended with EXIT_STORE\n", DISK_WORDS[f.kind],
+                      points, ended);
     }
     buf_free(&live);
     buf_free(&now);
@@ -201,12 +214,13 @@ static void a_full_disk_keeps_the_batch_and_goes_on(void **state)
     struct script s;
     script_begin(&s, *state, 16);
     fail_every(&s, NULL, script_live, ONCE(WRITE, SQLITE_FULL), NOTHING, 1);
-    fail_every(&s, NULL, script_live, (struct disk_fault){.kind = DISK_WRITE, .times = 4, .code = SQLITE_FULL},
-               NOTHING, script_stride(7));
+    fail_every(&s, NULL, script_live,
+               (struct disk_fault){.kind = DISK_WRITE, .times = 4, .code = SQLITE_FULL}, NOTHING,
+               script_stride(7));
     script_end(&s);
 }
 
-enum { TRIES_MOST = 50, LOOK_MS = 200 };
+enum { TRIES_MAX = 50, LOOK_MS = 200 };
 
 /* The store's threads use the disk already. Returns how often the fault before has shown itself. */
 static unsigned fault_while_used(struct disk_fault f)
@@ -218,18 +232,20 @@ static unsigned fault_while_used(struct disk_fault f)
     return failed;
 }
 
-/* A question waits for what cannot be folded now; meanwhile the disk is tried now and then, not all the time. */
+/* A question waits for what cannot be folded now; meanwhile the disk is tried now and then, not all
+   the time. */
 static void live_and_ask_while_full(struct script *s)
 {
     script_open(s);
     script_append(s, 0, SCRIPT_TURN);
-    fault_while_used((struct disk_fault){.kind = DISK_WRITE, .nth = 1, .times = 1000000, .code = SQLITE_FULL});
+    fault_while_used(
+        (struct disk_fault){.kind = DISK_WRITE, .nth = 1, .times = 1000000, .code = SQLITE_FULL});
     script_ask(s);
     poll(NULL, 0, LOOK_MS);
     unsigned tries = fault_while_used((struct disk_fault){0});
     script_append(s, SCRIPT_TURN, 2 * SCRIPT_TURN);
     script_close(s);
-    _exit(tries > 0 && tries < TRIES_MOST ? 0 : 93);
+    _exit(tries > 0 && tries < TRIES_MAX ? 0 : 93);
 }
 
 static void a_full_disk_is_not_tried_without_a_pause(void **state)
@@ -248,7 +264,8 @@ static void a_sync_that_fails_while_the_disk_is_full_ends_the_process(void **sta
     script_begin(&s, *state, 16);
     for (unsigned sync = 1; sync <= 2; sync++)
         fail_every(&s, script_live_first, script_live_second, ONCE(WRITE, SQLITE_FULL),
-                   (struct disk_fault){.kind = DISK_SYNC, .nth = sync, .times = 1, .code = SQLITE_IOERR_FSYNC},
+                   (struct disk_fault){
+                       .kind = DISK_SYNC, .nth = sync, .times = 1, .code = SQLITE_IOERR_FSYNC},
                    script_stride(2));
     script_end(&s);
 }

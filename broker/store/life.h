@@ -1,5 +1,5 @@
-/* life.h - a real core that lives through chance, and a store beside it that is given its records. Included by
- * *_test.c only. */
+/* life.h - a real core that lives through chance, and a store beside it that is given its records.
+ * Included by *_test.c only. */
 #ifndef LB_BROKER_STORE_LIFE_H
 #define LB_BROKER_STORE_LIFE_H
 
@@ -112,12 +112,12 @@ UNUSED void begin_parent(struct life *l)
                                        .tasks = 1},
                     &body);
     log_clear(l->w);
-    SAY(l->w, l->caller, "anna", parent_begin, .req = 1, .parent = wrapped(l->w, buf_span(&body), "anna"),
-        .drive = true);
+    SAY(l->w, l->caller, "anna", parent_begin, .req = 1,
+        .parent = wrapped(l->w, buf_span(&body), "anna"), .drive = true);
     SENT(l->w, l->caller, ACCEPTED, accepted, &a);
     if (below(&l->chance, 2))
-        SAY(l->w, l->caller, "anna", parent_end, .req = 2, .parent = a.run, .epoch = 1, .status = STATUS_SUCCEEDED,
-            .report = span_str("{}"));
+        SAY(l->w, l->caller, "anna", parent_end, .req = 2, .parent = a.run, .epoch = 1,
+            .status = STATUS_SUCCEEDED, .report = span_str("{}"));
     buf_free(&body);
 }
 
@@ -125,11 +125,12 @@ UNUSED void results_of(struct life *l, unsigned i)
 {
     for (unsigned k = 0; k < l->n; k++) {
         struct view_run v;
-        if (!view_run(l->w->core, &l->run[k], &v) || !v.server || strcmp(v.server, WORKER[i]) != 0 ||
-            below(&l->chance, 3) == 0)
+        if (!view_run(l->w->core, &l->run[k], &v) || !v.server ||
+            strcmp(v.server, WORKER[i]) != 0 || below(&l->chance, 3) == 0)
             continue;
         if (below(&l->chance, 4) == 0)
-            SAY(l->w, l->worker[i], WORKER[i], started, .run = v.id, .attempt = v.attempt, .step = span_str("s"));
+            SAY(l->w, l->worker[i], WORKER[i], started, .run = v.id, .attempt = v.attempt,
+                .step = span_str("s"));
         if (below(&l->chance, 8) == 0)
             SAY(l->w, l->worker[i], WORKER[i], returned, .run = v.id, .attempt = v.attempt);
         else
@@ -155,11 +156,12 @@ UNUSED void one_act(struct life *l)
         break;
     case 5:
         if (l->n)
-            SAY(l->w, l->caller, "anna", cancel, .req = 3, .run = l->run[below(&l->chance, l->n)], .force = false,
-                .reason = span_str("no more"));
+            SAY(l->w, l->caller, "anna", cancel, .req = 3, .run = l->run[below(&l->chance, l->n)],
+                .force = false, .reason = span_str("no more"));
         break;
     case 6:
-        SAY(l->w, l->caller, "anna", operate, .req = 4, .verb = span_str(below(&l->chance, 2) ? "drain" : "undrain"),
+        SAY(l->w, l->caller, "anna", operate, .req = 4,
+            .verb = span_str(below(&l->chance, 2) ? "drain" : "undrain"),
             .target = span_str(WORKER[i]));
         break;
     case 7:

@@ -1,5 +1,5 @@
-/* load.c - what a restart is told: the records of all that is live and a short r_kept for each end that still answers
- * duplicates, in one order of lsn, then whatever has not been folded. */
+/* load.c - what a restart is told: the records of all that is live and a short r_kept for each end
+ * that still answers duplicates, in one order of lsn, then whatever has not been folded. */
 #include <errno.h>
 #include <string.h>
 
@@ -40,16 +40,18 @@ static int oldest_kept(struct load *l, uint64_t *ret)
 {
     sqlite3_stmt *st = NULL;
     uint64_t most = l->s->options.kept_max ? l->s->options.kept_max : KEPT_MAX;
-    int rc = sqlite3_prepare_v2(l->s->db,
-                                "SELECT lsn FROM (SELECT lsn FROM ended_run UNION ALL SELECT lsn FROM ended_parent)"
-                                " ORDER BY lsn DESC LIMIT 1 OFFSET ?1",
-                                -1, &st, NULL);
+    int rc = sqlite3_prepare_v2(
+        l->s->db,
+        "SELECT lsn FROM (SELECT lsn FROM ended_run UNION ALL SELECT lsn FROM ended_parent)"
+        " ORDER BY lsn DESC LIMIT 1 OFFSET ?1",
+        -1, &st, NULL);
     if (rc == SQLITE_OK) {
         sqlite3_bind_int64(st, 1, (int64_t)most);
         rc = sqlite3_step(st);
     }
     *ret = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(st, 0) : 0;
-    int result = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : db_error(l->s->db, rc, "loading", l->err);
+    int result =
+        rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : db_error(l->s->db, rc, "loading", l->err);
     sqlite3_finalize(st);
     return result;
 }
@@ -103,7 +105,8 @@ static int give_next(struct load *l)
     if (least == LIVE) {
         body = db_bytes(l->st[LIVE], 1);
         if (!body.n)
-            return error_set(l->err, -EBADMSG, "store '%s': record %llu of a live run is missing from the journal",
+            return error_set(l->err, -EBADMSG,
+                             "store '%s': record %llu of a live run is missing from the journal",
                              l->s->path, (unsigned long long)lsn);
     } else {
         encode_kept(l, least);
@@ -119,14 +122,15 @@ static int give_tail(struct load *l)
 {
     sqlite3_stmt *st = NULL;
     int result = 0;
-    int rc = sqlite3_prepare_v2(l->s->db, "SELECT lsn, body FROM journal WHERE lsn > ?1 ORDER BY lsn", -1, &st, NULL);
+    int rc = sqlite3_prepare_v2(
+        l->s->db, "SELECT lsn, body FROM journal WHERE lsn > ?1 ORDER BY lsn", -1, &st, NULL);
     if (rc == SQLITE_OK)
         sqlite3_bind_int64(st, 1, (int64_t)l->last);
     while (rc == SQLITE_OK && result == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         uint64_t lsn = (uint64_t)sqlite3_column_int64(st, 0);
         if (lsn != l->last + 1)
-            result = error_set(l->err, -EBADMSG, "store '%s': journal record %llu is missing", l->s->path,
-                               (unsigned long long)(l->last + 1));
+            result = error_set(l->err, -EBADMSG, "store '%s': journal record %llu is missing",
+                               l->s->path, (unsigned long long)(l->last + 1));
         else
             result = l->take(l->self, lsn, db_bytes(st, 1), l->err);
         l->last = lsn;

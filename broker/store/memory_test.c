@@ -1,7 +1,8 @@
-/* memory_test.c - promise 15, memory: the nth allocation in a broker's life with its store fails, whoever asks for it
- * (ours, SQLite, the C library): for every n in `make faults`, for a sample in `make check`. The process ends as it
- * does everywhere when memory is out, with exit code 71, and its successor finds what was reported committed. Nobody
- * is asked to go on with half of something. */
+/* memory_test.c - promise 15, memory: the nth allocation in a broker's life with its store fails,
+ * whoever asks for it (ours, SQLite, the C library): for every n in `make faults`, for a sample in
+ * `make check`. The process ends as it does everywhere when memory is out, with exit code 71, and
+ * its successor finds what was reported committed. Nobody is asked to go on with half of
+ * something. */
 #include "broker/store/script.h"
 
 #include <dlfcn.h>
@@ -30,8 +31,8 @@ static void note_who_asked(void)
     short_of_memory = true;
 }
 
-/* SQLite does without a larger hash table, say; and a WAL that cannot be written back while the store is closed stays
- * beside it. */
+/* SQLite does without a larger hash table, say; and a WAL that cannot be written back while the
+ * store is closed stays beside it. */
 static bool without_it(void)
 {
     return benign || the_disk->closing;
@@ -82,19 +83,20 @@ static void begin_to_fail(void)
     short_of_memory = true;
 }
 #else
-/* glibc allows a program to have its own malloc and names the one that it would have used (malloc(3), "Replacing
- * malloc" in glibc's manual). */
+/* glibc allows a program to have its own malloc and names the one that it would have used
+ * (malloc(3), "Replacing malloc" in glibc's manual). */
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t count, size_t n);
 void *__libc_realloc(void *p, size_t n);
 void *__libc_memalign(size_t alignment, size_t n);
 
-/* The C library does without some (vasprintf keeps its larger piece when a smaller one cannot be had) and says so of
- * others (a thread that cannot begin: the store refuses to start). */
+/* The C library does without some (vasprintf keeps its larger piece when a smaller one cannot be
+ * had) and says so of others (a thread that cannot begin: the store refuses to start). */
 static bool from_libc(const void *code)
 {
     Dl_info from;
-    return dladdr(code, &from) && (strstr(from.dli_fname, "/libc.so") || strstr(from.dli_fname, "/ld-linux"));
+    return dladdr(code, &from) &&
+           (strstr(from.dli_fname, "/libc.so") || strstr(from.dli_fname, "/ld-linux"));
 }
 
 static void *none(void *asked_by)
@@ -138,7 +140,8 @@ static void live(struct script *s)
     script_live(s);
 }
 
-/* In a child too: this process must not have opened a store before its children choose their memory. */
+/* In a child too: this process must not have opened a store before its children choose their
+   memory. */
 static void judge(struct script *s)
 {
     script_judge(s, the_disk->reported, "after memory was out");
@@ -148,7 +151,8 @@ static void memory_that_cannot_be_had_ends_the_process_and_loses_nothing(void **
 {
     struct script s;
     unsigned points = 0, borne = 0;
-    allocations = mmap(NULL, sizeof *allocations, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    allocations =
+        mmap(NULL, sizeof *allocations, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(allocations != MAP_FAILED);
     script_begin(&s, *state, 16);
     for (unsigned n = 1;; n += n < 20 ? 1 : script_stride(67)) {
@@ -160,7 +164,8 @@ static void memory_that_cannot_be_had_ends_the_process_and_loses_nothing(void **
         int code = script_run(&s, live);
         if (allocations->seen < n)
             break;
-        bool went_on = allocations->borne && (code == SCRIPT_REFUSED || (code == 0 && the_disk->reported == s.n));
+        bool went_on = allocations->borne &&
+                       (code == SCRIPT_REFUSED || (code == 0 && the_disk->reported == s.n));
         if (code != EXIT_OUT_OF_MEMORY && !went_on) {
             backtrace_symbols_fd(allocations->asked, allocations->n_asked, STDOUT_FILENO);
             fail_msg("allocation %u failed and the exit code was %d", n, code);
@@ -170,8 +175,9 @@ static void memory_that_cannot_be_had_ends_the_process_and_loses_nothing(void **
         borne += went_on;
     }
     assert_true(points > 20);
-    print_message("memory: %u of %u allocations failed, each in a life of its own; %u were done without or refused\n",
-                  points, allocations->seen, borne);
+    print_message(
+        "memory: %u of %u allocations failed, each in a life of its own; %u were done without or refused\n",
+        points, allocations->seen, borne);
     munmap(allocations, sizeof *allocations);
     script_end(&s);
 }

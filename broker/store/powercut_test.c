@@ -1,18 +1,22 @@
-/* powercut_test.c - promise 1 at the broker's disk: the power may go at any sync, and any part of what was not synced
- * may be lost; what was reported committed is there, and nothing torn is taken for a record. */
+/* powercut_test.c - promise 1 at the broker's disk: the power may go at any sync, and any part of
+ * what was not synced may be lost; what was reported committed is there, and nothing torn is taken
+ * for a record. */
 #include "broker/store/script.h"
 
-/* Is before op `end` a moment at which something has changed: before and after each sync, deletion and report? */
+/* Is before op `end` a moment at which something has changed: before and after each sync, deletion
+   and report? */
 static bool is_boundary(size_t end)
 {
     enum disk_kind before = end ? the_disk->ops[end - 1].kind : DISK_SYNC;
     enum disk_kind next = end < the_disk->n_ops ? the_disk->ops[end].kind : DISK_SYNC;
-    return before == DISK_SYNC || next == DISK_SYNC || before == DISK_DELETE || before == DISK_REPORTED;
+    return before == DISK_SYNC || next == DISK_SYNC || before == DISK_DELETE ||
+           before == DISK_REPORTED;
 }
 
-/* Cuts the power at every `stride`th boundary; where a sync is about to be made, what was written since the last is
- * also kept wholly and in `torn` samples of its sectors. */
-static void cut_everywhere(struct script *s, void live(struct script *), unsigned stride, unsigned torn)
+/* Cuts the power at every `stride`th boundary; where a sync is about to be made, what was written
+ * since the last is also kept wholly and in `torn` samples of its sectors. */
+static void cut_everywhere(struct script *s, void live(struct script *), unsigned stride,
+                           unsigned torn)
 {
     unsigned boundaries = 0, images = 0;
     disk_mend();
@@ -31,8 +35,8 @@ static void cut_everywhere(struct script *s, void live(struct script *), unsigne
             script_judge_cut(s, end, DISK_TORN, (end + 1) * 2654435761u + seed);
         images += 2 + torn;
     }
-    print_message("%u records, %zu operations on the disk: %u cuts, %u images\n", s->n, the_disk->n_ops, boundaries,
-                  images);
+    print_message("%u records, %zu operations on the disk: %u cuts, %u images\n", s->n,
+                  the_disk->n_ops, boundaries, images);
 }
 
 static void no_call_reported_committed_is_lost_by_a_power_cut(void **state)

@@ -1,4 +1,5 @@
-/* reader.c - the thread that answers questions, one at a time, from a connection that can only read. */
+/* reader.c - the thread that answers questions, one at a time, from a connection that can only
+   read. */
 #include <errno.h>
 
 #include "broker/store/inside.h"
@@ -10,7 +11,9 @@ static int open_reader(const struct store *s, struct history *h, struct error *e
         return db_error(h->db, rc, "opening for reading", err);
     sqlite3_extended_result_codes(h->db, 1);
     sqlite3_busy_timeout(h->db, 10000);
-    return db_exec(h->db, "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY", err);
+    return db_exec(
+        h->db, "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY",
+        err);
 }
 
 /* The next question, once what it must see has been folded; NULL: the end. */

@@ -1,4 +1,5 @@
-/* record.c - what the store must know of a record: when, of which run, what it supersedes, and a note for people. */
+/* record.c - what the store must know of a record: when, of which run, what it supersedes, and a
+   note for people. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,8 +21,8 @@ const char *record_word(uint64_t kind)
 
 static void entity(struct record *r, const char *what, struct span a, struct span b)
 {
-    int n = snprintf(r->entity, sizeof r->entity, "%s:" SPAN_FMT "%s" SPAN_FMT, what, SPAN_ARG(a), b.n ? ":" : "",
-                     SPAN_ARG(b));
+    int n = snprintf(r->entity, sizeof r->entity, "%s:" SPAN_FMT "%s" SPAN_FMT, what, SPAN_ARG(a),
+                     b.n ? ":" : "", SPAN_ARG(b));
     r->entity_n = n < (int)sizeof r->entity ? (size_t)n : sizeof r->entity - 1;
 }
 
@@ -30,15 +31,18 @@ static void note(struct record *r, struct span s)
     span_copy_str(s, r->note, sizeof r->note);
 }
 
-/* Records that are of no run: which earlier one do they take the place of? The list is core.h's, at bcore_replay. */
+/* Records that are of no run: which earlier one do they take the place of? The list is core.h's, at
+   bcore_replay. */
 static void of_operated(struct record *r, const struct r_operated *m)
 {
-    if (span_eq_str(m->verb, "drain") || span_eq_str(m->verb, "undrain") || span_eq_str(m->verb, "forget"))
+    if (span_eq_str(m->verb, "drain") || span_eq_str(m->verb, "undrain") ||
+        span_eq_str(m->verb, "forget"))
         entity(r, "operated", m->target, SPAN_NONE);
     else
         r->passing = true;
-    snprintf(r->note, sizeof r->note, SPAN_FMT " " SPAN_FMT " by " SPAN_FMT ": %.*s", SPAN_ARG(m->verb),
-             SPAN_ARG(m->target), SPAN_ARG(m->by), (int)(m->reason.n < 80 ? m->reason.n : 80),
+    snprintf(r->note, sizeof r->note, SPAN_FMT " " SPAN_FMT " by " SPAN_FMT ": %.*s",
+             SPAN_ARG(m->verb), SPAN_ARG(m->target), SPAN_ARG(m->by),
+             (int)(m->reason.n < 80 ? m->reason.n : 80),
              m->reason.n ? (const char *)m->reason.p : "");
 }
 
@@ -46,12 +50,13 @@ static void of_deployed(struct record *r, const struct r_deployed *m)
 {
     struct d_signed envelope;
     struct d_deployment d;
-    if (d_signed_decode(m->deployment, &envelope, NULL) < 0 || d_deployment_decode(envelope.body, &d, NULL) < 0)
+    if (d_signed_decode(m->deployment, &envelope, NULL) < 0 ||
+        d_deployment_decode(envelope.body, &d, NULL) < 0)
         return; /* an entity of its own: never superseded */
     entity(r, "deploy", d.address, d.name);
     snprintf(r->note, sizeof r->note, "%s " SPAN_FMT " " SPAN_FMT " at " SPAN_FMT " by " SPAN_FMT,
-             d.remove ? "remove" : "deploy", SPAN_ARG(d.name), SPAN_ARG(d.version), SPAN_ARG(d.address),
-             SPAN_ARG(m->by));
+             d.remove ? "remove" : "deploy", SPAN_ARG(d.name), SPAN_ARG(d.version),
+             SPAN_ARG(d.address), SPAN_ARG(m->by));
 }
 
 static void of_enrolled(struct record *r, const struct r_enrolled *m)
@@ -59,12 +64,13 @@ static void of_enrolled(struct record *r, const struct r_enrolled *m)
     struct d_signed envelope;
     struct d_certificate c;
     char serial[24];
-    if (d_signed_decode(m->certificate, &envelope, NULL) < 0 || d_certificate_decode(envelope.body, &c, NULL) < 0)
+    if (d_signed_decode(m->certificate, &envelope, NULL) < 0 ||
+        d_certificate_decode(envelope.body, &c, NULL) < 0)
         return;
     snprintf(serial, sizeof serial, "%llu", (unsigned long long)c.serial);
     entity(r, "enrol", c.name, span_str(serial));
-    snprintf(r->note, sizeof r->note, SPAN_FMT " " SPAN_FMT " by " SPAN_FMT, SPAN_ARG(c.role), SPAN_ARG(c.name),
-             SPAN_ARG(m->by));
+    snprintf(r->note, sizeof r->note, SPAN_FMT " " SPAN_FMT " by " SPAN_FMT, SPAN_ARG(c.role),
+             SPAN_ARG(c.name), SPAN_ARG(m->by));
 }
 
 #define AS(low) \
@@ -174,7 +180,8 @@ static int of_no_run(struct record *r, struct span body, struct error *err)
     case KIND_R_SERVER: {
         AS(server);
         r->passing = true;
-        snprintf(r->note, sizeof r->note, SPAN_FMT " " SPAN_FMT, SPAN_ARG(m.server), SPAN_ARG(m.state));
+        snprintf(r->note, sizeof r->note, SPAN_FMT " " SPAN_FMT, SPAN_ARG(m.server),
+                 SPAN_ARG(m.state));
         break;
     }
     case KIND_R_OPERATED: {
@@ -205,7 +212,8 @@ static int of_no_run(struct record *r, struct span body, struct error *err)
         break;
     }
     default:
-        rc = error_set(err, -EPROTO, "record %llu is of kind %llu, which this Longboat does not know",
+        rc = error_set(err, -EPROTO,
+                       "record %llu is of kind %llu, which this Longboat does not know",
                        (unsigned long long)r->lsn, (unsigned long long)r->kind);
     }
     return rc;
@@ -225,6 +233,7 @@ int record_read(uint64_t lsn, struct span body, struct record *ret, struct error
     if (rc < 0)
         return error_prefix(err, "journal record %llu", (unsigned long long)lsn);
     if (id_is_zero(ret->run) && !ret->entity_n)
-        ret->entity_n = (size_t)snprintf(ret->entity, sizeof ret->entity, "record:%llu", (unsigned long long)lsn);
+        ret->entity_n = (size_t)snprintf(ret->entity, sizeof ret->entity, "record:%llu",
+                                         (unsigned long long)lsn);
     return 0;
 }

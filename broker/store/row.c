@@ -1,11 +1,13 @@
-/* row.c - the rows of history: one for each run and parent that has ended, made from all of its records. */
+/* row.c - the rows of history: one for each run and parent that has ended, made from all of its
+   records. */
 #include <errno.h>
 #include <string.h>
 
 #include "broker/store/inside.h"
 #include "common/jsontext.h"
 
-enum { STEP_MESSAGE_MOST = 400 }; /* bytes of a step's message in step_history; all of it is in the record */
+/* bytes of a step's message in step_history; all of it is in the record */
+enum { STEP_MESSAGE_MAX = 400 };
 
 static void key_of(struct buf *out, const char *name)
 {
@@ -37,8 +39,9 @@ static void step_json(const struct d_step_outcome *s, struct buf *out)
         number_of(out, "signal", (int64_t)s->signal);
     else
         number_of(out, "exit_code", s->exit_code);
-    text_of(out, "message",
-            span_of(s->message.p, s->message.n < STEP_MESSAGE_MOST ? s->message.n : STEP_MESSAGE_MOST));
+    text_of(
+        out, "message",
+        span_of(s->message.p, s->message.n < STEP_MESSAGE_MAX ? s->message.n : STEP_MESSAGE_MAX));
     number_of(out, "started_at", s->started_at);
     number_of(out, "ended_at", s->ended_at);
     number_of(out, "cpu_us", (int64_t)(s->user_us + s->system_us));
@@ -67,8 +70,8 @@ static void add_lsns(const struct record *v, unsigned n, struct buf *out)
         buf_add(out, &v[i].lsn, 8);
 }
 
-/* Decodes a d_signed's body; what cannot be read leaves *ret as zeros: the row then says less, the record says all.
- */
+/* Decodes a d_signed's body; what cannot be read leaves *ret as zeros: the row then says less, the
+ * record says all. */
 static void call_in(struct span bytes, struct d_call *ret)
 {
     struct d_signed envelope;
@@ -157,7 +160,8 @@ int row_of_run(sqlite3 *db, sqlite3_stmt *st, const struct record *v, unsigned n
     return rc;
 }
 
-int row_of_parent(sqlite3 *db, sqlite3_stmt *st, const struct record *v, unsigned n, struct error *err)
+int row_of_parent(sqlite3 *db, sqlite3_stmt *st, const struct record *v, unsigned n,
+                  struct error *err)
 {
     struct r_parent_begun begun = {0};
     struct r_parent_ended ended = {0};

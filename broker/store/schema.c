@@ -1,10 +1,11 @@
-/* schema.c - the tables of the store, and the refusal of files that are not ours, newer, truncated or corrupt.
+/* schema.c - the tables of the store, and the refusal of files that are not ours, newer, truncated
+ * or corrupt.
  *
- * journal: every record, written once; lsn is also the event's `seq`. Dropped by the retention alone.
- * live:    which records up to meta.folded still matter to a restart; entity: a run's id, or what a decision is
- * about. ended_run, ended_parent: one row for each that has ended; lsns: its records' numbers, 8 bytes each, little
- * endian. meta:    epoch (one more at each start) and folded. The views are for people; nothing here reads them.
- */
+ * journal: every record, written once; lsn is also the event's `seq`. Dropped by the retention
+ * alone. live:    which records up to meta.folded still matter to a restart; entity: a run's id, or
+ * what a decision is about. ended_run, ended_parent: one row for each that has ended; lsns: its
+ * records' numbers, 8 bytes each, little endian. meta:    epoch (one more at each start) and
+ * folded. The views are for people; nothing here reads them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,7 +22,8 @@ enum { APPLICATION_ID = 0x4c427374 /* "LBst", shown by file(1) */ };
     "lower(substr(hex(" c "), 1, 8) || '-' || substr(hex(" c "), 9, 4) || '-' || substr(hex(" c \
     "), 13, 4) || '-' || " \
     "substr(hex(" c "), 17, 4) || '-' || substr(hex(" c "), 21, 12))"
-#define TIME(c) "CASE WHEN " c " > 0 THEN strftime('%Y-%m-%dT%H:%M:%fZ', " c " / 1000.0, 'unixepoch') END"
+#define TIME(c) \
+    "CASE WHEN " c " > 0 THEN strftime('%Y-%m-%dT%H:%M:%fZ', " c " / 1000.0, 'unixepoch') END"
 
 static const char TABLES[] =
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
@@ -184,17 +186,21 @@ static const char VIEWS_HEAD[] = "CREATE VIEW job_history AS SELECT lsn AS seq, 
 /* The views' words come from the tables of proto, so they cannot differ from the wire's. */
 static void add_words(struct buf *sql)
 {
-    buf_add_str(sql, "CREATE TABLE words (list TEXT, number INTEGER, word TEXT NOT NULL, PRIMARY KEY (list, number)) "
-                     "STRICT, WITHOUT ROWID;");
+    buf_add_str(
+        sql,
+        "CREATE TABLE words (list TEXT, number INTEGER, word TEXT NOT NULL, PRIMARY KEY (list, number)) "
+        "STRICT, WITHOUT ROWID;");
     for (unsigned i = 0; i < DELIVERY_COUNT; i++)
         buf_printf(sql, "INSERT INTO words VALUES ('delivery', %u, '%s');", i, delivery_text(i));
     for (unsigned i = 0; i < JOB_COUNT; i++)
         buf_printf(sql, "INSERT INTO words VALUES ('job', %u, '%s');", i, job_outcome_text(i));
     for (unsigned i = 0; i < PACKAGE_COUNT; i++)
-        buf_printf(sql, "INSERT INTO words VALUES ('package', %u, '%s');", i, package_outcome_text(i));
+        buf_printf(sql, "INSERT INTO words VALUES ('package', %u, '%s');", i,
+                   package_outcome_text(i));
     for (unsigned i = 0; i < STATUS_COUNT; i++)
         buf_printf(sql, "INSERT INTO words VALUES ('status', %u, '%s');", i, status_text(i));
-#define X(UP, low, kind) buf_printf(sql, "INSERT INTO words VALUES ('event', %d, '%s');", kind, record_word(kind));
+#define X(UP, low, kind) \
+    buf_printf(sql, "INSERT INTO words VALUES ('event', %d, '%s');", kind, record_word(kind));
     RECORDS(X)
 #undef X
 }
@@ -202,13 +208,15 @@ static void add_words(struct buf *sql)
 /* What makes a store of schema n one of n + 1. The first makes it of an empty file. */
 static const char *const STEP[STORE_SCHEMA] = {TABLES};
 
-/* For people, and no part of the schema: each version that has other ones makes them anew. Returns by what it knows
- * them. */
+/* For people, and no part of the schema: each version that has other ones makes them anew. Returns
+ * by what it knows them. */
 static uint32_t add_views(struct buf *sql)
 {
     size_t from = sql->n;
-    buf_add_str(sql, "DROP TABLE IF EXISTS words; DROP VIEW IF EXISTS job_history; DROP VIEW IF EXISTS step_history;"
-                     "DROP VIEW IF EXISTS parent_history; DROP VIEW IF EXISTS events;");
+    buf_add_str(
+        sql,
+        "DROP TABLE IF EXISTS words; DROP VIEW IF EXISTS job_history; DROP VIEW IF EXISTS step_history;"
+        "DROP VIEW IF EXISTS parent_history; DROP VIEW IF EXISTS events;");
     add_words(sql);
     buf_add_str(sql, VIEWS_HEAD);
     uint32_t sum = crc32c(span_of(sql->p + from, sql->n - from));
@@ -226,15 +234,18 @@ static int in_one_transaction(sqlite3 *db, struct buf *sql, const char *doing, s
     return result;
 }
 
-int schema_raise(sqlite3 *db, const char *const step[], unsigned from, unsigned to, struct error *err)
+int schema_raise(sqlite3 *db, const char *const step[], unsigned from, unsigned to,
+                 struct error *err)
 {
     struct buf sql = {0};
     buf_add_str(&sql, "BEGIN IMMEDIATE;");
     for (unsigned i = from; i < to; i++)
         buf_add_str(&sql, step[i]);
     add_views(&sql);
-    buf_printf(&sql, "PRAGMA application_id = %d; PRAGMA user_version = %u; COMMIT;", APPLICATION_ID, to);
-    return in_one_transaction(db, &sql, from ? "raising the store's schema" : "making the tables", err);
+    buf_printf(&sql, "PRAGMA application_id = %d; PRAGMA user_version = %u; COMMIT;",
+               APPLICATION_ID, to);
+    return in_one_transaction(db, &sql, from ? "raising the store's schema" : "making the tables",
+                              err);
 }
 
 static int renew_views(sqlite3 *db, struct error *err)
@@ -255,11 +266,13 @@ static int renew_views(sqlite3 *db, struct error *err)
 static bool all_written_back(sqlite3 *db)
 {
     int pages, done;
-    return sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &done) == SQLITE_OK &&
+    return sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &done) ==
+               SQLITE_OK &&
            pages == done;
 }
 
-/* A file cut short: the header counts more pages than there are. Only where everything has been checkpointed. */
+/* A file cut short: the header counts more pages than there are. Only where everything has been
+   checkpointed. */
 static int check_length(sqlite3 *db, const char *path, struct error *err)
 {
     uint64_t pages, page_size;
@@ -270,14 +283,16 @@ static int check_length(sqlite3 *db, const char *path, struct error *err)
     if (stat(path, &st) < 0)
         return error_errno(err, errno, "store '%s'", path);
     if ((uint64_t)st.st_size < pages * page_size && all_written_back(db))
-        return error_set(err, -EBADMSG, "store '%s' is truncated: %lld bytes of %llu; put a backup in its place",
+        return error_set(err, -EBADMSG,
+                         "store '%s' is truncated: %lld bytes of %llu; put a backup in its place",
                          path, (long long)st.st_size, (unsigned long long)(pages * page_size));
     return 0;
 }
 
 int schema_check_wal(const char *path, struct error *err)
 {
-    enum { WRITE_VERSION_AT = 18, OF_ROLLBACK = 1 }; /* in the header of a file that has never had a -wal */
+    /* in the header of a file that has never had a -wal */
+    enum { WRITE_VERSION_AT = 18, OF_ROLLBACK = 1 };
     uint8_t version = 0;
     struct stat st;
     char *wal = mem_printf("%s-wal", path);
@@ -286,9 +301,10 @@ int schema_check_wal(const char *path, struct error *err)
     if (fd >= 0)
         close(fd);
     if (fresh && stat(wal, &st) == 0 && st.st_size > 0)
-        rc = error_set(err, -EBADMSG,
-                       "'%s' belongs to another file than '%s' and would spoil it: move it away, and its -shm", wal,
-                       path);
+        rc = error_set(
+            err, -EBADMSG,
+            "'%s' belongs to another file than '%s' and would spoil it: move it away, and its -shm",
+            wal, path);
     mem_free(&wal);
     return rc;
 }
@@ -312,21 +328,24 @@ static int check_live(sqlite3 *db, const char *path, struct error *err)
 int schema_prepare(sqlite3 *db, const char *path, bool writable, struct error *err)
 {
     uint64_t id, version, tables;
-    if (db_pragma_u64(db, "application_id", &id, err) < 0 || db_pragma_u64(db, "user_version", &version, err) < 0 ||
+    if (db_pragma_u64(db, "application_id", &id, err) < 0 ||
+        db_pragma_u64(db, "user_version", &version, err) < 0 ||
         db_pragma_u64(db, "schema_version", &tables, err) < 0)
         return error_prefix(err, "'%s' cannot be read and is left as it is", path);
     if (id == 0 && version == 0 && tables == 0 && writable)
         return schema_raise(db, STEP, 0, STORE_SCHEMA, err);
     if (id != APPLICATION_ID)
-        return error_set(err, -EBADMSG, "'%s' is not a store of Longboat (its application id is 0x%llx)", path,
+        return error_set(err, -EBADMSG,
+                         "'%s' is not a store of Longboat (its application id is 0x%llx)", path,
                          (unsigned long long)id);
     if (version > STORE_SCHEMA)
         return error_set(
             err, -ENOTSUP,
-            "store '%s' was written by a newer Longboat (schema %llu, this one knows %d); start that version", path,
-            (unsigned long long)version, STORE_SCHEMA);
+            "store '%s' was written by a newer Longboat (schema %llu, this one knows %d); start that version",
+            path, (unsigned long long)version, STORE_SCHEMA);
     if (version == 0)
-        return error_set(err, -ENOTSUP, "store '%s' has schema 0, which no Longboat has written", path);
+        return error_set(err, -ENOTSUP, "store '%s' has schema 0, which no Longboat has written",
+                         path);
     int rc = writable ? check_length(db, path, err) : 0;
     if (rc == 0)
         rc = check_live(db, path, err);

@@ -1,4 +1,5 @@
-/* schema_test.c - promise 16, the file: a store of an earlier version is raised to today's, wholly or not at all. */
+/* schema_test.c - promise 16, the file: a store of an earlier version is raised to today's, wholly
+   or not at all. */
 #include "broker/store/inside.h"
 #include "broker/store/testing.h"
 
@@ -12,7 +13,9 @@ static const char *const LATER[] = {
 static int raise_to(void **state, const char *const *step, unsigned to, struct error *err)
 {
     sqlite3 *db;
-    assert_int_equal(sqlite3_open_v2(testing_path(state, "broker.db"), &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_open_v2(testing_path(state, "broker.db"), &db, SQLITE_OPEN_READWRITE, NULL),
+        SQLITE_OK);
     int rc = schema_raise(db, step, 1, to, err);
     sqlite3_close(db);
     return rc;
@@ -52,21 +55,24 @@ static void a_store_of_an_earlier_schema_is_raised_step_by_step_and_keeps_what_i
 
 static void a_step_that_fails_leaves_the_store_as_it_was(void **state)
 {
-    static const char *const broken[] = {NULL, "ALTER TABLE ended_run ADD COLUMN cost INTEGER NOT NULL DEFAULT 7;",
-                                         "INSERT INTO nowhere VALUES (1);"};
+    static const char *const broken[] = {
+        NULL, "ALTER TABLE ended_run ADD COLUMN cost INTEGER NOT NULL DEFAULT 7;",
+        "INSERT INTO nowhere VALUES (1);"};
     struct error err = {0};
     two_runs(state);
     assert_true(raise_to(state, broken, 3, &err) < 0);
     assert_contains(err.text, "raising the store's schema");
     assert_shell(state, "PRAGMA user_version", "1");
-    assert_shell(state, "SELECT count(*) FROM pragma_table_info('ended_run') WHERE name = 'cost'", "0");
+    assert_shell(state, "SELECT count(*) FROM pragma_table_info('ended_run') WHERE name = 'cost'",
+                 "0");
     assert_loads(state, "200@1 209@3 ", NULL);
 }
 
 static void words_and_views_are_those_of_the_version_that_opens_it(void **state)
 {
     two_runs(state);
-    mem_free(&(char *){shell(state, "UPDATE words SET word = 'lapsed' WHERE list = 'status' AND word = 'failed'")});
+    mem_free(&(char *){shell(
+        state, "UPDATE words SET word = 'lapsed' WHERE list = 'status' AND word = 'failed'")});
     mem_free(&(char *){shell(state, "DROP VIEW step_history")});
     mem_free(&(char *){shell(state, "UPDATE meta SET value = 5 WHERE name = 'views'")});
     assert_loads(state, "200@1 209@3 ", NULL);
@@ -74,7 +80,8 @@ static void words_and_views_are_those_of_the_version_that_opens_it(void **state)
     assert_shell(state, "SELECT step FROM step_history", "say \"hi\"");
 }
 
-/* It was written before there were views with a number, and before runs could be held by a restored backup. */
+/* It was written before there were views with a number, and before runs could be held by a restored
+   backup. */
 static void a_store_of_the_first_version_gets_todays_words(void **state)
 {
     struct error err = {0};

@@ -1,11 +1,11 @@
-/* script.h - a broker's life on the breakable disk of testvfs.h, the same each time, and the judge of what is left of
- * it. Included by *_test.c only.
+/* script.h - a broker's life on the breakable disk of testvfs.h, the same each time, and the judge
+ * of what is left of it. Included by *_test.c only.
  *
- * The records come from a real core (life.h). The script makes a store, commits them in turns, asks every kind of
- * question in between (which folds), closes, opens again and goes on. It tells the disk what it was told to be
- * committed. The judge opens what is left with whole hands: at least what was reported must be there, and what is
- * loaded must give the very state that a replay of the first n records gives: nothing missing, nothing half.
- */
+ * The records come from a real core (life.h). The script makes a store, commits them in turns, asks
+ * every kind of question in between (which folds), closes, opens again and goes on. It tells the
+ * disk what it was told to be committed. The judge opens what is left with whole hands: at least
+ * what was reported must be there, and what is loaded must give the very state that a replay of the
+ * first n records gives: nothing missing, nothing half. */
 #ifndef LB_BROKER_STORE_SCRIPT_H
 #define LB_BROKER_STORE_SCRIPT_H
 
@@ -28,8 +28,8 @@ struct script {
 };
 
 /* ---- Before */
-/* In a test that `make check` has time for every `sample`th only: how far it is from one to the next. `make faults`
- * sets LB_EVERY and so asks for all of them. */
+/* In a test that `make check` has time for every `sample`th only: how far it is from one to the
+ * next. `make faults` sets LB_EVERY and so asks for all of them. */
 UNUSED unsigned script_stride(unsigned sample)
 {
     return getenv("LB_EVERY") ? 1 : sample;
@@ -41,7 +41,8 @@ UNUSED void script_begin(struct script *s, struct world *w, unsigned acts)
     struct bcore *c = bcore_new(&w->config);
     void *folder;
     assert_int_equal(testing_folder(&folder), 0);
-    *s = (struct script){.w = w, .folder = folder, .path = mem_printf("%s/broker.db", (char *)folder)};
+    *s = (struct script){
+        .w = w, .folder = folder, .path = mem_printf("%s/broker.db", (char *)folder)};
     begin_sessions(&l);
     for (unsigned i = 0; i < acts; i++)
         one_act(&l);
@@ -52,7 +53,8 @@ UNUSED void script_begin(struct script *s, struct world *w, unsigned acts)
         struct error err = {0};
         memcpy(head, w->journal.p + at, sizeof head);
         s->records = mem_realloc(s->records, s->n + 1, sizeof *s->records);
-        s->records[s->n] = (struct bcore_record){head[0], span_of(w->journal.p + at + sizeof head, head[1])};
+        s->records[s->n] =
+            (struct bcore_record){head[0], span_of(w->journal.p + at + sizeof head, head[1])};
         assert_int_equal(bcore_replay(c, head[0], s->records[s->n].body, &err), 0);
         s->state = mem_realloc(s->state, s->n + 2, sizeof *s->state);
         bcore_digest(c, &s->state[s->n + 1]);
@@ -84,7 +86,8 @@ UNUSED void script_clear(struct script *s)
 
 UNUSED struct store_options script_options(const struct script *s)
 {
-    return (struct store_options){.path = s->path, .no_pregrow = !s->pregrow, .reserve_bytes = 1, .now = s->w->wall};
+    return (struct store_options){
+        .path = s->path, .no_pregrow = !s->pregrow, .reserve_bytes = 1, .now = s->w->wall};
 }
 
 /* ---- The life, in a child */
@@ -120,14 +123,20 @@ UNUSED void script_ask(struct script *s)
 {
     unsigned want = s->answers + 5;
     struct id run = {{0}};
-    store_ask(s->store, &(struct store_question){.what = STORE_HISTORY, .most = 5}, script_answered, s);
-    store_ask(s->store, &(struct store_question){.what = STORE_PARENTS, .most = 5}, script_answered, s);
+    store_ask(s->store, &(struct store_question){.what = STORE_HISTORY, .most = 5}, script_answered,
+              s);
+    store_ask(s->store, &(struct store_question){.what = STORE_PARENTS, .most = 5}, script_answered,
+              s);
     store_ask(s->store,
-              &(struct store_question){.what = STORE_KEY, .most = 1, .key = "key-1", .filter = {.principal = "anna"}},
+              &(struct store_question){
+                  .what = STORE_KEY, .most = 1, .key = "key-1", .filter = {.principal = "anna"}},
               script_answered, s);
-    store_ask(s->store, &(struct store_question){.what = STORE_RECORDS, .run = run, .most = 50}, script_answered, s);
-    store_ask(s->store, &(struct store_question){.what = STORE_EVENTS, .upto = the_disk->reported, .most = 50},
+    store_ask(s->store, &(struct store_question){.what = STORE_RECORDS, .run = run, .most = 50},
               script_answered, s);
+    store_ask(
+        s->store,
+        &(struct store_question){.what = STORE_EVENTS, .upto = the_disk->reported, .most = 50},
+        script_answered, s);
     while (s->answers < want)
         script_hear(s);
 }
@@ -184,7 +193,8 @@ UNUSED void script_live(struct script *s)
     unsigned half = s->n / 2;
     script_open(s);
     script_append(s, 0, half);
-    store_note(s->store, &(struct r_operated){.at = 5, .by = span_str("otto"), .verb = span_str("denied")});
+    store_note(s->store,
+               &(struct r_operated){.at = 5, .by = span_str("otto"), .verb = span_str("denied")});
     script_close(s);
     script_open(s);
     script_append(s, half, s->n);
@@ -202,7 +212,8 @@ UNUSED void script_live_long(struct script *s)
     script_append(s, most, s->n);
 }
 
-/* The first half ends by dying, with a WAL of which not all is synced; the second begins with that. */
+/* The first half ends by dying, with a WAL of which not all is synced; the second begins with
+   that. */
 UNUSED void script_live_first(struct script *s)
 {
     script_open(s);
@@ -235,16 +246,20 @@ UNUSED void script_live_dropping(struct script *s)
     if (store_start(s->store, &(struct store_calls){s, script_committed, script_full}, &err) < 0)
         _exit(96);
     struct buf body = {0}; /* something to fold, after which the housework goes on */
-    r_server_encode(&(struct r_server){.at = 1, .server = span_str("etl1"), .state = span_str("up")}, &body);
-    store_append(s->store, &(struct bcore_record){store_committed(s->store) + 1, buf_span(&body)}, 1);
+    r_server_encode(
+        &(struct r_server){.at = 1, .server = span_str("etl1"), .state = span_str("up")}, &body);
+    store_append(s->store, &(struct bcore_record){store_committed(s->store) + 1, buf_span(&body)},
+                 1);
     buf_free(&body);
     while (!the_disk->reported)
         script_hear(s);
     do {
         s->rows = 0;
         unsigned want = s->answers + 2;
-        store_ask(s->store, &(struct store_question){.what = STORE_HISTORY, .most = 5}, script_rows, s);
-        store_ask(s->store, &(struct store_question){.what = STORE_PARENTS, .most = 5}, script_rows, s);
+        store_ask(s->store, &(struct store_question){.what = STORE_HISTORY, .most = 5}, script_rows,
+                  s);
+        store_ask(s->store, &(struct store_question){.what = STORE_PARENTS, .most = 5}, script_rows,
+                  s);
         while (s->answers < want)
             script_hear(s);
     } while (s->rows);
@@ -269,7 +284,8 @@ UNUSED int script_run(struct script *s, void live(struct script *))
 }
 
 /* ---- The judge */
-/* How many records are there; fails unless at least `reported` are and they give the state that was. */
+/* How many records are there; fails unless at least `reported` are and they give the state that
+   was. */
 UNUSED uint64_t script_judge(struct script *s, uint64_t reported, const char *where)
 {
     struct error err = {0};
@@ -301,8 +317,8 @@ UNUSED uint64_t script_judge_cut(struct script *s, size_t end, enum disk_loss lo
     struct disk_image image = {0};
     char where[120];
     static const char *const words[] = {"all kept", "only what was synced", "torn"};
-    snprintf(where, sizeof where, "power cut before op %zu of %zu, %s, seed %llu", end, the_disk->n_ops, words[loss],
-             (unsigned long long)seed);
+    snprintf(where, sizeof where, "power cut before op %zu of %zu, %s, seed %llu", end,
+             the_disk->n_ops, words[loss], (unsigned long long)seed);
     disk_after_cut(end, loss, seed, &image);
     disk_lay(&image, s->path);
     disk_image_free(&image);

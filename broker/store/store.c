@@ -16,16 +16,19 @@ static int set_up_connection(sqlite3 *db, struct error *err)
 {
     sqlite3_extended_result_codes(db, 1);
     sqlite3_busy_timeout(db, 10000); /* somebody's shell may hold the write lock for a moment */
-    return db_exec(db,
-                   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA "
-                   "cell_size_check = ON;"
-                   "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768",
-                   err);
+    return db_exec(
+        db,
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA "
+        "cell_size_check = ON;"
+        "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768",
+        err);
 }
 
 static int raise_epoch(struct store *s, struct error *err)
 {
-    int rc = db_exec(s->db, "BEGIN IMMEDIATE; UPDATE meta SET value = value + 1 WHERE name = 'epoch'; COMMIT", err);
+    int rc = db_exec(
+        s->db, "BEGIN IMMEDIATE; UPDATE meta SET value = value + 1 WHERE name = 'epoch'; COMMIT",
+        err);
     if (rc == 0)
         rc = db_meta_get(s->db, "epoch", &s->epoch, err);
     if (rc == 0)
@@ -35,8 +38,9 @@ static int raise_epoch(struct store *s, struct error *err)
     return rc;
 }
 
-/* What a predecessor that died has left in the WAL. A sync that fails here must not be passed over: a later one would
- * succeed over pages that the system has meanwhile given up. A full disk loses nothing; the WAL is read as it is. */
+/* What a predecessor that died has left in the WAL. A sync that fails here must not be passed over:
+ * a later one would succeed over pages that the system has meanwhile given up. A full disk loses
+ * nothing; the WAL is read as it is. */
 static int write_back(struct store *s, struct error *err)
 {
     int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
@@ -51,21 +55,25 @@ static int open_file(struct store *s, struct error *err)
     int rc = schema_check_wal(s->path, err);
     if (rc < 0)
         return rc;
-    rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    rc = sqlite3_open_v2(s->path, &s->db,
+                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc != SQLITE_OK)
         return db_error(s->db, rc, s->path, err);
     if (chmod(s->path, 0600) < 0)
         return error_errno(err, errno, "store '%s'", s->path);
     sqlite3_extended_result_codes(s->db, 1);
     uint64_t id;
-    int result = db_pragma_u64(s->db, "application_id", &id, err); /* reads page 1 before anything is changed */
+    /* reads page 1 before anything is changed */
+    int result = db_pragma_u64(s->db, "application_id", &id, err);
     if (result == 0)
         result = write_back(s, err);
     if (result < 0)
         return error_prefix(err, "'%s' is left as it is", s->path);
-    if ((result = schema_prepare(s->db, s->path, true, err)) < 0 || (result = set_up_connection(s->db, err)) < 0)
+    if ((result = schema_prepare(s->db, s->path, true, err)) < 0 ||
+        (result = set_up_connection(s->db, err)) < 0)
         return result;
-    if ((result = schema_prepare(s->db, s->path, true, err)) < 0 || (result = raise_epoch(s, err)) < 0)
+    if ((result = schema_prepare(s->db, s->path, true, err)) < 0 ||
+        (result = raise_epoch(s, err)) < 0)
         return result;
     return s->options.no_pregrow ? 0 : writer_pregrow(s, err);
 }
@@ -328,7 +336,8 @@ void store_close(struct store **store)
     db_finalize(&s->insert_note, 1);
     db_finalize(&s->epoch_of, 1);
     fold_free(&s->folder);
-    if (s->db && !s->started) /* refused, perhaps by a sync that failed: the file is left as it is */
+    /* refused, perhaps by a sync that failed: the file is left as it is */
+    if (s->db && !s->started)
         sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_close(s->db);
     if (s->news_fd >= 0)

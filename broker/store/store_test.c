@@ -42,7 +42,8 @@ static void a_run_that_ends_in_a_later_fold_leaves_nothing_live(void **state)
     assigned(s, 2, 1);
     ended(s, 3, 1, STATUS_FAILED);
     wait_committed(s, &h, 3);
-    struct got g = ask(s, (struct store_question){.what = STORE_RECORDS, .run = run_id(1), .most = 10});
+    struct got g =
+        ask(s, (struct store_question){.what = STORE_RECORDS, .run = run_id(1), .most = 10});
     assert_int_equal(g.n_records, 3);
     assert_int_equal(g.first_lsn, 1);
     store_close(&s);
@@ -78,9 +79,10 @@ static void one_record_is_read_by_its_number_and_soon(void **state)
     store_close(&s);
     s = open_store(state, NULL);
     store_ask(s, &(struct store_question){.what = STORE_HISTORY, .most = 10}, hear_history, &order);
-    store_ask(s, &(struct store_question){.what = STORE_RECORD, .lsn = 7, .most = 1}, hear_record, &order);
-    store_ask(s, &(struct store_question){.what = STORE_RECORD, .lsn = 2, .soon = true, .most = 1}, hear_record,
+    store_ask(s, &(struct store_question){.what = STORE_RECORD, .lsn = 7, .most = 1}, hear_record,
               &order);
+    store_ask(s, &(struct store_question){.what = STORE_RECORD, .lsn = 2, .soon = true, .most = 1},
+              hear_record, &order);
     start(s, &h);
     while (strlen(order.text) < 3)
         hear(s);
@@ -131,17 +133,19 @@ static void history_is_asked_in_pages_and_filtered(void **state)
     g = ask(s, (struct store_question){.what = STORE_HISTORY, .most = 100, .after = g.next});
     assert_int_equal(g.n_rows, 6);
     assert_int_equal(g.next, 0);
-    g = ask(s, (struct store_question){.what = STORE_HISTORY, .most = 100, .filter = {.job = "ext*"}});
-    assert_int_equal(g.n_rows, 5);
-    g = ask(s, (struct store_question){.what = STORE_HISTORY, .most = 100, .filter = {.status = STATUS_LOST + 1}});
-    assert_int_equal(g.n_rows, 1);
     g = ask(s,
-            (struct store_question){.what = STORE_KEY, .most = 1, .key = "key-3", .filter = {.principal = "anna"}});
+            (struct store_question){.what = STORE_HISTORY, .most = 100, .filter = {.job = "ext*"}});
+    assert_int_equal(g.n_rows, 5);
+    g = ask(s, (struct store_question){
+                   .what = STORE_HISTORY, .most = 100, .filter = {.status = STATUS_LOST + 1}});
+    assert_int_equal(g.n_rows, 1);
+    g = ask(s, (struct store_question){
+                   .what = STORE_KEY, .most = 1, .key = "key-3", .filter = {.principal = "anna"}});
     assert_int_equal(g.n_rows, 1);
     assert_true(id_eq(g.row.run, run_id(3)));
     assert_int_equal(g.row.digest.b[0], 3);
-    g = ask(s,
-            (struct store_question){.what = STORE_KEY, .most = 1, .key = "key-3", .filter = {.principal = "otto"}});
+    g = ask(s, (struct store_question){
+                   .what = STORE_KEY, .most = 1, .key = "key-3", .filter = {.principal = "otto"}});
     assert_int_equal(g.n_rows, 0);
     store_close(&s);
 }
@@ -155,8 +159,8 @@ static int note_kept_time(void *self, uint64_t lsn, struct span body, struct err
     return 0;
 }
 
-/* The broker was out of reach for five days; the server's word of when a run ended is what people ask for, the
- * broker's time is what is kept and looked up by. */
+/* The broker was out of reach for five days; the server's word of when a run ended is what people
+ * ask for, the broker's time is what is kept and looked up by. */
 static void a_result_that_came_late_ended_when_its_server_says(void **state)
 {
     enum { HOUR = 3600000, DAY = 24 * HOUR };
@@ -174,7 +178,8 @@ static void a_result_that_came_late_ended_when_its_server_says(void **state)
     assert_int_equal(g.n_rows, 2);
     assert_int_equal(g.first_lsn, 4);
     assert_int_equal(g.row.ended_at, at - 5LL * DAY);
-    g = ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10, .filter = {.since = at - 2LL * HOUR}});
+    g = ask(s, (struct store_question){
+                   .what = STORE_HISTORY, .most = 10, .filter = {.since = at - 2LL * HOUR}});
     assert_int_equal(g.n_rows, 1); /* the one before it is found nevertheless */
     assert_int_equal(g.first_lsn, 3);
     assert_int_equal(g.row.ended_at, at - HOUR);
@@ -198,7 +203,8 @@ static void events_come_with_the_first_record_of_their_runs(void **state)
     assigned(s, 4, 2);
     ended(s, 5, 1, STATUS_FAILED);
     wait_committed(s, &h, 5);
-    struct got g = ask(s, (struct store_question){.what = STORE_EVENTS, .after = 2, .upto = 5, .most = 10});
+    struct got g =
+        ask(s, (struct store_question){.what = STORE_EVENTS, .after = 2, .upto = 5, .most = 10});
     assert_int_equal(g.n_records, 3);
     assert_int_equal(g.n_begins, 2);
     assert_int_equal(g.next, 5);
@@ -233,11 +239,14 @@ static void people_read_history_in_the_views(void **state)
     operated(s, 3, "drain", "etl1");
     wait_committed(s, &h, 3);
     ask(s, (struct store_question){.what = STORE_HISTORY, .most = 1});
-    assert_shell(state,
-                 "SELECT job || ' ' || server || ' ' || status || ' ' || called_at || ' ' || run FROM job_history",
-                 "load etl1 failed 1970-01-01T00:00:01.001Z 07000000-0000-0000-0000-000001000000");
-    assert_shell(state, "SELECT step || ' ' || state || ' ' || exit_code || ' ' || message FROM step_history",
-                 "say \"hi\" failed 4 no such table");
+    assert_shell(
+        state,
+        "SELECT job || ' ' || server || ' ' || status || ' ' || called_at || ' ' || run FROM job_history",
+        "load etl1 failed 1970-01-01T00:00:01.001Z 07000000-0000-0000-0000-000001000000");
+    assert_shell(
+        state,
+        "SELECT step || ' ' || state || ' ' || exit_code || ' ' || message FROM step_history",
+        "say \"hi\" failed 4 no such table");
     assert_shell(state, "SELECT group_concat(event || ' ' || note, '; ') FROM events",
                  "called anna; ended failed; operated drain etl1 by root: test");
     assert_shell(state, "SELECT count(*) FROM parent_history", "0");
@@ -250,7 +259,8 @@ static void what_only_people_need_is_not_loaded(void **state)
     struct buf body = {0};
     struct store *s = open_store(state, NULL);
     start(s, &h);
-    r_server_encode(&(struct r_server){.at = 1, .server = span_str("etl1"), .state = span_str("up")}, &body);
+    r_server_encode(
+        &(struct r_server){.at = 1, .server = span_str("etl1"), .state = span_str("up")}, &body);
     add(s, 1, &body);
     called(s, 2, 1, "load");
     wait_committed(s, &h, 2);
@@ -284,7 +294,8 @@ static void old_history_is_dropped_and_live_runs_stay(void **state)
     assert_loads(state, "200@1 ", NULL);
 }
 
-/* It was held for longer than history is kept. Who asks for it needs its first record: that says whose it is. */
+/* It was held for longer than history is kept. Who asks for it needs its first record: that says
+   whose it is. */
 static void of_a_run_in_history_nothing_is_dropped_before_its_row(void **state)
 {
     struct heard h;
@@ -292,7 +303,8 @@ static void of_a_run_in_history_nothing_is_dropped_before_its_row(void **state)
     const int64_t now = clock_wall_ms();
     struct store *s = open_store(state, NULL);
     start(s, &h);
-    r_server_encode(&(struct r_server){.at = 1, .server = span_str("etl1"), .state = span_str("up")}, &body);
+    r_server_encode(
+        &(struct r_server){.at = 1, .server = span_str("etl1"), .state = span_str("up")}, &body);
     add(s, 1, &body);
     called(s, 2, 1, "load");
     assigned(s, 3, 1);
@@ -304,7 +316,8 @@ static void of_a_run_in_history_nothing_is_dropped_before_its_row(void **state)
     while (ask(s, (struct store_question){.what = STORE_RECORD, .lsn = 1, .most = 1}).n_records)
         ;
     assert_int_equal(ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10}).n_rows, 1);
-    struct got g = ask(s, (struct store_question){.what = STORE_RECORDS, .run = run_id(1), .most = 10});
+    struct got g =
+        ask(s, (struct store_question){.what = STORE_RECORDS, .run = run_id(1), .most = 10});
     assert_int_equal(g.n_records, 3);
     assert_int_equal(g.first_lsn, 2);
     store_close(&s);
@@ -312,7 +325,8 @@ static void of_a_run_in_history_nothing_is_dropped_before_its_row(void **state)
     start(s, &h);
     while (ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10}).n_rows)
         ;
-    assert_int_equal(ask(s, (struct store_question){.what = STORE_RECORD, .lsn = 2, .most = 1}).n_records, 0);
+    assert_int_equal(
+        ask(s, (struct store_question){.what = STORE_RECORD, .lsn = 2, .most = 1}).n_records, 0);
     store_close(&s);
 }
 
@@ -341,11 +355,14 @@ static void a_backup_is_a_store_and_a_check_reads_it(void **state)
     struct buf text = {0};
     struct error err = {0};
     filled(state, 20);
-    assert_int_equal(store_backup(testing_path(state, "broker.db"), testing_path(state, "copy.db"), &err), 0);
+    assert_int_equal(
+        store_backup(testing_path(state, "broker.db"), testing_path(state, "copy.db"), &err), 0);
     if (store_check(testing_path(state, "copy.db"), &text, &err) < 0)
         fail_msg("%s", err.text);
     assert_contains(buf_str(&text), "whole, 20 records");
-    assert_int_equal(store_backup(testing_path(state, "broker.db"), testing_path(state, "copy.db"), &err), -EEXIST);
+    assert_int_equal(
+        store_backup(testing_path(state, "broker.db"), testing_path(state, "copy.db"), &err),
+        -EEXIST);
     buf_free(&text);
 }
 
@@ -366,10 +383,13 @@ static void a_backup_is_known_for_one_until_something_is_appended(void **state)
     struct buf text = {0};
     filled(state, 20);
     assert_false(is_backup(state));
-    assert_int_equal(store_backup(testing_path(state, "broker.db"), testing_path(state, "copy.db"), &err), 0);
+    assert_int_equal(
+        store_backup(testing_path(state, "broker.db"), testing_path(state, "copy.db"), &err), 0);
     assert_int_equal(rename(testing_path(state, "copy.db"), testing_path(state, "broker.db")), 0);
     /* the first file's -wal has stayed behind */
-    assert_int_equal(file_write_atomic(testing_path(state, "broker.db-wal"), span_str("of another"), 0600, &err), 0);
+    assert_int_equal(
+        file_write_atomic(testing_path(state, "broker.db-wal"), span_str("of another"), 0600, &err),
+        0);
     struct store *spoilt = NULL;
     struct store_options o = {.path = testing_path(state, "broker.db")};
     assert_int_equal(store_open(&spoilt, &o, &err), -EBADMSG);

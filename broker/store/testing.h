@@ -1,5 +1,5 @@
-/* testing.h - a store between the hands of a test: what it told, records to give it, questions to ask. Included by
- * *_test.c only. */
+/* testing.h - a store between the hands of a test: what it told, records to give it, questions to
+ * ask. Included by *_test.c only. */
 #ifndef LB_BROKER_STORE_TESTING_H
 #define LB_BROKER_STORE_TESTING_H
 
@@ -106,10 +106,13 @@ UNUSED static void called(struct store *s, uint64_t lsn, unsigned n, const char 
                        .address = span_str("etl")};
     d_call_encode(&c, &call);
     uint8_t signature[64] = {0};
-    struct d_signed d = {.signer = span_str("anna"), .body = buf_span(&call), .signature = span_of(signature, 64)};
+    struct d_signed d = {
+        .signer = span_str("anna"), .body = buf_span(&call), .signature = span_of(signature, 64)};
     d_signed_encode(&d, &envelope);
-    struct r_called r = {
-        .at = 1000 + (int64_t)lsn, .run = run_id(n), .principal = span_str("anna"), .call = buf_span(&envelope)};
+    struct r_called r = {.at = 1000 + (int64_t)lsn,
+                         .run = run_id(n),
+                         .principal = span_str("anna"),
+                         .call = buf_span(&envelope)};
     r.digest.b[0] = (uint8_t)n;
     r_called_encode(&r, &body);
     add(s, lsn, &body);
@@ -120,7 +123,8 @@ UNUSED static void called(struct store *s, uint64_t lsn, unsigned n, const char 
 UNUSED static void assigned(struct store *s, uint64_t lsn, unsigned n)
 {
     struct buf body = {0};
-    struct r_assigned r = {.at = 1000 + (int64_t)lsn, .run = run_id(n), .attempt = 1, .server = span_str("etl1")};
+    struct r_assigned r = {
+        .at = 1000 + (int64_t)lsn, .run = run_id(n), .attempt = 1, .server = span_str("etl1")};
     r_assigned_encode(&r, &body);
     add(s, lsn, &body);
 }
@@ -234,14 +238,15 @@ UNUSED static char *shell(void **state, const char *sql)
 {
     sqlite3 *db;
     sqlite3_stmt *st;
-    assert_int_equal(
-        sqlite3_open_v2(testing_path(state, "broker.db"), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL),
-        SQLITE_OK);
+    assert_int_equal(sqlite3_open_v2(testing_path(state, "broker.db"), &db,
+                                     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL),
+                     SQLITE_OK);
     if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
         fail_msg("%s", sqlite3_errmsg(db));
     int rc = sqlite3_step(st);
-    char *text = rc == SQLITE_ROW && sqlite3_column_text(st, 0) ? mem_strdup((const char *)sqlite3_column_text(st, 0))
-                                                                : mem_strdup("");
+    char *text = rc == SQLITE_ROW && sqlite3_column_text(st, 0)
+                     ? mem_strdup((const char *)sqlite3_column_text(st, 0))
+                     : mem_strdup("");
     sqlite3_finalize(st);
     sqlite3_close(db);
     return text;

@@ -1,16 +1,16 @@
-/* testvfs.h - a disk that breaks when a test says so, and that remembers what it was told, so that a test can say
- * what lies on it after the power went. Included by *_test.c only.
+/* testvfs.h - a disk that breaks when a test says so, and that remembers what it was told, so that
+ * a test can say what lies on it after the power went. Included by *_test.c only.
  *
- * Between SQLite and the system's files stands a VFS that counts writes, syncs, truncations, openings, deletions,
- * reads and mappings. It fails the nth of a kind, and it may keep a log of all that changes a file: the database, its
- * rollback journal (which makes the tables of a new one) and its WAL. The log lies in memory that is shared with the
- * child that does the writing, so the parent reads it after the child's death. The -shm file is not logged: SQLite
- * begins it anew at the first opening; an image has bytes of nobody in its place.
+ * Between SQLite and the system's files stands a VFS that counts writes, syncs, truncations,
+ * openings, deletions, reads and mappings. It fails the nth of a kind, and it may keep a log of all
+ * that changes a file: the database, its rollback journal (which makes the tables of a new one) and
+ * its WAL. The log lies in memory that is shared with the child that does the writing, so the
+ * parent reads it after the child's death. The -shm file is not logged: SQLite begins it anew at
+ * the first opening; an image has bytes of nobody in its place.
  *
- * What a power cut leaves: what was synced is there; of what was not, any part, cut at sectors; a name in the folder
- * from the sync of the folder on, before that perhaps. A sync that failed has kept nothing and later ones do not make
- * good for it.
- */
+ * What a power cut leaves: what was synced is there; of what was not, any part, cut at sectors; a
+ * name in the folder from the sync of the folder on, before that perhaps. A sync that failed has
+ * kept nothing and later ones do not make good for it. */
 #ifndef LB_BROKER_STORE_TESTVFS_H
 #define LB_BROKER_STORE_TESTVFS_H
 
@@ -41,7 +41,8 @@ enum disk_kind {
     DISK_FOLDER_SYNC,
     DISK_REPORTED
 };
-DISK const char *const DISK_WORDS[DISK_KINDS] = {"write", "sync", "truncate", "open", "delete", "read", "map"};
+DISK const char *const DISK_WORDS[DISK_KINDS] = {"write",  "sync", "truncate", "open",
+                                                 "delete", "read", "map"};
 
 enum { DISK_FILES = 3, DISK_OPS = 60000, DISK_BYTES = 96 << 20 };
 DISK const char *const DISK_SUFFIX[DISK_FILES] = {"", "-journal", "-wal"};
@@ -52,7 +53,10 @@ struct disk_op {
     uint64_t offset, n, at; /* REPORTED: offset is the lsn */
 };
 
-enum { DISK_KILLS = -1 /* for the code of a fault: it is where the process dies */, DISK_KILLED = 99 };
+enum {
+    DISK_KILLS = -1 /* for the code of a fault: it is where the process dies */,
+    DISK_KILLED = 99
+};
 
 struct disk_fault {
     enum disk_kind kind;
@@ -92,7 +96,8 @@ static void disk_log(enum disk_kind kind, int file, uint64_t offset, const void 
         fprintf(stderr, "testvfs.h: the log is full\n");
         abort();
     }
-    d->ops[d->n_ops++] = (struct disk_op){kind, (unsigned)file, d->life[file], offset, n, d->n_bytes};
+    d->ops[d->n_ops++] =
+        (struct disk_op){kind, (unsigned)file, d->life[file], offset, n, d->n_bytes};
     if (p) {
         memcpy(d->bytes + d->n_bytes, p, n);
         d->n_bytes += n;
@@ -259,12 +264,14 @@ static int disk_index(const char *name)
 {
     size_t n = name ? strlen(name) : 0;
     for (int i = DISK_FILES; i-- > 1;)
-        if (n > strlen(DISK_SUFFIX[i]) && strcmp(name + n - strlen(DISK_SUFFIX[i]), DISK_SUFFIX[i]) == 0)
+        if (n > strlen(DISK_SUFFIX[i]) &&
+            strcmp(name + n - strlen(DISK_SUFFIX[i]), DISK_SUFFIX[i]) == 0)
             return i;
     return n > 3 && strcmp(name + n - 3, ".db") == 0 ? 0 : -1;
 }
 
-static int disk_open(sqlite3_vfs *v, sqlite3_filename name, sqlite3_file *f, int flags, int *ret_flags)
+static int disk_open(sqlite3_vfs *v, sqlite3_filename name, sqlite3_file *f, int flags,
+                     int *ret_flags)
 {
     struct disk_file *d = (struct disk_file *)f;
     (void)v;
@@ -295,7 +302,8 @@ static int disk_delete(sqlite3_vfs *v, const char *name, int sync_folder)
     (void)v;
     pthread_mutex_lock(&disk_mutex);
     int rc = disk_fails(DISK_DELETE);
-    if (rc == SQLITE_OK && (rc = disk_real->xDelete(disk_real, name, 0)) == SQLITE_OK && file >= 0) {
+    if (rc == SQLITE_OK && (rc = disk_real->xDelete(disk_real, name, 0)) == SQLITE_OK &&
+        file >= 0) {
         disk_log(DISK_DELETE, file, 0, NULL, 0);
         the_disk->life[file]++;
         if (sync_folder)
@@ -308,8 +316,8 @@ static int disk_delete(sqlite3_vfs *v, const char *name, int sync_folder)
 DISK void disk_install(void)
 {
     if (!the_disk) {
-        the_disk =
-            mmap(NULL, sizeof *the_disk, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        the_disk = mmap(NULL, sizeof *the_disk, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         assert_true(the_disk != MAP_FAILED);
         disk_real = sqlite3_vfs_find("unix");
     }
@@ -381,8 +389,8 @@ static bool disk_synced(const struct disk *d, size_t op, size_t end)
     return false;
 }
 
-/* Of the folder's events before `end`, how many are seen after the cut: those up to the last sync of the folder, and
- * by chance some of the others. */
+/* Of the folder's events before `end`, how many are seen after the cut: those up to the last sync
+ * of the folder, and by chance some of the others. */
 static size_t disk_folder_end(const struct disk *d, size_t end, enum disk_loss loss, uint64_t *seed)
 {
     size_t synced = 0;

@@ -1,6 +1,7 @@
-/* upkeep_test.c - promise 15 of what people do with a store: the nth read, write, sync, opening, truncation or
- * deletion of a backup or of a check fails, for every n. A backup is whole or not there; a check that could not read
- * does not say that the store is whole. The store itself stays as it is. */
+/* upkeep_test.c - promise 15 of what people do with a store: the nth read, write, sync, opening,
+ * truncation or deletion of a backup or of a check fails, for every n. A backup is whole or not
+ * there; a check that could not read does not say that the store is whole. The store itself stays
+ * as it is. */
 #include "broker/store/script.h"
 
 #include "common/options.h"
@@ -57,7 +58,8 @@ static void judge_check(struct script *s, int code, const char *where)
         fail_msg("%s: the store was said to be whole", where);
 }
 
-static void fail_every(void **state, void live(struct script *), void judge(struct script *, int, const char *),
+static void fail_every(void **state, void live(struct script *),
+                       void judge(struct script *, int, const char *),
                        const struct disk_fault *faults, unsigned n)
 {
     struct script s;
@@ -69,7 +71,8 @@ static void fail_every(void **state, void live(struct script *), void judge(stru
         unsigned said_no = 0;
         for (f.nth = 1;; f.nth++) {
             char where[120];
-            snprintf(where, sizeof where, "%s %u fails with %s", DISK_WORDS[f.kind], f.nth, sqlite3_errstr(f.code));
+            snprintf(where, sizeof where, "%s %u fails with %s", DISK_WORDS[f.kind], f.nth,
+                     sqlite3_errstr(f.code));
             disk_mend();
             the_disk->fault[0] = f;
             int code = script_run(&s, live);
@@ -112,7 +115,8 @@ static void forget_copies(const struct script *s)
     }
 }
 
-/* Who started from one that does not say that it is a backup would go on as if nothing had happened since. */
+/* Who started from one that does not say that it is a backup would go on as if nothing had happened
+   since. */
 static void a_killed_backup_leaves_nothing_that_passes_for_a_store(void **state)
 {
     static const enum disk_kind at[] = {DISK_WRITE, DISK_SYNC, DISK_OPEN, DISK_DELETE};
@@ -132,7 +136,8 @@ static void a_killed_backup_leaves_nothing_that_passes_for_a_store(void **state)
             memset(the_disk->fault, 0, sizeof the_disk->fault);
             if (store_check(to, &text, &err) == 0 && !strstr(buf_str(&text), "a backup"))
                 fail_msg("killed at %s %u: %s", DISK_WORDS[at[i]], n, buf_str(&text));
-            if (code == DISK_KILLED && i == 0) { /* what it left does not stand in the way of the next */
+            if (code == DISK_KILLED && i == 0) {
+                /* what it left does not stand in the way of the next */
                 unlink(to);
                 disk_mend();
                 assert_int_equal(script_run(&s, live_backup), DONE);

@@ -1,9 +1,8 @@
-/* writer.c - the one thread that writes: group commit first, and folding, checkpoints and retention in the quiet
- * between.
+/* writer.c - the one thread that writes: group commit first, and folding, checkpoints and retention
+ * in the quiet between.
  *
- * A commit is synced (synchronous=FULL); a transaction that only folds is not: if power is cut before the next
- * commit, the records are still there and are folded again.
- */
+ * A commit is synced (synchronous=FULL); a transaction that only folds is not: if power is cut
+ * before the next commit, the records are still there and are folded again. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,8 +17,8 @@
 
 void store_die(const struct store *s, const struct error *err)
 {
-    log_error("%s; the store '%s' cannot be relied on, this process ends and its successor replays", err->text,
-              s->path);
+    log_error("%s; the store '%s' cannot be relied on, this process ends and its successor replays",
+              err->text, s->path);
     log_flush(1);
     _exit(EXIT_STORE);
 }
@@ -49,7 +48,8 @@ static int begin(struct store *s, bool fsync_wanted, struct error *err)
         rc = db_exec(s->db, "BEGIN IMMEDIATE", err);
     if (rc < 0)
         return rc;
-    sqlite3_stmt *st = db_statement(s->db, &s->epoch_of, "SELECT value FROM meta WHERE name = 'epoch'", err);
+    sqlite3_stmt *st =
+        db_statement(s->db, &s->epoch_of, "SELECT value FROM meta WHERE name = 'epoch'", err);
     if (!st)
         return -EIO;
     int step = sqlite3_step(st);
@@ -75,7 +75,8 @@ static int rollback(struct store *s, uint64_t folded, int rc)
 
 static int insert(struct store *s, const struct record *r, struct error *err)
 {
-    sqlite3_stmt *st = db_statement(s->db, &s->insert, "INSERT INTO journal VALUES (?1, ?2, ?3, ?4, ?5, ?6)", err);
+    sqlite3_stmt *st =
+        db_statement(s->db, &s->insert, "INSERT INTO journal VALUES (?1, ?2, ?3, ?4, ?5, ?6)", err);
     if (!st)
         return -EIO;
     sqlite3_bind_int64(st, 1, (int64_t)r->lsn);
@@ -95,9 +96,12 @@ static int insert_note(struct store *s, struct span body, struct error *err)
     struct r_operated m;
     int rc = r_operated_decode(body, &m, err);
     sqlite3_stmt *st =
-        rc == 0 ? db_statement(s->db, &s->insert_note,
-                               "INSERT INTO notes (at, by, verb, target, reason) VALUES (?1, ?2, ?3, ?4, ?5)", err)
-                : NULL;
+        rc == 0
+            ? db_statement(
+                  s->db, &s->insert_note,
+                  "INSERT INTO notes (at, by, verb, target, reason) VALUES (?1, ?2, ?3, ?4, ?5)",
+                  err)
+            : NULL;
     if (!st)
         return rc < 0 ? rc : -EIO;
     sqlite3_bind_int64(st, 1, m.at);
@@ -108,7 +112,8 @@ static int insert_note(struct store *s, struct span body, struct error *err)
     return db_run(s->db, st, err);
 }
 
-static int insert_batch(struct store *s, const struct buf *batch, uint64_t *ret_last, struct error *err)
+static int insert_batch(struct store *s, const struct buf *batch, uint64_t *ret_last,
+                        struct error *err)
 {
     for (size_t at = 0; at < batch->n;) {
         uint64_t lsn, n;
@@ -147,7 +152,8 @@ static bool room_is_low(struct store *s, uint64_t *ret_free)
 {
     struct statvfs v;
     uint64_t reserve = s->options.reserve_bytes, most = s->most_bytes;
-    uint64_t free_bytes = statvfs(s->path, &v) == 0 ? (uint64_t)v.f_bavail * v.f_frsize : UINT64_MAX;
+    uint64_t free_bytes =
+        statvfs(s->path, &v) == 0 ? (uint64_t)v.f_bavail * v.f_frsize : UINT64_MAX;
     if (most) {
         uint64_t pages = 0, unused = 0, size = 4096;
         db_pragma_u64(s->db, "page_count", &pages, NULL);
@@ -166,7 +172,8 @@ static void apply_limit(struct store *s)
     char sql[80];
     uint64_t size = 4096, most = s->most_bytes;
     db_pragma_u64(s->db, "page_size", &size, NULL);
-    snprintf(sql, sizeof sql, "PRAGMA max_page_count = %llu", (unsigned long long)(most ? most / size : 4294967294u));
+    snprintf(sql, sizeof sql, "PRAGMA max_page_count = %llu",
+             (unsigned long long)(most ? most / size : 4294967294u));
     db_exec(s->db, sql, NULL);
 }
 
@@ -222,8 +229,8 @@ static int drop_some(struct store *s, bool *ret_more, struct error *err)
     uint64_t dropped = 0;
     int rc = begin(s, false, err);
     if (rc == 0)
-        rc = drop_step(s->db, s->options.retention_ms, s->options.history_bytes, clock_wall_ms(), &dropped, ret_more,
-                       err);
+        rc = drop_step(s->db, s->options.retention_ms, s->options.history_bytes, clock_wall_ms(),
+                       &dropped, ret_more, err);
     if (rc == 0)
         rc = db_exec(s->db, "COMMIT", err);
     if (rc < 0)
@@ -246,7 +253,8 @@ static int checkpoint(struct store *s, struct error *err)
     return 0;
 }
 
-/* One small thing; false: there is nothing to do. A full disk is no reason to end: it is tried again. */
+/* One small thing; false: there is nothing to do. A full disk is no reason to end: it is tried
+   again. */
 static bool do_some_housework(struct store *s, uint64_t committed, int64_t *drop_at)
 {
     struct error err = {0};
@@ -286,14 +294,19 @@ static void deadline_in(struct timespec *t, int64_t ms)
     }
 }
 
-/* Waits for something to do and takes the whole queue. `busy`: housework is under way, do not wait. */
-static enum wake wait_for_work(struct store *s, struct buf *batch, bool busy, uint64_t *ret_committed)
+/* Waits for something to do and takes the whole queue. `busy`: housework is under way, do not
+   wait. */
+static enum wake wait_for_work(struct store *s, struct buf *batch, bool busy,
+                               uint64_t *ret_committed)
 {
     struct timespec until;
     bool late = false;
-    deadline_in(&until, s->folder.folded < s->committed || s->wal_pages >= WAL_PAGES_IDLE ? IDLE_MS : ROOM_MS);
+    deadline_in(&until, s->folder.folded < s->committed || s->wal_pages >= WAL_PAGES_IDLE
+                            ? IDLE_MS
+                            : ROOM_MS);
     pthread_mutex_lock(&s->mutex);
-    while (!s->queue.n && !s->stop && !busy && !late && (s->full || s->fold_wanted <= s->folder.folded))
+    while (!s->queue.n && !s->stop && !busy && !late &&
+           (s->full || s->fold_wanted <= s->folder.folded))
         late = pthread_cond_timedwait(&s->work, &s->mutex, &until) == ETIMEDOUT;
     enum wake w = s->queue.n                          ? WAKE_BATCH
                   : s->stop                           ? WAKE_STOP
@@ -347,8 +360,9 @@ static void make_room(struct store *s)
         store_die(s, &err);
 }
 
-/* Tries until the disk takes it. Appends that come meanwhile wait for the next batch. False: the broker ends and the
- * disk is full; nothing after this batch may be written either, or there would be a gap. */
+/* Tries until the disk takes it. Appends that come meanwhile wait for the next batch. False: the
+ * broker ends and the disk is full; nothing after this batch may be written either, or there would
+ * be a gap. */
 static bool commit_batch(struct store *s, struct buf *batch)
 {
     uint64_t last = s->committed;
@@ -358,7 +372,8 @@ static bool commit_batch(struct store *s, struct buf *batch)
         set_full(s, true, err.text);
         make_room(s);
         if (wait_for_room(s)) {
-            log_warn("store: the disk is full; what was not committed is dropped: nobody was told that it was kept");
+            log_warn(
+                "store: the disk is full; what was not committed is dropped: nobody was told that it was kept");
             return false;
         }
     }
@@ -381,7 +396,7 @@ static int on_wal(void *self, sqlite3 *db, const char *name, int pages)
 static void must_checkpoint(struct store *s)
 {
     struct error err = {0};
-    if (s->wal_pages >= WAL_PAGES_MOST && checkpoint(s, &err) < 0 && err.code != -ENOSPC)
+    if (s->wal_pages >= WAL_PAGES_MAX && checkpoint(s, &err) < 0 && err.code != -ENOSPC)
         store_die(s, &err);
 }
 
@@ -411,12 +426,13 @@ void *store_writer(void *arg)
     return NULL;
 }
 
-/* Writes the WAL to its full length once and starts it over. One row of 1 MiB is replaced again and again, so the
- * file itself grows by little. */
+/* Writes the WAL to its full length once and starts it over. One row of 1 MiB is replaced again and
+ * again, so the file itself grows by little. */
 int writer_pregrow(struct store *s, struct error *err)
 {
     int rc = db_exec(
-        s->db, "PRAGMA synchronous = OFF; CREATE TABLE IF NOT EXISTS pregrow (id INTEGER PRIMARY KEY, body BLOB)",
+        s->db,
+        "PRAGMA synchronous = OFF; CREATE TABLE IF NOT EXISTS pregrow (id INTEGER PRIMARY KEY, body BLOB)",
         err);
     for (size_t written = 0; rc == 0 && written < WAL_PREGROWN; written += 1 << 20)
         rc = db_exec(s->db, "INSERT OR REPLACE INTO pregrow VALUES (1, randomblob(1048576))", err);

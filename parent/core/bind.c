@@ -1,4 +1,5 @@
-/* bind.c - parameters of a call: fixed values, items of for_each, outputs of tasks that went before. */
+/* bind.c - parameters of a call: fixed values, items of for_each, outputs of tasks that went
+   before. */
 #include "parent/core/inside.h"
 
 #include <errno.h>
@@ -28,13 +29,14 @@ char *bind_missing(const struct pcore *c, uint32_t task, bool *ret_skip)
             *ret_skip = true;
             return mem_printf("needs output '%s' of '%s', which was skipped", b->output, from);
         }
-        return mem_printf("parameter '%s' takes output '%s' of '%s', which %s", b->name, b->output, from,
-                          t->state == TASK_ENDED ? "has not handed it out" : "has not ended");
+        return mem_printf("parameter '%s' takes output '%s' of '%s', which %s", b->name, b->output,
+                          from, t->state == TASK_ENDED ? "has not handed it out" : "has not ended");
     }
     return NULL;
 }
 
-int bind_parameters(const struct pcore *c, uint32_t task, uint32_t index, struct buf *arena, uint32_t *ret_count)
+int bind_parameters(const struct pcore *c, uint32_t task, uint32_t index, struct buf *arena,
+                    uint32_t *ret_count)
 {
     const struct graph_task *g = &c->graph->tasks[task];
     size_t was = arena->n;

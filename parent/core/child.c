@@ -1,4 +1,5 @@
-/* child.c - one instance of a task, from the call to its end, and what its task's counters make of it. */
+/* child.c - one instance of a task, from the call to its end, and what its task's counters make of
+   it. */
 #include "parent/core/inside.h"
 
 /* The one of the totals that counts a child that is asked or live. */
@@ -101,12 +102,14 @@ void child_run(struct pcore *c, struct child *k, const struct pcore_event *ev)
         child_cancel(c, k);
 }
 
-/* Counts in its layers. Delivery once reached stays reached, also if a later attempt was not delivered. */
+/* Counts in its layers. Delivery once reached stays reached, also if a later attempt was not
+   delivered. */
 static void count_layers(struct task *t, const struct child *k)
 {
     bool job = k->job == JOB_SUCCEEDED;
     bool good[LAYER_COUNT] = {
-        [LAYER_PACKAGE] = k->package == PACKAGE_SUCCEEDED || (k->package == PACKAGE_NOT_EXECUTED && job),
+        [LAYER_PACKAGE] =
+            k->package == PACKAGE_SUCCEEDED || (k->package == PACKAGE_NOT_EXECUTED && job),
         [LAYER_JOB] = job,
         [LAYER_DELIVERY] = k->called,
     };
@@ -144,7 +147,8 @@ static void finish(struct pcore *c, struct child *k)
 
 static void keep_outputs(struct pcore *c, struct child *k, const struct wire_list *outputs)
 {
-    if (!outputs->count || (outputs->items.n > PCORE_OUTPUTS_KEPT && !c->tasks[k->task].outputs_wanted))
+    if (!outputs->count ||
+        (outputs->items.n > PCORE_OUTPUTS_KEPT && !c->tasks[k->task].outputs_wanted))
         return;
     k->outputs = mem_dup(outputs->items.p, outputs->items.n);
     k->outputs_size = (uint32_t)outputs->items.n;

@@ -1,14 +1,14 @@
 /* constraint.c - when conditions hold, when they can hold no more, and the words for it.
  *
- * Conditions on one task fall into SLOTS classes by kind and layer. Each class has one verdict, made from counters,
- * and a list of the tasks that have such a condition. A verdict leaves VERDICT_OPEN once and for good, so each list
- * is walked once.
- */
+ * Conditions on one task fall into SLOTS classes by kind and layer. Each class has one verdict,
+ * made from counters, and a list of the tasks that have such a condition. A verdict leaves
+ * VERDICT_OPEN once and for good, so each list is walked once. */
 #include "parent/core/inside.h"
 
 static unsigned slot_of(const struct graph_condition *a)
 {
-    return a->is == IS_CALLED ? IS_SUCCESS * LAYER_COUNT + LAYER_DELIVERY : a->is * LAYER_COUNT + a->layer;
+    return a->is == IS_CALLED ? IS_SUCCESS * LAYER_COUNT + LAYER_DELIVERY
+                              : a->is * LAYER_COUNT + a->layer;
 }
 
 void watch(struct pcore *c)
@@ -17,7 +17,8 @@ void watch(struct pcore *c)
     for (uint32_t i = 0; i < c->graph->n; i++)
         n += c->graph->tasks[i].n_after;
     c->watchers = mem_zalloc(n, sizeof *c->watchers);
-    for (uint32_t i = c->graph->n; i-- > 0;) { /* from the back, so that the lists are in the order of the plan */
+    for (uint32_t i = c->graph->n; i-- > 0;) {
+        /* from the back, so that the lists are in the order of the plan */
         const struct graph_task *t = &c->graph->tasks[i];
         for (uint32_t k = t->n_after; k-- > 0;) {
             uint32_t *first = &c->tasks[t->after[k].task].watchers[slot_of(&t->after[k])];
@@ -71,7 +72,8 @@ static void judge_slots(struct pcore *c, struct task *t)
     }
 }
 
-/* What starts does so after all skips that follow from the same event, so that it never sees a half of the news. */
+/* What starts does so after all skips that follow from the same event, so that it never sees a half
+   of the news. */
 void settle(struct pcore *c)
 {
     for (uint32_t started = 0; c->n_dirty || started < c->n_starts;) {
@@ -100,7 +102,8 @@ static const char *ended_how(unsigned status)
     return words[status];
 }
 
-static void why_no_success(const struct task *t, const struct graph_task *g, unsigned layer, struct buf *out)
+static void why_no_success(const struct task *t, const struct graph_task *g, unsigned layer,
+                           struct buf *out)
 {
     const struct child *k = &t->children[t->first_bad[layer]];
     if (g->n_lists || g->each)
@@ -118,7 +121,8 @@ static void why_impossible(const struct pcore *c, const struct graph_condition *
     if (a->is == IS_CALLED)
         buf_printf(out, "the call of '%s'", g->name);
     else
-        buf_printf(out, "%s%s%s of '%s'", condition_kind_text(a->is), layer == LAYER_PACKAGE ? "" : " in the layer ",
+        buf_printf(out, "%s%s%s of '%s'", condition_kind_text(a->is),
+                   layer == LAYER_PACKAGE ? "" : " in the layer ",
                    layer == LAYER_PACKAGE ? "" : condition_layer_text(layer), g->name);
     if (t->state == TASK_SKIPPED)
         buf_add_str(out, ", which was skipped");
@@ -144,7 +148,8 @@ static char *reason_of(const struct pcore *c, uint32_t task)
         const struct graph_condition *a = &g->after[i];
         if (c->tasks[a->task].slot[slot_of(a)] != VERDICT_IMPOSSIBLE)
             continue;
-        if (named == REASONS_NAMED || (named == 1 && !g->join_or)) { /* one is enough where all are needed */
+        if (named == REASONS_NAMED || (named == 1 && !g->join_or)) {
+            /* one is enough where all are needed */
             more++;
             continue;
         }

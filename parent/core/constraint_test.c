@@ -1,7 +1,8 @@
 /* Every kind in every layer against every way to end, and the words for what can hold no more. */
 #include "parent/core/fixture.h"
 
-enum then { OPENED, SKIPPED }; /* what becomes of a task with that condition when its source has ended so */
+/* what becomes of a task with that condition when its source has ended so */
+enum then { OPENED, SKIPPED };
 
 static const struct ending {
     const char *name;
@@ -58,8 +59,8 @@ static void conditions_on_delivery_hold_as_soon_as_a_step_has_started(void **sta
     (void)state;
     struct world w;
     struct graph g = graph_begin("night");
-    uint32_t a = add_task(&g, "a", 2), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1), d = add_task(&g, "d", 1),
-             e = add_task(&g, "e", 1);
+    uint32_t a = add_task(&g, "a", 2), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1),
+             d = add_task(&g, "d", 1), e = add_task(&g, "e", 1);
     add_after(&g, b, a, IS_CALLED, LAYER_DELIVERY);
     add_after(&g, c, a, IS_SUCCESS, LAYER_DELIVERY);
     add_after(&g, d, a, IS_COMPLETION, LAYER_DELIVERY);
@@ -71,7 +72,8 @@ static void conditions_on_delivery_hold_as_soon_as_a_step_has_started(void **sta
     assert_log(&w, "");
     run_is(&w, a, 1, RUN_RUNNING, "etl2", 0, NULL);
     assert_log(&w, "skip e; call b/0; call c/0; call d/0; ");
-    assert_string_equal(reason_of_task(&w, e), "waits for failure in the layer delivery of 'a', which was called");
+    assert_string_equal(reason_of_task(&w, e),
+                        "waits for failure in the layer delivery of 'a', which was called");
     world_end(&w);
 }
 
@@ -154,11 +156,14 @@ static void each_reason_reads_as_a_sentence(void **state)
         {IS_SUCCESS, LAYER_PACKAGE, 6, "waits for success of 'a', which timed out"},
         {IS_SUCCESS, LAYER_PACKAGE, 7, "waits for success of 'a', which was lost"},
         {IS_SUCCESS, LAYER_PACKAGE, 8, "waits for success of 'a', which was refused"},
-        {IS_SUCCESS, LAYER_JOB, 9, "waits for success in the layer job of 'a', which was unreachable"},
+        {IS_SUCCESS, LAYER_JOB, 9,
+         "waits for success in the layer job of 'a', which was unreachable"},
         {IS_FAILURE, LAYER_PACKAGE, 0, "waits for failure of 'a', which succeeded"},
-        {IS_FAILURE, LAYER_JOB, 2, "waits for failure in the layer job of 'a', whose job succeeded"},
+        {IS_FAILURE, LAYER_JOB, 2,
+         "waits for failure in the layer job of 'a', whose job succeeded"},
         {IS_FAILURE, LAYER_PACKAGE, 3, "waits for failure of 'a', whose package succeeded"},
-        {IS_FAILURE, LAYER_DELIVERY, 4, "waits for failure in the layer delivery of 'a', which was called"},
+        {IS_FAILURE, LAYER_DELIVERY, 4,
+         "waits for failure in the layer delivery of 'a', which was called"},
         {IS_CALLED, LAYER_DELIVERY, 9, "waits for the call of 'a', which was unreachable"},
     };
     for (unsigned i = 0; i < sizeof said / sizeof *said; i++) {
@@ -210,8 +215,10 @@ static void a_condition_on_each_server_waits_until_the_servers_are_known(void **
     static const char *const servers[] = {"etl2", "etl1"};
     w.silent = false;
     buf_clear(&w.log);
-    world_step(&w, (struct pcore_event){
-                       .kind = PCORE_RESOLVED, .task = a, .found = true, .servers = servers, .n_servers = 2});
+    world_step(
+        &w,
+        (struct pcore_event){
+            .kind = PCORE_RESOLVED, .task = a, .found = true, .servers = servers, .n_servers = 2});
     assert_log(&w, "call a/0; call a/1; ");
     succeeds(&w, a, 0);
     assert_log(&w, "");

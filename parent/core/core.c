@@ -31,8 +31,7 @@ void pcore_free(struct pcore **c)
         mem_free(&t->children);
         mem_free(&t->reason);
     }
-    HASH_ITER(hh, (*c)->names, name, next)
-    {
+    HASH_ITER (hh, (*c)->names, name, next) {
         HASH_DEL((*c)->names, name);
         mem_free(&name);
     }
@@ -121,9 +120,11 @@ static void take(struct pcore *c, const struct pcore_event *ev)
 
 static void check_over(struct pcore *c)
 {
-    if (!c->begun || c->totals.over || c->in_flight || (c->resolving && !c->totals.cancelled) || c->ready.n)
+    if (!c->begun || c->totals.over || c->in_flight || (c->resolving && !c->totals.cancelled) ||
+        c->ready.n)
         return;
-    for (uint32_t i = 0; c->n_waiting && i < c->graph->n; i++) /* a graph with a circle, which no plan has */
+    /* a graph with a circle, which no plan has */
+    for (uint32_t i = 0; c->n_waiting && i < c->graph->n; i++)
         if (c->tasks[i].state == TASK_WAITING)
             task_skip(c, i, mem_strdup("waits for what can come no more"));
     c->totals.over = true;

@@ -1,22 +1,25 @@
-/* core.h - what a parent decides: which tasks may start, which never will and why, and how it all ended. Pure:
- * (state, event) -> (state, effects); no clock, socket, file, chance.
+/* core.h - what a parent decides: which tasks may start, which never will and why, and how it all
+ * ended. Pure: (state, event) -> (state, effects); no clock, socket, file, chance.
  *
- * A task starts when its conditions hold (graph.h says what they mean; join: all of them, or with join_or one). The
- * core then asks what its address offers (RESOLVE), which fixes the job's version for all its instances, and with
- * `each` tells which servers there are. Instances are called in the order priority, then in turns between the tasks
- * that are ready, at most `in_flight` at a time. A task whose conditions can hold no more is skipped, with the reason
- * in words, and so is what waits for it. Parameters that take another task's output are bound when the call is made.
+ * A task starts when its conditions hold (graph.h says what they mean; join: all of them, or with
+ * join_or one). The core then asks what its address offers (RESOLVE), which fixes the job's version
+ * for all its instances, and with `each` tells which servers there are. Instances are called in the
+ * order priority, then in turns between the tasks that are ready, at most `in_flight` at a time. A
+ * task whose conditions can hold no more is skipped, with the reason in words, and so is what waits
+ * for it. Parameters that take another task's output are bound when the call is made.
  *
- * Nothing here is durable, and nothing needs to be: every call has the key PARENT/task/index/1 (with `each`
- * PARENT/task/SERVER/1, since servers come and go), and the broker knows each key once. A driver that starts again
- * with the same graph and parent asks the same and is answered with the runs that are there.
+ * Nothing here is durable, and nothing needs to be: every call has the key PARENT/task/index/1
+ * (with `each` PARENT/task/SERVER/1, since servers come and go), and the broker knows each key
+ * once. A driver that starts again with the same graph and parent asks the same and is answered
+ * with the runs that are there.
  *
- * Events may be said twice and states may be left out; what is late is ignored. An event costs O(1), apart from the
- * tasks that it makes start or skip, each of which costs O(its conditions) once.
+ * Events may be said twice and states may be left out; what is late is ignored. An event costs
+ * O(1), apart from the tasks that it makes start or skip, each of which costs O(its conditions)
+ * once.
  *
- * Verdict: cancelled, if somebody asked for that before the end; failed, if any instance of a task that is not
- * `may_fail` has not the status succeeded; else succeeded. Skipped tasks do not count.
- */
+ * Verdict: cancelled, if somebody asked for that before the end; failed, if any instance of a task
+ * that is not `may_fail` has not the status succeeded; else succeeded. Skipped tasks do not
+ * count. */
 #ifndef LB_PARENT_CORE_CORE_H
 #define LB_PARENT_CORE_CORE_H
 
@@ -24,9 +27,11 @@
 #include "proto/state.h"
 
 enum {
-    PCORE_IN_FLIGHT = 1000,   /* calls not ended: enough for 250 servers of four slots; more would only wait at the
-                                 broker   before other parents' and take its memory */
-    PCORE_OUTPUTS_KEPT = 4096 /* bytes of outputs kept of a child that nobody's parameter needs, for the report */
+    /* calls not ended: enough for 250 servers of four slots; more would only wait at the broker
+       before other parents' and take its memory */
+    PCORE_IN_FLIGHT = 1000,
+    /* bytes of outputs kept of a child that nobody's parameter needs, for the report */
+    PCORE_OUTPUTS_KEPT = 4096
 };
 
 struct pcore;
@@ -38,14 +43,18 @@ struct pcore_config {
 };
 
 enum pcore_event_kind {
-    PCORE_BEGIN,    /* once, first */
-    PCORE_RESOLVED, /* task: the answer to RESOLVE: `found`, job_hash, servers; or not `found`, `text` says why if
-                       somebody said. With `each` servers matter, else they are not looked at */
-    PCORE_RUN,      /* task, index: accepted or changed: run, attempt, state, server, percent, text */
-    PCORE_ENDED,    /* task, index, run, attempt, server, outcome; the server as the broker knows it: the outcome's is
-                       what the worker says of itself */
-    PCORE_REFUSED,  /* task, index: the broker did not take the call: code, text */
-    PCORE_CANCEL    /* text: the reason. Nothing new starts, what runs is cancelled; ends when all have ended */
+    PCORE_BEGIN, /* once, first */
+    /* task: the answer to RESOLVE: `found`, job_hash, servers; or not `found`, `text` says why if
+       somebody said. With `each` servers matter, else they are not looked at */
+    PCORE_RESOLVED,
+    /* task, index: accepted or changed: run, attempt, state, server, percent, text */
+    PCORE_RUN,
+    /* task, index, run, attempt, server, outcome; the server as the broker knows it: the outcome's
+       is what the worker says of itself */
+    PCORE_ENDED,
+    PCORE_REFUSED, /* task, index: the broker did not take the call: code, text */
+    /* text: the reason. Nothing new starts, what runs is cancelled; ends when all have ended */
+    PCORE_CANCEL
 };
 
 struct pcore_event {
@@ -67,7 +76,8 @@ struct pcore_event {
 
 enum pcore_effect_kind {
     PCORE_FX_RESOLVE, /* task: what does its address offer? Answer: PCORE_RESOLVED */
-    PCORE_FX_CALL,    /* task, index, key, address, parameters, job_hash (zero: whatever the server has) */
+    /* task, index, key, address, parameters, job_hash (zero: whatever the server has) */
+    PCORE_FX_CALL,
     PCORE_FX_CANCEL,  /* task, index, run */
     PCORE_FX_CHILD,   /* task, index, news: it has changed; for displays */
     PCORE_FX_SKIPPED, /* task: see pcore_task */
@@ -92,7 +102,8 @@ struct pcore_effect {
     enum status verdict;
 };
 
-/* What one step yields; spans are valid until the next step. Owned by the caller, reused from step to step. */
+/* What one step yields; spans are valid until the next step. Owned by the caller, reused from step
+   to step. */
 struct pcore_out {
     struct pcore_effect *effects;
     uint32_t n_effects;
@@ -111,10 +122,13 @@ void pcore_step(struct pcore *c, const struct pcore_event *ev, struct pcore_out 
 enum task_state { TASK_WAITING, TASK_ACTIVE, TASK_ENDED, TASK_SKIPPED };
 struct pcore_task {
     enum task_state state;
-    uint32_t count;                    /* instances; 0 with `each` until its servers are known */
-    uint32_t called, ended, succeeded; /* of them: asked of the broker; ended; with status succeeded */
-    uint32_t not_started;              /* of a cancelled parent: those that `count` would have had, too */
-    const char *reason;                /* skipped: why, "waits for success of 'bad', which failed"; else "" */
+    uint32_t count; /* instances; 0 with `each` until its servers are known */
+    /* of them: asked of the broker; ended; with status succeeded */
+    uint32_t called, ended, succeeded;
+    /* of a cancelled parent: those that `count` would have had, too */
+    uint32_t not_started;
+    /* skipped: why, "waits for success of 'bad', which failed"; else "" */
+    const char *reason;
 };
 void pcore_task(const struct pcore *c, uint32_t task, struct pcore_task *ret);
 
@@ -141,19 +155,21 @@ struct pcore_child {
     struct wire_list outputs;                /* those kept */
     int64_t called_at, started_at, ended_at; /* wall ms; 0: not */
 };
-/* What people read of an outcome: the message of the last step that did not succeed (of the last step, if all did),
- * else the run's own. */
+/* What people read of an outcome: the message of the last step that did not succeed (of the last
+ * step, if all did), else the run's own. */
 struct span child_message(const struct d_outcome *o);
 void pcore_child(const struct pcore *c, uint32_t task, uint32_t index, struct pcore_child *ret);
-/* The children that are asked or live, in the order of their calls: *cursor NULL at first. False: no more. */
+/* The children that are asked or live, in the order of their calls: *cursor NULL at first. False:
+   no more. */
 bool pcore_next_live(const struct pcore *c, const void **cursor, struct pcore_child *ret);
 
 struct pcore_totals {
     uint32_t tasks, tasks_skipped;
-    uint64_t children;                        /* known so far; of skipped tasks none */
-    uint64_t asked, waiting, parked, running; /* of those not ended: not accepted; waiting or on their way; parked;
-                                                 running, cancelling, out of contact, held */
-    uint64_t ended, succeeded, not_started;   /* not_started: of a cancelled parent */
+    uint64_t children; /* known so far; of skipped tasks none */
+    /* of those not ended: not accepted; waiting or on their way; parked; running, cancelling, out
+       of contact, held */
+    uint64_t asked, waiting, parked, running;
+    uint64_t ended, succeeded, not_started; /* not_started: of a cancelled parent */
     bool cancelled, over;
     enum status verdict; /* when over */
     int64_t begun_at, ended_at;

@@ -33,7 +33,8 @@ static void a_call_has_key_parameters_address_and_the_hash_that_was_resolved(voi
     world_begin(&w, g, 1);
     assert_log(&w, "call extract/0; ");
     w.silent = true; /* the version is fixed for all instances: nobody asks again */
-    struct d_outcome o = {.status = STATUS_SUCCEEDED, .job = JOB_SUCCEEDED, .package = PACKAGE_SUCCEEDED};
+    struct d_outcome o = {
+        .status = STATUS_SUCCEEDED, .job = JOB_SUCCEEDED, .package = PACKAGE_SUCCEEDED};
     struct pcore_event ev = {.kind = PCORE_ENDED, .task = a, .index = 0, .outcome = &o};
     pcore_step(w.core, &ev, &w.out);
     const struct pcore_effect *e = &w.out.effects[w.out.n_effects - 1];
@@ -73,7 +74,8 @@ static void a_task_with_join_or_starts_when_one_holds_and_is_skipped_when_none_c
     (void)state;
     struct world w;
     struct graph g = graph_begin("night");
-    uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1), d = add_task(&g, "d", 1);
+    uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1),
+             d = add_task(&g, "d", 1);
     g.tasks[c].join_or = g.tasks[d].join_or = true;
     add_after(&g, c, a, IS_FAILURE, LAYER_PACKAGE);
     add_after(&g, c, b, IS_FAILURE, LAYER_PACKAGE);
@@ -84,8 +86,9 @@ static void a_task_with_join_or_starts_when_one_holds_and_is_skipped_when_none_c
     assert_log(&w, "");
     succeeds(&w, b, 0);
     assert_log(&w, "skip c; call d/0; ");
-    assert_string_equal(reason_of_task(&w, c),
-                        "waits for failure of 'a', which succeeded; or failure of 'b', which succeeded");
+    assert_string_equal(
+        reason_of_task(&w, c),
+        "waits for failure of 'a', which succeeded; or failure of 'b', which succeeded");
     succeeds(&w, d, 0);
     assert_log(&w, "end succeeded; ");
     world_end(&w);
@@ -129,7 +132,8 @@ static void a_chain_of_a_hundred_thousand_skipped_tasks_needs_no_deep_stack(void
     world_end(&w);
 }
 
-static void a_task_of_a_hundred_thousand_children_never_has_more_than_its_bound_in_flight(void **state)
+static void
+a_task_of_a_hundred_thousand_children_never_has_more_than_its_bound_in_flight(void **state)
 {
     (void)state;
     struct world w;
@@ -159,8 +163,9 @@ static void ready_tasks_take_turns_and_higher_priority_goes_first(void **state)
     const struct {
         uint32_t task, index;
         const char *log;
-    } rows[] = {{c, 1, "call a/0; "}, {a, 0, "call b/0; "}, {b, 0, "call a/1; "},     {a, 1, "call b/1; "},
-                {b, 1, "call a/2; "}, {a, 2, "call b/2; "}, {b, 2, "end succeeded; "}};
+    } rows[] = {{c, 1, "call a/0; "},     {a, 0, "call b/0; "}, {b, 0, "call a/1; "},
+                {a, 1, "call b/1; "},     {b, 1, "call a/2; "}, {a, 2, "call b/2; "},
+                {b, 2, "end succeeded; "}};
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
         succeeds(&w, rows[i].task, rows[i].index);
         assert_log(&w, rows[i].log);
@@ -192,7 +197,8 @@ static void each_is_keyed_by_the_server_so_that_another_driver_finds_it(void **s
     struct graph g = graph_begin("night");
     uint32_t a = add_each(&g, "beat");
     world_begin(&w, g, 1);
-    struct d_outcome o = {.status = STATUS_SUCCEEDED, .job = JOB_SUCCEEDED, .package = PACKAGE_SUCCEEDED};
+    struct d_outcome o = {
+        .status = STATUS_SUCCEEDED, .job = JOB_SUCCEEDED, .package = PACKAGE_SUCCEEDED};
     struct pcore_event ev = {.kind = PCORE_ENDED, .task = a, .index = 0, .outcome = &o};
     pcore_step(w.core, &ev, &w.out);
     const struct pcore_effect *e = &w.out.effects[w.out.n_effects - 1];
@@ -248,7 +254,8 @@ static void an_output_goes_into_a_later_parameter_with_its_type(void **state)
     struct buf b = {0};
     struct wire_list outputs = rows_output(&b);
     struct graph g = graph_begin("night");
-    uint32_t check = add_task(&g, "check", 1), mid = add_task(&g, "mid", 1), report = add_task(&g, "report", 1);
+    uint32_t check = add_task(&g, "check", 1), mid = add_task(&g, "mid", 1),
+             report = add_task(&g, "report", 1);
     add_after(&g, mid, check, IS_SUCCESS, LAYER_PACKAGE);
     add_after(&g, report, mid, IS_SUCCESS, LAYER_PACKAGE);
     struct graph_binding *p = add_binding(&g, report, "rows", FROM_OUTPUT);
@@ -275,7 +282,8 @@ static void an_output_that_was_not_handed_out_refuses_the_child_and_fails_the_pa
     (void)state;
     struct world w;
     struct graph g = graph_begin("night");
-    uint32_t check = add_task(&g, "check", 1), report = add_task(&g, "report", 2), last = add_task(&g, "last", 1);
+    uint32_t check = add_task(&g, "check", 1), report = add_task(&g, "report", 2),
+             last = add_task(&g, "last", 1);
     add_after(&g, report, check, IS_SUCCESS, LAYER_PACKAGE);
     add_after(&g, last, report, IS_SUCCESS, LAYER_PACKAGE);
     struct graph_binding *p = add_binding(&g, report, "n", FROM_OUTPUT);
@@ -287,8 +295,10 @@ static void an_output_that_was_not_handed_out_refuses_the_child_and_fails_the_pa
     struct pcore_child k;
     pcore_child(w.core, report, 1, &k);
     assert_int_equal(k.status, STATUS_REFUSED);
-    assert_string_equal(k.text, "parameter 'n' takes output 'rows' of 'check', which has not handed it out");
-    assert_string_equal(reason_of_task(&w, last), "waits for success of 'report', of which report/0 was refused");
+    assert_string_equal(
+        k.text, "parameter 'n' takes output 'rows' of 'check', which has not handed it out");
+    assert_string_equal(reason_of_task(&w, last),
+                        "waits for success of 'report', of which report/0 was refused");
     world_end(&w);
 }
 
@@ -297,7 +307,8 @@ static void an_output_of_a_skipped_or_running_task_is_not_waited_for(void **stat
     (void)state;
     struct world w;
     struct graph g = graph_begin("night");
-    uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1), d = add_task(&g, "d", 1);
+    uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1),
+             d = add_task(&g, "d", 1);
     add_after(&g, b, a, IS_FAILURE, LAYER_PACKAGE); /* will be skipped */
     g.tasks[c].join_or = true;
     add_after(&g, c, a, IS_SUCCESS, LAYER_PACKAGE);
@@ -337,7 +348,8 @@ static void cancel_stops_what_runs_starts_nothing_and_ends_cancelled(void **stat
     assert_string_equal(reason_of_task(&w, b), "the parent was cancelled: enough");
     cancelled_by(&w, "again");
     assert_log(&w, "");
-    run_is(&w, a, 1, RUN_WAITING, NULL, 0, NULL); /* its acceptance comes late: now it can be cancelled */
+    /* its acceptance comes late: now it can be cancelled */
+    run_is(&w, a, 1, RUN_WAITING, NULL, 0, NULL);
     assert_log(&w, "cancel a/1; ");
     child_is(&w, a, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED, NULL, NULL);
     assert_log(&w, "");
@@ -381,7 +393,8 @@ static void a_refused_call_ends_its_child_with_the_brokers_words(void **state)
     world_begin(&w, g, 0);
     buf_clear(&w.log);
     world_step(&w,
-               (struct pcore_event){.kind = PCORE_REFUSED, .task = a, .code = REFUSAL_DENIED, .text = "no grant"});
+               (struct pcore_event){
+                   .kind = PCORE_REFUSED, .task = a, .code = REFUSAL_DENIED, .text = "no grant"});
     assert_log(&w, "skip c; call b/0; ");
     struct pcore_child k;
     pcore_child(w.core, a, 0, &k);
@@ -462,11 +475,13 @@ static void news_of_a_child_tell_starts_and_ends_once(void **state)
         enum run_state state;
         uint64_t attempt;
         enum child_news news;
-    } rows[] = {{RUN_WAITING, 0, NEWS_STATE},    {RUN_PARKED, 0, NEWS_STATE},         {RUN_RUNNING, 1, NEWS_STARTED},
-                {RUN_RUNNING, 1, NEWS_PROGRESS}, {RUN_OUT_OF_CONTACT, 1, NEWS_STATE}, {RUN_RUNNING, 1, NEWS_STATE},
+    } rows[] = {{RUN_WAITING, 0, NEWS_STATE},        {RUN_PARKED, 0, NEWS_STATE},
+                {RUN_RUNNING, 1, NEWS_STARTED},      {RUN_RUNNING, 1, NEWS_PROGRESS},
+                {RUN_OUT_OF_CONTACT, 1, NEWS_STATE}, {RUN_RUNNING, 1, NEWS_STATE},
                 {RUN_RUNNING, 2, NEWS_STARTED}};
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct pcore_event ev = {.kind = PCORE_RUN, .task = a, .state = rows[i].state, .attempt = rows[i].attempt};
+        struct pcore_event ev = {
+            .kind = PCORE_RUN, .task = a, .state = rows[i].state, .attempt = rows[i].attempt};
         pcore_step(w.core, &ev, &w.out);
         assert_int_equal(w.out.n_effects, 1);
         assert_int_equal(w.out.effects[0].news, rows[i].news);
@@ -481,15 +496,19 @@ static struct d_outcome outcome_with_steps(struct buf *steps, enum status status
     static const struct {
         const char *message;
         enum package_outcome package;
-    } rows[] = {{"first", PACKAGE_SUCCEEDED}, {"no such table", PACKAGE_FAILED}, {"cleaned", PACKAGE_SUCCEEDED}};
+    } rows[] = {{"first", PACKAGE_SUCCEEDED},
+                {"no such table", PACKAGE_FAILED},
+                {"cleaned", PACKAGE_SUCCEEDED}};
     for (unsigned i = 0; i < 3; i++) {
         struct buf one = {0};
-        struct d_step_outcome s = {.message = span_str(rows[i].message), .package = rows[i].package};
+        struct d_step_outcome s = {.message = span_str(rows[i].message),
+                                   .package = rows[i].package};
         d_step_outcome_encode(&s, &one);
         wire_add_bin(steps, buf_span(&one));
         buf_free(&one);
     }
-    return (struct d_outcome){.status = status, .message = span_str("of the run"), .steps = wire_list_from(steps, 3)};
+    return (struct d_outcome){
+        .status = status, .message = span_str("of the run"), .steps = wire_list_from(steps, 3)};
 }
 
 static void a_childs_message_is_that_of_the_step_that_failed(void **state)
@@ -579,7 +598,8 @@ int main(void)
         cmocka_unit_test(a_task_with_join_or_starts_when_one_holds_and_is_skipped_when_none_can),
         cmocka_unit_test(skipping_goes_on_to_what_waits_and_says_why),
         cmocka_unit_test(a_chain_of_a_hundred_thousand_skipped_tasks_needs_no_deep_stack),
-        cmocka_unit_test(a_task_of_a_hundred_thousand_children_never_has_more_than_its_bound_in_flight),
+        cmocka_unit_test(
+            a_task_of_a_hundred_thousand_children_never_has_more_than_its_bound_in_flight),
         cmocka_unit_test(ready_tasks_take_turns_and_higher_priority_goes_first),
         cmocka_unit_test(each_makes_one_call_for_every_server_named_by_the_answer),
         cmocka_unit_test(each_is_keyed_by_the_server_so_that_another_driver_finds_it),

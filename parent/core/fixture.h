@@ -1,5 +1,5 @@
-/* fixture.h - for the tests of this room and of the report: small graphs, and a world that answers the core.
- * Included by *_test.c only. */
+/* fixture.h - for the tests of this room and of the report: small graphs, and a world that answers
+ * the core. Included by *_test.c only. */
 #ifndef LB_PARENT_CORE_FIXTURE_H
 #define LB_PARENT_CORE_FIXTURE_H
 
@@ -11,7 +11,8 @@
 /* ---- Graphs */
 UNUSED struct graph graph_begin(const char *name)
 {
-    return (struct graph){.name = mem_strdup(name), .as_of = mem_strdup("2026-11-21T09:13:55.000Z")};
+    return (struct graph){.name = mem_strdup(name),
+                          .as_of = mem_strdup("2026-11-21T09:13:55.000Z")};
 }
 
 /* A task that calls job `job-of-NAME` in pool etl. */
@@ -20,7 +21,8 @@ UNUSED uint32_t add_task(struct graph *g, const char *name, uint32_t count)
     if ((g->n & (g->n - 1)) == 0) /* by doubling: some tests make a hundred thousand */
         g->tasks = mem_realloc(g->tasks, g->n ? 2 * (size_t)g->n : 1, sizeof *g->tasks);
     struct graph_task *t = &g->tasks[g->n];
-    *t = (struct graph_task){.name = mem_strdup(name), .count = count, .address = mem_strdup("etl"), .priority = 4};
+    *t = (struct graph_task){
+        .name = mem_strdup(name), .count = count, .address = mem_strdup("etl"), .priority = 4};
     t->job = mem_printf("job-of-%s", name);
     if (count != 1) {
         struct graph_list *l = t->lists = mem_zalloc(t->n_lists = 1, sizeof *l);
@@ -48,10 +50,12 @@ UNUSED void add_after(struct graph *g, uint32_t task, uint32_t on, unsigned is, 
 {
     struct graph_task *t = &g->tasks[task];
     t->after = mem_realloc(t->after, t->n_after + 1, sizeof *t->after);
-    t->after[t->n_after++] = (struct graph_condition){.task = on, .is = (uint8_t)is, .layer = (uint8_t)layer};
+    t->after[t->n_after++] =
+        (struct graph_condition){.task = on, .is = (uint8_t)is, .layer = (uint8_t)layer};
 }
 
-UNUSED struct graph_binding *add_binding(struct graph *g, uint32_t task, const char *name, enum graph_source from)
+UNUSED struct graph_binding *add_binding(struct graph *g, uint32_t task, const char *name,
+                                         enum graph_source from)
 {
     struct graph_task *t = &g->tasks[task];
     t->bindings = mem_realloc(t->bindings, t->n_bindings + 1, sizeof *t->bindings);
@@ -64,7 +68,8 @@ struct world {
     struct graph graph;
     struct pcore *core;
     struct pcore_out out;
-    struct buf log; /* "call extract/0; skip load; cancel extract/0; end failed; " of the last event */
+    /* "call extract/0; skip load; cancel extract/0; end failed; " of the last event */
+    struct buf log;
     int64_t now;
     const char *servers[3];
     uint32_t n_servers;
@@ -109,7 +114,8 @@ static void world_step(struct world *w, struct pcore_event ev)
     ev.now = w->now;
     pcore_step(w->core, &ev, &w->out);
     uint32_t n = w->out.n_effects;
-    struct pcore_effect *copy = mem_dup(w->out.effects, n * sizeof *copy); /* an answer is a step of its own */
+    /* an answer is a step of its own */
+    struct pcore_effect *copy = mem_dup(w->out.effects, n * sizeof *copy);
     for (uint32_t i = 0; i < n; i++)
         world_effect(w, copy[i]);
     mem_free(&copy);
@@ -117,7 +123,8 @@ static void world_step(struct world *w, struct pcore_event ev)
 
 UNUSED void world_begin(struct world *w, struct graph g, unsigned in_flight)
 {
-    *w = (struct world){.graph = g, .now = 1763716435000, .servers = {"etl1", "etl2", "etl3"}, .n_servers = 2};
+    *w = (struct world){
+        .graph = g, .now = 1763716435000, .servers = {"etl1", "etl2", "etl3"}, .n_servers = 2};
     struct pcore_config config = {.graph = &w->graph, .in_flight = in_flight};
     memset(config.parent.b, 0x11, sizeof config.parent.b);
     w->core = pcore_new(&config);
@@ -141,26 +148,31 @@ UNUSED struct id run_of(uint32_t task, uint32_t index)
     return id;
 }
 
-UNUSED void run_is(struct world *w, uint32_t task, uint32_t index, enum run_state state, const char *server,
-                   unsigned percent, const char *text)
+UNUSED void run_is(struct world *w, uint32_t task, uint32_t index, enum run_state state,
+                   const char *server, unsigned percent, const char *text)
 {
     buf_clear(&w->log);
-    world_step(w, (struct pcore_event){.kind = PCORE_RUN,
-                                       .task = task,
-                                       .index = index,
-                                       .run = run_of(task, index),
-                                       .attempt = state == RUN_WAITING || state == RUN_PARKED ? 0 : 1,
-                                       .state = state,
-                                       .server = server,
-                                       .percent = percent,
-                                       .text = text});
+    world_step(w,
+               (struct pcore_event){.kind = PCORE_RUN,
+                                    .task = task,
+                                    .index = index,
+                                    .run = run_of(task, index),
+                                    .attempt = state == RUN_WAITING || state == RUN_PARKED ? 0 : 1,
+                                    .state = state,
+                                    .server = server,
+                                    .percent = percent,
+                                    .text = text});
 }
 
-UNUSED void child_is(struct world *w, uint32_t task, uint32_t index, enum delivery d, enum job_outcome j,
-                     enum package_outcome p, const char *message, const struct wire_list *outputs)
+UNUSED void child_is(struct world *w, uint32_t task, uint32_t index, enum delivery d,
+                     enum job_outcome j, enum package_outcome p, const char *message,
+                     const struct wire_list *outputs)
 {
-    struct d_outcome o = {
-        .delivery = d, .job = j, .package = p, .status = outcome_status(d, j, p), .message = span_str(message)};
+    struct d_outcome o = {.delivery = d,
+                          .job = j,
+                          .package = p,
+                          .status = outcome_status(d, j, p),
+                          .message = span_str(message)};
     if (outputs)
         o.outputs = *outputs;
     buf_clear(&w->log);
@@ -180,7 +192,8 @@ UNUSED void succeeds(struct world *w, uint32_t task, uint32_t index)
 
 UNUSED void fails(struct world *w, uint32_t task, uint32_t index)
 {
-    child_is(w, task, index, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED, "exit 4: no such table", NULL);
+    child_is(w, task, index, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED, "exit 4: no such table",
+             NULL);
 }
 
 UNUSED void cancelled_by(struct world *w, const char *reason)

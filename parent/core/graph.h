@@ -1,9 +1,10 @@
-/* graph.h - what a parent is to do, ready to be decided on: a plan with all names looked up and all values put in.
+/* graph.h - what a parent is to do, ready to be decided on: a plan with all names looked up and all
+ * values put in.
  *
- * parent/plan makes it from YAML and values; the core reads it and never changes it. Tasks name each other by number.
- * A task has `count` instances, numbered from 0: one without for_each, one for each item with it; with `each` there
- * is one for each server of its address, which is known only when the core has asked.
- */
+ * parent/plan makes it from YAML and values; the core reads it and never changes it. Tasks name
+ * each other by number. A task has `count` instances, numbered from 0: one without for_each, one
+ * for each item with it; with `each` there is one for each server of its address, which is known
+ * only when the core has asked. */
 #ifndef LB_PARENT_CORE_GRAPH_H
 #define LB_PARENT_CORE_GRAPH_H
 
@@ -12,13 +13,16 @@
 
 /* The kinds and layers of a condition. A condition on a task is about all of its instances:
  *   success     every instance has succeeded in the layer; can hold no more once one has not
- *   failure     at least one instance has ended without success in the layer; holds at once, not only at the end of
- * all completion  every instance has ended (layer delivery: it is known of each whether it was called) called every
- * instance was called: a worker has started it. The same as success in the layer delivery Success in a layer:
- * delivery `called`; job `succeeded`; package `succeeded`, or a job that succeeded without running a package.
- * `may_fail` does not matter here: it is about the verdict alone. A task that was skipped makes each condition on it
- * impossible. Nothing that holds, and nothing that is impossible, ever changes again. */
-#define CONDITION_KINDS(X)  X(SUCCESS, "success") X(FAILURE, "failure") X(COMPLETION, "completion") X(CALLED, "called")
+ *   failure     at least one instance has ended without success in the layer; holds at once, not
+ *   only at the end of
+ * all completion  every instance has ended (layer delivery: it is known of each whether it was
+ * called) called every instance was called: a worker has started it. The same as success in the
+ * layer delivery Success in a layer: delivery `called`; job `succeeded`; package `succeeded`, or a
+ * job that succeeded without running a package. `may_fail` does not matter here: it is about the
+ * verdict alone. A task that was skipped makes each condition on it impossible. Nothing that holds,
+ * and nothing that is impossible, ever changes again. */
+#define CONDITION_KINDS(X) \
+    X(SUCCESS, "success") X(FAILURE, "failure") X(COMPLETION, "completion") X(CALLED, "called")
 #define CONDITION_LAYERS(X) X(PACKAGE, "package") X(JOB, "job") X(DELIVERY, "delivery")
 #define X(n, t)             IS_##n,
 enum condition_kind { CONDITION_KINDS(X) IS_COUNT };
@@ -28,7 +32,8 @@ enum condition_layer { CONDITION_LAYERS(X) LAYER_COUNT };
 #undef X
 const char *condition_kind_text(unsigned kind);
 const char *condition_layer_text(unsigned layer);
-extern const char *const condition_kind_names[]; /* NULL-ended, for suggest() and for reading plans */
+/* NULL-ended, for suggest() and for reading plans */
+extern const char *const condition_kind_names[];
 extern const char *const condition_layer_names[];
 
 struct graph_condition {
@@ -85,7 +90,8 @@ void graph_free(struct graph *g);
 
 /* Item `index` of a list. */
 struct span graph_item(const struct graph_list *l, uint32_t index);
-/* Appends what tells an instance from its siblings, for people: "table=orders"; nothing without for_each. */
+/* Appends what tells an instance from its siblings, for people: "table=orders"; nothing without
+   for_each. */
 void graph_label(const struct graph_task *t, uint32_t index, struct buf *out);
 
 #endif

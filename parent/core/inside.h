@@ -8,7 +8,8 @@
 #include "parent/core/core.h"
 
 enum {
-    KINDS = IS_CALLED,           /* called is success in the layer delivery, so it needs no slot of its own */
+    /* called is success in the layer delivery, so it needs no slot of its own */
+    KINDS = IS_CALLED,
     SLOTS = KINDS * LAYER_COUNT, /* conditions that others can have on one task */
     CHILD_TEXT_KEPT = 1000,      /* bytes of a child's message; the whole is with the broker */
     REASONS_NAMED = 3            /* conditions that the reason of a skipped task names one by one */
@@ -82,7 +83,8 @@ struct pcore {
 };
 
 /* ---- core.c */
-struct pcore_effect *fx(struct pcore *c, enum pcore_effect_kind kind, uint32_t task, uint32_t index);
+struct pcore_effect *fx(struct pcore *c, enum pcore_effect_kind kind, uint32_t task,
+                        uint32_t index);
 const char *name_keep(struct pcore *c, const char *name);
 
 /* ---- child.c */
@@ -97,8 +99,10 @@ void child_free(struct child *k);
 /* ---- constraint.c */
 void watch(struct pcore *c);                /* at the beginning: who waits for whom */
 void touch(struct pcore *c, uint32_t task); /* its counts have changed */
-void settle(struct pcore *c);               /* judges all that was touched, starts and skips, until nothing moves */
-void judge(struct pcore *c, uint32_t task); /* may a waiting task start (then it does in settle), or never more? */
+/* judges all that was touched, starts and skips, until nothing moves */
+void settle(struct pcore *c);
+/* may a waiting task start (then it does in settle), or never more? */
+void judge(struct pcore *c, uint32_t task);
 
 /* ---- schedule.c */
 void task_start(struct pcore *c, uint32_t task);
@@ -108,9 +112,11 @@ void pump(struct pcore *c); /* makes calls while there is room */
 void cancel_all(struct pcore *c, const char *reason);
 
 /* ---- bind.c */
-/* What keeps the task from ever getting its parameters; NULL: nothing. *ret_skip: what it needs was skipped. */
+/* What keeps the task from ever getting its parameters; NULL: nothing. *ret_skip: what it needs was
+   skipped. */
 char *bind_missing(const struct pcore *c, uint32_t task, bool *ret_skip);
 /* Appends the parameters' items to the arena. -EMSGSIZE: they are too large. */
-int bind_parameters(const struct pcore *c, uint32_t task, uint32_t index, struct buf *arena, uint32_t *ret_count);
+int bind_parameters(const struct pcore *c, uint32_t task, uint32_t index, struct buf *arena,
+                    uint32_t *ret_count);
 
 #endif

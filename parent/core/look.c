@@ -4,7 +4,8 @@
 void pcore_task(const struct pcore *c, uint32_t task, struct pcore_task *ret)
 {
     const struct task *t = &c->tasks[task];
-    uint32_t planned = t->known || t->state == TASK_SKIPPED ? t->count : c->graph->tasks[task].count;
+    uint32_t planned =
+        t->known || t->state == TASK_SKIPPED ? t->count : c->graph->tasks[task].count;
     *ret = (struct pcore_task){.state = (enum task_state)t->state,
                                .count = t->state == TASK_SKIPPED ? 0 : planned,
                                .called = t->called,

@@ -1,6 +1,7 @@
-/* oracle.h - for tests: what the definitions in graph.h say of a plan, computed naively from what is known of its
- * children. It knows nothing of the core and is held against it: by oracle_test.c over random graphs, by the
- * simulator over what a whole cluster has recorded. `each` is not in it. */
+/* oracle.h - for tests: what the definitions in graph.h say of a plan, computed naively from what
+ * is known of its children. It knows nothing of the core and is held against it: by oracle_test.c
+ * over random graphs, by the simulator over what a whole cluster has recorded. `each` is not in
+ * it. */
 #ifndef LB_PARENT_CORE_ORACLE_H
 #define LB_PARENT_CORE_ORACLE_H
 
@@ -35,7 +36,8 @@ static inline bool oracle_good(const struct known *k, unsigned layer)
         return k->started || k->fate.d == DELIVERY_CALLED;
     if (layer == LAYER_JOB)
         return k->fate.j == JOB_SUCCEEDED;
-    return k->fate.p == PACKAGE_SUCCEEDED || (k->fate.p == PACKAGE_NOT_EXECUTED && k->fate.j == JOB_SUCCEEDED);
+    return k->fate.p == PACKAGE_SUCCEEDED ||
+           (k->fate.p == PACKAGE_NOT_EXECUTED && k->fate.j == JOB_SUCCEEDED);
 }
 
 /* Is the instance's part of the layer known, and is it good? 1 good, 0 bad, -1 open. */
@@ -48,7 +50,8 @@ static inline int oracle_part(const struct known *k, unsigned layer)
 
 static inline enum truth oracle_condition(const struct oracle *o, const struct graph_condition *a)
 {
-    unsigned is = a->is, layer = a->layer, n = o->graph->tasks[a->task].count, yes = 0, no = 0, open = 0;
+    unsigned is = a->is, layer = a->layer, n = o->graph->tasks[a->task].count, yes = 0, no = 0,
+             open = 0;
     if (o->skipped[a->task])
         return NO;
     if (is == IS_CALLED) {
@@ -113,7 +116,8 @@ static inline enum status oracle_verdict(const struct oracle *o)
     for (unsigned i = 0; i < o->graph->n; i++)
         for (unsigned k = 0; o->started[i] && k < o->graph->tasks[i].count; k++) {
             const struct fate *f = &o->k[i][k].fate;
-            if (!o->graph->tasks[i].may_fail && outcome_status(f->d, f->j, f->p) != STATUS_SUCCEEDED)
+            if (!o->graph->tasks[i].may_fail &&
+                outcome_status(f->d, f->j, f->p) != STATUS_SUCCEEDED)
                 return STATUS_FAILED;
         }
     return STATUS_SUCCEEDED;

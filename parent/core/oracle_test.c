@@ -1,6 +1,7 @@
-/* Random graphs against an oracle that knows nothing of the core (oracle.h): it evaluates conditions naively over all
- * that has been told so far. After every event it says of each task whether it must have started, must be skipped, or
- * must still wait; at the end it computes the verdict from the fates alone.
+/* Random graphs against an oracle that knows nothing of the core (oracle.h): it evaluates
+ * conditions naively over all that has been told so far. After every event it says of each task
+ * whether it must have started, must be skipped, or must still wait; at the end it computes the
+ * verdict from the fates alone.
  *
  * ORACLE_GRAPHS in the environment asks for more graphs than usual. */
 #include "parent/core/fixture.h"
@@ -22,7 +23,8 @@ static const struct fate fates[] = {
     {DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED},
 };
 
-/* The oracle knows how much the core has been told; the fates in it are there from the beginning. */
+/* The oracle knows how much the core has been told; the fates in it are there from the
+   beginning. */
 struct tale {
     uint64_t seed;
     struct graph graph;
@@ -82,7 +84,8 @@ static void tell(struct tale *t, struct pcore_event ev)
         struct pcore_effect *e = &copy[i];
         assert_false(t->over);
         if (e->kind == PCORE_FX_RESOLVE)
-            tell(t, (struct pcore_event){.kind = PCORE_RESOLVED, .task = e->task, .found = roll(t, 2)});
+            tell(t, (struct pcore_event){
+                        .kind = PCORE_RESOLVED, .task = e->task, .found = roll(t, 2)});
         else if (e->kind == PCORE_FX_CALL) {
             assert_false(t->cancelled);
             assert_false(t->o.k[e->task][e->index].asked);
@@ -130,10 +133,11 @@ static bool say_something(struct tale *t)
         return false;
     unsigned at = pick[roll(t, n)], task = at / COUNT, index = at % COUNT;
     struct known *k = &t->o.k[task][index];
-    struct pcore_event ev = {.task = task, .index = index, .run = run_of(task, index), .attempt = 1};
+    struct pcore_event ev = {
+        .task = task, .index = index, .run = run_of(task, index), .attempt = 1};
     if (roll(t, 2)) {
-        static const enum run_state states[] = {RUN_WAITING, RUN_PARKED, RUN_HANDED_OVER, RUN_RUNNING,
-                                                RUN_OUT_OF_CONTACT};
+        static const enum run_state states[] = {RUN_WAITING, RUN_PARKED, RUN_HANDED_OVER,
+                                                RUN_RUNNING, RUN_OUT_OF_CONTACT};
         ev.kind = PCORE_RUN;
         ev.state = states[roll(t, 5)];
         if (ev.state == RUN_RUNNING && k->fate.d == DELIVERY_REFUSED)
@@ -181,8 +185,8 @@ static void tell_one(uint64_t seed)
         compare(&t);
     }
     if (t.verdict != verdict(&t))
-        fail_msg("seed %llu: the core says %s, the oracle %s", (unsigned long long)seed, status_text(t.verdict),
-                 status_text(verdict(&t)));
+        fail_msg("seed %llu: the core says %s, the oracle %s", (unsigned long long)seed,
+                 status_text(t.verdict), status_text(verdict(&t)));
     assert_int_equal(pcore_in_flight(t.core), 0);
     seen_verdicts[t.verdict]++;
     for (unsigned i = 0; i < t.graph.n; i++)
@@ -200,7 +204,8 @@ static void the_core_and_the_oracle_agree_over_random_graphs(void **state)
     for (unsigned long seed = 1; seed <= graphs; seed++)
         tell_one(seed);
     /* the test is worth something only if it met each of these */
-    assert_true(seen_verdicts[STATUS_SUCCEEDED] && seen_verdicts[STATUS_FAILED] && seen_verdicts[STATUS_CANCELLED]);
+    assert_true(seen_verdicts[STATUS_SUCCEEDED] && seen_verdicts[STATUS_FAILED] &&
+                seen_verdicts[STATUS_CANCELLED]);
     assert_true(seen_skips > graphs / 2);
 }
 

@@ -1,4 +1,5 @@
-/* schedule.c - from "may start" to calls: resolving, turns between tasks, the bound on calls in flight, cancel. */
+/* schedule.c - from "may start" to calls: resolving, turns between tasks, the bound on calls in
+   flight, cancel. */
 #include "parent/core/inside.h"
 
 #include <stdlib.h>
@@ -21,7 +22,8 @@ static void make_children(struct pcore *c, uint32_t task, uint32_t count)
 
 static void make_ready(struct pcore *c, uint32_t task)
 {
-    heap_insert(&c->ready, &c->tasks[task].ready, -(int64_t)c->graph->tasks[task].priority, ++c->turn);
+    heap_insert(&c->ready, &c->tasks[task].ready, -(int64_t)c->graph->tasks[task].priority,
+                ++c->turn);
 }
 
 static void refuse_all(struct pcore *c, uint32_t task, enum delivery delivery, const char *text)
@@ -79,7 +81,8 @@ static void make_each(struct pcore *c, uint32_t task, const struct pcore_event *
 {
     const char *address = c->graph->tasks[task].address;
     if (!ev->found || ev->n_servers == 0) {
-        char *text = ev->text && *ev->text ? mem_strdup(ev->text) : mem_printf("no server is in '%s'", address);
+        char *text = ev->text && *ev->text ? mem_strdup(ev->text)
+                                           : mem_printf("no server is in '%s'", address);
         c->totals.children++;
         make_children(c, task, 1);
         refuse_all(c, task, ev->found ? DELIVERY_UNREACHABLE : DELIVERY_REFUSED, text);
@@ -136,7 +139,8 @@ static void call_next(struct pcore *c, uint32_t task)
     struct pcore_effect *e = fx(c, PCORE_FX_CALL, task, k->index);
     /* offsets for now: the arena moves while it grows; core.c makes pointers of them */
     e->key = (struct span){(const uint8_t *)(uintptr_t)at, parameters - at};
-    e->parameters.items = (struct span){(const uint8_t *)(uintptr_t)parameters, arena->n - parameters};
+    e->parameters.items =
+        (struct span){(const uint8_t *)(uintptr_t)parameters, arena->n - parameters};
     e->parameters.count = n;
     e->address = span_str(g->each ? k->server : g->address);
     e->job_hash = t->job_hash;

@@ -8,7 +8,8 @@ void plan_made_free(struct plan_made *m)
     *m = (struct plan_made){0};
 }
 
-static void compile_binding(const struct plan *p, const struct plan_parameter *a, struct graph_binding *b)
+static void compile_binding(const struct plan *p, const struct plan_parameter *a,
+                            struct graph_binding *b)
 {
     *b = (struct graph_binding){.name = mem_strdup(a->name), .from = FROM_VALUE};
     switch (a->from.kind) {
@@ -59,9 +60,10 @@ static void compile_task(const struct plan *p, const struct plan_task *t, struct
         compile_binding(p, &t->parameters[i], &g->bindings[i]);
     g->lists = mem_zalloc(t->n_lists, sizeof *g->lists);
     for (uint32_t i = 0; i < t->n_lists; i++)
-        g->lists[i] = (struct graph_list){.name = mem_strdup(t->lists[i].name),
-                                          .values = buf_dup(buf_span(&t->lists[i].values)),
-                                          .at = mem_dup(t->lists[i].at, (t->count + 1) * sizeof *t->lists[i].at)};
+        g->lists[i] = (struct graph_list){
+            .name = mem_strdup(t->lists[i].name),
+            .values = buf_dup(buf_span(&t->lists[i].values)),
+            .at = mem_dup(t->lists[i].at, (t->count + 1) * sizeof *t->lists[i].at)};
 }
 
 static int by_name(const void *a, const void *b)
@@ -88,7 +90,8 @@ static void compile_values(const struct plan *p, struct plan_made *ret)
 void plan_compile(const struct plan *p, struct plan_made *ret)
 {
     *ret = (struct plan_made){0};
-    ret->graph = (struct graph){.name = mem_strdup(p->name), .as_of = mem_strdup(p->as_of), .n = p->n};
+    ret->graph =
+        (struct graph){.name = mem_strdup(p->name), .as_of = mem_strdup(p->as_of), .n = p->n};
     ret->graph.tasks = mem_zalloc(p->n, sizeof *ret->graph.tasks);
     for (uint32_t i = 0; i < p->n; i++) {
         compile_task(p, &p->tasks[i], &ret->graph.tasks[i]);
@@ -97,8 +100,8 @@ void plan_compile(const struct plan *p, struct plan_made *ret)
     compile_values(p, ret);
 }
 
-int plan_make(const char *name, struct span text, const struct plan_order *order, struct plan_made *ret,
-              struct problems *problems)
+int plan_make(const char *name, struct span text, const struct plan_order *order,
+              struct plan_made *ret, struct problems *problems)
 {
     struct plan p = {.problems = problems};
     struct error err;

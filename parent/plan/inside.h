@@ -1,5 +1,5 @@
-/* inside.h - what the files of this room share: the plan as read, every part with the node it comes from. Nobody else
- * includes it. */
+/* inside.h - what the files of this room share: the plan as read, every part with the node it comes
+ * from. Nobody else includes it. */
 #ifndef LB_PARENT_PLAN_INSIDE_H
 #define LB_PARENT_PLAN_INSIDE_H
 
@@ -18,7 +18,8 @@ enum template_kind { TEMPLATE_NONE, TEMPLATE_NAME, TEMPLATE_AS_OF, TEMPLATE_OUTP
 struct template
 {
     enum template_kind kind;
-    struct span name, output; /* NAME: the name; OUTPUT: the task and its output. Lent by the text */
+    /* NAME: the name; OUTPUT: the task and its output. Lent by the text */
+    struct span name, output;
 };
 /* What is this text? BAD: it has {{ in it and is no whole template. */
 struct template template_parse(struct span text);
@@ -87,13 +88,14 @@ struct plan {
     char *as_of;
 };
 
-/* A problem at the node's place; beyond PLAN_PROBLEMS_MOST they are dropped. */
+/* A problem at the node's place; beyond PLAN_PROBLEMS_MAX they are dropped. */
 void complain(struct plan *p, const struct yaml_node *node, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Notes the sentence of a reader that failed; true: it did not. */
 bool fine(struct plan *p, int rc, const struct error *err);
 
-/* ---- read.c, readtask.c: the tree as a plan. Names of tasks in conditions are looked up when all are read. */
+/* ---- read.c, readtask.c: the tree as a plan. Names of tasks in conditions are looked up when all
+   are read. */
 void plan_read(struct plan *p);
 void plan_read_task(struct plan *p, struct plan_task *t);
 uint32_t plan_find_task(const struct plan *p, struct span name); /* NOBODY: none */

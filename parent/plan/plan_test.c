@@ -40,29 +40,29 @@ static struct value value_of(const struct graph_task *t, const char *name)
 static void a_plan_becomes_a_graph(void **state)
 {
     (void)state;
-    struct plan_made m =
-        made_with("parent: nightly\n"
-                  "variables:\n"
-                  "  stage: {type: string, default: /srv}\n"
-                  "tasks:\n"
-                  "  load:\n"
-                  "    package: load\n"
-                  "    server: wh1\n"
-                  "    after: [{task: extract, is: completion, layer: job}, {task: beat, is: called}]\n"
-                  "    join: or\n"
-                  "    may_fail: true\n"
-                  "    on_lost: rerun\n"
-                  "    priority: 7\n"
-                  "    start_within: 15m\n"
-                  "    timeout: 2h\n"
-                  "    lost_after: 90s\n"
-                  "  extract:\n"
-                  "    job: nightly-extract\n"
-                  "    pool: etl\n"
-                  "    for_each: {table: [orders, 2], day: [1.5, true]}\n"
-                  "    parameters: {z: [1, {a: b}], table: \"{{table}}\", stage: '{{ stage }}', n: 3}\n"
-                  "  beat: {job: ping, pool: all, each: true}\n",
-                  &no_values);
+    struct plan_made m = made_with(
+        "parent: nightly\n"
+        "variables:\n"
+        "  stage: {type: string, default: /srv}\n"
+        "tasks:\n"
+        "  load:\n"
+        "    package: load\n"
+        "    server: wh1\n"
+        "    after: [{task: extract, is: completion, layer: job}, {task: beat, is: called}]\n"
+        "    join: or\n"
+        "    may_fail: true\n"
+        "    on_lost: rerun\n"
+        "    priority: 7\n"
+        "    start_within: 15m\n"
+        "    timeout: 2h\n"
+        "    lost_after: 90s\n"
+        "  extract:\n"
+        "    job: nightly-extract\n"
+        "    pool: etl\n"
+        "    for_each: {table: [orders, 2], day: [1.5, true]}\n"
+        "    parameters: {z: [1, {a: b}], table: \"{{table}}\", stage: '{{ stage }}', n: 3}\n"
+        "  beat: {job: ping, pool: all, each: true}\n",
+        &no_values);
     assert_string_equal(m.graph.name, "nightly");
     assert_string_equal(m.graph.as_of, "2025-11-21T09:13:55.012Z");
     assert_int_equal(m.children, 4);
@@ -162,8 +162,10 @@ static void the_plans_of_the_examples_can_be_made(void **state)
         const char *path;
         size_t n_sets;
         uint32_t children;
-    } files[] = {{"examples/nightly-load/nightly.yaml", 3, 19}, {"examples/nightly-load/with-a-failure.yaml", 1, 4}};
-    static const char *const sets[] = {"stage=/srv/stage", "warehouse=/srv/w.db", "page=/srv/page.html"};
+    } files[] = {{"examples/nightly-load/nightly.yaml", 3, 19},
+                 {"examples/nightly-load/with-a-failure.yaml", 1, 4}};
+    static const char *const sets[] = {"stage=/srv/stage", "warehouse=/srv/w.db",
+                                       "page=/srv/page.html"};
     for (size_t i = 0; i < 2; i++) {
         struct buf text = {0};
         struct error err = {0};
@@ -188,23 +190,28 @@ static const struct refusal_row {
     {HEAD GOOD
      "  b:\n    job: j\n    pool: q\n    after: [{task: extarct, is: success}]\n  extract: {job: j, pool: q}\n",
      "p.yaml:7:20: task 'b' waits for 'extarct', which this plan has not got (did you mean 'extract'?)"},
-    {HEAD "  a: {job: j, pool: q, after: [{task: a, is: success}]}\n", "p.yaml:3:39: task 'a' waits for itself"},
+    {HEAD "  a: {job: j, pool: q, after: [{task: a, is: success}]}\n",
+     "p.yaml:3:39: task 'a' waits for itself"},
     {HEAD "  a: {job: j, pool: q, after: [{task: c, is: success}]}\n"
           "  b: {job: j, pool: q, after: [{task: a, is: failure}]}\n"
           "  c: {job: j, pool: q, after: [{task: b, is: called}]}\n",
      "p.yaml:4:39: tasks wait for each other in a circle: 'a' waits for 'c', which waits for 'b', which waits for "
      "'a'"},
     {HEAD GOOD "  a: {job: k, pool: q}\n", "p.yaml:4:3: key 'a' is given twice, first in line 3"},
-    {"parent: p\ntask: {}\ntasks:\n" GOOD, "p.yaml:2:1: unknown key 'task' (did you mean 'tasks'?)"},
+    {"parent: p\ntask: {}\ntasks:\n" GOOD,
+     "p.yaml:2:1: unknown key 'task' (did you mean 'tasks'?)"},
     {"tasks:\n" GOOD, "p.yaml:1:1: 'parent' is missing"},
     {"parent: Night!\ntasks:\n" GOOD, "p.yaml:1:9: the name of a parent must begin with a-z"},
     {"parent: p\n", "p.yaml:1:1: 'tasks' is missing"},
     {"parent: p\ntasks: {}\n", "p.yaml:2:8: a plan has at least one task"},
     {"parent: p\ntasks: [a]\n", "p.yaml:2:8: 'tasks' must be a mapping, not a list"},
     {"- a\n", "p.yaml:1:1: the document must be a mapping, not a list"},
-    {"parent: p\ntimezone: Europe/Berlni\ntasks:\n" GOOD, "p.yaml:2:11: time zone 'Europe/Berlni' is not known here"},
-    {"parent: p\ntimezone: Europe\ntasks:\n" GOOD, "p.yaml:2:11: time zone 'Europe' is not known here"},
-    {"parent: p\ntimezone: leapseconds\ntasks:\n" GOOD, "p.yaml:2:11: time zone 'leapseconds' is not known here"},
+    {"parent: p\ntimezone: Europe/Berlni\ntasks:\n" GOOD,
+     "p.yaml:2:11: time zone 'Europe/Berlni' is not known here"},
+    {"parent: p\ntimezone: Europe\ntasks:\n" GOOD,
+     "p.yaml:2:11: time zone 'Europe' is not known here"},
+    {"parent: p\ntimezone: leapseconds\ntasks:\n" GOOD,
+     "p.yaml:2:11: time zone 'leapseconds' is not known here"},
     {"parent: p\ntasks:\n  a: {job: j, pool: q}\n  \"a\\0b\": {job: j, pool: q}\n",
      "p.yaml:4:3: key 'a' has a NUL character"},
     {"parent: p\ntimezone: ../../etc/passwd\ntasks:\n" GOOD,
@@ -213,7 +220,8 @@ static const struct refusal_row {
     /* variables */
     {"parent: p\nvariables: {v: {type: integer}}\ntasks:\n" GOOD,
      "p.yaml:2:23: variable 'v' has the type 'integer', which there is not"},
-    {"parent: p\nvariables: {v: {type: sting, default: x}}\ntasks:\n" GOOD, "(did you mean 'string'?)"},
+    {"parent: p\nvariables: {v: {type: sting, default: x}}\ntasks:\n" GOOD,
+     "(did you mean 'string'?)"},
     {"parent: p\nvariables: {v: {type: int, default: abc}}\ntasks:\n" GOOD,
      "p.yaml:2:37: 'default' must be a whole number, not 'abc'"},
     {"parent: p\nvariables: {v: {type: date, default: 2026-02-30}}\ntasks:\n" GOOD,
@@ -225,7 +233,8 @@ static const struct refusal_row {
     {"parent: p\nvariables: {V: {}}\ntasks:\n" GOOD, "the name of a variable must begin with a-z"},
     {"parent: p\nvariables: {v: {typ: int, default: x}}\ntasks:\n" GOOD,
      "p.yaml:2:17: unknown key 'typ' (did you mean 'type'?)"},
-    {"parent: p\nvariables: {v: int}\ntasks:\n" GOOD, "p.yaml:2:16: 'v' must be a mapping, not 'int'"},
+    {"parent: p\nvariables: {v: int}\ntasks:\n" GOOD,
+     "p.yaml:2:16: 'v' must be a mapping, not 'int'"},
     {"parent: p\nvariables: {v: {required: true, default: x}}\ntasks:\n" GOOD,
      "p.yaml:2:27: variable 'v' has a default, so it cannot be required"},
     {"parent: p\nvariables: {v: {required: false}}\ntasks:\n" GOOD,
@@ -233,32 +242,44 @@ static const struct refusal_row {
     {"parent: p\nvariables:\n  v: {type: int}\ntasks:\n" GOOD,
      "p.yaml:3:6: variable 'v' is required: give it with --set v=VALUE"},
     /* what and where */
-    {HEAD "  a: {pool: q}\n", "p.yaml:3:3: task 'a' has neither 'job' nor 'package': what is it to run?"},
-    {HEAD "  a: {job: j, package: k, pool: q}\n", "p.yaml:3:24: task 'a' has both 'job' and 'package'; it runs one"},
-    {HEAD "  a: {job: j}\n", "p.yaml:3:3: task 'a' has neither 'server' nor 'pool': where is it to run?"},
-    {HEAD "  a: {job: j, server: s, pool: q}\n", "p.yaml:3:32: task 'a' has both 'server' and 'pool'"},
+    {HEAD "  a: {pool: q}\n",
+     "p.yaml:3:3: task 'a' has neither 'job' nor 'package': what is it to run?"},
+    {HEAD "  a: {job: j, package: k, pool: q}\n",
+     "p.yaml:3:24: task 'a' has both 'job' and 'package'; it runs one"},
+    {HEAD "  a: {job: j}\n",
+     "p.yaml:3:3: task 'a' has neither 'server' nor 'pool': where is it to run?"},
+    {HEAD "  a: {job: j, server: s, pool: q}\n",
+     "p.yaml:3:32: task 'a' has both 'server' and 'pool'"},
     {HEAD "  a: {job: j, server: all}\n", "p.yaml:3:23: 'all' is every server: write `pool: all`"},
-    {HEAD "  a: {job: j, server: s, each: true}\n", "p.yaml:3:32: 'each' goes with a pool, not with a server"},
+    {HEAD "  a: {job: j, server: s, each: true}\n",
+     "p.yaml:3:32: 'each' goes with a pool, not with a server"},
     {HEAD "  a: {job: J, pool: q}\n", "p.yaml:3:12: the name of a job must begin with a-z"},
-    {HEAD "  a: {package: extract@1.2.0, pool: q}\n", "p.yaml:3:16: the name of a package must begin with a-z"},
+    {HEAD "  a: {package: extract@1.2.0, pool: q}\n",
+     "p.yaml:3:16: the name of a package must begin with a-z"},
     {HEAD "  a: {job: j, pool: [q]}\n", "p.yaml:3:21: 'pool' must be a text, not a list"},
     {HEAD "  a-b: {job: j, pool: q}\n", "p.yaml:3:3: the name of a task must begin with a-z"},
     {HEAD "  a: [job]\n", "p.yaml:3:6: 'a' must be a mapping, not a list"},
     {HEAD "  a: {job: j, pool: q, may_fial: true}\n",
      "p.yaml:3:24: unknown key 'may_fial' (did you mean 'may_fail'?)"},
     {HEAD "  a: {job: j, pool: q, semaphores: [w]}\n", "p.yaml:3:24: unknown key 'semaphores'"},
-    {HEAD "  a: {job: j, pool: q, may_fail: yes}\n", "p.yaml:3:34: 'may_fail' must be true or false, not 'yes'"},
+    {HEAD "  a: {job: j, pool: q, may_fail: yes}\n",
+     "p.yaml:3:34: 'may_fail' must be true or false, not 'yes'"},
     {HEAD "  a: {job: j, pool: q, on_lost: rerum}\n",
      "p.yaml:3:33: 'on_lost' is fail, rerun or hold, not 'rerum' (did you mean 'rerun'?)"},
-    {HEAD "  a: {job: j, pool: q, priority: 10}\n", "p.yaml:3:34: priority 10 is not between 0 and 9"},
-    {HEAD "  a: {job: j, pool: q, priority: high}\n", "p.yaml:3:34: 'priority' must be a whole number, not 'high'"},
-    {HEAD "  a: {job: j, pool: q, timeout: 5}\n", "p.yaml:3:33: 'timeout': the duration '5' has no unit"},
-    {HEAD "  a: {job: j, pool: q, start_within: 0s}\n", "p.yaml:3:38: 'start_within' must be longer than nothing"},
+    {HEAD "  a: {job: j, pool: q, priority: 10}\n",
+     "p.yaml:3:34: priority 10 is not between 0 and 9"},
+    {HEAD "  a: {job: j, pool: q, priority: high}\n",
+     "p.yaml:3:34: 'priority' must be a whole number, not 'high'"},
+    {HEAD "  a: {job: j, pool: q, timeout: 5}\n",
+     "p.yaml:3:33: 'timeout': the duration '5' has no unit"},
+    {HEAD "  a: {job: j, pool: q, start_within: 0s}\n",
+     "p.yaml:3:38: 'start_within' must be longer than nothing"},
     /* conditions */
     {HEAD GOOD "  b: {job: j, pool: q, after: [{task: a, on: success}]}\n",
      "p.yaml:4:46: a condition is written with 'is', as in {task: NAME, is: success}: YAML 1.1 takes a bare 'on' for "
      "true"},
-    {HEAD GOOD "  b: {job: j, pool: q, after: [{task: a, true: success}]}\n", "a condition is written with 'is'"},
+    {HEAD GOOD "  b: {job: j, pool: q, after: [{task: a, true: success}]}\n",
+     "a condition is written with 'is'"},
     {HEAD GOOD "  b: {job: j, pool: q, after: [{task: a}]}\n",
      "p.yaml:4:32: the condition on 'a' lacks 'is': success, failure, completion or called"},
     {HEAD GOOD "  b: {job: j, pool: q, after: [{task: a, is: succes}]}\n",
@@ -267,21 +288,27 @@ static const struct refusal_row {
      "p.yaml:4:62: 'layer' is package, job or delivery, not 'jobs' (did you mean 'job'?)"},
     {HEAD GOOD "  b: {job: j, pool: q, after: [{task: a, is: called, layer: job}]}\n",
      "p.yaml:4:61: `is: called` is about the layer delivery; leave 'layer' out"},
-    {HEAD GOOD "  b: {job: j, pool: q, after: [{is: success}]}\n", "p.yaml:4:32: 'task' is missing"},
+    {HEAD GOOD "  b: {job: j, pool: q, after: [{is: success}]}\n",
+     "p.yaml:4:32: 'task' is missing"},
     {HEAD GOOD "  b: {job: j, pool: q, after: [{task: a, is: success, layr: job}]}\n",
      "p.yaml:4:55: unknown key 'layr' (did you mean 'layer'?)"},
-    {HEAD GOOD "  b: {job: j, pool: q, after: a}\n", "p.yaml:4:31: 'after' must be a list, not 'a'"},
-    {HEAD GOOD "  b: {job: j, pool: q, after: [a]}\n", "p.yaml:4:32: item 1 of 'after' must be a mapping, not 'a'"},
+    {HEAD GOOD "  b: {job: j, pool: q, after: a}\n",
+     "p.yaml:4:31: 'after' must be a list, not 'a'"},
+    {HEAD GOOD "  b: {job: j, pool: q, after: [a]}\n",
+     "p.yaml:4:32: item 1 of 'after' must be a mapping, not 'a'"},
     {HEAD "  a: {job: j, pool: q, join: xor}\n", "p.yaml:3:30: 'join' is and or or, not 'xor'"},
     /* for_each */
-    {HEAD "  a: {job: j, pool: q, for_each: [x]}\n", "p.yaml:3:34: 'for_each' must be a mapping, not a list"},
+    {HEAD "  a: {job: j, pool: q, for_each: [x]}\n",
+     "p.yaml:3:34: 'for_each' must be a mapping, not a list"},
     {HEAD "  a: {job: j, pool: q, for_each: {}}\n", "p.yaml:3:34: for_each names nothing"},
     {HEAD "  a: {job: j, pool: q, for_each: {x: y}}\n",
      "p.yaml:3:38: for_each takes a list for 'x', or the {{variable}}"},
-    {HEAD "  a: {job: j, pool: q, for_each: {x: \"{{y}}\"}}\n", "p.yaml:3:38: there is no variable 'y'"},
+    {HEAD "  a: {job: j, pool: q, for_each: {x: \"{{y}}\"}}\n",
+     "p.yaml:3:38: there is no variable 'y'"},
     {HEAD "  a: {job: j, pool: q, for_each: {x: [1, 2], y: [1]}}\n",
      "p.yaml:3:49: for_each takes the items of its lists together, but 'x' has 2 and 'y' 1"},
-    {HEAD "  a: {job: j, pool: q, each: true, for_each: {x: [1]}}\n", "p.yaml:3:46: task 'a' has both 'each' and"},
+    {HEAD "  a: {job: j, pool: q, each: true, for_each: {x: [1]}}\n",
+     "p.yaml:3:46: task 'a' has both 'each' and"},
     {HEAD "  a: {job: j, pool: q, for_each: {x: [\"{{as_of}}\"]}}\n",
      "p.yaml:3:39: a template stands only as the whole"},
     {"parent: p\nvariables: {x: {default: y}}\n"
@@ -299,12 +326,15 @@ static const struct refusal_row {
      "(did you mean 'stage'?)"},
     {HEAD "  a: {job: j, pool: q, parameters: {x: \"pre-{{as_of}}\"}}\n",
      "p.yaml:3:40: parameter 'x': 'pre-{{as_of}}' is no template: {{variable}}, {{as_of}} or"},
-    {HEAD "  a: {job: j, pool: q, parameters: {x: \"{{task.b.rows}}\"}}\n", "'{{task.b.rows}}' is no template"},
+    {HEAD "  a: {job: j, pool: q, parameters: {x: \"{{task.b.rows}}\"}}\n",
+     "'{{task.b.rows}}' is no template"},
     {HEAD "  a: {job: j, pool: q, parameters: {x: \"{{a + b}}\"}}\n", "'{{a + b}}' is no template"},
     {HEAD "  a: {job: j, pool: q, parameters: {x: [\"{{as_of}}\"]}}\n",
      "p.yaml:3:41: a template stands only as the whole"},
-    {HEAD "  a: {job: j, pool: q, parameters: {X: 1}}\n", "p.yaml:3:37: the name of a parameter must begin with a-z"},
-    {HEAD "  a: {job: j, pool: q, parameters: [x]}\n", "p.yaml:3:36: 'parameters' must be a mapping, not a list"},
+    {HEAD "  a: {job: j, pool: q, parameters: {X: 1}}\n",
+     "p.yaml:3:37: the name of a parameter must begin with a-z"},
+    {HEAD "  a: {job: j, pool: q, parameters: [x]}\n",
+     "p.yaml:3:36: 'parameters' must be a mapping, not a list"},
     /* outputs */
     {HEAD GOOD "  b: {job: j, pool: q, parameters: {x: \"{{task.a.outputs.n}}\"}}\n",
      "p.yaml:4:40: parameter 'x' takes an output of 'a', but 'b' does not wait for it: add {task: a, is: success} to "
@@ -313,11 +343,13 @@ static const struct refusal_row {
      "p.yaml:4:40: parameter 'x' takes an output of 'c', which this plan has not got"},
     {HEAD "  b: {job: j, pool: q, parameters: {x: \"{{task.b.outputs.n}}\"}}\n",
      "p.yaml:3:40: parameter 'x' takes an output of 'b' itself"},
-    {HEAD "  a: {job: j, pool: q, for_each: {t: [1, 2]}}\n"
-          "  b: {job: j, pool: q, after: [{task: a, is: success}], parameters: {x: \"{{task.a.outputs.n}}\"}}\n",
+    {HEAD
+     "  a: {job: j, pool: q, for_each: {t: [1, 2]}}\n"
+     "  b: {job: j, pool: q, after: [{task: a, is: success}], parameters: {x: \"{{task.a.outputs.n}}\"}}\n",
      "p.yaml:4:73: parameter 'x' takes an output of 'a', which runs many times (for_each): whose would it be?"},
-    {HEAD "  a: {job: j, pool: q, each: true}\n"
-          "  b: {job: j, pool: q, after: [{task: a, is: success}], parameters: {x: \"{{task.a.outputs.n}}\"}}\n",
+    {HEAD
+     "  a: {job: j, pool: q, each: true}\n"
+     "  b: {job: j, pool: q, after: [{task: a, is: success}], parameters: {x: \"{{task.a.outputs.n}}\"}}\n",
      "which runs many times (each)"},
 };
 
@@ -370,22 +402,25 @@ static void everything_is_found_at_once(void **state)
 static void what_is_set_is_judged_and_the_declaration_is_named(void **state)
 {
     (void)state;
-    static const char plan[] = "parent: p\nvariables:\n  n: {type: int}\n  day: {type: date, default: 2026-11-21}\n"
-                               "tasks:\n" GOOD;
+    static const char plan[] =
+        "parent: p\nvariables:\n  n: {type: int}\n  day: {type: date, default: 2026-11-21}\n"
+        "tasks:\n" GOOD;
     static const struct {
         const char *set, *sentence;
     } rows[] = {
         {"n=12a", "--set n=12a: expected an int, not '12a' (declared at p.yaml:3:6)"},
         {"day=tomorrow",
          "--set day=tomorrow: expected a date like 2026-11-21, not 'tomorrow' (declared at p.yaml:4:8)"},
-        {"dya=2026-11-21", "--set dya=2026-11-21: the plan has no variable 'dya' (did you mean 'day'?)"},
+        {"dya=2026-11-21",
+         "--set dya=2026-11-21: the plan has no variable 'dya' (did you mean 'day'?)"},
         {"day", "--set day: expected name=value"},
         {"n=2", "--set n=2: variable 'n' is set twice (declared at p.yaml:3:6)"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *sets[] = {"n=1", rows[i].set};
         bool alone = strncmp(rows[i].set, "n=12", 4) == 0;
-        struct plan_order order = {.sets = alone ? sets + 1 : sets, .n_sets = alone ? 1 : 2, .now = 1};
+        struct plan_order order = {
+            .sets = alone ? sets + 1 : sets, .n_sets = alone ? 1 : 2, .now = 1};
         struct plan_made m = {0};
         struct problems ps = {0};
         assert_int_equal(plan_make("p.yaml", span_str(plan), &order, &m, &ps), -EINVAL);
@@ -409,13 +444,15 @@ static void more_calls_than_the_limit_are_refused_where_it_is_passed(void **stat
     plan_made_free(&m);
     buf_add_str(&text, "  b: {job: j, pool: q}\n");
     assert_int_equal(plan_make("p.yaml", buf_span(&text), &no_values, &m, &ps), -EINVAL);
-    assert_string_equal(ps.v[0].text,
-                        "p.yaml:4:3: with task 'b' the plan comes to 100001 calls; 100000 are possible");
+    assert_string_equal(
+        ps.v[0].text,
+        "p.yaml:4:3: with task 'b' the plan comes to 100001 calls; 100000 are possible");
     problems_free(&ps);
     buf_free(&text);
 }
 
-static void a_hundred_thousand_tasks_in_a_chain_are_no_burden_and_a_huge_circle_is_shown_in_short(void **state)
+static void
+a_hundred_thousand_tasks_in_a_chain_are_no_burden_and_a_huge_circle_is_shown_in_short(void **state)
 {
     (void)state;
     struct buf text = {0};
@@ -433,7 +470,8 @@ static void a_hundred_thousand_tasks_in_a_chain_are_no_burden_and_a_huge_circle_
     buf_clear(&text);
     buf_add_str(&text, HEAD);
     for (int i = 0; i < 20; i++)
-        buf_printf(&text, "  t%d: {job: j, pool: q, after: [{task: t%d, is: success}]}\n", i, (i + 1) % 20);
+        buf_printf(&text, "  t%d: {job: j, pool: q, after: [{task: t%d, is: success}]}\n", i,
+                   (i + 1) % 20);
     assert_int_equal(plan_make("p.yaml", buf_span(&text), &no_values, &m, &ps), -EINVAL);
     assert_int_equal(ps.n, 1);
     assert_contains(ps.v[0].text, "'t0' waits for 't1', which waits for 't2'");
@@ -452,8 +490,8 @@ static void a_flood_of_problems_is_cut_and_says_so(void **state)
     for (int i = 0; i < 1000; i++)
         buf_printf(&text, "  t%d: {pool: q}\n", i);
     assert_int_equal(plan_make("p.yaml", buf_span(&text), &no_values, &m, &ps), -EINVAL);
-    assert_int_equal(ps.n, PLAN_PROBLEMS_MOST + 1);
-    assert_string_equal(ps.v[PLAN_PROBLEMS_MOST].text, "there are more problems than these 50");
+    assert_int_equal(ps.n, PLAN_PROBLEMS_MAX + 1);
+    assert_string_equal(ps.v[PLAN_PROBLEMS_MAX].text, "there are more problems than these 50");
     problems_free(&ps);
     buf_free(&text);
 }
@@ -469,7 +507,8 @@ int main(void)
         cmocka_unit_test(everything_is_found_at_once),
         cmocka_unit_test(what_is_set_is_judged_and_the_declaration_is_named),
         cmocka_unit_test(more_calls_than_the_limit_are_refused_where_it_is_passed),
-        cmocka_unit_test(a_hundred_thousand_tasks_in_a_chain_are_no_burden_and_a_huge_circle_is_shown_in_short),
+        cmocka_unit_test(
+            a_hundred_thousand_tasks_in_a_chain_are_no_burden_and_a_huge_circle_is_shown_in_short),
         cmocka_unit_test(a_flood_of_problems_is_cut_and_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

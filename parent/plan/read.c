@@ -23,10 +23,11 @@ bool fine(struct plan *p, int rc, const struct error *err)
 {
     if (rc >= 0)
         return true;
-    if (p->problems->errors < PLAN_PROBLEMS_MOST)
+    if (p->problems->errors < PLAN_PROBLEMS_MAX)
         problems_add_error(p->problems, err);
-    else if (p->problems->errors == PLAN_PROBLEMS_MOST)
-        problems_add(p->problems, false, "there are more problems than these %d", PLAN_PROBLEMS_MOST);
+    else if (p->problems->errors == PLAN_PROBLEMS_MAX)
+        problems_add(p->problems, false, "there are more problems than these %d",
+                     PLAN_PROBLEMS_MAX);
     return false;
 }
 
@@ -42,7 +43,8 @@ bool plan_check_keys(struct plan *p, const struct yaml_node *map, const char *co
         while (allowed[k] && strcmp(allowed[k], key) != 0)
             k++;
         if (!allowed[k])
-            complain(p, yaml_key(map, i), "unknown key '%.80s'%s", key, suggest_hint(key, allowed, hint));
+            complain(p, yaml_key(map, i), "unknown key '%.80s'%s", key,
+                     suggest_hint(key, allowed, hint));
     }
     return true;
 }
@@ -69,8 +71,8 @@ static void read_default(struct plan *p, struct plan_variable *v, const struct y
     if (t.kind == TEMPLATE_AS_OF && yaml_kind(node) == YAML_KIND_SCALAR) {
         v->as_of = v->type == PARAMETER_DATE || v->type == PARAMETER_DATETIME;
         if (!v->as_of && !v->broken)
-            complain(p, node, "variable '%s' is of type %s; {{as_of}} is a date or datetime", v->name,
-                     parameter_type_text(v->type));
+            complain(p, node, "variable '%s' is of type %s; {{as_of}} is a date or datetime",
+                     v->name, parameter_type_text(v->type));
         v->broken |= !v->as_of;
     } else if (t.kind != TEMPLATE_NONE) {
         complain(p, node, "the default of a variable is a value or {{as_of}}, not '%.80s'",
@@ -103,8 +105,8 @@ static void read_variable(struct plan *p, struct plan_variable *v)
         char hint[SUGGEST_TEXT];
         v->broken = found < 0;
         if (v->broken)
-            complain(p, type, "variable '%s' has the type '%.40s', which there is not%s", v->name, text,
-                     suggest_hint(text, parameter_type_names, hint));
+            complain(p, type, "variable '%s' has the type '%.40s', which there is not%s", v->name,
+                     text, suggest_hint(text, parameter_type_names, hint));
         else
             v->type = (enum parameter_type)found;
     }
@@ -135,7 +137,8 @@ static void read_variables(struct plan *p, const struct yaml_node *map)
 static void read_head(struct plan *p, const struct yaml_node *root)
 {
     struct error err;
-    const struct yaml_node *name = yaml_require(root, "parent", &err), *zone = yaml_get(root, "timezone");
+    const struct yaml_node *name = yaml_require(root, "parent", &err),
+                           *zone = yaml_get(root, "timezone");
     p->name = "";
     p->timezone = "UTC";
     if (fine(p, name ? 0 : -EINVAL, &err) && fine(p, yaml_str(name, &p->name, &err), &err) &&
@@ -144,7 +147,8 @@ static void read_head(struct plan *p, const struct yaml_node *root)
         fine(p, -EINVAL, &err);
     }
     if (zone && fine(p, yaml_str(zone, &p->timezone, &err), &err) && !zone_exists(p->timezone)) {
-        complain(p, zone, "time zone '%.60s' is not known here: write it as Europe/Berlin or UTC", p->timezone);
+        complain(p, zone, "time zone '%.60s' is not known here: write it as Europe/Berlin or UTC",
+                 p->timezone);
         p->timezone = "UTC";
     }
 }

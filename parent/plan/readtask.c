@@ -5,16 +5,16 @@
 
 #include "common/name.h"
 
-static const char *const task_keys[] = {"job",          "package", "server",     "pool",     "each",    "for_each",
-                                        "parameters",   "after",   "join",       "may_fail", "on_lost", "priority",
-                                        "start_within", "timeout", "lost_after", NULL};
+static const char *const task_keys[] = {
+    "job",  "package",  "server",  "pool",     "each",         "for_each", "parameters", "after",
+    "join", "may_fail", "on_lost", "priority", "start_within", "timeout",  "lost_after", NULL};
 static const char *const condition_keys[] = {"task", "is", "layer", NULL};
 static const char *const join_names[] = {"and", "or", NULL};
 static const char *const on_lost_names[] = {"fail", "rerun", "hold", NULL};
 
 /* Which of the words stands there; `fallback` where nothing or nonsense does. */
-static unsigned read_word(struct plan *p, const struct yaml_node *node, const char *what, const char *const words[],
-                          unsigned fallback)
+static unsigned read_word(struct plan *p, const struct yaml_node *node, const char *what,
+                          const char *const words[], unsigned fallback)
 {
     struct error err;
     const char *text;
@@ -29,13 +29,15 @@ static unsigned read_word(struct plan *p, const struct yaml_node *node, const ch
         }
         buf_printf(&all, "%s%s", i == 0 ? "" : words[i + 1] ? ", " : " or ", words[i]);
     }
-    complain(p, node, "'%s' is %s, not '%.40s'%s", what, buf_str(&all), text, suggest_hint(text, words, hint));
+    complain(p, node, "'%s' is %s, not '%.40s'%s", what, buf_str(&all), text,
+             suggest_hint(text, words, hint));
     buf_free(&all);
     return fallback;
 }
 
 /* A name that is there, of the right form; NULL otherwise. */
-static const char *read_name(struct plan *p, const struct yaml_node *map, const char *key, const char *what)
+static const char *read_name(struct plan *p, const struct yaml_node *map, const char *key,
+                             const char *what)
 {
     struct error err;
     const char *text;
@@ -71,9 +73,11 @@ static void read_what(struct plan *p, struct plan_task *t)
     const struct yaml_node *job = yaml_get(t->node, "job"), *package = yaml_get(t->node, "package");
     const char *name;
     if (job && package)
-        complain(p, package, "task '%s' has both 'job' and 'package'; it runs one of them", t->name);
+        complain(p, package, "task '%s' has both 'job' and 'package'; it runs one of them",
+                 t->name);
     else if (!job && !package)
-        complain(p, t->key, "task '%s' has neither 'job' nor 'package': what is it to run?", t->name);
+        complain(p, t->key, "task '%s' has neither 'job' nor 'package': what is it to run?",
+                 t->name);
     else if (job && (name = read_name(p, t->node, "job", "the name of a job")))
         t->job = mem_strdup(name);
     else if (package && (name = read_name(p, t->node, "package", "the name of a package")))
@@ -85,15 +89,17 @@ static void read_where(struct plan *p, struct plan_task *t)
     const struct yaml_node *server = yaml_get(t->node, "server"), *pool = yaml_get(t->node, "pool");
     read_flag(p, t->node, "each", &t->each);
     if (server && pool) {
-        complain(p, pool, "task '%s' has both 'server' and 'pool'; it goes to one of them", t->name);
+        complain(p, pool, "task '%s' has both 'server' and 'pool'; it goes to one of them",
+                 t->name);
         return;
     }
     if (!server && !pool) {
-        complain(p, t->key, "task '%s' has neither 'server' nor 'pool': where is it to run?", t->name);
+        complain(p, t->key, "task '%s' has neither 'server' nor 'pool': where is it to run?",
+                 t->name);
         return;
     }
-    t->address =
-        read_name(p, t->node, server ? "server" : "pool", server ? "the name of a server" : "the name of a pool");
+    t->address = read_name(p, t->node, server ? "server" : "pool",
+                           server ? "the name of a server" : "the name of a pool");
     if (server && t->address && strcmp(t->address, "all") == 0)
         complain(p, server, "'all' is every server: write `pool: all`");
     if (server && t->each)
@@ -106,19 +112,23 @@ static void read_condition(struct plan *p, struct plan_task *t, const struct yam
     struct plan_condition c = {.node = node, .task = NOBODY};
     if (!fine(p, yaml_expect_map(node, &err), &err))
         return;
-    const struct yaml_node *on = yaml_get(node, "on"), *is = yaml_get(node, "is"), *layer = yaml_get(node, "layer");
+    const struct yaml_node *on = yaml_get(node, "on"), *is = yaml_get(node, "is"),
+                           *layer = yaml_get(node, "layer");
     on = on ? on : yaml_get(node, "true"); /* what a program that dumps YAML 1.1 makes of it */
     if (on && !is)
-        complain(p, on,
-                 "a condition is written with 'is', as in {task: NAME, is: success}: YAML 1.1 takes a bare 'on' "
-                 "for true");
+        complain(
+            p, on,
+            "a condition is written with 'is', as in {task: NAME, is: success}: YAML 1.1 takes a bare 'on' "
+            "for true");
     else
         plan_check_keys(p, node, condition_keys);
     const struct yaml_node *task = yaml_require(node, "task", &err);
     if (!fine(p, task ? 0 : -EINVAL, &err) || !fine(p, yaml_str(task, &c.name, &err), &err))
         return;
     if (!is && !on)
-        complain(p, node, "the condition on '%.64s' lacks 'is': success, failure, completion or called", c.name);
+        complain(p, node,
+                 "the condition on '%.64s' lacks 'is': success, failure, completion or called",
+                 c.name);
     c.node = task;
     c.is = (uint8_t)read_word(p, is, "is", condition_kind_names, IS_SUCCESS);
     c.layer = (uint8_t)read_word(p, layer, "layer", condition_layer_names, LAYER_PACKAGE);
@@ -147,7 +157,9 @@ static bool has_templates(struct plan *p, const struct yaml_node *node)
     if (yaml_kind(node) == YAML_KIND_SCALAR) {
         if (template_parse(yaml_text(node)).kind == TEMPLATE_NONE)
             return false;
-        complain(p, node, "a template stands only as the whole value of a parameter, not within a list or mapping");
+        complain(
+            p, node,
+            "a template stands only as the whole value of a parameter, not within a list or mapping");
         return true;
     }
     for (size_t i = 0; i < yaml_count(node); i++)
@@ -174,20 +186,23 @@ static void read_list(struct plan *p, struct plan_list *l, const struct yaml_nod
     struct template from = template_parse(yaml_text(node));
     if (yaml_is_seq(node)) {
         if (yaml_count(node) > LIMIT_TASKS)
-            complain(p, node, "'%.64s' has %zu items; %d are possible", l->name, yaml_count(node), LIMIT_TASKS);
+            complain(p, node, "'%.64s' has %zu items; %d are possible", l->name, yaml_count(node),
+                     LIMIT_TASKS);
         else
             read_items(p, l, node);
         return;
     }
     l->at = mem_zalloc(1, sizeof *l->at);
     if (yaml_kind(node) != YAML_KIND_SCALAR || from.kind != TEMPLATE_NAME) {
-        complain(p, node, "for_each takes a list for '%.64s', or the {{variable}} that holds one", l->name);
+        complain(p, node, "for_each takes a list for '%.64s', or the {{variable}} that holds one",
+                 l->name);
         return;
     }
     l->variable = plan_find_variable(p, from.name);
     if (l->variable == NOBODY)
         complain(p, node, "there is no variable '" SPAN_FMT "'", SPAN_ARG(from.name));
-    else if (!p->variables[l->variable].broken && p->variables[l->variable].type != PARAMETER_JSON) {
+    else if (!p->variables[l->variable].broken &&
+             p->variables[l->variable].type != PARAMETER_JSON) {
         complain(p, node, "variable '" SPAN_FMT "' is of type %s; for_each needs one of type json",
                  SPAN_ARG(from.name), parameter_type_text(p->variables[l->variable].type));
         l->variable = NOBODY;
@@ -201,7 +216,8 @@ static void read_for_each(struct plan *p, struct plan_task *t)
     if (!map || !fine(p, yaml_expect_map(map, &err), &err))
         return;
     if (t->each)
-        complain(p, map, "task '%s' has both 'each' and 'for_each'; one of them is possible", t->name);
+        complain(p, map, "task '%s' has both 'each' and 'for_each'; one of them is possible",
+                 t->name);
     if (yaml_count(map) == 0)
         complain(p, map, "for_each names nothing: write it as {table: [orders, lines]}");
     t->lists = mem_zalloc(yaml_count(map), sizeof *t->lists);
@@ -215,7 +231,8 @@ static void read_for_each(struct plan *p, struct plan_task *t)
             fine(p, -EINVAL, &err);
         }
         if (plan_find_variable(p, span_str(l->name)) != NOBODY)
-            complain(p, yaml_key(map, i), "'%s' is a variable, too: {{%s}} would mean two things", l->name, l->name);
+            complain(p, yaml_key(map, i), "'%s' is a variable, too: {{%s}} would mean two things",
+                     l->name, l->name);
         read_list(p, l, l->node);
     }
 }
@@ -230,7 +247,8 @@ static void unknown_name(struct plan *p, const struct plan_task *t, const struct
     for (uint32_t i = 0; i < p->n_variables; i++)
         names[n++] = p->variables[i].name;
     names[n] = "as_of";
-    complain(p, a->node, "parameter '%s' takes '{{%s}}': there is no variable and no name of for_each '%s'%s",
+    complain(p, a->node,
+             "parameter '%s' takes '{{%s}}': there is no variable and no name of for_each '%s'%s",
              a->name, given, given, suggest_hint(given, names, hint));
     mem_free(&given);
     mem_free(&names);
@@ -259,7 +277,8 @@ static void read_template(struct plan *p, struct plan_task *t, struct plan_param
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const struct plan_parameter *)a)->name, ((const struct plan_parameter *)b)->name);
+    return strcmp(((const struct plan_parameter *)a)->name,
+                  ((const struct plan_parameter *)b)->name);
 }
 
 static void read_parameters(struct plan *p, struct plan_task *t)
@@ -269,7 +288,8 @@ static void read_parameters(struct plan *p, struct plan_task *t)
     if (!map || !fine(p, yaml_expect_map(map, &err), &err))
         return;
     if (yaml_count(map) > LIMIT_VALUES) {
-        complain(p, map, "task '%s' has %zu parameters; %d are possible", t->name, yaml_count(map), LIMIT_VALUES);
+        complain(p, map, "task '%s' has %zu parameters; %d are possible", t->name, yaml_count(map),
+                 LIMIT_VALUES);
         return;
     }
     t->parameters = mem_zalloc(yaml_count(map), sizeof *t->parameters);
@@ -284,7 +304,8 @@ static void read_parameters(struct plan *p, struct plan_task *t)
             yaml_place(yaml_key(map, i), &err);
             fine(p, -EINVAL, &err);
         }
-        a->from = yaml_kind(a->node) == YAML_KIND_SCALAR ? template_parse(yaml_text(a->node)) : (struct template){0};
+        a->from = yaml_kind(a->node) == YAML_KIND_SCALAR ? template_parse(yaml_text(a->node))
+                                                         : (struct template){0};
         if (a->from.kind != TEMPLATE_NONE)
             read_template(p, t, a);
         else if (yaml_kind(a->node) == YAML_KIND_SCALAR || !has_templates(p, a->node))
@@ -313,9 +334,11 @@ void plan_read_task(struct plan *p, struct plan_task *t)
     read_time(p, t->node, "start_within", &t->start_within_ms);
     read_time(p, t->node, "timeout", &t->timeout_ms);
     read_time(p, t->node, "lost_after", &t->lost_after_ms);
-    const struct yaml_node *lost = yaml_get(t->node, "on_lost"), *priority = yaml_get(t->node, "priority");
+    const struct yaml_node *lost = yaml_get(t->node, "on_lost"),
+                           *priority = yaml_get(t->node, "priority");
     if (lost)
         t->on_lost = (enum on_lost)(ON_LOST_FAIL + read_word(p, lost, "on_lost", on_lost_names, 0));
-    if (priority && fine(p, yaml_int(priority, &t->priority, &err), &err) && (t->priority < 0 || t->priority > 9))
+    if (priority && fine(p, yaml_int(priority, &t->priority, &err), &err) &&
+        (t->priority < 0 || t->priority > 9))
         complain(p, priority, "priority %lld is not between 0 and 9", (long long)t->priority);
 }

@@ -1,8 +1,9 @@
-/* validate.c - what can be wrong between tasks: names that are not there, circles, outputs of what does not go
- * before. */
+/* validate.c - what can be wrong between tasks: names that are not there, circles, outputs of what
+ * does not go before. */
 #include "parent/plan/inside.h"
 
-enum { CIRCLE_SHOWN = 8 }; /* tasks of a circle that its sentence names; then it says how many there are */
+/* tasks of a circle that its sentence names; then it says how many there are */
+enum { CIRCLE_SHOWN = 8 };
 
 static const char *hint_task(const struct plan *p, const char *given, char out[SUGGEST_TEXT])
 {
@@ -25,9 +26,9 @@ static void find_names(struct plan *p)
             if (c->task == i) {
                 complain(p, c->node, "task '%s' waits for itself", t->name);
                 c->task = NOBODY;
-            } else if (c->task == NOBODY && p->problems->errors <= PLAN_PROBLEMS_MOST) {
-                complain(p, c->node, "task '%s' waits for '%.64s', which this plan has not got%s", t->name, c->name,
-                         hint_task(p, c->name, hint));
+            } else if (c->task == NOBODY && p->problems->errors <= PLAN_PROBLEMS_MAX) {
+                complain(p, c->node, "task '%s' waits for '%.64s', which this plan has not got%s",
+                         t->name, c->name, hint_task(p, c->name, hint));
             }
         }
     }
@@ -57,7 +58,8 @@ static void say_circle(struct plan *p, const struct walk *w, const struct plan_c
         buf_printf(&text, ", and so on over %u tasks, back to", (unsigned)length);
     else
         buf_add_str(&text, length == 1 ? " waits for" : ", which waits for");
-    complain(p, closing->node, "tasks wait for each other in a circle: %s '%s'", buf_str(&text), closing->name);
+    complain(p, closing->node, "tasks wait for each other in a circle: %s '%s'", buf_str(&text),
+             closing->name);
     buf_free(&text);
 }
 
@@ -127,29 +129,35 @@ static bool waits_for(const struct plan *p, struct search *s, uint32_t from, uin
     return false;
 }
 
-static void check_output(struct plan *p, struct search *s, uint32_t task, const struct plan_parameter *a)
+static void check_output(struct plan *p, struct search *s, uint32_t task,
+                         const struct plan_parameter *a)
 {
     char *from = span_dup_str(a->from.name), hint[SUGGEST_TEXT];
     const char *me = p->tasks[task].name;
     if (a->task == NOBODY)
-        complain(p, a->node, "parameter '%s' takes an output of '%s', which this plan has not got%s", a->name, from,
-                 hint_task(p, from, hint));
+        complain(p, a->node,
+                 "parameter '%s' takes an output of '%s', which this plan has not got%s", a->name,
+                 from, hint_task(p, from, hint));
     else if (a->task == task)
         complain(p, a->node, "parameter '%s' takes an output of '%s' itself", a->name, me);
     else if (p->tasks[a->task].n_lists || p->tasks[a->task].each)
-        complain(p, a->node, "parameter '%s' takes an output of '%s', which runs many times (%s): whose would it be?",
-                 a->name, from, p->tasks[a->task].each ? "each" : "for_each");
+        complain(
+            p, a->node,
+            "parameter '%s' takes an output of '%s', which runs many times (%s): whose would it be?",
+            a->name, from, p->tasks[a->task].each ? "each" : "for_each");
     else if (!waits_for(p, s, task, a->task))
-        complain(p, a->node,
-                 "parameter '%s' takes an output of '%s', but '%s' does not wait for it: add {task: %s, is: success} "
-                 "to its 'after'",
-                 a->name, from, me, from);
+        complain(
+            p, a->node,
+            "parameter '%s' takes an output of '%s', but '%s' does not wait for it: add {task: %s, is: success} "
+            "to its 'after'",
+            a->name, from, me, from);
     mem_free(&from);
 }
 
 static void check_outputs(struct plan *p)
 {
-    struct search s = {.stack = mem_zalloc(p->n, sizeof *s.stack), .stamp = mem_zalloc(p->n, sizeof *s.stamp)};
+    struct search s = {.stack = mem_zalloc(p->n, sizeof *s.stack),
+                       .stamp = mem_zalloc(p->n, sizeof *s.stamp)};
     for (uint32_t i = 0; i < p->n; i++)
         for (uint32_t k = 0; k < p->tasks[i].n_parameters; k++)
             if (p->tasks[i].parameters[k].from.kind == TEMPLATE_OUTPUT)

@@ -1,8 +1,11 @@
-/* values.c - what comes with the run: variables from --set and defaults, as_of, the sizes of for_each. */
+/* values.c - what comes with the run: variables from --set and defaults, as_of, the sizes of
+   for_each. */
 #include "parent/plan/inside.h"
 
-/* A problem with what was typed, not with the file; the place says where the variable is declared. */
-static void set_problem(struct plan *p, const struct plan_variable *v, const char *set, struct error *err)
+/* A problem with what was typed, not with the file; the place says where the variable is
+   declared. */
+static void set_problem(struct plan *p, const struct plan_variable *v, const char *set,
+                        struct error *err)
 {
     error_prefix(err, "--set %.80s", set);
     if (v) {
@@ -34,7 +37,8 @@ static void take_set(struct plan *p, const char *set)
         const char **names = mem_zalloc((size_t)p->n_variables + 1, sizeof *names);
         for (uint32_t i = 0; i < p->n_variables; i++)
             names[i] = p->variables[i].name;
-        error_set(&err, -EINVAL, "the plan has no variable '%.64s'%s", name, suggest_hint(name, names, hint));
+        error_set(&err, -EINVAL, "the plan has no variable '%.64s'%s", name,
+                  suggest_hint(name, names, hint));
         set_problem(p, NULL, set, &err);
         mem_free(&names);
     } else if (p->variables[at].set) {
@@ -59,9 +63,11 @@ static void take_variables(struct plan *p, const struct plan_order *order)
         if (v->set || v->broken || v->value.n)
             continue;
         if (v->as_of)
-            value_add_str(&v->value, v->type == PARAMETER_DATE ? span_of(p->as_of, 10) : span_str(p->as_of));
+            value_add_str(&v->value,
+                          v->type == PARAMETER_DATE ? span_of(p->as_of, 10) : span_str(p->as_of));
         else
-            complain(p, v->node, "variable '%s' is required: give it with --set %s=VALUE", v->name, v->name);
+            complain(p, v->node, "variable '%s' is required: give it with --set %s=VALUE", v->name,
+                     v->name);
     }
 }
 
@@ -78,7 +84,8 @@ static void spread(struct plan *p, struct plan_list *l)
         return;
     }
     if (list.items.count > LIMIT_TASKS) {
-        complain(p, l->node, "variable '%s' holds %u items; %d are possible", v->name, list.items.count, LIMIT_TASKS);
+        complain(p, l->node, "variable '%s' holds %u items; %d are possible", v->name,
+                 list.items.count, LIMIT_TASKS);
         return;
     }
     l->n = list.items.count;
@@ -99,8 +106,8 @@ static void size_task(struct plan *p, struct plan_task *t, uint64_t *total)
             spread(p, &t->lists[i]);
         if (i > 0 && t->lists[i].n != t->lists[0].n)
             complain(p, t->lists[i].node,
-                     "for_each takes the items of its lists together, but '%s' has %u and '%s' %u", t->lists[0].name,
-                     t->lists[0].n, t->lists[i].name, t->lists[i].n);
+                     "for_each takes the items of its lists together, but '%s' has %u and '%s' %u",
+                     t->lists[0].name, t->lists[0].n, t->lists[i].name, t->lists[i].n);
     }
     t->count = t->n_lists ? t->lists[0].n : 1;
     *total += t->count;
@@ -119,8 +126,8 @@ void plan_take_values(struct plan *p, const struct plan_order *order)
         bytes += p->variables[i].value.n + strlen(p->variables[i].name) + 3;
     if (p->n_variables > LIMIT_VALUES || bytes > LIMIT_PARAMETERS)
         complain(p, yaml_get(yaml_root(p->tree), "variables"),
-                 "%u variables of %zu bytes are too much; %d and %d are possible", p->n_variables, bytes,
-                 LIMIT_VALUES, LIMIT_PARAMETERS);
+                 "%u variables of %zu bytes are too much; %d and %d are possible", p->n_variables,
+                 bytes, LIMIT_VALUES, LIMIT_PARAMETERS);
     for (uint32_t i = 0; i < p->n; i++)
         size_task(p, &p->tasks[i], &total);
 }

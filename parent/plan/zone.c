@@ -9,15 +9,18 @@
 
 bool zone_exists(const char *zone)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-/";
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-/";
     if (strcmp(zone, "UTC") == 0)
         return true;
-    if (!*zone || *zone == '/' || strspn(zone, letters) != strlen(zone) || zone[strlen(zone) - 1] == '/')
+    if (!*zone || *zone == '/' || strspn(zone, letters) != strlen(zone) ||
+        zone[strlen(zone) - 1] == '/')
         return false;
     /* By its content: a folder of zones, or a list of leap seconds, would silently be UTC. */
     char *path = mem_printf("%s/%s", ZONES, zone), magic[4] = "";
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool there = fd >= 0 && read(fd, magic, sizeof magic) == sizeof magic && memcmp(magic, "TZif", sizeof magic) == 0;
+    bool there = fd >= 0 && read(fd, magic, sizeof magic) == sizeof magic &&
+                 memcmp(magic, "TZif", sizeof magic) == 0;
     if (fd >= 0)
         close(fd);
     mem_free(&path);

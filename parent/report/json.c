@@ -1,4 +1,5 @@
-/* json.c - events and report for programs. Written by hand: the parts are few, and texts pass json_escape. */
+/* json.c - events and report for programs. Written by hand: the parts are few, and texts pass
+   json_escape. */
 #include "parent/report/report.h"
 
 #include "common/clock.h"
@@ -61,9 +62,10 @@ static void add_identity(const struct pcore *c, const struct pcore_child *k, str
 
 static void add_outcome(const struct pcore_child *k, struct buf *out)
 {
-    buf_printf(out,
-               ",\"delivery\":{\"state\":\"%s\"},\"job_outcome\":{\"state\":\"%s\"},\"package\":{\"state\":\"%s\"}",
-               delivery_text(k->delivery), job_outcome_text(k->job), package_outcome_text(k->package));
+    buf_printf(
+        out,
+        ",\"delivery\":{\"state\":\"%s\"},\"job_outcome\":{\"state\":\"%s\"},\"package\":{\"state\":\"%s\"}",
+        delivery_text(k->delivery), job_outcome_text(k->job), package_outcome_text(k->package));
     add_text(out, "status", status_text(k->status));
     if (*k->text)
         add_text(out, "message", k->text);
@@ -190,8 +192,8 @@ static void add_children(const struct pcore *c, struct list *l, int pass)
     buf_free(&one);
 }
 
-/* All in the order of the plan, if they fit; else those without success first. `pass` of the adders: 2 is all, 1
- * those without success, 0 those with it. */
+/* All in the order of the plan, if they fit; else those without success first. `pass` of the
+ * adders: 2 is all, 1 those without success, 0 those with it. */
 static void add_bounded(const struct pcore *c, const char *name, size_t end, struct buf *out,
                         void (*add)(const struct pcore *, struct list *, int))
 {
@@ -223,11 +225,13 @@ void report_json(const struct pcore *c, size_t most, struct buf *out)
     add_text(out, "as_of", g->as_of);
     add_time(out, "begun_at", all.begun_at);
     add_time(out, "ended_at", all.ended_at);
-    buf_printf(out,
-               ",\"totals\":{\"tasks\":%u,\"tasks_skipped\":%u,\"children\":%llu,\"ended\":%llu,\"succeeded\":%llu,"
-               "\"not_started\":%llu}",
-               all.tasks, all.tasks_skipped, (unsigned long long)all.children, (unsigned long long)all.ended,
-               (unsigned long long)all.succeeded, (unsigned long long)all.not_started);
+    buf_printf(
+        out,
+        ",\"totals\":{\"tasks\":%u,\"tasks_skipped\":%u,\"children\":%llu,\"ended\":%llu,\"succeeded\":%llu,"
+        "\"not_started\":%llu}",
+        all.tasks, all.tasks_skipped, (unsigned long long)all.children,
+        (unsigned long long)all.ended, (unsigned long long)all.succeeded,
+        (unsigned long long)all.not_started);
     add_bounded(c, "tasks", out->n + (end - out->n) / 2, out, add_tasks);
     add_bounded(c, "children", end, out, add_children);
     buf_add_str(out, "}");

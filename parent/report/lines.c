@@ -6,8 +6,8 @@
 enum { LABEL_WIDTH = 40, SAID_WIDTH = 60 };
 
 /* "09:14:07  etl2  prepare-table  table=orders" */
-static void line_head(const struct pcore *c, uint32_t task, uint32_t index, const char *server, int64_t now,
-                      struct buf *out)
+static void line_head(const struct pcore *c, uint32_t task, uint32_t index, const char *server,
+                      int64_t now, struct buf *out)
 {
     const struct graph_task *g = &pcore_graph(c)->tasks[task];
     struct buf label = {0};
@@ -21,7 +21,8 @@ static void line_head(const struct pcore *c, uint32_t task, uint32_t index, cons
 
 static void line_tail(const struct pcore *c, uint32_t task, uint32_t index, struct buf *out)
 {
-    buf_printf(out, "  %s/%s/%u\n", pcore_graph(c)->name, pcore_graph(c)->tasks[task].name, (unsigned)index);
+    buf_printf(out, "  %s/%s/%u\n", pcore_graph(c)->name, pcore_graph(c)->tasks[task].name,
+               (unsigned)index);
 }
 
 static void add_said(const struct pcore_child *k, struct buf *out)
@@ -33,7 +34,8 @@ static void add_said(const struct pcore_child *k, struct buf *out)
     buf_free(&said);
 }
 
-static void line_ended(const struct pcore *c, const struct pcore_child *k, const struct term *t, struct buf *out)
+static void line_ended(const struct pcore *c, const struct pcore_child *k, const struct term *t,
+                       struct buf *out)
 {
     char d[DURATION_TEXT];
     line_head(c, k->task, k->index, k->server, k->ended_at, out);
@@ -48,8 +50,8 @@ static void line_ended(const struct pcore *c, const struct pcore_child *k, const
 }
 
 /* A state that somebody should know of; the text is the broker's reason. */
-static void line_state(const struct pcore *c, const struct pcore_child *k, int64_t now, const struct term *t,
-                       struct buf *out)
+static void line_state(const struct pcore *c, const struct pcore_child *k, int64_t now,
+                       const struct term *t, struct buf *out)
 {
     struct buf reason = {0}, state = {0};
     line_head(c, k->task, k->index, k->server, now, out);
@@ -78,7 +80,8 @@ static bool add_child(const struct pcore *c, const struct pcore_effect *e, int64
             buf_printf(out, "  attempt %llu", (unsigned long long)k.attempt);
         line_tail(c, k.task, k.index, out);
     } else if (e->news == NEWS_STATE &&
-               (k.run_state == RUN_PARKED || k.run_state == RUN_OUT_OF_CONTACT || k.run_state == RUN_HELD)) {
+               (k.run_state == RUN_PARKED || k.run_state == RUN_OUT_OF_CONTACT ||
+                k.run_state == RUN_HELD)) {
         line_state(c, &k, now, t, out);
     } else {
         return false;
@@ -86,8 +89,8 @@ static bool add_child(const struct pcore *c, const struct pcore_effect *e, int64
     return true;
 }
 
-bool lines_add(const struct pcore *c, const struct pcore_effect *e, int64_t now, bool loud, const struct term *t,
-               struct buf *out)
+bool lines_add(const struct pcore *c, const struct pcore_effect *e, int64_t now, bool loud,
+               const struct term *t, struct buf *out)
 {
     struct pcore_task task;
     if (e->kind == PCORE_FX_CHILD)
@@ -98,6 +101,7 @@ bool lines_add(const struct pcore *c, const struct pcore_effect *e, int64_t now,
     words_clock(now, out);
     buf_printf(out, "  -  %s  ", pcore_graph(c)->tasks[e->task].job);
     term_paint(out, t, TERM_WARN, "skipped");
-    buf_printf(out, ": %s  %s/%s\n", task.reason, pcore_graph(c)->name, pcore_graph(c)->tasks[e->task].name);
+    buf_printf(out, ": %s  %s/%s\n", task.reason, pcore_graph(c)->name,
+               pcore_graph(c)->tasks[e->task].name);
     return true;
 }

@@ -12,7 +12,7 @@
 #include "common/duration.h"
 #include "common/mem.h"
 
-enum { NAME_WIDTH = 22, SERVER_WIDTH = 10, BAR_WIDTH = 12, SHOWN_MOST = 200 };
+enum { NAME_WIDTH = 22, SERVER_WIDTH = 10, BAR_WIDTH = 12, SHOWN_MAX = 200 };
 
 void live_clear(struct live *l, struct buf *out)
 {
@@ -60,8 +60,8 @@ static void column(struct buf *out, struct buf *text, int width)
     buf_clear(text);
 }
 
-static void draw_child(const struct pcore *c, const struct pcore_child *k, const int widths[2], int64_t now,
-                       const struct term *t, struct buf *out)
+static void draw_child(const struct pcore *c, const struct pcore_child *k, const int widths[2],
+                       int64_t now, const struct term *t, struct buf *out)
 {
     struct buf text = {0}, line = {0};
     char d[DURATION_TEXT];
@@ -78,7 +78,11 @@ static void draw_child(const struct pcore *c, const struct pcore_child *k, const
         column(&line, &text, BAR_WIDTH + 5);
     }
     int64_t since = words_elapsed(k, now);
-    buf_printf(&line, "%7s", duration_format(since >= 0 ? since : now > k->called_at ? now - k->called_at : 0, d));
+    buf_printf(&line, "%7s",
+               duration_format(since >= 0           ? since
+                               : now > k->called_at ? now - k->called_at
+                                                    : 0,
+                               d));
     int left = t->width - 2 - term_width(buf_span(&line)) - 2;
     if (*k->text)
         term_safe(&text, span_str(k->text));
@@ -97,8 +101,8 @@ static void draw_child(const struct pcore *c, const struct pcore_child *k, const
 }
 
 /* Of those that have no line of their own. */
-static void draw_rest(const struct pcore_totals *all, const struct pcore_child *shown, int n, uint64_t live,
-                      int width, struct buf *out)
+static void draw_rest(const struct pcore_totals *all, const struct pcore_child *shown, int n,
+                      uint64_t live, int width, struct buf *out)
 {
     uint64_t counts[4] = {all->running, all->parked, all->waiting, all->asked};
     static const char *const words[4] = {"running", "parked", "waiting", "asked"};
@@ -118,23 +122,24 @@ static void draw_rest(const struct pcore_totals *all, const struct pcore_child *
     buf_free(&line);
 }
 
-static void draw_totals(const struct pcore *c, const struct pcore_totals *all, int64_t now, const struct term *t,
-                        struct buf *out)
+static void draw_totals(const struct pcore *c, const struct pcore_totals *all, int64_t now,
+                        const struct term *t, struct buf *out)
 {
     static const char *const words[4] = {"running", "waiting", "parked", "asked"};
     const uint64_t counts[4] = {all->running, all->waiting, all->parked, all->asked};
     struct buf line = {0};
     char d[DURATION_TEXT];
     duration_format(now > all->begun_at ? now - all->begun_at : 0, d);
-    buf_printf(&line, "%s  %s  %llu of %llu ended", pcore_graph(c)->name, d, (unsigned long long)all->ended,
-               (unsigned long long)all->children);
+    buf_printf(&line, "%s  %s  %llu of %llu ended", pcore_graph(c)->name, d,
+               (unsigned long long)all->ended, (unsigned long long)all->children);
     if (all->ended > all->succeeded)
         buf_printf(&line, " (%llu failed)", (unsigned long long)(all->ended - all->succeeded));
     for (int i = 0; i < 4; i++)
         if (counts[i])
             buf_printf(&line, "  %llu %s", (unsigned long long)counts[i], words[i]);
     if (all->tasks_skipped)
-        buf_printf(&line, "  %u %s skipped", all->tasks_skipped, all->tasks_skipped == 1 ? "task" : "tasks");
+        buf_printf(&line, "  %u %s skipped", all->tasks_skipped,
+                   all->tasks_skipped == 1 ? "task" : "tasks");
     if (all->cancelled)
         buf_add_str(&line, "  cancelling");
     buf_add_str(out, term_on(t, TERM_BOLD));
@@ -161,13 +166,15 @@ static void measure(const struct pcore *c, const struct pcore_child *shown, int 
     buf_free(&text);
 }
 
-void live_draw(struct live *l, const struct pcore *c, int64_t now, const struct term *t, int height, struct buf *out)
+void live_draw(struct live *l, const struct pcore *c, int64_t now, const struct term *t, int height,
+               struct buf *out)
 {
     struct pcore_totals all;
     int widths[2],
-        room = (height < LIVE_LEAST ? LIVE_LEAST : height) - 2; /* one for the totals, one for the cursor */
+        /* one for the totals, one for the cursor */
+        room = (height < LIVE_MIN ? LIVE_MIN : height) - 2;
     uint64_t live = pcore_in_flight(c);
-    room = room > SHOWN_MOST ? SHOWN_MOST : room;
+    room = room > SHOWN_MAX ? SHOWN_MAX : room;
     if (live > (uint64_t)room)
         room--; /* for the rest */
     struct pcore_child *shown = mem_zalloc((size_t)room, sizeof *shown);

@@ -40,7 +40,8 @@ static void one_output(struct buf *b, struct wire_list *ret)
 static void night_begins(struct world *w)
 {
     struct graph g = graph_begin("nightly");
-    uint32_t prepare = add_task(&g, "prepare", 5), load = add_task(&g, "load", 1), say = add_task(&g, "say", 1);
+    uint32_t prepare = add_task(&g, "prepare", 5), load = add_task(&g, "load", 1),
+             say = add_task(&g, "say", 1);
     g.tasks[prepare].may_fail = true;
     add_after(&g, load, prepare, IS_COMPLETION, LAYER_PACKAGE);
     add_after(&g, say, prepare, IS_SUCCESS, LAYER_PACKAGE);
@@ -64,9 +65,10 @@ static void night_ends(struct world *w)
     fails(w, 0, 1);
     w->now += 1600;
     succeeds(w, 0, 2);
-    child_is(w, 0, 3, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_FAILED, "ended after its timeout of 10s", NULL);
-    child_is(w, 0, 4, DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, "no server took it within 15m",
-             NULL);
+    child_is(w, 0, 3, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_FAILED,
+             "ended after its timeout of 10s", NULL);
+    child_is(w, 0, 4, DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED,
+             "no server took it within 15m", NULL);
     run_is(w, 1, 0, RUN_RUNNING, "wh1", 0, NULL);
     w->now += 500;
     succeeds(w, 1, 0);
@@ -84,11 +86,12 @@ static void the_picture_has_a_line_for_each_child_and_one_of_totals(void **state
     live_draw(&live, w.core, w.now, &screen, 24, &drawn);
     assert_int_equal(live.drawn, 5);
     seen = plain(&drawn);
-    the_same(&seen, "  prepare/0  etl1  running              12.4s  table=t0\n"
-                    "  prepare/2  etl1  █████░░░░░░░  42%    12.4s  loading orders\n"
-                    "  prepare/4  -     parked               13.4s  no server of 'etl' has the job '…\n"
-                    "  prepare/3  -     waiting              13.4s  table=t3\n"
-                    "nightly  13.4s  1 of 6 ended (1 failed)  2 running  1 waiting  1 parked  1 task…\n");
+    the_same(&seen,
+             "  prepare/0  etl1  running              12.4s  table=t0\n"
+             "  prepare/2  etl1  █████░░░░░░░  42%    12.4s  loading orders\n"
+             "  prepare/4  -     parked               13.4s  no server of 'etl' has the job '…\n"
+             "  prepare/3  -     waiting              13.4s  table=t3\n"
+             "nightly  13.4s  1 of 6 ended (1 failed)  2 running  1 waiting  1 parked  1 task…\n");
     buf_free(&drawn);
     world_end(&w);
 }
@@ -103,22 +106,26 @@ static void a_picture_of_many_fits_the_screen_and_counts_the_rest(void **state)
     add_task(&g, "extract_the_orders_of_a_whole_year", 10000);
     world_begin(&w, g, 0);
     for (uint32_t i = 0; i < 600; i++)
-        run_is(&w, 0, i, i % 2 ? RUN_RUNNING : RUN_WAITING, i % 2 ? "a-server-with-a-long-name" : NULL,
-               i % 2 ? i % 100 : 0,
-               i % 2 ? "reading a file whose name is quite long, far beyond the width of the screen" : NULL);
+        run_is(&w, 0, i, i % 2 ? RUN_RUNNING : RUN_WAITING,
+               i % 2 ? "a-server-with-a-long-name" : NULL, i % 2 ? i % 100 : 0,
+               i % 2 ? "reading a file whose name is quite long, far beyond the width of the screen"
+                     : NULL);
     live_draw(&live, w.core, w.now, &screen, 24, &drawn);
     assert_int_equal(live.drawn, 23);
     seen = plain(&drawn);
     unsigned lines = 0;
-    for (char *line = strtok((char *)(uintptr_t)buf_str(&seen), "\n"); line; line = strtok(NULL, "\n")) {
+    for (char *line = strtok((char *)(uintptr_t)buf_str(&seen), "\n"); line;
+         line = strtok(NULL, "\n")) {
         assert_true(term_width(span_str(line)) <= 80);
         if (++lines == 1)
-            assert_string_equal(line,
-                                "  extract_the_orders_of…  a-server-…  ░░░░░░░░░░░░   1%      0ms  reading a fil…");
+            assert_string_equal(
+                line,
+                "  extract_the_orders_of…  a-server-…  ░░░░░░░░░░░░   1%      0ms  reading a fil…");
         if (lines == 22)
             assert_string_equal(line, "  ... and 979 more: 279 running, 300 waiting, 400 asked");
         if (lines == 23)
-            assert_string_equal(line, "nightly  0ms  0 of 10000 ended  300 running  300 waiting  400 asked");
+            assert_string_equal(
+                line, "nightly  0ms  0 of 10000 ended  300 running  300 waiting  400 asked");
     }
     assert_int_equal(lines, 23);
     buf_free(&seen);
@@ -178,7 +185,12 @@ static void the_same_story(struct world *w, bool loud, struct buf *out)
     world_begin(w, g, 0);
     const struct pcore_event evs[] = {
         {.kind = PCORE_RUN, .task = extract, .index = 0, .state = RUN_WAITING},
-        {.kind = PCORE_RUN, .task = extract, .index = 0, .state = RUN_RUNNING, .attempt = 1, .server = "etl2"},
+        {.kind = PCORE_RUN,
+         .task = extract,
+         .index = 0,
+         .state = RUN_RUNNING,
+         .attempt = 1,
+         .server = "etl2"},
         {.kind = PCORE_RUN,
          .task = extract,
          .index = 0,
@@ -191,8 +203,18 @@ static void the_same_story(struct world *w, bool loud, struct buf *out)
          .index = 1,
          .state = RUN_PARKED,
          .text = "no server of 'etl' has the job"},
-        {.kind = PCORE_RUN, .task = extract, .index = 1, .state = RUN_RUNNING, .attempt = 2, .server = "etl1"},
-        {.kind = PCORE_RUN, .task = extract, .index = 1, .state = RUN_OUT_OF_CONTACT, .attempt = 2, .server = "etl1"},
+        {.kind = PCORE_RUN,
+         .task = extract,
+         .index = 1,
+         .state = RUN_RUNNING,
+         .attempt = 2,
+         .server = "etl1"},
+        {.kind = PCORE_RUN,
+         .task = extract,
+         .index = 1,
+         .state = RUN_OUT_OF_CONTACT,
+         .attempt = 2,
+         .server = "etl1"},
         {.kind = PCORE_ENDED, .task = extract, .index = 0, .attempt = 1, .outcome = &good},
         {.kind = PCORE_ENDED, .task = extract, .index = 1, .attempt = 2, .outcome = &bad},
     };
@@ -209,16 +231,17 @@ static void lines_tell_starts_ends_and_what_is_wrong(void **state)
     struct world w;
     struct buf out = {0};
     the_same_story(&w, false, &out);
-    the_same(&out,
-             "09:13:58  etl2  job-of-extract  table=t0  started  nightly/extract/0\n"
-             "09:14:01  -  job-of-extract  table=t1  parked: no server of 'etl' has the job  nightly/extract/1\n"
-             "09:14:02  etl1  job-of-extract  table=t1  started  attempt 2  nightly/extract/1\n"
-             "09:14:04  etl1  job-of-extract  table=t1  out of contact  nightly/extract/1\n"
-             "09:14:05  etl2  job-of-extract  table=t0  succeeded  7.5s  attempt 1  rows=48211  nightly/extract/0\n"
-             "09:14:07  etl1  job-of-extract  table=t1  failed  4.5s  attempt 2  exit 4:\\x0ano such \\x1btable  "
-             "nightly/extract/1\n"
-             "09:14:07  -  job-of-load  skipped: waits for success of 'extract', of which extract/1 failed  "
-             "nightly/load\n");
+    the_same(
+        &out,
+        "09:13:58  etl2  job-of-extract  table=t0  started  nightly/extract/0\n"
+        "09:14:01  -  job-of-extract  table=t1  parked: no server of 'etl' has the job  nightly/extract/1\n"
+        "09:14:02  etl1  job-of-extract  table=t1  started  attempt 2  nightly/extract/1\n"
+        "09:14:04  etl1  job-of-extract  table=t1  out of contact  nightly/extract/1\n"
+        "09:14:05  etl2  job-of-extract  table=t0  succeeded  7.5s  attempt 1  rows=48211  nightly/extract/0\n"
+        "09:14:07  etl1  job-of-extract  table=t1  failed  4.5s  attempt 2  exit 4:\\x0ano such \\x1btable  "
+        "nightly/extract/1\n"
+        "09:14:07  -  job-of-load  skipped: waits for success of 'extract', of which extract/1 failed  "
+        "nightly/load\n");
     world_end(&w);
 }
 
@@ -228,14 +251,15 @@ static void beside_a_picture_only_what_is_wrong_is_told(void **state)
     struct world w;
     struct buf out = {0};
     the_same_story(&w, true, &out);
-    the_same(&out,
-             "09:14:01  -  job-of-extract  table=t1  parked: no server of 'etl' has the job  nightly/extract/1\n"
-             "09:14:02  etl1  job-of-extract  table=t1  started  attempt 2  nightly/extract/1\n"
-             "09:14:04  etl1  job-of-extract  table=t1  out of contact  nightly/extract/1\n"
-             "09:14:07  etl1  job-of-extract  table=t1  failed  4.5s  attempt 2  exit 4:\\x0ano such \\x1btable  "
-             "nightly/extract/1\n"
-             "09:14:07  -  job-of-load  skipped: waits for success of 'extract', of which extract/1 failed  "
-             "nightly/load\n");
+    the_same(
+        &out,
+        "09:14:01  -  job-of-extract  table=t1  parked: no server of 'etl' has the job  nightly/extract/1\n"
+        "09:14:02  etl1  job-of-extract  table=t1  started  attempt 2  nightly/extract/1\n"
+        "09:14:04  etl1  job-of-extract  table=t1  out of contact  nightly/extract/1\n"
+        "09:14:07  etl1  job-of-extract  table=t1  failed  4.5s  attempt 2  exit 4:\\x0ano such \\x1btable  "
+        "nightly/extract/1\n"
+        "09:14:07  -  job-of-load  skipped: waits for success of 'extract', of which extract/1 failed  "
+        "nightly/load\n");
     world_end(&w);
 }
 
@@ -246,7 +270,8 @@ static void events_are_json_objects_one_a_line(void **state)
     struct buf out = {0};
     struct graph g = graph_begin("nightly");
     struct buf b = {0};
-    struct d_outcome o = {.status = STATUS_SUCCEEDED, .job = JOB_SUCCEEDED, .package = PACKAGE_SUCCEEDED};
+    struct d_outcome o = {
+        .status = STATUS_SUCCEEDED, .job = JOB_SUCCEEDED, .package = PACKAGE_SUCCEEDED};
     one_output(&b, &o.outputs);
     uint32_t extract = add_task(&g, "extract", 2), load = add_task(&g, "load", 1);
     add_after(&g, load, extract, IS_FAILURE, LAYER_PACKAGE);
@@ -272,7 +297,8 @@ static void events_are_json_objects_one_a_line(void **state)
             events_add(w.core, &w.out.effects[k], w.now, &out);
     }
     unsigned n = 0;
-    for (char *at = (char *)(uintptr_t)buf_str(&out), *end; (end = strchr(at, '\n')); at = end + 1, n++) {
+    for (char *at = (char *)(uintptr_t)buf_str(&out), *end; (end = strchr(at, '\n'));
+         at = end + 1, n++) {
         json_t *e = json_loadb(at, (size_t)(end - at), JSON_REJECT_DUPLICATES, NULL);
         assert_non_null(e);
         const char *event = json_string_value(json_object_get(e, "event"));
@@ -282,12 +308,16 @@ static void events_are_json_objects_one_a_line(void **state)
             assert_string_equal(json_string_value(json_object_get(e, "state")), "running");
             assert_string_equal(json_string_value(json_object_get(e, "text")), "a \"b\"");
             assert_int_equal(json_integer_value(json_object_get(e, "percent")), 9);
-            assert_string_equal(json_string_value(json_object_get(json_object_get(e, "items"), "table")), "t1");
+            assert_string_equal(
+                json_string_value(json_object_get(json_object_get(e, "items"), "table")), "t1");
         } else if (n == 1) {
-            assert_int_equal(json_integer_value(json_object_get(json_object_get(e, "outputs"), "rows")), 48211);
-            assert_string_equal(json_string_value(json_object_get(json_object_get(e, "job_outcome"), "state")),
-                                "succeeded");
-            assert_string_equal(json_string_value(json_object_get(e, "run")), "22000000-0000-0000-0000-000001000000");
+            assert_int_equal(
+                json_integer_value(json_object_get(json_object_get(e, "outputs"), "rows")), 48211);
+            assert_string_equal(
+                json_string_value(json_object_get(json_object_get(e, "job_outcome"), "state")),
+                "succeeded");
+            assert_string_equal(json_string_value(json_object_get(e, "run")),
+                                "22000000-0000-0000-0000-000001000000");
         } else if (n == 3) {
             assert_string_equal(json_string_value(json_object_get(e, "reason")),
                                 "waits for failure of 'extract', which succeeded");
@@ -308,26 +338,27 @@ static void the_overview_has_tasks_children_reasons_and_the_verdict(void **state
     night_begins(&w);
     night_ends(&w);
     report_text(w.core, &screen, &out);
-    the_same(&out, "TASK     JOB             AT   RESULT\n"
-                   "prepare  job-of-prepare  etl  2 of 5 succeeded (may fail)\n"
-                   "load     job-of-load     etl  1 of 1 succeeded\n"
-                   "say      job-of-say      etl  skipped: waits for success of 'prepare', of which…\n"
-                   "\n"
-                   "CHILD      SERVER  ATT  DELIVERY     JOB         PACKAGE        TIME  MESSAGE\n"
-                   "prepare/0  etl1      1  called       succeeded   succeeded     12.4s  rows=48211\n"
-                   "prepare/1  etl1      1  called       failed      failed        12.4s  exit 4: n…\n"
-                   "prepare/2  etl1      1  called       succeeded   succeeded     14.0s  \n"
-                   "prepare/3  etl1      1  called       timed_out   failed            -  ended aft…\n"
-                   "prepare/4  -         0  unreachable  not_called  not_executed      -  no server…\n"
-                   "load       etl1      1  called       succeeded   succeeded     500ms  \n"
-                   "\n"
-                   "  prepare/1 failed: exit 4: no such table\n"
-                   "  prepare/3 timed_out: ended after its timeout of 10s\n"
-                   "  prepare/4 unreachable: no server took it within 15m\n"
-                   "  say skipped: waits for success of 'prepare', of which prepare/1 failed\n"
-                   "\n"
-                   "3 of 6 children succeeded, 1 of 3 tasks skipped\n"
-                   "parent nightly (11111111-1111-1111-1111-111111111111) succeeded after 15.5s\n");
+    the_same(&out,
+             "TASK     JOB             AT   RESULT\n"
+             "prepare  job-of-prepare  etl  2 of 5 succeeded (may fail)\n"
+             "load     job-of-load     etl  1 of 1 succeeded\n"
+             "say      job-of-say      etl  skipped: waits for success of 'prepare', of which…\n"
+             "\n"
+             "CHILD      SERVER  ATT  DELIVERY     JOB         PACKAGE        TIME  MESSAGE\n"
+             "prepare/0  etl1      1  called       succeeded   succeeded     12.4s  rows=48211\n"
+             "prepare/1  etl1      1  called       failed      failed        12.4s  exit 4: n…\n"
+             "prepare/2  etl1      1  called       succeeded   succeeded     14.0s  \n"
+             "prepare/3  etl1      1  called       timed_out   failed            -  ended aft…\n"
+             "prepare/4  -         0  unreachable  not_called  not_executed      -  no server…\n"
+             "load       etl1      1  called       succeeded   succeeded     500ms  \n"
+             "\n"
+             "  prepare/1 failed: exit 4: no such table\n"
+             "  prepare/3 timed_out: ended after its timeout of 10s\n"
+             "  prepare/4 unreachable: no server took it within 15m\n"
+             "  say skipped: waits for success of 'prepare', of which prepare/1 failed\n"
+             "\n"
+             "3 of 6 children succeeded, 1 of 3 tasks skipped\n"
+             "parent nightly (11111111-1111-1111-1111-111111111111) succeeded after 15.5s\n");
     world_end(&w);
 }
 
@@ -411,7 +442,7 @@ static void the_report_as_json_has_every_child_and_task(void **state)
 static void a_report_keeps_within_its_bytes_and_shows_what_failed(void **state)
 {
     (void)state;
-    enum { MOST = 64 << 10, CHILDREN = 20000 };
+    enum { MAX = 64 << 10, CHILDREN = 20000 };
     struct world w;
     struct buf out = {0};
     struct graph g = graph_begin("nightly");
@@ -419,13 +450,15 @@ static void a_report_keeps_within_its_bytes_and_shows_what_failed(void **state)
     world_begin(&w, g, 0);
     for (uint32_t i = 0; i < CHILDREN; i++)
         i == CHILDREN - 1 ? fails(&w, a, i) : succeeds(&w, a, i);
-    report_json(w.core, MOST, &out);
-    assert_true(out.n <= MOST);
+    report_json(w.core, MAX, &out);
+    assert_true(out.n <= MAX);
     json_t *r = json_loadb((const char *)out.p, out.n, 0, NULL);
     assert_non_null(r);
     const json_t *children = json_object_get(r, "children");
-    assert_string_equal(json_string_value(json_object_get(json_array_get(children, 0), "status")), "failed");
-    assert_int_equal(json_array_size(children) + (size_t)json_integer_value(json_object_get(r, "children_left_out")),
+    assert_string_equal(json_string_value(json_object_get(json_array_get(children, 0), "status")),
+                        "failed");
+    assert_int_equal(json_array_size(children) +
+                         (size_t)json_integer_value(json_object_get(r, "children_left_out")),
                      CHILDREN);
     json_decref(r);
     buf_free(&out);

@@ -7,7 +7,8 @@ enum term_mood words_mood(enum status s)
 {
     if (s == STATUS_SUCCEEDED)
         return TERM_GOOD;
-    return s == STATUS_CANCELLED || s == STATUS_UNKNOWN || s == STATUS_UNREACHABLE ? TERM_WARN : TERM_BAD;
+    return s == STATUS_CANCELLED || s == STATUS_UNKNOWN || s == STATUS_UNREACHABLE ? TERM_WARN
+                                                                                   : TERM_BAD;
 }
 
 void words_clock(int64_t wall_ms, struct buf *out)

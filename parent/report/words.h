@@ -11,7 +11,8 @@ void words_clock(int64_t wall_ms, struct buf *out);
 void words_child(const struct pcore *c, uint32_t task, uint32_t index, struct buf *out);
 /* What tells it from its siblings: "table=orders". Made safe, at most `width` columns. */
 void words_label(const struct pcore *c, uint32_t task, uint32_t index, int width, struct buf *out);
-/* Message of an ended child, or its outputs "rows=48211 x=1", or nothing; made safe, at most `width` columns. */
+/* Message of an ended child, or its outputs "rows=48211 x=1", or nothing; made safe, at most
+   `width` columns. */
 void words_said(const struct pcore_child *k, int width, struct buf *out);
 /* "running", "out of contact", "asked" before it is accepted. */
 void words_state(const struct pcore_child *k, struct buf *out);

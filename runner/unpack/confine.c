@@ -1,4 +1,5 @@
-/* confine.c - see confine.h. Landlock has no function in glibc, so its three calls are made by number. */
+/* confine.c - see confine.h. Landlock has no function in glibc, so its three calls are made by
+   number. */
 #include "runner/unpack/confine.h"
 
 #include <errno.h>
@@ -13,7 +14,8 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #define CONFINE_MEMORY RLIM_INFINITY /* its shadow is terabytes of address space */
-/* The search for leaks at the end of a process stops it from another one, which is what a confined one may not do. */
+/* The search for leaks at the end of a process stops it from another one, which is what a confined
+   one may not do. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
@@ -22,7 +24,8 @@ const char *__asan_default_options(void)
 #elif defined(__SANITIZE_THREAD__)
 #define CONFINE_MEMORY RLIM_INFINITY
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+    __has_feature(memory_sanitizer)
 #define CONFINE_MEMORY RLIM_INFINITY
 #endif
 #endif
@@ -30,7 +33,7 @@ const char *__asan_default_options(void)
 #define CONFINE_MEMORY ((rlim_t)1 << 30) /* zstd's window is at most 128 MiB, a manifest 256 KiB */
 #endif
 
-enum { FILE_MOST_GIB = 9, CPU_SECONDS = 1800, DESCRIPTORS = 64 };
+enum { FILE_MAX_GIB = 9, CPU_SECONDS = 1800, DESCRIPTORS = 64 };
 
 static int limit(int what, rlim_t most, struct error *err)
 {
@@ -49,7 +52,7 @@ static int limits(struct error *err)
     if (rc == 0)
         rc = limit(RLIMIT_AS, CONFINE_MEMORY, err);
     if (rc == 0)
-        rc = limit(RLIMIT_FSIZE, (rlim_t)FILE_MOST_GIB << 30, err);
+        rc = limit(RLIMIT_FSIZE, (rlim_t)FILE_MAX_GIB << 30, err);
     if (rc == 0)
         rc = limit(RLIMIT_CPU, CPU_SECONDS, err);
     if (rc == 0)
@@ -59,7 +62,8 @@ static int limits(struct error *err)
 
 static int allow_path(int ruleset, const char *path, uint64_t access, struct error *err)
 {
-    struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = open(path, O_PATH | O_CLOEXEC)};
+    struct landlock_path_beneath_attr rule = {.allowed_access = access,
+                                              .parent_fd = open(path, O_PATH | O_CLOEXEC)};
     if (rule.parent_fd < 0)
         return 0; /* whoever needs it says that it is not there */
     int rc = (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
@@ -76,7 +80,8 @@ static int landlock(const char *const files[], const char *folder, struct error 
                            LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |
                            LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SYM;
     const uint64_t all = write | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
-                         LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK;
+                         LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
+                         LANDLOCK_ACCESS_FS_MAKE_BLOCK;
     if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
         return 0; /* a kernel without it: the other walls stand */
     struct landlock_ruleset_attr attr = {.handled_access_fs = all};

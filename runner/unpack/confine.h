@@ -4,10 +4,10 @@
 
 #include "common/error.h"
 
-/* For good: no new privileges, limits of memory, file size, time and descriptors, only standard descriptors open; by
- * Landlock, where the kernel has it, the files in the NULL-ended list can be read and the folder written, nothing
- * else opened; by seccomp no network, no other process, no other program, no mounting, no ownership. What is missing
- * of the files is no error here. */
+/* For good: no new privileges, limits of memory, file size, time and descriptors, only standard
+ * descriptors open; by Landlock, where the kernel has it, the files in the NULL-ended list can be
+ * read and the folder written, nothing else opened; by seccomp no network, no other process, no
+ * other program, no mounting, no ownership. What is missing of the files is no error here. */
 int confine(const char *const files[], const char *folder, struct error *err);
 
 #endif

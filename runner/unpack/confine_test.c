@@ -1,4 +1,5 @@
-/* confine_test.c - what a confined process can and cannot do any more. Each test confines a process of its own. */
+/* confine_test.c - what a confined process can and cannot do any more. Each test confines a process
+   of its own. */
 #include "common/testing.h"
 
 #include <errno.h>
@@ -23,7 +24,8 @@ static int confined(void **state, int (*act)(void **state))
 {
     assert_int_equal(mkdir(testing_path(state, "out"), 0700), 0);
     assert_int_equal(file_write_atomic(testing_path(state, "in"), span_str("in"), 0600, NULL), 0);
-    assert_int_equal(file_write_atomic(testing_path(state, "other"), span_str("other"), 0600, NULL), 0);
+    assert_int_equal(file_write_atomic(testing_path(state, "other"), span_str("other"), 0600, NULL),
+                     0);
     pid_t pid = fork();
     if (pid == 0) {
         const char *const files[] = {testing_path(state, "in"), testing_path(state, "none"), NULL};
@@ -45,8 +47,9 @@ static int do_its_work(void **state)
     char byte;
     int in = open(testing_path(state, "in"), O_RDONLY),
         out = open(testing_path(state, "out/f"), O_WRONLY | O_CREAT | O_EXCL, 0600);
-    return in < 0 || out < 0 || read(in, &byte, 1) != 1 || write(out, &byte, 1) != 1 || fchmod(out, 0444) < 0 ||
-           fsync(out) < 0 || mkdir(testing_path(state, "out/d"), 0700) < 0 ||
+    return in < 0 || out < 0 || read(in, &byte, 1) != 1 || write(out, &byte, 1) != 1 ||
+           fchmod(out, 0444) < 0 || fsync(out) < 0 ||
+           mkdir(testing_path(state, "out/d"), 0700) < 0 ||
            symlink("f", testing_path(state, "out/l")) < 0 ||
            rename(testing_path(state, "out/f"), testing_path(state, "out/g")) < 0 ||
            unlink(testing_path(state, "out/g")) < 0 || rmdir(testing_path(state, "out/d")) < 0;
@@ -74,7 +77,8 @@ static int reach_for_files(void **state)
         return 4;
     if (!fails(unlink(testing_path(state, "other")), EACCES))
         return 5;
-    return fails(rename(testing_path(state, "other"), testing_path(state, "out/x")), EACCES) ? 0 : 6;
+    return fails(rename(testing_path(state, "other"), testing_path(state, "out/x")), EACCES) ? 0
+                                                                                             : 6;
 }
 
 static void it_reaches_no_other_files(void **state)
@@ -87,7 +91,8 @@ static void it_reaches_no_other_files(void **state)
 static int reach_for_the_world(void **state)
 {
     static char *const argv[] = {"/bin/true", NULL}, *const envp[] = {NULL};
-    if (!fails(socket(AF_INET, SOCK_STREAM, 0), EPERM) || !fails(socket(AF_UNIX, SOCK_STREAM, 0), EPERM))
+    if (!fails(socket(AF_INET, SOCK_STREAM, 0), EPERM) ||
+        !fails(socket(AF_UNIX, SOCK_STREAM, 0), EPERM))
         return 1;
     if (!fails(fork(), EPERM) || !fails(execve("/bin/true", argv, envp), EPERM))
         return 2;

@@ -1,8 +1,8 @@
 /* lbunpack.c - installs one package into a server's store, in a process that can do nothing else.
  *
- * Started by lbrunner. Whatever a hostile archive made of the parsers of zstd, tar or JSON, it could write to the
- * store's folder and read three files; lbrunner believes only what it verifies there itself, at every step.
- */
+ * Started by lbrunner. Whatever a hostile archive made of the parsers of zstd, tar or JSON, it
+ * could write to the store's folder and read three files; lbrunner believes only what it verifies
+ * there itself, at every step. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -57,10 +57,11 @@ int main(int argc, char **argv)
         return EXIT_DONE;
     }
     if (argc < 5 || argc == 7 || argc > 8) {
-        fputs("lbunpack: expected ARCHIVE HASH TARGET_FOLDER SIGNERS_FILE [SIGNATURE_FILE [NAME VERSION]]; see "
-              "lbunpack "
-              "--help\n",
-              stderr);
+        fputs(
+            "lbunpack: expected ARCHIVE HASH TARGET_FOLDER SIGNERS_FILE [SIGNATURE_FILE [NAME VERSION]]; see "
+            "lbunpack "
+            "--help\n",
+            stderr);
         return EXIT_ASKED_WRONGLY;
     }
     if (package_hash_parse(argv[2], &u.hash, &err) < 0)

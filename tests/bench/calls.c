@@ -1,6 +1,6 @@
-/* calls.c - a caller: COUNT calls of JOB at ADDRESS, at most WINDOW of them not ended.
- * usage: calls JOB ADDRESS COUNT WINDOW
- * prints JSON: calls per second from the first call to the last result, and the times from call to result in ms. */
+/* calls.c - a caller: COUNT calls of JOB at ADDRESS, at most WINDOW of them not ended. usage: calls
+ * JOB ADDRESS COUNT WINDOW prints JSON: calls per second from the first call to the last result,
+ * and the times from call to result in ms. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +77,8 @@ int main(int argc, char **argv)
     }
     b.begun = mem_zalloc(b.count, sizeof *b.begun);
     b.took = mem_zalloc(b.count, sizeof *b.took);
-    if (longboat_open(&b.lb, NULL, NULL, &err) < 0 || longboat_wait(b.lb, is_done, &b, 600000, &err) < 0) {
+    if (longboat_open(&b.lb, NULL, NULL, &err) < 0 ||
+        longboat_wait(b.lb, is_done, &b, 600000, &err) < 0) {
         fprintf(stderr, "calls: %s (%u of %u ended)\n", err.text, b.ended, b.count);
         return 3;
     }
@@ -87,8 +88,8 @@ int main(int argc, char **argv)
         last = b.begun[i] + b.took[i] > last ? b.begun[i] + b.took[i] : last;
     qsort(b.took, b.count, sizeof *b.took, by_time);
     printf("{\"per_s\": %.1f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"failed\": %u}\n",
-           b.count / ((double)(last - first) / 1e6), (double)b.took[half] / 1e3, (double)b.took[most] / 1e3,
-           b.failed);
+           b.count / ((double)(last - first) / 1e6), (double)b.took[half] / 1e3,
+           (double)b.took[most] / 1e3, b.failed);
     longboat_close(&b.lb);
     return b.failed != 0;
 }

@@ -1,5 +1,5 @@
-/* spawn.c - the bare machine: posix_spawn and waitpid of /bin/true in a loop, in P processes at once.
- * usage: spawn COUNT PROCESSES      prints spawns per second */
+/* spawn.c - the bare machine: posix_spawn and waitpid of /bin/true in a loop, in P processes at
+ * once. usage: spawn COUNT PROCESSES      prints spawns per second */
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,8 @@ static int loop(int count)
     char *argv[] = {"true", NULL};
     for (int i = 0; i < count; i++) {
         pid_t pid;
-        if (posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ) != 0 || waitpid(pid, NULL, 0) != pid)
+        if (posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ) != 0 ||
+            waitpid(pid, NULL, 0) != pid)
             return 1;
     }
     return 0;

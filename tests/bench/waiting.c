@@ -1,6 +1,7 @@
-/* waiting.c - a caller whose calls nobody can take: COUNT calls of JOB at ADDRESS with one parameter of BYTES, at
- * most WINDOW of them not accepted. It leaves when all have been accepted, and they wait. usage: waiting JOB ADDRESS
- * COUNT WINDOW BYTES prints JSON: calls accepted per second. */
+/* waiting.c - a caller whose calls nobody can take: COUNT calls of JOB at ADDRESS with one
+ * parameter of BYTES, at most WINDOW of them not accepted. It leaves when all have been accepted,
+ * and they wait. usage: waiting JOB ADDRESS COUNT WINDOW BYTES prints JSON: calls accepted per
+ * second. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,8 @@ static void followed(void *self, const struct longboat_run *run)
 {
     struct one *one = self;
     if (run->refused != REFUSAL_NONE || run->outcome) {
-        fprintf(stderr, "waiting: a call does not wait: %s\n", run->text ? run->text : "it has ended");
+        fprintf(stderr, "waiting: a call does not wait: %s\n",
+                run->text ? run->text : "it has ended");
         exit(1);
     }
     if (!one->known)
@@ -61,7 +63,8 @@ int main(int argc, char **argv)
     b.window = (unsigned)strtoul(argv[4], NULL, 10);
     size_t bytes = strtoul(argv[5], NULL, 10);
     if (b.count == 0 || b.window == 0 || bytes > LIMIT_PARAMETERS / 2) {
-        fprintf(stderr, "waiting: COUNT and WINDOW are numbers from 1, BYTES at most %d\n", LIMIT_PARAMETERS / 2);
+        fprintf(stderr, "waiting: COUNT and WINDOW are numbers from 1, BYTES at most %d\n",
+                LIMIT_PARAMETERS / 2);
         return 2;
     }
     char *text = mem_zalloc(bytes + 1, 1);
@@ -71,7 +74,8 @@ int main(int argc, char **argv)
     b.call = (struct longboat_call){.job = argv[1], .address = argv[2], .priority = 4};
     b.call.parameters = wire_list_from(&parameters, 1);
     int64_t begun = clock_boot_us();
-    if (longboat_open(&b.lb, NULL, NULL, &err) < 0 || longboat_wait(b.lb, is_done, &b, 3600000, &err) < 0) {
+    if (longboat_open(&b.lb, NULL, NULL, &err) < 0 ||
+        longboat_wait(b.lb, is_done, &b, 3600000, &err) < 0) {
         fprintf(stderr, "waiting: %s (%u of %u accepted)\n", err.text, b.accepted, b.count);
         return 3;
     }

@@ -1,6 +1,7 @@
-/* journal_test.c - one suite for every journal: the broker's SQLite file and the simulated disk. What the simulator
- * proves over its disk holds for a broker as far as the two behave alike, so they are asked the same, with the same
- * records, and have to answer the same. The records are a life made by chance; the core's replay judges it. */
+/* journal_test.c - one suite for every journal: the broker's SQLite file and the simulated disk.
+ * What the simulator proves over its disk holds for a broker as far as the two behave alike, so
+ * they are asked the same, with the same records, and have to answer the same. The records are a
+ * life made by chance; the core's replay judges it. */
 #include "broker/store/store.h"
 #include "common/mem.h"
 #include "common/testing.h"
@@ -12,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RUNS = 24, TURNS = 120, SEEDS = 6, KEPT_MOST = 4, WALL = 1700000000 };
+enum { RUNS = 24, TURNS = 120, SEEDS = 6, KEPT_ENDS = 4, WALL = 1700000000 };
 
 /* ---- A life: records in turns */
 struct life {
@@ -53,10 +54,13 @@ static void add_called(struct life *l, struct one *r, unsigned number)
                                    .job = span_str("load"),
                                    .address = span_str("etl")},
                   &call);
-    d_signed_encode(&(struct d_signed){.signer = caller, .body = buf_span(&call), .signature = span_of(none, 64)},
+    d_signed_encode(&(struct d_signed){.signer = caller,
+                                       .body = buf_span(&call),
+                                       .signature = span_of(none, 64)},
                     &envelope);
     struct hash digest = {{(uint8_t)number}};
-    ADD(l, called, .run = r->id, .principal = caller, .call = buf_span(&envelope), .digest = digest);
+    ADD(l, called, .run = r->id, .principal = caller, .call = buf_span(&envelope),
+        .digest = digest);
     buf_free(&call);
     buf_free(&envelope);
     r->is = WAITS;
@@ -65,10 +69,11 @@ static void add_called(struct life *l, struct one *r, unsigned number)
 static void add_ended(struct life *l, struct one *r)
 {
     struct buf outcome = {0};
-    d_outcome_encode(&(struct d_outcome){.status = STATUS_FAILED, .job = JOB_FAILED, .package = PACKAGE_FAILED},
-                     &outcome);
-    ADD(l, ended, .run = r->id, .attempt = r->attempt, .server = span_str("etl1"), .outcome = buf_span(&outcome),
-        .reported = r->is == THERE);
+    d_outcome_encode(
+        &(struct d_outcome){.status = STATUS_FAILED, .job = JOB_FAILED, .package = PACKAGE_FAILED},
+        &outcome);
+    ADD(l, ended, .run = r->id, .attempt = r->attempt, .server = span_str("etl1"),
+        .outcome = buf_span(&outcome), .reported = r->is == THERE);
     buf_free(&outcome);
     r->is = OVER;
 }
@@ -117,7 +122,8 @@ static void one_more_of(struct life *l, struct one *r)
     } else if (r->is == HELD) {
         add_ended(l, r);
     } else {
-        ADD(l, evidence, .run = r->id, .attempt = 1, .server = span_str("etl1"), .why = span_str("late"));
+        ADD(l, evidence, .run = r->id, .attempt = 1, .server = span_str("etl1"),
+            .why = span_str("late"));
     }
 }
 
@@ -163,7 +169,8 @@ static int take(void *self, uint64_t lsn, struct span body, struct error *err)
 
 static struct bcore *new_core(void)
 {
-    struct bcore_config config = {.memory_budget = 1 << 30, .max_runs = 1000, .kept_max = KEPT_MOST};
+    struct bcore_config config = {
+        .memory_budget = 1 << 30, .max_runs = 1000, .kept_max = KEPT_ENDS};
     return bcore_new(&config);
 }
 
@@ -205,11 +212,13 @@ struct face {
     void (*make)(struct journal_here *j, const char *path, uint64_t seed);
     void (*destroy)(struct journal_here *j);
     void (*begin)(struct journal_here *j, struct loaded *ret); /* a process begins: loads */
-    void (*end)(struct journal_here *j);                       /* it ends in order: all is committed and folded */
+    /* it ends in order: all is committed and folded */
+    void (*end)(struct journal_here *j);
     void (*append)(struct journal_here *j, const struct bcore_record *v, unsigned n); /* a turn */
     void (*wait)(struct journal_here *j);                                             /* for news */
     void (*set_full)(struct journal_here *j, bool full);
-    bool (*key)(struct journal_here *j, const char *principal, const char *key, struct id *run, struct hash *digest);
+    bool (*key)(struct journal_here *j, const char *principal, const char *key, struct id *run,
+                struct hash *digest);
     bool (*ended)(struct journal_here *j, struct id run, uint64_t *ret_attempt);
     /* A process appends turns, hears of some, and dies. What it had heard of. */
     uint64_t (*live_and_die)(struct journal_here *j, const struct life *l, uint64_t seed);
@@ -242,8 +251,11 @@ static void file_destroy(struct journal_here *j)
 static void file_begin(struct journal_here *j, struct loaded *ret)
 {
     struct error err = {0};
-    struct store_options o = {
-        .path = j->path, .no_pregrow = true, .reserve_bytes = 1, .kept_max = KEPT_MOST, .now = WALL};
+    struct store_options o = {.path = j->path,
+                              .no_pregrow = true,
+                              .reserve_bytes = 1,
+                              .kept_max = KEPT_ENDS,
+                              .now = WALL};
     if (store_open(&j->store, &o, &err) < 0 || store_load(j->store, take, ret, &err) < 0 ||
         store_start(j->store, &(struct store_calls){j, on_committed, on_full}, &err) < 0)
         fail_msg("%s", err.text);
@@ -312,14 +324,17 @@ static bool file_key(struct journal_here *j, const char *principal, const char *
 
 static bool file_ended(struct journal_here *j, struct id run, uint64_t *ret_attempt)
 {
-    bool found = file_ask(j, &(struct store_question){.what = STORE_RECORDS, .run = run, .most = 100});
+    bool found =
+        file_ask(j, &(struct store_question){.what = STORE_RECORDS, .run = run, .most = 100});
     *ret_attempt = j->found_attempt;
     return found;
 }
 
 static uint64_t file_live_and_die(struct journal_here *j, const struct life *l, uint64_t seed)
 {
-    uint64_t *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), was;
+    uint64_t *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                          -1, 0),
+             was;
     int status;
     assert_true(told != MAP_FAILED);
     pid_t pid = fork();
@@ -369,7 +384,7 @@ static void sim_begin(struct journal_here *j, struct loaded *ret)
 {
     struct error err = {0};
     j->broker.up = true;
-    if (journal_load(j->journal, true, KEPT_MOST, take, ret, &err) < 0)
+    if (journal_load(j->journal, true, KEPT_ENDS, take, ret, &err) < 0)
         fail_msg("%s", err.text);
     j->told = journal_durable(j->journal);
 }
@@ -432,10 +447,10 @@ static uint64_t sim_live_and_die(struct journal_here *j, const struct life *l, u
 }
 
 static const struct face faces[] = {
-    {"a SQLite file", file_make, file_destroy, file_begin, file_end, file_append, file_wait, file_set_full, file_key,
-     file_ended, file_live_and_die},
-    {"the simulated disk", sim_make, sim_destroy, sim_begin, sim_end, sim_append, sim_wait, sim_set_full, sim_key,
-     sim_ended, sim_live_and_die},
+    {"a SQLite file", file_make, file_destroy, file_begin, file_end, file_append, file_wait,
+     file_set_full, file_key, file_ended, file_live_and_die},
+    {"the simulated disk", sim_make, sim_destroy, sim_begin, sim_end, sim_append, sim_wait,
+     sim_set_full, sim_key, sim_ended, sim_live_and_die},
 };
 enum { FACES = sizeof faces / sizeof *faces };
 
@@ -483,8 +498,8 @@ static void assert_state(struct case_ *c, const struct loaded *l, uint64_t n)
     struct hash expected = state_after(&c->life, n), is;
     bcore_digest(l->core, &is);
     if (memcmp(is.b, expected.b, sizeof is.b) != 0)
-        fail_msg("%s, seed %llu: what is loaded is not the state after %llu records", c->here.face->name,
-                 (unsigned long long)c->seed, (unsigned long long)n);
+        fail_msg("%s, seed %llu: what is loaded is not the state after %llu records",
+                 c->here.face->name, (unsigned long long)c->seed, (unsigned long long)n);
 }
 
 static void append_turns(struct case_ *c, unsigned from, unsigned to)
@@ -535,8 +550,8 @@ static void dies(struct case_ *c)
     for (unsigned t = 0; t < c->life.turns; t++)
         whole |= c->life.turn_end[t] == n;
     if (!whole)
-        fail_msg("%s, seed %llu: %llu records are there, which is in the middle of a turn", c->here.face->name,
-                 (unsigned long long)c->seed, (unsigned long long)n);
+        fail_msg("%s, seed %llu: %llu records are there, which is in the middle of a turn",
+                 c->here.face->name, (unsigned long long)c->seed, (unsigned long long)n);
     assert_state(c, &l, n);
     c->here.face->end(&c->here);
     loaded_free(&l);
@@ -608,7 +623,8 @@ static void a_full_disk_says_so_holds_what_has_no_room_and_goes_on(void **state)
     in_every_journal(state, fills);
 }
 
-/* What the one leaves out of a replay, the other does, too: the simulator's replays are those of a broker. */
+/* What the one leaves out of a replay, the other does, too: the simulator's replays are those of a
+   broker. */
 static void a_folded_journal_loads_the_same_records_in_every_journal(void **state)
 {
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {

@@ -1,5 +1,5 @@
-/* messages_fuzz.c - any bytes as any message, document, record or spool entry: refused or read, and what is read
- * encodes to the very bytes that came. */
+/* messages_fuzz.c - any bytes as any message, document, record or spool entry: refused or read, and
+ * what is read encodes to the very bytes that came. */
 #include <assert.h>
 #include <string.h>
 

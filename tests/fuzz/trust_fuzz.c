@@ -1,5 +1,5 @@
-/* trust_fuzz.c - any bytes as a certificate, a call, a revocation list, a minisign signature and a join token:
- * nothing that nobody signed is ever taken for good. */
+/* trust_fuzz.c - any bytes as a certificate, a call, a revocation list, a minisign signature and a
+ * join token: nothing that nobody signed is ever taken for good. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* yaml_fuzz.c - any bytes as YAML: refused with a place, or a tree that can be walked. Plans, jobs and manifests
- * begin here. */
+/* yaml_fuzz.c - any bytes as YAML: refused with a place, or a tree that can be walked. Plans, jobs
+ * and manifests begin here. */
 #include <assert.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
-/* analyzer.h - what clang's analyzer has to know and cannot see. It looks at one file at a time, so for all it knows
- * error_set might return 0 and wire_decode 7, and it follows paths on which a refusal is none. tests/lint/tidy.sh
- * puts this in front of every file but those that define these functions. */
+/* analyzer.h - what clang's analyzer has to know and cannot see. It looks at one file at a time, so
+ * for all it knows error_set might return 0 and wire_decode 7, and it follows paths on which a
+ * refusal is none. tests/lint/tidy.sh puts this in front of every file but those that define these
+ * functions. */
 #include "common/yaml.h"
 #include "proto/schema.h"
 

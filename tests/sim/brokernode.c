@@ -1,5 +1,5 @@
-/* brokernode.c - see brokernode.h. Where things are done as in broker/broker.c, it is because the core relies on it.
- */
+/* brokernode.c - see brokernode.h. Where things are done as in broker/broker.c, it is because the
+ * core relies on it. */
 #include "tests/sim/brokernode.h"
 
 #include <inttypes.h>
@@ -151,8 +151,8 @@ static void take_output(struct brokernode *b, uint64_t asker)
         trace_record(b, r);
         laws_decides(b->laws, r->body);
         if (r->lsn != ++b->last_lsn)
-            law_break(b->laws, LAW_REPLAY_IS_STATE, "record %" PRIu64 " follows record %" PRIu64, r->lsn,
-                      b->last_lsn - 1);
+            law_break(b->laws, LAW_REPLAY_IS_STATE, "record %" PRIu64 " follows record %" PRIu64,
+                      r->lsn, b->last_lsn - 1);
         journal_append(b->journal, r->lsn, r->body);
         seeing_record(b->seeing, r->lsn, r->body);
         shadow_emitted(b->shadow, r->lsn, r->body);
@@ -192,7 +192,8 @@ static void on_tick(struct world *w, void *self)
     b->ticks = b->tick_at == w->now ? b->ticks + 1 : 0;
     b->tick_at = w->now;
     if (b->ticks > HOT_TICKS)
-        law_break(b->laws, LAW_STEPS_WITHIN_TIME, "the broker's core asks for tick after tick at one moment");
+        law_break(b->laws, LAW_STEPS_WITHIN_TIME,
+                  "the broker's core asks for tick after tick at one moment");
     step(b, &ev);
     turn_end(b);
 }
@@ -236,14 +237,19 @@ static void on_hello(void *self, uint64_t peer, const char *name, struct span he
             g->who = &b->members[i];
     who_is(g->who, &who);
     TRACE(b->w, "broker", "session %" PRIu64 " of %s", peer, name);
-    step(b, &(struct bcore_event){
-                .kind = BCORE_PEER_UP, .peer = peer, .who = &who, .message = hello, .window_open = true});
-    if ((g = guest_of(b, peer)) && !g->closing && m_hello_decode(hello, &m, NULL) == 0 && !id_is_zero(m.spool))
-        laws_heard(b->laws, name, g->spool = m.spool); /* a worker that is sent away was not heard */
+    step(b, &(struct bcore_event){.kind = BCORE_PEER_UP,
+                                  .peer = peer,
+                                  .who = &who,
+                                  .message = hello,
+                                  .window_open = true});
+    if ((g = guest_of(b, peer)) && !g->closing && m_hello_decode(hello, &m, NULL) == 0 &&
+        !id_is_zero(m.spool))
+        /* a worker that is sent away was not heard */
+        laws_heard(b->laws, name, g->spool = m.spool);
 }
 
-static void take_message(struct brokernode *b, uint64_t peer, struct span message, const struct bcore_effect *asked,
-                         const struct bcore_known *known)
+static void take_message(struct brokernode *b, uint64_t peer, struct span message,
+                         const struct bcore_effect *asked, const struct bcore_known *known)
 {
     struct guest *g = guest_of(b, peer);
     struct bcore_peer who;
@@ -295,7 +301,8 @@ static void on_window(void *self, uint64_t peer, bool open)
     if (!g)
         return;
     who_is(g->who, &who);
-    step(b, &(struct bcore_event){.kind = BCORE_WINDOW, .peer = peer, .who = &who, .window_open = open});
+    step(b, &(struct bcore_event){
+                .kind = BCORE_WINDOW, .peer = peer, .who = &who, .window_open = open});
     if (open)
         seeing_window(b->seeing, peer);
 }
@@ -315,7 +322,8 @@ static const struct door_calls door_calls = {.hello = on_hello,
                                              .queued = on_queued,
                                              .turn_end = turn_end};
 
-static const struct lookup_calls lookup_calls = {.say = say, .known = on_known, .turn_end = turn_end};
+static const struct lookup_calls lookup_calls = {
+    .say = say, .known = on_known, .turn_end = turn_end};
 
 /* ---- The journal */
 static void on_durable(void *self, const struct journal_record *r)
@@ -339,10 +347,12 @@ static void on_full(void *self, bool full)
     step(self, &(struct bcore_event){.kind = full ? BCORE_STORE_FULL : BCORE_STORE_OK});
 }
 
-static const struct journal_calls journal_calls = {.durable = on_durable, .committed = on_committed, .full = on_full};
+static const struct journal_calls journal_calls = {
+    .durable = on_durable, .committed = on_committed, .full = on_full};
 
 /* ---- Life */
-struct brokernode *brokernode_new(struct world *w, struct network *n, struct laws *l, const struct broker_mood *mood)
+struct brokernode *brokernode_new(struct world *w, struct network *n, struct laws *l,
+                                  const struct broker_mood *mood)
 {
     struct brokernode *b = mem_zalloc(1, sizeof *b);
     b->w = w;
@@ -402,16 +412,19 @@ void brokernode_start(struct brokernode *b)
         return;
     if (folded)
         met(b->w, FAULT_REDUCED_REPLAY);
-    TRACE(b->w, "broker", "starts at record %" PRIu64 "%s", journal_durable(b->journal), folded ? ", folded" : "");
+    TRACE(b->w, "broker", "starts at record %" PRIu64 "%s", journal_durable(b->journal),
+          folded ? ", folded" : "");
     b->process.up = true;
     b->last_lsn = journal_durable(b->journal);
-    struct bcore_event ev = {
-        .now = boot_ms(b->w, &b->process), .wall = wall_ms(b->w, &b->process), .lsn = journal_durable(b->journal)};
+    struct bcore_event ev = {.now = boot_ms(b->w, &b->process),
+                             .wall = wall_ms(b->w, &b->process),
+                             .lsn = journal_durable(b->journal)};
     random_bytes(b->w, ev.random, sizeof ev.random);
     b->door = door_new(b->w, b->net, &b->process, &door_calls, b);
     b->gate = gate_new(b->last_lsn, leave, fetch, b);
     b->lookup = lookup_new(b->w, &b->process, b->laws, b->journal, b->gate, &lookup_calls, b);
-    b->seeing = seeing_new(b->w, &b->seeing_mood, &b->process, b->laws, b->journal, b->door, b->core);
+    b->seeing =
+        seeing_new(b->w, &b->seeing_mood, &b->process, b->laws, b->journal, b->door, b->core);
     seeing_on_turn_end(b->seeing, turn_end, b);
     seeing_committed(b->seeing, b->last_lsn);
     bcore_begin(b->core, &ev, &b->out);
@@ -426,7 +439,8 @@ void brokernode_crash(struct brokernode *b)
     if (!b->process.up)
         return;
     TRACE(b->w, "broker", "crashes");
-    shadow_judge(b->shadow, b->core, "the broker's state at its death is not what replaying its records gives");
+    shadow_judge(b->shadow, b->core,
+                 "the broker's state at its death is not what replaying its records gives");
     stop(b);
     network_broker_down(b->net);
     met(b->w, journal_crash(b->journal) ? FAULT_BROKER_CRASH_IN_COMMIT : FAULT_BROKER_CRASH);

@@ -1,11 +1,11 @@
-/* brokernode.h - the broker's process: the real core in a shell that keeps the order of DESIGN 4: take, decide,
- * write, tell.
+/* brokernode.h - the broker's process: the real core in a shell that keeps the order of DESIGN 4:
+ * take, decide, write, tell.
  *
- * The records of a turn are one transaction of the journal; an effect waits until the record that it rests on is
- * known to be on disk, and effects of one peer leave in their order (gate.h). What the core asks of the history is
- * answered later (lookup.h). A start replays the journal, whole or folded, and compares digests with a shadow, which
- * has only ever been fed records (shadow.h). Monitors are served by the real feed (seeing.h).
- */
+ * The records of a turn are one transaction of the journal; an effect waits until the record that
+ * it rests on is known to be on disk, and effects of one peer leave in their order (gate.h). What
+ * the core asks of the history is answered later (lookup.h). A start replays the journal, whole or
+ * folded, and compares digests with a shadow, which has only ever been fed records (shadow.h).
+ * Monitors are served by the real feed (seeing.h). */
 #ifndef LB_TESTS_SIM_BROKERNODE_H
 #define LB_TESTS_SIM_BROKERNODE_H
 
@@ -23,7 +23,8 @@ struct broker_mood {
     struct seeing_mood seeing;
 };
 
-struct brokernode *brokernode_new(struct world *w, struct network *n, struct laws *l, const struct broker_mood *mood);
+struct brokernode *brokernode_new(struct world *w, struct network *n, struct laws *l,
+                                  const struct broker_mood *mood);
 void brokernode_free(struct brokernode **b);
 void brokernode_start(struct brokernode *b);
 void brokernode_crash(struct brokernode *b);

@@ -69,9 +69,11 @@ static uint64_t req_of(unsigned index, unsigned what)
 static void say_wish(struct callernode *c, const struct wish *x)
 {
     if (x->state == WISH_OPEN)
-        SAY(c, call, .req = req_of(x->index, ASK_CALL), .call = buf_span(&x->signed_call), .follow = x->level);
+        SAY(c, call, .req = req_of(x->index, ASK_CALL), .call = buf_span(&x->signed_call),
+            .follow = x->level);
     if (x->state == WISH_ACCEPTED)
-        SAY(c, follow, .req = req_of(x->index, ASK_FOLLOW), .run = x->run, .level = x->level ? x->level : 1);
+        SAY(c, follow, .req = req_of(x->index, ASK_FOLLOW), .run = x->run,
+            .level = x->level ? x->level : 1);
     if (x->cancel && !x->cancel_answered)
         SAY(c, cancel, .req = req_of(x->index, ASK_CANCEL), .run = x->run, .force = x->force,
             .reason = span_str("not wanted any more"));
@@ -87,8 +89,9 @@ static void say_request(struct callernode *c, unsigned i)
         value_add_str(&arguments, span_str("how"));
         value_add_str(&arguments, span_str(r->how));
     }
-    SAY(c, operate, .req = req_of(i, ASK_OPERATE), .verb = span_str(r->verb), .target = span_str(r->target),
-        .arguments = wire_list_from(&arguments, r->how[0] != 0), .reason = span_str("to see"));
+    SAY(c, operate, .req = req_of(i, ASK_OPERATE), .verb = span_str(r->verb),
+        .target = span_str(r->target), .arguments = wire_list_from(&arguments, r->how[0] != 0),
+        .reason = span_str("to see"));
     buf_free(&arguments);
 }
 
@@ -105,7 +108,8 @@ static void on_later(struct world *w, void *self)
 {
     struct wish *x = self;
     struct callernode *c = x->c;
-    if (!c->process.up || !line_is_up(c->line) || (x->state != WISH_ACCEPTED && x->state != WISH_ENDED)) {
+    if (!c->process.up || !line_is_up(c->line) ||
+        (x->state != WISH_ACCEPTED && x->state != WISH_ENDED)) {
         if (x->state == WISH_OPEN && line_is_up(c->line))
             say_wish(c, x);
         else if (w->chaos && x->state != WISH_REFUSED)
@@ -113,7 +117,8 @@ static void on_later(struct world *w, void *self)
     } else if (x->will_repeat) {
         x->will_repeat = false;
         met(w, FAULT_SAME_KEY);
-        SAY(c, call, .req = req_of(x->index, ASK_CALL), .call = buf_span(&x->signed_call), .follow = x->level);
+        SAY(c, call, .req = req_of(x->index, ASK_CALL), .call = buf_span(&x->signed_call),
+            .follow = x->level);
         set_later(x, SECS(20));
     } else if (x->will_other) {
         x->will_other = false;
@@ -204,8 +209,9 @@ void callernode_call(struct callernode *c, bool quick)
     x->force = chance(c->w, 200);
     c->wishes = mem_realloc(c->wishes, c->n_wishes + 1, sizeof *c->wishes);
     c->wishes[c->n_wishes++] = x;
-    TRACE(c->w, c->name, "calls %s of " SPAN_FMT " at " SPAN_FMT ", on_lost %s%s", x->key, SPAN_ARG(d.job),
-          SPAN_ARG(d.address), on_lost_text(d.on_lost), x->will_cancel ? ", and will cancel it" : "");
+    TRACE(c->w, c->name, "calls %s of " SPAN_FMT " at " SPAN_FMT ", on_lost %s%s", x->key,
+          SPAN_ARG(d.job), SPAN_ARG(d.address), on_lost_text(d.on_lost),
+          x->will_cancel ? ", and will cancel it" : "");
     say_wish(c, x);
     line_flush(c->line);
     if (x->will_cancel || x->will_repeat || x->will_other)
@@ -238,12 +244,15 @@ static struct wish *wish_of_run(struct callernode *c, struct id run)
 
 static void hear_accepted(struct callernode *c, const struct m_accepted *m)
 {
-    unsigned index = (unsigned)((m->req - 1) / ASK_KINDS), what = (unsigned)((m->req - 1) % ASK_KINDS);
+    unsigned index = (unsigned)((m->req - 1) / ASK_KINDS),
+             what = (unsigned)((m->req - 1) % ASK_KINDS);
     struct wish *x = index < c->n_wishes ? c->wishes[index] : NULL;
     if (!x)
         return;
-    TRACE(c->w, c->name, "%s is accepted as run %s%s", x->key, short_id(m->run), m->duplicate ? " (known)" : "");
-    laws_accepted(c->laws, c->name, x->key, buf_span(what == ASK_OTHER ? &x->other_body : &x->body), m->run);
+    TRACE(c->w, c->name, "%s is accepted as run %s%s", x->key, short_id(m->run),
+          m->duplicate ? " (known)" : "");
+    laws_accepted(c->laws, c->name, x->key, buf_span(what == ASK_OTHER ? &x->other_body : &x->body),
+                  m->run);
     if (x->state != WISH_OPEN)
         return;
     x->run = m->run;
@@ -278,18 +287,20 @@ static void refused_call(struct callernode *c, struct wish *x, bool other, const
         if (!other && x->state == WISH_OPEN)
             x->state = WISH_REFUSED;
     } else if (!other && x->state == WISH_OPEN && m->code == REFUSAL_BUSY) {
-        world_at(c->w, &x->later, c->w->now + MS((int64_t)m->retry_ms) + between(c->w, 0, MS(500)), &c->process,
-                 on_later, x);
+        world_at(c->w, &x->later, c->w->now + MS((int64_t)m->retry_ms) + between(c->w, 0, MS(500)),
+                 &c->process, on_later, x);
     } else if (!other && x->state == WISH_OPEN) {
         x->state = WISH_REFUSED;
-    } else if (x->state == WISH_ACCEPTED || x->state == WISH_ENDED) { /* a known key is judged before all else */
+    } else if (x->state == WISH_ACCEPTED || x->state == WISH_ENDED) {
+        /* a known key is judged before all else */
         laws_unknown(c->laws, x->run);
     }
 }
 
 static void hear_error(struct callernode *c, const struct m_error *m)
 {
-    unsigned index = (unsigned)((m->req - 1) / ASK_KINDS), what = (unsigned)((m->req - 1) % ASK_KINDS);
+    unsigned index = (unsigned)((m->req - 1) / ASK_KINDS),
+             what = (unsigned)((m->req - 1) % ASK_KINDS);
     TRACE(c->w, c->name, "is refused: %s: " SPAN_FMT, refusal_word(m->code), SPAN_ARG(m->text));
     if (!m->req)
         return;
@@ -314,7 +325,8 @@ static void hear_error(struct callernode *c, const struct m_error *m)
 
 static void hear_done(struct callernode *c, const struct m_done *m)
 {
-    unsigned index = (unsigned)((m->req - 1) / ASK_KINDS), what = (unsigned)((m->req - 1) % ASK_KINDS);
+    unsigned index = (unsigned)((m->req - 1) / ASK_KINDS),
+             what = (unsigned)((m->req - 1) % ASK_KINDS);
     if (what == ASK_OPERATE && index < c->n_requests) {
         c->requests[index].answered = true;
     } else if (what == ASK_CANCEL && index < c->n_wishes) {
@@ -359,8 +371,9 @@ static void on_up(void *self, struct span welcome)
 static const struct line_calls line_calls = {.up = on_up, .message = on_message};
 
 /* ---- Life */
-struct callernode *callernode_new(struct world *w, struct network *n, struct laws *l, const struct catalog *c,
-                                  const char *name, const struct caller_mood *mood)
+struct callernode *callernode_new(struct world *w, struct network *n, struct laws *l,
+                                  const struct catalog *c, const char *name,
+                                  const struct caller_mood *mood)
 {
     struct callernode *x = mem_zalloc(1, sizeof *x);
     x->w = w;
@@ -437,16 +450,19 @@ struct cable *callernode_cable(struct callernode *c)
     return &c->cable;
 }
 
-bool callernode_is_owed(const struct callernode *c, callernode_excused *excused, void *self, const char **ret_why,
-                        struct id *ret_run)
+bool callernode_is_owed(const struct callernode *c, callernode_excused *excused, void *self,
+                        const char **ret_why, struct id *ret_run)
 {
     for (unsigned i = 0; i < c->n_wishes; i++) {
         const struct wish *x = c->wishes[i];
-        bool open = x->state == WISH_OPEN, unheard = x->state == WISH_ACCEPTED && !excused(self, x->run);
+        bool open = x->state == WISH_OPEN,
+             unheard = x->state == WISH_ACCEPTED && !excused(self, x->run);
         bool uncancelled = x->cancel && !x->cancel_answered;
         if (!open && !unheard && !uncancelled)
             continue;
-        *ret_why = open ? "an answer to its call" : unheard ? "the end of its run" : "an answer to its cancel";
+        *ret_why = open      ? "an answer to its call"
+                   : unheard ? "the end of its run"
+                             : "an answer to its cancel";
         *ret_run = x->run;
         return true;
     }

@@ -1,9 +1,8 @@
-/* callernode.h - a caller's process: calls under keys, follows, cancels; repeats what was not answered in each new
- * session.
+/* callernode.h - a caller's process: calls under keys, follows, cancels; repeats what was not
+ * answered in each new session.
  *
- * What it wants it remembers through its crashes, as a parent's driver does; what it has heard it may forget. An
- * operator is a caller that also drains, undrains and releases.
- */
+ * What it wants it remembers through its crashes, as a parent's driver does; what it has heard it
+ * may forget. An operator is a caller that also drains, undrains and releases. */
 #ifndef LB_TESTS_SIM_CALLERNODE_H
 #define LB_TESTS_SIM_CALLERNODE_H
 
@@ -14,29 +13,32 @@
 struct callernode;
 
 struct caller_mood {
-    /* Per mille of calls that are cancelled, repeated, repeated with another body, of several steps and to be run
-     * again or held when lost, followed with all states. */
+    /* Per mille of calls that are cancelled, repeated, repeated with another body, of several steps
+     * and to be run again or held when lost, followed with all states. */
     unsigned cancels, repeats, others, heavy, follows;
     const char *const *servers; /* names that may be called */
     unsigned n_servers;
 };
 
-struct callernode *callernode_new(struct world *w, struct network *n, struct laws *l, const struct catalog *c,
-                                  const char *name, const struct caller_mood *mood);
+struct callernode *callernode_new(struct world *w, struct network *n, struct laws *l,
+                                  const struct catalog *c, const char *name,
+                                  const struct caller_mood *mood);
 void callernode_free(struct callernode **c);
 void callernode_start(struct callernode *c);
 /* One more call, now or when a session is open. quick: of a short job that all servers have. */
 void callernode_call(struct callernode *c, bool quick);
 /* An operator's request, repeated until it is answered. `how`: of a release. */
-void callernode_operate(struct callernode *c, const char *verb, const char *target, const char *how);
+void callernode_operate(struct callernode *c, const char *verb, const char *target,
+                        const char *how);
 
 void callernode_crash(struct callernode *c, int64_t for_us);
 void callernode_pause(struct callernode *c, int64_t for_us);
 
 struct cable *callernode_cable(struct callernode *c);
-/* Is something still owed to it? A run that `excused` says so for need not end. *ret_why: a static text. */
+/* Is something still owed to it? A run that `excused` says so for need not end. *ret_why: a static
+   text. */
 typedef bool callernode_excused(void *self, struct id run);
-bool callernode_is_owed(const struct callernode *c, callernode_excused *excused, void *self, const char **ret_why,
-                        struct id *ret_run);
+bool callernode_is_owed(const struct callernode *c, callernode_excused *excused, void *self,
+                        const char **ret_why, struct id *ret_run);
 
 #endif

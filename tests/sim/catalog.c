@@ -30,7 +30,14 @@ static const struct job_row {
      SECS(6),
      100,
      {{.name = "run", .attempts = 3, .interval_ms = 1500, .backoff = 2}}},
-    {"steady", "2", 0, true, MS(300), SECS(6), 100, {{.name = "run", .attempts = 2, .interval_ms = 1000}}},
+    {"steady",
+     "2",
+     0,
+     true,
+     MS(300),
+     SECS(6),
+     100,
+     {{.name = "run", .attempts = 2, .interval_ms = 1000}}},
     {"chain",
      "1",
      2,
@@ -132,7 +139,8 @@ static void attest_job(const struct sim_job *j, struct buf *items)
     buf_free(&one);
 }
 
-void catalog_attest(const struct catalog *c, unsigned jobs, unsigned slots, bool need_holds, struct buf *out)
+void catalog_attest(const struct catalog *c, unsigned jobs, unsigned slots, bool need_holds,
+                    struct buf *out)
 {
     struct buf items = {0}, needs = {0}, one = {0};
     uint32_t n = 0;
@@ -143,9 +151,10 @@ void catalog_attest(const struct catalog *c, unsigned jobs, unsigned slots, bool
         }
     d_need_encode(&(struct d_need){.need = span_str("path /data"), .holds = need_holds}, &one);
     wire_add_bin(&needs, buf_span(&one));
-    m_attest_encode(
-        &(struct m_attest){.slots = slots, .jobs = wire_list_from(&items, n), .needs = wire_list_from(&needs, 1)},
-        out);
+    m_attest_encode(&(struct m_attest){.slots = slots,
+                                       .jobs = wire_list_from(&items, n),
+                                       .needs = wire_list_from(&needs, 1)},
+                    out);
     buf_free(&items);
     buf_free(&needs);
     buf_free(&one);
@@ -156,7 +165,8 @@ static void envelope_write(struct span body, const char *signer, struct buf *out
     d_signed_encode(&(struct d_signed){.signer = span_str(signer), .body = body}, out);
 }
 
-void certificate_write(const char *name, const char *role, uint64_t serial, unsigned pools, struct buf *out)
+void certificate_write(const char *name, const char *role, uint64_t serial, unsigned pools,
+                       struct buf *out)
 {
     struct buf items = {0}, body = {0};
     uint32_t n = 0;

@@ -1,4 +1,5 @@
-/* catalog.h - the fixed things of a simulated cluster: its jobs, and the certificates of its members. */
+/* catalog.h - the fixed things of a simulated cluster: its jobs, and the certificates of its
+   members. */
 #ifndef LB_TESTS_SIM_CATALOG_H
 #define LB_TESTS_SIM_CATALOG_H
 
@@ -27,13 +28,17 @@ void catalog_make(struct catalog *c);
 void catalog_free(struct catalog *c);
 const struct sim_job *catalog_by_hash(const struct catalog *c, const struct hash *hash);
 
-/* Appends the m_attest of a server that has these jobs (bits). Job `chain` needs something that may not hold. */
-void catalog_attest(const struct catalog *c, unsigned jobs, unsigned slots, bool need_holds, struct buf *out);
+/* Appends the m_attest of a server that has these jobs (bits). Job `chain` needs something that may
+   not hold. */
+void catalog_attest(const struct catalog *c, unsigned jobs, unsigned slots, bool need_holds,
+                    struct buf *out);
 
 extern const char *const sim_pools[CATALOG_POOLS];
 
-/* Appends a d_signed d_certificate; nobody in the simulation verifies signatures, so it has none. */
-void certificate_write(const char *name, const char *role, uint64_t serial, unsigned pools, struct buf *out);
+/* Appends a d_signed d_certificate; nobody in the simulation verifies signatures, so it has
+   none. */
+void certificate_write(const char *name, const char *role, uint64_t serial, unsigned pools,
+                       struct buf *out);
 
 /* What a caller wants; certificate and signature are the same as above. */
 void call_write(const struct d_call *call, struct buf *body, struct buf *signed_call);

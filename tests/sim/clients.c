@@ -1,4 +1,5 @@
-/* clients.c - the cluster's clients beside plain callers: parents' drivers with their plans, and monitors. */
+/* clients.c - the cluster's clients beside plain callers: parents' drivers with their plans, and
+   monitors. */
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
@@ -17,8 +18,9 @@ static void make_drivers(struct cluster *c, const char *const *servers)
         return;
     c->n_drivers = CLUSTER_DRIVERS;
     c->plans_wanted = (unsigned)between(w, 1, CLUSTER_PLANS);
-    c->plan_mood = (struct plan_mood){
-        .servers = servers, .n_servers = c->of_servers, .heavy = c->theme == THEME_EXILE ? 600 : 100};
+    c->plan_mood = (struct plan_mood){.servers = servers,
+                                      .n_servers = c->of_servers,
+                                      .heavy = c->theme == THEME_EXILE ? 600 : 100};
     for (unsigned i = 0; i < c->n_servers; i++)
         c->plan_mood.jobs |= c->jobs_at_first[i];
     brokernode_know(c->broker, DRIVERS, "caller", 0);
@@ -33,7 +35,8 @@ static void make_monitors(struct cluster *c, const char *const *servers)
     assert(n <= CLUSTER_MONITORS);
     for (unsigned i = 0; i < n; i++) {
         brokernode_know(c->broker, monitor_names[i], "monitor", 0);
-        c->monitors[i] = monitornode_new(w, c->network, c->laws, monitor_names[i], servers, c->of_servers);
+        c->monitors[i] =
+            monitornode_new(w, c->network, c->laws, monitor_names[i], servers, c->of_servers);
     }
 }
 
@@ -54,7 +57,8 @@ static void on_plan(struct world *w, void *self)
     laws_plan(c->laws, DRIVERS, p->key, buf_span(&p->body), &p->graph);
     drivernode_take(d, p);
     if (c->n_plans < c->plans_wanted)
-        world_at(w, &c->plan, w->now + between(w, 0, c->chaos_us * 2 / (c->plans_wanted + 1)), NULL, on_plan, c);
+        world_at(w, &c->plan, w->now + between(w, 0, c->chaos_us * 2 / (c->plans_wanted + 1)), NULL,
+                 on_plan, c);
     chance_end(w, &was);
 }
 
@@ -80,7 +84,8 @@ void clients_free(struct cluster *c)
 
 struct cable *clients_cable(struct cluster *c, unsigned i)
 {
-    return i < c->n_drivers ? drivernode_cable(c->drivers[i]) : monitornode_cable(c->monitors[i - c->n_drivers]);
+    return i < c->n_drivers ? drivernode_cable(c->drivers[i])
+                            : monitornode_cable(c->monitors[i - c->n_drivers]);
 }
 
 void clients_heal(struct cluster *c)
@@ -101,7 +106,8 @@ enum law clients_missing(struct cluster *c, char *text, size_t size)
     assert(drivers <= CLUSTER_DRIVERS && monitors <= CLUSTER_MONITORS);
     for (unsigned i = 0; i < drivers; i++)
         if (drivernode_is_owed(c->drivers[i], &parent)) {
-            snprintf(text, size, "%s is owed the end of parent %s", driver_names[i], short_id(parent));
+            snprintf(text, size, "%s is owed the end of parent %s", driver_names[i],
+                     short_id(parent));
             return LAW_DRIVER_HEARS;
         }
     for (unsigned i = 0; i < monitors; i++)
@@ -139,7 +145,8 @@ void clients_driver_pause(struct cluster *c, int64_t for_us)
 
 int clients_driver_replace(struct cluster *c, int64_t for_us)
 {
-    unsigned old = (unsigned)rng_below(&c->w.rng, CLUSTER_DRIVERS), how = (unsigned)rng_below(&c->w.rng, 3);
+    unsigned old = (unsigned)rng_below(&c->w.rng, CLUSTER_DRIVERS),
+             how = (unsigned)rng_below(&c->w.rng, 3);
     struct sim_plan *p = c->n_drivers ? drivernode_plan(c->drivers[old]) : NULL;
     if (!p)
         return -1;

@@ -11,7 +11,8 @@
 static const char *const server_names[CLUSTER_SERVERS] = {"wh1", "wh2", "wh3", "wh4"};
 static const char *const caller_names[CLUSTER_CALLERS] = {"anna", "bert", "carl"};
 
-/* Each rate is nothing in most seeds, so that rare things meet each other in quiet surroundings, too. */
+/* Each rate is nothing in most seeds, so that rare things meet each other in quiet surroundings,
+   too. */
 static unsigned some_rate(struct world *w, unsigned most)
 {
     return chance(w, 400) ? (unsigned)rng_below(&w->rng, most) : 0;
@@ -39,8 +40,8 @@ static void make_network(struct cluster *c)
     c->network = network_new(w, &mood);
 }
 
-/* Which of n members stay (ret_who), at least the first one, and where each of them is (ret_at): another one stands
- * for who is left out. */
+/* Which of n members stay (ret_who), at least the first one, and where each of them is (ret_at):
+ * another one stands for who is left out. */
 static unsigned some_stay(const struct only *which, unsigned n, unsigned *ret_at, unsigned *ret_who)
 {
     unsigned stay = 0;
@@ -59,19 +60,21 @@ static unsigned some_stay(const struct only *which, unsigned n, unsigned *ret_at
 static void make_servers(struct cluster *c)
 {
     struct world *w = &c->w;
-    c->of_servers = c->theme == THEME_EXILE && chance(w, 200) ? 1 : (unsigned)between(w, 1, CLUSTER_SERVERS);
+    c->of_servers =
+        c->theme == THEME_EXILE && chance(w, 200) ? 1 : (unsigned)between(w, 1, CLUSTER_SERVERS);
     unsigned who[CLUSTER_SERVERS];
     c->n_servers = some_stay(&c->less->servers, c->of_servers, c->server_at, who);
     for (unsigned at = 0; at < c->n_servers; at++) {
         unsigned i = who[at];
         struct rng was = chance_begin(w, LUCK_SERVER, i);
         unsigned pools = (unsigned)rng_below(&w->rng, 1u << CATALOG_POOLS);
-        unsigned jobs = ((1u << (CATALOG_JOBS - 1)) - 1) & ~(unsigned)(chance(w, 300) ? rng_next(&w->rng) : 0);
-        struct worker_options o = {.name = server_names[i],
-                                   .slots =
-                                       (unsigned)between(w, c->theme == THEME_EXILE && c->of_servers == 1 ? 2 : 1, 3),
-                                   .ahead = chance(w, 500) ? (unsigned)between(w, 1, 3) : 0,
-                                   .jobs = jobs | 1};
+        unsigned jobs =
+            ((1u << (CATALOG_JOBS - 1)) - 1) & ~(unsigned)(chance(w, 300) ? rng_next(&w->rng) : 0);
+        struct worker_options o = {
+            .name = server_names[i],
+            .slots = (unsigned)between(w, c->theme == THEME_EXILE && c->of_servers == 1 ? 2 : 1, 3),
+            .ahead = chance(w, 500) ? (unsigned)between(w, 1, 3) : 0,
+            .jobs = jobs | 1};
         if (c->less->slots && o.slots > c->less->slots)
             o.slots = c->less->slots;
         if (LESS_WITHOUT(c->less, HABIT_AHEAD))
@@ -109,7 +112,8 @@ static void make_callers(struct cluster *c)
         unsigned i = who[at];
         struct rng was = chance_begin(w, LUCK_CALLER, i);
         brokernode_know(c->broker, caller_names[i], "caller", 0);
-        c->callers[at] = callernode_new(w, c->network, c->laws, &c->catalog, caller_names[i], &mood);
+        c->callers[at] =
+            callernode_new(w, c->network, c->laws, &c->catalog, caller_names[i], &mood);
         chance_end(w, &was);
     }
     brokernode_know(c->broker, "opal", "administrator", 0);
@@ -144,7 +148,8 @@ static void on_call(struct world *w, void *self)
         call(c, caller, true);
     if (c->theme == THEME_RUSH && w->chaos && chance(w, 400))
         callernode_pause(caller, between(w, 0, SECS(20)));
-    world_at(w, &c->call, w->now + (chance(w, 300) ? 0 : between(w, 0, c->call_every * 2)), NULL, on_call, c);
+    world_at(w, &c->call, w->now + (chance(w, 300) ? 0 : between(w, 0, c->call_every * 2)), NULL,
+             on_call, c);
     if (only_is_over(&c->less->calls, c->called))
         c->calls_left = 0;
     chance_end(w, &was);
@@ -170,7 +175,10 @@ static void make(struct cluster *c)
                                           .silent_most = (unsigned)between(w, 1, 50),
                                           .page_most = (unsigned)between(w, 1, 40)}};
     unsigned theme = (unsigned)rng_below(&w->rng, 1000);
-    c->theme = theme < 400 ? THEME_MIXED : theme < 740 ? THEME_EXILE : theme < 870 ? THEME_MEMORY : THEME_RUSH;
+    c->theme = theme < 400   ? THEME_MIXED
+               : theme < 740 ? THEME_EXILE
+               : theme < 870 ? THEME_MEMORY
+                             : THEME_RUSH;
     if (c->theme == THEME_EXILE)
         mood.lost_after_ms = between(w, 16000, 24000);
     if (c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && chance(w, 300)))
@@ -182,14 +190,15 @@ static void make(struct cluster *c)
     laws_kept(c->laws, mood.kept_max);
     catalog_make(&c->catalog);
     for (unsigned i = 0; i < CATALOG_JOBS; i++)
-        laws_job(c->laws, c->catalog.jobs[i].hash, c->catalog.jobs[i].idempotent, c->catalog.jobs[i].concurrency);
+        laws_job(c->laws, c->catalog.jobs[i].hash, c->catalog.jobs[i].idempotent,
+                 c->catalog.jobs[i].concurrency);
     make_network(c);
     c->broker = brokernode_new(w, c->network, c->laws, &mood);
     make_servers(c);
     make_callers(c);
     clients_make(c, server_names);
-    c->chaos_us =
-        between(w, c->theme == THEME_EXILE ? SECS(200) : SECS(30), c->theme == THEME_EXILE ? SECS(700) : SECS(400));
+    c->chaos_us = between(w, c->theme == THEME_EXILE ? SECS(200) : SECS(30),
+                          c->theme == THEME_EXILE ? SECS(700) : SECS(400));
     c->calls_left = c->calls;
     c->call_every = c->chaos_us / (c->calls + 1);
     if (c->less->chaos_ms && c->chaos_us > MS(c->less->chaos_ms))
@@ -289,13 +298,14 @@ static enum law missing(struct cluster *c, char *text, size_t size)
     }
     for (unsigned i = 0; i < callers; i++)
         if (callernode_is_owed(c->callers[i], is_excused, c, &why, &run)) {
-            snprintf(text, size, "%s is owed %s (run %s)", callernode_cable(c->callers[i])->name, why, short_id(run));
+            snprintf(text, size, "%s is owed %s (run %s)", callernode_cable(c->callers[i])->name,
+                     why, short_id(run));
             return LAW_CALLER_HEARS;
         }
     for (unsigned i = 0; i < c->n_servers; i++) {
         if (!workernode_is_up(c->servers[i]) || workernode_live(c->servers[i])) {
-            snprintf(text, size, "server %s has %u attempts that are not recorded", workernode_name(c->servers[i]),
-                     workernode_live(c->servers[i]));
+            snprintf(text, size, "server %s has %u attempts that are not recorded",
+                     workernode_name(c->servers[i]), workernode_live(c->servers[i]));
             return LAW_SPOOL_EMPTIES;
         }
         if (workernode_children(c->servers[i])) {
@@ -327,7 +337,8 @@ static void on_look(struct world *w, void *self)
     enum law law = missing(c, text, sizeof text);
     c->over = law == LAW_COUNT;
     if (!c->over && w->now > c->healed_at + c->heal_us)
-        law_break(c->laws, law, "%d minutes after the last fault: %s", (int)(c->heal_us / SECS(60)), text);
+        law_break(c->laws, law, "%d minutes after the last fault: %s", (int)(c->heal_us / SECS(60)),
+                  text);
     cluster_release(c, 30);
     if (!c->over)
         world_at(w, &c->look, w->now + MS(500), NULL, on_look, c);
@@ -382,8 +393,8 @@ void cluster_tell(const struct cluster_order *o, struct cluster_result *ret)
 void cluster_say(FILE *out, const struct cluster_result *r)
 {
     if (r->law < LAW_COUNT)
-        fprintf(out, "promise %u, %s (%s) is broken at step %" PRIu64 ": %s\n", law_promise(r->law), law_name(r->law),
-                law_text(r->law), r->steps, r->text);
+        fprintf(out, "promise %u, %s (%s) is broken at step %" PRIu64 ": %s\n", law_promise(r->law),
+                law_name(r->law), law_text(r->law), r->steps, r->text);
     else
         fprintf(out, "%s at step %" PRIu64 "\n", r->text, r->steps);
 }

@@ -1,10 +1,9 @@
 /* cluster.h - one simulated cluster from a seed: its members, its faults, its end.
  *
- * A seed decides everything: how many servers, slots, callers and monitors there are, what is called, which plans are
- * driven, which kinds of faults happen and how often. After some minutes faults stop, everything is mended, held runs
- * are released (most of them), and within HEAL_MINUTES all accepted runs and parents must have ended and all monitors
- * have heard of it.
- */
+ * A seed decides everything: how many servers, slots, callers and monitors there are, what is
+ * called, which plans are driven, which kinds of faults happen and how often. After some minutes
+ * faults stop, everything is mended, held runs are released (most of them), and within HEAL_MINUTES
+ * all accepted runs and parents must have ended and all monitors have heard of it. */
 #ifndef LB_TESTS_SIM_CLUSTER_H
 #define LB_TESTS_SIM_CLUSTER_H
 

@@ -41,15 +41,18 @@ struct cluster {
     unsigned n_drivers, n_monitors, n_plans, plans_wanted;
     const struct less *less;
     unsigned n_servers, n_callers, calls, calls_left;
-    unsigned of_servers, of_callers; /* so many the seed has; where each of them is, or who stands for it */
+    /* so many the seed has; where each of them is, or who stands for it */
+    unsigned of_servers, of_callers;
     unsigned server_at[CLUSTER_SERVERS], caller_at[CLUSTER_CALLERS];
     unsigned turns_of_calls, called, faults, troubled; /* so far: what is left out counts, too */
-    struct cluster_result *ret;                        /* kept up to date: a core may end the process */
+    /* kept up to date: a core may end the process */
+    struct cluster_result *ret;
     unsigned jobs_at_first[CLUSTER_SERVERS];
     int64_t chaos_us, call_every, healed_at, heal_us, lost_after_us;
     bool over;
     enum theme theme;
-    bool small_steps; /* wall clocks differ by less than CLOCK_SKEW_MS: what forgotten keys rest on */
+    /* wall clocks differ by less than CLOCK_SKEW_MS: what forgotten keys rest on */
+    bool small_steps;
     struct event call, plan, fault, look, disk_well, broker_back;
     struct event decide, late_crash; /* of the theme of exile */
     unsigned late;                   /* the server of late_crash */
@@ -70,8 +73,8 @@ void clients_heal(struct cluster *c);
 enum law clients_missing(struct cluster *c, char *text, size_t size);
 void clients_driver_crash(struct cluster *c, int64_t for_us);
 void clients_driver_pause(struct cluster *c, int64_t for_us);
-/* The other process is given what one drives, which is stopped past its lease, or cut off, or neither. Returns the
- * cable to be cut (as in clients_cable), or -1. */
+/* The other process is given what one drives, which is stopped past its lease, or cut off, or
+ * neither. Returns the cable to be cut (as in clients_cable), or -1. */
 int clients_driver_replace(struct cluster *c, int64_t for_us);
 void clients_cancel(struct cluster *c);
 void clients_monitor_crash(struct cluster *c, int64_t for_us);

@@ -22,7 +22,8 @@ struct journal {
 static void on_commit(struct world *w, void *self);
 static void on_notice(struct world *w, void *self);
 
-struct journal *journal_new(struct world *w, struct process *broker, const struct journal_calls *calls, void *self)
+struct journal *journal_new(struct world *w, struct process *broker,
+                            const struct journal_calls *calls, void *self)
 {
     struct journal *j = mem_zalloc(1, sizeof *j);
     j->w = w;
@@ -91,7 +92,8 @@ void journal_append(struct journal *j, uint64_t lsn, struct span body)
         j->v = mem_realloc(j->v, j->cap, sizeof *j->v);
     }
     struct journal_record *r = &j->v[j->n++];
-    *r = (struct journal_record){.lsn = lsn, .turn = j->turn, .body = {mem_dup(body.p, body.n), body.n}};
+    *r = (struct journal_record){
+        .lsn = lsn, .turn = j->turn, .body = {mem_dup(body.p, body.n), body.n}};
     wire_peek(body, &r->kind, &size, NULL);
     r->run = run_of(r->kind, body);
 }
@@ -173,7 +175,8 @@ void journal_set_slow(struct journal *j, bool slow)
 }
 
 /* ---- Loading */
-static const struct journal_record *find_last(const struct journal *j, size_t from, uint64_t kind, struct id run)
+static const struct journal_record *find_last(const struct journal *j, size_t from, uint64_t kind,
+                                              struct id run)
 {
     for (size_t i = j->durable; i > from; i--)
         if (j->v[i - 1].kind == kind && id_eq(j->v[i - 1].run, run))
@@ -238,7 +241,8 @@ static bool parent_of(const struct r_parent_begun *b, struct d_parent *ret)
 }
 
 /* What is left of a run or parent that has ended. */
-static int kept_of(const struct journal *j, const struct journal_record *end, struct r_kept *ret, struct error *err)
+static int kept_of(const struct journal *j, const struct journal_record *end, struct r_kept *ret,
+                   struct error *err)
 {
     struct r_ended e;
     struct r_called c;
@@ -258,17 +262,22 @@ static int kept_of(const struct journal *j, const struct journal_record *end, st
                                .reported = e.reported};
         return 0;
     }
-    if (begin && end->kind == KIND_R_PARENT_ENDED && r_parent_ended_decode(end->body, &pe, err) == 0 &&
+    if (begin && end->kind == KIND_R_PARENT_ENDED &&
+        r_parent_ended_decode(end->body, &pe, err) == 0 &&
         r_parent_begun_decode(begin->body, &pb, err) == 0 && parent_of(&pb, &pd)) {
-        *ret = (struct r_kept){
-            .at = pe.at, .run = pe.run, .principal = pd.caller, .key = pd.key, .digest = pb.digest, .parent = true};
+        *ret = (struct r_kept){.at = pe.at,
+                               .run = pe.run,
+                               .principal = pd.caller,
+                               .key = pd.key,
+                               .digest = pb.digest,
+                               .parent = true};
         return 0;
     }
     return error_set(err, -1, "the journal has an end without its beginning");
 }
 
-static int take_kept(struct journal *j, const struct journal_record *r, journal_take *take, void *self,
-                     struct error *err)
+static int take_kept(struct journal *j, const struct journal_record *r, journal_take *take,
+                     void *self, struct error *err)
 {
     struct r_kept kept;
     struct buf body = {0};
@@ -281,7 +290,8 @@ static int take_kept(struct journal *j, const struct journal_record *r, journal_
     return rc;
 }
 
-int journal_load(struct journal *j, bool folded, uint64_t kept_max, journal_take *take, void *self, struct error *err)
+int journal_load(struct journal *j, bool folded, uint64_t kept_max, journal_take *take, void *self,
+                 struct error *err)
 {
     uint64_t ends = 0;
     int rc = 0;
@@ -307,27 +317,28 @@ bool journal_end_of(const struct journal *j, struct id run, struct r_ended *ret)
     return r && r_ended_decode(r->body, ret, NULL) == 0;
 }
 
-static bool has_key(const struct journal_record *r, struct span principal, struct span key, bool parent,
-                    struct hash *ret_digest)
+static bool has_key(const struct journal_record *r, struct span principal, struct span key,
+                    bool parent, struct hash *ret_digest)
 {
     struct r_called c;
     struct d_call d;
     struct r_parent_begun pb;
     struct d_parent pd;
-    if (parent && r->kind == KIND_R_PARENT_BEGUN && r_parent_begun_decode(r->body, &pb, NULL) == 0 &&
-        parent_of(&pb, &pd)) {
+    if (parent && r->kind == KIND_R_PARENT_BEGUN &&
+        r_parent_begun_decode(r->body, &pb, NULL) == 0 && parent_of(&pb, &pd)) {
         *ret_digest = pb.digest;
         return span_eq(pd.caller, principal) && span_eq(pd.key, key);
     }
-    if (!parent && r->kind == KIND_R_CALLED && r_called_decode(r->body, &c, NULL) == 0 && call_of(&c, &d)) {
+    if (!parent && r->kind == KIND_R_CALLED && r_called_decode(r->body, &c, NULL) == 0 &&
+        call_of(&c, &d)) {
         *ret_digest = c.digest;
         return span_eq(d.caller, principal) && span_eq(d.key, key);
     }
     return false;
 }
 
-bool journal_key_of(const struct journal *j, struct span principal, struct span key, bool parent, struct id *ret_run,
-                    struct hash *ret_digest)
+bool journal_key_of(const struct journal *j, struct span principal, struct span key, bool parent,
+                    struct id *ret_run, struct hash *ret_digest)
 {
     for (size_t i = 0; i < j->durable; i++)
         if (has_key(&j->v[i], principal, key, parent, ret_digest) && has_ended(j, i, j->v[i].run)) {
@@ -387,7 +398,8 @@ bool spool_about(struct span entry, uint64_t *ret_kind, struct id *ret_run, uint
         return false;
     switch (*ret_kind) {
     case KIND_S_TAKEN:
-        if (s_taken_decode(entry, &taken, NULL) < 0 || m_execute_decode(taken.execute, &x, NULL) < 0)
+        if (s_taken_decode(entry, &taken, NULL) < 0 ||
+            m_execute_decode(taken.execute, &x, NULL) < 0)
             return false;
         *ret_run = x.run;
         *ret_attempt = x.attempt;

@@ -1,10 +1,9 @@
 /* disk.h - what outlives a process: the broker's journal, and the files of a server's spool.
  *
- * The journal commits in groups, later than it was told to: what was appended when a commit began becomes durable at
- * its end, and the broker hears of that a little later still. A crash in the middle of a commit leaves a prefix of
- * its turns: a turn is in it wholly or not at all. A full disk lets nothing become durable and takes it up again when
- * there is room.
- */
+ * The journal commits in groups, later than it was told to: what was appended when a commit began
+ * becomes durable at its end, and the broker hears of that a little later still. A crash in the
+ * middle of a commit leaves a prefix of its turns: a turn is in it wholly or not at all. A full
+ * disk lets nothing become durable and takes it up again when there is room. */
 #ifndef LB_TESTS_SIM_DISK_H
 #define LB_TESTS_SIM_DISK_H
 
@@ -21,12 +20,14 @@ struct journal_record {
 };
 
 struct journal_calls {
-    void (*durable)(void *self, const struct journal_record *r); /* at once: it is on disk (for the laws) */
-    void (*committed)(void *self, uint64_t lsn);                 /* the broker hears of it */
+    /* at once: it is on disk (for the laws) */
+    void (*durable)(void *self, const struct journal_record *r);
+    void (*committed)(void *self, uint64_t lsn); /* the broker hears of it */
     void (*full)(void *self, bool full);
 };
 
-struct journal *journal_new(struct world *w, struct process *broker, const struct journal_calls *calls, void *self);
+struct journal *journal_new(struct world *w, struct process *broker,
+                            const struct journal_calls *calls, void *self);
 void journal_free(struct journal **j);
 /* The records of one turn; lsn go on without a gap. */
 void journal_append(struct journal *j, uint64_t lsn, struct span body);
@@ -37,15 +38,16 @@ void journal_set_full(struct journal *j, bool full);
 void journal_set_slow(struct journal *j, bool slow);
 uint64_t journal_durable(const struct journal *j); /* lsn */
 
-/* What a start has to replay: all that is durable, or (`folded`) what core.h says a store may leave it at. */
+/* What a start has to replay: all that is durable, or (`folded`) what core.h says a store may leave
+   it at. */
 typedef int journal_take(void *self, uint64_t lsn, struct span body, struct error *err);
 int journal_load(struct journal *j, bool folded, uint64_t kept_max, journal_take *take, void *self,
                  struct error *err);
 
 /* Questions to the history, of what is durable. */
 bool journal_end_of(const struct journal *j, struct id run, struct r_ended *ret);
-bool journal_key_of(const struct journal *j, struct span principal, struct span key, bool parent, struct id *ret_run,
-                    struct hash *ret_digest);
+bool journal_key_of(const struct journal *j, struct span principal, struct span key, bool parent,
+                    struct id *ret_run, struct hash *ret_digest);
 /* Up to `most` records with lsn in (after, upto], lent until the next append. Their number. */
 unsigned journal_events(const struct journal *j, uint64_t after, uint64_t upto, unsigned most,
                         const struct journal_record **ret);

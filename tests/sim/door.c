@@ -28,8 +28,8 @@ static void on_frame(void *self, struct conn *c, struct span frame);
 static const struct net_calls net_calls = {.frame = on_frame};
 static void on_timer(struct world *w, void *self);
 
-struct door *door_new(struct world *w, struct network *n, struct process *broker, const struct door_calls *calls,
-                      void *self)
+struct door *door_new(struct world *w, struct network *n, struct process *broker,
+                      const struct door_calls *calls, void *self)
 {
     struct door *d = mem_zalloc(1, sizeof *d);
     d->w = w;
@@ -92,8 +92,8 @@ static void say_reset(struct door *d, struct conn *c, uint64_t session, const ch
 static void drop(struct door *d, struct guest *g, const char *why)
 {
     uint64_t handle = g->handle;
-    TRACE(d->w, d->broker->name, "session %llu of %s is dropped: %s", (unsigned long long)handle, conn_peer(g->conn),
-          why);
+    TRACE(d->w, d->broker->name, "session %llu of %s is dropped: %s", (unsigned long long)handle,
+          conn_peer(g->conn), why);
     guest_free(d, g);
     d->calls->down(d->self, handle);
 }
@@ -164,7 +164,8 @@ void door_flush(struct door *d)
             at = INT64_MAX;
             continue;
         }
-        int64_t expiry = session_heard(g->session) + LEASE_MS, deadline = session_deadline(g->session);
+        int64_t expiry = session_heard(g->session) + LEASE_MS,
+                deadline = session_deadline(g->session);
         at = deadline < at ? deadline : at;
         at = expiry < at ? expiry : at;
     }
@@ -190,7 +191,8 @@ static void deliver(struct door *d, uint64_t handle, struct span messages)
     struct guest *g;
     uint64_t kind;
     size_t size;
-    while (messages.n > 0 && (g = find(d, handle)) && wire_peek(messages, &kind, &size, NULL) == 0) {
+    while (messages.n > 0 && (g = find(d, handle)) &&
+           wire_peek(messages, &kind, &size, NULL) == 0) {
         if (kind == KIND_M_BYE) {
             drop(d, g, "it said goodbye");
         } else if (kind == KIND_M_HELLO) {
@@ -204,8 +206,8 @@ static void deliver(struct door *d, uint64_t handle, struct span messages)
     }
 }
 
-static void open_session(struct door *d, struct conn *c, const struct h_frame *head, struct span frame,
-                         struct span hello)
+static void open_session(struct door *d, struct conn *c, const struct h_frame *head,
+                         struct span frame, struct span hello)
 {
     struct guest *g = mem_zalloc(1, sizeof *g);
     struct span messages;
@@ -217,7 +219,8 @@ static void open_session(struct door *d, struct conn *c, const struct h_frame *h
         g->next->prev = g;
     d->guests = g;
     conn_set_slot(c, g);
-    if (session_take(g->session, frame, boot_ms(d->w, d->broker), &messages, NULL) != SESSION_MESSAGES) {
+    if (session_take(g->session, frame, boot_ms(d->w, d->broker), &messages, NULL) !=
+        SESSION_MESSAGES) {
         guest_free(d, g);
         return;
     }
@@ -236,7 +239,8 @@ static void take_stray(struct door *d, struct conn *c, struct span frame)
     if (session_peek(frame, &head, NULL) < 0 || wire_peek(frame, &kind, &head_size, NULL) < 0)
         return;
     struct span rest = {frame.p + head_size, frame.n - head_size};
-    if (head.number == 1 && rest.n && wire_peek(rest, &kind, &size, NULL) == 0 && kind == KIND_M_HELLO)
+    if (head.number == 1 && rest.n && wire_peek(rest, &kind, &size, NULL) == 0 &&
+        kind == KIND_M_HELLO)
         open_session(d, c, &head, frame, span_of(rest.p, size));
     else if (!session_is_last_word(frame, &session, &kind, &word))
         say_reset(d, c, head.session, "this session is not known here");

@@ -13,17 +13,20 @@ enum { ASK_BEGIN, ASK_DRIVE, ASK_END, ASK_RESOLVE, ASK_CALL, ASK_FOLLOW, ASK_CAN
 
 static uint64_t req_of(const struct drive *d, uint32_t task, uint32_t index, unsigned what)
 {
-    return (((uint64_t)d->plan->index * PLAN_TASKS + task) * PLAN_COUNT + index) * ASK_KINDS + what + 1;
+    return (((uint64_t)d->plan->index * PLAN_TASKS + task) * PLAN_COUNT + index) * ASK_KINDS +
+           what + 1;
 }
 
 /* False: it is another parent's. */
-static bool req_is(const struct drive *d, uint64_t req, uint32_t *ret_task, uint32_t *ret_index, unsigned *ret_what)
+static bool req_is(const struct drive *d, uint64_t req, uint32_t *ret_task, uint32_t *ret_index,
+                   unsigned *ret_what)
 {
     uint64_t n = req - 1;
     *ret_what = (unsigned)(n % ASK_KINDS);
     *ret_index = (uint32_t)(n / ASK_KINDS % PLAN_COUNT);
     *ret_task = (uint32_t)(n / ASK_KINDS / PLAN_COUNT % PLAN_TASKS);
-    return req && n / ASK_KINDS / PLAN_COUNT / PLAN_TASKS == d->plan->index && *ret_task < d->plan->graph.n;
+    return req && n / ASK_KINDS / PLAN_COUNT / PLAN_TASKS == d->plan->index &&
+           *ret_task < d->plan->graph.n;
 }
 
 /* ---- Saying */
@@ -37,7 +40,8 @@ static bool req_is(const struct drive *d, uint64_t req, uint32_t *ret_task, uint
 
 static void say_begin(struct drive *d)
 {
-    SAY(d, parent_begin, .req = req_of(d, 0, 0, ASK_BEGIN), .parent = buf_span(&d->plan->signed_parent));
+    SAY(d, parent_begin, .req = req_of(d, 0, 0, ASK_BEGIN),
+        .parent = buf_span(&d->plan->signed_parent));
 }
 
 static void say_drive(struct drive *d)
@@ -47,21 +51,23 @@ static void say_drive(struct drive *d)
 
 static void say_end(struct drive *d)
 {
-    SAY(d, parent_end, .req = req_of(d, 0, 0, ASK_END), .parent = d->run, .epoch = d->epoch, .status = d->verdict,
-        .report = span_str("{}"));
+    SAY(d, parent_end, .req = req_of(d, 0, 0, ASK_END), .parent = d->run, .epoch = d->epoch,
+        .status = d->verdict, .report = span_str("{}"));
 }
 
 static void say_resolve(struct drive *d, uint32_t task)
 {
     const struct graph_task *g = &d->plan->graph.tasks[task];
-    SAY(d, resolve, .req = req_of(d, task, 0, ASK_RESOLVE), .job = span_str(g->job), .address = span_str(g->address));
+    SAY(d, resolve, .req = req_of(d, task, 0, ASK_RESOLVE), .job = span_str(g->job),
+        .address = span_str(g->address));
 }
 
 static void say_flight(struct drive *d, uint32_t task, uint32_t index)
 {
     const struct flight *f = &d->flights[task][index];
     if (f->state == FLIGHT_ASKED)
-        SAY(d, call, .req = req_of(d, task, index, ASK_CALL), .call = buf_span(&f->signed_call), .follow = 2);
+        SAY(d, call, .req = req_of(d, task, index, ASK_CALL), .call = buf_span(&f->signed_call),
+            .follow = 2);
     if (f->state == FLIGHT_ACCEPTED)
         SAY(d, follow, .req = req_of(d, task, index, ASK_FOLLOW), .run = f->run, .level = 2);
     if (f->state == FLIGHT_ACCEPTED && f->cancel)
@@ -111,19 +117,20 @@ static void on_later(struct world *w, void *self)
 static void set_later(struct drive *d, int64_t ms)
 {
     struct world *w = d->node->w;
-    world_at(w, &d->later, w->now + MS(ms) + between(w, 0, MS(500)), &d->node->process, on_later, d);
+    world_at(w, &d->later, w->now + MS(ms) + between(w, 0, MS(500)), &d->node->process, on_later,
+             d);
 }
 
 /* ---- The core */
 static void call(struct drive *d, const struct pcore_effect *e)
 {
     struct flight *f = &d->flights[e->task][e->index];
-    plan_call(d->plan, d->node->name, d->run, e->task, e->index, e->key, e->address, &e->job_hash, &e->parameters,
-              &f->body, &f->signed_call);
+    plan_call(d->plan, d->node->name, d->run, e->task, e->index, e->key, e->address, &e->job_hash,
+              &e->parameters, &f->body, &f->signed_call);
     f->state = FLIGHT_ASKED;
     const struct graph_task *g = &d->plan->graph.tasks[e->task];
-    TRACE(d->node->w, d->node->process.name, "calls %s/%u of %s: %s at %s, on_lost %s", g->name, (unsigned)e->index,
-          d->plan->key, g->job, g->address, on_lost_text(g->on_lost));
+    TRACE(d->node->w, d->node->process.name, "calls %s/%u of %s: %s at %s, on_lost %s", g->name,
+          (unsigned)e->index, d->plan->key, g->job, g->address, on_lost_text(g->on_lost));
     say_flight(d, e->task, e->index);
 }
 
@@ -216,8 +223,8 @@ static void refused_parent(struct drive *d, unsigned what, const struct m_error 
     if (m->code == REFUSAL_BUSY) {
         set_later(d, (int64_t)m->retry_ms);
     } else if (what == ASK_BEGIN) {
-        law_break(d->node->laws, LAW_ONE_RUN_FOR_A_KEY, "parent '%s' is refused: " SPAN_FMT, d->plan->key,
-                  SPAN_ARG(m->text));
+        law_break(d->node->laws, LAW_ONE_RUN_FOR_A_KEY, "parent '%s' is refused: " SPAN_FMT,
+                  d->plan->key, SPAN_ARG(m->text));
     } else if (m->code == REFUSAL_HELD_BY_OTHER) {
         met(d->node->w, what == ASK_END ? FAULT_OLD_EPOCH : FAULT_LEASE_HELD);
         if (what == ASK_END && d->state == DRIVE_ENDS)
@@ -239,7 +246,8 @@ static void hear_end(struct drive *d, const struct m_done *m)
 }
 
 /* ---- Hearing: of children */
-static struct flight *flight_of(struct drive *d, struct id run, uint32_t *ret_task, uint32_t *ret_index)
+static struct flight *flight_of(struct drive *d, struct id run, uint32_t *ret_task,
+                                uint32_t *ret_index)
 {
     for (uint32_t t = 0; t < d->plan->graph.n; t++)
         for (uint32_t i = 0; i < PLAN_COUNT; i++)
@@ -262,9 +270,10 @@ static void hear_accepted(struct drive *d, uint32_t task, uint32_t index, struct
         return;
     f->state = FLIGHT_ACCEPTED;
     f->run = run;
-    TRACE(d->node->w, d->node->process.name, "%s/%u of %s is run %s", g->name, (unsigned)index, d->plan->key,
-          short_id(run));
-    feed(d, (struct pcore_event){.kind = PCORE_RUN, .task = task, .index = index, .run = run, .state = RUN_WAITING});
+    TRACE(d->node->w, d->node->process.name, "%s/%u of %s is run %s", g->name, (unsigned)index,
+          d->plan->key, short_id(run));
+    feed(d, (struct pcore_event){
+                .kind = PCORE_RUN, .task = task, .index = index, .run = run, .state = RUN_WAITING});
 }
 
 static void hear_state(struct drive *d, const struct m_run_state *m)
@@ -279,7 +288,8 @@ static void hear_state(struct drive *d, const struct m_run_state *m)
 static void hear_ended(struct drive *d, const struct m_run_ended *m)
 {
     struct d_outcome outcome;
-    struct pcore_event ev = {.kind = PCORE_ENDED, .run = m->run, .attempt = m->attempt, .outcome = &outcome};
+    struct pcore_event ev = {
+        .kind = PCORE_ENDED, .run = m->run, .attempt = m->attempt, .outcome = &outcome};
     struct flight *f = flight_of(d, m->run, &ev.task, &ev.index);
     if (!f)
         return;
@@ -297,10 +307,12 @@ static void hear_resolved(struct drive *d, uint32_t task)
         return;
     d->resolving[task] = false;
     feed(d,
-         (struct pcore_event){.kind = PCORE_RESOLVED, .task = task, .found = true, .job_hash = d->plan->pins[task]});
+         (struct pcore_event){
+             .kind = PCORE_RESOLVED, .task = task, .found = true, .job_hash = d->plan->pins[task]});
 }
 
-static void refused_child(struct drive *d, uint32_t task, uint32_t index, unsigned what, const struct m_error *m)
+static void refused_child(struct drive *d, uint32_t task, uint32_t index, unsigned what,
+                          const struct m_error *m)
 {
     struct flight *f = &d->flights[task][index];
     if (m->code == REFUSAL_BUSY) {
@@ -309,7 +321,8 @@ static void refused_child(struct drive *d, uint32_t task, uint32_t index, unsign
         hear_resolved(d, task);
     } else if (what == ASK_CALL) {
         law_break(d->node->laws, LAW_ONE_CALL_FOR_AN_INSTANCE, "%s/%u of %s is refused: " SPAN_FMT,
-                  d->plan->graph.tasks[task].name, (unsigned)index, d->plan->key, SPAN_ARG(m->text));
+                  d->plan->graph.tasks[task].name, (unsigned)index, d->plan->key,
+                  SPAN_ARG(m->text));
     } else if (what == ASK_FOLLOW || !laws_ended_durably(d->node->laws, f->run)) {
         laws_unknown(d->node->laws, f->run);
     }
@@ -321,7 +334,8 @@ static void hear_error(struct drive *d, const struct m_error *m)
     unsigned what;
     if (!req_is(d, m->req, &task, &index, &what) || d->state == DRIVE_OVER)
         return;
-    TRACE(d->node->w, d->node->process.name, "is refused: %s: " SPAN_FMT, refusal_word(m->code), SPAN_ARG(m->text));
+    TRACE(d->node->w, d->node->process.name, "is refused: %s: " SPAN_FMT, refusal_word(m->code),
+          SPAN_ARG(m->text));
     if (what <= ASK_END)
         refused_parent(d, what, m);
     else

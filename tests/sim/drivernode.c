@@ -1,4 +1,5 @@
-/* drivernode.c - see drivernode.h: the process and its parents. What a parent says and hears is in drive.c. */
+/* drivernode.c - see drivernode.h: the process and its parents. What a parent says and hears is in
+   drive.c. */
 #include "tests/sim/drivernode.h"
 
 #include "common/mem.h"
@@ -22,8 +23,8 @@ static void on_up(void *self, struct span welcome)
 
 static const struct line_calls line_calls = {.up = on_up, .message = on_message};
 
-struct drivernode *drivernode_new(struct world *w, struct network *n, struct laws *l, const char *principal,
-                                  const char *process)
+struct drivernode *drivernode_new(struct world *w, struct network *n, struct laws *l,
+                                  const char *principal, const char *process)
 {
     struct drivernode *d = mem_zalloc(1, sizeof *d);
     d->w = w;

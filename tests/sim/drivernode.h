@@ -1,10 +1,11 @@
-/* drivernode.h - the process of a parents' driver: the real core of parents (parent/core) in a shell that does what
- * parent/begin.c, offers.c and drive.c do: the parent begins durably under its key, its lease is taken, then children
- * are resolved, called and followed as the core says, and the parent ends with the epoch of the lease.
+/* drivernode.h - the process of a parents' driver: the real core of parents (parent/core) in a
+ * shell that does what parent/begin.c, offers.c and drive.c do: the parent begins durably under its
+ * key, its lease is taken, then children are resolved, called and followed as the core says, and
+ * the parent ends with the epoch of the lease.
  *
- * It forgets everything in a crash but which plans it is to drive, and finds its children by their keys. Two
- * processes of one principal may have the same plan: one of them drives, the other waits for the lease.
- */
+ * It forgets everything in a crash but which plans it is to drive, and finds its children by their
+ * keys. Two processes of one principal may have the same plan: one of them drives, the other waits
+ * for the lease. */
 #ifndef LB_TESTS_SIM_DRIVERNODE_H
 #define LB_TESTS_SIM_DRIVERNODE_H
 
@@ -14,8 +15,8 @@
 
 struct drivernode;
 /* `process`: for the trace; both processes of a principal have its name in their sessions. */
-struct drivernode *drivernode_new(struct world *w, struct network *n, struct laws *l, const char *principal,
-                                  const char *process);
+struct drivernode *drivernode_new(struct world *w, struct network *n, struct laws *l,
+                                  const char *principal, const char *process);
 void drivernode_free(struct drivernode **d);
 void drivernode_start(struct drivernode *d);
 void drivernode_take(struct drivernode *d, struct sim_plan *p); /* one more plan to drive */

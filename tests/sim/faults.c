@@ -1,5 +1,5 @@
-/* faults.c - which faults happen in a seed, and when. Every fault mends itself after a while: what it has left behind
- * is what is interesting. */
+/* faults.c - which faults happen in a seed, and when. Every fault mends itself after a while: what
+ * it has left behind is what is interesting. */
 #include "tests/sim/clusterinside.h"
 
 static struct workernode *some_server(struct cluster *c)
@@ -161,7 +161,8 @@ static void partition(struct cluster *c)
         for (unsigned i = 0; i < n; i++)
             cut(c, i, false, for_us);
     } else {
-        cut(c, (unsigned)rng_below(&c->w.rng, chance(&c->w, 700) ? c->n_servers : n), one_way, for_us);
+        cut(c, (unsigned)rng_below(&c->w.rng, chance(&c->w, 700) ? c->n_servers : n), one_way,
+            for_us);
     }
 }
 
@@ -220,16 +221,20 @@ static void exile(struct cluster *c)
             int64_t away = c->lost_after_us / 2 + between(&c->w, 0, c->lost_after_us);
             cut(c, i, chance(&c->w, 200), away);
             if (chance(&c->w, 800)) /* about what was lost, just when its server is back */
-                world_at(&c->w, &c->decide, c->w.now + away + between(&c->w, 0, SECS(12)), NULL, on_decide, c);
+                world_at(&c->w, &c->decide, c->w.now + away + between(&c->w, 0, SECS(12)), NULL,
+                         on_decide, c);
             if (chance(&c->w, 400))
                 workernode_crash(c->servers[i], false, between(&c->w, 0, c->lost_after_us));
-            if (chance(&c->w, 600)) { /* steps were asked for that wait for the fence when it crashes */
+            if (chance(&c->w, 600)) {
+                /* steps were asked for that wait for the fence when it crashes */
                 c->late = i;
                 c->late_for_us = between(&c->w, SECS(5), SECS(40));
-                world_at(&c->w, &c->late_crash, c->w.now + c->lost_after_us / 2 + between(&c->w, 0, c->lost_after_us),
+                world_at(&c->w, &c->late_crash,
+                         c->w.now + c->lost_after_us / 2 + between(&c->w, 0, c->lost_after_us),
                          NULL, on_late_crash, c);
             } else if (chance(&c->w, 400)) /* and is not there when the server is back */
-                workernode_runner_crash(c->servers[i], c->lost_after_us + between(&c->w, 0, SECS(20)));
+                workernode_runner_crash(c->servers[i],
+                                        c->lost_after_us + between(&c->w, 0, SECS(20)));
             return;
         }
 }
@@ -257,7 +262,8 @@ static void release_some(struct cluster *c)
 static void drain(struct cluster *c)
 {
     met(&c->w, FAULT_DRAIN);
-    callernode_operate(c->chief, chance(&c->w, 600) ? "drain" : "undrain", workernode_name(some_server(c)), "");
+    callernode_operate(c->chief, chance(&c->w, 600) ? "drain" : "undrain",
+                       workernode_name(some_server(c)), "");
 }
 
 /* Small steps add up to less than five minutes: at most ten of them happen. */
@@ -300,7 +306,8 @@ static void on_fault(struct world *w, void *self)
     }
     struct rng was = chance_begin(w, LUCK_FAULT, ++c->faults);
     unsigned kind = (unsigned)rng_below(&w->rng, TROUBLE_COUNT);
-    if (c->kinds & 1u << kind && (troubles[kind] != wall_step || !c->small_steps || ++c->steps_of_walls <= 10))
+    if (c->kinds & 1u << kind &&
+        (troubles[kind] != wall_step || !c->small_steps || ++c->steps_of_walls <= 10))
         happens(c, kind);
     world_at(w, &c->fault, w->now + between(w, MS(1), c->every_us * 2), NULL, on_fault, c);
     chance_end(w, &was);
@@ -317,11 +324,13 @@ static uint64_t bit_of(void (*trouble)(struct cluster *c))
 void faults_begin(struct cluster *c)
 {
     struct world *w = &c->w;
-    c->kinds = chance(w, 250) ? ~0u : rng_next(&w->rng) & (chance(w, 300) ? rng_next(&w->rng) : ~0u);
+    c->kinds =
+        chance(w, 250) ? ~0u : rng_next(&w->rng) & (chance(w, 300) ? rng_next(&w->rng) : ~0u);
     c->every_us = between(w, MS(300), SECS(12));
     if (c->theme == THEME_EXILE) {
         c->kinds |= bit_of(exile) | bit_of(release_some) | bit_of(worker_crash);
-        c->kinds &= rng_next(&w->rng) | ~(bit_of(broker_crash) | bit_of(drain) | bit_of(attest) | bit_of(reboot));
+        c->kinds &= rng_next(&w->rng) |
+                    ~(bit_of(broker_crash) | bit_of(drain) | bit_of(attest) | bit_of(reboot));
         c->every_us = between(w, MS(200), SECS(2));
     } else if (c->theme == THEME_MEMORY) {
         c->kinds |= bit_of(disk) | bit_of(caller_crash) | bit_of(break_one);

@@ -1,18 +1,20 @@
-/* gate.h - the broker's effects wait here until the record that they rest on is on disk, as in broker/gate.h: the
- * simulator's laws are about what leaves, and when.
+/* gate.h - the broker's effects wait here until the record that they rest on is on disk, as in
+ * broker/gate.h: the simulator's laws are about what leaves, and when.
  *
- * Each session has a queue, so its effects leave in the order in which they were put. An EXECUTE without its call
- * (BCORE_FX_EXECUTE) waits for that, too. The newest session comes first, so that a seed always replays.
- */
+ * Each session has a queue, so its effects leave in the order in which they were put. An EXECUTE
+ * without its call (BCORE_FX_EXECUTE) waits for that, too. The newest session comes first, so that
+ * a seed always replays. */
 #ifndef LB_TESTS_SIM_GATE_H
 #define LB_TESTS_SIM_GATE_H
 
 #include "broker/core/core.h"
 
 struct gate;
-/* Called for each effect when it may leave; its spans are lent for the call. It may call gate_put and gate_forget. */
+/* Called for each effect when it may leave; its spans are lent for the call. It may call gate_put
+   and gate_forget. */
 typedef void gate_leave(void *self, const struct bcore_effect *e);
-/* Called once for each effect that must be filled, when it is put; say gate_filled later and not from here. */
+/* Called once for each effect that must be filled, when it is put; say gate_filled later and not
+   from here. */
 typedef void gate_fetch(void *self, const struct bcore_effect *e, uint64_t number);
 
 struct gate *gate_new(uint64_t committed, gate_leave *leave, gate_fetch *fetch, void *self);
@@ -27,11 +29,12 @@ void gate_put(struct gate *g, const struct bcore_effect *e);
 void gate_committed(struct gate *g, uint64_t lsn);
 /* Does the effect of this number still wait to be filled? */
 bool gate_awaits(const struct gate *g, uint64_t peer, uint64_t number);
-/* The effect of this number is this message, and may leave as a BCORE_FX_SEND; one that nobody awaits is passed over.
- */
+/* The effect of this number is this message, and may leave as a BCORE_FX_SEND; one that nobody
+ * awaits is passed over. */
 void gate_filled(struct gate *g, uint64_t peer, uint64_t number, struct span message);
 
-/* A copy of an effect that is only lent. Its body and key go into `bytes`, which has room for both. */
+/* A copy of an effect that is only lent. Its body and key go into `bytes`, which has room for
+   both. */
 struct bcore_effect effect_copy(const struct bcore_effect *e, uint8_t *bytes);
 
 #endif

@@ -9,7 +9,8 @@
 #include "trust/envelope.h"
 
 enum {
-    FENCE_MARGIN_MS = 10000 /* as runner/fence.h: TERM this long before KILL, half of lost_after if that is less */
+    /* as runner/fence.h: TERM this long before KILL, half of lost_after if that is less */
+    FENCE_MARGIN_MS = 10000
 };
 
 struct held {         /* a step that waits or runs */
@@ -41,7 +42,7 @@ struct keepers {
     void *self;
     struct process machine; /* keepers and runner: never stopped */
     bool runner, attached;
-    struct keeper keeper[KEEPERS_MOST];
+    struct keeper keeper[KEEPERS_MAX];
     struct letters *letters;
     struct seen *seen;
     unsigned n_seen;
@@ -62,7 +63,7 @@ struct keepers *keepers_new(struct world *w, struct laws *l, const struct keeper
     process_init(&k->machine, h->server, h->clock);
     k->machine.luck++; /* not that of the worker, which bears the same name */
     k->letters = letters_new(w, read_letter, k);
-    for (unsigned i = 0; i < KEEPERS_MOST; i++) {
+    for (unsigned i = 0; i < KEEPERS_MAX; i++) {
         k->keeper[i].all = k;
         k->keeper[i].slot = i;
     }
@@ -110,7 +111,8 @@ void keepers_say(struct keepers *k, struct span message)
         letters_post(k->letters, false, message);
 }
 
-static void tell_kept(struct keepers *k, const struct keeper *keeper, const struct s_step *s, unsigned state)
+static void tell_kept(struct keepers *k, const struct keeper *keeper, const struct s_step *s,
+                      unsigned state)
 {
     struct buf b = {0};
     if (!k->attached || !k->runner)
@@ -163,14 +165,17 @@ static void write_entry(struct keepers *k, unsigned file, struct span entry)
         k->calls->bell(k->self);
 }
 
-static void write_ended(struct keepers *k, unsigned file, const struct s_step *s, struct d_step_outcome *o)
+static void write_ended(struct keepers *k, unsigned file, const struct s_step *s,
+                        struct d_step_outcome *o)
 {
     struct buf outcome = {0}, entry = {0};
     o->name = s->step;
     o->turn = s->turn;
     o->ended_at = wall_ms(k->w, &k->machine);
     d_step_outcome_encode(o, &outcome);
-    s_ended_encode(&(struct s_ended){.run = s->run, .attempt = s->attempt, .outcome = buf_span(&outcome)}, &entry);
+    s_ended_encode(
+        &(struct s_ended){.run = s->run, .attempt = s->attempt, .outcome = buf_span(&outcome)},
+        &entry);
     write_entry(k, file, buf_span(&entry));
     buf_free(&outcome);
     buf_free(&entry);
@@ -191,8 +196,8 @@ static void seen_add(struct keepers *k, const struct s_step *s)
 static bool was_launched(const struct keepers *k, const struct s_step *s)
 {
     for (unsigned i = k->n_seen; i-- > 0;)
-        if (k->seen[i].attempt == s->attempt && k->seen[i].turn == s->turn && id_eq(k->seen[i].run, s->run) &&
-            span_eq_str(s->step, k->seen[i].step))
+        if (k->seen[i].attempt == s->attempt && k->seen[i].turn == s->turn &&
+            id_eq(k->seen[i].run, s->run) && span_eq_str(s->step, k->seen[i].step))
             return true;
     return false;
 }
@@ -200,7 +205,8 @@ static bool was_launched(const struct keepers *k, const struct s_step *s)
 /* ---- Steps */
 static bool is_same(const struct s_step *a, const struct s_step *b)
 {
-    return id_eq(a->run, b->run) && a->attempt == b->attempt && a->turn == b->turn && span_eq(a->step, b->step);
+    return id_eq(a->run, b->run) && a->attempt == b->attempt && a->turn == b->turn &&
+           span_eq(a->step, b->step);
 }
 
 static unsigned load_of(const struct keeper *k)
@@ -243,11 +249,13 @@ static void take_step(struct keepers *k, struct span message)
         held_free(h);
         return;
     }
-    if (was_launched(k, &h->step)) { /* the worker has read that it was launched before it may ask again */
+    if (was_launched(k, &h->step)) {
+        /* the worker has read that it was launched before it may ask again */
         law_break(k->laws, LAW_EXECUTED_ONCE,
                   "server %s: try %" PRIu64 " of step " SPAN_FMT " of run %s attempt %" PRIu64
                   " was launched and is asked for again",
-                  k->h.server, h->step.turn, SPAN_ARG(h->step.step), short_id(h->step.run), h->step.attempt);
+                  k->h.server, h->step.turn, SPAN_ARG(h->step.step), short_id(h->step.run),
+                  h->step.attempt);
         held_free(h);
         return;
     }
@@ -256,8 +264,9 @@ static void take_step(struct keepers *k, struct span message)
     if (k->w->chaos && chance(k->w, 8)) { /* some check of the runner's */
         TRACE(k->w, k->h.server, "the runner refuses run %s", short_id(h->step.run));
         write_ended(k, SPOOL_RUNNER, &h->step,
-                    &(struct d_step_outcome){
-                        .package = PACKAGE_NOT_EXECUTED, .code = REFUSAL_DENIED, .message = span_str("no")});
+                    &(struct d_step_outcome){.package = PACKAGE_NOT_EXECUTED,
+                                             .code = REFUSAL_DENIED,
+                                             .message = span_str("no")});
         held_free(h);
         return;
     }
@@ -272,7 +281,8 @@ static void take_step(struct keepers *k, struct span message)
 }
 
 /* ---- Children */
-static void fence_of(const struct keepers *k, const struct s_step *s, int64_t *ret_term, int64_t *ret_kill)
+static void fence_of(const struct keepers *k, const struct s_step *s, int64_t *ret_term,
+                     int64_t *ret_kill)
 {
     *ret_term = *ret_kill = INT64_MAX;
     if (s->on_lost != ON_LOST_RERUN)
@@ -293,7 +303,8 @@ static void child_over(struct keeper *k, struct d_step_outcome *o)
     struct held *h = k->runs;
     struct world *w = k->all->w;
     TRACE(w, k->all->h.server, "child of run %s attempt %" PRIu64 " step " SPAN_FMT " ends: %s",
-          short_id(h->step.run), h->step.attempt, SPAN_ARG(h->step.step), package_outcome_text(o->package));
+          short_id(h->step.run), h->step.attempt, SPAN_ARG(h->step.step),
+          package_outcome_text(o->package));
     world_cancel(w, &k->end);
     world_cancel(w, &k->look);
     world_cancel(w, &k->progress);
@@ -318,7 +329,8 @@ static void on_progress(struct world *w, void *self)
                       &entry);
     write_entry(k->all, SPOOL_KEEPERS + k->slot, buf_span(&entry));
     buf_free(&entry);
-    world_at(w, &k->progress, w->now + skewed(w, MS(100), SECS(20)), &k->all->machine, on_progress, k);
+    world_at(w, &k->progress, w->now + skewed(w, MS(100), SECS(20)), &k->all->machine, on_progress,
+             k);
 }
 
 static void on_end(struct world *w, void *self)
@@ -407,7 +419,8 @@ static void launch(struct keeper *k)
     world_at(all->w, &k->end, all->w->now + takes, &all->machine, on_end, k);
     world_at(all->w, &k->look, all->w->now, &all->machine, on_look, k);
     if (chance(all->w, 300))
-        world_at(all->w, &k->progress, all->w->now + between(all->w, 0, SECS(2)), &all->machine, on_progress, k);
+        world_at(all->w, &k->progress, all->w->now + between(all->w, 0, SECS(2)), &all->machine,
+                 on_progress, k);
 }
 
 static void on_start(struct world *w, void *self)
@@ -428,9 +441,10 @@ static void on_start(struct world *w, void *self)
     h->next = NULL;
     if (late) {
         write_ended(k->all, SPOOL_KEEPERS + k->slot, &h->step,
-                    &(struct d_step_outcome){.package = PACKAGE_NOT_EXECUTED,
-                                             .code = REFUSAL_EXPIRED,
-                                             .message = span_str("its time was over before it could start")});
+                    &(struct d_step_outcome){
+                        .package = PACKAGE_NOT_EXECUTED,
+                        .code = REFUSAL_EXPIRED,
+                        .message = span_str("its time was over before it could start")});
         held_free(h);
         pump(k);
         return;
@@ -442,7 +456,8 @@ static void on_start(struct world *w, void *self)
 static void pump(struct keeper *k)
 {
     if (!k->runs && k->waiting && !event_is_set(&k->start))
-        world_at(k->all->w, &k->start, k->all->w->now + skewed(k->all->w, 10, MS(2)), &k->all->machine, on_start, k);
+        world_at(k->all->w, &k->start, k->all->w->now + skewed(k->all->w, 10, MS(2)),
+                 &k->all->machine, on_start, k);
 }
 
 static void take_halt(struct keepers *k, struct span message)
@@ -450,7 +465,8 @@ static void take_halt(struct keepers *k, struct span message)
     struct s_halt m;
     if (s_halt_decode(message, &m, NULL) < 0)
         return;
-    TRACE(k->w, k->h.server, "run %s attempt %" PRIu64 " is to be ended", short_id(m.run), m.attempt);
+    TRACE(k->w, k->h.server, "run %s attempt %" PRIu64 " is to be ended", short_id(m.run),
+          m.attempt);
     for (unsigned i = 0; i < k->h.slots; i++) {
         struct keeper *keeper = &k->keeper[i];
         for (struct held **at = &keeper->waiting, *h; (h = *at);) {
@@ -459,13 +475,15 @@ static void take_halt(struct keepers *k, struct span message)
                 continue;
             }
             *at = h->next;
-            write_ended(k, SPOOL_KEEPERS + i, &h->step,
-                        &(struct d_step_outcome){.package = PACKAGE_NOT_EXECUTED,
-                                                 .cancelled = true,
-                                                 .message = span_str("cancelled before it could start")});
+            write_ended(
+                k, SPOOL_KEEPERS + i, &h->step,
+                &(struct d_step_outcome){.package = PACKAGE_NOT_EXECUTED,
+                                         .cancelled = true,
+                                         .message = span_str("cancelled before it could start")});
             held_free(h);
         }
-        if (keeper->runs && id_eq(keeper->runs->step.run, m.run) && keeper->runs->step.attempt == m.attempt)
+        if (keeper->runs && id_eq(keeper->runs->step.run, m.run) &&
+            keeper->runs->step.attempt == m.attempt)
             end_tree(keeper, m.force ? 0 : (int64_t)m.grace_ms, m.timed_out, !m.timed_out);
     }
 }
@@ -497,7 +515,9 @@ void keepers_runner_start(struct keepers *k)
     for (unsigned f = SPOOL_KEEPERS; f < SPOOL_FILES; f++)
         for (size_t at = 0; spool_next(k->h.spool, f, &at, &entry);)
             if (s_launched_decode(entry, &l, NULL) == 0)
-                seen_add(k, &(struct s_step){.run = l.run, .attempt = l.attempt, .step = l.step, .turn = l.turn});
+                seen_add(k,
+                         &(struct s_step){
+                             .run = l.run, .attempt = l.attempt, .step = l.step, .turn = l.turn});
 }
 
 bool keepers_runner_is_up(const struct keepers *k)
@@ -548,7 +568,7 @@ void keepers_power_off(struct keepers *k)
     k->n_seen = 0;
     letters_drop(k->letters, true);
     letters_drop(k->letters, false);
-    for (unsigned i = 0; i < KEEPERS_MOST; i++)
+    for (unsigned i = 0; i < KEEPERS_MAX; i++)
         keeper_die(&k->keeper[i], false);
 }
 

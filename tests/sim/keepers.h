@@ -1,10 +1,11 @@
-/* keepers.h - a server's runner and keepers, with their children: what lives on when the worker dies.
+/* keepers.h - a server's runner and keepers, with their children: what lives on when the worker
+ * dies.
  *
- * A model of runner/: the runner takes steps and gives them to keepers, one keeper a slot; a keeper starts the next
- * child by itself, ends it at halt, deadline and (rerun) fence, and writes LAUNCHED and ENDED into its file of the
- * spool. A runner that dies takes nothing with it. A keeper that is killed takes its child with it and leaves no
- * word. Every process of the server shares its machine's clock.
- */
+ * A model of runner/: the runner takes steps and gives them to keepers, one keeper a slot; a keeper
+ * starts the next child by itself, ends it at halt, deadline and (rerun) fence, and writes LAUNCHED
+ * and ENDED into its file of the spool. A runner that dies takes nothing with it. A keeper that is
+ * killed takes its child with it and leaves no word. Every process of the server shares its
+ * machine's clock. */
 #ifndef LB_TESTS_SIM_KEEPERS_H
 #define LB_TESTS_SIM_KEEPERS_H
 
@@ -12,7 +13,7 @@
 #include "tests/sim/disk.h"
 #include "tests/sim/laws.h"
 
-enum { KEEPERS_MOST = SPOOL_FILES - SPOOL_KEEPERS };
+enum { KEEPERS_MAX = SPOOL_FILES - SPOOL_KEEPERS };
 
 struct keepers;
 

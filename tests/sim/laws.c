@@ -1,5 +1,5 @@
-/* laws.c - what happened, as the witness remembers it, and the laws about records and children. See laws.h; what is
- * said and heard is judged in witness.c. */
+/* laws.c - what happened, as the witness remembers it, and the laws about records and children. See
+ * laws.h; what is said and heard is judged in witness.c. */
 #include "tests/sim/lawsinside.h"
 
 #include <inttypes.h>
@@ -36,7 +36,8 @@ struct laws *laws_new(struct world *w)
     struct laws *l = mem_zalloc(1, sizeof *l);
     l->w = w;
     l->broken = LAW_COUNT;
-    /* Held without having been lost is only what a backup brings back, and that happens between two processes. */
+    /* Held without having been lost is only what a backup brings back, and that happens between two
+       processes. */
     for (unsigned s = 0; s < RUN_STATE_COUNT; s++)
         l->reach[s][s] = true;
     for (unsigned moves = 0; moves < MOVES_A_STEP; moves++) {
@@ -46,7 +47,8 @@ struct laws *laws_new(struct world *w)
             for (unsigned t = 0; t < RUN_STATE_COUNT; t++)
                 for (unsigned e = 0; l->reach[s][t] && e < RUN_EV_COUNT; e++) {
                     enum run_state to;
-                    if (e != RUN_EV_HOLD && run_state_next((enum run_state)t, (enum run_event)e, &to) == 0)
+                    if (e != RUN_EV_HOLD &&
+                        run_state_next((enum run_state)t, (enum run_event)e, &to) == 0)
                         next[s][to] = true;
                 }
         memcpy(l->reach, next, sizeof next);
@@ -62,21 +64,18 @@ void laws_free(struct laws **pl)
     struct keyed *k, *next_k;
     if (!l)
         return;
-    HASH_ITER(hh, l->facts, f, next_f)
-    {
+    HASH_ITER (hh, l->facts, f, next_f) {
         HASH_DEL(l->facts, f);
         buf_free(&f->outcome);
         mem_free(&f);
     }
-    HASH_ITER(hh, l->tried, a, next_a)
-    {
+    HASH_ITER (hh, l->tried, a, next_a) {
         HASH_DEL(l->tried, a);
         buf_free(&a->finished);
         mem_free(&a->children);
         mem_free(&a);
     }
-    HASH_ITER(hh, l->keys, k, next_k)
-    {
+    HASH_ITER (hh, l->keys, k, next_k) {
         HASH_DEL(l->keys, k);
         mem_free(&k);
     }
@@ -180,7 +179,8 @@ static void saw_called(struct laws *l, const struct r_called *r)
     struct d_call d;
     struct fact *f = fact_find(l, r->run), *other;
     if (f) {
-        law_break(l, LAW_ONE_RUN_FOR_A_KEY, "run %s is called twice in the journal", short_id(r->run));
+        law_break(l, LAW_ONE_RUN_FOR_A_KEY, "run %s is called twice in the journal",
+                  short_id(r->run));
         return;
     }
     f = mem_zalloc(1, sizeof *f);
@@ -200,13 +200,14 @@ static void saw_called(struct laws *l, const struct r_called *r)
     }
     for (other = l->facts; other; other = other->hh.next)
         if (!strcmp(other->caller, f->caller) && !strcmp(other->key, f->key))
-            law_break(l, LAW_ONE_RUN_FOR_A_KEY, "key '%s' of %s has the runs %s and %s", f->key, f->caller,
-                      short_id(other->run), short_id(f->run));
+            law_break(l, LAW_ONE_RUN_FOR_A_KEY, "key '%s' of %s has the runs %s and %s", f->key,
+                      f->caller, short_id(other->run), short_id(f->run));
     HASH_ADD(hh, l->facts, run, sizeof f->run, f);
     l->w->counts.runs++;
 }
 
-static void judge_concurrency(struct laws *l, const struct r_assigned *r, const struct job_fact *job)
+static void judge_concurrency(struct laws *l, const struct r_assigned *r,
+                              const struct job_fact *job)
 {
     uint64_t n = 0;
     for (const struct fact *f = l->facts; job && job->concurrency && f; f = f->hh.next) {
@@ -233,10 +234,12 @@ static void judge_place(struct laws *l, const struct fact *f, const struct r_ass
 {
     for (unsigned i = 0; i < l->n_members; i++)
         if (span_eq_str(r->server, l->members[i].name) && !is_in(&l->members[i], f->address))
-            law_break(l, LAW_HANDED_AS_CALLED, "run %s is for '%s' and goes to %s, which is not in it",
-                      short_id(f->run), f->address, l->members[i].name);
+            law_break(l, LAW_HANDED_AS_CALLED,
+                      "run %s is for '%s' and goes to %s, which is not in it", short_id(f->run),
+                      f->address, l->members[i].name);
     if (!hash_is_zero(&f->pinned) && !hash_eq(&f->pinned, &r->job_hash))
-        law_break(l, LAW_HANDED_AS_CALLED, "run %s goes to " SPAN_FMT " in another version than was signed",
+        law_break(l, LAW_HANDED_AS_CALLED,
+                  "run %s goes to " SPAN_FMT " in another version than was signed",
                   short_id(f->run), SPAN_ARG(r->server));
 }
 
@@ -248,14 +251,16 @@ static void saw_assigned(struct laws *l, struct fact *f, const struct r_assigned
     if (told == ON_LOST_DEFAULT)
         told = job && job->idempotent ? ON_LOST_RERUN : ON_LOST_FAIL;
     if (r->attempt != f->attempt + 1 || (r->attempt > 1 && !f->again))
-        law_break(l, LAW_NOT_AGAIN_UNASKED, "run %s: attempt %" PRIu64 " follows attempt %" PRIu64 " for no reason",
+        law_break(l, LAW_NOT_AGAIN_UNASKED,
+                  "run %s: attempt %" PRIu64 " follows attempt %" PRIu64 " for no reason",
                   short_id(f->run), r->attempt, f->attempt);
     if (r->on_lost != (uint64_t)told)
-        law_break(l, LAW_NOT_AGAIN_UNASKED, "run %s was called with on_lost %s and is handed over with %s",
-                  short_id(f->run), on_lost_text(told), on_lost_text(r->on_lost));
+        law_break(l, LAW_NOT_AGAIN_UNASKED,
+                  "run %s was called with on_lost %s and is handed over with %s", short_id(f->run),
+                  on_lost_text(told), on_lost_text(r->on_lost));
     if (f->cancelled)
-        law_break(l, LAW_CANCEL_IS_KEPT, "run %s was cancelled, and attempt %" PRIu64 " begins", short_id(f->run),
-                  r->attempt);
+        law_break(l, LAW_CANCEL_IS_KEPT, "run %s was cancelled, and attempt %" PRIu64 " begins",
+                  short_id(f->run), r->attempt);
     moved(l, f, RUN_EV_ASSIGN);
     f->again = false;
     f->live = true;
@@ -280,7 +285,8 @@ static void saw_returned(struct laws *l, struct fact *f, const struct r_returned
     f->live = false;
     met(l->w, FAULT_RETURNED);
     if (a->n_children)
-        law_break(l, LAW_RETURNED_NEVER_RAN, "run %s: attempt %" PRIu64 " goes back to the queue, but it has run",
+        law_break(l, LAW_RETURNED_NEVER_RAN,
+                  "run %s: attempt %" PRIu64 " goes back to the queue, but it has run",
                   short_id(f->run), r->attempt);
 }
 
@@ -294,12 +300,16 @@ static void saw_lost(struct laws *l, struct fact *f, const struct r_lost *r)
         moved(l, f, RUN_EV_LOSE_RERUN);
     else if (r->then == ON_LOST_HOLD)
         moved(l, f, RUN_EV_LOSE_HOLD);
-    if ((r->then == ON_LOST_RERUN || r->then == ON_LOST_HOLD) && a->on_lost != (enum on_lost)r->then)
-        law_break(l, LAW_NOT_AGAIN_UNASKED, "run %s: its attempt was handed over with on_lost %s and is lost with %s",
+    if ((r->then == ON_LOST_RERUN || r->then == ON_LOST_HOLD) &&
+        a->on_lost != (enum on_lost)r->then)
+        law_break(l, LAW_NOT_AGAIN_UNASKED,
+                  "run %s: its attempt was handed over with on_lost %s and is lost with %s",
                   short_id(f->run), on_lost_text(a->on_lost), on_lost_text(r->then));
-    if (r->then == ON_LOST_FAIL && !f->cancelled && (a->on_lost == ON_LOST_RERUN || a->on_lost == ON_LOST_HOLD))
-        law_break(l, LAW_LOST_AS_ASKED, "run %s: its attempt is lost, and ends, though on_lost says %s",
-                  short_id(f->run), on_lost_text(a->on_lost));
+    if (r->then == ON_LOST_FAIL && !f->cancelled &&
+        (a->on_lost == ON_LOST_RERUN || a->on_lost == ON_LOST_HOLD))
+        law_break(l, LAW_LOST_AS_ASKED,
+                  "run %s: its attempt is lost, and ends, though on_lost says %s", short_id(f->run),
+                  on_lost_text(a->on_lost));
     f->again = r->then == ON_LOST_RERUN;
     f->live = false;
 }
@@ -320,13 +330,16 @@ static void saw_ended(struct laws *l, struct fact *f, const struct r_ended *r)
     f->outcome = buf_dup(r->outcome);
     if (!r->reported)
         return;
-    if (r->attempt != f->attempt || !a || !a->is_finished || !span_eq(buf_span(&a->finished), r->outcome))
+    if (r->attempt != f->attempt || !a || !a->is_finished ||
+        !span_eq(buf_span(&a->finished), r->outcome))
         law_break(l, LAW_COUNTED_IS_REPORTED,
-                  "run %s: what is counted for attempt %" PRIu64 " is not what its server %s reported",
+                  "run %s: what is counted for attempt %" PRIu64
+                  " is not what its server %s reported",
                   short_id(f->run), r->attempt, a ? a->server : "?");
-    else if (a->on_lost == ON_LOST_RERUN && !f->cancelled && d_outcome_decode(r->outcome, &o, NULL) == 0 &&
-             o.job == JOB_LOST)
-        law_break(l, LAW_LOST_AS_ASKED, "run %s: the fence has ended its attempt, and that counts as its end",
+    else if (a->on_lost == ON_LOST_RERUN && !f->cancelled &&
+             d_outcome_decode(r->outcome, &o, NULL) == 0 && o.job == JOB_LOST)
+        law_break(l, LAW_LOST_AS_ASKED,
+                  "run %s: the fence has ended its attempt, and that counts as its end",
                   short_id(f->run));
 }
 
@@ -337,12 +350,13 @@ static void saw_evidence(struct laws *l, const struct r_evidence *r)
     met(l->w, FAULT_EVIDENCE);
     if (a->evidence_in == l->broker_turn)
         law_break(l, LAW_ONE_RESULT,
-                  "run %s: the result of attempt %" PRIu64 " that does not count is recorded twice", short_id(r->run),
-                  r->attempt);
+                  "run %s: the result of attempt %" PRIu64 " that does not count is recorded twice",
+                  short_id(r->run), r->attempt);
     bool forgotten = f && l->kept && l->ends - f->end >= l->kept;
-    if (f && f->ended && !forgotten && f->ended_attempt == r->attempt && span_eq(buf_span(&f->outcome), r->outcome))
-        law_break(l, LAW_ONE_RESULT, "run %s: the counted result is recorded once more, as %.*s", short_id(r->run),
-                  SPAN_ARG(r->why));
+    if (f && f->ended && !forgotten && f->ended_attempt == r->attempt &&
+        span_eq(buf_span(&f->outcome), r->outcome))
+        law_break(l, LAW_ONE_RESULT, "run %s: the counted result is recorded once more, as %.*s",
+                  short_id(r->run), SPAN_ARG(r->why));
     a->evidence_in = l->broker_turn;
 }
 
@@ -379,7 +393,8 @@ static void saw_of_run(struct laws *l, const struct journal_record *j, struct fa
         break;
     case KIND_R_RELEASED:
         met(l->w, FAULT_RELEASE);
-        if (r_released_decode(j->body, &r.released, NULL) == 0 && span_eq_str(r.released.how, "rerun")) {
+        if (r_released_decode(j->body, &r.released, NULL) == 0 &&
+            span_eq_str(r.released.how, "rerun")) {
             moved(l, f, RUN_EV_RELEASE_RERUN);
             f->again = true;
             f->by_hand = f->attempt;
@@ -407,7 +422,8 @@ void laws_durable(struct laws *l, const struct journal_record *j)
     else if (!id_is_zero(j->run) && (f = fact_find(l, j->run)))
         saw_of_run(l, j, f);
     else if (!id_is_zero(j->run))
-        law_break(l, LAW_REPLAY_IS_STATE, "record %" PRIu64 " is about run %s, which was never called", j->lsn,
+        law_break(l, LAW_REPLAY_IS_STATE,
+                  "record %" PRIu64 " is about run %s, which was never called", j->lsn,
                   short_id(j->run));
 }
 
@@ -429,12 +445,14 @@ static void judge_alone(struct laws *l, const struct tried *mine)
         bool by_hand = other && older <= f->by_hand && strcmp(other->server, mine->server) != 0;
         if (other && other->live && !by_hand)
             law_break(l, LAW_ONE_LIVE_ATTEMPT,
-                      "run %s executes as attempt %" PRIu64 " at %s and as attempt %" PRIu64 " at %s",
+                      "run %s executes as attempt %" PRIu64 " at %s and as attempt %" PRIu64
+                      " at %s",
                       short_id(f->run), mine->key.attempt, mine->server, k, other->server);
     }
 }
 
-/* A step is tried again only if it failed, and only as often as its job says. (No job here comes to a step twice.) */
+/* A step is tried again only if it failed, and only as often as its job says. (No job here comes to
+   a step twice.) */
 static struct d_step judge_try(struct laws *l, const struct tried *a, const struct s_step *step)
 {
     const struct child_fact *before = child_find(a, step->step, step->turn - 1);
@@ -447,11 +465,13 @@ static struct d_step judge_try(struct laws *l, const struct tried *a, const stru
             found = d_step_decode(item, &s, NULL) == 0 && span_eq(s.name, step->step);
     if (before && (before->vanished || before->package == PACKAGE_SUCCEEDED))
         law_break(l, LAW_NOT_AGAIN_UNASKED,
-                  "run %s: step " SPAN_FMT " of attempt %" PRIu64 " is tried again, but it %s", short_id(step->run),
-                  SPAN_ARG(step->step), step->attempt, before->vanished ? "may have succeeded" : "has succeeded");
+                  "run %s: step " SPAN_FMT " of attempt %" PRIu64 " is tried again, but it %s",
+                  short_id(step->run), SPAN_ARG(step->step), step->attempt,
+                  before->vanished ? "may have succeeded" : "has succeeded");
     if (found && step->turn > 1 && step->turn > s.attempts)
         law_break(l, LAW_NOT_AGAIN_UNASKED,
-                  "run %s: try %" PRIu64 " of step " SPAN_FMT " of attempt %" PRIu64 " begins; its job says %" PRIu64,
+                  "run %s: try %" PRIu64 " of step " SPAN_FMT " of attempt %" PRIu64
+                  " begins; its job says %" PRIu64,
                   short_id(step->run), step->turn, SPAN_ARG(step->step), step->attempt, s.attempts);
     return s;
 }
@@ -460,14 +480,16 @@ void laws_launched(struct laws *l, const char *server, struct id spool, const st
 {
     struct tried *a = tried_get(l, step->run, step->attempt);
     if (!a->assigned || strcmp(a->server, server) != 0 || !id_eq(a->spool, spool))
-        law_break(l, LAW_EXECUTED_ONCE, "run %s: attempt %" PRIu64 " executes at %s, to which it was not handed",
+        law_break(l, LAW_EXECUTED_ONCE,
+                  "run %s: attempt %" PRIu64 " executes at %s, to which it was not handed",
                   short_id(step->run), step->attempt, server);
     if (child_find(a, step->step, step->turn))
         law_break(l, LAW_EXECUTED_ONCE,
                   "run %s: attempt %" PRIu64 " executes try %" PRIu64 " of step " SPAN_FMT " twice",
                   short_id(step->run), step->attempt, step->turn, SPAN_ARG(step->step));
     if (a->returned)
-        law_break(l, LAW_RETURNED_NEVER_RAN, "run %s: attempt %" PRIu64 " was returned and executes now at %s",
+        law_break(l, LAW_RETURNED_NEVER_RAN,
+                  "run %s: attempt %" PRIu64 " was returned and executes now at %s",
                   short_id(step->run), step->attempt, server);
     const struct d_step s = judge_try(l, a, step);
     a->children = mem_realloc(a->children, a->n_children + 1, sizeof *a->children);
@@ -479,7 +501,8 @@ void laws_launched(struct laws *l, const char *server, struct id spool, const st
     judge_alone(l, a);
 }
 
-static struct child_fact *over(struct laws *l, struct id run, uint64_t attempt, struct span step, uint64_t turn)
+static struct child_fact *over(struct laws *l, struct id run, uint64_t attempt, struct span step,
+                               uint64_t turn)
 {
     struct tried *a = tried_find(l, run, attempt);
     struct child_fact *c = child_find(a, step, turn);
@@ -491,8 +514,8 @@ static struct child_fact *over(struct laws *l, struct id run, uint64_t attempt, 
     return c;
 }
 
-void laws_child_over(struct laws *l, struct id run, uint64_t attempt, struct span step, uint64_t turn,
-                     enum package_outcome p)
+void laws_child_over(struct laws *l, struct id run, uint64_t attempt, struct span step,
+                     uint64_t turn, enum package_outcome p)
 {
     struct child_fact *c = over(l, run, attempt, step, turn);
     if (!c)
@@ -501,7 +524,8 @@ void laws_child_over(struct laws *l, struct id run, uint64_t attempt, struct spa
     judge_stopped(l, tried_find(l, run, attempt), c);
 }
 
-void laws_child_vanished(struct laws *l, struct id run, uint64_t attempt, struct span step, uint64_t turn)
+void laws_child_vanished(struct laws *l, struct id run, uint64_t attempt, struct span step,
+                         uint64_t turn)
 {
     struct child_fact *c = over(l, run, attempt, step, turn);
     if (c) {
@@ -515,7 +539,8 @@ static bool is_true(const struct tried *a, const struct d_step_outcome *o)
 {
     const struct child_fact *c = child_find(a, o->name, o->turn);
     if (!c)
-        return o->package == PACKAGE_NOT_EXECUTED || o->package == PACKAGE_CANCELLED || o->code != REFUSAL_NONE;
+        return o->package == PACKAGE_NOT_EXECUTED || o->package == PACKAGE_CANCELLED ||
+               o->code != REFUSAL_NONE;
     return !c->live && o->package == (uint64_t)c->package;
 }
 
@@ -527,7 +552,8 @@ void laws_finished(struct laws *l, struct id run, uint64_t attempt, struct span 
     struct span item;
     unsigned succeeded = 0;
     if (a->is_finished) {
-        law_break(l, LAW_ONE_RESULT, "run %s: attempt %" PRIu64 " finishes twice", short_id(run), attempt);
+        law_break(l, LAW_ONE_RESULT, "run %s: attempt %" PRIu64 " finishes twice", short_id(run),
+                  attempt);
         return;
     }
     a->is_finished = true;
@@ -541,24 +567,31 @@ void laws_finished(struct laws *l, struct id run, uint64_t attempt, struct span 
             law_break(l, LAW_OUTCOME_IS_TRUE,
                       "run %s: attempt %" PRIu64 " reports try %" PRIu64 " of step " SPAN_FMT
                       " as %s, which it was not",
-                      short_id(run), attempt, s.turn, SPAN_ARG(s.name), package_outcome_text(s.package));
+                      short_id(run), attempt, s.turn, SPAN_ARG(s.name),
+                      package_outcome_text(s.package));
         succeeded += s.package == PACKAGE_SUCCEEDED;
     }
-    if (o.delivery == DELIVERY_CALLED && o.job == JOB_SUCCEEDED && o.package == PACKAGE_SUCCEEDED && !succeeded)
-        law_break(l, LAW_OUTCOME_IS_TRUE, "run %s: it succeeded without a step that did", short_id(run));
+    if (o.delivery == DELIVERY_CALLED && o.job == JOB_SUCCEEDED && o.package == PACKAGE_SUCCEEDED &&
+        !succeeded)
+        law_break(l, LAW_OUTCOME_IS_TRUE, "run %s: it succeeded without a step that did",
+                  short_id(run));
     if (o.delivery != DELIVERY_CALLED && a->n_children)
-        law_break(l, LAW_OUTCOME_IS_TRUE, "run %s: attempt %" PRIu64 " reports that it was %s, but a step of it ran",
+        law_break(l, LAW_OUTCOME_IS_TRUE,
+                  "run %s: attempt %" PRIu64 " reports that it was %s, but a step of it ran",
                   short_id(run), attempt, delivery_text(o.delivery));
     if (a->live)
-        law_break(l, LAW_OUTCOME_IS_TRUE, "run %s: attempt %" PRIu64 " is reported as over while a child of it lives",
+        law_break(l, LAW_OUTCOME_IS_TRUE,
+                  "run %s: attempt %" PRIu64 " is reported as over while a child of it lives",
                   short_id(run), attempt);
 }
 
-void laws_load(struct laws *l, const char *server, unsigned running, unsigned held, unsigned slots, unsigned ahead)
+void laws_load(struct laws *l, const char *server, unsigned running, unsigned held, unsigned slots,
+               unsigned ahead)
 {
     if (running > slots || held > slots + ahead)
-        law_break(l, LAW_SLOTS, "server %s has %u slots (and %u may wait): %u steps run, %u were asked for", server,
-                  slots, ahead, running, held);
+        law_break(l, LAW_SLOTS,
+                  "server %s has %u slots (and %u may wait): %u steps run, %u were asked for",
+                  server, slots, ahead, running, held);
 }
 
 unsigned laws_children(const struct laws *l)

@@ -1,7 +1,7 @@
-/* laws_test.c - a story in which no law is broken, and for each law that the witness judges a violation which it must
- * see. (RUN_ENDS, CALLER_HEARS, SPOOL_EMPTIES, NO_CHILD_LEFT and STEPS_WITHIN_TIME are judged by the cluster itself;
- * those about parents and monitors have lawsclients_test.c.)
- */
+/* laws_test.c - a story in which no law is broken, and for each law that the witness judges a
+ * violation which it must see. (RUN_ENDS, CALLER_HEARS, SPOOL_EMPTIES, NO_CHILD_LEFT and
+ * STEPS_WITHIN_TIME are judged by the cluster itself; those about parents and monitors have
+ * lawsclients_test.c.) */
 #include "tests/sim/lawstesting.h"
 #include "trust/envelope.h"
 
@@ -25,8 +25,8 @@ static void called_as(struct rig *r, struct id run, const char *key, enum on_los
 
 static void assigned(struct rig *r, uint64_t attempt, const char *server, enum on_lost on_lost)
 {
-    RECORD(r, ASSIGNED, assigned, .run = RUN, .attempt = attempt, .server = span_str(server), .spool = SPOOL,
-           .job_hash = r->catalog.jobs[0].hash, .on_lost = on_lost);
+    RECORD(r, ASSIGNED, assigned, .run = RUN, .attempt = attempt, .server = span_str(server),
+           .spool = SPOOL, .job_hash = r->catalog.jobs[0].hash, .on_lost = on_lost);
 }
 
 static struct s_step step_of(uint64_t attempt, const char *name, uint64_t turn)
@@ -45,11 +45,12 @@ static void over(struct rig *r, uint64_t attempt, enum package_outcome p)
     laws_child_over(r->laws, RUN, attempt, span_str("run"), 1, p);
 }
 
-static struct span outcome_of(struct rig *r, enum delivery d, enum job_outcome j, enum package_outcome p,
-                              const char *message)
+static struct span outcome_of(struct rig *r, enum delivery d, enum job_outcome j,
+                              enum package_outcome p, const char *message)
 {
     struct buf steps = {0}, one = {0};
-    d_step_outcome_encode(&(struct d_step_outcome){.name = span_str("run"), .turn = 1, .package = p}, &one);
+    d_step_outcome_encode(
+        &(struct d_step_outcome){.name = span_str("run"), .turn = 1, .package = p}, &one);
     wire_add_bin(&steps, buf_span(&one));
     buf_clear(&r->outcome);
     d_outcome_encode(&(struct d_outcome){.delivery = d,
@@ -181,8 +182,10 @@ static void a_step_twice(struct rig *r)
 static void called_for(struct rig *r, const char *address, struct hash job)
 {
     called(r, RUN,
-           (struct d_call){
-               .key = span_str("k"), .job_hash = job, .address = span_str(address), .on_lost = ON_LOST_FAIL});
+           (struct d_call){.key = span_str("k"),
+                           .job_hash = job,
+                           .address = span_str(address),
+                           .on_lost = ON_LOST_FAIL});
     laws_member(r->laws, "wh1", 1);
 }
 static void handed_to_a_server_of_another_pool(struct rig *r)
@@ -225,7 +228,8 @@ static void evidence_twice(struct rig *r)
 static void the_counted_one_as_evidence(struct rig *r)
 {
     until_ended(r);
-    RECORD(r, EVIDENCE, evidence, .run = RUN, .attempt = 1, .why = span_str("late"), .outcome = good(r));
+    RECORD(r, EVIDENCE, evidence, .run = RUN, .attempt = 1, .why = span_str("late"),
+           .outcome = good(r));
 }
 static void finished_twice(struct rig *r)
 {
@@ -253,7 +257,8 @@ static void refused_but_run(struct rig *r)
 {
     until_launched(r);
     over(r, 1, PACKAGE_NOT_EXECUTED);
-    laws_finished(r->laws, RUN, 1, outcome_of(r, DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, "no"));
+    laws_finished(r->laws, RUN, 1,
+                  outcome_of(r, DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, "no"));
 }
 static void another_end_is_told(struct rig *r)
 {
@@ -329,8 +334,9 @@ static void tried_more_often_than_the_job_says(struct rig *r)
 static void assigned_and_heard(struct rig *r, enum on_lost on_lost)
 {
     called_as(r, RUN, "k", on_lost);
-    RECORD(r, ASSIGNED, assigned, .run = RUN, .attempt = 1, .server = span_str("wh1"), .spool = SPOOL,
-           .job_hash = r->catalog.jobs[0].hash, .on_lost = on_lost, .lost_after_ms = 20000);
+    RECORD(r, ASSIGNED, assigned, .run = RUN, .attempt = 1, .server = span_str("wh1"),
+           .spool = SPOOL, .job_hash = r->catalog.jobs[0].hash, .on_lost = on_lost,
+           .lost_after_ms = 20000);
     laws_heard(r->laws, "wh1", SPOOL);
 }
 static void decides_that_it_is_lost(struct rig *r)
@@ -362,11 +368,13 @@ static void lost_and_not_run_again(struct rig *r)
 static void fenced_and_not_run_again(struct rig *r)
 {
     assigned_and_heard(r, ON_LOST_RERUN);
-    laws_finished(r->laws, RUN, 1, outcome_of(r, DELIVERY_CALLED, JOB_LOST, PACKAGE_NOT_EXECUTED, "fenced"));
-    RECORD(r, ENDED, ended, .run = RUN, .attempt = 1, .outcome = buf_span(&r->outcome), .reported = true);
+    laws_finished(r->laws, RUN, 1,
+                  outcome_of(r, DELIVERY_CALLED, JOB_LOST, PACKAGE_NOT_EXECUTED, "fenced"));
+    RECORD(r, ENDED, ended, .run = RUN, .attempt = 1, .outcome = buf_span(&r->outcome),
+           .reported = true);
 }
-/* A child runs, and its worker, which reaches its keeper since `reached`, is told to stop it a minute before the end.
- */
+/* A child runs, and its worker, which reaches its keeper since `reached`, is told to stop it a
+ * minute before the end. */
 static void stopped_and_over_much_later(struct rig *r, int64_t reached)
 {
     assigned_and_heard(r, ON_LOST_FAIL);
@@ -417,8 +425,8 @@ static void too_many_of_a_job(struct rig *r)
     for (uint8_t i = 1; i <= 2; i++) {
         struct id run = {{i}};
         called_as(r, run, i == 1 ? "a" : "b", ON_LOST_FAIL);
-        RECORD(r, ASSIGNED, assigned, .run = run, .attempt = 1, .server = span_str("wh1"), .spool = SPOOL,
-               .job_hash = r->catalog.jobs[4].hash, .on_lost = ON_LOST_FAIL);
+        RECORD(r, ASSIGNED, assigned, .run = run, .attempt = 1, .server = span_str("wh1"),
+               .spool = SPOOL, .job_hash = r->catalog.jobs[4].hash, .on_lost = ON_LOST_FAIL);
     }
 }
 static void a_move_that_is_not_in_the_table(struct rig *r)

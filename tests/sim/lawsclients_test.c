@@ -1,6 +1,6 @@
-/* lawsclients_test.c - the laws about parents and monitors: stories in which none is broken, and for each law a
- * violation which the witness must see. (PARENT_ENDS, DRIVER_HEARS and MONITOR_CATCHES_UP are judged by the cluster
- * itself.) */
+/* lawsclients_test.c - the laws about parents and monitors: stories in which none is broken, and
+ * for each law a violation which the witness must see. (PARENT_ENDS, DRIVER_HEARS and
+ * MONITOR_CATCHES_UP are judged by the cluster itself.) */
 #include "tests/sim/lawstesting.h"
 
 static const struct id PARENT = {{9}}, CHILD[] = {{{1}}, {{2}}, {{3}}};
@@ -18,9 +18,11 @@ static void make_plan(struct rig *r)
     }
     g->tasks[1].after = mem_zalloc(1, sizeof *g->tasks[1].after);
     g->tasks[1].n_after = 1;
-    g->tasks[1].after[0] = (struct graph_condition){.task = 0, .is = IS_SUCCESS, .layer = LAYER_PACKAGE};
+    g->tasks[1].after[0] =
+        (struct graph_condition){.task = 0, .is = IS_SUCCESS, .layer = LAYER_PACKAGE};
     d_parent_encode(&(struct d_parent){.caller = span_str("dora"), .key = span_str("p")}, &r->plan);
-    d_signed_encode(&(struct d_signed){.signer = span_str("dora"), .body = buf_span(&r->plan)}, &r->plan_signed);
+    d_signed_encode(&(struct d_signed){.signer = span_str("dora"), .body = buf_span(&r->plan)},
+                    &r->plan_signed);
     laws_plan(r->laws, "dora", "p", buf_span(&r->plan), g);
 }
 
@@ -60,10 +62,11 @@ static void ended(struct rig *r, struct id run, bool good)
     enum job_outcome j = good ? JOB_SUCCEEDED : JOB_FAILED;
     enum package_outcome p = good ? PACKAGE_SUCCEEDED : PACKAGE_FAILED;
     buf_clear(&r->outcome);
-    d_outcome_encode(
-        &(struct d_outcome){
-            .delivery = DELIVERY_CALLED, .job = j, .package = p, .status = outcome_status(DELIVERY_CALLED, j, p)},
-        &r->outcome);
+    d_outcome_encode(&(struct d_outcome){.delivery = DELIVERY_CALLED,
+                                         .job = j,
+                                         .package = p,
+                                         .status = outcome_status(DELIVERY_CALLED, j, p)},
+                     &r->outcome);
     RECORD(r, ENDED, ended, .run = run, .outcome = buf_span(&r->outcome));
 }
 
@@ -213,7 +216,8 @@ static void happened(struct rig *r)
     }
 }
 
-static struct m_events events(struct rig *r, uint64_t from, uint64_t to, unsigned n, const uint64_t *seqs)
+static struct m_events events(struct rig *r, uint64_t from, uint64_t to, unsigned n,
+                              const uint64_t *seqs)
 {
     buf_clear(&r->texts);
     for (unsigned i = 0; i < n; i++) {
@@ -221,7 +225,8 @@ static struct m_events events(struct rig *r, uint64_t from, uint64_t to, unsigne
         snprintf(text, sizeof text, "%llu what happened", (unsigned long long)seqs[i]);
         wire_add_str(&r->texts, span_str(text));
     }
-    return (struct m_events){.req = 1, .from = from, .to = to, .events = wire_list_from(&r->texts, n)};
+    return (struct m_events){
+        .req = 1, .from = from, .to = to, .events = wire_list_from(&r->texts, n)};
 }
 #define SEQS(...) \
     (sizeof((uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t)), (const uint64_t[]) \

@@ -1,4 +1,5 @@
-/* lawsinside.h - what the witness remembers; shared by laws.c, lawsparents.c, lawsseeing.c and witness.c. */
+/* lawsinside.h - what the witness remembers; shared by laws.c, lawsparents.c, lawsseeing.c and
+   witness.c. */
 #ifndef LB_TESTS_SIM_LAWSINSIDE_H
 #define LB_TESTS_SIM_LAWSINSIDE_H
 
@@ -9,8 +10,8 @@
 
 enum {
     MOVES_A_STEP = 4, /* in one step of the broker: returned, assigned, started, cancelled */
-    PLANS_MOST = 16,
-    MONITORS_MOST = 4
+    PLANS_MAX = 16,
+    MONITORS_MAX = 4
 };
 
 /* A run, as the durable journal has it. */
@@ -20,12 +21,14 @@ struct fact {
     struct hash body, call; /* of the body, and of all that was signed */
     struct hash pinned;     /* zero: any version */
     enum on_lost signed_on_lost;
-    enum run_state state; /* by the journal's moves: never PARKED; OUT_OF_CONTACT only when lost to fail */
+    /* by the journal's moves: never PARKED; OUT_OF_CONTACT only when lost to fail */
+    enum run_state state;
     uint64_t attempt, ended_attempt;
-    uint64_t end;     /* the how manieth end it was */
-    uint64_t by_hand; /* attempts up to this one may still execute somewhere: an operator has released the run */
-    bool live;        /* the attempt is with a server */
-    bool again;       /* another attempt may follow */
+    uint64_t end; /* the how manieth end it was */
+    /* attempts up to this one may still execute somewhere: an operator has released the run */
+    uint64_t by_hand;
+    bool live;  /* the attempt is with a server */
+    bool again; /* another attempt may follow */
     bool started, cancelled, ended, accepted;
     struct buf outcome;
     UT_hash_handle hh;
@@ -117,7 +120,8 @@ struct monitor_fact {
 
 struct credit_fact { /* of a subscription, as the broker has it */
     uint64_t peer, req, credit, sent, taken, longest;
-    uint64_t asked; /* behind this + 1 the store was asked since the last word from the monitor; 0: nothing was */
+    /* behind this + 1 the store was asked since the last word from the monitor; 0: nothing was */
+    uint64_t asked;
 };
 
 struct member_fact {
@@ -147,12 +151,12 @@ struct laws {
     uint64_t kept, ends;
     uint64_t broker_turn, step; /* broker_turn: counts its processes, from 1 */
     bool reach[RUN_STATE_COUNT][RUN_STATE_COUNT];
-    struct plan_fact *plans[PLANS_MOST];
+    struct plan_fact *plans[PLANS_MAX];
     unsigned n_plans;
     struct parent_fact *parents;
     struct event_fact *events;
     size_t n_events, cap_events;
-    struct monitor_fact monitors[MONITORS_MOST];
+    struct monitor_fact monitors[MONITORS_MAX];
     unsigned n_monitors;
     struct credit_fact *credits;
     unsigned n_credits;
@@ -160,13 +164,16 @@ struct laws {
 
 struct fact *fact_find(const struct laws *l, struct id run);
 struct tried *tried_find(const struct laws *l, struct id run, uint64_t attempt);
-void judge_stopped(struct laws *l, const struct tried *a, const struct child_fact *c); /* it ends now */
+/* it ends now */
+void judge_stopped(struct laws *l, const struct tried *a, const struct child_fact *c);
 void laws_forget_views(struct laws *l);
 
 /* ---- lawsparents.c */
 struct parent_fact *parent_fact_find(const struct laws *l, struct id run);
-void parents_called(struct laws *l, struct id run, const struct d_call *d); /* durable: perhaps somebody's child */
-bool parents_durable(struct laws *l, const struct journal_record *j);       /* false: it is no record of a parent */
+/* durable: perhaps somebody's child */
+void parents_called(struct laws *l, struct id run, const struct d_call *d);
+/* false: it is no record of a parent */
+bool parents_durable(struct laws *l, const struct journal_record *j);
 void parents_say(struct laws *l, uint64_t peer, const struct m_driving *m);
 void parents_begin(struct laws *l, const struct bcore *c); /* a new broker */
 void parents_free(struct laws *l);

@@ -1,5 +1,5 @@
-/* lawsparents.c - the laws about parents: one driver, one end, each child once and when it may, and a verdict that
- * the oracle (parent/core/oracle.h) gives from what is recorded. */
+/* lawsparents.c - the laws about parents: one driver, one end, each child once and when it may, and
+ * a verdict that the oracle (parent/core/oracle.h) gives from what is recorded. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -16,8 +16,7 @@ struct parent_fact *parent_fact_find(const struct laws *l, struct id run)
 void parents_free(struct laws *l)
 {
     struct parent_fact *p, *next;
-    HASH_ITER(hh, l->parents, p, next)
-    {
+    HASH_ITER (hh, l->parents, p, next) {
         HASH_DEL(l->parents, p);
         mem_free(&p);
     }
@@ -25,7 +24,8 @@ void parents_free(struct laws *l)
         mem_free(&l->plans[i]);
 }
 
-void laws_plan(struct laws *l, const char *caller, const char *key, struct span body, const struct graph *graph)
+void laws_plan(struct laws *l, const char *caller, const char *key, struct span body,
+               const struct graph *graph)
 {
     struct plan_fact *p = l->plans[l->n_plans++] = mem_zalloc(1, sizeof *p);
     snprintf(p->caller, sizeof p->caller, "%s", caller);
@@ -36,9 +36,11 @@ void laws_plan(struct laws *l, const char *caller, const char *key, struct span 
 
 /* ---- The oracle */
 
-/* `seen`: what is said of the delivery of a child that was started and whose end then says that it was not called: a
- * driver that heard of the start knows better than one that heard of the end alone. */
-static bool ask_oracle(const struct laws *l, const struct parent_fact *p, bool seen, struct oracle *ret)
+/* `seen`: what is said of the delivery of a child that was started and whose end then says that it
+ * was not called: a driver that heard of the start knows better than one that heard of the end
+ * alone. */
+static bool ask_oracle(const struct laws *l, const struct parent_fact *p, bool seen,
+                       struct oracle *ret)
 {
     bool doubt = false;
     struct d_outcome o;
@@ -52,8 +54,8 @@ static bool ask_oracle(const struct laws *l, const struct parent_fact *p, bool s
             if (!f || !f->ended || d_outcome_decode(buf_span(&f->outcome), &o, NULL) < 0)
                 continue;
             k->ended = true;
-            k->fate =
-                (struct fate){(enum delivery)o.delivery, (enum job_outcome)o.job, (enum package_outcome)o.package};
+            k->fate = (struct fate){(enum delivery)o.delivery, (enum job_outcome)o.job,
+                                    (enum package_outcome)o.package};
             doubt |= k->started && o.delivery != DELIVERY_CALLED;
             k->started &= o.delivery == DELIVERY_CALLED || seen;
         }
@@ -91,8 +93,8 @@ static void judge_verdict(struct laws *l, const struct parent_fact *p, enum stat
     enum status is = verdict_of(&o);
     if (status == STATUS_CANCELLED) {
         if (!p->cancel_asked)
-            law_break(l, LAW_VERDICT_IS_TRUE, "parent %s ends as cancelled, and nobody has cancelled it",
-                      short_id(p->run));
+            law_break(l, LAW_VERDICT_IS_TRUE,
+                      "parent %s ends as cancelled, and nobody has cancelled it", short_id(p->run));
         return;
     }
     if (is != status && doubt) {
@@ -100,10 +102,11 @@ static void judge_verdict(struct laws *l, const struct parent_fact *p, enum stat
         is = verdict_of(&o);
     }
     if (is == STATUS_COUNT)
-        law_break(l, LAW_VERDICT_IS_TRUE, "parent %s ends as %s before all of its children have", short_id(p->run),
-                  status_text(status));
+        law_break(l, LAW_VERDICT_IS_TRUE, "parent %s ends as %s before all of its children have",
+                  short_id(p->run), status_text(status));
     else if (is != status)
-        law_break(l, LAW_VERDICT_IS_TRUE, "parent %s ends as %s; what is recorded of its children gives %s",
+        law_break(l, LAW_VERDICT_IS_TRUE,
+                  "parent %s ends as %s; what is recorded of its children gives %s",
                   short_id(p->run), status_text(status), status_text(is));
 }
 
@@ -117,17 +120,20 @@ void parents_called(struct laws *l, struct id run, const struct d_call *d)
     while (task < p->plan->graph->n && !span_eq_str(d->task, p->plan->graph->tasks[task].name))
         task++;
     if (task == p->plan->graph->n || d->index >= p->plan->graph->tasks[task].count) {
-        law_break(l, LAW_STARTS_WHEN_IT_MAY, "parent %s calls '" SPAN_FMT "'/%" PRIu64 ", which is not in its plan",
+        law_break(l, LAW_STARTS_WHEN_IT_MAY,
+                  "parent %s calls '" SPAN_FMT "'/%" PRIu64 ", which is not in its plan",
                   short_id(p->run), SPAN_ARG(d->task), d->index);
         return;
     }
     if (!id_is_zero(p->children[task][d->index]))
         law_break(l, LAW_ONE_CALL_FOR_AN_INSTANCE,
-                  "'" SPAN_FMT "'/%" PRIu64 " of parent %s is called as run %s and as run %s", SPAN_ARG(d->task),
-                  d->index, short_id(p->run), short_id(p->children[task][d->index]), short_id(run));
+                  "'" SPAN_FMT "'/%" PRIu64 " of parent %s is called as run %s and as run %s",
+                  SPAN_ARG(d->task), d->index, short_id(p->run),
+                  short_id(p->children[task][d->index]), short_id(run));
     p->children[task][d->index] = run;
     if (!may_start_now(l, p, task))
-        law_break(l, LAW_STARTS_WHEN_IT_MAY, "'" SPAN_FMT "' of parent %s starts, and its constraints do not hold",
+        law_break(l, LAW_STARTS_WHEN_IT_MAY,
+                  "'" SPAN_FMT "' of parent %s starts, and its constraints do not hold",
                   SPAN_ARG(d->task), short_id(p->run));
 }
 
@@ -141,14 +147,14 @@ static void saw_begun(struct laws *l, const struct r_parent_begun *r)
     if (d_signed_decode(r->parent, &s, NULL) == 0 && d_parent_decode(s.body, &d, NULL) == 0) {
         hash_bytes(s.body, &body);
         for (unsigned i = 0; i < l->n_plans; i++)
-            if (span_eq_str(d.caller, l->plans[i]->caller) && span_eq_str(d.key, l->plans[i]->key) &&
-                hash_eq(&body, &l->plans[i]->body))
+            if (span_eq_str(d.caller, l->plans[i]->caller) &&
+                span_eq_str(d.key, l->plans[i]->key) && hash_eq(&body, &l->plans[i]->body))
                 p->plan = l->plans[i];
     }
     for (const struct parent_fact *q = l->parents; q; q = q->hh.next)
         if (p->plan && q->plan == p->plan)
-            law_break(l, LAW_ONE_RUN_FOR_A_KEY, "key '%s' of %s has the parents %s and %s", p->plan->key,
-                      p->plan->caller, short_id(q->run), short_id(p->run));
+            law_break(l, LAW_ONE_RUN_FOR_A_KEY, "key '%s' of %s has the parents %s and %s",
+                      p->plan->key, p->plan->caller, short_id(q->run), short_id(p->run));
     HASH_ADD(hh, l->parents, run, sizeof p->run, p);
     l->w->counts.parents++;
 }
@@ -156,8 +162,8 @@ static void saw_begun(struct laws *l, const struct r_parent_begun *r)
 static void saw_driven(struct laws *l, struct parent_fact *p, const struct r_parent_driven *r)
 {
     if (r->epoch != p->epoch + 1)
-        law_break(l, LAW_ONE_DRIVER, "parent %s: epoch %" PRIu64 " follows epoch %" PRIu64, short_id(p->run),
-                  r->epoch, p->epoch);
+        law_break(l, LAW_ONE_DRIVER, "parent %s: epoch %" PRIu64 " follows epoch %" PRIu64,
+                  short_id(p->run), r->epoch, p->epoch);
     if (p->ended)
         law_break(l, LAW_ONE_PARENT_END, "parent %s has ended and is driven", short_id(p->run));
     p->epoch = r->epoch;
@@ -175,7 +181,8 @@ static void saw_parent_ended(struct laws *l, struct parent_fact *p, const struct
     l->ends++; /* the broker's memory of ends has both kinds */
     if (p->plan)
         judge_verdict(l, p, p->status);
-    if (p->status == STATUS_SUCCEEDED || p->status == STATUS_FAILED || p->status == STATUS_CANCELLED)
+    if (p->status == STATUS_SUCCEEDED || p->status == STATUS_FAILED ||
+        p->status == STATUS_CANCELLED)
         met(l->w, verdicts[p->status]);
 }
 
@@ -202,7 +209,8 @@ bool parents_durable(struct laws *l, const struct journal_record *j)
         return false;
     }
     if (!p)
-        law_break(l, LAW_REPLAY_IS_STATE, "record %" PRIu64 " is about parent %s, which was never begun", j->lsn,
+        law_break(l, LAW_REPLAY_IS_STATE,
+                  "record %" PRIu64 " is about parent %s, which was never begun", j->lsn,
                   short_id(j->run));
     return true;
 }
@@ -212,13 +220,15 @@ void parents_say(struct laws *l, uint64_t peer, const struct m_driving *m)
 {
     struct parent_fact *p = parent_fact_find(l, m->parent);
     if (!p || m->epoch > p->epoch) {
-        law_break(l, LAW_SAID_IS_DURABLE, "DRIVING of parent %s with epoch %" PRIu64 " leaves, and is not on disk",
+        law_break(l, LAW_SAID_IS_DURABLE,
+                  "DRIVING of parent %s with epoch %" PRIu64 " leaves, and is not on disk",
                   short_id(m->parent), m->epoch);
         return;
     }
     if (m->epoch < p->told_epoch || (m->epoch == p->told_epoch && peer != p->told_peer))
         law_break(l, LAW_ONE_DRIVER,
-                  "parent %s: session %" PRIu64 " gets epoch %" PRIu64 ", and session %" PRIu64 " has epoch %" PRIu64,
+                  "parent %s: session %" PRIu64 " gets epoch %" PRIu64 ", and session %" PRIu64
+                  " has epoch %" PRIu64,
                   short_id(p->run), peer, m->epoch, p->told_peer, p->told_epoch);
     p->told_epoch = m->epoch;
     p->told_peer = peer;
@@ -231,10 +241,13 @@ void parents_begin(struct laws *l, const struct bcore *c)
         bool live = view_parent(c, &p->run, &v);
         if (p->accepted && !p->ended && !live)
             law_break(l, LAW_ACCEPTED_IS_KEPT,
-                      "parent %s was accepted and has not ended; the new broker does not know it", short_id(p->run));
+                      "parent %s was accepted and has not ended; the new broker does not know it",
+                      short_id(p->run));
         if (p->ended && live)
-            law_break(l, LAW_ONE_PARENT_END, "parent %s has ended; in the new broker it is live", short_id(p->run));
-        p->told_peer = 0; /* the numbers of sessions begin anew; who drove must take the lease again */
+            law_break(l, LAW_ONE_PARENT_END, "parent %s has ended; in the new broker it is live",
+                      short_id(p->run));
+        /* the numbers of sessions begin anew; who drove must take the lease again */
+        p->told_peer = 0;
     }
 }
 
@@ -243,11 +256,11 @@ void laws_parent_accepted(struct laws *l, const char *caller, const char *key, s
 {
     struct parent_fact *p = parent_fact_find(l, run);
     if (!p)
-        law_break(l, LAW_ACCEPTED_IS_KEPT, "%s hears ACCEPTED for parent %s, which is not on disk", caller,
-                  short_id(run));
+        law_break(l, LAW_ACCEPTED_IS_KEPT, "%s hears ACCEPTED for parent %s, which is not on disk",
+                  caller, short_id(run));
     else if (!p->plan || strcmp(p->plan->caller, caller) != 0 || strcmp(p->plan->key, key) != 0)
-        law_break(l, LAW_ONE_RUN_FOR_A_KEY, "%s begins '%s' and hears of parent %s, which is '%s'", caller, key,
-                  short_id(run), p->plan ? p->plan->key : "?");
+        law_break(l, LAW_ONE_RUN_FOR_A_KEY, "%s begins '%s' and hears of parent %s, which is '%s'",
+                  caller, key, short_id(run), p->plan ? p->plan->key : "?");
     else
         p->accepted = true;
 }
@@ -256,7 +269,8 @@ void laws_driving(struct laws *l, struct id parent, uint64_t epoch, const char *
 {
     const struct parent_fact *p = parent_fact_find(l, parent);
     if (!p || epoch > p->epoch)
-        law_break(l, LAW_ONE_DRIVER, "%s drives parent %s with epoch %" PRIu64 ", which is not on disk", process,
+        law_break(l, LAW_ONE_DRIVER,
+                  "%s drives parent %s with epoch %" PRIu64 ", which is not on disk", process,
                   short_id(parent), epoch);
 }
 
@@ -271,20 +285,23 @@ void laws_parent_gone(struct laws *l, struct id parent)
 {
     const struct parent_fact *p = parent_fact_find(l, parent);
     if (!p || !p->ended)
-        law_break(l, LAW_ACCEPTED_IS_KEPT, "parent %s has not ended, and the broker says that it is not live",
+        law_break(l, LAW_ACCEPTED_IS_KEPT,
+                  "parent %s has not ended, and the broker says that it is not live",
                   short_id(parent));
 }
 
-void laws_parent_end_heard(struct laws *l, struct id parent, uint64_t epoch, enum status status, bool already)
+void laws_parent_end_heard(struct laws *l, struct id parent, uint64_t epoch, enum status status,
+                           bool already)
 {
     const struct parent_fact *p = parent_fact_find(l, parent);
     if (!p || !p->ended)
         law_break(l, LAW_ONE_PARENT_END,
-                  "a driver hears that the end of parent %s is recorded, and it is not on disk", short_id(parent));
+                  "a driver hears that the end of parent %s is recorded, and it is not on disk",
+                  short_id(parent));
     else if (!already && (epoch != p->epoch || status != p->status))
         law_break(l, LAW_ONE_PARENT_END,
-                  "the end of parent %s as %s by epoch %" PRIu64 " counts; recorded is %s, and epoch %" PRIu64
-                  " drives it",
+                  "the end of parent %s as %s by epoch %" PRIu64
+                  " counts; recorded is %s, and epoch %" PRIu64 " drives it",
                   short_id(parent), status_text(status), epoch, status_text(p->status), p->epoch);
 }
 

@@ -1,5 +1,5 @@
-/* lawsseeing.c - the laws about monitors, and about what is queued for who does not listen. The witness has its own
- * list of what happened and its own idea of a filter. */
+/* lawsseeing.c - the laws about monitors, and about what is queued for who does not listen. The
+ * witness has its own list of what happened and its own idea of a filter. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +7,9 @@
 #include "tests/sim/lawsinside.h"
 
 enum {
-    /* Beside its credit a stopped peer may have: one event that is longer, the heads of messages and of frames (at
-     * most LIMIT_WINDOW_FRAMES of them), and messages without events that say how far it is. */
+    /* Beside its credit a stopped peer may have: one event that is longer, the heads of messages
+     * and of frames (at most LIMIT_WINDOW_FRAMES of them), and messages without events that say how
+     * far it is. */
     OWED_BESIDE_CREDIT = LIMIT_WINDOW_FRAMES * 64 + 1024
 };
 
@@ -27,8 +28,8 @@ static void fill(struct event_fact *e, const struct journal_record *j)
     struct d_call d;
     switch (j->kind) {
     case KIND_R_CALLED:
-        if (r_called_decode(j->body, &r.called, NULL) == 0 && d_signed_decode(r.called.call, &s, NULL) == 0 &&
-            d_call_decode(s.body, &d, NULL) == 0)
+        if (r_called_decode(j->body, &r.called, NULL) == 0 &&
+            d_signed_decode(r.called.call, &s, NULL) == 0 && d_call_decode(s.body, &d, NULL) == 0)
             e->parent = d.parent;
         break;
     case KIND_R_ASSIGNED:
@@ -75,12 +76,14 @@ static bool wants(const struct sim_filter *f, const struct event_fact *e)
     case 'p':
         return id_eq(e->parent, f->parent);
     default:
-        return strcmp(f->key, "server") != 0 ? e->status == (int)f->status : !strcmp(e->server, f->value);
+        return strcmp(f->key, "server") != 0 ? e->status == (int)f->status
+                                             : !strcmp(e->server, f->value);
     }
 }
 
 /* The first event behind `after` that matches; 0: none up to `upto`. */
-static uint64_t next_event(const struct laws *l, const struct sim_filter *f, uint64_t after, uint64_t upto)
+static uint64_t next_event(const struct laws *l, const struct sim_filter *f, uint64_t after,
+                           uint64_t upto)
 {
     for (uint64_t lsn = after + 1; lsn <= upto && lsn <= l->n_events; lsn++)
         if (wants(f, &l->events[lsn - 1]))
@@ -123,21 +126,23 @@ void laws_monitor_hears(struct laws *l, const char *name, const struct m_events 
     struct span text;
     uint64_t at = e->from, next;
     if (e->from != m->position || e->to < e->from)
-        law_break(l, LAW_MONITOR_IN_ORDER, "%s is at %" PRIu64 " and gets events from %" PRIu64 " to %" PRIu64, name,
+        law_break(l, LAW_MONITOR_IN_ORDER,
+                  "%s is at %" PRIu64 " and gets events from %" PRIu64 " to %" PRIu64, name,
                   m->position, e->from, e->to);
     while (wire_next(&it, &text)) {
         uint64_t seq = strtoull((const char *)text.p, NULL, 10);
         next = next_event(l, &m->filter, at, e->to);
         if (seq != next)
             law_break(l, LAW_MONITOR_IN_ORDER,
-                      "%s gets event %" PRIu64 " behind %" PRIu64 "; the next for it is %" PRIu64, name, seq, at,
-                      next);
+                      "%s gets event %" PRIu64 " behind %" PRIu64 "; the next for it is %" PRIu64,
+                      name, seq, at, next);
         at = seq;
         l->w->counts.told++;
     }
     if ((next = next_event(l, &m->filter, at, e->to)))
-        law_break(l, LAW_MONITOR_IN_ORDER, "%s hears that it is at %" PRIu64 ", and never got event %" PRIu64, name,
-                  e->to, next);
+        law_break(l, LAW_MONITOR_IN_ORDER,
+                  "%s hears that it is at %" PRIu64 ", and never got event %" PRIu64, name, e->to,
+                  next);
     m->position = e->to;
 }
 
@@ -165,7 +170,8 @@ void laws_broker_hears(struct laws *l, uint64_t peer, struct span message)
             f = &l->credits[l->n_credits++];
         }
         *f = (struct credit_fact){.peer = peer, .req = subscribe.req, .credit = subscribe.credit};
-    } else if (kind == KIND_M_CREDIT && m_credit_decode(message, &credit, NULL) == 0 && f && f->req == credit.req) {
+    } else if (kind == KIND_M_CREDIT && m_credit_decode(message, &credit, NULL) == 0 && f &&
+               f->req == credit.req) {
         f->taken = credit.bytes;
         f->asked = 0;
     }
@@ -177,7 +183,8 @@ void seeing_say(struct laws *l, uint64_t peer, const struct m_events *m)
     struct wire_iter it = wire_iter(&m->events);
     struct span text;
     if (m->to > l->n_events)
-        law_break(l, LAW_SAID_IS_DURABLE, "EVENTS up to %" PRIu64 " leave, and on disk are %zu", m->to, l->n_events);
+        law_break(l, LAW_SAID_IS_DURABLE, "EVENTS up to %" PRIu64 " leave, and on disk are %zu",
+                  m->to, l->n_events);
     if (!f || f->req != m->req) {
         law_break(l, LAW_CREDIT_HOLDS, "EVENTS of a subscription that nobody has");
         return;
@@ -186,8 +193,9 @@ void seeing_say(struct laws *l, uint64_t peer, const struct m_events *m)
         f->sent += text.n;
         if (f->sent - f->taken > f->credit && f->sent - f->taken > text.n)
             law_break(l, LAW_CREDIT_HOLDS,
-                      "session %" PRIu64 " has a credit of %" PRIu64 " bytes and has not taken %" PRIu64, peer,
-                      f->credit, f->sent - f->taken);
+                      "session %" PRIu64 " has a credit of %" PRIu64
+                      " bytes and has not taken %" PRIu64,
+                      peer, f->credit, f->sent - f->taken);
         f->longest = text.n > f->longest ? text.n : f->longest;
     }
 }
@@ -208,7 +216,8 @@ void laws_queued(struct laws *l, uint64_t peer, const char *name, size_t owed)
 {
     const struct credit_fact *f = credit_of(l, peer);
     if (f && owed > f->credit + f->longest + OWED_BESIDE_CREDIT)
-        law_break(l, LAW_QUEUE_HOLDS, "%zu bytes are queued for %s, whose credit is %" PRIu64, owed, name, f->credit);
+        law_break(l, LAW_QUEUE_HOLDS, "%zu bytes are queued for %s, whose credit is %" PRIu64, owed,
+                  name, f->credit);
 }
 
 void laws_news(struct laws *l, const char *name, bool window_open, struct span message)

@@ -1,5 +1,6 @@
-/* lawstesting.h - what laws_test.c and lawsclients_test.c share: a witness that is told of a world which there is
- * not, and the table of violations, each of which must break its law first. Included by *_test.c only. */
+/* lawstesting.h - what laws_test.c and lawsclients_test.c share: a witness that is told of a world
+ * which there is not, and the table of violations, each of which must break its law first. Included
+ * by *_test.c only. */
 #ifndef LB_TESTS_SIM_LAWSTESTING_H
 #define LB_TESTS_SIM_LAWSTESTING_H
 
@@ -29,8 +30,10 @@ struct violation {
         struct buf b_ = {0}; \
         struct r_##low v_ = {__VA_ARGS__}; \
         r_##low##_encode(&v_, &b_); \
-        laws_durable((r)->laws, &(struct journal_record){ \
-                                    .lsn = ++(r)->lsn, .kind = KIND_R_##UP, .run = id, .body = buf_span(&b_)}); \
+        laws_durable((r)->laws, &(struct journal_record){.lsn = ++(r)->lsn, \
+                                                         .kind = KIND_R_##UP, \
+                                                         .run = id, \
+                                                         .body = buf_span(&b_)}); \
         buf_free(&b_); \
     } while (0)
 #define RECORD(r, UP, low, ...)         RECORD_OF(r, v_.run, UP, low, __VA_ARGS__)
@@ -55,7 +58,8 @@ static void rig_begin(struct rig *r)
     r->laws = laws_new(&r->w);
     catalog_make(&r->catalog);
     for (unsigned i = 0; i < CATALOG_JOBS; i++)
-        laws_job(r->laws, r->catalog.jobs[i].hash, r->catalog.jobs[i].idempotent, r->catalog.jobs[i].concurrency);
+        laws_job(r->laws, r->catalog.jobs[i].hash, r->catalog.jobs[i].idempotent,
+                 r->catalog.jobs[i].concurrency);
 }
 
 static void rig_end(struct rig *r)
@@ -83,7 +87,8 @@ static void rig_end_unbroken(struct rig *r)
 }
 
 /* more: what each of them begins with; NULL: nothing. */
-static void each_breaks_its_law(const struct violation *violations, unsigned n, void (*more)(struct rig *r))
+static void each_breaks_its_law(const struct violation *violations, unsigned n,
+                                void (*more)(struct rig *r))
 {
     for (unsigned i = 0; i < n; i++) {
         struct rig r;
@@ -94,7 +99,8 @@ static void each_breaks_its_law(const struct violation *violations, unsigned n, 
         violations[i].happens(&r);
         enum law is = laws_broken(r.laws, &text);
         if (is != violations[i].law)
-            fail_msg("violation %u breaks %s (%s), not %s", i, law_name(is), text, law_name(violations[i].law));
+            fail_msg("violation %u breaks %s (%s), not %s", i, law_name(is), text,
+                     law_name(violations[i].law));
         assert_true(r.w.broken);
         assert_true(text[0]);
         rig_end(&r);

@@ -1,13 +1,15 @@
-/* lawstime.c - the laws about time: who may be called lost, and how long a child may outlive the order to stop it.
- * Times here are true ones; the cores' clocks are up to 1 % off, which is what their margins are for. */
+/* lawstime.c - the laws about time: who may be called lost, and how long a child may outlive the
+ * order to stop it. Times here are true ones; the cores' clocks are up to 1 % off, which is what
+ * their margins are for. */
 #include "tests/sim/lawsinside.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 enum {
-    UNNOTICED_US = SECS(8), /* a stop of half a lease and less goes unnoticed: broker/core/leases.c */
-    STOP_MOST_US = MS(KILL_GRACE_MS) + SECS(3), /* from the worker's ear to the end of the tree */
+    /* a stop of half a lease and less goes unnoticed: broker/core/leases.c */
+    UNNOTICED_US = SECS(8),
+    STOP_MAX_US = MS(KILL_GRACE_MS) + SECS(3), /* from the worker's ear to the end of the tree */
 };
 
 static struct server_fact *server_fact(struct laws *l, struct span name, struct id spool)
@@ -38,7 +40,8 @@ void laws_heard(struct laws *l, const char *server, struct id spool)
 static bool says_fenced(const struct tried *a)
 {
     struct d_outcome o;
-    return a->is_finished && d_outcome_decode(buf_span(&a->finished), &o, NULL) == 0 && o.job == JOB_LOST;
+    return a->is_finished && d_outcome_decode(buf_span(&a->finished), &o, NULL) == 0 &&
+           o.job == JOB_LOST;
 }
 
 void laws_decides(struct laws *l, struct span record)
@@ -46,7 +49,8 @@ void laws_decides(struct laws *l, struct span record)
     struct r_lost r;
     uint64_t kind;
     size_t size;
-    if (wire_peek(record, &kind, &size, NULL) < 0 || kind != KIND_R_LOST || r_lost_decode(record, &r, NULL) < 0)
+    if (wire_peek(record, &kind, &size, NULL) < 0 || kind != KIND_R_LOST ||
+        r_lost_decode(record, &r, NULL) < 0)
         return;
     const struct tried *a = tried_find(l, r.run, r.attempt);
     if (!a || !a->assigned || says_fenced(a))
@@ -55,8 +59,10 @@ void laws_decides(struct laws *l, struct span record)
     int64_t since = s->heard > l->listens ? s->heard : l->listens;
     if (l->w->now - since < MS((int64_t)a->lost_after_ms))
         law_break(l, LAW_LOST_AS_ASKED,
-                  "run %s: attempt %" PRIu64 " is lost, but %s was silent for %" PRId64 " ms only, not for %" PRIu64,
-                  short_id(r.run), r.attempt, a->server, (l->w->now - since) / 1000, a->lost_after_ms);
+                  "run %s: attempt %" PRIu64 " is lost, but %s was silent for %" PRId64
+                  " ms only, not for %" PRIu64,
+                  short_id(r.run), r.attempt, a->server, (l->w->now - since) / 1000,
+                  a->lost_after_ms);
 }
 
 /* ---- Stopped */
@@ -76,9 +82,10 @@ void judge_stopped(struct laws *l, const struct tried *a, const struct child_fac
 {
     int64_t reached = server_fact(l, span_str(a->server), ID_ZERO)->reached;
     int64_t since = a->stop_heard > reached ? a->stop_heard : reached;
-    if (a->stop_heard && !c->always && since < l->w->now - STOP_MOST_US)
+    if (a->stop_heard && !c->always && since < l->w->now - STOP_MAX_US)
         law_break(l, LAW_STOPPED_IN_TIME,
                   "run %s: step %s of attempt %" PRIu64 " has gone on for %" PRId64
                   " ms since %s was told to stop it",
-                  short_id(a->key.run), c->step, a->key.attempt, (l->w->now - since) / 1000, a->server);
+                  short_id(a->key.run), c->step, a->key.attempt, (l->w->now - since) / 1000,
+                  a->server);
 }

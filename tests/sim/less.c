@@ -19,14 +19,14 @@ static const char *const habits[] = {
 /* ---- Ordinals */
 bool only_has(const struct only *o, unsigned ordinal)
 {
-    return !o->given || (ordinal < ONLY_MOST && (o->bits[ordinal / 64] >> ordinal % 64 & 1));
+    return !o->given || (ordinal < ONLY_MAX && (o->bits[ordinal / 64] >> ordinal % 64 & 1));
 }
 
 bool only_is_over(const struct only *o, unsigned ordinal)
 {
     if (!o->given)
         return false;
-    for (unsigned i = ordinal + 1; i < ONLY_MOST; i++)
+    for (unsigned i = ordinal + 1; i < ONLY_MAX; i++)
         if (only_has(o, i))
             return false;
     return true;
@@ -35,7 +35,7 @@ bool only_is_over(const struct only *o, unsigned ordinal)
 void only_add(struct only *o, unsigned ordinal)
 {
     o->given = true;
-    if (ordinal < ONLY_MOST)
+    if (ordinal < ONLY_MAX)
         o->bits[ordinal / 64] |= 1ull << ordinal % 64;
 }
 
@@ -43,7 +43,7 @@ void only_first(struct only *o, unsigned n)
 {
     memset(o, 0, sizeof *o);
     o->given = true;
-    for (unsigned i = 1; i <= n && i < ONLY_MOST; i++)
+    for (unsigned i = 1; i <= n && i < ONLY_MAX; i++)
         only_add(o, i);
 }
 
@@ -75,9 +75,10 @@ int only_parse(const char *text, struct only *ret, struct error *err)
             at = end + 1;
             high = strtoul(at, &end, 10);
         }
-        if (end == at || !low || high < low || high >= ONLY_MOST || (*end && *end != ','))
-            return error_set(err, -EINVAL, "'%s' is no list of numbers from 1 to %d; one is 1-4,9, or none", text,
-                             ONLY_MOST - 1);
+        if (end == at || !low || high < low || high >= ONLY_MAX || (*end && *end != ','))
+            return error_set(err, -EINVAL,
+                             "'%s' is no list of numbers from 1 to %d; one is 1-4,9, or none", text,
+                             ONLY_MAX - 1);
         for (; low <= high; low++)
             only_add(ret, (unsigned)low);
         if (!*end)
@@ -129,8 +130,8 @@ int less_parse_without(const char *text, struct less *l, struct error *err)
             bool first = true;
             add_names(&all, ~0ull, habit_name, &first);
             add_names(&all, ~0ull, cluster_trouble, &first);
-            error_set(err, -EINVAL, "'%.*s' is nothing that can be left out; these are: %.*s", (int)n, at, (int)all.n,
-                      (const char *)all.p);
+            error_set(err, -EINVAL, "'%.*s' is nothing that can be left out; these are: %.*s",
+                      (int)n, at, (int)all.n, (const char *)all.p);
             buf_free(&all);
             return -EINVAL;
         }
@@ -148,7 +149,7 @@ static void add_only(struct buf *b, const char *option, const struct only *o)
     buf_printf(b, " --%s ", option);
     if (!only_count(o))
         buf_printf(b, "none");
-    for (unsigned i = 1; i < ONLY_MOST; i++) {
+    for (unsigned i = 1; i < ONLY_MAX; i++) {
         unsigned low = i;
         if (!only_has(o, i))
             continue;

@@ -1,9 +1,9 @@
-/* less.h - what is left out of a seed's world: the smaller worlds in which a broken law is looked for and read.
+/* less.h - what is left out of a seed's world: the smaller worlds in which a broken law is looked
+ * for and read.
  *
- * All zero leaves out nothing. The rest of the world stays as the seed has it, as far as that is possible: what is
- * left out draws no chance from what stays (world.h), but time goes another way without it. So a smaller world is
- * tried, not computed: see shrink.h.
- */
+ * All zero leaves out nothing. The rest of the world stays as the seed has it, as far as that is
+ * possible: what is left out draws no chance from what stays (world.h), but time goes another way
+ * without it. So a smaller world is tried, not computed: see shrink.h. */
 #ifndef LB_TESTS_SIM_LESS_H
 #define LB_TESTS_SIM_LESS_H
 
@@ -13,8 +13,8 @@
 
 #include "common/error.h"
 
-/* Ordinals from 1; those past ONLY_MOST are always out. */
-enum { ONLY_MOST = 8192, ONLY_WORDS = ONLY_MOST / 64 };
+/* Ordinals from 1; those past ONLY_MAX are always out. */
+enum { ONLY_MAX = 8192, ONLY_WORDS = ONLY_MAX / 64 };
 struct only {
     bool given; /* false: all */
     uint64_t bits[ONLY_WORDS];
@@ -22,7 +22,8 @@ struct only {
 bool only_has(const struct only *o, unsigned ordinal);
 bool only_is_over(const struct only *o, unsigned ordinal); /* none comes after this one */
 void only_first(struct only *o, unsigned n);               /* 1 .. n */
-void only_add(struct only *o, unsigned ordinal);           /* makes it one that is given; past ONLY_MOST: nothing */
+/* makes it one that is given; past ONLY_MAX: nothing */
+void only_add(struct only *o, unsigned ordinal);
 void only_drop(struct only *o, unsigned ordinal);
 unsigned only_count(const struct only *o); /* of one that is given */
 
@@ -56,7 +57,8 @@ struct less {
 int only_parse(const char *text, struct only *ret, struct error *err);
 /* "exile,drop": names of troubles and of habits. */
 int less_parse_without(const char *text, struct less *l, struct error *err);
-/* The options that make it: " --servers 1 --troubles 4,9", each with a blank before it. Yours to free. */
+/* The options that make it: " --servers 1 --troubles 4,9", each with a blank before it. Yours to
+   free. */
 char *less_options(const struct less *l);
 
 #endif

@@ -1,4 +1,5 @@
-/* less_test.c - what is left out is written and read as options, and does not happen; the rest does. */
+/* less_test.c - what is left out is written and read as options, and does not happen; the rest
+   does. */
 #include <errno.h>
 
 #include "common/testing.h"
@@ -14,8 +15,9 @@ static void lists_are_read_and_written(void **state)
     assert_int_equal(only_parse("2", &l.servers, &err), 0);
     assert_int_equal(less_parse_without("exile,drop,broker_crash", &l, &err), 0);
     char *text = less_options(&l);
-    assert_string_equal(text, " --servers 2 --slots 2 --calls none --troubles 2-4,9,11-12 --without "
-                              "broker_crash,exile,drop --chaos 1500ms --dice 7");
+    assert_string_equal(text,
+                        " --servers 2 --slots 2 --calls none --troubles 2-4,9,11-12 --without "
+                        "broker_crash,exile,drop --chaos 1500ms --dice 7");
     mem_free(&text);
     text = less_options(&(struct less){.slots = 0});
     assert_string_equal(text, "");

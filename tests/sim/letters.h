@@ -1,5 +1,6 @@
-/* letters.h - what is on its way between a worker and its runner: a socket that keeps the order of each direction and
- * takes its time. It outlives the worker's end: what a dead worker said still arrives. */
+/* letters.h - what is on its way between a worker and its runner: a socket that keeps the order of
+ * each direction and takes its time. It outlives the worker's end: what a dead worker said still
+ * arrives. */
 #ifndef LB_TESTS_SIM_LETTERS_H
 #define LB_TESTS_SIM_LETTERS_H
 

@@ -3,7 +3,7 @@
 
 #include "common/mem.h"
 
-enum { REST_LEAST_MS = 500, REST_MOST_MS = 30000, GREETING_MS = HANDSHAKE_MS + 2000 };
+enum { REST_MIN_MS = 500, REST_MAX_MS = 30000, GREETING_MS = HANDSHAKE_MS + 2000 };
 
 enum state { DOWN, RESTING, GREETING, UP };
 
@@ -78,13 +78,14 @@ static void rest(struct line *l, int64_t ms)
 static int64_t next_rest(struct line *l)
 {
     int64_t ms = l->rest_ms / 2 + between(l->w, 0, l->rest_ms);
-    l->rest_ms = l->rest_ms * 2 > REST_MOST_MS ? REST_MOST_MS : l->rest_ms * 2;
-    return l->w->chaos ? ms : ms % 2000; /* the liveness phase need not wait for the longest rests */
+    l->rest_ms = l->rest_ms * 2 > REST_MAX_MS ? REST_MAX_MS : l->rest_ms * 2;
+    /* the liveness phase need not wait for the longest rests */
+    return l->w->chaos ? ms : ms % 2000;
 }
 
 void line_start(struct line *l)
 {
-    l->rest_ms = REST_LEAST_MS;
+    l->rest_ms = REST_MIN_MS;
     l->renewed = 0;
     rest(l, between(l->w, 0, 50));
 }
@@ -138,7 +139,8 @@ void line_send(struct line *l, struct span message)
 
 static void dial(struct line *l)
 {
-    struct m_hello hello = {.major = PROTO_MAJOR, .minor = PROTO_MINOR, .software = span_str("sim")};
+    struct m_hello hello = {
+        .major = PROTO_MAJOR, .minor = PROTO_MINOR, .software = span_str("sim")};
     uint64_t id = rng_next(&l->w->rng) | 1;
     if (!l->conn)
         l->conn = network_connect(l->net, l->cable, l->of, &net_calls, l);
@@ -202,7 +204,7 @@ static void on_timer(struct world *w, void *self)
 static void take_welcome(struct line *l, struct span welcome)
 {
     l->state = UP;
-    l->rest_ms = REST_LEAST_MS;
+    l->rest_ms = REST_MIN_MS;
     l->renewed = l->hello_at;
     l->ping_at = l->hello_at;
     l->next_ping = l->hello_at + HEARTBEAT_MS;
@@ -215,7 +217,8 @@ static void take_messages(struct line *l, struct span messages)
     struct m_pong pong;
     uint64_t kind;
     size_t size;
-    while (messages.n > 0 && l->session == session && wire_peek(messages, &kind, &size, NULL) == 0) {
+    while (messages.n > 0 && l->session == session &&
+           wire_peek(messages, &kind, &size, NULL) == 0) {
         struct span m = {messages.p, size};
         if (l->state == GREETING && kind == KIND_M_WELCOME) {
             take_welcome(l, m);
@@ -223,8 +226,8 @@ static void take_messages(struct line *l, struct span messages)
             end_session(l, true, -1, "the broker speaks out of turn");
             return;
         } else {
-            if (kind == KIND_M_PONG && m_pong_decode(m, &pong, NULL) == 0 && (int64_t)pong.stamp <= l->ping_at &&
-                (int64_t)pong.stamp > l->renewed)
+            if (kind == KIND_M_PONG && m_pong_decode(m, &pong, NULL) == 0 &&
+                (int64_t)pong.stamp <= l->ping_at && (int64_t)pong.stamp > l->renewed)
                 l->renewed = (int64_t)pong.stamp;
             l->calls->message(l->self, kind, m);
         }
@@ -242,8 +245,9 @@ static void take_last_word(struct line *l, uint64_t kind, struct span message)
     if (kind == KIND_M_REFUSED && m_refused_decode(message, &refused, NULL) == 0) {
         met(l->w, FAULT_REFUSED);
         TRACE(l->w, l->of->name, "is refused: " SPAN_FMT, SPAN_ARG(refused.text));
-        int64_t ms = refused.retry_ms < REST_MOST_MS ? (int64_t)refused.retry_ms : REST_MOST_MS;
-        end_session(l, false, ms + between(l->w, REST_LEAST_MS / 2, REST_LEAST_MS), refusal_word(refused.code));
+        int64_t ms = refused.retry_ms < REST_MAX_MS ? (int64_t)refused.retry_ms : REST_MAX_MS;
+        end_session(l, false, ms + between(l->w, REST_MIN_MS / 2, REST_MIN_MS),
+                    refusal_word(refused.code));
     } else if (kind == KIND_M_RESET) {
         end_session(l, true, -1, "reset by the broker");
     }

@@ -25,8 +25,9 @@ struct lookup {
     struct asked *asked;
 };
 
-struct lookup *lookup_new(struct world *w, struct process *broker, struct laws *l, const struct journal *j,
-                          struct gate *g, const struct lookup_calls *calls, void *self)
+struct lookup *lookup_new(struct world *w, struct process *broker, struct laws *l,
+                          const struct journal *j, struct gate *g, const struct lookup_calls *calls,
+                          void *self)
 {
     struct lookup *x = mem_zalloc(1, sizeof *x);
     x->w = w;
@@ -66,14 +67,17 @@ static void answer_run(struct lookup *l, const struct bcore_effect *e)
     struct buf message = {0};
     if (journal_end_of(l->journal, e->run, &r)) {
         m_run_ended_encode(
-            &(struct m_run_ended){.run = r.run, .attempt = r.attempt, .server = r.server, .outcome = r.outcome},
+            &(struct m_run_ended){
+                .run = r.run, .attempt = r.attempt, .server = r.server, .outcome = r.outcome},
             &message);
     } else if (e->req) {
-        m_error_encode(
-            &(struct m_error){.req = e->req, .code = REFUSAL_UNKNOWN_RUN, .text = span_str("not in the history")},
-            &message);
+        m_error_encode(&(struct m_error){.req = e->req,
+                                         .code = REFUSAL_UNKNOWN_RUN,
+                                         .text = span_str("not in the history")},
+                       &message);
     } else {
-        law_break(l->laws, LAW_HEARD_IS_RECORDED, "a follower is owed the end of run %s, and the history has none",
+        law_break(l->laws, LAW_HEARD_IS_RECORDED,
+                  "a follower is owed the end of run %s, and the history has none",
                   short_id(e->run));
     }
     if (message.n)
@@ -88,8 +92,10 @@ static void answer_call(struct lookup *l, const struct asked *a)
     if (!gate_awaits(l->gate, a->effect.peer, a->number))
         return;
     met(l->w, FAULT_BODY_FETCHED);
-    if (!r || r->lsn != a->effect.called_lsn || bcore_execute_fill(a->effect.body, r->body, &message, NULL) < 0)
-        law_break(l->laws, LAW_HANDED_AS_SIGNED, "the call of run %s is asked for, and the store does not have it",
+    if (!r || r->lsn != a->effect.called_lsn ||
+        bcore_execute_fill(a->effect.body, r->body, &message, NULL) < 0)
+        law_break(l->laws, LAW_HANDED_AS_SIGNED,
+                  "the call of run %s is asked for, and the store does not have it",
                   short_id(a->effect.run));
     gate_filled(l->gate, a->effect.peer, a->number, buf_span(&message));
     buf_free(&message);
@@ -133,7 +139,8 @@ void lookup_run(struct lookup *l, const struct bcore_effect *e)
 void lookup_key(struct lookup *l, const struct bcore_effect *e, const char *principal)
 {
     struct asked *a = asked_new(l, e);
-    a->is = journal_key_of(l->journal, span_str(principal), e->key, e->parent, &a->known.run, &a->known.digest);
+    a->is = journal_key_of(l->journal, span_str(principal), e->key, e->parent, &a->known.run,
+                           &a->known.digest);
 }
 
 void lookup_call(struct lookup *l, const struct bcore_effect *e, uint64_t number)

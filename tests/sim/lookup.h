@@ -1,9 +1,9 @@
-/* lookup.h - what the broker's core asks of the history, as broker/lookup.c does it: the end of a run that has left
- * its memory, whether a key was ever used, and the call of a run, which is in the journal only.
+/* lookup.h - what the broker's core asks of the history, as broker/lookup.c does it: the end of a
+ * run that has left its memory, whether a key was ever used, and the call of a run, which is in the
+ * journal only.
  *
- * An answer takes its time, so answers come in any order; that to a session which is over finds nobody. A broker that
- * dies takes its questions with it: lookup_free.
- */
+ * An answer takes its time, so answers come in any order; that to a session which is over finds
+ * nobody. A broker that dies takes its questions with it: lookup_free. */
 #ifndef LB_TESTS_SIM_LOOKUP_H
 #define LB_TESTS_SIM_LOOKUP_H
 
@@ -16,13 +16,15 @@ struct lookup;
 
 struct lookup_calls {
     void (*say)(void *self, uint64_t peer, struct span message);
-    /* The message `e->body` is to be taken again, now that this is known of its key; NULL: nothing is. */
+    /* The message `e->body` is to be taken again, now that this is known of its key; NULL: nothing
+       is. */
     void (*known)(void *self, const struct bcore_effect *e, const struct bcore_known *known);
     void (*turn_end)(void *self);
 };
 
-struct lookup *lookup_new(struct world *w, struct process *broker, struct laws *l, const struct journal *j,
-                          struct gate *g, const struct lookup_calls *calls, void *self);
+struct lookup *lookup_new(struct world *w, struct process *broker, struct laws *l,
+                          const struct journal *j, struct gate *g, const struct lookup_calls *calls,
+                          void *self);
 void lookup_free(struct lookup **l);
 void lookup_run(struct lookup *l, const struct bcore_effect *e);
 void lookup_key(struct lookup *l, const struct bcore_effect *e, const char *principal);

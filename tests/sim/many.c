@@ -1,8 +1,7 @@
 /* many.c - see many.h.
  *
- * Seeds are run by forked processes, so that a seed that ends its process (an assertion of a core, a loop without
- * end) costs no other one; what they find lies in shared memory.
- */
+ * Seeds are run by forked processes, so that a seed that ends its process (an assertion of a core,
+ * a loop without end) costs no other one; what they find lies in shared memory. */
 #include "tests/sim/many.h"
 
 #include <errno.h>
@@ -65,7 +64,8 @@ unsigned many_processors(void)
 
 static uint64_t seed_at(const struct plan *p, uint64_t index)
 {
-    return index < p->n_regressions ? p->regressions[index] : p->o->from + (index - p->n_regressions);
+    return index < p->n_regressions ? p->regressions[index]
+                                    : p->o->from + (index - p->n_regressions);
 }
 
 /* A line: a seed, and what it caught. Lines that begin with # say something. */
@@ -92,7 +92,8 @@ static void note_failure(struct plan *p, const struct hand *h)
     uint64_t i = __atomic_fetch_add(&p->s->failures, 1, __ATOMIC_SEQ_CST);
     if (i >= FAILURES_SHOWN)
         return;
-    p->s->failure[i] = (struct failure){.seed = seed_at(p, h->at - 1), .known = h->at <= p->n_regressions, .r = h->r};
+    p->s->failure[i] = (struct failure){
+        .seed = seed_at(p, h->at - 1), .known = h->at <= p->n_regressions, .r = h->r};
 }
 
 static bool is_enough(const struct plan *p, uint64_t index)
@@ -134,8 +135,8 @@ static void hire(struct plan *p, struct hand *h)
     p->pids[h - p->s->hand] = pid;
 }
 
-/* A process has ended. Before its work: the seed that it ran has failed, another process goes on. False: it was done.
- */
+/* A process has ended. Before its work: the seed that it ran has failed, another process goes on.
+ * False: it was done. */
 static bool goes_on(struct plan *p, struct hand *h, int status)
 {
     if (!h->at)
@@ -165,8 +166,10 @@ static void say_progress(const struct plan *p)
     struct hand all;
     sum(p, &all);
     double passed = tries_now() - p->began;
-    fprintf(stderr, "sim: %.0f of %.0f minutes: %" PRIu64 " seeds (%.0f a second), %" PRIu64 " failed\n", passed / 60,
-            p->o->seconds / 60, all.passed + all.failed, (double)(all.passed + all.failed) / passed, all.failed);
+    fprintf(stderr,
+            "sim: %.0f of %.0f minutes: %" PRIu64 " seeds (%.0f a second), %" PRIu64 " failed\n",
+            passed / 60, p->o->seconds / 60, all.passed + all.failed,
+            (double)(all.passed + all.failed) / passed, all.failed);
 }
 
 /* Until one of the processes has ended, or it is time to say something. */
@@ -232,8 +235,9 @@ static void print_failures(const struct plan *p)
         cluster_say(stdout, r);
         printf("     replay it with: %s %" PRIu64 "\n", p->o->program, f->seed);
         if (!f->known)
-            printf("     for tests/sim/regressions, when it is mended: %" PRIu64 " %s%s%s (%s)\n", f->seed,
-                   r->law < LAW_COUNT ? law_name(r->law) : "", r->law < LAW_COUNT ? ": " : "", r->text, hash);
+            printf("     for tests/sim/regressions, when it is mended: %" PRIu64 " %s%s%s (%s)\n",
+                   f->seed, r->law < LAW_COUNT ? law_name(r->law) : "",
+                   r->law < LAW_COUNT ? ": " : "", r->text, hash);
     }
     if (p->s->failures > n)
         printf("sim: and %" PRIu64 " more\n", p->s->failures - n);
@@ -247,7 +251,8 @@ static void print_first(const struct plan *p)
         if (p->s->failure[i].seed < first->seed)
             first = &p->s->failure[i];
     if (p->s->failures)
-        printf("first failure: %" PRIu64 " %s %s\n", first->seed, law_name(first->r.law), first->r.text);
+        printf("first failure: %" PRIu64 " %s %s\n", first->seed, law_name(first->r.law),
+               first->r.text);
 }
 
 static void shrink_first(const struct plan *p)
@@ -263,10 +268,11 @@ static void shrink_first(const struct plan *p)
 
 static void print_counts(const struct counts *c, uint64_t seeds, double seconds, int64_t virtual_us)
 {
-    printf("sim: %" PRIu64 " seeds in %.1f s (%.0f a second), %.0f virtual hours, %" PRIu64 " events, %" PRIu64
-           " broker steps, %" PRIu64 " runs, %" PRIu64 " attempts, %" PRIu64 " digests; faults met:",
-           seeds, seconds, (double)seeds / seconds, (double)virtual_us / 3.6e9, c->events, c->broker_steps, c->runs,
-           c->attempts, c->digests);
+    printf("sim: %" PRIu64 " seeds in %.1f s (%.0f a second), %.0f virtual hours, %" PRIu64
+           " events, %" PRIu64 " broker steps, %" PRIu64 " runs, %" PRIu64 " attempts, %" PRIu64
+           " digests; faults met:",
+           seeds, seconds, (double)seeds / seconds, (double)virtual_us / 3.6e9, c->events,
+           c->broker_steps, c->runs, c->attempts, c->digests);
     for (unsigned i = 0; i < FAULT_COUNT; i++)
         printf("%s %s %" PRIu64, i ? "," : "", fault_text((enum fault)i), c->faults[i]);
     printf("; states met:");
@@ -281,7 +287,8 @@ static unsigned unmet(const struct counts *c)
     unsigned n = 0;
     for (unsigned i = 0; i < RUN_STATE_COUNT; i++)
         if (!c->states[i]) {
-            printf("sim: the state %s was never met: the simulator does not reach it any more\n", run_state_text(i));
+            printf("sim: the state %s was never met: the simulator does not reach it any more\n",
+                   run_state_text(i));
             n++;
         }
     for (unsigned i = 0; i < FAULT_COUNT; i++)

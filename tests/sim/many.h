@@ -8,10 +8,12 @@
 struct many_order {
     const char *regressions; /* a file of seeds that are run first; NULL: none */
     uint64_t from, seeds;    /* then these */
-    double seconds;          /* a campaign: seeds from `from` on until this time is over; 0: `seeds` of them */
-    double shrink_seconds;   /* for the first seed that breaks a law; 0: it is not shrunk */
-    bool until_failure;      /* no further seed after one that fails; a line for scripts says which came first */
-    const char *program;     /* which replays a seed */
+    /* a campaign: seeds from `from` on until this time is over; 0: `seeds` of them */
+    double seconds;
+    double shrink_seconds; /* for the first seed that breaks a law; 0: it is not shrunk */
+    /* no further seed after one that fails; a line for scripts says which came first */
+    bool until_failure;
+    const char *program; /* which replays a seed */
 };
 /* Prints what was broken, the counts and, last, "sim: N passed, M failed". The exit code. */
 int many_run(const struct many_order *o);

@@ -43,10 +43,11 @@ static void subscribe(struct monitornode *m)
     m->taken = m->given = 0;
     laws_monitor_subscribes(m->laws, m->name, m->req, m->position, &m->filter);
     buf_clear(&m->scratch);
-    m_subscribe_encode(
-        &(struct m_subscribe){
-            .req = m->req, .after = m->position, .credit = m->credit, .where = wire_list_from(&where, n)},
-        &m->scratch);
+    m_subscribe_encode(&(struct m_subscribe){.req = m->req,
+                                             .after = m->position,
+                                             .credit = m->credit,
+                                             .where = wire_list_from(&where, n)},
+                       &m->scratch);
     line_send(m->line, buf_span(&m->scratch));
     buf_free(&where);
 }
@@ -77,8 +78,8 @@ static void hear_events(struct monitornode *m, const struct m_events *e)
     if (e->req != m->req)
         return; /* of an older subscription */
     laws_monitor_hears(m->laws, m->name, e);
-    TRACE(m->w, m->name, "hears %u events of (%" PRIu64 ", %" PRIu64 "]%s", (unsigned)e->events.count, e->from, e->to,
-          e->live ? ", live" : "");
+    TRACE(m->w, m->name, "hears %u events of (%" PRIu64 ", %" PRIu64 "]%s",
+          (unsigned)e->events.count, e->from, e->to, e->live ? ", live" : "");
     while (wire_next(&it, &text))
         m->taken += text.n;
     if (m->taken - m->given >= m->credit)
@@ -90,7 +91,8 @@ static void hear_events(struct monitornode *m, const struct m_events *e)
     if (!chance(m->w, m->lazy))
         give_credit(m);
     else if (!event_is_set(&m->later))
-        world_at(m->w, &m->later, m->w->now + skewed(m->w, MS(1), SECS(4)), &m->process, on_later, m);
+        world_at(m->w, &m->later, m->w->now + skewed(m->w, MS(1), SECS(4)), &m->process, on_later,
+                 m);
 }
 
 static void on_message(void *self, uint64_t kind, struct span message)
@@ -101,7 +103,8 @@ static void on_message(void *self, uint64_t kind, struct span message)
     if (kind == KIND_M_EVENTS && m_events_decode(message, &events, NULL) == 0)
         hear_events(m, &events);
     else if (kind == KIND_M_ERROR && m_error_decode(message, &error, NULL) == 0)
-        law_break(m->laws, LAW_MONITOR_IN_ORDER, "%s is refused: " SPAN_FMT, m->name, SPAN_ARG(error.text));
+        law_break(m->laws, LAW_MONITOR_IN_ORDER, "%s is refused: " SPAN_FMT, m->name,
+                  SPAN_ARG(error.text));
 }
 
 static void on_up(void *self, struct span welcome)
@@ -115,7 +118,8 @@ static void on_up(void *self, struct span welcome)
 static const struct line_calls line_calls = {.up = on_up, .message = on_message};
 
 /* ---- Life */
-static struct sim_filter some_filter(struct world *w, const char *const *servers, unsigned n_servers)
+static struct sim_filter some_filter(struct world *w, const char *const *servers,
+                                     unsigned n_servers)
 {
     static const struct sim_filter filters[] = {
         {.key = NULL},
@@ -132,8 +136,9 @@ static struct sim_filter some_filter(struct world *w, const char *const *servers
     return f;
 }
 
-struct monitornode *monitornode_new(struct world *w, struct network *n, struct laws *l, const char *name,
-                                    const char *const *servers, unsigned n_servers)
+struct monitornode *monitornode_new(struct world *w, struct network *n, struct laws *l,
+                                    const char *name, const char *const *servers,
+                                    unsigned n_servers)
 {
     struct monitornode *m = mem_zalloc(1, sizeof *m);
     m->w = w;

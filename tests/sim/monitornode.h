@@ -1,6 +1,6 @@
-/* monitornode.h - a monitor's process: subscribes with a filter behind its last number, takes events and gives credit
- * for them, sometimes late; after a break it goes on from its number, after a crash from the number that it wrote
- * down last. */
+/* monitornode.h - a monitor's process: subscribes with a filter behind its last number, takes
+ * events and gives credit for them, sometimes late; after a break it goes on from its number, after
+ * a crash from the number that it wrote down last. */
 #ifndef LB_TESTS_SIM_MONITORNODE_H
 #define LB_TESTS_SIM_MONITORNODE_H
 
@@ -9,8 +9,9 @@
 
 struct monitornode;
 /* `servers`: names that a filter may have. */
-struct monitornode *monitornode_new(struct world *w, struct network *n, struct laws *l, const char *name,
-                                    const char *const *servers, unsigned n_servers);
+struct monitornode *monitornode_new(struct world *w, struct network *n, struct laws *l,
+                                    const char *name, const char *const *servers,
+                                    unsigned n_servers);
 void monitornode_free(struct monitornode **m);
 void monitornode_start(struct monitornode *m);
 void monitornode_crash(struct monitornode *m, int64_t for_us);

@@ -1,5 +1,5 @@
-/* network.c - see network.h. A connection lives as long as its peer holds it, a frame of it is under way, or the
- * broker hangs something on it. */
+/* network.c - see network.h. A connection lives as long as its peer holds it, a frame of it is
+ * under way, or the broker hangs something on it. */
 #include "tests/sim/network.h"
 
 #include <string.h>
@@ -57,7 +57,8 @@ void network_calm(struct network *n)
     n->mood = (struct network_mood){.latency = n->mood.latency};
 }
 
-void network_listen(struct network *n, struct process *broker, const struct net_calls *calls, void *self)
+void network_listen(struct network *n, struct process *broker, const struct net_calls *calls,
+                    void *self)
 {
     n->broker = broker;
     n->calls = calls;
@@ -105,7 +106,8 @@ void network_free(struct network **pn)
     struct heap_node *node;
     if (!n)
         return;
-    while ((node = heap_pop(&n->w->queue))) { /* packets under way are reached through the queue only */
+    while ((node = heap_pop(&n->w->queue))) {
+        /* packets under way are reached through the queue only */
         struct event *e = heap_entry(node, struct event, node);
         if (e->fn == deliver)
             packet_free(e->self);
@@ -150,7 +152,8 @@ static void put_under_way(struct packet *p, int64_t at)
 {
     struct conn *c = p->conn;
     p->next = NULL;
-    world_at(c->net->w, &p->event, at, p->direction == TO_BROKER ? c->net->broker : c->peer, deliver, p);
+    world_at(c->net->w, &p->event, at, p->direction == TO_BROKER ? c->net->broker : c->peer,
+             deliver, p);
 }
 
 static struct packet *packet_of(struct conn *c, int direction, struct span frame)
@@ -179,7 +182,8 @@ bool conn_send(struct conn *c, int direction, struct span frame)
     bool overtaken = per_million(n, n->mood.reorder);
     if (per_million(n, n->mood.drop)) {
         met(n->w, FAULT_DROP);
-        TRACE(n->w, c->cable->name, "(a frame is dropped on the way %s)", direction == TO_BROKER ? "out" : "in");
+        TRACE(n->w, c->cable->name, "(a frame is dropped on the way %s)",
+              direction == TO_BROKER ? "out" : "in");
         return true;
     }
     if (per_million(n, n->mood.spike)) {
@@ -304,7 +308,8 @@ static void on_news(struct world *w, void *self)
 static void tell_peer(struct conn *c, int64_t most)
 {
     if (!c->closed)
-        world_at(c->net->w, &c->news, c->net->w->now + skewed(c->net->w, 100, most), c->peer, on_news, c);
+        world_at(c->net->w, &c->news, c->net->w->now + skewed(c->net->w, 100, most), c->peer,
+                 on_news, c);
 }
 
 void network_broker_down(struct network *n)

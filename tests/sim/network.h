@@ -1,12 +1,12 @@
 /* network.h - connections between peers and the broker, as TCP and a broken network show them.
  *
- * A peer dials; the broker sees a connection when the first frame of it comes. Inside a connection frames come in
- * order after a delay. What may go wrong, as long as `w->chaos` says so: a connection breaks and the tail of what was
- * under way is lost, or comes late, after the peer has a new connection; a partition (of both directions or one)
- * holds frames back and either lets them go on at its end or breaks the connection; and, rarer than life would show
- * it, a single frame is dropped, doubled or overtaken, so that the sessions' numbers have work to do. The broker's
- * side is never told that a connection is gone; it learns it when it sends, or by silence.
- */
+ * A peer dials; the broker sees a connection when the first frame of it comes. Inside a connection
+ * frames come in order after a delay. What may go wrong, as long as `w->chaos` says so: a
+ * connection breaks and the tail of what was under way is lost, or comes late, after the peer has a
+ * new connection; a partition (of both directions or one) holds frames back and either lets them go
+ * on at its end or breaks the connection; and, rarer than life would show it, a single frame is
+ * dropped, doubled or overtaken, so that the sessions' numbers have work to do. The broker's side
+ * is never told that a connection is gone; it learns it when it sends, or by silence. */
 #ifndef LB_TESTS_SIM_NETWORK_H
 #define LB_TESTS_SIM_NETWORK_H
 
@@ -38,14 +38,17 @@ struct network *network_new(struct world *w, const struct network_mood *mood);
 void network_free(struct network **n);
 void network_calm(struct network *n); /* no more faults in frames */
 /* Who listens. When the broker's process dies, network_broker_down. */
-void network_listen(struct network *n, struct process *broker, const struct net_calls *calls, void *self);
+void network_listen(struct network *n, struct process *broker, const struct net_calls *calls,
+                    void *self);
 void network_broker_down(struct network *n);
 
-/* NULL: nobody is there, or the cable is cut. The connection is the caller's until conn_close; `peer` has to outlive
- * what is under way to it then, which is never delivered: it stays until the network does. */
+/* NULL: nobody is there, or the cable is cut. The connection is the caller's until conn_close;
+ * `peer` has to outlive what is under way to it then, which is never delivered: it stays until the
+ * network does. */
 struct conn *network_connect(struct network *n, struct cable *cable, struct process *peer,
                              const struct net_calls *calls, void *self);
-/* The peer's process closes it, or has died: nothing of it is delivered to the peer any more. Sets *c to NULL. */
+/* The peer's process closes it, or has died: nothing of it is delivered to the peer any more. Sets
+   *c to NULL. */
 void conn_close(struct conn **c);
 /* False: the connection is gone (the broker's EHOSTUNREACH). */
 bool conn_send(struct conn *c, int direction, struct span frame);

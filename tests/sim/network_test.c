@@ -1,5 +1,5 @@
-/* network_test.c - the network really drops, doubles, reorders, breaks and cuts off; the disk really loses what was
- * not committed, and turns whole. */
+/* network_test.c - the network really drops, doubles, reorders, breaks and cuts off; the disk
+ * really loses what was not committed, and turns whole. */
 #include "common/testing.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/network.h"
@@ -40,7 +40,8 @@ static void lost(void *self, struct conn *c)
     ((struct rig *)self)->lost++;
 }
 
-static const struct net_calls broker_calls = {.frame = at_broker}, peer_calls = {.frame = at_peer, .lost = lost};
+static const struct net_calls broker_calls = {.frame = at_broker},
+                              peer_calls = {.frame = at_peer, .lost = lost};
 
 static struct rig *rig_new(const struct network_mood *mood)
 {
@@ -205,7 +206,8 @@ static void full(void *self, bool is)
 {
     ((struct notes *)self)->full = is;
 }
-static const struct journal_calls journal_calls = {.durable = durable, .committed = committed, .full = full};
+static const struct journal_calls journal_calls = {
+    .durable = durable, .committed = committed, .full = full};
 
 static void append(struct journal *j, uint64_t lsn)
 {

@@ -22,13 +22,14 @@ static void for_each(struct graph_task *t)
     t->bindings[0] = (struct graph_binding){.name = mem_strdup("table"), .from = FROM_ITEM};
 }
 
-/* Nobody waits for ever: what may have no server has a time within which it must start, and then `on_lost: fail`, so
- * that whether it was called is known from its end alone. */
-static void fill_job(struct world *w, const struct catalog *c, const struct plan_mood *mood, struct graph_task *t,
-                     struct hash *pin)
+/* Nobody waits for ever: what may have no server has a time within which it must start, and then
+ * `on_lost: fail`, so that whether it was called is known from its end alone. */
+static void fill_job(struct world *w, const struct catalog *c, const struct plan_mood *mood,
+                     struct graph_task *t, struct hash *pin)
 {
     bool heavy = chance(w, mood->heavy);
-    unsigned job = heavy ? (chance(w, 500) ? 3 : 5) : (unsigned)rng_below(&w->rng, chance(w, 600) ? 3 : CATALOG_JOBS);
+    unsigned job = heavy ? (chance(w, 500) ? 3 : 5)
+                         : (unsigned)rng_below(&w->rng, chance(w, 600) ? 3 : CATALOG_JOBS);
     bool everywhere = mood->jobs & 1u << job && chance(w, 700);
     t->job = mem_strdup(c->jobs[job].name);
     t->address = mem_strdup(everywhere       ? "all"
@@ -37,8 +38,8 @@ static void fill_job(struct world *w, const struct catalog *c, const struct plan
     if (!chance(w, 200) || !everywhere)
         *pin = c->jobs[job].hash;
     if (everywhere) {
-        t->on_lost =
-            heavy ? (chance(w, 650) ? ON_LOST_RERUN : ON_LOST_HOLD) : (enum on_lost)rng_below(&w->rng, ON_LOST_COUNT);
+        t->on_lost = heavy ? (chance(w, 650) ? ON_LOST_RERUN : ON_LOST_HOLD)
+                           : (enum on_lost)rng_below(&w->rng, ON_LOST_COUNT);
     } else {
         t->on_lost = ON_LOST_FAIL;
         t->start_within_ms = (uint64_t)between(w, 10000, 90000);
@@ -59,7 +60,8 @@ static void add_after(struct world *w, struct graph_task *t, uint32_t on)
         .layer = (uint8_t)(is == IS_CALLED ? LAYER_DELIVERY : rng_below(&w->rng, LAYER_COUNT))};
 }
 
-static void make_graph(struct world *w, const struct catalog *c, const struct plan_mood *mood, struct sim_plan *p)
+static void make_graph(struct world *w, const struct catalog *c, const struct plan_mood *mood,
+                       struct sim_plan *p)
 {
     static const uint32_t counts[] = {1, 1, 1, 1, 2, PLAN_COUNT};
     struct graph *g = &p->graph;
@@ -80,7 +82,8 @@ static void make_graph(struct world *w, const struct catalog *c, const struct pl
         fill_job(w, c, mood, t, &p->pins[i]);
         order[i] = i;
     }
-    for (uint32_t i = g->n; i > 1; i--) { /* so that what waits may stand before what it waits for */
+    for (uint32_t i = g->n; i > 1; i--) {
+        /* so that what waits may stand before what it waits for */
         uint32_t k = (uint32_t)rng_below(&w->rng, i), was = order[i - 1];
         order[i - 1] = order[k];
         order[k] = was;
@@ -90,8 +93,8 @@ static void make_graph(struct world *w, const struct catalog *c, const struct pl
             add_after(w, &g->tasks[order[i]], order[rng_below(&w->rng, i)]);
 }
 
-struct sim_plan *plan_new(struct world *w, const struct catalog *c, const struct plan_mood *mood, unsigned index,
-                          const char *caller, int64_t issued_at)
+struct sim_plan *plan_new(struct world *w, const struct catalog *c, const struct plan_mood *mood,
+                          unsigned index, const char *caller, int64_t issued_at)
 {
     struct sim_plan *p = mem_zalloc(1, sizeof *p);
     p->index = index;
@@ -106,7 +109,8 @@ struct sim_plan *plan_new(struct world *w, const struct catalog *c, const struct
                                        .tasks = p->graph.n,
                                        .issued_at = issued_at},
                     &p->body);
-    d_signed_encode(&(struct d_signed){.signer = span_str(caller), .body = buf_span(&p->body)}, &p->signed_parent);
+    d_signed_encode(&(struct d_signed){.signer = span_str(caller), .body = buf_span(&p->body)},
+                    &p->signed_parent);
     return p;
 }
 
@@ -120,9 +124,9 @@ void plan_free(struct sim_plan **p)
     mem_free(p);
 }
 
-void plan_call(const struct sim_plan *p, const char *caller, struct id parent, uint32_t task, uint32_t index,
-               struct span key, struct span address, const struct hash *job, const struct wire_list *parameters,
-               struct buf *body, struct buf *signed_call)
+void plan_call(const struct sim_plan *p, const char *caller, struct id parent, uint32_t task,
+               uint32_t index, struct span key, struct span address, const struct hash *job,
+               const struct wire_list *parameters, struct buf *body, struct buf *signed_call)
 {
     const struct graph_task *t = &p->graph.tasks[task];
     struct d_call d = {.cluster = span_str(SIM_CLUSTER),

@@ -36,8 +36,8 @@ static void on_message(void *self, uint64_t kind, struct span message)
     struct second *s = self;
     (void)message;
     if (kind == KIND_M_EXECUTE)
-        law_break(s->laws, LAW_NOT_AGAIN_UNASKED, "a worker that attests no job at %s is handed a run",
-                  s->process->name);
+        law_break(s->laws, LAW_NOT_AGAIN_UNASKED,
+                  "a worker that attests no job at %s is handed a run", s->process->name);
 }
 
 static const struct line_calls calls = {.hello = say_hello, .up = on_up, .message = on_message};

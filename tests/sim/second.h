@@ -1,5 +1,5 @@
-/* second.h - another worker under a server's name, with a spool of its own: it has nothing, attests nothing and must
- * be given nothing. Only one of the two may be let in at a time. */
+/* second.h - another worker under a server's name, with a spool of its own: it has nothing, attests
+ * nothing and must be given nothing. Only one of the two may be let in at a time. */
 #ifndef LB_TESTS_SIM_SECOND_H
 #define LB_TESTS_SIM_SECOND_H
 

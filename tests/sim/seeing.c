@@ -50,7 +50,8 @@ static void fill(struct feed_event *e, uint64_t kind, struct span record)
         server_is(e, r.assigned.server);
     } else if (kind == KIND_R_SERVER && r_server_decode(record, &r.server, NULL) == 0) {
         server_is(e, r.server.server);
-    } else if (kind == KIND_R_PARENT_ENDED && r_parent_ended_decode(record, &r.parent_ended, NULL) == 0) {
+    } else if (kind == KIND_R_PARENT_ENDED &&
+               r_parent_ended_decode(record, &r.parent_ended, NULL) == 0) {
         e->status = (int)r.parent_ended.status;
     } else if (kind == KIND_R_ENDED && r_ended_decode(record, &r.ended, NULL) == 0) {
         server_is(e, r.ended.server);
@@ -63,8 +64,9 @@ static const char *word_of(uint64_t kind)
     static const struct {
         uint64_t kind;
         const char *word;
-    } words[] = {{KIND_R_CALLED, "called"}, {KIND_R_ASSIGNED, "assigned"}, {KIND_R_STARTED, "started"},
-                 {KIND_R_ENDED, "result"},  {KIND_R_SERVER, "server"},     {KIND_R_PARENT_ENDED, "parent_ended"}};
+    } words[] = {{KIND_R_CALLED, "called"},   {KIND_R_ASSIGNED, "assigned"},
+                 {KIND_R_STARTED, "started"}, {KIND_R_ENDED, "result"},
+                 {KIND_R_SERVER, "server"},   {KIND_R_PARENT_ENDED, "parent_ended"}};
     for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
         if (words[i].kind == kind)
             return words[i].word;
@@ -84,15 +86,16 @@ static struct feed_event *make(void *self, uint64_t lsn, struct span record, str
     e->seq = lsn;
     e->word = word_of(kind);
     e->status = -1;
-    if (begin.n && r_called_decode(begin, &called, NULL) == 0 && d_signed_decode(called.call, &s, NULL) == 0 &&
-        d_call_decode(s.body, &d, NULL) == 0) {
+    if (begin.n && r_called_decode(begin, &called, NULL) == 0 &&
+        d_signed_decode(called.call, &s, NULL) == 0 && d_call_decode(s.body, &d, NULL) == 0) {
         e->parent = d.parent;
         span_copy_str(d.job, e->job, sizeof e->job);
     }
     fill(e, kind, record);
-    e->text = mem_printf("%" PRIu64 " %s %.*s", lsn, e->word, (int)(lsn % 7 * 20),
-                         "................................................................................"
-                         "................................................................................");
+    e->text = mem_printf(
+        "%" PRIu64 " %s %.*s", lsn, e->word, (int)(lsn % 7 * 20),
+        "................................................................................"
+        "................................................................................");
     e->n = strlen(e->text);
     return e;
 }
@@ -172,7 +175,8 @@ static uint64_t ask(void *self, struct feed_reader *r, const struct feed_questio
 {
     struct seeing *s = self;
     struct question *x = mem_zalloc(1, sizeof *x);
-    *x = (struct question){.seeing = s, .reader = r, .q = *q, .number = ++s->asked, .next = s->questions};
+    *x = (struct question){
+        .seeing = s, .reader = r, .q = *q, .number = ++s->asked, .next = s->questions};
     s->questions = x;
     laws_asked(s->laws, feed_reader_peer(r), q->after);
     world_at(s->w, &x->event, s->w->now + skewed(s->w, 200, MS(50)), s->broker, on_answer, x);
@@ -199,8 +203,9 @@ static const struct feed_calls calls = {.make = make,
                                         .forget = forget};
 
 /* ---- What the broker tells it */
-struct seeing *seeing_new(struct world *w, const struct seeing_mood *mood, struct process *broker, struct laws *l,
-                          const struct journal *j, struct door *d, const struct bcore *core)
+struct seeing *seeing_new(struct world *w, const struct seeing_mood *mood, struct process *broker,
+                          struct laws *l, const struct journal *j, struct door *d,
+                          const struct bcore *core)
 {
     struct seeing *s = mem_zalloc(1, sizeof *s);
     struct feed_config config = {.ring_most = mood->ring_most,
@@ -249,7 +254,8 @@ static void subscribe(struct seeing *s, uint64_t peer, const struct m_subscribe 
     enum refusal code = feed_subscribe(s->feed, peer, m, &err);
     if (code == REFUSAL_NONE)
         return;
-    m_error_encode(&(struct m_error){.req = m->req, .code = code, .text = span_str(err.text)}, &message);
+    m_error_encode(&(struct m_error){.req = m->req, .code = code, .text = span_str(err.text)},
+                   &message);
     door_send(s->door, peer, buf_span(&message));
     buf_free(&message);
 }
@@ -260,7 +266,8 @@ bool seeing_take(struct seeing *s, uint64_t peer, struct span message)
     struct m_credit credit;
     uint64_t kind;
     size_t size;
-    if (wire_peek(message, &kind, &size, NULL) < 0 || (kind != KIND_M_SUBSCRIBE && kind != KIND_M_CREDIT))
+    if (wire_peek(message, &kind, &size, NULL) < 0 ||
+        (kind != KIND_M_SUBSCRIBE && kind != KIND_M_CREDIT))
         return false;
     laws_broker_hears(s->laws, peer, message);
     if (kind == KIND_M_SUBSCRIBE && m_subscribe_decode(message, &subscribing, NULL) == 0)

@@ -1,5 +1,6 @@
-/* seeing.h - the broker's events in the simulation: the real feed (broker/core/feed.h) over the simulated journal and
- * sessions, as broker/events.c does it with the real ones. A text is "LSN WORD", filled up with dots. */
+/* seeing.h - the broker's events in the simulation: the real feed (broker/core/feed.h) over the
+ * simulated journal and sessions, as broker/events.c does it with the real ones. A text is "LSN
+ * WORD", filled up with dots. */
 #ifndef LB_TESTS_SIM_SEEING_H
 #define LB_TESTS_SIM_SEEING_H
 
@@ -12,8 +13,9 @@ struct seeing_mood { /* small numbers, so that all of them are met */
 };
 
 struct seeing;
-struct seeing *seeing_new(struct world *w, const struct seeing_mood *mood, struct process *broker, struct laws *l,
-                          const struct journal *j, struct door *d, const struct bcore *core);
+struct seeing *seeing_new(struct world *w, const struct seeing_mood *mood, struct process *broker,
+                          struct laws *l, const struct journal *j, struct door *d,
+                          const struct bcore *core);
 void seeing_free(struct seeing **s);
 void seeing_record(struct seeing *s, uint64_t lsn, struct span record);
 void seeing_committed(struct seeing *s, uint64_t lsn);

@@ -23,8 +23,8 @@ struct serverjobs {
     struct sought *sought;
 };
 
-struct serverjobs *serverjobs_new(struct world *w, struct process *worker, const struct catalog *c, unsigned jobs,
-                                  serverjobs_found *found, void *self)
+struct serverjobs *serverjobs_new(struct world *w, struct process *worker, const struct catalog *c,
+                                  unsigned jobs, serverjobs_found *found, void *self)
 {
     struct serverjobs *j = mem_zalloc(1, sizeof *j);
     j->w = w;

@@ -1,6 +1,6 @@
-/* serverjobs.h - the jobs that a server has, as worker/jobs.c and attest.c know them: what it attests, and the job of
- * an attempt, which is found after a while; what was asked when the worker dies is never answered.
- */
+/* serverjobs.h - the jobs that a server has, as worker/jobs.c and attest.c know them: what it
+ * attests, and the job of an attempt, which is found after a while; what was asked when the worker
+ * dies is never answered. */
 #ifndef LB_TESTS_SIM_SERVERJOBS_H
 #define LB_TESTS_SIM_SERVERJOBS_H
 
@@ -8,16 +8,19 @@
 #include "worker/core/core.h"
 
 struct serverjobs;
-typedef void serverjobs_found(void *self, struct wcore_event ev); /* a turn of the worker: WCORE_JOB */
+/* a turn of the worker: WCORE_JOB */
+typedef void serverjobs_found(void *self, struct wcore_event ev);
 
 /* jobs: bits of the catalog. */
-struct serverjobs *serverjobs_new(struct world *w, struct process *worker, const struct catalog *c, unsigned jobs,
-                                  serverjobs_found *found, void *self);
+struct serverjobs *serverjobs_new(struct world *w, struct process *worker, const struct catalog *c,
+                                  unsigned jobs, serverjobs_found *found, void *self);
 void serverjobs_free(struct serverjobs **j);
 void serverjobs_forget(struct serverjobs *j); /* the worker has died */
 void serverjobs_set(struct serverjobs *j, unsigned jobs, bool need_holds);
 unsigned serverjobs_bits(const struct serverjobs *j);
-void serverjobs_attest(const struct serverjobs *j, unsigned slots, struct buf *out); /* appends m_attest */
-void serverjobs_find(struct serverjobs *j, const struct wcore_effect *e);            /* of WCORE_FX_FIND_JOB */
+/* appends m_attest */
+void serverjobs_attest(const struct serverjobs *j, unsigned slots, struct buf *out);
+/* of WCORE_FX_FIND_JOB */
+void serverjobs_find(struct serverjobs *j, const struct wcore_effect *e);
 
 #endif

@@ -48,11 +48,13 @@ static bool replay(struct shadow *s, struct journal *j, bool folded, struct bcor
     uint64_t kept = s->config->kept_max ? s->config->kept_max : KEPT_MAX;
     if (journal_load(j, folded, kept, replay_one, into, &err) == 0)
         return true;
-    law_break(s->laws, LAW_REPLAY_IS_STATE, "%s journal: %s", folded ? "folded" : "whole", err.text);
+    law_break(s->laws, LAW_REPLAY_IS_STATE, "%s journal: %s", folded ? "folded" : "whole",
+              err.text);
     return false;
 }
 
-static void compare(struct shadow *s, const struct bcore *core, const struct bcore *with, const char *what)
+static void compare(struct shadow *s, const struct bcore *core, const struct bcore *with,
+                    const char *what)
 {
     struct hash is, replayed;
     bcore_digest(core, &is);

@@ -10,11 +10,11 @@
 #include "tests/sim/tries.h"
 
 enum {
-    EDITS_MOST = ONLY_MOST,
+    EDITS_MAX = ONLY_MAX,
     DICE_A_ROUND = 24,
     SOON_MINUTES = 10,
-    /* What a reader has to look at, in events. Without a trouble there are often more of them (nothing is cut off),
-     * but they are the usual ones. */
+    /* What a reader has to look at, in events. Without a trouble there are often more of them
+     * (nothing is cut off), but they are the usual ones. */
     COST_TROUBLE = 300,
     COST_CALL = 100,
     COST_MEMBER = 100,
@@ -64,7 +64,7 @@ static bool is_over(const struct search *s)
 /* ---- Trying */
 static void drop_range(struct only *o, uint64_t first, uint64_t last)
 {
-    for (uint64_t i = first; i <= last && i < ONLY_MOST; i++)
+    for (uint64_t i = first; i <= last && i < ONLY_MAX; i++)
         only_drop(o, (unsigned)i);
 }
 
@@ -119,7 +119,8 @@ static bool breaks_the_same(const struct cluster_result *a, const struct cluster
     return !b->passed && a->law == b->law && (a->law < LAW_COUNT || !strcmp(a->text, b->text));
 }
 
-/* Takes the first edit that makes the best world a better one. Returns how many edits were done with. */
+/* Takes the first edit that makes the best world a better one. Returns how many edits were done
+   with. */
 static unsigned try_some(struct search *s, const struct edit *edits, unsigned n)
 {
     struct cluster_order *orders = mem_zalloc(n, sizeof *orders);
@@ -135,7 +136,8 @@ static unsigned try_some(struct search *s, const struct edit *edits, unsigned n)
     tries_tell(orders, n, results);
     s->best->tries += n;
     for (i = 0; i < n; i++)
-        if (breaks_the_same(&s->best->whole, &results[i]) && cost_of(&orders[i].less, &results[i]) < s->cost) {
+        if (breaks_the_same(&s->best->whole, &results[i]) &&
+            cost_of(&orders[i].less, &results[i]) < s->cost) {
             s->best->less = orders[i].less;
             s->best->small = results[i];
             s->cost = cost_of(&orders[i].less, &results[i]);
@@ -158,7 +160,7 @@ static bool changes(const struct search *s, const struct edit *e)
 
 static void edit(struct search *s, struct edit e)
 {
-    if (s->n_edits < EDITS_MOST)
+    if (s->n_edits < EDITS_MAX)
         s->edits[s->n_edits++] = e;
 }
 
@@ -203,14 +205,14 @@ static void fewer_kinds(struct search *s)
     try_all(s);
 }
 
-/* In groups: all, halves, quarters, ... single ones; the last ones first, because what is early ends early. `left`:
- * those that there still are, in the best world. */
+/* In groups: all, halves, quarters, ... single ones; the last ones first, because what is early
+ * ends early. `left`: those that there still are, in the best world. */
 static void fewer_of(struct search *s, int what, const struct only *left)
 {
-    unsigned ordinals[ONLY_MOST], n;
-    for (unsigned group = ONLY_MOST; group && !is_over(s); group /= 2) {
+    unsigned ordinals[ONLY_MAX], n;
+    for (unsigned group = ONLY_MAX; group && !is_over(s); group /= 2) {
         n = 0;
-        for (unsigned i = 1; i < ONLY_MOST; i++)
+        for (unsigned i = 1; i < ONLY_MAX; i++)
             if (only_has(left, i))
                 ordinals[n++] = i;
         if (group / 2 >= n)
@@ -286,9 +288,9 @@ static void search(struct search *s)
     const struct cluster_result *small = &s->best->small;
     uint64_t before;
     if (!l->troubles.given)
-        only_first(&l->troubles, ONLY_MOST);
+        only_first(&l->troubles, ONLY_MAX);
     if (!l->calls.given)
-        only_first(&l->calls, ONLY_MOST);
+        only_first(&l->calls, ONLY_MAX);
     if (!l->servers.given)
         only_first(&l->servers, small->servers);
     if (!l->callers.given)
@@ -309,11 +311,13 @@ static void search(struct search *s)
     tidy(s);
 }
 
-/* The laws of what must come true at last take an hour of heartbeats to break. Mostly ten minutes show as much, and
- * so the search begins with these; but what it finds has to break the law after the hour, too. */
+/* The laws of what must come true at last take an hour of heartbeats to break. Mostly ten minutes
+ * show as much, and so the search begins with these; but what it finds has to break the law after
+ * the hour, too. */
 static bool is_patient(enum law l)
 {
-    return l == LAW_RUN_ENDS || l == LAW_CALLER_HEARS || l == LAW_SPOOL_EMPTIES || l == LAW_NO_CHILD_LEFT;
+    return l == LAW_RUN_ENDS || l == LAW_CALLER_HEARS || l == LAW_SPOOL_EMPTIES ||
+           l == LAW_NO_CHILD_LEFT;
 }
 
 static bool breaks_after(struct search *s, int heal_minutes, struct cluster_result *ret)
@@ -358,11 +362,13 @@ int shrink(const struct shrink_order *o, struct shrunk *ret, struct error *err)
     ret->less = o->world.less;
     breaks_after(&s, 0, &ret->whole);
     if (ret->whole.passed)
-        return error_set(err, -ENOENT, "seed %" PRIu64 " breaks no law: there is nothing to shrink", o->world.seed);
+        return error_set(err, -ENOENT, "seed %" PRIu64 " breaks no law: there is nothing to shrink",
+                         o->world.seed);
     if (ret->whole.law == LAW_COUNT && tries_now() - s.began >= SEED_SECONDS)
-        return error_set(err, -ETIME, "seed %" PRIu64 " does not end, so no smaller world is looked for: %s",
+        return error_set(err, -ETIME,
+                         "seed %" PRIu64 " does not end, so no smaller world is looked for: %s",
                          o->world.seed, ret->whole.text);
-    s.edits = mem_zalloc(EDITS_MOST, sizeof *s.edits);
+    s.edits = mem_zalloc(EDITS_MAX, sizeof *s.edits);
     search_in_time(&s);
     mem_free(&s.edits);
     ret->seconds = tries_now() - s.began;
@@ -375,10 +381,12 @@ int shrink_and_say(const struct shrink_order *o, const char *program, struct err
     int rc = shrink(o, x, err);
     if (rc == 0) {
         char *options = less_options(&x->less);
-        printf("sim: seed %" PRIu64 " shrinks from %" PRIu64 " events, %u troubles, %u calls to %" PRIu64
+        printf("sim: seed %" PRIu64 " shrinks from %" PRIu64
+               " events, %u troubles, %u calls to %" PRIu64
                " events, %u troubles, %u calls in %u tries, %.1f s%s\n",
-               o->world.seed, x->whole.steps, only_count(&x->whole.troubles), only_count(&x->whole.calls),
-               x->small.steps, only_count(&x->small.troubles), only_count(&x->small.calls), x->tries, x->seconds,
+               o->world.seed, x->whole.steps, only_count(&x->whole.troubles),
+               only_count(&x->whole.calls), x->small.steps, only_count(&x->small.troubles),
+               only_count(&x->small.calls), x->tries, x->seconds,
                x->done ? "" : " (then time was over)");
         printf("     there: ");
         cluster_say(stdout, &x->small);

@@ -1,13 +1,15 @@
-/* shrink_test.c - a world that breaks a law shrinks to a smaller one that breaks the same law, and that replays.
+/* shrink_test.c - a world that breaks a law shrinks to a smaller one that breaks the same law, and
+ * that replays.
  *
- * What is broken here is a law more (cluster.h: also), so that no part of the system needs a bug for it. */
+ * What is broken here is a law more (cluster.h: also), so that no part of the system needs a bug
+ * for it. */
 #include <errno.h>
 #include <inttypes.h>
 
 #include "common/testing.h"
 #include "tests/sim/shrink.h"
 
-enum { SEEDS_MOST = 200, TRIES = 250 };
+enum { SEEDS_MAX = 200, TRIES = 250 };
 
 /* "No child executes on a cluster in which a server was rebooted, when the disk has been full." */
 static void no_child_after_a_reboot_and_a_full_disk(struct world *w, struct laws *l)
@@ -34,12 +36,12 @@ static void no_process_outlives_a_second_worker(struct world *w, struct laws *l)
 static void find_broken(struct cluster_order *o)
 {
     struct cluster_result r;
-    for (o->seed = 1; o->seed < SEEDS_MOST; o->seed++) {
+    for (o->seed = 1; o->seed < SEEDS_MAX; o->seed++) {
         cluster_tell(o, &r);
         if (r.law == LAW_SLOTS && only_count(&r.troubles) >= 20 && only_count(&r.calls) >= 10)
             return;
     }
-    fail_msg("none of %d seeds is as this test needs one", SEEDS_MOST);
+    fail_msg("none of %d seeds is as this test needs one", SEEDS_MAX);
 }
 
 static void a_broken_world_shrinks_and_breaks_the_same_law(void **state)
@@ -61,7 +63,8 @@ static void a_broken_world_shrinks_and_breaks_the_same_law(void **state)
 
 static void a_smaller_world_that_breaks_another_law_is_not_taken(void **state)
 {
-    struct shrink_order o = {.world = {.also = another_law_without_a_reboot}, .processes = 2, .tries = TRIES};
+    struct shrink_order o = {
+        .world = {.also = another_law_without_a_reboot}, .processes = 2, .tries = TRIES};
     struct shrunk *x = mem_zalloc(1, sizeof *x);
     struct error err = {0};
     (void)state;
@@ -74,8 +77,9 @@ static void a_smaller_world_that_breaks_another_law_is_not_taken(void **state)
 
 static void a_small_world_replays_in_another_process_to_the_last_byte(void **state)
 {
-    struct shrink_order o = {
-        .world = {.also = no_child_after_a_reboot_and_a_full_disk}, .processes = 2, .tries = TRIES / 4};
+    struct shrink_order o = {.world = {.also = no_child_after_a_reboot_and_a_full_disk},
+                             .processes = 2,
+                             .tries = TRIES / 4};
     struct shrunk *x = mem_zalloc(1, sizeof *x);
     struct cluster_result again;
     struct error err = {0};
@@ -93,8 +97,9 @@ static void a_small_world_replays_in_another_process_to_the_last_byte(void **sta
 
 static void the_same_search_finds_the_same_world(void **state)
 {
-    struct shrink_order o = {
-        .world = {.also = no_child_after_a_reboot_and_a_full_disk}, .processes = 3, .tries = TRIES / 4};
+    struct shrink_order o = {.world = {.also = no_child_after_a_reboot_and_a_full_disk},
+                             .processes = 3,
+                             .tries = TRIES / 4};
     struct shrunk *x = mem_zalloc(1, sizeof *x), *y = mem_zalloc(1, sizeof *y);
     struct error err = {0};
     (void)state;
@@ -112,13 +117,14 @@ static void the_same_search_finds_the_same_world(void **state)
 
 static void a_world_that_ends_its_process_shrinks_too(void **state)
 {
-    struct shrink_order o = {
-        .world = {.seed = 1, .also = no_process_outlives_a_second_worker}, .processes = 2, .tries = TRIES};
+    struct shrink_order o = {.world = {.seed = 1, .also = no_process_outlives_a_second_worker},
+                             .processes = 2,
+                             .tries = TRIES};
     struct shrunk *x = mem_zalloc(1, sizeof *x);
     struct error err = {0};
     (void)state;
     while (shrink(&o, x, &err) == -ENOENT || only_count(&x->whole.troubles) < 5)
-        assert_true(++o.world.seed < SEEDS_MOST);
+        assert_true(++o.world.seed < SEEDS_MAX);
     assert_int_equal(x->small.law, LAW_COUNT);
     assert_false(x->small.passed);
     assert_non_null(strstr(x->small.text, "signal 6"));

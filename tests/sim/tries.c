@@ -42,10 +42,11 @@ void tries_died(int status, struct cluster_result *ret)
     ret->passed = false;
     ret->law = LAW_COUNT;
     if (WIFSIGNALED(status))
-        snprintf(ret->text, sizeof ret->text, "it ends the process by signal %d (%s)", WTERMSIG(status),
-                 strsignal(WTERMSIG(status)));
+        snprintf(ret->text, sizeof ret->text, "it ends the process by signal %d (%s)",
+                 WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
-        snprintf(ret->text, sizeof ret->text, "it ends the process with exit code %d", WEXITSTATUS(status));
+        snprintf(ret->text, sizeof ret->text, "it ends the process with exit code %d",
+                 WEXITSTATUS(status));
 }
 
 static _Noreturn void tell(const struct cluster_order *o, struct cluster_result *ret)

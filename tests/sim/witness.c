@@ -1,4 +1,5 @@
-/* witness.c - the laws about what the broker says, what callers hear, and what the broker's core shows of itself. */
+/* witness.c - the laws about what the broker says, what callers hear, and what the broker's core
+   shows of itself. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -9,7 +10,8 @@
 static void says_accepted(struct laws *l, const struct m_accepted *m)
 {
     if (!fact_find(l, m->run) && !parent_fact_find(l, m->run))
-        law_break(l, LAW_SAID_IS_DURABLE, "ACCEPTED for run %s leaves, and the run is not on disk", short_id(m->run));
+        law_break(l, LAW_SAID_IS_DURABLE, "ACCEPTED for run %s leaves, and the run is not on disk",
+                  short_id(m->run));
 }
 
 static void says_ended(struct laws *l, const struct m_run_ended *m)
@@ -19,8 +21,8 @@ static void says_ended(struct laws *l, const struct m_run_ended *m)
         law_break(l, LAW_SAID_IS_DURABLE, "RUN_ENDED for run %s leaves, and its end is not on disk",
                   short_id(m->run));
     else if (!span_eq(buf_span(&f->outcome), m->outcome))
-        law_break(l, LAW_HEARD_IS_RECORDED, "RUN_ENDED for run %s says another outcome than the journal",
-                  short_id(m->run));
+        law_break(l, LAW_HEARD_IS_RECORDED,
+                  "RUN_ENDED for run %s says another outcome than the journal", short_id(m->run));
 }
 
 static void says_recorded(struct laws *l, const struct m_recorded *m)
@@ -30,8 +32,8 @@ static void says_recorded(struct laws *l, const struct m_recorded *m)
     bool counted = f && f->ended && f->ended_attempt == m->attempt;
     if (!counted && !(a && a->evidence_in))
         law_break(l, LAW_SAID_IS_DURABLE,
-                  "RECORDED for run %s attempt %" PRIu64 " leaves, and its result is not on disk", short_id(m->run),
-                  m->attempt);
+                  "RECORDED for run %s attempt %" PRIu64 " leaves, and its result is not on disk",
+                  short_id(m->run), m->attempt);
 }
 
 static void says_execute(struct laws *l, const struct m_execute *m)
@@ -39,13 +41,15 @@ static void says_execute(struct laws *l, const struct m_execute *m)
     const struct tried *a = tried_find(l, m->run, m->attempt);
     if (!a || !a->assigned)
         law_break(l, LAW_SAID_IS_DURABLE,
-                  "EXECUTE of run %s attempt %" PRIu64 " leaves, and that it is handed over is not on disk",
+                  "EXECUTE of run %s attempt %" PRIu64
+                  " leaves, and that it is handed over is not on disk",
                   short_id(m->run), m->attempt);
     const struct fact *f = fact_find(l, m->run);
     struct hash call;
     hash_bytes(m->call, &call);
     if (f && !hash_eq(&f->call, &call))
-        law_break(l, LAW_HANDED_AS_SIGNED, "EXECUTE of run %s attempt %" PRIu64 " has not the bytes that were called",
+        law_break(l, LAW_HANDED_AS_SIGNED,
+                  "EXECUTE of run %s attempt %" PRIu64 " has not the bytes that were called",
                   short_id(m->run), m->attempt);
 }
 
@@ -53,7 +57,8 @@ static void says_stop(struct laws *l, const struct m_stop *m)
 {
     const struct fact *f = fact_find(l, m->run);
     if (f && f->state == RUN_HELD && f->attempt == m->attempt)
-        law_break(l, LAW_HELD_GOES_ON, "STOP for run %s attempt %" PRIu64 " leaves, and on disk the run is held",
+        law_break(l, LAW_HELD_GOES_ON,
+                  "STOP for run %s attempt %" PRIu64 " leaves, and on disk the run is held",
                   short_id(m->run), m->attempt);
 }
 
@@ -63,7 +68,8 @@ static void says_state(struct laws *l, const struct m_run_state *m)
     bool there = f && m->attempt <= f->attempt && (m->state != RUN_RUNNING || f->started) &&
                  (m->state != RUN_CANCELLING || f->cancelled);
     if (!there)
-        law_break(l, LAW_SAID_IS_DURABLE, "RUN_STATE %s of run %s leaves, and what it rests on is not on disk",
+        law_break(l, LAW_SAID_IS_DURABLE,
+                  "RUN_STATE %s of run %s leaves, and what it rests on is not on disk",
                   run_state_text(m->state), short_id(m->run));
 }
 
@@ -119,26 +125,30 @@ static struct keyed *keyed_get(struct laws *l, const char *caller, const char *k
     return k;
 }
 
-void laws_accepted(struct laws *l, const char *caller, const char *key, struct span body, struct id run)
+void laws_accepted(struct laws *l, const char *caller, const char *key, struct span body,
+                   struct id run)
 {
     struct keyed *k = keyed_get(l, caller, key);
     struct fact *f = fact_find(l, run);
     struct hash digest;
     hash_bytes(body, &digest);
     if (!f) {
-        law_break(l, LAW_ACCEPTED_IS_KEPT, "%s hears ACCEPTED for run %s, which is not on disk", caller,
-                  short_id(run));
+        law_break(l, LAW_ACCEPTED_IS_KEPT, "%s hears ACCEPTED for run %s, which is not on disk",
+                  caller, short_id(run));
         return;
     }
     f->accepted = true;
     if (!id_is_zero(k->run) && !id_eq(k->run, run))
-        law_break(l, LAW_ONE_RUN_FOR_A_KEY, "key '%s' of %s was answered with run %s before and with %s now", key,
-                  caller, short_id(k->run), short_id(run));
+        law_break(l, LAW_ONE_RUN_FOR_A_KEY,
+                  "key '%s' of %s was answered with run %s before and with %s now", key, caller,
+                  short_id(k->run), short_id(run));
     else if (!hash_eq(&f->body, &digest))
-        law_break(l, LAW_ONE_RUN_FOR_A_KEY, "another body under key '%s' of %s is accepted as run %s", key, caller,
+        law_break(l, LAW_ONE_RUN_FOR_A_KEY,
+                  "another body under key '%s' of %s is accepted as run %s", key, caller,
                   short_id(run));
     else if (strcmp(f->caller, caller) != 0 || strcmp(f->key, key) != 0)
-        law_break(l, LAW_ONE_RUN_FOR_A_KEY, "%s called '%s' and hears of run %s, which is '%s' of %s", caller, key,
+        law_break(l, LAW_ONE_RUN_FOR_A_KEY,
+                  "%s called '%s' and hears of run %s, which is '%s' of %s", caller, key,
                   short_id(run), f->key, f->caller);
     k->run = run;
     k->body = digest;
@@ -150,13 +160,15 @@ void laws_conflict(struct laws *l, const char *caller, const char *key, struct s
     struct hash digest;
     hash_bytes(body, &digest);
     if (!id_is_zero(k->run) && hash_eq(&k->body, &digest))
-        law_break(l, LAW_ONE_RUN_FOR_A_KEY, "the body that run %s was accepted with is refused as a conflict",
+        law_break(l, LAW_ONE_RUN_FOR_A_KEY,
+                  "the body that run %s was accepted with is refused as a conflict",
                   short_id(k->run));
 }
 
 void laws_unknown(struct laws *l, struct id run)
 {
-    law_break(l, LAW_ACCEPTED_IS_KEPT, "run %s was accepted, and now the broker knows no such run", short_id(run));
+    law_break(l, LAW_ACCEPTED_IS_KEPT, "run %s was accepted, and now the broker knows no such run",
+              short_id(run));
 }
 
 void laws_ended(struct laws *l, struct id run, uint64_t attempt, struct span outcome)
@@ -164,14 +176,15 @@ void laws_ended(struct laws *l, struct id run, uint64_t attempt, struct span out
     const struct fact *f = fact_find(l, run);
     (void)attempt;
     if (!f || !f->ended || !span_eq(buf_span(&f->outcome), outcome))
-        law_break(l, LAW_HEARD_IS_RECORDED, "a caller hears of an end of run %s that is not the recorded one",
-                  short_id(run));
+        law_break(l, LAW_HEARD_IS_RECORDED,
+                  "a caller hears of an end of run %s that is not the recorded one", short_id(run));
 }
 
 void laws_state_heard(struct laws *l, struct id run, uint64_t state, bool after_end)
 {
     if (after_end)
-        law_break(l, LAW_MOVES, "a caller hears that run %s is %s after it heard of its end in the same session",
+        law_break(l, LAW_MOVES,
+                  "a caller hears that run %s is %s after it heard of its end in the same session",
                   short_id(run), run_state_text(state));
 }
 
@@ -179,7 +192,8 @@ void laws_cancelled(struct laws *l, struct id run)
 {
     const struct fact *f = fact_find(l, run);
     if (!f || (!f->cancelled && !f->ended))
-        law_break(l, LAW_CANCEL_IS_KEPT, "the cancel of run %s is answered, and it is not on disk", short_id(run));
+        law_break(l, LAW_CANCEL_IS_KEPT, "the cancel of run %s is answered, and it is not on disk",
+                  short_id(run));
 }
 
 unsigned laws_accepted_open(const struct laws *l, struct id *ret_one)
@@ -203,8 +217,7 @@ bool laws_ended_durably(const struct laws *l, struct id run)
 void laws_forget_views(struct laws *l)
 {
     struct viewed *v, *next;
-    HASH_ITER(hh, l->views, v, next)
-    {
+    HASH_ITER (hh, l->views, v, next) {
         HASH_DEL(l->views, v);
         mem_free(&v);
     }
@@ -222,8 +235,8 @@ static void judge_move(struct laws *l, const struct view_run *now)
         l->w->counts.states[now->state]++;
     }
     if (now->state >= RUN_ENDED || !l->reach[v->state][now->state])
-        law_break(l, LAW_MOVES, "run %s was %s and is %s", short_id(now->id), run_state_text(v->state),
-                  run_state_text(now->state));
+        law_break(l, LAW_MOVES, "run %s was %s and is %s", short_id(now->id),
+                  run_state_text(v->state), run_state_text(now->state));
     else if (v->state != now->state)
         l->w->counts.states[now->state]++;
     v->state = now->state;
@@ -238,13 +251,13 @@ void laws_broker_state(struct laws *l, const struct bcore *c)
     l->step++;
     for (; view_run_after(c, &after, &r); after = r.id)
         judge_move(l, &r);
-    HASH_ITER(hh, l->views, v, next)
-    {
+    HASH_ITER (hh, l->views, v, next) {
         if (v->seen == l->step)
             continue;
         l->w->counts.states[RUN_ENDED]++;
         if (!l->reach[v->state][RUN_ENDED])
-            law_break(l, LAW_MOVES, "run %s was %s and is gone", short_id(v->run), run_state_text(v->state));
+            law_break(l, LAW_MOVES, "run %s was %s and is gone", short_id(v->run),
+                      run_state_text(v->state));
         HASH_DEL(l->views, v);
         mem_free(&v);
     }
@@ -260,15 +273,17 @@ void laws_broker_begins(struct laws *l, const struct bcore *c)
     for (const struct fact *f = l->facts; f; f = f->hh.next) {
         if (f->accepted && !f->ended && !view_run(c, &f->run, &r))
             law_break(l, LAW_ACCEPTED_IS_KEPT,
-                      "run %s was accepted and has not ended; the new broker does not know it", short_id(f->run));
+                      "run %s was accepted and has not ended; the new broker does not know it",
+                      short_id(f->run));
         if (f->ended && view_run(c, &f->run, &r))
-            law_break(l, LAW_ONE_RESULT, "run %s has ended; in the new broker it is %s", short_id(f->run),
-                      run_state_text(r.state));
+            law_break(l, LAW_ONE_RESULT, "run %s has ended; in the new broker it is %s",
+                      short_id(f->run), run_state_text(r.state));
     }
     laws_broker_state(l, c);
 }
 
-void laws_digests(struct laws *l, enum law law, const char *what, const struct hash *is, const struct hash *replayed)
+void laws_digests(struct laws *l, enum law law, const char *what, const struct hash *is,
+                  const struct hash *replayed)
 {
     l->w->counts.digests++;
     if (!hash_eq(is, replayed))

@@ -1,4 +1,5 @@
-/* workerfaults.c - what befalls a server (see workernode.h), and how it comes back from that by itself. */
+/* workerfaults.c - what befalls a server (see workernode.h), and how it comes back from that by
+   itself. */
 #include "tests/sim/workerinside.h"
 
 /* ---- The worker alone */
@@ -17,7 +18,8 @@ void workernode_crash(struct workernode *s, bool in_step, int64_t for_us)
 
 void workernode_pause(struct workernode *s, int64_t for_us)
 {
-    if (process_stop(s->w, &s->process, FAULT_WORKER_PAUSE, "the worker is stopped", for_us) && s->linked)
+    if (process_stop(s->w, &s->process, FAULT_WORKER_PAUSE, "the worker is stopped", for_us) &&
+        s->linked)
         laws_reached(s->laws, s->name, s->process.paused_until);
 }
 
@@ -77,7 +79,8 @@ void workernode_attest(struct workernode *s, unsigned jobs, bool need_holds)
 {
     serverjobs_set(s->jobs, jobs, need_holds);
     met(s->w, FAULT_ATTEST);
-    if (s->core) /* one that is stopped says it when it goes on; one that is down, in its next session */
+    /* one that is stopped says it when it goes on; one that is down, in its next session */
+    if (s->core)
         world_at(s->w, &s->attest, s->w->now, &s->process, on_attest, s);
 }
 
@@ -93,6 +96,7 @@ void workernode_second(struct workernode *s, int64_t for_us)
     if (s->second)
         return;
     met(s->w, FAULT_SECOND_WORKER);
-    s->second = second_new(s->w, line_network(s->line), s->laws, &s->cable, &s->second_process, &s->clock);
+    s->second =
+        second_new(s->w, line_network(s->line), s->laws, &s->cable, &s->second_process, &s->clock);
     world_at(s->w, &s->second_end, s->w->now + for_us, NULL, second_end, s);
 }

@@ -31,8 +31,11 @@ struct workernode {
     struct event second_end, attest;
 };
 
-void worker_die(struct workernode *s, bool whole);     /* whole: no step was cut off, so the state can be judged */
-void worker_back_at(struct workernode *s, int64_t at); /* it starts then, if nothing has started it before */
-void worker_attest(struct workernode *s);              /* says what it has, in its session if there is one */
+/* whole: no step was cut off, so the state can be judged */
+void worker_die(struct workernode *s, bool whole);
+/* it starts then, if nothing has started it before */
+void worker_back_at(struct workernode *s, int64_t at);
+/* says what it has, in its session if there is one */
+void worker_attest(struct workernode *s);
 
 #endif

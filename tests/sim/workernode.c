@@ -45,11 +45,12 @@ static unsigned survive(struct workernode *s, enum wcore_effect_kind kind, bool 
     return left < n ? left : n;
 }
 
-/* In the order in which the real shell lets go: all entries, then the runner, then the broker. True: it died on the
- * way. */
+/* In the order in which the real shell lets go: all entries, then the runner, then the broker.
+ * True: it died on the way. */
 static bool let_go(struct workernode *s)
 {
-    static const enum wcore_effect_kind order[] = {WCORE_FX_SPOOL, WCORE_FX_RUNNER, WCORE_FX_SEND, WCORE_FX_FIND_JOB};
+    static const enum wcore_effect_kind order[] = {WCORE_FX_SPOOL, WCORE_FX_RUNNER, WCORE_FX_SEND,
+                                                   WCORE_FX_FIND_JOB};
     bool dead = false;
     for (unsigned k = 0; k < sizeof order / sizeof *order; k++) {
         unsigned most = survive(s, order[k], &dead);
@@ -145,7 +146,8 @@ static void told(void *self, struct span message)
     if (!s->core || wire_peek(message, &kind, &size, NULL) < 0)
         return;
     read_spool(s);
-    feed(s, (struct wcore_event){.kind = kind == KIND_S_KEPT ? WCORE_KEPT : WCORE_KEPT_END, .message = message});
+    feed(s, (struct wcore_event){.kind = kind == KIND_S_KEPT ? WCORE_KEPT : WCORE_KEPT_END,
+                                 .message = message});
     turn_end(s);
 }
 
@@ -176,7 +178,8 @@ static void link_down(void *self)
     turn_end(s);
 }
 
-static const struct keepers_calls keepers_calls = {.told = told, .link_down = link_down, .bell = ring};
+static const struct keepers_calls keepers_calls = {
+    .told = told, .link_down = link_down, .bell = ring};
 
 /* ---- The session */
 static void say_hello(void *self, struct m_hello *m)
@@ -204,8 +207,8 @@ static void session_up(void *self, struct span welcome)
     if (!s->core)
         return;
     worker_attest(s);
-    /* The fence moves on what is answered after HAVE_END: the broker says STOP for what is not ours any more before.
-     */
+    /* The fence moves on what is answered after HAVE_END: the broker says STOP for what is not ours
+     * any more before. */
     s->renewed = line_renewed(s->line);
     line_renew(s->line);
 }
@@ -250,8 +253,11 @@ static void turn_end(void *self)
         world_at(s->w, &s->tick, true_time(s->w, &s->process, due), &s->process, on_tick, s);
 }
 
-static const struct line_calls line_calls = {
-    .hello = say_hello, .up = session_up, .message = session_message, .down = session_down, .turn_end = turn_end};
+static const struct line_calls line_calls = {.hello = say_hello,
+                                             .up = session_up,
+                                             .message = session_message,
+                                             .down = session_down,
+                                             .turn_end = turn_end};
 
 /* ---- Life of the process */
 static bool replay(struct workernode *s, struct wcore *core, bool all)
@@ -259,7 +265,8 @@ static bool replay(struct workernode *s, struct wcore *core, bool all)
     struct error err = {0};
     struct span entry;
     for (unsigned f = 0; f < SPOOL_FILES; f++)
-        for (size_t at = 0; (all || at < s->spool.read_to[f]) && spool_next(&s->spool, f, &at, &entry);)
+        for (size_t at = 0;
+             (all || at < s->spool.read_to[f]) && spool_next(&s->spool, f, &at, &entry);)
             if (wcore_replay(core, entry, &err) < 0) {
                 law_break(s->laws, LAW_SPOOL_IS_STATE, "server %s: %s", s->name, err.text);
                 return false;
@@ -269,8 +276,10 @@ static bool replay(struct workernode *s, struct wcore *core, bool all)
 
 static struct wcore *core_new(struct workernode *s)
 {
-    struct wcore_config c = {
-        .slots = s->options.slots, .ahead = s->options.ahead, .spool = s->spool_id, .boot = s->boot};
+    struct wcore_config c = {.slots = s->options.slots,
+                             .ahead = s->options.ahead,
+                             .spool = s->spool_id,
+                             .boot = s->boot};
     snprintf(c.server, sizeof c.server, "%s", s->name);
     return wcore_new(&c);
 }
@@ -280,7 +289,8 @@ static void judge_spool(struct workernode *s)
     struct wcore *replayed = core_new(s);
     struct hash is, was;
     char what[120];
-    snprintf(what, sizeof what, "server %s: replaying the spool does not give its worker's state", s->name);
+    snprintf(what, sizeof what, "server %s: replaying the spool does not give its worker's state",
+             s->name);
     if (replay(s, replayed, false)) {
         wcore_digest(s->core, &is);
         wcore_digest(replayed, &was);
@@ -349,8 +359,8 @@ void worker_die(struct workernode *s, bool whole)
         worker_back_at(s, s->w->now + skewed(s->w, MS(50), SECS(10)));
 }
 
-struct workernode *workernode_new(struct world *w, struct network *n, struct laws *l, const struct catalog *c,
-                                  const struct worker_options *o)
+struct workernode *workernode_new(struct world *w, struct network *n, struct laws *l,
+                                  const struct catalog *c, const struct worker_options *o)
 {
     struct workernode *s = mem_zalloc(1, sizeof *s);
     s->w = w;

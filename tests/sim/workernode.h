@@ -1,10 +1,9 @@
-/* workernode.h - a server: the real worker core in a shell, its spool, and the runner and keepers that live on
- * without it.
+/* workernode.h - a server: the real worker core in a shell, its spool, and the runner and keepers
+ * that live on without it.
  *
- * The shell keeps the order that the core relies on (worker/feed.c): entries into the spool, then the runner, then
- * the broker; and before KEPT or KEPT_END everything that the others' files hold. A start replays the spool; at each
- * death the state is compared with what replaying gives.
- */
+ * The shell keeps the order that the core relies on (worker/feed.c): entries into the spool, then
+ * the runner, then the broker; and before KEPT or KEPT_END everything that the others' files hold.
+ * A start replays the spool; at each death the state is compared with what replaying gives. */
 #ifndef LB_TESTS_SIM_WORKERNODE_H
 #define LB_TESTS_SIM_WORKERNODE_H
 
@@ -18,8 +17,8 @@ struct worker_options {
     unsigned slots, ahead, jobs; /* jobs: bits of the catalog */
 };
 
-struct workernode *workernode_new(struct world *w, struct network *n, struct laws *l, const struct catalog *c,
-                                  const struct worker_options *o);
+struct workernode *workernode_new(struct world *w, struct network *n, struct laws *l,
+                                  const struct catalog *c, const struct worker_options *o);
 void workernode_free(struct workernode **s);
 void workernode_power_on(struct workernode *s); /* runner and worker */
 
@@ -29,7 +28,8 @@ void workernode_pause(struct workernode *s, int64_t for_us);
 void workernode_runner_crash(struct workernode *s, int64_t for_us);
 bool workernode_kill_keeper(struct workernode *s);
 void workernode_reboot(struct workernode *s, bool new_spool, int64_t for_us);
-void workernode_second(struct workernode *s, int64_t for_us); /* another spool under its name knocks for a while */
+/* another spool under its name knocks for a while */
+void workernode_second(struct workernode *s, int64_t for_us);
 void workernode_attest(struct workernode *s, unsigned jobs, bool need_holds);
 void workernode_wall_step(struct workernode *s, int64_t ms);
 

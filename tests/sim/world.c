@@ -8,7 +8,7 @@
 #include "common/mem.h"
 #include "proto/messages.h"
 
-enum { PPM_MOST = 9000 };
+enum { PPM_MAX = 9000 };
 static const int64_t WALL_AT_FIRST_MS = 1700000000000;
 
 /* ---- Chance */
@@ -135,7 +135,8 @@ void world_end(struct world *w)
     heap_free(&w->queue);
 }
 
-void world_at(struct world *w, struct event *e, int64_t at, struct process *of, event_fn *fn, void *self)
+void world_at(struct world *w, struct event *e, int64_t at, struct process *of, event_fn *fn,
+              void *self)
 {
     heap_remove(&w->queue, &e->node);
     e->fn = fn;
@@ -162,7 +163,8 @@ bool world_step(struct world *w)
     struct event *e = heap_entry(n, struct event, node);
     w->now = n->key;
     w->counts.events++;
-    if (e->of && e->of->paused_until > w->now) { /* it comes in the same order when the process goes on */
+    if (e->of && e->of->paused_until > w->now) {
+        /* it comes in the same order when the process goes on */
         heap_insert(&w->queue, n, e->of->paused_until, ++w->tie);
         return true;
     }
@@ -188,8 +190,8 @@ void process_init(struct process *p, const char *name, struct clock_sim *clock)
         p->luck = (p->luck ^ (uint8_t)*name) * 0x100000001b3u;
 }
 
-void process_init_machine(struct world *w, struct process *p, const char *name, struct clock_sim *clock,
-                          int64_t off_ms)
+void process_init_machine(struct world *w, struct process *p, const char *name,
+                          struct clock_sim *clock, int64_t off_ms)
 {
     clock->wall_ms = WALL_AT_FIRST_MS + (off_ms ? between(w, -off_ms, off_ms) : 0);
     process_init(p, name, clock);
@@ -202,7 +204,8 @@ void process_die(struct process *p)
     p->paused_until = 0;
 }
 
-bool process_stop(struct world *w, struct process *p, enum fault f, const char *what, int64_t for_us)
+bool process_stop(struct world *w, struct process *p, enum fault f, const char *what,
+                  int64_t for_us)
 {
     if (!p->up || p->paused_until > w->now)
         return false;
@@ -250,7 +253,7 @@ void clock_boot(struct world *w, struct clock_sim *c)
     int64_t wall = c->wall_ms + boot_us(w, c) / 1000;
     c->since = w->now;
     c->base_ms = between(w, 5000, 20000);
-    c->ppm = chance(w, 600) ? between(w, -PPM_MOST, PPM_MOST) : chance(w, 500) ? PPM_MOST : -PPM_MOST;
+    c->ppm = chance(w, 600) ? between(w, -PPM_MAX, PPM_MAX) : chance(w, 500) ? PPM_MAX : -PPM_MAX;
     c->wall_ms = wall - c->base_ms;
 }
 
@@ -285,7 +288,8 @@ void world_hash_bytes(struct world *w, struct span s)
 void world_trace(struct world *w, const char *who, const char *fmt, ...)
 {
     va_list ap;
-    fprintf(w->trace, "%5" PRId64 ".%06" PRId64 "  %-10s ", w->now / 1000000, w->now % 1000000, who);
+    fprintf(w->trace, "%5" PRId64 ".%06" PRId64 "  %-10s ", w->now / 1000000, w->now % 1000000,
+            who);
     va_start(ap, fmt);
     vfprintf(w->trace, fmt, ap);
     va_end(ap);

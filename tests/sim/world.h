@@ -1,17 +1,17 @@
-/* world.h - the simulated world: one virtual clock, one source of chance, one queue of events, processes with clocks
- * of their own that can be down or stopped.
+/* world.h - the simulated world: one virtual clock, one source of chance, one queue of events,
+ * processes with clocks of their own that can be down or stopped.
  *
- * Everything that happens comes out of the seed: events are taken by their time, those of one time in the order in
- * which they were set, and all chance is drawn from generators that the seed begins. So a seed replays to the last
- * byte, and the hash of what happened (`trace_hash`) proves it.
+ * Everything that happens comes out of the seed: events are taken by their time, those of one time
+ * in the order in which they were set, and all chance is drawn from generators that the seed
+ * begins. So a seed replays to the last byte, and the hash of what happened (`trace_hash`) proves
+ * it.
  *
- * There is always one generator, `rng`; but the n-th turn of a process, the n-th trouble and the n-th call have one
- * of their own (chance_begin), so that what they draw does not hang on what else has happened: when a trouble is left
- * out (less.h), the others stay what they were.
+ * There is always one generator, `rng`; but the n-th turn of a process, the n-th trouble and the
+ * n-th call have one of their own (chance_begin), so that what they draw does not hang on what else
+ * has happened: when a trouble is left out (less.h), the others stay what they were.
  *
- * True time is in microseconds since the world began; nodes see milliseconds of their own clocks, which run up to 1 %
- * fast or slow and whose wall time may step. Nodes never see true time.
- */
+ * True time is in microseconds since the world began; nodes see milliseconds of their own clocks,
+ * which run up to 1 % fast or slow and whose wall time may step. Nodes never see true time. */
 #ifndef LB_TESTS_SIM_WORLD_H
 #define LB_TESTS_SIM_WORLD_H
 
@@ -41,7 +41,8 @@ bool rng_chance(struct rng *r, unsigned per_mille);
 struct clock_sim {
     int64_t since;   /* true time at which boot time was `base_ms` */
     int64_t base_ms; /* CLOCK_BOOTTIME then */
-    int64_t ppm;     /* it runs this much fast; within +-9000, so that two differ by less than DESIGN's 1 % each */
+    /* it runs this much fast; within +-9000, so that two differ by less than DESIGN's 1 % each */
+    int64_t ppm;
     int64_t wall_ms; /* wall time at boot time 0; steps change it */
 };
 
@@ -115,7 +116,8 @@ const char *fault_text(enum fault f);
 struct counts {
     uint64_t faults[FAULT_COUNT];
     uint64_t states[RUN_STATE_COUNT]; /* observed, at most once for each run and broker step */
-    uint64_t events, runs, attempts, broker_steps, digests, parents, told; /* told: events, to monitors */
+    /* told: events, to monitors */
+    uint64_t events, runs, attempts, broker_steps, digests, parents, told;
 };
 void counts_add(struct counts *to, const struct counts *c);
 
@@ -142,8 +144,9 @@ struct event {
 struct world {
     uint64_t seed;
     struct rng rng;
-    uint64_t dice; /* set it to have other luck in the turns of processes: other delays, other ids; 0 at first */
-    int64_t now;   /* true, us */
+    /* set it to have other luck in the turns of processes: other delays, other ids; 0 at first */
+    uint64_t dice;
+    int64_t now; /* true, us */
     struct heap queue;
     uint64_t tie;
     uint64_t trace_hash;
@@ -159,29 +162,36 @@ void world_end(struct world *w);
 bool world_step(struct world *w);
 
 /* Sets (anew) an event for true time `at`. */
-void world_at(struct world *w, struct event *e, int64_t at, struct process *of, event_fn *fn, void *self);
+void world_at(struct world *w, struct event *e, int64_t at, struct process *of, event_fn *fn,
+              void *self);
 void world_cancel(struct world *w, struct event *e);
 bool event_is_set(const struct event *e);
 
 void process_init(struct process *p, const char *name, struct clock_sim *clock);
-/* The first of a machine that starts now, with a wall time up to off_ms before or behind what the world's is. */
+/* The first of a machine that starts now, with a wall time up to off_ms before or behind what the
+   world's is. */
 enum { WALL_OFF_MS = 2000 }; /* as it usually is */
-void process_init_machine(struct world *w, struct process *p, const char *name, struct clock_sim *clock,
-                          int64_t off_ms);
+void process_init_machine(struct world *w, struct process *p, const char *name,
+                          struct clock_sim *clock, int64_t off_ms);
 void process_die(struct process *p);
-/* SIGSTOP, and SIGCONT after a while; `what`: for the trace. False: it is down, or stopped already. */
-bool process_stop(struct world *w, struct process *p, enum fault f, const char *what, int64_t for_us);
-bool process_runs(const struct world *w, const struct process *p); /* it is neither down nor stopped */
+/* SIGSTOP, and SIGCONT after a while; `what`: for the trace. False: it is down, or stopped
+   already. */
+bool process_stop(struct world *w, struct process *p, enum fault f, const char *what,
+                  int64_t for_us);
+/* it is neither down nor stopped */
+bool process_runs(const struct world *w, const struct process *p);
 /* What its own clock shows. */
 int64_t boot_ms(const struct world *w, const struct process *p);
 int64_t wall_ms(const struct world *w, const struct process *p);
 /* The true time at which its clock will show `boot`; not before now. INT64_MAX stays that. */
 int64_t true_time(const struct world *w, const struct process *p, int64_t boot);
-void clock_boot(struct world *w, struct clock_sim *c);                  /* a machine starts: boot time begins anew */
-void clock_step(struct world *w, const struct process *of, int64_t ms); /* the wall time of its machine steps */
+/* a machine starts: boot time begins anew */
+void clock_boot(struct world *w, struct clock_sim *c);
+/* the wall time of its machine steps */
+void clock_step(struct world *w, const struct process *of, int64_t ms);
 
-/* The n-th of one purpose draws from a generator of its own, until chance_end gets what chance_begin gave. `purpose`:
- * one of these, or the luck of a process. */
+/* The n-th of one purpose draws from a generator of its own, until chance_end gets what
+ * chance_begin gave. `purpose`: one of these, or the luck of a process. */
 enum {
     LUCK_SERVER = 1,
     LUCK_CALLER,
@@ -203,7 +213,8 @@ void random_bytes(struct world *w, void *out, size_t n);
 void met(struct world *w, enum fault f);
 
 /* ---- The trace: "   12.345678  wh1      RESULT 0198.. attempt 1" */
-void world_trace(struct world *w, const char *who, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void world_trace(struct world *w, const char *who, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 #define TRACE(w, who, ...) ((w)->trace ? world_trace((w), (who), __VA_ARGS__) : (void)0)
 void world_hash(struct world *w, uint64_t v);
 void world_hash_bytes(struct world *w, struct span s);

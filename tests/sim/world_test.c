@@ -141,7 +141,8 @@ static void a_clock_of_another_rate_is_never_early(void **state)
         int64_t boot = boot_ms(&w, &p), wall = wall_ms(&w, &p);
         clock.wall_ms += 5000;
         assert_int_equal(wall_ms(&w, &p), wall + 5000);
-        assert_int_equal(boot_ms(&w, &p), boot); /* a step of the wall clock is none of the other's business */
+        /* a step of the wall clock is none of the other's business */
+        assert_int_equal(boot_ms(&w, &p), boot);
         clock_boot(&w, &clock);
         assert_true(boot_ms(&w, &p) < 30000);
         assert_in_range(wall_ms(&w, &p) - wall, 4999, 5001);

@@ -1,17 +1,17 @@
-/* child.c - what the soak's calls run: a child that says of itself, in a file that the soak named, when it began,
- * that it lives, that it was asked to end, and when it ended. The file is the witness that judge.py believes.
+/* child.c - what the soak's calls run: a child that says of itself, in a file that the soak named,
+ * when it began, that it lives, that it was asked to end, and when it ended. The file is the
+ * witness that judge.py believes.
  *
  * Parameters (LB_PARAM_...):
- *     witness  the file; lines are appended, each with one write
- *     key      the call's key, or the plan's and the task's place in it: the same work has the same key
- *     ms       how long it lives
- *     code     its exit code
- *     deaf     1: it goes on when asked to end, so that only KILL ends it
- *     helper   1: it starts a process in a session of its own that would live for ever, is deaf, and beats, too
- *     gate     a file: it lives until the file is there, however long that is; empty: no gate
+ *     witness  the file; lines are appended, each with one write key      the call's key, or the
+ *     plan's and the task's place in it: the same work has the same key ms       how long it lives
+ *     code     its exit code deaf     1: it goes on when asked to end, so that only KILL ends it
+ *     helper   1: it starts a process in a session of its own that would live for ever, is deaf,
+ *     and beats, too gate     a file: it lives until the file is there, however long that is;
+ *     empty: no gate
  *
- * Lines: begin, beat (every BEAT_MS), term, end; each with run=, attempt=, pid=, ppid=, at= (CLOCK_MONOTONIC in
- * seconds), server= and key=; end also with code=. */
+ * Lines: begin, beat (every BEAT_MS), term, end; each with run=, attempt=, pid=, ppid=, at=
+ * (CLOCK_MONOTONIC in seconds), server= and key=; end also with code=. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -41,9 +41,10 @@ static double now(void)
 static void say(const char *what, const char *more)
 {
     char line[1024];
-    int n = snprintf(line, sizeof line, "%s at=%.6f run=%s attempt=%s pid=%d ppid=%d server=%s key=%s%s\n", what,
-                     now(), parameter("LB_RUN"), parameter("LB_ATTEMPT"), (int)getpid(), (int)getppid(),
-                     parameter("LB_SERVER"), parameter("LB_PARAM_key"), more);
+    int n = snprintf(line, sizeof line,
+                     "%s at=%.6f run=%s attempt=%s pid=%d ppid=%d server=%s key=%s%s\n", what,
+                     now(), parameter("LB_RUN"), parameter("LB_ATTEMPT"), (int)getpid(),
+                     (int)getppid(), parameter("LB_SERVER"), parameter("LB_PARAM_key"), more);
     if (n < 0 || n >= (int)sizeof line || write(witness, line, (size_t)n) != n)
         _exit(CANNOT_WITNESS);
 }

@@ -20,7 +20,7 @@ from told import Told
 COMM = {"broker": "lbbroker", "worker": "lbworker", "runner": "lbrunner", "keeper": "lbkeeper", "guard": "lbkeeper-guard"}
 WEIGHTS = {"broker": 2, "worker": 3, "runner": 3, "keeper": 2, "guard": 1}
 TWO_AT_ONCE, SERVER_AWAY, BROKER_AWAY = 0.12, 0.05, 0.02
-SPARED_MOST = 2
+SPARED_MAX = 2
 AWAY_S = {"server": (13, 17), "broker": (5, 13)}
 CLUSTER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples/nightly-load/cluster.sh")
 
@@ -71,7 +71,7 @@ class Killer:
         keeper = self.rng.choice(keepers) if keepers else 0
         if kind == "keeper" or not keeper:
             return keeper
-        if sum(1 for p in self.spared if status(p)) >= SPARED_MOST:
+        if sum(1 for p in self.spared if status(p)) >= SPARED_MAX:
             return 0
         self.spared.add(keeper)
         self.keepers.discard(keeper)

@@ -1,5 +1,5 @@
-/* wallclock.c - preloaded into a program, it makes the wall clock differ by as many seconds as stand in the file
- * $LB_WALLCLOCK. All other clocks, and whatever waits by them, are left alone. */
+/* wallclock.c - preloaded into a program, it makes the wall clock differ by as many seconds as
+ * stand in the file $LB_WALLCLOCK. All other clocks, and whatever waits by them, are left alone. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/syscall.h>

@@ -1,10 +1,11 @@
-/* attempts.c - the durable state of the worker: attempts, as the entries of the spool make and change them.
+/* attempts.c - the durable state of the worker: attempts, as the entries of the spool make and
+ * change them.
  *
- * A step of the core and a replay change it through the same function, attempts_apply, so replay gives the state. The
- * files of the spool are replayed one after the other, not in the order in which they were written; therefore an
- * entry that is about nothing we know (a keeper's word on an attempt that is recorded, or finished) is passed over,
- * and of two that say the same the first counts.
- */
+ * A step of the core and a replay change it through the same function, attempts_apply, so replay
+ * gives the state. The files of the spool are replayed one after the other, not in the order in
+ * which they were written; therefore an entry that is about nothing we know (a keeper's word on an
+ * attempt that is recorded, or finished) is passed over, and of two that say the same the first
+ * counts. */
 #include "worker/core/inside.h"
 
 #include <errno.h>
@@ -93,8 +94,7 @@ void attempt_drop(struct wcore *c, struct attempt *a)
 void attempts_free(struct wcore *c)
 {
     struct wrun *r, *next;
-    HASH_ITER(hh, c->runs, r, next)
-    {
+    HASH_ITER (hh, c->runs, r, next) {
         struct attempt *a, *a_next;
         bool last = false;
         for (a = r->attempts; !last; a = a_next) {
@@ -183,7 +183,8 @@ static int apply_stepped(struct wcore *c, const struct s_stepped *s)
         a->cap_turns = a->cap_turns ? a->cap_turns * 2 : 2;
         a->turns = mem_realloc(a->turns, a->cap_turns, sizeof *a->turns);
     }
-    a->turns[a->n_turns++] = (struct wturn){.step = (unsigned)step, .turn = s->turn, .asked_at = s->at};
+    a->turns[a->n_turns++] =
+        (struct wturn){.step = (unsigned)step, .turn = s->turn, .asked_at = s->at};
     c->open++;
     return 0;
 }
@@ -285,7 +286,8 @@ int attempts_apply(struct wcore *c, struct span entry, struct error *err)
     case KIND_S_PROGRESS:
         return 0;
     default:
-        return error_set(err, -EPROTO, "an entry of kind %" PRIu64 " does not belong into a spool", kind);
+        return error_set(err, -EPROTO, "an entry of kind %" PRIu64 " does not belong into a spool",
+                         kind);
     }
 #undef APPLY
 }
@@ -305,17 +307,19 @@ static int by_number(const struct attempt *a, const struct attempt *b)
 static void digest_attempt(const struct attempt *a, struct buf *b)
 {
     char id[ID_TEXT];
-    buf_printf(b, "%s/%" PRIu64 " %d %" PRId64 " %d %d %d\n", id_format(a->run->id, id), a->attempt, (int)a->state,
-               a->taken_at, a->stopped, a->force, a->stopped ? (int)a->stopped_as : 0);
-    const struct buf *parts[] = {&a->execute, &a->stopped_why, &a->outcome, a->job ? &a->job->bytes : &a->outcome};
+    buf_printf(b, "%s/%" PRIu64 " %d %" PRId64 " %d %d %d\n", id_format(a->run->id, id), a->attempt,
+               (int)a->state, a->taken_at, a->stopped, a->force,
+               a->stopped ? (int)a->stopped_as : 0);
+    const struct buf *parts[] = {&a->execute, &a->stopped_why, &a->outcome,
+                                 a->job ? &a->job->bytes : &a->outcome};
     for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
         buf_printf(b, "%zu:", parts[i]->n);
         buf_add(b, parts[i]->p, parts[i]->n);
     }
     for (unsigned i = 0; i < a->n_turns; i++) {
         const struct wturn *t = &a->turns[i];
-        buf_printf(b, "%u.%" PRIu64 " %" PRId64 " %" PRId64 " %d %d %zu:", t->step, t->turn, t->asked_at,
-                   t->launched_at, t->launched, t->ended, t->outcome.n);
+        buf_printf(b, "%u.%" PRIu64 " %" PRId64 " %" PRId64 " %d %d %zu:", t->step, t->turn,
+                   t->asked_at, t->launched_at, t->launched, t->ended, t->outcome.n);
         buf_add(b, t->outcome.p, t->outcome.n);
     }
 }

@@ -1,5 +1,5 @@
-/* core.c - one event in, effects out: see core.h. Who may change what: attempts.c alone the durable state, by
- * entries; slots.c decides what starts and stops, outbox.c what the broker is told. */
+/* core.c - one event in, effects out: see core.h. Who may change what: attempts.c alone the durable
+ * state, by entries; slots.c decides what starts and stops, outbox.c what the broker is told. */
 #include "worker/core/inside.h"
 
 #include <inttypes.h>
@@ -8,7 +8,8 @@
 
 /* ---- Effects */
 
-void emit_effect(struct wcore *c, enum wcore_effect_kind kind, const struct attempt *a, struct span body)
+void emit_effect(struct wcore *c, enum wcore_effect_kind kind, const struct attempt *a,
+                 struct span body)
 {
     struct wcore_out *o = c->out;
     if (kind == WCORE_FX_SEND && !c->up)
@@ -23,7 +24,8 @@ void emit_effect(struct wcore *c, enum wcore_effect_kind kind, const struct atte
         e->run = a->run->id;
         e->attempt = a->attempt;
     }
-    buf_add(&o->arena, body.p, body.n); /* settle() gives the body its place once the arena has stopped growing */
+    /* settle() gives the body its place once the arena has stopped growing */
+    buf_add(&o->arena, body.p, body.n);
 }
 
 static void settle(struct wcore_out *o)
@@ -35,14 +37,16 @@ static void settle(struct wcore_out *o)
     }
 }
 
-void spool(struct wcore *c, const struct attempt *a, const struct wire_schema *schema, const void *entry)
+void spool(struct wcore *c, const struct attempt *a, const struct wire_schema *schema,
+           const void *entry)
 {
     struct error err = {0};
     buf_clear(&c->scratch);
     wire_encode(schema, entry, &c->scratch);
     emit_effect(c, WCORE_FX_SPOOL, a, buf_span(&c->scratch));
     if (attempts_apply(c, buf_span(&c->scratch), &err) < 0)
-        __builtin_trap(); /* an entry that we have just made does not apply: going on would break the law of replay */
+        /* an entry that we have just made does not apply: going on would break the law of replay */
+        __builtin_trap();
 }
 
 void wcore_out_free(struct wcore_out *out)
@@ -54,7 +58,8 @@ void wcore_out_free(struct wcore_out *out)
 
 /* ---- Messages of the broker */
 
-/* Nothing of it was asked for: the broker may give it to another. The spool says so before the broker can hear it. */
+/* Nothing of it was asked for: the broker may give it to another. The spool says so before the
+   broker can hear it. */
 static void give_back(struct wcore *c, struct attempt *a, const char *reason)
 {
     struct id run = a->run->id;
@@ -133,7 +138,8 @@ static void on_stop(struct wcore *c, const struct m_stop *s)
         slots_stop(c, a, JOB_CANCELLED, s->force, s->reason);
 }
 
-/* The newest step that was launched, ended or not: the broker is to know that the attempt runs, and how far it is. */
+/* The newest step that was launched, ended or not: the broker is to know that the attempt runs, and
+   how far it is. */
 static void say_started(struct wcore *c, struct attempt *a)
 {
     a->say_started = false;
@@ -141,8 +147,8 @@ static void say_started(struct wcore *c, struct attempt *a)
         const struct wturn *t = &a->turns[i];
         if (!t->launched)
             continue;
-        EMIT(c, SEND, a, m_started, .run = a->run->id, .attempt = a->attempt, .step = a->job->steps[t->step].name,
-             .at = t->launched_at);
+        EMIT(c, SEND, a, m_started, .run = a->run->id, .attempt = a->attempt,
+             .step = a->job->steps[t->step].name, .at = t->launched_at);
         return;
     }
 }
@@ -189,7 +195,8 @@ static void on_message(struct wcore *c, struct span message)
     }
     case KIND_M_RECORDED: {
         struct m_recorded r;
-        struct attempt *a = m_recorded_decode(message, &r, &err) == 0 ? attempt_find(c, r.run, r.attempt) : NULL;
+        struct attempt *a =
+            m_recorded_decode(message, &r, &err) == 0 ? attempt_find(c, r.run, r.attempt) : NULL;
         if (a)
             outbox_recorded(c, a);
         break;
@@ -209,7 +216,8 @@ static void on_job(struct wcore *c)
     if (!a || a->state != ATTEMPT_SEEKING)
         return;
     if (ev->message.n == 0) {
-        outbox_refuse(c, a, ev->code ? ev->code : REFUSAL_UNKNOWN_JOB, ev->text ? ev->text : "the job is not here");
+        outbox_refuse(c, a, ev->code ? ev->code : REFUSAL_UNKNOWN_JOB,
+                      ev->text ? ev->text : "the job is not here");
         return;
     }
     struct wjob *j = wjob_hold(c, &a->x.job_hash, ev->message, &err);
@@ -234,7 +242,8 @@ static void on_progress(struct wcore *c, struct span entry)
 {
     struct error err = {0};
     struct s_progress p;
-    struct attempt *a = s_progress_decode(entry, &p, &err) == 0 ? attempt_find(c, p.run, p.attempt) : NULL;
+    struct attempt *a =
+        s_progress_decode(entry, &p, &err) == 0 ? attempt_find(c, p.run, p.attempt) : NULL;
     if (!a || a->state != ATTEMPT_LIVE)
         return;
     a->say_progress = true;
@@ -256,14 +265,16 @@ static void on_spool(struct wcore *c, struct span entry)
         on_progress(c, entry);
     } else if (kind == KIND_S_LAUNCHED && attempts_apply(c, entry, &err) == 0) {
         struct s_launched l;
-        struct attempt *a = s_launched_decode(entry, &l, &err) == 0 ? attempt_find(c, l.run, l.attempt) : NULL;
+        struct attempt *a =
+            s_launched_decode(entry, &l, &err) == 0 ? attempt_find(c, l.run, l.attempt) : NULL;
         if (a && a->state == ATTEMPT_LIVE) {
             a->say_started = true;
             want_to_say(c, a, c->ev->now + STARTED_DELAY_MS);
         }
     } else if (kind == KIND_S_ENDED && attempts_apply(c, entry, &err) == 0) {
         struct s_ended e;
-        struct attempt *a = s_ended_decode(entry, &e, &err) == 0 ? attempt_find(c, e.run, e.attempt) : NULL;
+        struct attempt *a =
+            s_ended_decode(entry, &e, &err) == 0 ? attempt_find(c, e.run, e.attempt) : NULL;
         if (a)
             slots_go(c, a);
     }
@@ -345,8 +356,7 @@ static void begin(struct wcore *c)
 {
     struct wrun *r, *next;
     c->begun = true;
-    HASH_ITER(hh, c->runs, r, next)
-    {
+    HASH_ITER (hh, c->runs, r, next) {
         struct attempt *a;
         DL_FOREACH2(r->attempts, a, a_next)
         slots_go(c, a);
@@ -421,7 +431,9 @@ bool wcore_holds_fence(const struct wcore *c)
         struct attempt *a;
         DL_FOREACH2(r->attempts, a, a_next)
         {
-            struct wturn *t = a->state == ATTEMPT_LIVE && a->x.on_lost == ON_LOST_RERUN ? attempt_open_turn(a) : NULL;
+            struct wturn *t = a->state == ATTEMPT_LIVE && a->x.on_lost == ON_LOST_RERUN
+                                  ? attempt_open_turn(a)
+                                  : NULL;
             if (t && !t->launched && attempt_stops(a, t))
                 return true;
         }

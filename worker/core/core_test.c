@@ -71,7 +71,8 @@ static void an_attempt_that_is_being_looked_for_is_not_looked_for_twice(void **s
     assert_int_equal(seen_count(w, WCORE_FX_FIND_JOB, KIND_M_EXECUTE), 1);
     world_job_event(w, run_id(1), 1, buf_span(&w->job), NULL);
     assert_int_equal(asked(w), 1);
-    world_job_event(w, run_id(1), 1, buf_span(&w->job), NULL); /* an answer too many changes nothing */
+    /* an answer too many changes nothing */
+    world_job_event(w, run_id(1), 1, buf_span(&w->job), NULL);
     assert_int_equal(spooled(w, TAKEN), 1);
 }
 
@@ -96,7 +97,8 @@ static void a_newer_attempt_waits_until_the_older_one_is_stopped(void **state)
     assert_int_equal(asked(w), 0);
     ended_as(
         w, 1, 1,
-        (struct d_step_outcome){.name = span_str("run"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+        (struct d_step_outcome){
+            .name = span_str("run"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
     assert_int_equal(asked(w), 1);
     assert_int_equal(step_asked(w, 0).attempt, 2);
     assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
@@ -228,7 +230,8 @@ static void the_fence_stays_while_a_stop_has_not_reached_what_waits_behind_it(vo
     struct world *w = *state;
     struct buf body = {0}, signed_call = {0};
     d_call_encode(&(struct d_call){.key = span_str("k"), .job = span_str("nightly")}, &body);
-    d_signed_encode(&(struct d_signed){.signer = span_str("anna"), .body = buf_span(&body)}, &signed_call);
+    d_signed_encode(&(struct d_signed){.signer = span_str("anna"), .body = buf_span(&body)},
+                    &signed_call);
     for (unsigned run = 1; run <= 2; run++)
         MESSAGE(w, m_execute, .run = run_id(run), .attempt = 1, .call = buf_span(&signed_call),
                 .on_lost = run == 1 ? ON_LOST_RERUN : ON_LOST_FAIL);
@@ -247,8 +250,10 @@ static void the_fence_stays_while_a_stop_has_not_reached_what_waits_behind_it(vo
     assert_int_equal(halted(w), 1);
     assert_true(wcore_holds_fence(w->core));
     ended_as(w, 1, 1,
-             (struct d_step_outcome){
-                 .name = span_str("run"), .turn = 1, .package = PACKAGE_NOT_EXECUTED, .cancelled = true});
+             (struct d_step_outcome){.name = span_str("run"),
+                                     .turn = 1,
+                                     .package = PACKAGE_NOT_EXECUTED,
+                                     .cancelled = true});
     assert_false(wcore_holds_fence(w->core));
     buf_free(&body);
     buf_free(&signed_call);
@@ -259,8 +264,10 @@ static void what_runs_already_does_not_hold_the_fence(void **state)
     struct world *w = *state;
     struct buf body = {0}, signed_call = {0};
     d_call_encode(&(struct d_call){.key = span_str("k"), .job = span_str("nightly")}, &body);
-    d_signed_encode(&(struct d_signed){.signer = span_str("anna"), .body = buf_span(&body)}, &signed_call);
-    MESSAGE(w, m_execute, .run = run_id(1), .attempt = 1, .call = buf_span(&signed_call), .on_lost = ON_LOST_RERUN);
+    d_signed_encode(&(struct d_signed){.signer = span_str("anna"), .body = buf_span(&body)},
+                    &signed_call);
+    MESSAGE(w, m_execute, .run = run_id(1), .attempt = 1, .call = buf_span(&signed_call),
+            .on_lost = ON_LOST_RERUN);
     launched(w, 1, 1, "run", 1);
     MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
     assert_false(wcore_holds_fence(w->core));
@@ -273,12 +280,15 @@ static void what_the_fence_has_ended_is_lost_and_not_cancelled(void **state)
     struct world *w = *state;
     struct buf body = {0}, signed_call = {0};
     d_call_encode(&(struct d_call){.key = span_str("k"), .job = span_str("nightly")}, &body);
-    d_signed_encode(&(struct d_signed){.signer = span_str("anna"), .body = buf_span(&body)}, &signed_call);
-    MESSAGE(w, m_execute, .run = run_id(1), .attempt = 1, .call = buf_span(&signed_call), .on_lost = ON_LOST_RERUN);
+    d_signed_encode(&(struct d_signed){.signer = span_str("anna"), .body = buf_span(&body)},
+                    &signed_call);
+    MESSAGE(w, m_execute, .run = run_id(1), .attempt = 1, .call = buf_span(&signed_call),
+            .on_lost = ON_LOST_RERUN);
     launched(w, 1, 1, "run", 1);
     ended_as(
         w, 1, 1,
-        (struct d_step_outcome){.name = span_str("run"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+        (struct d_step_outcome){
+            .name = span_str("run"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
     assert_result(w, 0, DELIVERY_CALLED, JOB_LOST, PACKAGE_CANCELLED);
     buf_free(&body);
     buf_free(&signed_call);
@@ -290,16 +300,20 @@ static void a_step_that_always_runs_waits_for_the_fence_and_does_not_hold_it(voi
     struct buf body = {0}, signed_call = {0};
     world_job(w, (struct row[]){{.name = "a"}, {.name = "clean", .always = true}}, 2);
     d_call_encode(&(struct d_call){.key = span_str("k"), .job = span_str("nightly")}, &body);
-    d_signed_encode(&(struct d_signed){.signer = span_str("anna"), .body = buf_span(&body)}, &signed_call);
-    MESSAGE(w, m_execute, .run = run_id(1), .attempt = 1, .call = buf_span(&signed_call), .on_lost = ON_LOST_RERUN);
+    d_signed_encode(&(struct d_signed){.signer = span_str("anna"), .body = buf_span(&body)},
+                    &signed_call);
+    MESSAGE(w, m_execute, .run = run_id(1), .attempt = 1, .call = buf_span(&signed_call),
+            .on_lost = ON_LOST_RERUN);
     launched(w, 1, 1, "a", 1);
     MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
     ended_as(
         w, 1, 1,
-        (struct d_step_outcome){.name = span_str("a"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+        (struct d_step_outcome){
+            .name = span_str("a"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
     assert_asked(w, 1, "clean", 1);
     assert_false(wcore_holds_fence(w->core));
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true); /* now it is to be ended, too */
+    /* now it is to be ended, too */
+    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true);
     assert_true(wcore_holds_fence(w->core));
     buf_free(&body);
     buf_free(&signed_call);
@@ -320,7 +334,8 @@ static void refused_by_runner(struct world *w, unsigned run, const char *step, e
 static void a_refusal_by_the_runner_before_anything_ran_is_a_refused_delivery(void **state)
 {
     struct world *w = *state;
-    world_job(w, (struct row[]){{.name = "a", .on_failure = "next", .attempts = 3}, {.name = "b"}}, 2);
+    world_job(w, (struct row[]){{.name = "a", .on_failure = "next", .attempts = 3}, {.name = "b"}},
+              2);
     world_execute(w, 1, 1);
     refused_by_runner(w, 1, "a", REFUSAL_DENIED);
     assert_result(w, 0, DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED);
@@ -348,8 +363,10 @@ static void a_child_that_cannot_be_started_fails_its_step_and_is_tried_again(voi
     refused_by_runner(w, 1, "run", REFUSAL_START_FAILED);
     assert_asked(w, 1, "run", 2);
     ended_as(w, 1, 1,
-             (struct d_step_outcome){
-                 .name = span_str("run"), .turn = 2, .package = PACKAGE_NOT_EXECUTED, .code = REFUSAL_START_FAILED});
+             (struct d_step_outcome){.name = span_str("run"),
+                                     .turn = 2,
+                                     .package = PACKAGE_NOT_EXECUTED,
+                                     .code = REFUSAL_START_FAILED});
     assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_NOT_EXECUTED);
 }
 
@@ -411,7 +428,8 @@ static void a_stop_while_waiting_cancels_without_starting(void **state)
     for (unsigned i = 1; i <= WORLD_SLOTS + 1; i++)
         world_execute(w, i, 1);
     world_clear(w);
-    MESSAGE(w, m_stop, .run = run_id(WORLD_SLOTS + 1), .attempt = 1, .reason = span_str("anna asked"));
+    MESSAGE(w, m_stop, .run = run_id(WORLD_SLOTS + 1), .attempt = 1,
+            .reason = span_str("anna asked"));
     assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_NOT_EXECUTED);
     assert_int_equal(asked(w), 0);
     assert_int_equal(halted(w), 0);

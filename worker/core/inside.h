@@ -1,4 +1,5 @@
-/* inside.h - what the files of this room share: attempts, their steps, queues. Nobody else includes it. */
+/* inside.h - what the files of this room share: attempts, their steps, queues. Nobody else includes
+   it. */
 #ifndef LB_WORKER_CORE_INSIDE_H
 #define LB_WORKER_CORE_INSIDE_H
 
@@ -10,12 +11,14 @@
 #include "worker/core/core.h"
 
 enum {
-    STEP_STARTS_MOST = 1000,    /* tries of all steps of one attempt: a goto that loops for ever ends here */
-    STARTED_DELAY_MS = 20,      /* STARTED waits this long: a job that is over by then needs none */
-    PROGRESS_MS = 200,          /* between two PROGRESS of one attempt; the newest wins */
-    OUTBOX_BYTES = 1 << 20,     /* RESULTs on their way and not RECORDED; more follow as RECORDED come */
-    FINISHED_BYTES = 64 << 20,  /* outcomes not RECORDED; beyond it nothing new is taken */
-    RETRY_WAIT_MOST = 86400000, /* between two tries, whatever interval and backoff say */
+    /* tries of all steps of one attempt: a goto that loops for ever ends here */
+    STEP_STARTS_MAX = 1000,
+    STARTED_DELAY_MS = 20, /* STARTED waits this long: a job that is over by then needs none */
+    PROGRESS_MS = 200,     /* between two PROGRESS of one attempt; the newest wins */
+    /* RESULTs on their way and not RECORDED; more follow as RECORDED come */
+    OUTBOX_BYTES = 1 << 20,
+    FINISHED_BYTES = 64 << 20, /* outcomes not RECORDED; beyond it nothing new is taken */
+    RETRY_WAIT_MAX = 86400000, /* between two tries, whatever interval and backoff say */
     STOP_GRACE_MS = KILL_GRACE_MS
 };
 
@@ -33,7 +36,8 @@ struct wjob {
 /* ---- One start of one step */
 struct wturn {
     unsigned step; /* index in the job */
-    uint64_t turn; /* 1, 2, ...: how often this step was started in this attempt, retries and loops alike */
+    /* 1, 2, ...: how often this step was started in this attempt, retries and loops alike */
+    uint64_t turn;
     int64_t asked_at, launched_at; /* wall */
     bool launched, ended;
     struct buf outcome; /* d_step_outcome once ended; `o` points into it */
@@ -97,8 +101,9 @@ struct wcore {
     size_t finished_bytes;
     struct attempt *fresh, *going; /* wait for a slot: not begun; begun, next step due */
     struct attempt *outbox;        /* finished, oldest first */
-    struct attempt *unsent; /* the first of it whose RESULT has not left in this session; so have none after it */
-    size_t in_flight;       /* bytes of outcomes that have left and are not RECORDED */
+    /* the first of it whose RESULT has not left in this session; so have none after it */
+    struct attempt *unsent;
+    size_t in_flight; /* bytes of outcomes that have left and are not RECORDED */
     struct heap retries, timers, says;
     uint64_t tie;
     uint64_t lost_after_ms; /* the cluster's, as the last WELCOME said */
@@ -110,7 +115,8 @@ struct wcore {
 };
 
 /* ---- core.c */
-void emit_effect(struct wcore *c, enum wcore_effect_kind kind, const struct attempt *a, struct span body);
+void emit_effect(struct wcore *c, enum wcore_effect_kind kind, const struct attempt *a,
+                 struct span body);
 /* Encodes and emits: EMIT(c, SEND, a, m_returned, .run = ..., ...) */
 #define EMIT(c, what, a, name, ...) \
     do { \
@@ -119,25 +125,29 @@ void emit_effect(struct wcore *c, enum wcore_effect_kind kind, const struct atte
         name##_encode(&body_, &(c)->scratch); \
         emit_effect((c), WCORE_FX_##what, (a), buf_span(&(c)->scratch)); \
     } while (0)
-/* Writes the entry into the spool and applies it: the one way in which a step changes durable state. */
+/* Writes the entry into the spool and applies it: the one way in which a step changes durable
+   state. */
 #define SPOOL(c, a, name, ...) \
     do { \
         struct name body_ = {__VA_ARGS__}; \
         spool((c), (a), &name##_schema, &body_); \
     } while (0)
-void spool(struct wcore *c, const struct attempt *a, const struct wire_schema *schema, const void *entry);
+void spool(struct wcore *c, const struct attempt *a, const struct wire_schema *schema,
+           const void *entry);
 
 /* ---- attempts.c: the durable state. attempts_apply is the only function that changes it. */
 struct attempt *attempt_find(const struct wcore *c, struct id run, uint64_t attempt);
 struct wrun *wrun_find(const struct wcore *c, struct id run);
 struct attempt *attempt_add(struct wcore *c, struct id run, uint64_t attempt);
 void attempt_drop(struct wcore *c, struct attempt *a);
-/* Decodes an m_execute and the call in it into *a; the bytes are copied. REFUSAL_NONE or why not. */
+/* Decodes an m_execute and the call in it into *a; the bytes are copied. REFUSAL_NONE or why
+   not. */
 enum refusal attempt_fill(struct attempt *a, struct span execute, struct error *err);
 struct wturn *attempt_turn(struct attempt *a, struct span step, uint64_t turn);
 struct wturn *attempt_open_turn(struct attempt *a); /* asked for, not ended; NULL: none */
 bool attempt_launched(const struct attempt *a);     /* has any step of it been launched? */
-/* Is this step to end because the attempt is stopped? Those that always run go on, unless it is by force. */
+/* Is this step to end because the attempt is stopped? Those that always run go on, unless it is by
+   force. */
 bool attempt_stops(const struct attempt *a, const struct wturn *t);
 int attempts_apply(struct wcore *c, struct span entry, struct error *err);
 void attempts_free(struct wcore *c);
@@ -148,18 +158,21 @@ struct machine {
     enum machine_next next;
     unsigned step; /* RUN: start this step, `turn` */
     uint64_t turn;
-    bool always;              /* the outcome is decided; what runs now are `always` steps */
-    uint64_t wait_ms;         /* RUN: this is a try after a failure: so long after the last one's end */
+    bool always; /* the outcome is decided; what runs now are `always` steps */
+    /* RUN: this is a try after a failure: so long after the last one's end */
+    uint64_t wait_ms;
     int64_t failed_at;        /* wall */
     enum job_outcome verdict; /* once decided */
-    enum refusal refused;     /* not NONE: the runner refused the call before anything was launched */
-    struct span message;      /* of the step that decided */
-    const char *text;         /* the machine's own, when no step did */
+    /* not NONE: the runner refused the call before anything was launched */
+    enum refusal refused;
+    struct span message; /* of the step that decided */
+    const char *text;    /* the machine's own, when no step did */
 };
 void steps_fold(struct attempt *a, struct machine *ret);
 /* Decodes and checks a compiled job. */
 int wjob_read(struct wjob *j, struct error *err);
-struct wjob *wjob_hold(struct wcore *c, const struct hash *hash, struct span bytes, struct error *err);
+struct wjob *wjob_hold(struct wcore *c, const struct hash *hash, struct span bytes,
+                       struct error *err);
 void wjob_drop(struct wcore *c, struct wjob **j);
 int wjob_step(const struct wjob *j, struct span name); /* index, -1: none */
 
@@ -168,22 +181,26 @@ void slots_go(struct wcore *c, struct attempt *a);    /* fold, then queue, wait,
 void slots_fill(struct wcore *c);                     /* start what there is room for */
 void slots_leave(struct wcore *c, struct attempt *a); /* out of queue and timers */
 void slots_arm(struct wcore *c, struct heap *h, struct heap_node *node, int64_t at);
-void slots_stop(struct wcore *c, struct attempt *a, enum job_outcome as, bool force, struct span why);
+void slots_stop(struct wcore *c, struct attempt *a, enum job_outcome as, bool force,
+                struct span why);
 void slots_runner_up(struct wcore *c);
 void slots_kept(struct wcore *c, const struct s_kept *k);
 void slots_kept_end(struct wcore *c);
 
 /* ---- outcome.c */
-void outcome_of_attempt(struct wcore *c, struct attempt *a, const struct machine *m, struct buf *out);
-void outcome_of_refusal(struct wcore *c, const struct attempt *a, enum refusal code, const char *text,
+void outcome_of_attempt(struct wcore *c, struct attempt *a, const struct machine *m,
                         struct buf *out);
+void outcome_of_refusal(struct wcore *c, const struct attempt *a, enum refusal code,
+                        const char *text, struct buf *out);
 
 /* ---- outbox.c */
-void outbox_finish(struct wcore *c, struct attempt *a, struct span outcome); /* FINISHED, and its RESULT */
+/* FINISHED, and its RESULT */
+void outbox_finish(struct wcore *c, struct attempt *a, struct span outcome);
 void outbox_refuse(struct wcore *c, struct attempt *a, enum refusal code, const char *text);
 void outbox_recorded(struct wcore *c, struct attempt *a);
 void outbox_session(struct wcore *c);
-void outbox_again(struct wcore *c, struct attempt *a); /* it was asked for although it left: the RESULT once more */
+/* it was asked for although it left: the RESULT once more */
+void outbox_again(struct wcore *c, struct attempt *a);
 void outbox_returned(struct wcore *c, struct id run, uint64_t attempt, const char *reason);
 
 #endif

@@ -1,16 +1,18 @@
-/* outbox.c - what the broker must be told until it says RECORDED: HAVE after each WELCOME, and RESULT.
+/* outbox.c - what the broker must be told until it says RECORDED: HAVE after each WELCOME, and
+ * RESULT.
  *
- * The spool has the outcome before the broker hears of it. A session says everything again; within one session a
- * RESULT leaves once, and no more are under way than OUTBOX_BYTES, so that a thousand results after a broker's outage
- * neither flood the session's queue nor hold up what else is to be said.
- */
+ * The spool has the outcome before the broker hears of it. A session says everything again; within
+ * one session a RESULT leaves once, and no more are under way than OUTBOX_BYTES, so that a thousand
+ * results after a broker's outage neither flood the session's queue nor hold up what else is to be
+ * said. */
 #include "worker/core/inside.h"
 
 #include <string.h>
 
 static void send_result(struct wcore *c, struct attempt *a)
 {
-    EMIT(c, SEND, a, m_result, .run = a->run->id, .attempt = a->attempt, .outcome = buf_span(&a->outcome));
+    EMIT(c, SEND, a, m_result, .run = a->run->id, .attempt = a->attempt,
+         .outcome = buf_span(&a->outcome));
 }
 
 static void push(struct wcore *c)
@@ -68,7 +70,9 @@ void outbox_again(struct wcore *c, struct attempt *a)
 
 static uint64_t state_of(const struct attempt *a)
 {
-    return a->state == ATTEMPT_FINISHED ? RUN_ENDED : attempt_launched(a) ? RUN_RUNNING : RUN_HANDED_OVER;
+    return a->state == ATTEMPT_FINISHED ? RUN_ENDED
+           : attempt_launched(a)        ? RUN_RUNNING
+                                        : RUN_HANDED_OVER;
 }
 
 void outbox_session(struct wcore *c)

@@ -1,4 +1,5 @@
-/* outbox_test.c - what the broker is told, and what survives: sessions, restarts, keepers that vanish. */
+/* outbox_test.c - what the broker is told, and what survives: sessions, restarts, keepers that
+   vanish. */
 #include "worker/core/world.h"
 
 /* ---- STARTED and PROGRESS */
@@ -42,7 +43,8 @@ static void progress_is_passed_on_at_a_measured_pace_and_the_newest_wins(void **
     launched(w, 1, 1, "run", 1);
     world_pass(w, 1000);
     for (uint64_t i = 1; i <= 50; i++)
-        KEEPER(w, s_progress, .run = run_id(1), .attempt = 1, .percent = i, .text = span_str("loading"));
+        KEEPER(w, s_progress, .run = run_id(1), .attempt = 1, .percent = i,
+               .text = span_str("loading"));
     assert_int_equal(sent(w, PROGRESS), 1);
     world_pass(w, 200);
     assert_int_equal(sent(w, PROGRESS), 2);
@@ -228,7 +230,8 @@ static void a_step_that_was_launched_and_that_no_keeper_holds_is_unknown(void **
 static void an_unknown_step_is_not_tried_again_but_always_steps_run(void **state)
 {
     struct world *w = *state;
-    world_job(w, (struct row[]){{.name = "load", .attempts = 3}, {.name = "clean", .always = true}}, 2);
+    world_job(w, (struct row[]){{.name = "load", .attempts = 3}, {.name = "clean", .always = true}},
+              2);
     world_execute(w, 1, 1);
     launched(w, 1, 1, "load", 1);
     world_clear(w);

@@ -1,17 +1,19 @@
-/* outcome.c - folds what became of an attempt's steps into the three layers of its outcome record (proto/outcome.h).
+/* outcome.c - folds what became of an attempt's steps into the three layers of its outcome record
+ * (proto/outcome.h).
  *
- * The package layer looks at the last try of each step of the job's main part; a failure that a goto has handled, and
- * the steps that always run, do not count. The record lists all tries. It must fit into a message, so when children
- * were talkative the older tries lose their outputs, messages and command lines first.
- */
+ * The package layer looks at the last try of each step of the job's main part; a failure that a
+ * goto has handled, and the steps that always run, do not count. The record lists all tries. It
+ * must fit into a message, so when children were talkative the older tries lose their outputs,
+ * messages and command lines first. */
 #include "worker/core/inside.h"
 
 #include <string.h>
 
 enum {
     FULL_BYTES = LIMIT_OUTCOME / 2, /* of tries with all they said */
-    BARE_BYTES = LIMIT_OUTCOME / 4, /* of tries without; the rest is for the run's own outputs and message */
-    BARE_MOST = 1024                /* one such try: names, a hash, numbers */
+    /* of tries without; the rest is for the run's own outputs and message */
+    BARE_BYTES = LIMIT_OUTCOME / 4,
+    BARE_MAX = 1024 /* one such try: names, a hash, numbers */
 };
 
 static void add_try(const struct wjob *j, const struct wturn *t, bool full, struct buf *items)
@@ -35,8 +37,8 @@ static uint32_t add_tries(const struct attempt *a, struct buf *items)
     unsigned first_full = a->n_turns, first;
     while (first_full > 0 && full + a->turns[first_full - 1].outcome.n + LIMIT_NAME <= FULL_BYTES)
         full += a->turns[--first_full].outcome.n + LIMIT_NAME;
-    for (first = first_full; first > 0 && bare + BARE_MOST <= BARE_BYTES; first--)
-        bare += BARE_MOST;
+    for (first = first_full; first > 0 && bare + BARE_MAX <= BARE_BYTES; first--)
+        bare += BARE_MAX;
     uint32_t count = 0;
     for (unsigned i = first; i < a->n_turns; i++)
         if (a->turns[i].ended) {
@@ -78,8 +80,8 @@ static struct wire_list merge_outputs(const struct attempt *a, struct buf *items
 
 static void encode(struct d_outcome *o, struct buf *out)
 {
-    o->status =
-        outcome_status((enum delivery)o->delivery, (enum job_outcome)o->job, (enum package_outcome)o->package);
+    o->status = outcome_status((enum delivery)o->delivery, (enum job_outcome)o->job,
+                               (enum package_outcome)o->package);
     d_outcome_encode(o, out);
 }
 
@@ -92,7 +94,8 @@ static struct span text_of(const char *text)
     return s;
 }
 
-void outcome_of_attempt(struct wcore *c, struct attempt *a, const struct machine *m, struct buf *out)
+void outcome_of_attempt(struct wcore *c, struct attempt *a, const struct machine *m,
+                        struct buf *out)
 {
     struct buf items = {0}, outputs = {0};
     struct d_outcome o = {.delivery = DELIVERY_CALLED,
@@ -116,7 +119,8 @@ void outcome_of_attempt(struct wcore *c, struct attempt *a, const struct machine
             continue;
         o.off = t->o.off;
         if (!t->handled && t->o.package < PACKAGE_COUNT)
-            o.package = package_outcome_fold((enum package_outcome)o.package, (enum package_outcome)t->o.package);
+            o.package = package_outcome_fold((enum package_outcome)o.package,
+                                             (enum package_outcome)t->o.package);
     }
     uint32_t count = add_tries(a, &items);
     o.steps = wire_list_from(&items, count);
@@ -126,8 +130,8 @@ void outcome_of_attempt(struct wcore *c, struct attempt *a, const struct machine
     buf_free(&outputs);
 }
 
-void outcome_of_refusal(struct wcore *c, const struct attempt *a, enum refusal code, const char *text,
-                        struct buf *out)
+void outcome_of_refusal(struct wcore *c, const struct attempt *a, enum refusal code,
+                        const char *text, struct buf *out)
 {
     struct d_outcome o = {.delivery = DELIVERY_REFUSED,
                           .job = JOB_NOT_CALLED,

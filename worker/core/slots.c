@@ -1,6 +1,6 @@
-/* slots.c - which step runs next: at most `slots` at a time (and `ahead` more that wait at the runner), attempts that
- * have begun before those that have not, each in the order in which it came. Who waits for another try holds no slot.
- */
+/* slots.c - which step runs next: at most `slots` at a time (and `ahead` more that wait at the
+ * runner), attempts that have begun before those that have not, each in the order in which it came.
+ * Who waits for another try holds no slot. */
 #include "worker/core/inside.h"
 
 static bool is_blocked(const struct attempt *a)
@@ -44,8 +44,8 @@ void slots_arm(struct wcore *c, struct heap *h, struct heap_node *node, int64_t 
         heap_insert(h, node, at, c->tie++);
 }
 
-/* What is left of `ms` that began at wall time `since`; a wall clock that has jumped makes it neither longer nor
- * negative. */
+/* What is left of `ms` that began at wall time `since`; a wall clock that has jumped makes it
+ * neither longer nor negative. */
 static int64_t left_of(const struct wcore *c, int64_t since, uint64_t ms)
 {
     int64_t most = ms < INT64_MAX / 4 ? (int64_t)ms : INT64_MAX / 4;
@@ -70,7 +70,8 @@ void slots_go(struct wcore *c, struct attempt *a)
     if (m.always)
         heap_remove(&c->timers, &a->timer);
     else if (a->n_turns && a->call.timeout_ms && !heap_holds(&a->timer))
-        slots_arm(c, &c->timers, &a->timer, c->ev->now + left_of(c, a->turns[0].asked_at, a->call.timeout_ms));
+        slots_arm(c, &c->timers, &a->timer,
+                  c->ev->now + left_of(c, a->turns[0].asked_at, a->call.timeout_ms));
     if (m.next == MACHINE_OVER) {
         finish(c, a, &m);
     } else if (m.next == MACHINE_RUN && a->queued == NOT_QUEUED && !is_blocked(a)) {
@@ -111,8 +112,8 @@ static void send_step(struct wcore *c, struct attempt *a, struct wturn *t)
     if (a->n_turns > 1)
         collect_outputs(a, &items, &count);
     EMIT(c, RUNNER, a, s_step, .run = a->run->id, .attempt = a->attempt, .call = a->x.call,
-         .certificate = a->x.certificate, .job = buf_span(&a->job->bytes), .step = step->name, .turn = t->turn,
-         .outputs = wire_list_from(&items, count), .on_lost = a->x.on_lost,
+         .certificate = a->x.certificate, .job = buf_span(&a->job->bytes), .step = step->name,
+         .turn = t->turn, .outputs = wire_list_from(&items, count), .on_lost = a->x.on_lost,
          .deadline = !step->always && heap_holds(&a->timer) ? a->timer.key : 0,
          .lost_after_ms = a->x.lost_after_ms ? a->x.lost_after_ms : c->lost_after_ms);
     buf_free(&items);
@@ -122,11 +123,12 @@ static void ask(struct wcore *c, struct attempt *a)
 {
     struct machine m;
     steps_fold(a, &m);
-    SPOOL(c, a, s_stepped, .run = a->run->id, .attempt = a->attempt, .step = a->job->steps[m.step].name,
-          .turn = m.turn, .at = c->ev->wall);
+    SPOOL(c, a, s_stepped, .run = a->run->id, .attempt = a->attempt,
+          .step = a->job->steps[m.step].name, .turn = m.turn, .at = c->ev->wall);
     a->retry_due = 0;
     if (!m.always && a->call.timeout_ms)
-        slots_arm(c, &c->timers, &a->timer, c->ev->now + left_of(c, a->turns[0].asked_at, a->call.timeout_ms));
+        slots_arm(c, &c->timers, &a->timer,
+                  c->ev->now + left_of(c, a->turns[0].asked_at, a->call.timeout_ms));
     send_step(c, a, &a->turns[a->n_turns - 1]);
 }
 
@@ -149,10 +151,12 @@ static void halt(struct wcore *c, struct attempt *a, struct wturn *t, bool force
     if (!t)
         return;
     EMIT(c, RUNNER, a, s_halt, .run = a->run->id, .attempt = a->attempt, .force = force,
-         .grace_ms = force ? 0 : STOP_GRACE_MS, .timed_out = a->stopped && a->stopped_as == JOB_TIMED_OUT);
+         .grace_ms = force ? 0 : STOP_GRACE_MS,
+         .timed_out = a->stopped && a->stopped_as == JOB_TIMED_OUT);
 }
 
-void slots_stop(struct wcore *c, struct attempt *a, enum job_outcome as, bool force, struct span why)
+void slots_stop(struct wcore *c, struct attempt *a, enum job_outcome as, bool force,
+                struct span why)
 {
     struct machine m;
     if (a->state != ATTEMPT_LIVE || (a->stopped && (!force || a->force)))
@@ -183,8 +187,8 @@ void slots_runner_up(struct wcore *c)
 }
 
 /* No keeper will ever report this step: its outcome is ours to write. */
-static void end_step(struct wcore *c, struct attempt *a, struct wturn *t, enum package_outcome package,
-                     const char *why)
+static void end_step(struct wcore *c, struct attempt *a, struct wturn *t,
+                     enum package_outcome package, const char *why)
 {
     const struct d_step *step = &a->job->steps[t->step];
     struct buf bytes = {0};
@@ -207,7 +211,8 @@ static void end_step(struct wcore *c, struct attempt *a, struct wturn *t, enum p
 static void not_kept(struct wcore *c, struct attempt *a, struct wturn *t)
 {
     if (t->launched)
-        end_step(c, a, t, PACKAGE_UNKNOWN, "the keeper of this step is gone and left no word of how it ended");
+        end_step(c, a, t, PACKAGE_UNKNOWN,
+                 "the keeper of this step is gone and left no word of how it ended");
     else if (attempt_stops(a, t))
         end_step(c, a, t, PACKAGE_NOT_EXECUTED, "stopped before it started");
     else
@@ -236,8 +241,7 @@ void slots_kept_end(struct wcore *c)
 {
     struct wrun *r, *next;
     c->runner = true;
-    HASH_ITER(hh, c->runs, r, next)
-    {
+    HASH_ITER (hh, c->runs, r, next) {
         struct attempt *a, *a_next = NULL;
         for (a = r->attempts; a; a = a_next) {
             a_next = a->a_next;

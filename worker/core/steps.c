@@ -1,9 +1,9 @@
 /* steps.c - the step machine of DESIGN 10, as a fold.
  *
- * Where an attempt stands follows from its job, from the steps that were asked for, in their order, and from how they
- * ended; steps_fold computes it anew each time and stores nothing but what each end led to. A stop (cancel, or the
- * end of the call's time) acts on the last turn only: what came before has already led to what came after.
- */
+ * Where an attempt stands follows from its job, from the steps that were asked for, in their order,
+ * and from how they ended; steps_fold computes it anew each time and stores nothing but what each
+ * end led to. A stop (cancel, or the end of the call's time) acts on the last turn only: what came
+ * before has already led to what came after. */
 #include "worker/core/inside.h"
 
 #include <errno.h>
@@ -28,10 +28,11 @@ static int check_action(const struct wjob *j, unsigned at, struct span action, s
     int word = step_action_parse(action);
     if (word >= 0 && word != ACTION_GOTO && word != ACTION_RETRY)
         return 0;
-    return error_set(err, -EPROTO,
-                     "job '" SPAN_FMT "': step '" SPAN_FMT "' leads to '" SPAN_FMT
-                     "', which is none of next, quit-success, quit-failure, or goto and a step that is not `always`",
-                     SPAN_ARG(j->head.name), SPAN_ARG(j->steps[at].name), SPAN_ARG(action));
+    return error_set(
+        err, -EPROTO,
+        "job '" SPAN_FMT "': step '" SPAN_FMT "' leads to '" SPAN_FMT
+        "', which is none of next, quit-success, quit-failure, or goto and a step that is not `always`",
+        SPAN_ARG(j->head.name), SPAN_ARG(j->steps[at].name), SPAN_ARG(action));
 }
 
 int wjob_read(struct wjob *j, struct error *err)
@@ -71,7 +72,8 @@ int wjob_step(const struct wjob *j, struct span name)
     return -1;
 }
 
-struct wjob *wjob_hold(struct wcore *c, const struct hash *hash, struct span bytes, struct error *err)
+struct wjob *wjob_hold(struct wcore *c, const struct hash *hash, struct span bytes,
+                       struct error *err)
 {
     struct wjob *j;
     HASH_FIND(hh, c->jobs, hash, sizeof *hash, j);
@@ -205,9 +207,9 @@ static void fold_step(struct fold *f, struct wturn *t)
     struct span what = ok ? s->on_success : s->on_failure;
     int target = -1;
     enum step_action action = names_step(j, what, &target) ? ACTION_GOTO
-                              : what.n                     ? (enum step_action)step_action_parse(what)
-                              : ok                         ? ACTION_NEXT
-                                                           : ACTION_QUIT_FAILURE;
+                              : what.n ? (enum step_action)step_action_parse(what)
+                              : ok     ? ACTION_NEXT
+                                       : ACTION_QUIT_FAILURE;
     if (action == ACTION_NEXT)
         target = step_after(j, (int)t->step, false);
     t->handled = false;
@@ -242,9 +244,9 @@ static void fold_step(struct fold *f, struct wturn *t)
 static uint64_t wait_before(const struct d_step *s, unsigned tries)
 {
     uint64_t ms = s->interval_ms;
-    for (unsigned i = 1; i < tries && s->backoff > 1 && ms < RETRY_WAIT_MOST; i++)
+    for (unsigned i = 1; i < tries && s->backoff > 1 && ms < RETRY_WAIT_MAX; i++)
         ms *= s->backoff;
-    return ms < RETRY_WAIT_MOST ? ms : RETRY_WAIT_MOST;
+    return ms < RETRY_WAIT_MAX ? ms : RETRY_WAIT_MAX;
 }
 
 static uint64_t starts_of(const struct attempt *a, unsigned step)
@@ -264,7 +266,8 @@ static void conclude(struct fold *f)
         f->retry = false;
         decide_stopped(f, NULL);
     }
-    if (!f->decided && (a->n_turns >= STEP_STARTS_MOST || starts_of(a, (unsigned)f->at) >= LIMIT_TRIES)) {
+    if (!f->decided &&
+        (a->n_turns >= STEP_STARTS_MAX || starts_of(a, (unsigned)f->at) >= LIMIT_TRIES)) {
         f->retry = false;
         decide(f, JOB_FAILED, NULL);
         m->text = "its steps were started too often: a goto leads in a circle that does not end";
@@ -288,7 +291,8 @@ void steps_fold(struct attempt *a, struct machine *m)
     for (unsigned i = 0; i < a->n_turns; i++) {
         struct wturn *t = &a->turns[i];
         if (a->job->steps[t->step].always && !f.decided)
-            decide_stopped(&f, NULL); /* a stop has cut off what the steps before would have led to */
+            /* a stop has cut off what the steps before would have led to */
+            decide_stopped(&f, NULL);
         f.retry = false;
         f.at = (int)t->step;
         f.visit++;

@@ -85,8 +85,8 @@ static void a_failure_that_leads_to_next_after_the_last_step_is_a_success_of_the
 static void a_goto_from_a_failure_handles_it(void **state)
 {
     struct world *w = *state;
-    JOB(w, {.name = "load", .on_failure = "goto repair"}, {.name = "publish", .on_success = "quit-success"},
-        {.name = "repair"});
+    JOB(w, {.name = "load", .on_failure = "goto repair"},
+        {.name = "publish", .on_success = "quit-success"}, {.name = "repair"});
     world_execute(w, 1, 1);
     ran(w, 1, "load", 1, PACKAGE_FAILED);
     assert_asked(w, 1, "repair", 1);
@@ -99,7 +99,8 @@ static void a_goto_from_a_failure_handles_it(void **state)
 static void a_goto_may_lead_back_and_the_step_gets_a_new_turn(void **state)
 {
     struct world *w = *state;
-    JOB(w, {.name = "load", .on_failure = "goto repair"}, {.name = "publish", .on_success = "quit-success"},
+    JOB(w, {.name = "load", .on_failure = "goto repair"},
+        {.name = "publish", .on_success = "quit-success"},
         {.name = "repair", .on_success = "goto load"});
     world_execute(w, 1, 1);
     ran(w, 1, "load", 1, PACKAGE_FAILED);
@@ -180,7 +181,8 @@ static void only_the_listed_exit_codes_are_tried_again(void **state)
     world_execute(w, 1, 1);
     launched(w, 1, 1, "run", 1);
     ended_as(w, 1, 1,
-             (struct d_step_outcome){.name = span_str("run"), .turn = 1, .package = PACKAGE_FAILED, .exit_code = 75});
+             (struct d_step_outcome){
+                 .name = span_str("run"), .turn = 1, .package = PACKAGE_FAILED, .exit_code = 75});
     assert_asked(w, 1, "run", 2);
     ran(w, 1, "run", 2, PACKAGE_FAILED); /* exit 4 */
     assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);

@@ -1,4 +1,5 @@
-/* stop_test.c - the step machine when it is cut short: cancels, timeouts, and the steps that always run. */
+/* stop_test.c - the step machine when it is cut short: cancels, timeouts, and the steps that always
+   run. */
 #include "worker/core/world.h"
 
 #define JOB(w, ...) \
@@ -53,9 +54,10 @@ static void always_steps_run_after_a_cancel(void **state)
     assert_int_equal(halted(w), 1);
     assert_false(halt_asked(w, 0).force);
     assert_true(halt_asked(w, 0).grace_ms > 0);
-    ended_as(w, 1, 1,
-             (struct d_step_outcome){
-                 .name = span_str("load"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+    ended_as(
+        w, 1, 1,
+        (struct d_step_outcome){
+            .name = span_str("load"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
     assert_asked(w, 1, "clean", 1);
     /* a second STOP leaves it its time */
     MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
@@ -93,9 +95,10 @@ static void a_forced_cancel_kills_at_once_and_leaves_out_always_steps(void **sta
     MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true);
     assert_int_equal(halted(w), 2);
     assert_true(halt_asked(w, 1).force);
-    ended_as(w, 1, 1,
-             (struct d_step_outcome){
-                 .name = span_str("load"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+    ended_as(
+        w, 1, 1,
+        (struct d_step_outcome){
+            .name = span_str("load"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
     assert_int_equal(asked(w), 1);
     assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
 }
@@ -109,15 +112,17 @@ static void a_forced_cancel_ends_always_steps_and_keeps_the_outcome(void **state
     launched(w, 1, 1, "clean", 1);
     MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true);
     assert_true(halt_asked(w, 0).force);
-    ended_as(w, 1, 1,
-             (struct d_step_outcome){
-                 .name = span_str("clean"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+    ended_as(
+        w, 1, 1,
+        (struct d_step_outcome){
+            .name = span_str("clean"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
     assert_int_equal(asked(w), 2);
     assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
     assert_text(result(w, 0).message, "no such table");
 }
 
-static void a_step_that_succeeded_before_the_cancel_reached_it_ends_the_job_as_succeeded(void **state)
+static void
+a_step_that_succeeded_before_the_cancel_reached_it_ends_the_job_as_succeeded(void **state)
 {
     struct world *w = *state;
     world_execute(w, 1, 1);
@@ -145,8 +150,11 @@ static void a_steps_own_timeout_makes_the_job_timed_out(void **state)
     world_execute(w, 1, 1);
     launched(w, 1, 1, "run", 1);
     ended_as(w, 1, 1,
-             (struct d_step_outcome){
-                 .name = span_str("run"), .turn = 1, .package = PACKAGE_FAILED, .timed_out = true, .signal = 15});
+             (struct d_step_outcome){.name = span_str("run"),
+                                     .turn = 1,
+                                     .package = PACKAGE_FAILED,
+                                     .timed_out = true,
+                                     .signal = 15});
     assert_result(w, 0, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_FAILED);
 }
 
@@ -167,7 +175,8 @@ static void the_calls_timeout_counts_from_the_first_step_and_halts(void **state)
     assert_int_equal(halted(w), 1);
     assert_true(halt_asked(w, 0).timed_out);
     ended_as(w, 1, 1,
-             (struct d_step_outcome){.name = span_str("b"), .turn = 1, .package = PACKAGE_FAILED, .timed_out = true});
+             (struct d_step_outcome){
+                 .name = span_str("b"), .turn = 1, .package = PACKAGE_FAILED, .timed_out = true});
     assert_asked(w, 2, "clean", 1);
     assert_int_equal(step_asked(w, 2).deadline, 0); /* its own time */
     world_pass(w, 100000);
@@ -222,10 +231,12 @@ static void of_two_stops_the_first_gives_the_reason(void **state)
     world_execute_call(w, 1, 1, &call);
     launched(w, 1, 1, "run", 1);
     world_pass(w, 1000);
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true, .reason = span_str("anna asked"));
+    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true,
+            .reason = span_str("anna asked"));
     ended_as(
         w, 1, 1,
-        (struct d_step_outcome){.name = span_str("run"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+        (struct d_step_outcome){
+            .name = span_str("run"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
     assert_result(w, 0, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_CANCELLED);
     assert_has(result(w, 0).message, "timeout");
 }
@@ -264,9 +275,10 @@ static void cancel_and_clean(struct world *w)
     world_execute(w, 1, 1);
     launched(w, 1, 1, "load", 1);
     MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .reason = span_str("anna asked"));
-    ended_as(w, 1, 1,
-             (struct d_step_outcome){
-                 .name = span_str("load"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+    ended_as(
+        w, 1, 1,
+        (struct d_step_outcome){
+            .name = span_str("load"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
     assert_asked(w, 1, "clean", 1);
     assert_int_equal(halted(w), 1);
 }

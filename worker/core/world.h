@@ -1,5 +1,6 @@
-/* world.h - what the tests of this room share: a core, the spool it writes and the keepers' spool, with the law that
- * replaying both gives the state checked after every event. Included by *_test.c only. */
+/* world.h - what the tests of this room share: a core, the spool it writes and the keepers' spool,
+ * with the law that replaying both gives the state checked after every event. Included by *_test.c
+ * only. */
 #ifndef LB_WORKER_CORE_WORLD_H
 #define LB_WORKER_CORE_WORLD_H
 
@@ -74,10 +75,12 @@ WORLD void world_check_law(const struct world *w)
 
 WORLD void world_step(struct world *w, struct wcore_event ev);
 
-WORLD void world_job_event(struct world *w, struct id run, uint64_t attempt, struct span job, const char *text)
+WORLD void world_job_event(struct world *w, struct id run, uint64_t attempt, struct span job,
+                           const char *text)
 {
-    world_step(w,
-               (struct wcore_event){.kind = WCORE_JOB, .run = run, .attempt = attempt, .message = job, .text = text});
+    world_step(
+        w, (struct wcore_event){
+               .kind = WCORE_JOB, .run = run, .attempt = attempt, .message = job, .text = text});
 }
 
 WORLD void world_step(struct world *w, struct wcore_event ev)
@@ -100,7 +103,8 @@ WORLD void world_step(struct world *w, struct wcore_event ev)
             sought[n_sought++].attempt = e.attempt;
         }
         assert_true(w->n < WORLD_EFFECTS);
-        e.body = span_of(mem_dup(e.body.p ? e.body.p : (const uint8_t *)"", e.body.n + !e.body.n), e.body.n);
+        e.body = span_of(mem_dup(e.body.p ? e.body.p : (const uint8_t *)"", e.body.n + !e.body.n),
+                         e.body.n);
         w->seen[w->n++] = e;
     }
     world_check_law(w);
@@ -164,7 +168,8 @@ WORLD void world_job(struct world *w, const struct row *rows, unsigned n)
 }
 
 /* ---- What the broker sends */
-WORLD void world_execute_call(struct world *w, unsigned run, uint64_t attempt, const struct d_call *call)
+WORLD void world_execute_call(struct world *w, unsigned run, uint64_t attempt,
+                              const struct d_call *call)
 {
     struct buf body = {0}, signed_call = {0};
     d_call_encode(call, &body);
@@ -174,8 +179,8 @@ WORLD void world_execute_call(struct world *w, unsigned run, uint64_t attempt, c
     struct hash hash = {{1}};
     for (size_t i = 0; i < w->job.n; i++)
         hash.b[i % 32] = (uint8_t)(hash.b[i % 32] * 31 + w->job.p[i]);
-    MESSAGE(w, m_execute, .run = run_id(run), .attempt = attempt, .call = buf_span(&signed_call), .job_hash = hash,
-            .on_lost = ON_LOST_FAIL);
+    MESSAGE(w, m_execute, .run = run_id(run), .attempt = attempt, .call = buf_span(&signed_call),
+            .job_hash = hash, .on_lost = ON_LOST_FAIL);
     buf_free(&body);
     buf_free(&signed_call);
 }
@@ -191,10 +196,11 @@ WORLD void world_execute(struct world *w, unsigned run, uint64_t attempt)
 }
 
 /* ---- What keepers write */
-WORLD void launched(struct world *w, unsigned run, uint64_t attempt, const char *step, uint64_t turn)
+WORLD void launched(struct world *w, unsigned run, uint64_t attempt, const char *step,
+                    uint64_t turn)
 {
-    KEEPER(w, s_launched, .run = run_id(run), .attempt = attempt, .step = span_str(step), .turn = turn, .at = w->wall,
-           .pid = 7);
+    KEEPER(w, s_launched, .run = run_id(run), .attempt = attempt, .step = span_str(step),
+           .turn = turn, .at = w->wall, .pid = 7);
 }
 
 WORLD void ended_as(struct world *w, unsigned run, uint64_t attempt, struct d_step_outcome o)
@@ -210,23 +216,26 @@ WORLD void ended(struct world *w, unsigned run, uint64_t attempt, const char *st
                  enum package_outcome package)
 {
     ended_as(w, run, attempt,
-             (struct d_step_outcome){.name = span_str(step),
-                                     .turn = turn,
-                                     .package = package,
-                                     .exit_code = package == PACKAGE_SUCCEEDED ? 0 : 4,
-                                     .message = span_str(package == PACKAGE_SUCCEEDED ? "fine" : "no such table")});
+             (struct d_step_outcome){
+                 .name = span_str(step),
+                 .turn = turn,
+                 .package = package,
+                 .exit_code = package == PACKAGE_SUCCEEDED ? 0 : 4,
+                 .message = span_str(package == PACKAGE_SUCCEEDED ? "fine" : "no such table")});
 }
 
-WORLD void ran(struct world *w, unsigned run, const char *step, uint64_t turn, enum package_outcome package)
+WORLD void ran(struct world *w, unsigned run, const char *step, uint64_t turn,
+               enum package_outcome package)
 {
     launched(w, run, 1, step, turn);
     ended(w, run, 1, step, turn, package);
 }
 
-WORLD void kept(struct world *w, unsigned run, uint64_t attempt, const char *step, uint64_t turn, uint64_t state)
+WORLD void kept(struct world *w, unsigned run, uint64_t attempt, const char *step, uint64_t turn,
+                uint64_t state)
 {
-    TELL(w, WCORE_KEPT, s_kept, .run = run_id(run), .attempt = attempt, .step = span_str(step), .turn = turn,
-         .state = state);
+    TELL(w, WCORE_KEPT, s_kept, .run = run_id(run), .attempt = attempt, .step = span_str(step),
+         .turn = turn, .state = state);
 }
 
 /* ---- Begin, restart, end */
@@ -289,13 +298,15 @@ WORLD void world_pass(struct world *w, int64_t ms)
 #define in_world(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
 
 /* ---- What was seen. The index is of the kind asked for: 0 is the first one since world_clear. */
-WORLD struct span seen_at(const struct world *w, enum wcore_effect_kind fx, uint64_t kind, unsigned index)
+WORLD struct span seen_at(const struct world *w, enum wcore_effect_kind fx, uint64_t kind,
+                          unsigned index)
 {
     for (unsigned i = 0; i < w->n; i++) {
         uint64_t k;
         size_t size;
         struct error err = {0};
-        if (w->seen[i].kind == fx && wire_peek(w->seen[i].body, &k, &size, &err) == 0 && k == kind && index-- == 0)
+        if (w->seen[i].kind == fx && wire_peek(w->seen[i].body, &k, &size, &err) == 0 &&
+            k == kind && index-- == 0)
             return w->seen[i].body;
     }
     return SPAN_NONE;
