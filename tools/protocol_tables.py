@@ -133,14 +133,16 @@ def table(family, schema, known, values):
 
 
 def codes(text):
-    """[{code, word, about}] of REFUSALS in messages.h."""
-    found = re.findall(r'X\(([A-Z_]+), (\d+), "(\w+)",\s*"([^"]+)"\)', unwrap(text))
-    return [{"code": int(n), "word": w, "about": t} for _, n, w, t in found]
+    """[{code, word, remedy, about}] of REFUSALS in messages.h."""
+    found = re.findall(r'X\([A-Z_]+, (\d+), ([A-Z_]+), "(\w+)",\s*"([^"]+)"\)', unwrap(text))
+    return [{"code": int(n), "word": w, "remedy": r.lower(), "about": t} for n, r, w, t in found]
 
 
 def refusals(text):
-    rows = [f"| {c['code']} | {c['word']} | {c['about']} |" for c in codes(text)]
-    return "| code | word | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+    rows = [f"| {c['code']} | {c['word']} | {c['about']} | {c['remedy'].replace('_', ' ')} |"
+            for c in codes(text)]
+    head = "| code | word | meaning | what to do |\n|---|---|---|---|\n"
+    return head + "\n".join(rows) + "\n"
 
 
 def kept(values):
