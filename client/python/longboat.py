@@ -195,7 +195,7 @@ class Client:
             while self.queue and len(messages) + len(self.queue[0]) < PACK:
                 messages += self.queue.pop(0)
             self.socket.send(self.session.frame(messages), zmq.DONTWAIT)
-        if self.up and now - self.session.spoken > HEARTBEAT:
+        if self.up and now - self.session.spoken >= HEARTBEAT:
             self.socket.send(self.session.frame(pack(PING, int(now * 1000))), zmq.DONTWAIT)
         if self.up and self.session.ack_due():
             self.socket.send(self.session.frame(), zmq.DONTWAIT)
@@ -215,6 +215,8 @@ class Client:
         now = time.monotonic()
         if self.session.ack_at is not None:
             seconds = min(seconds, max(0.0, self.session.ack_at - now))
+        if self.up:
+            seconds = min(seconds, max(0.0, self.session.spoken + HEARTBEAT - now))
         # HELLO leaves as soon as there is a connection, and not before its time
         wanted = zmq.POLLIN
         if self.pending_hello and now >= self.hello_after:

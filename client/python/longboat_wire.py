@@ -117,7 +117,7 @@ def _check_value(v, depth):
             _check_value(item, depth - 1)
 
 
-def _is(kind, v):
+def is_of(kind, v):
     if kind in ("u64", "i64"):
         return isinstance(v, int) and not isinstance(v, bool) and (kind == "i64" and v < 2**63
                                                                    or kind == "u64" and v >= 0)
@@ -136,14 +136,14 @@ def _is(kind, v):
 def check_form(array, newer=False):
     """Is this decoded array [kind, field, ...] of a form we know? Other kinds are checked as values
     only."""
-    if not isinstance(array, list) or not array or not _is("u64", array[0]):
+    if not isinstance(array, list) or not array or not is_of("u64", array[0]):
         raise malformed("not an array that begins with its kind")
     fields = array[1:]
     form = FORMS[array[0]].split() if array[0] in FORMS else []
     if array[0] in FORMS and (len(fields) < len(form) or (len(fields) > len(form) and not newer)):
         raise malformed(f"kind {array[0]}: {len(fields)} fields for {len(form)}")
     for kind, v in zip(form, fields):
-        if not _is(kind, v):
+        if not is_of(kind, v):
             raise malformed(f"kind {array[0]}: a field that is no {kind}")
     for v in fields:
         if v is None:
