@@ -53,8 +53,7 @@ static struct buf good(const char *name)
 {
     size_t i;
     json_t *item;
-    json_array_foreach(json_object_get(vectors, "good"), i, item)
-    {
+    json_array_foreach (json_object_get(vectors, "good"), i, item) {
         if (strcmp(text_of(item, "name"), name) == 0)
             return bytes_of(text_of(item, "hex"));
     }
@@ -79,7 +78,8 @@ static struct trust_anchors anchors(void)
 }
 
 /* Decodes with the schema of the kind that it begins with. */
-static int decode(struct span in, void *ret, const struct wire_schema **ret_schema, struct error *err)
+static int decode(struct span in, void *ret, const struct wire_schema **ret_schema,
+                  struct error *err)
 {
     uint64_t kind;
     size_t size;
@@ -145,8 +145,7 @@ static void good_ones_are_read_and_pack_to_themselves(void **state)
     size_t i;
     json_t *item;
     (void)state;
-    json_array_foreach(json_object_get(vectors, "good"), i, item)
-    {
+    json_array_foreach (json_object_get(vectors, "good"), i, item) {
         const char *name = text_of(item, "name"), *is = text_of(item, "is");
         struct buf b = bytes_of(text_of(item, "hex"));
         bool is_signed = strncmp(is, prefix, strlen(prefix)) == 0;
@@ -170,8 +169,7 @@ static void ill_formed_ones_are_refused(void **state)
     size_t i;
     json_t *item;
     (void)state;
-    json_array_foreach(json_object_get(vectors, "ill_formed"), i, item)
-    {
+    json_array_foreach (json_object_get(vectors, "ill_formed"), i, item) {
         struct buf b = bytes_of(text_of(item, "hex"));
         struct error err = {0};
         if (decode(buf_span(&b), decoded, &schema, &err) == 0)
@@ -187,8 +185,7 @@ static void wrongly_signed_ones_are_refused(void **state)
     size_t i;
     json_t *item;
     (void)state;
-    json_array_foreach(json_object_get(vectors, "wrongly_signed"), i, item)
-    {
+    json_array_foreach (json_object_get(vectors, "wrongly_signed"), i, item) {
         struct buf b = bytes_of(text_of(item, "hex"));
         struct d_signed s;
         struct error err = {0};
@@ -207,8 +204,7 @@ static void certificates_that_are_not_to_be_believed_are_refused(void **state)
     size_t i;
     json_t *item;
     (void)state;
-    json_array_foreach(json_object_get(vectors, "bad_certificates"), i, item)
-    {
+    json_array_foreach (json_object_get(vectors, "bad_certificates"), i, item) {
         struct buf b = bytes_of(text_of(item, "hex"));
         struct certificate c = {0};
         struct error err = {0};
@@ -278,15 +274,13 @@ static void a_session_takes_frames_in_order_and_nothing_else(void **state)
     size_t i, k;
     json_t *item, *frame;
     (void)state;
-    json_array_foreach(json_object_get(vectors, "sequences"), i, item)
-    {
+    json_array_foreach (json_object_get(vectors, "sequences"), i, item) {
         struct session *s = session_new(id);
         struct buf first = {0}, hello = {0};
         m_ping_encode(&(struct m_ping){.stamp = 1}, &hello); /* in the place of HELLO */
         assert_int_equal(session_push(s, buf_span(&hello)), 0);
         assert_int_equal(session_frame(s, 1, &first), 1);
-        json_array_foreach(json_object_get(item, "frames"), k, frame)
-        {
+        json_array_foreach (json_object_get(item, "frames"), k, frame) {
             struct buf b = bytes_of(text_of(frame, "hex"));
             const char *got = verdict_of(s, buf_span(&b));
             if (strcmp(got, text_of(frame, "verdict")) != 0)

@@ -7,7 +7,6 @@ part.
 usage: tools/protocol_vectors.py [--check]
 """
 import base64
-import json
 import os
 import re
 import struct
