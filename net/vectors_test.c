@@ -88,7 +88,7 @@ static int decode(struct span in, void *ret, const struct wire_schema **ret_sche
         return rc;
     if (size != in.n)
         return error_set(err, -EPROTO, "trailing bytes");
-    *ret_schema = schema_of_kind(kind, NULL);
+    *ret_schema = messages_schema_of_kind(kind, NULL);
     return *ret_schema ? wire_decode(*ret_schema, in, false, ret, err) : -EPROTO;
 }
 

@@ -50,7 +50,7 @@ def call_body(key, **changes):
                   start_within_ms=0, timeout_ms=0,
                   priority=4, as_of="2026-11-21T09:13:55.012Z", issued_at=NOW, expires=NOW + DAY,
                   parent=lb.ZERO16,
-                  task="", index=0, turn=0, semaphores=[], plan="")
+                  task="", index=0, try_no=0, semaphores=[], plan="")
     return lb.pack(lb.D_CALL, *{**fields, **changes}.values())
 
 

@@ -14,12 +14,12 @@ bool name_is_good(struct span name)
     return name_is_name(name) && !span_eq_str(name, "all");
 }
 
-bool address_is_good(struct span address)
+bool names_address_is_good(struct span address)
 {
     return name_is_name(address);
 }
 
-bool job_name_is_good(struct span job)
+bool names_job_is_good(struct span job)
 {
     static const char package[] = "package:";
     const size_t n = sizeof package - 1;
@@ -28,7 +28,7 @@ bool job_name_is_good(struct span job)
     return name_is_name(job);
 }
 
-bool as_of_is_good(struct span as_of)
+bool names_as_of_is_good(struct span as_of)
 {
     char text[40];
     int64_t ms;

@@ -12,15 +12,16 @@
  * here, it costs no run. */
 static const char *missing_of(const struct d_call *d)
 {
-    return !d->key.n                      ? "its key is empty"
-           : !job_name_is_good(d->job)    ? "its job is no name"
-           : !address_is_good(d->address) ? "its address is no name"
-           : d->on_lost >= ON_LOST_COUNT  ? "on_lost has a value that does not exist"
+    return !d->key.n                            ? "its key is empty"
+           : !names_job_is_good(d->job)         ? "its job is no name"
+           : !names_address_is_good(d->address) ? "its address is no name"
+           : d->on_lost >= ON_LOST_COUNT        ? "on_lost has a value that does not exist"
            : !d->pin_latest && hash_is_zero(&d->job_hash)
                ? "it has neither a job hash nor pin_latest"
-           : !as_of_is_good(d->as_of) ? "its as_of is neither a day nor a time with its offset"
-           : d->expires <= 0          ? "it never expires: set `expires`"
-                                      : NULL;
+           : !names_as_of_is_good(d->as_of)
+               ? "its as_of is neither a day nor a time with its offset"
+           : d->expires <= 0 ? "it never expires: set `expires`"
+                             : NULL;
 }
 
 static bool decode(struct bcore *c, struct peer *p, const struct m_call *m, struct d_call *d,

@@ -72,7 +72,7 @@ def outcome(data, newer=False):
     steps = []
     for item in v[13]:
         s = unpack(item, newer)
-        steps.append({"name": s[1], "turn": s[2], "package": PACKAGE[s[5]], "package_name": s[6],
+        steps.append({"name": s[1], "try": s[2], "package": PACKAGE[s[5]], "package_name": s[6],
                       "message": s[9],
                       "outputs": s[10], "exit_code": s[11], "signal": s[12], "timed_out": s[13],
                       "cancelled": s[14],

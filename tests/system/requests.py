@@ -19,7 +19,7 @@ VALUES = {"run": ID, "parent": ID, "since": 5, "until": 5, "status": "failed", "
 
 def section():
     with open(os.path.join(peer.top, "proto/PROTOCOL.md"), encoding="utf-8") as f:
-        return f.read().split("\n## 5. Requests")[1].split("\n## 6.")[0]
+        return f.read().split("\n## 5. Requests")[1].split("\n## 6.")[0].replace(".\nEach", ". Each")
 
 
 def table(text, head):
