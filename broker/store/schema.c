@@ -205,8 +205,18 @@ static void add_words(struct buf *sql)
 #undef X
 }
 
+/* clang-format off */
+/* What find.c needs. */
+static const char FIND_INDEXES[] =
+    "CREATE INDEX ended_run_tail ON ended_run (lsn >> 16, substr(run, 14, 3));"
+    "CREATE INDEX ended_parent_tail ON ended_parent (lsn >> 16, substr(run, 14, 3));"
+    "CREATE INDEX ended_run_started ON ended_run (principal, run) WHERE parent IS NULL;"
+    "CREATE INDEX ended_parent_started ON ended_parent (principal, run) WHERE parent IS NULL;"
+    "CREATE INDEX ended_run_failed ON ended_run (lsn) WHERE status <> 7;";
+/* clang-format on */
+
 /* What makes a store of schema n one of n + 1. The first makes it of an empty file. */
-static const char *const STEP[STORE_SCHEMA] = {TABLES};
+static const char *const STEP[STORE_SCHEMA] = {TABLES, FIND_INDEXES};
 
 /* For people, and no part of the schema: each version that has other ones makes them anew. Returns
  * by what it knows them. */
