@@ -41,7 +41,13 @@ ROOMS_package := package $(ROOMS_trust)
 ROOMS_client := client package net $(ROOMS_trust)
 ROOMS_broker/core   := broker/core $(ROOMS_trust)
 ROOMS_broker/store  := broker/store broker/core $(ROOMS_trust)
-ROOMS_broker        := broker broker/store broker/core package net $(ROOMS_trust)
+ROOMS_broker/shell  := broker broker/query broker/logs broker/depot broker/events broker/shell broker/store broker/core \
+                       package net $(ROOMS_trust)
+ROOMS_broker/events := $(ROOMS_broker/shell)
+ROOMS_broker/depot  := $(ROOMS_broker/shell)
+ROOMS_broker/logs   := $(ROOMS_broker/shell)
+ROOMS_broker/query  := $(ROOMS_broker/shell)
+ROOMS_broker        := $(ROOMS_broker/shell)
 ROOMS_worker/core   := worker/core $(ROOMS_trust)
 ROOMS_worker        := worker worker/core client package net $(ROOMS_trust)
 ROOMS_runner        := runner $(ROOMS_trust)
@@ -54,7 +60,8 @@ ROOMS_monitor       := monitor client package net $(ROOMS_trust)
 ROOMS_admin         := admin client package net $(ROOMS_trust)
 ROOMS_tests/sim     := tests/sim broker/core worker/core parent/core net $(ROOMS_trust)
 ROOMS_tests/conform := tests/sim broker/store $(ROOMS_tests/sim)
-ALL_ROOMS := common proto trust net package client broker/core broker/store broker worker/core worker runner \
+ALL_ROOMS := common proto trust net package client broker/core broker/store broker/shell broker/events \
+             broker/depot broker/logs broker/query broker worker/core worker runner \
              runner/unpack parent/core parent/plan parent/report parent monitor admin tests/sim tests/conform
 
 # ---- Programs: main file, room

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "broker/depot.h"
-#include "broker/events.h"
-#include "broker/logs.h"
-#include "broker/offload.h"
+#include "broker/depot/depot.h"
+#include "broker/events/events.h"
+#include "broker/logs/logs.h"
+#include "broker/shell/offload.h"
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"

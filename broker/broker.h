@@ -9,9 +9,9 @@
 #define LB_BROKER_BROKER_H
 
 #include "broker/core/view.h"
-#include "broker/gate.h"
-#include "broker/known.h"
-#include "broker/rights.h"
+#include "broker/shell/gate.h"
+#include "broker/shell/known.h"
+#include "broker/shell/rights.h"
 #include "broker/store/store.h"
 #include "common/hashtable.h"
 #include "common/loop.h"
@@ -120,7 +120,7 @@ void hello_forget(struct broker *b, struct peer *p);
 /* REFUSAL_NONE, or why this session may say nothing any more: revoked or past its end. */
 enum refusal hello_still_good(const struct broker *b, const struct peer *p, const char **ret_text);
 
-/* ---- handlers.c */
+/* ---- dispatch.c */
 void handlers_take(struct broker *b, uint64_t peer, uint64_t kind, struct span message);
 
 /* ---- lookup.c: what the core asks of the store */

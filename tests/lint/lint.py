@@ -12,11 +12,12 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LIBRARY_ROOMS = {  # header: rooms that may include it
     "zmq.h": {"net"}, "czmq.h": {"net"}, "msgpack.h": set(), "msgpack/pack.h": {"proto"},
-    "sodium.h": {"trust", "broker/core", "broker", "worker", "package", "net", "client", "runner", "tests/sim",
-                 "tests/bench"},
-    "sqlite3.h": {"broker/store", "broker", "tests/bench"}, "yaml.h": {"common"},
-    "archive.h": {"package"}, "jansson.h": {"common", "package", "broker", "broker/store", "worker", "parent",
-                                            "parent/plan", "parent/report", "client", "monitor", "admin"},
+    "sodium.h": {"trust", "broker/core", "broker/shell", "broker/depot", "broker", "worker", "package", "net", "client",
+                 "runner", "tests/sim", "tests/bench"},
+    "sqlite3.h": {"broker/store", "broker/logs", "tests/bench"}, "yaml.h": {"common"},
+    "archive.h": {"package"}, "jansson.h": {"common", "package", "broker/events", "broker/query", "broker/store",
+                                            "worker", "parent", "parent/plan", "parent/report", "client", "monitor",
+                                            "admin"},
 }
 # What a pure core may call outside of the house: memory and text, nothing that asks the world.
 CORE_LIBC = re.compile(
