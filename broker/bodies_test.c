@@ -21,7 +21,7 @@ static unsigned in_the_store_only(const struct world *w)
 {
     struct view_run r;
     unsigned n = 0;
-    for (struct id at = ID_ZERO; view_run_after(w->broker->core, &at, &r); at = r.id)
+    for (struct id at = ID_ZERO; view_run_after(w->broker->shell.core, &at, &r); at = r.id)
         n += r.call.n == 0;
     return n;
 }
@@ -85,7 +85,8 @@ static void executes_all(struct talker *etl1, const struct id runs[CALLS])
         assert_true(span_eq_str(c.key, key) && m.certificate.n);
         result(etl1, m.run);
     }
-    wait_until(etl1->w, !view_run_after(etl1->w->broker->core, &ID_ZERO, &(struct view_run){0}));
+    wait_until(etl1->w,
+               !view_run_after(etl1->w->broker->shell.core, &ID_ZERO, &(struct view_run){0}));
 }
 
 static void calls_in_the_store_only_are_seen_and_executed_as_all_others(void **state)
@@ -112,7 +113,7 @@ static void calls_in_the_store_only_are_seen_and_executed_as_all_others(void **s
     lists_from_page_to_page(&anna, runs);
     attest(&etl1);
     executes_all(&etl1, runs);
-    uint64_t lsn = w->broker->last_lsn;
+    uint64_t lsn = turn_last_lsn(&w->broker->shell);
     assert_int_equal(follow_events(&mon, 1, 0, lsn, &to), lsn);
     bye(&mon);
     bye(&anna);

@@ -57,10 +57,10 @@ static void a_restart_gives_no_number_twice(void **state)
     bye(&anna);
     bye(&etl1);
     for (unsigned i = 0; i < 2; i++) {
-        uint64_t lsn = w->broker->last_lsn;
+        uint64_t lsn = turn_last_lsn(&w->broker->shell);
         broker_close(&w->broker);
         start(w);
-        assert_int_equal(w->broker->last_lsn, lsn + 1); /* its epoch */
+        assert_int_equal(turn_last_lsn(&w->broker->shell), lsn + 1); /* its epoch */
     }
 }
 
@@ -74,7 +74,7 @@ static void every_event_is_seen_once_from_memory_and_from_the_store(void **state
     caller_and_worker(w, &anna, &etl1);
     connect_to(&mon);
     run_one(&anna, &etl1, "k1"); /* nobody listens: it comes from the store */
-    uint64_t lsn = w->broker->last_lsn;
+    uint64_t lsn = turn_last_lsn(&w->broker->shell);
     say(&mon, subscribe, .req = 1, .credit = 3000);
     assert_int_equal(follow_events(&mon, 1, 0, lsn, &to), lsn);
     for (int i = 0; i < 20; i++) { /* now from memory */
@@ -82,7 +82,7 @@ static void every_event_is_seen_once_from_memory_and_from_the_store(void **state
         snprintf(key, sizeof key, "live%d", i);
         run_one(&anna, &etl1, key);
     }
-    uint64_t more = w->broker->last_lsn;
+    uint64_t more = turn_last_lsn(&w->broker->shell);
     assert_int_equal(follow_events(&mon, 1, to, more, &to), more - lsn);
     say(&mon, subscribe, .req = 2, .after = 0, .credit = 700); /* all once more, in small steps */
     mon.read = mon.heard.n;
@@ -103,17 +103,18 @@ static struct path_counts count_path(struct world *w, struct talker *caller, str
 {
     enum { CALLS = 50 };
     struct view_counts before, after;
-    struct path_counts n = {.messages = w->broker->messages, .records = w->broker->last_lsn};
+    struct path_counts n = {.messages = w->broker->shell.messages,
+                            .records = turn_last_lsn(&w->broker->shell)};
     size_t heard = caller->heard.n, told = worker->heard.n;
-    view_counts(w->broker->core, &before);
+    view_counts(w->broker->shell.core, &before);
     for (unsigned i = 0; i < CALLS; i++) {
         char key[16];
         snprintf(key, sizeof key, "%c%02u", letter, i);
         run_one(caller, worker, key);
     }
-    view_counts(w->broker->core, &after);
-    n.messages = w->broker->messages - n.messages;
-    n.records = w->broker->last_lsn - n.records;
+    view_counts(w->broker->shell.core, &after);
+    n.messages = w->broker->shell.messages - n.messages;
+    n.records = turn_last_lsn(&w->broker->shell) - n.records;
     n.decisions = after.decisions - before.decisions;
     n.to_caller = caller->heard.n - heard;
     n.to_worker = worker->heard.n - told;
@@ -131,7 +132,7 @@ static void a_stopped_monitor_changes_no_count_of_the_dispatch_path(void **state
     connect_to(&mon);
     run_one(&anna, &etl1, "first");
     struct path_counts alone = count_path(w, &anna, &etl1, 'a');
-    say(&mon, subscribe, .req = 1, .after = w->broker->last_lsn, .credit = 1);
+    say(&mon, subscribe, .req = 1, .after = turn_last_lsn(&w->broker->shell), .credit = 1);
     hear(&mon, events, &events);
     assert_true(events.live);
     run_one(&anna, &etl1, "more"); /* its one event is on its way; from here on it takes nothing */

@@ -1,11 +1,135 @@
-/* dispatch.c - from a message to whom it concerns, after its rights have been judged. */
+/* dispatch.c - see dispatch.h. */
+#include "broker/dispatch.h"
+
 #include <string.h>
 
-#include "broker/broker.h"
-#include "broker/depot/depot.h"
-#include "broker/events/events.h"
-#include "broker/logs/logs.h"
+#include "broker/depot/enrol.h"
+#include "broker/shell/hello.h"
+#include "broker/shell/operate.h"
+#include "broker/shell/turn.h"
 #include "common/log.h"
+
+/* ---- Who takes what */
+static void to_core(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    (void)kind;
+    turn_step_message(&b->shell, p, message);
+}
+
+/* The sessions of net/ keep these to themselves. */
+static void to_session(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    (void)kind, (void)message;
+    shell_drop(&b->shell, p, REFUSAL_MALFORMED, "a message that belongs to no session");
+}
+
+static void to_query(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    (void)kind;
+    query_take(&b->sources, p, message);
+}
+
+static void to_operate(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    (void)kind;
+    operate_take(&b->shell, p, message);
+}
+
+static void to_events(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    events_take(b->events, p, kind, message);
+}
+
+static void to_logs(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    logs_take(b->logs, p, kind, message);
+}
+
+static void to_depot(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    depot_take(b->depot, p, kind, message);
+}
+
+static void to_enrol(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    switch (kind) {
+    case KIND_M_ENROL:
+        enrol_take(&b->shell, p, message);
+        break;
+    case KIND_M_CERTIFICATE:
+        enrol_certificates(&b->shell, p, message);
+        break;
+    case KIND_M_PUBLISH:
+        enrol_publish(&b->shell, p, message);
+        break;
+    case KIND_M_REVOKE:
+        enrol_revoke(&b->shell, p, message);
+        break;
+    case KIND_M_DEPLOY:
+        enrol_deploy(b->depot, p, message);
+        break;
+    }
+}
+
+/* ---- The table. Several rows for one message: the first with the sender's role counts. */
+/* clang-format off */
+#define ROW(kind, roles, verb, target, take, core) \
+    {{KIND_M_##kind, RIGHTS_##roles, VERB_##verb, RIGHTS_##target}, take, core}
+#define RIGHTS_CALLERS (RIGHTS_ADM | RIGHTS_CLL)
+
+static const struct dispatch_row ROWS[] = {
+    /*  message       roles    verb     target      taker       reaches the core? */
+    ROW(HELLO,        ALL,     CALL,    NOTHING,    to_session, false),
+    ROW(BYE,          ALL,     CALL,    NOTHING,    to_session, false),
+    ROW(PING,         ALL,     CALL,    NOTHING,    to_core,    true),
+    ROW(RESOLVE,      CALLERS, CALL,    RESOLVE,    to_core,    true),
+    ROW(CALL,         CALLERS, CALL,    CALL,       to_core,    true),
+    ROW(FOLLOW,       PEOPLE,  WATCH,   RUN,        to_core,    true),
+    ROW(CANCEL,       CALLERS, OPERATE, RUN,        to_core,    true),
+    ROW(PARENT_PLAN,  CALLERS, CALL,    SOMEWHERE,  to_depot,   false),
+    ROW(PARENT_BEGIN, CALLERS, CALL,    BEGIN,      to_depot,   true),
+    ROW(PARENT_DRIVE, CALLERS, OPERATE, PARENT,     to_core,    true),
+    ROW(PARENT_END,   CALLERS, OPERATE, PARENT,     to_core,    true),
+    ROW(ATTEST,       SRV,     CALL,    NOTHING,    to_core,    true),
+    ROW(HAVE,         SRV,     CALL,    NOTHING,    to_core,    true),
+    ROW(HAVE_END,     SRV,     CALL,    NOTHING,    to_core,    true),
+    ROW(STARTED,      SRV,     CALL,    NOTHING,    to_core,    true),
+    ROW(PROGRESS,     SRV,     CALL,    NOTHING,    to_core,    true),
+    ROW(RESULT,       SRV,     CALL,    NOTHING,    to_core,    true),
+    ROW(RETURNED,     SRV,     CALL,    NOTHING,    to_core,    true),
+    ROW(LOG_DATA,     SRV,     CALL,    NOTHING,    to_logs,    false), /* of its own runs */
+    ROW(LOGS,         PEOPLE,  WATCH,   RUN,        to_logs,    false),
+    ROW(QUERY,        PEOPLE,  WATCH,   NOTHING,    to_query,   false), /* each row is judged */
+    ROW(OPERATE,      PEOPLE,  OPERATE, OPERATE,    to_operate, true),
+    ROW(SUBSCRIBE,    PEOPLE,  WATCH,   NOTHING,    to_events,  false), /* each event is judged */
+    ROW(CREDIT,       PEOPLE,  WATCH,   NOTHING,    to_events,  false),
+    ROW(UNSUBSCRIBE,  PEOPLE,  WATCH,   NOTHING,    to_events,  false),
+    ROW(PUT,          CALLERS, DEPLOY,  SOMEWHERE,  to_depot,   false),
+    ROW(PUT_END,      CALLERS, DEPLOY,  SOMEWHERE,  to_depot,   false),
+    ROW(GET,          SRV,     CALL,    NOTHING,    to_depot,   false),
+    ROW(GET,          CALLERS, CALL,    SOMEWHERE,  to_depot,   false),
+    ROW(DEPLOY,       CALLERS, DEPLOY,  DEPLOY,     to_enrol,   true),
+    ROW(ENROL,        ONE,     CALL,    NOTHING,    to_enrol,   true),
+    ROW(CERTIFICATE,  PEERS,   CALL,    NOTHING,    to_enrol,   false),
+    ROW(PUBLISH,      CALLERS, ADMIN,   EVERYTHING, to_enrol,   true),
+    ROW(REVOKE,       CALLERS, ADMIN,   EVERYTHING, to_enrol,   true),
+};
+/* clang-format on */
+
+const struct dispatch_row *dispatch_row_at(unsigned i)
+{
+    return i < sizeof ROWS / sizeof *ROWS ? &ROWS[i] : NULL;
+}
+
+const struct dispatch_row *dispatch_row_of(uint64_t kind, unsigned role)
+{
+    for (unsigned i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
+        if (ROWS[i].rule.kind == kind && (ROWS[i].rule.roles & role))
+            return &ROWS[i];
+    return NULL;
+}
+
+/* ---- Denials */
 
 /* The request's number: the first field of every request. False: the message is none. */
 static bool request_of(uint64_t kind, struct span message, uint64_t *ret_req)
@@ -19,22 +143,23 @@ static bool request_of(uint64_t kind, struct span message, uint64_t *ret_req)
     return true;
 }
 
-/* Kept in `events`, each principal and message at most once in DENIAL_NOTE_MS, with the count of
-   those between. */
-static void note_denial(struct broker *b, const struct peer *p, uint64_t kind, const char *why)
+/* Kept in `events`, each principal and message at most once in BROKER_DENIAL_NOTE_MS, with the
+ * count of those between. */
+static void note_denial(struct broker *b, const struct shell_peer *p, uint64_t kind,
+                        const char *why)
 {
     const struct wire_schema *s = schema_of_kind(kind, NULL);
     const char *name = *p->who.name ? p->who.name : "(one-time key)", *what = s ? s->name : "?";
-    int64_t now = loop_now(b->loop);
-    struct denial *d = &b->denial[0];
-    b->denials++;
-    for (unsigned i = 0; i < sizeof b->denial / sizeof *b->denial; i++) {
-        if (b->denial[i].kind == kind && strcmp(b->denial[i].name, name) == 0) {
-            d = &b->denial[i];
+    int64_t now = loop_now(b->shell.loop);
+    struct broker_denial *d = &b->denials[0];
+    b->shell.denials++;
+    for (unsigned i = 0; i < sizeof b->denials / sizeof *b->denials; i++) {
+        if (b->denials[i].kind == kind && strcmp(b->denials[i].name, name) == 0) {
+            d = &b->denials[i];
             break;
         }
-        if (b->denial[i].noted < d->noted)
-            d = &b->denial[i];
+        if (b->denials[i].noted < d->noted)
+            d = &b->denials[i];
     }
     if (d->kind != kind || strcmp(d->name, name) != 0) {
         memset(d, 0, sizeof *d);
@@ -42,131 +167,47 @@ static void note_denial(struct broker *b, const struct peer *p, uint64_t kind, c
         strcpy(d->name, name);
     }
     d->count++;
-    if (d->noted && now - d->noted < DENIAL_NOTE_MS)
+    if (d->noted && now - d->noted < BROKER_DENIAL_NOTE_MS)
         return;
     char *text =
         mem_printf("%s (%llu times, from %s)", why, (unsigned long long)d->count, p->address);
-    broker_note(b, name, "denied", what, text);
+    shell_note(&b->shell, name, "denied", what, text);
     log_info("denied: %s to '%s': %s", what, name, text);
     mem_free(&text);
     d->count = 0;
     d->noted = now;
 }
 
-static void deny(struct broker *b, struct peer *p, uint64_t kind, struct span message,
+static void deny(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message,
                  enum refusal code, const char *why)
 {
     uint64_t req;
     note_denial(b, p, kind, why);
     if (request_of(kind, message, &req))
-        broker_error(b, p->handle, req, code, "%s", why);
+        shell_error(&b->shell, p->handle, req, code, "%s", why);
     else
-        broker_drop(b, p, code, why); /* it does not speak the protocol of its role */
+        shell_drop(&b->shell, p, code, why); /* it does not speak the protocol of its role */
 }
 
-static bool is_cores(uint64_t kind)
+void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span message)
 {
-    switch (kind) {
-    case KIND_M_CALL:
-    case KIND_M_RESOLVE:
-    case KIND_M_FOLLOW:
-    case KIND_M_CANCEL:
-    case KIND_M_PARENT_END:
-    case KIND_M_PARENT_DRIVE:
-    case KIND_M_ATTEST:
-    case KIND_M_HAVE:
-    case KIND_M_HAVE_END:
-    case KIND_M_STARTED:
-    case KIND_M_PROGRESS:
-    case KIND_M_RESULT:
-    case KIND_M_RETURNED:
-    case KIND_M_PING:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* A parent begins only when its plan is here: whoever continues it must find it. */
-static void take_begin(struct broker *b, struct peer *p, struct span message)
-{
-    struct m_parent_begin m;
-    struct d_signed s;
-    struct d_parent d;
-    if (m_parent_begin_decode(message, &m, NULL) == 0 && d_signed_decode(m.parent, &s, NULL) == 0 &&
-        d_parent_decode(s.body, &d, NULL) == 0 && d.plan_size &&
-        !depot_has(b->depot, &d.plan, NULL))
-        broker_error(b, p->handle, m.req, REFUSAL_NOT_FOUND,
-                     "the plan is not here; send it first (PARENT_PLAN)");
-    else
-        broker_step_message(b, p, message);
-}
-
-static void take_service(struct broker *b, struct peer *p, uint64_t kind, struct span message)
-{
-    switch (kind) {
-    case KIND_M_QUERY:
-        query_take(b, p, message);
-        break;
-    case KIND_M_OPERATE:
-        operate_take(b, p, message);
-        break;
-    case KIND_M_SUBSCRIBE:
-    case KIND_M_CREDIT:
-    case KIND_M_UNSUBSCRIBE:
-        events_take(b->events, p, kind, message);
-        break;
-    case KIND_M_LOG_DATA:
-    case KIND_M_LOGS:
-        logs_take(b->logs, p, kind, message);
-        break;
-    case KIND_M_PUT:
-    case KIND_M_PUT_END:
-    case KIND_M_GET:
-    case KIND_M_PARENT_PLAN:
-        depot_take(b->depot, p, kind, message);
-        break;
-    case KIND_M_PARENT_BEGIN:
-        take_begin(b, p, message);
-        break;
-    case KIND_M_DEPLOY:
-        enrol_deploy(b, p, message);
-        break;
-    case KIND_M_ENROL:
-        enrol_take(b, p, message);
-        break;
-    case KIND_M_CERTIFICATE:
-        enrol_certificates(b, p, message);
-        break;
-    case KIND_M_PUBLISH:
-        enrol_publish(b, p, message);
-        break;
-    case KIND_M_REVOKE:
-        enrol_revoke(b, p, message);
-        break;
-    default:
-        broker_drop(b, p, REFUSAL_MALFORMED, "a message that belongs to no session");
-    }
-}
-
-void handlers_take(struct broker *b, uint64_t handle, uint64_t kind, struct span message)
-{
-    struct peer *p = broker_peer(b, handle);
+    struct broker *b = broker;
+    struct shell *sh = &b->shell;
+    struct shell_peer *p = shell_find_peer(sh, handle);
     struct error err = {0};
     enum refusal code = REFUSAL_NONE;
     const char *text;
     if (!p)
         return;
-    b->messages++;
-    if ((code = hello_still_good(b, p, &text)) != REFUSAL_NONE) {
-        broker_drop(b, p, code, text);
+    sh->messages++;
+    if ((code = hello_still_good(sh, p, &text)) != REFUSAL_NONE) {
+        shell_drop(sh, p, code, text);
         return;
     }
-    struct asker who = {.certificate = p->certificate};
-    if (rights_judge(b->core, &who, kind, message, &code, &err) == RIGHTS_DENIED)
+    const struct dispatch_row *row = dispatch_row_of(kind, rights_role(p->certificate));
+    if (rights_judge(sh->core, p->certificate, row ? &row->rule : NULL, kind, message, &code,
+                     &err) == RIGHTS_DENIED)
         deny(b, p, kind, message, code, err.text);
-    else if (is_cores(kind))
-        broker_step_message(b, p, message);
     else
-        take_service(b, p, kind, message);
+        row->take(b, p, kind, message);
 }

@@ -4,6 +4,7 @@
 #define LB_BROKER_TESTING_H
 
 #include "broker/broker.h"
+#include "broker/shell/turn.h"
 
 #include <sodium.h>
 

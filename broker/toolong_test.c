@@ -85,10 +85,11 @@ static void a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is(vo
         snprintf(step, sizeof step, "step_%u", i);
         say(&etl1, started, .run = execute.run, .attempt = 1, .step = span_str(step));
         if (i % 100 == 0)
-            wait_until(w, w->broker->last_lsn > i);
+            wait_until(w, turn_last_lsn(&w->broker->shell) > i);
     }
     struct view_run v;
-    wait_until(w, view_run(w->broker->core, &execute.run, &v) && strcmp(v.step, "step_12000") == 0);
+    wait_until(w, view_run(w->broker->shell.core, &execute.run, &v) &&
+                      strcmp(v.step, "step_12000") == 0);
     ask(&anna, "run", "run", id_format(execute.run, id), &text);
     assert_contains(buf_str(&text), "\"event\":\"called\"");
     assert_contains(buf_str(&text), "\"step\":\"step_1\"");

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "broker/shell/offload.h"
+#include "broker/shell/turn.h"
 #include "common/file.h"
 #include "common/log.h"
 
@@ -25,7 +26,7 @@ struct upload {
 };
 
 struct depot {
-    struct broker *b;
+    struct shell *shell;
     char *folder;
     uint64_t most_bytes, bytes;
     struct upload *uploads;
@@ -66,14 +67,13 @@ struct depot *depot_new(const char *folder, uint64_t most_bytes, struct error *e
     return d;
 }
 
-int depot_open(struct depot **ret, struct broker *b, struct error *err)
+int depot_open(struct depot **ret, struct shell *sh, const char *folder, uint64_t most_bytes,
+               struct error *err)
 {
-    char *folder = mem_printf("%s/depot", b->options.state);
-    *ret = depot_new(folder, b->options.depot_bytes, err);
-    mem_free(&folder);
+    *ret = depot_new(folder, most_bytes, err);
     if (!*ret)
         return -EIO;
-    (*ret)->b = b;
+    (*ret)->shell = sh;
     return 0;
 }
 
@@ -114,6 +114,11 @@ bool depot_has(const struct depot *d, const struct hash *hash, uint64_t *ret_siz
     if (there && ret_size)
         *ret_size = (uint64_t)st.st_size;
     return there;
+}
+
+struct shell *depot_shell(const struct depot *d)
+{
+    return d->shell;
 }
 
 uint64_t depot_bytes(const struct depot *d)
@@ -288,10 +293,10 @@ static void name_done(struct offload_job *job, bool cancelled)
         else if (u)
             upload_drop(n->d, u);
         if (n->rc == 0)
-            broker_done(n->d->b, n->peer, n->req, "%llu", (unsigned long long)n->size);
+            shell_done(n->d->shell, n->peer, n->req, "%llu", (unsigned long long)n->size);
         else
-            broker_error(n->d->b, n->peer, n->req,
-                         n->rc == -ENOSPC ? REFUSAL_NO_SPACE : REFUSAL_INTERNAL, "%s", n->err.text);
+            shell_error(n->d->shell, n->peer, n->req,
+                        n->rc == -ENOSPC ? REFUSAL_NO_SPACE : REFUSAL_INTERNAL, "%s", n->err.text);
     }
     buf_free(&n->manifest);
     buf_free(&n->signature);
@@ -313,74 +318,74 @@ static void name_it(struct depot *d, uint64_t peer, uint64_t req, const struct h
         n->manifest = buf_dup(package->manifest);
         n->signature = buf_dup(package->signature);
     }
-    offload_push(d->b->offload, &n->job);
+    offload_push(d->shell->offload, &n->job);
 }
 
 /* ---- Messages */
-static void answer_put(struct depot *d, const struct peer *p, uint64_t req, enum depot_put result,
-                       uint64_t offset, const struct error *err)
+static void answer_put(struct depot *d, const struct shell_peer *p, uint64_t req,
+                       enum depot_put result, uint64_t offset, const struct error *err)
 {
     switch (result) {
     case DEPOT_MORE:
     case DEPOT_WHOLE:
-        broker_done(d->b, p->handle, req, "%llu", (unsigned long long)offset);
+        shell_done(d->shell, p->handle, req, "%llu", (unsigned long long)offset);
         break;
     case DEPOT_WRONG_HASH:
-        broker_error(d->b, p->handle, req, REFUSAL_BAD_PACKAGE, "%s", err->text);
+        shell_error(d->shell, p->handle, req, REFUSAL_BAD_PACKAGE, "%s", err->text);
         break;
     case DEPOT_FULL:
-        broker_error(d->b, p->handle, req, REFUSAL_NO_SPACE, "%s", err->text);
+        shell_error(d->shell, p->handle, req, REFUSAL_NO_SPACE, "%s", err->text);
         break;
     case DEPOT_FAILED:
         log_error("%s", err->text);
-        broker_error(d->b, p->handle, req, REFUSAL_INTERNAL, "%s", err->text);
+        shell_error(d->shell, p->handle, req, REFUSAL_INTERNAL, "%s", err->text);
     }
 }
 
-static void take_put(struct depot *d, struct peer *p, struct span message)
+static void take_put(struct depot *d, struct shell_peer *p, struct span message)
 {
     struct m_put m;
     struct error err = {0};
     uint64_t offset;
     if (m_put_decode(message, &m, &err) < 0)
-        broker_drop(d->b, p, REFUSAL_MALFORMED, err.text);
+        shell_drop(d->shell, p, REFUSAL_MALFORMED, err.text);
     else if (depot_has(d, &m.package, &offset))
-        broker_done(d->b, p->handle, m.req, "%llu", (unsigned long long)offset);
+        shell_done(d->shell, p->handle, m.req, "%llu", (unsigned long long)offset);
     else {
         enum depot_put result = depot_put(d, &m.package, m.offset, m.size, m.data, &offset, &err);
         answer_put(d, p, m.req, result, offset, &err);
     }
 }
 
-static void take_put_end(struct depot *d, struct peer *p, struct span message)
+static void take_put_end(struct depot *d, struct shell_peer *p, struct span message)
 {
     struct m_put_end m;
     struct error err = {0};
     uint64_t size = 0;
     if (m_put_end_decode(message, &m, &err) < 0) {
-        broker_drop(d->b, p, REFUSAL_MALFORMED, err.text);
+        shell_drop(d->shell, p, REFUSAL_MALFORMED, err.text);
         return;
     }
     struct upload *u = find(d, &m.package);
     if (!depot_has(d, &m.package, &size) && (!u || !u->whole))
-        broker_error(d->b, p->handle, m.req, REFUSAL_STATE,
-                     "the package is not whole here: %llu of its bytes have come",
-                     (unsigned long long)(u ? u->offset : 0));
+        shell_error(d->shell, p->handle, m.req, REFUSAL_STATE,
+                    "the package is not whole here: %llu of its bytes have come",
+                    (unsigned long long)(u ? u->offset : 0));
     else
         name_it(d, p->handle, m.req, &m.package, u ? u->size : size, &m);
 }
 
-static void take_plan(struct depot *d, struct peer *p, struct span message)
+static void take_plan(struct depot *d, struct shell_peer *p, struct span message)
 {
     struct m_parent_plan m;
     struct error err = {0};
     uint64_t offset;
     if (m_parent_plan_decode(message, &m, &err) < 0) {
-        broker_drop(d->b, p, REFUSAL_MALFORMED, err.text);
+        shell_drop(d->shell, p, REFUSAL_MALFORMED, err.text);
         return;
     }
     if (depot_has(d, &m.plan, &offset)) {
-        broker_done(d->b, p->handle, m.req, "%llu", (unsigned long long)offset);
+        shell_done(d->shell, p->handle, m.req, "%llu", (unsigned long long)offset);
         return;
     }
     enum depot_put result = depot_put(d, &m.plan, m.offset, m.size, m.data, &offset, &err);
@@ -390,18 +395,18 @@ static void take_plan(struct depot *d, struct peer *p, struct span message)
         answer_put(d, p, m.req, result, offset, &err);
 }
 
-static void take_get(struct depot *d, struct peer *p, struct span message)
+static void take_get(struct depot *d, struct shell_peer *p, struct span message)
 {
     struct m_get m;
     struct error err = {0};
     struct buf data = {0}, signature = {0};
     uint64_t size;
     if (m_get_decode(message, &m, &err) < 0) {
-        broker_drop(d->b, p, REFUSAL_MALFORMED, err.text);
+        shell_drop(d->shell, p, REFUSAL_MALFORMED, err.text);
         return;
     }
     if (depot_read(d, &m.package, m.offset, m.length, &data, &size, &err) < 0) {
-        broker_error(d->b, p->handle, m.req, REFUSAL_NOT_FOUND, "%s", err.text);
+        shell_error(d->shell, p->handle, m.req, REFUSAL_NOT_FOUND, "%s", err.text);
     } else {
         char *path = path_of(d->folder, &m.package, ".sig");
         /* With every piece, so that whoever goes on after a break has it, too. A plan has none. */
@@ -413,13 +418,28 @@ static void take_get(struct depot *d, struct peer *p, struct span message)
                             .size = size,
                             .data = buf_span(&data),
                             .signature = buf_span(&signature)};
-        broker_send(d->b, p->handle, &m_chunk_schema, &c);
+        shell_send(d->shell, p->handle, &m_chunk_schema, &c);
     }
     buf_free(&data);
     buf_free(&signature);
 }
 
-void depot_take(struct depot *d, struct peer *p, uint64_t kind, struct span message)
+/* A parent begins only when its plan is here: whoever continues it must find it. */
+static void take_begin(struct depot *d, struct shell_peer *p, struct span message)
+{
+    struct m_parent_begin m;
+    struct d_signed s;
+    struct d_parent parent;
+    if (m_parent_begin_decode(message, &m, NULL) == 0 && d_signed_decode(m.parent, &s, NULL) == 0 &&
+        d_parent_decode(s.body, &parent, NULL) == 0 && parent.plan_size &&
+        !depot_has(d, &parent.plan, NULL))
+        shell_error(d->shell, p->handle, m.req, REFUSAL_NOT_FOUND,
+                    "the plan is not here; send it first (PARENT_PLAN)");
+    else
+        turn_step_message(d->shell, p, message);
+}
+
+void depot_take(struct depot *d, struct shell_peer *p, uint64_t kind, struct span message)
 {
     switch (kind) {
     case KIND_M_PUT:
@@ -433,6 +453,9 @@ void depot_take(struct depot *d, struct peer *p, uint64_t kind, struct span mess
         break;
     case KIND_M_PARENT_PLAN:
         take_plan(d, p, message);
+        break;
+    case KIND_M_PARENT_BEGIN:
+        take_begin(d, p, message);
         break;
     }
 }

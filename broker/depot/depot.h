@@ -7,14 +7,21 @@
 #ifndef LB_BROKER_DEPOT_DEPOT_H
 #define LB_BROKER_DEPOT_DEPOT_H
 
-#include "broker/broker.h"
+#include "broker/shell/shell.h"
 
-int depot_open(struct depot **ret, struct broker *b, struct error *err);
+struct depot;
+
+/* Opens the folder, which is made if need be; beyond most_bytes (0: no limit) nothing new is taken.
+ */
+int depot_open(struct depot **ret, struct shell *sh, const char *folder, uint64_t most_bytes,
+               struct error *err);
 void depot_close(struct depot **d);
-/* PUT, PUT_END, GET, PARENT_PLAN. */
-void depot_take(struct depot *d, struct peer *p, uint64_t kind, struct span message);
+/* PUT, PUT_END, GET, PARENT_PLAN; and PARENT_BEGIN, which goes on to the core if its plan is here.
+ */
+void depot_take(struct depot *d, struct shell_peer *p, uint64_t kind, struct span message);
 /* Is it here, whole? Its size. */
 bool depot_has(const struct depot *d, const struct hash *hash, uint64_t *ret_size);
+struct shell *depot_shell(const struct depot *d);
 uint64_t depot_bytes(const struct depot *d);
 /* Each package with its manifest (JSON): for QUERY packages. */
 void depot_each(const struct depot *d,

@@ -203,32 +203,6 @@ void json_set_outcome(json_t *o, const struct d_outcome *outcome)
         set_texts(o, "off", &outcome->off);
 }
 
-/* ---- What a run's first record says */
-void event_about_of(struct span begin, struct event_about *ret)
-{
-    uint64_t kind;
-    size_t size;
-    struct r_called called;
-    struct r_parent_begun begun;
-    struct d_signed s;
-    memset(ret, 0, sizeof *ret);
-    if (!begin.n || wire_peek(begin, &kind, &size, NULL) < 0)
-        return;
-    if (kind == KIND_R_CALLED && r_called_decode(begin, &called, NULL) == 0 &&
-        d_signed_decode(called.call, &s, NULL) == 0 &&
-        d_call_decode(s.body, &ret->call, NULL) == 0) {
-        ret->known = true;
-        ret->principal = called.principal;
-        ret->begun_at = called.at;
-    } else if (kind == KIND_R_PARENT_BEGUN && r_parent_begun_decode(begin, &begun, NULL) == 0 &&
-               d_signed_decode(begun.parent, &s, NULL) == 0 &&
-               d_parent_decode(s.body, &ret->parent, NULL) == 0) {
-        ret->known = ret->is_parent = true;
-        ret->principal = begun.principal;
-        ret->begun_at = begun.at;
-    }
-}
-
 /* ---- Events */
 static void server_is(struct feed_event *e, json_t *o, struct span server)
 {
@@ -243,7 +217,7 @@ static void attempt_is(json_t *o, uint64_t attempt)
 }
 
 static void outcome_is(struct feed_event *e, json_t *o, struct span bytes,
-                       const struct event_about *about)
+                       const struct about *about)
 {
     struct d_outcome outcome;
     if (d_outcome_decode(bytes, &outcome, NULL) < 0)
@@ -331,7 +305,7 @@ static void fill_way(struct feed_event *e, json_t *o, uint64_t kind, struct span
 
 /* Its end, and parents. */
 static void fill_end(struct feed_event *e, json_t *o, uint64_t kind, struct span record,
-                     const struct event_about *about)
+                     const struct about *about)
 {
     switch (kind) {
     case KIND_R_ENDED: {
@@ -451,7 +425,7 @@ static void fill_other(struct feed_event *e, json_t *o, uint64_t kind, struct sp
     }
 }
 
-static void fill_about(struct feed_event *e, json_t *o, const struct event_about *about)
+static void fill_about(struct feed_event *e, json_t *o, const struct about *about)
 {
     span_copy_str(about->principal, e->principal, sizeof e->principal);
     if (about->known && !about->is_parent) {
@@ -469,7 +443,7 @@ static void fill_about(struct feed_event *e, json_t *o, const struct event_about
     json_set_text(o, "by", about->principal);
 }
 
-struct feed_event *event_make(uint64_t seq, struct span record, const struct event_about *about)
+struct feed_event *event_make(uint64_t seq, struct span record, const struct about *about)
 {
     struct feed_event *e = mem_zalloc(1, sizeof *e);
     json_t *o = json_object();
@@ -485,7 +459,7 @@ struct feed_event *event_make(uint64_t seq, struct span record, const struct eve
     if (about)
         fill_about(e, o, about);
     fill_way(e, o, kind, record);
-    fill_end(e, o, kind, record, about ? about : &(struct event_about){0});
+    fill_end(e, o, kind, record, about ? about : &(struct about){0});
     fill_other(e, o, kind, record);
     set_word(o, "event", e->word);
     json_set_id(o, "run", &e->run);

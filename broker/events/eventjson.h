@@ -1,9 +1,12 @@
 /* eventjson.h - what happened, as JSON: one function for events as they happen and for those read
  * from history.
  *
- * {"v":1,"seq":1042,"event":"result","run":"0193...","attempt":1,"server":"etl1","job":"load","job_hash":"blake2b:...",
- *  "parent":"0193...","task":"extract","index":1,"try":1,"delivery":{"state":"called"},"job_outcome":{"state":"failed","steps":[...]},
- *  "package":{"state":"failed"},"status":"failed","called_at":"...","started_at":"...","ended_at":"...","by":"nightly"}
+ * {"v":1,"seq":1042,"event":"result","run":"0193...","attempt":1,"server":"etl1","job":"load",
+ *  "job_hash":"blake2b:...","parent":"0193...","task":"extract","index":1,"try":1,
+ *  "delivery":{"state":"called"},"job_outcome":{"state":"failed","steps":[...]},
+ *  "package":{"state":"failed"},"status":"failed","called_at":"...","started_at":"...",
+ *  "ended_at":"...","by":"nightly"}
+ *
  * Fields that say nothing are left out. Sealed parameters are bytes, which are never shown.
  * Pure. */
 #ifndef LB_BROKER_EVENTS_EVENTJSON_H
@@ -12,20 +15,10 @@
 #include <jansson.h>
 
 #include "broker/core/feed.h"
-
-/* What a run's first record says: begin NULL if it is not there any more. Spans point into that
-   record. */
-struct event_about {
-    bool known, is_parent;
-    struct span principal;
-    struct d_call call;
-    struct d_parent parent;
-    int64_t begun_at;
-};
-void event_about_of(struct span begin_record, struct event_about *ret);
+#include "broker/shell/about.h"
 
 /* The text is the JSON. Owned; event_free. `about` NULL: the record is of no run. */
-struct feed_event *event_make(uint64_t seq, struct span record, const struct event_about *about);
+struct feed_event *event_make(uint64_t seq, struct span record, const struct about *about);
 void event_free(struct feed_event **e);
 
 /* ---- Pieces that queries use too */

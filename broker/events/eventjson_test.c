@@ -75,8 +75,8 @@ static int teardown(void **state)
 
 static struct feed_event *result(void)
 {
-    struct event_about about;
-    event_about_of(buf_span(&called), &about);
+    struct about about;
+    about_of(buf_span(&called), &about);
     return event_make(1042, buf_span(&ended), &about);
 }
 
@@ -115,8 +115,8 @@ static void a_result_tells_all_three_layers_and_what_was_called(void **state)
 static void an_event_without_its_beginning_is_still_one(void **state)
 {
     (void)state;
-    struct event_about nothing;
-    event_about_of(SPAN_NONE, &nothing);
+    struct about nothing;
+    about_of(SPAN_NONE, &nothing);
     struct feed_event *e = event_make(7, buf_span(&ended), &nothing);
     assert_contains(e->text, "\"event\":\"result\"");
     event_free(&e);

@@ -3,23 +3,27 @@
 
 #include <errno.h>
 
+#include "broker/core/feed.h"
 #include "broker/events/eventjson.h"
+#include "broker/shell/about.h"
+#include "broker/shell/hello.h"
+#include "broker/shell/rights.h"
 
 struct events {
-    struct broker *b;
+    struct shell *shell;
     struct feed *feed;
 };
 
 /* ---- What the feed asks for */
 static struct feed_event *make(void *self, uint64_t lsn, struct span record, struct span begin)
 {
-    struct event_about about;
+    struct about about;
     uint64_t kind;
     bool begins;
     (void)self;
     if (id_is_zero(feed_run_of(record, &kind, &begins)))
         return event_make(lsn, record, NULL);
-    event_about_of(begin, &about);
+    about_of(begin, &about);
     return event_make(lsn, record, &about);
 }
 
@@ -32,30 +36,30 @@ static void drop(void *self, struct feed_event **e)
 static bool may_hear(void *self, uint64_t peer)
 {
     const struct events *e = self;
-    const struct peer *p = broker_peer(e->b, peer);
+    const struct shell_peer *p = shell_find_peer(e->shell, peer);
     const char *text;
-    return p && hello_still_good(e->b, p, &text) == REFUSAL_NONE;
+    return p && hello_still_good(e->shell, p, &text) == REFUSAL_NONE;
 }
 
 static bool window_open(void *self, uint64_t peer)
 {
     const struct events *e = self;
-    return net_server_window_open(e->b->net, peer);
+    return net_server_window_open(e->shell->net, peer);
 }
 
 static bool may_see(void *self, uint64_t peer, const struct feed_event *ev)
 {
     const struct events *e = self;
-    const struct peer *p = broker_peer(e->b, peer);
+    const struct shell_peer *p = shell_find_peer(e->shell, peer);
     const char *address = *ev->address ? ev->address : *ev->server ? ev->server : "all";
-    return p &&
-           rights_may_see(e->b->core, p->certificate, ev->principal, ev->job, address, ev->server);
+    return p && rights_may_see(e->shell->core, p->certificate, ev->principal, ev->job, address,
+                               ev->server);
 }
 
 static void send(void *self, uint64_t peer, const struct m_events *m)
 {
     const struct events *e = self;
-    broker_send(e->b, peer, &m_events_schema, m);
+    shell_send(e->shell, peer, &m_events_schema, m);
 }
 
 static struct bcore_record *records_of(const struct store_record *from, unsigned n)
@@ -73,8 +77,8 @@ static void hear(void *self, const struct store_answer *a)
         return;
     if (a->rc < 0) {
         const struct events *e = feed_reader_shell(r);
-        broker_error(e->b, feed_reader_peer(r), feed_reader_req(r), REFUSAL_INTERNAL, "%s",
-                     a->err.text);
+        shell_error(e->shell, feed_reader_peer(r), feed_reader_req(r), REFUSAL_INTERNAL, "%s",
+                    a->err.text);
         feed_failed(r);
         return;
     }
@@ -98,16 +102,16 @@ static uint64_t ask(void *self, struct feed_reader *r, const struct feed_questio
                                    .since = q->since,
                                    .most = q->most,
                                    .most_bytes = q->most_bytes};
-    return store_ask(e->b->store, &asked, hear, r);
+    return store_ask(e->shell->store, &asked, hear, r);
 }
 
 static void forget(void *self, uint64_t asked)
 {
     const struct events *e = self;
-    store_forget(e->b->store, asked);
+    store_forget(e->shell->store, asked);
 }
 
-static const struct feed_calls calls = {.make = make,
+static const struct feed_calls CALLS = {.make = make,
                                         .drop = drop,
                                         .may_hear = may_hear,
                                         .window_open = window_open,
@@ -116,12 +120,37 @@ static const struct feed_calls calls = {.make = make,
                                         .ask = ask,
                                         .forget = forget};
 
-/* ---- What the broker tells it */
-struct events *events_new(struct broker *b)
+/* ---- What it hears */
+static void on_record(void *self, uint64_t lsn, struct span record)
+{
+    feed_record(((struct events *)self)->feed, lsn, record);
+}
+
+static void on_committed(void *self, uint64_t lsn)
+{
+    feed_committed(((struct events *)self)->feed, lsn);
+}
+
+static void on_window(void *self, uint64_t peer)
+{
+    feed_window(((struct events *)self)->feed, peer);
+}
+
+static void on_peer_gone(void *self, uint64_t peer)
+{
+    feed_forget(((struct events *)self)->feed, peer);
+}
+
+struct events *events_new(struct shell *sh)
 {
     struct events *e = mem_zalloc(1, sizeof *e);
-    e->b = b;
-    e->feed = feed_new(&(struct feed_config){0}, b->core, &calls, e);
+    e->shell = sh;
+    e->feed = feed_new(&(struct feed_config){0}, sh->core, &CALLS, e);
+    shell_listen(sh, &(struct shell_listener){.self = e,
+                                              .record = on_record,
+                                              .committed = on_committed,
+                                              .window = on_window,
+                                              .peer_gone = on_peer_gone});
     return e;
 }
 
@@ -133,32 +162,12 @@ void events_free(struct events **e)
     mem_free(e);
 }
 
-void events_record(struct events *e, uint64_t lsn, struct span record)
-{
-    feed_record(e->feed, lsn, record);
-}
-
-void events_committed(struct events *e, uint64_t lsn)
-{
-    feed_committed(e->feed, lsn);
-}
-
-void events_window(struct events *e, uint64_t peer)
-{
-    feed_window(e->feed, peer);
-}
-
-void events_forget(struct events *e, uint64_t peer)
-{
-    feed_forget(e->feed, peer);
-}
-
 unsigned events_subscriptions(const struct events *e)
 {
     return feed_readers(e->feed);
 }
 
-void events_take(struct events *e, struct peer *p, uint64_t kind, struct span message)
+void events_take(struct events *e, struct shell_peer *p, uint64_t kind, struct span message)
 {
     struct m_subscribe subscribing;
     struct m_credit credit;
@@ -168,14 +177,14 @@ void events_take(struct events *e, struct peer *p, uint64_t kind, struct span me
     int rc = 0;
     if (kind == KIND_M_SUBSCRIBE && (rc = m_subscribe_decode(message, &subscribing, &err)) == 0) {
         if ((code = feed_subscribe(e->feed, p->handle, &subscribing, &err)) != REFUSAL_NONE)
-            broker_error(e->b, p->handle, subscribing.req, code, "%s", err.text);
+            shell_error(e->shell, p->handle, subscribing.req, code, "%s", err.text);
     } else if (kind == KIND_M_CREDIT && (rc = m_credit_decode(message, &credit, &err)) == 0) {
         feed_credit(e->feed, p->handle, &credit);
     } else if (kind == KIND_M_UNSUBSCRIBE &&
                (rc = m_unsubscribe_decode(message, &leaving, &err)) == 0) {
         feed_unsubscribe(e->feed, p->handle, leaving.req);
-        broker_done(e->b, p->handle, leaving.req, "%s", "");
+        shell_done(e->shell, p->handle, leaving.req, "%s", "");
     }
     if (rc < 0)
-        broker_drop(e->b, p, REFUSAL_MALFORMED, err.text);
+        shell_drop(e->shell, p, REFUSAL_MALFORMED, err.text);
 }

@@ -5,11 +5,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "broker/events/eventjson.h"
 #include "broker/logs/logfile.h"
+#include "broker/shell/about.h"
+#include "broker/shell/rights.h"
 #include "common/log.h"
 
-struct reader {
+struct logs_reader {
     uint64_t peer, req, after;
     struct id run;
     char step[LIMIT_NAME + 1];
@@ -20,96 +21,57 @@ struct reader {
     int64_t deadline;
     uint64_t asked;
     struct logs *logs;
-    struct reader *next;
+    struct logs_reader *next;
 };
 
 struct logs {
-    struct broker *b;
+    struct shell *shell;
     struct logfile *file;
-    struct reader *readers;
+    struct logs_reader *readers;
     unsigned n;
     bool dirty, owe; /* pieces were added; acknowledgements are owed */
     struct loop_timer tail;
 };
-
-static void pump_all(struct logs *l);
-
-int logs_open(struct logs **ret, struct broker *b, struct error *err)
-{
-    struct logs *l = mem_zalloc(1, sizeof *l);
-    char *folder = mem_printf("%s/logs", b->options.state);
-    l->b = b;
-    int rc = logfile_open(&l->file, folder, b->options.logs_bytes, LOGS_SEGMENT, err);
-    mem_free(&folder);
-    if (rc < 0) {
-        mem_free(&l);
-        return rc;
-    }
-    *ret = l;
-    return 0;
-}
 
 uint64_t logs_bytes(const struct logs *l)
 {
     return logfile_bytes(l->file);
 }
 
-static void reader_free(struct logs *l, struct reader **link)
+static void reader_free(struct logs *l, struct logs_reader **link)
 {
-    struct reader *r = *link;
+    struct logs_reader *r = *link;
     *link = r->next;
     if (r->asked)
-        store_forget(l->b->store, r->asked);
+        store_forget(l->shell->store, r->asked);
     mem_free(&r);
     l->n--;
-}
-
-void logs_forget(struct logs *l, uint64_t peer)
-{
-    for (struct reader **link = l ? &l->readers : NULL; link && *link;) {
-        if ((*link)->peer == peer)
-            reader_free(l, link);
-        else
-            link = &(*link)->next;
-    }
-}
-
-void logs_close(struct logs **logs)
-{
-    struct logs *l = *logs;
-    if (!l)
-        return;
-    loop_timer_stop(l->b->loop, &l->tail);
-    while (l->readers)
-        reader_free(l, &l->readers);
-    logfile_close(&l->file);
-    mem_free(logs);
 }
 
 /* ---- In */
 /* May this server write to the run's log? Live runs say where they are; for others the first piece
    has. */
-static bool is_its_run(const struct logs *l, const struct peer *p, const struct m_log_data *m)
+static bool is_its_run(const struct logs *l, const struct shell_peer *p, const struct m_log_data *m)
 {
     struct view_run r;
     char server[LIMIT_NAME + 1];
-    if (view_run(l->b->core, &m->run, &r))
+    if (view_run(l->shell->core, &m->run, &r))
         return m->attempt < r.attempt || (r.server && strcmp(r.server, p->who.name) == 0);
     return !logfile_server(l->file, &m->run, server) || strcmp(server, p->who.name) == 0;
 }
 
-static void acknowledge(struct logs *l, struct peer *p)
+static void acknowledge(struct logs *l, struct shell_peer *p)
 {
-    broker_send(l->b, p->handle, &m_log_ack_schema, &(struct m_log_ack){.bytes = p->log_bytes});
+    shell_send(l->shell, p->handle, &m_log_ack_schema, &(struct m_log_ack){.bytes = p->log_bytes});
     p->log_acked = p->log_bytes;
 }
 
-static void take_data(struct logs *l, struct peer *p, struct span message)
+static void take_data(struct logs *l, struct shell_peer *p, struct span message)
 {
     struct m_log_data m;
     struct error err = {0};
     if (m_log_data_decode(message, &m, &err) < 0) {
-        broker_drop(l->b, p, REFUSAL_MALFORMED, err.text);
+        shell_drop(l->shell, p, REFUSAL_MALFORMED, err.text);
         return;
     }
     if (!is_its_run(l, p, &m))
@@ -123,29 +85,15 @@ static void take_data(struct logs *l, struct peer *p, struct span message)
         acknowledge(l, p);
 }
 
-void logs_turn_end(struct logs *l)
-{
-    struct error err = {0};
-    if (l->owe)
-        for (struct peer *p = l->b->peers; p; p = p->hh.next)
-            if (p->log_bytes != p->log_acked)
-                acknowledge(l, p);
-    if (l->dirty && logfile_commit(l->file, &err) < 0)
-        log_warn("%s", err.text);
-    if (l->dirty)
-        pump_all(l);
-    l->dirty = l->owe = false;
-}
-
 /* ---- Out */
 static bool is_live(const struct logs *l, const struct id *run)
 {
     struct view_owner o;
-    return view_owner(l->b->core, run, &o);
+    return view_owner(l->shell->core, run, &o);
 }
 
 /* Sends a page. True: there was one, or the end. */
-static bool send_page(struct logs *l, struct reader *r, bool *ret_end)
+static bool send_page(struct logs *l, struct logs_reader *r, bool *ret_end)
 {
     struct buf items = {0};
     struct error err = {0};
@@ -154,16 +102,16 @@ static bool send_page(struct logs *l, struct reader *r, bool *ret_end)
         logfile_read(l->file, &r->run, span_str(r->step), r->after, LOGS_PAGE, &items, &next, &err);
     *ret_end = n <= 0 && next == r->after &&
                (!r->follow || (r->over && (logfile_reached(l->file, &r->run) >= r->expected ||
-                                           loop_now(l->b->loop) >= r->deadline)));
+                                           loop_now(l->shell->loop) >= r->deadline)));
     if (n < 0)
-        broker_error(l->b, r->peer, r->req, REFUSAL_INTERNAL, "%s", err.text);
+        shell_error(l->shell, r->peer, r->req, REFUSAL_INTERNAL, "%s", err.text);
     bool moved = n > 0 || next != r->after;
     if (n > 0 || (n == 0 && *ret_end)) {
         struct m_log m = {.req = r->req,
                           .chunks = wire_list_from(&items, (uint32_t)n),
                           .next = next,
                           .end = *ret_end};
-        broker_send(l->b, r->peer, &m_log_schema, &m);
+        shell_send(l->shell, r->peer, &m_log_schema, &m);
     }
     r->after = next;
     buf_free(&items);
@@ -171,13 +119,13 @@ static bool send_page(struct logs *l, struct reader *r, bool *ret_end)
     return moved;
 }
 
-static void ask_about(struct logs *l, struct reader *r);
+static void ask_about(struct logs *l, struct logs_reader *r);
 
 /* False: the reader has heard the end. */
-static bool pump(struct logs *l, struct reader *r)
+static bool pump(struct logs *l, struct logs_reader *r)
 {
     bool end = false;
-    while (!end && !r->judging && net_server_window_open(l->b->net, r->peer))
+    while (!end && !r->judging && net_server_window_open(l->shell->net, r->peer))
         if (!send_page(l, r, &end))
             break;
     if (!end && !r->judging && r->follow && !r->over && !is_live(l, &r->run))
@@ -187,27 +135,12 @@ static bool pump(struct logs *l, struct reader *r)
 
 static void pump_all(struct logs *l)
 {
-    for (struct reader **link = &l->readers; *link;) {
+    for (struct logs_reader **link = &l->readers; *link;) {
         if (pump(l, *link))
             link = &(*link)->next;
         else
             reader_free(l, link);
     }
-}
-
-void logs_committed(struct logs *l)
-{
-    if (l->readers)
-        pump_all(l);
-}
-
-void logs_window(struct logs *l, uint64_t peer)
-{
-    for (const struct reader *r = l->readers; r; r = r->next)
-        if (r->peer == peer) {
-            pump_all(l);
-            return;
-        }
 }
 
 static void on_tail(struct loop *loop, struct loop_timer *t, void *arg)
@@ -232,20 +165,9 @@ static uint64_t bytes_of(struct span record)
     return n;
 }
 
-static bool may_read(const struct logs *l, const struct peer *p, const struct store_answer *a)
+static struct logs_reader **link_of(struct logs *l, const struct logs_reader *r)
 {
-    struct event_about about;
-    char owner[LIMIT_NAME + 1], job[LIMIT_JOB + 1], address[LIMIT_ADDRESS + 1];
-    event_about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
-    span_copy_str(about.principal, owner, sizeof owner);
-    span_copy_str(about.is_parent ? SPAN_NONE : about.call.job, job, sizeof job);
-    span_copy_str(about.is_parent ? span_str("all") : about.call.address, address, sizeof address);
-    return about.known && rights_may_see(l->b->core, p->certificate, owner, job, address, NULL);
-}
-
-static struct reader **link_of(struct logs *l, const struct reader *r)
-{
-    struct reader **link = &l->readers;
+    struct logs_reader **link = &l->readers;
     while (*link != r)
         link = &(*link)->next;
     return link;
@@ -253,58 +175,60 @@ static struct reader **link_of(struct logs *l, const struct reader *r)
 
 static void hear_about(void *self, const struct store_answer *a)
 {
-    struct reader *r = self;
+    struct logs_reader *r = self;
     struct logs *l = r->logs;
-    const struct peer *p = a->rc == -ECANCELED ? NULL : broker_peer(l->b, r->peer);
+    const struct shell_peer *p = a->rc == -ECANCELED ? NULL : shell_find_peer(l->shell, r->peer);
     uint64_t kind;
     size_t size;
     r->asked = 0;
     r->judging = false;
     if (!p)
         return;
-    if (!may_read(l, p, a)) {
-        broker_error(l->b, r->peer, r->req, REFUSAL_UNKNOWN_RUN,
-                     "no run of this id is live or in the history");
+    struct about about;
+    about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
+    if (!rights_may_see_about(l->shell->core, p->certificate, &about)) {
+        shell_error(l->shell, r->peer, r->req, REFUSAL_UNKNOWN_RUN,
+                    "no run of this id is live or in the history");
         reader_free(l, link_of(l, r));
         return;
     }
     r->over = true;
-    r->deadline = loop_now(l->b->loop) + LOGS_TAIL_MS;
+    r->deadline = loop_now(l->shell->loop) + LOGS_TAIL_MS;
     for (unsigned i = 0; i < a->n_records; i++)
         if (wire_peek(a->records[i].body, &kind, &size, NULL) == 0 && kind == KIND_R_ENDED)
             r->expected = bytes_of(a->records[i].body);
-    loop_timer_set(l->b->loop, &l->tail, "logs", r->deadline, on_tail, l);
+    loop_timer_set(l->shell->loop, &l->tail, "logs", r->deadline, on_tail, l);
     if (!pump(l, r))
         reader_free(l, link_of(l, r));
 }
 
-static void ask_about(struct logs *l, struct reader *r)
+static void ask_about(struct logs *l, struct logs_reader *r)
 {
     struct store_question q = {.what = STORE_RECORDS, .run = r->run, .most = STORE_PAGE_MAX};
     r->judging = true;
-    r->asked = store_ask(l->b->store, &q, hear_about, r);
+    r->asked = store_ask(l->shell->store, &q, hear_about, r);
 }
 
-static void take_logs(struct logs *l, struct peer *p, struct span message)
+static void take_logs(struct logs *l, struct shell_peer *p, struct span message)
 {
     struct m_logs m;
     struct error err = {0};
     if (m_logs_decode(message, &m, &err) < 0) {
-        broker_drop(l->b, p, REFUSAL_MALFORMED, err.text);
+        shell_drop(l->shell, p, REFUSAL_MALFORMED, err.text);
         return;
     }
-    for (struct reader **link = &l->readers; *link;) {
+    for (struct logs_reader **link = &l->readers; *link;) {
         if ((*link)->peer == p->handle && (*link)->req == m.req)
             reader_free(l, link); /* said again */
         else
             link = &(*link)->next;
     }
     if (l->n >= LOGS_READERS) {
-        broker_error(l->b, p->handle, m.req, REFUSAL_BUSY,
-                     "%u readers of logs are served; no more are taken", l->n);
+        shell_error(l->shell, p->handle, m.req, REFUSAL_BUSY,
+                    "%u readers of logs are served; no more are taken", l->n);
         return;
     }
-    struct reader *r = mem_zalloc(1, sizeof *r);
+    struct logs_reader *r = mem_zalloc(1, sizeof *r);
     r->logs = l;
     r->peer = p->handle;
     r->req = m.req;
@@ -321,10 +245,87 @@ static void take_logs(struct logs *l, struct peer *p, struct span message)
         reader_free(l, link_of(l, r));
 }
 
-void logs_take(struct logs *l, struct peer *p, uint64_t kind, struct span message)
+void logs_take(struct logs *l, struct shell_peer *p, uint64_t kind, struct span message)
 {
     if (kind == KIND_M_LOG_DATA)
         take_data(l, p, message);
     else
         take_logs(l, p, message);
+}
+
+/* ---- What it hears; beginning and end */
+static void on_peer_gone(void *self, uint64_t peer)
+{
+    struct logs *l = self;
+    for (struct logs_reader **link = &l->readers; *link;) {
+        if ((*link)->peer == peer)
+            reader_free(l, link);
+        else
+            link = &(*link)->next;
+    }
+}
+
+static void on_turn_end(void *self)
+{
+    struct logs *l = self;
+    struct error err = {0};
+    if (l->owe)
+        for (struct shell_peer *p = l->shell->peers; p; p = p->hh.next)
+            if (p->log_bytes != p->log_acked)
+                acknowledge(l, p);
+    if (l->dirty && logfile_commit(l->file, &err) < 0)
+        log_warn("%s", err.text);
+    if (l->dirty)
+        pump_all(l);
+    l->dirty = l->owe = false;
+}
+
+/* Runs may have ended. */
+static void on_committed(void *self, uint64_t lsn)
+{
+    struct logs *l = self;
+    (void)lsn;
+    if (l->readers)
+        pump_all(l);
+}
+
+static void on_window(void *self, uint64_t peer)
+{
+    struct logs *l = self;
+    for (const struct logs_reader *r = l->readers; r; r = r->next)
+        if (r->peer == peer) {
+            pump_all(l);
+            return;
+        }
+}
+
+int logs_open(struct logs **ret, struct shell *sh, const char *folder, uint64_t most_bytes,
+              struct error *err)
+{
+    struct logs *l = mem_zalloc(1, sizeof *l);
+    l->shell = sh;
+    int rc = logfile_open(&l->file, folder, most_bytes, LOGS_SEGMENT, err);
+    if (rc < 0) {
+        mem_free(&l);
+        return rc;
+    }
+    shell_listen(sh, &(struct shell_listener){.self = l,
+                                              .committed = on_committed,
+                                              .window = on_window,
+                                              .turn_end = on_turn_end,
+                                              .peer_gone = on_peer_gone});
+    *ret = l;
+    return 0;
+}
+
+void logs_close(struct logs **logs)
+{
+    struct logs *l = *logs;
+    if (!l)
+        return;
+    loop_timer_stop(l->shell->loop, &l->tail);
+    while (l->readers)
+        reader_free(l, &l->readers);
+    logfile_close(&l->file);
+    mem_free(logs);
 }

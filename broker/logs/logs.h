@@ -11,7 +11,7 @@
 #ifndef LB_BROKER_LOGS_LOGS_H
 #define LB_BROKER_LOGS_LOGS_H
 
-#include "broker/broker.h"
+#include "broker/shell/shell.h"
 
 enum {
     LOGS_SEGMENT = 32 << 20,    /* bytes of a segment: what is dropped at a time */
@@ -21,15 +21,14 @@ enum {
     LOGS_TAIL_MS = 5000 /* after a run's end its last output may still be on its way */
 };
 
-int logs_open(struct logs **ret, struct broker *b, struct error *err);
+struct logs;
+
+/* Opens the folder, which is made if need be. Listens to the shell from now on. */
+int logs_open(struct logs **ret, struct shell *sh, const char *folder, uint64_t most_bytes,
+              struct error *err);
 void logs_close(struct logs **l);
 /* LOG_DATA, LOGS */
-void logs_take(struct logs *l, struct peer *p, uint64_t kind, struct span message);
-/* index committed, acknowledgements sent, readers brought forward */
-void logs_turn_end(struct logs *l);
-void logs_committed(struct logs *l); /* runs may have ended */
-void logs_window(struct logs *l, uint64_t peer);
-void logs_forget(struct logs *l, uint64_t peer);
+void logs_take(struct logs *l, struct shell_peer *p, uint64_t kind, struct span message);
 uint64_t logs_bytes(const struct logs *l);
 
 #endif

@@ -6,11 +6,10 @@
 #include <string.h>
 
 #include "broker/core/explain.h"
-#include "broker/depot/depot.h"
 #include "broker/events/eventjson.h"
-#include "broker/events/events.h"
-#include "broker/logs/logs.h"
-#include "broker/query/query.h"
+#include "broker/query/inside.h"
+#include "broker/shell/gate.h"
+#include "broker/shell/rights.h"
 #include "common/json.h"
 
 /* ---- Servers */
@@ -18,7 +17,7 @@ static json_t *jobs_json(const struct query *q, const struct view_server *s)
 {
     json_t *a = json_array();
     struct view_job j;
-    for (unsigned i = 0; i < s->n_jobs && view_server_job(q->b->core, s->name, i, &j); i++) {
+    for (unsigned i = 0; i < s->n_jobs && view_server_job(q->shell->core, s->name, i, &j); i++) {
         json_t *o = json_object();
         json_set_word(o, "job", j.name);
         json_set_word(o, "version", j.version);
@@ -41,7 +40,8 @@ static json_t *packages_json(const struct query *q, const struct view_server *s,
     json_t *a = json_array();
     for (unsigned i = 0; i < s->n_packages; i++) {
         struct d_attested_package p;
-        if (d_attested_package_decode(view_server_package(q->b->core, s->name, i), &p, NULL) < 0 ||
+        if (d_attested_package_decode(view_server_package(q->shell->core, s->name, i), &p, NULL) <
+                0 ||
             (!all && !p.trouble.n))
             continue;
         json_t *o = json_object();
@@ -61,7 +61,7 @@ static json_t *needs_json(const struct query *q, const struct view_server *s)
     for (unsigned i = 0; i < s->n_needs; i++) {
         struct d_need n;
         json_t *o = json_object();
-        if (d_need_decode(view_server_need(q->b->core, s->name, i), &n, NULL) == 0) {
+        if (d_need_decode(view_server_need(q->shell->core, s->name, i), &n, NULL) == 0) {
             json_set_text(o, "need", n.need);
             json_set_flag(o, "holds", n.holds);
             json_set_text(o, "trouble", n.trouble);
@@ -112,8 +112,8 @@ static json_t *server_json(const struct query *q, const struct view_server *s, b
 
 static bool may_see_server(const struct query *q, const char *name)
 {
-    return rights_cover(q->b->core, q->who, VERB_WATCH, "", name) ||
-           rights_cover(q->b->core, q->who, VERB_OPERATE, "", name);
+    return rights_cover(q->shell->core, q->who, VERB_WATCH, "", name) ||
+           rights_cover(q->shell->core, q->who, VERB_OPERATE, "", name);
 }
 
 void query_servers(struct query *q)
@@ -121,9 +121,9 @@ void query_servers(struct query *q)
     struct view_server s;
     char at[LIMIT_NAME + 1];
     span_copy_str(span_str(q->after), at, sizeof at);
-    while (view_server_after(q->b->core, at, &s)) {
+    while (view_server_after(q->shell->core, at, &s)) {
         bool wanted = query_matches(q->server, s.name) && query_matches(q->name, s.name) &&
-                      (!*q->address || view_in_address(q->b->core, s.name, q->address)) &&
+                      (!*q->address || view_in_address(q->shell->core, s.name, q->address)) &&
                       may_see_server(q, s.name);
         if (wanted && !query_row(q, server_json(q, &s, *q->server || *q->name))) {
             strcpy(q->next, at);
@@ -167,7 +167,7 @@ bool query_parents_live(struct query *q)
                       id_parse(q->after + strlen(MARK), &at, NULL) < 0))
         return true;
     q->after[0] = 0; /* the history begins at its own beginning */
-    while (view_parent_after(q->b->core, &at, &p)) {
+    while (view_parent_after(q->shell->core, &at, &p)) {
         bool taken = !parent_matches(q, &p) || !query_may_see(q, p.principal, "", "all", NULL) ||
                      query_row(q, query_parent_json(&p));
         if (taken)
@@ -187,7 +187,7 @@ static json_t *deployments_of(const struct query *q, const struct hash *package,
     struct view_deployment d;
     json_t *a = json_array();
     char address[LIMIT_ADDRESS + 1] = "", name[LIMIT_NAME + 1] = "";
-    while (view_deployment_after(q->b->core, address, name, &d)) {
+    while (view_deployment_after(q->shell->core, address, name, &d)) {
         struct d_signed s;
         struct d_deployment body;
         if (hash_eq(&d.package, package) && d_signed_decode(d.deployment, &s, NULL) == 0 &&
@@ -197,9 +197,9 @@ static json_t *deployments_of(const struct query *q, const struct hash *package,
             json_set_word(o, "by", d.by);
             json_set_time(o, "at", d.at);
             json_array_append_new(a, o);
-            *ret_visible |= rights_cover(q->b->core, q->who, VERB_WATCH, d.name, d.address) ||
-                            rights_cover(q->b->core, q->who, VERB_DEPLOY, d.name, d.address) ||
-                            rights_cover(q->b->core, q->who, VERB_CALL, d.name, d.address);
+            *ret_visible |= rights_cover(q->shell->core, q->who, VERB_WATCH, d.name, d.address) ||
+                            rights_cover(q->shell->core, q->who, VERB_DEPLOY, d.name, d.address) ||
+                            rights_cover(q->shell->core, q->who, VERB_CALL, d.name, d.address);
         }
         span_copy_str(span_str(d.address), address, sizeof address);
         span_copy_str(span_str(d.name), name, sizeof name);
@@ -216,8 +216,8 @@ static void add_package(void *self, const struct hash *hash, uint64_t size, stru
     if (m)
         json_get_str(m, "name", &name, NULL), json_get_str(m, "version", &version, NULL);
     json_t *deployed = deployments_of(q, hash, &visible);
-    visible |= rights_cover(q->b->core, q->who, VERB_DEPLOY, name ? name : "", "all") ||
-               rights_cover(q->b->core, q->who, VERB_WATCH, "", "all");
+    visible |= rights_cover(q->shell->core, q->who, VERB_DEPLOY, name ? name : "", "all") ||
+               rights_cover(q->shell->core, q->who, VERB_WATCH, "", "all");
     if (visible && query_matches(q->name, name)) {
         o = json_object();
         json_set_word(o, "name", name);
@@ -233,7 +233,7 @@ static void add_package(void *self, const struct hash *hash, uint64_t size, stru
 
 void query_packages(struct query *q)
 {
-    depot_each(q->b->depot, add_package, q);
+    depot_each(q->from->depot, add_package, q);
 }
 
 /* ---- Certificates: everybody may have them; a listing is for those who watch the cluster */
@@ -259,7 +259,7 @@ static json_t *certificate_json(const struct query *q, const struct view_certifi
     json_object_set_new(o, "pools", pools);
     json_object_set_new(o, "grants", grants);
     json_set_time(o, "enrolled_at", v->at);
-    json_set_flag(o, "revoked", view_revoked(q->b->core, v->serial));
+    json_set_flag(o, "revoked", view_revoked(q->shell->core, v->serial));
     return o;
 }
 
@@ -274,11 +274,11 @@ void query_certificates(struct query *q)
         serial = strtoull(slash + 1, NULL, 10);
         *slash = '\0';
     }
-    while (view_certificate_after(q->b->core, name, serial, &v)) {
+    while (view_certificate_after(q->shell->core, name, serial, &v)) {
         bool wanted = query_matches(q->name, v.name) &&
                       (strcmp(v.name, q->who->name) == 0 ||
-                       rights_cover(q->b->core, q->who, VERB_ADMIN, "", "all") ||
-                       rights_cover(q->b->core, q->who, VERB_WATCH, "", "all"));
+                       rights_cover(q->shell->core, q->who, VERB_ADMIN, "", "all") ||
+                       rights_cover(q->shell->core, q->who, VERB_WATCH, "", "all"));
         if (wanted && !query_row(q, certificate_json(q, &v))) {
             snprintf(q->next, sizeof q->next, "%.64s/%llu", name, (unsigned long long)serial);
             return;
@@ -294,8 +294,8 @@ void query_whoami(struct query *q)
     char text[GRANT_TEXT];
     json_set_word(o, "name", q->who->name);
     json_set_word(o, "role", role_word(q->who->role));
-    json_set_word(o, "cluster", q->b->options.cluster);
-    json_set_word(o, "broker", q->b->options.name);
+    json_set_word(o, "cluster", q->shell->cluster);
+    json_set_word(o, "broker", q->shell->name);
     json_set_number(o, "serial", q->who->serial);
     for (size_t i = 0; i < q->who->n_grants; i++)
         json_array_append_new(grants, json_string(grant_format(&q->who->grants[i], text)));
@@ -312,7 +312,7 @@ static json_t *store_json(const struct query *q)
 {
     struct store_stats s;
     json_t *o = json_object();
-    store_stats(q->b->store, &s);
+    store_stats(q->shell->store, &s);
     json_set_number(o, "epoch", s.epoch);
     json_set_number(o, "committed", s.committed);
     json_set_number(o, "folded", s.folded);
@@ -332,8 +332,8 @@ void query_stats(struct query *q)
     struct view_counts c;
     struct net_server_owed owed;
     json_t *o = json_object(), *runs = json_object();
-    view_counts(q->b->core, &c);
-    net_server_owed(q->b->net, &owed);
+    view_counts(q->shell->core, &c);
+    net_server_owed(q->shell->net, &owed);
     for (unsigned i = 0; i < RUN_ENDED; i++)
         json_set_number(runs, run_state_text(i), c.runs[i]);
     json_object_set_new(o, "runs", runs);
@@ -356,17 +356,17 @@ void query_stats(struct query *q)
                    {"lost", c.lost},
                    {"evidence", c.evidence},
                    {"decisions", c.decisions},
-                   {"denials", q->b->denials},
-                   {"messages", q->b->messages},
-                   {"gated", gate_waiting(q->b->gate)},
-                   {"subscriptions", events_subscriptions(q->b->events)},
+                   {"denials", q->shell->denials},
+                   {"messages", q->shell->messages},
+                   {"gated", gate_waiting(q->shell->gate)},
+                   {"subscriptions", events_subscriptions(q->from->events)},
                    {"owed_bytes", owed.now},
                    {"owed_bytes_most", owed.most},
-                   {"depot_bytes", depot_bytes(q->b->depot)},
-                   {"logs_bytes", logs_bytes(q->b->logs)}};
+                   {"depot_bytes", depot_bytes(q->from->depot)},
+                   {"logs_bytes", logs_bytes(q->from->logs)}};
     for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)
         json_set_number(o, numbers[i].name, numbers[i].v);
-    json_set_time(o, "broker_since", q->b->started_wall);
+    json_set_time(o, "broker_since", q->shell->started_wall);
     json_object_set_new(o, "store", store_json(q));
     query_row(q, o);
 }
@@ -391,9 +391,9 @@ bool query_explain(struct query *q)
     struct explain e = {0};
     struct error err = {0};
     struct view_owner owner;
-    if (id_is_zero(q->run) || !view_owner(q->b->core, &q->run, &owner) ||
+    if (id_is_zero(q->run) || !view_owner(q->shell->core, &q->run, &owner) ||
         !query_may_see(q, owner.principal, owner.job, owner.address, NULL) ||
-        bcore_explain(q->b->core, &q->run, &e, &err) < 0) {
+        bcore_explain(q->shell->core, &q->run, &e, &err) < 0) {
         query_refuse(
             q, REFUSAL_UNKNOWN_RUN,
             "explain needs a run that has not ended (lbctl runs lists them; lbctl show tells of one that has)");

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "broker/events/eventjson.h"
-#include "broker/query/query.h"
+#include "broker/query/inside.h"
+#include "broker/shell/rights.h"
 #include "common/json.h"
 
 /* ---- History */
@@ -101,11 +102,11 @@ void query_history(struct query *q, bool parents)
     f->status = q->status;
     f->since = q->since;
     f->until = q->until;
-    store_ask(q->b->store, &ask, parents ? hear_parents : hear_history, q);
+    store_ask(q->shell->store, &ask, parents ? hear_parents : hear_history, q);
 }
 
 /* ---- One run: what it is now, every record of it as its event, its outcome whole */
-static json_t *record_json(const struct store_record *r, const struct event_about *about,
+static json_t *record_json(const struct store_record *r, const struct about *about,
                            struct span *ret_outcome)
 {
     struct feed_event *e = event_make(r->lsn, r->body, about);
@@ -122,13 +123,13 @@ static json_t *record_json(const struct store_record *r, const struct event_abou
     return o ? o : json_null();
 }
 
-static json_t *head_of(struct query *q, const struct event_about *about)
+static json_t *head_of(struct query *q, const struct about *about)
 {
     struct view_run r;
     struct view_parent p;
-    if (view_run(q->b->core, &q->run, &r))
+    if (view_run(q->shell->core, &q->run, &r))
         return query_run_json(&r, &about->call);
-    if (view_parent(q->b->core, &q->run, &p))
+    if (view_parent(q->shell->core, &q->run, &p))
         return query_parent_json(&p);
     json_t *o = json_object();
     json_set_id(o, "run", &q->run);
@@ -157,17 +158,13 @@ static void add_report(json_t *o, struct span record)
 static void hear_run(void *self, const struct store_answer *a)
 {
     struct query *q = self;
-    struct event_about about;
+    struct about about;
     struct span outcome = SPAN_NONE;
     struct d_outcome decoded;
-    char owner[LIMIT_NAME + 1], job[LIMIT_JOB + 1], address[LIMIT_ADDRESS + 1];
     if (!query_still_there(q, a))
         return;
-    event_about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
-    span_copy_str(about.principal, owner, sizeof owner);
-    span_copy_str(about.is_parent ? SPAN_NONE : about.call.job, job, sizeof job);
-    span_copy_str(about.is_parent ? SPAN_NONE : about.call.address, address, sizeof address);
-    if (!about.known || !query_may_see(q, owner, job, address, NULL)) {
+    about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
+    if (!rights_may_see_about(q->shell->core, q->who, &about)) {
         query_refuse(q, REFUSAL_UNKNOWN_RUN, "no run of this id is live or in the history");
         return;
     }
@@ -194,5 +191,5 @@ void query_run(struct query *q)
     if (id_is_zero(q->run))
         query_refuse(q, REFUSAL_BAD_ARGUMENT, "`run` must be given in where");
     else
-        store_ask(q->b->store, &ask, hear_run, q);
+        store_ask(q->shell->store, &ask, hear_run, q);
 }

@@ -6,68 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/events/events.h"
-#include "broker/events/jsonfit.h"
+#include "broker/core/feed.h"
+#include "broker/query/inside.h"
 #include "common/suggest.h"
 #include "proto/state.h"
-
-bool query_may_see(const struct query *q, const char *owner, const char *job, const char *address,
-                   const char *server)
-{
-    return rights_may_see(q->b->core, q->who, owner, job, address && *address ? address : "all",
-                          server);
-}
-
-bool query_row(struct query *q, json_t *row)
-{
-    char *text = json_fit(row, JSONFIT_MAX);
-    size_t n = strlen(text);
-    bool fits = q->n < q->limit && (!q->n || q->rows.n + n < QUERY_PAGE_BYTES);
-    if (fits) {
-        wire_add_str(&q->rows, span_of(text, n));
-        q->n++;
-    }
-    free(text);
-    json_decref(row);
-    return fits;
-}
-
-bool query_matches(const char *pattern, const char *text)
-{
-    return !*pattern || glob_matches(pattern, span_str(text ? text : ""));
-}
-
-static void query_free(struct query *q)
-{
-    buf_free(&q->rows);
-    mem_free(&q);
-}
-
-void query_answer(struct query *q)
-{
-    struct m_rows m = {
-        .req = q->req, .rows = wire_list_from(&q->rows, q->n), .next = span_str(q->next)};
-    broker_send(q->b, q->peer, &m_rows_schema, &m);
-    query_free(q);
-}
-
-void query_refuse(struct query *q, enum refusal code, const char *text)
-{
-    broker_error(q->b, q->peer, q->req, code, "%s", text);
-    query_free(q);
-}
-
-bool query_still_there(struct query *q, const struct store_answer *a)
-{
-    struct peer *p = a->rc == -ECANCELED ? NULL : broker_peer(q->b, q->peer);
-    if (p && a->rc == 0)
-        return true;
-    if (p)
-        query_refuse(q, REFUSAL_INTERNAL, a->err.text);
-    else
-        query_free(q);
-    return false;
-}
 
 /* ---- `where` */
 static const char *const KEYS[] = {"job", "server", "principal", "address", "name",  "state",
@@ -186,17 +128,18 @@ static void run_query(struct query *q, const char *what)
     }
 }
 
-void query_take(struct broker *b, struct peer *p, struct span message)
+void query_take(const struct query_sources *from, struct shell_peer *p, struct span message)
 {
     struct m_query m;
     struct error err = {0};
     char what[LIMIT_NAME + 1];
     if (m_query_decode(message, &m, &err) < 0) {
-        broker_drop(b, p, REFUSAL_MALFORMED, err.text);
+        shell_drop(from->shell, p, REFUSAL_MALFORMED, err.text);
         return;
     }
     struct query *q = mem_zalloc(1, sizeof *q);
-    q->b = b;
+    q->from = from;
+    q->shell = from->shell;
     q->peer = p->handle;
     q->req = m.req;
     q->who = p->certificate;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "broker/events/eventjson.h"
-#include "broker/query/query.h"
+#include "broker/query/inside.h"
 #include "common/json.h"
 
 json_t *query_run_json(const struct view_run *r, const struct d_call *call)
@@ -60,14 +60,14 @@ void query_runs(struct query *q)
         query_answer(q);
         return;
     }
-    while (view_run_after(q->b->core, &q->at, &r)) {
+    while (view_run_after(q->shell->core, &q->at, &r)) {
         bool wanted =
             run_matches(q, &r) && query_may_see(q, r.principal, r.job, r.address, r.server);
         bool full = wanted && q->n == q->limit;
         if (wanted && !full && !r.call.n) {
             q->asked = r.id;
             store_ask(
-                q->b->store,
+                q->shell->store,
                 &(struct store_question){.what = STORE_RECORD, .lsn = r.called_lsn, .most = 1},
                 hear_called, q);
             return;
@@ -91,7 +91,7 @@ static void hear_called(void *self, const struct store_answer *a)
     struct view_run r;
     if (!query_still_there(q, a))
         return;
-    if (view_run(q->b->core, &q->asked, &r)) {
+    if (view_run(q->shell->core, &q->asked, &r)) {
         bool known = a->n_records && r_called_decode(a->records[0].body, &called, NULL) == 0;
         if (known && !add_run(q, &r, called.call)) {
             id_format(q->at, q->next);

@@ -1,10 +1,11 @@
-/* hello.c - who is at the other end: the beginning and the end of a session. */
+/* hello.c - see hello.h. */
+#include "broker/shell/hello.h"
+
 #include <errno.h>
 #include <string.h>
 
-#include "broker/broker.h"
-#include "broker/events/events.h"
-#include "broker/logs/logs.h"
+#include "broker/shell/known.h"
+#include "broker/shell/turn.h"
 #include "common/log.h"
 
 /* Judges the certificate that HELLO brings before it is kept: known_add makes its key welcome, and
@@ -26,34 +27,34 @@ static enum refusal judge_brought(const struct hash *key, const struct certifica
     return REFUSAL_UNKNOWN_PRINCIPAL;
 }
 
-static enum refusal take_brought(struct broker *b, const struct hash *key, struct span bytes,
+static enum refusal take_brought(struct shell *sh, const struct hash *key, struct span bytes,
                                  const struct certificate *have, const struct certificate **ret,
                                  struct error *why)
 {
     struct certificate c = {0};
     enum refusal code = REFUSAL_NONE;
-    const int64_t now = loop_now_wall(b->loop);
+    const int64_t now = loop_now_wall(sh->loop);
     /* then it has been verified */
-    const struct certificate *brought = known_by_bytes(b->known, bytes);
-    if (!brought && certificate_verify(bytes, &b->anchors, now, &c, &code, why) < 0)
+    const struct certificate *brought = known_by_bytes(sh->known, bytes);
+    if (!brought && certificate_verify(bytes, sh->anchors, now, &c, &code, why) < 0)
         return code;
     *ret = have;
     code = judge_brought(key, brought ? brought : &c, have, why);
     if (code == REFUSAL_NONE && !brought && c.serial > have->serial)
-        known_add(b->known, bytes, now, ret, &code, why);
+        known_add(sh->known, bytes, now, ret, &code, why);
     certificate_free(&c);
     return code;
 }
 
 /* The certificate of this key: the newest that we know, or the one that HELLO brings if that is
    newer still. */
-static enum refusal find_certificate(struct broker *b, const struct hash *key,
+static enum refusal find_certificate(struct shell *sh, const struct hash *key,
                                      const struct m_hello *m, const struct certificate **ret,
                                      struct error *why)
 {
-    const struct certificate *have = known_by_key(b->known, key);
+    const struct certificate *have = known_by_key(sh->known, key);
     if (m->certificate.n)
-        return take_brought(b, key, m->certificate, have, ret, why);
+        return take_brought(sh, key, m->certificate, have, ret, why);
     if ((*ret = have))
         return REFUSAL_NONE;
     error_set(
@@ -62,14 +63,14 @@ static enum refusal find_certificate(struct broker *b, const struct hash *key,
     return REFUSAL_UNKNOWN_PRINCIPAL;
 }
 
-static enum refusal judge(const struct broker *b, const struct certificate *c, struct error *why)
+static enum refusal judge(const struct shell *sh, const struct certificate *c, struct error *why)
 {
-    if (view_revoked(b->core, c->serial)) {
+    if (view_revoked(sh->core, c->serial)) {
         error_set(why, -EACCES, "the certificate of '%s' (serial %llu) has been revoked", c->name,
                   (unsigned long long)c->serial);
         return REFUSAL_REVOKED;
     }
-    if (c->not_after && c->not_after <= loop_now_wall(b->loop)) {
+    if (c->not_after && c->not_after <= loop_now_wall(sh->loop)) {
         error_set(
             why, -EACCES,
             "the certificate of '%s' has ended; an administrator can run: lbctl certificates renew %s",
@@ -84,14 +85,15 @@ static enum refusal judge(const struct broker *b, const struct certificate *c, s
     return REFUSAL_NONE;
 }
 
-enum refusal hello_still_good(const struct broker *b, const struct peer *p, const char **ret_text)
+enum refusal hello_still_good(const struct shell *sh, const struct shell_peer *p,
+                              const char **ret_text)
 {
     const struct certificate *c = p->certificate;
-    if (c && view_revoked(b->core, c->serial)) {
+    if (c && view_revoked(sh->core, c->serial)) {
         *ret_text = "the certificate has been revoked";
         return REFUSAL_REVOKED;
     }
-    if (c && c->not_after && c->not_after <= loop_now_wall(b->loop)) {
+    if (c && c->not_after && c->not_after <= loop_now_wall(sh->loop)) {
         *ret_text =
             "the certificate has ended; an administrator can renew it: lbctl certificates renew";
         return REFUSAL_EXPIRED_CERTIFICATE;
@@ -99,10 +101,10 @@ enum refusal hello_still_good(const struct broker *b, const struct peer *p, cons
     return REFUSAL_NONE;
 }
 
-static struct peer *add_peer(struct broker *b, uint64_t handle, const struct hash *key,
-                             const char *address, const struct certificate *c)
+static struct shell_peer *add_peer(struct shell *sh, uint64_t handle, const struct hash *key,
+                                   const char *address, const struct certificate *c)
 {
-    struct peer *p = mem_zalloc(1, sizeof *p);
+    struct shell_peer *p = mem_zalloc(1, sizeof *p);
     p->handle = handle;
     p->key = *key;
     p->certificate = c;
@@ -115,13 +117,14 @@ static struct peer *add_peer(struct broker *b, uint64_t handle, const struct has
         p->who.pools = (const char *const *)c->pools;
         p->who.n_pools = (unsigned)c->n_pools;
     }
-    HASH_ADD(hh, b->peers, handle, sizeof p->handle, p);
+    HASH_ADD(hh, sh->peers, handle, sizeof p->handle, p);
     return p;
 }
 
-enum refusal hello_take(struct broker *b, uint64_t handle, const struct hash *key,
-                        const char *address, struct span hello, struct error *why)
+enum refusal hello_take(void *shell, uint64_t handle, const struct hash *key, const char *address,
+                        struct span hello, struct error *why)
 {
+    struct shell *sh = shell;
     struct m_hello m;
     struct d_invitation invitation;
     const struct certificate *c = NULL;
@@ -134,15 +137,15 @@ enum refusal hello_take(struct broker *b, uint64_t handle, const struct hash *ke
         return REFUSAL_VERSION;
     }
     bool invited =
-        !m.certificate.n && known_invited(b->known, key, loop_now_wall(b->loop), &invitation);
-    enum refusal code = invited ? REFUSAL_NONE : find_certificate(b, key, &m, &c, why);
+        !m.certificate.n && known_invited(sh->known, key, loop_now_wall(sh->loop), &invitation);
+    enum refusal code = invited ? REFUSAL_NONE : find_certificate(sh, key, &m, &c, why);
     if (code == REFUSAL_NONE && c)
-        code = judge(b, c, why);
+        code = judge(sh, c, why);
     if (code != REFUSAL_NONE) {
         log_info("session from %s refused: %s", address, why->text);
         return code;
     }
-    struct peer *p = add_peer(b, handle, key, address, c);
+    struct shell_peer *p = add_peer(sh, handle, key, address, c);
     if (invited) { /* it may say ENROL, and is called what it is to become */
         span_copy_str(invitation.name, p->invited, sizeof p->invited);
         p->who.name = p->invited;
@@ -152,14 +155,15 @@ enum refusal hello_take(struct broker *b, uint64_t handle, const struct hash *ke
                              .who = &p->who,
                              .message = hello,
                              .window_open = true};
-    broker_step(b, &ev);
+    turn_step(sh, &ev);
     return REFUSAL_NONE;
 }
 
-void hello_forget(struct broker *b, struct peer *p)
+void hello_forget(struct shell *sh, struct shell_peer *p)
 {
-    events_forget(b->events, p->handle);
-    logs_forget(b->logs, p->handle);
-    HASH_DEL(b->peers, p);
+    for (unsigned i = 0; i < sh->n_listeners; i++)
+        if (sh->listeners[i].peer_gone)
+            sh->listeners[i].peer_gone(sh->listeners[i].self, p->handle);
+    HASH_DEL(sh->peers, p);
     mem_free(&p);
 }

@@ -1,16 +1,18 @@
-/* lookup.c - what the core asks of the store: the end of a run that has left its memory, whether a
- * key was ever used, and the bytes of a call that are there only. */
+/* lookup.c - see lookup.h. */
+#include "broker/shell/lookup.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "broker/broker.h"
-#include "broker/core/view.h"
-#include "broker/events/eventjson.h"
+#include "broker/shell/about.h"
+#include "broker/shell/gate.h"
+#include "broker/shell/rights.h"
+#include "broker/shell/turn.h"
 #include "common/log.h"
 
 struct lookup {
-    struct broker *b;
+    struct shell *shell;
     uint64_t peer, req, lsn, number;
     struct id run;
     struct buf message;
@@ -20,16 +22,6 @@ static void lookup_free(struct lookup *l)
 {
     buf_free(&l->message);
     mem_free(&l);
-}
-
-static bool may_follow(struct broker *b, const struct peer *p, const struct event_about *about)
-{
-    char owner[LIMIT_NAME + 1], job[LIMIT_JOB + 1], address[LIMIT_ADDRESS + 1];
-    span_copy_str(about->principal, owner, sizeof owner);
-    span_copy_str(about->is_parent ? SPAN_NONE : about->call.job, job, sizeof job);
-    span_copy_str(about->is_parent ? span_str("all") : about->call.address, address,
-                  sizeof address);
-    return rights_may_see(b->core, p->certificate, owner, job, address, NULL);
 }
 
 static const struct store_record *record_of(const struct store_answer *a, uint64_t kind)
@@ -59,7 +51,7 @@ static const struct {
     [STATUS_SUCCEEDED] = {DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED},
 };
 
-static bool parents_end(struct span end, const struct event_about *about, struct buf *outcome,
+static bool parents_end(struct span end, const struct about *about, struct buf *outcome,
                         struct m_run_ended *ret)
 {
     struct r_parent_ended m;
@@ -78,8 +70,8 @@ static bool parents_end(struct span end, const struct event_about *about, struct
     return true;
 }
 
-static bool runs_end(const struct store_answer *a, const struct event_about *about,
-                     struct buf *outcome, struct m_run_ended *ret)
+static bool runs_end(const struct store_answer *a, const struct about *about, struct buf *outcome,
+                     struct m_run_ended *ret)
 {
     const struct store_record *end =
         record_of(a, about->is_parent ? KIND_R_PARENT_ENDED : KIND_R_ENDED);
@@ -98,36 +90,37 @@ static bool runs_end(const struct store_answer *a, const struct event_about *abo
 static void hear_run(void *self, const struct store_answer *a)
 {
     struct lookup *l = self;
-    struct peer *p = a->rc == -ECANCELED ? NULL : broker_peer(l->b, l->peer);
-    struct event_about about;
+    struct shell_peer *p = a->rc == -ECANCELED ? NULL : shell_find_peer(l->shell, l->peer);
+    struct about about;
     struct m_run_ended ended;
     struct buf outcome = {0};
     char text[ID_TEXT];
-    event_about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
-    bool may = p && p->certificate && about.known && (!l->req || may_follow(l->b, p, &about));
+    about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
+    bool may = p && p->certificate && about.known &&
+               (!l->req || rights_may_see_about(l->shell->core, p->certificate, &about));
     if (may && runs_end(a, &about, &outcome, &ended))
-        broker_send(l->b, l->peer, &m_run_ended_schema, &ended);
+        shell_send(l->shell, l->peer, &m_run_ended_schema, &ended);
     else if (may && l->req && about.is_parent)
-        broker_error(
-            l->b, l->peer, l->req, REFUSAL_STATE,
+        shell_error(
+            l->shell, l->peer, l->req, REFUSAL_STATE,
             "run %s is a parent that has not ended: its children and its events can be followed",
             id_format(l->run, text));
     else if (p && l->req)
-        broker_error(l->b, l->peer, l->req, REFUSAL_UNKNOWN_RUN,
-                     "no run %s is live or in the history", id_format(l->run, text));
+        shell_error(l->shell, l->peer, l->req, REFUSAL_UNKNOWN_RUN,
+                    "no run %s is live or in the history", id_format(l->run, text));
     buf_free(&outcome);
     lookup_free(l);
 }
 
-void lookup_run(struct broker *b, const struct bcore_effect *e)
+void lookup_run(struct shell *sh, const struct bcore_effect *e)
 {
     struct lookup *l = mem_zalloc(1, sizeof *l);
-    l->b = b;
+    l->shell = sh;
     l->peer = e->peer;
     l->req = e->req;
     l->run = e->run;
     store_ask(
-        b->store,
+        sh->store,
         &(struct store_question){.what = STORE_RECORDS, .run = e->run, .most = STORE_PAGE_MAX},
         hear_run, l);
 }
@@ -135,7 +128,7 @@ void lookup_run(struct broker *b, const struct bcore_effect *e)
 static void hear_key(void *self, const struct store_answer *a)
 {
     struct lookup *l = self;
-    struct peer *p = a->rc == -ECANCELED ? NULL : broker_peer(l->b, l->peer);
+    struct shell_peer *p = a->rc == -ECANCELED ? NULL : shell_find_peer(l->shell, l->peer);
     if (p && p->certificate) {
         struct bcore_known known = {0};
         if (a->n_rows) {
@@ -146,29 +139,29 @@ static void hear_key(void *self, const struct store_answer *a)
                                  .peer = l->peer,
                                  .who = &p->who,
                                  .message = buf_span(&l->message),
-                                 .window_open = net_server_window_open(l->b->net, l->peer),
+                                 .window_open = net_server_window_open(l->shell->net, l->peer),
                                  .looked_up = true,
                                  .lsn = l->lsn,
                                  .known = a->n_rows ? &known : NULL};
-        broker_step(l->b, &ev);
+        turn_step(l->shell, &ev);
     }
     lookup_free(l);
 }
 
-void lookup_key(struct broker *b, const struct bcore_effect *e)
+void lookup_key(struct shell *sh, const struct bcore_effect *e)
 {
-    struct peer *p = broker_peer(b, e->peer);
+    struct shell_peer *p = shell_find_peer(sh, e->peer);
     if (!p)
         return;
     struct lookup *l = mem_zalloc(1, sizeof *l);
     struct store_question q = {.what = STORE_KEY, .most = 1, .parent = e->parent};
-    l->b = b;
+    l->shell = sh;
     l->peer = e->peer;
     l->lsn = e->rests_on;
     l->message = buf_dup(e->body);
     span_copy_str(e->key, q.key, sizeof q.key);
     span_copy_str(span_str(p->who.name), q.filter.principal, sizeof q.filter.principal);
-    store_ask(b->store, &q, hear_key, l);
+    store_ask(sh->store, &q, hear_key, l);
 }
 
 /* ---- Calls whose bytes are in the store only */
@@ -179,8 +172,8 @@ static void has_no_call(const struct lookup *l)
 {
     struct view_owner owner;
     char id[ID_TEXT];
-    if (!view_owner(l->b->core, &l->run, &owner)) {
-        gate_filled(l->b->gate, l->peer, l->number, SPAN_NONE);
+    if (!view_owner(l->shell->core, &l->run, &owner)) {
+        gate_filled(l->shell->gate, l->peer, l->number, SPAN_NONE);
         return;
     }
     log_error(
@@ -201,7 +194,7 @@ static void hear_call(void *self, const struct store_answer *a)
     }
     if (a->rc == 0 && a->n_records &&
         bcore_execute_fill(buf_span(&l->message), a->records[0].body, &message, NULL) == 0)
-        gate_filled(l->b->gate, l->peer, l->number, buf_span(&message));
+        gate_filled(l->shell->gate, l->peer, l->number, buf_span(&message));
     else if (a->rc == 0)
         has_no_call(l);
     buf_free(&message);
@@ -211,15 +204,15 @@ static void hear_call(void *self, const struct store_answer *a)
 static void ask_call(struct lookup *l)
 {
     store_ask(
-        l->b->store,
+        l->shell->store,
         &(struct store_question){.what = STORE_RECORD, .lsn = l->lsn, .soon = true, .most = 1},
         hear_call, l);
 }
 
-void lookup_call(struct broker *b, const struct bcore_effect *e, uint64_t number)
+void lookup_call(struct shell *sh, const struct bcore_effect *e, uint64_t number)
 {
     struct lookup *l = mem_zalloc(1, sizeof *l);
-    l->b = b;
+    l->shell = sh;
     l->peer = e->peer;
     l->run = e->run;
     l->lsn = e->called_lsn;

@@ -1,86 +1,10 @@
-/* rights.c - the table, and where in a message the thing stands that a grant must cover. */
+/* rights.c - see rights.h. */
 #include "broker/shell/rights.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum target {
-    NOTHING, /* the role is enough */
-    /* some grant of the verb, whatever it covers: the exact thing is judged where it is named */
-    SOMEWHERE,
-    EVERYTHING,
-    CALL,    /* job@address of the signed call, whose caller must be the sender */
-    RESOLVE, /* job@address */
-    /* the caller of the signed parent must be the sender; each of its calls is judged by itself */
-    BEGIN,
-    RUN,     /* one's own run, or job@address of it */
-    PARENT,  /* one's own parent, or the verb everywhere */
-    OPERATE, /* by verb: a server, a run, or the cluster */
-    DEPLOY   /* package@address */
-};
-
-enum { /* bits of roles */
-       ADM = 1 << ROLE_ADMINISTRATOR,
-       SRV = 1 << ROLE_SERVER,
-       CLL = 1 << ROLE_CALLER,
-       MON = 1 << ROLE_MONITOR,
-       ONE = 1 << ROLE_COUNT, /* a one-time key */
-       PEOPLE = ADM | CLL | MON,
-       PEERS = PEOPLE | SRV,
-       ALL = PEERS | ONE
-};
-
-/* message, roles, verb, target. Several rows for one message: the first with the role counts. */
-/* clang-format off */
-#define RIGHTS(X) \
-    X(HELLO, ALL, CALL, NOTHING) \
-    X(PING, ALL, CALL, NOTHING) \
-    X(BYE, ALL, CALL, NOTHING) \
-    X(RESOLVE, ADM | CLL, CALL, RESOLVE) \
-    X(CALL, ADM | CLL, CALL, CALL) \
-    X(FOLLOW, PEOPLE, WATCH, RUN) \
-    X(CANCEL, ADM | CLL, OPERATE, RUN) \
-    X(PARENT_BEGIN, ADM | CLL, CALL, BEGIN) \
-    X(PARENT_PLAN, ADM | CLL, CALL, SOMEWHERE) \
-    X(PARENT_END, ADM | CLL, OPERATE, PARENT) \
-    X(PARENT_DRIVE, ADM | CLL, OPERATE, PARENT) \
-    X(ATTEST, SRV, CALL, NOTHING) \
-    X(HAVE, SRV, CALL, NOTHING) \
-    X(HAVE_END, SRV, CALL, NOTHING) \
-    X(STARTED, SRV, CALL, NOTHING) \
-    X(PROGRESS, SRV, CALL, NOTHING) \
-    X(RESULT, SRV, CALL, NOTHING) \
-    X(RETURNED, SRV, CALL, NOTHING) \
-    X(LOG_DATA, SRV, CALL, NOTHING) \
-    X(QUERY, PEOPLE, WATCH, NOTHING) /* each row is judged */ \
-    X(OPERATE, PEOPLE, OPERATE, OPERATE) \
-    X(SUBSCRIBE, PEOPLE, WATCH, NOTHING) /* each event is judged */ \
-    X(CREDIT, PEOPLE, WATCH, NOTHING) \
-    X(UNSUBSCRIBE, PEOPLE, WATCH, NOTHING) \
-    X(LOGS, PEOPLE, WATCH, RUN) \
-    X(PUT, ADM | CLL, DEPLOY, SOMEWHERE) \
-    X(PUT_END, ADM | CLL, DEPLOY, SOMEWHERE) \
-    X(DEPLOY, ADM | CLL, DEPLOY, DEPLOY) \
-    X(GET, SRV, CALL, NOTHING) \
-    X(GET, ADM | CLL, CALL, SOMEWHERE) \
-    X(ENROL, ONE, CALL, NOTHING) \
-    X(CERTIFICATE, PEERS, CALL, NOTHING) \
-    X(PUBLISH, ADM | CLL, ADMIN, EVERYTHING) \
-    X(REVOKE, ADM | CLL, ADMIN, EVERYTHING)
-/* clang-format on */
-
-static const struct right {
-    uint64_t kind;
-    unsigned roles;
-    enum verb verb;
-    enum target target;
-} RIGHT[] = {
-#define X(k, r, v, t) {KIND_M_##k, r, VERB_##v, t},
-    RIGHTS(X)
-#undef X
-};
-
-struct judging {
+struct rights_judging {
     const struct bcore *core;
     const struct certificate *who;
     enum verb verb;
@@ -114,13 +38,24 @@ bool rights_may_see(const struct bcore *core, const struct certificate *who, con
            (server && *server && rights_cover(core, who, VERB_WATCH, job, server));
 }
 
-static enum rights_verdict denied(struct judging *j, enum refusal code)
+bool rights_may_see_about(const struct bcore *core, const struct certificate *who,
+                          const struct about *about)
+{
+    char owner[LIMIT_NAME + 1], job[LIMIT_JOB + 1], address[LIMIT_ADDRESS + 1];
+    span_copy_str(about->principal, owner, sizeof owner);
+    span_copy_str(about->is_parent ? SPAN_NONE : about->call.job, job, sizeof job);
+    span_copy_str(about->is_parent ? span_str("all") : about->call.address, address,
+                  sizeof address);
+    return about->known && rights_may_see(core, who, owner, job, address, NULL);
+}
+
+static enum rights_verdict denied(struct rights_judging *j, enum refusal code)
 {
     j->code = code;
     return RIGHTS_DENIED;
 }
 
-static enum rights_verdict grant(struct judging *j, const char *job, const char *address)
+static enum rights_verdict grant(struct rights_judging *j, const char *job, const char *address)
 {
     unsigned n;
     const char *const *pools = pools_of(j->core, address, &n);
@@ -129,7 +64,8 @@ static enum rights_verdict grant(struct judging *j, const char *job, const char 
     return RIGHTS_ALLOWED;
 }
 
-static enum rights_verdict grant_spans(struct judging *j, struct span job, struct span address)
+static enum rights_verdict grant_spans(struct rights_judging *j, struct span job,
+                                       struct span address)
 {
     char job_text[LIMIT_JOB + 1], address_text[LIMIT_ADDRESS + 1];
     span_copy_str(job, job_text, sizeof job_text);
@@ -137,7 +73,7 @@ static enum rights_verdict grant_spans(struct judging *j, struct span job, struc
     return grant(j, job_text, address_text);
 }
 
-static enum rights_verdict somewhere(struct judging *j)
+static enum rights_verdict somewhere(struct rights_judging *j)
 {
     if (j->who->role == ROLE_ADMINISTRATOR)
         return RIGHTS_ALLOWED;
@@ -149,12 +85,12 @@ static enum rights_verdict somewhere(struct judging *j)
     return denied(j, REFUSAL_DENIED);
 }
 
-static enum rights_verdict malformed(struct judging *j)
+static enum rights_verdict malformed(struct rights_judging *j)
 {
     return denied(j, j->err->code == -EMSGSIZE ? REFUSAL_TOO_LARGE : REFUSAL_MALFORMED);
 }
 
-static enum rights_verdict only_ones_own(struct judging *j, struct span caller)
+static enum rights_verdict only_ones_own(struct rights_judging *j, struct span caller)
 {
     if (span_eq_str(caller, j->who->name))
         return RIGHTS_ALLOWED;
@@ -163,7 +99,7 @@ static enum rights_verdict only_ones_own(struct judging *j, struct span caller)
     return denied(j, REFUSAL_DENIED);
 }
 
-static enum rights_verdict judge_call(struct judging *j, struct span message)
+static enum rights_verdict judge_call(struct rights_judging *j, struct span message)
 {
     struct m_call m;
     struct d_signed s;
@@ -175,7 +111,7 @@ static enum rights_verdict judge_call(struct judging *j, struct span message)
     return v == RIGHTS_ALLOWED ? grant_spans(j, call.job, call.address) : v;
 }
 
-static enum rights_verdict judge_begin(struct judging *j, struct span message)
+static enum rights_verdict judge_begin(struct rights_judging *j, struct span message)
 {
     struct m_parent_begin m;
     struct d_signed s;
@@ -187,7 +123,7 @@ static enum rights_verdict judge_begin(struct judging *j, struct span message)
     return v == RIGHTS_ALLOWED ? somewhere(j) : v;
 }
 
-static enum rights_verdict judge_resolve(struct judging *j, struct span message)
+static enum rights_verdict judge_resolve(struct rights_judging *j, struct span message)
 {
     struct m_resolve m;
     if (m_resolve_decode(message, &m, j->err) < 0)
@@ -195,7 +131,7 @@ static enum rights_verdict judge_resolve(struct judging *j, struct span message)
     return grant_spans(j, m.job, m.address);
 }
 
-static enum rights_verdict judge_run_id(struct judging *j, const struct id *run)
+static enum rights_verdict judge_run_id(struct rights_judging *j, const struct id *run)
 {
     struct view_owner o;
     if (!view_owner(j->core, run, &o))
@@ -203,7 +139,7 @@ static enum rights_verdict judge_run_id(struct judging *j, const struct id *run)
     return strcmp(o.principal, j->who->name) == 0 ? RIGHTS_ALLOWED : grant(j, o.job, o.address);
 }
 
-static enum rights_verdict judge_run(struct judging *j, uint64_t kind, struct span message)
+static enum rights_verdict judge_run(struct rights_judging *j, uint64_t kind, struct span message)
 {
     struct m_follow follow;
     struct m_cancel cancel;
@@ -221,7 +157,8 @@ static enum rights_verdict judge_run(struct judging *j, uint64_t kind, struct sp
     return judge_run_id(j, &run);
 }
 
-static enum rights_verdict judge_parent(struct judging *j, uint64_t kind, struct span message)
+static enum rights_verdict judge_parent(struct rights_judging *j, uint64_t kind,
+                                        struct span message)
 {
     struct m_parent_end end;
     struct m_parent_drive drive;
@@ -235,7 +172,7 @@ static enum rights_verdict judge_parent(struct judging *j, uint64_t kind, struct
     return strcmp(p.principal, j->who->name) == 0 ? RIGHTS_ALLOWED : grant(j, "", "all");
 }
 
-static enum rights_verdict judge_operate(struct judging *j, struct span message)
+static enum rights_verdict judge_operate(struct rights_judging *j, struct span message)
 {
     struct m_operate m;
     struct id run;
@@ -251,7 +188,7 @@ static enum rights_verdict judge_operate(struct judging *j, struct span message)
     return grant(j, "", "all");
 }
 
-static enum rights_verdict judge_deploy(struct judging *j, struct span message)
+static enum rights_verdict judge_deploy(struct rights_judging *j, struct span message)
 {
     struct m_deploy m;
     struct d_signed s;
@@ -262,61 +199,60 @@ static enum rights_verdict judge_deploy(struct judging *j, struct span message)
     return grant_spans(j, d.name, d.address);
 }
 
-static enum rights_verdict judge_target(struct judging *j, enum target t, uint64_t kind,
-                                        struct span message)
+static enum rights_verdict judge_target(struct rights_judging *j, enum rights_target t,
+                                        uint64_t kind, struct span message)
 {
-    if (t == NOTHING)
+    if (t == RIGHTS_NOTHING)
         return RIGHTS_ALLOWED;
     if (!j->who) /* a one-time key has no grants */
         return denied(j, REFUSAL_WRONG_ROLE);
     switch (t) {
-    case NOTHING:
+    case RIGHTS_NOTHING:
         break;
-    case SOMEWHERE:
+    case RIGHTS_SOMEWHERE:
         return somewhere(j);
-    case EVERYTHING:
+    case RIGHTS_EVERYTHING:
         return grant(j, "", "all");
-    case CALL:
+    case RIGHTS_CALL:
         return judge_call(j, message);
-    case RESOLVE:
+    case RIGHTS_RESOLVE:
         return judge_resolve(j, message);
-    case BEGIN:
+    case RIGHTS_BEGIN:
         return judge_begin(j, message);
-    case RUN:
+    case RIGHTS_RUN:
         return judge_run(j, kind, message);
-    case PARENT:
+    case RIGHTS_PARENT:
         return judge_parent(j, kind, message);
-    case OPERATE:
+    case RIGHTS_OPERATE:
         return judge_operate(j, message);
-    case DEPLOY:
+    case RIGHTS_DEPLOY:
         return judge_deploy(j, message);
     }
     return denied(j, REFUSAL_DENIED);
 }
 
-enum rights_verdict rights_judge(const struct bcore *core, const struct asker *who, uint64_t kind,
-                                 struct span message, enum refusal *ret_code, struct error *err)
+unsigned rights_role(const struct certificate *who)
+{
+    return who ? 1u << who->role : RIGHTS_ONE;
+}
+
+enum rights_verdict rights_judge(const struct bcore *core, const struct certificate *who,
+                                 const struct rights_rule *rule, uint64_t kind, struct span message,
+                                 enum refusal *ret_code, struct error *err)
 {
     struct error mine = {0};
-    unsigned role = who->certificate ? 1u << who->certificate->role : ONE;
     const struct wire_schema *schema = schema_of_kind(kind, NULL);
-    struct judging j = {.core = core,
-                        .who = who->certificate,
-                        .err = err ? err : &mine,
-                        .code = REFUSAL_WRONG_ROLE};
-    for (unsigned i = 0; i < sizeof RIGHT / sizeof *RIGHT; i++) {
-        if (RIGHT[i].kind != kind || !(RIGHT[i].roles & role))
-            continue;
-        j.verb = RIGHT[i].verb;
-        enum rights_verdict v = judge_target(&j, RIGHT[i].target, kind, message);
-        if (v == RIGHTS_DENIED && ret_code)
-            *ret_code = j.code;
-        return v;
+    struct rights_judging j = {
+        .core = core, .who = who, .err = err ? err : &mine, .code = REFUSAL_WRONG_ROLE};
+    enum rights_verdict v = RIGHTS_DENIED;
+    if (rule) {
+        j.verb = rule->verb;
+        v = judge_target(&j, rule->target, kind, message);
+    } else {
+        error_set(j.err, -EACCES, "%s may not send %s",
+                  who ? role_word(who->role) : "a one-time key", schema ? schema->name : "this");
     }
-    error_set(j.err, -EACCES, "%s may not send %s",
-              who->certificate ? role_word(who->certificate->role) : "a one-time key",
-              schema ? schema->name : "this");
-    if (ret_code)
+    if (v == RIGHTS_DENIED && ret_code)
         *ret_code = j.code;
-    return RIGHTS_DENIED;
+    return v;
 }
