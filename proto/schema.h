@@ -2,7 +2,8 @@
  *
  * A row: X(type, field, most). Types and their meaning are in wire.h; `most` is a number of
  * limits.h: the greatest value of a u64, the bytes of a str, bin or map, the entries of strs and
- * bins. Kinds are numbers that never change meaning; fields are only appended. Families:
+ * bins. Kinds are numbers that never change meaning; fields are only appended, and one
+ * of type added_ may be missing. Families:
  *   m_ messages of a session (PROTOCOL.md)   d_ signed documents   r_ records of the broker's
  *   journal   s_ spool
  * entries
@@ -249,7 +250,7 @@
     X(str, cluster, LIMIT_NAME) X(u64, number, ANY) X(i64, issued_at, 0) \
     X(bin, serials, LIMIT_REVOKED * 8)
 /* kind "call". pin_latest: job_hash is zero and whatever the server has runs. plan: its parent's
-   name */
+   name. item: of a for_each, for people: its values, joined by commas */
 #define D_CALL(X) \
     X(str, cluster, LIMIT_NAME) X(str, caller, LIMIT_NAME) X(str, key, LIMIT_KEY) \
     X(str, job, LIMIT_JOB) X(hash, job_hash, 0) X(flag, pin_latest, 0) \
@@ -257,7 +258,7 @@
     X(u64, lost_after_ms, ANY) X(u64, start_within_ms, ANY) X(u64, timeout_ms, ANY) \
     X(u64, priority, 9) X(str, as_of, LIMIT_SHORT) X(i64, issued_at, 0) X(i64, expires, 0) \
     X(id, parent, 0) X(str, task, LIMIT_NAME) X(u64, index, LIMIT_TASKS) X(u64, turn, LIMIT_TRIES) \
-    X(strs, semaphores, LIMIT_POOLS) X(str, plan, LIMIT_NAME)
+    X(strs, semaphores, LIMIT_POOLS) X(str, plan, LIMIT_NAME) X(added_str, item, LIMIT_SHORT)
 /* kind "parent": the beginning of a parent run. values: its variables. turn: a task's try */
 #define D_PARENT(X) \
     X(str, cluster, LIMIT_NAME) X(str, caller, LIMIT_NAME) X(str, key, LIMIT_KEY) \
