@@ -4,204 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/events/json.h"
 #include "broker/events/jsonfit.h"
-#include "common/clock.h"
 #include "common/mem.h"
-
-/* ---- Pieces */
-void json_set_text(json_t *o, const char *name, struct span s)
-{
-    if (s.n)
-        json_object_set_new(o, name, json_stringn((const char *)s.p, s.n));
-}
-
-static void set_word(json_t *o, const char *name, const char *s)
-{
-    json_object_set_new(o, name, json_string(s));
-}
-
-void json_set_number(json_t *o, const char *name, uint64_t v)
-{
-    json_object_set_new(o, name, json_integer((json_int_t)v));
-}
-
-void json_set_word(json_t *o, const char *name, const char *s)
-{
-    if (s && *s)
-        json_object_set_new(o, name, json_string(s));
-}
-
-void json_set_flag(json_t *o, const char *name, bool v)
-{
-    json_object_set_new(o, name, json_boolean(v));
-}
-
-void json_set_time(json_t *o, const char *name, int64_t wall_ms)
-{
-    char text[CLOCK_TEXT];
-    if (wall_ms)
-        set_word(o, name, clock_format(wall_ms, text));
-}
-
-void json_set_id(json_t *o, const char *name, const struct id *id)
-{
-    char text[ID_TEXT];
-    if (!id_is_zero(*id))
-        set_word(o, name, id_format(*id, text));
-}
-
-void json_set_hash(json_t *o, const char *name, const struct hash *h)
-{
-    char text[8 + 65] = "blake2b:";
-    if (hash_is_zero(h))
-        return;
-    hex_format(h->b, sizeof h->b, text + 8);
-    set_word(o, name, text);
-}
-
-static json_t *value_json(const struct value *v)
-{
-    struct buf text = {0};
-    if (v->type == VALUE_BIN) /* sealed to a server: nobody else's business */
-        return json_string("(sealed)");
-    value_to_json(v, &text);
-    json_t *json = json_loadb((const char *)text.p, text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    buf_free(&text);
-    return json ? json : json_null();
-}
-
-void json_set_map(json_t *o, const char *name, const struct wire_list *map)
-{
-    struct wire_iter it = wire_iter(map);
-    struct span key;
-    struct value v;
-    json_t *members = json_object();
-    while (wire_next_pair(&it, &key, &v)) {
-        char text[LIMIT_NAME + 1];
-        span_copy_str(key, text, sizeof text);
-        json_object_set_new(members, text, value_json(&v));
-    }
-    json_object_set_new(o, name, members);
-}
-
-void json_set_call(json_t *o, const struct d_call *c)
-{
-    json_set_text(o, "job", c->job);
-    json_set_hash(o, "job_hash", &c->job_hash);
-    json_set_text(o, "address", c->address);
-    json_set_text(o, "key", c->key);
-    json_set_id(o, "parent", &c->parent);
-    json_set_text(o, "parent_name", c->plan);
-    json_set_text(o, "task", c->task);
-    if (c->task.n) {
-        json_set_number(o, "index", c->index);
-        json_set_number(o, "try", c->turn);
-    }
-    if (c->priority)
-        json_set_number(o, "priority", c->priority);
-    json_set_text(o, "as_of", c->as_of);
-    if (c->parameters.count)
-        json_set_map(o, "parameters", &c->parameters);
-}
-
-static json_t *state_of(const char *word)
-{
-    json_t *o = json_object();
-    set_word(o, "state", word);
-    return o;
-}
-
-static json_t *step_package(const struct d_step_outcome *s)
-{
-    json_t *p = json_object();
-    json_set_text(p, "name", s->package_name);
-    json_set_text(p, "version", s->package_version);
-    json_set_hash(p, "hash", &s->package_hash);
-    set_word(p, "state", package_outcome_text(s->package));
-    json_set_text(p, "message", s->message);
-    json_set_map(p, "outputs", &s->outputs);
-    return p;
-}
-
-static void set_flags(json_t *o, const struct d_step_outcome *s)
-{
-    if (s->timed_out)
-        json_object_set_new(o, "timed_out", json_true());
-    if (s->cancelled)
-        json_object_set_new(o, "cancelled", json_true());
-    if (s->out_of_memory)
-        json_object_set_new(o, "out_of_memory", json_true());
-}
-
-static void set_texts(json_t *o, const char *name, const struct wire_list *list)
-{
-    struct wire_iter it = wire_iter(list);
-    struct span item;
-    json_t *a = json_array();
-    while (wire_next(&it, &item))
-        json_array_append_new(a, json_stringn((const char *)item.p, item.n));
-    json_object_set_new(o, name, a);
-}
-
-static json_t *step_json(const struct d_step_outcome *s)
-{
-    json_t *o = json_object();
-    json_set_text(o, "name", s->name);
-    json_set_number(o, "tries", s->turn);
-    set_word(o, "action", step_action_text(s->action));
-    json_set_text(o, "target", s->target);
-    if (s->signal)
-        json_set_number(o, "signal", s->signal);
-    else
-        json_object_set_new(o, "exit_code", json_integer((json_int_t)s->exit_code));
-    set_flags(o, s);
-    json_set_time(o, "started_at", s->started_at);
-    json_set_time(o, "ended_at", s->ended_at);
-    json_set_number(o, "user_us", s->user_us);
-    json_set_number(o, "system_us", s->system_us);
-    json_set_number(o, "max_rss_kib", s->max_rss_kib);
-    json_set_number(o, "out_bytes", s->out_bytes);
-    json_set_number(o, "err_bytes", s->err_bytes);
-    if (s->cut_bytes)
-        json_set_number(o, "cut_bytes", s->cut_bytes);
-    json_set_text(o, "user", s->user);
-    if (s->argv.count)
-        set_texts(o, "argv", &s->argv);
-    if (s->off.count)
-        set_texts(o, "off", &s->off);
-    json_object_set_new(o, "package", step_package(s));
-    return o;
-}
-
-void json_set_outcome(json_t *o, const struct d_outcome *outcome)
-{
-    struct wire_iter it = wire_iter(&outcome->steps);
-    struct d_step_outcome step;
-    struct span item;
-    json_t *delivery = state_of(delivery_text(outcome->delivery)),
-           *job = state_of(job_outcome_text(outcome->job)), *steps = json_array();
-    if (outcome->code) {
-        set_word(delivery, "reason", refusal_word(outcome->code));
-        json_set_number(delivery, "code", outcome->code);
-    }
-    while (wire_next(&it, &item))
-        if (d_step_outcome_decode(item, &step, NULL) == 0)
-            json_array_append_new(steps, step_json(&step));
-    json_object_set_new(job, "steps", steps);
-    json_object_set_new(o, "delivery", delivery);
-    json_object_set_new(o, "job_outcome", job);
-    json_object_set_new(o, "package", state_of(package_outcome_text(outcome->package)));
-    set_word(o, "status", status_text(outcome->status));
-    json_set_text(o, "message", outcome->message);
-    if (outcome->outputs.count)
-        json_set_map(o, "outputs", &outcome->outputs);
-    json_set_hash(o, "job_hash", &outcome->job_hash);
-    json_set_time(o, "called_at", outcome->called_at);
-    json_set_time(o, "started_at", outcome->started_at);
-    json_set_time(o, "ended_at", outcome->ended_at);
-    if (outcome->off.count)
-        set_texts(o, "off", &outcome->off);
-}
 
 /* ---- Events */
 static void server_is(struct feed_event *e, json_t *o, struct span server)
@@ -283,7 +88,7 @@ static void fill_way(struct feed_event *e, json_t *o, uint64_t kind, struct span
         OF_RUN(lost);
         e->word = "lost";
         attempt_is(o, m.attempt);
-        set_word(o, "on_lost", on_lost_text(m.then));
+        json_set_word(o, "on_lost", on_lost_text(m.then));
         break;
     }
     case KIND_R_HELD: {
@@ -342,7 +147,7 @@ static void fill_end(struct feed_event *e, json_t *o, uint64_t kind, struct span
         OF_RUN(parent_ended);
         e->word = "parent_ended";
         e->status = (int)m.status;
-        set_word(o, "status", status_text(m.status));
+        json_set_word(o, "status", status_text(m.status));
         break;
     }
     }
@@ -365,13 +170,13 @@ static void fill_deployment(struct feed_event *e, json_t *o, struct span bytes)
     struct d_deployment d;
     if (d_signed_decode(bytes, &s, NULL) < 0 || d_deployment_decode(s.body, &d, NULL) < 0)
         return;
-    json_set_text(o, "package", d.name);
+    json_set_text(o, "name", d.name);
     json_set_text(o, "version", d.version);
     json_set_hash(o, "hash", &d.package);
     json_set_text(o, "address", d.address);
     span_copy_str(d.address, e->address, sizeof e->address);
     if (d.remove)
-        json_object_set_new(o, "remove", json_true());
+        json_set_flag(o, "remove", true);
 }
 
 static void fill_other(struct feed_event *e, json_t *o, uint64_t kind, struct span record)
@@ -436,41 +241,38 @@ static void fill_about(struct feed_event *e, json_t *o, const struct about *abou
     } else if (about->known) {
         e->parent = about->parent.parent;
         span_copy_str(about->parent.name, e->job, sizeof e->job);
-        json_set_text(o, "plan", about->parent.name);
-        json_set_text(o, "key", about->parent.key);
-        json_set_text(o, "as_of", about->parent.as_of);
+        json_set_parent(o, &about->parent);
     }
     json_set_text(o, "by", about->principal);
 }
 
-struct feed_event *event_make(uint64_t seq, struct span record, const struct about *about)
+struct feed_event *eventjson_make(uint64_t seq, struct span record, const struct about *about)
 {
     struct feed_event *e = mem_zalloc(1, sizeof *e);
-    json_t *o = json_object();
+    json_t *o = json_row();
     uint64_t kind = 0;
     size_t size;
     wire_peek(record, &kind, &size, NULL);
     e->seq = seq;
     e->status = -1;
     e->word = "unknown";
-    json_set_number(o, "v", 1);
     json_set_number(o, "seq", seq);
-    set_word(o, "event", "unknown"); /* its place; what it is follows */
+    json_set_word(o, "event", "unknown"); /* its place; what it is follows */
     if (about)
         fill_about(e, o, about);
     fill_way(e, o, kind, record);
     fill_end(e, o, kind, record, about ? about : &(struct about){0});
     fill_other(e, o, kind, record);
-    set_word(o, "event", e->word);
+    json_set_word(o, "event", e->word);
     json_set_id(o, "run", &e->run);
     json_set_time(o, "at", e->at);
-    e->text = json_fit(o, JSONFIT_MAX);
+    e->text = jsonfit_text(o, JSONFIT_MAX);
     e->n = strlen(e->text);
     json_decref(o);
     return e;
 }
 
-void event_free(struct feed_event **e)
+void eventjson_free(struct feed_event **e)
 {
     if (!*e)
         return;

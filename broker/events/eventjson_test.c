@@ -77,7 +77,7 @@ static struct feed_event *result(void)
 {
     struct about about;
     about_of(buf_span(&called), &about);
-    return event_make(1042, buf_span(&ended), &about);
+    return eventjson_make(1042, buf_span(&ended), &about);
 }
 
 static void a_result_tells_all_three_layers_and_what_was_called(void **state)
@@ -109,7 +109,7 @@ static void a_result_tells_all_three_layers_and_what_was_called(void **state)
         assert_contains(e->text, PARTS[i]);
     assert_int_equal(e->status, STATUS_FAILED);
     assert_string_equal(e->principal, "anna");
-    event_free(&e);
+    eventjson_free(&e);
 }
 
 static void an_event_without_its_beginning_is_still_one(void **state)
@@ -117,9 +117,9 @@ static void an_event_without_its_beginning_is_still_one(void **state)
     (void)state;
     struct about nothing;
     about_of(SPAN_NONE, &nothing);
-    struct feed_event *e = event_make(7, buf_span(&ended), &nothing);
+    struct feed_event *e = eventjson_make(7, buf_span(&ended), &nothing);
     assert_contains(e->text, "\"event\":\"result\"");
-    event_free(&e);
+    eventjson_free(&e);
 }
 
 /* The filter {key: value}, or {key: [value, other]}. */
@@ -136,7 +136,7 @@ static bool matches(const char *key, const char *value, const char *other)
     struct wire_list where = wire_list_from(&items, 1);
     struct error err = {0};
     bool yes = feed_check_filter(&where, &err) == 0 && feed_matches(&where, e);
-    event_free(&e);
+    eventjson_free(&e);
     buf_free(&items);
     return yes;
 }

@@ -22,15 +22,15 @@ static struct feed_event *make(void *self, uint64_t lsn, struct span record, str
     bool begins;
     (void)self;
     if (id_is_zero(feed_run_of(record, &kind, &begins)))
-        return event_make(lsn, record, NULL);
+        return eventjson_make(lsn, record, NULL);
     about_of(begin, &about);
-    return event_make(lsn, record, &about);
+    return eventjson_make(lsn, record, &about);
 }
 
 static void drop(void *self, struct feed_event **e)
 {
     (void)self;
-    event_free(e);
+    eventjson_free(e);
 }
 
 static bool may_hear(void *self, uint64_t peer)

@@ -42,7 +42,7 @@ static const struct part *longest(json_t *o)
     return best;
 }
 
-char *json_fit(json_t *o, size_t most)
+char *jsonfit_text(json_t *o, size_t most)
 {
     char *text = text_of(o);
     const struct part *p;

@@ -11,6 +11,6 @@ enum { JSONFIT_MAX = LIMIT_FRAME * 3 / 4 }; /* bytes; what is around it fits int
 /* The object as text (free() it). If that is longer than `most`, the longest of its parts that
  * people can do without are left out, one after the other, and named in "left_out":
  * ["parameters"]. */
-char *json_fit(json_t *o, size_t most);
+char *jsonfit_text(json_t *o, size_t most);
 
 #endif

@@ -65,7 +65,9 @@ void query_runs(struct query *q);
 void query_history(struct query *q, bool parents);
 void query_run(struct query *q);
 
-/* Run and parent rows as runs, show and history share them. */
+/* Rows of runs and parents as runs, parents, run, history and find share them. */
+json_t *query_run_head(const struct id *run, const char *state); /* v, kind, run, state */
+json_t *query_parent_head(const struct id *run, const char *state);
 json_t *query_run_json(const struct view_run *r, const struct d_call *call);
 json_t *query_parent_json(const struct view_parent *p);
 

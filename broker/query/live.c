@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "broker/core/explain.h"
-#include "broker/events/eventjson.h"
+#include "broker/events/json.h"
 #include "broker/query/inside.h"
 #include "broker/shell/gate.h"
 #include "broker/shell/rights.h"
@@ -75,11 +75,12 @@ static json_t *needs_json(const struct query *q, const struct view_server *s)
 /* `whole`: with all it attests; a listing has the counts, and what is wrong. */
 static json_t *server_json(const struct query *q, const struct view_server *s, bool whole)
 {
-    json_t *o = json_object(), *pools = json_array();
+    json_t *o = json_row(), *pools = json_array();
     struct wire_list facts = {s->facts, s->n_facts};
     struct value wrong;
     json_set_word(o, "server", s->name);
-    json_set_word(o, "state", s->state);
+    json_set_word(o, "state", s->draining ? "draining" : s->state);
+    json_set_word(o, "session", s->state);
     for (unsigned i = 0; i < s->n_pools; i++)
         json_array_append_new(pools, json_string(s->pools[i]));
     json_object_set_new(o, "pools", pools);
@@ -134,13 +135,22 @@ void query_servers(struct query *q)
 }
 
 /* ---- Parents that are not over */
+json_t *query_parent_head(const struct id *run, const char *state)
+{
+    json_t *o = json_row();
+    json_set_word(o, "kind", "parent");
+    json_set_id(o, "run", run);
+    json_set_word(o, "state", state);
+    return o;
+}
+
 json_t *query_parent_json(const struct view_parent *p)
 {
-    json_t *o = json_object();
-    json_set_id(o, "run", &p->id);
-    json_set_word(o, "state", "running");
-    json_set_text(o, "plan", p->name);
-    json_set_text(o, "key", p->key);
+    json_t *o = query_parent_head(&p->id, "running");
+    struct d_signed s;
+    struct d_parent d;
+    if (d_signed_decode(p->parent, &s, NULL) == 0 && d_parent_decode(s.body, &d, NULL) == 0)
+        json_set_parent(o, &d);
     json_set_word(o, "driver", p->driver);
     json_set_number(o, "epoch", p->epoch);
     json_set_time(o, "begun_at", p->begun_at);
@@ -219,11 +229,11 @@ static void add_package(void *self, const struct hash *hash, uint64_t size, stru
     visible |= rights_cover(q->shell->core, q->who, VERB_DEPLOY, name ? name : "", "all") ||
                rights_cover(q->shell->core, q->who, VERB_WATCH, "", "all");
     if (visible && query_matches(q->name, name)) {
-        o = json_object();
+        o = json_row();
         json_set_word(o, "name", name);
         json_set_word(o, "version", version);
         json_set_hash(o, "hash", hash);
-        json_set_number(o, "size", size);
+        json_set_number(o, "size_bytes", size);
         json_object_set(o, "deployed", deployed);
         query_row(q, o); /* the depot is small: what does not fit a page is asked for by name */
     }
@@ -242,7 +252,7 @@ static json_t *certificate_json(const struct query *q, const struct view_certifi
     struct d_signed s;
     struct d_certificate d;
     struct span item;
-    json_t *o = json_object(), *pools = json_array(), *grants = json_array();
+    json_t *o = json_row(), *pools = json_array(), *grants = json_array();
     json_set_word(o, "name", v->name);
     json_set_word(o, "role", v->role);
     json_set_number(o, "serial", v->serial);
@@ -290,7 +300,7 @@ void query_certificates(struct query *q)
 
 void query_whoami(struct query *q)
 {
-    json_t *o = json_object(), *grants = json_array(), *pools = json_array();
+    json_t *o = json_row(), *grants = json_array(), *pools = json_array();
     char text[GRANT_TEXT];
     json_set_word(o, "name", q->who->name);
     json_set_word(o, "role", role_word(q->who->role));
@@ -331,7 +341,7 @@ void query_stats(struct query *q)
 {
     struct view_counts c;
     struct net_server_owed owed;
-    json_t *o = json_object(), *runs = json_object();
+    json_t *o = json_row(), *runs = json_object();
     view_counts(q->shell->core, &c);
     net_server_owed(q->shell->net, &owed);
     for (unsigned i = 0; i < RUN_ENDED; i++)
@@ -345,8 +355,8 @@ void query_stats(struct query *q)
                    {"servers_up", c.servers_up},
                    {"sessions", c.sessions},
                    {"kept", c.kept},
-                   {"memory", c.memory},
-                   {"bodies", c.bodies},
+                   {"memory_bytes", c.memory},
+                   {"bodies_bytes", c.bodies},
                    {"epoch", c.epoch},
                    {"lsn", c.lsn},
                    {"accepted", c.accepted},
@@ -361,7 +371,7 @@ void query_stats(struct query *q)
                    {"gated", gate_waiting(q->shell->gate)},
                    {"subscriptions", events_subscriptions(q->from->events)},
                    {"owed_bytes", owed.now},
-                   {"owed_bytes_most", owed.most},
+                   {"owed_bytes_max", owed.most},
                    {"depot_bytes", depot_bytes(q->from->depot)},
                    {"logs_bytes", logs_bytes(q->from->logs)}};
     for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -399,14 +409,14 @@ bool query_explain(struct query *q)
             "explain needs a run that has not ended (lbctl runs lists them; lbctl show tells of one that has)");
         return false;
     }
-    json_t *head = json_object();
+    json_t *head = json_row();
     json_set_id(head, "run", &q->run);
     json_set_word(head, "state", run_state_text(e.state));
     json_set_word(head, "summary", e.summary);
     json_set_number(head, "ahead", e.ahead);
     query_row(q, head);
     for (unsigned i = 0; i < e.n_servers; i++) {
-        json_t *o = json_object();
+        json_t *o = json_row();
         json_set_word(o, "server", e.servers[i].server);
         json_set_flag(o, "eligible", e.servers[i].n == 0);
         json_set_number(o, "credit", e.servers[i].credit);

@@ -16,7 +16,7 @@ bool query_may_see(const struct query *q, const char *owner, const char *job, co
 
 bool query_row(struct query *q, json_t *row)
 {
-    char *text = json_fit(row, JSONFIT_MAX);
+    char *text = jsonfit_text(row, JSONFIT_MAX);
     size_t n = strlen(text);
     bool fits = q->n < q->limit && (!q->n || q->rows.n + n < QUERY_PAGE_BYTES);
     if (fits) {

@@ -2,15 +2,22 @@
  * other, while the page is made. */
 #include <string.h>
 
-#include "broker/events/eventjson.h"
+#include "broker/events/json.h"
 #include "broker/query/inside.h"
 #include "common/json.h"
 
+json_t *query_run_head(const struct id *run, const char *state)
+{
+    json_t *o = json_row();
+    json_set_word(o, "kind", "run");
+    json_set_id(o, "run", run);
+    json_set_word(o, "state", state);
+    return o;
+}
+
 json_t *query_run_json(const struct view_run *r, const struct d_call *call)
 {
-    json_t *o = json_object();
-    json_set_id(o, "run", &r->id);
-    json_set_word(o, "state", run_state_text(r->state));
+    json_t *o = query_run_head(&r->id, run_state_text(r->state));
     json_set_call(o, call);
     json_set_word(o, "server", r->server);
     if (r->attempt)
