@@ -356,7 +356,7 @@ static void a_parent_begins_when_its_plan_is_here(void **state)
     principal(w, &anna, "anna", ROLE_CALLER, 5, ALL_GRANTS, 3);
     start(w);
     connect_to(&anna);
-    hash_bytes(bytes, &plan);
+    envelope_hash(bytes, &plan);
     begin_parent(&anna, 1, "p1", &plan, bytes.n);
     hear(&anna, error, &error);
     assert_int_equal(error.code, REFUSAL_NOT_FOUND);
@@ -389,7 +389,7 @@ static void an_ended_parent_is_followed_to_its_end(void **state)
     start(w);
     connect_to(&anna);
     connect_to(&otto);
-    hash_bytes(bytes, &plan);
+    envelope_hash(bytes, &plan);
     say(&anna, parent_plan, .req = 1, .plan = plan, .offset = 0, .size = bytes.n, .data = bytes);
     hear(&anna, done, &done);
     begin_parent(&anna, 2, "p1", &plan, bytes.n);
@@ -455,7 +455,7 @@ static void a_listing_of_parents_goes_on_from_page_to_page(void **state)
     principal(w, &anna, "anna", ROLE_CALLER, 5, ALL_GRANTS, 3);
     start(w);
     connect_to(&anna);
-    hash_bytes(bytes, &plan);
+    envelope_hash(bytes, &plan);
     say(&anna, parent_plan, .req = 1, .plan = plan, .offset = 0, .size = bytes.n, .data = bytes);
     hear(&anna, done, &done);
     for (unsigned i = 0; i < LIVE + ENDED; i++) {

@@ -89,7 +89,7 @@ static struct span message_of(struct dispatch_world *w, uint64_t kind, const cha
         m_operate_encode(&(struct m_operate){.verb = span_str("drain"), .target = span_str("etl")},
                          &w->message);
     } else {
-        wire_encode(schema_of_kind(kind, NULL), zero, &w->message);
+        wire_encode(messages_schema_of_kind(kind, NULL), zero, &w->message);
     }
     return buf_span(&w->message);
 }
@@ -115,11 +115,11 @@ static void may_exactly(enum role role, bool newcomer, bool granted, const char 
 {
     struct dispatch_world w;
     begin(&w, role, granted);
-    for (unsigned i = 0; schema_at(i); i++) {
-        const struct wire_schema *s = schema_at(i);
+    for (unsigned i = 0; messages_schema_at(i); i++) {
+        const struct wire_schema *s = messages_schema_at(i);
         enum sender from = 0;
         char word[80];
-        if (s != schema_of_kind(s->kind, &from) || !from)
+        if (s != messages_schema_of_kind(s->kind, &from) || !from)
             continue; /* no message */
         snprintf(word, sizeof word, "%s ", s->name);
         bool listed = strncmp(list, word, strlen(word)) == 0;
@@ -271,11 +271,11 @@ static void the_core_knows_exactly_the_messages_that_the_table_gives_it(void **s
     (void)state;
     begin(&w, ROLE_CALLER, true);
     bcore_begin(w.core, &(struct bcore_event){.now = 1, .wall = 1}, &out);
-    for (unsigned i = 0; schema_at(i); i++) {
-        const struct wire_schema *s = schema_at(i);
+    for (unsigned i = 0; messages_schema_at(i); i++) {
+        const struct wire_schema *s = messages_schema_at(i);
         enum sender from = 0;
         bool given = false;
-        if (s != schema_of_kind(s->kind, &from) || !from || s->kind >= 128)
+        if (s != messages_schema_of_kind(s->kind, &from) || !from || s->kind >= 128)
             continue;
         for (unsigned k = 0; dispatch_row_at(k); k++)
             if (dispatch_row_at(k)->rule.kind == s->kind)

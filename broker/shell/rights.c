@@ -241,7 +241,7 @@ enum rights_verdict rights_judge(const struct bcore *core, const struct certific
                                  enum refusal *ret_code, struct error *err)
 {
     struct error mine = {0};
-    const struct wire_schema *schema = schema_of_kind(kind, NULL);
+    const struct wire_schema *schema = messages_schema_of_kind(kind, NULL);
     struct rights_judging j = {
         .core = core, .who = who, .err = err ? err : &mine, .code = REFUSAL_WRONG_ROLE};
     enum rights_verdict v = RIGHTS_DENIED;
