@@ -1,11 +1,12 @@
 /* toolong_test.c - rows and events that are too long for a frame: what is too much of them is left
  * out and said to be. */
 #include "broker/testing.h"
+#include "trust/call.h"
 
 enum { LONG = 250 << 10, STEPS = 12000 };
 
 /* As JSON each of its parameter's characters takes six bytes. */
-static void call_at_length(struct talker *anna)
+static void call_at_length(struct btest_peer *anna)
 {
     struct buf bytes = {0}, parameters = {0};
     struct error err = {0};
@@ -32,7 +33,7 @@ static void call_at_length(struct talker *anna)
 }
 
 /* Of the events that come next. */
-static bool is_told_in_part(struct talker *mon)
+static bool is_told_in_part(struct btest_peer *mon)
 {
     struct m_events m;
     struct span item;
@@ -45,41 +46,41 @@ static bool is_told_in_part(struct talker *mon)
 
 static void a_run_with_long_parameters_is_listed_shown_and_told_of(void **state)
 {
-    struct world *w = *state;
-    struct talker anna, etl1, mon;
+    struct btest *w = *state;
+    struct btest_peer anna, etl1, mon;
     struct m_accepted accepted;
     struct buf text = {0};
     char id[ID_TEXT];
     const char *const watch[] = {"watch *@*"};
-    principal(w, &mon, "mon", ROLE_MONITOR, 9, watch, 1);
-    caller_and_worker(w, &anna, &etl1);
-    connect_to(&mon);
+    btest_principal(w, &mon, "mon", ROLE_MONITOR, 9, watch, 1);
+    btest_caller_and_worker(w, &anna, &etl1);
+    btest_connect(&mon);
     say(&mon, subscribe, .req = 1, .after = 0, .credit = 1 << 24);
     call_at_length(&anna);
     hear(&anna, accepted, &accepted);
-    ask(&anna, "runs", NULL, NULL, &text);
+    btest_ask(&anna, "runs", NULL, NULL, &text);
     assert_contains(buf_str(&text), "\"left_out\":[\"parameters\"]");
     assert_contains(buf_str(&text), "\"key\":\"long\"");
-    ask(&anna, "run", "run", id_format(accepted.run, id), &text);
+    btest_ask(&anna, "run", "run", id_format(accepted.run, id), &text);
     assert_contains(buf_str(&text), "\"left_out\":[\"parameters\"]");
     while (!is_told_in_part(&mon))
         ;
     buf_free(&text);
-    bye(&mon);
-    bye(&anna);
-    bye(&etl1);
+    btest_bye(&mon);
+    btest_bye(&anna);
+    btest_bye(&etl1);
 }
 
 /* A job may go round its steps for a long time, and each beginning of one is a record. */
 static void a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is(void **state)
 {
-    struct world *w = *state;
-    struct talker anna, etl1;
+    struct btest *w = *state;
+    struct btest_peer anna, etl1;
     struct m_execute execute;
     struct buf text = {0};
     char id[ID_TEXT], step[16];
-    caller_and_worker(w, &anna, &etl1);
-    call(&anna, "anna", "k", 1);
+    btest_caller_and_worker(w, &anna, &etl1);
+    btest_call(&anna, "anna", "k", 1);
     hear(&etl1, execute, &execute);
     for (unsigned i = 1; i <= STEPS; i++) {
         snprintf(step, sizeof step, "step_%u", i);
@@ -90,30 +91,31 @@ static void a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is(vo
     struct view_run v;
     wait_until(w, view_run(w->broker->shell.core, &execute.run, &v) &&
                       strcmp(v.step, "step_12000") == 0);
-    ask(&anna, "run", "run", id_format(execute.run, id), &text);
+    btest_ask(&anna, "run", "run", id_format(execute.run, id), &text);
     assert_contains(buf_str(&text), "\"event\":\"called\"");
     assert_contains(buf_str(&text), "\"step\":\"step_1\"");
     assert_contains(buf_str(&text), "\"step\":\"step_12000\"");
     assert_contains(buf_str(&text), "\"events_left_out\":");
-    result(&etl1, execute.run);
+    btest_result(&etl1, execute.run);
     struct m_run_ended ended;
     hear(&anna, run_ended, &ended);
-    ask(&anna, "run", "run", id, &text);
+    btest_ask(&anna, "run", "run", id, &text);
     assert_contains(buf_str(&text), "\"event\":\"called\"");
     assert_contains(buf_str(&text), "\"event\":\"result\"");
     assert_contains(buf_str(&text), "\"events_left_out\":");
     buf_free(&text);
-    bye(&anna);
-    bye(&etl1);
+    btest_bye(&anna);
+    btest_bye(&etl1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_run_with_long_parameters_is_listed_shown_and_told_of,
-                                        setup, teardown),
+                                        btest_setup, btest_teardown),
         cmocka_unit_test_setup_teardown(
-            a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is, setup, teardown),
+            a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is, btest_setup,
+            btest_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
