@@ -47,23 +47,24 @@ bool query_may_see(const struct query *q, const char *owner, const char *job, co
  * and the query is freed. */
 bool query_still_there(struct query *q, const struct store_answer *a);
 
-/* live.c: what the core knows now. Each fills rows; query_answer is the caller's. */
-void query_servers(struct query *q);
-/* False: the page is full before the last of them. A live parent has no status: who asks for one
- * sees those that ended. */
-bool query_parents_live(struct query *q);
+/* A question to the store for the next page of ended runs or parents, with the filters that both
+ * have. */
+struct store_question query_question(const struct query *q, enum store_what what);
+/* The store's page becomes rows, each judged, and is sent. */
+void query_hear_page(struct query *q, const struct store_answer *a,
+                     json_t *(*json)(const struct store_ended *r));
+
+/* ---- Listings: each answers and frees the query, at once or when the store has answered. */
+void query_runs(struct query *q);    /* runs.c */
+void query_parents(struct query *q); /* parents.c */
+void query_history(struct query *q); /* past.c */
+void query_run(struct query *q);
+void query_servers(struct query *q); /* live.c */
 void query_packages(struct query *q);
 void query_certificates(struct query *q);
 void query_whoami(struct query *q);
 void query_stats(struct query *q);
-/* False: it was refused and freed. */
-bool query_explain(struct query *q);
-/* From the store, too; they answer by themselves, later. runs.c: the calls of runs may be in
-   the store only. */
-void query_runs(struct query *q);
-/* past.c */
-void query_history(struct query *q, bool parents);
-void query_run(struct query *q);
+void query_explain(struct query *q);
 
 /* Rows of runs and parents as runs, parents, run, history and find share them. */
 json_t *query_run_head(const struct id *run, const char *state); /* v, kind, run, state */

@@ -1,4 +1,4 @@
-/* live.c - rows of what the core knows now: servers, parents, packages, certificates, counts,
+/* live.c - rows of what the core knows now: servers, packages, certificates, counts,
  * explanations. */
 #include <errno.h>
 #include <stdio.h>
@@ -128,67 +128,11 @@ void query_servers(struct query *q)
                       may_see_server(q, s.name);
         if (wanted && !query_row(q, server_json(q, &s, *q->server || *q->name))) {
             strcpy(q->next, at);
-            return;
+            break;
         }
         span_copy_str(span_str(s.name), at, sizeof at);
     }
-}
-
-/* ---- Parents that are not over */
-json_t *query_parent_head(const struct id *run, const char *state)
-{
-    json_t *o = json_row();
-    json_set_word(o, "kind", "parent");
-    json_set_id(o, "run", run);
-    json_set_word(o, "state", state);
-    return o;
-}
-
-json_t *query_parent_json(const struct view_parent *p)
-{
-    json_t *o = query_parent_head(&p->id, "running");
-    struct d_signed s;
-    struct d_parent d;
-    if (d_signed_decode(p->parent, &s, NULL) == 0 && d_parent_decode(s.body, &d, NULL) == 0)
-        json_set_parent(o, &d);
-    json_set_word(o, "driver", p->driver);
-    json_set_number(o, "epoch", p->epoch);
-    json_set_time(o, "begun_at", p->begun_at);
-    json_set_word(o, "by", p->principal);
-    return o;
-}
-
-static bool parent_matches(const struct query *q, const struct view_parent *p)
-{
-    char name[LIMIT_NAME + 1];
-    span_copy_str(p->name, name, sizeof name);
-    return query_matches(q->name, name) && query_matches(q->principal, p->principal) &&
-           !q->status && (!q->since || p->begun_at >= q->since) &&
-           (!q->until || p->begun_at <= q->until);
-}
-
-bool query_parents_live(struct query *q)
-{
-    static const char MARK[] = "live ";
-    struct view_parent p;
-    struct id at = ID_ZERO;
-    unsigned scanned = 0;
-    if (*q->after && (strncmp(q->after, MARK, strlen(MARK)) != 0 ||
-                      id_parse(q->after + strlen(MARK), &at, NULL) < 0))
-        return true;
-    q->after[0] = 0; /* the history begins at its own beginning */
-    while (view_parent_after(q->shell->core, &at, &p)) {
-        bool taken = !parent_matches(q, &p) || !query_may_see(q, p.principal, "", "all", NULL) ||
-                     query_row(q, query_parent_json(&p));
-        if (taken)
-            at = p.id;
-        if (!taken || ++scanned == QUERY_SCAN_MAX) {
-            char id[ID_TEXT];
-            snprintf(q->next, sizeof q->next, "%s%s", MARK, id_format(at, id));
-            return false;
-        }
-    }
-    return true;
+    query_answer(q);
 }
 
 /* ---- Packages: what the depot has, and where each is wanted */
@@ -244,6 +188,7 @@ static void add_package(void *self, const struct hash *hash, uint64_t size, stru
 void query_packages(struct query *q)
 {
     depot_each(q->from->depot, add_package, q);
+    query_answer(q);
 }
 
 /* ---- Certificates: everybody may have them; a listing is for those who watch the cluster */
@@ -291,11 +236,12 @@ void query_certificates(struct query *q)
                        rights_cover(q->shell->core, q->who, VERB_WATCH, "", "all"));
         if (wanted && !query_row(q, certificate_json(q, &v))) {
             snprintf(q->next, sizeof q->next, "%.64s/%llu", name, (unsigned long long)serial);
-            return;
+            break;
         }
         span_copy_str(span_str(v.name), name, sizeof name);
         serial = v.serial;
     }
+    query_answer(q);
 }
 
 void query_whoami(struct query *q)
@@ -315,6 +261,7 @@ void query_whoami(struct query *q)
     json_object_set_new(o, "pools", pools);
     json_set_time(o, "not_after", q->who->not_after);
     query_row(q, o);
+    query_answer(q);
 }
 
 /* ---- Counts */
@@ -379,6 +326,7 @@ void query_stats(struct query *q)
     json_set_time(o, "broker_since", q->shell->started_wall);
     json_object_set_new(o, "store", store_json(q));
     query_row(q, o);
+    query_answer(q);
 }
 
 /* ---- Explain */
@@ -396,7 +344,7 @@ static json_t *unmet_json(const struct explain *e, const struct explain_server *
     return a;
 }
 
-bool query_explain(struct query *q)
+void query_explain(struct query *q)
 {
     struct explain e = {0};
     struct error err = {0};
@@ -404,10 +352,10 @@ bool query_explain(struct query *q)
     if (id_is_zero(q->run) || !view_owner(q->shell->core, &q->run, &owner) ||
         !query_may_see(q, owner.principal, owner.job, owner.address, NULL) ||
         bcore_explain(q->shell->core, &q->run, &e, &err) < 0) {
-        query_refuse(
-            q, REFUSAL_UNKNOWN_RUN,
-            "explain needs a run that has not ended (lbctl runs lists them; lbctl show tells of one that has)");
-        return false;
+        query_refuse(q, REFUSAL_UNKNOWN_RUN,
+                     "explain needs a run that has not ended (lbctl runs lists those; "
+                     "lbctl show says how another ended)");
+        return;
     }
     json_t *head = json_row();
     json_set_id(head, "run", &q->run);
@@ -425,5 +373,5 @@ bool query_explain(struct query *q)
             break; /* some 500 servers are enough to understand it */
     }
     explain_free(&e);
-    return true;
+    query_answer(q);
 }

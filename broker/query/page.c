@@ -1,5 +1,6 @@
 /* page.c - a page of rows: filled, answered, refused. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,4 +64,39 @@ bool query_still_there(struct query *q, const struct store_answer *a)
     else
         query_free(q);
     return false;
+}
+
+/* ---- Pages of the store */
+struct store_question query_question(const struct query *q, enum store_what what)
+{
+    struct store_question ask = {.what = what,
+                                 .after = strtoull(q->after, NULL, 10),
+                                 .most = q->limit > q->n ? q->limit - q->n : 1};
+    strcpy(ask.filter.principal, q->principal);
+    ask.filter.parent = q->parent;
+    ask.filter.status = q->status;
+    ask.filter.since = q->since;
+    ask.filter.until = q->until;
+    return ask;
+}
+
+void query_hear_page(struct query *q, const struct store_answer *a,
+                     json_t *(*json)(const struct store_ended *r))
+{
+    uint64_t next = a->next;
+    if (!query_still_there(q, a))
+        return;
+    for (unsigned i = 0; i < a->n_rows; i++) {
+        const struct store_ended *r = &a->rows[i];
+        bool parent = !*r->address; /* its job is the plan's name, which no grant covers */
+        if (!query_may_see(q, r->principal, parent ? "" : r->job, r->address, r->server))
+            continue;
+        if (!query_row(q, json(r))) {
+            next = r->lsn + 1;
+            break;
+        }
+    }
+    if (next)
+        snprintf(q->next, sizeof q->next, "%llu", (unsigned long long)next);
+    query_answer(q);
 }

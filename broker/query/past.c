@@ -1,5 +1,4 @@
-/* past.c - rows from the store: history, ended parents, and all there is to say about one
-   run. */
+/* past.c - rows from the store: history, and all there is to say about one run. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,67 +34,18 @@ static json_t *ended_json(const struct store_ended *r)
     return o;
 }
 
-static json_t *ended_parent_json(const struct store_ended *r)
-{
-    json_t *o = query_parent_head(&r->run, "ended");
-    json_set_number(o, "seq", r->lsn);
-    json_set_word(o, "status", status_text(r->status));
-    json_set_word(o, "plan", r->job);
-    json_set_word(o, "key", r->key);
-    json_set_id(o, "parent", &r->parent);
-    json_set_number(o, "tasks", r->index);
-    json_set_time(o, "begun_at", r->called_at);
-    json_set_time(o, "ended_at", r->ended_at);
-    json_set_word(o, "by", r->principal);
-    return o;
-}
-
-static void hear_page(struct query *q, const struct store_answer *a,
-                      json_t *(*json)(const struct store_ended *r), bool parents)
-{
-    uint64_t next = a->next;
-    if (!query_still_there(q, a))
-        return;
-    for (unsigned i = 0; i < a->n_rows; i++) {
-        const struct store_ended *r = &a->rows[i];
-        if (!query_may_see(q, r->principal, parents ? "" : r->job, parents ? "all" : r->address,
-                           r->server))
-            continue;
-        if (!query_row(q, json(r))) {
-            next = r->lsn + 1;
-            break;
-        }
-    }
-    if (next)
-        snprintf(q->next, sizeof q->next, "%llu", (unsigned long long)next);
-    query_answer(q);
-}
-
 static void hear_history(void *self, const struct store_answer *a)
 {
-    hear_page(self, a, ended_json, false);
+    query_hear_page(self, a, ended_json);
 }
 
-static void hear_parents(void *self, const struct store_answer *a)
+void query_history(struct query *q)
 {
-    hear_page(self, a, ended_parent_json, true);
-}
-
-void query_history(struct query *q, bool parents)
-{
-    struct store_question ask = {.what = parents ? STORE_PARENTS : STORE_HISTORY,
-                                 .after = strtoull(q->after, NULL, 10),
-                                 .most = q->limit > q->n ? q->limit - q->n : 1};
-    struct store_filter *f = &ask.filter;
-    strcpy(f->job, parents ? q->name : q->job);
-    strcpy(f->server, parents ? "" : q->server);
-    strcpy(f->principal, q->principal);
-    strcpy(f->address, parents ? "" : q->address);
-    f->parent = q->parent;
-    f->status = q->status;
-    f->since = q->since;
-    f->until = q->until;
-    store_ask(q->shell->store, &ask, parents ? hear_parents : hear_history, q);
+    struct store_question ask = query_question(q, STORE_HISTORY);
+    strcpy(ask.filter.job, q->job);
+    strcpy(ask.filter.server, q->server);
+    strcpy(ask.filter.address, q->address);
+    store_ask(q->shell->store, &ask, hear_history, q);
 }
 
 /* ---- One run: what it is now, every record of it as its event, its outcome whole */

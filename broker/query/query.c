@@ -11,9 +11,72 @@
 #include "common/suggest.h"
 #include "proto/state.h"
 
-/* ---- `where` */
-static const char *const KEYS[] = {"job", "server", "principal", "address", "name",  "state",
-                                   "run", "parent", "status",    "since",   "until", NULL};
+/* ---- What is asked, and by which filters each listing may be narrowed */
+enum {
+    BY_JOB = 1 << 0,
+    BY_SERVER = 1 << 1,
+    BY_PRINCIPAL = 1 << 2,
+    BY_ADDRESS = 1 << 3,
+    BY_NAME = 1 << 4,
+    BY_STATE = 1 << 5,
+    BY_STATUS = 1 << 6,
+    BY_PARENT = 1 << 7,
+    BY_RUN = 1 << 8,
+    BY_TIME = 1 << 9
+};
+
+/* clang-format off */
+static const struct query_filter {
+    const char *name;
+    unsigned bit;
+} FILTERS[] = {
+    {"job", BY_JOB},         {"server", BY_SERVER}, {"principal", BY_PRINCIPAL},
+    {"address", BY_ADDRESS}, {"name", BY_NAME},     {"state", BY_STATE},
+    {"status", BY_STATUS},   {"parent", BY_PARENT}, {"run", BY_RUN},
+    {"since", BY_TIME},      {"until", BY_TIME},
+};
+
+/* Each answers, at once or when the store has. */
+static const struct query_listing {
+    const char *what;
+    unsigned filters;
+    void (*ask)(struct query *q);
+} LISTINGS[] = {
+    {"runs", BY_JOB | BY_SERVER | BY_PRINCIPAL | BY_ADDRESS | BY_STATE | BY_PARENT | BY_TIME,
+     query_runs},
+    {"run", BY_RUN, query_run},
+    {"history", BY_JOB | BY_SERVER | BY_PRINCIPAL | BY_ADDRESS | BY_STATUS | BY_PARENT | BY_TIME,
+     query_history},
+    {"parents", BY_JOB | BY_NAME | BY_PRINCIPAL | BY_STATE | BY_STATUS | BY_PARENT | BY_TIME,
+     query_parents},
+    {"servers", BY_SERVER | BY_NAME | BY_ADDRESS, query_servers},
+    {"explain", BY_RUN, query_explain},
+    {"packages", BY_NAME, query_packages},
+    {"certificates", BY_NAME, query_certificates},
+    {"whoami", 0, query_whoami},
+    {"stats", 0, query_stats},
+    {"store", 0, query_stats},
+};
+/* clang-format on */
+
+static const struct query_listing *listing_of(struct span what)
+{
+    for (unsigned i = 0; i < sizeof LISTINGS / sizeof *LISTINGS; i++)
+        if (span_eq_str(what, LISTINGS[i].what))
+            return &LISTINGS[i];
+    return NULL;
+}
+
+static void refuse_listing(struct query *q, struct span what)
+{
+    const char *words[sizeof LISTINGS / sizeof *LISTINGS + 1] = {0};
+    char name[LIMIT_NAME + 1], text[200], hint[SUGGEST_TEXT];
+    for (unsigned i = 0; i < sizeof LISTINGS / sizeof *LISTINGS; i++)
+        words[i] = LISTINGS[i].what;
+    span_copy_str(what, name, sizeof name);
+    snprintf(text, sizeof text, "unknown query '%.60s'%s", name, suggest_hint(name, words, hint));
+    query_refuse(q, REFUSAL_BAD_ARGUMENT, text);
+}
 
 /* A state that no run can have would match nothing: it is a slip of the fingers. */
 static int check_state(const char *state, struct error *err)
@@ -25,10 +88,10 @@ static int check_state(const char *state, struct error *err)
         if (strcmp(state, words[i]) == 0)
             return 0;
     }
-    return error_set(
-        err, -EINVAL,
-        "'%s' is no state%s (waiting, parked, handed_over, running, out_of_contact, cancelling, held)",
-        state, suggest_hint(state, words, hint));
+    return error_set(err, -EINVAL,
+                     "unknown state '%s'%s (waiting, parked, handed_over, running, "
+                     "out_of_contact, cancelling, held, ended)",
+                     state, suggest_hint(state, words, hint));
 }
 
 static int take_text(struct query *q, struct span key, struct span v, struct error *err)
@@ -59,80 +122,49 @@ static int take_text(struct query *q, struct span key, struct span v, struct err
     return id_parse_span(v, span_eq_str(key, "parent") ? &q->parent : &q->run, err);
 }
 
-static int take_where(struct query *q, const struct wire_list *where, struct error *err)
+/* Narrowing a listing by what its rows do not have would silently give all of them. */
+static int check_filter(const struct query_listing *l, const char *name, struct error *err)
+{
+    const char *words[sizeof FILTERS / sizeof *FILTERS + 1] = {0};
+    char hint[SUGGEST_TEXT];
+    for (unsigned i = 0; i < sizeof FILTERS / sizeof *FILTERS; i++) {
+        words[i] = FILTERS[i].name;
+        if (strcmp(name, FILTERS[i].name) == 0)
+            return l->filters & FILTERS[i].bit
+                       ? 0
+                       : error_set(err, -EINVAL, "`%s` cannot be filtered by '%s'", l->what, name);
+    }
+    return error_set(err, -EINVAL, "unknown filter '%s'%s", name, suggest_hint(name, words, hint));
+}
+
+static int take_where(struct query *q, const struct query_listing *l, const struct wire_list *where,
+                      struct error *err)
 {
     struct wire_iter it = wire_iter(where);
     struct span key;
     struct value v;
     while (wire_next_pair(&it, &key, &v)) {
-        char name[LIMIT_NAME + 1], hint[SUGGEST_TEXT];
-        bool known = false, time = span_eq_str(key, "since") || span_eq_str(key, "until");
+        char name[LIMIT_NAME + 1];
+        bool time = span_eq_str(key, "since") || span_eq_str(key, "until");
         span_copy_str(key, name, sizeof name);
-        for (unsigned i = 0; KEYS[i]; i++)
-            known |= strcmp(name, KEYS[i]) == 0;
-        if (!known)
-            return error_set(err, -EINVAL, "rows cannot be filtered by '%s'%s", name,
-                             suggest_hint(name, KEYS, hint));
+        int rc = check_filter(l, name, err);
+        if (rc < 0)
+            return rc;
         if (v.type != (time ? VALUE_INT : VALUE_STR))
             return error_set(err, -EINVAL, "the filter '%s' must be %s", name,
                              time ? "a number of milliseconds since 1970" : "a text");
         if (time)
             *(name[0] == 's' ? &q->since : &q->until) = v.integer;
-        else if (take_text(q, key, v.bytes, err) < 0)
-            return err->code;
+        else if ((rc = take_text(q, key, v.bytes, err)) < 0)
+            return rc;
     }
     return 0;
-}
-
-/* ---- What is asked */
-static const char *const WHAT[] = {"runs",    "run",      "history",      "servers",
-                                   "explain", "packages", "certificates", "parents",
-                                   "whoami",  "stats",    "store",        NULL};
-
-static void run_query(struct query *q, const char *what)
-{
-    static const struct {
-        const char *what;
-        void (*rows)(struct query *q);
-    } live[] = {{"servers", query_servers},
-                {"packages", query_packages},
-                {"certificates", query_certificates},
-                {"whoami", query_whoami},
-                {"stats", query_stats},
-                {"store", query_stats}};
-    char text[200], hint[SUGGEST_TEXT];
-    for (unsigned i = 0; i < sizeof live / sizeof *live; i++)
-        if (strcmp(what, live[i].what) == 0) {
-            live[i].rows(q);
-            query_answer(q);
-            return;
-        }
-    if (strcmp(what, "explain") == 0) {
-        if (query_explain(q))
-            query_answer(q);
-    } else if (strcmp(what, "runs") == 0)
-        query_runs(q);
-    else if (strcmp(what, "history") == 0)
-        query_history(q, false);
-    else if (strcmp(what, "run") == 0)
-        query_run(q);
-    else if (strcmp(what, "parents") == 0) {
-        if (query_parents_live(q))
-            query_history(q, true);
-        else
-            query_answer(q);
-    } else {
-        snprintf(text, sizeof text, "'%.60s' cannot be asked for%s", what,
-                 suggest_hint(what, WHAT, hint));
-        query_refuse(q, REFUSAL_BAD_ARGUMENT, text);
-    }
 }
 
 void query_take(const struct query_sources *from, struct shell_peer *p, struct span message)
 {
     struct m_query m;
     struct error err = {0};
-    char what[LIMIT_NAME + 1];
     if (m_query_decode(message, &m, &err) < 0) {
         shell_drop(from->shell, p, REFUSAL_MALFORMED, err.text);
         return;
@@ -145,9 +177,11 @@ void query_take(const struct query_sources *from, struct shell_peer *p, struct s
     q->who = p->certificate;
     q->limit = m.limit && m.limit < LIMIT_ROWS ? (unsigned)m.limit : LIMIT_ROWS;
     span_copy_str(m.after, q->after, sizeof q->after);
-    span_copy_str(m.what, what, sizeof what);
-    if (take_where(q, &m.where, &err) < 0)
+    const struct query_listing *l = listing_of(m.what);
+    if (!l)
+        refuse_listing(q, m.what);
+    else if (take_where(q, l, &m.where, &err) < 0)
         query_refuse(q, REFUSAL_BAD_ARGUMENT, err.text);
     else
-        run_query(q, what);
+        l->ask(q);
 }

@@ -45,7 +45,7 @@ static bool run_matches(const struct query *q, const struct view_run *r)
            query_matches(q->principal, r->principal) && query_matches(q->address, r->address) &&
            (!*q->state || strcmp(q->state, run_state_text(r->state)) == 0) &&
            (id_is_zero(q->parent) || id_eq(q->parent, r->parent)) &&
-           (!q->since || r->called_at >= q->since);
+           (!q->since || r->called_at >= q->since) && (!q->until || r->called_at <= q->until);
 }
 
 static void hear_called(void *self, const struct store_answer *a);
