@@ -310,7 +310,7 @@ static void output_is_kept_and_followed_to_its_end(void **state)
     hear(&anna, accepted, &accepted);
     hear(&etl1, execute, &execute);
     say(&anna, logs, .req = 9, .run = accepted.run, .follow = true);
-    say(&etl1, log_data, .run = execute.run, .attempt = 1, .step = span_str("s"), .turn = 1,
+    say(&etl1, log_data, .run = execute.run, .attempt = 1, .step = span_str("s"), .try_no = 1,
         .stream = 1, .data = span_str("hello"));
     hear(&etl1, log_ack, &ack);
     assert_int_equal(ack.bytes, 5);

@@ -258,7 +258,7 @@ __attribute__((unused)) static struct s_step rig_step(struct rig *r, const struc
                            .certificate = buf_span(&r->caller_certificate),
                            .job = buf_span(&r->job),
                            .step = span_str("run"),
-                           .turn = 1};
+                           .try_no = 1};
 }
 
 __attribute__((unused)) static struct id rig_run(uint8_t n)

@@ -55,7 +55,7 @@ static int check_lengths(const struct d_call *c, struct error *err)
     if (c->priority > 9)
         return error_set(err, -EINVAL, "priority %llu is above 9", (unsigned long long)c->priority);
     if (c->as_of.n > LIMIT_SHORT || c->task.n > LIMIT_NAME || c->index > LIMIT_TASKS ||
-        c->turn > LIMIT_TRIES || c->semaphores.count > LIMIT_POOLS || c->on_lost > 15)
+        c->try_no > LIMIT_TRIES || c->semaphores.count > LIMIT_POOLS || c->on_lost > 15)
         return error_set(
             err, -EINVAL,
             "a call's as_of, task, index, try, semaphores or on_lost is beyond its limit");

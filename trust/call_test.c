@@ -232,7 +232,7 @@ static void what_would_be_refused_is_not_signed(void **state)
     BROKEN("key of 201 bytes", c.key = span_of(large, LIMIT_KEY + 1));
     BROKEN("parameters", c.parameters = wire_list_from(&items, 1));
     BROKEN("priority 10", c.priority = 10);
-    BROKEN("beyond its limit", c.turn = LIMIT_TRIES + 1);
+    BROKEN("beyond its limit", c.try_no = LIMIT_TRIES + 1);
     BROKEN("beyond its limit", c.as_of = span_of(large, LIMIT_SHORT + 1));
     buf_clear(&items);
     value_add_str(&items, span_str("p"));

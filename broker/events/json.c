@@ -108,7 +108,7 @@ void json_set_call(json_t *o, const struct d_call *c)
     json_set_text(o, "key", c->key);
     json_set_id(o, "parent", &c->parent);
     json_set_text(o, "parent_name", c->plan);
-    json_set_child(o, c->task, c->item, c->index, c->turn);
+    json_set_child(o, c->task, c->item, c->index, c->try_no);
     if (c->priority)
         json_set_number(o, "priority", c->priority);
     json_set_text(o, "as_of", c->as_of);
@@ -176,7 +176,7 @@ static json_t *step_json(const struct d_step_outcome *s)
 {
     json_t *o = json_object();
     json_set_text(o, "name", s->name);
-    json_set_number(o, "tries", s->turn);
+    json_set_number(o, "tries", s->try_no);
     json_set_word(o, "action", step_action_text(s->action));
     json_set_text(o, "target", s->target);
     if (s->signal)

@@ -188,7 +188,7 @@ struct store_ended *answer_add_row(struct answer *a, sqlite3_stmt *st)
                             &r->server,    &r->task, &r->message};
     for (int k = 0; k < 7; k++)
         *texts[k] = keep_text(a, st, 4 + k);
-    uint64_t *numbers[] = {&r->index,       &r->turn,    &r->attempt, &r->delivery,
+    uint64_t *numbers[] = {&r->index,       &r->try_no,  &r->attempt, &r->delivery,
                            &r->job_outcome, &r->package, &r->status};
     for (int k = 0; k < 7; k++)
         *numbers[k] = (uint64_t)sqlite3_column_int64(st, 11 + k);
