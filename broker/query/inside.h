@@ -10,7 +10,8 @@
 
 enum {
     QUERY_PAGE_BYTES = 512 << 10, /* of rows; a frame holds them with room to spare */
-    QUERY_SCAN_MAX = 20000        /* things looked at for one page */
+    QUERY_SCAN_MAX = 20000,       /* things looked at for one page */
+    QUERY_FOUND_MAX = 10          /* rows of `find`: enough to see that it is ambiguous */
 };
 
 struct query {
@@ -25,10 +26,14 @@ struct query {
     /* of `runs`: up to here it has looked; whose call the store is asked for */
     struct id at, asked;
     unsigned scanned;
+    /* of `find`: what is asked of the store; the runs of the page; the newest of the asker's */
+    struct store_find find;
+    struct id found[QUERY_FOUND_MAX];
+    json_t *newest;
     /* `where` */
     char job[LIMIT_JOB + 1], server[LIMIT_NAME + 1], principal[LIMIT_NAME + 1],
         address[LIMIT_ADDRESS + 1], name[LIMIT_NAME + 1];
-    char state[LIMIT_NAME + 1];
+    char state[LIMIT_NAME + 1], text[LIMIT_SHORT + 1]; /* text: `run` of find */
     struct id run, parent;
     int status; /* STATUS_ + 1 */
     int64_t since, until;
@@ -57,6 +62,7 @@ void query_hear_page(struct query *q, const struct store_answer *a,
 /* ---- Listings: each answers and frees the query, at once or when the store has answered. */
 void query_runs(struct query *q);    /* runs.c */
 void query_parents(struct query *q); /* parents.c */
+void query_find(struct query *q);    /* find.c */
 void query_history(struct query *q); /* past.c */
 void query_run(struct query *q);
 void query_servers(struct query *q); /* live.c */
@@ -71,5 +77,6 @@ json_t *query_run_head(const struct id *run, const char *state); /* v, kind, run
 json_t *query_parent_head(const struct id *run, const char *state);
 json_t *query_run_json(const struct view_run *r, const struct d_call *call);
 json_t *query_parent_json(const struct view_parent *p);
+void query_parent_of(const struct view_parent *p, struct d_parent *ret); /* as signed */
 
 #endif

@@ -37,6 +37,7 @@ bool query_matches(const char *pattern, const char *text)
 static void query_free(struct query *q)
 {
     buf_free(&q->rows);
+    json_decref(q->newest);
     mem_free(&q);
 }
 

@@ -15,7 +15,7 @@ json_t *query_parent_head(const struct id *run, const char *state)
 }
 
 /* ---- Live */
-static void parent_of(const struct view_parent *p, struct d_parent *ret)
+void query_parent_of(const struct view_parent *p, struct d_parent *ret)
 {
     struct d_signed s;
     memset(ret, 0, sizeof *ret);
@@ -27,7 +27,7 @@ json_t *query_parent_json(const struct view_parent *p)
 {
     json_t *o = query_parent_head(&p->id, "running");
     struct d_parent d;
-    parent_of(p, &d);
+    query_parent_of(p, &d);
     json_set_parent(o, &d);
     json_set_word(o, "driver", p->driver);
     json_set_number(o, "epoch", p->epoch);
@@ -51,7 +51,7 @@ static bool live_matches(const struct query *q, const struct view_parent *p)
         return false;
     if (id_is_zero(q->parent))
         return true;
-    parent_of(p, &d);
+    query_parent_of(p, &d);
     return id_eq(d.parent, q->parent);
 }
 

@@ -22,7 +22,8 @@ enum {
     BY_STATUS = 1 << 6,
     BY_PARENT = 1 << 7,
     BY_RUN = 1 << 8,
-    BY_TIME = 1 << 9
+    BY_TIME = 1 << 9,
+    RUN_IS_TEXT = 1 << 10 /* `run` is what a person types for one */
 };
 
 /* clang-format off */
@@ -45,6 +46,7 @@ static const struct query_listing {
     {"runs", BY_JOB | BY_SERVER | BY_PRINCIPAL | BY_ADDRESS | BY_STATE | BY_PARENT | BY_TIME,
      query_runs},
     {"run", BY_RUN, query_run},
+    {"find", BY_RUN | RUN_IS_TEXT, query_find},
     {"history", BY_JOB | BY_SERVER | BY_PRINCIPAL | BY_ADDRESS | BY_STATUS | BY_PARENT | BY_TIME,
      query_history},
     {"parents", BY_JOB | BY_NAME | BY_PRINCIPAL | BY_STATE | BY_STATUS | BY_PARENT | BY_TIME,
@@ -94,7 +96,8 @@ static int check_state(const char *state, struct error *err)
                      state, suggest_hint(state, words, hint));
 }
 
-static int take_text(struct query *q, struct span key, struct span v, struct error *err)
+static int take_text(struct query *q, bool run_is_text, struct span key, struct span v,
+                     struct error *err)
 {
     const struct {
         const char *key;
@@ -119,6 +122,10 @@ static int take_text(struct query *q, struct span key, struct span v, struct err
         q->status = status + 1;
         return 0;
     }
+    if (run_is_text)
+        return span_copy_str(v, q->text, sizeof q->text)
+                   ? 0
+                   : error_set(err, -EINVAL, "the filter 'run' is too long");
     return id_parse_span(v, span_eq_str(key, "parent") ? &q->parent : &q->run, err);
 }
 
@@ -155,7 +162,7 @@ static int take_where(struct query *q, const struct query_listing *l, const stru
                              time ? "a number of milliseconds since 1970" : "a text");
         if (time)
             *(name[0] == 's' ? &q->since : &q->until) = v.integer;
-        else if ((rc = take_text(q, key, v.bytes, err)) < 0)
+        else if ((rc = take_text(q, l->filters & RUN_IS_TEXT, key, v.bytes, err)) < 0)
             return rc;
     }
     return 0;
