@@ -3,6 +3,7 @@
 #include "broker/logs/logs.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "broker/logs/logfile.h"
@@ -165,6 +166,76 @@ static uint64_t bytes_of(struct span record)
     return n;
 }
 
+/* ---- A run without output: why, instead of a log without a word */
+static void refuse(struct logs *l, const struct logs_reader *r, enum refusal code, const char *text)
+{
+    char id[ID_TEXT];
+    shell_error(l->shell, r->peer, r->req, code, "run %s %s", id_format(r->run, id), text);
+}
+
+/* "extract, publish"; the rest is left out */
+static void step_names(const struct d_outcome *o, char *text, size_t size)
+{
+    struct d_step_outcome step;
+    struct span item, last = SPAN_NONE;
+    size_t n = 0;
+    text[0] = '\0';
+    for (struct wire_iter it = wire_iter(&o->steps); wire_next(&it, &item) && n < size;) {
+        if (d_step_outcome_decode(item, &step, NULL) < 0 || span_eq(step.name, last))
+            continue; /* another try of the same step */
+        n +=
+            (size_t)snprintf(text + n, size - n, "%s" SPAN_FMT, n ? ", " : "", SPAN_ARG(step.name));
+        last = step.name;
+    }
+}
+
+static bool has_step(const struct d_outcome *o, const char *name)
+{
+    struct d_step_outcome step;
+    struct span item;
+    for (struct wire_iter it = wire_iter(&o->steps); wire_next(&it, &item);)
+        if (d_step_outcome_decode(item, &step, NULL) == 0 && span_eq_str(step.name, name))
+            return true;
+    return false;
+}
+
+/* True: it has ended, nothing of its output was kept, and the reader has been told why. */
+static bool refuse_ended(struct logs *l, const struct logs_reader *r, struct span record)
+{
+    struct r_ended ended;
+    struct d_outcome o;
+    char names[300], text[500];
+    if (r->after || r_ended_decode(record, &ended, NULL) < 0 ||
+        d_outcome_decode(ended.outcome, &o, NULL) < 0)
+        return false;
+    if (*r->step && o.steps.count && !has_step(&o, r->step)) {
+        step_names(&o, names, sizeof names);
+        snprintf(text, sizeof text, "has no step '%s' (its steps: %s)", r->step, names);
+        refuse(l, r, REFUSAL_NOT_FOUND, text);
+        return true;
+    }
+    if (o.steps.count || logfile_reached(l->file, &r->run))
+        return false;
+    snprintf(text, sizeof text, "has no output: no step of it ran (%s)", status_text(o.status));
+    refuse(l, r, REFUSAL_STATE, text);
+    return true;
+}
+
+/* The same for a run that has not begun; who follows it waits. */
+static bool refuse_live(struct logs *l, const struct logs_reader *r)
+{
+    struct view_run run;
+    char text[200];
+    if (r->follow || !view_run(l->shell->core, &r->run, &run) || run.started_at ||
+        logfile_reached(l->file, &r->run))
+        return false;
+    snprintf(text, sizeof text,
+             "has no output yet: it is %s (follow its log, or ask lbctl explain why it waits)",
+             run_state_text(run.state));
+    refuse(l, r, REFUSAL_STATE, text);
+    return true;
+}
+
 static struct logs_reader **link_of(struct logs *l, const struct logs_reader *r)
 {
     struct logs_reader **link = &l->readers;
@@ -192,11 +263,23 @@ static void hear_about(void *self, const struct store_answer *a)
         reader_free(l, link_of(l, r));
         return;
     }
+    if (about.is_parent) {
+        refuse(l, r, REFUSAL_STATE,
+               "is a parent: its children have the output (lbctl history --parent lists them)");
+        reader_free(l, link_of(l, r));
+        return;
+    }
     r->over = true;
     r->deadline = loop_now(l->shell->loop) + LOGS_TAIL_MS;
-    for (unsigned i = 0; i < a->n_records; i++)
-        if (wire_peek(a->records[i].body, &kind, &size, NULL) == 0 && kind == KIND_R_ENDED)
-            r->expected = bytes_of(a->records[i].body);
+    for (unsigned i = 0; i < a->n_records; i++) {
+        if (wire_peek(a->records[i].body, &kind, &size, NULL) < 0 || kind != KIND_R_ENDED)
+            continue;
+        if (refuse_ended(l, r, a->records[i].body)) {
+            reader_free(l, link_of(l, r));
+            return;
+        }
+        r->expected = bytes_of(a->records[i].body);
+    }
     loop_timer_set(l->shell->loop, &l->tail, "logs", r->deadline, on_tail, l);
     if (!pump(l, r))
         reader_free(l, link_of(l, r));
@@ -241,7 +324,7 @@ static void take_logs(struct logs *l, struct shell_peer *p, struct span message)
     l->n++;
     if (!is_live(l, &r->run))
         ask_about(l, r);
-    else if (!pump(l, r))
+    else if (refuse_live(l, r) || !pump(l, r))
         reader_free(l, link_of(l, r));
 }
 
