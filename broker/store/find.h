@@ -32,7 +32,7 @@ enum {
 enum store_find_by {
     STORE_FIND_TAIL,  /* the id ends with `tail`; newest end first */
     STORE_FIND_LAST,  /* `principal` started it, and it is no parent's child; newest start first */
-    STORE_FIND_FAILED /* runs (no parents, but children) that have not succeeded; newest end first */
+    STORE_FIND_FAILED /* a run (no parent, perhaps a child) without success; newest end first */
 };
 
 struct store_find {
@@ -45,8 +45,8 @@ struct store_find {
     } after;
 };
 
-/* Reads `last`, `last-failed`, or the last 6 to 32 digits of an id (either case; hyphens are skipped).
- * -EINVAL: it is something else, and *ret is as it was. */
+/* Reads `last`, `last-failed`, or the last 6 to 32 digits of an id (either case; hyphens are
+ * skipped). -EINVAL: it is something else, and *ret is as it was. */
 int store_find_parse(struct span text, struct store_find *ret, struct error *err);
 
 /* TAIL: does this id end with it? */

@@ -84,7 +84,7 @@ static void parent_ended(struct past *p, struct id run, const char *by, struct i
     buf_free(&plan), buf_free(&envelope);
 }
 
-/* The rows as text, "23p " for the parent whose record of its end is 23, and the place after them. */
+/* The rows as text, "23p " for the parent whose end is record 23, and the place after them. */
 struct rows {
     struct past *p;
     struct store_find find;

@@ -137,7 +137,7 @@ struct history {
 };
 void history_answer(struct history *h, const struct store_question *q, struct answer *ret);
 void history_free(struct history *h);
-/* Adds the row of history whose columns are ROW_OF_RUN or ROW_OF_PARENT; lent until the next one. */
+/* Adds a row with the columns ROW_OF_RUN or ROW_OF_PARENT; lent until the next one is added. */
 struct store_ended *answer_add_row(struct answer *a, sqlite3_stmt *st);
 void answer_free(struct answer *a);
 
