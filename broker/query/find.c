@@ -43,7 +43,7 @@ static json_t *ended_row(const struct store_ended *r)
     json_set_word(o, "status", status_text(r->status));
     json_set_word(o, "name", r->job);
     if (!r->is_parent)
-        json_set_child(o, span_str(r->task), SPAN_NONE, r->index, r->try_no);
+        json_set_child(o, span_str(r->task), span_str(r->item), r->index, r->try_no);
     json_set_time(o, "at", r->called_at);
     return o;
 }

@@ -20,7 +20,7 @@ static json_t *ended_json(const struct store_ended *r)
     json_set_word(o, "address", r->address);
     json_set_word(o, "key", r->key);
     json_set_id(o, "parent", &r->parent);
-    json_set_child(o, span_str(r->task), SPAN_NONE, r->index, r->try_no);
+    json_set_child(o, span_str(r->task), span_str(r->item), r->index, r->try_no);
     json_set_word(o, "server", r->server);
     if (r->attempt)
         json_set_number(o, "attempt", r->attempt);
