@@ -20,7 +20,7 @@ static void to_core(struct broker *b, struct shell_peer *p, uint64_t kind, struc
 static void to_session(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
 {
     (void)kind, (void)message;
-    shell_drop(&b->shell, p, REFUSAL_MALFORMED, "a message that belongs to no session");
+    shell_drop(&b->shell, p, REFUSAL_MALFORMED, "unexpected message");
 }
 
 static void to_query(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)

@@ -1,8 +1,8 @@
 /* find.c - the run that a person means by the end of its id, by `last` or by `last-failed`.
  *
  * Live runs and parents are looked for in the core, then ended ones in the store, which has indexes
- * for it. An answer looks at QUERY_SCAN_MAX live runs and as many rows of the store at most; what is
- * left to look at is for the next page. */
+ * for it. An answer looks at QUERY_SCAN_MAX live runs and as many rows of the store at most; what
+ * is left to look at is for the next page. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

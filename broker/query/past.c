@@ -122,7 +122,7 @@ static void hear_run(void *self, const struct store_answer *a)
         return;
     about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
     if (!rights_may_see_about(q->shell->core, q->who, &about)) {
-        query_refuse(q, REFUSAL_UNKNOWN_RUN, "no run of this id is live or in the history");
+        query_refuse(q, REFUSAL_UNKNOWN_RUN, "no run with this id is live or in the history");
         return;
     }
     json_t *o = head_of(q, &about), *records = json_array();
@@ -141,7 +141,7 @@ void query_run(struct query *q)
 {
     struct store_question ask = {.what = STORE_RECORDS, .run = q->run, .most = STORE_PAGE_MAX};
     if (id_is_zero(q->run))
-        query_refuse(q, REFUSAL_BAD_ARGUMENT, "`run` must be given in where");
+        query_refuse(q, REFUSAL_BAD_ARGUMENT, "`where` must name a `run`");
     else
         store_ask(q->shell->store, &ask, hear_run, q);
 }
