@@ -27,7 +27,7 @@ enum phase {
 };
 
 struct child {
-    const struct house *house;
+    const struct runner_paths *paths;
     struct loop *loop;
     struct report *report;
     child_ended_fn *ended;
@@ -64,12 +64,12 @@ static void look(struct child *c, int64_t now);
 
 /* ---- Making one */
 
-int child_new(const struct house *house, unsigned slot, bool shielded, struct loop *loop,
+int child_new(const struct runner_paths *paths, unsigned slot, bool shielded, struct loop *loop,
               struct report *report, child_ended_fn *ended, void *self, struct child **ret,
               struct error *err)
 {
     struct child *c = mem_zalloc(1, sizeof *c);
-    c->house = house;
+    c->paths = paths;
     c->loop = loop;
     c->report = report;
     c->ended = ended;
@@ -78,9 +78,9 @@ int child_new(const struct house *house, unsigned slot, bool shielded, struct lo
     c->shielded = shielded;
     c->null = -1;
     c->output.stream[0].fd = c->output.stream[1].fd = -1;
-    c->fence_path = mem_printf("%s/fence", house->spool);
-    char *memory = mem_printf("%s/%u", house->memory, slot),
-         *work = mem_printf("%s/%u", house->work, slot);
+    c->fence_path = mem_printf("%s/fence", paths->spool);
+    char *memory = mem_printf("%s/%u", paths->memory, slot),
+         *work = mem_printf("%s/%u", paths->work, slot);
     int rc = childfiles_open(memory, &c->files, err);
     if (rc == 0)
         rc = workfolder_open(work, &c->work, err);
@@ -156,7 +156,7 @@ static void say_progress(struct child *c)
 {
     struct buf text = {0}, message = {0};
     if (childfiles_progress(c->files, LIMIT_TEXT + 16, &text) &&
-        progress_read(buf_span(&text), &c->percent, &message)) {
+        outputs_read_progress(buf_span(&text), &c->percent, &message)) {
         struct s_progress p = {.run = c->launch.run,
                                .attempt = c->launch.attempt,
                                .percent = c->percent,
@@ -177,7 +177,7 @@ static size_t list_off(const struct child *c, const char *off[8])
     off[n++] = "cgroup";
     off[n++] = "landlock";
     off[n++] = "seccomp";
-    if (!c->house->memory_backed)
+    if (!c->paths->memory_backed)
         off[n++] = "memory_files";
     return n;
 }
@@ -198,7 +198,7 @@ static void say_ended(struct child *c)
                        .err_bytes = c->output.stream[1].read,
                        .cut_bytes = output_cut_bytes(&c->output),
                        .tail = output_tail(&c->output),
-                       .user = c->house->user,
+                       .user = c->paths->user,
                        .argv = c->command.argv,
                        .n_argv = c->command.n_argv,
                        .off = off,
@@ -208,7 +208,7 @@ static void say_ended(struct child *c)
         e.trouble = trouble.text;
     if (childfiles_read_start(c->files, CHILDFILE_RESULT, LIMIT_TEXT, &result,
                               e.trouble ? NULL : &trouble) == 0)
-        e.said = verdict_read(buf_span(&result), &e.verdict, &message);
+        e.said = outputs_read_verdict(buf_span(&result), &e.verdict, &message);
     else
         e.trouble = trouble.text; /* a verdict that cannot be read may have been any */
     e.outputs = wire_list_from(&items, n);
@@ -413,12 +413,12 @@ static int prepare(struct child *c, struct error *err)
     struct buf json = {0};
     command_parameters(&c->launch, &json);
     /* it may have been removed: not to be made again unlooked at */
-    int rc = house_claim_memory(c->house, err);
+    int rc = runner_paths_claim_memory(c->paths, err);
     if (rc == 0)
         rc = childfiles_prepare(c->files, buf_span(&json), err);
     buf_free(&json);
     return rc < 0 ? rc
-                  : command_make(c->house, c->files, workfolder_path(c->work), &c->launch,
+                  : command_make(c->paths, c->files, workfolder_path(c->work), &c->launch,
                                  &c->command, err);
 }
 

@@ -6,7 +6,7 @@
 #define LB_RUNNER_CHILD_H
 
 #include "common/loop.h"
-#include "runner/house.h"
+#include "runner/runnerpaths.h"
 #include "runner/report.h"
 #include "proto/messages.h"
 
@@ -21,8 +21,8 @@ enum {
 struct child;
 typedef void child_ended_fn(void *self);
 
-/* `house`, `report` and `loop` are lent. Makes the slot's folders. */
-int child_new(const struct house *house, unsigned slot, bool shielded, struct loop *loop,
+/* `paths`, `report` and `loop` are lent. Makes the slot's folders. */
+int child_new(const struct runner_paths *paths, unsigned slot, bool shielded, struct loop *loop,
               struct report *report, child_ended_fn *ended, void *self, struct child **ret,
               struct error *err);
 void child_free(struct child **c); /* only while nothing runs */

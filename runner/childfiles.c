@@ -10,7 +10,7 @@
 #include "common/file.h"
 #include "common/mem.h"
 
-struct kept {
+struct childfiles_file {
     const char *name, *variable;
     mode_t mode;
     char *path;
@@ -21,12 +21,12 @@ struct kept {
 struct childfiles {
     char *folder;
     int dir;
-    struct kept file[CHILDFILE_COUNT];
+    struct childfiles_file file[CHILDFILE_COUNT];
     struct timespec progress_at; /* modified then, when it was read */
     off_t progress_size;
 };
 
-static int make(struct childfiles *f, struct kept *k, struct error *err)
+static int make(struct childfiles *f, struct childfiles_file *k, struct error *err)
 {
     struct stat st;
     if (k->fd >= 0)
@@ -74,7 +74,8 @@ int childfiles_open(const char *folder, struct childfiles **ret, struct error *e
     f->dir = -1;
     f->folder = mem_strdup(folder);
 #define X(n, t, m) \
-    f->file[CHILDFILE_##n] = (struct kept){t, "LB_" #n, m, mem_printf("%s/%s", folder, t), -1, {0}};
+    f->file[CHILDFILE_##n] = \
+        (struct childfiles_file){t, "LB_" #n, m, mem_printf("%s/%s", folder, t), -1, {0}};
     CHILDFILES(X)
 #undef X
     int rc = open_folder(f, err);
@@ -111,13 +112,14 @@ const char *childfiles_path(const struct childfiles *f, enum childfile which)
 }
 
 /* Is the file at this name still the one we made, and under no other name? */
-static bool is_ours(const struct kept *k, const struct stat *st)
+static bool is_ours(const struct childfiles_file *k, const struct stat *st)
 {
     return st->st_ino == k->st.st_ino && st->st_dev == k->st.st_dev && st->st_nlink == 1 &&
            st->st_mode == k->st.st_mode && st->st_uid == k->st.st_uid;
 }
 
-static int prepare(struct childfiles *f, struct kept *k, struct span content, struct error *err)
+static int prepare(struct childfiles *f, struct childfiles_file *k, struct span content,
+                   struct error *err)
 {
     struct stat st;
     int rc = 0;
@@ -148,8 +150,8 @@ int childfiles_prepare(struct childfiles *f, struct span parameters, struct erro
 }
 
 /* *ret_fd: the file as it is now; -1: it is empty or gone. */
-static int open_now(struct childfiles *f, const struct kept *k, int *ret_fd, struct stat *ret_st,
-                    struct error *err)
+static int open_now(struct childfiles *f, const struct childfiles_file *k, int *ret_fd,
+                    struct stat *ret_st, struct error *err)
 {
     *ret_fd = -1;
     if (fstatat(f->dir, k->name, ret_st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -173,7 +175,7 @@ static int open_now(struct childfiles *f, const struct kept *k, int *ret_fd, str
 int childfiles_read_start(struct childfiles *f, enum childfile which, size_t most, struct buf *out,
                           struct error *err)
 {
-    const struct kept *k = &f->file[which];
+    const struct childfiles_file *k = &f->file[which];
     struct stat st;
     int fd, rc = open_now(f, k, &fd, &st, err);
     if (rc < 0 || fd < 0)
@@ -199,7 +201,7 @@ int childfiles_read(struct childfiles *f, enum childfile which, size_t most, str
 
 bool childfiles_progress(struct childfiles *f, size_t most, struct buf *out)
 {
-    struct kept *k = &f->file[CHILDFILE_PROGRESS];
+    struct childfiles_file *k = &f->file[CHILDFILE_PROGRESS];
     struct stat st;
     int fd;
     if (open_now(f, k, &fd, &st, NULL) < 0 || fd < 0)

@@ -1,5 +1,5 @@
 /* childfiles.h - the files through which a keeper and its child hand each other things: parameters
- * in, outputs, verdict and progress out. In memory (house.h), one folder a slot, kept and reused: a
+ * in, outputs, verdict and progress out. In memory (runnerpaths.h), one folder a slot, kept and reused: a
  * step costs no folder, no file and no disk.
  *
  * The child may do with them what it likes, replace them too (`mv new "$LB_OUTPUTS"`); what is read

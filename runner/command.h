@@ -18,7 +18,7 @@
 
 #include "proto/messages.h"
 #include "runner/childfiles.h"
-#include "runner/house.h"
+#include "runner/runnerpaths.h"
 
 struct command {
     char **argv, **envp; /* NULL-ended */
@@ -28,7 +28,7 @@ void command_free(struct command *c);
 
 /* -ENOENT, -EPERM: the package or its entry is not there (any more); -EINVAL: a subsystem we cannot
    run. */
-int command_make(const struct house *house, const struct childfiles *files, const char *work,
+int command_make(const struct runner_paths *paths, const struct childfiles *files, const char *work,
                  const struct s_launch *l, struct command *ret, struct error *err);
 
 /* The text of $LB_PARAMETERS: all parameters as one JSON object, sensitive ones too. */

@@ -63,7 +63,7 @@ static void say_how(const struct ending *e, struct buf *out)
     struct span line = last_line(e->tail);
     if (line.n) {
         buf_add_str(out, ": ");
-        text_clean(line, TAIL_SHOWN, out);
+        outputs_clean_text(line, TAIL_SHOWN, out);
     }
 }
 
@@ -77,7 +77,7 @@ static void make_message(const struct ending *e, const struct judgement *j, stru
         if (e->message.n)
             buf_printf(out, ": " SPAN_FMT, SPAN_ARG(e->message));
     } else if (j->spoiled) {
-        text_clean(span_str(e->trouble), LIMIT_TEXT, out);
+        outputs_clean_text(span_str(e->trouble), LIMIT_TEXT, out);
         if (e->message.n)
             buf_printf(out, "; it says: " SPAN_FMT, SPAN_ARG(e->message));
     } else if (e->message.n)
@@ -86,7 +86,7 @@ static void make_message(const struct ending *e, const struct judgement *j, stru
         say_how(e, out);
     if (out->n > LIMIT_TEXT) {
         struct buf cut = {0};
-        text_clean(buf_span(out), LIMIT_TEXT, &cut);
+        outputs_clean_text(buf_span(out), LIMIT_TEXT, &cut);
         buf_free(out);
         *out = cut;
     }
@@ -106,7 +106,7 @@ static struct wire_list list_of(char *const *texts, size_t n, struct buf *items)
     uint32_t count = 0;
     for (; count < n && count < ARGUMENTS; count++) {
         struct buf clean = {0};
-        text_clean(span_str(texts[count]), LIMIT_PATH, &clean);
+        outputs_clean_text(span_str(texts[count]), LIMIT_PATH, &clean);
         wire_add_str(items, buf_span(&clean));
         buf_free(&clean);
     }
@@ -159,7 +159,7 @@ void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t t
                    struct buf *out)
 {
     struct buf message = {0};
-    text_clean(span_str(sentence), LIMIT_TEXT, &message); /* a path in it may be no text */
+    outputs_clean_text(span_str(sentence), LIMIT_TEXT, &message); /* a path in it may be no text */
     struct d_step_outcome o = {.name = step,
                                .try_no = try_no,
                                .package = PACKAGE_NOT_EXECUTED,

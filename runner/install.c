@@ -20,21 +20,21 @@ enum {
     SAID_MAX = 4096          /* bytes of what it says on its standard error */
 };
 
-struct order {
+struct install_order {
     struct hash package;
     char *archive;
     struct buf signature;
     char *name, *version; /* as it was deployed; NULL: installed from a file here */
-    struct order *next;
+    struct install_order *next;
 };
 
 struct installer {
-    const struct house *house;
+    const struct runner_paths *paths;
     struct policy *policy;
     struct loop *loop;
     installed_fn *fn;
     void *self;
-    struct order *first, **last;
+    struct install_order *first, **last;
     unsigned n;
     pid_t pid; /* of the unpacker at work on `first`; 0: none */
     int said;  /* its standard error */
@@ -42,11 +42,11 @@ struct installer {
     struct loop_timer timer;
 };
 
-struct installer *installer_new(const struct house *house, struct policy *policy, struct loop *loop,
-                                installed_fn *fn, void *self)
+struct installer *installer_new(const struct runner_paths *paths, struct policy *policy,
+                                struct loop *loop, installed_fn *fn, void *self)
 {
     struct installer *i = mem_zalloc(1, sizeof *i);
-    i->house = house;
+    i->paths = paths;
     i->policy = policy;
     i->loop = loop;
     i->fn = fn;
@@ -58,7 +58,7 @@ struct installer *installer_new(const struct house *house, struct policy *policy
 
 static void drop_first(struct installer *i)
 {
-    struct order *o = i->first;
+    struct install_order *o = i->first;
     i->first = o->next;
     if (!i->first)
         i->last = &i->first;
@@ -188,19 +188,19 @@ static void on_too_long(struct loop *l, struct loop_timer *t, void *arg)
 
 static int start(struct installer *i, struct error *err)
 {
-    const struct order *o = i->first;
+    const struct install_order *o = i->first;
     char digits[65];
     int ends[2];
     hex_format(o->package.b, sizeof o->package.b, digits);
-    i->signature_file = mem_printf("%s/install-%s.minisig", i->house->run, digits);
+    i->signature_file = mem_printf("%s/install-%s.minisig", i->paths->run, digits);
     int rc = file_write_atomic(i->signature_file, buf_span(&o->signature), 0600, err);
     if (rc < 0)
         return rc;
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return error_errno(err, errno, "cannot make a pipe");
     char *program = find_unpacker(), *hash = mem_printf("blake2b:%s", digits);
-    char *signers = mem_printf("%s/signers", i->house->trust),
-         *store = mem_strdup(i->house->packages);
+    char *signers = mem_printf("%s/signers", i->paths->trust),
+         *store = mem_strdup(i->paths->packages);
     char *argv[] = {program,           o->archive, hash,       store, signers,
                     i->signature_file, o->name,    o->version, NULL};
     rc = spawn_unpacker(program, argv, ends[1], &i->pid, err);
@@ -227,7 +227,7 @@ static void start_next(struct installer *i)
 
 /* The grant was judged for the name that the deployment says: so the package must be called
    that. */
-static void name_as_deployed(const struct s_install *r, struct order *o)
+static void name_as_deployed(const struct s_install *r, struct install_order *o)
 {
     struct d_signed s;
     struct d_deployment d;
@@ -256,7 +256,7 @@ void installer_take(struct installer *i, const struct s_install *r, int64_t now)
         i->fn(i->self, &r->package, code, err.text);
         return;
     }
-    struct order *o = mem_zalloc(1, sizeof *o);
+    struct install_order *o = mem_zalloc(1, sizeof *o);
     o->package = r->package;
     o->archive = mem_strdup(archive);
     o->signature = buf_dup(r->signature);
@@ -276,7 +276,7 @@ bool installer_reaped(struct installer *i, pid_t pid, int status)
     said.n = n > 0 ? (size_t)n : 0;
     bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     bool refused = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_UNPACK_REFUSED;
-    text_clean(buf_span(&said), LIMIT_TEXT, &clean);
+    outputs_clean_text(buf_span(&said), LIMIT_TEXT, &clean);
     if (!well && !clean.n)
         buf_printf(&clean, "lbunpack ended with %s %d",
                    WIFSIGNALED(status) ? "signal" : "exit code",

@@ -10,7 +10,7 @@
 
 #include "common/loop.h"
 #include "proto/messages.h"
-#include "runner/house.h"
+#include "runner/runnerpaths.h"
 #include "runner/policy.h"
 
 enum {
@@ -23,8 +23,8 @@ typedef void installed_fn(void *self, const struct hash *package, enum refusal c
                           const char *sentence);
 
 struct installer;
-struct installer *installer_new(const struct house *house, struct policy *policy, struct loop *loop,
-                                installed_fn *fn, void *self);
+struct installer *installer_new(const struct runner_paths *paths, struct policy *policy,
+                                struct loop *loop, installed_fn *fn, void *self);
 void installer_free(struct installer **i);
 void installer_take(struct installer *i, const struct s_install *request, int64_t now);
 /* On SIGCHLD: a process of ours has ended. True: it was the unpacker. */

@@ -11,7 +11,7 @@
 #include "proto/limits.h"
 #include "proto/wire.h"
 
-struct reader {
+struct jsonread_reader {
     struct span text;
     size_t at;
     struct error *err;
@@ -19,23 +19,23 @@ struct reader {
 
 enum { NUMBER_TEXT = 400 }; /* digits that strtod is given; the largest double has 309 */
 
-static int fail(struct reader *r, const char *why)
+static int fail(struct jsonread_reader *r, const char *why)
 {
     return error_set(r->err, -EINVAL, "no JSON at byte %zu: %s", r->at, why);
 }
 
-static int peek(const struct reader *r)
+static int peek(const struct jsonread_reader *r)
 {
     return r->at < r->text.n ? r->text.p[r->at] : -1;
 }
 
-static void skip_space(struct reader *r)
+static void skip_space(struct jsonread_reader *r)
 {
     for (int c = peek(r); c == ' ' || c == '\t' || c == '\n' || c == '\r'; c = peek(r))
         r->at++;
 }
 
-static bool take(struct reader *r, const char *word)
+static bool take(struct jsonread_reader *r, const char *word)
 {
     size_t n = strlen(word);
     if (r->text.n - r->at < n || memcmp(r->text.p + r->at, word, n) != 0)
@@ -46,7 +46,7 @@ static bool take(struct reader *r, const char *word)
 
 /* ---- Strings */
 
-static int read_hex4(struct reader *r, uint32_t *ret)
+static int read_hex4(struct jsonread_reader *r, uint32_t *ret)
 {
     *ret = 0;
     for (int i = 0; i < 4; i++, r->at++) {
@@ -61,7 +61,7 @@ static int read_hex4(struct reader *r, uint32_t *ret)
     return 0;
 }
 
-static int read_escaped_point(struct reader *r, struct buf *out)
+static int read_escaped_point(struct jsonread_reader *r, struct buf *out)
 {
     uint32_t point, low;
     uint8_t bytes[4];
@@ -80,7 +80,7 @@ static int read_escaped_point(struct reader *r, struct buf *out)
     return 0;
 }
 
-static int read_escape(struct reader *r, struct buf *out)
+static int read_escape(struct jsonread_reader *r, struct buf *out)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     int c = peek(r);
@@ -94,7 +94,7 @@ static int read_escape(struct reader *r, struct buf *out)
     return 0;
 }
 
-static int read_string(struct reader *r, struct buf *out)
+static int read_string(struct jsonread_reader *r, struct buf *out)
 {
     if (!take(r, "\""))
         return fail(r, "a string is expected");
@@ -124,7 +124,7 @@ static int read_string(struct reader *r, struct buf *out)
 
 /* ---- Numbers */
 
-static size_t take_digits(struct reader *r)
+static size_t take_digits(struct jsonread_reader *r)
 {
     size_t was = r->at;
     while (peek(r) >= '0' && peek(r) <= '9')
@@ -132,7 +132,7 @@ static size_t take_digits(struct reader *r)
     return r->at - was;
 }
 
-static int read_number(struct reader *r, struct buf *out)
+static int read_number(struct jsonread_reader *r, struct buf *out)
 {
     size_t from = r->at;
     bool whole = true;
@@ -171,9 +171,9 @@ static int read_number(struct reader *r, struct buf *out)
 
 /* ---- Values */
 
-static int read_value(struct reader *r, unsigned depth, struct buf *out);
+static int read_value(struct jsonread_reader *r, unsigned depth, struct buf *out);
 
-static int read_list(struct reader *r, unsigned depth, struct buf *out)
+static int read_list(struct jsonread_reader *r, unsigned depth, struct buf *out)
 {
     struct buf items = {0};
     uint32_t n = 0;
@@ -200,7 +200,7 @@ static int read_list(struct reader *r, unsigned depth, struct buf *out)
     return rc;
 }
 
-static int read_pair(struct reader *r, unsigned depth, struct buf *items, uint32_t n)
+static int read_pair(struct jsonread_reader *r, unsigned depth, struct buf *items, uint32_t n)
 {
     struct buf name = {0};
     struct wire_list so_far = wire_list_from(items, n);
@@ -224,7 +224,7 @@ static int read_pair(struct reader *r, unsigned depth, struct buf *items, uint32
     return rc;
 }
 
-static int read_pairs(struct reader *r, unsigned depth, struct buf *items, uint32_t *ret_n)
+static int read_pairs(struct jsonread_reader *r, unsigned depth, struct buf *items, uint32_t *ret_n)
 {
     int rc = 0;
     *ret_n = 0;
@@ -244,7 +244,7 @@ static int read_pairs(struct reader *r, unsigned depth, struct buf *items, uint3
     return rc;
 }
 
-static int read_map(struct reader *r, unsigned depth, struct buf *out)
+static int read_map(struct jsonread_reader *r, unsigned depth, struct buf *out)
 {
     struct buf items = {0};
     uint32_t n;
@@ -257,7 +257,7 @@ static int read_map(struct reader *r, unsigned depth, struct buf *out)
     return rc;
 }
 
-static int read_text(struct reader *r, struct buf *out)
+static int read_text(struct jsonread_reader *r, struct buf *out)
 {
     struct buf text = {0};
     int rc = read_string(r, &text);
@@ -268,7 +268,7 @@ static int read_text(struct reader *r, struct buf *out)
 }
 
 /* `depth`: levels that may still open. */
-static int read_value(struct reader *r, unsigned depth, struct buf *out)
+static int read_value(struct jsonread_reader *r, unsigned depth, struct buf *out)
 {
     skip_space(r);
     int c = peek(r);
@@ -289,7 +289,7 @@ static int read_value(struct reader *r, unsigned depth, struct buf *out)
     return 0;
 }
 
-static int read_end(struct reader *r)
+static int read_end(struct jsonread_reader *r)
 {
     skip_space(r);
     return r->at < r->text.n ? fail(r, "something follows the value") : 0;
@@ -297,9 +297,9 @@ static int read_end(struct reader *r)
 
 enum { DEPTH = LIMIT_DEPTH - 2 }; /* the value is put into a map, and that into a message */
 
-int json_read_value(struct span text, struct buf *out, struct error *err)
+int jsonread_value(struct span text, struct buf *out, struct error *err)
 {
-    struct reader r = {.text = text, .err = err};
+    struct jsonread_reader r = {.text = text, .err = err};
     size_t was = out->n;
     int rc = read_value(&r, DEPTH, out);
     if (rc == 0)
@@ -309,9 +309,9 @@ int json_read_value(struct span text, struct buf *out, struct error *err)
     return rc;
 }
 
-int json_read_object(struct span text, struct buf *items, uint32_t *ret_count, struct error *err)
+int jsonread_object(struct span text, struct buf *items, uint32_t *ret_count, struct error *err)
 {
-    struct reader r = {.text = text, .err = err};
+    struct jsonread_reader r = {.text = text, .err = err};
     struct buf own = {0};
     skip_space(&r);
     int rc = read_pairs(&r, DEPTH - 1, &own, ret_count);

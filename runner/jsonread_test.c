@@ -13,7 +13,7 @@ static void same(const char *json, const char *again)
     struct buf b = {0}, text = {0};
     struct error err = {0};
     struct value v;
-    if (json_read_value(span_str(json), &b, &err) < 0)
+    if (jsonread_value(span_str(json), &b, &err) < 0)
         fail_msg("%s: %s", json, err.text);
     struct span in = buf_span(&b);
     assert_int_equal(value_check(in, &err), 0);
@@ -28,7 +28,7 @@ static void refused(struct span json, const char *why)
 {
     struct buf b = {0};
     struct error err = {0};
-    assert_int_equal(json_read_value(json, &b, &err), -EINVAL);
+    assert_int_equal(jsonread_value(json, &b, &err), -EINVAL);
     assert_contains(err.text, why);
     assert_int_equal(b.n, 0);
     buf_free(&b);
@@ -52,7 +52,7 @@ static void integers_that_do_not_fit_and_fractions_are_floats(void **state)
     for (int i = 0; floats[i]; i++) {
         struct buf b = {0};
         struct value v;
-        assert_int_equal(json_read_value(span_str(floats[i]), &b, NULL), 0);
+        assert_int_equal(jsonread_value(span_str(floats[i]), &b, NULL), 0);
         struct span in = buf_span(&b);
         assert_true(value_read(&in, &v) && v.type == VALUE_FLOAT);
         buf_free(&b);
@@ -122,12 +122,12 @@ static void every_cut_and_every_changed_byte_is_survived(void **state)
     char copy[sizeof text];
     for (size_t i = 0; i < sizeof text - 1; i++) {
         struct buf b = {0};
-        assert_int_equal(json_read_value(span_of(text, i), &b, NULL), -EINVAL);
+        assert_int_equal(jsonread_value(span_of(text, i), &b, NULL), -EINVAL);
         for (int byte = 0; byte < 256; byte++) {
             memcpy(copy, text, sizeof text);
             copy[i] = (char)byte;
             buf_clear(&b);
-            if (json_read_value(span_of(copy, sizeof text - 1), &b, NULL) == 0)
+            if (jsonread_value(span_of(copy, sizeof text - 1), &b, NULL) == 0)
                 assert_int_equal(value_check(buf_span(&b), NULL), 0);
         }
         buf_free(&b);
@@ -142,12 +142,12 @@ static void an_object_is_its_pairs(void **state)
     uint32_t n = 0;
     struct value v;
     assert_int_equal(
-        json_read_object(span_str(" {\"rows\": 12, \"name\": \"x\"} "), &items, &n, &err), 0);
+        jsonread_object(span_str(" {\"rows\": 12, \"name\": \"x\"} "), &items, &n, &err), 0);
     struct wire_list map = wire_list_from(&items, n);
     assert_int_equal(n, 2);
     assert_true(wire_map_get(&map, "rows", &v) && v.integer == 12);
-    assert_int_equal(json_read_object(span_str("[1]"), &items, &n, &err), -EINVAL);
-    assert_int_equal(json_read_object(span_str("{\"a\":1} x"), &items, &n, &err), -EINVAL);
+    assert_int_equal(jsonread_object(span_str("[1]"), &items, &n, &err), -EINVAL);
+    assert_int_equal(jsonread_object(span_str("{\"a\":1} x"), &items, &n, &err), -EINVAL);
     buf_free(&items);
 }
 

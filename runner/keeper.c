@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "proto/kept.h"
 #include "runner/child.h"
 #include "runner/ended.h"
 #include "runner/fence.h"
@@ -24,7 +25,7 @@ enum {
 };
 
 struct keeper {
-    const struct house *house;
+    const struct runner_paths *paths;
     unsigned slot;
     struct loop *loop;
     struct report *report;
@@ -81,7 +82,7 @@ static void tell(struct keeper *k, struct span message)
         drop_runner(k);
 }
 
-static void tell_kept(struct keeper *k, const struct s_launch *l, unsigned state)
+static void tell_kept(struct keeper *k, const struct s_launch *l, enum kept_state state)
 {
     struct s_kept kept = {.slot = k->slot,
                           .run = l->run,
@@ -128,10 +129,10 @@ static void tell_all(struct keeper *k)
     s_attach_encode(&a, &k->scratch);
     tell(k, buf_span(&k->scratch));
     if (child_launch(k->child))
-        tell_kept(k, child_launch(k->child), 2);
+        tell_kept(k, child_launch(k->child), KEPT_RUNS);
     for (unsigned i = 0; i < k->n; i++)
         if (launch_of(waiting_at(k, i), &l))
-            tell_kept(k, &l, 1);
+            tell_kept(k, &l, KEPT_WAITS);
     buf_clear(&k->scratch);
     s_kept_end_encode(&end, &k->scratch);
     tell(k, buf_span(&k->scratch));
@@ -164,7 +165,7 @@ static void take_halt(struct keeper *k, const struct s_halt *h)
         take_waiting(k, i, &gone);
         if (launch_of(&gone, &l)) {
             say_dropped(k, &l, h->timed_out);
-            tell_kept(k, &l, 3);
+            tell_kept(k, &l, KEPT_GONE);
         }
         buf_free(&gone);
     }
@@ -322,7 +323,7 @@ static void on_ended(void *self)
     struct keeper *k = self;
     struct s_launch l;
     if (launch_of(&k->started, &l))
-        tell_kept(k, &l, 3);
+        tell_kept(k, &l, KEPT_GONE);
     report_roll(k->report);
 }
 
@@ -331,7 +332,7 @@ static bool may_start(const struct keeper *k, const struct buf *launch)
     struct s_launch l;
     if (!launch_of(launch, &l) || l.on_lost != ON_LOST_RERUN)
         return true;
-    char *path = mem_printf("%s/fence", k->house->spool);
+    char *path = mem_printf("%s/fence", k->paths->spool);
     bool may = fence_permits(&l, fence_read(path), clock_boot_ms());
     mem_free(&path);
     return may;
@@ -354,7 +355,7 @@ static void on_turn_end(struct loop *l, void *arg)
         }
         child_start(k->child, buf_span(&k->started));
         if (child_launch(k->child))
-            tell_kept(k, child_launch(k->child), 2);
+            tell_kept(k, child_launch(k->child), KEPT_RUNS);
     }
     if (!k->runner || channel_wants_write(k->runner) == false)
         return;
@@ -403,19 +404,19 @@ static int keeper_open(struct keeper *k, int channel, bool shielded, struct erro
 {
     struct channel *c;
     char *stem = mem_printf("keeper-%u", k->slot);
-    char *sock = house_slot_path(k->house->run, "keeper", k->slot, ".sock");
+    char *sock = runner_paths_of_slot(k->paths->run, "keeper", k->slot, ".sock");
     int rc = tree_own(err);
     if (rc == 0 && !(k->loop = loop_new(err)))
         rc = -ENOMEM;
     if (rc == 0)
         rc = loop_signals(k->loop, on_signal, k, err);
     if (rc == 0)
-        rc = report_open(k->house->spool, stem, k->house->run, &k->report, err);
+        rc = report_open(k->paths->spool, stem, k->paths->run, &k->report, err);
     if (rc == 0)
-        rc = house_claim_memory(k->house, err);
+        rc = runner_paths_claim_memory(k->paths, err);
     if (rc == 0)
         rc =
-            child_new(k->house, k->slot, shielded, k->loop, k->report, on_ended, k, &k->child, err);
+            child_new(k->paths, k->slot, shielded, k->loop, k->report, on_ended, k, &k->child, err);
     if (rc == 0)
         rc = channel_listen(sock, &k->listening, err);
     if (rc == 0)
@@ -429,24 +430,24 @@ static int keeper_open(struct keeper *k, int channel, bool shielded, struct erro
     return rc;
 }
 
-_Noreturn void keeper_main(const struct house *house, unsigned slot, int channel)
+_Noreturn void keeper_main(const struct runner_paths *paths, unsigned slot, int channel)
 {
     static struct keeper k; /* lives as long as the process */
     struct error err = {0};
     prctl(PR_SET_NAME, "lbkeeper");
-    k.house = house;
+    k.paths = paths;
     k.slot = slot;
     k.listening = -1;
     if (keeper_open(&k, channel, shield(), &err) < 0 || loop_run(k.loop, &err) < 0) {
         log_error("keeper of slot %u: %s", slot, err.text);
         _exit(1);
     }
-    char *sock = house_slot_path(house->run, "keeper", slot, ".sock");
+    char *sock = runner_paths_of_slot(paths->run, "keeper", slot, ".sock");
     /* a runner that connects now is refused, and makes another keeper, which waits for our lock */
     unlink(sock);
     mem_free(&sock);
     child_free(&k.child);
     report_close(&k.report);
-    house_leave_memory(house);
+    runner_paths_leave_memory(paths);
     _exit(0);
 }

@@ -30,7 +30,7 @@
 
 #include <sys/types.h>
 
-#include "runner/house.h"
+#include "runner/runnerpaths.h"
 
 enum {
     KEEPER_WAITING = 64,     /* steps that may wait at one keeper; the runner sends no more */
@@ -39,16 +39,16 @@ enum {
 };
 
 /* Is no process of the slot's last keeper left? */
-bool keeper_slot_is_free(const struct house *house, unsigned slot);
+bool keeper_slot_is_free(const struct runner_paths *paths, unsigned slot);
 
 /* Forks guard and keeper for the slot. `channel`: the keeper's end of a socketpair with us; the
  * caller closes it then. *ret_pid: the guard, a child of ours. Call it from a process with one
  * thread. */
-int keeper_fork(const struct house *house, unsigned slot, int channel, pid_t *ret_pid,
+int keeper_fork(const struct runner_paths *paths, unsigned slot, int channel, pid_t *ret_pid,
                 struct error *err);
 
 /* What the guard's child does until it ends; of keeper.c. `channel`: descriptor 3, with the runner
  * at its other end. */
-_Noreturn void keeper_main(const struct house *house, unsigned slot, int channel);
+_Noreturn void keeper_main(const struct runner_paths *paths, unsigned slot, int channel);
 
 #endif

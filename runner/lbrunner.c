@@ -17,7 +17,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
-#include "runner/server.h"
+#include "runner/runner.h"
 #include "trust/keys.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY, EXIT_NOT_POSSIBLE };
@@ -46,7 +46,7 @@ static const char help[] =
     "  lbrunner --home $HOME/etl1 --log-level debug\n";
 
 struct program {
-    struct server *server;
+    struct runner *server;
 };
 
 static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)
@@ -54,23 +54,23 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
     struct program *p = arg;
     if (info->ssi_signo == SIGCHLD) {
         if (p->server)
-            server_reap(p->server);
+            runner_reap(p->server);
     } else if (info->ssi_signo != SIGHUP) /* files are read again whenever they change */
         loop_stop(l, EXIT_DONE);
 }
 
-static int run(const struct house *house, struct error *err)
+static int run(const struct runner_paths *paths, struct error *err)
 {
     static struct program p; /* outlives the loop, whose callbacks have it */
     struct loop *loop = loop_new(err);
     int rc = loop ? loop_signals(loop, on_signal, &p, err) : -ENOMEM;
     if (rc == 0)
-        rc = server_new(house, loop, &p.server, err);
+        rc = runner_new(paths, loop, &p.server, err);
     if (rc == 0) {
-        log_info("lbrunner " LB_VERSION " as %s in %s", house->user, house->run);
+        log_info("lbrunner " LB_VERSION " as %s in %s", paths->user, paths->run);
         rc = loop_run(loop, err);
     }
-    server_free(&p.server);
+    runner_free(&p.server);
     loop_destroy(&loop);
     return rc;
 }
@@ -115,7 +115,7 @@ static int read_options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct house house = {0};
+    struct runner_paths paths = {0};
     struct error err = {0};
     int lock, code = read_options(argc, argv);
     if (code >= 0)
@@ -124,17 +124,17 @@ int main(int argc, char **argv)
     prctl(PR_SET_DUMPABLE, 0);
     int rc = trust_init(&err);
     if (rc == 0)
-        rc = house_open(&house, &err);
+        rc = runner_paths_open(&paths, &err);
     if (rc == 0) {
-        char *path = mem_printf("%s/runner.lock", house.run);
+        char *path = mem_printf("%s/runner.lock", paths.run);
         rc = file_lock(path, &lock, &err);
         mem_free(&path);
     }
     if (rc == 0)
-        rc = run(&house, &err);
+        rc = run(&paths, &err);
     if (rc == 0)
-        house_leave_memory(&house);
-    house_free(&house);
+        runner_paths_leave_memory(&paths);
+    runner_paths_free(&paths);
     if (rc < 0)
         log_error("%s", err.text);
     return rc == 0 ? EXIT_DONE : rc == -EBUSY ? EXIT_NOT_POSSIBLE : EXIT_FAILED;

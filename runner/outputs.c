@@ -18,7 +18,7 @@ static struct span trim(struct span s)
     return s;
 }
 
-void text_clean(struct span s, size_t most, struct buf *out)
+void outputs_clean_text(struct span s, size_t most, struct buf *out)
 {
     size_t used = 0;
     s = trim(s);
@@ -69,7 +69,7 @@ static int gather(struct gathering *g, struct span name, const struct value *v, 
     char key[LIMIT_NAME + 1];
     if (!name_is_identifier(name) || !span_copy_str(name, key, sizeof key)) {
         struct buf shown = {0};
-        text_clean(name, LIMIT_NAME, &shown);
+        outputs_clean_text(name, LIMIT_NAME, &shown);
         int rc = error_set(err, -EINVAL, "'%s' is no name of an output", buf_str(&shown));
         buf_free(&shown);
         return rc;
@@ -99,7 +99,7 @@ static int take_object(struct gathering *g, struct span line, struct error *err)
 {
     struct buf items = {0};
     uint32_t n;
-    int rc = json_read_object(line, &items, &n, err);
+    int rc = jsonread_object(line, &items, &n, err);
     if (rc == 0) {
         struct wire_list list = wire_list_from(&items, n);
         struct wire_iter it = wire_iter(&list);
@@ -173,7 +173,7 @@ static struct span take_word(struct span *s)
     return word;
 }
 
-bool verdict_read(struct span text, enum package_outcome *ret, struct buf *message)
+bool outputs_read_verdict(struct span text, enum package_outcome *ret, struct buf *message)
 {
     static const enum package_outcome may_say[] = {PACKAGE_SUCCEEDED, PACKAGE_FAILED,
                                                    PACKAGE_CANCELLED};
@@ -183,14 +183,14 @@ bool verdict_read(struct span text, enum package_outcome *ret, struct buf *messa
     for (size_t i = 0; i < sizeof may_say / sizeof *may_say; i++)
         if (span_eq_str(word, package_outcome_text(may_say[i]))) {
             *ret = may_say[i];
-            text_clean(rest, LIMIT_TEXT, message);
+            outputs_clean_text(rest, LIMIT_TEXT, message);
             return true;
         }
-    text_clean(text, LIMIT_TEXT, message);
+    outputs_clean_text(text, LIMIT_TEXT, message);
     return false;
 }
 
-bool progress_read(struct span text, uint64_t *ret_percent, struct buf *message)
+bool outputs_read_progress(struct span text, uint64_t *ret_percent, struct buf *message)
 {
     while (text.n && text.p[text.n - 1] != '\n')
         text.n--;
@@ -210,6 +210,6 @@ bool progress_read(struct span text, uint64_t *ret_percent, struct buf *message)
     bool number = i > 0 && i == word.n;
     if (number)
         *ret_percent = percent > 100 ? 100 : percent;
-    text_clean(number ? rest : line, LIMIT_TEXT, message);
+    outputs_clean_text(number ? rest : line, LIMIT_TEXT, message);
     return true;
 }

@@ -15,17 +15,17 @@ int outputs_read(struct span text, const struct wire_list *declared, struct buf 
                  uint32_t *ret_count, struct error *err);
 
 /* The text of $LB_RESULT: its first word is succeeded, failed or cancelled, the rest is a message
- * (appended, made fit for people: text_clean). False: it says none of them; then all of it is the
+ * (appended, made fit for people: outputs_clean_text). False: it says none of them; then all of it is the
  * message. */
-bool verdict_read(struct span text, enum package_outcome *ret, struct buf *message);
+bool outputs_read_verdict(struct span text, enum package_outcome *ret, struct buf *message);
 
 /* The last line of $LB_PROGRESS: "42 loading orders", "42%", "loading orders". *ret_percent keeps
  * its value if the line has no number; at most 100. False: there is no line yet (one that does not
  * end yet is waited for). */
-bool progress_read(struct span text, uint64_t *ret_percent, struct buf *message);
+bool outputs_read_progress(struct span text, uint64_t *ret_percent, struct buf *message);
 
 /* Appends at most `most` bytes of `s` as one line of UTF-8: what is none becomes U+FFFD, control
  * characters become spaces, spaces at both ends go. */
-void text_clean(struct span s, size_t most, struct buf *out);
+void outputs_clean_text(struct span s, size_t most, struct buf *out);
 
 #endif

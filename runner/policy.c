@@ -52,13 +52,13 @@ static bool changed(struct watched *w)
     return true;
 }
 
-struct policy *policy_new(const struct house *house)
+struct policy *policy_new(const struct runner_paths *paths)
 {
     struct policy *p = mem_zalloc(1, sizeof *p);
-    p->anchors_file.path = mem_printf("%s/administrators", house->trust);
-    p->self_file.path = mem_printf("%s/certificate", house->trust);
-    p->signers_file.path = mem_printf("%s/signers", house->trust);
-    p->revocations_file.path = mem_strdup(house->revocations);
+    p->anchors_file.path = mem_printf("%s/administrators", paths->trust);
+    p->self_file.path = mem_printf("%s/certificate", paths->trust);
+    p->signers_file.path = mem_printf("%s/signers", paths->trust);
+    p->revocations_file.path = mem_strdup(paths->revocations);
     return p;
 }
 

@@ -4,13 +4,13 @@
 #ifndef LB_RUNNER_POLICY_H
 #define LB_RUNNER_POLICY_H
 
-#include "runner/house.h"
+#include "runner/runnerpaths.h"
 #include "trust/call.h"
 #include "trust/minisign.h"
 #include "trust/revocation.h"
 
 struct policy;
-struct policy *policy_new(const struct house *house); /* lent for good */
+struct policy *policy_new(const struct runner_paths *paths); /* lent for good */
 void policy_free(struct policy **p);
 
 /* Looks whether a file has changed and reads it. Refuses (UNKNOWN_PRINCIPAL, EXPIRED_CERTIFICATE,

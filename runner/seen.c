@@ -51,7 +51,7 @@ size_t seen_count(const struct seen *s)
     return HASH_COUNT(s->calls);
 }
 
-void call_identity(struct span caller, struct span key, struct hash *ret)
+void seen_identity(struct span caller, struct span key, struct hash *ret)
 {
     struct buf b = {0};
     buf_add(&b, caller.p, caller.n);

@@ -24,7 +24,7 @@ void seen_free(struct seen **s);
 int seen_load(struct seen *s, const char *spool_folder, struct error *err);
 void seen_launched(struct seen *s, const struct s_launched *l);
 
-void call_identity(struct span caller, struct span key, struct hash *ret);
+void seen_identity(struct span caller, struct span key, struct hash *ret);
 
 struct seen_step {
     struct hash identity;

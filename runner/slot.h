@@ -4,10 +4,11 @@
 
 #include "common/channel.h"
 #include "common/loop.h"
+#include "proto/kept.h"
 #include "proto/messages.h"
 
 /* A step as far as we must know it once its bytes have gone to a keeper. */
-struct held {
+struct slot_step {
     struct id run;
     uint64_t attempt, try_no;
     char step[LIMIT_NAME + 1];
@@ -16,15 +17,16 @@ struct held {
     bool runs, wanted_back;
     bool told; /* by the keeper itself; of what it was sent by us that is not asked */
 };
-void held_of_launch(const struct s_launch *l, struct held *ret);
+void slot_step_of(const struct s_launch *l, struct slot_step *ret);
 /* As a message; it points into *h. */
-void held_to_kept(const struct held *h, unsigned slot, unsigned state, struct s_kept *ret);
+void slot_step_kept(const struct slot_step *h, unsigned slot, enum kept_state state,
+                    struct s_kept *ret);
 
 struct slot;
 /* What a slot tells its owner. */
 struct slot_events {
     /* its keeper has died with this step */
-    void (*gone)(void *self, struct slot *t, const struct held *h);
+    void (*gone)(void *self, struct slot *t, const struct slot_step *h);
     /* a step has, after about so long */
     void (*ended)(void *self, int64_t ms);
     void (*given_back)(void *self, struct span launch);
@@ -32,7 +34,7 @@ struct slot_events {
     void *self;
 };
 
-struct heldfile;
+struct slotfile;
 struct slot {
     const struct slot_events *events;
     struct loop *loop;
@@ -40,9 +42,9 @@ struct slot {
     struct channel *channel; /* NULL: no keeper */
     bool heard;              /* it has said what it holds */
     bool written;            /* something is queued on its channel */
-    struct held *held;       /* in the order in which it will run them */
+    struct slot_step *held;  /* in the order in which it will run them */
     unsigned n;
-    struct heldfile *file; /* the same for the next runner; NULL: it could not be made */
+    struct slotfile *file; /* the same for the next runner; NULL: it could not be made */
     int64_t since;         /* boot ms: the first of them runs since then, about */
 };
 
@@ -52,7 +54,7 @@ int slot_open(struct slot *t, struct channel *c, struct error *err);
 void slot_lost(struct slot *t);
 void slot_send(struct slot *t, struct span message); /* queued; slot_flush writes */
 void slot_flush(struct slot *t);
-void slot_hold(struct slot *t, const struct held *h);
+void slot_hold(struct slot *t, const struct slot_step *h);
 /* What the keeper says, or `told` is false and our files say it for one that does not answer. */
 void slot_take_kept(struct slot *t, const struct s_kept *k, bool told);
 

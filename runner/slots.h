@@ -9,7 +9,7 @@
 
 #include "common/loop.h"
 #include "proto/messages.h"
-#include "runner/house.h"
+#include "runner/runnerpaths.h"
 #include "runner/report.h"
 
 enum {
@@ -30,7 +30,7 @@ struct slots_events {
     void *self;
 };
 
-struct slots *slots_new(const struct house *house, struct loop *loop, struct report *report,
+struct slots *slots_new(const struct runner_paths *paths, struct loop *loop, struct report *report,
                         const struct slots_events *events);
 /* Keepers go on; what only waited here is lost with us and will be asked for again. */
 void slots_free(struct slots **s);

@@ -69,7 +69,7 @@ static bool convert(struct span type, const struct value *v, struct buf *out)
     else if (span_eq_str(type, "bool") && text &&
              (span_eq_str(v->bytes, "true") || span_eq_str(v->bytes, "false")))
         value_add_bool(out, v->bytes.p[0] == 't');
-    else if (span_eq_str(type, "json") && text && json_read_value(v->bytes, out, NULL) == 0)
+    else if (span_eq_str(type, "json") && text && jsonread_value(v->bytes, out, NULL) == 0)
         return true;
     else if ((span_eq_str(type, "int") && v->type == VALUE_INT) ||
              (span_eq_str(type, "float") && v->type == VALUE_FLOAT) ||

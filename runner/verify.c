@@ -12,7 +12,7 @@
 #include "runner/installed.h"
 
 struct verifier {
-    const struct house *house;
+    const struct runner_paths *paths;
     struct policy *policy;
     struct seen *seen;
     struct verified_roots roots;
@@ -80,7 +80,7 @@ static int check_form(struct inquiry *q, struct error *err)
                                  .try_no = q->request->try_no,
                                  .may_repeat = true,
                                  .expires = c.expires};
-    call_identity(c.caller, c.key, &q->seen.identity);
+    seen_identity(c.caller, c.key, &q->seen.identity);
     seen_ask(q->v->seen, &q->seen, q->now, &q->begun, &ignored);
     return 0;
 }
@@ -201,7 +201,7 @@ static int check_package(struct inquiry *q, struct error *err)
                              SPAN_ARG(q->step.name));
         return 0;
     }
-    int rc = installed_load(q->v->house->packages, &q->step.package, &q->package, err);
+    int rc = installed_load(q->v->paths->packages, &q->step.package, &q->package, err);
     if (rc == -ENOENT)
         return error_set(err, -ENOENT,
                          "package '" SPAN_FMT
@@ -223,7 +223,7 @@ static int check_package(struct inquiry *q, struct error *err)
                          "' is signed by nobody whom this server trusts (trust/signers)",
                          SPAN_ARG(r->name));
     char *entry = NULL;
-    rc = installed_entry(q->v->house->packages, &q->package, span_eq_str(r->subsystem, "exec"),
+    rc = installed_entry(q->v->paths->packages, &q->package, span_eq_str(r->subsystem, "exec"),
                          &entry, err);
     mem_free(&entry);
     return rc;
@@ -248,8 +248,8 @@ static int check_job_allowed(struct inquiry *q, struct error *err)
     }
     struct hash h;
     hash_bytes(q->request->job, &h);
-    char *path = house_path_of(q->v->house->jobs, &h);
-    int rc = installed_trust_path(q->v->house->jobs, S_IFDIR, err);
+    char *path = runner_paths_of_hash(q->v->paths->jobs, &h);
+    int rc = installed_trust_path(q->v->paths->jobs, S_IFDIR, err);
     if (rc == 0)
         rc = installed_trust_path(path, S_IFREG, err);
     if (rc == -ENOENT)
@@ -286,7 +286,7 @@ static int check_new(struct inquiry *q, struct error *err)
     return q->answer == SEEN_NEW ? 0 : -EALREADY;
 }
 
-static const struct check {
+static const struct verify_check {
     const char *name;
     int (*judge)(struct inquiry *q, struct error *err); /* sets q->code before it can fail */
 } checks[] = {
@@ -398,12 +398,12 @@ static void make_launch(const struct inquiry *q, struct buf *out)
     buf_free(&codes);
 }
 
-enum verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now,
-                         struct buf *out, enum refusal *ret_code, const char **ret_check,
-                         struct error *err)
+enum verify_verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now,
+                                struct buf *out, enum refusal *ret_code, const char **ret_check,
+                                struct error *err)
 {
     struct inquiry q = {.v = v, .request = request, .now = now, .answer = SEEN_NEW};
-    enum verdict verdict = VERDICT_RUN;
+    enum verify_verdict verdict = VERDICT_RUN;
     for (size_t i = 0; verdict == VERDICT_RUN && i < sizeof checks / sizeof *checks; i++) {
         q.code = REFUSAL_INTERNAL;
         if (checks[i].judge(&q, err) == 0)
@@ -421,13 +421,13 @@ enum verdict verify_step(struct verifier *v, const struct s_step *request, int64
     return verdict;
 }
 
-int verifier_new(const struct house *house, struct verifier **ret, struct error *err)
+int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct error *err)
 {
     struct verifier *v = mem_zalloc(1, sizeof *v);
-    v->house = house;
-    v->policy = policy_new(house);
+    v->paths = paths;
+    v->policy = policy_new(paths);
     v->seen = seen_new();
-    int rc = seen_load(v->seen, house->spool, err);
+    int rc = seen_load(v->seen, paths->spool, err);
     if (rc < 0)
         verifier_free(&v);
     else

@@ -6,25 +6,25 @@
 #ifndef LB_RUNNER_VERIFY_H
 #define LB_RUNNER_VERIFY_H
 
-#include "runner/house.h"
+#include "runner/runnerpaths.h"
 #include "runner/policy.h"
 #include "runner/seen.h"
 
 struct verifier;
-/* Reads what was run before from the spool. `house` is lent for good. */
-int verifier_new(const struct house *house, struct verifier **ret, struct error *err);
+/* Reads what was run before from the spool. `paths` is lent for good. */
+int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct error *err);
 void verifier_free(struct verifier **v);
 struct policy *verifier_policy(struct verifier *v);
 
-enum verdict {
+enum verify_verdict {
     VERDICT_RUN,    /* *out is its S_LAUNCH; it counts as seen from now on */
     VERDICT_SAME,   /* this very step was taken before: nothing is to be done */
     VERDICT_REFUSED /* *ret_code and the sentence say why */
 };
 /* `now`: wall ms. On a refusal *ret_check is the name of the check that refused. */
-enum verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now,
-                         struct buf *out, enum refusal *ret_code, const char **ret_check,
-                         struct error *err);
+enum verify_verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now,
+                                struct buf *out, enum refusal *ret_code, const char **ret_check,
+                                struct error *err);
 
 /* A keeper holds this step: it counts as seen. And: it is certain that it was not and will not be
    launched. */

@@ -118,7 +118,7 @@ static void check_signers(struct check *c)
  * knows, and only then; a session would end the one of the worker that runs here. */
 enum { NO_PROTOCOL = 255 };
 
-struct answer {
+struct check_answer {
     bool came, good;
     char text[ERROR_TEXT_MAX];
 };
@@ -150,7 +150,7 @@ static void on_down(void *self, const char *reason)
 
 static void on_refused(void *self, const struct m_refused *r)
 {
-    struct answer *a = self;
+    struct check_answer *a = self;
     a->came = true;
     a->good = r->code == REFUSAL_VERSION;
     snprintf(a->text, sizeof a->text, SPAN_FMT, SPAN_ARG(r->text));
@@ -159,7 +159,7 @@ static void on_refused(void *self, const struct m_refused *r)
 static void check_broker(struct check *c)
 {
     struct error err = {0};
-    struct answer a = {.came = false};
+    struct check_answer a = {.came = false};
     const struct dialer_calls calls = {&a, on_hello, on_up, on_message, on_down, on_refused, NULL};
     const struct dialer_options o = {.addresses = (const char *const *)c->who.addresses,
                                      .n_addresses = (unsigned)c->who.n_addresses,
@@ -269,7 +269,7 @@ static void check_jobs(struct check *c)
     jobs_close(&jobs);
 }
 
-int verb_check(int argc, char **argv)
+int check_verb(int argc, char **argv)
 {
     struct option_values values = {0};
     struct error err = {0};

@@ -16,7 +16,7 @@ static int check(void **state, struct buf *ret_text)
     int old = dup(1), fd = open(said, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
     fflush(stdout);
     assert_true(old >= 0 && fd >= 0 && dup2(fd, 1) == 1);
-    int rc = verb_check(2, argv);
+    int rc = check_verb(2, argv);
     fflush(stdout);
     dup2(old, 1);
     close(old);

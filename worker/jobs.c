@@ -176,7 +176,7 @@ static int attest(const struct jobs *j, struct job_here *h, struct error *err)
 
 /* ---- Reading all of it */
 
-struct reading {
+struct jobs_reading {
     struct jobs *j;
     struct job_here *v;
     size_t n;
@@ -202,7 +202,8 @@ static int keep_compiled(const struct jobs *j, const struct job_here *h, struct 
 }
 
 /* Takes the bytes. */
-static int add(struct reading *r, struct buf *bytes, bool file, unsigned older, struct error *err)
+static int add(struct jobs_reading *r, struct buf *bytes, bool file, unsigned older,
+               struct error *err)
 {
     struct job_here h = {.bytes = *bytes, .older = older};
     *bytes = (struct buf){0};
@@ -240,7 +241,7 @@ static int judge_writers(const char *path, struct error *err)
     return 0;
 }
 
-static void read_file(struct reading *r, const char *name)
+static void read_file(struct jobs_reading *r, const char *name)
 {
     size_t n = strlen(name);
     struct error err = {0};
@@ -288,7 +289,7 @@ static void free_names(char **names, size_t n)
     mem_free(&names);
 }
 
-static void read_packages(struct reading *r)
+static void read_packages(struct jobs_reading *r)
 {
     const struct installed_package *p;
     for (size_t i = 0; (p = installed_at(r->j->store, i)); i++) {
@@ -307,14 +308,14 @@ static void read_packages(struct reading *r)
 
 static bool is_current(void *self, const struct hash *h)
 {
-    const struct reading *r = self;
+    const struct jobs_reading *r = self;
     for (size_t i = 0; i < r->n; i++)
         if (hash_eq(&r->v[i].hash, h))
             return true;
     return false;
 }
 
-static bool job_is_here(const struct reading *r, const char *name)
+static bool job_is_here(const struct jobs_reading *r, const char *name)
 {
     for (size_t i = 0; i < r->n; i++)
         if (!r->v[i].older && strcmp(r->v[i].name, name) == 0)
@@ -338,7 +339,7 @@ static bool packages_are_here(const struct jobs *j, const struct older *o)
 }
 
 /* Attests it if it is within the bounds. *room: bytes that are left. */
-static bool attest_older(struct reading *r, struct older *o, size_t *room)
+static bool attest_older(struct jobs_reading *r, struct older *o, size_t *room)
 {
     if (r->now - o->since > JOBS_OLDER_MS || o->rank > JOBS_OLDER || r->n >= LIMIT_JOBS ||
         !job_is_here(r, o->name))
@@ -356,7 +357,7 @@ static bool attest_older(struct reading *r, struct older *o, size_t *room)
 }
 
 /* Versions that nobody needs any more go: what is not there, nobody can have run. */
-static int read_older(struct reading *r, struct error *err)
+static int read_older(struct jobs_reading *r, struct error *err)
 {
     struct older *v;
     size_t n, room = JOBS_OLDER_BYTES;
@@ -373,7 +374,7 @@ static int read_older(struct reading *r, struct error *err)
     return rc;
 }
 
-static bool is_same(const struct jobs *j, const struct reading *r,
+static bool is_same(const struct jobs *j, const struct jobs_reading *r,
                     const struct installed_store *old)
 {
     bool same = j->n == r->n && j->troubled == r->troubled && old;
@@ -391,7 +392,7 @@ static bool is_same(const struct jobs *j, const struct reading *r,
 int jobs_refresh(struct jobs *j, int64_t now, jobs_uses_fn *uses, jobs_trouble_fn *trouble,
                  void *self, struct error *err)
 {
-    struct reading r = {.j = j, .uses = uses, .trouble = trouble, .self = self, .now = now};
+    struct jobs_reading r = {.j = j, .uses = uses, .trouble = trouble, .self = self, .now = now};
     struct installed_store *store = NULL, *old = j->store;
     char **names;
     size_t n;

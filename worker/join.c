@@ -47,7 +47,7 @@ static int join(const struct option_values *values, struct error *err)
     return rc;
 }
 
-int verb_join(int argc, char **argv)
+int join_verb(int argc, char **argv)
 {
     struct option_values values = {0};
     struct error err = {0};

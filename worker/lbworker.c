@@ -1,8 +1,8 @@
 /* lbworker.c - one per server: subscribes at the broker, decides what runs, ships results and logs.
  *
  * Reading order of this room: core/ (what is decided), worker.h (the parts), worker.c (what wakes
- * it), feed.c (the order in which things leave), broker.c and runnerlink.c (its two peers),
- * spool.c, jobs.c, needs.c, desired.c, logs.c. */
+ * it), inout.c (the order in which things leave), brokerlink.c and runnerlink.c (its two peers),
+ * spool.c, jobs.c, needs.c, desired.c, logship.c. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -108,7 +108,7 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } verbs[] = {{"join", verb_join}, {"check", verb_check}};
+    } verbs[] = {{"join", join_verb}, {"check", check_verb}};
     umask(077);
     prctl(PR_SET_DUMPABLE, 0); /* our key stays with us */
     for (unsigned i = 0; argc > 1 && i < COUNT_OF(verbs); i++)

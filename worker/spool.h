@@ -31,7 +31,7 @@ struct spool_file {
     bool last;                       /* no later generation of the stem is there */
     struct spoolfile_reader *reader; /* where it is followed */
     int64_t output_to;               /* behind the newest OUTPUT that was read; 0: it has none */
-    /* logs.c: */
+    /* logship.c: */
     struct spoolfile_reader *shipper;
     int64_t shipped; /* all OUTPUT before this is at the broker */
 };

@@ -65,7 +65,7 @@ static int open_spool(struct worker *w, struct error *err)
     snprintf(config.server, sizeof config.server, "%s", w->who.me.name);
     w->core = wcore_new(&config);
     if ((rc = worker_replay(w, err)) == 0)
-        rc = logs_open(&w->logs, w->spool, err);
+        rc = logship_open(&w->logs, w->spool, err);
     if (rc == 0 && (rc = state_path(w, path, "spool/fence", err)) == 0)
         rc = fence_open(&w->fence, path, &w->boot, err);
     return rc;
@@ -81,7 +81,7 @@ static int open_state(struct worker *w, struct error *err)
         (rc = state_path(w, path, "revocations", err)) == 0)
         rc = revoked_open(&w->revoked, path, &w->who.anchors, err);
     if (rc == 0 && (rc = state_path(w, path, "incoming", err)) == 0)
-        rc = desired_begin(w, path, err);
+        rc = worker_open_desired(w, path, err);
     if (rc == 0 && (rc = state_path(w, path, "jobs", err)) == 0 &&
         (rc = state_path(w, packages, "packages", err)) == 0 &&
         (rc = path_join(files, sizeof files, err, w->paths.config, "jobs", NULL)) == 0)
@@ -147,7 +147,7 @@ void worker_close(struct worker **pw)
     needs_stop(&w->needs);
     desired_close(&w->desired);
     jobs_close(&w->jobs);
-    logs_close(&w->logs);
+    logship_close(&w->logs);
     fence_close(&w->fence);
     revoked_close(&w->revoked);
     wcore_free(&w->core);
@@ -177,7 +177,7 @@ static void on_bell(struct loop *l, int fd, uint32_t events, void *arg)
     (void)events;
     while (recv(fd, ignored, sizeof ignored, 0) >= 0)
         ;
-    w->rung = true;
+    w->bell_rang = true;
 }
 
 static void on_watch(struct loop *l, int fd, uint32_t events, void *arg)
@@ -193,7 +193,7 @@ static void on_watch(struct loop *l, int fd, uint32_t events, void *arg)
 static void on_look(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct worker *w = arg;
-    w->rung = true;
+    w->bell_rang = true;
     loop_timer_set(l, t, "worker.look", loop_now(l) + LOOK_MS, on_look, w);
 }
 
@@ -206,7 +206,7 @@ static bool knows(void *self, struct id run, uint64_t attempt)
 static void tidy(struct worker *w, bool began)
 {
     struct error err = {0};
-    if (logs_save(w->logs, &err) < 0 || spool_tidy(w->spool, began, knows, w, &err) < 0)
+    if (logship_save(w->logs, &err) < 0 || spool_tidy(w->spool, began, knows, w, &err) < 0)
         log_error("%s", err.text);
 }
 
@@ -246,7 +246,7 @@ static void runner_up(void *self)
 {
     struct worker *w = self;
     log_info("the runner is there");
-    feed(w, (struct wcore_event){.kind = WCORE_RUNNER_UP});
+    worker_feed(w, (struct wcore_event){.kind = WCORE_RUNNER_UP});
     desired_again(w->desired, loop_now(w->loop));
     attest_soon(w, ATTEST_MS);
 }
@@ -257,12 +257,12 @@ static void runner_message(void *self, uint64_t kind, struct span message)
     struct s_installed s;
     switch (kind) {
     case KIND_S_KEPT:
-        feed_spool(w); /* what a keeper wrote before it said this counts before it: core.h */
-        feed_message(w, WCORE_KEPT, message);
+        worker_feed_spool(w); /* what a keeper wrote before it said this counts before it: core.h */
+        worker_feed_message(w, WCORE_KEPT, message);
         break;
     case KIND_S_KEPT_END:
-        feed_spool(w);
-        feed(w, (struct wcore_event){.kind = WCORE_KEPT_END});
+        worker_feed_spool(w);
+        worker_feed(w, (struct wcore_event){.kind = WCORE_KEPT_END});
         break;
     case KIND_S_INSTALLED:
         if (s_installed_decode(message, &s, NULL) == 0) {
@@ -280,7 +280,7 @@ static void runner_down(void *self, const char *why)
 {
     struct worker *w = self;
     log_warn("the runner is gone: %s", why);
-    feed(w, (struct wcore_event){.kind = WCORE_RUNNER_DOWN});
+    worker_feed(w, (struct wcore_event){.kind = WCORE_RUNNER_DOWN});
     attest_soon(w, ATTEST_MS);
 }
 
@@ -314,16 +314,16 @@ static void turn_end(struct loop *l, void *arg)
 {
     struct worker *w = arg;
     int64_t now = loop_now(l);
-    if (w->rung)
-        feed_spool(w);
+    if (w->bell_rang)
+        worker_feed_spool(w);
     if (now >= wcore_deadline(w->core))
-        feed(w, (struct wcore_event){.kind = WCORE_TICK});
+        worker_feed(w, (struct wcore_event){.kind = WCORE_TICK});
     if (w->reread_at && now >= w->reread_at)
-        reread(w);
+        worker_reread(w);
     if (now >= desired_deadline(w->desired))
         desired_tick(w->desired, now);
     keep_fence(w);
-    let_go(w);
+    worker_let_go(w);
     if (w->renew && w->to_broker.taken == w->to_broker.bytes.n) { /* nothing it would overtake */
         w->renew = false;
         dialer_renew(w->dialer);
@@ -359,9 +359,9 @@ int worker_run(struct worker *w, struct error *err)
         rc = open_dialer(w, err);
     if (rc < 0)
         return rc;
-    reread(w);
+    worker_reread(w);
     tidy(w, true);
-    feed(w, (struct wcore_event){.kind = WCORE_TICK});
+    worker_feed(w, (struct wcore_event){.kind = WCORE_TICK});
     loop_on_turn_end(w->loop, turn_end, w);
     loop_timer_set(w->loop, &w->look, "worker.look", 0, on_look, w);
     loop_timer_set(w->loop, &w->tidy, "worker.tidy", loop_now(w->loop) + TIDY_MS, on_tidy, w);

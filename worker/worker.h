@@ -15,7 +15,7 @@
 #include "worker/desired.h"
 #include "worker/fence.h"
 #include "worker/jobs.h"
-#include "worker/logs.h"
+#include "worker/logship.h"
 #include "worker/needs.h"
 #include "worker/revoked.h"
 #include "worker/runnerlink.h"
@@ -27,7 +27,7 @@ enum {
            recalled */
     16,
     /* results wait so long for others while all slots are busy: then a frame carries many */
-    HOLD_MS = 3,
+    BATCH_MS = 3,
     LOOK_MS = 1000,  /* the spool is looked at this often even if no bell rings */
     TIDY_MS = 10000, /* between two looks for what can be thrown away */
     ATTEST_MS = 100, /* changes of what can be run here are gathered for so long */
@@ -40,7 +40,7 @@ struct worker_options {
 };
 
 /* Encoded messages one after the other, first in first out. */
-struct queue {
+struct worker_queue {
     struct buf bytes;
     size_t taken;
 };
@@ -58,7 +58,7 @@ struct worker {
     struct jobs *jobs;
     struct needs *needs;
     struct desired *desired;
-    struct logs *logs;
+    struct logship *logs;
     struct fence *fence;
     struct revoked revoked;
     struct runnerlink *runner;
@@ -66,11 +66,11 @@ struct worker {
 
     int bell, watch; /* run/worker.bell; inotify on etc/jobs and var/packages */
     char *bell_path;
-    struct queue to_broker, to_runner;
-    int64_t held_since; /* boot: the first message that is held back; 0: none is */
-    bool rung;          /* somebody has written to the spool */
-    int64_t attest_at;  /* boot; 0: nothing new */
-    int64_t reread_at;  /* boot: job files and packages; 0: nothing has changed */
+    struct worker_queue to_broker, to_runner;
+    int64_t queued_since; /* boot: the first message that is kept back; 0: none is */
+    bool bell_rang;       /* somebody has written to the spool */
+    int64_t attest_at;    /* boot; 0: nothing new */
+    int64_t reread_at;    /* boot: job files and packages; 0: nothing has changed */
     int64_t renewed;
     bool renew; /* ask for a renewal at the end of this turn, behind HAVE_END */
     struct loop_timer look, tidy;
@@ -83,30 +83,30 @@ int worker_open(struct worker **ret, const struct worker_options *options, struc
 int worker_run(struct worker *w, struct error *err);
 void worker_close(struct worker **w);
 
-/* ---- feed.c: events into the core, effects out of it */
-void feed(struct worker *w, struct wcore_event ev);
-void feed_message(struct worker *w, enum wcore_event_kind kind, struct span message);
+/* ---- inout.c: events into the core, effects out of it */
+void worker_feed(struct worker *w, struct wcore_event ev);
+void worker_feed_message(struct worker *w, enum wcore_event_kind kind, struct span message);
 /* Hands the core what the spool has got since. A spool that cannot be read ends the process. */
-void feed_spool(struct worker *w);
+void worker_feed_spool(struct worker *w);
 /* What was for a session that is over: the next one says again what still counts. */
-void forget_messages(struct worker *w);
+void worker_forget_messages(struct worker *w);
 int worker_replay(struct worker *w, struct error *err);
 /* Writes the spool, then lets go what rests on it. */
-void let_go(struct worker *w);
+void worker_let_go(struct worker *w);
 
-/* ---- broker.c: the session */
+/* ---- brokerlink.c: the session */
 extern const struct dialer_calls worker_dialer_calls;
-bool broker_uses_job(void *self, const struct hash *job);
+bool worker_uses_job(void *self, const struct hash *job);
 void attest_soon(struct worker *w, int64_t ms);
 void attest_now(struct worker *w);
-void reread(struct worker *w); /* job files and packages */
-int desired_begin(struct worker *w, const char *incoming, struct error *err);
+void worker_reread(struct worker *w); /* job files and packages */
+int worker_open_desired(struct worker *w, const char *incoming, struct error *err);
 
 /* ---- attest.c */
 void attest_encode(struct worker *w, struct buf *out);
 
 /* ---- join.c, check.c: verbs; their exit codes */
-int verb_join(int argc, char **argv);
-int verb_check(int argc, char **argv);
+int join_verb(int argc, char **argv);
+int check_verb(int argc, char **argv);
 
 #endif

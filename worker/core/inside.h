@@ -55,7 +55,7 @@ enum attempt_state {
     ATTEMPT_FINISHED /* has its outcome; waits for RECORDED */
 };
 
-struct attempt {
+struct wattempt {
     struct wrun *run;
     uint64_t attempt;
     enum attempt_state state;
@@ -81,14 +81,14 @@ struct attempt {
     int64_t said_at; /* boot: the last PROGRESS */
     bool sent;       /* RESULT went out in this session */
     struct heap_node retry, timer, say;
-    struct attempt *prev, *next;     /* of the queue it is in, or of the outbox */
-    struct attempt *a_prev, *a_next; /* of its run */
+    struct wattempt *prev, *next;     /* of the queue it is in, or of the outbox */
+    struct wattempt *a_prev, *a_next; /* of its run */
 };
 
 /* All attempts of one run that are here; nearly always one. */
 struct wrun {
     struct id id;
-    struct attempt *attempts;
+    struct wattempt *attempts;
     UT_hash_handle hh;
 };
 
@@ -99,10 +99,10 @@ struct wcore {
     unsigned n_attempts, n_unfinished;
     unsigned open; /* steps asked for and not ended */
     size_t finished_bytes;
-    struct attempt *fresh, *going; /* wait for a slot: not begun; begun, next step due */
-    struct attempt *outbox;        /* finished, oldest first */
+    struct wattempt *fresh, *going; /* wait for a slot: not begun; begun, next step due */
+    struct wattempt *outbox;        /* finished, oldest first */
     /* the first of it whose RESULT has not left in this session; so have none after it */
-    struct attempt *unsent;
+    struct wattempt *unsent;
     size_t in_flight; /* bytes of outcomes that have left and are not RECORDED */
     struct heap retries, timers, says;
     uint64_t tie;
@@ -115,40 +115,40 @@ struct wcore {
 };
 
 /* ---- core.c */
-void emit_effect(struct wcore *c, enum wcore_effect_kind kind, const struct attempt *a,
-                 struct span body);
+void wcore_emit(struct wcore *c, enum wcore_effect_kind kind, const struct wattempt *a,
+                struct span body);
 /* Encodes and emits: EMIT(c, SEND, a, m_returned, .run = ..., ...) */
 #define EMIT(c, what, a, name, ...) \
     do { \
         struct name body_ = {__VA_ARGS__}; \
         buf_clear(&(c)->scratch); \
         name##_encode(&body_, &(c)->scratch); \
-        emit_effect((c), WCORE_FX_##what, (a), buf_span(&(c)->scratch)); \
+        wcore_emit((c), WCORE_FX_##what, (a), buf_span(&(c)->scratch)); \
     } while (0)
 /* Writes the entry into the spool and applies it: the one way in which a step changes durable
    state. */
 #define SPOOL(c, a, name, ...) \
     do { \
         struct name body_ = {__VA_ARGS__}; \
-        spool((c), (a), &name##_schema, &body_); \
+        wcore_spool((c), (a), &name##_schema, &body_); \
     } while (0)
-void spool(struct wcore *c, const struct attempt *a, const struct wire_schema *schema,
-           const void *entry);
+void wcore_spool(struct wcore *c, const struct wattempt *a, const struct wire_schema *schema,
+                 const void *entry);
 
 /* ---- attempts.c: the durable state. attempts_apply is the only function that changes it. */
-struct attempt *attempt_find(const struct wcore *c, struct id run, uint64_t attempt);
+struct wattempt *attempt_find(const struct wcore *c, struct id run, uint64_t attempt);
 struct wrun *wrun_find(const struct wcore *c, struct id run);
-struct attempt *attempt_add(struct wcore *c, struct id run, uint64_t attempt);
-void attempt_drop(struct wcore *c, struct attempt *a);
+struct wattempt *attempt_add(struct wcore *c, struct id run, uint64_t attempt);
+void attempt_drop(struct wcore *c, struct wattempt *a);
 /* Decodes an m_execute and the call in it into *a; the bytes are copied. REFUSAL_NONE or why
    not. */
-enum refusal attempt_fill(struct attempt *a, struct span execute, struct error *err);
-struct wtry *attempt_try(struct attempt *a, struct span step, uint64_t try_no);
-struct wtry *attempt_open_try(struct attempt *a); /* asked for, not ended; NULL: none */
-bool attempt_launched(const struct attempt *a);   /* has any step of it been launched? */
+enum refusal attempt_fill(struct wattempt *a, struct span execute, struct error *err);
+struct wtry *attempt_try(struct wattempt *a, struct span step, uint64_t try_no);
+struct wtry *attempt_open_try(struct wattempt *a); /* asked for, not ended; NULL: none */
+bool attempt_launched(const struct wattempt *a);   /* has any step of it been launched? */
 /* Is this step to end because the attempt is stopped? Those that always run go on, unless it is by
    force. */
-bool attempt_stops(const struct attempt *a, const struct wtry *t);
+bool attempt_stops(const struct wattempt *a, const struct wtry *t);
 int attempts_apply(struct wcore *c, struct span entry, struct error *err);
 void attempts_free(struct wcore *c);
 
@@ -168,7 +168,7 @@ struct machine {
     struct span message; /* of the step that decided */
     const char *text;    /* the machine's own, when no step did */
 };
-void steps_fold(struct attempt *a, struct machine *ret);
+void steps_fold(struct wattempt *a, struct machine *ret);
 /* Decodes and checks a compiled job. */
 int wjob_read(struct wjob *j, struct error *err);
 struct wjob *wjob_hold(struct wcore *c, const struct hash *hash, struct span bytes,
@@ -177,30 +177,30 @@ void wjob_drop(struct wcore *c, struct wjob **j);
 int wjob_step(const struct wjob *j, struct span name); /* index, -1: none */
 
 /* ---- slots.c */
-void slots_go(struct wcore *c, struct attempt *a);    /* fold, then queue, wait, or finish */
-void slots_fill(struct wcore *c);                     /* start what there is room for */
-void slots_leave(struct wcore *c, struct attempt *a); /* out of queue and timers */
+void slots_go(struct wcore *c, struct wattempt *a);    /* fold, then queue, wait, or finish */
+void slots_fill(struct wcore *c);                      /* start what there is room for */
+void slots_leave(struct wcore *c, struct wattempt *a); /* out of queue and timers */
 void slots_arm(struct wcore *c, struct heap *h, struct heap_node *node, int64_t at);
-void slots_stop(struct wcore *c, struct attempt *a, enum job_outcome as, bool force,
+void slots_stop(struct wcore *c, struct wattempt *a, enum job_outcome as, bool force,
                 struct span why);
 void slots_runner_up(struct wcore *c);
 void slots_kept(struct wcore *c, const struct s_kept *k);
 void slots_kept_end(struct wcore *c);
 
 /* ---- outcome.c */
-void outcome_of_attempt(struct wcore *c, struct attempt *a, const struct machine *m,
+void outcome_of_attempt(struct wcore *c, struct wattempt *a, const struct machine *m,
                         struct buf *out);
-void outcome_of_refusal(struct wcore *c, const struct attempt *a, enum refusal code,
+void outcome_of_refusal(struct wcore *c, const struct wattempt *a, enum refusal code,
                         const char *text, struct buf *out);
 
 /* ---- outbox.c */
 /* FINISHED, and its RESULT */
-void outbox_finish(struct wcore *c, struct attempt *a, struct span outcome);
-void outbox_refuse(struct wcore *c, struct attempt *a, enum refusal code, const char *text);
-void outbox_recorded(struct wcore *c, struct attempt *a);
+void outbox_finish(struct wcore *c, struct wattempt *a, struct span outcome);
+void outbox_refuse(struct wcore *c, struct wattempt *a, enum refusal code, const char *text);
+void outbox_recorded(struct wcore *c, struct wattempt *a);
 void outbox_session(struct wcore *c);
 /* it was asked for although it left: the RESULT once more */
-void outbox_again(struct wcore *c, struct attempt *a);
+void outbox_again(struct wcore *c, struct wattempt *a);
 void outbox_returned(struct wcore *c, struct id run, uint64_t attempt, const char *reason);
 
 #endif

@@ -31,7 +31,7 @@ static void add_try(const struct wjob *j, const struct wtry *t, bool full, struc
     buf_free(&one);
 }
 
-static uint32_t add_tries(const struct attempt *a, struct buf *items)
+static uint32_t add_tries(const struct wattempt *a, struct buf *items)
 {
     size_t full = 0, bare = 0;
     unsigned first_full = a->n_tries, first;
@@ -48,13 +48,13 @@ static uint32_t add_tries(const struct attempt *a, struct buf *items)
     return count;
 }
 
-static bool counts(const struct attempt *a, const struct wtry *t)
+static bool counts(const struct wattempt *a, const struct wtry *t)
 {
     return t->ended && t->action != ACTION_RETRY && !a->job->steps[t->step].always;
 }
 
 /* The run's outputs: those of its steps, a later one's before an earlier one's of the same name. */
-static struct wire_list merge_outputs(const struct attempt *a, struct buf *items)
+static struct wire_list merge_outputs(const struct wattempt *a, struct buf *items)
 {
     struct wire_list all = {.count = 0};
     uint32_t count = 0;
@@ -94,7 +94,7 @@ static struct span text_of(const char *text)
     return s;
 }
 
-void outcome_of_attempt(struct wcore *c, struct attempt *a, const struct machine *m,
+void outcome_of_attempt(struct wcore *c, struct wattempt *a, const struct machine *m,
                         struct buf *out)
 {
     struct buf items = {0}, outputs = {0};
@@ -130,7 +130,7 @@ void outcome_of_attempt(struct wcore *c, struct attempt *a, const struct machine
     buf_free(&outputs);
 }
 
-void outcome_of_refusal(struct wcore *c, const struct attempt *a, enum refusal code,
+void outcome_of_refusal(struct wcore *c, const struct wattempt *a, enum refusal code,
                         const char *text, struct buf *out)
 {
     struct d_outcome o = {.delivery = DELIVERY_REFUSED,

@@ -110,7 +110,7 @@ void wjob_drop(struct wcore *c, struct wjob **pj)
 /* ---- The fold */
 
 struct fold {
-    struct attempt *a;
+    struct wattempt *a;
     struct machine *m;
     int at;         /* the step that is next; -1: none is left in this part of the job */
     unsigned visit; /* tries of it since the job came to it */
@@ -249,7 +249,7 @@ static uint64_t wait_before(const struct d_step *s, unsigned tries)
     return ms < RETRY_WAIT_MAX ? ms : RETRY_WAIT_MAX;
 }
 
-static uint64_t starts_of(const struct attempt *a, unsigned step)
+static uint64_t starts_of(const struct wattempt *a, unsigned step)
 {
     uint64_t n = 0;
     for (unsigned i = 0; i < a->n_tries; i++)
@@ -260,7 +260,7 @@ static uint64_t starts_of(const struct attempt *a, unsigned step)
 /* After the last try has ended: a stop, the guard against loops, and what comes next. */
 static void conclude(struct fold *f)
 {
-    struct attempt *a = f->a;
+    struct wattempt *a = f->a;
     struct machine *m = f->m;
     if (!f->decided && a->stopped) {
         f->retry = false;
@@ -284,7 +284,7 @@ static void conclude(struct fold *f)
     m->wait_ms = f->retry ? wait_before(&a->job->steps[m->step], f->visit) : 0;
 }
 
-void steps_fold(struct attempt *a, struct machine *m)
+void steps_fold(struct wattempt *a, struct machine *m)
 {
     *m = (struct machine){.verdict = JOB_UNKNOWN};
     struct fold f = {.a = a, .m = m, .at = step_after(a->job, -1, false)};

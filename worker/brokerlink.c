@@ -1,4 +1,4 @@
-/* broker.c - the session with the broker: what comes in, and what this server says of itself. */
+/* brokerlink.c - the session with the broker: what comes in, and what this server says of itself. */
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@ void attest_now(struct worker *w)
     buf_free(&b);
 }
 
-bool broker_uses_job(void *self, const struct hash *job)
+bool worker_uses_job(void *self, const struct hash *job)
 {
     struct worker *w = self;
     return wcore_uses_job(w->core, job);
@@ -44,12 +44,12 @@ static void job_trouble(void *self, const char *file, const struct error *why)
     log_error("%s", why->text);
 }
 
-void reread(struct worker *w)
+void worker_reread(struct worker *w)
 {
     struct error err = {0};
     struct buf items = {0};
     w->reread_at = 0;
-    int rc = jobs_refresh(w->jobs, loop_now_wall(w->loop), broker_uses_job, job_trouble, w, &err);
+    int rc = jobs_refresh(w->jobs, loop_now_wall(w->loop), worker_uses_job, job_trouble, w, &err);
     if (rc < 0)
         log_error("%s", err.text);
     if (rc > 0) {
@@ -88,7 +88,7 @@ static void desired_changed(void *self)
     attest_soon(w, ATTEST_MS);
 }
 
-int desired_begin(struct worker *w, const char *incoming, struct error *err)
+int worker_open_desired(struct worker *w, const char *incoming, struct error *err)
 {
     const struct desired_calls calls = {w, desired_send, desired_install, desired_has,
                                         desired_changed};
@@ -123,9 +123,9 @@ static void session_up(void *self, const struct m_welcome *welcome)
      * and what waits does not start behind it. */
     w->renewed = dialer_renewed(w->dialer);
     w->renew = true;
-    logs_session(w->logs);
+    logship_session(w->logs);
     m_welcome_encode(welcome, &b);
-    feed_message(w, WCORE_SESSION_UP, buf_span(&b));
+    worker_feed_message(w, WCORE_SESSION_UP, buf_span(&b));
     buf_free(&b);
     attest_soon(w, 0);
     desired_again(w->desired, loop_now(w->loop));
@@ -135,8 +135,8 @@ static void session_down(void *self, const char *reason)
 {
     struct worker *w = self;
     log_warn("session with the broker ended: %s", reason);
-    forget_messages(w);
-    feed(w, (struct wcore_event){.kind = WCORE_SESSION_DOWN});
+    worker_forget_messages(w);
+    worker_feed(w, (struct wcore_event){.kind = WCORE_SESSION_DOWN});
 }
 
 static void session_refused(void *self, const struct m_refused *refused)
@@ -186,14 +186,14 @@ static void session_message(void *self, uint64_t kind, struct span message)
     case KIND_M_ERROR:
         TAKE(error, desired_error(w->desired, &m, now))
     case KIND_M_LOG_ACK:
-        TAKE(log_ack, logs_acked(w->logs, m.bytes))
+        TAKE(log_ack, logship_acked(w->logs, m.bytes))
     case KIND_M_REVOKED:
         TAKE(revoked, take_revoked(w, m.list))
     case KIND_M_EXECUTE:
     case KIND_M_STOP:
     case KIND_M_RECALL:
     case KIND_M_RECORDED:
-        feed_message(w, WCORE_MESSAGE, message);
+        worker_feed_message(w, WCORE_MESSAGE, message);
         break;
     default:
         break; /* PONG, DONE */

@@ -1,7 +1,7 @@
-/* house.h - where the runner and its keepers find and leave things, found and made once at the
+/* runnerpaths.h - where the runner and its keepers find and leave things, found and made once at the
    start. */
-#ifndef LB_RUNNER_HOUSE_H
-#define LB_RUNNER_HOUSE_H
+#ifndef LB_RUNNER_RUNNERPATHS_H
+#define LB_RUNNER_RUNNERPATHS_H
 
 #include <stdbool.h>
 
@@ -10,7 +10,7 @@
 #include "proto/wire.h"
 
 /* All paths are absolute and without a slash at the end. */
-struct house {
+struct runner_paths {
     char *trust;       /* etc/trust: administrators, certificate, signers */
     char *revocations; /* var/revocations: kept by the worker, believed for its signature */
     char *packages;    /* var/packages: <hash hex>/{runnable,files/} */
@@ -29,16 +29,16 @@ struct house {
 
 /* Resolves LONGBOAT_HOME and its kin (common/paths.h), makes the folders that are missing with mode
  * 0700. -EPERM: a folder of memory files under our name belongs to somebody else. */
-int house_open(struct house *ret, struct error *err);
+int runner_paths_open(struct runner_paths *ret, struct error *err);
 /* Takes the folder of memory files again, in case its last user removed it; and gives it up, if it
    is empty. */
-int house_claim_memory(const struct house *h, struct error *err);
-void house_leave_memory(const struct house *h);
-void house_free(struct house *h);
+int runner_paths_claim_memory(const struct runner_paths *h, struct error *err);
+void runner_paths_leave_memory(const struct runner_paths *h);
+void runner_paths_free(struct runner_paths *h);
 
 /* "<folder>/<64 digits>"; yours to free. */
-char *house_path_of(const char *folder, const struct hash *h);
+char *runner_paths_of_hash(const char *folder, const struct hash *h);
 /* "<folder>/<name>-<n><suffix>" */
-char *house_slot_path(const char *folder, const char *name, unsigned slot, const char *suffix);
+char *runner_paths_of_slot(const char *folder, const char *name, unsigned slot, const char *suffix);
 
 #endif
