@@ -67,6 +67,14 @@ static void say_how(const struct ending *e, struct buf *out)
     }
 }
 
+/* The child calls itself a success, and how it ended says otherwise. */
+static bool is_contradicted(const struct ending *e)
+{
+    return e->said && e->verdict == PACKAGE_SUCCEEDED &&
+           (!WIFEXITED(e->status) ||
+            of_exit_code(e->launch, WEXITSTATUS(e->status)) != PACKAGE_SUCCEEDED);
+}
+
 static void make_message(const struct ending *e, const struct judgement *j, struct buf *out)
 {
     static const char *const causes[] = {"", "cancelled",
@@ -80,6 +88,11 @@ static void make_message(const struct ending *e, const struct judgement *j, stru
         outputs_clean_text(span_str(e->trouble), LIMIT_TEXT, out);
         if (e->message.n)
             buf_printf(out, "; it says: " SPAN_FMT, SPAN_ARG(e->message));
+    } else if (is_contradicted(e)) {
+        say_how(e, out);
+        buf_add_str(out, ", although the package's own verdict is succeeded");
+        if (e->message.n)
+            buf_printf(out, ": " SPAN_FMT, SPAN_ARG(e->message));
     } else if (e->message.n)
         buf_add(out, e->message.p, e->message.n);
     else if (j->state != PACKAGE_SUCCEEDED)

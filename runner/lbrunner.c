@@ -113,11 +113,28 @@ static int read_options(int argc, char **argv)
     return -1;
 }
 
+/* Held until the process ends. */
+static int take_lock(const struct runner_paths *paths, struct error *err)
+{
+    int lock;
+    struct error held = {0};
+    char *path = mem_printf("%s/runner.lock", paths->run);
+    int rc = file_lock(path, &lock, &held);
+    if (rc == -EBUSY)
+        error_set(err, rc,
+                  "a runner for this home already runs; stop the worker that started it first: %s",
+                  held.text);
+    else if (rc < 0)
+        error_set(err, rc, "%s", held.text);
+    mem_free(&path);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     struct runner_paths paths = {0};
     struct error err = {0};
-    int lock, code = read_options(argc, argv);
+    int code = read_options(argc, argv);
     if (code >= 0)
         return code;
     umask(077);
@@ -125,11 +142,8 @@ int main(int argc, char **argv)
     int rc = trust_init(&err);
     if (rc == 0)
         rc = runner_paths_open(&paths, &err);
-    if (rc == 0) {
-        char *path = mem_printf("%s/runner.lock", paths.run);
-        rc = file_lock(path, &lock, &err);
-        mem_free(&path);
-    }
+    if (rc == 0)
+        rc = take_lock(&paths, &err);
     if (rc == 0)
         rc = run(&paths, &err);
     if (rc == 0)

@@ -108,9 +108,13 @@ static int load_self(struct policy *p, int64_t now, enum refusal *code, struct e
     struct certificate self = {0};
     char cluster[LIMIT_NAME + 1];
     *code = REFUSAL_UNKNOWN_PRINCIPAL;
+    struct error why = {0};
     int rc = file_read(p->self_file.path, LIMIT_CERTIFICATE, &bytes, err);
-    if (rc == 0)
-        rc = read_cluster(buf_span(&bytes), cluster, err);
+    if (rc == 0 && (rc = read_cluster(buf_span(&bytes), cluster, &why)) < 0)
+        error_set(err, rc,
+                  "'%s' is empty or damaged (%s): join the cluster again with a new token "
+                  "(lbctl invite --server NAME, then lbworker join --force)",
+                  p->self_file.path, why.text);
     if (rc == 0)
         rc = anchors_load(p->anchors_file.path, cluster, &anchors, err);
     if (rc == 0)

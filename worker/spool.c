@@ -152,17 +152,32 @@ static int take_id(struct spool *s, struct error *err)
     return rc;
 }
 
+/* One worker writes a spool. */
+static int take_lock(struct spool *s, struct error *err)
+{
+    char *path = mem_printf("%s/worker.lock", s->folder);
+    struct error held = {0};
+    int rc = file_lock(path, &s->lock, &held);
+    if (rc == -EBUSY)
+        error_set(err, rc,
+                  "a worker for this home already runs; stop it first (systemctl stop lbworker, or "
+                  "kill that process), or give this one a LONGBOAT_HOME of its own: %s",
+                  held.text);
+    else if (rc < 0)
+        error_set(err, rc, "%s", held.text);
+    mem_free(&path);
+    return rc;
+}
+
 int spool_open(struct spool **ret, const char *folder, struct error *err)
 {
-    char path[PATH_MAX];
     struct spool *s = mem_zalloc(1, sizeof *s);
     s->lock = -1;
     s->folder = mem_strdup(folder);
     s->log = mem_printf("%s/worker.log", folder);
-    snprintf(path, sizeof path, "%s/worker.lock", folder);
     int rc = file_make_dirs(folder, 0700, err);
     if (rc == 0)
-        rc = file_lock(path, &s->lock, err);
+        rc = take_lock(s, err);
     if (rc == 0)
         rc = take_id(s, err);
     if (rc == 0)

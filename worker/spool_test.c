@@ -124,6 +124,10 @@ static void a_second_worker_on_the_spool_is_refused(void **state)
     struct spool *s = opened(state), *other = NULL;
     struct error err = {0};
     assert_int_equal(spool_open(&other, folder_of(state), &err), -EBUSY);
+    char *pid = mem_printf("is held by process %d", (int)getpid());
+    assert_contains(err.text, "a worker for this home already runs; stop it first");
+    assert_contains(err.text, pid);
+    mem_free(&pid);
     spool_close(&s);
 }
 
