@@ -314,18 +314,13 @@ void child_halt(struct child *c, int64_t grace_ms, bool timed_out)
 
 /* ---- Time */
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static void look_at_fence(struct child *c, int64_t now)
 {
     if (c->launch.on_lost != ON_LOST_RERUN)
         return;
     fence_of(&c->launch, fence_read(c->fence_path), &c->fence_term, &c->fence_kill);
     c->fence_again =
-        least(now + FENCE_LOOK_MS, c->fence_term > now ? c->fence_term : c->fence_kill);
+        loop_earlier(now + FENCE_LOOK_MS, c->fence_term > now ? c->fence_term : c->fence_kill);
     if (c->fence_again <= now)
         c->fence_again = now + FENCE_LOOK_MS;
     if (now < c->fence_term)
@@ -356,11 +351,12 @@ static void look(struct child *c, int64_t now)
     output_flush(&c->output, now);
     if (report_waits(c->report) && report_flush(c->report, &err) < 0)
         log_error("slot %u: %s", c->slot, err.text);
-    int64_t due = least(least(c->fence_again, c->progress_at), output_due(&c->output));
+    int64_t due =
+        loop_earlier(loop_earlier(c->fence_again, c->progress_at), output_due(&c->output));
     if (c->phase == PHASE_RUNS)
-        due = least(due, c->timeout_at);
+        due = loop_earlier(due, c->timeout_at);
     if (c->phase == PHASE_ENDING || c->phase == PHASE_KILLING)
-        due = least(due, c->kill_at);
+        due = loop_earlier(due, c->kill_at);
     loop_timer_set(c->loop, &c->timer, "child", due, on_timer, c);
 }
 
@@ -456,7 +452,7 @@ static void set_times(struct child *c, int64_t now)
 {
     c->timeout_at = c->launch.deadline > 0 ? c->launch.deadline : INT64_MAX;
     if (c->launch.timeout_ms && c->launch.timeout_ms < (uint64_t)(INT64_MAX - now))
-        c->timeout_at = least(c->timeout_at, now + (int64_t)c->launch.timeout_ms);
+        c->timeout_at = loop_earlier(c->timeout_at, now + (int64_t)c->launch.timeout_ms);
     c->kill_at = c->fence_term = c->fence_kill = INT64_MAX;
     c->fence_again = c->launch.on_lost == ON_LOST_RERUN ? now : INT64_MAX;
     c->progress_at = now + PROGRESS_MS;

@@ -9,7 +9,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "common/channel.h"
+#include "common/channelloop.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -52,8 +52,7 @@ static void drop_runner(struct keeper *k)
 {
     if (!k->runner)
         return;
-    loop_del(k->loop, channel_fd(k->runner));
-    channel_close(&k->runner);
+    channelloop_close(&k->runner, k->loop);
     loop_timer_set(k->loop, &k->alone, "alone", loop_now(k->loop) + KEEPER_ALONE_MS, on_alone, k);
 }
 
@@ -62,11 +61,8 @@ static void flush_runner(struct keeper *k)
     if (!k->runner)
         return;
     loop_timer_stop(k->loop, &k->batch);
-    if (channel_flush(k->runner, NULL) < 0)
+    if (channelloop_flush(k->runner, k->loop, NULL) < 0)
         drop_runner(k);
-    else
-        loop_mod(k->loop, channel_fd(k->runner),
-                 channel_wants_write(k->runner) ? EPOLLIN | EPOLLOUT : EPOLLIN, NULL);
 }
 
 static void on_batch(struct loop *l, struct loop_timer *t, void *arg)
@@ -268,13 +264,6 @@ static void adopt_runner(struct keeper *k, struct channel *c)
     loop_timer_stop(k->loop, &k->alone);
 }
 
-static void drop_coming(struct keeper *k)
-{
-    if (k->coming)
-        loop_del(k->loop, channel_fd(k->coming));
-    channel_close(&k->coming);
-}
-
 /* Only who says that it is a runner takes the place of the one that is. */
 static void on_coming(struct loop *l, int fd, uint32_t events, void *arg)
 {
@@ -287,7 +276,7 @@ static void on_coming(struct loop *l, int fd, uint32_t events, void *arg)
     if (rc == 0)
         return;
     if (rc < 0 || wire_peek(message, &kind, &size, NULL) < 0 || kind != KIND_S_ATTACH) {
-        drop_coming(k);
+        channelloop_close(&k->coming, k->loop);
         return;
     }
     loop_del(l, fd);
@@ -309,7 +298,7 @@ static void on_listening(struct loop *l, int fd, uint32_t events, void *arg)
             channel_close(&c);
             continue;
         }
-        drop_coming(k);
+        channelloop_close(&k->coming, k->loop);
         k->coming = c;
         if (loop_add(l, channel_fd(c), EPOLLIN, on_coming, k, NULL) < 0)
             channel_close(&k->coming);

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/channel.h"
+#include "common/channelloop.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "runner/ended.h"
@@ -36,8 +36,7 @@ static void drop_worker(struct runner *r)
 {
     if (!r->worker)
         return;
-    loop_del(r->loop, channel_fd(r->worker));
-    channel_close(&r->worker);
+    channelloop_close(&r->worker, r->loop);
     r->attached = r->written = false;
 }
 
@@ -56,13 +55,8 @@ static void tell(struct runner *r, struct span message)
 static void flush_worker(struct runner *r)
 {
     r->written = false;
-    if (!r->worker)
-        return;
-    if (channel_flush(r->worker, NULL) < 0)
+    if (r->worker && channelloop_flush(r->worker, r->loop, NULL) < 0)
         drop_worker(r);
-    else
-        loop_mod(r->loop, channel_fd(r->worker),
-                 channel_wants_write(r->worker) ? EPOLLIN | EPOLLOUT : EPOLLIN, NULL);
 }
 
 static void tell_kept(void *self, const struct s_kept *kept)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "common/channelloop.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "runner/slotfile.h"
@@ -68,8 +69,7 @@ void slot_lost(struct slot *t)
 {
     if (!t->channel)
         return;
-    loop_del(t->loop, channel_fd(t->channel));
-    channel_close(&t->channel);
+    channelloop_close(&t->channel, t->loop);
     if (t->n)
         log_warn("the keeper of slot %u is gone, with %u steps", t->number, t->n);
     for (unsigned i = 0; i < t->n; i++)
@@ -94,13 +94,8 @@ void slot_send(struct slot *t, struct span message)
 void slot_flush(struct slot *t)
 {
     t->written = false;
-    if (!t->channel)
-        return;
-    if (channel_flush(t->channel, NULL) < 0)
+    if (t->channel && channelloop_flush(t->channel, t->loop, NULL) < 0)
         slot_lost(t);
-    else
-        loop_mod(t->loop, channel_fd(t->channel),
-                 channel_wants_write(t->channel) ? EPOLLIN | EPOLLOUT : EPOLLIN, NULL);
 }
 
 void slot_take_kept(struct slot *t, const struct s_kept *k, bool told)

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/channelloop.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -322,9 +323,7 @@ void slots_free(struct slots **ps)
     }
     for (unsigned i = 0; i < s->n; i++) {
         struct slot *t = s->slot[i];
-        if (t->channel)
-            loop_del(s->loop, channel_fd(t->channel));
-        channel_close(&t->channel);
+        channelloop_close(&t->channel, s->loop);
         slotfile_close(&t->file);
         mem_free(&t->held);
         mem_free(&s->slot[i]);

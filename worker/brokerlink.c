@@ -5,61 +5,6 @@
 
 #include "common/log.h"
 
-/* ---- What can be run here */
-
-void attest_soon(struct worker *w, int64_t ms)
-{
-    int64_t at = loop_now(w->loop) + ms;
-    if (!w->attest_at || at < w->attest_at)
-        w->attest_at = at;
-}
-
-void attest_now(struct worker *w)
-{
-    struct buf b = {0};
-    w->attest_at = 0;
-    if (!dialer_is_up(w->dialer))
-        return; /* said when a session is open */
-    attest_encode(w, &b);
-    int rc = b.n > LIMIT_FRAME ? -EMSGSIZE : dialer_send(w->dialer, buf_span(&b));
-    if (rc == -EMSGSIZE)
-        log_error(
-            "this server has more jobs and packages than fit into one message (%zu bytes); remove some",
-            b.n);
-    else if (rc == -ENOBUFS)
-        attest_soon(w, ATTEST_MS);
-    buf_free(&b);
-}
-
-bool worker_uses_job(void *self, const struct hash *job)
-{
-    struct worker *w = self;
-    return wcore_uses_job(w->core, job);
-}
-
-static void job_trouble(void *self, const char *file, const struct error *why)
-{
-    (void)self;
-    (void)file;
-    log_error("%s", why->text);
-}
-
-void worker_reread(struct worker *w)
-{
-    struct error err = {0};
-    struct buf items = {0};
-    w->reread_at = 0;
-    int rc = jobs_refresh(w->jobs, loop_now_wall(w->loop), worker_uses_job, job_trouble, w, &err);
-    if (rc < 0)
-        log_error("%s", err.text);
-    if (rc > 0) {
-        struct wire_list needs = jobs_needs(w->jobs, &items);
-        needs_set(w->needs, &needs);
-        attest_soon(w, ATTEST_MS);
-    }
-    buf_free(&items);
-}
-
 /* ---- Packages that this server is to have */
 
 static int desired_send(void *self, struct span message)

@@ -177,17 +177,18 @@ static void tell_logs(struct worker *w)
         loop_set_deadline(w->loop, loop_now(w->loop)); /* more, after others have had their turn */
 }
 
-static int64_t least(int64_t a, int64_t b)
+/* b: 0: none. */
+static int64_t earlier(int64_t a, int64_t b)
 {
-    return b && b < a ? b : a;
+    return b ? loop_earlier(a, b) : a;
 }
 
-static void set_deadline(struct worker *w, bool held)
+static void set_deadline(struct worker *w, bool batching)
 {
-    int64_t at = least(wcore_deadline(w->core), desired_deadline(w->desired));
-    at = least(at, held ? w->queued_since + BATCH_MS : 0);
-    at = least(at, w->attest_at);
-    at = least(at, w->reread_at);
+    int64_t at = earlier(wcore_deadline(w->core), desired_deadline(w->desired));
+    at = earlier(at, batching ? w->queued_since + BATCH_MS : 0);
+    at = earlier(at, w->attest_at);
+    at = earlier(at, w->reread_at);
     loop_set_deadline(w->loop, at);
 }
 
@@ -203,11 +204,11 @@ void worker_let_go(struct worker *w)
         loop_stop(w->loop, 1);
         return;
     }
-    bool hold = w->queued_since && !w->renew && wcore_full(w->core) &&
-                loop_now(w->loop) < w->queued_since + BATCH_MS;
+    bool batching = w->queued_since && !w->renew && wcore_full(w->core) &&
+                    loop_now(w->loop) < w->queued_since + BATCH_MS;
     tell_runner(w);
-    if (!hold)
+    if (!batching)
         tell_broker(w);
-    set_deadline(w, hold);
+    set_deadline(w, batching);
     tell_logs(w);
 }

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/channel.h"
+#include "common/channelloop.h"
 #include "common/mem.h"
 #include "common/paths.h"
 
@@ -58,9 +58,7 @@ static void again(struct runnerlink *l, const char *why)
 static void drop(struct runnerlink *l, const char *why)
 {
     bool was_up = l->up;
-    if (l->channel)
-        loop_del(l->loop, channel_fd(l->channel));
-    channel_close(&l->channel);
+    channelloop_close(&l->channel, l->loop);
     l->up = l->writing = false;
     l->retry_ms = RETRY_MIN_MS;
     again(l, why);
@@ -233,9 +231,7 @@ void runnerlink_close(struct runnerlink **pl)
     if (!l)
         return;
     loop_timer_stop(l->loop, &l->retry);
-    if (l->channel)
-        loop_del(l->loop, channel_fd(l->channel));
-    channel_close(&l->channel);
+    channelloop_close(&l->channel, l->loop);
     mem_free(&l->socket);
     mem_free(&l->program);
     mem_free(pl);

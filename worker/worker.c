@@ -167,6 +167,37 @@ void worker_close(struct worker **pw)
     mem_free(pw);
 }
 
+/* ---- Jobs and packages */
+
+static bool uses_job(void *self, const struct hash *job)
+{
+    struct worker *w = self;
+    return wcore_uses_job(w->core, job);
+}
+
+static void job_trouble(void *self, const char *file, const struct error *why)
+{
+    (void)self;
+    (void)file;
+    log_error("%s", why->text);
+}
+
+static void reread(struct worker *w)
+{
+    struct error err = {0};
+    struct buf items = {0};
+    w->reread_at = 0;
+    int rc = jobs_refresh(w->jobs, loop_now_wall(w->loop), uses_job, job_trouble, w, &err);
+    if (rc < 0)
+        log_error("%s", err.text);
+    if (rc > 0) {
+        struct wire_list needs = jobs_needs(w->jobs, &items);
+        needs_set(w->needs, &needs);
+        attest_soon(w, ATTEST_MS);
+    }
+    buf_free(&items);
+}
+
 /* ---- What wakes us */
 
 static void on_bell(struct loop *l, int fd, uint32_t events, void *arg)
@@ -319,7 +350,7 @@ static void turn_end(struct loop *l, void *arg)
     if (now >= wcore_deadline(w->core))
         worker_feed(w, (struct wcore_event){.kind = WCORE_TICK});
     if (w->reread_at && now >= w->reread_at)
-        worker_reread(w);
+        reread(w);
     if (now >= desired_deadline(w->desired))
         desired_tick(w->desired, now);
     keep_fence(w);
@@ -359,7 +390,7 @@ int worker_run(struct worker *w, struct error *err)
         rc = open_dialer(w, err);
     if (rc < 0)
         return rc;
-    worker_reread(w);
+    reread(w);
     tidy(w, true);
     worker_feed(w, (struct wcore_event){.kind = WCORE_TICK});
     loop_on_turn_end(w->loop, turn_end, w);
