@@ -1,4 +1,4 @@
-/* slot.h - inside slots.c and slot.c: one slot, its keeper, and the steps that lie there. */
+/* slot.h - one slot: its keeper, and the steps that lie there. Used by slots.c alone. */
 #ifndef LB_RUNNER_SLOT_H
 #define LB_RUNNER_SLOT_H
 
@@ -7,7 +7,7 @@
 #include "proto/kept.h"
 #include "proto/messages.h"
 
-/* A step as far as we must know it once its bytes have gone to a keeper. */
+/* What we keep of a step once its bytes have gone to a keeper. */
 struct slot_step {
     struct id run;
     uint64_t attempt, try_no;
@@ -15,22 +15,22 @@ struct slot_step {
     struct hash identity;
     int64_t expires;
     bool runs, wanted_back;
-    bool told; /* by the keeper itself; of what it was sent by us that is not asked */
+    bool told; /* the keeper itself has said that it holds the step */
 };
 void slot_step_of(const struct s_launch *l, struct slot_step *ret);
-/* As a message; it points into *h. */
+/* As a message, which points into *h. */
 void slot_step_kept(const struct slot_step *h, unsigned slot, enum kept_state state,
                     struct s_kept *ret);
 
 struct slot;
 /* What a slot tells its owner. */
 struct slot_events {
-    /* its keeper has died with this step */
+    /* its keeper has died and the step is lost with it */
     void (*gone)(void *self, struct slot *t, const struct slot_step *h);
-    /* a step has, after about so long */
+    /* a step has ended, after about this many ms */
     void (*ended)(void *self, int64_t ms);
     void (*given_back)(void *self, struct span launch);
-    void (*turn)(void *self); /* after a keeper has spoken, or has died */
+    void (*turn)(void *self); /* a keeper has spoken or has died */
     void *self;
 };
 
@@ -40,22 +40,22 @@ struct slot {
     struct loop *loop;
     unsigned number;
     struct channel *channel; /* NULL: no keeper */
-    bool heard;              /* it has said what it holds */
+    bool heard;              /* the keeper has said all that it holds */
     bool written;            /* something is queued on its channel */
     struct slot_step *held;  /* in the order in which it will run them */
     unsigned n;
-    struct slotfile *file; /* the same for the next runner; NULL: it could not be made */
-    int64_t since;         /* boot ms: the first of them runs since then, about */
+    struct slotfile *file; /* the same, for the next runner; NULL: it could not be made */
+    int64_t since;         /* boot ms: about when the first of them started */
 };
 
 /* Takes the channel; on failure it is closed. */
 int slot_open(struct slot *t, struct channel *c, struct error *err);
-/* The keeper is gone: every step that it held is told. Nothing, if there was none. */
+/* The keeper is gone: calls `gone` for each step that it held. No effect without a keeper. */
 void slot_lost(struct slot *t);
 void slot_send(struct slot *t, struct span message); /* queued; slot_flush writes */
 void slot_flush(struct slot *t);
 void slot_hold(struct slot *t, const struct slot_step *h);
-/* What the keeper says, or `told` is false and our files say it for one that does not answer. */
+/* Takes what the keeper says; `told` false: our files say it for a keeper that does not answer. */
 void slot_take_kept(struct slot *t, const struct s_kept *k, bool told);
 
 #endif

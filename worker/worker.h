@@ -25,7 +25,8 @@ enum {
     /* Steps asked for beyond the slots. The runner starts them without us; they can no longer be
      * recalled. */
     AHEAD_STEPS = 16,
-    /* While all slots are busy, results wait this long for others, so that one frame carries many */
+    /* While all slots are busy, results wait this long for others, so that one frame carries
+     * many */
     BATCH_MS = 3,
     LOOK_MS = 1000,  /* the spool is read at least this often, even if no bell rings */
     TIDY_MS = 10000, /* between two looks for spool entries that can be thrown away */
@@ -76,8 +77,9 @@ struct worker {
 };
 
 /* ---- worker.c */
-/* Opens everything but the connections: identity, spool (replayed), jobs. On success *ret is yours:
- * worker_close. -EBUSY: another worker uses this spool; -ENOENT, -EPERM: no identity of a server. */
+/* Opens everything but the connections: identity, spool (replayed), jobs. On success *ret is
+ * yours: worker_close. -EBUSY: another worker uses this spool; -ENOENT, -EPERM: no identity of a
+ * server. */
 int worker_open(struct worker **ret, const struct worker_options *options, struct error *err);
 /* Connects and runs until a signal ends it. Returns the program's exit code, or a negative one. */
 int worker_run(struct worker *w, struct error *err);

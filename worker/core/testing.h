@@ -1,5 +1,5 @@
-/* testing.h - what the tests of this room share: a core, the spool it writes and the keepers' spool,
- * with the law that replaying both gives the state checked after every event. */
+/* testing.h - what the tests of this room share: a core, the spool it writes and the keepers'
+ * spool, with the law that replaying both gives the state checked after every event. */
 #ifndef LB_WORKER_CORE_TESTING_H
 #define LB_WORKER_CORE_TESTING_H
 
