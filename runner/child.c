@@ -250,7 +250,7 @@ static void finish(struct child *c, int64_t now)
         over(c);
         return;
     }
-    log_error("slot %u: an outcome waits: %s", c->slot, err.text);
+    log_error("slot %u: cannot write an outcome yet: %s", c->slot, err.text);
     loop_timer_set(c->loop, &c->timer, "spool", now + REPORT_RETRY_MS, on_timer, c);
 }
 
@@ -467,7 +467,7 @@ void child_start(struct child *c, struct span launch)
     buf_add(&c->bytes, launch.p, launch.n);
     c->launch = (struct s_launch){0};
     if (wire_decode(&s_launch_schema, buf_span(&c->bytes), true, &c->launch, &err) < 0) {
-        log_error("slot %u: what the runner sent is no step: %s", c->slot, err.text);
+        log_error("slot %u: the runner sent a malformed step: %s", c->slot, err.text);
         c->ended(c->self);
         return;
     }
@@ -476,7 +476,7 @@ void child_start(struct child *c, struct span launch)
     c->exited = false;
     set_times(c, now);
     if (now >= c->timeout_at) {
-        error_set(&err, -ETIME, "its time was over before it could start");
+        error_set(&err, -ETIME, "its time ran out before it could start");
         not_started(c, REFUSAL_EXPIRED, &err);
     } else if (say_launched(c, &err) < 0 || prepare(c, &err) < 0 || begin(c, &err) < 0)
         not_started(c, REFUSAL_START_FAILED, &err);

@@ -157,7 +157,7 @@ static int open_now(struct childfiles *f, const struct childfiles_file *k, int *
     if (fstatat(f->dir, k->name, ret_st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : error_errno(err, errno, "cannot examine '%s'", k->path);
     if (!S_ISREG(ret_st->st_mode))
-        return error_set(err, -EPERM, "$%s is not a plain file any more", k->variable);
+        return error_set(err, -EPERM, "$%s is no longer a plain file", k->variable);
     if (ret_st->st_size == 0)
         return 0;
     int fd = openat(f->dir, k->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -196,7 +196,7 @@ int childfiles_read(struct childfiles *f, enum childfile which, size_t most, str
     if (rc < 0 || out->n - was <= most)
         return rc;
     out->n = was;
-    return error_set(err, -EFBIG, "$%s has more than %zu bytes", f->file[which].variable, most);
+    return error_set(err, -EFBIG, "$%s is larger than %zu bytes", f->file[which].variable, most);
 }
 
 bool childfiles_progress(struct childfiles *f, size_t most, struct buf *out)

@@ -111,7 +111,7 @@ static int make_argv(const struct runner_paths *paths, const struct s_launch *l,
     char *what = NULL;
     if (l->text.n) {
         if (memchr(l->text.p, 0, l->text.n))
-            return error_set(err, -EINVAL, "the step's text has a NUL byte");
+            return error_set(err, -EINVAL, "the step's text contains a NUL byte");
         what = span_dup_str(l->text);
         arg(c, "/bin/sh");
         arg(c, "-eu");
@@ -126,7 +126,7 @@ static int make_argv(const struct runner_paths *paths, const struct s_launch *l,
             arg(c, "/usr/bin/python3");
         else if (!span_eq_str(l->subsystem, "exec")) {
             mem_free(&what);
-            return error_set(err, -EINVAL, "this runner has no subsystem '" SPAN_FMT "'",
+            return error_set(err, -EINVAL, "this runner lacks the subsystem '" SPAN_FMT "'",
                              SPAN_ARG(l->subsystem));
         }
     }

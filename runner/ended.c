@@ -77,8 +77,7 @@ static bool is_contradicted(const struct ending *e)
 
 static void make_message(const struct ending *e, const struct judgement *j, struct buf *out)
 {
-    static const char *const causes[] = {"", "cancelled",
-                                         "it took longer than its time allows and was ended",
+    static const char *const causes[] = {"", "cancelled", "timed out and was ended",
                                          "ended before its server counts as lost (on_lost: rerun)"};
     if (j->stopped) {
         buf_add_str(out, causes[e->stop]);
@@ -87,7 +86,7 @@ static void make_message(const struct ending *e, const struct judgement *j, stru
     } else if (j->spoiled) {
         outputs_clean_text(span_str(e->trouble), LIMIT_TEXT, out);
         if (e->message.n)
-            buf_printf(out, "; it says: " SPAN_FMT, SPAN_ARG(e->message));
+            buf_printf(out, "; the package says: " SPAN_FMT, SPAN_ARG(e->message));
     } else if (is_contradicted(e)) {
         say_how(e, out);
         buf_add_str(out, ", although the package's own verdict is succeeded");

@@ -104,7 +104,8 @@ static void outputs_that_cannot_be_read_spoil_a_success(void **state)
     struct ending e = {.status = EXIT(0), .trouble = "outputs, line 1: bad"};
     expect(e, PACKAGE_FAILED, false, false, "outputs, line 1: bad");
     e.message = span_str("loaded 5 rows");
-    expect(e, PACKAGE_FAILED, false, false, "outputs, line 1: bad; it says: loaded 5 rows");
+    expect(e, PACKAGE_FAILED, false, false,
+           "outputs, line 1: bad; the package says: loaded 5 rows");
     e.said = true;
     e.verdict = PACKAGE_FAILED;
     expect(e, PACKAGE_FAILED, false, false, "loaded 5 rows");
@@ -122,7 +123,7 @@ static void what_we_ended_is_called_so_unless_it_had_finished(void **state)
     e.status = EXIT(0);
     expect(e, PACKAGE_CANCELLED, true, false, "cancelled");
     e.stop = STOP_TIMEOUT;
-    expect(e, PACKAGE_FAILED, false, true, "it took longer than its time allows and was ended");
+    expect(e, PACKAGE_FAILED, false, true, "timed out and was ended");
     e.stop = STOP_FENCE;
     expect(e, PACKAGE_CANCELLED, true, false,
            "ended before its server counts as lost (on_lost: rerun)");

@@ -107,7 +107,7 @@ static int judge_deployment(struct installer *i, const struct s_install *r, int6
     *code = REFUSAL_DENIED;
     self = policy_self(i->policy);
     if (!span_eq_str(d.cluster, self->cluster) || !hash_eq(&d.package, &r->package) || d.remove)
-        return error_set(err, -EPERM, "the deployment is of another cluster or package");
+        return error_set(err, -EPERM, "the deployment is for another cluster or package");
     if (!policy_is_addressed(i->policy, d.address))
         return error_set(err, -EPERM,
                          "the deployment is for '" SPAN_FMT "', which this server is not in",
@@ -244,13 +244,13 @@ void installer_take(struct installer *i, const struct s_install *r, int64_t now)
     char archive[LIMIT_PATH + 1];
     int rc = -EBUSY;
     if (i->n >= INSTALLS_WAITING)
-        error_set(&err, rc, "%d packages wait to be installed; ask again later",
+        error_set(&err, rc, "%d packages are waiting to be installed; try again later",
                   (int)INSTALLS_WAITING);
     else
         rc = judge_deployment(i, r, now, &code, &err);
     if (rc == 0 && (!span_copy_str(r->archive, archive, sizeof archive) || archive[0] != '/')) {
         code = REFUSAL_BAD_ARGUMENT;
-        rc = error_set(&err, -EINVAL, "an archive is named by its absolute path");
+        rc = error_set(&err, -EINVAL, "the archive's path must be absolute");
     }
     if (rc < 0) {
         i->fn(i->self, &r->package, code, err.text);

@@ -21,7 +21,7 @@ enum { NUMBER_TEXT = 400 }; /* digits that strtod is given; the largest double h
 
 static int fail(struct jsonread_reader *r, const char *why)
 {
-    return error_set(r->err, -EINVAL, "no JSON at byte %zu: %s", r->at, why);
+    return error_set(r->err, -EINVAL, "invalid JSON at byte %zu: %s", r->at, why);
 }
 
 static int peek(const struct jsonread_reader *r)
@@ -55,7 +55,7 @@ static int read_hex4(struct jsonread_reader *r, uint32_t *ret)
                     : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
                                                          : -1;
         if (c < 0 || digit < 0)
-            return fail(r, "four hexadecimal digits are to follow \\u");
+            return fail(r, "\\u needs four hexadecimal digits");
         *ret = *ret << 4 | (uint32_t)digit;
     }
     return 0;
@@ -75,7 +75,7 @@ static int read_escaped_point(struct jsonread_reader *r, struct buf *out)
     } else if (point >= 0xdc00 && point < 0xe000)
         return fail(r, "half of a surrogate pair");
     if (point == 0)
-        return fail(r, "NUL cannot be in a string here");
+        return fail(r, "a string may not contain NUL");
     buf_add(out, bytes, utf8_put(point, bytes));
     return 0;
 }
@@ -89,7 +89,7 @@ static int read_escape(struct jsonread_reader *r, struct buf *out)
         return read_escaped_point(r, out);
     const char *found = c > 0 ? strchr(from, c) : NULL;
     if (!found)
-        return fail(r, "an unknown escape in a string");
+        return fail(r, "unknown escape in a string");
     buf_add(out, &to[found - from], 1);
     return 0;
 }
@@ -97,13 +97,13 @@ static int read_escape(struct jsonread_reader *r, struct buf *out)
 static int read_string(struct jsonread_reader *r, struct buf *out)
 {
     if (!take(r, "\""))
-        return fail(r, "a string is expected");
+        return fail(r, "expected a string");
     for (;;) {
         uint32_t point;
         struct span rest = span_of(r->text.p + r->at, r->text.n - r->at);
         int c = peek(r), rc;
         if (c < 0)
-            return fail(r, "a string does not end");
+            return fail(r, "unterminated string");
         if (c == '"') {
             r->at++;
             return 0;
@@ -116,7 +116,8 @@ static int read_string(struct jsonread_reader *r, struct buf *out)
         }
         size_t n = utf8_take(rest, &point);
         if (c < 0x20 || n == 0)
-            return fail(r, c < 0x20 ? "a control character in a string" : "a string is not UTF-8");
+            return fail(r, c < 0x20 ? "a control character in a string"
+                                    : "a string that is not UTF-8");
         buf_add(out, rest.p, n);
         r->at += n;
     }
@@ -140,22 +141,22 @@ static int read_number(struct jsonread_reader *r, struct buf *out)
     int first = peek(r);
     size_t digits = take_digits(r);
     if (digits == 0 || (first == '0' && digits > 1))
-        return fail(r, "a value is expected");
+        return fail(r, "expected a value");
     if (take(r, ".")) {
         whole = false;
         if (take_digits(r) == 0)
-            return fail(r, "digits are to follow the point");
+            return fail(r, "expected digits after the point");
     }
     if (take(r, "e") || take(r, "E")) {
         whole = false;
         if (!take(r, "-"))
             take(r, "+");
         if (take_digits(r) == 0)
-            return fail(r, "digits are to follow the exponent");
+            return fail(r, "expected digits in the exponent");
     }
     char text[NUMBER_TEXT + 1];
     if (!span_copy_str(span_of(r->text.p + from, r->at - from), text, sizeof text))
-        return fail(r, "a number has too many digits");
+        return fail(r, "too many digits in a number");
     errno = 0;
     long long integer = strtoll(text, NULL, 10);
     if (whole && errno == 0) {
@@ -164,7 +165,7 @@ static int read_number(struct jsonread_reader *r, struct buf *out)
     }
     double real = strtod(text, NULL);
     if (!isfinite(real))
-        return fail(r, "a number is too large");
+        return fail(r, "the number is too large");
     value_add_float(out, real);
     return 0;
 }
@@ -183,13 +184,13 @@ static int read_list(struct jsonread_reader *r, unsigned depth, struct buf *out)
     if (!take(r, "]"))
         for (;;) {
             if ((rc = n < LIMIT_VALUES ? read_value(r, depth, &items)
-                                       : fail(r, "a list has too many items")) < 0)
+                                       : fail(r, "too many items in a list")) < 0)
                 break;
             n++;
             skip_space(r);
             if (take(r, "]"))
                 break;
-            if (!take(r, ",") && (rc = fail(r, "a ',' or ']' is expected")) < 0)
+            if (!take(r, ",") && (rc = fail(r, "expected ',' or ']'")) < 0)
                 break;
         }
     if (rc == 0) {
@@ -208,14 +209,14 @@ static int read_pair(struct jsonread_reader *r, unsigned depth, struct buf *item
     skip_space(r);
     int rc = read_string(r, &name);
     if (rc == 0 && (name.n == 0 || name.n > LIMIT_NAME))
-        rc = fail(r, "a name is empty or too long");
+        rc = fail(r, "an empty name, or one that is too long");
     if (rc == 0 && n >= LIMIT_VALUES)
-        rc = fail(r, "an object has too many names");
+        rc = fail(r, "too many names in an object");
     if (rc == 0 && wire_map_get(&so_far, buf_str(&name), &old))
-        rc = fail(r, "a name stands twice in one object");
+        rc = fail(r, "the same name twice in an object");
     skip_space(r);
     if (rc == 0 && !take(r, ":"))
-        rc = fail(r, "a ':' is expected");
+        rc = fail(r, "expected ':'");
     if (rc == 0) {
         value_add_str(items, buf_span(&name));
         rc = read_value(r, depth, items);
@@ -229,7 +230,7 @@ static int read_pairs(struct jsonread_reader *r, unsigned depth, struct buf *ite
     int rc = 0;
     *ret_n = 0;
     if (!take(r, "{"))
-        return fail(r, "an object is expected");
+        return fail(r, "expected an object");
     skip_space(r);
     if (take(r, "}"))
         return 0;
@@ -239,7 +240,7 @@ static int read_pairs(struct jsonread_reader *r, unsigned depth, struct buf *ite
         if (take(r, "}"))
             break;
         if (!take(r, ","))
-            return fail(r, "a ',' or '}' is expected");
+            return fail(r, "expected ',' or '}'");
     }
     return rc;
 }
@@ -273,7 +274,7 @@ static int read_value(struct jsonread_reader *r, unsigned depth, struct buf *out
     skip_space(r);
     int c = peek(r);
     if ((c == '{' || c == '[') && depth == 0)
-        return fail(r, "it is nested too deep");
+        return fail(r, "nested too deeply");
     if (c == '{')
         return read_map(r, depth - 1, out);
     if (c == '[')
@@ -292,7 +293,7 @@ static int read_value(struct jsonread_reader *r, unsigned depth, struct buf *out
 static int read_end(struct jsonread_reader *r)
 {
     skip_space(r);
-    return r->at < r->text.n ? fail(r, "something follows the value") : 0;
+    return r->at < r->text.n ? fail(r, "unexpected text after the value") : 0;
 }
 
 enum { DEPTH = LIMIT_DEPTH - 2 }; /* the value is put into a map, and that into a message */

@@ -142,7 +142,7 @@ static void say_dropped(struct keeper *k, const struct s_launch *l, bool timed_o
     struct error err = {0};
     buf_clear(&k->scratch);
     ended_refused(l->run, l->attempt, l->step, l->try_no, REFUSAL_NONE, true,
-                  timed_out ? "its time was over before it could start"
+                  timed_out ? "its time ran out before it could start"
                             : "cancelled before it could start",
                   loop_now_wall(k->loop), &k->scratch);
     report_add(k->report, buf_span(&k->scratch));
@@ -193,7 +193,7 @@ static void take_back(struct keeper *k, const struct s_kept *what)
 static void take_launch(struct keeper *k, struct span message)
 {
     if (k->n == KEEPER_WAITING) {
-        log_error("slot %u: the runner sends more than %d steps ahead", k->slot,
+        log_error("slot %u: the runner has sent more than %d steps ahead", k->slot,
                   (int)KEEPER_WAITING);
         drop_runner(k);
         return;

@@ -1,9 +1,9 @@
-/* lbrunner.c - verifies what its worker asks for and has it run by keepers. No network; nothing
- * that parses with a library.
+/* lbrunner.c - verifies the steps that its worker asks for, and has keepers run them. It has no
+ * network, and parses nothing with a library.
  *
- * Reading order of this room: verify.c (may it run?), slots.c (where?), keeper.c (by whom?),
- * child.c (a child's life), spawn.c, output.c, tree.c; around them policy, seen, bind, typed,
- * installed; report.c tells the worker. */
+ * Reading order of this room: runner.c (the whole), verify.c (may it run?), slots.c (where?),
+ * keeper.c (the process of a slot), child.c (the life of a child), spawn.c, output.c, tree.c;
+ * beside them policy, seen, bind, typed, installed; report.c tells the worker. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -23,27 +23,28 @@
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY, EXIT_NOT_POSSIBLE };
 
 static const char help[] =
-    "usage: lbrunner [--home DIR] [--log-level LEVEL]\n"
+    "usage: lbrunner [options]\n"
     "\n"
-    "Runs the steps of jobs for the worker of this server, after verifying each: who called it, that its call, job "
-    "and\n"
-    "package are signed and trusted here. Ends on SIGTERM; what runs goes on, and the next lbrunner finds it.\n"
+    "Runs the steps of jobs for the worker of this server. It verifies each step first: who\n"
+    "called it, that call, job and package are signed, and that this server trusts the\n"
+    "signers. Usually lbworker starts it.\n"
     "\n"
-    "  --home DIR         as LONGBOAT_HOME=DIR; lbworker says it, so that ps shows whose runner and keepers these "
-    "are\n"
+    "  --home DIR         the same as LONGBOAT_HOME=DIR, but shown by ps\n"
     "  --log-level LEVEL  error, warn, info (default) or debug\n"
-    "  -h, --help         this page\n"
-    "  --version          the version\n"
+    "  -h, --help         show this help\n"
+    "  --version          show the version\n"
     "\n"
-    "Files: trust/{administrators,certificate,signers}, revocations, packages/, jobs/, spool/, run/runner.sock, "
-    "below\n"
-    "/etc/longboat, /var/lib/longboat, /run/longboat; for a user without root the XDG folders; LONGBOAT_HOME moves "
-    "all.\n"
+    "SIGTERM stops it; children go on, and the next lbrunner finds them.\n"
     "\n"
-    "Exit codes: 0 ended when asked to; 1 failed; 2 asked wrongly; 3 another lbrunner runs here.\n"
+    "Files, below /etc/longboat, /var/lib/longboat and /run/longboat, for an ordinary user in\n"
+    "the XDG folders, or all below LONGBOAT_HOME:\n"
+    "  trust/administrators, trust/certificate, trust/signers, revocations, packages/, jobs/,\n"
+    "  spool/, work/, runner.sock\n"
     "\n"
     "Example:\n"
-    "  lbrunner --home $HOME/etl1 --log-level debug\n";
+    "  lbrunner --home $HOME/etl1 --log-level debug\n"
+    "\n"
+    "Exit codes: 0 stopped as asked; 1 failed; 2 bad usage; 3 another lbrunner runs here.\n";
 
 struct program {
     struct runner *server;
@@ -102,11 +103,11 @@ static int read_options(int argc, char **argv)
             fprintf(stderr, "lbrunner: %s\n", err.text);
             return EXIT_ASKED_WRONGLY;
         default:
-            fputs("See lbrunner --help.\n", stderr);
+            fputs("see lbrunner --help\n", stderr);
             return EXIT_ASKED_WRONGLY;
         }
     if (optind < argc) {
-        fprintf(stderr, "lbrunner: '%s' is not expected. See lbrunner --help.\n", argv[optind]);
+        fprintf(stderr, "lbrunner: unexpected argument '%s'; see lbrunner --help\n", argv[optind]);
         return EXIT_ASKED_WRONGLY;
     }
     log_open("lbrunner", level);

@@ -33,19 +33,19 @@ static void a_child_that_removes_its_folders_spoils_no_later_step(void **state)
     };
     for (size_t i = 0; i < sizeof mischief / sizeof *mischief; i++) {
         world_outcome(w, world_ask_script(w, mischief[i]));
-        succeeds(
-            w,
-            "test -s \"$LB_PARAMETERS\" && test ! -L \"$(dirname \"$LB_OUTPUTS\")\" && echo a=1 > \"$LB_OUTPUTS\"");
+        succeeds(w,
+                 "test -s \"$LB_PARAMETERS\" && test ! -L \"$(dirname \"$LB_OUTPUTS\")\" && echo "
+                 "a=1 > \"$LB_OUTPUTS\"");
     }
 }
 
 static void a_verdict_with_a_long_message_counts(void **state)
 {
     struct testworld *w = *state;
-    fails(
-        w,
-        "{ echo 'failed no rows of yesterday'; head -c 100000 /dev/zero | tr '\\0' x; } > \"$LB_RESULT\"",
-        "no rows of yesterday");
+    fails(w,
+          "{ echo 'failed no rows of yesterday'; head -c 100000 /dev/zero | tr '\\0' x; } > "
+          "\"$LB_RESULT\"",
+          "no rows of yesterday");
 }
 
 static void a_verdict_that_cannot_be_read_spoils_a_success(void **state)

@@ -70,7 +70,7 @@ static int gather(struct gathering *g, struct span name, const struct value *v, 
     if (!name_is_identifier(name) || !span_copy_str(name, key, sizeof key)) {
         struct buf shown = {0};
         outputs_clean_text(name, LIMIT_NAME, &shown);
-        int rc = error_set(err, -EINVAL, "'%s' is no name of an output", buf_str(&shown));
+        int rc = error_set(err, -EINVAL, "'%s' is not a valid name of an output", buf_str(&shown));
         buf_free(&shown);
         return rc;
     }
@@ -83,7 +83,7 @@ static int gather(struct gathering *g, struct span name, const struct value *v, 
     size_t was = g->items.n;
     value_add_str(&g->items, name);
     if (known) {
-        int rc = typed_value(&p, v, &g->items, err);
+        int rc = typed_value("output", &p, v, &g->items, err);
         if (rc < 0)
             return rc;
     } else
@@ -92,7 +92,7 @@ static int gather(struct gathering *g, struct span name, const struct value *v, 
     if (g->items.n <= LIMIT_OUTPUTS - 8 && g->n <= LIMIT_VALUES)
         return 0;
     g->items.n = was;
-    return error_set(err, -EINVAL, "the outputs have more than %d bytes", (int)LIMIT_OUTPUTS);
+    return error_set(err, -EINVAL, "the outputs are larger than %d bytes", (int)LIMIT_OUTPUTS);
 }
 
 static int take_object(struct gathering *g, struct span line, struct error *err)
@@ -116,7 +116,7 @@ static int take_assignment(struct gathering *g, struct span line, struct error *
 {
     const uint8_t *eq = memchr(line.p, '=', line.n);
     if (!eq)
-        return error_set(err, -EINVAL, "neither name=value nor a JSON object");
+        return error_set(err, -EINVAL, "expected name=value or a JSON object");
     struct span name = trim(span_of(line.p, (size_t)(eq - line.p)));
     struct span text = span_of(eq + 1, line.n - (size_t)(eq + 1 - line.p));
     if (!utf8_is_valid(text, NULL) || (text.n && memchr(text.p, 0, text.n)))

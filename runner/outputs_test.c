@@ -63,8 +63,7 @@ static void declared_outputs_are_typed_and_others_refused(void **state)
     struct wire_list declared;
     declare(&items, &declared);
     read_as("rows=12\n{\"day\":\"2026-11-21\"}", &declared, "{\"rows\":12,\"day\":\"2026-11-21\"}");
-    refused(span_str("rows=12\nrows=many"), &declared,
-            "outputs, line 2: parameter 'rows' = 'many'");
+    refused(span_str("rows=12\nrows=many"), &declared, "outputs, line 2: output 'rows' = 'many'");
     refused(span_str("columns=3"), &declared, "declares no output 'columns'");
     buf_free(&items);
 }
@@ -72,16 +71,16 @@ static void declared_outputs_are_typed_and_others_refused(void **state)
 static void bad_lines_are_refused_with_their_number(void **state)
 {
     (void)state;
-    refused(span_str("a=1\nnonsense"), &nothing_declared, "outputs, line 2: neither");
-    refused(span_str("A=1"), &nothing_declared, "'A' is no name");
-    refused(span_str("=1"), &nothing_declared, "is no name");
-    refused(span_str("{\"a\":}"), &nothing_declared, "outputs, line 1: no JSON");
+    refused(span_str("a=1\nnonsense"), &nothing_declared, "outputs, line 2: expected name=value");
+    refused(span_str("A=1"), &nothing_declared, "'A' is not a valid name");
+    refused(span_str("=1"), &nothing_declared, "is not a valid name");
+    refused(span_str("{\"a\":}"), &nothing_declared, "outputs, line 1: invalid JSON");
     refused(span_of("a=\xff", 3), &nothing_declared, "not UTF-8");
     refused(span_of("a=x\0y", 5), &nothing_declared, "not UTF-8");
     struct buf big = {0};
     for (int i = 0; i < LIMIT_VALUES + 1; i++)
         buf_printf(&big, "a%d=\n", i);
-    refused(buf_span(&big), &nothing_declared, "the outputs have more");
+    refused(buf_span(&big), &nothing_declared, "the outputs are larger");
     buf_free(&big);
 }
 

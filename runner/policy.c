@@ -128,7 +128,7 @@ static int load_self(struct policy *p, int64_t now, enum refusal *code, struct e
     if (rc < 0) {
         anchors_free(&anchors);
         certificate_free(&self);
-        return error_prefix(err, "this server cannot say who it is (run `lbworker join`)");
+        return error_prefix(err, "this server has no valid identity (run `lbworker join`)");
     }
     bool other_cluster = strcmp(p->anchors.cluster, anchors.cluster) != 0;
     anchors_free(&p->anchors);
@@ -191,7 +191,7 @@ int policy_refresh(struct policy *p, int64_t now, enum refusal *code, struct err
         *code = REFUSAL_EXPIRED_CERTIFICATE;
         return error_set(
             err, -EPERM,
-            "this server's certificate has ended. An administrator can run: lbctl certificates "
+            "this server's certificate has expired. An administrator can run: lbctl certificates "
             "renew %s",
             p->self.name);
     }
@@ -205,7 +205,8 @@ int policy_refresh(struct policy *p, int64_t now, enum refusal *code, struct err
         rc = revocations_load(&p->revocations, p->revocations_file.path, &p->anchors, err);
         if (rc < 0) {
             *code = REFUSAL_REVOKED;
-            return error_prefix(err, "the list of revocations cannot be believed, so nobody is");
+            return error_prefix(
+                err, "the list of revocations is not valid, so no certificate is trusted");
         }
     }
     p->revocations_file.known = true;
@@ -277,7 +278,7 @@ int policy_certificate(struct policy *p, struct span bytes, int64_t now,
         *code = REFUSAL_EXPIRED_CERTIFICATE;
         return error_set(
             err, -EPERM,
-            "the certificate of '%s' is not valid now. An administrator can run: lbctl "
+            "the certificate of '%s' is not valid at present. An administrator can run: lbctl "
             "certificates renew %s",
             c->name, c->name);
     }

@@ -36,7 +36,7 @@ static int open_bell(struct report *r, const char *run, struct error *err)
     r->folder_fd = open(run, O_PATH | O_DIRECTORY | O_CLOEXEC);
     r->bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (r->folder_fd < 0 || r->bell < 0)
-        return error_errno(err, errno, "cannot reach the worker's bell in '%s'", run);
+        return error_errno(err, errno, "cannot ring the worker's bell in '%s'", run);
     r->address.sun_family = AF_UNIX;
     snprintf(r->address.sun_path, sizeof r->address.sun_path, "/proc/self/fd/%d/" WORKER_BELL,
              r->folder_fd);

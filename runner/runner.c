@@ -82,7 +82,7 @@ static void on_installed(void *self, const struct hash *package, enum refusal co
     struct runner *r = self;
     struct s_installed i = {.package = *package, .code = code, .text = span_str(sentence)};
     if (code)
-        log_warn("a package was not installed: %s", sentence);
+        log_warn("cannot install a package: %s", sentence);
     buf_clear(&r->scratch);
     s_installed_encode(&i, &r->scratch);
     tell(r, buf_span(&r->scratch));
@@ -119,7 +119,7 @@ static void take_step(struct runner *r, const struct s_step *step)
         slots_take(r->slots, buf_span(&r->launch));
         return;
     case VERDICT_SAME:
-        log_debug("run %s was asked for again", id_format(step->run, run));
+        log_debug("run %s: asked for again", id_format(step->run, run));
         return;
     case VERDICT_REFUSED:
         break;
@@ -149,7 +149,7 @@ static void take_message(struct runner *r, struct span message)
         if (DECODE(attach, a))
             take_attach(r, &a);
     } else if (!r->attached)
-        rc = error_set(&err, -EPROTO, "S_ATTACH is to come first");
+        rc = error_set(&err, -EPROTO, "expected S_ATTACH as the first message");
     else if (kind == KIND_S_STEP) {
         if (DECODE(step, step))
             take_step(r, &step);
@@ -160,8 +160,7 @@ static void take_message(struct runner *r, struct span message)
         if (DECODE(install, install))
             installer_take(r->installer, &install, loop_now_wall(r->loop));
     } else
-        rc = error_set(&err, -EPROTO, "a message of kind %llu has no business here",
-                       (unsigned long long)kind);
+        rc = error_set(&err, -EPROTO, "unexpected message of kind %llu", (unsigned long long)kind);
 bad:
     if (rc < 0) {
         log_error("from the worker: %s", err.text);
@@ -197,8 +196,8 @@ static void on_listening(struct loop *l, int fd, uint32_t events, void *arg)
     struct error err = {0};
     while (channel_accept(fd, &c, NULL) == 0) {
         if (channel_peer_uid(c) != geteuid()) {
-            log_warn("process %d of user %u may not speak with this runner",
-                     (int)channel_peer_pid(c), (unsigned)channel_peer_uid(c));
+            log_warn("connection rejected: process %d belongs to user %u", (int)channel_peer_pid(c),
+                     (unsigned)channel_peer_uid(c));
             channel_close(&c);
             continue;
         }
@@ -227,7 +226,7 @@ static void on_turn_end(struct loop *l, void *arg)
     struct error err = {0};
     if (report_waits(r->report) && !loop_timer_is_set(&r->retry)) {
         if (report_flush(r->report, &err) < 0) {
-            log_error("refusals wait to be written: %s", err.text);
+            log_error("cannot write refusals yet: %s", err.text);
             loop_timer_set(l, &r->retry, "spool", loop_now(l) + REPORT_RETRY_MS, on_retry, r);
         } else
             report_roll(r->report);

@@ -6,10 +6,9 @@ static void a_step_runs_and_its_outcome_and_output_are_in_the_spool(void **state
 {
     struct testworld *w = *state;
     struct testworld_wanted want = world_outcome(
-        w,
-        world_ask_script(
-            w,
-            "echo out; echo err >&2; echo rows=12 >> $LB_OUTPUTS; echo succeeded fine > $LB_RESULT"));
+        w, world_ask_script(
+               w, "echo out; echo err >&2; echo rows=12 >> $LB_OUTPUTS; echo succeeded fine > "
+                  "$LB_RESULT"));
     struct value v;
     struct error err = {0};
     assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
@@ -84,7 +83,8 @@ static void the_environment_is_fixed_and_parameters_are_in_it(void **state)
     setenv("LD_PRELOAD_SECRET", "x", 1);
     rig_package(
         &w->rig, "extract", "shell",
-        "env | sort; cat $LB_PARAMETERS; umask; ulimit -c; pwd; readlink /proc/self/fd/0; ls /proc/self/fd\n"
+        "env | sort; cat $LB_PARAMETERS; umask; ulimit -c; pwd; readlink /proc/self/fd/0; ls "
+        "/proc/self/fd\n"
         "grep NoNewPrivs /proc/$$/status; stat -c %a $LB_PARAMETERS",
         p, 3, NULL, 0);
     struct testworld_wanted want = world_outcome(w, world_ask(w, &c));
@@ -166,7 +166,8 @@ static void a_child_that_cannot_be_executed_is_an_outcome(void **state)
 /* The hostile child: double fork into an own session that ignores TERM, one that is stopped, one
    that is plain. */
 #define HOSTILE \
-    "setsid sh -c 'trap \"\" TERM HUP; (trap \"\" TERM; echo $$ > %1$s/own; exec sleep 1000) & wait' >/dev/null " \
+    "setsid sh -c 'trap \"\" TERM HUP; (trap \"\" TERM; echo $$ > %1$s/own; exec sleep 1000) " \
+    "& wait' >/dev/null " \
     "2>&1 &\n" \
     "sh -c 'echo $$ > %1$s/stopped; kill -STOP $$; sleep 1000' >/dev/null 2>&1 &\n" \
     "(sh -c 'sh -c \"echo \\$\\$ > %1$s/double; exec sleep 1000\" &' &) >/dev/null 2>&1\n"

@@ -31,7 +31,8 @@ int runner_paths_claim_memory(const struct runner_paths *h, struct error *err)
     if (lstat(path, &st) < 0)
         return error_errno(err, errno, "cannot examine '%s'", path);
     if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))
-        return error_set(err, -EPERM, "'%s' is not a folder of ours alone; remove it", path);
+        return error_set(err, -EPERM,
+                         "'%s' belongs to another user or is open to others; remove it", path);
     return 0;
 }
 

@@ -71,7 +71,7 @@ void slot_lost(struct slot *t)
         return;
     channelloop_close(&t->channel, t->loop);
     if (t->n)
-        log_warn("the keeper of slot %u is gone, with %u steps", t->number, t->n);
+        log_warn("the keeper of slot %u has died, with %u steps", t->number, t->n);
     for (unsigned i = 0; i < t->n; i++)
         t->events->gone(t->events->self, t, &t->held[i]);
     t->n = 0;

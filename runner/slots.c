@@ -355,7 +355,7 @@ static void drop_waiting(struct slots *s, const struct s_halt *h)
         }
         buf_clear(&s->scratch);
         ended_refused(l.run, l.attempt, l.step, l.try_no, REFUSAL_NONE, true,
-                      h->timed_out ? "its time was over before it could start"
+                      h->timed_out ? "its time ran out before it could start"
                                    : "cancelled before it could start",
                       loop_now_wall(s->loop), &s->scratch);
         report_add(s->report, buf_span(&s->scratch));
@@ -477,7 +477,8 @@ int slots_adopt(struct slots *s, struct error *err)
             return -EIO;
     for (unsigned i = 0; i < s->n; i++)
         if (s->slot[i]->channel && !s->slot[i]->heard) {
-            log_warn("the keeper of slot %u does not answer; our files say what it runs and holds",
+            log_warn("the keeper of slot %u does not answer; what it runs and holds is taken from "
+                     "our files",
                      i + 1);
             answer_for(s, s->slot[i]);
         }

@@ -123,7 +123,7 @@ int spawn_child(const struct spawn *s, pid_t *ret_pid, struct error *err)
         void *p = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK,
                        -1, 0);
         if (p == MAP_FAILED)
-            return error_errno(err, errno, "no memory to start a child");
+            return error_errno(err, errno, "not enough memory to start a child");
         stack = p;
     }
     sigemptyset(&none);

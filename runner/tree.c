@@ -31,7 +31,7 @@ struct tree_table {
 int tree_own(struct error *err)
 {
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
-        return error_errno(err, errno, "cannot become the keeper of orphans");
+        return error_errno(err, errno, "cannot become a subreaper");
     return 0;
 }
 

@@ -127,7 +127,7 @@ static int judge_allowed(const struct d_parameter *p, const struct value *v, str
         if (span_eq(item, v->raw))
             return 0;
     return p->allowed.count
-               ? error_set(err, -EINVAL, "is none of the %u allowed values", p->allowed.count)
+               ? error_set(err, -EINVAL, "is not one of the %u allowed values", p->allowed.count)
                : 0;
 }
 
@@ -162,16 +162,15 @@ static int judge_pattern(const struct d_parameter *p, const struct value *v, str
         return 0;
     if (v->bytes.n > PATTERN_TEXT_MAX)
         return error_set(err, -EINVAL,
-                         "is longer than the %d bytes that are held against a pattern",
+                         "is longer than the %d bytes that can be matched against a pattern",
                          (int)PATTERN_TEXT_MAX);
     char *pattern = mem_printf("^(" SPAN_FMT ")$", SPAN_ARG(p->pattern)),
          *text = span_dup_str(v->bytes);
     regex_t re;
     int rc = 0;
     if (!pattern_is_bounded(pattern) || regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
-        rc =
-            error_set(err, -EINVAL, "is held against a pattern that cannot be used: '" SPAN_FMT "'",
-                      SPAN_ARG(p->pattern));
+        rc = error_set(err, -EINVAL, "has an unusable pattern: '" SPAN_FMT "'",
+                       SPAN_ARG(p->pattern));
     else {
         if (regexec(&re, text, 0, NULL, 0) != 0)
             rc = error_set(err, -EINVAL, "must match the pattern '" SPAN_FMT "'",
@@ -183,7 +182,8 @@ static int judge_pattern(const struct d_parameter *p, const struct value *v, str
     return rc;
 }
 
-static int name_value(const struct d_parameter *p, const struct value *v, struct error *err)
+static int name_value(const char *what, const struct d_parameter *p, const struct value *v,
+                      struct error *err)
 {
     struct buf text = {0};
     if (p->sensitive)
@@ -191,24 +191,24 @@ static int name_value(const struct d_parameter *p, const struct value *v, struct
     else
         value_to_text(v, &text);
     text.n = utf8_cut(buf_span(&text), SHOWN_MAX);
-    error_prefix(err, "parameter '" SPAN_FMT "' = '%s'", SPAN_ARG(p->name), buf_str(&text));
+    error_prefix(err, "%s '" SPAN_FMT "' = '%s'", what, SPAN_ARG(p->name), buf_str(&text));
     buf_free(&text);
     return -EINVAL;
 }
 
-int typed_value(const struct d_parameter *p, const struct value *v, struct buf *out,
-                struct error *err)
+int typed_value(const char *what, const struct d_parameter *p, const struct value *v,
+                struct buf *out, struct error *err)
 {
     size_t was = out->n;
     struct value made;
     if (!convert(p->type, v, out)) {
-        error_set(err, -EINVAL, "is not of the type " SPAN_FMT, SPAN_ARG(p->type));
-        return name_value(p, v, err);
+        error_set(err, -EINVAL, "is not of type " SPAN_FMT, SPAN_ARG(p->type));
+        return name_value(what, p, v, err);
     }
     struct span in = span_of(out->p + was, out->n - was);
     if (value_read(&in, &made) && judge_allowed(p, &made, err) == 0 &&
         judge_pattern(p, &made, err) == 0 && judge_range(p, &made, err) == 0)
         return 0;
     out->n = was;
-    return name_value(p, v, err);
+    return name_value(what, p, v, err);
 }

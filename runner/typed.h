@@ -18,9 +18,9 @@ enum {
 };
 
 /* Checks type, allowed values, pattern (POSIX extended, the whole string), minimum and maximum, and
- * appends the value, encoded as its type wants it. -EINVAL: the sentence names the parameter, and
- * shows the value unless it is sensitive; nothing is appended. */
-int typed_value(const struct d_parameter *p, const struct value *v, struct buf *out,
-                struct error *err);
+ * appends the value, encoded as its type wants it. -EINVAL: the sentence names it (`what`:
+ * "parameter" or "output") and shows the value unless it is sensitive; nothing is appended. */
+int typed_value(const char *what, const struct d_parameter *p, const struct value *v,
+                struct buf *out, struct error *err);
 
 #endif

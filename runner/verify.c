@@ -48,7 +48,7 @@ static int check_origin(struct inquiry *q, struct error *err)
 {
     q->code = REFUSAL_DENIED;
     if (q->request->local)
-        return error_set(err, -EPERM, "a step that no caller has signed is not run");
+        return error_set(err, -EPERM, "no caller has signed this step");
     return 0;
 }
 
@@ -109,7 +109,8 @@ static int check_address(struct inquiry *q, struct error *err)
     q->code = REFUSAL_UNKNOWN_ADDRESS;
     if (!policy_is_addressed(q->v->policy, q->call.address))
         return error_set(err, -EPERM,
-                         "the call is for '" SPAN_FMT "'; this is server '%s', which is not in it",
+                         "the call is addressed to '" SPAN_FMT
+                         "', which does not include this server, '%s'",
                          SPAN_ARG(q->call.address), policy_self(q->v->policy)->name);
     return 0;
 }
@@ -124,7 +125,7 @@ static int check_job_hash(struct inquiry *q, struct error *err)
                          SPAN_ARG(q->call.job), SPAN_ARG(q->job.name));
     if (!q->call.pin_latest && !hash_eq(&h, &q->call.job_hash))
         return error_set(err, -EPERM,
-                         "job '" SPAN_FMT "' is not the version that was called; call it again",
+                         "job '" SPAN_FMT "' is not the version that was called; submit it again",
                          SPAN_ARG(q->call.job));
     return 0;
 }
@@ -136,7 +137,7 @@ static int check_turn(struct inquiry *q, bool loops, struct error *err)
     if (loops || q->request->try_no <= most)
         return 0;
     q->code = REFUSAL_REPLAYED;
-    return error_set(err, -EPERM, "step '" SPAN_FMT "' may be tried %llu times, this is try %llu",
+    return error_set(err, -EPERM, "step '" SPAN_FMT "' may be tried %llu times; this is try %llu",
                      SPAN_ARG(q->step.name), (unsigned long long)most,
                      (unsigned long long)q->request->try_no);
 }
@@ -177,9 +178,8 @@ static int check_proxy(struct inquiry *q, struct error *err)
     q->code = REFUSAL_NO_PROXY;
     if (!span_eq_str(q->step.proxy, PACKAGEJOB_PROXY))
         return error_set(err, -EPERM,
-                         "step '" SPAN_FMT "' wants the proxy '" SPAN_FMT
-                         "'; this runner, which runs as an "
-                         "ordinary user, has only '" PACKAGEJOB_PROXY "'",
+                         "step '" SPAN_FMT "' needs the proxy '" SPAN_FMT
+                         "'; this runner has only '" PACKAGEJOB_PROXY "'",
                          SPAN_ARG(q->step.name), SPAN_ARG(q->step.proxy));
     for (size_t i = 0; i < sizeof subsystems / sizeof *subsystems; i++)
         if (span_eq_str(q->step.subsystem, subsystems[i]))
@@ -197,7 +197,7 @@ static int check_package(struct inquiry *q, struct error *err)
         q->code = REFUSAL_WRONG_JOB;
         if (!q->step.run.n || !span_eq_str(q->step.subsystem, "shell"))
             return error_set(err, -EPERM,
-                             "step '" SPAN_FMT "' has neither a package nor a shell text to run",
+                             "step '" SPAN_FMT "' has neither a package nor shell text",
                              SPAN_ARG(q->step.name));
         return 0;
     }
@@ -205,7 +205,7 @@ static int check_package(struct inquiry *q, struct error *err)
     if (rc == -ENOENT)
         return error_set(err, -ENOENT,
                          "package '" SPAN_FMT
-                         "' is not installed here in the version that the job has",
+                         "' is not installed here in the version that the job names",
                          SPAN_ARG(q->step.package_name));
     if (rc < 0)
         return rc;
@@ -214,13 +214,11 @@ static int check_package(struct inquiry *q, struct error *err)
     if (!span_eq(r->name, q->step.package_name) || !span_eq(r->subsystem, q->step.subsystem))
         return error_set(err, -EPERM,
                          "the installed package is '" SPAN_FMT "' of subsystem " SPAN_FMT
-                         ", not what the "
-                         "job says",
+                         ", which is not what the job says",
                          SPAN_ARG(r->name), SPAN_ARG(r->subsystem));
     if (!policy_trusts_signer(q->v->policy, &r->signer_key))
         return error_set(err, -EPERM,
-                         "package '" SPAN_FMT
-                         "' is signed by nobody whom this server trusts (trust/signers)",
+                         "package '" SPAN_FMT "' has no signature of a signer in trust/signers",
                          SPAN_ARG(r->name));
     char *entry = NULL;
     rc = installed_entry(q->v->paths->packages, &q->package, span_eq_str(r->subsystem, "exec"),
@@ -241,7 +239,7 @@ static int check_job_allowed(struct inquiry *q, struct error *err)
             error_set(err, rc, "job '" SPAN_FMT "' has no package", SPAN_ARG(q->job.name));
         else if ((rc = packagejob_compile(&q->package.runnable, &made, err)) == 0 &&
                  !span_eq(buf_span(&made), q->request->job))
-            rc = error_set(err, -EPERM, "job '" SPAN_FMT "' is not what this package makes",
+            rc = error_set(err, -EPERM, "job '" SPAN_FMT "' is not the job that this package makes",
                            SPAN_ARG(q->job.name));
         buf_free(&made);
         return rc;
@@ -253,9 +251,7 @@ static int check_job_allowed(struct inquiry *q, struct error *err)
     if (rc == 0)
         rc = installed_trust_path(path, S_IFREG, err);
     if (rc == -ENOENT)
-        error_set(err, rc,
-                  "this version of job '" SPAN_FMT
-                  "' is not among the jobs that this server accepts",
+        error_set(err, rc, "this version of job '" SPAN_FMT "' is not accepted by this server",
                   SPAN_ARG(q->job.name));
     mem_free(&path);
     return rc;

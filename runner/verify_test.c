@@ -157,7 +157,7 @@ static void a_list_of_revocations_that_nobody_signed_stops_everything(void **sta
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     rig_path_write(&f->rig, "var/revocations", span_str("x"), 0644);
-    refused(f, &s, "server", REFUSAL_REVOKED, "cannot be believed");
+    refused(f, &s, "server", REFUSAL_REVOKED, "is not valid, so no certificate is trusted");
 }
 
 static void a_certificate_past_its_end_is_refused(void **state)
@@ -379,7 +379,7 @@ static void a_package_whose_signer_is_trusted_no_more_is_refused(void **state)
     rig_path_write(&f->rig, "etc/trust/signers", span_str("# nobody\n"), 0644);
     c.key = "k2";
     s = good(f, &c, 2);
-    refused(f, &s, "package", REFUSAL_BAD_PACKAGE, "signed by nobody");
+    refused(f, &s, "package", REFUSAL_BAD_PACKAGE, "no signature of a signer");
 }
 
 static void a_package_that_others_can_write_is_refused(void **state)
@@ -416,7 +416,7 @@ static void a_job_that_this_server_has_not_accepted_is_refused(void **state)
     c.job = "nightly";
     make_job(f, "default", "exec", NULL, true);
     struct s_step s = good(f, &c, 1);
-    refused(f, &s, "job", REFUSAL_WRONG_JOB, "not among the jobs");
+    refused(f, &s, "job", REFUSAL_WRONG_JOB, "not accepted by this server");
     allow_job(f, 0666);
     refused(f, &s, "job", REFUSAL_WRONG_JOB, "can be written by others");
     allow_job(f, 0444);
@@ -441,7 +441,7 @@ static void a_shell_text_without_a_package_runs_when_its_job_is_accepted(void **
     allow_job(f, 0444);
     c.key = "k2";
     s = good(f, &c, 2);
-    refused(f, &s, "package", REFUSAL_WRONG_JOB, "neither a package nor a shell text");
+    refused(f, &s, "package", REFUSAL_WRONG_JOB, "neither a package nor shell text");
 }
 
 /* The launch's meaning of a code; PACKAGE_COUNT: it has none of its own. */
@@ -492,7 +492,7 @@ static void a_job_made_up_under_a_packages_name_is_refused(void **state)
     buf_free(&f->rig.job);
     f->rig.job = made;
     struct s_step s = good(f, &c, 1);
-    refused(f, &s, "job", REFUSAL_WRONG_JOB, "not what this package makes");
+    refused(f, &s, "job", REFUSAL_WRONG_JOB, "not the job that this package makes");
 }
 
 static void ask_with(void **state, const char *name, const char *value, const char *text)
@@ -523,8 +523,8 @@ static void a_parameter_that_is_missing_unknown_or_unfit_is_refused(void **state
     refused(f, &s, "parameters", REFUSAL_BAD_PARAMETERS, "'table' (string) is required");
     ask_with(state, "tabel", "orders", "has no parameter 'tabel'");
     ask_with(state, "table", "Orders; rm", "must match the pattern '[a-z_]+'");
-    ask_with(state, "count", "12x", "not of the type int");
-    ask_with(state, "day", "2026-02-30", "not of the type date");
+    ask_with(state, "count", "12x", "not of type int");
+    ask_with(state, "day", "2026-02-30", "not of type date");
 }
 
 static void the_same_step_is_not_run_twice(void **state)
@@ -535,7 +535,7 @@ static void the_same_step_is_not_run_twice(void **state)
     assert_int_equal(ask(f, &s), VERDICT_RUN);
     assert_int_equal(ask(f, &s), VERDICT_SAME);
     s.run = rig_run(2);
-    refused(f, &s, "new", REFUSAL_REPLAYED, "was run here before, as run");
+    refused(f, &s, "new", REFUSAL_REPLAYED, "has already run here, as run");
     s.run = rig_run(1);
     s.attempt = 2;
     refused(f, &s, "new", REFUSAL_REPLAYED, "does not allow another");

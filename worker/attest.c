@@ -108,9 +108,7 @@ void attest_now(struct worker *w)
     encode(w, &b);
     int rc = b.n > LIMIT_FRAME ? -EMSGSIZE : dialer_send(w->dialer, buf_span(&b));
     if (rc == -EMSGSIZE)
-        log_error(
-            "this server has more jobs and packages than fit into one message (%zu bytes); remove some",
-            b.n);
+        log_error("too many jobs and packages for one message (%zu bytes); remove some", b.n);
     else if (rc == -ENOBUFS)
         attest_soon(w, ATTEST_MS);
     buf_free(&b);

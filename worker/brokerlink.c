@@ -1,4 +1,5 @@
-/* brokerlink.c - the session with the broker: what comes in, and what this server says of itself. */
+/* brokerlink.c - the session with the broker: what comes in, and what this server says of
+ * itself. */
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -62,7 +63,7 @@ static void session_up(void *self, const struct m_welcome *welcome)
     struct error err = {0};
     if (welcome->yours.n &&
         client_config_adopt(&w->who, welcome->yours, loop_now_wall(w->loop), &err) < 0)
-        log_warn("the newer certificate from the broker: %s", err.text);
+        log_warn("cannot use the newer certificate from the broker: %s", err.text);
     /* The welcome renews nothing: only what is answered after HAVE_END does, for the broker says
      * STOP for what is not ours any more before it answers that. Until then the old fence holds,
      * and what waits does not start behind it. */
@@ -87,7 +88,7 @@ static void session_down(void *self, const char *reason)
 static void session_refused(void *self, const struct m_refused *refused)
 {
     (void)self;
-    log_error("the broker refuses us: " SPAN_FMT, SPAN_ARG(refused->text));
+    log_error("the broker refuses this server: " SPAN_FMT, SPAN_ARG(refused->text));
 }
 
 static void session_window(void *self)

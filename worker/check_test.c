@@ -39,16 +39,18 @@ static void a_worker_and_a_runner_that_run_here_are_seen_and_left_alone(void **s
     assert_int_equal(file_make_dirs(testing_path(state, "var/spool"), 0700, &err), 0);
     check(state, &text);
     assert_contains(buf_str(&text),
-                    "{\"check\":\"worker\",\"ok\":true,\"text\":\"none has run here yet\"}");
+                    "{\"v\":1,\"check\":\"worker\",\"ok\":true,\"text\":\"has never run here\"}");
     assert_int_equal(access(testing_path(state, "var/spool/worker.lock"), F_OK), -1);
-    assert_null(strstr(buf_str(&text), "one runs here"));
+    assert_null(strstr(buf_str(&text), "running: "));
 
     assert_int_equal(file_lock(testing_path(state, "run/runner.lock"), &runner, &err), 0);
     assert_int_equal(file_lock(testing_path(state, "var/spool/worker.lock"), &worker, &err), 0);
     assert_int_equal(channel_listen(testing_path(state, "run/runner.sock"), &listening, &err), 0);
     check(state, &text);
-    assert_contains(buf_str(&text), "{\"check\":\"runner\",\"ok\":true,\"text\":\"one runs here: ");
-    assert_contains(buf_str(&text), "{\"check\":\"worker\",\"ok\":true,\"text\":\"one runs here: ");
+    assert_contains(buf_str(&text),
+                    "{\"v\":1,\"check\":\"runner\",\"ok\":true,\"text\":\"running: ");
+    assert_contains(buf_str(&text),
+                    "{\"v\":1,\"check\":\"worker\",\"ok\":true,\"text\":\"running: ");
     assert_int_equal(channel_accept(listening, &c, &err), -EAGAIN); /* nobody came to the runner */
     close(listening);
     close(worker);

@@ -149,7 +149,7 @@ static void ask_certificate(struct desired *d, struct desired_wanted *w, int64_t
 {
     struct d_signed s;
     if (d_signed_decode(buf_span(&w->deployment), &s, NULL) < 0) {
-        rest(d, w, now, span_str("the deployment is malformed"));
+        rest(d, w, now, span_str("malformed deployment"));
         return;
     }
     if (s.signer.n == 0) {
@@ -259,7 +259,7 @@ void desired_chunk(struct desired *d, const struct m_chunk *m, int64_t now)
     char *path = path_of(d, w);
     uint64_t here = (uint64_t)bytes_here(path);
     if (m->offset > here || m->data.n == 0 || m->offset + m->data.n > m->size) {
-        rest(d, w, now, span_str("the broker sent a piece that does not fit"));
+        rest(d, w, now, span_str("the broker sent the wrong piece of the package"));
     } else if (append(path, m->offset, m->data, &err) < 0) {
         rest(d, w, now, span_str(err.text));
     } else {
@@ -286,7 +286,7 @@ void desired_certificates(struct desired *d, const struct m_certificates *m, int
         buf_add(&w->certificate, item.p, item.n);
         w->state = CERTIFIED;
     } else {
-        rest(d, w, now, span_str("the broker has no certificate of who deployed it"));
+        rest(d, w, now, span_str("the broker lacks the certificate of its deployer"));
     }
     go_on(d, now);
 }

@@ -287,12 +287,12 @@ static void a_piece_that_does_not_fit_is_trouble_and_tried_again_later(void **st
     begin(state, &p);
     want(&p, 1, 1, "anna");
     give(&p, 5, "56789");
-    assert_trouble(&p, "does not fit");
+    assert_trouble(&p, "the wrong piece");
     assert_int_equal(desired_deadline(p.d), 2000 + DESIRED_RETRY_MS);
     desired_tick(p.d, 2000 + DESIRED_RETRY_MS);
     assert_int_equal(p.asks, 2);
     give(&p, 0, "01234567890"); /* longer than it says it is */
-    assert_trouble(&p, "does not fit");
+    assert_trouble(&p, "the wrong piece");
     desired_tick(p.d, 1999 + DESIRED_RETRY_MS);
     assert_int_equal(p.asks, 2);
     /* an administrator who has mended it does not wait */
@@ -337,7 +337,7 @@ static void a_deployer_without_a_certificate_is_trouble(void **state)
     want(&p, 1, 1, "anna");
     give(&p, 0, "0123456789");
     give_certificate(&p, NULL);
-    assert_trouble(&p, "no certificate");
+    assert_trouble(&p, "lacks the certificate");
     end(&p);
 }
 

@@ -208,9 +208,11 @@ static int add(struct jobs_reading *r, struct buf *bytes, bool file, unsigned ol
     struct job_here h = {.bytes = *bytes, .older = older};
     *bytes = (struct buf){0};
     jobfile_hash(buf_span(&h.bytes), &h.hash);
-    int rc = r->n >= LIMIT_JOBS
-                 ? error_set(err, -E2BIG, "a server attests at most %d jobs", LIMIT_JOBS)
-                 : attest(r->j, &h, err);
+    int rc =
+        r->n >= LIMIT_JOBS
+            ? error_set(err, -E2BIG, "more than %d jobs and versions; remove some from etc/jobs",
+                        LIMIT_JOBS)
+            : attest(r->j, &h, err);
     if (rc == 0 && file)
         rc = keep_compiled(r->j, &h, err);
     if (rc < 0) {
@@ -229,14 +231,14 @@ static int judge_writers(const char *path, struct error *err)
     if (lstat(path, &st) < 0)
         return error_errno(err, errno, "cannot examine '%s'", path);
     if (!S_ISREG(st.st_mode))
-        return error_set(err, -EPERM, "'%s' is no regular file", path);
+        return error_set(err, -EPERM, "'%s' is not a regular file", path);
     if (st.st_uid != 0 && st.st_uid != geteuid())
         return error_set(err, -EPERM,
-                         "'%s' belongs to another user (uid %u): it must be root's or the worker's",
+                         "'%s' belongs to another user (uid %u); root or the worker must own it",
                          path, (unsigned)st.st_uid);
     if (st.st_mode & 022)
         return error_set(err, -EPERM,
-                         "'%s' may be written by others (mode %03o); run: chmod go-w %s", path,
+                         "'%s' can be written by others (mode %03o); run: chmod go-w %s", path,
                          (unsigned)st.st_mode & 0777, path);
     return 0;
 }
@@ -456,7 +458,7 @@ int jobs_find(struct jobs *j, struct span name, const struct hash *hash, struct 
     }
     return error_set(err, -ENOENT,
                      other ? "job '" SPAN_FMT
-                             "' is here in another version than was called; call it again"
+                             "' is here in another version than was called; submit it again"
                            : "job '" SPAN_FMT "' is not here",
                      SPAN_ARG(name));
 }

@@ -8,7 +8,8 @@
 #include "package/jobfile.h"
 
 #define HELLO \
-    "job: hello\nsteps:\n  - {name: greet, subsystem: shell, run: echo hello, parameters: {who: \"{{who}}\"}}\n"
+    "job: hello\nsteps:\n  - {name: greet, subsystem: shell, run: echo hello, " \
+    "parameters: {who: \"{{who}}\"}}\n"
 #define NIGHTLY \
     "job: nightly\nsteps:\n  - {name: a, package: extract, parameters: {table: \"{{t}}\"}}\n"
 
@@ -126,7 +127,7 @@ static void a_file_that_others_may_write_defines_nothing(void **state)
     refresh(&w, 0);
     assert_null(jobs_at(w.jobs, 0));
     assert_int_equal(w.troubles, 1);
-    assert_contains(w.trouble, "may be written by others (mode 666)");
+    assert_contains(w.trouble, "can be written by others (mode 666)");
     put(etc(state), "hello.yaml", HELLO, 0644);
     assert_int_equal(refresh(&w, 0), 1);
     named(&w, "hello");

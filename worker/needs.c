@@ -260,7 +260,7 @@ struct wire_list needs_state(struct needs *n, struct buf *items)
         struct d_need d = {
             .need = span_str(need->text),
             .holds = need->holds && !stuck,
-            .trouble = span_str(stuck ? "the probe has not answered for 10 s" : need->trouble),
+            .trouble = span_str(stuck ? "the probe has not answered within 10 s" : need->trouble),
             .probed_at = need->probed_at};
         buf_clear(&one);
         d_need_encode(&d, &one);

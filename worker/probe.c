@@ -41,12 +41,12 @@ static bool probe_command(const char *name, struct probe_answer *a)
             return true;
         at += n + (at[n] == ':');
     }
-    return SAY(a, "%s is not in PATH (%s)", name, dirs ? dirs : "which is not set");
+    return SAY(a, "%s is not in PATH (%s)", name, dirs ? dirs : "PATH is not set");
 }
 
 static bool probe_env(const char *name, struct probe_answer *a)
 {
-    return getenv(name) != NULL || SAY(a, "the variable %s is not set for lbworker", name);
+    return getenv(name) != NULL || SAY(a, "%s is not set in the environment of lbworker", name);
 }
 
 static bool probe_disk_free(const char *what, struct probe_answer *a)
@@ -118,5 +118,5 @@ bool need_probe(const char *need, char *trouble, size_t size)
     for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strncmp(need, kinds[i].kind, strlen(kinds[i].kind)) == 0)
             return kinds[i].probe(need + strlen(kinds[i].kind), &a);
-    return SAY(&a, "'%s' is no kind of need that this worker can probe", need);
+    return SAY(&a, "'%s' is not a kind of need that this worker can probe", need);
 }

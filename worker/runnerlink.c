@@ -133,7 +133,8 @@ static bool take_attach(struct runnerlink *l, struct span message)
     struct s_attach a;
     struct error err = {0};
     if (s_attach_decode(message, &a, &err) < 0 || a.version != RUNNER_PROTOCOL) {
-        drop(l, "the runner speaks another protocol: are lbworker and lbrunner of one version?");
+        drop(l, "the runner speaks another protocol; install lbworker and lbrunner of the same "
+                "version");
         return false;
     }
     l->up = true;
@@ -180,8 +181,9 @@ static int attach(struct runnerlink *l, struct error *err)
     struct s_attach a = {.version = RUNNER_PROTOCOL, .spool = l->spool, .slots = l->slots};
     uid_t uid = channel_peer_uid(l->channel);
     if (uid != 0 && uid != geteuid())
-        return error_set(err, -EPERM, "'%s' is held by user %u: neither root's nor ours", l->socket,
-                         uid);
+        return error_set(err, -EPERM,
+                         "'%s' is served by user %u, who is neither root nor this worker's user",
+                         l->socket, uid);
     int rc = loop_add(l->loop, channel_fd(l->channel), EPOLLIN, on_fd, l, err);
     if (rc < 0)
         return rc;

@@ -146,7 +146,7 @@ static void a_runner_of_another_protocol_is_not_taken(void **state)
     struct runnerlink_watcher w;
     begin(state, &w, NULL, true);
     w.version = RUNNER_PROTOCOL + 1;
-    turn_until(&w, strstr(runnerlink_trouble(w.link), "one version") != NULL);
+    turn_until(&w, strstr(runnerlink_trouble(w.link), "the same version") != NULL);
     assert_int_equal(w.ups, 0);
     assert_int_equal(w.downs, 0);
     end(&w);

@@ -32,7 +32,8 @@ static int identify(struct worker *w, struct error *err)
     if (w->who.me.role != ROLE_SERVER)
         return error_set(
             err, -EPERM,
-            "%s: '%s' is a %s; a worker needs the certificate of a server (lbctl invite --server NAME, "
+            "%s: '%s' is a %s; a worker needs the certificate of a server (lbctl invite "
+            "--server NAME, "
             "then lbworker join)",
             w->paths.config, w->who.me.name, role_word(w->who.me.role));
     if (getrandom(random, sizeof random, 0) != sizeof random)
@@ -260,7 +261,7 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
         desired_retry(w->desired, loop_now(l));
         break;
     default:
-        log_info("stopping; %u attempts stay with their keepers or wait in the spool",
+        log_info("stopping; %u attempts stay with their keepers or in the spool",
                  wcore_live(w->core));
         loop_stop(l, 0);
     }
@@ -276,7 +277,7 @@ static void needs_changed(void *self)
 static void runner_up(void *self)
 {
     struct worker *w = self;
-    log_info("the runner is there");
+    log_info("the runner is up");
     worker_feed(w, (struct wcore_event){.kind = WCORE_RUNNER_UP});
     desired_again(w->desired, loop_now(w->loop));
     attest_soon(w, ATTEST_MS);
@@ -298,7 +299,7 @@ static void runner_message(void *self, uint64_t kind, struct span message)
     case KIND_S_INSTALLED:
         if (s_installed_decode(message, &s, NULL) == 0) {
             if (s.code)
-                log_error("package not installed: " SPAN_FMT, SPAN_ARG(s.text));
+                log_error("cannot install a package: " SPAN_FMT, SPAN_ARG(s.text));
             desired_installed(w->desired, &s, loop_now(w->loop));
         }
         break;
@@ -310,7 +311,7 @@ static void runner_message(void *self, uint64_t kind, struct span message)
 static void runner_down(void *self, const char *why)
 {
     struct worker *w = self;
-    log_warn("the runner is gone: %s", why);
+    log_warn("the runner is down: %s", why);
     worker_feed(w, (struct wcore_event){.kind = WCORE_RUNNER_DOWN});
     attest_soon(w, ATTEST_MS);
 }

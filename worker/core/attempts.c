@@ -286,7 +286,7 @@ int attempts_apply(struct wcore *c, struct span entry, struct error *err)
     case KIND_S_PROGRESS:
         return 0;
     default:
-        return error_set(err, -EPROTO, "an entry of kind %" PRIu64 " does not belong into a spool",
+        return error_set(err, -EPROTO, "an entry of kind %" PRIu64 " does not belong in a spool",
                          kind);
     }
 #undef APPLY

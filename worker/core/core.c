@@ -80,7 +80,7 @@ static void supersede(struct wcore *c, struct wrun *r, uint64_t by)
         last = !next;
         if (a->state == ATTEMPT_LIVE && a->n_tries) {
             char why[80];
-            snprintf(why, sizeof why, "superseded by attempt %" PRIu64 " on the same server", by);
+            snprintf(why, sizeof why, "superseded by attempt %" PRIu64 " on this server", by);
             slots_stop(c, a, JOB_CANCELLED, false, span_str(why));
         } else if (a->state != ATTEMPT_FINISHED) {
             give_back(c, a, "superseded");
@@ -114,7 +114,7 @@ static void on_execute(struct wcore *c, struct span message, const struct m_exec
         return;
     }
     if (c->n_unfinished >= c->config.slots + LIMIT_PREFETCH || c->finished_bytes > FINISHED_BYTES) {
-        outbox_returned(c, x->run, x->attempt, "this server has no room for more");
+        outbox_returned(c, x->run, x->attempt, "this server is full");
         return;
     }
     supersede(c, wrun_find(c, x->run), x->attempt);
@@ -131,7 +131,7 @@ static void on_stop(struct wcore *c, const struct m_stop *s)
 {
     struct wattempt *a = attempt_find(c, s->run, s->attempt);
     if (!a)
-        outbox_returned(c, s->run, s->attempt, "unknown here");
+        outbox_returned(c, s->run, s->attempt, "not known here");
     else if (a->state == ATTEMPT_SEEKING)
         give_back(c, a, "stopped before it was taken");
     else
@@ -164,7 +164,7 @@ static void on_recall(struct wcore *c, const struct m_recall *r)
     if (a)
         give_back(c, a, "recalled");
     else
-        outbox_returned(c, r->run, r->attempt, "unknown here");
+        outbox_returned(c, r->run, r->attempt, "not known here");
 }
 
 static void on_message(struct wcore *c, struct span message)
@@ -217,7 +217,7 @@ static void on_job(struct wcore *c)
         return;
     if (ev->message.n == 0) {
         outbox_refuse(c, a, ev->code ? ev->code : REFUSAL_UNKNOWN_JOB,
-                      ev->text ? ev->text : "the job is not here");
+                      ev->text ? ev->text : "this server does not have the job");
         return;
     }
     struct wjob *j = wjob_hold(c, &a->x.job_hash, ev->message, &err);
@@ -305,7 +305,7 @@ static void on_time(struct wcore *c)
     struct heap_node *n;
     while ((n = due(c, &c->timers)))
         slots_stop(c, heap_entry(n, struct wattempt, timer), JOB_TIMED_OUT, false,
-                   span_str("the call's timeout is over"));
+                   span_str("the call's timeout has passed"));
     while ((n = due(c, &c->retries)))
         slots_go(c, heap_entry(n, struct wattempt, retry));
     while ((n = due(c, &c->says)))

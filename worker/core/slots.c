@@ -139,7 +139,8 @@ void slots_fill(struct wcore *c)
         struct wattempt *a = c->going ? c->going : c->fresh;
         dequeue(c, a);
         if (!a->n_tries && a->call.expires && c->ev->wall > a->call.expires)
-            outbox_refuse(c, a, REFUSAL_EXPIRED, "the call expired while it waited for a slot");
+            outbox_refuse(c, a, REFUSAL_EXPIRED,
+                          "the call expired while it was waiting for a slot");
         else
             ask(c, a);
     }
@@ -213,7 +214,7 @@ static void not_kept(struct wcore *c, struct wattempt *a, struct wtry *t)
 {
     if (t->launched)
         end_step(c, a, t, PACKAGE_UNKNOWN,
-                 "the keeper of this step is gone and left no word of how it ended");
+                 "the keeper of this step died without saying how the step ended");
     else if (attempt_stops(a, t))
         end_step(c, a, t, PACKAGE_NOT_EXECUTED, "stopped before it started");
     else

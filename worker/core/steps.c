@@ -31,7 +31,7 @@ static int check_action(const struct wjob *j, unsigned at, struct span action, s
     return error_set(
         err, -EPROTO,
         "job '" SPAN_FMT "': step '" SPAN_FMT "' leads to '" SPAN_FMT
-        "', which is none of next, quit-success, quit-failure, or goto and a step that is not `always`",
+        "'; expected next, quit-success, quit-failure, or goto STEP (not an `always` step)",
         SPAN_ARG(j->head.name), SPAN_ARG(j->steps[at].name), SPAN_ARG(action));
 }
 
@@ -55,7 +55,7 @@ int wjob_read(struct wjob *j, struct error *err)
         j->steps[j->n++] = s;
     }
     if (!some)
-        return error_set(err, -EPROTO, "job '" SPAN_FMT "' has no step but those that always run",
+        return error_set(err, -EPROTO, "job '" SPAN_FMT "' has only `always` steps",
                          SPAN_ARG(j->head.name));
     for (unsigned i = 0; i < j->n; i++)
         if ((rc = check_action(j, i, j->steps[i].on_success, err)) < 0 ||
@@ -270,7 +270,7 @@ static void conclude(struct fold *f)
         (a->n_tries >= STEP_STARTS_MAX || starts_of(a, (unsigned)f->at) >= LIMIT_TRIES)) {
         f->retry = false;
         decide(f, JOB_FAILED, NULL);
-        m->text = "its steps were started too often: a goto leads in a circle that does not end";
+        m->text = "its steps were started too often: a goto loops without end";
     }
     m->always = f->decided;
     bool no_always = f->decided && (a->force || !f->launched);

@@ -356,7 +356,7 @@ static void a_job_of_always_steps_alone_is_refused(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "a", .always = true});
-    refuses_job(w, "no step but");
+    refuses_job(w, "has only `always` steps");
 }
 
 static void a_goto_to_a_step_that_is_not_there_is_refused(void **state)

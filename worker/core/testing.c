@@ -51,7 +51,7 @@ static void wtest_check_law(const struct wtest *w)
 }
 
 void wtest_job_event(struct wtest *w, struct id run, uint64_t attempt, struct span job,
-                            const char *text)
+                     const char *text)
 {
     wtest_step(
         w, (struct wcore_event){
