@@ -23,7 +23,7 @@ enum phase {
     PHASE_RUNS,
     PHASE_ENDING, /* TERM was sent */
     PHASE_KILLING,
-    PHASE_SAYING /* all is over; the spool does not take it yet */
+    PHASE_SAYING /* all is over, but the spool cannot take the outcome yet */
 };
 
 struct child {
@@ -42,7 +42,7 @@ struct child {
     struct loop_timer timer;
     struct buf entry; /* scratch for what is reported */
 
-    /* Of the one that runs */
+    /* Of the step that runs */
     enum phase phase;
     struct buf bytes;
     struct s_launch launch;
@@ -169,7 +169,7 @@ static void say_progress(struct child *c)
     buf_free(&message);
 }
 
-/* What an ordinary user cannot have, and every outcome says so. */
+/* Protections that an ordinary user lacks; every outcome names them. */
 static size_t list_off(const struct child *c, const char *off[8])
 {
     size_t n = 0;
@@ -210,7 +210,7 @@ static void say_ended(struct child *c)
                               e.trouble ? NULL : &trouble) == 0)
         e.said = outputs_read_verdict(buf_span(&result), &e.verdict, &message);
     else
-        e.trouble = trouble.text; /* a verdict that cannot be read may have been any */
+        e.trouble = trouble.text; /* an unreadable verdict may have been a bad one */
     e.outputs = wire_list_from(&items, n);
     e.message = buf_span(&message);
     buf_clear(&c->entry);
@@ -235,7 +235,7 @@ static void over(struct child *c)
     c->ended(c->self);
 }
 
-/* Nobody of it is left. The slot is free when the spool has the outcome. */
+/* No process of it is left. The slot is free once the spool has the outcome. */
 static void finish(struct child *c, int64_t now)
 {
     struct error err = {0};
@@ -266,7 +266,7 @@ static void begin_end(struct child *c, int64_t now, int64_t grace_ms)
     int64_t at = now + (grace_ms > 0 ? grace_ms : 0);
     if (c->phase == PHASE_KILLING)
         return;
-    /* an end can come sooner than was said, not later */
+    /* a deadline may move closer, never away */
     if (c->phase == PHASE_ENDING && at >= c->kill_at)
         return;
     c->kill_at = at;
@@ -330,7 +330,7 @@ static void look_at_fence(struct child *c, int64_t now)
     begin_end(c, now, c->fence_kill - now);
 }
 
-/* What is due, and when the next thing will be. */
+/* Does what is due, and sets the timer for what comes next. */
 static void look(struct child *c, int64_t now)
 {
     struct error err = {0};
@@ -380,7 +380,7 @@ static void on_output(struct loop *l, int fd, uint32_t events, void *arg)
     struct child *c = arg;
     unsigned stream = fd == c->output.stream[0].fd ? 1 : 2;
     if (output_read(&c->output, stream, loop_now(l)))
-        loop_del(l, fd); /* closed: nothing more will come; the descriptor is closed at the end */
+        loop_del(l, fd); /* nothing more will come; output_end closes the descriptor */
     if (report_waits(c->report))
         look(c, loop_now(l));
     else if (output_due(&c->output) < c->timer.node.key)
@@ -389,7 +389,7 @@ static void on_output(struct loop *l, int fd, uint32_t events, void *arg)
 
 /* ---- The beginning */
 
-/* The step did not start. LAUNCHED may be in the spool already: its end must be, too. */
+/* The step did not start. LAUNCHED may be in the spool already, so its end must follow. */
 static void not_started(struct child *c, enum refusal code, const struct error *why)
 {
     struct error err = {0};
@@ -408,7 +408,7 @@ static int prepare(struct child *c, struct error *err)
 {
     struct buf json = {0};
     command_parameters(&c->launch, &json);
-    /* it may have been removed: not to be made again unlooked at */
+    /* if it was removed, it is made and checked again */
     int rc = runner_paths_claim_memory(c->paths, err);
     if (rc == 0)
         rc = childfiles_prepare(c->files, buf_span(&json), err);
@@ -437,7 +437,7 @@ static int begin(struct child *c, struct error *err)
     for (int i = 0; rc == 0 && i < 2; i++)
         rc = loop_add(c->loop, c->output.stream[i].fd, EPOLLIN, on_output, c, err);
     if (rc < 0 && started) {
-        /* the kernel has no room to watch it: nobody could read its output or see its end */
+        /* the kernel cannot watch it: nobody would read its output or see its end */
         tree_signal(SIGKILL, 0);
         while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
             ;

@@ -14,7 +14,7 @@ struct childfiles_file {
     const char *name, *variable;
     mode_t mode;
     char *path;
-    int fd; /* of the file that we made; the child may have put another in its place */
+    int fd; /* of the file that we made; the child may have replaced it */
     struct stat st;
 };
 
@@ -22,7 +22,7 @@ struct childfiles {
     char *folder;
     int dir;
     struct childfiles_file file[CHILDFILE_COUNT];
-    struct timespec progress_at; /* modified then, when it was read */
+    struct timespec progress_at; /* its mtime when it was last read */
     off_t progress_size;
 };
 
@@ -56,8 +56,8 @@ static int open_folder(struct childfiles *f, struct error *err)
     return f->dir < 0 ? error_errno(err, errno, "cannot open the folder '%s'", f->folder) : 0;
 }
 
-/* A child may remove the folder, and the system does, too, when it ends a session. Is ours still at
-   its path? */
+/* True if the folder is still at its path: a child may remove it, and so may the system when a
+ * login session ends. */
 static int mend_folder(struct childfiles *f, struct error *err)
 {
     struct stat kept, there;
@@ -111,7 +111,7 @@ const char *childfiles_path(const struct childfiles *f, enum childfile which)
     return f->file[which].path;
 }
 
-/* Is the file at this name still the one we made, and under no other name? */
+/* True if the file of this name is the one that we made, with no other name. */
 static bool is_ours(const struct childfiles_file *k, const struct stat *st)
 {
     return st->st_ino == k->st.st_ino && st->st_dev == k->st.st_dev && st->st_nlink == 1 &&

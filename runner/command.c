@@ -21,7 +21,7 @@ void command_free(struct command *c)
     *c = (struct command){0};
 }
 
-/* Takes the text. */
+/* Takes ownership of the text. */
 static void push(char ***list, size_t *n, char *text)
 {
     *list = mem_realloc(*list, *n + 2, sizeof **list);
@@ -44,7 +44,7 @@ static void env_number(struct command *c, const char *name, uint64_t value)
     push(&c->envp, &c->n_envp, mem_printf("%s=%llu", name, (unsigned long long)value));
 }
 
-/* What everybody may see: /proc/PID/environ is no place for a sensitive value. */
+/* Only what anybody may see: sensitive values do not belong in /proc/PID/environ. */
 static void env_parameters(struct command *c, const struct s_launch *l)
 {
     struct wire_iter it = wire_iter(&l->parameters);

@@ -24,7 +24,7 @@ static enum package_outcome of_exit_code(const struct s_launch *l, int code)
 struct judgement {
     enum package_outcome state;
     bool stopped; /* by us */
-    bool spoiled; /* a success but for e->trouble */
+    bool spoiled; /* it would be a success but for e->trouble */
 };
 
 static struct judgement judge(const struct ending *e)
@@ -42,7 +42,7 @@ static struct judgement judge(const struct ending *e)
     return (struct judgement){.state = state};
 }
 
-/* The last line of standard error that says something. */
+/* The last line of standard error that is not blank. */
 static struct span last_line(struct span s)
 {
     while (s.n && s.p[s.n - 1] <= ' ')
@@ -67,7 +67,7 @@ static void say_how(const struct ending *e, struct buf *out)
     }
 }
 
-/* The child calls itself a success, and how it ended says otherwise. */
+/* The child calls itself a success, but the way it ended says otherwise. */
 static bool is_contradicted(const struct ending *e)
 {
     return e->said && e->verdict == PACKAGE_SUCCEEDED &&
@@ -171,7 +171,7 @@ void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t t
                    struct buf *out)
 {
     struct buf message = {0};
-    outputs_clean_text(span_str(sentence), LIMIT_TEXT, &message); /* a path in it may be no text */
+    outputs_clean_text(span_str(sentence), LIMIT_TEXT, &message); /* a path in it may not be text */
     struct d_step_outcome o = {.name = step,
                                .try_no = try_no,
                                .package = PACKAGE_NOT_EXECUTED,

@@ -1,5 +1,5 @@
-/* guard.c - the guard of keeper.h: forks its keeper, waits for its death, and kills what it has
-   left. */
+/* guard.c - the guard (keeper.h): forks the keeper, waits for its death, and kills what it leaves
+ * behind. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -58,7 +58,7 @@ static void leave_everything(int *channel)
     setsid();
     dup2(null, 0);
     dup2(null, 1);
-    *channel = dup2(*channel, 3); /* 2 stays: the log */
+    *channel = dup2(*channel, 3); /* 2, the log, stays */
     fcntl(3, F_SETFD, FD_CLOEXEC);
     close_range(4, ~0U, 0);
 }

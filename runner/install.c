@@ -16,7 +16,7 @@
 #define UNPACKER "lbunpack"
 
 enum {
-    EXIT_UNPACK_REFUSED = 3, /* of lbunpack: wrong hash or signer, or no archive of ours */
+    EXIT_UNPACK_REFUSED = 3, /* lbunpack's: wrong hash or signer, or a malformed archive */
     SAID_MAX = 4096          /* bytes of what it says on its standard error */
 };
 
@@ -24,7 +24,7 @@ struct install_order {
     struct hash package;
     char *archive;
     struct buf signature;
-    char *name, *version; /* as it was deployed; NULL: installed from a file here */
+    char *name, *version; /* as deployed; NULL: installed by hand */
     struct install_order *next;
 };
 
@@ -36,7 +36,7 @@ struct installer {
     void *self;
     struct install_order *first, **last;
     unsigned n;
-    pid_t pid; /* of the unpacker at work on `first`; 0: none */
+    pid_t pid; /* of the lbunpack that works on `first`; 0: none */
     int said;  /* its standard error */
     char *signature_file;
     struct loop_timer timer;
@@ -140,7 +140,7 @@ static void finish(struct installer *i, enum refusal code, const char *sentence)
     start_next(i);
 }
 
-/* The program that lies beside ours. */
+/* The program beside ours. */
 static char *find_unpacker(void)
 {
     char self[4096];
@@ -225,8 +225,7 @@ static void start_next(struct installer *i)
     }
 }
 
-/* The grant was judged for the name that the deployment says: so the package must be called
-   that. */
+/* The grant was checked for the name in the deployment, so the package must have that name. */
 static void name_as_deployed(const struct s_install *r, struct install_order *o)
 {
     struct d_signed s;

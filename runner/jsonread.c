@@ -1,5 +1,5 @@
-/* jsonread.c - see jsonread.h. A recursive descent that encodes as it goes: lists and objects are
- * gathered in a buffer of their own first, because their header has the count. */
+/* jsonread.c - see jsonread.h. A recursive descent that encodes as it goes. Lists and objects are
+ * gathered in buffers of their own, because their header contains the count. */
 #include "runner/jsonread.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@ struct jsonread_reader {
     struct error *err;
 };
 
-enum { NUMBER_TEXT = 400 }; /* digits that strtod is given; the largest double has 309 */
+enum { NUMBER_TEXT = 400 }; /* digits passed to strtod; the largest double has 309 */
 
 static int fail(struct jsonread_reader *r, const char *why)
 {
@@ -268,7 +268,7 @@ static int read_text(struct jsonread_reader *r, struct buf *out)
     return rc;
 }
 
-/* `depth`: levels that may still open. */
+/* `depth`: how many levels may still open. */
 static int read_value(struct jsonread_reader *r, unsigned depth, struct buf *out)
 {
     skip_space(r);

@@ -20,8 +20,8 @@
 #include "runner/tree.h"
 
 enum {
-    SHIELD = -500, /* our oom_score_adj where we may: a child dies before its keeper */
-    BATCH_MS = 2   /* what the runner is told may wait this long while enough steps lie here */
+    SHIELD = -500, /* our oom_score_adj, where permitted: a child dies before its keeper */
+    BATCH_MS = 2   /* while enough steps wait here, messages to the runner may wait this long */
 };
 
 struct keeper {
@@ -31,12 +31,12 @@ struct keeper {
     struct report *report;
     struct child *child;
     int listening;
-    struct channel *runner; /* NULL: none now */
-    struct channel *coming; /* has connected; whether it is a runner, S_ATTACH will say */
+    struct channel *runner; /* NULL: none */
+    struct channel *coming; /* a new connection; S_ATTACH will prove that it is a runner */
     struct loop_timer alone, batch;
     struct buf waiting[KEEPER_WAITING]; /* S_LAUNCH bytes, a ring */
     unsigned first, n;
-    /* that ever waited at once since it was empty: half of it is the time to tell the runner */
+    /* the most that have waited since none did; at half of it the runner is told */
     unsigned most;
     struct buf scratch;
     struct buf started; /* the S_LAUNCH that runs */
@@ -103,7 +103,7 @@ static struct buf *waiting_at(struct keeper *k, unsigned i)
     return &k->waiting[(k->first + i) % KEEPER_WAITING];
 }
 
-/* Takes the i-th out of the ring; its bytes go to *ret (swapped). */
+/* Takes the i-th out of the ring and swaps its bytes with *ret. */
 static void take_waiting(struct keeper *k, unsigned i, struct buf *ret)
 {
     struct buf t = *ret;
@@ -115,7 +115,7 @@ static void take_waiting(struct keeper *k, unsigned i, struct buf *ret)
     k->n--;
 }
 
-/* A new runner wants to know what is here. */
+/* Tells a new runner what is here. */
 static void tell_all(struct keeper *k)
 {
     struct s_attach a = {.version = KEEPER_PROTOCOL, .slots = k->slot};
@@ -250,7 +250,7 @@ static void on_runner(struct loop *l, int fd, uint32_t events, void *arg)
     }
 }
 
-/* The newest runner is the runner. */
+/* The newest runner replaces the last one. */
 static void adopt_runner(struct keeper *k, struct channel *c)
 {
     struct error err = {0};
@@ -264,7 +264,7 @@ static void adopt_runner(struct keeper *k, struct channel *c)
     loop_timer_stop(k->loop, &k->alone);
 }
 
-/* Only who says that it is a runner takes the place of the one that is. */
+/* Only a connection that begins with S_ATTACH replaces the runner. */
 static void on_coming(struct loop *l, int fd, uint32_t events, void *arg)
 {
     struct keeper *k = arg;
@@ -284,7 +284,7 @@ static void on_coming(struct loop *l, int fd, uint32_t events, void *arg)
     adopt_runner(k, c);
     if (k->runner)
         take_message(k, message);
-    on_runner(l, fd, events, k); /* what came with it */
+    on_runner(l, fd, events, k); /* what has come after S_ATTACH */
 }
 
 static void on_listening(struct loop *l, int fd, uint32_t events, void *arg)
@@ -327,9 +327,8 @@ static bool may_start(const struct keeper *k, const struct buf *launch)
     return may;
 }
 
-/* After each turn: is there room and something that waits? What the fence does not let start any
- * more goes back to the runner, which has others for this slot; without a runner it waits for
- * one. */
+/* After each turn: starts the next step if the slot is free. A step that the fence no longer
+ * lets start goes back to the runner, which has others for this slot; without a runner it waits. */
 static void on_turn_end(struct loop *l, void *arg)
 {
     struct keeper *k = arg;
@@ -348,7 +347,7 @@ static void on_turn_end(struct loop *l, void *arg)
     }
     if (!k->runner || channel_wants_write(k->runner) == false)
         return;
-    if (k->n * 2 > k->most) { /* enough lies here: the runner need not be woken for each */
+    if (k->n * 2 > k->most) { /* enough waits here: no need to wake the runner for each */
         if (!loop_timer_is_set(&k->batch))
             loop_timer_set(l, &k->batch, "batch", loop_now(l) + BATCH_MS, on_batch, k);
         return;
@@ -371,7 +370,7 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
 {
     (void)l;
     struct keeper *k = arg;
-    /* others are not for us: what is to end is said on the channel */
+    /* other signals are ignored: the channel says what is to end */
     if (info->ssi_signo == SIGCHLD)
         child_reap(k->child);
 }
@@ -432,7 +431,7 @@ _Noreturn void keeper_main(const struct runner_paths *paths, unsigned slot, int 
         _exit(1);
     }
     char *sock = runner_paths_of_slot(paths->run, "keeper", slot, ".sock");
-    /* a runner that connects now is refused, and makes another keeper, which waits for our lock */
+    /* a runner that connects now fails and starts another keeper, which waits for our lock */
     unlink(sock);
     mem_free(&sock);
     child_free(&k.child);

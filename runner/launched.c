@@ -10,9 +10,9 @@
 #include "common/spoolfile.h"
 #include "proto/kept.h"
 
-/* A keeper runs one step at a time, so an end ends the newest. */
+/* A keeper runs one step at a time, so an S_ENDED is of the newest. */
 struct launched_search {
-    const struct s_kept *step; /* NULL: what is open is wanted */
+    const struct s_kept *step; /* the one sought; NULL: whatever is open */
     bool seen;
     struct buf open; /* the newest S_LAUNCHED; empty: it has ended */
 };
@@ -63,8 +63,8 @@ static int is_log(const struct dirent *e)
     return strncmp(e->d_name, "keeper-", 7) == 0 && n > 4 && strcmp(e->d_name + n - 4, ".log") == 0;
 }
 
-/* An end in another file than its beginning never happens (report_roll), so each file is looked at
-   alone. */
+/* A step never ends in another file than the one in which it started (report_roll), so each file is
+ * read by itself. */
 static void take_slot(const char *folder, unsigned slot, struct launched_search *s, launched_fn *fn,
                       void *self)
 {

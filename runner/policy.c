@@ -37,7 +37,7 @@ struct policy {
     unsigned next;
 };
 
-/* Has it changed since it was read? A file that comes or goes has. */
+/* True if it has changed, appeared or vanished since it was read. */
 static bool changed(struct watched *w)
 {
     struct stat st = {0};
@@ -87,8 +87,8 @@ void policy_free(struct policy **pp)
     mem_free(pp);
 }
 
-/* The cluster's name is in our certificate, whose signature can be judged only with that name and
-   the anchors. */
+/* The name of the cluster stands in our certificate, whose signature can be verified only with that
+ * name and the anchors. */
 static int read_cluster(struct span bytes, char ret[LIMIT_NAME + 1], struct error *err)
 {
     struct d_signed s;
@@ -133,7 +133,7 @@ static int load_self(struct policy *p, int64_t now, enum refusal *code, struct e
     bool other_cluster = strcmp(p->anchors.cluster, anchors.cluster) != 0;
     anchors_free(&p->anchors);
     certificate_free(&p->self);
-    forget_certificates(p); /* one of them may rest on an administrator who is none any more */
+    forget_certificates(p); /* one of them may rest on a former administrator */
     if (other_cluster)
         revocations_free(&p->revocations);
     p->anchors = anchors;
@@ -151,7 +151,7 @@ static void parse_signers(struct span text, struct minisign_public **ret, size_t
         struct minisign_public key;
         at += n + 1;
         for (n = 0; n < line.n && !strchr(" \t\r", line.p[n]); n++)
-            ; /* the rest of a line is a remark */
+            ; /* the rest of the line is a comment */
         line.n = n;
         if (line.n && line.p[0] != '#' && minisign_public_parse(line, &key, NULL) == 0) {
             *ret = mem_realloc(*ret, *ret_n + 1, sizeof **ret);
@@ -160,7 +160,7 @@ static void parse_signers(struct span text, struct minisign_public **ret, size_t
     }
 }
 
-/* No file: nobody's packages are trusted. */
+/* Without the file no package is trusted. */
 static int load_signers(struct policy *p, struct error *err)
 {
     struct buf text = {0};

@@ -299,6 +299,6 @@ void runner_reap(struct runner *r)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        /* others are keepers' guards: their channels have told */
+        /* the others are guards; their channels have told us */
         installer_reaped(r->installer, pid, status);
 }

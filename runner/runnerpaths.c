@@ -20,8 +20,8 @@ static bool is_tmpfs(const char *path)
     return statfs(path, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
 }
 
-/* /dev/shm is everybody's: what lies there under our name must be a folder of ours that nobody else
-   may enter. */
+/* Anybody may write to /dev/shm, so what has our name there must be our own folder, closed to
+ * others. */
 int runner_paths_claim_memory(const struct runner_paths *h, struct error *err)
 {
     const char *path = h->memory;
@@ -36,8 +36,8 @@ int runner_paths_claim_memory(const struct runner_paths *h, struct error *err)
     return 0;
 }
 
-/* Parameters and results are to touch no disk: run/memory if run is in memory, else a folder of
- * /dev/shm of our own. */
+/* Parameters and results stay off the disks: run/memory if `run` is in memory, else a folder of
+ * our own in /dev/shm. */
 static int find_memory(struct runner_paths *h, struct error *err)
 {
     struct hash digest;
@@ -56,7 +56,7 @@ static int find_memory(struct runner_paths *h, struct error *err)
 
 void runner_paths_leave_memory(const struct runner_paths *h)
 {
-    if (rmdir(h->memory) < 0) /* somebody uses it */
+    if (rmdir(h->memory) < 0) /* it is in use */
         return;
 }
 
@@ -69,7 +69,7 @@ static void find_account(struct runner_paths *h)
 
 int runner_paths_open(struct runner_paths *ret, struct error *err)
 {
-    static struct paths resolved; /* three paths of 4096 bytes are too much for a stack frame */
+    static struct paths resolved; /* three paths of 4096 bytes are too large for the stack */
     int rc = paths_resolve(&resolved, err);
     if (rc < 0)
         return rc;

@@ -21,7 +21,7 @@ struct seen_call {
 };
 
 struct seen {
-    struct seen_call *calls; /* in the order in which they came */
+    struct seen_call *calls; /* in order of arrival */
 };
 
 struct seen *seen_new(void)
@@ -87,7 +87,7 @@ static bool has_turn(const struct seen_call *c, const struct seen_step *step)
     return false;
 }
 
-/* Makes room: calls that have expired are refused for that already. */
+/* Makes room: expired calls are refused anyway. */
 static void sweep(struct seen *s, int64_t now)
 {
     struct seen_call *c, *next;

@@ -126,12 +126,12 @@ void slot_take_kept(struct slot *t, const struct s_kept *k, bool told)
         struct slot_step runs = *h;
         runs.runs = true;
         memmove(t->held + 1, t->held, (size_t)(h - t->held) * sizeof *t->held);
-        t->held[0] = runs; /* whatever the order was, what runs is first */
+        t->held[0] = runs; /* what runs is always the first */
     }
 }
 
-/* The keeper has said all that it holds. What our files had said for it while it was silent, and it
- * does not say, has ended meanwhile or has never reached it. */
+/* The keeper has said all that it holds. What our files said for it while it was silent, and it
+ * does not confirm, has ended meanwhile or has never reached it. */
 static void hear_all(struct slot *t)
 {
     struct slot_step h;

@@ -10,10 +10,10 @@
 #include "common/mem.h"
 #include "runner/keeper.h"
 
-static const char form[8] = "LBHELD1"; /* another one when struct slot_step means something else */
+static const char form[8] = "LBHELD1"; /* another one when struct slot_step changes */
 
 struct entry {
-    uint32_t used; /* set last and taken away first, so that a used one is whole */
+    uint32_t used; /* set last and cleared first, so that a used entry is whole */
     struct slot_step held;
 };
 
@@ -38,7 +38,7 @@ int slotfile_open(const char *path, struct slotfile **ret, struct error *err)
     if (fd < 0)
         return error_errno(err, errno, "cannot open '%s'", path);
     void *p = MAP_FAILED;
-    /* a mapped page without room would end us */
+    /* writing to a mapped page without disk space would kill us */
     int why = posix_fallocate(fd, 0, sizeof(struct slotfile_content));
     if (why == 0) {
         p = mmap(NULL, sizeof(struct slotfile_content), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -20,7 +20,7 @@
 #include "runner/launched.h"
 #include "runner/slot.h"
 
-enum { UNFENCED_MS = 100 /* how soon to look again for a fence that permits what waits */ };
+enum { UNFENCED_MS = 100 /* how soon to read the fence again for steps that wait for it */ };
 
 struct slots_waiting {
     struct buf launch;
@@ -33,13 +33,13 @@ struct slots {
     struct report *report;
     struct slots_events events;
     struct slot_events slot_events;
-    struct slot **slot; /* by number - 1; more than `limit` when there were more before */
+    struct slot **slot; /* by number - 1; may be more than `limit` after a resize */
     unsigned n, limit;
     struct slots_waiting *first, **last;
     unsigned waiting;
-    double average_ms; /* of a step, weighted to the last few; starts as long */
+    double average_ms; /* of a step, weighted to the last few; long at first */
     struct loop_timer timer;
-    int64_t renewed; /* as fence_read said last: it only ever moves on */
+    int64_t renewed; /* what fence_read said last; it only grows */
     struct buf scratch;
 };
 
@@ -63,7 +63,7 @@ static void enqueue(struct slots *s, struct span launch, bool in_front)
     s->waiting++;
 }
 
-/* Takes out the one that *at points to. */
+/* Takes out the step to which *at points. */
 static struct slots_waiting *dequeue(struct slots *s, struct slots_waiting **at)
 {
     struct slots_waiting *w = *at;
@@ -107,8 +107,8 @@ static struct slot *slot_at(struct slots *s, unsigned number)
     return s->slot[number - 1];
 }
 
-/* Without the file a keeper that is silent when the next runner comes may run a step for the second
- * time; that is no reason to run nothing now. */
+/* Without the file, a keeper that does not answer the next runner may run a step a second time.
+ * That is no reason to run nothing now. */
 static void open_file(const struct runner_paths *paths, struct slot *t)
 {
     struct error err = {0};
@@ -135,7 +135,7 @@ static int make_keeper(const struct runner_paths *paths, struct slot *t, struct 
     }
     open_file(paths, t);
     slotfile_clear(t->file);
-    t->heard = true; /* it begins with nothing */
+    t->heard = true; /* a new keeper holds nothing */
     return slot_open(t, c, err);
 }
 
@@ -147,7 +147,7 @@ static void look_again(struct slots *s, int64_t ms)
         loop_timer_set(s->loop, &s->timer, "slots", loop_now(s->loop) + ms, on_timer, s);
 }
 
-/* A slot without a keeper that may get one. */
+/* A slot without a keeper, for which one may be started. */
 static struct slot *empty_slot(struct slots *s)
 {
     for (unsigned i = 1; i <= s->limit; i++) {
@@ -200,8 +200,8 @@ static bool may_start(struct slots *s, const struct s_launch *l)
     return fence_permits(l, s->renewed, now);
 }
 
-/* The first that may start: while no broker is heard, another may be running what is fenced. NULL:
-   none. */
+/* The first step that may start. NULL: none; while no broker is heard, another server may be
+ * running what is fenced. */
 static struct slots_waiting **first_ready(struct slots *s)
 {
     struct s_launch l;
@@ -237,7 +237,7 @@ static void dispatch(struct slots *s)
         look_again(s, TAKE_BACK_MS);
 }
 
-/* Does something wait behind a long step while a slot is idle? */
+/* Takes back a step that waits behind a long one while a slot is idle. */
 static void take_back(struct slots *s)
 {
     int64_t now = loop_now(s->loop);
@@ -282,7 +282,7 @@ static void on_ended(void *self, int64_t ms)
 {
     struct slots *s = self;
     double by = (double)ms - s->average_ms;
-    s->average_ms += by / (by < 0 ? 8 : 2); /* slow to believe that steps are short */
+    s->average_ms += by / (by < 0 ? 8 : 2); /* slow to conclude that steps are short */
 }
 
 static void on_given_back(void *self, struct span launch)
@@ -371,7 +371,7 @@ void slots_halt(struct slots *s, const struct s_halt *h)
     s_halt_encode(h, &message);
     for (unsigned i = 0; i < s->n; i++) {
         struct slot *t = s->slot[i];
-        bool here = t->channel && !t->heard; /* who knows */
+        bool here = t->channel && !t->heard; /* it may be */
         for (unsigned j = 0; j < t->n; j++)
             here |= id_eq(t->held[j].run, h->run) && t->held[j].attempt == h->attempt;
         if (here)
@@ -411,7 +411,7 @@ static void adopt(struct slots *s, unsigned number, const char *path)
     struct slot *t = slot_at(s, number);
     struct channel *c;
     if (channel_connect(path, &c, &err) < 0 || slot_open(t, c, &err) < 0)
-        return; /* its keeper is dead; what it left is its guard's affair */
+        return; /* its keeper is dead; the guard cleans up */
     open_file(s->paths, t);
     buf_clear(&s->scratch);
     s_attach_encode(&a, &s->scratch);
@@ -432,8 +432,7 @@ static void add_from_spool(void *self, const struct s_kept *k)
     slot_take_kept(self, k, false);
 }
 
-/* For a keeper that does not answer: what it runs is in the spool, and what waits there in our
-   file. */
+/* For a keeper that does not answer: the spool says what it runs, our file what waits there. */
 static void answer_for(struct slots *s, struct slot *t)
 {
     struct slot_step h;
@@ -446,7 +445,7 @@ static void answer_for(struct slots *s, struct slot *t)
     }
 }
 
-/* Of "keeper-N.sock"; 0: it is something else. */
+/* The N of "keeper-N.sock"; 0: another name. */
 static unsigned number_of(const char *name)
 {
     static const char stem[] = "keeper-";

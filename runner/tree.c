@@ -35,7 +35,7 @@ int tree_own(struct error *err)
     return 0;
 }
 
-/* The n-th number behind *at, which moves on; the first is 1. */
+/* The n-th number from *at on, which moves on; the first is 1. */
 static unsigned long long take_number(char **at, int n)
 {
     unsigned long long v = 0;
@@ -101,8 +101,8 @@ static struct tree_process *find(const struct tree_table *t, pid_t pid)
     return bsearch(&key, t->v, t->n, sizeof *t->v, by_pid);
 }
 
-/* Marks who descends from us, and of those who descends from the spared one. A chain that is longer
- * than the table has met itself: the table was read while it changed. */
+/* Marks our descendants, and among them those of the spared process. A chain longer than the
+ * table is a loop: the table was read while it changed. */
 static void mark(struct tree_table *t, pid_t self, pid_t except)
 {
     for (size_t i = 0; i < t->n; i++) {

@@ -14,7 +14,7 @@
 
 enum {
     TEXT_MAX = 400, /* of a number or a date as text */
-    SHOWN_MAX = 60  /* of a value that is refused */
+    SHOWN_MAX = 60  /* of a refused value */
 };
 
 /* ---- Types */
@@ -54,7 +54,7 @@ static bool text_to_float(struct span s, double *ret)
     return *end == 0 && isfinite(*ret);
 }
 
-/* Appends `v` as `type`; false: it is none. */
+/* Appends `v` as `type`. False: it cannot be one. */
 static bool convert(struct span type, const struct value *v, struct buf *out)
 {
     bool text = v->type == VALUE_STR;
@@ -131,8 +131,8 @@ static int judge_allowed(const struct d_parameter *p, const struct value *v, str
                : 0;
 }
 
-/* glibc needs memory by the product of counted repeats, and exponential time for back
-   references. */
+/* glibc needs memory in proportion to the product of counted repeats, and exponential time for back
+ * references. */
 static bool pattern_is_bounded(const char *p)
 {
     unsigned long product = 1;

@@ -33,7 +33,7 @@ struct inquiry {
     struct bound bound;
     struct seen_step seen;
     enum seen_answer answer;
-    enum refusal code; /* what a refusal of the running check is called */
+    enum refusal code; /* the code of a refusal by the current check */
 };
 
 static bool is_package_job(struct span job)
@@ -63,8 +63,8 @@ static int check_certificate(struct inquiry *q, struct error *err)
                               err);
 }
 
-/* Read without being believed, only to ask which call this may be: the table of steps taken knows
- * since when it runs. */
+/* Decoded but not yet trusted, only to learn which call this may be: the table of accepted steps
+ * knows since when it runs. */
 static int check_form(struct inquiry *q, struct error *err)
 {
     struct d_signed s;
@@ -85,9 +85,9 @@ static int check_form(struct inquiry *q, struct error *err)
     return 0;
 }
 
-/* Signature (batches: verified roots are remembered), cluster, caller's name, form, expiry, grant
- * `call JOB@ADDRESS`. A call must begin before it expires; the later steps of an attempt that did
- * are judged as of its beginning. */
+/* Signature (for batches, verified roots are remembered), cluster, caller's name, form, expiry,
+ * grant `call JOB@ADDRESS`. A call must start before it expires; later steps of its attempt are
+ * judged as of that start. */
 static int check_call(struct inquiry *q, struct error *err)
 {
     const struct certificate *self = policy_self(q->v->policy);
@@ -130,7 +130,8 @@ static int check_job_hash(struct inquiry *q, struct error *err)
     return 0;
 }
 
-/* How often may it be tried? As often as its definition says, unless the job leads back to it. */
+/* A step may be tried as often as its definition says, unless a goto of the job leads back to
+ * it. */
 static int check_turn(struct inquiry *q, bool loops, struct error *err)
 {
     uint64_t most = q->step.attempts ? q->step.attempts : 1;
@@ -227,8 +228,8 @@ static int check_package(struct inquiry *q, struct error *err)
     return rc;
 }
 
-/* Who says that this job may run here? For a package's own job, the package: the job is made again
- * and compared. For another, a file of this server with the job's hash as its name. */
+/* May this job run here? The own job of a package is made again from the package and compared. Any
+ * other needs a file of this server that is named by the hash of the job. */
 static int check_job_allowed(struct inquiry *q, struct error *err)
 {
     q->code = REFUSAL_WRONG_JOB;
@@ -286,16 +287,16 @@ static const struct verify_check {
     const char *name;
     int (*judge)(struct inquiry *q, struct error *err); /* sets q->code before it can fail */
 } checks[] = {
-    {"origin", check_origin},           /* a caller has signed it */
-    {"server", check_server},           /* we know who we are and whom to believe */
-    {"certificate", check_certificate}, /* the caller's: signed, in time, not revoked */
-    {"form", check_form},               /* call and job are what they should be */
+    {"origin", check_origin},           /* a caller signed it */
+    {"server", check_server},           /* we have a valid identity and know whom to trust */
+    {"certificate", check_certificate}, /* the caller's: signed, not expired, not revoked */
+    {"form", check_form},               /* call and job are well-formed */
     {"call", check_call},               /* signature, cluster, expiry, grant */
     {"address", check_address},         /* it is for this server */
-    {"job hash", check_job_hash},       /* the job is the one that was signed */
+    {"job hash", check_job_hash},       /* it is the job that was signed */
     {"step", check_step},               /* the step is in the job */
-    {"proxy", check_proxy},             /* asked again at every step */
-    {"package", check_package},         /* installed, unaltered, signed by somebody trusted */
+    {"proxy", check_proxy},             /* the proxy is known and allows the subsystem */
+    {"package", check_package},         /* installed, unaltered, its signer trusted */
     {"job", check_job_allowed},         /* this server accepts the job */
     {"parameters", check_parameters},   /* complete, known, typed */
     {"new", check_new},                 /* it has not run before */
@@ -316,12 +317,12 @@ static uint64_t least_set(uint64_t a, uint64_t b)
 static uint64_t on_lost_of(const struct inquiry *q)
 {
     if (q->call.on_lost == ON_LOST_RERUN || q->request->on_lost == ON_LOST_RERUN)
-        return ON_LOST_RERUN; /* the cautious reading: the fence ends it in time */
+        return ON_LOST_RERUN; /* to be safe: then the fence ends it in time */
     return q->call.on_lost != ON_LOST_DEFAULT ? q->call.on_lost : q->request->on_lost;
 }
 
-/* What exit codes mean: those that the step names are successes; of the others, what the package
- * says stands, but no other is a success. A step that names none leaves it all to the package. */
+/* What exit codes mean: those that the step names are successes. For the others the package
+ * decides, but none of them is a success. A step that names none leaves all to the package. */
 static struct wire_list exit_codes_of(const struct inquiry *q, struct buf *items)
 {
     const struct wire_list said =
@@ -350,7 +351,7 @@ static struct wire_list exit_codes_of(const struct inquiry *q, struct buf *items
     return wire_list_from(items, n);
 }
 
-/* As the broker counts, too: the least is the same for both. */
+/* The broker counts by the same minimum. */
 static uint64_t lost_after_of(const struct inquiry *q)
 {
     uint64_t ms = q->call.lost_after_ms ? q->call.lost_after_ms : q->request->lost_after_ms;

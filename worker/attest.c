@@ -1,4 +1,4 @@
-/* attest.c - what this server can run now, as an ATTEST. */
+/* attest.c - tells the broker what this server can run now: ATTEST. */
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -55,7 +55,7 @@ static void add_number(struct buf *items, uint32_t *count, const char *name, int
     ++*count;
 }
 
-/* For people who look at `lbctl servers`; nothing is decided by them. Sorted by name. */
+/* For people who read `lbctl servers`; no decision rests on them. Sorted by name. */
 static void add_facts(const struct worker *w, struct buf *items, uint32_t *count)
 {
     struct utsname u;
@@ -104,7 +104,7 @@ void attest_now(struct worker *w)
     struct buf b = {0};
     w->attest_at = 0;
     if (!dialer_is_up(w->dialer))
-        return; /* said when a session is open */
+        return; /* sent when a session opens */
     encode(w, &b);
     int rc = b.n > LIMIT_FRAME ? -EMSGSIZE : dialer_send(w->dialer, buf_span(&b));
     if (rc == -EMSGSIZE)

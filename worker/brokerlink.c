@@ -1,5 +1,4 @@
-/* brokerlink.c - the session with the broker: what comes in, and what this server says of
- * itself. */
+/* brokerlink.c - the session with the broker. */
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -93,7 +92,7 @@ static void session_refused(void *self, const struct m_refused *refused)
 
 static void session_window(void *self)
 {
-    (void)self; /* the turn's end sends on */
+    (void)self; /* the end of the turn sends on */
 }
 
 static void take_revoked(struct worker *w, struct span list)

@@ -126,8 +126,8 @@ static void check_signers(struct check *c)
 
 /* ---- The broker */
 
-/* The broker is asked with a protocol that nobody speaks. It answers that to a peer whose key it
- * knows, and only then; a session would end the one of the worker that runs here. */
+/* Greets the broker with a protocol version that does not exist. The broker says so to a peer whose
+ * key it knows, and to no other. A real session would end that of the worker that runs here. */
 enum { NO_PROTOCOL = 255 };
 
 struct check_answer {
@@ -202,8 +202,8 @@ static void check_broker(struct check *c)
 
 /* ---- This server */
 
-/* Its lock tells; a connection would be taken for a new worker's, and the one that is attached be
-   dropped. */
+/* By its lock: a connection would count as a new worker's, and the attached one would be
+ * dropped. */
 static void check_runner(struct check *c)
 {
     struct error err = {0};
@@ -237,7 +237,7 @@ static bool nobody_uses(void *self, const struct hash *job)
 {
     (void)self;
     (void)job;
-    return true; /* looking throws nothing away */
+    return true; /* a check removes no version */
 }
 
 static void job_trouble(void *self, const char *file, const struct error *why)

@@ -3,8 +3,8 @@
  *   WANTED --chunks--> FETCHED --signer's certificate--> CERTIFIED --S_INSTALL--> INSTALLING
  *   --S_INSTALLED--> here
  *
- * A failure anywhere leads to RESTING, and after a while back to WANTED. What lies in var/incoming
- * is believed by nobody: the runner judges hash and signature. */
+ * A failure anywhere leads to RESTING, and after a while back to WANTED. Nobody trusts what lies in
+ * var/incoming: the runner verifies hash and signature. */
 #include "worker/desired.h"
 
 #include <errno.h>
@@ -35,7 +35,7 @@ struct desired {
     struct desired_calls calls;
     struct desired_wanted *v;
     size_t n;
-    uint64_t req; /* of the question that is open; 0: none */
+    uint64_t req; /* of the request without an answer yet; 0: none */
     uint64_t last_req;
     int64_t asked_at;
     struct buf message;
@@ -83,7 +83,7 @@ static char *path_of(const struct desired *d, const struct desired_wanted *w)
     return mem_printf("%s/%s", d->incoming, hex_format(w->package.b, sizeof w->package.b, hex));
 }
 
-/* The one that is worked at: the first that is not resting. */
+/* The one in work: the first that is not resting. */
 static struct desired_wanted *current(struct desired *d)
 {
     for (size_t i = 0; i < d->n; i++)
@@ -133,7 +133,8 @@ static void ask_chunk(struct desired *d, struct desired_wanted *w, int64_t now)
     int64_t offset = bytes_here(path);
     if (!w->signature.n && offset && (uint64_t)offset >= w->size)
         offset =
-            /* whole, but the signature came to an earlier process: one byte brings it again */
+            /* complete, but an earlier process got the signature: asking for one byte brings it
+             * again */
             (int64_t)w->size - 1;
     struct m_get m = {.req = d->req = ++d->last_req,
                       .package = w->package,
@@ -153,7 +154,7 @@ static void ask_certificate(struct desired *d, struct desired_wanted *w, int64_t
         return;
     }
     if (s.signer.n == 0) {
-        w->state = CERTIFIED; /* signed by a key that speaks for itself */
+        w->state = CERTIFIED; /* signed by a key that needs no certificate */
         return;
     }
     struct m_certificate m = {.req = d->req = ++d->last_req, .name = s.signer, .serial = s.serial};
@@ -198,7 +199,7 @@ static void go_on(struct desired *d, int64_t now)
 
 /* ---- Answers */
 
-/* Takes a wanted list that is new; what goes on for a package that is still wanted goes on. */
+/* Takes a new list; work on a package that is still wanted goes on. */
 void desired_set(struct desired *d, const struct m_desired *m, int64_t now)
 {
     struct desired_wanted *old = d->v;
@@ -313,7 +314,7 @@ void desired_installed(struct desired *d, const struct s_installed *s, int64_t n
     if (!w || w->state != INSTALLING)
         return;
     char *path = path_of(d, w);
-    unlink(path); /* it is installed; or it is not what it should be, and is fetched anew */
+    unlink(path); /* it is installed, or it is wrong and will be fetched again */
     mem_free(&path);
     if (s->code == REFUSAL_NONE) {
         remove_wanted(d, w);

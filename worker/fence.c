@@ -37,7 +37,7 @@ int fence_open(struct fence **ret, const char *path, const struct id *boot, stru
     *ret = mem_zalloc(1, sizeof **ret);
     (*ret)->at = p;
     if (!id_eq((*ret)->at->boot, *boot)) {
-        /* first the number, so that nobody takes the old one for ours */
+        /* the number first, so that nobody reads the old one with the new boot id */
         fence_set(*ret, 0);
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         (*ret)->at->boot = *boot;

@@ -1,5 +1,5 @@
-/* inout.c - between the loop and the core: events in, effects gathered, and let go in the one order
-   that is safe. */
+/* inout.c - between the loop and the core: events in, effects gathered, then released in the one
+ * order that is safe. */
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -83,7 +83,7 @@ void worker_feed(struct worker *w, struct wcore_event ev)
             buf_add(&execute, e->body.p, e->body.n);
             break;
         case WCORE_FX_FORGET:
-            break; /* what its entries take is given back by spool_tidy */
+            break; /* spool_tidy reclaims the space of its entries */
         }
     }
     if (execute.n)
@@ -130,8 +130,8 @@ int worker_replay(struct worker *w, struct error *err)
 
 /* ---- Out */
 
-/* As much as the runner reads; when it reads on, there is a turn for the rest. What was for one
- * that is gone is asked for again when there is another. */
+/* Sends as much as the runner reads; the rest follows when it reads on. What was for a runner
+ * that is down is asked for again when there is one. */
 static void tell_runner(struct worker *w)
 {
     struct span m;
@@ -174,10 +174,10 @@ static void tell_logs(struct worker *w)
     if (rc < 0)
         log_warn("logs: %s", err.text);
     else if (rc > 0)
-        loop_set_deadline(w->loop, loop_now(w->loop)); /* more, after others have had their turn */
+        loop_set_deadline(w->loop, loop_now(w->loop)); /* there is more, after the others' turn */
 }
 
-/* b: 0: none. */
+/* b 0: none. */
 static int64_t earlier(int64_t a, int64_t b)
 {
     return b ? loop_earlier(a, b) : a;
@@ -196,8 +196,8 @@ void worker_let_go(struct worker *w)
 {
     struct error err = {0};
     if (spool_flush(w->spool, &err) < 0) {
-        /* Nothing that rests on it may leave. The next process replays what is there; children live
-           on. */
+        /* Nothing that rests on it may leave. The next process replays what is there; the children
+         * live on. */
         log_error("%s", err.text);
         queue_clear(&w->to_broker);
         queue_clear(&w->to_runner);

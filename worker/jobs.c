@@ -98,7 +98,7 @@ static bool parameter_is_listed(struct span listed, struct span name)
     return false;
 }
 
-/* A parameter of the call, declared as the package declares the one that it is bound to. */
+/* A parameter of the call, declared like the package's parameter to which it is bound. */
 static void add_parameter(struct lists *l, const struct d_binding *b, const struct d_runnable *r)
 {
     struct d_parameter p = {.type = span_str("string"), .required = true};
@@ -201,7 +201,7 @@ static int keep_compiled(const struct jobs *j, const struct job_here *h, struct 
     return rc;
 }
 
-/* Takes the bytes. */
+/* Takes ownership of the bytes. */
 static int add(struct jobs_reading *r, struct buf *bytes, bool file, unsigned older,
                struct error *err)
 {
@@ -266,7 +266,7 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The names of a folder in their order, so that two readings of one folder are alike. */
+/* The names of a folder, sorted, so that two readings give the same. */
 static int names_in(const char *folder, char ***ret, size_t *ret_n, struct error *err)
 {
     DIR *d = opendir(folder);
@@ -340,7 +340,7 @@ static bool packages_are_here(const struct jobs *j, const struct older *o)
     return true;
 }
 
-/* Attests it if it is within the bounds. *room: bytes that are left. */
+/* Attests it if it is within the bounds. *room: bytes left. */
 static bool attest_older(struct jobs_reading *r, struct older *o, size_t *room)
 {
     if (r->now - o->since > JOBS_OLDER_MS || o->rank > JOBS_OLDER || r->n >= LIMIT_JOBS ||
@@ -358,7 +358,7 @@ static bool attest_older(struct jobs_reading *r, struct older *o, size_t *room)
     return true;
 }
 
-/* Versions that nobody needs any more go: what is not there, nobody can have run. */
+/* Removes the versions that nobody needs: what is not there cannot be run. */
 static int read_older(struct jobs_reading *r, struct error *err)
 {
     struct older *v;

@@ -1,5 +1,5 @@
-/* join.c - lbworker join: this machine becomes a server of a cluster, by a token on standard
-   input. */
+/* join.c - lbworker join: makes this machine a server of a cluster, with a token read from standard
+ * input. */
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>

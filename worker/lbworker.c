@@ -1,8 +1,9 @@
-/* lbworker.c - one per server: subscribes at the broker, decides what runs, ships results and logs.
+/* lbworker.c - one for each server: connects to the broker, decides what runs, ships results and
+ * logs.
  *
- * Reading order of this room: core/ (what is decided), worker.h (the parts), worker.c (what wakes
- * it), inout.c (the order in which things leave), brokerlink.c and runnerlink.c (its two peers),
- * spool.c, jobs.c, needs.c, desired.c, logship.c. */
+ * Reading order of this room: core/ (what is decided), worker.h (the parts), worker.c (what
+ * wakes it), inout.c (the order in which things leave), brokerlink.c and runnerlink.c (its two
+ * peers), spool.c, jobs.c, needs.c, desired.c, logship.c. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

@@ -13,8 +13,8 @@
 /* A chunk on its way. */
 struct logship_flight {
     char *name;     /* of its file, which may have gone */
-    uint64_t total; /* bytes of this session up to its end */
-    int64_t place;  /* behind it in its file */
+    uint64_t total; /* bytes of this session up to the end of the chunk */
+    int64_t place;  /* after the chunk in its file */
 };
 
 struct logship {
@@ -24,7 +24,7 @@ struct logship {
     struct logship_flight *flights;
     size_t first, n, cap;
     bool moved;
-    /* "name place" lines of the process before, for files that are not yet seen */
+    /* lines "name place" of the last process, for files not yet seen */
     struct buf saved;
     struct buf message;
 };
@@ -63,8 +63,8 @@ void logship_close(struct logship **pl)
     mem_free(pl);
 }
 
-/* Where the process before had come to in this file. A place that does not hold (the file is
- * another now) is found out by the reader, and then all of it is shipped. */
+/* The place that the last process had reached in this file. If it is wrong, because the file is
+ * another one now, the reader notices, and the whole file is shipped. */
 static int64_t saved_place(struct logship *l, const char *name)
 {
     size_t n = strlen(name);
@@ -120,7 +120,7 @@ static int open_shipper(struct logship *l, struct spool_file *f, struct error *e
     return spoolfile_reader_open(f->path, f->shipped, &f->shipper, err);
 }
 
-/* Ships from one file. 1: stopped by the credit or by `send`; 0: all of it is on its way. */
+/* Ships from one file. 1: credit or `send` allowed no more; 0: all of it is on its way. */
 static int pump_file(struct logship *l, struct spool_file *f, size_t *left,
                      int (*send)(void *, struct span), void *self, struct error *err)
 {
@@ -177,7 +177,7 @@ static struct spool_file *file_named(struct logship *l, const char *name)
 void logship_acked(struct logship *l, uint64_t bytes)
 {
     if (bytes > l->sent)
-        bytes = l->sent; /* it cannot have more than it was given */
+        bytes = l->sent; /* the broker cannot have more than was sent */
     if (bytes > l->acked)
         l->acked = bytes;
     while (l->first < l->n && l->flights[l->first].total <= l->acked) {

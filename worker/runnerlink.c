@@ -17,7 +17,7 @@
 #include "common/paths.h"
 
 enum {
-    RETRY_MIN_MS = 50, /* a runner that was just started listens within this or twice this */
+    RETRY_MIN_MS = 50, /* a runner that has just started listens within this or twice this */
     RETRY_MAX_MS = 2000,
     SPAWN_MAX_MS = 10000 /* between two starts of a runner that dies at once */
 };
@@ -34,7 +34,7 @@ struct runnerlink {
     bool up, writing;
     struct loop_timer retry;
     int64_t retry_ms, spawn_ms, spawn_after;
-    pid_t pid; /* of the runner that we started; 0: none lives */
+    pid_t pid; /* of the runner that we started; 0: none is alive */
     char trouble[ERROR_TEXT_MAX];
 };
 
@@ -73,8 +73,8 @@ static int spawn(struct runnerlink *l, struct error *err)
     posix_spawnattr_t attr;
     posix_spawn_file_actions_t files;
     sigset_t none, all;
-    /* It would find its home in the environment, too; but that of a process with keys nobody can
-       read. */
+    /* The runner finds its home in the environment, too, but nobody can read the environment of a
+     * process that is not dumpable. */
     char *home = secure_getenv("LONGBOAT_HOME");
     char *argv[] = {l->program, home ? "--home" : NULL, home, NULL};
     sigemptyset(&none);

@@ -85,16 +85,16 @@ static int by_name(const void *a, const void *b)
     return order ? order : x->generation < y->generation ? -1 : x->generation > y->generation;
 }
 
-/* The file system's clock ticks, by 4 ms or by as much as 2 s: what comes within the tick in which
- * the folder was read leaves its mtime as it is. So only an mtime that was old by then says that
- * nothing is new. */
+/* A file system's clock ticks every 4 ms, or only every 2 s. What comes in the same tick in
+ * which the folder was read does not change its mtime. So only an mtime that was old by then
+ * proves that there is nothing new. */
 static bool has_settled(const struct timespec *mtime)
 {
     int64_t age = clock_wall_ms() - ((int64_t)mtime->tv_sec * 1000 + mtime->tv_nsec / 1000000);
     return age > SETTLED_MS;
 }
 
-/* New names in the folder; its mtime says whether there can be any. */
+/* Finds new names in the folder, if its mtime says that there can be any. */
 static int look(struct spool *s, struct error *err)
 {
     struct stat st;
@@ -152,7 +152,7 @@ static int take_id(struct spool *s, struct error *err)
     return rc;
 }
 
-/* One worker writes a spool. */
+/* Only one worker may write a spool. */
 static int take_lock(struct spool *s, struct error *err)
 {
     char *path = mem_printf("%s/worker.lock", s->folder);
@@ -292,7 +292,7 @@ int spool_flush(struct spool *s, struct error *err)
 
 /* ---- Tidying */
 
-/* Whose entry is it? False: it names no attempt, or is not readable as an entry of the spool. */
+/* The attempt of an entry. False: it names none, or is malformed. */
 static bool attempt_of(uint64_t kind, struct span entry, struct id *ret_run, uint64_t *ret_attempt)
 {
 #define OF(UP, name) \
@@ -330,7 +330,7 @@ static bool attempt_of(uint64_t kind, struct span entry, struct id *ret_run, uin
 struct tidy {
     spool_knows_fn *knows;
     void *self;
-    struct spoolfile *to; /* NULL: only look */
+    struct spoolfile *to; /* NULL: only count */
     bool needed;
 };
 

@@ -106,8 +106,8 @@ static int open_bell(struct worker *w, struct error *err)
         rc = socket_path_check(path, err);
     if (rc < 0)
         return rc;
-    memcpy(at.sun_path, path, strlen(path) + 1); /* it fits: just checked */
-    /* of a worker that was killed: we hold the spool's lock */
+    memcpy(at.sun_path, path, strlen(path) + 1); /* it fits: socket_path_check */
+    /* left by a killed worker: we hold the lock of the spool */
     unlink(path);
     w->bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     mode_t mask = umask(0177);
@@ -289,7 +289,7 @@ static void runner_message(void *self, uint64_t kind, struct span message)
     struct s_installed s;
     switch (kind) {
     case KIND_S_KEPT:
-        worker_feed_spool(w); /* what a keeper wrote before it said this counts before it: core.h */
+        worker_feed_spool(w); /* what the keeper wrote before must come first: core.h */
         worker_feed_message(w, WCORE_KEPT, message);
         break;
     case KIND_S_KEPT_END:
@@ -356,7 +356,7 @@ static void turn_end(struct loop *l, void *arg)
         desired_tick(w->desired, now);
     keep_fence(w);
     worker_let_go(w);
-    if (w->renew && w->to_broker.taken == w->to_broker.bytes.n) { /* nothing it would overtake */
+    if (w->renew && w->to_broker.taken == w->to_broker.bytes.n) { /* it overtakes nothing */
         w->renew = false;
         dialer_renew(w->dialer);
     }

@@ -1,8 +1,9 @@
-/* lbunpack.c - installs one package into a server's store, in a process that can do nothing else.
+/* lbunpack.c - installs one package into a server's store, in a process that can do nothing
+ * else.
  *
- * Started by lbrunner. Whatever a hostile archive made of the parsers of zstd, tar or JSON, it
- * could write to the store's folder and read three files; lbrunner believes only what it verifies
- * there itself, at every step. */
+ * lbrunner starts it. Even if a hostile archive took over the parsers of zstd, tar or JSON, it
+ * could only write to the folder of packages and read three files; lbrunner verifies again at
+ * every step what lies there. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

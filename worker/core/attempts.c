@@ -1,11 +1,10 @@
 /* attempts.c - the durable state of the worker: attempts, as the entries of the spool make and
  * change them.
  *
- * A step of the core and a replay change it through the same function, attempts_apply, so replay
- * gives the state. The files of the spool are replayed one after the other, not in the order in
- * which they were written; therefore an entry that is about nothing we know (a keeper's word on an
- * attempt that is recorded, or finished) is passed over, and of two that say the same the first
- * counts. */
+ * Events and replay change the state through one function, attempts_apply, so that replay gives
+ * the same state. The files of the spool are replayed one after the other, not in the order in
+ * which they were written. Therefore an entry about an attempt that we no longer know (recorded
+ * or finished) is skipped, and of two entries that say the same the first counts. */
 #include "worker/core/inside.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* core.c - one event in, effects out: see core.h. Who may change what: attempts.c alone the durable
- * state, by entries; slots.c decides what starts and stops, outbox.c what the broker is told. */
+/* core.c - one event in, effects out: see core.h. attempts.c alone changes durable state, by
+ * entries; slots.c decides what starts and stops, outbox.c what the broker is told. */
 #include "worker/core/inside.h"
 
 #include <inttypes.h>
@@ -58,8 +58,8 @@ void wcore_out_free(struct wcore_out *out)
 
 /* ---- Messages of the broker */
 
-/* Nothing of it was asked for: the broker may give it to another. The spool says so before the
-   broker can hear it. */
+/* No step of it was asked for, so the broker may give it to another server. The spool says so
+ * before the broker can hear it. */
 static void give_back(struct wcore *c, struct wattempt *a, const char *reason)
 {
     struct id run = a->run->id;
@@ -138,8 +138,8 @@ static void on_stop(struct wcore *c, const struct m_stop *s)
         slots_stop(c, a, JOB_CANCELLED, s->force, s->reason);
 }
 
-/* The newest step that was launched, ended or not: the broker is to know that the attempt runs, and
-   how far it is. */
+/* Tells the broker of the newest step that was launched, ended or not: that the attempt runs,
+ * and how far it is. */
 static void say_started(struct wcore *c, struct wattempt *a)
 {
     a->say_started = false;
@@ -159,7 +159,7 @@ static void on_recall(struct wcore *c, const struct m_recall *r)
     if (a && (a->state == ATTEMPT_FINISHED || a->n_tries)) {
         if (a->state == ATTEMPT_LIVE)
             say_started(c, a);
-        return; /* too late: a step of it is asked for */
+        return; /* too late: a step of it was asked for */
     }
     if (a)
         give_back(c, a, "recalled");
@@ -351,7 +351,7 @@ int wcore_replay(struct wcore *c, struct span entry, struct error *err)
     return attempts_apply(c, entry, err);
 }
 
-/* The first event after a replay: what was decided is taken up where the spool left it. */
+/* The first event after a replay: goes on from where the spool ends. */
 static void begin(struct wcore *c)
 {
     struct wrun *r, *next;

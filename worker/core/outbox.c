@@ -1,10 +1,10 @@
 /* outbox.c - what the broker must be told until it says RECORDED: HAVE after each WELCOME, and
  * RESULT.
  *
- * The spool has the outcome before the broker hears of it. A session says everything again; within
- * one session a RESULT leaves once, and no more are under way than OUTBOX_BYTES, so that a thousand
- * results after a broker's outage neither flood the session's queue nor hold up what else is to be
- * said. */
+ * The spool has an outcome before the broker hears of it. Each session says everything again;
+ * within a session a RESULT leaves once. At most OUTBOX_BYTES are on their way, so that a
+ * thousand results after an outage neither flood the queue of the session nor delay other
+ * messages. */
 #include "worker/core/inside.h"
 
 #include <string.h>
@@ -54,7 +54,7 @@ void outbox_refuse(struct wcore *c, struct wattempt *a, enum refusal code, const
 void outbox_recorded(struct wcore *c, struct wattempt *a)
 {
     if (a->state != ATTEMPT_FINISHED)
-        return; /* of an outcome that we have not given: not ours to forget */
+        return; /* we gave no outcome, so there is nothing to forget */
     struct wrun run = {.id = a->run->id};
     struct wattempt gone = {.run = &run, .attempt = a->attempt};
     SPOOL(c, a, s_recorded, .run = run.id, .attempt = a->attempt);

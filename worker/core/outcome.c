@@ -1,16 +1,16 @@
-/* outcome.c - folds what became of an attempt's steps into the three layers of its outcome record
- * (proto/outcome.h).
+/* outcome.c - folds what became of an attempt's steps into the three layers of its outcome
+ * record (proto/outcome.h).
  *
- * The package layer looks at the last try of each step of the job's main part; a failure that a
- * goto has handled, and the steps that always run, do not count. The record lists all tries. It
- * must fit into a message, so when children were talkative the older tries lose their outputs,
- * messages and command lines first. */
+ * The package layer looks at the last try of each step in the main part of the job. Failures
+ * that a goto has handled and `always` steps do not count. The record lists all tries. It must
+ * fit into one message: if it would not, older tries lose their outputs, messages and command
+ * lines first. */
 #include "worker/core/inside.h"
 
 #include <string.h>
 
 enum {
-    FULL_BYTES = LIMIT_OUTCOME / 2, /* of tries with all they said */
+    FULL_BYTES = LIMIT_OUTCOME / 2, /* of tries with all that they said */
     /* of tries without; the rest is for the run's own outputs and message */
     BARE_BYTES = LIMIT_OUTCOME / 4,
     BARE_MAX = 1024 /* one such try: names, a hash, numbers */
@@ -53,7 +53,7 @@ static bool counts(const struct wattempt *a, const struct wtry *t)
     return t->ended && t->action != ACTION_RETRY && !a->job->steps[t->step].always;
 }
 
-/* The run's outputs: those of its steps, a later one's before an earlier one's of the same name. */
+/* The outputs of the run: those of its steps; of two with the same name, that of the later step. */
 static struct wire_list merge_outputs(const struct wattempt *a, struct buf *items)
 {
     struct wire_list all = {.count = 0};
@@ -85,7 +85,7 @@ static void encode(struct d_outcome *o, struct buf *out)
     d_outcome_encode(o, out);
 }
 
-/* A sentence of ours may be cut to fit; what a child said is within the limit already. */
+/* Our own sentence may be cut to fit; a child's is within the limit already. */
 static struct span text_of(const char *text)
 {
     struct span s = span_str(text);

@@ -1,6 +1,6 @@
 /* slots.c - which step runs next: at most `slots` at a time (and `ahead` more that wait at the
- * runner), attempts that have begun before those that have not, each in the order in which it came.
- * Who waits for another try holds no slot. */
+ * runner). Attempts that have started go first, each group in the order of arrival. An attempt that
+ * waits for a retry holds no slot. */
 #include "proto/kept.h"
 #include "worker/core/inside.h"
 
@@ -45,8 +45,8 @@ void slots_arm(struct wcore *c, struct heap *h, struct heap_node *node, int64_t 
         heap_insert(h, node, at, c->tie++);
 }
 
-/* What is left of `ms` that began at wall time `since`; a wall clock that has jumped makes it
- * neither longer nor negative. */
+/* What is left of `ms` from wall time `since` on; a wall clock that has jumped makes it neither
+ * longer nor negative. */
 static int64_t left_of(const struct wcore *c, int64_t since, uint64_t ms)
 {
     int64_t most = ms < INT64_MAX / 4 ? (int64_t)ms : INT64_MAX / 4;
@@ -165,7 +165,7 @@ void slots_stop(struct wcore *c, struct wattempt *a, enum job_outcome as, bool f
         return;
     steps_fold(a, &m);
     if (m.always && !force)
-        return; /* what counts is over; the steps that always run have their own time */
+        return; /* the outcome is decided; `always` steps have their own time */
     SPOOL(c, a, s_stopped, .run = a->run->id, .attempt = a->attempt, .at = c->ev->wall,
           .job = m.always ? m.verdict : as, .force = force, .reason = why);
     dequeue(c, a);
@@ -188,7 +188,7 @@ void slots_runner_up(struct wcore *c)
     }
 }
 
-/* No keeper will ever report this step: its outcome is ours to write. */
+/* No keeper will ever report this step, so we write its outcome. */
 static void end_step(struct wcore *c, struct wattempt *a, struct wtry *t,
                      enum package_outcome package, const char *why)
 {

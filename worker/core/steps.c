@@ -1,9 +1,9 @@
-/* steps.c - the step machine of DESIGN 10, as a fold.
+/* steps.c - the step machine, as a fold.
  *
- * Where an attempt stands follows from its job, from the steps that were asked for, in their order,
- * and from how they ended; steps_fold computes it anew each time and stores nothing but what each
- * end led to. A stop (cancel, or the end of the call's time) acts on the last try only: what came
- * before has already led to what came after. */
+ * How far an attempt is follows from its job, from the steps that were asked for, in order, and
+ * from how they ended. steps_fold computes it anew each time and stores only what each end led
+ * to. A stop (cancel, or timeout of the call) acts on the last try alone: the earlier ones have
+ * had their effect. */
 #include "worker/core/inside.h"
 
 #include <errno.h>
@@ -112,11 +112,11 @@ void wjob_drop(struct wcore *c, struct wjob **pj)
 struct fold {
     struct wattempt *a;
     struct machine *m;
-    int at;         /* the step that is next; -1: none is left in this part of the job */
+    int at;         /* the next step; -1: none is left in this part of the job */
     unsigned visit; /* tries of it since the job came to it */
-    bool decided;   /* the job's outcome is */
+    bool decided;   /* the outcome of the job is decided */
     bool retry;
-    bool launched; /* anything, up to the try that is looked at */
+    bool launched; /* any try so far was launched */
     struct wtry *last;
 };
 
@@ -147,7 +147,7 @@ static void decide_stopped(struct fold *f, const struct wtry *by)
         f->m->message = buf_span(&f->a->stopped_why);
 }
 
-/* Would this failure be tried again? A refusal is not: it would be refused again. */
+/* True if this failure is retried. A refusal is not: it would be refused again. */
 static bool is_tried_again(const struct fold *f, const struct d_step *s, const struct wtry *t)
 {
     if (f->visit >= s->attempts || t->o.cancelled || t->o.package == PACKAGE_UNKNOWN)
@@ -221,7 +221,7 @@ static void fold_step(struct fold *f, struct wtry *t)
     } else if (t->o.package == PACKAGE_UNKNOWN) {
         decide(f, JOB_UNKNOWN, t);
     } else if (t->o.cancelled) {
-        /* Ended without our asking: by the fence, so that the broker may run it elsewhere. */
+        /* Ended by the fence, not by us, so that the broker may run it elsewhere. */
         decide(f, f->a->x.on_lost == ON_LOST_RERUN ? JOB_LOST : JOB_CANCELLED, t);
         if (f->a->stopped)
             decide_stopped(f, t);
@@ -257,7 +257,7 @@ static uint64_t starts_of(const struct wattempt *a, unsigned step)
     return n;
 }
 
-/* After the last try has ended: a stop, the guard against loops, and what comes next. */
+/* After the end of the last try: a stop, the guard against loops, and what comes next. */
 static void conclude(struct fold *f)
 {
     struct wattempt *a = f->a;
@@ -291,7 +291,7 @@ void steps_fold(struct wattempt *a, struct machine *m)
     for (unsigned i = 0; i < a->n_tries; i++) {
         struct wtry *t = &a->tries[i];
         if (a->job->steps[t->step].always && !f.decided)
-            /* a stop has cut off what the steps before would have led to */
+            /* a stop has cut off what the earlier steps would have led to */
             decide_stopped(&f, NULL);
         f.retry = false;
         f.at = (int)t->step;
