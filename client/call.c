@@ -144,6 +144,7 @@ static int encode(const struct longboat *lb, const struct longboat_call *o, stru
         .index = o->index,
         .turn = o->turn,
         .plan = span_str(o->plan),
+        .item = span_str(o->item),
     };
     return call_encode(&body, out, err);
 }

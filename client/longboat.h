@@ -66,6 +66,7 @@ struct longboat_call {
     struct id parent;
     const char *plan, *task; /* plan: the parent's name, as events show it */
     uint64_t index, turn;
+    const char *item; /* which of its siblings it is, for people: "orders"; NULL: no siblings */
 };
 struct longboat_run {
     struct id run;

@@ -44,10 +44,12 @@ struct drive {
     struct failed *failed;
     uint32_t n_failed, cap_failed;
     struct buf lines; /* for stderr, or with --json for stdout */
+    struct lines told_lines;
     struct live live;
     struct loop_timer redraw;
     bool draws, changed, was_up, over;
     int64_t drawn_at;
+    int height; /* of the screen that it was drawn on */
     enum status verdict;
 };
 
@@ -118,6 +120,8 @@ static void call(struct drive *d, const struct pcore_effect *e)
     const struct graph_task *g = &d->graph->tasks[e->task];
     char key[LIMIT_KEY + 1], address[LIMIT_ADDRESS + 1];
     struct error err = {0};
+    struct buf item = {0};
+    pcore_child_item(d->core, e->task, e->index, &item);
     span_copy_str(e->key, key, sizeof key);
     span_copy_str(e->address, address, sizeof address);
     struct longboat_call c = {.job = g->job,
@@ -138,12 +142,14 @@ static void call(struct drive *d, const struct pcore_effect *e)
                               .plan = d->graph->name,
                               .task = g->name,
                               .index = e->index,
-                              .turn = 1};
+                              .turn = 1,
+                              .item = buf_str(&item)};
     struct flight *f = flight_new(d, e);
     if (longboat_call_start(d->shell->lb, &c, on_follow, f, &err) < 0) {
         call_failed(d, e, err.text);
         flight_free(f);
     }
+    buf_free(&item);
 }
 
 static bool take_cancelled(void *self, uint64_t kind, struct span message)
@@ -213,7 +219,7 @@ static void show(struct drive *d, const struct pcore_effect *e)
     if (d->shell->json)
         events_add(d->core, e, now, &d->lines);
     else if (!d->shell->quiet && !is_told(d, e))
-        lines_add(d->core, e, now, d->draws, &d->shell->err, &d->lines);
+        lines_add(&d->told_lines, d->core, e, now, d->draws, &d->shell->err, &d->lines);
 }
 
 static void act(struct drive *d, const struct pcore_effect *e)
@@ -246,6 +252,7 @@ static void step(struct drive *d, struct pcore_event *ev)
     pcore_step(d->core, ev, &d->out);
     for (uint32_t i = 0; i < d->out.n_effects; i++)
         act(d, &d->out.effects[i]);
+    lines_flush(&d->told_lines, d->core, &d->shell->err, &d->lines);
 }
 
 /* A call that cannot be made is told to the core when all effects of the step are done: they lie in
@@ -278,12 +285,14 @@ static void draw(struct drive *d, bool last)
 {
     struct buf out = {0};
     d->shell->err = term_of(STDERR_FILENO);
-    live_clear(&d->live, &out);
+    d->height = height_of_screen();
+    if (last || d->lines.n)
+        live_clear(&d->live, &d->shell->err, d->height, &out);
     buf_add(&out, d->lines.p, d->lines.n);
     buf_clear(&d->lines);
     if (!last)
-        live_draw(&d->live, d->core, loop_now_wall(d->shell->loop), &d->shell->err,
-                  height_of_screen(), &out);
+        live_draw(&d->live, d->core, loop_now_wall(d->shell->loop), &d->shell->err, d->height,
+                  &out);
     shell_print_err(buf_span(&out));
     buf_free(&out);
     d->changed = false;
@@ -293,7 +302,9 @@ static void draw(struct drive *d, bool last)
 static void on_redraw(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct drive *d = arg;
-    if (d->changed || d->lines.n || loop_now(l) - d->drawn_at >= PICTURE_MS)
+    bool resized =
+        term_of(STDERR_FILENO).width != d->shell->err.width || height_of_screen() != d->height;
+    if (d->changed || resized || d->lines.n || loop_now(l) - d->drawn_at >= PICTURE_MS)
         draw(d, false);
     loop_timer_set(l, t, "drive.redraw", loop_now(l) + LIVE_REDRAW_MS, on_redraw, d);
 }
@@ -360,14 +371,17 @@ static bool is_over(void *self)
     return ((struct drive *)self)->over;
 }
 
-static void print_report(struct drive *d, struct span json)
+/* What a program reads is whole, however large; the broker keeps what fits in a message. */
+static void print_report(struct drive *d)
 {
     struct buf out = {0};
-    if (d->shell->json)
-        buf_printf(&out, "{\"v\":1,\"event\":\"report\",\"report\":" SPAN_FMT "}\n",
-                   SPAN_ARG(json));
-    else
+    if (d->shell->json) {
+        buf_add_str(&out, "{\"v\":1,\"event\":\"report\",\"report\":");
+        report_json(d->core, SIZE_MAX / 2, &out);
+        buf_add_str(&out, "}\n");
+    } else {
         report_text(d->core, &d->shell->out, &out);
+    }
     shell_print(buf_span(&out));
     buf_free(&out);
 }
@@ -379,7 +393,7 @@ static int finish(struct drive *d)
     int code = d->verdict == STATUS_SUCCEEDED ? EXIT_SUCCEEDED : EXIT_RAN_AND_FAILED;
     report_json(d->core, REPORT_MAX, &json);
     int rc = parent_end(d->shell, d->run, d->verdict, buf_span(&json), &err);
-    print_report(d, buf_span(&json));
+    print_report(d);
     if (rc < 0) {
         error_prefix(&err, "the parent's end could not be recorded");
         code = shell_refused(d->shell, rc, &err);

@@ -245,9 +245,9 @@ tasks:
 PLAN
     env --default-signal=INT tmux -u -S "$demo/tmux" -f /dev/null new-session -d -x 80 -y 24 \
         "LONGBOAT_HOME=$LONGBOAT_HOME PATH=$PATH lbsubmit $demo/live.yaml; echo \"it ended with \$?\"; exec cat" 3>&-
-    await "the third has its bar" screen_has '^  a/2 .*███.* 50% .*half of it'
+    await "the third has its bar" screen_has '^  a\[3\] .*███.* 50% .*half of it'
     run screen
-    [ "$(grep -c '^  a/[0-2] .*███.* 50% .*half of it' <<<"$output")" -eq 3 ]
+    [ "$(grep -c '^  a\[[1-3]\] .*███.* 50% .*half of it' <<<"$output")" -eq 3 ]
     grep -q '^live .*0 of 3 ended  3 running' <<<"$output"
     tmux -u -S "$demo/tmux" send-keys C-c
     await "it ends" screen_has 'it ended with 1'
@@ -255,6 +255,34 @@ PLAN
     not grep -q '███' <<<"$output"
     assert_has "cancelling 3 children"
     assert_has "parent live"
+    tmux -u -S "$demo/tmux" kill-server
+}
+
+@test "a picture of more children than the screen has lines never reaches the terminal's history" {
+    cat >"$demo/many.yaml" <<PLAN
+parent: many
+tasks:
+  a:
+    package: do
+    pool: etl
+    for_each: {n: [$(seq -s , 40)]}
+    after: [{task: bad, is: completion}]
+    parameters: {n: "{{n}}", text: 'while [ ! -e $demo/enough-of-many ]; do sleep 0.05; done'}
+  bad: {package: do, pool: etl, parameters: {text: "exit 3"}}
+PLAN
+    env --default-signal=INT tmux -u -S "$demo/tmux" -f /dev/null new-session -d -x 80 -y 24 \
+        "LONGBOAT_HOME=$LONGBOAT_HOME PATH=$PATH lbsubmit $demo/many.yaml; echo \"it ended with \$?\"; exec cat" 3>&-
+    await "all are shown or counted" screen_has '^  ... and 19 more: '
+    await "a second one is drawn" screen_has '^many  2'
+    run screen
+    [ "$(grep -c '^  a\[' <<<"$output")" -eq 21 ]
+    tmux -u -S "$demo/tmux" resize-window -x 60 -y 30
+    await "it takes the lines that there are" screen_has '^  ... and 13 more: '
+    touch "$demo/enough-of-many"
+    await "it ends" screen_has 'it ended with 1'
+    run tmux -u -S "$demo/tmux" capture-pane -p -S -
+    not grep -qE '^many |and [0-9]+ more: |^  a.* running ' <<<"$output"
+    [ "$(grep -c '  bad  failed' <<<"$output")" -eq 1 ]
     tmux -u -S "$demo/tmux" kill-server
 }
 
