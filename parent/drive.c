@@ -38,7 +38,7 @@ struct drive {
     struct parent_run *run;
     struct pcore *core;
     struct pcore_out out;
-    struct offers *offers;
+    struct asked *asked; /* one for each task */
     struct flight *flights;
     struct told *told;
     struct failed *failed;
@@ -51,6 +51,12 @@ struct drive {
     int64_t drawn_at;
     int height; /* of the screen that it was drawn on */
     enum status verdict;
+};
+
+/* A task whose job is asked for. */
+struct asked {
+    struct drive *drive;
+    uint32_t task;
 };
 
 /* One call that is out. */
@@ -173,15 +179,23 @@ static void cancel(struct drive *d, const struct pcore_effect *e)
     buf_free(&message);
 }
 
-static void on_offer(void *self, uint32_t task, const struct offer *o)
+static void on_offer(void *self, const struct longboat_offer *o)
 {
-    feed(self, (struct pcore_event){.kind = PCORE_RESOLVED,
-                                    .task = task,
-                                    .found = o->answered,
-                                    .job_hash = o->job_hash,
-                                    .text = o->text,
-                                    .servers = o->servers,
-                                    .n_servers = o->n_servers});
+    const struct asked *a = self;
+    feed(a->drive, (struct pcore_event){.kind = PCORE_RESOLVED,
+                                        .task = a->task,
+                                        .found = o->refused == REFUSAL_NONE,
+                                        .job_hash = o->job_hash,
+                                        .text = o->text,
+                                        .servers = o->servers,
+                                        .n_servers = o->n_servers});
+}
+
+static void resolve(struct drive *d, const struct pcore_effect *e)
+{
+    const struct graph_task *g = &d->graph->tasks[e->task];
+    d->asked[e->task] = (struct asked){d, e->task};
+    longboat_offer(d->shell->lb, g->job, g->address, true, on_offer, &d->asked[e->task]);
 }
 
 static void forget_told(struct drive *d)
@@ -224,10 +238,9 @@ static void show(struct drive *d, const struct pcore_effect *e)
 
 static void act(struct drive *d, const struct pcore_effect *e)
 {
-    const struct graph_task *g = &d->graph->tasks[e->task];
     switch (e->kind) {
     case PCORE_FX_RESOLVE:
-        offers_ask(d->offers, e->task, g->job, g->address);
+        resolve(d, e);
         break;
     case PCORE_FX_CALL:
         call(d, e);
@@ -408,7 +421,7 @@ static void open_drive(struct drive *d)
     const char *kind = getenv("TERM");
     struct pcore_config config = {.parent = d->run->id, .graph = d->graph};
     d->core = pcore_new(&config);
-    d->offers = offers_new(d->shell->lb, on_offer, d);
+    d->asked = mem_zalloc(d->graph->n, sizeof *d->asked);
     d->was_up = true;
     d->draws = d->shell->err.is_terminal && !d->shell->json && !d->shell->quiet && kind &&
                strcmp(kind, "dumb") != 0;
@@ -444,7 +457,6 @@ int drive(struct shell *s, const struct plan_made *made, struct parent_run *run)
     code = rc < 0 ? shell_refused(s, rc, &err) : finish(&d);
     loop_off(s->loop, &d);
     s->interrupted = NULL;
-    offers_free(&d.offers);
     longboat_close(&s->lb); /* nothing is told any more */
     while (d.flights)
         flight_free(d.flights);
@@ -452,6 +464,7 @@ int drive(struct shell *s, const struct plan_made *made, struct parent_run *run)
     pcore_out_free(&d.out);
     forget_told(&d);
     mem_free(&d.failed);
+    mem_free(&d.asked);
     buf_free(&d.lines);
     return code;
 }

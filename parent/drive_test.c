@@ -525,7 +525,7 @@ static void what_a_busy_broker_has_not_taken_is_not_called_after_an_interrupt(vo
     assert_string_equal(buf_str(&p->heard), "PLAN BEGIN DRIVE RESOLVE CALL:a/0 CALL:a/1 END");
     assert_int_equal(p->status, STATUS_CANCELLED);
     assert_contains(buf_str(&p->report),
-                    "\"message\":\"it was taken back before the broker had taken it\"");
+                    "\"message\":\"withdrawn before acceptance\"");
 }
 
 static void interrupt_when_ended(struct loop *l, struct loop_timer *t, void *arg)

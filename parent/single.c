@@ -40,10 +40,9 @@ struct single {
 
 /* ---- What is asked for */
 
-static void on_offer(void *self, uint32_t task, const struct offer *o)
+static void on_offer(void *self, const struct longboat_offer *o)
 {
     struct single *c = self;
-    (void)task;
     c->offered = true;
     c->job_hash = o->job_hash;
     buf_add(&c->parameters, o->parameters.items.p, o->parameters.items.n);
@@ -285,9 +284,8 @@ static int run(struct single *c)
     struct error err = {0};
     struct buf items = {0};
     struct wire_list parameters;
-    struct offers *offers = offers_new(c->shell->lb, on_offer, c);
     int rc, code = 0;
-    offers_ask(offers, 0, c->job, c->address);
+    longboat_offer(c->shell->lb, c->job, c->address, true, on_offer, c);
     if ((rc = longboat_wait(c->shell->lb, is_offered, c, CONNECT_MS, &err)) < 0)
         code = shell_refused(c->shell, rc, &err);
     else if (type_parameters(c, &items, &parameters, &err) < 0)
@@ -300,7 +298,6 @@ static int run(struct single *c)
     else
         code = finish(c);
     c->shell->interrupted = NULL;
-    offers_free(&offers);
     buf_free(&items);
     return code;
 }

@@ -3,7 +3,6 @@
  *   options.c one row an option, and which go together
  *   shell.c   the loop, the connection and what is said of it, Ctrl-C
  *   begin.c   the parent run, durable before its first call
- *   offers.c  RESOLVE, once for each job and address
  *   drive.c   carries out what the core decides, and shows it
  *   single.c  one call without a plan
  *   verbs.c   cancel, join
@@ -19,10 +18,7 @@
 enum { EXIT_SUCCEEDED, EXIT_RAN_AND_FAILED, EXIT_ASKED_WRONGLY, EXIT_REFUSED, EXIT_LEFT = 130 };
 
 enum {
-    CONNECT_MS = 30000, /* how long to wait for the broker before anything has been accepted */
-    /* a broker that is away for so long is worth a word; a restart often takes less */
-    SILENCE_MS = 2000,
-    WATCH_MS = 500
+    CONNECT_MS = 30000 /* how long to wait for the broker before anything has been accepted */
 };
 
 struct shell {
@@ -36,9 +32,6 @@ struct shell {
     void (*interrupted)(void *self, int times);
     void *self;
     int interrupts;
-    struct loop_timer watch;
-    int64_t down_since;
-    bool said_down;
 };
 
 /* ---- shell.c */
@@ -71,26 +64,6 @@ void parent_hold(struct shell *s, struct parent_run *run);
 /* Ends it durably; waits for as long as it takes. */
 int parent_end(struct shell *s, struct parent_run *run, enum status verdict, struct span report,
                struct error *err);
-
-/* ---- offers.c */
-struct offer {
-    bool found;                  /* some server has the job */
-    struct hash job_hash;        /* the version, if found */
-    const char *text;            /* the broker's sentence, if it refused to say; else "" */
-    struct wire_list parameters; /* declared: d_parameter each; empty: not known */
-    const char *const *servers;  /* in the address */
-    uint32_t n_servers;
-    /* the broker has said which servers there are, whether or not they have the job */
-    bool answered;
-};
-struct offers;
-typedef void (*offers_take)(void *self, uint32_t task, const struct offer *offer);
-struct offers *offers_new(struct longboat *lb, offers_take take, void *self);
-void offers_free(struct offers **o);
-/* `take` is called once with the answer, from the loop, never from within. What was found once is
- * not asked again: all calls of a job at an address sign one version, however long the parent
- * lasts. */
-void offers_ask(struct offers *o, uint32_t task, const char *job, const char *address);
 
 /* ---- drive.c: from begin to end; the verdict's exit code. The connection is closed then. */
 int drive(struct shell *s, const struct plan_made *made, struct parent_run *run);
