@@ -74,7 +74,11 @@ static int place(struct reader *r, struct yaml_node *node, yaml_mark_t at)
         r->key = node;
         return node->kind == YAML_KIND_SCALAR
                    ? 0
-                   : refuse_at(r, at, "a key must be a text, not a mapping or a list");
+                   : refuse_at(r, at,
+                               node->kind == YAML_KIND_MAP && top->count == 0
+                                   ? "a key must be a text, not a mapping; a value like "
+                                     "{{name}} needs quotes: \"{{name}}\""
+                                   : "a key must be a text, not a mapping or a list");
     }
     if (top->kind == YAML_KIND_MAP) {
         node->key = r->key;

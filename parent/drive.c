@@ -182,6 +182,9 @@ static void cancel(struct drive *d, const struct pcore_effect *e)
 static void on_offer(void *self, const struct longboat_offer *o)
 {
     const struct asked *a = self;
+    const struct graph_task *g = &a->drive->graph->tasks[a->task];
+    if (o->refused == REFUSAL_NONE && !o->found && o->n_servers && !a->drive->shell->quiet)
+        hint_job(a->drive->shell, g->job, g->address, o->servers[0]);
     feed(a->drive, (struct pcore_event){.kind = PCORE_RESOLVED,
                                         .task = a->task,
                                         .found = o->refused == REFUSAL_NONE,
@@ -458,6 +461,7 @@ int drive(struct shell *s, const struct plan_made *made, struct parent_run *run)
     loop_off(s->loop, &d);
     s->interrupted = NULL;
     longboat_close(&s->lb); /* nothing is told any more */
+    hint_free_all(s);
     while (d.flights)
         flight_free(d.flights);
     pcore_free(&d.core);

@@ -73,6 +73,30 @@ int shell_refused(struct shell *s, int rc, const struct error *err)
     return shell_fail(s, EXIT_REFUSED, "%s", err->text);
 }
 
+/* The first id in a sentence; false: there is none. */
+static bool find_id(const char *text, struct id *ret)
+{
+    char word[ID_TEXT];
+    for (size_t n = strlen(text); n >= ID_TEXT - 1; n--, text++) {
+        span_copy_str(span_of((const uint8_t *)text, ID_TEXT - 1), word, sizeof word);
+        if (id_parse(word, ret, NULL) == 0)
+            return true;
+    }
+    return false;
+}
+
+int shell_refusal(struct shell *s, enum refusal code, const char *text)
+{
+    struct id run;
+    char id[ID_TEXT];
+    if (code == REFUSAL_CONFLICT && find_id(text, &run))
+        return shell_fail(s, EXIT_REFUSED,
+                          "the key was used before, and a key makes one run only; see what it made "
+                          "with: lbctl show %s",
+                          id_format(run, id));
+    return shell_fail(s, EXIT_REFUSED, "refused by %s: %s", longboat_broker(s->lb), text);
+}
+
 /* nohup and shells without job control start a program with signals ignored that are not meant for
  * it. A signal that is blocked for a signalfd comes all the same. */
 static bool is_ignored(int number)

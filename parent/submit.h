@@ -4,7 +4,8 @@
  *   shell.c   the loop, the connection and what is said of it, Ctrl-C
  *   begin.c   the parent run, durable before its first call
  *   drive.c   carries out what the core decides, and shows it
- *   single.c  one call without a plan
+ *   single.c  one call without a plan; singlejson.c: as JSON
+ *   hint.c    names that are near to one that nobody knows
  *   verbs.c   cancel, join
  */
 #ifndef LB_PARENT_SUBMIT_H
@@ -32,6 +33,7 @@ struct shell {
     void (*interrupted)(void *self, int times);
     void *self;
     int interrupts;
+    struct hint *hints; /* hint.c's */
 };
 
 /* ---- shell.c */
@@ -45,6 +47,9 @@ int shell_fail(struct shell *s, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The exit code for a client's error, which is said: 130 after Ctrl-C, else EXIT_REFUSED. */
 int shell_refused(struct shell *s, int rc, const struct error *err);
+/* Says that the broker has refused: its sentence, and for a key that was used before how to see what
+ * it made. Returns EXIT_REFUSED. */
+int shell_refusal(struct shell *s, enum refusal code, const char *text);
 void shell_print(struct span text); /* to stdout; a failure is kept for shell_code */
 /* The exit code, at the end: what could not be printed (a full disk, not a reader that is gone) is
  * said, and is no success. */
@@ -58,7 +63,7 @@ struct parent_run {
 };
 /* Hands in the plan's bytes, begins the run under `key` (NULL: a new one), takes its lease. */
 int parent_begin(struct shell *s, struct span plan, const struct plan_made *made, const char *key,
-                 int64_t now, struct parent_run *ret, struct error *err);
+                 int64_t now, struct parent_run *ret, enum refusal *ret_refusal, struct error *err);
 /* Takes the lease again; said without waiting, whenever a session is new. */
 void parent_hold(struct shell *s, struct parent_run *run);
 /* Ends it durably; waits for as long as it takes. */
@@ -77,6 +82,22 @@ int submit_check(const struct option_values *v, bool plan, struct error *err);
 
 /* ---- single.c: from an open shell to the exit code; closes the connection. */
 int single_call(struct shell *s, const struct option_values *v);
+
+/* ---- singlejson.c: what a single call prints with --json, one object a line. */
+struct single_end {
+    struct id run;
+    uint64_t attempt;
+    const char *server, *job; /* the server as the broker knows it */
+};
+void single_json_state(const struct longboat_run *r, int64_t now, struct buf *out);
+void single_json_result(const struct single_end *e, const struct d_outcome *o, struct buf *out);
+void single_json_refused(const char *job, enum refusal code, const char *text, struct buf *out);
+
+/* ---- hint.c */
+/* Says, when the broker has told which, that a job ("package:NAME", too) that no server in `address`
+ * has is nearly called like one that `server` has; once for each job and address. */
+void hint_job(struct shell *s, const char *job, const char *address, const char *server);
+void hint_free_all(struct shell *s); /* after longboat_close */
 
 /* ---- verbs.c: argv[0] is "lbsubmit cancel"; the exit code. */
 int verb_cancel(int argc, char **argv);

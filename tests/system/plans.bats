@@ -164,6 +164,17 @@ PLAN
     run lbsubmit cancell 0199
     [ "$status" -eq 2 ]
     assert_has "did you mean 'cancel'"
+    run lbsubmit attach x
+    [ "$status" -eq 2 ]
+    assert_has "unknown command 'attach'; the commands are cancel and join"
+    lbsubmit help | grep -q 'cancel RUN'
+    printf 'parent: a\ntasks: {a: {package: do, pool: etl, parameters: {text: {{day}}}}}\n' >"$demo/unquoted.yaml"
+    run lbsubmit "$demo/unquoted.yaml"
+    [ "$status" -eq 2 ]
+    assert_has 'needs quotes: "{{name}}"'
+    run lbsubmit --package do --pool etl --key ''
+    [ "$status" -eq 2 ]
+    assert_has "--key is empty"
     run lbsubmit "$demo/none.yaml" "$demo/two.yaml"
     [ "$status" -eq 2 ]
     assert_has "one plan at a time"
@@ -291,6 +302,7 @@ PLAN
     run lbsubmit "$demo/once.yaml" --key night-1
     [ "$status" -eq 0 ]
     run lbsubmit "$demo/once.yaml" --key night-1
-    [ "$status" -ne 0 ]
+    [ "$status" -eq 3 ]
+    assert_has "lbctl show "
     [ "$(wc -l <"$demo/once")" -eq 1 ]
 }
