@@ -25,7 +25,7 @@ static const char examples[] =
     "  lbctl logs RUN --step extract 2>/dev/null        its standard output alone\n";
 
 struct place {
-    uint64_t attempt, turn, stream, next;
+    uint64_t attempt, try_no, stream, next;
     bool cut; /* it was said that output is cut */
     char step[LIMIT_NAME + 1];
 };
@@ -44,13 +44,13 @@ static struct place *place_of(struct reading *r, const struct m_log_data *d)
 {
     for (unsigned i = 0; i < r->n_places; i++) {
         struct place *p = &r->places[i];
-        if (p->attempt == d->attempt && p->turn == d->turn && p->stream == d->stream &&
+        if (p->attempt == d->attempt && p->try_no == d->try_no && p->stream == d->stream &&
             span_eq_str(d->step, p->step))
             return p;
     }
     r->places = mem_realloc(r->places, r->n_places + 1, sizeof *r->places);
     struct place *p = &r->places[r->n_places++];
-    *p = (struct place){.attempt = d->attempt, .turn = d->turn, .stream = d->stream};
+    *p = (struct place){.attempt = d->attempt, .try_no = d->try_no, .stream = d->stream};
     span_copy_str(d->step, p->step, sizeof p->step);
     return p;
 }
@@ -60,7 +60,7 @@ static void print_json(const struct m_log_data *d)
     char at[CLOCK_TEXT];
     json_t *o = json_pack("{s:s#, s:I, s:I, s:s, s:I, s:s}", "step", (const char *)d->step.p,
                           (int)d->step.n, "attempt", (json_int_t)d->attempt, "try",
-                          (json_int_t)d->turn, "stream", d->stream == 2 ? "stderr" : "stdout",
+                          (json_int_t)d->try_no, "stream", d->stream == 2 ? "stderr" : "stdout",
                           "offset", (json_int_t)d->offset, "at", clock_format(d->at, at));
     struct buf text = {0};
     json_t *value = json_stringn((const char *)d->data.p, d->data.n);

@@ -89,7 +89,7 @@ struct longboat_call {
     int64_t expires;   /* wall ms; 0: one day from now */
     struct id parent;
     const char *plan, *task; /* plan: the parent's name, as events show it */
-    uint64_t index, turn;
+    uint64_t index, try_no;
     const char *item; /* which of its siblings it is, for people: "orders"; NULL: no siblings */
 };
 struct longboat_run {

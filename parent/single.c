@@ -211,7 +211,7 @@ static int call(struct single *c, const struct wire_list *parameters, struct err
                               .start_within_ms = (uint64_t)opt_int(v, "start-within"),
                               .timeout_ms = (uint64_t)opt_int(v, "timeout"),
                               .expires = loop_now_wall(c->shell->loop) + opt_int(v, "expires"),
-                              .turn = 1};
+                              .try_no = 1};
     return longboat_call_start(c->shell->lb, &o, on_follow, c, err);
 }
 
@@ -235,7 +235,7 @@ static void tell_tries(const struct single *c, const struct d_outcome *o)
     while (wire_next(&it, &item))
         if (d_step_outcome_decode(item, &step, NULL) == 0 && step.action == ACTION_RETRY)
             shell_say(c->shell, "step " SPAN_FMT ", try %llu: %s%s" SPAN_FMT, SPAN_ARG(step.name),
-                      (unsigned long long)step.turn, package_outcome_text(step.package),
+                      (unsigned long long)step.try_no, package_outcome_text(step.package),
                       step.message.n ? ": " : "", SPAN_ARG(step.message));
 }
 

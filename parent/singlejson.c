@@ -81,7 +81,7 @@ static void add_step(struct buf *out, const struct d_step_outcome *s)
 {
     buf_add_str(out, "{\"name\":");
     json_escape(out, s->name);
-    buf_printf(out, ",\"tries\":%llu,\"action\":\"%s\"", (unsigned long long)s->turn,
+    buf_printf(out, ",\"tries\":%llu,\"action\":\"%s\"", (unsigned long long)s->try_no,
                step_action_text(s->action));
     if (s->signal)
         buf_printf(out, ",\"signal\":%llu", (unsigned long long)s->signal);

@@ -69,12 +69,12 @@ static const struct {
 #undef X
 };
 
-const struct wire_schema *schema_at(unsigned index)
+const struct wire_schema *messages_schema_at(unsigned index)
 {
     return index < sizeof table / sizeof table[0] ? table[index].schema : NULL;
 }
 
-const struct wire_schema *schema_of_kind(uint64_t kind, enum sender *ret_from)
+const struct wire_schema *messages_schema_of_kind(uint64_t kind, enum sender *ret_from)
 {
     for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++)
         if (table[i].schema->kind == kind) {

@@ -85,17 +85,17 @@ static void sample_free(struct sample *s)
 
 #define EACH_SCHEMA(s) \
     const struct wire_schema *s; \
-    for (unsigned each_ = 0; (s = schema_at(each_)); each_++)
+    for (unsigned each_ = 0; (s = messages_schema_at(each_)); each_++)
 
 static void every_kind_is_named_once_and_found(void **state)
 {
     (void)state;
     EACH_SCHEMA (s) {
-        assert_ptr_equal(schema_of_kind(s->kind, NULL), s);
+        assert_ptr_equal(messages_schema_of_kind(s->kind, NULL), s);
     }
-    assert_null(schema_of_kind(9999, NULL));
+    assert_null(messages_schema_of_kind(9999, NULL));
     enum sender from;
-    schema_of_kind(KIND_M_ATTEST, &from);
+    messages_schema_of_kind(KIND_M_ATTEST, &from);
     assert_int_equal(from, SENDER_W);
 }
 

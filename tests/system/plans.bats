@@ -171,7 +171,7 @@ PLAN
     printf 'parent: a\ntasks: {a: {package: do, pool: etl, parameters: {text: {{day}}}}}\n' >"$demo/unquoted.yaml"
     run lbsubmit "$demo/unquoted.yaml"
     [ "$status" -eq 2 ]
-    assert_has 'needs quotes: "{{name}}"'
+    assert_has 'put a placeholder into quotes'
     run lbsubmit --package do --pool etl --key ''
     [ "$status" -eq 2 ]
     assert_has "--key is empty"
