@@ -412,7 +412,7 @@ void longboat_withdraw(struct longboat *lb)
     }
 }
 
-struct wait {
+struct call_wait {
     bool ended;
     struct id run;
     struct buf outcome;
@@ -422,7 +422,7 @@ struct wait {
 
 static void on_follow(void *self, const struct longboat_run *run)
 {
-    struct wait *w = self;
+    struct call_wait *w = self;
     w->run = run->run;
     w->refused = run->refused;
     w->ended = run->outcome || run->refused != REFUSAL_NONE;
@@ -434,11 +434,11 @@ static void on_follow(void *self, const struct longboat_run *run)
 
 static bool has_ended(void *self)
 {
-    return ((struct wait *)self)->ended;
+    return ((struct call_wait *)self)->ended;
 }
 
 /* The wait is over and its memory gone, but not the run. */
-static void stop_following(struct longboat *lb, const struct wait *w)
+static void stop_following(struct longboat *lb, const struct call_wait *w)
 {
     for (struct call *c = lb->calls; c; c = c->hh.next)
         if (c->self == w)
@@ -448,7 +448,7 @@ static void stop_following(struct longboat *lb, const struct wait *w)
 int longboat_call_wait(struct longboat *lb, const struct longboat_call *call, int64_t timeout_ms,
                        struct id *ret_run, struct buf *ret_outcome, struct error *err)
 {
-    struct wait w = {0};
+    struct call_wait w = {0};
     int rc;
 
     if ((rc = longboat_call_start(lb, call, on_follow, &w, err)) < 0)

@@ -39,7 +39,7 @@ struct call_list {
     unsigned n;
 };
 
-struct request {
+struct client_request {
     uint64_t req;
     struct buf message;
     longboat_answer answer;
@@ -64,8 +64,8 @@ struct longboat {
     struct buf scratch;
     struct buf revocations; /* the newest list that the broker has pushed */
 
-    struct request *requests;
-    struct request *unsent; /* the first of the tail */
+    struct client_request *requests;
+    struct client_request *unsent; /* the first of the tail */
 
     struct call *calls;       /* all that have not ended, by req */
     struct call *runs;        /* those that were accepted, by run id */

@@ -7,9 +7,9 @@
 
 enum { REQUEST_MAX = LIMIT_FRAME - 64 /* bytes; a frame's head stands before it */ };
 
-static struct request *find(const struct longboat *lb, uint64_t req)
+static struct client_request *find(const struct longboat *lb, uint64_t req)
 {
-    struct request *r;
+    struct client_request *r;
     HASH_FIND(hh, lb->requests, &req, sizeof req, r);
     return r;
 }
@@ -30,7 +30,7 @@ void request_pump(struct longboat *lb)
 
 bool request_was_sent(const struct longboat *lb, uint64_t req)
 {
-    const struct request *r = find(lb, req);
+    const struct client_request *r = find(lb, req);
     return !r || r->sent;
 }
 
@@ -71,7 +71,7 @@ int longboat_request(struct longboat *lb, uint64_t req, struct span message, lon
                          (unsigned long long)req);
     if ((rc = check_form(message, err)) < 0)
         return rc;
-    struct request *r = mem_zalloc(1, sizeof *r);
+    struct client_request *r = mem_zalloc(1, sizeof *r);
     r->req = req;
     r->message = buf_dup(message);
     r->answer = answer;
@@ -85,7 +85,7 @@ int longboat_request(struct longboat *lb, uint64_t req, struct span message, lon
 
 void longboat_forget(struct longboat *lb, uint64_t req)
 {
-    struct request *r = find(lb, req);
+    struct client_request *r = find(lb, req);
     if (!r)
         return;
     if (lb->unsent == r)
@@ -97,7 +97,7 @@ void longboat_forget(struct longboat *lb, uint64_t req)
 
 void request_replace(struct longboat *lb, uint64_t req, struct span message)
 {
-    struct request *r = find(lb, req);
+    struct client_request *r = find(lb, req);
     if (!r)
         return;
     buf_clear(&r->message);
@@ -122,7 +122,7 @@ static bool req_of(const struct longboat *lb, uint64_t kind, struct span message
 bool request_take(struct longboat *lb, uint64_t kind, struct span message)
 {
     uint64_t req;
-    struct request *r;
+    struct client_request *r;
     if (!req_of(lb, kind, message, &req) || !(r = find(lb, req)))
         return false;
     if (!r->answer(r->self, kind, message) && find(lb, req) == r)

@@ -9,7 +9,7 @@ static bool find_output(const struct task *t, const char *name, struct value *re
 {
     if (t->state != TASK_ENDED || t->count != 1)
         return false;
-    const struct child *k = &t->children[0];
+    const struct child_record *k = &t->children[0];
     struct wire_list map = {span_of(k->outputs, k->outputs_size), k->n_outputs};
     return wire_map_get(&map, name, ret);
 }

@@ -76,7 +76,7 @@ struct plan_task {
     UT_hash_handle hh;
 };
 
-struct plan {
+struct plan_draft {
     struct yaml *tree;
     struct problems *problems;
     const char *name, *timezone;
@@ -89,25 +89,26 @@ struct plan {
 };
 
 /* A problem at the node's place; beyond PLAN_PROBLEMS_MAX they are dropped. */
-void complain(struct plan *p, const struct yaml_node *node, const char *fmt, ...)
+void plan_complain(struct plan_draft *p, const struct yaml_node *node, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Notes the sentence of a reader that failed; true: it did not. */
-bool fine(struct plan *p, int rc, const struct error *err);
+bool plan_fine(struct plan_draft *p, int rc, const struct error *err);
 
 /* ---- read.c, readtask.c: the tree as a plan. Names of tasks in conditions are looked up when all
    are read. */
-void plan_read(struct plan *p);
-void plan_read_task(struct plan *p, struct plan_task *t);
-uint32_t plan_find_task(const struct plan *p, struct span name); /* NOBODY: none */
-uint32_t plan_find_variable(const struct plan *p, struct span name);
-bool plan_check_keys(struct plan *p, const struct yaml_node *map, const char *const allowed[]);
-void plan_free(struct plan *p);
+void plan_read(struct plan_draft *p);
+void plan_read_task(struct plan_draft *p, struct plan_task *t);
+uint32_t plan_find_task(const struct plan_draft *p, struct span name); /* NOBODY: none */
+uint32_t plan_find_variable(const struct plan_draft *p, struct span name);
+bool plan_check_keys(struct plan_draft *p, const struct yaml_node *map,
+                     const char *const allowed[]);
+void plan_free(struct plan_draft *p);
 
 /* ---- validate.c: what is wrong between tasks */
-void plan_validate(struct plan *p);
+void plan_validate(struct plan_draft *p);
 
 /* ---- values.c: --set, defaults, as_of, sizes of for_each */
-void plan_take_values(struct plan *p, const struct plan_order *order);
+void plan_take_values(struct plan_draft *p, const struct plan_order *order);
 
 /* ---- zone.c */
 bool zone_exists(const char *zone);
@@ -115,6 +116,6 @@ bool zone_exists(const char *zone);
 char *zone_format(const char *zone, int64_t wall_ms);
 
 /* ---- compile.c: only without problems */
-void plan_compile(const struct plan *p, struct plan_made *ret);
+void plan_compile(const struct plan_draft *p, struct plan_made *ret);
 
 #endif

@@ -95,7 +95,8 @@ static void add_child(const struct pcore *c, const struct pcore_child *k, struct
     buf_add_str(out, "}");
 }
 
-void events_add(const struct pcore *c, const struct pcore_effect *e, int64_t now, struct buf *out)
+void report_events_add(const struct pcore *c, const struct pcore_effect *e, int64_t now,
+                       struct buf *out)
 {
     struct pcore_child k;
     struct pcore_task task;

@@ -31,7 +31,8 @@ bool lines_add(struct lines *l, const struct pcore *c, const struct pcore_effect
 void lines_flush(struct lines *l, const struct pcore *c, const struct term *t, struct buf *out);
 
 /* ---- Events. {"event":"child"|"ended"|"skipped", ...}; nothing for effects that are no news. */
-void events_add(const struct pcore *c, const struct pcore_effect *e, int64_t now, struct buf *out);
+void report_events_add(const struct pcore *c, const struct pcore_effect *e, int64_t now,
+                       struct buf *out);
 
 /* ---- Live */
 enum {
