@@ -40,11 +40,10 @@ static int check_free(const struct joining *j, struct error *err)
         if ((rc = path_join(path, sizeof path, err, j->folder, files[i], NULL)) < 0)
             return rc;
         if (lstat(path, &st) == 0)
-            return error_set(
-                err, -EEXIST,
-                "%s is there: somebody has joined here already. With --force the new identity takes its "
-                "place; with another LONGBOAT_HOME both live side by side",
-                path);
+            return error_set(err, -EEXIST,
+                             "%s exists: somebody has joined here. --force replaces the identity; "
+                             "another LONGBOAT_HOME keeps both",
+                             path);
     }
     return 0;
 }
@@ -54,7 +53,7 @@ static int check_role(const struct joining *j, struct error *err)
     if (j->o->server && j->token.role != ROLE_SERVER)
         return error_set(
             err, -EINVAL,
-            "this token is for '%s', a %s; on a server one needs: lbctl invite --server NAME",
+            "this token is for '%s', a %s; a server needs one of: lbctl invite --server NAME",
             j->token.name, role_word(j->token.role));
     if (!j->o->server && j->token.role == ROLE_SERVER)
         return error_set(err, -EINVAL,
@@ -176,7 +175,7 @@ static int publish(struct joining *j, struct error *err)
         if (rename(from, to) < 0)
             return error_errno(
                 err, errno,
-                "the broker has taken the certificate, but %s cannot be put in its place", to);
+                "the broker accepted the certificate, but %s cannot be put in its place", to);
     }
     if (path_join(to, sizeof to, NULL, j->folder, "trust", NULL) == 0)
         sync_folder(to);
@@ -254,5 +253,5 @@ int enrol_read_token(int fd, char **ret, struct error *err)
     return error_set(
         err, -EINVAL,
         n == 0 ? "no token on standard input; an administrator makes one with lbctl invite"
-               : "what stands on standard input is too long for a token");
+               : "standard input is too long to be a token");
 }

@@ -295,7 +295,7 @@ static void a_used_token_is_refused(void **state)
     invite(c, "bert", ROLE_CALLER);
     net_server_allow(c->server, &g->one_time, false);
     assert_int_equal(join(c, false, false), -EACCES);
-    assert_contains(g->err.text, "it has been used");
+    assert_contains(g->err.text, "it was used");
     nothing_remains(c);
 }
 

@@ -117,11 +117,11 @@ static void on_refused(void *self, const struct m_refused *refused)
         if ((a->rc = dial(a)) < 0)
             a->done = true;
     } else if (refused->code == REFUSAL_UNKNOWN_PRINCIPAL) {
-        a->rc = error_set(
-            a->err, -EACCES,
-            "the broker at %s does not know this token: it has been used, has ended, or is for another "
-            "cluster; ask for a new one (lbctl invite)",
-            a->token->addresses[0]);
+        a->rc =
+            error_set(a->err, -EACCES,
+                      "the broker at %s does not know this token: it was used, has expired, or is "
+                      "for another cluster; ask for a new one (lbctl invite)",
+                      a->token->addresses[0]);
         a->done = true;
     } else {
         fail(a, -EACCES, "refused by the broker", refused->text);

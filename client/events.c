@@ -104,7 +104,7 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
         f->rc = request_error(&error, f->err);
         f->ended = true;
     } else {
-        fail(f, -EPROTO, "the broker's answer to SUBSCRIBE is not of the protocol's form");
+        fail(f, -EPROTO, "malformed reply to SUBSCRIBE");
     }
     return true;
 }

@@ -795,7 +795,7 @@ static void a_request_that_is_not_of_the_protocols_form_is_refused_here(void **s
     struct error err;
     struct buf answer = {0}, message = query_of(1, "runs\xff");
     assert_int_equal(longboat_cancel(p->lb, &run, false, "not \xe4 text", &err), -EINVAL);
-    assert_contains(err.text, "cannot be sent: the message not valid UTF-8");
+    assert_contains(err.text, "cannot send a request: the message not valid UTF-8");
     assert_int_equal(p->cancels, 0);
     assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, NULL, &err),
                      -EINVAL);

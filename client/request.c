@@ -53,7 +53,7 @@ static int check_form(struct span message, struct error *err)
         rc = wire_decode(s, message, false, decoded, err);
     if (rc == 0)
         return 0;
-    error_prefix(err, "it cannot be sent");
+    error_prefix(err, "cannot send a request");
     if (err)
         err->code = -EINVAL;
     return -EINVAL;

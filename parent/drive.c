@@ -355,7 +355,7 @@ static _Noreturn void leave(struct driver *d)
         draw(d, true);
     d->shell->screen = NULL;
     char id[ID_TEXT];
-    shell_fail(d->shell, 0, "left; what still runs of parent %s goes on (lbctl runs)",
+    shell_fail(d->shell, 0, "left; children of parent %s that run go on (lbctl runs)",
                id_format(d->run->id, id));
     _exit(EXIT_LEFT);
 }

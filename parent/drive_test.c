@@ -334,10 +334,15 @@ static int run_plan(struct drive_play *p, void *argument)
 }
 
 #define PLAN \
-    "parent: night\ntasks:\n  a: {job: j, pool: etl, for_each: {t: [x, y]}, parameters: {t: \"{{t}}\"}}\n" \
+    "parent: night\n" \
+    "tasks:\n" \
+    "  a: {job: j, pool: etl, for_each: {t: [x, y]}, parameters: {t: \"{{t}}\"}}\n" \
     "  b: {job: j, pool: etl, after: [{task: a, is: success}]}\n" \
-    "  c: {package: say, server: wh1, after: [{task: b, is: success}], parameters: {n: " \
-    "\"{{task.b.outputs.rows}}\"}}\n"
+    "  c:\n" \
+    "    package: say\n" \
+    "    server: wh1\n" \
+    "    after: [{task: b, is: success}]\n" \
+    "    parameters: {n: \"{{task.b.outputs.rows}}\"}\n"
 
 static int plan(struct drive_play *p, const char *text)
 {
@@ -703,15 +708,15 @@ static void options_that_do_not_go_together_are_refused(void **state)
         const char *line, *sentence;
         bool plan;
     } rows[] = {
-        {"plan.yaml --job j", "--job is for a call without a plan; in a plan its task says it",
+        {"plan.yaml --job j", "--job is for a call without a plan; in a plan, set it in the task",
          true},
         {"plan.yaml --priority 9", "--priority is for a call without a plan", true},
         {"--job j --pool q --set a=b",
          "--set is for the variables of a plan; a call takes -p NAME=VALUE", false},
-        {"--job j", "say either --server or --pool: where is it to run?", false},
-        {"--job j --server s --pool q", "say either --server or --pool", false},
-        {"--pool q", "say either --job or --package (or name a plan)", false},
-        {"--pool q --job j --package p", "say either --job or --package", false},
+        {"--job j", "give either --server or --pool", false},
+        {"--job j --server s --pool q", "give either --server or --pool", false},
+        {"--pool q", "give either --job or --package (or name a plan)", false},
+        {"--pool q --job j --package p", "give either --job or --package", false},
         {"--server all --job j", "'all' is every server: --pool all sends the call to one of them",
          false},
         {"--pool q --job j --on-lost rerum",

@@ -43,7 +43,8 @@ static void say_begun(struct shell *s, const struct plan_made *made, const struc
     if (s->json) {
         buf_printf(
             &line,
-            "{\"v\":1,\"event\":\"parent\",\"parent\":\"%s\",\"run\":\"%s\",\"tasks\":%u,\"children\":%u}\n",
+            "{\"v\":1,\"event\":\"parent\",\"parent\":\"%s\",\"run\":\"%s\",\"tasks\":%u,"
+            "\"children\":%u}\n",
             made->graph.name, id, made->graph.n, made->children);
         shell_print(buf_span(&line));
         buf_free(&line);

@@ -47,8 +47,8 @@ int shell_fail(struct shell *s, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The exit code for a client's error, which is said: 130 after Ctrl-C, else EXIT_REFUSED. */
 int shell_refused(struct shell *s, int rc, const struct error *err);
-/* Says that the broker has refused: its sentence, and for a key that was used before how to see what
- * it made. Returns EXIT_REFUSED. */
+/* Says that the broker refused, in its words; for a key that was used before, how to see the run
+ * that it made. Returns EXIT_REFUSED. */
 int shell_refusal(struct shell *s, enum refusal code, const char *text);
 void shell_print(struct span text); /* to stdout; a failure is kept for shell_code */
 /* The exit code, at the end: what could not be printed (a full disk, not a reader that is gone) is
@@ -94,8 +94,8 @@ void single_json_result(const struct single_end *e, const struct d_outcome *o, s
 void single_json_refused(const char *job, enum refusal code, const char *text, struct buf *out);
 
 /* ---- hint.c */
-/* Says, when the broker has told which, that a job ("package:NAME", too) that no server in `address`
- * has is nearly called like one that `server` has; once for each job and address. */
+/* For a job (or "package:NAME") that no server in `address` has: asks the broker what `server` has,
+ * and says later, if a name is near, what may have been meant. Once for each job and address. */
 void hint_job(struct shell *s, const char *job, const char *address, const char *server);
 void hint_free_all(struct shell *s); /* after longboat_close */
 

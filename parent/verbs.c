@@ -93,8 +93,7 @@ int verb_cancel(int argc, char **argv)
 /* ---- join */
 
 static const struct option_row join_rows[] = {
-    {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
-     "take the place of the identity that is here"},
+    {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "replace the identity that is here"},
     {"timeout", 0, OPTION_DURATION, "30s", 1, 86400000, false, "TIME",
      "how long to wait for the broker"},
 };

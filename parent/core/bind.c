@@ -31,7 +31,7 @@ char *bind_missing(const struct pcore *c, uint32_t task, const char **ret_cause)
                               from, t->cause);
         }
         return mem_printf("parameter '%s' takes output '%s' of '%s', which %s", b->name, b->output,
-                          from, t->state == TASK_ENDED ? "has not handed it out" : "has not ended");
+                          from, t->state == TASK_ENDED ? "did not produce it" : "has not ended");
     }
     return NULL;
 }

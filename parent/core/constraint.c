@@ -169,7 +169,7 @@ static char *reason_of(const struct pcore *c, uint32_t task, struct buf *cause)
         why_impossible(c, a, &out, named++ ? &other : cause);
     }
     if (more && g->join_or)
-        buf_printf(&out, "; or %u more that can hold no longer", (unsigned)more);
+        buf_printf(&out, "; or %u more that can no longer hold", (unsigned)more);
     char *text = mem_strdup(buf_str(&out));
     buf_free(&out);
     buf_free(&other);

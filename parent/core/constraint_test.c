@@ -194,9 +194,9 @@ static void a_long_or_names_three_conditions_and_counts_the_rest(void **state)
     child_is(&w, a, 0, DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, NULL, NULL);
     assert_string_equal(
         world_reason(&w, b),
-        "waits for success of 'a', which was refused; or success in the layer job of 'a', which was "
-        "refused; or success in the layer delivery of 'a', which was refused; or 2 more that can hold "
-        "no longer");
+        "waits for success of 'a', which was refused; or success in the layer job of 'a', which "
+        "was refused; or success in the layer delivery of 'a', which was refused; or 2 more that "
+        "can no longer hold");
     world_end(&w);
 }
 

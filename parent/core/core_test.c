@@ -328,8 +328,8 @@ static void an_output_that_was_not_handed_out_refuses_the_child_and_fails_the_pa
     struct pcore_child k;
     pcore_child(w.core, report, 1, &k);
     assert_int_equal(k.status, STATUS_REFUSED);
-    assert_string_equal(
-        k.text, "parameter 'n' takes output 'rows' of 'check', which has not handed it out");
+    assert_string_equal(k.text,
+                        "parameter 'n' takes output 'rows' of 'check', which did not produce it");
     assert_string_equal(world_reason(&w, last),
                         "waits for success of 'report', of which report[t0] was refused");
     world_end(&w);
@@ -605,7 +605,7 @@ static void parameters_that_are_too_large_refuse_the_child(void **state)
     assert_log(&w, "end failed; ");
     struct pcore_child k;
     pcore_child(w.core, a, 0, &k);
-    assert_string_equal(k.text, "the parameters are larger than a call may have");
+    assert_string_equal(k.text, "the parameters are too large for a call");
     world_end(&w);
 }
 

@@ -70,7 +70,7 @@ struct graph_task {
     uint32_t count; /* with `each`: 0 */
     enum on_lost on_lost;
     unsigned priority;
-    uint64_t lost_after_ms, start_within_ms, timeout_ms; /* 0: as the cluster has it */
+    uint64_t lost_after_ms, start_within_ms, timeout_ms; /* 0: the cluster's */
     struct graph_condition *after;
     uint32_t n_after;
     struct graph_binding *bindings; /* sorted by name */

@@ -115,8 +115,8 @@ void schedule_pump(struct pcore *c); /* makes calls while there is room */
 void schedule_cancel(struct pcore *c, const char *reason);
 
 /* ---- bind.c */
-/* What keeps the task from ever getting its parameters; NULL: nothing. *ret_cause: what it needs was
-   skipped, for this cause; else NULL. */
+/* What keeps the task from ever getting its parameters; NULL: nothing. *ret_cause: the cause of the
+   skip, if what it needs was skipped; else NULL. */
 char *bind_missing(const struct pcore *c, uint32_t task, const char **ret_cause);
 /* Appends the parameters' items to the arena. -EMSGSIZE: they are too large. */
 int bind_parameters(const struct pcore *c, uint32_t task, uint32_t index, struct buf *arena,

@@ -134,7 +134,7 @@ static void call_next(struct pcore *c, uint32_t task)
     buf_add_str(arena, "/1");
     parameters = arena->n;
     if (bind_parameters(c, task, k->index, arena, &n) < 0) {
-        child_refused(c, k, DELIVERY_REFUSED, "the parameters are larger than a call may have");
+        child_refused(c, k, DELIVERY_REFUSED, "the parameters are too large for a call");
         return;
     }
     struct pcore_effect *e = pcore_fx(c, PCORE_FX_CALL, task, k->index);

@@ -26,7 +26,7 @@ bool plan_fine(struct plan_draft *p, int rc, const struct error *err)
     if (p->problems->errors < PLAN_PROBLEMS_MAX)
         problems_add_error(p->problems, err);
     else if (p->problems->errors == PLAN_PROBLEMS_MAX)
-        problems_add(p->problems, false, "there are more problems than these %d",
+        problems_add(p->problems, false, "more than %d problems; the rest are not shown",
                      PLAN_PROBLEMS_MAX);
     return false;
 }
@@ -107,8 +107,8 @@ static void read_variable(struct plan_draft *p, struct plan_variable *v)
         char hint[SUGGEST_TEXT];
         v->broken = found < 0;
         if (v->broken)
-            plan_complain(p, type, "variable '%s' has the type '%.40s', which there is not%s",
-                          v->name, text, suggest_hint(text, parameter_type_names, hint));
+            plan_complain(p, type, "variable '%s' has the unknown type '%.40s'%s", v->name, text,
+                          suggest_hint(text, parameter_type_names, hint));
         else
             v->type = (enum parameter_type)found;
     }
@@ -151,8 +151,7 @@ static void read_head(struct plan_draft *p, const struct yaml_node *root)
     }
     if (zone && plan_fine(p, yaml_str(zone, &p->timezone, &err), &err) &&
         !zone_exists(p->timezone)) {
-        plan_complain(p, zone,
-                      "time zone '%.60s' is not known here: write it as Europe/Berlin or UTC",
+        plan_complain(p, zone, "unknown time zone '%.60s': write it as Europe/Berlin or UTC",
                       p->timezone);
         p->timezone = "UTC";
     }
@@ -165,9 +164,9 @@ static void read_tasks(struct plan_draft *p, const struct yaml_node *root)
     if (!plan_fine(p, map ? 0 : -EINVAL, &err) || !plan_fine(p, yaml_expect_map(map, &err), &err))
         return;
     if (yaml_count(map) == 0)
-        plan_complain(p, map, "a plan has at least one task");
+        plan_complain(p, map, "a plan needs at least one task");
     if (yaml_count(map) > LIMIT_TASKS) {
-        plan_complain(p, map, "the plan has %zu tasks; %d are possible", yaml_count(map),
+        plan_complain(p, map, "the plan has %zu tasks; the limit is %d", yaml_count(map),
                       LIMIT_TASKS);
         return;
     }

@@ -66,7 +66,7 @@ static void read_time(struct plan_draft *p, const struct yaml_node *map, const c
     struct error err;
     const struct yaml_node *node = yaml_get(map, key);
     if (node && plan_fine(p, yaml_duration(node, ret, &err), &err) && *ret == 0)
-        plan_complain(p, node, "'%s' must be longer than nothing", key);
+        plan_complain(p, node, "'%s' must be greater than zero", key);
 }
 
 static void read_what(struct plan_draft *p, struct plan_task *t)
@@ -77,7 +77,7 @@ static void read_what(struct plan_draft *p, struct plan_task *t)
         plan_complain(p, package, "task '%s' has both 'job' and 'package'; it runs one of them",
                       t->name);
     else if (!job && !package)
-        plan_complain(p, t->key, "task '%s' has neither 'job' nor 'package': what is it to run?",
+        plan_complain(p, t->key, "task '%s' has neither 'job' nor 'package': what does it run?",
                       t->name);
     else if (job && (name = read_name(p, t->node, "job", "the name of a job")))
         t->job = mem_strdup(name);
@@ -95,7 +95,7 @@ static void read_where(struct plan_draft *p, struct plan_task *t)
         return;
     }
     if (!server && !pool) {
-        plan_complain(p, t->key, "task '%s' has neither 'server' nor 'pool': where is it to run?",
+        plan_complain(p, t->key, "task '%s' has neither 'server' nor 'pool': where does it run?",
                       t->name);
         return;
     }
@@ -104,7 +104,7 @@ static void read_where(struct plan_draft *p, struct plan_task *t)
     if (server && t->address && strcmp(t->address, "all") == 0)
         plan_complain(p, server, "'all' is every server: write `pool: all`");
     if (server && t->each)
-        plan_complain(p, yaml_get(t->node, "each"), "'each' goes with a pool, not with a server");
+        plan_complain(p, yaml_get(t->node, "each"), "'each' needs a pool, not a server");
 }
 
 static void read_condition(struct plan_draft *p, struct plan_task *t, const struct yaml_node *node)
@@ -119,7 +119,8 @@ static void read_condition(struct plan_draft *p, struct plan_task *t, const stru
     if (on && !is)
         plan_complain(
             p, on,
-            "a condition is written with 'is', as in {task: NAME, is: success}: YAML 1.1 takes a bare 'on' "
+            "a condition is written with 'is', as in {task: NAME, is: success}: YAML 1.1 takes a "
+            "bare 'on' "
             "for true");
     else
         plan_check_keys(p, node, condition_keys);
@@ -159,9 +160,9 @@ static bool has_templates(struct plan_draft *p, const struct yaml_node *node)
     if (yaml_kind(node) == YAML_KIND_SCALAR) {
         if (template_parse(yaml_text(node)).kind == TEMPLATE_NONE)
             return false;
-        plan_complain(
-            p, node,
-            "a template stands only as the whole value of a parameter, not within a list or mapping");
+        plan_complain(p, node,
+                      "a template must be the whole value of a parameter, not "
+                      "part of a list or mapping");
         return true;
     }
     for (size_t i = 0; i < yaml_count(node); i++)
@@ -188,7 +189,7 @@ static void read_list(struct plan_draft *p, struct plan_list *l, const struct ya
     struct template from = template_parse(yaml_text(node));
     if (yaml_is_seq(node)) {
         if (yaml_count(node) > LIMIT_TASKS)
-            plan_complain(p, node, "'%.64s' has %zu items; %d are possible", l->name,
+            plan_complain(p, node, "'%.64s' has %zu items; the limit is %d", l->name,
                           yaml_count(node), LIMIT_TASKS);
         else
             read_items(p, l, node);
@@ -220,10 +221,10 @@ static void read_for_each(struct plan_draft *p, struct plan_task *t)
     if (!map || !plan_fine(p, yaml_expect_map(map, &err), &err))
         return;
     if (t->each)
-        plan_complain(p, map, "task '%s' has both 'each' and 'for_each'; one of them is possible",
+        plan_complain(p, map, "task '%s' has both 'each' and 'for_each'; it can have one of them",
                       t->name);
     if (yaml_count(map) == 0)
-        plan_complain(p, map, "for_each names nothing: write it as {table: [orders, lines]}");
+        plan_complain(p, map, "for_each is empty: write it as {table: [orders, lines]}");
     t->lists = mem_zalloc(yaml_count(map), sizeof *t->lists);
     for (size_t i = 0; i < yaml_count(map); i++) {
         struct plan_list *l = &t->lists[t->n_lists++];
@@ -236,7 +237,7 @@ static void read_for_each(struct plan_draft *p, struct plan_task *t)
         }
         if (plan_find_variable(p, span_str(l->name)) != NOBODY)
             plan_complain(p, yaml_key(map, i),
-                          "'%s' is a variable, too: {{%s}} would mean two things", l->name,
+                          "'%s' is also a variable, so {{%s}} would be ambiguous", l->name,
                           l->name);
         read_list(p, l, l->node);
     }
@@ -253,10 +254,9 @@ static void unknown_name(struct plan_draft *p, const struct plan_task *t,
     for (uint32_t i = 0; i < p->n_variables; i++)
         names[n++] = p->variables[i].name;
     names[n] = "as_of";
-    plan_complain(
-        p, a->node,
-        "parameter '%s' takes '{{%s}}': there is no variable and no name of for_each '%s'%s",
-        a->name, given, given, suggest_hint(given, names, hint));
+    plan_complain(p, a->node,
+                  "parameter '%s' takes '{{%s}}': no variable or for_each name is called '%s'%s",
+                  a->name, given, given, suggest_hint(given, names, hint));
     mem_free(&given);
     mem_free(&names);
 }
@@ -264,11 +264,10 @@ static void unknown_name(struct plan_draft *p, const struct plan_task *t,
 static void read_template(struct plan_draft *p, struct plan_task *t, struct plan_parameter *a)
 {
     if (a->from.kind == TEMPLATE_BAD)
-        plan_complain(
-            p, a->node,
-            "parameter '%s': '%.80s' is no template: {{variable}}, {{as_of}} or {{task.NAME.outputs.NAME}} stand as "
-            "whole values only",
-            a->name, (const char *)yaml_text(a->node).p);
+        plan_complain(p, a->node,
+                      "parameter '%s': '%.80s' is not a template: {{variable}}, {{as_of}} and "
+                      "{{task.NAME.outputs.NAME}} must be the whole value",
+                      a->name, (const char *)yaml_text(a->node).p);
     if (a->from.kind == TEMPLATE_OUTPUT)
         a->task = plan_find_task(p, a->from.name); /* validate.c says what is wrong with it */
     if (a->from.kind != TEMPLATE_NAME)
@@ -295,7 +294,7 @@ static void read_parameters(struct plan_draft *p, struct plan_task *t)
     if (!map || !plan_fine(p, yaml_expect_map(map, &err), &err))
         return;
     if (yaml_count(map) > LIMIT_VALUES) {
-        plan_complain(p, map, "task '%s' has %zu parameters; %d are possible", t->name,
+        plan_complain(p, map, "task '%s' has %zu parameters; the limit is %d", t->name,
                       yaml_count(map), LIMIT_VALUES);
         return;
     }

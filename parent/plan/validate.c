@@ -28,7 +28,7 @@ static void find_names(struct plan_draft *p)
                 c->task = NOBODY;
             } else if (c->task == NOBODY && p->problems->errors <= PLAN_PROBLEMS_MAX) {
                 plan_complain(p, c->node,
-                              "task '%s' waits for '%.64s', which this plan has not got%s", t->name,
+                              "task '%s' waits for '%.64s', which is not in this plan%s", t->name,
                               c->name, hint_task(p, c->name, hint));
             }
         }
@@ -139,19 +139,21 @@ static void check_output(struct plan_draft *p, struct circle_search *s, uint32_t
     const char *me = p->tasks[task].name;
     if (a->task == NOBODY)
         plan_complain(p, a->node,
-                      "parameter '%s' takes an output of '%s', which this plan has not got%s",
+                      "parameter '%s' takes an output of '%s', which is not in this plan%s",
                       a->name, from, hint_task(p, from, hint));
     else if (a->task == task)
         plan_complain(p, a->node, "parameter '%s' takes an output of '%s' itself", a->name, me);
     else if (p->tasks[a->task].n_lists || p->tasks[a->task].each)
         plan_complain(
             p, a->node,
-            "parameter '%s' takes an output of '%s', which runs many times (%s): whose would it be?",
+            "parameter '%s' takes an output of '%s', which runs many times (%s), so it has no "
+            "single output",
             a->name, from, p->tasks[a->task].each ? "each" : "for_each");
     else if (!waits_for(p, s, task, a->task))
         plan_complain(
             p, a->node,
-            "parameter '%s' takes an output of '%s', but '%s' does not wait for it: add {task: %s, is: success} "
+            "parameter '%s' takes an output of '%s', but '%s' does not wait for it: add {task: "
+            "%s, is: success} "
             "to its 'after'",
             a->name, from, me, from);
     mem_free(&from);

@@ -85,7 +85,7 @@ static void spread(struct plan_draft *p, struct plan_list *l)
         return;
     }
     if (list.items.count > LIMIT_TASKS) {
-        plan_complain(p, l->node, "variable '%s' holds %u items; %d are possible", v->name,
+        plan_complain(p, l->node, "variable '%s' holds %u items; the limit is %d", v->name,
                       list.items.count, LIMIT_TASKS);
         return;
     }
@@ -114,7 +114,7 @@ static void size_task(struct plan_draft *p, struct plan_task *t, uint64_t *total
     t->count = t->n_lists ? t->lists[0].n : 1;
     *total += t->count;
     if (was <= LIMIT_TASKS && *total > LIMIT_TASKS)
-        plan_complain(p, t->key, "with task '%s' the plan comes to %llu calls; %d are possible",
+        plan_complain(p, t->key, "with task '%s' the plan comes to %llu calls; the limit is %d",
                       t->name, (unsigned long long)*total, LIMIT_TASKS);
 }
 
@@ -128,7 +128,7 @@ void plan_take_values(struct plan_draft *p, const struct plan_order *order)
         bytes += p->variables[i].value.n + strlen(p->variables[i].name) + 3;
     if (p->n_variables > LIMIT_VALUES || bytes > LIMIT_PARAMETERS)
         plan_complain(p, yaml_get(yaml_root(p->tree), "variables"),
-                      "%u variables of %zu bytes are too much; %d and %d are possible",
+                      "%u variables of %zu bytes are too many; the limits are %d and %d",
                       p->n_variables, bytes, LIMIT_VALUES, LIMIT_PARAMETERS);
     for (uint32_t i = 0; i < p->n; i++)
         size_task(p, &p->tasks[i], &total);

@@ -72,7 +72,8 @@ static void add_outcome(const struct pcore_child *k, struct buf *out)
 {
     buf_printf(
         out,
-        ",\"delivery\":{\"state\":\"%s\"},\"job_outcome\":{\"state\":\"%s\"},\"package\":{\"state\":\"%s\"}",
+        ",\"delivery\":{\"state\":\"%s\"},\"job_outcome\":{\"state\":\"%s\"},"
+        "\"package\":{\"state\":\"%s\"}",
         delivery_text(k->delivery), job_outcome_text(k->job), package_outcome_text(k->package));
     add_text(out, "status", status_text(k->status));
     if (*k->text)
@@ -240,7 +241,8 @@ void report_json(const struct pcore *c, size_t most, struct buf *out)
     add_time(out, "ended_at", all.ended_at);
     buf_printf(
         out,
-        ",\"totals\":{\"tasks\":%u,\"tasks_skipped\":%u,\"children\":%llu,\"ended\":%llu,\"succeeded\":%llu,"
+        ",\"totals\":{\"tasks\":%u,\"tasks_skipped\":%u,\"children\":%llu,\"ended\":%llu,"
+        "\"succeeded\":%llu,"
         "\"not_started\":%llu}",
         all.tasks, all.tasks_skipped, (unsigned long long)all.children,
         (unsigned long long)all.ended, (unsigned long long)all.succeeded,
