@@ -220,7 +220,7 @@ static const struct refusal_row {
     {"parent: p\ntasks:\n  a: {job: j, pool: q}\n  \"a\\0b\": {job: j, pool: q}\n",
      "p.yaml:4:3: key 'a' has a NUL character"},
     {"parent: p\ntimezone: ../../etc/passwd\ntasks:\n" GOOD,
-     "p.yaml:2:11: time zone '../../etc/passwd' is not known"},
+     "p.yaml:2:11: unknown time zone '../../etc/passwd'"},
     {"parent: p\ndeadline: \"05:30\"\ntasks:\n" GOOD, "p.yaml:2:1: unknown key 'deadline'"},
     /* variables */
     {"parent: p\nvariables: {v: {type: integer}}\ntasks:\n" GOOD,
