@@ -1,10 +1,10 @@
 /* call.c - calls: resolved, signed together with the others of the turn, submitted, followed to
  * their end.
  *
- * A call's body is encoded at once, so that what is wrong with it is said at once; the hash of the
- * job is put in when RESOLVE has told it. Its CALL is a request like others: said again at each new
- * session until it is answered. Then its run is followed: a new session says FOLLOW for every run
- * whose end has not been heard. */
+ * A call's body is encoded at once, so that errors in it are found at once; RESOLVE's answer adds
+ * the job's hash. Its CALL is a request like others: sent again in each new session until it is
+ * answered. Then its run is followed: a new session sends FOLLOW for every run whose end is not
+ * known. */
 #include "client/inner.h"
 
 #include <errno.h>
@@ -89,7 +89,7 @@ static void tell(const struct call *c, const struct longboat_run *run)
         c->follow(c->self, run);
 }
 
-/* The last word to whoever follows it. */
+/* The last callback for a call. */
 static void end(struct call *c, const struct longboat_run *run)
 {
     struct call told = {.follow = c->follow, .self = c->self};
@@ -305,7 +305,7 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
         take_refusal(c, &error);
     else
         call_refused(c, REFUSAL_MALFORMED, "malformed reply to CALL");
-    return true; /* it is forgotten already */
+    return true; /* already forgotten */
 }
 
 void call_take_error(struct longboat *lb, struct span message)
@@ -405,7 +405,7 @@ void longboat_withdraw(struct longboat *lb)
 {
     lb->withdrawn = true;
     for (struct call *c = lb->calls, *next; c; c = next) {
-        /* one that ends takes no other with it */
+        /* ending one call frees no other */
         next = c->hh.next;
         if (c->busy || !request_was_sent(lb, c->req))
             take_back(c);
@@ -437,7 +437,7 @@ static bool has_ended(void *self)
     return ((struct call_wait *)self)->ended;
 }
 
-/* The wait is over and its memory gone, but not the run. */
+/* The run goes on after the wait and its memory are gone. */
 static void stop_following(struct longboat *lb, const struct call_wait *w)
 {
     for (struct call *c = lb->calls; c; c = c->hh.next)

@@ -83,8 +83,7 @@ void client_config_format(const char *const *addresses, size_t n, struct buf *ou
 
 /* ---- Certificates */
 
-/* The cluster that our own certificate names. The file is ours: what it says is where we belong,
- * and everything else is then judged by that. */
+/* The cluster that our own certificate names; everything else is checked against it. */
 static int read_cluster(struct span certificate, char ret[LIMIT_NAME + 1], struct error *err)
 {
     struct d_signed envelope;

@@ -27,7 +27,7 @@ struct joining {
     struct buf certificate, broker;
 };
 
-/* ---- Before anything is made */
+/* ---- Checks before anything is written */
 
 static int check_free(const struct joining *j, struct error *err)
 {
@@ -92,7 +92,7 @@ static int make_identity(struct joining *j, struct error *err)
     return rc;
 }
 
-/* ---- Files: beside first, then into their places */
+/* ---- Files: staged, then moved into place */
 
 static int stage_file(const struct joining *j, const char *name, struct span content,
                       struct error *err)
@@ -152,13 +152,13 @@ static void sync_folder(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
-        /* the names are there; if the disk loses them the next start says which file is missing */
+        /* the files are in place; if the disk loses one, the next start names it */
         fsync(fd);
         close(fd);
     }
 }
 
-/* The certificate last: what is there before it belongs to nobody yet. */
+/* The certificate last: without it the other files are nobody's identity. */
 static int publish(struct joining *j, struct error *err)
 {
     static const char *const files[] = {SIGN_KEY_FILE, SEAL_KEY_FILE, ADMINISTRATORS_FILE,
@@ -185,7 +185,7 @@ static int publish(struct joining *j, struct error *err)
     return 0;
 }
 
-/* ---- The whole of it */
+/* ---- Joining */
 
 static int ask(struct joining *j, struct error *err)
 {

@@ -1,5 +1,5 @@
-/* request.c - requests and their answers: kept until answered, said again at each new session, sent
- * while there is room. */
+/* request.c - requests and their answers: kept until answered, sent again in each new session, sent
+ * while the window is open. */
 #include "client/inner.h"
 
 #include <errno.h>
@@ -39,9 +39,8 @@ void request_session(struct longboat *lb)
     lb->unsent = lb->requests;
 }
 
-/* A broker ends the session of whoever sends what is not of the protocol's form, and what has no
- * answer is said again at the next one: such a request would be refused for ever, and all others
- * with it. */
+/* A broker ends the session of a peer that sends a malformed message, and unanswered requests are
+ * sent again in the next one: a malformed request would block all others for ever. */
 static int check_form(struct span message, struct error *err)
 {
     _Alignas(max_align_t) uint8_t decoded[1024];

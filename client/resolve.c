@@ -1,6 +1,6 @@
-/* resolve.c - RESOLVE: which version of a job is signed, and which servers there are. The one place
- * that remembers answers: one question for all who ask for a job at an address, and what was found
- * serves those that come in the next moments too, or always, if somebody wants to keep it. */
+/* resolve.c - RESOLVE: which version of a job is signed, and which servers there are. The only cache
+ * of its answers: all who ask for a job at an address share one question, and its answer serves
+ * those who ask in the next seconds, too, or as long as the connection lasts, if they want that. */
 #include "client/inner.h"
 
 #include <string.h>

@@ -1,5 +1,4 @@
-/* drive.c - carries out what the core decides: asks, calls, cancels; hands it what the broker says;
-   shows it all. */
+/* drive.c - carries out the core's decisions, feeds it the broker's answers, and shows progress. */
 #include "parent/submit.h"
 
 #include <errno.h>
@@ -13,20 +12,20 @@
 #include "parent/report/report.h"
 
 enum {
-    /* a call may wait for a day, as elsewhere, or as long as its start_within says */
+    /* a call may wait for a day, and longer if its start_within is longer */
     EXPIRES_MIN_MS = 86400000,
     REPORT_MAX = LIMIT_CALL - 1024,
-    PICTURE_MS = 1000 /* a picture in which nothing happens is drawn so often, for its clock */
+    PICTURE_MS = 1000 /* how often the picture is drawn when nothing changes: for its clock */
 };
 
-/* A call that this program could not even make. */
+/* A call that could not be made. */
 struct failed {
     uint32_t task, index;
     char *text;
 };
 
-/* What was said of a task in this session: a thousand children that are parked for one reason are
-   worth one line. */
+/* A line that was printed in this session: a thousand children parked for one reason need one
+   line. */
 struct told {
     UT_hash_handle hh;
     char what[]; /* task, state, server, reason */
@@ -210,7 +209,7 @@ static void forget_told(struct driver *d)
     }
 }
 
-/* Has a sibling's line said the same? */
+/* Does a sibling's line say the same? */
 static bool is_told(struct driver *d, const struct pcore_effect *e)
 {
     struct pcore_child k;
@@ -271,8 +270,8 @@ static void step(struct driver *d, struct pcore_event *ev)
     lines_flush(&d->told_lines, d->core, &d->shell->err, &d->lines);
 }
 
-/* A call that cannot be made is told to the core when all effects of the step are done: they lie in
-   one memory. */
+/* Effects point into memory that the next step reuses, so calls that could not be made are fed
+   back after all effects of the step. */
 static void feed(struct driver *d, struct pcore_event ev)
 {
     step(d, &ev);
@@ -366,7 +365,7 @@ static void on_interrupt(void *self, int times)
     uint32_t n = pcore_in_flight(d->core);
     char id[ID_TEXT];
     if (d->over) {
-        /* all is known but whether the broker has it: the report is printed all the same */
+        /* the outcome is known, though perhaps not to the broker: the report is printed */
         shell_fail(d->shell, 0, "left before the end of parent %s was recorded",
                    id_format(d->run->id, id));
         loop_stop(d->shell->loop, EXIT_LEFT);
@@ -377,7 +376,7 @@ static void on_interrupt(void *self, int times)
     shell_fail(d->shell, 0, "cancelling %u %s; press again to leave at once", (unsigned)n,
                n == 1 ? "child" : "children");
     feed(d, (struct pcore_event){.kind = PCORE_CANCEL, .text = "lbsubmit was interrupted"});
-    longboat_withdraw(d->shell->lb); /* what a busy broker has not taken is not called after all */
+    longboat_withdraw(d->shell->lb); /* calls that a busy broker has not accepted are dropped */
 }
 
 /* ---- From begin to end */
@@ -387,7 +386,7 @@ static bool is_over(void *self)
     return ((struct driver *)self)->over;
 }
 
-/* What a program reads is whole, however large; the broker keeps what fits in a message. */
+/* The report on stdout is complete; the broker stores what fits in a message. */
 static void print_report(struct driver *d)
 {
     struct buf out = {0};
@@ -460,7 +459,7 @@ int drive(struct shell *s, const struct plan_made *made, struct parent_run *run)
     code = rc < 0 ? shell_refused(s, rc, &err) : finish(&d);
     loop_off(s->loop, &d);
     s->interrupted = NULL;
-    longboat_close(&s->lb); /* nothing is told any more */
+    longboat_close(&s->lb); /* no callback comes after this */
     hint_free_all(s);
     while (d.flights)
         flight_free(d.flights);

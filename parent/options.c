@@ -1,4 +1,4 @@
-/* options.c - lbsubmit's options: one row each, and which of them go together. */
+/* options.c - lbsubmit's options, one row each, and which may be combined. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,7 +51,7 @@ const char submit_examples[] =
     "second\n"
     "Ctrl-C. The overview and outputs go to stdout, everything else to stderr.\n";
 
-/* They go to the broker in fields that hold a name and no more. */
+/* The wire's fields hold names only. */
 static int check_names(const struct option_values *v, struct error *err)
 {
     static const char *const names[] = {"job", "package", "server", "pool"};

@@ -1,5 +1,4 @@
-/* bind.c - parameters of a call: fixed values, items of for_each, outputs of tasks that went
-   before. */
+/* bind.c - parameters of a call: fixed values, items of for_each, outputs of earlier tasks. */
 #include "parent/core/inside.h"
 
 #include <errno.h>

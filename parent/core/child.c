@@ -1,8 +1,7 @@
-/* child.c - one instance of a task, from the call to its end, and what its task's counters make of
-   it. */
+/* child.c - one instance of a task, from its call to its end, and the counters of its task. */
 #include "parent/core/inside.h"
 
-/* The one of the totals that counts a child that is asked or live. */
+/* The total that counts a child that is asked or live. */
 static uint64_t *bucket(struct pcore *c, const struct child_record *k)
 {
     if (k->state == CHILD_ASKED)
@@ -102,8 +101,7 @@ void child_run(struct pcore *c, struct child_record *k, const struct pcore_event
         child_cancel(c, k);
 }
 
-/* Counts in its layers. Delivery once reached stays reached, also if a later attempt was not
-   delivered. */
+/* Counts the child in each layer. A delivery counts even if a later attempt was not delivered. */
 static void count_layers(struct task *t, const struct child_record *k)
 {
     bool job = k->job == JOB_SUCCEEDED;

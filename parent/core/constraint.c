@@ -1,4 +1,4 @@
-/* constraint.c - when conditions hold, when they can hold no more, and the words for it.
+/* constraint.c - when conditions hold, when they can no longer hold, and the reasons in words.
  *
  * Conditions on one task fall into SLOTS classes by kind and layer. Each class has one verdict,
  * made from counters, and a list of the tasks that have such a condition. A verdict leaves
@@ -72,8 +72,8 @@ static void judge_slots(struct pcore *c, struct task *t)
     }
 }
 
-/* What starts does so after all skips that follow from the same event, so that it never sees a half
-   of the news. */
+/* Tasks start after all skips that follow from the same event, so that they see all of its
+   effects. */
 void constraint_settle(struct pcore *c)
 {
     for (uint32_t started = 0; c->n_dirty || started < c->n_starts;) {

@@ -1,4 +1,4 @@
-/* inside.h - what the files of the parent's core share. Nobody else includes it. */
+/* inside.h - internal: what the files of the parent's core share. */
 #ifndef LB_PARENT_CORE_INSIDE_H
 #define LB_PARENT_CORE_INSIDE_H
 
@@ -11,8 +11,8 @@ enum {
     /* called is success in the layer delivery, so it needs no slot of its own */
     KINDS = IS_CALLED,
     SLOTS = KINDS * LAYER_COUNT, /* conditions that others can have on one task */
-    CHILD_TEXT_KEPT = 1000,      /* bytes of a child's message; the whole is with the broker */
-    REASONS_NAMED = 3            /* conditions that the reason of a skipped task names one by one */
+    CHILD_TEXT_KEPT = 1000,      /* bytes of a child's message; the broker has all of it */
+    REASONS_NAMED = 3            /* conditions that the reason of a skip names one by one */
 };
 
 enum constraint_verdict { VERDICT_OPEN, VERDICT_HOLDS, VERDICT_IMPOSSIBLE };
@@ -92,18 +92,19 @@ const char *pcore_name_keep(struct pcore *c, const char *name);
 void child_call(struct pcore *c, struct child_record *k); /* it is asked for now */
 void child_run(struct pcore *c, struct child_record *k, const struct pcore_event *ev);
 void child_ended(struct pcore *c, struct child_record *k, const struct pcore_event *ev);
-/* It ends without having been called; for what the broker or we refuse. */
+/* Ends a child that was not called, because the broker or the core refused. */
 void child_refused(struct pcore *c, struct child_record *k, enum delivery delivery,
                    const char *text);
 void child_cancel(struct pcore *c, struct child_record *k);
 void child_free(struct child_record *k);
 
 /* ---- constraint.c */
-void constraint_watch(struct pcore *c);                /* at the beginning: who waits for whom */
-void constraint_touch(struct pcore *c, uint32_t task); /* its counts have changed */
-/* judges all that was touched, starts and skips, until nothing moves */
+void constraint_watch(struct pcore *c); /* once, at the start: who waits for whom */
+void constraint_touch(struct pcore *c,
+                      uint32_t task); /* call it when a task's counts have changed */
+/* judges all touched tasks, starts and skips, until nothing changes */
 void constraint_settle(struct pcore *c);
-/* may a waiting task start (then it does in settle), or never more? */
+/* can a waiting task start (constraint_settle does it), or never? */
 void constraint_judge(struct pcore *c, uint32_t task);
 
 /* ---- schedule.c */

@@ -1,4 +1,4 @@
-/* look.c - the parts of core.h that only look. */
+/* look.c - the views of core.h. */
 #include "parent/core/inside.h"
 
 void pcore_task(const struct pcore *c, uint32_t task, struct pcore_task *ret)

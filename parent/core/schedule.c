@@ -1,5 +1,5 @@
-/* schedule.c - from "may start" to calls: resolving, turns between tasks, the bound on calls in
-   flight, cancel. */
+/* schedule.c - from "may start" to calls: RESOLVE, round robin among tasks, the bound on calls in
+   flight, cancelling. */
 #include "parent/core/inside.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* compile.c - a plan without problems becomes the graph, with every value in its place. */
+/* compile.c - turns a plan without problems into a graph. */
 #include "parent/plan/inside.h"
 
 void plan_made_free(struct plan_made *m)

@@ -1,5 +1,5 @@
-/* validate.c - what can be wrong between tasks: names that are not there, circles, outputs of what
- * does not go before. */
+/* validate.c - problems between tasks: unknown names, circles, outputs of tasks that do not come
+ * before. */
 #include "parent/plan/inside.h"
 
 /* tasks of a circle that its sentence names; then it says how many there are */

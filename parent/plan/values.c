@@ -1,4 +1,4 @@
-/* values.c - what comes with the run: variables from --set and defaults, as_of, the sizes of
+/* values.c - the values of a run: variables from --set and defaults, as_of, the sizes of
    for_each. */
 #include "parent/plan/inside.h"
 
