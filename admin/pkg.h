@@ -16,12 +16,9 @@ int pkg_sign(int argc, char **argv);
 int pkg_verify(int argc, char **argv);
 int pkg_show(int argc, char **argv);
 
-/* What every verb does first: parses, answers --help and --version. Returns -1 to go on, else the
- * exit code. *ret_first: index of the first positional argument, of which there must be `least` to
- * `most`. */
+/* verb_begin, and the crypto library is ready. */
 int pkg_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
-              const char *examples, int least, int most, struct option_values *values,
-              int *ret_first);
+              const char *examples, int min, int max, struct option_values *values, int *ret_first);
 /* Says "lbpkg verb: sentence" on stderr and returns `code`. */
 int pkg_fail(char **argv, int code, const struct error *err);
 /* The exit code for what went wrong with a file: 3 what was refused, 2 what is not there, else
