@@ -5,6 +5,7 @@
 
 #include "admin/ctl.h"
 #include "client/find.h"
+#include "client/rowface.h"
 #include "common/clock.h"
 #include "common/duration.h"
 #include "common/mem.h"
@@ -114,20 +115,7 @@ const char *ctl_hash(json_t *row, const char *key)
 
 void ctl_child(json_t *row, bool bare, struct buf *out)
 {
-    const char *task = ctl_text(row, "task");
-    if (!*task)
-        return;
-    if (!bare && *ctl_text(row, "parent_name"))
-        buf_printf(out, "%s/", ctl_text(row, "parent_name"));
-    if (*ctl_text(row, "child")) {
-        buf_add_str(out, ctl_text(row, "child"));
-        return;
-    }
-    buf_add_str(out, task);
-    if (*ctl_text(row, "item"))
-        buf_printf(out, "[%s]", ctl_text(row, "item"));
-    else if (ctl_int(row, "index"))
-        buf_printf(out, "[%s]", ctl_text(row, "index"));
+    rowface_child(row, !bare, out);
 }
 
 unsigned ctl_id_digits(json_t *rows, const char *key)

@@ -183,7 +183,7 @@ static void print_history(const struct listing *l)
         {"status", 0},
         {"name", TERM_SHRINK(16)},
         {"job", TERM_OPTIONAL | TERM_SHRINK(8) | TERM_DROP(2)},
-        {"server", TERM_SHRINK(4)},
+        {"server", TERM_SHRINK(6)},
         {ctl_zoned("ended"), 0},
         {"took", TERM_RIGHT},
         {"try", TERM_RIGHT | TERM_OPTIONAL},

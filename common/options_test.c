@@ -119,8 +119,8 @@ static void what_is_asked_wrongly_is_refused_with_the_option(void **state)
     refused("unknown or ambiguous option --zzz;", "pos", "--zzz");
     refused("unknown option -x", "-x");
     refused("unknown option -x", "-jx");
-    refused("option --store wants a value", "a", "--store");
-    refused("option -l wants a value", "-l");
+    refused("option --store needs a value", "a", "--store");
+    refused("option -l needs a value", "-l");
     refused("option --json=1 takes no value", "--json=1");
     refused("--lost-after: the duration '90' has no unit", "--lost-after", "90");
     refused("--lost-after: 2d is not between 1.0s and 1d 00h", "--lost-after", "2d");
@@ -129,8 +129,7 @@ static void what_is_asked_wrongly_is_refused_with_the_option(void **state)
     refused("--slots: ' 1' is not a whole number", "--slots", " 1");
     refused("--slots: 1001 is not between -1 and 1000", "--slots", "1001");
     refused("--frame: '1MB' is not a size", "--frame", "1MB");
-    refused("--store: it has 21 bytes; at most 20 are possible", "--store",
-            "sqlite:/a/long/folder");
+    refused("--store: it has 21 bytes; the limit is 20", "--store", "sqlite:/a/long/folder");
     refused("unknown or ambiguous option --no-json", "--no-json");
 }
 
