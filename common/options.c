@@ -77,9 +77,11 @@ static const char *limit_text(enum option_type type, int64_t v, char out[DURATIO
 {
     if (type == OPTION_DURATION) {
         duration_format(v, out);
-        char *rest = strchr(out, ' '); /* "365d 00h" */
-        if (rest && strncmp(rest, " 00", 3) == 0)
+        char *rest = strchr(out, ' '), *point = strstr(out, ".0s");
+        if (rest && strncmp(rest, " 00", 3) == 0) /* "365d 00h" */
             *rest = 0;
+        if (point) /* "1.0s" */
+            strcpy(point, "s");
         return out;
     }
     if (type == OPTION_SIZE)
