@@ -24,8 +24,9 @@ static const struct option_row rows[] = {
 static const char examples[] =
     "  lbctl logs last -f\n"
     "  lbctl logs 4b3c2d10 --step extract 2>/dev/null       its standard output alone\n"
-    "Exit codes: 0 there it is; 1 the run has no output, because it has not started or was\n"
-    "refused; 2 wrong usage, a parent, or an unknown step; 3 refused, or no broker.\n";
+    "Exit codes: 0 done; 1 the run has no output, because it has not started or was\n"
+    "refused; 2 wrong usage, a parent, or an unknown step; 3 refused, or the broker\n"
+    "cannot be reached.\n";
 
 struct place {
     uint64_t attempt, turn, stream, next;

@@ -28,7 +28,7 @@ static const char cancel_examples[] = "  lbctl cancel 4b3c2d10 --reason 'wrong d
                                       "  lbctl cancel last\n";
 
 static const char release_examples[] =
-    "  lbctl release 4b3c2d10 --rerun --reason 'etl2 is scrap, the load had not started'\n";
+    "  lbctl release 4b3c2d10 --rerun --reason 'the load had not begun'\n";
 
 static int cancel(char **argv, struct longboat *lb, const char *text, struct m_cancel *m)
 {
@@ -72,9 +72,9 @@ static int with_reason(int argc, char **argv, const char *verb, const char *exam
 
 int ctl_drain(int argc, char **argv)
 {
-    return with_reason(argc, argv, "drain",
-                       "  lbctl drain etl2 --reason 'new disk'    what runs there goes on; nothing "
-                       "new is started\n");
+    return with_reason(
+        argc, argv, "drain",
+        "  lbctl drain etl2 --reason 'new disk'    running jobs go on, new ones stay away\n");
 }
 
 int ctl_undrain(int argc, char **argv)

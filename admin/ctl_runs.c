@@ -53,8 +53,8 @@ static const struct option_row history_rows[] = {
 
 static const char run_examples[] =
     "  lbctl runs\n"
-    "  lbctl runs --state parked        what no server can take; lbctl explain RUN says why\n"
-    "  lbctl runs --parent last         the children of the parent that you started last\n";
+    "  lbctl runs --state parked      what no server can take; see lbctl explain RUN\n"
+    "  lbctl runs --parent last       the children of the parent you started last\n";
 
 static const char history_examples[] =
     "  lbctl history --status failed --since 12h\n"

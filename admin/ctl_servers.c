@@ -1,5 +1,6 @@
 /* ctl_servers.c - lbctl servers: who is there, with what, and what is wrong there. */
 #include "admin/ctl.h"
+#include "admin/who.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -253,44 +254,26 @@ static void print_whole(json_t *row)
     buf_free(&lines);
 }
 
-/* ---- No rows: are there no servers, or may the asker see none? */
-static bool may_watch(json_t *me)
-{
-    size_t i;
-    json_t *grant;
-    if (strcmp(ctl_text(me, "role"), "administrator") == 0)
-        return true;
-    json_array_foreach (json_object_get(me, "grants"), i, grant)
-        if (strncmp(json_string_value(grant), "watch ", 6) == 0 ||
-            strncmp(json_string_value(grant), "operate ", 8) == 0 ||
-            strncmp(json_string_value(grant), "admin ", 6) == 0)
-            return true;
-    return false;
-}
-
+/* No rows: are there no servers, or may the asker see none? */
 static int explain_none(char **argv, struct longboat *lb, const char *server, const char *pool)
 {
-    json_t *answer = json_array();
-    struct ctl_query q = {.what = "whoami", .row = ctl_gather, .self = answer};
-    int code = ctl_query_over(argv, lb, &q);
-    json_t *me = json_array_get(answer, 0);
-    if (code == EXIT_DONE && !may_watch(me)) {
-        char *grants = joined(json_object_get(me, "grants"), 4);
-        fprintf(stderr,
-                "%s: '%s' may not watch any server (grants: %s). An administrator can run:\n"
-                "  lbctl certificates renew %s --grant 'watch *@all'\n",
-                argv[0], ctl_text(me, "name"), *grants ? grants : "none", ctl_text(me, "name"));
-        mem_free(&grants);
+    struct who me;
+    struct error err = {0};
+    int code = EXIT_DONE, rc = who_ask(lb, &me, &err);
+    if (rc < 0)
+        return ctl_fail(argv, ctl_code(rc, REFUSAL_NONE), &err);
+    if (!me.may_watch) {
+        who_may_not_watch(&me, argv[0]);
         code = EXIT_REFUSED;
-    } else if (code == EXIT_DONE && (server || pool)) {
+    } else if (server || pool) {
         fprintf(stderr, "%s: no server %s'%s' is known, or you may not watch it\n", argv[0],
                 server ? "" : "of pool ", server ? server : pool);
         code = EXIT_REFUSED;
-    } else if (code == EXIT_DONE) {
+    } else {
         fprintf(stderr, "no servers yet; lbctl invite --server NAME prints a token with which one "
                         "joins\n");
     }
-    json_decref(answer);
+    who_free(&me);
     return code;
 }
 

@@ -10,7 +10,7 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "  lbctl whoami        name, role, grants, and until when the certificate is valid\n";
+    "  lbctl whoami        name, role, grants, and how long the certificate is valid\n";
 
 static void print(void *self, json_t *row)
 {

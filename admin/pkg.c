@@ -79,7 +79,8 @@ int pkg_trusted(char **argv, const char *key, const char *signers, struct minisi
     struct error err = {0};
     error_set(
         &err, -ENOENT,
-        "whom to trust? There is no trust/signers and no keys/builder.pub; name a public key with --key");
+        "no key to trust: there is neither trust/signers nor keys/builder.pub; name a public key "
+        "with --key");
     return pkg_fail(argv, EXIT_ASKED_WRONGLY, &err);
 }
 

@@ -15,7 +15,7 @@
 static const struct option_row rows[] = {
     {"kind", 'k', OPTION_STR, "shell", 0, 0, false, "KIND", "how it is run: exec, shell or python"},
     {"into", 0, OPTION_STR, NULL, 0, 0, false, "FOLDER",
-     "the folder to make; default: one of the package's name, here"},
+     "the folder to make; default: the package's name"},
 };
 
 static const char examples[] = "  lbpkg new extract --kind python       then: lbpkg build extract\n"
@@ -35,7 +35,7 @@ static const char manifest[] =
     "needs: []                                     # what a server must have: path, command, tcp, env, disk_free\n"
     "limits: {timeout: 5m}\n"
     "exit_codes: {0: succeeded}                    # all others: failed\n"
-    "idempotent: true                              # may be run again when its server is lost\n";
+    "# idempotent: true                            # if it may be run again when its server is lost\n";
 
 static const char shell_entry[] =
     "%s"
@@ -132,8 +132,7 @@ int pkg_new(int argc, char **argv)
     if (!k || name_check_name("the name of a package", span_str(name), &err) < 0)
         pkg_fail(argv, rc, &err);
     else if (lstat(folder, &st) == 0)
-        fprintf(stderr,
-                "%s: '%s' is there already; remove it or choose another folder with --into\n",
+        fprintf(stderr, "%s: '%s' exists; remove it or choose another folder with --into\n",
                 argv[0], folder);
     else if (make(folder, name, k, &err) < 0)
         rc = pkg_fail(argv, EXIT_RAN_AND_FAILED, &err);

@@ -1,9 +1,9 @@
-/* lbmon.c - tails results and events: in order, each once, over restarts of the broker and of the
- * network.
+/* lbmon.c - tails results and events: in order, each once, across restarts of the broker and breaks
+ * of the network.
  *
  * Data goes to stdout, one line an event; what happens to the connection is said on stderr. --json
- * prints each event as the broker has it, for programs; keep its `seq` and give it as --since to go
- * on after a break of your own. */
+ * prints each event as the broker has it, for programs. A program that keeps the last `seq` and
+ * gives it as --since goes on after a break of its own. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -45,10 +45,10 @@ static const struct option_row rows[] = {
     "  three), server, operated, deployed, enrolled, revoked, broker.\n"
 
 static const char examples[] =
-    "  lbmon                                  results as they come\n"
-    "  lbmon --since 2h --status failed       what failed lately, and what fails from now on\n"
-    "  lbmon --parent last --event all        everything about the parent that you started last\n"
-    "  lbmon --event all --json --since 0     all that the broker remembers, for a program\n"
+    "  lbmon                               results as they come\n"
+    "  lbmon --since 2h --status failed    what failed lately, and from now on\n"
+    "  lbmon --parent last --event all     all about the parent you started last\n"
+    "  lbmon --event all --json --since 0  all that the broker remembers\n"
     "\n" EVENTS_LISTED
     "Exit codes: 0 done; 1 the output could not be written; 2 wrong usage; 3 refused,\n"
     "or the broker cannot be reached.\n";
