@@ -28,7 +28,7 @@ static const char examples[] =
     "refused; 2 wrong usage, a parent, or an unknown step; 3 refused, or the broker\n"
     "cannot be reached.\n";
 
-struct place {
+struct log_place {
     uint64_t attempt, turn, stream, next;
     bool cut; /* it was said that output is cut */
     char step[LIMIT_NAME + 1];
@@ -40,24 +40,24 @@ struct log_reading {
     bool as_json, done;
     int code;
     struct term out, err;
-    struct place *places;
+    struct log_place *places;
     unsigned n_places;
-    struct place last; /* whose output was printed last */
+    struct log_place last; /* whose output was printed last */
     bool any;
     size_t chunks;
 };
 
-static struct place *place_of(struct log_reading *r, const struct m_log_data *d)
+static struct log_place *place_of(struct log_reading *r, const struct m_log_data *d)
 {
     for (unsigned i = 0; i < r->n_places; i++) {
-        struct place *p = &r->places[i];
+        struct log_place *p = &r->places[i];
         if (p->attempt == d->attempt && p->turn == d->turn && p->stream == d->stream &&
             span_eq_str(d->step, p->step))
             return p;
     }
     r->places = mem_realloc(r->places, r->n_places + 1, sizeof *r->places);
-    struct place *p = &r->places[r->n_places++];
-    *p = (struct place){.attempt = d->attempt, .turn = d->turn, .stream = d->stream};
+    struct log_place *p = &r->places[r->n_places++];
+    *p = (struct log_place){.attempt = d->attempt, .turn = d->turn, .stream = d->stream};
     span_copy_str(d->step, p->step, sizeof p->step);
     return p;
 }
@@ -86,9 +86,9 @@ static void print_json(const struct m_log_data *d)
 }
 
 /* Where the output of another step, try or attempt begins. A single try needs no title. */
-static void print_title(struct log_reading *r, const struct place *p)
+static void print_title(struct log_reading *r, const struct log_place *p)
 {
-    const struct place *l = &r->last;
+    const struct log_place *l = &r->last;
     bool same =
         r->any && l->attempt == p->attempt && l->turn == p->turn && strcmp(l->step, p->step) == 0;
     bool plain = !r->any && p->attempt <= 1 && p->turn <= 1;
@@ -104,7 +104,7 @@ static void print_title(struct log_reading *r, const struct place *p)
 }
 
 /* `cut` comes twice: when the cutting begins, and at the end with all that was cut. */
-static void print_text(struct log_reading *r, const struct m_log_data *d, struct place *p)
+static void print_text(struct log_reading *r, const struct m_log_data *d, struct log_place *p)
 {
     struct buf safe = {0};
     FILE *to = d->stream == 2 ? stderr : stdout;
@@ -132,7 +132,7 @@ static void chunk(struct log_reading *r, struct span bytes)
     struct m_log_data d;
     if (m_log_data_decode(bytes, &d, NULL) < 0)
         return;
-    struct place *p = place_of(r, &d);
+    struct log_place *p = place_of(r, &d);
     if (d.offset < p->next || (d.offset == p->next && d.data.n == 0 && d.cut == 0))
         return;
     p->next = d.offset + d.data.n + d.cut;
@@ -191,11 +191,11 @@ static int logs(struct log_reading *r, const char *text, const struct option_val
     json_t *row = NULL;
     int code = ctl_find(r->argv, r->lb, text, &run);
     if (code < 0)
-        code = logs_look(r->argv, r->lb, &run, follow, &row);
+        code = ctl_logs_look(r->argv, r->lb, &run, follow, &row);
     if (code < 0) {
         code = read_logs(r, &run, step, follow);
         if (code == EXIT_DONE && r->chunks == 0)
-            code = logs_none(r->argv, row, step);
+            code = ctl_logs_none(r->argv, row, step);
     }
     json_decref(row);
     return code;

@@ -90,7 +90,8 @@ static int judge(char **argv, struct longboat *lb, json_t *row, bool follow)
     return EXIT_RAN_AND_FAILED;
 }
 
-int logs_look(char **argv, struct longboat *lb, const struct id *run, bool follow, json_t **ret_row)
+int ctl_logs_look(char **argv, struct longboat *lb, const struct id *run, bool follow,
+                  json_t **ret_row)
 {
     char id[ID_TEXT];
     json_t *found = json_array();
@@ -105,7 +106,7 @@ int logs_look(char **argv, struct longboat *lb, const struct id *run, bool follo
     return code;
 }
 
-int logs_none(char **argv, json_t *row, const char *step)
+int ctl_logs_none(char **argv, json_t *row, const char *step)
 {
     json_t *steps = json_object_get(json_object_get(row, "job_outcome"), "steps"), *item;
     struct buf names = {0};

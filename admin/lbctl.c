@@ -3,7 +3,7 @@
 
 #include "common/options.h"
 
-static const struct command verbs[] = {
+static const struct verb_command verbs[] = {
     {"init", "make a cluster: keys, certificates, configuration", ctl_init},
     {"invite", "print a token with which a server or a principal joins", ctl_invite},
     {"certificates", "list, renew or revoke certificates", ctl_certificates},

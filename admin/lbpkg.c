@@ -2,7 +2,7 @@
 #include "admin/pkg.h"
 #include "admin/pkg_net.h"
 
-static const struct command verbs[] = {
+static const struct verb_command verbs[] = {
     {"new", "make a small package to start from", pkg_new},
     {"lint", "check a package's folder", pkg_lint},
     {"build", "make one file of a folder (reproducible)", pkg_build},

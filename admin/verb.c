@@ -13,7 +13,7 @@
 #include "common/suggest.h"
 
 static void list_verbs(FILE *to, const char *program, const char *purpose, const char *examples,
-                       const struct command *verbs, unsigned n)
+                       const struct verb_command *verbs, unsigned n)
 {
     fprintf(to, "%s - %s\n\nUsage: %s COMMAND [ARGUMENTS]\n       %s help COMMAND\n\nCommands:\n",
             program, purpose, program, program);
@@ -25,7 +25,7 @@ static void list_verbs(FILE *to, const char *program, const char *purpose, const
             examples);
 }
 
-static int no_such_verb(const char *program, const struct command *verbs, unsigned n,
+static int no_such_verb(const char *program, const struct verb_command *verbs, unsigned n,
                         const char *word)
 {
     const char **names = mem_zalloc(n + 1, sizeof *names); /* NULL-ended */
@@ -130,7 +130,7 @@ int verb_begin(const struct option_row *rows, size_t n, int argc, char **argv, c
 }
 
 static int run_verb(const char *program, const char *purpose, const char *examples,
-                    const struct command *verbs, unsigned n, int argc, char **argv)
+                    const struct verb_command *verbs, unsigned n, int argc, char **argv)
 {
     char help[] = "--help";
     const char *word = argc < 2 ? "" : argv[1];
@@ -165,7 +165,7 @@ static int run_verb(const char *program, const char *purpose, const char *exampl
 }
 
 int verb_main(const char *program, const char *purpose, const char *examples,
-              const struct command *verbs, unsigned n, int argc, char **argv)
+              const struct verb_command *verbs, unsigned n, int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* `lbctl history | head` ends by a failed write, not by a signal */
     begin_output();

@@ -8,7 +8,7 @@
 /* Exit codes of all programs (DESIGN 17). */
 enum { EXIT_DONE = 0, EXIT_RAN_AND_FAILED = 1, EXIT_ASKED_WRONGLY = 2, EXIT_REFUSED = 3 };
 
-struct command {
+struct verb_command {
     const char *name;
     const char *what;                  /* a line for --help */
     int (*run)(int argc, char **argv); /* argv[0] is "program verb"; returns the exit code */
@@ -18,7 +18,7 @@ struct command {
  * lines. `help VERB` is `VERB --help`. What could not be written to stdout makes the exit code 1,
  * with the reason on stderr; a reader that has gone away does not. */
 int verb_main(const char *program, const char *purpose, const char *examples,
-              const struct command *verbs, unsigned n, int argc, char **argv);
+              const struct verb_command *verbs, unsigned n, int argc, char **argv);
 
 /* What every verb does first: parses its options, answers --help and --version. Returns -1 to go
  * on, else the exit code, having said why. *ret_first: the index of the first positional argument,

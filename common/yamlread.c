@@ -10,7 +10,7 @@
 #include "common/mem.h"
 #include "common/utf8.h"
 
-struct reader {
+struct yaml_reader {
     struct yaml *y;
     yaml_parser_t parser;
     struct yaml_node *open[YAML_DEPTH_MAX]; /* maps and sequences whose end has not come */
@@ -20,13 +20,13 @@ struct reader {
     struct error *err;
 };
 
-static int refuse_at(struct reader *r, yaml_mark_t at, const char *sentence)
+static int refuse_at(struct yaml_reader *r, yaml_mark_t at, const char *sentence)
 {
     return error_set(r->err, -EINVAL, "%s:%zu:%zu: %s", r->y->name, at.line + 1, at.column + 1,
                      sentence);
 }
 
-static int refuse_parse(struct reader *r)
+static int refuse_parse(struct yaml_reader *r)
 {
     const yaml_parser_t *p = &r->parser;
     if (p->error == YAML_MEMORY_ERROR)
@@ -40,7 +40,7 @@ static int refuse_parse(struct reader *r)
                      p->context ? p->context : "", p->context ? ": " : "", problem);
 }
 
-static struct yaml_node *node_new(struct reader *r, enum yaml_kind kind, yaml_mark_t at)
+static struct yaml_node *node_new(struct yaml_reader *r, enum yaml_kind kind, yaml_mark_t at)
 {
     struct yaml_node *node = mem_zalloc(1, sizeof *node);
     node->tree = r->y;
@@ -62,7 +62,7 @@ static void append(struct yaml_node *to, struct yaml_node *node)
 }
 
 /* Hangs the node where the next one belongs; takes it in any case. */
-static int place(struct reader *r, struct yaml_node *node, yaml_mark_t at)
+static int place(struct yaml_reader *r, struct yaml_node *node, yaml_mark_t at)
 {
     struct yaml_node *top = r->depth ? r->open[r->depth - 1] : NULL;
     if (!top) {
@@ -84,7 +84,7 @@ static int place(struct reader *r, struct yaml_node *node, yaml_mark_t at)
     return 0;
 }
 
-static int check_plain(struct reader *r, const yaml_event_t *e, const yaml_char_t *anchor,
+static int check_plain(struct yaml_reader *r, const yaml_event_t *e, const yaml_char_t *anchor,
                        const yaml_char_t *tag)
 {
     if (anchor)
@@ -96,7 +96,7 @@ static int check_plain(struct reader *r, const yaml_event_t *e, const yaml_char_
     return 0;
 }
 
-static int on_scalar(struct reader *r, const yaml_event_t *e)
+static int on_scalar(struct yaml_reader *r, const yaml_event_t *e)
 {
     int rc = check_plain(r, e, e->data.scalar.anchor, e->data.scalar.tag);
     if (rc < 0)
@@ -110,7 +110,7 @@ static int on_scalar(struct reader *r, const yaml_event_t *e)
     return place(r, node, e->start_mark);
 }
 
-static int on_start(struct reader *r, const yaml_event_t *e, enum yaml_kind kind)
+static int on_start(struct yaml_reader *r, const yaml_event_t *e, enum yaml_kind kind)
 {
     int rc = kind == YAML_KIND_MAP
                  ? check_plain(r, e, e->data.mapping_start.anchor, e->data.mapping_start.tag)
@@ -133,7 +133,7 @@ static int by_key(const void *a, const void *b)
     return c ? c : (x->index > y->index) - (x->index < y->index);
 }
 
-static int on_end(struct reader *r)
+static int on_end(struct yaml_reader *r)
 {
     struct yaml_node *node = r->open[--r->depth];
     if (node->kind != YAML_KIND_MAP || node->count == 0)
@@ -154,7 +154,7 @@ static int on_end(struct reader *r)
     return 0;
 }
 
-static int on_document(struct reader *r, const yaml_event_t *e)
+static int on_document(struct yaml_reader *r, const yaml_event_t *e)
 {
     if (r->documents++)
         return refuse_at(r, e->start_mark, "a second document begins here: one file has one");
@@ -163,7 +163,7 @@ static int on_document(struct reader *r, const yaml_event_t *e)
     return 0;
 }
 
-static int on_event(struct reader *r, const yaml_event_t *e)
+static int on_event(struct yaml_reader *r, const yaml_event_t *e)
 {
     switch (e->type) {
     case YAML_DOCUMENT_START_EVENT:
@@ -185,7 +185,7 @@ static int on_event(struct reader *r, const yaml_event_t *e)
     }
 }
 
-static int read_events(struct reader *r)
+static int read_events(struct yaml_reader *r)
 {
     for (;;) {
         yaml_event_t e;
@@ -221,7 +221,7 @@ int yaml_read_bytes(const char *name, struct span bytes, struct yaml **ret, stru
     int rc = check_utf8(name, bytes, err);
     if (rc < 0)
         return rc;
-    struct reader *r = mem_zalloc(1, sizeof *r);
+    struct yaml_reader *r = mem_zalloc(1, sizeof *r);
     r->err = err;
     r->y = mem_zalloc(1, sizeof *r->y);
     r->y->name = mem_strdup(name);

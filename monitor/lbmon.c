@@ -61,7 +61,7 @@ enum {
 
 struct monitor {
     bool as_json;
-    struct line line;
+    struct event_line line;
     struct longboat *lb;
     struct loop_timer watch;
     int64_t down_since;

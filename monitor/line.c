@@ -233,7 +233,8 @@ static struct span span_of_buf(const struct buf *b)
     return b->n ? span_of(b->p, b->n) : SPAN_NONE;
 }
 
-static void add_said(const struct line *l, const struct line_parts *p, int left, struct buf *out)
+static void add_said(const struct event_line *l, const struct line_parts *p, int left,
+                     struct buf *out)
 {
     int page = term_page(&l->term), wanted = width_of(&p->said);
     if (!wanted)
@@ -255,7 +256,7 @@ static void trim(struct buf *out)
         out->n--;
 }
 
-void line_of_event(struct line *l, const json_t *event, struct buf *out)
+void line_of_event(struct event_line *l, const json_t *event, struct buf *out)
 {
     struct line_parts p = {0};
     const int page = term_page(&l->term), most = page / 3;
@@ -286,7 +287,7 @@ void line_of_event(struct line *l, const json_t *event, struct buf *out)
     parts_free(&p);
 }
 
-bool line_new_day(struct line *l, const json_t *event, struct buf *out)
+bool line_new_day(struct event_line *l, const json_t *event, struct buf *out)
 {
     int64_t at;
     struct tm tm;

@@ -15,16 +15,16 @@
 
 /* All zero but for `term`. Columns grow with what has been shown, so that lines stand in columns
  * without anybody knowing what comes. */
-struct line {
+struct event_line {
     struct term term;
     int server, name, job, word, took;
     int day; /* of the last event, as year * 1000 + day of the year; 0: none yet */
 };
 
 /* Appends the line with its line feed; what came from outside is made safe. */
-void line_of_event(struct line *l, const json_t *event, struct buf *out);
+void line_of_event(struct event_line *l, const json_t *event, struct buf *out);
 
 /* Has a day begun since the event before? Then *out gets it ("2026-11-21, times in CET"). */
-bool line_new_day(struct line *l, const json_t *event, struct buf *out);
+bool line_new_day(struct event_line *l, const json_t *event, struct buf *out);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "common/testing.h"
 
-static void shows(struct line *l, const char *json, const char *want)
+static void shows(struct event_line *l, const char *json, const char *want)
 {
     struct buf out = {0};
     json_t *event = json_loads(json, 0, NULL);
@@ -16,7 +16,7 @@ static void shows(struct line *l, const char *json, const char *want)
 
 static void has(int width, const char *json, const char *part)
 {
-    struct line l = {.term = {.is_terminal = width > 0, .width = width}};
+    struct event_line l = {.term = {.is_terminal = width > 0, .width = width}};
     struct buf out = {0};
     json_t *event = json_loads(json, 0, NULL);
     assert_non_null(event);
@@ -38,7 +38,7 @@ static void has(int width, const char *json, const char *part)
 static void lines_stand_in_columns_that_grow(void **state)
 {
     (void)state;
-    struct line l = {.term = {.is_terminal = true, .width = 90}};
+    struct event_line l = {.term = {.is_terminal = true, .width = 90}};
     shows(&l, RESULT CHILD "\"status\":\"succeeded\",\"outputs\":{\"rows\":48211}}",
           "09:14:07  4b3c2d10  etl2  nightly/extract[orders]  succeeded  12.4s  rows=48211\n");
     shows(&l, RESULT "\"status\":\"failed\",\"message\":\"no such table\"}",
@@ -113,7 +113,7 @@ static void other_events_say_what_they_are_about(void **state)
 static void a_day_is_said_once(void **state)
 {
     (void)state;
-    struct line l = {0};
+    struct event_line l = {0};
     struct buf out = {0};
     json_t *event = json_loads(RESULT "\"status\":\"succeeded\"}", 0, NULL);
     assert_true(line_new_day(&l, event, &out));
