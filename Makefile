@@ -1,83 +1,119 @@
 # Longboat: `make` builds everything into build/; `make help` lists the rest.
 #
-# One rule for all rooms: every room/*.c becomes part of build/lib<room>.a, every program is named below with its main
-# file and the rooms it may use, every room/*_test.c becomes a test program linked with its room and the floors below.
+# One rule for all rooms: every room/*.c becomes part of build/lib<room>.a, every program is named
+# below with its main file and its room, every room/*_test.c becomes a test program linked with its
+# room and the floors below. tests/lint/floors has the rooms and what each may use.
 
 B       ?= build
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 PREFIX  ?= /usr/local
 DESTDIR ?=
 SAN     ?=
 VERSION := 0.1.0
 
 comma := ,
+colon := :
+hash  := \#
 ifneq ($(SAN),)
 override B := $(B)/san-$(subst $(comma),-,$(SAN))
 endif
 
-PKGS         := libczmq libzmq libsodium sqlite3 yaml-0.1 libarchive libzstd jansson libsystemd libseccomp
-CPPFLAGS += -I. -D_GNU_SOURCE -DLB_VERSION='"$(VERSION)"' -D_FORTIFY_SOURCE=2
-CFLAGS   ?= -O2 -g
-Q        ?= @
-CFLAGS   += -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Werror \
-            -fstack-protector-strong -fstack-clash-protection -fPIE -fno-omit-frame-pointer
-LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,--as-needed
-ifneq ($(SAN),)
-CPPFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CPPFLAGS))
-# Instrumented code makes gcc warn of what cannot happen; the plain build is the one that has to be clean.
-CFLAGS   += -fsanitize=$(SAN) -fno-sanitize-recover=all -O1 -Wno-error
-LDFLAGS  += -fsanitize=$(SAN)
-# libzmq hands messages from its thread to ours with atomics of its own, which a library that is not instrumented does not
-# show: each use of such a message would be called a race. And the end of each process need not wait a second for reports.
-export TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:atexit_sleep_ms=20
+# All processors, unless -j says otherwise. Several goals are made one after the other.
+ifeq ($(MAKELEVEL)$(word 2,$(MAKECMDGOALS)),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 
-# ---- Rooms: lib<room> and what it may use (the floors; make lint holds the includes against tests/lint/floors)
-ROOMS_common := common
-ROOMS_proto  := proto $(ROOMS_common)
-ROOMS_trust  := trust $(ROOMS_proto)
-ROOMS_net    := net $(ROOMS_trust)
-ROOMS_package := package $(ROOMS_trust)
-ROOMS_client := client package net $(ROOMS_trust)
-ROOMS_broker/core   := broker/core $(ROOMS_trust)
-ROOMS_broker/store  := broker/store broker/core $(ROOMS_trust)
-ROOMS_broker        := broker broker/store broker/core package net $(ROOMS_trust)
-ROOMS_worker/core   := worker/core $(ROOMS_trust)
-ROOMS_worker        := worker worker/core client package net $(ROOMS_trust)
-ROOMS_runner        := runner $(ROOMS_trust)
-ROOMS_runner/unpack := runner/unpack package $(ROOMS_trust)
-ROOMS_parent/plan   := parent/plan parent/core package $(ROOMS_trust)
-ROOMS_parent/core   := parent/core $(ROOMS_trust)
-ROOMS_parent/report := parent/report parent/core $(ROOMS_trust)
-ROOMS_parent        := parent parent/report parent/plan parent/core client package net $(ROOMS_trust)
-ROOMS_monitor       := monitor client package net $(ROOMS_trust)
-ROOMS_admin         := admin client package net $(ROOMS_trust)
-ROOMS_tests/sim     := tests/sim broker/core worker/core parent/core net $(ROOMS_trust)
-ROOMS_tests/conform := tests/sim broker/store $(ROOMS_tests/sim)
-ALL_ROOMS := common proto trust net package client broker/core broker/store broker worker/core worker runner \
-             runner/unpack parent/core parent/plan parent/report parent monitor admin tests/sim tests/conform
+# ---- Flags. CPPFLAGS, CFLAGS and LDFLAGS are the packager's or the developer's: they come last, so
+# that they win. For a build with others use another folder: make B=build/debug CFLAGS='-O0 -g'
+CFLAGS ?= -O2 -g
+WERROR ?=
+PKGS   := libczmq libzmq libsodium sqlite3 yaml-0.1 libarchive libzstd jansson libsystemd libseccomp
+
+# Fortified, unless the flags choose a level themselves, or do not optimize: glibc warns of that.
+ifeq ($(SAN)$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
+ifneq ($(filter -O1 -O2 -O3 -Os -Oz -Ofast,$(CFLAGS)),)
+FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+endif
+HOUSE_CPPFLAGS := -I. -I$(B) -D_GNU_SOURCE -DLB_VERSION='"$(VERSION)"' $(FORTIFY) \
+  $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+HOUSE_CFLAGS := -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
+  -fstack-protector-strong -fstack-clash-protection -fPIE -fno-omit-frame-pointer
+HOUSE_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+ifneq ($(SAN),)
+SAN_CFLAGS  := -fsanitize=$(SAN) -fno-sanitize-recover=all -O1
+SAN_LDFLAGS := -fsanitize=$(SAN)
+# libzmq hands messages from its thread to ours with atomics of its own, which a library that is not
+# instrumented does not show: each use of such a message would be called a race. And the end of each
+# process need not wait a second for reports.
+export TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:atexit_sleep_ms=20
+else ifeq ($(WERROR),1)
+# CI's. Instrumented code makes gcc warn of what cannot happen; the plain build has to be clean.
+HOUSE_CFLAGS += -Werror
+endif
+
+COMPILE = $(CC) $(HOUSE_CPPFLAGS) $(CPPFLAGS) $(HOUSE_CFLAGS) $(CFLAGS) $(SAN_CFLAGS)
+LINK    = $(CC) $(HOUSE_CFLAGS) $(CFLAGS) $(SAN_CFLAGS) $(HOUSE_LDFLAGS) $(LDFLAGS) $(SAN_LDFLAGS)
+
+# One short line for each file; V=1: the whole command instead; -s: nothing.
+ifeq ($(V),1)
+say =
+else
+say = @$(if $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),,echo '$(1) $(2)';)
+endif
+
+# ---- Rooms: tests/lint/floors, whose rows stand above those that use them.
+NO_ROOMS := tests/system tests/fuzz tests/lint tests/bench tests/soak
+FLOORS := $(shell sed 's/ *$(hash).*//; /^$$/d; s/  */:/; s/  */,/g' tests/lint/floors)
+floor_room = $(firstword $(subst $(colon), ,$(1)))
+floor_uses = $(filter-out *,$(subst $(comma), ,$(word 2,$(subst $(colon), ,$(1)))))
+define FLOOR
+ROOMS_$(1) := $(sort $(1) $(foreach r,$(2),$(ROOMS_$(r))))
+endef
+$(foreach f,$(FLOORS),$(eval $(call FLOOR,$(call floor_room,$(f)),$(call floor_uses,$(f)))))
+ALL_ROOMS := $(foreach r,$(filter-out $(NO_ROOMS),$(foreach f,$(FLOORS),$(call floor_room,$(f)))), \
+  $(if $(wildcard $(r)/*.c),$(r)))
 
 # ---- Programs: main file, room
-PROGRAMS := $(foreach p,lbbroker:broker lbworker:worker lbrunner:runner lbunpack:runner/unpack lbsubmit:parent \
-              lbmon:monitor lbctl:admin lbpkg:admin,$(if $(wildcard $(lastword $(subst :, ,$(p)))/$(firstword $(subst :, ,$(p))).c),$(p)))
-MAINS := lbbroker.c lbworker.c lbrunner.c lbunpack.c lbsubmit.c lbmon.c lbctl.c lbpkg.c sim_main.c
+PROGRAMS := lbbroker:broker lbworker:worker lbrunner:runner lbunpack:runner/unpack lbsubmit:parent \
+  lbmon:monitor lbctl:admin lbpkg:admin
+program_name = $(firstword $(subst $(colon), ,$(1)))
+program_room = $(lastword $(subst $(colon), ,$(1)))
+BINARIES := $(foreach p,$(PROGRAMS),$(B)/bin/$(call program_name,$(p)))
+MAINS := $(foreach p,$(PROGRAMS),$(call program_room,$(p))/$(call program_name,$(p)).c) \
+  tests/sim/sim_main.c
 
-# Libraries of the distribution, by the room that needs them; the linker takes those that are used (--as-needed).
+# Libraries of the distribution, by the room that needs them; the linker takes those that are used.
 LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 LIBS_RUNNER := $(shell pkg-config --libs libsodium libseccomp 2>/dev/null)
 libs_of = $(if $(filter runner,$(1)),$(LIBS_RUNNER),$(LIBS))
-CPPFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 
-room_sources = $(filter-out %_test.c $(addprefix $(1)/,$(MAINS)),$(wildcard $(1)/*.c))
-room_archive = $(B)/lib$(subst /,-,$(1)).a
-archives_of  = $(foreach r,$(ROOMS_$(1)),$(if $(call room_sources,$(r)),$(call room_archive,$(r))))
+# What a room's tests share, and those of the rooms above it use, lies in test*.c, *testing.c and
+# *fixture.c; it goes into an archive of its own, which no program is linked with.
+all_sources   = $(filter-out %_test.c $(MAINS),$(wildcard $(1)/*.c))
+test_sources  = $(sort $(filter-out %_test.c, \
+  $(wildcard $(1)/test*.c $(1)/*testing.c $(1)/*fixture.c)))
+room_sources  = $(filter-out $(call test_sources,$(1)),$(call all_sources,$(1)))
+room_archive  = $(B)/lib$(subst /,-,$(1)).a
+test_archive  = $(B)/lib$(subst /,-,$(1))-testing.a
+objects_of    = $(patsubst %.c,$(B)/obj/%.o,$(1))
+archives_of   = $(foreach r,$(ROOMS_$(1)),$(if $(call room_sources,$(r)),$(call room_archive,$(r))))
+testing_of    = $(foreach r,$(ROOMS_$(1)),$(if $(call test_sources,$(r)),$(call test_archive,$(r))))
 
 .PHONY: all
-all: $(foreach p,$(PROGRAMS),$(B)/bin/$(firstword $(subst :, ,$(p))))
+all: $(BINARIES)
 
-$(B)/obj/%.o: %.c | needs-libraries
+# A room's *.sql is C for those who #include "gen/ROOM/NAME_sql.h": static const char NAME_sql[].
+GENERATED := $(patsubst %.sql,$(B)/gen/%_sql.h,$(wildcard $(addsuffix /*.sql,$(ALL_ROOMS))))
+$(GENERATED): $(B)/gen/%_sql.h: %.sql tools/embed.sh
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,GEN,$@)tools/embed.sh $< >$@.part && mv $@.part $@
+
+$(B)/obj/%.o: %.c | needs-libraries $(GENERATED)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(COMPILE) -MMD -MP -c -o $@ $<
 
 # Says which package is missing instead of a page of compiler errors.
 .PHONY: needs-libraries
@@ -85,24 +121,30 @@ needs-libraries:
 	@pkg-config --exists $(PKGS) 2>/dev/null && test -e /usr/include/uthash.h || \
 	  { echo "make: libraries are missing; run: make deps" >&2; exit 1; }
 
+# archive TARGET-ROOM: what a room's archives are made of.
+make_archive = $(call say,AR,$@)rm -f $@ && $(AR) qcs $@ $^
+link_archives = -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+
 define ROOM
-$(call room_archive,$(1)): $(patsubst %.c,$(B)/obj/%.o,$(call room_sources,$(1)))
+$(call room_archive,$(1)): $(call objects_of,$(call room_sources,$(1)))
 	@mkdir -p $$(@D)
-	@rm -f $$@
-	$$(Q)$$(AR) rcs $$@ $$^
+	$$(make_archive)
+$(call test_archive,$(1)): $(call objects_of,$(call test_sources,$(1)))
+	@mkdir -p $$(@D)
+	$$(make_archive)
 TESTS_$(1) := $(patsubst %.c,$(B)/test/%,$(wildcard $(1)/*_test.c))
-$$(TESTS_$(1)): $(B)/test/%: $(B)/obj/%.o $(call archives_of,$(1))
+$$(TESTS_$(1)): $(B)/test/%: $(B)/obj/%.o $(call archives_of,$(1)) $(call testing_of,$(1))
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LIBS) -lcmocka
+	$$(call say,LINK,$$@)$$(LINK) -o $$@ $$< $$(link_archives) $$(LIBS) -lcmocka
 endef
 $(foreach r,$(ALL_ROOMS),$(eval $(call ROOM,$(r))))
 
 define PROGRAM
 $(B)/bin/$(1): $(B)/obj/$(2)/$(1).o $(call archives_of,$(2))
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(call libs_of,$(2))
+	$$(call say,LINK,$$@)$$(LINK) -o $$@ $$< $$(link_archives) $(call libs_of,$(2))
 endef
-$(foreach p,$(PROGRAMS),$(eval $(call PROGRAM,$(firstword $(subst :, ,$(p))),$(lastword $(subst :, ,$(p))))))
+$(foreach p,$(PROGRAMS),$(eval $(call PROGRAM,$(call program_name,$(p)),$(call program_room,$(p)))))
 
 # These two look at the programs themselves.
 $(B)/test/broker/lbbroker_test: | $(B)/bin/lbbroker
@@ -117,31 +159,41 @@ unit: $(foreach r,$(ROOMS),$(TESTS_$(r)))
 # ---- What people type
 .PHONY: help
 help:
-	@echo "make            build everything into $(B)/"
-	@echo "make demo       the whole job on this machine: three servers, packages, a nightly load (installs what it needs)"
+	@echo "make            build everything into $(B)/ on all processors; V=1 shows the commands"
+	@echo "make demo       the whole job on this machine: three servers, packages, a nightly load"
+	@echo "                (installs what it needs)"
 	@echo "make demo-stop  end the demo's cluster"
-	@echo "make check      all tests (installs what it needs); SAN=address,undefined or SAN=thread with a sanitizer"
+	@echo "make check      all tests (installs what it needs); SAN=address,undefined or SAN=thread"
+	@echo "                with a sanitizer"
 	@echo "make unit ROOMS=\"common proto\"   unit tests of some rooms"
-	@echo "make sim        the simulator over 1,000 seeds; tests/sim/run SEED replays one with its trace,"
-	@echo "                tests/sim/run --shrink SEED looks for a small world that breaks the same law"
-	@echo "make campaign MINUTES=30   the simulator over other seeds each time, on all processors (FROM=S: from seed S)"
-	@echo "make mutants    bugs put into the cores one by one; the simulator must find each by the law that it breaks"
-	@echo "make system     tests with real processes"
-	@echo "make faults     every write, sync and allocation of a broker's life with its store fails, the power goes at every"
-	@echo "                boundary: none left out (check samples the long lives)"
-	@echo "make soak MINUTES=30 SEED=7   a cluster under load while its processes are killed; what is lost or run twice is counted"
-	@echo "make bench      figures, as ratios within one run; ONLY=waiting: what 1,000,000 calls that wait cost"
+	@echo "make sim        the simulator over 1,000 seeds; tests/sim/run SEED replays one with its"
+	@echo "                trace, tests/sim/run --shrink SEED looks for a small world that breaks"
+	@echo "                the same law"
+	@echo "make campaign MINUTES=30   the simulator over other seeds each time, on all processors"
+	@echo "                (FROM=S: from seed S)"
+	@echo "make mutants    bugs put into the cores one by one; the simulator must find each by the"
+	@echo "                law that it breaks"
+	@echo "make system     tests with real processes; SYSTEM=\"calls.bats jobs.bats\": some of them"
+	@echo "make faults     every write, sync and allocation of a broker's life with its store fails,"
+	@echo "                the power goes at every boundary: none left out (check samples the long"
+	@echo "                lives)"
+	@echo "make soak MINUTES=30 SEED=7   a cluster under load while its processes are killed; what"
+	@echo "                is lost or run twice is counted"
+	@echo "make bench      figures, as ratios within one run; ONLY=waiting: what 1,000,000 calls"
+	@echo "                that wait cost"
 	@echo "make fuzz       fuzz targets for a minute each (SECONDS_EACH=60)"
-	@echo "make lint       walls of the house, format, static analysis"
-	@echo "make deps       install libraries and tools from the distribution"
+	@echo "make walls      the rules of the house; make lint: these, format, static analysis"
+	@echo "make compile_commands      compile_commands.json for editors and language servers"
+	@echo "make deps       install what building needs from the distribution"
 	@echo "make install DESTDIR= PREFIX=/usr/local"
+	@echo "CC=clang, CFLAGS, CPPFLAGS, LDFLAGS are respected; WERROR=1 makes warnings errors"
 
 .PHONY: deps
 deps:
-	@tools/deps.sh build test demo lint
+	@tools/deps.sh build
 
-# The recursion matters on a bare machine: what pkg-config says is asked when make reads this file, so after installing
-# it has to be read again.
+# The recursion matters on a bare machine: what pkg-config says is asked when make reads this file,
+# so after installing it has to be read again.
 .PHONY: demo demo-stop
 demo:
 	@tools/deps.sh build demo
@@ -155,14 +207,14 @@ check:
 	@tools/deps.sh build test demo
 	@$(MAKE) --no-print-directory check-all
 check-all:
-	@tests/check.sh "$(MAKE)" "$(B)" "$(SAN)"
+	@tests/check.sh "$(MAKE)" "$(SAN)"
 
 .PHONY: test-programs
 test-programs: all $(foreach r,$(ALL_ROOMS),$(TESTS_$(r))) $(B)/test/sim
 
 $(B)/test/sim: $(B)/obj/tests/sim/sim_main.o $(call archives_of,tests/sim)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+	$(call say,LINK,$@)$(LINK) -o $@ $< $(link_archives) $(LIBS)
 
 .PHONY: sim
 SEEDS ?= 1000
@@ -180,38 +232,48 @@ mutants:
 	@tools/deps.sh build
 	@MAKE="$(MAKE)" SEEDS=$(SEEDS) tests/mutants/run.sh $(ONLY)
 
-# check samples where all would take too long; this leaves none out: every write, sync and allocation of every life fails
-# once, the power goes at every boundary.
+# check samples where all would take too long; this leaves none out: every write, sync and
+# allocation of every life fails once, the power goes at every boundary.
 FAULTS := $(patsubst %,$(B)/test/broker/store/%_test,memory iofaults powercut upkeep)
-.PHONY: faults
+.PHONY: faults faults-all
 faults:
 	@tools/deps.sh build test
-	@$(MAKE) --no-print-directory -s $(FAULTS)
+	@$(MAKE) --no-print-directory faults-all
+faults-all: $(FAULTS)
 	@LB_EVERY=1 tests/unit.sh -v $(B) $(FAULTS)
 
 .PHONY: system
-# With a sanitizer, those that ask for no memory ceiling, no demo and no installation of their own.
-SYSTEM ?= $(if $(SAN),adoption.bats backup.bats broker.bats calls.bats faults.bats jobs.bats joining.bats packages.bats plans.bats \
-            python.bats seeing.bats wire.bats)
+# With a sanitizer, those that ask for no memory ceiling, no demo and no installation of their own,
+# and none is repeated: what a sanitizer has found once is there.
+SYSTEM ?= $(if $(SAN),adoption.bats backup.bats broker.bats calls.bats faults.bats jobs.bats \
+  joining.bats packages.bats plans.bats python.bats seeing.bats wire.bats)
 system: all soak-child
-	@LB_BIN="$(abspath $(B)/bin)" tests/system/run.sh $(SYSTEM)
+	@LB_BIN="$$(cd $(B)/bin && pwd)" LB_ONCE=$(if $(SAN),1) tests/system/run.sh $(SYSTEM)
 
-# The walls need no tools but python3 and binutils, so CI holds them, too; lint adds format and static analysis.
-.PHONY: lint walls
+# The walls need no tools but python3, git and binutils, so CI holds them, too; lint adds format and
+# static analysis.
+.PHONY: lint walls walls-all
 walls:
-	@$(MAKE) --no-print-directory test-programs
+	@tools/deps.sh build test walls
+	@$(MAKE) --no-print-directory walls-all
+walls-all: test-programs
 	@tests/lint/lint.py $(B)
-	@tools/protocol_tables.py --check && tools/protocol_vectors.py --check && echo "lint: PROTOCOL.md says what the code does"
-	@tools/docs_tables.py --check && echo "lint: docs/states.md and docs/files.md say what the code does"
+	@tools/protocol_tables.py --check && tools/protocol_vectors.py --check && \
+	  echo "lint: PROTOCOL.md says what the code does"
+	@tools/docs_tables.py --check && \
+	  echo "lint: docs/states.md and docs/files.md say what the code does"
 	@tests/lint/links.py
 	@tests/mutants/run.sh --check
-lint: walls
-	@tools/deps.sh build test lint
-	@clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h') && echo "lint: format is clean"
-	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 --library=posix \
-	  --library=sqlite3 --library=tests/lint/cppcheck.cfg --suppressions-list=tests/lint/cppcheck -I. -j2 \
-	  $$(git ls-files '*.c' | grep -v _test.c) && echo "lint: cppcheck is clean"
-	@tests/lint/tidy.sh && echo "lint: clang-tidy is clean"
+lint:
+	@tools/deps.sh build test walls lint
+	@$(MAKE) --no-print-directory walls-all
+	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format --dry-run -Werror && \
+	  echo "lint: format is clean"
+	@git ls-files '*.c' | grep -v _test.c | xargs cppcheck --quiet --std=c11 \
+	  --enable=warning,performance,portability --error-exitcode=1 --library=posix \
+	  --library=sqlite3 --library=tests/lint/cppcheck.cfg --suppressions-list=tests/lint/cppcheck \
+	  -I. -I$(B) -j$$(nproc) && echo "lint: cppcheck is clean"
+	@B=$(B) tests/lint/tidy.sh && echo "lint: clang-tidy is clean"
 
 .PHONY: fuzz
 SECONDS_EACH ?= 60
@@ -219,17 +281,17 @@ fuzz:
 	@tools/deps.sh build fuzz
 	@tests/fuzz/run.sh $(B)/fuzz $(SECONDS_EACH)
 
-.PHONY: bench
+.PHONY: bench bench-programs
 bench:
 	@tools/deps.sh build bench
-	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+	@$(MAKE) --no-print-directory bench-programs
 	@tests/bench/run.sh $(B) "$(ONLY)"
+bench-programs: all $(patsubst %.c,$(B)/bench/%,$(notdir $(wildcard tests/bench/*.c)))
 
 .PRECIOUS: $(B)/obj/tests/bench/%.o
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(call archives_of,admin)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+	$(call say,LINK,$@)$(LINK) -o $@ $< $(link_archives) $(LIBS)
 
 # MINUTES may be a fraction; the seed is printed.
 .PHONY: soak soak-child
@@ -242,31 +304,41 @@ soak:
 soak-child: $(B)/soak/child
 $(B)/soak/child: $(B)/obj/tests/soak/child.o
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
+	$(call say,LINK,$@)$(LINK) -o $@ $<
 
-# The client library: liblongboat is the rooms that a client needs in one archive.
+# What an editor asks for each file: how is it compiled?
+.PHONY: compile_commands
+compile_commands: $(GENERATED)
+	@git ls-files '*.c' | tools/compile_commands.py $(COMPILE) >compile_commands.json
+	@echo "compile_commands.json is written"
+
+# The client library: liblongboat is the rooms that a client needs in one archive. Files of two
+# rooms may have one name, so members are appended, never replaced.
 CLIENT_ROOMS := client package net trust proto common
-$(B)/liblongboat.a: $(foreach r,$(CLIENT_ROOMS),$(call room_archive,$(r)))
-	@rm -f $@
-	$(Q)for a in $^; do echo "addlib $$a"; done | sed '1i create $@' | sed '$$a save' | $(AR) -M
+$(B)/liblongboat.a: $(foreach r,$(CLIENT_ROOMS),$(call objects_of,$(call room_sources,$(r))))
+	@mkdir -p $(@D)
+	$(make_archive)
 
 # Of the headers those that longboat.h needs.
 .PHONY: install
+ROOT = $(DESTDIR)$(PREFIX)
 install: all $(B)/liblongboat.a
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/longboat \
-	  $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	install -m 755 $(B)/bin/* $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/longboat/
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/longboat/docs docs/*.md
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/longboat/proto proto/PROTOCOL.md
-	install -m 644 $(B)/liblongboat.a $(DESTDIR)$(PREFIX)/lib/
-	for header in $$($(CC) $(CPPFLAGS) -MM client/longboat.h | tr ' \\' '\n\n' | grep '\.h$$'); do \
-	  install -D -m 644 $$header $(DESTDIR)$(PREFIX)/include/longboat/$$header || exit 1; done
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' client/longboat.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/longboat.pc
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/longboat/python client/python/longboat.py
+	install -d "$(ROOT)/bin" "$(ROOT)/share/doc/longboat" "$(ROOT)/lib/systemd/system" \
+	  "$(ROOT)/lib/pkgconfig"
+	install -m 755 $(BINARIES) "$(ROOT)/bin/"
+	install -m 644 README.md "$(ROOT)/share/doc/longboat/"
+	install -D -m 644 -t "$(ROOT)/share/doc/longboat/docs" docs/*.md
+	install -D -m 644 -t "$(ROOT)/share/doc/longboat/proto" proto/PROTOCOL.md
+	install -m 644 $(B)/liblongboat.a "$(ROOT)/lib/"
+	for header in $$($(COMPILE) -MM client/longboat.h | tr ' \\' '\n\n' | grep '\.h$$'); do \
+	  install -D -m 644 $$header "$(ROOT)/include/longboat/$$header" || exit 1; done
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' client/longboat.pc.in \
+	  >"$(ROOT)/lib/pkgconfig/longboat.pc"
+	install -D -m 644 -t "$(ROOT)/share/longboat/python" client/python/longboat.py
 	for unit in lbbroker lbworker; do \
-	  sed 's|/usr/local/|$(PREFIX)/|g' deploy/systemd/$$unit.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service && \
-	  chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service || exit 1; done
+	  to="$(ROOT)/lib/systemd/system/$$unit.service" && \
+	  sed 's|/usr/local/|$(PREFIX)/|g' deploy/systemd/$$unit.service >"$$to" && \
+	  chmod 644 "$$to" || exit 1; done
 
 .PHONY: clean
 clean:

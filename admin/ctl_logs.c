@@ -29,7 +29,7 @@ static const char examples[] =
     "cannot be reached.\n";
 
 struct log_place {
-    uint64_t attempt, turn, stream, next;
+    uint64_t attempt, try_no, stream, next;
     bool cut; /* it was said that output is cut */
     char step[LIMIT_NAME + 1];
 };
@@ -51,13 +51,13 @@ static struct log_place *place_of(struct log_reading *r, const struct m_log_data
 {
     for (unsigned i = 0; i < r->n_places; i++) {
         struct log_place *p = &r->places[i];
-        if (p->attempt == d->attempt && p->turn == d->turn && p->stream == d->stream &&
+        if (p->attempt == d->attempt && p->try_no == d->try_no && p->stream == d->stream &&
             span_eq_str(d->step, p->step))
             return p;
     }
     r->places = mem_realloc(r->places, r->n_places + 1, sizeof *r->places);
     struct log_place *p = &r->places[r->n_places++];
-    *p = (struct log_place){.attempt = d->attempt, .turn = d->turn, .stream = d->stream};
+    *p = (struct log_place){.attempt = d->attempt, .try_no = d->try_no, .stream = d->stream};
     span_copy_str(d->step, p->step, sizeof p->step);
     return p;
 }
@@ -67,7 +67,7 @@ static void print_json(const struct m_log_data *d)
     char at[CLOCK_TEXT];
     json_t *o =
         json_pack("{s:i, s:s#, s:I, s:I, s:s, s:I, s:s}", "v", 1, "step", (const char *)d->step.p,
-                  (int)d->step.n, "attempt", (json_int_t)d->attempt, "try", (json_int_t)d->turn,
+                  (int)d->step.n, "attempt", (json_int_t)d->attempt, "try", (json_int_t)d->try_no,
                   "stream", d->stream == 2 ? "stderr" : "stdout", "offset", (json_int_t)d->offset,
                   "at", clock_format(d->at, at));
     struct buf text = {0};
@@ -89,15 +89,15 @@ static void print_json(const struct m_log_data *d)
 static void print_title(struct log_reading *r, const struct log_place *p)
 {
     const struct log_place *l = &r->last;
-    bool same =
-        r->any && l->attempt == p->attempt && l->turn == p->turn && strcmp(l->step, p->step) == 0;
-    bool plain = !r->any && p->attempt <= 1 && p->turn <= 1;
+    bool same = r->any && l->attempt == p->attempt && l->try_no == p->try_no &&
+                strcmp(l->step, p->step) == 0;
+    bool plain = !r->any && p->attempt <= 1 && p->try_no <= 1;
     r->last = *p;
     r->any = true;
     if (same || plain)
         return;
     fflush(stdout);
-    fprintf(stderr, "[step %s, try %llu", p->step, (unsigned long long)p->turn);
+    fprintf(stderr, "[step %s, try %llu", p->step, (unsigned long long)p->try_no);
     if (p->attempt > 1)
         fprintf(stderr, ", attempt %llu", (unsigned long long)p->attempt);
     fprintf(stderr, "]\n");

@@ -305,7 +305,7 @@ static void output_is_kept_and_followed_to_its_end(void **state)
     hear(&anna, accepted, &accepted);
     hear(&etl1, execute, &execute);
     say(&anna, logs, .req = 9, .run = accepted.run, .follow = true);
-    say(&etl1, log_data, .run = execute.run, .attempt = 1, .step = span_str("s"), .turn = 1,
+    say(&etl1, log_data, .run = execute.run, .attempt = 1, .step = span_str("s"), .try_no = 1,
         .stream = 1, .data = span_str("hello"));
     hear(&etl1, log_ack, &ack);
     assert_int_equal(ack.bytes, 5);
@@ -355,7 +355,7 @@ static void a_parent_begins_when_its_plan_is_here(void **state)
     principal(w, &anna, "anna", ROLE_CALLER, 5, ALL_GRANTS, 3);
     start(w);
     connect_to(&anna);
-    hash_bytes(bytes, &plan);
+    envelope_hash(bytes, &plan);
     begin_parent(&anna, 1, "p1", &plan, bytes.n);
     hear(&anna, error, &error);
     assert_int_equal(error.code, REFUSAL_NOT_FOUND);
@@ -388,7 +388,7 @@ static void an_ended_parent_is_followed_to_its_end(void **state)
     start(w);
     connect_to(&anna);
     connect_to(&otto);
-    hash_bytes(bytes, &plan);
+    envelope_hash(bytes, &plan);
     say(&anna, parent_plan, .req = 1, .plan = plan, .offset = 0, .size = bytes.n, .data = bytes);
     hear(&anna, done, &done);
     begin_parent(&anna, 2, "p1", &plan, bytes.n);
@@ -454,7 +454,7 @@ static void a_listing_of_parents_goes_on_from_page_to_page(void **state)
     principal(w, &anna, "anna", ROLE_CALLER, 5, ALL_GRANTS, 3);
     start(w);
     connect_to(&anna);
-    hash_bytes(bytes, &plan);
+    envelope_hash(bytes, &plan);
     say(&anna, parent_plan, .req = 1, .plan = plan, .offset = 0, .size = bytes.n, .data = bytes);
     hear(&anna, done, &done);
     for (unsigned i = 0; i < LIVE + ENDED; i++) {

@@ -95,7 +95,7 @@ void json_set_call(json_t *o, const struct d_call *c)
     json_set_text(o, "task", c->task);
     if (c->task.n) {
         json_set_number(o, "index", c->index);
-        json_set_number(o, "try", c->turn);
+        json_set_number(o, "try", c->try_no);
     }
     if (c->priority)
         json_set_number(o, "priority", c->priority);
@@ -147,7 +147,7 @@ static json_t *step_json(const struct d_step_outcome *s)
 {
     json_t *o = json_object();
     json_set_text(o, "name", s->name);
-    json_set_number(o, "tries", s->turn);
+    json_set_number(o, "tries", s->try_no);
     set_word(o, "action", step_action_text(s->action));
     json_set_text(o, "target", s->target);
     if (s->signal)

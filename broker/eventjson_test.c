@@ -19,7 +19,7 @@ static void make_records(void)
                        .plan = span_str("nightly"),
                        .task = span_str("extract"),
                        .index = 1,
-                       .turn = 1,
+                       .try_no = 1,
                        .parameters = wire_list_from(&parameters, 1)};
     d_call_encode(&c, &call);
     d_signed_encode(&(struct d_signed){.signer = span_str("anna"),
@@ -33,7 +33,7 @@ static void make_records(void)
     value_add_str(&outputs, span_str("rows"));
     value_add_int(&outputs, 42);
     struct d_step_outcome s = {.name = span_str("extract"),
-                               .turn = 2,
+                               .try_no = 2,
                                .action = ACTION_QUIT_FAILURE,
                                .package = PACKAGE_FAILED,
                                .package_name = span_str("extract"),

@@ -11,7 +11,7 @@
 static bool request_of(uint64_t kind, struct span message, uint64_t *ret_req)
 {
     _Alignas(16) uint8_t decoded[1024];
-    const struct wire_schema *s = schema_of_kind(kind, NULL);
+    const struct wire_schema *s = messages_schema_of_kind(kind, NULL);
     if (!s || s->size > sizeof decoded || strcmp(s->fields()[0].name, "req") != 0 ||
         wire_decode(s, message, false, decoded, NULL) < 0)
         return false;
@@ -23,7 +23,7 @@ static bool request_of(uint64_t kind, struct span message, uint64_t *ret_req)
    those between. */
 static void note_denial(struct broker *b, const struct peer *p, uint64_t kind, const char *why)
 {
-    const struct wire_schema *s = schema_of_kind(kind, NULL);
+    const struct wire_schema *s = messages_schema_of_kind(kind, NULL);
     const char *name = *p->who.name ? p->who.name : "(one-time key)", *what = s ? s->name : "?";
     int64_t now = loop_now(b->loop);
     struct denial *d = &b->denial[0];

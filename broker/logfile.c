@@ -270,8 +270,8 @@ static int add_row(struct logfile *f, const char *server, const struct m_log_dat
     sqlite3_bind_text(st, 4, m->step.n ? (const char *)m->step.p : "", (int)m->step.n,
                       SQLITE_STATIC);
     const int64_t numbers[] = {
-        (int64_t)m->turn, (int64_t)m->stream,  (int64_t)m->offset, m->at,
-        (int64_t)m->cut,  (int64_t)f->segment, (int64_t)f->length, (int64_t)m->data.n};
+        (int64_t)m->try_no, (int64_t)m->stream,  (int64_t)m->offset, m->at,
+        (int64_t)m->cut,    (int64_t)f->segment, (int64_t)f->length, (int64_t)m->data.n};
     for (int i = 0; i < 8; i++)
         sqlite3_bind_int64(st, 5 + i, numbers[i]);
     int rc = run(f, st, err);
@@ -350,7 +350,7 @@ static void add_piece(struct logfile *f, sqlite3_stmt *st, const struct id *run_
     struct m_log_data m = {.run = *run_id,
                            .attempt = (uint64_t)sqlite3_column_int64(st, 1),
                            .step = span_str((const char *)sqlite3_column_text(st, 2)),
-                           .turn = (uint64_t)sqlite3_column_int64(st, 3),
+                           .try_no = (uint64_t)sqlite3_column_int64(st, 3),
                            .stream = (uint64_t)sqlite3_column_int64(st, 4),
                            .offset = (uint64_t)sqlite3_column_int64(st, 5),
                            .at = sqlite3_column_int64(st, 6),

@@ -22,7 +22,7 @@ static int add(struct logfile *f, const char *server, uint8_t run, const char *s
     struct m_log_data m = {.run = {{run}},
                            .attempt = 1,
                            .step = span_str(step),
-                           .turn = 1,
+                           .try_no = 1,
                            .stream = 1,
                            .offset = offset,
                            .at = 5,

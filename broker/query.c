@@ -34,7 +34,7 @@ bool query_row(struct query *q, json_t *row)
 
 bool query_matches(const char *pattern, const char *text)
 {
-    return !*pattern || glob_matches(pattern, span_str(text ? text : ""));
+    return !*pattern || grants_glob_matches(pattern, span_str(text ? text : ""));
 }
 
 static void query_free(struct query *q)

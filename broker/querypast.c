@@ -24,7 +24,7 @@ static json_t *ended_json(const struct store_ended *r)
     json_set_word(o, "task", r->task);
     if (*r->task) {
         json_set_number(o, "index", r->index);
-        json_set_number(o, "try", r->turn);
+        json_set_number(o, "try", r->try_no);
     }
     json_set_word(o, "delivery", delivery_text(r->delivery));
     json_set_word(o, "job_outcome", job_outcome_text(r->job_outcome));

@@ -299,7 +299,7 @@ enum rights_verdict rights_judge(const struct bcore *core, const struct asker *w
 {
     struct error mine = {0};
     unsigned role = who->certificate ? 1u << who->certificate->role : ONE;
-    const struct wire_schema *schema = schema_of_kind(kind, NULL);
+    const struct wire_schema *schema = messages_schema_of_kind(kind, NULL);
     struct judging j = {.core = core,
                         .who = who->certificate,
                         .err = err ? err : &mine,

@@ -87,7 +87,7 @@ static struct span message_of(struct world *w, uint64_t kind, const char *caller
         m_operate_encode(&(struct m_operate){.verb = span_str("drain"), .target = span_str("etl")},
                          &w->message);
     } else {
-        wire_encode(schema_of_kind(kind, NULL), zero, &w->message);
+        wire_encode(messages_schema_of_kind(kind, NULL), zero, &w->message);
     }
     return buf_span(&w->message);
 }
@@ -110,11 +110,11 @@ static void may_exactly(enum role role, bool newcomer, bool granted, const char 
 {
     struct world w;
     begin(&w, role, granted);
-    for (unsigned i = 0; schema_at(i); i++) {
-        const struct wire_schema *s = schema_at(i);
+    for (unsigned i = 0; messages_schema_at(i); i++) {
+        const struct wire_schema *s = messages_schema_at(i);
         enum sender from = 0;
         char word[80];
-        if (s != schema_of_kind(s->kind, &from) || !from)
+        if (s != messages_schema_of_kind(s->kind, &from) || !from)
             continue; /* no message */
         snprintf(word, sizeof word, "%s ", s->name);
         bool listed = strncmp(list, word, strlen(word)) == 0;

@@ -142,7 +142,7 @@ static int encode(const struct longboat *lb, const struct longboat_call *o, stru
         .parent = o->parent,
         .task = span_str(o->task),
         .index = o->index,
-        .turn = o->turn,
+        .try_no = o->try_no,
         .plan = span_str(o->plan),
     };
     return call_encode(&body, out, err);

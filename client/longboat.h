@@ -65,7 +65,7 @@ struct longboat_call {
     int64_t expires;   /* wall ms; 0: one day from now */
     struct id parent;
     const char *plan, *task; /* plan: the parent's name, as events show it */
-    uint64_t index, turn;
+    uint64_t index, try_no;
 };
 struct longboat_run {
     struct id run;

@@ -48,7 +48,7 @@ static int check_form(struct span message, struct error *err)
     uint64_t kind;
     size_t size;
     int rc = wire_peek(message, &kind, &size, err);
-    const struct wire_schema *s = rc == 0 ? schema_of_kind(kind, NULL) : NULL;
+    const struct wire_schema *s = rc == 0 ? messages_schema_of_kind(kind, NULL) : NULL;
     if (s && s->size <= sizeof decoded)
         rc = wire_decode(s, message, false, decoded, err);
     if (rc == 0)
@@ -109,7 +109,7 @@ void request_replace(struct longboat *lb, uint64_t req, struct span message)
 static bool req_of(const struct longboat *lb, uint64_t kind, struct span message, uint64_t *ret)
 {
     _Alignas(max_align_t) uint8_t decoded[1024];
-    const struct wire_schema *s = schema_of_kind(kind, NULL);
+    const struct wire_schema *s = messages_schema_of_kind(kind, NULL);
     if (!s || s->size > sizeof decoded || s->count == 0)
         return false;
     const struct wire_field *first = &s->fields()[0];

@@ -26,18 +26,48 @@ static int refuse_at(struct yaml_reader *r, yaml_mark_t at, const char *sentence
                      sentence);
 }
 
+/* libyaml's complaints in the words of people who did not write a parser, each at the place that has
+ * to be mended: what is not closed is shown where it opens. A row matches if both of its parts occur
+ * in what libyaml says; the first row that matches counts. */
+static const struct {
+    const char *context, *problem;
+    bool where_it_opens;
+    const char *sentence;
+} complaints[] = {
+    {"", "mapping values are not allowed", false,
+     "this ':' is in the wrong place: put a text that has ': ' in it into quotes, and begin a nested "
+     "mapping on a line of its own, indented"},
+    {"block mapping", "expected key", false,
+     "a key is expected here: check the indentation, and that no text follows a closing quote"},
+    {"block collection", "expected '-'", false,
+     "a '- ' is expected here: a list and a mapping cannot stand side by side"},
+    {"flow sequence", "", true, "this '[' is not closed, or a ',' is missing in its list"},
+    {"flow mapping", "", true, "this '{' is not closed, or a ',' is missing in its mapping"},
+    {"quoted scalar", "end of stream", true, "this quote is not closed"},
+    {"", "tab character", false, "a tab: indent with spaces"},
+    {"simple key", "expected ':'", true, "this line has no ':', so it is not a key with a value"},
+    {"", "cannot start any token", false, "a value cannot begin with this character: use quotes"},
+    {"", "expected node content", false, "a value is expected here"},
+    {"", "expected <document start>", false, "the document has ended above: nothing may follow it"},
+};
+
 static int refuse_parse(struct yaml_reader *r)
 {
     const yaml_parser_t *p = &r->parser;
     if (p->error == YAML_MEMORY_ERROR)
         mem_die();
     const char *problem = p->problem ? p->problem : "not YAML";
+    const char *context = p->context ? p->context : "";
     yaml_mark_t at = p->problem_mark;
     /* the only kind that leaves no mark; the character is near where it reads */
     if (p->error == YAML_READER_ERROR)
         at = p->mark;
+    for (size_t i = 0; i < sizeof complaints / sizeof *complaints; i++)
+        if (strstr(context, complaints[i].context) && strstr(problem, complaints[i].problem))
+            return refuse_at(r, complaints[i].where_it_opens ? p->context_mark : at,
+                             complaints[i].sentence);
     return error_set(r->err, -EINVAL, "%s:%zu:%zu: %s%s%s", r->y->name, at.line + 1, at.column + 1,
-                     p->context ? p->context : "", p->context ? ": " : "", problem);
+                     context, *context ? ": " : "", problem);
 }
 
 static struct yaml_node *node_new(struct yaml_reader *r, enum yaml_kind kind, yaml_mark_t at)
@@ -72,9 +102,13 @@ static int place(struct yaml_reader *r, struct yaml_node *node, yaml_mark_t at)
     }
     if (top->kind == YAML_KIND_MAP && !r->key) {
         r->key = node;
-        return node->kind == YAML_KIND_SCALAR
-                   ? 0
-                   : refuse_at(r, at, "a key must be a text, not a mapping or a list");
+        if (node->kind == YAML_KIND_SCALAR)
+            return 0;
+        const bool braces = node->kind == YAML_KIND_MAP && top->line == node->line &&
+                            top->column + 1 == node->column;
+        return refuse_at(r, at,
+                         braces ? "put a placeholder into quotes: \"{{name}}\""
+                                : "a key must be a text, not a mapping or a list");
     }
     if (top->kind == YAML_KIND_MAP) {
         node->key = r->key;
@@ -199,6 +233,17 @@ static int read_events(struct yaml_reader *r)
     }
 }
 
+/* Editors on some systems write a byte order mark; libyaml counts it as a column, and every line
+ * below then has another indentation. */
+static bool skip_bom(struct span *bytes)
+{
+    static const uint8_t bom[] = {0xef, 0xbb, 0xbf};
+    if (bytes->n < sizeof bom || memcmp(bytes->p, bom, sizeof bom) != 0)
+        return false;
+    *bytes = span_of(bytes->p + sizeof bom, bytes->n - sizeof bom);
+    return true;
+}
+
 /* libyaml would refuse it too, but not say where. */
 static int check_utf8(const char *name, struct span bytes, struct error *err)
 {
@@ -218,6 +263,8 @@ int yaml_read_bytes(const char *name, struct span bytes, struct yaml **ret, stru
 {
     if (bytes.n > YAML_BYTES_MAX)
         return error_set(err, -EFBIG, "%s: larger than %d MiB", name, YAML_BYTES_MAX >> 20);
+    if (skip_bom(&bytes) && skip_bom(&bytes))
+        return error_set(err, -EINVAL, "%s:1:1: more than one byte order mark", name);
     int rc = check_utf8(name, bytes, err);
     if (rc < 0)
         return rc;

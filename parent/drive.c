@@ -138,7 +138,7 @@ static void call(struct drive *d, const struct pcore_effect *e)
                               .plan = d->graph->name,
                               .task = g->name,
                               .index = e->index,
-                              .turn = 1};
+                              .try_no = 1};
     struct flight *f = flight_new(d, e);
     if (longboat_call_start(d->shell->lb, &c, on_follow, f, &err) < 0) {
         call_failed(d, e, err.text);

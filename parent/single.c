@@ -197,7 +197,7 @@ static int call(struct single *c, const struct wire_list *parameters, struct err
                               .start_within_ms = (uint64_t)opt_int(v, "start-within"),
                               .timeout_ms = (uint64_t)opt_int(v, "timeout"),
                               .expires = loop_now_wall(c->shell->loop) + opt_int(v, "expires"),
-                              .turn = 1};
+                              .try_no = 1};
     return longboat_call_start(c->shell->lb, &o, on_follow, c, err);
 }
 

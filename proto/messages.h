@@ -68,9 +68,9 @@ enum sender { SENDER_C = 'C', SENDER_W = 'W', SENDER_B = 'B', SENDER_O = 'O' };
 
 /* The schema of a kind, NULL: unknown. *ret_from (may be NULL): its sender, 0 for what is no
    message. */
-const struct wire_schema *schema_of_kind(uint64_t kind, enum sender *ret_from);
+const struct wire_schema *messages_schema_of_kind(uint64_t kind, enum sender *ret_from);
 /* All schemas one after the other, for tables and tests: index 0.. until NULL. */
-const struct wire_schema *schema_at(unsigned index);
+const struct wire_schema *messages_schema_at(unsigned index);
 
 /* ---- Codes of REFUSED, ERROR and of the `refused` layer of an outcome: one table for programs and
    people. */

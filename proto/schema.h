@@ -2,7 +2,8 @@
  *
  * A row: X(type, field, most). Types and their meaning are in wire.h; `most` is a number of
  * limits.h: the greatest value of a u64, the bytes of a str, bin or map, the entries of strs and
- * bins. Kinds are numbers that never change meaning; fields are only appended. Families:
+ * bins. Kinds are numbers that never change meaning; fields are only appended, and one
+ * of type added_ may be missing. Families:
  *   m_ messages of a session (PROTOCOL.md)   d_ signed documents   r_ records of the broker's
  *   journal   s_ spool
  * entries
@@ -128,7 +129,7 @@
 /* stream: 1 stdout, 2 stderr. offset: of this step's stream, cut bytes included */
 #define M_LOG_DATA(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-    X(u64, turn, LIMIT_TRIES) X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) \
+    X(u64, try_no, LIMIT_TRIES) X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) \
     X(bin, data, LIMIT_LOG_CHUNK) X(u64, cut, ANY)
 /* credit for logs: bytes of LOG_DATA taken so far in this session */
 #define M_LOG_ACK(X) X(u64, bytes, ANY)
@@ -249,16 +250,17 @@
     X(str, cluster, LIMIT_NAME) X(u64, number, ANY) X(i64, issued_at, 0) \
     X(bin, serials, LIMIT_REVOKED * 8)
 /* kind "call". pin_latest: job_hash is zero and whatever the server has runs. plan: its parent's
-   name */
+   name. item: of a for_each, for people: its values, joined by commas */
 #define D_CALL(X) \
     X(str, cluster, LIMIT_NAME) X(str, caller, LIMIT_NAME) X(str, key, LIMIT_KEY) \
     X(str, job, LIMIT_JOB) X(hash, job_hash, 0) X(flag, pin_latest, 0) \
     X(str, address, LIMIT_ADDRESS) X(map, parameters, LIMIT_PARAMETERS) X(u64, on_lost, 15) \
     X(u64, lost_after_ms, ANY) X(u64, start_within_ms, ANY) X(u64, timeout_ms, ANY) \
     X(u64, priority, 9) X(str, as_of, LIMIT_SHORT) X(i64, issued_at, 0) X(i64, expires, 0) \
-    X(id, parent, 0) X(str, task, LIMIT_NAME) X(u64, index, LIMIT_TASKS) X(u64, turn, LIMIT_TRIES) \
-    X(strs, semaphores, LIMIT_POOLS) X(str, plan, LIMIT_NAME)
-/* kind "parent": the beginning of a parent run. values: its variables. turn: a task's try */
+    X(id, parent, 0) X(str, task, LIMIT_NAME) X(u64, index, LIMIT_TASKS) \
+    X(u64, try_no, LIMIT_TRIES) X(strs, semaphores, LIMIT_POOLS) X(str, plan, LIMIT_NAME) \
+    X(added_str, item, LIMIT_SHORT)
+/* kind "parent": the beginning of a parent run. values: its variables. try_no: of the task */
 #define D_PARENT(X) \
     X(str, cluster, LIMIT_NAME) X(str, caller, LIMIT_NAME) X(str, key, LIMIT_KEY) \
     X(str, name, LIMIT_NAME) X(hash, plan, 0) X(u64, plan_size, LIMIT_PLAN) \
@@ -311,7 +313,7 @@
 /* action: what its end led to. code: the REFUSAL_ for which it was not started. off: protections
    that were off */
 #define D_STEP_OUTCOME(X) \
-    X(str, name, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) X(u64, action, 15) \
+    X(str, name, LIMIT_NAME) X(u64, try_no, LIMIT_TRIES) X(u64, action, 15) \
     X(str, target, LIMIT_NAME) X(u64, package, 15) X(str, package_name, LIMIT_NAME) \
     X(str, package_version, LIMIT_SHORT) X(hash, package_hash, 0) X(str, message, LIMIT_TEXT) \
     X(map, outputs, LIMIT_OUTPUTS) X(i64, exit_code, 0) X(u64, signal, 255) X(flag, timed_out, 0) \
@@ -422,7 +424,7 @@
 /* worker: this try was asked for */
 #define S_STEPPED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-    X(u64, turn, LIMIT_TRIES) X(i64, at, 0)
+    X(u64, try_no, LIMIT_TRIES) X(i64, at, 0)
 /* worker: it ends as `job` (JOB_CANCELLED, JOB_TIMED_OUT) unless what runs still succeeds.
    force: no always steps */
 #define S_STOPPED(X) \
@@ -437,11 +439,11 @@
 /* keeper, before the child starts. identity, expires: of the call, see runner/seen.h */
 #define S_LAUNCHED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-    X(u64, turn, LIMIT_TRIES) X(i64, at, 0) X(u64, pid, ANY) X(hash, identity, 0) \
+    X(u64, try_no, LIMIT_TRIES) X(i64, at, 0) X(u64, pid, ANY) X(hash, identity, 0) \
     X(i64, expires, 0)
 #define S_OUTPUT(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-    X(u64, turn, LIMIT_TRIES) X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) \
+    X(u64, try_no, LIMIT_TRIES) X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) \
     X(bin, data, LIMIT_LOG_CHUNK) X(u64, cut, ANY)
 #define S_PROGRESS(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
@@ -452,7 +454,7 @@
 #define S_STEP(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, call, LIMIT_CALL) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(bin, job, LIMIT_JOB_BODY) X(str, step, LIMIT_NAME) \
-    X(u64, turn, LIMIT_TRIES) X(bins, outputs, LIMIT_STEPS) X(u64, on_lost, 15) \
+    X(u64, try_no, LIMIT_TRIES) X(bins, outputs, LIMIT_STEPS) X(u64, on_lost, 15) \
     X(i64, deadline, 0) X(flag, local, 0) X(u64, lost_after_ms, ANY)
 #define S_OUTPUTS(X) X(str, step, LIMIT_NAME) X(map, outputs, LIMIT_OUTPUTS)
 /* end the tree of this attempt's step */
@@ -468,7 +470,7 @@
 /* keeper -> runner -> worker: what it holds; state 0: nothing, 1 waits, 2 runs, 3 gone */
 #define S_KEPT(X) \
     X(u64, slot, LIMIT_SLOTS) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) \
-    X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) X(u64, state, 15) X(hash, identity, 0) \
+    X(str, step, LIMIT_NAME) X(u64, try_no, LIMIT_TRIES) X(u64, state, 15) X(hash, identity, 0) \
     X(i64, expires, 0)
 /* all keepers have been heard */
 #define S_KEPT_END(X) X(u64, count, ANY)
@@ -476,7 +478,7 @@
    D_RUNNABLE */
 #define S_LAUNCH(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-    X(u64, turn, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
+    X(u64, try_no, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
     X(u64, lost_after_ms, ANY) X(i64, deadline, 0) X(u64, timeout_ms, ANY) X(u64, output_cap, ANY) \
     X(str, as_of, LIMIT_SHORT) X(str, server, LIMIT_NAME) X(str, task, LIMIT_NAME) \
     X(str, job, LIMIT_JOB) X(str, subsystem, LIMIT_NAME) X(bin, text, LIMIT_JOB_BODY) \

@@ -125,7 +125,7 @@ static void say_output(void *self, unsigned stream, uint64_t offset, struct span
     struct s_output o = {.run = c->launch.run,
                          .attempt = c->launch.attempt,
                          .step = c->launch.step,
-                         .turn = c->launch.turn,
+                         .try_no = c->launch.try_no,
                          .stream = stream,
                          .offset = offset,
                          .at = clock_wall_ms(),
@@ -141,7 +141,7 @@ static int say_launched(struct child *c, struct error *err)
     struct s_launched l = {.run = c->launch.run,
                            .attempt = c->launch.attempt,
                            .step = c->launch.step,
-                           .turn = c->launch.turn,
+                           .try_no = c->launch.try_no,
                            .at = c->started_at,
                            .pid = (uint64_t)getpid(),
                            .identity = c->launch.identity,
@@ -398,7 +398,7 @@ static void not_started(struct child *c, enum refusal code, const struct error *
 {
     struct error err = {0};
     buf_clear(&c->entry);
-    ended_refused(c->launch.run, c->launch.attempt, c->launch.step, c->launch.turn, code, false,
+    ended_refused(c->launch.run, c->launch.attempt, c->launch.step, c->launch.try_no, code, false,
                   why->text, clock_wall_ms(), &c->entry);
     report_add(c->report, buf_span(&c->entry));
     c->phase = PHASE_SAYING;

@@ -79,7 +79,7 @@ static void make_env(const struct house *house, const struct childfiles *files, 
     env(c, "LB_SERVER", l->server);
     env(c, "LB_JOB", l->job);
     env(c, "LB_STEP", l->step);
-    env_number(c, "LB_TRY", l->turn);
+    env_number(c, "LB_TRY", l->try_no);
     env(c, "LB_TASK", l->task);
     env(c, "LB_WORK", span_str(work));
     if (!hash_is_zero(&l->package)) {

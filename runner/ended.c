@@ -126,7 +126,7 @@ void ended_encode(const struct ending *e, struct buf *out)
     make_message(e, &j, &message);
     uint64_t signal = WIFSIGNALED(e->status) ? (uint64_t)WTERMSIG(e->status) : 0;
     struct d_step_outcome o = {.name = l->step,
-                               .turn = l->turn,
+                               .try_no = l->try_no,
                                .package = j.state,
                                .package_name = l->package_name,
                                .package_version = l->package_version,
@@ -154,14 +154,14 @@ void ended_encode(const struct ending *e, struct buf *out)
     buf_free(&off);
 }
 
-void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t turn,
+void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t try_no,
                    enum refusal code, bool cancelled, const char *sentence, int64_t now,
                    struct buf *out)
 {
     struct buf message = {0};
     text_clean(span_str(sentence), LIMIT_TEXT, &message); /* a path in it may be no text */
     struct d_step_outcome o = {.name = step,
-                               .turn = turn,
+                               .try_no = try_no,
                                .package = PACKAGE_NOT_EXECUTED,
                                .message = buf_span(&message),
                                .cancelled = cancelled,

@@ -15,7 +15,7 @@ static struct d_step_outcome outcome(const struct ending *given)
     struct ending e = *given;
     struct s_ended s;
     struct d_step_outcome o;
-    l = (struct s_launch){.step = span_str("run"), .turn = 1, .attempt = 1};
+    l = (struct s_launch){.step = span_str("run"), .try_no = 1, .attempt = 1};
     if (!e.launch)
         e.launch = &l;
     if (!e.user)
@@ -153,7 +153,7 @@ static void a_refusal_carries_its_code_and_sentence(void **state)
     ended_refused(run, 3, span_str("run"), 2, REFUSAL_DENIED, false, "no grant", 5, &entry);
     assert_int_equal(s_ended_decode(buf_span(&entry), &s, NULL), 0);
     assert_int_equal(d_step_outcome_decode(s.outcome, &o, NULL), 0);
-    assert_true(id_eq(s.run, run) && s.attempt == 3 && o.turn == 2);
+    assert_true(id_eq(s.run, run) && s.attempt == 3 && o.try_no == 2);
     assert_int_equal(o.package, PACKAGE_NOT_EXECUTED);
     assert_int_equal(o.code, REFUSAL_DENIED);
     assert_true(span_eq_str(o.message, "no grant"));

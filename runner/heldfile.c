@@ -71,7 +71,7 @@ static struct entry *find(struct heldfile *f, const struct held *h)
     for (unsigned i = 0; i <= KEEPER_WAITING; i++) {
         struct entry *e = &f->at->entries[i];
         if (e->used && id_eq(e->held.run, h->run) && e->held.attempt == h->attempt &&
-            e->held.turn == h->turn && strncmp(e->held.step, h->step, sizeof h->step) == 0)
+            e->held.try_no == h->try_no && strncmp(e->held.step, h->step, sizeof h->step) == 0)
             return e;
     }
     return NULL;

@@ -20,7 +20,7 @@ static struct held step(unsigned n)
 {
     struct held h = {.run = {{(uint8_t)n, 1}},
                      .attempt = 1,
-                     .turn = n,
+                     .try_no = n,
                      .step = "load",
                      .expires = 7,
                      .runs = true};

@@ -87,7 +87,7 @@ static void tell_kept(struct keeper *k, const struct s_launch *l, unsigned state
                           .run = l->run,
                           .attempt = l->attempt,
                           .step = l->step,
-                          .turn = l->turn,
+                          .try_no = l->try_no,
                           .state = state,
                           .identity = l->identity,
                           .expires = l->expires};
@@ -144,7 +144,7 @@ static void say_dropped(struct keeper *k, const struct s_launch *l, bool timed_o
 {
     struct error err = {0};
     buf_clear(&k->scratch);
-    ended_refused(l->run, l->attempt, l->step, l->turn, REFUSAL_NONE, true,
+    ended_refused(l->run, l->attempt, l->step, l->try_no, REFUSAL_NONE, true,
                   timed_out ? "its time was over before it could start"
                             : "cancelled before it could start",
                   loop_now_wall(k->loop), &k->scratch);
@@ -183,7 +183,7 @@ static void take_back(struct keeper *k, const struct s_kept *what)
     for (unsigned i = 0; i < k->n; i++) {
         struct buf gone = {0};
         if (!launch_of(waiting_at(k, i), &l) || !id_eq(l.run, what->run) ||
-            l.attempt != what->attempt || l.turn != what->turn || !span_eq(l.step, what->step))
+            l.attempt != what->attempt || l.try_no != what->try_no || !span_eq(l.step, what->step))
             continue;
         take_waiting(k, i, &gone);
         tell(k, buf_span(&gone));

@@ -224,7 +224,7 @@ static void what_waits_at_a_stopped_keeper_is_known_to_the_next_runner_and_runs_
 static void what_a_silent_keeper_turns_out_not_to_hold_is_told(void **state)
 {
     struct world *w = *state;
-    struct held lost = {.run = rig_run(99), .attempt = 1, .turn = 1, .step = "run"};
+    struct held lost = {.run = rig_run(99), .attempt = 1, .try_no = 1, .step = "run"};
     struct heldfile *f = NULL;
     struct s_kept k = {.state = 0};
     struct error err = {0};

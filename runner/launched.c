@@ -18,7 +18,7 @@ struct search {
 
 static bool is_step(const struct s_launched *l, const struct s_kept *k)
 {
-    return id_eq(l->run, k->run) && l->attempt == k->attempt && l->turn == k->turn &&
+    return id_eq(l->run, k->run) && l->attempt == k->attempt && l->try_no == k->try_no &&
            span_eq(l->step, k->step);
 }
 
@@ -39,7 +39,7 @@ static void take_entry(struct search *s, struct span entry)
                wire_decode(&s_ended_schema, entry, true, &e, NULL) == 0 &&
                wire_decode(&d_step_outcome_schema, e.outcome, true, &o, NULL) == 0 &&
                wire_decode(&s_launched_schema, buf_span(&s->open), true, &l, NULL) == 0) {
-        struct s_kept k = {.run = e.run, .attempt = e.attempt, .turn = o.turn, .step = o.name};
+        struct s_kept k = {.run = e.run, .attempt = e.attempt, .try_no = o.try_no, .step = o.name};
         if (is_step(&l, &k))
             buf_clear(&s->open);
     }
@@ -83,7 +83,7 @@ static void take_slot(const char *folder, unsigned slot, struct search *s, launc
                                    .run = l.run,
                                    .attempt = l.attempt,
                                    .step = l.step,
-                                   .turn = l.turn,
+                                   .try_no = l.try_no,
                                    .state = 2,
                                    .identity = l.identity,
                                    .expires = l.expires};

@@ -2,7 +2,7 @@
  * have repeated.
  *
  * A call is known by its identity, the hash of its caller's name and its key: both are signed, the
- * run's id is not. Of each call the highest attempt is kept, its run, and the steps and turns of it
+ * run's id is not. Of each call the highest attempt is kept, its run, and the steps and tries of it
  * that were accepted. At the runner's start the table is filled from the LAUNCHED entries of the
  * keepers' files. Once a call has expired nobody can use it again, so its entry may be dropped when
  * room is needed. */
@@ -31,7 +31,7 @@ struct seen_step {
     struct id run;
     uint64_t attempt;
     struct span step;
-    uint64_t turn;
+    uint64_t try_no;
     bool may_repeat; /* the caller allows another attempt when one is lost: rerun or hold */
     int64_t expires;
 };

@@ -132,7 +132,7 @@ static void take_step(struct server *s, const struct s_step *step)
     }
     log_warn("run %s refused (%s): %s", id_format(step->run, run), check, err.text);
     buf_clear(&s->scratch);
-    ended_refused(step->run, step->attempt, step->step, step->turn, code, false, err.text,
+    ended_refused(step->run, step->attempt, step->step, step->try_no, code, false, err.text,
                   loop_now_wall(s->loop), &s->scratch);
     report_add(s->report, buf_span(&s->scratch));
 }

@@ -13,7 +13,7 @@ void held_of_launch(const struct s_launch *l, struct held *ret)
 {
     *ret = (struct held){.run = l->run,
                          .attempt = l->attempt,
-                         .turn = l->turn,
+                         .try_no = l->try_no,
                          .identity = l->identity,
                          .expires = l->expires};
     span_copy_str(l->step, ret->step, sizeof ret->step);
@@ -25,7 +25,7 @@ void held_to_kept(const struct held *h, unsigned slot, unsigned state, struct s_
                            .run = h->run,
                            .attempt = h->attempt,
                            .step = span_str(h->step),
-                           .turn = h->turn,
+                           .try_no = h->try_no,
                            .state = state,
                            .identity = h->identity,
                            .expires = h->expires};
@@ -33,7 +33,7 @@ void held_to_kept(const struct held *h, unsigned slot, unsigned state, struct s_
 
 static bool is_of(const struct held *h, const struct s_kept *k)
 {
-    return id_eq(h->run, k->run) && h->attempt == k->attempt && h->turn == k->turn &&
+    return id_eq(h->run, k->run) && h->attempt == k->attempt && h->try_no == k->try_no &&
            span_eq_str(k->step, h->step);
 }
 
@@ -118,7 +118,7 @@ void slot_take_kept(struct slot *t, const struct s_kept *k, bool told)
     if (!h) { /* of an earlier runner */
         struct held fresh = {.run = k->run,
                              .attempt = k->attempt,
-                             .turn = k->turn,
+                             .try_no = k->try_no,
                              .identity = k->identity,
                              .expires = k->expires};
         span_copy_str(k->step, fresh.step, sizeof fresh.step);
@@ -156,7 +156,7 @@ static void hear_all(struct slot *t)
 
 static void take_given_back(struct slot *t, const struct s_launch *l, struct span message)
 {
-    struct s_kept k = {.run = l->run, .attempt = l->attempt, .step = l->step, .turn = l->turn};
+    struct s_kept k = {.run = l->run, .attempt = l->attempt, .step = l->step, .try_no = l->try_no};
     struct held *h = find(t, &k);
     if (!h)
         return;

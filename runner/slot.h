@@ -9,7 +9,7 @@
 /* A step as far as we must know it once its bytes have gone to a keeper. */
 struct held {
     struct id run;
-    uint64_t attempt, turn;
+    uint64_t attempt, try_no;
     char step[LIMIT_NAME + 1];
     struct hash identity;
     int64_t expires;

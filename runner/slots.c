@@ -355,7 +355,7 @@ static void drop_waiting(struct slots *s, const struct s_halt *h)
             continue;
         }
         buf_clear(&s->scratch);
-        ended_refused(l.run, l.attempt, l.step, l.turn, REFUSAL_NONE, true,
+        ended_refused(l.run, l.attempt, l.step, l.try_no, REFUSAL_NONE, true,
                       h->timed_out ? "its time was over before it could start"
                                    : "cancelled before it could start",
                       loop_now_wall(s->loop), &s->scratch);

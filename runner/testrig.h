@@ -123,7 +123,7 @@ __attribute__((unused)) static void rig_package(struct rig *r, const char *name,
         d_exit_code_encode(&codes[i], &one);
         wire_add_bin(&items[2], buf_span(&one));
     }
-    hash_bytes(span_str(script), &r->package);
+    envelope_hash(span_str(script), &r->package);
     struct d_runnable d = {.name = span_str(name),
                            .version = span_str("1.0.0"),
                            .package = r->package,
@@ -241,7 +241,7 @@ __attribute__((unused)) static void rig_sign(struct rig *r, const struct rig_cal
     if (c->parameters)
         call.parameters = wire_list_from(c->parameters, c->n_parameters);
     if (hash_is_zero(&call.job_hash) && !c->pin_latest)
-        hash_bytes(buf_span(&r->job), &call.job_hash);
+        envelope_hash(buf_span(&r->job), &call.job_hash);
     if (call_sign(&call, &r->caller, c->caller, 3, out, &err) < 0)
         fail_msg("%s", err.text);
 }
@@ -258,7 +258,7 @@ __attribute__((unused)) static struct s_step rig_step(struct rig *r, const struc
                            .certificate = buf_span(&r->caller_certificate),
                            .job = buf_span(&r->job),
                            .step = span_str("run"),
-                           .turn = 1};
+                           .try_no = 1};
 }
 
 __attribute__((unused)) static struct id rig_run(uint8_t n)

@@ -77,7 +77,7 @@ static int check_form(struct inquiry *q, struct error *err)
     q->seen = (struct seen_step){.run = q->request->run,
                                  .attempt = q->request->attempt,
                                  .step = q->request->step,
-                                 .turn = q->request->turn,
+                                 .try_no = q->request->try_no,
                                  .may_repeat = true,
                                  .expires = c.expires};
     call_identity(c.caller, c.key, &q->seen.identity);
@@ -118,7 +118,7 @@ static int check_job_hash(struct inquiry *q, struct error *err)
 {
     struct hash h;
     q->code = REFUSAL_WRONG_JOB;
-    hash_bytes(q->request->job, &h);
+    envelope_hash(q->request->job, &h);
     if (!span_eq(q->job.name, q->call.job))
         return error_set(err, -EPERM, "job '" SPAN_FMT "' was called, not '" SPAN_FMT "'",
                          SPAN_ARG(q->call.job), SPAN_ARG(q->job.name));
@@ -133,12 +133,12 @@ static int check_job_hash(struct inquiry *q, struct error *err)
 static int check_turn(struct inquiry *q, bool loops, struct error *err)
 {
     uint64_t most = q->step.attempts ? q->step.attempts : 1;
-    if (loops || q->request->turn <= most)
+    if (loops || q->request->try_no <= most)
         return 0;
     q->code = REFUSAL_REPLAYED;
     return error_set(err, -EPERM, "step '" SPAN_FMT "' may be tried %llu times, this is try %llu",
                      SPAN_ARG(q->step.name), (unsigned long long)most,
-                     (unsigned long long)q->request->turn);
+                     (unsigned long long)q->request->try_no);
 }
 
 static bool leads_back(const struct d_step *s)
@@ -247,7 +247,7 @@ static int check_job_allowed(struct inquiry *q, struct error *err)
         return rc;
     }
     struct hash h;
-    hash_bytes(q->request->job, &h);
+    envelope_hash(q->request->job, &h);
     char *path = house_path_of(q->v->house->jobs, &h);
     int rc = installed_trust_path(q->v->house->jobs, S_IFDIR, err);
     if (rc == 0)
@@ -370,7 +370,7 @@ static void make_launch(const struct inquiry *q, struct buf *out)
         .run = r->run,
         .attempt = r->attempt,
         .step = r->step,
-        .turn = r->turn,
+        .try_no = r->try_no,
         .identity = q->seen.identity,
         .expires = q->call.expires,
         .on_lost = on_lost_of(q),
@@ -455,7 +455,7 @@ static void step_of_kept(const struct s_kept *k, struct seen_step *ret)
                               .run = k->run,
                               .attempt = k->attempt,
                               .step = k->step,
-                              .turn = k->turn,
+                              .try_no = k->try_no,
                               .expires = k->expires};
 }
 

@@ -223,7 +223,7 @@ static void an_expired_call_is_refused_but_not_in_the_middle_of_its_job(void **s
     assert_int_equal(f->code, REFUSAL_EXPIRED);
     assert_string_equal(f->check, "call");
     assert_int_equal(ask(f, &s), VERDICT_RUN);
-    s.turn = 2; /* refused for another reason: as to its time it is in order */
+    s.try_no = 2; /* refused for another reason: as to its time it is in order */
     assert_int_equal(verify_step(f->v, &s, late, &f->launch, &f->code, &f->check, &f->err),
                      VERDICT_REFUSED);
     assert_string_equal(f->check, "step");
@@ -293,7 +293,7 @@ static void a_try_beyond_the_jobs_is_refused(void **state)
     struct fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
-    s.turn = 2;
+    s.try_no = 2;
     refused(f, &s, "step", REFUSAL_REPLAYED, "may be tried 1 times");
 }
 
@@ -339,7 +339,7 @@ static void allow_job(struct fixture *f, mode_t mode)
 {
     struct hash h;
     char digits[65], path[100];
-    hash_bytes(buf_span(&f->rig.job), &h);
+    envelope_hash(buf_span(&f->rig.job), &h);
     snprintf(path, sizeof path, "var/jobs/%s", hex_format(h.b, 32, digits));
     rig_path_write(&f->rig, path, span_str(""), mode);
 }
@@ -567,7 +567,7 @@ static void what_the_spool_says_was_launched_is_known_after_a_restart(void **sta
     struct s_kept k = {.run = l.run,
                        .attempt = l.attempt,
                        .step = l.step,
-                       .turn = l.turn,
+                       .try_no = l.try_no,
                        .identity = l.identity,
                        .expires = l.expires};
     verifier_taken(f->v, &k, clock_wall_ms());

@@ -59,7 +59,9 @@ def table(family, schema, known, values):
         head = f"**{title}** `{number}`" + (f" ({senders[sender]})" if sender else "")
         out.append(head + (f": {why}" if why else ""))
         out.append("")
-        out.append(" · ".join(f"`{field}` {kind}" + (f" ≤ {m}" if (m := most(limit, values)) else "")
+        out.append(" · ".join(f"`{field}` {kind.removeprefix('added_')}"
+                              + (f" ≤ {m}" if (m := most(limit, values)) else "")
+                              + (" (may be missing)" if kind.startswith("added_") else "")
                               for kind, field, limit in fields) + "\n")
     return "\n".join(out)
 

@@ -11,12 +11,12 @@ bool name_is_good(struct span name)
     return name_is_name(name) && !span_eq_str(name, "all");
 }
 
-bool address_is_good(struct span address)
+bool names_address_is_good(struct span address)
 {
     return name_is_name(address);
 }
 
-bool job_name_is_good(struct span job)
+bool names_job_is_good(struct span job)
 {
     static const char package[] = "package:";
     const size_t n = sizeof package - 1;

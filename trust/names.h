@@ -7,8 +7,8 @@
 
 #include "common/buf.h"
 
-bool name_is_good(struct span name);       /* 1 to LIMIT_NAME bytes, not "all" */
-bool address_is_good(struct span address); /* a name or "all" */
-bool job_name_is_good(struct span job);    /* a name, or "package:" and a name */
+bool name_is_good(struct span name);             /* 1 to LIMIT_NAME bytes, not "all" */
+bool names_address_is_good(struct span address); /* a name or "all" */
+bool names_job_is_good(struct span job);         /* a name, or "package:" and a name */
 
 #endif

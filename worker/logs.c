@@ -85,7 +85,7 @@ static int send_output(struct logs *l, const struct s_output *o, int (*send)(voi
     struct m_log_data m = {.run = o->run,
                            .attempt = o->attempt,
                            .step = o->step,
-                           .turn = o->turn,
+                           .try_no = o->try_no,
                            .stream = o->stream,
                            .offset = o->offset,
                            .at = o->at,

@@ -49,7 +49,7 @@ static void keeper_writes(void **state, unsigned n, size_t size, uint64_t first)
     for (unsigned i = 0; i < n; i++) {
         struct s_output o = {.step = span_str("run"),
                              .attempt = 1,
-                             .turn = 1,
+                             .try_no = 1,
                              .stream = 1,
                              .offset = (first + i) * size,
                              .data = buf_span(&data)};

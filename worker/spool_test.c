@@ -55,7 +55,7 @@ static int see(void *self, uint64_t kind, struct span entry, struct error *err)
 static void put_stepped(struct spool *s, unsigned run)
 {
     struct buf b = {0};
-    struct s_stepped e = {.run = run_of(run), .attempt = 1, .step = span_str("run"), .turn = 1};
+    struct s_stepped e = {.run = run_of(run), .attempt = 1, .step = span_str("run"), .try_no = 1};
     s_stepped_encode(&e, &b);
     spool_put(s, buf_span(&b));
     buf_free(&b);
@@ -76,13 +76,13 @@ static void keeper_writes(void **state, const char *name, unsigned run, size_t o
         struct s_output o = {.run = run_of(run),
                              .attempt = 1,
                              .step = span_str("run"),
-                             .turn = 1,
+                             .try_no = 1,
                              .stream = 1,
                              .data = buf_span(&data)};
         s_output_encode(&o, &b);
     } else {
         struct s_launched l = {
-            .run = run_of(run), .attempt = 1, .step = span_str("run"), .turn = 1};
+            .run = run_of(run), .attempt = 1, .step = span_str("run"), .try_no = 1};
         s_launched_encode(&l, &b);
     }
     assert_int_equal(spoolfile_append(f, buf_span(&b), &err), 0);

@@ -102,7 +102,7 @@ static int open_bell(struct worker *w, struct error *err)
     char path[PATHS_MAX];
     int rc = path_join(path, sizeof path, err, w->paths.run, "worker.bell", NULL);
     if (rc == 0)
-        rc = socket_path_check(path, err);
+        rc = paths_check_socket(path, err);
     if (rc < 0)
         return rc;
     memcpy(at.sun_path, path, strlen(path) + 1); /* it fits: just checked */

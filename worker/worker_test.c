@@ -384,19 +384,20 @@ static void step_runs(struct play *p, unsigned run)
                   &(struct s_launched){.run = run_id(run),
                                        .attempt = 1,
                                        .step = span_str("run"),
-                                       .turn = 1,
+                                       .try_no = 1,
                                        .at = clock_wall_ms(),
                                        .pid = 1});
     keeper_writes(p, &s_output_schema,
                   &(struct s_output){.run = run_id(run),
                                      .attempt = 1,
                                      .step = span_str("run"),
-                                     .turn = 1,
+                                     .try_no = 1,
                                      .stream = 1,
                                      .data = span_str("hello\n")});
-    d_step_outcome_encode(
-        &(struct d_step_outcome){.name = span_str("run"), .turn = 1, .package = PACKAGE_SUCCEEDED},
-        &o);
+    d_step_outcome_encode(&(struct d_step_outcome){.name = span_str("run"),
+                                                   .try_no = 1,
+                                                   .package = PACKAGE_SUCCEEDED},
+                          &o);
     keeper_writes(p, &s_ended_schema,
                   &(struct s_ended){.run = run_id(run), .attempt = 1, .outcome = buf_span(&o)});
     buf_free(&o);

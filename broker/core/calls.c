@@ -28,14 +28,14 @@ static bool decode(struct bcore *c, struct peer *p, const struct m_call *m, stru
              SPAN_ARG(d->caller), p->name->s);
         return false;
     }
-    if (!d->key.n || !job_name_is_good(d->job) || !address_is_good(d->address) ||
+    if (!d->key.n || !names_job_is_good(d->job) || !names_address_is_good(d->address) ||
         d->on_lost >= ON_LOST_COUNT || (!d->pin_latest && hash_is_zero(&d->job_hash))) {
         fail(c, m->req, REFUSAL_MALFORMED, "call: %s",
-             !d->key.n                      ? "its key is empty"
-             : !job_name_is_good(d->job)    ? "its job is no name"
-             : !address_is_good(d->address) ? "its address is no name"
-             : d->on_lost >= ON_LOST_COUNT  ? "on_lost has a value that does not exist"
-                                            : "it has neither a job hash nor pin_latest");
+             !d->key.n                            ? "its key is empty"
+             : !names_job_is_good(d->job)         ? "its job is no name"
+             : !names_address_is_good(d->address) ? "its address is no name"
+             : d->on_lost >= ON_LOST_COUNT        ? "on_lost has a value that does not exist"
+                                                  : "it has neither a job hash nor pin_latest");
         return false;
     }
     if (d->semaphores.count) {

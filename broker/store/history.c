@@ -122,7 +122,7 @@ static void id_from(sqlite3_stmt *st, int column, struct id *ret)
 
 static bool glob(const char *pattern, const char *text)
 {
-    return !*pattern || glob_matches(pattern, span_str(text));
+    return !*pattern || grants_glob_matches(pattern, span_str(text));
 }
 
 static bool row_matches(sqlite3_stmt *st, const struct store_filter *f)
@@ -166,7 +166,7 @@ static void add_row(struct answer *a, sqlite3_stmt *st)
                             &r->server,    &r->task, &r->message};
     for (int k = 0; k < 7; k++)
         *texts[k] = keep_text(a, st, 4 + k);
-    uint64_t *numbers[] = {&r->index,       &r->turn,    &r->attempt, &r->delivery,
+    uint64_t *numbers[] = {&r->index,       &r->try_no,  &r->attempt, &r->delivery,
                            &r->job_outcome, &r->package, &r->status};
     for (int k = 0; k < 7; k++)
         *numbers[k] = (uint64_t)sqlite3_column_int64(st, 11 + k);

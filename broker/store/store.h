@@ -145,7 +145,7 @@ struct store_ended {
     struct id run, parent;
     struct hash job_hash, digest;
     const char *principal, *key, *job, *address, *server, *task, *message;
-    uint64_t index, turn, attempt, delivery, job_outcome, package, status;
+    uint64_t index, try_no, attempt, delivery, job_outcome, package, status;
     int64_t called_at, started_at, ended_at;
 };
 

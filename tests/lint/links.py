@@ -1,19 +1,19 @@
 #!/usr/bin/python3
-"""Does what the pages point to exist? Every relative link of every Markdown file of the repository: the file, and the
-heading behind a #. And every test, law and system test that docs/promises.md names as a proof.
+"""Does what the pages point to exist? Every relative link of every Markdown file of the repository:
+the file, and the heading behind a #. And every test, law and system test that docs/promises.md
+names as a proof.
 
 usage: tests/lint/links.py [FILE.md...]     all Markdown files that git knows by default
 """
 import os
 import re
-import subprocess
 import sys
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import tree
 
 
 def without_code(text):
-    """What is code is no link: fenced blocks and spans become blanks, so that lines keep their numbers."""
+    """Code is no link: fenced blocks and spans become blanks, and lines keep their numbers."""
     text = re.sub(r"^```.*?^```", lambda m: "\n" * m.group(0).count("\n"), text, flags=re.S | re.M)
     return re.sub(r"`[^`\n]*`", "", text)
 
@@ -33,55 +33,41 @@ def anchors(text):
 
 
 def complaints(page):
-    with open(os.path.join(TOP, page)) as f:
-        text = f.read()
+    text = tree.read(page)
     for number, line in enumerate(without_code(text).split("\n"), 1):
         for target in re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", line):
             if re.match(r"[a-z]+:", target):
                 continue
             path, _, heading = target.partition("#")
             full = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
-            if not os.path.exists(os.path.join(TOP, full)):
+            if not os.path.exists(os.path.join(tree.TOP, full)):
                 yield f"{page}:{number}: there is no {full}"
             elif heading and full.endswith(".md"):
-                with open(os.path.join(TOP, full)) as f:
-                    if heading not in anchors(f.read()):
-                        yield f"{page}:{number}: {full} has no heading #{heading}"
+                if heading not in anchors(tree.read(full)):
+                    yield f"{page}:{number}: {full} has no heading #{heading}"
 
 
 def contents(*patterns):
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns], cwd=TOP,
-                            capture_output=True, text=True, check=True)
-    texts = []
-    for name in listed.stdout.split():
-        path = os.path.join(TOP, name)
-        if os.path.exists(path):
-            with open(path) as f:
-                texts.append(f.read())
-    return "\n".join(texts)
+    return "\n".join(tree.read(path) for path in tree.files(*patterns))
 
 
 def proofs(page):
     """`a_unit_test`, `A_LAW`, "words of a system test", of which … may stand for a part."""
-    with open(os.path.join(TOP, page)) as f:
-        text = f.read()
-    units, laws, system = contents("*_test.c"), contents("tests/sim/laws.h"), contents("tests/system/*.bats")
-    for number, line in enumerate(text.split("\n"), 1):
+    units, laws = contents("*_test.c"), contents("tests/sim/laws.h")
+    system = contents("tests/system/*.bats")
+    for number, line in enumerate(tree.read(page).split("\n"), 1):
         for name in re.findall(r"`(\w{12,})`", line):
             where = laws if name.isupper() else units
             if not re.search(r"\b%s\b" % name, where):
-                yield f"{page}:{number}: there is no {'law' if name.isupper() else 'unit test'} {name}"
+                kind = "law" if name.isupper() else "unit test"
+                yield f"{page}:{number}: there is no {kind} {name}"
         for title in re.findall(r'"([^"]+)"', line) if line.startswith("- system:") else []:
             if not all(part.strip() in system for part in title.split("…")):
                 yield f"{page}:{number}: there is no system test \"{title}\""
 
 
 def main():
-    pages = sys.argv[1:]
-    if not pages:
-        listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=TOP,
-                                capture_output=True, text=True, check=True)
-        pages = listed.stdout.split()
+    pages = sys.argv[1:] or tree.files("*.md")
     found = [c for page in pages for c in complaints(page)]
     if "docs/promises.md" in pages:
         found += proofs("docs/promises.md")

@@ -51,12 +51,12 @@ struct attempt *attempt_add(struct wcore *c, struct id run, uint64_t attempt)
 
 static void drop_work(struct wcore *c, struct attempt *a)
 {
-    for (unsigned i = 0; i < a->n_turns; i++) {
-        c->open -= !a->turns[i].ended;
-        buf_free(&a->turns[i].outcome);
+    for (unsigned i = 0; i < a->n_tries; i++) {
+        c->open -= !a->tries[i].ended;
+        buf_free(&a->tries[i].outcome);
     }
-    mem_free(&a->turns);
-    a->n_turns = a->cap_turns = 0;
+    mem_free(&a->tries);
+    a->n_tries = a->cap_tries = 0;
     buf_free(&a->execute);
     buf_free(&a->stopped_why);
     a->stopped = a->force = false;
@@ -118,30 +118,30 @@ enum refusal attempt_fill(struct attempt *a, struct span execute, struct error *
     return rc == 0 ? REFUSAL_NONE : rc == -EMSGSIZE ? REFUSAL_TOO_LARGE : REFUSAL_MALFORMED;
 }
 
-struct wturn *attempt_turn(struct attempt *a, struct span step, uint64_t turn)
+struct wtry *attempt_try(struct attempt *a, struct span step, uint64_t try_no)
 {
     int at = a->job ? wjob_step(a->job, step) : -1;
-    for (unsigned i = a->n_turns; at >= 0 && i-- > 0;)
-        if (a->turns[i].step == (unsigned)at && a->turns[i].turn == turn)
-            return &a->turns[i];
+    for (unsigned i = a->n_tries; at >= 0 && i-- > 0;)
+        if (a->tries[i].step == (unsigned)at && a->tries[i].try_no == try_no)
+            return &a->tries[i];
     return NULL;
 }
 
-struct wturn *attempt_open_turn(struct attempt *a)
+struct wtry *attempt_open_try(struct attempt *a)
 {
-    struct wturn *last = a->n_turns ? &a->turns[a->n_turns - 1] : NULL;
+    struct wtry *last = a->n_tries ? &a->tries[a->n_tries - 1] : NULL;
     return last && !last->ended ? last : NULL;
 }
 
 bool attempt_launched(const struct attempt *a)
 {
-    for (unsigned i = 0; i < a->n_turns; i++)
-        if (a->turns[i].launched)
+    for (unsigned i = 0; i < a->n_tries; i++)
+        if (a->tries[i].launched)
             return true;
     return false;
 }
 
-bool attempt_stops(const struct attempt *a, const struct wturn *t)
+bool attempt_stops(const struct attempt *a, const struct wtry *t)
 {
     return a->stopped && (a->force || !a->job->steps[t->step].always);
 }
@@ -177,14 +177,14 @@ static int apply_stepped(struct wcore *c, const struct s_stepped *s)
 {
     struct attempt *a = attempt_find(c, s->run, s->attempt);
     int step = a && a->state == ATTEMPT_LIVE ? wjob_step(a->job, s->step) : -1;
-    if (step < 0 || attempt_turn(a, s->step, s->turn))
+    if (step < 0 || attempt_try(a, s->step, s->try_no))
         return 0;
-    if (a->n_turns == a->cap_turns) {
-        a->cap_turns = a->cap_turns ? a->cap_turns * 2 : 2;
-        a->turns = mem_realloc(a->turns, a->cap_turns, sizeof *a->turns);
+    if (a->n_tries == a->cap_tries) {
+        a->cap_tries = a->cap_tries ? a->cap_tries * 2 : 2;
+        a->tries = mem_realloc(a->tries, a->cap_tries, sizeof *a->tries);
     }
-    a->turns[a->n_turns++] =
-        (struct wturn){.step = (unsigned)step, .turn = s->turn, .asked_at = s->at};
+    a->tries[a->n_tries++] =
+        (struct wtry){.step = (unsigned)step, .try_no = s->try_no, .asked_at = s->at};
     c->open++;
     return 0;
 }
@@ -196,7 +196,7 @@ static int apply_ended(struct wcore *c, const struct s_ended *s, struct error *e
     if (rc < 0)
         return rc;
     struct attempt *a = attempt_find(c, s->run, s->attempt);
-    struct wturn *t = a ? attempt_turn(a, o.name, o.turn) : NULL;
+    struct wtry *t = a ? attempt_try(a, o.name, o.try_no) : NULL;
     if (!t || t->ended)
         return 0;
     t->ended = true;
@@ -208,7 +208,7 @@ static int apply_ended(struct wcore *c, const struct s_ended *s, struct error *e
 static int apply_launched(struct wcore *c, const struct s_launched *s)
 {
     struct attempt *a = attempt_find(c, s->run, s->attempt);
-    struct wturn *t = a ? attempt_turn(a, s->step, s->turn) : NULL;
+    struct wtry *t = a ? attempt_try(a, s->step, s->try_no) : NULL;
     if (t && !t->launched) {
         t->launched = true;
         t->launched_at = s->at;
@@ -316,9 +316,9 @@ static void digest_attempt(const struct attempt *a, struct buf *b)
         buf_printf(b, "%zu:", parts[i]->n);
         buf_add(b, parts[i]->p, parts[i]->n);
     }
-    for (unsigned i = 0; i < a->n_turns; i++) {
-        const struct wturn *t = &a->turns[i];
-        buf_printf(b, "%u.%" PRIu64 " %" PRId64 " %" PRId64 " %d %d %zu:", t->step, t->turn,
+    for (unsigned i = 0; i < a->n_tries; i++) {
+        const struct wtry *t = &a->tries[i];
+        buf_printf(b, "%u.%" PRIu64 " %" PRId64 " %" PRId64 " %d %d %zu:", t->step, t->try_no,
                    t->asked_at, t->launched_at, t->launched, t->ended, t->outcome.n);
         buf_add(b, t->outcome.p, t->outcome.n);
     }
@@ -336,6 +336,6 @@ void wcore_digest(const struct wcore *c, struct hash *ret)
         if (a->state != ATTEMPT_SEEKING)
             digest_attempt(a, &b);
     }
-    hash_bytes(buf_span(&b), ret);
+    envelope_hash(buf_span(&b), ret);
     buf_free(&b);
 }

@@ -78,7 +78,7 @@ static void supersede(struct wcore *c, struct wrun *r, uint64_t by)
     for (a = r ? r->attempts : NULL; !last; a = next) {
         next = a->a_next;
         last = !next;
-        if (a->state == ATTEMPT_LIVE && a->n_turns) {
+        if (a->state == ATTEMPT_LIVE && a->n_tries) {
             char why[80];
             snprintf(why, sizeof why, "superseded by attempt %" PRIu64 " on the same server", by);
             slots_stop(c, a, JOB_CANCELLED, false, span_str(why));
@@ -143,8 +143,8 @@ static void on_stop(struct wcore *c, const struct m_stop *s)
 static void say_started(struct wcore *c, struct attempt *a)
 {
     a->say_started = false;
-    for (unsigned i = a->n_turns; i-- > 0;) {
-        const struct wturn *t = &a->turns[i];
+    for (unsigned i = a->n_tries; i-- > 0;) {
+        const struct wtry *t = &a->tries[i];
         if (!t->launched)
             continue;
         EMIT(c, SEND, a, m_started, .run = a->run->id, .attempt = a->attempt,
@@ -156,7 +156,7 @@ static void say_started(struct wcore *c, struct attempt *a)
 static void on_recall(struct wcore *c, const struct m_recall *r)
 {
     struct attempt *a = attempt_find(c, r->run, r->attempt);
-    if (a && (a->state == ATTEMPT_FINISHED || a->n_turns)) {
+    if (a && (a->state == ATTEMPT_FINISHED || a->n_tries)) {
         if (a->state == ATTEMPT_LIVE)
             say_started(c, a);
         return; /* too late: a step of it is asked for */
@@ -431,9 +431,9 @@ bool wcore_holds_fence(const struct wcore *c)
         struct attempt *a;
         DL_FOREACH2(r->attempts, a, a_next)
         {
-            struct wturn *t = a->state == ATTEMPT_LIVE && a->x.on_lost == ON_LOST_RERUN
-                                  ? attempt_open_turn(a)
-                                  : NULL;
+            struct wtry *t = a->state == ATTEMPT_LIVE && a->x.on_lost == ON_LOST_RERUN
+                                 ? attempt_open_try(a)
+                                 : NULL;
             if (t && !t->launched && attempt_stops(a, t))
                 return true;
         }

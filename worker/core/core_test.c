@@ -98,7 +98,7 @@ static void a_newer_attempt_waits_until_the_older_one_is_stopped(void **state)
     ended_as(
         w, 1, 1,
         (struct d_step_outcome){
-            .name = span_str("run"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+            .name = span_str("run"), .try_no = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
     assert_int_equal(asked(w), 1);
     assert_int_equal(step_asked(w, 0).attempt, 2);
     assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
@@ -251,7 +251,7 @@ static void the_fence_stays_while_a_stop_has_not_reached_what_waits_behind_it(vo
     assert_true(wcore_holds_fence(w->core));
     ended_as(w, 1, 1,
              (struct d_step_outcome){.name = span_str("run"),
-                                     .turn = 1,
+                                     .try_no = 1,
                                      .package = PACKAGE_NOT_EXECUTED,
                                      .cancelled = true});
     assert_false(wcore_holds_fence(w->core));
@@ -288,7 +288,7 @@ static void what_the_fence_has_ended_is_lost_and_not_cancelled(void **state)
     ended_as(
         w, 1, 1,
         (struct d_step_outcome){
-            .name = span_str("run"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+            .name = span_str("run"), .try_no = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
     assert_result(w, 0, DELIVERY_CALLED, JOB_LOST, PACKAGE_CANCELLED);
     buf_free(&body);
     buf_free(&signed_call);
@@ -309,7 +309,7 @@ static void a_step_that_always_runs_waits_for_the_fence_and_does_not_hold_it(voi
     ended_as(
         w, 1, 1,
         (struct d_step_outcome){
-            .name = span_str("a"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+            .name = span_str("a"), .try_no = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
     assert_asked(w, 1, "clean", 1);
     assert_false(wcore_holds_fence(w->core));
     /* now it is to be ended, too */
@@ -325,7 +325,7 @@ static void refused_by_runner(struct world *w, unsigned run, const char *step, e
 {
     ended_as(w, run, 1,
              (struct d_step_outcome){.name = span_str(step),
-                                     .turn = 1,
+                                     .try_no = 1,
                                      .package = PACKAGE_NOT_EXECUTED,
                                      .code = code,
                                      .message = span_str("no, because")});
@@ -364,7 +364,7 @@ static void a_child_that_cannot_be_started_fails_its_step_and_is_tried_again(voi
     assert_asked(w, 1, "run", 2);
     ended_as(w, 1, 1,
              (struct d_step_outcome){.name = span_str("run"),
-                                     .turn = 2,
+                                     .try_no = 2,
                                      .package = PACKAGE_NOT_EXECUTED,
                                      .code = REFUSAL_START_FAILED});
     assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_NOT_EXECUTED);

@@ -34,10 +34,10 @@ struct wjob {
 };
 
 /* ---- One start of one step */
-struct wturn {
+struct wtry {
     unsigned step; /* index in the job */
     /* 1, 2, ...: how often this step was started in this attempt, retries and loops alike */
-    uint64_t turn;
+    uint64_t try_no;
     int64_t asked_at, launched_at; /* wall */
     bool launched, ended;
     struct buf outcome; /* d_step_outcome once ended; `o` points into it */
@@ -64,8 +64,8 @@ struct attempt {
     struct m_execute x;
     struct d_call call;
     struct wjob *job;
-    struct wturn *turns; /* in the order of their STEPPED */
-    unsigned n_turns, cap_turns;
+    struct wtry *tries; /* in the order of their STEPPED */
+    unsigned n_tries, cap_tries;
     bool stopped, force;
     enum job_outcome stopped_as;
     struct buf stopped_why;
@@ -143,21 +143,21 @@ void attempt_drop(struct wcore *c, struct attempt *a);
 /* Decodes an m_execute and the call in it into *a; the bytes are copied. REFUSAL_NONE or why
    not. */
 enum refusal attempt_fill(struct attempt *a, struct span execute, struct error *err);
-struct wturn *attempt_turn(struct attempt *a, struct span step, uint64_t turn);
-struct wturn *attempt_open_turn(struct attempt *a); /* asked for, not ended; NULL: none */
-bool attempt_launched(const struct attempt *a);     /* has any step of it been launched? */
+struct wtry *attempt_try(struct attempt *a, struct span step, uint64_t try_no);
+struct wtry *attempt_open_try(struct attempt *a); /* asked for, not ended; NULL: none */
+bool attempt_launched(const struct attempt *a);   /* has any step of it been launched? */
 /* Is this step to end because the attempt is stopped? Those that always run go on, unless it is by
    force. */
-bool attempt_stops(const struct attempt *a, const struct wturn *t);
+bool attempt_stops(const struct attempt *a, const struct wtry *t);
 int attempts_apply(struct wcore *c, struct span entry, struct error *err);
 void attempts_free(struct wcore *c);
 
-/* ---- steps.c: the step machine, a fold over the turns of an attempt */
+/* ---- steps.c: the step machine, a fold over the tries of an attempt */
 enum machine_next { MACHINE_BUSY, MACHINE_RUN, MACHINE_OVER };
 struct machine {
     enum machine_next next;
-    unsigned step; /* RUN: start this step, `turn` */
-    uint64_t turn;
+    unsigned step; /* RUN: start this step, its try `try_no` */
+    uint64_t try_no;
     bool always; /* the outcome is decided; what runs now are `always` steps */
     /* RUN: this is a try after a failure: so long after the last one's end */
     uint64_t wait_ms;

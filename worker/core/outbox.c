@@ -30,7 +30,7 @@ static void wake_newer(struct wcore *c, struct wrun *r)
     struct attempt *a, *next;
     for (a = r->attempts; a; a = next) {
         next = a->a_next;
-        if (a->state == ATTEMPT_LIVE && a->queued == NOT_QUEUED && a->n_turns == 0)
+        if (a->state == ATTEMPT_LIVE && a->queued == NOT_QUEUED && a->n_tries == 0)
             slots_go(c, a);
     }
 }

@@ -166,7 +166,7 @@ static void results_leave_in_measure_and_all_of_them_in_the_end(void **state)
         launched(w, i, 1, "run", 1);
         ended_as(w, i, 1,
                  (struct d_step_outcome){.name = span_str("run"),
-                                         .turn = 1,
+                                         .try_no = 1,
                                          .package = PACKAGE_SUCCEEDED,
                                          .outputs = wire_list_from(&items, 1)});
     }
@@ -314,7 +314,7 @@ static void an_end_that_was_not_yet_acted_upon_is_acted_upon_after_the_restart(v
     launched(w, 1, 1, "run", 1);
     /* the keeper writes while no worker lives */
     struct buf bytes = {0};
-    struct d_step_outcome o = {.name = span_str("run"), .turn = 1, .package = PACKAGE_SUCCEEDED};
+    struct d_step_outcome o = {.name = span_str("run"), .try_no = 1, .package = PACKAGE_SUCCEEDED};
     d_step_outcome_encode(&o, &bytes);
     struct s_ended e = {.run = run_id(1), .attempt = 1, .outcome = buf_span(&bytes)};
     s_ended_encode(&e, &w->keeper_log);

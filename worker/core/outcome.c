@@ -16,7 +16,7 @@ enum {
     BARE_MAX = 1024 /* one such try: names, a hash, numbers */
 };
 
-static void add_try(const struct wjob *j, const struct wturn *t, bool full, struct buf *items)
+static void add_try(const struct wjob *j, const struct wtry *t, bool full, struct buf *items)
 {
     struct d_step_outcome o = t->o;
     struct buf one = {0};
@@ -34,21 +34,21 @@ static void add_try(const struct wjob *j, const struct wturn *t, bool full, stru
 static uint32_t add_tries(const struct attempt *a, struct buf *items)
 {
     size_t full = 0, bare = 0;
-    unsigned first_full = a->n_turns, first;
-    while (first_full > 0 && full + a->turns[first_full - 1].outcome.n + LIMIT_NAME <= FULL_BYTES)
-        full += a->turns[--first_full].outcome.n + LIMIT_NAME;
+    unsigned first_full = a->n_tries, first;
+    while (first_full > 0 && full + a->tries[first_full - 1].outcome.n + LIMIT_NAME <= FULL_BYTES)
+        full += a->tries[--first_full].outcome.n + LIMIT_NAME;
     for (first = first_full; first > 0 && bare + BARE_MAX <= BARE_BYTES; first--)
         bare += BARE_MAX;
     uint32_t count = 0;
-    for (unsigned i = first; i < a->n_turns; i++)
-        if (a->turns[i].ended) {
-            add_try(a->job, &a->turns[i], i >= first_full, items);
+    for (unsigned i = first; i < a->n_tries; i++)
+        if (a->tries[i].ended) {
+            add_try(a->job, &a->tries[i], i >= first_full, items);
             count++;
         }
     return count;
 }
 
-static bool counts(const struct attempt *a, const struct wturn *t)
+static bool counts(const struct attempt *a, const struct wtry *t)
 {
     return t->ended && t->action != ACTION_RETRY && !a->job->steps[t->step].always;
 }
@@ -58,10 +58,10 @@ static struct wire_list merge_outputs(const struct attempt *a, struct buf *items
 {
     struct wire_list all = {.count = 0};
     uint32_t count = 0;
-    for (unsigned i = a->n_turns; i-- > 0;) {
-        if (!counts(a, &a->turns[i]))
+    for (unsigned i = a->n_tries; i-- > 0;) {
+        if (!counts(a, &a->tries[i]))
             continue;
-        struct wire_iter it = wire_iter(&a->turns[i].o.outputs);
+        struct wire_iter it = wire_iter(&a->tries[i].o.outputs);
         struct span name;
         struct value v, known;
         while (wire_next_pair(&it, &name, &v)) {
@@ -111,8 +111,8 @@ void outcome_of_attempt(struct wcore *c, struct attempt *a, const struct machine
         o.delivery = DELIVERY_REFUSED;
         o.code = m->refused;
     }
-    for (unsigned i = 0; i < a->n_turns; i++) {
-        const struct wturn *t = &a->turns[i];
+    for (unsigned i = 0; i < a->n_tries; i++) {
+        const struct wtry *t = &a->tries[i];
         if (t->launched && !o.started_at)
             o.started_at = t->launched_at;
         if (!counts(a, t))

@@ -14,11 +14,11 @@ static bool is_blocked(const struct attempt *a)
 
 static void enqueue(struct wcore *c, struct attempt *a)
 {
-    if (a->n_turns)
+    if (a->n_tries)
         DL_APPEND(c->going, a);
     else
         DL_APPEND(c->fresh, a);
-    a->queued = a->n_turns ? QUEUED_GOING : QUEUED_FRESH;
+    a->queued = a->n_tries ? QUEUED_GOING : QUEUED_FRESH;
 }
 
 static void dequeue(struct wcore *c, struct attempt *a)
@@ -69,9 +69,9 @@ void slots_go(struct wcore *c, struct attempt *a)
     steps_fold(a, &m);
     if (m.always)
         heap_remove(&c->timers, &a->timer);
-    else if (a->n_turns && a->call.timeout_ms && !heap_holds(&a->timer))
+    else if (a->n_tries && a->call.timeout_ms && !heap_holds(&a->timer))
         slots_arm(c, &c->timers, &a->timer,
-                  c->ev->now + left_of(c, a->turns[0].asked_at, a->call.timeout_ms));
+                  c->ev->now + left_of(c, a->tries[0].asked_at, a->call.timeout_ms));
     if (m.next == MACHINE_OVER) {
         finish(c, a, &m);
     } else if (m.next == MACHINE_RUN && a->queued == NOT_QUEUED && !is_blocked(a)) {
@@ -90,8 +90,8 @@ static void collect_outputs(const struct attempt *a, struct buf *items, uint32_t
 {
     struct buf one = {0};
     for (unsigned s = 0; s < a->job->n; s++)
-        for (unsigned i = a->n_turns; i-- > 0;) {
-            const struct wturn *t = &a->turns[i];
+        for (unsigned i = a->n_tries; i-- > 0;) {
+            const struct wtry *t = &a->tries[i];
             if (t->step != s || !t->ended || t->o.outputs.count == 0)
                 continue;
             struct s_outputs o = {.step = a->job->steps[s].name, .outputs = t->o.outputs};
@@ -104,16 +104,16 @@ static void collect_outputs(const struct attempt *a, struct buf *items, uint32_t
     buf_free(&one);
 }
 
-static void send_step(struct wcore *c, struct attempt *a, struct wturn *t)
+static void send_step(struct wcore *c, struct attempt *a, struct wtry *t)
 {
     const struct d_step *step = &a->job->steps[t->step];
     struct buf items = {0};
     uint32_t count = 0;
-    if (a->n_turns > 1)
+    if (a->n_tries > 1)
         collect_outputs(a, &items, &count);
     EMIT(c, RUNNER, a, s_step, .run = a->run->id, .attempt = a->attempt, .call = a->x.call,
          .certificate = a->x.certificate, .job = buf_span(&a->job->bytes), .step = step->name,
-         .turn = t->turn, .outputs = wire_list_from(&items, count), .on_lost = a->x.on_lost,
+         .try_no = t->try_no, .outputs = wire_list_from(&items, count), .on_lost = a->x.on_lost,
          .deadline = !step->always && heap_holds(&a->timer) ? a->timer.key : 0,
          .lost_after_ms = a->x.lost_after_ms ? a->x.lost_after_ms : c->lost_after_ms);
     buf_free(&items);
@@ -124,12 +124,12 @@ static void ask(struct wcore *c, struct attempt *a)
     struct machine m;
     steps_fold(a, &m);
     SPOOL(c, a, s_stepped, .run = a->run->id, .attempt = a->attempt,
-          .step = a->job->steps[m.step].name, .turn = m.turn, .at = c->ev->wall);
+          .step = a->job->steps[m.step].name, .try_no = m.try_no, .at = c->ev->wall);
     a->retry_due = 0;
     if (!m.always && a->call.timeout_ms)
         slots_arm(c, &c->timers, &a->timer,
-                  c->ev->now + left_of(c, a->turns[0].asked_at, a->call.timeout_ms));
-    send_step(c, a, &a->turns[a->n_turns - 1]);
+                  c->ev->now + left_of(c, a->tries[0].asked_at, a->call.timeout_ms));
+    send_step(c, a, &a->tries[a->n_tries - 1]);
 }
 
 void slots_fill(struct wcore *c)
@@ -137,7 +137,7 @@ void slots_fill(struct wcore *c)
     while (c->runner && c->open < c->config.slots + c->config.ahead && (c->going || c->fresh)) {
         struct attempt *a = c->going ? c->going : c->fresh;
         dequeue(c, a);
-        if (!a->n_turns && a->call.expires && c->ev->wall > a->call.expires)
+        if (!a->n_tries && a->call.expires && c->ev->wall > a->call.expires)
             outbox_refuse(c, a, REFUSAL_EXPIRED, "the call expired while it waited for a slot");
         else
             ask(c, a);
@@ -146,7 +146,7 @@ void slots_fill(struct wcore *c)
 
 /* ---- Stopping */
 
-static void halt(struct wcore *c, struct attempt *a, struct wturn *t, bool force)
+static void halt(struct wcore *c, struct attempt *a, struct wtry *t, bool force)
 {
     if (!t)
         return;
@@ -169,7 +169,7 @@ void slots_stop(struct wcore *c, struct attempt *a, enum job_outcome as, bool fo
     dequeue(c, a);
     heap_remove(&c->retries, &a->retry);
     a->retry_due = 0;
-    halt(c, a, attempt_open_turn(a), force);
+    halt(c, a, attempt_open_try(a), force);
     slots_go(c, a);
 }
 
@@ -181,19 +181,19 @@ void slots_runner_up(struct wcore *c)
     for (struct wrun *r = c->runs; r; r = r->hh.next) {
         struct attempt *a;
         DL_FOREACH2(r->attempts, a, a_next)
-        for (unsigned i = 0; i < a->n_turns; i++)
-            a->turns[i].kept = false;
+        for (unsigned i = 0; i < a->n_tries; i++)
+            a->tries[i].kept = false;
     }
 }
 
 /* No keeper will ever report this step: its outcome is ours to write. */
-static void end_step(struct wcore *c, struct attempt *a, struct wturn *t,
+static void end_step(struct wcore *c, struct attempt *a, struct wtry *t,
                      enum package_outcome package, const char *why)
 {
     const struct d_step *step = &a->job->steps[t->step];
     struct buf bytes = {0};
     struct d_step_outcome o = {.name = step->name,
-                               .turn = t->turn,
+                               .try_no = t->try_no,
                                .package = package,
                                .package_name = step->package_name,
                                .package_hash = step->package,
@@ -208,7 +208,7 @@ static void end_step(struct wcore *c, struct attempt *a, struct wturn *t,
     slots_go(c, a);
 }
 
-static void not_kept(struct wcore *c, struct attempt *a, struct wturn *t)
+static void not_kept(struct wcore *c, struct attempt *a, struct wtry *t)
 {
     if (t->launched)
         end_step(c, a, t, PACKAGE_UNKNOWN,
@@ -225,7 +225,7 @@ void slots_kept(struct wcore *c, const struct s_kept *k)
     if (k->state < KEPT_WAITS || k->state > KEPT_GONE || id_is_zero(k->run))
         return;
     struct attempt *a = attempt_find(c, k->run, k->attempt);
-    struct wturn *t = a && a->state == ATTEMPT_LIVE ? attempt_turn(a, k->step, k->turn) : NULL;
+    struct wtry *t = a && a->state == ATTEMPT_LIVE ? attempt_try(a, k->step, k->try_no) : NULL;
     if (t && !t->ended && k->state == KEPT_GONE) {
         t->kept = false;
         if (c->runner)
@@ -245,7 +245,7 @@ void slots_kept_end(struct wcore *c)
         struct attempt *a, *a_next = NULL;
         for (a = r->attempts; a; a = a_next) {
             a_next = a->a_next;
-            struct wturn *t = a->state == ATTEMPT_LIVE ? attempt_open_turn(a) : NULL;
+            struct wtry *t = a->state == ATTEMPT_LIVE ? attempt_open_try(a) : NULL;
             if (t && !t->kept)
                 not_kept(c, a, t);
             else if (t && attempt_stops(a, t))

@@ -2,7 +2,7 @@
  *
  * Where an attempt stands follows from its job, from the steps that were asked for, in their order,
  * and from how they ended; steps_fold computes it anew each time and stores nothing but what each
- * end led to. A stop (cancel, or the end of the call's time) acts on the last turn only: what came
+ * end led to. A stop (cancel, or the end of the call's time) acts on the last try only: what came
  * before has already led to what came after. */
 #include "worker/core/inside.h"
 
@@ -116,8 +116,8 @@ struct fold {
     unsigned visit; /* tries of it since the job came to it */
     bool decided;   /* the job's outcome is */
     bool retry;
-    bool launched; /* anything, up to the turn that is looked at */
-    struct wturn *last;
+    bool launched; /* anything, up to the try that is looked at */
+    struct wtry *last;
 };
 
 static int step_after(const struct wjob *j, int at, bool always)
@@ -128,7 +128,7 @@ static int step_after(const struct wjob *j, int at, bool always)
     return -1;
 }
 
-static void decide(struct fold *f, enum job_outcome verdict, const struct wturn *by)
+static void decide(struct fold *f, enum job_outcome verdict, const struct wtry *by)
 {
     if (f->last && f->last->action == ACTION_RETRY)
         f->last->action = ACTION_QUIT_FAILURE; /* the next try will not come */
@@ -139,7 +139,7 @@ static void decide(struct fold *f, enum job_outcome verdict, const struct wturn 
     f->visit = 0;
 }
 
-static void decide_stopped(struct fold *f, const struct wturn *by)
+static void decide_stopped(struct fold *f, const struct wtry *by)
 {
     bool ours = f->a->stopped_as == JOB_CANCELLED || f->a->stopped_as == JOB_TIMED_OUT;
     decide(f, f->a->stopped_as, by);
@@ -148,7 +148,7 @@ static void decide_stopped(struct fold *f, const struct wturn *by)
 }
 
 /* Would this failure be tried again? A refusal is not: it would be refused again. */
-static bool is_tried_again(const struct fold *f, const struct d_step *s, const struct wturn *t)
+static bool is_tried_again(const struct fold *f, const struct d_step *s, const struct wtry *t)
 {
     if (f->visit >= s->attempts || t->o.cancelled || t->o.package == PACKAGE_UNKNOWN)
         return false;
@@ -160,7 +160,7 @@ static bool is_tried_again(const struct fold *f, const struct d_step *s, const s
            memchr(s->retry_codes.p, (int)t->o.exit_code, s->retry_codes.n) != NULL;
 }
 
-static void move_on(struct fold *f, struct wturn *t, enum step_action action, int target)
+static void move_on(struct fold *f, struct wtry *t, enum step_action action, int target)
 {
     t->action = action;
     t->target = target < 0 ? 0 : (unsigned)target;
@@ -174,14 +174,14 @@ static void move_on(struct fold *f, struct wturn *t, enum step_action action, in
 }
 
 /* An `always` step has ended: its failure changes nothing. */
-static void fold_always(struct fold *f, struct wturn *t)
+static void fold_always(struct fold *f, struct wtry *t)
 {
     const struct d_step *s = &f->a->job->steps[t->step];
     bool again = t->o.package != PACKAGE_SUCCEEDED && is_tried_again(f, s, t);
     move_on(f, t, again ? ACTION_RETRY : ACTION_NEXT, step_after(f->a->job, (int)t->step, true));
 }
 
-static void fold_failure(struct fold *f, struct wturn *t, enum step_action action, int target)
+static void fold_failure(struct fold *f, struct wtry *t, enum step_action action, int target)
 {
     if (action == ACTION_GOTO || action == ACTION_NEXT) {
         t->handled = action == ACTION_GOTO;
@@ -199,7 +199,7 @@ static void fold_failure(struct fold *f, struct wturn *t, enum step_action actio
         decide(f, t->o.timed_out ? JOB_TIMED_OUT : JOB_FAILED, t);
 }
 
-static void fold_step(struct fold *f, struct wturn *t)
+static void fold_step(struct fold *f, struct wtry *t)
 {
     const struct wjob *j = f->a->job;
     const struct d_step *s = &j->steps[t->step];
@@ -252,12 +252,12 @@ static uint64_t wait_before(const struct d_step *s, unsigned tries)
 static uint64_t starts_of(const struct attempt *a, unsigned step)
 {
     uint64_t n = 0;
-    for (unsigned i = 0; i < a->n_turns; i++)
-        n += a->turns[i].step == step;
+    for (unsigned i = 0; i < a->n_tries; i++)
+        n += a->tries[i].step == step;
     return n;
 }
 
-/* After the last turn has ended: a stop, the guard against loops, and what comes next. */
+/* After the last try has ended: a stop, the guard against loops, and what comes next. */
 static void conclude(struct fold *f)
 {
     struct attempt *a = f->a;
@@ -267,7 +267,7 @@ static void conclude(struct fold *f)
         decide_stopped(f, NULL);
     }
     if (!f->decided &&
-        (a->n_turns >= STEP_STARTS_MAX || starts_of(a, (unsigned)f->at) >= LIMIT_TRIES)) {
+        (a->n_tries >= STEP_STARTS_MAX || starts_of(a, (unsigned)f->at) >= LIMIT_TRIES)) {
         f->retry = false;
         decide(f, JOB_FAILED, NULL);
         m->text = "its steps were started too often: a goto leads in a circle that does not end";
@@ -280,7 +280,7 @@ static void conclude(struct fold *f)
     }
     m->next = MACHINE_RUN;
     m->step = (unsigned)f->at;
-    m->turn = starts_of(a, m->step) + 1;
+    m->try_no = starts_of(a, m->step) + 1;
     m->wait_ms = f->retry ? wait_before(&a->job->steps[m->step], f->visit) : 0;
 }
 
@@ -288,8 +288,8 @@ void steps_fold(struct attempt *a, struct machine *m)
 {
     *m = (struct machine){.verdict = JOB_UNKNOWN};
     struct fold f = {.a = a, .m = m, .at = step_after(a->job, -1, false)};
-    for (unsigned i = 0; i < a->n_turns; i++) {
-        struct wturn *t = &a->turns[i];
+    for (unsigned i = 0; i < a->n_tries; i++) {
+        struct wtry *t = &a->tries[i];
         if (a->job->steps[t->step].always && !f.decided)
             /* a stop has cut off what the steps before would have led to */
             decide_stopped(&f, NULL);
@@ -303,7 +303,7 @@ void steps_fold(struct attempt *a, struct machine *m)
             m->next = MACHINE_BUSY;
             m->always = f.decided;
             m->step = t->step;
-            m->turn = t->turn;
+            m->try_no = t->try_no;
             return;
         }
         if (f.decided)

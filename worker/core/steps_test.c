@@ -182,7 +182,7 @@ static void only_the_listed_exit_codes_are_tried_again(void **state)
     launched(w, 1, 1, "run", 1);
     ended_as(w, 1, 1,
              (struct d_step_outcome){
-                 .name = span_str("run"), .turn = 1, .package = PACKAGE_FAILED, .exit_code = 75});
+                 .name = span_str("run"), .try_no = 1, .package = PACKAGE_FAILED, .exit_code = 75});
     assert_asked(w, 1, "run", 2);
     ran(w, 1, "run", 2, PACKAGE_FAILED); /* exit 4 */
     assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
@@ -221,16 +221,17 @@ static void of_a_step_that_ran_twice_the_newest_outputs_are_handed_on(void **sta
     struct world *w = *state;
     JOB(w, {.name = "a", .attempts = 2}, {.name = "b"});
     world_execute(w, 1, 1);
-    for (uint64_t turn = 1; turn <= 2; turn++) {
+    for (uint64_t try_no = 1; try_no <= 2; try_no++) {
         struct buf items = {0};
         value_add_str(&items, span_str("rows"));
-        value_add_int(&items, (int64_t)turn);
-        launched(w, 1, 1, "a", turn);
-        ended_as(w, 1, 1,
-                 (struct d_step_outcome){.name = span_str("a"),
-                                         .turn = turn,
-                                         .package = turn == 1 ? PACKAGE_FAILED : PACKAGE_SUCCEEDED,
-                                         .outputs = wire_list_from(&items, 1)});
+        value_add_int(&items, (int64_t)try_no);
+        launched(w, 1, 1, "a", try_no);
+        ended_as(
+            w, 1, 1,
+            (struct d_step_outcome){.name = span_str("a"),
+                                    .try_no = try_no,
+                                    .package = try_no == 1 ? PACKAGE_FAILED : PACKAGE_SUCCEEDED,
+                                    .outputs = wire_list_from(&items, 1)});
         buf_free(&items);
     }
     struct s_step s = step_asked(w, 2);
@@ -257,7 +258,7 @@ static void outputs_of_earlier_steps_are_handed_on(void **state)
     launched(w, 1, 1, "extract", 1);
     ended_as(w, 1, 1,
              (struct d_step_outcome){.name = span_str("extract"),
-                                     .turn = 1,
+                                     .try_no = 1,
                                      .package = PACKAGE_SUCCEEDED,
                                      .outputs = wire_list_from(&items, 1)});
     struct s_step s = step_asked(w, 1);
@@ -292,7 +293,7 @@ static void of_two_outputs_of_one_name_the_later_steps_counts(void **state)
         launched(w, 1, 1, steps[i], 1);
         ended_as(w, 1, 1,
                  (struct d_step_outcome){.name = span_str(steps[i]),
-                                         .turn = 1,
+                                         .try_no = 1,
                                          .package = PACKAGE_SUCCEEDED,
                                          .outputs = wire_list_from(&items, 1)});
         buf_free(&items);
@@ -319,7 +320,7 @@ static void many_talkative_tries_still_fit_into_one_outcome(void **state)
         launched(w, 1, 1, "run", i);
         ended_as(w, 1, 1,
                  (struct d_step_outcome){.name = span_str("run"),
-                                         .turn = i,
+                                         .try_no = i,
                                          .package = PACKAGE_FAILED,
                                          .exit_code = 4,
                                          .outputs = wire_list_from(&items, 1)});

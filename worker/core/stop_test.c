@@ -54,10 +54,11 @@ static void always_steps_run_after_a_cancel(void **state)
     assert_int_equal(halted(w), 1);
     assert_false(halt_asked(w, 0).force);
     assert_true(halt_asked(w, 0).grace_ms > 0);
-    ended_as(
-        w, 1, 1,
-        (struct d_step_outcome){
-            .name = span_str("load"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+    ended_as(w, 1, 1,
+             (struct d_step_outcome){.name = span_str("load"),
+                                     .try_no = 1,
+                                     .package = PACKAGE_CANCELLED,
+                                     .cancelled = true});
     assert_asked(w, 1, "clean", 1);
     /* a second STOP leaves it its time */
     MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
@@ -95,10 +96,11 @@ static void a_forced_cancel_kills_at_once_and_leaves_out_always_steps(void **sta
     MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true);
     assert_int_equal(halted(w), 2);
     assert_true(halt_asked(w, 1).force);
-    ended_as(
-        w, 1, 1,
-        (struct d_step_outcome){
-            .name = span_str("load"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+    ended_as(w, 1, 1,
+             (struct d_step_outcome){.name = span_str("load"),
+                                     .try_no = 1,
+                                     .package = PACKAGE_CANCELLED,
+                                     .cancelled = true});
     assert_int_equal(asked(w), 1);
     assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
 }
@@ -112,10 +114,11 @@ static void a_forced_cancel_ends_always_steps_and_keeps_the_outcome(void **state
     launched(w, 1, 1, "clean", 1);
     MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true);
     assert_true(halt_asked(w, 0).force);
-    ended_as(
-        w, 1, 1,
-        (struct d_step_outcome){
-            .name = span_str("clean"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+    ended_as(w, 1, 1,
+             (struct d_step_outcome){.name = span_str("clean"),
+                                     .try_no = 1,
+                                     .package = PACKAGE_CANCELLED,
+                                     .cancelled = true});
     assert_int_equal(asked(w), 2);
     assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
     assert_text(result(w, 0).message, "no such table");
@@ -151,7 +154,7 @@ static void a_steps_own_timeout_makes_the_job_timed_out(void **state)
     launched(w, 1, 1, "run", 1);
     ended_as(w, 1, 1,
              (struct d_step_outcome){.name = span_str("run"),
-                                     .turn = 1,
+                                     .try_no = 1,
                                      .package = PACKAGE_FAILED,
                                      .timed_out = true,
                                      .signal = 15});
@@ -176,7 +179,7 @@ static void the_calls_timeout_counts_from_the_first_step_and_halts(void **state)
     assert_true(halt_asked(w, 0).timed_out);
     ended_as(w, 1, 1,
              (struct d_step_outcome){
-                 .name = span_str("b"), .turn = 1, .package = PACKAGE_FAILED, .timed_out = true});
+                 .name = span_str("b"), .try_no = 1, .package = PACKAGE_FAILED, .timed_out = true});
     assert_asked(w, 2, "clean", 1);
     assert_int_equal(step_asked(w, 2).deadline, 0); /* its own time */
     world_pass(w, 100000);
@@ -236,7 +239,7 @@ static void of_two_stops_the_first_gives_the_reason(void **state)
     ended_as(
         w, 1, 1,
         (struct d_step_outcome){
-            .name = span_str("run"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+            .name = span_str("run"), .try_no = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
     assert_result(w, 0, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_CANCELLED);
     assert_has(result(w, 0).message, "timeout");
 }
@@ -275,10 +278,11 @@ static void cancel_and_clean(struct world *w)
     world_execute(w, 1, 1);
     launched(w, 1, 1, "load", 1);
     MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .reason = span_str("anna asked"));
-    ended_as(
-        w, 1, 1,
-        (struct d_step_outcome){
-            .name = span_str("load"), .turn = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
+    ended_as(w, 1, 1,
+             (struct d_step_outcome){.name = span_str("load"),
+                                     .try_no = 1,
+                                     .package = PACKAGE_CANCELLED,
+                                     .cancelled = true});
     assert_asked(w, 1, "clean", 1);
     assert_int_equal(halted(w), 1);
 }

@@ -197,10 +197,10 @@ WORLD void world_execute(struct world *w, unsigned run, uint64_t attempt)
 
 /* ---- What keepers write */
 WORLD void launched(struct world *w, unsigned run, uint64_t attempt, const char *step,
-                    uint64_t turn)
+                    uint64_t try_no)
 {
     KEEPER(w, s_launched, .run = run_id(run), .attempt = attempt, .step = span_str(step),
-           .turn = turn, .at = w->wall, .pid = 7);
+           .try_no = try_no, .at = w->wall, .pid = 7);
 }
 
 WORLD void ended_as(struct world *w, unsigned run, uint64_t attempt, struct d_step_outcome o)
@@ -212,30 +212,30 @@ WORLD void ended_as(struct world *w, unsigned run, uint64_t attempt, struct d_st
     buf_free(&bytes);
 }
 
-WORLD void ended(struct world *w, unsigned run, uint64_t attempt, const char *step, uint64_t turn,
+WORLD void ended(struct world *w, unsigned run, uint64_t attempt, const char *step, uint64_t try_no,
                  enum package_outcome package)
 {
     ended_as(w, run, attempt,
              (struct d_step_outcome){
                  .name = span_str(step),
-                 .turn = turn,
+                 .try_no = try_no,
                  .package = package,
                  .exit_code = package == PACKAGE_SUCCEEDED ? 0 : 4,
                  .message = span_str(package == PACKAGE_SUCCEEDED ? "fine" : "no such table")});
 }
 
-WORLD void ran(struct world *w, unsigned run, const char *step, uint64_t turn,
+WORLD void ran(struct world *w, unsigned run, const char *step, uint64_t try_no,
                enum package_outcome package)
 {
-    launched(w, run, 1, step, turn);
-    ended(w, run, 1, step, turn, package);
+    launched(w, run, 1, step, try_no);
+    ended(w, run, 1, step, try_no, package);
 }
 
-WORLD void kept(struct world *w, unsigned run, uint64_t attempt, const char *step, uint64_t turn,
+WORLD void kept(struct world *w, unsigned run, uint64_t attempt, const char *step, uint64_t try_no,
                 uint64_t state)
 {
     TELL(w, WCORE_KEPT, s_kept, .run = run_id(run), .attempt = attempt, .step = span_str(step),
-         .turn = turn, .state = state);
+         .try_no = try_no, .state = state);
 }
 
 /* ---- Begin, restart, end */
@@ -326,7 +326,7 @@ WORLD unsigned seen_count(const struct world *w, enum wcore_effect_kind fx, uint
 
 WORLD struct s_step step_asked(const struct world *w, unsigned index)
 {
-    struct s_step s = {.turn = 0};
+    struct s_step s = {.try_no = 0};
     struct error err = {0};
     assert_int_equal(s_step_decode(seen_at(w, WCORE_FX_RUNNER, KIND_S_STEP, index), &s, &err), 0);
     return s;
@@ -340,12 +340,12 @@ WORLD struct s_halt halt_asked(const struct world *w, unsigned index)
     return s;
 }
 
-WORLD void assert_asked(const struct world *w, unsigned index, const char *step, uint64_t turn)
+WORLD void assert_asked(const struct world *w, unsigned index, const char *step, uint64_t try_no)
 {
     struct s_step s = step_asked(w, index);
     if (!span_eq_str(s.step, step))
         fail_msg("asked for step '" SPAN_FMT "', not '%s'", SPAN_ARG(s.step), step);
-    assert_int_equal(s.turn, turn);
+    assert_int_equal(s.try_no, try_no);
 }
 
 WORLD struct d_outcome result(const struct world *w, unsigned index)
@@ -374,7 +374,7 @@ WORLD void assert_result(const struct world *w, unsigned index, enum delivery d,
 WORLD struct d_step_outcome step_result(const struct world *w, unsigned index, unsigned step)
 {
     struct d_outcome o = result(w, index);
-    struct d_step_outcome s = {.turn = 0};
+    struct d_step_outcome s = {.try_no = 0};
     struct error err = {0};
     struct wire_iter it = wire_iter(&o.steps);
     struct span item;
