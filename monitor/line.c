@@ -161,10 +161,10 @@ static void say_result(struct line_parts *p, const json_t *event)
 
 static void say_other(struct line_parts *p, const json_t *event)
 {
-    static const char *const keys[] = {"epoch",    "package", "version", "address", "principal",
-                                       "role",     "state",   "status",  "verb",    "target",
-                                       "attempt",  "step",    "text",    "why",     "driver",
-                                       "operator", "how",     "on_lost", "reason"};
+    static const char *const keys[] = {"epoch", "version", "address", "principal", "role",
+                                       "state", "status",  "verb",    "target",    "attempt",
+                                       "step",  "text",    "why",     "driver",    "operator",
+                                       "how",   "on_lost", "reason"};
     safe(&p->word, text(event, "event"));
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const json_t *v = json_object_get(event, keys[i]);

@@ -140,8 +140,8 @@
 
 /* ======== Seeing ======== */
 
-/* what: runs, run, history, servers, explain, packages, certificates, parents, whoami, stats,
-   store; after: the cursor of the page before. Answer: ROWS */
+/* what: runs, run, find, history, servers, explain, packages, certificates, parents, whoami,
+   stats, store; after: the cursor of the page before. Answer: ROWS */
 #define M_QUERY(X) \
     X(u64, req, ANY) X(str, what, LIMIT_NAME) X(map, where, LIMIT_OUTPUTS) \
     X(str, after, LIMIT_SHORT) X(u64, limit, LIMIT_ROWS)

@@ -69,6 +69,20 @@ bool view_run_after(const struct bcore *c, const struct id *after, struct view_r
     return r && fill_run(r, ret);
 }
 
+bool view_run_before(const struct bcore *c, const struct id *before, struct view_run *ret)
+{
+    const struct run *r;
+    if (id_is_zero(*before)) {
+        r = c->newest;
+    } else if ((r = run_find(c, *before))) {
+        r = r->older;
+    } else {
+        for (r = c->newest; r && id_cmp(r->id, *before) >= 0; r = r->older)
+            ;
+    }
+    return r && fill_run(r, ret);
+}
+
 bool view_ended(const struct bcore *c, const struct id *run)
 {
     return kept_by_id(c, *run) != NULL;

@@ -127,9 +127,9 @@ static void a_flipped_bit_never_crashes_the_broker_and_is_never_repaired(void **
                 fail_msg("bit %d of byte %zu flipped: refused, but the file was changed", bit, at);
             whole.p[at] ^= bit;
         }
-    print_message(
-        "%u bits flipped: %u refused, %u ended with EXIT_STORE, %u read as before, %u unseen within a value\n",
-        n, counts[REFUSED], counts[1], counts[0], counts[OTHER]);
+    print_message("%u bits flipped: %u refused, %u ended with EXIT_STORE, %u read as before, "
+                  "%u unseen within a value\n",
+                  n, counts[REFUSED], counts[1], counts[0], counts[OTHER]);
     assert_true(counts[REFUSED] > 0);
     buf_free(&whole);
     buf_free(&after);

@@ -11,23 +11,28 @@
 #include "broker/store/inside.h"
 #include "common/hashtable.h"
 
-#define RUN_ADD \
-    "INSERT INTO ended_run VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, " \
-    "?18, ?19," \
-    " ?20, ?21, ?22, ?23, ?24, ?25)"
-
+/* clang-format off */
 static const char *const SQL[FOLD_STATEMENTS] = {
     [FOLD_READ] = "SELECT lsn, body FROM journal WHERE lsn > ?1 ORDER BY lsn LIMIT ?2",
     [FOLD_LIVE_ADD] = "INSERT INTO live VALUES (?1, ?2)",
     [FOLD_LIVE_OF] =
-        "SELECT j.lsn, j.body FROM live l JOIN journal j ON j.lsn = l.lsn WHERE l.entity = ?1 ORDER BY l.lsn",
+        "SELECT j.lsn, j.body "
+        "FROM live l JOIN journal j ON j.lsn = l.lsn "
+        "WHERE l.entity = ?1 "
+        "ORDER BY l.lsn",
     [FOLD_LIVE_DROP] = "DELETE FROM live WHERE entity = ?1",
     [FOLD_LIVE_HAS] = "SELECT 1 FROM live WHERE entity = ?1 LIMIT 1",
-    [FOLD_RUN_ADD] = RUN_ADD,
+    /* the columns as row.c binds them */
+    [FOLD_RUN_ADD] =
+        "INSERT INTO ended_run "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
+        "?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
     [FOLD_RUN_LATE] = "UPDATE ended_run SET lsns = CAST(lsns || ?2 AS BLOB) WHERE run = ?1",
     [FOLD_PARENT_ADD] =
-        "INSERT INTO ended_parent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "INSERT INTO ended_parent "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 };
+/* clang-format on */
 
 struct group { /* the records of one run within the step */
     struct id run;

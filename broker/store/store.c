@@ -12,16 +12,22 @@
 #include "common/file.h"
 
 /* ---- Opening */
+/* clang-format off */
+static const char CONNECTION[] =
+    "PRAGMA journal_mode = WAL;"
+    "PRAGMA synchronous = FULL;"
+    "PRAGMA wal_autocheckpoint = 0;"
+    "PRAGMA cell_size_check = ON;"
+    "PRAGMA trusted_schema = OFF;"
+    "PRAGMA temp_store = MEMORY;"
+    "PRAGMA cache_size = -32768";
+/* clang-format on */
+
 static int set_up_connection(sqlite3 *db, struct error *err)
 {
     sqlite3_extended_result_codes(db, 1);
     sqlite3_busy_timeout(db, 10000); /* somebody's shell may hold the write lock for a moment */
-    return db_exec(
-        db,
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA "
-        "cell_size_check = ON;"
-        "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768",
-        err);
+    return db_exec(db, CONNECTION, err);
 }
 
 static int raise_epoch(struct store *s, struct error *err)

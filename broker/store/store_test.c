@@ -239,10 +239,10 @@ static void people_read_history_in_the_views(void **state)
     operated(s, 3, "drain", "etl1");
     wait_committed(s, &h, 3);
     ask(s, (struct store_question){.what = STORE_HISTORY, .most = 1});
-    assert_shell(
-        state,
-        "SELECT job || ' ' || server || ' ' || status || ' ' || called_at || ' ' || run FROM job_history",
-        "load etl1 failed 1970-01-01T00:00:01.001Z 07000000-0000-0000-0000-000001000000");
+    assert_shell(state,
+                 "SELECT job || ' ' || server || ' ' || status || ' ' || called_at || ' ' || run "
+                 "FROM job_history",
+                 "load etl1 failed 1970-01-01T00:00:01.001Z 07000000-0000-0000-0000-000001000000");
     assert_shell(
         state,
         "SELECT step || ' ' || state || ' ' || exit_code || ' ' || message FROM step_history",
