@@ -103,7 +103,7 @@ void call_refused(struct call *c, enum refusal code, const char *text)
     end(c, &run);
 }
 
-int64_t busy_until(const struct longboat *lb, uint64_t retry_ms)
+int64_t client_busy_until(const struct longboat *lb, uint64_t retry_ms)
 {
     uint32_t ms = retry_ms < BUSY_RETRY_MS ? BUSY_RETRY_MS
                   : retry_ms > DAY_MS      ? DAY_MS
@@ -144,6 +144,7 @@ static int encode(const struct longboat *lb, const struct longboat_call *o, stru
         .index = o->index,
         .try_no = o->try_no,
         .plan = span_str(o->plan),
+        .item = span_str(o->item),
     };
     return call_encode(&body, out, err);
 }
@@ -172,7 +173,7 @@ static bool take_answer(void *self, uint64_t kind, struct span message);
 
 static void take_back(struct call *c)
 {
-    call_refused(c, REFUSAL_BUSY, "it was taken back before the broker had taken it");
+    call_refused(c, REFUSAL_BUSY, "withdrawn before acceptance");
 }
 
 static void submit(struct call *c)
@@ -280,7 +281,7 @@ static void take_refusal(struct call *c, const struct m_error *m)
     }
     if (m->code == REFUSAL_BUSY) {
         c->followed = 0;
-        loop_timer_set(c->lb->loop, &c->retry, "client.call", busy_until(c->lb, m->retry_ms),
+        loop_timer_set(c->lb->loop, &c->retry, "client.call", client_busy_until(c->lb, m->retry_ms),
                        on_retry, c);
         return;
     }
@@ -303,8 +304,7 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
              inner_decode(c->lb, &m_error_schema, message, &error, NULL) == 0)
         take_refusal(c, &error);
     else
-        call_refused(c, REFUSAL_MALFORMED,
-                     "the broker's answer to CALL is not of the protocol's form");
+        call_refused(c, REFUSAL_MALFORMED, "malformed reply to CALL");
     return true; /* it is forgotten already */
 }
 
@@ -397,7 +397,7 @@ int longboat_call_start(struct longboat *lb, const struct longboat_call *o, long
     if (o->pin_latest || !hash_is_zero(&o->job_hash))
         call_list_add(&lb->to_sign, c);
     else
-        resolve(lb, c, span_str(o->job), span_str(o->address));
+        resolve_call(lb, c, span_str(o->job), span_str(o->address));
     return 0;
 }
 

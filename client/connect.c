@@ -150,6 +150,7 @@ void longboat_close(struct longboat **lbp)
     request_free_all(lb);
     call_free_all(lb);
     resolve_free_all(lb);
+    watch_free(lb);
     if (lb->loop)
         loop_off(lb->loop, lb);
     if (lb->own_loop)

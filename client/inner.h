@@ -15,6 +15,7 @@
 enum { ANSWER_MS = 30000 /* what the forms without a timeout of their own wait for one answer */ };
 
 struct resolution;
+struct watch;
 
 /* A call from longboat_call_start to its end. In one list at a time: waiting for its job's hash, or
  * for its signature. */
@@ -71,6 +72,7 @@ struct longboat {
     struct call_list to_sign; /* the calls of this turn */
     bool follows_left;        /* runs of an older session are still to be followed */
     struct resolution *resolutions;
+    struct watch *watch; /* NULL: nobody wants to be told */
 };
 
 /* ---- connect.c */
@@ -106,11 +108,14 @@ struct call *call_list_take(struct call_list *l); /* NULL: empty */
 void call_resolved(struct call *c, const struct hash *job_hash);
 void call_refused(struct call *c, enum refusal code, const char *text); /* its end */
 /* When to come back after a `busy`: the broker's time and up to half of it more, by chance. */
-int64_t busy_until(const struct longboat *lb, uint64_t retry_ms);
+int64_t client_busy_until(const struct longboat *lb, uint64_t retry_ms);
 
 /* ---- resolve.c: which version of a job is signed: ends in call_resolved or call_refused, at once
    or later */
-void resolve(struct longboat *lb, struct call *call, struct span job, struct span address);
+void resolve_call(struct longboat *lb, struct call *call, struct span job, struct span address);
 void resolve_free_all(struct longboat *lb);
+
+/* ---- watch.c */
+void watch_free(struct longboat *lb);
 
 #endif

@@ -53,6 +53,30 @@ struct loop *longboat_loop(struct longboat *lb);
  * there is none. It comes before the answer to a session's first request. */
 struct span longboat_revocations(const struct longboat *lb);
 
+/* From now on `say` is told, once each, that the broker has been silent for some seconds, with its
+ * addresses and what is wrong with each (the name does not resolve, connection refused, no answer),
+ * and that it answers again. The library goes on trying all the while. Ends with longboat_close. */
+typedef void (*longboat_say)(void *self, const char *sentence);
+void longboat_watch(struct longboat *lb, longboat_say say, void *self);
+
+/* ---- What servers offer */
+struct longboat_offer {
+    enum refusal refused;        /* not REFUSAL_NONE: the broker did not answer; `text` says why */
+    const char *text;            /* else "" */
+    bool found;                  /* some server has the job */
+    struct hash job_hash;        /* the version, if found */
+    struct wire_list parameters; /* declared: d_parameter each; empty: not known */
+    const char *const *servers;  /* in the address, whether or not they have the job */
+    uint32_t n_servers;
+};
+typedef void (*longboat_take_offer)(void *self, const struct longboat_offer *offer);
+/* Asks which version of a job an address offers (RESOLVE). `take` is called once with the answer,
+ * from the loop, never from within; the offer is lent for the call. Answers are remembered for some
+ * seconds. `keep`: a version that was found once is the answer as long as the connection lasts, so
+ * that all calls of a long parent sign the same. */
+void longboat_offer(struct longboat *lb, const char *job, const char *address, bool keep,
+                    longboat_take_offer take, void *self);
+
 /* ---- Calls */
 struct longboat_call {
     const char *job, *address, *key; /* key NULL: one is made */
@@ -66,6 +90,7 @@ struct longboat_call {
     struct id parent;
     const char *plan, *task; /* plan: the parent's name, as events show it */
     uint64_t index, try_no;
+    const char *item; /* which of its siblings it is, for people: "orders"; NULL: no siblings */
 };
 struct longboat_run {
     struct id run;

@@ -121,11 +121,12 @@ static bool never(void *self)
 }
 
 int parent_begin(struct shell *s, struct span plan, const struct plan_made *made, const char *key,
-                 int64_t now, struct parent_run *ret, struct error *err)
+                 int64_t now, struct parent_run *ret, enum refusal *ret_refusal, struct error *err)
 {
     struct hash hash;
     struct buf signed_body = {0}, message = {0}, answer = {0};
     struct m_accepted accepted;
+    *ret_refusal = REFUSAL_NONE;
     envelope_hash(plan, &hash);
     int rc = put_plan(s, &hash, plan, err);
     if (rc == 0)
@@ -133,7 +134,7 @@ int parent_begin(struct shell *s, struct span plan, const struct plan_made *made
     if (rc == 0) {
         struct m_parent_begin m = {.req = longboat_req(s->lb), .parent = buf_span(&signed_body)};
         m_parent_begin_encode(&m, &message);
-        rc = longboat_ask(s->lb, m.req, buf_span(&message), CONNECT_MS, &answer, NULL, err);
+        rc = longboat_ask(s->lb, m.req, buf_span(&message), CONNECT_MS, &answer, ret_refusal, err);
     }
     if (rc == 0)
         rc = m_accepted_decode(buf_span(&answer), &accepted, err);

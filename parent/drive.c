@@ -38,17 +38,25 @@ struct drive {
     struct parent_run *run;
     struct pcore *core;
     struct pcore_out out;
-    struct offers *offers;
+    struct asked *asked; /* one for each task */
     struct flight *flights;
     struct told *told;
     struct failed *failed;
     uint32_t n_failed, cap_failed;
     struct buf lines; /* for stderr, or with --json for stdout */
+    struct lines told_lines;
     struct live live;
     struct loop_timer redraw;
     bool draws, changed, was_up, over;
     int64_t drawn_at;
+    int height; /* of the screen that it was drawn on */
     enum status verdict;
+};
+
+/* A task whose job is asked for. */
+struct asked {
+    struct drive *drive;
+    uint32_t task;
 };
 
 /* One call that is out. */
@@ -118,6 +126,8 @@ static void call(struct drive *d, const struct pcore_effect *e)
     const struct graph_task *g = &d->graph->tasks[e->task];
     char key[LIMIT_KEY + 1], address[LIMIT_ADDRESS + 1];
     struct error err = {0};
+    struct buf item = {0};
+    pcore_child_item(d->core, e->task, e->index, &item);
     span_copy_str(e->key, key, sizeof key);
     span_copy_str(e->address, address, sizeof address);
     struct longboat_call c = {.job = g->job,
@@ -138,12 +148,14 @@ static void call(struct drive *d, const struct pcore_effect *e)
                               .plan = d->graph->name,
                               .task = g->name,
                               .index = e->index,
-                              .try_no = 1};
+                              .try_no = 1,
+                              .item = buf_str(&item)};
     struct flight *f = flight_new(d, e);
     if (longboat_call_start(d->shell->lb, &c, on_follow, f, &err) < 0) {
         call_failed(d, e, err.text);
         flight_free(f);
     }
+    buf_free(&item);
 }
 
 static bool take_cancelled(void *self, uint64_t kind, struct span message)
@@ -167,15 +179,26 @@ static void cancel(struct drive *d, const struct pcore_effect *e)
     buf_free(&message);
 }
 
-static void on_offer(void *self, uint32_t task, const struct offer *o)
+static void on_offer(void *self, const struct longboat_offer *o)
 {
-    feed(self, (struct pcore_event){.kind = PCORE_RESOLVED,
-                                    .task = task,
-                                    .found = o->answered,
-                                    .job_hash = o->job_hash,
-                                    .text = o->text,
-                                    .servers = o->servers,
-                                    .n_servers = o->n_servers});
+    const struct asked *a = self;
+    const struct graph_task *g = &a->drive->graph->tasks[a->task];
+    if (o->refused == REFUSAL_NONE && !o->found && o->n_servers && !a->drive->shell->quiet)
+        hint_job(a->drive->shell, g->job, g->address, o->servers[0]);
+    feed(a->drive, (struct pcore_event){.kind = PCORE_RESOLVED,
+                                        .task = a->task,
+                                        .found = o->refused == REFUSAL_NONE,
+                                        .job_hash = o->job_hash,
+                                        .text = o->text,
+                                        .servers = o->servers,
+                                        .n_servers = o->n_servers});
+}
+
+static void resolve(struct drive *d, const struct pcore_effect *e)
+{
+    const struct graph_task *g = &d->graph->tasks[e->task];
+    d->asked[e->task] = (struct asked){d, e->task};
+    longboat_offer(d->shell->lb, g->job, g->address, true, on_offer, &d->asked[e->task]);
 }
 
 static void forget_told(struct drive *d)
@@ -213,15 +236,14 @@ static void show(struct drive *d, const struct pcore_effect *e)
     if (d->shell->json)
         events_add(d->core, e, now, &d->lines);
     else if (!d->shell->quiet && !is_told(d, e))
-        lines_add(d->core, e, now, d->draws, &d->shell->err, &d->lines);
+        lines_add(&d->told_lines, d->core, e, now, d->draws, &d->shell->err, &d->lines);
 }
 
 static void act(struct drive *d, const struct pcore_effect *e)
 {
-    const struct graph_task *g = &d->graph->tasks[e->task];
     switch (e->kind) {
     case PCORE_FX_RESOLVE:
-        offers_ask(d->offers, e->task, g->job, g->address);
+        resolve(d, e);
         break;
     case PCORE_FX_CALL:
         call(d, e);
@@ -246,6 +268,7 @@ static void step(struct drive *d, struct pcore_event *ev)
     pcore_step(d->core, ev, &d->out);
     for (uint32_t i = 0; i < d->out.n_effects; i++)
         act(d, &d->out.effects[i]);
+    lines_flush(&d->told_lines, d->core, &d->shell->err, &d->lines);
 }
 
 /* A call that cannot be made is told to the core when all effects of the step are done: they lie in
@@ -278,12 +301,14 @@ static void draw(struct drive *d, bool last)
 {
     struct buf out = {0};
     d->shell->err = term_of(STDERR_FILENO);
-    live_clear(&d->live, &out);
+    d->height = height_of_screen();
+    if (last || d->lines.n)
+        live_clear(&d->live, &d->shell->err, d->height, &out);
     buf_add(&out, d->lines.p, d->lines.n);
     buf_clear(&d->lines);
     if (!last)
-        live_draw(&d->live, d->core, loop_now_wall(d->shell->loop), &d->shell->err,
-                  height_of_screen(), &out);
+        live_draw(&d->live, d->core, loop_now_wall(d->shell->loop), &d->shell->err, d->height,
+                  &out);
     shell_print_err(buf_span(&out));
     buf_free(&out);
     d->changed = false;
@@ -293,7 +318,9 @@ static void draw(struct drive *d, bool last)
 static void on_redraw(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct drive *d = arg;
-    if (d->changed || d->lines.n || loop_now(l) - d->drawn_at >= PICTURE_MS)
+    bool resized =
+        term_of(STDERR_FILENO).width != d->shell->err.width || height_of_screen() != d->height;
+    if (d->changed || resized || d->lines.n || loop_now(l) - d->drawn_at >= PICTURE_MS)
         draw(d, false);
     loop_timer_set(l, t, "drive.redraw", loop_now(l) + LIVE_REDRAW_MS, on_redraw, d);
 }
@@ -360,14 +387,17 @@ static bool is_over(void *self)
     return ((struct drive *)self)->over;
 }
 
-static void print_report(struct drive *d, struct span json)
+/* What a program reads is whole, however large; the broker keeps what fits in a message. */
+static void print_report(struct drive *d)
 {
     struct buf out = {0};
-    if (d->shell->json)
-        buf_printf(&out, "{\"v\":1,\"event\":\"report\",\"report\":" SPAN_FMT "}\n",
-                   SPAN_ARG(json));
-    else
+    if (d->shell->json) {
+        buf_add_str(&out, "{\"v\":1,\"event\":\"report\",\"report\":");
+        report_json(d->core, SIZE_MAX / 2, &out);
+        buf_add_str(&out, "}\n");
+    } else {
         report_text(d->core, &d->shell->out, &out);
+    }
     shell_print(buf_span(&out));
     buf_free(&out);
 }
@@ -379,7 +409,7 @@ static int finish(struct drive *d)
     int code = d->verdict == STATUS_SUCCEEDED ? EXIT_SUCCEEDED : EXIT_RAN_AND_FAILED;
     report_json(d->core, REPORT_MAX, &json);
     int rc = parent_end(d->shell, d->run, d->verdict, buf_span(&json), &err);
-    print_report(d, buf_span(&json));
+    print_report(d);
     if (rc < 0) {
         error_prefix(&err, "the parent's end could not be recorded");
         code = shell_refused(d->shell, rc, &err);
@@ -394,7 +424,7 @@ static void open_drive(struct drive *d)
     const char *kind = getenv("TERM");
     struct pcore_config config = {.parent = d->run->id, .graph = d->graph};
     d->core = pcore_new(&config);
-    d->offers = offers_new(d->shell->lb, on_offer, d);
+    d->asked = mem_zalloc(d->graph->n, sizeof *d->asked);
     d->was_up = true;
     d->draws = d->shell->err.is_terminal && !d->shell->json && !d->shell->quiet && kind &&
                strcmp(kind, "dumb") != 0;
@@ -430,14 +460,15 @@ int drive(struct shell *s, const struct plan_made *made, struct parent_run *run)
     code = rc < 0 ? shell_refused(s, rc, &err) : finish(&d);
     loop_off(s->loop, &d);
     s->interrupted = NULL;
-    offers_free(&d.offers);
     longboat_close(&s->lb); /* nothing is told any more */
+    hint_free_all(s);
     while (d.flights)
         flight_free(d.flights);
     pcore_free(&d.core);
     pcore_out_free(&d.out);
     forget_told(&d);
     mem_free(&d.failed);
+    mem_free(&d.asked);
     buf_free(&d.lines);
     return code;
 }

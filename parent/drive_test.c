@@ -320,7 +320,8 @@ static int run_plan(struct play *p, void *argument)
     struct plan_order order = {.now = clock_wall_ms()};
     if (plan_make("p.yaml", text, &order, &made, &problems) < 0)
         fail_msg("%s", problems.v[0].text);
-    int code, rc = parent_begin(&p->shell, text, &made, NULL, order.now, &run, &err);
+    enum refusal refusal;
+    int code, rc = parent_begin(&p->shell, text, &made, NULL, order.now, &run, &refusal, &err);
     if (rc < 0) {
         assert_int_equal(rc, -EREMOTEIO);
         assert_contains(err.text, "because it must be so");
@@ -524,8 +525,7 @@ static void what_a_busy_broker_has_not_taken_is_not_called_after_an_interrupt(vo
     assert_int_equal(plan(p, PLAN), EXIT_RAN_AND_FAILED);
     assert_string_equal(buf_str(&p->heard), "PLAN BEGIN DRIVE RESOLVE CALL:a/0 CALL:a/1 END");
     assert_int_equal(p->status, STATUS_CANCELLED);
-    assert_contains(buf_str(&p->report),
-                    "\"message\":\"it was taken back before the broker had taken it\"");
+    assert_contains(buf_str(&p->report), "\"message\":\"withdrawn before acceptance\"");
 }
 
 static void interrupt_when_ended(struct loop *l, struct loop_timer *t, void *arg)

@@ -93,9 +93,11 @@ int submit_check(const struct option_values *v, bool plan, struct error *err)
     if (!plan && opt_given(v, "set"))
         return error_set(err, -EINVAL,
                          "--set is for the variables of a plan; a call takes -p NAME=VALUE");
-    const char *lost = opt_str(v, "on-lost");
+    const char *lost = opt_str(v, "on-lost"), *key = opt_str(v, "key");
     static const char *const words[] = {"fail", "rerun", "hold", NULL};
     char hint[SUGGEST_TEXT];
+    if (key && !*key)
+        return error_set(err, -EINVAL, "--key is empty; without --key a new one is made");
     if (lost && (on_lost_parse(span_str(lost)) < 0 || strcmp(lost, "default") == 0))
         return error_set(err, -EINVAL, "--on-lost is fail, rerun or hold, not '%.40s'%s", lost,
                          suggest_hint(lost, words, hint));

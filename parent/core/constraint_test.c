@@ -108,7 +108,8 @@ static void success_of_many_needs_all_and_ends_with_the_first_failure(void **sta
     assert_log(&w, "");
     fails(&w, a, 2);
     assert_log(&w, "skip good; call bad/0; ");
-    assert_string_equal(reason_of_task(&w, good), "waits for success of 'a', of which a/2 failed");
+    assert_string_equal(reason_of_task(&w, good),
+                        "waits for success of 'a', of which a[t2] failed");
     succeeds(&w, a, 1);
     assert_log(&w, "call done/0; ");
     world_end(&w);

@@ -126,7 +126,7 @@ static void check_over(struct pcore *c)
     /* a graph with a circle, which no plan has */
     for (uint32_t i = 0; c->n_waiting && i < c->graph->n; i++)
         if (c->tasks[i].state == TASK_WAITING)
-            task_skip(c, i, mem_strdup("waits for what can come no more"));
+            task_skip(c, i, mem_strdup("waits for itself"), "tasks wait for each other");
     c->totals.over = true;
     c->totals.ended_at = c->now;
     if (c->totals.cancelled)

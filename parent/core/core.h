@@ -31,7 +31,8 @@ enum {
        before other parents' and take its memory */
     PCORE_IN_FLIGHT = 1000,
     /* bytes of outputs kept of a child that nobody's parameter needs, for the report */
-    PCORE_OUTPUTS_KEPT = 4096
+    PCORE_OUTPUTS_KEPT = 4096,
+    PCORE_ITEM_MAX = LIMIT_SHORT /* bytes of the items in a child's name: a call has as many */
 };
 
 struct pcore;
@@ -129,6 +130,9 @@ struct pcore_task {
     uint32_t not_started;
     /* skipped: why, "waits for success of 'bad', which failed"; else "" */
     const char *reason;
+    /* skipped: what began it, however many tasks lie between: "load[orders] failed"; the same
+       pointer for all tasks with the same cause. Else "" */
+    const char *cause;
 };
 void pcore_task(const struct pcore *c, uint32_t task, struct pcore_task *ret);
 
@@ -159,6 +163,12 @@ struct pcore_child {
  * step, if all did), else the run's own. */
 struct span child_message(const struct d_outcome *o);
 void pcore_child(const struct pcore *c, uint32_t task, uint32_t index, struct pcore_child *ret);
+/* Appends what stands in the brackets of a child's name: the values of its for_each items, joined
+ * by commas; with `each` its server; nothing for a task with one instance. Cut to PCORE_ITEM_MAX
+ * bytes, at a character. Not made safe for a terminal. */
+void pcore_child_item(const struct pcore *c, uint32_t task, uint32_t index, struct buf *out);
+/* Appends its name: "load[orders]", "load". */
+void pcore_child_name(const struct pcore *c, uint32_t task, uint32_t index, struct buf *out);
 /* The children that are asked or live, in the order of their calls: *cursor NULL at first. False:
    no more. */
 bool pcore_next_live(const struct pcore *c, const void **cursor, struct pcore_child *ret);

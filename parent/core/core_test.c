@@ -107,7 +107,8 @@ static void skipping_goes_on_to_what_waits_and_says_why(void **state)
     fails(&w, bad, 0);
     assert_log(&w, "skip b; skip c; end succeeded; ");
     assert_string_equal(reason_of_task(&w, b), "waits for success of 'bad', which failed");
-    assert_string_equal(reason_of_task(&w, c), "waits for completion of 'b', which was skipped");
+    assert_string_equal(reason_of_task(&w, c),
+                        "waits for completion of 'b', which was skipped because bad failed");
     world_end(&w);
 }
 
@@ -187,6 +188,38 @@ static void each_makes_one_call_for_every_server_named_by_the_answer(void **stat
     succeeds(&w, a, 0);
     succeeds(&w, a, 1);
     assert_log(&w, "end succeeded; ");
+    world_end(&w);
+}
+
+static void a_child_has_its_task_and_its_item_for_a_name(void **state)
+{
+    (void)state;
+    struct world w;
+    struct buf name = {0};
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", 2), b = add_task(&g, "b", 1), each = add_each(&g, "beat");
+    struct graph_list *l = g.tasks[a].lists;
+    buf_clear(&l->values); /* the first item is longer than a name may be */
+    char item[300];
+    memset(item, 'x', sizeof item);
+    memcpy(item + PCORE_ITEM_MAX - 1, "\xc3\xa4", 2);
+    value_add_str(&l->values, span_of((const uint8_t *)item, sizeof item));
+    l->at[1] = (uint32_t)l->values.n;
+    value_add_str(&l->values, span_str("t1"));
+    l->at[2] = (uint32_t)l->values.n;
+    world_begin(&w, g, 0);
+    pcore_child_name(w.core, a, 1, &name);
+    assert_string_equal(buf_str(&name), "a[t1]");
+    buf_clear(&name);
+    pcore_child_name(w.core, b, 0, &name);
+    assert_string_equal(buf_str(&name), "b");
+    buf_clear(&name);
+    pcore_child_name(w.core, each, 0, &name);
+    assert_string_equal(buf_str(&name), "beat[etl1]");
+    buf_clear(&name);
+    pcore_child_item(w.core, a, 0, &name);
+    assert_int_equal(name.n, PCORE_ITEM_MAX - 1); /* not half a character */
+    buf_free(&name);
     world_end(&w);
 }
 
@@ -298,7 +331,7 @@ static void an_output_that_was_not_handed_out_refuses_the_child_and_fails_the_pa
     assert_string_equal(
         k.text, "parameter 'n' takes output 'rows' of 'check', which has not handed it out");
     assert_string_equal(reason_of_task(&w, last),
-                        "waits for success of 'report', of which report/0 was refused");
+                        "waits for success of 'report', of which report[t0] was refused");
     world_end(&w);
 }
 
@@ -327,7 +360,8 @@ static void an_output_of_a_skipped_or_running_task_is_not_waited_for(void **stat
     assert_string_equal(k.text, "parameter 'x' takes output 'x' of 'a', which has not ended");
     succeeds(&w, a, 0);
     assert_log(&w, "skip b; skip c; end failed; ");
-    assert_string_equal(reason_of_task(&w, c), "needs output 'x' of 'b', which was skipped");
+    assert_string_equal(reason_of_task(&w, c),
+                        "needs output 'x' of 'b', which was skipped because a succeeded");
     world_end(&w);
 }
 
@@ -602,6 +636,7 @@ int main(void)
             a_task_of_a_hundred_thousand_children_never_has_more_than_its_bound_in_flight),
         cmocka_unit_test(ready_tasks_take_turns_and_higher_priority_goes_first),
         cmocka_unit_test(each_makes_one_call_for_every_server_named_by_the_answer),
+        cmocka_unit_test(a_child_has_its_task_and_its_item_for_a_name),
         cmocka_unit_test(each_is_keyed_by_the_server_so_that_another_driver_finds_it),
         cmocka_unit_test(each_without_servers_is_unreachable_and_fails_the_parent),
         cmocka_unit_test(a_for_each_over_nothing_has_succeeded),

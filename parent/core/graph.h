@@ -93,5 +93,8 @@ struct span graph_item(const struct graph_list *l, uint32_t index);
 /* Appends what tells an instance from its siblings, for people: "table=orders"; nothing without
    for_each. */
 void graph_label(const struct graph_task *t, uint32_t index, struct buf *out);
+/* Appends the values of the instance's items, joined by commas: "orders"; nothing without
+   for_each. */
+void graph_item_text(const struct graph_task *t, uint32_t index, struct buf *out);
 
 #endif

@@ -48,6 +48,7 @@ struct task {
     struct hash job_hash;
     struct heap_node ready;
     char *reason;
+    const char *cause; /* of its skip: a struct name's */
     uint8_t state;
     bool known; /* its count is */
     bool resolved, resolving;
@@ -106,15 +107,16 @@ void judge(struct pcore *c, uint32_t task);
 
 /* ---- schedule.c */
 void task_start(struct pcore *c, uint32_t task);
-void task_skip(struct pcore *c, uint32_t task, char *reason); /* takes the reason */
+/* Takes the reason; keeps a copy of the cause. */
+void task_skip(struct pcore *c, uint32_t task, char *reason, const char *cause);
 void task_resolved(struct pcore *c, uint32_t task, const struct pcore_event *ev);
 void pump(struct pcore *c); /* makes calls while there is room */
 void cancel_all(struct pcore *c, const char *reason);
 
 /* ---- bind.c */
-/* What keeps the task from ever getting its parameters; NULL: nothing. *ret_skip: what it needs was
-   skipped. */
-char *bind_missing(const struct pcore *c, uint32_t task, bool *ret_skip);
+/* What keeps the task from ever getting its parameters; NULL: nothing. *ret_cause: what it needs was
+   skipped, for this cause; else NULL. */
+char *bind_missing(const struct pcore *c, uint32_t task, const char **ret_cause);
 /* Appends the parameters' items to the arena. -EMSGSIZE: they are too large. */
 int bind_parameters(const struct pcore *c, uint32_t task, uint32_t index, struct buf *arena,
                     uint32_t *ret_count);

@@ -37,10 +37,10 @@ static void refuse_all(struct pcore *c, uint32_t task, enum delivery delivery, c
 void task_start(struct pcore *c, uint32_t task)
 {
     const struct graph_task *g = &c->graph->tasks[task];
-    bool skip;
-    char *missing = bind_missing(c, task, &skip);
-    if (skip) {
-        task_skip(c, task, missing);
+    const char *cause;
+    char *missing = bind_missing(c, task, &cause);
+    if (cause) {
+        task_skip(c, task, missing, cause);
         return;
     }
     c->tasks[task].state = TASK_ACTIVE;
@@ -58,7 +58,7 @@ void task_start(struct pcore *c, uint32_t task)
         make_ready(c, task);
 }
 
-void task_skip(struct pcore *c, uint32_t task, char *reason)
+void task_skip(struct pcore *c, uint32_t task, char *reason, const char *cause)
 {
     struct task *t = &c->tasks[task];
     if (t->state == TASK_WAITING)
@@ -67,6 +67,7 @@ void task_skip(struct pcore *c, uint32_t task, char *reason)
     c->totals.tasks_skipped++;
     t->state = TASK_SKIPPED;
     t->reason = reason;
+    t->cause = name_keep(c, cause);
     touch(c, task);
     fx(c, PCORE_FX_SKIPPED, task, 0);
 }
@@ -175,7 +176,7 @@ void cancel_all(struct pcore *c, const char *reason)
         struct task *t = &c->tasks[i];
         heap_remove(&c->ready, &t->ready);
         if (t->state == TASK_WAITING || (t->state == TASK_ACTIVE && t->called == 0)) {
-            task_skip(c, i, mem_strdup(c->cancel_reason));
+            task_skip(c, i, mem_strdup(c->cancel_reason), c->cancel_reason);
         } else if (t->state == TASK_ACTIVE) {
             t->not_started = t->count - t->called;
             c->totals.not_started += t->not_started;
