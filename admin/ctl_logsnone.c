@@ -81,7 +81,9 @@ static int judge(char **argv, struct longboat *lb, json_t *row, bool follow)
                 follow ? "; waiting for it" : " says why");
         return follow ? -1 : EXIT_RAN_AND_FAILED;
     }
-    if (!is_one_of(status, never, COUNT_OF(never)))
+    json_t *steps = json_object_get(json_object_get(row, "job_outcome"), "steps");
+    bool none_ran = steps && json_array_size(steps) == 0 && !json_object_get(row, "left_out");
+    if (!is_one_of(status, never, COUNT_OF(never)) && !none_ran)
         return -1;
     term_safe(&why, span_str(ctl_text(row, "message")));
     fprintf(stderr, "%s: run %s has no output, it was never started: %s%s%s\n", argv[0], id, status,

@@ -67,13 +67,14 @@ struct listing {
     char **argv;
     struct ctl_query query;
     json_t *rows;
-    bool bare; /* all are children of one parent, whose name need not be repeated */
+    bool bare;    /* all are children of one parent, whose name need not be repeated */
+    bool limited; /* by the asker, who knows then that there may be more */
 };
 
 /* A listing that stops says how to go on. */
 static void say_more(const struct listing *l, const char *how)
 {
-    if (l->query.more)
+    if (l->query.more && !l->limited)
         fprintf(stderr, "%s: stopped after %lld rows; %s\n", l->argv[0], (long long)l->query.limit,
                 how);
 }
@@ -152,7 +153,10 @@ static int listing_of(int argc, char **argv, const struct option_row *table, siz
     int first, code = ctl_begin(table, n, argc, argv, "[options]", examples, 0, 0, &v, &first);
     if (code >= 0)
         return code;
-    struct listing l = {.argv = argv, .rows = json_array(), .bare = opt_str(&v, "parent")};
+    struct listing l = {.argv = argv,
+                        .rows = json_array(),
+                        .bare = opt_str(&v, "parent"),
+                        .limited = opt_given(&v, "limit")};
     l.query.limit = opt_int(&v, "limit");
     l.query.as_json = opt_flag(&v, "json");
     l.query.row = ctl_gather;

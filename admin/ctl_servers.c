@@ -101,7 +101,7 @@ static bool any_away(json_t *servers)
     size_t i;
     json_t *row;
     json_array_foreach (servers, i, row)
-        if (strcmp(ctl_text(row, "state"), "up") != 0)
+        if (strcmp(ctl_text(row, "state"), "unreachable") == 0)
             return true;
     return false;
 }

@@ -86,6 +86,7 @@ static void take_server(void *self, json_t *row)
     size_t i;
     json_array_foreach (packages, i, p) {
         if (l->json) {
+            json_object_set_new(p, "v", json_integer(1));
             json_object_set(p, "server", json_object_get(row, "server"));
             add_json(l, p);
             continue;

@@ -15,7 +15,7 @@
 
 static const struct option_row rows[] = {
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
-     "one JSON object: hash, size, signer, manifest"},
+     "one JSON object: hash, size_bytes, signer, manifest"},
     {"files", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "list the files, too"},
 };
 
@@ -51,8 +51,9 @@ static void show_json(const struct shown *s, struct buf *out)
 {
     char hash[PACKAGE_HASH_TEXT];
     json_t *o = json_object();
+    json_object_set_new(o, "v", json_integer(1));
     json_object_set_new(o, "hash", json_string(package_hash_format(&s->hash, hash)));
-    json_object_set_new(o, "size", json_integer((json_int_t)s->size));
+    json_object_set_new(o, "size_bytes", json_integer((json_int_t)s->size));
     json_object_set_new(o, "signer", *s->signer ? json_string(s->signer) : json_null());
     json_object_set_new(o, "manifest", json_parse("manifest", buf_span(&s->json), NULL));
     char *text = json_dump_canonical(o);

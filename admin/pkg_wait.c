@@ -95,16 +95,17 @@ static bool is_final(const struct wait_server *s, int64_t now)
 
 static void print(struct deploy_wait *w, struct wait_server *s, int64_t now)
 {
-    static const char *const words[] = {"not yet", "installed", "failed", "away"};
+    static const char *const words[] = {"waiting", "installed", "failed", "away"};
     static const enum term_mood moods[] = {TERM_WARN, TERM_GOOD, TERM_BAD, TERM_WARN};
     const char *text = s->fate == FATE_AWAY ? "it fetches the package when it returns" : s->trouble;
     char took[DURATION_TEXT];
     struct term t = term_of(STDOUT_FILENO);
     struct buf out = {0};
     if (w->json) {
-        buf_add_str(&out, "{\"server\":");
+        buf_add_str(&out, "{\"v\":1,\"server\":");
         json_escape(&out, span_str(s->name));
-        buf_printf(&out, ",\"result\":\"%s\",\"hash\":\"%s\",\"ms\":%lld,\"text\":", words[s->fate],
+        buf_printf(&out,
+                   ",\"result\":\"%s\",\"hash\":\"%s\",\"took_ms\":%lld,\"text\":", words[s->fate],
                    w->hash, (long long)(now - w->begun));
         json_escape(&out, span_str(text));
         buf_add_str(&out, "}\n");
