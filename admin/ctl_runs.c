@@ -1,6 +1,7 @@
 /* ctl_runs.c - lbctl runs, history: what waits and runs now, what has run. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "admin/ctl.h"
 #include "common/clock.h"
@@ -62,6 +63,8 @@ static const char history_examples[] =
     "  lbctl history --parents\n"
     "  lbctl history --parent last -n 1000\n";
 
+enum { ROOMY = 100 /* a page with room for the parent's name before its child's */ };
+
 /* What a listing of either kind works with. */
 struct listing {
     char **argv;
@@ -84,7 +87,8 @@ static void say_more(const struct listing *l, const char *how)
 static void add_names(const struct listing *l, struct term_table *t, json_t *row)
 {
     struct buf name = {0};
-    ctl_child(row, l->bare, &name);
+    struct term term = term_of(STDOUT_FILENO);
+    ctl_child(row, l->bare || term_page(&term) < ROOMY, &name);
     term_table_add(t, name.n ? buf_str(&name) : ctl_text(row, "job"));
     term_table_add(t, name.n ? ctl_text(row, "job") : "");
     buf_free(&name);

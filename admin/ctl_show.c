@@ -319,7 +319,8 @@ static void show_run(struct show *s, json_t *run)
     show_line(s, "called by", ctl_text(run, "by"));
     show_times(s, run);
     show_line(s, "priority", ctl_text(run, "priority"));
-    show_line(s, "if lost", ctl_text(run, "on_lost"));
+    if (strcmp(ctl_text(run, "on_lost"), "default") != 0)
+        show_line(s, "if lost", ctl_text(run, "on_lost"));
     if (!*ctl_text(run, "parent")) /* that of a child says what is said above */
         show_line(s, "key", ctl_text(run, "key"));
     show_pairs(s, "parameters", json_object_get(run, "parameters"));

@@ -89,7 +89,7 @@ static void show_children(struct show *s, json_t *parent, json_t *children, bool
 {
     static const struct term_column columns[] = {
         {"run", 0},
-        {"child", TERM_SHRINK(10)},
+        {"child", TERM_SHRINK(24)},
         {"status", 0},
         {"server", TERM_OPTIONAL | TERM_SHRINK(4)},
         {"took", TERM_OPTIONAL | TERM_RIGHT},
@@ -152,6 +152,20 @@ static void show_totals(struct show *s, json_t *report)
     buf_free(&text);
 }
 
+/* The history does not have the items' names; the report does. */
+static void name_children(json_t *children, json_t *report)
+{
+    json_t *named = json_object(), *child, *name;
+    size_t i;
+    json_array_foreach (json_object_get(report, "children"), i, child)
+        if (*ctl_text(child, "run"))
+            json_object_set(named, ctl_text(child, "run"), json_object_get(child, "child"));
+    json_array_foreach (children, i, child)
+        if ((name = json_object_get(named, ctl_text(child, "run"))) != NULL)
+            json_object_set(child, "child", name);
+    json_decref(named);
+}
+
 int show_parent(struct show *s, json_t *parent)
 {
     json_t *report = json_object_get(parent, "report"), *children = json_array();
@@ -172,6 +186,7 @@ int show_parent(struct show *s, json_t *parent)
               ctl_took(*ctl_text(parent, "begun_at") ? parent : report, "begun_at", "ended_at"));
     show_moment(s, "as of", report, "as_of");
     show_line(s, "key", ctl_text(parent, "key"));
+    name_children(children, report);
     show_tasks(s, report);
     show_children(s, parent, children, more);
     show_events(s, parent);

@@ -13,9 +13,10 @@
 
 enum {
     GAP = 2,
-    CLOCK = 8,  /* "09:14:07" */
-    PAIRS = 3,  /* parameters and outputs in a line at most */
-    WIDE = 110, /* a page with room for a job beside its child's name */
+    CLOCK = 8,   /* "09:14:07" */
+    PAIRS = 3,   /* parameters and outputs in a line at most */
+    ROOMY = 100, /* a page with room for the parent's name before its child's */
+    WIDE = 110,  /* and for the job beside it */
     SAID_INDENT = CLOCK + GAP,
     NUMBERS = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15) /* 3.48, as written */
 };
@@ -175,7 +176,7 @@ static void say_other(struct line_parts *p, const json_t *event)
     }
 }
 
-static void parts_of(const json_t *event, struct line_parts *p)
+static void parts_of(const json_t *event, bool with_parent, struct line_parts *p)
 {
     struct buf child = {0};
     struct id run;
@@ -186,7 +187,7 @@ static void parts_of(const json_t *event, struct line_parts *p)
         term_clock(at, p->time);
     if (id_parse(text(event, "run"), &run, NULL) == 0)
         find_tail(run, FIND_TAIL, p->run);
-    rowface_child(event, true, &child);
+    rowface_child(event, with_parent, &child);
     safe(&p->server, text(event, "server"));
     safe(&p->name, child.n ? buf_str(&child) : *text(event, "job") ? text(event, "job") : parent);
     if (child.n)
@@ -261,7 +262,7 @@ void line_of_event(struct event_line *l, const json_t *event, struct buf *out)
     struct line_parts p = {0};
     const int page = term_page(&l->term), most = page / 3;
     const char *status = text(event, "status");
-    parts_of(event, &p);
+    parts_of(event, page >= ROOMY, &p);
     int server = grow(&l->server, width_of(&p.server), page / 8),
         name = grow(&l->name, width_of(&p.name), most),
         word = grow(&l->word, width_of(&p.word), page),

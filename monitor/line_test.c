@@ -38,7 +38,7 @@ static void has(int width, const char *json, const char *part)
 static void lines_stand_in_columns_that_grow(void **state)
 {
     (void)state;
-    struct event_line l = {.term = {.is_terminal = true, .width = 90}};
+    struct event_line l = {.term = {.is_terminal = true, .width = 100}};
     shows(&l, RESULT CHILD "\"status\":\"succeeded\",\"outputs\":{\"rows\":48211}}",
           "09:14:07  4b3c2d10  etl2  nightly/extract[orders]  succeeded  12.4s  rows=48211\n");
     shows(&l, RESULT "\"status\":\"failed\",\"message\":\"no such table\"}",
@@ -51,7 +51,7 @@ static void a_wide_page_has_the_job_and_its_parameters_too(void **state)
     has(140, RESULT CHILD "\"status\":\"succeeded\",\"parameters\":{\"table\":\"orders\"}}",
         "  nightly/extract[orders]  nightly-extract  succeeded  12.4s  table=orders\n");
     has(80, RESULT CHILD "\"status\":\"succeeded\",\"parameters\":{\"table\":\"orders\"}}",
-        "  nightly/extract[orders]  succeeded  12.4s\n");
+        "  etl2  extract[orders]  succeeded  12.4s  table=orders\n");
 }
 
 static void a_message_is_whole_below_its_line_where_the_page_is_narrow(void **state)
