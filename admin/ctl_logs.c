@@ -2,8 +2,8 @@
  *
  * stdout of the child goes to our stdout and stderr to our stderr; what we have to say ourselves
  * (which try comes now, what was cut) goes to stderr, so that stdout is the child's alone. After a
- * reconnect the broker may repeat what it has sent: each stream's position is remembered, so nothing
- * is printed twice. */
+ * reconnect the broker may repeat what it has sent: the position of each stream is remembered, so
+ * nothing is printed twice. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -122,7 +122,7 @@ static void print_text(struct log_reading *r, const struct m_log_data *d, struct
         fprintf(stderr, "\n[%s of step %s is cut from here on: its limit is reached]\n",
                 d->stream == 2 ? "stderr" : "stdout", p->step);
     else if (d->cut)
-        fprintf(stderr, "[%s of it were cut in all]\n", size_format((int64_t)d->cut, size));
+        fprintf(stderr, "[%s were cut in all]\n", size_format((int64_t)d->cut, size));
     p->cut |= d->cut > 0;
     buf_free(&safe);
 }

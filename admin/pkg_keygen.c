@@ -81,11 +81,10 @@ int pkg_keygen(int argc, char **argv)
         rc = pkg_fail(argv, rc == -EEXIST ? EXIT_ASKED_WRONGLY : EXIT_RAN_AND_FAILED, &err);
     else {
         rc = pkg_print(argv, &line);
-        fprintf(
-            stderr,
-            "Made %s (keep it secret) and %s. The line above belongs in trust/signers of each server that "
-            "may run your packages.\n",
-            secret, path);
+        fprintf(stderr,
+                "Made %s (keep it secret) and %s. The line above belongs in trust/signers of each "
+                "server that may run your packages.\n",
+                secret, path);
     }
     buf_free(&line);
     mem_free(&secret);

@@ -27,15 +27,16 @@ static const char manifest[] =
     "description: Says hello to somebody, slowly\n"
     "subsystem: %s\n"
     "entry: %s\n"
+    "# A parameter is in the environment as $LB_PARAM_whom, all are in the JSON file $LB_PARAMETERS.\n"
     "parameters:\n"
-    "  whom:  {type: string, default: world}       # $LB_PARAM_whom; also in the JSON file $LB_PARAMETERS\n"
+    "  whom:  {type: string, default: world}\n"
     "  count: {type: int, default: 3, min: 1, max: 100}\n"
     "outputs:\n"
-    "  greetings: {type: int}                      # written as greetings=3 to $LB_OUTPUTS\n"
-    "needs: []                                     # what a server must have: path, command, tcp, env, disk_free\n"
+    "  greetings: {type: int}       # written as greetings=3 to $LB_OUTPUTS\n"
+    "needs: []                      # what a server must have: path, command, tcp, env, disk_free\n"
     "limits: {timeout: 5m}\n"
-    "exit_codes: {0: succeeded}                    # all others: failed\n"
-    "# idempotent: true                            # if it may be run again when its server is lost\n";
+    "exit_codes: {0: succeeded}     # all others: failed\n"
+    "# idempotent: true             # if it may be run again when its server is lost\n";
 
 static const char shell_entry[] =
     "%s"
@@ -46,9 +47,10 @@ static const char shell_entry[] =
     "    echo \"Hello, $LB_PARAM_whom ($i of $LB_PARAM_count, run $LB_RUN, attempt $LB_ATTEMPT)\"\n"
     "    echo \"$((i * 100 / LB_PARAM_count)) greeting $LB_PARAM_whom\" >\"$LB_PROGRESS\"\n"
     "done\n"
-    "echo \"greetings=$i\" >>\"$LB_OUTPUTS\"                # what later steps and tasks can use\n"
-    "echo \"succeeded $i greetings were said\" >\"$LB_RESULT\"  # the verdict people read; without it the exit code "
-    "says all\n";
+    "# What later steps and tasks can use:\n"
+    "echo \"greetings=$i\" >>\"$LB_OUTPUTS\"\n"
+    "# The verdict that people read; without it the exit code decides:\n"
+    "echo \"succeeded $i greetings were said\" >\"$LB_RESULT\"\n";
 
 static const char python_entry[] =
     "\"\"\"Parameters are a JSON file; outputs, progress and the verdict are files to write.\"\"\"\n"
@@ -59,15 +61,14 @@ static const char python_entry[] =
     "    parameters = json.load(f)\n"
     "\n"
     "for i in range(1, parameters[\"count\"] + 1):\n"
-    "    print(f\"Hello, {parameters['whom']} ({i} of {parameters['count']}, run {os.environ['LB_RUN']})\", "
-    "flush=True)\n"
+    "    print(f\"Hello, {parameters['whom']} ({i} of {parameters['count']})\", flush=True)\n"
     "    with open(os.environ[\"LB_PROGRESS\"], \"w\") as f:\n"
     "        f.write(f\"{i * 100 // parameters['count']} greeting {parameters['whom']}\\n\")\n"
     "\n"
     "with open(os.environ[\"LB_OUTPUTS\"], \"a\") as f:  # what later steps and tasks can use\n"
     "    f.write(json.dumps({\"greetings\": parameters[\"count\"]}) + \"\\n\")\n"
-    "with open(os.environ[\"LB_RESULT\"], \"w\") as f:  # the verdict people read; without it the exit code says "
-    "all\n"
+    "# The verdict that people read; without it the exit code decides.\n"
+    "with open(os.environ[\"LB_RESULT\"], \"w\") as f:\n"
     "    f.write(f\"succeeded {parameters['count']} greetings were said\\n\")\n";
 
 static const struct skeleton {

@@ -4,9 +4,9 @@
  *     09:14:09  7e1f00a2  etl1  nightly/extract[lines]   failed     14.0s  no such table
  *     09:14:09            etl1                           server            state=unreachable
  *
- * A page of 110 columns has the job beside a child's name, too, and its parameters where they fit; one
- * of less than 100 leaves the parent's name out. Outputs are cut to the page; the message of what
- * did not succeed goes into lines of its own below where the line has no room. */
+ * A page of 110 columns has the job beside a child's name, too, and its parameters where they fit;
+ * one of less than 100 leaves the parent's name out. Outputs are cut to the page; the message of
+ * what did not succeed goes into lines of its own below where the line has no room. */
 #ifndef LB_MONITOR_LINE_H
 #define LB_MONITOR_LINE_H
 

@@ -1,13 +1,19 @@
-# Every --json of every program against the published schemas (docs/schema), which allow no member that they do not name.
+# Every --json of every program against the published schemas (docs/schema), which allow no member
+# that they do not name.
 load helpers
 
 setup_file() {
     new_cluster etl1
-    new_package say shell 'printf "%s\n" "$LB_PARAM_text"; echo also >&2; echo "40 saying" >"$LB_PROGRESS"; echo "n=3" >>"$LB_OUTPUTS"; echo "succeeded said $LB_PARAM_text" >"$LB_RESULT"' \
+    new_package say shell 'printf "%s\n" "$LB_PARAM_text"
+        echo also >&2
+        echo "40 saying" >"$LB_PROGRESS"
+        echo "n=3" >>"$LB_OUTPUTS"
+        echo "succeeded said $LB_PARAM_text" >"$LB_RESULT"' \
         'parameters: {text: {type: string, required: true}}
 outputs: {n: {type: int}}'
     new_package fail shell 'echo going wrong >&2; exit 4'
-    new_package hold shell 'echo "40 holding" >"$LB_PROGRESS"; touch "$LB_PARAM_mark"; sleep 600' 'parameters: {mark: {type: string, required: true}}'
+    new_package hold shell 'echo "40 holding" >"$LB_PROGRESS"; touch "$LB_PARAM_mark"; sleep 600' \
+        'parameters: {mark: {type: string, required: true}}'
     for p in say fail hold; do deploy "$p" etl; done
     cat >"$demo/plan.yaml" <<END
 parent: nightly
@@ -31,7 +37,7 @@ END
 teardown_file() { end_cluster; }
 setup() { enter; }
 
-# holds KIND LEAST COMMAND...: each line that it prints is such an object, and there are so many at least
+# holds KIND LEAST COMMAND...: each line that it prints is such an object, of which there are LEAST
 holds() {
     local kind=$1 least=$2
     shift 2
@@ -68,7 +74,8 @@ run_of() { # run_of STATE
     lbctl undrain etl1 --reason test
     lbctl cancel "$(run_of parked)" --reason test
     holds event 20 lbmon --event all --since 0 --until-now --json
-    for e in called assigned started result cancel parent_begun parent_driven parent_ended server operated deployed enrolled; do
+    for e in called assigned started result cancel parent_begun parent_driven parent_ended server \
+        operated deployed enrolled; do
         holds event 1 lbmon --event "$e" --since 0 --until-now --json
     done
 }
@@ -127,10 +134,11 @@ with longboat.Client() as c:
 }
 
 @test "a schema finds what it does not know" {
-    run sh -c "lbctl whoami --json | jq -c '. + {extra: 1}' | /usr/bin/python3 $BATS_TEST_DIRNAME/schema.py whoami"
+    local check="/usr/bin/python3 $BATS_TEST_DIRNAME/schema.py whoami"
+    run sh -c "lbctl whoami --json | jq -c '. + {extra: 1}' | $check"
     [ "$status" -eq 1 ]
     assert_has "'extra' was unexpected"
-    run sh -c "lbctl whoami --json | jq -c 'del(.role)' | /usr/bin/python3 $BATS_TEST_DIRNAME/schema.py whoami"
+    run sh -c "lbctl whoami --json | jq -c 'del(.role)' | $check"
     [ "$status" -eq 1 ]
     assert_has "'role' is a required property"
 }

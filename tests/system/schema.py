@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Holds JSON objects, one a line on standard input, against a schema of docs/schema.
 
-usage: schema.py KIND [LEAST]      exit code 1: an object does not match, or there are fewer than LEAST (1)
+usage: schema.py KIND [LEAST]
+exit code 1: an object does not match, or there are fewer than LEAST (1)
 """
 import json
 import os
@@ -21,9 +22,10 @@ def schemas():
 
 
 def deepest(error):
-    """Of an object that matches none of several kinds, what is wrong with it as the kind that it is most like."""
+    """Where an object matches none of several kinds: what is wrong with it as the likeliest."""
     while error.context:
-        error = min(error.context, key=lambda e: (-len(e.absolute_path), e.validator in ("const", "enum")))
+        error = min(error.context, key=lambda e: (-len(e.absolute_path),
+                                                  e.validator in ("const", "enum")))
     return error
 
 
