@@ -27,7 +27,7 @@ static const char manifest[] =
     "description: Says hello to somebody, slowly\n"
     "subsystem: %s\n"
     "entry: %s\n"
-    "# A parameter is in the environment as $LB_PARAM_whom, all are in the JSON file $LB_PARAMETERS.\n"
+    "# Parameters are in the environment ($LB_PARAM_whom) and in a JSON file ($LB_PARAMETERS).\n"
     "parameters:\n"
     "  whom:  {type: string, default: world}\n"
     "  count: {type: int, default: 3, min: 1, max: 100}\n"
@@ -53,7 +53,7 @@ static const char shell_entry[] =
     "echo \"succeeded $i greetings were said\" >\"$LB_RESULT\"\n";
 
 static const char python_entry[] =
-    "\"\"\"Parameters are a JSON file; outputs, progress and the verdict are files to write.\"\"\"\n"
+    "\"\"\"Parameters are a JSON file; outputs, progress and verdict are files to write.\"\"\"\n"
     "import json\n"
     "import os\n"
     "\n"

@@ -122,7 +122,7 @@ static void lint_and_build_say_all_that_is_wrong(void **state)
     says(state, "out", "p/package.yaml:5:10: unknown key 'timout'");
     says(state, "out", "warning: p/package.yaml:5:9: no limits.timeout");
     assert_int_equal(run(state, pkg_lint, "p --json"), EXIT_RAN_AND_FAILED);
-    says(state, "out", "{\"severity\":\"error\",\"text\":\"p/package.yaml:5:10: ");
+    says(state, "out", "{\"v\":1,\"severity\":\"error\",\"text\":\"p/package.yaml:5:10: ");
     assert_int_equal(run(state, pkg_build, "p"), EXIT_RAN_AND_FAILED);
     assert_int_equal(access(testing_path(state, "p-1.lbp"), F_OK), -1);
 }

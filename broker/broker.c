@@ -80,8 +80,8 @@ static int open_trust(struct broker *b, struct error *err)
         rc = certificate_verify(buf_span(&b->certificate), &b->anchors, clock_wall_ms(), &c, NULL,
                                 err);
     if (rc == 0 && c.role != ROLE_BROKER)
-        rc = error_set(err, -EINVAL, "%s: the certificate of '%s' is a %s's, not a broker's", own,
-                       c.name, role_word(c.role));
+        rc = error_set(err, -EINVAL, "%s: the certificate of '%s' is for a %s, not for a broker",
+                       own, c.name, role_word(c.role));
     if (rc == 0 && !hash_eq(&c.sign_key, &b->key.sign))
         rc = error_set(
             err, -EINVAL,
@@ -122,8 +122,8 @@ static int open_store(struct broker *b, struct error *err)
     if (rc == 0 && store_is_backup(b->shell.store) && !b->options.restored)
         rc = error_set(
             err, -ESTALE,
-            "store '%s' is a backup: what has ended since it was taken is not known here and would run "
-            "again. Start once with --restored, which holds every live run until lbctl release decides",
+            "store '%s' is a backup: runs that ended after it was taken would run again. Start "
+            "once with --restored, which holds every live run until lbctl release decides",
             sh->store_path);
     if (rc == 0)
         rc = store_start(b->shell.store, &(struct store_calls){sh, turn_committed, turn_store_full},

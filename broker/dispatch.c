@@ -8,6 +8,7 @@
 #include "broker/shell/operate.h"
 #include "broker/shell/turn.h"
 #include "common/log.h"
+#include "proto/request.h"
 
 /* ---- Who takes what */
 static void to_core(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
@@ -20,7 +21,7 @@ static void to_core(struct broker *b, struct shell_peer *p, uint64_t kind, struc
 static void to_session(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
 {
     (void)kind, (void)message;
-    shell_drop(&b->shell, p, REFUSAL_MALFORMED, "a message that belongs to no session");
+    shell_drop(&b->shell, p, REFUSAL_MALFORMED, "unexpected message");
 }
 
 static void to_query(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
@@ -131,18 +132,6 @@ const struct dispatch_row *dispatch_row_of(uint64_t kind, unsigned role)
 
 /* ---- Denials */
 
-/* The request's number: the first field of every request. False: the message is none. */
-static bool request_of(uint64_t kind, struct span message, uint64_t *ret_req)
-{
-    _Alignas(16) uint8_t decoded[1024];
-    const struct wire_schema *s = messages_schema_of_kind(kind, NULL);
-    if (!s || s->size > sizeof decoded || strcmp(s->fields()[0].name, "req") != 0 ||
-        wire_decode(s, message, false, decoded, NULL) < 0)
-        return false;
-    memcpy(ret_req, decoded + s->fields()[0].offset, sizeof *ret_req);
-    return true;
-}
-
 /* Kept in `events`, each principal and message at most once in BROKER_DENIAL_NOTE_MS, with the
  * count of those between. */
 static void note_denial(struct broker *b, const struct shell_peer *p, uint64_t kind,
@@ -183,7 +172,7 @@ static void deny(struct broker *b, struct shell_peer *p, uint64_t kind, struct s
 {
     uint64_t req;
     note_denial(b, p, kind, why);
-    if (request_of(kind, message, &req))
+    if (request_number(kind, message, false, &req))
         shell_error(&b->shell, p->handle, req, code, "%s", why);
     else
         shell_drop(&b->shell, p, code, why); /* it does not speak the protocol of its role */

@@ -4,6 +4,8 @@
 
 #include <jansson.h>
 
+#include "trust/call.h"
+
 /* Asks with up to two filters; the rows as an array (the caller's). NULL: refused; *ret_text has
  * the sentence. */
 static json_t *rows_of(struct btest_peer *t, const char *what, const char *key, const char *value,
@@ -186,6 +188,66 @@ static void parents_can_be_filtered_by_plan_parent_and_state(void **state)
     btest_bye(&etl1);
 }
 
+/* ---- Children */
+static void call_child(struct btest_peer *t, struct id parent, const char *item, uint64_t req)
+{
+    struct buf bytes = {0};
+    struct error err = {0};
+    struct d_call c = {.cluster = span_str("test"),
+                       .caller = span_str("anna"),
+                       .key = span_str(*item ? item : "plain"),
+                       .job = span_str("load"),
+                       .job_hash = {{7}},
+                       .address = span_str("etl"),
+                       .on_lost = ON_LOST_FAIL,
+                       .issued_at = clock_wall_ms(),
+                       .expires = clock_wall_ms() + 3600000,
+                       .parent = parent,
+                       .task = span_str("extract"),
+                       .try_no = 1,
+                       .plan = span_str("nightly"),
+                       .item = span_str(item)};
+    if (call_sign(&c, &t->key, "anna", 5, &bytes, &err) < 0)
+        fail_msg("%s", err.text);
+    say(t, call, .req = req, .call = buf_span(&bytes));
+    buf_free(&bytes);
+}
+
+static void a_child_is_called_by_its_task_and_item_while_it_lives_and_after(void **state)
+{
+    static const struct {
+        const char *item, *child;
+    } children[] = {{"orders", "extract[orders]"}, {"", "extract"}};
+    struct btest *w = *state;
+    struct btest_peer anna, etl1;
+    btest_caller_and_worker(w, &anna, &etl1);
+    struct id parent = begin(&anna, "anna", "nightly", ID_ZERO, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        struct m_execute execute;
+        struct m_recorded recorded;
+        char id[ID_TEXT];
+        call_child(&anna, parent, children[i].item, 10 + i);
+        hear(&etl1, execute, &execute);
+        id_format(execute.run, id);
+        const char *const asked[] = {"runs", "find", "history", "find", "run"};
+        for (unsigned k = 0; k < 5; k++) {
+            if (k == 2) {
+                btest_result(&etl1, execute.run);
+                hear(&etl1, recorded, &recorded);
+            }
+            bool all = strcmp(asked[k], "runs") == 0 || strcmp(asked[k], "history") == 0;
+            json_t *rows = rows_of(&anna, asked[k], all ? NULL : "run", id, NULL, NULL);
+            const json_t *row = json_array_get(rows, 0);
+            assert_string_equal(word(row, "child"), children[i].child);
+            assert_string_equal(word(row, "item"), children[i].item);
+            assert_string_equal(word(row, "task"), "extract");
+            json_decref(rows);
+        }
+    }
+    btest_bye(&anna);
+    btest_bye(&etl1);
+}
+
 /* ---- find */
 static void a_short_id_names_a_live_run_an_ended_one_and_a_parent(void **state)
 {
@@ -351,6 +413,7 @@ int main(void)
         in_world(a_draining_server_says_so_in_its_state),
         in_world(a_filter_that_a_listing_does_not_have_is_refused),
         in_world(parents_can_be_filtered_by_plan_parent_and_state),
+        in_world(a_child_is_called_by_its_task_and_item_while_it_lives_and_after),
         in_world(a_short_id_names_a_live_run_an_ended_one_and_a_parent),
         in_world(last_is_the_askers_newest_single_call_or_parent),
         in_world(a_short_id_finds_nothing_that_the_asker_may_not_see),

@@ -191,9 +191,8 @@ static enum depot_put append(struct depot *d, struct upload *u, struct span data
     crypto_generichash_final(&u->state, hash.b, sizeof hash.b);
     if (!hash_eq(&hash, &u->hash)) {
         upload_drop(d, u);
-        error_set(
-            err, -EBADMSG,
-            "the bytes that came have another hash than they were announced with; send them again");
+        error_set(err, -EBADMSG,
+                  "the bytes received do not have the announced hash; send them again");
         return DEPOT_WRONG_HASH;
     }
     u->whole = true;
@@ -212,7 +211,8 @@ enum depot_put depot_put(struct depot *d, const struct hash *hash, uint64_t offs
     if (!u && d->most_bytes && (size > d->most_bytes || d->bytes > d->most_bytes - size)) {
         error_set(
             err, -ENOSPC,
-            "the depot holds %llu of %llu bytes and %llu more do not fit; raise depot_size or remove old packages",
+            "the depot holds %llu of %llu bytes and %llu more do not fit; raise depot_size or "
+            "remove old packages",
             (unsigned long long)d->bytes, (unsigned long long)d->most_bytes,
             (unsigned long long)size);
         return DEPOT_FULL;
@@ -369,7 +369,7 @@ static void take_put_end(struct depot *d, struct shell_peer *p, struct span mess
     struct upload *u = find(d, &m.package);
     if (!depot_has(d, &m.package, &size) && (!u || !u->whole))
         shell_error(d->shell, p->handle, m.req, REFUSAL_STATE,
-                    "the package is not whole here: %llu of its bytes have come",
+                    "the package is incomplete: %llu of its bytes have arrived",
                     (unsigned long long)(u ? u->offset : 0));
     else
         name_it(d, p->handle, m.req, &m.package, u ? u->size : size, &m);
@@ -434,7 +434,7 @@ static void take_begin(struct depot *d, struct shell_peer *p, struct span messag
         d_parent_decode(s.body, &parent, NULL) == 0 && parent.plan_size &&
         !depot_has(d, &parent.plan, NULL))
         shell_error(d->shell, p->handle, m.req, REFUSAL_NOT_FOUND,
-                    "the plan is not here; send it first (PARENT_PLAN)");
+                    "the depot does not have the plan; send it first (PARENT_PLAN)");
     else
         turn_step_message(d->shell, p, message);
 }

@@ -35,15 +35,13 @@ static enum refusal judge_enrolment(const struct shell *sh, const struct shell_p
         return code;
     if (!known_invited(sh->known, &p->key, loop_now_wall(sh->loop), &invitation) ||
         !span_eq_str(invitation.name, c.name) || invitation.serial != c.serial) {
-        error_set(err, -EACCES,
-                  "the certificate of '%s' is not what this key was invited to become", c.name);
+        error_set(err, -EACCES, "this key was not invited to become '%s'", c.name);
         code = REFUSAL_DENIED;
     } else if (name_is_taken(sh, &c)) {
-        error_set(
-            err, -EEXIST,
-            "the name '%s' belongs to another key; an administrator can take it back with: lbctl certificates "
-            "revoke %s",
-            c.name, c.name);
+        error_set(err, -EEXIST,
+                  "the name '%s' belongs to another key; an administrator can free it with: "
+                  "lbctl certificates revoke %s",
+                  c.name, c.name);
         code = REFUSAL_NAME_TAKEN;
     }
     certificate_free(&c);
@@ -190,7 +188,7 @@ void enrol_record(void *shell, uint64_t lsn, struct span record)
         r_enrolled_decode(record, &m, NULL) < 0)
         return;
     if (known_add(sh->known, m.certificate, clock_wall_ms(), NULL, NULL, &err) < 0)
-        log_info("a certificate of the registry is no longer good: %s", err.text);
+        log_info("a certificate of the registry is no longer valid: %s", err.text);
     use_invitation(sh, m.certificate);
 }
 

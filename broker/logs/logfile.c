@@ -12,6 +12,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "gen/broker/logs/index_sql.h"
 
 enum { SEGMENT_DEFAULT = 32 << 20 };
 enum {
@@ -27,34 +28,37 @@ enum {
     QUERIES
 };
 
-static const char TABLES[] =
-    "CREATE TABLE IF NOT EXISTS segment (id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS piece (id INTEGER PRIMARY KEY, run BLOB NOT NULL, server TEXT NOT NULL, attempt "
-    "INTEGER NOT NULL,"
-    " step TEXT NOT NULL, turn INTEGER NOT NULL, stream INTEGER NOT NULL, off INTEGER NOT NULL, at INTEGER NOT NULL, "
-    "cut INTEGER NOT NULL,"
-    " segment INTEGER NOT NULL, place INTEGER NOT NULL, length INTEGER NOT NULL);"
-    "CREATE UNIQUE INDEX IF NOT EXISTS piece_where ON piece (run, attempt, step, turn, stream, off);"
-    "CREATE INDEX IF NOT EXISTS piece_run ON piece (run);"
-    "CREATE INDEX IF NOT EXISTS piece_segment ON piece (segment);";
-
+/* clang-format off */
 static const char *const SQL[QUERIES] = {
     [Q_ADD] =
-        "INSERT OR IGNORE INTO piece (run, server, attempt, step, turn, stream, off, at, cut, segment, place, length)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-    [Q_SERVER] = "SELECT server FROM piece WHERE run = ?1 LIMIT 1",
+        "INSERT OR IGNORE INTO piece "
+        "(run, server, attempt, step, turn, stream, off, at, cut, segment, place, length) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    [Q_SERVER] =
+        "SELECT server FROM piece WHERE run = ?1 LIMIT 1",
     [Q_READ] =
-        "SELECT id, attempt, step, turn, stream, off, at, cut, segment, place, length FROM piece INDEXED BY piece_run"
-        " WHERE run = ?1 AND id > ?2 ORDER BY id",
+        "SELECT id, attempt, step, turn, stream, off, at, cut, segment, place, length "
+        "FROM piece INDEXED BY piece_run "
+        "WHERE run = ?1 AND id > ?2 "
+        "ORDER BY id",
     [Q_REACHED] =
-        "SELECT sum(m) FROM (SELECT max(off + length + cut) AS m FROM piece WHERE run = ?1 GROUP BY "
-        "attempt, step, turn, stream)",
-    [Q_SEGMENT_ADD] = "INSERT OR REPLACE INTO segment VALUES (?1, ?2)",
-    [Q_SEGMENT_OLDEST] = "SELECT id, bytes FROM segment ORDER BY id LIMIT 1",
-    [Q_SEGMENT_DROP] = "DELETE FROM segment WHERE id = ?1",
-    [Q_PIECES_DROP] = "DELETE FROM piece WHERE segment = ?1",
-    [Q_SEGMENT_BYTES] = "SELECT sum(bytes), max(id) FROM segment",
+        "SELECT sum(reached) "
+        "FROM (SELECT max(off + length + cut) AS reached "
+        "      FROM piece "
+        "      WHERE run = ?1 "
+        "      GROUP BY attempt, step, turn, stream)",
+    [Q_SEGMENT_ADD] =
+        "INSERT OR REPLACE INTO segment VALUES (?1, ?2)",
+    [Q_SEGMENT_OLDEST] =
+        "SELECT id, bytes FROM segment ORDER BY id LIMIT 1",
+    [Q_SEGMENT_DROP] =
+        "DELETE FROM segment WHERE id = ?1",
+    [Q_PIECES_DROP] =
+        "DELETE FROM piece WHERE segment = ?1",
+    [Q_SEGMENT_BYTES] =
+        "SELECT sum(bytes), max(id) FROM segment",
 };
+/* clang-format on */
 
 struct logfile {
     char *folder;
@@ -102,7 +106,7 @@ static int open_index(struct logfile *f, struct error *err)
             f->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192",
             NULL, NULL, NULL);
     if (rc == SQLITE_OK)
-        rc = sqlite3_exec(f->db, TABLES, NULL, NULL, NULL);
+        rc = sqlite3_exec(f->db, index_sql, NULL, NULL, NULL);
     int result = rc == SQLITE_OK ? 0 : failed(f, "opening", err);
     bool damaged = rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB;
     if (result < 0) {
@@ -139,9 +143,9 @@ int logfile_open(struct logfile **ret, const char *folder, uint64_t most_bytes,
     f->segment_bytes = segment_bytes ? segment_bytes : SEGMENT_DEFAULT;
     int rc = file_make_dirs(folder, 0700, err);
     if (rc == 0 && (rc = open_index(f, err)) == -EAGAIN) {
-        log_warn(
-            "the index of the logs in %s was damaged and is put aside; output from before is no longer found",
-            folder);
+        log_warn("the index of the logs in %s was damaged and has been set aside; earlier output "
+                 "cannot be found any more",
+                 folder);
         rc = open_index(f, err);
     }
     sqlite3_stmt *st = rc == 0 ? statement(f, Q_SEGMENT_BYTES) : NULL;

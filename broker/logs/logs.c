@@ -76,7 +76,7 @@ static void take_data(struct logs *l, struct shell_peer *p, struct span message)
         return;
     }
     if (!is_its_run(l, p, &m))
-        log_warn("logs: '%s' sends output of a run that is not its own: dropped", p->who.name);
+        log_warn("logs: dropped output that '%s' sent for another server's run", p->who.name);
     else if (logfile_add(l->file, p->who.name, &m, &err) < 0)
         /* a log is not worth a job: the worker goes on */
         log_warn("%s; the piece is dropped", err.text);
@@ -259,7 +259,7 @@ static void hear_about(void *self, const struct store_answer *a)
     about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
     if (!rights_may_see_about(l->shell->core, p->certificate, &about)) {
         shell_error(l->shell, r->peer, r->req, REFUSAL_UNKNOWN_RUN,
-                    "no run of this id is live or in the history");
+                    "no run with this id is live or in the history");
         reader_free(l, link_of(l, r));
         return;
     }
@@ -308,7 +308,7 @@ static void take_logs(struct logs *l, struct shell_peer *p, struct span message)
     }
     if (l->n >= LOGS_READERS) {
         shell_error(l->shell, p->handle, m.req, REFUSAL_BUSY,
-                    "%u readers of logs are served; no more are taken", l->n);
+                    "%u readers of logs are being served, the limit; try again later", l->n);
         return;
     }
     struct logs_reader *r = mem_zalloc(1, sizeof *r);

@@ -1,8 +1,8 @@
 /* find.c - the run that a person means by the end of its id, by `last` or by `last-failed`.
  *
  * Live runs and parents are looked for in the core, then ended ones in the store, which has indexes
- * for it. An answer looks at QUERY_SCAN_MAX live runs and as many rows of the store at most; what is
- * left to look at is for the next page. */
+ * for it. An answer looks at QUERY_SCAN_MAX live runs and as many rows of the store at most; what
+ * is left to look at is for the next page. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +43,7 @@ static json_t *ended_row(const struct store_ended *r)
     json_set_word(o, "status", status_text(r->status));
     json_set_word(o, "name", r->job);
     if (!r->is_parent)
-        json_set_child(o, span_str(r->task), SPAN_NONE, r->index, r->try_no);
+        json_set_child(o, span_str(r->task), span_str(r->item), r->index, r->try_no);
     json_set_time(o, "at", r->called_at);
     return o;
 }

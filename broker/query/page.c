@@ -68,17 +68,23 @@ bool query_still_there(struct query *q, const struct store_answer *a)
 }
 
 /* ---- Pages of the store */
-struct store_question query_question(const struct query *q, enum store_what what)
+bool query_question(struct query *q, enum store_what what, struct store_question *ret)
 {
+    char *end;
     struct store_question ask = {.what = what,
-                                 .after = strtoull(q->after, NULL, 10),
+                                 .after = strtoull(q->after, &end, 10),
                                  .most = q->limit > q->n ? q->limit - q->n : 1};
+    if (*q->after && (*q->after < '0' || *q->after > '9' || *end)) {
+        query_refuse(q, REFUSAL_BAD_ARGUMENT, QUERY_NO_CURSOR);
+        return false;
+    }
     strcpy(ask.filter.principal, q->principal);
     ask.filter.parent = q->parent;
     ask.filter.status = q->status;
     ask.filter.since = q->since;
     ask.filter.until = q->until;
-    return ask;
+    *ret = ask;
+    return true;
 }
 
 void query_hear_page(struct query *q, const struct store_answer *a,

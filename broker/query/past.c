@@ -20,7 +20,7 @@ static json_t *ended_json(const struct store_ended *r)
     json_set_word(o, "address", r->address);
     json_set_word(o, "key", r->key);
     json_set_id(o, "parent", &r->parent);
-    json_set_child(o, span_str(r->task), SPAN_NONE, r->index, r->try_no);
+    json_set_child(o, span_str(r->task), span_str(r->item), r->index, r->try_no);
     json_set_word(o, "server", r->server);
     if (r->attempt)
         json_set_number(o, "attempt", r->attempt);
@@ -41,7 +41,9 @@ static void hear_history(void *self, const struct store_answer *a)
 
 void query_history(struct query *q)
 {
-    struct store_question ask = query_question(q, STORE_HISTORY);
+    struct store_question ask;
+    if (!query_question(q, STORE_HISTORY, &ask))
+        return;
     strcpy(ask.filter.job, q->job);
     strcpy(ask.filter.server, q->server);
     strcpy(ask.filter.address, q->address);
@@ -122,7 +124,7 @@ static void hear_run(void *self, const struct store_answer *a)
         return;
     about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
     if (!rights_may_see_about(q->shell->core, q->who, &about)) {
-        query_refuse(q, REFUSAL_UNKNOWN_RUN, "no run of this id is live or in the history");
+        query_refuse(q, REFUSAL_UNKNOWN_RUN, "no run with this id is live or in the history");
         return;
     }
     json_t *o = head_of(q, &about), *records = json_array();
@@ -141,7 +143,7 @@ void query_run(struct query *q)
 {
     struct store_question ask = {.what = STORE_RECORDS, .run = q->run, .most = STORE_PAGE_MAX};
     if (id_is_zero(q->run))
-        query_refuse(q, REFUSAL_BAD_ARGUMENT, "`run` must be given in where");
+        query_refuse(q, REFUSAL_BAD_ARGUMENT, "`where` must name a `run`");
     else
         store_ask(q->shell->store, &ask, hear_run, q);
 }

@@ -90,10 +90,11 @@ static int check_state(const char *state, struct error *err)
         if (strcmp(state, words[i]) == 0)
             return 0;
     }
-    return error_set(err, -EINVAL,
-                     "unknown state '%s'%s (waiting, parked, handed_over, running, "
-                     "out_of_contact, cancelling, held, ended)",
-                     state, suggest_hint(state, words, hint));
+    suggest_hint(state, words, hint);
+    return error_set(err, -EINVAL, "unknown state '%s'%s", state,
+                     *hint ? hint
+                           : " (waiting, parked, handed_over, running, out_of_contact, cancelling, "
+                             "held, ended)");
 }
 
 static int take_text(struct query *q, bool run_is_text, struct span key, struct span v,

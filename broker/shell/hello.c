@@ -18,12 +18,11 @@ static enum refusal judge_brought(const struct hash *key, const struct certifica
 {
     if (hash_eq(&c->transport_key, key) && have)
         return REFUSAL_NONE;
-    error_set(
-        why, -EACCES,
-        have
-            ? "the certificate of '%s' is for another key than this session's"
-            : "the certificate of '%s' has not been enrolled: join first (lbworker join, lbsubmit join)",
-        c->name);
+    error_set(why, -EACCES,
+              have ? "the certificate of '%s' is for another key than this session's"
+                   : "the certificate of '%s' has not been enrolled: join first "
+                     "(lbworker join, lbsubmit join)",
+              c->name);
     return REFUSAL_UNKNOWN_PRINCIPAL;
 }
 
@@ -57,9 +56,9 @@ static enum refusal find_certificate(struct shell *sh, const struct hash *key,
         return take_brought(sh, key, m->certificate, have, ret, why);
     if ((*ret = have))
         return REFUSAL_NONE;
-    error_set(
-        why, -EACCES,
-        "the key has no certificate here and HELLO brings none; join first (lbworker join, lbsubmit join)");
+    error_set(why, -EACCES,
+              "this key has no certificate here and HELLO brings none: join first "
+              "(lbworker join, lbsubmit join)");
     return REFUSAL_UNKNOWN_PRINCIPAL;
 }
 
@@ -71,10 +70,10 @@ static enum refusal judge(const struct shell *sh, const struct certificate *c, s
         return REFUSAL_REVOKED;
     }
     if (c->not_after && c->not_after <= loop_now_wall(sh->loop)) {
-        error_set(
-            why, -EACCES,
-            "the certificate of '%s' has ended; an administrator can run: lbctl certificates renew %s",
-            c->name, c->name);
+        error_set(why, -EACCES,
+                  "the certificate of '%s' has expired; an administrator can run: "
+                  "lbctl certificates renew %s",
+                  c->name, c->name);
         return REFUSAL_EXPIRED_CERTIFICATE;
     }
     if (c->role == ROLE_BUILDER || c->role == ROLE_BROKER) {
@@ -95,7 +94,7 @@ enum refusal hello_still_good(const struct shell *sh, const struct shell_peer *p
     }
     if (c && c->not_after && c->not_after <= loop_now_wall(sh->loop)) {
         *ret_text =
-            "the certificate has ended; an administrator can renew it: lbctl certificates renew";
+            "the certificate has expired; an administrator can renew it: lbctl certificates renew";
         return REFUSAL_EXPIRED_CERTIFICATE;
     }
     return REFUSAL_NONE;
@@ -131,9 +130,10 @@ enum refusal hello_take(void *shell, uint64_t handle, const struct hash *key, co
     if (wire_decode(&m_hello_schema, hello, true, &m, why) < 0)
         return REFUSAL_MALFORMED;
     if (m.major != PROTO_MAJOR) {
-        error_set(why, -EPROTO,
-                  "protocol %llu is spoken there and %d here; install the same version of Longboat",
-                  (unsigned long long)m.major, PROTO_MAJOR);
+        error_set(
+            why, -EPROTO,
+            "the peer speaks protocol %llu, this broker %d; install the same version of Longboat",
+            (unsigned long long)m.major, PROTO_MAJOR);
         return REFUSAL_VERSION;
     }
     bool invited =

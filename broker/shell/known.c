@@ -195,7 +195,7 @@ static void take_certificate(struct known *k, const char *path, struct span byte
 {
     struct error err = {0};
     if (known_add(k, bytes, now, NULL, NULL, &err) < 0) {
-        error_prefix(&err, "%s is passed over", path);
+        error_prefix(&err, "%s is ignored", path);
         warn(err.text);
     }
 }
@@ -253,7 +253,7 @@ static int keep(struct known *k, struct span bytes, int64_t now, const struct in
     if (rc == 0 && i->invitation.expires <= now)
         rc = error_set(err, -ETIME,
                        "the invitation of '" SPAN_FMT
-                       "' has ended; make a new one with lbctl invite",
+                       "' has expired; make a new one with lbctl invite",
                        SPAN_ARG(i->invitation.name));
     else if (rc == 0 && is_used(k, &i->invitation))
         rc = error_set(err, -EALREADY,
@@ -304,7 +304,7 @@ static void take_invitation(struct known *k, const char *path, struct span bytes
     if (rc == -ETIME || rc == -EALREADY)
         unlink(path);
     else if (rc < 0) {
-        error_prefix(&err, "%s is passed over", path);
+        error_prefix(&err, "%s is ignored", path);
         warn(err.text);
     }
 }

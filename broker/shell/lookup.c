@@ -103,11 +103,11 @@ static void hear_run(void *self, const struct store_answer *a)
     else if (may && l->req && about.is_parent)
         shell_error(
             l->shell, l->peer, l->req, REFUSAL_STATE,
-            "run %s is a parent that has not ended: its children and its events can be followed",
+            "run %s is a parent that has not ended; follow its children or its events instead",
             id_format(l->run, text));
     else if (p && l->req)
         shell_error(l->shell, l->peer, l->req, REFUSAL_UNKNOWN_RUN,
-                    "no run %s is live or in the history", id_format(l->run, text));
+                    "run %s is neither live nor in the history", id_format(l->run, text));
     buf_free(&outcome);
     lookup_free(l);
 }
@@ -177,8 +177,8 @@ static void has_no_call(const struct lookup *l)
         return;
     }
     log_error(
-        "the store lacks record %llu, the call of run %s, which is live: the store cannot be relied on, this process "
-        "ends; lbbroker check says more, a backup may be put back",
+        "record %llu, the call of live run %s, is missing from the store, which cannot be relied "
+        "on: the broker stops. Run lbbroker check, or put a backup back",
         (unsigned long long)l->lsn, id_format(l->run, id));
     log_flush(1);
     _exit(EXIT_STORE);

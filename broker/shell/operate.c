@@ -113,7 +113,7 @@ void operate_take(struct shell *sh, struct shell_peer *p, struct span message)
     }
     if (what < 0) {
         shell_error(sh, p->handle, m.req, REFUSAL_BAD_ARGUMENT,
-                    "no verb '" SPAN_FMT
+                    "unknown verb '" SPAN_FMT
                     "' (drain, undrain, forget, release, invite, revoke, renew, backup, check)",
                     SPAN_ARG(m.verb));
         return;

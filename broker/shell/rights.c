@@ -94,7 +94,7 @@ static enum rights_verdict only_ones_own(struct rights_judging *j, struct span c
 {
     if (span_eq_str(caller, j->who->name))
         return RIGHTS_ALLOWED;
-    error_set(j->err, -EACCES, "it was signed by '" SPAN_FMT "' and sent by '%s'", SPAN_ARG(caller),
+    error_set(j->err, -EACCES, "signed by '" SPAN_FMT "' but sent by '%s'", SPAN_ARG(caller),
               j->who->name);
     return denied(j, REFUSAL_DENIED);
 }
