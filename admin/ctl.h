@@ -105,7 +105,7 @@ const char *ctl_took(json_t *row, const char *from, const char *to);
 const char *ctl_zoned(const char *title);
 /* Enough of a "blake2b:..." for people: 12 digits. */
 const char *ctl_hash(json_t *row, const char *key);
-/* "nightly/load[orders]", without the parent's name if `bare`; "" if it is no child. */
+/* "nightly/load[orders]", without the parent's name if `bare`; nothing if it is not a child. */
 void ctl_child(json_t *row, bool bare, struct buf *out);
 /* How many digits tell the ids apart that stand under `key` in an array of rows. */
 unsigned ctl_id_digits(json_t *rows, const char *key);

@@ -1,11 +1,11 @@
-/* ctl_certificates.c - lbctl certificates list | revoke | renew: who is known, who counts no more,
- * who may do something else.
+/* ctl_certificates.c - lbctl certificates list | revoke | renew: who is known, who is locked out,
+ * who gets other grants.
  *
- * Revoking signs the next number of the revocation list. The list that it follows lies beside our
- * key; where another administrator has revoked since, the broker's is newer, which comes with each
- * session. Renewing signs a new certificate for the same key, with other grants or pools; its
- * holder is handed it with the next session. Who did it, to whom and why is kept as an event:
- * neither a list nor a certificate says it. */
+ * Revoking signs the next number of the revocation list. The list before it lies beside our key;
+ * if another administrator has revoked since, the broker's, which comes with each session, is
+ * newer. Renewing signs a new certificate for the same key, with other grants or pools; its holder
+ * receives it with the next session. Neither a list nor a certificate says who did it and why, so
+ * the reason is kept as an event. */
 #include "admin/ctl.h"
 
 #include <errno.h>
@@ -25,9 +25,9 @@
 static const struct option_row rows[] = {
     {"grant", 'g', OPTION_LIST, NULL, 0, 0, false, "'VERB JOB@ADDRESS'",
      "renew: add this grant; may be repeated"},
-    {"only", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "renew: the grants given here and no others"},
+    {"only", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "renew: these grants and no others"},
     {"valid", 0, OPTION_DURATION, "730d", 3600000, INT64_MAX, false, "TIME",
-     "renew: life of the new certificate"},
+     "renew: validity of the new certificate"},
     {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
     CTL_UTC_ROW,
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "list: one JSON object a line"},
@@ -90,7 +90,7 @@ static int list(char **argv, bool as_json)
     return code;
 }
 
-/* What both revoke and renew work with. */
+/* What revoke and renew share. */
 struct office {
     char **argv;
     struct client_config config;
@@ -151,8 +151,7 @@ static int office_open(struct office *o, const char *name)
     return rc < 0 ? rc : find_subject(o, name);
 }
 
-/* ---- Revoking: every certificate of the name that still counts, for a renewed one has older
-   brothers. */
+/* ---- Revoking: every valid certificate of the name; a renewed one leaves older ones behind. */
 
 struct serials {
     const char *name;

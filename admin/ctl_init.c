@@ -76,7 +76,7 @@ static void addresses(struct buf *out, const char *key, const char *const *items
         buf_printf(out, "  - \"%s\"\n", items[i]);
 }
 
-/* A wrong address would be in every token, and nobody could mend it there. */
+/* A wrong address would be in every token, where it cannot be mended. */
 static int check_addresses(const struct option_values *v, const char *name, bool port_free,
                            struct error *err)
 {
@@ -101,8 +101,8 @@ static int check_counts(const struct option_values *v, struct error *err)
                : error_set(err, -EINVAL, "too many addresses; the limit is %d", CLIENT_BROKERS_MAX);
 }
 
-/* Where others find what listens here: 0.0.0.0, :: and * are every address of this host, so it is
- * called by its name. Yours to free. */
+/* Where others reach what listens here: 0.0.0.0, :: and * are every address of this host, so its
+ * name is used. Yours to free. */
 static char *reached_at(const char *listen)
 {
     static const char *const every[] = {"0.0.0.0", "[::]", "*"};
@@ -146,8 +146,8 @@ struct file_of {
     struct span content;
 };
 
-/* Nothing is written if anything of it is there: two clusters in one folder would be a mess nobody
-   can take apart. */
+/* Nothing is written if any of the files exists: two clusters in one folder could not be told
+ * apart. */
 static int refuse_old_files(struct work *w, const struct file_of *files, size_t n)
 {
     char path[PATHS_MAX];

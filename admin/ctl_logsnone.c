@@ -123,7 +123,7 @@ int ctl_logs_none(char **argv, json_t *row, const char *step)
     }
     if (*step && !known) {
         fprintf(stderr, "%s: %s has no step '%s'%s%s%s\n", argv[0], ctl_text(row, "job"), step,
-                names.n ? " (steps: " : " that has begun", buf_str(&names), names.n ? ")" : "");
+                names.n ? " (steps: " : " that has started", buf_str(&names), names.n ? ")" : "");
         code = EXIT_ASKED_WRONGLY;
     } else if (isatty(STDERR_FILENO) == 1) {
         fprintf(stderr, "no output\n");

@@ -95,7 +95,7 @@ static void show_pairs(struct show *s, const char *label, json_t *object)
     }
 }
 
-/* What one answer of the broker has no room for is named, so that nobody takes it for nothing. */
+/* What one answer of the broker has no room for is named: it is not empty. */
 static void show_left_out(struct show *s, json_t *run)
 {
     struct buf text = {0};
@@ -123,7 +123,7 @@ static char *texts_of(json_t *array, const char *between)
     return all;
 }
 
-/* The command as one would type it. */
+/* The command as a shell would take it. */
 static char *command_of(json_t *argv)
 {
     struct buf text = {0};

@@ -25,7 +25,7 @@ int pkg_fail(char **argv, int code, const struct error *err);
    1. */
 int pkg_code(int rc);
 
-/* "<etc>/keys/builder.key" and the like; yours to free. NULL: it has said why. */
+/* A path below the configuration: "<etc>/keys/builder.key". Yours to free. NULL: it has said why. */
 char *pkg_config_path(char **argv, const char *below);
 
 /* The keys that may have signed: of --key FILE, else --signers FILE, else etc/trust/signers, else
@@ -33,7 +33,7 @@ char *pkg_config_path(char **argv, const char *below);
 int pkg_trusted(char **argv, const char *key, const char *signers, struct minisign_public **ret,
                 size_t *ret_n);
 
-/* One line of stdout or a sentence; the reader of a pipe that went away is no failure. */
+/* Writes to stdout; on failure says why. A pipe whose reader has gone away is not a failure. */
 int pkg_print(char **argv, const struct buf *out);
 
 #endif

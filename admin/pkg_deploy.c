@@ -113,7 +113,7 @@ static int upload(struct deploy *d, struct error *err)
         }
         was = offset;
         rc = put(d, &offset, span_of(block, n), err);
-        stuck = offset > was ? 0 : stuck + 1; /* it may have begun anew, once */
+        stuck = offset > was ? 0 : stuck + 1; /* it may have started over, once */
         if (rc == 0 && stuck > 3)
             rc = error_set(err, -EIO, "the broker's depot takes no more of '%s'", d->archive);
         if (rc == 0)

@@ -135,7 +135,7 @@ static void show_text(const struct shown *s, bool files, struct buf *out)
         line(out, "description", m->description);
     line(out, "hash", package_hash_format(&s->hash, hash));
     line(out, "size", size_format((int64_t)s->size, size));
-    line(out, "signed by", *s->signer ? s->signer : "nobody (lbpkg sign)");
+    line(out, "signed by", *s->signer ? s->signer : "no one yet; run lbpkg sign");
     line(out, "subsystem", m->subsystem);
     line(out, "entry", m->entry);
     show_parameters("parameters", m->parameters, m->n_parameters, out);

@@ -18,8 +18,8 @@
 
 enum {
     ASK_MS = 300,      /* between two looks */
-    TROUBLE_MS = 5000, /* trouble that has lasted so long is the result */
-    AWAY_MS = 10000    /* so has a server that is away */
+    TROUBLE_MS = 5000, /* trouble that lasts this long is final */
+    AWAY_MS = 10000    /* so is an absence of this length */
 };
 
 #define ON_ITS_WAY "on its way" /* what a worker attests for a package that it is fetching */
@@ -39,7 +39,7 @@ struct deploy_wait {
     char hash[PACKAGE_HASH_TEXT];
     struct wait_server *servers;
     size_t n;
-    int64_t begun;
+    int64_t began_at;
     bool json;
     char **argv;
 };
@@ -106,12 +106,12 @@ static void print(struct deploy_wait *w, struct wait_server *s, int64_t now)
         json_escape(&out, span_str(s->name));
         buf_printf(&out,
                    ",\"result\":\"%s\",\"hash\":\"%s\",\"took_ms\":%lld,\"text\":", words[s->fate],
-                   w->hash, (long long)(now - w->begun));
+                   w->hash, (long long)(now - w->began_at));
         json_escape(&out, span_str(text));
         buf_add_str(&out, "}\n");
     } else {
         buf_printf(&out, "%-16s %s%-9s%s %s", s->name, term_on(&t, moods[s->fate]), words[s->fate],
-                   term_off(&t, moods[s->fate]), duration_format(now - w->begun, took));
+                   term_off(&t, moods[s->fate]), duration_format(now - w->began_at, took));
         buf_add_str(&out, *text ? "  " : "");
         term_safe(&out, span_str(text));
         buf_add_str(&out, "\n");
@@ -121,7 +121,7 @@ static void print(struct deploy_wait *w, struct wait_server *s, int64_t now)
     s->printed = true;
 }
 
-/* True: nobody is waited for any more. */
+/* True: every server has its result. */
 static bool look(struct deploy_wait *w, bool last)
 {
     int64_t now = clock_boot_ms();
@@ -143,7 +143,7 @@ static bool never(void *self)
 
 int deploy_wait(struct deploy *d, int64_t timeout_ms, bool json, char **argv)
 {
-    struct deploy_wait w = {.d = d, .begun = clock_boot_ms(), .json = json, .argv = argv};
+    struct deploy_wait w = {.d = d, .began_at = clock_boot_ms(), .json = json, .argv = argv};
     struct error err = {0};
     int code = EXIT_DONE;
     package_hash_format(&d->hash, w.hash);
@@ -153,7 +153,7 @@ int deploy_wait(struct deploy *d, int64_t timeout_ms, bool json, char **argv)
             code = pkg_fail(argv, EXIT_REFUSED, &err);
             break;
         }
-        bool late = clock_boot_ms() - w.begun >= timeout_ms;
+        bool late = clock_boot_ms() - w.began_at >= timeout_ms;
         over = look(&w, late) || late;
         if (!over)
             longboat_wait(d->lb, never, NULL, ASK_MS, NULL);

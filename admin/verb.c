@@ -63,8 +63,8 @@ static void begin_output(void)
     stdout = out;
 }
 
-/* What was printed must have arrived: a listing that lacks its end, or an invitation that nobody
- * has, is not done. The reader of a pipe that went away has what it wanted. */
+/* What was printed must have arrived: half a listing, or an invitation lost, is not success. The
+ * reader of a pipe that went away has what it wanted. */
 static int end_output(const char *program, int rc)
 {
     struct pollfd out = {.fd = STDOUT_FILENO};

@@ -45,7 +45,7 @@ struct option_row {
     const char *name; /* without the dashes */
     char letter;      /* 0: none */
     enum option_type type;
-    const char *def;      /* as one would write it; NULL: none (0, NULL, no items) */
+    const char *def;      /* as a user writes it; NULL: none (0, NULL, no items) */
     int64_t min, max;     /* of numbers; both 0: no range; max INT64_MAX: no upper bound */
     bool in_config;       /* may stand in the configuration file */
     const char *argument; /* "FILE" in --help; NULL for flags */

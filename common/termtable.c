@@ -230,17 +230,17 @@ static void print_row(const struct term_table *t, const struct term *term, const
     bool more = true;
     while (more) {
         more = false;
-        bool begun = false;
+        bool first = true;
         for (size_t i = 0; i < t->n; i++) {
             if (!widths[i])
                 continue;
             take_line(&texts[i], t->columns[i].how & TERM_WRAP, widths[i], &part);
-            spaces(out, begun ? GAP : 0);
+            spaces(out, first ? 0 : GAP);
             const bool pad = i + 1 < t->n || t->columns[i].how & TERM_RIGHT;
             print_part(out, term, buf_span(&part), moods[i], pad ? widths[i] : 0,
                        t->columns[i].how & TERM_RIGHT);
             more |= texts[i].n > 0;
-            begun = true;
+            first = false;
         }
         buf_add_str(out, "\n");
     }

@@ -79,8 +79,8 @@ static void say(const char *sentence, const char *more)
     buf_free(&line);
 }
 
-/* Says once that the broker is away, and once that it is back: else nobody could tell it from a
-   quiet night. */
+/* Says once that the broker is away, and once that it is back: silence would look like a quiet
+ * night. */
 static void on_watch(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct monitor *m = arg;
@@ -133,7 +133,7 @@ static bool print(void *self, uint64_t seq, struct span json)
     bool ok = fwrite(out.p, 1, out.n, stdout) == out.n && fflush(stdout) == 0;
     m->unwritten = ok ? 0 : errno;
     buf_free(&out);
-    return ok; /* whoever reads us is gone, or the disk is full: end */
+    return ok; /* our reader is gone, or the disk is full: end */
 }
 
 /* A time for *ret_since, or an event's number for *ret_after. */

@@ -25,7 +25,7 @@ struct event_line {
 /* Appends the line with its line feed; what came from outside is made safe. */
 void line_of_event(struct event_line *l, const json_t *event, struct buf *out);
 
-/* Has a day begun since the event before? Then *out gets it ("2026-11-21, times in CET"). */
+/* Is this event of another day than the one before? Then *out gets "2026-11-21, times in CET". */
 bool line_new_day(struct event_line *l, const json_t *event, struct buf *out);
 
 #endif
