@@ -57,7 +57,11 @@ block() {
         return
         ;;
     until)
-        await "line $line prints what the page says" printed "$host" "$file" "$prints" "$got"
+        await "line $line, on $host, prints what the page says" \
+            printed "$host" "$file" "$prints" "$got" || {
+            cat "$got"
+            return 1
+        }
         return
         ;;
     esac
