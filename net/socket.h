@@ -60,7 +60,8 @@ bool net_socket_writable(struct net_socket *s);
     X(NONE, "nothing has happened") \
     X(UNREACHABLE, "nobody answers") \
     X(BROKEN_OFF, \
-      "the other end broke off the handshake; is it the broker, and has it still the key that is pinned?") \
+      "handshake aborted by the other end; is it the broker, and does it still have the pinned " \
+      "key?") \
     X(REFUSED, "the other end does not know our key") \
     X(CONNECTED, "the handshake is done") \
     X(LOST, "the connection was lost")

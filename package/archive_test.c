@@ -173,7 +173,7 @@ static void what_a_package_cannot_hold_is_refused_with_its_place(void **state)
     expect_problem(folder, "'data/EMPTY' and 'data/empty' differ only in upper and lower case");
     unlink(AT("data/EMPTY"));
     put(folder, "data/\xff", "", 0644);
-    expect_problem(folder, "a path is not in UTF-8");
+    expect_problem(folder, "a path is not UTF-8");
     unlink(AT("data/\xff"));
     put(folder, "data/a\nb", "", 0644);
     expect_problem(folder, "control characters");
@@ -224,7 +224,7 @@ static void what_is_no_package_is_told_from_one(void **state)
     struct manifest m;
     put(*state, "text", "hello", 0644);
     assert_true(archive_manifest(testing_path(state, "text"), &m, NULL, &err) < 0);
-    assert_contains(err.text, "is no package");
+    assert_contains(err.text, "is not a package");
     assert_true(archive_manifest(testing_path(state, "none"), &m, NULL, &err) < 0);
     assert_true(archive_manifest(*state, &m, NULL, &err) < 0);
 }

@@ -86,7 +86,8 @@ static void a_package_that_cannot_be_used_says_why_and_is_not_found(void **state
     assert_int_equal(mkdir(testing_path(state, "store/.unpack-x"), 0700), 0); /* none of ours */
     must(installed_open(testing_path(state, "store"), &s, &err));
     assert_non_null(installed_at(s, 0));
-    assert_contains(installed_at(s, 0)->trouble, "holds another package than its name says");
+    assert_contains(installed_at(s, 0)->trouble,
+                    "holds a package other than the one that it is named after");
     assert_null(installed_at(s, 1));
     assert_int_equal(installed_find(s, "extract", &p, &err), -ENOENT);
     installed_close(&s);

@@ -172,7 +172,7 @@ static void a_signer_who_is_not_trusted_is_refused(void **state)
     unlink(testing_path(state, "signers"));
     refused(state, "this server trusts no builder");
     unlink(testing_path(state, "p.lbp.minisig"));
-    refused(state, "an unsigned package is not installed");
+    refused(state, "an unsigned package cannot be installed");
 }
 
 static void a_signature_for_another_package_name_or_version_is_refused(void **state)
@@ -180,9 +180,9 @@ static void a_signature_for_another_package_name_or_version_is_refused(void **st
     struct hash hash;
     made(state, &hash);
     sign_as(testing_path(state, "p.lbp"), "other", "1.2.0", testing_path(state, "signers"));
-    refused(state, "the package says it is extract 1.2.0");
+    refused(state, "but the package is extract 1.2.0");
     sign_as(testing_path(state, "p.lbp"), "extract", "1.2.1", testing_path(state, "signers"));
-    refused(state, "the package says it is extract 1.2.0");
+    refused(state, "but the package is extract 1.2.0");
     put(*state, "p.lbp.minisig", "nonsense", 0644);
     refused(state, "the signature is malformed");
 }

@@ -58,7 +58,7 @@ static void a_file_without_keys_is_refused(void **state)
     assert_int_equal(anchors_load(path, "test", &anchors, &err), -ENOENT);
     assert_int_equal(file_write_atomic(path, span_str("# nobody\n"), 0644, NULL), 0);
     assert_int_equal(anchors_load(path, "test", &anchors, &err), -ENODATA);
-    assert_contains(err.text, "nobody could be trusted");
+    assert_contains(err.text, "no one could be trusted");
 }
 
 int main(void)

@@ -152,13 +152,13 @@ static void each_wrong_field_has_its_own_refusal(void **state)
     BROKEN(BAD_SIGNATURE, "not by key", key = 'x');
     BROKEN(BAD_SIGNATURE, "'bert'", signer = "bert");
     BROKEN(BAD_SIGNATURE, "serial 8", serial = 8);
-    BROKEN(BAD_SIGNATURE, "'bert' calls", c.caller = span_str("bert"));
+    BROKEN(BAD_SIGNATURE, "names 'bert' as its caller", c.caller = span_str("bert"));
     BROKEN(UNKNOWN_PRINCIPAL, "this is 'test'", c.cluster = span_str("other"));
-    BROKEN(MALFORMED, "good name", c.cluster = span_str(""));
-    BROKEN(MALFORMED, "good name", c.caller = span_str("all"));
+    BROKEN(MALFORMED, "invalid name", c.cluster = span_str(""));
+    BROKEN(MALFORMED, "invalid name", c.caller = span_str("all"));
     BROKEN(MALFORMED, "no key", c.key = span_str(""));
-    BROKEN(MALFORMED, "name of a job", c.job = span_str("../x"));
-    BROKEN(MALFORMED, "good address", c.address = span_str("*"));
+    BROKEN(MALFORMED, "is not a job name", c.job = span_str("../x"));
+    BROKEN(MALFORMED, "is not an address", c.address = span_str("*"));
     BROKEN(MALFORMED, "hash of its job", c.pin_latest = true);
     BROKEN(MALFORMED, "hash of its job", memset(&c.job_hash, 0, 32));
     BROKEN(NONE, "", memset(&c.job_hash, 0, 32); c.pin_latest = true);
@@ -227,19 +227,19 @@ static void what_would_be_refused_is_not_signed(void **state)
         assert_contains(err.text, why); \
         assert_int_equal(out.n, 0); \
     } while (0)
-    BROKEN("name of a job", c.job = span_str("Load"));
+    BROKEN("is not a job name", c.job = span_str("Load"));
     BROKEN("no end", c.expires = 0);
     BROKEN("key of 201 bytes", c.key = span_of(large, LIMIT_KEY + 1));
     BROKEN("parameters", c.parameters = wire_list_from(&items, 1));
     BROKEN("priority 10", c.priority = 10);
-    BROKEN("beyond its limit", c.try_no = LIMIT_TRIES + 1);
+    BROKEN("exceeds its limit", c.try_no = LIMIT_TRIES + 1);
     BROKEN("as_of", c.as_of = span_str("yesterday"));
     BROKEN("as_of", c.as_of = span_of(large, LIMIT_SHORT + 1));
-    BROKEN("beyond its limit", c.task = span_of(large, LIMIT_NAME + 1));
+    BROKEN("exceeds its limit", c.task = span_of(large, LIMIT_NAME + 1));
     buf_clear(&items);
     value_add_str(&items, span_str("p"));
     value_add_str(&items, span_of(large, LIMIT_PARAMETERS - 16));
-    BROKEN("too large", c.parameters = wire_list_from(&items, 1);
+    BROKEN("the limit is", c.parameters = wire_list_from(&items, 1);
            c.semaphores = wire_list_from(&many, LIMIT_POOLS));
 #undef BROKEN
     mem_free(&large);

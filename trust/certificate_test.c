@@ -206,20 +206,20 @@ static void each_wrong_field_has_its_own_refusal(void **state)
         draft_end(&f); \
     } while (0)
     BROKEN(UNKNOWN_PRINCIPAL, "this is 'test'", f.d.cluster = span_str("other"));
-    BROKEN(MALFORMED, "no good name", f.d.name = span_str("Wh1"));
-    BROKEN(MALFORMED, "no good name", f.d.name = span_str(""));
-    BROKEN(MALFORMED, "no good name", f.d.name = span_str("all"));
-    BROKEN(MALFORMED, "no role", f.d.role = span_str("king"));
+    BROKEN(MALFORMED, "is not a name", f.d.name = span_str("Wh1"));
+    BROKEN(MALFORMED, "is not a name", f.d.name = span_str(""));
+    BROKEN(MALFORMED, "is not a name", f.d.name = span_str("all"));
+    BROKEN(MALFORMED, "is not a role", f.d.role = span_str("king"));
     BROKEN(MALFORMED, "serial 0", f.d.serial = 0);
     BROKEN(MALFORMED, "which only servers have", f.d.role = span_str("caller"));
-    BROKEN(MALFORMED, "name of a pool", draft_lists(&f, all, 1, NULL, 0));
+    BROKEN(MALFORMED, "is not a pool name", draft_lists(&f, all, 1, NULL, 0));
     BROKEN(MALFORMED, "own name", draft_lists(&f, own, 1, NULL, 0));
     BROKEN(MALFORMED, "twice", draft_lists(&f, twice, 2, NULL, 0));
     BROKEN(MALFORMED, "grant 'call'", draft_lists(&f, NULL, 0, bad, 1));
     BROKEN(MALFORMED, "Ed25519", f.d.sign_key = zero);
     BROKEN(MALFORMED, "does not belong", f.d.transport_key = other);
     BROKEN(MALFORMED, "does not belong", f.d.sign_key = key_of('x').sign);
-    BROKEN(MALFORMED, "lacks its seal key", f.d.seal_key = zero);
+    BROKEN(MALFORMED, "has no seal key", f.d.seal_key = zero);
     BROKEN(MALFORMED, "has a seal key", draft_lists(&f, NULL, 0, NULL, 0);
            f.d.role = span_str("caller"));
     BROKEN(MALFORMED, "makes none", f.d.role = span_str("broker"); f.d.pools.count = 0;
@@ -256,16 +256,16 @@ static void an_invited_certificate_stays_within_its_invitation(void **state)
         draft_end(&f); \
     } while (0)
     BROKEN(NONE, "", (void)administrator);
-    BROKEN(DENIED, "rests on an invitation", f.d.name = span_str("wh2"));
-    BROKEN(DENIED, "rests on an invitation", f.d.serial = 9);
-    BROKEN(DENIED, "rests on an invitation", f.d.role = span_str("administrator");
+    BROKEN(DENIED, "is based on an invitation", f.d.name = span_str("wh2"));
+    BROKEN(DENIED, "is based on an invitation", f.d.serial = 9);
+    BROKEN(DENIED, "is based on an invitation", f.d.role = span_str("administrator");
            f.d.pools.count = 0; f.d.pools.items = SPAN_NONE;
            memset(&f.d.seal_key, 0, sizeof f.d.seal_key));
-    BROKEN(DENIED, "takes pool 'more'", draft_lists(&f, pools, 3, grants, 1));
-    BROKEN(DENIED, "takes grant 'call *@all'", draft_lists(&f, pools, 2, grants, 2));
+    BROKEN(DENIED, "claims pool 'more'", draft_lists(&f, pools, 3, grants, 1));
+    BROKEN(DENIED, "claims grant 'call *@all'", draft_lists(&f, pools, 2, grants, 2));
     BROKEN(NONE, "", draft_lists(&f, pools, 1, NULL, 0)); /* less is fine */
     BROKEN(DENIED, "last longer", f.d.not_after++);
-    BROKEN(EXPIRED_CERTIFICATE, "had ended", f.d.not_before = NOW + 1);
+    BROKEN(EXPIRED_CERTIFICATE, "after its invitation expired", f.d.not_before = NOW + 1);
     BROKEN(NONE, "", f.d.not_before = NOW);
     BROKEN(BAD_SIGNATURE, "not by key", f.signer = key_of('x'));
     BROKEN(BAD_SIGNATURE, "not by key", f.signer = key_of('A')); /* one way, not two */
@@ -273,7 +273,7 @@ static void an_invited_certificate_stays_within_its_invitation(void **state)
     /* the one-time key cannot invite */
     BROKEN(BAD_SIGNATURE, "no administrator", administrator = 'o');
     BROKEN(UNKNOWN_PRINCIPAL, "this is 'test'", f.i.cluster = span_str("other"));
-    BROKEN(MALFORMED, "no good name", f.i.name = span_str("all"));
+    BROKEN(MALFORMED, "is not a name", f.i.name = span_str("all"));
 #undef BROKEN
 }
 
@@ -351,12 +351,12 @@ static void what_would_be_refused_is_not_made(void **state)
         assert_contains(err.text, why); \
         assert_int_equal(out.n, 0); \
     } while (0)
-    BROKEN("no good name", o.name = "Anna");
+    BROKEN("is not a name", o.name = "Anna");
     BROKEN("longer than", o.name = long_name);
     BROKEN("longer than", o.cluster = long_name);
     BROKEN("grant 'call'", o.grants = bad; o.n_grants = 1);
     BROKEN("longer than", o.pools = (const char *const[]){long_name}; o.n_pools = 1);
-    BROKEN("too many", o.grants = many; o.n_grants = LIMIT_GRANTS + 1);
+    BROKEN("129 grant entries; the limit is 128", o.grants = many; o.n_grants = LIMIT_GRANTS + 1);
     BROKEN("Ed25519", memset(&o.sign_key, 0, 32));
     BROKEN("serial 0", o.serial = 0);
     BROKEN("ends before", o.not_after = 1);
@@ -377,7 +377,7 @@ static void without_an_invitation_nothing_is_made_by_one(void **state)
     assert_int_equal(
         certificate_make_by_invitation(&o, &k, span_of(large, LIMIT_CERTIFICATE + 1), &out, &err),
         -EINVAL);
-    assert_contains(err.text, "larger than");
+    assert_contains(err.text, "the limit is");
     assert_int_equal(out.n, 0);
     mem_free(&large);
 }

@@ -114,7 +114,7 @@ static void a_point_that_is_no_key_is_refused(void **state)
     struct buf out = {0};
     struct error err = {0};
     assert_int_equal(seal_value(&context, &zero, span_str("hush"), &out, &err), -EINVAL);
-    assert_contains(err.text, "no seal key");
+    assert_contains(err.text, "not a seal key");
     assert_int_equal(out.n, 0);
     buf_free(&out);
 }
