@@ -67,7 +67,7 @@ char *pkg_config_path(char **argv, const char *below)
 static int load(char **argv, const char *path, struct minisign_public **ret, size_t *ret_n)
 {
     struct error err = {0};
-    int rc = signers_load(path, ret, ret_n, &err);
+    int rc = signature_load_signers(path, ret, ret_n, &err);
     if (rc == 0 && *ret_n == 0) {
         mem_free(ret);
         rc = error_set(&err, -EINVAL, "'%s' holds no public key of a builder", path);

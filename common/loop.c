@@ -14,7 +14,7 @@
 /* more stay with the kernel for the next turn: timers and turn_end get their share */
 enum { EVENTS_A_TURN = 256 };
 
-struct slot {
+struct loop_slot {
     uint32_t generation; /* of the registration; travels through the kernel with each event */
     bool used;
     loop_fd_fn *fn;
@@ -29,7 +29,7 @@ struct hook {
 
 struct loop {
     int epoll, timer, signals;
-    struct slot *slot; /* by descriptor */
+    struct loop_slot *slot; /* by descriptor */
     size_t slots;
     uint32_t generation;
     struct heap timers;
@@ -141,7 +141,7 @@ int loop_add(struct loop *l, int fd, uint32_t events, loop_fd_fn *fn, void *arg,
         memset(l->slot + l->slots, 0, (slots - l->slots) * sizeof *l->slot);
         l->slots = slots;
     }
-    struct slot *s = &l->slot[fd];
+    struct loop_slot *s = &l->slot[fd];
     s->generation = ++l->generation;
     struct epoll_event e = tagged(l, fd, events);
     if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &e) < 0)

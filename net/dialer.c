@@ -30,7 +30,7 @@ enum {
     TROUBLE_MAX = 400
 };
 
-enum state { RESTING, DIALING, GREETING, UP };
+enum dialer_state { RESTING, DIALING, GREETING, UP };
 
 struct dialer {
     struct loop *loop;
@@ -41,7 +41,7 @@ struct dialer {
     uint8_t secret[32], public_key[32];
     int64_t lease_ms;
 
-    enum state state;
+    enum dialer_state state;
     struct net_socket *socket;
     struct session *session;
     int64_t rest_ms;           /* the next one, before chance */

@@ -126,7 +126,7 @@ int parent_begin(struct shell *s, struct span plan, const struct plan_made *made
     struct hash hash;
     struct buf signed_body = {0}, message = {0}, answer = {0};
     struct m_accepted accepted;
-    hash_bytes(plan, &hash);
+    envelope_hash(plan, &hash);
     int rc = put_plan(s, &hash, plan, err);
     if (rc == 0)
         rc = sign_begin(s, &hash, plan.n, made, key, now, &signed_body, err);

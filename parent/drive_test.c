@@ -76,7 +76,7 @@ static void take_begin(struct cluster *c, struct play *p, struct span message)
     if (envelope_open(ENVELOPE_PARENT, m.parent, &c->anna.sign, &s, &err) < 0 ||
         d_parent_decode(s.body, &d, &err) < 0)
         fail_msg("%s", err.text);
-    hash_bytes(buf_span(&p->plan), &hash);
+    envelope_hash(buf_span(&p->plan), &hash);
     assert_true(hash_eq(&hash, &d.plan));
     assert_int_equal(d.plan_size, p->plan.n);
     assert_true(span_eq_str(d.name, "night"));

@@ -250,7 +250,7 @@ static int find_certificate(struct policy *p, struct span bytes, int64_t now,
                             const struct certificate **ret, enum refusal *code, struct error *err)
 {
     struct hash h;
-    hash_bytes(bytes, &h);
+    envelope_hash(bytes, &h);
     for (unsigned i = 0; i < CERTIFICATES; i++)
         if (hash_eq(&p->ring[i].bytes, &h)) {
             *ret = &p->ring[i].c;

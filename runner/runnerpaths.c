@@ -44,7 +44,7 @@ static int find_memory(struct runner_paths *h, struct error *err)
     char digits[17];
     h->memory_backed = true;
     if (!is_tmpfs(h->run) && is_tmpfs("/dev/shm")) {
-        hash_bytes(span_str(h->run), &digest);
+        envelope_hash(span_str(h->run), &digest);
         h->memory = mem_printf("/dev/shm/longboat-%u-%s", (unsigned)geteuid(),
                                hex_format(digest.b, 8, digits));
         return runner_paths_claim_memory(h, err);

@@ -57,7 +57,7 @@ void seen_identity(struct span caller, struct span key, struct hash *ret)
     buf_add(&b, caller.p, caller.n);
     buf_add(&b, "", 1); /* names have no NUL */
     buf_add(&b, key.p, key.n);
-    hash_bytes(buf_span(&b), ret);
+    envelope_hash(buf_span(&b), ret);
     buf_free(&b);
 }
 
@@ -66,7 +66,7 @@ static void try_digest(struct span step, uint64_t try_no, struct hash *ret)
     struct buf b = {0};
     buf_printf(&b, "%llu ", (unsigned long long)try_no);
     buf_add(&b, step.p, step.n);
-    hash_bytes(buf_span(&b), ret);
+    envelope_hash(buf_span(&b), ret);
     buf_free(&b);
 }
 

@@ -67,7 +67,7 @@ void rig_package(struct testrig *r, const char *name, const char *subsystem, con
         d_exit_code_encode(&codes[i], &one);
         wire_add_bin(&items[2], buf_span(&one));
     }
-    hash_bytes(span_str(script), &r->package);
+    envelope_hash(span_str(script), &r->package);
     struct d_runnable d = {.name = span_str(name),
                            .version = span_str("1.0.0"),
                            .package = r->package,
@@ -183,7 +183,7 @@ void rig_sign(struct testrig *r, const struct rig_call *c, struct buf *out)
     if (c->parameters)
         call.parameters = wire_list_from(c->parameters, c->n_parameters);
     if (hash_is_zero(&call.job_hash) && !c->pin_latest)
-        hash_bytes(buf_span(&r->job), &call.job_hash);
+        envelope_hash(buf_span(&r->job), &call.job_hash);
     if (call_sign(&call, &r->caller, c->caller, 3, out, &err) < 0)
         fail_msg("%s", err.text);
 }

@@ -119,7 +119,7 @@ static int check_job_hash(struct inquiry *q, struct error *err)
 {
     struct hash h;
     q->code = REFUSAL_WRONG_JOB;
-    hash_bytes(q->request->job, &h);
+    envelope_hash(q->request->job, &h);
     if (!span_eq(q->job.name, q->call.job))
         return error_set(err, -EPERM, "job '" SPAN_FMT "' was called, not '" SPAN_FMT "'",
                          SPAN_ARG(q->call.job), SPAN_ARG(q->job.name));
@@ -246,7 +246,7 @@ static int check_job_allowed(struct inquiry *q, struct error *err)
         return rc;
     }
     struct hash h;
-    hash_bytes(q->request->job, &h);
+    envelope_hash(q->request->job, &h);
     char *path = runner_paths_of_hash(q->v->paths->jobs, &h);
     int rc = installed_trust_path(q->v->paths->jobs, S_IFDIR, err);
     if (rc == 0)

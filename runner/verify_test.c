@@ -339,7 +339,7 @@ static void allow_job(struct verify_fixture *f, mode_t mode)
 {
     struct hash h;
     char digits[65], path[100];
-    hash_bytes(buf_span(&f->rig.job), &h);
+    envelope_hash(buf_span(&f->rig.job), &h);
     snprintf(path, sizeof path, "var/jobs/%s", hex_format(h.b, 32, digits));
     rig_path_write(&f->rig, path, span_str(""), mode);
 }

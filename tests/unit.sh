@@ -1,7 +1,8 @@
 #!/bin/sh
-# Runs unit test programs, as many at a time as there are processors; prints the output of those that fail, then what this
-# machine cannot test, and last the counts.
-# usage: tests/unit.sh [-v] BUILD-FOLDER PROGRAM...      -v: also what the others say of how much they tried
+# Runs unit test programs, as many at a time as there are processors; prints the output of those
+# that fail, then what this machine cannot test, and last the counts.
+# usage: tests/unit.sh [-v] BUILD-FOLDER PROGRAM...
+#   -v   also what the others say of how much they tried
 said=
 [ "$1" != -v ] || {
     said=1
@@ -14,7 +15,7 @@ passed=0
 failed=0
 mkdir -p "$logs"
 rm -f "$logs"/*.failed
-# names WORD LOG: the tests that cmocka marks so; it says each twice, when it happens and at the end.
+# names WORD LOG: the tests that cmocka marks so; it says each twice, at once and at the end.
 names() { sed -n "s/^\[ *$1 *\] \([a-z_0-9]*\)\$/\1/p" "$2" | sort -u; }
 log_of() { echo "$logs/$(echo "$1" | tr '/' '_').log"; }
 

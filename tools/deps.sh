@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs packages of the distribution for building, testing and the rest, if any is missing.
 # usage: tools/deps.sh [--list] GROUP...
-#   groups: build, test, demo, walls, lint, fuzz, bench, and runtime: what a machine needs that only
-#   runs Longboat's programs
+#   groups: build, test, demo, walls, clang, lint, fuzz, bench, and runtime: what a machine needs
+#   that only runs Longboat's programs
 #   --list   prints the packages instead and installs nothing
 # A package that has another name elsewhere is written as a|b: the first that the distribution has.
 set -eu
@@ -13,6 +13,7 @@ test="libcmocka-dev bats sqlite3 jq minisign procps tmux binutils
       python3 python3-zmq python3-msgpack python3-nacl"
 demo="iso-codes jq sqlite3 python3 procps"
 walls="python3 git binutils"
+clang="clang"
 lint="clang clang-format clang-tidy cppcheck"
 fuzz="clang libclang-rt-14-dev|libclang-rt-dev"
 bench="python3 sqlite3 procps"
@@ -28,11 +29,11 @@ fi
 wanted=
 for group in "$@"; do
     case $group in
-    build | test | demo | walls | lint | fuzz | bench | runtime)
+    build | test | demo | walls | clang | lint | fuzz | bench | runtime)
         eval "wanted=\"\$wanted \$$group\"" ;;
     *)
-        echo "deps: unknown group '$group' (build, test, demo, walls, lint, fuzz, bench," \
-            "runtime)" >&2
+        echo "deps: unknown group '$group' (build, test, demo, walls, clang, lint, fuzz," \
+            "bench, runtime)" >&2
         exit 2
         ;;
     esac

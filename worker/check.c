@@ -112,7 +112,7 @@ static void check_signers(struct check *c)
     size_t n = 0;
     char path[PATHS_MAX];
     path_of(path, c->paths.config, "trust/signers");
-    int rc = signers_load(path, &keys, &n, &err);
+    int rc = signature_load_signers(path, &keys, &n, &err);
     if (rc < 0)
         say(c, false, "signers", "%s; put the builders' minisign public keys there, one a line",
             err.text);

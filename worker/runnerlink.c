@@ -211,7 +211,7 @@ static void try_now(struct runnerlink *l)
 int runnerlink_open(struct runnerlink **ret, struct loop *loop, const struct runnerlink_options *o,
                     const struct runnerlink_calls *calls, struct error *err)
 {
-    int rc = socket_path_check(o->socket, err);
+    int rc = paths_check_socket(o->socket, err);
     if (rc < 0)
         return rc;
     struct runnerlink *l = mem_zalloc(1, sizeof *l);

@@ -30,11 +30,12 @@ static void malformed_messages_of_every_kind_close_the_session(void **state)
 {
     struct world *w = *state;
     const struct wire_schema *s;
-    for (unsigned i = 0; (s = schema_at(i)); i++) {
+    for (unsigned i = 0; (s = messages_schema_at(i)); i++) {
         struct buf good = {0};
         enum sender from = 0;
         struct m_refused r;
-        if (s->kind == 0 || s->kind >= 100 || !schema_of_kind(s->kind, &from) || from == SENDER_B)
+        if (s->kind == 0 || s->kind >= 100 || !messages_schema_of_kind(s->kind, &from) ||
+            from == SENDER_B)
             continue;
         void *zero = mem_zalloc(1, s->size);
         wire_encode(s, zero, &good);
@@ -138,7 +139,7 @@ static void counts_and_walks_see_every_run(void **state)
 {
     struct world *w = *state;
     uint64_t anna = caller_up(w, "anna");
-    struct id runs[3], after = ID_ZERO;
+    struct id runs[3], after = ID_ZERO, before = ID_ZERO;
     struct view_counts c;
     struct view_run v;
     worker_up(w, "wh1", 1);
@@ -155,11 +156,18 @@ static void counts_and_walks_see_every_run(void **state)
         after = v.id;
     }
     assert_false(view_run_after(w->core, &after, &v));
+    for (unsigned i = 3; i-- > 0; before = v.id) {
+        assert_true(view_run_before(w->core, &before, &v));
+        assert_true(id_eq(v.id, runs[i]));
+    }
+    assert_false(view_run_before(w->core, &before, &v));
     SAY(w, anna, "anna", cancel, .req = 1, .run = runs[2]);
     world_pass(w, 10);
     struct id last = call(w, anna, "d");
     assert_true(view_run_after(w->core, &runs[2], &v)); /* the place of one that has ended */
     assert_true(id_eq(v.id, last));
+    assert_true(view_run_before(w->core, &runs[2], &v));
+    assert_true(id_eq(v.id, runs[1]));
 }
 
 /* ---- A storm: three workers, two callers, everything at random; laws after every step, replay now

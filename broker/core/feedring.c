@@ -14,7 +14,7 @@ struct id feed_run_of(struct span record, uint64_t *ret_kind, bool *ret_begins)
     *ret_begins = false;
     if (wire_peek(record, ret_kind, &size, NULL) < 0)
         return run;
-    const struct wire_schema *s = schema_of_kind(*ret_kind, NULL);
+    const struct wire_schema *s = messages_schema_of_kind(*ret_kind, NULL);
     if (!s || s->count < 2 || s->size > sizeof decoded || s->fields()[1].type != WIRE_id ||
         strcmp(s->fields()[1].name, "run") != 0 || wire_decode(s, record, false, decoded, NULL) < 0)
         return run;
@@ -44,7 +44,7 @@ static void flying_drop(struct feed *f, struct flying *x)
     mem_free(&x);
 }
 
-void ring_empty(struct feed *f)
+void feedring_empty(struct feed *f)
 {
     while (f->first < f->next)
         pop_first(f);
@@ -116,12 +116,12 @@ static struct feed_event *make(struct feed *f, uint64_t lsn, struct span record)
 void feed_record(struct feed *f, uint64_t lsn, struct span record)
 {
     if (!f->all) { /* nobody reads: who comes later reads from the store */
-        ring_empty(f);
+        feedring_empty(f);
         f->first = f->next = lsn + 1;
         return;
     }
     if (f->next != lsn) {
-        ring_empty(f);
+        feedring_empty(f);
         f->first = f->next = lsn;
     }
     if (f->next - f->first == f->config.ring_most)
@@ -133,7 +133,7 @@ void feed_record(struct feed *f, uint64_t lsn, struct span record)
         pop_first(f);
 }
 
-const struct feed_event *ring_at(const struct feed *f, uint64_t lsn)
+const struct feed_event *feedring_at(const struct feed *f, uint64_t lsn)
 {
     return lsn >= f->first && lsn < f->next ? *slot_of(f, lsn) : NULL;
 }

@@ -260,7 +260,7 @@ static void take_step(struct keepers *k, struct span message)
         held_free(h);
         return;
     }
-    hash_bytes(h->step.job, &hash);
+    envelope_hash(h->step.job, &hash);
     h->job = catalog_by_hash(k->h.catalog, &hash);
     if (k->w->chaos && chance(k->w, 8)) { /* some check of the runner's */
         TRACE(k->w, k->h.server, "the runner refuses run %s", short_id(h->step.run));

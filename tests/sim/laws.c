@@ -186,14 +186,14 @@ static void saw_called(struct laws *l, const struct r_called *r)
     f = mem_zalloc(1, sizeof *f);
     f->run = r->run;
     f->state = RUN_WAITING;
-    hash_bytes(r->call, &f->call);
+    envelope_hash(r->call, &f->call);
     if (d_signed_decode(r->call, &s, NULL) == 0 && d_call_decode(s.body, &d, NULL) == 0) {
         span_copy_str(d.caller, f->caller, sizeof f->caller);
         span_copy_str(d.key, f->key, sizeof f->key);
         span_copy_str(d.address, f->address, sizeof f->address);
         if (!d.pin_latest)
             f->pinned = d.job_hash;
-        hash_bytes(s.body, &f->body);
+        envelope_hash(s.body, &f->body);
         f->signed_on_lost = (enum on_lost)d.on_lost;
         f->parent = d.parent;
         parents_called(l, r->run, &d);

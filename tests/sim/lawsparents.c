@@ -30,7 +30,7 @@ void laws_plan(struct laws *l, const char *caller, const char *key, struct span 
     struct plan_fact *p = l->plans[l->n_plans++] = mem_zalloc(1, sizeof *p);
     snprintf(p->caller, sizeof p->caller, "%s", caller);
     snprintf(p->key, sizeof p->key, "%s", key);
-    hash_bytes(body, &p->body);
+    envelope_hash(body, &p->body);
     p->graph = graph;
 }
 
@@ -145,7 +145,7 @@ static void saw_begun(struct laws *l, const struct r_parent_begun *r)
     struct hash body;
     p->run = r->run;
     if (d_signed_decode(r->parent, &s, NULL) == 0 && d_parent_decode(s.body, &d, NULL) == 0) {
-        hash_bytes(s.body, &body);
+        envelope_hash(s.body, &body);
         for (unsigned i = 0; i < l->n_plans; i++)
             if (span_eq_str(d.caller, l->plans[i]->caller) &&
                 span_eq_str(d.key, l->plans[i]->key) && hash_eq(&body, &l->plans[i]->body))

@@ -335,6 +335,6 @@ void wcore_digest(const struct wcore *c, struct hash *ret)
             if (a->state != ATTEMPT_SEEKING)
                 digest_attempt(a, &b);
     }
-    hash_bytes(buf_span(&b), ret);
+    envelope_hash(buf_span(&b), ret);
     buf_free(&b);
 }
