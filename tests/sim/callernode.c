@@ -6,6 +6,8 @@
 #include "common/mem.h"
 #include "tests/sim/line.h"
 
+#define EXPIRES_MS (30 * INT64_C(86400000)) /* longer than any simulated time */
+
 enum wish_state {
     WISH_OPEN,     /* no answer yet */
     WISH_ACCEPTED, /* its end is to be heard */
@@ -181,8 +183,7 @@ static void fill_call(struct callernode *c, struct wish *x, bool quick, struct d
         d->start_within_ms = 0; /* it stays parked, and says why */
     if (chance(w, 200))
         d->timeout_ms = (uint64_t)world_between(w, 200, 20000);
-    if (chance(w, 150))
-        d->expires = d->issued_at + world_between(w, 5000, 120000);
+    d->expires = d->issued_at + (chance(w, 150) ? world_between(w, 5000, 120000) : EXPIRES_MS);
     if (chance(w, 200))
         d->parent.b[15] = (uint8_t)world_between(w, 1, 2);
 }
