@@ -108,6 +108,24 @@ static void a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is(vo
     btest_bye(&etl1);
 }
 
+/* Else a client that mixes up its cursors reads the first page again and again. */
+static void a_cursor_of_no_answer_is_refused(void **state)
+{
+    static const char *const what[] = {"runs", "history", "parents", "find"};
+    struct btest *w = *state;
+    struct btest_peer anna, etl1;
+    btest_caller_and_worker(w, &anna, &etl1);
+    for (size_t i = 0; i < sizeof what / sizeof *what; i++) {
+        struct m_error m;
+        say(&anna, query, .req = i, .what = span_str(what[i]), .after = span_str("nonsense"));
+        hear(&anna, error, &m);
+        assert_int_equal(m.req, i);
+        assert_int_equal(m.code, REFUSAL_BAD_ARGUMENT);
+    }
+    btest_bye(&anna);
+    btest_bye(&etl1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +134,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is, btest_setup,
             btest_teardown),
+        cmocka_unit_test_setup_teardown(a_cursor_of_no_answer_is_refused, btest_setup,
+                                        btest_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,9 @@ enum {
     QUERY_FOUND_MAX = 10          /* rows of `find`: enough to see that it is ambiguous */
 };
 
+/* The text of a refusal. */
+#define QUERY_NO_CURSOR "`after` is not the `next` of an answer to this query"
+
 struct query {
     const struct query_sources *from;
     struct shell *shell; /* from->shell */
@@ -53,8 +56,10 @@ bool query_may_see(const struct query *q, const char *owner, const char *job, co
 bool query_still_there(struct query *q, const struct store_answer *a);
 
 /* A question to the store for the next page of ended runs or parents, with the filters that both
- * have. */
-struct store_question query_question(const struct query *q, enum store_what what);
+ * have. False: `after` was no cursor, and the query is refused and freed. */
+bool query_question(struct query *q, enum store_what what, struct store_question *ret);
+/* A cursor that is a number; empty: 0, the beginning. False: it is none. */
+bool query_number_of(const char *cursor, uint64_t *ret);
 /* The store's page becomes rows, each judged, and is sent. */
 void query_hear_page(struct query *q, const struct store_answer *a,
                      json_t *(*json)(const struct store_ended *r));

@@ -68,17 +68,26 @@ bool query_still_there(struct query *q, const struct store_answer *a)
 }
 
 /* ---- Pages of the store */
-struct store_question query_question(const struct query *q, enum store_what what)
+bool query_number_of(const char *cursor, uint64_t *ret)
 {
-    struct store_question ask = {.what = what,
-                                 .after = strtoull(q->after, NULL, 10),
-                                 .most = q->limit > q->n ? q->limit - q->n : 1};
-    strcpy(ask.filter.principal, q->principal);
-    ask.filter.parent = q->parent;
-    ask.filter.status = q->status;
-    ask.filter.since = q->since;
-    ask.filter.until = q->until;
-    return ask;
+    char *end;
+    *ret = strtoull(cursor, &end, 10);
+    return !*cursor || (*cursor >= '0' && *cursor <= '9' && !*end);
+}
+
+bool query_question(struct query *q, enum store_what what, struct store_question *ret)
+{
+    *ret = (struct store_question){.what = what, .most = q->limit > q->n ? q->limit - q->n : 1};
+    if (!query_number_of(q->after, &ret->after)) {
+        query_refuse(q, REFUSAL_BAD_ARGUMENT, QUERY_NO_CURSOR);
+        return false;
+    }
+    strcpy(ret->filter.principal, q->principal);
+    ret->filter.parent = q->parent;
+    ret->filter.status = q->status;
+    ret->filter.since = q->since;
+    ret->filter.until = q->until;
+    return true;
 }
 
 void query_hear_page(struct query *q, const struct store_answer *a,

@@ -103,7 +103,9 @@ static void hear_ended(void *self, const struct store_answer *a)
 
 static void ask_ended(struct query *q)
 {
-    struct store_question ask = query_question(q, STORE_PARENTS);
+    struct store_question ask;
+    if (!query_question(q, STORE_PARENTS, &ask))
+        return;
     strcpy(ask.filter.job, *q->name ? q->name : q->job);
     store_ask(q->shell->store, &ask, hear_ended, q);
 }

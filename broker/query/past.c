@@ -41,7 +41,9 @@ static void hear_history(void *self, const struct store_answer *a)
 
 void query_history(struct query *q)
 {
-    struct store_question ask = query_question(q, STORE_HISTORY);
+    struct store_question ask;
+    if (!query_question(q, STORE_HISTORY, &ask))
+        return;
     strcpy(ask.filter.job, q->job);
     strcpy(ask.filter.server, q->server);
     strcpy(ask.filter.address, q->address);
