@@ -87,7 +87,7 @@ static bool check_door(const struct broker_options *o, const struct key *key)
     mem_free(&lock);
     if (rc == 0)
         return check_port(o, key);
-    snprintf(text, sizeof text, "%s%s", rc > 0 ? "already running: " : "", err.text);
+    snprintf(text, sizeof text, "%s%s", rc > 0 ? "one is running here: " : "", err.text);
     return say(rc > 0, "broker", text);
 }
 
