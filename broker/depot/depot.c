@@ -157,7 +157,7 @@ static struct upload *begin(struct depot *d, const struct hash *hash, uint64_t s
                             struct error *err)
 {
     if (HASH_COUNT(d->uploads) >= UPLOADS_MAX)
-        upload_drop(d, d->uploads); /* the oldest: it begins anew when it comes again */
+        upload_drop(d, d->uploads); /* the oldest; its sender has to start over */
     char *part = path_of(d->folder, hash, ".part");
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
@@ -204,7 +204,7 @@ enum depot_put depot_put(struct depot *d, const struct hash *hash, uint64_t offs
 {
     struct upload *u = find(d, hash);
     *ret_offset = 0;
-    if (u && u->size != size) { /* one of the two is wrong; the hash tells in the end */
+    if (u && u->size != size) { /* one of the sizes is wrong; the hash shows which */
         upload_drop(d, u);
         u = NULL;
     }
@@ -223,7 +223,7 @@ enum depot_put depot_put(struct depot *d, const struct hash *hash, uint64_t offs
     if (u->whole)
         return DEPOT_WHOLE;
     if (offset != u->offset || data.n > size - offset)
-        return DEPOT_MORE; /* the sender goes on from where it stands */
+        return DEPOT_MORE; /* the sender continues from *ret_offset */
     enum depot_put result = append(d, u, data, err);
     *ret_offset = result == DEPOT_MORE || result == DEPOT_WHOLE ? offset + data.n : 0;
     return result;
@@ -409,7 +409,8 @@ static void take_get(struct depot *d, struct shell_peer *p, struct span message)
         shell_error(d->shell, p->handle, m.req, REFUSAL_NOT_FOUND, "%s", err.text);
     } else {
         char *path = path_of(d->folder, &m.package, ".sig");
-        /* With every piece, so that whoever goes on after a break has it, too. A plan has none. */
+        /* With every piece, so that a download that continues after a break has it. Plans have
+         * none. */
         file_read(path, LIMIT_SIGNATURE, &signature, NULL);
         mem_free(&path);
         struct m_chunk c = {.req = m.req,
@@ -424,7 +425,7 @@ static void take_get(struct depot *d, struct shell_peer *p, struct span message)
     buf_free(&signature);
 }
 
-/* A parent begins only when its plan is here: whoever continues it must find it. */
+/* A parent begins only when its plan is here: another driver may have to continue it. */
 static void take_begin(struct depot *d, struct shell_peer *p, struct span message)
 {
     struct m_parent_begin m;

@@ -1,6 +1,6 @@
-/* inside.h - what the files of QUERY share. A row is a JSON object; each is
- * judged by the asker's grants before it is written. A listing goes from a cursor (the key of the
- * last row) as far as a page takes. */
+/* inside.h - what the files of QUERY share. Each row is judged by the asker's grants before it is
+ * written. A listing continues from a cursor, the key of the last row, for as long as rows fit a
+ * page. */
 #ifndef LB_BROKER_QUERY_INSIDE_H
 #define LB_BROKER_QUERY_INSIDE_H
 
@@ -26,7 +26,7 @@ struct query {
     char after[LIMIT_SHORT + 1], next[LIMIT_SHORT + 1];
     struct buf rows;
     uint32_t n;
-    /* of `runs`: up to here it has looked; whose call the store is asked for */
+    /* of `runs` and `find`: the last run looked at; the run whose call the store is asked for */
     struct id at, asked;
     unsigned scanned;
     /* of `find`: what is asked of the store; the runs of the page; the newest of the asker's */

@@ -34,7 +34,7 @@ static json_t *jobs_json(const struct query *q, const struct view_server *s)
     return a;
 }
 
-/* All, or those that are wanted and not there. */
+/* All, or only those that are missing. */
 static json_t *packages_json(const struct query *q, const struct view_server *s, bool all)
 {
     json_t *a = json_array();
@@ -72,7 +72,7 @@ static json_t *needs_json(const struct query *q, const struct view_server *s)
     return a;
 }
 
-/* `whole`: with all it attests; a listing has the counts, and what is wrong. */
+/* `whole`: with all that it attests; otherwise with the counts, and what is wrong. */
 static json_t *server_json(const struct query *q, const struct view_server *s, bool whole)
 {
     json_t *o = json_row(), *pools = json_array();
@@ -135,7 +135,7 @@ void query_servers(struct query *q)
     query_answer(q);
 }
 
-/* ---- Packages: what the depot has, and where each is wanted */
+/* ---- Packages: what the depot has, and where each is deployed */
 static json_t *deployments_of(const struct query *q, const struct hash *package, bool *ret_visible)
 {
     struct view_deployment d;
@@ -191,7 +191,8 @@ void query_packages(struct query *q)
     query_answer(q);
 }
 
-/* ---- Certificates: everybody may have them; a listing is for those who watch the cluster */
+/* ---- Certificates: each can be asked for by name; the listing is for those who watch the cluster
+ */
 static json_t *certificate_json(const struct query *q, const struct view_certificate *v)
 {
     struct d_signed s;

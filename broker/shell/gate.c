@@ -7,9 +7,9 @@
 struct waiting {
     struct waiting *next;
     struct bcore_effect effect;
-    uint64_t number;   /* to be filled; 0: it is whole */
-    bool dropped;      /* in its turn */
-    struct buf filled; /* the effect's body, if it has been */
+    uint64_t number;   /* by which gate_filled names it; 0: it is complete */
+    bool dropped;      /* when its turn comes */
+    struct buf filled; /* the body, once gate_filled has brought it */
     uint8_t bytes[];   /* body, then key */
 };
 

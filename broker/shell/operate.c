@@ -9,8 +9,8 @@
 #include "broker/shell/turn.h"
 #include "common/log.h"
 
-/* What is noted alone has been done by a message of its own (REVOKE, PUBLISH), which has no place
-   for a reason. */
+/* IS_NOTED: a message of its own (REVOKE, PUBLISH) has done it, but has no field for the reason, so
+ * this only records why. */
 enum { IS_CORES, IS_INVITE, IS_BACKUP, IS_CHECK, IS_NOTED };
 static const struct verb_row {
     const char *name;
@@ -19,7 +19,7 @@ static const struct verb_row {
             {"release", IS_CORES}, {"invite", IS_INVITE}, {"backup", IS_BACKUP},
             {"check", IS_CHECK},   {"revoke", IS_NOTED},  {"renew", IS_NOTED}};
 
-/* ---- backup and check read the whole store: on the other thread */
+/* ---- backup and check read the whole store, so they run on the other thread */
 struct store_verb {
     struct offload_job job;
     struct shell *shell;
