@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -461,29 +462,52 @@ void depot_take(struct depot *d, struct shell_peer *p, uint64_t kind, struct spa
     }
 }
 
-void depot_each(const struct depot *d,
-                void (*take)(void *self, const struct hash *hash, uint64_t size,
-                             struct span manifest),
-                void *self)
+/* ---- Listing */
+static int by_bytes(const void *a, const void *b)
 {
+    return memcmp(a, b, sizeof(struct hash));
+}
+
+/* The packages behind `after` (NULL: all), in order. The caller frees them. */
+static struct hash *packages_behind(const struct depot *d, const struct hash *after, size_t *ret_n)
+{
+    struct hash *v = NULL, hash;
+    size_t n = 0, cap = 0;
     DIR *dir = opendir(d->folder);
-    if (!dir)
-        return;
-    for (const struct dirent *e; (e = readdir(dir));) {
-        struct hash hash;
-        uint64_t size;
-        struct buf manifest = {0};
+    for (const struct dirent *e; dir && (e = readdir(dir));) {
         char text[65];
         if (strlen(e->d_name) != 64 + 5 || strcmp(e->d_name + 64, ".json") != 0)
             continue;
         span_copy_str(span_of(e->d_name, 64), text, sizeof text);
-        if (hex_parse(text, hash.b, sizeof hash.b) < 0 || !depot_has(d, &hash, &size))
+        if (hex_parse(text, hash.b, sizeof hash.b) < 0 || (after && by_bytes(&hash, after) <= 0))
             continue;
-        char *path = path_of(d->folder, &hash, ".json");
-        if (file_read(path, LIMIT_MANIFEST, &manifest, NULL) == 0)
-            take(self, &hash, size, buf_span(&manifest));
+        if (n == cap) {
+            cap = cap ? cap * 2 : 64;
+            v = mem_realloc(v, cap, sizeof *v);
+        }
+        v[n++] = hash;
+    }
+    if (dir)
+        closedir(dir);
+    if (n)
+        qsort(v, n, sizeof *v, by_bytes);
+    *ret_n = n;
+    return v;
+}
+
+void depot_each(const struct depot *d, const struct hash *after, depot_take_fn *take, void *self)
+{
+    size_t n;
+    struct hash *v = packages_behind(d, after, &n);
+    bool more = true;
+    for (size_t i = 0; i < n && more; i++) {
+        uint64_t size;
+        struct buf manifest = {0};
+        char *path = path_of(d->folder, &v[i], ".json");
+        if (depot_has(d, &v[i], &size) && file_read(path, LIMIT_MANIFEST, &manifest, NULL) == 0)
+            more = take(self, &v[i], size, buf_span(&manifest));
         mem_free(&path);
         buf_free(&manifest);
     }
-    closedir(dir);
+    mem_free(&v);
 }

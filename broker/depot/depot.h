@@ -22,11 +22,11 @@ void depot_take(struct depot *d, struct shell_peer *p, uint64_t kind, struct spa
 bool depot_has(const struct depot *d, const struct hash *hash, uint64_t *ret_size);
 struct shell *depot_shell(const struct depot *d);
 uint64_t depot_bytes(const struct depot *d);
-/* Each package with its manifest (JSON): for QUERY packages. */
-void depot_each(const struct depot *d,
-                void (*take)(void *self, const struct hash *hash, uint64_t size,
-                             struct span manifest),
-                void *self);
+/* Calls `take` for each package with its manifest (JSON), in the order of their hashes, from the
+ * first behind `after` (NULL: from the first of all), until it returns false. */
+typedef bool depot_take_fn(void *self, const struct hash *hash, uint64_t size,
+                           struct span manifest);
+void depot_each(const struct depot *d, const struct hash *after, depot_take_fn *take, void *self);
 
 /* ---- The pieces, for tests: no session, no thread. */
 enum depot_put { DEPOT_MORE, DEPOT_WHOLE, DEPOT_WRONG_HASH, DEPOT_FULL, DEPOT_FAILED };

@@ -161,11 +161,11 @@ static json_t *deployments_of(const struct query *q, const struct hash *package,
     return a;
 }
 
-static void add_package(void *self, const struct hash *hash, uint64_t size, struct span manifest)
+static bool add_package(void *self, const struct hash *hash, uint64_t size, struct span manifest)
 {
     struct query *q = self;
     const char *name = NULL, *version = NULL;
-    bool visible = false;
+    bool visible = false, fits = true;
     json_t *m = json_parse("manifest", manifest, NULL), *o;
     if (m)
         json_get_str(m, "name", &name, NULL), json_get_str(m, "version", &version, NULL);
@@ -179,15 +179,25 @@ static void add_package(void *self, const struct hash *hash, uint64_t size, stru
         json_set_hash(o, "hash", hash);
         json_set_number(o, "size_bytes", size);
         json_object_set(o, "deployed", deployed);
-        query_row(q, o); /* the depot is small: what does not fit a page is asked for by name */
+        fits = query_row(q, o);
     }
     json_decref(deployed);
     json_decref(m);
+    if (fits)
+        hex_format(hash->b, sizeof hash->b, q->after); /* of the last that was looked at */
+    else
+        strcpy(q->next, q->after);
+    return fits;
 }
 
 void query_packages(struct query *q)
 {
-    depot_each(q->from->depot, add_package, q);
+    struct hash after;
+    if (*q->after && hex_parse(q->after, after.b, sizeof after.b) < 0) {
+        query_refuse(q, REFUSAL_BAD_ARGUMENT, QUERY_NO_CURSOR);
+        return;
+    }
+    depot_each(q->from->depot, *q->after ? &after : NULL, add_package, q);
     query_answer(q);
 }
 
