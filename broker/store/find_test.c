@@ -14,26 +14,26 @@ static struct id id_with_tail(unsigned begun, unsigned n)
     return id;
 }
 
-struct past {
+struct find_past {
     struct heard heard;
     struct store *store;
     uint64_t lsn;
 };
 
-static void past_begin(void **state, struct past *p)
+static void past_begin(void **state, struct find_past *p)
 {
     p->lsn = 0;
     p->store = open_store(state, NULL);
     start(p->store, &p->heard);
 }
 
-static void give(struct past *p, struct buf *body)
+static void give(struct find_past *p, struct buf *body)
 {
     add(p->store, ++p->lsn, body);
 }
 
 /* A call of `by`, a child's if `parent` is not zero, that has ended. */
-static void run_ended(struct past *p, struct id run, const char *by, struct id parent,
+static void run_ended(struct find_past *p, struct id run, const char *by, struct id parent,
                       uint64_t status)
 {
     struct buf call = {0}, envelope = {0}, body = {0}, outcome = {0};
@@ -60,7 +60,7 @@ static void run_ended(struct past *p, struct id run, const char *by, struct id p
     buf_free(&call), buf_free(&envelope), buf_free(&outcome);
 }
 
-static void parent_ended(struct past *p, struct id run, const char *by, struct id parent)
+static void parent_ended(struct find_past *p, struct id run, const char *by, struct id parent)
 {
     struct buf plan = {0}, envelope = {0}, body = {0};
     uint8_t signature[64] = {0};
@@ -85,8 +85,8 @@ static void parent_ended(struct past *p, struct id run, const char *by, struct i
 }
 
 /* The rows as text, "23p " for the parent whose end is record 23, and the place after them. */
-struct rows {
-    struct past *p;
+struct found_rows {
+    struct find_past *p;
     struct store_find find;
     char text[400];
     bool done;
@@ -94,7 +94,7 @@ struct rows {
 
 static void take_rows(void *self, const struct store_answer *a)
 {
-    struct rows *r = self;
+    struct found_rows *r = self;
     assert_int_equal(a->rc, 0);
     for (unsigned i = 0; i < a->n_rows; i++) {
         size_t n = strlen(r->text);
@@ -106,7 +106,7 @@ static void take_rows(void *self, const struct store_answer *a)
     r->done = true;
 }
 
-static void find_page(struct rows *r, unsigned most)
+static void find_page(struct found_rows *r, unsigned most)
 {
     r->text[0] = 0;
     r->done = false;
@@ -118,9 +118,10 @@ static void find_page(struct rows *r, unsigned most)
         hear(r->p->store);
 }
 
-static void assert_found(struct past *p, const char *text, const char *by, const char *expected)
+static void assert_found(struct find_past *p, const char *text, const char *by,
+                         const char *expected)
 {
-    struct rows r = {.p = p};
+    struct found_rows r = {.p = p};
     struct error err = {0};
     if (store_find_parse(span_str(text), &r.find, &err) < 0)
         fail_msg("%s", err.text);
@@ -131,7 +132,7 @@ static void assert_found(struct past *p, const char *text, const char *by, const
 
 static void a_short_id_finds_the_runs_and_parents_that_end_with_it(void **state)
 {
-    struct past p;
+    struct find_past p;
     past_begin(state, &p);
     run_ended(&p, id_with_tail(1, 0xaaabcdef), "anna", ID_ZERO, STATUS_SUCCEEDED);
     run_ended(&p, id_with_tail(2, 0xbbabcdef), "anna", ID_ZERO, STATUS_SUCCEEDED);
@@ -149,7 +150,7 @@ static void a_short_id_finds_the_runs_and_parents_that_end_with_it(void **state)
 }
 
 /* Begins anew after record `lsn`, as if all before it had been folded long ago. */
-static void go_on_after(void **state, struct past *p, uint64_t lsn)
+static void go_on_after(void **state, struct find_past *p, uint64_t lsn)
 {
     char sql[100];
     store_close(&p->store);
@@ -163,7 +164,7 @@ static void go_on_after(void **state, struct past *p, uint64_t lsn)
 
 static void a_short_id_is_found_however_far_back_its_end_lies(void **state)
 {
-    struct past p;
+    struct find_past p;
     past_begin(state, &p);
     run_ended(&p, id_with_tail(1, 0xabcdef), "anna", ID_ZERO, STATUS_SUCCEEDED);
     go_on_after(state, &p, 65533); /* the last of a segment, and the first of the next */
@@ -177,7 +178,7 @@ static void a_short_id_is_found_however_far_back_its_end_lies(void **state)
 
 static void last_is_the_newest_begun_by_its_caller_that_is_no_child(void **state)
 {
-    struct past p;
+    struct find_past p;
     struct id parent = id_with_tail(2, 2);
     past_begin(state, &p);
     run_ended(&p, id_with_tail(3, 3), "anna", parent, STATUS_FAILED);     /* 2: a child */
@@ -193,7 +194,7 @@ static void last_is_the_newest_begun_by_its_caller_that_is_no_child(void **state
 
 static void last_failed_is_the_newest_run_that_has_not_succeeded(void **state)
 {
-    struct past p;
+    struct find_past p;
     past_begin(state, &p);
     run_ended(&p, id_with_tail(1, 1), "anna", ID_ZERO, STATUS_FAILED);
     run_ended(&p, id_with_tail(2, 2), "bert", id_with_tail(9, 9), STATUS_LOST);
@@ -206,13 +207,13 @@ static void last_failed_is_the_newest_run_that_has_not_succeeded(void **state)
 
 static void what_the_caller_may_not_show_is_passed_page_by_page(void **state)
 {
-    struct past p;
+    struct find_past p;
     past_begin(state, &p);
     for (unsigned i = 1; i <= 3; i++)
         run_ended(&p, id_with_tail(i, 0xabcdef), "anna", ID_ZERO, STATUS_FAILED);
     static const char *const words[] = {"abcdef", "last", "last-failed"};
     for (unsigned i = 0; i < 3; i++) {
-        struct rows r = {.p = &p};
+        struct found_rows r = {.p = &p};
         assert_int_equal(store_find_parse(span_str(words[i]), &r.find, NULL), 0);
         strcpy(r.find.principal, "anna");
         find_page(&r, 2);
@@ -256,7 +257,7 @@ static void a_store_of_the_first_schema_finds_what_it_has(void **state)
 {
     struct error err = {0};
     struct buf whole = {0};
-    struct past p = {.lsn = 7};
+    struct find_past p = {.lsn = 7};
     if (file_read("tests/golden/v1/journal.db", 4 << 20, &whole, &err) < 0 ||
         file_write_atomic(testing_path(state, "broker.db"), buf_span(&whole), 0600, &err) < 0)
         fail_msg("%s", err.text);

@@ -34,7 +34,7 @@ static const char *const SQL[FOLD_STATEMENTS] = {
 };
 /* clang-format on */
 
-struct group { /* the records of one run within the step */
+struct fold_run { /* the records of one run within the step */
     struct id run;
     unsigned first, last;
     bool begins, ends;
@@ -48,7 +48,7 @@ struct step {
     struct record *v;
     unsigned *next; /* of the same run: index + 1; 0: none */
     unsigned n;
-    struct group *groups; /* hash by run */
+    struct fold_run *groups; /* hash by run */
 };
 
 static sqlite3_stmt *statement(struct folder *f, enum fold_statement which, struct error *err)
@@ -99,7 +99,7 @@ static int read_records(struct step *s)
 static void gather(struct step *s)
 {
     for (unsigned i = 0; i < s->n; i++) {
-        struct group *g = NULL;
+        struct fold_run *g = NULL;
         if (id_is_zero(s->v[i].run))
             continue;
         HASH_FIND(hh, s->groups, &s->v[i].run, sizeof(struct id), g);
@@ -178,7 +178,7 @@ static int read_live(struct step *s, struct id run, struct record **v, unsigned 
     return result;
 }
 
-static int fold_ended(struct step *s, const struct group *g)
+static int fold_ended(struct step *s, const struct fold_run *g)
 {
     struct record *all = NULL;
     struct buf bytes = {0};
@@ -202,7 +202,7 @@ static int fold_ended(struct step *s, const struct group *g)
 }
 
 /* What comes after a run's end is kept with its row. */
-static int fold_late(struct step *s, const struct group *g)
+static int fold_late(struct step *s, const struct fold_run *g)
 {
     sqlite3_stmt *st = statement(s->f, FOLD_RUN_LATE, s->err);
     struct buf lsns = {0};
@@ -217,7 +217,7 @@ static int fold_late(struct step *s, const struct group *g)
     return rc;
 }
 
-static int fold_group(struct step *s, const struct group *g)
+static int fold_group(struct step *s, const struct fold_run *g)
 {
     if (g->ends)
         return fold_ended(s, g);
@@ -247,7 +247,7 @@ static int fold_others(struct step *s)
 int fold_step(struct folder *f, unsigned *ret_n, struct error *err)
 {
     struct step s = {.f = f, .err = err};
-    struct group *g, *next;
+    struct fold_run *g, *next;
     int rc = read_records(&s);
     if (rc == 0) {
         gather(&s);

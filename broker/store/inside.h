@@ -145,16 +145,16 @@ void answer_free(struct answer *a);
 void find_answer(struct history *h, const struct store_question *q, struct answer *ret);
 
 /* ---- The whole */
-struct asked {
+struct store_asked {
     uint64_t number, fold_to;
     struct store_question question;
     store_hear *hear;
     void *self;
     struct answer answer;
-    struct asked *next;
+    struct store_asked *next;
 };
-struct asked_list {
-    struct asked *first, **last;
+struct store_asked_list {
+    struct store_asked *first, **last;
 };
 
 struct store {
@@ -179,8 +179,8 @@ struct store {
     uint64_t appended, committed, folded, fold_wanted;
     bool stop, reader_stop, full, limit_changed;
     _Atomic uint64_t most_bytes; /* set by store_limit, read by the writer */
-    struct asked_list asked_soon, asked, answered;
-    struct asked *reading; /* the reader's, now */
+    struct store_asked_list asked_soon, asked, answered;
+    struct store_asked *reading; /* the reader's, now */
     uint64_t asked_number;
     struct store_stats stats;
 
@@ -188,7 +188,7 @@ struct store {
     struct store_calls calls;
     uint64_t told_lsn;
     bool told_full;
-    struct asked *hearing; /* answers that store_dispatch is giving */
+    struct store_asked *hearing; /* answers that store_dispatch is giving */
 };
 
 _Noreturn void store_die(const struct store *s, const struct error *err);

@@ -211,7 +211,7 @@ void store_note(struct store *s, const struct r_operated *note)
     buf_free(&body);
 }
 
-static void asked_free(struct asked *a)
+static void asked_free(struct store_asked *a)
 {
     answer_free(&a->answer);
     mem_free(&a);
@@ -225,7 +225,7 @@ void store_dispatch(struct store *s)
     pthread_mutex_lock(&s->mutex);
     uint64_t committed = s->committed;
     bool full = s->full;
-    struct asked *a = s->answered.first;
+    struct store_asked *a = s->answered.first;
     s->answered.first = NULL;
     s->answered.last = &s->answered.first;
     pthread_mutex_unlock(&s->mutex);
@@ -248,14 +248,14 @@ void store_dispatch(struct store *s)
 
 uint64_t store_ask(struct store *s, const struct store_question *q, store_hear *hear, void *self)
 {
-    struct asked *a = mem_zalloc(1, sizeof *a);
+    struct store_asked *a = mem_zalloc(1, sizeof *a);
     a->question = *q;
     a->hear = hear;
     a->self = self;
     pthread_mutex_lock(&s->mutex);
     a->number = ++s->asked_number;
     a->fold_to = q->what == STORE_RECORD ? 0 : s->committed;
-    struct asked_list *to = q->soon ? &s->asked_soon : &s->asked;
+    struct store_asked_list *to = q->soon ? &s->asked_soon : &s->asked;
     *to->last = a;
     to->last = &a->next;
     pthread_cond_signal(&s->questions);
@@ -264,7 +264,7 @@ uint64_t store_ask(struct store *s, const struct store_question *q, store_hear *
     return number;
 }
 
-static void unhear(struct asked *a, uint64_t number)
+static void unhear(struct store_asked *a, uint64_t number)
 {
     for (; a; a = a->next)
         if (a->number == number)
@@ -307,9 +307,9 @@ void store_stats(struct store *s, struct store_stats *ret)
 }
 
 /* ---- Closing */
-static void drop_list(struct asked_list *l)
+static void drop_list(struct store_asked_list *l)
 {
-    for (struct asked *a = l->first, *next; a; a = next) {
+    for (struct store_asked *a = l->first, *next; a; a = next) {
         next = a->next;
         a->answer.public.rc = -ECANCELED;
         if (a->hear)

@@ -50,27 +50,28 @@ static void a_run_that_ends_in_a_later_fold_leaves_nothing_live(void **state)
     assert_loads(state, "209@3 ", NULL);
 }
 
-struct order {
+struct answer_order {
     char text[32];
 };
 
 static void hear_history(void *self, const struct store_answer *a)
 {
     (void)a;
-    strcat(((struct order *)self)->text, "h");
+    strcat(((struct answer_order *)self)->text, "h");
 }
 
 static void hear_record(void *self, const struct store_answer *a)
 {
     assert_int_equal(a->rc, 0);
-    strcat(((struct order *)self)->text, a->n_records == 1 && a->records[0].lsn == 2 ? "r" : "-");
+    strcat(((struct answer_order *)self)->text,
+           a->n_records == 1 && a->records[0].lsn == 2 ? "r" : "-");
 }
 
 /* All are asked before the reader begins, so what it chooses is no matter of luck. */
 static void one_record_is_read_by_its_number_and_soon(void **state)
 {
     struct heard h;
-    struct order order = {0};
+    struct answer_order order = {0};
     struct store *s = open_store(state, NULL);
     start(s, &h);
     called(s, 1, 1, "load");
