@@ -355,6 +355,16 @@ static json_t *unmet_json(const struct explain *e, const struct explain_server *
     return a;
 }
 
+static json_t *explain_row(const struct explain *e, const struct explain_server *s)
+{
+    json_t *o = json_row();
+    json_set_word(o, "server", s->server);
+    json_set_flag(o, "eligible", s->n == 0);
+    json_set_number(o, "credit", s->credit);
+    json_object_set_new(o, "unmet", unmet_json(e, s));
+    return o;
+}
+
 void query_explain(struct query *q)
 {
     struct explain e = {0};
@@ -368,21 +378,18 @@ void query_explain(struct query *q)
                      "lbctl show says how another ended)");
         return;
     }
+    /* a call to one server concerns no other */
+    bool to_server = view_address(q->shell->core, owner.address) == VIEW_ADDRESS_SERVER;
     json_t *head = json_row();
     json_set_id(head, "run", &q->run);
     json_set_word(head, "state", run_state_text(e.state));
     json_set_word(head, "summary", e.summary);
     json_set_number(head, "ahead", e.ahead);
     query_row(q, head);
-    for (unsigned i = 0; i < e.n_servers; i++) {
-        json_t *o = json_row();
-        json_set_word(o, "server", e.servers[i].server);
-        json_set_flag(o, "eligible", e.servers[i].n == 0);
-        json_set_number(o, "credit", e.servers[i].credit);
-        json_object_set_new(o, "unmet", unmet_json(&e, &e.servers[i]));
-        if (!query_row(q, o))
+    for (unsigned i = 0; i < e.n_servers; i++)
+        if ((!to_server || strcmp(e.servers[i].server, owner.address) == 0) &&
+            !query_row(q, explain_row(&e, &e.servers[i])))
             break; /* some 500 servers are enough to understand it */
-    }
     explain_free(&e);
     query_answer(q);
 }
