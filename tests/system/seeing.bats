@@ -121,6 +121,17 @@ setup() { enter; }
     [ "$(grep -c 'does not answer' "$demo/quiet.err")" = 1 ]
 }
 
+@test "while the broker is down, lbsubmit says which addresses it tries and what is wrong with each" {
+    mkdir "$demo/elsewhere"
+    cp -r "$demo/admin/etc" "$demo/elsewhere/"
+    printf 'brokers: ["nobody.invalid:7411", "127.0.0.1:1"]\n' >"$demo/elsewhere/etc/client.yaml"
+    as elsewhere lbsubmit --package say --pool etl 2>"$demo/down.err" 3>&- &
+    local submit=$!
+    await "it says so" grep -q 'does not answer' "$demo/down.err"
+    kill "$submit"
+    grep -q 'nobody.invalid:7411: the name does not resolve; 127.0.0.1:1: connection refused' "$demo/down.err"
+}
+
 @test "logs are followed while the child runs, over a restart of the broker" {
     new_package slow shell 'i=0; while [ $i -lt 12 ]; do i=$((i + 1)); echo line $i; [ $i -ne 3 ] || : >"$LB_PARAM_mark"; sleep 0.2; done' 'parameters: {mark: {type: string, required: true}}'
     deploy slow etl
