@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/mem.h"
+#include "package/signature.h"
 
 static void add_jobs(const struct worker *w, struct buf *items, uint32_t *count)
 {
@@ -17,11 +19,26 @@ static void add_jobs(const struct worker *w, struct buf *items, uint32_t *count)
     }
 }
 
+/* The number of a builder's key, as minisign and lbpkg print it; a key that is trusted no more is
+ * known by its first digits only. */
+static void name_signer(const struct minisign_public *trusted, size_t n, const struct hash *key,
+                        char out[MINISIGN_NUMBER_TEXT])
+{
+    key_short(key, out);
+    for (size_t i = 0; i < n; i++)
+        if (hash_eq(&trusted[i].key, key))
+            minisign_number(trusted[i].number, out);
+}
+
 static void add_packages(const struct worker *w, struct buf *items, uint32_t *count)
 {
     const struct installed_package *p;
+    struct minisign_public *trusted = NULL;
     struct buf one = {0};
-    char signer[KEY_SHORT_TEXT];
+    size_t n_trusted = 0;
+    char signer[MINISIGN_NUMBER_TEXT], path[PATHS_MAX];
+    if (path_join(path, sizeof path, NULL, w->paths.config, "trust/signers", NULL) == 0)
+        signature_load_signers(path, &trusted, &n_trusted, NULL);
     for (size_t i = 0; (p = installed_at(jobs_packages(w->jobs), i)) && *count < LIMIT_JOBS; i++) {
         struct d_attested_package a = {
             .package = p->hash, .size = p->size, .trouble = span_str(p->trouble)};
@@ -30,7 +47,8 @@ static void add_packages(const struct worker *w, struct buf *items, uint32_t *co
         if (!p->trouble) {
             a.name = p->runnable.name;
             a.version = p->runnable.version;
-            a.signer = span_str(key_short(&p->runnable.signer_key, signer));
+            name_signer(trusted, n_trusted, &p->runnable.signer_key, signer);
+            a.signer = span_str(signer);
         }
         buf_clear(&one);
         d_attested_package_encode(&a, &one);
@@ -38,6 +56,7 @@ static void add_packages(const struct worker *w, struct buf *items, uint32_t *co
         ++*count;
     }
     buf_free(&one);
+    mem_free(&trusted);
     desired_troubles(w->desired, items, count);
 }
 
