@@ -260,7 +260,8 @@ walls:
 walls-all: test-programs
 	@tests/lint/lint.py $(B)
 	@tools/protocol_tables.py --check && tools/protocol_vectors.py --check && \
-	  echo "lint: PROTOCOL.md says what the code does"
+	  tools/protocol_schema.py --check && \
+	  echo "lint: PROTOCOL.md, schema.json and vectors.json say what the code does"
 	@tools/docs_tables.py --check && \
 	  echo "lint: docs/states.md and docs/files.md say what the code does"
 	@tests/lint/links.py
@@ -330,13 +331,14 @@ install: all $(B)/liblongboat.a
 	install -m 755 $(BINARIES) "$(ROOT)/bin/"
 	install -m 644 README.md "$(ROOT)/share/doc/longboat/"
 	install -D -m 644 -t "$(ROOT)/share/doc/longboat/docs" docs/*.md
-	install -D -m 644 -t "$(ROOT)/share/doc/longboat/proto" proto/PROTOCOL.md
+	install -D -m 644 -t "$(ROOT)/share/doc/longboat/proto" proto/PROTOCOL.md \
+	  proto/schema.json proto/vectors.json
 	install -m 644 $(B)/liblongboat.a "$(ROOT)/lib/"
 	for header in $$($(COMPILE) -MM client/longboat.h | tr ' \\' '\n\n' | grep '\.h$$'); do \
 	  install -D -m 644 $$header "$(ROOT)/include/longboat/$$header" || exit 1; done
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' client/longboat.pc.in \
 	  >"$(ROOT)/lib/pkgconfig/longboat.pc"
-	install -D -m 644 -t "$(ROOT)/share/longboat/python" client/python/longboat.py
+	install -D -m 644 -t "$(ROOT)/share/longboat/python" client/python/longboat*.py
 	for unit in lbbroker lbworker; do \
 	  to="$(ROOT)/lib/systemd/system/$$unit.service" && \
 	  sed 's|/usr/local/|$(PREFIX)/|g; s|/srv/longboat/|$(HOMES)/|g' \

@@ -13,6 +13,9 @@ enum {
     QUERY_SCAN_MAX = 20000        /* things looked at for one page */
 };
 
+/* The text of a refusal. */
+#define QUERY_NO_CURSOR "`after` is not the `next` of an answer to this query"
+
 struct query {
     struct broker *b;
     uint64_t peer, req;

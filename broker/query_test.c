@@ -106,6 +106,24 @@ static void a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is(vo
     bye(&etl1);
 }
 
+/* Else a client that mixes up its cursors reads the first page again and again. */
+static void a_cursor_of_no_answer_is_refused(void **state)
+{
+    static const char *const what[] = {"runs", "history", "parents"};
+    struct world *w = *state;
+    struct talker anna, etl1;
+    caller_and_worker(w, &anna, &etl1);
+    for (size_t i = 0; i < sizeof what / sizeof *what; i++) {
+        struct m_error m;
+        say(&anna, query, .req = i, .what = span_str(what[i]), .after = span_str("nonsense"));
+        hear(&anna, error, &m);
+        assert_int_equal(m.req, i);
+        assert_int_equal(m.code, REFUSAL_BAD_ARGUMENT);
+    }
+    bye(&anna);
+    bye(&etl1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +131,7 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_cursor_of_no_answer_is_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,12 +87,23 @@ static void hear_parents(void *self, const struct store_answer *a)
     hear_page(self, a, ended_parent_json, true);
 }
 
+/* False: `after` is no cursor of ours. Empty is the beginning. */
+static bool number_of(const char *after, uint64_t *ret)
+{
+    char *end;
+    *ret = strtoull(after, &end, 10);
+    return !*after || (*after >= '0' && *after <= '9' && !*end);
+}
+
 void query_history(struct query *q, bool parents)
 {
     struct store_question ask = {.what = parents ? STORE_PARENTS : STORE_HISTORY,
-                                 .after = strtoull(q->after, NULL, 10),
                                  .most = q->limit > q->n ? q->limit - q->n : 1};
     struct store_filter *f = &ask.filter;
+    if (!number_of(q->after, &ask.after)) {
+        query_refuse(q, REFUSAL_BAD_ARGUMENT, QUERY_NO_CURSOR);
+        return;
+    }
     strcpy(f->job, parents ? q->name : q->job);
     strcpy(f->server, parents ? "" : q->server);
     strcpy(f->principal, q->principal);

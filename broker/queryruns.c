@@ -57,7 +57,7 @@ void query_runs(struct query *q)
 {
     struct view_run r;
     if (*q->after && id_is_zero(q->at) && id_parse(q->after, &q->at, NULL) < 0) {
-        query_answer(q);
+        query_refuse(q, REFUSAL_BAD_ARGUMENT, QUERY_NO_CURSOR);
         return;
     }
     while (view_run_after(q->b->core, &q->at, &r)) {

@@ -88,7 +88,7 @@ const struct wire_schema *messages_schema_of_kind(uint64_t kind, enum sender *re
 const char *refusal_word(uint64_t code)
 {
     switch (code) {
-#define X(n, v, w, t) \
+#define X(n, v, remedy, w, t) \
     case v: \
         return w;
         REFUSALS(X)
@@ -101,7 +101,7 @@ const char *refusal_word(uint64_t code)
 const char *refusal_text(uint64_t code)
 {
     switch (code) {
-#define X(n, v, w, t) \
+#define X(n, v, remedy, w, t) \
     case v: \
         return t;
         REFUSALS(X)

@@ -35,6 +35,11 @@ static int check_form(const struct d_call *c, enum refusal *ret_code, struct err
         return refuse(ret_code, REFUSAL_MALFORMED, err,
                       "call '" SPAN_FMT "' must have either the hash of its job or `pin: latest`",
                       SPAN_ARG(c->key));
+    if (!names_as_of_is_good(c->as_of))
+        return refuse(ret_code, REFUSAL_MALFORMED, err,
+                      "call '" SPAN_FMT "': its as_of is neither a day, as 2026-11-21, nor a time "
+                      "with its offset, as 2026-11-21T09:13:55Z",
+                      SPAN_ARG(c->key));
     if (c->expires <= 0)
         return refuse(ret_code, REFUSAL_MALFORMED, err,
                       "call '" SPAN_FMT "' has no end: set `expires`", SPAN_ARG(c->key));
@@ -54,11 +59,10 @@ static int check_lengths(const struct d_call *c, struct error *err)
                          LIMIT_PARAMETERS);
     if (c->priority > 9)
         return error_set(err, -EINVAL, "priority %llu is above 9", (unsigned long long)c->priority);
-    if (c->as_of.n > LIMIT_SHORT || c->task.n > LIMIT_NAME || c->index > LIMIT_TASKS ||
-        c->try_no > LIMIT_TRIES || c->semaphores.count > LIMIT_POOLS || c->on_lost > 15)
-        return error_set(
-            err, -EINVAL,
-            "a call's as_of, task, index, try, semaphores or on_lost is beyond its limit");
+    if (c->task.n > LIMIT_NAME || c->index > LIMIT_TASKS || c->try_no > LIMIT_TRIES ||
+        c->semaphores.count > LIMIT_POOLS || c->on_lost > 15)
+        return error_set(err, -EINVAL,
+                         "a call's task, index, try, semaphores or on_lost is beyond its limit");
     return 0;
 }
 

@@ -233,7 +233,9 @@ static void what_would_be_refused_is_not_signed(void **state)
     BROKEN("parameters", c.parameters = wire_list_from(&items, 1));
     BROKEN("priority 10", c.priority = 10);
     BROKEN("beyond its limit", c.try_no = LIMIT_TRIES + 1);
-    BROKEN("beyond its limit", c.as_of = span_of(large, LIMIT_SHORT + 1));
+    BROKEN("as_of", c.as_of = span_str("yesterday"));
+    BROKEN("as_of", c.as_of = span_of(large, LIMIT_SHORT + 1));
+    BROKEN("beyond its limit", c.task = span_of(large, LIMIT_NAME + 1));
     buf_clear(&items);
     value_add_str(&items, span_str("p"));
     value_add_str(&items, span_of(large, LIMIT_PARAMETERS - 16));
