@@ -6,7 +6,6 @@ below, and names that the tables lack are refused.
 
 usage: tools/protocol_schema.py [--check]     --check: change nothing, exit 1 if the file is stale
 """
-import glob
 import json
 import os
 import re
@@ -110,7 +109,8 @@ ON = {"RESOLVE": "job@address",
       "RUN": "job@address of the run, unless it is one's own",
       "PARENT": "all, unless the parent is one's own", "OPERATE": "depends on the verb",
       "DEPLOY": "package@address", "SOMEWHERE": "anything", "EVERYTHING": "all"}
-GROUPS = {"PEOPLE": ["ADM", "CLL", "MON"], "PEERS": ["ADM", "CLL", "MON", "SRV"],
+GROUPS = {"CALLERS": ["ADM", "CLL"], "PEOPLE": ["ADM", "CLL", "MON"],
+          "PEERS": ["ADM", "CLL", "MON", "SRV"],
           "ALL": ["ADM", "CLL", "MON", "SRV", "ONE"]}
 
 
@@ -128,22 +128,18 @@ def enums():
 
 
 def rights():
-    """{message: [{roles, grant, on}]} of the broker's table of rights, wherever below broker/ it
-    stands."""
+    """{message: [{roles, grant, on}]} of the broker's table of messages."""
     rows = {}
-    for path in sorted(glob.glob(os.path.join(TOP, "broker", "**", "*.[ch]"), recursive=True)):
-        with open(path, encoding="utf-8") as f:
-            table = re.search(r"#define RIGHTS\(X\)(.*)", tables.unwrap(f.read()))
-        for kind, roles, verb, target in re.findall(r"X\(([A-Z_]+), ([A-Z| ]+), ([A-Z]+), ([A-Z]+)",
-                                                    table.group(1) if table else ""):
-            words = [w for r in roles.split("|") for w in GROUPS.get(r.strip(), [r.strip()])]
-            row = {"roles": [ROLES[w] for w in words]}
-            if target != "NOTHING":
-                row |= {"grant": verb.lower(), "on": ON[target]}
-            rows.setdefault(kind, []).append(row)
+    table = re.findall(r"^    ROW\((\w+), +(\w+), +(\w+), +(\w+), +\w+, +\w+\)",
+                       read("broker/dispatch.c"), re.M)
+    for kind, roles, verb, target in table:
+        row = {"roles": [ROLES[w] for w in GROUPS.get(roles, [roles])]}
+        if target != "NOTHING":
+            row |= {"grant": verb.lower(), "on": ON[target]}
+        rows.setdefault(kind, []).append(row)
     if len(rows) < 30:
         raise SystemExit(
-            "tools/protocol_schema.py: the broker's table of rights is not where it was")
+            "tools/protocol_schema.py: the broker's table of messages is not where it was")
     return rows
 
 
