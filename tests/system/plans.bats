@@ -1,5 +1,5 @@
-# Parents: constraints of each kind and layer, what is skipped and why, values that flow, errors of a plan with their
-# place, and the ways in which a parent is stopped.
+# Parents: constraints of each kind and layer, what is skipped and why, values that flow, errors of
+# a plan with their place, and the ways in which a parent is stopped.
 load helpers
 
 setup_file() {
@@ -32,7 +32,8 @@ task_is() { # task_is NAME WORD: the state or result of a task in the overview t
     }
 }
 
-# A shell without job control starts what is in the background with SIGINT ignored; a person's terminal does not.
+# A shell without job control starts what is in the background with SIGINT ignored; a person's
+# terminal does not.
 interruptible() {
     exec env --default-signal=INT lbsubmit "$@"
 }
