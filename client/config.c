@@ -110,13 +110,17 @@ static int load_trust(struct client_config *c, const char *folder, struct error 
 {
     char path[PATHS_MAX], administrators[PATHS_MAX], cluster[LIMIT_NAME + 1];
     struct buf mine = {0}, brokers = {0};
+    struct error why = {0};
     int rc;
 
     if ((rc = path_of(path, folder, CERTIFICATE_FILE, err)) < 0 ||
         (rc = file_read(path, LIMIT_CERTIFICATE, &mine, err)) < 0)
         goto done;
-    if ((rc = read_cluster(buf_span(&mine), cluster, err)) < 0) {
-        error_prefix(err, "%s", path);
+    if ((rc = read_cluster(buf_span(&mine), cluster, &why)) < 0) {
+        error_set(err, rc,
+                  "'%s' is empty or damaged (%s): join the cluster again, with a new token from an "
+                  "administrator",
+                  path, why.text);
         goto done;
     }
     if ((rc = path_of(administrators, folder, ADMINISTRATORS_FILE, err)) < 0 ||

@@ -90,6 +90,12 @@ static void a_missing_part_of_an_identity_is_named(void **state)
     mem_free(&path);
 }
 
+static void an_empty_certificate_is_named_with_the_way_out(void **state)
+{
+    with(*state, CERTIFICATE_FILE, "", -EPROTO, CERTIFICATE_FILE "' is empty or damaged");
+    with(*state, CERTIFICATE_FILE, "", -EPROTO, "join the cluster again");
+}
+
 static void a_certificate_that_no_administrator_signed_is_refused(void **state)
 {
     struct client_cluster *c = *state;
@@ -154,6 +160,7 @@ int main(void)
         with_identity(bad_settings_are_refused_with_their_place),
         with_identity(without_an_identity_it_says_how_to_join),
         with_identity(a_missing_part_of_an_identity_is_named),
+        with_identity(an_empty_certificate_is_named_with_the_way_out),
         with_identity(a_certificate_that_no_administrator_signed_is_refused),
         with_identity(a_key_of_another_certificate_is_refused),
         with_identity(a_key_that_others_can_read_is_refused),

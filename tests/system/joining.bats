@@ -139,7 +139,7 @@ wire() {
 @test "only an administrator invites and revokes" {
     run as anna lbctl invite --server etl3
     [ "$status" -eq 3 ]
-    assert_has "only an administrator invites"
+    assert_has "only an administrator can invite"
     run as anna lbctl certificates revoke bert
     [ "$status" -ne 0 ]
     assert_has "only an administrator"

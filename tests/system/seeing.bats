@@ -50,7 +50,7 @@ setup() { enter; }
 @test "--since that is no time says what it takes" {
     run lbmon --since yesterday
     [ "$status" -eq 2 ]
-    assert_has "--since takes a duration"
+    assert_has "'yesterday' is not a time: give a duration (2h), a day (2026-11-20)"
 }
 
 @test "what a full disk did not take is said, and is no success; a reader that is gone is fine" {
@@ -78,7 +78,7 @@ setup() { enter; }
     assert_has "is no status (did you mean 'failed'?)"
     run lbmon --run 123 --until-now
     [ "$status" -eq 2 ]
-    assert_has "is not an id"
+    assert_has "'123' is not a run"
     run lbctl history --status fialed
     [ "$status" -eq 2 ]
     assert_has "is no status (did you mean 'failed'?)"
@@ -181,7 +181,7 @@ with lb.Client() as c:
     await "it has ended" ended "$r"
     run lbctl show "$r"
     assert_has "succeeded"
-    assert_has "left out       parameters (too long to be shown)"
+    assert_has "left out      parameters (too long to be shown)"
     lbctl history --job package:long --json | jq -e '.status == "succeeded"'
     lbctl show "$r" --json | jq -e '.left_out == ["parameters"]'
     lbmon --event result --run "$r" --since 0 --until-now --json | jq -e '.status == "succeeded" and .left_out == ["parameters"]'
