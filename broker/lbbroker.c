@@ -22,7 +22,7 @@ static const char EXAMPLES[] =
     "  lbbroker                 run with etc/broker.yaml (made by: lbctl init)\n"
     "  lbbroker check           check configuration, keys, store and port\n"
     "  lbbroker --restored      once, after putting a backup back: hold what was live in it\n"
-    "  lbbroker --listen 'tcp://*:7411' --log debug\n";
+    "  lbbroker --listen 'tcp://*:7411' --log-level debug\n";
 
 static const struct option_row ROWS[] = {
     {"cluster", 0, OPTION_STR, NULL, 0, 0, true, "NAME", "the cluster that this broker serves"},

@@ -1,10 +1,10 @@
 /* call.c - calls: resolved, signed together with the others of the turn, submitted, followed to
  * their end.
  *
- * A call's body is encoded at once, so that what is wrong with it is said at once; the hash of the
- * job is put in when RESOLVE has told it. Its CALL is a request like others: said again at each new
- * session until it is answered. Then its run is followed: a new session says FOLLOW for every run
- * whose end has not been heard. */
+ * A call's body is encoded at once, so that errors in it are found at once; RESOLVE's answer adds
+ * the job's hash. Its CALL is a request like others: sent again in each new session until it is
+ * answered. Then its run is followed: a new session sends FOLLOW for every run whose end is not
+ * known. */
 #include "client/inner.h"
 
 #include <errno.h>
@@ -89,7 +89,7 @@ static void tell(const struct call *c, const struct longboat_run *run)
         c->follow(c->self, run);
 }
 
-/* The last word to whoever follows it. */
+/* The last callback for a call. */
 static void end(struct call *c, const struct longboat_run *run)
 {
     struct call told = {.follow = c->follow, .self = c->self};
@@ -305,7 +305,7 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
         take_refusal(c, &error);
     else
         call_refused(c, REFUSAL_MALFORMED, "malformed reply to CALL");
-    return true; /* it is forgotten already */
+    return true; /* already forgotten */
 }
 
 void call_take_error(struct longboat *lb, struct span message)
@@ -405,14 +405,14 @@ void longboat_withdraw(struct longboat *lb)
 {
     lb->withdrawn = true;
     for (struct call *c = lb->calls, *next; c; c = next) {
-        /* one that ends takes no other with it */
+        /* ending one call frees no other */
         next = c->hh.next;
         if (c->busy || !request_was_sent(lb, c->req))
             take_back(c);
     }
 }
 
-struct wait {
+struct call_wait {
     bool ended;
     struct id run;
     struct buf outcome;
@@ -422,7 +422,7 @@ struct wait {
 
 static void on_follow(void *self, const struct longboat_run *run)
 {
-    struct wait *w = self;
+    struct call_wait *w = self;
     w->run = run->run;
     w->refused = run->refused;
     w->ended = run->outcome || run->refused != REFUSAL_NONE;
@@ -434,11 +434,11 @@ static void on_follow(void *self, const struct longboat_run *run)
 
 static bool has_ended(void *self)
 {
-    return ((struct wait *)self)->ended;
+    return ((struct call_wait *)self)->ended;
 }
 
-/* The wait is over and its memory gone, but not the run. */
-static void stop_following(struct longboat *lb, const struct wait *w)
+/* The run goes on after the wait and its memory are gone. */
+static void stop_following(struct longboat *lb, const struct call_wait *w)
 {
     for (struct call *c = lb->calls; c; c = c->hh.next)
         if (c->self == w)
@@ -448,7 +448,7 @@ static void stop_following(struct longboat *lb, const struct wait *w)
 int longboat_call_wait(struct longboat *lb, const struct longboat_call *call, int64_t timeout_ms,
                        struct id *ret_run, struct buf *ret_outcome, struct error *err)
 {
-    struct wait w = {0};
+    struct call_wait w = {0};
     int rc;
 
     if ((rc = longboat_call_start(lb, call, on_follow, &w, err)) < 0)

@@ -82,7 +82,7 @@ static bool take_found(void *self, struct span json)
 static int judge_found(const struct find_found *f, const char *text, struct error *err)
 {
     if (f->err.code)
-        return error_set(err, -EPROTO, "the broker's answer makes no sense: %s", f->err.text);
+        return error_set(err, -EPROTO, "malformed reply to QUERY: %s", f->err.text);
     if (f->n == 1)
         return 0;
     if (f->n > 1)

@@ -1,6 +1,6 @@
-/* resolve.c - RESOLVE: which version of a job is signed, and which servers there are. The one place
- * that remembers answers: one question for all who ask for a job at an address, and what was found
- * serves those that come in the next moments too, or always, if somebody wants to keep it. */
+/* resolve.c - RESOLVE: which version of a job is signed, and which servers there are. The only cache
+ * of its answers: all who ask for a job at an address share one question, and its answer serves
+ * those who ask in the next seconds, too, or as long as the connection lasts, if they want that. */
 #include "client/inner.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@ enum {
     RESOLUTIONS_MAX = 1000
 };
 
-struct asker {
+struct resolve_asker {
     longboat_take_offer take;
     void *self;
 };
@@ -25,7 +25,7 @@ struct resolution {
     struct buf parameters; /* what the offer points to: these three */
     char **servers;
     char *text;
-    struct asker *askers;
+    struct resolve_asker *askers;
     unsigned n_askers, cap_askers;
     struct loop_timer timer; /* asks again, or tells what is known already */
     struct buf message;
@@ -54,7 +54,7 @@ static bool is_known(const struct resolution *r, bool keep)
 /* Those who wait, taken off first: what they do may bring new ones. */
 static void tell(struct resolution *r)
 {
-    struct asker *askers = r->askers;
+    struct resolve_asker *askers = r->askers;
     const unsigned n = r->n_askers;
     r->askers = NULL;
     r->n_askers = r->cap_askers = 0;
@@ -190,7 +190,7 @@ static void add_asker(struct resolution *r, longboat_take_offer take, void *self
         r->cap_askers = r->cap_askers ? 2 * r->cap_askers : 4;
         r->askers = mem_realloc(r->askers, r->cap_askers, sizeof *r->askers);
     }
-    r->askers[r->n_askers++] = (struct asker){take, self};
+    r->askers[r->n_askers++] = (struct resolve_asker){take, self};
 }
 
 /* Unless the question is out already. */

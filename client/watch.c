@@ -1,9 +1,9 @@
-/* watch.c - says once that the broker is silent, with what is wrong with each of its addresses, and
+/* watch.c - reports once that the broker is silent, with the reason for each of its addresses, and
  * once that it answers again.
  *
- * When nothing has been heard for SILENT_MS, each address is looked at beside the dialer, which
- * knows only that nobody answered: does its name resolve, does anybody accept a connection?
- * Neither look blocks. What is not known after LOOK_MS is said as it is. */
+ * The dialer only knows that nobody answered. So after SILENT_MS each address is probed: does its
+ * name resolve, does anybody accept a connection? Nothing here blocks; after LOOK_MS the report is
+ * made with what is known. */
 #include "client/inner.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@ enum {
 struct look {
     char *host, *port;
     struct gaicb name, *names[1];
-    bool asked; /* the name service works on it, in a thread of libc */
+    bool asked; /* a thread of libc resolves it */
     int fd;     /* -1: no connection is tried */
     const char *why;
 };
@@ -132,7 +132,7 @@ static void looks_end(struct watch *w)
     bool left = false;
     for (size_t i = 0; w->looks && i < w->lb->config.n_addresses; i++) {
         struct look *l = &w->looks[i];
-        /* what libc's thread still works on stays for it */
+        /* memory that libc's thread still uses is left to it */
         if (l->asked && gai_cancel(&l->name) == EAI_NOTCANCELED)
             left = true;
         else
@@ -144,7 +144,7 @@ static void looks_end(struct watch *w)
         mem_free(&w->looks);
 }
 
-/* ---- Saying */
+/* ---- Reporting */
 
 static void say_silent(struct watch *w)
 {

@@ -1,5 +1,4 @@
-/* drive.c - carries out what the core decides: asks, calls, cancels; hands it what the broker says;
-   shows it all. */
+/* drive.c - carries out the core's decisions, feeds it the broker's answers, and shows progress. */
 #include "parent/submit.h"
 
 #include <errno.h>
@@ -13,33 +12,33 @@
 #include "parent/report/report.h"
 
 enum {
-    /* a call may wait for a day, as elsewhere, or as long as its start_within says */
+    /* a call may wait for a day, and longer if its start_within is longer */
     EXPIRES_MIN_MS = 86400000,
     REPORT_MAX = LIMIT_CALL - 1024,
-    PICTURE_MS = 1000 /* a picture in which nothing happens is drawn so often, for its clock */
+    PICTURE_MS = 1000 /* how often the picture is drawn when nothing changes: for its clock */
 };
 
-/* A call that this program could not even make. */
+/* A call that could not be made. */
 struct failed {
     uint32_t task, index;
     char *text;
 };
 
-/* What was said of a task in this session: a thousand children that are parked for one reason are
-   worth one line. */
+/* A line that was printed in this session: a thousand children parked for one reason need one
+   line. */
 struct told {
     UT_hash_handle hh;
     char what[]; /* task, state, server, reason */
 };
 
-struct drive {
+struct driver {
     struct shell *shell;
     const struct graph *graph;
     struct parent_run *run;
     struct pcore *core;
     struct pcore_out out;
-    struct asked *asked; /* one for each task */
-    struct flight *flights;
+    struct drive_asked *asked; /* one for each task */
+    struct drive_flight *flights;
     struct told *told;
     struct failed *failed;
     uint32_t n_failed, cap_failed;
@@ -54,33 +53,33 @@ struct drive {
 };
 
 /* A task whose job is asked for. */
-struct asked {
-    struct drive *drive;
+struct drive_asked {
+    struct driver *drive;
     uint32_t task;
 };
 
 /* One call that is out. */
-struct flight {
-    struct drive *drive;
-    struct flight *prev, *next;
+struct drive_flight {
+    struct driver *drive;
+    struct drive_flight *prev, *next;
     uint32_t task, index;
 };
 
-static void feed(struct drive *d, struct pcore_event ev);
+static void feed(struct driver *d, struct pcore_event ev);
 
 /* ---- Effects */
 
-static struct flight *flight_new(struct drive *d, const struct pcore_effect *e)
+static struct drive_flight *flight_new(struct driver *d, const struct pcore_effect *e)
 {
-    struct flight *f = mem_alloc(sizeof *f);
-    *f = (struct flight){.drive = d, .next = d->flights, .task = e->task, .index = e->index};
+    struct drive_flight *f = mem_alloc(sizeof *f);
+    *f = (struct drive_flight){.drive = d, .next = d->flights, .task = e->task, .index = e->index};
     if (f->next)
         f->next->prev = f;
     d->flights = f;
     return f;
 }
 
-static void flight_free(struct flight *f)
+static void flight_free(struct drive_flight *f)
 {
     *(f->prev ? &f->prev->next : &f->drive->flights) = f->next;
     if (f->next)
@@ -90,7 +89,7 @@ static void flight_free(struct flight *f)
 
 static void on_follow(void *self, const struct longboat_run *r)
 {
-    struct flight *f = self;
+    struct drive_flight *f = self;
     struct pcore_event ev = {.kind = PCORE_RUN,
                              .task = f->task,
                              .index = f->index,
@@ -102,7 +101,7 @@ static void on_follow(void *self, const struct longboat_run *r)
                              .text = r->text,
                              .outcome = r->outcome,
                              .code = r->refused};
-    struct drive *d = f->drive;
+    struct driver *d = f->drive;
     if (r->refused != REFUSAL_NONE)
         ev.kind = PCORE_REFUSED;
     else if (r->outcome)
@@ -112,7 +111,7 @@ static void on_follow(void *self, const struct longboat_run *r)
     feed(d, ev);
 }
 
-static void call_failed(struct drive *d, const struct pcore_effect *e, const char *text)
+static void call_failed(struct driver *d, const struct pcore_effect *e, const char *text)
 {
     if (d->n_failed == d->cap_failed) {
         d->cap_failed = d->cap_failed ? 2 * d->cap_failed : 8;
@@ -121,7 +120,7 @@ static void call_failed(struct drive *d, const struct pcore_effect *e, const cha
     d->failed[d->n_failed++] = (struct failed){e->task, e->index, mem_strdup(text)};
 }
 
-static void call(struct drive *d, const struct pcore_effect *e)
+static void call(struct driver *d, const struct pcore_effect *e)
 {
     const struct graph_task *g = &d->graph->tasks[e->task];
     char key[LIMIT_KEY + 1], address[LIMIT_ADDRESS + 1];
@@ -150,7 +149,7 @@ static void call(struct drive *d, const struct pcore_effect *e)
                               .index = e->index,
                               .try_no = 1,
                               .item = buf_str(&item)};
-    struct flight *f = flight_new(d, e);
+    struct drive_flight *f = flight_new(d, e);
     if (longboat_call_start(d->shell->lb, &c, on_follow, f, &err) < 0) {
         call_failed(d, e, err.text);
         flight_free(f);
@@ -160,7 +159,7 @@ static void call(struct drive *d, const struct pcore_effect *e)
 
 static bool take_cancelled(void *self, uint64_t kind, struct span message)
 {
-    struct drive *d = self;
+    struct driver *d = self;
     struct m_error error;
     if (kind == KIND_M_ERROR && m_error_decode(message, &error, NULL) == 0 &&
         error.code != REFUSAL_UNKNOWN_RUN && error.code != REFUSAL_STATE)
@@ -168,7 +167,7 @@ static bool take_cancelled(void *self, uint64_t kind, struct span message)
     return false;
 }
 
-static void cancel(struct drive *d, const struct pcore_effect *e)
+static void cancel(struct driver *d, const struct pcore_effect *e)
 {
     struct m_cancel m = {.req = longboat_req(d->shell->lb),
                          .run = e->run,
@@ -181,7 +180,7 @@ static void cancel(struct drive *d, const struct pcore_effect *e)
 
 static void on_offer(void *self, const struct longboat_offer *o)
 {
-    const struct asked *a = self;
+    const struct drive_asked *a = self;
     const struct graph_task *g = &a->drive->graph->tasks[a->task];
     if (o->refused == REFUSAL_NONE && !o->found && o->n_servers && !a->drive->shell->quiet)
         hint_job(a->drive->shell, g->job, g->address, o->servers[0]);
@@ -194,14 +193,14 @@ static void on_offer(void *self, const struct longboat_offer *o)
                                         .n_servers = o->n_servers});
 }
 
-static void resolve(struct drive *d, const struct pcore_effect *e)
+static void resolve(struct driver *d, const struct pcore_effect *e)
 {
     const struct graph_task *g = &d->graph->tasks[e->task];
-    d->asked[e->task] = (struct asked){d, e->task};
+    d->asked[e->task] = (struct drive_asked){d, e->task};
     longboat_offer(d->shell->lb, g->job, g->address, true, on_offer, &d->asked[e->task]);
 }
 
-static void forget_told(struct drive *d)
+static void forget_told(struct driver *d)
 {
     struct told *t, *next;
     HASH_ITER (hh, d->told, t, next) {
@@ -210,8 +209,8 @@ static void forget_told(struct drive *d)
     }
 }
 
-/* Has a sibling's line said the same? */
-static bool is_told(struct drive *d, const struct pcore_effect *e)
+/* Does a sibling's line say the same? */
+static bool is_told(struct driver *d, const struct pcore_effect *e)
 {
     struct pcore_child k;
     struct told *t;
@@ -229,17 +228,17 @@ static bool is_told(struct drive *d, const struct pcore_effect *e)
     return t != NULL;
 }
 
-static void show(struct drive *d, const struct pcore_effect *e)
+static void show(struct driver *d, const struct pcore_effect *e)
 {
     const int64_t now = loop_now_wall(d->shell->loop);
     d->changed = true;
     if (d->shell->json)
-        events_add(d->core, e, now, &d->lines);
+        report_events_add(d->core, e, now, &d->lines);
     else if (!d->shell->quiet && !is_told(d, e))
         lines_add(&d->told_lines, d->core, e, now, d->draws, &d->shell->err, &d->lines);
 }
 
-static void act(struct drive *d, const struct pcore_effect *e)
+static void act(struct driver *d, const struct pcore_effect *e)
 {
     switch (e->kind) {
     case PCORE_FX_RESOLVE:
@@ -262,7 +261,7 @@ static void act(struct drive *d, const struct pcore_effect *e)
     }
 }
 
-static void step(struct drive *d, struct pcore_event *ev)
+static void step(struct driver *d, struct pcore_event *ev)
 {
     ev->now = loop_now_wall(d->shell->loop);
     pcore_step(d->core, ev, &d->out);
@@ -271,9 +270,9 @@ static void step(struct drive *d, struct pcore_event *ev)
     lines_flush(&d->told_lines, d->core, &d->shell->err, &d->lines);
 }
 
-/* A call that cannot be made is told to the core when all effects of the step are done: they lie in
-   one memory. */
-static void feed(struct drive *d, struct pcore_event ev)
+/* Effects point into memory that the next step reuses, so calls that could not be made are fed
+   back after all effects of the step. */
+static void feed(struct driver *d, struct pcore_event ev)
 {
     step(d, &ev);
     while (d->n_failed) {
@@ -297,7 +296,7 @@ static int height_of_screen(void)
 }
 
 /* Lines first, the picture below them, in one write. */
-static void draw(struct drive *d, bool last)
+static void draw(struct driver *d, bool last)
 {
     struct buf out = {0};
     d->shell->err = term_of(STDERR_FILENO);
@@ -317,7 +316,7 @@ static void draw(struct drive *d, bool last)
 
 static void on_redraw(struct loop *l, struct loop_timer *t, void *arg)
 {
-    struct drive *d = arg;
+    struct driver *d = arg;
     bool resized =
         term_of(STDERR_FILENO).width != d->shell->err.width || height_of_screen() != d->height;
     if (d->changed || resized || d->lines.n || loop_now(l) - d->drawn_at >= PICTURE_MS)
@@ -325,7 +324,7 @@ static void on_redraw(struct loop *l, struct loop_timer *t, void *arg)
     loop_timer_set(l, t, "drive.redraw", loop_now(l) + LIVE_REDRAW_MS, on_redraw, d);
 }
 
-static void flush(struct drive *d)
+static void flush(struct driver *d)
 {
     if (!d->lines.n)
         return;
@@ -335,7 +334,7 @@ static void flush(struct drive *d)
 
 static void on_turn_end(struct loop *l, void *arg)
 {
-    struct drive *d = arg;
+    struct driver *d = arg;
     (void)l;
     if (!d->draws)
         flush(d);
@@ -349,24 +348,24 @@ static void on_turn_end(struct loop *l, void *arg)
 
 /* ---- Ctrl-C */
 
-static _Noreturn void leave(struct drive *d)
+static _Noreturn void leave(struct driver *d)
 {
     if (d->draws)
         draw(d, true);
     d->shell->screen = NULL;
     char id[ID_TEXT];
-    shell_fail(d->shell, 0, "left; what still runs of parent %s goes on (lbctl runs)",
+    shell_fail(d->shell, 0, "left; children of parent %s that run go on (lbctl runs)",
                id_format(d->run->id, id));
     _exit(EXIT_LEFT);
 }
 
 static void on_interrupt(void *self, int times)
 {
-    struct drive *d = self;
+    struct driver *d = self;
     uint32_t n = pcore_in_flight(d->core);
     char id[ID_TEXT];
     if (d->over) {
-        /* all is known but whether the broker has it: the report is printed all the same */
+        /* the outcome is known, though perhaps not to the broker: the report is printed */
         shell_fail(d->shell, 0, "left before the end of parent %s was recorded",
                    id_format(d->run->id, id));
         loop_stop(d->shell->loop, EXIT_LEFT);
@@ -377,18 +376,18 @@ static void on_interrupt(void *self, int times)
     shell_fail(d->shell, 0, "cancelling %u %s; press again to leave at once", (unsigned)n,
                n == 1 ? "child" : "children");
     feed(d, (struct pcore_event){.kind = PCORE_CANCEL, .text = "lbsubmit was interrupted"});
-    longboat_withdraw(d->shell->lb); /* what a busy broker has not taken is not called after all */
+    longboat_withdraw(d->shell->lb); /* calls that a busy broker has not accepted are dropped */
 }
 
 /* ---- From begin to end */
 
 static bool is_over(void *self)
 {
-    return ((struct drive *)self)->over;
+    return ((struct driver *)self)->over;
 }
 
-/* What a program reads is whole, however large; the broker keeps what fits in a message. */
-static void print_report(struct drive *d)
+/* The report on stdout is complete; the broker stores what fits in a message. */
+static void print_report(struct driver *d)
 {
     struct buf out = {0};
     if (d->shell->json) {
@@ -402,7 +401,7 @@ static void print_report(struct drive *d)
     buf_free(&out);
 }
 
-static int finish(struct drive *d)
+static int finish(struct driver *d)
 {
     struct buf json = {0};
     struct error err = {0};
@@ -418,7 +417,7 @@ static int finish(struct drive *d)
     return code;
 }
 
-static void open_drive(struct drive *d)
+static void open_drive(struct driver *d)
 {
     struct loop *l = d->shell->loop;
     const char *kind = getenv("TERM");
@@ -437,7 +436,7 @@ static void open_drive(struct drive *d)
     }
 }
 
-static void close_picture(struct drive *d)
+static void close_picture(struct driver *d)
 {
     loop_timer_stop(d->shell->loop, &d->redraw);
     if (d->draws)
@@ -450,7 +449,7 @@ static void close_picture(struct drive *d)
 
 int drive(struct shell *s, const struct plan_made *made, struct parent_run *run)
 {
-    struct drive d = {.shell = s, .graph = &made->graph, .run = run};
+    struct driver d = {.shell = s, .graph = &made->graph, .run = run};
     struct error err = {0};
     int code;
     open_drive(&d);
@@ -460,7 +459,7 @@ int drive(struct shell *s, const struct plan_made *made, struct parent_run *run)
     code = rc < 0 ? shell_refused(s, rc, &err) : finish(&d);
     loop_off(s->loop, &d);
     s->interrupted = NULL;
-    longboat_close(&s->lb); /* nothing is told any more */
+    longboat_close(&s->lb); /* no callback comes after this */
     hint_free_all(s);
     while (d.flights)
         flight_free(d.flights);

@@ -1,6 +1,6 @@
-/* hint.c - "did you mean 'extract'?" for a job that no server of an address has: the call waits, for
- * a server may still come, but a slip of the fingers need not wait for a day. The broker is asked
- * what one of the servers has; it tells those who may watch that server. */
+/* hint.c - "did you mean 'extract'?" for a job that no server of an address has. The call waits, as
+ * a server may still come, but a typing error need not wait for a day. The broker tells what one of
+ * the servers has, if we may watch that server. */
 #include "parent/submit.h"
 
 #include <string.h>

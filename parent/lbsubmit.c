@@ -1,4 +1,4 @@
-/* lbsubmit.c - submits a parent or a single call, follows it to its end, prints what came of it. */
+/* lbsubmit.c - submits a parent or a single call, follows it to the end and prints the result. */
 #include "parent/submit.h"
 
 #include <errno.h>
@@ -41,10 +41,10 @@ static void say_begun(struct shell *s, const struct plan_made *made, const struc
     struct buf line = {0};
     shell_say(s, "parent %s is run %s", made->graph.name, id_format(run->id, id));
     if (s->json) {
-        buf_printf(
-            &line,
-            "{\"v\":1,\"event\":\"parent\",\"parent\":\"%s\",\"run\":\"%s\",\"tasks\":%u,\"children\":%u}\n",
-            made->graph.name, id, made->graph.n, made->children);
+        buf_printf(&line,
+                   "{\"v\":1,\"event\":\"parent\",\"parent\":\"%s\",\"run\":\"%s\",\"tasks\":%u,"
+                   "\"children\":%u}\n",
+                   made->graph.name, id, made->graph.n, made->children);
         shell_print(buf_span(&line));
         buf_free(&line);
     }
@@ -71,7 +71,7 @@ static int submit_plan(struct shell *s, const char *path, const struct option_va
         say_begun(s, &made, &run);
         code = drive(s, &made, &run);
     }
-    longboat_close(&s->lb); /* before the memory that its answers go to */
+    longboat_close(&s->lb); /* before what its callbacks use is freed */
     plan_made_free(&made);
     buf_free(&text);
     return code;

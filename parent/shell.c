@@ -1,4 +1,4 @@
-/* shell.c - the program around the work: loop, connection, Ctrl-C, words to the user. */
+/* shell.c - loop, connection, Ctrl-C and messages to the user. */
 #include "parent/submit.h"
 
 #include <errno.h>
@@ -9,13 +9,13 @@
 #include "common/file.h"
 #include "common/mem.h"
 
-/* why stdout does not have all that was printed, -errno; 0: it has, or nobody reads it */
+/* -errno of the first failed write to stdout; a reader that went away is no failure */
 static int unwritten;
 
 void shell_print(struct span text)
 {
     int rc = unwritten ? 0 : file_write_all(STDOUT_FILENO, text.p, text.n);
-    if (rc < 0 && rc != -EPIPE) /* whoever reads us may be gone; the work goes on */
+    if (rc < 0 && rc != -EPIPE) /* the reader is gone; the run goes on */
         unwritten = rc;
 }
 
@@ -97,8 +97,8 @@ int shell_refusal(struct shell *s, enum refusal code, const char *text)
     return shell_fail(s, EXIT_REFUSED, "refused by %s: %s", longboat_broker(s->lb), text);
 }
 
-/* nohup and shells without job control start a program with signals ignored that are not meant for
- * it. A signal that is blocked for a signalfd comes all the same. */
+/* nohup, and shells without job control, start a program with signals ignored that are not meant
+ * for it. A signalfd delivers them all the same. */
 static bool is_ignored(int number)
 {
     struct sigaction now;

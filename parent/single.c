@@ -1,5 +1,5 @@
-/* single.c - one call without a plan: typed by what the job declares, followed to its end, its
-   outputs printed. */
+/* single.c - one call without a plan: its parameters get the types that the job declares, it is
+   followed to the end, and its outputs are printed. */
 #include "parent/submit.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@ struct single {
     unsigned percent;
     char said[LIMIT_TEXT + 1];
     struct buf outcome;
-    /* as the broker knows it; the outcome has what the worker says of itself */
+    /* as the broker knows it; the outcome has the worker's own word */
     char server[LIMIT_NAME + 1];
     enum refusal refused;
     char refusal_text[ERROR_TEXT_MAX];
@@ -80,7 +80,7 @@ static void add_server(struct buf *line, const struct longboat_run *r)
         buf_printf(line, ", attempt %llu", (unsigned long long)r->attempt);
 }
 
-/* What hangs is said in any case, all the rest with --follow. */
+/* A call that hangs is always reported, everything else with --follow. */
 static void tell_state(struct single *c, const struct longboat_run *r)
 {
     struct buf line = {0};
@@ -168,7 +168,7 @@ static void leave_unaccepted(struct single *c)
             c->shell, 0,
             "left; %s has not said whether it has taken the call; if it has, it runs (lbctl runs)",
             longboat_broker(c->shell->lb));
-    c->ended = false; /* else its refusal would be said, too */
+    c->ended = false; /* its refusal is not reported as well */
     loop_stop(c->shell->loop, EXIT_LEFT);
 }
 
@@ -176,7 +176,7 @@ static void on_interrupt(void *self, int times)
 {
     struct single *c = self;
     char id[ID_TEXT];
-    if (id_is_zero(c->run)) { /* there is no run that could be cancelled and waited for */
+    if (id_is_zero(c->run)) { /* no run to cancel yet */
         leave_unaccepted(c);
         return;
     }
@@ -226,7 +226,7 @@ static void print_json(const struct single *c, const struct d_outcome *o)
     buf_free(&out);
 }
 
-/* A step that was tried again says only at the end how its first tries went. */
+/* Retries of steps are known at the end only: the worker makes them on its own. */
 static void tell_tries(const struct single *c, const struct d_outcome *o)
 {
     struct wire_iter it = wire_iter(&o->steps);
@@ -239,7 +239,7 @@ static void tell_tries(const struct single *c, const struct d_outcome *o)
                       step.message.n ? ": " : "", SPAN_ARG(step.message));
 }
 
-/* Outputs alone on stdout, so that a shell can take them; how it went on stderr. */
+/* Only outputs go to stdout, for shell scripts; the verdict goes to stderr. */
 static void print_text(const struct single *c, const struct d_outcome *o)
 {
     struct wire_iter it = wire_iter(&o->outputs);
@@ -267,7 +267,7 @@ static void print_text(const struct single *c, const struct d_outcome *o)
     if (o->status == STATUS_SUCCEEDED)
         shell_say(c->shell, "%s", buf_str(&text));
     else
-        shell_fail(c->shell, 0, "%s", buf_str(&text)); /* what went wrong, also with --quiet */
+        shell_fail(c->shell, 0, "%s", buf_str(&text)); /* errors are printed with --quiet, too */
     buf_free(&text);
     buf_free(&out);
 }
@@ -332,7 +332,7 @@ int single_call(struct shell *s, const struct option_values *v)
                        .address = server ? server : opt_str(v, "pool")};
     c.job = package ? mem_printf("package:%s", package) : mem_strdup(opt_str(v, "job"));
     int code = run(&c);
-    longboat_close(&s->lb); /* before the memory that its answers go to */
+    longboat_close(&s->lb); /* before what its callbacks use is freed */
     hint_free_all(s);
     buf_free(&c.parameters);
     buf_free(&c.outcome);

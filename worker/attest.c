@@ -1,10 +1,12 @@
-/* attest.c - what this server can run now, as an ATTEST. */
+/* attest.c - tells the broker what this server can run now: ATTEST. */
 #include "worker/worker.h"
 
+#include <errno.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/mem.h"
 #include "package/signature.h"
 
@@ -72,7 +74,7 @@ static void add_number(struct buf *items, uint32_t *count, const char *name, int
     ++*count;
 }
 
-/* For people who look at `lbctl servers`; nothing is decided by them. Sorted by name. */
+/* For people who read `lbctl servers`; no decision rests on them. Sorted by name. */
 static void add_facts(const struct worker *w, struct buf *items, uint32_t *count)
 {
     struct utsname u;
@@ -91,7 +93,7 @@ static void add_facts(const struct worker *w, struct buf *items, uint32_t *count
     add_fact(items, count, "software", "longboat " LB_VERSION);
 }
 
-void attest_encode(struct worker *w, struct buf *out)
+static void encode(struct worker *w, struct buf *out)
 {
     struct buf jobs = {0}, packages = {0}, needs = {0}, facts = {0};
     uint32_t n_jobs = 0, n_packages = 0, n_facts = 0;
@@ -107,4 +109,26 @@ void attest_encode(struct worker *w, struct buf *out)
     buf_free(&packages);
     buf_free(&needs);
     buf_free(&facts);
+}
+
+void attest_soon(struct worker *w, int64_t ms)
+{
+    int64_t at = loop_now(w->loop) + ms;
+    if (!w->attest_at || at < w->attest_at)
+        w->attest_at = at;
+}
+
+void attest_now(struct worker *w)
+{
+    struct buf b = {0};
+    w->attest_at = 0;
+    if (!dialer_is_up(w->dialer))
+        return; /* sent when a session opens */
+    encode(w, &b);
+    int rc = b.n > LIMIT_FRAME ? -EMSGSIZE : dialer_send(w->dialer, buf_span(&b));
+    if (rc == -EMSGSIZE)
+        log_error("too many jobs and packages for one message (%zu bytes); remove some", b.n);
+    else if (rc == -ENOBUFS)
+        attest_soon(w, ATTEST_MS);
+    buf_free(&b);
 }

@@ -1,5 +1,4 @@
-/* bind.c - parameters of a call: fixed values, items of for_each, outputs of tasks that went
-   before. */
+/* bind.c - parameters of a call: fixed values, items of for_each, outputs of earlier tasks. */
 #include "parent/core/inside.h"
 
 #include <errno.h>
@@ -9,7 +8,7 @@ static bool find_output(const struct task *t, const char *name, struct value *re
 {
     if (t->state != TASK_ENDED || t->count != 1)
         return false;
-    const struct child *k = &t->children[0];
+    const struct child_record *k = &t->children[0];
     struct wire_list map = {span_of(k->outputs, k->outputs_size), k->n_outputs};
     return wire_map_get(&map, name, ret);
 }
@@ -31,7 +30,7 @@ char *bind_missing(const struct pcore *c, uint32_t task, const char **ret_cause)
                               from, t->cause);
         }
         return mem_printf("parameter '%s' takes output '%s' of '%s', which %s", b->name, b->output,
-                          from, t->state == TASK_ENDED ? "has not handed it out" : "has not ended");
+                          from, t->state == TASK_ENDED ? "did not produce it" : "has not ended");
     }
     return NULL;
 }

@@ -1,4 +1,4 @@
-/* constraint.c - when conditions hold, when they can hold no more, and the words for it.
+/* constraint.c - when conditions hold, when they can no longer hold, and the reasons in words.
  *
  * Conditions on one task fall into SLOTS classes by kind and layer. Each class has one verdict,
  * made from counters, and a list of the tasks that have such a condition. A verdict leaves
@@ -11,7 +11,7 @@ static unsigned slot_of(const struct graph_condition *a)
                               : a->is * LAYER_COUNT + a->layer;
 }
 
-void watch(struct pcore *c)
+void constraint_watch(struct pcore *c)
 {
     uint32_t n = 1;
     for (uint32_t i = 0; i < c->graph->n; i++)
@@ -22,7 +22,7 @@ void watch(struct pcore *c)
         const struct graph_task *t = &c->graph->tasks[i];
         for (uint32_t k = t->n_after; k-- > 0;) {
             uint32_t *first = &c->tasks[t->after[k].task].watchers[slot_of(&t->after[k])];
-            c->watchers[--n] = (struct watcher){.waiter = i, .next = *first};
+            c->watchers[--n] = (struct constraint_watcher){.waiter = i, .next = *first};
             *first = n;
         }
         for (uint32_t k = 0; k < t->n_bindings; k++)
@@ -31,7 +31,7 @@ void watch(struct pcore *c)
     }
 }
 
-void touch(struct pcore *c, uint32_t task)
+void constraint_touch(struct pcore *c, uint32_t task)
 {
     if (!c->tasks[task].dirty) {
         c->tasks[task].dirty = true;
@@ -39,7 +39,7 @@ void touch(struct pcore *c, uint32_t task)
     }
 }
 
-static enum verdict verdict_of(const struct task *t, unsigned kind, unsigned layer)
+static enum constraint_verdict verdict_of(const struct task *t, unsigned kind, unsigned layer)
 {
     if (t->state == TASK_SKIPPED)
         return VERDICT_IMPOSSIBLE;
@@ -67,14 +67,14 @@ static void judge_slots(struct pcore *c, struct task *t)
         for (uint32_t w = t->watchers[s]; w; w = c->watchers[w].next) {
             struct task *waiter = &c->tasks[c->watchers[w].waiter];
             t->slot[s] == VERDICT_HOLDS ? waiter->holds++ : waiter->impossible++;
-            judge(c, c->watchers[w].waiter);
+            constraint_judge(c, c->watchers[w].waiter);
         }
     }
 }
 
-/* What starts does so after all skips that follow from the same event, so that it never sees a half
-   of the news. */
-void settle(struct pcore *c)
+/* Tasks start after all skips that follow from the same event, so that they see all of its
+   effects. */
+void constraint_settle(struct pcore *c)
 {
     for (uint32_t started = 0; c->n_dirty || started < c->n_starts;) {
         while (c->n_dirty) {
@@ -108,7 +108,7 @@ static void why_no_success(const struct pcore *c, uint32_t task, unsigned layer,
 {
     const struct task *t = &c->tasks[task];
     const struct graph_task *g = &c->graph->tasks[task];
-    const struct child *k = &t->children[t->first_bad[layer]];
+    const struct child_record *k = &t->children[t->first_bad[layer]];
     pcore_child_name(c, task, k->index, cause);
     if (g->n_lists || g->each)
         buf_printf(out, ", of which %s ", buf_str(cause));
@@ -169,7 +169,7 @@ static char *reason_of(const struct pcore *c, uint32_t task, struct buf *cause)
         why_impossible(c, a, &out, named++ ? &other : cause);
     }
     if (more && g->join_or)
-        buf_printf(&out, "; or %u more that can hold no longer", (unsigned)more);
+        buf_printf(&out, "; or %u more that can no longer hold", (unsigned)more);
     char *text = mem_strdup(buf_str(&out));
     buf_free(&out);
     buf_free(&other);
@@ -184,7 +184,7 @@ static void skip(struct pcore *c, uint32_t task)
     buf_free(&cause);
 }
 
-void judge(struct pcore *c, uint32_t task)
+void constraint_judge(struct pcore *c, uint32_t task)
 {
     const struct graph_task *g = &c->graph->tasks[task];
     struct task *t = &c->tasks[task];

@@ -1,4 +1,4 @@
-/* look.c - the parts of core.h that only look. */
+/* look.c - the views of core.h. */
 #include "parent/core/inside.h"
 
 void pcore_task(const struct pcore *c, uint32_t task, struct pcore_task *ret)
@@ -16,7 +16,7 @@ void pcore_task(const struct pcore *c, uint32_t task, struct pcore_task *ret)
                                .cause = t->cause ? t->cause : ""};
 }
 
-static void look(const struct child *k, struct pcore_child *ret)
+static void look(const struct child_record *k, struct pcore_child *ret)
 {
     *ret = (struct pcore_child){.task = k->task,
                                 .index = k->index,
@@ -78,7 +78,7 @@ void pcore_child_name(const struct pcore *c, uint32_t task, uint32_t index, stru
 
 bool pcore_next_live(const struct pcore *c, const void **cursor, struct pcore_child *ret)
 {
-    const struct child *k = *cursor;
+    const struct child_record *k = *cursor;
     k = k ? k->next : c->first;
     if (!k)
         return false;

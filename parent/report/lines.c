@@ -15,7 +15,7 @@ static void line_begin(const struct pcore *c, const struct pcore_child *k, int64
     buf_add_str(line, "  ");
 }
 
-/* The mood's sequences take no columns, so what follows them is cut by what is left. */
+/* The mood's control sequences take no columns. */
 static void line_end(struct buf *line, struct buf *rest, const struct term *t, enum term_mood mood,
                      const char *word, struct buf *out)
 {
@@ -55,7 +55,7 @@ static void line_started(const struct pcore *c, const struct pcore_child *k, int
     line_end(&line, &rest, t, TERM_PLAIN, "started", out);
 }
 
-/* A state that somebody should know of; the text is the broker's reason. */
+/* A state that needs attention, with the broker's reason. */
 static void line_state(const struct pcore *c, const struct pcore_child *k, int64_t now,
                        const struct term *t, struct buf *out)
 {

@@ -54,7 +54,7 @@ static void add_line(struct live *l, struct buf *line, const struct term *t, enu
     buf_free(line);
 }
 
-/* What goes first when there is no room for all: what runs, then what hangs, then what waits. */
+/* Which children are shown when there is no room for all: running first, then parked, then waiting. */
 static int rank(const struct pcore_child *k)
 {
     if (k->state == CHILD_ASKED)
@@ -83,7 +83,7 @@ static int pick(const struct pcore *c, struct pcore_child *shown, int room)
     return n;
 }
 
-/* Text in a column of exactly `width`, and two spaces. */
+/* Appends text in a column of exactly `width`, and two spaces; clears `text`. */
 static void column(struct buf *out, struct buf *text, int width)
 {
     int used = term_cut(out, buf_span(text), width);
@@ -121,7 +121,7 @@ static void draw_child(struct live *l, const struct pcore *c, const struct pcore
     buf_free(&text);
 }
 
-/* Of those that have no line of their own. */
+/* The line that counts the children that have none. */
 static void draw_rest(struct live *l, const struct pcore_totals *all,
                       const struct pcore_child *shown, int n, uint64_t live, const struct term *t,
                       struct buf *out)

@@ -45,7 +45,7 @@ static void one_output(struct buf *b, struct wire_list *ret)
 }
 
 /* Two ended, one running with progress, one parked, one waiting; a task that waits. */
-static void night_begins(struct world *w)
+static void night_begins(struct parent_world *w)
 {
     struct graph g = graph_begin("nightly");
     uint32_t prepare = add_task(&g, "prepare", 5), load = add_task(&g, "load", 1),
@@ -64,33 +64,33 @@ static void night_begins(struct world *w)
     run_is(w, prepare, 2, RUN_RUNNING, "etl1", 42, "loading orders");
 }
 
-static void night_ends(struct world *w)
+static void night_ends(struct parent_world *w)
 {
     struct buf b = {0};
     struct wire_list outputs;
     one_output(&b, &outputs);
     child_is(w, 0, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED, NULL, &outputs);
-    fails(w, 0, 1);
+    child_fails(w, 0, 1);
     w->now += 1600;
-    succeeds(w, 0, 2);
+    child_succeeds(w, 0, 2);
     child_is(w, 0, 3, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_FAILED,
              "ended after its timeout of 10s", NULL);
     child_is(w, 0, 4, DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED,
              "no server took it within 15m", NULL);
     run_is(w, 1, 0, RUN_RUNNING, "wh1", 0, NULL);
     w->now += 500;
-    succeeds(w, 1, 0);
+    child_succeeds(w, 1, 0);
     buf_free(&b);
 }
 
 static void the_picture_has_a_line_for_each_child_and_one_of_totals(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct live live = {0};
     struct buf drawn = {0}, seen;
     night_begins(&w);
-    fails(&w, 0, 1);
+    child_fails(&w, 0, 1);
     live_draw(&live, w.core, w.now, &screen, 24, &drawn);
     assert_int_equal(live.drawn, 5);
     seen = plain(&drawn);
@@ -107,7 +107,7 @@ static void the_picture_has_a_line_for_each_child_and_one_of_totals(void **state
 static void a_picture_of_many_fits_the_screen_and_counts_the_rest(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct live live = {0};
     struct buf drawn = {0}, seen;
     struct graph g = graph_begin("nightly");
@@ -144,7 +144,7 @@ static void a_picture_of_many_fits_the_screen_and_counts_the_rest(void **state)
 static void a_picture_takes_the_place_of_the_last_one(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct live live = {0};
     struct buf drawn = {0};
     night_begins(&w);
@@ -164,7 +164,7 @@ static void a_picture_takes_the_place_of_the_last_one(void **state)
 }
 
 /* Feeds one event and gives what the two kinds of lines say of it. */
-static void lines_of(struct world *w, struct pcore_event ev, bool loud, struct buf *out)
+static void lines_of(struct parent_world *w, struct pcore_event ev, bool loud, struct buf *out)
 {
     struct lines lines = {0};
     ev.now = w->now;
@@ -175,7 +175,7 @@ static void lines_of(struct world *w, struct pcore_event ev, bool loud, struct b
     lines_flush(&lines, w->core, &paper, out);
 }
 
-static void the_same_story(struct world *w, bool loud, struct buf *out)
+static void the_same_story(struct parent_world *w, bool loud, struct buf *out)
 {
     struct graph g = graph_begin("nightly");
     struct buf b = {0};
@@ -239,7 +239,7 @@ static void the_same_story(struct world *w, bool loud, struct buf *out)
 static void lines_tell_starts_ends_and_what_is_wrong(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct buf out = {0};
     the_same_story(&w, false, &out);
     the_same(
@@ -250,14 +250,15 @@ static void lines_tell_starts_ends_and_what_is_wrong(void **state)
         "09:14:04  etl1  extract[t1]  out of contact\n"
         "09:14:05  etl2  extract[t0]  succeeded  7.5s  rows=48211\n"
         "09:14:07  etl1  extract[t1]  failed  4.5s  attempt 2  exit 4:\\x0ano such \\x1btable\n"
-        "09:14:07  -  load  skipped: waits for success of 'extract', of which extract[t1] failed\n");
+        "09:14:07  -  load  skipped: waits for success of 'extract', of which extract[t1] "
+        "failed\n");
     world_end(&w);
 }
 
 static void beside_a_picture_only_what_is_wrong_is_told(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct buf out = {0};
     the_same_story(&w, true, &out);
     the_same(
@@ -266,14 +267,15 @@ static void beside_a_picture_only_what_is_wrong_is_told(void **state)
         "09:14:02  etl1  extract[t1]  started  attempt 2\n"
         "09:14:04  etl1  extract[t1]  out of contact\n"
         "09:14:07  etl1  extract[t1]  failed  4.5s  attempt 2  exit 4:\\x0ano such \\x1btable\n"
-        "09:14:07  -  load  skipped: waits for success of 'extract', of which extract[t1] failed\n");
+        "09:14:07  -  load  skipped: waits for success of 'extract', of which extract[t1] "
+        "failed\n");
     world_end(&w);
 }
 
 static void events_are_json_objects_one_a_line(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct buf out = {0};
     struct graph g = graph_begin("nightly");
     struct buf b = {0};
@@ -301,7 +303,7 @@ static void events_are_json_objects_one_a_line(void **state)
         ev.run = run_of(ev.task, ev.index);
         pcore_step(w.core, &ev, &w.out);
         for (uint32_t k = 0; k < w.out.n_effects; k++)
-            events_add(w.core, &w.out.effects[k], w.now, &out);
+            report_events_add(w.core, &w.out.effects[k], w.now, &out);
     }
     unsigned n = 0;
     for (char *at = (char *)(uintptr_t)buf_str(&out), *end; (end = strchr(at, '\n'));
@@ -340,7 +342,7 @@ static void events_are_json_objects_one_a_line(void **state)
 static void the_overview_has_tasks_children_reasons_and_the_verdict(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct buf out = {0};
     night_begins(&w);
     night_ends(&w);
@@ -372,14 +374,14 @@ static void the_overview_has_tasks_children_reasons_and_the_verdict(void **state
 static void the_overview_of_a_cancelled_parent_says_what_was_not_started(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct buf out = {0};
     struct graph g = graph_begin("nightly");
     uint32_t a = add_task(&g, "a", 3), b = add_task(&g, "b", 1);
     add_after(&g, b, a, IS_SUCCESS, LAYER_PACKAGE);
     world_begin(&w, g, 1);
     run_is(&w, a, 0, RUN_RUNNING, "etl1", 0, NULL);
-    cancelled_by(&w, "Ctrl-C");
+    world_cancelled(&w, "Ctrl-C");
     child_is(&w, a, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED, NULL, NULL);
     report_text(w.core, &screen, &out);
     the_same(&out, "TASK  JOB       AT   RESULT\n"
@@ -400,13 +402,13 @@ static void the_overview_of_a_cancelled_parent_says_what_was_not_started(void **
 static void an_overview_of_many_lists_only_what_did_not_succeed(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct buf out = {0};
     struct graph g = graph_begin("nightly");
     uint32_t a = add_task(&g, "a", 1000);
     world_begin(&w, g, 0);
     for (uint32_t i = 0; i < 1000; i++)
-        i == 500 ? fails(&w, a, i) : succeeds(&w, a, i);
+        i == 500 ? child_fails(&w, a, i) : child_succeeds(&w, a, i);
     report_text(w.core, &paper, &out);
     the_same(&out, "TASK  JOB       AT   RESULT\n"
                    "a     job-of-a  etl  999 of 1000 succeeded\n"
@@ -424,7 +426,7 @@ static void an_overview_of_many_lists_only_what_did_not_succeed(void **state)
 }
 
 /* A task of three, of which one fails; behind it a chain of 300 tasks. */
-static void a_chain_breaks(struct world *w, struct lines *lines, struct buf *out)
+static void a_chain_breaks(struct parent_world *w, struct lines *lines, struct buf *out)
 {
     struct graph g = graph_begin("month-end");
     uint32_t before = add_task(&g, "broken", 3);
@@ -436,18 +438,18 @@ static void a_chain_breaks(struct world *w, struct lines *lines, struct buf *out
         before = task;
     }
     world_begin(w, g, 0);
-    fails(w, 0, 1);
+    child_fails(w, 0, 1);
     for (uint32_t i = 0; i < w->out.n_effects; i++)
         lines_add(lines, w->core, &w->out.effects[i], w->now, true, &screen, out);
     lines_flush(lines, w->core, &screen, out);
-    succeeds(w, 0, 0);
-    succeeds(w, 0, 2);
+    child_succeeds(w, 0, 0);
+    child_succeeds(w, 0, 2);
 }
 
 static void skips_with_one_cause_are_counted_in_one_line(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct lines lines = {0};
     struct buf out = {0};
     a_chain_breaks(&w, &lines, &out);
@@ -479,7 +481,7 @@ a_picture_that_became_too_wide_is_taken_away_with_the_lines_that_it_folds_into(v
     const struct term narrow = {.is_terminal = true, .width = 40};
     struct live live = {0};
     struct buf drawn = {0};
-    struct world w;
+    struct parent_world w;
     night_begins(&w);
     live_draw(&live, w.core, w.now, &screen, 24, &drawn);
     buf_clear(&drawn);
@@ -495,7 +497,7 @@ a_picture_that_became_too_wide_is_taken_away_with_the_lines_that_it_folds_into(v
 static void the_report_as_json_has_every_child_and_task(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct buf out = {0};
     night_begins(&w);
     night_ends(&w);
@@ -530,13 +532,13 @@ static void a_report_keeps_within_its_bytes_and_shows_what_failed(void **state)
 {
     (void)state;
     enum { MAX = 64 << 10, CHILDREN = 20000 };
-    struct world w;
+    struct parent_world w;
     struct buf out = {0};
     struct graph g = graph_begin("nightly");
     uint32_t a = add_task(&g, "a", CHILDREN);
     world_begin(&w, g, 0);
     for (uint32_t i = 0; i < CHILDREN; i++)
-        i == CHILDREN - 1 ? fails(&w, a, i) : succeeds(&w, a, i);
+        i == CHILDREN - 1 ? child_fails(&w, a, i) : child_succeeds(&w, a, i);
     report_json(w.core, MAX, &out);
     assert_true(out.n <= MAX);
     json_t *r = json_loadb((const char *)out.p, out.n, 0, NULL);

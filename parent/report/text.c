@@ -38,7 +38,7 @@ static void add_task_words(const struct pcore *c, uint32_t task, struct term_tab
                         optional && t.succeeded < t.count ? " (may fail)" : "");
 }
 
-/* Of many tasks those that succeeded are not listed, of many skipped ones none. */
+/* If there are many tasks, those that succeeded are not listed; if many were skipped, none of these. */
 static bool is_listed(const struct pcore_task *t, const struct pcore_totals *all)
 {
     if (t->state == TASK_SKIPPED)

@@ -1,4 +1,4 @@
-/* words.h - inside of this room: how times, states and names are written. */
+/* words.h - internal: how times, states and names are written. */
 #ifndef LB_PARENT_REPORT_WORDS_H
 #define LB_PARENT_REPORT_WORDS_H
 
@@ -18,7 +18,7 @@ const char *words_status(enum status s);
 const char *words_short(struct id id, char out[ID_TEXT]);
 /* "running", "out of contact", "asked" before it is accepted. */
 void words_state(const struct pcore_child *k, struct buf *out);
-/* How long it ran, or has run until now; -1: it has not started. */
+/* How long it ran, or has been running; -1: it has not started. */
 int64_t words_elapsed(const struct pcore_child *k, int64_t now);
 
 #endif

@@ -282,7 +282,7 @@ tasks:
   bad: {package: do, pool: etl, parameters: {text: "exit 3"}}
 PLAN
     env --default-signal=INT tmux -u -S "$demo/tmux" -f /dev/null new-session -d -x 80 -y 24 \
-        "LONGBOAT_HOME=$LONGBOAT_HOME PATH=$PATH lbsubmit $demo/many.yaml; echo \"it ended with \$?\"; exec cat" 3>&-
+        "LONGBOAT_HOME=$LONGBOAT_HOME PATH='$PATH' lbsubmit $demo/many.yaml; echo \"it ended with \$?\"; exec cat" 3>&-
     await "all are shown or counted" screen_has '^  ... and 19 more: '
     await "a second one is drawn" screen_has '^many  2'
     run screen

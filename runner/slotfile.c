@@ -1,5 +1,5 @@
-/* heldfile.c - see heldfile.h. */
-#include "runner/heldfile.h"
+/* slotfile.c - see slotfile.h. */
+#include "runner/slotfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,21 +10,21 @@
 #include "common/mem.h"
 #include "runner/keeper.h"
 
-static const char form[8] = "LBHELD1"; /* another one when struct held means something else */
+static const char form[8] = "LBHELD1"; /* another one when struct slot_step changes */
 
 struct entry {
-    uint32_t used; /* set last and taken away first, so that a used one is whole */
-    struct held held;
+    uint32_t used; /* set last and cleared first, so that a used entry is whole */
+    struct slot_step held;
 };
 
-struct content {
+struct slotfile_content {
     char form[sizeof form];
     uint64_t size; /* of an entry */
     struct entry entries[KEEPER_WAITING + 1];
 };
 
-struct heldfile {
-    struct content *at;
+struct slotfile {
+    struct slotfile_content *at;
 };
 
 static void set_used(struct entry *e, uint32_t used)
@@ -32,25 +32,25 @@ static void set_used(struct entry *e, uint32_t used)
     __atomic_store_n(&e->used, used, __ATOMIC_SEQ_CST);
 }
 
-int heldfile_open(const char *path, struct heldfile **ret, struct error *err)
+int slotfile_open(const char *path, struct slotfile **ret, struct error *err)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return error_errno(err, errno, "cannot open '%s'", path);
     void *p = MAP_FAILED;
-    /* a mapped page without room would end us */
-    int why = posix_fallocate(fd, 0, sizeof(struct content));
+    /* writing to a mapped page without disk space would kill us */
+    int why = posix_fallocate(fd, 0, sizeof(struct slotfile_content));
     if (why == 0) {
-        p = mmap(NULL, sizeof(struct content), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        p = mmap(NULL, sizeof(struct slotfile_content), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         why = errno;
     }
     close(fd);
     if (p == MAP_FAILED)
         return error_errno(err, why, "cannot map '%s'", path);
-    struct heldfile *f = mem_zalloc(1, sizeof *f);
+    struct slotfile *f = mem_zalloc(1, sizeof *f);
     f->at = p;
     if (memcmp(f->at->form, form, sizeof form) != 0 || f->at->size != sizeof(struct entry)) {
-        heldfile_clear(f);
+        slotfile_clear(f);
         memcpy(f->at->form, form, sizeof form);
         f->at->size = sizeof(struct entry);
     }
@@ -58,15 +58,15 @@ int heldfile_open(const char *path, struct heldfile **ret, struct error *err)
     return 0;
 }
 
-void heldfile_close(struct heldfile **f)
+void slotfile_close(struct slotfile **f)
 {
     if (!*f)
         return;
-    munmap((*f)->at, sizeof(struct content));
+    munmap((*f)->at, sizeof(struct slotfile_content));
     mem_free(f);
 }
 
-static struct entry *find(struct heldfile *f, const struct held *h)
+static struct entry *find(struct slotfile *f, const struct slot_step *h)
 {
     for (unsigned i = 0; i <= KEEPER_WAITING; i++) {
         struct entry *e = &f->at->entries[i];
@@ -77,7 +77,7 @@ static struct entry *find(struct heldfile *f, const struct held *h)
     return NULL;
 }
 
-void heldfile_put(struct heldfile *f, const struct held *h)
+void slotfile_put(struct slotfile *f, const struct slot_step *h)
 {
     if (!f || find(f, h))
         return;
@@ -91,20 +91,20 @@ void heldfile_put(struct heldfile *f, const struct held *h)
     }
 }
 
-void heldfile_drop(struct heldfile *f, const struct held *h)
+void slotfile_drop(struct slotfile *f, const struct slot_step *h)
 {
     struct entry *e = f ? find(f, h) : NULL;
     if (e)
         set_used(e, 0);
 }
 
-void heldfile_clear(struct heldfile *f)
+void slotfile_clear(struct slotfile *f)
 {
     for (unsigned i = 0; f && i <= KEEPER_WAITING; i++)
         set_used(&f->at->entries[i], 0);
 }
 
-bool heldfile_next(const struct heldfile *f, unsigned *at, struct held *ret)
+bool slotfile_next(const struct slotfile *f, unsigned *at, struct slot_step *ret)
 {
     while (f && *at <= KEEPER_WAITING) {
         const struct entry *e = &f->at->entries[(*at)++];

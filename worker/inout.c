@@ -1,5 +1,5 @@
-/* feed.c - between the loop and the core: events in, effects gathered, and let go in the one order
-   that is safe. */
+/* inout.c - between the loop and the core: events in, effects gathered, then released in the one
+ * order that is safe. */
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -10,14 +10,14 @@
 
 /* ---- Queues */
 
-static void queue_put(struct queue *q, struct span message)
+static void queue_put(struct worker_queue *q, struct span message)
 {
     if (q->taken == q->bytes.n)
         q->taken = 0, buf_clear(&q->bytes);
     buf_add(&q->bytes, message.p, message.n);
 }
 
-static bool queue_head(const struct queue *q, struct span *ret)
+static bool queue_head(const struct worker_queue *q, struct span *ret)
 {
     struct span rest = span_of(q->bytes.p + q->taken, q->bytes.n - q->taken);
     uint64_t kind;
@@ -28,16 +28,16 @@ static bool queue_head(const struct queue *q, struct span *ret)
     return true;
 }
 
-static void queue_clear(struct queue *q)
+static void queue_clear(struct worker_queue *q)
 {
     buf_clear(&q->bytes);
     q->taken = 0;
 }
 
-void forget_messages(struct worker *w)
+void worker_forget_messages(struct worker *w)
 {
     queue_clear(&w->to_broker);
-    w->held_since = 0;
+    w->queued_since = 0;
 }
 
 /* ---- Into the core */
@@ -54,10 +54,10 @@ static void find_job(struct worker *w, const struct wcore_effect *e, struct span
         d_call_decode(s.body, &call, &err) < 0 ||
         jobs_find(w->jobs, call.job, &x.job_hash, &ev.message, &err) < 0)
         ev.text = err.text;
-    feed(w, ev);
+    worker_feed(w, ev);
 }
 
-void feed(struct worker *w, struct wcore_event ev)
+void worker_feed(struct worker *w, struct wcore_event ev)
 {
     struct wcore_effect sought = {.attempt = 0};
     struct buf execute = {0};
@@ -75,15 +75,15 @@ void feed(struct worker *w, struct wcore_event ev)
             break;
         case WCORE_FX_SEND:
             queue_put(&w->to_broker, e->body);
-            if (!w->held_since)
-                w->held_since = ev.now;
+            if (!w->queued_since)
+                w->queued_since = ev.now;
             break;
         case WCORE_FX_FIND_JOB: /* at most one: an event brings at most one EXECUTE */
             sought = *e;
             buf_add(&execute, e->body.p, e->body.n);
             break;
         case WCORE_FX_FORGET:
-            break; /* what its entries take is given back by spool_tidy */
+            break; /* spool_tidy reclaims the space of its entries */
         }
     }
     if (execute.n)
@@ -91,9 +91,9 @@ void feed(struct worker *w, struct wcore_event ev)
     buf_free(&execute);
 }
 
-void feed_message(struct worker *w, enum wcore_event_kind kind, struct span message)
+void worker_feed_message(struct worker *w, enum wcore_event_kind kind, struct span message)
 {
-    feed(w, (struct wcore_event){.kind = kind, .message = message});
+    worker_feed(w, (struct wcore_event){.kind = kind, .message = message});
 }
 
 /* ---- The spool */
@@ -102,14 +102,14 @@ static int follow_entry(void *self, uint64_t kind, struct span entry, struct err
 {
     (void)kind;
     (void)err;
-    feed_message(self, WCORE_SPOOL, entry);
+    worker_feed_message(self, WCORE_SPOOL, entry);
     return 0;
 }
 
-void feed_spool(struct worker *w)
+void worker_feed_spool(struct worker *w)
 {
     struct error err = {0};
-    w->rung = false;
+    w->bell_rang = false;
     if (spool_follow(w->spool, follow_entry, w, &err) < 0) {
         log_error("%s", err.text);
         loop_stop(w->loop, 1);
@@ -130,8 +130,8 @@ int worker_replay(struct worker *w, struct error *err)
 
 /* ---- Out */
 
-/* As much as the runner reads; when it reads on, there is a turn for the rest. What was for one
- * that is gone is asked for again when there is another. */
+/* Sends as much as the runner reads; the rest follows when it reads on. What was for a runner
+ * that is down is asked for again when there is one. */
 static void tell_runner(struct worker *w)
 {
     struct span m;
@@ -149,14 +149,14 @@ static void tell_broker(struct worker *w)
     struct span m;
     int rc = 0;
     if (!dialer_is_up(w->dialer))
-        forget_messages(w);
+        worker_forget_messages(w);
     while (rc == 0 && queue_head(&w->to_broker, &m))
         if ((rc = dialer_send(w->dialer, m)) == 0)
             w->to_broker.taken += m.n;
     if (rc == -ENOTCONN)
         queue_clear(&w->to_broker);
     if (w->to_broker.taken == w->to_broker.bytes.n)
-        w->held_since = 0;
+        w->queued_since = 0;
 }
 
 static int send_log(void *self, struct span message)
@@ -168,46 +168,47 @@ static int send_log(void *self, struct span message)
 static void tell_logs(struct worker *w)
 {
     struct error err = {0};
-    if (!dialer_is_up(w->dialer) || w->held_since || !dialer_window_open(w->dialer))
+    if (!dialer_is_up(w->dialer) || w->queued_since || !dialer_window_open(w->dialer))
         return;
-    int rc = logs_pump(w->logs, send_log, w, &err);
+    int rc = logship_pump(w->logs, send_log, w, &err);
     if (rc < 0)
         log_warn("logs: %s", err.text);
     else if (rc > 0)
-        loop_set_deadline(w->loop, loop_now(w->loop)); /* more, after others have had their turn */
+        loop_set_deadline(w->loop, loop_now(w->loop)); /* there is more, after the others' turn */
 }
 
-static int64_t least(int64_t a, int64_t b)
+/* b 0: none. */
+static int64_t earlier(int64_t a, int64_t b)
 {
-    return b && b < a ? b : a;
+    return b ? loop_earlier(a, b) : a;
 }
 
-static void set_deadline(struct worker *w, bool held)
+static void set_deadline(struct worker *w, bool batching)
 {
-    int64_t at = least(wcore_deadline(w->core), desired_deadline(w->desired));
-    at = least(at, held ? w->held_since + HOLD_MS : 0);
-    at = least(at, w->attest_at);
-    at = least(at, w->reread_at);
+    int64_t at = earlier(wcore_deadline(w->core), desired_deadline(w->desired));
+    at = earlier(at, batching ? w->queued_since + BATCH_MS : 0);
+    at = earlier(at, w->attest_at);
+    at = earlier(at, w->reread_at);
     loop_set_deadline(w->loop, at);
 }
 
-void let_go(struct worker *w)
+void worker_let_go(struct worker *w)
 {
     struct error err = {0};
     if (spool_flush(w->spool, &err) < 0) {
-        /* Nothing that rests on it may leave. The next process replays what is there; children live
-           on. */
+        /* Nothing that rests on it may leave. The next process replays what is there; the children
+         * live on. */
         log_error("%s", err.text);
         queue_clear(&w->to_broker);
         queue_clear(&w->to_runner);
         loop_stop(w->loop, 1);
         return;
     }
-    bool hold = w->held_since && !w->renew && wcore_full(w->core) &&
-                loop_now(w->loop) < w->held_since + HOLD_MS;
+    bool batching = w->queued_since && !w->renew && wcore_full(w->core) &&
+                    loop_now(w->loop) < w->queued_since + BATCH_MS;
     tell_runner(w);
-    if (!hold)
+    if (!batching)
         tell_broker(w);
-    set_deadline(w, hold);
+    set_deadline(w, batching);
     tell_logs(w);
 }

@@ -1,5 +1,5 @@
-/* logs.c - see logs.h. */
-#include "worker/logs.h"
+/* logship.c - see logship.h. */
+#include "worker/logship.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,48 +11,48 @@
 #include "common/mem.h"
 
 /* A chunk on its way. */
-struct flight {
+struct logship_flight {
     char *name;     /* of its file, which may have gone */
-    uint64_t total; /* bytes of this session up to its end */
-    int64_t place;  /* behind it in its file */
+    uint64_t total; /* bytes of this session up to the end of the chunk */
+    int64_t place;  /* after the chunk in its file */
 };
 
-struct logs {
+struct logship {
     struct spool *spool;
     char *path;
     uint64_t sent, acked; /* bytes of this session */
-    struct flight *flights;
+    struct logship_flight *flights;
     size_t first, n, cap;
     bool moved;
-    /* "name place" lines of the process before, for files that are not yet seen */
+    /* lines "name place" of the last process, for files not yet seen */
     struct buf saved;
     struct buf message;
 };
 
-int logs_open(struct logs **ret, struct spool *spool, struct error *err)
+int logship_open(struct logship **ret, struct spool *spool, struct error *err)
 {
-    struct logs *l = mem_zalloc(1, sizeof *l);
+    struct logship *l = mem_zalloc(1, sizeof *l);
     l->spool = spool;
     l->path = mem_printf("%s/shipped", spool_folder(spool));
     int rc = file_read(l->path, 1 << 20, &l->saved, err);
     if (rc < 0 && rc != -ENOENT) {
-        logs_close(&l);
+        logship_close(&l);
         return rc;
     }
     *ret = l;
     return 0;
 }
 
-static void forget_flights(struct logs *l)
+static void forget_flights(struct logship *l)
 {
     for (size_t i = l->first; i < l->n; i++)
         mem_free(&l->flights[i].name);
     l->first = l->n = 0;
 }
 
-void logs_close(struct logs **pl)
+void logship_close(struct logship **pl)
 {
-    struct logs *l = *pl;
+    struct logship *l = *pl;
     if (!l)
         return;
     forget_flights(l);
@@ -63,9 +63,9 @@ void logs_close(struct logs **pl)
     mem_free(pl);
 }
 
-/* Where the process before had come to in this file. A place that does not hold (the file is
- * another now) is found out by the reader, and then all of it is shipped. */
-static int64_t saved_place(struct logs *l, const char *name)
+/* The place that the last process had reached in this file. If it is wrong, because the file is
+ * another one now, the reader notices, and the whole file is shipped. */
+static int64_t saved_place(struct logship *l, const char *name)
 {
     size_t n = strlen(name);
     for (const char *line = buf_str(&l->saved), *end; line && *line; line = end) {
@@ -79,8 +79,8 @@ static int64_t saved_place(struct logs *l, const char *name)
 
 /* ---- Sending */
 
-static int send_output(struct logs *l, const struct s_output *o, int (*send)(void *, struct span),
-                       void *self)
+static int send_output(struct logship *l, const struct s_output *o,
+                       int (*send)(void *, struct span), void *self)
 {
     struct m_log_data m = {.run = o->run,
                            .attempt = o->attempt,
@@ -96,7 +96,7 @@ static int send_output(struct logs *l, const struct s_output *o, int (*send)(voi
     return send(self, buf_span(&l->message));
 }
 
-static void took_off(struct logs *l, const struct spool_file *f, size_t bytes)
+static void took_off(struct logship *l, const struct spool_file *f, size_t bytes)
 {
     l->sent += bytes;
     if (l->n == l->cap && l->first > l->cap / 2) {
@@ -108,10 +108,10 @@ static void took_off(struct logs *l, const struct spool_file *f, size_t bytes)
         l->flights = mem_realloc(l->flights, l->cap, sizeof *l->flights);
     }
     l->flights[l->n++] =
-        (struct flight){mem_strdup(f->name), l->sent, spoolfile_reader_offset(f->shipper)};
+        (struct logship_flight){mem_strdup(f->name), l->sent, spoolfile_reader_offset(f->shipper)};
 }
 
-static int open_shipper(struct logs *l, struct spool_file *f, struct error *err)
+static int open_shipper(struct logship *l, struct spool_file *f, struct error *err)
 {
     if (f->shipped == 0)
         f->shipped = saved_place(l, f->name);
@@ -120,8 +120,8 @@ static int open_shipper(struct logs *l, struct spool_file *f, struct error *err)
     return spoolfile_reader_open(f->path, f->shipped, &f->shipper, err);
 }
 
-/* Ships from one file. 1: stopped by the credit or by `send`; 0: all of it is on its way. */
-static int pump_file(struct logs *l, struct spool_file *f, size_t *left,
+/* Ships from one file. 1: credit or `send` allowed no more; 0: all of it is on its way. */
+static int pump_file(struct logship *l, struct spool_file *f, size_t *left,
                      int (*send)(void *, struct span), void *self, struct error *err)
 {
     struct span entry;
@@ -130,7 +130,7 @@ static int pump_file(struct logs *l, struct spool_file *f, size_t *left,
         return 0;
     int rc = f->shipper ? 0 : open_shipper(l, f, err);
     while (rc == 0 && spoolfile_reader_offset(f->shipper) < f->output_to) {
-        if (*left == 0 || l->sent - l->acked >= LOGS_CREDIT)
+        if (*left == 0 || l->sent - l->acked >= LOGSHIP_CREDIT)
             return 1;
         int64_t before = spoolfile_reader_offset(f->shipper);
         if ((rc = spoolfile_reader_next(f->shipper, &entry, err)) <= 0)
@@ -149,10 +149,10 @@ static int pump_file(struct logs *l, struct spool_file *f, size_t *left,
     return rc;
 }
 
-int logs_pump(struct logs *l, int (*send)(void *self, struct span message), void *self,
-              struct error *err)
+int logship_pump(struct logship *l, int (*send)(void *self, struct span message), void *self,
+                 struct error *err)
 {
-    size_t n, left = LOGS_TURN;
+    size_t n, left = LOGSHIP_TURN;
     struct spool_file **f = spool_files(l->spool, &n);
     for (size_t i = 0; i < n; i++) {
         int rc = pump_file(l, f[i], &left, send, self, err);
@@ -164,7 +164,7 @@ int logs_pump(struct logs *l, int (*send)(void *self, struct span message), void
 
 /* ---- Acknowledged */
 
-static struct spool_file *file_named(struct logs *l, const char *name)
+static struct spool_file *file_named(struct logship *l, const char *name)
 {
     size_t n;
     struct spool_file **f = spool_files(l->spool, &n);
@@ -174,14 +174,14 @@ static struct spool_file *file_named(struct logs *l, const char *name)
     return NULL;
 }
 
-void logs_acked(struct logs *l, uint64_t bytes)
+void logship_acked(struct logship *l, uint64_t bytes)
 {
     if (bytes > l->sent)
-        bytes = l->sent; /* it cannot have more than it was given */
+        bytes = l->sent; /* the broker cannot have more than was sent */
     if (bytes > l->acked)
         l->acked = bytes;
     while (l->first < l->n && l->flights[l->first].total <= l->acked) {
-        struct flight *x = &l->flights[l->first++];
+        struct logship_flight *x = &l->flights[l->first++];
         struct spool_file *f = file_named(l, x->name);
         if (f) {
             f->shipped = x->place;
@@ -191,7 +191,7 @@ void logs_acked(struct logs *l, uint64_t bytes)
     }
 }
 
-void logs_session(struct logs *l)
+void logship_session(struct logship *l)
 {
     size_t n;
     struct spool_file **f = spool_files(l->spool, &n);
@@ -201,7 +201,7 @@ void logs_session(struct logs *l)
         spoolfile_reader_close(&f[i]->shipper);
 }
 
-int logs_save(struct logs *l, struct error *err)
+int logship_save(struct logship *l, struct error *err)
 {
     size_t n;
     struct spool_file **f = spool_files(l->spool, &n);

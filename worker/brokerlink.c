@@ -1,64 +1,9 @@
-/* broker.c - the session with the broker: what comes in, and what this server says of itself. */
+/* brokerlink.c - the session with the broker. */
 #include "worker/worker.h"
 
 #include <errno.h>
 
 #include "common/log.h"
-
-/* ---- What can be run here */
-
-void attest_soon(struct worker *w, int64_t ms)
-{
-    int64_t at = loop_now(w->loop) + ms;
-    if (!w->attest_at || at < w->attest_at)
-        w->attest_at = at;
-}
-
-void attest_now(struct worker *w)
-{
-    struct buf b = {0};
-    w->attest_at = 0;
-    if (!dialer_is_up(w->dialer))
-        return; /* said when a session is open */
-    attest_encode(w, &b);
-    int rc = b.n > LIMIT_FRAME ? -EMSGSIZE : dialer_send(w->dialer, buf_span(&b));
-    if (rc == -EMSGSIZE)
-        log_error(
-            "this server has more jobs and packages than fit into one message (%zu bytes); remove some",
-            b.n);
-    else if (rc == -ENOBUFS)
-        attest_soon(w, ATTEST_MS);
-    buf_free(&b);
-}
-
-bool broker_uses_job(void *self, const struct hash *job)
-{
-    struct worker *w = self;
-    return wcore_uses_job(w->core, job);
-}
-
-static void job_trouble(void *self, const char *file, const struct error *why)
-{
-    (void)self;
-    (void)file;
-    log_error("%s", why->text);
-}
-
-void reread(struct worker *w)
-{
-    struct error err = {0};
-    struct buf items = {0};
-    w->reread_at = 0;
-    int rc = jobs_refresh(w->jobs, loop_now_wall(w->loop), broker_uses_job, job_trouble, w, &err);
-    if (rc < 0)
-        log_error("%s", err.text);
-    if (rc > 0) {
-        struct wire_list needs = jobs_needs(w->jobs, &items);
-        needs_set(w->needs, &needs);
-        attest_soon(w, ATTEST_MS);
-    }
-    buf_free(&items);
-}
 
 /* ---- Packages that this server is to have */
 
@@ -88,7 +33,7 @@ static void desired_changed(void *self)
     attest_soon(w, ATTEST_MS);
 }
 
-int desired_begin(struct worker *w, const char *incoming, struct error *err)
+int worker_open_desired(struct worker *w, const char *incoming, struct error *err)
 {
     const struct desired_calls calls = {w, desired_send, desired_install, desired_has,
                                         desired_changed};
@@ -117,15 +62,15 @@ static void session_up(void *self, const struct m_welcome *welcome)
     struct error err = {0};
     if (welcome->yours.n &&
         client_config_adopt(&w->who, welcome->yours, loop_now_wall(w->loop), &err) < 0)
-        log_warn("the newer certificate from the broker: %s", err.text);
+        log_warn("cannot use the newer certificate from the broker: %s", err.text);
     /* The welcome renews nothing: only what is answered after HAVE_END does, for the broker says
      * STOP for what is not ours any more before it answers that. Until then the old fence holds,
      * and what waits does not start behind it. */
     w->renewed = dialer_renewed(w->dialer);
     w->renew = true;
-    logs_session(w->logs);
+    logship_session(w->logs);
     m_welcome_encode(welcome, &b);
-    feed_message(w, WCORE_SESSION_UP, buf_span(&b));
+    worker_feed_message(w, WCORE_SESSION_UP, buf_span(&b));
     buf_free(&b);
     attest_soon(w, 0);
     desired_again(w->desired, loop_now(w->loop));
@@ -135,19 +80,19 @@ static void session_down(void *self, const char *reason)
 {
     struct worker *w = self;
     log_warn("session with the broker ended: %s", reason);
-    forget_messages(w);
-    feed(w, (struct wcore_event){.kind = WCORE_SESSION_DOWN});
+    worker_forget_messages(w);
+    worker_feed(w, (struct wcore_event){.kind = WCORE_SESSION_DOWN});
 }
 
 static void session_refused(void *self, const struct m_refused *refused)
 {
     (void)self;
-    log_error("the broker refuses us: " SPAN_FMT, SPAN_ARG(refused->text));
+    log_error("the broker refuses this server: " SPAN_FMT, SPAN_ARG(refused->text));
 }
 
 static void session_window(void *self)
 {
-    (void)self; /* the turn's end sends on */
+    (void)self; /* the end of the turn sends on */
 }
 
 static void take_revoked(struct worker *w, struct span list)
@@ -186,14 +131,14 @@ static void session_message(void *self, uint64_t kind, struct span message)
     case KIND_M_ERROR:
         TAKE(error, desired_error(w->desired, &m, now))
     case KIND_M_LOG_ACK:
-        TAKE(log_ack, logs_acked(w->logs, m.bytes))
+        TAKE(log_ack, logship_acked(w->logs, m.bytes))
     case KIND_M_REVOKED:
         TAKE(revoked, take_revoked(w, m.list))
     case KIND_M_EXECUTE:
     case KIND_M_STOP:
     case KIND_M_RECALL:
     case KIND_M_RECORDED:
-        feed_message(w, WCORE_MESSAGE, message);
+        worker_feed_message(w, WCORE_MESSAGE, message);
         break;
     default:
         break; /* PONG, DONE */

@@ -1,4 +1,4 @@
-#include "worker/logs.h"
+#include "worker/logship.h"
 
 #include <errno.h>
 
@@ -68,7 +68,7 @@ static void keeper_writes(void **state, unsigned n, size_t size, uint64_t first)
 
 struct both {
     struct spool *spool;
-    struct logs *logs;
+    struct logship *logs;
 };
 
 static struct both opened(void **state)
@@ -77,13 +77,13 @@ static struct both opened(void **state)
     struct error err = {0};
     assert_int_equal(spool_open(&b.spool, testing_path(state, "spool"), &err), 0);
     assert_int_equal(spool_replay(b.spool, ignore, NULL, &err), 0);
-    assert_int_equal(logs_open(&b.logs, b.spool, &err), 0);
+    assert_int_equal(logship_open(&b.logs, b.spool, &err), 0);
     return b;
 }
 
 static void closed(struct both *b)
 {
-    logs_close(&b->logs);
+    logship_close(&b->logs);
     spool_close(&b->spool);
 }
 
@@ -91,7 +91,7 @@ static int pump(struct both *b, struct sent *s)
 {
     struct error err = {0};
     assert_int_equal(spool_follow(b->spool, ignore, NULL, &err), 0);
-    int rc = logs_pump(b->logs, take, s, &err);
+    int rc = logship_pump(b->logs, take, s, &err);
     if (rc < 0)
         fail_msg("%s", err.text);
     return rc;
@@ -121,14 +121,14 @@ static void no_more_than_the_credit_is_on_its_way(void **state)
     keeper_writes(state, 40, 32768, 0);
     while (pump(&b, &s) == 1)
         ;
-    assert_in_range(s.bytes, LOGS_CREDIT, LOGS_CREDIT + 32768);
-    logs_acked(b.logs, s.bytes / 2);
+    assert_in_range(s.bytes, LOGSHIP_CREDIT, LOGSHIP_CREDIT + 32768);
+    logship_acked(b.logs, s.bytes / 2);
     size_t before = s.bytes;
     while (pump(&b, &s) == 1)
         ;
     assert_true(s.bytes > before);
     while (s.n < 40) {
-        logs_acked(b.logs, s.bytes);
+        logship_acked(b.logs, s.bytes);
         while (pump(&b, &s) == 1)
             ;
     }
@@ -142,7 +142,7 @@ static void one_call_ships_a_measure_and_says_that_there_is_more(void **state)
     struct sent s = {0};
     keeper_writes(state, 8, 32768, 0);
     assert_int_equal(pump(&b, &s), 1);
-    assert_in_range(s.bytes, LOGS_TURN, LOGS_TURN + 32768);
+    assert_in_range(s.bytes, LOGSHIP_TURN, LOGSHIP_TURN + 32768);
     closed(&b);
 }
 
@@ -167,8 +167,8 @@ static void a_new_session_goes_on_behind_what_was_acknowledged(void **state)
     struct sent s = {0};
     keeper_writes(state, 5, 100, 0);
     assert_int_equal(pump(&b, &s), 0);
-    logs_acked(b.logs, 250); /* two chunks and a half: two */
-    logs_session(b.logs);
+    logship_acked(b.logs, 250); /* two chunks and a half: two */
+    logship_session(b.logs);
     s = (struct sent){0};
     assert_int_equal(pump(&b, &s), 0);
     assert_int_equal(s.n, 3);
@@ -183,8 +183,8 @@ static void a_new_process_goes_on_at_the_place_that_was_saved(void **state)
     struct error err = {0};
     keeper_writes(state, 5, 100, 0);
     assert_int_equal(pump(&b, &s), 0);
-    logs_acked(b.logs, 300);
-    assert_int_equal(logs_save(b.logs, &err), 0);
+    logship_acked(b.logs, 300);
+    assert_int_equal(logship_save(b.logs, &err), 0);
     closed(&b);
     b = opened(state);
     s = (struct sent){0};
@@ -216,12 +216,12 @@ static void an_acknowledgement_of_more_than_was_sent_counts_as_all(void **state)
     struct sent s = {0};
     keeper_writes(state, 2, 100, 0);
     assert_int_equal(pump(&b, &s), 0);
-    logs_acked(b.logs, UINT64_MAX);
+    logship_acked(b.logs, UINT64_MAX);
     keeper_writes(state, 20, 32768, 2);
     s = (struct sent){0};
     while (pump(&b, &s) == 1)
         ;
-    assert_in_range(s.bytes, LOGS_CREDIT, LOGS_CREDIT + 32768);
+    assert_in_range(s.bytes, LOGSHIP_CREDIT, LOGSHIP_CREDIT + 32768);
     closed(&b);
 }
 
