@@ -62,7 +62,8 @@ parent_run() {
             }
         done
         [ -z "$(COLUMNS=$width lbpkg list | awk -v w=$width 'length > w')" ]
-        [ -z "$(COLUMNS=$width lbmon --since 0 --until-now --event all | awk -v w=$width 'length > w')" ]
+        wide=$(COLUMNS=$width lbmon --since 0 --until-now --event all | awk -v w=$width 'length > w')
+        [ -z "$wide" ]
     done
     for c in lbctl lbpkg; do
         for verb in $($c --help | sed -n '/^Commands:/,/^Examples:/s/^  \([a-z]*\) .*/\1/p'); do
@@ -100,7 +101,8 @@ parent_run() {
     lbctl history --since "$(date +%F)" --json | jq -es 'length >= 0'
     now=$(date '+%F %T')
     [ -z "$(lbctl history --until '2020-01-01' --json)" ]
-    lbctl history --since '2020-01-01 09:14' --until "${now% *} 23:59:59" --json | jq -es 'length > 0'
+    lbctl history --since '2020-01-01 09:14' --until "${now% *} 23:59:59" --json |
+        jq -es 'length > 0'
     run lbctl history --since tomorrow
     [ "$status" -eq 2 ]
     assert_has "--since: 'tomorrow' is not a time"
