@@ -207,7 +207,7 @@ static int apply_kept(struct bcore *c, uint64_t lsn, const struct r_kept *r, str
 {
     struct kept k = {.id = r->run, .at = r->at, .lsn = lsn, .attempt = (uint32_t)r->attempt};
     if (kept_by_id(c, r->run) || run_find(c, r->run) || parent_find(c, r->run))
-        return error_set(err, -EPROTO, "kept: the run is known already");
+        return error_set(err, -EPROTO, "kept: the run is already known");
     k.key = key128_of(c, r->principal, r->key, r->parent);
     memcpy(k.digest, r->digest.b, sizeof k.digest);
     k.flags = (uint8_t)((r->reported ? KEPT_REPORTED : 0) | (r->parent ? KEPT_PARENT : 0));
@@ -349,8 +349,7 @@ static int apply_kind(struct bcore *c, uint64_t lsn, uint64_t kind, struct span 
         CASE(REVOKED, revoked, registry_apply_revoked(c, &r, err))
         CASE(EPOCH, epoch, (c->epoch = r.epoch > c->epoch ? r.epoch : c->epoch, 0))
     default:
-        rc = error_set(err, -EPROTO, "kind %llu is no record of this version",
-                       (unsigned long long)kind);
+        rc = error_set(err, -EPROTO, "unknown record kind %llu", (unsigned long long)kind);
     }
     return rc;
 }

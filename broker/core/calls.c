@@ -32,9 +32,9 @@ static bool decode(struct bcore *c, struct peer_state *p, const struct m_call *m
         d->on_lost >= ON_LOST_COUNT || (!d->pin_latest && hash_is_zero(&d->job_hash))) {
         out_fail(c, m->req, REFUSAL_MALFORMED, "call: %s",
                  !d->key.n                      ? "its key is empty"
-                 : !job_name_is_good(d->job)    ? "its job is no name"
-                 : !address_is_good(d->address) ? "its address is no name"
-                 : d->on_lost >= ON_LOST_COUNT  ? "on_lost has a value that does not exist"
+                 : !job_name_is_good(d->job)    ? "invalid job name"
+                 : !address_is_good(d->address) ? "invalid address"
+                 : d->on_lost >= ON_LOST_COUNT  ? "on_lost has an unknown value"
                                                 : "it has neither a job hash nor pin_latest");
         return false;
     }
@@ -50,9 +50,11 @@ static void conflict(struct bcore *c, uint64_t rests_on, const struct m_call *m,
                      const struct d_call *d, struct id run)
 {
     char id[ID_TEXT];
-    out_fail_after(c, rests_on, m->req, REFUSAL_CONFLICT,
-                   "the key '" SPAN_FMT "' belongs to run %s, which was called with another body",
-                   SPAN_ARG(d->key), id_format(run, id));
+    out_fail_after(
+        c, rests_on, m->req, REFUSAL_CONFLICT,
+        "the key '" SPAN_FMT
+        "' belongs to run %s, whose call was different: see `lbctl show`, or use a new key",
+        SPAN_ARG(d->key), id_format(run, id));
 }
 
 /* Answers a call whose key is known. False: it is not. */
@@ -101,10 +103,10 @@ static bool refuse_new(struct bcore *c, const struct m_call *m, const struct d_c
     else if (c->store_full)
         out_fail_busy(c, m->req, "the broker's disk is full: only results and cancels are taken");
     else if (c->n_runs >= c->config.max_runs)
-        out_fail_busy(c, m->req, "%llu runs are live, as many as this broker takes",
+        out_fail_busy(c, m->req, "%llu runs are live, which is this broker's limit",
                       (unsigned long long)c->n_runs);
     else if (c->memory + run_cost(m->call.n) > c->config.memory_budget)
-        out_fail_busy(c, m->req, "the calls that wait fill the broker's memory budget");
+        out_fail_busy(c, m->req, "waiting calls fill the broker's memory budget");
     else
         return false;
     return true;

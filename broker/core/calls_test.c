@@ -81,7 +81,7 @@ static void the_same_key_with_another_body_is_a_conflict(void **state)
     wh1 = worker_up(w, "wh1", 1);
     succeed(w, wh1, "wh1", run, 1, 5);
     call_with(w, anna, 9, &d, 0);
-    assert_int_equal(told_error(w, anna, "another body"), REFUSAL_CONFLICT);
+    assert_int_equal(told_error(w, anna, "whose call was different"), REFUSAL_CONFLICT);
     assert_int_equal(records_of(w, KIND_R_CALLED), 1);
 }
 
@@ -117,8 +117,8 @@ static void bad_calls_are_refused_with_a_sentence(void **state)
         BAD(UNKNOWN_PRINCIPAL, "is for cluster 'other'", d.cluster = span_str("other")),
         BAD(DENIED, "signed by 'bert'", d.caller = span_str("bert")),
         BAD(MALFORMED, "key is empty", d.key = SPAN_NONE),
-        BAD(MALFORMED, "job is no name", d.job = span_str("a b")),
-        BAD(MALFORMED, "address is no name", d.address = span_str("")),
+        BAD(MALFORMED, "invalid job name", d.job = span_str("a b")),
+        BAD(MALFORMED, "invalid address", d.address = span_str("")),
         BAD(MALFORMED, "on_lost", d.on_lost = 9),
         BAD(MALFORMED, "neither a job hash", d.job_hash = hash_of(0)),
         BAD(BAD_ARGUMENT, "no semaphores", d.semaphores = wire_list_from(&items, 1)),
@@ -265,7 +265,7 @@ static void what_was_forgotten_is_asked_of_the_store(void **state)
     assert_non_null(find_lookup(w, BCORE_FX_LOOKUP));
     d.priority = 1;
     call_with(w, anna, 6, &d, 0);
-    assert_int_equal(told_error(w, anna, "another body"), REFUSAL_CONFLICT);
+    assert_int_equal(told_error(w, anna, "whose call was different"), REFUSAL_CONFLICT);
     w->known = NULL; /* it does not: a new run */
     d = call_of("c");
     call_with(w, anna, 7, &d, 0);

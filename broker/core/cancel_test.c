@@ -232,11 +232,11 @@ static void what_still_runs_of_a_held_run_is_ended_when_it_is_released(void **st
     for (unsigned i = 0; i < 3; i++) {
         release_run(w, anna, runs[i], how[i]);
         told_to_stop(w, wh1, runs[i], i == 0);
-        told_what_ends_there(w, anna, "what still runs at wh1 is being ended");
+        told_what_ends_there(w, anna, "what still runs on wh1 is being stopped");
     }
     SAY(w, anna, "anna", cancel, .req = 1, .run = runs[3], .reason = span_str("enough"));
     told_to_stop(w, wh1, runs[3], false);
-    told_what_ends_there(w, anna, "what still runs at wh1 is being ended");
+    told_what_ends_there(w, anna, "what still runs on wh1 is being stopped");
 }
 
 static void the_old_attempt_is_told_to_stop_before_the_new_one_is_handed_over(void **state)

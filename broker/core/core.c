@@ -362,7 +362,7 @@ static void message(struct bcore *c)
     size_t size;
     if (!p) { /* it was closed, and this was on its way */
         out_close(c, c->ev->peer, &m_reset_schema,
-                  &(struct m_reset){.reason = span_str("this session is over")});
+                  &(struct m_reset){.reason = span_str("this session has ended")});
         return;
     }
     if (p->server)
@@ -370,22 +370,22 @@ static void message(struct bcore *c)
     follow_window(c, p);
     if (wire_peek(c->ev->message, &kind, &size, &err) < 0 || size != c->ev->message.n) {
         out_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "%s",
-                   err.code ? err.text : "bytes follow the message");
+                   err.code ? err.text : "unexpected bytes after the message");
         bcore_peer_forget(c, p);
         return;
     }
     for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++)
         if (handlers[i].kind == kind) {
             if (handlers[i].worker && !p->server) {
-                out_refuse(c, p->handle, REFUSAL_WRONG_ROLE, 0, "only a server's worker may say %s",
-                           schema_of_kind(kind, NULL)->name);
+                out_refuse(c, p->handle, REFUSAL_WRONG_ROLE, 0,
+                           "only a server's worker may send %s", schema_of_kind(kind, NULL)->name);
                 bcore_peer_forget(c, p);
             } else {
                 handlers[i].handle(c, p);
             }
             return;
         }
-    out_refuse(c, p->handle, REFUSAL_WRONG_ROLE, 0, "a message of kind %llu is not for the broker",
+    out_refuse(c, p->handle, REFUSAL_WRONG_ROLE, 0, "the broker takes no message of kind %llu",
                (unsigned long long)kind);
     bcore_peer_forget(c, p);
 }

@@ -74,7 +74,7 @@ static void a_foreign_record_is_refused_with_its_number(void **state)
     buf_clear(&b);
     m_ping_encode(&(struct m_ping){.stamp = 1}, &b);
     assert_true(bcore_replay(c, 19, buf_span(&b), &err) < 0);
-    assert_contains(err.text, "is no record");
+    assert_contains(err.text, "unknown record kind");
     buf_free(&b);
     bcore_free(&c);
 }

@@ -148,7 +148,7 @@ void bcore_on_deploy(struct bcore *c, struct peer_state *p)
     }
     i = place_of(c, d.address, d.name, &there);
     if (there && span_eq(buf_span(&c->deployments[i].bytes), m.deployment)) {
-        out_done(c, m.req, c->lsn, "it was deployed already");
+        out_done(c, m.req, c->lsn, "it was already deployed");
         return;
     }
     if (there && d.issued_at <= c->deployments[i].issued_at) {

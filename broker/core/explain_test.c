@@ -24,14 +24,14 @@ static void every_server_says_what_is_unmet_and_what_would_clear_it(void **state
     } want[] = {
         {"busy", EXPLAIN_CREDIT, "slots are taken", "one of them ends"},
         {"draining", EXPLAIN_DRAINING, "kernel", "lbctl undrain draining"},
-        {"full", EXPLAIN_CONCURRENCY, "as many as it allows", "ends"},
+        {"full", EXPLAIN_CONCURRENCY, "which is its limit", "ends"},
         {"gone", EXPLAIN_CONTACT, "last heard 20 s ago", "gone"},
         {"need", EXPLAIN_NEED, "need 'disk' does not hold: absent", "lbworker check"},
         {"never", EXPLAIN_CONTACT, "has not connected", "never"},
-        {"nojob", EXPLAIN_JOB, "does not have job 'load'", "a file for it in etc/jobs on nojob"},
-        {"other", EXPLAIN_ADDRESS, "not in 'etl'", "pool 'etl'"},
+        {"nojob", EXPLAIN_JOB, "does not have job 'load'", "put a job file into etc/jobs on nojob"},
+        {"other", EXPLAIN_ADDRESS, "not in pool 'etl'", "puts other in it"},
         {"starting", EXPLAIN_ATTACHING, "attaching", ""},
-        {"version", EXPLAIN_VERSION, "another version", "deployed"},
+        {"version", EXPLAIN_VERSION, "another version", "deploy that version to version"},
     };
     worker_up(w, "gone", 20);
     world_pass(w, 20000);
@@ -89,6 +89,36 @@ static void a_job_of_a_package_comes_with_its_package(void **state)
     assert_non_null(u);
     assert_string_equal(u->clears, "lbpkg deploy extract to etl1");
     explain_free(&e);
+}
+
+static void assert_elsewhere(struct world *w, uint64_t anna, const char *address, const char *text,
+                             const char *clears)
+{
+    struct explain e;
+    struct error err = {0};
+    struct d_call d = call_of(address);
+    d.address = span_str(address);
+    struct id run = call_d(w, anna, d);
+    assert_int_equal(bcore_explain(w->core, &run, &e, &err), 0);
+    assert_string_equal(unmet_of(&e, "etl1")->text, text);
+    assert_string_equal(unmet_of(&e, "etl1")->clears, clears);
+    explain_free(&e);
+}
+
+static void a_server_that_was_not_asked_for_says_so(void **state)
+{
+    struct world *w = *state;
+    uint64_t anna = caller_up(w, "anna");
+    static const char *const web[] = {"web", NULL};
+    worker_up(w, "etl1", 1);
+    worker_up(w, "etl2", 2);
+    up(w, "web1", "server", web, (struct m_hello){.spool = id_of(3)});
+    assert_elsewhere(w, anna, "etl2", "the call is for server 'etl2'",
+                     "call etl1, or a pool that contains it");
+    assert_elsewhere(w, anna, "web", "not in pool 'web'",
+                     "have a certificate signed that puts etl1 in it");
+    assert_elsewhere(w, anna, "elt", "no server or pool is named 'elt'",
+                     "call a server or pool that exists");
 }
 
 static void runs_ahead_are_counted(void **state)
@@ -164,6 +194,7 @@ int main(void)
         in_world(a_long_reason_is_cut_and_can_still_be_read),
         in_world(every_server_says_what_is_unmet_and_what_would_clear_it),
         in_world(a_job_of_a_package_comes_with_its_package),
+        in_world(a_server_that_was_not_asked_for_says_so),
         in_world(runs_ahead_are_counted),
         in_world(a_drain_without_a_reason_is_said_alone),
         in_world(a_run_with_a_server_says_where_it_is),

@@ -251,7 +251,7 @@ enum refusal feed_subscribe(struct feed *f, uint64_t peer, const struct m_subscr
     if (feed_check_filter(&m->where, err) < 0)
         return REFUSAL_BAD_ARGUMENT;
     if (own >= FEED_PER_PEER || f->n >= FEED_READERS) {
-        error_set(err, -EBUSY, "%s has %u subscriptions; no more are kept",
+        error_set(err, -EBUSY, "%s has %u subscriptions, which is the limit",
                   own >= FEED_PER_PEER ? "this session" : "this broker",
                   own >= FEED_PER_PEER ? own : f->n);
         return REFUSAL_BUSY;

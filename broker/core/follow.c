@@ -76,7 +76,7 @@ void follow_send_state(struct bcore *c, struct peer_state *p, const struct run *
         m.text = span_str(parked_reason(c, r));
     else if (state == RUN_HELD)
         m.text = span_str(r->restored
-                              ? "it was live in a backup that was put back; lbctl release decides"
+                              ? "it was live in a backup that was restored; lbctl release decides"
                               : "its server was lost; lbctl release decides");
     if (a) {
         m.server = span_of(a->server_name->s, a->server_name->n);

@@ -27,9 +27,9 @@ void lease_due(struct bcore *c, struct server *s)
          .state = span_str("unreachable"));
     if (s->peer) { /* still open but silent: it comes back by a new session, as everybody does */
         struct peer_state *p = s->peer;
-        out_close(
-            c, p->handle, &m_reset_schema,
-            &(struct m_reset){.reason = span_str("nothing was heard for the time of the lease")});
+        out_close(c, p->handle, &m_reset_schema,
+                  &(struct m_reset){
+                      .reason = span_str("nothing was received for the length of the lease")});
         bcore_peer_forget(c, p);
     }
     for (struct attempt *a = s->attempts; a; a = a->next)
@@ -91,7 +91,8 @@ void attempt_lost(struct bcore *c, struct run *r)
     if (then == ON_LOST_FAIL) {
         run_end_by_broker(
             c, r, (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-            "server %s has not been heard of for %llu s%s; whether the job went on there is not known",
+            "nothing was heard from server %s for %llu s%s; whether the job went on there is "
+            "unknown",
             r->at->server_name->s, (unsigned long long)(r->at->lost_after_ms / 1000),
             r->cancel ? ", since before it could confirm the cancel" : "");
         return;

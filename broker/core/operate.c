@@ -57,7 +57,7 @@ void bcore_on_operate(struct bcore *c, struct peer_state *p)
     away = span_eq_str(m.verb, "forget");
     if (!on && !off && !away) {
         out_fail(c, m.req, REFUSAL_BAD_ARGUMENT,
-                 "'" SPAN_FMT "' is no verb of an operator: drain, undrain, forget, release",
+                 "unknown verb '" SPAN_FMT "': there are drain, undrain, forget and release",
                  SPAN_ARG(m.verb));
         return;
     }

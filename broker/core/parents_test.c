@@ -35,7 +35,7 @@ static void a_parent_begins_durably_and_once(void **state)
     assert_true(b.duplicate && id_eq(a.run, b.run));
     d.tasks = 9;
     begin(w, anna, 3, &d, false);
-    assert_int_equal(told_error(w, anna, "another body"), REFUSAL_CONFLICT);
+    assert_int_equal(told_error(w, anna, "whose plan or values were different"), REFUSAL_CONFLICT);
     assert_int_equal(records_of(w, KIND_R_PARENT_BEGUN), 1);
     call(w, anna, "p"); /* calls have keys of their own */
     struct view_parent v;
@@ -72,7 +72,7 @@ static void two_drivers_never_drive_at_the_same_time(void **state)
     assert_int_equal(g.epoch, 2);
     assert_true(g.resumed);
     SAY(w, other, "anna", parent_end, .req = 6, .parent = a.run, .epoch = 1);
-    assert_int_equal(told_error(w, other, "epoch 1 does not drive"), REFUSAL_HELD_BY_OTHER);
+    assert_int_equal(told_error(w, other, "does not drive it in epoch 1"), REFUSAL_HELD_BY_OTHER);
 }
 
 static void a_parent_ends_once_by_its_driver(void **state)

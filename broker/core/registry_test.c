@@ -55,11 +55,11 @@ static void an_invitation_makes_one_certificate(void **state)
     SENT(w, one, DONE, done, &done);
     SAY(w, one, "wh1", enrol, .req = 1,
         .certificate = certificate_of(w, "wh1", "server", 11, NULL));
-    assert_int_equal(told_error(w, one, "invitation was used before"), REFUSAL_EXISTS);
+    assert_int_equal(told_error(w, one, "invitation has been used"), REFUSAL_EXISTS);
     publish(w, root, "wh1", "caller", 12, NULL);
-    assert_int_equal(told_error(w, root, "is a server already"), REFUSAL_EXISTS);
+    assert_int_equal(told_error(w, root, "is already a server"), REFUSAL_EXISTS);
     publish(w, root, "etl", "server", 13, NULL);
-    assert_int_equal(told_error(w, root, "pool's name"), REFUSAL_EXISTS);
+    assert_int_equal(told_error(w, root, "is the name of a pool"), REFUSAL_EXISTS);
     static const char *const same[] = {"wh1", NULL};
     publish(w, root, "wh2", "server", 14, same);
     assert_int_equal(told_error(w, root, "name of a server"), REFUSAL_EXISTS);
@@ -282,7 +282,8 @@ static void unknown_verbs_and_servers_are_refused(void **state)
     struct world *w = *state;
     uint64_t root = caller_up(w, "root");
     operate(w, root, "reboot", "wh1");
-    assert_int_equal(told_error(w, root, "drain, undrain, forget, release"), REFUSAL_BAD_ARGUMENT);
+    assert_int_equal(told_error(w, root, "drain, undrain, forget and release"),
+                     REFUSAL_BAD_ARGUMENT);
     operate(w, root, "drain", "wh1");
     assert_int_equal(told_error(w, root, "no server is named 'wh1'"), REFUSAL_NOT_FOUND);
 }

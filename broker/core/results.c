@@ -63,7 +63,7 @@ static int outcome_check(struct span bytes, struct d_outcome *ret, struct error 
         return rc;
     if (o.delivery >= DELIVERY_COUNT || o.job >= JOB_COUNT || o.package >= PACKAGE_COUNT ||
         o.status >= STATUS_COUNT)
-        return error_set(err, -1, "outcome: a layer has a value that does not exist");
+        return error_set(err, -1, "outcome: a layer has an unknown value");
     if (o.status != outcome_status(o.delivery, o.job, o.package))
         return error_set(err, -1, "outcome: status %s does not follow from its layers",
                          status_text(o.status));

@@ -201,7 +201,7 @@ void run_end_cancelled(struct bcore *c, struct run *r)
                                              r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED,
                                              0},
                       "cancelled by %s before it started%s: %s", r->cancel->by->s,
-                      r->lost_once ? " again; what became of an earlier attempt is not known" : "",
+                      r->lost_once ? " again; the outcome of an earlier attempt is unknown" : "",
                       r->cancel->reason);
 }
 
@@ -213,7 +213,7 @@ void run_end_used_up(struct bcore *c, struct run *r)
             ? (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0}
             : (struct bcore_verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, 0},
         "it was handed over %u times and %s; its servers' logs say why", (unsigned)r->attempt,
-        r->lost_once ? "lost or given back each time" : "given back each time");
+        r->lost_once ? "lost or returned each time" : "returned each time");
 }
 
 /* ---- Timers of a run that waits: a call's `expires`; its own start_within from acceptance, if it
@@ -255,7 +255,7 @@ static void run_unreachable(struct bcore *c, struct run *r, uint64_t waited_ms)
     if (r->lost_once)
         run_end_by_broker(
             c, r, (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-            "what became of an earlier attempt is not known, and for %llu s no server could run it "
+            "the outcome of an earlier attempt is unknown, and for %llu s no server could run it "
             "again: %s",
             (unsigned long long)(waited_ms / 1000), why);
     else
@@ -277,8 +277,8 @@ void run_timer_due(struct bcore *c, struct run *r)
         if (r->lost_once)
             run_end_by_broker(
                 c, r, (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-                "what became of an earlier attempt is not known, and the call expired before it could "
-                "be run again");
+                "the outcome of an earlier attempt is unknown, and the call expired before it "
+                "could be run again");
         else
             run_end_by_broker(
                 c, r,

@@ -324,8 +324,8 @@ void bcore_on_have_end(struct bcore *c, struct peer_state *p)
         return;
     if (s->ready || m.count != s->haves) {
         out_close(c, p->handle, &m_reset_schema,
-                  &(struct m_reset){.reason = span_str(s->ready ? "HAVE_END was said before"
-                                                                : "some HAVE is missing")});
+                  &(struct m_reset){.reason = span_str(s->ready ? "HAVE_END was sent before"
+                                                                : "a HAVE is missing")});
         bcore_peer_forget(c, p);
         return;
     }

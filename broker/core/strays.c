@@ -13,7 +13,7 @@ static void stop(struct bcore *c, uint64_t peer, uint64_t rests_on, struct id ru
                  bool force)
 {
     SEND(c, peer, rests_on, stop, .run = run, .attempt = attempt, .force = force,
-         .reason = span_str("this attempt does not count any more"));
+         .reason = span_str("this attempt no longer counts"));
 }
 
 static struct stray **find(struct run *r, const struct peer_state *p)

@@ -117,7 +117,7 @@ int store_check(const char *path, struct buf *ret_text, struct error *err)
         rc = db_is_backup(db, &backup, err);
     if (rc == 0)
         buf_printf(ret_text, "store '%s': whole, %llu records%s", path, (unsigned long long)n,
-                   backup ? "; a backup: the first start from it takes --restored" : "");
+                   backup ? "; a backup: the first start from it needs --restored" : "");
     sqlite3_close(db);
     return rc;
 }
@@ -160,7 +160,8 @@ static int copy_into(sqlite3 *db, const char *part, struct error *err)
 static int not_overwritten(const char *to, struct error *err)
 {
     return error_set(err, -EEXIST,
-                     "backup '%s': there is a file of that name; it is not overwritten", to);
+                     "backup '%s': the file exists and is not overwritten; choose another name",
+                     to);
 }
 
 /* It gets its name when it is whole and marked. What a backup that was killed has left of itself

@@ -40,7 +40,7 @@ static void a_newer_schema_is_refused(void **state)
 static void a_file_of_something_else_is_refused(void **state)
 {
     mem_free(&(char *){shell(state, "CREATE TABLE mine (x)")});
-    assert_refused(state, -EBADMSG, "not a store");
+    assert_refused(state, -EBADMSG, "not a Longboat store");
     struct error err = {0};
     unlink(testing_path(state, "broker.db"));
     assert_int_equal(

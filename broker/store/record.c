@@ -146,7 +146,7 @@ static int of_a_run(struct record *r, struct span body, struct error *err)
     }
     case KIND_R_HELD: {
         OF_RUN(held);
-        note(r, span_str("a backup was put back"));
+        note(r, span_str("a backup was restored"));
         break;
     }
     case KIND_R_RELEASED: {
@@ -213,7 +213,7 @@ static int of_no_run(struct record *r, struct span body, struct error *err)
     }
     default:
         rc = error_set(err, -EPROTO,
-                       "record %llu is of kind %llu, which this Longboat does not know",
+                       "record %llu is of kind %llu, which this version of Longboat does not know",
                        (unsigned long long)r->lsn, (unsigned long long)r->kind);
     }
     return rc;

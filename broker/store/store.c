@@ -188,7 +188,7 @@ void store_append(struct store *s, const struct bcore_record *records, unsigned 
     for (unsigned i = 0; i < n; i++) {
         if (records[i].lsn != s->appended + 1) {
             struct error err;
-            error_set(&err, -EINVAL, "record %llu was appended after %llu: a defect of Longboat",
+            error_set(&err, -EINVAL, "record %llu was appended after %llu: a bug in Longboat",
                       (unsigned long long)records[i].lsn, (unsigned long long)s->appended);
             store_die(s, &err);
         }

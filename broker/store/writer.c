@@ -17,8 +17,9 @@
 
 void store_die(const struct store *s, const struct error *err)
 {
-    log_error("%s; the store '%s' cannot be relied on, this process ends and its successor replays",
-              err->text, s->path);
+    log_error(
+        "%s; the store '%s' cannot be relied on: the process ends, and the next one replays it",
+        err->text, s->path);
     log_flush(1);
     _exit(EXIT_STORE);
 }
@@ -184,7 +185,7 @@ static void set_full(struct store *s, bool full, const char *why)
     if (full)
         log_warn("%s: new calls are refused until there is room", why);
     else
-        log_info("store: there is room again");
+        log_info("store: there is room again; new calls are accepted");
     pthread_mutex_lock(&s->mutex);
     s->full = full;
     pthread_cond_broadcast(&s->folded_cond); /* who waits for folding gets an answer without it */
@@ -203,7 +204,7 @@ static void look_for_room(struct store *s, int64_t *at)
     pthread_mutex_lock(&s->mutex);
     s->stats.free_bytes = left;
     pthread_mutex_unlock(&s->mutex);
-    set_full(s, low, "store: the disk has less free space than the reserve");
+    set_full(s, low, "store: the disk has less free space than its reserve");
 }
 
 /* ---- What is done when it is quiet */
@@ -372,9 +373,8 @@ static bool commit_batch(struct store *s, struct buf *batch)
         set_full(s, true, err.text);
         make_room(s);
         if (wait_for_room(s)) {
-            log_warn(
-                "store: the disk is full; what was not committed is dropped (nobody was told that it "
-                "was kept)");
+            log_warn("store: the disk is full; what was not committed is dropped (nobody was told "
+                     "that it was kept)");
             return false;
         }
     }
