@@ -1,7 +1,8 @@
-/* calls.c - CALL: a run begins, once for each (principal, key).
+/* calls.c - CALL: a run begins, once for each principal and key.
  *
- * The order of the judgements: form, cluster and caller; then the key, so that a repeated call gets
- * its answer whatever else has changed; then what may refuse a new one: its expiry, room. */
+ * A call is judged in this order: its form, cluster and caller; then its key, so that a repeated
+ * call gets its answer whatever else has changed; then what may refuse a new one: expiry and room.
+ */
 #include <string.h>
 
 #include "broker/core/inside.h"
@@ -57,7 +58,7 @@ static void conflict(struct bcore *c, uint64_t rests_on, const struct m_call *m,
         SPAN_ARG(d->key), id_format(run, id));
 }
 
-/* Answers a call whose key is known. False: it is not. */
+/* Answers a call whose key is known. False: it is new. */
 static bool answer_duplicate(struct bcore *c, struct peer_state *p, const struct m_call *m,
                              const struct d_call *d, struct key128 key, const struct hash *digest)
 {
@@ -112,8 +113,7 @@ static bool refuse_new(struct bcore *c, const struct m_call *m, const struct d_c
     return true;
 }
 
-/* Of the serial that signed: a call may have been signed before its caller's certificate was
-   renewed. */
+/* The certificate with which the call was signed: the caller's may have been renewed since. */
 static struct span signers_certificate(const struct bcore *c, const struct peer_state *p,
                                        const struct m_call *m)
 {
@@ -154,5 +154,5 @@ void bcore_on_call(struct bcore *c, struct peer_state *p)
         follow_add(c, p, r, m.follow);
     queue_add(c, r);
     if (m.follow && run_state_of(r) == RUN_PARKED)
-        follow_send_state(c, p, r); /* said at once, also to who asked for the end only */
+        follow_send_state(c, p, r); /* at once, even if only the end was asked for */
 }

@@ -1,9 +1,9 @@
 /* cancel.c - CANCEL, and the release of held runs.
  *
- * What no server has ends at once. What a server has is cancelled durably first: from then on no
- * new attempt starts, whatever comes; STOP goes to its server, and again whenever that comes back
- * without having obeyed. Whether it was in time is for the server to say: its result is counted as
- * it is. */
+ * A run that no server has ends at once. For one that a server has the cancel is made durable
+ * first: from then on no new attempt starts, whatever happens. STOP goes to the server, and again
+ * whenever the server comes back without having obeyed. Whether it came in time the server decides:
+ * its result counts as it is. */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@ void cancel_send_stop(struct bcore *c, const struct run *r)
              .force = r->cancel->force, .reason = span_str(r->cancel->reason));
 }
 
-/* The answer to who has decided about a run. */
+/* Answers the operator's decision about a run. */
 static void done_with_strays(struct bcore *c, uint64_t req, const struct run *r, const char *what)
 {
     char servers[512], text[640];
@@ -46,7 +46,7 @@ void bcore_on_cancel(struct bcore *c, struct peer_state *p)
                            id_format(m.run, id));
         return;
     }
-    if (r->cancel && (r->cancel->force || !m.force)) { /* said before */
+    if (r->cancel && (r->cancel->force || !m.force)) { /* a repeat */
         out_done(c, m.req, r->lsn, "it is being cancelled");
         return;
     }

@@ -1,5 +1,5 @@
-/* explain.c - see explain.h. Asks the same judges as placement: seat_judge for what lasts, credit
- * for what changes. */
+/* explain.c - see explain.h. Asks the same judges as placement: seat_judge for lasting conditions,
+ * the credit for those that change with every attempt. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,7 +65,7 @@ static void text_of_address(const struct bcore *c, const char *server, const str
 static void text_of(const struct bcore *c, const struct server *s, const struct class *cl,
                     const struct job_version *j, struct explain_unmet *u)
 {
-    static const char package[] = "package:"; /* such a job comes with its package */
+    static const char package[] = "package:"; /* the job of a package, not of a job file */
     const char *name = s->name->s;
     u->text[0] = u->clears[0] = 0;
     switch (u->condition) {
@@ -124,11 +124,11 @@ static void text_of(const struct bcore *c, const struct server *s, const struct 
     default:
         break;
     }
-    utf8_trim(u->text); /* what others have said is in it, and only a part of it may fit */
+    utf8_trim(u->text); /* texts of others are in it, and may have been cut within a character */
     utf8_trim(u->clears);
 }
 
-/* What lasts, and beside it what changes with every attempt. */
+/* The lasting conditions and those that change with every attempt. */
 static unsigned unmet_of(const struct server *s, const struct class *cl,
                          struct job_version **ret_job)
 {
@@ -150,7 +150,7 @@ static void explain_server(const struct bcore *c, const struct server *s, const 
     struct explain_server *row = &e->servers[e->n_servers++];
     *row = (struct explain_server){
         .server = s->name->s, .first = e->n_unmet, .credit = unmet ? 0 : placement_credit(s, job)};
-    /* the others say nothing about a server that was not asked for */
+    /* the call is not for this server: its other conditions do not matter */
     if (unmet & 1u << EXPLAIN_ADDRESS)
         unmet = 1u << EXPLAIN_ADDRESS;
     for (unsigned i = 0; i < EXPLAIN_COUNT; i++)

@@ -1,4 +1,4 @@
-/* feedfilter.c - which events a subscription asked for. */
+/* feedfilter.c - the filters of subscriptions. */
 #include <errno.h>
 
 #include "broker/core/feed.h"
@@ -27,7 +27,7 @@ static bool one_matches(struct span key, struct span value, const struct feed_ev
     if (id_parse_span(value, &id, NULL) < 0)
         return false;
     if (span_eq_str(key, "parent"))
-        return id_eq(id, e->parent) || id_eq(id, e->run); /* the parent's own events too */
+        return id_eq(id, e->parent) || id_eq(id, e->run); /* the parent's own events, too */
     return id_eq(id, e->run);
 }
 
@@ -66,7 +66,7 @@ int feed_status(struct span word, struct error *err)
         given, suggest_hint(given, words, hint));
 }
 
-/* A word that no event can have would wait for ever: it is a slip of the fingers. */
+/* A word that no event has would wait for ever: it must be a typing error. */
 static int check_word(struct span key, struct span value, struct error *err)
 {
     static const char *const events[] = {

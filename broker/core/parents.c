@@ -1,9 +1,9 @@
 /* parents.c - parent runs: begun durably under a key, driven by one session at a time, ended by the
- * epoch that drives.
+ * driver of the current epoch.
  *
- * The lease of a driver is its session: while it lives nobody else may drive; when it ends anybody
- * with the right may, and gets the next epoch. What an older driver still says of the end is
- * refused by its epoch. */
+ * A driver's lease is its session. While that is open, nobody else may drive; afterwards anybody
+ * with the right may, and gets the next epoch. An older driver that reports the end is refused by
+ * its epoch. */
 #include <stdio.h>
 #include <string.h>
 
@@ -71,7 +71,7 @@ static bool decode(struct bcore *c, struct peer_state *peer, const struct m_pare
     return true;
 }
 
-/* Answers a parent whose key is known. False: it is not. */
+/* Answers a parent whose key is known. False: it is new. */
 static bool answer_duplicate(struct bcore *c, struct peer_state *peer,
                              const struct m_parent_begin *m, const struct d_parent *d,
                              struct key128 key, const struct hash *digest)

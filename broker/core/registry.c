@@ -1,8 +1,7 @@
-/* registry.c - what administrators have decided and the broker keeps: certificates (and so the
- * servers), revocations.
+/* registry.c - administrators' decisions: certificates (and so the servers) and revocations.
  *
- * The shell has verified signatures before. The core adds what only it can know: that a name is not
- * given to two, and that names of servers and pools do not meet. */
+ * The shell has already verified signatures. The core adds what only it can know: no two principals
+ * have one name, and no server has the name of a pool. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,7 +109,7 @@ void registry_free(struct bcore *c)
     mem_free(&c->revoked);
 }
 
-/* ---- Judging a certificate that is handed in */
+/* ---- A certificate that is handed in */
 static int judge_names(const struct bcore *c, const struct d_certificate *d, struct error *err)
 {
     const struct enrolled *now = enrolled_find(c, d->name, 0);
@@ -133,14 +132,14 @@ static int judge_names(const struct bcore *c, const struct d_certificate *d, str
     return 0;
 }
 
-/* A server that an operator had forgotten: its certificate makes it known again. */
+/* A server that an operator has forgotten: its certificate makes it known again. */
 static bool forgotten(const struct bcore *c, const struct d_certificate *d)
 {
     const struct server *s = span_eq_str(d->role, "server") ? server_find(c, d->name) : NULL;
     return span_eq_str(d->role, "server") && (!s || !s->enrolled);
 }
 
-/* 1: it is known; 0: it is new and may come in. */
+/* 1: it is known; 0: it is new and acceptable; negative: refused. */
 static int judge(const struct bcore *c, struct span bytes, const struct d_certificate *d,
                  struct error *err)
 {

@@ -1,5 +1,4 @@
-/* check.c - reads a whole store and says what is wrong, or copies it. Runs beside a broker: both
-   only read. */
+/* check.c - checks a whole store, or copies it. Both may run beside a broker and only read. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -122,7 +121,7 @@ int store_check(const char *path, struct buf *ret_text, struct error *err)
     return rc;
 }
 
-/* So that nobody starts from it as if nothing had happened since. */
+/* Marks the copy, so that no broker starts from it as if nothing had happened since. */
 static int mark(const char *path, struct error *err)
 {
     sqlite3 *db = NULL;
@@ -132,8 +131,8 @@ static int mark(const char *path, struct error *err)
     return result;
 }
 
-/* With what SQLite may have left beside it: a later backup of that name would have it played into
-   itself. */
+/* Removes a copy, and what SQLite may have left beside it: it would be played into a later backup
+ * of that name. */
 static void remove_copy(const char *path)
 {
     char *journal = mem_printf("%s-journal", path);
@@ -164,8 +163,8 @@ static int not_overwritten(const char *to, struct error *err)
                      to);
 }
 
-/* It gets its name when it is whole and marked. What a backup that was killed has left of itself
-   goes first. */
+/* The copy gets its name when it is whole and marked. Leftovers of a backup that was killed are
+ * removed first. */
 int store_backup(const char *path, const char *to, struct error *err)
 {
     sqlite3 *db = NULL;
