@@ -6,8 +6,8 @@
 #include "broker/core/inside.h"
 #include "common/utf8.h"
 
-/* Besides the struct and the call: two entries of tables that are about half full, one of each heap,
- * and what malloc adds. */
+/* Besides the struct and the call: two entries of tables that are about half full, one of each
+ * heap, and what malloc adds. */
 uint64_t run_cost(size_t call_n)
 {
     return sizeof(struct run) + 2 * 2 * sizeof(uintptr_t) + 2 * sizeof(void *) + 16 +
