@@ -10,6 +10,7 @@ CC      := gcc
 endif
 PREFIX  ?= /usr/local
 DESTDIR ?=
+HOMES   ?= /srv/longboat
 SAN     ?=
 VERSION := 0.1.0
 
@@ -185,7 +186,7 @@ help:
 	@echo "make walls      the rules of the house; make lint: these, format, static analysis"
 	@echo "make compile_commands      compile_commands.json for editors and language servers"
 	@echo "make deps       install what building needs from the distribution"
-	@echo "make install DESTDIR= PREFIX=/usr/local"
+	@echo "make install DESTDIR= PREFIX=/usr/local HOMES=/srv/longboat"
 	@echo "CC=clang, CFLAGS, CPPFLAGS, LDFLAGS are respected; WERROR=1 makes warnings errors"
 
 .PHONY: deps
@@ -259,7 +260,8 @@ walls:
 walls-all: test-programs
 	@tests/lint/lint.py $(B)
 	@tools/protocol_tables.py --check && tools/protocol_vectors.py --check && \
-	  echo "lint: PROTOCOL.md says what the code does"
+	  tools/protocol_schema.py --check && \
+	  echo "lint: PROTOCOL.md, schema.json and vectors.json say what the code does"
 	@tools/docs_tables.py --check && \
 	  echo "lint: docs/states.md and docs/files.md say what the code does"
 	@tests/lint/links.py
@@ -319,7 +321,8 @@ $(B)/liblongboat.a: $(foreach r,$(CLIENT_ROOMS),$(call objects_of,$(call room_so
 	@mkdir -p $(@D)
 	$(make_archive)
 
-# Of the headers those that longboat.h needs.
+# Of the headers those that longboat.h needs. HOMES: the folder below which the units' programs have
+# their files.
 .PHONY: install
 ROOT = $(DESTDIR)$(PREFIX)
 install: all $(B)/liblongboat.a
@@ -328,16 +331,19 @@ install: all $(B)/liblongboat.a
 	install -m 755 $(BINARIES) "$(ROOT)/bin/"
 	install -m 644 README.md "$(ROOT)/share/doc/longboat/"
 	install -D -m 644 -t "$(ROOT)/share/doc/longboat/docs" docs/*.md
-	install -D -m 644 -t "$(ROOT)/share/doc/longboat/proto" proto/PROTOCOL.md
+	install -D -m 644 -t "$(ROOT)/share/doc/longboat/proto" proto/PROTOCOL.md \
+	  proto/schema.json proto/vectors.json
 	install -m 644 $(B)/liblongboat.a "$(ROOT)/lib/"
 	for header in $$($(COMPILE) -MM client/longboat.h | tr ' \\' '\n\n' | grep '\.h$$'); do \
 	  install -D -m 644 $$header "$(ROOT)/include/longboat/$$header" || exit 1; done
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' client/longboat.pc.in \
 	  >"$(ROOT)/lib/pkgconfig/longboat.pc"
-	install -D -m 644 -t "$(ROOT)/share/longboat/python" client/python/longboat.py
+	install -D -m 644 -t "$(ROOT)/share/longboat/python" client/python/longboat*.py
+	install -D -m 644 -t "$(ROOT)/share/longboat/schema" docs/schema/*.json
 	for unit in lbbroker lbworker; do \
 	  to="$(ROOT)/lib/systemd/system/$$unit.service" && \
-	  sed 's|/usr/local/|$(PREFIX)/|g' deploy/systemd/$$unit.service >"$$to" && \
+	  sed 's|/usr/local/|$(PREFIX)/|g; s|/srv/longboat/|$(HOMES)/|g' \
+	    deploy/systemd/$$unit.service >"$$to" && \
 	  chmod 644 "$$to" || exit 1; done
 
 .PHONY: clean

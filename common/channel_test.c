@@ -8,12 +8,12 @@
 
 #include "common/channel.h"
 
-struct pair {
+struct channel_pair {
     struct channel *a, *b;
     int raw; /* of a */
 };
 
-static void pair_open(struct pair *p)
+static void pair_open(struct channel_pair *p)
 {
     struct error err = {0};
     int fds[2];
@@ -23,7 +23,7 @@ static void pair_open(struct pair *p)
     p->raw = fds[0];
 }
 
-static void pair_end(struct pair *p)
+static void pair_end(struct channel_pair *p)
 {
     channel_close(&p->a);
     channel_close(&p->b);
@@ -32,7 +32,7 @@ static void pair_end(struct pair *p)
 static void messages_arrive_whole_and_in_order(void **state)
 {
     (void)state;
-    struct pair p;
+    struct channel_pair p;
     struct error err = {0};
     struct span m;
     pair_open(&p);
@@ -53,7 +53,7 @@ static void messages_arrive_whole_and_in_order(void **state)
 static void a_message_that_comes_byte_by_byte_is_one_message(void **state)
 {
     (void)state;
-    struct pair p;
+    struct channel_pair p;
     struct error err = {0};
     struct span m;
     static const char bytes[] = "\x02\0\0\0hi";
@@ -70,7 +70,7 @@ static void a_message_that_comes_byte_by_byte_is_one_message(void **state)
 static void a_large_message_waits_for_a_slow_reader(void **state)
 {
     (void)state;
-    struct pair p;
+    struct channel_pair p;
     struct error err = {0};
     struct span m;
     pair_open(&p);
@@ -95,7 +95,7 @@ static void a_large_message_waits_for_a_slow_reader(void **state)
 static void a_message_beyond_the_limit_is_refused_on_both_sides(void **state)
 {
     (void)state;
-    struct pair p;
+    struct channel_pair p;
     struct error err = {0};
     struct span m;
     pair_open(&p);
@@ -112,7 +112,7 @@ static void a_message_beyond_the_limit_is_refused_on_both_sides(void **state)
 static void a_peer_that_does_not_read_is_refused_more(void **state)
 {
     (void)state;
-    struct pair p;
+    struct channel_pair p;
     struct error err = {0};
     pair_open(&p);
     uint8_t *big = mem_zalloc(1, CHANNEL_MESSAGE_MAX);
@@ -128,7 +128,7 @@ static void a_peer_that_does_not_read_is_refused_more(void **state)
 static void the_end_of_the_peer_is_told_apart_from_a_broken_message(void **state)
 {
     (void)state;
-    struct pair p;
+    struct channel_pair p;
     struct error err = {0};
     struct span m;
     pair_open(&p);
@@ -147,7 +147,7 @@ static void the_end_of_the_peer_is_told_apart_from_a_broken_message(void **state
 static void sending_to_a_peer_that_has_gone_is_an_error_and_no_signal(void **state)
 {
     (void)state;
-    struct pair p;
+    struct channel_pair p;
     struct error err = {0};
     pair_open(&p);
     channel_close(&p.b);

@@ -14,7 +14,7 @@
 /* more stay with the kernel for the next turn: timers and turn_end get their share */
 enum { EVENTS_A_TURN = 256 };
 
-struct slot {
+struct loop_slot {
     uint32_t generation; /* of the registration; travels through the kernel with each event */
     bool used;
     loop_fd_fn *fn;
@@ -29,7 +29,7 @@ struct hook {
 
 struct loop {
     int epoll, timer, signals;
-    struct slot *slot; /* by descriptor */
+    struct loop_slot *slot; /* by descriptor */
     size_t slots;
     uint32_t generation;
     struct heap timers;
@@ -141,7 +141,7 @@ int loop_add(struct loop *l, int fd, uint32_t events, loop_fd_fn *fn, void *arg,
         memset(l->slot + l->slots, 0, (slots - l->slots) * sizeof *l->slot);
         l->slots = slots;
     }
-    struct slot *s = &l->slot[fd];
+    struct loop_slot *s = &l->slot[fd];
     s->generation = ++l->generation;
     struct epoll_event e = tagged(l, fd, events);
     if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &e) < 0)
@@ -208,18 +208,13 @@ bool loop_timer_is_set(const struct loop_timer *timer)
     return heap_holds(&timer->node);
 }
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t next_wake(const struct loop *l, int64_t until)
 {
     const struct heap_node *first = heap_peek(&l->timers);
-    int64_t at = least(until, l->deadline), log_due = log_flush_due();
+    int64_t at = loop_earlier(until, l->deadline), log_due = log_flush_due();
     if (first)
-        at = least(at, first->key);
-    return log_due >= 0 ? least(at, clock_boot_ms() + log_due) : at;
+        at = loop_earlier(at, first->key);
+    return log_due >= 0 ? loop_earlier(at, clock_boot_ms() + log_due) : at;
 }
 
 /* Fires what is due and was set before this firing began. Those set by the callbacks have a greater

@@ -111,7 +111,7 @@ int paths_resolve(struct paths *ret, struct error *err)
     return rc;
 }
 
-int socket_path_check(const char *path, struct error *err)
+int paths_check_socket(const char *path, struct error *err)
 {
     size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
     if (strlen(path) <= most)

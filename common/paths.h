@@ -29,6 +29,6 @@ int path_join(char *out, size_t size, struct error *err, const char *a, ...)
 
 /* Does it fit into a socket address (107 bytes)? -ENAMETOOLONG with a sentence that says to shorten
    LONGBOAT_HOME. */
-int socket_path_check(const char *path, struct error *err);
+int paths_check_socket(const char *path, struct error *err);
 
 #endif

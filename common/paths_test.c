@@ -107,11 +107,11 @@ static void a_socket_path_has_a_most(void **state)
     char path[120];
     memset(path, 'x', sizeof path);
     path[107] = 0;
-    assert_int_equal(socket_path_check(path, NULL), 0);
+    assert_int_equal(paths_check_socket(path, NULL), 0);
     path[107] = 'x';
     path[108] = 0;
     struct error err = {0};
-    assert_int_equal(socket_path_check(path, &err), -ENAMETOOLONG);
+    assert_int_equal(paths_check_socket(path, &err), -ENAMETOOLONG);
     assert_contains(err.text, "shorter LONGBOAT_HOME");
 }
 

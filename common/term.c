@@ -1,8 +1,11 @@
-/* term.c - see term.h; tables are in termtable.c. */
+/* term.c - see term.h; tables are in termtable.c, times in termtime.c. */
 #include "common/term.h"
 
+#include <langinfo.h>
+#include <limits.h>
 #include <locale.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -28,7 +31,47 @@ struct term term_of(int fd)
         width = strtol(columns, NULL, 10);
     if (width > 0)
         t.width = (int)(width < WIDTH_MIN ? WIDTH_MIN : width > WIDTH_MAX ? WIDTH_MAX : width);
+    t.bounded = width > 0;
     return t;
+}
+
+int term_page(const struct term *t)
+{
+    return t->is_terminal || t->bounded ? t->width : INT_MAX;
+}
+
+/* ---- The locale: looked up without setlocale, which would change how numbers are written. */
+enum { UNICODE_UNKNOWN, UNICODE_NO, UNICODE_YES };
+static atomic_int unicode;
+
+/* A locale that is not installed is judged by its name: in a container the terminal outside is
+ * what counts. */
+static bool name_has_utf8(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    const char *name = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !(name && *name); i++)
+        name = getenv(names[i]);
+    return name && (strcasestr(name, "utf-8") || strcasestr(name, "utf8"));
+}
+
+bool term_unicode(void)
+{
+    int known = atomic_load(&unicode);
+    if (known == UNICODE_UNKNOWN) {
+        locale_t users = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+        bool yes = users ? strcmp(nl_langinfo_l(CODESET, users), "UTF-8") == 0 : name_has_utf8();
+        if (users)
+            freelocale(users);
+        known = yes ? UNICODE_YES : UNICODE_NO;
+        atomic_store(&unicode, known);
+    }
+    return known == UNICODE_YES;
+}
+
+void term_unicode_set(bool on)
+{
+    atomic_store(&unicode, on ? UNICODE_YES : UNICODE_NO);
 }
 
 const char *term_on(const struct term *t, enum term_mood mood)
@@ -125,29 +168,73 @@ void term_safe_lines(struct buf *out, struct span text)
     add_safe(out, text, true);
 }
 
+/* How many bytes of safe text fit in `width` columns; *ret_used: the columns that they take. */
+static size_t fit(struct span text, int width, int *ret_used)
+{
+    size_t at = 0;
+    int used = 0, one;
+    while (at < text.n) {
+        size_t n = take_character(span_of(text.p + at, text.n - at), &one);
+        if (used + one > width)
+            break;
+        at += n;
+        used += one;
+    }
+    *ret_used = used;
+    return at;
+}
+
 int term_cut(struct buf *out, struct span text, int width)
 {
-    int whole = term_width(text), used = 0, one;
+    const char *mark = term_unicode() ? "\xe2\x80\xa6" : "...";
+    int whole = term_width(text), used, mark_width = term_unicode() ? 1 : 3;
     if (whole <= width) {
         buf_add(out, text.p, text.n);
         return whole;
     }
     if (width <= 0)
         return 0;
-    for (size_t at = 0, n; at < text.n; at += n) {
-        n = take_character(span_of(text.p + at, text.n - at), &one);
-        if (used + one > width - 1)
-            break;
-        buf_add(out, text.p + at, n);
-        used += one;
+    if (width <= mark_width && mark_width > 1) { /* more of the text says more */
+        buf_add(out, text.p, fit(text, width, &used));
+        return used;
     }
-    buf_add_str(out, "\xe2\x80\xa6");
-    return used + 1;
+    buf_add(out, text.p, fit(text, width - mark_width, &used));
+    buf_add_str(out, mark);
+    return used + mark_width;
+}
+
+/* The bytes of the next line, without the spaces at which it breaks. A word that is longer than a
+ * line is broken. */
+static size_t line_of(struct span text, int width)
+{
+    int used;
+    size_t n = fit(text, width, &used), end = n;
+    if (n == text.n)
+        return n;
+    if (n == 0) { /* too narrow for a single character: it has to go somewhere */
+        return take_character(text, &used);
+    }
+    while (end > 0 && text.p[end] != ' ')
+        end--;
+    return end ? end : n;
+}
+
+void term_wrap(struct buf *out, struct span text, int at, int width)
+{
+    for (bool first = true; text.n || first; first = false) {
+        size_t n = line_of(text, width - at > 0 ? width - at : 1);
+        if (!first)
+            buf_printf(out, "\n%*s", at, "");
+        buf_add(out, text.p, n);
+        while (n < text.n && text.p[n] == ' ')
+            n++;
+        text = span_of(text.p + n, text.n - n);
+    }
 }
 
 void term_bar(struct buf *out, int width, double fraction)
 {
-    if (!(fraction > 0)) /* also what is no number */
+    if (!(fraction > 0)) /* also if it is not a number */
         fraction = 0;
     if (fraction > 1)
         fraction = 1;
@@ -156,7 +243,9 @@ void term_bar(struct buf *out, int width, double fraction)
     for (int i = 0; i < width; i++) {
         int part = eighths - i * 8;
         uint8_t b[4];
-        if (part <= 0)
+        if (!term_unicode())
+            buf_add_str(out, part >= 8 ? "#" : "-");
+        else if (part <= 0)
             buf_add_str(out, "\xe2\x96\x91");
         else
             buf_add(out, b, utf8_put(part >= 8 ? 0x2588 : 0x2590 - (uint32_t)part, b));

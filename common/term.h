@@ -1,8 +1,8 @@
-/* term.h - what people see: colour by meaning, width, tables, bars, and a display that is drawn
- * again in place.
+/* term.h - what people see: colour by meaning, width, tables, times, bars, and a display that is
+ * drawn again in place.
  *
  * Everything is written into a struct buf and goes out by one write, so a table never tears. Text
- * that comes from outside passes term_safe first (tables do it themselves): nobody moves our
+ * from outside passes term_safe first (tables do it themselves), so that it cannot move the
  * reader's cursor. */
 #ifndef LB_COMMON_TERM_H
 #define LB_COMMON_TERM_H
@@ -11,11 +11,13 @@
 #include <stddef.h>
 
 #include "common/buf.h"
+#include "common/error.h"
 
 struct term {
     bool is_terminal;
-    bool colour; /* a terminal, TERM is not "dumb", NO_COLOR is unset or empty */
-    int width;   /* columns; 80 when nobody says */
+    bool colour;  /* a terminal, TERM is not "dumb", NO_COLOR is unset or empty */
+    int width;    /* columns; 80 if unknown */
+    bool bounded; /* no terminal, but COLUMNS says how wide a page is */
 };
 
 /* Looks at the descriptor and the environment. Ask again after SIGWINCH or before each redraw. */
@@ -40,15 +42,44 @@ void term_safe(struct buf *out, struct span text);
 /* The same, but lines and tabs stay: for logs of children. */
 void term_safe_lines(struct buf *out, struct span text);
 
-/* Appends as much of safe text as fits into `width` columns; what was cut ends in an ellipsis.
- * Returns the columns. */
+/* May we write characters beyond ASCII? True where the user's locale (LC_ALL, LC_CTYPE, LANG) is
+ * one of UTF-8. Looked up once. */
+bool term_unicode(void);
+/* For tests: from now on it is as said. */
+void term_unicode_set(bool on);
+
+/* Appends as much of safe text as fits in `width` columns; what was cut ends in an ellipsis ("..."
+ * where the locale has none). Returns the columns. */
 int term_cut(struct buf *out, struct span text, int width);
+
+/* Appends safe text as lines of at most `width` columns that break at spaces, for text that begins
+ * at column `at`: the lines that follow are indented to there. No line feed at the end. */
+void term_wrap(struct buf *out, struct span text, int at, int width);
+
+/* The columns that a page for `t` may take: its width; INT_MAX for what is neither a terminal nor
+ * has been given COLUMNS. */
+int term_page(const struct term *t);
 
 /* ---- tables ---- */
 
+/* What a column of a table does, ORed together. Where a table is wider than the page,
+ * 1. the columns that may shrink do so, evenly, the cells being cut with an ellipsis or, with
+ *    TERM_WRAP, continued in lines below;
+ * 2. if all of them at their least are still too wide, columns are left out, the highest
+ *    TERM_DROP first, the rightmost first among equals;
+ * 3. if that is not enough either, the rightmost columns are cut to what is left.
+ * So a row never folds. The last column shrinks to eight even if nothing says so. */
+enum term_column_flags {
+    TERM_RIGHT = 1, /* numbers */
+    TERM_WRAP = 2,
+    TERM_OPTIONAL = 4, /* left out of a page on which no row has any text in it */
+};
+#define TERM_SHRINK(min) ((unsigned)(min) << 8)   /* to `min` columns, 1 to 255 */
+#define TERM_DROP(rank)  ((unsigned)(rank) << 16) /* 1 to 255 */
+
 struct term_column {
     const char *title;
-    bool right; /* numbers */
+    unsigned how;
 };
 
 struct term_table;
@@ -61,16 +92,32 @@ void term_table_add(struct term_table *t, const char *text);
 void term_table_add_in(struct term_table *t, enum term_mood mood, const char *text);
 void term_table_addf(struct term_table *t, enum term_mood mood, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-size_t term_table_rows(const struct term_table *t); /* begun or complete */
-/* Appends titles and rows; columns are as wide as their widest cell and two spaces apart. On a
- * terminal the last one takes the rest of the width and is cut with an ellipsis; elsewhere nothing
- * is cut. No rows: nothing is written. */
+size_t term_table_rows(const struct term_table *t); /* complete or not */
+/* Appends titles and rows, columns two spaces apart, fitted to the page of `term`.
+ * Elsewhere (a pipe, a file) nothing is cut or left out. No rows: nothing is written. */
 void term_table_print(const struct term_table *t, const struct term *term, struct buf *out);
+
+/* ---- times, in the zone of this process (TZ, /etc/localtime) ---- */
+
+enum { TERM_TIME = 64 /* room for each of these */ };
+
+void term_utc(void); /* from now on the zone is UTC */
+/* "CET", "UTC": the zone at that moment. */
+char *term_zone(int64_t wall_ms, char out[TERM_TIME]);
+/* For a listing: "09:14:07" today, "Nov 20 09:14" within the last half year, else "2025-11-20". */
+char *term_when(int64_t wall_ms, int64_t now_ms, char out[TERM_TIME]);
+/* "2026-11-20 09:14:07" */
+char *term_moment(int64_t wall_ms, char out[TERM_TIME]);
+char *term_clock(int64_t wall_ms, char out[TERM_TIME]); /* "09:14:07" */
+/* Reads the moment that a person means: a time ago ("2h", "1d"), a day ("2026-11-20": its
+ * midnight), a day and a time ("2026-11-20 09:14", seconds and T allowed), a time of today
+ * ("09:14"), all of this zone; or RFC 3339 with its offset. -EINVAL. */
+int term_time_parse(const char *s, int64_t now_ms, int64_t *ret_ms, struct error *err);
 
 /* ---- a display that is drawn again ---- */
 
 /* Appends a bar of exactly `width` columns, filled to `fraction` (held between 0 and 1) in eighths
-   of a column. */
+ * of a column, or in whole columns of '#' where the locale has no blocks. */
 void term_bar(struct buf *out, int width, double fraction);
 /* the cursor to the first column, `lines` up; 0: of this line */
 void term_up(struct buf *out, int lines);

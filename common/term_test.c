@@ -1,12 +1,14 @@
+/* term_test.c - colour, width, safe text, lines and bars. */
 #include "common/term.h"
 #include "common/testing.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static const struct term pipe_like = {.width = 80}, narrow = {.is_terminal = true, .width = 20},
+static const struct term pipe_like = {.width = 80},
                          colourful = {.is_terminal = true, .colour = true, .width = 80};
 
 static void says(struct buf *b, const char *want)
@@ -111,66 +113,53 @@ static void a_cut_ends_in_an_ellipsis_and_never_splits_a_character(void **state)
     buf_free(&b);
 }
 
-static const struct term_column columns[] = {{"RUN", false}, {"N", true}, {"MESSAGE", false}};
-
-static struct term_table *a_table(void)
-{
-    struct term_table *t = term_table_new(columns, 3);
-    term_table_add(t, "one");
-    term_table_addf(t, TERM_PLAIN, "%d", 7);
-    term_table_add_in(t, TERM_BAD, "a message that goes on");
-    term_table_add(t, "fourteen");
-    term_table_addf(t, TERM_PLAIN, "%d", 1234);
-    term_table_add(t, NULL);
-    return t;
-}
-
-static void a_table_is_aligned_and_whole_when_it_is_piped(void **state)
+static void without_unicode_cuts_and_bars_are_ascii(void **state)
 {
     (void)state;
     struct buf b = {0};
-    struct term_table *t = a_table();
-    assert_int_equal(term_table_rows(t), 2);
-    term_table_print(t, &pipe_like, &b);
-    says(&b, "RUN          N  MESSAGE\n"
-             "one          7  a message that goes on\n"
-             "fourteen  1234  \n");
-    term_table_free(&t);
-    assert_null(t);
+    term_unicode_set(false);
+    assert_int_equal(term_cut(&b, span_str("abcdef"), 5), 5);
+    says(&b, "ab...");
+    assert_int_equal(term_cut(&b, span_str("abcdef"), 2), 2);
+    says(&b, "ab");
+    term_bar(&b, 4, 0.6);
+    says(&b, "##--");
+    term_unicode_set(true);
     buf_free(&b);
 }
 
-static void the_last_column_is_cut_on_a_terminal(void **state)
+static void lines_break_at_spaces_and_keep_their_indent(void **state)
 {
     (void)state;
     struct buf b = {0};
-    struct term_table *t = a_table();
-    const struct term wide = {.is_terminal = true, .width = 28};
-    term_table_print(t, &wide, &b);
-    says(&b, "RUN          N  MESSAGE\n"
-             "one          7  a message t\xe2\x80\xa6\n"
-             "fourteen  1234  \n");
-    term_table_print(t, &narrow, &b);
-    assert_contains(buf_str(&b), "  a messa\xe2\x80\xa6\n");
+    term_wrap(&b, span_str("one two three four"), 4, 13);
+    says(&b, "one two\n    three\n    four");
+    term_wrap(&b, span_str("abcdefgh ij"), 0, 5);
+    says(&b, "abcde\nfgh\nij");
+    term_wrap(&b, span_str("\xe6\x97\xa5"), 0, 1);
+    says(&b, "\xe6\x97\xa5");
+    term_wrap(&b, span_str("one"), 9, 3);
+    assert_contains(buf_str(&b), "o\n         n\n");
     buf_clear(&b);
-    term_table_print(t, &colourful, &b);
-    assert_contains(buf_str(&b), "\033[31ma message that goes on\033[0m\n");
-    term_table_free(&t);
+    term_wrap(&b, SPAN_NONE, 4, 10);
+    says(&b, "");
     buf_free(&b);
 }
 
-static void a_table_makes_its_cells_safe_and_may_be_empty(void **state)
+static void columns_bounds_a_page_that_is_no_terminal(void **state)
 {
     (void)state;
-    struct buf b = {0};
-    struct term_table *t = term_table_new(columns, 3);
-    term_table_print(t, &pipe_like, &b);
-    says(&b, "");
-    term_table_add(t, "a\033b");
-    term_table_print(t, &pipe_like, &b);
-    assert_contains(buf_str(&b), "a\\x1bb");
-    term_table_free(&t);
-    buf_free(&b);
+    int p[2];
+    assert_int_equal(pipe(p), 0);
+    unsetenv("COLUMNS");
+    struct term t = term_of(p[1]);
+    assert_int_equal(term_page(&t), INT_MAX);
+    setenv("COLUMNS", "66", 1);
+    t = term_of(p[1]);
+    assert_int_equal(term_page(&t), 66);
+    unsetenv("COLUMNS");
+    close(p[0]);
+    close(p[1]);
 }
 
 static void a_bar_has_its_width_and_is_full_only_at_the_end(void **state)
@@ -218,11 +207,12 @@ int main(void)
         cmocka_unit_test(width_is_counted_in_columns),
         cmocka_unit_test(nothing_from_outside_acts_on_the_terminal),
         cmocka_unit_test(a_cut_ends_in_an_ellipsis_and_never_splits_a_character),
-        cmocka_unit_test(a_table_is_aligned_and_whole_when_it_is_piped),
-        cmocka_unit_test(the_last_column_is_cut_on_a_terminal),
-        cmocka_unit_test(a_table_makes_its_cells_safe_and_may_be_empty),
+        cmocka_unit_test(without_unicode_cuts_and_bars_are_ascii),
+        cmocka_unit_test(lines_break_at_spaces_and_keep_their_indent),
+        cmocka_unit_test(columns_bounds_a_page_that_is_no_terminal),
         cmocka_unit_test(a_bar_has_its_width_and_is_full_only_at_the_end),
         cmocka_unit_test(the_cursor_goes_back_to_draw_again),
     };
+    term_unicode_set(true);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,14 +159,41 @@ static void what_makes_yaml_surprising_is_refused(void **state)
     refused("? {a: b}\n: 1\n", "a key must be a text");
 }
 
-static void what_is_no_yaml_is_refused_with_its_place(void **state)
+static void what_is_no_yaml_is_refused_where_it_has_to_be_mended(void **state)
 {
     (void)state;
-    refused("a: [1, 2\nb: 3\n", "f.yaml:2:");
-    refused("a: 1\n  b: 2\n", "f.yaml:2:4:");
-    refused("a: \"x\n", "f.yaml:");
-    refused("a: 1\n\tb: 2\n", "f.yaml:2:");
+    refused("a: [1\n", "f.yaml:1:4: this '[' is not closed");
+    refused("a: 1\nb: {x: 1\nc: 2\n", "f.yaml:2:4: this '{' is not closed");
+    refused("a: 'x\nb: 1\n", "f.yaml:1:4: this quote is not closed");
+    refused("a: 1\nb\nc: 2\n", "f.yaml:2:1: this line has no ':'");
+    refused("a: 1\n  b: 2\n", "f.yaml:2:4: this ':' is in the wrong place");
+    refused("a:\n  - 1\n b: 2\n", "f.yaml:3:2: a key is expected here");
+    refused("- a\nb: 1\n", "f.yaml:2:1: a '- ' is expected here");
+    refused("a: 1\n\tb: 2\n", "f.yaml:2:1: a tab: indent with spaces");
+    refused("a: @x\n", "f.yaml:1:4: a value cannot begin with this character");
+    refused("a: {{x}}\n", "f.yaml:1:5: put a placeholder into quotes");
+    refused("{a: 1} x\n", "f.yaml:1:8: the document has ended above");
     refused("a: 1\nb: \x07\n", "f.yaml:");
+    refused("a: *\n", "f.yaml:1:5: while scanning an alias");
+}
+
+static void one_byte_order_mark_is_skipped(void **state)
+{
+    (void)state;
+    struct yaml *y = read_ok("\xef\xbb\xbf"
+                             "a: 1\nb: 2\n");
+    int64_t v = 0;
+    struct error err = {0};
+    assert_int_equal(yaml_int(yaml_get(yaml_root(y), "b"), &v, &err), 0);
+    assert_int_equal(v, 2);
+    assert_int_equal(yaml_column(yaml_key(yaml_root(y), 0)), 1);
+    yaml_free(&y);
+    refused("\xef\xbb\xbf\xef\xbb\xbf"
+            "a: 1\n",
+            "f.yaml:1:1: more than one byte order mark");
+    refused("\xef\xbb\xbf"
+            "a: [1\n",
+            "f.yaml:1:4: this '[' is not closed");
 }
 
 static void bad_utf8_is_refused_with_its_place(void **state)
@@ -261,7 +288,8 @@ int main(void)
         cmocka_unit_test(a_wrong_type_is_refused_with_place_name_and_value),
         cmocka_unit_test(a_key_given_twice_is_refused),
         cmocka_unit_test(what_makes_yaml_surprising_is_refused),
-        cmocka_unit_test(what_is_no_yaml_is_refused_with_its_place),
+        cmocka_unit_test(what_is_no_yaml_is_refused_where_it_has_to_be_mended),
+        cmocka_unit_test(one_byte_order_mark_is_skipped),
         cmocka_unit_test(bad_utf8_is_refused_with_its_place),
         cmocka_unit_test(depth_and_size_have_a_most),
         cmocka_unit_test(an_empty_document_is_null),

@@ -10,7 +10,7 @@
 #include "common/mem.h"
 #include "common/utf8.h"
 
-struct reader {
+struct yaml_reader {
     struct yaml *y;
     yaml_parser_t parser;
     struct yaml_node *open[YAML_DEPTH_MAX]; /* maps and sequences whose end has not come */
@@ -20,27 +20,57 @@ struct reader {
     struct error *err;
 };
 
-static int refuse_at(struct reader *r, yaml_mark_t at, const char *sentence)
+static int refuse_at(struct yaml_reader *r, yaml_mark_t at, const char *sentence)
 {
     return error_set(r->err, -EINVAL, "%s:%zu:%zu: %s", r->y->name, at.line + 1, at.column + 1,
                      sentence);
 }
 
-static int refuse_parse(struct reader *r)
+/* libyaml's complaints in the words of people who did not write a parser, each at the place that has
+ * to be mended: what is not closed is shown where it opens. A row matches if both of its parts occur
+ * in what libyaml says; the first row that matches counts. */
+static const struct {
+    const char *context, *problem;
+    bool where_it_opens;
+    const char *sentence;
+} complaints[] = {
+    {"", "mapping values are not allowed", false,
+     "this ':' is in the wrong place: put a text that has ': ' in it into quotes, and begin a nested "
+     "mapping on a line of its own, indented"},
+    {"block mapping", "expected key", false,
+     "a key is expected here: check the indentation, and that no text follows a closing quote"},
+    {"block collection", "expected '-'", false,
+     "a '- ' is expected here: a list and a mapping cannot stand side by side"},
+    {"flow sequence", "", true, "this '[' is not closed, or a ',' is missing in its list"},
+    {"flow mapping", "", true, "this '{' is not closed, or a ',' is missing in its mapping"},
+    {"quoted scalar", "end of stream", true, "this quote is not closed"},
+    {"", "tab character", false, "a tab: indent with spaces"},
+    {"simple key", "expected ':'", true, "this line has no ':', so it is not a key with a value"},
+    {"", "cannot start any token", false, "a value cannot begin with this character: use quotes"},
+    {"", "expected node content", false, "a value is expected here"},
+    {"", "expected <document start>", false, "the document has ended above: nothing may follow it"},
+};
+
+static int refuse_parse(struct yaml_reader *r)
 {
     const yaml_parser_t *p = &r->parser;
     if (p->error == YAML_MEMORY_ERROR)
         mem_die();
     const char *problem = p->problem ? p->problem : "not YAML";
+    const char *context = p->context ? p->context : "";
     yaml_mark_t at = p->problem_mark;
     /* the only kind that leaves no mark; the character is near where it reads */
     if (p->error == YAML_READER_ERROR)
         at = p->mark;
+    for (size_t i = 0; i < sizeof complaints / sizeof *complaints; i++)
+        if (strstr(context, complaints[i].context) && strstr(problem, complaints[i].problem))
+            return refuse_at(r, complaints[i].where_it_opens ? p->context_mark : at,
+                             complaints[i].sentence);
     return error_set(r->err, -EINVAL, "%s:%zu:%zu: %s%s%s", r->y->name, at.line + 1, at.column + 1,
-                     p->context ? p->context : "", p->context ? ": " : "", problem);
+                     context, *context ? ": " : "", problem);
 }
 
-static struct yaml_node *node_new(struct reader *r, enum yaml_kind kind, yaml_mark_t at)
+static struct yaml_node *node_new(struct yaml_reader *r, enum yaml_kind kind, yaml_mark_t at)
 {
     struct yaml_node *node = mem_zalloc(1, sizeof *node);
     node->tree = r->y;
@@ -62,7 +92,7 @@ static void append(struct yaml_node *to, struct yaml_node *node)
 }
 
 /* Hangs the node where the next one belongs; takes it in any case. */
-static int place(struct reader *r, struct yaml_node *node, yaml_mark_t at)
+static int place(struct yaml_reader *r, struct yaml_node *node, yaml_mark_t at)
 {
     struct yaml_node *top = r->depth ? r->open[r->depth - 1] : NULL;
     if (!top) {
@@ -72,9 +102,13 @@ static int place(struct reader *r, struct yaml_node *node, yaml_mark_t at)
     }
     if (top->kind == YAML_KIND_MAP && !r->key) {
         r->key = node;
-        return node->kind == YAML_KIND_SCALAR
-                   ? 0
-                   : refuse_at(r, at, "a key must be a text, not a mapping or a list");
+        if (node->kind == YAML_KIND_SCALAR)
+            return 0;
+        const bool braces = node->kind == YAML_KIND_MAP && top->line == node->line &&
+                            top->column + 1 == node->column;
+        return refuse_at(r, at,
+                         braces ? "put a placeholder into quotes: \"{{name}}\""
+                                : "a key must be a text, not a mapping or a list");
     }
     if (top->kind == YAML_KIND_MAP) {
         node->key = r->key;
@@ -84,7 +118,7 @@ static int place(struct reader *r, struct yaml_node *node, yaml_mark_t at)
     return 0;
 }
 
-static int check_plain(struct reader *r, const yaml_event_t *e, const yaml_char_t *anchor,
+static int check_plain(struct yaml_reader *r, const yaml_event_t *e, const yaml_char_t *anchor,
                        const yaml_char_t *tag)
 {
     if (anchor)
@@ -96,7 +130,7 @@ static int check_plain(struct reader *r, const yaml_event_t *e, const yaml_char_
     return 0;
 }
 
-static int on_scalar(struct reader *r, const yaml_event_t *e)
+static int on_scalar(struct yaml_reader *r, const yaml_event_t *e)
 {
     int rc = check_plain(r, e, e->data.scalar.anchor, e->data.scalar.tag);
     if (rc < 0)
@@ -110,7 +144,7 @@ static int on_scalar(struct reader *r, const yaml_event_t *e)
     return place(r, node, e->start_mark);
 }
 
-static int on_start(struct reader *r, const yaml_event_t *e, enum yaml_kind kind)
+static int on_start(struct yaml_reader *r, const yaml_event_t *e, enum yaml_kind kind)
 {
     int rc = kind == YAML_KIND_MAP
                  ? check_plain(r, e, e->data.mapping_start.anchor, e->data.mapping_start.tag)
@@ -133,7 +167,7 @@ static int by_key(const void *a, const void *b)
     return c ? c : (x->index > y->index) - (x->index < y->index);
 }
 
-static int on_end(struct reader *r)
+static int on_end(struct yaml_reader *r)
 {
     struct yaml_node *node = r->open[--r->depth];
     if (node->kind != YAML_KIND_MAP || node->count == 0)
@@ -154,7 +188,7 @@ static int on_end(struct reader *r)
     return 0;
 }
 
-static int on_document(struct reader *r, const yaml_event_t *e)
+static int on_document(struct yaml_reader *r, const yaml_event_t *e)
 {
     if (r->documents++)
         return refuse_at(r, e->start_mark, "a second document begins here: one file has one");
@@ -163,7 +197,7 @@ static int on_document(struct reader *r, const yaml_event_t *e)
     return 0;
 }
 
-static int on_event(struct reader *r, const yaml_event_t *e)
+static int on_event(struct yaml_reader *r, const yaml_event_t *e)
 {
     switch (e->type) {
     case YAML_DOCUMENT_START_EVENT:
@@ -185,7 +219,7 @@ static int on_event(struct reader *r, const yaml_event_t *e)
     }
 }
 
-static int read_events(struct reader *r)
+static int read_events(struct yaml_reader *r)
 {
     for (;;) {
         yaml_event_t e;
@@ -197,6 +231,17 @@ static int read_events(struct reader *r)
         if (rc < 0 || end)
             return rc;
     }
+}
+
+/* Editors on some systems write a byte order mark; libyaml counts it as a column, and every line
+ * below then has another indentation. */
+static bool skip_bom(struct span *bytes)
+{
+    static const uint8_t bom[] = {0xef, 0xbb, 0xbf};
+    if (bytes->n < sizeof bom || memcmp(bytes->p, bom, sizeof bom) != 0)
+        return false;
+    *bytes = span_of(bytes->p + sizeof bom, bytes->n - sizeof bom);
+    return true;
 }
 
 /* libyaml would refuse it too, but not say where. */
@@ -218,10 +263,12 @@ int yaml_read_bytes(const char *name, struct span bytes, struct yaml **ret, stru
 {
     if (bytes.n > YAML_BYTES_MAX)
         return error_set(err, -EFBIG, "%s: larger than %d MiB", name, YAML_BYTES_MAX >> 20);
+    if (skip_bom(&bytes) && skip_bom(&bytes))
+        return error_set(err, -EINVAL, "%s:1:1: more than one byte order mark", name);
     int rc = check_utf8(name, bytes, err);
     if (rc < 0)
         return rc;
-    struct reader *r = mem_zalloc(1, sizeof *r);
+    struct yaml_reader *r = mem_zalloc(1, sizeof *r);
     r->err = err;
     r->y = mem_zalloc(1, sizeof *r->y);
     r->y->name = mem_strdup(name);

@@ -21,7 +21,7 @@ struct keys {
 };
 
 /* The broker's side. */
-struct door {
+struct test_door {
     struct net_server *server;
     struct keys keys;
     char endpoint[NET_ENDPOINT_MAX];
@@ -47,7 +47,7 @@ struct caller {
 
 struct scene {
     struct loop *loop;
-    struct door door;
+    struct test_door door;
     struct caller caller;
 };
 
@@ -538,12 +538,12 @@ static void a_peer_that_lets_too_much_gather_is_dropped(void **state)
 }
 
 /* A peer made by hand, for what a dialer would never do. */
-struct hand {
+struct bare_client {
     struct net_socket *socket;
     struct net_packet packet;
 };
 
-static void hand_connect(struct scene *s, struct hand *h)
+static void hand_connect(struct scene *s, struct bare_client *h)
 {
     const struct net_keys keys = {.secret = s->caller.keys.secret,
                                   .public_key = s->caller.keys.public_key.b};
@@ -552,7 +552,7 @@ static void hand_connect(struct scene *s, struct hand *h)
     until(s, (loop_set_deadline(s->loop, clock_boot_ms() + 5), net_socket_writable(h->socket)));
 }
 
-static void hand_says(struct hand *h, uint64_t session, uint64_t number, bool hello)
+static void hand_says(struct bare_client *h, uint64_t session, uint64_t number, bool hello)
 {
     struct buf frame = {0};
     h_frame_encode(&(struct h_frame){.session = session, .number = number}, &frame);
@@ -565,7 +565,7 @@ static void hand_says(struct hand *h, uint64_t session, uint64_t number, bool he
 }
 
 /* The kind of the next last word, which is for `session`; others are skipped. */
-static uint64_t hand_hears(struct scene *s, struct hand *h, uint64_t session)
+static uint64_t hand_hears(struct scene *s, struct bare_client *h, uint64_t session)
 {
     uint64_t got = 0, kind = 0;
     struct span message;
@@ -582,7 +582,7 @@ static uint64_t hand_hears(struct scene *s, struct hand *h, uint64_t session)
 static void a_frame_of_an_unknown_session_is_answered_with_one_reset(void **state)
 {
     struct scene *s = *state;
-    struct hand h;
+    struct bare_client h;
     hand_connect(s, &h);
     for (int i = 0; i < 100; i++)
         hand_says(&h, 77, (uint64_t)i + 3, false);
@@ -600,7 +600,7 @@ static void a_frame_of_an_unknown_session_is_answered_with_one_reset(void **stat
 static void bytes_that_are_no_frame_are_refused(void **state)
 {
     struct scene *s = *state;
-    struct hand h;
+    struct bare_client h;
     hand_connect(s, &h);
     assert_int_equal(net_socket_send(h.socket, SPAN_NONE, span_str("hello?")), 0);
     assert_int_equal(hand_hears(s, &h, 0), KIND_M_REFUSED);
@@ -615,7 +615,7 @@ static void bytes_that_are_no_frame_are_refused(void **state)
 static void a_second_hello_on_a_connection_replaces_the_first(void **state)
 {
     struct scene *s = *state;
-    struct hand h;
+    struct bare_client h;
     hand_connect(s, &h);
     hand_says(&h, 5, 1, true);
     until(s, s->door.hellos == 1);
@@ -655,7 +655,7 @@ static void too_many_sessions_of_one_key_are_busy(void **state)
 {
     struct scene *s = *state;
     enum { MAX = 256 };
-    static struct hand h[MAX + 1];
+    static struct bare_client h[MAX + 1];
     for (unsigned i = 0; i <= MAX; i++) {
         hand_connect(s, &h[i]);
         hand_says(&h[i], i + 1, 1, true);
@@ -681,7 +681,7 @@ static int scene_short(void **state)
 static void a_silent_peer_is_down_when_its_lease_ends(void **state)
 {
     struct scene *s = *state;
-    struct hand h;
+    struct bare_client h;
     hand_connect(s, &h);
     hand_says(&h, 5, 1, true);
     until(s, s->door.hellos == 1);
@@ -695,7 +695,7 @@ static void a_silent_peer_is_down_when_its_lease_ends(void **state)
 static void a_peer_whose_frames_were_not_read_in_time_is_not_silent(void **state)
 {
     struct scene *s = *state;
-    struct hand h;
+    struct bare_client h;
     hand_connect(s, &h);
     hand_says(&h, 5, 1, true);
     until(s, s->door.hellos == 1);
@@ -714,7 +714,7 @@ static void more_peers_than_a_turn_takes_are_not_silent_either(void **state)
 {
     enum { N = 150 };
     struct scene *s = *state;
-    static struct hand h[N];
+    static struct bare_client h[N];
     assert_int_equal(open_door(s, "127.0.0.1:*", 1500, NULL), 0);
     net_server_allow(s->door.server, &s->caller.keys.public_key, true);
     s->door.many = true;

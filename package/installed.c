@@ -172,7 +172,7 @@ int installed_find(const struct installed_store *s, const char *name_at_version,
         const struct installed_package *p = &s->v[i];
         if (strcmp(p->name, name) != 0 || (wanted && !version_fits(p->version, wanted)))
             continue;
-        if (!best || (wanted && version_compare(p->version, best->version) > 0))
+        if (!best || (wanted && manifest_version_compare(p->version, best->version) > 0))
             best = p; /* the first of a name is the last installed */
     }
     if (best)

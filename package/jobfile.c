@@ -103,7 +103,7 @@ static int find_runnable(const struct yaml_node *node, struct jobfile_step *s,
     const char *at = strchr(name, '@');
     struct span bare = span_of(name, at ? (size_t)(at - name) : strlen(name));
     if (name_check_name("the name of a package", bare, err) < 0 ||
-        (at && version_check(span_str(at + 1), err) < 0))
+        (at && manifest_version_check(span_str(at + 1), err) < 0))
         return yaml_place(node, err);
     if (find(self, name, ret_hash, &bytes, err) < 0)
         return yaml_place(node, err);
@@ -326,7 +326,7 @@ static int compile(const struct yaml_node *root, const char *file, jobfile_find_
     if ((node = yaml_get(root, "version"))) {
         if (!(version = take_text(node, "a version", LIMIT_SHORT, err)))
             return -EINVAL;
-        if (version_check(span_str(version), err) < 0)
+        if (manifest_version_check(span_str(version), err) < 0)
             return yaml_place(node, err);
     }
     if ((node = yaml_get(root, "concurrency")) &&
@@ -381,5 +381,5 @@ void jobfile_of_package(const struct d_runnable *runnable, struct buf *out)
 
 void jobfile_hash(struct span job, struct hash *ret)
 {
-    hash_bytes(job, ret);
+    envelope_hash(job, ret);
 }

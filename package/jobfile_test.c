@@ -8,7 +8,7 @@
 
 /* A server with two packages: extract (table required, day, n int 1..9, secret; output rows) and
    publish (rows). */
-struct server {
+struct jobfile_server {
     struct buf extract, publish;
     struct hash one, two;
 };
@@ -27,7 +27,7 @@ static void add(const char *yaml, struct hash *hash, struct buf *out)
 
 static int set_up(void **state)
 {
-    struct server *s = mem_zalloc(1, sizeof *s);
+    struct jobfile_server *s = mem_zalloc(1, sizeof *s);
     s->one.b[0] = 1;
     s->two.b[0] = 2;
     add("name: extract\nversion: 1.2.0\nsubsystem: exec\nentry: a\nlimits: {timeout: 1m}\n"
@@ -43,7 +43,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    struct server *s = *state;
+    struct jobfile_server *s = *state;
     buf_free(&s->extract);
     buf_free(&s->publish);
     mem_free(state);
@@ -53,7 +53,7 @@ static int tear_down(void **state)
 static int find(void *self, const char *name, struct hash *ret_hash, struct span *ret,
                 struct error *err)
 {
-    struct server *s = self;
+    struct jobfile_server *s = self;
     bool extract = strcmp(name, "extract") == 0 || strcmp(name, "extract@1.2.0") == 0;
     if (!extract && strcmp(name, "publish") != 0)
         return error_set(err, -ENOENT, "package '%s' is not installed here", name);
@@ -153,7 +153,7 @@ static void every_key_of_a_job_is_compiled(void **state)
 
 static void the_same_file_gives_the_same_hash_and_another_package_another(void **state)
 {
-    struct server *server = *state;
+    struct jobfile_server *server = *state;
     struct buf a = {0}, b = {0}, c = {0};
     struct hash x, y, z;
     assert_int_equal(jobfile_compile_bytes("a", span_str(whole), find, server, &a, NULL), 0);
@@ -281,7 +281,7 @@ static void a_goto_back_makes_the_output_of_a_later_step_possible(void **state)
 
 static void the_job_of_a_package_binds_each_parameter_to_the_calls(void **state)
 {
-    struct server *server = *state;
+    struct jobfile_server *server = *state;
     struct buf out = {0};
     struct d_runnable r;
     struct d_job job;

@@ -89,7 +89,7 @@ int package_hash_parse(const char *text, struct hash *ret, struct error *err)
     return 0;
 }
 
-int version_check(struct span version, struct error *err)
+int manifest_version_check(struct span version, struct error *err)
 {
     bool good = version.n > 0 && version.n <= 100 && isdigit(version.p[0]);
     for (size_t i = 0; good && i < version.n; i++)
@@ -125,7 +125,7 @@ static int rank(char c)
     return c == '-' ? 0 : c == 0 || c == '+' ? 1 : 2;
 }
 
-int version_compare(const char *a, const char *b)
+int manifest_version_compare(const char *a, const char *b)
 {
     for (;;) {
         int ra = rank(*a), rb = rank(*b);

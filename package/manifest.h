@@ -99,10 +99,10 @@ void manifest_to_runnable(const struct manifest *m, const struct hash *package,
 /* ---- Rules that YAML, JSON, builder and unpacker share */
 /* Digits and letters in parts divided by `.`, then perhaps `-` or `+` and more: begins with a
    digit. -EINVAL */
-int version_check(struct span version, struct error *err);
+int manifest_version_check(struct span version, struct error *err);
 /* <0, 0, >0. Numbers as numbers, 1.10 after 1.9; 1.2.0-rc1 before 1.2.0; what follows + does not
    count. */
-int version_compare(const char *a, const char *b);
+int manifest_version_compare(const char *a, const char *b);
 /* A path inside a package: relative, no empty, `.` or `..` part, UTF-8 without control characters,
    within limits. */
 int manifest_path_check(struct span path, struct error *err);

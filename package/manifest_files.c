@@ -71,7 +71,7 @@ int manifest_link_check(const char *path, const char *target, struct error *err)
 }
 
 /* A file or one of the folders above it. */
-struct place {
+struct manifest_place {
     char *folded; /* in lower case */
     const char *path;
     size_t n; /* bytes of `path` that count */
@@ -80,10 +80,12 @@ struct place {
 
 static int by_folded(const void *a, const void *b)
 {
-    return strcmp(((const struct place *)a)->folded, ((const struct place *)b)->folded);
+    return strcmp(((const struct manifest_place *)a)->folded,
+                  ((const struct manifest_place *)b)->folded);
 }
 
-static int check_neighbours(const struct place *a, const struct place *b, struct error *err)
+static int check_neighbours(const struct manifest_place *a, const struct manifest_place *b,
+                            struct error *err)
 {
     if (strcmp(a->folded, b->folded) != 0)
         return 0;
@@ -97,7 +99,8 @@ static int check_neighbours(const struct place *a, const struct place *b, struct
     return 0;
 }
 
-static void add_place(struct place **list, size_t *n, const char *path, size_t length, bool file)
+static void add_place(struct manifest_place **list, size_t *n, const char *path, size_t length,
+                      bool file)
 {
     char *folded = span_dup_str(span_of(path, length));
     for (char *p = folded; *p; p++)
@@ -105,13 +108,14 @@ static void add_place(struct place **list, size_t *n, const char *path, size_t l
             *p = (char)(*p - 'A' + 'a');
     if ((*n & (*n - 1)) == 0)
         *list = mem_realloc(*list, *n ? *n * 2 : 1, sizeof **list);
-    (*list)[(*n)++] = (struct place){.folded = folded, .path = path, .n = length, .file = file};
+    (*list)[(*n)++] =
+        (struct manifest_place){.folded = folded, .path = path, .n = length, .file = file};
 }
 
 /* Of folders only those that the file before it has not got: the list is sorted, so most repeat. */
 static int check_places(const struct manifest *m, struct error *err)
 {
-    struct place *list = NULL;
+    struct manifest_place *list = NULL;
     size_t n = 0;
     int rc = 0;
     for (size_t i = 0; i < m->n_files; i++) {

@@ -382,7 +382,7 @@ static int identity_from_json(const json_t *o, struct manifest *m, struct error 
     if (strlen(m->description) > LIMIT_TEXT)
         return error_set(err, -EINVAL, "the description has more than %d bytes", LIMIT_TEXT);
     if ((rc = name_check_name("the name of a package", span_str(m->name), err)) < 0 ||
-        (rc = version_check(span_str(m->version), err)) < 0 ||
+        (rc = manifest_version_check(span_str(m->version), err)) < 0 ||
         (rc = name_check_name("the name of a subsystem", span_str(m->subsystem), err)) < 0)
         return rc;
     return manifest_path_check(span_str(m->entry), err);

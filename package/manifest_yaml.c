@@ -92,7 +92,8 @@ static void read_identity(const struct yaml_node *root, struct manifest *m, stru
               name_check_name("the name of a package", span_str(m->name), &err), &err, ps);
     m->version = take_text(root, "version", true, LIMIT_SHORT, ps);
     if (*m->version)
-        judge(yaml_get(root, "version"), version_check(span_str(m->version), &err), &err, ps);
+        judge(yaml_get(root, "version"), manifest_version_check(span_str(m->version), &err), &err,
+              ps);
     m->description = take_text(root, "description", false, LIMIT_TEXT, ps);
     m->subsystem = take_text(root, "subsystem", true, LIMIT_NAME, ps);
     const struct yaml_node *subsystem = yaml_get(root, "subsystem");

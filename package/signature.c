@@ -79,7 +79,8 @@ int signature_verify(struct span file, const struct minisign_public *keys, size_
                      minisign_number(sig.number, number));
 }
 
-int signers_load(const char *path, struct minisign_public **ret, size_t *ret_n, struct error *err)
+int signature_load_signers(const char *path, struct minisign_public **ret, size_t *ret_n,
+                           struct error *err)
 {
     struct buf text = {0};
     struct minisign_public *keys = NULL;

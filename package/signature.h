@@ -27,6 +27,7 @@ int signature_verify(struct span file, const struct minisign_public *keys, size_
 /* etc/trust/signers: one minisign public key a line, in base64 as in a .pub file; lines that begin
  * with # or `untrusted comment:` and empty ones say nothing. *ret is yours to free; may be empty,
  * then nobody is trusted. -EINVAL names file and line. */
-int signers_load(const char *path, struct minisign_public **ret, size_t *ret_n, struct error *err);
+int signature_load_signers(const char *path, struct minisign_public **ret, size_t *ret_n,
+                           struct error *err);
 
 #endif

@@ -20,7 +20,7 @@
 enum { NAME_TEXT = 64 + 1 };
 
 /* One installation while it lasts. */
-struct job {
+struct unpack_job {
     const struct unpack *u;
     int archive, store;
     uint64_t size;
@@ -31,12 +31,12 @@ struct job {
     char *temp; /* path of the folder that is being made */
 };
 
-static int place(struct job *j, struct error *err)
+static int place(struct unpack_job *j, struct error *err)
 {
     return error_prefix(err, "%s", j->u->archive);
 }
 
-static int open_inputs(struct job *j, struct error *err)
+static int open_inputs(struct unpack_job *j, struct error *err)
 {
     const struct unpack *u = j->u;
     struct stat st;
@@ -55,7 +55,7 @@ static int open_inputs(struct job *j, struct error *err)
                          u->signature);
     if (rc < 0)
         return rc;
-    rc = signers_load(u->signers, &j->keys, &j->n_keys, err);
+    rc = signature_load_signers(u->signers, &j->keys, &j->n_keys, err);
     if (rc == -ENOENT || (rc == 0 && j->n_keys == 0))
         return error_set(err, -EBADMSG,
                          "this server trusts no builder: put the public key of one into '%s'",
@@ -63,8 +63,8 @@ static int open_inputs(struct job *j, struct error *err)
     return rc;
 }
 
-static int judge(struct job *j, const struct hash *hash, const uint8_t digest[MINISIGN_DIGEST],
-                 const struct manifest *m, struct error *err)
+static int judge(struct unpack_job *j, const struct hash *hash,
+                 const uint8_t digest[MINISIGN_DIGEST], const struct manifest *m, struct error *err)
 {
     char want[PACKAGE_HASH_TEXT], have[PACKAGE_HASH_TEXT];
     if (!hash_eq(hash, &j->u->hash))
@@ -77,7 +77,7 @@ static int judge(struct job *j, const struct hash *hash, const uint8_t digest[MI
                             err);
 }
 
-static int read_digests(struct job *j, struct error *err)
+static int read_digests(struct unpack_job *j, struct error *err)
 {
     struct unpack_source *s = mem_znew(struct unpack_source);
     struct hash hash;
@@ -90,7 +90,7 @@ static int read_digests(struct job *j, struct error *err)
     return rc;
 }
 
-static int open_store(struct job *j, struct error *err)
+static int open_store(struct unpack_job *j, struct error *err)
 {
     int rc = file_make_dirs(j->u->store, 0755, err);
     if (rc < 0)
@@ -106,7 +106,7 @@ static int open_store(struct job *j, struct error *err)
 
 /* What an unpacker that was killed left behind, and the newest time of installation. We hold the
    lock. */
-static int sweep(struct job *j, int64_t *ret_newest_ms, struct error *err)
+static int sweep(struct unpack_job *j, int64_t *ret_newest_ms, struct error *err)
 {
     int rc = 0, fd = openat(j->store, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -171,7 +171,7 @@ static int seal_folder(int fd, mode_t mode, struct error *err)
 }
 
 /* Reads the archive once more, into the folder, and judges the very bytes that were read. */
-static int fill(struct job *j, int folder, struct error *err)
+static int fill(struct unpack_job *j, int folder, struct error *err)
 {
     struct unpack_source *s = mem_znew(struct unpack_source);
     struct manifest m = {0};
@@ -200,7 +200,7 @@ static int fill(struct job *j, int folder, struct error *err)
     return rc;
 }
 
-static int make(struct job *j, int64_t newest_ms, struct error *err)
+static int make(struct unpack_job *j, int64_t newest_ms, struct error *err)
 {
     if (mkdir(j->temp, 0700) < 0)
         return error_errno(err, errno, "cannot make '%s'", j->temp);
@@ -224,7 +224,7 @@ static int make(struct job *j, int64_t newest_ms, struct error *err)
     return rc;
 }
 
-static int install(struct job *j, struct error *err)
+static int install(struct unpack_job *j, struct error *err)
 {
     int64_t newest = 0;
     int rc = open_inputs(j, err);
@@ -251,7 +251,7 @@ static int install(struct job *j, struct error *err)
 
 int unpack_install(const struct unpack *u, struct error *err)
 {
-    struct job j = {.u = u, .archive = -1, .store = -1};
+    struct unpack_job j = {.u = u, .archive = -1, .store = -1};
     hex_format(u->hash.b, sizeof u->hash.b, j.name);
     j.temp = mem_printf("%s/" UNPACK_TEMP "%s", u->store, j.name);
     int rc = install(&j, err);

@@ -10,7 +10,7 @@
 #include <sodium.h>
 
 /* One entry as it is put into the archive; zero fields: a file of mode 0644. */
-struct made {
+struct hostile_archive {
     const char *path, *content;
     unsigned type, mode;
     const char *link, *hard;
@@ -18,7 +18,7 @@ struct made {
     size_t zeros; /* instead of content */
 };
 
-static struct archive_entry *entry_of(const struct made *m, size_t size)
+static struct archive_entry *entry_of(const struct hostile_archive *m, size_t size)
 {
     struct archive_entry *e = archive_entry_new();
     archive_entry_set_pathname(e, m->path);
@@ -43,7 +43,7 @@ static struct archive_entry *entry_of(const struct made *m, size_t size)
     return e;
 }
 
-static void put_entry(struct archive *a, const struct made *m)
+static void put_entry(struct archive *a, const struct hostile_archive *m)
 {
     char *zeros = mem_zalloc(m->zeros, 1);
     const char *content = m->zeros ? zeros : m->content ? m->content : "";
@@ -58,7 +58,8 @@ static void put_entry(struct archive *a, const struct made *m)
 }
 
 /* <folder>/p.lbp with these entries, signed by the one key that the server trusts. */
-static void craft(void **state, const char *manifest, const struct made *entries, size_t n)
+static void craft(void **state, const char *manifest, const struct hostile_archive *entries,
+                  size_t n)
 {
     const char *out = testing_path(state, "p.lbp");
     struct archive *a = archive_write_new();
@@ -67,7 +68,7 @@ static void craft(void **state, const char *manifest, const struct made *entries
     archive_write_set_format_option(a, NULL, "hdrcharset", "BINARY");
     assert_int_equal(archive_write_open_filename(a, out), ARCHIVE_OK);
     if (manifest)
-        put_entry(a, &(struct made){.path = "manifest.json", .content = manifest});
+        put_entry(a, &(struct hostile_archive){.path = "manifest.json", .content = manifest});
     for (size_t i = 0; i < n; i++)
         put_entry(a, &entries[i]);
     assert_int_equal(archive_write_close(a), ARCHIVE_OK);
@@ -76,7 +77,7 @@ static void craft(void **state, const char *manifest, const struct made *entries
 }
 
 /* A manifest that lists these files: "path" with content, or "path" -> "target" by link. */
-static char *manifest_of(const struct made *files, size_t n)
+static char *manifest_of(const struct hostile_archive *files, size_t n)
 {
     struct manifest m;
     struct problems ps = {0};
@@ -125,11 +126,12 @@ static void refused(void **state, const char *sentence)
 }
 
 /* The archive holds `evil` (and before it a file "a"), the manifest says that it holds a and b. */
-static void refuse_entry(void **state, struct made evil, const char *sentence)
+static void refuse_entry(void **state, struct hostile_archive evil, const char *sentence)
 {
-    struct made honest[] = {{.path = "a", .content = "1"}, {.path = "b", .content = "2"}};
+    struct hostile_archive honest[] = {{.path = "a", .content = "1"},
+                                       {.path = "b", .content = "2"}};
     char *manifest = manifest_of(honest, 2);
-    struct made entries[] = {{.path = "files/a", .content = "1"}, evil};
+    struct hostile_archive entries[] = {{.path = "files/a", .content = "1"}, evil};
     craft(state, manifest, entries, 2);
     refused(state, sentence);
     mem_free(&manifest);
@@ -138,10 +140,11 @@ static void refuse_entry(void **state, struct made evil, const char *sentence)
 static void an_honest_archive_made_the_same_way_is_taken(void **state)
 {
     struct error err = {0};
-    struct made honest[] = {{.path = "a", .content = "1"}, {.path = "b", .content = "2"}};
+    struct hostile_archive honest[] = {{.path = "a", .content = "1"},
+                                       {.path = "b", .content = "2"}};
     char *manifest = manifest_of(honest, 2);
-    struct made entries[] = {{.path = "files/a", .content = "1"},
-                             {.path = "files/b", .content = "2"}};
+    struct hostile_archive entries[] = {{.path = "files/a", .content = "1"},
+                                        {.path = "files/b", .content = "2"}};
     craft(state, manifest, entries, 2);
     must(install(state, testing_path(state, "p.lbp"), &err));
     mem_free(&manifest);
@@ -153,57 +156,65 @@ static void paths_that_lead_out_are_refused(void **state)
         "files/../../escaped", "../escaped", "files/..", "files//b", "files/./b",
         "/etc/escaped",        "/b",         "files/b/", "b",        "manifest.json/../../escaped"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
-        refuse_entry(state, (struct made){.path = paths[i], .content = "2"}, "the archive");
+        refuse_entry(state, (struct hostile_archive){.path = paths[i], .content = "2"},
+                     "the archive");
 }
 
 static void entries_that_are_no_plain_files_are_refused(void **state)
 {
-    refuse_entry(state, (struct made){.path = "files/b", .hard = "files/a"}, "is a hard link");
-    refuse_entry(state, (struct made){.path = "files/b", .hard = "/etc/passwd"}, "is a hard link");
-    refuse_entry(state, (struct made){.path = "files/b", .type = AE_IFCHR}, "is a device");
-    refuse_entry(state, (struct made){.path = "files/b", .type = AE_IFBLK}, "is a device");
-    refuse_entry(state, (struct made){.path = "files/b", .type = AE_IFIFO}, "is a FIFO");
-    refuse_entry(state, (struct made){.path = "files/b", .type = AE_IFDIR}, "the archive");
-    refuse_entry(state, (struct made){.path = "files/b", .content = "2", .mode = 04644},
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .hard = "files/a"},
+                 "is a hard link");
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .hard = "/etc/passwd"},
+                 "is a hard link");
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .type = AE_IFCHR},
+                 "is a device");
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .type = AE_IFBLK},
+                 "is a device");
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .type = AE_IFIFO}, "is a FIFO");
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .type = AE_IFDIR},
+                 "the archive");
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .content = "2", .mode = 04644},
                  "has a set-id or sticky bit");
-    refuse_entry(state, (struct made){.path = "files/b", .content = "2", .mode = 02644},
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .content = "2", .mode = 02644},
                  "has a set-id or sticky bit");
-    refuse_entry(state, (struct made){.path = "files/b", .content = "2", .mode = 01644},
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .content = "2", .mode = 01644},
                  "has a set-id or sticky bit");
-    refuse_entry(state, (struct made){.path = "files/b", .content = "2", .xattr = true},
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .content = "2", .xattr = true},
                  "has extended attributes");
-    refuse_entry(state, (struct made){.path = "files/b", .content = "2", .acl = true},
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .content = "2", .acl = true},
                  "has an access control list");
-    refuse_entry(state, (struct made){.path = "files/b", .zeros = 8192, .sparse = true},
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .zeros = 8192, .sparse = true},
                  "is sparse");
 }
 
 static void entries_that_differ_from_the_manifest_are_refused(void **state)
 {
-    refuse_entry(state, (struct made){.path = "files/c", .content = "2"},
+    refuse_entry(state, (struct hostile_archive){.path = "files/c", .content = "2"},
                  "'files/c' is not in the manifest");
-    refuse_entry(state, (struct made){.path = "files/a", .content = "1"},
+    refuse_entry(state, (struct hostile_archive){.path = "files/a", .content = "1"},
                  "is there twice or out of order");
-    refuse_entry(state, (struct made){.path = "files/b", .content = "3"},
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .content = "3"},
                  "has not the hash that the manifest says");
-    refuse_entry(state, (struct made){.path = "files/b", .content = "22"},
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .content = "22"},
                  "is not of the kind, size or mode");
-    refuse_entry(state, (struct made){.path = "files/b", .content = "2", .mode = 0755},
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .content = "2", .mode = 0755},
                  "is not of the kind, size or mode");
-    refuse_entry(state, (struct made){.path = "files/b", .content = "2", .mode = 0666},
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .content = "2", .mode = 0666},
                  "is not of the kind, size or mode");
-    refuse_entry(state, (struct made){.path = "files/b", .type = AE_IFLNK, .link = "a"},
+    refuse_entry(state, (struct hostile_archive){.path = "files/b", .type = AE_IFLNK, .link = "a"},
                  "is not of the kind, size or mode");
-    refuse_entry(state, (struct made){.path = "files/B", .content = "2"}, "is not in the manifest");
-    refuse_entry(state, (struct made){.path = "manifest.json", .content = "2"},
+    refuse_entry(state, (struct hostile_archive){.path = "files/B", .content = "2"},
+                 "is not in the manifest");
+    refuse_entry(state, (struct hostile_archive){.path = "manifest.json", .content = "2"},
                  "is not in the manifest");
 }
 
 static void a_link_to_elsewhere_than_the_manifest_says_is_refused(void **state)
 {
-    struct made honest[] = {{.path = "a", .content = "1"}, {.path = "b", .link = "a"}};
-    struct made entries[] = {{.path = "files/a", .content = "1"},
-                             {.path = "files/b", .type = AE_IFLNK, .link = "../../escaped"}};
+    struct hostile_archive honest[] = {{.path = "a", .content = "1"}, {.path = "b", .link = "a"}};
+    struct hostile_archive entries[] = {
+        {.path = "files/a", .content = "1"},
+        {.path = "files/b", .type = AE_IFLNK, .link = "../../escaped"}};
     char *manifest = manifest_of(honest, 2);
     craft(state, manifest, entries, 2);
     refused(state, "is not the symbolic link that the manifest says");
@@ -212,9 +223,9 @@ static void a_link_to_elsewhere_than_the_manifest_says_is_refused(void **state)
 
 static void files_that_are_missing_or_too_many_are_refused(void **state)
 {
-    struct made files[] = {{.path = "a", .content = "1"}, {.path = "b", .content = "2"}};
-    struct made entries[] = {{.path = "files/a", .content = "1"},
-                             {.path = "files/b", .content = "2"}};
+    struct hostile_archive files[] = {{.path = "a", .content = "1"}, {.path = "b", .content = "2"}};
+    struct hostile_archive entries[] = {{.path = "files/a", .content = "1"},
+                                        {.path = "files/b", .content = "2"}};
     char *two = manifest_of(files, 2), *one = manifest_of(files, 1);
     craft(state, two, entries, 1);
     refused(state, "the archive lacks 'b'");
@@ -229,10 +240,11 @@ static void files_that_are_missing_or_too_many_are_refused(void **state)
 }
 
 /* The manifest itself lists something evil: its own rules refuse it, before a file is made. */
-static void refuse_listed(void **state, const struct made *files, size_t n, const char *sentence)
+static void refuse_listed(void **state, const struct hostile_archive *files, size_t n,
+                          const char *sentence)
 {
     char *manifest = manifest_of(files, n);
-    struct made *entries = mem_zalloc(n, sizeof *entries);
+    struct hostile_archive *entries = mem_zalloc(n, sizeof *entries);
     for (size_t i = 0; i < n; i++) {
         entries[i] = files[i];
         entries[i].path = mem_printf("files/%s", files[i].path);
@@ -252,51 +264,56 @@ static void manifests_that_list_what_leads_out_are_refused(void **state)
     static const char *const targets[] = {"/etc/passwd", "..", "../..", "../escaped",
                                           "x/../../..",  "",   "b//c",  "./c"};
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
-        struct made files[] = {{.path = "a", .content = "1"}, {.path = "b", .link = targets[i]}};
+        struct hostile_archive files[] = {{.path = "a", .content = "1"},
+                                          {.path = "b", .link = targets[i]}};
         refuse_listed(state, files, 2,
                       *targets[i] ? "the symbolic link 'b' points" : "points nowhere");
     }
-    struct made dots[] = {{.path = "../escaped", .content = "x"}, {.path = "a", .content = "1"}};
+    struct hostile_archive dots[] = {{.path = "../escaped", .content = "x"},
+                                     {.path = "a", .content = "1"}};
     refuse_listed(state, dots, 2, "has an empty, '.' or '..' part");
-    struct made absolute[] = {{.path = "/tmp/escaped", .content = "x"},
-                              {.path = "a", .content = "1"}};
+    struct hostile_archive absolute[] = {{.path = "/tmp/escaped", .content = "x"},
+                                         {.path = "a", .content = "1"}};
     refuse_listed(state, absolute, 2, "is absolute");
 }
 
 /* A link as a folder, and a file below it: written through the link it would land elsewhere. */
 static void manifests_that_write_through_a_link_are_refused(void **state)
 {
-    struct made through[] = {{.path = "a", .content = "1"},
-                             {.path = "d", .link = "a"},
-                             {.path = "d/escaped", .content = "x"}};
+    struct hostile_archive through[] = {{.path = "a", .content = "1"},
+                                        {.path = "d", .link = "a"},
+                                        {.path = "d/escaped", .content = "x"}};
     refuse_listed(state, through, 3, "'d' is a file and also a folder");
-    struct made file_as_folder[] = {{.path = "a", .content = "1"}, {.path = "a/b", .content = "x"}};
+    struct hostile_archive file_as_folder[] = {{.path = "a", .content = "1"},
+                                               {.path = "a/b", .content = "x"}};
     refuse_listed(state, file_as_folder, 2, "'a' is a file and also a folder");
-    struct made up[] = {{.path = "a", .content = "1"},
-                        {.path = "b/up", .link = ".."},
-                        {.path = "c", .link = "b/up/.."}};
+    struct hostile_archive up[] = {{.path = "a", .content = "1"},
+                                   {.path = "b/up", .link = ".."},
+                                   {.path = "c", .link = "b/up/.."}};
     refuse_listed(state, up, 3, "the symbolic link 'c' points to 'b/up/..'");
 }
 
 static void manifests_with_twins_or_without_order_are_refused(void **state)
 {
-    struct made twins[] = {{.path = "a", .content = "1"}, {.path = "a", .content = "1"}};
+    struct hostile_archive twins[] = {{.path = "a", .content = "1"}, {.path = "a", .content = "1"}};
     refuse_listed(state, twins, 2, "'a' is there twice");
-    struct made folded[] = {{.path = "A/x", .content = "1"}, {.path = "a", .content = "1"}};
+    struct hostile_archive folded[] = {{.path = "A/x", .content = "1"},
+                                       {.path = "a", .content = "1"}};
     refuse_listed(state, folded, 2, "differ only in upper and lower case");
-    struct made order[] = {{.path = "b", .content = "1"}, {.path = "a", .content = "1"}};
+    struct hostile_archive order[] = {{.path = "b", .content = "1"}, {.path = "a", .content = "1"}};
     refuse_listed(state, order, 2, "is not sorted");
-    struct made no_entry[] = {{.path = "b", .content = "1"}};
+    struct hostile_archive no_entry[] = {{.path = "b", .content = "1"}};
     refuse_listed(state, no_entry, 1, "the package has no file 'a'");
 }
 
 static void bombs_are_refused_before_they_grow(void **state)
 {
-    struct made ratio[] = {{.path = "a", .content = "1"}, {.path = "b", .zeros = 80 << 20}};
+    struct hostile_archive ratio[] = {{.path = "a", .content = "1"},
+                                      {.path = "b", .zeros = 80 << 20}};
     refuse_listed(state, ratio, 2, "more than 200 for one");
-    struct made size[] = {{.path = "a", .content = "1"}, {.path = "b", .content = "x"}};
-    struct made honest[] = {{.path = "files/a", .content = "1"},
-                            {.path = "files/b", .content = "x"}};
+    struct hostile_archive size[] = {{.path = "a", .content = "1"}, {.path = "b", .content = "x"}};
+    struct hostile_archive honest[] = {{.path = "files/a", .content = "1"},
+                                       {.path = "files/b", .content = "x"}};
     char *manifest = manifest_of(size, 2), *at = strstr(manifest, "\"path\":\"b\",\"size\":1}");
     assert_non_null(at);
     char *huge = mem_printf("%.*s\"path\":\"b\",\"size\":99999999999999}%s", (int)(at - manifest),
@@ -306,12 +323,12 @@ static void bombs_are_refused_before_they_grow(void **state)
     char deep[200] = "a";
     for (size_t i = 1; i < 80; i += 2)
         memcpy(deep + i, "/a", 3);
-    struct made depth[] = {{.path = deep, .content = "1"}};
+    struct hostile_archive depth[] = {{.path = deep, .content = "1"}};
     refuse_listed(state, depth, 1, "more than 32 folders deep");
     char name[301];
     memset(name, 'a', 300);
     name[300] = 0;
-    struct made length[] = {{.path = name, .content = "1"}};
+    struct hostile_archive length[] = {{.path = name, .content = "1"}};
     refuse_listed(state, length, 1, "has more than 255 bytes");
     mem_free(&huge);
     mem_free(&manifest);
@@ -319,8 +336,8 @@ static void bombs_are_refused_before_they_grow(void **state)
 
 static void a_manifest_that_is_too_large_or_not_canonical_is_refused(void **state)
 {
-    struct made files[] = {{.path = "a", .content = "1"}};
-    struct made entries[] = {{.path = "files/a", .content = "1"}};
+    struct hostile_archive files[] = {{.path = "a", .content = "1"}};
+    struct hostile_archive entries[] = {{.path = "files/a", .content = "1"}};
     char *manifest = manifest_of(files, 1), *loose = mem_printf("%s ", manifest);
     craft(state, loose, entries, 1);
     refused(state, "is not in its canonical form");

@@ -29,12 +29,12 @@ static int refuse_unknown(const struct wire_list *declared, struct span name, st
     return rc;
 }
 
-struct pair {
+struct values_pair {
     char *name;
     struct buf value;
 };
 struct pairs {
-    struct pair *v;
+    struct values_pair *v;
     size_t n;
 };
 
@@ -60,14 +60,14 @@ static int pairs_add(struct pairs *p, struct span name, struct buf **ret_value, 
     if (p->n == LIMIT_VALUES)
         return error_set(err, -EMSGSIZE, "more than %d parameters", LIMIT_VALUES);
     p->v = mem_realloc(p->v, p->n + 1, sizeof *p->v);
-    p->v[p->n] = (struct pair){.name = span_dup_str(name)};
+    p->v[p->n] = (struct values_pair){.name = span_dup_str(name)};
     *ret_value = &p->v[p->n++].value;
     return 0;
 }
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const struct pair *)a)->name, ((const struct pair *)b)->name);
+    return strcmp(((const struct values_pair *)a)->name, ((const struct values_pair *)b)->name);
 }
 
 static int pairs_write(struct pairs *p, struct buf *items, struct wire_list *ret, struct error *err)

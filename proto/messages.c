@@ -6,8 +6,23 @@
 
 #include <stddef.h>
 
-#define FIELD(type, name, most) {#name, WIRE_##type, offsetof(row, name), most},
-#define COUNT(type, name, most) +1
+enum {
+    REQUIRED_u64 = 1,
+    REQUIRED_i64 = 1,
+    REQUIRED_flag = 1,
+    REQUIRED_str = 1,
+    REQUIRED_bin = 1,
+    REQUIRED_id = 1,
+    REQUIRED_hash = 1,
+    REQUIRED_strs = 1,
+    REQUIRED_bins = 1,
+    REQUIRED_map = 1,
+    REQUIRED_added_str = 0
+};
+
+#define FIELD(type, name, most)    {#name, WIRE_##type, offsetof(row, name), most},
+#define COUNT(type, name, most)    +1
+#define REQUIRED(type, name, most) +REQUIRED_##type
 #define DEFINE(prefix, FIELDS, word, low, number) \
     static const struct wire_field *prefix##_##low##_fields(void) \
     { \
@@ -15,8 +30,12 @@
         static const struct wire_field fields[] = {FIELDS(FIELD)}; \
         return fields; \
     } \
-    const struct wire_schema prefix##_##low##_schema = { \
-        word, number, prefix##_##low##_fields, 0 FIELDS(COUNT), sizeof(struct prefix##_##low)};
+    const struct wire_schema prefix##_##low##_schema = {word, \
+                                                        number, \
+                                                        prefix##_##low##_fields, \
+                                                        0 FIELDS(COUNT), \
+                                                        0 FIELDS(REQUIRED), \
+                                                        sizeof(struct prefix##_##low)};
 
 #define X(UP, low, kind, from) DEFINE(m, M_##UP, #UP, low, kind)
 MESSAGES(X)
@@ -50,12 +69,12 @@ static const struct {
 #undef X
 };
 
-const struct wire_schema *schema_at(unsigned index)
+const struct wire_schema *messages_schema_at(unsigned index)
 {
     return index < sizeof table / sizeof table[0] ? table[index].schema : NULL;
 }
 
-const struct wire_schema *schema_of_kind(uint64_t kind, enum sender *ret_from)
+const struct wire_schema *messages_schema_of_kind(uint64_t kind, enum sender *ret_from)
 {
     for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++)
         if (table[i].schema->kind == kind) {
@@ -69,7 +88,7 @@ const struct wire_schema *schema_of_kind(uint64_t kind, enum sender *ret_from)
 const char *refusal_word(uint64_t code)
 {
     switch (code) {
-#define X(n, v, w, t) \
+#define X(n, v, remedy, w, t) \
     case v: \
         return w;
         REFUSALS(X)
@@ -82,7 +101,7 @@ const char *refusal_word(uint64_t code)
 const char *refusal_text(uint64_t code)
 {
     switch (code) {
-#define X(n, v, w, t) \
+#define X(n, v, remedy, w, t) \
     case v: \
         return t;
         REFUSALS(X)

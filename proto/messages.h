@@ -68,46 +68,50 @@ enum sender { SENDER_C = 'C', SENDER_W = 'W', SENDER_B = 'B', SENDER_O = 'O' };
 
 /* The schema of a kind, NULL: unknown. *ret_from (may be NULL): its sender, 0 for what is no
    message. */
-const struct wire_schema *schema_of_kind(uint64_t kind, enum sender *ret_from);
+const struct wire_schema *messages_schema_of_kind(uint64_t kind, enum sender *ret_from);
 /* All schemas one after the other, for tables and tests: index 0.. until NULL. */
-const struct wire_schema *schema_at(unsigned index);
+const struct wire_schema *messages_schema_at(unsigned index);
 
 /* ---- Codes of REFUSED, ERROR and of the `refused` layer of an outcome: one table for programs and
-   people. */
+   people. Its third column says what a client does about a code, as PROTOCOL.md explains. */
 #define REFUSALS(X) \
-    X(MALFORMED, 1, "malformed", "the message is not of the protocol's form") \
-    X(TOO_LARGE, 2, "too_large", "a limit of the protocol is exceeded") \
-    X(VERSION, 3, "version", "the two programs speak no common version of the protocol") \
-    X(UNKNOWN_PRINCIPAL, 4, "unknown_principal", "the key has no certificate in this cluster") \
-    X(REVOKED, 5, "revoked", "the certificate has been revoked") \
-    X(EXPIRED_CERTIFICATE, 6, "expired_certificate", "the certificate is past its end") \
-    X(DENIED, 7, "denied", "no grant of the principal covers this") \
-    X(WRONG_ROLE, 8, "wrong_role", "this kind of principal may not send this message") \
-    X(NOT_OPEN, 9, "not_open", "no session is open: HELLO comes first") \
-    X(NAME_TAKEN, 10, "name_taken", "another spool is live under this server's name") \
-    X(BUSY, 11, "busy", "too much is waiting; come back after retry_ms") \
-    X(EXPIRED, 12, "expired", "the call is past its expiry") \
-    X(CONFLICT, 13, "conflict", "the key is known with another body") \
-    X(UNKNOWN_JOB, 14, "unknown_job", "no server of the address has this job") \
-    X(UNKNOWN_ADDRESS, 15, "unknown_address", "no server or pool has this name") \
-    X(UNKNOWN_RUN, 16, "unknown_run", "no run has this id") \
-    X(BAD_SIGNATURE, 17, "bad_signature", "the signature does not match") \
-    X(REPLAYED, 18, "replayed", "this attempt was seen before") \
-    X(WRONG_JOB, 19, "wrong_job", "the job on the server is not the one that was signed") \
-    X(BAD_PACKAGE, 20, "bad_package", \
-      "the package is missing, altered, or signed by nobody this server trusts") \
-    X(BAD_PARAMETERS, 21, "bad_parameters", \
+    X(MALFORMED, 1, FINAL, "malformed", "the message is not of the form that its table gives") \
+    X(TOO_LARGE, 2, FINAL, "too_large", "a limit of the protocol is exceeded") \
+    X(VERSION, 3, FINAL, "version", "the two programs have no version of the protocol in common") \
+    X(UNKNOWN_PRINCIPAL, 4, FINAL, "unknown_principal", \
+      "the key has no certificate in this cluster") \
+    X(REVOKED, 5, FINAL, "revoked", "the certificate is revoked") \
+    X(EXPIRED_CERTIFICATE, 6, SIGN_AGAIN, "expired_certificate", \
+      "the certificate has expired; renew it first") \
+    X(DENIED, 7, FINAL, "denied", "no grant of the principal covers this") \
+    X(WRONG_ROLE, 8, FINAL, "wrong_role", "this kind of principal may not send this message") \
+    X(NOT_OPEN, 9, RECONNECT, "not_open", "no session is open: HELLO comes first") \
+    X(NAME_TAKEN, 10, FINAL, "name_taken", \
+      "the name belongs to another key, or another worker uses it") \
+    X(BUSY, 11, RETRY, "busy", "too much is waiting; come back after retry_ms") \
+    X(EXPIRED, 12, SIGN_AGAIN, "expired", "the call has expired") \
+    X(CONFLICT, 13, FINAL, "conflict", "the key is known with another body") \
+    X(UNKNOWN_JOB, 14, SIGN_AGAIN, "unknown_job", "the server does not have this job any more") \
+    X(UNKNOWN_ADDRESS, 15, FINAL, "unknown_address", "no server or pool has this name") \
+    X(UNKNOWN_RUN, 16, FINAL, "unknown_run", "no run that you may see has this id") \
+    X(BAD_SIGNATURE, 17, FINAL, "bad_signature", "the signature does not match") \
+    X(REPLAYED, 18, FINAL, "replayed", "this attempt was seen before") \
+    X(WRONG_JOB, 19, SIGN_AGAIN, "wrong_job", \
+      "the server has another version of the job than was signed") \
+    X(BAD_PACKAGE, 20, FINAL, "bad_package", \
+      "the package is missing, altered, or its signer is not trusted") \
+    X(BAD_PARAMETERS, 21, FINAL, "bad_parameters", \
       "a parameter is missing, unknown, or of the wrong type") \
-    X(NO_PROXY, 22, "no_proxy", "the proxy does not exist or does not allow this") \
-    X(START_FAILED, 23, "start_failed", "the child could not be started") \
-    X(STATE, 24, "state", "not possible in the state that the thing is in") \
-    X(EXISTS, 25, "exists", "there is already one of this name") \
-    X(NO_SPACE, 26, "no_space", "a disk or quota is full") \
-    X(INTERNAL, 27, "internal", "a defect of Longboat") \
-    X(NOT_FOUND, 28, "not_found", "there is no such thing") \
-    X(HELD_BY_OTHER, 29, "held_by_other", "another driver holds this parent") \
-    X(BAD_ARGUMENT, 30, "bad_argument", "an argument of the request is wrong")
-#define X(n, v, w, t) REFUSAL_##n = v,
+    X(NO_PROXY, 22, FINAL, "no_proxy", "the proxy does not exist or does not allow this") \
+    X(START_FAILED, 23, FINAL, "start_failed", "the child could not be started") \
+    X(STATE, 24, FINAL, "state", "not possible in the present state") \
+    X(EXISTS, 25, FINAL, "exists", "there is already one of this name") \
+    X(NO_SPACE, 26, FINAL, "no_space", "a disk or quota is full") \
+    X(INTERNAL, 27, FINAL, "internal", "a defect of Longboat") \
+    X(NOT_FOUND, 28, FINAL, "not_found", "there is no such thing") \
+    X(HELD_BY_OTHER, 29, RETRY, "held_by_other", "another driver holds this parent") \
+    X(BAD_ARGUMENT, 30, FINAL, "bad_argument", "an argument of the request is wrong")
+#define X(n, v, remedy, w, t) REFUSAL_##n = v,
 enum refusal { REFUSAL_NONE = 0, REFUSALS(X) };
 #undef X
 const char *refusal_word(uint64_t code); /* "denied"; "?" if unknown */

@@ -85,17 +85,17 @@ static void sample_free(struct sample *s)
 
 #define EACH_SCHEMA(s) \
     const struct wire_schema *s; \
-    for (unsigned each_ = 0; (s = schema_at(each_)); each_++)
+    for (unsigned each_ = 0; (s = messages_schema_at(each_)); each_++)
 
 static void every_kind_is_named_once_and_found(void **state)
 {
     (void)state;
     EACH_SCHEMA (s) {
-        assert_ptr_equal(schema_of_kind(s->kind, NULL), s);
+        assert_ptr_equal(messages_schema_of_kind(s->kind, NULL), s);
     }
-    assert_null(schema_of_kind(9999, NULL));
+    assert_null(messages_schema_of_kind(9999, NULL));
     enum sender from;
-    schema_of_kind(KIND_M_ATTEST, &from);
+    messages_schema_of_kind(KIND_M_ATTEST, &from);
     assert_int_equal(from, SENDER_W);
 }
 
@@ -284,6 +284,26 @@ static void a_field_more_is_an_error_unless_the_peer_is_newer(void **state)
     sample_free(&in);
 }
 
+static void an_appended_field_that_is_empty_is_not_written_and_reads_as_empty(void **state)
+{
+    (void)state;
+    struct d_call call = {.task = span_str("load")}, got;
+    struct buf b = {0};
+    struct error err = {0};
+    assert_true(d_call_schema.required < d_call_schema.count);
+    d_call_encode(&call, &b);
+    assert_int_equal(b.p[2], d_call_schema.required + 1); /* array 16: 0xdc, then its length */
+    assert_int_equal(d_call_decode(buf_span(&b), &got, &err), 0);
+    assert_int_equal(got.item.n, 0);
+    buf_clear(&b);
+    call.item = span_str("orders");
+    d_call_encode(&call, &b);
+    assert_int_equal(b.p[2], d_call_schema.count + 1);
+    assert_int_equal(d_call_decode(buf_span(&b), &got, &err), 0);
+    assert_true(span_eq_str(got.item, "orders"));
+    buf_free(&b);
+}
+
 static void a_message_of_another_kind_is_refused(void **state)
 {
     (void)state;
@@ -340,6 +360,7 @@ int main(void)
         cmocka_unit_test(every_field_of_every_message_refuses_a_wrong_type),
         cmocka_unit_test(every_field_beyond_its_limit_is_refused),
         cmocka_unit_test(a_field_more_is_an_error_unless_the_peer_is_newer),
+        cmocka_unit_test(an_appended_field_that_is_empty_is_not_written_and_reads_as_empty),
         cmocka_unit_test(a_message_of_another_kind_is_refused),
         cmocka_unit_test(a_refusal_has_a_word_and_a_sentence),
         cmocka_unit_test(a_declared_parameter_is_found_by_its_whole_name),

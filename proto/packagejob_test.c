@@ -7,12 +7,12 @@
 #include "proto/outcome.h"
 #include "proto/packagejob.h"
 
-struct made {
+struct packagejob_sample {
     struct buf parameters, codes, one;
     struct d_runnable r;
 };
 
-static void add_parameter(struct made *m, const char *name)
+static void add_parameter(struct packagejob_sample *m, const char *name)
 {
     struct d_parameter p = {.name = span_str(name), .type = span_str("string")};
     buf_clear(&m->one);
@@ -21,7 +21,7 @@ static void add_parameter(struct made *m, const char *name)
     m->r.parameters = wire_list_from(&m->parameters, m->r.parameters.count + 1);
 }
 
-static void add_code(struct made *m, uint64_t code, uint64_t package)
+static void add_code(struct packagejob_sample *m, uint64_t code, uint64_t package)
 {
     struct d_exit_code e = {.code = code, .package = package};
     buf_clear(&m->one);
@@ -30,14 +30,14 @@ static void add_code(struct made *m, uint64_t code, uint64_t package)
     m->r.exit_codes = wire_list_from(&m->codes, m->r.exit_codes.count + 1);
 }
 
-static void make(struct made *m)
+static void make(struct packagejob_sample *m)
 {
-    *m = (struct made){.r = {.name = span_str("extract"),
-                             .version = span_str("1.2.0"),
-                             .subsystem = span_str("exec"),
-                             .entry = span_str("bin/extract"),
-                             .package = {{7}},
-                             .signer_key = {{9}}}};
+    *m = (struct packagejob_sample){.r = {.name = span_str("extract"),
+                                          .version = span_str("1.2.0"),
+                                          .subsystem = span_str("exec"),
+                                          .entry = span_str("bin/extract"),
+                                          .package = {{7}},
+                                          .signer_key = {{9}}}};
     add_parameter(m, "table");
     add_parameter(m, "day");
     add_code(m, 0, PACKAGE_SUCCEEDED);
@@ -45,7 +45,7 @@ static void make(struct made *m)
     add_code(m, 4, PACKAGE_SUCCEEDED);
 }
 
-static void end(struct made *m)
+static void end(struct packagejob_sample *m)
 {
     buf_free(&m->parameters);
     buf_free(&m->codes);
@@ -55,7 +55,7 @@ static void end(struct made *m)
 static void the_job_of_a_package_has_one_step_with_the_calls_parameters(void **state)
 {
     (void)state;
-    struct made m;
+    struct packagejob_sample m;
     struct error err = {0};
     struct buf out = {0};
     struct d_job job;
@@ -87,7 +87,7 @@ static void the_job_of_a_package_has_one_step_with_the_calls_parameters(void **s
 static void two_servers_make_the_same_bytes_whoever_signed_the_package(void **state)
 {
     (void)state;
-    struct made a, b;
+    struct packagejob_sample a, b;
     struct buf x = {0}, y = {0};
     make(&a);
     make(&b);
@@ -109,7 +109,7 @@ static void two_servers_make_the_same_bytes_whoever_signed_the_package(void **st
 static void a_malformed_parameter_gives_no_job(void **state)
 {
     (void)state;
-    struct made m;
+    struct packagejob_sample m;
     struct error err = {0};
     struct buf out = {0};
     make(&m);

@@ -2,7 +2,8 @@
  *
  * A row: X(type, field, most). Types and their meaning are in wire.h; `most` is a number of
  * limits.h: the greatest value of a u64, the bytes of a str, bin or map, the entries of strs and
- * bins. Kinds are numbers that never change meaning; fields are only appended. Families:
+ * bins. Kinds are numbers that never change meaning; fields are only appended, and one
+ * of type added_ may be missing. Families:
  *   m_ messages of a session (PROTOCOL.md)   d_ signed documents   r_ records of the broker's
  *   journal   s_ spool
  * entries
@@ -22,31 +23,32 @@
 /* ======== The head of a frame: [0, session, number, ack]; messages follow one after the other. */
 
 /* session: chosen by the client at random with HELLO. number: 1, 2, ... for frames with messages; a
- * frame without messages repeats the last number sent, so that a lost tail is noticed. ack: the
- * last number received in order. */
+   frame without messages repeats the last number sent, so that a lost tail is noticed. ack: the last
+   number received in order. */
 #define H_FRAME(X) X(u64, session, ANY) X(u64, number, ANY) X(u64, ack, ANY)
 
 /* ======== Sessions ======== */
 
-/* first message of every session. `spool`, `boot`, `incarnation` are a worker's; others send
-   zeros */
+/* First message of every session. `spool`, `boot`, `incarnation` and `slots` are a worker's;
+   others send zeros. certificate: the sender's; empty for a one-time key, or if the broker has it.
+   revocations: the number of the list that the sender has; 0: none. */
 #define M_HELLO(X) \
     X(u64, major, 255) X(u64, minor, 255) X(str, software, LIMIT_SHORT) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(id, incarnation, 0) X(id, spool, 0) X(id, boot, 0) \
     X(u64, slots, LIMIT_SLOTS) X(u64, revocations, ANY)
-/* answer: the session is open. certificate: the broker's. yours: a newer certificate of the
-   principal's own key than the one that HELLO brought; to be used from now on. Empty: there is
-   none */
+/* The session is open. certificate: the broker's. yours: a newer certificate of the sender's own
+   key than the one in HELLO, to be used from now on; empty: there is none. */
 #define M_WELCOME(X) \
     X(u64, minor, 255) X(str, cluster, LIMIT_NAME) X(str, broker, LIMIT_NAME) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(u64, epoch, ANY) X(u64, lease_ms, ANY) \
     X(u64, lost_after_ms, ANY) X(i64, now, 0) X(u64, revocations, ANY) \
     X(bin, yours, LIMIT_CERTIFICATE)
-/* the session is not opened, or is closed now; do not come back before retry_ms */
+/* The session is not opened, or ends now; do not come back before retry_ms. */
 #define M_REFUSED(X) X(u64, code, 9999) X(str, text, LIMIT_TEXT) X(u64, retry_ms, ANY)
-/* frame of a session that the receiver does not know, or with a gap: say HELLO again */
+/* A frame of a session that the receiver does not know, or after a gap, or malformed: say HELLO
+   again. */
 #define M_RESET(X) X(str, reason, LIMIT_SHORT)
-/* stamp: the sender's own CLOCK_BOOTTIME, returned untouched */
+/* stamp: the sender's own clock, returned untouched. */
 #define M_PING(X) X(u64, stamp, ANY)
 #define M_PONG(X) X(u64, stamp, ANY)
 #define M_BYE(X) X(str, reason, LIMIT_SHORT)
@@ -59,21 +61,21 @@
 
 /* ======== Calls ======== */
 
-/* which job versions are there? address: a server's or a pool's name, or "all" */
+/* Asks which versions of a job there are. address: a server, a pool or `all`. */
 #define M_RESOLVE(X) X(u64, req, ANY) X(str, job, LIMIT_JOB) X(str, address, LIMIT_ADDRESS)
-/* versions: d_version each, newest deployment first; servers: all in the address */
+/* versions: a version each, newest deployment first. servers: all in the address. */
 #define M_RESOLVED(X) X(u64, req, ANY) X(bins, versions, LIMIT_JOBS) X(strs, servers, LIMIT_SERVERS)
-/* call: d_signed of a d_call; follow: 0 no, 1 its end, 2 its states too */
+/* call: a signed call. follow: 0 nothing, 1 its end, 2 its states too. */
 #define M_CALL(X) X(u64, req, ANY) X(bin, call, LIMIT_CALL) X(u64, follow, 2)
-/* durable now. duplicate: the key was known, with the same body: this is that run */
+/* The call is on disk. duplicate: the key was known, with the same body; this is that run. */
 #define M_ACCEPTED(X) X(u64, req, ANY) X(id, run, 0) X(flag, duplicate, 0)
-/* ask again for what a new session has not got */
+/* Asks again for what a new session has not heard. */
 #define M_FOLLOW(X) X(u64, req, ANY) X(id, run, 0) X(u64, level, 2)
-/* the latest state; states in between may have been left out */
+/* The latest state; those in between may have been left out. */
 #define M_RUN_STATE(X) \
     X(id, run, 0) X(u64, state, 15) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
     X(u64, percent, 100) X(str, text, LIMIT_TEXT) X(i64, at, 0)
-/* durable. outcome: d_outcome */
+/* On disk. outcome: an outcome. */
 #define M_RUN_ENDED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
     X(bin, outcome, LIMIT_OUTCOME)
@@ -82,33 +84,33 @@
 
 /* ======== Parents ======== */
 
-/* body: d_signed of a d_parent. Answer: ACCEPTED */
+/* parent: a signed parent. drive: take its lease, too. */
 #define M_PARENT_BEGIN(X) X(u64, req, ANY) X(bin, parent, LIMIT_CALL) X(flag, drive, 0)
-/* the plan's bytes, before its BEGIN, in chunks by hash. Answer: DONE with the next offset */
+/* The plan's bytes in pieces, by their hash, before PARENT_BEGIN. */
 #define M_PARENT_PLAN(X) \
     X(u64, req, ANY) X(hash, plan, 0) X(u64, offset, LIMIT_PLAN) X(u64, size, LIMIT_PLAN) \
     X(bin, data, LIMIT_CHUNK)
-/* by its driver, with the epoch of its lease. report: JSON */
+/* By its driver, with the epoch of its lease. report: JSON. */
 #define M_PARENT_END(X) \
     X(u64, req, ANY) X(id, parent, 0) X(u64, epoch, ANY) X(u64, status, 15) \
     X(str, report, LIMIT_CALL)
-/* take the lease; answer DRIVING, or ERROR held by another */
+/* Takes the lease of a parent that nobody drives. */
 #define M_PARENT_DRIVE(X) X(u64, req, ANY) X(id, parent, 0)
 #define M_DRIVING(X) \
     X(u64, req, ANY) X(id, parent, 0) X(u64, epoch, ANY) X(flag, resumed, 0)
 
 /* ======== Broker and worker ======== */
 
-/* what this server can run now; whole, whenever it changes. jobs: d_attested_job; packages:
-   d_attested_package; needs: d_need */
+/* What this server can run now: whole, and again whenever it changes. jobs: an attested_job each;
+   packages: an attested_package; needs: a need. */
 #define M_ATTEST(X) \
     X(u64, slots, LIMIT_SLOTS) X(bins, jobs, LIMIT_JOBS) X(bins, packages, LIMIT_JOBS) \
     X(bins, needs, LIMIT_NEEDS) X(map, facts, LIMIT_OUTPUTS)
-/* after WELCOME, before HAVE_END: one for each attempt that this spool knows and that is not
-   RECORDED. state: a RUN_ state: HANDED_OVER (waits), RUNNING, ENDED (its RESULT follows) */
+/* After WELCOME, before HAVE_END: one for each attempt that this spool knows and that is not
+   RECORDED. state: handed_over (it waits), running, or ended (its RESULT follows). */
 #define M_HAVE(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, state, 15)
 #define M_HAVE_END(X) X(u64, count, ANY)
-/* call, certificate: the caller's bytes as received */
+/* call, certificate: the caller's bytes as received. */
 #define M_EXECUTE(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, call, LIMIT_CALL) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(hash, job_hash, 0) X(u64, on_lost, 15) \
@@ -118,60 +120,60 @@
 #define M_PROGRESS(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
 #define M_RESULT(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME)
-/* durable: the spool may forget it */
+/* On disk: the spool may forget it. */
 #define M_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 #define M_STOP(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(flag, force, 0) X(str, reason, LIMIT_TEXT)
-/* give it back if no step of it has started */
+/* Give it back if none of its steps has started. */
 #define M_RECALL(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 #define M_RETURNED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, reason, LIMIT_TEXT)
-/* stream: 1 stdout, 2 stderr. offset: of this step's stream, cut bytes included */
+/* stream: 1 stdout, 2 stderr. offset: in this step's stream, cut bytes included. */
 #define M_LOG_DATA(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-    X(u64, turn, LIMIT_TRIES) X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) \
+    X(u64, try_no, LIMIT_TRIES) X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) \
     X(bin, data, LIMIT_LOG_CHUNK) X(u64, cut, ANY)
-/* credit for logs: bytes of LOG_DATA taken so far in this session */
+/* Credit for logs: bytes of LOG_DATA taken so far in this session. */
 #define M_LOG_ACK(X) X(u64, bytes, ANY)
-/* packages this server is to have: d_deployed each; whole, at WELCOME and whenever it changes */
+/* The packages that this server is to have, a deployed each: whole, after WELCOME and whenever it
+   changes. */
 #define M_DESIRED(X) X(u64, generation, ANY) X(bins, packages, LIMIT_JOBS)
-/* d_signed of a d_revocations; on every session when newer */
+/* list: signed revocations; in every session when newer. */
 #define M_REVOKED(X) X(bin, list, LIMIT_FRAME)
 
 /* ======== Seeing ======== */
 
-/* what: runs, run, history, servers, explain, packages, certificates, parents, whoami, stats,
-   store; after: the cursor of the page before. Answer: ROWS */
+/* what: runs, run, find, history, servers, explain, packages, certificates, parents, whoami, stats
+   or store. after: the cursor that the page before named. */
 #define M_QUERY(X) \
     X(u64, req, ANY) X(str, what, LIMIT_NAME) X(map, where, LIMIT_OUTPUTS) \
     X(str, after, LIMIT_SHORT) X(u64, limit, LIMIT_ROWS)
-/* rows: JSON objects */
+/* rows: JSON objects. next: the cursor of the next page; empty: this is the last. */
 #define M_ROWS(X) X(u64, req, ANY) X(strs, rows, LIMIT_ROWS) X(str, next, LIMIT_SHORT)
-/* verb, target, arguments: see "Requests and answers". Answer: DONE */
+/* verb, target, arguments: see "Requests and answers". */
 #define M_OPERATE(X) \
     X(u64, req, ANY) X(str, verb, LIMIT_NAME) X(str, target, LIMIT_SHORT) \
     X(map, arguments, LIMIT_OUTPUTS) X(str, reason, LIMIT_TEXT)
-/* events after `after` that match (empty: all); at most `credit` bytes until CREDIT. Answer:
-   EVENTS */
+/* Events after `after` that match (empty: all); at most `credit` bytes until CREDIT. */
 #define M_SUBSCRIBE(X) \
     X(u64, req, ANY) X(u64, after, ANY) X(i64, since, 0) X(map, where, LIMIT_OUTPUTS) \
     X(u64, credit, ANY)
-/* every event in (from, to] that matches and may be seen. events: JSON objects */
+/* Every event in (from, to] that matches and may be seen. events: JSON objects. */
 #define M_EVENTS(X) \
     X(u64, req, ANY) X(u64, from, ANY) X(u64, to, ANY) X(strs, events, LIMIT_EVENTS) \
     X(flag, live, 0)
-/* bytes taken in all so far */
+/* Bytes taken in all so far. */
 #define M_CREDIT(X) X(u64, req, ANY) X(u64, bytes, ANY)
 #define M_UNSUBSCRIBE(X) X(u64, req, ANY)
-/* follow: go on until the run has ended. Answer: LOG ... with `end` on the last */
+/* follow: go on until the run has ended. */
 #define M_LOGS(X) \
     X(u64, req, ANY) X(id, run, 0) X(str, step, LIMIT_NAME) X(u64, after, ANY) X(flag, follow, 0)
-/* LOG_DATA each */
+/* chunks: a LOG_DATA each. end: this is the last. */
 #define M_LOG(X) \
     X(u64, req, ANY) X(bins, chunks, LIMIT_EVENTS) X(u64, next, ANY) X(flag, end, 0)
 
 /* ======== Packages, certificates ======== */
 
-/* into the depot, in order; resumable. Answer: DONE, text: the offset that is there */
+/* Into the depot, in order; resumable. DONE's text is the offset that is there. */
 #define M_PUT(X) \
     X(u64, req, ANY) X(hash, package, 0) X(u64, offset, ANY) X(u64, size, ANY) \
     X(bin, data, LIMIT_CHUNK)
@@ -183,14 +185,14 @@
 #define M_CHUNK(X) \
     X(u64, req, ANY) X(hash, package, 0) X(u64, offset, ANY) X(u64, size, ANY) \
     X(bin, data, LIMIT_CHUNK) X(bin, signature, LIMIT_SIGNATURE)
-/* d_signed of a d_deployment. Answer: DONE */
+/* deployment: a signed deployment. */
 #define M_DEPLOY(X) X(u64, req, ANY) X(bin, deployment, LIMIT_CERTIFICATE)
-/* the only message of a one-time key */
+/* The only request of a one-time key. certificate: a signed certificate. */
 #define M_ENROL(X) X(u64, req, ANY) X(bin, certificate, LIMIT_CERTIFICATE)
-/* ask; answer CERTIFICATES */
+/* serial: 0 for the newest. */
 #define M_CERTIFICATE(X) X(u64, req, ANY) X(str, name, LIMIT_NAME) X(u64, serial, ANY)
 #define M_CERTIFICATES(X) X(u64, req, ANY) X(bins, certificates, LIMIT_ROWS)
-/* an administrator hands in a certificate */
+/* An administrator hands in a signed certificate. */
 #define M_PUBLISH(X) X(u64, req, ANY) X(bin, certificate, LIMIT_CERTIFICATE)
 #define M_REVOKE(X) X(u64, req, ANY) X(bin, list, LIMIT_FRAME)
 
@@ -223,74 +225,76 @@
  * signature is over the root of a Merkle tree: leaf = BLAKE2b-256(0x00 body), node =
  * BLAKE2b-256(0x01 left right); proof: the siblings from the leaf up, index: the leaf's place (bit
  * i tells the side at height i). A single call has an empty proof: its root is its leaf. */
-/* serial: of the signer's certificate; 0 and an empty name: signed by `key` itself */
+/* signer, serial: of the signer's certificate; empty and 0: signed by `key` itself. */
 #define D_SIGNED(X) \
     X(str, signer, LIMIT_NAME) X(u64, serial, ANY) X(hash, key, 0) X(bin, body, LIMIT_FRAME) \
     X(bins, proof, LIMIT_PROOF) X(u64, index, ANY) X(bin, signature, 64)
-/* kind "certificate". Signed by an administrator's key, or, with an invitation, by its one-time
-   key */
+/* Kind "certificate": signed by an administrator or, with an invitation, by its one-time key. */
 #define D_CERTIFICATE(X) \
     X(str, cluster, LIMIT_NAME) X(str, name, LIMIT_NAME) X(str, role, LIMIT_NAME) \
     X(u64, serial, ANY) X(hash, sign_key, 0) X(hash, transport_key, 0) X(hash, seal_key, 0) \
     X(strs, pools, LIMIT_POOLS) X(strs, grants, LIMIT_GRANTS) X(i64, not_before, 0) \
     X(i64, not_after, 0) X(bin, invitation, LIMIT_CERTIFICATE)
-/* kind "invitation", signed by an administrator: who holds one_time_key may become this */
+/* Kind "invitation", signed by an administrator: the holder of one_time_key may become this. */
 #define D_INVITATION(X) \
     X(str, cluster, LIMIT_NAME) X(hash, one_time_key, 0) X(str, name, LIMIT_NAME) \
     X(str, role, LIMIT_NAME) X(u64, serial, ANY) X(strs, pools, LIMIT_POOLS) \
     X(strs, grants, LIMIT_GRANTS) X(i64, expires, 0) X(i64, certificate_not_after, 0)
-/* what `lbctl invite` prints, base64url behind "longboat-join:" */
+/* What `lbctl invite` prints, base64url after "longboat-join:". */
 #define D_TOKEN(X) \
     X(str, cluster, LIMIT_NAME) X(strs, addresses, 16) X(hash, broker_key, 0) \
     X(bins, administrators, 16) X(hash, one_time_seed, 0) X(bin, invitation, LIMIT_CERTIFICATE)
-/* kind "revocations", signed by an administrator; number grows by one; serials: 8 bytes each,
-   big endian, ascending */
+/* Kind "revocations", signed by an administrator. number: grows by one. serials: 8 bytes each, big
+   endian, ascending. */
 #define D_REVOCATIONS(X) \
     X(str, cluster, LIMIT_NAME) X(u64, number, ANY) X(i64, issued_at, 0) \
     X(bin, serials, LIMIT_REVOKED * 8)
-/* kind "call". pin_latest: job_hash is zero and whatever the server has runs. plan: its parent's
-   name */
+/* Kind "call". pin_latest: job_hash is zero, and what the server has is run. plan: its parent's
+   name. item: for people, the values of a for_each, joined by commas. */
 #define D_CALL(X) \
     X(str, cluster, LIMIT_NAME) X(str, caller, LIMIT_NAME) X(str, key, LIMIT_KEY) \
     X(str, job, LIMIT_JOB) X(hash, job_hash, 0) X(flag, pin_latest, 0) \
     X(str, address, LIMIT_ADDRESS) X(map, parameters, LIMIT_PARAMETERS) X(u64, on_lost, 15) \
     X(u64, lost_after_ms, ANY) X(u64, start_within_ms, ANY) X(u64, timeout_ms, ANY) \
     X(u64, priority, 9) X(str, as_of, LIMIT_SHORT) X(i64, issued_at, 0) X(i64, expires, 0) \
-    X(id, parent, 0) X(str, task, LIMIT_NAME) X(u64, index, LIMIT_TASKS) X(u64, turn, LIMIT_TRIES) \
-    X(strs, semaphores, LIMIT_POOLS) X(str, plan, LIMIT_NAME)
-/* kind "parent": the beginning of a parent run. values: its variables. turn: a task's try */
+    X(id, parent, 0) X(str, task, LIMIT_NAME) X(u64, index, LIMIT_TASKS) \
+    X(u64, try_no, LIMIT_TRIES) X(strs, semaphores, LIMIT_POOLS) X(str, plan, LIMIT_NAME) \
+    X(added_str, item, LIMIT_SHORT)
+/* Kind "parent": the beginning of a parent run. values: its variables. parent: the one around it,
+   or zero. */
 #define D_PARENT(X) \
     X(str, cluster, LIMIT_NAME) X(str, caller, LIMIT_NAME) X(str, key, LIMIT_KEY) \
     X(str, name, LIMIT_NAME) X(hash, plan, 0) X(u64, plan_size, LIMIT_PLAN) \
     X(map, values, LIMIT_PARAMETERS) X(str, as_of, LIMIT_SHORT) X(u64, tasks, LIMIT_TASKS) \
     X(i64, issued_at, 0) X(id, parent, 0)
-/* one job version in a RESOLVED */
+/* One version of a job in a RESOLVED. example: a server that has it. */
 #define D_VERSION(X) \
     X(hash, job_hash, 0) X(str, version, LIMIT_SHORT) X(u64, servers, LIMIT_SERVERS) \
     X(str, example, LIMIT_NAME) X(flag, idempotent, 0) X(bin, parameters, LIMIT_MANIFEST)
-/* older: 0 for what is called now; the n-th version before it, kept for calls that were signed
-   for it */
+/* older: 0 for what is called now; n for the n-th version before it, kept for calls that were
+   signed for it. */
 #define D_ATTESTED_JOB(X) \
     X(str, name, LIMIT_JOB) X(hash, job_hash, 0) X(str, version, LIMIT_SHORT) \
     X(u64, concurrency, ANY) X(flag, idempotent, 0) X(bins, packages, LIMIT_STEPS) \
     X(strs, needs, LIMIT_NEEDS) X(bin, parameters, LIMIT_MANIFEST) X(u64, older, 255)
-/* not empty: wanted but not there, and why */
+/* trouble: if not empty, the package is wanted and not there, and this is why. */
 #define D_ATTESTED_PACKAGE(X) \
     X(str, name, LIMIT_NAME) X(str, version, LIMIT_SHORT) X(hash, package, 0) \
     X(str, signer, LIMIT_SHORT) X(u64, size, ANY) X(str, trouble, LIMIT_TEXT)
 #define D_NEED(X) \
     X(str, need, LIMIT_SHORT) X(flag, holds, 0) X(str, trouble, LIMIT_TEXT) X(i64, probed_at, 0)
-/* kind "deployment". remove: take it away */
+/* Kind "deployment". remove: take it away. */
 #define D_DEPLOYMENT(X) \
     X(str, cluster, LIMIT_NAME) X(hash, package, 0) X(str, name, LIMIT_NAME) \
     X(str, version, LIMIT_SHORT) X(str, address, LIMIT_ADDRESS) X(flag, remove, 0) \
     X(i64, issued_at, 0)
 #define D_DEPLOYED(X) X(bin, deployment, LIMIT_CERTIFICATE) X(u64, size, ANY)
-/* kind "job", compiled; its hash (BLAKE2b-256 of the bytes) is the job hash. steps: d_step */
+/* A compiled job; the BLAKE2b-256 of its bytes is the job hash. steps: a step each. */
 #define D_JOB(X) \
     X(str, name, LIMIT_JOB) X(str, version, LIMIT_SHORT) X(u64, concurrency, ANY) \
     X(bins, steps, LIMIT_STEPS)
-/* bindings: d_binding. package: zero for a step without one. exit_codes: "0=succeeded" pairs */
+/* bindings: a binding each. package: zero for a step without one. retry_codes, success_codes: exit
+   codes, a byte each. */
 #define D_STEP(X) \
     X(str, name, LIMIT_NAME) X(flag, always, 0) X(str, subsystem, LIMIT_NAME) \
     X(str, package_name, LIMIT_NAME) X(hash, package, 0) X(bin, run, LIMIT_JOB_BODY) \
@@ -298,20 +302,21 @@
     X(u64, interval_ms, ANY) X(u64, backoff, 100) X(bin, retry_codes, 256) \
     X(bin, success_codes, 256) X(u64, timeout_ms, ANY) X(str, on_success, LIMIT_NAME) \
     X(str, on_failure, LIMIT_NAME) X(u64, output_cap, ANY)
-/* from: 0 literal value, 1 call parameter, 2 as_of, 3 server, 4 output `source` of step `step` */
+/* from: 0 a literal value, 1 a parameter of the call, 2 as_of, 3 the server, 4 output `source` of
+   step `step`. */
 #define D_BINDING(X) \
     X(str, name, LIMIT_NAME) X(u64, from, 4) X(bin, value, LIMIT_PARAMETERS) \
     X(str, step, LIMIT_NAME) X(str, source, LIMIT_NAME)
-/* of an attempt and, when counted, of its run. steps: d_step_outcome in the order they ran */
+/* Of an attempt and, when counted, of its run. steps: a step_outcome each, in the order in which
+   they ran. off: protections that were off. */
 #define D_OUTCOME(X) \
     X(u64, delivery, 15) X(u64, job, 15) X(u64, package, 15) X(u64, status, 15) X(u64, code, 9999) \
     X(str, message, LIMIT_TEXT) X(str, server, LIMIT_NAME) X(str, job_name, LIMIT_JOB) \
     X(hash, job_hash, 0) X(i64, called_at, 0) X(i64, started_at, 0) X(i64, ended_at, 0) \
     X(bins, steps, LIMIT_STEPS * LIMIT_TRIES) X(map, outputs, LIMIT_OUTPUTS) X(strs, off, 32)
-/* action: what its end led to. code: the REFUSAL_ for which it was not started. off: protections
-   that were off */
+/* action: what its end led to. code: why it was not started. off: protections that were off. */
 #define D_STEP_OUTCOME(X) \
-    X(str, name, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) X(u64, action, 15) \
+    X(str, name, LIMIT_NAME) X(u64, try_no, LIMIT_TRIES) X(u64, action, 15) \
     X(str, target, LIMIT_NAME) X(u64, package, 15) X(str, package_name, LIMIT_NAME) \
     X(str, package_version, LIMIT_SHORT) X(hash, package_hash, 0) X(str, message, LIMIT_TEXT) \
     X(map, outputs, LIMIT_OUTPUTS) X(i64, exit_code, 0) X(u64, signal, 255) X(flag, timed_out, 0) \
@@ -319,15 +324,15 @@
     X(u64, user_us, ANY) X(u64, system_us, ANY) X(u64, max_rss_kib, ANY) X(u64, out_bytes, ANY) \
     X(u64, err_bytes, ANY) X(u64, cut_bytes, ANY) X(str, user, LIMIT_SHORT) X(strs, argv, 64) \
     X(strs, off, 32) X(u64, code, 9999)
-/* what the runner needs of an installed package; made by the unpacker from the manifest.
-   parameters, outputs: d_parameter */
+/* What the runner needs of an installed package; made from the manifest. parameters, outputs: a
+   parameter each. */
 #define D_RUNNABLE(X) \
     X(str, name, LIMIT_NAME) X(str, version, LIMIT_SHORT) X(hash, package, 0) \
     X(str, subsystem, LIMIT_NAME) X(str, entry, LIMIT_PATH) X(bins, parameters, LIMIT_VALUES) \
     X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) X(u64, timeout_ms, ANY) \
     X(u64, output_cap, ANY) X(u64, memory, ANY) X(u64, processes, ANY) X(flag, idempotent, 0) \
     X(flag, entry_point, 0) X(hash, signer_key, 0) X(strs, needs, LIMIT_NEEDS)
-/* type: string int float bool date datetime json. fallback: an encoded value; empty: none */
+/* type: string, int, float, bool, date, datetime, json. fallback: an encoded value; empty: none. */
 #define D_PARAMETER(X) \
     X(str, name, LIMIT_NAME) X(str, type, LIMIT_NAME) X(flag, required, 0) X(flag, sensitive, 0) \
     X(bin, fallback, LIMIT_PARAMETERS) X(bins, allowed, LIMIT_VALUES) X(str, pattern, LIMIT_TEXT) \
@@ -422,7 +427,7 @@
 /* worker: this try was asked for */
 #define S_STEPPED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-    X(u64, turn, LIMIT_TRIES) X(i64, at, 0)
+    X(u64, try_no, LIMIT_TRIES) X(i64, at, 0)
 /* worker: it ends as `job` (JOB_CANCELLED, JOB_TIMED_OUT) unless what runs still succeeds.
    force: no always steps */
 #define S_STOPPED(X) \
@@ -437,11 +442,11 @@
 /* keeper, before the child starts. identity, expires: of the call, see runner/seen.h */
 #define S_LAUNCHED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-    X(u64, turn, LIMIT_TRIES) X(i64, at, 0) X(u64, pid, ANY) X(hash, identity, 0) \
+    X(u64, try_no, LIMIT_TRIES) X(i64, at, 0) X(u64, pid, ANY) X(hash, identity, 0) \
     X(i64, expires, 0)
 #define S_OUTPUT(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-    X(u64, turn, LIMIT_TRIES) X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) \
+    X(u64, try_no, LIMIT_TRIES) X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) \
     X(bin, data, LIMIT_LOG_CHUNK) X(u64, cut, ANY)
 #define S_PROGRESS(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
@@ -452,7 +457,7 @@
 #define S_STEP(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, call, LIMIT_CALL) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(bin, job, LIMIT_JOB_BODY) X(str, step, LIMIT_NAME) \
-    X(u64, turn, LIMIT_TRIES) X(bins, outputs, LIMIT_STEPS) X(u64, on_lost, 15) \
+    X(u64, try_no, LIMIT_TRIES) X(bins, outputs, LIMIT_STEPS) X(u64, on_lost, 15) \
     X(i64, deadline, 0) X(flag, local, 0) X(u64, lost_after_ms, ANY)
 #define S_OUTPUTS(X) X(str, step, LIMIT_NAME) X(map, outputs, LIMIT_OUTPUTS)
 /* end the tree of this attempt's step */
@@ -465,10 +470,10 @@
 #define S_INSTALLED(X) X(hash, package, 0) X(u64, code, 9999) X(str, text, LIMIT_TEXT)
 /* first on a runner's socket, both ways */
 #define S_ATTACH(X) X(u64, version, 255) X(id, spool, 0) X(u64, slots, LIMIT_SLOTS)
-/* keeper -> runner -> worker: what it holds; state 0: nothing, 1 waits, 2 runs, 3 gone */
+/* keeper -> runner -> worker: what it holds; state: enum kept_state, kept.h */
 #define S_KEPT(X) \
     X(u64, slot, LIMIT_SLOTS) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) \
-    X(str, step, LIMIT_NAME) X(u64, turn, LIMIT_TRIES) X(u64, state, 15) X(hash, identity, 0) \
+    X(str, step, LIMIT_NAME) X(u64, try_no, LIMIT_TRIES) X(u64, state, 15) X(hash, identity, 0) \
     X(i64, expires, 0)
 /* all keepers have been heard */
 #define S_KEPT_END(X) X(u64, count, ANY)
@@ -476,7 +481,7 @@
    D_RUNNABLE */
 #define S_LAUNCH(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-    X(u64, turn, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
+    X(u64, try_no, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
     X(u64, lost_after_ms, ANY) X(i64, deadline, 0) X(u64, timeout_ms, ANY) X(u64, output_cap, ANY) \
     X(str, as_of, LIMIT_SHORT) X(str, server, LIMIT_NAME) X(str, task, LIMIT_NAME) \
     X(str, job, LIMIT_JOB) X(str, subsystem, LIMIT_NAME) X(bin, text, LIMIT_JOB_BODY) \

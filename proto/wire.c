@@ -75,14 +75,31 @@ static void pack_field(msgpack_packer *pk, struct buf *out, const struct wire_fi
     }
 }
 
+/* How many fields are written: appended ones that are empty at the end are left out, so that what
+ * does not use them has the bytes, and the digest, that it has always had. */
+static unsigned written_fields(const struct wire_schema *s, const struct wire_field *f,
+                               const uint8_t *msg)
+{
+    unsigned n = s->count;
+    while (n > s->required) {
+        struct span value; /* what is appended is of type str */
+        memcpy(&value, msg + f[n - 1].offset, sizeof value);
+        if (value.n)
+            break;
+        n--;
+    }
+    return n;
+}
+
 void wire_encode(const struct wire_schema *s, const void *msg, struct buf *out)
 {
     msgpack_packer pk;
     const struct wire_field *f = s->fields();
+    const unsigned count = written_fields(s, f, msg);
     pack_init(&pk, out);
-    msgpack_pack_array(&pk, s->count + 1);
+    msgpack_pack_array(&pk, count + 1);
     msgpack_pack_uint64(&pk, s->kind);
-    for (unsigned i = 0; i < s->count; i++)
+    for (unsigned i = 0; i < count; i++)
         pack_field(&pk, out, &f[i], (const uint8_t *)msg + f[i].offset);
 }
 
@@ -211,9 +228,9 @@ static int read_head(const struct wire_schema *s, struct span *in, bool newer, u
     if (kind.type != ITEM_UINT || kind.u != s->kind)
         return error_set(err, -EPROTO, "%s: the message is of another kind", s->name);
     *ret_fields = it.u - 1;
-    if (*ret_fields < s->count)
+    if (*ret_fields < s->required)
         return error_set(err, -EPROTO, "%s: %llu fields are missing", s->name,
-                         (unsigned long long)(s->count - *ret_fields));
+                         (unsigned long long)(s->required - *ret_fields));
     if (*ret_fields > s->count && !newer)
         return error_set(err, -EPROTO, "%s: %llu fields too many", s->name,
                          (unsigned long long)(*ret_fields - s->count));

@@ -10,9 +10,9 @@
  * judged before anything is read; every byte accounted for. Decoding copies nothing: spans point
  * into the bytes given, which must outlive the struct.
  *
- * Versions: fields are only ever appended. A reader of an older minor version is told so (`newer`)
- * and then skips, after checking their form, fields it does not know; otherwise leftover fields are
- * an error.
+ * Versions: fields are only ever appended. A reader takes what is older than an appended field, and
+ * finds it empty. A reader of an older minor version is told so (`newer`) and then skips, after
+ * checking their form, fields it does not know; otherwise leftover fields are an error.
  *
  * Pure: no I/O, no clock. Used by lbrunner as root: nothing here parses with a library. */
 #ifndef LB_PROTO_WIRE_H
@@ -42,7 +42,8 @@ enum wire_type {
     WIRE_bins, /* struct wire_list of at most `most` byte strings */
     /* struct wire_list of at most LIMIT_VALUES pairs name -> value, at most `most` bytes in all;
        names are unique and at most LIMIT_NAME bytes, values nest at most LIMIT_DEPTH deep */
-    WIRE_map
+    WIRE_map,
+    WIRE_added_str = WIRE_str /* a str that later versions appended: see `required` below */
 };
 
 /* A list or map as encoded: its items one after the other, without the header. */
@@ -61,6 +62,7 @@ typedef struct hash wire_c_hash;
 typedef struct wire_list wire_c_strs;
 typedef struct wire_list wire_c_bins;
 typedef struct wire_list wire_c_map;
+typedef struct span wire_c_added_str;
 
 struct wire_field {
     const char *name;
@@ -74,6 +76,9 @@ struct wire_schema {
     uint64_t kind;
     const struct wire_field *(*fields)(void); /* `count` of them, in the order of the array */
     unsigned count;
+    /* Fields that must be there. What was appended later is left out where it is empty, and reads as
+       empty where it is missing, as in records and documents that are older than it. */
+    unsigned required;
     size_t size; /* of the C struct */
 };
 

@@ -37,7 +37,7 @@ static const char *take_bytes(struct span *in, uint64_t n, struct span *ret)
     return NULL;
 }
 
-bool utf8_valid(struct span s)
+bool wire_utf8_valid(struct span s)
 {
     size_t i = 0;
     while (i < s.n) {
@@ -71,7 +71,7 @@ static const char *text_item(struct span *in, uint64_t n, struct item *ret)
     if (why)
         return why;
     ret->type = ITEM_STR;
-    return utf8_valid(ret->bytes) ? NULL : "not valid UTF-8 without NUL";
+    return wire_utf8_valid(ret->bytes) ? NULL : "not valid UTF-8 without NUL";
 }
 
 static const char *counted_item(struct span *in, enum item_type type, uint64_t n, struct item *ret)

@@ -41,6 +41,6 @@ const char *item_skip(struct span *in, unsigned depth);
 /* As item_skip, for a value: map keys must be unique strings of at most LIMIT_NAME bytes. */
 const char *item_skip_value(struct span *in, unsigned depth);
 
-bool utf8_valid(struct span s); /* and without NUL */
+bool wire_utf8_valid(struct span s); /* and without NUL */
 
 #endif

@@ -41,7 +41,7 @@ void ended_encode(const struct ending *e, struct buf *out);
 
 /* A step that was never started: `code` and the sentence say why. cancelled: it was waiting.
    Appends an S_ENDED. */
-void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t turn,
+void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t try_no,
                    enum refusal code, bool cancelled, const char *sentence, int64_t now,
                    struct buf *out);
 

@@ -8,21 +8,22 @@
 
 #include "common/mem.h"
 #include "common/spoolfile.h"
+#include "proto/kept.h"
 
-/* A keeper runs one step at a time, so an end ends the newest. */
-struct search {
-    const struct s_kept *step; /* NULL: what is open is wanted */
+/* A keeper runs one step at a time, so an S_ENDED is of the newest. */
+struct launched_search {
+    const struct s_kept *step; /* the one sought; NULL: whatever is open */
     bool seen;
     struct buf open; /* the newest S_LAUNCHED; empty: it has ended */
 };
 
 static bool is_step(const struct s_launched *l, const struct s_kept *k)
 {
-    return id_eq(l->run, k->run) && l->attempt == k->attempt && l->turn == k->turn &&
+    return id_eq(l->run, k->run) && l->attempt == k->attempt && l->try_no == k->try_no &&
            span_eq(l->step, k->step);
 }
 
-static void take_entry(struct search *s, struct span entry)
+static void take_entry(struct launched_search *s, struct span entry)
 {
     struct s_launched l;
     struct s_ended e;
@@ -39,13 +40,13 @@ static void take_entry(struct search *s, struct span entry)
                wire_decode(&s_ended_schema, entry, true, &e, NULL) == 0 &&
                wire_decode(&d_step_outcome_schema, e.outcome, true, &o, NULL) == 0 &&
                wire_decode(&s_launched_schema, buf_span(&s->open), true, &l, NULL) == 0) {
-        struct s_kept k = {.run = e.run, .attempt = e.attempt, .turn = o.turn, .step = o.name};
+        struct s_kept k = {.run = e.run, .attempt = e.attempt, .try_no = o.try_no, .step = o.name};
         if (is_step(&l, &k))
             buf_clear(&s->open);
     }
 }
 
-static void take_file(struct search *s, const char *path)
+static void take_file(struct launched_search *s, const char *path)
 {
     struct spoolfile_reader *r = NULL;
     struct span entry;
@@ -62,9 +63,9 @@ static int is_log(const struct dirent *e)
     return strncmp(e->d_name, "keeper-", 7) == 0 && n > 4 && strcmp(e->d_name + n - 4, ".log") == 0;
 }
 
-/* An end in another file than its beginning never happens (report_roll), so each file is looked at
-   alone. */
-static void take_slot(const char *folder, unsigned slot, struct search *s, launched_fn *fn,
+/* A step never ends in another file than the one in which it started (report_roll), so each file is
+ * read by itself. */
+static void take_slot(const char *folder, unsigned slot, struct launched_search *s, launched_fn *fn,
                       void *self)
 {
     struct dirent **names = NULL;
@@ -83,8 +84,8 @@ static void take_slot(const char *folder, unsigned slot, struct search *s, launc
                                    .run = l.run,
                                    .attempt = l.attempt,
                                    .step = l.step,
-                                   .turn = l.turn,
-                                   .state = 2,
+                                   .try_no = l.try_no,
+                                   .state = KEPT_RUNS,
                                    .identity = l.identity,
                                    .expires = l.expires};
                 fn(self, &k);
@@ -98,7 +99,7 @@ static void take_slot(const char *folder, unsigned slot, struct search *s, launc
 
 bool launched_find(const char *spool_folder, unsigned slot, const struct s_kept *step)
 {
-    struct search s = {.step = step};
+    struct launched_search s = {.step = step};
     take_slot(spool_folder, slot, &s, NULL, NULL);
     buf_free(&s.open);
     return s.seen;
@@ -106,7 +107,7 @@ bool launched_find(const char *spool_folder, unsigned slot, const struct s_kept 
 
 void launched_open(const char *spool_folder, unsigned slot, launched_fn *fn, void *self)
 {
-    struct search s = {0};
+    struct launched_search s = {0};
     take_slot(spool_folder, slot, &s, fn, self);
     buf_free(&s.open);
 }

@@ -15,13 +15,13 @@ struct seen_call {
     struct id run;
     uint64_t attempt;
     int64_t begun, expires;
-    struct hash *turns; /* of step and turn */
+    struct hash *tries; /* of step and number of the try */
     unsigned n;
     UT_hash_handle hh;
 };
 
 struct seen {
-    struct seen_call *calls; /* in the order in which they came */
+    struct seen_call *calls; /* in order of arrival */
 };
 
 struct seen *seen_new(void)
@@ -32,7 +32,7 @@ struct seen *seen_new(void)
 static void drop(struct seen *s, struct seen_call *c)
 {
     HASH_DEL(s->calls, c);
-    mem_free(&c->turns);
+    mem_free(&c->tries);
     mem_free(&c);
 }
 
@@ -51,22 +51,22 @@ size_t seen_count(const struct seen *s)
     return HASH_COUNT(s->calls);
 }
 
-void call_identity(struct span caller, struct span key, struct hash *ret)
+void seen_identity(struct span caller, struct span key, struct hash *ret)
 {
     struct buf b = {0};
     buf_add(&b, caller.p, caller.n);
     buf_add(&b, "", 1); /* names have no NUL */
     buf_add(&b, key.p, key.n);
-    hash_bytes(buf_span(&b), ret);
+    envelope_hash(buf_span(&b), ret);
     buf_free(&b);
 }
 
-static void turn_digest(struct span step, uint64_t turn, struct hash *ret)
+static void try_digest(struct span step, uint64_t try_no, struct hash *ret)
 {
     struct buf b = {0};
-    buf_printf(&b, "%llu ", (unsigned long long)turn);
+    buf_printf(&b, "%llu ", (unsigned long long)try_no);
     buf_add(&b, step.p, step.n);
-    hash_bytes(buf_span(&b), ret);
+    envelope_hash(buf_span(&b), ret);
     buf_free(&b);
 }
 
@@ -80,14 +80,14 @@ static struct seen_call *find(const struct seen *s, const struct hash *identity)
 static bool has_turn(const struct seen_call *c, const struct seen_step *step)
 {
     struct hash h;
-    turn_digest(step->step, step->turn, &h);
+    try_digest(step->step, step->try_no, &h);
     for (unsigned i = 0; i < c->n; i++)
-        if (hash_eq(&c->turns[i], &h))
+        if (hash_eq(&c->tries[i], &h))
             return true;
     return false;
 }
 
-/* Makes room: calls that have expired are refused for that already. */
+/* Makes room: expired calls are refused anyway. */
 static void sweep(struct seen *s, int64_t now)
 {
     struct seen_call *c, *next;
@@ -107,28 +107,29 @@ enum seen_answer seen_ask(struct seen *s, const struct seen_step *step, int64_t 
         if (seen_count(s) < SEEN_MAX)
             return SEEN_NEW;
         error_set(err, -ENOSPC,
-                  "%d calls that have not expired are remembered; no other is taken until one has",
+                  "the table of calls is full: %d have not expired; no new call is accepted until "
+                  "one has",
                   (int)SEEN_MAX);
         return SEEN_FULL;
     }
     char run[ID_TEXT];
     if (!id_eq(c->run, step->run)) {
-        error_set(err, -EALREADY, "this call was run here before, as run %s",
+        error_set(err, -EALREADY, "this call has already run here, as run %s",
                   id_format(c->run, run));
         return SEEN_REPLAYED;
     }
     if (step->attempt < c->attempt) {
-        error_set(err, -EALREADY, "attempt %llu was run here; attempt %llu is older",
+        error_set(err, -EALREADY, "attempt %llu has already run here; attempt %llu is older",
                   (unsigned long long)c->attempt, (unsigned long long)step->attempt);
         return SEEN_REPLAYED;
     }
     if (step->attempt > c->attempt) {
         if (step->may_repeat)
             return SEEN_NEW;
-        error_set(
-            err, -EALREADY,
-            "attempt %llu was run here, and its caller does not allow another (on_lost: fail)",
-            (unsigned long long)c->attempt);
+        error_set(err, -EALREADY,
+                  "attempt %llu has already run here, and the caller does not allow another "
+                  "(on_lost: fail)",
+                  (unsigned long long)c->attempt);
         return SEEN_REPLAYED;
     }
     if (has_turn(c, step))
@@ -154,8 +155,8 @@ void seen_add(struct seen *s, const struct seen_step *step, int64_t now)
     }
     c->run = step->run;
     c->expires = step->expires;
-    c->turns = mem_realloc(c->turns, c->n + 1, sizeof *c->turns);
-    turn_digest(step->step, step->turn, &c->turns[c->n++]);
+    c->tries = mem_realloc(c->tries, c->n + 1, sizeof *c->tries);
+    try_digest(step->step, step->try_no, &c->tries[c->n++]);
 }
 
 void seen_forget(struct seen *s, const struct seen_step *step)
@@ -164,10 +165,10 @@ void seen_forget(struct seen *s, const struct seen_step *step)
     struct hash h;
     if (!c || c->attempt != step->attempt || !id_eq(c->run, step->run))
         return;
-    turn_digest(step->step, step->turn, &h);
+    try_digest(step->step, step->try_no, &h);
     for (unsigned i = 0; i < c->n; i++)
-        if (hash_eq(&c->turns[i], &h)) {
-            c->turns[i] = c->turns[--c->n];
+        if (hash_eq(&c->tries[i], &h)) {
+            c->tries[i] = c->tries[--c->n];
             break;
         }
     if (c->n == 0)
@@ -180,7 +181,7 @@ void seen_launched(struct seen *s, const struct s_launched *l)
                              .run = l->run,
                              .attempt = l->attempt,
                              .step = l->step,
-                             .turn = l->turn,
+                             .try_no = l->try_no,
                              .expires = l->expires};
     if (!hash_is_zero(&l->identity))
         seen_add(s, &step, l->at);

@@ -1,12 +1,49 @@
 #!/usr/bin/python3
-"""Writes the field tables of proto/PROTOCOL.md from proto/schema.h and proto/messages.h, between its markers.
+"""Writes the field tables of proto/PROTOCOL.md from proto/schema.h and proto/messages.h, between
+its markers.
 
-usage: tools/protocol_tables.py [--check]     --check: change nothing, exit 1 if the tables are not what they should be
+usage: tools/protocol_tables.py [--check]     --check: change nothing, exit 1 if they are stale
 """
+import glob
 import os
 import re
 import sys
+import textwrap
 
+# Limits that a client meets and that stand where they are enforced, not in limits.h.
+ELSEWHERE = {"sessions": "PEERS", "sessions_of_a_key": "PEERS_OF_A_KEY",
+             "subscriptions": "FEED_READERS", "subscriptions_of_a_session": "FEED_PER_PEER",
+             "log_readers": "LOGS_READERS", "query_page": "QUERY_PAGE_BYTES",
+             "log_page": "LOGS_PAGE", "uploads": "UPLOADS", "batch": "BATCH_MAX"}
+# What a client keeps to, and what becomes of one that does not: names of limits.h or ELSEWHERE.
+# A number in braces is given in full, {KIB} in KiB or MiB, {S} in seconds.
+KEPT = [
+    ("frame, head included", "{LIMIT_FRAME:KIB}", "the connection is cut"),
+    ("messages packed into one frame; a longer message travels alone", "{LIMIT_PACK:KIB}", "none"),
+    ("sent and not acknowledged", "{LIMIT_WINDOW:KIB} in {LIMIT_WINDOW_FRAMES} frames",
+     "none; a broker's own window is the same, so acknowledge"),
+    ("unsent answers that wait because you do not acknowledge", "{LIMIT_SESSION_QUEUE:KIB}",
+     "the session is dropped without a word"),
+    ("sessions of one principal", "{sessions_of_a_key}", "REFUSED `busy`"),
+    ("sessions of all", "{sessions}", "REFUSED `busy`"),
+    ("silence", "{LEASE_MS:S}", "the session is over"),
+    ("from connecting to the end of the handshake", "{HANDSHAKE_MS:S}", "the connection is cut"),
+    ("subscriptions of one session", "{subscriptions_of_a_session}", "ERROR `busy`"),
+    ("subscriptions of all", "{subscriptions}", "ERROR `busy`"),
+    ("LOGS being served, of all", "{log_readers}", "ERROR `busy`"),
+    ("uploads (PUT, PARENT_PLAN) at a time, of all", "{uploads}",
+     "the oldest begins again at offset 0"),
+    ("rows of a page", "{LIMIT_ROWS} and {query_page:KIB}", "the page ends; go on with `next`"),
+    ("events of an EVENTS, LOG_DATA of a LOG", "{LIMIT_EVENTS}, {log_page:KIB} of output",
+     "the next message goes on"),
+    ("a signed call", "{LIMIT_CALL:KIB}", "REFUSED, the message is too large"),
+    ("parameters of a call", "{LIMIT_VALUES} and {LIMIT_PARAMETERS:KIB}", "ERROR `malformed`"),
+    ("a call's key", "{LIMIT_KEY} bytes", "ERROR `malformed`"),
+    ("calls of a batch with one signature", "{batch}", "none; a proof has at most {LIMIT_PROOF} hashes"),
+    ("a signed certificate", "{LIMIT_CERTIFICATE:KIB}", "ERROR or REFUSED"),
+    ("a piece of a package or plan", "{LIMIT_CHUNK:KIB}", "REFUSED, the message is too large"),
+    ("a plan", "{LIMIT_PLAN:KIB}, {LIMIT_TASKS} tasks", "REFUSED, the message is too large"),
+]
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -16,9 +53,10 @@ def unwrap(text):
 
 
 def rows(text):
-    """Every `#define P_NAME(X) X(type, field, most) ...` with the comment above it, which says why."""
+    """Every `#define P_NAME(X) X(type, field, most) ...` with the comment above it."""
     joined = unwrap(text)
-    for m in re.finditer(r"^(?:/\*((?:[^*]|\*(?!/))*)\*/\n)?#define ([MDRSH])_([A-Z_]+)\(X\)(.*)$", joined, re.M):
+    form = r"^(?:/\*((?:[^*]|\*(?!/))*)\*/\n)?#define ([MDRSH])_([A-Z_]+)\(X\)(.*)$"
+    for m in re.finditer(form, joined, re.M):
         why, family, name, body = m.groups()
         fields = re.findall(r"X\((\w+), (\w+), ([^()]*(?:\([^()]*\))?[^()]*)\)", body)
         yield family, name, " ".join((why or "").split()), fields
@@ -36,9 +74,24 @@ def kinds(text):
 
 def limits(text):
     values = {}
-    for name, expression in re.findall(r"\b(LIMIT_[A-Z_]+) = ([^,/\n]+)", text):
+    plain = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+    for name, expression in re.findall(r"\b((?:LIMIT_)?[A-Z_]+) =\s*([^,}]+)", plain):
         values[name] = eval(expression.strip(), {}, values)  # numbers and shifts of our own header
     return values
+
+
+def constant(name):
+    """The value of an enumerator of net/, trust/ or broker/, whether or not its name ends with what
+    bounds are called."""
+    for path in sorted(glob.glob(os.path.join(TOP, "net", "*.[ch]"))
+                       + glob.glob(os.path.join(TOP, "trust", "*.h"))
+                       + glob.glob(os.path.join(TOP, "broker", "**", "*.[ch]"), recursive=True)):
+        with open(path, encoding="utf-8") as f:
+            m = re.search(r"\b%s(?:_MOST|_MAX)?\s*=\s*([\d <*+]+)[,\s/}]" % name, f.read())
+        if m:
+            return eval(m.group(1))
+    raise SystemExit(
+        f"tools/protocol_tables.py: nothing below net/, trust/ or broker/ is called {name}")
 
 
 def most(text, values):
@@ -46,6 +99,18 @@ def most(text, values):
     if text in ("ANY", "0"):
         return ""
     return str(eval(text, {}, values))
+
+
+def fill(parts):
+    """Lines of at most 100 columns; a line is broken between parts only."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + len(part) + 5 > 100:
+            lines[-1] += " ·"
+            lines.append(part)
+        else:
+            lines[-1] += " · " + part
+    return lines
 
 
 def table(family, schema, known, values):
@@ -57,23 +122,51 @@ def table(family, schema, known, values):
         low, number, sender = known[fam, name]
         title = name if family == "M" else low
         head = f"**{title}** `{number}`" + (f" ({senders[sender]})" if sender else "")
-        out.append(head + (f": {why}" if why else ""))
-        out.append("")
-        out.append(" · ".join(f"`{field}` {kind}" + (f" ≤ {m}" if (m := most(limit, values)) else "")
-                              for kind, field, limit in fields) + "\n")
+        out += textwrap.wrap(head + (f": {why}" if why else ""), 100, break_long_words=False,
+                             break_on_hyphens=False) + [""]
+        parts = [f"`{field}` {kind.removeprefix('added_')}"
+                 + (f" ≤ {m}" if (m := most(limit, values)) else "")
+                 + (" (may be missing)" if kind.startswith("added_") else "")
+                 for kind, field, limit in fields]
+        out += fill(parts) + [""]
     return "\n".join(out)
 
 
+def codes(text):
+    """[{code, word, remedy, about}] of REFUSALS in messages.h."""
+    found = re.findall(r'X\([A-Z_]+, (\d+), ([A-Z_]+), "(\w+)",\s*"([^"]+)"\)', unwrap(text))
+    return [{"code": int(n), "word": w, "remedy": r.lower(), "about": t} for n, r, w, t in found]
+
+
 def refusals(text):
-    found = re.findall(r'X\(([A-Z_]+), (\d+), "(\w+)",\s*"([^"]+)"\)', unwrap(text))
-    return "| code | word | meaning |\n|---|---|---|\n" + "\n".join(f"| {n} | {w} | {t} |" for _, n, w, t in found) + "\n"
+    rows = [f"| {c['code']} | {c['word']} | {c['about']} | {c['remedy'].replace('_', ' ')} |"
+            for c in codes(text)]
+    head = "| code | word | meaning | what to do |\n|---|---|---|---|\n"
+    return head + "\n".join(rows) + "\n"
+
+
+def kept(values):
+    """The table of KEPT, its numbers from the C sources."""
+    def number(m):
+        name, unit = m.group(1), m.group(3)
+        v = values[name] if name in values else constant(ELSEWHERE[name])
+        if unit == "S":
+            return f"{v // 1000} s"
+        if unit == "KIB":
+            return f"{v >> 20} MiB" if v % (1 << 20) == 0 else f"{v >> 10} KiB"
+        return f"{v:,}"
+    rows = ["| what | at most | beyond it |", "|---|---|---|"]
+    for row in KEPT:
+        rows.append("| " + " | ".join(re.sub(r"\{(\w+)(:(\w+))?\}", number, c) for c in row) + " |")
+    return "\n".join(rows) + "\n"
 
 
 def main():
     read = lambda name: open(os.path.join(TOP, "proto", name)).read()
     schema, known, values = read("schema.h"), kinds(read("schema.h")), limits(read("limits.h"))
-    parts = {"messages": table("M", schema, known, values), "documents": table("D", schema, known, values),
-             "refusals": refusals(read("messages.h"))}
+    parts = {"messages": table("M", schema, known, values),
+             "documents": table("D", schema, known, values),
+             "limits": kept(values), "refusals": refusals(read("messages.h"))}
     path = os.path.join(TOP, "proto", "PROTOCOL.md")
     old = new = open(path).read()
     for name, text in parts.items():
@@ -81,7 +174,7 @@ def main():
                      lambda m: m.group(1) + text + m.group(2), new, flags=re.S)
     if "--check" in sys.argv:
         if old != new:
-            print("proto/PROTOCOL.md: its tables are not those of schema.h; run tools/protocol_tables.py")
+            print("proto/PROTOCOL.md: stale tables; run tools/protocol_tables.py")
         return int(old != new)
     open(path, "w").write(new)
     return 0

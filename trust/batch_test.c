@@ -4,16 +4,16 @@
 
 enum { MANY = 40 };
 
-struct batch {
+struct batch_sample {
     struct buf bodies[MANY], outs[MANY];
     struct span spans[MANY];
     size_t n;
 };
 
-static void batch_make(struct batch *b, size_t n)
+static void batch_make(struct batch_sample *b, size_t n)
 {
     struct key k = key_of('a');
-    *b = (struct batch){.n = n};
+    *b = (struct batch_sample){.n = n};
     for (size_t i = 0; i < n; i++) {
         buf_printf(&b->bodies[i], "call number %zu", i);
         b->spans[i] = buf_span(&b->bodies[i]);
@@ -21,7 +21,7 @@ static void batch_make(struct batch *b, size_t n)
     assert_int_equal(batch_sign(&k, "anna", 7, b->spans, n, b->outs, NULL), 0);
 }
 
-static void batch_end(struct batch *b)
+static void batch_end(struct batch_sample *b)
 {
     for (size_t i = 0; i < b->n; i++) {
         buf_free(&b->bodies[i]);
@@ -34,7 +34,7 @@ static void each_call_of_a_batch_can_be_verified_alone(void **state)
     (void)state;
     struct key k = key_of('a');
     for (size_t n = 1; n <= MANY; n++) {
-        struct batch b;
+        struct batch_sample b;
         batch_make(&b, n);
         for (size_t i = 0; i < n; i++) {
             struct d_signed s;
@@ -52,7 +52,7 @@ static void each_call_of_a_batch_can_be_verified_alone(void **state)
 static void the_root_is_made_as_the_documents_say(void **state)
 {
     (void)state;
-    struct batch b;
+    struct batch_sample b;
     uint8_t leaf[2][32], node[65] = {1}, text[32 + 16] = "longboat/call/1";
     batch_make(&b, 2);
     for (int i = 0; i < 2; i++) {
@@ -73,7 +73,7 @@ static void the_root_is_made_as_the_documents_say(void **state)
 static void a_single_call_has_an_empty_proof(void **state)
 {
     (void)state;
-    struct batch b;
+    struct batch_sample b;
     struct d_signed s;
     batch_make(&b, 1);
     assert_int_equal(d_signed_decode(buf_span(&b.outs[0]), &s, NULL), 0);
@@ -86,7 +86,7 @@ static void a_batch_costs_its_receiver_one_signature_check(void **state)
     (void)state;
     struct key k = key_of('a');
     struct verified_roots roots = {0};
-    struct batch b;
+    struct batch_sample b;
     struct d_signed s;
     batch_make(&b, MANY);
     for (size_t i = 0; i < MANY; i++)
@@ -101,7 +101,7 @@ static void a_batch_costs_its_receiver_one_signature_check(void **state)
 static void every_flipped_byte_is_refused(struct verified_roots *roots)
 {
     struct key k = key_of('a');
-    struct batch b;
+    struct batch_sample b;
     struct d_signed s;
     batch_make(&b, 5);
     struct span whole = buf_span(&b.outs[3]);
@@ -143,7 +143,7 @@ static void a_root_verified_for_one_key_is_not_for_another(void **state)
     (void)state;
     struct key a = key_of('a'), other = key_of('b');
     struct verified_roots roots = {0};
-    struct batch b;
+    struct batch_sample b;
     struct d_signed s;
     struct buf forged = {0};
     batch_make(&b, 1);
@@ -160,7 +160,7 @@ static void a_node_does_not_pass_for_a_call(void **state)
 {
     (void)state;
     struct key k = key_of('a');
-    struct batch b;
+    struct batch_sample b;
     struct d_signed s, out;
     struct buf forged = {0};
     uint8_t node[64];
@@ -187,7 +187,7 @@ static void a_place_outside_the_batch_is_refused(void **state)
 {
     (void)state;
     struct key k = key_of('a');
-    struct batch b;
+    struct batch_sample b;
     batch_make(&b, 4);
     struct d_signed s, out;
     assert_int_equal(d_signed_decode(buf_span(&b.outs[1]), &s, NULL), 0);
@@ -208,7 +208,7 @@ static void a_hash_of_another_length_in_a_proof_is_refused(void **state)
 {
     (void)state;
     struct key k = key_of('a');
-    struct batch b;
+    struct batch_sample b;
     struct d_signed s, out;
     struct buf items = {0}, forged = {0};
     struct error err = {0};

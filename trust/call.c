@@ -20,13 +20,13 @@ static int check_form(const struct d_call *c, enum refusal *ret_code, struct err
     if (c->key.n == 0)
         return refuse(ret_code, REFUSAL_MALFORMED, err,
                       "a call has no key: it could not be told from another one");
-    if (!job_name_is_good(c->job))
+    if (!names_job_is_good(c->job))
         return refuse(
             ret_code, REFUSAL_MALFORMED, err,
             "call '" SPAN_FMT "': '" SPAN_FMT
             "' is no good name of a job: small letters, digits, '_' and '-', a letter first",
             SPAN_ARG(c->key), SPAN_ARG(c->job));
-    if (!address_is_good(c->address))
+    if (!names_address_is_good(c->address))
         return refuse(ret_code, REFUSAL_MALFORMED, err,
                       "call '" SPAN_FMT "': '" SPAN_FMT
                       "' is no good address: the name of a server or pool, or 'all'",
@@ -34,6 +34,11 @@ static int check_form(const struct d_call *c, enum refusal *ret_code, struct err
     if (c->pin_latest != hash_is_zero(&c->job_hash))
         return refuse(ret_code, REFUSAL_MALFORMED, err,
                       "call '" SPAN_FMT "' must have either the hash of its job or `pin: latest`",
+                      SPAN_ARG(c->key));
+    if (!names_as_of_is_good(c->as_of))
+        return refuse(ret_code, REFUSAL_MALFORMED, err,
+                      "call '" SPAN_FMT "': its as_of is neither a day, as 2026-11-21, nor a time "
+                      "with its offset, as 2026-11-21T09:13:55Z",
                       SPAN_ARG(c->key));
     if (c->expires <= 0)
         return refuse(ret_code, REFUSAL_MALFORMED, err,
@@ -54,11 +59,10 @@ static int check_lengths(const struct d_call *c, struct error *err)
                          LIMIT_PARAMETERS);
     if (c->priority > 9)
         return error_set(err, -EINVAL, "priority %llu is above 9", (unsigned long long)c->priority);
-    if (c->as_of.n > LIMIT_SHORT || c->task.n > LIMIT_NAME || c->index > LIMIT_TASKS ||
-        c->turn > LIMIT_TRIES || c->semaphores.count > LIMIT_POOLS || c->on_lost > 15)
-        return error_set(
-            err, -EINVAL,
-            "a call's as_of, task, index, try, semaphores or on_lost is beyond its limit");
+    if (c->task.n > LIMIT_NAME || c->index > LIMIT_TASKS || c->try_no > LIMIT_TRIES ||
+        c->semaphores.count > LIMIT_POOLS || c->on_lost > 15)
+        return error_set(err, -EINVAL,
+                         "a call's task, index, try, semaphores or on_lost is beyond its limit");
     return 0;
 }
 
@@ -93,7 +97,7 @@ int call_sign(const struct d_call *call, const struct key *key, const char *sign
 
 void call_digest(struct span body, struct hash *ret)
 {
-    hash_bytes(body, ret);
+    envelope_hash(body, ret);
 }
 
 static int check_caller(const struct d_call *c, const struct certificate *caller,

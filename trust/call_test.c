@@ -15,18 +15,19 @@ static struct d_call good_call(void)
                            .expires = NOW + HOUR};
 }
 
-struct place {
+struct call_place {
     struct certificate anna;
     struct call_scope scope;
 };
 
-static struct place place_begin(void)
+static struct call_place place_begin(void)
 {
     struct certificate_order o = order_of_anna();
-    return (struct place){.anna = certificate_of(&o), .scope = {.cluster = "test", .now = NOW}};
+    return (struct call_place){.anna = certificate_of(&o),
+                               .scope = {.cluster = "test", .now = NOW}};
 }
 
-static enum refusal judge(const struct place *p, struct span bytes, struct error *err)
+static enum refusal judge(const struct call_place *p, struct span bytes, struct error *err)
 {
     struct d_call c = {.priority = 4711};
     struct hash digest = {{9}};
@@ -42,8 +43,8 @@ static enum refusal judge(const struct place *p, struct span bytes, struct error
 }
 
 /* Signs whatever the struct says, good or not, as anna's key, and judges it. */
-static void expect_raw(const struct place *p, const struct d_call *c, char key, const char *signer,
-                       uint64_t serial, enum refusal code, const char *why)
+static void expect_raw(const struct call_place *p, const struct d_call *c, char key,
+                       const char *signer, uint64_t serial, enum refusal code, const char *why)
 {
     struct key k = key_of(key);
     struct buf body = {0}, out = {0};
@@ -63,7 +64,7 @@ static void expect_raw(const struct place *p, const struct d_call *c, char key, 
 static void a_signed_call_is_verified_and_read(void **state)
 {
     (void)state;
-    struct place p = place_begin();
+    struct call_place p = place_begin();
     struct key k = key_of('a');
     struct d_call c = good_call(), got;
     struct hash digest, expected;
@@ -72,7 +73,7 @@ static void a_signed_call_is_verified_and_read(void **state)
     assert_int_equal(call_verify(buf_span(&out), &p.anna, &p.scope, &got, &digest, NULL, NULL), 0);
     assert_true(span_eq_str(got.job, "nightly-load"));
     assert_int_equal(call_encode(&c, &body, NULL), 0);
-    hash_bytes(buf_span(&body), &expected);
+    envelope_hash(buf_span(&body), &expected);
     assert_true(hash_eq(&digest, &expected));
     buf_free(&out);
     buf_free(&body);
@@ -82,7 +83,7 @@ static void a_signed_call_is_verified_and_read(void **state)
 static void calls_signed_together_are_verified_alone(void **state)
 {
     (void)state;
-    struct place p = place_begin();
+    struct call_place p = place_begin();
     struct verified_roots roots = {0};
     struct key k = key_of('a');
     struct d_call c = good_call(), got;
@@ -110,7 +111,7 @@ static void calls_signed_together_are_verified_alone(void **state)
 static void no_byte_of_a_call_can_be_altered(void **state)
 {
     (void)state;
-    struct place p = place_begin();
+    struct call_place p = place_begin();
     struct verified_roots roots = {0};
     struct key k = key_of('a');
     struct d_call c = good_call();
@@ -137,7 +138,7 @@ static void no_byte_of_a_call_can_be_altered(void **state)
 static void each_wrong_field_has_its_own_refusal(void **state)
 {
     (void)state;
-    struct place p = place_begin();
+    struct call_place p = place_begin();
 #define BROKEN(code, why, ...) \
     do { \
         struct d_call c = good_call(); \
@@ -183,7 +184,7 @@ static void each_wrong_field_has_its_own_refusal(void **state)
 static void a_body_that_is_no_call_is_malformed(void **state)
 {
     (void)state;
-    struct place p = place_begin();
+    struct call_place p = place_begin();
     struct key k = key_of('a');
     struct buf out = {0};
     struct error err = {0};
@@ -197,7 +198,7 @@ static void a_body_that_is_no_call_is_malformed(void **state)
 static void a_call_beyond_the_limit_is_not_read(void **state)
 {
     (void)state;
-    struct place p = place_begin();
+    struct call_place p = place_begin();
     struct error err = {0};
     uint8_t *large = mem_zalloc(LIMIT_CALL + 1, 1);
     assert_int_equal(judge(&p, span_of(large, LIMIT_CALL + 1), &err), REFUSAL_TOO_LARGE);
@@ -231,8 +232,10 @@ static void what_would_be_refused_is_not_signed(void **state)
     BROKEN("key of 201 bytes", c.key = span_of(large, LIMIT_KEY + 1));
     BROKEN("parameters", c.parameters = wire_list_from(&items, 1));
     BROKEN("priority 10", c.priority = 10);
-    BROKEN("beyond its limit", c.turn = LIMIT_TRIES + 1);
-    BROKEN("beyond its limit", c.as_of = span_of(large, LIMIT_SHORT + 1));
+    BROKEN("beyond its limit", c.try_no = LIMIT_TRIES + 1);
+    BROKEN("as_of", c.as_of = span_str("yesterday"));
+    BROKEN("as_of", c.as_of = span_of(large, LIMIT_SHORT + 1));
+    BROKEN("beyond its limit", c.task = span_of(large, LIMIT_NAME + 1));
     buf_clear(&items);
     value_add_str(&items, span_str("p"));
     value_add_str(&items, span_of(large, LIMIT_PARAMETERS - 16));
@@ -248,7 +251,7 @@ static void what_would_be_refused_is_not_signed(void **state)
 static void the_largest_call_that_can_be_signed_is_taken(void **state)
 {
     (void)state;
-    struct place p = place_begin();
+    struct call_place p = place_begin();
     struct key k = key_of('a');
     struct buf out = {0}, items = {0};
     struct d_call c = good_call();

@@ -8,7 +8,7 @@
 #include "trust/batch.h"
 #include "trust/sign.h"
 
-void hash_bytes(struct span bytes, struct hash *ret)
+void envelope_hash(struct span bytes, struct hash *ret)
 {
     crypto_generichash(ret->b, sizeof ret->b, bytes.p, bytes.n, NULL, 0);
 }

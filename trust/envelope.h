@@ -25,7 +25,7 @@
 #define ENVELOPE_REVOCATIONS "revocations"
 
 /* BLAKE2b-256 of the bytes. */
-void hash_bytes(struct span bytes, struct hash *ret);
+void envelope_hash(struct span bytes, struct hash *ret);
 
 /* Appends a d_signed to *out. `signer` "" and serial 0: the key speaks for itself. -EMSGSIZE: the
  * body does not fit into a message; -EINVAL: the signer's name is too long. */

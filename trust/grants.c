@@ -80,7 +80,7 @@ int grant_parse(struct span text, struct grant *ret, struct error *err)
             "grant '" SPAN_FMT
             "' has no good pattern: 1 to %d small letters, digits, '_', '-', ':' or '*'",
             SPAN_ARG(shown), LIMIT_JOB);
-    if (!span_eq_str(address, "*") && !address_is_good(address))
+    if (!span_eq_str(address, "*") && !names_address_is_good(address))
         return error_set(err, -EINVAL,
                          "grant '" SPAN_FMT
                          "' has no good address: the name of a server or pool, 'all' or '*'",
@@ -98,7 +98,7 @@ char *grant_format(const struct grant *g, char out[GRANT_TEXT])
 }
 
 /* On a mismatch the last star takes one character more: no recursion. */
-bool glob_matches(const char *pattern, struct span text)
+bool grants_glob_matches(const char *pattern, struct span text)
 {
     const char *star = NULL;
     size_t at = 0, star_at = 0;
@@ -143,7 +143,7 @@ bool grant_covers(const struct certificate *who, enum verb verb, const char *job
         return true;
     for (size_t i = 0; i < who->n_grants; i++) {
         const struct grant *g = &who->grants[i];
-        if (g->verb == verb && glob_matches(g->pattern, span_str(job)) &&
+        if (g->verb == verb && grants_glob_matches(g->pattern, span_str(job)) &&
             address_is_covered(g->address, address, pools, n_pools))
             return true;
     }

@@ -40,9 +40,9 @@ enum { GRANT_TEXT = 16 + LIMIT_JOB + LIMIT_ADDRESS + 3 };
    good one. */
 int grant_parse(struct span text, struct grant *ret, struct error *err);
 char *grant_format(const struct grant *g, char out[GRANT_TEXT]);
-bool glob_matches(const char *pattern,
-                  /* only `*` is special; time grows with the product of lengths */
-                  struct span text);
+bool grants_glob_matches(const char *pattern,
+                         /* only `*` is special; time grows with the product of lengths */
+                         struct span text);
 
 struct certificate;
 

@@ -42,7 +42,7 @@ static void digest_of(struct span data, uint8_t out[MINISIGN_DIGEST])
     minisign_hash_end(&h, out);
 }
 
-struct pair {
+struct minisign_pair {
     struct minisign_public p;
     struct minisign_secret s;
 };
@@ -69,7 +69,7 @@ static int judge(struct span signature, const struct minisign_public *p, const c
 static void what_was_signed_is_verified(void **state)
 {
     (void)state;
-    struct pair k;
+    struct minisign_pair k;
     struct minisign_signature sig;
     minisign_make(&k.p, &k.s);
     struct buf b = sign(&k.s, "data", "extract 1.2.0");
@@ -101,7 +101,7 @@ static void data_may_come_in_pieces(void **state)
 static void another_builders_signature_is_refused(void **state)
 {
     (void)state;
-    struct pair k, other;
+    struct minisign_pair k, other;
     struct error err = {0};
     minisign_make(&k.p, &k.s);
     minisign_make(&other.p, &other.s);
@@ -118,7 +118,7 @@ static void another_builders_signature_is_refused(void **state)
 static void no_byte_of_a_signature_can_be_altered(void **state)
 {
     (void)state;
-    struct pair k;
+    struct minisign_pair k;
     minisign_make(&k.p, &k.s);
     struct buf b = sign(&k.s, "data", "extract 1.2.0");
     size_t words = strlen("untrusted comment: "),
@@ -141,7 +141,7 @@ static void what_is_no_signature_file_is_refused(void **state)
 {
     (void)state;
     struct minisign_signature sig = {.comment = "as it was"};
-    struct pair k;
+    struct minisign_pair k;
     struct error err = {0};
     minisign_make(&k.p, &k.s);
     struct buf b = sign(&k.s, "data", "c"), more = buf_dup(buf_span(&b));
@@ -179,7 +179,7 @@ static void what_is_no_signature_file_is_refused(void **state)
 static void a_trusted_comment_is_one_line(void **state)
 {
     (void)state;
-    struct pair k;
+    struct minisign_pair k;
     char large[MINISIGN_COMMENT + 1];
     minisign_make(&k.p, &k.s);
     memset(large, 'c', sizeof large);
@@ -203,7 +203,7 @@ static void a_trusted_comment_is_one_line(void **state)
 static void public_keys_are_read_with_and_without_their_comment(void **state)
 {
     (void)state;
-    struct pair k;
+    struct minisign_pair k;
     struct minisign_public back;
     struct buf text = {0}, line = {0};
     minisign_make(&k.p, &k.s);
@@ -251,7 +251,7 @@ static void a_keys_number_is_read_as_minisign_prints_it(void **state)
 static void a_secret_key_is_kept_in_a_file(void **state)
 {
     const char *path = testing_path(state, "builder.key");
-    struct pair k;
+    struct minisign_pair k;
     struct minisign_secret back;
     struct error err = {0};
     minisign_make(&k.p, &k.s);
@@ -273,7 +273,7 @@ static void a_secret_key_is_kept_in_a_file(void **state)
 static void a_damaged_secret_key_is_refused(void **state)
 {
     (void)state;
-    struct pair k, other;
+    struct minisign_pair k, other;
     struct minisign_secret back;
     struct buf text = {0};
     struct error err = {0};
@@ -325,7 +325,7 @@ static struct buf encrypted_key(const struct minisign_secret *s, const char *pas
 static void an_encrypted_secret_key_needs_its_password(void **state)
 {
     (void)state;
-    struct pair k;
+    struct minisign_pair k;
     struct minisign_secret back = {.number = "asitwas"};
     struct error err = {0};
     minisign_make(&k.p, &k.s);
@@ -353,7 +353,7 @@ static void minisign_accepts_our_signatures(void **state)
 {
     if (minisign_is_missing())
         return skip();
-    struct pair k;
+    struct minisign_pair k;
     struct buf text = {0};
     minisign_make(&k.p, &k.s);
     minisign_public_format(&k.p, &text);
@@ -375,7 +375,7 @@ static void minisign_signs_with_our_secret_keys(void **state)
 {
     if (minisign_is_missing())
         return skip();
-    struct pair k;
+    struct minisign_pair k;
     minisign_make(&k.p, &k.s);
     assert_int_equal(minisign_secret_create(testing_path(state, "our.key"), &k.s, NULL), 0);
     put(state, "data", span_str("data"));
@@ -426,7 +426,7 @@ static void minisign_and_we_agree_on_altered_signatures(void **state)
 {
     if (minisign_is_missing())
         return skip();
-    struct pair k;
+    struct minisign_pair k;
     struct buf text = {0};
     minisign_make(&k.p, &k.s);
     minisign_public_format(&k.p, &text);

@@ -1,6 +1,9 @@
 /* names.c - see names.h. */
 #include "trust/names.h"
 
+#include <string.h>
+
+#include "common/clock.h"
 #include "common/name.h"
 #include "proto/limits.h"
 
@@ -11,16 +14,24 @@ bool name_is_good(struct span name)
     return name_is_name(name) && !span_eq_str(name, "all");
 }
 
-bool address_is_good(struct span address)
+bool names_address_is_good(struct span address)
 {
     return name_is_name(address);
 }
 
-bool job_name_is_good(struct span job)
+bool names_job_is_good(struct span job)
 {
     static const char package[] = "package:";
     const size_t n = sizeof package - 1;
     if (job.n > n && span_eq_str(span_of(job.p, n), package))
         job = span_of(job.p + n, job.n - n);
     return name_is_name(job);
+}
+
+bool names_as_of_is_good(struct span as_of)
+{
+    char text[40];
+    int64_t ms;
+    return as_of.n == 0 || (span_copy_str(as_of, text, sizeof text) && !strchr(text, ' ') &&
+                            clock_parse(text, &ms, NULL) == 0);
 }

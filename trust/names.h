@@ -7,8 +7,11 @@
 
 #include "common/buf.h"
 
-bool name_is_good(struct span name);       /* 1 to LIMIT_NAME bytes, not "all" */
-bool address_is_good(struct span address); /* a name or "all" */
-bool job_name_is_good(struct span job);    /* a name, or "package:" and a name */
+bool name_is_good(struct span name);             /* 1 to LIMIT_NAME bytes, not "all" */
+bool names_address_is_good(struct span address); /* a name or "all" */
+bool names_job_is_good(struct span job);         /* a name, or "package:" and a name */
+
+/* The `as_of` of a call or parent: empty, a day ("2026-11-21"), or RFC 3339 with its offset. */
+bool names_as_of_is_good(struct span as_of);
 
 #endif

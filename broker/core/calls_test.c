@@ -122,6 +122,9 @@ static void bad_calls_are_refused_with_a_sentence(void **state)
         BAD(MALFORMED, "invalid address", d.address = span_str("")),
         BAD(MALFORMED, "on_lost", d.on_lost = 9),
         BAD(MALFORMED, "neither a job hash", d.job_hash = world_hash(0)),
+        BAD(MALFORMED, "as_of", d.as_of = span_str("yesterday")),
+        BAD(MALFORMED, "as_of", d.as_of = span_str("2026-11-21T09:13:55")),
+        BAD(MALFORMED, "never expires", d.expires = 0),
         BAD(BAD_ARGUMENT, "no semaphores", d.semaphores = wire_list_from(&items, 1)),
         BAD(EXPIRED, "expired 5 s ago", d.expires = WORLD_WALL - 5000),
     };

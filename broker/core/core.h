@@ -11,8 +11,9 @@
  * leave only after the store has committed that lsn. Effects for one peer leave in the order in
  * which they were emitted.
  *
- * The core does not judge rights: the shell does, before the core sees a message. The core refuses
- * what only it can know: unknown runs, conflicts, wrong states, limits, overload. */
+ * The core does not judge rights: the shell does (broker/dispatch.h), before the core sees a
+ * message. The core refuses what only it can know: unknown runs, conflicts, wrong states, limits,
+ * overload. */
 #ifndef LB_BROKER_CORE_CORE_H
 #define LB_BROKER_CORE_CORE_H
 

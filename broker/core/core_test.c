@@ -30,11 +30,12 @@ static void malformed_messages_of_every_kind_close_the_session(void **state)
 {
     struct core_world *w = *state;
     const struct wire_schema *s;
-    for (unsigned i = 0; (s = schema_at(i)); i++) {
+    for (unsigned i = 0; (s = messages_schema_at(i)); i++) {
         struct buf good = {0};
         enum sender from = 0;
         struct m_refused r;
-        if (s->kind == 0 || s->kind >= 100 || !schema_of_kind(s->kind, &from) || from == SENDER_B)
+        if (s->kind == 0 || s->kind >= 100 || !messages_schema_of_kind(s->kind, &from) ||
+            from == SENDER_B)
             continue;
         void *zero = mem_zalloc(1, s->size);
         wire_encode(s, zero, &good);

@@ -32,7 +32,7 @@ static void part_end(struct sum *s)
 {
     struct hash h;
     unsigned carry = 0;
-    hash_bytes(buf_span(&s->part), &h);
+    envelope_hash(buf_span(&s->part), &h);
     for (unsigned i = 0; i < sizeof h.b; i++) {
         carry += s->ret->b[i] + h.b[i];
         s->ret->b[i] = (uint8_t)carry;

@@ -10,7 +10,7 @@ static const char *const KEYS[] = {"server", "job", "parent", "run", "status", "
 static bool text_matches(struct span pattern, const char *text)
 {
     char glob[LIMIT_SHORT + 1];
-    return span_copy_str(pattern, glob, sizeof glob) && glob_matches(glob, span_str(text));
+    return span_copy_str(pattern, glob, sizeof glob) && grants_glob_matches(glob, span_str(text));
 }
 
 static bool one_matches(struct span key, struct span value, const struct feed_event *e)

@@ -14,7 +14,7 @@ struct id feed_run_of(struct span record, uint64_t *ret_kind, bool *ret_begins)
     *ret_begins = false;
     if (wire_peek(record, ret_kind, &size, NULL) < 0)
         return run;
-    const struct wire_schema *s = schema_of_kind(*ret_kind, NULL);
+    const struct wire_schema *s = messages_schema_of_kind(*ret_kind, NULL);
     if (!s || s->count < 2 || s->size > sizeof decoded || s->fields()[1].type != WIRE_id ||
         strcmp(s->fields()[1].name, "run") != 0 || wire_decode(s, record, false, decoded, NULL) < 0)
         return run;

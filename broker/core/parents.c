@@ -9,6 +9,7 @@
 
 #include "broker/core/inside.h"
 #include "trust/call.h"
+#include "trust/names.h"
 
 void parent_free(struct bcore *c, struct parent **p)
 {
@@ -63,8 +64,10 @@ static bool decode(struct bcore *c, struct peer_state *peer, const struct m_pare
                  SPAN_ARG(d->caller), SPAN_ARG(d->cluster), peer->name->s, c->config.cluster);
         return false;
     }
-    if (!d->key.n) {
-        out_fail(c, m->req, REFUSAL_MALFORMED, "parent: its key is empty");
+    if (!d->key.n || !names_as_of_is_good(d->as_of)) {
+        out_fail(c, m->req, REFUSAL_MALFORMED, "parent: %s",
+                 d->key.n ? "its as_of is neither a day nor a time with its offset"
+                          : "its key is empty");
         return false;
     }
     call_digest(s.body, digest);

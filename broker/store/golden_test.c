@@ -282,7 +282,7 @@ static void write_all(const char *folder)
     const struct wire_schema *s;
     assert_int_equal(trust_init(&err), 0);
     assert_int_equal(spoolfile_open_append(in(folder, "spool.log"), 0644, &spool, NULL, &err), 0);
-    for (unsigned i = 0; (s = schema_at(i)); i++) {
+    for (unsigned i = 0; (s = messages_schema_at(i)); i++) {
         buf_clear(&one);
         sample(s, &one);
         buf_printf(&text, "%llu\t%s\t", (unsigned long long)s->kind, s->name);
@@ -353,7 +353,7 @@ static void read_schema(const char *folder)
     for (char *line; (line = strsep(&rest, "\n")) && *line;) {
         const char *kind = strsep(&line, "\t"), *name = strsep(&line, "\t"),
                    *fields = strsep(&line, "\t");
-        const struct wire_schema *s = schema_of_kind(strtoull(kind, NULL, 10), NULL);
+        const struct wire_schema *s = messages_schema_of_kind(strtoull(kind, NULL, 10), NULL);
         unsigned n = count_of(fields);
         struct buf today = {0}, bytes = bytes_of(line);
         if (!s || s->count < n)
@@ -386,7 +386,7 @@ static void read_spool(const char *folder)
         size_t size;
         _Alignas(16) uint8_t msg[1024];
         assert_int_equal(wire_peek(entry, &kind, &size, &err), 0);
-        const struct wire_schema *s = schema_of_kind(kind, NULL);
+        const struct wire_schema *s = messages_schema_of_kind(kind, NULL);
         assert_non_null(s);
         if (wire_decode(s, entry, false, msg, &err) < 0)
             fail_msg("%s", err.text);

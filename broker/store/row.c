@@ -30,7 +30,7 @@ static void step_json(const struct d_step_outcome *s, struct buf *out)
 {
     buf_add_str(out, "{");
     text_of(out, "name", s->name);
-    number_of(out, "try", (int64_t)s->turn);
+    number_of(out, "try", (int64_t)s->try_no);
     text_of(out, "package", s->package_name);
     text_of(out, "version", s->package_version);
     text_of(out, "state", span_str(package_outcome_text(s->package)));
@@ -103,9 +103,10 @@ static void bind_call(sqlite3_stmt *st, const struct r_called *called, const str
     bind_id_or_null(st, 6, &call->parent);
     db_bind_span(st, 7, call->task);
     sqlite3_bind_int64(st, 8, (int64_t)call->index);
-    sqlite3_bind_int64(st, 9, (int64_t)call->turn);
+    sqlite3_bind_int64(st, 9, (int64_t)call->try_no);
     db_bind_span(st, 10, call->job);
     db_bind_span(st, 12, call->address);
+    db_bind_span(st, 26, call->item);
 }
 
 static void bind_outcome(sqlite3_stmt *st, const struct r_ended *ended, const struct d_outcome *o,

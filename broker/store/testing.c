@@ -112,7 +112,7 @@ void testing_ended_at(struct store *s, uint64_t lsn, unsigned n, uint64_t status
 {
     struct buf body = {0}, outcome = {0}, step = {0}, steps = {0};
     struct d_step_outcome so = {.name = span_str("say \"hi\""),
-                                .turn = 1,
+                                .try_no = 1,
                                 .package = PACKAGE_FAILED,
                                 .exit_code = 4,
                                 .message = span_str("no such table")};

@@ -1,7 +1,8 @@
 """longboat.py - a client of Longboat in Python, written from proto/PROTOCOL.md alone.
 
-It calls jobs, waits for their outcome and follows events. Needs python3-zmq, python3-msgpack and python3-nacl of the
-distribution. An identity is made with `lbsubmit join`; this module reads its files.
+It calls jobs, waits for their outcome and follows events. Needs python3-zmq, python3-msgpack and
+python3-nacl of the distribution. An identity is made with `lbsubmit join`; this module reads its
+files.
 
     from longboat import Client
     with Client() as lb:
@@ -10,54 +11,33 @@ distribution. An identity is made with `lbsubmit join`; this module reads its fi
         for event in lb.events(since=0):
             print(event["seq"], event["event"])
 
-One thread, one connection. Unanswered requests are said again after a reconnect, so a broker that restarts costs time,
-not work; a call has a key, so saying it twice never makes a second run.
+One thread, one connection. Unanswered requests are said again after a reconnect, so a broker that
+restarts costs time, not work; a call has a key, so saying it twice never makes a second run.
 """
 import datetime
-import hashlib
 import json
 import os
 import random
-import secrets
 import time
 import uuid
 
-import msgpack
 import nacl.signing
 import zmq
 import zmq.utils.z85
 
-MAJOR, MINOR, LEASE, HEARTBEAT = 1, 0, 15.0, 2.0
-WINDOW_BYTES, WINDOW_FRAMES = 512 << 10, 64
-FRAME, HELLO, WELCOME, REFUSED, RESET, PING, PONG, BYE, DONE, ERROR = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
-RESOLVE, RESOLVED, CALL, ACCEPTED, FOLLOW, RUN_STATE, RUN_ENDED, CANCEL = 10, 11, 12, 13, 14, 15, 16, 17
-QUERY, ROWS, SUBSCRIBE, EVENTS, CREDIT, UNSUBSCRIBE = 50, 51, 53, 54, 55, 56
-D_SIGNED, D_CERTIFICATE, D_CALL, D_VERSION, D_OUTCOME, D_STEP_OUTCOME = 100, 101, 105, 107, 116, 117
+from longboat_wire import *  # noqa: F401,F403
+from longboat_wire import (ACCEPTED, BUSY, BYE, CALL, CANCEL, CREDIT, D_CALL, DELIVERY, DONE, ERROR,
+                           EVENTS, FOLLOW,
+                           FRAME, HEARTBEAT, HELLO, JOB, LEASE, MAJOR, MINOR, ON_LOST, PACK,
+                           PACKAGE, PING,
+                           QUERY, REFUSED, RESET, RESOLVE, RESOLVED, ROWS, RUN_ENDED, RUN_STATE,
+                           STATUS, SUBSCRIBE,
+                           UNKNOWN_ADDRESS, UNSUBSCRIBE, WELCOME, ZERO16, ZERO32, LongboatError,
+                           Session,
+                           open_certificate, pack, sign, unpack, verify_certificate)
 
-BUSY = 11  # the code of ERROR that asks to come back after retry_ms
-UNKNOWN_ADDRESS = 15
-DELIVERY = ("called", "refused", "unreachable")
-JOB = ("not_called", "succeeded", "failed", "cancelled", "timed_out", "lost", "unknown")
-PACKAGE = ("not_executed", "succeeded", "failed", "cancelled", "unknown")
-STATUS = ("refused", "unreachable", "cancelled", "timed_out", "lost", "unknown", "failed", "succeeded")
-ON_LOST = ("default", "fail", "rerun", "hold")
-ZERO16, ZERO32 = bytes(16), bytes(32)
-
-
-class LongboatError(Exception):
-    """A refusal by the broker, or something wrong here; `code` is the protocol's number, 0 for our own."""
-
-    def __init__(self, text, code=0):
-        super().__init__(text)
-        self.code = code
-
-
-def pack(*fields):
-    return msgpack.packb(fields, use_bin_type=True)
-
-
-def unpack(data):
-    return msgpack.unpackb(data, raw=False, strict_map_key=True)
+# seconds before the next session: doubled each time, half to one and a half of it by chance
+REST, REST_MAX = 0.5, 30.0
 
 
 def config_folder():
@@ -86,74 +66,22 @@ def read_addresses(path):
     return [a if "://" in a else "tcp://" + a for a in found]
 
 
-def open_certificate(signed):
-    """The body of a certificate whose signature somebody else has verified (ours and the broker's lie in our own files)."""
-    names = ("cluster", "name", "role", "serial", "sign_key", "transport_key", "seal_key", "pools", "grants",
-             "not_before", "not_after", "invitation")
-    envelope = unpack(signed)
-    body = unpack(envelope[4])
-    if envelope[0] != D_SIGNED or body[0] != D_CERTIFICATE:
-        raise LongboatError("not a certificate")
-    return dict(zip(names, body[1:]))
-
-
-def outcome(data):
+def outcome(data, newer=False):
     """A d_outcome as a dictionary with the three layers in words."""
-    v = unpack(data)
+    v = unpack(data, newer)
     steps = []
     for item in v[13]:
-        s = unpack(item)
-        steps.append({"name": s[1], "turn": s[2], "package": PACKAGE[s[5]], "package_name": s[6], "message": s[9],
-                      "outputs": s[10], "exit_code": s[11], "signal": s[12], "timed_out": s[13], "cancelled": s[14],
+        s = unpack(item, newer)
+        steps.append({"name": s[1], "try": s[2], "package": PACKAGE[s[5]], "package_name": s[6],
+                      "message": s[9],
+                      "outputs": s[10], "exit_code": s[11], "signal": s[12], "timed_out": s[13],
+                      "cancelled": s[14],
                       "started_at": s[16], "ended_at": s[17]})
-    return {"delivery": DELIVERY[v[1]], "job": JOB[v[2]], "package": PACKAGE[v[3]], "status": STATUS[v[4]],
-            "code": v[5], "message": v[6], "server": v[7], "job_name": v[8], "started_at": v[11], "ended_at": v[12],
+    return {"delivery": DELIVERY[v[1]], "job": JOB[v[2]], "package": PACKAGE[v[3]],
+            "status": STATUS[v[4]],
+            "code": v[5], "message": v[6], "server": v[7], "job_name": v[8], "started_at": v[11],
+            "ended_at": v[12],
             "steps": steps, "outputs": v[14]}
-
-
-class Session:
-    """Numbers and acknowledgements of one session; see "Sessions" in PROTOCOL.md."""
-
-    def __init__(self):
-        self.id = secrets.randbits(64) | 1
-        self.sent = self.acked = self.received = 0
-        self.unacked = []  # sizes of frames in flight
-        self.heard = self.spoken = time.monotonic()
-
-    def frame(self, messages=b""):
-        if messages:
-            self.sent += 1
-        data = pack(FRAME, self.id, self.sent, self.received) + messages
-        if messages:
-            self.unacked.append(len(data))
-        self.spoken = time.monotonic()
-        return data
-
-    def may_send(self):
-        return len(self.unacked) < WINDOW_FRAMES and sum(self.unacked) < WINDOW_BYTES
-
-    def take(self, data):
-        """The messages of a frame; None: a gap, the session is over; []: nothing new, or of another session."""
-        unpacker = msgpack.Unpacker(raw=False, strict_map_key=True, max_buffer_size=2 << 20)
-        unpacker.feed(data)
-        head, *messages = list(unpacker)
-        if head[0] != FRAME or head[1] != self.id:
-            return []
-        self.heard = time.monotonic()
-        _, _, number, ack = head
-        if number == 0 and messages:  # the session's last word: RESET or REFUSED, outside of the numbering
-            return messages
-        if ack > self.acked:
-            del self.unacked[:ack - self.acked]
-            self.acked = ack
-        if not messages:
-            return None if number > self.received else []
-        if number <= self.received:
-            return []
-        if number != self.received + 1:
-            return None
-        self.received = number
-        return messages
 
 
 class Client:
@@ -168,9 +96,9 @@ class Client:
         self.addresses = read_addresses(os.path.join(folder, "client.yaml"))
         self.broker_key = broker["transport_key"]
         self.context = zmq.Context()
-        self.socket = self.session = None
+        self.socket = None
         self.open_requests, self.runs, self.follows, self.next_req = {}, {}, {}, 1
-        self.queue, self.up, self.hold_until = [], False, 0.0
+        self.queue, self.up, self.rest, self.hello_after = [], False, REST, 0.0
         self._dial()
 
     def __enter__(self):
@@ -181,7 +109,8 @@ class Client:
 
     def close(self):
         if self.up:  # a last word stands outside of the numbering: number 0
-            self.socket.send(pack(FRAME, self.session.id, 0, self.session.received) + pack(BYE, "the client is done"))
+            self.socket.send(pack(FRAME, self.session.id, 0, self.session.received)
+                             + pack(BYE, "the client is done"))
             self.up = False
         self.socket.close(linger=200)
         self.context.term()
@@ -201,36 +130,46 @@ class Client:
         s.setsockopt(zmq.MAXMSGSIZE, 1 << 20)
         s.setsockopt(zmq.RECONNECT_IVL, random.randint(500, 1500))
         s.setsockopt(zmq.RECONNECT_IVL_MAX, 30000)
-        for address in self.addresses[:1]:
-            s.connect(address)
+        s.connect(self.addresses[0])
         self.addresses.append(self.addresses.pop(0))  # the next dial tries the next one
         self.socket = s
         self._hello()
 
     def _hello(self):
+        """Prepares a new session, whose HELLO leaves when its time has come."""
         self.session, self.up, self.queue = Session(), False, []
-        hello = pack(HELLO, MAJOR, MINOR, "longboat.py", self.certificate, ZERO16, ZERO16, ZERO16, 0, 0)
+        hello = pack(HELLO, MAJOR, MINOR, "longboat.py", self.certificate, ZERO16, ZERO16, ZERO16,
+                     0, 0)
         self.pending_hello = self.session.frame(hello)
-        self.hello_at = time.monotonic()
+
+    def _again(self):
+        """The session is over and the connection is good: the next session after a rest."""
+        self.hello_after = time.monotonic() + self.rest * random.uniform(0.5, 1.5)
+        self.rest = min(2 * self.rest, REST_MAX)
+        self._hello()
 
     def _adopt(self, signed):
-        """A newer certificate of our own key, if an administrator signed it: used from now on, and kept."""
-        envelope, newer = unpack(signed), open_certificate(signed)
+        """A newer certificate of our own key is used from now on, and kept. Anything else leaves us
+        with what we have."""
         with open(os.path.join(self.folder, "trust/administrators")) as f:
-            administrators = [line.split()[0] for line in f if line.strip() and not line.startswith("#")]
-        nacl.signing.VerifyKey(envelope[3]).verify(b"longboat/certificate/1\0" + envelope[4], envelope[7])
-        if (envelope[3].hex() not in administrators or newer["sign_key"] != bytes(self.key.verify_key)
-                or newer["name"] != self.me["name"] or newer["serial"] <= self.me["serial"]):
-            raise LongboatError("the broker hands out a certificate that is not a newer one of ours")
+            keys = [bytes.fromhex(line.split()[0]) for line in f if line.strip()
+                    and not line.startswith("#")]
+        try:
+            newer = verify_certificate(signed, keys, self.me["cluster"], int(time.time() * 1000))
+        except LongboatError:
+            return
+        if (newer["sign_key"] != bytes(self.key.verify_key) or newer["name"] != self.me["name"]
+                or newer["serial"] <= self.me["serial"]):
+            return
         self.certificate, self.me = signed, newer
         path = os.path.join(self.folder, "trust/certificate")
         with open(path + ".new", "wb") as f:
             f.write(signed)
         os.replace(path + ".new", path)
 
-    def _opened(self):
+    def _opened(self, minor):
         """A new session: whatever has no answer is said again, whatever runs is asked for again."""
-        self.up = True
+        self.up, self.rest, self.session.newer = True, REST, minor > MINOR
         self.follows.clear()
         for message, _ in self.open_requests.values():
             self.queue.append(message)
@@ -247,60 +186,94 @@ class Client:
         self.next_req += 1
         return self.next_req
 
+    def _send_waiting(self, now):
+        if self.pending_hello and now >= self.hello_after:
+            self.socket.send(self.pending_hello, zmq.DONTWAIT)
+            self.pending_hello, self.session.heard = None, now
+        while self.up and self.queue and self.session.may_send(len(self.queue[0])):
+            messages = self.queue.pop(0)
+            while self.queue and len(messages) + len(self.queue[0]) < PACK:
+                messages += self.queue.pop(0)
+            self.socket.send(self.session.frame(messages), zmq.DONTWAIT)
+        if self.up and now - self.session.spoken >= HEARTBEAT:
+            self.socket.send(self.session.frame(pack(PING, int(now * 1000))), zmq.DONTWAIT)
+        if self.up and self.session.ack_due():
+            self.socket.send(self.session.frame(), zmq.DONTWAIT)
+
     def _flush(self):
         now = time.monotonic()
         try:
-            if self.pending_hello:
-                self.socket.send(self.pending_hello, zmq.DONTWAIT)
-                self.pending_hello = None
-            while self.up and self.queue and self.session.may_send():
-                messages = self.queue.pop(0)
-                while self.queue and len(messages) + len(self.queue[0]) < (64 << 10):
-                    messages += self.queue.pop(0)
-                self.socket.send(self.session.frame(messages), zmq.DONTWAIT)
-            if self.up and now - self.session.spoken > HEARTBEAT:
-                self.socket.send(self.session.frame(pack(PING, int(now * 1000))), zmq.DONTWAIT)
+            self._send_waiting(now)
         except zmq.Again:
             pass  # not connected: the session's silence will end it
-        if now - max(self.session.heard, self.hello_at) > LEASE and now > self.hold_until:
+        if now - max(self.session.heard, self.hello_after) > LEASE:
             self._dial()
 
     def _turn(self, seconds):
         """Sends what is due, waits at most `seconds` for a frame, takes what is there."""
         self._flush()
-        wanted = zmq.POLLIN | (zmq.POLLOUT if self.pending_hello else 0)  # HELLO leaves as soon as there is a connection
-        if not self.socket.poll(int(seconds * 1000), wanted) & zmq.POLLIN:
+        now = time.monotonic()
+        if self.session.ack_at is not None:
+            seconds = min(seconds, max(0.0, self.session.ack_at - now))
+        if self.up:
+            seconds = min(seconds, max(0.0, self.session.spoken + HEARTBEAT - now))
+        # HELLO leaves as soon as there is a connection, and not before its time
+        wanted = zmq.POLLIN
+        if self.pending_hello and now >= self.hello_after:
+            wanted |= zmq.POLLOUT
+        elif self.pending_hello:
+            seconds = min(seconds, self.hello_after - now)
+        if not self.socket.poll(int(seconds * 1000) + (seconds > 0), wanted) & zmq.POLLIN:
             return
         for _ in range(64):
             try:
                 data = self.socket.recv(zmq.DONTWAIT)
             except zmq.Again:
                 return
+            if not self._take(data):
+                return
+            if self.session.ack_due():
+                self._flush()
+
+    def _take(self, data):
+        """One frame. False: the session is over, and so is this turn."""
+        try:
             messages = self.session.take(data)
-            if messages is None:
-                return self._hello()
-            for m in messages:
-                if m[0] == RESET:
-                    return self._hello()
-                self._message(m)
-            if messages and self.up and self.session.received % 16 == 0:
-                self.socket.send(self.session.frame(), zmq.DONTWAIT)
+        except LongboatError:
+            messages = None
+        if messages is None:
+            self._again()
+            return False
+        for m in messages:
+            out_of_turn = m[0] != REFUSED and (m[0] == WELCOME) == self.up
+            if m[0] == RESET or out_of_turn:
+                self._again()
+                return False
+            self._message(m)
+        return True
+
+    def _refused(self, m):
+        self._dial()
+        self.hello_after = time.monotonic() + m[3] / 1000
+        if m[1] != BUSY:
+            raise LongboatError(f"the broker refuses the session: {m[2]}", m[1])
 
     def _message(self, m):
         kind = m[0]
         if kind == WELCOME:
             if m[10]:
                 self._adopt(m[10])
-            self._opened()
+            self._opened(m[1])
         elif kind == REFUSED:
-            self.hold_until = time.monotonic() + m[3] / 1000
-            raise LongboatError(f"the broker refuses the session: {m[2]}", m[1])
+            self._refused(m)
         elif kind == RUN_ENDED:
-            told = outcome(m[4])
-            told["server"] = m[3]  # as the broker knows it; the outcome has what the worker says of itself
+            told = outcome(m[4], self.session.newer)
+            # as the broker knows it; the outcome has what the worker says of itself
+            told["server"] = m[3]
             self.runs.setdefault(m[1], {})["outcome"] = told
         elif kind == RUN_STATE:
-            self.runs.setdefault(m[1], {"outcome": None}).update(state=m[2], server=m[4], percent=m[5], text=m[6])
+            self.runs.setdefault(m[1], {"outcome": None}).update(state=m[2], server=m[4],
+                                                                 percent=m[5], text=m[6])
         elif kind == ERROR and m[1] in self.follows:
             self.runs[self.follows.pop(m[1])]["refused"] = LongboatError(m[3], m[2])
         elif kind == EVENTS and m[1] in self.open_requests:
@@ -308,8 +281,20 @@ class Client:
         elif kind in (DONE, ERROR, RESOLVED, ACCEPTED, ROWS) and m[1] in self.open_requests:
             self.open_requests[m[1]][1].append(m)
 
+    def _hold(self, req, retry_ms, end):
+        """Busy: the request is said again, but not before its time, whatever sessions come and
+        go."""
+        again = time.monotonic() + max(retry_ms, 1000) / 1000 * random.uniform(1, 1.5)
+        waits = self.open_requests.pop(req)
+        while (now := time.monotonic()) < min(again, end):
+            self._turn(min(again, end) - now)
+        self.open_requests[req] = waits
+        if self.up:
+            self.queue.append(waits[0])
+
     def _ask(self, make, timeout=None):
-        """Sends make(req) until it is answered; a `busy` answer is obeyed and the request said again."""
+        """Sends make(req) until it is answered; a `busy` answer is obeyed and the request said
+        again."""
         end = time.monotonic() + (timeout or self.timeout)
         req = self._req()
         message, answers = make(req), []
@@ -322,21 +307,20 @@ class Client:
                 while answers:
                     m = answers.pop(0)
                     if m[0] == ERROR and m[2] == BUSY:
-                        time.sleep(min(m[4], 10000) / 1000)
-                        self.queue.append(message)
+                        self._hold(req, m[4], end)
                     elif m[0] == ERROR:
                         raise LongboatError(m[3], m[2])
                     else:
                         return m
             raise LongboatError(f"no answer from the broker within {timeout or self.timeout:.0f} s")
         finally:
-            del self.open_requests[req]
+            self.open_requests.pop(req, None)
 
     # ---- What one does with it
 
     def resolve(self, job, address):
-        """Versions of the job in the address: [{hash, version, servers, example}], newest deployment first. None for a
-        name that nobody has yet: a call to it waits, parked."""
+        """Versions of the job in the address: [{hash, version, servers, example}], newest
+        deployment first. None for a name that nobody has yet: a call to it waits, parked."""
         try:
             m = self._ask(lambda req: pack(RESOLVE, req, job, address))
         except LongboatError as e:
@@ -344,24 +328,26 @@ class Client:
                 return []
             raise
         names = ("hash", "version", "servers", "example", "idempotent")
-        return [dict(zip(names, unpack(v)[1:])) for v in m[2]]
+        return [dict(zip(names, unpack(v, self.session.newer)[1:])) for v in m[2]]
 
     def sign(self, body):
-        """A d_signed of one call: a batch of one, so the root that is signed is the call's own leaf."""
-        leaf = hashlib.blake2b(b"\0" + body, digest_size=32).digest()
-        signature = self.key.sign(b"longboat/call/1\0" + leaf).signature
-        return pack(D_SIGNED, self.me["name"], self.me["serial"], bytes(self.key.verify_key), body, [], 0, signature)
+        """A d_signed of one call."""
+        return sign("call", self.key, self.me["name"], self.me["serial"], body)
 
-    def call(self, job, address, parameters=None, key=None, on_lost="default", priority=4, expires_in=86400,
+    def call(self, job, address, parameters=None, key=None, on_lost="default", priority=4,
+             expires_in=86400,
              timeout=None, run_timeout=0, start_within=0, lost_after=0):
-        """Submits a call and returns its run's id (16 bytes) once the broker has it on disk. Times in seconds: `timeout`
-        is for the broker's answer, `run_timeout` for the job; 0 leaves what job and cluster say."""
+        """Submits a call and returns its run's id (16 bytes) once the broker has it on disk. Times
+        in seconds: `timeout` is for the broker's answer, `run_timeout` for the job; 0 leaves what
+        job and cluster say."""
         now = int(time.time() * 1000)
         versions = self.resolve(job, address)
         as_of = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         body = pack(D_CALL, self.me["cluster"], self.me["name"], key or str(uuid.uuid4()), job,
-                    versions[0]["hash"] if versions else ZERO32, not versions, address, parameters or {},
-                    ON_LOST.index(on_lost), int(lost_after * 1000), int(start_within * 1000), int(run_timeout * 1000),
+                    versions[0]["hash"] if versions else ZERO32, not versions, address,
+                    parameters or {},
+                    ON_LOST.index(on_lost), int(lost_after * 1000), int(start_within * 1000),
+                    int(run_timeout * 1000),
                     priority, as_of, now, now + expires_in * 1000, ZERO16, "", 0, 0, [], "")
         signed = self.sign(body)
         m = self._ask(lambda req: pack(CALL, req, signed, 2), timeout)
@@ -411,9 +397,13 @@ class Client:
                 self._turn(0.5 if not answers else 0)
                 while answers:
                     m = answers.pop(0)
+                    if m[0] == ERROR and m[2] == BUSY:
+                        self._hold(req, m[4], float("inf"))
+                        continue
                     if m[0] == ERROR:
                         raise LongboatError(m[3], m[2])
-                    if m[-1] is not session:  # credit is counted per subscription, and so per session
+                    # credit is counted per subscription, and so per session
+                    if m[-1] is not session:
                         session, taken = m[-1], 0
                     for text in m[4]:
                         taken += len(text.encode())

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (wire_peek(in, &kind, &n, &err) < 0)
         return 0;
     assert(n > 0 && n <= size);
-    const struct wire_schema *s = schema_of_kind(kind, NULL);
+    const struct wire_schema *s = messages_schema_of_kind(kind, NULL);
     if (!s || wire_decode(s, (struct span){data, n}, false, msg, &err) < 0)
         return 0;
     struct buf again = {0};

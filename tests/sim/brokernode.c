@@ -1,5 +1,5 @@
-/* brokernode.c - see brokernode.h. Where things are done as in broker/broker.c, it is because the
- * core relies on it. */
+/* brokernode.c - see brokernode.h. Where things are done as in broker/shell/turn.c, it is because
+ * the core relies on it. */
 #include "tests/sim/brokernode.h"
 
 #include <inttypes.h>
@@ -127,7 +127,7 @@ static void trace_record(struct brokernode *b, const struct bcore_record *r)
     if (!b->w->trace || wire_peek(r->body, &kind, &size, NULL) < 0)
         return;
     struct buf line = {0};
-    const struct wire_schema *s = schema_of_kind(kind, NULL);
+    const struct wire_schema *s = messages_schema_of_kind(kind, NULL);
     buf_printf(&line, "record %" PRIu64 " %s", r->lsn, kind_name(kind));
     for (unsigned i = 0; s && i < s->count; i++)
         if (s->fields()[i].type == WIRE_id) {

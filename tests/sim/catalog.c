@@ -96,7 +96,7 @@ void catalog_make(struct catalog *c)
     for (unsigned i = 0; i < CATALOG_JOBS; i++) {
         struct sim_job *j = &c->jobs[i];
         job_write(&rows[i], &j->body);
-        hash_bytes(buf_span(&j->body), &j->hash);
+        envelope_hash(buf_span(&j->body), &j->hash);
         j->name = rows[i].name;
         j->version = rows[i].version;
         j->concurrency = rows[i].concurrency;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "proto/kept.h"
 #include "tests/sim/letters.h"
 #include "trust/envelope.h"
 
@@ -30,7 +31,7 @@ struct keeper {
 
 struct seen { /* what this runner knows to have been launched */
     struct id run;
-    uint64_t attempt, turn;
+    uint64_t attempt, try_no;
     char step[LIMIT_NAME + 1];
 };
 
@@ -112,7 +113,7 @@ void keepers_say(struct keepers *k, struct span message)
 }
 
 static void tell_kept(struct keepers *k, const struct keeper *keeper, const struct s_step *s,
-                      unsigned state)
+                      enum kept_state state)
 {
     struct buf b = {0};
     if (!k->attached || !k->runner)
@@ -121,7 +122,7 @@ static void tell_kept(struct keepers *k, const struct keeper *keeper, const stru
                                    .run = s->run,
                                    .attempt = s->attempt,
                                    .step = s->step,
-                                   .turn = s->turn,
+                                   .try_no = s->try_no,
                                    .state = state},
                   &b);
     letters_post(k->letters, true, buf_span(&b));
@@ -137,11 +138,11 @@ bool keepers_attach(struct keepers *k)
     k->attached = true;
     for (unsigned i = 0; i < k->h.slots; i++) {
         if (k->keeper[i].runs) {
-            tell_kept(k, &k->keeper[i], &k->keeper[i].runs->step, 2);
+            tell_kept(k, &k->keeper[i], &k->keeper[i].runs->step, KEPT_RUNS);
             count++;
         }
         for (struct held *h = k->keeper[i].waiting; h; h = h->next, count++)
-            tell_kept(k, &k->keeper[i], &h->step, 1);
+            tell_kept(k, &k->keeper[i], &h->step, KEPT_WAITS);
     }
     s_kept_end_encode(&(struct s_kept_end){.count = count}, &b);
     letters_post(k->letters, true, buf_span(&b));
@@ -170,7 +171,7 @@ static void write_ended(struct keepers *k, unsigned file, const struct s_step *s
 {
     struct buf outcome = {0}, entry = {0};
     o->name = s->step;
-    o->turn = s->turn;
+    o->try_no = s->try_no;
     o->ended_at = wall_ms(k->w, &k->machine);
     d_step_outcome_encode(o, &outcome);
     s_ended_encode(
@@ -189,14 +190,14 @@ static void seen_add(struct keepers *k, const struct s_step *s)
     memset(x, 0, sizeof *x);
     x->run = s->run;
     x->attempt = s->attempt;
-    x->turn = s->turn;
+    x->try_no = s->try_no;
     span_copy_str(s->step, x->step, sizeof x->step);
 }
 
 static bool was_launched(const struct keepers *k, const struct s_step *s)
 {
     for (unsigned i = k->n_seen; i-- > 0;)
-        if (k->seen[i].attempt == s->attempt && k->seen[i].turn == s->turn &&
+        if (k->seen[i].attempt == s->attempt && k->seen[i].try_no == s->try_no &&
             id_eq(k->seen[i].run, s->run) && span_eq_str(s->step, k->seen[i].step))
             return true;
     return false;
@@ -205,7 +206,7 @@ static bool was_launched(const struct keepers *k, const struct s_step *s)
 /* ---- Steps */
 static bool is_same(const struct s_step *a, const struct s_step *b)
 {
-    return id_eq(a->run, b->run) && a->attempt == b->attempt && a->turn == b->turn &&
+    return id_eq(a->run, b->run) && a->attempt == b->attempt && a->try_no == b->try_no &&
            span_eq(a->step, b->step);
 }
 
@@ -254,12 +255,12 @@ static void take_step(struct keepers *k, struct span message)
         law_break(k->laws, LAW_EXECUTED_ONCE,
                   "server %s: try %" PRIu64 " of step " SPAN_FMT " of run %s attempt %" PRIu64
                   " was launched and is asked for again",
-                  k->h.server, h->step.turn, SPAN_ARG(h->step.step), short_id(h->step.run),
+                  k->h.server, h->step.try_no, SPAN_ARG(h->step.step), short_id(h->step.run),
                   h->step.attempt);
         held_free(h);
         return;
     }
-    hash_bytes(h->step.job, &hash);
+    envelope_hash(h->step.job, &hash);
     h->job = catalog_by_hash(k->h.catalog, &hash);
     if (k->w->chaos && chance(k->w, 8)) { /* some check of the runner's */
         TRACE(k->w, k->h.server, "the runner refuses run %s", short_id(h->step.run));
@@ -308,12 +309,12 @@ static void child_over(struct keeper *k, struct d_step_outcome *o)
     world_cancel(w, &k->end);
     world_cancel(w, &k->look);
     world_cancel(w, &k->progress);
-    laws_child_over(k->all->laws, h->step.run, h->step.attempt, h->step.step, h->step.turn,
+    laws_child_over(k->all->laws, h->step.run, h->step.attempt, h->step.step, h->step.try_no,
                     (enum package_outcome)o->package);
     write_ended(k->all, SPOOL_KEEPERS + k->slot, &h->step, o);
     k->runs = NULL;
     if (chance(w, 500))
-        tell_kept(k->all, k, &h->step, 3);
+        tell_kept(k->all, k, &h->step, KEPT_GONE);
     held_free(h);
     pump(k);
 }
@@ -403,7 +404,7 @@ static void launch(struct keeper *k)
     s_launched_encode(&(struct s_launched){.run = h->step.run,
                                            .attempt = h->step.attempt,
                                            .step = h->step.step,
-                                           .turn = h->step.turn,
+                                           .try_no = h->step.try_no,
                                            .at = wall_ms(all->w, &all->machine),
                                            .pid = 1},
                       &entry);
@@ -515,9 +516,9 @@ void keepers_runner_start(struct keepers *k)
     for (unsigned f = SPOOL_KEEPERS; f < SPOOL_FILES; f++)
         for (size_t at = 0; spool_next(k->h.spool, f, &at, &entry);)
             if (s_launched_decode(entry, &l, NULL) == 0)
-                seen_add(k,
-                         &(struct s_step){
-                             .run = l.run, .attempt = l.attempt, .step = l.step, .turn = l.turn});
+                seen_add(
+                    k, &(struct s_step){
+                           .run = l.run, .attempt = l.attempt, .step = l.step, .try_no = l.try_no});
 }
 
 bool keepers_runner_is_up(const struct keepers *k)
@@ -534,14 +535,14 @@ static void keeper_die(struct keeper *k, bool tell)
     world_cancel(k->all->w, &k->progress);
     if (k->runs) {
         const struct s_step *s = &k->runs->step;
-        laws_child_vanished(k->all->laws, s->run, s->attempt, s->step, s->turn);
+        laws_child_vanished(k->all->laws, s->run, s->attempt, s->step, s->try_no);
         k->runs->next = k->waiting;
         k->waiting = k->runs;
     }
     for (h = k->waiting; h; h = next) {
         next = h->next;
         if (tell)
-            tell_kept(k->all, k, &h->step, 3);
+            tell_kept(k->all, k, &h->step, KEPT_GONE);
         held_free(h);
     }
     k->waiting = k->runs = NULL;

@@ -186,14 +186,14 @@ static void saw_called(struct laws *l, const struct r_called *r)
     f = mem_zalloc(1, sizeof *f);
     f->run = r->run;
     f->state = RUN_WAITING;
-    hash_bytes(r->call, &f->call);
+    envelope_hash(r->call, &f->call);
     if (d_signed_decode(r->call, &s, NULL) == 0 && d_call_decode(s.body, &d, NULL) == 0) {
         span_copy_str(d.caller, f->caller, sizeof f->caller);
         span_copy_str(d.key, f->key, sizeof f->key);
         span_copy_str(d.address, f->address, sizeof f->address);
         if (!d.pin_latest)
             f->pinned = d.job_hash;
-        hash_bytes(s.body, &f->body);
+        envelope_hash(s.body, &f->body);
         f->signed_on_lost = (enum on_lost)d.on_lost;
         f->parent = d.parent;
         parents_called(l, r->run, &d);
@@ -428,10 +428,10 @@ void laws_durable(struct laws *l, const struct journal_record *j)
 }
 
 /* ---- Children */
-static struct child_fact *child_find(const struct tried *a, struct span step, uint64_t turn)
+static struct child_fact *child_find(const struct tried *a, struct span step, uint64_t try_no)
 {
     for (unsigned i = 0; a && i < a->n_children; i++)
-        if (a->children[i].turn == turn && span_eq_str(step, a->children[i].step))
+        if (a->children[i].try_no == try_no && span_eq_str(step, a->children[i].step))
             return &a->children[i];
     return NULL;
 }
@@ -455,7 +455,7 @@ static void judge_alone(struct laws *l, const struct tried *mine)
    a step twice.) */
 static struct d_step judge_try(struct laws *l, const struct tried *a, const struct s_step *step)
 {
-    const struct child_fact *before = child_find(a, step->step, step->turn - 1);
+    const struct child_fact *before = child_find(a, step->step, step->try_no - 1);
     struct d_job job;
     struct d_step s = {.attempts = 0};
     struct span item;
@@ -468,11 +468,12 @@ static struct d_step judge_try(struct laws *l, const struct tried *a, const stru
                   "run %s: step " SPAN_FMT " of attempt %" PRIu64 " is tried again, but it %s",
                   short_id(step->run), SPAN_ARG(step->step), step->attempt,
                   before->vanished ? "may have succeeded" : "has succeeded");
-    if (found && step->turn > 1 && step->turn > s.attempts)
+    if (found && step->try_no > 1 && step->try_no > s.attempts)
         law_break(l, LAW_NOT_AGAIN_UNASKED,
                   "run %s: try %" PRIu64 " of step " SPAN_FMT " of attempt %" PRIu64
                   " begins; its job says %" PRIu64,
-                  short_id(step->run), step->turn, SPAN_ARG(step->step), step->attempt, s.attempts);
+                  short_id(step->run), step->try_no, SPAN_ARG(step->step), step->attempt,
+                  s.attempts);
     return s;
 }
 
@@ -483,10 +484,10 @@ void laws_launched(struct laws *l, const char *server, struct id spool, const st
         law_break(l, LAW_EXECUTED_ONCE,
                   "run %s: attempt %" PRIu64 " executes at %s, to which it was not handed",
                   short_id(step->run), step->attempt, server);
-    if (child_find(a, step->step, step->turn))
+    if (child_find(a, step->step, step->try_no))
         law_break(l, LAW_EXECUTED_ONCE,
                   "run %s: attempt %" PRIu64 " executes try %" PRIu64 " of step " SPAN_FMT " twice",
-                  short_id(step->run), step->attempt, step->turn, SPAN_ARG(step->step));
+                  short_id(step->run), step->attempt, step->try_no, SPAN_ARG(step->step));
     if (a->returned)
         law_break(l, LAW_RETURNED_NEVER_RAN,
                   "run %s: attempt %" PRIu64 " was returned and executes now at %s",
@@ -494,7 +495,7 @@ void laws_launched(struct laws *l, const char *server, struct id spool, const st
     const struct d_step s = judge_try(l, a, step);
     a->children = mem_realloc(a->children, a->n_children + 1, sizeof *a->children);
     struct child_fact *c = &a->children[a->n_children++];
-    *c = (struct child_fact){.turn = step->turn, .live = true, .always = s.always};
+    *c = (struct child_fact){.try_no = step->try_no, .live = true, .always = s.always};
     span_copy_str(step->step, c->step, sizeof c->step);
     a->live++;
     l->children++;
@@ -502,10 +503,10 @@ void laws_launched(struct laws *l, const char *server, struct id spool, const st
 }
 
 static struct child_fact *over(struct laws *l, struct id run, uint64_t attempt, struct span step,
-                               uint64_t turn)
+                               uint64_t try_no)
 {
     struct tried *a = tried_find(l, run, attempt);
-    struct child_fact *c = child_find(a, step, turn);
+    struct child_fact *c = child_find(a, step, try_no);
     if (c && c->live) {
         c->live = false;
         a->live--;
@@ -515,9 +516,9 @@ static struct child_fact *over(struct laws *l, struct id run, uint64_t attempt, 
 }
 
 void laws_child_over(struct laws *l, struct id run, uint64_t attempt, struct span step,
-                     uint64_t turn, enum package_outcome p)
+                     uint64_t try_no, enum package_outcome p)
 {
-    struct child_fact *c = over(l, run, attempt, step, turn);
+    struct child_fact *c = over(l, run, attempt, step, try_no);
     if (!c)
         return;
     c->package = p;
@@ -525,9 +526,9 @@ void laws_child_over(struct laws *l, struct id run, uint64_t attempt, struct spa
 }
 
 void laws_child_vanished(struct laws *l, struct id run, uint64_t attempt, struct span step,
-                         uint64_t turn)
+                         uint64_t try_no)
 {
-    struct child_fact *c = over(l, run, attempt, step, turn);
+    struct child_fact *c = over(l, run, attempt, step, try_no);
     if (c) {
         c->package = PACKAGE_UNKNOWN;
         c->vanished = true;
@@ -537,7 +538,7 @@ void laws_child_vanished(struct laws *l, struct id run, uint64_t attempt, struct
 /* Does the outcome say of this try what became of it? */
 static bool is_true(const struct tried *a, const struct d_step_outcome *o)
 {
-    const struct child_fact *c = child_find(a, o->name, o->turn);
+    const struct child_fact *c = child_find(a, o->name, o->try_no);
     if (!c)
         return o->package == PACKAGE_NOT_EXECUTED || o->package == PACKAGE_CANCELLED ||
                o->code != REFUSAL_NONE;
@@ -567,7 +568,7 @@ void laws_finished(struct laws *l, struct id run, uint64_t attempt, struct span 
             law_break(l, LAW_OUTCOME_IS_TRUE,
                       "run %s: attempt %" PRIu64 " reports try %" PRIu64 " of step " SPAN_FMT
                       " as %s, which it was not",
-                      short_id(run), attempt, s.turn, SPAN_ARG(s.name),
+                      short_id(run), attempt, s.try_no, SPAN_ARG(s.name),
                       package_outcome_text(s.package));
         succeeded += s.package == PACKAGE_SUCCEEDED;
     }

@@ -133,10 +133,10 @@ void laws_reached(struct laws *l, const char *server, int64_t since);
 void laws_stop_heard(struct laws *l, struct id run, uint64_t attempt);
 void laws_launched(struct laws *l, const char *server, struct id spool, const struct s_step *step);
 void laws_child_over(struct laws *l, struct id run, uint64_t attempt, struct span step,
-                     uint64_t turn, enum package_outcome p);
+                     uint64_t try_no, enum package_outcome p);
 void laws_child_vanished(struct laws *l, struct id run, uint64_t attempt, struct span step,
                          /* no word of it */
-                         uint64_t turn);
+                         uint64_t try_no);
 /* the worker's FINISHED */
 void laws_finished(struct laws *l, struct id run, uint64_t attempt, struct span outcome);
 void laws_load(struct laws *l, const char *server, unsigned running, unsigned held, unsigned slots,

@@ -29,9 +29,10 @@ static void assigned(struct rig *r, uint64_t attempt, const char *server, enum o
            .spool = SPOOL, .job_hash = r->catalog.jobs[0].hash, .on_lost = on_lost);
 }
 
-static struct s_step step_of(uint64_t attempt, const char *name, uint64_t turn)
+static struct s_step step_of(uint64_t attempt, const char *name, uint64_t try_no)
 {
-    return (struct s_step){.run = RUN, .attempt = attempt, .step = span_str(name), .turn = turn};
+    return (struct s_step){
+        .run = RUN, .attempt = attempt, .step = span_str(name), .try_no = try_no};
 }
 
 static void launched(struct rig *r, uint64_t attempt, const char *server)
@@ -50,7 +51,7 @@ static struct span outcome_of(struct rig *r, enum delivery d, enum job_outcome j
 {
     struct buf steps = {0}, one = {0};
     d_step_outcome_encode(
-        &(struct d_step_outcome){.name = span_str("run"), .turn = 1, .package = p}, &one);
+        &(struct d_step_outcome){.name = span_str("run"), .try_no = 1, .package = p}, &one);
     wire_add_bin(&steps, buf_span(&one));
     buf_clear(&r->outcome);
     d_outcome_encode(&(struct d_outcome){.delivery = d,

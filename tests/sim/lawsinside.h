@@ -36,7 +36,7 @@ struct fact {
 
 struct child_fact {
     char step[LIMIT_NAME + 1];
-    uint64_t turn;
+    uint64_t try_no;
     bool live, vanished, always;
     enum package_outcome package;
 };

@@ -30,7 +30,7 @@ void laws_plan(struct laws *l, const char *caller, const char *key, struct span 
     struct plan_fact *p = l->plans[l->n_plans++] = mem_zalloc(1, sizeof *p);
     snprintf(p->caller, sizeof p->caller, "%s", caller);
     snprintf(p->key, sizeof p->key, "%s", key);
-    hash_bytes(body, &p->body);
+    envelope_hash(body, &p->body);
     p->graph = graph;
 }
 
@@ -48,14 +48,14 @@ static bool ask_oracle(const struct laws *l, const struct parent_fact *p, bool s
     for (uint32_t t = 0; t < p->plan->graph->n; t++)
         for (uint32_t i = 0; i < p->plan->graph->tasks[t].count; i++) {
             const struct fact *f = fact_find(l, p->children[t][i]);
-            struct known *k = &ret->k[t][i];
+            struct oracle_known *k = &ret->k[t][i];
             k->asked = f != NULL;
             k->started = f && f->started;
             if (!f || !f->ended || d_outcome_decode(buf_span(&f->outcome), &o, NULL) < 0)
                 continue;
             k->ended = true;
-            k->fate = (struct fate){(enum delivery)o.delivery, (enum job_outcome)o.job,
-                                    (enum package_outcome)o.package};
+            k->fate = (struct oracle_fate){(enum delivery)o.delivery, (enum job_outcome)o.job,
+                                           (enum package_outcome)o.package};
             doubt |= k->started && o.delivery != DELIVERY_CALLED;
             k->started &= o.delivery == DELIVERY_CALLED || seen;
         }
@@ -145,7 +145,7 @@ static void saw_begun(struct laws *l, const struct r_parent_begun *r)
     struct hash body;
     p->run = r->run;
     if (d_signed_decode(r->parent, &s, NULL) == 0 && d_parent_decode(s.body, &d, NULL) == 0) {
-        hash_bytes(s.body, &body);
+        envelope_hash(s.body, &body);
         for (unsigned i = 0; i < l->n_plans; i++)
             if (span_eq_str(d.caller, l->plans[i]->caller) &&
                 span_eq_str(d.key, l->plans[i]->key) && hash_eq(&body, &l->plans[i]->body))

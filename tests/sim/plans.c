@@ -148,7 +148,7 @@ void plan_call(const struct sim_plan *p, const char *caller, struct id parent, u
                        .parent = parent,
                        .task = span_str(t->name),
                        .index = index,
-                       .turn = 1,
+                       .try_no = 1,
                        .plan = span_str(p->graph.name)};
     call_write(&d, body, signed_call);
 }

@@ -46,7 +46,7 @@ static void says_execute(struct laws *l, const struct m_execute *m)
                   short_id(m->run), m->attempt);
     const struct fact *f = fact_find(l, m->run);
     struct hash call;
-    hash_bytes(m->call, &call);
+    envelope_hash(m->call, &call);
     if (f && !hash_eq(&f->call, &call))
         law_break(l, LAW_HANDED_AS_SIGNED,
                   "EXECUTE of run %s attempt %" PRIu64 " has not the bytes that were called",
@@ -131,7 +131,7 @@ void laws_accepted(struct laws *l, const char *caller, const char *key, struct s
     struct keyed *k = keyed_get(l, caller, key);
     struct fact *f = fact_find(l, run);
     struct hash digest;
-    hash_bytes(body, &digest);
+    envelope_hash(body, &digest);
     if (!f) {
         law_break(l, LAW_ACCEPTED_IS_KEPT, "%s hears ACCEPTED for run %s, which is not on disk",
                   caller, short_id(run));
@@ -158,7 +158,7 @@ void laws_conflict(struct laws *l, const char *caller, const char *key, struct s
 {
     const struct keyed *k = keyed_get(l, caller, key);
     struct hash digest;
-    hash_bytes(body, &digest);
+    envelope_hash(body, &digest);
     if (!id_is_zero(k->run) && hash_eq(&k->body, &digest))
         law_break(l, LAW_ONE_RUN_FOR_A_KEY,
                   "the body that run %s was accepted with is refused as a conflict",

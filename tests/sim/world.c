@@ -307,6 +307,6 @@ const char *short_id(struct id id)
 
 const char *kind_name(uint64_t kind)
 {
-    const struct wire_schema *s = schema_of_kind(kind, NULL);
+    const struct wire_schema *s = messages_schema_of_kind(kind, NULL);
     return s ? s->name : "?";
 }

@@ -19,12 +19,12 @@ VALUES = {"run": ID, "parent": ID, "since": 5, "until": 5, "status": "failed", "
 
 def section():
     with open(os.path.join(peer.top, "proto/PROTOCOL.md"), encoding="utf-8") as f:
-        return f.read().split("## 4. Requests")[1].split("## 5.")[0]
+        return f.read().split("\n## 5. Requests")[1].split("\n## 6.")[0].replace(".\nEach", ". Each")
 
 
 def table(text, head):
     """The rows of the table whose first column is called so."""
-    rows = text.split(f"| `{head}` |")[1].split("\n\n")[0].split("\n- **")[0].splitlines()[2:]
+    rows = text.split(f"| `{head}` |")[1].split("\n\n")[0].splitlines()[2:]
     return [[cell.strip() for cell in row.strip().strip("|").split("|")] for row in rows]
 
 

@@ -182,7 +182,7 @@ def call_body(who, **changes):
     fields = dict(cluster="test", caller=who.me["name"], key=str(uuid.uuid4()), job="package:say", job_hash=peer.ZERO32,
                   pin_latest=True, address="etl", parameters={"text": "x"}, on_lost=0, lost_after_ms=0, start_within_ms=0,
                   timeout_ms=0, priority=4, as_of="2026-11-21T09:13:55.000Z", issued_at=now, expires=now + 60000,
-                  parent=peer.ZERO16, task="", index=0, turn=0, semaphores=[], plan="")
+                  parent=peer.ZERO16, task="", index=0, try_no=0, semaphores=[], plan="")
     return lb.pack(lb.D_CALL, *{**fields, **changes}.values())
 
 

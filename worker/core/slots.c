@@ -1,27 +1,28 @@
 /* slots.c - which step runs next: at most `slots` at a time (and `ahead` more that wait at the
- * runner), attempts that have begun before those that have not, each in the order in which it came.
- * Who waits for another try holds no slot. */
+ * runner). Attempts that have started go first, each group in the order of arrival. An attempt that
+ * waits for a retry holds no slot. */
+#include "proto/kept.h"
 #include "worker/core/inside.h"
 
-static bool is_blocked(const struct attempt *a)
+static bool is_blocked(const struct wattempt *a)
 {
-    struct attempt *other;
+    struct wattempt *other;
     DL_FOREACH2(a->run->attempts, other, a_next)
     if (other->attempt < a->attempt && other->state == ATTEMPT_LIVE)
         return true; /* an older attempt of the run is being stopped here: never two at a time */
     return false;
 }
 
-static void enqueue(struct wcore *c, struct attempt *a)
+static void enqueue(struct wcore *c, struct wattempt *a)
 {
-    if (a->n_turns)
+    if (a->n_tries)
         DL_APPEND(c->going, a);
     else
         DL_APPEND(c->fresh, a);
-    a->queued = a->n_turns ? QUEUED_GOING : QUEUED_FRESH;
+    a->queued = a->n_tries ? QUEUED_GOING : QUEUED_FRESH;
 }
 
-static void dequeue(struct wcore *c, struct attempt *a)
+static void dequeue(struct wcore *c, struct wattempt *a)
 {
     if (a->queued == QUEUED_GOING)
         DL_DELETE(c->going, a);
@@ -30,7 +31,7 @@ static void dequeue(struct wcore *c, struct attempt *a)
     a->queued = NOT_QUEUED;
 }
 
-void slots_leave(struct wcore *c, struct attempt *a)
+void slots_leave(struct wcore *c, struct wattempt *a)
 {
     dequeue(c, a);
     heap_remove(&c->retries, &a->retry);
@@ -44,8 +45,8 @@ void slots_arm(struct wcore *c, struct heap *h, struct heap_node *node, int64_t 
         heap_insert(h, node, at, c->tie++);
 }
 
-/* What is left of `ms` that began at wall time `since`; a wall clock that has jumped makes it
- * neither longer nor negative. */
+/* What is left of `ms` from wall time `since` on; a wall clock that has jumped makes it neither
+ * longer nor negative. */
 static int64_t left_of(const struct wcore *c, int64_t since, uint64_t ms)
 {
     int64_t most = ms < INT64_MAX / 4 ? (int64_t)ms : INT64_MAX / 4;
@@ -53,7 +54,7 @@ static int64_t left_of(const struct wcore *c, int64_t since, uint64_t ms)
     return left < 0 ? 0 : left > most ? most : left;
 }
 
-static void finish(struct wcore *c, struct attempt *a, const struct machine *m)
+static void finish(struct wcore *c, struct wattempt *a, const struct machine *m)
 {
     struct buf outcome = {0};
     outcome_of_attempt(c, a, m, &outcome);
@@ -61,7 +62,7 @@ static void finish(struct wcore *c, struct attempt *a, const struct machine *m)
     buf_free(&outcome);
 }
 
-void slots_go(struct wcore *c, struct attempt *a)
+void slots_go(struct wcore *c, struct wattempt *a)
 {
     struct machine m;
     if (a->state != ATTEMPT_LIVE)
@@ -69,9 +70,9 @@ void slots_go(struct wcore *c, struct attempt *a)
     steps_fold(a, &m);
     if (m.always)
         heap_remove(&c->timers, &a->timer);
-    else if (a->n_turns && a->call.timeout_ms && !heap_holds(&a->timer))
+    else if (a->n_tries && a->call.timeout_ms && !heap_holds(&a->timer))
         slots_arm(c, &c->timers, &a->timer,
-                  c->ev->now + left_of(c, a->turns[0].asked_at, a->call.timeout_ms));
+                  c->ev->now + left_of(c, a->tries[0].asked_at, a->call.timeout_ms));
     if (m.next == MACHINE_OVER) {
         finish(c, a, &m);
     } else if (m.next == MACHINE_RUN && a->queued == NOT_QUEUED && !is_blocked(a)) {
@@ -86,12 +87,12 @@ void slots_go(struct wcore *c, struct attempt *a)
 
 /* ---- Asking the runner */
 
-static void collect_outputs(const struct attempt *a, struct buf *items, uint32_t *count)
+static void collect_outputs(const struct wattempt *a, struct buf *items, uint32_t *count)
 {
     struct buf one = {0};
     for (unsigned s = 0; s < a->job->n; s++)
-        for (unsigned i = a->n_turns; i-- > 0;) {
-            const struct wturn *t = &a->turns[i];
+        for (unsigned i = a->n_tries; i-- > 0;) {
+            const struct wtry *t = &a->tries[i];
             if (t->step != s || !t->ended || t->o.outputs.count == 0)
                 continue;
             struct s_outputs o = {.step = a->job->steps[s].name, .outputs = t->o.outputs};
@@ -104,41 +105,42 @@ static void collect_outputs(const struct attempt *a, struct buf *items, uint32_t
     buf_free(&one);
 }
 
-static void send_step(struct wcore *c, struct attempt *a, struct wturn *t)
+static void send_step(struct wcore *c, struct wattempt *a, struct wtry *t)
 {
     const struct d_step *step = &a->job->steps[t->step];
     struct buf items = {0};
     uint32_t count = 0;
-    if (a->n_turns > 1)
+    if (a->n_tries > 1)
         collect_outputs(a, &items, &count);
     EMIT(c, RUNNER, a, s_step, .run = a->run->id, .attempt = a->attempt, .call = a->x.call,
          .certificate = a->x.certificate, .job = buf_span(&a->job->bytes), .step = step->name,
-         .turn = t->turn, .outputs = wire_list_from(&items, count), .on_lost = a->x.on_lost,
+         .try_no = t->try_no, .outputs = wire_list_from(&items, count), .on_lost = a->x.on_lost,
          .deadline = !step->always && heap_holds(&a->timer) ? a->timer.key : 0,
          .lost_after_ms = a->x.lost_after_ms ? a->x.lost_after_ms : c->lost_after_ms);
     buf_free(&items);
 }
 
-static void ask(struct wcore *c, struct attempt *a)
+static void ask(struct wcore *c, struct wattempt *a)
 {
     struct machine m;
     steps_fold(a, &m);
     SPOOL(c, a, s_stepped, .run = a->run->id, .attempt = a->attempt,
-          .step = a->job->steps[m.step].name, .turn = m.turn, .at = c->ev->wall);
+          .step = a->job->steps[m.step].name, .try_no = m.try_no, .at = c->ev->wall);
     a->retry_due = 0;
     if (!m.always && a->call.timeout_ms)
         slots_arm(c, &c->timers, &a->timer,
-                  c->ev->now + left_of(c, a->turns[0].asked_at, a->call.timeout_ms));
-    send_step(c, a, &a->turns[a->n_turns - 1]);
+                  c->ev->now + left_of(c, a->tries[0].asked_at, a->call.timeout_ms));
+    send_step(c, a, &a->tries[a->n_tries - 1]);
 }
 
 void slots_fill(struct wcore *c)
 {
     while (c->runner && c->open < c->config.slots + c->config.ahead && (c->going || c->fresh)) {
-        struct attempt *a = c->going ? c->going : c->fresh;
+        struct wattempt *a = c->going ? c->going : c->fresh;
         dequeue(c, a);
-        if (!a->n_turns && a->call.expires && c->ev->wall > a->call.expires)
-            outbox_refuse(c, a, REFUSAL_EXPIRED, "the call expired while it waited for a slot");
+        if (!a->n_tries && a->call.expires && c->ev->wall > a->call.expires)
+            outbox_refuse(c, a, REFUSAL_EXPIRED,
+                          "the call expired while it was waiting for a slot");
         else
             ask(c, a);
     }
@@ -146,7 +148,7 @@ void slots_fill(struct wcore *c)
 
 /* ---- Stopping */
 
-static void halt(struct wcore *c, struct attempt *a, struct wturn *t, bool force)
+static void halt(struct wcore *c, struct wattempt *a, struct wtry *t, bool force)
 {
     if (!t)
         return;
@@ -155,7 +157,7 @@ static void halt(struct wcore *c, struct attempt *a, struct wturn *t, bool force
          .timed_out = a->stopped && a->stopped_as == JOB_TIMED_OUT);
 }
 
-void slots_stop(struct wcore *c, struct attempt *a, enum job_outcome as, bool force,
+void slots_stop(struct wcore *c, struct wattempt *a, enum job_outcome as, bool force,
                 struct span why)
 {
     struct machine m;
@@ -163,13 +165,13 @@ void slots_stop(struct wcore *c, struct attempt *a, enum job_outcome as, bool fo
         return;
     steps_fold(a, &m);
     if (m.always && !force)
-        return; /* what counts is over; the steps that always run have their own time */
+        return; /* the outcome is decided; `always` steps have their own time */
     SPOOL(c, a, s_stopped, .run = a->run->id, .attempt = a->attempt, .at = c->ev->wall,
           .job = m.always ? m.verdict : as, .force = force, .reason = why);
     dequeue(c, a);
     heap_remove(&c->retries, &a->retry);
     a->retry_due = 0;
-    halt(c, a, attempt_open_turn(a), force);
+    halt(c, a, attempt_open_try(a), force);
     slots_go(c, a);
 }
 
@@ -179,21 +181,21 @@ void slots_runner_up(struct wcore *c)
 {
     c->runner = false;
     for (struct wrun *r = c->runs; r; r = r->hh.next) {
-        struct attempt *a;
+        struct wattempt *a;
         DL_FOREACH2(r->attempts, a, a_next)
-        for (unsigned i = 0; i < a->n_turns; i++)
-            a->turns[i].kept = false;
+        for (unsigned i = 0; i < a->n_tries; i++)
+            a->tries[i].kept = false;
     }
 }
 
-/* No keeper will ever report this step: its outcome is ours to write. */
-static void end_step(struct wcore *c, struct attempt *a, struct wturn *t,
+/* No keeper will ever report this step, so we write its outcome. */
+static void end_step(struct wcore *c, struct wattempt *a, struct wtry *t,
                      enum package_outcome package, const char *why)
 {
     const struct d_step *step = &a->job->steps[t->step];
     struct buf bytes = {0};
     struct d_step_outcome o = {.name = step->name,
-                               .turn = t->turn,
+                               .try_no = t->try_no,
                                .package = package,
                                .package_name = step->package_name,
                                .package_hash = step->package,
@@ -208,11 +210,11 @@ static void end_step(struct wcore *c, struct attempt *a, struct wturn *t,
     slots_go(c, a);
 }
 
-static void not_kept(struct wcore *c, struct attempt *a, struct wturn *t)
+static void not_kept(struct wcore *c, struct wattempt *a, struct wtry *t)
 {
     if (t->launched)
         end_step(c, a, t, PACKAGE_UNKNOWN,
-                 "the keeper of this step is gone and left no word of how it ended");
+                 "the keeper of this step died without saying how the step ended");
     else if (attempt_stops(a, t))
         end_step(c, a, t, PACKAGE_NOT_EXECUTED, "stopped before it started");
     else
@@ -221,11 +223,10 @@ static void not_kept(struct wcore *c, struct attempt *a, struct wturn *t)
 
 void slots_kept(struct wcore *c, const struct s_kept *k)
 {
-    enum { KEPT_WAITS = 1, KEPT_RUNS = 2, KEPT_GONE = 3 };
     if (k->state < KEPT_WAITS || k->state > KEPT_GONE || id_is_zero(k->run))
         return;
-    struct attempt *a = attempt_find(c, k->run, k->attempt);
-    struct wturn *t = a && a->state == ATTEMPT_LIVE ? attempt_turn(a, k->step, k->turn) : NULL;
+    struct wattempt *a = attempt_find(c, k->run, k->attempt);
+    struct wtry *t = a && a->state == ATTEMPT_LIVE ? attempt_try(a, k->step, k->try_no) : NULL;
     if (t && !t->ended && k->state == KEPT_GONE) {
         t->kept = false;
         if (c->runner)
@@ -242,10 +243,10 @@ void slots_kept_end(struct wcore *c)
     struct wrun *r, *next;
     c->runner = true;
     HASH_ITER (hh, c->runs, r, next) {
-        struct attempt *a, *a_next = NULL;
+        struct wattempt *a, *a_next = NULL;
         for (a = r->attempts; a; a = a_next) {
             a_next = a->a_next;
-            struct wturn *t = a->state == ATTEMPT_LIVE ? attempt_open_turn(a) : NULL;
+            struct wtry *t = a->state == ATTEMPT_LIVE ? attempt_open_try(a) : NULL;
             if (t && !t->kept)
                 not_kept(c, a, t);
             else if (t && attempt_stops(a, t))

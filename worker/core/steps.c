@@ -1,9 +1,9 @@
-/* steps.c - the step machine of DESIGN 10, as a fold.
+/* steps.c - the step machine, as a fold.
  *
- * Where an attempt stands follows from its job, from the steps that were asked for, in their order,
- * and from how they ended; steps_fold computes it anew each time and stores nothing but what each
- * end led to. A stop (cancel, or the end of the call's time) acts on the last turn only: what came
- * before has already led to what came after. */
+ * How far an attempt is follows from its job, from the steps that were asked for, in order, and
+ * from how they ended. steps_fold computes it anew each time and stores only what each end led
+ * to. A stop (cancel, or timeout of the call) acts on the last try alone: the earlier ones have
+ * had their effect. */
 #include "worker/core/inside.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@ static int check_action(const struct wjob *j, unsigned at, struct span action, s
     return error_set(
         err, -EPROTO,
         "job '" SPAN_FMT "': step '" SPAN_FMT "' leads to '" SPAN_FMT
-        "', which is none of next, quit-success, quit-failure, or goto and a step that is not `always`",
+        "'; expected next, quit-success, quit-failure, or goto STEP (not an `always` step)",
         SPAN_ARG(j->head.name), SPAN_ARG(j->steps[at].name), SPAN_ARG(action));
 }
 
@@ -55,7 +55,7 @@ int wjob_read(struct wjob *j, struct error *err)
         j->steps[j->n++] = s;
     }
     if (!some)
-        return error_set(err, -EPROTO, "job '" SPAN_FMT "' has no step but those that always run",
+        return error_set(err, -EPROTO, "job '" SPAN_FMT "' has only `always` steps",
                          SPAN_ARG(j->head.name));
     for (unsigned i = 0; i < j->n; i++)
         if ((rc = check_action(j, i, j->steps[i].on_success, err)) < 0 ||
@@ -110,14 +110,14 @@ void wjob_drop(struct wcore *c, struct wjob **pj)
 /* ---- The fold */
 
 struct fold {
-    struct attempt *a;
+    struct wattempt *a;
     struct machine *m;
-    int at;         /* the step that is next; -1: none is left in this part of the job */
+    int at;         /* the next step; -1: none is left in this part of the job */
     unsigned visit; /* tries of it since the job came to it */
-    bool decided;   /* the job's outcome is */
+    bool decided;   /* the outcome of the job is decided */
     bool retry;
-    bool launched; /* anything, up to the turn that is looked at */
-    struct wturn *last;
+    bool launched; /* any try so far was launched */
+    struct wtry *last;
 };
 
 static int step_after(const struct wjob *j, int at, bool always)
@@ -128,7 +128,7 @@ static int step_after(const struct wjob *j, int at, bool always)
     return -1;
 }
 
-static void decide(struct fold *f, enum job_outcome verdict, const struct wturn *by)
+static void decide(struct fold *f, enum job_outcome verdict, const struct wtry *by)
 {
     if (f->last && f->last->action == ACTION_RETRY)
         f->last->action = ACTION_QUIT_FAILURE; /* the next try will not come */
@@ -139,7 +139,7 @@ static void decide(struct fold *f, enum job_outcome verdict, const struct wturn 
     f->visit = 0;
 }
 
-static void decide_stopped(struct fold *f, const struct wturn *by)
+static void decide_stopped(struct fold *f, const struct wtry *by)
 {
     bool ours = f->a->stopped_as == JOB_CANCELLED || f->a->stopped_as == JOB_TIMED_OUT;
     decide(f, f->a->stopped_as, by);
@@ -147,8 +147,8 @@ static void decide_stopped(struct fold *f, const struct wturn *by)
         f->m->message = buf_span(&f->a->stopped_why);
 }
 
-/* Would this failure be tried again? A refusal is not: it would be refused again. */
-static bool is_tried_again(const struct fold *f, const struct d_step *s, const struct wturn *t)
+/* True if this failure is retried. A refusal is not: it would be refused again. */
+static bool is_tried_again(const struct fold *f, const struct d_step *s, const struct wtry *t)
 {
     if (f->visit >= s->attempts || t->o.cancelled || t->o.package == PACKAGE_UNKNOWN)
         return false;
@@ -160,7 +160,7 @@ static bool is_tried_again(const struct fold *f, const struct d_step *s, const s
            memchr(s->retry_codes.p, (int)t->o.exit_code, s->retry_codes.n) != NULL;
 }
 
-static void move_on(struct fold *f, struct wturn *t, enum step_action action, int target)
+static void move_on(struct fold *f, struct wtry *t, enum step_action action, int target)
 {
     t->action = action;
     t->target = target < 0 ? 0 : (unsigned)target;
@@ -174,14 +174,14 @@ static void move_on(struct fold *f, struct wturn *t, enum step_action action, in
 }
 
 /* An `always` step has ended: its failure changes nothing. */
-static void fold_always(struct fold *f, struct wturn *t)
+static void fold_always(struct fold *f, struct wtry *t)
 {
     const struct d_step *s = &f->a->job->steps[t->step];
     bool again = t->o.package != PACKAGE_SUCCEEDED && is_tried_again(f, s, t);
     move_on(f, t, again ? ACTION_RETRY : ACTION_NEXT, step_after(f->a->job, (int)t->step, true));
 }
 
-static void fold_failure(struct fold *f, struct wturn *t, enum step_action action, int target)
+static void fold_failure(struct fold *f, struct wtry *t, enum step_action action, int target)
 {
     if (action == ACTION_GOTO || action == ACTION_NEXT) {
         t->handled = action == ACTION_GOTO;
@@ -199,7 +199,7 @@ static void fold_failure(struct fold *f, struct wturn *t, enum step_action actio
         decide(f, t->o.timed_out ? JOB_TIMED_OUT : JOB_FAILED, t);
 }
 
-static void fold_step(struct fold *f, struct wturn *t)
+static void fold_step(struct fold *f, struct wtry *t)
 {
     const struct wjob *j = f->a->job;
     const struct d_step *s = &j->steps[t->step];
@@ -221,7 +221,7 @@ static void fold_step(struct fold *f, struct wturn *t)
     } else if (t->o.package == PACKAGE_UNKNOWN) {
         decide(f, JOB_UNKNOWN, t);
     } else if (t->o.cancelled) {
-        /* Ended without our asking: by the fence, so that the broker may run it elsewhere. */
+        /* Ended by the fence, not by us, so that the broker may run it elsewhere. */
         decide(f, f->a->x.on_lost == ON_LOST_RERUN ? JOB_LOST : JOB_CANCELLED, t);
         if (f->a->stopped)
             decide_stopped(f, t);
@@ -249,28 +249,28 @@ static uint64_t wait_before(const struct d_step *s, unsigned tries)
     return ms < RETRY_WAIT_MAX ? ms : RETRY_WAIT_MAX;
 }
 
-static uint64_t starts_of(const struct attempt *a, unsigned step)
+static uint64_t starts_of(const struct wattempt *a, unsigned step)
 {
     uint64_t n = 0;
-    for (unsigned i = 0; i < a->n_turns; i++)
-        n += a->turns[i].step == step;
+    for (unsigned i = 0; i < a->n_tries; i++)
+        n += a->tries[i].step == step;
     return n;
 }
 
-/* After the last turn has ended: a stop, the guard against loops, and what comes next. */
+/* After the end of the last try: a stop, the guard against loops, and what comes next. */
 static void conclude(struct fold *f)
 {
-    struct attempt *a = f->a;
+    struct wattempt *a = f->a;
     struct machine *m = f->m;
     if (!f->decided && a->stopped) {
         f->retry = false;
         decide_stopped(f, NULL);
     }
     if (!f->decided &&
-        (a->n_turns >= STEP_STARTS_MAX || starts_of(a, (unsigned)f->at) >= LIMIT_TRIES)) {
+        (a->n_tries >= STEP_STARTS_MAX || starts_of(a, (unsigned)f->at) >= LIMIT_TRIES)) {
         f->retry = false;
         decide(f, JOB_FAILED, NULL);
-        m->text = "its steps were started too often: a goto leads in a circle that does not end";
+        m->text = "its steps were started too often: a goto loops without end";
     }
     m->always = f->decided;
     bool no_always = f->decided && (a->force || !f->launched);
@@ -280,18 +280,18 @@ static void conclude(struct fold *f)
     }
     m->next = MACHINE_RUN;
     m->step = (unsigned)f->at;
-    m->turn = starts_of(a, m->step) + 1;
+    m->try_no = starts_of(a, m->step) + 1;
     m->wait_ms = f->retry ? wait_before(&a->job->steps[m->step], f->visit) : 0;
 }
 
-void steps_fold(struct attempt *a, struct machine *m)
+void steps_fold(struct wattempt *a, struct machine *m)
 {
     *m = (struct machine){.verdict = JOB_UNKNOWN};
     struct fold f = {.a = a, .m = m, .at = step_after(a->job, -1, false)};
-    for (unsigned i = 0; i < a->n_turns; i++) {
-        struct wturn *t = &a->turns[i];
+    for (unsigned i = 0; i < a->n_tries; i++) {
+        struct wtry *t = &a->tries[i];
         if (a->job->steps[t->step].always && !f.decided)
-            /* a stop has cut off what the steps before would have led to */
+            /* a stop has cut off what the earlier steps would have led to */
             decide_stopped(&f, NULL);
         f.retry = false;
         f.at = (int)t->step;
@@ -303,7 +303,7 @@ void steps_fold(struct attempt *a, struct machine *m)
             m->next = MACHINE_BUSY;
             m->always = f.decided;
             m->step = t->step;
-            m->turn = t->turn;
+            m->try_no = t->try_no;
             return;
         }
         if (f.decided)
