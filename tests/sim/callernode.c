@@ -153,6 +153,9 @@ static const char *some_address(struct callernode *c)
     return c->mood.servers[rng_below(&c->w->rng, c->mood.n_servers)];
 }
 
+/* longer than any world lives */
+enum { EXPIRES_LATE_MS = 7 * 86400000 };
+
 static void fill_call(struct callernode *c, struct wish *x, bool quick, struct d_call *d)
 {
     struct world *w = c->w;
@@ -168,6 +171,7 @@ static void fill_call(struct callernode *c, struct wish *x, bool quick, struct d
                          .on_lost = rng_below(&w->rng, ON_LOST_COUNT),
                          .priority = rng_below(&w->rng, 10),
                          .issued_at = wall_ms(w, &c->process)};
+    d->expires = d->issued_at + EXPIRES_LATE_MS;
     if (heavy)
         d->on_lost = chance(w, 600) ? ON_LOST_RERUN : ON_LOST_HOLD;
     d->pin_latest = chance(w, 300);
