@@ -75,13 +75,13 @@ setup() { enter; }
     assert_has "did you mean 'result'"
     run lbmon --status fialed --until-now
     [ "$status" -eq 2 ]
-    assert_has "is no status (did you mean 'failed'?)"
+    assert_has "unknown status 'fialed' (did you mean 'failed'?)"
     run lbmon --run 123 --until-now
     [ "$status" -eq 2 ]
     assert_has "'123' is not a run"
     run lbctl history --status fialed
     [ "$status" -eq 2 ]
-    assert_has "is no status (did you mean 'failed'?)"
+    assert_has "unknown status 'fialed' (did you mean 'failed'?)"
     run lbctl runs --state runing
     [ "$status" -eq 2 ]
     assert_has "unknown state 'runing' (did you mean 'running'?)"
