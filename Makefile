@@ -10,6 +10,7 @@ CC      := gcc
 endif
 PREFIX  ?= /usr/local
 DESTDIR ?=
+HOMES   ?= /srv/longboat
 SAN     ?=
 VERSION := 0.1.0
 
@@ -185,7 +186,7 @@ help:
 	@echo "make walls      the rules of the house; make lint: these, format, static analysis"
 	@echo "make compile_commands      compile_commands.json for editors and language servers"
 	@echo "make deps       install what building needs from the distribution"
-	@echo "make install DESTDIR= PREFIX=/usr/local"
+	@echo "make install DESTDIR= PREFIX=/usr/local HOMES=/srv/longboat"
 	@echo "CC=clang, CFLAGS, CPPFLAGS, LDFLAGS are respected; WERROR=1 makes warnings errors"
 
 .PHONY: deps
@@ -320,7 +321,8 @@ $(B)/liblongboat.a: $(foreach r,$(CLIENT_ROOMS),$(call objects_of,$(call room_so
 	@mkdir -p $(@D)
 	$(make_archive)
 
-# Of the headers those that longboat.h needs.
+# Of the headers those that longboat.h needs. HOMES: the folder below which the units' programs have
+# their files.
 .PHONY: install
 ROOT = $(DESTDIR)$(PREFIX)
 install: all $(B)/liblongboat.a
@@ -339,7 +341,8 @@ install: all $(B)/liblongboat.a
 	install -D -m 644 -t "$(ROOT)/share/longboat/python" client/python/longboat*.py
 	for unit in lbbroker lbworker; do \
 	  to="$(ROOT)/lib/systemd/system/$$unit.service" && \
-	  sed 's|/usr/local/|$(PREFIX)/|g' deploy/systemd/$$unit.service >"$$to" && \
+	  sed 's|/usr/local/|$(PREFIX)/|g; s|/srv/longboat/|$(HOMES)/|g' \
+	    deploy/systemd/$$unit.service >"$$to" && \
 	  chmod 644 "$$to" || exit 1; done
 
 .PHONY: clean

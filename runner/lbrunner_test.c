@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 static char *program(void)
@@ -37,7 +38,7 @@ static void it_needs_nothing_but_libc_libsodium_and_libseccomp(void **state)
     static const char *const known[] = {"linux-vdso",    "libsodium.so", "libc.so",
                                         "libseccomp.so", "ld-linux",     NULL};
     char *path = program(), text[4000], *rest = NULL;
-    int rc = run("ldd %s", path, text, sizeof text);
+    int rc = run("ldd '%s'", path, text, sizeof text);
     mem_free(&path);
     if (rc != 0)
         skip();
@@ -56,12 +57,12 @@ static void it_says_how_it_is_used(void **state)
 {
     (void)state;
     char *path = program(), text[4000];
-    assert_int_equal(run("%s --help", path, text, sizeof text), 0);
+    assert_int_equal(run("'%s' --help", path, text, sizeof text), 0);
     assert_contains(text, "usage: lbrunner");
-    assert_int_equal(run("%s --nonsense 2>&1", path, text, sizeof text), 2);
-    assert_int_equal(run("%s please 2>&1", path, text, sizeof text), 2);
+    assert_int_equal(run("'%s' --nonsense 2>&1", path, text, sizeof text), 2);
+    assert_int_equal(run("'%s' please 2>&1", path, text, sizeof text), 2);
     assert_contains(text, "'please' is not expected");
-    assert_int_equal(run("%s --log-level loud 2>&1", path, text, sizeof text), 2);
+    assert_int_equal(run("'%s' --log-level loud 2>&1", path, text, sizeof text), 2);
     mem_free(&path);
 }
 
@@ -72,13 +73,14 @@ static void two_of_them_do_not_share_a_folder(void **state)
     setenv("LONGBOAT_HOME", *state, 1);
     pid_t first = fork();
     if (first == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* it does not outlive a test that fails */
         unsetenv("LONGBOAT_HOME");
         execl(path, "lbrunner", "--home", *state, "--log-level", "error", NULL);
         _exit(9);
     }
     for (int i = 0; i < 2000 && access(sock, F_OK) < 0; i++)
         poll(NULL, 0, 5);
-    assert_int_equal(run("%s 2>&1", path, text, sizeof text), 3);
+    assert_int_equal(run("'%s' 2>&1", path, text, sizeof text), 3);
     int status;
     kill(first, SIGTERM);
     assert_int_equal(waitpid(first, &status, 0), first);

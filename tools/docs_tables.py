@@ -7,6 +7,7 @@ usage: tools/docs_tables.py [--check]     --check: change nothing, exit 1 if a p
 import os
 import re
 import sys
+import textwrap
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE, LIMITS_PAGE = "docs/states.md", "docs/files.md"
@@ -58,20 +59,29 @@ def drawing(rows, ways):
 
 
 def move_table(rows, ways, names):
-    """A row for each state, a column for each event that some state knows."""
+    """A row for each event, a column for each state that some event moves."""
     word = {name: w for name, w, _ in rows}
     to = {(source, event): word[target] for source, event, target in ways}
-    out = "| in | " + " | ".join(n.lower() for n in names) + " |\n|---|" + "---|" * len(names) + "\n"
-    for name, w, _ in rows:
-        out += f"| **{w}** | " + " | ".join(to.get((name, e), "") for e in names) + " |\n"
+    live = [name for name, _, _ in rows if any(source == name for source, _ in to)]
+    out = "| in | " + " | ".join(word[n] for n in live) + " |\n|---|" + "---|" * len(live)
+    out += "\n"
+    for event in names:
+        cells = " | ".join(to.get((name, event), "") for name in live)
+        out += f"| {event.lower()} | {cells} |\n"
     return out
 
 
 def layer_table(text):
-    rows = (("delivery: was the job called?", "DELIVERY_STATES"), ("job: how did it end?", "JOB_STATES"),
-            ("package: what became of it?", "PACKAGE_STATES"), ("status: the first that holds", "STATUSES"))
-    return "| layer | values |\n|---|---|\n" + "".join(
-        f"| {what} | {', '.join('`%s`' % w for w in words(text, name))} |\n" for what, name in rows)
+    rows = (("delivery", "was the job called?", "DELIVERY_STATES"),
+            ("job", "how did it end?", "JOB_STATES"),
+            ("package", "what became of it?", "PACKAGE_STATES"),
+            ("status", "the first that holds", "STATUSES"))
+    out = ""
+    for layer, what, name in rows:
+        values = ", ".join("`%s`" % w for w in words(text, name))
+        item = textwrap.wrap(f"- **{layer}** ({what}): {values}", 100, subsequent_indent="  ")
+        out += "\n".join(item) + "\n"
+    return out
 
 
 def size(n):

@@ -43,7 +43,7 @@ static int apply_called(struct bcore *c, uint64_t lsn, const struct r_called *r,
         rc = d_call_decode(s.body, &d, err);
     if (rc < 0)
         return rc;
-    if (run_find(c, r->run) || run_by_key(c, key_of(c, d.caller, d.key, false)))
+    if (run_find(c, r->run) || run_by_key(c, key128_of(c, d.caller, d.key, false)))
         return error_set(err, -EPROTO, "called: the run or its key is already live");
     run = run_new(c, r->run, r->call, &d);
     run->digest = r->digest;
@@ -208,7 +208,7 @@ static int apply_kept(struct bcore *c, uint64_t lsn, const struct r_kept *r, str
     struct kept k = {.id = r->run, .at = r->at, .lsn = lsn, .attempt = (uint32_t)r->attempt};
     if (kept_by_id(c, r->run) || run_find(c, r->run) || parent_find(c, r->run))
         return error_set(err, -EPROTO, "kept: the run is known already");
-    k.key = key_of(c, r->principal, r->key, r->parent);
+    k.key = key128_of(c, r->principal, r->key, r->parent);
     memcpy(k.digest, r->digest.b, sizeof k.digest);
     k.flags = (uint8_t)((r->reported ? KEPT_REPORTED : 0) | (r->parent ? KEPT_PARENT : 0));
     kept_add(c, &k);
@@ -228,7 +228,7 @@ static int apply_parent_begun(struct bcore *c, uint64_t lsn, const struct r_pare
         rc = d_parent_decode(s.body, &d, err);
     if (rc < 0)
         return rc;
-    key = key_of(c, d.caller, d.key, true);
+    key = key128_of(c, d.caller, d.key, true);
     if (parent_find(c, r->run) || table_find(&c->parents_by_key, key.a, &key))
         return error_set(err, -EPROTO, "parent_begun: the parent or its key is already live");
     p = mem_zalloc(1, sizeof *p);
@@ -344,7 +344,7 @@ static int apply_kind(struct bcore *c, uint64_t lsn, uint64_t kind, struct span 
         CASE(PARENT_ENDED, parent_ended, apply_parent_ended(c, lsn, &r, err))
         CASE(SERVER, server, apply_server(c, &r))
         CASE(OPERATED, operated, apply_operated(c, &r, err))
-        CASE(DEPLOYED, deployed, registry_apply_deployed(c, &r, err))
+        CASE(DEPLOYED, deployed, deploy_apply(c, &r, err))
         CASE(ENROLLED, enrolled, registry_apply_enrolled(c, lsn, &r, err))
         CASE(REVOKED, revoked, registry_apply_revoked(c, &r, err))
         CASE(EPOCH, epoch, (c->epoch = r.epoch > c->epoch ? r.epoch : c->epoch, 0))
@@ -355,7 +355,7 @@ static int apply_kind(struct bcore *c, uint64_t lsn, uint64_t kind, struct span 
     return rc;
 }
 
-int apply(struct bcore *c, uint64_t lsn, struct span body, struct error *err)
+int apply_record(struct bcore *c, uint64_t lsn, struct span body, struct error *err)
 {
     uint64_t kind;
     size_t size;

@@ -9,7 +9,7 @@ enum {
     RESOLVED_MAX = LIMIT_FRAME * 3 / 4
 }; /* bytes of versions in one answer: the frame has a head and servers' names */
 
-static void jobs_free(struct bcore *c, struct job *jobs, unsigned n)
+static void jobs_free(struct bcore *c, struct job_version *jobs, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         text_put(c, &jobs[i].name);
@@ -31,7 +31,8 @@ void attest_clear(struct bcore *c, struct server *s)
     buf_free(&s->attest);
 }
 
-static struct job *job_of(struct server *s, const struct text *name, const struct hash *hash)
+static struct job_version *job_of(struct server *s, const struct text *name,
+                                  const struct hash *hash)
 {
     for (unsigned i = 0; i < s->n_jobs; i++)
         if (s->jobs[i].name == name && hash_eq(&s->jobs[i].hash, hash))
@@ -87,7 +88,7 @@ static int check_lists(const struct m_attest *m, struct error *err)
 
 static void take_jobs(struct bcore *c, struct server *s, const struct wire_list *list)
 {
-    struct job *old = s->jobs;
+    struct job_version *old = s->jobs;
     unsigned n_old = s->n_jobs;
     struct wire_iter it = wire_iter(list);
     struct span item;
@@ -95,7 +96,7 @@ static void take_jobs(struct bcore *c, struct server *s, const struct wire_list 
     s->jobs = mem_zalloc(list->count, sizeof *s->jobs);
     s->n_jobs = 0;
     while (wire_next(&it, &item)) {
-        struct job *j = &s->jobs[s->n_jobs++];
+        struct job_version *j = &s->jobs[s->n_jobs++];
         struct d_attested_job d;
         if (d_attested_job_decode(item, &d, &err) < 0)
             continue; /* check_lists has let it through */
@@ -117,7 +118,7 @@ static void take_jobs(struct bcore *c, struct server *s, const struct wire_list 
     jobs_free(c, old, n_old);
 }
 
-void on_attest(struct bcore *c, struct peer *p)
+void bcore_on_attest(struct bcore *c, struct peer_state *p)
 {
     struct server *s = p->server;
     struct m_attest m;
@@ -125,8 +126,8 @@ void on_attest(struct bcore *c, struct peer *p)
     if (!TAKE(c, p, attest, &m))
         return;
     if (check_lists(&m, &err) < 0) {
-        fx_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "ATTEST: %s", err.text);
-        peer_forget(c, p);
+        out_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "ATTEST: %s", err.text);
+        bcore_peer_forget(c, p);
         return;
     }
     /* the old jobs' spans are not read any more, but their memory goes last */
@@ -142,12 +143,12 @@ void on_attest(struct bcore *c, struct peer *p)
         take_jobs(c, s, &m.jobs);
     }
     buf_free(&old);
-    seats_refresh(c, s);
+    queue_refresh_seats(c, s);
 }
 
 /* ---- RESOLVE */
 struct version {
-    const struct job *job;
+    const struct job_version *job;
     const struct server *example;
     uint64_t servers;
     int64_t deployed;
@@ -155,7 +156,7 @@ struct version {
 };
 
 /* When a package of it was deployed last: the newest first. */
-static int64_t deployed_at(const struct bcore *c, const struct job *j)
+static int64_t deployed_at(const struct bcore *c, const struct job_version *j)
 {
     struct d_attested_job d;
     struct error err;
@@ -190,7 +191,7 @@ static unsigned versions_in(const struct bcore *c, const struct text *address,
 {
     unsigned n = 0;
     unsigned n_members;
-    struct server *const *members = members_of(c, address, &n_members);
+    struct server *const *members = servers_members(c, address, &n_members);
     for (unsigned i = 0; i < n_members; i++) {
         const struct server *s = members[i];
         if (!server_in(s, address))
@@ -253,15 +254,15 @@ static void send_resolved(struct bcore *c, uint64_t req, const struct text *addr
     mem_free(&v);
 }
 
-void on_resolve(struct bcore *c, struct peer *p)
+void bcore_on_resolve(struct bcore *c, struct peer_state *p)
 {
     struct m_resolve m;
     if (!TAKE(c, p, resolve, &m))
         return;
-    if (!address_known(c, m.address)) {
-        fail(c, m.req, REFUSAL_UNKNOWN_ADDRESS,
-             "no server or pool is named '" SPAN_FMT "' (lbctl servers lists them)",
-             SPAN_ARG(m.address));
+    if (!servers_know_address(c, m.address)) {
+        out_fail(c, m.req, REFUSAL_UNKNOWN_ADDRESS,
+                 "no server or pool is named '" SPAN_FMT "' (lbctl servers lists them)",
+                 SPAN_ARG(m.address));
         return;
     }
     struct text *address = text_get(c, m.address), *job = text_get(c, m.job);

@@ -16,14 +16,14 @@ static void settle(struct bcore *c, struct run *r)
 {
     if (!r->at && c->bodies + r->call_n > c->config.bodies_budget) {
         c->memory -= run_cost(r->call_n) - run_cost(0);
-        body_free(c, r);
+        bodies_free(c, r);
     } else {
         r->settled = true;
         c->bodies += r->call_n;
     }
 }
 
-void body_take(struct bcore *c, struct run *r, struct span call)
+void bodies_take(struct bcore *c, struct run *r, struct span call)
 {
     r->call = mem_dup(call.p, call.n);
     r->call_n = (uint32_t)call.n;
@@ -34,7 +34,7 @@ void body_take(struct bcore *c, struct run *r, struct span call)
         c->unsettled = r;
 }
 
-void body_free(struct bcore *c, struct run *r)
+void bodies_free(struct bcore *c, struct run *r)
 {
     if (r->settled)
         c->bodies -= r->call_n;

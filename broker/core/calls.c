@@ -24,33 +24,33 @@ static const char *missing_of(const struct d_call *d)
                              : NULL;
 }
 
-static bool decode(struct bcore *c, struct peer *p, const struct m_call *m, struct d_call *d,
+static bool decode(struct bcore *c, struct peer_state *p, const struct m_call *m, struct d_call *d,
                    struct hash *digest)
 {
     struct d_signed s;
     struct error err = {0};
     if (d_signed_decode(m->call, &s, &err) < 0 || d_call_decode(s.body, d, &err) < 0) {
-        fail(c, m->req, REFUSAL_MALFORMED, "%s", err.text);
+        out_fail(c, m->req, REFUSAL_MALFORMED, "%s", err.text);
         return false;
     }
     if (!span_eq_str(d->cluster, c->config.cluster)) {
-        fail(c, m->req, REFUSAL_UNKNOWN_PRINCIPAL,
-             "the call is for cluster '" SPAN_FMT "'; this is '%s'", SPAN_ARG(d->cluster),
-             c->config.cluster);
+        out_fail(c, m->req, REFUSAL_UNKNOWN_PRINCIPAL,
+                 "the call is for cluster '" SPAN_FMT "'; this is '%s'", SPAN_ARG(d->cluster),
+                 c->config.cluster);
         return false;
     }
     if (!span_eq_str(d->caller, p->name->s)) {
-        fail(c, m->req, REFUSAL_DENIED, "the call is signed by '" SPAN_FMT "' and sent by '%s'",
-             SPAN_ARG(d->caller), p->name->s);
+        out_fail(c, m->req, REFUSAL_DENIED, "the call is signed by '" SPAN_FMT "' and sent by '%s'",
+                 SPAN_ARG(d->caller), p->name->s);
         return false;
     }
     const char *missing = missing_of(d);
     if (missing) {
-        fail(c, m->req, REFUSAL_MALFORMED, "call: %s", missing);
+        out_fail(c, m->req, REFUSAL_MALFORMED, "call: %s", missing);
         return false;
     }
     if (d->semaphores.count) {
-        fail(c, m->req, REFUSAL_BAD_ARGUMENT, "call: this broker has no semaphores");
+        out_fail(c, m->req, REFUSAL_BAD_ARGUMENT, "call: this broker has no semaphores");
         return false;
     }
     call_digest(s.body, digest);
@@ -61,13 +61,13 @@ static void conflict(struct bcore *c, uint64_t rests_on, const struct m_call *m,
                      const struct d_call *d, struct id run)
 {
     char id[ID_TEXT];
-    fail_after(c, rests_on, m->req, REFUSAL_CONFLICT,
-               "the key '" SPAN_FMT "' belongs to run %s, which was called with another body",
-               SPAN_ARG(d->key), id_format(run, id));
+    out_fail_after(c, rests_on, m->req, REFUSAL_CONFLICT,
+                   "the key '" SPAN_FMT "' belongs to run %s, which was called with another body",
+                   SPAN_ARG(d->key), id_format(run, id));
 }
 
 /* Answers a call whose key is known. False: it is not. */
-static bool answer_duplicate(struct bcore *c, struct peer *p, const struct m_call *m,
+static bool answer_duplicate(struct bcore *c, struct peer_state *p, const struct m_call *m,
                              const struct d_call *d, struct key128 key, const struct hash *digest)
 {
     struct run *r = run_by_key(c, key);
@@ -88,9 +88,9 @@ static bool answer_duplicate(struct bcore *c, struct peer *p, const struct m_cal
          accepted, .req = m->req, .run = run, .duplicate = true);
     if (m->follow && r) {
         follow_add(c, p, r, m->follow);
-        send_state(c, p, r);
+        follow_send_state(c, p, r);
     } else if (m->follow) {
-        fx_lookup(c, p->handle, m->req, run, m->follow, k ? k->lsn : 0);
+        out_lookup(c, p->handle, m->req, run, m->follow, k ? k->lsn : 0);
     }
     return true;
 }
@@ -106,16 +106,16 @@ static struct id new_id(const struct bcore *c)
 static bool refuse_new(struct bcore *c, const struct m_call *m, const struct d_call *d)
 {
     if (c->wall >= d->expires)
-        fail(c, m->req, REFUSAL_EXPIRED,
-             "the call expired %lld s ago; sign it again under a new key",
-             (long long)((c->wall - d->expires) / 1000));
+        out_fail(c, m->req, REFUSAL_EXPIRED,
+                 "the call expired %lld s ago; sign it again under a new key",
+                 (long long)((c->wall - d->expires) / 1000));
     else if (c->store_full)
-        fail_busy(c, m->req, "the broker's disk is full: only results and cancels are taken");
+        out_fail_busy(c, m->req, "the broker's disk is full: only results and cancels are taken");
     else if (c->n_runs >= c->config.max_runs)
-        fail_busy(c, m->req, "%llu runs are live, as many as this broker takes",
-                  (unsigned long long)c->n_runs);
+        out_fail_busy(c, m->req, "%llu runs are live, as many as this broker takes",
+                      (unsigned long long)c->n_runs);
     else if (c->memory + run_cost(m->call.n) > c->config.memory_budget)
-        fail_busy(c, m->req, "the calls that wait fill the broker's memory budget");
+        out_fail_busy(c, m->req, "the calls that wait fill the broker's memory budget");
     else
         return false;
     return true;
@@ -123,7 +123,7 @@ static bool refuse_new(struct bcore *c, const struct m_call *m, const struct d_c
 
 /* Of the serial that signed: a call may have been signed before its caller's certificate was
    renewed. */
-static struct span signers_certificate(const struct bcore *c, const struct peer *p,
+static struct span signers_certificate(const struct bcore *c, const struct peer_state *p,
                                        const struct m_call *m)
 {
     struct d_signed s;
@@ -133,7 +133,7 @@ static struct span signers_certificate(const struct bcore *c, const struct peer 
     return e && span_eq_str(s.signer, p->name->s) ? buf_span(&e->bytes) : c->ev->who->certificate;
 }
 
-void on_call(struct bcore *c, struct peer *p)
+void bcore_on_call(struct bcore *c, struct peer_state *p)
 {
     struct m_call m;
     struct d_call d;
@@ -143,11 +143,11 @@ void on_call(struct bcore *c, struct peer *p)
     struct id id;
     if (!TAKE(c, p, call, &m) || !decode(c, p, &m, &d, &digest))
         return;
-    key = key_of(c, d.caller, d.key, false);
+    key = key128_of(c, d.caller, d.key, false);
     if (answer_duplicate(c, p, &m, &d, key, &digest))
         return;
     if (kept_must_ask(c, d.issued_at)) {
-        fx_lookup_key(c, p->handle, d.key, false);
+        out_lookup_key(c, p->handle, d.key, false);
         return;
     }
     if (refuse_new(c, &m, &d))
@@ -163,5 +163,5 @@ void on_call(struct bcore *c, struct peer *p)
         follow_add(c, p, r, m.follow);
     queue_add(c, r);
     if (m.follow && run_state_of(r) == RUN_PARKED)
-        send_state(c, p, r); /* said at once, also to who asked for the end only */
+        follow_send_state(c, p, r); /* said at once, also to who asked for the end only */
 }

@@ -9,9 +9,9 @@
 
 #include "broker/core/inside.h"
 
-void send_stop(struct bcore *c, const struct run *r)
+void cancel_send_stop(struct bcore *c, const struct run *r)
 {
-    const struct peer *p = r->at->server->peer;
+    const struct peer_state *p = r->at->server->peer;
     if (p && r->cancel)
         SEND(c, p->handle, r->lsn, stop, .run = r->id, .attempt = r->attempt,
              .force = r->cancel->force, .reason = span_str(r->cancel->reason));
@@ -25,10 +25,10 @@ static void done_with_strays(struct bcore *c, uint64_t req, const struct run *r,
         snprintf(text, sizeof text, "%s; what still runs at %s is being ended", what, servers);
     else
         snprintf(text, sizeof text, "%s", what);
-    done(c, req, r->lsn, text);
+    out_done(c, req, r->lsn, text);
 }
 
-void on_cancel(struct bcore *c, struct peer *p)
+void bcore_on_cancel(struct bcore *c, struct peer_state *p)
 {
     struct m_cancel m;
     struct run *r;
@@ -39,41 +39,41 @@ void on_cancel(struct bcore *c, struct peer *p)
     if (!r) {
         const struct kept *k = kept_by_id(c, m.run);
         if (k)
-            done(c, m.req, k->lsn, "it had ended already");
+            out_done(c, m.req, k->lsn, "it had ended already");
         else
-            fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN,
-                       "no live run has the id %s (lbctl history has those that ended)",
-                       id_format(m.run, id));
+            out_fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN,
+                           "no live run has the id %s (lbctl history has those that ended)",
+                           id_format(m.run, id));
         return;
     }
     if (r->cancel && (r->cancel->force || !m.force)) { /* said before */
-        done(c, m.req, r->lsn, "it is being cancelled");
+        out_done(c, m.req, r->lsn, "it is being cancelled");
         return;
     }
     r->lsn = EMIT(c, cancelled, .at = c->wall, .run = r->id, .by = span_str(p->name->s),
                   .force = m.force, .reason = m.reason);
     if (r->at) {
-        send_stop(c, r);
+        cancel_send_stop(c, r);
         follow_state(c, r);
-        done(c, m.req, r->lsn, "its server has been asked to stop it");
+        out_done(c, m.req, r->lsn, "its server has been asked to stop it");
         return;
     }
-    run_end_by_broker(c, r,
-                      (struct verdict){DELIVERY_CALLED, JOB_CANCELLED,
-                                       r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
-                      r->restored ? "held since a backup was put back; cancelled by %s: " SPAN_FMT
-                      : r->state == RUN_HELD ? "held after it was lost; cancelled by %s: " SPAN_FMT
-                      : r->lost_once
-                          ? "what became of an earlier attempt is not known; cancelled by %s while "
-                            "it waited for another: " SPAN_FMT
-                          : "cancelled by %s while it waited: " SPAN_FMT,
-                      p->name->s, SPAN_ARG(m.reason));
+    run_end_by_broker(
+        c, r,
+        (struct bcore_verdict){DELIVERY_CALLED, JOB_CANCELLED,
+                               r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
+        r->restored            ? "held since a backup was put back; cancelled by %s: " SPAN_FMT
+        : r->state == RUN_HELD ? "held after it was lost; cancelled by %s: " SPAN_FMT
+        : r->lost_once ? "what became of an earlier attempt is not known; cancelled by %s while "
+                         "it waited for another: " SPAN_FMT
+                       : "cancelled by %s while it waited: " SPAN_FMT,
+        p->name->s, SPAN_ARG(m.reason));
     strays_end(c, r, m.force);
     done_with_strays(c, m.req, r, "cancelled");
 }
 
-static void release_as(struct bcore *c, struct peer *p, struct run *r, const struct m_operate *m,
-                       struct span how)
+static void release_as(struct bcore *c, struct peer_state *p, struct run *r,
+                       const struct m_operate *m, struct span how)
 {
     const char *why =
         r->restored ? "it was live in a backup that was put back" : "its server was lost";
@@ -88,46 +88,48 @@ static void release_as(struct bcore *c, struct peer *p, struct run *r, const str
         return;
     }
     bool good = span_eq_str(how, "succeed");
-    run_end_by_broker(c, r,
-                      good ? (struct verdict){DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED, 0}
-                           : (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-                      "%s; released as %s by %s: " SPAN_FMT, why, good ? "succeeded" : "failed",
-                      p->name->s, SPAN_ARG(m->reason));
+    run_end_by_broker(
+        c, r,
+        good ? (struct bcore_verdict){DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED, 0}
+             : (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
+        "%s; released as %s by %s: " SPAN_FMT, why, good ? "succeeded" : "failed", p->name->s,
+        SPAN_ARG(m->reason));
     strays_end(c, r, false);
     done_with_strays(c, m->req, r, good ? "released as succeeded" : "released as failed");
 }
 
-void release(struct bcore *c, struct peer *p, const struct m_operate *m)
+void cancel_release(struct bcore *c, struct peer_state *p, const struct m_operate *m)
 {
     struct id id;
     struct error err = {0};
     struct value how;
     struct run *r;
     if (id_parse_span(m->target, &id, &err) < 0) {
-        fail(c, m->req, REFUSAL_BAD_ARGUMENT, "release: %s", err.text);
+        out_fail(c, m->req, REFUSAL_BAD_ARGUMENT, "release: %s", err.text);
         return;
     }
     if (!wire_map_get(&m->arguments, "how", &how) || how.type != VALUE_STR ||
         !(span_eq_str(how.bytes, "rerun") || span_eq_str(how.bytes, "fail") ||
           span_eq_str(how.bytes, "succeed"))) {
-        fail(c, m->req, REFUSAL_BAD_ARGUMENT,
-             "release: the argument `how` is rerun, fail or succeed");
+        out_fail(c, m->req, REFUSAL_BAD_ARGUMENT,
+                 "release: the argument `how` is rerun, fail or succeed");
         return;
     }
     r = run_find(c, id);
     if (!r) {
         const struct kept *k = kept_by_id(c, id);
         if (k && (k->flags & KEPT_RELEASED))
-            done(c, m->req, k->lsn, "it was released already, and has ended");
+            out_done(c, m->req, k->lsn, "it was released already, and has ended");
         else
-            fail_after(c, k ? k->lsn : c->kept.forgot_lsn, m->req,
-                       k ? REFUSAL_STATE : REFUSAL_UNKNOWN_RUN, "run " SPAN_FMT " %s",
-                       SPAN_ARG(m->target), k ? "has ended" : "is not known");
+            out_fail_after(c, k ? k->lsn : c->kept.forgot_lsn, m->req,
+                           k ? REFUSAL_STATE : REFUSAL_UNKNOWN_RUN, "run " SPAN_FMT " %s",
+                           SPAN_ARG(m->target), k ? "has ended" : "is not known");
     } else if (r->state != RUN_HELD) {
-        fail(c, m->req, REFUSAL_STATE, "run " SPAN_FMT " is %s: only a held run can be released",
-             SPAN_ARG(m->target), run_state_text(run_state_of(r)));
+        out_fail(c, m->req, REFUSAL_STATE,
+                 "run " SPAN_FMT " is %s: only a held run can be released", SPAN_ARG(m->target),
+                 run_state_text(run_state_of(r)));
     } else if (span_eq_str(how.bytes, "rerun") && r->attempt >= LIMIT_ATTEMPTS) {
-        fail(
+        out_fail(
             c, m->req, REFUSAL_STATE,
             "run " SPAN_FMT
             " has had %u attempts, as many as can be counted: release it with --fail or --succeed, "

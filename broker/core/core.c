@@ -31,7 +31,7 @@ struct bcore *bcore_new(const struct bcore_config *config)
         c->config.kept_ms = KEPT_MS;
     if (!c->config.kept_max)
         c->config.kept_max = KEPT_MAX;
-    tables_init(c);
+    bcore_tables_init(c);
     kept_init(c);
     return c;
 }
@@ -41,7 +41,7 @@ static void free_peers(struct bcore *c)
     size_t place = 0;
     uintptr_t item;
     while ((item = table_next(&c->peers, &place))) {
-        struct peer *p = (struct peer *)item;
+        struct peer_state *p = (struct peer_state *)item;
         follow_peer_down(c, p);
         text_put(c, &p->name);
         mem_free(&p);
@@ -61,7 +61,7 @@ void bcore_free(struct bcore **pc)
     free_peers(c);
     while (c->oldest)
         run_unlink(c, c->oldest);
-    graveyard_empty(c);
+    runs_empty_graveyard(c);
     while ((item = table_next(&c->parents, &place))) {
         struct parent *p = (struct parent *)item;
         parent_free(c, &p);
@@ -88,8 +88,8 @@ void bcore_free(struct bcore **pc)
 int bcore_replay(struct bcore *c, uint64_t lsn, struct span record, struct error *err)
 {
     assert(!c->live);
-    int rc = apply(c, lsn, record, err);
-    graveyard_empty(c);
+    int rc = apply_record(c, lsn, record, err);
+    runs_empty_graveyard(c);
     if (rc == 0)
         return 0;
     error_prefix(err, "record %llu", (unsigned long long)lsn);
@@ -110,7 +110,7 @@ static void step_begin(struct bcore *c, const struct bcore_event *ev, struct bco
 
 static void step_end(struct bcore *c)
 {
-    graveyard_empty(c);
+    runs_empty_graveyard(c);
     out_finish(c->out);
     c->out = NULL;
     c->ev = NULL;
@@ -162,13 +162,13 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
 
 /* ---- Timers: one heap; the kind is in the tie, after the turn that makes equal times come in the
  * order they were set. */
-void timer_set(struct bcore *c, struct heap_node *node, enum timer_kind kind, int64_t at)
+void bcore_timer_set(struct bcore *c, struct heap_node *node, enum timer_kind kind, int64_t at)
 {
     heap_remove(&c->timers, node);
-    heap_insert(&c->timers, node, at, ++c->timer_turn * TIMER_KINDS + kind);
+    heap_insert(&c->timers, node, at, ++c->timer_order * TIMER_KINDS + kind);
 }
 
-void timer_clear(struct bcore *c, struct heap_node *node)
+void bcore_timer_clear(struct bcore *c, struct heap_node *node)
 {
     heap_remove(&c->timers, node);
 }
@@ -187,10 +187,10 @@ static void timers_due(struct bcore *c)
             lease_due(c, heap_entry(n, struct server, lease));
             break;
         case TIMER_REST:
-            rest_due(c, heap_entry(n, struct server, rest));
+            placement_rest_due(c, heap_entry(n, struct server, rest));
             break;
         case TIMER_RECALL:
-            recall_due(c, heap_entry(n, struct class, recall));
+            placement_recall_due(c, heap_entry(n, struct class, recall));
             break;
         case TIMER_LOOK: /* leases_look has moved it on */
         case TIMER_KINDS:
@@ -208,7 +208,7 @@ int64_t bcore_deadline(const struct bcore *c)
 }
 
 /* ---- Peers */
-void peer_forget(struct bcore *c, struct peer *p)
+void bcore_peer_forget(struct bcore *c, struct peer_state *p)
 {
     struct server *s = p->server;
     table_remove(&c->peers, (uintptr_t)p);
@@ -224,25 +224,25 @@ static bool hello_good(struct bcore *c, const struct m_hello *m, struct server *
 {
     uint64_t left;
     if (m->major != PROTO_MAJOR) {
-        fx_refuse(c, c->ev->peer, REFUSAL_VERSION, 0,
-                  "this broker speaks protocol %d.x, the peer %llu.x: update the older one",
-                  PROTO_MAJOR, (unsigned long long)m->major);
+        out_refuse(c, c->ev->peer, REFUSAL_VERSION, 0,
+                   "this broker speaks protocol %d.x, the peer %llu.x: update the older one",
+                   PROTO_MAJOR, (unsigned long long)m->major);
         return false;
     }
     if (s && s->leased && !id_eq(s->spool, m->spool)) {
         left = (uint64_t)(s->heard + (int64_t)c->config.lease_ms - c->now);
-        fx_refuse(c, c->ev->peer, REFUSAL_NAME_TAKEN,
-                  left < c->config.lease_ms ? left + 1 : c->config.lease_ms,
-                  "server '%s' is live with another spool, from %s: two workers under one name",
-                  s->name->s, s->address && s->address[0] ? s->address : "an unknown address");
+        out_refuse(c, c->ev->peer, REFUSAL_NAME_TAKEN,
+                   left < c->config.lease_ms ? left + 1 : c->config.lease_ms,
+                   "server '%s' is live with another spool, from %s: two workers under one name",
+                   s->name->s, s->address && s->address[0] ? s->address : "an unknown address");
         return false;
     }
     return true;
 }
 
-static struct peer *peer_new(struct bcore *c, uint64_t serial)
+static struct peer_state *peer_new(struct bcore *c, uint64_t serial)
 {
-    struct peer *p = mem_zalloc(1, sizeof *p);
+    struct peer_state *p = mem_zalloc(1, sizeof *p);
     p->handle = c->ev->peer;
     p->name = text_get(c, span_str(c->ev->who->name));
     p->serial = serial;
@@ -253,7 +253,7 @@ static struct peer *peer_new(struct bcore *c, uint64_t serial)
 
 /* The shell goes by the newest certificate of the peer's key; who said HELLO with an older one is
    told. */
-static void welcome(struct bcore *c, struct peer *p, const struct m_hello *m)
+static void welcome(struct bcore *c, struct peer_state *p, const struct m_hello *m)
 {
     const struct span newest = c->ev->who->certificate;
     const uint64_t ours = PROTO_MINOR;
@@ -264,9 +264,9 @@ static void welcome(struct bcore *c, struct peer *p, const struct m_hello *m)
          .revocations = c->revocations_number,
          .yours = span_eq(newest, m->certificate) ? SPAN_NONE : newest);
     if (m->revocations < c->revocations_number)
-        send_revoked(c, p->handle, 0);
+        registry_send_revoked(c, p->handle, 0);
     if (p->server)
-        send_desired(c, p->server, 0);
+        deploy_send_desired(c, p->server, 0);
 }
 
 static void peer_up(struct bcore *c)
@@ -276,17 +276,17 @@ static void peer_up(struct bcore *c)
     struct d_certificate d = {0};
     struct error err = {0};
     struct server *s = NULL;
-    struct peer *p;
+    struct peer_state *p;
     if (m_hello_decode(c->ev->message, &m, &err) < 0) {
-        fx_refuse(c, c->ev->peer, REFUSAL_MALFORMED, 0, "%s", err.text);
+        out_refuse(c, c->ev->peer, REFUSAL_MALFORMED, 0, "%s", err.text);
         return;
     }
     bool worker = !strcmp(who->role, "server") && !id_is_zero(m.spool);
     /* A one-time key has no certificate and no role; it may only enrol. */
     if (who->role[0]) {
         if (!registry_meet(c, who->certificate, &err) ||
-            decode_certificate(who->certificate, &d, &err) < 0) {
-            fx_refuse(c, c->ev->peer, REFUSAL_EXISTS, 0, "%s", err.text);
+            registry_decode_certificate(who->certificate, &d, &err) < 0) {
+            out_refuse(c, c->ev->peer, REFUSAL_EXISTS, 0, "%s", err.text);
             return;
         }
     }
@@ -301,98 +301,98 @@ static void peer_up(struct bcore *c)
     welcome(c, p, &m);
 }
 
-bool take(struct bcore *c, struct peer *p, const struct wire_schema *s, void *ret)
+bool bcore_take(struct bcore *c, struct peer_state *p, const struct wire_schema *s, void *ret)
 {
     struct error err = {0};
     if (wire_decode(s, c->ev->message, false, ret, &err) == 0)
         return true;
-    fx_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "%s", err.text);
-    peer_forget(c, p);
+    out_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "%s", err.text);
+    bcore_peer_forget(c, p);
     return false;
 }
 
 /* ---- Messages */
-static void on_ping(struct bcore *c, struct peer *p)
+static void on_ping(struct bcore *c, struct peer_state *p)
 {
     struct m_ping m;
     if (TAKE(c, p, ping, &m))
         SEND(c, p->handle, 0, pong, .stamp = m.stamp);
 }
-static void on_enrol_message(struct bcore *c, struct peer *p)
+static void on_enrol_message(struct bcore *c, struct peer_state *p)
 {
-    on_enrol(c, p, false);
+    bcore_on_enrol(c, p, false);
 }
-static void on_publish(struct bcore *c, struct peer *p)
+static void on_publish(struct bcore *c, struct peer_state *p)
 {
-    on_enrol(c, p, true);
+    bcore_on_enrol(c, p, true);
 }
 
 static const struct handler {
     uint64_t kind;
     bool worker; /* only in a worker's session */
-    void (*handle)(struct bcore *c, struct peer *p);
+    void (*handle)(struct bcore *c, struct peer_state *p);
 } handlers[] = {
     {KIND_M_PING, false, on_ping},
-    {KIND_M_CALL, false, on_call},
-    {KIND_M_RESOLVE, false, on_resolve},
-    {KIND_M_FOLLOW, false, on_follow},
-    {KIND_M_CANCEL, false, on_cancel},
-    {KIND_M_PARENT_BEGIN, false, on_parent_begin},
-    {KIND_M_PARENT_DRIVE, false, on_parent_drive},
-    {KIND_M_PARENT_END, false, on_parent_end},
-    {KIND_M_OPERATE, false, on_operate},
-    {KIND_M_DEPLOY, false, on_deploy},
+    {KIND_M_CALL, false, bcore_on_call},
+    {KIND_M_RESOLVE, false, bcore_on_resolve},
+    {KIND_M_FOLLOW, false, bcore_on_follow},
+    {KIND_M_CANCEL, false, bcore_on_cancel},
+    {KIND_M_PARENT_BEGIN, false, bcore_on_parent_begin},
+    {KIND_M_PARENT_DRIVE, false, bcore_on_parent_drive},
+    {KIND_M_PARENT_END, false, bcore_on_parent_end},
+    {KIND_M_OPERATE, false, bcore_on_operate},
+    {KIND_M_DEPLOY, false, bcore_on_deploy},
     {KIND_M_ENROL, false, on_enrol_message},
     {KIND_M_PUBLISH, false, on_publish},
-    {KIND_M_REVOKE, false, on_revoke},
-    {KIND_M_ATTEST, true, on_attest},
-    {KIND_M_HAVE, true, on_have},
-    {KIND_M_HAVE_END, true, on_have_end},
-    {KIND_M_STARTED, true, on_started},
-    {KIND_M_PROGRESS, true, on_progress},
-    {KIND_M_RESULT, true, on_result},
-    {KIND_M_RETURNED, true, on_returned},
+    {KIND_M_REVOKE, false, bcore_on_revoke},
+    {KIND_M_ATTEST, true, bcore_on_attest},
+    {KIND_M_HAVE, true, bcore_on_have},
+    {KIND_M_HAVE_END, true, bcore_on_have_end},
+    {KIND_M_STARTED, true, bcore_on_started},
+    {KIND_M_PROGRESS, true, bcore_on_progress},
+    {KIND_M_RESULT, true, bcore_on_result},
+    {KIND_M_RETURNED, true, bcore_on_returned},
 };
 
 static void message(struct bcore *c)
 {
-    struct peer *p = peer_find(c, c->ev->peer);
+    struct peer_state *p = bcore_peer_find(c, c->ev->peer);
     struct error err = {0};
     uint64_t kind = 0;
     size_t size;
     if (!p) { /* it was closed, and this was on its way */
-        fx_close(c, c->ev->peer, &m_reset_schema,
-                 &(struct m_reset){.reason = span_str("this session is over")});
+        out_close(c, c->ev->peer, &m_reset_schema,
+                  &(struct m_reset){.reason = span_str("this session is over")});
         return;
     }
     if (p->server)
         lease_renew(c, p->server);
     follow_window(c, p);
     if (wire_peek(c->ev->message, &kind, &size, &err) < 0 || size != c->ev->message.n) {
-        fx_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "%s",
-                  err.code ? err.text : "bytes follow the message");
-        peer_forget(c, p);
+        out_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "%s",
+                   err.code ? err.text : "bytes follow the message");
+        bcore_peer_forget(c, p);
         return;
     }
     for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++)
         if (handlers[i].kind == kind) {
             if (handlers[i].worker && !p->server) {
-                fx_refuse(c, p->handle, REFUSAL_WRONG_ROLE, 0, "only a server's worker may say %s",
-                          messages_schema_of_kind(kind, NULL)->name);
-                peer_forget(c, p);
+                out_refuse(c, p->handle, REFUSAL_WRONG_ROLE, 0, "only a server's worker may say %s",
+                           messages_schema_of_kind(kind, NULL)->name);
+                bcore_peer_forget(c, p);
             } else {
                 handlers[i].handle(c, p);
             }
             return;
         }
-    fx_refuse(c, p->handle, REFUSAL_WRONG_ROLE, 0, "a message of kind %llu is not for the broker",
-              (unsigned long long)kind);
-    peer_forget(c, p);
+    out_refuse(c, p->handle, REFUSAL_WRONG_ROLE, 0, "a message of kind %llu is not for the broker",
+               (unsigned long long)kind);
+    bcore_peer_forget(c, p);
 }
 
 void bcore_step(struct bcore *c, const struct bcore_event *ev, struct bcore_out *out)
 {
-    struct peer *p;
+    struct peer_state *p;
     assert(c->live);
     step_begin(c, ev, out);
     switch (ev->kind) {
@@ -400,14 +400,14 @@ void bcore_step(struct bcore *c, const struct bcore_event *ev, struct bcore_out 
         peer_up(c);
         break;
     case BCORE_PEER_DOWN:
-        if ((p = peer_find(c, ev->peer)))
-            peer_forget(c, p);
+        if ((p = bcore_peer_find(c, ev->peer)))
+            bcore_peer_forget(c, p);
         break;
     case BCORE_MESSAGE:
         message(c);
         break;
     case BCORE_WINDOW:
-        if ((p = peer_find(c, ev->peer)))
+        if ((p = bcore_peer_find(c, ev->peer)))
             follow_window(c, p);
         break;
     case BCORE_COMMITTED:

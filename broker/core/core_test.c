@@ -139,7 +139,7 @@ static void counts_and_walks_see_every_run(void **state)
 {
     struct world *w = *state;
     uint64_t anna = caller_up(w, "anna");
-    struct id runs[3], after = ID_ZERO;
+    struct id runs[3], after = ID_ZERO, before = ID_ZERO;
     struct view_counts c;
     struct view_run v;
     worker_up(w, "wh1", 1);
@@ -156,11 +156,18 @@ static void counts_and_walks_see_every_run(void **state)
         after = v.id;
     }
     assert_false(view_run_after(w->core, &after, &v));
+    for (unsigned i = 3; i-- > 0; before = v.id) {
+        assert_true(view_run_before(w->core, &before, &v));
+        assert_true(id_eq(v.id, runs[i]));
+    }
+    assert_false(view_run_before(w->core, &before, &v));
     SAY(w, anna, "anna", cancel, .req = 1, .run = runs[2]);
     world_pass(w, 10);
     struct id last = call(w, anna, "d");
     assert_true(view_run_after(w->core, &runs[2], &v)); /* the place of one that has ended */
     assert_true(id_eq(v.id, last));
+    assert_true(view_run_before(w->core, &runs[2], &v));
+    assert_true(id_eq(v.id, runs[1]));
 }
 
 /* ---- A storm: three workers, two callers, everything at random; laws after every step, replay now

@@ -51,7 +51,7 @@ static bool removes(const struct deployment *d)
     return decode_deployment(buf_span(&d->bytes), &body, &err) == 0 && body.remove;
 }
 
-int registry_apply_deployed(struct bcore *c, const struct r_deployed *r, struct error *err)
+int deploy_apply(struct bcore *c, const struct r_deployed *r, struct error *err)
 {
     struct d_deployment d;
     struct deployment *at;
@@ -97,7 +97,7 @@ static bool overruled(const struct bcore *c, const struct server *s, const struc
     return false;
 }
 
-uint32_t desired_items(const struct bcore *c, const struct server *s, struct buf *items)
+uint32_t deploy_desired(const struct bcore *c, const struct server *s, struct buf *items)
 {
     struct buf one = {0};
     uint32_t n = 0;
@@ -117,16 +117,16 @@ uint32_t desired_items(const struct bcore *c, const struct server *s, struct buf
     return n;
 }
 
-void send_desired(struct bcore *c, const struct server *s, uint64_t rests_on)
+void deploy_send_desired(struct bcore *c, const struct server *s, uint64_t rests_on)
 {
     struct buf items = {0};
-    uint32_t n = desired_items(c, s, &items);
+    uint32_t n = deploy_desired(c, s, &items);
     SEND(c, s->peer->handle, rests_on, desired, .generation = c->epoch << 32 | c->generation,
          .packages = wire_list_from(&items, n));
     buf_free(&items);
 }
 
-void on_deploy(struct bcore *c, struct peer *p)
+void bcore_on_deploy(struct bcore *c, struct peer_state *p)
 {
     struct m_deploy m;
     struct d_deployment d;
@@ -137,37 +137,37 @@ void on_deploy(struct bcore *c, struct peer *p)
     if (!TAKE(c, p, deploy, &m))
         return;
     if (decode_deployment(m.deployment, &d, &err) < 0) {
-        fail(c, m.req, REFUSAL_MALFORMED, "%s", err.text);
+        out_fail(c, m.req, REFUSAL_MALFORMED, "%s", err.text);
         return;
     }
-    if (!address_known(c, d.address)) {
-        fail(c, m.req, REFUSAL_UNKNOWN_ADDRESS,
-             "no server or pool is named '" SPAN_FMT "' (lbctl servers lists them)",
-             SPAN_ARG(d.address));
+    if (!servers_know_address(c, d.address)) {
+        out_fail(c, m.req, REFUSAL_UNKNOWN_ADDRESS,
+                 "no server or pool is named '" SPAN_FMT "' (lbctl servers lists them)",
+                 SPAN_ARG(d.address));
         return;
     }
     i = place_of(c, d.address, d.name, &there);
     if (there && span_eq(buf_span(&c->deployments[i].bytes), m.deployment)) {
-        done(c, m.req, c->lsn, "it was deployed already");
+        out_done(c, m.req, c->lsn, "it was deployed already");
         return;
     }
     if (there && d.issued_at <= c->deployments[i].issued_at) {
-        fail(c, m.req, REFUSAL_STATE,
-             "a newer deployment of '" SPAN_FMT "' to '" SPAN_FMT "' is in force", SPAN_ARG(d.name),
-             SPAN_ARG(d.address));
+        out_fail(c, m.req, REFUSAL_STATE,
+                 "a newer deployment of '" SPAN_FMT "' to '" SPAN_FMT "' is in force",
+                 SPAN_ARG(d.name), SPAN_ARG(d.address));
         return;
     }
     if (d.remove && (!there || removes(&c->deployments[i]))) {
-        fail(c, m.req, REFUSAL_NOT_FOUND, "'" SPAN_FMT "' is not deployed to '" SPAN_FMT "'",
-             SPAN_ARG(d.name), SPAN_ARG(d.address));
+        out_fail(c, m.req, REFUSAL_NOT_FOUND, "'" SPAN_FMT "' is not deployed to '" SPAN_FMT "'",
+                 SPAN_ARG(d.name), SPAN_ARG(d.address));
         return;
     }
     lsn = EMIT(c, deployed, .at = c->wall, .by = span_str(p->name->s), .deployment = m.deployment,
                .size = c->ev->size);
     c->generation++;
-    done(c, m.req, lsn, "");
+    out_done(c, m.req, lsn, "");
     const struct text *address = text_find(c, d.address);
     for (unsigned k = 0; k < c->n_servers; k++)
         if (c->servers[k]->peer && server_in(c->servers[k], address))
-            send_desired(c, c->servers[k], lsn);
+            deploy_send_desired(c, c->servers[k], lsn);
 }

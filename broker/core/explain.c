@@ -17,7 +17,8 @@ const char *explain_condition_text(enum explain_condition c)
 }
 
 /* ---- The text of one condition at one server */
-static void text_of_need(const struct server *s, const struct job *j, struct explain_unmet *u)
+static void text_of_need(const struct server *s, const struct job_version *j,
+                         struct explain_unmet *u)
 {
     struct d_attested_job job;
     struct d_need need;
@@ -42,7 +43,7 @@ static void text_of_need(const struct server *s, const struct job *j, struct exp
 }
 
 static void text_of(const struct bcore *c, const struct server *s, const struct class *cl,
-                    const struct job *j, struct explain_unmet *u)
+                    const struct job_version *j, struct explain_unmet *u)
 {
     static const char package[] = "package:"; /* such a job comes with its package */
     const char *name = s->name->s;
@@ -111,13 +112,14 @@ static void text_of(const struct bcore *c, const struct server *s, const struct 
 }
 
 /* What lasts, and beside it what changes with every attempt. */
-static unsigned unmet_of(const struct server *s, const struct class *cl, struct job **ret_job)
+static unsigned unmet_of(const struct server *s, const struct class *cl,
+                         struct job_version **ret_job)
 {
     unsigned unmet = seat_judge(s, cl, ret_job);
-    const struct job *j = *ret_job;
+    const struct job_version *j = *ret_job;
     if (s->resting)
         unmet |= 1u << EXPLAIN_RESTING;
-    if (unmet || job_credit(s, j))
+    if (unmet || placement_credit(s, j))
         return unmet;
     return 1u << (j->concurrency && j->live >= j->concurrency ? EXPLAIN_CONCURRENCY
                                                               : EXPLAIN_CREDIT);
@@ -126,11 +128,11 @@ static unsigned unmet_of(const struct server *s, const struct class *cl, struct 
 static void explain_server(const struct bcore *c, const struct server *s, const struct class *cl,
                            struct explain *e)
 {
-    struct job *job;
+    struct job_version *job;
     unsigned unmet = unmet_of(s, cl, &job);
     struct explain_server *row = &e->servers[e->n_servers++];
     *row = (struct explain_server){
-        .server = s->name->s, .first = e->n_unmet, .credit = unmet ? 0 : job_credit(s, job)};
+        .server = s->name->s, .first = e->n_unmet, .credit = unmet ? 0 : placement_credit(s, job)};
     /* the others say nothing about a server that was not asked for */
     if (unmet & 1u << EXPLAIN_ADDRESS)
         unmet = 1u << EXPLAIN_ADDRESS;
@@ -166,10 +168,10 @@ void explain_reason(const struct bcore *c, const struct run *r, char *out, size_
     struct server *const *members;
     unsigned n, in = 0, can = 0, named = 0;
     struct buf text = {0};
-    members = members_of(c, cl->address, &n);
+    members = servers_members(c, cl->address, &n);
     for (unsigned i = 0; i < n; i++) {
         const struct server *s = members[i];
-        struct job *job;
+        struct job_version *job;
         unsigned unmet;
         if (!server_in(s, cl->address))
             continue;

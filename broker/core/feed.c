@@ -7,7 +7,7 @@
 #include "broker/core/feedinside.h"
 
 /* ---- A message to a reader */
-struct batch {
+struct feed_batch {
     struct feed_reader *r;
     struct buf texts;
     uint32_t n;
@@ -23,7 +23,7 @@ static bool fits(const struct feed_reader *r, size_t bytes, size_t n)
 }
 
 /* False: it does not fit any more; it comes with the next message. */
-static bool batch_add(struct batch *t, const struct feed_event *ev)
+static bool batch_add(struct feed_batch *t, const struct feed_event *ev)
 {
     struct feed_reader *r = t->r;
     const struct feed *f = r->feed;
@@ -43,7 +43,7 @@ static bool batch_add(struct batch *t, const struct feed_event *ev)
     return true;
 }
 
-static void batch_send(struct batch *t)
+static void batch_send(struct feed_batch *t)
 {
     struct feed_reader *r = t->r;
     const struct feed *f = r->feed;
@@ -72,10 +72,10 @@ static bool can_send(const struct feed_reader *r)
 static void from_ring(struct feed_reader *r)
 {
     const struct feed *f = r->feed;
-    struct batch t = {.r = r};
+    struct feed_batch t = {.r = r};
     const struct feed_event *ev;
     for (unsigned i = 0; i < f->config.scan_most && r->position < f->committed &&
-                         (ev = ring_at(f, r->position + 1));
+                         (ev = feedring_at(f, r->position + 1));
          i++) {
         if (!batch_add(&t, ev))
             break;
@@ -103,7 +103,7 @@ static void pump(struct feed_reader *r)
         return;
     while (can_send(r)) {
         uint64_t before = r->position;
-        if (r->since || !ring_at(f, r->position + 1))
+        if (r->since || !feedring_at(f, r->position + 1))
             ask_store(r);
         else
             from_ring(r);
@@ -135,7 +135,7 @@ static struct feed_event *make_from_store(const struct feed *f, const struct fee
 void feed_page(struct feed_reader *r, const struct feed_page *page)
 {
     const struct feed *f = r->feed;
-    struct batch t = {.r = r};
+    struct feed_batch t = {.r = r};
     bool fits = true;
     r->asked = 0;
     if (!f->calls->may_hear(f->self, r->peer))
@@ -237,7 +237,7 @@ static void subscribe(struct feed *f, uint64_t peer, const struct m_subscribe *m
     f->all = r;
     f->n++;
     if (r->position == f->committed)
-        batch_send(&(struct batch){.r = r}); /* nothing is older: it is live */
+        batch_send(&(struct feed_batch){.r = r}); /* nothing is older: it is live */
     pump(r);
 }
 
@@ -303,7 +303,7 @@ void feed_free(struct feed **pf)
         return;
     while (f->all)
         reader_free(f, &f->all);
-    ring_empty(f);
+    feedring_empty(f);
     mem_free(&f->ring);
     mem_free(pf);
 }

@@ -7,7 +7,7 @@ enum { RECORDS = 400, TEXT = 100 /* bytes of each event's text */ };
 
 /* The journal of a test has a record for each lsn: a note of operator "o<lsn % 3>" on server "s<lsn
    % 2>". */
-struct rig {
+struct feed_rig {
     struct bcore *core;
     struct feed *feed;
     struct buf records[RECORDS + 1]; /* by lsn */
@@ -22,7 +22,7 @@ struct rig {
 
 static struct feed_event *make(void *self, uint64_t lsn, struct span record, struct span begin)
 {
-    struct rig *r = self;
+    struct feed_rig *r = self;
     struct r_operated o;
     assert_int_equal(r_operated_decode(record, &o, NULL), 0);
     assert_int_equal(begin.n, 0);
@@ -40,7 +40,7 @@ static struct feed_event *make(void *self, uint64_t lsn, struct span record, str
 
 static void drop(void *self, struct feed_event **e)
 {
-    struct rig *r = self;
+    struct feed_rig *r = self;
     if (!*e)
         return;
     r->dropped++;
@@ -50,20 +50,20 @@ static void drop(void *self, struct feed_event **e)
 
 static bool may_hear(void *self, uint64_t peer)
 {
-    return peer == 1 && !((struct rig *)self)->gone;
+    return peer == 1 && !((struct feed_rig *)self)->gone;
 }
 static bool window_open(void *self, uint64_t peer)
 {
-    return peer == 1 && !((struct rig *)self)->shut;
+    return peer == 1 && !((struct feed_rig *)self)->shut;
 }
 static bool may_see(void *self, uint64_t peer, const struct feed_event *e)
 {
-    return peer == 1 && (!((struct rig *)self)->blind || e->seq % 10 == 0);
+    return peer == 1 && (!((struct feed_rig *)self)->blind || e->seq % 10 == 0);
 }
 
 static void send(void *self, uint64_t peer, const struct m_events *m)
 {
-    struct rig *r = self;
+    struct feed_rig *r = self;
     struct wire_iter it = wire_iter(&m->events);
     struct span text;
     assert_int_equal(peer, 1);
@@ -85,7 +85,7 @@ static void send(void *self, uint64_t peer, const struct m_events *m)
 
 static uint64_t ask(void *self, struct feed_reader *reader, const struct feed_question *q)
 {
-    struct rig *r = self;
+    struct feed_rig *r = self;
     r->asker = reader;
     r->question = *q;
     return ++r->asked;
@@ -93,7 +93,7 @@ static uint64_t ask(void *self, struct feed_reader *reader, const struct feed_qu
 
 static void forget(void *self, uint64_t asked)
 {
-    struct rig *r = self;
+    struct feed_rig *r = self;
     assert_int_equal(asked, r->asked);
     r->forgotten++;
     r->asker = NULL;
@@ -109,7 +109,7 @@ static const struct feed_calls calls = {.make = make,
                                         .forget = forget};
 
 /* The store answers, with at most `most` records. */
-static void answer(struct rig *r, unsigned most)
+static void answer(struct feed_rig *r, unsigned most)
 {
     struct bcore_record page[RECORDS];
     struct feed_reader *reader = r->asker;
@@ -125,7 +125,7 @@ static void answer(struct rig *r, unsigned most)
     feed_page(reader, &(struct feed_page){.records = page, .n_records = n, .next = lsn});
 }
 
-static void record(struct rig *r, bool committed)
+static void record(struct feed_rig *r, bool committed)
 {
     uint64_t lsn = ++r->n;
     char by[8], target[8];
@@ -139,13 +139,13 @@ static void record(struct rig *r, bool committed)
         feed_committed(r->feed, lsn);
 }
 
-static void records(struct rig *r, unsigned n)
+static void records(struct feed_rig *r, unsigned n)
 {
     while (n--)
         record(r, true);
 }
 
-static void subscribe(struct rig *r, uint64_t after, uint64_t credit, const char *server)
+static void subscribe(struct feed_rig *r, uint64_t after, uint64_t credit, const char *server)
 {
     struct buf where = {0};
     struct error err = {0};
@@ -163,14 +163,14 @@ static void subscribe(struct rig *r, uint64_t after, uint64_t credit, const char
     buf_free(&where);
 }
 
-static void taken(struct rig *r)
+static void taken(struct feed_rig *r)
 {
     feed_credit(r->feed, 1, &(struct m_credit){.req = 1, .bytes = r->bytes});
 }
 
 static int setup(void **state)
 {
-    struct rig *r = mem_zalloc(1, sizeof *r);
+    struct feed_rig *r = mem_zalloc(1, sizeof *r);
     struct feed_config config = {
         .ring_most = 16, .batch_bytes = 10 * TEXT, .scan_most = 8, .silent_most = 20};
     r->core = bcore_new(&(struct bcore_config){.cluster = "test", .broker = "b0"});
@@ -181,7 +181,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     feed_free(&r->feed);
     assert_int_equal(r->made, r->dropped);
     bcore_free(&r->core);
@@ -194,7 +194,7 @@ static int teardown(void **state)
 /* ---- Tests */
 static void who_is_up_to_date_hears_each_event_when_it_is_committed_and_not_before(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     records(r, 3);
     subscribe(r, 3, 10000, NULL);
     assert_int_equal(r->messages, 1); /* it is live */
@@ -208,7 +208,7 @@ static void who_is_up_to_date_hears_each_event_when_it_is_committed_and_not_befo
 
 static void while_nobody_reads_nothing_is_made(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     records(r, 50);
     assert_int_equal(r->made, 0);
 }
@@ -216,7 +216,7 @@ static void while_nobody_reads_nothing_is_made(void **state)
 static void
 what_is_older_than_the_ring_comes_from_the_store_and_the_rest_from_the_ring(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     records(r, 30);
     subscribe(r, 0, 1000000, NULL);
     assert_int_equal(r->question.after, 0);
@@ -236,7 +236,7 @@ what_is_older_than_the_ring_comes_from_the_store_and_the_rest_from_the_ring(void
 
 static void bytes_under_way_stay_below_the_credit(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     subscribe(r, 0, 3 * TEXT, NULL);
     records(r, 10);
     assert_int_equal(r->events, 3);
@@ -252,7 +252,7 @@ static void bytes_under_way_stay_below_the_credit(void **state)
 
 static void an_event_longer_than_the_credit_comes_alone(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     subscribe(r, 0, TEXT / 2, NULL);
     records(r, 3);
     assert_int_equal(r->events, 1);
@@ -262,7 +262,7 @@ static void an_event_longer_than_the_credit_comes_alone(void **state)
 
 static void for_an_event_that_waits_for_credit_the_store_is_not_asked_again(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     records(r, 30);
     subscribe(r, 0, 2 * TEXT + TEXT / 2, NULL);
     answer(r, 10);
@@ -279,7 +279,7 @@ static void for_an_event_that_waits_for_credit_the_store_is_not_asked_again(void
 
 static void one_that_takes_nothing_costs_nothing_and_misses_nothing(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     subscribe(r, 0, 1000000, NULL);
     records(r, 2);
     r->shut = true;
@@ -296,7 +296,7 @@ static void one_that_takes_nothing_costs_nothing_and_misses_nothing(void **state
 
 static void a_filter_and_rights_leave_out_and_progress_is_told_all_the_same(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     subscribe(r, 0, 1000000, "s0");
     r->blind = true;
     records(r, 9);
@@ -314,7 +314,7 @@ static void a_filter_and_rights_leave_out_and_progress_is_told_all_the_same(void
 
 static void a_number_from_the_future_begins_now(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     struct error err = {0};
     records(r, 5);
     r->to = r->last = 5;
@@ -328,7 +328,7 @@ static void a_number_from_the_future_begins_now(void **state)
 
 static void a_new_broker_goes_on_behind_the_number_that_a_monitor_brings(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     records(r, 30);
     feed_free(&r->feed);
     r->feed = feed_new(&(struct feed_config){.ring_most = 16}, r->core, &calls, r);
@@ -343,7 +343,7 @@ static void a_new_broker_goes_on_behind_the_number_that_a_monitor_brings(void **
 
 static void who_is_gone_is_asked_for_no_more(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     records(r, 5);
     subscribe(r, 0, 1000, NULL);
     assert_non_null(r->asker);
@@ -357,7 +357,7 @@ static void who_is_gone_is_asked_for_no_more(void **state)
 
 static void a_store_that_fails_is_asked_again_at_the_next_commit(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     records(r, 5);
     subscribe(r, 0, 100000, NULL);
     struct feed_reader *reader = r->asker;
@@ -372,7 +372,7 @@ static void a_store_that_fails_is_asked_again_at_the_next_commit(void **state)
 
 static void a_session_that_is_no_longer_good_hears_nothing(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     subscribe(r, 0, 100000, NULL);
     r->gone = true;
     records(r, 5);
@@ -381,7 +381,7 @@ static void a_session_that_is_no_longer_good_hears_nothing(void **state)
 
 static void no_more_subscriptions_than_a_peer_may_have(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     struct error err = {0};
     for (unsigned i = 1; i <= FEED_PER_PEER; i++) {
         r->to = 0;
@@ -399,7 +399,7 @@ static void no_more_subscriptions_than_a_peer_may_have(void **state)
 
 static void a_page_that_comes_after_the_right_has_ended_is_told_to_nobody(void **state)
 {
-    struct rig *r = *state;
+    struct feed_rig *r = *state;
     records(r, 40);
     subscribe(r, 0, 100000, NULL);
     assert_non_null(r->asker);

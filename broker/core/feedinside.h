@@ -45,7 +45,7 @@ struct feed {
 };
 
 /* ---- feedring.c */
-void ring_empty(struct feed *f);
-const struct feed_event *ring_at(const struct feed *f, uint64_t lsn); /* NULL: not in it */
+void feedring_empty(struct feed *f);
+const struct feed_event *feedring_at(const struct feed *f, uint64_t lsn); /* NULL: not in it */
 
 #endif

@@ -44,7 +44,7 @@ static void flying_drop(struct feed *f, struct flying *x)
     mem_free(&x);
 }
 
-void ring_empty(struct feed *f)
+void feedring_empty(struct feed *f)
 {
     while (f->first < f->next)
         pop_first(f);
@@ -116,12 +116,12 @@ static struct feed_event *make(struct feed *f, uint64_t lsn, struct span record)
 void feed_record(struct feed *f, uint64_t lsn, struct span record)
 {
     if (!f->all) { /* nobody reads: who comes later reads from the store */
-        ring_empty(f);
+        feedring_empty(f);
         f->first = f->next = lsn + 1;
         return;
     }
     if (f->next != lsn) {
-        ring_empty(f);
+        feedring_empty(f);
         f->first = f->next = lsn;
     }
     if (f->next - f->first == f->config.ring_most)
@@ -133,7 +133,7 @@ void feed_record(struct feed *f, uint64_t lsn, struct span record)
         pop_first(f);
 }
 
-const struct feed_event *ring_at(const struct feed *f, uint64_t lsn)
+const struct feed_event *feedring_at(const struct feed *f, uint64_t lsn)
 {
     return lsn >= f->first && lsn < f->next ? *slot_of(f, lsn) : NULL;
 }

@@ -21,7 +21,7 @@ static void follow_free(struct follow *f)
     mem_free(&f);
 }
 
-static struct follow *find(const struct peer *p, const struct run *r)
+static struct follow *find(const struct peer_state *p, const struct run *r)
 {
     for (struct follow *f = r->followers; f; f = f->run_next)
         if (f->peer == p)
@@ -29,7 +29,7 @@ static struct follow *find(const struct peer *p, const struct run *r)
     return NULL;
 }
 
-void follow_add(struct bcore *c, struct peer *p, struct run *r, uint64_t level)
+void follow_add(struct bcore *c, struct peer_state *p, struct run *r, uint64_t level)
 {
     struct follow *f = find(p, r);
     (void)c;
@@ -66,7 +66,7 @@ static const char *parked_reason(const struct bcore *c, const struct run *r)
     return cl->why;
 }
 
-void send_state(struct bcore *c, struct peer *p, const struct run *r)
+void follow_send_state(struct bcore *c, struct peer_state *p, const struct run *r)
 {
     enum run_state state = run_state_of(r);
     const struct attempt *a = r->at;
@@ -84,13 +84,13 @@ void send_state(struct bcore *c, struct peer *p, const struct run *r)
         m.text = span_str(a->progress);
         m.at = a->started_at ? a->started_at : a->assigned_at;
     }
-    fx_send(c, p->handle, r->lsn, &m_run_state_schema, &m);
+    out_send(c, p->handle, r->lsn, &m_run_state_schema, &m);
 }
 
 /* ---- Peers whose window is full, and those that are being caught up */
 static void dirty_add(struct follow *f)
 {
-    struct peer *p = f->peer;
+    struct peer_state *p = f->peer;
     if (f->dirty)
         return;
     f->dirty = true;
@@ -99,7 +99,7 @@ static void dirty_add(struct follow *f)
     p->dirty_last = f;
 }
 
-static struct follow *dirty_pop(struct peer *p)
+static struct follow *dirty_pop(struct peer_state *p)
 {
     struct follow *f = p->dirty_first;
     if (f) {
@@ -111,7 +111,7 @@ static struct follow *dirty_pop(struct peer *p)
     return f;
 }
 
-static void drain_add(struct bcore *c, struct peer *p)
+static void drain_add(struct bcore *c, struct peer_state *p)
 {
     if (p->draining)
         return;
@@ -121,9 +121,9 @@ static void drain_add(struct bcore *c, struct peer *p)
     c->drain_last = p;
 }
 
-static void drain_remove(struct bcore *c, struct peer *p)
+static void drain_remove(struct bcore *c, struct peer_state *p)
 {
-    struct peer **at = &c->drain_first, *prev = NULL;
+    struct peer_state **at = &c->drain_first, *prev = NULL;
     if (!p->draining)
         return;
     while (*at != p) {
@@ -147,7 +147,7 @@ void follow_state(struct bcore *c, struct run *r)
         if (f->level < 2)
             continue;
         if (send_now(f))
-            send_state(c, f->peer, r);
+            follow_send_state(c, f->peer, r);
         else
             dirty_add(f);
     }
@@ -177,15 +177,15 @@ void follow_end(struct bcore *c, struct run *r, struct span outcome, struct span
     r->followers = NULL;
 }
 
-static void catch_up(struct bcore *c, struct peer *p)
+static void catch_up(struct bcore *c, struct peer_state *p)
 {
     struct follow *f;
     for (unsigned i = 0; i < FOLLOW_BATCH && (f = dirty_pop(p)); i++) {
         if (f->run) {
-            send_state(c, p, f->run);
+            follow_send_state(c, p, f->run);
         } else {
             const struct kept *k = kept_by_id(c, f->id);
-            fx_lookup(c, p->handle, 0, f->id, f->level, k ? k->lsn : c->lsn);
+            out_lookup(c, p->handle, 0, f->id, f->level, k ? k->lsn : c->lsn);
             follow_free(f);
         }
     }
@@ -196,14 +196,14 @@ static void catch_up(struct bcore *c, struct peer *p)
 /* One batch for each peer that has more; the others wait for the next tick. */
 void follow_drain(struct bcore *c)
 {
-    struct peer *p = c->drain_first, *next;
+    struct peer_state *p = c->drain_first, *next;
     for (; p; p = next) {
         next = p->drain_next;
         catch_up(c, p);
     }
 }
 
-void follow_window(struct bcore *c, struct peer *p)
+void follow_window(struct bcore *c, struct peer_state *p)
 {
     p->window_open = c->ev->window_open;
     if (!p->window_open)
@@ -212,7 +212,7 @@ void follow_window(struct bcore *c, struct peer *p)
         drain_add(c, p);
 }
 
-void follow_peer_down(struct bcore *c, struct peer *p)
+void follow_peer_down(struct bcore *c, struct peer_state *p)
 {
     drain_remove(c, p);
     while (p->follows)
@@ -220,7 +220,7 @@ void follow_peer_down(struct bcore *c, struct peer *p)
     p->dirty_first = p->dirty_last = NULL;
 }
 
-void on_follow(struct bcore *c, struct peer *p)
+void bcore_on_follow(struct bcore *c, struct peer_state *p)
 {
     struct m_follow m;
     struct run *r;
@@ -233,12 +233,12 @@ void on_follow(struct bcore *c, struct peer *p)
             f->level = 1; /* it is on the list; its end is still told */
         else if (f)
             follow_free(f);
-        done(c, m.req, 0, "");
+        out_done(c, m.req, 0, "");
     } else if (r) {
         follow_add(c, p, r, m.level);
-        send_state(c, p, r);
+        follow_send_state(c, p, r);
     } else {
         const struct kept *k = kept_by_id(c, m.run);
-        fx_lookup(c, p->handle, m.req, m.run, m.level, k ? k->lsn : c->lsn);
+        out_lookup(c, p->handle, m.req, m.run, m.level, k ? k->lsn : c->lsn);
     }
 }

@@ -45,7 +45,7 @@ struct key128 {
 
 struct run;
 struct server;
-struct peer;
+struct peer_state;
 struct class;
 
 /* ---- Attempts: a run that is with a server */
@@ -61,7 +61,7 @@ struct attempt {
     struct run *run;
     struct server *server;
     struct attempt *prev, *next;   /* of the server */
-    struct job *job;               /* as its server attests it; NULL: not (any more) */
+    struct job_version *job;       /* as its server attests it; NULL: not (any more) */
     struct attempt *older, *newer; /* of the class, handed over beyond free slots and not started */
     int64_t handed;                /* boot */
     char *progress;                /* NULL: none */
@@ -179,7 +179,7 @@ struct class
     struct heap_node recall;                  /* timer */
     int64_t parked_since;                     /* boot; meaningful while no seat is there */
     bool seated;                              /* the seats have been looked for */
-    struct seat *mark;                        /* of the server that seats_refresh looks at */
+    struct seat *mark;                        /* of the server that queue_refresh_seats looks at */
     /* it is parked, as was said last: see parked_reason */
     char *why;
     int64_t why_at;
@@ -192,12 +192,12 @@ struct seat {
     struct heap_node node; /* in class->seats: key from the credit, tie the last use */
     struct class *class;
     struct server *server;
-    struct job *job;
+    struct job_version *job;
     struct seat *prev, *next; /* of the server */
 };
 
 /* ---- Servers */
-struct job { /* a version that a server attests */
+struct job_version { /* a version that a server attests */
     struct text *name, *version;
     struct hash hash;
     uint64_t concurrency, live;
@@ -219,7 +219,7 @@ struct server {
     struct id last_spool, last_boot;
     struct text *software;
     /* derived */
-    struct peer *peer; /* NULL: no session */
+    struct peer_state *peer; /* NULL: no session */
     struct id spool, boot, incarnation;
     char *address;
     int64_t heard, heard_wall, up_since; /* heard: boot */
@@ -229,7 +229,7 @@ struct server {
     struct heap_node lease, rest; /* timers */
     uint64_t haves, slots, n_live, n_long, n_started, ended, last_used;
     struct buf attest; /* the last m_attest as received; jobs, packages, needs point into it */
-    struct job *jobs;
+    struct job_version *jobs;
     struct span *packages, *needs;
     unsigned n_jobs, n_packages, n_needs;
     struct wire_list facts;
@@ -244,18 +244,18 @@ struct pool { /* the servers whose certificates name it */
 };
 
 /* ---- Peers and what they follow */
-struct peer {
+struct peer_state {
     uint64_t handle, serial;
     struct text *name;
     bool is_server, window_open;
     struct server *server; /* whose worker it is */
     struct follow *follows, *dirty_first, *dirty_last;
-    struct peer *drain_next;
+    struct peer_state *drain_next;
     bool draining; /* has dirty ones and an open window: goes on at the next tick */
 };
 
 struct follow {
-    struct peer *peer;
+    struct peer_state *peer;
     struct run *run; /* NULL: it has ended and this is owed */
     struct id id;
     struct follow *run_prev, *run_next, *peer_prev, *peer_next, *dirty_next;
@@ -273,7 +273,7 @@ struct parent {
     int64_t begun_at;
     uint64_t epoch, lsn;
     /* derived */
-    struct peer *driver;
+    struct peer_state *driver;
 };
 
 /* ---- What administrators have decided (registry.c) */
@@ -291,7 +291,7 @@ struct deployment {
     struct buf bytes;
 };
 
-struct counts {
+struct bcore_counts {
     uint64_t accepted, ended, refused, returned, lost, evidence, decisions;
 };
 
@@ -322,15 +322,15 @@ struct bcore {
     struct heap timers;
     struct heap_node look; /* timer: were we here all the time? */
     /* eligibility: grows with each change of it */
-    uint64_t timer_turn, seq, generation, eligibility;
+    uint64_t timer_order, seq, generation, eligibility;
     /* bytes; bodies: of the calls among them that are settled */
     uint64_t memory, bodies, committed;
     /* the oldest whose first record is not known to be on disk; NULL: none */
     struct run *unsettled;
     bool store_full, live; /* live: bcore_begin was called */
-    struct peer *drain_first, *drain_last;
+    struct peer_state *drain_first, *drain_last;
     struct run *graveyard; /* ended in this step; linked by `newer` */
-    struct counts counts;
+    struct bcore_counts counts;
     struct buf scratch; /* bodies made by the broker */
     /* of this step */
     struct bcore_out *out;
@@ -339,45 +339,46 @@ struct bcore {
 };
 
 /* ---- names.c */
-uint64_t hash_keyed(const struct bcore *c, const void *p, size_t n);
-uint64_t id_hash(const struct id *id);
-uint64_t hash_mix(uint64_t a, uint64_t b); /* of what peers do not choose */
-struct key128 key_of(const struct bcore *c, struct span principal, struct span key, bool parent);
+uint64_t bcore_hash_keyed(const struct bcore *c, const void *p, size_t n);
+uint64_t bcore_hash_id(const struct id *id);
+uint64_t bcore_hash_mix(uint64_t a, uint64_t b); /* of what peers do not choose */
+struct key128 key128_of(const struct bcore *c, struct span principal, struct span key, bool parent);
 struct text *text_get(struct bcore *c, struct span s);        /* a reference of yours */
 struct text *text_find(const struct bcore *c, struct span s); /* lent; NULL: nobody has it */
 struct text *text_ref(struct text *t);
 void text_put(struct bcore *c, struct text **t);
-void tables_init(struct bcore *c);
+void bcore_tables_init(struct bcore *c);
 
 /* ---- out.c: records and effects of this step */
 /* Encodes a record, gives it the next lsn, applies it. */
-uint64_t emit(struct bcore *c, const struct wire_schema *s, const void *record);
-#define EMIT(c, low, ...) emit(c, &r_##low##_schema, &(struct r_##low){__VA_ARGS__})
-void fx_send(struct bcore *c, uint64_t peer, uint64_t rests_on, const struct wire_schema *s,
-             const void *message);
+uint64_t out_emit(struct bcore *c, const struct wire_schema *s, const void *record);
+#define EMIT(c, low, ...) out_emit(c, &r_##low##_schema, &(struct r_##low){__VA_ARGS__})
+void out_send(struct bcore *c, uint64_t peer, uint64_t rests_on, const struct wire_schema *s,
+              const void *message);
 #define SEND(c, to, rests, low, ...) \
-    fx_send(c, to, rests, &m_##low##_schema, &(struct m_##low){__VA_ARGS__})
-void fx_close(struct bcore *c, uint64_t peer, const struct wire_schema *s, const void *message);
-void fx_refuse(struct bcore *c, uint64_t peer, enum refusal code, uint64_t retry_ms,
-               const char *fmt, ...) __attribute__((format(printf, 5, 6))); /* CLOSE with REFUSED */
-void fx_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uint64_t level,
-               uint64_t rests_on);
-void fx_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent);
+    out_send(c, to, rests, &m_##low##_schema, &(struct m_##low){__VA_ARGS__})
+void out_close(struct bcore *c, uint64_t peer, const struct wire_schema *s, const void *message);
+void out_refuse(struct bcore *c, uint64_t peer, enum refusal code, uint64_t retry_ms,
+                const char *fmt, ...)
+    __attribute__((format(printf, 5, 6))); /* CLOSE with REFUSED */
+void out_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uint64_t level,
+                uint64_t rests_on);
+void out_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent);
 /* EXECUTE of a run whose call is in the store only; the message has none. */
-void fx_execute(struct bcore *c, const struct run *r, const struct m_execute *message);
+void out_execute(struct bcore *c, const struct run *r, const struct m_execute *message);
 /* An ERROR answer to the peer of this event. Counts as refused. */
-void fail(struct bcore *c, uint64_t req, enum refusal code, const char *fmt, ...)
+void out_fail(struct bcore *c, uint64_t req, enum refusal code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* One that says what became of a run or parent: it leaves when that is on disk. */
-void fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal code,
-                const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-void fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...)
+void out_fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal code,
+                    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void out_fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-void done(struct bcore *c, uint64_t req, uint64_t rests_on, const char *text);
+void out_done(struct bcore *c, uint64_t req, uint64_t rests_on, const char *text);
 void out_finish(struct bcore_out *out);
 
 /* ---- apply.c: the one function that changes the durable state */
-int apply(struct bcore *c, uint64_t lsn, struct span record, struct error *err);
+int apply_record(struct bcore *c, uint64_t lsn, struct span record, struct error *err);
 
 /* ---- runs.c */
 struct run *run_find(const struct bcore *c, struct id id);
@@ -392,17 +393,17 @@ int run_move(struct run *r, enum run_event ev, struct error *err);
 struct attempt *attempt_new(struct bcore *c, struct run *r, struct span server);
 void attempt_free(struct bcore *c, struct run *r);
 void run_cancel_free(struct bcore *c, struct run *r);
-void graveyard_empty(struct bcore *c);
+void runs_empty_graveyard(struct bcore *c);
 /* The end of a run: emits r_ended with this outcome, tells followers, frees its server's slot. */
 void run_end(struct bcore *c, struct run *r, struct span outcome, bool reported);
-struct verdict {
+struct bcore_verdict {
     enum delivery delivery;
     enum job_outcome job;
     enum package_outcome package;
     enum refusal code;
 };
 /* The same with an outcome by the broker. */
-void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const char *fmt, ...)
+void run_end_by_broker(struct bcore *c, struct run *r, struct bcore_verdict v, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* It was to be cancelled, and has come back from its server. */
 void run_end_cancelled(struct bcore *c, struct run *r);
@@ -414,8 +415,8 @@ void run_timer_due(struct bcore *c, struct run *r);
 
 /* ---- bodies.c */
 /* of a new run: copied, or left to the store */
-void body_take(struct bcore *c, struct run *r, struct span call);
-void body_free(struct bcore *c, struct run *r);
+void bodies_take(struct bcore *c, struct run *r, struct span call);
+void bodies_free(struct bcore *c, struct run *r);
 void bodies_settle(struct bcore *c);                      /* more is on disk */
 void bodies_forget(struct bcore *c, const struct run *r); /* it ends */
 
@@ -444,24 +445,24 @@ struct run *queue_first(const struct class *cl);
 void class_free_all(struct bcore *c);
 bool class_parked(const struct class *cl);
 /* Eligibility of this server has changed: all classes look again. */
-void seats_refresh(struct bcore *c, struct server *s);
+void queue_refresh_seats(struct bcore *c, struct server *s);
 /* The conditions that do not hold, bits 1 << EXPLAIN_x, of those that do not change with every
  * attempt. *ret_job: the version it would run. */
-unsigned seat_judge(const struct server *s, const struct class *cl, struct job **ret_job);
+unsigned seat_judge(const struct server *s, const struct class *cl, struct job_version **ret_job);
 int64_t parked_deadline(const struct bcore *c, const struct run *r, uint64_t start_within_ms);
 
 /* ---- placement.c */
-uint64_t job_credit(const struct server *s, const struct job *j);
+uint64_t placement_credit(const struct server *s, const struct job_version *j);
 void class_pump(struct bcore *c, struct class *cl);
 void server_pump(struct bcore *c, struct server *s);      /* after it may have more room */
 void attempt_settled(struct bcore *c, struct attempt *a); /* started or gone: no longer ahead */
-void recall_due(struct bcore *c, struct class *cl);
+void placement_recall_due(struct bcore *c, struct class *cl);
 void seat_place(struct bcore *c, struct seat *s);
-void rest_due(struct bcore *c, struct server *s);
+void placement_rest_due(struct bcore *c, struct server *s);
 
 /* ---- attest.c */
-void on_attest(struct bcore *c, struct peer *p);
-void on_resolve(struct bcore *c, struct peer *p);
+void bcore_on_attest(struct bcore *c, struct peer_state *p);
+void bcore_on_resolve(struct bcore *c, struct peer_state *p);
 void attest_clear(struct bcore *c, struct server *s);
 
 /* ---- servers.c, leases.c */
@@ -471,17 +472,18 @@ void server_free(struct bcore *c, struct server **s);
 void server_remove(struct bcore *c, struct server *s);
 bool server_in(const struct server *s, const struct text *address);
 /* All that may be in the address, in the order of their names; ask server_in of each. Lent. */
-struct server *const *members_of(const struct bcore *c, const struct text *address,
-                                 unsigned *ret_n);
+struct server *const *servers_members(const struct bcore *c, const struct text *address,
+                                      unsigned *ret_n);
 void server_set_pools(struct bcore *c, struct server *s, const struct wire_list *pools);
 /* one of them; NULL: no such pool */
 const struct server *pool_member(const struct bcore *c, struct span pool);
-bool address_known(const struct bcore *c, struct span address);
-void server_hello(struct bcore *c, struct peer *p, struct server *s, const struct m_hello *hello);
+bool servers_know_address(const struct bcore *c, struct span address);
+void server_hello(struct bcore *c, struct peer_state *p, struct server *s,
+                  const struct m_hello *hello);
 void server_gone(struct bcore *c, struct server *s); /* its session is over */
-void on_have(struct bcore *c, struct peer *p);
-void on_have_end(struct bcore *c, struct peer *p);
-void send_stop(struct bcore *c, const struct run *r);
+void bcore_on_have(struct bcore *c, struct peer_state *p);
+void bcore_on_have_end(struct bcore *c, struct peer_state *p);
+void cancel_send_stop(struct bcore *c, const struct run *r);
 void lease_renew(struct bcore *c, struct server *s);
 /* Before the timers that are due: if the broker itself was away, stopped or asleep with its
  * machine, every server is given its time anew, as after a start. */
@@ -493,9 +495,9 @@ void attempt_lost(struct bcore *c, struct run *r);
 
 /* ---- strays.c */
 /* This peer has an attempt that does not count: it is told to end it, or it is remembered. */
-void stray_met(struct bcore *c, const struct peer *p, struct id run, uint64_t attempt);
+void stray_met(struct bcore *c, const struct peer_state *p, struct id run, uint64_t attempt);
 /* it has it no more */
-void stray_over(struct bcore *c, const struct peer *p, struct id run, uint64_t attempt);
+void stray_over(struct bcore *c, const struct peer_state *p, struct id run, uint64_t attempt);
 /* It was decided what becomes of the held run: those that have it end it. Force: another attempt
    may follow. */
 void strays_end(struct bcore *c, const struct run *r, bool force);
@@ -504,60 +506,60 @@ bool strays_text(const struct bcore *c, const struct run *r, char *ret, size_t s
 void strays_forget(struct bcore *c, struct run *r);
 
 /* ---- the other verbs */
-void on_call(struct bcore *c, struct peer *p);
-void on_cancel(struct bcore *c, struct peer *p);
-void release(struct bcore *c, struct peer *p, const struct m_operate *m);
-void on_started(struct bcore *c, struct peer *p);
-void on_progress(struct bcore *c, struct peer *p);
-void on_result(struct bcore *c, struct peer *p);
-void on_returned(struct bcore *c, struct peer *p);
-void on_operate(struct bcore *c, struct peer *p);
-void on_parent_begin(struct bcore *c, struct peer *p);
-void on_parent_drive(struct bcore *c, struct peer *p);
-void on_parent_end(struct bcore *c, struct peer *p);
-void parents_peer_down(struct bcore *c, struct peer *p);
+void bcore_on_call(struct bcore *c, struct peer_state *p);
+void bcore_on_cancel(struct bcore *c, struct peer_state *p);
+void cancel_release(struct bcore *c, struct peer_state *p, const struct m_operate *m);
+void bcore_on_started(struct bcore *c, struct peer_state *p);
+void bcore_on_progress(struct bcore *c, struct peer_state *p);
+void bcore_on_result(struct bcore *c, struct peer_state *p);
+void bcore_on_returned(struct bcore *c, struct peer_state *p);
+void bcore_on_operate(struct bcore *c, struct peer_state *p);
+void bcore_on_parent_begin(struct bcore *c, struct peer_state *p);
+void bcore_on_parent_drive(struct bcore *c, struct peer_state *p);
+void bcore_on_parent_end(struct bcore *c, struct peer_state *p);
+void parents_peer_down(struct bcore *c, struct peer_state *p);
 struct parent *parent_find(const struct bcore *c, struct id id);
 void parent_free(struct bcore *c, struct parent **p);
 
 /* ---- follow.c */
-void follow_add(struct bcore *c, struct peer *p, struct run *r, uint64_t level);
-void on_follow(struct bcore *c, struct peer *p);
+void follow_add(struct bcore *c, struct peer_state *p, struct run *r, uint64_t level);
+void bcore_on_follow(struct bcore *c, struct peer_state *p);
 void follow_state(struct bcore *c, struct run *r);    /* its state has changed */
 void follow_progress(struct bcore *c, struct run *r); /* only its text or percent */
 void follow_end(struct bcore *c, struct run *r, struct span outcome, struct span server);
-void follow_window(struct bcore *c, struct peer *p);
+void follow_window(struct bcore *c, struct peer_state *p);
 void follow_drain(struct bcore *c);
-void follow_peer_down(struct bcore *c, struct peer *p);
-void send_state(struct bcore *c, struct peer *p, const struct run *r);
+void follow_peer_down(struct bcore *c, struct peer_state *p);
+void follow_send_state(struct bcore *c, struct peer_state *p, const struct run *r);
 void explain_reason(const struct bcore *c, const struct run *r, char *out, size_t size);
 
 /* ---- registry.c */
 int registry_apply_enrolled(struct bcore *c, uint64_t lsn, const struct r_enrolled *r,
                             struct error *err);
-int registry_apply_deployed(struct bcore *c, const struct r_deployed *r, struct error *err);
+int deploy_apply(struct bcore *c, const struct r_deployed *r, struct error *err);
 int registry_apply_revoked(struct bcore *c, const struct r_revoked *r, struct error *err);
 /* Takes a peer's certificate up if it is new. False: it contradicts what is known, *err says
    how. */
 bool registry_meet(struct bcore *c, struct span certificate, struct error *err);
-void on_enrol(struct bcore *c, struct peer *p, bool published);
-void on_revoke(struct bcore *c, struct peer *p);
-void on_deploy(struct bcore *c, struct peer *p);
-void send_desired(struct bcore *c, const struct server *s, uint64_t rests_on);
-void send_revoked(struct bcore *c, uint64_t peer, uint64_t rests_on);
-uint32_t desired_items(const struct bcore *c, const struct server *s, struct buf *items);
-bool is_revoked(const struct bcore *c, uint64_t serial);
+void bcore_on_enrol(struct bcore *c, struct peer_state *p, bool published);
+void bcore_on_revoke(struct bcore *c, struct peer_state *p);
+void bcore_on_deploy(struct bcore *c, struct peer_state *p);
+void deploy_send_desired(struct bcore *c, const struct server *s, uint64_t rests_on);
+void registry_send_revoked(struct bcore *c, uint64_t peer, uint64_t rests_on);
+uint32_t deploy_desired(const struct bcore *c, const struct server *s, struct buf *items);
+bool registry_is_revoked(const struct bcore *c, uint64_t serial);
 const struct enrolled *enrolled_find(const struct bcore *c, struct span name, uint64_t serial);
 void registry_free(struct bcore *c);
-int decode_certificate(struct span bytes, struct d_certificate *ret, struct error *err);
+int registry_decode_certificate(struct span bytes, struct d_certificate *ret, struct error *err);
 
 /* ---- core.c */
-struct peer *peer_find(const struct bcore *c, uint64_t handle);
-void peer_forget(struct bcore *c, struct peer *p);
+struct peer_state *bcore_peer_find(const struct bcore *c, uint64_t handle);
+void bcore_peer_forget(struct bcore *c, struct peer_state *p);
 enum timer_kind { TIMER_RUN, TIMER_LEASE, TIMER_REST, TIMER_RECALL, TIMER_LOOK, TIMER_KINDS };
-void timer_set(struct bcore *c, struct heap_node *node, enum timer_kind kind, int64_t at);
-void timer_clear(struct bcore *c, struct heap_node *node);
+void bcore_timer_set(struct bcore *c, struct heap_node *node, enum timer_kind kind, int64_t at);
+void bcore_timer_clear(struct bcore *c, struct heap_node *node);
 /* Decodes the event's message; a malformed one closes the session and gives false. */
-bool take(struct bcore *c, struct peer *p, const struct wire_schema *s, void *ret);
-#define TAKE(c, p, low, ret) take(c, p, &m_##low##_schema, ret)
+bool bcore_take(struct bcore *c, struct peer_state *p, const struct wire_schema *s, void *ret);
+#define TAKE(c, p, low, ret) bcore_take(c, p, &m_##low##_schema, ret)
 
 #endif

@@ -19,7 +19,7 @@ static struct kept *at(const struct kept_ring *k, uint64_t number)
 
 static uint64_t kept_id_hash(const void *self, uintptr_t item)
 {
-    return id_hash(&at(self, item)->id);
+    return bcore_hash_id(&at(self, item)->id);
 }
 static bool kept_id_same(const void *self, uintptr_t item, const void *key)
 {
@@ -107,7 +107,7 @@ void kept_begin(struct bcore *c)
 
 const struct kept *kept_by_id(const struct bcore *c, struct id id)
 {
-    uintptr_t n = table_find(&c->kept.by_id, id_hash(&id), &id);
+    uintptr_t n = table_find(&c->kept.by_id, bcore_hash_id(&id), &id);
     return n ? at(&c->kept, n) : NULL;
 }
 

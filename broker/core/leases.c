@@ -17,7 +17,7 @@ void lease_due(struct bcore *c, struct server *s)
 {
     int64_t end = s->heard + (int64_t)c->config.lease_ms;
     if (end > c->now) {
-        timer_set(c, &s->lease, TIMER_LEASE, end);
+        bcore_timer_set(c, &s->lease, TIMER_LEASE, end);
         return;
     }
     s->leased = false;
@@ -26,11 +26,11 @@ void lease_due(struct bcore *c, struct server *s)
          .software = s->software ? span_of(s->software->s, s->software->n) : SPAN_NONE,
          .state = span_str("unreachable"));
     if (s->peer) { /* still open but silent: it comes back by a new session, as everybody does */
-        struct peer *p = s->peer;
-        fx_close(
+        struct peer_state *p = s->peer;
+        out_close(
             c, p->handle, &m_reset_schema,
             &(struct m_reset){.reason = span_str("nothing was heard for the time of the lease")});
-        peer_forget(c, p);
+        bcore_peer_forget(c, p);
     }
     for (struct attempt *a = s->attempts; a; a = a->next)
         attempt_silent(c, a->run, s->heard);
@@ -42,7 +42,7 @@ static void count_from(struct bcore *c, struct run *r, int64_t since)
     if (ms > (uint64_t)INT64_MAX / 8)
         ms = (uint64_t)INT64_MAX / 8;
     ms += ms / 100 * LOST_MARGIN_PERCENT + ms % 100 * LOST_MARGIN_PERCENT / 100;
-    timer_set(c, &r->timer, TIMER_RUN, since + (int64_t)ms);
+    bcore_timer_set(c, &r->timer, TIMER_RUN, since + (int64_t)ms);
 }
 
 void attempt_silent(struct bcore *c, struct run *r, int64_t since)
@@ -74,9 +74,9 @@ void leases_look(struct bcore *c)
     if (heap_holds(&c->look) && c->now - c->look.key > every)
         count_anew(c);
     if (c->n_servers == 0)
-        timer_clear(c, &c->look);
+        bcore_timer_clear(c, &c->look);
     else if (!heap_holds(&c->look) || c->look.key <= c->now)
-        timer_set(c, &c->look, TIMER_LOOK, c->now + every);
+        bcore_timer_set(c, &c->look, TIMER_LOOK, c->now + every);
 }
 
 void attempt_lost(struct bcore *c, struct run *r)
@@ -90,7 +90,7 @@ void attempt_lost(struct bcore *c, struct run *r)
     r->lsn = EMIT(c, lost, .at = c->wall, .run = r->id, .attempt = r->attempt, .then = then);
     if (then == ON_LOST_FAIL) {
         run_end_by_broker(
-            c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
+            c, r, (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
             "server %s has not been heard of for %llu s%s; whether the job went on there is not known",
             r->at->server_name->s, (unsigned long long)(r->at->lost_after_ms / 1000),
             r->cancel ? ", since before it could confirm the cancel" : "");

@@ -5,7 +5,7 @@
 
 #include "broker/core/inside.h"
 
-uint64_t hash_keyed(const struct bcore *c, const void *p, size_t n)
+uint64_t bcore_hash_keyed(const struct bcore *c, const void *p, size_t n)
 {
     uint64_t h;
     _Static_assert(sizeof h == crypto_shorthash_BYTES, "SipHash-2-4 gives 64 bits");
@@ -13,7 +13,7 @@ uint64_t hash_keyed(const struct bcore *c, const void *p, size_t n)
     return h;
 }
 
-struct key128 key_of(const struct bcore *c, struct span principal, struct span key, bool parent)
+struct key128 key128_of(const struct bcore *c, struct span principal, struct span key, bool parent)
 {
     uint8_t in[2 + LIMIT_NAME + LIMIT_KEY];
     struct key128 k;
@@ -48,7 +48,7 @@ static bool text_same(const void *self, uintptr_t item, const void *key)
 
 struct text *text_find(const struct bcore *c, struct span s)
 {
-    return (struct text *)table_find(&c->texts, hash_keyed(c, s.p, s.n), &s);
+    return (struct text *)table_find(&c->texts, bcore_hash_keyed(c, s.p, s.n), &s);
 }
 
 struct text *text_get(struct bcore *c, struct span s)
@@ -57,7 +57,7 @@ struct text *text_get(struct bcore *c, struct span s)
     if (t)
         return text_ref(t);
     t = mem_alloc(sizeof *t + s.n + 1);
-    t->hash = hash_keyed(c, s.p, s.n);
+    t->hash = bcore_hash_keyed(c, s.p, s.n);
     t->refs = 1;
     t->n = (uint32_t)s.n;
     if (s.n)
@@ -84,15 +84,15 @@ void text_put(struct bcore *c, struct text **t)
 
 /* ---- The tables of core.c, each with its hash. Ids in them are of our own making; what peers ask
  * for is only looked up. */
-uint64_t id_hash(const struct id *id)
+uint64_t bcore_hash_id(const struct id *id)
 {
     uint64_t a, b;
     memcpy(&a, id->b, sizeof a);
     memcpy(&b, id->b + 8, sizeof b);
-    return hash_mix(a, b);
+    return bcore_hash_mix(a, b);
 }
 
-uint64_t hash_mix(uint64_t a, uint64_t b)
+uint64_t bcore_hash_mix(uint64_t a, uint64_t b)
 {
     a = (a ^ b * 0x9E3779B97F4A7C15u) * 0xD6E8FEB86659FD93u;
     a = (a ^ a >> 32) * 0xD6E8FEB86659FD93u;
@@ -102,7 +102,7 @@ uint64_t hash_mix(uint64_t a, uint64_t b)
 static uint64_t run_id_hash(const void *self, uintptr_t item)
 {
     (void)self;
-    return id_hash(&((const struct run *)item)->id);
+    return bcore_hash_id(&((const struct run *)item)->id);
 }
 static bool run_id_same(const void *self, uintptr_t item, const void *key)
 {
@@ -123,7 +123,7 @@ static bool run_key_same(const void *self, uintptr_t item, const void *key)
 static uint64_t parent_id_hash(const void *self, uintptr_t item)
 {
     (void)self;
-    return id_hash(&((const struct parent *)item)->id);
+    return bcore_hash_id(&((const struct parent *)item)->id);
 }
 static bool parent_id_same(const void *self, uintptr_t item, const void *key)
 {
@@ -145,15 +145,15 @@ static uint64_t peer_hash(const void *self, uintptr_t item)
 {
     (void)self;
     /* handles are the shell's, not the peer's */
-    return hash_mix(((const struct peer *)item)->handle, 0);
+    return bcore_hash_mix(((const struct peer_state *)item)->handle, 0);
 }
 static bool peer_same(const void *self, uintptr_t item, const void *key)
 {
     (void)self;
-    return ((const struct peer *)item)->handle == *(const uint64_t *)key;
+    return ((const struct peer_state *)item)->handle == *(const uint64_t *)key;
 }
 
-void tables_init(struct bcore *c)
+void bcore_tables_init(struct bcore *c)
 {
     c->texts = (struct table){.hash = text_hash, .same = text_same};
     c->runs = (struct table){.hash = run_id_hash, .same = run_id_same};
@@ -165,7 +165,7 @@ void tables_init(struct bcore *c)
 
 struct run *run_find(const struct bcore *c, struct id id)
 {
-    return (struct run *)table_find(&c->runs, id_hash(&id), &id);
+    return (struct run *)table_find(&c->runs, bcore_hash_id(&id), &id);
 }
 
 struct run *run_by_key(const struct bcore *c, struct key128 key)
@@ -175,10 +175,10 @@ struct run *run_by_key(const struct bcore *c, struct key128 key)
 
 struct parent *parent_find(const struct bcore *c, struct id id)
 {
-    return (struct parent *)table_find(&c->parents, id_hash(&id), &id);
+    return (struct parent *)table_find(&c->parents, bcore_hash_id(&id), &id);
 }
 
-struct peer *peer_find(const struct bcore *c, uint64_t handle)
+struct peer_state *bcore_peer_find(const struct bcore *c, uint64_t handle)
 {
-    return (struct peer *)table_find(&c->peers, hash_mix(handle, 0), &handle);
+    return (struct peer_state *)table_find(&c->peers, bcore_hash_mix(handle, 0), &handle);
 }

@@ -3,44 +3,45 @@
 
 #include "broker/core/inside.h"
 
-static uint64_t operated(struct bcore *c, struct peer *p, const struct m_operate *m)
+static uint64_t operated(struct bcore *c, struct peer_state *p, const struct m_operate *m)
 {
     return EMIT(c, operated, .at = c->wall, .by = span_str(p->name->s), .verb = m->verb,
                 .target = m->target, .reason = m->reason);
 }
 
-static void drain(struct bcore *c, struct peer *p, struct server *s, const struct m_operate *m,
-                  bool on)
+static void drain(struct bcore *c, struct peer_state *p, struct server *s,
+                  const struct m_operate *m, bool on)
 {
     uint64_t lsn = c->lsn;
     char text[LIMIT_NAME + 64];
     /* Said again it is nothing new, unless somebody gives another reason. */
     if (s->draining != on || (on && m->reason.n && !span_eq_str(m->reason, s->draining_reason))) {
         lsn = operated(c, p, m);
-        seats_refresh(c, s);
+        queue_refresh_seats(c, s);
     }
     if (on)
         snprintf(text, sizeof text, "%s is draining; attempts there: %llu", s->name->s,
                  (unsigned long long)s->n_live);
     else
         snprintf(text, sizeof text, "%s takes work", s->name->s);
-    done(c, m->req, lsn, text);
+    out_done(c, m->req, lsn, text);
 }
 
-static void forget(struct bcore *c, struct peer *p, struct server *s, const struct m_operate *m)
+static void forget(struct bcore *c, struct peer_state *p, struct server *s,
+                   const struct m_operate *m)
 {
     if (s->peer || s->leased)
-        fail(c, m->req, REFUSAL_STATE, "server '%s' is connected: stop its worker first",
-             s->name->s);
+        out_fail(c, m->req, REFUSAL_STATE, "server '%s' is connected: stop its worker first",
+                 s->name->s);
     else if (s->attempts)
-        fail(c, m->req, REFUSAL_STATE,
-             "server '%s' has %llu attempts: cancel them, or wait until they are lost", s->name->s,
-             (unsigned long long)s->n_live);
+        out_fail(c, m->req, REFUSAL_STATE,
+                 "server '%s' has %llu attempts: cancel them, or wait until they are lost",
+                 s->name->s, (unsigned long long)s->n_live);
     else
-        done(c, m->req, operated(c, p, m), "");
+        out_done(c, m->req, operated(c, p, m), "");
 }
 
-void on_operate(struct bcore *c, struct peer *p)
+void bcore_on_operate(struct bcore *c, struct peer_state *p)
 {
     struct m_operate m;
     struct server *s;
@@ -48,22 +49,23 @@ void on_operate(struct bcore *c, struct peer *p)
     if (!TAKE(c, p, operate, &m))
         return;
     if (span_eq_str(m.verb, "release")) {
-        release(c, p, &m);
+        cancel_release(c, p, &m);
         return;
     }
     on = span_eq_str(m.verb, "drain");
     off = span_eq_str(m.verb, "undrain");
     away = span_eq_str(m.verb, "forget");
     if (!on && !off && !away) {
-        fail(c, m.req, REFUSAL_BAD_ARGUMENT,
-             "'" SPAN_FMT "' is no verb of an operator: drain, undrain, forget, release",
-             SPAN_ARG(m.verb));
+        out_fail(c, m.req, REFUSAL_BAD_ARGUMENT,
+                 "'" SPAN_FMT "' is no verb of an operator: drain, undrain, forget, release",
+                 SPAN_ARG(m.verb));
         return;
     }
     s = server_find(c, m.target);
     if (!s || !s->enrolled)
-        fail(c, m.req, REFUSAL_NOT_FOUND,
-             "no server is named '" SPAN_FMT "' (lbctl servers lists them)", SPAN_ARG(m.target));
+        out_fail(c, m.req, REFUSAL_NOT_FOUND,
+                 "no server is named '" SPAN_FMT "' (lbctl servers lists them)",
+                 SPAN_ARG(m.target));
     else if (away)
         forget(c, p, s, &m);
     else

@@ -35,7 +35,7 @@ void out_finish(struct bcore_out *out)
     }
 }
 
-uint64_t emit(struct bcore *c, const struct wire_schema *s, const void *record)
+uint64_t out_emit(struct bcore *c, const struct wire_schema *s, const void *record)
 {
     struct bcore_out *out = c->out;
     struct error err = {0};
@@ -47,7 +47,7 @@ uint64_t emit(struct bcore *c, const struct wire_schema *s, const void *record)
     wire_encode(s, record, &out->arena);
     out->records[out->n_records++] =
         (struct bcore_record){.lsn = c->lsn + 1, .body = place_from(&out->arena, at)};
-    int rc = apply(c, c->lsn + 1, span_of(out->arena.p + at, out->arena.n - at), &err);
+    int rc = apply_record(c, c->lsn + 1, span_of(out->arena.p + at, out->arena.n - at), &err);
     assert(rc == 0); /* a decision that the state does not allow: replay would refuse the store */
     (void)rc;
     return c->lsn;
@@ -66,8 +66,8 @@ static struct bcore_effect *effect_new(struct bcore *c, enum bcore_effect_kind k
     return &out->effects[out->n_effects++];
 }
 
-void fx_send(struct bcore *c, uint64_t peer, uint64_t rests_on, const struct wire_schema *s,
-             const void *message)
+void out_send(struct bcore *c, uint64_t peer, uint64_t rests_on, const struct wire_schema *s,
+              const void *message)
 {
     struct bcore_effect *e = effect_new(c, BCORE_FX_SEND, peer, rests_on);
     size_t at = c->out->arena.n;
@@ -75,7 +75,7 @@ void fx_send(struct bcore *c, uint64_t peer, uint64_t rests_on, const struct wir
     e->body = place_from(&c->out->arena, at);
 }
 
-void fx_close(struct bcore *c, uint64_t peer, const struct wire_schema *s, const void *message)
+void out_close(struct bcore *c, uint64_t peer, const struct wire_schema *s, const void *message)
 {
     struct bcore_effect *e = effect_new(c, BCORE_FX_CLOSE, peer, 0);
     size_t at = c->out->arena.n;
@@ -83,21 +83,21 @@ void fx_close(struct bcore *c, uint64_t peer, const struct wire_schema *s, const
     e->body = place_from(&c->out->arena, at);
 }
 
-void fx_refuse(struct bcore *c, uint64_t peer, enum refusal code, uint64_t retry_ms,
-               const char *fmt, ...)
+void out_refuse(struct bcore *c, uint64_t peer, enum refusal code, uint64_t retry_ms,
+                const char *fmt, ...)
 {
     char text[ERROR_TEXT_MAX];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    fx_close(
+    out_close(
         c, peer, &m_refused_schema,
         &(struct m_refused){.code = code, .text = span_str(utf8_trim(text)), .retry_ms = retry_ms});
 }
 
-void fx_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uint64_t level,
-               uint64_t rests_on)
+void out_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uint64_t level,
+                uint64_t rests_on)
 {
     struct bcore_effect *e = effect_new(c, BCORE_FX_LOOKUP, peer, rests_on);
     e->req = req;
@@ -105,7 +105,7 @@ void fx_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uint
     e->level = level;
 }
 
-void fx_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent)
+void out_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent)
 {
     struct bcore_effect *e = effect_new(c, BCORE_FX_LOOKUP_KEY, peer, c->lsn);
     size_t at = c->out->arena.n;
@@ -117,7 +117,7 @@ void fx_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent)
     e->parent = parent;
 }
 
-void fx_execute(struct bcore *c, const struct run *r, const struct m_execute *message)
+void out_execute(struct bcore *c, const struct run *r, const struct m_execute *message)
 {
     struct bcore_effect *e = effect_new(c, BCORE_FX_EXECUTE, r->at->server->peer->handle, r->lsn);
     size_t at = c->out->arena.n;
@@ -137,7 +137,7 @@ static void send_error(struct bcore *c, uint64_t rests_on, uint64_t req, enum re
          .text = span_str(utf8_trim(text)), .retry_ms = retry_ms);
 }
 
-void fail(struct bcore *c, uint64_t req, enum refusal code, const char *fmt, ...)
+void out_fail(struct bcore *c, uint64_t req, enum refusal code, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -145,8 +145,8 @@ void fail(struct bcore *c, uint64_t req, enum refusal code, const char *fmt, ...
     va_end(ap);
 }
 
-void fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal code,
-                const char *fmt, ...)
+void out_fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal code,
+                    const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -155,7 +155,7 @@ void fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal c
 }
 
 /* Half the wait is chance, so that those who were refused together do not come back together. */
-void fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...)
+void out_fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...)
 {
     va_list ap;
     uint64_t retry = BUSY_RETRY_MS + (c->ev->random[14] * 256u + c->ev->random[15]) % BUSY_RETRY_MS;
@@ -164,7 +164,7 @@ void fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...)
     va_end(ap);
 }
 
-void done(struct bcore *c, uint64_t req, uint64_t rests_on, const char *text)
+void out_done(struct bcore *c, uint64_t req, uint64_t rests_on, const char *text)
 {
     SEND(c, c->ev->peer, rests_on, done, .req = req, .text = span_str(text));
 }

@@ -18,7 +18,7 @@ void parent_free(struct bcore *c, struct parent **p)
     mem_free(p);
 }
 
-void parents_peer_down(struct bcore *c, struct peer *peer)
+void parents_peer_down(struct bcore *c, struct peer_state *peer)
 {
     size_t place = 0;
     uintptr_t item;
@@ -27,7 +27,7 @@ void parents_peer_down(struct bcore *c, struct peer *peer)
             ((struct parent *)item)->driver = NULL;
 }
 
-static void drive(struct bcore *c, struct peer *peer, struct parent *p, uint64_t req)
+static void drive(struct bcore *c, struct peer_state *peer, struct parent *p, uint64_t req)
 {
     char id[ID_TEXT];
     bool resumed = p->epoch != 0;
@@ -49,25 +49,25 @@ static void drive(struct bcore *c, struct peer *peer, struct parent *p, uint64_t
          .resumed = resumed);
 }
 
-static bool decode(struct bcore *c, struct peer *peer, const struct m_parent_begin *m,
+static bool decode(struct bcore *c, struct peer_state *peer, const struct m_parent_begin *m,
                    struct d_parent *d, struct hash *digest)
 {
     struct d_signed s;
     struct error err = {0};
     if (d_signed_decode(m->parent, &s, &err) < 0 || d_parent_decode(s.body, d, &err) < 0) {
-        fail(c, m->req, REFUSAL_MALFORMED, "%s", err.text);
+        out_fail(c, m->req, REFUSAL_MALFORMED, "%s", err.text);
         return false;
     }
     if (!span_eq_str(d->cluster, c->config.cluster) || !span_eq_str(d->caller, peer->name->s)) {
-        fail(c, m->req, REFUSAL_DENIED,
-             "the parent is of '" SPAN_FMT "' in cluster '" SPAN_FMT "'; this is '%s' in '%s'",
-             SPAN_ARG(d->caller), SPAN_ARG(d->cluster), peer->name->s, c->config.cluster);
+        out_fail(c, m->req, REFUSAL_DENIED,
+                 "the parent is of '" SPAN_FMT "' in cluster '" SPAN_FMT "'; this is '%s' in '%s'",
+                 SPAN_ARG(d->caller), SPAN_ARG(d->cluster), peer->name->s, c->config.cluster);
         return false;
     }
     if (!d->key.n || !names_as_of_is_good(d->as_of)) {
-        fail(c, m->req, REFUSAL_MALFORMED, "parent: %s",
-             d->key.n ? "its as_of is neither a day nor a time with its offset"
-                      : "its key is empty");
+        out_fail(c, m->req, REFUSAL_MALFORMED, "parent: %s",
+                 d->key.n ? "its as_of is neither a day nor a time with its offset"
+                          : "its key is empty");
         return false;
     }
     call_digest(s.body, digest);
@@ -75,8 +75,9 @@ static bool decode(struct bcore *c, struct peer *peer, const struct m_parent_beg
 }
 
 /* Answers a parent whose key is known. False: it is not. */
-static bool answer_duplicate(struct bcore *c, struct peer *peer, const struct m_parent_begin *m,
-                             const struct d_parent *d, struct key128 key, const struct hash *digest)
+static bool answer_duplicate(struct bcore *c, struct peer_state *peer,
+                             const struct m_parent_begin *m, const struct d_parent *d,
+                             struct key128 key, const struct hash *digest)
 {
     struct parent *p = (struct parent *)table_find(&c->parents_by_key, key.a, &key);
     const struct kept *k = p ? NULL : kept_by_key(c, key);
@@ -89,13 +90,14 @@ static bool answer_duplicate(struct bcore *c, struct peer *peer, const struct m_
                : k ? k->digest
                    : known->digest.b,
                digest->b, sizeof k->digest) != 0) {
-        fail_after(c,
-                   p   ? p->lsn
-                   : k ? k->lsn
-                       : 0,
-                   m->req, REFUSAL_CONFLICT,
-                   "the key '" SPAN_FMT "' belongs to parent %s, which was begun with another body",
-                   SPAN_ARG(d->key), id_format(run, id));
+        out_fail_after(c,
+                       p   ? p->lsn
+                       : k ? k->lsn
+                           : 0,
+                       m->req, REFUSAL_CONFLICT,
+                       "the key '" SPAN_FMT
+                       "' belongs to parent %s, which was begun with another body",
+                       SPAN_ARG(d->key), id_format(run, id));
         return true;
     }
     SEND(c, peer->handle,
@@ -111,17 +113,18 @@ static bool answer_duplicate(struct bcore *c, struct peer *peer, const struct m_
 static bool refuse_new(struct bcore *c, const struct m_parent_begin *m)
 {
     if (c->store_full)
-        fail_busy(c, m->req, "the broker's disk is full: only results and cancels are taken");
+        out_fail_busy(c, m->req, "the broker's disk is full: only results and cancels are taken");
     else if (c->parents.n >= c->config.max_runs)
-        fail_busy(c, m->req, "%zu parents are live, as many as this broker takes", c->parents.n);
+        out_fail_busy(c, m->req, "%zu parents are live, as many as this broker takes",
+                      c->parents.n);
     else if (c->memory + m->parent.n + sizeof(struct parent) > c->config.memory_budget)
-        fail_busy(c, m->req, "what waits fills the broker's memory budget");
+        out_fail_busy(c, m->req, "what waits fills the broker's memory budget");
     else
         return false;
     return true;
 }
 
-void on_parent_begin(struct bcore *c, struct peer *peer)
+void bcore_on_parent_begin(struct bcore *c, struct peer_state *peer)
 {
     struct m_parent_begin m;
     struct d_parent d;
@@ -130,11 +133,11 @@ void on_parent_begin(struct bcore *c, struct peer *peer)
     struct id id;
     if (!TAKE(c, peer, parent_begin, &m) || !decode(c, peer, &m, &d, &digest))
         return;
-    key = key_of(c, d.caller, d.key, true);
+    key = key128_of(c, d.caller, d.key, true);
     if (answer_duplicate(c, peer, &m, &d, key, &digest))
         return;
     if (kept_must_ask(c, d.issued_at)) {
-        fx_lookup_key(c, peer->handle, d.key, true);
+        out_lookup_key(c, peer->handle, d.key, true);
         return;
     }
     if (refuse_new(c, &m))
@@ -149,7 +152,7 @@ void on_parent_begin(struct bcore *c, struct peer *peer)
         drive(c, peer, parent_find(c, id), m.req);
 }
 
-void on_parent_drive(struct bcore *c, struct peer *peer)
+void bcore_on_parent_drive(struct bcore *c, struct peer_state *peer)
 {
     struct m_parent_drive m;
     struct parent *p;
@@ -161,13 +164,14 @@ void on_parent_drive(struct bcore *c, struct peer *peer)
     if (p)
         drive(c, peer, p, m.req);
     else if ((k = kept_by_id(c, m.parent)))
-        fail_after(c, k->lsn, m.req, REFUSAL_STATE, "parent %s has ended", id_format(m.parent, id));
+        out_fail_after(c, k->lsn, m.req, REFUSAL_STATE, "parent %s has ended",
+                       id_format(m.parent, id));
     else
-        fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN,
-                   "no live parent has the id %s", id_format(m.parent, id));
+        out_fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN,
+                       "no live parent has the id %s", id_format(m.parent, id));
 }
 
-void on_parent_end(struct bcore *c, struct peer *peer)
+void bcore_on_parent_end(struct bcore *c, struct peer_state *peer)
 {
     struct m_parent_end m;
     struct parent *p;
@@ -177,19 +181,20 @@ void on_parent_end(struct bcore *c, struct peer *peer)
         return;
     p = parent_find(c, m.parent);
     if (!p && (k = kept_by_id(c, m.parent)) && (k->flags & KEPT_PARENT)) {
-        done(c, m.req, k->lsn, "it had ended already");
+        out_done(c, m.req, k->lsn, "it had ended already");
     } else if (!p) {
-        fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN,
-                   "no live parent has the id %s", id_format(m.parent, id));
+        out_fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN,
+                       "no live parent has the id %s", id_format(m.parent, id));
     } else if (m.epoch != p->epoch || p->driver != peer) {
-        fail(c, m.req, REFUSAL_HELD_BY_OTHER,
-             "parent %s: epoch %llu does not drive it any more (now %llu)", id_format(m.parent, id),
-             (unsigned long long)m.epoch, (unsigned long long)p->epoch);
+        out_fail(c, m.req, REFUSAL_HELD_BY_OTHER,
+                 "parent %s: epoch %llu does not drive it any more (now %llu)",
+                 id_format(m.parent, id), (unsigned long long)m.epoch,
+                 (unsigned long long)p->epoch);
     } else if (m.status >= STATUS_COUNT) {
-        fail(c, m.req, REFUSAL_MALFORMED, "a parent's status has a value that does not exist");
+        out_fail(c, m.req, REFUSAL_MALFORMED, "a parent's status has a value that does not exist");
     } else {
         EMIT(c, parent_ended, .at = c->wall, .run = m.parent, .status = m.status,
              .report = m.report);
-        done(c, m.req, c->lsn, "");
+        out_done(c, m.req, c->lsn, "");
     }
 }

@@ -19,7 +19,7 @@ static uint64_t lost_after_of(const struct bcore *c, const struct run *r)
 }
 
 /* Work sent ahead of free slots: as much as the slots not held by long jobs do in PREFETCH_MS. */
-static uint64_t prefetch(const struct server *s, const struct job *j)
+static uint64_t prefetch(const struct server *s, const struct job_version *j)
 {
     uint64_t fast = s->slots - (s->n_long < s->slots ? s->n_long : s->slots), n;
     if (!j || !j->mean_us || j->mean_us >= PREFETCH_NONE_MS * 1000)
@@ -28,7 +28,7 @@ static uint64_t prefetch(const struct server *s, const struct job *j)
     return n < LIMIT_PREFETCH ? n : LIMIT_PREFETCH;
 }
 
-static uint64_t room(const struct server *s, const struct job *j, uint64_t places)
+static uint64_t room(const struct server *s, const struct job_version *j, uint64_t places)
 {
     uint64_t n = places > s->n_live ? places - s->n_live : 0;
     if (j && j->concurrency) {
@@ -38,12 +38,12 @@ static uint64_t room(const struct server *s, const struct job *j, uint64_t place
     return n;
 }
 
-uint64_t job_credit(const struct server *s, const struct job *j)
+uint64_t placement_credit(const struct server *s, const struct job_version *j)
 {
     return !s->ready || s->draining || s->resting ? 0 : room(s, j, s->slots + prefetch(s, j));
 }
 
-static uint64_t free_slots(const struct server *s, const struct job *j)
+static uint64_t free_slots(const struct server *s, const struct job_version *j)
 {
     return !s->ready || s->draining || s->resting ? 0 : room(s, j, s->slots);
 }
@@ -51,7 +51,8 @@ static uint64_t free_slots(const struct server *s, const struct job *j)
 /* An idle slot is worth more than any credit behind busy ones. */
 static int64_t seat_key(const struct seat *s)
 {
-    return -(int64_t)(free_slots(s->server, s->job) << CREDIT_BITS | job_credit(s->server, s->job));
+    return -(int64_t)(free_slots(s->server, s->job) << CREDIT_BITS |
+                      placement_credit(s->server, s->job));
 }
 
 void seat_place(struct bcore *c, struct seat *s)
@@ -67,7 +68,7 @@ static struct seat *best_seat(struct bcore *c, struct class *cl)
     while ((n = heap_peek(&cl->seats))) {
         struct seat *s = heap_entry(n, struct seat, node);
         if (n->key == seat_key(s) && n->tie == s->server->last_used)
-            return job_credit(s->server, s->job) ? s : NULL;
+            return placement_credit(s->server, s->job) ? s : NULL;
         seat_place(c, s);
     }
     return NULL;
@@ -82,7 +83,7 @@ static void ahead_add(struct bcore *c, struct attempt *a)
     *(cl->ahead_last ? &cl->ahead_last->newer : &cl->ahead_first) = a;
     cl->ahead_last = a;
     if (!heap_holds(&cl->recall))
-        timer_set(c, &cl->recall, TIMER_RECALL, c->now + RECALL_AFTER_MS);
+        bcore_timer_set(c, &cl->recall, TIMER_RECALL, c->now + RECALL_AFTER_MS);
 }
 
 void attempt_settled(struct bcore *c, struct attempt *a)
@@ -96,10 +97,10 @@ void attempt_settled(struct bcore *c, struct attempt *a)
     a->older = a->newer = NULL;
     a->ahead = false;
     if (!cl->ahead_first)
-        timer_clear(c, &cl->recall);
+        bcore_timer_clear(c, &cl->recall);
 }
 
-static uint64_t on_lost_of(const struct run *r, const struct job *j)
+static uint64_t on_lost_of(const struct run *r, const struct job_version *j)
 {
     if (r->on_lost != ON_LOST_DEFAULT)
         return r->on_lost;
@@ -117,15 +118,15 @@ static void send_execute(struct bcore *c, const struct run *r)
                           .on_lost = a->on_lost,
                           .lost_after_ms = a->lost_after_ms};
     if (r->call)
-        fx_send(c, a->server->peer->handle, r->lsn, &m_execute_schema, &m);
+        out_send(c, a->server->peer->handle, r->lsn, &m_execute_schema, &m);
     else
-        fx_execute(c, r, &m);
+        out_execute(c, r, &m);
 }
 
 static void hand_over(struct bcore *c, struct run *r, struct seat *seat)
 {
     struct server *s = seat->server;
-    struct job *job = seat->job;
+    struct job_version *job = seat->job;
     struct class *cl = seat->class;
     struct attempt *a;
     uint64_t tag = (uint64_t)r->ready.key & ((UINT64_C(1) << 56) - 1);
@@ -133,7 +134,7 @@ static void hand_over(struct bcore *c, struct run *r, struct seat *seat)
     if (cl->tag[r->priority] < tag)
         cl->tag[r->priority] = tag;
     queue_remove(c, r);
-    timer_clear(c, &r->timer);
+    bcore_timer_clear(c, &r->timer);
     r->lane->group->served = s->last_used = ++c->counts.decisions;
     EMIT(c, assigned, .at = c->wall, .run = r->id, .attempt = r->attempt + 1u,
          .server = span_of(s->name->s, s->name->n), .spool = s->spool, .job_hash = job->hash,
@@ -197,7 +198,7 @@ void server_pump(struct bcore *c, struct server *s)
 
 /* ---- Recall: what was sent ahead, has waited longer than was thought, while another server has an
    idle slot. */
-void recall_due(struct bcore *c, struct class *cl)
+void placement_recall_due(struct bcore *c, struct class *cl)
 {
     struct seat *best = best_seat(c, cl);
     uint64_t idle = best ? free_slots(best->server, best->job) : 0;
@@ -216,10 +217,10 @@ void recall_due(struct bcore *c, struct class *cl)
         a->recalled = true;
         idle--; /* also for those recalled before and not answered yet */
     }
-    timer_set(c, &cl->recall, TIMER_RECALL, c->now + RECALL_AFTER_MS);
+    bcore_timer_set(c, &cl->recall, TIMER_RECALL, c->now + RECALL_AFTER_MS);
 }
 
-void rest_due(struct bcore *c, struct server *s)
+void placement_rest_due(struct bcore *c, struct server *s)
 {
     s->resting = false;
     server_pump(c, s);

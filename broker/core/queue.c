@@ -29,7 +29,7 @@ struct class_key {
    hashes. */
 static uint64_t group_key_hash(const struct bcore *c, const struct group_key *k)
 {
-    return k->principal ? k->principal->hash : hash_keyed(c, k->parent.b, sizeof k->parent.b);
+    return k->principal ? k->principal->hash : bcore_hash_keyed(c, k->parent.b, sizeof k->parent.b);
 }
 static uint64_t group_hash(const void *self, uintptr_t item)
 {
@@ -46,7 +46,7 @@ static bool group_same(const void *self, uintptr_t item, const void *key)
 }
 static uint64_t lane_key_hash(const struct lane_key *k)
 {
-    return hash_mix((uint64_t)(uintptr_t)k->group >> 4, k->priority);
+    return bcore_hash_mix((uint64_t)(uintptr_t)k->group >> 4, k->priority);
 }
 static uint64_t lane_hash(const void *self, uintptr_t item)
 {
@@ -64,8 +64,8 @@ static bool lane_same(const void *self, uintptr_t item, const void *key)
 }
 static uint64_t class_key_hash(const struct bcore *c, const struct class_key *k)
 {
-    return hash_mix(hash_mix(k->address->hash, k->job->hash),
-                    hash_keyed(c, k->job_hash.b, sizeof k->job_hash.b));
+    return bcore_hash_mix(bcore_hash_mix(k->address->hash, k->job->hash),
+                          bcore_hash_keyed(c, k->job_hash.b, sizeof k->job_hash.b));
 }
 static uint64_t class_hash(const void *self, uintptr_t item)
 {
@@ -157,7 +157,7 @@ static void class_free(struct bcore *c, struct class *cl)
     struct heap_node *node;
     while ((node = heap_peek(&cl->seats)))
         seat_remove(heap_entry(node, struct seat, node));
-    timer_clear(c, &cl->recall);
+    bcore_timer_clear(c, &cl->recall);
     table_remove(&c->classes, (uintptr_t)cl);
     heap_free(&cl->seats);
     heap_free(&cl->ready);
@@ -227,10 +227,10 @@ void lane_put(struct bcore *c, struct lane **lane)
 }
 
 /* ---- Seats */
-unsigned seat_judge(const struct server *s, const struct class *cl, struct job **ret_job)
+unsigned seat_judge(const struct server *s, const struct class *cl, struct job_version **ret_job)
 {
     unsigned unmet = 0;
-    struct job *job = NULL;
+    struct job_version *job = NULL;
     bool other = false;
     if (!server_in(s, cl->address))
         unmet |= 1u << EXPLAIN_ADDRESS;
@@ -255,7 +255,7 @@ unsigned seat_judge(const struct server *s, const struct class *cl, struct job *
     return unmet;
 }
 
-static void seat_add(struct class *cl, struct server *s, struct job *job)
+static void seat_add(struct class *cl, struct server *s, struct job_version *job)
 {
     struct seat *seat = mem_zalloc(1, sizeof *seat);
     seat->class = cl;
@@ -275,11 +275,11 @@ bool class_parked(const struct class *cl)
 static void class_seat(struct bcore *c, struct class *cl)
 {
     struct server *const *members;
-    struct job *job;
+    struct job_version *job;
     unsigned n;
     cl->seated = true;
     cl->parked_since = c->now;
-    members = members_of(c, cl->address, &n);
+    members = servers_members(c, cl->address, &n);
     for (unsigned i = 0; i < n; i++)
         if (seat_judge(members[i], cl, &job) == 0) {
             seat_add(cl, members[i], job);
@@ -298,7 +298,7 @@ static void class_turned(struct bcore *c, struct class *cl)
     }
 }
 
-void seats_refresh(struct bcore *c, struct server *s)
+void queue_refresh_seats(struct bcore *c, struct server *s)
 {
     size_t place = 0;
     uintptr_t item;
@@ -307,7 +307,7 @@ void seats_refresh(struct bcore *c, struct server *s)
         seat->class->mark = seat;
     while ((item = table_next(&c->classes, &place))) {
         struct class *cl = (struct class *)item;
-        struct job *job;
+        struct job_version *job;
         bool parked = class_parked(cl), can;
         if (!cl->seated)
             continue;

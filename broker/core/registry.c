@@ -9,7 +9,7 @@
 
 #include "broker/core/inside.h"
 
-int decode_certificate(struct span bytes, struct d_certificate *ret, struct error *err)
+int registry_decode_certificate(struct span bytes, struct d_certificate *ret, struct error *err)
 {
     struct d_signed s;
     int rc = d_signed_decode(bytes, &s, err);
@@ -60,7 +60,7 @@ int registry_apply_enrolled(struct bcore *c, uint64_t lsn, const struct r_enroll
 {
     struct d_certificate d;
     unsigned i;
-    int rc = decode_certificate(r->certificate, &d, err);
+    int rc = registry_decode_certificate(r->certificate, &d, err);
     if (rc < 0)
         return rc;
     i = place_of(c, d.name, d.serial);
@@ -165,14 +165,14 @@ static uint64_t take_up(struct bcore *c, struct span bytes, const struct d_certi
     uint64_t lsn = EMIT(c, enrolled, .at = c->wall, .by = by, .certificate = bytes);
     struct server *s = span_eq_str(d->role, "server") ? server_find(c, d->name) : NULL;
     if (s)
-        seats_refresh(c, s);
+        queue_refresh_seats(c, s);
     return lsn;
 }
 
 bool registry_meet(struct bcore *c, struct span bytes, struct error *err)
 {
     struct d_certificate d;
-    int rc = decode_certificate(bytes, &d, err);
+    int rc = registry_decode_certificate(bytes, &d, err);
     if (rc == 0)
         rc = judge(c, bytes, &d, err);
     if (rc == 0)
@@ -180,7 +180,7 @@ bool registry_meet(struct bcore *c, struct span bytes, struct error *err)
     return rc >= 0;
 }
 
-void on_enrol(struct bcore *c, struct peer *p, bool published)
+void bcore_on_enrol(struct bcore *c, struct peer_state *p, bool published)
 {
     struct d_certificate d;
     struct error err = {0};
@@ -200,18 +200,18 @@ void on_enrol(struct bcore *c, struct peer *p, bool published)
         req = m.req;
         bytes = m.certificate;
     }
-    if (decode_certificate(bytes, &d, &err) < 0) {
-        fail(c, req, REFUSAL_MALFORMED, "%s", err.text);
+    if (registry_decode_certificate(bytes, &d, &err) < 0) {
+        out_fail(c, req, REFUSAL_MALFORMED, "%s", err.text);
         return;
     }
     rc = judge(c, bytes, &d, &err);
     if (rc < 0)
-        fail(c, req, rc == -EEXIST ? REFUSAL_EXISTS : REFUSAL_MALFORMED, "%s", err.text);
+        out_fail(c, req, rc == -EEXIST ? REFUSAL_EXISTS : REFUSAL_MALFORMED, "%s", err.text);
     else
-        done(c, req,
-             rc ? enrolled_find(c, d.name, d.serial)->order
-                : take_up(c, bytes, &d, span_str(p->name->s)),
-             "");
+        out_done(c, req,
+                 rc ? enrolled_find(c, d.name, d.serial)->order
+                    : take_up(c, bytes, &d, span_str(p->name->s)),
+                 "");
 }
 
 /* ---- Revocations: one list, replaced by the next */
@@ -240,7 +240,7 @@ int registry_apply_revoked(struct bcore *c, const struct r_revoked *r, struct er
     return 0;
 }
 
-bool is_revoked(const struct bcore *c, uint64_t serial)
+bool registry_is_revoked(const struct bcore *c, uint64_t serial)
 {
     size_t low = 0, high = c->n_revoked;
     while (low < high) {
@@ -253,7 +253,7 @@ bool is_revoked(const struct bcore *c, uint64_t serial)
     return low < c->n_revoked && c->revoked[low] == serial;
 }
 
-void send_revoked(struct bcore *c, uint64_t peer, uint64_t rests_on)
+void registry_send_revoked(struct bcore *c, uint64_t peer, uint64_t rests_on)
 {
     if (c->revocations.n)
         SEND(c, peer, rests_on, revoked, .list = buf_span(&c->revocations));
@@ -261,32 +261,33 @@ void send_revoked(struct bcore *c, uint64_t peer, uint64_t rests_on)
 
 static int by_handle(const void *a, const void *b)
 {
-    const struct peer *x = *(struct peer *const *)a, *y = *(struct peer *const *)b;
+    const struct peer_state *x = *(struct peer_state *const *)a,
+                            *y = *(struct peer_state *const *)b;
     return x->handle < y->handle ? -1 : x->handle > y->handle;
 }
 
 static void tell_all(struct bcore *c, uint64_t lsn)
 {
-    struct peer **all = mem_zalloc(c->peers.n, sizeof(struct peer *));
+    struct peer_state **all = mem_zalloc(c->peers.n, sizeof(struct peer_state *));
     size_t n = 0, place = 0;
     uintptr_t item;
     while ((item = table_next(&c->peers, &place)))
-        all[n++] = (struct peer *)item;
-    qsort(all, n, sizeof(struct peer *), by_handle);
+        all[n++] = (struct peer_state *)item;
+    qsort(all, n, sizeof(struct peer_state *), by_handle);
     for (size_t i = 0; i < n; i++) {
-        if (is_revoked(c, all[i]->serial)) {
-            fx_refuse(c, all[i]->handle, REFUSAL_REVOKED, 0,
-                      "the certificate of '%s' (serial %llu) has been revoked", all[i]->name->s,
-                      (unsigned long long)all[i]->serial);
-            peer_forget(c, all[i]);
+        if (registry_is_revoked(c, all[i]->serial)) {
+            out_refuse(c, all[i]->handle, REFUSAL_REVOKED, 0,
+                       "the certificate of '%s' (serial %llu) has been revoked", all[i]->name->s,
+                       (unsigned long long)all[i]->serial);
+            bcore_peer_forget(c, all[i]);
         } else {
-            send_revoked(c, all[i]->handle, lsn);
+            registry_send_revoked(c, all[i]->handle, lsn);
         }
     }
     mem_free(&all);
 }
 
-void on_revoke(struct bcore *c, struct peer *p)
+void bcore_on_revoke(struct bcore *c, struct peer_state *p)
 {
     struct m_revoke m;
     struct d_signed s;
@@ -297,16 +298,16 @@ void on_revoke(struct bcore *c, struct peer *p)
         return;
     if (d_signed_decode(m.list, &s, &err) < 0 || d_revocations_decode(s.body, &d, &err) < 0 ||
         d.serials.n % 8) {
-        fail(c, m.req, REFUSAL_MALFORMED, "%s", err.code ? err.text : "the list is cut");
+        out_fail(c, m.req, REFUSAL_MALFORMED, "%s", err.code ? err.text : "the list is cut");
     } else if (span_eq(m.list, buf_span(&c->revocations))) {
-        done(c, m.req, c->lsn, "");
+        out_done(c, m.req, c->lsn, "");
     } else if (d.number <= c->revocations_number) {
-        fail(c, m.req, REFUSAL_STATE,
-             "the list has number %llu; number %llu is in force: begin from that one",
-             (unsigned long long)d.number, (unsigned long long)c->revocations_number);
+        out_fail(c, m.req, REFUSAL_STATE,
+                 "the list has number %llu; number %llu is in force: begin from that one",
+                 (unsigned long long)d.number, (unsigned long long)c->revocations_number);
     } else {
         lsn = EMIT(c, revoked, .at = c->wall, .by = span_str(p->name->s), .list = m.list);
-        done(c, m.req, lsn, "");
+        out_done(c, m.req, lsn, "");
         tell_all(c, lsn);
     }
 }

@@ -18,7 +18,7 @@ static struct run *current(const struct bcore *c, const struct server *s, struct
                : NULL;
 }
 
-void on_started(struct bcore *c, struct peer *p)
+void bcore_on_started(struct bcore *c, struct peer_state *p)
 {
     struct m_started m;
     struct run *r;
@@ -37,7 +37,7 @@ void on_started(struct bcore *c, struct peer *p)
     follow_state(c, r);
 }
 
-void on_progress(struct bcore *c, struct peer *p)
+void bcore_on_progress(struct bcore *c, struct peer_state *p)
 {
     struct m_progress m;
     struct run *r;
@@ -75,7 +75,7 @@ static int outcome_check(struct span bytes, struct d_outcome *ret, struct error 
 }
 
 /* How long jobs of this kind take there decides how far ahead they are sent. */
-static void measure(struct job *j, const struct d_outcome *o)
+static void measure(struct job_version *j, const struct d_outcome *o)
 {
     /* clocks of ms; beyond a day it is long in any case */
     enum { SAMPLE_MIN_US = 500, SAMPLE_MAX_MS = 86400000 };
@@ -89,12 +89,13 @@ static void measure(struct job *j, const struct d_outcome *o)
     j->mean_us = j->mean_us ? j->mean_us + (us - j->mean_us) / MEAN_WEIGHT : us;
 }
 
-static void recorded(struct bcore *c, struct peer *p, const struct m_result *m, uint64_t rests_on)
+static void recorded(struct bcore *c, struct peer_state *p, const struct m_result *m,
+                     uint64_t rests_on)
 {
     SEND(c, p->handle, rests_on, recorded, .run = m->run, .attempt = m->attempt);
 }
 
-static void not_counted(struct bcore *c, struct peer *p, const struct m_result *m)
+static void not_counted(struct bcore *c, struct peer_state *p, const struct m_result *m)
 {
     const struct kept *k = kept_by_id(c, m->run);
     const struct evidence *e = evidence_find(c, m->run, m->attempt);
@@ -124,7 +125,7 @@ static bool was_fenced(const struct run *r, const struct d_outcome *o)
     return o->job == JOB_LOST && r->at->on_lost == ON_LOST_RERUN && !r->cancel;
 }
 
-void on_result(struct bcore *c, struct peer *p)
+void bcore_on_result(struct bcore *c, struct peer_state *p)
 {
     struct server *s = p->server;
     struct m_result m;
@@ -135,13 +136,13 @@ void on_result(struct bcore *c, struct peer *p)
         return;
     if (outcome_check(m.outcome, &o, &err) < 0) {
         SEND(c, p->handle, 0, error, .code = REFUSAL_MALFORMED, .text = span_str(err.text));
-        fx_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "RESULT: %s", err.text);
-        peer_forget(c, p);
+        out_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "RESULT: %s", err.text);
+        bcore_peer_forget(c, p);
         return;
     }
     r = current(c, s, m.run, m.attempt);
     if (r && was_fenced(r, &o)) {
-        timer_clear(c, &r->timer);
+        bcore_timer_clear(c, &r->timer);
         attempt_lost(c, r);
         not_counted(c, p, &m);
     } else if (r) {
@@ -151,14 +152,14 @@ void on_result(struct bcore *c, struct peer *p)
         recorded(c, p, &m, r->lsn);
     } else if ((r = run_find(c, m.run)) &&
                (m.attempt > r->attempt || (r->at && m.attempt == r->attempt))) {
-        fail(c, 0, REFUSAL_DENIED, "this attempt was not handed to the worker that reports it");
+        out_fail(c, 0, REFUSAL_DENIED, "this attempt was not handed to the worker that reports it");
     } else {
         not_counted(c, p, &m);
     }
 }
 
 /* ---- RETURNED */
-void on_returned(struct bcore *c, struct peer *p)
+void bcore_on_returned(struct bcore *c, struct peer_state *p)
 {
     struct server *s = p->server;
     struct m_returned m;
@@ -172,7 +173,7 @@ void on_returned(struct bcore *c, struct peer *p)
     }
     if (!r->at->recalled) { /* given back unasked: not at once again to the same */
         s->resting = true;
-        timer_set(c, &s->rest, TIMER_REST, c->now + REST_MS);
+        bcore_timer_set(c, &s->rest, TIMER_REST, c->now + REST_MS);
     }
     if (r->cancel) {
         run_end_cancelled(c, r);

@@ -27,7 +27,7 @@ struct run *run_new(struct bcore *c, struct id id, struct span call, const struc
     r->lane = lane_get(c, d, r->principal);
     r->state = RUN_WAITING;
     r->seq = ++c->seq;
-    r->key = key_of(c, d->caller, d->key, false);
+    r->key = key128_of(c, d->caller, d->key, false);
     table_add(&c->runs, (uintptr_t)r);
     table_add(&c->runs_by_key, (uintptr_t)r);
     r->older = c->newest;
@@ -37,7 +37,7 @@ struct run *run_new(struct bcore *c, struct id id, struct span call, const struc
         c->oldest = r;
     c->newest = r;
     c->n_runs++;
-    body_take(c, r, call);
+    bodies_take(c, r, call);
     return r;
 }
 
@@ -78,11 +78,11 @@ void run_free(struct bcore *c, struct run *r)
     lane_put(c, &r->lane);
     text_put(c, &r->principal);
     text_put(c, &r->certificate);
-    body_free(c, r);
+    bodies_free(c, r);
     mem_free(&r);
 }
 
-void graveyard_empty(struct bcore *c)
+void runs_empty_graveyard(struct bcore *c)
 {
     while (c->graveyard) {
         struct run *r = c->graveyard;
@@ -157,7 +157,7 @@ void run_end(struct bcore *c, struct run *r, struct span outcome, bool reported)
     struct text *server = r->at ? text_ref(r->at->server_name) : NULL;
     struct span name = server ? span_of(server->s, server->n) : SPAN_NONE;
     queue_remove(c, r);
-    timer_clear(c, &r->timer);
+    bcore_timer_clear(c, &r->timer);
     r->lsn = EMIT(c, ended, .at = c->wall, .run = r->id, .attempt = r->attempt, .server = name,
                   .outcome = outcome, .reported = reported);
     c->counts.ended++;
@@ -167,7 +167,7 @@ void run_end(struct bcore *c, struct run *r, struct span outcome, bool reported)
         server_pump(c, s);
 }
 
-void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const char *fmt, ...)
+void run_end_by_broker(struct bcore *c, struct run *r, struct bcore_verdict v, const char *fmt, ...)
 {
     char text[LIMIT_TEXT + 1];
     const struct class *cl = r->lane->class;
@@ -197,8 +197,9 @@ void run_end_by_broker(struct bcore *c, struct run *r, struct verdict v, const c
 void run_end_cancelled(struct bcore *c, struct run *r)
 {
     run_end_by_broker(c, r,
-                      (struct verdict){DELIVERY_CALLED, JOB_CANCELLED,
-                                       r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
+                      (struct bcore_verdict){DELIVERY_CALLED, JOB_CANCELLED,
+                                             r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED,
+                                             0},
                       "cancelled by %s before it started%s: %s", r->cancel->by->s,
                       r->lost_once ? " again; what became of an earlier attempt is not known" : "",
                       r->cancel->reason);
@@ -206,13 +207,13 @@ void run_end_cancelled(struct bcore *c, struct run *r)
 
 void run_end_used_up(struct bcore *c, struct run *r)
 {
-    run_end_by_broker(c, r,
-                      r->lost_once ? (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0}
-                                   : (struct verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED,
-                                                      PACKAGE_NOT_EXECUTED, 0},
-                      "it was handed over %u times and %s; its servers' logs say why",
-                      (unsigned)r->attempt,
-                      r->lost_once ? "lost or given back each time" : "given back each time");
+    run_end_by_broker(
+        c, r,
+        r->lost_once
+            ? (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0}
+            : (struct bcore_verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, 0},
+        "it was handed over %u times and %s; its servers' logs say why", (unsigned)r->attempt,
+        r->lost_once ? "lost or given back each time" : "given back each time");
 }
 
 /* ---- Timers of a run that waits: a call's `expires`; its own start_within from acceptance, if it
@@ -244,7 +245,7 @@ void run_watch(struct bcore *c, struct run *r)
                   START_WITHIN_MS);
         due = parked < due ? parked : due;
     }
-    timer_set(c, &r->timer, TIMER_RUN, due);
+    bcore_timer_set(c, &r->timer, TIMER_RUN, due);
 }
 
 static void run_unreachable(struct bcore *c, struct run *r, uint64_t waited_ms)
@@ -253,13 +254,14 @@ static void run_unreachable(struct bcore *c, struct run *r, uint64_t waited_ms)
     explain_reason(c, r, why, sizeof why);
     if (r->lost_once)
         run_end_by_broker(
-            c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
+            c, r, (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
             "what became of an earlier attempt is not known, and for %llu s no server could run it "
             "again: %s",
             (unsigned long long)(waited_ms / 1000), why);
     else
         run_end_by_broker(
-            c, r, (struct verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, 0},
+            c, r,
+            (struct bcore_verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, 0},
             "no server took it within %llu s: %s", (unsigned long long)(waited_ms / 1000), why);
 }
 
@@ -274,14 +276,14 @@ void run_timer_due(struct bcore *c, struct run *r)
     if (c->now >= expiry(r)) {
         if (r->lost_once)
             run_end_by_broker(
-                c, r, (struct verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
+                c, r, (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
                 "what became of an earlier attempt is not known, and the call expired before it could "
                 "be run again");
         else
             run_end_by_broker(
                 c, r,
-                (struct verdict){DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED,
-                                 REFUSAL_EXPIRED},
+                (struct bcore_verdict){DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED,
+                                       REFUSAL_EXPIRED},
                 "the call expired while it waited; a later `expires` or more servers would help");
     } else if (own && c->now >= after(r->accepted, r->start_within_ms)) {
         run_unreachable(c, r, r->start_within_ms);

@@ -160,8 +160,8 @@ void server_remove(struct bcore *c, struct server *s)
 {
     bool there;
     unsigned i = place_of(c, span_of(s->name->s, s->name->n), &there);
-    timer_clear(c, &s->lease);
-    timer_clear(c, &s->rest);
+    bcore_timer_clear(c, &s->lease);
+    bcore_timer_clear(c, &s->rest);
     memmove(c->servers + i, c->servers + i + 1, (c->n_servers - i - 1) * sizeof(struct server *));
     c->n_servers--;
     server_free(c, &s);
@@ -172,7 +172,8 @@ static bool is_all(const struct text *address)
     return address->n == 3 && !memcmp(address->s, "all", 3);
 }
 
-struct server *const *members_of(const struct bcore *c, const struct text *address, unsigned *ret_n)
+struct server *const *servers_members(const struct bcore *c, const struct text *address,
+                                      unsigned *ret_n)
 {
     const struct pool *p = pool_find(c, address);
     bool there;
@@ -205,7 +206,7 @@ bool server_in(const struct server *s, const struct text *address)
     return false;
 }
 
-bool address_known(const struct bcore *c, struct span address)
+bool servers_know_address(const struct bcore *c, struct span address)
 {
     const struct text *t = text_find(c, address);
     const struct server *s = server_find(c, address);
@@ -213,15 +214,16 @@ bool address_known(const struct bcore *c, struct span address)
 }
 
 /* ---- Sessions */
-void server_hello(struct bcore *c, struct peer *p, struct server *s, const struct m_hello *hello)
+void server_hello(struct bcore *c, struct peer_state *p, struct server *s,
+                  const struct m_hello *hello)
 {
-    struct peer *old = s->peer;
+    struct peer_state *old = s->peer;
     if (old) {
-        fx_close(
+        out_close(
             c, old->handle, &m_reset_schema,
             &(struct m_reset){.reason = span_str("a newer session of this worker has taken over")});
         old->server = NULL;
-        peer_forget(c, old);
+        bcore_peer_forget(c, old);
     }
     if (!id_eq(s->spool, hello->spool))
         attest_clear(c, s);
@@ -238,15 +240,15 @@ void server_hello(struct bcore *c, struct peer *p, struct server *s, const struc
     s->address = mem_strdup(c->ev->who->address ? c->ev->who->address : "");
     s->leased = true;
     lease_renew(c, s);
-    timer_set(c, &s->lease, TIMER_LEASE, c->now + (int64_t)c->config.lease_ms);
+    bcore_timer_set(c, &s->lease, TIMER_LEASE, c->now + (int64_t)c->config.lease_ms);
     for (struct attempt *a = s->attempts; a; a = a->next) {
         a->seen = a->recalled = false;
         if (id_eq(a->spool, s->spool))
-            timer_clear(c, &a->run->timer); /* the spool that has it is back: not lost */
+            bcore_timer_clear(c, &a->run->timer); /* the spool that has it is back: not lost */
     }
     EMIT(c, server, .at = c->wall, .server = span_of(s->name->s, s->name->n), .spool = s->spool,
          .boot = s->boot, .software = hello->software, .state = span_str("up"));
-    seats_refresh(c, s);
+    queue_refresh_seats(c, s);
 }
 
 void server_gone(struct bcore *c, struct server *s)
@@ -255,7 +257,7 @@ void server_gone(struct bcore *c, struct server *s)
     s->ready = false;
     for (struct attempt *a = s->attempts; a; a = a->next)
         a->recalled = false;
-    seats_refresh(c, s);
+    queue_refresh_seats(c, s);
 }
 
 /* ---- What it has */
@@ -270,11 +272,11 @@ static void reattach(struct bcore *c, struct run *r, uint64_t state)
         run_move(r, r->at->started_at ? RUN_EV_START : RUN_EV_REATTACH_WAITING, &err);
     }
     if (r->cancel && state != RUN_ENDED)
-        send_stop(c, r);
+        cancel_send_stop(c, r);
     follow_state(c, r);
 }
 
-void on_have(struct bcore *c, struct peer *p)
+void bcore_on_have(struct bcore *c, struct peer_state *p)
 {
     struct server *s = p->server;
     struct m_have m;
@@ -283,9 +285,9 @@ void on_have(struct bcore *c, struct peer *p)
         return;
     if (s->ready ||
         (m.state != RUN_HANDED_OVER && m.state != RUN_RUNNING && m.state != RUN_ENDED)) {
-        fx_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "HAVE: %s",
-                  s->ready ? "after HAVE_END" : "an attempt is handed_over, running or ended");
-        peer_forget(c, p);
+        out_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "HAVE: %s",
+                   s->ready ? "after HAVE_END" : "an attempt is handed_over, running or ended");
+        bcore_peer_forget(c, p);
         return;
     }
     s->haves++;
@@ -313,7 +315,7 @@ static void never_seen(struct bcore *c, struct server *s, struct run *r)
     follow_state(c, r);
 }
 
-void on_have_end(struct bcore *c, struct peer *p)
+void bcore_on_have_end(struct bcore *c, struct peer_state *p)
 {
     struct server *s = p->server;
     struct m_have_end m;
@@ -321,10 +323,10 @@ void on_have_end(struct bcore *c, struct peer *p)
     if (!TAKE(c, p, have_end, &m))
         return;
     if (s->ready || m.count != s->haves) {
-        fx_close(c, p->handle, &m_reset_schema,
-                 &(struct m_reset){.reason = span_str(s->ready ? "HAVE_END was said before"
-                                                               : "some HAVE is missing")});
-        peer_forget(c, p);
+        out_close(c, p->handle, &m_reset_schema,
+                  &(struct m_reset){.reason = span_str(s->ready ? "HAVE_END was said before"
+                                                                : "some HAVE is missing")});
+        bcore_peer_forget(c, p);
         return;
     }
     do { /* each one that goes changes the list */
@@ -335,5 +337,5 @@ void on_have_end(struct bcore *c, struct peer *p)
             never_seen(c, s, a->run);
     } while (a);
     s->ready = true;
-    seats_refresh(c, s);
+    queue_refresh_seats(c, s);
 }

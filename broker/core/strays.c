@@ -16,7 +16,7 @@ static void stop(struct bcore *c, uint64_t peer, uint64_t rests_on, struct id ru
          .reason = span_str("this attempt does not count any more"));
 }
 
-static struct stray **find(struct run *r, const struct peer *p)
+static struct stray **find(struct run *r, const struct peer_state *p)
 {
     struct stray **at = &r->strays;
     while (*at && (*at)->server_name != p->server->name)
@@ -32,7 +32,7 @@ static void drop(struct bcore *c, struct stray **at)
     mem_free(&s);
 }
 
-static void remember(const struct peer *p, struct run *r, uint64_t attempt)
+static void remember(const struct peer_state *p, struct run *r, uint64_t attempt)
 {
     struct stray **at = find(r, p);
     if (!*at) {
@@ -48,7 +48,7 @@ static void remember(const struct peer *p, struct run *r, uint64_t attempt)
  * attempt of the run may execute, or yet another that is as lost as this one: two never execute at
  * a time. Only the last attempt of a run that has ended may clear up. What ended or released the
  * run is on disk before anything of it is ended. */
-void stray_met(struct bcore *c, const struct peer *p, struct id run, uint64_t attempt)
+void stray_met(struct bcore *c, const struct peer_state *p, struct id run, uint64_t attempt)
 {
     struct run *r = run_find(c, run);
     const struct kept *k = r ? NULL : kept_by_id(c, run);
@@ -58,7 +58,7 @@ void stray_met(struct bcore *c, const struct peer *p, struct id run, uint64_t at
         stop(c, p->handle, r ? r->lsn : k ? k->lsn : 0, run, attempt, !k || attempt != k->attempt);
 }
 
-void stray_over(struct bcore *c, const struct peer *p, struct id run, uint64_t attempt)
+void stray_over(struct bcore *c, const struct peer_state *p, struct id run, uint64_t attempt)
 {
     struct run *r = run_find(c, run);
     struct stray **at = r ? find(r, p) : NULL;
@@ -69,7 +69,7 @@ void stray_over(struct bcore *c, const struct peer *p, struct id run, uint64_t a
 void strays_end(struct bcore *c, const struct run *r, bool force)
 {
     for (const struct stray *s = r->strays; s; s = s->next)
-        if (peer_find(c, s->peer))
+        if (bcore_peer_find(c, s->peer))
             stop(c, s->peer, r->lsn, r->id, s->attempt, force || s->attempt != r->attempt);
 }
 
@@ -78,7 +78,7 @@ bool strays_text(const struct bcore *c, const struct run *r, char *ret, size_t s
     size_t n = 0;
     ret[0] = '\0';
     for (const struct stray *s = r->strays; s && n < size; s = s->next)
-        if (peer_find(c, s->peer))
+        if (bcore_peer_find(c, s->peer))
             n += (size_t)snprintf(ret + n, size - n, "%s%s", n ? ", " : "", s->server_name->s);
     return n > 0;
 }

@@ -2,7 +2,7 @@
  *
  * uthash costs 56 bytes in each thing for each key; a million waiting runs have two keys. The
  * things tell their hash themselves (a function of the table), so nothing is stored beside the
- * word. Hashes of what peers choose must be keyed (hash_keyed of inside.h). Pure. */
+ * word. Hashes of what peers choose must be keyed (bcore_hash_keyed of inside.h). Pure. */
 #ifndef LB_BROKER_CORE_TABLE_H
 #define LB_BROKER_CORE_TABLE_H
 

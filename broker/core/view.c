@@ -69,6 +69,20 @@ bool view_run_after(const struct bcore *c, const struct id *after, struct view_r
     return r && fill_run(r, ret);
 }
 
+bool view_run_before(const struct bcore *c, const struct id *before, struct view_run *ret)
+{
+    const struct run *r;
+    if (id_is_zero(*before)) {
+        r = c->newest;
+    } else if ((r = run_find(c, *before))) {
+        r = r->older;
+    } else {
+        for (r = c->newest; r && id_cmp(r->id, *before) >= 0; r = r->older)
+            ;
+    }
+    return r && fill_run(r, ret);
+}
+
 bool view_ended(const struct bcore *c, const struct id *run)
 {
     return kept_by_id(c, *run) != NULL;
@@ -104,7 +118,7 @@ static bool fill_server(const struct server *s, struct view_server *v)
         .slots = s->slots,
         .live = s->n_live,
         .running = s->n_started,
-        .credit = job_credit(s, NULL),
+        .credit = placement_credit(s, NULL),
         .ended = s->ended,
         .n_jobs = s->n_jobs,
         .n_packages = s->n_packages,
@@ -140,7 +154,7 @@ bool view_server_job(const struct bcore *c, const char *server, unsigned index,
                      struct view_job *ret)
 {
     const struct server *s = find(c, server);
-    const struct job *j = s && index < s->n_jobs ? &s->jobs[index] : NULL;
+    const struct job_version *j = s && index < s->n_jobs ? &s->jobs[index] : NULL;
     if (j)
         *ret = (struct view_job){.name = j->name->s,
                                  .version = j->version->s,
@@ -172,7 +186,7 @@ enum view_address view_address(const struct bcore *c, const char *address)
         return VIEW_ADDRESS_ALL;
     if (find(c, address))
         return VIEW_ADDRESS_SERVER;
-    return address_known(c, span_str(address)) ? VIEW_ADDRESS_POOL : VIEW_ADDRESS_UNKNOWN;
+    return servers_know_address(c, span_str(address)) ? VIEW_ADDRESS_POOL : VIEW_ADDRESS_UNKNOWN;
 }
 
 bool view_in_address(const struct bcore *c, const char *server, const char *address)
@@ -252,7 +266,7 @@ bool view_deployment_after(const struct bcore *c, const char *address, const cha
 uint32_t view_desired(const struct bcore *c, const char *server, struct buf *items)
 {
     const struct server *s = find(c, server);
-    return s ? desired_items(c, s, items) : 0;
+    return s ? deploy_desired(c, s, items) : 0;
 }
 
 static bool fill_certificate(const struct enrolled *e, struct view_certificate *v)
@@ -288,7 +302,7 @@ struct span view_revocations(const struct bcore *c, uint64_t *ret_number)
 
 bool view_revoked(const struct bcore *c, uint64_t serial)
 {
-    return is_revoked(c, serial);
+    return registry_is_revoked(c, serial);
 }
 
 /* ---- Counts */

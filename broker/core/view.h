@@ -37,6 +37,8 @@ struct view_run {
 bool view_run(const struct bcore *c, const struct id *run, struct view_run *ret);
 /* The runs in the order of their acceptance: first with after = ID_ZERO. False: no more. */
 bool view_run_after(const struct bcore *c, const struct id *after, struct view_run *ret);
+/* The same walk from the newest to the oldest: first with before = ID_ZERO. */
+bool view_run_before(const struct bcore *c, const struct id *before, struct view_run *ret);
 /* Is it a run whose end is still remembered? Its outcome is in the store. */
 bool view_ended(const struct bcore *c, const struct id *run);
 

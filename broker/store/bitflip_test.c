@@ -30,14 +30,14 @@ static int add_record(void *self, uint64_t lsn, struct span body, struct error *
     return 0;
 }
 
-struct reading {
+struct bitflip_reading {
     struct buf all;
     unsigned answers;
 };
 
 static void read_answer(void *self, const struct store_answer *a)
 {
-    struct reading *r = self;
+    struct bitflip_reading *r = self;
     r->answers++;
     for (unsigned i = 0; i < a->n_rows; i++) {
         const struct store_ended *e = &a->rows[i];
@@ -50,7 +50,7 @@ static void read_answer(void *self, const struct store_answer *a)
 }
 
 /* All that the store says of itself; in a child, which may end with EXIT_STORE. */
-static int read_all(void **state, struct reading *ret)
+static int read_all(void **state, struct bitflip_reading *ret)
 {
     struct store *s = NULL;
     struct error err = {0};
@@ -77,7 +77,7 @@ static int read_in_child(void **state, const struct buf *expected)
     int status;
     pid_t pid = fork();
     if (pid == 0) {
-        struct reading r = {0};
+        struct bitflip_reading r = {0};
         dup2(open("/dev/null", O_WRONLY), 2);
         signal(SIGSEGV, SIG_DFL), signal(SIGABRT, SIG_DFL);
         int rc = read_all(state, &r);
@@ -102,7 +102,7 @@ static void write_file(void **state, const struct buf *whole)
 static void a_flipped_bit_never_crashes_the_broker_and_is_never_repaired(void **state)
 {
     struct buf whole = {0}, after = {0};
-    struct reading expected = {0};
+    struct bitflip_reading expected = {0};
     unsigned counts[5] = {0}, n = 0;
     uint64_t chance = 88172645463325252u;
     live(state);
@@ -127,9 +127,9 @@ static void a_flipped_bit_never_crashes_the_broker_and_is_never_repaired(void **
                 fail_msg("bit %d of byte %zu flipped: refused, but the file was changed", bit, at);
             whole.p[at] ^= bit;
         }
-    print_message(
-        "%u bits flipped: %u refused, %u ended with EXIT_STORE, %u read as before, %u unseen within a value\n",
-        n, counts[REFUSED], counts[1], counts[0], counts[OTHER]);
+    print_message("%u bits flipped: %u refused, %u ended with EXIT_STORE, %u read as before, "
+                  "%u unseen within a value\n",
+                  n, counts[REFUSED], counts[1], counts[0], counts[OTHER]);
     assert_true(counts[REFUSED] > 0);
     buf_free(&whole);
     buf_free(&after);

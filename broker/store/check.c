@@ -8,6 +8,30 @@
 #include "broker/store/inside.h"
 #include "common/file.h"
 
+/* clang-format off */
+/* Each counts what must not be there. */
+static const struct {
+    const char *sql, *trouble;
+} MUST_BE_ZERO[] = {
+    {"SELECT count(*) FROM live WHERE lsn NOT IN (SELECT lsn FROM journal)",
+     "records of live runs are missing from the journal"},
+    {"WITH folded (lsn) AS (SELECT value FROM meta WHERE name = 'folded') "
+     "SELECT max(lsn) - (SELECT lsn FROM folded) "
+     "       - (SELECT count(*) FROM journal WHERE lsn > (SELECT lsn FROM folded)) "
+     "FROM journal "
+     "HAVING max(lsn) > (SELECT lsn FROM folded) "
+     "UNION ALL SELECT 0 "
+     "LIMIT 1",
+     "records are missing from the journal's tail"},
+    {"SELECT count(*) FROM (SELECT run FROM ended_run GROUP BY run HAVING count(*) > 1)",
+     "runs have ended more than once"},
+    {"SELECT count(*) "
+     "FROM (SELECT lsn FROM ended_run UNION ALL SELECT lsn FROM ended_parent) "
+     "WHERE lsn NOT IN (SELECT lsn FROM journal)",
+     "rows of history have no end in the journal"},
+};
+/* clang-format on */
+
 static int open_file(const char *path, sqlite3 **ret, struct error *err)
 {
     int rc = access(path, R_OK) < 0 ? error_errno(err, errno, "store '%s'", path) : 0;
@@ -87,28 +111,8 @@ int store_check(const char *path, struct buf *ret_text, struct error *err)
         rc = db_exec(db, "BEGIN", err); /* one view of the file for all that follows */
     if (rc == 0)
         rc = check_records(db, &n, err);
-    if (rc == 0)
-        rc = check_zero(db, "SELECT count(*) FROM live WHERE lsn NOT IN (SELECT lsn FROM journal)",
-                        "records of live runs are missing from the journal", err);
-    if (rc == 0)
-        rc = check_zero(
-            db,
-            "SELECT max(lsn) - max((SELECT value FROM meta WHERE name = 'folded')) - (SELECT count(*) "
-            "FROM journal WHERE lsn >"
-            " (SELECT value FROM meta WHERE name = 'folded')) FROM journal HAVING max(lsn) > (SELECT "
-            "value FROM meta WHERE name = 'folded')"
-            " UNION ALL SELECT 0 LIMIT 1",
-            "records are missing from the journal's tail", err);
-    if (rc == 0)
-        rc = check_zero(
-            db, "SELECT count(*) FROM (SELECT run FROM ended_run GROUP BY run HAVING count(*) > 1)",
-            "runs have ended more than once", err);
-    if (rc == 0)
-        rc = check_zero(
-            db,
-            "SELECT count(*) FROM (SELECT lsn FROM ended_run UNION ALL SELECT lsn FROM ended_parent)"
-            " WHERE lsn NOT IN (SELECT lsn FROM journal)",
-            "rows of history have no end in the journal", err);
+    for (size_t i = 0; i < sizeof MUST_BE_ZERO / sizeof *MUST_BE_ZERO && rc == 0; i++)
+        rc = check_zero(db, MUST_BE_ZERO[i].sql, MUST_BE_ZERO[i].trouble, err);
     if (rc == 0)
         rc = db_is_backup(db, &backup, err);
     if (rc == 0)

@@ -130,8 +130,11 @@ int db_meta_get(sqlite3 *db, const char *name, uint64_t *ret, struct error *err)
     return one_number(db, sql, ret, err);
 }
 
+/* clang-format off */
 #define LAST_LSN \
-    "max(coalesce((SELECT max(lsn) FROM journal), 0), (SELECT value FROM meta WHERE name = 'folded'))"
+    "max(coalesce((SELECT max(lsn) FROM journal), 0), " \
+    "    (SELECT value FROM meta WHERE name = 'folded'))"
+/* clang-format on */
 
 int db_mark_backup(sqlite3 *db, struct error *err)
 {
@@ -150,10 +153,10 @@ int db_is_backup(sqlite3 *db, bool *ret, struct error *err)
 int db_meta_set(sqlite3 *db, const char *name, uint64_t value, struct error *err)
 {
     char sql[160];
-    snprintf(
-        sql, sizeof sql,
-        "INSERT INTO meta VALUES ('%s', %lld) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        name, (long long)value);
+    snprintf(sql, sizeof sql,
+             "INSERT INTO meta VALUES ('%s', %lld) "
+             "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+             name, (long long)value);
     return db_exec(db, sql, err);
 }
 

@@ -5,6 +5,28 @@
 
 #include "broker/store/inside.h"
 
+/* clang-format off */
+/* The last of the 200 records after ?1 that have been folded, if they are older than ?2. */
+static const char LAST_OF_STEP[] =
+    "SELECT max(lsn) "
+    "FROM (SELECT lsn, at FROM journal "
+    "      WHERE lsn > ?1 AND lsn <= (SELECT value FROM meta WHERE name = 'folded') "
+    "      ORDER BY lsn "
+    "      LIMIT 200) "
+    "WHERE at < ?2";
+_Static_assert(DROP_STEP == 200, "LAST_OF_STEP says it in digits");
+
+static const char DROP_RUNS[] = "DELETE FROM ended_run WHERE lsn <= ?1";
+static const char DROP_PARENTS[] = "DELETE FROM ended_parent WHERE lsn <= ?1";
+static const char DROP_RECORDS[] =
+    "DELETE FROM journal "
+    "WHERE lsn <= ?1 "
+    "AND lsn NOT IN (SELECT lsn FROM live) "
+    "AND NOT EXISTS (SELECT 1 FROM ended_run e WHERE e.run = journal.run) "
+    "AND NOT EXISTS (SELECT 1 FROM ended_parent e WHERE e.run = journal.run)";
+static const char DROP_NOTES[] = "DELETE FROM notes WHERE at < ?1";
+/* clang-format on */
+
 static int bytes_used(sqlite3 *db, uint64_t *ret, struct error *err)
 {
     uint64_t pages, unused, size;
@@ -42,12 +64,7 @@ static int choose(sqlite3 *db, uint64_t from, bool all, int64_t before, uint64_t
 {
     if (all)
         before = INT64_MAX;
-    return ask(
-        db,
-        "SELECT max(lsn) FROM (SELECT lsn, at FROM journal WHERE lsn > ?1 AND lsn <= (SELECT value FROM meta "
-        "WHERE name = 'folded')"
-        " ORDER BY lsn LIMIT 200) WHERE at < ?2",
-        (int64_t)from, before, ret, err);
+    return ask(db, LAST_OF_STEP, (int64_t)from, before, ret, err);
 }
 
 int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_t now,
@@ -66,17 +83,13 @@ int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_
         rc = choose(db, from, false, now - (int64_t)retention_ms, &upto, err);
     if (rc < 0 || !upto)
         return rc;
-    if ((rc = ask(db, "DELETE FROM ended_run WHERE lsn <= ?1", (int64_t)upto, 0, NULL, err)) < 0 ||
-        (rc = ask(db, "DELETE FROM ended_parent WHERE lsn <= ?1", (int64_t)upto, 0, NULL, err)) <
-            0 ||
-        (rc = ask(db,
-                  "DELETE FROM journal WHERE lsn <= ?1 AND lsn NOT IN (SELECT lsn FROM live)"
-                  " AND NOT EXISTS (SELECT 1 FROM ended_run e WHERE e.run = journal.run)"
-                  " AND NOT EXISTS (SELECT 1 FROM ended_parent e WHERE e.run = journal.run)",
-                  (int64_t)upto, 0, NULL, err)) < 0)
+    if ((rc = ask(db, DROP_RUNS, (int64_t)upto, 0, NULL, err)) < 0 ||
+        (rc = ask(db, DROP_PARENTS, (int64_t)upto, 0, NULL, err)) < 0 ||
+        (rc = ask(db, DROP_RECORDS, (int64_t)upto, 0, NULL, err)) < 0)
         return rc;
-    if (retention_ms && (rc = ask(db, "DELETE FROM notes WHERE at < ?1",
-                                  now - (int64_t)retention_ms, 0, NULL, err)) < 0)
+    if (retention_ms)
+        rc = ask(db, DROP_NOTES, now - (int64_t)retention_ms, 0, NULL, err);
+    if (rc < 0)
         return rc;
     *ret_more = true;
     *ret_dropped += upto - from;

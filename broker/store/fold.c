@@ -11,25 +11,30 @@
 #include "broker/store/inside.h"
 #include "common/hashtable.h"
 
-#define RUN_ADD \
-    "INSERT INTO ended_run VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, " \
-    "?18, ?19," \
-    " ?20, ?21, ?22, ?23, ?24, ?25)"
-
+/* clang-format off */
 static const char *const SQL[FOLD_STATEMENTS] = {
     [FOLD_READ] = "SELECT lsn, body FROM journal WHERE lsn > ?1 ORDER BY lsn LIMIT ?2",
     [FOLD_LIVE_ADD] = "INSERT INTO live VALUES (?1, ?2)",
     [FOLD_LIVE_OF] =
-        "SELECT j.lsn, j.body FROM live l JOIN journal j ON j.lsn = l.lsn WHERE l.entity = ?1 ORDER BY l.lsn",
+        "SELECT j.lsn, j.body "
+        "FROM live l JOIN journal j ON j.lsn = l.lsn "
+        "WHERE l.entity = ?1 "
+        "ORDER BY l.lsn",
     [FOLD_LIVE_DROP] = "DELETE FROM live WHERE entity = ?1",
     [FOLD_LIVE_HAS] = "SELECT 1 FROM live WHERE entity = ?1 LIMIT 1",
-    [FOLD_RUN_ADD] = RUN_ADD,
+    /* the columns as row.c binds them */
+    [FOLD_RUN_ADD] =
+        "INSERT INTO ended_run "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
+        "?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
     [FOLD_RUN_LATE] = "UPDATE ended_run SET lsns = CAST(lsns || ?2 AS BLOB) WHERE run = ?1",
     [FOLD_PARENT_ADD] =
-        "INSERT INTO ended_parent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "INSERT INTO ended_parent "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 };
+/* clang-format on */
 
-struct group { /* the records of one run within the step */
+struct fold_run { /* the records of one run within the step */
     struct id run;
     unsigned first, last;
     bool begins, ends;
@@ -43,7 +48,7 @@ struct step {
     struct record *v;
     unsigned *next; /* of the same run: index + 1; 0: none */
     unsigned n;
-    struct group *groups; /* hash by run */
+    struct fold_run *groups; /* hash by run */
 };
 
 static sqlite3_stmt *statement(struct folder *f, enum fold_statement which, struct error *err)
@@ -94,7 +99,7 @@ static int read_records(struct step *s)
 static void gather(struct step *s)
 {
     for (unsigned i = 0; i < s->n; i++) {
-        struct group *g = NULL;
+        struct fold_run *g = NULL;
         if (id_is_zero(s->v[i].run))
             continue;
         HASH_FIND(hh, s->groups, &s->v[i].run, sizeof(struct id), g);
@@ -173,7 +178,7 @@ static int read_live(struct step *s, struct id run, struct record **v, unsigned 
     return result;
 }
 
-static int fold_ended(struct step *s, const struct group *g)
+static int fold_ended(struct step *s, const struct fold_run *g)
 {
     struct record *all = NULL;
     struct buf bytes = {0};
@@ -197,7 +202,7 @@ static int fold_ended(struct step *s, const struct group *g)
 }
 
 /* What comes after a run's end is kept with its row. */
-static int fold_late(struct step *s, const struct group *g)
+static int fold_late(struct step *s, const struct fold_run *g)
 {
     sqlite3_stmt *st = statement(s->f, FOLD_RUN_LATE, s->err);
     struct buf lsns = {0};
@@ -212,7 +217,7 @@ static int fold_late(struct step *s, const struct group *g)
     return rc;
 }
 
-static int fold_group(struct step *s, const struct group *g)
+static int fold_group(struct step *s, const struct fold_run *g)
 {
     if (g->ends)
         return fold_ended(s, g);
@@ -242,7 +247,7 @@ static int fold_others(struct step *s)
 int fold_step(struct folder *f, unsigned *ret_n, struct error *err)
 {
     struct step s = {.f = f, .err = err};
-    struct group *g, *next;
+    struct fold_run *g, *next;
     int rc = read_records(&s);
     if (rc == 0) {
         gather(&s);

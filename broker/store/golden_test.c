@@ -106,8 +106,8 @@ static void describe(const struct wire_schema *s, unsigned count, struct buf *ou
 static char *in(const char *folder, const char *name)
 {
     static char path[2][600];
-    static unsigned turn;
-    char *out = path[turn++ % 2];
+    static unsigned next;
+    char *out = path[next++ % 2];
     snprintf(out, sizeof path[0], "%s/%s", folder, name);
     return out;
 }

@@ -22,30 +22,52 @@ enum {
 };
 enum { SCAN_MAX = 20000 }; /* rows of history looked at for one page: about 20 ms */
 
+/* clang-format off */
 static const char *const SQL[HISTORY_STATEMENTS] = {
     [H_RUNS] =
-        "SELECT e.lsn, e.run, parent, job_hash, principal, key, job, address, server, task, message, "
-        "task_index, try, attempt, delivery, job_outcome, package, status, called_at, started_at, ended_at, "
-        "j.at FROM ended_run e JOIN journal j ON j.lsn = e.lsn WHERE e.lsn < ?1 ORDER BY e.lsn DESC LIMIT ?2",
+        "SELECT " ROW_OF_RUN ", journal.at "
+        "FROM ended_run JOIN journal ON journal.lsn = ended_run.lsn "
+        "WHERE ended_run.lsn < ?1 "
+        "ORDER BY ended_run.lsn DESC "
+        "LIMIT ?2",
     [H_PARENTS] =
-        "SELECT lsn, run, parent, NULL, principal, key, name, '', '', '', '', tasks, 0, 0, 0, 0, 0, "
-        "status, begun_at, begun_at,"
-        " ended_at, ended_at FROM ended_parent WHERE lsn < ?1 ORDER BY lsn DESC LIMIT ?2",
+        "SELECT " ROW_OF_PARENT ", ended_at "
+        "FROM ended_parent "
+        "WHERE lsn < ?1 "
+        "ORDER BY lsn DESC "
+        "LIMIT ?2",
     [H_RUN_LSNS] = "SELECT lsns, lsn FROM ended_run WHERE run = ?1",
     [H_PARENT_LSNS] = "SELECT lsns, lsn FROM ended_parent WHERE run = ?1",
     [H_LIVE_LSNS] = "SELECT lsn FROM live WHERE entity = ?1 ORDER BY lsn",
     [H_RECORD] = "SELECT lsn, body FROM journal WHERE lsn = ?1",
     [H_EVENTS] =
-        "SELECT lsn, body, run, kind FROM journal WHERE lsn > ?1 AND lsn <= ?2 ORDER BY lsn LIMIT ?3",
+        "SELECT lsn, body, run, kind "
+        "FROM journal "
+        "WHERE lsn > ?1 AND lsn <= ?2 "
+        "ORDER BY lsn "
+        "LIMIT ?3",
     [H_BEGIN_LIVE] =
-        "SELECT j.lsn, j.body FROM live l JOIN journal j ON j.lsn = l.lsn WHERE l.entity = ?1 ORDER BY l.lsn LIMIT 1",
+        "SELECT j.lsn, j.body "
+        "FROM live l JOIN journal j ON j.lsn = l.lsn "
+        "WHERE l.entity = ?1 "
+        "ORDER BY l.lsn "
+        "LIMIT 1",
     [H_SINCE] = "SELECT lsn FROM journal WHERE lsn > ?1 AND at >= ?2 ORDER BY lsn LIMIT 1",
     [H_OLDEST] = "SELECT min(lsn) FROM journal",
     [H_RUN_KEY] =
-        "SELECT lsn, run, digest FROM ended_run WHERE key = ?1 AND principal = ?2 ORDER BY lsn DESC LIMIT 1",
+        "SELECT lsn, run, digest "
+        "FROM ended_run "
+        "WHERE key = ?1 AND principal = ?2 "
+        "ORDER BY lsn DESC "
+        "LIMIT 1",
     [H_PARENT_KEY] =
-        "SELECT lsn, run, digest FROM ended_parent WHERE key = ?1 AND principal = ?2 ORDER BY lsn DESC LIMIT 1",
+        "SELECT lsn, run, digest "
+        "FROM ended_parent "
+        "WHERE key = ?1 AND principal = ?2 "
+        "ORDER BY lsn DESC "
+        "LIMIT 1",
 };
+/* clang-format on */
 
 static sqlite3_stmt *statement(struct history *h, unsigned which, struct answer *a)
 {
@@ -155,7 +177,7 @@ static void hash_from(sqlite3_stmt *st, int column, struct hash *ret)
         memcpy(ret, s.p, s.n);
 }
 
-static void add_row(struct answer *a, sqlite3_stmt *st)
+struct store_ended *answer_add_row(struct answer *a, sqlite3_stmt *st)
 {
     struct store_ended *r = new_row(a);
     r->lsn = (uint64_t)sqlite3_column_int64(st, 0);
@@ -173,6 +195,7 @@ static void add_row(struct answer *a, sqlite3_stmt *st)
     r->called_at = sqlite3_column_int64(st, 18);
     r->started_at = sqlite3_column_int64(st, 19);
     r->ended_at = sqlite3_column_int64(st, 20);
+    return r;
 }
 
 static void answer_history(struct history *h, const struct store_question *q, struct answer *a,
@@ -189,14 +212,14 @@ static void answer_history(struct history *h, const struct store_question *q, st
     while (a->public.n_rows < q->most && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         last = (uint64_t)sqlite3_column_int64(st, 0);
         scanned++;
-        if (q->filter.since && sqlite3_column_int64(st, 21) < q->filter.since - 86400000) {
+        if (q->filter.since && sqlite3_column_int64(st, ROW_COLUMNS) < q->filter.since - 86400000) {
             /* ends are recorded in order but for steps of the clock: a day of slack */
             rc = SQLITE_DONE;
             scanned = 0;
             break;
         }
         if (row_matches(st, &q->filter))
-            add_row(a, st);
+            answer_add_row(a, st);
     }
     if (!failed(h, a, st, rc) && (rc == SQLITE_ROW || scanned == SCAN_MAX))
         a->public.next = last;
@@ -417,6 +440,9 @@ static void find(struct history *h, const struct store_question *q, struct answe
     case STORE_EVENTS:
         answer_events(h, q, a);
         break;
+    case STORE_FIND:
+        find_answer(h, q, a);
+        break;
     }
 }
 
@@ -438,6 +464,7 @@ void history_answer(struct history *h, const struct store_question *q, struct an
 void history_free(struct history *h)
 {
     db_finalize(h->st, HISTORY_STATEMENTS);
+    db_finalize(h->find, FIND_STATEMENTS);
     sqlite3_close(h->db);
     h->db = NULL;
 }

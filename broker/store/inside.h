@@ -106,6 +106,21 @@ int row_of_parent(sqlite3 *db, sqlite3_stmt *st, const struct record *records, u
 int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_t now,
               uint64_t *ret_dropped, bool *ret_more, struct error *err);
 
+/* clang-format off */
+/* The columns of a row of history, in the order in which history.c reads them. */
+#define ROW_OF_RUN \
+    "ended_run.lsn, ended_run.run, parent, job_hash, " \
+    "principal, key, job, address, server, task, message, " \
+    "task_index, try, attempt, delivery, job_outcome, package, status, " \
+    "called_at, started_at, ended_at"
+#define ROW_OF_PARENT \
+    "lsn, run, parent, NULL, " \
+    "principal, key, name, '', '', '', '', " \
+    "tasks, 0, 0, 0, 0, 0, status, " \
+    "begun_at, begun_at, ended_at"
+/* clang-format on */
+enum { ROW_COLUMNS = 21 };
+
 /* ---- history.c: answers */
 struct answer {
     struct store_answer public;
@@ -114,26 +129,32 @@ struct answer {
     struct store_record *records, *begins;
     unsigned cap_rows, cap_records, cap_begins;
 };
-enum { HISTORY_STATEMENTS = 16 };
+enum { HISTORY_STATEMENTS = 16, FIND_STATEMENTS = STORE_FIND_FAILED + 1 };
 struct history {
     sqlite3 *db;
     sqlite3_stmt *st[HISTORY_STATEMENTS];
+    sqlite3_stmt *find[FIND_STATEMENTS]; /* by enum store_find_by */
 };
 void history_answer(struct history *h, const struct store_question *q, struct answer *ret);
 void history_free(struct history *h);
+/* Adds a row with the columns ROW_OF_RUN or ROW_OF_PARENT; lent until the next one is added. */
+struct store_ended *answer_add_row(struct answer *a, sqlite3_stmt *st);
 void answer_free(struct answer *a);
 
+/* ---- find.c */
+void find_answer(struct history *h, const struct store_question *q, struct answer *ret);
+
 /* ---- The whole */
-struct asked {
+struct store_asked {
     uint64_t number, fold_to;
     struct store_question question;
     store_hear *hear;
     void *self;
     struct answer answer;
-    struct asked *next;
+    struct store_asked *next;
 };
-struct asked_list {
-    struct asked *first, **last;
+struct store_asked_list {
+    struct store_asked *first, **last;
 };
 
 struct store {
@@ -158,8 +179,8 @@ struct store {
     uint64_t appended, committed, folded, fold_wanted;
     bool stop, reader_stop, full, limit_changed;
     _Atomic uint64_t most_bytes; /* set by store_limit, read by the writer */
-    struct asked_list asked_soon, asked, answered;
-    struct asked *reading; /* the reader's, now */
+    struct store_asked_list asked_soon, asked, answered;
+    struct store_asked *reading; /* the reader's, now */
     uint64_t asked_number;
     struct store_stats stats;
 
@@ -167,7 +188,7 @@ struct store {
     struct store_calls calls;
     uint64_t told_lsn;
     bool told_full;
-    struct asked *hearing; /* answers that store_dispatch is giving */
+    struct store_asked *hearing; /* answers that store_dispatch is giving */
 };
 
 _Noreturn void store_die(const struct store *s, const struct error *err);

@@ -7,15 +7,31 @@
 
 enum cursor { LIVE, ENDED_RUNS, ENDED_PARENTS, CURSORS };
 
+/* clang-format off */
 static const char *const SQL[CURSORS] = {
-    [LIVE] = "SELECT l.lsn, j.body FROM live l LEFT JOIN journal j ON j.lsn = l.lsn ORDER BY l.lsn",
-    [ENDED_RUNS] = /* by the broker's time, not that of the server on which it ended */
-    "SELECT e.lsn, e.run, e.principal, e.key, e.digest, e.attempt, e.reported, j.at FROM ended_run e"
-    " JOIN journal j ON j.lsn = e.lsn WHERE e.lsn >= ?1 AND j.at >= ?2 ORDER BY e.lsn",
+    [LIVE] =
+        "SELECT l.lsn, j.body "
+        "FROM live l LEFT JOIN journal j ON j.lsn = l.lsn "
+        "ORDER BY l.lsn",
+    /* ends by the broker's time, not by that of the server */
+    [ENDED_RUNS] =
+        "SELECT e.lsn, e.run, e.principal, e.key, e.digest, e.attempt, e.reported, j.at "
+        "FROM ended_run e JOIN journal j ON j.lsn = e.lsn "
+        "WHERE e.lsn >= ?1 AND j.at >= ?2 "
+        "ORDER BY e.lsn",
     [ENDED_PARENTS] =
-        "SELECT lsn, run, principal, key, digest, 0, 0, ended_at FROM ended_parent WHERE lsn >= ?1 AND ended_at >= ?2"
-        " ORDER BY lsn",
+        "SELECT lsn, run, principal, key, digest, 0, 0, ended_at "
+        "FROM ended_parent "
+        "WHERE lsn >= ?1 AND ended_at >= ?2 "
+        "ORDER BY lsn",
 };
+
+static const char OLDEST_KEPT[] =
+    "SELECT lsn "
+    "FROM (SELECT lsn FROM ended_run UNION ALL SELECT lsn FROM ended_parent) "
+    "ORDER BY lsn DESC "
+    "LIMIT 1 OFFSET ?1";
+/* clang-format on */
 
 struct load {
     struct store *s;
@@ -40,11 +56,7 @@ static int oldest_kept(struct load *l, uint64_t *ret)
 {
     sqlite3_stmt *st = NULL;
     uint64_t most = l->s->options.kept_max ? l->s->options.kept_max : KEPT_MAX;
-    int rc = sqlite3_prepare_v2(
-        l->s->db,
-        "SELECT lsn FROM (SELECT lsn FROM ended_run UNION ALL SELECT lsn FROM ended_parent)"
-        " ORDER BY lsn DESC LIMIT 1 OFFSET ?1",
-        -1, &st, NULL);
+    int rc = sqlite3_prepare_v2(l->s->db, OLDEST_KEPT, -1, &st, NULL);
     if (rc == SQLITE_OK) {
         sqlite3_bind_int64(st, 1, (int64_t)most);
         rc = sqlite3_step(st);

@@ -175,9 +175,9 @@ static void memory_that_cannot_be_had_ends_the_process_and_loses_nothing(void **
         borne += went_on;
     }
     assert_true(points > 20);
-    print_message(
-        "memory: %u of %u allocations failed, each in a life of its own; %u were done without or refused\n",
-        points, allocations->seen, borne);
+    print_message("memory: %u of %u allocations failed, each in a life of its own; "
+                  "%u were done without or refused\n",
+                  points, allocations->seen, borne);
     munmap(allocations, sizeof *allocations);
     script_end(&s);
 }

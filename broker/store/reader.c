@@ -17,13 +17,13 @@ static int open_reader(const struct store *s, struct history *h, struct error *e
 }
 
 /* The next question, once what it must see has been folded; NULL: the end. */
-static struct asked *next_question(struct store *s)
+static struct store_asked *next_question(struct store *s)
 {
     pthread_mutex_lock(&s->mutex);
     while (!s->reader_stop && !s->asked_soon.first && !s->asked.first)
         pthread_cond_wait(&s->questions, &s->mutex);
-    struct asked_list *from = s->asked_soon.first ? &s->asked_soon : &s->asked;
-    struct asked *a = from->first;
+    struct store_asked_list *from = s->asked_soon.first ? &s->asked_soon : &s->asked;
+    struct store_asked *a = from->first;
     if (s->reader_stop) {
         pthread_mutex_unlock(&s->mutex);
         return NULL;
@@ -42,7 +42,7 @@ static struct asked *next_question(struct store *s)
     return a;
 }
 
-static void give(struct store *s, struct asked *a)
+static void give(struct store *s, struct store_asked *a)
 {
     pthread_mutex_lock(&s->mutex);
     s->reading = NULL;
@@ -59,7 +59,7 @@ void *store_reader(void *arg)
     struct error err = {0};
     if (open_reader(s, &h, &err) < 0)
         store_die(s, &err);
-    for (struct asked *a; (a = next_question(s));) {
+    for (struct store_asked *a; (a = next_question(s));) {
         history_answer(&h, &a->question, &a->answer);
         if (a->answer.public.rc < 0 &&
             a->answer.public.rc != -EBUSY) /* a file that cannot be read is not relied on */

@@ -3,20 +3,19 @@
 #include "broker/store/inside.h"
 #include "broker/store/testing.h"
 
-/* Of a version that is not there yet: what makes schema 2 of 1, and 3 of 2. */
-static const char *const LATER[] = {
-    NULL,
-    "ALTER TABLE ended_run ADD COLUMN cost INTEGER NOT NULL DEFAULT 7;",
+/* Of a version that is not there yet: what makes schema 3 of 2, and 4 of 3. */
+static const char *const LATER[STORE_SCHEMA + 2] = {
+    [STORE_SCHEMA] = "ALTER TABLE ended_run ADD COLUMN cost INTEGER NOT NULL DEFAULT 7;",
     "CREATE TABLE prices (job TEXT PRIMARY KEY, price INTEGER NOT NULL) STRICT;",
 };
 
-static int raise_to(void **state, const char *const *step, unsigned to, struct error *err)
+static int raise_by_two(void **state, const char *const *step, struct error *err)
 {
     sqlite3 *db;
     assert_int_equal(
         sqlite3_open_v2(testing_path(state, "broker.db"), &db, SQLITE_OPEN_READWRITE, NULL),
         SQLITE_OK);
-    int rc = schema_raise(db, step, 1, to, err);
+    int rc = schema_raise(db, step, STORE_SCHEMA, STORE_SCHEMA + 2, err);
     sqlite3_close(db);
     return rc;
 }
@@ -38,9 +37,9 @@ static void a_store_of_an_earlier_schema_is_raised_step_by_step_and_keeps_what_i
 {
     struct error err = {0};
     two_runs(state);
-    if (raise_to(state, LATER, 3, &err) < 0)
+    if (raise_by_two(state, LATER, &err) < 0)
         fail_msg("%s", err.text);
-    assert_shell(state, "PRAGMA user_version", "3");
+    assert_shell(state, "PRAGMA user_version", "4");
     assert_shell(state, "SELECT count(*) || ' ' || max(lsn) FROM journal", "3 3");
     assert_shell(state, "SELECT key || ' ' || cost FROM ended_run", "key-2 7");
     assert_shell(state, "SELECT count(*) FROM prices", "0");
@@ -55,14 +54,14 @@ static void a_store_of_an_earlier_schema_is_raised_step_by_step_and_keeps_what_i
 
 static void a_step_that_fails_leaves_the_store_as_it_was(void **state)
 {
-    static const char *const broken[] = {
-        NULL, "ALTER TABLE ended_run ADD COLUMN cost INTEGER NOT NULL DEFAULT 7;",
+    static const char *const broken[STORE_SCHEMA + 2] = {
+        [STORE_SCHEMA] = "ALTER TABLE ended_run ADD COLUMN cost INTEGER NOT NULL DEFAULT 7;",
         "INSERT INTO nowhere VALUES (1);"};
     struct error err = {0};
     two_runs(state);
-    assert_true(raise_to(state, broken, 3, &err) < 0);
+    assert_true(raise_by_two(state, broken, &err) < 0);
     assert_contains(err.text, "raising the store's schema");
-    assert_shell(state, "PRAGMA user_version", "1");
+    assert_shell(state, "PRAGMA user_version", "2");
     assert_shell(state, "SELECT count(*) FROM pragma_table_info('ended_run') WHERE name = 'cost'",
                  "0");
     assert_loads(state, "200@1 209@3 ", NULL);

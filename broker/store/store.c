@@ -12,16 +12,22 @@
 #include "common/file.h"
 
 /* ---- Opening */
+/* clang-format off */
+static const char CONNECTION[] =
+    "PRAGMA journal_mode = WAL;"
+    "PRAGMA synchronous = FULL;"
+    "PRAGMA wal_autocheckpoint = 0;"
+    "PRAGMA cell_size_check = ON;"
+    "PRAGMA trusted_schema = OFF;"
+    "PRAGMA temp_store = MEMORY;"
+    "PRAGMA cache_size = -32768";
+/* clang-format on */
+
 static int set_up_connection(sqlite3 *db, struct error *err)
 {
     sqlite3_extended_result_codes(db, 1);
     sqlite3_busy_timeout(db, 10000); /* somebody's shell may hold the write lock for a moment */
-    return db_exec(
-        db,
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA "
-        "cell_size_check = ON;"
-        "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768",
-        err);
+    return db_exec(db, CONNECTION, err);
 }
 
 static int raise_epoch(struct store *s, struct error *err)
@@ -205,7 +211,7 @@ void store_note(struct store *s, const struct r_operated *note)
     buf_free(&body);
 }
 
-static void asked_free(struct asked *a)
+static void asked_free(struct store_asked *a)
 {
     answer_free(&a->answer);
     mem_free(&a);
@@ -219,7 +225,7 @@ void store_dispatch(struct store *s)
     pthread_mutex_lock(&s->mutex);
     uint64_t committed = s->committed;
     bool full = s->full;
-    struct asked *a = s->answered.first;
+    struct store_asked *a = s->answered.first;
     s->answered.first = NULL;
     s->answered.last = &s->answered.first;
     pthread_mutex_unlock(&s->mutex);
@@ -242,14 +248,14 @@ void store_dispatch(struct store *s)
 
 uint64_t store_ask(struct store *s, const struct store_question *q, store_hear *hear, void *self)
 {
-    struct asked *a = mem_zalloc(1, sizeof *a);
+    struct store_asked *a = mem_zalloc(1, sizeof *a);
     a->question = *q;
     a->hear = hear;
     a->self = self;
     pthread_mutex_lock(&s->mutex);
     a->number = ++s->asked_number;
     a->fold_to = q->what == STORE_RECORD ? 0 : s->committed;
-    struct asked_list *to = q->soon ? &s->asked_soon : &s->asked;
+    struct store_asked_list *to = q->soon ? &s->asked_soon : &s->asked;
     *to->last = a;
     to->last = &a->next;
     pthread_cond_signal(&s->questions);
@@ -258,7 +264,7 @@ uint64_t store_ask(struct store *s, const struct store_question *q, store_hear *
     return number;
 }
 
-static void unhear(struct asked *a, uint64_t number)
+static void unhear(struct store_asked *a, uint64_t number)
 {
     for (; a; a = a->next)
         if (a->number == number)
@@ -301,9 +307,9 @@ void store_stats(struct store *s, struct store_stats *ret)
 }
 
 /* ---- Closing */
-static void drop_list(struct asked_list *l)
+static void drop_list(struct store_asked_list *l)
 {
-    for (struct asked *a = l->first, *next; a; a = next) {
+    for (struct store_asked *a = l->first, *next; a; a = next) {
         next = a->next;
         a->answer.public.rc = -ECANCELED;
         if (a->hear)

@@ -23,10 +23,11 @@
 #define LB_BROKER_STORE_STORE_H
 
 #include "broker/core/core.h"
+#include "broker/store/find.h"
 
 enum {
     EXIT_STORE = 74,  /* EX_IOERR: the disk or the file cannot be relied on */
-    STORE_SCHEMA = 1, /* PRAGMA user_version */
+    STORE_SCHEMA = 2, /* PRAGMA user_version */
     STORE_RESERVE_DEFAULT =
         /* results of some 100,000 jobs; less: a full disk loses the room for them sooner */
     64 << 20,
@@ -116,7 +117,8 @@ enum store_what {
     STORE_RECORDS,
     STORE_RECORD, /* the record `lsn`, if it is there; it must have been committed */
     /* records with lsn in (after, upto] in order, and the first record of each run among them */
-    STORE_EVENTS
+    STORE_EVENTS,
+    STORE_FIND /* what a person may mean by a short id, `last` or `last-failed`: find.h */
 };
 
 struct store_question {
@@ -132,6 +134,7 @@ struct store_question {
     unsigned most;     /* rows or records: 1 to STORE_PAGE_MAX */
     size_t most_bytes; /* of records; 0: LIMIT_FRAME */
     struct store_filter filter;
+    struct store_find find; /* FIND */
 };
 
 struct store_record {
@@ -143,6 +146,7 @@ struct store_record {
 struct store_ended {
     uint64_t lsn; /* of its end */
     struct id run, parent;
+    bool is_parent; /* FIND: as those of PARENTS */
     struct hash job_hash, digest;
     const char *principal, *key, *job, *address, *server, *task, *message;
     uint64_t index, try_no, attempt, delivery, job_outcome, package, status;
@@ -152,7 +156,7 @@ struct store_ended {
 struct store_answer {
     int rc; /* 0, or negative with err; -ECANCELED: the store is closed, only free what is yours */
     struct error err;
-    const struct store_ended *rows; /* HISTORY, PARENTS (job: the plan's name) */
+    const struct store_ended *rows; /* HISTORY, PARENTS (job: the plan's name), FIND */
     unsigned n_rows;
     const struct store_record *records; /* RECORDS, RECORD, EVENTS */
     unsigned n_records;

@@ -50,27 +50,28 @@ static void a_run_that_ends_in_a_later_fold_leaves_nothing_live(void **state)
     assert_loads(state, "209@3 ", NULL);
 }
 
-struct order {
+struct answer_order {
     char text[32];
 };
 
 static void hear_history(void *self, const struct store_answer *a)
 {
     (void)a;
-    strcat(((struct order *)self)->text, "h");
+    strcat(((struct answer_order *)self)->text, "h");
 }
 
 static void hear_record(void *self, const struct store_answer *a)
 {
     assert_int_equal(a->rc, 0);
-    strcat(((struct order *)self)->text, a->n_records == 1 && a->records[0].lsn == 2 ? "r" : "-");
+    strcat(((struct answer_order *)self)->text,
+           a->n_records == 1 && a->records[0].lsn == 2 ? "r" : "-");
 }
 
 /* All are asked before the reader begins, so what it chooses is no matter of luck. */
 static void one_record_is_read_by_its_number_and_soon(void **state)
 {
     struct heard h;
-    struct order order = {0};
+    struct answer_order order = {0};
     struct store *s = open_store(state, NULL);
     start(s, &h);
     called(s, 1, 1, "load");
@@ -239,10 +240,10 @@ static void people_read_history_in_the_views(void **state)
     operated(s, 3, "drain", "etl1");
     wait_committed(s, &h, 3);
     ask(s, (struct store_question){.what = STORE_HISTORY, .most = 1});
-    assert_shell(
-        state,
-        "SELECT job || ' ' || server || ' ' || status || ' ' || called_at || ' ' || run FROM job_history",
-        "load etl1 failed 1970-01-01T00:00:01.001Z 07000000-0000-0000-0000-000001000000");
+    assert_shell(state,
+                 "SELECT job || ' ' || server || ' ' || status || ' ' || called_at || ' ' || run "
+                 "FROM job_history",
+                 "load etl1 failed 1970-01-01T00:00:01.001Z 07000000-0000-0000-0000-000001000000");
     assert_shell(
         state,
         "SELECT step || ' ' || state || ' ' || exit_code || ' ' || message FROM step_history",

@@ -373,7 +373,8 @@ static bool commit_batch(struct store *s, struct buf *batch)
         make_room(s);
         if (wait_for_room(s)) {
             log_warn(
-                "store: the disk is full; what was not committed is dropped: nobody was told that it was kept");
+                "store: the disk is full; what was not committed is dropped (nobody was told that it "
+                "was kept)");
             return false;
         }
     }
@@ -430,10 +431,10 @@ void *store_writer(void *arg)
  * again, so the file itself grows by little. */
 int writer_pregrow(struct store *s, struct error *err)
 {
-    int rc = db_exec(
-        s->db,
-        "PRAGMA synchronous = OFF; CREATE TABLE IF NOT EXISTS pregrow (id INTEGER PRIMARY KEY, body BLOB)",
-        err);
+    int rc = db_exec(s->db,
+                     "PRAGMA synchronous = OFF; "
+                     "CREATE TABLE IF NOT EXISTS pregrow (id INTEGER PRIMARY KEY, body BLOB)",
+                     err);
     for (size_t written = 0; rc == 0 && written < WAL_PREGROWN; written += 1 << 20)
         rc = db_exec(s->db, "INSERT OR REPLACE INTO pregrow VALUES (1, randomblob(1048576))", err);
     if (rc == 0)

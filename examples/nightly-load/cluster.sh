@@ -1,18 +1,31 @@
-# cluster.sh - functions for running a small cluster on one machine; sourced by the demo and by the system tests.
-# Needs $demo: the folder in which every program's home lies.
+# cluster.sh - functions for running a small cluster on one machine; sourced by the demo and by the
+# system tests. Needs $demo: the folder in which every program's home lies.
+
+# The demo's folder: an absolute path without a slash at its end.
+demo_folder() {
+    demo_path=${LONGBOAT_DEMO:-${TMPDIR:-/tmp}/longboat-demo-$(id -u)}
+    case $demo_path in /*) ;; *) demo_path=$PWD/$demo_path ;; esac
+    while [ "${demo_path%/}" != "$demo_path" ]; do demo_path=${demo_path%/}; done
+    printf '%s\n' "$demo_path"
+}
 
 # A TCP port that was free a moment ago.
 free_port() {
-    /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    /usr/bin/python3 -c 'import socket
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])'
 }
 
-# keep NAME HOME PROGRAM ARGS...: runs a program in the background and starts it again when it dies, as systemd would on
-# a real server, until $demo/NAME.stop exists. Its log is $demo/NAME.log, its process's number $demo/NAME.pid. What kept
-# the name before must be told to stop first; it is waited for, or two of them would start one program by turns.
+# keep NAME HOME PROGRAM ARGS...: runs a program in the background and starts it again when it dies,
+# as systemd would on a real server, until $demo/NAME.stop exists. Its log is $demo/NAME.log, its
+# process's number $demo/NAME.pid. What kept the name before must be told to stop first; it is
+# waited for, or two of them would start one program by turns.
 keep() {
     keep_name=$1 keep_home=$2
-    if [ -e "$demo/$keep_name.keeper" ] && ! await "what kept $keep_name before has ended" gone "$(cat "$demo/$keep_name.keeper")"; then
-        return 1
+    if [ -e "$demo/$keep_name.keeper" ]; then
+        await "what kept $keep_name before has ended" gone "$(cat "$demo/$keep_name.keeper")" ||
+            return 1
     fi
     shift 2
     rm -f "$demo/$keep_name.stop"
@@ -27,8 +40,8 @@ keep() {
     echo $! >"$demo/$keep_name.keeper"
 }
 
-# await WHAT COMMAND...: until the command succeeds; 30 seconds at most (await_most: other seconds), then what was awaited
-# is said.
+# await WHAT COMMAND...: until the command succeeds; 30 seconds at most (await_most: other seconds),
+# then what was awaited is said.
 await() {
     await_what=$1
     shift
@@ -43,20 +56,28 @@ await() {
     done
 }
 
-# of_cluster: the processes of this cluster, one number a line: Longboat's programs whose home lies below $demo. Runners and
-# keepers live on without their worker, by design, so they are found by that and not by who started them; they say their
-# home on their command line. The environment of a process that holds keys only root can read; broker and workers are known
-# by what keeps them. Others, as the shell and the make that somebody who plays with the cluster has, are left alone.
+# of_cluster: the processes of this cluster, one number a line: Longboat's programs whose home lies
+# below $demo. Runners and keepers live on without their worker, by design, so they are found by
+# that and not by who started them; they say their home on their command line. The environment of a
+# process that holds keys only root can read; broker and workers are known by what keeps them.
+# Others, as the shell and the make of somebody who plays with the cluster, are left alone.
 of_cluster() {
     for of_process in /proc/[0-9]*; do
         case $(cat "$of_process/comm" 2>/dev/null) in lb*) ;; *) continue ;; esac
         ! gone "${of_process#/proc/}" || continue
-        if { tr '\0' '\n' <"$of_process/cmdline"; } 2>/dev/null | grep -q "^$demo/" ||
-            { tr '\0' '\n' <"$of_process/environ"; } 2>/dev/null | grep -q "^LONGBOAT_HOME=$demo/" ||
+        if has_line "$of_process/cmdline" "$demo/" ||
+            has_line "$of_process/environ" "LONGBOAT_HOME=$demo/" ||
             grep -qsx "${of_process#/proc/}" "$demo"/*.pid; then
             echo "${of_process#/proc/}"
         fi
     done
+}
+
+# has_line FILE TEXT: is there a piece that begins with this text, among those that NUL divides?
+has_line() {
+    case "
+$({ tr '\0' '\n' <"$1"; } 2>/dev/null)" in *"
+$2"*) ;; *) return 1 ;; esac
 }
 
 # end_all: ends every process of this cluster at once.
@@ -72,13 +93,14 @@ end_all() {
     done
 }
 
-# remove_demo: all its files. Installed packages are read-only, folders too, which stops everybody but root.
+# remove_demo: all its files. Installed packages are read-only, folders too, which stops everybody
+# but root.
 remove_demo() {
     [ ! -e "$demo" ] || chmod -R u+w "$demo" && rm -rf "$demo"
 }
 
-# halt NAME: ends a kept program and what keeps it, and waits for both, so that what is kept under this name afterwards
-# does not meet its predecessor.
+# halt NAME: ends a kept program and what keeps it, and waits for both, so that what is kept under
+# this name afterwards does not meet its predecessor.
 halt() {
     : >"$demo/$1.stop"
     [ ! -e "$demo/$1.keeper" ] || await "$1 has ended" halted "$1"

@@ -1,21 +1,33 @@
 #!/bin/sh
-# The main job, end to end, on this machine: a broker, three servers, packages built, signed and deployed, a nightly load
-# of real data spread over the servers, its results tailed, its rows compared with a count made by other means, and a
-# second parent in which one child fails on purpose. Leaves the cluster running; stop.sh ends it.
-# usage: demo.sh FOLDER-WITH-PROGRAMS
+# The main job, end to end, on this machine: a broker, three servers, packages built, signed and
+# deployed, a nightly load of real data spread over the servers, its results tailed, its rows
+# compared with a count made by other means, and a second parent in which one child fails on purpose.
+# Leaves the cluster running; stop.sh ends it.
+# usage: demo.sh FOLDER-WITH-PROGRAMS      LONGBOAT_DEMO: the folder for the cluster
 set -eu
 
 bin=$(cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
 PATH=$bin:$PATH
-demo=${LONGBOAT_DEMO:-${TMPDIR:-/tmp}/longboat-demo-$(id -u)}
 . "$here/cluster.sh"
+demo=$(demo_folder)
 
 step() {
     printf '\n%s== %s%s\n' "$bold" "$*" "$plain"
 }
+typed() { # the words as one would type them
+    typed_line=
+    for typed_word; do
+        case $typed_word in
+        '' | *[!A-Za-z0-9_@%+=:,./-]*)
+            typed_word="'$(printf '%s\n' "$typed_word" | sed "s/'/'\\\\''/g")'" ;;
+        esac
+        typed_line="$typed_line $typed_word"
+    done
+    printf '%s\n' "${typed_line# }"
+}
 show() { # a command that the reader may type, and its output
-    printf '%s$ %s%s\n' "$faint" "$*" "$plain"
+    printf '%s$ %s%s\n' "$faint" "$(typed "$@")" "$plain"
     "$@"
 }
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
@@ -40,7 +52,8 @@ await "the broker answers" lbctl whoami
 step "2. Three servers join, each with one command"
 for server in etl1:etl etl2:etl wh1:warehouse; do
     name=${server%%:*} pool=${server##*:}
-    printf '%s$ lbctl invite --server %s --pools %s | lbworker join      (on %s)%s\n' "$faint" "$name" "$pool" "$name" "$plain"
+    printf '%s$ lbctl invite --server %s --pools %s | lbworker join      (on %s)%s\n' \
+        "$faint" "$name" "$pool" "$name" "$plain"
     lbctl invite --server "$name" --pools "$pool" >"$demo/token"
     LONGBOAT_HOME=$demo/$name lbworker join <"$demo/token"
     rm "$demo/token"
@@ -80,7 +93,8 @@ for package in load check report; do
     show lbpkg deploy "$demo/$package.lbp" --to wh1 --wait
 done
 for server in etl1 etl2; do
-    await "$server offers the job prepare-table" sh -c "lbctl servers $server --json | grep -q prepare-table"
+    await "$server offers the job prepare-table" \
+        sh -c "lbctl servers $server --json | grep -q prepare-table"
 done
 show lbctl servers
 
@@ -114,26 +128,31 @@ if [ "$wrong" -ne 0 ]; then
     exit 1
 fi
 
-step "9. A parent in which one child fails on purpose: its failure branch runs, what waited for its success is skipped"
+step "9. A parent in which one child fails on purpose: its failure branch runs," \
+    "what waited for its success is skipped"
 show lbsubmit "$here/with-a-failure.yaml" --set stage="$demo/stage"
 
 step "10. What the monitor has seen"
-await "the monitor has the last result" grep -q 'planets could not be prepared\|repair' "$demo/results"
+await "the monitor has the last result" \
+    grep -q 'planets could not be prepared\|repair' "$demo/results"
 tail -n 12 "$demo/results"
 
+stop="make demo-stop"
+[ -z "${LONGBOAT_DEMO:-}" ] || stop="LONGBOAT_DEMO=$(typed "$demo") $stop"
 step "The cluster is yours to play with"
 cat <<END
-  export LONGBOAT_HOME=$demo/anna PATH=$bin:\$PATH
+  export LONGBOAT_HOME=$(typed "$demo/anna") PATH=$(typed "$bin"):"\$PATH"
 
   lbctl servers                       who is there, with what
   lbctl runs                          what runs now;  lbctl history  what has run
   lbctl show RUN | lbctl logs RUN     one run, all layers; its output
   lbctl drain etl2 --reason 'a look'  and run the night again: everything goes to etl1
-  lbsubmit $here/nightly.yaml --set stage=$demo/stage --set warehouse=$demo/warehouse.db --set page=$demo/page.html
+  $(typed lbsubmit "$here/nightly.yaml" --set "stage=$demo/stage" \
+        --set "warehouse=$demo/warehouse.db" --set "page=$demo/page.html")
   lbsubmit --package say --server wh1 -p text=hello
   lbmon --since 1h                    everything again, from the store
-  kill -9 \$(cat $demo/broker.pid)   while something runs: it comes back, nothing is lost
+  kill -9 \$(cat $(typed "$demo/broker.pid"))   while something runs: it comes back, nothing is lost
 
   the page that the report child wrote: $demo/page.html
-  make demo-stop                      ends it all
+  $stop                      ends it all
 END

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Ends the demo's cluster: broker, workers, runners, keepers and the monitor. Their files stay until the next demo.
+# Ends the demo's cluster: broker, workers, runners, keepers and the monitor. Their files stay until
+# the next demo.
 set -eu
-demo=${LONGBOAT_DEMO:-${TMPDIR:-/tmp}/longboat-demo-$(id -u)}
 . "$(dirname "$0")/cluster.sh"
+demo=$(demo_folder)
 if [ ! -d "$demo" ]; then
     echo "demo: nothing is running"
     exit 0

@@ -55,7 +55,11 @@ def proofs(page):
     """`a_unit_test`, `A_LAW`, "words of a system test", of which … may stand for a part."""
     units, laws = contents("*_test.c"), contents("tests/sim/laws.h")
     system = contents("tests/system/*.bats")
-    for number, line in enumerate(tree.read(page).split("\n"), 1):
+    # An item of a list may go on in further lines; a proof may be cut there.
+    items = re.sub(r"\n +", "\0", tree.read(page)).split("\n")
+    number = 1
+    for item in items:
+        line = item.replace("\0", " ")
         for name in re.findall(r"`(\w{12,})`", line):
             where = laws if name.isupper() else units
             if not re.search(r"\b%s\b" % name, where):
@@ -64,6 +68,7 @@ def proofs(page):
         for title in re.findall(r'"([^"]+)"', line) if line.startswith("- system:") else []:
             if not all(part.strip() in system for part in title.split("…")):
                 yield f"{page}:{number}: there is no system test \"{title}\""
+        number += 1 + item.count("\0")
 
 
 def main():

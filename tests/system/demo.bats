@@ -2,7 +2,7 @@
 load helpers
 
 setup_file() {
-    mktemp -d "${TMPDIR:-/tmp}/lbt-XXXXXX" >"$BATS_FILE_TMPDIR/demo"
+    mktemp -d "${TMPDIR:-/tmp}/lbt it's XXXXXX" >"$BATS_FILE_TMPDIR/demo" # as a folder may be called
     unset LONGBOAT_HOME
     demo=$(cat "$BATS_FILE_TMPDIR/demo")
     rc=0
@@ -66,6 +66,14 @@ night_with() {
     grep -q "<p>$want rows" "$demo/page.html"
     # Both etl servers had their share of the eight tables.
     [ "$(LONGBOAT_HOME=$demo/anna lbctl history --job prepare-table --json -n 100 | jq -r .server | sort -u | wc -l)" -eq 2 ]
+}
+
+@test "what the demo says at its end can be pasted into a shell" {
+    eval "$(grep '^  export LONGBOAT_HOME=' "$BATS_FILE_TMPDIR/out")"
+    [ "$LONGBOAT_HOME" = "$demo/anna" ]
+    [ "$(command -v lbctl)" = "$LB_BIN/lbctl" ]
+    lbctl whoami
+    eval "$(grep '^  lbsubmit .*nightly.yaml' "$BATS_FILE_TMPDIR/out")"
 }
 
 @test "the night of the demo with the broker killed in its middle: the same rows, nothing twice" {

@@ -1,11 +1,14 @@
-# make install: programs that run from where they were put, units with their paths, and a client library that a program
-# of somebody else compiles and links against.
+# make install: programs that run from where they were put, units with their paths, and a client
+# library that a program of somebody else compiles and links against.
 load helpers
 
 setup_file() {
     demo=$(mktemp -d "${TMPDIR:-/tmp}/lbt-XXXXXX")
     echo "$demo" >"$BATS_FILE_TMPDIR/demo"
-    env -u MAKEFLAGS -u MAKELEVEL make -C "$top" --no-print-directory B="$(dirname "$LB_BIN")" install DESTDIR="$demo/root" PREFIX=/usr >/dev/null
+    # The build folder as make knows it: names of make's have no spaces, the way to them may.
+    env -u MAKEFLAGS -u MAKELEVEL make -C "$top" --no-print-directory install \
+        B="$(realpath --relative-to="$top" "$LB_BIN/..")" DESTDIR="$demo/root" PREFIX=/usr \
+        HOMES=/opt/boats >/dev/null
 }
 teardown_file() { rm -rf "$(cat "$BATS_FILE_TMPDIR/demo")"; }
 setup() { demo=$(cat "$BATS_FILE_TMPDIR/demo"); }
@@ -20,7 +23,8 @@ setup() { demo=$(cat "$BATS_FILE_TMPDIR/demo"); }
 @test "every verb of lbctl and lbpkg has a help with examples" {
     local p verb
     for p in lbctl lbpkg; do
-        for verb in $("$demo/root/usr/bin/$p" --help | sed -n '/^Examples/q; s/^  \([a-z]*\) .*/\1/p'); do
+        for verb in $("$demo/root/usr/bin/$p" --help |
+            sed -n '/^Examples/q; s/^  \([a-z]*\) .*/\1/p'); do
             "$demo/root/usr/bin/$p" "$verb" --help | grep -q '^Examples:' || {
                 echo "$p $verb --help has none"
                 return 1
@@ -29,9 +33,13 @@ setup() { demo=$(cat "$BATS_FILE_TMPDIR/demo"); }
     done
 }
 
-@test "the units name the programs where they were put" {
-    grep -q '^ExecStart=/usr/bin/lbworker' "$demo/root/usr/lib/systemd/system/lbworker.service"
-    grep -q '^ExecStart=/usr/bin/lbbroker' "$demo/root/usr/lib/systemd/system/lbbroker.service"
+@test "the units name the programs where they were put, and the folders that were asked for" {
+    local units=$demo/root/usr/lib/systemd/system
+    grep -q '^ExecStart=/usr/bin/lbworker' "$units/lbworker.service"
+    grep -q '^ExecStart=/usr/bin/lbbroker' "$units/lbbroker.service"
+    grep -q '^Environment=LONGBOAT_HOME=/opt/boats/broker$' "$units/lbbroker.service"
+    grep -q '^ReadWritePaths=/opt/boats/broker$' "$units/lbbroker.service"
+    ! grep -r '/usr/local\|/srv/' "$units"
 }
 
 @test "a program links against the installed client library by pkg-config" {
@@ -52,7 +60,8 @@ C
     sed -i "s|^prefix=.*|prefix=$demo/root/usr|" "$demo/root/usr/lib/pkgconfig/longboat.pc"
     flags=
     ! nm "$LB_BIN/lbctl" 2>/dev/null | grep -q __asan_init || flags=-fsanitize=address,undefined
-    gcc -std=gnu11 $flags -o "$demo/program" "$demo/program.c" $(pkg-config --cflags --libs longboat)
+    gcc -std=gnu11 $flags -o "$demo/program" "$demo/program.c" \
+        $(pkg-config --cflags --libs longboat)
     run "$demo/program"
     [ "$status" -eq 0 ]
     [[ $output == *"no identity in /nowhere"* ]]

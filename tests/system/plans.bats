@@ -244,7 +244,7 @@ tasks:
     parameters: {n: "{{n}}", text: 'echo 50 half of it >"\$LB_PROGRESS"; while [ ! -e $demo/enough ]; do sleep 0.05; done'}
 PLAN
     env --default-signal=INT tmux -u -S "$demo/tmux" -f /dev/null new-session -d -x 80 -y 24 \
-        "LONGBOAT_HOME=$LONGBOAT_HOME PATH=$PATH lbsubmit $demo/live.yaml; echo \"it ended with \$?\"; exec cat" 3>&-
+        "LONGBOAT_HOME=$LONGBOAT_HOME PATH='$PATH' lbsubmit $demo/live.yaml; echo \"it ended with \$?\"; exec cat" 3>&-
     await "the third has its bar" screen_has '^  a/2 .*███.* 50% .*half of it'
     run screen
     [ "$(grep -c '^  a/[0-2] .*███.* 50% .*half of it' <<<"$output")" -eq 3 ]
