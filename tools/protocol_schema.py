@@ -110,7 +110,8 @@ ON = {"RESOLVE": "job@address",
       "RUN": "job@address of the run, unless it is one's own",
       "PARENT": "all, unless the parent is one's own", "OPERATE": "depends on the verb",
       "DEPLOY": "package@address", "SOMEWHERE": "anything", "EVERYTHING": "all"}
-GROUPS = {"PEOPLE": ["ADM", "CLL", "MON"], "PEERS": ["ADM", "CLL", "MON", "SRV"],
+GROUPS = {"CALLERS": ["ADM", "CLL"], "PEOPLE": ["ADM", "CLL", "MON"],
+          "PEERS": ["ADM", "CLL", "MON", "SRV"],
           "ALL": ["ADM", "CLL", "MON", "SRV", "ONE"]}
 
 
@@ -127,23 +128,27 @@ def enums():
     return found
 
 
-def rights():
-    """{message: [{roles, grant, on}]} of the broker's table of rights, wherever below broker/ it
-    stands."""
+def rights(kinds):
+    """{message: [{roles, grant, on, taker}]} of the broker's table of messages, wherever below
+    broker/ it stands: rows of a message, roles, a verb, a target and, where it says so, a taker."""
+    form = (r"\b(?:X|ROW)\(\s*([A-Z_]+),\s*([A-Z| ]+),\s*([A-Z]+),\s*([A-Z]+)\s*"
+            r"(?:,\s*to_(\w+))?[,)]")
     rows = {}
-    for path in sorted(glob.glob(os.path.join(TOP, "broker", "**", "*.[ch]"), recursive=True)):
+    for path in sorted(glob.glob(os.path.join(TOP, "broker", "**", "*.c"), recursive=True)):
         with open(path, encoding="utf-8") as f:
-            table = re.search(r"#define RIGHTS\(X\)(.*)", tables.unwrap(f.read()))
-        for kind, roles, verb, target in re.findall(r"X\(([A-Z_]+), ([A-Z| ]+), ([A-Z]+), ([A-Z]+)",
-                                                    table.group(1) if table else ""):
+            found = re.findall(form, tables.unwrap(f.read()))
+        for kind, roles, verb, target, taker in found:
+            if kind not in kinds or (target != "NOTHING" and target not in ON):
+                continue
             words = [w for r in roles.split("|") for w in GROUPS.get(r.strip(), [r.strip()])]
             row = {"roles": [ROLES[w] for w in words]}
             if target != "NOTHING":
                 row |= {"grant": verb.lower(), "on": ON[target]}
+            if taker:
+                row["taker"] = taker
             rows.setdefault(kind, []).append(row)
     if len(rows) < 30:
-        raise SystemExit(
-            "tools/protocol_schema.py: the broker's table of rights is not where it was")
+        raise SystemExit("tools/protocol_schema.py: the broker's table of messages is not found")
     return rows
 
 
@@ -181,7 +186,7 @@ def family(letter, schema, known, values):
 
 
 def messages(schema, known, values):
-    allowed = rights()
+    allowed = rights({name for family, name in known if family == "M"})
     senders = {"C": "client", "W": "worker", "B": "broker", "O": "one-time key"}
     for entry, sender in family("M", schema, known, values):
         name = entry["name"]
