@@ -66,7 +66,8 @@ static void take_package(void *self, json_t *row)
     add_addresses(row, &addresses);
     term_table_add(l->table, pkg_text(row, "name"));
     term_table_add(l->table, pkg_text(row, "version"));
-    term_table_add(l->table, size_format(json_integer_value(json_object_get(row, "size")), size));
+    term_table_add(l->table,
+                   size_format(json_integer_value(json_object_get(row, "size_bytes")), size));
     add_hash(l, pkg_text(row, "hash"));
     term_table_add(l->table, buf_str(&addresses));
     buf_free(&addresses);

@@ -1,51 +1,52 @@
 /* bodies_test.c - calls whose bytes lie in the store only, through the whole shell: listed, shown,
  * told of, executed. */
 #include "broker/testing.h"
+#include "trust/call.h"
 
 enum { CALLS = 20, BUDGET = 11000 /* all of them fit, the bytes of half of them */ };
 
 /* Nobody can take them yet. */
-static void call_many(struct talker *anna, struct id runs[CALLS])
+static void call_many(struct btest_peer *anna, struct id runs[CALLS])
 {
     struct m_accepted accepted;
     char key[16];
     for (unsigned i = 0; i < CALLS; i++) {
         snprintf(key, sizeof key, "key-%02u", i);
-        call(anna, "anna", key, i + 1);
+        btest_call(anna, "anna", key, i + 1);
         hear(anna, accepted, &accepted);
         runs[i] = accepted.run;
     }
 }
 
-static unsigned in_the_store_only(const struct world *w)
+static unsigned in_the_store_only(const struct btest *w)
 {
     struct view_run r;
     unsigned n = 0;
-    for (struct id at = ID_ZERO; view_run_after(w->broker->core, &at, &r); at = r.id)
+    for (struct id at = ID_ZERO; view_run_after(w->broker->shell.core, &at, &r); at = r.id)
         n += r.call.n == 0;
     return n;
 }
 
-static void lists_and_shows_all(struct talker *anna, const struct id runs[CALLS])
+static void lists_and_shows_all(struct btest_peer *anna, const struct id runs[CALLS])
 {
     struct buf text = {0};
     char key[32], id[ID_TEXT];
-    ask(anna, "runs", NULL, NULL, &text);
+    btest_ask(anna, "runs", NULL, NULL, &text);
     for (unsigned i = 0; i < CALLS; i++) {
         snprintf(key, sizeof key, "\"key\":\"key-%02u\"", i);
         assert_contains(buf_str(&text), key);
         assert_contains(buf_str(&text), id_format(runs[i], id));
     }
-    ask(anna, "run", "run", id_format(runs[CALLS - 1], id), &text);
+    btest_ask(anna, "run", "run", id_format(runs[CALLS - 1], id), &text);
     assert_contains(buf_str(&text), key);
     assert_contains(buf_str(&text), "\"state\":\"parked\"");
-    ask(anna, "explain", "run", id, &text);
+    btest_ask(anna, "explain", "run", id, &text);
     assert_contains(buf_str(&text), "etl");
     buf_free(&text);
 }
 
 /* Pages of three. */
-static void lists_from_page_to_page(struct talker *anna, const struct id runs[CALLS])
+static void lists_from_page_to_page(struct btest_peer *anna, const struct id runs[CALLS])
 {
     char after[LIMIT_SHORT + 1] = "", id[ID_TEXT];
     unsigned n = 0;
@@ -65,7 +66,7 @@ static void lists_from_page_to_page(struct talker *anna, const struct id runs[CA
     assert_int_equal(n, CALLS);
 }
 
-static void executes_all(struct talker *etl1, const struct id runs[CALLS])
+static void executes_all(struct btest_peer *etl1, const struct id runs[CALLS])
 {
     bool seen[CALLS] = {0};
     for (unsigned n = 0; n < CALLS; n++) {
@@ -83,70 +84,72 @@ static void executes_all(struct talker *etl1, const struct id runs[CALLS])
         assert_int_equal(d_signed_decode(m.call, &s, NULL), 0);
         assert_int_equal(d_call_decode(s.body, &c, NULL), 0);
         assert_true(span_eq_str(c.key, key) && m.certificate.n);
-        result(etl1, m.run);
+        btest_result(etl1, m.run);
     }
-    wait_until(etl1->w, !view_run_after(etl1->w->broker->core, &ID_ZERO, &(struct view_run){0}));
+    wait_until(etl1->w,
+               !view_run_after(etl1->w->broker->shell.core, &ID_ZERO, &(struct view_run){0}));
 }
 
 static void calls_in_the_store_only_are_seen_and_executed_as_all_others(void **state)
 {
-    struct world *w = *state;
-    struct talker anna, etl1, mon;
+    struct btest *w = *state;
+    struct btest_peer anna, etl1, mon;
     struct id runs[CALLS];
     uint64_t to;
     const char *const watch[] = {"watch *@*"};
     w->memory_budget = BUDGET;
-    principal(w, &anna, "anna", ROLE_CALLER, 5, ALL_GRANTS, 3);
-    principal(w, &mon, "mon", ROLE_MONITOR, 9, watch, 1);
-    principal(w, &etl1, "etl1", ROLE_SERVER, 6, NULL, 0);
+    btest_principal(w, &anna, "anna", ROLE_CALLER, 5, btest_all_grants, BTEST_GRANTS);
+    btest_principal(w, &mon, "mon", ROLE_MONITOR, 9, watch, 1);
+    btest_principal(w, &etl1, "etl1", ROLE_SERVER, 6, NULL, 0);
     etl1.spool = (struct id){{3}};
-    start(w);
-    connect_to(&anna);
-    connect_to(&etl1); /* it has no job yet */
-    connect_to(&mon);
+    btest_start(w);
+    btest_connect(&anna);
+    btest_connect(&etl1); /* it has no job yet */
+    btest_connect(&mon);
     say(&mon, subscribe, .req = 1, .credit = 100000);
     call_many(&anna, runs);
     wait_until(w, in_the_store_only(w) > CALLS / 4);
     assert_true(in_the_store_only(w) < CALLS);
     lists_and_shows_all(&anna, runs);
     lists_from_page_to_page(&anna, runs);
-    attest(&etl1);
+    btest_attest(&etl1);
     executes_all(&etl1, runs);
-    uint64_t lsn = w->broker->last_lsn;
-    assert_int_equal(follow_events(&mon, 1, 0, lsn, &to), lsn);
-    bye(&mon);
-    bye(&anna);
-    bye(&etl1);
+    uint64_t lsn = turn_last_lsn(&w->broker->shell);
+    assert_int_equal(btest_follow_events(&mon, 1, 0, lsn, &to), lsn);
+    btest_bye(&mon);
+    btest_bye(&anna);
+    btest_bye(&etl1);
 }
 
 static void after_a_restart_they_are_executed_too(void **state)
 {
-    struct world *w = *state;
-    struct talker anna, etl1;
+    struct btest *w = *state;
+    struct btest_peer anna, etl1;
     struct id runs[CALLS];
     w->memory_budget = BUDGET;
-    principal(w, &anna, "anna", ROLE_CALLER, 5, ALL_GRANTS, 3);
-    principal(w, &etl1, "etl1", ROLE_SERVER, 6, NULL, 0);
+    btest_principal(w, &anna, "anna", ROLE_CALLER, 5, btest_all_grants, BTEST_GRANTS);
+    btest_principal(w, &etl1, "etl1", ROLE_SERVER, 6, NULL, 0);
     etl1.spool = (struct id){{3}};
-    start(w);
-    connect_to(&anna);
+    btest_start(w);
+    btest_connect(&anna);
     call_many(&anna, runs);
     broker_close(&w->broker);
-    start(w);
+    btest_start(w);
     assert_true(in_the_store_only(w) > CALLS / 4 && in_the_store_only(w) < CALLS);
-    connect_to(&etl1);
-    attest(&etl1);
+    btest_connect(&etl1);
+    btest_attest(&etl1);
     executes_all(&etl1, runs);
-    bye(&anna);
-    bye(&etl1);
+    btest_bye(&anna);
+    btest_bye(&etl1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(calls_in_the_store_only_are_seen_and_executed_as_all_others,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(after_a_restart_they_are_executed_too, setup, teardown),
+                                        btest_setup, btest_teardown),
+        cmocka_unit_test_setup_teardown(after_a_restart_they_are_executed_too, btest_setup,
+                                        btest_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

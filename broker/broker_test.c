@@ -1,95 +1,98 @@
 /* broker_test.c - what the parts of the shell promise, when they are put together. */
 #include "broker/testing.h"
 
+#include "trust/invitation.h"
+#include "trust/revocation.h"
+
 /* ---- Tests */
 static void a_call_goes_to_a_worker_and_its_result_comes_back(void **state)
 {
-    struct world *w = *state;
-    struct talker anna, etl1;
-    caller_and_worker(w, &anna, &etl1);
-    run_one(&anna, &etl1, "k1");
-    bye(&anna);
-    bye(&etl1);
+    struct btest *w = *state;
+    struct btest_peer anna, etl1;
+    btest_caller_and_worker(w, &anna, &etl1);
+    btest_run_one(&anna, &etl1, "k1");
+    btest_bye(&anna);
+    btest_bye(&etl1);
 }
 
 static void a_restart_keeps_what_was_and_answers_for_it(void **state)
 {
-    struct world *w = *state;
-    struct talker anna, etl1;
+    struct btest *w = *state;
+    struct btest_peer anna, etl1;
     struct buf text = {0};
     struct m_accepted accepted;
     struct m_run_ended ended;
     char id[ID_TEXT];
-    caller_and_worker(w, &anna, &etl1);
-    struct id run = run_one(&anna, &etl1, "k1");
-    bye(&etl1);
+    btest_caller_and_worker(w, &anna, &etl1);
+    struct id run = btest_run_one(&anna, &etl1, "k1");
+    btest_bye(&etl1);
     broker_close(&w->broker);
-    start(w);
+    btest_start(w);
     wait_until(w, anna.sessions >= 2 && anna.up);
-    call(&anna, "anna", "k1", 2); /* its expiry differs: another body under the same key */
+    btest_call(&anna, "anna", "k1", 2); /* its expiry differs: another body under the same key */
     struct m_error error;
     hear(&anna, error, &error);
     assert_int_equal(error.code, REFUSAL_CONFLICT);
     say(&anna, follow, .req = 3, .run = run, .level = 1);
     hear(&anna, run_ended, &ended);
     assert_true(id_eq(ended.run, run));
-    ask(&anna, "history", NULL, NULL, &text);
+    btest_ask(&anna, "history", NULL, NULL, &text);
     assert_contains(buf_str(&text), "\"status\":\"succeeded\"");
-    ask(&anna, "run", "run", id_format(run, id), &text);
+    btest_ask(&anna, "run", "run", id_format(run, id), &text);
     assert_contains(buf_str(&text), "\"event\":\"assigned\"");
     assert_contains(buf_str(&text), "\"state\":\"ended\"");
-    call(&anna, "anna", "k2", 4);
+    btest_call(&anna, "anna", "k2", 4);
     hear(&anna, accepted, &accepted);
-    ask(&anna, "explain", "run", id_format(accepted.run, id), &text);
+    btest_ask(&anna, "explain", "run", id_format(accepted.run, id), &text);
     assert_contains(buf_str(&text), "etl1");
     buf_free(&text);
-    bye(&anna);
+    btest_bye(&anna);
 }
 
 /* The last record says that a worker came: it is folded away, and no replay tells of it. */
 static void a_restart_gives_no_number_twice(void **state)
 {
-    struct world *w = *state;
-    struct talker anna, etl1;
-    caller_and_worker(w, &anna, &etl1);
-    bye(&etl1);
-    connect_to(&etl1);
-    bye(&anna);
-    bye(&etl1);
+    struct btest *w = *state;
+    struct btest_peer anna, etl1;
+    btest_caller_and_worker(w, &anna, &etl1);
+    btest_bye(&etl1);
+    btest_connect(&etl1);
+    btest_bye(&anna);
+    btest_bye(&etl1);
     for (unsigned i = 0; i < 2; i++) {
-        uint64_t lsn = w->broker->last_lsn;
+        uint64_t lsn = turn_last_lsn(&w->broker->shell);
         broker_close(&w->broker);
-        start(w);
-        assert_int_equal(w->broker->last_lsn, lsn + 1); /* its epoch */
+        btest_start(w);
+        assert_int_equal(turn_last_lsn(&w->broker->shell), lsn + 1); /* its epoch */
     }
 }
 
 static void every_event_is_seen_once_from_memory_and_from_the_store(void **state)
 {
-    struct world *w = *state;
-    struct talker anna, etl1, mon;
+    struct btest *w = *state;
+    struct btest_peer anna, etl1, mon;
     uint64_t to;
     const char *const watch[] = {"watch *@*"};
-    principal(w, &mon, "mon", ROLE_MONITOR, 9, watch, 1);
-    caller_and_worker(w, &anna, &etl1);
-    connect_to(&mon);
-    run_one(&anna, &etl1, "k1"); /* nobody listens: it comes from the store */
-    uint64_t lsn = w->broker->last_lsn;
+    btest_principal(w, &mon, "mon", ROLE_MONITOR, 9, watch, 1);
+    btest_caller_and_worker(w, &anna, &etl1);
+    btest_connect(&mon);
+    btest_run_one(&anna, &etl1, "k1"); /* nobody listens: it comes from the store */
+    uint64_t lsn = turn_last_lsn(&w->broker->shell);
     say(&mon, subscribe, .req = 1, .credit = 3000);
-    assert_int_equal(follow_events(&mon, 1, 0, lsn, &to), lsn);
+    assert_int_equal(btest_follow_events(&mon, 1, 0, lsn, &to), lsn);
     for (int i = 0; i < 20; i++) { /* now from memory */
         char key[16];
         snprintf(key, sizeof key, "live%d", i);
-        run_one(&anna, &etl1, key);
+        btest_run_one(&anna, &etl1, key);
     }
-    uint64_t more = w->broker->last_lsn;
-    assert_int_equal(follow_events(&mon, 1, to, more, &to), more - lsn);
+    uint64_t more = turn_last_lsn(&w->broker->shell);
+    assert_int_equal(btest_follow_events(&mon, 1, to, more, &to), more - lsn);
     say(&mon, subscribe, .req = 2, .after = 0, .credit = 700); /* all once more, in small steps */
     mon.read = mon.heard.n;
-    assert_int_equal(follow_events(&mon, 2, 0, more, &to), more);
-    bye(&mon);
-    bye(&anna);
-    bye(&etl1);
+    assert_int_equal(btest_follow_events(&mon, 2, 0, more, &to), more);
+    btest_bye(&mon);
+    btest_bye(&anna);
+    btest_bye(&etl1);
 }
 
 /* What the dispatch path does for some calls: messages taken, records written, decisions, bytes to
@@ -98,22 +101,23 @@ struct path_counts {
     uint64_t messages, records, decisions, to_caller, to_worker;
 };
 
-static struct path_counts count_path(struct world *w, struct talker *caller, struct talker *worker,
-                                     char letter)
+static struct path_counts count_path(struct btest *w, struct btest_peer *caller,
+                                     struct btest_peer *worker, char letter)
 {
     enum { CALLS = 50 };
     struct view_counts before, after;
-    struct path_counts n = {.messages = w->broker->messages, .records = w->broker->last_lsn};
+    struct path_counts n = {.messages = w->broker->shell.messages,
+                            .records = turn_last_lsn(&w->broker->shell)};
     size_t heard = caller->heard.n, told = worker->heard.n;
-    view_counts(w->broker->core, &before);
+    view_counts(w->broker->shell.core, &before);
     for (unsigned i = 0; i < CALLS; i++) {
         char key[16];
         snprintf(key, sizeof key, "%c%02u", letter, i);
-        run_one(caller, worker, key);
+        btest_run_one(caller, worker, key);
     }
-    view_counts(w->broker->core, &after);
-    n.messages = w->broker->messages - n.messages;
-    n.records = w->broker->last_lsn - n.records;
+    view_counts(w->broker->shell.core, &after);
+    n.messages = w->broker->shell.messages - n.messages;
+    n.records = turn_last_lsn(&w->broker->shell) - n.records;
     n.decisions = after.decisions - before.decisions;
     n.to_caller = caller->heard.n - heard;
     n.to_worker = worker->heard.n - told;
@@ -122,19 +126,20 @@ static struct path_counts count_path(struct world *w, struct talker *caller, str
 
 static void a_stopped_monitor_changes_no_count_of_the_dispatch_path(void **state)
 {
-    struct world *w = *state;
-    struct talker anna, etl1, mon;
+    struct btest *w = *state;
+    struct btest_peer anna, etl1, mon;
     struct m_events events;
     const char *const watch[] = {"watch *@*"};
-    principal(w, &mon, "mon", ROLE_MONITOR, 9, watch, 1);
-    caller_and_worker(w, &anna, &etl1);
-    connect_to(&mon);
-    run_one(&anna, &etl1, "first");
+    btest_principal(w, &mon, "mon", ROLE_MONITOR, 9, watch, 1);
+    btest_caller_and_worker(w, &anna, &etl1);
+    btest_connect(&mon);
+    btest_run_one(&anna, &etl1, "first");
     struct path_counts alone = count_path(w, &anna, &etl1, 'a');
-    say(&mon, subscribe, .req = 1, .after = w->broker->last_lsn, .credit = 1);
+    say(&mon, subscribe, .req = 1, .after = turn_last_lsn(&w->broker->shell), .credit = 1);
     hear(&mon, events, &events);
     assert_true(events.live);
-    run_one(&anna, &etl1, "more"); /* its one event is on its way; from here on it takes nothing */
+    btest_run_one(&anna, &etl1,
+                  "more"); /* its one event is on its way; from here on it takes nothing */
     hear(&mon, events, &events);
     assert_int_equal(events.events.count, 1);
     size_t got = mon.heard.n;
@@ -146,49 +151,49 @@ static void a_stopped_monitor_changes_no_count_of_the_dispatch_path(void **state
     assert_int_equal(beside.to_caller, alone.to_caller);
     assert_int_equal(beside.to_worker, alone.to_worker);
     assert_true(alone.records >= 100 && alone.to_worker > 1000);
-    bye(&mon);
-    bye(&anna);
-    bye(&etl1);
+    btest_bye(&mon);
+    btest_bye(&anna);
+    btest_bye(&etl1);
 }
 
 static void a_monitor_sees_what_its_grants_cover_and_no_more(void **state)
 {
-    struct world *w = *state;
-    struct talker anna, etl1, mon;
+    struct btest *w = *state;
+    struct btest_peer anna, etl1, mon;
     struct m_error error;
     struct m_events events;
     struct buf text = {0};
     const char *const watch[] = {"watch other@etl"};
-    principal(w, &mon, "mon", ROLE_MONITOR, 9, watch, 1);
-    caller_and_worker(w, &anna, &etl1);
-    connect_to(&mon);
-    run_one(&anna, &etl1, "k1");
+    btest_principal(w, &mon, "mon", ROLE_MONITOR, 9, watch, 1);
+    btest_caller_and_worker(w, &anna, &etl1);
+    btest_connect(&mon);
+    btest_run_one(&anna, &etl1, "k1");
     say(&mon, subscribe, .req = 1, .credit = 100000);
     hear(&mon, events, &events);
     assert_int_equal(events.events.count, 0);
     assert_true(events.live);
-    ask(&mon, "history", NULL, NULL, &text);
+    btest_ask(&mon, "history", NULL, NULL, &text);
     assert_string_equal(buf_str(&text), "");
     say(&mon, operate, .req = 7, .verb = span_str("drain"), .target = span_str("etl1"));
     hear(&mon, error, &error);
     assert_int_equal(error.req, 7);
     assert_int_equal(error.code, REFUSAL_DENIED);
-    ask(&mon, "whoami", NULL, NULL, &text);
+    btest_ask(&mon, "whoami", NULL, NULL, &text);
     assert_contains(buf_str(&text), "watch other@etl");
     buf_free(&text);
-    bye(&mon);
-    bye(&anna);
-    bye(&etl1);
+    btest_bye(&mon);
+    btest_bye(&anna);
+    btest_bye(&etl1);
 }
 
 static void a_role_that_may_not_call_loses_nothing_but_its_answer(void **state)
 {
-    struct world *w = *state;
-    struct talker mon;
+    struct btest *w = *state;
+    struct btest_peer mon;
     struct m_error error;
-    principal(w, &mon, "mon", ROLE_MONITOR, 9, ALL_GRANTS, 3);
-    start(w);
-    connect_to(&mon);
+    btest_principal(w, &mon, "mon", ROLE_MONITOR, 9, btest_all_grants, BTEST_GRANTS);
+    btest_start(w);
+    btest_connect(&mon);
     say(&mon, resolve, .req = 4, .job = span_str("load"), .address = span_str("etl"));
     hear(&mon, error, &error);
     assert_int_equal(error.code, REFUSAL_WRONG_ROLE);
@@ -196,22 +201,22 @@ static void a_role_that_may_not_call_loses_nothing_but_its_answer(void **state)
     say(&mon, have_end, .count = 0); /* a worker's message, which has no answer: the session ends */
     wait_until(w, mon.refused);
     assert_int_equal(mon.refused_code, REFUSAL_WRONG_ROLE);
-    bye(&mon);
+    btest_bye(&mon);
 }
 
 static void a_revoked_certificate_says_nothing_any_more(void **state)
 {
-    struct world *w = *state;
-    struct talker anna, admin;
+    struct btest *w = *state;
+    struct btest_peer anna, admin;
     struct revocations none = {0};
     struct buf list = {0};
     struct m_done done;
     struct error err = {0};
-    principal(w, &anna, "anna", ROLE_CALLER, 5, ALL_GRANTS, 3);
-    principal(w, &admin, "root", ROLE_ADMINISTRATOR, 8, NULL, 0);
-    start(w);
-    connect_to(&anna);
-    connect_to(&admin);
+    btest_principal(w, &anna, "anna", ROLE_CALLER, 5, btest_all_grants, BTEST_GRANTS);
+    btest_principal(w, &admin, "root", ROLE_ADMINISTRATOR, 8, NULL, 0);
+    btest_start(w);
+    btest_connect(&anna);
+    btest_connect(&admin);
     assert_int_equal(
         revocations_next(&none, "test", 5, clock_wall_ms(), &w->administrator, &list, &err), 0);
     say(&admin, revoke, .req = 1, .list = buf_span(&list));
@@ -219,14 +224,14 @@ static void a_revoked_certificate_says_nothing_any_more(void **state)
     wait_until(w, anna.refused);
     assert_int_equal(anna.refused_code, REFUSAL_REVOKED);
     buf_free(&list);
-    bye(&anna);
-    bye(&admin);
+    btest_bye(&anna);
+    btest_bye(&admin);
 }
 
 static void an_invitation_is_good_for_one_newcomer(void **state)
 {
-    struct world *w = *state;
-    struct talker admin, newcomer = {.w = w}, member = {.w = w}, again = {.w = w};
+    struct btest *w = *state;
+    struct btest_peer admin, newcomer = {.w = w}, member = {.w = w}, again = {.w = w};
     struct m_done done;
     struct m_error error;
     struct error err = {0};
@@ -234,10 +239,10 @@ static void an_invitation_is_good_for_one_newcomer(void **state)
     struct token token = {0};
     struct buf arguments = {0}, certificate = {0};
     const char *const pools[] = {"etl"};
-    principal(w, &admin, "root", ROLE_ADMINISTRATOR, 8, NULL, 0);
-    start(w);
+    btest_principal(w, &admin, "root", ROLE_ADMINISTRATOR, 8, NULL, 0);
+    btest_start(w);
     const char *const addresses[] = {w->endpoint};
-    connect_to(&admin);
+    btest_connect(&admin);
     struct invitation_order o = {.cluster = "test",
                                  .name = "etl4",
                                  .role = ROLE_SERVER,
@@ -262,7 +267,7 @@ static void an_invitation_is_good_for_one_newcomer(void **state)
         .arguments = wire_list_from(&arguments, 1));
     hear(&admin, done, &done);
     key_from_seed(token.one_time_seed, &newcomer.key);
-    connect_to(&newcomer);
+    btest_connect(&newcomer);
     say(&newcomer, query, .req = 2, .what = span_str("servers")); /* not its business */
     hear(&newcomer, error, &error);
     assert_int_equal(error.code, REFUSAL_WRONG_ROLE);
@@ -276,32 +281,32 @@ static void an_invitation_is_good_for_one_newcomer(void **state)
     assert_int_equal(done.req, 3);
     member.spool = (struct id){{9}};
     member.certificate = buf_dup(buf_span(&certificate));
-    connect_to(&member);
+    btest_connect(&member);
     say(&admin, operate, .req = 4, .verb = span_str("invite"), .target = span_str("etl4"),
         .arguments = wire_list_from(&arguments, 1));
     hear(&admin, error, &error); /* it has been used */
     assert_int_equal(error.req, 4);
     key_from_seed(token.one_time_seed, &again.key);
-    dial(&again);
+    btest_dial(&again);
     wait_until(w, again.refused);
     free(text);
     token_free(&token);
     buf_free(&arguments), buf_free(&bin), buf_free(&certificate);
-    bye(&again), bye(&member), bye(&newcomer), bye(&admin);
+    btest_bye(&again), btest_bye(&member), btest_bye(&newcomer), btest_bye(&admin);
 }
 
 static void output_is_kept_and_followed_to_its_end(void **state)
 {
-    struct world *w = *state;
-    struct talker anna, etl1;
+    struct btest *w = *state;
+    struct btest_peer anna, etl1;
     struct m_accepted accepted;
     struct m_execute execute;
     struct m_log log;
     struct m_log_ack ack;
     struct span item;
     struct m_log_data piece;
-    caller_and_worker(w, &anna, &etl1);
-    call(&anna, "anna", "k1", 1);
+    btest_caller_and_worker(w, &anna, &etl1);
+    btest_call(&anna, "anna", "k1", 1);
     hear(&anna, accepted, &accepted);
     hear(&etl1, execute, &execute);
     say(&anna, logs, .req = 9, .run = accepted.run, .follow = true);
@@ -315,15 +320,15 @@ static void output_is_kept_and_followed_to_its_end(void **state)
     assert_int_equal(m_log_data_decode(item, &piece, NULL), 0);
     assert_true(span_eq_str(piece.data, "hello"));
     assert_false(log.end);
-    result(&etl1, execute.run);
+    btest_result(&etl1, execute.run);
     hear(&anna, log, &log);
     assert_true(log.end);
-    bye(&anna);
-    bye(&etl1);
+    btest_bye(&anna);
+    btest_bye(&etl1);
 }
 
-static void begin_parent(struct talker *t, uint64_t req, const char *key, const struct hash *plan,
-                         uint64_t size)
+static void begin_parent(struct btest_peer *t, uint64_t req, const char *key,
+                         const struct hash *plan, uint64_t size)
 {
     struct buf body = {0}, bytes = {0};
     struct error err = {0};
@@ -344,17 +349,17 @@ static void begin_parent(struct talker *t, uint64_t req, const char *key, const 
 
 static void a_parent_begins_when_its_plan_is_here(void **state)
 {
-    struct world *w = *state;
-    struct talker anna;
+    struct btest *w = *state;
+    struct btest_peer anna;
     struct m_error error;
     struct m_done done;
     struct m_accepted accepted;
     struct m_chunk chunk;
     struct hash plan;
     struct span bytes = span_str("parent: nightly");
-    principal(w, &anna, "anna", ROLE_CALLER, 5, ALL_GRANTS, 3);
-    start(w);
-    connect_to(&anna);
+    btest_principal(w, &anna, "anna", ROLE_CALLER, 5, btest_all_grants, BTEST_GRANTS);
+    btest_start(w);
+    btest_connect(&anna);
     envelope_hash(bytes, &plan);
     begin_parent(&anna, 1, "p1", &plan, bytes.n);
     hear(&anna, error, &error);
@@ -367,14 +372,14 @@ static void a_parent_begins_when_its_plan_is_here(void **state)
     say(&anna, get, .req = 4, .package = plan, .offset = 8, .length = 100);
     hear(&anna, chunk, &chunk);
     assert_true(span_eq_str(chunk.data, "nightly"));
-    bye(&anna);
+    btest_bye(&anna);
 }
 
 /* What follows a run by its id need not know that it is a parent. */
 static void an_ended_parent_is_followed_to_its_end(void **state)
 {
-    struct world *w = *state;
-    struct talker anna, otto;
+    struct btest *w = *state;
+    struct btest_peer anna, otto;
     struct m_accepted accepted;
     struct m_driving driving;
     struct m_run_ended ended;
@@ -383,11 +388,11 @@ static void an_ended_parent_is_followed_to_its_end(void **state)
     struct d_outcome o;
     struct hash plan;
     struct span bytes = span_str("parent: nightly");
-    principal(w, &anna, "anna", ROLE_CALLER, 5, ALL_GRANTS, 3);
-    principal(w, &otto, "otto", ROLE_CALLER, 6, NULL, 0);
-    start(w);
-    connect_to(&anna);
-    connect_to(&otto);
+    btest_principal(w, &anna, "anna", ROLE_CALLER, 5, btest_all_grants, BTEST_GRANTS);
+    btest_principal(w, &otto, "otto", ROLE_CALLER, 6, NULL, 0);
+    btest_start(w);
+    btest_connect(&anna);
+    btest_connect(&otto);
     envelope_hash(bytes, &plan);
     say(&anna, parent_plan, .req = 1, .plan = plan, .offset = 0, .size = bytes.n, .data = bytes);
     hear(&anna, done, &done);
@@ -414,35 +419,35 @@ static void an_ended_parent_is_followed_to_its_end(void **state)
         assert_true(o.ended_at >= o.called_at && o.called_at > 0);
         if (i == 0) {
             broker_close(&w->broker);
-            start(w);
+            btest_start(w);
             wait_until(w, anna.sessions >= 2 && anna.up);
         }
     }
-    bye(&anna);
-    bye(&otto);
+    btest_bye(&anna);
+    btest_bye(&otto);
 }
 
 static void a_stranger_does_not_get_in(void **state)
 {
-    struct world *w = *state;
-    struct talker stranger = {.w = w};
-    start(w);
+    struct btest *w = *state;
+    struct btest_peer stranger = {.w = w};
+    btest_start(w);
     key_make(&stranger.key);
-    certify(&stranger, "eve", ROLE_CALLER, 66, NULL,
-            0); /* even a good certificate: nobody has told the broker of this key */
-    dial(&stranger);
+    btest_certify(&stranger, "eve", ROLE_CALLER, 66, NULL,
+                  0); /* even a good certificate: nobody has told the broker of this key */
+    btest_dial(&stranger);
     wait_until(w, stranger.refused);
     assert_int_equal(stranger.refused_code, REFUSAL_UNKNOWN_PRINCIPAL);
     assert_false(stranger.up);
-    bye(&stranger);
+    btest_bye(&stranger);
 }
 
 /* Pages of two: the live ones first, then those that have ended; each of them once. */
 static void a_listing_of_parents_goes_on_from_page_to_page(void **state)
 {
     enum { LIVE = 5, ENDED = 3 };
-    struct world *w = *state;
-    struct talker anna;
+    struct btest *w = *state;
+    struct btest_peer anna;
     struct m_done done;
     struct m_accepted accepted;
     struct m_driving driving;
@@ -451,9 +456,9 @@ static void a_listing_of_parents_goes_on_from_page_to_page(void **state)
     struct hash plan;
     char after[LIMIT_SHORT + 1] = "", key[8];
     unsigned seen[LIVE + ENDED] = {0}, pages = 0, ended_seen = 0;
-    principal(w, &anna, "anna", ROLE_CALLER, 5, ALL_GRANTS, 3);
-    start(w);
-    connect_to(&anna);
+    btest_principal(w, &anna, "anna", ROLE_CALLER, 5, btest_all_grants, BTEST_GRANTS);
+    btest_start(w);
+    btest_connect(&anna);
     envelope_hash(bytes, &plan);
     say(&anna, parent_plan, .req = 1, .plan = plan, .offset = 0, .size = bytes.n, .data = bytes);
     hear(&anna, done, &done);
@@ -486,12 +491,12 @@ static void a_listing_of_parents_goes_on_from_page_to_page(void **state)
     } while (*after && ++pages < 20);
     for (unsigned i = 0; i < LIVE + ENDED; i++)
         assert_int_equal(seen[i], 1);
-    bye(&anna);
+    btest_bye(&anna);
 }
 
 int main(void)
 {
-#define in_world(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define in_world(test) cmocka_unit_test_setup_teardown(test, btest_setup, btest_teardown)
     const struct CMUnitTest tests[] = {
         in_world(a_call_goes_to_a_worker_and_its_result_comes_back),
         in_world(a_restart_keeps_what_was_and_answers_for_it),

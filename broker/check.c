@@ -34,7 +34,8 @@ static bool check_keys(const struct broker_options *o, struct key *key)
         rc = certificate_verify(buf_span(&bytes), &anchors, clock_wall_ms(), &c, NULL, &err);
     if (rc == 0 && (c.role != ROLE_BROKER || !hash_eq(&c.sign_key, &key->sign)))
         rc = error_set(&err, -EINVAL,
-                       "%s is not this broker's: another role, or another key than %s", own, sign);
+                       "%s is not for this broker: its role is another, or its key is not %s", own,
+                       sign);
     good &= say(rc == 0, "certificate", err.text);
     certificate_free(&c);
     anchors_free(&anchors);
@@ -53,8 +54,7 @@ static bool check_store(const struct broker_options *o)
     bool there = access(path, F_OK) == 0 || errno != ENOENT;
     bool good = !there || store_check(path, &text, &err) == 0;
     say(good, "store",
-        good ? (there ? buf_str(&text) : "not there yet; it is made at the first start")
-             : err.text);
+        good ? (there ? buf_str(&text) : "none yet; the first start makes it") : err.text);
     buf_free(&text);
     mem_free(&path);
     return good;
@@ -87,7 +87,7 @@ static bool check_door(const struct broker_options *o, const struct key *key)
     mem_free(&lock);
     if (rc == 0)
         return check_port(o, key);
-    snprintf(text, sizeof text, "%s%s", rc > 0 ? "one runs here: " : "", err.text);
+    snprintf(text, sizeof text, "%s%s", rc > 0 ? "already running: " : "", err.text);
     return say(rc > 0, "broker", text);
 }
 

@@ -7,7 +7,7 @@
 #include "broker/testing.h"
 
 /* What the check says is *ret_text (the caller's); the return value is its own. */
-static int check(struct world *w, struct buf *ret_text)
+static int check(struct btest *w, struct buf *ret_text)
 {
     struct error err = {0};
     char *config = mem_printf("%s/etc", w->home), *state = mem_printf("%s/var", w->home),
@@ -48,10 +48,10 @@ static void a_house_where_all_is_well_is_said_to_be(void **state)
 
 static void beside_a_running_broker_it_says_so_and_all_is_well(void **state)
 {
-    struct world *w = *state;
+    struct btest *w = *state;
     struct buf text = {0};
     char want[64];
-    start(w);
+    btest_start(w);
     assert_int_equal(check(w, &text), 0);
     snprintf(want, sizeof want, "held by process %ld", (long)getpid());
     assert_contains(buf_str(&text), "broker       ok: one runs here");
@@ -62,9 +62,9 @@ static void beside_a_running_broker_it_says_so_and_all_is_well(void **state)
 
 static void a_port_that_somebody_else_has_is_wrong(void **state)
 {
-    struct world *w = *state;
+    struct btest *w = *state;
     struct buf text = {0};
-    start(w);
+    btest_start(w);
     char *lock = mem_printf("%s/var/broker/broker.db.lock", w->home);
     assert_int_equal(unlink(lock), 0); /* what has the port is no broker of this house */
     mem_free(&lock);
@@ -75,9 +75,9 @@ static void a_port_that_somebody_else_has_is_wrong(void **state)
 
 static void a_broken_key_is_wrong(void **state)
 {
-    struct world *w = *state;
+    struct btest *w = *state;
     struct buf text = {0};
-    write_file(w, "keys/broker.key", span_str("no key\n"), 0400);
+    btest_write_file(w, "keys/broker.key", span_str("no key\n"), 0400);
     assert_int_equal(check(w, &text), 1);
     assert_contains(buf_str(&text), "key          WRONG");
     buf_free(&text);
@@ -85,7 +85,7 @@ static void a_broken_key_is_wrong(void **state)
 
 int main(void)
 {
-#define in_world(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define in_world(test) cmocka_unit_test_setup_teardown(test, btest_setup, btest_teardown)
     const struct CMUnitTest tests[] = {
         in_world(a_house_where_all_is_well_is_said_to_be),
         in_world(beside_a_running_broker_it_says_so_and_all_is_well),

@@ -20,8 +20,8 @@
 
 static const char EXAMPLES[] =
     "  lbbroker                 run with etc/broker.yaml (made by: lbctl init)\n"
-    "  lbbroker check           read configuration, keys and store, try the port, say what is wrong\n"
-    "  lbbroker --restored      once, after a backup was put back: hold what was live in it\n"
+    "  lbbroker check           check configuration, keys, store and port\n"
+    "  lbbroker --restored      once, after putting a backup back: hold what was live in it\n"
     "  lbbroker --listen 'tcp://*:7411' --log debug\n";
 
 static const struct option_row ROWS[] = {
@@ -29,26 +29,27 @@ static const struct option_row ROWS[] = {
     {"name", 0, OPTION_STR, "broker", 0, 0, true, "NAME", "what this broker is called"},
     {"listen", 'l', OPTION_LIST, "tcp://*:7411", 0, 0, true, "ENDPOINT",
      "accept sessions here; may be repeated"},
-    {"retention", 0, OPTION_DURATION, "90d", 0, 0, true, "TIME", "keep history for so long"},
+    {"retention", 0, OPTION_DURATION, "90d", 0, 0, true, "TIME", "how long to keep history"},
     {"history-size", 0, OPTION_SIZE, "10G", 1 << 20, INT64_MAX, true, "SIZE",
-     "and at most so much of it"},
+     "how much history to keep at most"},
     {"reserve", 0, OPTION_SIZE, "64M", 1 << 20, INT64_MAX, true, "SIZE",
-     "with less free disk than this new calls are refused, results still kept"},
+     "refuse new calls when less disk than this is free; results are still kept"},
     {"memory-budget", 0, OPTION_SIZE, "256M", 1 << 20, INT64_MAX, true, "SIZE",
-     "memory that live runs may take, their calls' bytes at most a quarter of it; beyond it callers are told to come "
-     "back"},
+     "memory for live runs, at most a quarter of it for the bytes of their calls; beyond it "
+     "callers are asked to try again later"},
     {"max-runs", 0, OPTION_INT, "1000000", 1, 100000000, true, "N",
-     "live runs; beyond it callers are told to come back"},
+     "live runs at most; beyond it callers are asked to try again later"},
     {"lost-after", 0, OPTION_DURATION, "5m", LOST_AFTER_MIN_MS, INT64_MAX, true, "TIME",
-     "a server silent for so long has lost its attempts"},
+     "when a server has been silent this long, its attempts are lost"},
     {"lease", 0, OPTION_DURATION, "15s", 1000, 3600000, true, "TIME",
-     "a server silent for so long gets nothing new"},
+     "when a server has been silent this long, it gets nothing new"},
     {"depot-size", 0, OPTION_SIZE, "20G", 1 << 20, INT64_MAX, true, "SIZE",
-     "packages kept at the broker"},
+     "how much room packages may take"},
     {"logs-size", 0, OPTION_SIZE, "10G", 1 << 20, INT64_MAX, true, "SIZE",
-     "output of children kept at the broker"},
+     "how much room the output of children may take"},
     {"restored", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
-     "the store is a backup: hold every run that was live in it until lbctl release decides; for its first start"},
+     "for the first start with a backup: hold every run that was live in it until lbctl release "
+     "decides"},
     {"log", 0, OPTION_STR, "info", 0, 0, true, "LEVEL", "error, warn, info or debug"},
 };
 
@@ -103,7 +104,7 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
 {
     (void)arg;
     if (info->ssi_signo == SIGTERM || info->ssi_signo == SIGINT) {
-        log_info("told to stop by signal %u", info->ssi_signo);
+        log_info("stopping on signal %u", info->ssi_signo);
         loop_stop(l, 0);
     }
 }
@@ -162,7 +163,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (rc == 0 && first < argc && (strcmp(argv[first], "check") != 0 || first + 1 < argc))
-        rc = error_set(&err, -EINVAL, "'%s' is not understood; there is: lbbroker check",
+        rc = error_set(&err, -EINVAL, "unknown command '%s'; the only one is: lbbroker check",
                        argv[first]);
     if (rc < 0) {
         fprintf(stderr, "lbbroker: %s\n", err.text);

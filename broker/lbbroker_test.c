@@ -24,7 +24,7 @@ static char *program(void)
 
 static void what_it_writes_is_for_nobody_else(void **state)
 {
-    struct world *w = *state;
+    struct btest *w = *state;
     struct stat st;
     char *path = program(), *lock = mem_printf("%s/var/broker/broker.db.lock", w->home);
     pid_t pid = fork();
@@ -35,7 +35,7 @@ static void what_it_writes_is_for_nobody_else(void **state)
               "error", NULL);
         _exit(9);
     }
-    for (int64_t until = clock_boot_ms() + WAIT_MS;
+    for (int64_t until = clock_boot_ms() + BTEST_WAIT_MS;
          access(lock, F_OK) < 0 && clock_boot_ms() < until;)
         poll(NULL, 0, 5);
     assert_int_equal(stat(lock, &st), 0);
@@ -56,7 +56,8 @@ static void what_it_writes_is_for_nobody_else(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_it_writes_is_for_nobody_else, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_it_writes_is_for_nobody_else, btest_setup,
+                                        btest_teardown),
     };
     return cmocka_run_group_tests_name("lbbroker", tests, NULL, NULL);
 }

@@ -3,7 +3,8 @@
 #include "client/inner.h"
 
 #include <errno.h>
-#include <string.h>
+
+#include "proto/request.h"
 
 enum { REQUEST_MAX = LIMIT_FRAME - 64 /* bytes; a frame's head stands before it */ };
 
@@ -104,26 +105,11 @@ void request_replace(struct longboat *lb, uint64_t req, struct span message)
     buf_add(&r->message, message.p, message.n);
 }
 
-/* The number of the request that a message answers: the field `req`, which such messages have
-   first. */
-static bool req_of(const struct longboat *lb, uint64_t kind, struct span message, uint64_t *ret)
-{
-    _Alignas(max_align_t) uint8_t decoded[1024];
-    const struct wire_schema *s = messages_schema_of_kind(kind, NULL);
-    if (!s || s->size > sizeof decoded || s->count == 0)
-        return false;
-    const struct wire_field *first = &s->fields()[0];
-    if (strcmp(first->name, "req") != 0 || inner_decode(lb, s, message, decoded, NULL) < 0)
-        return false;
-    memcpy(ret, decoded + first->offset, sizeof *ret);
-    return true;
-}
-
 bool request_take(struct longboat *lb, uint64_t kind, struct span message)
 {
     uint64_t req;
     struct request *r;
-    if (!req_of(lb, kind, message, &req) || !(r = find(lb, req)))
+    if (!request_number(kind, message, lb->newer, &req) || !(r = find(lb, req)))
         return false;
     if (!r->answer(r->self, kind, message) && find(lb, req) == r)
         longboat_forget(lb, req);

@@ -172,7 +172,7 @@ static void result(const json_t *event, const struct term *term, struct buf *out
 
 static void other(const json_t *event, struct buf *out)
 {
-    static const char *const keys[] = {"epoch",   "server",  "job",       "plan", "package",
+    static const char *const keys[] = {"epoch",   "server",  "job",       "plan", "name",
                                        "version", "address", "principal", "role", "state",
                                        "status",  "verb",    "target",    "step", "text",
                                        "why",     "by",      "operator",  "how",  "reason"};

@@ -6,7 +6,6 @@ below, and names that the tables lack are refused.
 
 usage: tools/protocol_schema.py [--check]     --check: change nothing, exit 1 if the file is stale
 """
-import glob
 import json
 import os
 import re
@@ -128,27 +127,18 @@ def enums():
     return found
 
 
-def rights(kinds):
-    """{message: [{roles, grant, on, taker}]} of the broker's table of messages, wherever below
-    broker/ it stands: rows of a message, roles, a verb, a target and, where it says so, a taker."""
-    form = (r"\b(?:X|ROW)\(\s*([A-Z_]+),\s*([A-Z| ]+),\s*([A-Z]+),\s*([A-Z]+)\s*"
-            r"(?:,\s*to_(\w+))?[,)]")
+def rights():
+    """{message: [{roles, grant, on, taker}]} of the broker's table of messages."""
     rows = {}
-    for path in sorted(glob.glob(os.path.join(TOP, "broker", "**", "*.c"), recursive=True)):
-        with open(path, encoding="utf-8") as f:
-            found = re.findall(form, tables.unwrap(f.read()))
-        for kind, roles, verb, target, taker in found:
-            if kind not in kinds or (target != "NOTHING" and target not in ON):
-                continue
-            words = [w for r in roles.split("|") for w in GROUPS.get(r.strip(), [r.strip()])]
-            row = {"roles": [ROLES[w] for w in words]}
-            if target != "NOTHING":
-                row |= {"grant": verb.lower(), "on": ON[target]}
-            if taker:
-                row["taker"] = taker
-            rows.setdefault(kind, []).append(row)
+    table = re.findall(r"^    ROW\((\w+), +(\w+), +(\w+), +(\w+), +to_(\w+), +\w+\)",
+                       read("broker/dispatch.c"), re.M)
+    for kind, roles, verb, target, taker in table:
+        row = {"roles": [ROLES[w] for w in GROUPS.get(roles, [roles])]}
+        if target != "NOTHING":
+            row |= {"grant": verb.lower(), "on": ON[target]}
+        rows.setdefault(kind, []).append(row | {"taker": taker})
     if len(rows) < 30:
-        raise SystemExit("tools/protocol_schema.py: the broker's table of messages is not found")
+        raise SystemExit("tools/protocol_schema.py: broker/dispatch.c has no such table any more")
     return rows
 
 
@@ -186,7 +176,7 @@ def family(letter, schema, known, values):
 
 
 def messages(schema, known, values):
-    allowed = rights({name for family, name in known if family == "M"})
+    allowed = rights()
     senders = {"C": "client", "W": "worker", "B": "broker", "O": "one-time key"}
     for entry, sender in family("M", schema, known, values):
         name = entry["name"]

@@ -11,7 +11,7 @@
  * leave only when the store has committed that lsn; effects of one peer leave in the order in which
  * they were emitted.
  *
- * Rights are not judged here: the shell has judged the message (broker/rights.h) before the core
+ * Rights are not judged here: the shell has judged the message (broker/dispatch.h) before the core
  * sees it. What the core refuses is what only it can know: unknown runs, conflicts, states, limits,
  * overload. */
 #ifndef LB_BROKER_CORE_CORE_H

@@ -111,7 +111,7 @@ static void settle(struct answer *a)
     for (unsigned i = 0; i < a->public.n_rows; i++) {
         const char **texts[] = {&a->rows[i].principal, &a->rows[i].key,    &a->rows[i].job,
                                 &a->rows[i].address,   &a->rows[i].server, &a->rows[i].task,
-                                &a->rows[i].message};
+                                &a->rows[i].message,   &a->rows[i].item};
         for (unsigned k = 0; k < sizeof texts / sizeof *texts; k++)
             *texts[k] = (const char *)a->arena.p + (uintptr_t)*texts[k];
     }
@@ -195,6 +195,7 @@ struct store_ended *answer_add_row(struct answer *a, sqlite3_stmt *st)
     r->called_at = sqlite3_column_int64(st, 18);
     r->started_at = sqlite3_column_int64(st, 19);
     r->ended_at = sqlite3_column_int64(st, 20);
+    r->item = keep_text(a, st, 21);
     return r;
 }
 
@@ -235,9 +236,9 @@ static void answer_key(struct history *h, const struct store_question *q, struct
     int rc = sqlite3_step(st);
     if (rc == SQLITE_ROW) {
         struct store_ended *r = new_row(a);
-        const char **texts[] = {&r->principal, &r->key,  &r->job,    &r->address,
-                                &r->server,    &r->task, &r->message};
-        for (int k = 0; k < 7; k++)
+        const char **texts[] = {&r->principal, &r->key,  &r->job,     &r->address,
+                                &r->server,    &r->task, &r->message, &r->item};
+        for (int k = 0; k < 8; k++)
             *texts[k] = (const char *)keep(a, "", 1);
         r->lsn = (uint64_t)sqlite3_column_int64(st, 0);
         id_from(st, 1, &r->run);

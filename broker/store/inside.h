@@ -112,14 +112,14 @@ int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_
     "ended_run.lsn, ended_run.run, parent, job_hash, " \
     "principal, key, job, address, server, task, message, " \
     "task_index, try, attempt, delivery, job_outcome, package, status, " \
-    "called_at, started_at, ended_at"
+    "called_at, started_at, ended_at, item"
 #define ROW_OF_PARENT \
     "lsn, run, parent, NULL, " \
     "principal, key, name, '', '', '', '', " \
     "tasks, 0, 0, 0, 0, 0, status, " \
-    "begun_at, begun_at, ended_at"
+    "begun_at, begun_at, ended_at, ''"
 /* clang-format on */
-enum { ROW_COLUMNS = 21 };
+enum { ROW_COLUMNS = 22 };
 
 /* ---- history.c: answers */
 struct answer {

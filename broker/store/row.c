@@ -106,6 +106,7 @@ static void bind_call(sqlite3_stmt *st, const struct r_called *called, const str
     sqlite3_bind_int64(st, 9, (int64_t)call->try_no);
     db_bind_span(st, 10, call->job);
     db_bind_span(st, 12, call->address);
+    db_bind_span(st, 26, call->item);
 }
 
 static void bind_outcome(sqlite3_stmt *st, const struct r_ended *ended, const struct d_outcome *o,

@@ -148,7 +148,7 @@ struct store_ended {
     struct id run, parent;
     bool is_parent; /* FIND: as those of PARENTS */
     struct hash job_hash, digest;
-    const char *principal, *key, *job, *address, *server, *task, *message;
+    const char *principal, *key, *job, *address, *server, *task, *item, *message;
     uint64_t index, try_no, attempt, delivery, job_outcome, package, status;
     int64_t called_at, started_at, ended_at;
 };

@@ -36,6 +36,7 @@ SELECT
     END AS parent,
     task,
     task_index,
+    item,
     try,
     (SELECT word FROM words WHERE list = 'delivery' AND number = delivery) AS delivery,
     (SELECT word FROM words WHERE list = 'job' AND number = job_outcome) AS job_outcome,

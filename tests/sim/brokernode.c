@@ -1,5 +1,5 @@
-/* brokernode.c - see brokernode.h. Where things are done as in broker/broker.c, it is because the
- * core relies on it. */
+/* brokernode.c - see brokernode.h. Where things are done as in broker/shell/turn.c, it is because
+ * the core relies on it. */
 #include "tests/sim/brokernode.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* gate.h - the broker's effects wait here until the record that they rest on is on disk, as in
- * broker/gate.h: the simulator's laws are about what leaves, and when.
+ * broker/shell/gate.h: the simulator's laws are about what leaves, and when.
  *
  * Each session has a queue, so its effects leave in the order in which they were put. An EXECUTE
  * without its call (BCORE_FX_EXECUTE) waits for that, too. The newest session comes first, so that

@@ -1,6 +1,6 @@
-/* lookup.h - what the broker's core asks of the history, as broker/lookup.c does it: the end of a
- * run that has left its memory, whether a key was ever used, and the call of a run, which is in the
- * journal only.
+/* lookup.h - what the broker's core asks of the history, as broker/shell/lookup.c does it: the end
+ * of a run that has left its memory, whether a key was ever used, and the call of a run, which is
+ * in the journal only.
  *
  * An answer takes its time, so answers come in any order; that to a session which is over finds
  * nobody. A broker that dies takes its questions with it: lookup_free. */

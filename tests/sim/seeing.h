@@ -1,6 +1,6 @@
 /* seeing.h - the broker's events in the simulation: the real feed (broker/core/feed.h) over the
- * simulated journal and sessions, as broker/events.c does it with the real ones. A text is "LSN
- * WORD", filled up with dots. */
+ * simulated journal and sessions, as broker/events/events.c does it with the real ones. A text is
+ * "LSN WORD", filled up with dots. */
 #ifndef LB_TESTS_SIM_SEEING_H
 #define LB_TESTS_SIM_SEEING_H
 

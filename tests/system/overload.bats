@@ -99,9 +99,9 @@ peak() { sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$demo/broker.
     [ "$status" -eq 0 ]
     field .succeeded 1200
     await "the other monitor has all results" sh -c "[ \$(grep -c '\"event\":\"result\"' '$demo/quick.out') -ge 1500 ]"
-    echo "# owed to one session at most: $(stat_of owed_bytes_most) bytes; to all now: $(stat_of owed_bytes); $(stat -c %s "$demo/quick.out") bytes of events" >&3
+    echo "# owed to one session at most: $(stat_of owed_bytes_max) bytes; to all now: $(stat_of owed_bytes); $(stat -c %s "$demo/quick.out") bytes of events" >&3
     [ "$(stat -c %s "$demo/quick.out")" -gt $((1 << 20)) ] # more than its credit
-    [ "$(stat_of owed_bytes_most)" -le $((1 << 20)) ]
+    [ "$(stat_of owed_bytes_max)" -le $((1 << 20)) ]
     kill -CONT $mon $caller
     wait $caller
     run cat "$demo/caller.out"

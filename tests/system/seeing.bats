@@ -84,7 +84,7 @@ setup() { enter; }
     assert_has "is no status (did you mean 'failed'?)"
     run lbctl runs --state runing
     [ "$status" -eq 2 ]
-    assert_has "is no state (did you mean 'running'?)"
+    assert_has "unknown state 'runing' (did you mean 'running'?)"
     run lbctl servers --pool elt
     [ "$status" -eq 3 ]
     assert_has "no server of pool 'elt'"

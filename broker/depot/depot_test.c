@@ -1,0 +1,92 @@
+#include "broker/depot/depot.h"
+
+#include <sodium.h>
+#include <unistd.h>
+
+#include "common/testing.h"
+
+static struct hash hash_of(const char *text)
+{
+    struct hash h;
+    crypto_generichash(h.b, sizeof h.b, (const uint8_t *)text, strlen(text), NULL, 0);
+    return h;
+}
+
+static enum depot_put put(struct depot *d, const char *whole, uint64_t offset, const char *part,
+                          uint64_t *ret)
+{
+    struct hash h = hash_of(whole);
+    struct error err = {0};
+    return depot_put(d, &h, offset, strlen(whole), span_str(part), ret, &err);
+}
+
+static void an_upload_goes_on_where_it_broke_off(void **state)
+{
+    struct error err = {0};
+    struct buf out = {0};
+    uint64_t at, size;
+    struct hash h = hash_of("hello, depot");
+    struct depot *d = depot_new(testing_path(state, "depot"), 0, &err);
+    assert_int_equal(put(d, "hello, depot", 0, "hello", &at), DEPOT_MORE);
+    assert_int_equal(at, 5);
+    assert_int_equal(put(d, "hello, depot", 0, "hello", &at), DEPOT_MORE); /* said again */
+    assert_int_equal(at, 5);
+    assert_int_equal(put(d, "hello, depot", 9, "pot", &at), DEPOT_MORE); /* a gap */
+    assert_int_equal(at, 5);
+    assert_int_equal(put(d, "hello, depot", 5, ", depot", &at), DEPOT_WHOLE);
+    assert_false(depot_has(d, &h, &size)); /* it has no name before it is on disk */
+    assert_int_equal(depot_name(testing_path(state, "depot"), &h, &err), 0);
+    assert_true(depot_has(d, &h, &size));
+    assert_int_equal(size, 12);
+    assert_int_equal(depot_read(d, &h, 7, 100, &out, &size, &err), 0);
+    assert_true(span_eq_str(buf_span(&out), "depot"));
+    buf_free(&out);
+    depot_close(&d);
+}
+
+static void bytes_of_another_hash_are_refused_and_forgotten(void **state)
+{
+    struct error err = {0};
+    uint64_t at;
+    struct depot *d = depot_new(testing_path(state, "depot"), 0, &err);
+    assert_int_equal(put(d, "hello", 0, "jello", &at), DEPOT_WRONG_HASH);
+    assert_int_equal(depot_bytes(d), 0);
+    assert_int_equal(put(d, "hello", 0, "hello", &at), DEPOT_WHOLE);
+    depot_close(&d);
+}
+
+static void more_than_the_quota_is_refused(void **state)
+{
+    struct error err = {0};
+    uint64_t at;
+    struct depot *d = depot_new(testing_path(state, "depot"), 8, &err);
+    assert_int_equal(put(d, "123456789", 0, "1", &at), DEPOT_FULL);
+    assert_int_equal(put(d, "12345", 0, "12345", &at), DEPOT_WHOLE);
+    assert_int_equal(put(d, "abcde", 0, "a", &at), DEPOT_FULL);
+    depot_close(&d);
+}
+
+static void a_restart_forgets_what_was_not_whole(void **state)
+{
+    struct error err = {0};
+    uint64_t at;
+    struct depot *d = depot_new(testing_path(state, "depot"), 0, &err);
+    put(d, "hello", 0, "he", &at);
+    depot_close(&d);
+    d = depot_new(testing_path(state, "depot"), 0, &err);
+    assert_int_equal(depot_bytes(d), 0);
+    assert_int_equal(put(d, "hello", 2, "llo", &at), DEPOT_MORE);
+    assert_int_equal(at, 0);
+    depot_close(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_folder(an_upload_goes_on_where_it_broke_off),
+        in_folder(bytes_of_another_hash_are_refused_and_forgotten),
+        in_folder(more_than_the_quota_is_refused),
+        in_folder(a_restart_forgets_what_was_not_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,202 @@
+/* dispatch.c - see dispatch.h. */
+#include "broker/dispatch.h"
+
+#include <string.h>
+
+#include "broker/depot/enrol.h"
+#include "broker/shell/hello.h"
+#include "broker/shell/operate.h"
+#include "broker/shell/turn.h"
+#include "common/log.h"
+#include "proto/request.h"
+
+/* ---- Who takes what */
+static void to_core(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    (void)kind;
+    turn_step_message(&b->shell, p, message);
+}
+
+/* The sessions of net/ keep these to themselves. */
+static void to_session(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    (void)kind, (void)message;
+    shell_drop(&b->shell, p, REFUSAL_MALFORMED, "unexpected message");
+}
+
+static void to_query(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    (void)kind;
+    query_take(&b->sources, p, message);
+}
+
+static void to_operate(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    (void)kind;
+    operate_take(&b->shell, p, message);
+}
+
+static void to_events(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    events_take(b->events, p, kind, message);
+}
+
+static void to_logs(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    logs_take(b->logs, p, kind, message);
+}
+
+static void to_depot(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    depot_take(b->depot, p, kind, message);
+}
+
+static void to_enrol(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
+{
+    switch (kind) {
+    case KIND_M_ENROL:
+        enrol_take(&b->shell, p, message);
+        break;
+    case KIND_M_CERTIFICATE:
+        enrol_certificates(&b->shell, p, message);
+        break;
+    case KIND_M_PUBLISH:
+        enrol_publish(&b->shell, p, message);
+        break;
+    case KIND_M_REVOKE:
+        enrol_revoke(&b->shell, p, message);
+        break;
+    case KIND_M_DEPLOY:
+        enrol_deploy(b->depot, p, message);
+        break;
+    }
+}
+
+/* ---- The table. Several rows for one message: the first with the sender's role counts. */
+/* clang-format off */
+#define ROW(kind, roles, verb, target, take, core) \
+    {{KIND_M_##kind, RIGHTS_##roles, VERB_##verb, RIGHTS_##target}, take, core}
+#define RIGHTS_CALLERS (RIGHTS_ADM | RIGHTS_CLL)
+
+static const struct dispatch_row ROWS[] = {
+    /*  message       roles    verb     target      taker       reaches the core? */
+    ROW(HELLO,        ALL,     CALL,    NOTHING,    to_session, false),
+    ROW(BYE,          ALL,     CALL,    NOTHING,    to_session, false),
+    ROW(PING,         ALL,     CALL,    NOTHING,    to_core,    true),
+    ROW(RESOLVE,      CALLERS, CALL,    RESOLVE,    to_core,    true),
+    ROW(CALL,         CALLERS, CALL,    CALL,       to_core,    true),
+    ROW(FOLLOW,       PEOPLE,  WATCH,   RUN,        to_core,    true),
+    ROW(CANCEL,       CALLERS, OPERATE, RUN,        to_core,    true),
+    ROW(PARENT_PLAN,  CALLERS, CALL,    SOMEWHERE,  to_depot,   false),
+    ROW(PARENT_BEGIN, CALLERS, CALL,    BEGIN,      to_depot,   true),
+    ROW(PARENT_DRIVE, CALLERS, OPERATE, PARENT,     to_core,    true),
+    ROW(PARENT_END,   CALLERS, OPERATE, PARENT,     to_core,    true),
+    ROW(ATTEST,       SRV,     CALL,    NOTHING,    to_core,    true),
+    ROW(HAVE,         SRV,     CALL,    NOTHING,    to_core,    true),
+    ROW(HAVE_END,     SRV,     CALL,    NOTHING,    to_core,    true),
+    ROW(STARTED,      SRV,     CALL,    NOTHING,    to_core,    true),
+    ROW(PROGRESS,     SRV,     CALL,    NOTHING,    to_core,    true),
+    ROW(RESULT,       SRV,     CALL,    NOTHING,    to_core,    true),
+    ROW(RETURNED,     SRV,     CALL,    NOTHING,    to_core,    true),
+    ROW(LOG_DATA,     SRV,     CALL,    NOTHING,    to_logs,    false), /* of its own runs */
+    ROW(LOGS,         PEOPLE,  WATCH,   RUN,        to_logs,    false),
+    ROW(QUERY,        PEOPLE,  WATCH,   NOTHING,    to_query,   false), /* each row is judged */
+    ROW(OPERATE,      PEOPLE,  OPERATE, OPERATE,    to_operate, true),
+    ROW(SUBSCRIBE,    PEOPLE,  WATCH,   NOTHING,    to_events,  false), /* each event is judged */
+    ROW(CREDIT,       PEOPLE,  WATCH,   NOTHING,    to_events,  false),
+    ROW(UNSUBSCRIBE,  PEOPLE,  WATCH,   NOTHING,    to_events,  false),
+    ROW(PUT,          CALLERS, DEPLOY,  SOMEWHERE,  to_depot,   false),
+    ROW(PUT_END,      CALLERS, DEPLOY,  SOMEWHERE,  to_depot,   false),
+    ROW(GET,          SRV,     CALL,    NOTHING,    to_depot,   false),
+    ROW(GET,          CALLERS, CALL,    SOMEWHERE,  to_depot,   false),
+    ROW(DEPLOY,       CALLERS, DEPLOY,  DEPLOY,     to_enrol,   true),
+    ROW(ENROL,        ONE,     CALL,    NOTHING,    to_enrol,   true),
+    ROW(CERTIFICATE,  PEERS,   CALL,    NOTHING,    to_enrol,   false),
+    ROW(PUBLISH,      CALLERS, ADMIN,   EVERYTHING, to_enrol,   true),
+    ROW(REVOKE,       CALLERS, ADMIN,   EVERYTHING, to_enrol,   true),
+};
+/* clang-format on */
+
+const struct dispatch_row *dispatch_row_at(unsigned i)
+{
+    return i < sizeof ROWS / sizeof *ROWS ? &ROWS[i] : NULL;
+}
+
+const struct dispatch_row *dispatch_row_of(uint64_t kind, unsigned role)
+{
+    for (unsigned i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
+        if (ROWS[i].rule.kind == kind && (ROWS[i].rule.roles & role))
+            return &ROWS[i];
+    return NULL;
+}
+
+/* ---- Denials */
+
+/* Kept in `events`, each principal and message at most once in BROKER_DENIAL_NOTE_MS, with the
+ * count of those between. */
+static void note_denial(struct broker *b, const struct shell_peer *p, uint64_t kind,
+                        const char *why)
+{
+    const struct wire_schema *s = messages_schema_of_kind(kind, NULL);
+    const char *name = *p->who.name ? p->who.name : "(one-time key)", *what = s ? s->name : "?";
+    int64_t now = loop_now(b->shell.loop);
+    struct broker_denial *d = &b->denials[0];
+    b->shell.denials++;
+    for (unsigned i = 0; i < sizeof b->denials / sizeof *b->denials; i++) {
+        if (b->denials[i].kind == kind && strcmp(b->denials[i].name, name) == 0) {
+            d = &b->denials[i];
+            break;
+        }
+        if (b->denials[i].noted < d->noted)
+            d = &b->denials[i];
+    }
+    if (d->kind != kind || strcmp(d->name, name) != 0) {
+        memset(d, 0, sizeof *d);
+        d->kind = kind;
+        strcpy(d->name, name);
+    }
+    d->count++;
+    if (d->noted && now - d->noted < BROKER_DENIAL_NOTE_MS)
+        return;
+    char *text =
+        mem_printf("%s (%llu times, from %s)", why, (unsigned long long)d->count, p->address);
+    shell_note(&b->shell, name, "denied", what, text);
+    log_info("denied: %s to '%s': %s", what, name, text);
+    mem_free(&text);
+    d->count = 0;
+    d->noted = now;
+}
+
+static void deny(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message,
+                 enum refusal code, const char *why)
+{
+    uint64_t req;
+    note_denial(b, p, kind, why);
+    if (request_number(kind, message, false, &req))
+        shell_error(&b->shell, p->handle, req, code, "%s", why);
+    else
+        shell_drop(&b->shell, p, code, why); /* it does not speak the protocol of its role */
+}
+
+void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span message)
+{
+    struct broker *b = broker;
+    struct shell *sh = &b->shell;
+    struct shell_peer *p = shell_find_peer(sh, handle);
+    struct error err = {0};
+    enum refusal code = REFUSAL_NONE;
+    const char *text;
+    if (!p)
+        return;
+    sh->messages++;
+    if ((code = hello_still_good(sh, p, &text)) != REFUSAL_NONE) {
+        shell_drop(sh, p, code, text);
+        return;
+    }
+    const struct dispatch_row *row = dispatch_row_of(kind, rights_role(p->certificate));
+    if (rights_judge(sh->core, p->certificate, row ? &row->rule : NULL, kind, message, &code,
+                     &err) == RIGHTS_DENIED)
+        deny(b, p, kind, message, code, err.text);
+    else
+        row->take(b, p, kind, message);
+}

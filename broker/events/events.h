@@ -1,0 +1,17 @@
+/* events.h - the shell around the feed (broker/core/feed.h): events as JSON, rights, sessions, the
+   store. */
+#ifndef LB_BROKER_EVENTS_EVENTS_H
+#define LB_BROKER_EVENTS_EVENTS_H
+
+#include "broker/shell/shell.h"
+
+struct events;
+
+/* Yours to free. Listens to the shell from now on. */
+struct events *events_new(struct shell *sh);
+void events_free(struct events **e);
+/* SUBSCRIBE, CREDIT, UNSUBSCRIBE. Always answers SUBSCRIBE and UNSUBSCRIBE. */
+void events_take(struct events *e, struct shell_peer *p, uint64_t kind, struct span message);
+unsigned events_subscriptions(const struct events *e);
+
+#endif

@@ -1,0 +1,30 @@
+-- index.sql - where each piece of output lies in the segment files of var/logs, as logfile.c makes
+-- the tables when it opens them.
+
+-- bytes: of the file, as far as it has been committed here.
+CREATE TABLE IF NOT EXISTS segment (
+    id    INTEGER PRIMARY KEY,
+    bytes INTEGER NOT NULL
+);
+
+-- One piece of a step's output: LOG_DATA without its bytes. turn: the number of the step's try.
+-- off: its place in the stream, cut bytes included. place, length: where its bytes lie in the segment.
+CREATE TABLE IF NOT EXISTS piece (
+    id      INTEGER PRIMARY KEY,
+    run     BLOB NOT NULL,
+    server  TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    step    TEXT NOT NULL,
+    turn    INTEGER NOT NULL,
+    stream  INTEGER NOT NULL,
+    off     INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    cut     INTEGER NOT NULL,
+    segment INTEGER NOT NULL,
+    place   INTEGER NOT NULL,
+    length  INTEGER NOT NULL
+);
+
+CREATE UNIQUE INDEX IF NOT EXISTS piece_where ON piece (run, attempt, step, turn, stream, off);
+CREATE INDEX IF NOT EXISTS piece_run ON piece (run);
+CREATE INDEX IF NOT EXISTS piece_segment ON piece (segment);

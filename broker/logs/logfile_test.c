@@ -1,0 +1,160 @@
+#include "broker/logs/logfile.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include "common/testing.h"
+
+static struct logfile *open_logs(void **state, uint64_t most, uint64_t segment)
+{
+    struct logfile *f = NULL;
+    struct error err = {0};
+    if (logfile_open(&f, testing_path(state, "logs"), most, segment, &err) < 0)
+        fail_msg("%s", err.text);
+    return f;
+}
+
+static int add(struct logfile *f, const char *server, uint8_t run, const char *step,
+               uint64_t offset, const char *text)
+{
+    struct error err = {0};
+    struct m_log_data m = {.run = {{run}},
+                           .attempt = 1,
+                           .step = span_str(step),
+                           .try_no = 1,
+                           .stream = 1,
+                           .offset = offset,
+                           .at = 5,
+                           .data = span_str(text)};
+    return logfile_add(f, server, &m, &err);
+}
+
+/* All output of a run, in pages of `most` bytes. */
+static void assert_output(struct logfile *f, uint8_t run, const char *step, size_t most,
+                          const char *expected)
+{
+    struct id id = {{run}};
+    struct error err = {0};
+    struct buf text = {0};
+    uint64_t after = 0, next;
+    for (int n = 1; n > 0; after = next) {
+        struct buf items = {0};
+        struct span item;
+        n = logfile_read(f, &id, span_str(step), after, most, &items, &next, &err);
+        assert_true(n >= 0);
+        struct wire_list list = wire_list_from(&items, (uint32_t)n);
+        for (struct wire_iter it = wire_iter(&list); wire_next(&it, &item);) {
+            struct m_log_data m;
+            assert_int_equal(m_log_data_decode(item, &m, NULL), 0);
+            buf_add(&text, m.data.p, m.data.n);
+        }
+        buf_free(&items);
+    }
+    assert_string_equal(buf_str(&text), expected);
+    buf_free(&text);
+}
+
+static void output_is_read_as_it_was_written_in_pages(void **state)
+{
+    struct logfile *f = open_logs(state, 0, 0);
+    assert_int_equal(add(f, "etl1", 1, "extract", 0, "one "), 1);
+    assert_int_equal(add(f, "etl2", 2, "extract", 0, "another's "), 1);
+    assert_int_equal(add(f, "etl1", 1, "extract", 4, "two "), 1);
+    assert_int_equal(add(f, "etl1", 1, "load", 0, "three"), 1);
+    assert_output(f, 1, "", 6, "one two three");
+    assert_output(f, 1, "load", 1000, "three");
+    assert_int_equal(logfile_reached(f, &(struct id){{1}}), 13);
+    logfile_close(&f);
+    f = open_logs(state, 0, 0);
+    assert_output(f, 1, "", 1000, "one two three");
+    logfile_close(&f);
+}
+
+static void a_piece_that_is_said_again_is_kept_once(void **state)
+{
+    struct logfile *f = open_logs(state, 0, 0);
+    assert_int_equal(add(f, "etl1", 1, "extract", 0, "one"), 1);
+    assert_int_equal(add(f, "etl1", 1, "extract", 0, "one"), 0);
+    assert_output(f, 1, "", 1000, "one");
+    assert_int_equal(logfile_bytes(f), 3);
+    logfile_close(&f);
+}
+
+static void another_server_cannot_write_to_a_run(void **state)
+{
+    struct logfile *f = open_logs(state, 0, 0);
+    assert_int_equal(add(f, "etl1", 1, "extract", 0, "one"), 1);
+    assert_int_equal(add(f, "etl2", 1, "extract", 3, "two"), -EACCES);
+    assert_output(f, 1, "", 1000, "one");
+    logfile_close(&f);
+}
+
+static void beyond_the_quota_the_oldest_segment_goes(void **state)
+{
+    struct logfile *f = open_logs(state, 25, 10);
+    struct error err = {0};
+    for (uint8_t i = 1; i <= 5; i++)
+        assert_int_equal(add(f, "etl1", i, "extract", 0, "0123456789"), 1);
+    assert_int_equal(logfile_commit(f, &err), 0);
+    assert_true(logfile_bytes(f) <= 25);
+    assert_output(f, 1, "", 1000, "");
+    assert_output(f, 5, "", 1000, "0123456789");
+    assert_int_equal(access(testing_path(state, "logs/00000001.log"), F_OK), -1);
+    logfile_close(&f);
+}
+
+static void a_damaged_index_is_put_aside(void **state)
+{
+    struct error err = {0};
+    struct logfile *f = open_logs(state, 0, 0);
+    add(f, "etl1", 1, "extract", 0, "one");
+    logfile_close(&f);
+    assert_int_equal(
+        file_write_atomic(
+            testing_path(state, "logs/index.db"),
+            span_str("This was an index once, and was not any more after the power had gone."),
+            0600, &err),
+        0);
+    f = open_logs(state, 0, 0);
+    assert_int_equal(add(f, "etl1", 2, "extract", 0, "two"), 1);
+    assert_output(f, 2, "", 1000, "two");
+    assert_int_equal(access(testing_path(state, "logs/index.db.damaged"), F_OK), 0);
+    logfile_close(&f);
+}
+
+static void a_read_that_fails_is_not_the_end_of_the_output(void **state)
+{
+    struct logfile *f = open_logs(state, 0, 0);
+    struct id id = {{1}};
+    struct error err = {0};
+    struct buf items = {0};
+    uint64_t next = 0;
+    sqlite3 *db;
+    add(f, "etl1", 1, "extract", 0, "one");
+    logfile_close(&f); /* what was added in one turn is committed later */
+    f = open_logs(state, 0, 0);
+    assert_output(f, 1, "", 1000, "one");
+    assert_int_equal(sqlite3_open(testing_path(state, "logs/index.db"), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DROP TABLE piece", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(logfile_read(f, &id, SPAN_NONE, 7, 1000, &items, &next, &err), -EIO);
+    assert_int_equal(next, 7);
+    assert_int_equal(items.n, 0);
+    assert_non_null(strstr(err.text, "index.db"));
+    buf_free(&items);
+    logfile_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_folder(output_is_read_as_it_was_written_in_pages),
+        in_folder(a_piece_that_is_said_again_is_kept_once),
+        in_folder(another_server_cannot_write_to_a_run),
+        in_folder(beyond_the_quota_the_oldest_segment_goes),
+        in_folder(a_damaged_index_is_put_aside),
+        in_folder(a_read_that_fails_is_not_the_end_of_the_output),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

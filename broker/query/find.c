@@ -1,0 +1,236 @@
+/* find.c - the run that a person means by the end of its id, by `last` or by `last-failed`.
+ *
+ * Live runs and parents are looked for in the core, then ended ones in the store, which has indexes
+ * for it. An answer looks at QUERY_SCAN_MAX live runs and as many rows of the store at most; what
+ * is left to look at is for the next page. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/events/json.h"
+#include "broker/query/inside.h"
+#include "trust/certificate.h"
+
+enum { ASK_MAX = 100 /* rows of the store at a time: most often the first is the one */ };
+static const char LIVE[] = "live ", ENDED[] = "ended ";
+
+/* ---- Rows */
+static json_t *run_row(const struct view_run *r)
+{
+    json_t *o = query_run_head(&r->id, run_state_text(r->state));
+    struct d_signed s;
+    struct d_call call;
+    json_set_word(o, "name", r->job);
+    /* a call whose bytes are in the store only does not say which child it is */
+    if (d_signed_decode(r->call, &s, NULL) == 0 && d_call_decode(s.body, &call, NULL) == 0)
+        json_set_child(o, call.task, call.item, call.index, call.try_no);
+    json_set_time(o, "at", r->called_at);
+    return o;
+}
+
+static json_t *parent_row(const struct view_parent *p)
+{
+    json_t *o = query_parent_head(&p->id, "running");
+    json_set_text(o, "name", p->name);
+    json_set_time(o, "at", p->begun_at);
+    return o;
+}
+
+static json_t *ended_row(const struct store_ended *r)
+{
+    json_t *o =
+        r->is_parent ? query_parent_head(&r->run, "ended") : query_run_head(&r->run, "ended");
+    json_set_word(o, "status", status_text(r->status));
+    json_set_word(o, "name", r->job);
+    if (!r->is_parent)
+        json_set_child(o, span_str(r->task), span_str(r->item), r->index, r->try_no);
+    json_set_time(o, "at", r->called_at);
+    return o;
+}
+
+/* ---- Ended */
+static void ask_ended(struct query *q);
+
+/* One that ended while the store was asked may be in both. */
+static bool is_found(const struct query *q, const struct id *run)
+{
+    for (unsigned i = 0; i < q->n; i++)
+        if (id_eq(q->found[i], *run))
+            return true;
+    return false;
+}
+
+static bool add(struct query *q, const struct id *run, json_t *row)
+{
+    unsigned n = q->n;
+    if (!query_row(q, row))
+        return false;
+    q->found[n] = *run;
+    return true;
+}
+
+static void hear_ended(void *self, const struct store_answer *a)
+{
+    struct query *q = self;
+    if (!query_still_there(q, a))
+        return;
+    for (unsigned i = 0; i < a->n_rows; i++) {
+        const struct store_ended *r = &a->rows[i];
+        q->find.after.lsn = r->lsn;
+        if (!is_found(q, &r->run) &&
+            query_may_see(q, r->principal, r->is_parent ? "" : r->job, r->address, r->server))
+            add(q, &r->run, ended_row(r));
+        if (q->n == q->limit)
+            break;
+    }
+    q->scanned += a->n_rows;
+    if (q->n < q->limit && a->n_rows == ASK_MAX && q->scanned < QUERY_SCAN_MAX) {
+        ask_ended(q);
+        return;
+    }
+    if (q->n < q->limit && a->n_rows == ASK_MAX)
+        snprintf(q->next, sizeof q->next, "%s%llu", ENDED, (unsigned long long)q->find.after.lsn);
+    query_answer(q);
+}
+
+static void ask_ended(struct query *q)
+{
+    store_ask(q->shell->store,
+              &(struct store_question){.what = STORE_FIND, .find = q->find, .most = ASK_MAX},
+              hear_ended, q);
+}
+
+/* ---- The end of an id */
+static void tail_of_parents(struct query *q)
+{
+    struct view_parent p;
+    for (struct id at = ID_ZERO; view_parent_after(q->shell->core, &at, &p); at = p.id)
+        if (store_find_is(&q->find, p.id) && query_may_see(q, p.principal, "", "all", NULL) &&
+            !add(q, &p.id, parent_row(&p)))
+            break;
+}
+
+/* False: there are more to look at, from q->next on. */
+static bool tail_of_runs(struct query *q)
+{
+    struct view_run r;
+    while (view_run_before(q->shell->core, &q->at, &r)) {
+        q->at = r.id;
+        if (store_find_is(&q->find, r.id) &&
+            query_may_see(q, r.principal, r.job, r.address, r.server) &&
+            !add(q, &r.id, run_row(&r)))
+            break;
+        if (++q->scanned == QUERY_SCAN_MAX) {
+            char id[ID_TEXT];
+            snprintf(q->next, sizeof q->next, "%s%s", LIVE, id_format(q->at, id));
+            return false;
+        }
+    }
+    q->scanned = 0;
+    return true;
+}
+
+static void find_tail(struct query *q)
+{
+    if (strncmp(q->after, ENDED, strlen(ENDED)) == 0) {
+        ask_ended(q);
+        return;
+    }
+    if (!*q->after)
+        tail_of_parents(q);
+    if (tail_of_runs(q) && q->n < q->limit)
+        ask_ended(q);
+    else
+        query_answer(q);
+}
+
+/* ---- The asker's last */
+static void hear_last(void *self, const struct store_answer *a)
+{
+    struct query *q = self;
+    const struct store_ended *r = a->n_rows ? a->rows : NULL;
+    if (!query_still_there(q, a))
+        return;
+    if (r && (!q->newest || id_cmp(r->run, q->at) > 0)) {
+        json_decref(q->newest);
+        q->newest = ended_row(r);
+    }
+    if (q->newest)
+        query_row(q, q->newest);
+    q->newest = NULL;
+    query_answer(q);
+}
+
+/* q->at, q->newest: the newest that is live, if there is one. */
+static bool newest_run(struct query *q)
+{
+    struct view_run r;
+    for (struct id at = q->at; view_run_before(q->shell->core, &at, &r); at = r.id) {
+        if (id_is_zero(r.parent) && strcmp(r.principal, q->who->name) == 0) {
+            q->newest = run_row(&r);
+            q->at = r.id;
+            return true;
+        }
+        if (++q->scanned == QUERY_SCAN_MAX) {
+            char id[ID_TEXT];
+            snprintf(q->next, sizeof q->next, "%s%s", LIVE, id_format(r.id, id));
+            return false;
+        }
+    }
+    q->at = ID_ZERO;
+    return true;
+}
+
+static void newest_parent(struct query *q)
+{
+    struct view_parent p;
+    for (struct id at = ID_ZERO; view_parent_after(q->shell->core, &at, &p); at = p.id) {
+        struct d_parent d;
+        query_parent_of(&p, &d);
+        if (strcmp(p.principal, q->who->name) != 0 || !id_is_zero(d.parent) ||
+            id_cmp(p.id, q->at) < 0)
+            continue;
+        json_decref(q->newest);
+        q->newest = parent_row(&p);
+        q->at = p.id;
+    }
+}
+
+static void find_last(struct query *q)
+{
+    span_copy_str(span_str(q->who->name), q->find.principal, sizeof q->find.principal);
+    if (!newest_run(q)) {
+        query_answer(q);
+        return;
+    }
+    newest_parent(q);
+    store_ask(q->shell->store,
+              &(struct store_question){.what = STORE_FIND, .find = q->find, .most = 1}, hear_last,
+              q);
+}
+
+void query_find(struct query *q)
+{
+    struct error err = {0};
+    if (store_find_parse(span_str(q->text), &q->find, &err) < 0) {
+        query_refuse(q, REFUSAL_BAD_ARGUMENT, err.text);
+        return;
+    }
+    if (strncmp(q->after, LIVE, strlen(LIVE)) == 0)
+        id_parse(q->after + strlen(LIVE), &q->at, NULL);
+    else if (strncmp(q->after, ENDED, strlen(ENDED)) == 0)
+        q->find.after.lsn = strtoull(q->after + strlen(ENDED), NULL, 10);
+    q->limit = q->limit < QUERY_FOUND_MAX ? q->limit : QUERY_FOUND_MAX;
+    switch (q->find.by) {
+    case STORE_FIND_TAIL:
+        find_tail(q);
+        break;
+    case STORE_FIND_LAST:
+        find_last(q);
+        break;
+    case STORE_FIND_FAILED:
+        q->limit = 1;
+        ask_ended(q);
+        break;
+    }
+}

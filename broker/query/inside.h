@@ -1,0 +1,85 @@
+/* inside.h - what the files of QUERY share. A row is a JSON object; each is
+ * judged by the asker's grants before it is written. A listing goes from a cursor (the key of the
+ * last row) as far as a page takes. */
+#ifndef LB_BROKER_QUERY_INSIDE_H
+#define LB_BROKER_QUERY_INSIDE_H
+
+#include <jansson.h>
+
+#include "broker/query/query.h"
+
+enum {
+    QUERY_PAGE_BYTES = 512 << 10, /* of rows; a frame holds them with room to spare */
+    QUERY_SCAN_MAX = 20000,       /* things looked at for one page */
+    QUERY_FOUND_MAX = 10          /* rows of `find`: enough to see that it is ambiguous */
+};
+
+/* The text of a refusal. */
+#define QUERY_NO_CURSOR "`after` is not the `next` of an answer to this query"
+
+struct query {
+    const struct query_sources *from;
+    struct shell *shell; /* from->shell */
+    uint64_t peer, req;
+    const struct certificate *who;
+    unsigned limit;
+    char after[LIMIT_SHORT + 1], next[LIMIT_SHORT + 1];
+    struct buf rows;
+    uint32_t n;
+    /* of `runs`: up to here it has looked; whose call the store is asked for */
+    struct id at, asked;
+    unsigned scanned;
+    /* of `find`: what is asked of the store; the runs of the page; the newest of the asker's */
+    struct store_find find;
+    struct id found[QUERY_FOUND_MAX];
+    json_t *newest;
+    /* `where` */
+    char job[LIMIT_JOB + 1], server[LIMIT_NAME + 1], principal[LIMIT_NAME + 1],
+        address[LIMIT_ADDRESS + 1], name[LIMIT_NAME + 1];
+    char state[LIMIT_NAME + 1], text[LIMIT_SHORT + 1]; /* text: `run` of find */
+    struct id run, parent;
+    int status; /* STATUS_ + 1 */
+    int64_t since, until;
+};
+
+/* Takes the row (and frees it). False: the page is full; the row was not taken. */
+bool query_row(struct query *q, json_t *row);
+/* Does a filter of `where` match? An empty one matches everything. */
+bool query_matches(const char *pattern, const char *text);
+void query_answer(struct query *q); /* sends ROWS and frees the query */
+void query_refuse(struct query *q, enum refusal code, const char *text);
+bool query_may_see(const struct query *q, const char *owner, const char *job, const char *address,
+                   const char *server);
+
+/* The asker may have gone, or its certificate have been revoked, while the store was asked: false,
+ * and the query is freed. */
+bool query_still_there(struct query *q, const struct store_answer *a);
+
+/* A question to the store for the next page of ended runs or parents, with the filters that both
+ * have. False: the cursor is none of ours; the query has been refused. */
+bool query_question(struct query *q, enum store_what what, struct store_question *ret);
+/* The store's page becomes rows, each judged, and is sent. */
+void query_hear_page(struct query *q, const struct store_answer *a,
+                     json_t *(*json)(const struct store_ended *r));
+
+/* ---- Listings: each answers and frees the query, at once or when the store has answered. */
+void query_runs(struct query *q);    /* runs.c */
+void query_parents(struct query *q); /* parents.c */
+void query_find(struct query *q);    /* find.c */
+void query_history(struct query *q); /* past.c */
+void query_run(struct query *q);
+void query_servers(struct query *q); /* live.c */
+void query_packages(struct query *q);
+void query_certificates(struct query *q);
+void query_whoami(struct query *q);
+void query_stats(struct query *q);
+void query_explain(struct query *q);
+
+/* Rows of runs and parents as runs, parents, run, history and find share them. */
+json_t *query_run_head(const struct id *run, const char *state); /* v, kind, run, state */
+json_t *query_parent_head(const struct id *run, const char *state);
+json_t *query_run_json(const struct view_run *r, const struct d_call *call);
+json_t *query_parent_json(const struct view_parent *p);
+void query_parent_of(const struct view_parent *p, struct d_parent *ret); /* as signed */
+
+#endif

@@ -1,0 +1,195 @@
+/* query.c - QUERY: reads what is asked and from where on, and answers with a page of rows. */
+#include "broker/query/query.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/core/feed.h"
+#include "broker/query/inside.h"
+#include "common/suggest.h"
+#include "proto/state.h"
+
+/* ---- What is asked, and by which filters each listing may be narrowed */
+enum {
+    BY_JOB = 1 << 0,
+    BY_SERVER = 1 << 1,
+    BY_PRINCIPAL = 1 << 2,
+    BY_ADDRESS = 1 << 3,
+    BY_NAME = 1 << 4,
+    BY_STATE = 1 << 5,
+    BY_STATUS = 1 << 6,
+    BY_PARENT = 1 << 7,
+    BY_RUN = 1 << 8,
+    BY_TIME = 1 << 9,
+    RUN_IS_TEXT = 1 << 10 /* `run` is what a person types for one */
+};
+
+/* clang-format off */
+static const struct query_filter {
+    const char *name;
+    unsigned bit;
+} FILTERS[] = {
+    {"job", BY_JOB},         {"server", BY_SERVER}, {"principal", BY_PRINCIPAL},
+    {"address", BY_ADDRESS}, {"name", BY_NAME},     {"state", BY_STATE},
+    {"status", BY_STATUS},   {"parent", BY_PARENT}, {"run", BY_RUN},
+    {"since", BY_TIME},      {"until", BY_TIME},
+};
+
+/* Each answers, at once or when the store has. */
+static const struct query_listing {
+    const char *what;
+    unsigned filters;
+    void (*ask)(struct query *q);
+} LISTINGS[] = {
+    {"runs", BY_JOB | BY_SERVER | BY_PRINCIPAL | BY_ADDRESS | BY_STATE | BY_PARENT | BY_TIME,
+     query_runs},
+    {"run", BY_RUN, query_run},
+    {"find", BY_RUN | RUN_IS_TEXT, query_find},
+    {"history", BY_JOB | BY_SERVER | BY_PRINCIPAL | BY_ADDRESS | BY_STATUS | BY_PARENT | BY_TIME,
+     query_history},
+    {"parents", BY_JOB | BY_NAME | BY_PRINCIPAL | BY_STATE | BY_STATUS | BY_PARENT | BY_TIME,
+     query_parents},
+    {"servers", BY_SERVER | BY_NAME | BY_ADDRESS, query_servers},
+    {"explain", BY_RUN, query_explain},
+    {"packages", BY_NAME, query_packages},
+    {"certificates", BY_NAME, query_certificates},
+    {"whoami", 0, query_whoami},
+    {"stats", 0, query_stats},
+    {"store", 0, query_stats},
+};
+/* clang-format on */
+
+static const struct query_listing *listing_of(struct span what)
+{
+    for (unsigned i = 0; i < sizeof LISTINGS / sizeof *LISTINGS; i++)
+        if (span_eq_str(what, LISTINGS[i].what))
+            return &LISTINGS[i];
+    return NULL;
+}
+
+static void refuse_listing(struct query *q, struct span what)
+{
+    const char *words[sizeof LISTINGS / sizeof *LISTINGS + 1] = {0};
+    char name[LIMIT_NAME + 1], text[200], hint[SUGGEST_TEXT];
+    for (unsigned i = 0; i < sizeof LISTINGS / sizeof *LISTINGS; i++)
+        words[i] = LISTINGS[i].what;
+    span_copy_str(what, name, sizeof name);
+    snprintf(text, sizeof text, "unknown query '%.60s'%s", name, suggest_hint(name, words, hint));
+    query_refuse(q, REFUSAL_BAD_ARGUMENT, text);
+}
+
+/* A state that no run can have would match nothing: it is a slip of the fingers. */
+static int check_state(const char *state, struct error *err)
+{
+    const char *words[RUN_STATE_COUNT + 1] = {0};
+    char hint[SUGGEST_TEXT];
+    for (unsigned i = 0; i < RUN_STATE_COUNT; i++) {
+        words[i] = run_state_text(i);
+        if (strcmp(state, words[i]) == 0)
+            return 0;
+    }
+    suggest_hint(state, words, hint);
+    return error_set(err, -EINVAL, "unknown state '%s'%s", state,
+                     *hint ? hint
+                           : " (waiting, parked, handed_over, running, out_of_contact, cancelling, "
+                             "held, ended)");
+}
+
+static int take_text(struct query *q, bool run_is_text, struct span key, struct span v,
+                     struct error *err)
+{
+    const struct {
+        const char *key;
+        char *to;
+        size_t size;
+    } texts[] = {{"job", q->job, sizeof q->job},
+                 {"server", q->server, sizeof q->server},
+                 {"principal", q->principal, sizeof q->principal},
+                 {"address", q->address, sizeof q->address},
+                 {"name", q->name, sizeof q->name},
+                 {"state", q->state, sizeof q->state}};
+    for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (span_eq_str(key, texts[i].key)) {
+            if (!span_copy_str(v, texts[i].to, texts[i].size))
+                return error_set(err, -EINVAL, "the filter '%s' is too long", texts[i].key);
+            return texts[i].to == q->state ? check_state(q->state, err) : 0;
+        }
+    if (span_eq_str(key, "status")) {
+        int status = feed_status(v, err);
+        if (status < 0)
+            return status;
+        q->status = status + 1;
+        return 0;
+    }
+    if (run_is_text)
+        return span_copy_str(v, q->text, sizeof q->text)
+                   ? 0
+                   : error_set(err, -EINVAL, "the filter 'run' is too long");
+    return id_parse_span(v, span_eq_str(key, "parent") ? &q->parent : &q->run, err);
+}
+
+/* Narrowing a listing by what its rows do not have would silently give all of them. */
+static int check_filter(const struct query_listing *l, const char *name, struct error *err)
+{
+    const char *words[sizeof FILTERS / sizeof *FILTERS + 1] = {0};
+    char hint[SUGGEST_TEXT];
+    for (unsigned i = 0; i < sizeof FILTERS / sizeof *FILTERS; i++) {
+        words[i] = FILTERS[i].name;
+        if (strcmp(name, FILTERS[i].name) == 0)
+            return l->filters & FILTERS[i].bit
+                       ? 0
+                       : error_set(err, -EINVAL, "`%s` cannot be filtered by '%s'", l->what, name);
+    }
+    return error_set(err, -EINVAL, "unknown filter '%s'%s", name, suggest_hint(name, words, hint));
+}
+
+static int take_where(struct query *q, const struct query_listing *l, const struct wire_list *where,
+                      struct error *err)
+{
+    struct wire_iter it = wire_iter(where);
+    struct span key;
+    struct value v;
+    while (wire_next_pair(&it, &key, &v)) {
+        char name[LIMIT_NAME + 1];
+        bool time = span_eq_str(key, "since") || span_eq_str(key, "until");
+        span_copy_str(key, name, sizeof name);
+        int rc = check_filter(l, name, err);
+        if (rc < 0)
+            return rc;
+        if (v.type != (time ? VALUE_INT : VALUE_STR))
+            return error_set(err, -EINVAL, "the filter '%s' must be %s", name,
+                             time ? "a number of milliseconds since 1970" : "a text");
+        if (time)
+            *(name[0] == 's' ? &q->since : &q->until) = v.integer;
+        else if ((rc = take_text(q, l->filters & RUN_IS_TEXT, key, v.bytes, err)) < 0)
+            return rc;
+    }
+    return 0;
+}
+
+void query_take(const struct query_sources *from, struct shell_peer *p, struct span message)
+{
+    struct m_query m;
+    struct error err = {0};
+    if (m_query_decode(message, &m, &err) < 0) {
+        shell_drop(from->shell, p, REFUSAL_MALFORMED, err.text);
+        return;
+    }
+    struct query *q = mem_zalloc(1, sizeof *q);
+    q->from = from;
+    q->shell = from->shell;
+    q->peer = p->handle;
+    q->req = m.req;
+    q->who = p->certificate;
+    q->limit = m.limit && m.limit < LIMIT_ROWS ? (unsigned)m.limit : LIMIT_ROWS;
+    span_copy_str(m.after, q->after, sizeof q->after);
+    const struct query_listing *l = listing_of(m.what);
+    if (!l)
+        refuse_listing(q, m.what);
+    else if (take_where(q, l, &m.where, &err) < 0)
+        query_refuse(q, REFUSAL_BAD_ARGUMENT, err.text);
+    else
+        l->ask(q);
+}

@@ -1,0 +1,222 @@
+/* lookup.c - see lookup.h. */
+#include "broker/shell/lookup.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/shell/about.h"
+#include "broker/shell/gate.h"
+#include "broker/shell/rights.h"
+#include "broker/shell/turn.h"
+#include "common/log.h"
+
+struct lookup {
+    struct shell *shell;
+    uint64_t peer, req, lsn, number;
+    struct id run;
+    struct buf message;
+};
+
+static void lookup_free(struct lookup *l)
+{
+    buf_free(&l->message);
+    mem_free(&l);
+}
+
+static const struct store_record *record_of(const struct store_answer *a, uint64_t kind)
+{
+    uint64_t k;
+    size_t size;
+    for (unsigned i = a->n_records; i; i--)
+        if (wire_peek(a->records[i - 1].body, &k, &size, NULL) == 0 && k == kind)
+            return &a->records[i - 1];
+    return NULL;
+}
+
+/* A parent has no outcome of its own, only the status that its driver gave it: the layers that lead
+   to that. */
+static const struct {
+    enum delivery delivery;
+    enum job_outcome job;
+    enum package_outcome package;
+} LAYERS[STATUS_COUNT] = {
+    [STATUS_REFUSED] = {DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED},
+    [STATUS_UNREACHABLE] = {DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED},
+    [STATUS_CANCELLED] = {DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED},
+    [STATUS_TIMED_OUT] = {DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_CANCELLED},
+    [STATUS_LOST] = {DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN},
+    [STATUS_UNKNOWN] = {DELIVERY_CALLED, JOB_UNKNOWN, PACKAGE_UNKNOWN},
+    [STATUS_FAILED] = {DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED},
+    [STATUS_SUCCEEDED] = {DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED},
+};
+
+static bool parents_end(struct span end, const struct about *about, struct buf *outcome,
+                        struct m_run_ended *ret)
+{
+    struct r_parent_ended m;
+    if (!about->is_parent || r_parent_ended_decode(end, &m, NULL) < 0 || m.status >= STATUS_COUNT)
+        return false;
+    struct d_outcome o = {.delivery = LAYERS[m.status].delivery,
+                          .job = LAYERS[m.status].job,
+                          .package = LAYERS[m.status].package,
+                          .status = m.status,
+                          .job_name = about->parent.name,
+                          .called_at = about->begun_at,
+                          .started_at = about->begun_at,
+                          .ended_at = m.at};
+    d_outcome_encode(&o, outcome);
+    *ret = (struct m_run_ended){.run = m.run, .outcome = buf_span(outcome)};
+    return true;
+}
+
+static bool runs_end(const struct store_answer *a, const struct about *about, struct buf *outcome,
+                     struct m_run_ended *ret)
+{
+    const struct store_record *end =
+        record_of(a, about->is_parent ? KIND_R_PARENT_ENDED : KIND_R_ENDED);
+    struct r_ended m;
+    if (!end || !about->known)
+        return false;
+    if (about->is_parent)
+        return parents_end(end->body, about, outcome, ret);
+    if (r_ended_decode(end->body, &m, NULL) < 0)
+        return false;
+    *ret = (struct m_run_ended){
+        .run = m.run, .attempt = m.attempt, .server = m.server, .outcome = m.outcome};
+    return true;
+}
+
+static void hear_run(void *self, const struct store_answer *a)
+{
+    struct lookup *l = self;
+    struct shell_peer *p = a->rc == -ECANCELED ? NULL : shell_find_peer(l->shell, l->peer);
+    struct about about;
+    struct m_run_ended ended;
+    struct buf outcome = {0};
+    char text[ID_TEXT];
+    about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
+    bool may = p && p->certificate && about.known &&
+               (!l->req || rights_may_see_about(l->shell->core, p->certificate, &about));
+    if (may && runs_end(a, &about, &outcome, &ended))
+        shell_send(l->shell, l->peer, &m_run_ended_schema, &ended);
+    else if (may && l->req && about.is_parent)
+        shell_error(
+            l->shell, l->peer, l->req, REFUSAL_STATE,
+            "run %s is a parent that has not ended; follow its children or its events instead",
+            id_format(l->run, text));
+    else if (p && l->req)
+        shell_error(l->shell, l->peer, l->req, REFUSAL_UNKNOWN_RUN,
+                    "run %s is neither live nor in the history", id_format(l->run, text));
+    buf_free(&outcome);
+    lookup_free(l);
+}
+
+void lookup_run(struct shell *sh, const struct bcore_effect *e)
+{
+    struct lookup *l = mem_zalloc(1, sizeof *l);
+    l->shell = sh;
+    l->peer = e->peer;
+    l->req = e->req;
+    l->run = e->run;
+    store_ask(
+        sh->store,
+        &(struct store_question){.what = STORE_RECORDS, .run = e->run, .most = STORE_PAGE_MAX},
+        hear_run, l);
+}
+
+static void hear_key(void *self, const struct store_answer *a)
+{
+    struct lookup *l = self;
+    struct shell_peer *p = a->rc == -ECANCELED ? NULL : shell_find_peer(l->shell, l->peer);
+    if (p && p->certificate) {
+        struct bcore_known known = {0};
+        if (a->n_rows) {
+            known.run = a->rows[0].run;
+            known.digest = a->rows[0].digest;
+        }
+        struct bcore_event ev = {.kind = BCORE_MESSAGE,
+                                 .peer = l->peer,
+                                 .who = &p->who,
+                                 .message = buf_span(&l->message),
+                                 .window_open = net_server_window_open(l->shell->net, l->peer),
+                                 .looked_up = true,
+                                 .lsn = l->lsn,
+                                 .known = a->n_rows ? &known : NULL};
+        turn_step(l->shell, &ev);
+    }
+    lookup_free(l);
+}
+
+void lookup_key(struct shell *sh, const struct bcore_effect *e)
+{
+    struct shell_peer *p = shell_find_peer(sh, e->peer);
+    if (!p)
+        return;
+    struct lookup *l = mem_zalloc(1, sizeof *l);
+    struct store_question q = {.what = STORE_KEY, .most = 1, .parent = e->parent};
+    l->shell = sh;
+    l->peer = e->peer;
+    l->lsn = e->rests_on;
+    l->message = buf_dup(e->body);
+    span_copy_str(e->key, q.key, sizeof q.key);
+    span_copy_str(span_str(p->who.name), q.filter.principal, sizeof q.filter.principal);
+    store_ask(sh->store, &q, hear_key, l);
+}
+
+/* ---- Calls whose bytes are in the store only */
+static void ask_call(struct lookup *l);
+
+/* Its first record is gone. If the run has ended, nobody waits for it any more. */
+static void has_no_call(const struct lookup *l)
+{
+    struct view_owner owner;
+    char id[ID_TEXT];
+    if (!view_owner(l->shell->core, &l->run, &owner)) {
+        gate_filled(l->shell->gate, l->peer, l->number, SPAN_NONE);
+        return;
+    }
+    log_error(
+        "record %llu, the call of live run %s, is missing from the store, which cannot be relied "
+        "on: the broker stops. Run lbbroker check, or put a backup back",
+        (unsigned long long)l->lsn, id_format(l->run, id));
+    log_flush(1);
+    _exit(EXIT_STORE);
+}
+
+static void hear_call(void *self, const struct store_answer *a)
+{
+    struct lookup *l = self;
+    struct buf message = {0};
+    if (a->rc == -EBUSY) { /* somebody's shell has the file */
+        ask_call(l);
+        return;
+    }
+    if (a->rc == 0 && a->n_records &&
+        bcore_execute_fill(buf_span(&l->message), a->records[0].body, &message, NULL) == 0)
+        gate_filled(l->shell->gate, l->peer, l->number, buf_span(&message));
+    else if (a->rc == 0)
+        has_no_call(l);
+    buf_free(&message);
+    lookup_free(l);
+}
+
+static void ask_call(struct lookup *l)
+{
+    store_ask(
+        l->shell->store,
+        &(struct store_question){.what = STORE_RECORD, .lsn = l->lsn, .soon = true, .most = 1},
+        hear_call, l);
+}
+
+void lookup_call(struct shell *sh, const struct bcore_effect *e, uint64_t number)
+{
+    struct lookup *l = mem_zalloc(1, sizeof *l);
+    l->shell = sh;
+    l->peer = e->peer;
+    l->run = e->run;
+    l->lsn = e->called_lsn;
+    l->number = number;
+    l->message = buf_dup(e->body);
+    ask_call(l);
+}

@@ -1,0 +1,22 @@
+/* offload.h - one thread beside the loop for what waits for a disk: fsync of packages, backups,
+ * checks.
+ *
+ * Jobs run one after the other; `done` is called on the loop's thread. At offload_free jobs that
+ * have not begun are given back as cancelled, after the one under way has ended. */
+#ifndef LB_BROKER_SHELL_OFFLOAD_H
+#define LB_BROKER_SHELL_OFFLOAD_H
+
+#include "common/loop.h"
+
+struct offload;
+struct offload_job {
+    void (*work)(struct offload_job *job);                 /* on the other thread */
+    void (*done)(struct offload_job *job, bool cancelled); /* on the loop's; frees it */
+    struct offload_job *next;
+};
+
+int offload_new(struct offload **ret, struct loop *loop, struct error *err);
+void offload_free(struct offload **o);
+void offload_push(struct offload *o, struct offload_job *job);
+
+#endif

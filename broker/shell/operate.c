@@ -1,0 +1,131 @@
+/* operate.c - see operate.h. */
+#include "broker/shell/operate.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "broker/shell/known.h"
+#include "broker/shell/offload.h"
+#include "broker/shell/turn.h"
+#include "common/log.h"
+
+/* What is noted alone has been done by a message of its own (REVOKE, PUBLISH), which has no place
+   for a reason. */
+enum { IS_CORES, IS_INVITE, IS_BACKUP, IS_CHECK, IS_NOTED };
+static const struct verb_row {
+    const char *name;
+    int what;
+} VERB[] = {{"drain", IS_CORES},   {"undrain", IS_CORES}, {"forget", IS_CORES},
+            {"release", IS_CORES}, {"invite", IS_INVITE}, {"backup", IS_BACKUP},
+            {"check", IS_CHECK},   {"revoke", IS_NOTED},  {"renew", IS_NOTED}};
+
+/* ---- backup and check read the whole store: on the other thread */
+struct store_verb {
+    struct offload_job job;
+    struct shell *shell;
+    uint64_t peer, req;
+    char *path, *to; /* to NULL: check */
+    int rc;
+    struct error err;
+    struct buf text;
+};
+
+static void store_work(struct offload_job *job)
+{
+    struct store_verb *v = (struct store_verb *)job;
+    v->rc = v->to ? store_backup(v->path, v->to, &v->err) : store_check(v->path, &v->text, &v->err);
+    if (v->rc == 0 && v->to)
+        buf_printf(&v->text, "backup written to %s", v->to);
+}
+
+static void store_done(struct offload_job *job, bool cancelled)
+{
+    struct store_verb *v = (struct store_verb *)job;
+    if (!cancelled && v->rc == 0)
+        shell_done(v->shell, v->peer, v->req, "%s", buf_str(&v->text));
+    else if (!cancelled)
+        shell_error(v->shell, v->peer, v->req,
+                    v->rc == -ENOSPC   ? REFUSAL_NO_SPACE
+                    : v->rc == -EEXIST ? REFUSAL_EXISTS
+                                       : REFUSAL_INTERNAL,
+                    "%s", v->err.text);
+    mem_free(&v->path);
+    mem_free(&v->to);
+    buf_free(&v->text);
+    mem_free(&v);
+}
+
+static void start_store_verb(struct shell *sh, const struct shell_peer *p,
+                             const struct m_operate *m, bool backup)
+{
+    struct store_verb *v = mem_zalloc(1, sizeof *v);
+    v->job = (struct offload_job){.work = store_work, .done = store_done};
+    v->shell = sh;
+    v->peer = p->handle;
+    v->req = m->req;
+    v->path = mem_strdup(sh->store_path);
+    if (backup)
+        v->to = span_dup_str(m->target);
+    offload_push(sh->offload, &v->job);
+}
+
+/* ---- invite */
+static void invite(struct shell *sh, const struct shell_peer *p, const struct m_operate *m)
+{
+    struct value v;
+    struct error err = {0};
+    enum refusal code = REFUSAL_BAD_ARGUMENT;
+    if (!wire_map_get(&m->arguments, "invitation", &v) || v.type != VALUE_BIN)
+        shell_error(sh, p->handle, m->req, code,
+                    "invite needs the argument `invitation`: the signed invitation as bytes");
+    else if (known_invite(sh->known, sh->invitations, v.bytes, loop_now_wall(sh->loop), &code,
+                          &err) < 0)
+        shell_error(sh, p->handle, m->req, code, "%s", err.text);
+    else
+        shell_done(sh, p->handle, m->req, "%s", "");
+}
+
+static void note(struct shell *sh, const struct shell_peer *p, const struct m_operate *m)
+{
+    char verb[LIMIT_NAME + 1], target[LIMIT_SHORT + 1];
+    char *reason = span_dup_str(m->reason);
+    span_copy_str(m->verb, verb, sizeof verb);
+    span_copy_str(m->target, target, sizeof target);
+    shell_note(sh, p->who.name, verb, target, reason);
+    mem_free(&reason);
+}
+
+void operate_take(struct shell *sh, struct shell_peer *p, struct span message)
+{
+    struct m_operate m;
+    struct error err = {0};
+    int what = -1;
+    if (m_operate_decode(message, &m, &err) < 0) {
+        shell_drop(sh, p, REFUSAL_MALFORMED, err.text);
+        return;
+    }
+    for (unsigned i = 0; i < sizeof VERB / sizeof *VERB; i++)
+        if (span_eq_str(m.verb, VERB[i].name))
+            what = VERB[i].what;
+    if (what == IS_CORES) {
+        turn_step_message(sh, p, message);
+        return;
+    }
+    if (what < 0) {
+        shell_error(sh, p->handle, m.req, REFUSAL_BAD_ARGUMENT,
+                    "unknown verb '" SPAN_FMT
+                    "' (drain, undrain, forget, release, invite, revoke, renew, backup, check)",
+                    SPAN_ARG(m.verb));
+        return;
+    }
+    note(sh, p, &m);
+    if (what == IS_INVITE)
+        invite(sh, p, &m);
+    else if (what == IS_NOTED)
+        shell_done(sh, p->handle, m.req, "%s", "");
+    else if (what == IS_BACKUP && (!m.target.n || m.target.p[0] != '/'))
+        shell_error(sh, p->handle, m.req, REFUSAL_BAD_ARGUMENT,
+                    "backup needs an absolute path on the broker's machine as its target");
+    else
+        start_store_verb(sh, p, &m, what == IS_BACKUP);
+}

@@ -1,0 +1,89 @@
+/* shell.c - see shell.h. */
+#include "broker/shell/shell.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "broker/shell/hello.h"
+#include "broker/shell/turn.h"
+
+void shell_listen(struct shell *sh, const struct shell_listener *listener)
+{
+    assert(sh->n_listeners < SHELL_LISTENERS_MAX);
+    sh->listeners[sh->n_listeners++] = *listener;
+}
+
+struct shell_peer *shell_find_peer(const struct shell *sh, uint64_t handle)
+{
+    struct shell_peer *p = NULL;
+    HASH_FIND(hh, sh->peers, &handle, sizeof handle, p);
+    return p;
+}
+
+/* ---- Answers */
+void shell_send(struct shell *sh, uint64_t peer, const struct wire_schema *schema,
+                const void *message)
+{
+    buf_clear(&sh->scratch);
+    wire_encode(schema, message, &sh->scratch);
+    /* A peer that is gone, or dropped because it does not read: `down` has said so or will. */
+    net_server_send(sh->net, peer, buf_span(&sh->scratch));
+}
+
+/* A sentence cut to what a field takes, at a character. */
+static struct span sentence(char text[LIMIT_TEXT + 1], const char *fmt, va_list ap)
+{
+    int n = vsnprintf(text, LIMIT_TEXT + 1, fmt, ap);
+    size_t size = n < 0 ? 0 : n > LIMIT_TEXT ? LIMIT_TEXT : (size_t)n;
+    while (size && n > LIMIT_TEXT && ((uint8_t)text[size] & 0xc0) == 0x80)
+        size--;
+    return span_of(text, size);
+}
+
+void shell_error(struct shell *sh, uint64_t peer, uint64_t req, enum refusal code, const char *fmt,
+                 ...)
+{
+    char text[LIMIT_TEXT + 1];
+    va_list ap;
+    va_start(ap, fmt);
+    struct m_error m = {.req = req,
+                        .code = code,
+                        .text = sentence(text, fmt, ap),
+                        .retry_ms = code == REFUSAL_BUSY ? BUSY_RETRY_MS : 0};
+    va_end(ap);
+    shell_send(sh, peer, &m_error_schema, &m);
+}
+
+void shell_done(struct shell *sh, uint64_t peer, uint64_t req, const char *fmt, ...)
+{
+    char text[LIMIT_TEXT + 1];
+    va_list ap;
+    va_start(ap, fmt);
+    struct m_done m = {.req = req, .text = sentence(text, fmt, ap)};
+    va_end(ap);
+    shell_send(sh, peer, &m_done_schema, &m);
+}
+
+void shell_note(struct shell *sh, const char *by, const char *verb, const char *target,
+                const char *text)
+{
+    struct span on = span_str(target);
+    on.n = on.n < LIMIT_SHORT ? on.n : LIMIT_SHORT;
+    store_note(sh->store, &(struct r_operated){.at = loop_now_wall(sh->loop),
+                                               .by = span_str(by),
+                                               .verb = span_str(verb),
+                                               .target = on,
+                                               .reason = span_str(text)});
+}
+
+void shell_drop(struct shell *sh, struct shell_peer *p, enum refusal code, const char *text)
+{
+    buf_clear(&sh->scratch);
+    m_refused_encode(
+        &(struct m_refused){.code = code, .text = span_str(text), .retry_ms = LEASE_MS},
+        &sh->scratch);
+    net_server_close_peer(sh->net, p->handle, buf_span(&sh->scratch));
+    turn_peer_gone(sh, p->handle);
+    hello_forget(sh, p);
+}

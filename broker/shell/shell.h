@@ -1,0 +1,87 @@
+/* shell.h - the part of the broker that every message passes: sessions, answers, and what the
+ * services around the core need for both.
+ *
+ * A service (events, depot, logs, queries) keeps a pointer to the shell. It reads core, store and
+ * known, answers with the calls below, and steps the core with shell/turn.h. What it wants to hear
+ * it says once with shell_listen; the shell itself calls no service by name.
+ *
+ * One thread: all of it runs in the callbacks of `loop`. */
+#ifndef LB_BROKER_SHELL_SHELL_H
+#define LB_BROKER_SHELL_SHELL_H
+
+#include "broker/core/view.h"
+#include "broker/store/store.h"
+#include "common/hashtable.h"
+#include "common/loop.h"
+#include "net/server.h"
+
+enum { SHELL_LISTENERS_MAX = 4 };
+
+/* A session. */
+struct shell_peer {
+    uint64_t handle;
+    struct hash key;                       /* transport */
+    const struct certificate *certificate; /* NULL: a one-time key */
+    char address[64];
+    char invited[LIMIT_NAME + 1]; /* what the holder of a one-time key is to become */
+    bool told_full;               /* the core knows that its window is full */
+    struct bcore_peer who;
+    uint64_t log_bytes, log_acked; /* LOG_DATA taken in this session, and of it acknowledged */
+    UT_hash_handle hh;
+};
+
+/* What a service hears. A NULL is not called; listeners are called in the order in which they came.
+ */
+struct shell_listener {
+    void *self;
+    /* The core has emitted this record; it is not yet on disk. */
+    void (*record)(void *self, uint64_t lsn, struct span record);
+    void (*committed)(void *self, uint64_t lsn);  /* everything up to lsn is on disk */
+    void (*window)(void *self, uint64_t peer);    /* it was full and is open again */
+    void (*turn_end)(void *self);                 /* the records of this turn are with the store */
+    void (*peer_gone)(void *self, uint64_t peer); /* its session is over */
+};
+
+/* Filled in by broker.c, which owns what the pointers lead to unless another file is named. */
+struct shell {
+    const char *cluster, *name; /* of this broker */
+    char *store_path;
+    char *invitations; /* the folder that keeps them over a restart */
+    struct loop *loop;
+    struct net_server *net;
+    struct store *store;
+    struct bcore *core;
+    struct known *known;
+    struct offload *offload;
+    const struct trust_anchors *anchors;
+    struct turn *turn;        /* turn.c */
+    struct gate *gate;        /* turn.c */
+    struct shell_peer *peers; /* hello.c; a hash by handle */
+    struct shell_listener listeners[SHELL_LISTENERS_MAX];
+    unsigned n_listeners;
+    struct buf scratch; /* of shell_send */
+    int64_t started_wall;
+    uint64_t messages, denials; /* counted by dispatch.c, shown by QUERY stats */
+};
+
+/* Copied. For the time in which the broker opens. */
+void shell_listen(struct shell *sh, const struct shell_listener *listener);
+struct shell_peer *shell_find_peer(const struct shell *sh, uint64_t handle); /* NULL: gone */
+
+/* Each sends one answer. A peer that is gone, or is dropped because it does not read, hears
+ * nothing; that is not the caller's concern. Texts longer than LIMIT_TEXT are cut at a character.
+ */
+void shell_send(struct shell *sh, uint64_t peer, const struct wire_schema *schema,
+                const void *message);
+void shell_error(struct shell *sh, uint64_t peer, uint64_t req, enum refusal code, const char *fmt,
+                 ...) __attribute__((format(printf, 5, 6)));
+void shell_done(struct shell *sh, uint64_t peer, uint64_t req, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Ends the session: REFUSED is the last that it hears. Frees p. */
+void shell_drop(struct shell *sh, struct shell_peer *p, enum refusal code, const char *text);
+/* Adds a line to the view `events` that is no record of the core: a denial, an invitation, a
+ * backup. */
+void shell_note(struct shell *sh, const char *by, const char *verb, const char *target,
+                const char *text);
+
+#endif

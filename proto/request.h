@@ -1,0 +1,12 @@
+/* request.h - the number of a request, by which its answer is known: the first field of requests
+ * and answers alike. */
+#ifndef LB_PROTO_REQUEST_H
+#define LB_PROTO_REQUEST_H
+
+#include "proto/messages.h"
+
+/* Reads the number of a message of this kind; `newer` as for wire_decode. False: messages of the
+ * kind have none, or it is malformed. */
+bool request_number(uint64_t kind, struct span message, bool newer, uint64_t *ret);
+
+#endif
