@@ -66,7 +66,7 @@ with Client() as lb:
     except LongboatError as e:
         print(e.code, e)'
     [ "$status" -eq 0 ]
-    assert_has "16 no run 00010203"
+    assert_has "16 run 00010203"
 }
 
 @test "it follows events over a broker that is killed, each once and in order" {
