@@ -339,6 +339,7 @@ install: all $(B)/liblongboat.a
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' client/longboat.pc.in \
 	  >"$(ROOT)/lib/pkgconfig/longboat.pc"
 	install -D -m 644 -t "$(ROOT)/share/longboat/python" client/python/longboat*.py
+	install -D -m 644 -t "$(ROOT)/share/longboat/schema" docs/schema/*.json
 	for unit in lbbroker lbworker; do \
 	  to="$(ROOT)/lib/systemd/system/$$unit.service" && \
 	  sed 's|/usr/local/|$(PREFIX)/|g; s|/srv/longboat/|$(HOMES)/|g' \

@@ -1,5 +1,5 @@
 /* ctl.h - lbctl's verbs, one file each, and what they share: options, the connection, exit codes,
-   rows of queries. */
+ * rows of queries, and how rows are shown. */
 #ifndef LB_ADMIN_CTL_H
 #define LB_ADMIN_CTL_H
 
@@ -28,12 +28,9 @@ int ctl_release(int argc, char **argv);
 int ctl_certificates(int argc, char **argv);
 int ctl_store(int argc, char **argv);
 
-/* What every verb does first: parses, answers --help and --version. Returns -1 to go on, else the
- * exit code. *ret_first: index of the first positional argument, of which there must be `least` to
- * `most`. */
+/* verb_begin, and no positional argument is longer than a field of a message. */
 int ctl_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
-              const char *examples, int least, int most, struct option_values *values,
-              int *ret_first);
+              const char *examples, int min, int max, struct option_values *values, int *ret_first);
 
 /* Says "lbctl verb: sentence" on stderr and returns `code`. */
 int ctl_fail(char **argv, int code, const struct error *err);
@@ -41,10 +38,13 @@ int ctl_fail(char **argv, int code, const struct error *err);
    argument. */
 int ctl_code(int rc, enum refusal refusal);
 
-/* Connects with the identity of this user; NULL: it has said why on stderr. Waits at most
- * `--timeout` (10 s) per request. */
+/* Connects with the identity of this user; NULL: it has said why on stderr. */
 struct longboat *ctl_connect(char **argv);
-enum { CTL_TIMEOUT_MS = 30000 /* for one answer; listings wait as long */ };
+enum { CTL_TIMEOUT_MS = 30000 /* for one answer */ };
+
+/* The run that the person means (client/find.h). Returns -1 to go on, else the exit code, having
+ * said why and listed the candidates. */
+int ctl_find(char **argv, struct longboat *lb, const char *text, struct id *ret_run);
 
 /* A request whose answer is DONE: prints its text unless empty; returns the exit code. */
 int ctl_ask_done(struct longboat *lb, char **argv, uint64_t req, struct span message);
@@ -55,25 +55,66 @@ int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct s
 /* OPERATE with a verb, a target and a reason (which every operator's verb takes). */
 int ctl_operate(char **argv, const char *verb, const char *target,
                 const struct wire_list *arguments, const char *reason);
+/* The same over a connection that is there. */
+int ctl_operate_over(char **argv, struct longboat *lb, const char *verb, const char *target,
+                     const struct wire_list *arguments, const char *reason);
 
-/* Rows of a query: `print` gets each as JSON; with --json they are printed as they are. Returns the
-   exit code. */
-struct ctl_where { /* a query's filter; without a value or number it is left out */
+/* ---- Queries */
+struct ctl_where { /* a filter; without a value or number it is left out */
     const char *name, *value;
     int64_t number;
+    bool is_run; /* the value names a run as people do: ctl_find */
 };
 typedef void (*ctl_row)(void *self, json_t *row);
-int ctl_query(char **argv, const char *what, const struct ctl_where *where, size_t n, int64_t limit,
-              bool as_json, ctl_row print, void *self, size_t *ret_rows);
+struct ctl_query {
+    const char *what;
+    const struct ctl_where *where;
+    size_t n_where;
+    int64_t limit; /* rows at most; 0: all */
+    bool as_json;  /* rows are printed as they are, a line each; `row` is not called */
+    ctl_row row;
+    void *self;
+    /* set: */
+    size_t rows;
+    bool more; /* there are rows beyond the limit */
+};
+/* Connects, asks, and hands on each row. Returns the exit code, having said why. */
+int ctl_query(char **argv, struct ctl_query *q);
+/* The same over a connection that is there. */
+int ctl_query_over(char **argv, struct longboat *lb, struct ctl_query *q);
+/* A ctl_row that appends the row to `self`, a JSON array. */
+void ctl_gather(void *self, json_t *row);
 
+/* ---- What people see (ctl_face.c) */
 /* Text of a member, "" if it is absent or null; numbers as text in one of sixteen buffers used in
    turn. */
 const char *ctl_text(json_t *row, const char *key);
 int64_t ctl_int(json_t *row, const char *key);
+/* "state" of a member that is an object, or the member itself if it is a text. */
+const char *ctl_state(json_t *row, const char *key);
 enum term_mood ctl_mood(const char *status_or_state);
 /* The table to stdout. */
 void ctl_print(const struct term_table *t);
-/* "09:14:07" today, "2026-11-20 09:14" else, of an RFC 3339 text; local time. */
-const char *ctl_when(const char *rfc3339);
+/* The moment of an RFC 3339 text in ms; 0: there is none. */
+int64_t ctl_time(json_t *row, const char *key);
+/* term_when of a member; "" if there is none. One of sixteen buffers in turn, as for the next. */
+const char *ctl_when(json_t *row, const char *key);
+/* duration_format of the time between two members; "" unless both are there. */
+const char *ctl_took(json_t *row, const char *from, const char *to);
+/* "ended (CET)": the title of a column of times, which says the zone. */
+const char *ctl_zoned(const char *title);
+/* Enough of a "blake2b:..." for people: 12 digits. */
+const char *ctl_hash(json_t *row, const char *key);
+/* "nightly/load[orders]", without the parent's name if `bare`; nothing if it is not a child. */
+void ctl_child(json_t *row, bool bare, struct buf *out);
+/* How many digits tell the ids apart that stand under `key` in an array of rows. */
+unsigned ctl_id_digits(json_t *rows, const char *key);
+/* The last digits of an id; "" if there is none. */
+const char *ctl_id(json_t *row, const char *key, unsigned digits);
+/* --utc */
+#define CTL_UTC_ROW \
+    { \
+        "utc", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "times in UTC instead of local time" \
+    }
 
 #endif

@@ -1,11 +1,11 @@
-/* ctl_certificates.c - lbctl certificates list | revoke | renew: who is known, who counts no more,
- * who may do something else.
+/* ctl_certificates.c - lbctl certificates list | revoke | renew: who is known, who is locked out,
+ * who gets other grants.
  *
- * Revoking signs the next number of the revocation list. The list that it follows lies beside our
- * key; where another administrator has revoked since, the broker's is newer, which comes with each
- * session. Renewing signs a new certificate for the same key, with other grants or pools; its
- * holder is handed it with the next session. Who did it, to whom and why is kept as an event:
- * neither a list nor a certificate says it. */
+ * Revoking signs the next number of the revocation list. The list before it lies beside our key;
+ * if another administrator has revoked since, the broker's, which comes with each session, is
+ * newer. Renewing signs a new certificate for the same key, with other grants or pools; its holder
+ * receives it with the next session. Neither a list nor a certificate says who did it and why, so
+ * the reason is kept as an event. */
 #include "admin/ctl.h"
 
 #include <errno.h>
@@ -25,20 +25,17 @@
 static const struct option_row rows[] = {
     {"grant", 'g', OPTION_LIST, NULL, 0, 0, false, "'VERB JOB@ADDRESS'",
      "renew: add this grant; may be repeated"},
-    {"only", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "renew: the grants given here and no others"},
+    {"only", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "renew: these grants and no others"},
     {"valid", 0, OPTION_DURATION, "730d", 3600000, INT64_MAX, false, "TIME",
-     "renew: life of the new certificate"},
+     "renew: validity of the new certificate"},
     {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
+    CTL_UTC_ROW,
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "list: one JSON object a line"},
 };
 
 static const char examples[] = "  lbctl certificates list\n"
                                "  lbctl certificates revoke anna --reason 'left the company'\n"
                                "  lbctl certificates renew anna --grant 'call load@wh1'\n";
-
-static const struct term_column columns[] = {{"name", false},  {"role", false},
-                                             {"serial", true}, {"until", false},
-                                             {"state", false}, {"grants, pools", false}};
 
 static void add_list(struct buf *out, json_t *array)
 {
@@ -48,32 +45,52 @@ static void add_list(struct buf *out, json_t *array)
         buf_printf(out, "%s%s", out->n ? ", " : "", json_string_value(item));
 }
 
-static void print(void *self, json_t *row)
+static void add_certificate(struct term_table *t, json_t *row)
 {
-    struct term_table *t = self;
     struct buf may = {0};
+    char moment[TERM_TIME];
     bool revoked = json_is_true(json_object_get(row, "revoked"));
+    int64_t end = ctl_time(row, "not_after");
+    bool over = end && end < clock_wall_ms();
     add_list(&may, json_object_get(row, "grants"));
     add_list(&may, json_object_get(row, "pools"));
     term_table_add(t, ctl_text(row, "name"));
     term_table_add(t, ctl_text(row, "role"));
+    term_table_addf(t, TERM_PLAIN, "%.10s", end ? term_moment(end, moment) : "");
+    term_table_add_in(t, revoked || over ? TERM_BAD : TERM_GOOD,
+                      revoked ? "revoked"
+                      : over  ? "expired"
+                              : "valid");
     term_table_add(t, ctl_text(row, "serial"));
-    term_table_add(t, ctl_when(ctl_text(row, "not_after")));
-    term_table_add_in(t, revoked ? TERM_BAD : TERM_GOOD, revoked ? "revoked" : "good");
     term_table_add(t, buf_str(&may));
     buf_free(&may);
 }
 
 static int list(char **argv, bool as_json)
 {
+    const struct term_column columns[] = {
+        {"name", TERM_SHRINK(8)},
+        {"role", 0},
+        {ctl_zoned("until"), 0},
+        {"state", 0},
+        {"serial", TERM_RIGHT | TERM_DROP(1)},
+        {"grants, pools", TERM_SHRINK(24) | TERM_WRAP},
+    };
+    json_t *certificates = json_array(), *row;
+    size_t i;
+    struct ctl_query q = {
+        .what = "certificates", .as_json = as_json, .row = ctl_gather, .self = certificates};
     struct term_table *t = term_table_new(columns, COUNT_OF(columns));
-    int code = ctl_query(argv, "certificates", NULL, 0, INT64_MAX, as_json, print, t, NULL);
+    int code = ctl_query(argv, &q);
+    json_array_foreach (certificates, i, row)
+        add_certificate(t, row);
     ctl_print(t);
     term_table_free(&t);
+    json_decref(certificates);
     return code;
 }
 
-/* What both revoke and renew work with. */
+/* What revoke and renew share. */
 struct office {
     char **argv;
     struct client_config config;
@@ -91,7 +108,7 @@ static void office_close(struct office *o)
 }
 
 /* The newest certificate of the name, from the broker, verified here. */
-static int find(struct office *o, const char *name)
+static int find_subject(struct office *o, const char *name)
 {
     struct buf message = {0}, answer = {0};
     struct m_certificates m;
@@ -109,7 +126,7 @@ static int find(struct office *o, const char *name)
                  ? certificate_verify(item, &o->config.anchors, clock_wall_ms(), &o->subject, NULL,
                                       &o->err)
                  : error_set(&o->err, -ENOENT,
-                             "nobody is called '%s'; lbctl certificates list shows all", name);
+                             "no certificate for '%s'; lbctl certificates list shows all", name);
     }
     buf_free(&message);
     buf_free(&answer);
@@ -121,20 +138,20 @@ static int office_open(struct office *o, const char *name)
     struct paths paths;
     int rc = client_config_load(&o->config, NULL, &o->err);
     if (rc == 0 && !anchors_have(&o->config.anchors, &o->config.key.sign))
-        rc = error_set(&o->err, -EPERM,
-                       "only an administrator signs certificates and revocations; '%s' is none",
-                       o->config.me.name);
+        rc = error_set(
+            &o->err, -EPERM,
+            "only an administrator can sign certificates and revocations; '%s' is not one",
+            o->config.me.name);
     if (rc == 0)
         rc = paths_resolve(&paths, &o->err);
     if (rc == 0)
         rc = path_join(o->path, sizeof o->path, &o->err, paths.config, "trust/revocations", NULL);
     if (rc == 0)
         rc = longboat_open(&o->lb, NULL, NULL, &o->err);
-    return rc < 0 ? rc : find(o, name);
+    return rc < 0 ? rc : find_subject(o, name);
 }
 
-/* ---- Revoking: every certificate of the name that still counts, for a renewed one has older
-   brothers. */
+/* ---- Revoking: every valid certificate of the name; a renewed one leaves older ones behind. */
 
 struct serials {
     const char *name;
@@ -200,7 +217,7 @@ static int revoke_all(struct office *o)
     int code = EXIT_DONE,
         rc = longboat_query(o->lb, "certificates", &where, take_serial, &s, &o->err);
     if (rc == 0 && s.n == 0)
-        rc = error_set(&o->err, -EALREADY, "'%s' is revoked already", o->subject.name);
+        rc = error_set(&o->err, -EALREADY, "'%s' is already revoked", o->subject.name);
     if (rc < 0)
         code = ctl_fail(o->argv, EXIT_REFUSED, &o->err);
     for (size_t i = 0; code == EXIT_DONE && i < s.n; i++) {
@@ -279,13 +296,15 @@ int ctl_certificates(int argc, char **argv)
     const char *verb = argv[first], *name = first + 1 < argc ? argv[first + 1] : NULL;
     bool is_revoke = strcmp(verb, "revoke") == 0, is_renew = strcmp(verb, "renew") == 0;
     if (strcmp(verb, "list") == 0 && !name) {
+        if (opt_flag(&v, "utc"))
+            term_utc();
         code = list(argv, opt_flag(&v, "json"));
     } else if (!(is_revoke || is_renew) || !name) {
-        error_set(&o.err, -EINVAL, "it takes: list | revoke NAME | renew NAME");
+        error_set(&o.err, -EINVAL, "usage: %s list | revoke NAME | renew NAME [options]", argv[0]);
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &o.err);
     } else if (!name_is_good(span_str(name))) {
-        error_set(&o.err, -EINVAL,
-                  "'%.60s' is the name of nobody; `lbctl certificates list` has them all", name);
+        error_set(&o.err, -EINVAL, "'%.60s' is not a name; lbctl certificates list shows all",
+                  name);
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &o.err);
     } else {
         code = office_open(&o, name) < 0 ? ctl_fail(argv, EXIT_REFUSED, &o.err)

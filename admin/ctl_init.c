@@ -16,27 +16,29 @@
 
 static const struct option_row rows[] = {
     {"cluster", 'c', OPTION_STR, NULL, 0, 0, false, "NAME",
-     "the cluster's name; in every certificate"},
+     "the cluster's name, which is in every certificate"},
     {"listen", 'l', OPTION_LIST, "0.0.0.0:7411", 0, 0, false, "ADDRESS:PORT",
      "where the broker listens; may be repeated"},
     {"address", 'a', OPTION_LIST, NULL, 0, 0, false, "HOST:PORT",
-     "how others reach the broker, in every token; default: where it listens, with this host's name for 0.0.0.0"},
+     "how others reach the broker, in every token; default: where it listens, with this host's "
+     "name for 0.0.0.0"},
     {"broker", 0, OPTION_STR, "broker", 0, 0, false, "NAME",
      "the broker's name, as people see it in messages"},
     {"administrator", 0, OPTION_STR, "administrator", 0, 0, false, "NAME",
      "your name as the administrator"},
     {"broker-home", 0, OPTION_STR, NULL, 0, 0, false, "FOLDER",
-     "LONGBOAT_HOME of the broker's files, to be copied to its host; default: here"},
+     "where to write the broker's files, for copying to its host; default: here"},
     {"valid", 0, OPTION_DURATION, "3650d", 86400000, INT64_MAX, false, "TIME",
-     "life of the two certificates"},
+     "validity of the two certificates"},
 };
 
 static const char examples[] =
-    "  lbctl init --cluster prod --address wh0:7411       on the broker's host: files in /etc/longboat or ~/.config\n"
-    "  LONGBOAT_HOME=$HOME/admin lbctl init --cluster prod --listen 0.0.0.0:7411 --address wh0:7411 --broker-home "
-    "./wh0\n"
-    "                                                     the administrator's key stays off the broker: copy ./wh0 "
-    "there\n";
+    "  lbctl init --cluster prod --address wh0:7411      on the broker's host; files in\n"
+    "                                                    /etc/longboat or ~/.config\n"
+    "To keep the administrator's key off the broker's host, make the broker's files in\n"
+    "a folder of their own and copy that folder there:\n"
+    "  LONGBOAT_HOME=$HOME/admin lbctl init --cluster prod --address wh0:7411 \\\n"
+    "    --broker-home ./wh0\n";
 
 struct work {
     const char *cluster;
@@ -74,7 +76,7 @@ static void addresses(struct buf *out, const char *key, const char *const *items
         buf_printf(out, "  - \"%s\"\n", items[i]);
 }
 
-/* A wrong address would be in every token, and nobody could mend it there. */
+/* A wrong address would be in every token, where it cannot be mended. */
 static int check_addresses(const struct option_values *v, const char *name, bool port_free,
                            struct error *err)
 {
@@ -96,11 +98,11 @@ static int check_counts(const struct option_values *v, struct error *err)
     opt_list(v, "address", &n_address);
     return n_listen <= CLIENT_BROKERS_MAX && n_address <= CLIENT_BROKERS_MAX
                ? 0
-               : error_set(err, -EINVAL, "at most %d addresses are possible", CLIENT_BROKERS_MAX);
+               : error_set(err, -EINVAL, "too many addresses; the limit is %d", CLIENT_BROKERS_MAX);
 }
 
-/* Where others find what listens here: 0.0.0.0, :: and * are every address of this host, so it is
- * called by its name. Yours to free. */
+/* Where others reach what listens here: 0.0.0.0, :: and * are every address of this host, so its
+ * name is used. Yours to free. */
 static char *reached_at(const char *listen)
 {
     static const char *const every[] = {"0.0.0.0", "[::]", "*"};
@@ -133,7 +135,7 @@ static void texts(struct work *w, const struct option_values *v)
     }
     buf_printf(
         &w->administrators,
-        "# Administrators' public keys: whoever holds one of them signs certificates.\n%s %s\n",
+        "# Administrators' public keys: the holder of one of them can sign certificates.\n%s %s\n",
         key_format(&w->admin_key.sign, key), opt_str(v, "administrator"));
     buf_printf(&w->broker_yaml, "cluster: %s\nname: %s\n", w->cluster, opt_str(v, "broker"));
     addresses(&w->broker_yaml, "listen", listen, n_listen);
@@ -144,8 +146,8 @@ struct file_of {
     struct span content;
 };
 
-/* Nothing is written if anything of it is there: two clusters in one folder would be a mess nobody
-   can take apart. */
+/* Nothing is written if any of the files exists: two clusters in one folder could not be told
+ * apart. */
 static int refuse_old_files(struct work *w, const struct file_of *files, size_t n)
 {
     char path[PATHS_MAX];
@@ -158,7 +160,7 @@ static int refuse_old_files(struct work *w, const struct file_of *files, size_t 
         if (rc != -ENOENT)
             return error_set(
                 &w->err, -EEXIST,
-                "%s is there already: this folder belongs to a cluster. Move it away, or choose another with "
+                "%s exists: this folder belongs to a cluster. Move it away, or choose another with "
                 "LONGBOAT_HOME or --broker-home",
                 path);
     }

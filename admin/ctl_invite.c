@@ -14,21 +14,21 @@ static const struct option_row rows[] = {
     {"pools", 0, OPTION_STR, NULL, 0, 0, false, "A,B",
      "pools that the server is in, besides `all`"},
     {"principal", 'p', OPTION_STR, NULL, 0, 0, false, "NAME",
-     "invite somebody who calls, watches or operates"},
+     "invite a person or program that calls, watches or operates"},
     {"role", 0, OPTION_STR, "caller", 0, 0, false, "ROLE", "of the principal: caller or monitor"},
     {"grant", 'g', OPTION_LIST, NULL, 0, 0, false, "'VERB JOB@ADDRESS'",
-     "what the principal may do: call, watch, operate, deploy, define, admin; JOB may hold *; may be repeated"},
+     "what the principal may do: VERB is call, watch, operate, deploy, define or admin; JOB may "
+     "contain *; may be repeated"},
     {"expires", 0, OPTION_DURATION, "1d", 60000, 31536000000, false, "TIME",
-     "the token is good for so long, and once"},
+     "token lifetime (single use)"},
     {"valid", 0, OPTION_DURATION, "730d", 3600000, INT64_MAX, false, "TIME",
-     "life of the certificate that it becomes"},
+     "validity of the certificate"},
     {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
 };
 
 static const char examples[] =
-    "  lbctl invite --server etl4 --pools etl                   then on etl4, with that text on its input: lbworker "
-    "join\n"
-    "  lbctl invite --principal anna --grant 'call *@etl'       then as anna: lbsubmit join\n";
+    "  lbctl invite --server etl4 --pools etl | ssh etl4 lbworker join\n"
+    "  lbctl invite --principal anna --grant 'call *@etl' | ssh anna@desk lbsubmit join\n";
 
 /* Nobody else's: two administrators may invite in the same millisecond. */
 static uint64_t new_serial(int64_t now)
@@ -54,7 +54,7 @@ static int check_order(const struct option_values *v, struct error *err)
     bool server = opt_str(v, "server"), principal = opt_str(v, "principal");
     opt_list(v, "grant", &n_grants);
     if (server == principal)
-        return error_set(err, -EINVAL, "say either --server NAME or --principal NAME");
+        return error_set(err, -EINVAL, "give either --server NAME or --principal NAME");
     if (server && n_grants)
         return error_set(err, -EINVAL,
                          "--grant is for principals; what a server runs is decided by its pools");
@@ -65,7 +65,7 @@ static int check_order(const struct option_values *v, struct error *err)
     if (principal && n_grants == 0)
         return error_set(
             err, -EINVAL,
-            "a principal without any --grant could do nothing; for instance --grant 'call *@etl'");
+            "a principal without a --grant can do nothing; for example --grant 'call *@etl'");
     if (principal && strcmp(opt_str(v, "role"), "caller") != 0 &&
         strcmp(opt_str(v, "role"), "monitor") != 0)
         return error_set(err, -EINVAL, "--role is caller or monitor, not '%s'", opt_str(v, "role"));
@@ -130,7 +130,8 @@ static int make(struct longboat *lb, char **argv, const struct option_values *v)
         o.administrators = config.anchors.administrators;
         o.n_administrators = config.anchors.n;
         if (!anchors_have(&config.anchors, &config.key.sign)) {
-            error_set(&err, -EPERM, "only an administrator invites; '%s' is none", config.me.name);
+            error_set(&err, -EPERM, "only an administrator can invite; '%s' is not one",
+                      config.me.name);
             code = ctl_fail(argv, EXIT_REFUSED, &err);
         } else if (invitation_make(&o, &config.key, &text, &err) < 0) {
             code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);

@@ -1,56 +1,63 @@
 /* ctl_logs.c - lbctl logs: the output of a run's steps, from anywhere, while it runs too.
  *
- * stdout of the child goes to our stdout and stderr to our stderr. After a reconnect the broker may
- * say again what it has said: each stream's place is remembered, so nothing is printed twice. */
-#include "admin/ctl.h"
-
+ * stdout of the child goes to our stdout and stderr to our stderr; what we have to say ourselves
+ * (which try comes now, what was cut) goes to stderr, so that stdout is the child's alone. After a
+ * reconnect the broker may repeat what it has sent: the position of each stream is remembered, so
+ * nothing is printed twice. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/ctl_logs.h"
 #include "common/clock.h"
 #include "common/duration.h"
 #include "common/mem.h"
 
 static const struct option_row rows[] = {
     {"follow", 'f', OPTION_FLAG, NULL, 0, 0, false, NULL, "go on until the run has ended"},
-    {"step", 's', OPTION_STR, "", 0, LIMIT_NAME, false, "NAME", "of this step only"},
+    {"step", 's', OPTION_STR, "", 0, LIMIT_NAME, false, "NAME", "only of this step"},
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
      "one JSON object a chunk: step, attempt, try, stream, offset, at, text"},
 };
 
 static const char examples[] =
-    "  lbctl logs 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10 -f\n"
-    "  lbctl logs RUN --step extract 2>/dev/null        its standard output alone\n";
+    "  lbctl logs last -f\n"
+    "  lbctl logs 4b3c2d10 --step extract 2>/dev/null       its standard output alone\n"
+    "Exit codes: 0 done; 1 the run has no output, because it has not started or was\n"
+    "refused; 2 wrong usage, a parent, or an unknown step; 3 refused, or the broker\n"
+    "cannot be reached.\n";
 
-struct place {
+struct log_place {
     uint64_t attempt, try_no, stream, next;
     bool cut; /* it was said that output is cut */
     char step[LIMIT_NAME + 1];
 };
 
-struct reading {
+struct log_reading {
     char **argv;
     struct longboat *lb;
     bool as_json, done;
     int code;
     struct term out, err;
-    struct place *places;
+    struct log_place *places;
     unsigned n_places;
+    struct log_place last; /* whose output was printed last */
+    bool any;
+    size_t chunks;
 };
 
-static struct place *place_of(struct reading *r, const struct m_log_data *d)
+static struct log_place *place_of(struct log_reading *r, const struct m_log_data *d)
 {
     for (unsigned i = 0; i < r->n_places; i++) {
-        struct place *p = &r->places[i];
+        struct log_place *p = &r->places[i];
         if (p->attempt == d->attempt && p->try_no == d->try_no && p->stream == d->stream &&
             span_eq_str(d->step, p->step))
             return p;
     }
     r->places = mem_realloc(r->places, r->n_places + 1, sizeof *r->places);
-    struct place *p = &r->places[r->n_places++];
-    *p = (struct place){.attempt = d->attempt, .try_no = d->try_no, .stream = d->stream};
+    struct log_place *p = &r->places[r->n_places++];
+    *p = (struct log_place){.attempt = d->attempt, .try_no = d->try_no, .stream = d->stream};
     span_copy_str(d->step, p->step, sizeof p->step);
     return p;
 }
@@ -58,10 +65,11 @@ static struct place *place_of(struct reading *r, const struct m_log_data *d)
 static void print_json(const struct m_log_data *d)
 {
     char at[CLOCK_TEXT];
-    json_t *o = json_pack("{s:s#, s:I, s:I, s:s, s:I, s:s}", "step", (const char *)d->step.p,
-                          (int)d->step.n, "attempt", (json_int_t)d->attempt, "try",
-                          (json_int_t)d->try_no, "stream", d->stream == 2 ? "stderr" : "stdout",
-                          "offset", (json_int_t)d->offset, "at", clock_format(d->at, at));
+    json_t *o =
+        json_pack("{s:i, s:s#, s:I, s:I, s:s, s:I, s:s}", "v", 1, "step", (const char *)d->step.p,
+                  (int)d->step.n, "attempt", (json_int_t)d->attempt, "try", (json_int_t)d->try_no,
+                  "stream", d->stream == 2 ? "stderr" : "stdout", "offset", (json_int_t)d->offset,
+                  "at", clock_format(d->at, at));
     struct buf text = {0};
     json_t *value = json_stringn((const char *)d->data.p, d->data.n);
     if (!value) { /* not UTF-8: each foreign byte becomes visible */
@@ -77,43 +85,64 @@ static void print_json(const struct m_log_data *d)
     buf_free(&text);
 }
 
+/* Where the output of another step, try or attempt begins. A single try needs no title. */
+static void print_title(struct log_reading *r, const struct log_place *p)
+{
+    const struct log_place *l = &r->last;
+    bool same = r->any && l->attempt == p->attempt && l->try_no == p->try_no &&
+                strcmp(l->step, p->step) == 0;
+    bool plain = !r->any && p->attempt <= 1 && p->try_no <= 1;
+    r->last = *p;
+    r->any = true;
+    if (same || plain)
+        return;
+    fflush(stdout);
+    fprintf(stderr, "[step %s, try %llu", p->step, (unsigned long long)p->try_no);
+    if (p->attempt > 1)
+        fprintf(stderr, ", attempt %llu", (unsigned long long)p->attempt);
+    fprintf(stderr, "]\n");
+}
+
 /* `cut` comes twice: when the cutting begins, and at the end with all that was cut. */
-static void print_text(struct reading *r, const struct m_log_data *d, struct place *p)
+static void print_text(struct log_reading *r, const struct m_log_data *d, struct log_place *p)
 {
     struct buf safe = {0};
     FILE *to = d->stream == 2 ? stderr : stdout;
     const struct term *term = d->stream == 2 ? &r->err : &r->out;
-    char size[32];
+    char size[DURATION_TEXT];
+    print_title(r, p);
     if (term->is_terminal)
         term_safe_lines(&safe, d->data);
     else
         buf_add(&safe, d->data.p, d->data.n);
     if (safe.n)
         fwrite(safe.p, 1, safe.n, to);
-    if (d->cut && !p->cut)
-        fprintf(to, "\n[from here on output is cut: the step's limit is reached]\n");
-    else if (d->cut)
-        fprintf(to, "[%s were cut in all]\n", size_format((int64_t)d->cut, size));
-    p->cut |= d->cut > 0;
     fflush(to);
+    if (d->cut && !p->cut)
+        fprintf(stderr, "\n[%s of step %s is cut from here on: its limit is reached]\n",
+                d->stream == 2 ? "stderr" : "stdout", p->step);
+    else if (d->cut)
+        fprintf(stderr, "[%s were cut in all]\n", size_format((int64_t)d->cut, size));
+    p->cut |= d->cut > 0;
     buf_free(&safe);
 }
 
-static void chunk(struct reading *r, struct span bytes)
+static void chunk(struct log_reading *r, struct span bytes)
 {
     struct m_log_data d;
     if (m_log_data_decode(bytes, &d, NULL) < 0)
         return;
-    struct place *p = place_of(r, &d);
+    struct log_place *p = place_of(r, &d);
     if (d.offset < p->next || (d.offset == p->next && d.data.n == 0 && d.cut == 0))
         return;
     p->next = d.offset + d.data.n + d.cut;
+    r->chunks++;
     r->as_json ? print_json(&d) : print_text(r, &d, p);
 }
 
 static bool answered(void *self, uint64_t kind, struct span message)
 {
-    struct reading *r = self;
+    struct log_reading *r = self;
     struct error err = {0};
     struct m_log log;
     struct m_error refused;
@@ -137,10 +166,10 @@ static bool answered(void *self, uint64_t kind, struct span message)
 
 static bool is_done(void *self)
 {
-    return ((struct reading *)self)->done;
+    return ((struct log_reading *)self)->done;
 }
 
-static int read_logs(struct reading *r, const struct id *run, const char *step, bool follow)
+static int read_logs(struct log_reading *r, const struct id *run, const char *step, bool follow)
 {
     struct buf message = {0};
     struct error err = {0};
@@ -154,27 +183,38 @@ static int read_logs(struct reading *r, const struct id *run, const char *step, 
     return rc < 0 ? ctl_fail(r->argv, EXIT_REFUSED, &err) : r->code;
 }
 
+static int logs(struct log_reading *r, const char *text, const struct option_values *v)
+{
+    const char *step = opt_str(v, "step");
+    bool follow = opt_flag(v, "follow");
+    struct id run;
+    json_t *row = NULL;
+    int code = ctl_find(r->argv, r->lb, text, &run);
+    if (code < 0)
+        code = ctl_logs_look(r->argv, r->lb, &run, follow, &row);
+    if (code < 0) {
+        code = read_logs(r, &run, step, follow);
+        if (code == EXIT_DONE && r->chunks == 0)
+            code = ctl_logs_none(r->argv, row, step);
+    }
+    json_decref(row);
+    return code;
+}
+
 int ctl_logs(int argc, char **argv)
 {
     struct option_values v = {0};
-    struct error err = {0};
-    struct id run;
     int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "RUN [options]", examples, 1, 1,
                                 &v, &first);
     if (code >= 0)
         return code;
-    struct reading r = {.argv = argv,
-                        .as_json = opt_flag(&v, "json"),
-                        .out = term_of(STDOUT_FILENO),
-                        .err = term_of(STDERR_FILENO)};
-    if (id_parse(argv[first], &run, &err) < 0) {
-        code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
-    } else {
-        r.lb = ctl_connect(argv);
-        code =
-            r.lb ? read_logs(&r, &run, opt_str(&v, "step"), opt_flag(&v, "follow")) : EXIT_REFUSED;
-        longboat_close(&r.lb);
-    }
+    struct log_reading r = {.argv = argv,
+                            .as_json = opt_flag(&v, "json"),
+                            .out = term_of(STDOUT_FILENO),
+                            .err = term_of(STDERR_FILENO)};
+    r.lb = ctl_connect(argv);
+    code = r.lb ? logs(&r, argv[first], &v) : EXIT_REFUSED;
+    longboat_close(&r.lb);
     mem_free(&r.places);
     options_free(&v);
     return code;

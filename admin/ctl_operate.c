@@ -1,5 +1,5 @@
-/* ctl_operate.c - the verbs with which an operator interferes: cancel, release, drain, undrain,
- * forget. Each takes a --reason, which the broker keeps with who asked and when. */
+/* ctl_operate.c - the verbs of an operator: cancel, release, drain, undrain, forget. Each takes a
+ * --reason, which the broker keeps with who asked and when. */
 #include "admin/ctl.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 static const struct option_row cancel_rows[] = {
     {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
     {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
-     "KILL at once, without the time to clean up that TERM gives"},
+     "kill at once (SIGKILL), without the time to clean up that SIGTERM gives"},
 };
 
 static const struct option_row reason_rows[] = {
@@ -18,48 +18,51 @@ static const struct option_row reason_rows[] = {
 static const struct option_row release_rows[] = {
     {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
     {"rerun", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
-     "run it again: you know that the lost attempt did no harm"},
+     "run it again: the lost attempt did no harm"},
     {"fail", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "end it as lost"},
     {"succeed", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
-     "end it as succeeded: you know that the lost attempt did its work"},
+     "end it as succeeded: the lost attempt did its work"},
 };
+
+static const char cancel_examples[] = "  lbctl cancel 4b3c2d10 --reason 'wrong day'\n"
+                                      "  lbctl cancel last\n";
+
+static const char release_examples[] =
+    "  lbctl release 4b3c2d10 --rerun --reason 'the load had not begun'\n";
+
+static int cancel(char **argv, struct longboat *lb, const char *text, struct m_cancel *m)
+{
+    struct buf message = {0};
+    int code = ctl_find(argv, lb, text, &m->run);
+    if (code < 0) {
+        m->req = longboat_req(lb);
+        m_cancel_encode(m, &message);
+        code = ctl_ask_done(lb, argv, m->req, buf_span(&message));
+    }
+    buf_free(&message);
+    return code;
+}
 
 int ctl_cancel(int argc, char **argv)
 {
     struct option_values v = {0};
-    struct error err = {0};
-    struct buf message = {0};
-    struct m_cancel m = {0};
     int first, code = ctl_begin(cancel_rows, COUNT_OF(cancel_rows), argc, argv,
-                                "RUN [--reason TEXT] [--force]",
-                                "  lbctl cancel RUN --reason 'wrong day'\n", 1, 1, &v, &first);
+                                "RUN [--reason TEXT] [--force]", cancel_examples, 1, 1, &v, &first);
     if (code >= 0)
         return code;
-    m.force = opt_flag(&v, "force");
-    m.reason = span_str(opt_str(&v, "reason"));
-    if (id_parse(argv[first], &m.run, &err) < 0) {
-        code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
-    } else {
-        struct longboat *lb = ctl_connect(argv);
-        if (lb) {
-            m.req = longboat_req(lb);
-            m_cancel_encode(&m, &message);
-            code = ctl_ask_done(lb, argv, m.req, buf_span(&message));
-        } else {
-            code = EXIT_REFUSED;
-        }
-        longboat_close(&lb);
-    }
-    buf_free(&message);
+    struct m_cancel m = {.force = opt_flag(&v, "force"), .reason = span_str(opt_str(&v, "reason"))};
+    struct longboat *lb = ctl_connect(argv);
+    code = lb ? cancel(argv, lb, argv[first], &m) : EXIT_REFUSED;
+    longboat_close(&lb);
     options_free(&v);
     return code;
 }
 
-static int with_reason(int argc, char **argv, const char *verb, const char *example)
+static int with_reason(int argc, char **argv, const char *verb, const char *examples)
 {
     struct option_values v = {0};
     int first, code = ctl_begin(reason_rows, COUNT_OF(reason_rows), argc, argv,
-                                "SERVER [--reason TEXT]", example, 1, 1, &v, &first);
+                                "SERVER [--reason TEXT]", examples, 1, 1, &v, &first);
     if (code >= 0)
         return code;
     code = ctl_operate(argv, verb, argv[first], NULL, opt_str(&v, "reason"));
@@ -71,7 +74,7 @@ int ctl_drain(int argc, char **argv)
 {
     return with_reason(
         argc, argv, "drain",
-        "  lbctl drain etl2 --reason 'new disk'    what runs there ends there; nothing new comes\n");
+        "  lbctl drain etl2 --reason 'new disk'    running jobs go on, new ones stay away\n");
 }
 
 int ctl_undrain(int argc, char **argv)
@@ -81,40 +84,52 @@ int ctl_undrain(int argc, char **argv)
 
 int ctl_forget(int argc, char **argv)
 {
-    return with_reason(
-        argc, argv, "forget",
-        "  lbctl forget etl4 --reason 'scrapped'   its worker has stopped, nothing of it is left there\n"
-        "It comes back by itself when its worker connects; to keep it out: lbctl certificates revoke "
-        "etl4\n");
+    return with_reason(argc, argv, "forget",
+                       "  lbctl forget etl4 --reason 'scrapped'   its worker has stopped for good\n"
+                       "The server is listed again when its worker connects. To keep it out:\n"
+                       "  lbctl certificates revoke etl4\n");
+}
+
+static int release(char **argv, struct longboat *lb, const char *text,
+                   const struct option_values *v)
+{
+    struct buf items = {0};
+    struct id run;
+    char id[ID_TEXT];
+    int code = ctl_find(argv, lb, text, &run);
+    if (code < 0) {
+        value_add_str(&items, span_str("how"));
+        value_add_str(&items, span_str(opt_flag(v, "rerun")  ? "rerun"
+                                       : opt_flag(v, "fail") ? "fail"
+                                                             : "succeed"));
+        struct wire_list list = wire_list_from(&items, 1);
+        code =
+            ctl_operate_over(argv, lb, "release", id_format(run, id), &list, opt_str(v, "reason"));
+    }
+    buf_free(&items);
+    return code;
 }
 
 int ctl_release(int argc, char **argv)
 {
     struct option_values v = {0};
     struct error err = {0};
-    struct buf items = {0};
-    int first, code = ctl_begin(
-                   release_rows, COUNT_OF(release_rows), argc, argv,
-                   "RUN --rerun|--fail|--succeed [--reason TEXT]",
-                   "  lbctl release RUN --rerun --reason 'etl2 is scrap, the load had not begun'\n",
-                   1, 1, &v, &first);
+    int first, code = ctl_begin(release_rows, COUNT_OF(release_rows), argc, argv,
+                                "RUN --rerun|--fail|--succeed [--reason TEXT]", release_examples, 1,
+                                1, &v, &first);
     if (code >= 0)
         return code;
     int ways = opt_flag(&v, "rerun") + opt_flag(&v, "fail") + opt_flag(&v, "succeed");
     if (ways != 1) {
-        error_set(
-            &err, -EINVAL,
-            "say one of --rerun, --fail, --succeed: only you can know what the lost attempt did");
+        error_set(&err, -EINVAL,
+                  "give one of --rerun, --fail and --succeed: only you can know what the lost "
+                  "attempt did");
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
     } else {
-        value_add_str(&items, span_str("how"));
-        value_add_str(&items, span_str(opt_flag(&v, "rerun")  ? "rerun"
-                                       : opt_flag(&v, "fail") ? "fail"
-                                                              : "succeed"));
-        struct wire_list list = wire_list_from(&items, 1);
-        code = ctl_operate(argv, "release", argv[first], &list, opt_str(&v, "reason"));
+        struct longboat *lb = ctl_connect(argv);
+        code = lb ? release(argv, lb, argv[first], &v) : EXIT_REFUSED;
+        longboat_close(&lb);
     }
-    buf_free(&items);
     options_free(&v);
     return code;
 }

@@ -1,145 +1,324 @@
 /* ctl_runs.c - lbctl runs, history: what waits and runs now, what has run. */
-#include "admin/ctl.h"
-
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "admin/ctl.h"
 #include "common/clock.h"
-#include "common/duration.h"
+#include "common/mem.h"
+
+#define OF_SERVER \
+    { \
+        "server", 's', OPTION_STR, NULL, 0, 0, false, "NAME", "only on this server" \
+    }
+#define OF_JOB \
+    { \
+        "job", 'j', OPTION_STR, NULL, 0, 0, false, "NAME", \
+            "only of this job (packages: package:NAME)" \
+    }
+#define OF_PARENT \
+    { \
+        "parent", 'p', OPTION_STR, NULL, 0, 0, false, "RUN", "only the children of this parent" \
+    }
+#define AS_JSON \
+    { \
+        "json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line" \
+    }
 
 static const struct option_row rows[] = {
-    {"server", 's', OPTION_STR, NULL, 0, 0, false, "NAME", "of this server only"},
-    {"job", 'j', OPTION_STR, NULL, 0, 0, false, "NAME",
-     "of this job only (packages: package:NAME)"},
-    {"parent", 'p', OPTION_STR, NULL, 0, 0, false, "RUN", "children of this parent run only"},
+    OF_SERVER,
+    OF_JOB,
+    OF_PARENT,
     {"state", 0, OPTION_STR, NULL, 0, 0, false, "STATE",
-     "runs: waiting, parked, handed_over, running, held, ..."},
+     "only in this state: waiting, parked, handed_over, running, held, ..."},
     {"limit", 'n', OPTION_INT, "200", 1, 1000000, false, "COUNT", "rows at most"},
-    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line"},
+    CTL_UTC_ROW,
+    AS_JSON,
 };
 
 static const struct option_row history_rows[] = {
-    {"server", 's', OPTION_STR, NULL, 0, 0, false, "NAME", "of this server only"},
-    {"job", 'j', OPTION_STR, NULL, 0, 0, false, "NAME",
-     "of this job only (packages: package:NAME)"},
-    {"parent", 'p', OPTION_STR, NULL, 0, 0, false, "RUN", "children of this parent run only"},
+    OF_SERVER,
+    OF_JOB,
+    OF_PARENT,
     {"status", 0, OPTION_STR, NULL, 0, 0, false, "STATUS",
-     "succeeded, failed, cancelled, timed_out, lost, refused, ..."},
-    {"since", 0, OPTION_DURATION, NULL, 0, INT64_MAX, false, "TIME",
-     "ended within this time, for instance 2h"},
-    {"parents", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "parent runs instead of their children"},
+     "only with this status: succeeded, failed, cancelled, timed_out, lost, refused, ..."},
+    {"since", 0, OPTION_STR, NULL, 0, 0, false, "TIME",
+     "ended at or after this time: 2h (ago), 2026-11-20, '2026-11-20 09:14', 09:14 (today)"},
+    {"until", 0, OPTION_STR, NULL, 0, 0, false, "TIME", "ended before this time"},
+    {"parents", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "parents instead of single runs; those that have not ended come first"},
     {"limit", 'n', OPTION_INT, "50", 1, 1000000, false, "COUNT", "rows at most, newest first"},
-    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line"},
+    CTL_UTC_ROW,
+    AS_JSON,
 };
 
-static const struct term_column run_columns[] = {
-    {"run", false},    {"state", false}, {"job", false}, {"address", false}, {"server", false},
-    {"called", false}, {"done", true},   {"by", false},  {"task", false},    {"says", false},
+static const char run_examples[] =
+    "  lbctl runs\n"
+    "  lbctl runs --state parked      what no server can take; see lbctl explain RUN\n"
+    "  lbctl runs --parent last       the children of the parent you started last\n";
+
+static const char history_examples[] =
+    "  lbctl history --status failed --since 12h\n"
+    "  lbctl history --since 2026-11-20 --until 2026-11-21      of one day\n"
+    "  lbctl history --parents\n"
+    "  lbctl history --parent last -n 1000\n";
+
+enum { ROOMY = 100 /* a page with room for the parent's name before its child's */ };
+
+/* What a listing of either kind works with. */
+struct listing {
+    char **argv;
+    struct ctl_query query;
+    json_t *rows;
+    bool bare;    /* all are children of one parent, whose name need not be repeated */
+    bool limited; /* by the asker, who knows then that there may be more */
 };
 
-static const struct term_column history_columns[] = {
-    {"run", false}, {"status", false}, {"job", false}, {"server", false}, {"ended", false},
-    {"took", true}, {"attempt", true}, {"by", false},  {"task", false},   {"message", false},
-};
-
-static void add_task(struct term_table *t, json_t *row)
+/* A listing that stops says how to go on. */
+static void say_more(const struct listing *l, const char *how)
 {
-    if (*ctl_text(row, "task"))
-        term_table_addf(t, TERM_PLAIN, "%s/%lld", ctl_text(row, "task"),
-                        (long long)ctl_int(row, "index"));
-    else
-        term_table_add(t, "");
+    if (l->query.more && !l->limited)
+        fprintf(stderr, "%s: stopped after %lld rows; %s\n", l->argv[0], (long long)l->query.limit,
+                how);
 }
 
-static void print_run(void *self, json_t *row)
+/* A child's name, and its job in a column of its own, which is the first to go where room is short;
+ * a call without a parent is known by its job. */
+static void add_names(const struct listing *l, struct term_table *t, json_t *row)
 {
-    struct term_table *t = self;
-    const char *state = ctl_text(row, "state");
-    term_table_add(t, ctl_text(row, "run"));
-    term_table_add_in(t, ctl_mood(state), state);
-    term_table_add(t, ctl_text(row, "job"));
-    term_table_add(t, ctl_text(row, "address"));
-    term_table_add(t, ctl_text(row, "server"));
-    term_table_add(t, ctl_when(ctl_text(row, "called_at")));
-    if (ctl_int(row, "percent"))
-        term_table_addf(t, TERM_PLAIN, "%lld%%", (long long)ctl_int(row, "percent"));
-    else
-        term_table_add(t, "");
-    term_table_add(t, ctl_text(row, "by"));
-    add_task(t, row);
-    term_table_add(t, ctl_text(row, "text"));
+    struct buf name = {0};
+    struct term term = term_of(STDOUT_FILENO);
+    ctl_child(row, l->bare || term_page(&term) < ROOMY, &name);
+    term_table_add(t, name.n ? buf_str(&name) : ctl_text(row, "job"));
+    term_table_add(t, name.n ? ctl_text(row, "job") : "");
+    buf_free(&name);
+}
+
+/* ---- lbctl runs */
+static void print_runs(const struct listing *l)
+{
+    const struct term_column columns[] = {
+        {"run", 0},
+        {"state", 0},
+        {"name", TERM_SHRINK(16)},
+        {"job", TERM_OPTIONAL | TERM_SHRINK(8) | TERM_DROP(3)},
+        {"address", TERM_SHRINK(6) | TERM_DROP(2)},
+        {"server", TERM_OPTIONAL | TERM_SHRINK(6)},
+        {ctl_zoned("called"), 0},
+        {"done", TERM_OPTIONAL | TERM_RIGHT | TERM_DROP(1)},
+        {"by", TERM_SHRINK(5) | TERM_DROP(4)},
+        {"progress", TERM_OPTIONAL | TERM_SHRINK(12) | TERM_DROP(1)},
+    };
+    struct term_table *t = term_table_new(columns, COUNT_OF(columns));
+    unsigned digits = ctl_id_digits(l->rows, "run");
+    size_t i;
+    json_t *row;
+    json_array_foreach (l->rows, i, row) {
+        const char *state = ctl_text(row, "state");
+        char done[16] = "";
+        if (ctl_int(row, "percent"))
+            snprintf(done, sizeof done, "%lld%%", (long long)ctl_int(row, "percent"));
+        term_table_add(t, ctl_id(row, "run", digits));
+        term_table_add_in(t, ctl_mood(state), state);
+        add_names(l, t, row);
+        term_table_add(t, ctl_text(row, "address"));
+        term_table_add(t, ctl_text(row, "server"));
+        term_table_add(t, ctl_when(row, "called_at"));
+        term_table_add(t, done);
+        term_table_add(t, ctl_text(row, "by"));
+        term_table_add(t, ctl_text(row, "text"));
+    }
+    ctl_print(t);
+    term_table_free(&t);
+}
+
+static int list_runs(struct listing *l, const struct option_values *v)
+{
+    const struct ctl_where where[] = {{"server", opt_str(v, "server"), 0, false},
+                                      {"job", opt_str(v, "job"), 0, false},
+                                      {"parent", opt_str(v, "parent"), 0, true},
+                                      {"state", opt_str(v, "state"), 0, false}};
+    l->query.what = "runs";
+    l->query.where = where;
+    l->query.n_where = COUNT_OF(where);
+    int code = ctl_query(l->argv, &l->query);
+    if (code == EXIT_DONE && l->query.rows == 0 && !l->query.as_json)
+        fprintf(stderr, "no active runs\n");
+    print_runs(l);
+    say_more(l, "-n COUNT shows more; --job, --state and others narrow it");
+    return code;
+}
+
+static int listing_of(int argc, char **argv, const struct option_row *table, size_t n,
+                      const char *examples,
+                      int (*list)(struct listing *l, const struct option_values *v))
+{
+    struct option_values v = {0};
+    int first, code = ctl_begin(table, n, argc, argv, "[options]", examples, 0, 0, &v, &first);
+    if (code >= 0)
+        return code;
+    struct listing l = {.argv = argv,
+                        .rows = json_array(),
+                        .bare = opt_str(&v, "parent"),
+                        .limited = opt_given(&v, "limit")};
+    l.query.limit = opt_int(&v, "limit");
+    l.query.as_json = opt_flag(&v, "json");
+    l.query.row = ctl_gather;
+    l.query.self = l.rows;
+    if (opt_flag(&v, "utc"))
+        term_utc();
+    code = list(&l, &v);
+    json_decref(l.rows);
+    options_free(&v);
+    return code;
 }
 
 int ctl_runs(int argc, char **argv)
 {
-    struct option_values v = {0};
-    size_t n;
-    int first,
-        code = ctl_begin(
-            rows, COUNT_OF(rows), argc, argv, "[options]",
-            "  lbctl runs --state parked        what nobody can take; lbctl explain RUN says why\n",
-            0, 0, &v, &first);
-    if (code >= 0)
-        return code;
-    const struct ctl_where where[] = {{"server", opt_str(&v, "server"), 0},
-                                      {"job", opt_str(&v, "job"), 0},
-                                      {"parent", opt_str(&v, "parent"), 0},
-                                      {"state", opt_str(&v, "state"), 0}};
-    struct term_table *t = term_table_new(run_columns, COUNT_OF(run_columns));
-    code = ctl_query(argv, "runs", where, COUNT_OF(where), opt_int(&v, "limit"),
-                     opt_flag(&v, "json"), print_run, t, &n);
-    if (code == EXIT_DONE && n == 0 && !opt_flag(&v, "json"))
-        fprintf(stderr, "nothing waits or runs\n");
-    ctl_print(t);
-    term_table_free(&t);
-    options_free(&v);
-    return code;
+    return listing_of(argc, argv, rows, COUNT_OF(rows), run_examples, list_runs);
 }
 
-static void print_ended(void *self, json_t *row)
+/* ---- lbctl history */
+static void add_again(struct term_table *t, json_t *row, const char *key)
 {
-    struct term_table *t = self;
-    const char *status =
-        *ctl_text(row, "status") ? ctl_text(row, "status") : ctl_text(row, "state");
-    int64_t from, to;
-    char took[DURATION_TEXT] = "";
-    const char *begin =
-        *ctl_text(row, "started_at") ? ctl_text(row, "started_at") : ctl_text(row, "begun_at");
-    if (clock_parse(begin, &from, NULL) == 0 &&
-        clock_parse(ctl_text(row, "ended_at"), &to, NULL) == 0 && to >= from)
-        duration_format(to - from, took);
-    term_table_add(t, ctl_text(row, "run"));
-    term_table_add_in(t, ctl_mood(status), status);
-    term_table_add(t, *ctl_text(row, "job") ? ctl_text(row, "job") : ctl_text(row, "plan"));
-    term_table_add(t, ctl_text(row, "server"));
-    term_table_add(t, ctl_when(ctl_text(row, "ended_at")));
-    term_table_add(t, took);
-    term_table_add(t, ctl_text(row, "attempt"));
-    term_table_add(t, ctl_text(row, "by"));
-    add_task(t, row);
-    term_table_add(t, ctl_text(row, "message"));
+    term_table_add(t, ctl_int(row, key) > 1 ? ctl_text(row, key) : "");
+}
+
+static void print_history(const struct listing *l)
+{
+    const struct term_column columns[] = {
+        {"run", 0},
+        {"status", 0},
+        {"name", TERM_SHRINK(16)},
+        {"job", TERM_OPTIONAL | TERM_SHRINK(8) | TERM_DROP(2)},
+        {"server", TERM_SHRINK(6)},
+        {ctl_zoned("ended"), 0},
+        {"took", TERM_RIGHT},
+        {"try", TERM_RIGHT | TERM_OPTIONAL},
+        {"attempt", TERM_RIGHT | TERM_OPTIONAL},
+        {"by", TERM_SHRINK(5) | TERM_DROP(3)},
+        {"message", TERM_OPTIONAL | TERM_SHRINK(16) | TERM_DROP(1)},
+    };
+    struct term_table *t = term_table_new(columns, COUNT_OF(columns));
+    unsigned digits = ctl_id_digits(l->rows, "run");
+    size_t i;
+    json_t *row;
+    json_array_foreach (l->rows, i, row) {
+        const char *status = ctl_text(row, "status");
+        term_table_add(t, ctl_id(row, "run", digits));
+        term_table_add_in(t, ctl_mood(status), status);
+        add_names(l, t, row);
+        term_table_add(t, ctl_text(row, "server"));
+        term_table_add(t, ctl_when(row, "ended_at"));
+        term_table_add(t, ctl_took(row, "started_at", "ended_at"));
+        add_again(t, row, "try");
+        add_again(t, row, "attempt");
+        term_table_add(t, ctl_text(row, "by"));
+        term_table_add(t, ctl_text(row, "message"));
+    }
+    ctl_print(t);
+    term_table_free(&t);
+}
+
+static const char *name_of_parent(json_t *row)
+{
+    return *ctl_text(row, "name") ? ctl_text(row, "name") : ctl_text(row, "plan");
+}
+
+static void print_parents(const struct listing *l)
+{
+    const struct term_column columns[] = {
+        {"run", 0},
+        {"status", 0},
+        {"parent", TERM_SHRINK(14)},
+        {ctl_zoned("started"), 0},
+        {"ended", TERM_OPTIONAL | TERM_DROP(1)},
+        {"took", TERM_RIGHT | TERM_OPTIONAL},
+        {"tasks", TERM_RIGHT | TERM_OPTIONAL},
+        {"by", TERM_SHRINK(5)},
+        {"key", TERM_SHRINK(8) | TERM_DROP(2)},
+    };
+    struct term_table *t = term_table_new(columns, COUNT_OF(columns));
+    unsigned digits = ctl_id_digits(l->rows, "run");
+    size_t i;
+    json_t *row;
+    json_array_foreach (l->rows, i, row) {
+        const char *status =
+            *ctl_text(row, "status") ? ctl_text(row, "status") : ctl_text(row, "state");
+        term_table_add(t, ctl_id(row, "run", digits));
+        term_table_add_in(t, ctl_mood(status), status);
+        term_table_add(t, name_of_parent(row));
+        term_table_add(t, ctl_when(row, "begun_at"));
+        term_table_add(t, ctl_when(row, "ended_at"));
+        term_table_add(t, ctl_took(row, "begun_at", "ended_at"));
+        term_table_add(t, ctl_text(row, "tasks"));
+        term_table_add(t, ctl_text(row, "by"));
+        term_table_add(t, ctl_text(row, "key"));
+    }
+    ctl_print(t);
+    term_table_free(&t);
+}
+
+/* How to go on: from where the oldest row ended. */
+static void say_older(const struct listing *l)
+{
+    json_t *last = json_array_get(l->rows, json_array_size(l->rows) - 1);
+    char moment[TERM_TIME];
+    int64_t ended = last ? ctl_time(last, "ended_at") : 0;
+    char *how = ended ? mem_printf("-n COUNT shows more; --until '%s' shows earlier ones",
+                                   term_moment(ended + 1000, moment))
+                      : mem_strdup("-n COUNT shows more; --until TIME shows earlier ones");
+    say_more(l, how);
+    mem_free(&how);
+}
+
+static int take_times(const struct listing *l, const struct option_values *v, int64_t *ret_since,
+                      int64_t *ret_until)
+{
+    const struct {
+        const char *name;
+        int64_t *ret;
+    } times[] = {{"since", ret_since}, {"until", ret_until}};
+    struct error err = {0};
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        const char *text = opt_str(v, times[i].name);
+        if (text && term_time_parse(text, clock_wall_ms(), times[i].ret, &err) < 0) {
+            error_prefix(&err, "--%s", times[i].name);
+            return ctl_fail(l->argv, EXIT_ASKED_WRONGLY, &err);
+        }
+    }
+    return -1;
+}
+
+static int list_history(struct listing *l, const struct option_values *v)
+{
+    bool parents = opt_flag(v, "parents");
+    int64_t since = 0, until = 0;
+    int code = take_times(l, v, &since, &until);
+    if (code >= 0)
+        return code;
+    const struct ctl_where where[] = {{"server", opt_str(v, "server"), 0, false},
+                                      {"job", opt_str(v, "job"), 0, false},
+                                      {"parent", opt_str(v, "parent"), 0, true},
+                                      {"status", opt_str(v, "status"), 0, false},
+                                      {"since", NULL, since, false},
+                                      {"until", NULL, until, false}};
+    l->query.what = parents ? "parents" : "history";
+    l->query.where = where;
+    l->query.n_where = COUNT_OF(where);
+    code = ctl_query(l->argv, &l->query);
+    if (code == EXIT_DONE && l->query.rows == 0 && !l->query.as_json)
+        fprintf(stderr, parents ? "no matching parents\n" : "no matching finished runs\n");
+    if (parents)
+        print_parents(l);
+    else
+        print_history(l);
+    say_older(l);
+    return code;
 }
 
 int ctl_history(int argc, char **argv)
 {
-    struct option_values v = {0};
-    size_t n;
-    int first, code = ctl_begin(history_rows, COUNT_OF(history_rows), argc, argv, "[options]",
-                                "  lbctl history --status failed --since 12h\n", 0, 0, &v, &first);
-    if (code >= 0)
-        return code;
-    int64_t since = opt_given(&v, "since") ? clock_wall_ms() - opt_int(&v, "since") : 0;
-    const struct ctl_where where[] = {{"server", opt_str(&v, "server"), 0},
-                                      {"job", opt_str(&v, "job"), 0},
-                                      {"parent", opt_str(&v, "parent"), 0},
-                                      {"status", opt_str(&v, "status"), 0},
-                                      {"since", NULL, since}};
-    struct term_table *t = term_table_new(history_columns, COUNT_OF(history_columns));
-    code = ctl_query(argv, opt_flag(&v, "parents") ? "parents" : "history", where, COUNT_OF(where),
-                     opt_int(&v, "limit"), opt_flag(&v, "json"), print_ended, t, &n);
-    if (code == EXIT_DONE && n == 0 && !opt_flag(&v, "json"))
-        fprintf(stderr, "nothing has ended that matches\n");
-    ctl_print(t);
-    term_table_free(&t);
-    options_free(&v);
-    return code;
+    return listing_of(argc, argv, history_rows, COUNT_OF(history_rows), history_examples,
+                      list_history);
 }

@@ -1,21 +1,24 @@
-/* ctl_servers.c - lbctl servers, whoami: who is there, with what; who am I. */
+/* ctl_servers.c - lbctl servers: who is there, with what, and what is wrong there. */
 #include "admin/ctl.h"
+#include "admin/who.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/mem.h"
 
 static const struct option_row rows[] = {
+    {"pool", 'p', OPTION_STR, NULL, 0, 0, false, "NAME", "only servers of this pool"},
+    CTL_UTC_ROW,
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line"},
-    {"pool", 'p', OPTION_STR, NULL, 0, 0, false, "NAME", "servers of this pool only"},
 };
 
-static const struct term_column columns[] = {
-    {"server", false}, {"state", false},   {"pools", false}, {"slots", true},    {"live", true},
-    {"jobs", true},    {"packages", true}, {"since", false}, {"trouble", false},
-};
+static const char examples[] =
+    "  lbctl servers\n"
+    "  lbctl servers --pool etl\n"
+    "  lbctl servers etl1             with its jobs, packages and needs\n";
 
 /* Joins the texts of an array; at most `most`, then how many more. */
 static char *joined(json_t *array, size_t most)
@@ -31,6 +34,20 @@ static char *joined(json_t *array, size_t most)
     char *text = mem_strdup(buf_str(&out));
     buf_free(&out);
     return text;
+}
+
+/* A draining server says so in `state`, or in a flag of its own. */
+static const char *state_of(json_t *row)
+{
+    bool up = strcmp(ctl_text(row, "state"), "up") == 0;
+    return up && json_is_true(json_object_get(row, "draining")) ? "draining"
+                                                                : ctl_text(row, "state");
+}
+
+/* Since when it is up, or when it was last heard. */
+static const char *since_key(json_t *row)
+{
+    return strcmp(ctl_text(row, "state"), "unreachable") == 0 ? "heard_at" : "up_since";
 }
 
 /* Needs that do not hold, packages that are wanted but not there, job files that are wrong. */
@@ -58,13 +75,12 @@ static void trouble(json_t *row, struct buf *out)
         out->n -= 2;
 }
 
-static void print(void *self, json_t *row)
+static void add_server(struct term_table *t, json_t *row)
 {
-    struct term_table *t = self;
     struct buf wrong = {0};
     char *pools = joined(json_object_get(row, "pools"), 8);
-    const char *state =
-        json_is_true(json_object_get(row, "draining")) ? "draining" : ctl_text(row, "state");
+    const char *state = state_of(row);
+    bool away = strcmp(state, "unreachable") == 0;
     trouble(row, &wrong);
     term_table_add(t, ctl_text(row, "server"));
     term_table_add_in(t, ctl_mood(state), state);
@@ -73,98 +89,233 @@ static void print(void *self, json_t *row)
     term_table_add(t, ctl_text(row, "live"));
     term_table_add(t, ctl_text(row, "n_jobs"));
     term_table_add(t, ctl_text(row, "n_packages"));
-    term_table_add(t, ctl_when(ctl_text(row, "up_since")));
+    term_table_add(t, away ? "" : ctl_when(row, "up_since"));
+    term_table_add(t, ctl_when(row, "heard_at"));
     term_table_add(t, buf_str(&wrong));
     mem_free(&pools);
     buf_free(&wrong);
 }
 
-/* One server, with all that it attests. */
-static void print_whole(void *self, json_t *row)
+static bool any_away(json_t *servers)
 {
-    struct buf wrong = {0};
     size_t i;
-    json_t *item;
-    (void)self;
+    json_t *row;
+    json_array_foreach (servers, i, row)
+        if (strcmp(ctl_text(row, "state"), "unreachable") == 0)
+            return true;
+    return false;
+}
+
+static void print_servers(json_t *servers)
+{
+    /* The zone stands in the first of the titles with times; when a server was last heard matters
+       where one is away. */
+    const struct term_column columns[] = {
+        {"server", TERM_SHRINK(8)},
+        {"state", 0},
+        {"pools", TERM_SHRINK(6) | TERM_DROP(2)},
+        {"slots", TERM_RIGHT},
+        {"live", TERM_RIGHT},
+        {"jobs", TERM_RIGHT | TERM_DROP(3)},
+        {"packages", TERM_RIGHT | TERM_DROP(4)},
+        {ctl_zoned("up since"), TERM_DROP(1)},
+        {"last heard", TERM_OPTIONAL},
+        {"trouble", TERM_OPTIONAL | TERM_SHRINK(18) | TERM_WRAP},
+    };
+    struct term_table *t = term_table_new(columns, COUNT_OF(columns));
+    bool heard = any_away(servers);
+    size_t i;
+    json_t *row;
+    json_array_foreach (servers, i, row) {
+        if (!heard)
+            json_object_del(row, "heard_at");
+        add_server(t, row);
+    }
+    ctl_print(t);
+    term_table_free(&t);
+}
+
+/* ---- One server, with all that it attests */
+/* "::ffff:192.0.2.1" is an IPv4 address as an IPv6 socket sees it. */
+static const char *plain_address(const char *address)
+{
+    static const char mapped[] = "::ffff:";
+    return strncmp(address, mapped, strlen(mapped)) == 0 ? address + strlen(mapped) : address;
+}
+
+static void print_head(json_t *row, const struct term *term)
+{
+    struct buf head = {0}, text = {0}, line = {0};
+    char moment[TERM_TIME], zone[TERM_TIME];
+    const char *state = state_of(row), *key = since_key(row);
+    int64_t since = ctl_time(row, key);
+    term_paint(&head, term, ctl_mood(state), state);
+    if (since)
+        buf_printf(&text, "%s %s %s",
+                   *key == 'h'                ? ", last heard"
+                   : strcmp(state, "up") == 0 ? " since"
+                                              : ", up since",
+                   term_moment(since, moment), term_zone(since, zone));
+    else if (*key == 'h')
+        buf_add_str(&text, ", not heard since the broker started");
+    if (*ctl_text(row, "address"))
+        buf_printf(&text, ", at %s", plain_address(ctl_text(row, "address")));
+    if (*ctl_text(row, "software"))
+        buf_printf(&text, ", %s", ctl_text(row, "software"));
+    term_safe(&line, buf_span(&text));
+    printf("%s: %s%s\n", ctl_text(row, "server"), buf_str(&head), buf_str(&line));
+    if (ctl_int(row, "slots"))
+        printf("%s slots, %s attempts here, %s running, room for %s more\n", ctl_text(row, "slots"),
+               ctl_text(row, "live"), ctl_text(row, "running"), ctl_text(row, "credit"));
+    buf_free(&head);
+    buf_free(&text);
+    buf_free(&line);
+}
+
+static void print_jobs(json_t *jobs)
+{
+    static const struct term_column columns[] = {
+        {"job", TERM_SHRINK(12)}, {"version", TERM_SHRINK(6)}, {"live", TERM_RIGHT}, {"hash", 0}};
+    struct term_table *t = term_table_new(columns, COUNT_OF(columns));
+    size_t i;
+    json_t *job;
+    json_array_foreach (jobs, i, job) {
+        term_table_add(t, ctl_text(job, "job"));
+        term_table_add(t, ctl_text(job, "version"));
+        term_table_add(t, ctl_text(job, "live"));
+        term_table_add_in(t, TERM_FAINT, ctl_hash(job, "job_hash"));
+    }
+    if (json_array_size(jobs))
+        printf("\n");
+    ctl_print(t);
+    term_table_free(&t);
+}
+
+static void print_packages(json_t *packages)
+{
+    static const struct term_column columns[] = {
+        {"package", TERM_SHRINK(12)},
+        {"version", TERM_SHRINK(6)},
+        {"signer", TERM_OPTIONAL | TERM_DROP(1)},
+        {"hash", 0},
+        {"trouble", TERM_OPTIONAL | TERM_SHRINK(20) | TERM_WRAP}};
+    struct term_table *t = term_table_new(columns, COUNT_OF(columns));
+    size_t i;
+    json_t *package;
+    json_array_foreach (packages, i, package) {
+        term_table_add(t, ctl_text(package, "name"));
+        term_table_add(t, ctl_text(package, "version"));
+        term_table_add(t, ctl_text(package, "signer"));
+        term_table_add_in(t, TERM_FAINT, ctl_hash(package, "hash"));
+        term_table_add_in(t, TERM_BAD, ctl_text(package, "trouble"));
+    }
+    if (json_array_size(packages))
+        printf("\n");
+    ctl_print(t);
+    term_table_free(&t);
+}
+
+static void print_needs(json_t *needs)
+{
+    static const struct term_column columns[] = {
+        {"need", TERM_SHRINK(20)},
+        {"state", 0},
+        {"trouble", TERM_OPTIONAL | TERM_SHRINK(20) | TERM_WRAP}};
+    struct term_table *t = term_table_new(columns, COUNT_OF(columns));
+    size_t i;
+    json_t *need;
+    json_array_foreach (needs, i, need) {
+        bool holds = json_is_true(json_object_get(need, "holds"));
+        term_table_add(t, ctl_text(need, "need"));
+        term_table_add_in(t, holds ? TERM_GOOD : TERM_BAD, holds ? "met" : "unmet");
+        term_table_add(t, ctl_text(need, "trouble"));
+    }
+    if (json_array_size(needs))
+        printf("\n");
+    ctl_print(t);
+    term_table_free(&t);
+}
+
+static void print_whole(json_t *row)
+{
+    struct term term = term_of(STDOUT_FILENO);
+    struct buf wrong = {0}, text = {0}, lines = {0};
+    print_head(row, &term);
+    print_jobs(json_object_get(row, "jobs"));
+    print_packages(json_object_get(row, "packages"));
+    print_needs(json_object_get(row, "needs"));
     trouble(row, &wrong);
-    printf("%s: %s%s, since %s, at %s, software %s\n", ctl_text(row, "server"),
-           ctl_text(row, "state"),
-           json_is_true(json_object_get(row, "draining")) ? ", draining" : "",
-           ctl_text(row, "up_since"), ctl_text(row, "address"), ctl_text(row, "software"));
-    printf("  %s slots, %s attempts here, %s running, room for %s more\n", ctl_text(row, "slots"),
-           ctl_text(row, "live"), ctl_text(row, "running"), ctl_text(row, "credit"));
-    json_array_foreach (json_object_get(row, "jobs"), i, item)
-        printf("  job %-24s version %-8s %s\n", ctl_text(item, "job"), ctl_text(item, "version"),
-               ctl_text(item, "job_hash"));
-    json_array_foreach (json_object_get(row, "packages"), i, item)
-        printf("  package %-20s version %-8s %s %s\n", ctl_text(item, "name"),
-               ctl_text(item, "version"), ctl_text(item, "hash"), ctl_text(item, "trouble"));
-    json_array_foreach (json_object_get(row, "needs"), i, item)
-        printf("  need %-23s %s %s\n", ctl_text(item, "need"),
-               json_is_true(json_object_get(item, "holds")) ? "holds" : "does not hold:",
-               ctl_text(item, "trouble"));
+    term_safe(&text, buf_span(&wrong));
+    term_wrap(&lines, buf_span(&text), 9, term_page(&term));
     if (wrong.n)
-        printf("  trouble: %s\n", buf_str(&wrong));
+        printf("\ntrouble: %s\n", buf_str(&lines));
     buf_free(&wrong);
+    buf_free(&text);
+    buf_free(&lines);
+}
+
+/* No rows: are there no servers, or may the asker see none? */
+static int explain_none(char **argv, struct longboat *lb, const char *server, const char *pool)
+{
+    struct who me;
+    struct error err = {0};
+    int code = EXIT_DONE, rc = who_ask(lb, &me, &err);
+    if (rc < 0)
+        return ctl_fail(argv, ctl_code(rc, REFUSAL_NONE), &err);
+    if (!me.may_watch) {
+        who_may_not_watch(&me, argv[0]);
+        code = EXIT_REFUSED;
+    } else if (server || pool) {
+        fprintf(stderr, "%s: no server %s'%s' is known, or you may not watch it\n", argv[0],
+                server ? "" : "of pool ", server ? server : pool);
+        code = EXIT_REFUSED;
+    } else {
+        fprintf(stderr, "no servers yet; lbctl invite --server NAME prints a token with which one "
+                        "joins\n");
+    }
+    who_free(&me);
+    return code;
+}
+
+static int list_servers(char **argv, struct longboat *lb, const char *server, const char *pool,
+                        bool as_json)
+{
+    json_t *servers = json_array();
+    const struct ctl_where where[] = {{"address", pool, 0, false}, {"server", server, 0, false}};
+    struct ctl_query q = {.what = "servers",
+                          .where = where,
+                          .n_where = COUNT_OF(where),
+                          .as_json = as_json,
+                          .row = ctl_gather,
+                          .self = servers};
+    size_t i;
+    json_t *row;
+    int code = ctl_query_over(argv, lb, &q);
+    if (code == EXIT_DONE && q.rows == 0)
+        code = explain_none(argv, lb, server, pool);
+    if (server)
+        json_array_foreach (servers, i, row)
+            print_whole(row);
+    else
+        print_servers(servers);
+    json_decref(servers);
+    return code;
 }
 
 int ctl_servers(int argc, char **argv)
 {
     struct option_values v = {0};
-    size_t n;
-    int first,
-        code = ctl_begin(
-            rows, COUNT_OF(rows), argc, argv, "[SERVER] [options]",
-            "  lbctl servers --pool etl\n  lbctl servers etl1        with its jobs, packages and needs\n",
-            0, 1, &v, &first);
+    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "[SERVER] [options]", examples, 0,
+                                1, &v, &first);
     if (code >= 0)
         return code;
-    const char *one = first < argc ? argv[first] : NULL;
-    const struct ctl_where where[] = {{"address", opt_str(&v, "pool"), 0}, {"server", one, 0}};
-    struct term_table *t = term_table_new(columns, COUNT_OF(columns));
-    code = ctl_query(argv, "servers", where, 2, INT64_MAX, opt_flag(&v, "json"),
-                     one ? print_whole : print, t, &n);
-    if (code == EXIT_DONE && n == 0 && one) {
-        fprintf(stderr, "%s: no server '%s' is known, or you may not watch it\n", argv[0], one);
-        code = EXIT_REFUSED;
-    } else if (code == EXIT_DONE && n == 0 && opt_str(&v, "pool")) {
-        fprintf(stderr, "%s: no server of pool '%s' is known, or you may not watch it\n", argv[0],
-                opt_str(&v, "pool"));
-        code = EXIT_REFUSED;
-    } else if (code == EXIT_DONE && n == 0) {
-        fprintf(stderr,
-                "no servers yet; lbctl invite --server NAME prints a token with which one joins\n");
-    }
-    ctl_print(t);
-    term_table_free(&t);
-    options_free(&v);
-    return code;
-}
-
-static void print_me(void *self, json_t *row)
-{
-    size_t i;
-    json_t *item;
-    (void)self;
-    printf("%s, %s of cluster %s, certificate until %s\n", ctl_text(row, "name"),
-           ctl_text(row, "role"), ctl_text(row, "cluster"), ctl_text(row, "not_after"));
-    json_array_foreach (json_object_get(row, "grants"), i, item)
-        printf("  may %s\n", json_string_value(item));
-    if (strcmp(ctl_text(row, "role"), "administrator") == 0)
-        printf("  may everything\n");
-}
-
-int ctl_whoami(int argc, char **argv)
-{
-    struct option_values v = {0};
-    int first,
-        code = ctl_begin(
-            rows, 1, argc, argv, "[--json]",
-            "  lbctl whoami        name, role, grants, and until when the certificate lasts\n", 0,
-            0, &v, &first);
-    if (code >= 0)
-        return code;
-    code = ctl_query(argv, "whoami", NULL, 0, 1, opt_flag(&v, "json"), print_me, NULL, NULL);
+    if (opt_flag(&v, "utc"))
+        term_utc();
+    struct longboat *lb = ctl_connect(argv);
+    code = lb ? list_servers(argv, lb, first < argc ? argv[first] : NULL, opt_str(&v, "pool"),
+                             opt_flag(&v, "json"))
+              : EXIT_REFUSED;
+    longboat_close(&lb);
     options_free(&v);
     return code;
 }

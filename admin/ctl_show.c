@@ -1,35 +1,102 @@
-/* ctl_show.c - lbctl show: one run with all its layers; lbctl explain: why a run that has not ended
- * is where it is. */
-#include "admin/ctl.h"
-
+/* ctl_show.c - lbctl show: one run, or one parent, with all that is known of it. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "common/json.h"
+#include "admin/ctl_show.h"
+#include "client/find.h"
+#include "common/duration.h"
 
-static const struct option_row show_row[] = {
-    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "the whole as one JSON object"},
+static const struct option_row rows[] = {
+    CTL_UTC_ROW,
+    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "all of it as one JSON object"},
 };
 
-static const struct option_row explain_row[] = {
-    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
-     "one JSON object a line: the run, then each server"},
+static const char examples[] =
+    "  lbctl show last                 the parent or the run that you started last\n"
+    "  lbctl show last-failed          the newest run that ended without success\n"
+    "  lbctl show 4b3c2d10             by the end of its id\n"
+    "  lbctl show last --json | jq .report.tasks\n";
+
+enum {
+    LABEL = 14, /* columns of a label, with its indent and the space behind it */
+    PEOPLE = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15) /* 3.48, as it was written */
 };
 
-static void line(const char *name, const char *value)
+void show_line(struct show *s, const char *label, const char *value)
 {
     struct buf safe = {0};
     if (!*value)
         return;
     term_safe(&safe, span_str(value));
-    printf("  %-14s %s\n", name, buf_str(&safe));
+    buf_printf(&s->out, "%s%-*s ", s->indent, LABEL - (int)strlen(s->indent) - 1, label);
+    term_wrap(&s->out, buf_span(&safe), LABEL, term_page(&s->term));
+    buf_add_str(&s->out, "\n");
     buf_free(&safe);
 }
 
-/* What one answer of the broker has no room for is named, so that nobody takes it for nothing. */
-static void print_left_out(json_t *run)
+void show_linef(struct show *s, const char *label, const char *fmt, ...)
+{
+    char *text;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        mem_die();
+    show_line(s, label, text);
+    mem_free(&text);
+}
+
+void show_title(struct show *s, const char *title)
+{
+    buf_add_str(&s->out, "\n");
+    term_paint(&s->out, &s->term, TERM_BOLD, title);
+    buf_add_str(&s->out, "\n");
+}
+
+void show_table(struct show *s, const struct term_table *t)
+{
+    term_table_print(t, &s->term, &s->out);
+}
+
+void show_verdict(struct show *s, json_t *run)
+{
+    const char *word = *ctl_text(run, "status") ? ctl_text(run, "status") : ctl_text(run, "state");
+    buf_printf(&s->out, "%-*s ", LABEL - 1, "status");
+    term_paint(&s->out, &s->term, ctl_mood(word), word);
+    buf_add_str(&s->out, "\n");
+}
+
+void show_moment(struct show *s, const char *label, json_t *run, const char *key)
+{
+    char moment[TERM_TIME], zone[TERM_TIME];
+    int64_t ms = ctl_time(run, key);
+    if (!ms)
+        return;
+    bool first = !s->zone_said;
+    s->zone_said = true;
+    show_linef(s, label, "%s%s%s", term_moment(ms, moment), first ? " " : "",
+               first ? term_zone(ms, zone) : "");
+}
+
+/* ---- A run */
+static void show_pairs(struct show *s, const char *label, json_t *object)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach (object, key, v) {
+        char *dump = json_is_string(v) ? NULL : json_dumps(v, PEOPLE);
+        show_linef(s, label, "%s = %s", key, dump ? dump : json_string_value(v));
+        free(dump);
+        label = "";
+    }
+}
+
+/* What one answer of the broker has no room for is named: it is not empty. */
+static void show_left_out(struct show *s, json_t *run)
 {
     struct buf text = {0};
     size_t i;
@@ -40,153 +107,269 @@ static void print_left_out(json_t *run)
     json_array_foreach (json_object_get(run, "left_out"), i, part)
         buf_printf(&text, "%s%s (too long to be shown)", text.n ? ", " : "",
                    json_string_value(part));
-    line("left out", buf_str(&text));
+    show_line(s, "left out", buf_str(&text));
     buf_free(&text);
 }
 
-static void pairs(const char *name, json_t *object)
+static char *texts_of(json_t *array, const char *between)
 {
-    const char *key;
-    json_t *v;
-    json_object_foreach (object, key, v) {
-        char *dump = json_is_string(v) ? NULL : json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
-        struct buf text = {0};
-        buf_printf(&text, "%s = %s", key, dump ? dump : json_string_value(v));
-        line(name, buf_str(&text));
-        buf_free(&text);
-        free(dump);
-        name = "";
+    struct buf text = {0};
+    size_t i;
+    json_t *item;
+    json_array_foreach (array, i, item)
+        buf_printf(&text, "%s%s", i ? between : "", json_string_value(item));
+    char *all = mem_strdup(buf_str(&text));
+    buf_free(&text);
+    return all;
+}
+
+/* The command as a shell would take it. */
+static char *command_of(json_t *argv)
+{
+    struct buf text = {0};
+    size_t i;
+    json_t *item;
+    json_array_foreach (argv, i, item) {
+        const char *word = json_string_value(item);
+        bool plain = *word && !strpbrk(word, " \t\n'\"\\$`;&|<>()*?[]#~");
+        buf_add_str(&text, i ? " " : "");
+        buf_add_str(&text, plain ? "" : "'");
+        for (const char *c = word; *c; c++)
+            if (*c == '\'')
+                buf_add_str(&text, "'\\''");
+            else
+                buf_add(&text, c, 1);
+        buf_add_str(&text, plain ? "" : "'");
     }
+    char *all = mem_strdup(buf_str(&text));
+    buf_free(&text);
+    return all;
 }
 
-static const char *state_in(json_t *run, const char *layer)
+static void show_usage(struct show *s, json_t *step)
 {
-    return ctl_text(json_object_get(run, layer), "state");
+    static const struct {
+        const char *key, *say;
+    } streams[] = {
+        {"out_bytes", "to stdout"}, {"err_bytes", "to stderr"}, {"cut_bytes", "cut off"}};
+    char one[DURATION_TEXT], other[DURATION_TEXT];
+    struct buf text = {0};
+    int64_t cpu_us = ctl_int(step, "user_us") + ctl_int(step, "system_us");
+    buf_printf(&text, "%s of processor time, %s of memory", duration_format(cpu_us / 1000, one),
+               size_format(ctl_int(step, "max_rss_kib") * 1024, other));
+    for (size_t i = 0; i < COUNT_OF(streams); i++)
+        if (ctl_int(step, streams[i].key))
+            buf_printf(&text, ", %s %s", size_format(ctl_int(step, streams[i].key), one),
+                       streams[i].say);
+    show_line(s, "used", buf_str(&text));
+    buf_free(&text);
 }
 
-static void print_step(json_t *step)
+/* "step extract, try 2: failed, exit code 1; then quit-failure" */
+static void show_step_head(struct show *s, json_t *step, bool ran)
+{
+    static const char *const flags[] = {"timed_out", "cancelled", "out_of_memory"};
+    json_t *package = json_object_get(step, "package");
+    const char *state = ctl_text(package, "state");
+    buf_printf(&s->out, "\nstep %s, try %s: ", ctl_text(step, "name"), ctl_text(step, "tries"));
+    term_paint(&s->out, &s->term, ctl_mood(state),
+               strcmp(state, "not_executed") == 0 ? "not executed" : state);
+    if (ran && *ctl_text(step, "signal"))
+        buf_printf(&s->out, ", signal %s", ctl_text(step, "signal"));
+    else if (ran && *ctl_text(step, "exit_code"))
+        buf_printf(&s->out, ", exit code %s", ctl_text(step, "exit_code"));
+    for (size_t i = 0; i < COUNT_OF(flags); i++)
+        if (json_is_true(json_object_get(step, flags[i])))
+            buf_printf(&s->out, ", %s",
+                       i == 0   ? "timed out"
+                       : i == 1 ? "cancelled"
+                                : "out of memory");
+    if (*ctl_text(step, "action"))
+        buf_printf(&s->out, "; then %s%s%s", ctl_text(step, "action"),
+                   *ctl_text(step, "target") ? " " : "", ctl_text(step, "target"));
+    buf_add_str(&s->out, "\n");
+}
+
+/* A step that was refused, or never came to run, has no process: nothing of one is shown. */
+static void show_step(struct show *s, json_t *step)
 {
     json_t *package = json_object_get(step, "package");
-    const char *name = *ctl_text(package, "name") ? ctl_text(package, "name") : "(no package)";
-    printf("  step %s, try %s: package %s %s %s", ctl_text(step, "name"), ctl_text(step, "tries"),
-           name, ctl_text(package, "version"), ctl_text(package, "state"));
-    if (*ctl_text(step, "signal"))
-        printf(", signal %s", ctl_text(step, "signal"));
-    else if (*ctl_text(step, "exit_code"))
-        printf(", exit %s", ctl_text(step, "exit_code"));
-    printf(", then %s\n", *ctl_text(step, "action") ? ctl_text(step, "action") : "the end");
-    line("  message", ctl_text(package, "message"));
-    line("  started", ctl_text(step, "started_at"));
-    line("  ended", ctl_text(step, "ended_at"));
-    line("  user", ctl_text(step, "user"));
-    char *argv = json_dumps(json_object_get(step, "argv"), JSON_COMPACT | JSON_ENCODE_ANY);
-    line("  command", argv ? argv : "");
-    free(argv);
-    printf("    %-12s %s us user, %s us system, %s KiB at most, %s bytes out, %s bytes err", "used",
-           ctl_text(step, "user_us"), ctl_text(step, "system_us"), ctl_text(step, "max_rss_kib"),
-           ctl_text(step, "out_bytes"), ctl_text(step, "err_bytes"));
-    printf(*ctl_text(step, "cut_bytes") ? ", %s bytes cut\n" : "\n", ctl_text(step, "cut_bytes"));
-    pairs("  outputs", json_object_get(package, "outputs"));
-}
-
-static void print_events(json_t *events)
-{
-    size_t i;
-    json_t *e;
-    json_array_foreach (events, i, e) {
-        printf("  %s  %-10s", ctl_when(ctl_text(e, "at")), ctl_text(e, "event"));
-        static const char *const keys[] = {"server",   "attempt", "step",    "status", "why",
-                                           "operator", "reason",  "on_lost", "message"};
-        for (size_t k = 0; k < COUNT_OF(keys); k++)
-            if (*ctl_text(e, keys[k]))
-                printf("  %s=%s", keys[k], ctl_text(e, keys[k]));
-        printf("\n");
+    bool ran =
+        ctl_time(step, "started_at") && strcmp(ctl_text(package, "state"), "not_executed") != 0;
+    char moment[TERM_TIME];
+    s->indent = "  ";
+    show_step_head(s, step, ran);
+    if (*ctl_text(package, "name"))
+        show_linef(s, "package", "%s %s (%s)", ctl_text(package, "name"),
+                   ctl_text(package, "version"), ctl_hash(package, "hash"));
+    show_line(s, "message", ctl_text(package, "message"));
+    if (ran) {
+        char *argv = command_of(json_object_get(step, "argv"));
+        show_linef(s, "started", "%s, took %s", term_clock(ctl_time(step, "started_at"), moment),
+                   ctl_took(step, "started_at", "ended_at"));
+        show_line(s, "user", ctl_text(step, "user"));
+        show_line(s, "command", argv);
+        show_usage(s, step);
+        mem_free(&argv);
     }
+    show_pairs(s, "outputs", json_object_get(package, "outputs"));
+    s->indent = "";
 }
 
-static void print_run(void *self, json_t *run)
+/* "etl2, attempt 1, step load": what an event says beside its name. */
+static void add_members(struct buf *out, json_t *event)
 {
-    static const char *const keys[] = {
-        "job",      "job_hash", "address",   "server",      "attempt",    "by",
-        "key",      "parent",   "task",      "index",       "try",        "priority",
-        "as_of",    "on_lost",  "called_at", "assigned_at", "started_at", "ended_at",
-        "begun_at", "plan",     "step",      "percent",     "text",       "message"};
-    const char *word = *ctl_text(run, "status") ? ctl_text(run, "status") : ctl_text(run, "state");
-    struct term term = term_of(STDOUT_FILENO);
-    struct buf head = {0};
+    static const struct {
+        const char *key, *before;
+    } members[] = {{"server", ""},      {"attempt", "attempt "}, {"step", "step "},
+                   {"driver", "by "},   {"status", ""},          {"why", ""},
+                   {"how", ""},         {"operator", "by "},     {"reason", ""},
+                   {"on_lost", "then "}};
+    bool first = true;
+    for (size_t k = 0; k < COUNT_OF(members); k++)
+        if (*ctl_text(event, members[k].key)) {
+            buf_printf(out, "%s%s%s", first ? "" : ", ", members[k].before,
+                       ctl_text(event, members[k].key));
+            first = false;
+        }
+}
+
+void show_events(struct show *s, json_t *run)
+{
+    json_t *events = json_object_get(run, "events"), *e;
+    size_t i;
+    char clock[TERM_TIME];
+    if (json_array_size(events))
+        show_title(s, "events");
+    s->indent = "  ";
+    json_array_foreach (events, i, e) {
+        struct buf text = {0};
+        buf_printf(&text, "%-14s ", ctl_text(e, "event"));
+        for (size_t k = 0; k < text.n; k++)
+            if (text.p[k] == '_') /* parent_ended */
+                text.p[k] = ' ';
+        add_members(&text, e);
+        while (text.n && text.p[text.n - 1] == ' ')
+            text.n--;
+        show_line(s, term_clock(ctl_time(e, "at"), clock), buf_str(&text));
+        buf_free(&text);
+    }
+    s->indent = "";
+}
+
+static void show_where(struct show *s, json_t *run)
+{
+    const char *server = ctl_text(run, "server"), *address = ctl_text(run, "address");
+    if (*server && strcmp(server, address) == 0)
+        show_line(s, "server", server);
+    else if (*server)
+        show_linef(s, "server", "%s, called on %s", server, address);
+    else
+        show_line(s, "called on", address);
+}
+
+static void show_times(struct show *s, json_t *run)
+{
+    show_moment(s, "called", run, "called_at");
+    show_moment(s, "assigned", run, "assigned_at");
+    show_moment(s, "started", run, "started_at");
+    show_moment(s, "ended", run, "ended_at");
+    show_line(s, "took", ctl_took(run, "started_at", "ended_at"));
+    show_moment(s, "as of", run, "as_of");
+}
+
+static void show_child(struct show *s, json_t *run)
+{
+    struct buf child = {0};
+    ctl_child(run, false, &child);
+    if (child.n)
+        show_linef(s, "child", "%s, try %s, of parent %s", buf_str(&child), ctl_text(run, "try"),
+                   ctl_id(run, "parent", FIND_TAIL));
+    buf_free(&child);
+}
+
+static void show_progress(struct show *s, json_t *run)
+{
+    if (*ctl_text(run, "step"))
+        show_line(s, "step", ctl_text(run, "step"));
+    if (ctl_int(run, "percent"))
+        show_linef(s, "progress", "%s%% %s", ctl_text(run, "percent"), ctl_text(run, "text"));
+    else
+        show_line(s, "progress", ctl_text(run, "text"));
+}
+
+static void show_run(struct show *s, json_t *run)
+{
     size_t i;
     json_t *step;
-    (void)self;
-    buf_printf(&head, "run %s  ", ctl_text(run, "run"));
-    term_paint(&head, &term, ctl_mood(word), word);
-    printf("%s\n", buf_str(&head));
-    buf_free(&head);
+    show_line(s, "run", ctl_text(run, "run"));
+    show_verdict(s, run);
+    show_line(s, "message", ctl_text(run, "message"));
     if (json_object_get(run, "job_outcome"))
-        printf("  %-14s delivery %s, job %s, package %s\n", "layers", state_in(run, "delivery"),
-               state_in(run, "job_outcome"), state_in(run, "package"));
-    for (size_t k = 0; k < COUNT_OF(keys); k++)
-        line(keys[k], ctl_text(run, keys[k]));
-    pairs("parameters", json_object_get(run, "parameters"));
-    pairs("outputs", json_object_get(run, "outputs"));
-    char *off = json_dumps(json_object_get(run, "off"), JSON_COMPACT | JSON_ENCODE_ANY);
-    line("protections off", off ? off : "");
-    free(off);
+        show_linef(s, "layers", "delivery %s, job %s, package %s", ctl_state(run, "delivery"),
+                   ctl_state(run, "job_outcome"), ctl_state(run, "package"));
+    show_child(s, run);
+    if (*ctl_text(run, "job_hash"))
+        show_linef(s, "job", "%s (%s)", ctl_text(run, "job"), ctl_hash(run, "job_hash"));
+    else
+        show_line(s, "job", ctl_text(run, "job"));
+    show_where(s, run);
+    show_line(s, "attempt", ctl_text(run, "attempt"));
+    show_progress(s, run);
+    show_line(s, "called by", ctl_text(run, "by"));
+    show_times(s, run);
+    show_line(s, "priority", ctl_text(run, "priority"));
+    if (strcmp(ctl_text(run, "on_lost"), "default") != 0)
+        show_line(s, "if lost", ctl_text(run, "on_lost"));
+    if (!*ctl_text(run, "parent")) /* that of a child says what is said above */
+        show_line(s, "key", ctl_text(run, "key"));
+    show_pairs(s, "parameters", json_object_get(run, "parameters"));
+    show_pairs(s, "outputs", json_object_get(run, "outputs"));
+    char *off = texts_of(json_object_get(run, "off"), ", ");
+    show_line(s, "unprotected", off);
+    mem_free(&off);
+    show_left_out(s, run);
     json_array_foreach (json_object_get(json_object_get(run, "job_outcome"), "steps"), i, step)
-        print_step(step);
-    print_events(json_object_get(run, "events"));
-    print_left_out(run);
+        show_step(s, step);
+    show_events(s, run);
 }
 
-/* RUN as the argument of a query for one row. */
-static int of_one(int argc, char **argv, const struct option_row *row, const char *what,
-                  const char *example, ctl_row print)
+static int show(char **argv, struct longboat *lb, const char *text, bool as_json)
 {
-    struct option_values v = {0};
-    struct error err = {0};
-    struct id run;
-    int first, code = ctl_begin(row, 1, argc, argv, "RUN [--json]", example, 1, 1, &v, &first);
-    if (code >= 0)
-        return code;
-    const struct ctl_where where[] = {{"run", argv[first], 0}};
-    code =
-        id_parse(argv[first], &run, &err) < 0
-            ? ctl_fail(argv, EXIT_ASKED_WRONGLY, &err)
-            : ctl_query(argv, what, where, 1, INT64_MAX, opt_flag(&v, "json"), print, NULL, NULL);
-    options_free(&v);
+    json_t *found = json_array();
+    const struct ctl_where where[] = {{"run", text, 0, true}};
+    struct ctl_query q = {.what = "run",
+                          .where = where,
+                          .n_where = 1,
+                          .as_json = as_json,
+                          .row = ctl_gather,
+                          .self = found};
+    struct show s = {.argv = argv, .lb = lb, .term = term_of(STDOUT_FILENO), .indent = ""};
+    int code = ctl_query_over(argv, lb, &q);
+    json_t *run = json_array_get(found, 0);
+    if (run && json_object_get(run, "job"))
+        show_run(&s, run);
+    else if (run)
+        code = show_parent(&s, run);
+    if (s.out.n)
+        fwrite(s.out.p, 1, s.out.n, stdout);
+    buf_free(&s.out);
+    json_decref(found);
     return code;
 }
 
 int ctl_show(int argc, char **argv)
 {
-    return of_one(argc, argv, show_row, "run",
-                  "  lbctl show 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10\n", print_run);
-}
-
-static void print_explanation(void *self, json_t *row)
-{
-    size_t i;
-    json_t *unmet;
-    (void)self;
-    if (*ctl_text(row, "summary")) { /* the head; a row for each server follows */
-        printf("run %s is %s\n", ctl_text(row, "run"), ctl_text(row, "summary"));
-        if (ctl_int(row, "ahead"))
-            printf("  %s runs of its kind go first\n", ctl_text(row, "ahead"));
-    }
-    if (!*ctl_text(row, "server"))
-        return;
-    if (json_is_true(json_object_get(row, "eligible")))
-        printf("  %-16s could take it now (room for %s)\n", ctl_text(row, "server"),
-               ctl_text(row, "credit"));
-    json_array_foreach (json_object_get(row, "unmet"), i, unmet) {
-        printf("  %-16s %s", ctl_text(row, "server"), ctl_text(unmet, "text"));
-        printf(*ctl_text(unmet, "clears") ? "; %s\n" : "\n", ctl_text(unmet, "clears"));
-    }
-}
-
-int ctl_explain(int argc, char **argv)
-{
-    return of_one(
-        argc, argv, explain_row, "explain",
-        "  lbctl explain RUN        each server with each condition that does not hold, and what would clear it\n",
-        print_explanation);
+    struct option_values v = {0};
+    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "RUN [options]", examples, 1, 1,
+                                &v, &first);
+    if (code >= 0)
+        return code;
+    if (opt_flag(&v, "utc"))
+        term_utc();
+    struct longboat *lb = ctl_connect(argv);
+    code = lb ? show(argv, lb, argv[first], opt_flag(&v, "json")) : EXIT_REFUSED;
+    longboat_close(&lb);
+    options_free(&v);
+    return code;
 }

@@ -9,9 +9,10 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "  lbctl store check                              reads everything: integrity, order and form of the records\n"
-    "  lbctl store backup /srv/backup/broker.db       a consistent copy; the path is on the broker's machine\n"
-    "The broker goes on meanwhile. Both take as long as reading the whole store takes.\n";
+    "  lbctl store check                          reads and checks every record\n"
+    "  lbctl store backup /srv/backup/broker.db   a consistent copy; the path is on the\n"
+    "                                             broker's machine\n"
+    "The broker keeps working. Both take as long as it takes to read the whole store.\n";
 
 static int ask(char **argv, const char *verb, const char *target, const char *reason)
 {
@@ -44,7 +45,7 @@ int ctl_store(int argc, char **argv)
     else if (strcmp(verb, "backup") == 0 && file)
         code = ask(argv, "backup", file, opt_str(&v, "reason"));
     else {
-        error_set(&err, -EINVAL, "it takes: check | backup FILE");
+        error_set(&err, -EINVAL, "usage: %s check | backup FILE [--reason TEXT]", argv[0]);
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
     }
     options_free(&v);

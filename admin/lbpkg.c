@@ -1,17 +1,17 @@
-/* lbpkg.c - the package maker's program: one file a verb, this table. */
+/* lbpkg.c - the package builder's program: one file a verb, this table. */
 #include "admin/pkg.h"
 #include "admin/pkg_net.h"
 
-static const struct command verbs[] = {
-    {"new", "make a small package to begin with", pkg_new},
-    {"lint", "say all that is wrong with a package's folder", pkg_lint},
-    {"build", "make one file of a folder, the same bytes for everyone", pkg_build},
+static const struct verb_command verbs[] = {
+    {"new", "make a small package to start from", pkg_new},
+    {"lint", "check a package's folder", pkg_lint},
+    {"build", "make one file of a folder (reproducible)", pkg_build},
     {"keygen", "make a builder's pair of keys", pkg_keygen},
-    {"sign", "vouch for a package file", pkg_sign},
-    {"verify", "see who vouches for a package file", pkg_verify},
-    {"show", "what a package file says of itself", pkg_show},
-    {"deploy", "bring a package to servers, by way of the broker", pkg_deploy},
-    {"list", "what is in the depot, and who has which", pkg_list},
+    {"sign", "sign a package file", pkg_sign},
+    {"verify", "check the signature of a package file", pkg_verify},
+    {"show", "what a package file contains", pkg_show},
+    {"deploy", "bring a package to servers, through the broker", pkg_deploy},
+    {"list", "the packages in the depot, and which server has which", pkg_list},
 };
 
 static const char examples[] = "  lbpkg new extract --kind python\n"

@@ -14,8 +14,7 @@
 
 int pkg_fail(char **argv, int code, const struct error *err)
 {
-    fprintf(stderr, "%s: %s\n", argv[0], err->text);
-    return code;
+    return verb_fail(argv, code, err);
 }
 
 int pkg_code(int rc)
@@ -27,28 +26,14 @@ int pkg_code(int rc)
 }
 
 int pkg_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
-              const char *examples, int least, int most, struct option_values *values,
-              int *ret_first)
+              const char *examples, int min, int max, struct option_values *values, int *ret_first)
 {
     struct error err = {0};
-    if (options_parse(rows, n, argc, argv, values, ret_first, &err) < 0)
-        return pkg_fail(argv, EXIT_ASKED_WRONGLY, &err);
-    if (options_answered(values, argv[0], synopsis, examples)) {
-        options_free(values);
-        return EXIT_DONE;
-    }
-    int given = argc - *ret_first;
-    if (given < least || given > most) {
-        fprintf(stderr, "%s: expected: %s %s; %s --help says more\n", argv[0], argv[0], synopsis,
-                argv[0]);
-        options_free(values);
-        return EXIT_ASKED_WRONGLY;
-    }
-    if (trust_init(&err) < 0) {
-        options_free(values);
-        return pkg_fail(argv, EXIT_RAN_AND_FAILED, &err);
-    }
-    return -1;
+    int code = verb_begin(rows, n, argc, argv, synopsis, examples, min, max, values, ret_first);
+    if (code >= 0 || trust_init(&err) == 0)
+        return code;
+    options_free(values);
+    return pkg_fail(argv, EXIT_RAN_AND_FAILED, &err);
 }
 
 char *pkg_config_path(char **argv, const char *below)
@@ -94,7 +79,8 @@ int pkg_trusted(char **argv, const char *key, const char *signers, struct minisi
     struct error err = {0};
     error_set(
         &err, -ENOENT,
-        "whom to trust? There is no trust/signers and no keys/builder.pub; name a public key with --key");
+        "no key to trust: there is neither trust/signers nor keys/builder.pub; name a public key "
+        "with --key");
     return pkg_fail(argv, EXIT_ASKED_WRONGLY, &err);
 }
 

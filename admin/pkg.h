@@ -16,19 +16,16 @@ int pkg_sign(int argc, char **argv);
 int pkg_verify(int argc, char **argv);
 int pkg_show(int argc, char **argv);
 
-/* What every verb does first: parses, answers --help and --version. Returns -1 to go on, else the
- * exit code. *ret_first: index of the first positional argument, of which there must be `least` to
- * `most`. */
+/* verb_begin, and the crypto library is ready. */
 int pkg_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
-              const char *examples, int least, int most, struct option_values *values,
-              int *ret_first);
+              const char *examples, int min, int max, struct option_values *values, int *ret_first);
 /* Says "lbpkg verb: sentence" on stderr and returns `code`. */
 int pkg_fail(char **argv, int code, const struct error *err);
 /* The exit code for what went wrong with a file: 3 what was refused, 2 what is not there, else
    1. */
 int pkg_code(int rc);
 
-/* "<etc>/keys/builder.key" and the like; yours to free. NULL: it has said why. */
+/* A path below the configuration: "<etc>/keys/builder.key". Yours to free. NULL: it has said why. */
 char *pkg_config_path(char **argv, const char *below);
 
 /* The keys that may have signed: of --key FILE, else --signers FILE, else etc/trust/signers, else
@@ -36,7 +33,7 @@ char *pkg_config_path(char **argv, const char *below);
 int pkg_trusted(char **argv, const char *key, const char *signers, struct minisign_public **ret,
                 size_t *ret_n);
 
-/* One line of stdout or a sentence; the reader of a pipe that went away is no failure. */
+/* Writes to stdout; on failure says why. A pipe whose reader has gone away is not a failure. */
 int pkg_print(char **argv, const struct buf *out);
 
 #endif

@@ -12,9 +12,10 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "  lbpkg build extract               writes extract-1.2.0.lbp and prints its name and hash\n"
+    "  lbpkg build extract               writes extract-1.2.0.lbp, prints name and hash\n"
     "  lbpkg build extract -o /tmp/x.lbp\n"
-    "Not taken: .git, .hg, .svn, __pycache__ and, at the top, *.lbp and *.lbp.minisig; empty folders\n";
+    "Left out: .git, .hg, .svn, __pycache__, empty folders and, at the top, *.lbp and\n"
+    "*.lbp.minisig.\n";
 
 static int build(char **argv, const char *folder, const char *output, const struct manifest *m)
 {

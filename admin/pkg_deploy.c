@@ -29,9 +29,9 @@ static const struct option_row rows[] = {
 
 static const char examples[] =
     "  lbpkg deploy extract-1.2.0.lbp --to etl --wait\n"
-    "Exit codes: 0 deployed (with --wait: every server has it); 1 a server has it not; 2 "
-    "asked wrongly; 3 refused or no broker.\n"
-    "Servers that are away fetch it when they return.\n";
+    "A server that is away fetches the package when it returns.\n"
+    "Exit codes: 0 deployed (with --wait: every server has it); 1 a server lacks it;\n"
+    "2 wrong usage; 3 refused, or the broker cannot be reached.\n";
 
 static int load(struct deploy *d, const char *archive, struct error *err)
 {
@@ -83,7 +83,7 @@ static int put(struct deploy *d, uint64_t *offset, struct span data, struct erro
                       .size = d->size,
                       .data = data};
     m_put_encode(&m, &message);
-    int rc = pkg_ask(d->lb, m.req, buf_span(&message), &text, err);
+    int rc = pkg_ask(d->lb, m.req, buf_span(&message), &text, &d->refusal, err);
     if (rc == 0) {
         char *end;
         *offset = strtoull(buf_str(&text), &end, 10);
@@ -113,7 +113,7 @@ static int upload(struct deploy *d, struct error *err)
         }
         was = offset;
         rc = put(d, &offset, span_of(block, n), err);
-        stuck = offset > was ? 0 : stuck + 1; /* it may have begun anew, once */
+        stuck = offset > was ? 0 : stuck + 1; /* it may have started over, once */
         if (rc == 0 && stuck > 3)
             rc = error_set(err, -EIO, "the broker's depot takes no more of '%s'", d->archive);
         if (rc == 0)
@@ -131,7 +131,7 @@ static int put_end(struct deploy *d, struct error *err)
                           .manifest = buf_span(&d->json),
                           .signature = buf_span(&d->signature)};
     m_put_end_encode(&m, &message);
-    int rc = pkg_ask(d->lb, m.req, buf_span(&message), NULL, err);
+    int rc = pkg_ask(d->lb, m.req, buf_span(&message), NULL, &d->refusal, err);
     buf_free(&message);
     return rc;
 }
@@ -155,7 +155,7 @@ static int deploy(struct deploy *d, struct error *err)
     if (rc == 0) {
         struct m_deploy m = {.req = longboat_req(d->lb), .deployment = buf_span(&envelope)};
         m_deploy_encode(&m, &message);
-        rc = pkg_ask(d->lb, m.req, buf_span(&message), NULL, err);
+        rc = pkg_ask(d->lb, m.req, buf_span(&message), NULL, &d->refusal, err);
     }
     client_config_free(&config);
     buf_free(&body);
@@ -177,7 +177,13 @@ static int bring(struct deploy *d, char **argv)
     if (rc < 0) {
         if (rc == -EREMOTEIO)
             error_prefix(&err, "refused by %s", longboat_broker(d->lb));
-        return pkg_fail(argv, EXIT_REFUSED, &err);
+        pkg_fail(argv, EXIT_REFUSED, &err);
+        if (d->refusal == REFUSAL_DENIED && !strstr(err.text, "lbctl certificates renew"))
+            fprintf(
+                stderr,
+                "An administrator can run:\n  lbctl certificates renew %s --grant 'deploy %s@%s'\n",
+                longboat_me(d->lb)->name, d->m.name, d->address);
+        return EXIT_REFUSED;
     }
     fprintf(stderr, "Deployed %s %s (%s) to %s\n", d->m.name, d->m.version,
             package_hash_format(&d->hash, hash), d->address);
@@ -208,7 +214,7 @@ int pkg_deploy(int argc, char **argv)
     if (rc >= 0)
         return rc;
     if (!(d.address = opt_str(&v, "to"))) {
-        error_set(&err, -EINVAL, "to which server or pool? Say it with --to");
+        error_set(&err, -EINVAL, "--to is missing: a server, a pool, or all");
         rc = pkg_fail(argv, EXIT_ASKED_WRONGLY, &err);
     } else {
         rc = run(&d, &v, argv, argv[first]);

@@ -14,10 +14,11 @@ struct deploy {
     struct buf json, signature;
     struct hash hash;
     uint64_t size;
+    enum refusal refusal; /* of the request that failed */
 };
 
-/* Prints how each server of the address fared; returns the exit code: 1 when one has it not, or
-   nobody is there. */
+/* Prints how each server of the address fared; returns the exit code: 1 if one lacks it, or
+ * there is none. */
 int deploy_wait(struct deploy *d, int64_t timeout_ms, bool json, char **argv);
 
 #endif

@@ -10,14 +10,15 @@
 
 static const struct option_row rows[] = {
     {"key", 'k', OPTION_STR, NULL, 0, 0, false, "FILE",
-     "the secret key's file; default: keys/builder.key of your configuration. The public one stands beside it, in "
-     ".pub"},
+     "the file of the secret key; default: keys/builder.key in your configuration. The public key "
+     "goes beside it, in .pub"},
 };
 
 static const char examples[] =
-    "  lbpkg keygen                          prints the public key: a line for etc/trust/signers of each server\n"
+    "  lbpkg keygen       prints the public key: a line for trust/signers of each server\n"
     "  lbpkg keygen --key ci/release.key\n"
-    "The secret key is not encrypted, as minisign -G -W makes it; lbpkg sign takes minisign's encrypted ones, too.\n";
+    "The secret key is not encrypted, like one made with minisign -G -W. lbpkg sign also\n"
+    "takes keys that minisign has encrypted.\n";
 
 /* "builder.key" to "builder.pub"; another name gets the ending. */
 static char *public_path(const char *secret)
@@ -44,7 +45,7 @@ static int make(const char *secret_path, const char *path, struct buf *line, str
     struct minisign_secret secret;
     struct buf text = {0};
     if (access(path, F_OK) == 0)
-        return error_set(err, -EEXIST, "'%s' is there already; a key is never overwritten", path);
+        return error_set(err, -EEXIST, "'%s' exists; a key is never overwritten", path);
     minisign_make(&pub, &secret);
     int rc = make_folder(secret_path, err);
     if (rc == 0)
@@ -80,11 +81,10 @@ int pkg_keygen(int argc, char **argv)
         rc = pkg_fail(argv, rc == -EEXIST ? EXIT_ASKED_WRONGLY : EXIT_RAN_AND_FAILED, &err);
     else {
         rc = pkg_print(argv, &line);
-        fprintf(
-            stderr,
-            "Made %s (keep it secret) and %s. The line above belongs into trust/signers of each server that is to "
-            "take your packages.\n",
-            secret, path);
+        fprintf(stderr,
+                "Made %s (keep it secret) and %s. The line above belongs in trust/signers of each "
+                "server that may run your packages.\n",
+                secret, path);
     }
     buf_free(&line);
     mem_free(&secret);

@@ -17,7 +17,7 @@ static void add_problem(struct buf *out, const struct problem *p, bool json)
         buf_printf(out, "%s%s\n", p->warning ? "warning: " : "", p->text);
         return;
     }
-    buf_printf(out, "{\"severity\":\"%s\",\"text\":", p->warning ? "warning" : "error");
+    buf_printf(out, "{\"v\":1,\"severity\":\"%s\",\"text\":", p->warning ? "warning" : "error");
     json_escape(out, span_str(p->text));
     buf_add_str(out, "}\n");
 }

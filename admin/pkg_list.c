@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "admin/pkg_net.h"
+#include "admin/who.h"
 #include "common/duration.h"
 #include "common/json.h"
 #include "common/term.h"
@@ -19,20 +20,25 @@ static const char examples[] = "  lbpkg list\n"
                                "  lbpkg list --servers --json | jq 'select(.trouble)'\n";
 
 static const struct term_column depot_columns[] = {
-    {"package", false}, {"version", false}, {"size", true}, {"hash", false}, {"deployed to", false},
+    {"package", TERM_SHRINK(10)},
+    {"version", TERM_SHRINK(6)},
+    {"size", TERM_RIGHT | TERM_DROP(1)},
+    {"hash", TERM_DROP(2)},
+    {"deployed to", TERM_SHRINK(12) | TERM_WRAP},
 };
 static const struct term_column server_columns[] = {
-    {"server", false}, {"package", false}, {"version", false},
-    {"signer", false}, {"hash", false},    {"trouble", false},
+    {"server", TERM_SHRINK(8)},  {"package", TERM_SHRINK(10)},
+    {"version", TERM_SHRINK(6)}, {"signer", TERM_OPTIONAL | TERM_DROP(1)},
+    {"hash", TERM_DROP(2)},      {"trouble", TERM_OPTIONAL | TERM_SHRINK(20) | TERM_WRAP},
 };
 
-struct listing {
+struct pkg_listing {
     struct term_table *table;
     bool json;
     struct buf out;
 };
 
-static void add_json(struct listing *l, const json_t *row)
+static void add_json(struct pkg_listing *l, const json_t *row)
 {
     char *text = json_dump_canonical(row);
     buf_printf(&l->out, "%s\n", text);
@@ -40,7 +46,7 @@ static void add_json(struct listing *l, const json_t *row)
 }
 
 /* Enough of a hash for people: the first 12 digits. */
-static void add_hash(struct listing *l, const char *hash)
+static void add_hash(struct pkg_listing *l, const char *hash)
 {
     const char *digits = strncmp(hash, PACKAGE_HASH_PREFIX, 8) == 0 ? hash + 8 : hash;
     term_table_addf(l->table, TERM_FAINT, "%.12s", digits);
@@ -56,7 +62,7 @@ static void add_addresses(const json_t *row, struct buf *out)
 
 static void take_package(void *self, json_t *row)
 {
-    struct listing *l = self;
+    struct pkg_listing *l = self;
     char size[DURATION_TEXT];
     struct buf addresses = {0};
     if (l->json) {
@@ -75,11 +81,12 @@ static void take_package(void *self, json_t *row)
 
 static void take_server(void *self, json_t *row)
 {
-    struct listing *l = self;
+    struct pkg_listing *l = self;
     json_t *packages = json_object_get(row, "packages"), *p;
     size_t i;
     json_array_foreach (packages, i, p) {
         if (l->json) {
+            json_object_set_new(p, "v", json_integer(1));
             json_object_set(p, "server", json_object_get(row, "server"));
             add_json(l, p);
             continue;
@@ -94,9 +101,29 @@ static void take_server(void *self, json_t *row)
     }
 }
 
+/* Nothing is listed: because there is nothing, or because we may see nothing? */
+static int explain_none(struct longboat *lb, char **argv, bool servers)
+{
+    struct who me;
+    struct error err = {0};
+    int code = EXIT_DONE;
+    if (who_ask(lb, &me, &err) < 0)
+        return pkg_fail(argv, EXIT_REFUSED, &err);
+    if (servers && !me.may_watch) {
+        who_may_not_watch(&me, argv[0]);
+        code = EXIT_REFUSED;
+    } else if (me.administrator) {
+        fprintf(stderr, "no packages yet; lbpkg deploy FILE --to POOL brings one\n");
+    } else {
+        fprintf(stderr, "no packages that '%s' may see (grants: %s)\n", me.name, me.grants);
+    }
+    who_free(&me);
+    return code;
+}
+
 static int list(struct longboat *lb, char **argv, bool servers, bool json)
 {
-    struct listing l = {.json = json};
+    struct pkg_listing l = {.json = json};
     struct error err = {0};
     struct term term = term_of(STDOUT_FILENO);
     l.table = servers ? term_table_new(server_columns, COUNT_OF(server_columns))
@@ -105,9 +132,9 @@ static int list(struct longboat *lb, char **argv, bool servers, bool json)
                      : pkg_packages(lb, take_package, &l, &err);
     if (rc < 0) {
         rc = pkg_fail(argv, EXIT_REFUSED, &err);
+    } else if (!l.out.n && term_table_rows(l.table) == 0) {
+        rc = json ? EXIT_DONE : explain_none(lb, argv, servers);
     } else {
-        if (!json && term_table_rows(l.table) == 0)
-            fprintf(stderr, "no packages yet; lbpkg deploy FILE --to POOL brings one\n");
         term_table_print(l.table, &term, &l.out);
         rc = pkg_print(argv, &l.out);
     }

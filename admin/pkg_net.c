@@ -3,23 +3,24 @@
 
 #include <errno.h>
 
+#include "client/person.h"
 #include "common/json.h"
 
 struct longboat *pkg_connect(char **argv)
 {
     struct longboat *lb = NULL;
     struct error err = {0};
-    if (longboat_open(&lb, NULL, NULL, &err) < 0)
+    if (longboat_open_person(&lb, &err) < 0)
         pkg_fail(argv, EXIT_REFUSED, &err);
     return lb;
 }
 
 int pkg_ask(struct longboat *lb, uint64_t req, struct span message, struct buf *ret_text,
-            struct error *err)
+            enum refusal *ret_refusal, struct error *err)
 {
     struct buf answer = {0};
     struct m_done done;
-    int rc = longboat_ask(lb, req, message, PKG_TIMEOUT_MS, &answer, NULL, err);
+    int rc = longboat_ask(lb, req, message, PKG_TIMEOUT_MS, &answer, ret_refusal, err);
     if (rc == 0)
         rc = m_done_decode(buf_span(&answer), &done, err);
     if (rc == 0 && ret_text) {
@@ -30,7 +31,7 @@ int pkg_ask(struct longboat *lb, uint64_t req, struct span message, struct buf *
     return rc;
 }
 
-struct rows {
+struct pkg_rows {
     pkg_row take;
     void *self;
     struct error err;
@@ -38,7 +39,7 @@ struct rows {
 
 static bool take_row(void *self, struct span text)
 {
-    struct rows *r = self;
+    struct pkg_rows *r = self;
     json_t *row = json_parse("the broker's answer", text, &r->err);
     if (!row)
         return false;
@@ -50,7 +51,7 @@ static bool take_row(void *self, struct span text)
 static int query(struct longboat *lb, const char *what, const struct wire_list *where, pkg_row take,
                  void *self, struct error *err)
 {
-    struct rows r = {.take = take, .self = self};
+    struct pkg_rows r = {.take = take, .self = self};
     int rc = longboat_query(lb, what, where, take_row, &r, err);
     if (rc == 0 && r.err.code) {
         if (err)
@@ -76,7 +77,7 @@ int pkg_servers(struct longboat *lb, const char *address, pkg_row take, void *se
         value_add_str(&items, span_str(address));
         n++;
     }
-    /* whoever names servers, even all, gets them with all they attest */
+    /* a filter by server, even for all of them, brings all that they attest */
     value_add_str(&items, span_str("server"));
     value_add_str(&items, span_str("*"));
     struct wire_list where = wire_list_from(&items, n);

@@ -14,10 +14,10 @@ enum { PKG_TIMEOUT_MS = 30000 }; /* for one answer */
 
 /* Connects with the identity of this user; NULL: it has said why on stderr. */
 struct longboat *pkg_connect(char **argv);
-/* A request whose answer is DONE. *ret_text (may be NULL) gets its text. -EREMOTEIO and others as
-   longboat_ask. */
+/* A request whose answer is DONE. *ret_text (may be NULL) gets its text, *ret_refusal the code of a
+ * refusal. -EREMOTEIO and others as longboat_ask. */
 int pkg_ask(struct longboat *lb, uint64_t req, struct span message, struct buf *ret_text,
-            struct error *err);
+            enum refusal *ret_refusal, struct error *err);
 /* Each row of a query as JSON, lent. */
 typedef void (*pkg_row)(void *self, json_t *row);
 /* of the depot */

@@ -15,7 +15,7 @@
 static const struct option_row rows[] = {
     {"kind", 'k', OPTION_STR, "shell", 0, 0, false, "KIND", "how it is run: exec, shell or python"},
     {"into", 0, OPTION_STR, NULL, 0, 0, false, "FOLDER",
-     "the folder to make; default: one of the package's name, here"},
+     "the folder to make; default: the package's name"},
 };
 
 static const char examples[] = "  lbpkg new extract --kind python       then: lbpkg build extract\n"
@@ -27,15 +27,16 @@ static const char manifest[] =
     "description: Says hello to somebody, slowly\n"
     "subsystem: %s\n"
     "entry: %s\n"
+    "# Parameters are in the environment ($LB_PARAM_whom) and in a JSON file ($LB_PARAMETERS).\n"
     "parameters:\n"
-    "  whom:  {type: string, default: world}       # $LB_PARAM_whom; also in the JSON file $LB_PARAMETERS\n"
+    "  whom:  {type: string, default: world}\n"
     "  count: {type: int, default: 3, min: 1, max: 100}\n"
     "outputs:\n"
-    "  greetings: {type: int}                      # written as greetings=3 to $LB_OUTPUTS\n"
-    "needs: []                                     # what a server must have: path, command, tcp, env, disk_free\n"
+    "  greetings: {type: int}       # written as greetings=3 to $LB_OUTPUTS\n"
+    "needs: []                      # what a server must have: path, command, tcp, env, disk_free\n"
     "limits: {timeout: 5m}\n"
-    "exit_codes: {0: succeeded}                    # all others: failed\n"
-    "idempotent: true                              # may be run again when its server is lost\n";
+    "exit_codes: {0: succeeded}     # all others: failed\n"
+    "# idempotent: true             # if it may be run again when its server is lost\n";
 
 static const char shell_entry[] =
     "%s"
@@ -46,12 +47,13 @@ static const char shell_entry[] =
     "    echo \"Hello, $LB_PARAM_whom ($i of $LB_PARAM_count, run $LB_RUN, attempt $LB_ATTEMPT)\"\n"
     "    echo \"$((i * 100 / LB_PARAM_count)) greeting $LB_PARAM_whom\" >\"$LB_PROGRESS\"\n"
     "done\n"
-    "echo \"greetings=$i\" >>\"$LB_OUTPUTS\"                # what later steps and tasks can use\n"
-    "echo \"succeeded $i greetings were said\" >\"$LB_RESULT\"  # the verdict people read; without it the exit code "
-    "says all\n";
+    "# What later steps and tasks can use:\n"
+    "echo \"greetings=$i\" >>\"$LB_OUTPUTS\"\n"
+    "# The verdict that people read; without it the exit code decides:\n"
+    "echo \"succeeded $i greetings were said\" >\"$LB_RESULT\"\n";
 
 static const char python_entry[] =
-    "\"\"\"Parameters are a JSON file; outputs, progress and the verdict are files to write.\"\"\"\n"
+    "\"\"\"Parameters are a JSON file; outputs, progress and verdict are files to write.\"\"\"\n"
     "import json\n"
     "import os\n"
     "\n"
@@ -59,15 +61,14 @@ static const char python_entry[] =
     "    parameters = json.load(f)\n"
     "\n"
     "for i in range(1, parameters[\"count\"] + 1):\n"
-    "    print(f\"Hello, {parameters['whom']} ({i} of {parameters['count']}, run {os.environ['LB_RUN']})\", "
-    "flush=True)\n"
+    "    print(f\"Hello, {parameters['whom']} ({i} of {parameters['count']})\", flush=True)\n"
     "    with open(os.environ[\"LB_PROGRESS\"], \"w\") as f:\n"
     "        f.write(f\"{i * 100 // parameters['count']} greeting {parameters['whom']}\\n\")\n"
     "\n"
     "with open(os.environ[\"LB_OUTPUTS\"], \"a\") as f:  # what later steps and tasks can use\n"
     "    f.write(json.dumps({\"greetings\": parameters[\"count\"]}) + \"\\n\")\n"
-    "with open(os.environ[\"LB_RESULT\"], \"w\") as f:  # the verdict people read; without it the exit code says "
-    "all\n"
+    "# The verdict that people read; without it the exit code decides.\n"
+    "with open(os.environ[\"LB_RESULT\"], \"w\") as f:\n"
     "    f.write(f\"succeeded {parameters['count']} greetings were said\\n\")\n";
 
 static const struct skeleton {
@@ -132,8 +133,7 @@ int pkg_new(int argc, char **argv)
     if (!k || name_check_name("the name of a package", span_str(name), &err) < 0)
         pkg_fail(argv, rc, &err);
     else if (lstat(folder, &st) == 0)
-        fprintf(stderr,
-                "%s: '%s' is there already; remove it or choose another folder with --into\n",
+        fprintf(stderr, "%s: '%s' exists; remove it or choose another folder with --into\n",
                 argv[0], folder);
     else if (make(folder, name, k, &err) < 0)
         rc = pkg_fail(argv, EXIT_RAN_AND_FAILED, &err);

@@ -15,7 +15,7 @@
 
 static const struct option_row rows[] = {
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
-     "one JSON object: hash, size, signer, manifest"},
+     "one JSON object: hash, size_bytes, signer, manifest"},
     {"files", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "list the files, too"},
 };
 
@@ -51,8 +51,9 @@ static void show_json(const struct shown *s, struct buf *out)
 {
     char hash[PACKAGE_HASH_TEXT];
     json_t *o = json_object();
+    json_object_set_new(o, "v", json_integer(1));
     json_object_set_new(o, "hash", json_string(package_hash_format(&s->hash, hash)));
-    json_object_set_new(o, "size", json_integer((json_int_t)s->size));
+    json_object_set_new(o, "size_bytes", json_integer((json_int_t)s->size));
     json_object_set_new(o, "signer", *s->signer ? json_string(s->signer) : json_null());
     json_object_set_new(o, "manifest", json_parse("manifest", buf_span(&s->json), NULL));
     char *text = json_dump_canonical(o);
@@ -134,7 +135,7 @@ static void show_text(const struct shown *s, bool files, struct buf *out)
         line(out, "description", m->description);
     line(out, "hash", package_hash_format(&s->hash, hash));
     line(out, "size", size_format((int64_t)s->size, size));
-    line(out, "signed by", *s->signer ? s->signer : "nobody (lbpkg sign)");
+    line(out, "signed by", *s->signer ? s->signer : "no one yet; run lbpkg sign");
     line(out, "subsystem", m->subsystem);
     line(out, "entry", m->entry);
     show_parameters("parameters", m->parameters, m->n_parameters, out);

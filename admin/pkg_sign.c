@@ -1,4 +1,4 @@
-/* pkg_sign.c - lbpkg sign: a builder vouches for a package. */
+/* pkg_sign.c - lbpkg sign: a builder signs a package. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,12 +12,13 @@
 
 static const struct option_row rows[] = {
     {"key", 'k', OPTION_STR, NULL, 0, 0, false, "FILE",
-     "the secret key's file; default: keys/builder.key of your configuration"},
+     "the file of the secret key; default: keys/builder.key in your configuration"},
 };
 
 static const char examples[] =
     "  lbpkg sign extract-1.2.0.lbp          writes extract-1.2.0.lbp.minisig\n"
-    "  lbpkg sign extract-1.2.0.lbp --key ~/.minisign/minisign.key    asks for its password\n";
+    "  lbpkg sign extract-1.2.0.lbp --key ~/.minisign/minisign.key\n"
+    "An encrypted key asks for its password.\n";
 
 enum { PASSWORD_MAX = 1024 };
 

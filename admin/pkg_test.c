@@ -82,7 +82,7 @@ static void what_is_there_is_not_overwritten(void **state)
 {
     assert_int_equal(run(state, pkg_new, "p"), EXIT_DONE);
     assert_int_equal(run(state, pkg_new, "p"), EXIT_ASKED_WRONGLY);
-    says(state, "err", "'p' is there already");
+    says(state, "err", "'p' exists");
     assert_int_equal(run(state, pkg_keygen, "--key k.key"), EXIT_DONE);
     assert_int_equal(run(state, pkg_keygen, "--key k.key"), EXIT_ASKED_WRONGLY);
     unlink(testing_path(state, "k.pub"));
@@ -101,7 +101,7 @@ static void what_is_asked_wrongly_is_told_with_code_2(void **state)
     assert_int_equal(run(state, pkg_build, "a b"), EXIT_ASKED_WRONGLY);
     assert_int_equal(run(state, pkg_show, "none.lbp"), EXIT_ASKED_WRONGLY);
     assert_int_equal(run(state, pkg_verify, "none.lbp"), EXIT_ASKED_WRONGLY);
-    says(state, "err", "whom to trust?");
+    says(state, "err", "no key to trust");
     assert_int_equal(run(state, pkg_new, "p"), EXIT_DONE);
     assert_int_equal(run(state, pkg_build, "p"), EXIT_DONE);
     assert_int_equal(run(state, pkg_sign, "p-0.1.0.lbp"), EXIT_ASKED_WRONGLY);
@@ -122,7 +122,7 @@ static void lint_and_build_say_all_that_is_wrong(void **state)
     says(state, "out", "p/package.yaml:5:10: unknown key 'timout'");
     says(state, "out", "warning: p/package.yaml:5:9: no limits.timeout");
     assert_int_equal(run(state, pkg_lint, "p --json"), EXIT_RAN_AND_FAILED);
-    says(state, "out", "{\"severity\":\"error\",\"text\":\"p/package.yaml:5:10: ");
+    says(state, "out", "{\"v\":1,\"severity\":\"error\",\"text\":\"p/package.yaml:5:10: ");
     assert_int_equal(run(state, pkg_build, "p"), EXIT_RAN_AND_FAILED);
     assert_int_equal(access(testing_path(state, "p-1.lbp"), F_OK), -1);
 }

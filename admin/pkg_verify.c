@@ -10,12 +10,13 @@
 static const struct option_row rows[] = {
     {"key", 'k', OPTION_STR, NULL, 0, 0, false, "FILE", "a builder's public key"},
     {"signers", 0, OPTION_STR, NULL, 0, 0, false, "FILE",
-     "public keys, one a line; default: trust/signers of your configuration, or your own keys/builder.pub"},
+     "public keys, one a line; default: trust/signers in your configuration, or your own "
+     "keys/builder.pub"},
 };
 
 static const char examples[] =
-    "  lbpkg verify extract-1.2.0.lbp                       exit code 0: good; 3: refused\n"
-    "  lbpkg verify extract-1.2.0.lbp --key builder.pub     as minisign -V does\n";
+    "  lbpkg verify extract-1.2.0.lbp                     exit code 0: good; 3: refused\n"
+    "  lbpkg verify extract-1.2.0.lbp --key builder.pub   as minisign -V does\n";
 
 static int verify(const char *archive, const struct minisign_public *keys, size_t n,
                   struct buf *out, struct error *err)

@@ -22,7 +22,7 @@ static const char EXAMPLES[] =
     "  lbbroker                 run with etc/broker.yaml (made by: lbctl init)\n"
     "  lbbroker check           check configuration, keys, store and port\n"
     "  lbbroker --restored      once, after putting a backup back: hold what was live in it\n"
-    "  lbbroker --listen 'tcp://*:7411' --log debug\n";
+    "  lbbroker --listen 'tcp://*:7411' --log-level debug\n";
 
 static const struct option_row ROWS[] = {
     {"cluster", 0, OPTION_STR, NULL, 0, 0, true, "NAME", "the cluster that this broker serves"},
@@ -50,7 +50,7 @@ static const struct option_row ROWS[] = {
     {"restored", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
      "for the first start with a backup: hold every run that was live in it until lbctl release "
      "decides"},
-    {"log", 0, OPTION_STR, "info", 0, 0, true, "LEVEL", "error, warn, info or debug"},
+    {"log-level", 0, OPTION_STR, "info", 0, 0, true, "LEVEL", "error, warn, info or debug"},
 };
 
 static int read_options(int argc, char **argv, const struct paths *paths, struct option_values *v,
@@ -67,7 +67,7 @@ static int read_options(int argc, char **argv, const struct paths *paths, struct
     if (rc == -ENOENT)
         rc = 0;
     if (rc == 0)
-        rc = log_level_parse(opt_str(v, "log"), &level, err);
+        rc = log_level_parse(opt_str(v, "log-level"), &level, err);
     if (rc == 0)
         log_set_level(level);
     if (rc == 0 && !opt_str(v, "cluster"))

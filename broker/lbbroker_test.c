@@ -31,7 +31,7 @@ static void what_it_writes_is_for_nobody_else(void **state)
     if (pid == 0) {
         umask(0);
         setenv("LONGBOAT_HOME", w->home, 1);
-        execl(path, "lbbroker", "--cluster", "test", "--listen", "tcp://127.0.0.1:*", "--log",
+        execl(path, "lbbroker", "--cluster", "test", "--listen", "tcp://127.0.0.1:*", "--log-level",
               "error", NULL);
         _exit(9);
     }

@@ -1,10 +1,10 @@
 /* call.c - calls: resolved, signed together with the others of the turn, submitted, followed to
  * their end.
  *
- * A call's body is encoded at once, so that what is wrong with it is said at once; the hash of the
- * job is put in when RESOLVE has told it. Its CALL is a request like others: said again at each new
- * session until it is answered. Then its run is followed: a new session says FOLLOW for every run
- * whose end has not been heard. */
+ * A call's body is encoded at once, so that errors in it are found at once; RESOLVE's answer adds
+ * the job's hash. Its CALL is a request like others: sent again in each new session until it is
+ * answered. Then its run is followed: a new session sends FOLLOW for every run whose end is not
+ * known. */
 #include "client/inner.h"
 
 #include <errno.h>
@@ -89,7 +89,7 @@ static void tell(const struct call *c, const struct longboat_run *run)
         c->follow(c->self, run);
 }
 
-/* The last word to whoever follows it. */
+/* The last callback for a call. */
 static void end(struct call *c, const struct longboat_run *run)
 {
     struct call told = {.follow = c->follow, .self = c->self};
@@ -103,7 +103,7 @@ void call_refused(struct call *c, enum refusal code, const char *text)
     end(c, &run);
 }
 
-int64_t busy_until(const struct longboat *lb, uint64_t retry_ms)
+int64_t client_busy_until(const struct longboat *lb, uint64_t retry_ms)
 {
     uint32_t ms = retry_ms < BUSY_RETRY_MS ? BUSY_RETRY_MS
                   : retry_ms > DAY_MS      ? DAY_MS
@@ -144,6 +144,7 @@ static int encode(const struct longboat *lb, const struct longboat_call *o, stru
         .index = o->index,
         .try_no = o->try_no,
         .plan = span_str(o->plan),
+        .item = span_str(o->item),
     };
     return call_encode(&body, out, err);
 }
@@ -172,7 +173,7 @@ static bool take_answer(void *self, uint64_t kind, struct span message);
 
 static void take_back(struct call *c)
 {
-    call_refused(c, REFUSAL_BUSY, "it was taken back before the broker had taken it");
+    call_refused(c, REFUSAL_BUSY, "withdrawn before acceptance");
 }
 
 static void submit(struct call *c)
@@ -280,7 +281,7 @@ static void take_refusal(struct call *c, const struct m_error *m)
     }
     if (m->code == REFUSAL_BUSY) {
         c->followed = 0;
-        loop_timer_set(c->lb->loop, &c->retry, "client.call", busy_until(c->lb, m->retry_ms),
+        loop_timer_set(c->lb->loop, &c->retry, "client.call", client_busy_until(c->lb, m->retry_ms),
                        on_retry, c);
         return;
     }
@@ -303,9 +304,8 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
              inner_decode(c->lb, &m_error_schema, message, &error, NULL) == 0)
         take_refusal(c, &error);
     else
-        call_refused(c, REFUSAL_MALFORMED,
-                     "the broker's answer to CALL is not of the protocol's form");
-    return true; /* it is forgotten already */
+        call_refused(c, REFUSAL_MALFORMED, "malformed reply to CALL");
+    return true; /* already forgotten */
 }
 
 void call_take_error(struct longboat *lb, struct span message)
@@ -397,7 +397,7 @@ int longboat_call_start(struct longboat *lb, const struct longboat_call *o, long
     if (o->pin_latest || !hash_is_zero(&o->job_hash))
         call_list_add(&lb->to_sign, c);
     else
-        resolve(lb, c, span_str(o->job), span_str(o->address));
+        resolve_call(lb, c, span_str(o->job), span_str(o->address));
     return 0;
 }
 
@@ -405,14 +405,14 @@ void longboat_withdraw(struct longboat *lb)
 {
     lb->withdrawn = true;
     for (struct call *c = lb->calls, *next; c; c = next) {
-        /* one that ends takes no other with it */
+        /* ending one call frees no other */
         next = c->hh.next;
         if (c->busy || !request_was_sent(lb, c->req))
             take_back(c);
     }
 }
 
-struct wait {
+struct call_wait {
     bool ended;
     struct id run;
     struct buf outcome;
@@ -422,7 +422,7 @@ struct wait {
 
 static void on_follow(void *self, const struct longboat_run *run)
 {
-    struct wait *w = self;
+    struct call_wait *w = self;
     w->run = run->run;
     w->refused = run->refused;
     w->ended = run->outcome || run->refused != REFUSAL_NONE;
@@ -434,11 +434,11 @@ static void on_follow(void *self, const struct longboat_run *run)
 
 static bool has_ended(void *self)
 {
-    return ((struct wait *)self)->ended;
+    return ((struct call_wait *)self)->ended;
 }
 
-/* The wait is over and its memory gone, but not the run. */
-static void stop_following(struct longboat *lb, const struct wait *w)
+/* The run goes on after the wait and its memory are gone. */
+static void stop_following(struct longboat *lb, const struct call_wait *w)
 {
     for (struct call *c = lb->calls; c; c = c->hh.next)
         if (c->self == w)
@@ -448,7 +448,7 @@ static void stop_following(struct longboat *lb, const struct wait *w)
 int longboat_call_wait(struct longboat *lb, const struct longboat_call *call, int64_t timeout_ms,
                        struct id *ret_run, struct buf *ret_outcome, struct error *err)
 {
-    struct wait w = {0};
+    struct call_wait w = {0};
     int rc;
 
     if ((rc = longboat_call_start(lb, call, on_follow, &w, err)) < 0)

@@ -83,8 +83,7 @@ void client_config_format(const char *const *addresses, size_t n, struct buf *ou
 
 /* ---- Certificates */
 
-/* The cluster that our own certificate names. The file is ours: what it says is where we belong,
- * and everything else is then judged by that. */
+/* The cluster that our own certificate names; everything else is checked against it. */
 static int read_cluster(struct span certificate, char ret[LIMIT_NAME + 1], struct error *err)
 {
     struct d_signed envelope;
@@ -111,13 +110,17 @@ static int load_trust(struct client_config *c, const char *folder, struct error 
 {
     char path[PATHS_MAX], administrators[PATHS_MAX], cluster[LIMIT_NAME + 1];
     struct buf mine = {0}, brokers = {0};
+    struct error why = {0};
     int rc;
 
     if ((rc = path_of(path, folder, CERTIFICATE_FILE, err)) < 0 ||
         (rc = file_read(path, LIMIT_CERTIFICATE, &mine, err)) < 0)
         goto done;
-    if ((rc = read_cluster(buf_span(&mine), cluster, err)) < 0) {
-        error_prefix(err, "%s", path);
+    if ((rc = read_cluster(buf_span(&mine), cluster, &why)) < 0) {
+        error_set(err, rc,
+                  "'%s' is empty or damaged (%s): join the cluster again, with a new token from an "
+                  "administrator",
+                  path, why.text);
         goto done;
     }
     if ((rc = path_of(administrators, folder, ADMINISTRATORS_FILE, err)) < 0 ||
@@ -172,7 +175,8 @@ int client_config_load(struct client_config *ret, const char *folder, struct err
         if (rc == -ENOENT && !joined)
             error_set(
                 err, -ENOENT,
-                "no identity in %s: ask an administrator for a token (lbctl invite) and give it to `lbsubmit join`, "
+                "no identity in %s: ask an administrator for a token (lbctl invite) and give it "
+                "to `lbsubmit join`, "
                 "on a server to `lbworker join`",
                 folder);
         return rc;
@@ -198,7 +202,7 @@ int client_config_adopt(struct client_config *c, struct span certificate, int64_
         !hash_eq(&newer.seal_key, &c->me.seal_key)) {
         certificate_free(&newer);
         return error_set(err, -EBADMSG,
-                         "the broker hands out a certificate that is not a newer one of '%s'",
+                         "the broker sent a certificate that is not a newer one for '%s'",
                          c->me.name);
     }
     certificate_free(&c->me);

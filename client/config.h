@@ -1,4 +1,4 @@
-/* config.h - who we are and where the broker is: what joining has written below the configuration
+/* config.h - our identity and the broker's addresses, as joining wrote them below the configuration
  * folder.
  *
  *   client.yaml           brokers: [host:port, ...]
@@ -31,14 +31,14 @@ struct client_config {
 };
 
 /* Reads and verifies all of it. `folder` NULL: that of paths_resolve. -ENOENT: nobody has joined
- * here, and the sentence says how one does; -EINVAL, -EBADMSG, ...: which file, and what is wrong
- * with it. */
+ * here; the sentence says how to. -EINVAL, -EBADMSG, ...: the sentence names the file and what is
+ * wrong with it. */
 int client_config_load(struct client_config *ret, const char *folder, struct error *err);
 void client_config_free(struct client_config *c); /* wipes the key; back to all zero */
 
-/* A newer certificate of our own key, from a WELCOME: verified, written over trust/certificate and
- * used from now on. 0 as well when it is the one we have. -EBADMSG, ...: it is not ours or not
- * newer; -EACCES, ...: it is used, but could not be written. */
+/* A newer certificate of our own key, from a WELCOME: it is verified, replaces
+ * trust/certificate and is used from now on. 0 also if it is the one we have. -EBADMSG, ...: not
+ * ours or not newer; -EACCES, ...: it is used, but could not be written. */
 int client_config_adopt(struct client_config *c, struct span certificate, int64_t now,
                         struct error *err);
 

@@ -10,14 +10,14 @@ static int identity(void **state)
     return 0;
 }
 
-static int load(struct cluster *c, struct client_config *ret, struct error *err)
+static int load(struct client_cluster *c, struct client_config *ret, struct error *err)
 {
     err->text[0] = '\0';
     return client_config_load(ret, c->folder, err);
 }
 
 /* The file's new content, and what is said of it. */
-static void with(struct cluster *c, const char *name, const char *content, int code,
+static void with(struct client_cluster *c, const char *name, const char *content, int code,
                  const char *says)
 {
     struct client_config config;
@@ -29,7 +29,7 @@ static void with(struct cluster *c, const char *name, const char *content, int c
 
 static void what_joining_wrote_is_read_and_verified(void **state)
 {
-    struct cluster *c = *state;
+    struct client_cluster *c = *state;
     struct client_config config;
     struct error err;
     if (load(c, &config, &err) < 0)
@@ -47,7 +47,7 @@ static void what_joining_wrote_is_read_and_verified(void **state)
 
 static void several_addresses_are_read_in_their_order(void **state)
 {
-    struct cluster *c = *state;
+    struct client_cluster *c = *state;
     struct client_config config;
     struct error err;
     put_file(c->folder, CLIENT_FILE, span_str("brokers: [wh0, '[::1]:80']\n"), 0644);
@@ -68,7 +68,7 @@ static void bad_settings_are_refused_with_their_place(void **state)
 
 static void without_an_identity_it_says_how_to_join(void **state)
 {
-    struct cluster *c = *state;
+    struct client_cluster *c = *state;
     struct client_config config;
     struct error err;
     char *path = mem_printf("%s/%s", c->folder, CERTIFICATE_FILE);
@@ -80,7 +80,7 @@ static void without_an_identity_it_says_how_to_join(void **state)
 
 static void a_missing_part_of_an_identity_is_named(void **state)
 {
-    struct cluster *c = *state;
+    struct client_cluster *c = *state;
     struct client_config config;
     struct error err;
     char *path = mem_printf("%s/%s", c->folder, BROKER_FILE);
@@ -90,9 +90,15 @@ static void a_missing_part_of_an_identity_is_named(void **state)
     mem_free(&path);
 }
 
+static void an_empty_certificate_is_named_with_the_way_out(void **state)
+{
+    with(*state, CERTIFICATE_FILE, "", -EPROTO, CERTIFICATE_FILE "' is empty or damaged");
+    with(*state, CERTIFICATE_FILE, "", -EPROTO, "join the cluster again");
+}
+
 static void a_certificate_that_no_administrator_signed_is_refused(void **state)
 {
-    struct cluster *c = *state;
+    struct client_cluster *c = *state;
     struct client_config config;
     struct error err;
     struct key real = c->administrator;
@@ -108,7 +114,7 @@ static void a_certificate_that_no_administrator_signed_is_refused(void **state)
 
 static void a_key_of_another_certificate_is_refused(void **state)
 {
-    struct cluster *c = *state;
+    struct client_cluster *c = *state;
     struct client_config config;
     struct error err;
     struct key other;
@@ -122,7 +128,7 @@ static void a_key_of_another_certificate_is_refused(void **state)
 
 static void a_key_that_others_can_read_is_refused(void **state)
 {
-    struct cluster *c = *state;
+    struct client_cluster *c = *state;
     struct client_config config;
     struct error err;
     char *path = mem_printf("%s/%s", c->folder, SIGN_KEY_FILE);
@@ -134,7 +140,7 @@ static void a_key_that_others_can_read_is_refused(void **state)
 
 static void only_a_broker_is_taken_for_the_broker(void **state)
 {
-    struct cluster *c = *state;
+    struct client_cluster *c = *state;
     struct client_config config;
     struct error err;
     struct buf other = certificate_for(c, "etl1", ROLE_CALLER, &c->broker);
@@ -154,6 +160,7 @@ int main(void)
         with_identity(bad_settings_are_refused_with_their_place),
         with_identity(without_an_identity_it_says_how_to_join),
         with_identity(a_missing_part_of_an_identity_is_named),
+        with_identity(an_empty_certificate_is_named_with_the_way_out),
         with_identity(a_certificate_that_no_administrator_signed_is_refused),
         with_identity(a_key_of_another_certificate_is_refused),
         with_identity(a_key_that_others_can_read_is_refused),

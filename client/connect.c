@@ -1,4 +1,4 @@
-/* connect.c - the connection of liblongboat: opening, what a new session sets going, waiting. */
+/* connect.c - the connection of liblongboat: opening it, starting a new session, waiting. */
 #include "client/inner.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ static void on_up(void *self, const struct m_welcome *welcome)
     struct longboat *lb = self;
     lb->newer = welcome->minor > PROTO_MINOR;
     lb->refused = REFUSAL_NONE;
-    /* before anything is signed; what cannot be adopted leaves us with what we have */
+    /* before anything is signed; on failure we keep the certificate that we have */
     if (welcome->yours.n)
         client_config_adopt(&lb->config, welcome->yours, clock_wall_ms(), NULL);
     lb->session++;
@@ -39,8 +39,8 @@ static void on_window(void *self)
     pump(self);
 }
 
-/* Nothing here rests on others' certificates but the broker's, which is pinned; who signs the next
-   list needs it. */
+/* The client itself trusts only the broker's pinned certificate; an administrator who signs the
+   next list needs the current one. */
 static void keep_revocations(struct longboat *lb, struct span message)
 {
     struct m_revoked m;
@@ -74,7 +74,7 @@ static void on_message(void *self, uint64_t kind, struct span message)
 static void on_down(void *self, const char *reason)
 {
     (void)self;
-    (void)reason; /* longboat_trouble has it; whatever has no answer is said again */
+    (void)reason; /* longboat_trouble reports it; unanswered requests are sent again */
 }
 
 static void on_refused(void *self, const struct m_refused *refused)
@@ -86,8 +86,8 @@ static void on_refused(void *self, const struct m_refused *refused)
     span_copy_str(refused->text, lb->refused_text, sizeof lb->refused_text);
 }
 
-/* Before the dialer's hook, which was added later: what is signed here leaves in the frames of this
-   turn. */
+/* Runs before the dialer's hook, which was added later: what is signed here leaves in this turn's
+   frames. */
 static bool on_prepare(struct loop *l, void *arg)
 {
     (void)l;
@@ -150,6 +150,7 @@ void longboat_close(struct longboat **lbp)
     request_free_all(lb);
     call_free_all(lb);
     resolve_free_all(lb);
+    watch_free(lb);
     if (lb->loop)
         loop_off(lb->loop, lb);
     if (lb->own_loop)

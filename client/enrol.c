@@ -27,7 +27,7 @@ struct joining {
     struct buf certificate, broker;
 };
 
-/* ---- Before anything is made */
+/* ---- Checks before anything is written */
 
 static int check_free(const struct joining *j, struct error *err)
 {
@@ -40,11 +40,10 @@ static int check_free(const struct joining *j, struct error *err)
         if ((rc = path_join(path, sizeof path, err, j->folder, files[i], NULL)) < 0)
             return rc;
         if (lstat(path, &st) == 0)
-            return error_set(
-                err, -EEXIST,
-                "%s is there: somebody has joined here already. With --force the new identity takes its "
-                "place; with another LONGBOAT_HOME both live side by side",
-                path);
+            return error_set(err, -EEXIST,
+                             "%s exists: somebody has joined here. --force replaces the identity; "
+                             "another LONGBOAT_HOME keeps both",
+                             path);
     }
     return 0;
 }
@@ -54,7 +53,7 @@ static int check_role(const struct joining *j, struct error *err)
     if (j->o->server && j->token.role != ROLE_SERVER)
         return error_set(
             err, -EINVAL,
-            "this token is for '%s', a %s; on a server one needs: lbctl invite --server NAME",
+            "this token is for '%s', a %s; a server needs one of: lbctl invite --server NAME",
             j->token.name, role_word(j->token.role));
     if (!j->o->server && j->token.role == ROLE_SERVER)
         return error_set(err, -EINVAL,
@@ -93,7 +92,7 @@ static int make_identity(struct joining *j, struct error *err)
     return rc;
 }
 
-/* ---- Files: beside first, then into their places */
+/* ---- Files: staged, then moved into place */
 
 static int stage_file(const struct joining *j, const char *name, struct span content,
                       struct error *err)
@@ -153,13 +152,13 @@ static void sync_folder(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
-        /* the names are there; if the disk loses them the next start says which file is missing */
+        /* the files are in place; if the disk loses one, the next start names it */
         fsync(fd);
         close(fd);
     }
 }
 
-/* The certificate last: what is there before it belongs to nobody yet. */
+/* The certificate last: without it the other files are nobody's identity. */
 static int publish(struct joining *j, struct error *err)
 {
     static const char *const files[] = {SIGN_KEY_FILE, SEAL_KEY_FILE, ADMINISTRATORS_FILE,
@@ -176,7 +175,7 @@ static int publish(struct joining *j, struct error *err)
         if (rename(from, to) < 0)
             return error_errno(
                 err, errno,
-                "the broker has taken the certificate, but %s cannot be put in its place", to);
+                "the broker accepted the certificate, but %s cannot be put in its place", to);
     }
     if (path_join(to, sizeof to, NULL, j->folder, "trust", NULL) == 0)
         sync_folder(to);
@@ -186,7 +185,7 @@ static int publish(struct joining *j, struct error *err)
     return 0;
 }
 
-/* ---- The whole of it */
+/* ---- Joining */
 
 static int ask(struct joining *j, struct error *err)
 {
@@ -254,5 +253,5 @@ int enrol_read_token(int fd, char **ret, struct error *err)
     return error_set(
         err, -EINVAL,
         n == 0 ? "no token on standard input; an administrator makes one with lbctl invite"
-               : "what stands on standard input is too long for a token");
+               : "standard input is too long to be a token");
 }

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct gate {
+struct enrol_gate {
     char *token;
     struct hash one_time;   /* transport key */
     struct buf certificate; /* that was handed in */
@@ -22,17 +22,17 @@ struct gate {
 
 static void on_restart(struct loop *l, struct loop_timer *t, void *arg)
 {
-    struct cluster *c = arg;
-    struct gate *g = c->test;
+    struct client_cluster *c = arg;
+    struct enrol_gate *g = c->test;
     (void)l;
     (void)t;
     broker_restart(c);
     net_server_allow(c->server, &g->joined, true);
 }
 
-static void take_enrol(struct cluster *c, uint64_t kind, struct span message)
+static void take_enrol(struct client_cluster *c, uint64_t kind, struct span message)
 {
-    struct gate *g = c->test;
+    struct enrol_gate *g = c->test;
     struct m_enrol m;
 
     assert_int_equal(kind, KIND_M_ENROL);
@@ -70,7 +70,7 @@ static void take_enrol(struct cluster *c, uint64_t kind, struct span message)
     broker_says(c, &m_done_schema, &(struct m_done){.req = m.req});
 }
 
-static char *token_for(struct cluster *c, const char *name, enum role role, int64_t lives,
+static char *token_for(struct client_cluster *c, const char *name, enum role role, int64_t lives,
                        struct hash *ret_one_time)
 {
     static const char *const pools[] = {"etl"}, *const grants[] = {"call *@etl"};
@@ -107,8 +107,8 @@ static int gate_open(void **state)
 {
     if (cluster_files(state) < 0)
         return -1;
-    struct cluster *c = *state;
-    struct gate *g = mem_zalloc(1, sizeof *g);
+    struct client_cluster *c = *state;
+    struct enrol_gate *g = mem_zalloc(1, sizeof *g);
     broker_start(c);
     net_server_allow(c->server, &c->anna.transport, false);
     c->take = take_enrol;
@@ -118,25 +118,25 @@ static int gate_open(void **state)
 
 static int gate_close(void **state)
 {
-    struct cluster *c = *state;
-    struct gate *g = c->test;
+    struct client_cluster *c = *state;
+    struct enrol_gate *g = c->test;
     mem_free(&g->token);
     buf_free(&g->certificate);
     mem_free(&c->test);
     return cluster_end(state);
 }
 
-static void invite(struct cluster *c, const char *name, enum role role)
+static void invite(struct client_cluster *c, const char *name, enum role role)
 {
-    struct gate *g = c->test;
+    struct enrol_gate *g = c->test;
     mem_free(&g->token);
     g->token = token_for(c, name, role, 60000, &g->one_time);
     net_server_allow(c->server, &g->one_time, true);
 }
 
-static int join(struct cluster *c, bool server, bool force)
+static int join(struct client_cluster *c, bool server, bool force)
 {
-    struct gate *g = c->test;
+    struct enrol_gate *g = c->test;
     const struct enrol_options o = {.token = g->token,
                                     .folder = c->folder,
                                     .server = server,
@@ -147,13 +147,13 @@ static int join(struct cluster *c, bool server, bool force)
     return enrol(&o, &g->result, &g->err);
 }
 
-static void joined(struct cluster *c, bool server, bool force)
+static void joined(struct client_cluster *c, bool server, bool force)
 {
     if (join(c, server, force) < 0)
-        fail_msg("%s", ((struct gate *)c->test)->err.text);
+        fail_msg("%s", ((struct enrol_gate *)c->test)->err.text);
 }
 
-static mode_t mode_of(const struct cluster *c, const char *name)
+static mode_t mode_of(const struct client_cluster *c, const char *name)
 {
     struct stat st;
     char *path = mem_printf("%s/%s", c->folder, name);
@@ -163,7 +163,7 @@ static mode_t mode_of(const struct cluster *c, const char *name)
 }
 
 /* Nothing half done: no file of an identity, and nothing that was laid ready. */
-static void nothing_remains(const struct cluster *c)
+static void nothing_remains(const struct client_cluster *c)
 {
     static const char *const files[] = {SIGN_KEY_FILE, SEAL_KEY_FILE, ADMINISTRATORS_FILE,
                                         BROKER_FILE,   CLIENT_FILE,   CERTIFICATE_FILE};
@@ -176,8 +176,8 @@ static void nothing_remains(const struct cluster *c)
 
 static void a_caller_joins_and_can_connect(void **state)
 {
-    struct cluster *c = *state;
-    struct gate *g = c->test;
+    struct client_cluster *c = *state;
+    struct enrol_gate *g = c->test;
     struct longboat *lb;
     struct error err;
 
@@ -201,8 +201,8 @@ static void a_caller_joins_and_can_connect(void **state)
 
 static void a_server_joins_with_a_key_for_secrets(void **state)
 {
-    struct cluster *c = *state;
-    struct gate *g = c->test;
+    struct client_cluster *c = *state;
+    struct enrol_gate *g = c->test;
     struct certificate who;
     struct seal_key seal;
     struct error err;
@@ -224,8 +224,8 @@ static void a_server_joins_with_a_key_for_secrets(void **state)
 
 static void a_token_is_for_the_program_it_was_made_for(void **state)
 {
-    struct cluster *c = *state;
-    struct gate *g = c->test;
+    struct client_cluster *c = *state;
+    struct enrol_gate *g = c->test;
     invite(c, "etl4", ROLE_SERVER);
     assert_int_equal(join(c, false, false), -EINVAL);
     assert_contains(g->err.text, "lbworker join");
@@ -238,8 +238,8 @@ static void a_token_is_for_the_program_it_was_made_for(void **state)
 
 static void an_identity_is_not_overwritten(void **state)
 {
-    struct cluster *c = *state;
-    struct gate *g = c->test;
+    struct client_cluster *c = *state;
+    struct enrol_gate *g = c->test;
     struct client_config before, after;
 
     invite(c, "bert", ROLE_CALLER);
@@ -263,8 +263,8 @@ static void an_identity_is_not_overwritten(void **state)
 
 static void a_failed_attempt_with_force_leaves_the_old_identity(void **state)
 {
-    struct cluster *c = *state;
-    struct gate *g = c->test;
+    struct client_cluster *c = *state;
+    struct enrol_gate *g = c->test;
     struct client_config config;
 
     invite(c, "bert", ROLE_CALLER);
@@ -279,8 +279,8 @@ static void a_failed_attempt_with_force_leaves_the_old_identity(void **state)
 
 static void a_refused_certificate_leaves_nothing(void **state)
 {
-    struct cluster *c = *state;
-    struct gate *g = c->test;
+    struct client_cluster *c = *state;
+    struct enrol_gate *g = c->test;
     invite(c, "bert", ROLE_CALLER);
     g->answer = REFUSAL_NAME_TAKEN;
     assert_int_equal(join(c, false, false), -EACCES);
@@ -290,19 +290,19 @@ static void a_refused_certificate_leaves_nothing(void **state)
 
 static void a_used_token_is_refused(void **state)
 {
-    struct cluster *c = *state;
-    struct gate *g = c->test;
+    struct client_cluster *c = *state;
+    struct enrol_gate *g = c->test;
     invite(c, "bert", ROLE_CALLER);
     net_server_allow(c->server, &g->one_time, false);
     assert_int_equal(join(c, false, false), -EACCES);
-    assert_contains(g->err.text, "it has been used");
+    assert_contains(g->err.text, "it was used");
     nothing_remains(c);
 }
 
 static void an_ended_token_is_refused_before_anybody_is_asked(void **state)
 {
-    struct cluster *c = *state;
-    struct gate *g = c->test;
+    struct client_cluster *c = *state;
+    struct enrol_gate *g = c->test;
     g->token = token_for(c, "bert", ROLE_CALLER, -1000, &g->one_time);
     assert_int_equal(join(c, false, false), -ETIME);
     nothing_remains(c);
@@ -311,8 +311,8 @@ static void an_ended_token_is_refused_before_anybody_is_asked(void **state)
 
 static void what_is_no_token_is_refused(void **state)
 {
-    struct cluster *c = *state;
-    struct gate *g = c->test;
+    struct client_cluster *c = *state;
+    struct enrol_gate *g = c->test;
     g->token = mem_strdup("longboat-join:AAAA");
     assert_true(join(c, false, false) < 0);
     nothing_remains(c);
@@ -320,8 +320,8 @@ static void what_is_no_token_is_refused(void **state)
 
 static void a_busy_broker_is_asked_again(void **state)
 {
-    struct cluster *c = *state;
-    struct gate *g = c->test;
+    struct client_cluster *c = *state;
+    struct enrol_gate *g = c->test;
     invite(c, "bert", ROLE_CALLER);
     g->busy = 1;
     joined(c, false, false);
@@ -330,8 +330,8 @@ static void a_busy_broker_is_asked_again(void **state)
 
 static void a_lost_answer_is_found_out_by_connecting(void **state)
 {
-    struct cluster *c = *state;
-    struct gate *g = c->test;
+    struct client_cluster *c = *state;
+    struct enrol_gate *g = c->test;
     struct client_config config;
     invite(c, "bert", ROLE_CALLER);
     g->lose_answer = true;
@@ -344,8 +344,8 @@ static void a_lost_answer_is_found_out_by_connecting(void **state)
 
 static void a_broker_that_shows_another_certificate_is_not_joined(void **state)
 {
-    struct cluster *c = *state;
-    struct gate *g = c->test;
+    struct client_cluster *c = *state;
+    struct enrol_gate *g = c->test;
     struct key other;
     key_make(&other);
     buf_free(&c->broker_certificate);
@@ -358,8 +358,8 @@ static void a_broker_that_shows_another_certificate_is_not_joined(void **state)
 
 static void a_broker_that_does_not_answer_is_given_up(void **state)
 {
-    struct cluster *c = *state;
-    struct gate *g = c->test;
+    struct client_cluster *c = *state;
+    struct enrol_gate *g = c->test;
     invite(c, "bert", ROLE_CALLER);
     net_server_close(&c->server);
     const struct enrol_options o = {

@@ -16,7 +16,7 @@ struct asking {
     struct loop *loop;
     struct dialer *dialer;
     struct key one_time;
-    bool as_own; /* connecting as who we hope to be, to see whether we are */
+    bool as_own; /* connecting with the new identity, to see whether it was accepted */
     bool done;
     struct loop_timer retry;
     struct buf broker;
@@ -44,7 +44,7 @@ static void say_enrol(struct asking *a)
     struct m_enrol m = {.req = ENROL_REQ, .certificate = a->certificate};
     struct buf b = {0};
     m_enrol_encode(&m, &b);
-    dialer_send(a->dialer, buf_span(&b)); /* not up: the next session says it */
+    dialer_send(a->dialer, buf_span(&b)); /* not up: the next session sends it */
     buf_free(&b);
 }
 
@@ -101,7 +101,7 @@ static void on_message(void *self, uint64_t kind, struct span message)
 static void on_down(void *self, const char *reason)
 {
     (void)self;
-    (void)reason; /* the next session says it again */
+    (void)reason; /* the next session sends it again */
 }
 
 static void on_refused(void *self, const struct m_refused *refused)
@@ -110,18 +110,19 @@ static void on_refused(void *self, const struct m_refused *refused)
     if (refused->code == REFUSAL_BUSY)
         return;
     if (a->as_own && a->broker.n > 0 && refused->code != REFUSAL_UNKNOWN_PRINCIPAL) {
-        a->done = true; /* it knows us, which was the question */
+        a->done = true; /* it knows us: accepted */
     } else if (!a->as_own && refused->code == REFUSAL_UNKNOWN_PRINCIPAL) {
-        dialer_close(&a->dialer); /* the one-time key is used: by us, if our answer got lost */
+        dialer_close(
+            &a->dialer); /* the one-time key was used, perhaps by us, and the answer got lost */
         a->as_own = true;
         if ((a->rc = dial(a)) < 0)
             a->done = true;
     } else if (refused->code == REFUSAL_UNKNOWN_PRINCIPAL) {
-        a->rc = error_set(
-            a->err, -EACCES,
-            "the broker at %s does not know this token: it has been used, has ended, or is for another "
-            "cluster; ask for a new one (lbctl invite)",
-            a->token->addresses[0]);
+        a->rc =
+            error_set(a->err, -EACCES,
+                      "the broker at %s does not know this token: it was used, has expired, or is "
+                      "for another cluster; ask for a new one (lbctl invite)",
+                      a->token->addresses[0]);
         a->done = true;
     } else {
         fail(a, -EACCES, "refused by the broker", refused->text);

@@ -1,4 +1,4 @@
-/* enrolask.h - inside of enrol.c: what is said to the broker. */
+/* enrolask.h - internal to enrol.c: the exchange with the broker. */
 #ifndef LB_CLIENT_ENROLASK_H
 #define LB_CLIENT_ENROLASK_H
 

@@ -1,6 +1,6 @@
-/* events.c - following events: in order, each once, over reconnects. What was seen is kept as a
- * number; a new session subscribes behind it. The broker sends as much as it was given credit for,
- * so a slow reader costs it nothing. */
+/* events.c - follows events in order, each once, across reconnects. The last number seen is kept, and
+ * a new session subscribes after it. The broker sends only what it has credit for, so a slow reader
+ * costs it nothing. */
 #include "client/inner.h"
 
 #include <errno.h>
@@ -38,7 +38,7 @@ static int fail(struct follower *f, int code, const char *text)
     return f->rc = error_set(f->err, code, "%s", text);
 }
 
-/* One event: told unless it was seen. */
+/* Reports an event, unless it was seen before. */
 static void take_event(struct follower *f, struct span json)
 {
     json_error_t why;
@@ -60,7 +60,7 @@ static void give_credit(struct follower *f)
     struct m_credit m = {.req = f->req, .bytes = f->taken};
     struct buf b = {0};
     m_credit_encode(&m, &b);
-    dialer_send(f->lb->dialer, buf_span(&b)); /* no session: the next one begins with full credit */
+    dialer_send(f->lb->dialer, buf_span(&b)); /* no session: the next one starts with full credit */
     buf_free(&b);
 }
 
@@ -95,7 +95,7 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
     struct m_error error;
 
     if (f->ended)
-        return true; /* under way when it ended */
+        return true; /* sent before it ended */
     if (kind == KIND_M_EVENTS &&
         inner_decode(f->lb, &m_events_schema, message, &events, NULL) == 0) {
         take_events(f, &events);
@@ -104,7 +104,7 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
         f->rc = request_error(&error, f->err);
         f->ended = true;
     } else {
-        fail(f, -EPROTO, "the broker's answer to SUBSCRIBE is not of the protocol's form");
+        fail(f, -EPROTO, "malformed reply to SUBSCRIBE");
     }
     return true;
 }

@@ -38,7 +38,7 @@ int find_check(const char *text, struct error *err)
 }
 
 /* ---- The broker's answer */
-struct found {
+struct find_found {
     struct id run; /* the first */
     unsigned n;
     struct buf *list;
@@ -66,7 +66,7 @@ static void list_candidate(struct buf *out, json_t *row)
 
 static bool take_found(void *self, struct span json)
 {
-    struct found *f = self;
+    struct find_found *f = self;
     struct id run;
     json_t *row = json_parse("the broker's answer", json, &f->err);
     if (row && id_parse(text_of(row, "run"), &run, &f->err) == 0) {
@@ -79,10 +79,10 @@ static bool take_found(void *self, struct span json)
     return f->err.code == 0;
 }
 
-static int judge_found(const struct found *f, const char *text, struct error *err)
+static int judge_found(const struct find_found *f, const char *text, struct error *err)
 {
     if (f->err.code)
-        return error_set(err, -EPROTO, "the broker's answer makes no sense: %s", f->err.text);
+        return error_set(err, -EPROTO, "malformed reply to QUERY: %s", f->err.text);
     if (f->n == 1)
         return 0;
     if (f->n > 1)
@@ -98,7 +98,7 @@ int longboat_find_run(struct longboat *lb, const char *text, struct id *ret_run,
                       struct buf *ret_candidates, struct error *err)
 {
     struct buf items = {0}, list = {0};
-    struct found f = {.list = &list};
+    struct find_found f = {.list = &list};
     if (id_parse(text, ret_run, NULL) == 0)
         return 0;
     int rc = find_check(text, err);

@@ -15,7 +15,7 @@ static const char *const ROWS[] = {
     "\"name\":\"nightly\",\"state\":\"running\",\"at\":\"2026-11-21T09:13:55.012Z\"}",
 };
 
-static void answer_find(struct cluster *c, uint64_t kind, struct span message)
+static void answer_find(struct client_cluster *c, uint64_t kind, struct span message)
 {
     struct find_answers *a = c->test;
     struct m_query m;
@@ -43,7 +43,7 @@ static void answer_find(struct cluster *c, uint64_t kind, struct span message)
 
 static struct longboat *open_with(void **state, struct find_answers *a)
 {
-    struct cluster *c = *state;
+    struct client_cluster *c = *state;
     struct longboat *lb = NULL;
     struct error err;
     c->take = answer_find;

@@ -1,4 +1,4 @@
-/* inner.h - what the files of liblongboat share. Nobody outside this room includes it. */
+/* inner.h - internal: what the files of liblongboat share. */
 #ifndef LB_CLIENT_INNER_H
 #define LB_CLIENT_INNER_H
 
@@ -12,9 +12,10 @@
    process. */
 #include "net/keyhash.h"
 
-enum { ANSWER_MS = 30000 /* what the forms without a timeout of their own wait for one answer */ };
+enum { ANSWER_MS = 30000 /* how long functions without a timeout argument wait for an answer */ };
 
 struct resolution;
+struct watch;
 
 /* A call from longboat_call_start to its end. In one list at a time: waiting for its job's hash, or
  * for its signature. */
@@ -28,7 +29,7 @@ struct call {
     struct id run;     /* zero: not accepted yet */
     uint64_t followed; /* the session in which its run is followed */
     struct loop_timer retry;
-    bool busy;         /* so the broker has answered its CALL; it waits to be said again */
+    bool busy;         /* the broker answered its CALL with busy; it waits to be sent again */
     struct call *next; /* in a list */
     struct call *same; /* another call with this run: its key was used twice */
     UT_hash_handle by_run, hh;
@@ -38,7 +39,7 @@ struct call_list {
     unsigned n;
 };
 
-struct request {
+struct client_request {
     uint64_t req;
     struct buf message;
     longboat_answer answer;
@@ -54,23 +55,24 @@ struct longboat {
     struct dialer *dialer;
     bool withdrawn; /* no call is submitted any more */
     bool newer;     /* the broker speaks a newer minor version */
-    /* counts sessions: what was counted per session begins anew when it changes */
+    /* the number of this session */
     uint64_t session;
     uint64_t last_req;
-    enum refusal refused; /* of the session; not `busy`, which passes */
+    enum refusal refused; /* of the session; `busy` is not kept, it passes */
     char refused_text[ERROR_TEXT_MAX];
     char name[LIMIT_NAME + NET_ENDPOINT_MAX + 32];
     struct buf scratch;
     struct buf revocations; /* the newest list that the broker has pushed */
 
-    struct request *requests;
-    struct request *unsent; /* the first of the tail */
+    struct client_request *requests;
+    struct client_request *unsent; /* the first of the tail */
 
     struct call *calls;       /* all that have not ended, by req */
     struct call *runs;        /* those that were accepted, by run id */
     struct call_list to_sign; /* the calls of this turn */
-    bool follows_left;        /* runs of an older session are still to be followed */
+    bool follows_left;        /* runs of an older session have not been followed in this one yet */
     struct resolution *resolutions;
+    struct watch *watch; /* NULL: not watched */
 };
 
 /* ---- connect.c */
@@ -81,15 +83,15 @@ int inner_decode(const struct longboat *lb, const struct wire_schema *s, struct 
                  void *ret, struct error *err);
 
 /* ---- request.c */
-void request_pump(struct longboat *lb);    /* sends what waits, while there is room */
-void request_session(struct longboat *lb); /* a new session: all of it is said again */
-/* false: it answers no request */
+void request_pump(struct longboat *lb);    /* sends what waits while the window is open */
+void request_session(struct longboat *lb); /* a new session: everything is sent again */
+/* false: no request has this number */
 bool request_take(struct longboat *lb, uint64_t kind, struct span message);
 void request_free_all(struct longboat *lb);
 bool request_was_sent(const struct longboat *lb, uint64_t req); /* also if there is none */
-/* Another message under the same number, to be said at the next session instead. */
+/* Replaces the request's message from the next session on. */
 void request_replace(struct longboat *lb, uint64_t req, struct span message);
-/* The sentence of an ERROR as an error of ours: -EBUSY, -EINVAL (bad_argument) or -EREMOTEIO. */
+/* Turns an ERROR into our error: -EBUSY, -EINVAL (bad_argument) or -EREMOTEIO. */
 int request_error(const struct m_error *m, struct error *err);
 
 /* ---- call.c */
@@ -105,12 +107,15 @@ struct call *call_list_take(struct call_list *l); /* NULL: empty */
 /* zero: no server has the job yet */
 void call_resolved(struct call *c, const struct hash *job_hash);
 void call_refused(struct call *c, enum refusal code, const char *text); /* its end */
-/* When to come back after a `busy`: the broker's time and up to half of it more, by chance. */
-int64_t busy_until(const struct longboat *lb, uint64_t retry_ms);
+/* When to ask again after `busy`: the broker's delay and up to half of it more, at random. */
+int64_t client_busy_until(const struct longboat *lb, uint64_t retry_ms);
 
 /* ---- resolve.c: which version of a job is signed: ends in call_resolved or call_refused, at once
    or later */
-void resolve(struct longboat *lb, struct call *call, struct span job, struct span address);
+void resolve_call(struct longboat *lb, struct call *call, struct span job, struct span address);
 void resolve_free_all(struct longboat *lb);
+
+/* ---- watch.c */
+void watch_free(struct longboat *lb);
 
 #endif

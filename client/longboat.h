@@ -1,11 +1,15 @@
 /* longboat.h - the client library: connect as a principal, call jobs, wait, follow, query.
  *
- * One connection, one thread. Every call that waits runs the library's own loop until its answer is
- * there or `timeout_ms` has passed (-ETIMEDOUT; 0: for ever); requests without an answer are said
- * again by themselves after a reconnect, so a broker that restarts costs time, not work. For
- * programs with a loop of their own: the _start forms and callbacks. */
+ * One connection, one thread. A function that waits runs the library's loop until the answer is
+ * there or `timeout_ms` has passed (-ETIMEDOUT; 0: for ever). Unanswered requests are sent again
+ * after a reconnect, so a broker that restarts costs time, not work. Programs with a loop of their
+ * own use the _start forms and callbacks. */
 #ifndef LB_CLIENT_LONGBOAT_H
 #define LB_CLIENT_LONGBOAT_H
+
+#ifdef __cplusplus
+extern "C" { /* for what it includes, too */
+#endif
 
 #include "common/loop.h"
 #include "proto/messages.h"
@@ -22,12 +26,12 @@ int longboat_open(struct longboat **ret, const char *config_folder, struct loop 
                   struct error *err);
 void longboat_close(struct longboat **lb);
 const struct certificate *longboat_me(const struct longboat *lb);
-/* for sentences: "broker wh0 at tcp://..." */
+/* for messages: "broker wh0 at tcp://..." */
 const char *longboat_broker(const struct longboat *lb);
 
 /* A request and its answer: `message` is encoded with req = longboat_req(); the callback gets the
- * answer's kind and bytes (DONE, ERROR, ROWS, ...). Resent after a reconnect until answered.
- * Several answers to one request (EVENTS, LOG): return true to keep it open. */
+ * answer's kind and bytes (DONE, ERROR, ROWS, ...). It is sent again after a reconnect until it is
+ * answered. Return true to keep a request open that has several answers (EVENTS, LOG). */
 typedef bool (*longboat_answer)(void *self, uint64_t kind, struct span message);
 uint64_t longboat_req(struct longboat *lb);
 int longboat_request(struct longboat *lb, uint64_t req, struct span message, longboat_answer answer,
@@ -39,19 +43,42 @@ void longboat_forget(struct longboat *lb, uint64_t req);
 int longboat_ask(struct longboat *lb, uint64_t req, struct span message, int64_t timeout_ms,
                  struct buf *ret_answer, enum refusal *ret_refusal, struct error *err);
 
-/* Runs the loop until `done` returns true or time is over. -ETIMEDOUT, and the sentence says what
- * is known of the broker; -EACCES: the broker refuses our session (anything but `busy`); -EINTR:
- * somebody stopped the loop. */
+/* Runs the loop until `done` returns true. -ETIMEDOUT: the sentence says what is known of the
+ * broker; -EACCES: the broker refuses our session (for any reason but `busy`); -EINTR: the loop was
+ * stopped. */
 int longboat_wait(struct longboat *lb, bool (*done)(void *), void *self, int64_t timeout_ms,
                   struct error *err);
-/* Is the session open? Otherwise longboat_trouble says why, for people; "" while nothing is
-   known. */
+/* Is the session open? If not, longboat_trouble says why; "" while nothing is known. */
 bool longboat_is_up(const struct longboat *lb);
 const char *longboat_trouble(const struct longboat *lb);
 struct loop *longboat_loop(struct longboat *lb);
-/* The revocation list in force, as the broker has it (d_signed, not verified here); empty while
- * there is none. It comes before the answer to a session's first request. */
+/* The broker's current revocation list (d_signed, not verified here); empty while there is none. It
+ * arrives before the answer to a session's first request. */
 struct span longboat_revocations(const struct longboat *lb);
+
+/* Calls `say` once when the broker has been silent for some seconds, with a sentence that names its
+ * addresses and the trouble with each (the name does not resolve, connection refused, no answer),
+ * and once when it answers again. The library keeps trying in between. Ends with longboat_close. */
+typedef void (*longboat_say)(void *self, const char *sentence);
+void longboat_watch(struct longboat *lb, longboat_say say, void *self);
+
+/* ---- What servers offer */
+struct longboat_offer {
+    enum refusal refused;        /* not REFUSAL_NONE: the broker did not answer; `text` says why */
+    const char *text;            /* else "" */
+    bool found;                  /* some server has the job */
+    struct hash job_hash;        /* the version, if found */
+    struct wire_list parameters; /* declared: d_parameter each; empty: not known */
+    const char *const *servers;  /* in the address, whether or not they have the job */
+    uint32_t n_servers;
+};
+typedef void (*longboat_take_offer)(void *self, const struct longboat_offer *offer);
+/* Asks which version of a job an address offers (RESOLVE). `take` is called once with the answer,
+ * from the loop, never from within; the offer is lent for the call. Answers are remembered for some
+ * seconds. `keep`: a version that was found once is the answer as long as the connection lasts, so
+ * that all calls of a long parent sign the same. */
+void longboat_offer(struct longboat *lb, const char *job, const char *address, bool keep,
+                    longboat_take_offer take, void *self);
 
 /* ---- Calls */
 struct longboat_call {
@@ -66,6 +93,7 @@ struct longboat_call {
     struct id parent;
     const char *plan, *task; /* plan: the parent's name, as events show it */
     uint64_t index, try_no;
+    const char *item; /* which of its siblings it is, for people: "orders"; NULL: no siblings */
 };
 struct longboat_run {
     struct id run;
@@ -75,7 +103,7 @@ struct longboat_run {
     unsigned percent;
     const char *text;                /* progress text; "" if none; valid in the callback */
     const struct d_outcome *outcome; /* not NULL: ended */
-    /* not REFUSAL_NONE: the broker did not take the call; text says why */
+    /* not REFUSAL_NONE: the broker did not accept the call; text says why */
     enum refusal refused;
 };
 typedef void (*longboat_follow)(void *self, const struct longboat_run *run);
@@ -84,9 +112,9 @@ typedef void (*longboat_follow)(void *self, const struct longboat_run *run);
  * together (one signature). */
 int longboat_call_start(struct longboat *lb, const struct longboat_call *call,
                         longboat_follow follow, void *self, struct error *err);
-/* For who has been told to stop: no call is submitted any more. Those that never left, and those
- * that the broker has answered with `busy`, now or later, are over, refused as REFUSAL_BUSY: they
- * surely do not run. The others are followed as before. */
+/* For a program that was told to stop: submits no further call. Calls that were never sent, and
+ * those that the broker answers with `busy`, now or later, end with REFUSAL_BUSY: they do not run.
+ * All others are followed as before. */
 void longboat_withdraw(struct longboat *lb);
 /* longboat_call_start, waiting for the end. The outcome's bytes are *ret_outcome
  * (d_outcome_decode), the caller's to free. */
@@ -105,5 +133,9 @@ typedef bool (*longboat_event)(void *self, uint64_t seq, struct span json);
 int longboat_follow_events(struct longboat *lb, uint64_t after, int64_t since,
                            const struct wire_list *where, bool stay, longboat_event event,
                            void *self, struct error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -4,8 +4,8 @@
 #include "trust/call.h"
 
 /* What the broker of these tests remembers and does. */
-struct play {
-    struct cluster *c;
+struct longboat_play {
+    struct client_cluster *c;
     struct longboat *lb;
     unsigned resolves, calls, follows, cancels, subscribes, busy;
     bool no_version, silent, end; /* end: each run ends at once */
@@ -30,14 +30,14 @@ static struct id run_of(unsigned n)
     return id;
 }
 
-static void say_error(struct cluster *c, uint64_t req, enum refusal code, uint64_t retry_ms)
+static void say_error(struct client_cluster *c, uint64_t req, enum refusal code, uint64_t retry_ms)
 {
     struct m_error m = {
         .req = req, .code = code, .text = span_str("because it must be so"), .retry_ms = retry_ms};
     broker_says(c, &m_error_schema, &m);
 }
 
-static void say_ended(struct cluster *c, struct id run)
+static void say_ended(struct client_cluster *c, struct id run)
 {
     struct d_outcome outcome = {.job = JOB_SUCCEEDED,
                                 .package = PACKAGE_SUCCEEDED,
@@ -52,7 +52,7 @@ static void say_ended(struct cluster *c, struct id run)
     buf_free(&b);
 }
 
-static void take_resolve(struct cluster *c, struct play *p, struct span message)
+static void take_resolve(struct client_cluster *c, struct longboat_play *p, struct span message)
 {
     struct m_resolve m;
     struct buf version = {0}, items = {0};
@@ -71,7 +71,7 @@ static void take_resolve(struct cluster *c, struct play *p, struct span message)
 
 /* The signature is verified as a broker does; how many different signatures there were is
    counted. */
-static void take_call(struct cluster *c, struct play *p, struct span message)
+static void take_call(struct client_cluster *c, struct longboat_play *p, struct span message)
 {
     struct m_call m;
     struct d_signed envelope;
@@ -105,7 +105,7 @@ static void take_call(struct cluster *c, struct play *p, struct span message)
     }
 }
 
-static void take_query(struct cluster *c, struct play *p, struct span message)
+static void take_query(struct client_cluster *c, struct longboat_play *p, struct span message)
 {
     struct m_query m;
     struct buf items = {0};
@@ -131,8 +131,8 @@ static void take_query(struct cluster *c, struct play *p, struct span message)
     buf_free(&items);
 }
 
-static void say_events(struct cluster *c, struct play *p, uint64_t req, uint64_t from, unsigned n,
-                       bool live)
+static void say_events(struct client_cluster *c, struct longboat_play *p, uint64_t req,
+                       uint64_t from, unsigned n, bool live)
 {
     struct buf items = {0};
     char text[64];
@@ -151,7 +151,7 @@ static void say_events(struct cluster *c, struct play *p, uint64_t req, uint64_t
     buf_free(&items);
 }
 
-static void take_subscribe(struct cluster *c, struct play *p, struct span message)
+static void take_subscribe(struct client_cluster *c, struct longboat_play *p, struct span message)
 {
     struct m_subscribe m;
     assert_int_equal(m_subscribe_decode(message, &m, NULL), 0);
@@ -172,7 +172,7 @@ static void take_subscribe(struct cluster *c, struct play *p, struct span messag
 
 /* Three at a time; what was there before comes once more with every other answer; at 12 it is
    live. */
-static void take_credit(struct cluster *c, struct play *p, struct span message)
+static void take_credit(struct client_cluster *c, struct longboat_play *p, struct span message)
 {
     struct m_credit m;
     assert_int_equal(m_credit_decode(message, &m, NULL), 0);
@@ -190,9 +190,9 @@ static void take_credit(struct cluster *c, struct play *p, struct span message)
                p->next_event >= 9);
 }
 
-static void take(struct cluster *c, uint64_t kind, struct span message)
+static void take(struct client_cluster *c, uint64_t kind, struct span message)
 {
-    struct play *p = c->test;
+    struct longboat_play *p = c->test;
     struct m_follow follow;
     struct m_cancel cancel;
 
@@ -232,7 +232,7 @@ static void take(struct cluster *c, uint64_t kind, struct span message)
 
 /* ---- The caller */
 
-struct heard {
+struct longboat_heard {
     unsigned accepted, states, ended, refused;
     struct id run;
     enum refusal code;
@@ -244,7 +244,7 @@ struct heard {
 
 static void hear(void *self, const struct longboat_run *run)
 {
-    struct heard *h = self;
+    struct longboat_heard *h = self;
     h->run = run->run;
     h->state = run->state;
     h->percent = run->percent;
@@ -266,10 +266,10 @@ static void hear(void *self, const struct longboat_run *run)
 static const struct longboat_call CALL = {
     .job = "nightly", .address = "etl", .key = "k1", .priority = 4, .plan = "load"};
 
-static struct play *begin(void **state)
+static struct longboat_play *begin(void **state)
 {
-    struct cluster *c = *state;
-    struct play *p = mem_zalloc(1, sizeof *p);
+    struct client_cluster *c = *state;
+    struct longboat_play *p = mem_zalloc(1, sizeof *p);
     struct error err;
     c->take = take;
     c->test = p;
@@ -280,7 +280,7 @@ static struct play *begin(void **state)
     return p;
 }
 
-static void finish(struct play *p)
+static void finish(struct longboat_play *p)
 {
     longboat_close(&p->lb);
     buf_free(&p->body);
@@ -288,7 +288,8 @@ static void finish(struct play *p)
     mem_free(&p);
 }
 
-static void start(struct play *p, const struct longboat_call *call, struct heard *h)
+static void start(struct longboat_play *p, const struct longboat_call *call,
+                  struct longboat_heard *h)
 {
     struct error err;
     if (longboat_call_start(p->lb, call, hear, h, &err) < 0)
@@ -299,8 +300,8 @@ static void start(struct play *p, const struct longboat_call *call, struct heard
 
 static void a_call_is_resolved_signed_and_followed_to_its_end(void **state)
 {
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     start(p, &CALL, &h);
     until(p->c, h.accepted == 1);
     assert_int_equal(p->resolves, 1);
@@ -329,7 +330,7 @@ static void a_call_is_resolved_signed_and_followed_to_its_end(void **state)
     say_ended(p->c, p->run); /* once more: it is over */
     m.state = RUN_RUNNING;
     broker_says(p->c, &m_run_state_schema, &m);
-    struct heard second = {0};
+    struct longboat_heard second = {0};
     p->end = true;
     start(p, &CALL, &second);
     until(p->c, second.ended == 1);
@@ -340,8 +341,8 @@ static void a_call_is_resolved_signed_and_followed_to_its_end(void **state)
 static void the_calls_of_a_turn_share_one_question_and_one_signature(void **state)
 {
     enum { N = 500 };
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     char key[16];
     struct longboat_call call = CALL;
     call.key = key;
@@ -363,8 +364,8 @@ static void the_calls_of_a_turn_share_one_question_and_one_signature(void **stat
 
 static void calls_arrive_in_the_order_in_which_they_were_made(void **state)
 {
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     struct longboat_call call = CALL;
     call.key = "first";
     start(p, &call, &h);
@@ -377,8 +378,8 @@ static void calls_arrive_in_the_order_in_which_they_were_made(void **state)
 
 static void a_key_is_made_when_none_is_given(void **state)
 {
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     struct longboat_call call = CALL;
     call.key = NULL;
     start(p, &call, &h);
@@ -389,8 +390,8 @@ static void a_key_is_made_when_none_is_given(void **state)
 
 static void a_given_hash_is_signed_without_asking(void **state)
 {
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     struct longboat_call call = CALL;
     memset(call.job_hash.b, 9, sizeof call.job_hash.b);
     start(p, &call, &h);
@@ -402,8 +403,8 @@ static void a_given_hash_is_signed_without_asking(void **state)
 
 static void a_pin_to_the_latest_is_signed_without_asking(void **state)
 {
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     struct longboat_call call = CALL;
     call.pin_latest = true;
     start(p, &call, &h);
@@ -415,8 +416,8 @@ static void a_pin_to_the_latest_is_signed_without_asking(void **state)
 
 static void a_job_that_no_server_has_yet_is_called_all_the_same(void **state)
 {
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     p->no_version = true;
     start(p, &CALL, &h);
     until(p->c, h.accepted == 1);
@@ -427,8 +428,8 @@ static void a_job_that_no_server_has_yet_is_called_all_the_same(void **state)
 
 static void what_is_wrong_with_a_call_is_said_at_once(void **state)
 {
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     struct error err;
     struct longboat_call call = CALL;
     call.job = "no such name!";
@@ -445,8 +446,8 @@ static void what_is_wrong_with_a_call_is_said_at_once(void **state)
 
 static void a_busy_broker_is_asked_again_at_its_time(void **state)
 {
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     int64_t began = clock_boot_ms();
     p->busy = 1;
     start(p, &CALL, &h);
@@ -459,8 +460,8 @@ static void a_busy_broker_is_asked_again_at_its_time(void **state)
 
 static void what_is_withdrawn_is_over_unless_the_broker_may_have_it(void **state)
 {
-    struct play *p = begin(state);
-    struct heard busy = {0}, taken = {0}, unsent = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard busy = {0}, taken = {0}, unsent = {0};
     start(p, &CALL, &taken);
     until(p->c, taken.accepted == 1);
     p->busy = 1;
@@ -480,8 +481,8 @@ static void what_is_withdrawn_is_over_unless_the_broker_may_have_it(void **state
 
 static void a_refused_call_says_why_and_is_over(void **state)
 {
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     p->refuse_calls = REFUSAL_DENIED;
     start(p, &CALL, &h);
     until(p->c, h.refused == 1);
@@ -493,8 +494,8 @@ static void a_refused_call_says_why_and_is_over(void **state)
 
 static void a_call_without_an_answer_is_made_again_at_the_next_session(void **state)
 {
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     p->silent = true;
     start(p, &CALL, &h);
     until(p->c, p->calls == 1);
@@ -511,8 +512,8 @@ static void a_call_without_an_answer_is_made_again_at_the_next_session(void **st
 
 static void a_run_is_followed_again_at_the_next_session(void **state)
 {
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     start(p, &CALL, &h);
     until(p->c, h.accepted == 1);
     assert_int_equal(p->follows, 0);
@@ -526,8 +527,8 @@ static void a_run_is_followed_again_at_the_next_session(void **state)
 static void more_runs_than_a_window_holds_are_all_followed_again_once(void **state)
 {
     enum { N = 25000 };
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     struct longboat_call call = CALL;
     char key[16];
     call.key = key;
@@ -545,8 +546,8 @@ static void more_runs_than_a_window_holds_are_all_followed_again_once(void **sta
 
 static void a_run_that_the_broker_does_not_know_any_more_is_over(void **state)
 {
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     start(p, &CALL, &h);
     until(p->c, h.accepted == 1);
     p->refuse_calls = REFUSAL_UNKNOWN_RUN;
@@ -559,8 +560,8 @@ static void a_run_that_the_broker_does_not_know_any_more_is_over(void **state)
 
 static void two_calls_of_one_run_both_hear_its_end(void **state)
 {
-    struct play *p = begin(state);
-    struct heard h = {0}, twin = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0}, twin = {0};
     start(p, &CALL, &h);
     until(p->c, h.accepted == 1);
     p->calls = 0; /* so that the second gets the same run */
@@ -574,7 +575,7 @@ static void two_calls_of_one_run_both_hear_its_end(void **state)
 
 static void waiting_for_a_call_gives_its_run_and_outcome(void **state)
 {
-    struct play *p = begin(state);
+    struct longboat_play *p = begin(state);
     struct id run;
     struct buf bytes = {0};
     struct d_outcome outcome;
@@ -594,14 +595,14 @@ static void waiting_for_a_call_gives_its_run_and_outcome(void **state)
 
 static void a_wait_that_is_over_leaves_the_run_alone(void **state)
 {
-    struct play *p = begin(state);
+    struct longboat_play *p = begin(state);
     struct id run;
     struct buf bytes = {0};
     struct error err;
     assert_int_equal(longboat_call_wait(p->lb, &CALL, 300, &run, &bytes, &err), -ETIMEDOUT);
     assert_true(id_eq(run, p->run));
     say_ended(p->c, p->run); /* nobody listens any more */
-    struct heard h = {0};
+    struct longboat_heard h = {0};
     p->end = true;
     start(p, &CALL, &h);
     until(p->c, h.ended == 1);
@@ -610,7 +611,7 @@ static void a_wait_that_is_over_leaves_the_run_alone(void **state)
 
 static void a_run_is_cancelled_with_a_reason(void **state)
 {
-    struct play *p = begin(state);
+    struct longboat_play *p = begin(state);
     struct id run = run_of(1);
     assert_int_equal(longboat_cancel(p->lb, &run, true, "too slow", NULL), 0);
     assert_int_equal(p->cancels, 1);
@@ -619,8 +620,8 @@ static void a_run_is_cancelled_with_a_reason(void **state)
 
 static void closing_with_calls_under_way_is_clean(void **state)
 {
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     p->busy = 1;
     start(p, &CALL, &h);
     until(p->c, p->calls == 1);
@@ -646,7 +647,7 @@ static bool count_rows(void *self, struct span json)
 
 static void a_query_gathers_all_its_pages(void **state)
 {
-    struct play *p = begin(state);
+    struct longboat_play *p = begin(state);
     unsigned n = 0;
     p->rows = 4;
     assert_int_equal(longboat_query(p->lb, "runs", NULL, count_rows, &n, NULL), 0);
@@ -663,7 +664,7 @@ static void a_query_gathers_all_its_pages(void **state)
 
 static void a_refused_query_is_an_error_with_the_brokers_sentence(void **state)
 {
-    struct play *p = begin(state);
+    struct longboat_play *p = begin(state);
     unsigned n = 0;
     struct error err;
     assert_int_equal(longboat_query(p->lb, "secrets", NULL, count_rows, &n, &err), -EREMOTEIO);
@@ -674,14 +675,14 @@ static void a_refused_query_is_an_error_with_the_brokers_sentence(void **state)
 
 /* ---- Events */
 
-struct seen {
+struct longboat_seen {
     uint64_t last, until;
     bool in_order;
 };
 
 static bool see(void *self, uint64_t seq, struct span json)
 {
-    struct seen *s = self;
+    struct longboat_seen *s = self;
     assert_true(json.n > 0);
     assert_int_equal(seq, s->last + 1); /* none lost, none twice */
     s->last = seq;
@@ -690,8 +691,8 @@ static bool see(void *self, uint64_t seq, struct span json)
 
 static void events_come_once_and_in_order_over_a_reconnect(void **state)
 {
-    struct play *p = begin(state);
-    struct seen s = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_seen s = {0};
     assert_int_equal(longboat_follow_events(p->lb, 0, 0, NULL, false, see, &s, NULL), 0);
     assert_int_equal(s.last, 12);
     assert_int_equal(p->subscribes, 2);
@@ -701,8 +702,8 @@ static void events_come_once_and_in_order_over_a_reconnect(void **state)
 
 static void what_does_not_match_is_not_asked_for_again(void **state)
 {
-    struct play *p = begin(state);
-    struct seen s = {.last = 50, .until = 53};
+    struct longboat_play *p = begin(state);
+    struct longboat_seen s = {.last = 50, .until = 53};
     p->filtered = true;
     assert_int_equal(longboat_follow_events(p->lb, 0, 0, NULL, true, see, &s, NULL), 0);
     assert_int_equal(p->after, 50);
@@ -711,8 +712,8 @@ static void what_does_not_match_is_not_asked_for_again(void **state)
 
 static void a_follower_says_when_it_has_seen_enough(void **state)
 {
-    struct play *p = begin(state);
-    struct seen s = {.last = 100, .until = 110};
+    struct longboat_play *p = begin(state);
+    struct longboat_seen s = {.last = 100, .until = 110};
     p->subscribes = 1; /* no interruption */
     assert_int_equal(longboat_follow_events(p->lb, 100, 0, NULL, true, see, &s, NULL), 0);
     assert_int_equal(s.last, 110);
@@ -721,8 +722,8 @@ static void a_follower_says_when_it_has_seen_enough(void **state)
 
 static void a_refused_subscription_is_an_error(void **state)
 {
-    struct play *p = begin(state);
-    struct seen s = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_seen s = {0};
     struct error err;
     assert_int_equal(longboat_follow_events(p->lb, 0, 1, NULL, true, see, &s, &err), -EREMOTEIO);
     assert_string_equal(err.text, "because it must be so");
@@ -740,7 +741,7 @@ static struct buf query_of(uint64_t req, const char *what)
 
 static void a_request_without_an_answer_times_out_and_is_forgotten(void **state)
 {
-    struct play *p = begin(state);
+    struct longboat_play *p = begin(state);
     struct error err;
     struct buf answer = {0}, message = query_of(1, "runs");
     p->c->take = NULL;
@@ -766,7 +767,7 @@ static bool never(void *self, uint64_t kind, struct span message)
 
 static void a_request_that_is_forgotten_before_it_was_sent_is_never_sent(void **state)
 {
-    struct play *p = begin(state);
+    struct longboat_play *p = begin(state);
     struct buf first = query_of(1, "runs"), answer = {0}, second = query_of(2, "runs");
     struct error err;
     assert_int_equal(longboat_request(p->lb, 1, buf_span(&first), never, NULL, &err), 0);
@@ -789,12 +790,12 @@ static void a_request_that_is_forgotten_before_it_was_sent_is_never_sent(void **
 /* A broker would end the session for it, at each new one again. */
 static void a_request_that_is_not_of_the_protocols_form_is_refused_here(void **state)
 {
-    struct play *p = begin(state);
+    struct longboat_play *p = begin(state);
     struct id run = run_of(1);
     struct error err;
     struct buf answer = {0}, message = query_of(1, "runs\xff");
     assert_int_equal(longboat_cancel(p->lb, &run, false, "not \xe4 text", &err), -EINVAL);
-    assert_contains(err.text, "cannot be sent: the message not valid UTF-8");
+    assert_contains(err.text, "cannot send a request: the message not valid UTF-8");
     assert_int_equal(p->cancels, 0);
     assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, NULL, &err),
                      -EINVAL);
@@ -805,7 +806,7 @@ static void a_request_that_is_not_of_the_protocols_form_is_refused_here(void **s
 
 static void a_refusal_of_the_session_ends_the_wait_with_its_sentence(void **state)
 {
-    struct play *p = begin(state);
+    struct longboat_play *p = begin(state);
     struct error err;
     enum refusal code;
     struct buf answer = {0}, message = query_of(1, "runs");
@@ -821,9 +822,9 @@ static void a_refusal_of_the_session_ends_the_wait_with_its_sentence(void **stat
 
 static void a_stranger_is_told_so_at_once(void **state)
 {
-    struct cluster *c = *state;
+    struct client_cluster *c = *state;
     net_server_allow(c->server, &c->anna.transport, false);
-    struct play *p = begin(state);
+    struct longboat_play *p = begin(state);
     struct error err;
     struct buf answer = {0}, message = query_of(1, "runs");
     assert_int_equal(longboat_ask(p->lb, 1, buf_span(&message), PATIENCE_MS, &answer, NULL, &err),
@@ -835,7 +836,7 @@ static void a_stranger_is_told_so_at_once(void **state)
 
 static void a_broker_that_is_away_is_named_when_time_is_over(void **state)
 {
-    struct play *p = begin(state);
+    struct longboat_play *p = begin(state);
     struct error err;
     struct buf answer = {0}, message = query_of(1, "runs");
     net_server_close(&p->c->server);
@@ -849,7 +850,7 @@ static void a_broker_that_is_away_is_named_when_time_is_over(void **state)
 
 static void a_stopped_loop_ends_the_wait(void **state)
 {
-    struct play *p = begin(state);
+    struct longboat_play *p = begin(state);
     struct buf answer = {0}, message = query_of(1, "runs");
     p->c->take = NULL;
     loop_stop(p->c->loop, 0);
@@ -862,8 +863,8 @@ static void a_stopped_loop_ends_the_wait(void **state)
 static void more_requests_than_a_window_holds_are_all_answered(void **state)
 {
     enum { N = 3000 };
-    struct play *p = begin(state);
-    struct heard h = {0};
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
     struct longboat_call call = CALL;
     struct buf items = {0};
     char *big = mem_zalloc(1, 2001), key[16];

@@ -1,4 +1,4 @@
-/* query.c - all pages of a query, row by row. */
+/* query.c - reads all pages of a query, row by row. */
 #include "client/inner.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* request.c - requests and their answers: kept until answered, said again at each new session, sent
- * while there is room. */
+/* request.c - requests and their answers: kept until answered, sent again in each new session, sent
+ * while the window is open. */
 #include "client/inner.h"
 
 #include <errno.h>
@@ -8,9 +8,9 @@
 
 enum { REQUEST_MAX = LIMIT_FRAME - 64 /* bytes; a frame's head stands before it */ };
 
-static struct request *find(const struct longboat *lb, uint64_t req)
+static struct client_request *find(const struct longboat *lb, uint64_t req)
 {
-    struct request *r;
+    struct client_request *r;
     HASH_FIND(hh, lb->requests, &req, sizeof req, r);
     return r;
 }
@@ -31,7 +31,7 @@ void request_pump(struct longboat *lb)
 
 bool request_was_sent(const struct longboat *lb, uint64_t req)
 {
-    const struct request *r = find(lb, req);
+    const struct client_request *r = find(lb, req);
     return !r || r->sent;
 }
 
@@ -40,9 +40,8 @@ void request_session(struct longboat *lb)
     lb->unsent = lb->requests;
 }
 
-/* A broker ends the session of whoever sends what is not of the protocol's form, and what has no
- * answer is said again at the next one: such a request would be refused for ever, and all others
- * with it. */
+/* A broker ends the session of a peer that sends a malformed message, and unanswered requests are
+ * sent again in the next one: a malformed request would block all others for ever. */
 static int check_form(struct span message, struct error *err)
 {
     _Alignas(max_align_t) uint8_t decoded[1024];
@@ -54,7 +53,7 @@ static int check_form(struct span message, struct error *err)
         rc = wire_decode(s, message, false, decoded, err);
     if (rc == 0)
         return 0;
-    error_prefix(err, "it cannot be sent");
+    error_prefix(err, "cannot send a request");
     if (err)
         err->code = -EINVAL;
     return -EINVAL;
@@ -72,7 +71,7 @@ int longboat_request(struct longboat *lb, uint64_t req, struct span message, lon
                          (unsigned long long)req);
     if ((rc = check_form(message, err)) < 0)
         return rc;
-    struct request *r = mem_zalloc(1, sizeof *r);
+    struct client_request *r = mem_zalloc(1, sizeof *r);
     r->req = req;
     r->message = buf_dup(message);
     r->answer = answer;
@@ -86,7 +85,7 @@ int longboat_request(struct longboat *lb, uint64_t req, struct span message, lon
 
 void longboat_forget(struct longboat *lb, uint64_t req)
 {
-    struct request *r = find(lb, req);
+    struct client_request *r = find(lb, req);
     if (!r)
         return;
     if (lb->unsent == r)
@@ -98,7 +97,7 @@ void longboat_forget(struct longboat *lb, uint64_t req)
 
 void request_replace(struct longboat *lb, uint64_t req, struct span message)
 {
-    struct request *r = find(lb, req);
+    struct client_request *r = find(lb, req);
     if (!r)
         return;
     buf_clear(&r->message);
@@ -108,7 +107,7 @@ void request_replace(struct longboat *lb, uint64_t req, struct span message)
 bool request_take(struct longboat *lb, uint64_t kind, struct span message)
 {
     uint64_t req;
-    struct request *r;
+    struct client_request *r;
     if (!request_number(kind, message, lb->newer, &req) || !(r = find(lb, req)))
         return false;
     if (!r->answer(r->self, kind, message) && find(lb, req) == r)

@@ -1,6 +1,6 @@
-/* resolve.c - RESOLVE: which version of a job is signed. One question for all calls of a job at an
- * address; its answer serves the calls of the next moments too, so that a parent of thousands asks
- * once. */
+/* resolve.c - RESOLVE: which version of a job is signed, and which servers there are. The only cache
+ * of its answers: all who ask for a job at an address share one question, and its answer serves
+ * those who ask in the next seconds, too, or as long as the connection lasts, if they want that. */
 #include "client/inner.h"
 
 #include <string.h>
@@ -10,102 +10,148 @@ enum {
     RESOLUTIONS_MAX = 1000
 };
 
+struct resolve_asker {
+    longboat_take_offer take;
+    void *self;
+};
+
 struct resolution {
-    char key[LIMIT_JOB + LIMIT_ADDRESS + 2]; /* job@address */
+    char *key; /* job@address */
     struct longboat *lb;
     uint64_t req; /* not 0: asked and not answered */
-    int64_t at;
-    struct hash job_hash; /* zero: no server has it */
-    struct call_list waiting;
-    struct loop_timer retry;
+    int64_t at;   /* of the answer */
+    bool kept;    /* somebody wants the first version that was found, always */
+    struct longboat_offer offer;
+    struct buf parameters; /* what the offer points to: these three */
+    char **servers;
+    char *text;
+    struct resolve_asker *askers;
+    unsigned n_askers, cap_askers;
+    struct loop_timer timer; /* asks again, or tells what is known already */
     struct buf message;
     UT_hash_handle hh;
 };
 
 static bool take_answer(void *self, uint64_t kind, struct span message);
 
-static void ask(struct resolution *r, struct span job, struct span address)
+static void forget_offer(struct resolution *r)
 {
-    struct m_resolve m = {.req = longboat_req(r->lb), .job = job, .address = address};
-    r->req = m.req;
-    buf_clear(&r->message);
-    m_resolve_encode(&m, &r->message);
-    longboat_request(r->lb, r->req, buf_span(&r->message), take_answer, r, NULL);
+    for (uint32_t i = 0; i < r->offer.n_servers; i++)
+        mem_free(&r->servers[i]);
+    mem_free(&r->servers);
+    mem_free(&r->text);
+    buf_free(&r->parameters);
+    r->offer = (struct longboat_offer){.text = ""};
+}
+
+static bool is_known(const struct resolution *r, bool keep)
+{
+    if (r->req || !r->at || r->offer.refused != REFUSAL_NONE)
+        return false;
+    return (keep && r->kept && r->offer.found) || loop_now(r->lb->loop) - r->at < FRESH_MS;
 }
 
 /* Those who wait, taken off first: what they do may bring new ones. */
-static struct call_list take_waiting(struct resolution *r)
+static void tell(struct resolution *r)
 {
-    struct call_list waiting = r->waiting;
-    r->waiting = (struct call_list){0};
-    r->req = 0;
-    return waiting;
+    struct resolve_asker *askers = r->askers;
+    const unsigned n = r->n_askers;
+    r->askers = NULL;
+    r->n_askers = r->cap_askers = 0;
+    for (unsigned i = 0; i < n; i++)
+        askers[i].take(askers[i].self, &r->offer);
+    mem_free(&askers);
 }
 
-static void answer_all(struct resolution *r)
+static void ask(struct resolution *r)
 {
-    struct call_list waiting = take_waiting(r);
-    for (struct call *c; (c = call_list_take(&waiting));)
-        call_resolved(c, &r->job_hash);
+    longboat_request(r->lb, r->req, buf_span(&r->message), take_answer, r, NULL);
 }
 
-static void refuse_all(struct resolution *r, enum refusal code, struct span text)
-{
-    struct call_list waiting = take_waiting(r);
-    char sentence[LIMIT_TEXT + 1];
-    span_copy_str(text, sentence, sizeof sentence);
-    for (struct call *c; (c = call_list_take(&waiting));)
-        call_refused(c, code, sentence);
-}
-
-static void on_retry(struct loop *l, struct loop_timer *t, void *arg)
+static void on_timer(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct resolution *r = arg;
     (void)l;
     (void)t;
-    longboat_request(r->lb, r->req, buf_span(&r->message), take_answer, r, NULL);
+    if (r->req)
+        ask(r);
+    else
+        tell(r);
 }
 
-static void take_error(struct resolution *r, const struct m_error *m)
+/* ---- The answer */
+
+static void keep_version(struct resolution *r, struct span bytes)
 {
-    if (m->code == REFUSAL_BUSY)
-        loop_timer_set(r->lb->loop, &r->retry, "client.resolve", busy_until(r->lb, m->retry_ms),
-                       on_retry, r);
-    else
-        refuse_all(r, (enum refusal)m->code, m->text);
+    struct d_version v;
+    struct value one;
+    if (inner_decode(r->lb, &d_version_schema, bytes, &v, NULL) < 0)
+        return;
+    r->offer.found = true;
+    r->offer.job_hash = v.job_hash;
+    buf_add(&r->parameters, v.parameters.p, v.parameters.n);
+    struct span in = r->offer.parameters.items = buf_span(&r->parameters);
+    while (in.n && value_read(&in, &one))
+        r->offer.parameters.count++;
+}
+
+static void keep_servers(struct resolution *r, const struct wire_list *servers)
+{
+    struct wire_iter it = wire_iter(servers);
+    struct span name;
+    r->servers = mem_zalloc(servers->count, sizeof *r->servers);
+    while (wire_next(&it, &name))
+        r->servers[r->offer.n_servers++] = span_dup_str(name);
+    r->offer.servers = (const char *const *)r->servers;
+}
+
+static void keep_refusal(struct resolution *r, enum refusal code, struct span text)
+{
+    r->offer.refused = code;
+    r->offer.text = r->text = span_dup_str(text);
 }
 
 static bool take_answer(void *self, uint64_t kind, struct span message)
 {
     struct resolution *r = self;
     struct m_resolved resolved;
-    struct d_version version;
-    struct m_error error;
-    struct span item;
+    struct m_error error = {.code = REFUSAL_MALFORMED,
+                            .text = span_str("malformed reply to RESOLVE")};
+    struct span version;
 
-    if (kind == KIND_M_ERROR && inner_decode(r->lb, &m_error_schema, message, &error, NULL) == 0) {
-        take_error(r, &error);
-    } else if (kind == KIND_M_RESOLVED &&
-               inner_decode(r->lb, &m_resolved_schema, message, &resolved, NULL) == 0) {
-        struct wire_iter it = wire_iter(&resolved.versions);
-        memset(&r->job_hash, 0, sizeof r->job_hash);
-        if (wire_next(&it, &item) &&
-            inner_decode(r->lb, &d_version_schema, item, &version, NULL) == 0)
-            r->job_hash = version.job_hash;
-        r->at = loop_now(r->lb->loop);
-        answer_all(r);
-    } else {
-        refuse_all(r, REFUSAL_MALFORMED,
-                   span_str("the broker's answer to RESOLVE is not of the protocol's form"));
+    if (kind == KIND_M_ERROR)
+        inner_decode(r->lb, &m_error_schema, message, &error, NULL);
+    if (error.code == REFUSAL_BUSY) {
+        loop_timer_set(r->lb->loop, &r->timer, "client.resolve",
+                       client_busy_until(r->lb, error.retry_ms), on_timer, r);
+        return false;
     }
+    r->req = 0;
+    r->at = loop_now(r->lb->loop);
+    forget_offer(r);
+    if (kind == KIND_M_RESOLVED &&
+        inner_decode(r->lb, &m_resolved_schema, message, &resolved, NULL) == 0) {
+        struct wire_iter it = wire_iter(&resolved.versions);
+        keep_servers(r, &resolved.servers);
+        if (wire_next(&it, &version))
+            keep_version(r, version);
+    } else {
+        keep_refusal(r, (enum refusal)error.code, error.text);
+    }
+    tell(r);
     return false;
 }
+
+/* ---- Asking */
 
 static void free_one(struct longboat *lb, struct resolution *r)
 {
     HASH_DEL(lb->resolutions, r);
-    loop_timer_stop(lb->loop, &r->retry);
+    loop_timer_stop(lb->loop, &r->timer);
+    forget_offer(r);
     buf_free(&r->message);
+    mem_free(&r->askers);
+    mem_free(&r->key);
     mem_free(&r);
 }
 
@@ -115,32 +161,79 @@ static void forget_old(struct longboat *lb)
         return;
     for (struct resolution *r = lb->resolutions, *next; r; r = next) {
         next = r->hh.next;
-        if (r->req == 0)
+        if (r->req == 0 && r->n_askers == 0 && !r->kept)
             free_one(lb, r);
     }
 }
 
-void resolve(struct longboat *lb, struct call *call, struct span job, struct span address)
+static struct resolution *get(struct longboat *lb, struct span job, struct span address)
 {
     struct resolution *r;
-    char key[sizeof r->key];
-
-    snprintf(key, sizeof key, SPAN_FMT "@" SPAN_FMT, SPAN_ARG(job), SPAN_ARG(address));
+    char *key = mem_printf(SPAN_FMT "@" SPAN_FMT, SPAN_ARG(job), SPAN_ARG(address));
     HASH_FIND(hh, lb->resolutions, key, strlen(key), r);
-    if (r && r->req == 0 && r->at > 0 && loop_now(lb->loop) - r->at < FRESH_MS) {
-        call_resolved(call, &r->job_hash);
+    if (r) {
+        mem_free(&key);
+        return r;
+    }
+    forget_old(lb);
+    r = mem_zalloc(1, sizeof *r);
+    r->key = key;
+    r->lb = lb;
+    r->offer.text = "";
+    HASH_ADD_KEYPTR(hh, lb->resolutions, r->key, strlen(r->key), r);
+    return r;
+}
+
+static void add_asker(struct resolution *r, longboat_take_offer take, void *self)
+{
+    if (r->n_askers == r->cap_askers) {
+        r->cap_askers = r->cap_askers ? 2 * r->cap_askers : 4;
+        r->askers = mem_realloc(r->askers, r->cap_askers, sizeof *r->askers);
+    }
+    r->askers[r->n_askers++] = (struct resolve_asker){take, self};
+}
+
+/* Unless the question is out already. */
+static void ask_anew(struct resolution *r, struct span job, struct span address)
+{
+    if (r->req)
+        return;
+    struct m_resolve m = {.req = r->req = longboat_req(r->lb), .job = job, .address = address};
+    buf_clear(&r->message);
+    m_resolve_encode(&m, &r->message);
+    ask(r);
+}
+
+void longboat_offer(struct longboat *lb, const char *job, const char *address, bool keep,
+                    longboat_take_offer take, void *self)
+{
+    struct resolution *r = get(lb, span_str(job), span_str(address));
+    const bool known = is_known(r, keep);
+    r->kept |= keep;
+    add_asker(r, take, self);
+    if (known)
+        loop_timer_set(lb->loop, &r->timer, "client.resolve", loop_now(lb->loop), on_timer, r);
+    else
+        ask_anew(r, span_str(job), span_str(address));
+}
+
+static void take_for_call(void *self, const struct longboat_offer *offer)
+{
+    if (offer->refused != REFUSAL_NONE)
+        call_refused(self, offer->refused, offer->text);
+    else
+        call_resolved(self, &offer->job_hash);
+}
+
+void resolve_call(struct longboat *lb, struct call *call, struct span job, struct span address)
+{
+    struct resolution *r = get(lb, job, address);
+    if (is_known(r, false)) {
+        take_for_call(call, &r->offer);
         return;
     }
-    if (!r) {
-        forget_old(lb);
-        r = mem_zalloc(1, sizeof *r);
-        memcpy(r->key, key, sizeof key);
-        r->lb = lb;
-        HASH_ADD_KEYPTR(hh, lb->resolutions, r->key, strlen(r->key), r);
-    }
-    call_list_add(&r->waiting, call);
-    if (r->req == 0)
-        ask(r, job, address);
+    add_asker(r, take_for_call, call);
+    ask_anew(r, job, address);
 }
 
 void resolve_free_all(struct longboat *lb)

@@ -1,25 +1,20 @@
-/* duration.h - spans of time and sizes as people write them. Pure. */
+/* duration.h - spans of time as people write them. Pure. */
 #ifndef LB_COMMON_DURATION_H
 #define LB_COMMON_DURATION_H
 
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/size.h" /* often used together */
 
 enum { DURATION_TEXT = 32 };
 
 /* "1500ms", "90s", "5m", "2h", "1d", also with a fraction of at most three digits ("1.5s") and in
  * falling order ("1h30m", "3m 05s"). -EINVAL for everything else; a bare number is refused because
- * nobody can see its unit. */
+ * its unit is unknown. */
 int duration_parse(const char *s, int64_t *ret_ms, struct error *err);
 /* The two units that matter: "450ms", "12.4s", "3m 05s", "2h 07m", "5d 03h". What is below is
  * dropped, not rounded, so that 59.99 s never reads "60.0s". Returns out. */
 char *duration_format(int64_t ms, char out[DURATION_TEXT]);
-
-/* Bytes: "4096", "64K", "16M", "2G", "1T", powers of 1024; "16MiB" is the same as "16M". "16MB" is
- * refused: it means two things. -EINVAL */
-int size_parse(const char *s, int64_t *ret_bytes, struct error *err);
-/* "512 B", "1.5 MiB", dropped and not rounded. Returns out. */
-char *size_format(int64_t bytes, char out[DURATION_TEXT]);
 
 #endif

@@ -208,18 +208,13 @@ bool loop_timer_is_set(const struct loop_timer *timer)
     return heap_holds(&timer->node);
 }
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t next_wake(const struct loop *l, int64_t until)
 {
     const struct heap_node *first = heap_peek(&l->timers);
-    int64_t at = least(until, l->deadline), log_due = log_flush_due();
+    int64_t at = loop_earlier(until, l->deadline), log_due = log_flush_due();
     if (first)
-        at = least(at, first->key);
-    return log_due >= 0 ? least(at, clock_boot_ms() + log_due) : at;
+        at = loop_earlier(at, first->key);
+    return log_due >= 0 ? loop_earlier(at, clock_boot_ms() + log_due) : at;
 }
 
 /* Fires what is due and was set before this firing began. Those set by the callbacks have a greater

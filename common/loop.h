@@ -34,6 +34,11 @@ int loop_turn(struct loop *l, int64_t until_boot_ms, struct error *err);
 void loop_stop(struct loop *l, int exit_code);
 bool loop_is_stopping(const struct loop *l);
 
+/* The earlier of two times; of deadlines, the one to wait for. */
+static inline int64_t loop_earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 int64_t loop_now(const struct loop *l);      /* boot time in ms, as of this turn */
 int64_t loop_now_wall(const struct loop *l); /* wall time in ms, as of this turn */
 

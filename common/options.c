@@ -6,10 +6,12 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/duration.h"
 #include "common/mem.h"
 #include "common/suggest.h"
+#include "common/term.h"
 
 #ifndef LB_VERSION
 #define LB_VERSION "unknown"
@@ -73,8 +75,15 @@ static int parse_int(const char *s, int64_t *ret, struct error *err)
 /* A limit as the user would write it. */
 static const char *limit_text(enum option_type type, int64_t v, char out[DURATION_TEXT])
 {
-    if (type == OPTION_DURATION)
-        return duration_format(v, out);
+    if (type == OPTION_DURATION) {
+        duration_format(v, out);
+        char *rest = strchr(out, ' '), *point = strstr(out, ".0s");
+        if (rest && strncmp(rest, " 00", 3) == 0) /* "365d 00h" */
+            *rest = 0;
+        if (point) /* "1.0s" */
+            strcpy(point, "s");
+        return out;
+    }
     if (type == OPTION_SIZE)
         return size_format(v, out);
     snprintf(out, DURATION_TEXT, "%lld", (long long)v);
@@ -115,7 +124,7 @@ static int set_text(struct option_value *v, const struct option_row *row, const 
         row->type == OPTION_INT || row->type == OPTION_DURATION || row->type == OPTION_SIZE;
     int rc = number ? parse_number(row, text, &v->number, err) : 0;
     if (row->type == OPTION_STR && row->max && strlen(text) > (size_t)row->max)
-        rc = error_set(err, -EINVAL, "it has %zu bytes; at most %lld are possible", strlen(text),
+        rc = error_set(err, -EINVAL, "it has %zu bytes; the limit is %lld", strlen(text),
                        (long long)row->max);
     if (rc < 0)
         return rc;
@@ -214,9 +223,9 @@ static int refuse_word(const struct getopt_tables *t, int got, const char *word,
     char name[80], hint[SUGGEST_TEXT];
     bool is_long = strncmp(word, "--", 2) == 0;
     if (got == ':' && is_long)
-        return error_set(err, -EINVAL, "option %.60s wants a value", word);
+        return error_set(err, -EINVAL, "option %.60s needs a value", word);
     if (got == ':')
-        return error_set(err, -EINVAL, "option -%c wants a value", optopt);
+        return error_set(err, -EINVAL, "option -%c needs a value", optopt);
     if (optopt && !is_long)
         return error_set(err, -EINVAL, "unknown option -%c; see --help", optopt);
     if (optopt)
@@ -481,11 +490,21 @@ bool opt_given(const struct option_values *values, const char *name)
 
 /* ---- --help ---- */
 
-enum { HELP_COLUMN = 28, HELP_WIDTH = 100 };
+enum { HELP_COLUMN = 28, HELP_WIDTH = 80, HELP_WIDTH_MAX = 100 };
 
-/* Words of `text` from column HELP_COLUMN to HELP_WIDTH; the cursor stands at `at`. */
+/* As wide as the terminal, within what reads well. */
+static int help_width(void)
+{
+    struct term t = term_of(STDOUT_FILENO);
+    if (!t.is_terminal)
+        return HELP_WIDTH;
+    return t.width > HELP_WIDTH_MAX ? HELP_WIDTH_MAX : t.width;
+}
+
+/* Words of `text` from column HELP_COLUMN to the width; the cursor stands at `at`. */
 static void print_wrapped(FILE *out, int at, const char *text)
 {
+    const int width = help_width();
     if (at >= HELP_COLUMN - 1) {
         fputc('\n', out);
         at = 0;
@@ -494,7 +513,7 @@ static void print_wrapped(FILE *out, int at, const char *text)
     at = HELP_COLUMN;
     while (*text) {
         int word = (int)strcspn(text, " ");
-        if (at > HELP_COLUMN && at + 1 + word > HELP_WIDTH) {
+        if (at > HELP_COLUMN && at + 1 + word > width) {
             fprintf(out, "\n%*s", HELP_COLUMN, "");
             at = HELP_COLUMN;
         }

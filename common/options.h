@@ -2,9 +2,8 @@
  * range and --help.
  *
  *     static const struct option_row rows[] = {
- *         {"listen", 'l', OPTION_LIST, "tcp://[::]:7411", 0, 0, true, "ENDPOINT", "accept sessions
- *         here; may be
- * repeated"},
+ *         {"listen", 'l', OPTION_LIST, "tcp://[::]:7411", 0, 0, true, "ENDPOINT",
+ *          "accept sessions here; may be repeated"},
  *         {"lost-after", 0, OPTION_DURATION, "5m", 1000, 86400000, true, "TIME", "..."},
  *         {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line"},
  *     };
@@ -13,9 +12,9 @@
  *     if (options_parse(rows, COUNT_OF(rows), argc, argv, &values, &first, &err) < 0) ... exit 2
  *     if (options_answered(&values, "lbbroker", "[check]", NULL)) ... exit 0
  *     options_config_file(&values, path, NULL, NULL, &err)
- *     for (int i = first; i < argc; i++) ... what is no option
+ *     for (int i = first; i < argc; i++) ... the arguments that are not options
  *
- * The command line goes before the configuration file, which goes before the default. --help (-h,
+ * The command line wins over the configuration file, which wins over the default. --help (-h,
  * unless a row has the letter) and --version are in every table without being in it. In the file a
  * name has _ for -: `lost_after: 5m`. */
 #ifndef LB_COMMON_OPTIONS_H
@@ -31,14 +30,14 @@
 
 enum option_type {
     /* --json; in the file true or false; --no-NAME takes back what the file says, if it may stand
-       there */
+     * there */
     OPTION_FLAG,
     OPTION_STR,      /* max: the most bytes; 0: any number */
     OPTION_INT,      /* min and max: of the number */
     OPTION_DURATION, /* of milliseconds */
     OPTION_SIZE,     /* of bytes */
-    /* texts; repeated on the command line, a list (or one text) in the file, where a source is
-       given it replaces the lower one as a whole */
+    /* texts: repeated on the command line, a list (or one text) in the file; the command line
+     * replaces the list of the file as a whole */
     OPTION_LIST
 };
 
@@ -46,8 +45,8 @@ struct option_row {
     const char *name; /* without the dashes */
     char letter;      /* 0: none */
     enum option_type type;
-    const char *def;      /* as one would write it; NULL: none (0, NULL, no items) */
-    int64_t min, max;     /* of numbers: both 0: no range; max INT64_MAX: no upper bound */
+    const char *def;      /* as a user writes it; NULL: none (0, NULL, no items) */
+    int64_t min, max;     /* of numbers; both 0: no range; max INT64_MAX: no upper bound */
     bool in_config;       /* may stand in the configuration file */
     const char *argument; /* "FILE" in --help; NULL for flags */
     const char *help;     /* one sentence; NULL keeps the row out of --help */
@@ -84,9 +83,10 @@ int options_config(struct option_values *values, const struct yaml_node *map,
 int options_config_file(struct option_values *values, const char *path, const char *const others[],
                         struct yaml **ret_tree, struct error *err);
 
-/* Was --help or --version given? Then it is printed to stdout and the program ends with 0.
- * `synopsis` is what follows the options: "[options] PLAN"; `examples` is printed as it is, below a
- * title of that name if its first line is an example (it is indented); NULL: none. */
+/* Was --help or --version given? Then it is printed to stdout, fitted to the terminal, and the
+ * program ends with 0. `synopsis` is what follows the program's name: "[options] PLAN". `examples`
+ * is printed as it is, below a title of that name if its first line is an example (it is
+ * indented); NULL: none. */
 bool options_answered(const struct option_values *values, const char *program, const char *synopsis,
                       const char *examples);
 void options_help(FILE *out, const char *program, const char *synopsis,

@@ -234,7 +234,7 @@ void term_wrap(struct buf *out, struct span text, int at, int width)
 
 void term_bar(struct buf *out, int width, double fraction)
 {
-    if (!(fraction > 0)) /* also what is no number */
+    if (!(fraction > 0)) /* also if it is not a number */
         fraction = 0;
     if (fraction > 1)
         fraction = 1;

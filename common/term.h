@@ -2,7 +2,7 @@
  * drawn again in place.
  *
  * Everything is written into a struct buf and goes out by one write, so a table never tears. Text
- * that comes from outside passes term_safe first (tables do it themselves): nobody moves our
+ * from outside passes term_safe first (tables do it themselves), so that it cannot move the
  * reader's cursor. */
 #ifndef LB_COMMON_TERM_H
 #define LB_COMMON_TERM_H
@@ -16,7 +16,7 @@
 struct term {
     bool is_terminal;
     bool colour;  /* a terminal, TERM is not "dumb", NO_COLOR is unset or empty */
-    int width;    /* columns; 80 when nobody says */
+    int width;    /* columns; 80 if unknown */
     bool bounded; /* no terminal, but COLUMNS says how wide a page is */
 };
 
@@ -109,7 +109,7 @@ char *term_when(int64_t wall_ms, int64_t now_ms, char out[TERM_TIME]);
 /* "2026-11-20 09:14:07" */
 char *term_moment(int64_t wall_ms, char out[TERM_TIME]);
 char *term_clock(int64_t wall_ms, char out[TERM_TIME]); /* "09:14:07" */
-/* Reads the moment that a person means: so long ago ("2h", "1d"), a day ("2026-11-20": its
+/* Reads the moment that a person means: a time ago ("2h", "1d"), a day ("2026-11-20": its
  * midnight), a day and a time ("2026-11-20 09:14", seconds and T allowed), a time of today
  * ("09:14"), all of this zone; or RFC 3339 with its offset. -EINVAL. */
 int term_time_parse(const char *s, int64_t now_ms, int64_t *ret_ms, struct error *err);

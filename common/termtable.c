@@ -13,7 +13,7 @@ enum {
     LAST_MIN = 8 /* the last column, if it does not say how narrow it may be */
 };
 
-struct cell {
+struct term_cell {
     size_t at, n; /* in text */
     int width;
     enum term_mood mood;
@@ -23,7 +23,7 @@ struct term_table {
     const struct term_column *columns;
     size_t n;
     struct buf text;
-    struct cell *cells;
+    struct term_cell *cells;
     size_t count, cap;
 };
 
@@ -50,7 +50,7 @@ void term_table_add_in(struct term_table *t, enum term_mood mood, const char *te
         t->cap = t->cap ? t->cap * 2 : 64;
         t->cells = mem_realloc(t->cells, t->cap, sizeof *t->cells);
     }
-    struct cell *c = &t->cells[t->count++];
+    struct term_cell *c = &t->cells[t->count++];
     c->at = t->text.n;
     term_safe(&t->text, span_str(text));
     c->n = t->text.n - c->at;
@@ -230,17 +230,17 @@ static void print_row(const struct term_table *t, const struct term *term, const
     bool more = true;
     while (more) {
         more = false;
-        bool begun = false;
+        bool first = true;
         for (size_t i = 0; i < t->n; i++) {
             if (!widths[i])
                 continue;
             take_line(&texts[i], t->columns[i].how & TERM_WRAP, widths[i], &part);
-            spaces(out, begun ? GAP : 0);
+            spaces(out, first ? 0 : GAP);
             const bool pad = i + 1 < t->n || t->columns[i].how & TERM_RIGHT;
             print_part(out, term, buf_span(&part), moods[i], pad ? widths[i] : 0,
                        t->columns[i].how & TERM_RIGHT);
             more |= texts[i].n > 0;
-            begun = true;
+            first = false;
         }
         buf_add_str(out, "\n");
     }
@@ -261,8 +261,9 @@ void term_table_print(const struct term_table *t, const struct term *term, struc
     print_row(t, term, widths, texts, moods, out);
     for (size_t row = 0; row < term_table_rows(t); row++) {
         for (size_t i = 0; i < t->n; i++) {
-            const struct cell none = {0};
-            const struct cell *c = row * t->n + i < t->count ? &t->cells[row * t->n + i] : &none;
+            const struct term_cell none = {0};
+            const struct term_cell *c =
+                row * t->n + i < t->count ? &t->cells[row * t->n + i] : &none;
             texts[i] = c->n ? span_of(t->text.p + c->at, c->n) : SPAN_NONE;
             moods[i] = c->mood;
         }

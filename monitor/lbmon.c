@@ -1,9 +1,9 @@
-/* lbmon.c - tails results and events: in order, each once, over restarts of the broker and of the
- * network.
+/* lbmon.c - tails results and events: in order, each once, across restarts of the broker and breaks
+ * of the network.
  *
  * Data goes to stdout, one line an event; what happens to the connection is said on stderr. --json
- * prints each event as the broker has it, for programs; keep its `seq` and give it as --since to go
- * on after a break of your own. */
+ * prints each event as the broker has it, for programs. A program that keeps the last `seq` and
+ * gives it as --since goes on after a break of its own. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,45 +11,57 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/longboat.h"
+#include "client/find.h"
+#include "client/person.h"
 #include "common/clock.h"
-#include "common/duration.h"
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/options.h"
 #include "monitor/line.h"
 
 static const struct option_row rows[] = {
-    {"server", 's', OPTION_STR, NULL, 0, 0, false, "NAME", "of this server only"},
+    {"server", 's', OPTION_STR, NULL, 0, 0, false, "NAME", "only of this server"},
     {"job", 'j', OPTION_STR, NULL, 0, 0, false, "NAME",
-     "of this job only (packages: package:NAME)"},
-    {"parent", 'p', OPTION_STR, NULL, 0, 0, false, "RUN", "children of this parent run only"},
-    {"run", 'r', OPTION_STR, NULL, 0, 0, false, "RUN", "of this run only"},
+     "only of this job (packages: package:NAME)"},
+    {"parent", 'p', OPTION_STR, NULL, 0, 0, false, "RUN", "only of this parent and its children"},
+    {"run", 'r', OPTION_STR, NULL, 0, 0, false, "RUN", "only of this run"},
     {"status", 0, OPTION_STR, NULL, 0, 0, false, "STATUS",
-     "results with this status only: succeeded, failed, ..."},
-    {"event", 'e', OPTION_STR, "result", 0, 0, false, "KIND",
-     "result, called, assigned, started, lost, operated, server, parent, ...; or all"},
+     "only results with this status: succeeded, failed, cancelled, timed_out, lost, unknown, "
+     "refused, unreachable"},
+    {"event", 'e', OPTION_STR, "result", 0, 0, false, "KIND,...",
+     "these events (listed below), or `all`"},
     {"since", 0, OPTION_STR, NULL, 0, 0, false, "TIME|SEQ",
-     "begin so long ago (2h), at this time, or after this number; default: now"},
+     "begin at this time: 2h (ago), 2026-11-20, '2026-11-20 09:14', 09:14 (today); or after the "
+     "event of this number; default: now"},
     {"until-now", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
      "end at the newest event instead of waiting for more"},
+    {"utc", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "times in UTC instead of local time"},
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line"},
 };
 
+#define EVENTS_LISTED \
+    "Events: result, called, assigned, started, returned, cancel, lost, held,\n" \
+    "  released, evidence, parent_begun, parent_driven, parent_ended (`parent`: these\n" \
+    "  three), server, operated, deployed, enrolled, revoked, broker.\n"
+
 static const char examples[] =
-    "  lbmon                                  results as they come\n"
-    "  lbmon --since 2h --status failed       what has failed lately, and what fails from now on\n"
-    "  lbmon --event all --json --since 0     everything that the broker remembers, for a program\n";
+    "  lbmon                               results as they come\n"
+    "  lbmon --since 2h --status failed    what failed lately, and from now on\n"
+    "  lbmon --parent last --event all     all about the parent you started last\n"
+    "  lbmon --event all --json --since 0  all that the broker remembers\n"
+    "\n" EVENTS_LISTED
+    "Exit codes: 0 done; 1 the output could not be written; 2 wrong usage; 3 refused,\n"
+    "or the broker cannot be reached.\n";
 
 enum {
-    /* a broker that is away for so long is worth a word; a restart often takes less */
+    /* a broker that is away for this long is worth a word; a restart often takes less */
     SILENCE_MS = 2000,
     WATCH_MS = 500
 };
 
 struct monitor {
     bool as_json;
-    struct term term;
+    struct event_line line;
     struct longboat *lb;
     struct loop_timer watch;
     int64_t down_since;
@@ -67,8 +79,8 @@ static void say(const char *sentence, const char *more)
     buf_free(&line);
 }
 
-/* Says once that the broker is away, and once that it is back: else nobody could tell it from a
-   quiet night. */
+/* Says once that the broker is away, and once that it is back: silence would look like a quiet
+ * night. */
 static void on_watch(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct monitor *m = arg;
@@ -90,6 +102,16 @@ static void on_watch(struct loop *l, struct loop_timer *t, void *arg)
     loop_timer_set(l, t, "lbmon.watch", now + WATCH_MS, on_watch, m);
 }
 
+/* A day is said once, on stderr: stdout has events only. */
+static void print_line(struct monitor *m, json_t *event, struct buf *out)
+{
+    struct buf day = {0};
+    if (line_new_day(&m->line, event, &day))
+        say(buf_str(&day), "");
+    line_of_event(&m->line, event, out);
+    buf_free(&day);
+}
+
 static bool print(void *self, uint64_t seq, struct span json)
 {
     struct monitor *m = self;
@@ -101,8 +123,9 @@ static bool print(void *self, uint64_t seq, struct span json)
     } else {
         struct error err = {0};
         json_t *event = json_parse("event", json, &err);
+        m->line.term = term_of(STDOUT_FILENO); /* its window may have changed */
         if (event)
-            line_of_event(event, &m->term, &out);
+            print_line(m, event, &out);
         else
             fprintf(stderr, "lbmon: an event is not JSON: %s\n", err.text);
         json_decref(event);
@@ -110,13 +133,12 @@ static bool print(void *self, uint64_t seq, struct span json)
     bool ok = fwrite(out.p, 1, out.n, stdout) == out.n && fflush(stdout) == 0;
     m->unwritten = ok ? 0 : errno;
     buf_free(&out);
-    return ok; /* whoever reads us is gone, or the disk is full: end */
+    return ok; /* our reader is gone, or the disk is full: end */
 }
 
-/* A duration back from now, a time, or a number: *ret_after or *ret_since. */
-static int since(const char *s, uint64_t *ret_after, int64_t *ret_since, struct error *err)
+/* A time for *ret_since, or an event's number for *ret_after. */
+static int take_since(const char *s, uint64_t *ret_after, int64_t *ret_since, struct error *err)
 {
-    int64_t ms;
     char *end;
     errno = 0;
     unsigned long long n = strtoull(s, &end, 10);
@@ -125,62 +147,115 @@ static int since(const char *s, uint64_t *ret_after, int64_t *ret_since, struct 
         *ret_since = n ? 0 : 1;
         return 0;
     }
-    if (duration_parse(s, &ms, NULL) == 0) {
-        *ret_since = clock_wall_ms() - ms;
+    if (term_time_parse(s, clock_wall_ms(), ret_since, err) == 0)
         return 0;
-    }
-    if (clock_parse(s, ret_since, NULL) == 0)
-        return 0;
-    return error_set(
-        err, -EINVAL,
-        "--since takes a duration (2h), a time (2026-11-21T22:00:00Z) or an event's number, not '%s'",
-        s);
+    error_prefix(err, "--since");
+    return -EINVAL;
 }
 
-static uint32_t filter(const struct option_values *v, struct buf *where)
+/* ---- The filter */
+static const char *const parent_events[] = {"parent_begun", "parent_driven", "parent_ended"};
+
+static uint32_t add_words(struct buf *items, const char *word)
 {
-    static const char *const names[] = {"server", "job", "parent", "run", "status", "event"};
+    if (strcmp(word, "parent") != 0) {
+        value_add_str(items, span_str(word));
+        return 1;
+    }
+    for (size_t i = 0; i < COUNT_OF(parent_events); i++)
+        value_add_str(items, span_str(parent_events[i]));
+    return COUNT_OF(parent_events);
+}
+
+/* "result,lost" as a list of texts. */
+static void add_events(struct buf *where, const char *events)
+{
+    struct buf items = {0};
     uint32_t n = 0;
-    for (size_t i = 0; i < COUNT_OF(names); i++) {
+    char *copy = mem_strdup(events);
+    for (char *save, *word = strtok_r(copy, ", ", &save); word; word = strtok_r(NULL, ", ", &save))
+        n += add_words(&items, word);
+    value_add_str(where, span_str("event"));
+    value_add_list(where, n);
+    buf_add(where, items.p, items.n);
+    mem_free(&copy);
+    buf_free(&items);
+}
+
+static int add_run(struct longboat *lb, struct buf *where, const char *text, struct error *err)
+{
+    struct id run;
+    char id[ID_TEXT];
+    struct buf candidates = {0};
+    int rc = longboat_find_run(lb, text, &run, &candidates, err);
+    if (rc == 0)
+        value_add_str(where, span_str(id_format(run, id)));
+    else if (candidates.n)
+        fprintf(stderr, "%s", buf_str(&candidates));
+    buf_free(&candidates);
+    return rc;
+}
+
+static int filter(struct longboat *lb, const struct option_values *v, struct buf *where,
+                  uint32_t *ret_n, struct error *err)
+{
+    static const char *const names[] = {"server", "job", "status", "parent", "run"};
+    int rc = 0;
+    *ret_n = 0;
+    for (size_t i = 0; rc == 0 && i < COUNT_OF(names); i++) {
         const char *value = opt_str(v, names[i]);
-        if (!value || (strcmp(names[i], "event") == 0 && strcmp(value, "all") == 0))
+        if (!value)
             continue;
         value_add_str(where, span_str(names[i]));
-        value_add_str(where, span_str(value));
-        n++;
+        if (i < 3)
+            value_add_str(where, span_str(value));
+        else
+            rc = add_run(lb, where, value, err);
+        ++*ret_n;
     }
-    return n;
+    if (rc == 0 && strcmp(opt_str(v, "event"), "all") != 0) {
+        add_events(where, opt_str(v, "event"));
+        ++*ret_n;
+    }
+    return rc;
+}
+
+static int code_of(const struct monitor *m, int rc, struct error *err)
+{
+    if (rc == 0 && m->unwritten && m->unwritten != EPIPE) {
+        error_set(err, -m->unwritten, "standard output does not have all of it: %s",
+                  strerror(m->unwritten));
+        return 1;
+    }
+    return rc == -EINVAL || rc == -ENOTUNIQ ? 2 : rc < 0 ? 3 : 0;
 }
 
 static int follow(const struct option_values *v, struct error *err)
 {
-    struct monitor m = {.as_json = opt_flag(v, "json"), .term = term_of(STDOUT_FILENO)};
+    struct monitor m = {.as_json = opt_flag(v, "json")};
     struct longboat *lb = NULL;
     struct buf where = {0};
     uint64_t after = 0;
+    uint32_t n = 0;
     int64_t from = clock_wall_ms();
-    if (opt_str(v, "since") && since(opt_str(v, "since"), &after, &from, err) < 0)
+    if (opt_str(v, "since") && take_since(opt_str(v, "since"), &after, &from, err) < 0)
         return 2;
     if (after)
         from = 0;
-    if (longboat_open(&lb, NULL, NULL, err) < 0)
+    if (longboat_open_person(&lb, err) < 0)
         return 3;
     m.lb = lb;
     loop_timer_set(longboat_loop(lb), &m.watch, "lbmon.watch", loop_now(longboat_loop(lb)),
                    on_watch, &m);
-    uint32_t n = filter(v, &where);
+    int rc = filter(lb, v, &where, &n, err);
     struct wire_list list = wire_list_from(&where, n);
-    int rc =
-        longboat_follow_events(lb, after, from, &list, !opt_flag(v, "until-now"), print, &m, err);
+    if (rc == 0)
+        rc = longboat_follow_events(lb, after, from, &list, !opt_flag(v, "until-now"), print, &m,
+                                    err);
     loop_timer_stop(longboat_loop(lb), &m.watch);
     longboat_close(&lb);
     buf_free(&where);
-    if (rc == 0 && m.unwritten && m.unwritten != EPIPE) {
-        error_set(err, -m.unwritten, "standard output does not have all of it: %s",
-                  strerror(m.unwritten));
-        return 1;
-    }
-    return rc == -EINVAL ? 2 : rc < 0 ? 3 : 0;
+    return code_of(&m, rc, err);
 }
 
 int main(int argc, char **argv)
@@ -191,7 +266,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (options_parse(rows, COUNT_OF(rows), argc, argv, &v, &first, &err) < 0 ||
         (!opt_flag(&v, "help") && !opt_flag(&v, "version") && first < argc &&
-         error_set(&err, -EINVAL, "what is '%s'? lbmon takes options only", argv[first]) < 0)) {
+         error_set(&err, -EINVAL, "unexpected argument '%.60s'", argv[first]) < 0)) {
         fprintf(stderr, "lbmon: %s; lbmon --help says more\n", err.text);
         return 2;
     }
@@ -199,9 +274,13 @@ int main(int argc, char **argv)
         options_free(&v);
         return 0;
     }
+    if (opt_flag(&v, "utc"))
+        term_utc();
     code = follow(&v, &err);
     if (code)
         fprintf(stderr, "lbmon: %s\n", err.text);
+    if (code == 2 && strstr(err.text, "events"))
+        fprintf(stderr, EVENTS_LISTED);
     options_free(&v);
     return code;
 }

@@ -1,7 +1,12 @@
-/* line.h - an event of the broker (JSON) as one line for people, in surface.md's order:
- *     09:14:07  etl2  nightly-extract  table=orders  succeeded  12.4s  attempt 1  rows=48211
- *     nightly/extract/0
- * Pure. */
+/* line.h - an event of the broker (JSON) as one line for people. Pure but for the time zone.
+ *
+ *     09:14:07  4b3c2d10  etl2  nightly/extract[orders]  succeeded  12.4s  rows=48211
+ *     09:14:09  7e1f00a2  etl1  nightly/extract[lines]   failed     14.0s  no such table
+ *     09:14:09            etl1                           server            state=unreachable
+ *
+ * A page of 110 columns has the job beside a child's name, too, and its parameters where they fit;
+ * one of less than 100 leaves the parent's name out. Outputs are cut to the page; the message of
+ * what did not succeed goes into lines of its own below where the line has no room. */
 #ifndef LB_MONITOR_LINE_H
 #define LB_MONITOR_LINE_H
 
@@ -9,7 +14,18 @@
 
 #include "common/term.h"
 
+/* All zero but for `term`. Columns grow with what has been shown, so that lines stand in columns
+ * without anybody knowing what comes. */
+struct event_line {
+    struct term term;
+    int server, name, job, word, took;
+    int day; /* of the last event, as year * 1000 + day of the year; 0: none yet */
+};
+
 /* Appends the line with its line feed; what came from outside is made safe. */
-void line_of_event(const json_t *event, const struct term *term, struct buf *out);
+void line_of_event(struct event_line *l, const json_t *event, struct buf *out);
+
+/* Is this event of another day than the one before? Then *out gets "2026-11-21, times in CET". */
+bool line_new_day(struct event_line *l, const json_t *event, struct buf *out);
 
 #endif

@@ -3,13 +3,24 @@
 
 #include "common/testing.h"
 
-static void says(const char *json, const char *part)
+static void shows(struct event_line *l, const char *json, const char *want)
 {
-    struct term term = {0};
     struct buf out = {0};
     json_t *event = json_loads(json, 0, NULL);
     assert_non_null(event);
-    line_of_event(event, &term, &out);
+    line_of_event(l, event, &out);
+    assert_string_equal(buf_str(&out), want);
+    buf_free(&out);
+    json_decref(event);
+}
+
+static void has(int width, const char *json, const char *part)
+{
+    struct event_line l = {.term = {.is_terminal = width > 0, .width = width}};
+    struct buf out = {0};
+    json_t *event = json_loads(json, 0, NULL);
+    assert_non_null(event);
+    line_of_event(&l, event, &out);
     assert_contains(buf_str(&out), part);
     assert_int_equal(out.p[out.n - 1], '\n');
     buf_free(&out);
@@ -17,58 +28,114 @@ static void says(const char *json, const char *part)
 }
 
 #define RESULT \
-    "{\"event\":\"result\",\"job\":\"nightly-extract\",\"server\":\"etl2\",\"status\":\"succeeded\",\"attempt\":1,"
+    "{\"event\":\"result\",\"at\":\"2026-11-21T09:14:07.000Z\"," \
+    "\"run\":\"0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10\",\"job\":\"nightly-extract\"," \
+    "\"server\":\"etl2\",\"started_at\":\"2026-11-21T09:13:55.000Z\"," \
+    "\"ended_at\":\"2026-11-21T09:14:07.400Z\"," \
+    "\"attempt\":1,"
+#define CHILD "\"parent_name\":\"nightly\",\"task\":\"extract\",\"child\":\"extract[orders]\","
 
-static void a_result_says_which_task_of_which_parent_it_is_of(void **state)
+static void lines_stand_in_columns_that_grow(void **state)
 {
     (void)state;
-    says(RESULT "\"parent_name\":\"nightly\",\"task\":\"extract\",\"index\":2}",
-         "  nightly/extract/2\n");
-    /* the call did not say */
-    says(RESULT "\"task\":\"extract\",\"index\":2}", "attempt 1  extract/2\n");
-    says(RESULT "\"index\":0}", "attempt 1\n");
+    struct event_line l = {.term = {.is_terminal = true, .width = 100}};
+    shows(&l, RESULT CHILD "\"status\":\"succeeded\",\"outputs\":{\"rows\":48211}}",
+          "09:14:07  4b3c2d10  etl2  nightly/extract[orders]  succeeded  12.4s  rows=48211\n");
+    shows(&l, RESULT "\"status\":\"failed\",\"message\":\"no such table\"}",
+          "09:14:07  4b3c2d10  etl2  nightly-extract          failed     12.4s  no such table\n");
 }
 
-static void parameters_with_short_values_stand_first(void **state)
+static void a_wide_page_has_the_job_and_its_parameters_too(void **state)
 {
     (void)state;
-    says(
-        RESULT
-        "\"parameters\":{\"stage\":\"/var/lib/warehouse/stage/2026-11-21\",\"table\":\"languages\"}}",
-        "nightly-extract  table=languages stage=/var/li");
-    says(RESULT "\"parameters\":{\"a\":\"four\",\"b\":\"three\",\"c\":1,\"d\":\"no\"}}",
-         "  c=1 d=no a=four  ");
-    says(RESULT "\"parameters\":{\"x\":\"same\",\"b\":\"size\"}}", "  x=same b=size  ");
+    has(140, RESULT CHILD "\"status\":\"succeeded\",\"parameters\":{\"table\":\"orders\"}}",
+        "  nightly/extract[orders]  nightly-extract  succeeded  12.4s  table=orders\n");
+    has(80, RESULT CHILD "\"status\":\"succeeded\",\"parameters\":{\"table\":\"orders\"}}",
+        "  etl2  extract[orders]  succeeded  12.4s  table=orders\n");
+}
+
+static void a_message_is_whole_below_its_line_where_the_page_is_narrow(void **state)
+{
+    (void)state;
+    has(80,
+        RESULT CHILD
+        "\"status\":\"failed\",\"message\":\"no such table: planets (known: countries, currencies, "
+        "languages, scripts)\"}",
+        "failed  12.4s\n"
+        "          no such table: planets (known: countries, currencies, languages,\n"
+        "          scripts)\n");
+    has(0, RESULT "\"status\":\"failed\",\"message\":\"one line where nobody says how wide\"}",
+        "failed  12.4s  one line where nobody says how wide\n");
+}
+
+static void what_was_tried_again_says_so(void **state)
+{
+    (void)state;
+    has(120, RESULT "\"task\":\"a\",\"try\":2,\"status\":\"succeeded\",\"outputs\":{\"n\":1}}",
+        "12.4s  try 2  n=1\n");
+}
+
+static void parameters_with_short_values_stand_first_and_numbers_as_written(void **state)
+{
+    (void)state;
+    has(0,
+        RESULT "\"status\":\"succeeded\",\"outputs\":{\"path\":\"/a/b/c\",\"b\":3.48,\"c\":1,"
+               "\"d\":\"no\"}}",
+        "  c=1 d=no b=3.48\n");
 }
 
 static void why_a_package_failed_is_said(void **state)
 {
     (void)state;
-    says("{\"event\":\"result\",\"job\":\"load\",\"status\":\"failed\",\"message\":\"of the "
-         "run\",\"job_outcome\":{\"steps\":["
-         "{\"package\":{\"state\":\"failed\",\"message\":\"no such table\"}},"
-         "{\"package\":{\"state\":\"succeeded\",\"message\":\"cleaned\"}}]}}",
-         "-  load  failed  attempt 0  no such table\n");
-    says("{\"event\":\"result\",\"job\":\"load\",\"status\":\"lost\",\"message\":\"of the run\"}",
-         "  of the run\n");
+    has(0,
+        "{\"event\":\"result\",\"job\":\"load\",\"status\":\"failed\",\"message\":\"of the "
+        "run\",\"job_outcome\":{\"steps\":["
+        "{\"package\":{\"state\":\"failed\",\"message\":\"no such table\"}},"
+        "{\"package\":{\"state\":\"succeeded\",\"message\":\"cleaned\"}}]}}",
+        "  load  failed  no such table\n");
+    has(0, "{\"event\":\"result\",\"job\":\"load\",\"status\":\"lost\",\"message\":\"of the run\"}",
+        "  of the run\n");
 }
 
 static void other_events_say_what_they_are_about(void **state)
 {
     (void)state;
-    says(
-        "{\"event\":\"assigned\",\"at\":\"2026-11-21T09:14:07.000Z\",\"server\":\"etl2\",\"run\":\"019a\"}",
-        "assigned  server=etl2  019a\n");
-    says("{\"event\":\"drain\",\"reason\":\"a\\u001b[31m\\nb\"}", "--:--:--  drain  reason=");
+    has(0,
+        "{\"event\":\"assigned\",\"at\":\"2026-11-21T09:14:07.000Z\",\"server\":\"etl2\","
+        "\"run\":\"0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10\",\"job\":\"load\",\"attempt\":2}",
+        "09:14:07  4b3c2d10  etl2  load  assigned  attempt=2\n");
+    has(0, "{\"event\":\"drain\",\"reason\":\"a\\u001b[31m\\nb\"}",
+        "drain  reason=a\\x1b[31m\\x0ab\n");
+    has(0, "{\"event\":\"parent_ended\",\"plan\":\"nightly\",\"status\":\"failed\"}",
+        "  nightly  parent_ended  status=failed\n");
+}
+
+static void a_day_is_said_once(void **state)
+{
+    (void)state;
+    struct event_line l = {0};
+    struct buf out = {0};
+    json_t *event = json_loads(RESULT "\"status\":\"succeeded\"}", 0, NULL);
+    assert_true(line_new_day(&l, event, &out));
+    assert_string_equal(buf_str(&out), "2026-11-21, times in UTC");
+    assert_false(line_new_day(&l, event, &out));
+    buf_free(&out);
+    json_decref(event);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_result_says_which_task_of_which_parent_it_is_of),
-        cmocka_unit_test(parameters_with_short_values_stand_first),
+        cmocka_unit_test(lines_stand_in_columns_that_grow),
+        cmocka_unit_test(a_wide_page_has_the_job_and_its_parameters_too),
+        cmocka_unit_test(a_message_is_whole_below_its_line_where_the_page_is_narrow),
+        cmocka_unit_test(what_was_tried_again_says_so),
+        cmocka_unit_test(parameters_with_short_values_stand_first_and_numbers_as_written),
         cmocka_unit_test(why_a_package_failed_is_said),
         cmocka_unit_test(other_events_say_what_they_are_about),
+        cmocka_unit_test(a_day_is_said_once),
     };
+    term_utc();
+    term_unicode_set(true);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

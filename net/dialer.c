@@ -193,11 +193,6 @@ static void say_hello(struct dialer *d)
 
 static void on_turn(struct loop *l, struct loop_timer *t, void *arg);
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Sends what the window takes and sets the time of the next heartbeat. UP only. True: a callback
    was made. */
 static bool flush(struct dialer *d)
@@ -210,8 +205,8 @@ static bool flush(struct dialer *d)
         }
     if (session_idle_frame(d->session, now, &d->frame))
         send_frame(d); /* may get lost: the next one says the same */
-    int64_t at = least(least(d->next_ping, session_deadline(d->session)),
-                       session_heard(d->session) + d->lease_ms);
+    int64_t at = loop_earlier(loop_earlier(d->next_ping, session_deadline(d->session)),
+                              session_heard(d->session) + d->lease_ms);
     if (!loop_timer_is_set(&d->turn) || d->turn.node.key != at)
         loop_timer_set(d->loop, &d->turn, "dialer.turn", at, on_turn, d);
     if (!session_window_open(d->session)) {

@@ -1,5 +1,5 @@
-/* begin.c - a parent run is durable before its first call: plan, values and moment lie at the
-   broker. */
+/* begin.c - makes a parent run durable before its first call: the broker stores plan, values
+   and as_of. */
 #include "parent/submit.h"
 
 #include <errno.h>
@@ -12,10 +12,10 @@
 
 enum {
     HELD_RETRY_MS = 1000,
-    HELD_TRIES = 2 * LEASE_MS / HELD_RETRY_MS /* our own older session ends within one lease */
+    HELD_TRIES = 2 * LEASE_MS / HELD_RETRY_MS /* an older session of ours ends within one lease */
 };
 
-/* The next offset that the broker wants. */
+/* *ret_next is the next offset that the broker asks for. */
 static int put_chunk(struct shell *s, const struct hash *hash, struct span plan, uint64_t offset,
                      uint64_t *ret_next, struct error *err)
 {
@@ -45,7 +45,7 @@ static int put_plan(struct shell *s, const struct hash *hash, struct span plan, 
 {
     uint64_t offset = 0, next = 0;
     int rc = 0, turns = 0;
-    /* a broker that restarts asks for the beginning again */
+    /* a broker that restarts asks for all of it again */
     const int most = 4 * (LIMIT_PLAN / LIMIT_CHUNK + 1);
     while (rc == 0 && offset < plan.n) {
         if (turns++ == most)
@@ -61,7 +61,7 @@ static int put_plan(struct shell *s, const struct hash *hash, struct span plan, 
     return rc;
 }
 
-/* From a key's seed: libsodium's randomness, by way of trust. */
+/* Random bits come from trust, which uses libsodium. */
 static const char *new_key(int64_t now, char out[ID_TEXT])
 {
     uint8_t chance[KEY_SEED];
@@ -121,11 +121,12 @@ static bool never(void *self)
 }
 
 int parent_begin(struct shell *s, struct span plan, const struct plan_made *made, const char *key,
-                 int64_t now, struct parent_run *ret, struct error *err)
+                 int64_t now, struct parent_run *ret, enum refusal *ret_refusal, struct error *err)
 {
     struct hash hash;
     struct buf signed_body = {0}, message = {0}, answer = {0};
     struct m_accepted accepted;
+    *ret_refusal = REFUSAL_NONE;
     envelope_hash(plan, &hash);
     int rc = put_plan(s, &hash, plan, err);
     if (rc == 0)
@@ -133,7 +134,7 @@ int parent_begin(struct shell *s, struct span plan, const struct plan_made *made
     if (rc == 0) {
         struct m_parent_begin m = {.req = longboat_req(s->lb), .parent = buf_span(&signed_body)};
         m_parent_begin_encode(&m, &message);
-        rc = longboat_ask(s->lb, m.req, buf_span(&message), CONNECT_MS, &answer, NULL, err);
+        rc = longboat_ask(s->lb, m.req, buf_span(&message), CONNECT_MS, &answer, ret_refusal, err);
     }
     if (rc == 0)
         rc = m_accepted_decode(buf_span(&answer), &accepted, err);
@@ -154,7 +155,7 @@ static bool take_driving(void *self, uint64_t kind, struct span message)
     struct m_driving driving;
     if (kind == KIND_M_DRIVING && m_driving_decode(message, &driving, NULL) == 0)
         run->epoch = driving.epoch;
-    return false; /* a refusal is dealt with at the end, which asks again */
+    return false; /* parent_end deals with a refusal */
 }
 
 void parent_hold(struct shell *s, struct parent_run *run)

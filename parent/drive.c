@@ -1,5 +1,4 @@
-/* drive.c - carries out what the core decides: asks, calls, cancels; hands it what the broker says;
-   shows it all. */
+/* drive.c - carries out the core's decisions, feeds it the broker's answers, and shows progress. */
 #include "parent/submit.h"
 
 #include <errno.h>
@@ -13,66 +12,74 @@
 #include "parent/report/report.h"
 
 enum {
-    /* a call may wait for a day, as elsewhere, or as long as its start_within says */
+    /* a call may wait for a day, and longer if its start_within is longer */
     EXPIRES_MIN_MS = 86400000,
     REPORT_MAX = LIMIT_CALL - 1024,
-    PICTURE_MS = 1000 /* a picture in which nothing happens is drawn so often, for its clock */
+    PICTURE_MS = 1000 /* how often the picture is drawn when nothing changes: for its clock */
 };
 
-/* A call that this program could not even make. */
+/* A call that could not be made. */
 struct failed {
     uint32_t task, index;
     char *text;
 };
 
-/* What was said of a task in this session: a thousand children that are parked for one reason are
-   worth one line. */
+/* A line that was printed in this session: a thousand children parked for one reason need one
+   line. */
 struct told {
     UT_hash_handle hh;
     char what[]; /* task, state, server, reason */
 };
 
-struct drive {
+struct driver {
     struct shell *shell;
     const struct graph *graph;
     struct parent_run *run;
     struct pcore *core;
     struct pcore_out out;
-    struct offers *offers;
-    struct flight *flights;
+    struct drive_asked *asked; /* one for each task */
+    struct drive_flight *flights;
     struct told *told;
     struct failed *failed;
     uint32_t n_failed, cap_failed;
     struct buf lines; /* for stderr, or with --json for stdout */
+    struct lines told_lines;
     struct live live;
     struct loop_timer redraw;
     bool draws, changed, was_up, over;
     int64_t drawn_at;
+    int height; /* of the screen that it was drawn on */
     enum status verdict;
 };
 
+/* A task whose job is asked for. */
+struct drive_asked {
+    struct driver *drive;
+    uint32_t task;
+};
+
 /* One call that is out. */
-struct flight {
-    struct drive *drive;
-    struct flight *prev, *next;
+struct drive_flight {
+    struct driver *drive;
+    struct drive_flight *prev, *next;
     uint32_t task, index;
 };
 
-static void feed(struct drive *d, struct pcore_event ev);
+static void feed(struct driver *d, struct pcore_event ev);
 
 /* ---- Effects */
 
-static struct flight *flight_new(struct drive *d, const struct pcore_effect *e)
+static struct drive_flight *flight_new(struct driver *d, const struct pcore_effect *e)
 {
-    struct flight *f = mem_alloc(sizeof *f);
-    *f = (struct flight){.drive = d, .next = d->flights, .task = e->task, .index = e->index};
+    struct drive_flight *f = mem_alloc(sizeof *f);
+    *f = (struct drive_flight){.drive = d, .next = d->flights, .task = e->task, .index = e->index};
     if (f->next)
         f->next->prev = f;
     d->flights = f;
     return f;
 }
 
-static void flight_free(struct flight *f)
+static void flight_free(struct drive_flight *f)
 {
     *(f->prev ? &f->prev->next : &f->drive->flights) = f->next;
     if (f->next)
@@ -82,7 +89,7 @@ static void flight_free(struct flight *f)
 
 static void on_follow(void *self, const struct longboat_run *r)
 {
-    struct flight *f = self;
+    struct drive_flight *f = self;
     struct pcore_event ev = {.kind = PCORE_RUN,
                              .task = f->task,
                              .index = f->index,
@@ -94,7 +101,7 @@ static void on_follow(void *self, const struct longboat_run *r)
                              .text = r->text,
                              .outcome = r->outcome,
                              .code = r->refused};
-    struct drive *d = f->drive;
+    struct driver *d = f->drive;
     if (r->refused != REFUSAL_NONE)
         ev.kind = PCORE_REFUSED;
     else if (r->outcome)
@@ -104,7 +111,7 @@ static void on_follow(void *self, const struct longboat_run *r)
     feed(d, ev);
 }
 
-static void call_failed(struct drive *d, const struct pcore_effect *e, const char *text)
+static void call_failed(struct driver *d, const struct pcore_effect *e, const char *text)
 {
     if (d->n_failed == d->cap_failed) {
         d->cap_failed = d->cap_failed ? 2 * d->cap_failed : 8;
@@ -113,11 +120,13 @@ static void call_failed(struct drive *d, const struct pcore_effect *e, const cha
     d->failed[d->n_failed++] = (struct failed){e->task, e->index, mem_strdup(text)};
 }
 
-static void call(struct drive *d, const struct pcore_effect *e)
+static void call(struct driver *d, const struct pcore_effect *e)
 {
     const struct graph_task *g = &d->graph->tasks[e->task];
     char key[LIMIT_KEY + 1], address[LIMIT_ADDRESS + 1];
     struct error err = {0};
+    struct buf item = {0};
+    pcore_child_item(d->core, e->task, e->index, &item);
     span_copy_str(e->key, key, sizeof key);
     span_copy_str(e->address, address, sizeof address);
     struct longboat_call c = {.job = g->job,
@@ -138,17 +147,19 @@ static void call(struct drive *d, const struct pcore_effect *e)
                               .plan = d->graph->name,
                               .task = g->name,
                               .index = e->index,
-                              .try_no = 1};
-    struct flight *f = flight_new(d, e);
+                              .try_no = 1,
+                              .item = buf_str(&item)};
+    struct drive_flight *f = flight_new(d, e);
     if (longboat_call_start(d->shell->lb, &c, on_follow, f, &err) < 0) {
         call_failed(d, e, err.text);
         flight_free(f);
     }
+    buf_free(&item);
 }
 
 static bool take_cancelled(void *self, uint64_t kind, struct span message)
 {
-    struct drive *d = self;
+    struct driver *d = self;
     struct m_error error;
     if (kind == KIND_M_ERROR && m_error_decode(message, &error, NULL) == 0 &&
         error.code != REFUSAL_UNKNOWN_RUN && error.code != REFUSAL_STATE)
@@ -156,7 +167,7 @@ static bool take_cancelled(void *self, uint64_t kind, struct span message)
     return false;
 }
 
-static void cancel(struct drive *d, const struct pcore_effect *e)
+static void cancel(struct driver *d, const struct pcore_effect *e)
 {
     struct m_cancel m = {.req = longboat_req(d->shell->lb),
                          .run = e->run,
@@ -167,18 +178,29 @@ static void cancel(struct drive *d, const struct pcore_effect *e)
     buf_free(&message);
 }
 
-static void on_offer(void *self, uint32_t task, const struct offer *o)
+static void on_offer(void *self, const struct longboat_offer *o)
 {
-    feed(self, (struct pcore_event){.kind = PCORE_RESOLVED,
-                                    .task = task,
-                                    .found = o->answered,
-                                    .job_hash = o->job_hash,
-                                    .text = o->text,
-                                    .servers = o->servers,
-                                    .n_servers = o->n_servers});
+    const struct drive_asked *a = self;
+    const struct graph_task *g = &a->drive->graph->tasks[a->task];
+    if (o->refused == REFUSAL_NONE && !o->found && o->n_servers && !a->drive->shell->quiet)
+        hint_job(a->drive->shell, g->job, g->address, o->servers[0]);
+    feed(a->drive, (struct pcore_event){.kind = PCORE_RESOLVED,
+                                        .task = a->task,
+                                        .found = o->refused == REFUSAL_NONE,
+                                        .job_hash = o->job_hash,
+                                        .text = o->text,
+                                        .servers = o->servers,
+                                        .n_servers = o->n_servers});
 }
 
-static void forget_told(struct drive *d)
+static void resolve(struct driver *d, const struct pcore_effect *e)
+{
+    const struct graph_task *g = &d->graph->tasks[e->task];
+    d->asked[e->task] = (struct drive_asked){d, e->task};
+    longboat_offer(d->shell->lb, g->job, g->address, true, on_offer, &d->asked[e->task]);
+}
+
+static void forget_told(struct driver *d)
 {
     struct told *t, *next;
     HASH_ITER (hh, d->told, t, next) {
@@ -187,8 +209,8 @@ static void forget_told(struct drive *d)
     }
 }
 
-/* Has a sibling's line said the same? */
-static bool is_told(struct drive *d, const struct pcore_effect *e)
+/* Does a sibling's line say the same? */
+static bool is_told(struct driver *d, const struct pcore_effect *e)
 {
     struct pcore_child k;
     struct told *t;
@@ -206,22 +228,21 @@ static bool is_told(struct drive *d, const struct pcore_effect *e)
     return t != NULL;
 }
 
-static void show(struct drive *d, const struct pcore_effect *e)
+static void show(struct driver *d, const struct pcore_effect *e)
 {
     const int64_t now = loop_now_wall(d->shell->loop);
     d->changed = true;
     if (d->shell->json)
-        events_add(d->core, e, now, &d->lines);
+        report_events_add(d->core, e, now, &d->lines);
     else if (!d->shell->quiet && !is_told(d, e))
-        lines_add(d->core, e, now, d->draws, &d->shell->err, &d->lines);
+        lines_add(&d->told_lines, d->core, e, now, d->draws, &d->shell->err, &d->lines);
 }
 
-static void act(struct drive *d, const struct pcore_effect *e)
+static void act(struct driver *d, const struct pcore_effect *e)
 {
-    const struct graph_task *g = &d->graph->tasks[e->task];
     switch (e->kind) {
     case PCORE_FX_RESOLVE:
-        offers_ask(d->offers, e->task, g->job, g->address);
+        resolve(d, e);
         break;
     case PCORE_FX_CALL:
         call(d, e);
@@ -240,17 +261,18 @@ static void act(struct drive *d, const struct pcore_effect *e)
     }
 }
 
-static void step(struct drive *d, struct pcore_event *ev)
+static void step(struct driver *d, struct pcore_event *ev)
 {
     ev->now = loop_now_wall(d->shell->loop);
     pcore_step(d->core, ev, &d->out);
     for (uint32_t i = 0; i < d->out.n_effects; i++)
         act(d, &d->out.effects[i]);
+    lines_flush(&d->told_lines, d->core, &d->shell->err, &d->lines);
 }
 
-/* A call that cannot be made is told to the core when all effects of the step are done: they lie in
-   one memory. */
-static void feed(struct drive *d, struct pcore_event ev)
+/* Effects point into memory that the next step reuses, so calls that could not be made are fed
+   back after all effects of the step. */
+static void feed(struct driver *d, struct pcore_event ev)
 {
     step(d, &ev);
     while (d->n_failed) {
@@ -274,16 +296,18 @@ static int height_of_screen(void)
 }
 
 /* Lines first, the picture below them, in one write. */
-static void draw(struct drive *d, bool last)
+static void draw(struct driver *d, bool last)
 {
     struct buf out = {0};
     d->shell->err = term_of(STDERR_FILENO);
-    live_clear(&d->live, &out);
+    d->height = height_of_screen();
+    if (last || d->lines.n)
+        live_clear(&d->live, &d->shell->err, d->height, &out);
     buf_add(&out, d->lines.p, d->lines.n);
     buf_clear(&d->lines);
     if (!last)
-        live_draw(&d->live, d->core, loop_now_wall(d->shell->loop), &d->shell->err,
-                  height_of_screen(), &out);
+        live_draw(&d->live, d->core, loop_now_wall(d->shell->loop), &d->shell->err, d->height,
+                  &out);
     shell_print_err(buf_span(&out));
     buf_free(&out);
     d->changed = false;
@@ -292,13 +316,15 @@ static void draw(struct drive *d, bool last)
 
 static void on_redraw(struct loop *l, struct loop_timer *t, void *arg)
 {
-    struct drive *d = arg;
-    if (d->changed || d->lines.n || loop_now(l) - d->drawn_at >= PICTURE_MS)
+    struct driver *d = arg;
+    bool resized =
+        term_of(STDERR_FILENO).width != d->shell->err.width || height_of_screen() != d->height;
+    if (d->changed || resized || d->lines.n || loop_now(l) - d->drawn_at >= PICTURE_MS)
         draw(d, false);
     loop_timer_set(l, t, "drive.redraw", loop_now(l) + LIVE_REDRAW_MS, on_redraw, d);
 }
 
-static void flush(struct drive *d)
+static void flush(struct driver *d)
 {
     if (!d->lines.n)
         return;
@@ -308,7 +334,7 @@ static void flush(struct drive *d)
 
 static void on_turn_end(struct loop *l, void *arg)
 {
-    struct drive *d = arg;
+    struct driver *d = arg;
     (void)l;
     if (!d->draws)
         flush(d);
@@ -322,24 +348,24 @@ static void on_turn_end(struct loop *l, void *arg)
 
 /* ---- Ctrl-C */
 
-static _Noreturn void leave(struct drive *d)
+static _Noreturn void leave(struct driver *d)
 {
     if (d->draws)
         draw(d, true);
     d->shell->screen = NULL;
     char id[ID_TEXT];
-    shell_fail(d->shell, 0, "left; what still runs of parent %s goes on (lbctl runs)",
+    shell_fail(d->shell, 0, "left; children of parent %s that run go on (lbctl runs)",
                id_format(d->run->id, id));
     _exit(EXIT_LEFT);
 }
 
 static void on_interrupt(void *self, int times)
 {
-    struct drive *d = self;
+    struct driver *d = self;
     uint32_t n = pcore_in_flight(d->core);
     char id[ID_TEXT];
     if (d->over) {
-        /* all is known but whether the broker has it: the report is printed all the same */
+        /* the outcome is known, though perhaps not to the broker: the report is printed */
         shell_fail(d->shell, 0, "left before the end of parent %s was recorded",
                    id_format(d->run->id, id));
         loop_stop(d->shell->loop, EXIT_LEFT);
@@ -350,36 +376,39 @@ static void on_interrupt(void *self, int times)
     shell_fail(d->shell, 0, "cancelling %u %s; press again to leave at once", (unsigned)n,
                n == 1 ? "child" : "children");
     feed(d, (struct pcore_event){.kind = PCORE_CANCEL, .text = "lbsubmit was interrupted"});
-    longboat_withdraw(d->shell->lb); /* what a busy broker has not taken is not called after all */
+    longboat_withdraw(d->shell->lb); /* calls that a busy broker has not accepted are dropped */
 }
 
 /* ---- From begin to end */
 
 static bool is_over(void *self)
 {
-    return ((struct drive *)self)->over;
+    return ((struct driver *)self)->over;
 }
 
-static void print_report(struct drive *d, struct span json)
+/* The report on stdout is complete; the broker stores what fits in a message. */
+static void print_report(struct driver *d)
 {
     struct buf out = {0};
-    if (d->shell->json)
-        buf_printf(&out, "{\"v\":1,\"event\":\"report\",\"report\":" SPAN_FMT "}\n",
-                   SPAN_ARG(json));
-    else
+    if (d->shell->json) {
+        buf_add_str(&out, "{\"v\":1,\"event\":\"report\",\"report\":");
+        report_json(d->core, SIZE_MAX / 2, &out);
+        buf_add_str(&out, "}\n");
+    } else {
         report_text(d->core, &d->shell->out, &out);
+    }
     shell_print(buf_span(&out));
     buf_free(&out);
 }
 
-static int finish(struct drive *d)
+static int finish(struct driver *d)
 {
     struct buf json = {0};
     struct error err = {0};
     int code = d->verdict == STATUS_SUCCEEDED ? EXIT_SUCCEEDED : EXIT_RAN_AND_FAILED;
     report_json(d->core, REPORT_MAX, &json);
     int rc = parent_end(d->shell, d->run, d->verdict, buf_span(&json), &err);
-    print_report(d, buf_span(&json));
+    print_report(d);
     if (rc < 0) {
         error_prefix(&err, "the parent's end could not be recorded");
         code = shell_refused(d->shell, rc, &err);
@@ -388,13 +417,13 @@ static int finish(struct drive *d)
     return code;
 }
 
-static void open_drive(struct drive *d)
+static void open_drive(struct driver *d)
 {
     struct loop *l = d->shell->loop;
     const char *kind = getenv("TERM");
     struct pcore_config config = {.parent = d->run->id, .graph = d->graph};
     d->core = pcore_new(&config);
-    d->offers = offers_new(d->shell->lb, on_offer, d);
+    d->asked = mem_zalloc(d->graph->n, sizeof *d->asked);
     d->was_up = true;
     d->draws = d->shell->err.is_terminal && !d->shell->json && !d->shell->quiet && kind &&
                strcmp(kind, "dumb") != 0;
@@ -407,7 +436,7 @@ static void open_drive(struct drive *d)
     }
 }
 
-static void close_picture(struct drive *d)
+static void close_picture(struct driver *d)
 {
     loop_timer_stop(d->shell->loop, &d->redraw);
     if (d->draws)
@@ -420,7 +449,7 @@ static void close_picture(struct drive *d)
 
 int drive(struct shell *s, const struct plan_made *made, struct parent_run *run)
 {
-    struct drive d = {.shell = s, .graph = &made->graph, .run = run};
+    struct driver d = {.shell = s, .graph = &made->graph, .run = run};
     struct error err = {0};
     int code;
     open_drive(&d);
@@ -430,14 +459,15 @@ int drive(struct shell *s, const struct plan_made *made, struct parent_run *run)
     code = rc < 0 ? shell_refused(s, rc, &err) : finish(&d);
     loop_off(s->loop, &d);
     s->interrupted = NULL;
-    offers_free(&d.offers);
-    longboat_close(&s->lb); /* nothing is told any more */
+    longboat_close(&s->lb); /* no callback comes after this */
+    hint_free_all(s);
     while (d.flights)
         flight_free(d.flights);
     pcore_free(&d.core);
     pcore_out_free(&d.out);
     forget_told(&d);
     mem_free(&d.failed);
+    mem_free(&d.asked);
     buf_free(&d.lines);
     return code;
 }

@@ -10,8 +10,8 @@
 enum { RUNS = 64 };
 
 /* What the broker of these tests has and has heard. */
-struct play {
-    struct cluster *c;
+struct drive_play {
+    struct client_cluster *c;
     struct shell shell;
     struct buf heard; /* "PLAN BEGIN DRIVE RESOLVE CALL a/0 ...": the order of things */
     struct buf plan;  /* its bytes so far */
@@ -37,18 +37,18 @@ struct play {
 
 static const struct id parent_id = {{0x01, 0x99, 7}};
 
-static void hear(struct play *p, const char *what)
+static void hear(struct drive_play *p, const char *what)
 {
     buf_printf(&p->heard, "%s%s", p->heard.n ? " " : "", what);
 }
 
-static void say_error(struct cluster *c, uint64_t req, enum refusal code)
+static void say_error(struct client_cluster *c, uint64_t req, enum refusal code)
 {
     struct m_error m = {.req = req, .code = code, .text = span_str("because it must be so")};
     broker_says(c, &m_error_schema, &m);
 }
 
-static void take_plan(struct cluster *c, struct play *p, struct span message)
+static void take_plan(struct client_cluster *c, struct drive_play *p, struct span message)
 {
     struct m_parent_plan m;
     char text[32];
@@ -64,7 +64,7 @@ static void take_plan(struct cluster *c, struct play *p, struct span message)
     broker_says(c, &m_done_schema, &(struct m_done){.req = m.req, .text = span_str(text)});
 }
 
-static void take_begin(struct cluster *c, struct play *p, struct span message)
+static void take_begin(struct client_cluster *c, struct drive_play *p, struct span message)
 {
     struct m_parent_begin m;
     struct d_signed s;
@@ -87,7 +87,7 @@ static void take_begin(struct cluster *c, struct play *p, struct span message)
         broker_says(c, &m_accepted_schema, &(struct m_accepted){.req = m.req, .run = parent_id});
 }
 
-static void take_drive(struct cluster *c, struct play *p, struct span message)
+static void take_drive(struct client_cluster *c, struct drive_play *p, struct span message)
 {
     struct m_parent_drive m;
     assert_int_equal(m_parent_drive_decode(message, &m, NULL), 0);
@@ -100,7 +100,7 @@ static void take_drive(struct cluster *c, struct play *p, struct span message)
             .req = m.req, .parent = parent_id, .epoch = ++p->epoch, .resumed = p->epoch > 1});
 }
 
-static void take_resolve(struct cluster *c, struct play *p, struct span message)
+static void take_resolve(struct client_cluster *c, struct drive_play *p, struct span message)
 {
     struct m_resolve m;
     struct buf version = {0}, items = {0}, servers = {0};
@@ -126,7 +126,7 @@ static void take_resolve(struct cluster *c, struct play *p, struct span message)
     buf_free(&servers);
 }
 
-static void say_ended(struct cluster *c, struct id run, bool good, bool cancelled)
+static void say_ended(struct client_cluster *c, struct id run, bool good, bool cancelled)
 {
     struct buf outputs = {0}, b = {0};
     value_add_str(&outputs, span_str("rows"));
@@ -152,7 +152,7 @@ static void say_ended(struct cluster *c, struct id run, bool good, bool cancelle
     buf_free(&b);
 }
 
-static void take_call(struct cluster *c, struct play *p, struct span message)
+static void take_call(struct client_cluster *c, struct drive_play *p, struct span message)
 {
     struct m_call m;
     struct d_signed s;
@@ -188,7 +188,7 @@ static void take_call(struct cluster *c, struct play *p, struct span message)
     }
 }
 
-static void take_cancel(struct cluster *c, struct play *p, struct span message)
+static void take_cancel(struct client_cluster *c, struct drive_play *p, struct span message)
 {
     struct m_cancel m;
     assert_int_equal(m_cancel_decode(message, &m, NULL), 0);
@@ -197,7 +197,7 @@ static void take_cancel(struct cluster *c, struct play *p, struct span message)
     say_ended(c, m.run, false, true);
 }
 
-static void take_end(struct cluster *c, struct play *p, struct span message)
+static void take_end(struct client_cluster *c, struct drive_play *p, struct span message)
 {
     struct m_parent_end m;
     assert_int_equal(m_parent_end_decode(message, &m, NULL), 0);
@@ -217,9 +217,9 @@ static void take_end(struct cluster *c, struct play *p, struct span message)
     broker_says(c, &m_done_schema, &(struct m_done){.req = m.req});
 }
 
-static void take(struct cluster *c, uint64_t kind, struct span message)
+static void take(struct client_cluster *c, uint64_t kind, struct span message)
 {
-    struct play *p = c->test;
+    struct drive_play *p = c->test;
     struct m_follow follow;
     switch (kind) {
     case KIND_M_PARENT_PLAN:
@@ -257,8 +257,8 @@ static int begin(void **state)
 {
     if (cluster_begin(state) < 0)
         return -1;
-    struct play *p = mem_zalloc(1, sizeof *p);
-    struct cluster *c = *state;
+    struct drive_play *p = mem_zalloc(1, sizeof *p);
+    struct client_cluster *c = *state;
     struct error err = {0};
     char *etc = mem_printf("%s/etc", c->folder);
     if (symlink(".", etc) < 0)
@@ -275,8 +275,8 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    struct cluster *c = *state;
-    struct play *p = c->test;
+    struct client_cluster *c = *state;
+    struct drive_play *p = c->test;
     longboat_close(&p->shell.lb);
     p->old_home ? setenv("LONGBOAT_HOME", p->old_home, 1) : unsetenv("LONGBOAT_HOME");
     mem_free(&p->old_home);
@@ -290,8 +290,8 @@ static int end(void **state)
 }
 
 /* Runs `work` with stdout in a file, and gives what was printed. */
-static char *printed(struct play *p, int (*work)(struct play *p, void *argument), void *argument,
-                     int *ret_code)
+static char *printed(struct drive_play *p, int (*work)(struct drive_play *p, void *argument),
+                     void *argument, int *ret_code)
 {
     char *path = mem_printf("%s/stdout", p->c->folder);
     struct buf text = {0};
@@ -310,7 +310,7 @@ static char *printed(struct play *p, int (*work)(struct play *p, void *argument)
     return all;
 }
 
-static int run_plan(struct play *p, void *argument)
+static int run_plan(struct drive_play *p, void *argument)
 {
     struct plan_made made = {0};
     struct problems problems = {0};
@@ -320,7 +320,8 @@ static int run_plan(struct play *p, void *argument)
     struct plan_order order = {.now = clock_wall_ms()};
     if (plan_make("p.yaml", text, &order, &made, &problems) < 0)
         fail_msg("%s", problems.v[0].text);
-    int code, rc = parent_begin(&p->shell, text, &made, NULL, order.now, &run, &err);
+    enum refusal refusal;
+    int code, rc = parent_begin(&p->shell, text, &made, NULL, order.now, &run, &refusal, &err);
     if (rc < 0) {
         assert_int_equal(rc, -EREMOTEIO);
         assert_contains(err.text, "because it must be so");
@@ -333,12 +334,17 @@ static int run_plan(struct play *p, void *argument)
 }
 
 #define PLAN \
-    "parent: night\ntasks:\n  a: {job: j, pool: etl, for_each: {t: [x, y]}, parameters: {t: \"{{t}}\"}}\n" \
+    "parent: night\n" \
+    "tasks:\n" \
+    "  a: {job: j, pool: etl, for_each: {t: [x, y]}, parameters: {t: \"{{t}}\"}}\n" \
     "  b: {job: j, pool: etl, after: [{task: a, is: success}]}\n" \
-    "  c: {package: say, server: wh1, after: [{task: b, is: success}], parameters: {n: " \
-    "\"{{task.b.outputs.rows}}\"}}\n"
+    "  c:\n" \
+    "    package: say\n" \
+    "    server: wh1\n" \
+    "    after: [{task: b, is: success}]\n" \
+    "    parameters: {n: \"{{task.b.outputs.rows}}\"}\n"
 
-static int plan(struct play *p, const char *text)
+static int plan(struct drive_play *p, const char *text)
 {
     int code;
     char *out = printed(p, run_plan, (char *)(uintptr_t)text, &code);
@@ -350,7 +356,7 @@ static int plan(struct play *p, const char *text)
 
 static void a_parent_is_durable_before_its_first_call_and_ends_with_its_report(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     struct value v;
     assert_int_equal(plan(p, PLAN), EXIT_SUCCEEDED);
     assert_string_equal(buf_str(&p->heard),
@@ -375,7 +381,7 @@ static void a_parent_is_durable_before_its_first_call_and_ends_with_its_report(v
 
 static void json_lines_begin_with_events_and_end_with_the_report(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     int code;
     char *out = printed(p, run_plan, (char *)(uintptr_t)PLAN, &code), *last = NULL;
     unsigned n = 0;
@@ -392,7 +398,7 @@ static void json_lines_begin_with_events_and_end_with_the_report(void **state)
 
 static void a_child_that_fails_makes_the_exit_code_1_and_skips_what_waits(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     p->fail_task = "b";
     assert_int_equal(plan(p, PLAN), EXIT_RAN_AND_FAILED);
     assert_int_equal(p->status, STATUS_FAILED);
@@ -402,7 +408,7 @@ static void a_child_that_fails_makes_the_exit_code_1_and_skips_what_waits(void *
 
 static void a_refused_begin_makes_no_call(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     p->refuse_begin = REFUSAL_DENIED;
     assert_int_equal(plan(p, PLAN), EXIT_REFUSED);
     assert_int_equal(p->calls, 0);
@@ -410,7 +416,7 @@ static void a_refused_begin_makes_no_call(void **state)
 
 static void refused_calls_are_children_that_were_refused(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     p->refuse_calls = REFUSAL_DENIED;
     assert_int_equal(plan(p, PLAN), EXIT_RAN_AND_FAILED);
     assert_contains(buf_str(&p->report),
@@ -419,7 +425,7 @@ static void refused_calls_are_children_that_were_refused(void **state)
 
 static void without_an_answer_to_resolve_whatever_the_server_has_is_called(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     p->refuse_resolve = REFUSAL_UNKNOWN_ADDRESS;
     assert_int_equal(plan(p, PLAN), EXIT_SUCCEEDED);
     assert_true(hash_is_zero(&p->hashes[0]));
@@ -427,7 +433,7 @@ static void without_an_answer_to_resolve_whatever_the_server_has_is_called(void 
 
 static void each_calls_every_server_once_by_its_name(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     assert_int_equal(plan(p, "parent: night\ntasks:\n  a: {job: j, pool: etl, each: true}\n"),
                      EXIT_SUCCEEDED);
     assert_int_equal(p->calls, 2);
@@ -437,7 +443,7 @@ static void each_calls_every_server_once_by_its_name(void **state)
 
 static void a_large_plan_goes_in_chunks_also_to_a_broker_that_forgets_them(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     struct buf text = {0};
     buf_add_str(&text, "parent: night\ntasks:\n  a: {job: j, pool: etl}\n");
     while (text.n < 2 * LIMIT_CHUNK)
@@ -450,7 +456,7 @@ static void a_large_plan_goes_in_chunks_also_to_a_broker_that_forgets_them(void 
 
 static void an_end_that_is_refused_for_its_epoch_is_said_again_with_a_new_lease(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     p->held = 1;
     assert_int_equal(plan(p, PLAN), EXIT_SUCCEEDED);
     assert_int_equal(p->drives, 2);
@@ -461,7 +467,7 @@ static void an_end_that_is_refused_for_its_epoch_is_said_again_with_a_new_lease(
 /* What happens while the plan runs comes from a timer of the loop. */
 struct later {
     struct loop_timer timer;
-    struct play *play;
+    struct drive_play *play;
 };
 
 static void restart_when_called(struct loop *l, struct loop_timer *t, void *arg)
@@ -481,7 +487,7 @@ static void restart_when_called(struct loop *l, struct loop_timer *t, void *arg)
 static void
 after_a_restart_of_the_broker_the_lease_is_taken_again_and_runs_are_followed(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     struct later x = {.play = p};
     p->stay = true;
     loop_timer_set(p->c->loop, &x.timer, "later", 0, restart_when_called, &x);
@@ -504,7 +510,7 @@ static void interrupt_when_called(struct loop *l, struct loop_timer *t, void *ar
 
 static void one_interrupt_cancels_the_children_and_waits_for_their_ends(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     struct later x = {.play = p};
     p->stay = true;
     loop_timer_set(p->c->loop, &x.timer, "later", 0, interrupt_when_called, &x);
@@ -517,15 +523,14 @@ static void one_interrupt_cancels_the_children_and_waits_for_their_ends(void **s
 
 static void what_a_busy_broker_has_not_taken_is_not_called_after_an_interrupt(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     struct later x = {.play = p};
     p->refuse_calls = REFUSAL_BUSY;
     loop_timer_set(p->c->loop, &x.timer, "later", 0, interrupt_when_called, &x);
     assert_int_equal(plan(p, PLAN), EXIT_RAN_AND_FAILED);
     assert_string_equal(buf_str(&p->heard), "PLAN BEGIN DRIVE RESOLVE CALL:a/0 CALL:a/1 END");
     assert_int_equal(p->status, STATUS_CANCELLED);
-    assert_contains(buf_str(&p->report),
-                    "\"message\":\"it was taken back before the broker had taken it\"");
+    assert_contains(buf_str(&p->report), "\"message\":\"withdrawn before acceptance\"");
 }
 
 static void interrupt_when_ended(struct loop *l, struct loop_timer *t, void *arg)
@@ -539,7 +544,7 @@ static void interrupt_when_ended(struct loop *l, struct loop_timer *t, void *arg
 
 static void the_report_is_printed_also_if_the_end_is_not_waited_for(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     struct later x = {.play = p};
     int code;
     p->deaf = true;
@@ -552,7 +557,7 @@ static void the_report_is_printed_also_if_the_end_is_not_waited_for(void **state
 
 /* ---- Single calls */
 
-static int run_single(struct play *p, void *argument)
+static int run_single(struct drive_play *p, void *argument)
 {
     char *line = mem_strdup(argument), *argv[32] = {(char *)(uintptr_t) "lbsubmit"};
     struct option_values v = {0};
@@ -570,7 +575,7 @@ static int run_single(struct play *p, void *argument)
     return code;
 }
 
-static void declare(struct play *p, const char *name, const char *type, bool required)
+static void declare(struct drive_play *p, const char *name, const char *type, bool required)
 {
     struct buf one = {0};
     d_parameter_encode(
@@ -583,7 +588,7 @@ static void declare(struct play *p, const char *name, const char *type, bool req
 
 static void a_single_call_prints_its_outputs(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     int code;
     char *out = printed(p, run_single, (char *)(uintptr_t) "--job j --pool etl -p n=5 -q", &code);
     struct wire_list parameters;
@@ -613,7 +618,7 @@ static void interrupt_when_called_once(struct loop *l, struct loop_timer *t, voi
    all the same. */
 static void a_single_call_left_before_it_was_taken_says_what_is_known(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     struct later x = {.play = p};
     struct buf said = {0};
     p->shell.screen = &said;
@@ -627,7 +632,7 @@ static void a_single_call_left_before_it_was_taken_says_what_is_known(void **sta
 
 static void a_single_call_without_an_answer_may_run(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     struct later x = {.play = p};
     struct buf said = {0};
     p->shell.screen = &said;
@@ -640,7 +645,7 @@ static void a_single_call_without_an_answer_may_run(void **state)
 
 static void a_single_call_as_json_is_one_object(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     int code;
     p->fail_task = "";
     char *out = printed(p, run_single,
@@ -660,7 +665,7 @@ static void a_single_call_as_json_is_one_object(void **state)
 
 static void parameters_are_typed_by_what_the_job_declares(void **state)
 {
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     int code;
     declare(p, "n", "int", true);
     declare(p, "day", "date", false);
@@ -676,7 +681,7 @@ static void wrong_parameters_are_refused_before_the_call(void **state)
 {
     static const char *const lines[] = {"--job j --pool etl -q -p n=x", "--job j --pool etl -q",
                                         "--job j --pool etl -q -p n=1 -p m=2"};
-    struct play *p = ((struct cluster *)*state)->test;
+    struct drive_play *p = ((struct client_cluster *)*state)->test;
     struct error err = {0};
     int code, kept = dup(STDERR_FILENO);
     declare(p, "n", "int", true);
@@ -703,15 +708,15 @@ static void options_that_do_not_go_together_are_refused(void **state)
         const char *line, *sentence;
         bool plan;
     } rows[] = {
-        {"plan.yaml --job j", "--job is for a call without a plan; in a plan its task says it",
+        {"plan.yaml --job j", "--job is for a call without a plan; in a plan, set it in the task",
          true},
         {"plan.yaml --priority 9", "--priority is for a call without a plan", true},
         {"--job j --pool q --set a=b",
          "--set is for the variables of a plan; a call takes -p NAME=VALUE", false},
-        {"--job j", "say either --server or --pool: where is it to run?", false},
-        {"--job j --server s --pool q", "say either --server or --pool", false},
-        {"--pool q", "say either --job or --package (or name a plan)", false},
-        {"--pool q --job j --package p", "say either --job or --package", false},
+        {"--job j", "give either --server or --pool", false},
+        {"--job j --server s --pool q", "give either --server or --pool", false},
+        {"--pool q", "give either --job or --package (or name a plan)", false},
+        {"--pool q --job j --package p", "give either --job or --package", false},
         {"--server all --job j", "'all' is every server: --pool all sends the call to one of them",
          false},
         {"--pool q --job j --on-lost rerum",

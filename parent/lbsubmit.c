@@ -1,9 +1,10 @@
-/* lbsubmit.c - submits a parent or a single call, follows it to its end, prints what came of it. */
+/* lbsubmit.c - submits a parent or a single call, follows it to the end and prints the result. */
 #include "parent/submit.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/file.h"
@@ -40,10 +41,10 @@ static void say_begun(struct shell *s, const struct plan_made *made, const struc
     struct buf line = {0};
     shell_say(s, "parent %s is run %s", made->graph.name, id_format(run->id, id));
     if (s->json) {
-        buf_printf(
-            &line,
-            "{\"v\":1,\"event\":\"parent\",\"parent\":\"%s\",\"run\":\"%s\",\"tasks\":%u,\"children\":%u}\n",
-            made->graph.name, id, made->graph.n, made->children);
+        buf_printf(&line,
+                   "{\"v\":1,\"event\":\"parent\",\"parent\":\"%s\",\"run\":\"%s\",\"tasks\":%u,"
+                   "\"children\":%u}\n",
+                   made->graph.name, id, made->graph.n, made->children);
         shell_print(buf_span(&line));
         buf_free(&line);
     }
@@ -56,35 +57,50 @@ static int submit_plan(struct shell *s, const char *path, const struct option_va
     struct parent_run run = {0};
     struct error err = {0};
     const int64_t now = clock_wall_ms();
+    enum refusal refusal;
     int rc, code = read_plan(s, path, &text);
     if (code == 0)
         code = make_plan(s, path, buf_span(&text), v, now, &made);
     if (code == 0)
         code = shell_open(s, v);
-    if (code == 0 &&
-        (rc = parent_begin(s, buf_span(&text), &made, opt_str(v, "key"), now, &run, &err)) < 0)
-        code = shell_refused(s, rc, &err);
+    if (code == 0 && (rc = parent_begin(s, buf_span(&text), &made, opt_str(v, "key"), now, &run,
+                                        &refusal, &err)) < 0)
+        code = refusal == REFUSAL_CONFLICT ? shell_refusal(s, refusal, err.text)
+                                           : shell_refused(s, rc, &err);
     else if (code == 0) {
         say_begun(s, &made, &run);
         code = drive(s, &made, &run);
     }
-    longboat_close(&s->lb); /* before the memory that its answers go to */
+    longboat_close(&s->lb); /* before what its callbacks use is freed */
     plan_made_free(&made);
     buf_free(&text);
     return code;
 }
 
+/* A word that is no file can only be meant as a command. */
+static bool is_word(const char *s)
+{
+    return !strpbrk(s, "./") && access(s, F_OK) != 0;
+}
+
+static int no_command(struct shell *s, const char *word)
+{
+    static const char *const VERBS[] = {"cancel", "join", "help", NULL};
+    char hint[SUGGEST_TEXT];
+    suggest_hint(word, VERBS, hint);
+    return shell_fail(s, EXIT_ASKED_WRONGLY,
+                      "unknown command '%s'%s%s, and there is no plan file of this name", word,
+                      hint, *hint ? "" : "; the commands are cancel and join");
+}
+
 static int submit(struct shell *s, const struct option_values *v, int argc, char **argv, int first)
 {
-    static const char *const VERBS[] = {"cancel", "join", NULL};
     struct error err = {0};
-    char hint[SUGGEST_TEXT];
     const bool plan = first < argc;
-    if (argc - first > 1 && suggest(argv[first], VERBS))
-        return shell_fail(s, EXIT_ASKED_WRONGLY, "'%s' is no verb%s", argv[first],
-                          suggest_hint(argv[first], VERBS, hint));
+    if (plan && is_word(argv[first]))
+        return no_command(s, argv[first]);
     if (argc - first > 1)
-        return shell_fail(s, EXIT_ASKED_WRONGLY, "one plan at a time; what is '%s'?",
+        return shell_fail(s, EXIT_ASKED_WRONGLY, "unexpected argument '%s': one plan at a time",
                           argv[first + 1]);
     if (submit_check(v, plan, &err) < 0)
         return shell_fail(s, EXIT_ASKED_WRONGLY, "%s", err.text);
@@ -92,6 +108,14 @@ static int submit(struct shell *s, const struct option_values *v, int argc, char
         return submit_plan(s, argv[first], v);
     const int code = shell_open(s, v);
     return code ? code : single_call(s, v);
+}
+
+/* `lbsubmit help` is `lbsubmit --help`, unless there is a plan of this name. */
+static void help_is_an_option(int argc, char **argv)
+{
+    static char help[] = "--help";
+    if (argc == 2 && strcmp(argv[1], "help") == 0 && is_word(argv[1]))
+        argv[1] = help;
 }
 
 int main(int argc, char **argv)
@@ -110,6 +134,7 @@ int main(int argc, char **argv)
         mem_free(&name);
         return code;
     }
+    help_is_an_option(argc, argv);
     if (options_parse(submit_rows, submit_rows_n, argc, argv, &values, &first, &err) < 0)
         return shell_fail(&s, EXIT_ASKED_WRONGLY, "%s", err.text);
     if (options_answered(&values, "lbsubmit",

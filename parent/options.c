@@ -1,4 +1,4 @@
-/* options.c - lbsubmit's options: one row each, and which of them go together. */
+/* options.c - lbsubmit's options, one row each, and which may be combined. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,23 +17,24 @@ const struct option_row submit_rows[] = {
     {"parameter", 'p', OPTION_LIST, NULL, 0, 0, false, "NAME=VALUE",
      "a parameter of the call; may be repeated"},
     {"on-lost", 0, OPTION_STR, NULL, 0, 0, false, "WHAT",
-     "fail, rerun or hold when the server is lost; default: rerun if the package says idempotent, else fail"},
+     "fail, rerun or hold when the server is lost; default: "
+     "rerun for an idempotent package, else fail"},
     {"priority", 0, OPTION_INT, "4", 0, 9, false, "N", "of the call; 9 goes first"},
     {"start-within", 0, OPTION_DURATION, NULL, 1, 31536000000, false, "TIME",
      "end as unreachable if no server takes it in this time; default: 24h"},
     {"timeout", 0, OPTION_DURATION, NULL, 1, 31536000000, false, "TIME", "stop it after this time"},
     {"lost-after", 0, OPTION_DURATION, NULL, 1, 31536000000, false, "TIME",
-     "the server is lost after this silence; default: as the cluster has it"},
+     "the server is lost after this silence; default: the cluster's"},
     {"expires", 0, OPTION_DURATION, "1d", 1, 31536000000, false, "TIME",
-     "nobody starts it after this time"},
+     "do not start it after this time"},
     {"key", 0, OPTION_STR, NULL, 0, LIMIT_KEY, false, "KEY",
-     "the same key never makes a second run or parent"},
+     "a key makes one run only, however often it is used"},
     {"follow", 'f', OPTION_FLAG, NULL, 0, 0, false, NULL,
-     "tell each state and progress of a single call"},
+     "report each state and all progress of a single call"},
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
      "one JSON object a line on stdout; the last is the report"},
     {"quiet", 'q', OPTION_FLAG, NULL, 0, 0, false, NULL,
-     "only the overview or the outputs, and what goes wrong"},
+     "print only the overview or the outputs, and errors"},
 };
 
 const size_t submit_rows_n = COUNT_OF(submit_rows);
@@ -45,11 +46,12 @@ const char submit_examples[] =
     "  rows=$(lbsubmit -q --package extract --server etl1 -p table=orders | sed -n s/rows=//p)\n"
     "  lbctl invite --principal anna --grant 'call *@etl' | ssh desk lbsubmit join\n\n"
     "Verbs: cancel RUN, join (a token on standard input).\n"
-    "Exit codes: 0 succeeded; 1 it ran and failed; 2 asked wrongly; 3 refused or not reachable; 130 left by a "
+    "Exit codes: 0 succeeded; 1 it ran and failed; 2 asked wrongly; 3 refused or not reachable; "
+    "130 left by a "
     "second\n"
     "Ctrl-C. The overview and outputs go to stdout, everything else to stderr.\n";
 
-/* They go to the broker in fields that hold a name and no more. */
+/* The wire's fields hold names only. */
 static int check_names(const struct option_values *v, struct error *err)
 {
     static const char *const names[] = {"job", "package", "server", "pool"};
@@ -71,9 +73,9 @@ static int check_call(const struct option_values *v, struct error *err)
     if (!opt_given(v, "job") == !opt_given(v, "package"))
         return error_set(
             err, -EINVAL,
-            "say either --job or --package (or name a plan); lbsubmit --help has examples");
+            "give either --job or --package (or name a plan); lbsubmit --help has examples");
     if (!server == !opt_given(v, "pool"))
-        return error_set(err, -EINVAL, "say either --server or --pool: where is it to run?");
+        return error_set(err, -EINVAL, "give either --server or --pool");
     if (server && strcmp(server, "all") == 0)
         return error_set(err, -EINVAL,
                          "'all' is every server: --pool all sends the call to one of them");
@@ -88,14 +90,16 @@ int submit_check(const struct option_values *v, bool plan, struct error *err)
     for (size_t i = 0; plan && i < COUNT_OF(of_calls); i++)
         if (opt_given(v, of_calls[i]))
             return error_set(err, -EINVAL,
-                             "--%s is for a call without a plan; in a plan its task says it",
+                             "--%s is for a call without a plan; in a plan, set it in the task",
                              of_calls[i]);
     if (!plan && opt_given(v, "set"))
         return error_set(err, -EINVAL,
                          "--set is for the variables of a plan; a call takes -p NAME=VALUE");
-    const char *lost = opt_str(v, "on-lost");
+    const char *lost = opt_str(v, "on-lost"), *key = opt_str(v, "key");
     static const char *const words[] = {"fail", "rerun", "hold", NULL};
     char hint[SUGGEST_TEXT];
+    if (key && !*key)
+        return error_set(err, -EINVAL, "--key is empty; without --key a new one is made");
     if (lost && (on_lost_parse(span_str(lost)) < 0 || strcmp(lost, "default") == 0))
         return error_set(err, -EINVAL, "--on-lost is fail, rerun or hold, not '%.40s'%s", lost,
                          suggest_hint(lost, words, hint));

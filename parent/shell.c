@@ -1,4 +1,4 @@
-/* shell.c - the program around the work: loop, connection, Ctrl-C, words to the user. */
+/* shell.c - loop, connection, Ctrl-C and messages to the user. */
 #include "parent/submit.h"
 
 #include <errno.h>
@@ -9,13 +9,13 @@
 #include "common/file.h"
 #include "common/mem.h"
 
-/* why stdout does not have all that was printed, -errno; 0: it has, or nobody reads it */
+/* -errno of the first failed write to stdout; a reader that went away is no failure */
 static int unwritten;
 
 void shell_print(struct span text)
 {
     int rc = unwritten ? 0 : file_write_all(STDOUT_FILENO, text.p, text.n);
-    if (rc < 0 && rc != -EPIPE) /* whoever reads us may be gone; the work goes on */
+    if (rc < 0 && rc != -EPIPE) /* the reader is gone; the run goes on */
         unwritten = rc;
 }
 
@@ -73,8 +73,32 @@ int shell_refused(struct shell *s, int rc, const struct error *err)
     return shell_fail(s, EXIT_REFUSED, "%s", err->text);
 }
 
-/* nohup and shells without job control start a program with signals ignored that are not meant for
- * it. A signal that is blocked for a signalfd comes all the same. */
+/* The first id in a sentence; false: there is none. */
+static bool find_id(const char *text, struct id *ret)
+{
+    char word[ID_TEXT];
+    for (size_t n = strlen(text); n >= ID_TEXT - 1; n--, text++) {
+        span_copy_str(span_of((const uint8_t *)text, ID_TEXT - 1), word, sizeof word);
+        if (id_parse(word, ret, NULL) == 0)
+            return true;
+    }
+    return false;
+}
+
+int shell_refusal(struct shell *s, enum refusal code, const char *text)
+{
+    struct id run;
+    char id[ID_TEXT];
+    if (code == REFUSAL_CONFLICT && find_id(text, &run))
+        return shell_fail(s, EXIT_REFUSED,
+                          "the key was used before, and a key makes one run only; see what it made "
+                          "with: lbctl show %s",
+                          id_format(run, id));
+    return shell_fail(s, EXIT_REFUSED, "refused by %s: %s", longboat_broker(s->lb), text);
+}
+
+/* nohup, and shells without job control, start a program with signals ignored that are not meant
+ * for it. A signalfd delivers them all the same. */
 static bool is_ignored(int number)
 {
     struct sigaction now;
@@ -94,26 +118,9 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
         loop_stop(l, EXIT_LEFT);
 }
 
-/* Says once that the broker is away, and once that it is back; everything else goes on by
-   itself. */
-static void on_watch(struct loop *l, struct loop_timer *t, void *arg)
+static void on_silence(void *self, const char *sentence)
 {
-    struct shell *s = arg;
-    const int64_t now = loop_now(l);
-    if (longboat_is_up(s->lb)) {
-        if (s->said_down)
-            shell_say(s, "%s is there again", longboat_broker(s->lb));
-        s->said_down = false;
-        s->down_since = 0;
-    } else if (!s->down_since) {
-        s->down_since = now;
-    } else if (now - s->down_since >= SILENCE_MS && !s->said_down) {
-        const char *trouble = longboat_trouble(s->lb);
-        shell_say(s, "%s does not answer%s%s; waiting for it: what was accepted goes on meanwhile",
-                  longboat_broker(s->lb), *trouble ? ": " : "", trouble);
-        s->said_down = true;
-    }
-    loop_timer_set(l, t, "submit.watch", now + WATCH_MS, on_watch, s);
+    shell_say(self, "%s", sentence);
 }
 
 int shell_open(struct shell *s, const struct option_values *v)
@@ -126,14 +133,12 @@ int shell_open(struct shell *s, const struct option_values *v)
     if (!(s->loop = loop_new(&err)) || loop_signals(s->loop, on_signal, s, &err) < 0 ||
         longboat_open(&s->lb, NULL, s->loop, &err) < 0)
         return shell_fail(s, EXIT_REFUSED, "%s", err.text);
-    loop_timer_set(s->loop, &s->watch, "submit.watch", loop_now(s->loop) + WATCH_MS, on_watch, s);
+    longboat_watch(s->lb, on_silence, s);
     return 0;
 }
 
 void shell_close(struct shell *s)
 {
-    if (s->loop)
-        loop_timer_stop(s->loop, &s->watch);
     longboat_close(&s->lb);
     loop_destroy(&s->loop);
 }

@@ -1,5 +1,5 @@
-/* single.c - one call without a plan: typed by what the job declares, followed to its end, its
-   outputs printed. */
+/* single.c - one call without a plan: its parameters get the types that the job declares, it is
+   followed to the end, and its outputs are printed. */
 #include "parent/submit.h"
 
 #include <errno.h>
@@ -8,7 +8,6 @@
 
 #include "common/clock.h"
 #include "common/duration.h"
-#include "common/jsontext.h"
 #include "common/mem.h"
 #include "package/values.h"
 #include "parent/core/core.h"
@@ -32,7 +31,7 @@ struct single {
     unsigned percent;
     char said[LIMIT_TEXT + 1];
     struct buf outcome;
-    /* as the broker knows it; the outcome has what the worker says of itself */
+    /* as the broker knows it; the outcome has the worker's own word */
     char server[LIMIT_NAME + 1];
     enum refusal refused;
     char refusal_text[ERROR_TEXT_MAX];
@@ -40,11 +39,12 @@ struct single {
 
 /* ---- What is asked for */
 
-static void on_offer(void *self, uint32_t task, const struct offer *o)
+static void on_offer(void *self, const struct longboat_offer *o)
 {
     struct single *c = self;
-    (void)task;
     c->offered = true;
+    if (o->refused == REFUSAL_NONE && !o->found && o->n_servers)
+        hint_job(c->shell, c->job, c->address, o->servers[0]);
     c->job_hash = o->job_hash;
     buf_add(&c->parameters, o->parameters.items.p, o->parameters.items.n);
     c->n_declared = o->parameters.count;
@@ -80,7 +80,7 @@ static void add_server(struct buf *line, const struct longboat_run *r)
         buf_printf(line, ", attempt %llu", (unsigned long long)r->attempt);
 }
 
-/* What hangs is said in any case, all the rest with --follow. */
+/* A call that hangs is always reported, everything else with --follow. */
 static void tell_state(struct single *c, const struct longboat_run *r)
 {
     struct buf line = {0};
@@ -97,8 +97,21 @@ static void tell_state(struct single *c, const struct longboat_run *r)
         buf_printf(&line, " %u%%", r->percent);
     if (*r->text)
         buf_printf(&line, ": %s", r->text);
-    shell_say(c->shell, "%s", buf_str(&line));
+    if (hangs)
+        shell_fail(c->shell, 0, "%s", buf_str(&line));
+    else
+        shell_say(c->shell, "%s", buf_str(&line));
     buf_free(&line);
+}
+
+static void print_state(struct single *c, const struct longboat_run *r)
+{
+    struct buf out = {0};
+    if (!c->shell->json || !c->follow)
+        return;
+    single_json_state(r, loop_now_wall(c->shell->loop), &out);
+    shell_print(buf_span(&out));
+    buf_free(&out);
 }
 
 static void on_follow(void *self, const struct longboat_run *r)
@@ -116,6 +129,7 @@ static void on_follow(void *self, const struct longboat_run *r)
             span_copy_str(span_str(r->text), c->refusal_text, sizeof c->refusal_text);
         return;
     }
+    print_state(c, r);
     if (id_is_zero(c->run)) {
         c->run = r->run;
         c->state = RUN_WAITING;
@@ -154,7 +168,7 @@ static void leave_unaccepted(struct single *c)
             c->shell, 0,
             "left; %s has not said whether it has taken the call; if it has, it runs (lbctl runs)",
             longboat_broker(c->shell->lb));
-    c->ended = false; /* else its refusal would be said, too */
+    c->ended = false; /* its refusal is not reported as well */
     loop_stop(c->shell->loop, EXIT_LEFT);
 }
 
@@ -162,7 +176,7 @@ static void on_interrupt(void *self, int times)
 {
     struct single *c = self;
     char id[ID_TEXT];
-    if (id_is_zero(c->run)) { /* there is no run that could be cancelled and waited for */
+    if (id_is_zero(c->run)) { /* no run to cancel yet */
         leave_unaccepted(c);
         return;
     }
@@ -205,36 +219,27 @@ static int call(struct single *c, const struct wire_list *parameters, struct err
 
 static void print_json(const struct single *c, const struct d_outcome *o)
 {
+    const struct single_end e = {c->run, c->attempt, c->server, c->job};
     struct buf out = {0};
-    char id[ID_TEXT], at[CLOCK_TEXT];
-    buf_printf(&out, "{\"v\":1,\"run\":\"%s\",\"attempt\":%llu,\"server\":", id_format(c->run, id),
-               (unsigned long long)c->attempt);
-    json_escape(&out, span_str(c->server));
-    buf_add_str(&out, ",\"job\":");
-    json_escape(&out, span_str(c->job));
-    buf_printf(
-        &out,
-        ",\"delivery\":{\"state\":\"%s\"},\"job_outcome\":{\"state\":\"%s\"},\"package\":{\"state\":\"%s\"},"
-        "\"status\":\"%s\",\"message\":",
-        delivery_text(o->delivery), job_outcome_text(o->job), package_outcome_text(o->package),
-        status_text(o->status));
-    json_escape(&out, child_message(o));
-    buf_add_str(&out, ",\"outputs\":");
-    wire_map_to_json(&o->outputs, &out);
-    const struct {
-        const char *name;
-        int64_t at;
-    } times[] = {
-        {"called_at", o->called_at}, {"started_at", o->started_at}, {"ended_at", o->ended_at}};
-    for (int i = 0; i < 3; i++)
-        if (times[i].at)
-            buf_printf(&out, ",\"%s\":\"%s\"", times[i].name, clock_format(times[i].at, at));
-    buf_add_str(&out, "}\n");
+    single_json_result(&e, o, &out);
     shell_print(buf_span(&out));
     buf_free(&out);
 }
 
-/* Outputs alone on stdout, so that a shell can take them; how it went on stderr. */
+/* Retries of steps are known at the end only: the worker makes them on its own. */
+static void tell_tries(const struct single *c, const struct d_outcome *o)
+{
+    struct wire_iter it = wire_iter(&o->steps);
+    struct span item;
+    struct d_step_outcome step;
+    while (wire_next(&it, &item))
+        if (d_step_outcome_decode(item, &step, NULL) == 0 && step.action == ACTION_RETRY)
+            shell_say(c->shell, "step " SPAN_FMT ", try %llu: %s%s" SPAN_FMT, SPAN_ARG(step.name),
+                      (unsigned long long)step.try_no, package_outcome_text(step.package),
+                      step.message.n ? ": " : "", SPAN_ARG(step.message));
+}
+
+/* Only outputs go to stdout, for shell scripts; the verdict goes to stderr. */
 static void print_text(const struct single *c, const struct d_outcome *o)
 {
     struct wire_iter it = wire_iter(&o->outputs);
@@ -259,9 +264,23 @@ static void print_text(const struct single *c, const struct d_outcome *o)
         buf_printf(&text, " after %s", duration_format(o->ended_at - o->started_at, d));
     if (message.n)
         buf_printf(&text, ": " SPAN_FMT, SPAN_ARG(message));
-    shell_say(c->shell, "%s", buf_str(&text));
+    if (o->status == STATUS_SUCCEEDED)
+        shell_say(c->shell, "%s", buf_str(&text));
+    else
+        shell_fail(c->shell, 0, "%s", buf_str(&text)); /* errors are printed with --quiet, too */
     buf_free(&text);
     buf_free(&out);
+}
+
+static int refuse(struct single *c)
+{
+    struct buf out = {0};
+    if (c->shell->json) {
+        single_json_refused(c->job, c->refused, c->refusal_text, &out);
+        shell_print(buf_span(&out));
+        buf_free(&out);
+    }
+    return shell_refusal(c->shell, c->refused, c->refusal_text);
 }
 
 static int finish(struct single *c)
@@ -269,10 +288,11 @@ static int finish(struct single *c)
     struct d_outcome o;
     struct error err = {0};
     if (c->refused != REFUSAL_NONE)
-        return shell_fail(c->shell, EXIT_REFUSED, "refused by %s: %s",
-                          longboat_broker(c->shell->lb), c->refusal_text);
+        return refuse(c);
     if (d_outcome_decode(buf_span(&c->outcome), &o, &err) < 0)
         return shell_fail(c->shell, EXIT_REFUSED, "%s", err.text);
+    if (c->follow)
+        tell_tries(c, &o);
     c->shell->json ? print_json(c, &o) : print_text(c, &o);
     if (o.status == STATUS_SUCCEEDED)
         return EXIT_SUCCEEDED;
@@ -285,9 +305,8 @@ static int run(struct single *c)
     struct error err = {0};
     struct buf items = {0};
     struct wire_list parameters;
-    struct offers *offers = offers_new(c->shell->lb, on_offer, c);
     int rc, code = 0;
-    offers_ask(offers, 0, c->job, c->address);
+    longboat_offer(c->shell->lb, c->job, c->address, true, on_offer, c);
     if ((rc = longboat_wait(c->shell->lb, is_offered, c, CONNECT_MS, &err)) < 0)
         code = shell_refused(c->shell, rc, &err);
     else if (type_parameters(c, &items, &parameters, &err) < 0)
@@ -300,7 +319,6 @@ static int run(struct single *c)
     else
         code = finish(c);
     c->shell->interrupted = NULL;
-    offers_free(&offers);
     buf_free(&items);
     return code;
 }
@@ -314,7 +332,8 @@ int single_call(struct shell *s, const struct option_values *v)
                        .address = server ? server : opt_str(v, "pool")};
     c.job = package ? mem_printf("package:%s", package) : mem_strdup(opt_str(v, "job"));
     int code = run(&c);
-    longboat_close(&s->lb); /* before the memory that its answers go to */
+    longboat_close(&s->lb); /* before what its callbacks use is freed */
+    hint_free_all(s);
     buf_free(&c.parameters);
     buf_free(&c.outcome);
     mem_free(&c.job);

@@ -1,11 +1,11 @@
 /* submit.h - what the files of lbsubmit share: the program's own state, and its parts.
  *
- *   options.c one row an option, and which go together
- *   shell.c   the loop, the connection and what is said of it, Ctrl-C
- *   begin.c   the parent run, durable before its first call
- *   offers.c  RESOLVE, once for each job and address
- *   drive.c   carries out what the core decides, and shows it
- *   single.c  one call without a plan
+ *   options.c one row for each option, and which may be combined
+ *   shell.c   loop, connection, Ctrl-C, messages
+ *   begin.c   makes the parent run durable before its first call
+ *   drive.c   carries out the core's decisions and shows progress
+ *   single.c  one call without a plan; singlejson.c: as JSON
+ *   hint.c    "did you mean" for a job that no server has
  *   verbs.c   cancel, join
  */
 #ifndef LB_PARENT_SUBMIT_H
@@ -19,10 +19,7 @@
 enum { EXIT_SUCCEEDED, EXIT_RAN_AND_FAILED, EXIT_ASKED_WRONGLY, EXIT_REFUSED, EXIT_LEFT = 130 };
 
 enum {
-    CONNECT_MS = 30000, /* how long to wait for the broker before anything has been accepted */
-    /* a broker that is away for so long is worth a word; a restart often takes less */
-    SILENCE_MS = 2000,
-    WATCH_MS = 500
+    CONNECT_MS = 30000 /* how long to wait for the broker until it has accepted something */
 };
 
 struct shell {
@@ -30,31 +27,32 @@ struct shell {
     struct longboat *lb;
     struct term err, out;
     bool quiet, json;
-    /* not NULL: a picture is on the terminal; what is said goes here and is written with it */
+    /* not NULL: a live display is on; messages go here and are written with it */
     struct buf *screen;
     /* Ctrl-C: called with 1, then 2, ...; NULL: the program leaves. */
     void (*interrupted)(void *self, int times);
     void *self;
     int interrupts;
-    struct loop_timer watch;
-    int64_t down_since;
-    bool said_down;
+    struct hint *hints; /* hint.c's */
 };
 
 /* ---- shell.c */
-/* Loop, signals, connection. On failure it has been said; returns the exit code, or 0. */
+/* Opens loop, signals and connection. 0, or the exit code after it has printed the error. */
 int shell_open(struct shell *s, const struct option_values *v);
 void shell_close(struct shell *s);
-/* A sentence for people on stderr, unless --quiet. */
+/* Prints a message on stderr, unless --quiet. */
 void shell_say(struct shell *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* The same, also with --quiet: what went wrong. Returns `code`. */
+/* Prints an error on stderr, with --quiet, too. Returns `code`. */
 int shell_fail(struct shell *s, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* The exit code for a client's error, which is said: 130 after Ctrl-C, else EXIT_REFUSED. */
+/* Prints a client's error and returns its exit code: 130 after Ctrl-C, else EXIT_REFUSED. */
 int shell_refused(struct shell *s, int rc, const struct error *err);
+/* Prints the broker's refusal; for a key that was used before, how to see the run that it made.
+ * Returns EXIT_REFUSED. */
+int shell_refusal(struct shell *s, enum refusal code, const char *text);
 void shell_print(struct span text); /* to stdout; a failure is kept for shell_code */
-/* The exit code, at the end: what could not be printed (a full disk, not a reader that is gone) is
- * said, and is no success. */
+/* The final exit code: output that could not be written (a full disk, not a reader that went away)
+ * is reported and is not a success. */
 int shell_code(struct shell *s, int code);
 void shell_print_err(struct span text); /* to stderr */
 
@@ -63,47 +61,44 @@ struct parent_run {
     struct id id;
     uint64_t epoch;
 };
-/* Hands in the plan's bytes, begins the run under `key` (NULL: a new one), takes its lease. */
+/* Sends the plan, begins the run under `key` (NULL: a new one) and takes its lease. *ret_refusal is
+ * the broker's code if it refused. */
 int parent_begin(struct shell *s, struct span plan, const struct plan_made *made, const char *key,
-                 int64_t now, struct parent_run *ret, struct error *err);
-/* Takes the lease again; said without waiting, whenever a session is new. */
+                 int64_t now, struct parent_run *ret, enum refusal *ret_refusal, struct error *err);
+/* Takes the lease again, without waiting; for each new session. */
 void parent_hold(struct shell *s, struct parent_run *run);
-/* Ends it durably; waits for as long as it takes. */
+/* Records the end; waits for as long as that takes. */
 int parent_end(struct shell *s, struct parent_run *run, enum status verdict, struct span report,
                struct error *err);
 
-/* ---- offers.c */
-struct offer {
-    bool found;                  /* some server has the job */
-    struct hash job_hash;        /* the version, if found */
-    const char *text;            /* the broker's sentence, if it refused to say; else "" */
-    struct wire_list parameters; /* declared: d_parameter each; empty: not known */
-    const char *const *servers;  /* in the address */
-    uint32_t n_servers;
-    /* the broker has said which servers there are, whether or not they have the job */
-    bool answered;
-};
-struct offers;
-typedef void (*offers_take)(void *self, uint32_t task, const struct offer *offer);
-struct offers *offers_new(struct longboat *lb, offers_take take, void *self);
-void offers_free(struct offers **o);
-/* `take` is called once with the answer, from the loop, never from within. What was found once is
- * not asked again: all calls of a job at an address sign one version, however long the parent
- * lasts. */
-void offers_ask(struct offers *o, uint32_t task, const char *job, const char *address);
-
-/* ---- drive.c: from begin to end; the verdict's exit code. The connection is closed then. */
+/* ---- drive.c: drives the run to its end; returns the exit code; closes the connection. */
 int drive(struct shell *s, const struct plan_made *made, struct parent_run *run);
 
 /* ---- options.c */
 extern const struct option_row submit_rows[];
 extern const size_t submit_rows_n;
 extern const char submit_examples[];
-/* Do the options belong to this form, and are those that it needs there? -EINVAL */
+/* May these options be combined, and are none missing? -EINVAL */
 int submit_check(const struct option_values *v, bool plan, struct error *err);
 
-/* ---- single.c: from an open shell to the exit code; closes the connection. */
+/* ---- single.c: makes the call; returns the exit code; closes the connection. */
 int single_call(struct shell *s, const struct option_values *v);
+
+/* ---- singlejson.c: what a single call prints with --json, one object a line. */
+struct single_end {
+    struct id run;
+    uint64_t attempt;
+    const char *server, *job; /* the server's name is the broker's */
+};
+void single_json_state(const struct longboat_run *r, int64_t now, struct buf *out);
+void single_json_result(const struct single_end *e, const struct d_outcome *o, struct buf *out);
+void single_json_refused(const char *job, enum refusal code, const char *text, struct buf *out);
+
+/* ---- hint.c */
+/* For a job (or "package:NAME") that no server in `address` has: asks the broker what `server` has,
+ * and says later, if a name is near, what may have been meant. Once for each job and address. */
+void hint_job(struct shell *s, const char *job, const char *address, const char *server);
+void hint_free_all(struct shell *s); /* after longboat_close */
 
 /* ---- verbs.c: argv[0] is "lbsubmit cancel"; the exit code. */
 int verb_cancel(int argc, char **argv);

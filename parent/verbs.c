@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "client/enrol.h"
+#include "client/find.h"
 #include "common/mem.h"
 #include "parent/submit.h"
 
@@ -24,7 +25,7 @@ static int begin(const struct option_row *rows, size_t n, int argc, char **argv,
     }
     if (argc - *ret_first == arguments)
         return -1;
-    fprintf(stderr, "%s: it takes: %s\n", argv[0], synopsis);
+    fprintf(stderr, "Usage: %s %s\n", argv[0], synopsis);
     options_free(values);
     return EXIT_ASKED_WRONGLY;
 }
@@ -38,29 +39,37 @@ static const struct option_row cancel_rows[] = {
 };
 static const char cancel_examples[] =
     "Example:\n"
-    "  lbsubmit cancel 0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10 --reason 'wrong day'\n\n"
+    "  lbsubmit cancel 4b3c2d10 --reason 'wrong day'\n\n"
+    "RUN is an id, its last six or more digits, `last` or `last-failed`.\n"
     "A parent is cancelled with all of its children by Ctrl-C at the lbsubmit that drives it.\n";
 
-static int cancel(const struct id *run, const struct option_values *v, struct error *err)
+/* `candidates`: a line for each run that `text` may mean, if there are several. */
+static int cancel(const char *text, const struct option_values *v, struct buf *candidates,
+                  struct error *err)
 {
     struct longboat *lb = NULL;
+    struct id run;
     struct buf message = {0}, answer = {0};
     enum refusal refusal = REFUSAL_NONE;
     struct m_done done;
-    int rc = longboat_open(&lb, NULL, NULL, err);
-    if (rc < 0)
+    int rc = find_check(text, err);
+    if (rc < 0 || (rc = longboat_open(&lb, NULL, NULL, err)) < 0)
         return rc;
+    if ((rc = longboat_find_run(lb, text, &run, candidates, err)) < 0) {
+        longboat_close(&lb);
+        return rc;
+    }
     struct m_cancel m = {.req = longboat_req(lb),
-                         .run = *run,
+                         .run = run,
                          .force = opt_flag(v, "force"),
                          .reason = span_str(opt_str(v, "reason"))};
     m_cancel_encode(&m, &message);
     rc = longboat_ask(lb, m.req, buf_span(&message), CONNECT_MS, &answer, &refusal, err);
     if (rc == -EREMOTEIO && refusal == REFUSAL_UNKNOWN_RUN) {
-        char *text = mem_strdup(err->text);
+        char *why = mem_strdup(err->text);
         error_set(err, rc, "%s; a parent is cancelled by Ctrl-C at the lbsubmit that drives it",
-                  text);
-        mem_free(&text);
+                  why);
+        mem_free(&why);
     }
     if (rc == 0 && (rc = m_done_decode(buf_span(&answer), &done, err)) == 0)
         printf(SPAN_FMT "\n", SPAN_ARG(done.text));
@@ -74,27 +83,27 @@ int verb_cancel(int argc, char **argv)
 {
     struct option_values values = {0};
     struct error err = {0};
-    struct id run;
+    struct buf candidates = {0};
     int first, code = begin(cancel_rows, COUNT_OF(cancel_rows), argc, argv,
                             "RUN [--reason TEXT] [--force]", cancel_examples, 1, &values, &first);
     if (code >= 0)
         return code;
-    int rc = id_parse(argv[first], &run, &err);
-    if (rc < 0 || (rc = cancel(&run, &values, &err)) == -EINVAL)
+    int rc = cancel(argv[first], &values, &candidates, &err);
+    if (rc == -EINVAL || rc == -ENOTUNIQ)
         code = EXIT_ASKED_WRONGLY;
     else
         code = rc < 0 ? EXIT_REFUSED : EXIT_SUCCEEDED;
     if (code != EXIT_SUCCEEDED)
-        fprintf(stderr, "%s: %s\n", argv[0], err.text);
+        fprintf(stderr, "%s: %s\n%s", argv[0], err.text, buf_str(&candidates));
     options_free(&values);
+    buf_free(&candidates);
     return code;
 }
 
 /* ---- join */
 
 static const struct option_row join_rows[] = {
-    {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
-     "take the place of the identity that is here"},
+    {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "replace the identity that is here"},
     {"timeout", 0, OPTION_DURATION, "30s", 1, 86400000, false, "TIME",
      "how long to wait for the broker"},
 };

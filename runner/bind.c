@@ -60,7 +60,7 @@ static int find_value(const struct d_binding *b, const struct d_parameter *p,
     case BINDING_LITERAL:
         if (value_check(literal, err) == 0 && value_read(&literal, ret))
             return 1;
-        return error_set(err, -EINVAL, "the job's value for parameter '" SPAN_FMT "' is malformed",
+        return error_set(err, -EINVAL, "the job's value of parameter '" SPAN_FMT "' is malformed",
                          SPAN_ARG(b->name));
     case BINDING_CALL:
         return find_in_map(&scope->call->parameters, b->source, ret) && ret->type != VALUE_NULL;
@@ -73,7 +73,7 @@ static int find_value(const struct d_binding *b, const struct d_parameter *p,
     case BINDING_OUTPUT:
         return find_output(scope, b, ret) && ret->type != VALUE_NULL;
     }
-    return error_set(err, -EINVAL, "parameter '" SPAN_FMT "' is bound in an unknown way",
+    return error_set(err, -EINVAL, "parameter '" SPAN_FMT "' has an unknown kind of binding",
                      SPAN_ARG(b->name));
 }
 
@@ -115,7 +115,7 @@ static int bind_declared(const struct d_step *step, const struct d_parameter *p,
         rc = error_set(err, -EINVAL,
                        "parameter '" SPAN_FMT "' (" SPAN_FMT ") is required and has no value",
                        SPAN_ARG(p->name), SPAN_ARG(p->type));
-    if (rc == 1 && (rc = typed_value(p, &v, &made, err)) == 0) {
+    if (rc == 1 && (rc = typed_value("parameter", p, &v, &made, err)) == 0) {
         value_add_str(&out->items, p->name);
         buf_add(&out->items, made.p, made.n);
         out->count++;
@@ -183,7 +183,7 @@ int bind_step(const struct d_step *step, const struct d_runnable *runnable,
                       : bind_undeclared(step, scope, &b, err);
     if (rc == 0 && (b.items.n > LIMIT_PARAMETERS - 8 || b.count > LIMIT_VALUES))
         rc = error_set(err, -EMSGSIZE,
-                       "the %u parameters of step '" SPAN_FMT "' have %zu bytes; %d are possible",
+                       "the %u parameters of step '" SPAN_FMT "' have %zu bytes; the limit is %d",
                        b.count, SPAN_ARG(step->name), b.items.n, (int)LIMIT_PARAMETERS);
     if (rc < 0)
         bound_free(&b);

@@ -23,11 +23,11 @@ enum phase {
     PHASE_RUNS,
     PHASE_ENDING, /* TERM was sent */
     PHASE_KILLING,
-    PHASE_SAYING /* all is over; the spool does not take it yet */
+    PHASE_SAYING /* all is over, but the spool cannot take the outcome yet */
 };
 
 struct child {
-    const struct house *house;
+    const struct runner_paths *paths;
     struct loop *loop;
     struct report *report;
     child_ended_fn *ended;
@@ -42,7 +42,7 @@ struct child {
     struct loop_timer timer;
     struct buf entry; /* scratch for what is reported */
 
-    /* Of the one that runs */
+    /* Of the step that runs */
     enum phase phase;
     struct buf bytes;
     struct s_launch launch;
@@ -64,12 +64,12 @@ static void look(struct child *c, int64_t now);
 
 /* ---- Making one */
 
-int child_new(const struct house *house, unsigned slot, bool shielded, struct loop *loop,
+int child_new(const struct runner_paths *paths, unsigned slot, bool shielded, struct loop *loop,
               struct report *report, child_ended_fn *ended, void *self, struct child **ret,
               struct error *err)
 {
     struct child *c = mem_zalloc(1, sizeof *c);
-    c->house = house;
+    c->paths = paths;
     c->loop = loop;
     c->report = report;
     c->ended = ended;
@@ -78,9 +78,9 @@ int child_new(const struct house *house, unsigned slot, bool shielded, struct lo
     c->shielded = shielded;
     c->null = -1;
     c->output.stream[0].fd = c->output.stream[1].fd = -1;
-    c->fence_path = mem_printf("%s/fence", house->spool);
-    char *memory = mem_printf("%s/%u", house->memory, slot),
-         *work = mem_printf("%s/%u", house->work, slot);
+    c->fence_path = mem_printf("%s/fence", paths->spool);
+    char *memory = mem_printf("%s/%u", paths->memory, slot),
+         *work = mem_printf("%s/%u", paths->work, slot);
     int rc = childfiles_open(memory, &c->files, err);
     if (rc == 0)
         rc = workfolder_open(work, &c->work, err);
@@ -156,7 +156,7 @@ static void say_progress(struct child *c)
 {
     struct buf text = {0}, message = {0};
     if (childfiles_progress(c->files, LIMIT_TEXT + 16, &text) &&
-        progress_read(buf_span(&text), &c->percent, &message)) {
+        outputs_read_progress(buf_span(&text), &c->percent, &message)) {
         struct s_progress p = {.run = c->launch.run,
                                .attempt = c->launch.attempt,
                                .percent = c->percent,
@@ -169,7 +169,7 @@ static void say_progress(struct child *c)
     buf_free(&message);
 }
 
-/* What an ordinary user cannot have, and every outcome says so. */
+/* Protections that an ordinary user lacks; every outcome names them. */
 static size_t list_off(const struct child *c, const char *off[8])
 {
     size_t n = 0;
@@ -177,7 +177,7 @@ static size_t list_off(const struct child *c, const char *off[8])
     off[n++] = "cgroup";
     off[n++] = "landlock";
     off[n++] = "seccomp";
-    if (!c->house->memory_backed)
+    if (!c->paths->memory_backed)
         off[n++] = "memory_files";
     return n;
 }
@@ -198,7 +198,7 @@ static void say_ended(struct child *c)
                        .err_bytes = c->output.stream[1].read,
                        .cut_bytes = output_cut_bytes(&c->output),
                        .tail = output_tail(&c->output),
-                       .user = c->house->user,
+                       .user = c->paths->user,
                        .argv = c->command.argv,
                        .n_argv = c->command.n_argv,
                        .off = off,
@@ -208,9 +208,9 @@ static void say_ended(struct child *c)
         e.trouble = trouble.text;
     if (childfiles_read_start(c->files, CHILDFILE_RESULT, LIMIT_TEXT, &result,
                               e.trouble ? NULL : &trouble) == 0)
-        e.said = verdict_read(buf_span(&result), &e.verdict, &message);
+        e.said = outputs_read_verdict(buf_span(&result), &e.verdict, &message);
     else
-        e.trouble = trouble.text; /* a verdict that cannot be read may have been any */
+        e.trouble = trouble.text; /* an unreadable verdict may have been a bad one */
     e.outputs = wire_list_from(&items, n);
     e.message = buf_span(&message);
     buf_clear(&c->entry);
@@ -235,7 +235,7 @@ static void over(struct child *c)
     c->ended(c->self);
 }
 
-/* Nobody of it is left. The slot is free when the spool has the outcome. */
+/* No process of it is left. The slot is free once the spool has the outcome. */
 static void finish(struct child *c, int64_t now)
 {
     struct error err = {0};
@@ -250,7 +250,7 @@ static void finish(struct child *c, int64_t now)
         over(c);
         return;
     }
-    log_error("slot %u: an outcome waits: %s", c->slot, err.text);
+    log_error("slot %u: cannot write an outcome yet: %s", c->slot, err.text);
     loop_timer_set(c->loop, &c->timer, "spool", now + REPORT_RETRY_MS, on_timer, c);
 }
 
@@ -266,7 +266,7 @@ static void begin_end(struct child *c, int64_t now, int64_t grace_ms)
     int64_t at = now + (grace_ms > 0 ? grace_ms : 0);
     if (c->phase == PHASE_KILLING)
         return;
-    /* an end can come sooner than was said, not later */
+    /* a deadline may move closer, never away */
     if (c->phase == PHASE_ENDING && at >= c->kill_at)
         return;
     c->kill_at = at;
@@ -314,18 +314,13 @@ void child_halt(struct child *c, int64_t grace_ms, bool timed_out)
 
 /* ---- Time */
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static void look_at_fence(struct child *c, int64_t now)
 {
     if (c->launch.on_lost != ON_LOST_RERUN)
         return;
     fence_of(&c->launch, fence_read(c->fence_path), &c->fence_term, &c->fence_kill);
     c->fence_again =
-        least(now + FENCE_LOOK_MS, c->fence_term > now ? c->fence_term : c->fence_kill);
+        loop_earlier(now + FENCE_LOOK_MS, c->fence_term > now ? c->fence_term : c->fence_kill);
     if (c->fence_again <= now)
         c->fence_again = now + FENCE_LOOK_MS;
     if (now < c->fence_term)
@@ -335,7 +330,7 @@ static void look_at_fence(struct child *c, int64_t now)
     begin_end(c, now, c->fence_kill - now);
 }
 
-/* What is due, and when the next thing will be. */
+/* Does what is due, and sets the timer for what comes next. */
 static void look(struct child *c, int64_t now)
 {
     struct error err = {0};
@@ -356,11 +351,12 @@ static void look(struct child *c, int64_t now)
     output_flush(&c->output, now);
     if (report_waits(c->report) && report_flush(c->report, &err) < 0)
         log_error("slot %u: %s", c->slot, err.text);
-    int64_t due = least(least(c->fence_again, c->progress_at), output_due(&c->output));
+    int64_t due =
+        loop_earlier(loop_earlier(c->fence_again, c->progress_at), output_due(&c->output));
     if (c->phase == PHASE_RUNS)
-        due = least(due, c->timeout_at);
+        due = loop_earlier(due, c->timeout_at);
     if (c->phase == PHASE_ENDING || c->phase == PHASE_KILLING)
-        due = least(due, c->kill_at);
+        due = loop_earlier(due, c->kill_at);
     loop_timer_set(c->loop, &c->timer, "child", due, on_timer, c);
 }
 
@@ -384,7 +380,7 @@ static void on_output(struct loop *l, int fd, uint32_t events, void *arg)
     struct child *c = arg;
     unsigned stream = fd == c->output.stream[0].fd ? 1 : 2;
     if (output_read(&c->output, stream, loop_now(l)))
-        loop_del(l, fd); /* closed: nothing more will come; the descriptor is closed at the end */
+        loop_del(l, fd); /* nothing more will come; output_end closes the descriptor */
     if (report_waits(c->report))
         look(c, loop_now(l));
     else if (output_due(&c->output) < c->timer.node.key)
@@ -393,7 +389,7 @@ static void on_output(struct loop *l, int fd, uint32_t events, void *arg)
 
 /* ---- The beginning */
 
-/* The step did not start. LAUNCHED may be in the spool already: its end must be, too. */
+/* The step did not start. LAUNCHED may be in the spool already, so its end must follow. */
 static void not_started(struct child *c, enum refusal code, const struct error *why)
 {
     struct error err = {0};
@@ -412,13 +408,13 @@ static int prepare(struct child *c, struct error *err)
 {
     struct buf json = {0};
     command_parameters(&c->launch, &json);
-    /* it may have been removed: not to be made again unlooked at */
-    int rc = house_claim_memory(c->house, err);
+    /* if it was removed, it is made and checked again */
+    int rc = runner_paths_claim_memory(c->paths, err);
     if (rc == 0)
         rc = childfiles_prepare(c->files, buf_span(&json), err);
     buf_free(&json);
     return rc < 0 ? rc
-                  : command_make(c->house, c->files, workfolder_path(c->work), &c->launch,
+                  : command_make(c->paths, c->files, workfolder_path(c->work), &c->launch,
                                  &c->command, err);
 }
 
@@ -441,7 +437,7 @@ static int begin(struct child *c, struct error *err)
     for (int i = 0; rc == 0 && i < 2; i++)
         rc = loop_add(c->loop, c->output.stream[i].fd, EPOLLIN, on_output, c, err);
     if (rc < 0 && started) {
-        /* the kernel has no room to watch it: nobody could read its output or see its end */
+        /* the kernel cannot watch it: nobody would read its output or see its end */
         tree_signal(SIGKILL, 0);
         while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
             ;
@@ -456,7 +452,7 @@ static void set_times(struct child *c, int64_t now)
 {
     c->timeout_at = c->launch.deadline > 0 ? c->launch.deadline : INT64_MAX;
     if (c->launch.timeout_ms && c->launch.timeout_ms < (uint64_t)(INT64_MAX - now))
-        c->timeout_at = least(c->timeout_at, now + (int64_t)c->launch.timeout_ms);
+        c->timeout_at = loop_earlier(c->timeout_at, now + (int64_t)c->launch.timeout_ms);
     c->kill_at = c->fence_term = c->fence_kill = INT64_MAX;
     c->fence_again = c->launch.on_lost == ON_LOST_RERUN ? now : INT64_MAX;
     c->progress_at = now + PROGRESS_MS;
@@ -471,7 +467,7 @@ void child_start(struct child *c, struct span launch)
     buf_add(&c->bytes, launch.p, launch.n);
     c->launch = (struct s_launch){0};
     if (wire_decode(&s_launch_schema, buf_span(&c->bytes), true, &c->launch, &err) < 0) {
-        log_error("slot %u: what the runner sent is no step: %s", c->slot, err.text);
+        log_error("slot %u: the runner sent a malformed step: %s", c->slot, err.text);
         c->ended(c->self);
         return;
     }
@@ -480,7 +476,7 @@ void child_start(struct child *c, struct span launch)
     c->exited = false;
     set_times(c, now);
     if (now >= c->timeout_at) {
-        error_set(&err, -ETIME, "its time was over before it could start");
+        error_set(&err, -ETIME, "its time ran out before it could start");
         not_started(c, REFUSAL_EXPIRED, &err);
     } else if (say_launched(c, &err) < 0 || prepare(c, &err) < 0 || begin(c, &err) < 0)
         not_started(c, REFUSAL_START_FAILED, &err);

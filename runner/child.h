@@ -1,37 +1,38 @@
 /* child.h - the life of one child: started, read, watched, ended with its whole tree, reported.
  *
- * One at a time. Its keeper gives it a loop, and hears once that the step has ended: then its
- * S_ENDED is in the spool, no process of it is left, and the next may be started. */
+ * One at a time. Its keeper lends it a loop and is called once when the step has ended: by then the
+ * S_ENDED is in the spool, no process of the step is left, and the next may start. */
 #ifndef LB_RUNNER_CHILD_H
 #define LB_RUNNER_CHILD_H
 
 #include "common/loop.h"
-#include "runner/house.h"
+#include "runner/runnerpaths.h"
 #include "runner/report.h"
 #include "proto/messages.h"
 
 enum {
-    LEFTOVER_GRACE_MS = 1000, /* for what a child leaves running when it ends by itself */
-    /* KILL is repeated until nobody is left: what forks faster than that is caught by and by */
+    LEFTOVER_GRACE_MS = 1000, /* for processes that a child leaves behind when it exits */
+    /* KILL is repeated until nothing is left: it catches what forks faster */
     KILL_AGAIN_MS = 20,
-    PROGRESS_MS = 200,   /* how often $LB_PROGRESS is looked at */
-    FENCE_LOOK_MS = 1000 /* how often, at the least, the fence is read */
+    PROGRESS_MS = 200,   /* how often $LB_PROGRESS is read */
+    FENCE_LOOK_MS = 1000 /* the fence is read at least this often */
 };
 
 struct child;
 typedef void child_ended_fn(void *self);
 
-/* `house`, `report` and `loop` are lent. Makes the slot's folders. */
-int child_new(const struct house *house, unsigned slot, bool shielded, struct loop *loop,
+/* `paths`, `report` and `loop` are lent. Makes the slot's folders. */
+int child_new(const struct runner_paths *paths, unsigned slot, bool shielded, struct loop *loop,
               struct report *report, child_ended_fn *ended, void *self, struct child **ret,
               struct error *err);
 void child_free(struct child **c); /* only while nothing runs */
 
-/* Takes the bytes of an S_LAUNCH and starts it; that the fence permits it is the caller's to know.
- * Whatever goes wrong is an outcome (START_FAILED), and `ended` is called. */
+/* Starts a step from the bytes of its S_LAUNCH; the caller has checked the fence. Whatever goes
+ * wrong is an outcome (START_FAILED), and `ended` is called. */
 void child_start(struct child *c, struct span launch);
 const struct s_launch *child_launch(const struct child *c); /* what runs; NULL: nothing */
-/* Ends the tree: TERM now, KILL after the grace (0: at once). timed_out: it is called that. */
+/* Ends the tree: TERM now, KILL after the grace (0: at once). timed_out: the outcome says that the
+ * time was up, not that the step was cancelled. */
 void child_halt(struct child *c, int64_t grace_ms, bool timed_out);
 void child_reap(struct child *c); /* on SIGCHLD */
 

@@ -10,23 +10,23 @@
 #include "common/file.h"
 #include "common/mem.h"
 
-struct kept {
+struct childfiles_file {
     const char *name, *variable;
     mode_t mode;
     char *path;
-    int fd; /* of the file that we made; the child may have put another in its place */
+    int fd; /* of the file that we made; the child may have replaced it */
     struct stat st;
 };
 
 struct childfiles {
     char *folder;
     int dir;
-    struct kept file[CHILDFILE_COUNT];
-    struct timespec progress_at; /* modified then, when it was read */
+    struct childfiles_file file[CHILDFILE_COUNT];
+    struct timespec progress_at; /* its mtime when it was last read */
     off_t progress_size;
 };
 
-static int make(struct childfiles *f, struct kept *k, struct error *err)
+static int make(struct childfiles *f, struct childfiles_file *k, struct error *err)
 {
     struct stat st;
     if (k->fd >= 0)
@@ -56,8 +56,8 @@ static int open_folder(struct childfiles *f, struct error *err)
     return f->dir < 0 ? error_errno(err, errno, "cannot open the folder '%s'", f->folder) : 0;
 }
 
-/* A child may remove the folder, and the system does, too, when it ends a session. Is ours still at
-   its path? */
+/* True if the folder is still at its path: a child may remove it, and so may the system when a
+ * login session ends. */
 static int mend_folder(struct childfiles *f, struct error *err)
 {
     struct stat kept, there;
@@ -74,7 +74,8 @@ int childfiles_open(const char *folder, struct childfiles **ret, struct error *e
     f->dir = -1;
     f->folder = mem_strdup(folder);
 #define X(n, t, m) \
-    f->file[CHILDFILE_##n] = (struct kept){t, "LB_" #n, m, mem_printf("%s/%s", folder, t), -1, {0}};
+    f->file[CHILDFILE_##n] = \
+        (struct childfiles_file){t, "LB_" #n, m, mem_printf("%s/%s", folder, t), -1, {0}};
     CHILDFILES(X)
 #undef X
     int rc = open_folder(f, err);
@@ -110,14 +111,15 @@ const char *childfiles_path(const struct childfiles *f, enum childfile which)
     return f->file[which].path;
 }
 
-/* Is the file at this name still the one we made, and under no other name? */
-static bool is_ours(const struct kept *k, const struct stat *st)
+/* True if the file of this name is the one that we made, with no other name. */
+static bool is_ours(const struct childfiles_file *k, const struct stat *st)
 {
     return st->st_ino == k->st.st_ino && st->st_dev == k->st.st_dev && st->st_nlink == 1 &&
            st->st_mode == k->st.st_mode && st->st_uid == k->st.st_uid;
 }
 
-static int prepare(struct childfiles *f, struct kept *k, struct span content, struct error *err)
+static int prepare(struct childfiles *f, struct childfiles_file *k, struct span content,
+                   struct error *err)
 {
     struct stat st;
     int rc = 0;
@@ -148,14 +150,14 @@ int childfiles_prepare(struct childfiles *f, struct span parameters, struct erro
 }
 
 /* *ret_fd: the file as it is now; -1: it is empty or gone. */
-static int open_now(struct childfiles *f, const struct kept *k, int *ret_fd, struct stat *ret_st,
-                    struct error *err)
+static int open_now(struct childfiles *f, const struct childfiles_file *k, int *ret_fd,
+                    struct stat *ret_st, struct error *err)
 {
     *ret_fd = -1;
     if (fstatat(f->dir, k->name, ret_st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : error_errno(err, errno, "cannot examine '%s'", k->path);
     if (!S_ISREG(ret_st->st_mode))
-        return error_set(err, -EPERM, "$%s is not a plain file any more", k->variable);
+        return error_set(err, -EPERM, "$%s is no longer a plain file", k->variable);
     if (ret_st->st_size == 0)
         return 0;
     int fd = openat(f->dir, k->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -173,7 +175,7 @@ static int open_now(struct childfiles *f, const struct kept *k, int *ret_fd, str
 int childfiles_read_start(struct childfiles *f, enum childfile which, size_t most, struct buf *out,
                           struct error *err)
 {
-    const struct kept *k = &f->file[which];
+    const struct childfiles_file *k = &f->file[which];
     struct stat st;
     int fd, rc = open_now(f, k, &fd, &st, err);
     if (rc < 0 || fd < 0)
@@ -194,12 +196,12 @@ int childfiles_read(struct childfiles *f, enum childfile which, size_t most, str
     if (rc < 0 || out->n - was <= most)
         return rc;
     out->n = was;
-    return error_set(err, -EFBIG, "$%s has more than %zu bytes", f->file[which].variable, most);
+    return error_set(err, -EFBIG, "$%s is larger than %zu bytes", f->file[which].variable, most);
 }
 
 bool childfiles_progress(struct childfiles *f, size_t most, struct buf *out)
 {
-    struct kept *k = &f->file[CHILDFILE_PROGRESS];
+    struct childfiles_file *k = &f->file[CHILDFILE_PROGRESS];
     struct stat st;
     int fd;
     if (open_now(f, k, &fd, &st, NULL) < 0 || fd < 0)

@@ -1,10 +1,10 @@
-/* childfiles.h - the files through which a keeper and its child hand each other things: parameters
- * in, outputs, verdict and progress out. In memory (house.h), one folder a slot, kept and reused: a
- * step costs no folder, no file and no disk.
+/* childfiles.h - the files that a keeper and its child exchange: parameters in; outputs, verdict
+ * and progress out. They lie in memory (runnerpaths.h), in one folder for each slot that is kept
+ * and reused: a step costs no folder, no file and no disk access.
  *
- * The child may do with them what it likes, replace them too (`mv new "$LB_OUTPUTS"`); what is read
- * back is a regular file of the expected owner, opened without following links, and never more of
- * it than asked for. */
+ * The child may do with them what it likes, even replace them (`mv new "$LB_OUTPUTS"`). What is
+ * read back is a regular file of the expected owner, opened without following links, and never
+ * more of it than asked for. */
 #ifndef LB_RUNNER_CHILDFILES_H
 #define LB_RUNNER_CHILDFILES_H
 
@@ -21,22 +21,22 @@ enum childfile { CHILDFILES(X) CHILDFILE_COUNT };
 #undef X
 
 struct childfiles;
-/* Makes the folder if need be. Closing removes it. */
+/* Makes the folder if need be. Closing removes it. On success *ret is yours: childfiles_close. */
 int childfiles_open(const char *folder, struct childfiles **ret, struct error *err);
 void childfiles_close(struct childfiles **f);
 const char *childfiles_path(const struct childfiles *f, enum childfile which);
 
-/* Before a step: what an earlier one left is gone, PARAMETERS has this text, the others are
-   empty. */
+/* Before a step: removes what an earlier one has left, writes this text into PARAMETERS and empties
+ * the others. */
 int childfiles_prepare(struct childfiles *f, struct span parameters, struct error *err);
-/* Appends the file's content. -EFBIG: it has more than `most` bytes; -EPERM: it is something else
- * than a plain file. A file that the child has removed is empty. */
+/* Appends the file's content. -EFBIG: it is larger than `most` bytes; -EPERM: it is not a plain
+ * file. A file that the child has removed counts as empty. */
 int childfiles_read(struct childfiles *f, enum childfile which, size_t most, struct buf *out,
                     struct error *err);
-/* The same, but of a longer one its first `most` bytes. */
+/* The same, but takes only the first `most` bytes of a longer file. */
 int childfiles_read_start(struct childfiles *f, enum childfile which, size_t most, struct buf *out,
                           struct error *err);
-/* Has PROGRESS changed since it was asked before? Then appends its end: at most `most` bytes. */
+/* If PROGRESS has changed since the last call: appends its last bytes, at most `most`; true. */
 bool childfiles_progress(struct childfiles *f, size_t most, struct buf *out);
 
 #endif

@@ -21,7 +21,7 @@ void command_free(struct command *c)
     *c = (struct command){0};
 }
 
-/* Takes the text. */
+/* Takes ownership of the text. */
 static void push(char ***list, size_t *n, char *text)
 {
     *list = mem_realloc(*list, *n + 2, sizeof **list);
@@ -44,7 +44,7 @@ static void env_number(struct command *c, const char *name, uint64_t value)
     push(&c->envp, &c->n_envp, mem_printf("%s=%llu", name, (unsigned long long)value));
 }
 
-/* What everybody may see: /proc/PID/environ is no place for a sensitive value. */
+/* Only what anybody may see: sensitive values do not belong in /proc/PID/environ. */
 static void env_parameters(struct command *c, const struct s_launch *l)
 {
     struct wire_iter it = wire_iter(&l->parameters);
@@ -65,14 +65,14 @@ static void env_parameters(struct command *c, const struct s_launch *l)
     buf_free(&text);
 }
 
-static void make_env(const struct house *house, const struct childfiles *files, const char *work,
-                     const struct s_launch *l, struct command *c)
+static void make_env(const struct runner_paths *paths, const struct childfiles *files,
+                     const char *work, const struct s_launch *l, struct command *c)
 {
     char run[ID_TEXT];
     env(c, "PATH", span_str(CHILD_PATH));
     env(c, "LANG", span_str("C.UTF-8"));
     env(c, "TZ", span_str(":/etc/localtime"));
-    env(c, "HOME", span_str(house->home));
+    env(c, "HOME", span_str(paths->home));
     env(c, "LB_RUN", span_str(id_format(l->run, run)));
     env_number(c, "LB_ATTEMPT", l->attempt);
     env(c, "LB_AS_OF", l->as_of);
@@ -83,7 +83,7 @@ static void make_env(const struct house *house, const struct childfiles *files, 
     env(c, "LB_TASK", l->task);
     env(c, "LB_WORK", span_str(work));
     if (!hash_is_zero(&l->package)) {
-        char *folder = house_path_of(house->packages, &l->package);
+        char *folder = runner_paths_of_hash(paths->packages, &l->package);
         push(&c->envp, &c->n_envp, mem_printf("LB_PACKAGE=%s/files", folder));
         mem_free(&folder);
     }
@@ -94,30 +94,30 @@ static void make_env(const struct house *house, const struct childfiles *files, 
     env_parameters(c, l);
 }
 
-static int find_entry(const struct house *house, const struct s_launch *l, char **ret,
+static int find_entry(const struct runner_paths *paths, const struct s_launch *l, char **ret,
                       struct error *err)
 {
     struct installed i = {0};
-    int rc = installed_load(house->packages, &l->package, &i, err);
+    int rc = installed_load(paths->packages, &l->package, &i, err);
     if (rc == 0)
-        rc = installed_entry(house->packages, &i, span_eq_str(l->subsystem, "exec"), ret, err);
+        rc = installed_entry(paths->packages, &i, span_eq_str(l->subsystem, "exec"), ret, err);
     installed_free(&i);
     return rc;
 }
 
-static int make_argv(const struct house *house, const struct s_launch *l, struct command *c,
+static int make_argv(const struct runner_paths *paths, const struct s_launch *l, struct command *c,
                      struct error *err)
 {
     char *what = NULL;
     if (l->text.n) {
         if (memchr(l->text.p, 0, l->text.n))
-            return error_set(err, -EINVAL, "the step's text has a NUL byte");
+            return error_set(err, -EINVAL, "the step's text contains a NUL byte");
         what = span_dup_str(l->text);
         arg(c, "/bin/sh");
         arg(c, "-eu");
         arg(c, "-c");
     } else {
-        int rc = find_entry(house, l, &what, err);
+        int rc = find_entry(paths, l, &what, err);
         if (rc < 0)
             return rc;
         if (span_eq_str(l->subsystem, "shell"))
@@ -126,7 +126,7 @@ static int make_argv(const struct house *house, const struct s_launch *l, struct
             arg(c, "/usr/bin/python3");
         else if (!span_eq_str(l->subsystem, "exec")) {
             mem_free(&what);
-            return error_set(err, -EINVAL, "this runner has no subsystem '" SPAN_FMT "'",
+            return error_set(err, -EINVAL, "this runner lacks the subsystem '" SPAN_FMT "'",
                              SPAN_ARG(l->subsystem));
         }
     }
@@ -134,16 +134,16 @@ static int make_argv(const struct house *house, const struct s_launch *l, struct
     return 0;
 }
 
-int command_make(const struct house *house, const struct childfiles *files, const char *work,
+int command_make(const struct runner_paths *paths, const struct childfiles *files, const char *work,
                  const struct s_launch *l, struct command *ret, struct error *err)
 {
     struct command c = {0};
-    int rc = make_argv(house, l, &c, err);
+    int rc = make_argv(paths, l, &c, err);
     if (rc < 0) {
         command_free(&c);
         return rc;
     }
-    make_env(house, files, work, l, &c);
+    make_env(paths, files, work, l, &c);
     *ret = c;
     return 0;
 }

@@ -1,24 +1,27 @@
-/* command.h - the command line and the whole environment of a child. Nothing of our own environment
- * goes in.
+/* command.h - the command line and the whole environment of a child. Nothing of our own
+ * environment is passed on.
  *
- *     exec    the entry, no arguments           shell   /bin/sh ENTRY, or /bin/sh -eu -c TEXT for a
- *     step without a
- * package python  /usr/bin/python3 ENTRY
+ *     subsystem   command line
+ *     exec        the entry, without arguments
+ *     shell       /bin/sh ENTRY; for a step without a package /bin/sh -eu -c TEXT
+ *     python      /usr/bin/python3 ENTRY
  *
  * The entry is named by its path inside the content-addressed, read-only package folder: an
  * interpreter opens its script by that name anyway.
  *
- * The environment: PATH, LANG, TZ, HOME; what runs: LB_RUN, LB_ATTEMPT, LB_JOB, LB_STEP, LB_TRY,
- * LB_TASK, LB_AS_OF, LB_SERVER; LB_WORK, the folder in which the child starts, empty and its own,
- * by a name that stays good after `cd`; LB_PACKAGE, the files of its package; LB_PARAMETERS,
- * LB_OUTPUTS, LB_RESULT, LB_PROGRESS (childfiles.h); and LB_PARAM_name for each parameter that is
- * neither sensitive nor larger than LIMIT_PARAMETER_ENV. */
+ * The environment:
+ *     PATH, LANG, TZ, HOME
+ *     LB_RUN, LB_ATTEMPT, LB_JOB, LB_STEP, LB_TRY, LB_TASK, LB_AS_OF, LB_SERVER   what runs
+ *     LB_WORK       the folder in which the child starts: empty, its own, an absolute path
+ *     LB_PACKAGE    the files of its package
+ *     LB_PARAMETERS, LB_OUTPUTS, LB_RESULT, LB_PROGRESS   files, see childfiles.h
+ *     LB_PARAM_name each parameter that is not sensitive and at most LIMIT_PARAMETER_ENV long */
 #ifndef LB_RUNNER_COMMAND_H
 #define LB_RUNNER_COMMAND_H
 
 #include "proto/messages.h"
 #include "runner/childfiles.h"
-#include "runner/house.h"
+#include "runner/runnerpaths.h"
 
 struct command {
     char **argv, **envp; /* NULL-ended */
@@ -26,9 +29,9 @@ struct command {
 };
 void command_free(struct command *c);
 
-/* -ENOENT, -EPERM: the package or its entry is not there (any more); -EINVAL: a subsystem we cannot
-   run. */
-int command_make(const struct house *house, const struct childfiles *files, const char *work,
+/* On success *ret is yours: command_free. -ENOENT, -EPERM: the package or its entry is missing or
+ * was altered; -EINVAL: this runner lacks the subsystem. */
+int command_make(const struct runner_paths *paths, const struct childfiles *files, const char *work,
                  const struct s_launch *l, struct command *ret, struct error *err);
 
 /* The text of $LB_PARAMETERS: all parameters as one JSON object, sensitive ones too. */

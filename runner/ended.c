@@ -24,7 +24,7 @@ static enum package_outcome of_exit_code(const struct s_launch *l, int code)
 struct judgement {
     enum package_outcome state;
     bool stopped; /* by us */
-    bool spoiled; /* a success but for e->trouble */
+    bool spoiled; /* it would be a success but for e->trouble */
 };
 
 static struct judgement judge(const struct ending *e)
@@ -42,7 +42,7 @@ static struct judgement judge(const struct ending *e)
     return (struct judgement){.state = state};
 }
 
-/* The last line of standard error that says something. */
+/* The last line of standard error that is not blank. */
 static struct span last_line(struct span s)
 {
     while (s.n && s.p[s.n - 1] <= ' ')
@@ -63,30 +63,42 @@ static void say_how(const struct ending *e, struct buf *out)
     struct span line = last_line(e->tail);
     if (line.n) {
         buf_add_str(out, ": ");
-        text_clean(line, TAIL_SHOWN, out);
+        outputs_clean_text(line, TAIL_SHOWN, out);
     }
+}
+
+/* The child calls itself a success, but the way it ended says otherwise. */
+static bool is_contradicted(const struct ending *e)
+{
+    return e->said && e->verdict == PACKAGE_SUCCEEDED &&
+           (!WIFEXITED(e->status) ||
+            of_exit_code(e->launch, WEXITSTATUS(e->status)) != PACKAGE_SUCCEEDED);
 }
 
 static void make_message(const struct ending *e, const struct judgement *j, struct buf *out)
 {
-    static const char *const causes[] = {"", "cancelled",
-                                         "it took longer than its time allows and was ended",
+    static const char *const causes[] = {"", "cancelled", "timed out and was ended",
                                          "ended before its server counts as lost (on_lost: rerun)"};
     if (j->stopped) {
         buf_add_str(out, causes[e->stop]);
         if (e->message.n)
             buf_printf(out, ": " SPAN_FMT, SPAN_ARG(e->message));
     } else if (j->spoiled) {
-        text_clean(span_str(e->trouble), LIMIT_TEXT, out);
+        outputs_clean_text(span_str(e->trouble), LIMIT_TEXT, out);
         if (e->message.n)
-            buf_printf(out, "; it says: " SPAN_FMT, SPAN_ARG(e->message));
+            buf_printf(out, "; the package says: " SPAN_FMT, SPAN_ARG(e->message));
+    } else if (is_contradicted(e)) {
+        say_how(e, out);
+        buf_add_str(out, ", although the package's own verdict is succeeded");
+        if (e->message.n)
+            buf_printf(out, ": " SPAN_FMT, SPAN_ARG(e->message));
     } else if (e->message.n)
         buf_add(out, e->message.p, e->message.n);
     else if (j->state != PACKAGE_SUCCEEDED)
         say_how(e, out);
     if (out->n > LIMIT_TEXT) {
         struct buf cut = {0};
-        text_clean(buf_span(out), LIMIT_TEXT, &cut);
+        outputs_clean_text(buf_span(out), LIMIT_TEXT, &cut);
         buf_free(out);
         *out = cut;
     }
@@ -106,7 +118,7 @@ static struct wire_list list_of(char *const *texts, size_t n, struct buf *items)
     uint32_t count = 0;
     for (; count < n && count < ARGUMENTS; count++) {
         struct buf clean = {0};
-        text_clean(span_str(texts[count]), LIMIT_PATH, &clean);
+        outputs_clean_text(span_str(texts[count]), LIMIT_PATH, &clean);
         wire_add_str(items, buf_span(&clean));
         buf_free(&clean);
     }
@@ -159,7 +171,7 @@ void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t t
                    struct buf *out)
 {
     struct buf message = {0};
-    text_clean(span_str(sentence), LIMIT_TEXT, &message); /* a path in it may be no text */
+    outputs_clean_text(span_str(sentence), LIMIT_TEXT, &message); /* a path in it may not be text */
     struct d_step_outcome o = {.name = step,
                                .try_no = try_no,
                                .package = PACKAGE_NOT_EXECUTED,

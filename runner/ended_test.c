@@ -84,8 +84,18 @@ static void a_verdict_only_worsens(void **state)
     expect(e, PACKAGE_CANCELLED, false, false, "no rows");
     e.verdict = PACKAGE_SUCCEEDED;
     expect(e, PACKAGE_SUCCEEDED, false, false, "no rows");
-    e.status = EXIT(2);
-    expect(e, PACKAGE_FAILED, false, false, "no rows");
+}
+
+static void a_success_that_exited_badly_says_both(void **state)
+{
+    (void)state;
+    struct ending e = {.status = EXIT(2), .said = true, .verdict = PACKAGE_SUCCEEDED};
+    expect(e, PACKAGE_FAILED, false, false,
+           "exit 2, although the package's own verdict is succeeded");
+    e.message = span_str("loaded 5 rows");
+    expect(e, PACKAGE_FAILED, false, false,
+           "exit 2, although the package's own verdict is succeeded: loaded 5 rows");
+    assert_int_equal(outcome(&e).exit_code, 2);
 }
 
 static void outputs_that_cannot_be_read_spoil_a_success(void **state)
@@ -94,7 +104,8 @@ static void outputs_that_cannot_be_read_spoil_a_success(void **state)
     struct ending e = {.status = EXIT(0), .trouble = "outputs, line 1: bad"};
     expect(e, PACKAGE_FAILED, false, false, "outputs, line 1: bad");
     e.message = span_str("loaded 5 rows");
-    expect(e, PACKAGE_FAILED, false, false, "outputs, line 1: bad; it says: loaded 5 rows");
+    expect(e, PACKAGE_FAILED, false, false,
+           "outputs, line 1: bad; the package says: loaded 5 rows");
     e.said = true;
     e.verdict = PACKAGE_FAILED;
     expect(e, PACKAGE_FAILED, false, false, "loaded 5 rows");
@@ -112,7 +123,7 @@ static void what_we_ended_is_called_so_unless_it_had_finished(void **state)
     e.status = EXIT(0);
     expect(e, PACKAGE_CANCELLED, true, false, "cancelled");
     e.stop = STOP_TIMEOUT;
-    expect(e, PACKAGE_FAILED, false, true, "it took longer than its time allows and was ended");
+    expect(e, PACKAGE_FAILED, false, true, "timed out and was ended");
     e.stop = STOP_FENCE;
     expect(e, PACKAGE_CANCELLED, true, false,
            "ended before its server counts as lost (on_lost: rerun)");
@@ -187,6 +198,7 @@ int main(void)
         cmocka_unit_test(exit_codes_mean_what_the_package_says),
         cmocka_unit_test(a_signal_is_a_failure_with_its_name),
         cmocka_unit_test(a_verdict_only_worsens),
+        cmocka_unit_test(a_success_that_exited_badly_says_both),
         cmocka_unit_test(outputs_that_cannot_be_read_spoil_a_success),
         cmocka_unit_test(what_we_ended_is_called_so_unless_it_had_finished),
         cmocka_unit_test(long_texts_and_many_arguments_are_cut),

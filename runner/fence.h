@@ -1,29 +1,31 @@
-/* fence.h - until when an attempt that may be run again elsewhere is sure to be ours (DESIGN 7).
+/* fence.h - until when an attempt that may run again elsewhere is certain to be ours alone.
  *
- * The worker keeps one number in var/spool/fence: CLOCK_BOOTTIME in ms, 8 bytes in the machine's
- * order, and the 16 bytes of the boot id to which that clock belongs: when the last renewal that
- * the broker acknowledged was sent. 0: no broker was heard yet. An attempt's fence lies its
- * lost_after later, the one that the broker told for it and counts by: whatever the cluster's is
- * now, and whoever knew it. It only matters for attempts with on_lost `rerun`: past it the broker
- * may start another, so ours must be dead by then, whatever has become of worker and runner; what
- * has not started waits until a broker is heard again, which may take it back. */
+ * The worker keeps one number in var/spool/fence: when the last renewal that the broker
+ * acknowledged was sent, as CLOCK_BOOTTIME in ms, 8 bytes in the machine's order, followed by
+ * the 16 bytes of the boot id to which that clock belongs. 0: no broker has been heard yet.
+ *
+ * The fence of an attempt lies its own lost_after later: the one that the broker told for it and
+ * counts by, whatever the cluster's is now. It matters only for attempts with on_lost `rerun`.
+ * Past it the broker may start another attempt, so ours must be dead by then, whatever has
+ * become of worker and runner. What has not started waits until a broker is heard again, which
+ * may recall it. */
 #ifndef LB_RUNNER_FENCE_H
 #define LB_RUNNER_FENCE_H
 
 #include "proto/messages.h"
 
 enum {
-    FENCE_MARGIN_MS = 10000 /* TERM this long before; half of lost_after if that is less */
+    FENCE_MARGIN_MS = 10000 /* TERM is sent this long before it; half of lost_after if less */
 };
 
-/* Reads the file; 0 if it is not there, not whole, or of another boot. */
+/* Reads the file. 0: it is missing, not whole, or of another boot. */
 int64_t fence_read(const char *path);
 
-/* When to send TERM and when KILL, for a renewal as read; both INT64_MAX: there is none for this
-   attempt. */
+/* When to send TERM and when KILL, for a renewal as read (boot ms). Both INT64_MAX: this attempt
+ * has no fence. */
 void fence_of(const struct s_launch *l, int64_t renewed, int64_t *ret_term, int64_t *ret_kill);
 
-/* May it start at `now`? If not, it waits for another renewal. */
+/* True if it may start at `now` (boot ms). Otherwise it waits for the next renewal. */
 bool fence_permits(const struct s_launch *l, int64_t renewed, int64_t now);
 
 #endif

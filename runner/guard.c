@@ -1,5 +1,5 @@
-/* guard.c - the guard of keeper.h: forks its keeper, waits for its death, and kills what it has
-   left. */
+/* guard.c - the guard (keeper.h): forks the keeper, waits for its death, and kills what it leaves
+ * behind. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -29,9 +29,9 @@ static void kill_leftovers(void)
     }
 }
 
-bool keeper_slot_is_free(const struct house *house, unsigned slot)
+bool keeper_slot_is_free(const struct runner_paths *paths, unsigned slot)
 {
-    char *path = house_slot_path(house->run, "keeper", slot, ".lock");
+    char *path = runner_paths_of_slot(paths->run, "keeper", slot, ".lock");
     int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     mem_free(&path);
     if (fd < 0)
@@ -41,9 +41,9 @@ bool keeper_slot_is_free(const struct house *house, unsigned slot)
     return free_now;
 }
 
-static int take_lock(const struct house *house, unsigned slot)
+static int take_lock(const struct runner_paths *paths, unsigned slot)
 {
-    char *path = house_slot_path(house->run, "keeper", slot, ".lock");
+    char *path = runner_paths_of_slot(paths->run, "keeper", slot, ".lock");
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     mem_free(&path);
     while (fd >= 0 && flock(fd, LOCK_EX) < 0)
@@ -58,22 +58,22 @@ static void leave_everything(int *channel)
     setsid();
     dup2(null, 0);
     dup2(null, 1);
-    *channel = dup2(*channel, 3); /* 2 stays: the log */
+    *channel = dup2(*channel, 3); /* 2, the log, stays */
     fcntl(3, F_SETFD, FD_CLOEXEC);
     close_range(4, ~0U, 0);
 }
 
-static _Noreturn void guard_main(const struct house *house, unsigned slot, int channel)
+static _Noreturn void guard_main(const struct runner_paths *paths, unsigned slot, int channel)
 {
     pid_t keeper, gone;
     prctl(PR_SET_NAME, "lbkeeper-guard");
     leave_everything(&channel);
-    if (tree_own(NULL) < 0 || take_lock(house, slot) < 0 || (keeper = fork()) < 0) {
+    if (tree_own(NULL) < 0 || take_lock(paths, slot) < 0 || (keeper = fork()) < 0) {
         log_error("slot %u: cannot start a keeper: %s", slot, strerror(errno));
         _exit(1);
     }
     if (keeper == 0)
-        keeper_main(house, slot, channel);
+        keeper_main(paths, slot, channel);
     close(channel);
     do
         gone = waitpid(keeper, NULL, 0);
@@ -82,14 +82,14 @@ static _Noreturn void guard_main(const struct house *house, unsigned slot, int c
     _exit(0);
 }
 
-int keeper_fork(const struct house *house, unsigned slot, int channel, pid_t *ret_pid,
+int keeper_fork(const struct runner_paths *paths, unsigned slot, int channel, pid_t *ret_pid,
                 struct error *err)
 {
     pid_t pid = fork();
     if (pid < 0)
         return error_errno(err, errno, "cannot start a keeper");
     if (pid == 0)
-        guard_main(house, slot, channel);
+        guard_main(paths, slot, channel);
     *ret_pid = pid;
     return 0;
 }

@@ -16,37 +16,37 @@
 #define UNPACKER "lbunpack"
 
 enum {
-    EXIT_UNPACK_REFUSED = 3, /* of lbunpack: wrong hash or signer, or no archive of ours */
+    EXIT_UNPACK_REFUSED = 3, /* lbunpack's: wrong hash or signer, or a malformed archive */
     SAID_MAX = 4096          /* bytes of what it says on its standard error */
 };
 
-struct order {
+struct install_order {
     struct hash package;
     char *archive;
     struct buf signature;
-    char *name, *version; /* as it was deployed; NULL: installed from a file here */
-    struct order *next;
+    char *name, *version; /* as deployed; NULL: installed by hand */
+    struct install_order *next;
 };
 
 struct installer {
-    const struct house *house;
+    const struct runner_paths *paths;
     struct policy *policy;
     struct loop *loop;
     installed_fn *fn;
     void *self;
-    struct order *first, **last;
+    struct install_order *first, **last;
     unsigned n;
-    pid_t pid; /* of the unpacker at work on `first`; 0: none */
+    pid_t pid; /* of the lbunpack that works on `first`; 0: none */
     int said;  /* its standard error */
     char *signature_file;
     struct loop_timer timer;
 };
 
-struct installer *installer_new(const struct house *house, struct policy *policy, struct loop *loop,
-                                installed_fn *fn, void *self)
+struct installer *installer_new(const struct runner_paths *paths, struct policy *policy,
+                                struct loop *loop, installed_fn *fn, void *self)
 {
     struct installer *i = mem_zalloc(1, sizeof *i);
-    i->house = house;
+    i->paths = paths;
     i->policy = policy;
     i->loop = loop;
     i->fn = fn;
@@ -58,7 +58,7 @@ struct installer *installer_new(const struct house *house, struct policy *policy
 
 static void drop_first(struct installer *i)
 {
-    struct order *o = i->first;
+    struct install_order *o = i->first;
     i->first = o->next;
     if (!i->first)
         i->last = &i->first;
@@ -107,7 +107,7 @@ static int judge_deployment(struct installer *i, const struct s_install *r, int6
     *code = REFUSAL_DENIED;
     self = policy_self(i->policy);
     if (!span_eq_str(d.cluster, self->cluster) || !hash_eq(&d.package, &r->package) || d.remove)
-        return error_set(err, -EPERM, "the deployment is of another cluster or package");
+        return error_set(err, -EPERM, "the deployment is for another cluster or package");
     if (!policy_is_addressed(i->policy, d.address))
         return error_set(err, -EPERM,
                          "the deployment is for '" SPAN_FMT "', which this server is not in",
@@ -140,7 +140,7 @@ static void finish(struct installer *i, enum refusal code, const char *sentence)
     start_next(i);
 }
 
-/* The program that lies beside ours. */
+/* The program beside ours. */
 static char *find_unpacker(void)
 {
     char self[4096];
@@ -188,19 +188,19 @@ static void on_too_long(struct loop *l, struct loop_timer *t, void *arg)
 
 static int start(struct installer *i, struct error *err)
 {
-    const struct order *o = i->first;
+    const struct install_order *o = i->first;
     char digits[65];
     int ends[2];
     hex_format(o->package.b, sizeof o->package.b, digits);
-    i->signature_file = mem_printf("%s/install-%s.minisig", i->house->run, digits);
+    i->signature_file = mem_printf("%s/install-%s.minisig", i->paths->run, digits);
     int rc = file_write_atomic(i->signature_file, buf_span(&o->signature), 0600, err);
     if (rc < 0)
         return rc;
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return error_errno(err, errno, "cannot make a pipe");
     char *program = find_unpacker(), *hash = mem_printf("blake2b:%s", digits);
-    char *signers = mem_printf("%s/signers", i->house->trust),
-         *store = mem_strdup(i->house->packages);
+    char *signers = mem_printf("%s/signers", i->paths->trust),
+         *store = mem_strdup(i->paths->packages);
     char *argv[] = {program,           o->archive, hash,       store, signers,
                     i->signature_file, o->name,    o->version, NULL};
     rc = spawn_unpacker(program, argv, ends[1], &i->pid, err);
@@ -225,9 +225,8 @@ static void start_next(struct installer *i)
     }
 }
 
-/* The grant was judged for the name that the deployment says: so the package must be called
-   that. */
-static void name_as_deployed(const struct s_install *r, struct order *o)
+/* The grant was checked for the name in the deployment, so the package must have that name. */
+static void name_as_deployed(const struct s_install *r, struct install_order *o)
 {
     struct d_signed s;
     struct d_deployment d;
@@ -244,19 +243,19 @@ void installer_take(struct installer *i, const struct s_install *r, int64_t now)
     char archive[LIMIT_PATH + 1];
     int rc = -EBUSY;
     if (i->n >= INSTALLS_WAITING)
-        error_set(&err, rc, "%d packages wait to be installed; ask again later",
+        error_set(&err, rc, "%d packages are waiting to be installed; try again later",
                   (int)INSTALLS_WAITING);
     else
         rc = judge_deployment(i, r, now, &code, &err);
     if (rc == 0 && (!span_copy_str(r->archive, archive, sizeof archive) || archive[0] != '/')) {
         code = REFUSAL_BAD_ARGUMENT;
-        rc = error_set(&err, -EINVAL, "an archive is named by its absolute path");
+        rc = error_set(&err, -EINVAL, "the archive's path must be absolute");
     }
     if (rc < 0) {
         i->fn(i->self, &r->package, code, err.text);
         return;
     }
-    struct order *o = mem_zalloc(1, sizeof *o);
+    struct install_order *o = mem_zalloc(1, sizeof *o);
     o->package = r->package;
     o->archive = mem_strdup(archive);
     o->signature = buf_dup(r->signature);
@@ -276,7 +275,7 @@ bool installer_reaped(struct installer *i, pid_t pid, int status)
     said.n = n > 0 ? (size_t)n : 0;
     bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     bool refused = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_UNPACK_REFUSED;
-    text_clean(buf_span(&said), LIMIT_TEXT, &clean);
+    outputs_clean_text(buf_span(&said), LIMIT_TEXT, &clean);
     if (!well && !clean.n)
         buf_printf(&clean, "lbunpack ended with %s %d",
                    WIFSIGNALED(status) ? "signal" : "exit code",

@@ -7,8 +7,8 @@
 
 #include "runner/install.h"
 
-struct fixture {
-    struct rig rig;
+struct install_fixture {
+    struct testrig rig;
     struct policy *policy;
     struct installer *installer;
     struct loop *loop;
@@ -21,7 +21,7 @@ struct fixture {
 static void on_installed(void *self, const struct hash *package, enum refusal code,
                          const char *sentence)
 {
-    struct fixture *f = self;
+    struct install_fixture *f = self;
     assert_int_equal(package->b[0], 7);
     f->answers++;
     f->code = code;
@@ -32,7 +32,7 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
 {
     (void)l;
     (void)info;
-    struct fixture *f = arg;
+    struct install_fixture *f = arg;
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
@@ -44,7 +44,7 @@ static int setup(void **state)
     struct error err = {0};
     char self[1000];
     testing_folder(state);
-    struct fixture *f = mem_zalloc(1, sizeof *f);
+    struct install_fixture *f = mem_zalloc(1, sizeof *f);
     rig_open(&f->rig, *state);
     mem_free(state);
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -54,15 +54,15 @@ static int setup(void **state)
     f->unpacker = mem_printf("%s/lbunpack", self);
     f->loop = loop_new(&err);
     assert_int_equal(loop_signals(f->loop, on_signal, f, &err), 0);
-    f->policy = policy_new(&f->rig.house);
-    f->installer = installer_new(&f->rig.house, f->policy, f->loop, on_installed, f);
+    f->policy = policy_new(&f->rig.paths);
+    f->installer = installer_new(&f->rig.paths, f->policy, f->loop, on_installed, f);
     *state = f;
     return 0;
 }
 
 static int teardown(void **state)
 {
-    struct fixture *f = *state;
+    struct install_fixture *f = *state;
     installer_free(&f->installer);
     policy_free(&f->policy);
     loop_destroy(&f->loop);
@@ -76,13 +76,14 @@ static int teardown(void **state)
     return 0;
 }
 
-static void unpacker_is(struct fixture *f, const char *script)
+static void unpacker_is(struct install_fixture *f, const char *script)
 {
     struct error err = {0};
     assert_int_equal(file_write_atomic(f->unpacker, span_str(script), 0755, &err), 0);
 }
 
-static void deployment(struct fixture *f, const char *address, uint8_t package, struct buf *out)
+static void deployment(struct install_fixture *f, const char *address, uint8_t package,
+                       struct buf *out)
 {
     struct buf body = {0};
     struct d_deployment d = {.cluster = span_str("wh"),
@@ -103,7 +104,7 @@ static struct s_install request(void)
         .package = {{7}}, .archive = span_str("/tmp/x.lbp"), .signature = span_str("a signature")};
 }
 
-static void take(struct fixture *f, const struct s_install *r)
+static void take(struct install_fixture *f, const struct s_install *r)
 {
     struct error err = {0};
     unsigned had = f->answers;
@@ -116,13 +117,13 @@ static void take(struct fixture *f, const struct s_install *r)
 
 static void the_unpacker_gets_archive_hash_store_signers_and_signature(void **state)
 {
-    struct fixture *f = *state;
+    struct install_fixture *f = *state;
     struct s_install r = request();
     unpacker_is(f, "#!/bin/sh\necho \"$1|${2%0000}|$3|$4|$(cat \"$5\")\" >&2\nexit 3\n");
     take(f, &r);
     assert_int_equal(f->code, REFUSAL_BAD_PACKAGE);
     assert_contains(f->sentence, "/tmp/x.lbp|blake2b:0700");
-    assert_contains(f->sentence, f->rig.house.packages);
+    assert_contains(f->sentence, f->rig.paths.packages);
     assert_contains(f->sentence, "/trust/signers|a signature");
     unpacker_is(f, "#!/bin/sh\nexit 0\n");
     take(f, &r);
@@ -131,7 +132,7 @@ static void the_unpacker_gets_archive_hash_store_signers_and_signature(void **st
 
 static void an_unpacker_that_fails_or_is_not_there_is_told(void **state)
 {
-    struct fixture *f = *state;
+    struct install_fixture *f = *state;
     struct s_install r = request();
     unpacker_is(f, "#!/bin/sh\nkill -SEGV $$\n");
     take(f, &r);
@@ -145,7 +146,7 @@ static void an_unpacker_that_fails_or_is_not_there_is_told(void **state)
 
 static void one_after_the_other_is_unpacked(void **state)
 {
-    struct fixture *f = *state;
+    struct install_fixture *f = *state;
     struct s_install r = request();
     struct error err = {0};
     unpacker_is(f, "#!/bin/sh\nset -C; echo > \"$3/lock\" || exit 1; sleep 0.1; rm \"$3/lock\"\n");
@@ -159,7 +160,7 @@ static void one_after_the_other_is_unpacked(void **state)
 
 static void a_deployment_without_the_right_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct install_fixture *f = *state;
     struct s_install r = request();
     struct buf d = {0}, own = {0};
     unpacker_is(f, "#!/bin/sh\nexit 0\n");
@@ -194,7 +195,7 @@ static void a_deployment_without_the_right_is_refused(void **state)
 
 static void an_archive_without_an_absolute_path_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct install_fixture *f = *state;
     struct s_install r = request();
     r.archive = span_str("../x");
     take(f, &r);

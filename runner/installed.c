@@ -10,7 +10,7 @@
 
 #include "common/file.h"
 #include "common/mem.h"
-#include "runner/house.h"
+#include "runner/runnerpaths.h"
 
 enum { RUNNABLE_MAX = 1 << 20 };
 
@@ -53,7 +53,7 @@ int installed_load(const char *packages, const struct hash *package, struct inst
                    struct error *err)
 {
     struct installed i = {0};
-    char *folder = house_path_of(packages, package);
+    char *folder = runner_paths_of_hash(packages, package);
     int rc = read_runnable(folder, &i.bytes, err);
     if (rc == 0 && d_runnable_decode(buf_span(&i.bytes), &i.runnable, err) < 0)
         rc = error_set(err, -EBADMSG, "'%s/runnable' is malformed; install the package again",
@@ -78,7 +78,7 @@ static int open_beneath(int folder, const char *path)
 int installed_entry(const char *packages, const struct installed *i, bool run, char **ret_path,
                     struct error *err)
 {
-    char *folder = house_path_of(packages, &i->runnable.package),
+    char *folder = runner_paths_of_hash(packages, &i->runnable.package),
          *files = mem_printf("%s/files", folder);
     char *entry = span_dup_str(i->runnable.entry);
     struct stat st;

@@ -1,9 +1,9 @@
-/* installed.h - a package as it lies on this server: var/packages/<hash hex>/{runnable,files/}, put
- * there by lbunpack.
+/* installed.h - a package on this server: var/packages/<hash hex>/{runnable,files/}, put there
+ * by lbunpack.
  *
- * Its content was verified when it was installed, and its folder has the hash as its name. What is
- * judged again at each step is that nobody but root or we could have written there since, that it
- * is the package it says it is, and who signed it. */
+ * Its content was verified when it was installed, and the folder is named by the hash. Three
+ * things are checked again at each step: that nobody but root or we could have written there
+ * since, that it is the package it claims to be, and who signed it. */
 #ifndef LB_RUNNER_INSTALLED_H
 #define LB_RUNNER_INSTALLED_H
 
@@ -17,18 +17,17 @@ struct installed {
 };
 void installed_free(struct installed *i);
 
-/* -ENOENT: it is not installed; -EPERM: somebody else can write there; -EBADMSG: it is another
- * package, or malformed. */
+/* -ENOENT: it is not installed; -EPERM: other users can write there; -EBADMSG: it is malformed or
+ * another package. */
 int installed_load(const char *packages, const struct hash *package, struct installed *ret,
                    struct error *err);
 
-/* The entry must be a regular file inside files/ (links that lead out are refused by the kernel),
- * executable if `run`. *ret_path, yours to free, is its absolute path. */
+/* The absolute path of the entry, yours to free. It must be a regular file inside files/ (the
+ * kernel refuses links that lead out), and executable if `run`. */
 int installed_entry(const char *packages, const struct installed *i, bool run, char **ret_path,
                     struct error *err);
 
-/* May this file or folder be believed? Owned by root or us, and nobody else can write it. -EPERM;
-   -ENOENT */
+/* 0: root or we own this file or folder, and nobody else can write it. -EPERM; -ENOENT. */
 int installed_trust_path(const char *path, mode_t type, struct error *err);
 
 #endif

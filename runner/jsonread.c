@@ -1,5 +1,5 @@
-/* jsonread.c - see jsonread.h. A recursive descent that encodes as it goes: lists and objects are
- * gathered in a buffer of their own first, because their header has the count. */
+/* jsonread.c - see jsonread.h. A recursive descent that encodes as it goes. Lists and objects are
+ * gathered in buffers of their own, because their header contains the count. */
 #include "runner/jsonread.h"
 
 #include <errno.h>
@@ -11,31 +11,31 @@
 #include "proto/limits.h"
 #include "proto/wire.h"
 
-struct reader {
+struct jsonread_reader {
     struct span text;
     size_t at;
     struct error *err;
 };
 
-enum { NUMBER_TEXT = 400 }; /* digits that strtod is given; the largest double has 309 */
+enum { NUMBER_TEXT = 400 }; /* digits passed to strtod; the largest double has 309 */
 
-static int fail(struct reader *r, const char *why)
+static int fail(struct jsonread_reader *r, const char *why)
 {
-    return error_set(r->err, -EINVAL, "no JSON at byte %zu: %s", r->at, why);
+    return error_set(r->err, -EINVAL, "invalid JSON at byte %zu: %s", r->at, why);
 }
 
-static int peek(const struct reader *r)
+static int peek(const struct jsonread_reader *r)
 {
     return r->at < r->text.n ? r->text.p[r->at] : -1;
 }
 
-static void skip_space(struct reader *r)
+static void skip_space(struct jsonread_reader *r)
 {
     for (int c = peek(r); c == ' ' || c == '\t' || c == '\n' || c == '\r'; c = peek(r))
         r->at++;
 }
 
-static bool take(struct reader *r, const char *word)
+static bool take(struct jsonread_reader *r, const char *word)
 {
     size_t n = strlen(word);
     if (r->text.n - r->at < n || memcmp(r->text.p + r->at, word, n) != 0)
@@ -46,7 +46,7 @@ static bool take(struct reader *r, const char *word)
 
 /* ---- Strings */
 
-static int read_hex4(struct reader *r, uint32_t *ret)
+static int read_hex4(struct jsonread_reader *r, uint32_t *ret)
 {
     *ret = 0;
     for (int i = 0; i < 4; i++, r->at++) {
@@ -55,13 +55,13 @@ static int read_hex4(struct reader *r, uint32_t *ret)
                     : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
                                                          : -1;
         if (c < 0 || digit < 0)
-            return fail(r, "four hexadecimal digits are to follow \\u");
+            return fail(r, "\\u needs four hexadecimal digits");
         *ret = *ret << 4 | (uint32_t)digit;
     }
     return 0;
 }
 
-static int read_escaped_point(struct reader *r, struct buf *out)
+static int read_escaped_point(struct jsonread_reader *r, struct buf *out)
 {
     uint32_t point, low;
     uint8_t bytes[4];
@@ -75,12 +75,12 @@ static int read_escaped_point(struct reader *r, struct buf *out)
     } else if (point >= 0xdc00 && point < 0xe000)
         return fail(r, "half of a surrogate pair");
     if (point == 0)
-        return fail(r, "NUL cannot be in a string here");
+        return fail(r, "a string may not contain NUL");
     buf_add(out, bytes, utf8_put(point, bytes));
     return 0;
 }
 
-static int read_escape(struct reader *r, struct buf *out)
+static int read_escape(struct jsonread_reader *r, struct buf *out)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     int c = peek(r);
@@ -89,21 +89,21 @@ static int read_escape(struct reader *r, struct buf *out)
         return read_escaped_point(r, out);
     const char *found = c > 0 ? strchr(from, c) : NULL;
     if (!found)
-        return fail(r, "an unknown escape in a string");
+        return fail(r, "unknown escape in a string");
     buf_add(out, &to[found - from], 1);
     return 0;
 }
 
-static int read_string(struct reader *r, struct buf *out)
+static int read_string(struct jsonread_reader *r, struct buf *out)
 {
     if (!take(r, "\""))
-        return fail(r, "a string is expected");
+        return fail(r, "expected a string");
     for (;;) {
         uint32_t point;
         struct span rest = span_of(r->text.p + r->at, r->text.n - r->at);
         int c = peek(r), rc;
         if (c < 0)
-            return fail(r, "a string does not end");
+            return fail(r, "unterminated string");
         if (c == '"') {
             r->at++;
             return 0;
@@ -116,7 +116,8 @@ static int read_string(struct reader *r, struct buf *out)
         }
         size_t n = utf8_take(rest, &point);
         if (c < 0x20 || n == 0)
-            return fail(r, c < 0x20 ? "a control character in a string" : "a string is not UTF-8");
+            return fail(r, c < 0x20 ? "a control character in a string"
+                                    : "a string that is not UTF-8");
         buf_add(out, rest.p, n);
         r->at += n;
     }
@@ -124,7 +125,7 @@ static int read_string(struct reader *r, struct buf *out)
 
 /* ---- Numbers */
 
-static size_t take_digits(struct reader *r)
+static size_t take_digits(struct jsonread_reader *r)
 {
     size_t was = r->at;
     while (peek(r) >= '0' && peek(r) <= '9')
@@ -132,7 +133,7 @@ static size_t take_digits(struct reader *r)
     return r->at - was;
 }
 
-static int read_number(struct reader *r, struct buf *out)
+static int read_number(struct jsonread_reader *r, struct buf *out)
 {
     size_t from = r->at;
     bool whole = true;
@@ -140,22 +141,22 @@ static int read_number(struct reader *r, struct buf *out)
     int first = peek(r);
     size_t digits = take_digits(r);
     if (digits == 0 || (first == '0' && digits > 1))
-        return fail(r, "a value is expected");
+        return fail(r, "expected a value");
     if (take(r, ".")) {
         whole = false;
         if (take_digits(r) == 0)
-            return fail(r, "digits are to follow the point");
+            return fail(r, "expected digits after the point");
     }
     if (take(r, "e") || take(r, "E")) {
         whole = false;
         if (!take(r, "-"))
             take(r, "+");
         if (take_digits(r) == 0)
-            return fail(r, "digits are to follow the exponent");
+            return fail(r, "expected digits in the exponent");
     }
     char text[NUMBER_TEXT + 1];
     if (!span_copy_str(span_of(r->text.p + from, r->at - from), text, sizeof text))
-        return fail(r, "a number has too many digits");
+        return fail(r, "too many digits in a number");
     errno = 0;
     long long integer = strtoll(text, NULL, 10);
     if (whole && errno == 0) {
@@ -164,16 +165,16 @@ static int read_number(struct reader *r, struct buf *out)
     }
     double real = strtod(text, NULL);
     if (!isfinite(real))
-        return fail(r, "a number is too large");
+        return fail(r, "the number is too large");
     value_add_float(out, real);
     return 0;
 }
 
 /* ---- Values */
 
-static int read_value(struct reader *r, unsigned depth, struct buf *out);
+static int read_value(struct jsonread_reader *r, unsigned depth, struct buf *out);
 
-static int read_list(struct reader *r, unsigned depth, struct buf *out)
+static int read_list(struct jsonread_reader *r, unsigned depth, struct buf *out)
 {
     struct buf items = {0};
     uint32_t n = 0;
@@ -183,13 +184,13 @@ static int read_list(struct reader *r, unsigned depth, struct buf *out)
     if (!take(r, "]"))
         for (;;) {
             if ((rc = n < LIMIT_VALUES ? read_value(r, depth, &items)
-                                       : fail(r, "a list has too many items")) < 0)
+                                       : fail(r, "too many items in a list")) < 0)
                 break;
             n++;
             skip_space(r);
             if (take(r, "]"))
                 break;
-            if (!take(r, ",") && (rc = fail(r, "a ',' or ']' is expected")) < 0)
+            if (!take(r, ",") && (rc = fail(r, "expected ',' or ']'")) < 0)
                 break;
         }
     if (rc == 0) {
@@ -200,7 +201,7 @@ static int read_list(struct reader *r, unsigned depth, struct buf *out)
     return rc;
 }
 
-static int read_pair(struct reader *r, unsigned depth, struct buf *items, uint32_t n)
+static int read_pair(struct jsonread_reader *r, unsigned depth, struct buf *items, uint32_t n)
 {
     struct buf name = {0};
     struct wire_list so_far = wire_list_from(items, n);
@@ -208,14 +209,14 @@ static int read_pair(struct reader *r, unsigned depth, struct buf *items, uint32
     skip_space(r);
     int rc = read_string(r, &name);
     if (rc == 0 && (name.n == 0 || name.n > LIMIT_NAME))
-        rc = fail(r, "a name is empty or too long");
+        rc = fail(r, "an empty name, or one that is too long");
     if (rc == 0 && n >= LIMIT_VALUES)
-        rc = fail(r, "an object has too many names");
+        rc = fail(r, "too many names in an object");
     if (rc == 0 && wire_map_get(&so_far, buf_str(&name), &old))
-        rc = fail(r, "a name stands twice in one object");
+        rc = fail(r, "the same name twice in an object");
     skip_space(r);
     if (rc == 0 && !take(r, ":"))
-        rc = fail(r, "a ':' is expected");
+        rc = fail(r, "expected ':'");
     if (rc == 0) {
         value_add_str(items, buf_span(&name));
         rc = read_value(r, depth, items);
@@ -224,12 +225,12 @@ static int read_pair(struct reader *r, unsigned depth, struct buf *items, uint32
     return rc;
 }
 
-static int read_pairs(struct reader *r, unsigned depth, struct buf *items, uint32_t *ret_n)
+static int read_pairs(struct jsonread_reader *r, unsigned depth, struct buf *items, uint32_t *ret_n)
 {
     int rc = 0;
     *ret_n = 0;
     if (!take(r, "{"))
-        return fail(r, "an object is expected");
+        return fail(r, "expected an object");
     skip_space(r);
     if (take(r, "}"))
         return 0;
@@ -239,12 +240,12 @@ static int read_pairs(struct reader *r, unsigned depth, struct buf *items, uint3
         if (take(r, "}"))
             break;
         if (!take(r, ","))
-            return fail(r, "a ',' or '}' is expected");
+            return fail(r, "expected ',' or '}'");
     }
     return rc;
 }
 
-static int read_map(struct reader *r, unsigned depth, struct buf *out)
+static int read_map(struct jsonread_reader *r, unsigned depth, struct buf *out)
 {
     struct buf items = {0};
     uint32_t n;
@@ -257,7 +258,7 @@ static int read_map(struct reader *r, unsigned depth, struct buf *out)
     return rc;
 }
 
-static int read_text(struct reader *r, struct buf *out)
+static int read_text(struct jsonread_reader *r, struct buf *out)
 {
     struct buf text = {0};
     int rc = read_string(r, &text);
@@ -267,13 +268,13 @@ static int read_text(struct reader *r, struct buf *out)
     return rc;
 }
 
-/* `depth`: levels that may still open. */
-static int read_value(struct reader *r, unsigned depth, struct buf *out)
+/* `depth`: how many levels may still open. */
+static int read_value(struct jsonread_reader *r, unsigned depth, struct buf *out)
 {
     skip_space(r);
     int c = peek(r);
     if ((c == '{' || c == '[') && depth == 0)
-        return fail(r, "it is nested too deep");
+        return fail(r, "nested too deeply");
     if (c == '{')
         return read_map(r, depth - 1, out);
     if (c == '[')
@@ -289,17 +290,17 @@ static int read_value(struct reader *r, unsigned depth, struct buf *out)
     return 0;
 }
 
-static int read_end(struct reader *r)
+static int read_end(struct jsonread_reader *r)
 {
     skip_space(r);
-    return r->at < r->text.n ? fail(r, "something follows the value") : 0;
+    return r->at < r->text.n ? fail(r, "unexpected text after the value") : 0;
 }
 
 enum { DEPTH = LIMIT_DEPTH - 2 }; /* the value is put into a map, and that into a message */
 
-int json_read_value(struct span text, struct buf *out, struct error *err)
+int jsonread_value(struct span text, struct buf *out, struct error *err)
 {
-    struct reader r = {.text = text, .err = err};
+    struct jsonread_reader r = {.text = text, .err = err};
     size_t was = out->n;
     int rc = read_value(&r, DEPTH, out);
     if (rc == 0)
@@ -309,9 +310,9 @@ int json_read_value(struct span text, struct buf *out, struct error *err)
     return rc;
 }
 
-int json_read_object(struct span text, struct buf *items, uint32_t *ret_count, struct error *err)
+int jsonread_object(struct span text, struct buf *items, uint32_t *ret_count, struct error *err)
 {
-    struct reader r = {.text = text, .err = err};
+    struct jsonread_reader r = {.text = text, .err = err};
     struct buf own = {0};
     skip_space(&r);
     int rc = read_pairs(&r, DEPTH - 1, &own, ret_count);

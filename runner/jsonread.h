@@ -13,9 +13,9 @@
 
 /* Appends the one value that `text` is, as encoded. -EINVAL: the sentence has the offset; nothing
    is appended. */
-int json_read_value(struct span text, struct buf *out, struct error *err);
+int jsonread_value(struct span text, struct buf *out, struct error *err);
 /* `text` must be one object: appends its pairs (names with value_add_str, values) and counts them.
    -EINVAL */
-int json_read_object(struct span text, struct buf *items, uint32_t *ret_count, struct error *err);
+int jsonread_object(struct span text, struct buf *items, uint32_t *ret_count, struct error *err);
 
 #endif

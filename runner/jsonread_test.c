@@ -13,7 +13,7 @@ static void same(const char *json, const char *again)
     struct buf b = {0}, text = {0};
     struct error err = {0};
     struct value v;
-    if (json_read_value(span_str(json), &b, &err) < 0)
+    if (jsonread_value(span_str(json), &b, &err) < 0)
         fail_msg("%s: %s", json, err.text);
     struct span in = buf_span(&b);
     assert_int_equal(value_check(in, &err), 0);
@@ -28,7 +28,7 @@ static void refused(struct span json, const char *why)
 {
     struct buf b = {0};
     struct error err = {0};
-    assert_int_equal(json_read_value(json, &b, &err), -EINVAL);
+    assert_int_equal(jsonread_value(json, &b, &err), -EINVAL);
     assert_contains(err.text, why);
     assert_int_equal(b.n, 0);
     buf_free(&b);
@@ -52,7 +52,7 @@ static void integers_that_do_not_fit_and_fractions_are_floats(void **state)
     for (int i = 0; floats[i]; i++) {
         struct buf b = {0};
         struct value v;
-        assert_int_equal(json_read_value(span_str(floats[i]), &b, NULL), 0);
+        assert_int_equal(jsonread_value(span_str(floats[i]), &b, NULL), 0);
         struct span in = buf_span(&b);
         assert_true(value_read(&in, &v) && v.type == VALUE_FLOAT);
         buf_free(&b);
@@ -62,24 +62,24 @@ static void integers_that_do_not_fit_and_fractions_are_floats(void **state)
 static void what_is_no_json_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[][2] = {{"", "value is expected"},
-                                         {"{", "string is expected"},
+    static const char *const bad[][2] = {{"", "expected a value"},
+                                         {"{", "expected a string"},
                                          {"[1", "',' or ']'"},
-                                         {"[1,]", "value is expected"},
+                                         {"[1,]", "expected a value"},
                                          {"{\"a\" 1}", "':'"},
-                                         {"{\"a\":1,}", "string is expected"},
+                                         {"{\"a\":1,}", "expected a string"},
                                          {"{\"a\":1 \"b\":2}", "','"},
-                                         {"01", "value is expected"},
+                                         {"01", "expected a value"},
                                          {"1.", "digits"},
                                          {"1e", "digits"},
-                                         {"-", "value is expected"},
-                                         {"+1", "value is expected"},
-                                         {"nul", "value is expected"},
-                                         {"NaN", "value is expected"},
-                                         {"1 2", "something follows"},
-                                         {"\"a", "does not end"},
+                                         {"-", "expected a value"},
+                                         {"+1", "expected a value"},
+                                         {"nul", "expected a value"},
+                                         {"NaN", "expected a value"},
+                                         {"1 2", "unexpected text after"},
+                                         {"\"a", "unterminated string"},
                                          {"\"\\x\"", "unknown escape"},
-                                         {"\"\\u12g4\"", "four hexadecimal"},
+                                         {"\"\\u12g4\"", "needs four hexadecimal"},
                                          {"\"\\ud800\"", "surrogate"},
                                          {"\"\\ud800\\u0041\"", "surrogate"},
                                          {"\"\\udc00\"", "surrogate"},
@@ -88,9 +88,9 @@ static void what_is_no_json_is_refused(void **state)
                                          {"\"\xc3\"", "not UTF-8"},
                                          {"1e999", "too large"},
                                          {"{\"a\":1,\"a\":2}", "twice"},
-                                         {"{\"\":1}", "empty or too long"},
-                                         {"'a'", "value is expected"},
-                                         {"{a:1}", "string is expected"},
+                                         {"{\"\":1}", "an empty name, or one that is too long"},
+                                         {"'a'", "expected a value"},
+                                         {"{a:1}", "expected a string"},
                                          {NULL, NULL}};
     for (int i = 0; bad[i][0]; i++)
         refused(span_str(bad[i][0]), bad[i][1]);
@@ -122,12 +122,12 @@ static void every_cut_and_every_changed_byte_is_survived(void **state)
     char copy[sizeof text];
     for (size_t i = 0; i < sizeof text - 1; i++) {
         struct buf b = {0};
-        assert_int_equal(json_read_value(span_of(text, i), &b, NULL), -EINVAL);
+        assert_int_equal(jsonread_value(span_of(text, i), &b, NULL), -EINVAL);
         for (int byte = 0; byte < 256; byte++) {
             memcpy(copy, text, sizeof text);
             copy[i] = (char)byte;
             buf_clear(&b);
-            if (json_read_value(span_of(copy, sizeof text - 1), &b, NULL) == 0)
+            if (jsonread_value(span_of(copy, sizeof text - 1), &b, NULL) == 0)
                 assert_int_equal(value_check(buf_span(&b), NULL), 0);
         }
         buf_free(&b);
@@ -142,12 +142,12 @@ static void an_object_is_its_pairs(void **state)
     uint32_t n = 0;
     struct value v;
     assert_int_equal(
-        json_read_object(span_str(" {\"rows\": 12, \"name\": \"x\"} "), &items, &n, &err), 0);
+        jsonread_object(span_str(" {\"rows\": 12, \"name\": \"x\"} "), &items, &n, &err), 0);
     struct wire_list map = wire_list_from(&items, n);
     assert_int_equal(n, 2);
     assert_true(wire_map_get(&map, "rows", &v) && v.integer == 12);
-    assert_int_equal(json_read_object(span_str("[1]"), &items, &n, &err), -EINVAL);
-    assert_int_equal(json_read_object(span_str("{\"a\":1} x"), &items, &n, &err), -EINVAL);
+    assert_int_equal(jsonread_object(span_str("[1]"), &items, &n, &err), -EINVAL);
+    assert_int_equal(jsonread_object(span_str("{\"a\":1} x"), &items, &n, &err), -EINVAL);
     buf_free(&items);
 }
 

@@ -9,33 +9,34 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "common/channel.h"
+#include "common/channelloop.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "proto/kept.h"
 #include "runner/child.h"
 #include "runner/ended.h"
 #include "runner/fence.h"
 #include "runner/tree.h"
 
 enum {
-    SHIELD = -500, /* our oom_score_adj where we may: a child dies before its keeper */
-    BATCH_MS = 2   /* what the runner is told may wait this long while enough steps lie here */
+    SHIELD = -500, /* our oom_score_adj, where permitted: a child dies before its keeper */
+    BATCH_MS = 2   /* while enough steps wait here, messages to the runner may wait this long */
 };
 
 struct keeper {
-    const struct house *house;
+    const struct runner_paths *paths;
     unsigned slot;
     struct loop *loop;
     struct report *report;
     struct child *child;
     int listening;
-    struct channel *runner; /* NULL: none now */
-    struct channel *coming; /* has connected; whether it is a runner, S_ATTACH will say */
+    struct channel *runner; /* NULL: none */
+    struct channel *coming; /* a new connection; S_ATTACH will prove that it is a runner */
     struct loop_timer alone, batch;
     struct buf waiting[KEEPER_WAITING]; /* S_LAUNCH bytes, a ring */
     unsigned first, n;
-    /* that ever waited at once since it was empty: half of it is the time to tell the runner */
+    /* the most that have waited since none did; at half of it the runner is told */
     unsigned most;
     struct buf scratch;
     struct buf started; /* the S_LAUNCH that runs */
@@ -51,8 +52,7 @@ static void drop_runner(struct keeper *k)
 {
     if (!k->runner)
         return;
-    loop_del(k->loop, channel_fd(k->runner));
-    channel_close(&k->runner);
+    channelloop_close(&k->runner, k->loop);
     loop_timer_set(k->loop, &k->alone, "alone", loop_now(k->loop) + KEEPER_ALONE_MS, on_alone, k);
 }
 
@@ -61,11 +61,8 @@ static void flush_runner(struct keeper *k)
     if (!k->runner)
         return;
     loop_timer_stop(k->loop, &k->batch);
-    if (channel_flush(k->runner, NULL) < 0)
+    if (channelloop_flush(k->runner, k->loop, NULL) < 0)
         drop_runner(k);
-    else
-        loop_mod(k->loop, channel_fd(k->runner),
-                 channel_wants_write(k->runner) ? EPOLLIN | EPOLLOUT : EPOLLIN, NULL);
 }
 
 static void on_batch(struct loop *l, struct loop_timer *t, void *arg)
@@ -81,7 +78,7 @@ static void tell(struct keeper *k, struct span message)
         drop_runner(k);
 }
 
-static void tell_kept(struct keeper *k, const struct s_launch *l, unsigned state)
+static void tell_kept(struct keeper *k, const struct s_launch *l, enum kept_state state)
 {
     struct s_kept kept = {.slot = k->slot,
                           .run = l->run,
@@ -106,7 +103,7 @@ static struct buf *waiting_at(struct keeper *k, unsigned i)
     return &k->waiting[(k->first + i) % KEEPER_WAITING];
 }
 
-/* Takes the i-th out of the ring; its bytes go to *ret (swapped). */
+/* Takes the i-th out of the ring and swaps its bytes with *ret. */
 static void take_waiting(struct keeper *k, unsigned i, struct buf *ret)
 {
     struct buf t = *ret;
@@ -118,7 +115,7 @@ static void take_waiting(struct keeper *k, unsigned i, struct buf *ret)
     k->n--;
 }
 
-/* A new runner wants to know what is here. */
+/* Tells a new runner what is here. */
 static void tell_all(struct keeper *k)
 {
     struct s_attach a = {.version = KEEPER_PROTOCOL, .slots = k->slot};
@@ -128,10 +125,10 @@ static void tell_all(struct keeper *k)
     s_attach_encode(&a, &k->scratch);
     tell(k, buf_span(&k->scratch));
     if (child_launch(k->child))
-        tell_kept(k, child_launch(k->child), 2);
+        tell_kept(k, child_launch(k->child), KEPT_RUNS);
     for (unsigned i = 0; i < k->n; i++)
         if (launch_of(waiting_at(k, i), &l))
-            tell_kept(k, &l, 1);
+            tell_kept(k, &l, KEPT_WAITS);
     buf_clear(&k->scratch);
     s_kept_end_encode(&end, &k->scratch);
     tell(k, buf_span(&k->scratch));
@@ -145,7 +142,7 @@ static void say_dropped(struct keeper *k, const struct s_launch *l, bool timed_o
     struct error err = {0};
     buf_clear(&k->scratch);
     ended_refused(l->run, l->attempt, l->step, l->try_no, REFUSAL_NONE, true,
-                  timed_out ? "its time was over before it could start"
+                  timed_out ? "its time ran out before it could start"
                             : "cancelled before it could start",
                   loop_now_wall(k->loop), &k->scratch);
     report_add(k->report, buf_span(&k->scratch));
@@ -164,7 +161,7 @@ static void take_halt(struct keeper *k, const struct s_halt *h)
         take_waiting(k, i, &gone);
         if (launch_of(&gone, &l)) {
             say_dropped(k, &l, h->timed_out);
-            tell_kept(k, &l, 3);
+            tell_kept(k, &l, KEPT_GONE);
         }
         buf_free(&gone);
     }
@@ -196,7 +193,7 @@ static void take_back(struct keeper *k, const struct s_kept *what)
 static void take_launch(struct keeper *k, struct span message)
 {
     if (k->n == KEEPER_WAITING) {
-        log_error("slot %u: the runner sends more than %d steps ahead", k->slot,
+        log_error("slot %u: the runner has sent more than %d steps ahead", k->slot,
                   (int)KEEPER_WAITING);
         drop_runner(k);
         return;
@@ -253,7 +250,7 @@ static void on_runner(struct loop *l, int fd, uint32_t events, void *arg)
     }
 }
 
-/* The newest runner is the runner. */
+/* The newest runner replaces the last one. */
 static void adopt_runner(struct keeper *k, struct channel *c)
 {
     struct error err = {0};
@@ -267,14 +264,7 @@ static void adopt_runner(struct keeper *k, struct channel *c)
     loop_timer_stop(k->loop, &k->alone);
 }
 
-static void drop_coming(struct keeper *k)
-{
-    if (k->coming)
-        loop_del(k->loop, channel_fd(k->coming));
-    channel_close(&k->coming);
-}
-
-/* Only who says that it is a runner takes the place of the one that is. */
+/* Only a connection that begins with S_ATTACH replaces the runner. */
 static void on_coming(struct loop *l, int fd, uint32_t events, void *arg)
 {
     struct keeper *k = arg;
@@ -286,7 +276,7 @@ static void on_coming(struct loop *l, int fd, uint32_t events, void *arg)
     if (rc == 0)
         return;
     if (rc < 0 || wire_peek(message, &kind, &size, NULL) < 0 || kind != KIND_S_ATTACH) {
-        drop_coming(k);
+        channelloop_close(&k->coming, k->loop);
         return;
     }
     loop_del(l, fd);
@@ -294,7 +284,7 @@ static void on_coming(struct loop *l, int fd, uint32_t events, void *arg)
     adopt_runner(k, c);
     if (k->runner)
         take_message(k, message);
-    on_runner(l, fd, events, k); /* what came with it */
+    on_runner(l, fd, events, k); /* what has come after S_ATTACH */
 }
 
 static void on_listening(struct loop *l, int fd, uint32_t events, void *arg)
@@ -308,7 +298,7 @@ static void on_listening(struct loop *l, int fd, uint32_t events, void *arg)
             channel_close(&c);
             continue;
         }
-        drop_coming(k);
+        channelloop_close(&k->coming, k->loop);
         k->coming = c;
         if (loop_add(l, channel_fd(c), EPOLLIN, on_coming, k, NULL) < 0)
             channel_close(&k->coming);
@@ -322,7 +312,7 @@ static void on_ended(void *self)
     struct keeper *k = self;
     struct s_launch l;
     if (launch_of(&k->started, &l))
-        tell_kept(k, &l, 3);
+        tell_kept(k, &l, KEPT_GONE);
     report_roll(k->report);
 }
 
@@ -331,15 +321,14 @@ static bool may_start(const struct keeper *k, const struct buf *launch)
     struct s_launch l;
     if (!launch_of(launch, &l) || l.on_lost != ON_LOST_RERUN)
         return true;
-    char *path = mem_printf("%s/fence", k->house->spool);
+    char *path = mem_printf("%s/fence", k->paths->spool);
     bool may = fence_permits(&l, fence_read(path), clock_boot_ms());
     mem_free(&path);
     return may;
 }
 
-/* After each turn: is there room and something that waits? What the fence does not let start any
- * more goes back to the runner, which has others for this slot; without a runner it waits for
- * one. */
+/* After each turn: starts the next step if the slot is free. A step that the fence no longer
+ * lets start goes back to the runner, which has others for this slot; without a runner it waits. */
 static void on_turn_end(struct loop *l, void *arg)
 {
     struct keeper *k = arg;
@@ -354,11 +343,11 @@ static void on_turn_end(struct loop *l, void *arg)
         }
         child_start(k->child, buf_span(&k->started));
         if (child_launch(k->child))
-            tell_kept(k, child_launch(k->child), 2);
+            tell_kept(k, child_launch(k->child), KEPT_RUNS);
     }
     if (!k->runner || channel_wants_write(k->runner) == false)
         return;
-    if (k->n * 2 > k->most) { /* enough lies here: the runner need not be woken for each */
+    if (k->n * 2 > k->most) { /* enough waits here: no need to wake the runner for each */
         if (!loop_timer_is_set(&k->batch))
             loop_timer_set(l, &k->batch, "batch", loop_now(l) + BATCH_MS, on_batch, k);
         return;
@@ -381,7 +370,7 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
 {
     (void)l;
     struct keeper *k = arg;
-    /* others are not for us: what is to end is said on the channel */
+    /* other signals are ignored: the channel says what is to end */
     if (info->ssi_signo == SIGCHLD)
         child_reap(k->child);
 }
@@ -403,19 +392,19 @@ static int keeper_open(struct keeper *k, int channel, bool shielded, struct erro
 {
     struct channel *c;
     char *stem = mem_printf("keeper-%u", k->slot);
-    char *sock = house_slot_path(k->house->run, "keeper", k->slot, ".sock");
+    char *sock = runner_paths_of_slot(k->paths->run, "keeper", k->slot, ".sock");
     int rc = tree_own(err);
     if (rc == 0 && !(k->loop = loop_new(err)))
         rc = -ENOMEM;
     if (rc == 0)
         rc = loop_signals(k->loop, on_signal, k, err);
     if (rc == 0)
-        rc = report_open(k->house->spool, stem, k->house->run, &k->report, err);
+        rc = report_open(k->paths->spool, stem, k->paths->run, &k->report, err);
     if (rc == 0)
-        rc = house_claim_memory(k->house, err);
+        rc = runner_paths_claim_memory(k->paths, err);
     if (rc == 0)
         rc =
-            child_new(k->house, k->slot, shielded, k->loop, k->report, on_ended, k, &k->child, err);
+            child_new(k->paths, k->slot, shielded, k->loop, k->report, on_ended, k, &k->child, err);
     if (rc == 0)
         rc = channel_listen(sock, &k->listening, err);
     if (rc == 0)
@@ -429,24 +418,24 @@ static int keeper_open(struct keeper *k, int channel, bool shielded, struct erro
     return rc;
 }
 
-_Noreturn void keeper_main(const struct house *house, unsigned slot, int channel)
+_Noreturn void keeper_main(const struct runner_paths *paths, unsigned slot, int channel)
 {
     static struct keeper k; /* lives as long as the process */
     struct error err = {0};
     prctl(PR_SET_NAME, "lbkeeper");
-    k.house = house;
+    k.paths = paths;
     k.slot = slot;
     k.listening = -1;
     if (keeper_open(&k, channel, shield(), &err) < 0 || loop_run(k.loop, &err) < 0) {
         log_error("keeper of slot %u: %s", slot, err.text);
         _exit(1);
     }
-    char *sock = house_slot_path(house->run, "keeper", slot, ".sock");
-    /* a runner that connects now is refused, and makes another keeper, which waits for our lock */
+    char *sock = runner_paths_of_slot(paths->run, "keeper", slot, ".sock");
+    /* a runner that connects now fails and starts another keeper, which waits for our lock */
     unlink(sock);
     mem_free(&sock);
     child_free(&k.child);
     report_close(&k.report);
-    house_leave_memory(house);
+    runner_paths_leave_memory(paths);
     _exit(0);
 }

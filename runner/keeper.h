@@ -1,54 +1,57 @@
-/* keeper.h - a process of its own for each slot: runs steps one after the other and outlives the
- * runner that made it.
+/* keeper.h - the process of one slot: it runs steps one after the other and outlives the runner
+ * that started it.
  *
- * Two processes, both forked, neither executes anything:
- *     guard    subreaper and parent of the keeper; holds run/keeper-N.lock. Does nothing until its
- *     keeper has died;
- * if it was killed, all that it left falls to the guard, which kills it and ends. So a slot's lock
- * is free only when
- *              no process of it is left, and the next keeper of the slot begins by waiting for the
- *              lock.
- *     keeper   subreaper and parent of the child; listens on run/keeper-N.sock, writes
- *     var/spool/keeper-N.log
- * A guard that is killed is not replaced: its keeper goes on and ends when it has nothing to do. If
- * both are killed at once, the child itself dies (PR_SET_PDEATHSIG), what it has started with it
- * only if it was in a cgroup of its own.
+ * There are two processes, both forked; neither executes another program:
  *
- * With a runner it speaks as the runner speaks with the worker, on a channel. The runner says
- * S_ATTACH, then
- *     S_LAUNCH            run this, after what waits already
- *     S_HALT              end what runs of this attempt; drop what waits of it
- *     S_KEPT, state 1     give this back unless it has begun
- * and the keeper S_ATTACH, S_KEPT for all it holds (1 waits, 2 runs), S_KEPT_END, and from then on
- *     S_KEPT, state 2     it has begun           S_KEPT, state 3     it has ended: its outcome is
- *     in the spool S_LAUNCH            given back; unasked, too, when the fence does not let it
- *     start (fence.h)
- * Without a runner it goes on with what it has. With nothing to do and no runner for
+ *     guard    Subreaper and parent of the keeper; holds run/keeper-N.lock. It does nothing until
+ *              its keeper has died. If the keeper was killed, everything it leaves behind falls to
+ *              the guard, which kills it and ends. So the lock of a slot is free only when no
+ *              process of the slot is left, and the next keeper begins by waiting for the lock.
+ *     keeper   Subreaper and parent of the child; listens on run/keeper-N.sock and writes
+ *              var/spool/keeper-N.log.
+ *
+ * A guard that is killed is not replaced: its keeper goes on, and ends when it has nothing to
+ * do. If both are killed at once, the child dies too (PR_SET_PDEATHSIG); what the child has
+ * started dies with it only if it was in a cgroup of its own.
+ *
+ * Keeper and runner speak as runner and worker do, on a channel. The runner sends S_ATTACH, then
+ *
+ *     S_LAUNCH             run this, after what waits already
+ *     S_HALT               end what runs of this attempt; drop what waits of it
+ *     S_KEPT, KEPT_WAITS   give this step back unless it has started
+ *
+ * The keeper answers S_ATTACH, an S_KEPT for each step it holds, S_KEPT_END, and then sends
+ *
+ *     S_KEPT, KEPT_RUNS    it has started
+ *     S_KEPT, KEPT_GONE    it has ended: its outcome is in the spool
+ *     S_LAUNCH             given back; also unasked, when the fence forbids its start (fence.h)
+ *
+ * Without a runner the keeper goes on with what it has. With nothing to do and no runner for
  * KEEPER_ALONE_MS, it ends. */
 #ifndef LB_RUNNER_KEEPER_H
 #define LB_RUNNER_KEEPER_H
 
 #include <sys/types.h>
 
-#include "runner/house.h"
+#include "runner/runnerpaths.h"
 
 enum {
-    KEEPER_WAITING = 64,     /* steps that may wait at one keeper; the runner sends no more */
-    KEEPER_ALONE_MS = 60000, /* a runner that was killed is back within seconds */
+    KEEPER_WAITING = 64,     /* steps that may wait at one keeper */
+    KEEPER_ALONE_MS = 60000, /* a killed runner is back within seconds */
     KEEPER_PROTOCOL = 1
 };
 
-/* Is no process of the slot's last keeper left? */
-bool keeper_slot_is_free(const struct house *house, unsigned slot);
+/* True if no process of the slot's last keeper is left. */
+bool keeper_slot_is_free(const struct runner_paths *paths, unsigned slot);
 
-/* Forks guard and keeper for the slot. `channel`: the keeper's end of a socketpair with us; the
- * caller closes it then. *ret_pid: the guard, a child of ours. Call it from a process with one
- * thread. */
-int keeper_fork(const struct house *house, unsigned slot, int channel, pid_t *ret_pid,
+/* Forks guard and keeper for the slot; only a process with a single thread may call it.
+ * `channel` is the keeper's end of a socketpair; close it after the call. *ret_pid is the guard,
+ * our child. */
+int keeper_fork(const struct runner_paths *paths, unsigned slot, int channel, pid_t *ret_pid,
                 struct error *err);
 
 /* What the guard's child does until it ends; of keeper.c. `channel`: descriptor 3, with the runner
  * at its other end. */
-_Noreturn void keeper_main(const struct house *house, unsigned slot, int channel);
+_Noreturn void keeper_main(const struct runner_paths *paths, unsigned slot, int channel);
 
 #endif

@@ -1,6 +1,6 @@
 /* keeper_test.c - what lies at keepers while runners and keepers come and go, seen as the worker
    sees it. */
-#include "runner/heldfile.h"
+#include "runner/slotfile.h"
 #include "runner/testworld.h"
 
 static struct rig_call call_named(const char *key)
@@ -13,23 +13,23 @@ static struct rig_call call_named(const char *key)
 /* A call that is refused says that the runner has read all that was said before; the second one,
  * that the turn in which it read that is over, and what it had for its keepers is theirs, even if
  * it is killed. */
-static void turn_twice(struct world *w)
+static void turn_twice(struct testworld *w)
 {
     static const char *const keys[] = {"late", "later"};
     for (uint8_t i = 0; i < 2; i++) {
         struct rig_call c = call_named(keys[i]);
         struct id run = rig_run((uint8_t)(201 + i));
         c.expires = 1;
-        ask_as(w, &c, run, 0);
-        assert_int_equal(outcome_of(w, run).outcome.code, REFUSAL_EXPIRED);
+        world_ask_as(w, &c, run, 0);
+        assert_int_equal(world_outcome(w, run).outcome.code, REFUSAL_EXPIRED);
     }
 }
 
 /* Two long steps fill both slots, and one more, of the same package, waits at one of their
    keepers. */
-static void fill(struct world *w, struct id runs[3])
+static void fill(struct testworld *w, struct id runs[3])
 {
-    struct wanted want;
+    struct testworld_wanted want;
     static const char *const keys[] = {"a", "b", "c"};
     char *script = mem_printf(
         "echo $LB_RUN >> %s/ran; test \"$LB_RUN\" = \"$(cat %s/last)\" || exec sleep 1000",
@@ -39,17 +39,17 @@ static void fill(struct world *w, struct id runs[3])
     rig_package(&w->rig, "extract", "shell", script, NULL, 0, NULL, 0);
     for (int i = 0; i < 3; i++) {
         struct rig_call c = call_named(keys[i]);
-        runs[i] = ask(w, &c);
+        runs[i] = world_ask(w, &c);
     }
     for (int i = 0; i < 2; i++) {
-        want = (struct wanted){.run = runs[i]};
-        wait_for(w, is_launched, &want, "a start");
+        want = (struct testworld_wanted){.run = runs[i]};
+        world_wait_for(w, world_is_launched, &want, "a start");
     }
     turn_twice(w);
     mem_free(&script);
 }
 
-static unsigned times_run(struct world *w, struct id run)
+static unsigned times_run(struct testworld *w, struct id run)
 {
     struct buf b = {0};
     char text[ID_TEXT], *path = mem_printf("%s/ran", w->rig.home);
@@ -62,45 +62,46 @@ static unsigned times_run(struct world *w, struct id run)
     return n;
 }
 
-static void end_both(struct world *w, struct id runs[3])
+static void end_both(struct testworld *w, struct id runs[3])
 {
     for (int i = 0; i < 2; i++)
-        halt(w, runs[i], true, 0, false);
+        world_halt(w, runs[i], true, 0, false);
     for (int i = 0; i < 2; i++)
-        outcome_of(w, runs[i]);
+        world_outcome(w, runs[i]);
 }
 
 static void a_step_that_waits_at_a_keeper_is_known_to_the_next_runner_and_runs_once(void **state)
 {
-    struct world *w = *state;
+    struct testworld *w = *state;
     struct id runs[3];
     struct s_kept kept;
     fill(w, runs);
-    stop_runner(w, SIGKILL);
-    start_runner(w, 2);
-    assert_int_equal(hear_kept(w, 1, &kept), 1);
+    world_stop_runner(w, SIGKILL);
+    world_start_runner(w, 2);
+    assert_int_equal(world_hear_kept(w, KEPT_WAITS, &kept), 1);
     assert_true(id_eq(kept.run, runs[2]));
     struct rig_call c = call_named("c");
-    ask_as(w, &c, runs[2], 0); /* asked for again: it is known */
+    world_ask_as(w, &c, runs[2], 0); /* asked for again: it is known */
     end_both(w, runs);
-    assert_int_equal(outcome_of(w, runs[2]).outcome.package, PACKAGE_SUCCEEDED);
+    assert_int_equal(world_outcome(w, runs[2]).outcome.package, PACKAGE_SUCCEEDED);
     struct rig_call next = call_named("d");
-    struct id other = ask(w, &next); /* what was asked for twice would have run before this one */
-    halt(w, other, true, 0, false);
-    outcome_of(w, other);
+    struct id other =
+        world_ask(w, &next); /* what was asked for twice would have run before this one */
+    world_halt(w, other, true, 0, false);
+    world_outcome(w, other);
     assert_int_equal(times_run(w, runs[2]), 1);
 }
 
 static void a_step_that_waited_at_a_keeper_that_died_can_be_asked_for_again(void **state)
 {
-    struct world *w = *state;
+    struct testworld *w = *state;
     struct id runs[3];
     struct span m;
     fill(w, runs);
     bool waited = false;
     for (unsigned i = 1; i <= 2; i++) {
         struct channel *c;
-        char *path = house_slot_path(w->rig.house.run, "keeper", i, ".sock");
+        char *path = runner_paths_of_slot(w->rig.paths.run, "keeper", i, ".sock");
         assert_int_equal(channel_connect(path, &c, NULL), 0);
         kill(channel_peer_pid(c), SIGKILL);
         channel_close(&c);
@@ -108,7 +109,7 @@ static void a_step_that_waited_at_a_keeper_that_died_can_be_asked_for_again(void
     }
     for (int gone_steps = 0; gone_steps < 3;) {
         struct s_kept k;
-        if (hear(w, &m) != KIND_S_KEPT || s_kept_decode(m, &k, NULL) < 0)
+        if (world_hear(w, &m) != KIND_S_KEPT || s_kept_decode(m, &k, NULL) < 0)
             continue;
         assert_int_equal(k.state, 3);
         gone_steps++;
@@ -116,45 +117,45 @@ static void a_step_that_waited_at_a_keeper_that_died_can_be_asked_for_again(void
     }
     assert_true(waited);
     struct rig_call c = call_named("c");
-    ask_as(w, &c, runs[2], 0);
-    assert_int_equal(outcome_of(w, runs[2]).outcome.package, PACKAGE_SUCCEEDED);
+    world_ask_as(w, &c, runs[2], 0);
+    assert_int_equal(world_outcome(w, runs[2]).outcome.package, PACKAGE_SUCCEEDED);
     assert_int_equal(times_run(w, runs[2]), 1);
 }
 
 static void a_cancel_of_another_attempt_leaves_this_one_alone(void **state)
 {
-    struct world *w = *state;
+    struct testworld *w = *state;
     struct buf m = {0};
-    struct id run = ask_script(w, "exec sleep 1000");
-    struct wanted want = {.run = run};
-    wait_for(w, is_launched, &want, "the start");
+    struct id run = world_ask_script(w, "exec sleep 1000");
+    struct testworld_wanted want = {.run = run};
+    world_wait_for(w, world_is_launched, &want, "the start");
     struct s_halt h = {.run = run, .attempt = 2, .force = true};
     s_halt_encode(&h, &m);
-    say(w, &m);
-    outcome_of(w, ask_script(w, "exit 0")); /* said behind it */
-    assert_false(scan(w, is_ended, &want));
-    halt(w, run, true, 0, false);
-    outcome_of(w, run);
+    world_say(w, &m);
+    world_outcome(w, world_ask_script(w, "exit 0")); /* said behind it */
+    assert_false(world_scan(w, world_is_ended, &want));
+    world_halt(w, run, true, 0, false);
+    world_outcome(w, run);
     buf_free(&m);
 }
 
 static void a_step_past_its_deadline_is_timed_out_and_its_tree_killed(void **state)
 {
-    struct world *w = *state;
+    struct testworld *w = *state;
     struct rig_call c = call_named("late");
     struct id run = rig_run(77);
     char *script = mem_printf("echo $$ > %s/pid; exec sleep 1000", w->rig.home);
     rig_package(&w->rig, "extract", "shell", script, NULL, 0, NULL, 0);
-    ask_as(w, &c, run, clock_boot_ms() + 400);
-    pid_t pid = pid_in(w, "pid");
-    struct wanted want = outcome_of(w, run);
+    world_ask_as(w, &c, run, clock_boot_ms() + 400);
+    pid_t pid = world_pid_in(w, "pid");
+    struct testworld_wanted want = world_outcome(w, run);
     assert_true(want.outcome.timed_out && !want.outcome.cancelled);
     assert_int_equal(want.outcome.package, PACKAGE_FAILED);
-    assert_false(is_alive(pid));
+    assert_false(world_is_alive(pid));
     c = call_named("too late");
     run = rig_run(78);
-    ask_as(w, &c, run, clock_boot_ms() - 1);
-    want = outcome_of(w, run);
+    world_ask_as(w, &c, run, clock_boot_ms() - 1);
+    want = world_outcome(w, run);
     assert_int_equal(want.outcome.package, PACKAGE_NOT_EXECUTED);
     assert_int_equal(want.outcome.code, REFUSAL_EXPIRED);
     mem_free(&script);
@@ -162,32 +163,33 @@ static void a_step_past_its_deadline_is_timed_out_and_its_tree_killed(void **sta
 
 static void a_stopped_keeper_holds_nobody_up_and_its_spool_says_what_it_runs(void **state)
 {
-    struct world *w = *state;
+    struct testworld *w = *state;
     struct s_kept kept;
     struct channel *c;
-    struct id run = ask_script(w, "exec sleep 1000");
-    struct wanted want = {.run = run};
-    wait_for(w, is_launched, &want, "the start");
-    char *path = house_slot_path(w->rig.house.run, "keeper", 1, ".sock");
+    struct id run = world_ask_script(w, "exec sleep 1000");
+    struct testworld_wanted want = {.run = run};
+    world_wait_for(w, world_is_launched, &want, "the start");
+    char *path = runner_paths_of_slot(w->rig.paths.run, "keeper", 1, ".sock");
     assert_int_equal(channel_connect(path, &c, NULL), 0);
     pid_t keeper = channel_peer_pid(c);
     channel_close(&c);
     kill(keeper, SIGSTOP);
-    stop_runner(w, SIGKILL);
-    start_runner(w, 2);
-    assert_int_equal(hear_kept(w, 2, &kept), 1);
+    world_stop_runner(w, SIGKILL);
+    world_start_runner(w, 2);
+    assert_int_equal(world_hear_kept(w, KEPT_RUNS, &kept), 1);
     assert_true(id_eq(kept.run, run));
-    assert_int_equal(outcome_of(w, ask_script(w, "exit 0")).outcome.package, PACKAGE_SUCCEEDED);
+    assert_int_equal(world_outcome(w, world_ask_script(w, "exit 0")).outcome.package,
+                     PACKAGE_SUCCEEDED);
     kill(keeper, SIGCONT);
-    halt(w, run, true, 0, false);
-    assert_true(outcome_of(w, run).outcome.cancelled);
+    world_halt(w, run, true, 0, false);
+    assert_true(world_outcome(w, run).outcome.cancelled);
     mem_free(&path);
 }
 
-static pid_t keeper_of(struct world *w, unsigned slot)
+static pid_t keeper_of(struct testworld *w, unsigned slot)
 {
     struct channel *c;
-    char *path = house_slot_path(w->rig.house.run, "keeper", slot, ".sock");
+    char *path = runner_paths_of_slot(w->rig.paths.run, "keeper", slot, ".sock");
     assert_int_equal(channel_connect(path, &c, NULL), 0);
     pid_t pid = channel_peer_pid(c); /* to be stopped before it sees that somebody was here */
     kill(pid, SIGSTOP);
@@ -199,72 +201,72 @@ static pid_t keeper_of(struct world *w, unsigned slot)
 /* A disk that stalls stops a keeper as well. */
 static void what_waits_at_a_stopped_keeper_is_known_to_the_next_runner_and_runs_once(void **state)
 {
-    struct world *w = *state;
+    struct testworld *w = *state;
     struct id runs[3];
     fill(w, runs);
-    stop_runner(w, SIGKILL);
+    world_stop_runner(w, SIGKILL);
     const pid_t keepers[] = {keeper_of(w, 1), keeper_of(w, 2)};
-    start_runner(w, 3);
-    assert_int_equal(hear_kept(w, 1, NULL), 1);
+    world_start_runner(w, 3);
+    assert_int_equal(world_hear_kept(w, KEPT_WAITS, NULL), 1);
     struct rig_call c = call_named("c");
-    ask_as(w, &c, runs[2], 0); /* as the worker asks for what nobody keeps */
+    world_ask_as(w, &c, runs[2], 0); /* as the worker asks for what nobody keeps */
     struct rig_call d = call_named("d");
-    struct id other = ask(w, &d);
-    struct wanted want = {.run = other};
-    wait_for(w, is_launched, &want, "a start behind it");
+    struct id other = world_ask(w, &d);
+    struct testworld_wanted want = {.run = other};
+    world_wait_for(w, world_is_launched, &want, "a start behind it");
     for (int i = 0; i < 2; i++)
         kill(keepers[i], SIGCONT);
     end_both(w, runs);
-    assert_int_equal(outcome_of(w, runs[2]).outcome.package, PACKAGE_SUCCEEDED);
-    halt(w, other, true, 0, false);
-    outcome_of(w, other);
+    assert_int_equal(world_outcome(w, runs[2]).outcome.package, PACKAGE_SUCCEEDED);
+    world_halt(w, other, true, 0, false);
+    world_outcome(w, other);
     assert_int_equal(times_run(w, runs[2]), 1);
 }
 
 static void what_a_silent_keeper_turns_out_not_to_hold_is_told(void **state)
 {
-    struct world *w = *state;
-    struct held lost = {.run = rig_run(99), .attempt = 1, .try_no = 1, .step = "run"};
-    struct heldfile *f = NULL;
-    struct s_kept k = {.state = 0};
+    struct testworld *w = *state;
+    struct slot_step lost = {.run = rig_run(99), .attempt = 1, .try_no = 1, .step = "run"};
+    struct slotfile *f = NULL;
+    struct s_kept k = {.state = KEPT_NOTHING};
     struct error err = {0};
     struct span m;
-    struct id run = ask_script(w, "exec sleep 1000");
-    struct wanted want = {.run = run};
-    wait_for(w, is_launched, &want, "the start");
-    stop_runner(w, SIGKILL);
+    struct id run = world_ask_script(w, "exec sleep 1000");
+    struct testworld_wanted want = {.run = run};
+    world_wait_for(w, world_is_launched, &want, "the start");
+    world_stop_runner(w, SIGKILL);
     pid_t keeper = keeper_of(w, 1);
-    char *path = house_slot_path(w->rig.house.run, "keeper", 1, ".held");
-    assert_int_equal(heldfile_open(path, &f, &err), 0);
-    heldfile_put(f, &lost); /* its bytes have gone with the runner that sent them */
-    heldfile_close(&f);
-    start_runner(w, 2);
-    assert_int_equal(hear_kept(w, 1, &k), 1);
+    char *path = runner_paths_of_slot(w->rig.paths.run, "keeper", 1, ".held");
+    assert_int_equal(slotfile_open(path, &f, &err), 0);
+    slotfile_put(f, &lost); /* its bytes have gone with the runner that sent them */
+    slotfile_close(&f);
+    world_start_runner(w, 2);
+    assert_int_equal(world_hear_kept(w, KEPT_WAITS, &k), 1);
     assert_true(id_eq(k.run, lost.run));
     kill(keeper, SIGCONT);
     while (k.state != 3)
-        if (hear(w, &m) == KIND_S_KEPT)
+        if (world_hear(w, &m) == KIND_S_KEPT)
             assert_int_equal(s_kept_decode(m, &k, NULL), 0);
     assert_true(id_eq(k.run, lost.run));
-    halt(w, run, true, 0, false); /* the other one is known as before */
-    assert_true(outcome_of(w, run).outcome.cancelled);
+    world_halt(w, run, true, 0, false); /* the other one is known as before */
+    assert_true(world_outcome(w, run).outcome.cancelled);
     mem_free(&path);
 }
 
 /* Who only connects is no runner. */
 static void a_stray_connection_to_a_keeper_changes_nothing(void **state)
 {
-    struct world *w = *state;
+    struct testworld *w = *state;
     struct channel *stray[2];
-    struct id run = ask_script(w, "exec sleep 1000");
-    struct wanted want = {.run = run};
-    wait_for(w, is_launched, &want, "the start");
-    char *path = house_slot_path(w->rig.house.run, "keeper", 1, ".sock");
+    struct id run = world_ask_script(w, "exec sleep 1000");
+    struct testworld_wanted want = {.run = run};
+    world_wait_for(w, world_is_launched, &want, "the start");
+    char *path = runner_paths_of_slot(w->rig.paths.run, "keeper", 1, ".sock");
     for (int i = 0; i < 2; i++)
         assert_int_equal(channel_connect(path, &stray[i], NULL), 0);
-    outcome_of(w, ask_script(w, "exit 0")); /* both are busy for as long as this takes */
-    halt(w, run, true, 0, false);
-    assert_true(outcome_of(w, run).outcome.cancelled);
+    world_outcome(w, world_ask_script(w, "exit 0")); /* both are busy for as long as this takes */
+    world_halt(w, run, true, 0, false);
+    assert_true(world_outcome(w, run).outcome.cancelled);
     struct span m;
     struct error err = {0};
     int rc;
@@ -282,24 +284,25 @@ static void a_stray_connection_to_a_keeper_changes_nothing(void **state)
 
 static void the_newest_worker_is_the_worker(void **state)
 {
-    struct world *w = *state;
+    struct testworld *w = *state;
     struct channel *first = w->c;
     struct error err = {0};
     struct span m;
     struct buf b = {0};
-    char *path = mem_printf("%s/runner.sock", w->rig.house.run);
+    char *path = mem_printf("%s/runner.sock", w->rig.paths.run);
     struct s_attach a = {.version = RUNNER_PROTOCOL, .slots = 1};
     assert_int_equal(channel_connect(path, &w->c, &err), 0);
     s_attach_encode(&a, &b);
-    say(w, &b);
-    assert_int_equal(hear_kept(w, 2, NULL), 0);
+    world_say(w, &b);
+    assert_int_equal(world_hear_kept(w, KEPT_RUNS, NULL), 0);
     int rc;
     while ((rc = channel_receive(first, &m, &err)) >= 0) {
         struct pollfd p = {.fd = channel_fd(first), .events = POLLIN};
         assert_int_equal(rc ? 1 : poll(&p, 1, PATIENCE_MS), 1);
     }
     assert_int_equal(rc, -ECONNRESET);
-    assert_int_equal(outcome_of(w, ask_script(w, "exit 0")).outcome.package, PACKAGE_SUCCEEDED);
+    assert_int_equal(world_outcome(w, world_ask_script(w, "exit 0")).outcome.package,
+                     PACKAGE_SUCCEEDED);
     channel_close(&first);
     mem_free(&path);
     buf_free(&b);

@@ -8,10 +8,11 @@
 
 #include "common/mem.h"
 #include "common/spoolfile.h"
+#include "proto/kept.h"
 
-/* A keeper runs one step at a time, so an end ends the newest. */
-struct search {
-    const struct s_kept *step; /* NULL: what is open is wanted */
+/* A keeper runs one step at a time, so an S_ENDED is of the newest. */
+struct launched_search {
+    const struct s_kept *step; /* the one sought; NULL: whatever is open */
     bool seen;
     struct buf open; /* the newest S_LAUNCHED; empty: it has ended */
 };
@@ -22,7 +23,7 @@ static bool is_step(const struct s_launched *l, const struct s_kept *k)
            span_eq(l->step, k->step);
 }
 
-static void take_entry(struct search *s, struct span entry)
+static void take_entry(struct launched_search *s, struct span entry)
 {
     struct s_launched l;
     struct s_ended e;
@@ -45,7 +46,7 @@ static void take_entry(struct search *s, struct span entry)
     }
 }
 
-static void take_file(struct search *s, const char *path)
+static void take_file(struct launched_search *s, const char *path)
 {
     struct spoolfile_reader *r = NULL;
     struct span entry;
@@ -62,9 +63,9 @@ static int is_log(const struct dirent *e)
     return strncmp(e->d_name, "keeper-", 7) == 0 && n > 4 && strcmp(e->d_name + n - 4, ".log") == 0;
 }
 
-/* An end in another file than its beginning never happens (report_roll), so each file is looked at
-   alone. */
-static void take_slot(const char *folder, unsigned slot, struct search *s, launched_fn *fn,
+/* A step never ends in another file than the one in which it started (report_roll), so each file is
+ * read by itself. */
+static void take_slot(const char *folder, unsigned slot, struct launched_search *s, launched_fn *fn,
                       void *self)
 {
     struct dirent **names = NULL;
@@ -84,7 +85,7 @@ static void take_slot(const char *folder, unsigned slot, struct search *s, launc
                                    .attempt = l.attempt,
                                    .step = l.step,
                                    .try_no = l.try_no,
-                                   .state = 2,
+                                   .state = KEPT_RUNS,
                                    .identity = l.identity,
                                    .expires = l.expires};
                 fn(self, &k);
@@ -98,7 +99,7 @@ static void take_slot(const char *folder, unsigned slot, struct search *s, launc
 
 bool launched_find(const char *spool_folder, unsigned slot, const struct s_kept *step)
 {
-    struct search s = {.step = step};
+    struct launched_search s = {.step = step};
     take_slot(spool_folder, slot, &s, NULL, NULL);
     buf_free(&s.open);
     return s.seen;
@@ -106,7 +107,7 @@ bool launched_find(const char *spool_folder, unsigned slot, const struct s_kept 
 
 void launched_open(const char *spool_folder, unsigned slot, launched_fn *fn, void *self)
 {
-    struct search s = {0};
+    struct launched_search s = {0};
     take_slot(spool_folder, slot, &s, fn, self);
     buf_free(&s.open);
 }

@@ -1,9 +1,9 @@
-/* lbrunner.c - verifies what its worker asks for and has it run by keepers. No network; nothing
- * that parses with a library.
+/* lbrunner.c - verifies the steps that its worker asks for, and has keepers run them. It has no
+ * network, and parses nothing with a library.
  *
- * Reading order of this room: verify.c (may it run?), slots.c (where?), keeper.c (by whom?),
- * child.c (a child's life), spawn.c, output.c, tree.c; around them policy, seen, bind, typed,
- * installed; report.c tells the worker. */
+ * Reading order of this room: runner.c (the whole), verify.c (may it run?), slots.c (where?),
+ * keeper.c (the process of a slot), child.c (the life of a child), spawn.c, output.c, tree.c;
+ * beside them policy, seen, bind, typed, installed; report.c tells the worker. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -17,36 +17,37 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
-#include "runner/server.h"
+#include "runner/runner.h"
 #include "trust/keys.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY, EXIT_NOT_POSSIBLE };
 
 static const char help[] =
-    "usage: lbrunner [--home DIR] [--log-level LEVEL]\n"
+    "usage: lbrunner [options]\n"
     "\n"
-    "Runs the steps of jobs for the worker of this server, after verifying each: who called it, that its call, job "
-    "and\n"
-    "package are signed and trusted here. Ends on SIGTERM; what runs goes on, and the next lbrunner finds it.\n"
+    "Runs the steps of jobs for the worker of this server. It verifies each step first: who\n"
+    "called it, that call, job and package are signed, and that this server trusts the\n"
+    "signers. Usually lbworker starts it.\n"
     "\n"
-    "  --home DIR         as LONGBOAT_HOME=DIR; lbworker says it, so that ps shows whose runner and keepers these "
-    "are\n"
+    "  --home DIR         the same as LONGBOAT_HOME=DIR, but shown by ps\n"
     "  --log-level LEVEL  error, warn, info (default) or debug\n"
-    "  -h, --help         this page\n"
-    "  --version          the version\n"
+    "  -h, --help         show this help\n"
+    "  --version          show the version\n"
     "\n"
-    "Files: trust/{administrators,certificate,signers}, revocations, packages/, jobs/, spool/, run/runner.sock, "
-    "below\n"
-    "/etc/longboat, /var/lib/longboat, /run/longboat; for a user without root the XDG folders; LONGBOAT_HOME moves "
-    "all.\n"
+    "SIGTERM stops it; children go on, and the next lbrunner finds them.\n"
     "\n"
-    "Exit codes: 0 ended when asked to; 1 failed; 2 asked wrongly; 3 another lbrunner runs here.\n"
+    "Files, below /etc/longboat, /var/lib/longboat and /run/longboat, for an ordinary user in\n"
+    "the XDG folders, or all below LONGBOAT_HOME:\n"
+    "  trust/administrators, trust/certificate, trust/signers, revocations, packages/, jobs/,\n"
+    "  spool/, work/, runner.sock\n"
     "\n"
     "Example:\n"
-    "  lbrunner --home $HOME/etl1 --log-level debug\n";
+    "  lbrunner --home $HOME/etl1 --log-level debug\n"
+    "\n"
+    "Exit codes: 0 stopped as asked; 1 failed; 2 bad usage; 3 another lbrunner runs here.\n";
 
 struct program {
-    struct server *server;
+    struct runner *server;
 };
 
 static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)
@@ -54,23 +55,23 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
     struct program *p = arg;
     if (info->ssi_signo == SIGCHLD) {
         if (p->server)
-            server_reap(p->server);
+            runner_reap(p->server);
     } else if (info->ssi_signo != SIGHUP) /* files are read again whenever they change */
         loop_stop(l, EXIT_DONE);
 }
 
-static int run(const struct house *house, struct error *err)
+static int run(const struct runner_paths *paths, struct error *err)
 {
     static struct program p; /* outlives the loop, whose callbacks have it */
     struct loop *loop = loop_new(err);
     int rc = loop ? loop_signals(loop, on_signal, &p, err) : -ENOMEM;
     if (rc == 0)
-        rc = server_new(house, loop, &p.server, err);
+        rc = runner_new(paths, loop, &p.server, err);
     if (rc == 0) {
-        log_info("lbrunner " LB_VERSION " as %s in %s", house->user, house->run);
+        log_info("lbrunner " LB_VERSION " as %s in %s", paths->user, paths->run);
         rc = loop_run(loop, err);
     }
-    server_free(&p.server);
+    runner_free(&p.server);
     loop_destroy(&loop);
     return rc;
 }
@@ -102,39 +103,53 @@ static int read_options(int argc, char **argv)
             fprintf(stderr, "lbrunner: %s\n", err.text);
             return EXIT_ASKED_WRONGLY;
         default:
-            fputs("See lbrunner --help.\n", stderr);
+            fputs("see lbrunner --help\n", stderr);
             return EXIT_ASKED_WRONGLY;
         }
     if (optind < argc) {
-        fprintf(stderr, "lbrunner: '%s' is not expected. See lbrunner --help.\n", argv[optind]);
+        fprintf(stderr, "lbrunner: unexpected argument '%s'; see lbrunner --help\n", argv[optind]);
         return EXIT_ASKED_WRONGLY;
     }
     log_open("lbrunner", level);
     return -1;
 }
 
+/* Held until the process ends. */
+static int take_lock(const struct runner_paths *paths, struct error *err)
+{
+    int lock;
+    struct error held = {0};
+    char *path = mem_printf("%s/runner.lock", paths->run);
+    int rc = file_lock(path, &lock, &held);
+    if (rc == -EBUSY)
+        error_set(err, rc,
+                  "a runner for this home already runs; stop the worker that started it first: %s",
+                  held.text);
+    else if (rc < 0)
+        error_set(err, rc, "%s", held.text);
+    mem_free(&path);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
-    struct house house = {0};
+    struct runner_paths paths = {0};
     struct error err = {0};
-    int lock, code = read_options(argc, argv);
+    int code = read_options(argc, argv);
     if (code >= 0)
         return code;
     umask(077);
     prctl(PR_SET_DUMPABLE, 0);
     int rc = trust_init(&err);
     if (rc == 0)
-        rc = house_open(&house, &err);
-    if (rc == 0) {
-        char *path = mem_printf("%s/runner.lock", house.run);
-        rc = file_lock(path, &lock, &err);
-        mem_free(&path);
-    }
+        rc = runner_paths_open(&paths, &err);
     if (rc == 0)
-        rc = run(&house, &err);
+        rc = take_lock(&paths, &err);
     if (rc == 0)
-        house_leave_memory(&house);
-    house_free(&house);
+        rc = run(&paths, &err);
+    if (rc == 0)
+        runner_paths_leave_memory(&paths);
+    runner_paths_free(&paths);
     if (rc < 0)
         log_error("%s", err.text);
     return rc == 0 ? EXIT_DONE : rc == -EBUSY ? EXIT_NOT_POSSIBLE : EXIT_FAILED;

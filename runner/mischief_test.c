@@ -4,16 +4,16 @@
 
 #include <sys/resource.h>
 
-static void succeeds(struct world *w, const char *script)
+static void succeeds(struct testworld *w, const char *script)
 {
-    struct wanted want = outcome_of(w, ask_script(w, script));
+    struct testworld_wanted want = world_outcome(w, world_ask_script(w, script));
     if (want.outcome.package != PACKAGE_SUCCEEDED)
         fail_msg("'%s': " SPAN_FMT, script, SPAN_ARG(want.outcome.message));
 }
 
-static void fails(struct world *w, const char *script, const char *part)
+static void fails(struct testworld *w, const char *script, const char *part)
 {
-    struct wanted want = outcome_of(w, ask_script(w, script));
+    struct testworld_wanted want = world_outcome(w, world_ask_script(w, script));
     char *message = span_dup_str(want.outcome.message);
     assert_int_equal(want.outcome.package, PACKAGE_FAILED);
     assert_contains(message, part);
@@ -22,7 +22,7 @@ static void fails(struct world *w, const char *script, const char *part)
 
 static void a_child_that_removes_its_folders_spoils_no_later_step(void **state)
 {
-    struct world *w = *state;
+    struct testworld *w = *state;
     static const char *const mischief[] = {
         "rm -rf \"$LB_WORK\"",
         "rm -rf \"$(dirname \"$LB_OUTPUTS\")\"",
@@ -32,25 +32,25 @@ static void a_child_that_removes_its_folders_spoils_no_later_step(void **state)
         "mv \"$(dirname \"$LB_OUTPUTS\")\" \"$(dirname \"$LB_OUTPUTS\")-moved\"",
     };
     for (size_t i = 0; i < sizeof mischief / sizeof *mischief; i++) {
-        outcome_of(w, ask_script(w, mischief[i]));
-        succeeds(
-            w,
-            "test -s \"$LB_PARAMETERS\" && test ! -L \"$(dirname \"$LB_OUTPUTS\")\" && echo a=1 > \"$LB_OUTPUTS\"");
+        world_outcome(w, world_ask_script(w, mischief[i]));
+        succeeds(w,
+                 "test -s \"$LB_PARAMETERS\" && test ! -L \"$(dirname \"$LB_OUTPUTS\")\" && echo "
+                 "a=1 > \"$LB_OUTPUTS\"");
     }
 }
 
 static void a_verdict_with_a_long_message_counts(void **state)
 {
-    struct world *w = *state;
-    fails(
-        w,
-        "{ echo 'failed no rows of yesterday'; head -c 100000 /dev/zero | tr '\\0' x; } > \"$LB_RESULT\"",
-        "no rows of yesterday");
+    struct testworld *w = *state;
+    fails(w,
+          "{ echo 'failed no rows of yesterday'; head -c 100000 /dev/zero | tr '\\0' x; } > "
+          "\"$LB_RESULT\"",
+          "no rows of yesterday");
 }
 
 static void a_verdict_that_cannot_be_read_spoils_a_success(void **state)
 {
-    struct world *w = *state;
+    struct testworld *w = *state;
     fails(w, "rm \"$LB_RESULT\"; mkdir \"$LB_RESULT\"", "$LB_RESULT");
     fails(w, "rm \"$LB_RESULT\"; mkfifo \"$LB_RESULT\"", "$LB_RESULT");
     fails(w, "echo failed > there; ln -sf \"$PWD/there\" \"$LB_RESULT\"", "$LB_RESULT");
@@ -59,7 +59,7 @@ static void a_verdict_that_cannot_be_read_spoils_a_success(void **state)
     succeeds(w, "rm \"$LB_RESULT\"");
 }
 
-static bool is_launched_by(struct world *w, uint64_t kind, struct span entry, void *arg)
+static bool is_launched_by(struct testworld *w, uint64_t kind, struct span entry, void *arg)
 {
     (void)w;
     struct s_launched l;
@@ -68,7 +68,7 @@ static bool is_launched_by(struct world *w, uint64_t kind, struct span entry, vo
     return kind == KIND_S_LAUNCHED;
 }
 
-static bool count_progress(struct world *w, uint64_t kind, struct span entry, void *arg)
+static bool count_progress(struct testworld *w, uint64_t kind, struct span entry, void *arg)
 {
     (void)w;
     (void)entry;
@@ -79,7 +79,7 @@ static bool count_progress(struct world *w, uint64_t kind, struct span entry, vo
 /* The limit of a file's size is a disk that takes nothing more, for this keeper alone. */
 static void progress_does_not_gather_while_the_disk_is_full(void **state)
 {
-    struct world *w = *state;
+    struct testworld *w = *state;
     struct rlimit was, full;
     pid_t keeper;
     unsigned n = 0;
@@ -87,17 +87,17 @@ static void progress_does_not_gather_while_the_disk_is_full(void **state)
         "i=0; while test $i -lt 10; do i=$((i+1)); echo $i > \"$LB_PROGRESS\"; sleep 0.25; done; "
         "echo $$ > %s/pid; exec sleep 1000",
         w->rig.home);
-    struct id run = ask_script(w, script);
-    wait_for(w, is_launched_by, &keeper, "a start");
+    struct id run = world_ask_script(w, script);
+    world_wait_for(w, is_launched_by, &keeper, "a start");
     assert_int_equal(prlimit(keeper, RLIMIT_FSIZE, NULL, &was), 0);
     full = was;
     full.rlim_cur = 8;
     assert_int_equal(prlimit(keeper, RLIMIT_FSIZE, &full, NULL), 0);
-    pid_in(w, "pid");
+    world_pid_in(w, "pid");
     assert_int_equal(prlimit(keeper, RLIMIT_FSIZE, &was, NULL), 0);
-    halt(w, run, true, 0, false);
-    outcome_of(w, run);
-    scan(w, count_progress, &n);
+    world_halt(w, run, true, 0, false);
+    world_outcome(w, run);
+    world_scan(w, count_progress, &n);
     assert_in_range(n, 0, 4); /* before the disk was full, and after */
     mem_free(&script);
 }

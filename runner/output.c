@@ -73,7 +73,7 @@ static void keep_tail(struct output *o, const uint8_t *p, size_t n)
     o->tail_n = keep + n;
 }
 
-/* n bytes have come in behind what is held: keep what the cap allows. */
+/* n bytes have come in after those held: keeps what the cap allows. */
 static void take(struct output *o, unsigned i, size_t n, int64_t now)
 {
     struct output_stream *s = &o->stream[i];

@@ -1,10 +1,10 @@
-/* output.h - reads what a child writes to its standard output and error, keeps up to a cap of it,
- * counts the rest.
+/* output.h - reads what a child writes to standard output and standard error, keeps it up to a
+ * cap, and counts the rest.
  *
- * The child is never held up: what is beyond the cap is read and dropped. Entries come in pieces of
- * at most 64 KiB, and of a stream that writes little at most one each 50 ms. When bytes are
- * dropped, an entry without data says so (`cut`: bytes of the stream dropped so far), once when it
- * begins and once at the end. Memory: two buffers of 64 KiB. */
+ * The child is never held up: what exceeds the cap is read and dropped. Entries have at most 64
+ * KiB; a stream that writes little has at most one every 50 ms. When bytes are dropped, an entry
+ * without data says so (`cut`: bytes of the stream dropped so far): once when that begins, and
+ * once at the end. Memory: two buffers of 64 KiB. */
 #ifndef LB_RUNNER_OUTPUT_H
 #define LB_RUNNER_OUTPUT_H
 
@@ -15,12 +15,12 @@
 #include "proto/limits.h"
 
 enum {
-    /* bytes wait this long for more, so that a line at a time is not an entry at a time */
+    /* bytes wait this long for more, so that not every line is an entry */
     OUTPUT_PACE_MS = 50,
-    OUTPUT_TAIL = 512 /* the end of standard error is kept for a message about a failure */
+    OUTPUT_TAIL = 512 /* the end of standard error, kept for the message of a failure */
 };
 
-/* One entry: offset counts all bytes of the stream before `data`, dropped ones too. */
+/* Takes one entry. offset: bytes of the stream before `data`, dropped ones included. */
 typedef void output_fn(void *self, unsigned stream, uint64_t offset, struct span data,
                        uint64_t cut);
 
@@ -43,17 +43,17 @@ struct output {
     void *self;
 };
 
-/* Makes the pipes. ret_write: the child's ends, for the caller to close once it has started. cap 0:
-   the default. */
+/* Makes the pipes. ret_write: the child's ends; close them once it has started. cap, in bytes;
+ * 0: the default. */
 int output_begin(struct output *o, uint64_t cap, output_fn *emit, void *self, int ret_write[2],
                  struct error *err);
-/* Stream 1 or 2 is readable. Returns whether its other end is closed: then stop watching it. */
+/* Stream 1 or 2 is readable. True: its other end is closed, so stop watching it. */
 bool output_read(struct output *o, unsigned stream, int64_t now);
-/* When output_flush has something to do: boot ms, INT64_MAX if nothing is held. */
+/* When output_flush is due: boot ms; INT64_MAX: nothing is held. */
 int64_t output_due(const struct output *o);
 void output_flush(struct output *o, int64_t now);
-/* Everything that is in the pipes now, and no more: somebody outside the tree may still hold a
- * writing end. Then the last entries, and the pipes are closed. */
+/* Reads what the pipes hold now and no more, for a process outside the tree may still hold a
+ * writing end. Emits the last entries and closes the pipes. */
 void output_end(struct output *o, int64_t now);
 uint64_t output_cut_bytes(const struct output *o);
 struct span output_tail(const struct output *o);

@@ -7,7 +7,7 @@
 
 #include "runner/output.h"
 
-struct heard {
+struct output_heard {
     struct buf text[2];
     unsigned entries, cuts;
     uint64_t cut[2];
@@ -16,7 +16,7 @@ struct heard {
 
 static void hear(void *self, unsigned stream, uint64_t offset, struct span data, uint64_t cut)
 {
-    struct heard *h = self;
+    struct output_heard *h = self;
     assert_in_range(stream, 1, 2);
     if (data.n)
         assert_int_equal(offset, h->text[stream - 1].n);
@@ -28,7 +28,7 @@ static void hear(void *self, unsigned stream, uint64_t offset, struct span data,
     h->largest = data.n > h->largest ? data.n : h->largest;
 }
 
-static void heard_free(struct heard *h)
+static void heard_free(struct output_heard *h)
 {
     buf_free(&h->text[0]);
     buf_free(&h->text[1]);
@@ -36,17 +36,17 @@ static void heard_free(struct heard *h)
 
 static struct output o;
 
-static void begin(struct heard *h, uint64_t cap, int ends[2])
+static void begin(struct output_heard *h, uint64_t cap, int ends[2])
 {
     struct error err = {0};
-    *h = (struct heard){0};
+    *h = (struct output_heard){0};
     assert_int_equal(output_begin(&o, cap, hear, h, ends, &err), 0);
 }
 
 static void a_little_output_waits_for_more_and_is_one_entry(void **state)
 {
     (void)state;
-    struct heard h;
+    struct output_heard h;
     int ends[2];
     begin(&h, 0, ends);
     assert_int_equal(output_due(&o), INT64_MAX);
@@ -73,7 +73,7 @@ static void a_little_output_waits_for_more_and_is_one_entry(void **state)
 static void what_is_beyond_the_cap_is_counted_and_the_cut_is_marked(void **state)
 {
     (void)state;
-    struct heard h;
+    struct output_heard h;
     int ends[2];
     begin(&h, 100, ends);
     for (int i = 0; i < 30; i++)
@@ -97,7 +97,7 @@ static void what_is_beyond_the_cap_is_counted_and_the_cut_is_marked(void **state
 static void the_end_takes_what_is_in_the_pipe_and_does_not_wait_for_more(void **state)
 {
     (void)state;
-    struct heard h;
+    struct output_heard h;
     int ends[2];
     begin(&h, 0, ends);
     assert_int_equal(write(ends[1], "last words\n", 11), 11);
@@ -112,7 +112,7 @@ static void the_end_takes_what_is_in_the_pipe_and_does_not_wait_for_more(void **
 static void much_output_comes_in_pieces_of_at_most_a_chunk(void **state)
 {
     (void)state;
-    struct heard h;
+    struct output_heard h;
     int ends[2];
     static uint8_t block[30000];
     begin(&h, 0, ends);
@@ -132,7 +132,7 @@ static void much_output_comes_in_pieces_of_at_most_a_chunk(void **state)
 static void the_tail_is_the_end_of_standard_error(void **state)
 {
     (void)state;
-    struct heard h;
+    struct output_heard h;
     int ends[2];
     char text[OUTPUT_TAIL];
     begin(&h, 10, ends);

@@ -18,7 +18,7 @@ static struct span trim(struct span s)
     return s;
 }
 
-void text_clean(struct span s, size_t most, struct buf *out)
+void outputs_clean_text(struct span s, size_t most, struct buf *out)
 {
     size_t used = 0;
     s = trim(s);
@@ -69,8 +69,8 @@ static int gather(struct gathering *g, struct span name, const struct value *v, 
     char key[LIMIT_NAME + 1];
     if (!name_is_identifier(name) || !span_copy_str(name, key, sizeof key)) {
         struct buf shown = {0};
-        text_clean(name, LIMIT_NAME, &shown);
-        int rc = error_set(err, -EINVAL, "'%s' is no name of an output", buf_str(&shown));
+        outputs_clean_text(name, LIMIT_NAME, &shown);
+        int rc = error_set(err, -EINVAL, "'%s' is not a valid name of an output", buf_str(&shown));
         buf_free(&shown);
         return rc;
     }
@@ -83,7 +83,7 @@ static int gather(struct gathering *g, struct span name, const struct value *v, 
     size_t was = g->items.n;
     value_add_str(&g->items, name);
     if (known) {
-        int rc = typed_value(&p, v, &g->items, err);
+        int rc = typed_value("output", &p, v, &g->items, err);
         if (rc < 0)
             return rc;
     } else
@@ -92,14 +92,14 @@ static int gather(struct gathering *g, struct span name, const struct value *v, 
     if (g->items.n <= LIMIT_OUTPUTS - 8 && g->n <= LIMIT_VALUES)
         return 0;
     g->items.n = was;
-    return error_set(err, -EINVAL, "the outputs have more than %d bytes", (int)LIMIT_OUTPUTS);
+    return error_set(err, -EINVAL, "the outputs are larger than %d bytes", (int)LIMIT_OUTPUTS);
 }
 
 static int take_object(struct gathering *g, struct span line, struct error *err)
 {
     struct buf items = {0};
     uint32_t n;
-    int rc = json_read_object(line, &items, &n, err);
+    int rc = jsonread_object(line, &items, &n, err);
     if (rc == 0) {
         struct wire_list list = wire_list_from(&items, n);
         struct wire_iter it = wire_iter(&list);
@@ -116,7 +116,7 @@ static int take_assignment(struct gathering *g, struct span line, struct error *
 {
     const uint8_t *eq = memchr(line.p, '=', line.n);
     if (!eq)
-        return error_set(err, -EINVAL, "neither name=value nor a JSON object");
+        return error_set(err, -EINVAL, "expected name=value or a JSON object");
     struct span name = trim(span_of(line.p, (size_t)(eq - line.p)));
     struct span text = span_of(eq + 1, line.n - (size_t)(eq + 1 - line.p));
     if (!utf8_is_valid(text, NULL) || (text.n && memchr(text.p, 0, text.n)))
@@ -173,7 +173,7 @@ static struct span take_word(struct span *s)
     return word;
 }
 
-bool verdict_read(struct span text, enum package_outcome *ret, struct buf *message)
+bool outputs_read_verdict(struct span text, enum package_outcome *ret, struct buf *message)
 {
     static const enum package_outcome may_say[] = {PACKAGE_SUCCEEDED, PACKAGE_FAILED,
                                                    PACKAGE_CANCELLED};
@@ -183,14 +183,14 @@ bool verdict_read(struct span text, enum package_outcome *ret, struct buf *messa
     for (size_t i = 0; i < sizeof may_say / sizeof *may_say; i++)
         if (span_eq_str(word, package_outcome_text(may_say[i]))) {
             *ret = may_say[i];
-            text_clean(rest, LIMIT_TEXT, message);
+            outputs_clean_text(rest, LIMIT_TEXT, message);
             return true;
         }
-    text_clean(text, LIMIT_TEXT, message);
+    outputs_clean_text(text, LIMIT_TEXT, message);
     return false;
 }
 
-bool progress_read(struct span text, uint64_t *ret_percent, struct buf *message)
+bool outputs_read_progress(struct span text, uint64_t *ret_percent, struct buf *message)
 {
     while (text.n && text.p[text.n - 1] != '\n')
         text.n--;
@@ -210,6 +210,6 @@ bool progress_read(struct span text, uint64_t *ret_percent, struct buf *message)
     bool number = i > 0 && i == word.n;
     if (number)
         *ret_percent = percent > 100 ? 100 : percent;
-    text_clean(number ? rest : line, LIMIT_TEXT, message);
+    outputs_clean_text(number ? rest : line, LIMIT_TEXT, message);
     return true;
 }

@@ -1,31 +1,31 @@
-/* outputs.h - what a child says of itself: its outputs, its verdict, its progress. Pure: the bytes
- * come in. They are a child's, so they may be anything. */
+/* outputs.h - what a child says of itself: outputs, verdict, progress. Pure: the bytes come in. A
+ * child wrote them, so they may be anything. */
 #ifndef LB_RUNNER_OUTPUTS_H
 #define LB_RUNNER_OUTPUTS_H
 
 #include "proto/messages.h"
 #include "proto/outcome.h"
 
-/* The text of $LB_OUTPUTS: a line is name=value, or one JSON object, whose members are outputs;
- * empty lines say nothing. A name that comes again replaces what it had. `declared` (d_parameter
- * each): values of declared names are typed, and other names are refused; an empty list declares
- * nothing: then name=value is a string and JSON keeps its types. *items: pairs of a map of at most
- * LIMIT_OUTPUTS bytes. -EINVAL: the sentence begins with the line. */
+/* Reads the text of $LB_OUTPUTS. A line is name=value, or one JSON object whose members are
+ * outputs; empty lines are skipped, and a later value replaces an earlier one. `declared`
+ * (d_parameter each): values are typed accordingly and other names are refused. An empty list
+ * declares nothing: then name=value is a string, and JSON keeps its types. *items: pairs of a
+ * map of at most LIMIT_OUTPUTS bytes. -EINVAL: the sentence begins with the line. */
 int outputs_read(struct span text, const struct wire_list *declared, struct buf *items,
                  uint32_t *ret_count, struct error *err);
 
-/* The text of $LB_RESULT: its first word is succeeded, failed or cancelled, the rest is a message
- * (appended, made fit for people: text_clean). False: it says none of them; then all of it is the
- * message. */
-bool verdict_read(struct span text, enum package_outcome *ret, struct buf *message);
+/* Reads the text of $LB_RESULT: the first word is succeeded, failed or cancelled, the rest a
+ * message, which is cleaned (outputs_clean_text) and appended. False: the first word is none of
+ * these; then all of it is the message. */
+bool outputs_read_verdict(struct span text, enum package_outcome *ret, struct buf *message);
 
-/* The last line of $LB_PROGRESS: "42 loading orders", "42%", "loading orders". *ret_percent keeps
- * its value if the line has no number; at most 100. False: there is no line yet (one that does not
- * end yet is waited for). */
-bool progress_read(struct span text, uint64_t *ret_percent, struct buf *message);
+/* Reads the last whole line of $LB_PROGRESS: "42 loading orders", "42%", "loading orders".
+ * *ret_percent is at most 100 and keeps its value if the line has no number. False: there is no
+ * whole line yet. */
+bool outputs_read_progress(struct span text, uint64_t *ret_percent, struct buf *message);
 
-/* Appends at most `most` bytes of `s` as one line of UTF-8: what is none becomes U+FFFD, control
- * characters become spaces, spaces at both ends go. */
-void text_clean(struct span s, size_t most, struct buf *out);
+/* Appends at most `most` bytes of `s` as one line of UTF-8: invalid bytes become U+FFFD, control
+ * characters become spaces, and spaces at both ends are removed. */
+void outputs_clean_text(struct span s, size_t most, struct buf *out);
 
 #endif

@@ -63,8 +63,7 @@ static void declared_outputs_are_typed_and_others_refused(void **state)
     struct wire_list declared;
     declare(&items, &declared);
     read_as("rows=12\n{\"day\":\"2026-11-21\"}", &declared, "{\"rows\":12,\"day\":\"2026-11-21\"}");
-    refused(span_str("rows=12\nrows=many"), &declared,
-            "outputs, line 2: parameter 'rows' = 'many'");
+    refused(span_str("rows=12\nrows=many"), &declared, "outputs, line 2: output 'rows' = 'many'");
     refused(span_str("columns=3"), &declared, "declares no output 'columns'");
     buf_free(&items);
 }
@@ -72,16 +71,16 @@ static void declared_outputs_are_typed_and_others_refused(void **state)
 static void bad_lines_are_refused_with_their_number(void **state)
 {
     (void)state;
-    refused(span_str("a=1\nnonsense"), &nothing_declared, "outputs, line 2: neither");
-    refused(span_str("A=1"), &nothing_declared, "'A' is no name");
-    refused(span_str("=1"), &nothing_declared, "is no name");
-    refused(span_str("{\"a\":}"), &nothing_declared, "outputs, line 1: no JSON");
+    refused(span_str("a=1\nnonsense"), &nothing_declared, "outputs, line 2: expected name=value");
+    refused(span_str("A=1"), &nothing_declared, "'A' is not a valid name");
+    refused(span_str("=1"), &nothing_declared, "is not a valid name");
+    refused(span_str("{\"a\":}"), &nothing_declared, "outputs, line 1: invalid JSON");
     refused(span_of("a=\xff", 3), &nothing_declared, "not UTF-8");
     refused(span_of("a=x\0y", 5), &nothing_declared, "not UTF-8");
     struct buf big = {0};
     for (int i = 0; i < LIMIT_VALUES + 1; i++)
         buf_printf(&big, "a%d=\n", i);
-    refused(buf_span(&big), &nothing_declared, "the outputs have more");
+    refused(buf_span(&big), &nothing_declared, "the outputs are larger");
     buf_free(&big);
 }
 
@@ -90,17 +89,17 @@ static void a_verdict_is_a_word_and_a_message(void **state)
     (void)state;
     enum package_outcome said = PACKAGE_UNKNOWN;
     struct buf m = {0};
-    assert_true(verdict_read(span_str("failed: no such table\n"), &said, &m));
+    assert_true(outputs_read_verdict(span_str("failed: no such table\n"), &said, &m));
     assert_int_equal(said, PACKAGE_FAILED);
     assert_string_equal(buf_str(&m), "no such table");
     buf_clear(&m);
-    assert_true(verdict_read(span_str("cancelled"), &said, &m));
+    assert_true(outputs_read_verdict(span_str("cancelled"), &said, &m));
     assert_int_equal(said, PACKAGE_CANCELLED);
     buf_clear(&m);
-    assert_false(verdict_read(span_str("unknown thing"), &said, &m));
+    assert_false(outputs_read_verdict(span_str("unknown thing"), &said, &m));
     assert_string_equal(buf_str(&m), "unknown thing");
     buf_clear(&m);
-    assert_false(verdict_read(SPAN_NONE, &said, &m));
+    assert_false(outputs_read_verdict(SPAN_NONE, &said, &m));
     buf_free(&m);
 }
 
@@ -109,18 +108,19 @@ static void progress_is_the_last_whole_line(void **state)
     (void)state;
     struct buf m = {0};
     uint64_t percent = 7;
-    assert_true(progress_read(span_str("1 a\n42% loading orders\n99 not yet"), &percent, &m));
+    assert_true(
+        outputs_read_progress(span_str("1 a\n42% loading orders\n99 not yet"), &percent, &m));
     assert_int_equal(percent, 42);
     assert_string_equal(buf_str(&m), "loading orders");
     buf_clear(&m);
-    assert_true(progress_read(span_str("loading\n"), &percent, &m));
+    assert_true(outputs_read_progress(span_str("loading\n"), &percent, &m));
     assert_int_equal(percent, 42);
     assert_string_equal(buf_str(&m), "loading");
     buf_clear(&m);
-    assert_true(progress_read(span_str("400\n"), &percent, &m));
+    assert_true(outputs_read_progress(span_str("400\n"), &percent, &m));
     assert_int_equal(percent, 100);
-    assert_false(progress_read(span_str("50"), &percent, &m));
-    assert_false(progress_read(span_str("\n\n"), &percent, &m));
+    assert_false(outputs_read_progress(span_str("50"), &percent, &m));
+    assert_false(outputs_read_progress(span_str("\n\n"), &percent, &m));
     buf_free(&m);
 }
 
@@ -128,10 +128,10 @@ static void text_for_people_is_one_line_of_utf8(void **state)
 {
     (void)state;
     struct buf m = {0};
-    text_clean(span_of(" a\x1b[1m\nb\xff\0 ", 10), 100, &m);
+    outputs_clean_text(span_of(" a\x1b[1m\nb\xff\0 ", 10), 100, &m);
     assert_string_equal(buf_str(&m), "a [1m b\xef\xbf\xbd");
     buf_clear(&m);
-    text_clean(span_str("abc\xc3\xa9"), 4, &m);
+    outputs_clean_text(span_str("abc\xc3\xa9"), 4, &m);
     assert_string_equal(buf_str(&m), "abc");
     buf_free(&m);
 }

@@ -37,7 +37,7 @@ struct policy {
     unsigned next;
 };
 
-/* Has it changed since it was read? A file that comes or goes has. */
+/* True if it has changed, appeared or vanished since it was read. */
 static bool changed(struct watched *w)
 {
     struct stat st = {0};
@@ -52,13 +52,13 @@ static bool changed(struct watched *w)
     return true;
 }
 
-struct policy *policy_new(const struct house *house)
+struct policy *policy_new(const struct runner_paths *paths)
 {
     struct policy *p = mem_zalloc(1, sizeof *p);
-    p->anchors_file.path = mem_printf("%s/administrators", house->trust);
-    p->self_file.path = mem_printf("%s/certificate", house->trust);
-    p->signers_file.path = mem_printf("%s/signers", house->trust);
-    p->revocations_file.path = mem_strdup(house->revocations);
+    p->anchors_file.path = mem_printf("%s/administrators", paths->trust);
+    p->self_file.path = mem_printf("%s/certificate", paths->trust);
+    p->signers_file.path = mem_printf("%s/signers", paths->trust);
+    p->revocations_file.path = mem_strdup(paths->revocations);
     return p;
 }
 
@@ -87,8 +87,8 @@ void policy_free(struct policy **pp)
     mem_free(pp);
 }
 
-/* The cluster's name is in our certificate, whose signature can be judged only with that name and
-   the anchors. */
+/* The name of the cluster stands in our certificate, whose signature can be verified only with that
+ * name and the anchors. */
 static int read_cluster(struct span bytes, char ret[LIMIT_NAME + 1], struct error *err)
 {
     struct d_signed s;
@@ -108,9 +108,13 @@ static int load_self(struct policy *p, int64_t now, enum refusal *code, struct e
     struct certificate self = {0};
     char cluster[LIMIT_NAME + 1];
     *code = REFUSAL_UNKNOWN_PRINCIPAL;
+    struct error why = {0};
     int rc = file_read(p->self_file.path, LIMIT_CERTIFICATE, &bytes, err);
-    if (rc == 0)
-        rc = read_cluster(buf_span(&bytes), cluster, err);
+    if (rc == 0 && (rc = read_cluster(buf_span(&bytes), cluster, &why)) < 0)
+        error_set(err, rc,
+                  "'%s' is empty or damaged (%s): join the cluster again with a new token "
+                  "(lbctl invite --server NAME, then lbworker join --force)",
+                  p->self_file.path, why.text);
     if (rc == 0)
         rc = anchors_load(p->anchors_file.path, cluster, &anchors, err);
     if (rc == 0)
@@ -124,12 +128,12 @@ static int load_self(struct policy *p, int64_t now, enum refusal *code, struct e
     if (rc < 0) {
         anchors_free(&anchors);
         certificate_free(&self);
-        return error_prefix(err, "this server cannot say who it is (run `lbworker join`)");
+        return error_prefix(err, "this server has no valid identity (run `lbworker join`)");
     }
     bool other_cluster = strcmp(p->anchors.cluster, anchors.cluster) != 0;
     anchors_free(&p->anchors);
     certificate_free(&p->self);
-    forget_certificates(p); /* one of them may rest on an administrator who is none any more */
+    forget_certificates(p); /* one of them may rest on a former administrator */
     if (other_cluster)
         revocations_free(&p->revocations);
     p->anchors = anchors;
@@ -147,7 +151,7 @@ static void parse_signers(struct span text, struct minisign_public **ret, size_t
         struct minisign_public key;
         at += n + 1;
         for (n = 0; n < line.n && !strchr(" \t\r", line.p[n]); n++)
-            ; /* the rest of a line is a remark */
+            ; /* the rest of the line is a comment */
         line.n = n;
         if (line.n && line.p[0] != '#' && minisign_public_parse(line, &key, NULL) == 0) {
             *ret = mem_realloc(*ret, *ret_n + 1, sizeof **ret);
@@ -156,7 +160,7 @@ static void parse_signers(struct span text, struct minisign_public **ret, size_t
     }
 }
 
-/* No file: nobody's packages are trusted. */
+/* Without the file no package is trusted. */
 static int load_signers(struct policy *p, struct error *err)
 {
     struct buf text = {0};
@@ -187,7 +191,7 @@ int policy_refresh(struct policy *p, int64_t now, enum refusal *code, struct err
         *code = REFUSAL_EXPIRED_CERTIFICATE;
         return error_set(
             err, -EPERM,
-            "this server's certificate has ended. An administrator can run: lbctl certificates "
+            "this server's certificate has expired. An administrator can run: lbctl certificates "
             "renew %s",
             p->self.name);
     }
@@ -201,7 +205,8 @@ int policy_refresh(struct policy *p, int64_t now, enum refusal *code, struct err
         rc = revocations_load(&p->revocations, p->revocations_file.path, &p->anchors, err);
         if (rc < 0) {
             *code = REFUSAL_REVOKED;
-            return error_prefix(err, "the list of revocations cannot be believed, so nobody is");
+            return error_prefix(
+                err, "the list of revocations is not valid, so no certificate is trusted");
         }
     }
     p->revocations_file.known = true;
@@ -273,7 +278,7 @@ int policy_certificate(struct policy *p, struct span bytes, int64_t now,
         *code = REFUSAL_EXPIRED_CERTIFICATE;
         return error_set(
             err, -EPERM,
-            "the certificate of '%s' is not valid now. An administrator can run: lbctl "
+            "the certificate of '%s' is not valid at present. An administrator can run: lbctl "
             "certificates renew %s",
             c->name, c->name);
     }

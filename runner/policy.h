@@ -1,34 +1,35 @@
-/* policy.h - what this server believes: administrators, its own certificate, revocations, builders.
- * All from files, asked again at each step and read again when they have changed, so that what is
- * taken away counts from the next step on. */
+/* policy.h - whom this server trusts: administrators, its own certificate, revocations, builders.
+ *
+ * All of it comes from files, which are checked at each step and read again when they have changed.
+ * So what is withdrawn is withdrawn from the next step on. */
 #ifndef LB_RUNNER_POLICY_H
 #define LB_RUNNER_POLICY_H
 
-#include "runner/house.h"
+#include "runner/runnerpaths.h"
 #include "trust/call.h"
 #include "trust/minisign.h"
 #include "trust/revocation.h"
 
 struct policy;
-struct policy *policy_new(const struct house *house); /* lent for good */
+struct policy *policy_new(const struct runner_paths *paths); /* `paths` is lent for its life */
 void policy_free(struct policy **p);
 
-/* Looks whether a file has changed and reads it. Refuses (UNKNOWN_PRINCIPAL, EXPIRED_CERTIFICATE,
- * ...) while this server has no good certificate of its own or no list of administrators; a list of
- * revocations that is there but not good refuses too. */
+/* Reads the files that have changed; `now` is wall time. Fails with a code (UNKNOWN_PRINCIPAL,
+ * EXPIRED_CERTIFICATE, ...) while this server lacks a valid certificate or a list of
+ * administrators, or has a list of revocations that is not valid. */
 int policy_refresh(struct policy *p, int64_t now, enum refusal *ret_code, struct error *err);
 
-/* After a good refresh */
+/* ---- After a refresh that succeeded */
 const struct trust_anchors *policy_anchors(const struct policy *p);
 const struct certificate *policy_self(const struct policy *p);
 bool policy_revoked(const struct policy *p, uint64_t serial);
 bool policy_trusts_signer(const struct policy *p, const struct hash *signer_key);
-/* Is `address` this server, a pool of it, or all? */
+/* True if `address` names this server, a pool that it is in, or all servers. */
 bool policy_is_addressed(const struct policy *p, struct span address);
 
-/* A certificate that came with a request: verified, not past its end, not revoked. The last few are
- * remembered by their bytes, so that a caller with a thousand steps costs one verification. Lent
- * until the next call. */
+/* Verifies a certificate that came with a request: signed, not expired, not revoked. The last
+ * few are remembered by their bytes, so that a caller with a thousand steps costs one
+ * verification. *ret is lent until the next call. */
 int policy_certificate(struct policy *p, struct span bytes, int64_t now,
                        const struct certificate **ret, enum refusal *ret_code, struct error *err);
 

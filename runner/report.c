@@ -25,9 +25,9 @@ struct report {
     unsigned long generation;
     int bell;
     struct sockaddr_un address;
-    int folder_fd; /* of the bell: its path may be longer than an address is */
+    int folder_fd; /* of the bell, whose path may be longer than an address */
     struct pending *v;
-    size_t n, room; /* entries, and buffers that are kept for reuse */
+    size_t n, room; /* entries, and buffers kept for reuse */
     uint64_t dropped;
 };
 
@@ -36,7 +36,7 @@ static int open_bell(struct report *r, const char *run, struct error *err)
     r->folder_fd = open(run, O_PATH | O_DIRECTORY | O_CLOEXEC);
     r->bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (r->folder_fd < 0 || r->bell < 0)
-        return error_errno(err, errno, "cannot reach the worker's bell in '%s'", run);
+        return error_errno(err, errno, "cannot ring the worker's bell in '%s'", run);
     r->address.sun_family = AF_UNIX;
     snprintf(r->address.sun_path, sizeof r->address.sun_path, "/proc/self/fd/%d/" WORKER_BELL,
              r->folder_fd);
@@ -50,7 +50,7 @@ static char *path_of(const struct report *r, unsigned long generation)
     return mem_printf("%s/%s.%lu.log", r->folder, r->stem, generation);
 }
 
-/* The newest generation that is there; 0 if none is. */
+/* The newest generation; 0: there is none. */
 static int find_generation(struct report *r, struct error *err)
 {
     DIR *d = opendir(r->folder);
@@ -158,7 +158,7 @@ uint64_t report_dropped(const struct report *r)
     return r->dropped;
 }
 
-/* Output goes, the rest moves up. */
+/* Drops output; the rest moves up. */
 static void keep_what_matters(struct report *r)
 {
     size_t kept = 0;
@@ -176,8 +176,8 @@ static void keep_what_matters(struct report *r)
 
 static void ring(struct report *r)
 {
-    /* Nobody there, or the queue is full: then the worker looks anyway when it comes, or has been
-       told. */
+    /* No worker, or a full queue: then the worker reads the spool anyway, when it starts or
+     * because it was told before. */
     if (sendto(r->bell, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&r->address,
                sizeof r->address) < 0)
         return;
@@ -197,7 +197,7 @@ int report_flush(struct report *r, struct error *err)
         done += written;
     }
     for (size_t i = 0; i < r->n - done && done; i++) {
-        /* the written ones' buffers go to the end, for reuse */
+        /* buffers of written entries go to the end, for reuse */
         struct pending t = r->v[i];
         r->v[i] = r->v[done + i];
         r->v[done + i] = t;

@@ -1,9 +1,9 @@
-/* report.h - what a keeper or the runner tells the worker: entries in a spool file of its own, and
- * a bell.
+/* report.h - how a keeper or the runner reports to the worker: entries in a spool file of its own,
+ * and a bell.
  *
- * The entries of one turn are one write. What cannot be written now (a full disk) is kept and tried
- * again, but for output of children and their progress, which are dropped and counted: a result
- * must get through, and the disk may stay full for longer than there is memory. */
+ * The entries of one turn are one write. What cannot be written now, as on a full disk, is kept and
+ * tried again, except the children's output and progress, which are dropped and counted: a result
+ * must get through, and the disk may stay full longer than memory lasts. */
 #ifndef LB_RUNNER_REPORT_H
 #define LB_RUNNER_REPORT_H
 
@@ -13,34 +13,34 @@
 #include "common/buf.h"
 #include "common/error.h"
 
-/* in the run folder: a datagram socket; what is sent there says "look" */
+/* a datagram socket in the run folder; whatever is sent there means "read the spool" */
 #define WORKER_BELL "worker.bell"
 
 enum {
     REPORT_RETRY_MS = 1000, /* after a write that failed */
-    REPORT_ROLL_BYTES =
-        /* a file that has grown so large gets a successor; the worker removes what it has read */
-    8 << 20
+    /* a file that has grown to this gets a successor; the worker removes what it has read */
+    REPORT_ROLL_BYTES = 8 << 20
 };
 
 struct report;
-/* Opens the newest of <folder>/<stem>.log, <stem>.1.log, <stem>.2.log, ..., making the first; `run`
- * is the folder of the bell. One writer at a time: the caller holds a lock. */
+/* Opens the newest of <folder>/<stem>.log, <stem>.1.log, <stem>.2.log, ..., or makes the first.
+ * `run` is the folder of the bell. The caller holds a lock: there is one writer at a time. On
+ * success *ret is yours: report_close. */
 int report_open(const char *folder, const char *stem, const char *run, struct report **ret,
                 struct error *err);
 void report_close(struct report **r);
 
-/* Adds an entry. */
+/* Queues an entry for the next flush. */
 void report_add(struct report *r, struct span entry);
-/* Adds one that may be dropped. */
+/* Queues one that may be dropped: output or progress. */
 void report_add_output(struct report *r, struct span entry);
-/* Writes what was added and rings. On failure *err says why, output is dropped and the rest is
-   kept. */
+/* Writes what is queued and rings the bell. On failure *err says why, output is dropped and the
+ * rest stays queued. */
 int report_flush(struct report *r, struct error *err);
-/* Between steps: begins the next file if this one has grown large. Without one it goes on in this
-   one. */
+/* Call between steps: begins the next file if this one has grown large. If that fails, this one is
+ * used on. */
 void report_roll(struct report *r);
-bool report_waits(const struct report *r);       /* is something kept? */
+bool report_waits(const struct report *r);       /* is anything queued? */
 uint64_t report_dropped(const struct report *r); /* entries of output dropped in all */
 
 #endif

@@ -21,7 +21,7 @@ struct seen_call {
 };
 
 struct seen {
-    struct seen_call *calls; /* in the order in which they came */
+    struct seen_call *calls; /* in order of arrival */
 };
 
 struct seen *seen_new(void)
@@ -51,7 +51,7 @@ size_t seen_count(const struct seen *s)
     return HASH_COUNT(s->calls);
 }
 
-void call_identity(struct span caller, struct span key, struct hash *ret)
+void seen_identity(struct span caller, struct span key, struct hash *ret)
 {
     struct buf b = {0};
     buf_add(&b, caller.p, caller.n);
@@ -87,7 +87,7 @@ static bool has_turn(const struct seen_call *c, const struct seen_step *step)
     return false;
 }
 
-/* Makes room: calls that have expired are refused for that already. */
+/* Makes room: expired calls are refused anyway. */
 static void sweep(struct seen *s, int64_t now)
 {
     struct seen_call *c, *next;
@@ -107,28 +107,29 @@ enum seen_answer seen_ask(struct seen *s, const struct seen_step *step, int64_t 
         if (seen_count(s) < SEEN_MAX)
             return SEEN_NEW;
         error_set(err, -ENOSPC,
-                  "%d calls that have not expired are remembered; no other is taken until one has",
+                  "the table of calls is full: %d have not expired; no new call is accepted until "
+                  "one has",
                   (int)SEEN_MAX);
         return SEEN_FULL;
     }
     char run[ID_TEXT];
     if (!id_eq(c->run, step->run)) {
-        error_set(err, -EALREADY, "this call was run here before, as run %s",
+        error_set(err, -EALREADY, "this call has already run here, as run %s",
                   id_format(c->run, run));
         return SEEN_REPLAYED;
     }
     if (step->attempt < c->attempt) {
-        error_set(err, -EALREADY, "attempt %llu was run here; attempt %llu is older",
+        error_set(err, -EALREADY, "attempt %llu has already run here; attempt %llu is older",
                   (unsigned long long)c->attempt, (unsigned long long)step->attempt);
         return SEEN_REPLAYED;
     }
     if (step->attempt > c->attempt) {
         if (step->may_repeat)
             return SEEN_NEW;
-        error_set(
-            err, -EALREADY,
-            "attempt %llu was run here, and its caller does not allow another (on_lost: fail)",
-            (unsigned long long)c->attempt);
+        error_set(err, -EALREADY,
+                  "attempt %llu has already run here, and the caller does not allow another "
+                  "(on_lost: fail)",
+                  (unsigned long long)c->attempt);
         return SEEN_REPLAYED;
     }
     if (has_turn(c, step))

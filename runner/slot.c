@@ -3,23 +3,25 @@
 
 #include <string.h>
 
+#include "common/channelloop.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "runner/heldfile.h"
+#include "runner/slotfile.h"
 
 /* ---- Steps */
 
-void held_of_launch(const struct s_launch *l, struct held *ret)
+void slot_step_of(const struct s_launch *l, struct slot_step *ret)
 {
-    *ret = (struct held){.run = l->run,
-                         .attempt = l->attempt,
-                         .try_no = l->try_no,
-                         .identity = l->identity,
-                         .expires = l->expires};
+    *ret = (struct slot_step){.run = l->run,
+                              .attempt = l->attempt,
+                              .try_no = l->try_no,
+                              .identity = l->identity,
+                              .expires = l->expires};
     span_copy_str(l->step, ret->step, sizeof ret->step);
 }
 
-void held_to_kept(const struct held *h, unsigned slot, unsigned state, struct s_kept *ret)
+void slot_step_kept(const struct slot_step *h, unsigned slot, enum kept_state state,
+                    struct s_kept *ret)
 {
     *ret = (struct s_kept){.slot = slot,
                            .run = h->run,
@@ -31,13 +33,13 @@ void held_to_kept(const struct held *h, unsigned slot, unsigned state, struct s_
                            .expires = h->expires};
 }
 
-static bool is_of(const struct held *h, const struct s_kept *k)
+static bool is_of(const struct slot_step *h, const struct s_kept *k)
 {
     return id_eq(h->run, k->run) && h->attempt == k->attempt && h->try_no == k->try_no &&
            span_eq_str(k->step, h->step);
 }
 
-static struct held *find(struct slot *t, const struct s_kept *k)
+static struct slot_step *find(struct slot *t, const struct s_kept *k)
 {
     for (unsigned i = 0; i < t->n; i++)
         if (is_of(&t->held[i], k))
@@ -45,18 +47,18 @@ static struct held *find(struct slot *t, const struct s_kept *k)
     return NULL;
 }
 
-void slot_hold(struct slot *t, const struct held *h)
+void slot_hold(struct slot *t, const struct slot_step *h)
 {
     t->held = mem_realloc(t->held, t->n + 1, sizeof *t->held);
     t->held[t->n] = *h;
     t->n++;
-    heldfile_put(t->file, h);
+    slotfile_put(t->file, h);
 }
 
-static void let_go(struct slot *t, struct held *h)
+static void let_go(struct slot *t, struct slot_step *h)
 {
     unsigned i = (unsigned)(h - t->held);
-    heldfile_drop(t->file, h);
+    slotfile_drop(t->file, h);
     memmove(h, h + 1, (t->n - i - 1) * sizeof *h);
     t->n--;
 }
@@ -67,14 +69,13 @@ void slot_lost(struct slot *t)
 {
     if (!t->channel)
         return;
-    loop_del(t->loop, channel_fd(t->channel));
-    channel_close(&t->channel);
+    channelloop_close(&t->channel, t->loop);
     if (t->n)
-        log_warn("the keeper of slot %u is gone, with %u steps", t->number, t->n);
+        log_warn("the keeper of slot %u has died, with %u steps", t->number, t->n);
     for (unsigned i = 0; i < t->n; i++)
         t->events->gone(t->events->self, t, &t->held[i]);
     t->n = 0;
-    heldfile_clear(t->file);
+    slotfile_clear(t->file);
     t->heard = t->written = false;
 }
 
@@ -93,19 +94,14 @@ void slot_send(struct slot *t, struct span message)
 void slot_flush(struct slot *t)
 {
     t->written = false;
-    if (!t->channel)
-        return;
-    if (channel_flush(t->channel, NULL) < 0)
+    if (t->channel && channelloop_flush(t->channel, t->loop, NULL) < 0)
         slot_lost(t);
-    else
-        loop_mod(t->loop, channel_fd(t->channel),
-                 channel_wants_write(t->channel) ? EPOLLIN | EPOLLOUT : EPOLLIN, NULL);
 }
 
 void slot_take_kept(struct slot *t, const struct s_kept *k, bool told)
 {
-    struct held *h = find(t, k);
-    if (k->state == 3) {
+    struct slot_step *h = find(t, k);
+    if (k->state == KEPT_GONE) {
         if (h) {
             if (h->runs) {
                 t->events->ended(t->events->self, loop_now(t->loop) - t->since);
@@ -116,29 +112,29 @@ void slot_take_kept(struct slot *t, const struct s_kept *k, bool told)
         return;
     }
     if (!h) { /* of an earlier runner */
-        struct held fresh = {.run = k->run,
-                             .attempt = k->attempt,
-                             .try_no = k->try_no,
-                             .identity = k->identity,
-                             .expires = k->expires};
+        struct slot_step fresh = {.run = k->run,
+                                  .attempt = k->attempt,
+                                  .try_no = k->try_no,
+                                  .identity = k->identity,
+                                  .expires = k->expires};
         span_copy_str(k->step, fresh.step, sizeof fresh.step);
         slot_hold(t, &fresh);
         h = &t->held[t->n - 1];
     }
     h->told |= told;
-    if (k->state == 2) {
-        struct held runs = *h;
+    if (k->state == KEPT_RUNS) {
+        struct slot_step runs = *h;
         runs.runs = true;
         memmove(t->held + 1, t->held, (size_t)(h - t->held) * sizeof *t->held);
-        t->held[0] = runs; /* whatever the order was, what runs is first */
+        t->held[0] = runs; /* what runs is always the first */
     }
 }
 
-/* The keeper has said all that it holds. What our files had said for it while it was silent, and it
- * does not say, has ended meanwhile or has never reached it. */
+/* The keeper has said all that it holds. What our files said for it while it was silent, and it
+ * does not confirm, has ended meanwhile or has never reached it. */
 static void hear_all(struct slot *t)
 {
-    struct held h;
+    struct slot_step h;
     struct s_kept k;
     for (unsigned i = t->n; !t->heard && i-- > 0;)
         if (!t->held[i].told) {
@@ -146,10 +142,10 @@ static void hear_all(struct slot *t)
             let_go(t, &t->held[i]);
             t->events->gone(t->events->self, t, &h);
         }
-    for (unsigned at = 0; !t->heard && heldfile_next(t->file, &at, &h);) {
-        held_to_kept(&h, t->number, 1, &k);
+    for (unsigned at = 0; !t->heard && slotfile_next(t->file, &at, &h);) {
+        slot_step_kept(&h, t->number, KEPT_WAITS, &k);
         if (!find(t, &k))
-            heldfile_drop(t->file, &h);
+            slotfile_drop(t->file, &h);
     }
     t->heard = true;
 }
@@ -157,7 +153,7 @@ static void hear_all(struct slot *t)
 static void take_given_back(struct slot *t, const struct s_launch *l, struct span message)
 {
     struct s_kept k = {.run = l->run, .attempt = l->attempt, .step = l->step, .try_no = l->try_no};
-    struct held *h = find(t, &k);
+    struct slot_step *h = find(t, &k);
     if (!h)
         return;
     let_go(t, h);

@@ -1,59 +1,61 @@
-/* slot.h - inside slots.c and slot.c: one slot, its keeper, and the steps that lie there. */
+/* slot.h - one slot: its keeper, and the steps that lie there. Used by slots.c alone. */
 #ifndef LB_RUNNER_SLOT_H
 #define LB_RUNNER_SLOT_H
 
 #include "common/channel.h"
 #include "common/loop.h"
+#include "proto/kept.h"
 #include "proto/messages.h"
 
-/* A step as far as we must know it once its bytes have gone to a keeper. */
-struct held {
+/* What we keep of a step once its bytes have gone to a keeper. */
+struct slot_step {
     struct id run;
     uint64_t attempt, try_no;
     char step[LIMIT_NAME + 1];
     struct hash identity;
     int64_t expires;
     bool runs, wanted_back;
-    bool told; /* by the keeper itself; of what it was sent by us that is not asked */
+    bool told; /* the keeper itself has said that it holds the step */
 };
-void held_of_launch(const struct s_launch *l, struct held *ret);
-/* As a message; it points into *h. */
-void held_to_kept(const struct held *h, unsigned slot, unsigned state, struct s_kept *ret);
+void slot_step_of(const struct s_launch *l, struct slot_step *ret);
+/* As a message, which points into *h. */
+void slot_step_kept(const struct slot_step *h, unsigned slot, enum kept_state state,
+                    struct s_kept *ret);
 
 struct slot;
 /* What a slot tells its owner. */
 struct slot_events {
-    /* its keeper has died with this step */
-    void (*gone)(void *self, struct slot *t, const struct held *h);
-    /* a step has, after about so long */
+    /* its keeper has died and the step is lost with it */
+    void (*gone)(void *self, struct slot *t, const struct slot_step *h);
+    /* a step has ended, after about this many ms */
     void (*ended)(void *self, int64_t ms);
     void (*given_back)(void *self, struct span launch);
-    void (*turn)(void *self); /* after a keeper has spoken, or has died */
+    void (*turn)(void *self); /* a keeper has spoken or has died */
     void *self;
 };
 
-struct heldfile;
+struct slotfile;
 struct slot {
     const struct slot_events *events;
     struct loop *loop;
     unsigned number;
     struct channel *channel; /* NULL: no keeper */
-    bool heard;              /* it has said what it holds */
+    bool heard;              /* the keeper has said all that it holds */
     bool written;            /* something is queued on its channel */
-    struct held *held;       /* in the order in which it will run them */
+    struct slot_step *held;  /* in the order in which it will run them */
     unsigned n;
-    struct heldfile *file; /* the same for the next runner; NULL: it could not be made */
-    int64_t since;         /* boot ms: the first of them runs since then, about */
+    struct slotfile *file; /* the same, for the next runner; NULL: it could not be made */
+    int64_t since;         /* boot ms: about when the first of them started */
 };
 
 /* Takes the channel; on failure it is closed. */
 int slot_open(struct slot *t, struct channel *c, struct error *err);
-/* The keeper is gone: every step that it held is told. Nothing, if there was none. */
+/* The keeper is gone: calls `gone` for each step that it held. No effect without a keeper. */
 void slot_lost(struct slot *t);
 void slot_send(struct slot *t, struct span message); /* queued; slot_flush writes */
 void slot_flush(struct slot *t);
-void slot_hold(struct slot *t, const struct held *h);
-/* What the keeper says, or `told` is false and our files say it for one that does not answer. */
+void slot_hold(struct slot *t, const struct slot_step *h);
+/* Takes what the keeper says; `told` false: our files say it for a keeper that does not answer. */
 void slot_take_kept(struct slot *t, const struct s_kept *k, bool told);
 
 #endif

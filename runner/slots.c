@@ -8,37 +8,38 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/channelloop.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "proto/outcome.h"
 #include "runner/ended.h"
 #include "runner/fence.h"
-#include "runner/heldfile.h"
+#include "runner/slotfile.h"
 #include "runner/keeper.h"
 #include "runner/launched.h"
 #include "runner/slot.h"
 
-enum { UNFENCED_MS = 100 /* how soon to look again for a fence that permits what waits */ };
+enum { UNFENCED_MS = 100 /* how soon to read the fence again for steps that wait for it */ };
 
-struct waiting {
+struct slots_waiting {
     struct buf launch;
-    struct waiting *next;
+    struct slots_waiting *next;
 };
 
 struct slots {
-    const struct house *house;
+    const struct runner_paths *paths;
     struct loop *loop;
     struct report *report;
     struct slots_events events;
     struct slot_events slot_events;
-    struct slot **slot; /* by number - 1; more than `limit` when there were more before */
+    struct slot **slot; /* by number - 1; may be more than `limit` after a resize */
     unsigned n, limit;
-    struct waiting *first, **last;
+    struct slots_waiting *first, **last;
     unsigned waiting;
-    double average_ms; /* of a step, weighted to the last few; starts as long */
+    double average_ms; /* of a step, weighted to the last few; long at first */
     struct loop_timer timer;
-    int64_t renewed; /* as fence_read said last: it only ever moves on */
+    int64_t renewed; /* what fence_read said last; it only grows */
     struct buf scratch;
 };
 
@@ -48,7 +49,7 @@ static void dispatch(struct slots *s);
 
 static void enqueue(struct slots *s, struct span launch, bool in_front)
 {
-    struct waiting *w = mem_zalloc(1, sizeof *w);
+    struct slots_waiting *w = mem_zalloc(1, sizeof *w);
     buf_add(&w->launch, launch.p, launch.n);
     if (in_front) {
         w->next = s->first;
@@ -62,10 +63,10 @@ static void enqueue(struct slots *s, struct span launch, bool in_front)
     s->waiting++;
 }
 
-/* Takes out the one that *at points to. */
-static struct waiting *dequeue(struct slots *s, struct waiting **at)
+/* Takes out the step to which *at points. */
+static struct slots_waiting *dequeue(struct slots *s, struct slots_waiting **at)
 {
-    struct waiting *w = *at;
+    struct slots_waiting *w = *at;
     *at = w->next;
     if (!w->next)
         s->last = at;
@@ -73,13 +74,13 @@ static struct waiting *dequeue(struct slots *s, struct waiting **at)
     return w;
 }
 
-static void waiting_free(struct waiting **w)
+static void waiting_free(struct slots_waiting **w)
 {
     buf_free(&(*w)->launch);
     mem_free(w);
 }
 
-static bool launch_of(const struct waiting *w, struct s_launch *ret)
+static bool launch_of(const struct slots_waiting *w, struct s_launch *ret)
 {
     return s_launch_decode(buf_span(&w->launch), ret, NULL) == 0;
 }
@@ -106,25 +107,25 @@ static struct slot *slot_at(struct slots *s, unsigned number)
     return s->slot[number - 1];
 }
 
-/* Without the file a keeper that is silent when the next runner comes may run a step for the second
- * time; that is no reason to run nothing now. */
-static void open_file(const struct house *house, struct slot *t)
+/* Without the file, a keeper that does not answer the next runner may run a step a second time.
+ * That is no reason to run nothing now. */
+static void open_file(const struct runner_paths *paths, struct slot *t)
 {
     struct error err = {0};
-    char *path = house_slot_path(house->run, "keeper", t->number, ".held");
-    if (!t->file && heldfile_open(path, &t->file, &err) < 0)
+    char *path = runner_paths_of_slot(paths->run, "keeper", t->number, ".held");
+    if (!t->file && slotfile_open(path, &t->file, &err) < 0)
         log_warn("slot %u: %s", t->number, err.text);
     mem_free(&path);
 }
 
-static int make_keeper(const struct house *house, struct slot *t, struct error *err)
+static int make_keeper(const struct runner_paths *paths, struct slot *t, struct error *err)
 {
     int ends[2];
     struct channel *c = NULL;
     pid_t guard;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return error_errno(err, errno, "cannot make a socket for a keeper");
-    int rc = keeper_fork(house, t->number, ends[1], &guard, err);
+    int rc = keeper_fork(paths, t->number, ends[1], &guard, err);
     close(ends[1]);
     if (rc == 0)
         rc = channel_from_fd(ends[0], &c, err);
@@ -132,9 +133,9 @@ static int make_keeper(const struct house *house, struct slot *t, struct error *
         close(ends[0]);
         return rc;
     }
-    open_file(house, t);
-    heldfile_clear(t->file);
-    t->heard = true; /* it begins with nothing */
+    open_file(paths, t);
+    slotfile_clear(t->file);
+    t->heard = true; /* a new keeper holds nothing */
     return slot_open(t, c, err);
 }
 
@@ -146,14 +147,14 @@ static void look_again(struct slots *s, int64_t ms)
         loop_timer_set(s->loop, &s->timer, "slots", loop_now(s->loop) + ms, on_timer, s);
 }
 
-/* A slot without a keeper that may get one. */
+/* A slot without a keeper, for which one may be started. */
 static struct slot *empty_slot(struct slots *s)
 {
     for (unsigned i = 1; i <= s->limit; i++) {
         struct slot *t = slot_at(s, i);
         if (t->channel)
             continue;
-        if (keeper_slot_is_free(s->house, i))
+        if (keeper_slot_is_free(s->paths, i))
             return t;
         look_again(s, LOCKED_MS);
     }
@@ -178,7 +179,7 @@ static struct slot *choose(struct slots *s)
     if (best && best->n == 0)
         return best;
     if ((empty = empty_slot(s))) {
-        if (make_keeper(s->house, empty, &err) == 0)
+        if (make_keeper(s->paths, empty, &err) == 0)
             return empty;
         log_error("slot %u: %s", empty->number, err.text);
         look_again(s, LOCKED_MS);
@@ -193,18 +194,18 @@ static bool may_start(struct slots *s, const struct s_launch *l)
     int64_t now = loop_now(s->loop);
     if (fence_permits(l, s->renewed, now))
         return true;
-    char *path = mem_printf("%s/fence", s->house->spool);
+    char *path = mem_printf("%s/fence", s->paths->spool);
     s->renewed = fence_read(path);
     mem_free(&path);
     return fence_permits(l, s->renewed, now);
 }
 
-/* The first that may start: while no broker is heard, another may be running what is fenced. NULL:
-   none. */
-static struct waiting **first_ready(struct slots *s)
+/* The first step that may start. NULL: none; while no broker is heard, another server may be
+ * running what is fenced. */
+static struct slots_waiting **first_ready(struct slots *s)
 {
     struct s_launch l;
-    for (struct waiting **at = &s->first; *at; at = &(*at)->next)
+    for (struct slots_waiting **at = &s->first; *at; at = &(*at)->next)
         if (!launch_of(*at, &l) || may_start(s, &l))
             return at;
     if (s->first)
@@ -214,15 +215,15 @@ static struct waiting **first_ready(struct slots *s)
 
 static void dispatch(struct slots *s)
 {
-    struct waiting **at;
+    struct slots_waiting **at;
     struct slot *t;
     struct s_launch l;
     bool behind = false;
     while ((at = first_ready(s)) && (t = choose(s))) {
-        struct waiting *w = dequeue(s, at);
-        struct held h;
+        struct slots_waiting *w = dequeue(s, at);
+        struct slot_step h;
         if (launch_of(w, &l)) {
-            held_of_launch(&l, &h);
+            slot_step_of(&l, &h);
             if (t->n == 0)
                 t->since = loop_now(s->loop);
             slot_hold(t, &h);
@@ -236,7 +237,7 @@ static void dispatch(struct slots *s)
         look_again(s, TAKE_BACK_MS);
 }
 
-/* Does something wait behind a long step while a slot is idle? */
+/* Takes back a step that waits behind a long one while a slot is idle. */
 static void take_back(struct slots *s)
 {
     int64_t now = loop_now(s->loop);
@@ -246,11 +247,11 @@ static void take_back(struct slots *s)
         return;
     for (unsigned i = 0; i < s->n; i++) {
         struct slot *t = s->slot[i];
-        struct held *h = t->n > 1 ? &t->held[t->n - 1] : NULL;
+        struct slot_step *h = t->n > 1 ? &t->held[t->n - 1] : NULL;
         if (!h || h->runs || h->wanted_back || now - t->since < TAKE_BACK_MS)
             continue;
         h->wanted_back = true;
-        held_to_kept(h, t->number, 1, &k);
+        slot_step_kept(h, t->number, KEPT_WAITS, &k);
         buf_clear(&s->scratch);
         s_kept_encode(&k, &s->scratch);
         slot_send(t, buf_span(&s->scratch));
@@ -269,19 +270,19 @@ static void on_timer(struct loop *l, struct loop_timer *timer, void *arg)
 
 /* ---- What the slots tell */
 
-static void on_gone(void *self, struct slot *t, const struct held *h)
+static void on_gone(void *self, struct slot *t, const struct slot_step *h)
 {
     struct slots *s = self;
     struct s_kept k;
-    held_to_kept(h, t->number, 3, &k);
-    s->events.gone(s->events.self, &k, h->runs || launched_find(s->house->spool, t->number, &k));
+    slot_step_kept(h, t->number, KEPT_GONE, &k);
+    s->events.gone(s->events.self, &k, h->runs || launched_find(s->paths->spool, t->number, &k));
 }
 
 static void on_ended(void *self, int64_t ms)
 {
     struct slots *s = self;
     double by = (double)ms - s->average_ms;
-    s->average_ms += by / (by < 0 ? 8 : 2); /* slow to believe that steps are short */
+    s->average_ms += by / (by < 0 ? 8 : 2); /* slow to conclude that steps are short */
 }
 
 static void on_given_back(void *self, struct span launch)
@@ -296,11 +297,11 @@ static void on_turn(void *self)
 
 /* ---- For the owner */
 
-struct slots *slots_new(const struct house *house, struct loop *loop, struct report *report,
+struct slots *slots_new(const struct runner_paths *paths, struct loop *loop, struct report *report,
                         const struct slots_events *events)
 {
     struct slots *s = mem_zalloc(1, sizeof *s);
-    s->house = house;
+    s->paths = paths;
     s->loop = loop;
     s->report = report;
     s->events = *events;
@@ -317,15 +318,13 @@ void slots_free(struct slots **ps)
         return;
     loop_timer_stop(s->loop, &s->timer);
     while (s->first) {
-        struct waiting *w = dequeue(s, &s->first);
+        struct slots_waiting *w = dequeue(s, &s->first);
         waiting_free(&w);
     }
     for (unsigned i = 0; i < s->n; i++) {
         struct slot *t = s->slot[i];
-        if (t->channel)
-            loop_del(s->loop, channel_fd(t->channel));
-        channel_close(&t->channel);
-        heldfile_close(&t->file);
+        channelloop_close(&t->channel, s->loop);
+        slotfile_close(&t->file);
         mem_free(&t->held);
         mem_free(&s->slot[i]);
     }
@@ -349,18 +348,18 @@ void slots_take(struct slots *s, struct span launch)
 static void drop_waiting(struct slots *s, const struct s_halt *h)
 {
     struct s_launch l;
-    for (struct waiting **at = &s->first; *at;) {
+    for (struct slots_waiting **at = &s->first; *at;) {
         if (!launch_of(*at, &l) || !id_eq(l.run, h->run) || l.attempt != h->attempt) {
             at = &(*at)->next;
             continue;
         }
         buf_clear(&s->scratch);
         ended_refused(l.run, l.attempt, l.step, l.try_no, REFUSAL_NONE, true,
-                      h->timed_out ? "its time was over before it could start"
+                      h->timed_out ? "its time ran out before it could start"
                                    : "cancelled before it could start",
                       loop_now_wall(s->loop), &s->scratch);
         report_add(s->report, buf_span(&s->scratch));
-        struct waiting *w = dequeue(s, at);
+        struct slots_waiting *w = dequeue(s, at);
         waiting_free(&w);
     }
 }
@@ -372,7 +371,7 @@ void slots_halt(struct slots *s, const struct s_halt *h)
     s_halt_encode(h, &message);
     for (unsigned i = 0; i < s->n; i++) {
         struct slot *t = s->slot[i];
-        bool here = t->channel && !t->heard; /* who knows */
+        bool here = t->channel && !t->heard; /* it may be */
         for (unsigned j = 0; j < t->n; j++)
             here |= id_eq(t->held[j].run, h->run) && t->held[j].attempt == h->attempt;
         if (here)
@@ -385,17 +384,18 @@ unsigned slots_list(struct slots *s, slots_kept_fn *fn, void *self)
 {
     struct s_kept k;
     struct s_launch l;
-    struct held h;
+    struct slot_step h;
     unsigned n = 0;
     for (unsigned i = 0; i < s->n; i++)
         for (unsigned j = 0; j < s->slot[i]->n; j++, n++) {
-            held_to_kept(&s->slot[i]->held[j], i + 1, s->slot[i]->held[j].runs ? 2 : 1, &k);
+            slot_step_kept(&s->slot[i]->held[j], i + 1,
+                           s->slot[i]->held[j].runs ? KEPT_RUNS : KEPT_WAITS, &k);
             fn(self, &k);
         }
-    for (const struct waiting *w = s->first; w; w = w->next)
+    for (const struct slots_waiting *w = s->first; w; w = w->next)
         if (launch_of(w, &l)) {
-            held_of_launch(&l, &h);
-            held_to_kept(&h, 0, 1, &k);
+            slot_step_of(&l, &h);
+            slot_step_kept(&h, 0, KEPT_WAITS, &k);
             fn(self, &k);
             n++;
         }
@@ -411,8 +411,8 @@ static void adopt(struct slots *s, unsigned number, const char *path)
     struct slot *t = slot_at(s, number);
     struct channel *c;
     if (channel_connect(path, &c, &err) < 0 || slot_open(t, c, &err) < 0)
-        return; /* its keeper is dead; what it left is its guard's affair */
-    open_file(s->house, t);
+        return; /* its keeper is dead; the guard cleans up */
+    open_file(s->paths, t);
     buf_clear(&s->scratch);
     s_attach_encode(&a, &s->scratch);
     slot_send(t, buf_span(&s->scratch));
@@ -432,21 +432,20 @@ static void add_from_spool(void *self, const struct s_kept *k)
     slot_take_kept(self, k, false);
 }
 
-/* For a keeper that does not answer: what it runs is in the spool, and what waits there in our
-   file. */
+/* For a keeper that does not answer: the spool says what it runs, our file what waits there. */
 static void answer_for(struct slots *s, struct slot *t)
 {
-    struct held h;
+    struct slot_step h;
     struct s_kept k;
-    launched_open(s->house->spool, t->number, add_from_spool, t);
-    for (unsigned at = 0; heldfile_next(t->file, &at, &h);) {
-        held_to_kept(&h, t->number, 1, &k);
-        if (!launched_find(s->house->spool, t->number, &k))
+    launched_open(s->paths->spool, t->number, add_from_spool, t);
+    for (unsigned at = 0; slotfile_next(t->file, &at, &h);) {
+        slot_step_kept(&h, t->number, KEPT_WAITS, &k);
+        if (!launched_find(s->paths->spool, t->number, &k))
             slot_take_kept(t, &k, false);
     }
 }
 
-/* Of "keeper-N.sock"; 0: it is something else. */
+/* The N of "keeper-N.sock"; 0: another name. */
 static unsigned number_of(const char *name)
 {
     static const char stem[] = "keeper-";
@@ -459,14 +458,14 @@ static unsigned number_of(const char *name)
 
 int slots_adopt(struct slots *s, struct error *err)
 {
-    DIR *d = opendir(s->house->run);
+    DIR *d = opendir(s->paths->run);
     if (!d)
-        return error_errno(err, errno, "cannot read the folder '%s'", s->house->run);
+        return error_errno(err, errno, "cannot read the folder '%s'", s->paths->run);
     for (struct dirent *e; (e = readdir(d));) {
         unsigned number = number_of(e->d_name);
         if (!number)
             continue;
-        char *path = house_slot_path(s->house->run, "keeper", number, ".sock");
+        char *path = runner_paths_of_slot(s->paths->run, "keeper", number, ".sock");
         adopt(s, number, path);
         mem_free(&path);
     }
@@ -477,7 +476,8 @@ int slots_adopt(struct slots *s, struct error *err)
             return -EIO;
     for (unsigned i = 0; i < s->n; i++)
         if (s->slot[i]->channel && !s->slot[i]->heard) {
-            log_warn("the keeper of slot %u does not answer; our files say what it runs and holds",
+            log_warn("the keeper of slot %u does not answer; what it runs and holds is taken from "
+                     "our files",
                      i + 1);
             answer_for(s, s->slot[i]);
         }

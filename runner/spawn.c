@@ -1,5 +1,5 @@
-/* spawn.c - see spawn.h. The child shares our memory until it executes: it calls nothing that
-   allocates or locks. */
+/* spawn.c - see spawn.h. The child shares our memory until execve, so it calls nothing that
+ * allocates or locks. */
 #include "runner/spawn.h"
 
 #include <errno.h>
@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 enum {
-    STACK = 256 << 10, /* of the child until it executes */
-    DESCRIPTORS = 1024 /* what programs that use select() can bear */
+    STACK = 256 << 10, /* of the child until execve */
+    DESCRIPTORS = 1024 /* what programs that use select() can handle */
 };
 
 #define STAGES(X) \
@@ -30,15 +30,15 @@ enum stage { STAGES(X) STAGE_COUNT };
 static const char *const stage_text[] = {STAGES(X)};
 #undef X
 
-/* The child leaves its stack behind at exec without returning: what AddressSanitizer noted about it
- * would be held against the next child on the same stack. */
+/* At execve the child leaves its stack without returning. AddressSanitizer would blame the next
+ * child on the same stack for what it had noted about this one. */
 #define IN_CHILD __attribute__((no_sanitize("address")))
 
 struct birth {
     const struct spawn *s;
     pid_t parent;
     const sigset_t *mask;
-    volatile enum stage stage; /* where the child stands */
+    volatile enum stage stage; /* how far the child is */
     volatile int failed;       /* errno there; 0: it has executed */
 };
 
@@ -52,7 +52,7 @@ IN_CHILD static int child_limits(void)
         files.rlim_cur = DESCRIPTORS;
     if (setrlimit(RLIMIT_NOFILE, &files) < 0)
         return -1;
-    /* somebody set us a lower one: it stays */
+    /* a lower limit that was set for us stays */
     if (setrlimit(RLIMIT_FSIZE, &any) < 0 && errno != EPERM)
         return -1;
     return 0;
@@ -61,7 +61,7 @@ IN_CHILD static int child_limits(void)
 IN_CHILD static void child_signals(void)
 {
     struct sigaction fresh = {.sa_handler = SIG_DFL};
-    /* exec undoes handlers, but an ignored signal stays ignored */
+    /* execve resets handlers, but an ignored signal stays ignored */
     for (int sig = 1; sig < 32; sig++)
         sigaction(sig, &fresh, NULL);
 }
@@ -72,7 +72,7 @@ IN_CHILD static void child_oom_score(void)
     if (fd < 0)
         return;
     if (write(fd, "0", 1) < 0) {
-        /* then it keeps ours, which is worse for others and no reason not to run */
+        /* if that fails, it keeps ours: worse for others, but no reason not to run */
     }
     close(fd);
 }
@@ -123,7 +123,7 @@ int spawn_child(const struct spawn *s, pid_t *ret_pid, struct error *err)
         void *p = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK,
                        -1, 0);
         if (p == MAP_FAILED)
-            return error_errno(err, errno, "no memory to start a child");
+            return error_errno(err, errno, "not enough memory to start a child");
         stack = p;
     }
     sigemptyset(&none);

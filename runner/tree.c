@@ -16,26 +16,26 @@
 
 #include "common/mem.h"
 
-struct process {
+struct tree_process {
     pid_t pid, parent;
     unsigned long long started; /* with the pid, the identity of a process */
     char state;
     bool ours, spared;
 };
 
-struct table {
-    struct process *v;
+struct tree_table {
+    struct tree_process *v;
     size_t n;
 };
 
 int tree_own(struct error *err)
 {
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
-        return error_errno(err, errno, "cannot become the keeper of orphans");
+        return error_errno(err, errno, "cannot become a subreaper");
     return 0;
 }
 
-/* The n-th number behind *at, which moves on; the first is 1. */
+/* The n-th number from *at on, which moves on; the first is 1. */
 static unsigned long long take_number(char **at, int n)
 {
     unsigned long long v = 0;
@@ -46,7 +46,7 @@ static unsigned long long take_number(char **at, int n)
 
 /* /proc/PID/stat: "pid (name) state ppid ... starttime ...", its fields 3, 4 and 22; the name may
  * have anything in it, so the last ')' counts. */
-static bool read_process(pid_t pid, struct process *ret)
+static bool read_process(pid_t pid, struct tree_process *ret)
 {
     char path[40], text[1024];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
@@ -70,7 +70,7 @@ static bool read_process(pid_t pid, struct process *ret)
     return true;
 }
 
-static int read_table(struct table *t)
+static int read_table(struct tree_table *t)
 {
     DIR *d = opendir("/proc");
     if (!d)
@@ -78,7 +78,7 @@ static int read_table(struct table *t)
     for (struct dirent *e; (e = readdir(d));) {
         char *end;
         long pid = strtol(e->d_name, &end, 10);
-        struct process p;
+        struct tree_process p;
         if (*end || pid <= 0 || !read_process((pid_t)pid, &p))
             continue;
         if ((t->n & (t->n - 1)) == 0) /* 0, 1, 2, 4, ...: room for as many again */
@@ -91,22 +91,22 @@ static int read_table(struct table *t)
 
 static int by_pid(const void *a, const void *b)
 {
-    const struct process *x = a, *y = b;
+    const struct tree_process *x = a, *y = b;
     return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
-static struct process *find(const struct table *t, pid_t pid)
+static struct tree_process *find(const struct tree_table *t, pid_t pid)
 {
-    struct process key = {.pid = pid};
+    struct tree_process key = {.pid = pid};
     return bsearch(&key, t->v, t->n, sizeof *t->v, by_pid);
 }
 
-/* Marks who descends from us, and of those who descends from the spared one. A chain that is longer
- * than the table has met itself: the table was read while it changed. */
-static void mark(struct table *t, pid_t self, pid_t except)
+/* Marks our descendants, and among them those of the spared process. A chain longer than the
+ * table is a loop: the table was read while it changed. */
+static void mark(struct tree_table *t, pid_t self, pid_t except)
 {
     for (size_t i = 0; i < t->n; i++) {
-        struct process *p = &t->v[i], *at = p;
+        struct tree_process *p = &t->v[i], *at = p;
         for (size_t steps = 0; at && at->pid != self && steps <= t->n; steps++) {
             p->spared |= except && at->pid == except;
             if (at->parent == self) {
@@ -118,9 +118,9 @@ static void mark(struct table *t, pid_t self, pid_t except)
     }
 }
 
-static bool signal_process(const struct process *p, int sig)
+static bool signal_process(const struct tree_process *p, int sig)
 {
-    struct process now;
+    struct tree_process now;
     int fd = pidfd_open(p->pid, 0);
     if (fd < 0)
         return false;
@@ -135,7 +135,7 @@ static bool signal_process(const struct process *p, int sig)
 
 int tree_signal(int sig, pid_t except)
 {
-    struct table t = {0};
+    struct tree_table t = {0};
     pid_t self = getpid();
     int rc = read_table(&t), n = 0;
     if (rc == 0) {

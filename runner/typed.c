@@ -14,7 +14,7 @@
 
 enum {
     TEXT_MAX = 400, /* of a number or a date as text */
-    SHOWN_MAX = 60  /* of a value that is refused */
+    SHOWN_MAX = 60  /* of a refused value */
 };
 
 /* ---- Types */
@@ -54,7 +54,7 @@ static bool text_to_float(struct span s, double *ret)
     return *end == 0 && isfinite(*ret);
 }
 
-/* Appends `v` as `type`; false: it is none. */
+/* Appends `v` as `type`. False: it cannot be one. */
 static bool convert(struct span type, const struct value *v, struct buf *out)
 {
     bool text = v->type == VALUE_STR;
@@ -69,7 +69,7 @@ static bool convert(struct span type, const struct value *v, struct buf *out)
     else if (span_eq_str(type, "bool") && text &&
              (span_eq_str(v->bytes, "true") || span_eq_str(v->bytes, "false")))
         value_add_bool(out, v->bytes.p[0] == 't');
-    else if (span_eq_str(type, "json") && text && json_read_value(v->bytes, out, NULL) == 0)
+    else if (span_eq_str(type, "json") && text && jsonread_value(v->bytes, out, NULL) == 0)
         return true;
     else if ((span_eq_str(type, "int") && v->type == VALUE_INT) ||
              (span_eq_str(type, "float") && v->type == VALUE_FLOAT) ||
@@ -127,12 +127,12 @@ static int judge_allowed(const struct d_parameter *p, const struct value *v, str
         if (span_eq(item, v->raw))
             return 0;
     return p->allowed.count
-               ? error_set(err, -EINVAL, "is none of the %u allowed values", p->allowed.count)
+               ? error_set(err, -EINVAL, "is not one of the %u allowed values", p->allowed.count)
                : 0;
 }
 
-/* glibc needs memory by the product of counted repeats, and exponential time for back
-   references. */
+/* glibc needs memory in proportion to the product of counted repeats, and exponential time for back
+ * references. */
 static bool pattern_is_bounded(const char *p)
 {
     unsigned long product = 1;
@@ -162,16 +162,15 @@ static int judge_pattern(const struct d_parameter *p, const struct value *v, str
         return 0;
     if (v->bytes.n > PATTERN_TEXT_MAX)
         return error_set(err, -EINVAL,
-                         "is longer than the %d bytes that are held against a pattern",
+                         "is longer than the %d bytes that can be matched against a pattern",
                          (int)PATTERN_TEXT_MAX);
     char *pattern = mem_printf("^(" SPAN_FMT ")$", SPAN_ARG(p->pattern)),
          *text = span_dup_str(v->bytes);
     regex_t re;
     int rc = 0;
     if (!pattern_is_bounded(pattern) || regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
-        rc =
-            error_set(err, -EINVAL, "is held against a pattern that cannot be used: '" SPAN_FMT "'",
-                      SPAN_ARG(p->pattern));
+        rc = error_set(err, -EINVAL, "has an unusable pattern: '" SPAN_FMT "'",
+                       SPAN_ARG(p->pattern));
     else {
         if (regexec(&re, text, 0, NULL, 0) != 0)
             rc = error_set(err, -EINVAL, "must match the pattern '" SPAN_FMT "'",
@@ -183,7 +182,8 @@ static int judge_pattern(const struct d_parameter *p, const struct value *v, str
     return rc;
 }
 
-static int name_value(const struct d_parameter *p, const struct value *v, struct error *err)
+static int name_value(const char *what, const struct d_parameter *p, const struct value *v,
+                      struct error *err)
 {
     struct buf text = {0};
     if (p->sensitive)
@@ -191,24 +191,24 @@ static int name_value(const struct d_parameter *p, const struct value *v, struct
     else
         value_to_text(v, &text);
     text.n = utf8_cut(buf_span(&text), SHOWN_MAX);
-    error_prefix(err, "parameter '" SPAN_FMT "' = '%s'", SPAN_ARG(p->name), buf_str(&text));
+    error_prefix(err, "%s '" SPAN_FMT "' = '%s'", what, SPAN_ARG(p->name), buf_str(&text));
     buf_free(&text);
     return -EINVAL;
 }
 
-int typed_value(const struct d_parameter *p, const struct value *v, struct buf *out,
-                struct error *err)
+int typed_value(const char *what, const struct d_parameter *p, const struct value *v,
+                struct buf *out, struct error *err)
 {
     size_t was = out->n;
     struct value made;
     if (!convert(p->type, v, out)) {
-        error_set(err, -EINVAL, "is not of the type " SPAN_FMT, SPAN_ARG(p->type));
-        return name_value(p, v, err);
+        error_set(err, -EINVAL, "is not of type " SPAN_FMT, SPAN_ARG(p->type));
+        return name_value(what, p, v, err);
     }
     struct span in = span_of(out->p + was, out->n - was);
     if (value_read(&in, &made) && judge_allowed(p, &made, err) == 0 &&
         judge_pattern(p, &made, err) == 0 && judge_range(p, &made, err) == 0)
         return 0;
     out->n = was;
-    return name_value(p, v, err);
+    return name_value(what, p, v, err);
 }

@@ -16,7 +16,7 @@ static int judge(struct d_parameter p, const char *text, const char *json, char 
     value_add_str(&in, span_str(text));
     struct span s = buf_span(&in);
     assert_true(value_read(&s, &v));
-    int rc = typed_value(&p, &v, &out, &err);
+    int rc = typed_value("parameter", &p, &v, &out, &err);
     if (rc == 0) {
         s = buf_span(&out);
         assert_true(value_read(&s, &v));
@@ -76,7 +76,7 @@ static void texts_that_are_none_are_refused(void **state)
                                          {"thing", "x"},
                                          {NULL, NULL}};
     for (int i = 0; bad[i][0]; i++)
-        refused((struct d_parameter){.type = span_str(bad[i][0])}, bad[i][1], "is not of the type");
+        refused((struct d_parameter){.type = span_str(bad[i][0])}, bad[i][1], "is not of type");
 }
 
 static void patterns_hold_for_the_whole_text(void **state)
@@ -94,11 +94,11 @@ static void patterns_that_cost_too_much_are_not_used(void **state)
     (void)state;
     refused((struct d_parameter){.type = span_str("string"),
                                  .pattern = span_str("((a{200}){200}){200}")},
-            "a", "cannot be used");
+            "a", "unusable pattern");
     refused((struct d_parameter){.type = span_str("string"), .pattern = span_str("(a*)\\1")}, "a",
-            "cannot be used");
+            "unusable pattern");
     refused((struct d_parameter){.type = span_str("string"), .pattern = span_str("(")}, "a",
-            "cannot be used");
+            "unusable pattern");
     char longer[PATTERN_TEXT_MAX + 2];
     memset(longer, 'a', sizeof longer);
     longer[sizeof longer - 1] = 0;
@@ -122,7 +122,7 @@ static void bounds_and_allowed_values_hold(void **state)
     wire_add_bin(&allowed, buf_span(&one));
     p = (struct d_parameter){.type = span_str("string"), .allowed = wire_list_from(&allowed, 1)};
     assert_int_equal(judge(p, "full", "\"full\"", NULL, 0), 0);
-    refused(p, "half", "none of the 1 allowed");
+    refused(p, "half", "not one of the 1 allowed");
     buf_clear(&least);
     value_add_str(&least, span_str("2026-01-01"));
     p = (struct d_parameter){.type = span_str("date"), .minimum = buf_span(&least)};

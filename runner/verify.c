@@ -12,7 +12,7 @@
 #include "runner/installed.h"
 
 struct verifier {
-    const struct house *house;
+    const struct runner_paths *paths;
     struct policy *policy;
     struct seen *seen;
     struct verified_roots roots;
@@ -33,7 +33,7 @@ struct inquiry {
     struct bound bound;
     struct seen_step seen;
     enum seen_answer answer;
-    enum refusal code; /* what a refusal of the running check is called */
+    enum refusal code; /* the code of a refusal by the current check */
 };
 
 static bool is_package_job(struct span job)
@@ -48,7 +48,7 @@ static int check_origin(struct inquiry *q, struct error *err)
 {
     q->code = REFUSAL_DENIED;
     if (q->request->local)
-        return error_set(err, -EPERM, "a step that no caller has signed is not run");
+        return error_set(err, -EPERM, "no caller has signed this step");
     return 0;
 }
 
@@ -63,8 +63,8 @@ static int check_certificate(struct inquiry *q, struct error *err)
                               err);
 }
 
-/* Read without being believed, only to ask which call this may be: the table of steps taken knows
- * since when it runs. */
+/* Decoded but not yet trusted, only to learn which call this may be: the table of accepted steps
+ * knows since when it runs. */
 static int check_form(struct inquiry *q, struct error *err)
 {
     struct d_signed s;
@@ -80,14 +80,14 @@ static int check_form(struct inquiry *q, struct error *err)
                                  .try_no = q->request->try_no,
                                  .may_repeat = true,
                                  .expires = c.expires};
-    call_identity(c.caller, c.key, &q->seen.identity);
+    seen_identity(c.caller, c.key, &q->seen.identity);
     seen_ask(q->v->seen, &q->seen, q->now, &q->begun, &ignored);
     return 0;
 }
 
-/* Signature (batches: verified roots are remembered), cluster, caller's name, form, expiry, grant
- * `call JOB@ADDRESS`. A call must begin before it expires; the later steps of an attempt that did
- * are judged as of its beginning. */
+/* Signature (for batches, verified roots are remembered), cluster, caller's name, form, expiry,
+ * grant `call JOB@ADDRESS`. A call must start before it expires; later steps of its attempt are
+ * judged as of that start. */
 static int check_call(struct inquiry *q, struct error *err)
 {
     const struct certificate *self = policy_self(q->v->policy);
@@ -109,7 +109,8 @@ static int check_address(struct inquiry *q, struct error *err)
     q->code = REFUSAL_UNKNOWN_ADDRESS;
     if (!policy_is_addressed(q->v->policy, q->call.address))
         return error_set(err, -EPERM,
-                         "the call is for '" SPAN_FMT "'; this is server '%s', which is not in it",
+                         "the call is addressed to '" SPAN_FMT
+                         "', which does not include this server, '%s'",
                          SPAN_ARG(q->call.address), policy_self(q->v->policy)->name);
     return 0;
 }
@@ -124,19 +125,20 @@ static int check_job_hash(struct inquiry *q, struct error *err)
                          SPAN_ARG(q->call.job), SPAN_ARG(q->job.name));
     if (!q->call.pin_latest && !hash_eq(&h, &q->call.job_hash))
         return error_set(err, -EPERM,
-                         "job '" SPAN_FMT "' is not the version that was called; call it again",
+                         "job '" SPAN_FMT "' is not the version that was called; submit it again",
                          SPAN_ARG(q->call.job));
     return 0;
 }
 
-/* How often may it be tried? As often as its definition says, unless the job leads back to it. */
+/* A step may be tried as often as its definition says, unless a goto of the job leads back to
+ * it. */
 static int check_turn(struct inquiry *q, bool loops, struct error *err)
 {
     uint64_t most = q->step.attempts ? q->step.attempts : 1;
     if (loops || q->request->try_no <= most)
         return 0;
     q->code = REFUSAL_REPLAYED;
-    return error_set(err, -EPERM, "step '" SPAN_FMT "' may be tried %llu times, this is try %llu",
+    return error_set(err, -EPERM, "step '" SPAN_FMT "' may be tried %llu times; this is try %llu",
                      SPAN_ARG(q->step.name), (unsigned long long)most,
                      (unsigned long long)q->request->try_no);
 }
@@ -177,9 +179,8 @@ static int check_proxy(struct inquiry *q, struct error *err)
     q->code = REFUSAL_NO_PROXY;
     if (!span_eq_str(q->step.proxy, PACKAGEJOB_PROXY))
         return error_set(err, -EPERM,
-                         "step '" SPAN_FMT "' wants the proxy '" SPAN_FMT
-                         "'; this runner, which runs as an "
-                         "ordinary user, has only '" PACKAGEJOB_PROXY "'",
+                         "step '" SPAN_FMT "' needs the proxy '" SPAN_FMT
+                         "'; this runner has only '" PACKAGEJOB_PROXY "'",
                          SPAN_ARG(q->step.name), SPAN_ARG(q->step.proxy));
     for (size_t i = 0; i < sizeof subsystems / sizeof *subsystems; i++)
         if (span_eq_str(q->step.subsystem, subsystems[i]))
@@ -197,15 +198,15 @@ static int check_package(struct inquiry *q, struct error *err)
         q->code = REFUSAL_WRONG_JOB;
         if (!q->step.run.n || !span_eq_str(q->step.subsystem, "shell"))
             return error_set(err, -EPERM,
-                             "step '" SPAN_FMT "' has neither a package nor a shell text to run",
+                             "step '" SPAN_FMT "' has neither a package nor shell text",
                              SPAN_ARG(q->step.name));
         return 0;
     }
-    int rc = installed_load(q->v->house->packages, &q->step.package, &q->package, err);
+    int rc = installed_load(q->v->paths->packages, &q->step.package, &q->package, err);
     if (rc == -ENOENT)
         return error_set(err, -ENOENT,
                          "package '" SPAN_FMT
-                         "' is not installed here in the version that the job has",
+                         "' is not installed here in the version that the job names",
                          SPAN_ARG(q->step.package_name));
     if (rc < 0)
         return rc;
@@ -214,23 +215,21 @@ static int check_package(struct inquiry *q, struct error *err)
     if (!span_eq(r->name, q->step.package_name) || !span_eq(r->subsystem, q->step.subsystem))
         return error_set(err, -EPERM,
                          "the installed package is '" SPAN_FMT "' of subsystem " SPAN_FMT
-                         ", not what the "
-                         "job says",
+                         ", which is not what the job says",
                          SPAN_ARG(r->name), SPAN_ARG(r->subsystem));
     if (!policy_trusts_signer(q->v->policy, &r->signer_key))
         return error_set(err, -EPERM,
-                         "package '" SPAN_FMT
-                         "' is signed by nobody whom this server trusts (trust/signers)",
+                         "package '" SPAN_FMT "' has no signature of a signer in trust/signers",
                          SPAN_ARG(r->name));
     char *entry = NULL;
-    rc = installed_entry(q->v->house->packages, &q->package, span_eq_str(r->subsystem, "exec"),
+    rc = installed_entry(q->v->paths->packages, &q->package, span_eq_str(r->subsystem, "exec"),
                          &entry, err);
     mem_free(&entry);
     return rc;
 }
 
-/* Who says that this job may run here? For a package's own job, the package: the job is made again
- * and compared. For another, a file of this server with the job's hash as its name. */
+/* May this job run here? The own job of a package is made again from the package and compared. Any
+ * other needs a file of this server that is named by the hash of the job. */
 static int check_job_allowed(struct inquiry *q, struct error *err)
 {
     q->code = REFUSAL_WRONG_JOB;
@@ -241,21 +240,19 @@ static int check_job_allowed(struct inquiry *q, struct error *err)
             error_set(err, rc, "job '" SPAN_FMT "' has no package", SPAN_ARG(q->job.name));
         else if ((rc = packagejob_compile(&q->package.runnable, &made, err)) == 0 &&
                  !span_eq(buf_span(&made), q->request->job))
-            rc = error_set(err, -EPERM, "job '" SPAN_FMT "' is not what this package makes",
+            rc = error_set(err, -EPERM, "job '" SPAN_FMT "' is not the job that this package makes",
                            SPAN_ARG(q->job.name));
         buf_free(&made);
         return rc;
     }
     struct hash h;
     envelope_hash(q->request->job, &h);
-    char *path = house_path_of(q->v->house->jobs, &h);
-    int rc = installed_trust_path(q->v->house->jobs, S_IFDIR, err);
+    char *path = runner_paths_of_hash(q->v->paths->jobs, &h);
+    int rc = installed_trust_path(q->v->paths->jobs, S_IFDIR, err);
     if (rc == 0)
         rc = installed_trust_path(path, S_IFREG, err);
     if (rc == -ENOENT)
-        error_set(err, rc,
-                  "this version of job '" SPAN_FMT
-                  "' is not among the jobs that this server accepts",
+        error_set(err, rc, "this version of job '" SPAN_FMT "' is not accepted by this server",
                   SPAN_ARG(q->job.name));
     mem_free(&path);
     return rc;
@@ -286,20 +283,20 @@ static int check_new(struct inquiry *q, struct error *err)
     return q->answer == SEEN_NEW ? 0 : -EALREADY;
 }
 
-static const struct check {
+static const struct verify_check {
     const char *name;
     int (*judge)(struct inquiry *q, struct error *err); /* sets q->code before it can fail */
 } checks[] = {
-    {"origin", check_origin},           /* a caller has signed it */
-    {"server", check_server},           /* we know who we are and whom to believe */
-    {"certificate", check_certificate}, /* the caller's: signed, in time, not revoked */
-    {"form", check_form},               /* call and job are what they should be */
+    {"origin", check_origin},           /* a caller signed it */
+    {"server", check_server},           /* we have a valid identity and know whom to trust */
+    {"certificate", check_certificate}, /* the caller's: signed, not expired, not revoked */
+    {"form", check_form},               /* call and job are well-formed */
     {"call", check_call},               /* signature, cluster, expiry, grant */
     {"address", check_address},         /* it is for this server */
-    {"job hash", check_job_hash},       /* the job is the one that was signed */
+    {"job hash", check_job_hash},       /* it is the job that was signed */
     {"step", check_step},               /* the step is in the job */
-    {"proxy", check_proxy},             /* asked again at every step */
-    {"package", check_package},         /* installed, unaltered, signed by somebody trusted */
+    {"proxy", check_proxy},             /* the proxy is known and allows the subsystem */
+    {"package", check_package},         /* installed, unaltered, its signer trusted */
     {"job", check_job_allowed},         /* this server accepts the job */
     {"parameters", check_parameters},   /* complete, known, typed */
     {"new", check_new},                 /* it has not run before */
@@ -320,12 +317,12 @@ static uint64_t least_set(uint64_t a, uint64_t b)
 static uint64_t on_lost_of(const struct inquiry *q)
 {
     if (q->call.on_lost == ON_LOST_RERUN || q->request->on_lost == ON_LOST_RERUN)
-        return ON_LOST_RERUN; /* the cautious reading: the fence ends it in time */
+        return ON_LOST_RERUN; /* to be safe: then the fence ends it in time */
     return q->call.on_lost != ON_LOST_DEFAULT ? q->call.on_lost : q->request->on_lost;
 }
 
-/* What exit codes mean: those that the step names are successes; of the others, what the package
- * says stands, but no other is a success. A step that names none leaves it all to the package. */
+/* What exit codes mean: those that the step names are successes. For the others the package
+ * decides, but none of them is a success. A step that names none leaves all to the package. */
 static struct wire_list exit_codes_of(const struct inquiry *q, struct buf *items)
 {
     const struct wire_list said =
@@ -354,7 +351,7 @@ static struct wire_list exit_codes_of(const struct inquiry *q, struct buf *items
     return wire_list_from(items, n);
 }
 
-/* As the broker counts, too: the least is the same for both. */
+/* The broker counts by the same minimum. */
 static uint64_t lost_after_of(const struct inquiry *q)
 {
     uint64_t ms = q->call.lost_after_ms ? q->call.lost_after_ms : q->request->lost_after_ms;
@@ -398,12 +395,12 @@ static void make_launch(const struct inquiry *q, struct buf *out)
     buf_free(&codes);
 }
 
-enum verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now,
-                         struct buf *out, enum refusal *ret_code, const char **ret_check,
-                         struct error *err)
+enum verify_verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now,
+                                struct buf *out, enum refusal *ret_code, const char **ret_check,
+                                struct error *err)
 {
     struct inquiry q = {.v = v, .request = request, .now = now, .answer = SEEN_NEW};
-    enum verdict verdict = VERDICT_RUN;
+    enum verify_verdict verdict = VERDICT_RUN;
     for (size_t i = 0; verdict == VERDICT_RUN && i < sizeof checks / sizeof *checks; i++) {
         q.code = REFUSAL_INTERNAL;
         if (checks[i].judge(&q, err) == 0)
@@ -421,13 +418,13 @@ enum verdict verify_step(struct verifier *v, const struct s_step *request, int64
     return verdict;
 }
 
-int verifier_new(const struct house *house, struct verifier **ret, struct error *err)
+int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct error *err)
 {
     struct verifier *v = mem_zalloc(1, sizeof *v);
-    v->house = house;
-    v->policy = policy_new(house);
+    v->paths = paths;
+    v->policy = policy_new(paths);
     v->seen = seen_new();
-    int rc = seen_load(v->seen, house->spool, err);
+    int rc = seen_load(v->seen, paths->spool, err);
     if (rc < 0)
         verifier_free(&v);
     else

@@ -1,37 +1,38 @@
-/* verify.h - may this step run? All checks, in order, as a list one can read (verify.c, `checks`).
+/* verify.h - may this step run? All checks stand in order in one list (verify.c, `checks`).
  *
- * The worker that asks is believed in nothing: what was called, by whom, for which job on which
- * server comes from signed bytes and from files of this server. What no check has let through
- * reaches no keeper. */
+ * The worker that asks is not trusted in anything: what was called, by whom, for which job on which
+ * server comes from signed bytes and from files of this server. No step reaches a keeper that has
+ * not passed every check. */
 #ifndef LB_RUNNER_VERIFY_H
 #define LB_RUNNER_VERIFY_H
 
-#include "runner/house.h"
+#include "runner/runnerpaths.h"
 #include "runner/policy.h"
 #include "runner/seen.h"
 
 struct verifier;
-/* Reads what was run before from the spool. `house` is lent for good. */
-int verifier_new(const struct house *house, struct verifier **ret, struct error *err);
+/* Reads from the spool what was run before. `paths` is lent for its life. On success *ret is yours:
+ * verifier_free. */
+int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct error *err);
 void verifier_free(struct verifier **v);
 struct policy *verifier_policy(struct verifier *v);
 
-enum verdict {
-    VERDICT_RUN,    /* *out is its S_LAUNCH; it counts as seen from now on */
-    VERDICT_SAME,   /* this very step was taken before: nothing is to be done */
+enum verify_verdict {
+    VERDICT_RUN,    /* *out is its S_LAUNCH; from now on the step counts as seen */
+    VERDICT_SAME,   /* this very step was accepted before: nothing to do */
     VERDICT_REFUSED /* *ret_code and the sentence say why */
 };
 /* `now`: wall ms. On a refusal *ret_check is the name of the check that refused. */
-enum verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now,
-                         struct buf *out, enum refusal *ret_code, const char **ret_check,
-                         struct error *err);
+enum verify_verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now,
+                                struct buf *out, enum refusal *ret_code, const char **ret_check,
+                                struct error *err);
 
-/* A keeper holds this step: it counts as seen. And: it is certain that it was not and will not be
-   launched. */
+/* A keeper holds this step: it counts as seen. */
 void verifier_taken(struct verifier *v, const struct s_kept *kept, int64_t now);
+/* This step certainly was not launched and will not be: it may be asked for again. */
 void verifier_forget(struct verifier *v, const struct s_kept *kept);
 
-/* The names of the checks in their order; NULL after the last. For docs and tests. */
+/* The name of the i-th check; NULL after the last. For docs and tests. */
 const char *verify_check_name(unsigned i);
 
 #endif

@@ -3,8 +3,8 @@
 
 #include "runner/verify.h"
 
-struct fixture {
-    struct rig rig;
+struct verify_fixture {
+    struct testrig rig;
     struct verifier *v;
     struct buf call, launch;
     enum refusal code;
@@ -22,10 +22,10 @@ static const struct rig_parameter parameters[] = {
 static int setup(void **state)
 {
     testing_folder(state);
-    struct fixture *f = mem_zalloc(1, sizeof *f);
+    struct verify_fixture *f = mem_zalloc(1, sizeof *f);
     rig_open(&f->rig, *state);
     rig_package(&f->rig, "extract", "exec", "#!/bin/sh\nexit 0\n", parameters, 4, NULL, 0);
-    assert_int_equal(verifier_new(&f->rig.house, &f->v, &f->err), 0);
+    assert_int_equal(verifier_new(&f->rig.paths, &f->v, &f->err), 0);
     mem_free(state);
     *state = f;
     return 0;
@@ -33,7 +33,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     verifier_free(&f->v);
     buf_free(&f->call);
     buf_free(&f->launch);
@@ -53,7 +53,7 @@ static struct buf with_table(const char *table)
     return b;
 }
 
-static enum verdict ask(struct fixture *f, const struct s_step *s)
+static enum verify_verdict ask(struct verify_fixture *f, const struct s_step *s)
 {
     f->code = REFUSAL_NONE;
     f->check = "";
@@ -62,10 +62,10 @@ static enum verdict ask(struct fixture *f, const struct s_step *s)
     return verify_step(f->v, s, clock_wall_ms(), &f->launch, &f->code, &f->check, &f->err);
 }
 
-static void refused(struct fixture *f, const struct s_step *s, const char *check, enum refusal code,
-                    const char *text)
+static void refused(struct verify_fixture *f, const struct s_step *s, const char *check,
+                    enum refusal code, const char *text)
 {
-    enum verdict v = ask(f, s);
+    enum verify_verdict v = ask(f, s);
     if (v != VERDICT_REFUSED || strcmp(f->check, check) != 0 || f->code != code ||
         !strstr(f->err.text, text))
         fail_msg("verdict %d by '%s' with %s (%s); expected '%s' with %s (%s)", v, f->check,
@@ -73,7 +73,7 @@ static void refused(struct fixture *f, const struct s_step *s, const char *check
 }
 
 /* A request that is good in all, with one run's number. */
-static struct s_step good(struct fixture *f, struct rig_call *c, uint8_t run)
+static struct s_step good(struct verify_fixture *f, struct rig_call *c, uint8_t run)
 {
     static struct buf table;
     buf_free(&table);
@@ -85,7 +85,7 @@ static struct s_step good(struct fixture *f, struct rig_call *c, uint8_t run)
 
 static void a_good_request_becomes_a_launch_with_typed_parameters(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     struct s_launch l;
@@ -104,7 +104,7 @@ static void a_good_request_becomes_a_launch_with_typed_parameters(void **state)
 
 static void a_step_that_no_caller_signed_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     s.local = true;
@@ -113,10 +113,10 @@ static void a_step_that_no_caller_signed_is_refused(void **state)
 
 static void a_server_that_does_not_know_who_it_is_runs_nothing(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
-    char *path = mem_printf("%s/certificate", f->rig.house.trust);
+    char *path = mem_printf("%s/certificate", f->rig.paths.trust);
     assert_int_equal(unlink(path), 0);
     refused(f, &s, "server", REFUSAL_UNKNOWN_PRINCIPAL, "lbworker join");
     mem_free(&path);
@@ -124,7 +124,7 @@ static void a_server_that_does_not_know_who_it_is_runs_nothing(void **state)
 
 static void a_certificate_that_no_administrator_signed_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     struct key real = f->rig.admin;
@@ -141,7 +141,7 @@ static void a_certificate_that_no_administrator_signed_is_refused(void **state)
 
 static void a_revoked_certificate_is_refused_from_the_next_step_on(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     assert_int_equal(ask(f, &s), VERDICT_RUN);
@@ -153,16 +153,16 @@ static void a_revoked_certificate_is_refused_from_the_next_step_on(void **state)
 
 static void a_list_of_revocations_that_nobody_signed_stops_everything(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     rig_path_write(&f->rig, "var/revocations", span_str("x"), 0644);
-    refused(f, &s, "server", REFUSAL_REVOKED, "cannot be believed");
+    refused(f, &s, "server", REFUSAL_REVOKED, "is not valid, so no certificate is trusted");
 }
 
 static void a_certificate_past_its_end_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     struct buf old = {0};
@@ -175,7 +175,7 @@ static void a_certificate_past_its_end_is_refused(void **state)
 
 static void a_call_or_job_that_is_none_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     struct span call = s.call;
@@ -188,7 +188,7 @@ static void a_call_or_job_that_is_none_is_refused(void **state)
 
 static void an_altered_call_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     uint8_t *orders = memmem(f->call.p, f->call.n, "orders", 6);
@@ -199,7 +199,7 @@ static void an_altered_call_is_refused(void **state)
 
 static void a_call_of_another_caller_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct buf bert = {0};
     struct key other;
@@ -213,7 +213,7 @@ static void a_call_of_another_caller_is_refused(void **state)
 
 static void an_expired_call_is_refused_but_not_in_the_middle_of_its_job(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     c.expires = clock_wall_ms() + 1000;
     struct s_step s = good(f, &c, 1);
@@ -231,7 +231,7 @@ static void an_expired_call_is_refused_but_not_in_the_middle_of_its_job(void **s
 
 static void a_call_without_a_grant_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     buf_clear(&f->rig.caller_certificate);
     rig_certificate(&f->rig, "anna", ROLE_CALLER, 3, &f->rig.caller, "call nightly-*@etl", 0,
@@ -242,7 +242,7 @@ static void a_call_without_a_grant_is_refused(void **state)
 
 static void a_grant_on_the_pool_covers_a_call_to_the_server_by_name(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     c.address = "etl1";
     struct s_step s = good(f, &c, 1);
@@ -252,7 +252,7 @@ static void a_grant_on_the_pool_covers_a_call_to_the_server_by_name(void **state
 
 static void a_call_for_other_servers_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     buf_clear(&f->rig.caller_certificate);
     rig_certificate(&f->rig, "anna", ROLE_CALLER, 3, &f->rig.caller, "call *@all", 0,
@@ -264,7 +264,7 @@ static void a_call_for_other_servers_is_refused(void **state)
 
 static void another_version_of_the_job_is_refused_unless_the_latest_was_asked_for(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     c.job_hash = (struct hash){{1}};
     struct s_step s = good(f, &c, 1);
@@ -281,7 +281,7 @@ static void another_version_of_the_job_is_refused_unless_the_latest_was_asked_fo
 
 static void a_step_that_the_job_has_not_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     s.step = span_str("other");
@@ -290,7 +290,7 @@ static void a_step_that_the_job_has_not_is_refused(void **state)
 
 static void a_try_beyond_the_jobs_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     s.try_no = 2;
@@ -298,7 +298,7 @@ static void a_try_beyond_the_jobs_is_refused(void **state)
 }
 
 /* A job of one step as a definer might have written it. */
-static void make_job_with(struct fixture *f, const char *proxy, const char *subsystem,
+static void make_job_with(struct verify_fixture *f, const char *proxy, const char *subsystem,
                           const char *run, bool package, struct span success_codes)
 {
     struct buf step = {0}, steps = {0}, bindings = {0}, binding = {0};
@@ -329,13 +329,13 @@ static void make_job_with(struct fixture *f, const char *proxy, const char *subs
     buf_free(&binding);
 }
 
-static void make_job(struct fixture *f, const char *proxy, const char *subsystem, const char *run,
-                     bool package)
+static void make_job(struct verify_fixture *f, const char *proxy, const char *subsystem,
+                     const char *run, bool package)
 {
     make_job_with(f, proxy, subsystem, run, package, SPAN_NONE);
 }
 
-static void allow_job(struct fixture *f, mode_t mode)
+static void allow_job(struct verify_fixture *f, mode_t mode)
 {
     struct hash h;
     char digits[65], path[100];
@@ -346,7 +346,7 @@ static void allow_job(struct fixture *f, mode_t mode)
 
 static void a_proxy_or_subsystem_that_is_not_here_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     c.job = "nightly";
     make_job(f, "etl", "exec", NULL, true);
@@ -359,10 +359,10 @@ static void a_proxy_or_subsystem_that_is_not_here_is_refused(void **state)
 
 static void a_package_that_is_not_installed_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
-    char *folder = house_path_of(f->rig.house.packages, &f->rig.package),
+    char *folder = runner_paths_of_hash(f->rig.paths.packages, &f->rig.package),
          *away = mem_printf("%s.away", folder);
     assert_int_equal(rename(folder, away), 0);
     refused(f, &s, "package", REFUSAL_BAD_PACKAGE, "is not installed here");
@@ -372,22 +372,22 @@ static void a_package_that_is_not_installed_is_refused(void **state)
 
 static void a_package_whose_signer_is_trusted_no_more_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     assert_int_equal(ask(f, &s), VERDICT_RUN);
     rig_path_write(&f->rig, "etc/trust/signers", span_str("# nobody\n"), 0644);
     c.key = "k2";
     s = good(f, &c, 2);
-    refused(f, &s, "package", REFUSAL_BAD_PACKAGE, "signed by nobody");
+    refused(f, &s, "package", REFUSAL_BAD_PACKAGE, "no signature of a signer");
 }
 
 static void a_package_that_others_can_write_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
-    char *folder = house_path_of(f->rig.house.packages, &f->rig.package);
+    char *folder = runner_paths_of_hash(f->rig.paths.packages, &f->rig.package);
     assert_int_equal(chmod(folder, 0777), 0);
     refused(f, &s, "package", REFUSAL_BAD_PACKAGE, "can be written by others");
     mem_free(&folder);
@@ -395,10 +395,10 @@ static void a_package_that_others_can_write_is_refused(void **state)
 
 static void an_entry_that_is_not_executable_or_leads_out_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
-    char *folder = house_path_of(f->rig.house.packages, &f->rig.package);
+    char *folder = runner_paths_of_hash(f->rig.paths.packages, &f->rig.package);
     char *entry = mem_printf("%s/files/bin/entry", folder);
     assert_int_equal(chmod(entry, 0444), 0);
     refused(f, &s, "package", REFUSAL_BAD_PACKAGE, "not executable");
@@ -411,12 +411,12 @@ static void an_entry_that_is_not_executable_or_leads_out_is_refused(void **state
 
 static void a_job_that_this_server_has_not_accepted_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     c.job = "nightly";
     make_job(f, "default", "exec", NULL, true);
     struct s_step s = good(f, &c, 1);
-    refused(f, &s, "job", REFUSAL_WRONG_JOB, "not among the jobs");
+    refused(f, &s, "job", REFUSAL_WRONG_JOB, "not accepted by this server");
     allow_job(f, 0666);
     refused(f, &s, "job", REFUSAL_WRONG_JOB, "can be written by others");
     allow_job(f, 0444);
@@ -426,7 +426,7 @@ static void a_job_that_this_server_has_not_accepted_is_refused(void **state)
 
 static void a_shell_text_without_a_package_runs_when_its_job_is_accepted(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_launch l;
     c.job = "nightly";
@@ -441,7 +441,7 @@ static void a_shell_text_without_a_package_runs_when_its_job_is_accepted(void **
     allow_job(f, 0444);
     c.key = "k2";
     s = good(f, &c, 2);
-    refused(f, &s, "package", REFUSAL_WRONG_JOB, "neither a package nor a shell text");
+    refused(f, &s, "package", REFUSAL_WRONG_JOB, "neither a package nor shell text");
 }
 
 /* The launch's meaning of a code; PACKAGE_COUNT: it has none of its own. */
@@ -460,7 +460,7 @@ static uint64_t meaning(const struct s_launch *l, uint64_t code)
 
 static void codes_that_a_step_names_succeed_in_place_of_the_packages(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_launch l;
     c.job = "nightly";
@@ -482,7 +482,7 @@ static void codes_that_a_step_names_succeed_in_place_of_the_packages(void **stat
 
 static void a_job_made_up_under_a_packages_name_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct d_job j;
     struct buf made = {0};
@@ -492,12 +492,12 @@ static void a_job_made_up_under_a_packages_name_is_refused(void **state)
     buf_free(&f->rig.job);
     f->rig.job = made;
     struct s_step s = good(f, &c, 1);
-    refused(f, &s, "job", REFUSAL_WRONG_JOB, "not what this package makes");
+    refused(f, &s, "job", REFUSAL_WRONG_JOB, "not the job that this package makes");
 }
 
 static void ask_with(void **state, const char *name, const char *value, const char *text)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     struct buf map = {0};
@@ -517,25 +517,25 @@ static void ask_with(void **state, const char *name, const char *value, const ch
 
 static void a_parameter_that_is_missing_unknown_or_unfit_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = rig_step(&f->rig, &c, rig_run(1), &f->call);
     refused(f, &s, "parameters", REFUSAL_BAD_PARAMETERS, "'table' (string) is required");
     ask_with(state, "tabel", "orders", "has no parameter 'tabel'");
     ask_with(state, "table", "Orders; rm", "must match the pattern '[a-z_]+'");
-    ask_with(state, "count", "12x", "not of the type int");
-    ask_with(state, "day", "2026-02-30", "not of the type date");
+    ask_with(state, "count", "12x", "not of type int");
+    ask_with(state, "day", "2026-02-30", "not of type date");
 }
 
 static void the_same_step_is_not_run_twice(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     assert_int_equal(ask(f, &s), VERDICT_RUN);
     assert_int_equal(ask(f, &s), VERDICT_SAME);
     s.run = rig_run(2);
-    refused(f, &s, "new", REFUSAL_REPLAYED, "was run here before, as run");
+    refused(f, &s, "new", REFUSAL_REPLAYED, "has already run here, as run");
     s.run = rig_run(1);
     s.attempt = 2;
     refused(f, &s, "new", REFUSAL_REPLAYED, "does not allow another");
@@ -543,7 +543,7 @@ static void the_same_step_is_not_run_twice(void **state)
 
 static void a_rerun_that_the_caller_allows_runs_and_fences_the_older_attempt(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     c.on_lost = ON_LOST_RERUN;
     struct s_step s = good(f, &c, 1);
@@ -556,14 +556,14 @@ static void a_rerun_that_the_caller_allows_runs_and_fences_the_older_attempt(voi
 
 static void what_the_spool_says_was_launched_is_known_after_a_restart(void **state)
 {
-    struct fixture *f = *state;
+    struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     struct s_launch l;
     assert_int_equal(ask(f, &s), VERDICT_RUN);
     assert_int_equal(s_launch_decode(buf_span(&f->launch), &l, &f->err), 0);
     verifier_free(&f->v);
-    assert_int_equal(verifier_new(&f->rig.house, &f->v, &f->err), 0);
+    assert_int_equal(verifier_new(&f->rig.paths, &f->v, &f->err), 0);
     struct s_kept k = {.run = l.run,
                        .attempt = l.attempt,
                        .step = l.step,

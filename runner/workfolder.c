@@ -45,7 +45,7 @@ static bool is_empty(int fd)
     return empty;
 }
 
-/* Most children leave nothing; then this costs a few calls and the disk none. */
+/* Most children leave nothing; then this costs a few system calls and no disk access. */
 int workfolder_clean(struct workfolder *w, struct error *err)
 {
     struct stat kept, there;
@@ -62,7 +62,7 @@ int workfolder_open(const char *path, struct workfolder **ret, struct error *err
     struct workfolder *w = mem_zalloc(1, sizeof *w);
     w->path = mem_strdup(path);
     w->fd = -1;
-    int rc = workfolder_clean(w, err); /* a keeper that was killed may have left something */
+    int rc = workfolder_clean(w, err); /* a killed keeper may have left something */
     if (rc < 0)
         workfolder_close(&w);
     else

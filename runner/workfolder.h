@@ -1,5 +1,5 @@
-/* workfolder.h - the folder in which a slot's children start: one a slot, kept, and empty for each
-   of them. */
+/* workfolder.h - the folder in which the children of a slot start. It is kept, and emptied for each
+ * of them. */
 #ifndef LB_RUNNER_WORKFOLDER_H
 #define LB_RUNNER_WORKFOLDER_H
 
@@ -10,8 +10,7 @@ int workfolder_open(const char *path, struct workfolder **ret, struct error *err
 void workfolder_close(struct workfolder **w); /* the folder stays */
 int workfolder_fd(const struct workfolder *w);
 const char *workfolder_path(const struct workfolder *w);
-/* After a child: whatever it has left or done to the folder, it is ours, private and empty
-   again. */
+/* After a child: makes the folder ours, private and empty again, whatever the child has done. */
 int workfolder_clean(struct workfolder *w, struct error *err);
 
 #endif

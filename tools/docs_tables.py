@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Writes the drawing and the tables of docs/states.md from proto/state.h and proto/outcome.h, and those of limits and
-times in docs/files.md from proto/limits.h, between their markers.
+"""Writes the drawing and the tables of docs/states.md from proto/state.h and proto/outcome.h, and the lists of limits
+and times in docs/files.md from proto/limits.h, between their markers.
 
 usage: tools/docs_tables.py [--check]     --check: change nothing, exit 1 if a page is not what it should be
 """
@@ -105,22 +105,28 @@ def numbers(text):
     return [(name, value, " ".join((behind or above).split())) for above, name, value, behind in found]
 
 
-def limit_table(rows):
-    out = "| limit | most | why, and what follows |\n|---|---|---|\n"
+def entry(name, value, why):
+    """A line of a list, wrapped as the pages are."""
+    return textwrap.fill(f"- `{name}`, {value}: {why}", 100, subsequent_indent="  ",
+                         break_long_words=False, break_on_hyphens=False) + "\n"
+
+
+def limit_list(rows):
+    out = ""
     for name, value, why in rows:
         if name.startswith("LIMIT_"):
             n = eval(value, {})  # numbers and shifts of our own header
-            out += f"| `{name}` | {size(n) if '<<' in value else f'{n:,}'} | {why} |\n"
+            out += entry(name, size(n) if "<<" in value else f"{n:,}", why)
     return out
 
 
-def time_table(rows):
-    out = "| time | default | why, and what follows |\n|---|---|---|\n"
+def time_list(rows):
+    out = ""
     for name, value, why in rows:
         if name.endswith("_MS"):
-            out += f"| `{name[:-3]}` | {duration(eval(value, {}))} | {why} |\n"
+            out += entry(name[:-3], duration(eval(value, {})), why)
         elif name.endswith("_PERCENT"):
-            out += f"| `{name[:-8]}` | {value} % | {why} |\n"
+            out += entry(name[:-8], f"{value} %", why)
     return out
 
 
@@ -143,7 +149,7 @@ def main():
     pages = {
         PAGE: {"states": state_table(rows), "drawing": drawing(rows, ways), "moves": move_table(rows, ways, names),
                "layers": layer_table(read("proto/outcome.h"))},
-        LIMITS_PAGE: {"limits": limit_table(limits), "times": time_table(limits)},
+        LIMITS_PAGE: {"limits": limit_list(limits), "times": time_list(limits)},
     }
     code = 0
     for page, parts in pages.items():

@@ -1,9 +1,14 @@
-/* attest.c - what this server can run now, as an ATTEST. */
+/* attest.c - tells the broker what this server can run now: ATTEST. */
 #include "worker/worker.h"
 
+#include <errno.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "package/signature.h"
 
 static void add_jobs(const struct worker *w, struct buf *items, uint32_t *count)
 {
@@ -14,11 +19,26 @@ static void add_jobs(const struct worker *w, struct buf *items, uint32_t *count)
     }
 }
 
+/* The number of a builder's key, as minisign and lbpkg print it; a key that is trusted no more is
+ * known by its first digits only. */
+static void name_signer(const struct minisign_public *trusted, size_t n, const struct hash *key,
+                        char out[MINISIGN_NUMBER_TEXT])
+{
+    key_short(key, out);
+    for (size_t i = 0; i < n; i++)
+        if (hash_eq(&trusted[i].key, key))
+            minisign_number(trusted[i].number, out);
+}
+
 static void add_packages(const struct worker *w, struct buf *items, uint32_t *count)
 {
     const struct installed_package *p;
+    struct minisign_public *trusted = NULL;
     struct buf one = {0};
-    char signer[KEY_SHORT_TEXT];
+    size_t n_trusted = 0;
+    char signer[MINISIGN_NUMBER_TEXT], path[PATHS_MAX];
+    if (path_join(path, sizeof path, NULL, w->paths.config, "trust/signers", NULL) == 0)
+        signature_load_signers(path, &trusted, &n_trusted, NULL);
     for (size_t i = 0; (p = installed_at(jobs_packages(w->jobs), i)) && *count < LIMIT_JOBS; i++) {
         struct d_attested_package a = {
             .package = p->hash, .size = p->size, .trouble = span_str(p->trouble)};
@@ -27,7 +47,8 @@ static void add_packages(const struct worker *w, struct buf *items, uint32_t *co
         if (!p->trouble) {
             a.name = p->runnable.name;
             a.version = p->runnable.version;
-            a.signer = span_str(key_short(&p->runnable.signer_key, signer));
+            name_signer(trusted, n_trusted, &p->runnable.signer_key, signer);
+            a.signer = span_str(signer);
         }
         buf_clear(&one);
         d_attested_package_encode(&a, &one);
@@ -35,6 +56,7 @@ static void add_packages(const struct worker *w, struct buf *items, uint32_t *co
         ++*count;
     }
     buf_free(&one);
+    mem_free(&trusted);
     desired_troubles(w->desired, items, count);
 }
 
@@ -52,7 +74,7 @@ static void add_number(struct buf *items, uint32_t *count, const char *name, int
     ++*count;
 }
 
-/* For people who look at `lbctl servers`; nothing is decided by them. Sorted by name. */
+/* For people who read `lbctl servers`; no decision rests on them. Sorted by name. */
 static void add_facts(const struct worker *w, struct buf *items, uint32_t *count)
 {
     struct utsname u;
@@ -71,7 +93,7 @@ static void add_facts(const struct worker *w, struct buf *items, uint32_t *count
     add_fact(items, count, "software", "longboat " LB_VERSION);
 }
 
-void attest_encode(struct worker *w, struct buf *out)
+static void encode(struct worker *w, struct buf *out)
 {
     struct buf jobs = {0}, packages = {0}, needs = {0}, facts = {0};
     uint32_t n_jobs = 0, n_packages = 0, n_facts = 0;
@@ -87,4 +109,26 @@ void attest_encode(struct worker *w, struct buf *out)
     buf_free(&packages);
     buf_free(&needs);
     buf_free(&facts);
+}
+
+void attest_soon(struct worker *w, int64_t ms)
+{
+    int64_t at = loop_now(w->loop) + ms;
+    if (!w->attest_at || at < w->attest_at)
+        w->attest_at = at;
+}
+
+void attest_now(struct worker *w)
+{
+    struct buf b = {0};
+    w->attest_at = 0;
+    if (!dialer_is_up(w->dialer))
+        return; /* sent when a session opens */
+    encode(w, &b);
+    int rc = b.n > LIMIT_FRAME ? -EMSGSIZE : dialer_send(w->dialer, buf_span(&b));
+    if (rc == -EMSGSIZE)
+        log_error("too many jobs and packages for one message (%zu bytes); remove some", b.n);
+    else if (rc == -ENOBUFS)
+        attest_soon(w, ATTEST_MS);
+    buf_free(&b);
 }

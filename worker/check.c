@@ -1,5 +1,5 @@
-/* check.c - lbworker check: what is right and wrong on this server, each with what to do about it.
- * Changes nothing. */
+/* check.c - lbworker check: what is right and what is wrong on this server, and what to do about
+ * it. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,11 +21,19 @@ enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY };
 enum { CONNECT_MS = 5000, EXPIRY_WARNING_MS = 14 * 86400000LL };
 
 static const struct option_row rows[] = {
-    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line: check, ok, text"},
+    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line: v, check, ok, text"},
 };
 
-static const char examples[] = "Exit codes: 0 all is well; 1 something is not; 2 asked wrongly.\n\n"
-                               "Example:\n  lbworker check\n";
+static const char examples[] =
+    "Checks identity, keys, trusted signers, broker, runner, worker, jobs and needs of this\n"
+    "server, and says for each problem what to do about it. Safe at any time, also while the\n"
+    "worker runs.\n"
+    "\n"
+    "Examples:\n"
+    "  lbworker check\n"
+    "  lbworker check --json | jq 'select(.ok | not)'\n"
+    "\n"
+    "Exit codes: 0 all is well; 1 there is a problem; 2 bad usage.\n";
 
 struct check {
     bool json;
@@ -48,7 +56,7 @@ static void say(struct check *c, bool ok, const char *what, const char *fmt, ...
     va_end(ap);
     c->failed += !ok;
     if (c->json) {
-        buf_add_str(&b, "{\"check\":");
+        buf_add_str(&b, "{\"v\":1,\"check\":");
         json_escape(&b, span_str(what));
         buf_printf(&b, ",\"ok\":%s,\"text\":", ok ? "true" : "false");
         json_escape(&b, span_str(text));
@@ -80,10 +88,12 @@ static void check_identity(struct check *c)
         c->who.me.cluster,
         server
             ? ""
-            : ": a worker needs a server's certificate: lbctl invite --server NAME, then lbworker join");
+            : "; a worker needs the certificate of a server: run lbctl invite --server NAME, then "
+              "lbworker join --force");
     int64_t ms = c->who.me.not_after - clock_wall_ms();
-    say(c, ms > EXPIRY_WARNING_MS, "certificate", "ends in %s%s", duration_format(ms, left),
-        ms > EXPIRY_WARNING_MS ? "" : ": an administrator renews it with lbctl certificates renew");
+    say(c, ms > EXPIRY_WARNING_MS, "certificate", "expires in %s%s", duration_format(ms, left),
+        ms > EXPIRY_WARNING_MS ? ""
+                               : "; an administrator can renew it: lbctl certificates renew NAME");
 }
 
 static void check_key(struct check *c, const char *name)
@@ -92,7 +102,7 @@ static void check_key(struct check *c, const char *name)
     char path[PATHS_MAX];
     path_of(path, c->paths.config, name);
     int rc = file_check_private(path, &err);
-    say(c, rc == 0, "key", "%s", rc == 0 ? path : err.text);
+    say(c, rc == 0, "key", "%s%s", rc == 0 ? path : err.text, rc == 0 ? " is private" : "");
 }
 
 static void check_signers(struct check *c)
@@ -107,18 +117,20 @@ static void check_signers(struct check *c)
         say(c, false, "signers", "%s; put the builders' minisign public keys there, one a line",
             err.text);
     else
-        say(c, n > 0, "signers", "%s: %zu builder%s trusted%s", path, n, n == 1 ? " is" : "s are",
-            n ? "" : ": no package can be installed");
+        say(c, n > 0, "signers", "%s: %zu trusted signer%s%s", path, n, n == 1 ? "" : "s",
+            n ? ""
+              : "; no package can be installed: add the builders' minisign public keys, one a "
+                "line");
     mem_free(&keys);
 }
 
 /* ---- The broker */
 
-/* The broker is asked with a protocol that nobody speaks. It answers that to a peer whose key it
- * knows, and only then; a session would end the one of the worker that runs here. */
+/* Greets the broker with a protocol version that does not exist. The broker says so to a peer whose
+ * key it knows, and to no other. A real session would end that of the worker that runs here. */
 enum { NO_PROTOCOL = 255 };
 
-struct answer {
+struct check_answer {
     bool came, good;
     char text[ERROR_TEXT_MAX];
 };
@@ -150,7 +162,7 @@ static void on_down(void *self, const char *reason)
 
 static void on_refused(void *self, const struct m_refused *r)
 {
-    struct answer *a = self;
+    struct check_answer *a = self;
     a->came = true;
     a->good = r->code == REFUSAL_VERSION;
     snprintf(a->text, sizeof a->text, SPAN_FMT, SPAN_ARG(r->text));
@@ -159,7 +171,7 @@ static void on_refused(void *self, const struct m_refused *r)
 static void check_broker(struct check *c)
 {
     struct error err = {0};
-    struct answer a = {.came = false};
+    struct check_answer a = {.came = false};
     const struct dialer_calls calls = {&a, on_hello, on_up, on_message, on_down, on_refused, NULL};
     const struct dialer_options o = {.addresses = (const char *const *)c->who.addresses,
                                      .n_addresses = (unsigned)c->who.n_addresses,
@@ -183,15 +195,15 @@ static void check_broker(struct check *c)
             a.came ? a.text
             : *dialer_trouble(d)
                 ? dialer_trouble(d)
-                : "no answer in time: is lbbroker running there, and the port open?");
+                : "no answer within 5 s; is lbbroker running there, and is the port open?");
     dialer_close(&d);
     loop_destroy(&l);
 }
 
 /* ---- This server */
 
-/* Its lock tells; a connection would be taken for a new worker's, and the one that is attached be
-   dropped. */
+/* By its lock: a connection would count as a new worker's, and the attached one would be
+ * dropped. */
 static void check_runner(struct check *c)
 {
     struct error err = {0};
@@ -200,11 +212,11 @@ static void check_runner(struct check *c)
     int rc = file_lock_is_held(path, &err);
     char *program = runnerlink_program();
     if (rc != 0)
-        say(c, rc > 0, "runner", "%s%s", rc > 0 ? "one runs here: " : "", err.text);
+        say(c, rc > 0, "runner", "%s%s", rc > 0 ? "running: " : "", err.text);
     else if (access(program, X_OK) == 0)
-        say(c, true, "runner", "none runs; lbworker starts %s", program);
+        say(c, true, "runner", "not running; lbworker will start %s", program);
     else
-        say(c, false, "runner", "none runs, and lbworker cannot start %s: %s", program,
+        say(c, false, "runner", "not running, and lbworker cannot start %s: %s", program,
             strerror(errno));
     mem_free(&program);
 }
@@ -216,16 +228,16 @@ static void check_worker(struct check *c)
     path_of(path, c->paths.state, "spool/worker.lock");
     int rc = file_lock_is_held(path, &err);
     if (rc != 0)
-        say(c, rc > 0, "worker", "%s%s", rc > 0 ? "one runs here: " : "", err.text);
+        say(c, rc > 0, "worker", "%s%s", rc > 0 ? "running: " : "", err.text);
     else
-        say(c, true, "worker", access(path, F_OK) < 0 ? "none has run here yet" : "none runs now");
+        say(c, true, "worker", access(path, F_OK) < 0 ? "has never run here" : "not running");
 }
 
 static bool nobody_uses(void *self, const struct hash *job)
 {
     (void)self;
     (void)job;
-    return true; /* looking throws nothing away */
+    return true; /* a check removes no version */
 }
 
 static void job_trouble(void *self, const char *file, const struct error *why)
@@ -255,7 +267,7 @@ static void check_jobs(struct check *c)
     for (size_t i = 0; (j = jobs_at(jobs, i)); i++)
         say(c, true, "job", "%s blake2b:%.16s%s", j->name,
             hex_format(j->hash.b, sizeof j->hash.b, hex),
-            j->older ? ", older: for calls that were signed for it" : "");
+            j->older ? " (an older version, for calls that were signed for it)" : "");
     struct buf items = {0};
     struct wire_list needs = jobs_needs(jobs, &items);
     struct span need;
@@ -269,14 +281,14 @@ static void check_jobs(struct check *c)
     jobs_close(&jobs);
 }
 
-int verb_check(int argc, char **argv)
+int check_verb(int argc, char **argv)
 {
     struct option_values values = {0};
     struct error err = {0};
     struct check c = {0};
     int first;
     if (options_parse(rows, COUNT_OF(rows), argc, argv, &values, &first, &err) < 0 ||
-        (first < argc && error_set(&err, -EINVAL, "'%s' is not expected", argv[first]) < 0)) {
+        (first < argc && error_set(&err, -EINVAL, "unexpected argument '%s'", argv[first]) < 0)) {
         fprintf(stderr, "lbworker check: %s\n", err.text);
         options_free(&values);
         return EXIT_ASKED_WRONGLY;

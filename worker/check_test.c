@@ -16,7 +16,7 @@ static int check(void **state, struct buf *ret_text)
     int old = dup(1), fd = open(said, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
     fflush(stdout);
     assert_true(old >= 0 && fd >= 0 && dup2(fd, 1) == 1);
-    int rc = verb_check(2, argv);
+    int rc = check_verb(2, argv);
     fflush(stdout);
     dup2(old, 1);
     close(old);
@@ -39,16 +39,18 @@ static void a_worker_and_a_runner_that_run_here_are_seen_and_left_alone(void **s
     assert_int_equal(file_make_dirs(testing_path(state, "var/spool"), 0700, &err), 0);
     check(state, &text);
     assert_contains(buf_str(&text),
-                    "{\"check\":\"worker\",\"ok\":true,\"text\":\"none has run here yet\"}");
+                    "{\"v\":1,\"check\":\"worker\",\"ok\":true,\"text\":\"has never run here\"}");
     assert_int_equal(access(testing_path(state, "var/spool/worker.lock"), F_OK), -1);
-    assert_null(strstr(buf_str(&text), "one runs here"));
+    assert_null(strstr(buf_str(&text), "running: "));
 
     assert_int_equal(file_lock(testing_path(state, "run/runner.lock"), &runner, &err), 0);
     assert_int_equal(file_lock(testing_path(state, "var/spool/worker.lock"), &worker, &err), 0);
     assert_int_equal(channel_listen(testing_path(state, "run/runner.sock"), &listening, &err), 0);
     check(state, &text);
-    assert_contains(buf_str(&text), "{\"check\":\"runner\",\"ok\":true,\"text\":\"one runs here: ");
-    assert_contains(buf_str(&text), "{\"check\":\"worker\",\"ok\":true,\"text\":\"one runs here: ");
+    assert_contains(buf_str(&text),
+                    "{\"v\":1,\"check\":\"runner\",\"ok\":true,\"text\":\"running: ");
+    assert_contains(buf_str(&text),
+                    "{\"v\":1,\"check\":\"worker\",\"ok\":true,\"text\":\"running: ");
     assert_int_equal(channel_accept(listening, &c, &err), -EAGAIN); /* nobody came to the runner */
     close(listening);
     close(worker);

@@ -3,8 +3,8 @@
  *   WANTED --chunks--> FETCHED --signer's certificate--> CERTIFIED --S_INSTALL--> INSTALLING
  *   --S_INSTALLED--> here
  *
- * A failure anywhere leads to RESTING, and after a while back to WANTED. What lies in var/incoming
- * is believed by nobody: the runner judges hash and signature. */
+ * A failure anywhere leads to RESTING, and after a while back to WANTED. Nobody trusts what lies in
+ * var/incoming: the runner verifies hash and signature. */
 #include "worker/desired.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include "common/id.h"
 #include "common/mem.h"
 
-struct wanted {
+struct desired_wanted {
     enum { WANTED, FETCHED, CERTIFIED, INSTALLING, RESTING } state;
     struct hash package;
     char *name, *version;
@@ -33,9 +33,9 @@ struct wanted {
 struct desired {
     char *incoming;
     struct desired_calls calls;
-    struct wanted *v;
+    struct desired_wanted *v;
     size_t n;
-    uint64_t req; /* of the question that is open; 0: none */
+    uint64_t req; /* of the request without an answer yet; 0: none */
     uint64_t last_req;
     int64_t asked_at;
     struct buf message;
@@ -54,7 +54,7 @@ int desired_open(struct desired **ret, const char *incoming, const struct desire
     return 0;
 }
 
-static void wanted_free(struct wanted *w)
+static void wanted_free(struct desired_wanted *w)
 {
     mem_free(&w->name);
     mem_free(&w->version);
@@ -77,14 +77,14 @@ void desired_close(struct desired **pd)
     mem_free(pd);
 }
 
-static char *path_of(const struct desired *d, const struct wanted *w)
+static char *path_of(const struct desired *d, const struct desired_wanted *w)
 {
     char hex[2 * sizeof w->package.b + 1];
     return mem_printf("%s/%s", d->incoming, hex_format(w->package.b, sizeof w->package.b, hex));
 }
 
-/* The one that is worked at: the first that is not resting. */
-static struct wanted *current(struct desired *d)
+/* The one in work: the first that is not resting. */
+static struct desired_wanted *current(struct desired *d)
 {
     for (size_t i = 0; i < d->n; i++)
         if (d->v[i].state != RESTING)
@@ -92,7 +92,7 @@ static struct wanted *current(struct desired *d)
     return NULL;
 }
 
-static struct wanted *find(struct desired *d, const struct hash *package)
+static struct desired_wanted *find(struct desired *d, const struct hash *package)
 {
     for (size_t i = 0; i < d->n; i++)
         if (hash_eq(&d->v[i].package, package))
@@ -100,7 +100,7 @@ static struct wanted *find(struct desired *d, const struct hash *package)
     return NULL;
 }
 
-static void rest(struct desired *d, struct wanted *w, int64_t now, struct span why)
+static void rest(struct desired *d, struct desired_wanted *w, int64_t now, struct span why)
 {
     w->state = RESTING;
     w->again_at = now + DESIRED_RETRY_MS;
@@ -127,13 +127,14 @@ static void ask(struct desired *d, int64_t now)
         d->req = 0; /* the next session, or the next tick, asks again */
 }
 
-static void ask_chunk(struct desired *d, struct wanted *w, int64_t now)
+static void ask_chunk(struct desired *d, struct desired_wanted *w, int64_t now)
 {
     char *path = path_of(d, w);
     int64_t offset = bytes_here(path);
     if (!w->signature.n && offset && (uint64_t)offset >= w->size)
         offset =
-            /* whole, but the signature came to an earlier process: one byte brings it again */
+            /* complete, but an earlier process got the signature: asking for one byte brings it
+             * again */
             (int64_t)w->size - 1;
     struct m_get m = {.req = d->req = ++d->last_req,
                       .package = w->package,
@@ -145,15 +146,15 @@ static void ask_chunk(struct desired *d, struct wanted *w, int64_t now)
     ask(d, now);
 }
 
-static void ask_certificate(struct desired *d, struct wanted *w, int64_t now)
+static void ask_certificate(struct desired *d, struct desired_wanted *w, int64_t now)
 {
     struct d_signed s;
     if (d_signed_decode(buf_span(&w->deployment), &s, NULL) < 0) {
-        rest(d, w, now, span_str("the deployment is malformed"));
+        rest(d, w, now, span_str("malformed deployment"));
         return;
     }
     if (s.signer.n == 0) {
-        w->state = CERTIFIED; /* signed by a key that speaks for itself */
+        w->state = CERTIFIED; /* signed by a key that needs no certificate */
         return;
     }
     struct m_certificate m = {.req = d->req = ++d->last_req, .name = s.signer, .serial = s.serial};
@@ -162,7 +163,7 @@ static void ask_certificate(struct desired *d, struct wanted *w, int64_t now)
     ask(d, now);
 }
 
-static void install(struct desired *d, struct wanted *w)
+static void install(struct desired *d, struct desired_wanted *w)
 {
     char *path = path_of(d, w);
     struct s_install s = {.package = w->package,
@@ -179,7 +180,7 @@ static void install(struct desired *d, struct wanted *w)
 
 static void go_on(struct desired *d, int64_t now)
 {
-    struct wanted *w;
+    struct desired_wanted *w;
     while (!d->req && (w = current(d)) && w->state != INSTALLING) {
         if (w->state == WANTED) {
             ask_chunk(d, w, now);
@@ -198,14 +199,14 @@ static void go_on(struct desired *d, int64_t now)
 
 /* ---- Answers */
 
-/* Takes a wanted list that is new; what goes on for a package that is still wanted goes on. */
+/* Takes a new list; work on a package that is still wanted goes on. */
 void desired_set(struct desired *d, const struct m_desired *m, int64_t now)
 {
-    struct wanted *old = d->v;
+    struct desired_wanted *old = d->v;
     size_t n_old = d->n, n = 0;
-    struct wanted *v = mem_zalloc(m->packages.count, sizeof *v);
+    struct desired_wanted *v = mem_zalloc(m->packages.count, sizeof *v);
     struct span item;
-    struct wanted *busy = current(d);
+    struct desired_wanted *busy = current(d);
     struct hash busy_with = busy ? busy->package : (struct hash){{0}};
     for (struct wire_iter it = wire_iter(&m->packages); wire_next(&it, &item);) {
         struct d_deployed p;
@@ -215,16 +216,16 @@ void desired_set(struct desired *d, const struct m_desired *m, int64_t now)
             d_deployment_decode(s.body, &what, NULL) < 0 || what.remove ||
             d->calls.has(d->calls.self, &what.package))
             continue;
-        struct wanted *w = find(d, &what.package);
+        struct desired_wanted *w = find(d, &what.package);
         if (w) {
             v[n++] = *w;
-            *w = (struct wanted){.state = RESTING};
+            *w = (struct desired_wanted){.state = RESTING};
         } else {
-            v[n++] = (struct wanted){.package = what.package,
-                                     .name = span_dup_str(what.name),
-                                     .version = span_dup_str(what.version),
-                                     .size = p.size,
-                                     .deployment = buf_dup(p.deployment)};
+            v[n++] = (struct desired_wanted){.package = what.package,
+                                             .name = span_dup_str(what.name),
+                                             .version = span_dup_str(what.version),
+                                             .size = p.size,
+                                             .deployment = buf_dup(p.deployment)};
         }
     }
     for (size_t i = 0; i < n_old; i++)
@@ -251,7 +252,7 @@ static int append(const char *path, uint64_t offset, struct span data, struct er
 
 void desired_chunk(struct desired *d, const struct m_chunk *m, int64_t now)
 {
-    struct wanted *w = current(d);
+    struct desired_wanted *w = current(d);
     struct error err = {0};
     if (!w || w->state != WANTED || m->req != d->req || !hash_eq(&m->package, &w->package))
         return;
@@ -259,7 +260,7 @@ void desired_chunk(struct desired *d, const struct m_chunk *m, int64_t now)
     char *path = path_of(d, w);
     uint64_t here = (uint64_t)bytes_here(path);
     if (m->offset > here || m->data.n == 0 || m->offset + m->data.n > m->size) {
-        rest(d, w, now, span_str("the broker sent a piece that does not fit"));
+        rest(d, w, now, span_str("the broker sent the wrong piece of the package"));
     } else if (append(path, m->offset, m->data, &err) < 0) {
         rest(d, w, now, span_str(err.text));
     } else {
@@ -275,7 +276,7 @@ void desired_chunk(struct desired *d, const struct m_chunk *m, int64_t now)
 
 void desired_certificates(struct desired *d, const struct m_certificates *m, int64_t now)
 {
-    struct wanted *w = current(d);
+    struct desired_wanted *w = current(d);
     struct wire_iter it = wire_iter(&m->certificates);
     struct span item;
     if (!w || w->state != FETCHED || m->req != d->req)
@@ -286,21 +287,21 @@ void desired_certificates(struct desired *d, const struct m_certificates *m, int
         buf_add(&w->certificate, item.p, item.n);
         w->state = CERTIFIED;
     } else {
-        rest(d, w, now, span_str("the broker has no certificate of who deployed it"));
+        rest(d, w, now, span_str("the broker lacks the certificate of its deployer"));
     }
     go_on(d, now);
 }
 
 void desired_error(struct desired *d, const struct m_error *m, int64_t now)
 {
-    struct wanted *w = current(d);
+    struct desired_wanted *w = current(d);
     if (!w || !d->req || m->req != d->req)
         return;
     rest(d, w, now, m->text);
     go_on(d, now);
 }
 
-static void remove_wanted(struct desired *d, struct wanted *w)
+static void remove_wanted(struct desired *d, struct desired_wanted *w)
 {
     size_t at = (size_t)(w - d->v);
     wanted_free(w);
@@ -309,11 +310,11 @@ static void remove_wanted(struct desired *d, struct wanted *w)
 
 void desired_installed(struct desired *d, const struct s_installed *s, int64_t now)
 {
-    struct wanted *w = find(d, &s->package);
+    struct desired_wanted *w = find(d, &s->package);
     if (!w || w->state != INSTALLING)
         return;
     char *path = path_of(d, w);
-    unlink(path); /* it is installed; or it is not what it should be, and is fetched anew */
+    unlink(path); /* it is installed, or it is wrong and will be fetched again */
     mem_free(&path);
     if (s->code == REFUSAL_NONE) {
         remove_wanted(d, w);
@@ -364,7 +365,7 @@ void desired_troubles(const struct desired *d, struct buf *items, uint32_t *coun
 {
     struct buf one = {0};
     for (size_t i = 0; i < d->n && *count < LIMIT_JOBS; i++) {
-        const struct wanted *w = &d->v[i];
+        const struct desired_wanted *w = &d->v[i];
         struct d_attested_package p = {.name = span_str(w->name),
                                        .version = span_str(w->version),
                                        .package = w->package,

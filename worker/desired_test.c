@@ -7,7 +7,7 @@
 #include "common/testing.h"
 
 /* Broker and runner in one: what was asked of them last. */
-struct peers {
+struct desired_peers {
     struct desired *d;
     struct buf asked, install;
     unsigned asks, installs, changes;
@@ -17,7 +17,7 @@ struct peers {
 
 static int send_to_broker(void *self, struct span m)
 {
-    struct peers *p = self;
+    struct desired_peers *p = self;
     if (!p->broker)
         return -ENOTCONN;
     buf_clear(&p->asked);
@@ -28,7 +28,7 @@ static int send_to_broker(void *self, struct span m)
 
 static bool send_to_runner(void *self, struct span m)
 {
-    struct peers *p = self;
+    struct desired_peers *p = self;
     if (!p->runner)
         return false;
     buf_clear(&p->install);
@@ -39,12 +39,12 @@ static bool send_to_runner(void *self, struct span m)
 
 static bool has(void *self, const struct hash *h)
 {
-    return hash_eq(&((struct peers *)self)->here, h);
+    return hash_eq(&((struct desired_peers *)self)->here, h);
 }
 
 static void changed(void *self)
 {
-    ((struct peers *)self)->changes++;
+    ((struct desired_peers *)self)->changes++;
 }
 
 static struct hash hash_of(unsigned n)
@@ -53,7 +53,7 @@ static struct hash hash_of(unsigned n)
     return h;
 }
 
-static void begin(void **state, struct peers *p)
+static void begin(void **state, struct desired_peers *p)
 {
     struct error err = {0};
     const struct desired_calls calls = {p, send_to_broker, send_to_runner, has, changed};
@@ -61,7 +61,7 @@ static void begin(void **state, struct peers *p)
     assert_int_equal(desired_open(&p->d, testing_path(state, "incoming"), &calls, &err), 0);
 }
 
-static void end(struct peers *p)
+static void end(struct desired_peers *p)
 {
     desired_close(&p->d);
     buf_free(&p->asked);
@@ -87,7 +87,7 @@ static void add_deployed(struct buf *items, unsigned n, const char *signer, bool
     buf_free(&deployed);
 }
 
-static void want(struct peers *p, unsigned first, unsigned n, const char *signer)
+static void want(struct desired_peers *p, unsigned first, unsigned n, const char *signer)
 {
     struct buf items = {0};
     for (unsigned i = first; i < first + n; i++)
@@ -97,7 +97,7 @@ static void want(struct peers *p, unsigned first, unsigned n, const char *signer
     buf_free(&items);
 }
 
-static struct m_get get_of(const struct peers *p)
+static struct m_get get_of(const struct desired_peers *p)
 {
     struct m_get m = {.req = 0};
     struct error err = {0};
@@ -106,7 +106,7 @@ static struct m_get get_of(const struct peers *p)
     return m;
 }
 
-static void give(struct peers *p, uint64_t offset, const char *data)
+static void give(struct desired_peers *p, uint64_t offset, const char *data)
 {
     struct m_get g = get_of(p);
     struct m_chunk c = {.req = g.req,
@@ -118,7 +118,7 @@ static void give(struct peers *p, uint64_t offset, const char *data)
     desired_chunk(p->d, &c, 2000);
 }
 
-static void give_certificate(struct peers *p, const char *certificate)
+static void give_certificate(struct desired_peers *p, const char *certificate)
 {
     struct m_certificate ask;
     struct error err = {0};
@@ -134,7 +134,7 @@ static void give_certificate(struct peers *p, const char *certificate)
     buf_free(&items);
 }
 
-static struct s_install install_of(const struct peers *p)
+static struct s_install install_of(const struct desired_peers *p)
 {
     struct s_install s;
     struct error err = {0};
@@ -143,13 +143,13 @@ static struct s_install install_of(const struct peers *p)
     return s;
 }
 
-static void installed(struct peers *p, unsigned n, enum refusal code, const char *text)
+static void installed(struct desired_peers *p, unsigned n, enum refusal code, const char *text)
 {
     struct s_installed s = {.package = hash_of(n), .code = code, .text = span_str(text)};
     desired_installed(p->d, &s, 3000);
 }
 
-static void assert_trouble(const struct peers *p, const char *text)
+static void assert_trouble(const struct desired_peers *p, const char *text)
 {
     struct buf items = {0};
     uint32_t count = 0;
@@ -173,7 +173,7 @@ static void assert_trouble(const struct peers *p, const char *text)
 
 static void a_package_is_fetched_in_pieces_certified_installed_and_off_the_list(void **state)
 {
-    struct peers p = {0};
+    struct desired_peers p = {0};
     begin(state, &p);
     want(&p, 1, 1, "anna");
     assert_trouble(&p, "on its way");
@@ -200,7 +200,7 @@ static void a_package_is_fetched_in_pieces_certified_installed_and_off_the_list(
 
 static void a_deployment_by_a_key_without_a_name_needs_no_certificate(void **state)
 {
-    struct peers p = {0};
+    struct desired_peers p = {0};
     begin(state, &p);
     want(&p, 1, 1, "");
     give(&p, 0, "0123456789");
@@ -211,7 +211,7 @@ static void a_deployment_by_a_key_without_a_name_needs_no_certificate(void **sta
 
 static void what_is_here_or_to_be_removed_is_not_fetched(void **state)
 {
-    struct peers p = {.here = hash_of(1)};
+    struct desired_peers p = {.here = hash_of(1)};
     struct buf items = {0};
     begin(state, &p);
     add_deployed(&items, 1, "anna", false);
@@ -226,7 +226,7 @@ static void what_is_here_or_to_be_removed_is_not_fetched(void **state)
 
 static void a_broken_session_goes_on_where_it_was(void **state)
 {
-    struct peers p = {0};
+    struct desired_peers p = {0};
     begin(state, &p);
     want(&p, 1, 1, "anna");
     give(&p, 0, "0123");
@@ -244,12 +244,12 @@ static void a_broken_session_goes_on_where_it_was(void **state)
 
 static void a_new_process_goes_on_where_the_old_one_was(void **state)
 {
-    struct peers p = {0};
+    struct desired_peers p = {0};
     begin(state, &p);
     want(&p, 1, 1, "anna");
     give(&p, 0, "0123456789");
     end(&p);
-    p = (struct peers){0};
+    p = (struct desired_peers){0};
     begin(state, &p);
     want(&p, 1, 1, "anna");
     assert_int_equal(get_of(&p).offset, 9); /* all is here but the signature */
@@ -261,7 +261,7 @@ static void a_new_process_goes_on_where_the_old_one_was(void **state)
 
 static void an_answer_that_was_not_asked_for_is_passed_over(void **state)
 {
-    struct peers p = {0};
+    struct desired_peers p = {0};
     begin(state, &p);
     want(&p, 1, 1, "anna");
     struct m_get g = get_of(&p);
@@ -283,16 +283,16 @@ static void an_answer_that_was_not_asked_for_is_passed_over(void **state)
 
 static void a_piece_that_does_not_fit_is_trouble_and_tried_again_later(void **state)
 {
-    struct peers p = {0};
+    struct desired_peers p = {0};
     begin(state, &p);
     want(&p, 1, 1, "anna");
     give(&p, 5, "56789");
-    assert_trouble(&p, "does not fit");
+    assert_trouble(&p, "the wrong piece");
     assert_int_equal(desired_deadline(p.d), 2000 + DESIRED_RETRY_MS);
     desired_tick(p.d, 2000 + DESIRED_RETRY_MS);
     assert_int_equal(p.asks, 2);
     give(&p, 0, "01234567890"); /* longer than it says it is */
-    assert_trouble(&p, "does not fit");
+    assert_trouble(&p, "the wrong piece");
     desired_tick(p.d, 1999 + DESIRED_RETRY_MS);
     assert_int_equal(p.asks, 2);
     /* an administrator who has mended it does not wait */
@@ -303,7 +303,7 @@ static void a_piece_that_does_not_fit_is_trouble_and_tried_again_later(void **st
 
 static void a_refusal_of_the_broker_is_seen_and_the_next_package_has_its_turn(void **state)
 {
-    struct peers p = {0};
+    struct desired_peers p = {0};
     begin(state, &p);
     want(&p, 1, 2, "");
     struct m_error e = {.req = get_of(&p).req, .text = span_str("the depot has not got it")};
@@ -319,7 +319,7 @@ static void a_refusal_of_the_broker_is_seen_and_the_next_package_has_its_turn(vo
 
 static void a_refusal_of_the_runner_is_seen_and_the_archive_is_fetched_anew(void **state)
 {
-    struct peers p = {0};
+    struct desired_peers p = {0};
     begin(state, &p);
     want(&p, 1, 1, "");
     give(&p, 0, "0123456789");
@@ -332,18 +332,18 @@ static void a_refusal_of_the_runner_is_seen_and_the_archive_is_fetched_anew(void
 
 static void a_deployer_without_a_certificate_is_trouble(void **state)
 {
-    struct peers p = {0};
+    struct desired_peers p = {0};
     begin(state, &p);
     want(&p, 1, 1, "anna");
     give(&p, 0, "0123456789");
     give_certificate(&p, NULL);
-    assert_trouble(&p, "no certificate");
+    assert_trouble(&p, "lacks the certificate");
     end(&p);
 }
 
 static void an_installation_is_asked_for_again_when_the_runner_has_come_back(void **state)
 {
-    struct peers p = {0};
+    struct desired_peers p = {0};
     begin(state, &p);
     p.runner = false;
     want(&p, 1, 1, "");
@@ -359,7 +359,7 @@ static void an_installation_is_asked_for_again_when_the_runner_has_come_back(voi
 
 static void a_question_that_nobody_answers_is_asked_again(void **state)
 {
-    struct peers p = {0};
+    struct desired_peers p = {0};
     begin(state, &p);
     want(&p, 1, 1, "");
     desired_tick(p.d, 1000 + DESIRED_SILENCE_MS - 1);
@@ -371,7 +371,7 @@ static void a_question_that_nobody_answers_is_asked_again(void **state)
 
 static void what_is_no_longer_wanted_is_dropped(void **state)
 {
-    struct peers p = {0};
+    struct desired_peers p = {0};
     begin(state, &p);
     want(&p, 1, 1, "");
     want(&p, 2, 1, "");
@@ -385,7 +385,7 @@ static void what_is_no_longer_wanted_is_dropped(void **state)
 
 static void troubles_are_no_more_than_fit_into_an_attest(void **state)
 {
-    struct peers p = {0};
+    struct desired_peers p = {0};
     struct buf items = {0};
     uint32_t count = LIMIT_JOBS - 1; /* so many are installed */
     begin(state, &p);

@@ -11,13 +11,13 @@
 #include "common/mem.h"
 
 /* As it lies in the file. */
-struct content {
+struct fence_content {
     int64_t renewed;
     struct id boot;
 };
 
 struct fence {
-    struct content *at;
+    struct fence_content *at;
 };
 
 int fence_open(struct fence **ret, const char *path, const struct id *boot, struct error *err)
@@ -27,9 +27,9 @@ int fence_open(struct fence **ret, const char *path, const struct id *boot, stru
     if (fd < 0)
         return error_errno(err, errno, "cannot open the fence '%s'", path);
     void *p = MAP_FAILED;
-    if (fstat(fd, &st) == 0 &&
-        (st.st_size == sizeof(struct content) || ftruncate(fd, sizeof(struct content)) == 0))
-        p = mmap(NULL, sizeof(struct content), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (fstat(fd, &st) == 0 && (st.st_size == sizeof(struct fence_content) ||
+                                ftruncate(fd, sizeof(struct fence_content)) == 0))
+        p = mmap(NULL, sizeof(struct fence_content), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     int why = errno;
     close(fd);
     if (p == MAP_FAILED)
@@ -37,7 +37,7 @@ int fence_open(struct fence **ret, const char *path, const struct id *boot, stru
     *ret = mem_zalloc(1, sizeof **ret);
     (*ret)->at = p;
     if (!id_eq((*ret)->at->boot, *boot)) {
-        /* first the number, so that nobody takes the old one for ours */
+        /* the number first, so that nobody reads the old one with the new boot id */
         fence_set(*ret, 0);
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         (*ret)->at->boot = *boot;
@@ -49,7 +49,7 @@ void fence_close(struct fence **f)
 {
     if (!*f)
         return;
-    munmap((*f)->at, sizeof(struct content));
+    munmap((*f)->at, sizeof(struct fence_content));
     mem_free(f);
 }
 

@@ -1,9 +1,10 @@
-/* fence.h - the one number by which keepers know until when `rerun` attempts are sure to be ours
- * (DESIGN 7): CLOCK_BOOTTIME in ms, 8 bytes in the machine's order in a small mapped file, then the
- * 16 bytes of the boot id to which that clock belongs: the sending time of the last renewal that
- * the broker has acknowledged. An attempt is ours until its own lost_after has passed since then;
- * keepers reckon that for each. Whatever becomes of this process, the number stays; of another boot
- * it means nothing and is made 0. */
+/* fence.h - the one number from which keepers know until when `rerun` attempts are certain to be
+ * ours alone: when the last renewal that the broker acknowledged was sent.
+ *
+ * A small mapped file: CLOCK_BOOTTIME in ms, 8 bytes in the machine's order, then the 16 bytes
+ * of the boot id to which that clock belongs. An attempt is ours until its own lost_after has
+ * passed since then; keepers reckon that for each (runner/fence.h). The number outlives this
+ * process. One of an earlier boot means nothing and is set to 0. */
 #ifndef LB_WORKER_FENCE_H
 #define LB_WORKER_FENCE_H
 

@@ -98,7 +98,7 @@ static bool parameter_is_listed(struct span listed, struct span name)
     return false;
 }
 
-/* A parameter of the call, declared as the package declares the one that it is bound to. */
+/* A parameter of the call, declared like the package's parameter to which it is bound. */
 static void add_parameter(struct lists *l, const struct d_binding *b, const struct d_runnable *r)
 {
     struct d_parameter p = {.type = span_str("string"), .required = true};
@@ -176,7 +176,7 @@ static int attest(const struct jobs *j, struct job_here *h, struct error *err)
 
 /* ---- Reading all of it */
 
-struct reading {
+struct jobs_reading {
     struct jobs *j;
     struct job_here *v;
     size_t n;
@@ -201,15 +201,18 @@ static int keep_compiled(const struct jobs *j, const struct job_here *h, struct 
     return rc;
 }
 
-/* Takes the bytes. */
-static int add(struct reading *r, struct buf *bytes, bool file, unsigned older, struct error *err)
+/* Takes ownership of the bytes. */
+static int add(struct jobs_reading *r, struct buf *bytes, bool file, unsigned older,
+               struct error *err)
 {
     struct job_here h = {.bytes = *bytes, .older = older};
     *bytes = (struct buf){0};
     jobfile_hash(buf_span(&h.bytes), &h.hash);
-    int rc = r->n >= LIMIT_JOBS
-                 ? error_set(err, -E2BIG, "a server attests at most %d jobs", LIMIT_JOBS)
-                 : attest(r->j, &h, err);
+    int rc =
+        r->n >= LIMIT_JOBS
+            ? error_set(err, -E2BIG, "more than %d jobs and versions; remove some from etc/jobs",
+                        LIMIT_JOBS)
+            : attest(r->j, &h, err);
     if (rc == 0 && file)
         rc = keep_compiled(r->j, &h, err);
     if (rc < 0) {
@@ -228,19 +231,19 @@ static int judge_writers(const char *path, struct error *err)
     if (lstat(path, &st) < 0)
         return error_errno(err, errno, "cannot examine '%s'", path);
     if (!S_ISREG(st.st_mode))
-        return error_set(err, -EPERM, "'%s' is no regular file", path);
+        return error_set(err, -EPERM, "'%s' is not a regular file", path);
     if (st.st_uid != 0 && st.st_uid != geteuid())
         return error_set(err, -EPERM,
-                         "'%s' belongs to another user (uid %u): it must be root's or the worker's",
+                         "'%s' belongs to another user (uid %u); root or the worker must own it",
                          path, (unsigned)st.st_uid);
     if (st.st_mode & 022)
         return error_set(err, -EPERM,
-                         "'%s' may be written by others (mode %03o); run: chmod go-w %s", path,
+                         "'%s' can be written by others (mode %03o); run: chmod go-w %s", path,
                          (unsigned)st.st_mode & 0777, path);
     return 0;
 }
 
-static void read_file(struct reading *r, const char *name)
+static void read_file(struct jobs_reading *r, const char *name)
 {
     size_t n = strlen(name);
     struct error err = {0};
@@ -263,7 +266,7 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The names of a folder in their order, so that two readings of one folder are alike. */
+/* The names of a folder, sorted, so that two readings give the same. */
 static int names_in(const char *folder, char ***ret, size_t *ret_n, struct error *err)
 {
     DIR *d = opendir(folder);
@@ -288,7 +291,7 @@ static void free_names(char **names, size_t n)
     mem_free(&names);
 }
 
-static void read_packages(struct reading *r)
+static void read_packages(struct jobs_reading *r)
 {
     const struct installed_package *p;
     for (size_t i = 0; (p = installed_at(r->j->store, i)); i++) {
@@ -307,14 +310,14 @@ static void read_packages(struct reading *r)
 
 static bool is_current(void *self, const struct hash *h)
 {
-    const struct reading *r = self;
+    const struct jobs_reading *r = self;
     for (size_t i = 0; i < r->n; i++)
         if (hash_eq(&r->v[i].hash, h))
             return true;
     return false;
 }
 
-static bool job_is_here(const struct reading *r, const char *name)
+static bool job_is_here(const struct jobs_reading *r, const char *name)
 {
     for (size_t i = 0; i < r->n; i++)
         if (!r->v[i].older && strcmp(r->v[i].name, name) == 0)
@@ -337,8 +340,8 @@ static bool packages_are_here(const struct jobs *j, const struct older *o)
     return true;
 }
 
-/* Attests it if it is within the bounds. *room: bytes that are left. */
-static bool attest_older(struct reading *r, struct older *o, size_t *room)
+/* Attests it if it is within the bounds. *room: bytes left. */
+static bool attest_older(struct jobs_reading *r, struct older *o, size_t *room)
 {
     if (r->now - o->since > JOBS_OLDER_MS || o->rank > JOBS_OLDER || r->n >= LIMIT_JOBS ||
         !job_is_here(r, o->name))
@@ -355,8 +358,8 @@ static bool attest_older(struct reading *r, struct older *o, size_t *room)
     return true;
 }
 
-/* Versions that nobody needs any more go: what is not there, nobody can have run. */
-static int read_older(struct reading *r, struct error *err)
+/* Removes the versions that nobody needs: what is not there cannot be run. */
+static int read_older(struct jobs_reading *r, struct error *err)
 {
     struct older *v;
     size_t n, room = JOBS_OLDER_BYTES;
@@ -373,7 +376,7 @@ static int read_older(struct reading *r, struct error *err)
     return rc;
 }
 
-static bool is_same(const struct jobs *j, const struct reading *r,
+static bool is_same(const struct jobs *j, const struct jobs_reading *r,
                     const struct installed_store *old)
 {
     bool same = j->n == r->n && j->troubled == r->troubled && old;
@@ -391,7 +394,7 @@ static bool is_same(const struct jobs *j, const struct reading *r,
 int jobs_refresh(struct jobs *j, int64_t now, jobs_uses_fn *uses, jobs_trouble_fn *trouble,
                  void *self, struct error *err)
 {
-    struct reading r = {.j = j, .uses = uses, .trouble = trouble, .self = self, .now = now};
+    struct jobs_reading r = {.j = j, .uses = uses, .trouble = trouble, .self = self, .now = now};
     struct installed_store *store = NULL, *old = j->store;
     char **names;
     size_t n;
@@ -455,7 +458,7 @@ int jobs_find(struct jobs *j, struct span name, const struct hash *hash, struct 
     }
     return error_set(err, -ENOENT,
                      other ? "job '" SPAN_FMT
-                             "' is here in another version than was called; call it again"
+                             "' is here in another version than was called; submit it again"
                            : "job '" SPAN_FMT "' is not here",
                      SPAN_ARG(name));
 }

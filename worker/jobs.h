@@ -1,21 +1,21 @@
-/* jobs.h - which jobs and packages this server has: etc/jobs/NAME.yaml, and `package:NAME` for each
+/* jobs.h - the jobs and packages of this server: etc/jobs/NAME.yaml, and `package:NAME` for each
  * installed package.
  *
- * Compiled jobs lie in var/jobs/<hash hex>: what lies there is what the runner lets run, beside
- * packages' own jobs. While a job is here, its newest OLDER versions stay for OLDER_MS after they
- * were replaced and are attested, so that what was signed and accepted for them still runs; if all
- * their packages are here. Of a job that was taken away, and beyond these bounds, a version stays
- * while an attempt needs it, and a moment longer. */
+ * Compiled jobs lie in var/jobs/<hash hex>: the runner runs what lies there, and the packages'
+ * own jobs. When a job is replaced, its older versions are attested for JOBS_OLDER_MS, at most
+ * the newest JOBS_OLDER of them and only while all their packages are here, so that calls that
+ * were signed and accepted for them still run. Any other old version stays while an attempt
+ * needs it, and JOBS_GRACE_MS longer. */
 #ifndef LB_WORKER_JOBS_H
 #define LB_WORKER_JOBS_H
 
 #include "package/installed.h"
 
 enum {
-    JOBS_GRACE_MS = 600000, /* what is not attested any more can still be handed over for so long */
+    JOBS_GRACE_MS = 600000, /* what is no longer attested may still be handed over for this long */
     JOBS_OLDER = 8,
     JOBS_OLDER_MS = 7 * 86400000,
-    /* of all that is attested of them: an ATTEST has room for it */
+    /* bytes that an ATTEST may spend on older versions */
     JOBS_OLDER_BYTES = LIMIT_FRAME / 4
 };
 
@@ -34,25 +34,25 @@ struct job_here {
 };
 
 struct jobs;
-int jobs_open(struct jobs **ret, const struct jobs_folders *folders,
-              struct error *err); /* makes the folders; empty */
+/* Makes the folders; holds nothing before jobs_refresh. On success *ret is yours: jobs_close. */
+int jobs_open(struct jobs **ret, const struct jobs_folders *folders, struct error *err);
 void jobs_close(struct jobs **j);
 
 typedef bool jobs_uses_fn(void *self, const struct hash *job);
 typedef void jobs_trouble_fn(void *self, const char *file, const struct error *why);
-/* Reads all of it again. A file that does not compile is reported and left out; the others stand.
- * 1: what can be attested has changed. `uses`: is a version needed by an attempt? */
+/* Reads everything again. A file that does not compile is passed to `trouble` and left out. `uses`
+ * says whether an attempt needs a version. 1: what can be attested has changed; 0: it has not. */
 int jobs_refresh(struct jobs *j, int64_t now_wall, jobs_uses_fn *uses, jobs_trouble_fn *trouble,
                  void *self, struct error *err);
 
-/* current ones first; NULL behind the last */
+/* Current versions come first; NULL after the last. */
 const struct job_here *jobs_at(const struct jobs *j, size_t i);
-/* The compiled bytes of a version, current or not. -ENOENT with a sentence that says what is here
- * instead. *ret is lent until the next call. */
+/* The compiled bytes of a version, current or not, lent until the next call. -ENOENT: the sentence
+ * says what is here instead. */
 int jobs_find(struct jobs *j, struct span name, const struct hash *hash, struct span *ret,
               struct error *err);
 const struct installed_store *jobs_packages(const struct jobs *j);
-/* All needs of all packages here, each once. */
+/* The needs of all packages here, each once; the list points into *items. */
 struct wire_list jobs_needs(const struct jobs *j, struct buf *items);
 unsigned jobs_troubled(const struct jobs *j); /* files that do not compile */
 

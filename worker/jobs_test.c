@@ -8,11 +8,12 @@
 #include "package/jobfile.h"
 
 #define HELLO \
-    "job: hello\nsteps:\n  - {name: greet, subsystem: shell, run: echo hello, parameters: {who: \"{{who}}\"}}\n"
+    "job: hello\nsteps:\n  - {name: greet, subsystem: shell, run: echo hello, " \
+    "parameters: {who: \"{{who}}\"}}\n"
 #define NIGHTLY \
     "job: nightly\nsteps:\n  - {name: a, package: extract, parameters: {table: \"{{t}}\"}}\n"
 
-struct world {
+struct jobs_world {
     struct jobs *jobs;
     unsigned troubles;
     char trouble[ERROR_TEXT_MAX];
@@ -21,7 +22,7 @@ struct world {
 
 static void on_trouble(void *self, const char *file, const struct error *why)
 {
-    struct world *w = self;
+    struct jobs_world *w = self;
     (void)file;
     w->troubles++;
     snprintf(w->trouble, sizeof w->trouble, "%s", why->text);
@@ -30,20 +31,20 @@ static void on_trouble(void *self, const char *file, const struct error *why)
 static bool uses(void *self, const struct hash *job)
 {
     (void)job;
-    return ((struct world *)self)->uses;
+    return ((struct jobs_world *)self)->uses;
 }
 
-static void begin(void **state, struct world *w)
+static void begin(void **state, struct jobs_world *w)
 {
     struct error err = {0};
-    *w = (struct world){.jobs = NULL};
+    *w = (struct jobs_world){.jobs = NULL};
     must(jobs_open(&w->jobs,
                    &(struct jobs_folders){testing_path(state, "etc"), testing_path(state, "store"),
                                           testing_path(state, "compiled")},
                    &err));
 }
 
-static int refresh(struct world *w, int64_t later_ms)
+static int refresh(struct jobs_world *w, int64_t later_ms)
 {
     struct error err = {0};
     w->troubles = 0;
@@ -74,7 +75,7 @@ static struct hash install_extract(void **state, const char *version, const char
     return hash;
 }
 
-static const struct job_here *named(const struct world *w, const char *name)
+static const struct job_here *named(const struct jobs_world *w, const char *name)
 {
     const struct job_here *j;
     for (size_t i = 0; (j = jobs_at(w->jobs, i)); i++)
@@ -84,7 +85,7 @@ static const struct job_here *named(const struct world *w, const char *name)
     return NULL;
 }
 
-static struct d_attested_job attested(const struct world *w, const char *name)
+static struct d_attested_job attested(const struct jobs_world *w, const char *name)
 {
     struct d_attested_job a = {.concurrency = 0};
     struct error err = {0};
@@ -94,7 +95,7 @@ static struct d_attested_job attested(const struct world *w, const char *name)
 
 static void a_job_file_is_compiled_kept_and_found(void **state)
 {
-    struct world w;
+    struct jobs_world w;
     struct error err = {0};
     struct span bytes;
     begin(state, &w);
@@ -120,13 +121,13 @@ static void a_job_file_is_compiled_kept_and_found(void **state)
 
 static void a_file_that_others_may_write_defines_nothing(void **state)
 {
-    struct world w;
+    struct jobs_world w;
     begin(state, &w);
     put(etc(state), "hello.yaml", HELLO, 0666);
     refresh(&w, 0);
     assert_null(jobs_at(w.jobs, 0));
     assert_int_equal(w.troubles, 1);
-    assert_contains(w.trouble, "may be written by others (mode 666)");
+    assert_contains(w.trouble, "can be written by others (mode 666)");
     put(etc(state), "hello.yaml", HELLO, 0644);
     assert_int_equal(refresh(&w, 0), 1);
     named(&w, "hello");
@@ -135,7 +136,7 @@ static void a_file_that_others_may_write_defines_nothing(void **state)
 
 static void a_file_that_does_not_compile_is_reported_and_the_others_stand(void **state)
 {
-    struct world w;
+    struct jobs_world w;
     begin(state, &w);
     put(etc(state), "hello.yaml", HELLO, 0644);
     put(etc(state), "bad.yaml", "job: bad\nsteps: 5\n", 0644);
@@ -149,7 +150,7 @@ static void a_file_that_does_not_compile_is_reported_and_the_others_stand(void *
 
 static void a_package_brings_a_job_of_its_own(void **state)
 {
-    struct world w;
+    struct jobs_world w;
     begin(state, &w);
     struct hash package = install_extract(
         state, "1.0", "idempotent: true\nneeds:\n  - path: /srv\n  - command: sh\n");
@@ -171,7 +172,7 @@ static void a_package_brings_a_job_of_its_own(void **state)
 
 static void a_jobs_parameters_are_declared_as_the_package_declares_them(void **state)
 {
-    struct world w;
+    struct jobs_world w;
     struct error err = {0};
     struct value v;
     struct d_parameter p;
@@ -192,7 +193,7 @@ static void a_jobs_parameters_are_declared_as_the_package_declares_them(void **s
 
 static void a_new_version_of_a_package_makes_a_new_version_of_the_job(void **state)
 {
-    struct world w;
+    struct jobs_world w;
     struct error err = {0};
     struct span bytes;
     begin(state, &w);
@@ -224,7 +225,7 @@ static void put_hello(void **state, unsigned version)
     mem_free(&yaml);
 }
 
-static unsigned attested_versions(const struct world *w)
+static unsigned attested_versions(const struct jobs_world *w)
 {
     const struct job_here *j;
     unsigned n = 0;
@@ -240,7 +241,7 @@ static unsigned attested_versions(const struct world *w)
 
 static void older_versions_of_a_changed_job_are_attested_newest_first(void **state)
 {
-    struct world w;
+    struct jobs_world w;
     struct hash seen[12];
     begin(state, &w);
     for (unsigned i = 0; i < 12; i++) {
@@ -272,7 +273,7 @@ static void older_versions_of_a_changed_job_are_attested_newest_first(void **sta
 /* However long ago it was made: it counts since when it was replaced. */
 static void a_version_that_was_current_for_a_month_stays_for_a_week(void **state)
 {
-    struct world w;
+    struct jobs_world w;
     begin(state, &w);
     put_hello(state, 1);
     refresh(&w, 0);
@@ -284,7 +285,7 @@ static void a_version_that_was_current_for_a_month_stays_for_a_week(void **state
 
 static void an_older_version_whose_package_is_gone_is_not_attested(void **state)
 {
-    struct world w;
+    struct jobs_world w;
     struct error err = {0};
     char hex[65];
     begin(state, &w);
@@ -310,7 +311,7 @@ static void an_older_version_whose_package_is_gone_is_not_attested(void **state)
 
 static void a_job_that_was_taken_away_is_gone(void **state)
 {
-    struct world w;
+    struct jobs_world w;
     struct error err = {0};
     struct span bytes;
     begin(state, &w);

@@ -1,5 +1,5 @@
-/* join.c - lbworker join: this machine becomes a server of a cluster, by a token on standard
-   input. */
+/* join.c - lbworker join: makes this machine a server of a cluster, with a token read from standard
+ * input. */
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -15,23 +15,29 @@ enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY, EXIT_REFUSED };
 
 static const struct option_row rows[] = {
     {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
-     "take the place of the identity that is here"},
+     "replace the identity that this machine has"},
     {"timeout", 0, OPTION_DURATION, "30s", 1, 86400000, false, "TIME",
      "how long to wait for the broker"},
 };
 
 static const char examples[] =
-    "The token is read from standard input; it is a secret until it is used.\n"
-    "Exit codes: 0 joined; 1 failed; 2 asked wrongly; 3 refused, or the broker does not "
-    "answer.\n\n"
-    "Example:\n  lbctl invite --server etl4 --pools etl | ssh etl4 lbworker join\n";
+    "Makes this machine a server of a cluster. Reads the token from standard input; a token\n"
+    "is a secret, and good for one use. Writes keys and certificate into the configuration\n"
+    "folder.\n"
+    "\n"
+    "Examples:\n"
+    "  lbctl invite --server etl4 --pools etl | ssh etl4 lbworker join\n"
+    "  lbworker join --force < token\n"
+    "\n"
+    "Exit codes: 0 joined; 1 failed; 2 bad usage; 3 refused, or no answer from the broker.\n";
 
 static int join(const struct option_values *values, struct error *err)
 {
     char *token = NULL;
     struct enrol_result r;
     if (isatty(STDIN_FILENO))
-        fputs("Paste the token that `lbctl invite --server NAME` printed, then Ctrl-D:\n", stderr);
+        fputs("Paste the token that `lbctl invite --server NAME` printed, then press Ctrl-D:\n",
+              stderr);
     int rc = enrol_read_token(STDIN_FILENO, &token, err);
     if (rc < 0)
         return rc;
@@ -47,14 +53,14 @@ static int join(const struct option_values *values, struct error *err)
     return rc;
 }
 
-int verb_join(int argc, char **argv)
+int join_verb(int argc, char **argv)
 {
     struct option_values values = {0};
     struct error err = {0};
     int first;
     if (options_parse(rows, COUNT_OF(rows), argc, argv, &values, &first, &err) < 0 ||
         (first < argc &&
-         error_set(&err, -EINVAL, "'%s' is not expected; the token comes on standard input",
+         error_set(&err, -EINVAL, "unexpected argument '%s'; the token is read from standard input",
                    argv[first]) < 0)) {
         fprintf(stderr, "lbworker join: %s\n", err.text);
         options_free(&values);

@@ -1,8 +1,9 @@
-/* lbworker.c - one per server: subscribes at the broker, decides what runs, ships results and logs.
+/* lbworker.c - one for each server: connects to the broker, decides what runs, ships results and
+ * logs.
  *
- * Reading order of this room: core/ (what is decided), worker.h (the parts), worker.c (what wakes
- * it), feed.c (the order in which things leave), broker.c and runnerlink.c (its two peers),
- * spool.c, jobs.c, needs.c, desired.c, logs.c. */
+ * Reading order of this room: core/ (what is decided), worker.h (the parts), worker.c (what
+ * wakes it), inout.c (the order in which things leave), brokerlink.c and runnerlink.c (its two
+ * peers), spool.c, jobs.c, needs.c, desired.c, logship.c. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,23 +21,32 @@ enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY, EXIT_NOT_POSSIBLE };
 
 static const struct option_row rows[] = {
     {"slots", 's', OPTION_INT, NULL, 1, LIMIT_SLOTS, true, "N",
-     "children at a time; default: two for each processor"},
+     "how many children run at a time; default: two for each processor"},
     {"external-runner", 0, OPTION_FLAG, NULL, 0, 0, true, NULL,
-     "lbrunner is started by somebody else, as systemd; do not start one"},
+     "do not start lbrunner: systemd or another program does"},
     {"log-level", 0, OPTION_STR, "info", 0, 0, true, "LEVEL", "error, warn, info or debug"},
 };
 
 static const char examples[] =
-    "Verbs: join (become a server of a cluster), check (say what is right and wrong here).\n\n"
+    "Without a command, runs the worker of this server: it connects to the broker, runs the\n"
+    "steps of jobs through lbrunner, and sends back results and output. Options can also\n"
+    "stand in worker.yaml in the configuration folder.\n"
+    "\n"
+    "Commands:\n"
+    "  join     make this machine a server of a cluster, with a token from an administrator\n"
+    "  check    say what is right and what is wrong on this server\n"
+    "\n"
+    "Signals:\n"
+    "  SIGTERM  stop; children go on, and their results wait in the spool\n"
+    "  SIGHUP   read the job files again, probe needs, and retry failed packages\n"
+    "\n"
     "Examples:\n"
     "  lbctl invite --server etl4 --pools etl | ssh etl4 lbworker join\n"
     "  lbworker check\n"
-    "  LONGBOAT_HOME=$HOME/etl4 lbworker --slots 4\n\n"
-    "Ends on SIGTERM; children go on, their results wait in the spool. SIGHUP: job files are read, needs\nprobed and "
-    "failed packages fetched again.\n"
-    "Exit codes: 0 ended when asked to; 1 failed; 2 asked wrongly; 3 not possible: nobody has joined here, or "
-    "another\n"
-    "lbworker runs.\n";
+    "  LONGBOAT_HOME=$HOME/etl4 lbworker --slots 4\n"
+    "\n"
+    "Exit codes: 0 stopped as asked; 1 failed; 2 bad usage; 3 not possible here: this machine\n"
+    "has not joined, or another lbworker runs.\n";
 
 static unsigned default_slots(void)
 {
@@ -79,13 +89,13 @@ static int serve(int argc, char **argv)
         fprintf(stderr, "lbworker: %s\n", err.text);
         return EXIT_ASKED_WRONGLY;
     }
-    if (options_answered(&values, "lbworker", "[options] | join | check", examples)) {
+    if (options_answered(&values, "lbworker", "[options]\n       lbworker join | check [options]",
+                         examples)) {
         options_free(&values);
         return EXIT_DONE;
     }
     if (first < argc)
-        rc = error_set(&err, -EINVAL, "'%s' is not expected; the verbs are join and check",
-                       argv[first]);
+        rc = error_set(&err, -EINVAL, "unknown command '%s'; expected join or check", argv[first]);
     else if ((rc = read_config(&values, &err)) == 0 &&
              (rc = log_level_parse(opt_str(&values, "log-level"), &level, &err)) == 0)
         log_open("lbworker", level);
@@ -108,7 +118,7 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } verbs[] = {{"join", verb_join}, {"check", verb_check}};
+    } verbs[] = {{"join", join_verb}, {"check", check_verb}};
     umask(077);
     prctl(PR_SET_DUMPABLE, 0); /* our key stays with us */
     for (unsigned i = 0; argc > 1 && i < COUNT_OF(verbs); i++)

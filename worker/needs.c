@@ -52,7 +52,7 @@ static void store(struct needs *n, const char *text, bool holds, const char *tro
 {
     struct need *need = find(n, text);
     if (!need)
-        return; /* nobody asks any more */
+        return; /* no longer needed */
     need->probed = true;
     need->holds = holds;
     need->began = 0;
@@ -73,7 +73,7 @@ static void probe_all(struct needs *n)
         mem_free(&text);
     }
     if (eventfd_write(n->event, 1) < 0)
-        return; /* full: the loop has not taken the last one yet, and will look at all then */
+        return; /* full: the loop has yet to take the last signal, and looks at all needs then */
 }
 
 static void *run(void *arg)
@@ -197,7 +197,7 @@ void needs_stop(struct needs **pn)
     pthread_mutex_unlock(&n->lock);
     if (!done) {
         pthread_detach(n->thread);
-        return; /* it hangs in a probe, and has what it needs of our memory */
+        return; /* it hangs in a probe and still uses our memory */
     }
     pthread_join(n->thread, NULL);
     close(n->event);
@@ -260,7 +260,7 @@ struct wire_list needs_state(struct needs *n, struct buf *items)
         struct d_need d = {
             .need = span_str(need->text),
             .holds = need->holds && !stuck,
-            .trouble = span_str(stuck ? "the probe has not answered for 10 s" : need->trouble),
+            .trouble = span_str(stuck ? "the probe has not answered within 10 s" : need->trouble),
             .probed_at = need->probed_at};
         buf_clear(&one);
         d_need_encode(&d, &one);

@@ -1,8 +1,8 @@
-/* older.h - versions of jobs that lie compiled in var/jobs and are not current any more: for calls
- * that were signed and accepted before the job was changed.
+/* older.h - versions of jobs in var/jobs that are no longer current: for calls that were signed
+ * and accepted before the job was changed.
  *
- * A file's time of modification tells: the beginning of 1970 while its version is current,
- * afterwards since when it is not. */
+ * A file's modification time tells which they are: 1970-01-01 while its version is current, then
+ * the moment at which it ceased to be. */
 #ifndef LB_WORKER_OLDER_H
 #define LB_WORKER_OLDER_H
 
@@ -17,13 +17,13 @@ struct older {
     char *name; /* of its job; "" if the file cannot be read */
     struct hash hash;
     struct buf bytes; /* d_job */
-    int64_t since;    /* wall ms: was not current at that time */
-    unsigned rank;    /* 1: the newest of its job that is not current, 2: the one before it, ... */
+    int64_t since;    /* wall ms: no longer current since then */
+    unsigned rank;    /* 1: the newest old version of its job, 2: the one before it, ... */
 };
 
 typedef bool older_is_current_fn(void *self, const struct hash *hash);
-/* All that are not current, each job's newest first. Sets the files' times. *ret is yours:
-   older_free. */
+/* Lists all versions that are not current, each job's newest first, and sets the files' times.
+ * *ret is yours: older_free. */
 int older_read(const char *folder, int64_t now_wall, older_is_current_fn *is_current, void *self,
                struct older **ret, size_t *ret_n, struct error *err);
 void older_free(struct older **v, size_t n);

@@ -16,19 +16,19 @@
 
 #include "common/duration.h"
 
-struct answer {
+struct probe_answer {
     char *trouble;
     size_t size;
 };
 
 #define SAY(a, ...) (snprintf((a)->trouble, (a)->size, __VA_ARGS__), false)
 
-static bool probe_path(const char *path, struct answer *a)
+static bool probe_path(const char *path, struct probe_answer *a)
 {
     return access(path, R_OK) == 0 || SAY(a, "%s: %s", path, strerror(errno));
 }
 
-static bool probe_command(const char *name, struct answer *a)
+static bool probe_command(const char *name, struct probe_answer *a)
 {
     char path[PATH_MAX];
     const char *dirs = getenv("PATH");
@@ -41,15 +41,15 @@ static bool probe_command(const char *name, struct answer *a)
             return true;
         at += n + (at[n] == ':');
     }
-    return SAY(a, "%s is not in PATH (%s)", name, dirs ? dirs : "which is not set");
+    return SAY(a, "%s is not in PATH (%s)", name, dirs ? dirs : "PATH is not set");
 }
 
-static bool probe_env(const char *name, struct answer *a)
+static bool probe_env(const char *name, struct probe_answer *a)
 {
-    return getenv(name) != NULL || SAY(a, "the variable %s is not set for lbworker", name);
+    return getenv(name) != NULL || SAY(a, "%s is not set in the environment of lbworker", name);
 }
 
-static bool probe_disk_free(const char *what, struct answer *a)
+static bool probe_disk_free(const char *what, struct probe_answer *a)
 {
     struct statvfs st;
     char *path, has[DURATION_TEXT], wants[DURATION_TEXT];
@@ -85,7 +85,7 @@ static int connect_within(const struct addrinfo *ai, int ms)
     return why;
 }
 
-static bool probe_tcp(const char *what, struct answer *a)
+static bool probe_tcp(const char *what, struct probe_answer *a)
 {
     char host[256];
     const char *colon = strrchr(what, ':');
@@ -108,15 +108,15 @@ bool need_probe(const char *need, char *trouble, size_t size)
 {
     static const struct {
         const char *kind;
-        bool (*probe)(const char *what, struct answer *a);
+        bool (*probe)(const char *what, struct probe_answer *a);
     } kinds[] = {{"path:", probe_path},
                  {"command:", probe_command},
                  {"tcp:", probe_tcp},
                  {"env:", probe_env},
                  {"disk_free:", probe_disk_free}};
-    struct answer a = {trouble, size};
+    struct probe_answer a = {trouble, size};
     for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strncmp(need, kinds[i].kind, strlen(kinds[i].kind)) == 0)
             return kinds[i].probe(need + strlen(kinds[i].kind), &a);
-    return SAY(&a, "'%s' is no kind of need that this worker can probe", need);
+    return SAY(&a, "'%s' is not a kind of need that this worker can probe", need);
 }

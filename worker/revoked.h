@@ -1,5 +1,5 @@
-/* revoked.h - the list of revoked certificates that this server holds: var/revocations, believed
- * for its signature by whoever reads it (the runner does at every step). */
+/* revoked.h - this server's list of revoked certificates: var/revocations. Whoever reads it
+ * verifies its signature; the runner does so at every step. */
 #ifndef LB_WORKER_REVOKED_H
 #define LB_WORKER_REVOKED_H
 
@@ -10,13 +10,12 @@ struct revoked {
     char *path;
 };
 
-/* A list that is there but not good is refused: without it nobody could say who is still
-   trusted. */
+/* Fails if the list exists but is not valid: without it nobody could say who is still trusted. */
 int revoked_open(struct revoked *r, const char *path, const struct trust_anchors *anchors,
                  struct error *err);
 void revoked_close(struct revoked *r);
-/* A list from the broker: 1: it is newer, and written; 0: the one we have. Negative: refused or not
- * written, and the old one stays. */
+/* Takes a list from the broker. 1: it is newer and was written; 0: it is the one we have;
+ * negative: it was refused or could not be written, and the old one stays. */
 int revoked_take(struct revoked *r, struct span signed_list, const struct trust_anchors *anchors,
                  struct error *err);
 

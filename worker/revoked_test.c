@@ -2,7 +2,7 @@
 
 #include "common/testing.h"
 
-struct house {
+struct revoked_house {
     struct key administrator;
     struct trust_anchors anchors;
 };
@@ -13,7 +13,7 @@ struct house {
             fail_msg("%s: %s", #call, err.text); \
     } while (0)
 
-static void begin(struct house *h)
+static void begin(struct revoked_house *h)
 {
     struct error err = {0};
     must(trust_init(&err));
@@ -32,7 +32,7 @@ static struct buf next_list(const struct revocations *r, uint64_t serial, const 
 
 static void a_newer_list_is_kept_over_a_restart(void **state)
 {
-    struct house h;
+    struct revoked_house h;
     struct revoked r;
     struct error err = {0};
     begin(&h);
@@ -51,7 +51,7 @@ static void a_newer_list_is_kept_over_a_restart(void **state)
 
 static void a_list_by_nobody_we_trust_changes_nothing(void **state)
 {
-    struct house h;
+    struct revoked_house h;
     struct revoked r;
     struct key stranger;
     struct error err = {0};
@@ -70,7 +70,7 @@ static void a_list_by_nobody_we_trust_changes_nothing(void **state)
 
 static void a_file_that_is_not_good_is_refused(void **state)
 {
-    struct house h;
+    struct revoked_house h;
     struct revoked r;
     struct error err = {0};
     begin(&h);

@@ -12,12 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/channel.h"
+#include "common/channelloop.h"
 #include "common/mem.h"
 #include "common/paths.h"
 
 enum {
-    RETRY_MIN_MS = 50, /* a runner that was just started listens within this or twice this */
+    RETRY_MIN_MS = 50, /* a runner that has just started listens within this or twice this */
     RETRY_MAX_MS = 2000,
     SPAWN_MAX_MS = 10000 /* between two starts of a runner that dies at once */
 };
@@ -34,7 +34,7 @@ struct runnerlink {
     bool up, writing;
     struct loop_timer retry;
     int64_t retry_ms, spawn_ms, spawn_after;
-    pid_t pid; /* of the runner that we started; 0: none lives */
+    pid_t pid; /* of the runner that we started; 0: none is alive */
     char trouble[ERROR_TEXT_MAX];
 };
 
@@ -58,9 +58,7 @@ static void again(struct runnerlink *l, const char *why)
 static void drop(struct runnerlink *l, const char *why)
 {
     bool was_up = l->up;
-    if (l->channel)
-        loop_del(l->loop, channel_fd(l->channel));
-    channel_close(&l->channel);
+    channelloop_close(&l->channel, l->loop);
     l->up = l->writing = false;
     l->retry_ms = RETRY_MIN_MS;
     again(l, why);
@@ -75,8 +73,8 @@ static int spawn(struct runnerlink *l, struct error *err)
     posix_spawnattr_t attr;
     posix_spawn_file_actions_t files;
     sigset_t none, all;
-    /* It would find its home in the environment, too; but that of a process with keys nobody can
-       read. */
+    /* The runner finds its home in the environment, too, but nobody can read the environment of a
+     * process that is not dumpable. */
     char *home = secure_getenv("LONGBOAT_HOME");
     char *argv[] = {l->program, home ? "--home" : NULL, home, NULL};
     sigemptyset(&none);
@@ -135,7 +133,8 @@ static bool take_attach(struct runnerlink *l, struct span message)
     struct s_attach a;
     struct error err = {0};
     if (s_attach_decode(message, &a, &err) < 0 || a.version != RUNNER_PROTOCOL) {
-        drop(l, "the runner speaks another protocol: are lbworker and lbrunner of one version?");
+        drop(l, "the runner speaks another protocol; install lbworker and lbrunner of the same "
+                "version");
         return false;
     }
     l->up = true;
@@ -182,8 +181,9 @@ static int attach(struct runnerlink *l, struct error *err)
     struct s_attach a = {.version = RUNNER_PROTOCOL, .spool = l->spool, .slots = l->slots};
     uid_t uid = channel_peer_uid(l->channel);
     if (uid != 0 && uid != geteuid())
-        return error_set(err, -EPERM, "'%s' is held by user %u: neither root's nor ours", l->socket,
-                         uid);
+        return error_set(err, -EPERM,
+                         "'%s' is served by user %u, who is neither root nor this worker's user",
+                         l->socket, uid);
     int rc = loop_add(l->loop, channel_fd(l->channel), EPOLLIN, on_fd, l, err);
     if (rc < 0)
         return rc;
@@ -233,9 +233,7 @@ void runnerlink_close(struct runnerlink **pl)
     if (!l)
         return;
     loop_timer_stop(l->loop, &l->retry);
-    if (l->channel)
-        loop_del(l->loop, channel_fd(l->channel));
-    channel_close(&l->channel);
+    channelloop_close(&l->channel, l->loop);
     mem_free(&l->socket);
     mem_free(&l->program);
     mem_free(pl);

@@ -1,9 +1,8 @@
-/* runnerlink.h - the worker's end of run/runner.sock: finds lbrunner, starts it where nobody else
- * does, and never gives up.
+/* runnerlink.h - the worker's end of run/runner.sock: finds lbrunner, or starts it where nothing
+ * else does, and never gives up.
  *
- * lbrunner is started by posix_spawn, in a session of its own, from the folder in which lbworker
- * lies; it outlives us, and the next worker finds it by its socket. First message both ways:
- * S_ATTACH. */
+ * lbrunner is started by posix_spawn, in a session of its own, from lbworker's own folder. It
+ * outlives us, and the next worker finds it by its socket. Both sides begin with S_ATTACH. */
 #ifndef LB_WORKER_RUNNERLINK_H
 #define LB_WORKER_RUNNERLINK_H
 
@@ -12,14 +11,14 @@
 
 enum {
     RUNNER_PROTOCOL = 1,       /* S_ATTACH.version */
-    RUNNER_QUEUE_MAX = 1 << 20 /* bytes that wait on the channel; more wait with the caller */
+    RUNNER_QUEUE_MAX = 1 << 20 /* bytes queued on the channel; the caller keeps the rest */
 };
 
 struct runnerlink;
 
 struct runnerlink_options {
     const char *socket;
-    const char *program; /* NULL: somebody else starts the runner */
+    const char *program; /* NULL: something else starts the runner */
     struct id spool;
     unsigned slots;
 };
@@ -35,19 +34,18 @@ int runnerlink_open(struct runnerlink **ret, struct loop *loop, const struct run
                     const struct runnerlink_calls *calls, struct error *err);
 void runnerlink_close(struct runnerlink **l); /* the runner stays */
 bool runnerlink_is_up(const struct runnerlink *l);
-/* Queues. False: it is down, and what is sent now is asked for again after `up`; or
- * RUNNER_QUEUE_MAX wait already: then there is room in the turn in which the runner has read
- * on. */
+/* Queues a message. False: the runner is down (after `up` the core asks again), or RUNNER_QUEUE_MAX
+ * bytes are queued already (there is room again in the turn in which the runner has read on). */
 bool runnerlink_send(struct runnerlink *l, struct span message);
-/* would runnerlink_send take something now? */
+/* True if runnerlink_send would take a message now. */
 bool runnerlink_has_room(const struct runnerlink *l);
 void runnerlink_flush(struct runnerlink *l);
-/* After SIGCHLD. */
+/* On SIGCHLD. */
 void runnerlink_reap(struct runnerlink *l);
-/* Why it is not up, for people. */
+/* Why it is not up, in words; "" while it is. */
 const char *runnerlink_trouble(const struct runnerlink *l);
 
-/* lbrunner beside this very program; yours to free. */
+/* The path of lbrunner beside this program; yours to free. */
 char *runnerlink_program(void);
 
 #endif

@@ -10,7 +10,7 @@
 
 enum { WAIT_MS = 20000 };
 
-struct watcher {
+struct runnerlink_watcher {
     struct loop *loop;
     struct runnerlink *link;
     unsigned ups, downs, messages;
@@ -27,23 +27,23 @@ struct watcher {
 
 static void on_up(void *self)
 {
-    ((struct watcher *)self)->ups++;
+    ((struct runnerlink_watcher *)self)->ups++;
 }
 
 static void on_message(void *self, uint64_t kind, struct span m)
 {
     (void)m;
     assert_int_equal(kind, KIND_S_KEPT_END);
-    ((struct watcher *)self)->messages++;
+    ((struct runnerlink_watcher *)self)->messages++;
 }
 
 static void on_down(void *self, const char *why)
 {
     assert_true(*why);
-    ((struct watcher *)self)->downs++;
+    ((struct runnerlink_watcher *)self)->downs++;
 }
 
-static void say(struct watcher *w, const struct wire_schema *schema, const void *m)
+static void say(struct runnerlink_watcher *w, const struct wire_schema *schema, const void *m)
 {
     struct error err = {0};
     struct buf b = {0};
@@ -54,7 +54,7 @@ static void say(struct watcher *w, const struct wire_schema *schema, const void 
 
 static void on_runner(struct loop *l, int fd, uint32_t events, void *arg)
 {
-    struct watcher *w = arg;
+    struct runnerlink_watcher *w = arg;
     struct span m;
     struct s_attach a;
     struct error err = {0};
@@ -74,20 +74,20 @@ static void on_runner(struct loop *l, int fd, uint32_t events, void *arg)
 
 static void on_connect(struct loop *l, int fd, uint32_t events, void *arg)
 {
-    struct watcher *w = arg;
+    struct runnerlink_watcher *w = arg;
     struct error err = {0};
     (void)events;
     must(channel_accept(fd, &w->runner, &err));
     must(loop_add(l, channel_fd(w->runner), EPOLLIN, on_runner, w, &err));
 }
 
-static void begin(void **state, struct watcher *w, const char *program, bool runner)
+static void begin(void **state, struct runnerlink_watcher *w, const char *program, bool runner)
 {
     struct error err = {0};
     const struct runnerlink_calls calls = {w, on_up, on_message, on_down};
     const struct runnerlink_options o = {
         .socket = testing_path(state, "runner.sock"), .program = program, .slots = 3};
-    *w = (struct watcher){.listening = -1, .version = RUNNER_PROTOCOL};
+    *w = (struct runnerlink_watcher){.listening = -1, .version = RUNNER_PROTOCOL};
     assert_non_null(w->loop = loop_new(&err));
     if (runner) {
         must(channel_listen(o.socket, &w->listening, &err));
@@ -96,7 +96,7 @@ static void begin(void **state, struct watcher *w, const char *program, bool run
     must(runnerlink_open(&w->link, w->loop, &o, &calls, &err));
 }
 
-static void end(struct watcher *w)
+static void end(struct runnerlink_watcher *w)
 {
     runnerlink_close(&w->link);
     if (w->runner)
@@ -120,7 +120,7 @@ static void end(struct watcher *w)
 
 static void it_attaches_and_hears_the_runner(void **state)
 {
-    struct watcher w;
+    struct runnerlink_watcher w;
     begin(state, &w, NULL, true);
     turn_until(&w, w.messages == 1);
     assert_int_equal(w.ups, 1);
@@ -131,7 +131,7 @@ static void it_attaches_and_hears_the_runner(void **state)
 
 static void a_runner_that_has_gone_is_told_and_looked_for_again(void **state)
 {
-    struct watcher w;
+    struct runnerlink_watcher w;
     begin(state, &w, NULL, true);
     turn_until(&w, w.ups == 1);
     loop_del(w.loop, channel_fd(w.runner));
@@ -143,10 +143,10 @@ static void a_runner_that_has_gone_is_told_and_looked_for_again(void **state)
 
 static void a_runner_of_another_protocol_is_not_taken(void **state)
 {
-    struct watcher w;
+    struct runnerlink_watcher w;
     begin(state, &w, NULL, true);
     w.version = RUNNER_PROTOCOL + 1;
-    turn_until(&w, strstr(runnerlink_trouble(w.link), "one version") != NULL);
+    turn_until(&w, strstr(runnerlink_trouble(w.link), "the same version") != NULL);
     assert_int_equal(w.ups, 0);
     assert_int_equal(w.downs, 0);
     end(&w);
@@ -176,7 +176,7 @@ static size_t starts(void **state, const char *line)
 
 static void a_runner_is_started_when_nobody_listens_and_again_when_it_has_died(void **state)
 {
-    struct watcher w;
+    struct runnerlink_watcher w;
     unsetenv("LONGBOAT_HOME");
     begin(state, &w, program(state), false);
     turn_until(&w, (runnerlink_reap(w.link), starts(state, "started \n") >= 2));
@@ -186,7 +186,7 @@ static void a_runner_is_started_when_nobody_listens_and_again_when_it_has_died(v
 
 static void a_runner_is_told_its_home_where_everybody_can_read_it(void **state)
 {
-    struct watcher w;
+    struct runnerlink_watcher w;
     setenv("LONGBOAT_HOME", "/of/etl1", 1);
     begin(state, &w, program(state), false);
     turn_until(&w, (runnerlink_reap(w.link), starts(state, "started --home /of/etl1\n") >= 1));
@@ -196,7 +196,7 @@ static void a_runner_is_told_its_home_where_everybody_can_read_it(void **state)
 
 static void a_runner_that_is_somebody_elses_to_start_is_waited_for(void **state)
 {
-    struct watcher w;
+    struct runnerlink_watcher w;
     struct error err = {0};
     begin(state, &w, NULL, false);
     turn_until(&w, runnerlink_trouble(w.link)[0] != '\0');
@@ -208,7 +208,7 @@ static void a_runner_that_is_somebody_elses_to_start_is_waited_for(void **state)
 
 static void a_program_that_cannot_be_started_is_named(void **state)
 {
-    struct watcher w;
+    struct runnerlink_watcher w;
     begin(state, &w, testing_path(state, "no-such-runner"), false);
     turn_until(&w, strstr(runnerlink_trouble(w.link), "no-such-runner") != NULL);
     end(&w);
@@ -216,7 +216,7 @@ static void a_program_that_cannot_be_started_is_named(void **state)
 
 static void what_is_sent_while_it_is_down_is_dropped(void **state)
 {
-    struct watcher w;
+    struct runnerlink_watcher w;
     begin(state, &w, NULL, false);
     assert_false(runnerlink_send(w.link, span_str("x")));
     runnerlink_flush(w.link);
@@ -227,7 +227,7 @@ static void what_is_sent_while_it_is_down_is_dropped(void **state)
 /* A thousand steps with large parameters are more than a channel's queue takes. */
 static void what_the_runner_does_not_read_waits_and_is_no_reason_to_leave_it(void **state)
 {
-    struct watcher w;
+    struct runnerlink_watcher w;
     struct error err = {0};
     struct span m;
     struct buf step = {0};

@@ -85,16 +85,16 @@ static int by_name(const void *a, const void *b)
     return order ? order : x->generation < y->generation ? -1 : x->generation > y->generation;
 }
 
-/* The file system's clock ticks, by 4 ms or by as much as 2 s: what comes within the tick in which
- * the folder was read leaves its mtime as it is. So only an mtime that was old by then says that
- * nothing is new. */
+/* A file system's clock ticks every 4 ms, or only every 2 s. What comes in the same tick in
+ * which the folder was read does not change its mtime. So only an mtime that was old by then
+ * proves that there is nothing new. */
 static bool has_settled(const struct timespec *mtime)
 {
     int64_t age = clock_wall_ms() - ((int64_t)mtime->tv_sec * 1000 + mtime->tv_nsec / 1000000);
     return age > SETTLED_MS;
 }
 
-/* New names in the folder; its mtime says whether there can be any. */
+/* Finds new names in the folder, if its mtime says that there can be any. */
 static int look(struct spool *s, struct error *err)
 {
     struct stat st;
@@ -152,17 +152,32 @@ static int take_id(struct spool *s, struct error *err)
     return rc;
 }
 
+/* Only one worker may write a spool. */
+static int take_lock(struct spool *s, struct error *err)
+{
+    char *path = mem_printf("%s/worker.lock", s->folder);
+    struct error held = {0};
+    int rc = file_lock(path, &s->lock, &held);
+    if (rc == -EBUSY)
+        error_set(err, rc,
+                  "a worker for this home already runs; stop it first (systemctl stop lbworker, or "
+                  "kill that process), or give this one a LONGBOAT_HOME of its own: %s",
+                  held.text);
+    else if (rc < 0)
+        error_set(err, rc, "%s", held.text);
+    mem_free(&path);
+    return rc;
+}
+
 int spool_open(struct spool **ret, const char *folder, struct error *err)
 {
-    char path[PATH_MAX];
     struct spool *s = mem_zalloc(1, sizeof *s);
     s->lock = -1;
     s->folder = mem_strdup(folder);
     s->log = mem_printf("%s/worker.log", folder);
-    snprintf(path, sizeof path, "%s/worker.lock", folder);
     int rc = file_make_dirs(folder, 0700, err);
     if (rc == 0)
-        rc = file_lock(path, &s->lock, err);
+        rc = take_lock(s, err);
     if (rc == 0)
         rc = take_id(s, err);
     if (rc == 0)
@@ -277,7 +292,7 @@ int spool_flush(struct spool *s, struct error *err)
 
 /* ---- Tidying */
 
-/* Whose entry is it? False: it names no attempt, or is not readable as an entry of the spool. */
+/* The attempt of an entry. False: it names none, or is malformed. */
 static bool attempt_of(uint64_t kind, struct span entry, struct id *ret_run, uint64_t *ret_attempt)
 {
 #define OF(UP, name) \
@@ -315,7 +330,7 @@ static bool attempt_of(uint64_t kind, struct span entry, struct id *ret_run, uin
 struct tidy {
     spool_knows_fn *knows;
     void *self;
-    struct spoolfile *to; /* NULL: only look */
+    struct spoolfile *to; /* NULL: only count */
     bool needed;
 };
 

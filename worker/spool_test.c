@@ -29,14 +29,14 @@ static struct spool *opened(void **state)
     return s;
 }
 
-struct seen {
+struct spool_seen {
     unsigned n, stepped, launched, others;
     unsigned runs[64];
 };
 
 static int see(void *self, uint64_t kind, struct span entry, struct error *err)
 {
-    struct seen *seen = self;
+    struct spool_seen *seen = self;
     struct s_stepped s;
     struct s_launched l;
     if (kind == KIND_S_STEPPED && s_stepped_decode(entry, &s, err) == 0) {
@@ -124,6 +124,10 @@ static void a_second_worker_on_the_spool_is_refused(void **state)
     struct spool *s = opened(state), *other = NULL;
     struct error err = {0};
     assert_int_equal(spool_open(&other, folder_of(state), &err), -EBUSY);
+    char *pid = mem_printf("is held by process %d", (int)getpid());
+    assert_contains(err.text, "a worker for this home already runs; stop it first");
+    assert_contains(err.text, pid);
+    mem_free(&pid);
     spool_close(&s);
 }
 
@@ -131,7 +135,7 @@ static void what_was_flushed_is_replayed_before_what_keepers_wrote(void **state)
 {
     struct spool *s = opened(state);
     struct error err = {0};
-    struct seen seen = {0};
+    struct spool_seen seen = {0};
     keeper_writes(state, "keeper-0.log", 7, 0);
     put_stepped(s, 1);
     put_stepped(s, 2);
@@ -151,7 +155,7 @@ static void files_that_appear_and_grow_are_followed(void **state)
 {
     struct spool *s = opened(state);
     struct error err = {0};
-    struct seen seen = {0};
+    struct spool_seen seen = {0};
     assert_int_equal(spool_replay(s, see, &seen, &err), 0);
     assert_int_equal(seen.n, 0);
     keeper_writes(state, "keeper-0.log", 1, 0);
@@ -173,7 +177,7 @@ static void output_is_noted_and_not_handed_over(void **state)
 {
     struct spool *s = opened(state);
     struct error err = {0};
-    struct seen seen = {0};
+    struct spool_seen seen = {0};
     size_t n;
     keeper_writes(state, "keeper-0.log", 1, 1000);
     keeper_writes(state, "keeper-0.log", 1, 0);
@@ -189,7 +193,7 @@ static void a_damaged_file_is_named(void **state)
 {
     struct spool *s = opened(state);
     struct error err = {0};
-    struct seen seen = {0};
+    struct spool_seen seen = {0};
     assert_int_equal(file_write_atomic(testing_path(state, "spool/keeper-3.log"),
                                        span_str("nonsense of a file"), 0600, &err),
                      0);
@@ -202,7 +206,7 @@ static void tidying_keeps_what_is_known_and_drops_the_rest(void **state)
 {
     struct spool *s = opened(state);
     struct error err = {0};
-    struct seen seen = {0};
+    struct spool_seen seen = {0};
     put_stepped(s, 1);
     for (unsigned i = 2; i < 40; i++)
         put_stepped(s, i);
@@ -229,7 +233,7 @@ static void a_generation_goes_when_it_is_read_shipped_and_needed_by_nobody(void 
 {
     struct spool *s = opened(state);
     struct error err = {0};
-    struct seen seen = {0};
+    struct spool_seen seen = {0};
     size_t n;
     keeper_writes(state, "keeper-0.log", 1, 0);   /* known: stays */
     keeper_writes(state, "keeper-0.1.log", 2, 0); /* goes */
@@ -256,7 +260,7 @@ static void a_generation_goes_when_it_is_read_shipped_and_needed_by_nobody(void 
 static void a_file_that_came_within_the_same_tick_is_found(void **state)
 {
     struct spool *s = opened(state);
-    struct seen seen = {0};
+    struct spool_seen seen = {0};
     struct error err = {0};
     struct stat st;
     keeper_writes(state, "keeper-1.log", 1, 0);

@@ -32,7 +32,8 @@ static int identify(struct worker *w, struct error *err)
     if (w->who.me.role != ROLE_SERVER)
         return error_set(
             err, -EPERM,
-            "%s: '%s' is a %s; a worker needs the certificate of a server (lbctl invite --server NAME, "
+            "%s: '%s' is a %s; a worker needs the certificate of a server (lbctl invite "
+            "--server NAME, "
             "then lbworker join)",
             w->paths.config, w->who.me.name, role_word(w->who.me.role));
     if (getrandom(random, sizeof random, 0) != sizeof random)
@@ -65,7 +66,7 @@ static int open_spool(struct worker *w, struct error *err)
     snprintf(config.server, sizeof config.server, "%s", w->who.me.name);
     w->core = wcore_new(&config);
     if ((rc = worker_replay(w, err)) == 0)
-        rc = logs_open(&w->logs, w->spool, err);
+        rc = logship_open(&w->logs, w->spool, err);
     if (rc == 0 && (rc = state_path(w, path, "spool/fence", err)) == 0)
         rc = fence_open(&w->fence, path, &w->boot, err);
     return rc;
@@ -81,7 +82,7 @@ static int open_state(struct worker *w, struct error *err)
         (rc = state_path(w, path, "revocations", err)) == 0)
         rc = revoked_open(&w->revoked, path, &w->who.anchors, err);
     if (rc == 0 && (rc = state_path(w, path, "incoming", err)) == 0)
-        rc = desired_begin(w, path, err);
+        rc = worker_open_desired(w, path, err);
     if (rc == 0 && (rc = state_path(w, path, "jobs", err)) == 0 &&
         (rc = state_path(w, packages, "packages", err)) == 0 &&
         (rc = path_join(files, sizeof files, err, w->paths.config, "jobs", NULL)) == 0)
@@ -105,8 +106,8 @@ static int open_bell(struct worker *w, struct error *err)
         rc = paths_check_socket(path, err);
     if (rc < 0)
         return rc;
-    memcpy(at.sun_path, path, strlen(path) + 1); /* it fits: just checked */
-    /* of a worker that was killed: we hold the spool's lock */
+    memcpy(at.sun_path, path, strlen(path) + 1); /* it fits: socket_path_check */
+    /* left by a killed worker: we hold the lock of the spool */
     unlink(path);
     w->bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     mode_t mask = umask(0177);
@@ -147,7 +148,7 @@ void worker_close(struct worker **pw)
     needs_stop(&w->needs);
     desired_close(&w->desired);
     jobs_close(&w->jobs);
-    logs_close(&w->logs);
+    logship_close(&w->logs);
     fence_close(&w->fence);
     revoked_close(&w->revoked);
     wcore_free(&w->core);
@@ -167,6 +168,37 @@ void worker_close(struct worker **pw)
     mem_free(pw);
 }
 
+/* ---- Jobs and packages */
+
+static bool uses_job(void *self, const struct hash *job)
+{
+    struct worker *w = self;
+    return wcore_uses_job(w->core, job);
+}
+
+static void job_trouble(void *self, const char *file, const struct error *why)
+{
+    (void)self;
+    (void)file;
+    log_error("%s", why->text);
+}
+
+static void reread(struct worker *w)
+{
+    struct error err = {0};
+    struct buf items = {0};
+    w->reread_at = 0;
+    int rc = jobs_refresh(w->jobs, loop_now_wall(w->loop), uses_job, job_trouble, w, &err);
+    if (rc < 0)
+        log_error("%s", err.text);
+    if (rc > 0) {
+        struct wire_list needs = jobs_needs(w->jobs, &items);
+        needs_set(w->needs, &needs);
+        attest_soon(w, ATTEST_MS);
+    }
+    buf_free(&items);
+}
+
 /* ---- What wakes us */
 
 static void on_bell(struct loop *l, int fd, uint32_t events, void *arg)
@@ -177,7 +209,7 @@ static void on_bell(struct loop *l, int fd, uint32_t events, void *arg)
     (void)events;
     while (recv(fd, ignored, sizeof ignored, 0) >= 0)
         ;
-    w->rung = true;
+    w->bell_rang = true;
 }
 
 static void on_watch(struct loop *l, int fd, uint32_t events, void *arg)
@@ -193,7 +225,7 @@ static void on_watch(struct loop *l, int fd, uint32_t events, void *arg)
 static void on_look(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct worker *w = arg;
-    w->rung = true;
+    w->bell_rang = true;
     loop_timer_set(l, t, "worker.look", loop_now(l) + LOOK_MS, on_look, w);
 }
 
@@ -206,7 +238,7 @@ static bool knows(void *self, struct id run, uint64_t attempt)
 static void tidy(struct worker *w, bool began)
 {
     struct error err = {0};
-    if (logs_save(w->logs, &err) < 0 || spool_tidy(w->spool, began, knows, w, &err) < 0)
+    if (logship_save(w->logs, &err) < 0 || spool_tidy(w->spool, began, knows, w, &err) < 0)
         log_error("%s", err.text);
 }
 
@@ -229,7 +261,7 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
         desired_retry(w->desired, loop_now(l));
         break;
     default:
-        log_info("stopping; %u attempts stay with their keepers or wait in the spool",
+        log_info("stopping; %u attempts stay with their keepers or in the spool",
                  wcore_live(w->core));
         loop_stop(l, 0);
     }
@@ -245,8 +277,8 @@ static void needs_changed(void *self)
 static void runner_up(void *self)
 {
     struct worker *w = self;
-    log_info("the runner is there");
-    feed(w, (struct wcore_event){.kind = WCORE_RUNNER_UP});
+    log_info("the runner is up");
+    worker_feed(w, (struct wcore_event){.kind = WCORE_RUNNER_UP});
     desired_again(w->desired, loop_now(w->loop));
     attest_soon(w, ATTEST_MS);
 }
@@ -257,17 +289,17 @@ static void runner_message(void *self, uint64_t kind, struct span message)
     struct s_installed s;
     switch (kind) {
     case KIND_S_KEPT:
-        feed_spool(w); /* what a keeper wrote before it said this counts before it: core.h */
-        feed_message(w, WCORE_KEPT, message);
+        worker_feed_spool(w); /* what the keeper wrote before must come first: core.h */
+        worker_feed_message(w, WCORE_KEPT, message);
         break;
     case KIND_S_KEPT_END:
-        feed_spool(w);
-        feed(w, (struct wcore_event){.kind = WCORE_KEPT_END});
+        worker_feed_spool(w);
+        worker_feed(w, (struct wcore_event){.kind = WCORE_KEPT_END});
         break;
     case KIND_S_INSTALLED:
         if (s_installed_decode(message, &s, NULL) == 0) {
             if (s.code)
-                log_error("package not installed: " SPAN_FMT, SPAN_ARG(s.text));
+                log_error("cannot install a package: " SPAN_FMT, SPAN_ARG(s.text));
             desired_installed(w->desired, &s, loop_now(w->loop));
         }
         break;
@@ -279,8 +311,8 @@ static void runner_message(void *self, uint64_t kind, struct span message)
 static void runner_down(void *self, const char *why)
 {
     struct worker *w = self;
-    log_warn("the runner is gone: %s", why);
-    feed(w, (struct wcore_event){.kind = WCORE_RUNNER_DOWN});
+    log_warn("the runner is down: %s", why);
+    worker_feed(w, (struct wcore_event){.kind = WCORE_RUNNER_DOWN});
     attest_soon(w, ATTEST_MS);
 }
 
@@ -314,17 +346,17 @@ static void turn_end(struct loop *l, void *arg)
 {
     struct worker *w = arg;
     int64_t now = loop_now(l);
-    if (w->rung)
-        feed_spool(w);
+    if (w->bell_rang)
+        worker_feed_spool(w);
     if (now >= wcore_deadline(w->core))
-        feed(w, (struct wcore_event){.kind = WCORE_TICK});
+        worker_feed(w, (struct wcore_event){.kind = WCORE_TICK});
     if (w->reread_at && now >= w->reread_at)
         reread(w);
     if (now >= desired_deadline(w->desired))
         desired_tick(w->desired, now);
     keep_fence(w);
-    let_go(w);
-    if (w->renew && w->to_broker.taken == w->to_broker.bytes.n) { /* nothing it would overtake */
+    worker_let_go(w);
+    if (w->renew && w->to_broker.taken == w->to_broker.bytes.n) { /* it overtakes nothing */
         w->renew = false;
         dialer_renew(w->dialer);
     }
@@ -361,7 +393,7 @@ int worker_run(struct worker *w, struct error *err)
         return rc;
     reread(w);
     tidy(w, true);
-    feed(w, (struct wcore_event){.kind = WCORE_TICK});
+    worker_feed(w, (struct wcore_event){.kind = WCORE_TICK});
     loop_on_turn_end(w->loop, turn_end, w);
     loop_timer_set(w->loop, &w->look, "worker.look", 0, on_look, w);
     loop_timer_set(w->loop, &w->tidy, "worker.tidy", loop_now(w->loop) + TIDY_MS, on_tidy, w);

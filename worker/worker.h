@@ -1,9 +1,9 @@
-/* worker.h - the worker assembled: what its files share. The core decides; everything here carries
- * out.
+/* worker.h - the worker, assembled: what its files share. The core decides; everything here carries
+ * out what it decided.
  *
- * A turn of the loop: what came in is fed to the core, whose effects are only gathered; at the
- * turn's end the spool's entries are written, and then what rests on them leaves: requests to the
- * runner, messages to the broker, last of all logs. */
+ * A turn of the loop: what came in is fed to the core, and the core's effects are gathered. At the
+ * end of the turn the spool's entries are written, and only then does what rests on them leave:
+ * requests to the runner, messages to the broker, and last of all logs. */
 #ifndef LB_WORKER_WORKER_H
 #define LB_WORKER_WORKER_H
 
@@ -15,32 +15,32 @@
 #include "worker/desired.h"
 #include "worker/fence.h"
 #include "worker/jobs.h"
-#include "worker/logs.h"
+#include "worker/logship.h"
 #include "worker/needs.h"
 #include "worker/revoked.h"
 #include "worker/runnerlink.h"
 #include "worker/spool.h"
 
 enum {
-    AHEAD_STEPS =
-        /* asked for beyond the slots: the runner starts them without us; they can no longer be
-           recalled */
-    16,
-    /* results wait so long for others while all slots are busy: then a frame carries many */
-    HOLD_MS = 3,
-    LOOK_MS = 1000,  /* the spool is looked at this often even if no bell rings */
-    TIDY_MS = 10000, /* between two looks for what can be thrown away */
-    ATTEST_MS = 100, /* changes of what can be run here are gathered for so long */
-    SETTLE_MS = 200  /* a folder that changes is read when it has been quiet for so long */
+    /* Steps asked for beyond the slots. The runner starts them without us; they can no longer be
+     * recalled. */
+    AHEAD_STEPS = 16,
+    /* While all slots are busy, results wait this long for others, so that one frame carries
+     * many */
+    BATCH_MS = 3,
+    LOOK_MS = 1000,  /* the spool is read at least this often, even if no bell rings */
+    TIDY_MS = 10000, /* between two looks for spool entries that can be thrown away */
+    ATTEST_MS = 100, /* changes to what can run here are gathered for this long */
+    SETTLE_MS = 200  /* a folder that changes is read when it has been quiet for this long */
 };
 
 struct worker_options {
     unsigned slots;
-    bool external_runner; /* somebody else starts lbrunner */
+    bool external_runner; /* something else, such as systemd, starts lbrunner */
 };
 
 /* Encoded messages one after the other, first in first out. */
-struct queue {
+struct worker_queue {
     struct buf bytes;
     size_t taken;
 };
@@ -58,7 +58,7 @@ struct worker {
     struct jobs *jobs;
     struct needs *needs;
     struct desired *desired;
-    struct logs *logs;
+    struct logship *logs;
     struct fence *fence;
     struct revoked revoked;
     struct runnerlink *runner;
@@ -66,47 +66,49 @@ struct worker {
 
     int bell, watch; /* run/worker.bell; inotify on etc/jobs and var/packages */
     char *bell_path;
-    struct queue to_broker, to_runner;
-    int64_t held_since; /* boot: the first message that is held back; 0: none is */
-    bool rung;          /* somebody has written to the spool */
-    int64_t attest_at;  /* boot; 0: nothing new */
-    int64_t reread_at;  /* boot: job files and packages; 0: nothing has changed */
-    int64_t renewed;
-    bool renew; /* ask for a renewal at the end of this turn, behind HAVE_END */
+    struct worker_queue to_broker, to_runner;
+    int64_t queued_since; /* boot ms: since when to_broker has something; 0: it is empty */
+    bool bell_rang;       /* somebody has written to the spool */
+    int64_t attest_at;    /* boot ms: when to say what can run here; 0: nothing new */
+    int64_t reread_at;    /* boot ms: when to read jobs and packages again; 0: nothing changed */
+    int64_t renewed;      /* boot ms: the renewal of the lease that the fence shows */
+    bool renew;           /* ask for a renewal at the end of this turn, after HAVE_END */
     struct loop_timer look, tidy;
 };
 
 /* ---- worker.c */
-/* Everything but the connections: identity, spool, replay, jobs. */
+/* Opens everything but the connections: identity, spool (replayed), jobs. On success *ret is
+ * yours: worker_close. -EBUSY: another worker uses this spool; -ENOENT, -EPERM: no identity of a
+ * server. */
 int worker_open(struct worker **ret, const struct worker_options *options, struct error *err);
-/* Connects and runs until a signal ends it; the program's exit code, or negative. */
+/* Connects and runs until a signal ends it. Returns the program's exit code, or a negative one. */
 int worker_run(struct worker *w, struct error *err);
+/* Children go on with their keepers; sets *w to NULL. */
 void worker_close(struct worker **w);
 
-/* ---- feed.c: events into the core, effects out of it */
-void feed(struct worker *w, struct wcore_event ev);
-void feed_message(struct worker *w, enum wcore_event_kind kind, struct span message);
-/* Hands the core what the spool has got since. A spool that cannot be read ends the process. */
-void feed_spool(struct worker *w);
-/* What was for a session that is over: the next one says again what still counts. */
-void forget_messages(struct worker *w);
+/* ---- inout.c: events into the core, effects out of it */
+void worker_feed(struct worker *w, struct wcore_event ev); /* now and wall are filled in */
+void worker_feed_message(struct worker *w, enum wcore_event_kind kind, struct span message);
+/* Hands the core what the spool has gained. A spool that cannot be read ends the process. */
+void worker_feed_spool(struct worker *w);
+/* Drops what waits for a session that is over: the next session says again what still counts. */
+void worker_forget_messages(struct worker *w);
+/* Gives a new core all that the spool holds. */
 int worker_replay(struct worker *w, struct error *err);
-/* Writes the spool, then lets go what rests on it. */
-void let_go(struct worker *w);
+/* Writes the spool, then sends what rests on it. If it cannot be written, nothing leaves and the
+ * process ends; the next one replays what is there. */
+void worker_let_go(struct worker *w);
 
-/* ---- broker.c: the session */
+/* ---- brokerlink.c: the session with the broker */
 extern const struct dialer_calls worker_dialer_calls;
-bool broker_uses_job(void *self, const struct hash *job);
-void attest_soon(struct worker *w, int64_t ms);
+int worker_open_desired(struct worker *w, const char *incoming, struct error *err);
+
+/* ---- attest.c: what can run here, said to the broker */
+void attest_soon(struct worker *w, int64_t ms); /* within this time */
 void attest_now(struct worker *w);
-void reread(struct worker *w); /* job files and packages */
-int desired_begin(struct worker *w, const char *incoming, struct error *err);
 
-/* ---- attest.c */
-void attest_encode(struct worker *w, struct buf *out);
-
-/* ---- join.c, check.c: verbs; their exit codes */
-int verb_join(int argc, char **argv);
-int verb_check(int argc, char **argv);
+/* ---- join.c, check.c: the verbs of the program. Each returns its exit code. */
+int join_verb(int argc, char **argv);
+int check_verb(int argc, char **argv);
 
 #endif

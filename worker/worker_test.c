@@ -18,7 +18,7 @@
 
 enum { SEEN_MAX = 256, WAIT_MS = 20000 };
 
-struct play {
+struct worker_play {
     void **state;
     struct loop *loop;
     struct key administrator, broker_key, server_key;
@@ -40,12 +40,12 @@ struct play {
             fail_msg("%s: %s", #call, err.text); \
     } while (0)
 
-static const char *at(struct play *p, const char *name)
+static const char *at(struct worker_play *p, const char *name)
 {
     return testing_path(p->state, name);
 }
 
-static void see(struct play *p, struct span m, bool to_runner)
+static void see(struct worker_play *p, struct span m, bool to_runner)
 {
     assert_true(p->n < SEEN_MAX);
     p->to_runner[p->n] = to_runner;
@@ -65,7 +65,7 @@ static uint64_t kind_of(struct span m)
 static enum refusal on_hello(void *self, uint64_t peer, const struct hash *key, const char *address,
                              struct span hello, struct error *why)
 {
-    struct play *p = self;
+    struct worker_play *p = self;
     struct buf b = {0};
     (void)key;
     (void)address;
@@ -84,7 +84,7 @@ static enum refusal on_hello(void *self, uint64_t peer, const struct hash *key, 
 
 static void on_message(void *self, uint64_t peer, uint64_t kind, struct span m)
 {
-    struct play *p = self;
+    struct worker_play *p = self;
     (void)peer;
     if (kind == KIND_M_PING) {
         struct m_ping ping;
@@ -99,7 +99,7 @@ static void on_message(void *self, uint64_t peer, uint64_t kind, struct span m)
 
 static void on_down(void *self, uint64_t peer, const char *reason)
 {
-    struct play *p = self;
+    struct worker_play *p = self;
     (void)reason;
     if (p->peer == peer)
         p->peer = 0;
@@ -113,7 +113,7 @@ static void on_window(void *self, uint64_t peer)
 
 /* ---- The runner */
 
-static void runner_says(struct play *p, const struct wire_schema *schema, const void *m)
+static void runner_says(struct worker_play *p, const struct wire_schema *schema, const void *m)
 {
     struct error err = {0};
     struct buf b = {0};
@@ -122,7 +122,7 @@ static void runner_says(struct play *p, const struct wire_schema *schema, const 
     buf_free(&b);
 }
 
-static void drop_runner(struct play *p)
+static void drop_runner(struct worker_play *p)
 {
     if (p->runner)
         loop_del(p->loop, channel_fd(p->runner));
@@ -131,7 +131,7 @@ static void drop_runner(struct play *p)
 
 static void on_runner(struct loop *l, int fd, uint32_t events, void *arg)
 {
-    struct play *p = arg;
+    struct worker_play *p = arg;
     struct span m;
     (void)l;
     (void)fd;
@@ -150,7 +150,7 @@ static void on_runner(struct loop *l, int fd, uint32_t events, void *arg)
 
 static void on_connect(struct loop *l, int fd, uint32_t events, void *arg)
 {
-    struct play *p = arg;
+    struct worker_play *p = arg;
     struct error err = {0};
     (void)events;
     drop_runner(p);
@@ -160,8 +160,8 @@ static void on_connect(struct loop *l, int fd, uint32_t events, void *arg)
 
 /* ---- The house of the server */
 
-static void write_certificate(struct play *p, const char *name, const char *who, enum role role,
-                              const struct key *key)
+static void write_certificate(struct worker_play *p, const char *name, const char *who,
+                              enum role role, const struct key *key)
 {
     struct error err = {0};
     struct buf b = {0};
@@ -179,7 +179,7 @@ static void write_certificate(struct play *p, const char *name, const char *who,
     buf_free(&b);
 }
 
-static void build_house(struct play *p)
+static void build_house(struct worker_play *p)
 {
     struct error err = {0};
     struct trust_anchors anchors;
@@ -205,10 +205,10 @@ static void build_house(struct play *p)
     must(spoolfile_open_append(at(p, "var/spool/keeper-1.log"), 0600, &p->keeper, NULL, &err));
 }
 
-static void begin(void **state, struct play *p)
+static void begin(void **state, struct worker_play *p)
 {
     struct error err = {0};
-    *p = (struct play){.state = state, .listening = -1};
+    *p = (struct worker_play){.state = state, .listening = -1};
     must(trust_init(&err));
     key_make(&p->administrator);
     key_make(&p->broker_key);
@@ -228,7 +228,7 @@ static void begin(void **state, struct play *p)
 }
 
 /* The worker in a process that was made by exec: nothing of ours is in it. */
-static void start(struct play *p)
+static void start(struct worker_play *p)
 {
     char self[PATHS_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -256,7 +256,7 @@ static int worker_main(void)
     return rc < 0 ? 1 : rc;
 }
 
-static int stop(struct play *p, int signal)
+static int stop(struct worker_play *p, int signal)
 {
     int status = 0;
     if (!p->worker)
@@ -267,7 +267,7 @@ static int stop(struct play *p, int signal)
     return status;
 }
 
-static void end(struct play *p)
+static void end(struct worker_play *p)
 {
     stop(p, SIGKILL);
     drop_runner(p);
@@ -282,7 +282,7 @@ static void end(struct play *p)
 
 /* ---- What the tests say */
 
-static struct span find(const struct play *p, uint64_t kind, unsigned index)
+static struct span find(const struct worker_play *p, uint64_t kind, unsigned index)
 {
     for (unsigned i = 0; i < p->n; i++)
         if (kind_of(buf_span(&p->seen[i])) == kind && index-- == 0)
@@ -291,7 +291,7 @@ static struct span find(const struct play *p, uint64_t kind, unsigned index)
 }
 
 /* The index-th message of a kind, when it has come. */
-static struct span await(struct play *p, uint64_t kind, unsigned index)
+static struct span await(struct worker_play *p, uint64_t kind, unsigned index)
 {
     struct error err = {0};
     struct span m;
@@ -304,7 +304,7 @@ static struct span await(struct play *p, uint64_t kind, unsigned index)
     return m;
 }
 
-static void tell(struct play *p, const struct wire_schema *schema, const void *m)
+static void tell(struct worker_play *p, const struct wire_schema *schema, const void *m)
 {
     struct buf b = {0};
     wire_encode(schema, m, &b);
@@ -321,7 +321,7 @@ static struct id run_id(unsigned n)
 }
 
 /* The hash of the one job that was attested. */
-static struct hash attested_hash(struct play *p)
+static struct hash attested_hash(struct worker_play *p)
 {
     struct m_attest a;
     struct d_attested_job j;
@@ -337,7 +337,7 @@ static struct hash attested_hash(struct play *p)
     return j.job_hash;
 }
 
-static void execute(struct play *p, unsigned run)
+static void execute(struct worker_play *p, unsigned run)
 {
     struct buf body = {0}, s = {0};
     struct hash hash = attested_hash(p);
@@ -359,7 +359,7 @@ static void execute(struct play *p, unsigned run)
     buf_free(&s);
 }
 
-static void keeper_writes(struct play *p, const struct wire_schema *schema, const void *m)
+static void keeper_writes(struct worker_play *p, const struct wire_schema *schema, const void *m)
 {
     struct error err = {0};
     struct buf b = {0};
@@ -368,7 +368,7 @@ static void keeper_writes(struct play *p, const struct wire_schema *schema, cons
     buf_free(&b);
 }
 
-static void ring(struct play *p)
+static void ring(struct worker_play *p)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -377,7 +377,7 @@ static void ring(struct play *p)
     close(fd);
 }
 
-static void step_runs(struct play *p, unsigned run)
+static void step_runs(struct worker_play *p, unsigned run)
 {
     struct buf o = {0};
     keeper_writes(p, &s_launched_schema,
@@ -403,7 +403,7 @@ static void step_runs(struct play *p, unsigned run)
     buf_free(&o);
 }
 
-static void assert_succeeded(struct play *p, unsigned index)
+static void assert_succeeded(struct worker_play *p, unsigned index)
 {
     struct m_result r;
     struct d_outcome o;
@@ -418,7 +418,7 @@ static void assert_succeeded(struct play *p, unsigned index)
 
 static void a_call_goes_through_and_its_output_follows(void **state)
 {
-    struct play p;
+    struct worker_play p;
     struct m_log_data log;
     struct error err = {0};
     begin(state, &p);
@@ -437,7 +437,7 @@ static void a_call_goes_through_and_its_output_follows(void **state)
 
 static void what_the_worker_says_of_itself_is_complete(void **state)
 {
-    struct play p;
+    struct worker_play p;
     struct m_hello h;
     struct m_have_end e;
     struct error err = {0};
@@ -455,7 +455,7 @@ static void what_the_worker_says_of_itself_is_complete(void **state)
 
 static void a_step_is_noticed_without_a_bell(void **state)
 {
-    struct play p;
+    struct worker_play p;
     begin(state, &p);
     start(&p);
     execute(&p, 1);
@@ -467,7 +467,7 @@ static void a_step_is_noticed_without_a_bell(void **state)
 
 static void a_killed_worker_goes_on_where_it_was_under_the_same_spool_id(void **state)
 {
-    struct play p;
+    struct worker_play p;
     struct m_hello first, second;
     struct error err = {0};
     begin(state, &p);
@@ -491,7 +491,7 @@ static void a_killed_worker_goes_on_where_it_was_under_the_same_spool_id(void **
 
 static void a_step_that_a_lost_runner_never_had_is_asked_for_again(void **state)
 {
-    struct play p;
+    struct worker_play p;
     begin(state, &p);
     start(&p);
     execute(&p, 1);
@@ -505,7 +505,7 @@ static void a_step_that_a_lost_runner_never_had_is_asked_for_again(void **state)
 static void a_new_runner_is_asked_for_all_large_steps_that_wait(void **state)
 {
     enum { STEPS = 18, TEXT = 120000 }; /* two slots, and AHEAD_STEPS */
-    struct play p;
+    struct worker_play p;
     struct error err = {0};
     struct buf job = {0};
     begin(state, &p);
@@ -530,7 +530,7 @@ static void a_new_runner_is_asked_for_all_large_steps_that_wait(void **state)
 
 static void a_result_is_said_again_after_a_restart_until_it_is_recorded(void **state)
 {
-    struct play p;
+    struct worker_play p;
     struct error err = {0};
     begin(state, &p);
     start(&p);
@@ -554,7 +554,7 @@ static void a_result_is_said_again_after_a_restart_until_it_is_recorded(void **s
     end(&p);
 }
 
-static int64_t fence_in_file(struct play *p)
+static int64_t fence_in_file(struct worker_play *p)
 {
     struct buf b = {0};
     struct error err = {0};
@@ -567,7 +567,7 @@ static int64_t fence_in_file(struct play *p)
 
 static void the_fence_follows_the_acknowledged_renewals(void **state)
 {
-    struct play p;
+    struct worker_play p;
     struct error err = {0};
     int64_t before = clock_boot_ms(), until = before + WAIT_MS;
     begin(state, &p);
@@ -585,7 +585,7 @@ static void the_fence_follows_the_acknowledged_renewals(void **state)
 
 static void a_job_file_that_changes_is_attested_anew(void **state)
 {
-    struct play p;
+    struct worker_play p;
     struct error err = {0};
     struct m_attest a = {.slots = 0};
     begin(state, &p);
@@ -602,7 +602,7 @@ static void a_job_file_that_changes_is_attested_anew(void **state)
 
 static void sigterm_ends_it_well_and_says_bye(void **state)
 {
-    struct play p;
+    struct worker_play p;
     struct error err = {0};
     begin(state, &p);
     start(&p);
@@ -619,7 +619,7 @@ static void sigterm_ends_it_well_and_says_bye(void **state)
 
 static void a_second_worker_in_one_house_is_refused(void **state)
 {
-    struct play p;
+    struct worker_play p;
     int status;
     begin(state, &p);
     start(&p);
@@ -634,7 +634,7 @@ static void a_second_worker_in_one_house_is_refused(void **state)
 
 static void an_identity_that_is_no_servers_is_refused(void **state)
 {
-    struct play p;
+    struct worker_play p;
     struct worker *w = NULL;
     struct error err = {0};
     begin(state, &p);

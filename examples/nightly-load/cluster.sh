@@ -19,13 +19,13 @@ print(s.getsockname()[1])'
 
 # keep NAME HOME PROGRAM ARGS...: runs a program in the background and starts it again when it dies,
 # as systemd would on a real server, until $demo/NAME.stop exists. Its log is $demo/NAME.log, its
-# process's number $demo/NAME.pid. What kept the name before must be told to stop first; it is
-# waited for, or two of them would start one program by turns.
+# process id is in $demo/NAME.pid. An earlier keeper of the same name must be told to stop first;
+# this waits for it, since two of them would start the program in turns.
 keep() {
     keep_name=$1 keep_home=$2
     if [ -e "$demo/$keep_name.keeper" ]; then
-        await "what kept $keep_name before has ended" gone "$(cat "$demo/$keep_name.keeper")" ||
-            return 1
+        await "the earlier keeper of $keep_name has ended" \
+            gone "$(cat "$demo/$keep_name.keeper")" || return 1
     fi
     shift 2
     rm -f "$demo/$keep_name.stop"
@@ -40,8 +40,8 @@ keep() {
     echo $! >"$demo/$keep_name.keeper"
 }
 
-# await WHAT COMMAND...: until the command succeeds; 30 seconds at most (await_most: other seconds),
-# then what was awaited is said.
+# await WHAT COMMAND...: repeats the command until it succeeds, for at most 30 seconds (await_most:
+# another number), and then says what it waited for.
 await() {
     await_what=$1
     shift
@@ -56,14 +56,15 @@ await() {
     done
 }
 
-# of_cluster: the processes of this cluster, one number a line: Longboat's programs whose home lies
-# below $demo. Runners and keepers live on without their worker, by design, so they are found by
-# that and not by who started them; they say their home on their command line. The environment of a
-# process that holds keys only root can read; broker and workers are known by what keeps them.
-# Others, as the shell and the make of somebody who plays with the cluster, are left alone.
+# of_cluster: the processes of this cluster, one id a line: Longboat's programs with a home below
+# $demo. Runners and keepers outlive their worker by design, so their parent process says nothing;
+# their home is on their command line. Only root can read the environment of a process that holds
+# keys, so broker and workers are known by their .pid files. A shell or a make with such a home
+# belongs to a person and is left alone.
 of_cluster() {
     for of_process in /proc/[0-9]*; do
-        case $(cat "$of_process/comm" 2>/dev/null) in lb*) ;; *) continue ;; esac
+        { read -r of_name <"$of_process/comm"; } 2>/dev/null || continue
+        case $of_name in lb*) ;; *) continue ;; esac
         ! gone "${of_process#/proc/}" || continue
         if has_line "$of_process/cmdline" "$demo/" ||
             has_line "$of_process/environ" "LONGBOAT_HOME=$demo/" ||

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The main job, end to end, on this machine: a broker, three servers, packages built, signed and
-# deployed, a nightly load of real data spread over the servers, its results tailed, its rows
-# compared with a count made by other means, and a second parent in which one child fails on purpose.
+# Longboat from end to end on this machine: a broker and three servers; packages that are built,
+# signed and deployed; a nightly load of real data over the servers, its results tailed and its rows
+# compared with a count made by other means; and a parent in which one child fails on purpose.
 # Leaves the cluster running; stop.sh ends it.
 # usage: demo.sh FOLDER-WITH-PROGRAMS      LONGBOAT_DEMO: the folder for the cluster
 set -eu
@@ -59,7 +59,7 @@ for server in etl1:etl etl2:etl wh1:warehouse; do
     rm "$demo/token"
 done
 
-step "3. An operator joins, who may call everything, watch everything and deploy"
+step "3. An operator joins, who may call, watch, operate and deploy everything"
 printf '%s$ lbctl invite --principal anna --grant ... | lbsubmit join%s\n' "$faint" "$plain"
 lbctl invite --principal anna --grant 'call *@all' --grant 'watch *@all' --grant 'operate *@all' \
     --grant 'deploy *@all' >"$demo/token"
@@ -106,7 +106,7 @@ step "7. The night: 8 tables, 18 children, three servers"
 show lbsubmit "$here/nightly.yaml" --set stage="$demo/stage" --set warehouse="$demo/warehouse.db" \
     --set page="$demo/page.html"
 
-step "8. Rows loaded, beside a count of the source files made with jq"
+step "8. The rows loaded, beside a count of the sources made with jq"
 wrong=0
 while read -r kind number; do
     loaded=$(sqlite3 "$demo/warehouse.db" "SELECT count(*) FROM codes WHERE kind = '$kind'")
@@ -128,8 +128,7 @@ if [ "$wrong" -ne 0 ]; then
     exit 1
 fi
 
-step "9. A parent in which one child fails on purpose: its failure branch runs," \
-    "what waited for its success is skipped"
+step "9. One child fails on purpose: its failure branch runs, the task that needed it is skipped"
 show lbsubmit "$here/with-a-failure.yaml" --set stage="$demo/stage"
 
 step "10. What the monitor has seen"
@@ -144,13 +143,13 @@ cat <<END
   export LONGBOAT_HOME=$(typed "$demo/anna") PATH=$(typed "$bin"):"\$PATH"
 
   lbctl servers                       who is there, with what
-  lbctl runs                          what runs now;  lbctl history  what has run
-  lbctl show RUN | lbctl logs RUN     one run, all layers; its output
-  lbctl drain etl2 --reason 'a look'  and run the night again: everything goes to etl1
+  lbctl runs; lbctl history           what runs now; what has run
+  lbctl show RUN; lbctl logs RUN      one run with all its layers; its output
+  lbctl drain etl2 --reason 'a look'  and run the night again; everything goes to etl1:
   $(typed lbsubmit "$here/nightly.yaml" --set "stage=$demo/stage" \
         --set "warehouse=$demo/warehouse.db" --set "page=$demo/page.html")
   lbsubmit --package say --server wh1 -p text=hello
-  lbmon --since 1h                    everything again, from the store
+  lbmon --since 1h                    all results again, from the store
   kill -9 \$(cat $(typed "$demo/broker.pid"))   while something runs: it comes back, nothing is lost
 
   the page that the report child wrote: $demo/page.html

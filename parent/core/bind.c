@@ -1,5 +1,4 @@
-/* bind.c - parameters of a call: fixed values, items of for_each, outputs of tasks that went
-   before. */
+/* bind.c - parameters of a call: fixed values, items of for_each, outputs of earlier tasks. */
 #include "parent/core/inside.h"
 
 #include <errno.h>
@@ -9,15 +8,15 @@ static bool find_output(const struct task *t, const char *name, struct value *re
 {
     if (t->state != TASK_ENDED || t->count != 1)
         return false;
-    const struct child *k = &t->children[0];
+    const struct child_record *k = &t->children[0];
     struct wire_list map = {span_of(k->outputs, k->outputs_size), k->n_outputs};
     return wire_map_get(&map, name, ret);
 }
 
-char *bind_missing(const struct pcore *c, uint32_t task, bool *ret_skip)
+char *bind_missing(const struct pcore *c, uint32_t task, const char **ret_cause)
 {
     const struct graph_task *g = &c->graph->tasks[task];
-    *ret_skip = false;
+    *ret_cause = NULL;
     for (uint32_t i = 0; i < g->n_bindings; i++) {
         const struct graph_binding *b = &g->bindings[i];
         struct value v;
@@ -26,11 +25,12 @@ char *bind_missing(const struct pcore *c, uint32_t task, bool *ret_skip)
         const struct task *t = &c->tasks[b->task];
         const char *from = c->graph->tasks[b->task].name;
         if (t->state == TASK_SKIPPED) {
-            *ret_skip = true;
-            return mem_printf("needs output '%s' of '%s', which was skipped", b->output, from);
+            *ret_cause = t->cause;
+            return mem_printf("needs output '%s' of '%s', which was skipped because %s", b->output,
+                              from, t->cause);
         }
         return mem_printf("parameter '%s' takes output '%s' of '%s', which %s", b->name, b->output,
-                          from, t->state == TASK_ENDED ? "has not handed it out" : "has not ended");
+                          from, t->state == TASK_ENDED ? "did not produce it" : "has not ended");
     }
     return NULL;
 }

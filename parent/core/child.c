@@ -1,9 +1,8 @@
-/* child.c - one instance of a task, from the call to its end, and what its task's counters make of
-   it. */
+/* child.c - one instance of a task, from its call to its end, and the counters of its task. */
 #include "parent/core/inside.h"
 
-/* The one of the totals that counts a child that is asked or live. */
-static uint64_t *bucket(struct pcore *c, const struct child *k)
+/* The total that counts a child that is asked or live. */
+static uint64_t *bucket(struct pcore *c, const struct child_record *k)
 {
     if (k->state == CHILD_ASKED)
         return &c->totals.asked;
@@ -18,7 +17,7 @@ static uint64_t *bucket(struct pcore *c, const struct child *k)
     }
 }
 
-static void set_text(struct child *k, struct span text)
+static void set_text(struct child_record *k, struct span text)
 {
     if (text.n > CHILD_TEXT_KEPT) {
         text.n = CHILD_TEXT_KEPT;
@@ -30,13 +29,13 @@ static void set_text(struct child *k, struct span text)
         k->text = span_dup_str(text);
 }
 
-void child_free(struct child *k)
+void child_free(struct child_record *k)
 {
     mem_free(&k->text);
     mem_free(&k->outputs);
 }
 
-void child_call(struct pcore *c, struct child *k)
+void child_call(struct pcore *c, struct child_record *k)
 {
     k->state = CHILD_ASKED;
     k->called_at = c->now;
@@ -49,7 +48,7 @@ void child_call(struct pcore *c, struct child *k)
 }
 
 /* No longer asked or live. */
-static void unlink_child(struct pcore *c, struct child *k)
+static void unlink_child(struct pcore *c, struct child_record *k)
 {
     --*bucket(c, k);
     *(k->prev ? &k->prev->next : &c->first) = k->next;
@@ -58,23 +57,23 @@ static void unlink_child(struct pcore *c, struct child *k)
     c->in_flight--;
 }
 
-static void was_called(struct pcore *c, struct child *k)
+static void was_called(struct pcore *c, struct child_record *k)
 {
     if (!k->called) {
         k->called = true;
         c->tasks[k->task].ok[LAYER_DELIVERY]++;
-        touch(c, k->task);
+        constraint_touch(c, k->task);
     }
 }
 
-void child_cancel(struct pcore *c, struct child *k)
+void child_cancel(struct pcore *c, struct child_record *k)
 {
     k->cancel_asked = true;
     if (k->state == CHILD_LIVE)
-        fx(c, PCORE_FX_CANCEL, k->task, k->index)->run = k->run;
+        pcore_fx(c, PCORE_FX_CANCEL, k->task, k->index)->run = k->run;
 }
 
-void child_run(struct pcore *c, struct child *k, const struct pcore_event *ev)
+void child_run(struct pcore *c, struct child_record *k, const struct pcore_event *ev)
 {
     bool accepted = k->state == CHILD_ASKED;
     if ((!accepted && k->state != CHILD_LIVE) || ev->state >= RUN_ENDED)
@@ -87,7 +86,7 @@ void child_run(struct pcore *c, struct child *k, const struct pcore_event *ev)
     k->attempt = (uint32_t)ev->attempt;
     k->percent = (uint8_t)(ev->percent > 100 ? 100 : ev->percent);
     if (ev->server && *ev->server)
-        k->server = name_keep(c, ev->server);
+        k->server = pcore_name_keep(c, ev->server);
     set_text(k, span_str(ev->text));
     ++*bucket(c, k);
     if (ev->state == RUN_RUNNING) {
@@ -97,14 +96,13 @@ void child_run(struct pcore *c, struct child *k, const struct pcore_event *ev)
             news = NEWS_STARTED;
         k->attempt_told = k->attempt;
     }
-    fx(c, PCORE_FX_CHILD, k->task, k->index)->news = news;
+    pcore_fx(c, PCORE_FX_CHILD, k->task, k->index)->news = news;
     if (accepted && k->cancel_asked)
         child_cancel(c, k);
 }
 
-/* Counts in its layers. Delivery once reached stays reached, also if a later attempt was not
-   delivered. */
-static void count_layers(struct task *t, const struct child *k)
+/* Counts the child in each layer. A delivery counts even if a later attempt was not delivered. */
+static void count_layers(struct task *t, const struct child_record *k)
 {
     bool job = k->job == JOB_SUCCEEDED;
     bool good[LAYER_COUNT] = {
@@ -122,7 +120,7 @@ static void count_layers(struct task *t, const struct child *k)
 }
 
 /* Its layers and texts are set. */
-static void finish(struct pcore *c, struct child *k)
+static void finish(struct pcore *c, struct child_record *k)
 {
     struct task *t = &c->tasks[k->task];
     if (k->state != CHILD_UNCALLED)
@@ -141,11 +139,11 @@ static void finish(struct pcore *c, struct child *k)
     }
     if (t->ended == t->count)
         t->state = TASK_ENDED;
-    touch(c, k->task);
-    fx(c, PCORE_FX_CHILD, k->task, k->index)->news = NEWS_ENDED;
+    constraint_touch(c, k->task);
+    pcore_fx(c, PCORE_FX_CHILD, k->task, k->index)->news = NEWS_ENDED;
 }
 
-static void keep_outputs(struct pcore *c, struct child *k, const struct wire_list *outputs)
+static void keep_outputs(struct pcore *c, struct child_record *k, const struct wire_list *outputs)
 {
     if (!outputs->count ||
         (outputs->items.n > PCORE_OUTPUTS_KEPT && !c->tasks[k->task].outputs_wanted))
@@ -167,7 +165,7 @@ struct span child_message(const struct d_outcome *o)
     return message.n ? message : o->message;
 }
 
-void child_ended(struct pcore *c, struct child *k, const struct pcore_event *ev)
+void child_ended(struct pcore *c, struct child_record *k, const struct pcore_event *ev)
 {
     const struct d_outcome *o = ev->outcome;
     if (k->state != CHILD_ASKED && k->state != CHILD_LIVE)
@@ -181,7 +179,7 @@ void child_ended(struct pcore *c, struct child *k, const struct pcore_event *ev)
     k->package = (uint8_t)(o->package < PACKAGE_COUNT ? o->package : PACKAGE_UNKNOWN);
     k->status = (uint8_t)(o->status < STATUS_COUNT ? o->status : STATUS_UNKNOWN);
     if (ev->server && *ev->server)
-        k->server = name_keep(c, ev->server);
+        k->server = pcore_name_keep(c, ev->server);
     k->started_at = o->started_at ? o->started_at : k->started_at;
     k->ended_at = o->ended_at ? o->ended_at : c->now;
     set_text(k, child_message(o));
@@ -189,7 +187,8 @@ void child_ended(struct pcore *c, struct child *k, const struct pcore_event *ev)
     finish(c, k);
 }
 
-void child_refused(struct pcore *c, struct child *k, enum delivery delivery, const char *text)
+void child_refused(struct pcore *c, struct child_record *k, enum delivery delivery,
+                   const char *text)
 {
     if (k->state == CHILD_ENDED)
         return;

@@ -4,7 +4,7 @@
 /* what becomes of a task with that condition when its source has ended so */
 enum then { OPENED, SKIPPED };
 
-static const struct ending {
+static const struct constraint_ending {
     const char *name;
     enum delivery d;
     enum job_outcome j;
@@ -40,7 +40,7 @@ static void each_kind_in_each_layer_holds_or_not_after_each_way_to_end(void **st
     (void)state;
     for (unsigned r = 0; r < sizeof rows / sizeof *rows; r++)
         for (unsigned e = 0; e < ENDINGS; e++) {
-            struct world w;
+            struct parent_world w;
             struct graph g = graph_begin("night");
             uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1);
             add_after(&g, b, a, rows[r].is, rows[r].layer);
@@ -57,7 +57,7 @@ static void each_kind_in_each_layer_holds_or_not_after_each_way_to_end(void **st
 static void conditions_on_delivery_hold_as_soon_as_a_step_has_started(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 2), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1),
              d = add_task(&g, "d", 1), e = add_task(&g, "e", 1);
@@ -72,7 +72,7 @@ static void conditions_on_delivery_hold_as_soon_as_a_step_has_started(void **sta
     assert_log(&w, "");
     run_is(&w, a, 1, RUN_RUNNING, "etl2", 0, NULL);
     assert_log(&w, "skip e; call b/0; call c/0; call d/0; ");
-    assert_string_equal(reason_of_task(&w, e),
+    assert_string_equal(world_reason(&w, e),
                         "waits for failure in the layer delivery of 'a', which was called");
     world_end(&w);
 }
@@ -80,7 +80,7 @@ static void conditions_on_delivery_hold_as_soon_as_a_step_has_started(void **sta
 static void a_run_that_was_called_stays_called_when_its_rerun_finds_no_server(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 2), b = add_task(&g, "b", 1);
     add_after(&g, b, a, IS_CALLED, LAYER_DELIVERY);
@@ -96,7 +96,7 @@ static void a_run_that_was_called_stays_called_when_its_rerun_finds_no_server(vo
 static void success_of_many_needs_all_and_ends_with_the_first_failure(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 3), good = add_task(&g, "good", 1), bad = add_task(&g, "bad", 1),
              done = add_task(&g, "done", 1);
@@ -104,12 +104,12 @@ static void success_of_many_needs_all_and_ends_with_the_first_failure(void **sta
     add_after(&g, bad, a, IS_FAILURE, LAYER_PACKAGE);
     add_after(&g, done, a, IS_COMPLETION, LAYER_PACKAGE);
     world_begin(&w, g, 0);
-    succeeds(&w, a, 0);
+    child_succeeds(&w, a, 0);
     assert_log(&w, "");
-    fails(&w, a, 2);
+    child_fails(&w, a, 2);
     assert_log(&w, "skip good; call bad/0; ");
-    assert_string_equal(reason_of_task(&w, good), "waits for success of 'a', of which a/2 failed");
-    succeeds(&w, a, 1);
+    assert_string_equal(world_reason(&w, good), "waits for success of 'a', of which a[t2] failed");
+    child_succeeds(&w, a, 1);
     assert_log(&w, "call done/0; ");
     world_end(&w);
 
@@ -117,9 +117,9 @@ static void success_of_many_needs_all_and_ends_with_the_first_failure(void **sta
     a = add_task(&g, "a", 2), bad = add_task(&g, "bad", 1);
     add_after(&g, bad, a, IS_FAILURE, LAYER_PACKAGE);
     world_begin(&w, g, 0);
-    succeeds(&w, a, 0);
+    child_succeeds(&w, a, 0);
     assert_log(&w, "");
-    succeeds(&w, a, 1);
+    child_succeeds(&w, a, 1);
     assert_log(&w, "skip bad; end succeeded; ");
     world_end(&w);
 }
@@ -128,17 +128,17 @@ static void may_fail_is_about_the_verdict_and_not_about_conditions(void **state)
 {
     (void)state;
     for (int may_fail = 0; may_fail < 2; may_fail++) {
-        struct world w;
+        struct parent_world w;
         struct graph g = graph_begin("night");
         uint32_t a = add_task(&g, "a", 2), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1);
         g.tasks[a].may_fail = may_fail;
         add_after(&g, b, a, IS_SUCCESS, LAYER_PACKAGE);
         add_after(&g, c, a, IS_FAILURE, LAYER_PACKAGE);
         world_begin(&w, g, 0);
-        fails(&w, a, 0);
+        child_fails(&w, a, 0);
         assert_log(&w, "skip b; call c/0; ");
-        succeeds(&w, c, 0);
-        succeeds(&w, a, 1);
+        child_succeeds(&w, c, 0);
+        child_succeeds(&w, a, 1);
         assert_log(&w, may_fail ? "end succeeded; " : "end failed; ");
         world_end(&w);
     }
@@ -167,14 +167,14 @@ static void each_reason_reads_as_a_sentence(void **state)
         {IS_CALLED, LAYER_DELIVERY, 9, "waits for the call of 'a', which was unreachable"},
     };
     for (unsigned i = 0; i < sizeof said / sizeof *said; i++) {
-        struct world w;
+        struct parent_world w;
         struct graph g = graph_begin("night");
         uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1);
         add_after(&g, b, a, said[i].is, said[i].layer);
         world_begin(&w, g, 0);
-        const struct ending *e = &endings[said[i].ending];
+        const struct constraint_ending *e = &endings[said[i].ending];
         child_is(&w, a, 0, e->d, e->j, e->p, NULL, NULL);
-        assert_string_equal(reason_of_task(&w, b), said[i].reason);
+        assert_string_equal(world_reason(&w, b), said[i].reason);
         world_end(&w);
     }
 }
@@ -182,7 +182,7 @@ static void each_reason_reads_as_a_sentence(void **state)
 static void a_long_or_names_three_conditions_and_counts_the_rest(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1);
     g.tasks[b].join_or = true;
@@ -193,17 +193,17 @@ static void a_long_or_names_three_conditions_and_counts_the_rest(void **state)
     world_begin(&w, g, 0);
     child_is(&w, a, 0, DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, NULL, NULL);
     assert_string_equal(
-        reason_of_task(&w, b),
-        "waits for success of 'a', which was refused; or success in the layer job of 'a', which was "
-        "refused; or success in the layer delivery of 'a', which was refused; or 2 more that can hold "
-        "no longer");
+        world_reason(&w, b),
+        "waits for success of 'a', which was refused; or success in the layer job of 'a', which "
+        "was refused; or success in the layer delivery of 'a', which was refused; or 2 more that "
+        "can no longer hold");
     world_end(&w);
 }
 
 static void a_condition_on_each_server_waits_until_the_servers_are_known(void **state)
 {
     (void)state;
-    struct world w = {.silent = true};
+    struct parent_world w = {.silent = true};
     struct graph g = graph_begin("night");
     uint32_t a = add_each(&g, "a"), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1);
     add_after(&g, b, a, IS_COMPLETION, LAYER_PACKAGE);
@@ -220,9 +220,9 @@ static void a_condition_on_each_server_waits_until_the_servers_are_known(void **
         (struct pcore_event){
             .kind = PCORE_RESOLVED, .task = a, .found = true, .servers = servers, .n_servers = 2});
     assert_log(&w, "call a/0; call a/1; ");
-    succeeds(&w, a, 0);
+    child_succeeds(&w, a, 0);
     assert_log(&w, "");
-    succeeds(&w, a, 1);
+    child_succeeds(&w, a, 1);
     assert_log(&w, "skip c; call b/0; ");
     world_end(&w);
 }

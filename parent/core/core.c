@@ -15,7 +15,7 @@ struct pcore *pcore_new(const struct pcore_config *config)
     c->totals.verdict = STATUS_SUCCEEDED;
     for (uint32_t i = 0; i < c->graph->n; i++)
         c->totals.children += c->graph->tasks[i].count;
-    watch(c);
+    constraint_watch(c);
     return c;
 }
 
@@ -51,7 +51,8 @@ void pcore_out_free(struct pcore_out *out)
     *out = (struct pcore_out){0};
 }
 
-struct pcore_effect *fx(struct pcore *c, enum pcore_effect_kind kind, uint32_t task, uint32_t index)
+struct pcore_effect *pcore_fx(struct pcore *c, enum pcore_effect_kind kind, uint32_t task,
+                              uint32_t index)
 {
     struct pcore_out *out = c->out;
     if (out->n_effects == out->cap_effects) {
@@ -63,7 +64,7 @@ struct pcore_effect *fx(struct pcore *c, enum pcore_effect_kind kind, uint32_t t
     return e;
 }
 
-const char *name_keep(struct pcore *c, const char *name)
+const char *pcore_name_keep(struct pcore *c, const char *name)
 {
     struct name *found;
     HASH_FIND_STR(c->names, name, found);
@@ -76,7 +77,7 @@ const char *name_keep(struct pcore *c, const char *name)
     return found->s;
 }
 
-static struct child *child_of(const struct pcore *c, const struct pcore_event *ev)
+static struct child_record *child_of(const struct pcore *c, const struct pcore_event *ev)
 {
     if (ev->task >= c->graph->n)
         return NULL;
@@ -86,7 +87,7 @@ static struct child *child_of(const struct pcore *c, const struct pcore_event *e
 
 static void take(struct pcore *c, const struct pcore_event *ev)
 {
-    struct child *k = child_of(c, ev);
+    struct child_record *k = child_of(c, ev);
     switch (ev->kind) {
     case PCORE_BEGIN:
         if (c->begun)
@@ -94,7 +95,7 @@ static void take(struct pcore *c, const struct pcore_event *ev)
         c->begun = true;
         c->totals.begun_at = ev->now;
         for (uint32_t i = 0; i < c->graph->n; i++)
-            judge(c, i);
+            constraint_judge(c, i);
         break;
     case PCORE_RESOLVED:
         if (ev->task < c->graph->n)
@@ -113,7 +114,7 @@ static void take(struct pcore *c, const struct pcore_event *ev)
             child_refused(c, k, DELIVERY_REFUSED, ev->text);
         break;
     case PCORE_CANCEL:
-        cancel_all(c, ev->text);
+        schedule_cancel(c, ev->text);
         break;
     }
 }
@@ -126,12 +127,12 @@ static void check_over(struct pcore *c)
     /* a graph with a circle, which no plan has */
     for (uint32_t i = 0; c->n_waiting && i < c->graph->n; i++)
         if (c->tasks[i].state == TASK_WAITING)
-            task_skip(c, i, mem_strdup("waits for what can come no more"));
+            task_skip(c, i, mem_strdup("waits for itself"), "tasks wait for each other");
     c->totals.over = true;
     c->totals.ended_at = c->now;
     if (c->totals.cancelled)
         c->totals.verdict = STATUS_CANCELLED;
-    fx(c, PCORE_FX_END, 0, 0)->verdict = c->totals.verdict;
+    pcore_fx(c, PCORE_FX_END, 0, 0)->verdict = c->totals.verdict;
 }
 
 void pcore_step(struct pcore *c, const struct pcore_event *ev, struct pcore_out *out)
@@ -144,9 +145,9 @@ void pcore_step(struct pcore *c, const struct pcore_event *ev, struct pcore_out 
         return;
     take(c, ev);
     do {
-        settle(c);
+        constraint_settle(c);
         if (c->begun && !c->totals.cancelled)
-            pump(c);
+            schedule_pump(c);
     } while (c->n_dirty);
     check_over(c);
     for (uint32_t i = 0; i < out->n_effects; i++) {

@@ -1,25 +1,23 @@
-/* core.h - what a parent decides: which tasks may start, which never will and why, and how it all
- * ended. Pure: (state, event) -> (state, effects); no clock, socket, file, chance.
+/* core.h - the decisions of a parent: which tasks start, which are skipped and why, and the verdict.
+ * Pure: (state, event) -> (state, effects); no clock, socket, file or randomness.
  *
- * A task starts when its conditions hold (graph.h says what they mean; join: all of them, or with
- * join_or one). The core then asks what its address offers (RESOLVE), which fixes the job's version
- * for all its instances, and with `each` tells which servers there are. Instances are called in the
- * order priority, then in turns between the tasks that are ready, at most `in_flight` at a time. A
- * task whose conditions can hold no more is skipped, with the reason in words, and so is what waits
- * for it. Parameters that take another task's output are bound when the call is made.
+ * A task starts when its conditions hold (graph.h defines them): all of them, or one with join_or.
+ * The core then asks what its address offers (RESOLVE), which fixes the job's version for all of its
+ * instances, and with `each` says which servers there are. Instances are called by priority, then
+ * round robin among the tasks that are ready, at most `in_flight` at a time. A task whose conditions
+ * can no longer hold is skipped, with a reason and the cause that began it, and so are the tasks
+ * that wait for it. Parameters that take another task's output are bound when the call is made.
  *
  * Nothing here is durable, and nothing needs to be: every call has the key PARENT/task/index/1
- * (with `each` PARENT/task/SERVER/1, since servers come and go), and the broker knows each key
- * once. A driver that starts again with the same graph and parent asks the same and is answered
- * with the runs that are there.
+ * (with `each` PARENT/task/SERVER/1, since servers come and go), and a key makes one run. A driver
+ * that starts again with the same graph and parent makes the same calls and finds the runs that
+ * exist.
  *
- * Events may be said twice and states may be left out; what is late is ignored. An event costs
- * O(1), apart from the tasks that it makes start or skip, each of which costs O(its conditions)
- * once.
+ * Events may come twice, and states may be left out; late events are ignored. An event costs O(1),
+ * apart from the tasks that it starts or skips, each of which costs O(its conditions) once.
  *
- * Verdict: cancelled, if somebody asked for that before the end; failed, if any instance of a task
- * that is not `may_fail` has not the status succeeded; else succeeded. Skipped tasks do not
- * count. */
+ * Verdict: cancelled, if that was asked for before the end; failed, if an instance of a task without
+ * `may_fail` ended with another status than succeeded; else succeeded. Skipped tasks do not count. */
 #ifndef LB_PARENT_CORE_CORE_H
 #define LB_PARENT_CORE_CORE_H
 
@@ -27,11 +25,12 @@
 #include "proto/state.h"
 
 enum {
-    /* calls not ended: enough for 250 servers of four slots; more would only wait at the broker
-       before other parents' and take its memory */
+    /* calls at a time: enough for 250 servers of four slots; more would only wait at the broker,
+       ahead of other parents' calls, and take its memory */
     PCORE_IN_FLIGHT = 1000,
-    /* bytes of outputs kept of a child that nobody's parameter needs, for the report */
-    PCORE_OUTPUTS_KEPT = 4096
+    /* bytes of outputs kept for the report, of a child whose outputs no parameter needs */
+    PCORE_OUTPUTS_KEPT = 4096,
+    PCORE_ITEM_MAX = LIMIT_SHORT /* bytes of the items in a child's name: a call has as many */
 };
 
 struct pcore;
@@ -44,16 +43,17 @@ struct pcore_config {
 
 enum pcore_event_kind {
     PCORE_BEGIN, /* once, first */
-    /* task: the answer to RESOLVE: `found`, job_hash, servers; or not `found`, `text` says why if
-       somebody said. With `each` servers matter, else they are not looked at */
+    /* task: the answer to RESOLVE: `found`, job_hash and, for `each`, servers; or not `found`, and
+       `text` may say why */
     PCORE_RESOLVED,
     /* task, index: accepted or changed: run, attempt, state, server, percent, text */
     PCORE_RUN,
-    /* task, index, run, attempt, server, outcome; the server as the broker knows it: the outcome's
-       is what the worker says of itself */
+    /* task, index, run, attempt, server, outcome; the server's name is the broker's, as the outcome
+       has only the worker's own word */
     PCORE_ENDED,
-    PCORE_REFUSED, /* task, index: the broker did not take the call: code, text */
-    /* text: the reason. Nothing new starts, what runs is cancelled; ends when all have ended */
+    PCORE_REFUSED, /* task, index: the broker did not accept the call: code, text */
+    /* text: the reason. Nothing new starts, running children are cancelled, and the parent ends when
+       they have */
     PCORE_CANCEL
 };
 
@@ -81,14 +81,14 @@ enum pcore_effect_kind {
     PCORE_FX_CANCEL,  /* task, index, run */
     PCORE_FX_CHILD,   /* task, index, news: it has changed; for displays */
     PCORE_FX_SKIPPED, /* task: see pcore_task */
-    PCORE_FX_END      /* verdict: it is over, nothing follows */
+    PCORE_FX_END      /* verdict; nothing follows */
 };
 
 enum child_news {
     NEWS_PROGRESS, /* nothing but percent or text */
     NEWS_STATE,    /* another state: parked, out of contact, ... */
-    NEWS_STARTED,  /* an attempt runs: said once for each */
-    NEWS_ENDED     /* said once */
+    NEWS_STARTED,  /* an attempt runs: once for each attempt */
+    NEWS_ENDED     /* once */
 };
 
 struct pcore_effect {
@@ -118,17 +118,20 @@ void pcore_free(struct pcore **c);
 /* One event; clears `out` first. */
 void pcore_step(struct pcore *c, const struct pcore_event *ev, struct pcore_out *out);
 
-/* ---- To look at. Everything is lent until the next step. */
+/* ---- Views. Everything is lent until the next step. */
 enum task_state { TASK_WAITING, TASK_ACTIVE, TASK_ENDED, TASK_SKIPPED };
 struct pcore_task {
     enum task_state state;
     uint32_t count; /* instances; 0 with `each` until its servers are known */
     /* of them: asked of the broker; ended; with status succeeded */
     uint32_t called, ended, succeeded;
-    /* of a cancelled parent: those that `count` would have had, too */
+    /* of a cancelled parent: the instances that `count` no longer has */
     uint32_t not_started;
     /* skipped: why, "waits for success of 'bad', which failed"; else "" */
     const char *reason;
+    /* skipped: the root cause, however many tasks lie in between: "load[orders] failed"; the same
+       pointer for all tasks with the same cause. Else "" */
+    const char *cause;
 };
 void pcore_task(const struct pcore *c, uint32_t task, struct pcore_task *ret);
 
@@ -155,10 +158,16 @@ struct pcore_child {
     struct wire_list outputs;                /* those kept */
     int64_t called_at, started_at, ended_at; /* wall ms; 0: not */
 };
-/* What people read of an outcome: the message of the last step that did not succeed (of the last
- * step, if all did), else the run's own. */
+/* An outcome's message for people: that of the last step that did not succeed (of the last step, if
+ * all did), else the run's own. */
 struct span child_message(const struct d_outcome *o);
 void pcore_child(const struct pcore *c, uint32_t task, uint32_t index, struct pcore_child *ret);
+/* Appends what stands in the brackets of a child's name: the values of its for_each items, joined
+ * by commas; with `each` its server; nothing for a task with one instance. Cut to PCORE_ITEM_MAX
+ * bytes, at a character. Not made safe for a terminal. */
+void pcore_child_item(const struct pcore *c, uint32_t task, uint32_t index, struct buf *out);
+/* Appends its name: "load[orders]", "load". */
+void pcore_child_name(const struct pcore *c, uint32_t task, uint32_t index, struct buf *out);
 /* The children that are asked or live, in the order of their calls: *cursor NULL at first. False:
    no more. */
 bool pcore_next_live(const struct pcore *c, const void **cursor, struct pcore_child *ret);
@@ -175,7 +184,7 @@ struct pcore_totals {
     int64_t begun_at, ended_at;
 };
 void pcore_totals(const struct pcore *c, struct pcore_totals *ret);
-/* Calls that are out, for "cancelling N children". */
+/* Calls that have not ended, for "cancelling N children". */
 uint32_t pcore_in_flight(const struct pcore *c);
 struct id pcore_parent(const struct pcore *c);
 const struct graph *pcore_graph(const struct pcore *c);

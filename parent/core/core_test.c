@@ -3,12 +3,12 @@
 static void a_task_without_conditions_starts_at_once_and_its_success_ends_the_parent(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 1);
     world_begin(&w, g, 0);
     assert_log(&w, "call a/0; ");
-    succeeds(&w, a, 0);
+    child_succeeds(&w, a, 0);
     assert_log(&w, "end succeeded; ");
     world_end(&w);
 }
@@ -16,7 +16,7 @@ static void a_task_without_conditions_starts_at_once_and_its_success_ends_the_pa
 static void a_plan_without_tasks_has_succeeded(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     world_begin(&w, graph_begin("night"), 0);
     assert_log(&w, "end succeeded; ");
     world_end(&w);
@@ -25,7 +25,7 @@ static void a_plan_without_tasks_has_succeeded(void **state)
 static void a_call_has_key_parameters_address_and_the_hash_that_was_resolved(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "extract", 2);
     value_add_int(&add_binding(&g, a, "day", FROM_VALUE)->value, 21);
@@ -53,18 +53,18 @@ static void a_call_has_key_parameters_address_and_the_hash_that_was_resolved(voi
 static void a_task_starts_only_when_all_its_conditions_hold(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1);
     add_after(&g, c, a, IS_SUCCESS, LAYER_PACKAGE);
     add_after(&g, c, b, IS_COMPLETION, LAYER_PACKAGE);
     world_begin(&w, g, 0);
     assert_log(&w, "call a/0; call b/0; ");
-    succeeds(&w, a, 0);
+    child_succeeds(&w, a, 0);
     assert_log(&w, "");
-    fails(&w, b, 0);
+    child_fails(&w, b, 0);
     assert_log(&w, "call c/0; ");
-    succeeds(&w, c, 0);
+    child_succeeds(&w, c, 0);
     assert_log(&w, "end failed; ");
     world_end(&w);
 }
@@ -72,7 +72,7 @@ static void a_task_starts_only_when_all_its_conditions_hold(void **state)
 static void a_task_with_join_or_starts_when_one_holds_and_is_skipped_when_none_can(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1),
              d = add_task(&g, "d", 1);
@@ -82,14 +82,14 @@ static void a_task_with_join_or_starts_when_one_holds_and_is_skipped_when_none_c
     add_after(&g, d, a, IS_FAILURE, LAYER_PACKAGE);
     add_after(&g, d, b, IS_SUCCESS, LAYER_PACKAGE);
     world_begin(&w, g, 0);
-    succeeds(&w, a, 0);
+    child_succeeds(&w, a, 0);
     assert_log(&w, "");
-    succeeds(&w, b, 0);
+    child_succeeds(&w, b, 0);
     assert_log(&w, "skip c; call d/0; ");
     assert_string_equal(
-        reason_of_task(&w, c),
+        world_reason(&w, c),
         "waits for failure of 'a', which succeeded; or failure of 'b', which succeeded");
-    succeeds(&w, d, 0);
+    child_succeeds(&w, d, 0);
     assert_log(&w, "end succeeded; ");
     world_end(&w);
 }
@@ -97,24 +97,25 @@ static void a_task_with_join_or_starts_when_one_holds_and_is_skipped_when_none_c
 static void skipping_goes_on_to_what_waits_and_says_why(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t bad = add_task(&g, "bad", 1), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1);
     g.tasks[bad].may_fail = true;
     add_after(&g, b, bad, IS_SUCCESS, LAYER_PACKAGE);
     add_after(&g, c, b, IS_COMPLETION, LAYER_PACKAGE);
     world_begin(&w, g, 0);
-    fails(&w, bad, 0);
+    child_fails(&w, bad, 0);
     assert_log(&w, "skip b; skip c; end succeeded; ");
-    assert_string_equal(reason_of_task(&w, b), "waits for success of 'bad', which failed");
-    assert_string_equal(reason_of_task(&w, c), "waits for completion of 'b', which was skipped");
+    assert_string_equal(world_reason(&w, b), "waits for success of 'bad', which failed");
+    assert_string_equal(world_reason(&w, c),
+                        "waits for completion of 'b', which was skipped because bad failed");
     world_end(&w);
 }
 
 static void a_chain_of_a_hundred_thousand_skipped_tasks_needs_no_deep_stack(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t last = add_task(&g, "t", 1);
     for (int i = 1; i < LIMIT_TASKS; i++) {
@@ -123,7 +124,7 @@ static void a_chain_of_a_hundred_thousand_skipped_tasks_needs_no_deep_stack(void
         last = t;
     }
     world_begin(&w, g, 0);
-    fails(&w, 0, 0);
+    child_fails(&w, 0, 0);
     struct pcore_totals totals;
     pcore_totals(w.core, &totals);
     assert_int_equal(totals.tasks_skipped, LIMIT_TASKS - 1);
@@ -136,13 +137,13 @@ static void
 a_task_of_a_hundred_thousand_children_never_has_more_than_its_bound_in_flight(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", LIMIT_TASKS);
     world_begin(&w, g, 0);
     assert_int_equal(pcore_in_flight(w.core), PCORE_IN_FLIGHT);
     for (uint32_t i = 0; i < LIMIT_TASKS; i++) {
-        succeeds(&w, a, i);
+        child_succeeds(&w, a, i);
         assert_true(pcore_in_flight(w.core) <= PCORE_IN_FLIGHT);
     }
     assert_log(&w, "end succeeded; ");
@@ -152,13 +153,13 @@ a_task_of_a_hundred_thousand_children_never_has_more_than_its_bound_in_flight(vo
 static void ready_tasks_take_turns_and_higher_priority_goes_first(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 3), b = add_task(&g, "b", 3), c = add_task(&g, "c", 2);
     g.tasks[c].priority = 9;
     world_begin(&w, g, 1);
     assert_log(&w, "call c/0; ");
-    succeeds(&w, c, 0);
+    child_succeeds(&w, c, 0);
     assert_log(&w, "call c/1; ");
     const struct {
         uint32_t task, index;
@@ -167,7 +168,7 @@ static void ready_tasks_take_turns_and_higher_priority_goes_first(void **state)
                 {a, 1, "call b/1; "},     {b, 1, "call a/2; "}, {a, 2, "call b/2; "},
                 {b, 2, "end succeeded; "}};
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
-        succeeds(&w, rows[i].task, rows[i].index);
+        child_succeeds(&w, rows[i].task, rows[i].index);
         assert_log(&w, rows[i].log);
     }
     world_end(&w);
@@ -176,7 +177,7 @@ static void ready_tasks_take_turns_and_higher_priority_goes_first(void **state)
 static void each_makes_one_call_for_every_server_named_by_the_answer(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_each(&g, "beat");
     world_begin(&w, g, 0);
@@ -184,16 +185,48 @@ static void each_makes_one_call_for_every_server_named_by_the_answer(void **stat
     struct pcore_child k;
     pcore_child(w.core, a, 1, &k);
     assert_string_equal(k.server, "etl2");
-    succeeds(&w, a, 0);
-    succeeds(&w, a, 1);
+    child_succeeds(&w, a, 0);
+    child_succeeds(&w, a, 1);
     assert_log(&w, "end succeeded; ");
+    world_end(&w);
+}
+
+static void a_child_has_its_task_and_its_item_for_a_name(void **state)
+{
+    (void)state;
+    struct parent_world w;
+    struct buf name = {0};
+    struct graph g = graph_begin("night");
+    uint32_t a = add_task(&g, "a", 2), b = add_task(&g, "b", 1), each = add_each(&g, "beat");
+    struct graph_list *l = g.tasks[a].lists;
+    buf_clear(&l->values); /* the first item is longer than a name may be */
+    char item[300];
+    memset(item, 'x', sizeof item);
+    memcpy(item + PCORE_ITEM_MAX - 1, "\xc3\xa4", 2);
+    value_add_str(&l->values, span_of((const uint8_t *)item, sizeof item));
+    l->at[1] = (uint32_t)l->values.n;
+    value_add_str(&l->values, span_str("t1"));
+    l->at[2] = (uint32_t)l->values.n;
+    world_begin(&w, g, 0);
+    pcore_child_name(w.core, a, 1, &name);
+    assert_string_equal(buf_str(&name), "a[t1]");
+    buf_clear(&name);
+    pcore_child_name(w.core, b, 0, &name);
+    assert_string_equal(buf_str(&name), "b");
+    buf_clear(&name);
+    pcore_child_name(w.core, each, 0, &name);
+    assert_string_equal(buf_str(&name), "beat[etl1]");
+    buf_clear(&name);
+    pcore_child_item(w.core, a, 0, &name);
+    assert_int_equal(name.n, PCORE_ITEM_MAX - 1); /* not half a character */
+    buf_free(&name);
     world_end(&w);
 }
 
 static void each_is_keyed_by_the_server_so_that_another_driver_finds_it(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_each(&g, "beat");
     world_begin(&w, g, 1);
@@ -210,7 +243,7 @@ static void each_is_keyed_by_the_server_so_that_another_driver_finds_it(void **s
 static void each_without_servers_is_unreachable_and_fails_the_parent(void **state)
 {
     (void)state;
-    struct world w = {0};
+    struct parent_world w = {0};
     struct graph g = graph_begin("night");
     uint32_t a = add_each(&g, "beat");
     w.graph = g;
@@ -227,15 +260,15 @@ static void each_without_servers_is_unreachable_and_fails_the_parent(void **stat
 static void a_for_each_over_nothing_has_succeeded(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 0), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1);
     add_after(&g, b, a, IS_SUCCESS, LAYER_PACKAGE);
     add_after(&g, c, a, IS_FAILURE, LAYER_PACKAGE);
     world_begin(&w, g, 0);
     assert_log(&w, "skip c; call b/0; ");
-    assert_string_equal(reason_of_task(&w, c), "waits for failure of 'a', which had nothing to do");
-    succeeds(&w, b, 0);
+    assert_string_equal(world_reason(&w, c), "waits for failure of 'a', which had nothing to do");
+    child_succeeds(&w, b, 0);
     assert_log(&w, "end succeeded; ");
     world_end(&w);
 }
@@ -250,7 +283,7 @@ static struct wire_list rows_output(struct buf *b)
 static void an_output_goes_into_a_later_parameter_with_its_type(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct buf b = {0};
     struct wire_list outputs = rows_output(&b);
     struct graph g = graph_begin("night");
@@ -265,7 +298,7 @@ static void an_output_goes_into_a_later_parameter_with_its_type(void **state)
     child_is(&w, check, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED, NULL, &outputs);
     buf_free(&b); /* the core has a copy */
     w.silent = true;
-    succeeds(&w, mid, 0);
+    child_succeeds(&w, mid, 0);
     assert_log(&w, "resolve report; ");
     struct pcore_event ev = {.kind = PCORE_RESOLVED, .task = report, .found = true};
     pcore_step(w.core, &ev, &w.out);
@@ -280,7 +313,7 @@ static void an_output_goes_into_a_later_parameter_with_its_type(void **state)
 static void an_output_that_was_not_handed_out_refuses_the_child_and_fails_the_parent(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t check = add_task(&g, "check", 1), report = add_task(&g, "report", 2),
              last = add_task(&g, "last", 1);
@@ -290,22 +323,22 @@ static void an_output_that_was_not_handed_out_refuses_the_child_and_fails_the_pa
     p->task = check;
     p->output = mem_strdup("rows");
     world_begin(&w, g, 0);
-    succeeds(&w, check, 0);
+    child_succeeds(&w, check, 0);
     assert_log(&w, "skip last; end failed; ");
     struct pcore_child k;
     pcore_child(w.core, report, 1, &k);
     assert_int_equal(k.status, STATUS_REFUSED);
-    assert_string_equal(
-        k.text, "parameter 'n' takes output 'rows' of 'check', which has not handed it out");
-    assert_string_equal(reason_of_task(&w, last),
-                        "waits for success of 'report', of which report/0 was refused");
+    assert_string_equal(k.text,
+                        "parameter 'n' takes output 'rows' of 'check', which did not produce it");
+    assert_string_equal(world_reason(&w, last),
+                        "waits for success of 'report', of which report[t0] was refused");
     world_end(&w);
 }
 
 static void an_output_of_a_skipped_or_running_task_is_not_waited_for(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1),
              d = add_task(&g, "d", 1);
@@ -325,16 +358,17 @@ static void an_output_of_a_skipped_or_running_task_is_not_waited_for(void **stat
     struct pcore_child k;
     pcore_child(w.core, d, 0, &k);
     assert_string_equal(k.text, "parameter 'x' takes output 'x' of 'a', which has not ended");
-    succeeds(&w, a, 0);
+    child_succeeds(&w, a, 0);
     assert_log(&w, "skip b; skip c; end failed; ");
-    assert_string_equal(reason_of_task(&w, c), "needs output 'x' of 'b', which was skipped");
+    assert_string_equal(world_reason(&w, c),
+                        "needs output 'x' of 'b', which was skipped because a succeeded");
     world_end(&w);
 }
 
 static void cancel_stops_what_runs_starts_nothing_and_ends_cancelled(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 5), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1);
     add_after(&g, b, a, IS_COMPLETION, LAYER_PACKAGE);
@@ -343,10 +377,10 @@ static void cancel_stops_what_runs_starts_nothing_and_ends_cancelled(void **stat
     assert_log(&w, "call c/0; call a/0; call a/1; ");
     run_is(&w, a, 0, RUN_RUNNING, "etl1", 0, NULL);
     run_is(&w, c, 0, RUN_WAITING, NULL, 0, NULL);
-    cancelled_by(&w, "enough");
+    world_cancelled(&w, "enough");
     assert_log(&w, "skip b; cancel c/0; cancel a/0; ");
-    assert_string_equal(reason_of_task(&w, b), "the parent was cancelled: enough");
-    cancelled_by(&w, "again");
+    assert_string_equal(world_reason(&w, b), "the parent was cancelled: enough");
+    world_cancelled(&w, "again");
     assert_log(&w, "");
     /* its acceptance comes late: now it can be cancelled */
     run_is(&w, a, 1, RUN_WAITING, NULL, 0, NULL);
@@ -354,7 +388,7 @@ static void cancel_stops_what_runs_starts_nothing_and_ends_cancelled(void **stat
     child_is(&w, a, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED, NULL, NULL);
     assert_log(&w, "");
     child_is(&w, a, 1, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_NOT_EXECUTED, NULL, NULL);
-    succeeds(&w, c, 0);
+    child_succeeds(&w, c, 0);
     assert_log(&w, "end cancelled; ");
     struct pcore_task t;
     struct pcore_totals totals;
@@ -369,23 +403,23 @@ static void cancel_stops_what_runs_starts_nothing_and_ends_cancelled(void **stat
 static void cancel_before_an_answer_ends_at_once(void **state)
 {
     (void)state;
-    struct world w = {.silent = true};
+    struct parent_world w = {.silent = true};
     struct graph g = graph_begin("night");
     add_task(&g, "a", 1);
     w.graph = g;
     w.core = pcore_new(&(struct pcore_config){.graph = &w.graph});
     world_step(&w, (struct pcore_event){.kind = PCORE_BEGIN});
     assert_log(&w, "resolve a; ");
-    cancelled_by(&w, NULL);
+    world_cancelled(&w, NULL);
     assert_log(&w, "skip a; end cancelled; ");
-    assert_string_equal(reason_of_task(&w, 0), "the parent was cancelled");
+    assert_string_equal(world_reason(&w, 0), "the parent was cancelled");
     world_end(&w);
 }
 
 static void a_refused_call_ends_its_child_with_the_brokers_words(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1), c = add_task(&g, "c", 1);
     add_after(&g, b, a, IS_FAILURE, LAYER_DELIVERY);
@@ -401,21 +435,21 @@ static void a_refused_call_ends_its_child_with_the_brokers_words(void **state)
     assert_int_equal(k.delivery, DELIVERY_REFUSED);
     assert_int_equal(k.status, STATUS_REFUSED);
     assert_string_equal(k.text, "no grant");
-    assert_string_equal(reason_of_task(&w, c), "waits for the call of 'a', which was refused");
+    assert_string_equal(world_reason(&w, c), "waits for the call of 'a', which was refused");
     world_end(&w);
 }
 
 static void what_is_said_twice_or_late_changes_nothing(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 2);
     world_begin(&w, g, 0);
     run_is(&w, a, 0, RUN_RUNNING, "etl1", 10, "loading");
     run_is(&w, a, 0, RUN_RUNNING, "etl1", 10, "loading");
-    fails(&w, a, 0);
-    succeeds(&w, a, 0);
+    child_fails(&w, a, 0);
+    child_succeeds(&w, a, 0);
     run_is(&w, a, 0, RUN_RUNNING, "etl2", 50, NULL);
     assert_int_equal(w.out.n_effects, 0);
     world_step(&w, (struct pcore_event){.kind = PCORE_REFUSED, .task = a, .text = "late"});
@@ -428,9 +462,9 @@ static void what_is_said_twice_or_late_changes_nothing(void **state)
     assert_int_equal(k.status, STATUS_FAILED);
     assert_string_equal(k.server, "etl1");
     assert_int_equal(pcore_in_flight(w.core), 1);
-    succeeds(&w, a, 1);
+    child_succeeds(&w, a, 1);
     assert_log(&w, "end failed; ");
-    succeeds(&w, a, 1);
+    child_succeeds(&w, a, 1);
     assert_log(&w, "");
     world_end(&w);
 }
@@ -438,14 +472,14 @@ static void what_is_said_twice_or_late_changes_nothing(void **state)
 static void totals_tell_where_the_children_are(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 5);
     world_begin(&w, g, 0);
     run_is(&w, a, 1, RUN_WAITING, NULL, 0, NULL);
     run_is(&w, a, 2, RUN_PARKED, NULL, 0, "no server");
     run_is(&w, a, 3, RUN_RUNNING, "etl1", 42, "loading orders");
-    fails(&w, a, 4);
+    child_fails(&w, a, 4);
     struct pcore_totals t;
     pcore_totals(w.core, &t);
     assert_int_equal(t.children, 5);
@@ -467,7 +501,7 @@ static void totals_tell_where_the_children_are(void **state)
 static void news_of_a_child_tell_starts_and_ends_once(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 1);
     world_begin(&w, g, 0);
@@ -486,7 +520,7 @@ static void news_of_a_child_tell_starts_and_ends_once(void **state)
         assert_int_equal(w.out.n_effects, 1);
         assert_int_equal(w.out.effects[0].news, rows[i].news);
     }
-    succeeds(&w, a, 0);
+    child_succeeds(&w, a, 0);
     assert_int_equal(w.out.effects[0].news, NEWS_ENDED);
     world_end(&w);
 }
@@ -522,7 +556,7 @@ static void a_childs_message_is_that_of_the_step_that_failed(void **state)
                 {STATUS_SUCCEEDED, true, "cleaned"},
                 {STATUS_LOST, false, "of the run"}};
     for (unsigned i = 0; i < 3; i++) {
-        struct world w;
+        struct parent_world w;
         struct buf steps = {0};
         struct pcore_child k;
         struct graph g = graph_begin("night");
@@ -547,7 +581,7 @@ static void a_driver_that_starts_again_asks_the_same(void **state)
         struct graph g = graph_begin("night");
         add_task(&g, "a", 3);
         add_each(&g, "b");
-        struct world w;
+        struct parent_world w;
         world_begin(&w, g, 0);
         buf_add(&keys[i], w.log.p, w.log.n);
         world_end(&w);
@@ -560,7 +594,7 @@ static void a_driver_that_starts_again_asks_the_same(void **state)
 static void parameters_that_are_too_large_refuse_the_child(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 1);
     char *big = mem_zalloc(LIMIT_PARAMETERS + 2, 1);
@@ -571,14 +605,14 @@ static void parameters_that_are_too_large_refuse_the_child(void **state)
     assert_log(&w, "end failed; ");
     struct pcore_child k;
     pcore_child(w.core, a, 0, &k);
-    assert_string_equal(k.text, "the parameters are larger than a call may have");
+    assert_string_equal(k.text, "the parameters are too large for a call");
     world_end(&w);
 }
 
 static void a_graph_with_a_circle_does_not_hang(void **state)
 {
     (void)state;
-    struct world w;
+    struct parent_world w;
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 1), b = add_task(&g, "b", 1);
     add_after(&g, a, b, IS_SUCCESS, LAYER_PACKAGE);
@@ -602,6 +636,7 @@ int main(void)
             a_task_of_a_hundred_thousand_children_never_has_more_than_its_bound_in_flight),
         cmocka_unit_test(ready_tasks_take_turns_and_higher_priority_goes_first),
         cmocka_unit_test(each_makes_one_call_for_every_server_named_by_the_answer),
+        cmocka_unit_test(a_child_has_its_task_and_its_item_for_a_name),
         cmocka_unit_test(each_is_keyed_by_the_server_so_that_another_driver_finds_it),
         cmocka_unit_test(each_without_servers_is_unreachable_and_fails_the_parent),
         cmocka_unit_test(a_for_each_over_nothing_has_succeeded),

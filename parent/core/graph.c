@@ -53,6 +53,17 @@ struct span graph_item(const struct graph_list *l, uint32_t index)
     return span_of(l->values.p + l->at[index], l->at[index + 1] - l->at[index]);
 }
 
+void graph_item_text(const struct graph_task *t, uint32_t index, struct buf *out)
+{
+    for (uint32_t i = 0; i < t->n_lists; i++) {
+        struct span in = graph_item(&t->lists[i], index);
+        struct value v;
+        buf_add_str(out, i ? "," : "");
+        if (value_read(&in, &v))
+            value_to_text(&v, out);
+    }
+}
+
 void graph_label(const struct graph_task *t, uint32_t index, struct buf *out)
 {
     for (uint32_t i = 0; i < t->n_lists; i++) {

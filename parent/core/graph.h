@@ -1,5 +1,5 @@
-/* graph.h - what a parent is to do, ready to be decided on: a plan with all names looked up and all
- * values put in.
+/* graph.h - what a parent does, in the form that the core works on: a plan with all names resolved
+ * and all values filled in.
  *
  * parent/plan makes it from YAML and values; the core reads it and never changes it. Tasks name
  * each other by number. A task has `count` instances, numbered from 0: one without for_each, one
@@ -12,15 +12,17 @@
 #include "proto/outcome.h"
 
 /* The kinds and layers of a condition. A condition on a task is about all of its instances:
- *   success     every instance has succeeded in the layer; can hold no more once one has not
- *   failure     at least one instance has ended without success in the layer; holds at once, not
- *   only at the end of
- * all completion  every instance has ended (layer delivery: it is known of each whether it was
- * called) called every instance was called: a worker has started it. The same as success in the
- * layer delivery Success in a layer: delivery `called`; job `succeeded`; package `succeeded`, or a
- * job that succeeded without running a package. `may_fail` does not matter here: it is about the
- * verdict alone. A task that was skipped makes each condition on it impossible. Nothing that holds,
- * and nothing that is impossible, ever changes again. */
+ *   success     every instance has succeeded in the layer; impossible once one has not
+ *   failure     at least one instance has ended without success in the layer; holds as soon as one
+ *               has, not only when all have ended
+ *   completion  every instance has ended (layer delivery: it is known of each whether it was
+ *               called)
+ *   called      every instance was called: a worker has started it; the same as success in the
+ *               layer delivery
+ * Success in a layer: delivery `called`; job `succeeded`; package `succeeded`, or a job that
+ * succeeded without running a package. `may_fail` does not matter here: it affects the verdict only.
+ * A skipped task makes every condition on it impossible. A condition that holds or is impossible
+ * never changes again. */
 #define CONDITION_KINDS(X) \
     X(SUCCESS, "success") X(FAILURE, "failure") X(COMPLETION, "completion") X(CALLED, "called")
 #define CONDITION_LAYERS(X) X(PACKAGE, "package") X(JOB, "job") X(DELIVERY, "delivery")
@@ -70,7 +72,7 @@ struct graph_task {
     uint32_t count; /* with `each`: 0 */
     enum on_lost on_lost;
     unsigned priority;
-    uint64_t lost_after_ms, start_within_ms, timeout_ms; /* 0: as the cluster has it */
+    uint64_t lost_after_ms, start_within_ms, timeout_ms; /* 0: the cluster's */
     struct graph_condition *after;
     uint32_t n_after;
     struct graph_binding *bindings; /* sorted by name */
@@ -90,8 +92,11 @@ void graph_free(struct graph *g);
 
 /* Item `index` of a list. */
 struct span graph_item(const struct graph_list *l, uint32_t index);
-/* Appends what tells an instance from its siblings, for people: "table=orders"; nothing without
+/* Appends what distinguishes an instance from its siblings: "table=orders"; nothing without
    for_each. */
 void graph_label(const struct graph_task *t, uint32_t index, struct buf *out);
+/* Appends the values of the instance's items, joined by commas: "orders"; nothing without
+   for_each. */
+void graph_item_text(const struct graph_task *t, uint32_t index, struct buf *out);
 
 #endif

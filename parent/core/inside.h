@@ -1,4 +1,4 @@
-/* inside.h - what the files of the parent's core share. Nobody else includes it. */
+/* inside.h - internal: what the files of the parent's core share. */
 #ifndef LB_PARENT_CORE_INSIDE_H
 #define LB_PARENT_CORE_INSIDE_H
 
@@ -11,19 +11,19 @@ enum {
     /* called is success in the layer delivery, so it needs no slot of its own */
     KINDS = IS_CALLED,
     SLOTS = KINDS * LAYER_COUNT, /* conditions that others can have on one task */
-    CHILD_TEXT_KEPT = 1000,      /* bytes of a child's message; the whole is with the broker */
-    REASONS_NAMED = 3            /* conditions that the reason of a skipped task names one by one */
+    CHILD_TEXT_KEPT = 1000,      /* bytes of a child's message; the broker has all of it */
+    REASONS_NAMED = 3            /* conditions that the reason of a skip names one by one */
 };
 
-enum verdict { VERDICT_OPEN, VERDICT_HOLDS, VERDICT_IMPOSSIBLE };
+enum constraint_verdict { VERDICT_OPEN, VERDICT_HOLDS, VERDICT_IMPOSSIBLE };
 
 struct name {
     UT_hash_handle hh;
     char s[];
 };
 
-struct child {
-    struct child *prev, *next; /* asked or live, in the order of the calls */
+struct child_record {
+    struct child_record *prev, *next; /* asked or live, in the order of the calls */
     struct id run;
     int64_t called_at, started_at, ended_at;
     uint32_t task, index;
@@ -38,7 +38,7 @@ struct child {
 };
 
 struct task {
-    struct child *children; /* NULL until it starts */
+    struct child_record *children; /* NULL until it starts */
     uint32_t count, called, ended, succeeded, not_started;
     uint32_t ok[LAYER_COUNT], bad[LAYER_COUNT]; /* instances, by layer */
     uint32_t first_bad[LAYER_COUNT];            /* index, if bad is not 0 */
@@ -48,6 +48,7 @@ struct task {
     struct hash job_hash;
     struct heap_node ready;
     char *reason;
+    const char *cause; /* of its skip: a struct name's */
     uint8_t state;
     bool known; /* its count is */
     bool resolved, resolving;
@@ -55,7 +56,7 @@ struct task {
     bool dirty, starting; /* in core->dirty, in core->starts */
 };
 
-struct watcher {
+struct constraint_watcher {
     uint32_t waiter, next;
 };
 
@@ -64,11 +65,11 @@ struct pcore {
     const struct graph *graph;
     uint32_t max_in_flight;
     struct task *tasks;
-    struct watcher *watchers; /* from 1 */
+    struct constraint_watcher *watchers; /* from 1 */
     struct name *names;
     struct heap ready; /* tasks that have calls to make */
     uint64_t turn;
-    struct child *first, *last; /* asked or live */
+    struct child_record *first, *last; /* asked or live */
     uint32_t in_flight, resolving;
     uint32_t *dirty;  /* tasks whose slots are to be judged again */
     uint32_t *starts; /* tasks that may start, once all that is known has been judged */
@@ -83,38 +84,41 @@ struct pcore {
 };
 
 /* ---- core.c */
-struct pcore_effect *fx(struct pcore *c, enum pcore_effect_kind kind, uint32_t task,
-                        uint32_t index);
-const char *name_keep(struct pcore *c, const char *name);
+struct pcore_effect *pcore_fx(struct pcore *c, enum pcore_effect_kind kind, uint32_t task,
+                              uint32_t index);
+const char *pcore_name_keep(struct pcore *c, const char *name);
 
 /* ---- child.c */
-void child_call(struct pcore *c, struct child *k); /* it is asked for now */
-void child_run(struct pcore *c, struct child *k, const struct pcore_event *ev);
-void child_ended(struct pcore *c, struct child *k, const struct pcore_event *ev);
-/* It ends without having been called; for what the broker or we refuse. */
-void child_refused(struct pcore *c, struct child *k, enum delivery delivery, const char *text);
-void child_cancel(struct pcore *c, struct child *k);
-void child_free(struct child *k);
+void child_call(struct pcore *c, struct child_record *k); /* it is asked for now */
+void child_run(struct pcore *c, struct child_record *k, const struct pcore_event *ev);
+void child_ended(struct pcore *c, struct child_record *k, const struct pcore_event *ev);
+/* Ends a child that was not called, because the broker or the core refused. */
+void child_refused(struct pcore *c, struct child_record *k, enum delivery delivery,
+                   const char *text);
+void child_cancel(struct pcore *c, struct child_record *k);
+void child_free(struct child_record *k);
 
 /* ---- constraint.c */
-void watch(struct pcore *c);                /* at the beginning: who waits for whom */
-void touch(struct pcore *c, uint32_t task); /* its counts have changed */
-/* judges all that was touched, starts and skips, until nothing moves */
-void settle(struct pcore *c);
-/* may a waiting task start (then it does in settle), or never more? */
-void judge(struct pcore *c, uint32_t task);
+void constraint_watch(struct pcore *c); /* once, at the start: who waits for whom */
+void constraint_touch(struct pcore *c,
+                      uint32_t task); /* call it when a task's counts have changed */
+/* judges all touched tasks, starts and skips, until nothing changes */
+void constraint_settle(struct pcore *c);
+/* can a waiting task start (constraint_settle does it), or never? */
+void constraint_judge(struct pcore *c, uint32_t task);
 
 /* ---- schedule.c */
 void task_start(struct pcore *c, uint32_t task);
-void task_skip(struct pcore *c, uint32_t task, char *reason); /* takes the reason */
+/* Takes the reason; keeps a copy of the cause. */
+void task_skip(struct pcore *c, uint32_t task, char *reason, const char *cause);
 void task_resolved(struct pcore *c, uint32_t task, const struct pcore_event *ev);
-void pump(struct pcore *c); /* makes calls while there is room */
-void cancel_all(struct pcore *c, const char *reason);
+void schedule_pump(struct pcore *c); /* makes calls while there is room */
+void schedule_cancel(struct pcore *c, const char *reason);
 
 /* ---- bind.c */
-/* What keeps the task from ever getting its parameters; NULL: nothing. *ret_skip: what it needs was
-   skipped. */
-char *bind_missing(const struct pcore *c, uint32_t task, bool *ret_skip);
+/* What keeps the task from ever getting its parameters; NULL: nothing. *ret_cause: the cause of the
+   skip, if what it needs was skipped; else NULL. */
+char *bind_missing(const struct pcore *c, uint32_t task, const char **ret_cause);
 /* Appends the parameters' items to the arena. -EMSGSIZE: they are too large. */
 int bind_parameters(const struct pcore *c, uint32_t task, uint32_t index, struct buf *arena,
                     uint32_t *ret_count);

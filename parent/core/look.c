@@ -1,4 +1,4 @@
-/* look.c - the parts of core.h that only look. */
+/* look.c - the views of core.h. */
 #include "parent/core/inside.h"
 
 void pcore_task(const struct pcore *c, uint32_t task, struct pcore_task *ret)
@@ -12,10 +12,11 @@ void pcore_task(const struct pcore *c, uint32_t task, struct pcore_task *ret)
                                .ended = t->ended,
                                .succeeded = t->succeeded,
                                .not_started = t->not_started,
-                               .reason = t->reason ? t->reason : ""};
+                               .reason = t->reason ? t->reason : "",
+                               .cause = t->cause ? t->cause : ""};
 }
 
-static void look(const struct child *k, struct pcore_child *ret)
+static void look(const struct child_record *k, struct pcore_child *ret)
 {
     *ret = (struct pcore_child){.task = k->task,
                                 .index = k->index,
@@ -46,9 +47,38 @@ void pcore_child(const struct pcore *c, uint32_t task, uint32_t index, struct pc
         *ret = (struct pcore_child){.task = task, .index = index, .server = "", .text = ""};
 }
 
+void pcore_child_item(const struct pcore *c, uint32_t task, uint32_t index, struct buf *out)
+{
+    const struct graph_task *g = &c->graph->tasks[task];
+    const struct task *t = &c->tasks[task];
+    const size_t was = out->n;
+    if (g->each) {
+        if (t->children && index < t->count + t->not_started && t->children[index].server)
+            buf_add_str(out, t->children[index].server);
+        return;
+    }
+    graph_item_text(g, index, out);
+    if (out->n - was <= PCORE_ITEM_MAX)
+        return;
+    out->n = was + PCORE_ITEM_MAX;
+    while (out->n > was && (out->p[out->n] & 0xc0) == 0x80) /* not in the middle of a character */
+        out->n--;
+}
+
+void pcore_child_name(const struct pcore *c, uint32_t task, uint32_t index, struct buf *out)
+{
+    const struct graph_task *g = &c->graph->tasks[task];
+    buf_add_str(out, g->name);
+    if (!g->n_lists && !g->each)
+        return;
+    buf_add_str(out, "[");
+    pcore_child_item(c, task, index, out);
+    buf_add_str(out, "]");
+}
+
 bool pcore_next_live(const struct pcore *c, const void **cursor, struct pcore_child *ret)
 {
-    const struct child *k = *cursor;
+    const struct child_record *k = *cursor;
     k = k ? k->next : c->first;
     if (!k)
         return false;

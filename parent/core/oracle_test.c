@@ -9,7 +9,7 @@
 
 enum { TASKS = ORACLE_TASKS, COUNT = ORACLE_COUNT };
 
-static const struct fate fates[] = {
+static const struct oracle_fate fates[] = {
     {DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED},
     {DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED},
     {DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED},
@@ -132,7 +132,7 @@ static bool say_something(struct tale *t)
     if (n == 0)
         return false;
     unsigned at = pick[roll(t, n)], task = at / COUNT, index = at % COUNT;
-    struct known *k = &t->o.k[task][index];
+    struct oracle_known *k = &t->o.k[task][index];
     struct pcore_event ev = {
         .task = task, .index = index, .run = run_of(task, index), .attempt = 1};
     if (roll(t, 2)) {

@@ -1,5 +1,5 @@
-/* schedule.c - from "may start" to calls: resolving, turns between tasks, the bound on calls in
-   flight, cancel. */
+/* schedule.c - from "may start" to calls: RESOLVE, round robin among tasks, the bound on calls in
+   flight, cancelling. */
 #include "parent/core/inside.h"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@ static void make_children(struct pcore *c, uint32_t task, uint32_t count)
     }
     if (count == 0)
         t->state = TASK_ENDED;
-    touch(c, task);
+    constraint_touch(c, task);
 }
 
 static void make_ready(struct pcore *c, uint32_t task)
@@ -37,10 +37,10 @@ static void refuse_all(struct pcore *c, uint32_t task, enum delivery delivery, c
 void task_start(struct pcore *c, uint32_t task)
 {
     const struct graph_task *g = &c->graph->tasks[task];
-    bool skip;
-    char *missing = bind_missing(c, task, &skip);
-    if (skip) {
-        task_skip(c, task, missing);
+    const char *cause;
+    char *missing = bind_missing(c, task, &cause);
+    if (cause) {
+        task_skip(c, task, missing, cause);
         return;
     }
     c->tasks[task].state = TASK_ACTIVE;
@@ -58,7 +58,7 @@ void task_start(struct pcore *c, uint32_t task)
         make_ready(c, task);
 }
 
-void task_skip(struct pcore *c, uint32_t task, char *reason)
+void task_skip(struct pcore *c, uint32_t task, char *reason, const char *cause)
 {
     struct task *t = &c->tasks[task];
     if (t->state == TASK_WAITING)
@@ -67,8 +67,9 @@ void task_skip(struct pcore *c, uint32_t task, char *reason)
     c->totals.tasks_skipped++;
     t->state = TASK_SKIPPED;
     t->reason = reason;
-    touch(c, task);
-    fx(c, PCORE_FX_SKIPPED, task, 0);
+    t->cause = pcore_name_keep(c, cause);
+    constraint_touch(c, task);
+    pcore_fx(c, PCORE_FX_SKIPPED, task, 0);
 }
 
 static int by_text(const void *a, const void *b)
@@ -94,7 +95,7 @@ static void make_each(struct pcore *c, uint32_t task, const struct pcore_event *
     c->totals.children += ev->n_servers;
     make_children(c, task, ev->n_servers);
     for (uint32_t i = 0; i < ev->n_servers; i++)
-        c->tasks[task].children[i].server = name_keep(c, names[i]);
+        c->tasks[task].children[i].server = pcore_name_keep(c, names[i]);
     mem_free(&names);
 }
 
@@ -120,7 +121,7 @@ static void call_next(struct pcore *c, uint32_t task)
 {
     const struct graph_task *g = &c->graph->tasks[task];
     struct task *t = &c->tasks[task];
-    struct child *k = &t->children[t->called++];
+    struct child_record *k = &t->children[t->called++];
     struct buf *arena = &c->out->arena;
     char id[ID_TEXT];
     size_t at = arena->n, parameters;
@@ -133,10 +134,10 @@ static void call_next(struct pcore *c, uint32_t task)
     buf_add_str(arena, "/1");
     parameters = arena->n;
     if (bind_parameters(c, task, k->index, arena, &n) < 0) {
-        child_refused(c, k, DELIVERY_REFUSED, "the parameters are larger than a call may have");
+        child_refused(c, k, DELIVERY_REFUSED, "the parameters are too large for a call");
         return;
     }
-    struct pcore_effect *e = fx(c, PCORE_FX_CALL, task, k->index);
+    struct pcore_effect *e = pcore_fx(c, PCORE_FX_CALL, task, k->index);
     /* offsets for now: the arena moves while it grows; core.c makes pointers of them */
     e->key = (struct span){(const uint8_t *)(uintptr_t)at, parameters - at};
     e->parameters.items =
@@ -147,7 +148,7 @@ static void call_next(struct pcore *c, uint32_t task)
     child_call(c, k);
 }
 
-void pump(struct pcore *c)
+void schedule_pump(struct pcore *c)
 {
     while (c->ready.n && c->in_flight + c->resolving < c->max_in_flight) {
         struct task *t = heap_entry(heap_pop(&c->ready), struct task, ready);
@@ -155,7 +156,7 @@ void pump(struct pcore *c)
         if (!t->resolved) {
             t->resolving = true;
             c->resolving++;
-            fx(c, PCORE_FX_RESOLVE, task, 0);
+            pcore_fx(c, PCORE_FX_RESOLVE, task, 0);
             continue;
         }
         call_next(c, task);
@@ -164,7 +165,7 @@ void pump(struct pcore *c)
     }
 }
 
-void cancel_all(struct pcore *c, const char *reason)
+void schedule_cancel(struct pcore *c, const char *reason)
 {
     if (c->totals.cancelled || c->totals.over)
         return;
@@ -175,7 +176,7 @@ void cancel_all(struct pcore *c, const char *reason)
         struct task *t = &c->tasks[i];
         heap_remove(&c->ready, &t->ready);
         if (t->state == TASK_WAITING || (t->state == TASK_ACTIVE && t->called == 0)) {
-            task_skip(c, i, mem_strdup(c->cancel_reason));
+            task_skip(c, i, mem_strdup(c->cancel_reason), c->cancel_reason);
         } else if (t->state == TASK_ACTIVE) {
             t->not_started = t->count - t->called;
             c->totals.not_started += t->not_started;
@@ -184,6 +185,6 @@ void cancel_all(struct pcore *c, const char *reason)
                 t->state = TASK_ENDED;
         }
     }
-    for (struct child *k = c->first; k; k = k->next)
+    for (struct child_record *k = c->first; k; k = k->next)
         child_cancel(c, k);
 }

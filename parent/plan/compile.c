@@ -1,4 +1,4 @@
-/* compile.c - a plan without problems becomes the graph, with every value in its place. */
+/* compile.c - turns a plan without problems into a graph. */
 #include "parent/plan/inside.h"
 
 void plan_made_free(struct plan_made *m)
@@ -8,7 +8,7 @@ void plan_made_free(struct plan_made *m)
     *m = (struct plan_made){0};
 }
 
-static void compile_binding(const struct plan *p, const struct plan_parameter *a,
+static void compile_binding(const struct plan_draft *p, const struct plan_parameter *a,
                             struct graph_binding *b)
 {
     *b = (struct graph_binding){.name = mem_strdup(a->name), .from = FROM_VALUE};
@@ -35,7 +35,8 @@ static void compile_binding(const struct plan *p, const struct plan_parameter *a
     }
 }
 
-static void compile_task(const struct plan *p, const struct plan_task *t, struct graph_task *g)
+static void compile_task(const struct plan_draft *p, const struct plan_task *t,
+                         struct graph_task *g)
 {
     *g = (struct graph_task){.name = mem_strdup(t->name),
                              .job = mem_strdup(t->job),
@@ -72,7 +73,7 @@ static int by_name(const void *a, const void *b)
     return strcmp((*x)->name, (*y)->name);
 }
 
-static void compile_values(const struct plan *p, struct plan_made *ret)
+static void compile_values(const struct plan_draft *p, struct plan_made *ret)
 {
     const struct plan_variable **sorted = mem_zalloc(p->n_variables, sizeof *sorted);
     for (uint32_t i = 0; i < p->n_variables; i++)
@@ -87,7 +88,7 @@ static void compile_values(const struct plan *p, struct plan_made *ret)
     mem_free(&sorted);
 }
 
-void plan_compile(const struct plan *p, struct plan_made *ret)
+void plan_compile(const struct plan_draft *p, struct plan_made *ret)
 {
     *ret = (struct plan_made){0};
     ret->graph =
@@ -103,10 +104,10 @@ void plan_compile(const struct plan *p, struct plan_made *ret)
 int plan_make(const char *name, struct span text, const struct plan_order *order,
               struct plan_made *ret, struct problems *problems)
 {
-    struct plan p = {.problems = problems};
+    struct plan_draft p = {.problems = problems};
     struct error err;
     size_t before = problems->errors;
-    if (!fine(&p, yaml_read_bytes(name, text, &p.tree, &err), &err))
+    if (!plan_fine(&p, yaml_read_bytes(name, text, &p.tree, &err), &err))
         return -EINVAL;
     plan_read(&p);
     if (p.timezone) { /* else not even the head could be read */

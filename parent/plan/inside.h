@@ -1,5 +1,4 @@
-/* inside.h - what the files of this room share: the plan as read, every part with the node it comes
- * from. Nobody else includes it. */
+/* inside.h - internal: the plan as read, every part with the YAML node that it comes from. */
 #ifndef LB_PARENT_PLAN_INSIDE_H
 #define LB_PARENT_PLAN_INSIDE_H
 
@@ -12,7 +11,7 @@
 #include "common/suggest.h"
 #include "parent/plan/plan.h"
 
-#define NOBODY UINT32_MAX /* a task that the plan has not got */
+#define NOBODY UINT32_MAX /* no such task */
 
 enum template_kind { TEMPLATE_NONE, TEMPLATE_NAME, TEMPLATE_AS_OF, TEMPLATE_OUTPUT, TEMPLATE_BAD };
 struct template
@@ -21,17 +20,17 @@ struct template
     /* NAME: the name; OUTPUT: the task and its output. Lent by the text */
     struct span name, output;
 };
-/* What is this text? BAD: it has {{ in it and is no whole template. */
+/* Classifies a text. BAD: it contains {{ but is not a whole template. */
 struct template template_parse(struct span text);
 
 struct plan_variable {
     const char *name; /* texts are lent by the tree */
     const struct yaml_node *node;
     enum parameter_type type;
-    bool broken;      /* its declaration has been complained about */
+    bool broken;      /* a problem with its declaration has been reported */
     bool as_of;       /* the default is {{as_of}} */
     struct buf value; /* the default, then what --set says; empty: none */
-    const char *set;  /* the text behind --set name=; NULL: not given */
+    const char *set;  /* the value given with --set; NULL: none */
 };
 
 struct plan_condition {
@@ -44,7 +43,7 @@ struct plan_condition {
 struct plan_list {
     const char *name;
     const struct yaml_node *node;
-    uint32_t variable; /* NOBODY: the items stand here */
+    uint32_t variable; /* NOBODY: the items are in `values` */
     struct buf values;
     uint32_t *at;
     uint32_t n;
@@ -76,7 +75,7 @@ struct plan_task {
     UT_hash_handle hh;
 };
 
-struct plan {
+struct plan_draft {
     struct yaml *tree;
     struct problems *problems;
     const char *name, *timezone;
@@ -89,25 +88,26 @@ struct plan {
 };
 
 /* A problem at the node's place; beyond PLAN_PROBLEMS_MAX they are dropped. */
-void complain(struct plan *p, const struct yaml_node *node, const char *fmt, ...)
+void plan_complain(struct plan_draft *p, const struct yaml_node *node, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* Notes the sentence of a reader that failed; true: it did not. */
-bool fine(struct plan *p, int rc, const struct error *err);
+/* Reports the error of a reader that failed, and returns whether it succeeded. */
+bool plan_fine(struct plan_draft *p, int rc, const struct error *err);
 
 /* ---- read.c, readtask.c: the tree as a plan. Names of tasks in conditions are looked up when all
    are read. */
-void plan_read(struct plan *p);
-void plan_read_task(struct plan *p, struct plan_task *t);
-uint32_t plan_find_task(const struct plan *p, struct span name); /* NOBODY: none */
-uint32_t plan_find_variable(const struct plan *p, struct span name);
-bool plan_check_keys(struct plan *p, const struct yaml_node *map, const char *const allowed[]);
-void plan_free(struct plan *p);
+void plan_read(struct plan_draft *p);
+void plan_read_task(struct plan_draft *p, struct plan_task *t);
+uint32_t plan_find_task(const struct plan_draft *p, struct span name); /* NOBODY: none */
+uint32_t plan_find_variable(const struct plan_draft *p, struct span name);
+bool plan_check_keys(struct plan_draft *p, const struct yaml_node *map,
+                     const char *const allowed[]);
+void plan_free(struct plan_draft *p);
 
 /* ---- validate.c: what is wrong between tasks */
-void plan_validate(struct plan *p);
+void plan_validate(struct plan_draft *p);
 
 /* ---- values.c: --set, defaults, as_of, sizes of for_each */
-void plan_take_values(struct plan *p, const struct plan_order *order);
+void plan_take_values(struct plan_draft *p, const struct plan_order *order);
 
 /* ---- zone.c */
 bool zone_exists(const char *zone);
@@ -115,6 +115,6 @@ bool zone_exists(const char *zone);
 char *zone_format(const char *zone, int64_t wall_ms);
 
 /* ---- compile.c: only without problems */
-void plan_compile(const struct plan *p, struct plan_made *ret);
+void plan_compile(const struct plan_draft *p, struct plan_made *ret);
 
 #endif

@@ -1,29 +1,28 @@
-/* plan.h - a parent's plan: from YAML and values to the graph that the core decides on.
+/* plan.h - a parent's plan: from YAML and values to the graph that the core works on.
  *
- *     parent: nightly                     a name
- *     timezone: Europe/Berlin             of {{as_of}}; default UTC
+ *     parent: nightly                   a name
+ *     timezone: Europe/Berlin           of {{as_of}}; default UTC
  *     variables:
- *       day: {type: date, default: "{{as_of}}"}     types as of parameters; without default it is
- *       required
+ *       day:                            types as of parameters; without a default it is required
+ *         {type: date, default: "{{as_of}}"}
  *     tasks:
  *       extract:
- *         job: nightly-extract            or package: NAME pool: etl                       or
- *         server: NAME each: true                      once on every server of the pool for_each:
- *         {table: [orders, lines]}          one call for each item; several names: lists of equal
- *         length,
- *                                                     whose items go together; or one
- *                                                     "{{variable}}" of type json
+ *         job: nightly-extract          or package: NAME
+ *         pool: etl                     or server: NAME
+ *         each: true                    once on every server of the pool
+ *         for_each:                     one call for each item; several names: lists of equal
+ *           {table: [orders, lines]}    length, taken together; or one "{{variable}}" of type json
  *         parameters: {table: "{{table}}", day: "{{day}}"}
  *         after: [{task: other, is: success, layer: package}]     see parent/core/graph.h
- *         join: and                       or: one condition is enough
+ *         join: and                     or: one condition is enough
  *         may_fail, on_lost, priority, start_within, timeout, lost_after
  *
- * A template stands only as a whole value of a parameter (or of a list of for_each): {{variable}},
- * {{name of for_each}}, {{as_of}}, {{task.NAME.outputs.NAME}}. The last one only of a task that
- * stands in `after`, directly or over others, and runs once.
+ * A template is always the whole value of a parameter (or of a list of for_each): {{variable}},
+ * {{name of for_each}}, {{as_of}}, {{task.NAME.outputs.NAME}}. The last one only for a task that
+ * runs once and stands in `after`, directly or indirectly.
  *
- * Everything that is wrong is found at once; each text of `problems` begins with its
- * "file:line:column: ", or with the --set that it is about. */
+ * All problems are found at once; each text of `problems` begins with its "file:line:column: ", or
+ * with the --set that it is about. */
 #ifndef LB_PARENT_PLAN_PLAN_H
 #define LB_PARENT_PLAN_PLAN_H
 
@@ -31,13 +30,13 @@
 #include "parent/core/graph.h"
 
 enum {
-    PLAN_PRIORITY = 4, /* of tasks that name none: as of calls from elsewhere */
+    PLAN_PRIORITY = 4, /* the default, as for other calls */
     /* nobody reads more, and a generated plan can have a hundred thousand */
     PLAN_PROBLEMS_MAX = 50
 };
 
 struct plan_order {
-    const char *const *sets; /* "name=value", as behind --set */
+    const char *const *sets; /* "name=value", as given to --set */
     size_t n_sets;
     int64_t now; /* wall ms: the as_of */
 };
@@ -51,8 +50,8 @@ struct plan_made {
 };
 void plan_made_free(struct plan_made *m);
 
-/* `name` stands in sentences where the path would. -EINVAL: `problems` has at least one error, *ret
- * is untouched. Asks the environment's zone files; not for several threads at a time. */
+/* `name` stands for the path in sentences. -EINVAL: `problems` has at least one error, *ret is
+ * untouched. Reads the system's zone files and sets TZ for a moment: not thread-safe. */
 int plan_make(const char *name, struct span text, const struct plan_order *order,
               struct plan_made *ret, struct problems *problems);
 

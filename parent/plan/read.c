@@ -8,7 +8,7 @@
 static const char *const plan_keys[] = {"parent", "timezone", "variables", "tasks", NULL};
 static const char *const variable_keys[] = {"type", "default", "required", NULL};
 
-void complain(struct plan *p, const struct yaml_node *node, const char *fmt, ...)
+void plan_complain(struct plan_draft *p, const struct yaml_node *node, const char *fmt, ...)
 {
     struct error err;
     va_list ap;
@@ -16,25 +16,25 @@ void complain(struct plan *p, const struct yaml_node *node, const char *fmt, ...
     error_vset(&err, -EINVAL, fmt, ap);
     va_end(ap);
     yaml_place(node, &err);
-    fine(p, -EINVAL, &err);
+    plan_fine(p, -EINVAL, &err);
 }
 
-bool fine(struct plan *p, int rc, const struct error *err)
+bool plan_fine(struct plan_draft *p, int rc, const struct error *err)
 {
     if (rc >= 0)
         return true;
     if (p->problems->errors < PLAN_PROBLEMS_MAX)
         problems_add_error(p->problems, err);
     else if (p->problems->errors == PLAN_PROBLEMS_MAX)
-        problems_add(p->problems, false, "there are more problems than these %d",
+        problems_add(p->problems, false, "more than %d problems; the rest are not shown",
                      PLAN_PROBLEMS_MAX);
     return false;
 }
 
-bool plan_check_keys(struct plan *p, const struct yaml_node *map, const char *const allowed[])
+bool plan_check_keys(struct plan_draft *p, const struct yaml_node *map, const char *const allowed[])
 {
     struct error err;
-    if (!fine(p, yaml_expect_map(map, &err), &err))
+    if (!plan_fine(p, yaml_expect_map(map, &err), &err))
         return false;
     for (size_t i = 0; i < yaml_count(map); i++) {
         const char *key = (const char *)yaml_text(yaml_key(map, i)).p;
@@ -43,20 +43,20 @@ bool plan_check_keys(struct plan *p, const struct yaml_node *map, const char *co
         while (allowed[k] && strcmp(allowed[k], key) != 0)
             k++;
         if (!allowed[k])
-            complain(p, yaml_key(map, i), "unknown key '%.80s'%s", key,
-                     suggest_hint(key, allowed, hint));
+            plan_complain(p, yaml_key(map, i), "unknown key '%.80s'%s", key,
+                          suggest_hint(key, allowed, hint));
     }
     return true;
 }
 
-uint32_t plan_find_task(const struct plan *p, struct span name)
+uint32_t plan_find_task(const struct plan_draft *p, struct span name)
 {
     struct plan_task *t;
     HASH_FIND(hh, p->by_name, name.p, name.n, t);
     return t ? (uint32_t)(t - p->tasks) : NOBODY;
 }
 
-uint32_t plan_find_variable(const struct plan *p, struct span name)
+uint32_t plan_find_variable(const struct plan_draft *p, struct span name)
 {
     for (uint32_t i = 0; i < p->n_variables; i++)
         if (span_eq_str(name, p->variables[i].name))
@@ -64,33 +64,35 @@ uint32_t plan_find_variable(const struct plan *p, struct span name)
     return NOBODY;
 }
 
-static void read_default(struct plan *p, struct plan_variable *v, const struct yaml_node *node)
+static void read_default(struct plan_draft *p, struct plan_variable *v,
+                         const struct yaml_node *node)
 {
     struct error err;
     struct template t = template_parse(yaml_text(node));
     if (t.kind == TEMPLATE_AS_OF && yaml_kind(node) == YAML_KIND_SCALAR) {
         v->as_of = v->type == PARAMETER_DATE || v->type == PARAMETER_DATETIME;
         if (!v->as_of && !v->broken)
-            complain(p, node, "variable '%s' is of type %s; {{as_of}} is a date or datetime",
-                     v->name, parameter_type_text(v->type));
+            plan_complain(p, node, "variable '%s' is of type %s; {{as_of}} is a date or datetime",
+                          v->name, parameter_type_text(v->type));
         v->broken |= !v->as_of;
     } else if (t.kind != TEMPLATE_NONE) {
-        complain(p, node, "the default of a variable is a value or {{as_of}}, not '%.80s'",
-                 (const char *)yaml_text(node).p);
+        plan_complain(p, node, "the default of a variable is a value or {{as_of}}, not '%.80s'",
+                      (const char *)yaml_text(node).p);
         v->broken = true;
     } else if (!v->broken && values_from_yaml(v->type, node, &v->value, &err) < 0) {
-        fine(p, -EINVAL, &err);
+        plan_fine(p, -EINVAL, &err);
         v->broken = true;
     }
 }
 
-static void read_variable(struct plan *p, struct plan_variable *v)
+static void read_variable(struct plan_draft *p, struct plan_variable *v)
 {
     struct error err;
     const char *text;
     bool required = false;
     const struct yaml_node *type, *fallback, *must;
-    if (!fine(p, name_check_identifier("the name of a variable", span_str(v->name), &err), &err) ||
+    if (!plan_fine(p, name_check_identifier("the name of a variable", span_str(v->name), &err),
+                   &err) ||
         !plan_check_keys(p, v->node, variable_keys)) {
         v->broken = true;
         return;
@@ -98,32 +100,32 @@ static void read_variable(struct plan *p, struct plan_variable *v)
     type = yaml_get(v->node, "type");
     fallback = yaml_get(v->node, "default");
     must = yaml_get(v->node, "required");
-    if (type && !fine(p, yaml_str(type, &text, &err), &err)) {
+    if (type && !plan_fine(p, yaml_str(type, &text, &err), &err)) {
         v->broken = true;
     } else if (type) {
         int found = parameter_type_parse(span_str(text));
         char hint[SUGGEST_TEXT];
         v->broken = found < 0;
         if (v->broken)
-            complain(p, type, "variable '%s' has the type '%.40s', which there is not%s", v->name,
-                     text, suggest_hint(text, parameter_type_names, hint));
+            plan_complain(p, type, "variable '%s' has the unknown type '%.40s'%s", v->name, text,
+                          suggest_hint(text, parameter_type_names, hint));
         else
             v->type = (enum parameter_type)found;
     }
     if (fallback)
         read_default(p, v, fallback);
-    if (must && fine(p, yaml_bool(must, &required, &err), &err) && required && fallback)
-        complain(p, must, "variable '%s' has a default, so it cannot be required", v->name);
+    if (must && plan_fine(p, yaml_bool(must, &required, &err), &err) && required && fallback)
+        plan_complain(p, must, "variable '%s' has a default, so it cannot be required", v->name);
     else if (must && !required && !fallback && !v->broken) {
-        complain(p, must, "variable '%s' has no default, so it is required", v->name);
+        plan_complain(p, must, "variable '%s' has no default, so it is required", v->name);
         v->broken = true;
     }
 }
 
-static void read_variables(struct plan *p, const struct yaml_node *map)
+static void read_variables(struct plan_draft *p, const struct yaml_node *map)
 {
     struct error err;
-    if (!map || !fine(p, yaml_expect_map(map, &err), &err))
+    if (!map || !plan_fine(p, yaml_expect_map(map, &err), &err))
         return;
     p->variables = mem_zalloc(yaml_count(map), sizeof *p->variables);
     p->n_variables = (uint32_t)yaml_count(map);
@@ -134,35 +136,38 @@ static void read_variables(struct plan *p, const struct yaml_node *map)
     }
 }
 
-static void read_head(struct plan *p, const struct yaml_node *root)
+static void read_head(struct plan_draft *p, const struct yaml_node *root)
 {
     struct error err;
     const struct yaml_node *name = yaml_require(root, "parent", &err),
                            *zone = yaml_get(root, "timezone");
     p->name = "";
     p->timezone = "UTC";
-    if (fine(p, name ? 0 : -EINVAL, &err) && fine(p, yaml_str(name, &p->name, &err), &err) &&
+    if (plan_fine(p, name ? 0 : -EINVAL, &err) &&
+        plan_fine(p, yaml_str(name, &p->name, &err), &err) &&
         name_check_name("the name of a parent", span_str(p->name), &err) < 0) {
         yaml_place(name, &err);
-        fine(p, -EINVAL, &err);
+        plan_fine(p, -EINVAL, &err);
     }
-    if (zone && fine(p, yaml_str(zone, &p->timezone, &err), &err) && !zone_exists(p->timezone)) {
-        complain(p, zone, "time zone '%.60s' is not known here: write it as Europe/Berlin or UTC",
-                 p->timezone);
+    if (zone && plan_fine(p, yaml_str(zone, &p->timezone, &err), &err) &&
+        !zone_exists(p->timezone)) {
+        plan_complain(p, zone, "unknown time zone '%.60s': write it as Europe/Berlin or UTC",
+                      p->timezone);
         p->timezone = "UTC";
     }
 }
 
-static void read_tasks(struct plan *p, const struct yaml_node *root)
+static void read_tasks(struct plan_draft *p, const struct yaml_node *root)
 {
     struct error err;
     const struct yaml_node *map = yaml_require(root, "tasks", &err);
-    if (!fine(p, map ? 0 : -EINVAL, &err) || !fine(p, yaml_expect_map(map, &err), &err))
+    if (!plan_fine(p, map ? 0 : -EINVAL, &err) || !plan_fine(p, yaml_expect_map(map, &err), &err))
         return;
     if (yaml_count(map) == 0)
-        complain(p, map, "a plan has at least one task");
+        plan_complain(p, map, "a plan needs at least one task");
     if (yaml_count(map) > LIMIT_TASKS) {
-        complain(p, map, "the plan has %zu tasks; %d are possible", yaml_count(map), LIMIT_TASKS);
+        plan_complain(p, map, "the plan has %zu tasks; the limit is %d", yaml_count(map),
+                      LIMIT_TASKS);
         return;
     }
     p->n = (uint32_t)yaml_count(map);
@@ -178,7 +183,7 @@ static void read_tasks(struct plan *p, const struct yaml_node *root)
         plan_read_task(p, &p->tasks[i]);
 }
 
-void plan_read(struct plan *p)
+void plan_read(struct plan_draft *p)
 {
     const struct yaml_node *root = yaml_root(p->tree);
     if (!plan_check_keys(p, root, plan_keys))
@@ -202,7 +207,7 @@ static void task_free(struct plan_task *t)
     mem_free(&t->job);
 }
 
-void plan_free(struct plan *p)
+void plan_free(struct plan_draft *p)
 {
     HASH_CLEAR(hh, p->by_name);
     for (uint32_t i = 0; i < p->n; i++)

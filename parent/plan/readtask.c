@@ -13,14 +13,14 @@ static const char *const join_names[] = {"and", "or", NULL};
 static const char *const on_lost_names[] = {"fail", "rerun", "hold", NULL};
 
 /* Which of the words stands there; `fallback` where nothing or nonsense does. */
-static unsigned read_word(struct plan *p, const struct yaml_node *node, const char *what,
+static unsigned read_word(struct plan_draft *p, const struct yaml_node *node, const char *what,
                           const char *const words[], unsigned fallback)
 {
     struct error err;
     const char *text;
     char hint[SUGGEST_TEXT];
     struct buf all = {0};
-    if (!node || !fine(p, yaml_str(node, &text, &err), &err))
+    if (!node || !plan_fine(p, yaml_str(node, &text, &err), &err))
         return fallback;
     for (unsigned i = 0; words[i]; i++) {
         if (strcmp(words[i], text) == 0) {
@@ -29,122 +29,125 @@ static unsigned read_word(struct plan *p, const struct yaml_node *node, const ch
         }
         buf_printf(&all, "%s%s", i == 0 ? "" : words[i + 1] ? ", " : " or ", words[i]);
     }
-    complain(p, node, "'%s' is %s, not '%.40s'%s", what, buf_str(&all), text,
-             suggest_hint(text, words, hint));
+    plan_complain(p, node, "'%s' is %s, not '%.40s'%s", what, buf_str(&all), text,
+                  suggest_hint(text, words, hint));
     buf_free(&all);
     return fallback;
 }
 
 /* A name that is there, of the right form; NULL otherwise. */
-static const char *read_name(struct plan *p, const struct yaml_node *map, const char *key,
+static const char *read_name(struct plan_draft *p, const struct yaml_node *map, const char *key,
                              const char *what)
 {
     struct error err;
     const char *text;
     const struct yaml_node *node = yaml_get(map, key);
-    if (!node || !fine(p, yaml_str(node, &text, &err), &err))
+    if (!node || !plan_fine(p, yaml_str(node, &text, &err), &err))
         return NULL;
     if (name_check_name(what, span_str(text), &err) < 0) {
         yaml_place(node, &err);
-        fine(p, -EINVAL, &err);
+        plan_fine(p, -EINVAL, &err);
         return NULL;
     }
     return text;
 }
 
-static void read_flag(struct plan *p, const struct yaml_node *map, const char *key, bool *ret)
+static void read_flag(struct plan_draft *p, const struct yaml_node *map, const char *key, bool *ret)
 {
     struct error err;
     const struct yaml_node *node = yaml_get(map, key);
     if (node)
-        fine(p, yaml_bool(node, ret, &err), &err);
+        plan_fine(p, yaml_bool(node, ret, &err), &err);
 }
 
-static void read_time(struct plan *p, const struct yaml_node *map, const char *key, int64_t *ret)
+static void read_time(struct plan_draft *p, const struct yaml_node *map, const char *key,
+                      int64_t *ret)
 {
     struct error err;
     const struct yaml_node *node = yaml_get(map, key);
-    if (node && fine(p, yaml_duration(node, ret, &err), &err) && *ret == 0)
-        complain(p, node, "'%s' must be longer than nothing", key);
+    if (node && plan_fine(p, yaml_duration(node, ret, &err), &err) && *ret == 0)
+        plan_complain(p, node, "'%s' must be greater than zero", key);
 }
 
-static void read_what(struct plan *p, struct plan_task *t)
+static void read_what(struct plan_draft *p, struct plan_task *t)
 {
     const struct yaml_node *job = yaml_get(t->node, "job"), *package = yaml_get(t->node, "package");
     const char *name;
     if (job && package)
-        complain(p, package, "task '%s' has both 'job' and 'package'; it runs one of them",
-                 t->name);
+        plan_complain(p, package, "task '%s' has both 'job' and 'package'; it runs one of them",
+                      t->name);
     else if (!job && !package)
-        complain(p, t->key, "task '%s' has neither 'job' nor 'package': what is it to run?",
-                 t->name);
+        plan_complain(p, t->key, "task '%s' has neither 'job' nor 'package': what does it run?",
+                      t->name);
     else if (job && (name = read_name(p, t->node, "job", "the name of a job")))
         t->job = mem_strdup(name);
     else if (package && (name = read_name(p, t->node, "package", "the name of a package")))
         t->job = mem_printf("package:%s", name);
 }
 
-static void read_where(struct plan *p, struct plan_task *t)
+static void read_where(struct plan_draft *p, struct plan_task *t)
 {
     const struct yaml_node *server = yaml_get(t->node, "server"), *pool = yaml_get(t->node, "pool");
     read_flag(p, t->node, "each", &t->each);
     if (server && pool) {
-        complain(p, pool, "task '%s' has both 'server' and 'pool'; it goes to one of them",
-                 t->name);
+        plan_complain(p, pool, "task '%s' has both 'server' and 'pool'; it goes to one of them",
+                      t->name);
         return;
     }
     if (!server && !pool) {
-        complain(p, t->key, "task '%s' has neither 'server' nor 'pool': where is it to run?",
-                 t->name);
+        plan_complain(p, t->key, "task '%s' has neither 'server' nor 'pool': where does it run?",
+                      t->name);
         return;
     }
     t->address = read_name(p, t->node, server ? "server" : "pool",
                            server ? "the name of a server" : "the name of a pool");
     if (server && t->address && strcmp(t->address, "all") == 0)
-        complain(p, server, "'all' is every server: write `pool: all`");
+        plan_complain(p, server, "'all' is every server: write `pool: all`");
     if (server && t->each)
-        complain(p, yaml_get(t->node, "each"), "'each' goes with a pool, not with a server");
+        plan_complain(p, yaml_get(t->node, "each"), "'each' needs a pool, not a server");
 }
 
-static void read_condition(struct plan *p, struct plan_task *t, const struct yaml_node *node)
+static void read_condition(struct plan_draft *p, struct plan_task *t, const struct yaml_node *node)
 {
     struct error err;
     struct plan_condition c = {.node = node, .task = NOBODY};
-    if (!fine(p, yaml_expect_map(node, &err), &err))
+    if (!plan_fine(p, yaml_expect_map(node, &err), &err))
         return;
     const struct yaml_node *on = yaml_get(node, "on"), *is = yaml_get(node, "is"),
                            *layer = yaml_get(node, "layer");
     on = on ? on : yaml_get(node, "true"); /* what a program that dumps YAML 1.1 makes of it */
     if (on && !is)
-        complain(
+        plan_complain(
             p, on,
-            "a condition is written with 'is', as in {task: NAME, is: success}: YAML 1.1 takes a bare 'on' "
+            "a condition is written with 'is', as in {task: NAME, is: success}: YAML 1.1 takes a "
+            "bare 'on' "
             "for true");
     else
         plan_check_keys(p, node, condition_keys);
     const struct yaml_node *task = yaml_require(node, "task", &err);
-    if (!fine(p, task ? 0 : -EINVAL, &err) || !fine(p, yaml_str(task, &c.name, &err), &err))
+    if (!plan_fine(p, task ? 0 : -EINVAL, &err) ||
+        !plan_fine(p, yaml_str(task, &c.name, &err), &err))
         return;
     if (!is && !on)
-        complain(p, node,
-                 "the condition on '%.64s' lacks 'is': success, failure, completion or called",
-                 c.name);
+        plan_complain(p, node,
+                      "the condition on '%.64s' lacks 'is': success, failure, completion or called",
+                      c.name);
     c.node = task;
     c.is = (uint8_t)read_word(p, is, "is", condition_kind_names, IS_SUCCESS);
     c.layer = (uint8_t)read_word(p, layer, "layer", condition_layer_names, LAYER_PACKAGE);
     if (c.is == IS_CALLED && layer && c.layer != LAYER_DELIVERY)
-        complain(p, layer, "`is: called` is about the layer delivery; leave 'layer' out");
+        plan_complain(p, layer, "`is: called` is about the layer delivery; leave 'layer' out");
     if (c.is == IS_CALLED)
         c.layer = LAYER_DELIVERY;
     t->after[t->n_after++] = c;
 }
 
-static void read_after(struct plan *p, struct plan_task *t)
+static void read_after(struct plan_draft *p, struct plan_task *t)
 {
     struct error err;
     const struct yaml_node *after = yaml_get(t->node, "after");
     t->join_or = read_word(p, yaml_get(t->node, "join"), "join", join_names, 0) == 1;
-    if (!after || !fine(p, yaml_expect_seq(after, &err), &err))
+    if (!after || !plan_fine(p, yaml_expect_seq(after, &err), &err))
         return;
     t->after = mem_zalloc(yaml_count(after), sizeof *t->after);
     for (size_t i = 0; i < yaml_count(after); i++)
@@ -152,14 +155,14 @@ static void read_after(struct plan *p, struct plan_task *t)
 }
 
 /* Complains about the first {{ within a list or map. */
-static bool has_templates(struct plan *p, const struct yaml_node *node)
+static bool has_templates(struct plan_draft *p, const struct yaml_node *node)
 {
     if (yaml_kind(node) == YAML_KIND_SCALAR) {
         if (template_parse(yaml_text(node)).kind == TEMPLATE_NONE)
             return false;
-        complain(
-            p, node,
-            "a template stands only as the whole value of a parameter, not within a list or mapping");
+        plan_complain(p, node,
+                      "a template must be the whole value of a parameter, not "
+                      "part of a list or mapping");
         return true;
     }
     for (size_t i = 0; i < yaml_count(node); i++)
@@ -168,7 +171,7 @@ static bool has_templates(struct plan *p, const struct yaml_node *node)
     return false;
 }
 
-static void read_items(struct plan *p, struct plan_list *l, const struct yaml_node *node)
+static void read_items(struct plan_draft *p, struct plan_list *l, const struct yaml_node *node)
 {
     struct error err;
     l->n = (uint32_t)yaml_count(node);
@@ -176,50 +179,52 @@ static void read_items(struct plan *p, struct plan_list *l, const struct yaml_no
     for (uint32_t i = 0; i < l->n; i++) {
         const struct yaml_node *item = yaml_item(node, i);
         if (!has_templates(p, item))
-            fine(p, values_guess_from_yaml(item, &l->values, &err), &err);
+            plan_fine(p, values_guess_from_yaml(item, &l->values, &err), &err);
         l->at[i + 1] = (uint32_t)l->values.n;
     }
 }
 
-static void read_list(struct plan *p, struct plan_list *l, const struct yaml_node *node)
+static void read_list(struct plan_draft *p, struct plan_list *l, const struct yaml_node *node)
 {
     struct template from = template_parse(yaml_text(node));
     if (yaml_is_seq(node)) {
         if (yaml_count(node) > LIMIT_TASKS)
-            complain(p, node, "'%.64s' has %zu items; %d are possible", l->name, yaml_count(node),
-                     LIMIT_TASKS);
+            plan_complain(p, node, "'%.64s' has %zu items; the limit is %d", l->name,
+                          yaml_count(node), LIMIT_TASKS);
         else
             read_items(p, l, node);
         return;
     }
     l->at = mem_zalloc(1, sizeof *l->at);
     if (yaml_kind(node) != YAML_KIND_SCALAR || from.kind != TEMPLATE_NAME) {
-        complain(p, node, "for_each takes a list for '%.64s', or the {{variable}} that holds one",
-                 l->name);
+        plan_complain(p, node,
+                      "for_each takes a list for '%.64s', or the {{variable}} that holds one",
+                      l->name);
         return;
     }
     l->variable = plan_find_variable(p, from.name);
     if (l->variable == NOBODY)
-        complain(p, node, "there is no variable '" SPAN_FMT "'", SPAN_ARG(from.name));
+        plan_complain(p, node, "there is no variable '" SPAN_FMT "'", SPAN_ARG(from.name));
     else if (!p->variables[l->variable].broken &&
              p->variables[l->variable].type != PARAMETER_JSON) {
-        complain(p, node, "variable '" SPAN_FMT "' is of type %s; for_each needs one of type json",
-                 SPAN_ARG(from.name), parameter_type_text(p->variables[l->variable].type));
+        plan_complain(p, node,
+                      "variable '" SPAN_FMT "' is of type %s; for_each needs one of type json",
+                      SPAN_ARG(from.name), parameter_type_text(p->variables[l->variable].type));
         l->variable = NOBODY;
     }
 }
 
-static void read_for_each(struct plan *p, struct plan_task *t)
+static void read_for_each(struct plan_draft *p, struct plan_task *t)
 {
     struct error err;
     const struct yaml_node *map = yaml_get(t->node, "for_each");
-    if (!map || !fine(p, yaml_expect_map(map, &err), &err))
+    if (!map || !plan_fine(p, yaml_expect_map(map, &err), &err))
         return;
     if (t->each)
-        complain(p, map, "task '%s' has both 'each' and 'for_each'; one of them is possible",
-                 t->name);
+        plan_complain(p, map, "task '%s' has both 'each' and 'for_each'; it can have one of them",
+                      t->name);
     if (yaml_count(map) == 0)
-        complain(p, map, "for_each names nothing: write it as {table: [orders, lines]}");
+        plan_complain(p, map, "for_each is empty: write it as {table: [orders, lines]}");
     t->lists = mem_zalloc(yaml_count(map), sizeof *t->lists);
     for (size_t i = 0; i < yaml_count(map); i++) {
         struct plan_list *l = &t->lists[t->n_lists++];
@@ -228,16 +233,18 @@ static void read_for_each(struct plan *p, struct plan_task *t)
         l->variable = NOBODY;
         if (name_check_identifier("a name of for_each", span_str(l->name), &err) < 0) {
             yaml_place(yaml_key(map, i), &err);
-            fine(p, -EINVAL, &err);
+            plan_fine(p, -EINVAL, &err);
         }
         if (plan_find_variable(p, span_str(l->name)) != NOBODY)
-            complain(p, yaml_key(map, i), "'%s' is a variable, too: {{%s}} would mean two things",
-                     l->name, l->name);
+            plan_complain(p, yaml_key(map, i),
+                          "'%s' is also a variable, so {{%s}} would be ambiguous", l->name,
+                          l->name);
         read_list(p, l, l->node);
     }
 }
 
-static void unknown_name(struct plan *p, const struct plan_task *t, const struct plan_parameter *a)
+static void unknown_name(struct plan_draft *p, const struct plan_task *t,
+                         const struct plan_parameter *a)
 {
     const char **names = mem_zalloc((size_t)p->n_variables + t->n_lists + 2, sizeof *names);
     char *given = span_dup_str(a->from.name), hint[SUGGEST_TEXT];
@@ -247,21 +254,20 @@ static void unknown_name(struct plan *p, const struct plan_task *t, const struct
     for (uint32_t i = 0; i < p->n_variables; i++)
         names[n++] = p->variables[i].name;
     names[n] = "as_of";
-    complain(p, a->node,
-             "parameter '%s' takes '{{%s}}': there is no variable and no name of for_each '%s'%s",
-             a->name, given, given, suggest_hint(given, names, hint));
+    plan_complain(p, a->node,
+                  "parameter '%s' takes '{{%s}}': no variable or for_each name is called '%s'%s",
+                  a->name, given, given, suggest_hint(given, names, hint));
     mem_free(&given);
     mem_free(&names);
 }
 
-static void read_template(struct plan *p, struct plan_task *t, struct plan_parameter *a)
+static void read_template(struct plan_draft *p, struct plan_task *t, struct plan_parameter *a)
 {
     if (a->from.kind == TEMPLATE_BAD)
-        complain(
-            p, a->node,
-            "parameter '%s': '%.80s' is no template: {{variable}}, {{as_of}} or {{task.NAME.outputs.NAME}} stand as "
-            "whole values only",
-            a->name, (const char *)yaml_text(a->node).p);
+        plan_complain(p, a->node,
+                      "parameter '%s': '%.80s' is not a template: {{variable}}, {{as_of}} and "
+                      "{{task.NAME.outputs.NAME}} must be the whole value",
+                      a->name, (const char *)yaml_text(a->node).p);
     if (a->from.kind == TEMPLATE_OUTPUT)
         a->task = plan_find_task(p, a->from.name); /* validate.c says what is wrong with it */
     if (a->from.kind != TEMPLATE_NAME)
@@ -281,15 +287,15 @@ static int by_name(const void *a, const void *b)
                   ((const struct plan_parameter *)b)->name);
 }
 
-static void read_parameters(struct plan *p, struct plan_task *t)
+static void read_parameters(struct plan_draft *p, struct plan_task *t)
 {
     struct error err;
     const struct yaml_node *map = yaml_get(t->node, "parameters");
-    if (!map || !fine(p, yaml_expect_map(map, &err), &err))
+    if (!map || !plan_fine(p, yaml_expect_map(map, &err), &err))
         return;
     if (yaml_count(map) > LIMIT_VALUES) {
-        complain(p, map, "task '%s' has %zu parameters; %d are possible", t->name, yaml_count(map),
-                 LIMIT_VALUES);
+        plan_complain(p, map, "task '%s' has %zu parameters; the limit is %d", t->name,
+                      yaml_count(map), LIMIT_VALUES);
         return;
     }
     t->parameters = mem_zalloc(yaml_count(map), sizeof *t->parameters);
@@ -302,26 +308,26 @@ static void read_parameters(struct plan *p, struct plan_task *t)
                                      .task = NOBODY};
         if (name_check_identifier("the name of a parameter", span_str(a->name), &err) < 0) {
             yaml_place(yaml_key(map, i), &err);
-            fine(p, -EINVAL, &err);
+            plan_fine(p, -EINVAL, &err);
         }
         a->from = yaml_kind(a->node) == YAML_KIND_SCALAR ? template_parse(yaml_text(a->node))
                                                          : (struct template){0};
         if (a->from.kind != TEMPLATE_NONE)
             read_template(p, t, a);
         else if (yaml_kind(a->node) == YAML_KIND_SCALAR || !has_templates(p, a->node))
-            fine(p, values_guess_from_yaml(a->node, &a->value, &err), &err);
+            plan_fine(p, values_guess_from_yaml(a->node, &a->value, &err), &err);
     }
     if (t->n_parameters)
         qsort(t->parameters, t->n_parameters, sizeof *t->parameters, by_name);
 }
 
-void plan_read_task(struct plan *p, struct plan_task *t)
+void plan_read_task(struct plan_draft *p, struct plan_task *t)
 {
     struct error err;
     t->priority = PLAN_PRIORITY;
     if (name_check_identifier("the name of a task", span_str(t->name), &err) < 0) {
         yaml_place(t->key, &err);
-        fine(p, -EINVAL, &err);
+        plan_fine(p, -EINVAL, &err);
     }
     if (!plan_check_keys(p, t->node, task_keys))
         return;
@@ -338,7 +344,7 @@ void plan_read_task(struct plan *p, struct plan_task *t)
                            *priority = yaml_get(t->node, "priority");
     if (lost)
         t->on_lost = (enum on_lost)(ON_LOST_FAIL + read_word(p, lost, "on_lost", on_lost_names, 0));
-    if (priority && fine(p, yaml_int(priority, &t->priority, &err), &err) &&
+    if (priority && plan_fine(p, yaml_int(priority, &t->priority, &err), &err) &&
         (t->priority < 0 || t->priority > 9))
-        complain(p, priority, "priority %lld is not between 0 and 9", (long long)t->priority);
+        plan_complain(p, priority, "priority %lld is not between 0 and 9", (long long)t->priority);
 }

@@ -1,11 +1,11 @@
-/* validate.c - what can be wrong between tasks: names that are not there, circles, outputs of what
- * does not go before. */
+/* validate.c - problems between tasks: unknown names, circles, outputs of tasks that do not come
+ * before. */
 #include "parent/plan/inside.h"
 
 /* tasks of a circle that its sentence names; then it says how many there are */
 enum { CIRCLE_SHOWN = 8 };
 
-static const char *hint_task(const struct plan *p, const char *given, char out[SUGGEST_TEXT])
+static const char *hint_task(const struct plan_draft *p, const char *given, char out[SUGGEST_TEXT])
 {
     const char **names = mem_zalloc((size_t)p->n + 1, sizeof *names);
     for (uint32_t i = 0; i < p->n; i++)
@@ -15,7 +15,7 @@ static const char *hint_task(const struct plan *p, const char *given, char out[S
     return out;
 }
 
-static void find_names(struct plan *p)
+static void find_names(struct plan_draft *p)
 {
     char hint[SUGGEST_TEXT];
     for (uint32_t i = 0; i < p->n; i++) {
@@ -24,11 +24,12 @@ static void find_names(struct plan *p)
             struct plan_condition *c = &t->after[k];
             c->task = plan_find_task(p, span_str(c->name));
             if (c->task == i) {
-                complain(p, c->node, "task '%s' waits for itself", t->name);
+                plan_complain(p, c->node, "task '%s' waits for itself", t->name);
                 c->task = NOBODY;
             } else if (c->task == NOBODY && p->problems->errors <= PLAN_PROBLEMS_MAX) {
-                complain(p, c->node, "task '%s' waits for '%.64s', which this plan has not got%s",
-                         t->name, c->name, hint_task(p, c->name, hint));
+                plan_complain(p, c->node,
+                              "task '%s' waits for '%.64s', which is not in this plan%s", t->name,
+                              c->name, hint_task(p, c->name, hint));
             }
         }
     }
@@ -41,7 +42,8 @@ struct walk {
     uint32_t n;
 };
 
-static void say_circle(struct plan *p, const struct walk *w, const struct plan_condition *closing)
+static void say_circle(struct plan_draft *p, const struct walk *w,
+                       const struct plan_condition *closing)
 {
     uint32_t from = w->n;
     while (w->path[from - 1] != closing->task)
@@ -58,12 +60,12 @@ static void say_circle(struct plan *p, const struct walk *w, const struct plan_c
         buf_printf(&text, ", and so on over %u tasks, back to", (unsigned)length);
     else
         buf_add_str(&text, length == 1 ? " waits for" : ", which waits for");
-    complain(p, closing->node, "tasks wait for each other in a circle: %s '%s'", buf_str(&text),
-             closing->name);
+    plan_complain(p, closing->node, "tasks wait for each other in a circle: %s '%s'",
+                  buf_str(&text), closing->name);
     buf_free(&text);
 }
 
-static void walk_from(struct plan *p, struct walk *w, uint32_t start)
+static void walk_from(struct plan_draft *p, struct walk *w, uint32_t start)
 {
     w->path[0] = start;
     w->n = 1;
@@ -88,7 +90,7 @@ static void walk_from(struct plan *p, struct walk *w, uint32_t start)
     }
 }
 
-static void find_circles(struct plan *p)
+static void find_circles(struct plan_draft *p)
 {
     struct walk w = {.path = mem_zalloc(p->n, sizeof *w.path),
                      .at = mem_zalloc(p->n, sizeof *w.at),
@@ -102,13 +104,14 @@ static void find_circles(struct plan *p)
 }
 
 /* ---- Outputs */
-struct search {
+struct circle_search {
     uint32_t *stack, *stamp; /* stamp: number of the search that has been there */
     uint32_t number;
 };
 
 /* Does `from` wait for `what`, directly or over others? */
-static bool waits_for(const struct plan *p, struct search *s, uint32_t from, uint32_t what)
+static bool waits_for(const struct plan_draft *p, struct circle_search *s, uint32_t from,
+                      uint32_t what)
 {
     uint32_t n = 0;
     s->number++;
@@ -129,35 +132,37 @@ static bool waits_for(const struct plan *p, struct search *s, uint32_t from, uin
     return false;
 }
 
-static void check_output(struct plan *p, struct search *s, uint32_t task,
+static void check_output(struct plan_draft *p, struct circle_search *s, uint32_t task,
                          const struct plan_parameter *a)
 {
     char *from = span_dup_str(a->from.name), hint[SUGGEST_TEXT];
     const char *me = p->tasks[task].name;
     if (a->task == NOBODY)
-        complain(p, a->node,
-                 "parameter '%s' takes an output of '%s', which this plan has not got%s", a->name,
-                 from, hint_task(p, from, hint));
+        plan_complain(p, a->node,
+                      "parameter '%s' takes an output of '%s', which is not in this plan%s",
+                      a->name, from, hint_task(p, from, hint));
     else if (a->task == task)
-        complain(p, a->node, "parameter '%s' takes an output of '%s' itself", a->name, me);
+        plan_complain(p, a->node, "parameter '%s' takes an output of '%s' itself", a->name, me);
     else if (p->tasks[a->task].n_lists || p->tasks[a->task].each)
-        complain(
+        plan_complain(
             p, a->node,
-            "parameter '%s' takes an output of '%s', which runs many times (%s): whose would it be?",
+            "parameter '%s' takes an output of '%s', which runs many times (%s), so it has no "
+            "single output",
             a->name, from, p->tasks[a->task].each ? "each" : "for_each");
     else if (!waits_for(p, s, task, a->task))
-        complain(
+        plan_complain(
             p, a->node,
-            "parameter '%s' takes an output of '%s', but '%s' does not wait for it: add {task: %s, is: success} "
+            "parameter '%s' takes an output of '%s', but '%s' does not wait for it: add {task: "
+            "%s, is: success} "
             "to its 'after'",
             a->name, from, me, from);
     mem_free(&from);
 }
 
-static void check_outputs(struct plan *p)
+static void check_outputs(struct plan_draft *p)
 {
-    struct search s = {.stack = mem_zalloc(p->n, sizeof *s.stack),
-                       .stamp = mem_zalloc(p->n, sizeof *s.stamp)};
+    struct circle_search s = {.stack = mem_zalloc(p->n, sizeof *s.stack),
+                              .stamp = mem_zalloc(p->n, sizeof *s.stamp)};
     for (uint32_t i = 0; i < p->n; i++)
         for (uint32_t k = 0; k < p->tasks[i].n_parameters; k++)
             if (p->tasks[i].parameters[k].from.kind == TEMPLATE_OUTPUT)
@@ -166,7 +171,7 @@ static void check_outputs(struct plan *p)
     mem_free(&s.stamp);
 }
 
-void plan_validate(struct plan *p)
+void plan_validate(struct plan_draft *p)
 {
     find_names(p);
     find_circles(p);

@@ -1,10 +1,10 @@
-/* values.c - what comes with the run: variables from --set and defaults, as_of, the sizes of
+/* values.c - the values of a run: variables from --set and defaults, as_of, the sizes of
    for_each. */
 #include "parent/plan/inside.h"
 
 /* A problem with what was typed, not with the file; the place says where the variable is
    declared. */
-static void set_problem(struct plan *p, const struct plan_variable *v, const char *set,
+static void set_problem(struct plan_draft *p, const struct plan_variable *v, const char *set,
                         struct error *err)
 {
     error_prefix(err, "--set %.80s", set);
@@ -18,10 +18,10 @@ static void set_problem(struct plan *p, const struct plan_variable *v, const cha
         error_set(err, -EINVAL, "%s (declared at %s)", text, place.text);
         mem_free(&text);
     }
-    fine(p, -EINVAL, err);
+    plan_fine(p, -EINVAL, err);
 }
 
-static void take_set(struct plan *p, const char *set)
+static void take_set(struct plan_draft *p, const char *set)
 {
     struct error err;
     char hint[SUGGEST_TEXT];
@@ -54,7 +54,7 @@ static void take_set(struct plan *p, const char *set)
     mem_free(&name);
 }
 
-static void take_variables(struct plan *p, const struct plan_order *order)
+static void take_variables(struct plan_draft *p, const struct plan_order *order)
 {
     for (size_t i = 0; i < order->n_sets; i++)
         take_set(p, order->sets[i]);
@@ -66,13 +66,13 @@ static void take_variables(struct plan *p, const struct plan_order *order)
             value_add_str(&v->value,
                           v->type == PARAMETER_DATE ? span_of(p->as_of, 10) : span_str(p->as_of));
         else
-            complain(p, v->node, "variable '%s' is required: give it with --set %s=VALUE", v->name,
-                     v->name);
+            plan_complain(p, v->node, "variable '%s' is required: give it with --set %s=VALUE",
+                          v->name, v->name);
     }
 }
 
 /* A list that a variable holds, as if its items stood in the plan. */
-static void spread(struct plan *p, struct plan_list *l)
+static void spread(struct plan_draft *p, struct plan_list *l)
 {
     struct plan_variable *v = &p->variables[l->variable];
     struct span in = buf_span(&v->value), items;
@@ -80,12 +80,13 @@ static void spread(struct plan *p, struct plan_list *l)
     if (v->broken || !in.n)
         return;
     if (!value_read(&in, &list) || list.type != VALUE_LIST) {
-        complain(p, l->node, "for_each needs a list; variable '%s' holds something else", v->name);
+        plan_complain(p, l->node, "for_each needs a list; variable '%s' holds something else",
+                      v->name);
         return;
     }
     if (list.items.count > LIMIT_TASKS) {
-        complain(p, l->node, "variable '%s' holds %u items; %d are possible", v->name,
-                 list.items.count, LIMIT_TASKS);
+        plan_complain(p, l->node, "variable '%s' holds %u items; the limit is %d", v->name,
+                      list.items.count, LIMIT_TASKS);
         return;
     }
     l->n = list.items.count;
@@ -98,25 +99,26 @@ static void spread(struct plan *p, struct plan_list *l)
     }
 }
 
-static void size_task(struct plan *p, struct plan_task *t, uint64_t *total)
+static void size_task(struct plan_draft *p, struct plan_task *t, uint64_t *total)
 {
     uint64_t was = *total;
     for (uint32_t i = 0; i < t->n_lists; i++) {
         if (t->lists[i].variable != NOBODY)
             spread(p, &t->lists[i]);
         if (i > 0 && t->lists[i].n != t->lists[0].n)
-            complain(p, t->lists[i].node,
-                     "for_each takes the items of its lists together, but '%s' has %u and '%s' %u",
-                     t->lists[0].name, t->lists[0].n, t->lists[i].name, t->lists[i].n);
+            plan_complain(
+                p, t->lists[i].node,
+                "for_each takes the items of its lists together, but '%s' has %u and '%s' %u",
+                t->lists[0].name, t->lists[0].n, t->lists[i].name, t->lists[i].n);
     }
     t->count = t->n_lists ? t->lists[0].n : 1;
     *total += t->count;
     if (was <= LIMIT_TASKS && *total > LIMIT_TASKS)
-        complain(p, t->key, "with task '%s' the plan comes to %llu calls; %d are possible", t->name,
-                 (unsigned long long)*total, LIMIT_TASKS);
+        plan_complain(p, t->key, "with task '%s' the plan comes to %llu calls; the limit is %d",
+                      t->name, (unsigned long long)*total, LIMIT_TASKS);
 }
 
-void plan_take_values(struct plan *p, const struct plan_order *order)
+void plan_take_values(struct plan_draft *p, const struct plan_order *order)
 {
     uint64_t total = 0;
     size_t bytes = 0;
@@ -125,9 +127,9 @@ void plan_take_values(struct plan *p, const struct plan_order *order)
     for (uint32_t i = 0; i < p->n_variables; i++)
         bytes += p->variables[i].value.n + strlen(p->variables[i].name) + 3;
     if (p->n_variables > LIMIT_VALUES || bytes > LIMIT_PARAMETERS)
-        complain(p, yaml_get(yaml_root(p->tree), "variables"),
-                 "%u variables of %zu bytes are too much; %d and %d are possible", p->n_variables,
-                 bytes, LIMIT_VALUES, LIMIT_PARAMETERS);
+        plan_complain(p, yaml_get(yaml_root(p->tree), "variables"),
+                      "%u variables of %zu bytes are too many; the limits are %d and %d",
+                      p->n_variables, bytes, LIMIT_VALUES, LIMIT_PARAMETERS);
     for (uint32_t i = 0; i < p->n; i++)
         size_task(p, &p->tasks[i], &total);
 }

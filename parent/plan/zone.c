@@ -1,4 +1,4 @@
-/* zone.c - the moment of a parent, as the clocks of its time zone show it. */
+/* zone.c - a parent's as_of in its time zone. */
 #include "parent/plan/inside.h"
 
 #include <fcntl.h>

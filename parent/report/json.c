@@ -1,5 +1,4 @@
-/* json.c - events and report for programs. Written by hand: the parts are few, and texts pass
-   json_escape. */
+/* json.c - events and report for programs. */
 #include "parent/report/report.h"
 
 #include "common/clock.h"
@@ -51,6 +50,14 @@ static void add_identity(const struct pcore *c, const struct pcore_child *k, str
     buf_add_str(out, "\"task\":");
     json_escape(out, span_str(g->name));
     buf_printf(out, ",\"index\":%u", k->index);
+    struct buf text = {0};
+    pcore_child_item(c, k->task, k->index, &text);
+    if (text.n)
+        add_text(out, "item", buf_str(&text));
+    buf_clear(&text);
+    pcore_child_name(c, k->task, k->index, &text);
+    add_text(out, "child", buf_str(&text));
+    buf_free(&text);
     add_items(out, g, k->index);
     add_text(out, "job", g->job);
     add_id(out, "run", k->run);
@@ -62,10 +69,11 @@ static void add_identity(const struct pcore *c, const struct pcore_child *k, str
 
 static void add_outcome(const struct pcore_child *k, struct buf *out)
 {
-    buf_printf(
-        out,
-        ",\"delivery\":{\"state\":\"%s\"},\"job_outcome\":{\"state\":\"%s\"},\"package\":{\"state\":\"%s\"}",
-        delivery_text(k->delivery), job_outcome_text(k->job), package_outcome_text(k->package));
+    buf_printf(out,
+               ",\"delivery\":{\"state\":\"%s\"},\"job_outcome\":{\"state\":\"%s\"},"
+               "\"package\":{\"state\":\"%s\"}",
+               delivery_text(k->delivery), job_outcome_text(k->job),
+               package_outcome_text(k->package));
     add_text(out, "status", status_text(k->status));
     if (*k->text)
         add_text(out, "message", k->text);
@@ -87,7 +95,8 @@ static void add_child(const struct pcore *c, const struct pcore_child *k, struct
     buf_add_str(out, "}");
 }
 
-void events_add(const struct pcore *c, const struct pcore_effect *e, int64_t now, struct buf *out)
+void report_events_add(const struct pcore *c, const struct pcore_effect *e, int64_t now,
+                       struct buf *out)
 {
     struct pcore_child k;
     struct pcore_task task;
@@ -97,6 +106,7 @@ void events_add(const struct pcore *c, const struct pcore_effect *e, int64_t now
         add_time(out, "at", now);
         add_text(out, "task", pcore_graph(c)->tasks[e->task].name);
         add_text(out, "reason", task.reason);
+        add_text(out, "cause", task.cause);
         buf_add_str(out, "}\n");
     }
     if (e->kind != PCORE_FX_CHILD)
@@ -135,12 +145,14 @@ static void add_task(const struct pcore *c, uint32_t i, struct buf *out)
         buf_printf(out, ",\"not_started\":%u", t.not_started);
     if (g->may_fail)
         buf_add_str(out, ",\"may_fail\":true");
-    if (*t.reason)
+    if (*t.reason) {
         add_text(out, "reason", t.reason);
+        add_text(out, "cause", t.cause);
+    }
     buf_add_str(out, "}");
 }
 
-/* A list that grows to a bound: what does not fit is counted. */
+/* A list of bounded size: items that do not fit are counted. */
 struct list {
     struct buf *out;
     size_t end; /* out->n may not pass it */
@@ -192,10 +204,10 @@ static void add_children(const struct pcore *c, struct list *l, int pass)
     buf_free(&one);
 }
 
-/* All in the order of the plan, if they fit; else those without success first. `pass` of the
- * adders: 2 is all, 1 those without success, 0 those with it. */
-static void add_bounded(const struct pcore *c, const char *name, size_t end, struct buf *out,
-                        void (*add)(const struct pcore *, struct list *, int))
+/* In the plan's order if all fit; else the failures first. The adders' `pass`: 2 is all, 1 those
+ * without success, 0 those with it. */
+static uint64_t add_bounded(const struct pcore *c, const char *name, size_t end, struct buf *out,
+                            void (*add)(const struct pcore *, struct list *, int))
 {
     buf_printf(out, ",\"%s\":[", name);
     size_t was = out->n;
@@ -208,9 +220,10 @@ static void add_bounded(const struct pcore *c, const char *name, size_t end, str
         add(c, &l, 0);
     }
     buf_printf(out, "],\"%s_left_out\":%llu", name, (unsigned long long)l.left_out);
+    return l.left_out;
 }
 
-enum { TAIL = 256 /* bytes behind the lists */ };
+enum { TAIL = 256 /* bytes after the lists */ };
 
 void report_json(const struct pcore *c, size_t most, struct buf *out)
 {
@@ -225,14 +238,19 @@ void report_json(const struct pcore *c, size_t most, struct buf *out)
     add_text(out, "as_of", g->as_of);
     add_time(out, "begun_at", all.begun_at);
     add_time(out, "ended_at", all.ended_at);
-    buf_printf(
-        out,
-        ",\"totals\":{\"tasks\":%u,\"tasks_skipped\":%u,\"children\":%llu,\"ended\":%llu,\"succeeded\":%llu,"
-        "\"not_started\":%llu}",
-        all.tasks, all.tasks_skipped, (unsigned long long)all.children,
-        (unsigned long long)all.ended, (unsigned long long)all.succeeded,
-        (unsigned long long)all.not_started);
-    add_bounded(c, "tasks", out->n + (end - out->n) / 2, out, add_tasks);
-    add_bounded(c, "children", end, out, add_children);
+    buf_printf(out,
+               ",\"totals\":{\"tasks\":%u,\"tasks_skipped\":%u,\"children\":%llu,\"ended\":%llu,"
+               "\"succeeded\":%llu,"
+               "\"not_started\":%llu}",
+               all.tasks, all.tasks_skipped, (unsigned long long)all.children,
+               (unsigned long long)all.ended, (unsigned long long)all.succeeded,
+               (unsigned long long)all.not_started);
+    uint64_t left_out = add_bounded(c, "tasks", out->n + (end - out->n) / 2, out, add_tasks);
+    left_out += add_bounded(c, "children", end, out, add_children);
+    if (left_out) {
+        char id[ID_TEXT];
+        buf_printf(out, ",\"left_out_at\":\"lbctl history --parent %s\"",
+                   id_format(pcore_parent(c), id));
+    }
     buf_add_str(out, "}");
 }

@@ -1,9 +1,12 @@
 /* live.c - the picture that is drawn again in place.
  *
- *     prepare/0        etl1  ██████▌░░░░░   54%   12.4s  loading orders
- *     load/3           -     parked         -     40.1s  no server of wh1 has the job 'load'
+ *     prepare[orders]  etl1  ██████▌░░░░░   54%   12.4s  loading orders
+ *     load             -     parked               40.1s  no server of wh1 has the job 'load'
  *     ... and 37 more: 30 running, 7 waiting
  *     nightly  1m 02s  7 of 18 ended (1 failed)  9 running  2 waiting  1 parked
+ *
+ * A picture never reaches the terminal's scrollback: it is lower than the screen, and it is taken
+ * away line by line. (Some terminals keep what is erased from the first row on as history.)
  */
 #include "parent/report/words.h"
 
@@ -12,18 +15,46 @@
 #include "common/duration.h"
 #include "common/mem.h"
 
-enum { NAME_WIDTH = 22, SERVER_WIDTH = 10, BAR_WIDTH = 12, SHOWN_MAX = 200 };
+enum { NAME_WIDTH = 28, SERVER_WIDTH = 10, BAR_WIDTH = 12 };
 
-void live_clear(struct live *l, struct buf *out)
+/* The rows that the last picture takes on the terminal as it is now: most terminals fold lines
+ * that no longer fit when they become narrower. */
+static int rows_of(const struct live *l, const struct term *t, int height)
 {
-    if (l->drawn == 0)
+    int rows = 0;
+    for (int i = 0; i < l->drawn; i++)
+        rows += l->columns[i] > t->width ? (l->columns[i] + t->width - 1) / t->width : 1;
+    return rows < height ? rows : height - 1;
+}
+
+void live_clear(struct live *l, const struct term *t, int height, struct buf *out)
+{
+    int rows = rows_of(l, t, height);
+    if (rows <= 0)
         return;
-    term_up(out, l->drawn);
-    term_erase_below(out);
+    term_up(out, rows);
+    for (int i = 0; i < rows; i++) {
+        term_erase_line(out);
+        buf_add_str(out, "\n");
+    }
+    term_up(out, rows);
     l->drawn = 0;
 }
 
-/* What goes first when there is no room for all: what runs, then what hangs, then what waits. */
+/* Appends a line of the picture; it leaves the last column free, where erasing the rest of the line
+ * would take a character with it. */
+static void add_line(struct live *l, struct buf *line, const struct term *t, enum term_mood mood,
+                     struct buf *out)
+{
+    buf_add_str(out, term_on(t, mood));
+    l->columns[l->drawn++] = term_cut(out, buf_span(line), t->width - 1);
+    buf_add_str(out, term_off(t, mood));
+    term_erase_line(out);
+    buf_add_str(out, "\n");
+    buf_free(line);
+}
+
+/* Which children are shown when there is no room for all: running first, then parked, then waiting. */
 static int rank(const struct pcore_child *k)
 {
     if (k->state == CHILD_ASKED)
@@ -52,7 +83,7 @@ static int pick(const struct pcore *c, struct pcore_child *shown, int room)
     return n;
 }
 
-/* Text in a column of exactly `width`, and two spaces. */
+/* Appends text in a column of exactly `width`, and two spaces; clears `text`. */
 static void column(struct buf *out, struct buf *text, int width)
 {
     int used = term_cut(out, buf_span(text), width);
@@ -60,13 +91,14 @@ static void column(struct buf *out, struct buf *text, int width)
     buf_clear(text);
 }
 
-static void draw_child(const struct pcore *c, const struct pcore_child *k, const int widths[2],
-                       int64_t now, const struct term *t, struct buf *out)
+static void draw_child(struct live *l, const struct pcore *c, const struct pcore_child *k,
+                       const int widths[2], int64_t now, const struct term *t, struct buf *out)
 {
     struct buf text = {0}, line = {0};
     char d[DURATION_TEXT];
     bool running = k->state == CHILD_LIVE && k->run_state == RUN_RUNNING;
-    words_child(c, k->task, k->index, &text);
+    buf_add_str(&line, "  ");
+    words_child(c, k->task, k->index, widths[0], &text);
     column(&line, &text, widths[0]);
     term_safe(&text, span_str(*k->server ? k->server : "-"));
     column(&line, &text, widths[1]);
@@ -78,31 +110,21 @@ static void draw_child(const struct pcore *c, const struct pcore_child *k, const
         column(&line, &text, BAR_WIDTH + 5);
     }
     int64_t since = words_elapsed(k, now);
-    buf_printf(&line, "%7s",
-               duration_format(since >= 0           ? since
-                               : now > k->called_at ? now - k->called_at
-                                                    : 0,
-                               d));
-    int left = t->width - 2 - term_width(buf_span(&line)) - 2;
-    if (*k->text)
-        term_safe(&text, span_str(k->text));
-    else
-        words_label(c, k->task, k->index, left > 0 ? left : 0, &text);
-    if (text.n && left > 3) {
+    if (since < 0)
+        since = now > k->called_at ? now - k->called_at : 0;
+    buf_printf(&line, "%7s", duration_format(since, d));
+    term_safe(&text, span_str(k->text));
+    if (text.n)
         buf_add_str(&line, "  ");
-        term_cut(&line, buf_span(&text), left);
-    }
-    buf_add_str(out, "  ");
-    term_cut(out, buf_span(&line), t->width - 2);
-    term_erase_line(out);
-    buf_add_str(out, "\n");
+    buf_add(&line, text.p, text.n);
+    add_line(l, &line, t, TERM_PLAIN, out);
     buf_free(&text);
-    buf_free(&line);
 }
 
-/* Of those that have no line of their own. */
-static void draw_rest(const struct pcore_totals *all, const struct pcore_child *shown, int n,
-                      uint64_t live, int width, struct buf *out)
+/* The line that counts the children that have none. */
+static void draw_rest(struct live *l, const struct pcore_totals *all,
+                      const struct pcore_child *shown, int n, uint64_t live, const struct term *t,
+                      struct buf *out)
 {
     uint64_t counts[4] = {all->running, all->parked, all->waiting, all->asked};
     static const char *const words[4] = {"running", "parked", "waiting", "asked"};
@@ -116,14 +138,11 @@ static void draw_rest(const struct pcore_totals *all, const struct pcore_child *
             buf_printf(&line, "%s%llu %s", between, (unsigned long long)counts[i], words[i]);
             between = ", ";
         }
-    term_cut(out, buf_span(&line), width);
-    term_erase_line(out);
-    buf_add_str(out, "\n");
-    buf_free(&line);
+    add_line(l, &line, t, TERM_PLAIN, out);
 }
 
-static void draw_totals(const struct pcore *c, const struct pcore_totals *all, int64_t now,
-                        const struct term *t, struct buf *out)
+static void draw_totals(struct live *l, const struct pcore *c, const struct pcore_totals *all,
+                        int64_t now, const struct term *t, struct buf *out)
 {
     static const char *const words[4] = {"running", "waiting", "parked", "asked"};
     const uint64_t counts[4] = {all->running, all->waiting, all->parked, all->asked};
@@ -142,12 +161,7 @@ static void draw_totals(const struct pcore *c, const struct pcore_totals *all, i
                    all->tasks_skipped == 1 ? "task" : "tasks");
     if (all->cancelled)
         buf_add_str(&line, "  cancelling");
-    buf_add_str(out, term_on(t, TERM_BOLD));
-    term_cut(out, buf_span(&line), t->width);
-    buf_add_str(out, term_off(t, TERM_BOLD));
-    term_erase_line(out);
-    buf_add_str(out, "\n");
-    buf_free(&line);
+    add_line(l, &line, t, TERM_BOLD, out);
 }
 
 static void measure(const struct pcore *c, const struct pcore_child *shown, int n, int widths[2])
@@ -156,12 +170,11 @@ static void measure(const struct pcore *c, const struct pcore_child *shown, int 
     widths[0] = widths[1] = 1;
     for (int i = 0; i < n; i++) {
         buf_clear(&text);
-        words_child(c, shown[i].task, shown[i].index, &text);
+        words_child(c, shown[i].task, shown[i].index, NAME_WIDTH, &text);
         int name = term_width(buf_span(&text)), server = term_width(span_str(shown[i].server));
         widths[0] = name > widths[0] ? name : widths[0];
         widths[1] = server > widths[1] ? server : widths[1];
     }
-    widths[0] = widths[0] > NAME_WIDTH ? NAME_WIDTH : widths[0];
     widths[1] = widths[1] > SERVER_WIDTH ? SERVER_WIDTH : widths[1];
     buf_free(&text);
 }
@@ -170,24 +183,23 @@ void live_draw(struct live *l, const struct pcore *c, int64_t now, const struct 
                struct buf *out)
 {
     struct pcore_totals all;
-    int widths[2],
-        /* one for the totals, one for the cursor */
-        room = (height < LIVE_MIN ? LIVE_MIN : height) - 2;
+    int widths[2];
+    int room = (height < LIVE_MIN ? LIVE_MIN : height) - 2; /* the totals and the cursor */
     uint64_t live = pcore_in_flight(c);
-    room = room > SHOWN_MAX ? SHOWN_MAX : room;
+    room = room > LIVE_LINES_MAX - 1 ? LIVE_LINES_MAX - 1 : room;
     if (live > (uint64_t)room)
         room--; /* for the rest */
     struct pcore_child *shown = mem_zalloc((size_t)room, sizeof *shown);
     int n = pick(c, shown, room);
     pcore_totals(c, &all);
     measure(c, shown, n, widths);
-    term_up(out, l->drawn);
+    term_up(out, rows_of(l, t, height));
+    l->drawn = 0;
     for (int i = 0; i < n; i++)
-        draw_child(c, &shown[i], widths, now, t, out);
+        draw_child(l, c, &shown[i], widths, now, t, out);
     if (live > (uint64_t)n)
-        draw_rest(&all, shown, n, live, t->width, out);
-    draw_totals(c, &all, now, t, out);
+        draw_rest(l, &all, shown, n, live, t, out);
+    draw_totals(l, c, &all, now, t, out);
     term_erase_below(out);
-    l->drawn = n + (live > (uint64_t)n) + 1;
     mem_free(&shown);
 }

@@ -1,9 +1,21 @@
-/* text.c - the overview as text: tasks, children, verdict. */
+/* text.c - the overview as text: tasks, children, what went wrong, the verdict.
+ *
+ * What went wrong stands last, where a terminal shows it: the children that did not succeed, then
+ * the tasks that were skipped, counted for each cause. */
 #include "parent/report/words.h"
 
 #include "common/duration.h"
+#include "common/hashtable.h"
+#include "common/mem.h"
 
-enum { REASONS = 20 /* a screen full */ };
+enum {
+    REASONS = 12,     /* children, and causes of skips, that have a line: half a screen each */
+    SKIPS_LISTED = 3, /* skipped tasks with one cause: up to these have a line each */
+    SKIPS_IN_TABLE = 10,
+    NAME_WIDTH = 60
+};
+
+/* ---- Tasks */
 
 static void add_task_words(const struct pcore *c, uint32_t task, struct term_table *table)
 {
@@ -26,38 +38,51 @@ static void add_task_words(const struct pcore *c, uint32_t task, struct term_tab
                         optional && t.succeeded < t.count ? " (may fail)" : "");
 }
 
+/* If there are many tasks, those that succeeded are not listed; if many were skipped, none of these. */
+static bool is_listed(const struct pcore_task *t, const struct pcore_totals *all)
+{
+    if (t->state == TASK_SKIPPED)
+        return all->tasks_skipped <= SKIPS_IN_TABLE;
+    return all->tasks - all->tasks_skipped <= REPORT_CHILDREN || t->succeeded < t->count ||
+           t->not_started;
+}
+
 static void add_tasks(const struct pcore *c, const struct term *t, struct buf *out)
 {
-    static const struct term_column columns[] = {
-        {"TASK", false}, {"JOB", false}, {"AT", false}, {"RESULT", false}};
+    static const struct term_column columns[] = {{"TASK", TERM_SHRINK(12)},
+                                                 {"JOB", TERM_SHRINK(10)},
+                                                 {"AT", TERM_SHRINK(6)},
+                                                 {"RESULT", TERM_SHRINK(24)}};
     const struct graph *g = pcore_graph(c);
     struct term_table *table = term_table_new(columns, 4);
+    struct pcore_totals all;
     uint32_t listed = 0;
-    for (uint32_t i = 0; i < g->n; i++) {
+    pcore_totals(c, &all);
+    for (uint32_t i = 0; i < g->n && listed < REPORT_CHILDREN; i++) {
         struct pcore_task task;
         pcore_task(c, i, &task);
-        if (g->n > REPORT_CHILDREN && task.state != TASK_SKIPPED && task.succeeded == task.count &&
-            !task.not_started)
+        if (!is_listed(&task, &all))
             continue;
-        if (listed++ == REPORT_CHILDREN)
-            break;
+        listed++;
         term_table_add(table, g->tasks[i].name);
         term_table_add(table, g->tasks[i].job);
         term_table_add(table, g->tasks[i].address);
         add_task_words(c, i, table);
     }
     term_table_print(table, t, out);
-    if (g->n > REPORT_CHILDREN)
-        buf_printf(out, "%u tasks in all; listed are at most %d that did not succeed\n", g->n,
-                   REPORT_CHILDREN);
+    if (all.tasks - all.tasks_skipped > REPORT_CHILDREN)
+        buf_printf(out, "%u of %u tasks ran; the table has those without success, at most %d\n",
+                   (unsigned)(all.tasks - all.tasks_skipped), (unsigned)all.tasks, REPORT_CHILDREN);
     term_table_free(&table);
 }
+
+/* ---- Children */
 
 static void add_child(const struct pcore *c, const struct pcore_child *k, struct term_table *table)
 {
     struct buf text = {0};
     char d[DURATION_TEXT];
-    words_child(c, k->task, k->index, &text);
+    words_child(c, k->task, k->index, NAME_WIDTH, &text);
     term_table_add(table, buf_str(&text));
     term_table_add(table, *k->server ? k->server : "-");
     term_table_addf(table, TERM_PLAIN, "%llu", (unsigned long long)k->attempt);
@@ -69,64 +94,193 @@ static void add_child(const struct pcore *c, const struct pcore_child *k, struct
                       package_outcome_text(k->package));
     term_table_add(table, words_elapsed(k, 0) >= 0 ? duration_format(words_elapsed(k, 0), d) : "-");
     buf_clear(&text);
-    words_said(k, 200, &text);
+    words_said(k, "", &text);
     term_table_add(table, buf_str(&text));
     buf_free(&text);
 }
 
-static void add_children(const struct pcore *c, const struct term *t, struct buf *out)
+/* Calls `each` for the ended children that did not succeed, or for those that did, until it returns
+   false. */
+static void walk_children(const struct pcore *c, bool succeeded,
+                          bool (*each)(void *self, const struct pcore *c,
+                                       const struct pcore_child *k),
+                          void *self)
 {
-    static const struct term_column columns[] = {
-        {"CHILD", false}, {"SERVER", false},  {"ATT", true},  {"DELIVERY", false},
-        {"JOB", false},   {"PACKAGE", false}, {"TIME", true}, {"MESSAGE", false}};
-    struct term_table *table = term_table_new(columns, 8);
-    struct pcore_totals all;
-    pcore_totals(c, &all);
-    bool many = all.ended > REPORT_CHILDREN;
-    uint32_t listed = 0;
-    for (uint32_t i = 0; i < pcore_graph(c)->n && listed < REPORT_CHILDREN; i++) {
+    for (uint32_t i = 0; i < pcore_graph(c)->n; i++) {
         struct pcore_task task;
         pcore_task(c, i, &task);
-        for (uint32_t k = 0; k < task.count && listed < REPORT_CHILDREN; k++) {
+        if (succeeded ? task.succeeded == 0 : task.succeeded == task.ended)
+            continue;
+        for (uint32_t k = 0; k < task.count; k++) {
             struct pcore_child child;
             pcore_child(c, i, k, &child);
-            if (child.state != CHILD_ENDED || (many && child.status == STATUS_SUCCEEDED))
-                continue;
-            add_child(c, &child, table);
-            listed++;
+            if (child.state == CHILD_ENDED && succeeded == (child.status == STATUS_SUCCEEDED) &&
+                !each(self, c, &child))
+                return;
         }
     }
-    if (listed)
-        buf_add_str(out, "\n");
-    term_table_print(table, t, out);
-    if (many)
-        buf_printf(out, "%llu children in all; listed are at most %d that did not succeed\n",
-                   (unsigned long long)all.ended, REPORT_CHILDREN);
-    term_table_free(&table);
 }
 
-/* On a terminal tables cut their last column; here is the whole of what people will want to
-   read. */
-static void add_reasons(const struct pcore *c, struct buf *out)
+struct children {
+    struct term_table *table;
+    uint32_t listed;
+};
+
+static bool list_child(void *self, const struct pcore *c, const struct pcore_child *k)
 {
-    int listed = 0;
-    for (uint32_t i = 0; i < pcore_graph(c)->n && listed < REASONS; i++) {
-        struct pcore_task task;
-        pcore_task(c, i, &task);
-        if (task.state == TASK_SKIPPED)
-            buf_printf(out, "%s%s skipped: %s\n", listed++ ? "  " : "\n  ",
-                       pcore_graph(c)->tasks[i].name, task.reason);
-        for (uint32_t k = 0; k < task.count && listed < REASONS; k++) {
-            struct pcore_child child;
-            pcore_child(c, i, k, &child);
-            if (child.state != CHILD_ENDED || child.status == STATUS_SUCCEEDED || !*child.text)
-                continue;
-            buf_add_str(out, listed++ ? "  " : "\n  ");
-            words_child(c, i, k, out);
-            buf_printf(out, " %s: ", status_text(child.status));
-            term_safe(out, span_str(child.text));
-            buf_add_str(out, "\n");
+    struct children *l = self;
+    if (l->listed == REPORT_CHILDREN)
+        return false;
+    add_child(c, k, l->table);
+    l->listed++;
+    return true;
+}
+
+static void add_children(const struct pcore *c, const struct term *t, struct buf *out)
+{
+    static const struct term_column columns[] = {{"CHILD", TERM_SHRINK(12)},
+                                                 {"SERVER", TERM_SHRINK(6)},
+                                                 {"ATT", TERM_RIGHT},
+                                                 {"DELIVERY", 0},
+                                                 {"JOB", 0},
+                                                 {"PACKAGE", 0},
+                                                 {"TIME", TERM_RIGHT},
+                                                 {"MESSAGE", TERM_SHRINK(8) | TERM_DROP(1)}};
+    struct children l = {.table = term_table_new(columns, 8)};
+    struct pcore_totals all;
+    char id[ID_TEXT];
+    pcore_totals(c, &all);
+    walk_children(c, false, list_child, &l);
+    if (all.ended <= REPORT_CHILDREN)
+        walk_children(c, true, list_child, &l);
+    if (l.listed)
+        buf_add_str(out, "\n");
+    term_table_print(l.table, t, out);
+    if (l.listed < all.ended)
+        buf_printf(out, "%s%llu children in all%s: lbctl history --parent %s\n",
+                   l.listed ? "" : "\n", (unsigned long long)all.ended,
+                   l.listed ? ", those without success first" : "",
+                   words_short(pcore_parent(c), id));
+    term_table_free(&l.table);
+}
+
+/* ---- What went wrong */
+
+struct reasons {
+    const struct term *term;
+    struct buf *out;
+    uint32_t listed;
+    uint64_t more;
+};
+
+/* A paragraph; what follows its first line stands two columns to the right. */
+static void add_reason(struct reasons *r, struct buf *text)
+{
+    if (r->listed++ == 0)
+        buf_add_str(r->out, "\n");
+    buf_add_str(r->out, "  ");
+    if (r->term->is_terminal)
+        term_wrap(r->out, buf_span(text), 4, r->term->width);
+    else
+        buf_add(r->out, text->p, text->n);
+    buf_add_str(r->out, "\n");
+    buf_free(text);
+}
+
+static bool add_failure(void *self, const struct pcore *c, const struct pcore_child *k)
+{
+    struct reasons *r = self;
+    struct buf line = {0};
+    char id[ID_TEXT];
+    if (r->listed >= REASONS) {
+        r->more++;
+        return true;
+    }
+    words_child(c, k->task, k->index, NAME_WIDTH, &line);
+    buf_printf(&line, " %s", words_status(k->status));
+    if (*k->server)
+        buf_printf(&line, " on %s", k->server);
+    if (!id_is_zero(k->run))
+        buf_printf(&line, " (run %s)", words_short(k->run, id));
+    if (*k->text)
+        buf_add_str(&line, ": ");
+    term_safe(&line, span_str(k->text));
+    add_reason(r, &line);
+    return true;
+}
+
+struct cause {
+    UT_hash_handle hh;
+    const char *text;
+    uint32_t n, tasks[SKIPS_LISTED];
+};
+
+static struct cause *causes_of(const struct pcore *c)
+{
+    struct cause *all = NULL, *found;
+    for (uint32_t i = 0; i < pcore_graph(c)->n; i++) {
+        struct pcore_task t;
+        pcore_task(c, i, &t);
+        if (t.state != TASK_SKIPPED)
+            continue;
+        HASH_FIND(hh, all, &t.cause, sizeof t.cause, found);
+        if (!found) {
+            found = mem_zalloc(1, sizeof *found);
+            found->text = t.cause;
+            HASH_ADD(hh, all, text, sizeof found->text, found);
         }
+        if (found->n < SKIPS_LISTED)
+            found->tasks[found->n] = i;
+        found->n++;
+    }
+    return all;
+}
+
+static void add_skips(const struct pcore *c, const struct cause *cause, struct reasons *r)
+{
+    struct buf line = {0};
+    struct pcore_task t;
+    if (cause->n <= SKIPS_LISTED) {
+        for (uint32_t i = 0; i < cause->n; i++) {
+            pcore_task(c, cause->tasks[i], &t);
+            buf_printf(&line, "%s skipped: ", pcore_graph(c)->tasks[cause->tasks[i]].name);
+            term_safe(&line, span_str(t.reason));
+            add_reason(r, &line);
+        }
+        return;
+    }
+    buf_printf(&line, "%u tasks skipped because ", (unsigned)cause->n);
+    term_safe(&line, span_str(cause->text));
+    for (uint32_t i = 0; i < SKIPS_LISTED; i++)
+        buf_printf(&line, "%s%s", i ? ", " : " (", pcore_graph(c)->tasks[cause->tasks[i]].name);
+    buf_add_str(&line, ", ...)");
+    add_reason(r, &line);
+}
+
+static void add_reasons(const struct pcore *c, const struct term *t, struct buf *out)
+{
+    struct reasons r = {.term = t, .out = out};
+    struct cause *causes, *cause, *next;
+    struct buf line = {0};
+    uint64_t tasks = 0;
+    walk_children(c, false, add_failure, &r);
+    if (r.more) {
+        buf_printf(&line, "... and %llu more children without success", (unsigned long long)r.more);
+        add_reason(&r, &line);
+    }
+    const uint32_t before = r.listed;
+    causes = causes_of(c);
+    HASH_ITER (hh, causes, cause, next) {
+        if (r.listed - before < REASONS)
+            add_skips(c, cause, &r);
+        else
+            tasks += cause->n;
+        HASH_DEL(causes, cause);
+        mem_free(&cause);
+    }
+    if (tasks) {
+        buf_printf(&line, "... and %llu more tasks skipped", (unsigned long long)tasks);
+        add_reason(&r, &line);
     }
 }
 
@@ -137,16 +291,15 @@ void report_text(const struct pcore *c, const struct term *t, struct buf *out)
     pcore_totals(c, &all);
     add_tasks(c, t, out);
     add_children(c, t, out);
-    if (t->is_terminal)
-        add_reasons(c, out);
+    add_reasons(c, t, out);
     buf_printf(out, "\n%llu of %llu children succeeded", (unsigned long long)all.succeeded,
                (unsigned long long)all.children);
     if (all.not_started)
         buf_printf(out, ", %llu not started", (unsigned long long)all.not_started);
     if (all.tasks_skipped)
         buf_printf(out, ", %u of %u tasks skipped", all.tasks_skipped, all.tasks);
-    buf_printf(out, "\nparent %s (%s) ", pcore_graph(c)->name, id_format(pcore_parent(c), id));
-    term_paint(out, t, words_mood(all.verdict), status_text(all.verdict));
+    buf_printf(out, "\nparent %s (%s) ", pcore_graph(c)->name, words_short(pcore_parent(c), id));
+    term_paint(out, t, words_mood(all.verdict), words_status(all.verdict));
     buf_printf(out, " after %s\n",
                duration_format(all.ended_at > all.begun_at ? all.ended_at - all.begun_at : 0, d));
 }

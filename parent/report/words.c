@@ -19,31 +19,17 @@ void words_clock(int64_t wall_ms, struct buf *out)
     buf_printf(out, "%02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
-void words_child(const struct pcore *c, uint32_t task, uint32_t index, struct buf *out)
+void words_child(const struct pcore *c, uint32_t task, uint32_t index, int width, struct buf *out)
 {
-    const struct graph_task *g = &pcore_graph(c)->tasks[task];
-    buf_add_str(out, g->name);
-    if (g->n_lists || g->each)
-        buf_printf(out, "/%u", (unsigned)index);
-}
-
-static void cut_safe(struct buf *text, int width, struct buf *out)
-{
-    struct buf safe = {0};
-    term_safe(&safe, buf_span(text));
+    struct buf text = {0}, safe = {0};
+    pcore_child_name(c, task, index, &text);
+    term_safe(&safe, buf_span(&text));
     term_cut(out, buf_span(&safe), width);
     buf_free(&safe);
-    buf_free(text);
+    buf_free(&text);
 }
 
-void words_label(const struct pcore *c, uint32_t task, uint32_t index, int width, struct buf *out)
-{
-    struct buf text = {0};
-    graph_label(&pcore_graph(c)->tasks[task], index, &text);
-    cut_safe(&text, width, out);
-}
-
-void words_said(const struct pcore_child *k, int width, struct buf *out)
+void words_said(const struct pcore_child *k, const char *before, struct buf *out)
 {
     struct buf text = {0};
     struct wire_iter it = wire_iter(&k->outputs);
@@ -54,7 +40,20 @@ void words_said(const struct pcore_child *k, int width, struct buf *out)
         buf_printf(&text, "%s" SPAN_FMT "=", text.n ? " " : "", SPAN_ARG(name));
         value_to_text(&v, &text);
     }
-    cut_safe(&text, width, out);
+    if (text.n)
+        buf_add_str(out, before);
+    term_safe(out, buf_span(&text));
+    buf_free(&text);
+}
+
+const char *words_status(enum status s)
+{
+    return s == STATUS_TIMED_OUT ? "timed out" : status_text(s);
+}
+
+const char *words_short(struct id id, char out[ID_TEXT])
+{
+    return id_format(id, out) + ID_TEXT - 1 - 8;
 }
 
 int64_t words_elapsed(const struct pcore_child *k, int64_t now)

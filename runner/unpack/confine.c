@@ -1,5 +1,5 @@
-/* confine.c - see confine.h. Landlock has no function in glibc, so its three calls are made by
-   number. */
+/* confine.c - see confine.h. glibc has no functions for Landlock, so its three system calls are
+ * made by number. */
 #include "runner/unpack/confine.h"
 
 #include <errno.h>
@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
-#define CONFINE_MEMORY RLIM_INFINITY /* its shadow is terabytes of address space */
-/* The search for leaks at the end of a process stops it from another one, which is what a confined
-   one may not do. */
+#define CONFINE_MEMORY RLIM_INFINITY /* its shadow memory is terabytes of address space */
+/* The leak check at the end of a process needs a second one, which a confined process may not
+ * start. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
@@ -65,10 +65,10 @@ static int allow_path(int ruleset, const char *path, uint64_t access, struct err
     struct landlock_path_beneath_attr rule = {.allowed_access = access,
                                               .parent_fd = open(path, O_PATH | O_CLOEXEC)};
     if (rule.parent_fd < 0)
-        return 0; /* whoever needs it says that it is not there */
+        return 0; /* whoever needs it reports that it is missing */
     int rc = (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
     if (rc < 0)
-        rc = error_errno(err, errno, "cannot confine the unpacker to '%s'", path);
+        rc = error_errno(err, errno, "cannot confine lbunpack to '%s'", path);
     close(rule.parent_fd);
     return rc;
 }
@@ -83,17 +83,17 @@ static int landlock(const char *const files[], const char *folder, struct error 
                          LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
                          LANDLOCK_ACCESS_FS_MAKE_BLOCK;
     if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
-        return 0; /* a kernel without it: the other walls stand */
+        return 0; /* a kernel without it: the other limits stand */
     struct landlock_ruleset_attr attr = {.handled_access_fs = all};
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0), rc = 0;
     if (ruleset < 0)
-        return error_errno(err, errno, "cannot confine the unpacker");
+        return error_errno(err, errno, "cannot confine lbunpack");
     for (size_t i = 0; rc == 0 && files[i]; i++)
         rc = allow_path(ruleset, files[i], LANDLOCK_ACCESS_FS_READ_FILE, err);
     if (rc == 0)
         rc = allow_path(ruleset, folder, write, err);
     if (rc == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
-        rc = error_errno(err, errno, "cannot confine the unpacker");
+        rc = error_errno(err, errno, "cannot confine lbunpack");
     close(ruleset);
     return rc;
 }
@@ -173,15 +173,15 @@ static int deny_calls(struct error *err)
         rc = seccomp_load(filter); /* sets no_new_privs, too */
     if (filter)
         seccomp_release(filter);
-    return rc == 0 ? 0 : error_errno(err, -rc, "cannot confine the unpacker's system calls");
+    return rc == 0 ? 0 : error_errno(err, -rc, "cannot confine lbunpack's system calls");
 }
 
 int confine(const char *const files[], const char *folder, struct error *err)
 {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-        return error_errno(err, errno, "cannot confine the unpacker");
+        return error_errno(err, errno, "cannot confine lbunpack");
     if (close_range(3, ~0U, 0) < 0 && errno != ENOSYS)
-        return error_errno(err, errno, "cannot close what was handed to the unpacker");
+        return error_errno(err, errno, "cannot close inherited descriptors");
     int rc = limits(err);
     if (rc == 0)
         rc = landlock(files, folder, err);

@@ -1,8 +1,9 @@
-/* lbunpack.c - installs one package into a server's store, in a process that can do nothing else.
+/* lbunpack.c - installs one package into a server's store, in a process that can do nothing
+ * else.
  *
- * Started by lbrunner. Whatever a hostile archive made of the parsers of zstd, tar or JSON, it
- * could write to the store's folder and read three files; lbrunner believes only what it verifies
- * there itself, at every step. */
+ * lbrunner starts it. Even if a hostile archive took over the parsers of zstd, tar or JSON, it
+ * could only write to the folder of packages and read three files; lbrunner verifies again at
+ * every step what lies there. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,23 +21,24 @@ enum { EXIT_DONE, EXIT_TROUBLE, EXIT_ASKED_WRONGLY, EXIT_REFUSED };
 static const char help[] =
     "usage: lbunpack ARCHIVE HASH TARGET_FOLDER SIGNERS_FILE [SIGNATURE_FILE [NAME VERSION]]\n"
     "\n"
-    "Verifies a package and unpacks it to TARGET_FOLDER/<hash>, wholly or not at all. Started by lbrunner; it takes "
-    "from\n"
-    "itself the right to do anything else first.\n"
+    "Verifies a package and unpacks it to TARGET_FOLDER/<hash>, completely or not at all.\n"
+    "Before it reads the archive it drops every right that it does not need. lbrunner starts\n"
+    "it.\n"
     "\n"
     "  ARCHIVE         the package, as lbpkg build makes it\n"
-    "  HASH            blake2b:... of the archive\n"
-    "  TARGET_FOLDER   the store of packages\n"
-    "  SIGNERS_FILE    minisign public keys, one a line, whose packages are taken\n"
-    "  SIGNATURE_FILE  the archive's signature; without it ARCHIVE.minisig\n"
-    "  NAME VERSION    of the package, as it was deployed; another is refused\n"
-    "\n"
-    "Exit codes: 0 it is there; 1 this server could not (disk full, no rights); 2 asked wrongly; 3 refused: wrong "
-    "hash, no\n"
-    "trusted signature, or an archive that is not as lbpkg build makes them. One sentence on stderr says why.\n"
+    "  HASH            the hash of the archive, blake2b:...\n"
+    "  TARGET_FOLDER   the folder of installed packages\n"
+    "  SIGNERS_FILE    the minisign public keys that are trusted, one a line\n"
+    "  SIGNATURE_FILE  the signature of the archive; default: ARCHIVE.minisig\n"
+    "  NAME VERSION    what the package must be; any other is refused\n"
     "\n"
     "Example:\n"
-    "  lbunpack extract-1.2.0.lbp blake2b:6f0c... /var/lib/longboat/packages /etc/longboat/trust/signers\n";
+    "  lbunpack extract-1.2.0.lbp blake2b:6f0c... /var/lib/longboat/packages \\\n"
+    "      /etc/longboat/trust/signers\n"
+    "\n"
+    "Exit codes: 0 installed; 1 not possible here (disk full, no permission); 2 bad usage; 3\n"
+    "refused: wrong hash, no trusted signature, or a malformed archive. One sentence on stderr\n"
+    "says why.\n";
 
 static int fail(const struct error *err, int code)
 {
@@ -57,11 +59,9 @@ int main(int argc, char **argv)
         return EXIT_DONE;
     }
     if (argc < 5 || argc == 7 || argc > 8) {
-        fputs(
-            "lbunpack: expected ARCHIVE HASH TARGET_FOLDER SIGNERS_FILE [SIGNATURE_FILE [NAME VERSION]]; see "
-            "lbunpack "
-            "--help\n",
-            stderr);
+        fputs("lbunpack: expected ARCHIVE HASH TARGET_FOLDER SIGNERS_FILE [SIGNATURE_FILE "
+              "[NAME VERSION]]; see lbunpack --help\n",
+              stderr);
         return EXIT_ASKED_WRONGLY;
     }
     if (package_hash_parse(argv[2], &u.hash, &err) < 0)

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct buf out = {0}, text = {0};
     struct error err = {0};
-    if (json_read_value((struct span){data, size}, &out, &err) == 0) {
+    if (jsonread_value((struct span){data, size}, &out, &err) == 0) {
         struct span in = buf_span(&out);
         struct value v;
         assert(value_check(in, &err) == 0);

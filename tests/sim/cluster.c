@@ -70,7 +70,7 @@ static void make_servers(struct cluster *c)
         unsigned pools = (unsigned)rng_below(&w->rng, 1u << CATALOG_POOLS);
         unsigned jobs =
             ((1u << (CATALOG_JOBS - 1)) - 1) & ~(unsigned)(chance(w, 300) ? rng_next(&w->rng) : 0);
-        struct worker_options o = {
+        struct workernode_options o = {
             .name = server_names[i],
             .slots = (unsigned)between(w, c->theme == THEME_EXILE && c->of_servers == 1 ? 2 : 1, 3),
             .ahead = chance(w, 500) ? (unsigned)between(w, 1, 3) : 0,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "proto/kept.h"
 #include "tests/sim/letters.h"
 #include "trust/envelope.h"
 
@@ -112,7 +113,7 @@ void keepers_say(struct keepers *k, struct span message)
 }
 
 static void tell_kept(struct keepers *k, const struct keeper *keeper, const struct s_step *s,
-                      unsigned state)
+                      enum kept_state state)
 {
     struct buf b = {0};
     if (!k->attached || !k->runner)
@@ -137,11 +138,11 @@ bool keepers_attach(struct keepers *k)
     k->attached = true;
     for (unsigned i = 0; i < k->h.slots; i++) {
         if (k->keeper[i].runs) {
-            tell_kept(k, &k->keeper[i], &k->keeper[i].runs->step, 2);
+            tell_kept(k, &k->keeper[i], &k->keeper[i].runs->step, KEPT_RUNS);
             count++;
         }
         for (struct held *h = k->keeper[i].waiting; h; h = h->next, count++)
-            tell_kept(k, &k->keeper[i], &h->step, 1);
+            tell_kept(k, &k->keeper[i], &h->step, KEPT_WAITS);
     }
     s_kept_end_encode(&(struct s_kept_end){.count = count}, &b);
     letters_post(k->letters, true, buf_span(&b));
@@ -313,7 +314,7 @@ static void child_over(struct keeper *k, struct d_step_outcome *o)
     write_ended(k->all, SPOOL_KEEPERS + k->slot, &h->step, o);
     k->runs = NULL;
     if (chance(w, 500))
-        tell_kept(k->all, k, &h->step, 3);
+        tell_kept(k->all, k, &h->step, KEPT_GONE);
     held_free(h);
     pump(k);
 }
@@ -541,7 +542,7 @@ static void keeper_die(struct keeper *k, bool tell)
     for (h = k->waiting; h; h = next) {
         next = h->next;
         if (tell)
-            tell_kept(k->all, k, &h->step, 3);
+            tell_kept(k->all, k, &h->step, KEPT_GONE);
         held_free(h);
     }
     k->waiting = k->runs = NULL;

@@ -48,14 +48,14 @@ static bool ask_oracle(const struct laws *l, const struct parent_fact *p, bool s
     for (uint32_t t = 0; t < p->plan->graph->n; t++)
         for (uint32_t i = 0; i < p->plan->graph->tasks[t].count; i++) {
             const struct fact *f = fact_find(l, p->children[t][i]);
-            struct known *k = &ret->k[t][i];
+            struct oracle_known *k = &ret->k[t][i];
             k->asked = f != NULL;
             k->started = f && f->started;
             if (!f || !f->ended || d_outcome_decode(buf_span(&f->outcome), &o, NULL) < 0)
                 continue;
             k->ended = true;
-            k->fate = (struct fate){(enum delivery)o.delivery, (enum job_outcome)o.job,
-                                    (enum package_outcome)o.package};
+            k->fate = (struct oracle_fate){(enum delivery)o.delivery, (enum job_outcome)o.job,
+                                           (enum package_outcome)o.package};
             doubt |= k->started && o.delivery != DELIVERY_CALLED;
             k->started &= o.delivery == DELIVERY_CALLED || seen;
         }

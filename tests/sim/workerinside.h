@@ -11,7 +11,7 @@
 struct workernode {
     struct world *w;
     struct laws *laws;
-    struct worker_options options; /* its jobs: the first ones, see serverjobs.h */
+    struct workernode_options options; /* its jobs: the first ones, see serverjobs.h */
     char name[32];
     struct clock_sim clock;
     struct process process;

@@ -360,7 +360,7 @@ void worker_die(struct workernode *s, bool whole)
 }
 
 struct workernode *workernode_new(struct world *w, struct network *n, struct laws *l,
-                                  const struct catalog *c, const struct worker_options *o)
+                                  const struct catalog *c, const struct workernode_options *o)
 {
     struct workernode *s = mem_zalloc(1, sizeof *s);
     s->w = w;

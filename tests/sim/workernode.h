@@ -1,7 +1,7 @@
 /* workernode.h - a server: the real worker core in a shell, its spool, and the runner and keepers
  * that live on without it.
  *
- * The shell keeps the order that the core relies on (worker/feed.c): entries into the spool, then
+ * The shell keeps the order that the core relies on (worker/inout.c): entries into the spool, then
  * the runner, then the broker; and before KEPT or KEPT_END everything that the others' files hold.
  * A start replays the spool; at each death the state is compared with what replaying gives. */
 #ifndef LB_TESTS_SIM_WORKERNODE_H
@@ -12,13 +12,13 @@
 
 struct workernode;
 
-struct worker_options {
+struct workernode_options {
     const char *name;
     unsigned slots, ahead, jobs; /* jobs: bits of the catalog */
 };
 
 struct workernode *workernode_new(struct world *w, struct network *n, struct laws *l,
-                                  const struct catalog *c, const struct worker_options *o);
+                                  const struct catalog *c, const struct workernode_options *o);
 void workernode_free(struct workernode **s);
 void workernode_power_on(struct workernode *s); /* runner and worker */
 

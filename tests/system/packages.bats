@@ -106,6 +106,9 @@ END
     echo "$output"
     [ "$(jq -s 'map(select(.name == "do")) | length' <<<"$output")" = 2 ]
     lbpkg list | grep -q '^do .*etl'
+    # a signer has one form everywhere
+    [ "$(jq -rs 'map(select(.name == "do"))[0].signer' <<<"$output")" = \
+        "$(lbpkg show "$demo/do.lbp" --json | jq -r .signer)" ]
 }
 
 @test "a server that was away catches up when it returns" {

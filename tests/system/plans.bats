@@ -164,6 +164,17 @@ PLAN
     run lbsubmit cancell 0199
     [ "$status" -eq 2 ]
     assert_has "did you mean 'cancel'"
+    run lbsubmit attach x
+    [ "$status" -eq 2 ]
+    assert_has "unknown command 'attach'; the commands are cancel and join"
+    lbsubmit help | grep -q 'cancel RUN'
+    printf 'parent: a\ntasks: {a: {package: do, pool: etl, parameters: {text: {{day}}}}}\n' >"$demo/unquoted.yaml"
+    run lbsubmit "$demo/unquoted.yaml"
+    [ "$status" -eq 2 ]
+    assert_has 'put a placeholder into quotes'
+    run lbsubmit --package do --pool etl --key ''
+    [ "$status" -eq 2 ]
+    assert_has "--key is empty"
     run lbsubmit "$demo/none.yaml" "$demo/two.yaml"
     [ "$status" -eq 2 ]
     assert_has "one plan at a time"
@@ -245,9 +256,9 @@ tasks:
 PLAN
     env --default-signal=INT tmux -u -S "$demo/tmux" -f /dev/null new-session -d -x 80 -y 24 \
         "LONGBOAT_HOME=$LONGBOAT_HOME PATH='$PATH' lbsubmit $demo/live.yaml; echo \"it ended with \$?\"; exec cat" 3>&-
-    await "the third has its bar" screen_has '^  a/2 .*███.* 50% .*half of it'
+    await "the third has its bar" screen_has '^  a\[3\] .*███.* 50% .*half of it'
     run screen
-    [ "$(grep -c '^  a/[0-2] .*███.* 50% .*half of it' <<<"$output")" -eq 3 ]
+    [ "$(grep -c '^  a\[[1-3]\] .*███.* 50% .*half of it' <<<"$output")" -eq 3 ]
     grep -q '^live .*0 of 3 ended  3 running' <<<"$output"
     tmux -u -S "$demo/tmux" send-keys C-c
     await "it ends" screen_has 'it ended with 1'
@@ -258,11 +269,40 @@ PLAN
     tmux -u -S "$demo/tmux" kill-server
 }
 
+@test "a picture of more children than the screen has lines never reaches the terminal's history" {
+    cat >"$demo/many.yaml" <<PLAN
+parent: many
+tasks:
+  a:
+    package: do
+    pool: etl
+    for_each: {n: [$(seq -s , 40)]}
+    after: [{task: bad, is: completion}]
+    parameters: {n: "{{n}}", text: 'while [ ! -e $demo/enough-of-many ]; do sleep 0.05; done'}
+  bad: {package: do, pool: etl, parameters: {text: "exit 3"}}
+PLAN
+    env --default-signal=INT tmux -u -S "$demo/tmux" -f /dev/null new-session -d -x 80 -y 24 \
+        "LONGBOAT_HOME=$LONGBOAT_HOME PATH='$PATH' lbsubmit $demo/many.yaml; echo \"it ended with \$?\"; exec cat" 3>&-
+    await "all are shown or counted" screen_has '^  ... and 19 more: '
+    await "a second one is drawn" screen_has '^many  2'
+    run screen
+    [ "$(grep -c '^  a\[' <<<"$output")" -eq 21 ]
+    tmux -u -S "$demo/tmux" resize-window -x 60 -y 30
+    await "it takes the lines that there are" screen_has '^  ... and 13 more: '
+    touch "$demo/enough-of-many"
+    await "it ends" screen_has 'it ended with 1'
+    run tmux -u -S "$demo/tmux" capture-pane -p -S -
+    not grep -qE '^many |and [0-9]+ more: |^  a.* running ' <<<"$output"
+    [ "$(grep -c '  bad  failed' <<<"$output")" -eq 1 ]
+    tmux -u -S "$demo/tmux" kill-server
+}
+
 @test "the same --key never makes a second parent" {
     printf 'parent: once\ntasks: {a: {package: do, pool: etl, parameters: {text: "echo x >>%s/once"}}}\n' "$demo" >"$demo/once.yaml"
     run lbsubmit "$demo/once.yaml" --key night-1
     [ "$status" -eq 0 ]
     run lbsubmit "$demo/once.yaml" --key night-1
-    [ "$status" -ne 0 ]
+    [ "$status" -eq 3 ]
+    assert_has "lbctl show "
     [ "$(wc -l <"$demo/once")" -eq 1 ]
 }

@@ -50,7 +50,7 @@ setup() { enter; }
 @test "--since that is no time says what it takes" {
     run lbmon --since yesterday
     [ "$status" -eq 2 ]
-    assert_has "--since takes a duration"
+    assert_has "'yesterday' is not a time: give a duration (2h), a day (2026-11-20)"
 }
 
 @test "what a full disk did not take is said, and is no success; a reader that is gone is fine" {
@@ -78,7 +78,7 @@ setup() { enter; }
     assert_has "is no status (did you mean 'failed'?)"
     run lbmon --run 123 --until-now
     [ "$status" -eq 2 ]
-    assert_has "is not an id"
+    assert_has "'123' is not a run"
     run lbctl history --status fialed
     [ "$status" -eq 2 ]
     assert_has "is no status (did you mean 'failed'?)"
@@ -119,6 +119,17 @@ setup() { enter; }
     await "and goes on" test -s "$demo/quiet.out"
     kill "$monitor"
     [ "$(grep -c 'does not answer' "$demo/quiet.err")" = 1 ]
+}
+
+@test "while the broker is down, lbsubmit says which addresses it tries and what is wrong with each" {
+    mkdir "$demo/elsewhere"
+    cp -r "$demo/admin/etc" "$demo/elsewhere/"
+    printf 'brokers: ["nobody.invalid:7411", "127.0.0.1:1"]\n' >"$demo/elsewhere/etc/client.yaml"
+    as elsewhere lbsubmit --package say --pool etl 2>"$demo/down.err" 3>&- &
+    local submit=$!
+    await "it says so" grep -q 'does not answer' "$demo/down.err"
+    kill "$submit"
+    grep -q 'nobody.invalid:7411: the name does not resolve; 127.0.0.1:1: connection refused' "$demo/down.err"
 }
 
 @test "logs are followed while the child runs, over a restart of the broker" {
@@ -170,7 +181,7 @@ with lb.Client() as c:
     await "it has ended" ended "$r"
     run lbctl show "$r"
     assert_has "succeeded"
-    assert_has "left out       parameters (too long to be shown)"
+    assert_has "left out      parameters (too long to be shown)"
     lbctl history --job package:long --json | jq -e '.status == "succeeded"'
     lbctl show "$r" --json | jq -e '.left_out == ["parameters"]'
     lbmon --event result --run "$r" --since 0 --until-now --json | jq -e '.status == "succeeded" and .left_out == ["parameters"]'

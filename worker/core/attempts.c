@@ -1,11 +1,10 @@
 /* attempts.c - the durable state of the worker: attempts, as the entries of the spool make and
  * change them.
  *
- * A step of the core and a replay change it through the same function, attempts_apply, so replay
- * gives the state. The files of the spool are replayed one after the other, not in the order in
- * which they were written; therefore an entry that is about nothing we know (a keeper's word on an
- * attempt that is recorded, or finished) is passed over, and of two that say the same the first
- * counts. */
+ * Events and replay change the state through one function, attempts_apply, so that replay gives
+ * the same state. The files of the spool are replayed one after the other, not in the order in
+ * which they were written. Therefore an entry about an attempt that we no longer know (recorded
+ * or finished) is skipped, and of two entries that say the same the first counts. */
 #include "worker/core/inside.h"
 
 #include <errno.h>
@@ -21,10 +20,10 @@ struct wrun *wrun_find(const struct wcore *c, struct id run)
     return r;
 }
 
-struct attempt *attempt_find(const struct wcore *c, struct id run, uint64_t attempt)
+struct wattempt *attempt_find(const struct wcore *c, struct id run, uint64_t attempt)
 {
     struct wrun *r = wrun_find(c, run);
-    struct attempt *a = NULL;
+    struct wattempt *a = NULL;
     if (r)
         DL_FOREACH2(r->attempts, a, a_next)
     if (a->attempt == attempt)
@@ -32,7 +31,7 @@ struct attempt *attempt_find(const struct wcore *c, struct id run, uint64_t atte
     return NULL;
 }
 
-struct attempt *attempt_add(struct wcore *c, struct id run, uint64_t attempt)
+struct wattempt *attempt_add(struct wcore *c, struct id run, uint64_t attempt)
 {
     struct wrun *r = wrun_find(c, run);
     if (!r) {
@@ -40,7 +39,7 @@ struct attempt *attempt_add(struct wcore *c, struct id run, uint64_t attempt)
         r->id = run;
         HASH_ADD(hh, c->runs, id, sizeof r->id, r);
     }
-    struct attempt *a = mem_zalloc(1, sizeof *a);
+    struct wattempt *a = mem_zalloc(1, sizeof *a);
     a->run = r;
     a->attempt = attempt;
     DL_APPEND2(r->attempts, a, a_prev, a_next);
@@ -49,7 +48,7 @@ struct attempt *attempt_add(struct wcore *c, struct id run, uint64_t attempt)
     return a;
 }
 
-static void drop_work(struct wcore *c, struct attempt *a)
+static void drop_work(struct wcore *c, struct wattempt *a)
 {
     for (unsigned i = 0; i < a->n_tries; i++) {
         c->open -= !a->tries[i].ended;
@@ -66,7 +65,7 @@ static void drop_work(struct wcore *c, struct attempt *a)
     wjob_drop(c, &a->job);
 }
 
-void attempt_drop(struct wcore *c, struct attempt *a)
+void attempt_drop(struct wcore *c, struct wattempt *a)
 {
     slots_leave(c, a);
     drop_work(c, a);
@@ -95,7 +94,7 @@ void attempts_free(struct wcore *c)
 {
     struct wrun *r, *next;
     HASH_ITER (hh, c->runs, r, next) {
-        struct attempt *a, *a_next;
+        struct wattempt *a, *a_next;
         bool last = false;
         for (a = r->attempts; !last; a = a_next) {
             a_next = a->a_next;
@@ -105,7 +104,7 @@ void attempts_free(struct wcore *c)
     }
 }
 
-enum refusal attempt_fill(struct attempt *a, struct span execute, struct error *err)
+enum refusal attempt_fill(struct wattempt *a, struct span execute, struct error *err)
 {
     buf_clear(&a->execute);
     buf_add(&a->execute, execute.p, execute.n);
@@ -118,7 +117,7 @@ enum refusal attempt_fill(struct attempt *a, struct span execute, struct error *
     return rc == 0 ? REFUSAL_NONE : rc == -EMSGSIZE ? REFUSAL_TOO_LARGE : REFUSAL_MALFORMED;
 }
 
-struct wtry *attempt_try(struct attempt *a, struct span step, uint64_t try_no)
+struct wtry *attempt_try(struct wattempt *a, struct span step, uint64_t try_no)
 {
     int at = a->job ? wjob_step(a->job, step) : -1;
     for (unsigned i = a->n_tries; at >= 0 && i-- > 0;)
@@ -127,13 +126,13 @@ struct wtry *attempt_try(struct attempt *a, struct span step, uint64_t try_no)
     return NULL;
 }
 
-struct wtry *attempt_open_try(struct attempt *a)
+struct wtry *attempt_open_try(struct wattempt *a)
 {
     struct wtry *last = a->n_tries ? &a->tries[a->n_tries - 1] : NULL;
     return last && !last->ended ? last : NULL;
 }
 
-bool attempt_launched(const struct attempt *a)
+bool attempt_launched(const struct wattempt *a)
 {
     for (unsigned i = 0; i < a->n_tries; i++)
         if (a->tries[i].launched)
@@ -141,7 +140,7 @@ bool attempt_launched(const struct attempt *a)
     return false;
 }
 
-bool attempt_stops(const struct attempt *a, const struct wtry *t)
+bool attempt_stops(const struct wattempt *a, const struct wtry *t)
 {
     return a->stopped && (a->force || !a->job->steps[t->step].always);
 }
@@ -154,7 +153,7 @@ static int apply_taken(struct wcore *c, const struct s_taken *s, struct error *e
     int rc = m_execute_decode(s->execute, &x, err);
     if (rc < 0)
         return rc;
-    struct attempt *a = attempt_find(c, x.run, x.attempt);
+    struct wattempt *a = attempt_find(c, x.run, x.attempt);
     if (a && a->state != ATTEMPT_SEEKING)
         return 0;
     struct wjob *job = wjob_hold(c, &x.job_hash, s->job, err);
@@ -175,7 +174,7 @@ static int apply_taken(struct wcore *c, const struct s_taken *s, struct error *e
 
 static int apply_stepped(struct wcore *c, const struct s_stepped *s)
 {
-    struct attempt *a = attempt_find(c, s->run, s->attempt);
+    struct wattempt *a = attempt_find(c, s->run, s->attempt);
     int step = a && a->state == ATTEMPT_LIVE ? wjob_step(a->job, s->step) : -1;
     if (step < 0 || attempt_try(a, s->step, s->try_no))
         return 0;
@@ -195,7 +194,7 @@ static int apply_ended(struct wcore *c, const struct s_ended *s, struct error *e
     int rc = d_step_outcome_decode(s->outcome, &o, err);
     if (rc < 0)
         return rc;
-    struct attempt *a = attempt_find(c, s->run, s->attempt);
+    struct wattempt *a = attempt_find(c, s->run, s->attempt);
     struct wtry *t = a ? attempt_try(a, o.name, o.try_no) : NULL;
     if (!t || t->ended)
         return 0;
@@ -207,7 +206,7 @@ static int apply_ended(struct wcore *c, const struct s_ended *s, struct error *e
 
 static int apply_launched(struct wcore *c, const struct s_launched *s)
 {
-    struct attempt *a = attempt_find(c, s->run, s->attempt);
+    struct wattempt *a = attempt_find(c, s->run, s->attempt);
     struct wtry *t = a ? attempt_try(a, s->step, s->try_no) : NULL;
     if (t && !t->launched) {
         t->launched = true;
@@ -218,7 +217,7 @@ static int apply_launched(struct wcore *c, const struct s_launched *s)
 
 static int apply_stopped(struct wcore *c, const struct s_stopped *s)
 {
-    struct attempt *a = attempt_find(c, s->run, s->attempt);
+    struct wattempt *a = attempt_find(c, s->run, s->attempt);
     if (!a || a->state != ATTEMPT_LIVE)
         return 0;
     if (!a->stopped) {
@@ -236,7 +235,7 @@ static int apply_finished(struct wcore *c, const struct s_finished *s, struct er
     int rc = d_outcome_decode(s->outcome, &o, err);
     if (rc < 0)
         return rc;
-    struct attempt *a = attempt_find(c, s->run, s->attempt);
+    struct wattempt *a = attempt_find(c, s->run, s->attempt);
     if (a && a->state == ATTEMPT_FINISHED)
         return 0;
     if (!a)
@@ -255,7 +254,7 @@ static int apply_finished(struct wcore *c, const struct s_finished *s, struct er
 
 static int apply_gone(struct wcore *c, struct id run, uint64_t attempt)
 {
-    struct attempt *a = attempt_find(c, run, attempt);
+    struct wattempt *a = attempt_find(c, run, attempt);
     if (a)
         attempt_drop(c, a);
     return 0;
@@ -286,7 +285,7 @@ int attempts_apply(struct wcore *c, struct span entry, struct error *err)
     case KIND_S_PROGRESS:
         return 0;
     default:
-        return error_set(err, -EPROTO, "an entry of kind %" PRIu64 " does not belong into a spool",
+        return error_set(err, -EPROTO, "an entry of kind %" PRIu64 " does not belong in a spool",
                          kind);
     }
 #undef APPLY
@@ -299,12 +298,12 @@ static int by_id(const struct wrun *a, const struct wrun *b)
     return id_cmp(a->id, b->id);
 }
 
-static int by_number(const struct attempt *a, const struct attempt *b)
+static int by_number(const struct wattempt *a, const struct wattempt *b)
 {
     return a->attempt < b->attempt ? -1 : a->attempt > b->attempt;
 }
 
-static void digest_attempt(const struct attempt *a, struct buf *b)
+static void digest_attempt(const struct wattempt *a, struct buf *b)
 {
     char id[ID_TEXT];
     buf_printf(b, "%s/%" PRIu64 " %d %" PRId64 " %d %d %d\n", id_format(a->run->id, id), a->attempt,
@@ -330,7 +329,7 @@ void wcore_digest(const struct wcore *c, struct hash *ret)
     struct buf b = {0};
     HASH_SORT(sorting->runs, by_id);
     for (struct wrun *r = sorting->runs; r; r = r->hh.next) {
-        struct attempt *a;
+        struct wattempt *a;
         DL_SORT2(r->attempts, by_number, a_prev, a_next);
         DL_FOREACH2(r->attempts, a, a_next)
         if (a->state != ATTEMPT_SEEKING)

@@ -1,5 +1,5 @@
-/* core.c - one event in, effects out: see core.h. Who may change what: attempts.c alone the durable
- * state, by entries; slots.c decides what starts and stops, outbox.c what the broker is told. */
+/* core.c - one event in, effects out: see core.h. attempts.c alone changes durable state, by
+ * entries; slots.c decides what starts and stops, outbox.c what the broker is told. */
 #include "worker/core/inside.h"
 
 #include <inttypes.h>
@@ -8,8 +8,8 @@
 
 /* ---- Effects */
 
-void emit_effect(struct wcore *c, enum wcore_effect_kind kind, const struct attempt *a,
-                 struct span body)
+void wcore_emit(struct wcore *c, enum wcore_effect_kind kind, const struct wattempt *a,
+                struct span body)
 {
     struct wcore_out *o = c->out;
     if (kind == WCORE_FX_SEND && !c->up)
@@ -37,13 +37,13 @@ static void settle(struct wcore_out *o)
     }
 }
 
-void spool(struct wcore *c, const struct attempt *a, const struct wire_schema *schema,
-           const void *entry)
+void wcore_spool(struct wcore *c, const struct wattempt *a, const struct wire_schema *schema,
+                 const void *entry)
 {
     struct error err = {0};
     buf_clear(&c->scratch);
     wire_encode(schema, entry, &c->scratch);
-    emit_effect(c, WCORE_FX_SPOOL, a, buf_span(&c->scratch));
+    wcore_emit(c, WCORE_FX_SPOOL, a, buf_span(&c->scratch));
     if (attempts_apply(c, buf_span(&c->scratch), &err) < 0)
         /* an entry that we have just made does not apply: going on would break the law of replay */
         __builtin_trap();
@@ -58,9 +58,9 @@ void wcore_out_free(struct wcore_out *out)
 
 /* ---- Messages of the broker */
 
-/* Nothing of it was asked for: the broker may give it to another. The spool says so before the
-   broker can hear it. */
-static void give_back(struct wcore *c, struct attempt *a, const char *reason)
+/* No step of it was asked for, so the broker may give it to another server. The spool says so
+ * before the broker can hear it. */
+static void give_back(struct wcore *c, struct wattempt *a, const char *reason)
 {
     struct id run = a->run->id;
     uint64_t attempt = a->attempt;
@@ -73,14 +73,14 @@ static void give_back(struct wcore *c, struct attempt *a, const char *reason)
 
 static void supersede(struct wcore *c, struct wrun *r, uint64_t by)
 {
-    struct attempt *a, *next;
+    struct wattempt *a, *next;
     bool last = !r;
     for (a = r ? r->attempts : NULL; !last; a = next) {
         next = a->a_next;
         last = !next;
         if (a->state == ATTEMPT_LIVE && a->n_tries) {
             char why[80];
-            snprintf(why, sizeof why, "superseded by attempt %" PRIu64 " on the same server", by);
+            snprintf(why, sizeof why, "superseded by attempt %" PRIu64 " on this server", by);
             slots_stop(c, a, JOB_CANCELLED, false, span_str(why));
         } else if (a->state != ATTEMPT_FINISHED) {
             give_back(c, a, "superseded");
@@ -91,7 +91,7 @@ static void supersede(struct wcore *c, struct wrun *r, uint64_t by)
 static uint64_t newest(const struct wrun *r)
 {
     uint64_t most = 0;
-    struct attempt *a = NULL;
+    struct wattempt *a = NULL;
     if (r)
         DL_FOREACH2(r->attempts, a, a_next)
     most = a->attempt > most ? a->attempt : most;
@@ -101,7 +101,7 @@ static uint64_t newest(const struct wrun *r)
 static void on_execute(struct wcore *c, struct span message, const struct m_execute *x)
 {
     struct error err = {0};
-    struct attempt *a = attempt_find(c, x->run, x->attempt);
+    struct wattempt *a = attempt_find(c, x->run, x->attempt);
     if (id_is_zero(x->run) || x->attempt == 0)
         return;
     if (a) {
@@ -114,7 +114,7 @@ static void on_execute(struct wcore *c, struct span message, const struct m_exec
         return;
     }
     if (c->n_unfinished >= c->config.slots + LIMIT_PREFETCH || c->finished_bytes > FINISHED_BYTES) {
-        outbox_returned(c, x->run, x->attempt, "this server has no room for more");
+        outbox_returned(c, x->run, x->attempt, "this server is full");
         return;
     }
     supersede(c, wrun_find(c, x->run), x->attempt);
@@ -124,23 +124,23 @@ static void on_execute(struct wcore *c, struct span message, const struct m_exec
     if (code != REFUSAL_NONE)
         outbox_refuse(c, a, code, err.text);
     else
-        emit_effect(c, WCORE_FX_FIND_JOB, a, buf_span(&a->execute));
+        wcore_emit(c, WCORE_FX_FIND_JOB, a, buf_span(&a->execute));
 }
 
 static void on_stop(struct wcore *c, const struct m_stop *s)
 {
-    struct attempt *a = attempt_find(c, s->run, s->attempt);
+    struct wattempt *a = attempt_find(c, s->run, s->attempt);
     if (!a)
-        outbox_returned(c, s->run, s->attempt, "unknown here");
+        outbox_returned(c, s->run, s->attempt, "not known here");
     else if (a->state == ATTEMPT_SEEKING)
         give_back(c, a, "stopped before it was taken");
     else
         slots_stop(c, a, JOB_CANCELLED, s->force, s->reason);
 }
 
-/* The newest step that was launched, ended or not: the broker is to know that the attempt runs, and
-   how far it is. */
-static void say_started(struct wcore *c, struct attempt *a)
+/* Tells the broker of the newest step that was launched, ended or not: that the attempt runs,
+ * and how far it is. */
+static void say_started(struct wcore *c, struct wattempt *a)
 {
     a->say_started = false;
     for (unsigned i = a->n_tries; i-- > 0;) {
@@ -155,16 +155,16 @@ static void say_started(struct wcore *c, struct attempt *a)
 
 static void on_recall(struct wcore *c, const struct m_recall *r)
 {
-    struct attempt *a = attempt_find(c, r->run, r->attempt);
+    struct wattempt *a = attempt_find(c, r->run, r->attempt);
     if (a && (a->state == ATTEMPT_FINISHED || a->n_tries)) {
         if (a->state == ATTEMPT_LIVE)
             say_started(c, a);
-        return; /* too late: a step of it is asked for */
+        return; /* too late: a step of it was asked for */
     }
     if (a)
         give_back(c, a, "recalled");
     else
-        outbox_returned(c, r->run, r->attempt, "unknown here");
+        outbox_returned(c, r->run, r->attempt, "not known here");
 }
 
 static void on_message(struct wcore *c, struct span message)
@@ -195,7 +195,7 @@ static void on_message(struct wcore *c, struct span message)
     }
     case KIND_M_RECORDED: {
         struct m_recorded r;
-        struct attempt *a =
+        struct wattempt *a =
             m_recorded_decode(message, &r, &err) == 0 ? attempt_find(c, r.run, r.attempt) : NULL;
         if (a)
             outbox_recorded(c, a);
@@ -212,12 +212,12 @@ static void on_job(struct wcore *c)
 {
     const struct wcore_event *ev = c->ev;
     struct error err = {0};
-    struct attempt *a = attempt_find(c, ev->run, ev->attempt);
+    struct wattempt *a = attempt_find(c, ev->run, ev->attempt);
     if (!a || a->state != ATTEMPT_SEEKING)
         return;
     if (ev->message.n == 0) {
         outbox_refuse(c, a, ev->code ? ev->code : REFUSAL_UNKNOWN_JOB,
-                      ev->text ? ev->text : "the job is not here");
+                      ev->text ? ev->text : "this server does not have the job");
         return;
     }
     struct wjob *j = wjob_hold(c, &a->x.job_hash, ev->message, &err);
@@ -232,7 +232,7 @@ static void on_job(struct wcore *c)
 
 /* ---- The spool of keepers and runner */
 
-static void want_to_say(struct wcore *c, struct attempt *a, int64_t at)
+static void want_to_say(struct wcore *c, struct wattempt *a, int64_t at)
 {
     if (c->up)
         slots_arm(c, &c->says, &a->say, at);
@@ -242,7 +242,7 @@ static void on_progress(struct wcore *c, struct span entry)
 {
     struct error err = {0};
     struct s_progress p;
-    struct attempt *a =
+    struct wattempt *a =
         s_progress_decode(entry, &p, &err) == 0 ? attempt_find(c, p.run, p.attempt) : NULL;
     if (!a || a->state != ATTEMPT_LIVE)
         return;
@@ -265,7 +265,7 @@ static void on_spool(struct wcore *c, struct span entry)
         on_progress(c, entry);
     } else if (kind == KIND_S_LAUNCHED && attempts_apply(c, entry, &err) == 0) {
         struct s_launched l;
-        struct attempt *a =
+        struct wattempt *a =
             s_launched_decode(entry, &l, &err) == 0 ? attempt_find(c, l.run, l.attempt) : NULL;
         if (a && a->state == ATTEMPT_LIVE) {
             a->say_started = true;
@@ -273,7 +273,7 @@ static void on_spool(struct wcore *c, struct span entry)
         }
     } else if (kind == KIND_S_ENDED && attempts_apply(c, entry, &err) == 0) {
         struct s_ended e;
-        struct attempt *a =
+        struct wattempt *a =
             s_ended_decode(entry, &e, &err) == 0 ? attempt_find(c, e.run, e.attempt) : NULL;
         if (a)
             slots_go(c, a);
@@ -282,7 +282,7 @@ static void on_spool(struct wcore *c, struct span entry)
 
 /* ---- Time */
 
-static void say(struct wcore *c, struct attempt *a)
+static void say(struct wcore *c, struct wattempt *a)
 {
     if (a->say_started)
         say_started(c, a);
@@ -304,12 +304,12 @@ static void on_time(struct wcore *c)
 {
     struct heap_node *n;
     while ((n = due(c, &c->timers)))
-        slots_stop(c, heap_entry(n, struct attempt, timer), JOB_TIMED_OUT, false,
-                   span_str("the call's timeout is over"));
+        slots_stop(c, heap_entry(n, struct wattempt, timer), JOB_TIMED_OUT, false,
+                   span_str("the call's timeout has passed"));
     while ((n = due(c, &c->retries)))
-        slots_go(c, heap_entry(n, struct attempt, retry));
+        slots_go(c, heap_entry(n, struct wattempt, retry));
     while ((n = due(c, &c->says)))
-        say(c, heap_entry(n, struct attempt, say));
+        say(c, heap_entry(n, struct wattempt, say));
 }
 
 int64_t wcore_deadline(const struct wcore *c)
@@ -351,13 +351,13 @@ int wcore_replay(struct wcore *c, struct span entry, struct error *err)
     return attempts_apply(c, entry, err);
 }
 
-/* The first event after a replay: what was decided is taken up where the spool left it. */
+/* The first event after a replay: goes on from where the spool ends. */
 static void begin(struct wcore *c)
 {
     struct wrun *r, *next;
     c->begun = true;
     HASH_ITER (hh, c->runs, r, next) {
-        struct attempt *a;
+        struct wattempt *a;
         DL_FOREACH2(r->attempts, a, a_next)
         slots_go(c, a);
     }
@@ -428,7 +428,7 @@ bool wcore_full(const struct wcore *c)
 bool wcore_holds_fence(const struct wcore *c)
 {
     for (struct wrun *r = c->runs; r; r = r->hh.next) {
-        struct attempt *a;
+        struct wattempt *a;
         DL_FOREACH2(r->attempts, a, a_next)
         {
             struct wtry *t = a->state == ATTEMPT_LIVE && a->x.on_lost == ON_LOST_RERUN

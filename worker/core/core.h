@@ -1,18 +1,18 @@
-/* core.h - what the worker of one server decides: attempts, slots, steps of jobs, the outbox. Pure,
- * as broker/core is.
+/* core.h - what the worker of one server decides: attempts, slots, the steps of jobs, the
+ * outbox. Pure, like broker/core.
  *
- * The durable state is what the spool's entries say: the worker's own (TAKEN, STEPPED, STOPPED,
- * FINISHED, GIVEN_BACK, RECORDED, and ENDED for a step that no keeper will ever report) and the
- * keepers' (LAUNCHED, ENDED; OUTPUT and PROGRESS pass through the shell). A new process replays all
- * of them (wcore_replay), hears from the runner which keepers hold what (KEPT ... KEPT_END), and
- * goes on: a step that was asked for, is in no spool and with no keeper is asked for again; one
- * that was launched, has not ended, and no keeper holds is `unknown`. Where in its job an attempt
- * stands is never stored: it is folded from the steps that were asked for and how they ended
- * (steps.c), so that the order in which the files are replayed does not matter.
+ * The spool is the durable state: the worker's own entries (TAKEN, STEPPED, STOPPED, FINISHED,
+ * GIVEN_BACK, RECORDED, and ENDED for a step that no keeper will ever report) and the keepers'
+ * (LAUNCHED, ENDED; OUTPUT and PROGRESS pass through the shell). A new process replays them all
+ * (wcore_replay), hears from the runner what each keeper holds (KEPT ... KEPT_END), and goes on.
+ * A step that was asked for but is in no spool and with no keeper is asked for again. A step
+ * that was launched, has not ended and is with no keeper is `unknown`. How far an attempt is in
+ * its job is never stored: it follows from the steps that were asked for and how they ended
+ * (steps.c), so the order in which the files are replayed does not matter.
  *
- * The shell owes the core one order: before it hands on KEPT or KEPT_END it has handed on all that
- * the keepers' spool files held at that moment, so that "launched, not ended, not kept" is the
- * truth and not a race. */
+ * The shell owes the core one order: before it hands over KEPT or KEPT_END, it hands over
+ * everything that the keepers' spool files held at that moment. Otherwise "launched, not ended,
+ * not kept" would be a race. */
 #ifndef LB_WORKER_CORE_CORE_H
 #define LB_WORKER_CORE_CORE_H
 
@@ -25,27 +25,24 @@ struct wcore;
 struct wcore_config {
     char server[LIMIT_NAME + 1];
     unsigned slots;
-    unsigned
-        /* steps that may be asked for beyond `slots`: they wait at the runner, which starts them
-           without us */
-        ahead;
+    unsigned ahead; /* steps asked for beyond `slots`: the runner starts them without us */
     struct id spool, boot, incarnation;
 };
 
 enum wcore_event_kind {
-    /* message: WELCOME. The core says HAVE ..., HAVE_END, RESULTs not recorded */
+    /* message: WELCOME. The core says HAVE ..., HAVE_END, and the RESULTs that are not recorded */
     WCORE_SESSION_UP,
     WCORE_SESSION_DOWN, /* nothing is undone; results wait */
-    WCORE_MESSAGE,      /* message: EXECUTE STOP RECALL RECORDED (others are the shell's) */
-    /* entry: a keeper's or the runner's LAUNCHED, PROGRESS or ENDED, in its file's order */
+    WCORE_MESSAGE,      /* message: EXECUTE, STOP, RECALL or RECORDED; others are the shell's */
+    /* message: a keeper's or the runner's LAUNCHED, PROGRESS or ENDED, in the order of its file */
     WCORE_SPOOL,
     /* KEPT entries follow as WCORE_KEPT, then WCORE_KEPT_END: before that no step is asked for */
     WCORE_RUNNER_UP,
     WCORE_KEPT,
     WCORE_KEPT_END,
     WCORE_RUNNER_DOWN,
-    /* message: d_job of the attempt (run, attempt) that WCORE_FX_FIND_JOB asked for; empty: not
-       here, `text` says why */
+    /* message: d_job of the attempt (run, attempt) that WCORE_FX_FIND_JOB asked for; empty: it is
+     * not here, and `text` says why */
     WCORE_JOB,
     WCORE_TICK
 };
@@ -61,15 +58,15 @@ struct wcore_event {
 };
 
 enum wcore_effect_kind {
-    /* body: m_ to the broker; dropped when no session is open (a new session says it again) */
+    /* body: m_ to the broker; dropped without a session (a new one says it again) */
     WCORE_FX_SEND,
     /* body: s_ entry appended to worker.log before any later effect of this step leaves */
     WCORE_FX_SPOOL,
-    /* body: s_step or s_halt to the runner; dropped when it is down (RUNNER_UP asks again) */
+    /* body: s_step or s_halt to the runner; dropped while it is down (RUNNER_UP asks again) */
     WCORE_FX_RUNNER,
     /* body: the m_execute: find the job's compiled bytes, answer WCORE_JOB (at once or later) */
     WCORE_FX_FIND_JOB,
-    WCORE_FX_FORGET /* run, attempt: recorded; its spool entries and logs may go once shipped */
+    WCORE_FX_FORGET /* run, attempt: recorded; its entries may go once its output is shipped */
 };
 
 struct wcore_effect {
@@ -89,24 +86,24 @@ void wcore_out_free(struct wcore_out *out);
 
 struct wcore *wcore_new(const struct wcore_config *config);
 void wcore_free(struct wcore **c);
-int wcore_replay(struct wcore *c, struct span spool_entry,
-                 struct error *err); /* worker.log first, then the keepers' */
+/* Before the first step: each entry of worker.log, then the keepers'. -EPROTO: it cannot be one. */
+int wcore_replay(struct wcore *c, struct span spool_entry, struct error *err);
+/* Takes one event; *out has its effects, in order, until the next call. */
 void wcore_step(struct wcore *c, const struct wcore_event *ev, struct wcore_out *out);
+/* When to send WCORE_TICK at the latest: boot ms; INT64_MAX: never. */
 int64_t wcore_deadline(const struct wcore *c);
 void wcore_digest(const struct wcore *c, struct hash *ret); /* of the durable state */
-/* Attempts that are not recorded; for `lbworker`'s stop, drain and tests. */
+/* How many attempts are not yet recorded. */
 unsigned wcore_live(const struct wcore *c);
-/* Do as many steps run as there are slots? Then results may be held a few ms to share a frame. */
+/* True if all slots are busy: results may then wait a few ms to share a frame. */
 bool wcore_full(const struct wcore *c);
-/* Must the fence stay where it is? While a step of a `rerun` attempt that is being stopped was
- * asked for and has neither been launched nor ended: it may wait at a keeper for the fence to move
- * on, and would start before the halt has found its way, which may take as long as there is no
- * runner. */
+/* True if the fence must stay where it is: a `rerun` attempt is being stopped, and a step of it was
+ * asked for but has neither been launched nor ended. The step may wait at a keeper for the fence to
+ * move on, and would start before the halt arrives, which may take until there is a runner. */
 bool wcore_holds_fence(const struct wcore *c);
-/* Does the core still need the entries of this attempt? (The shell rewrites its spool without the
-   others.) */
+/* True if the core still needs the entries of this attempt; the shell drops all others. */
 bool wcore_knows(const struct wcore *c, struct id run, uint64_t attempt);
-/* Does an attempt that has not finished run this version of a job? */
+/* True if an unfinished attempt runs this version of a job. */
 bool wcore_uses_job(const struct wcore *c, const struct hash *job);
 
 #endif

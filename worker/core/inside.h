@@ -1,5 +1,5 @@
-/* inside.h - what the files of this room share: attempts, their steps, queues. Nobody else includes
-   it. */
+/* inside.h - what the files of this room share: attempts, their steps, queues. No other room
+ * includes it. */
 #ifndef LB_WORKER_CORE_INSIDE_H
 #define LB_WORKER_CORE_INSIDE_H
 
@@ -13,11 +13,12 @@
 enum {
     /* tries of all steps of one attempt: a goto that loops for ever ends here */
     STEP_STARTS_MAX = 1000,
-    STARTED_DELAY_MS = 20, /* STARTED waits this long: a job that is over by then needs none */
-    PROGRESS_MS = 200,     /* between two PROGRESS of one attempt; the newest wins */
-    /* RESULTs on their way and not RECORDED; more follow as RECORDED come */
+    STARTED_DELAY_MS =
+        20,            /* STARTED is sent after this delay; a job that is over by then needs none */
+    PROGRESS_MS = 200, /* between two PROGRESS of one attempt; the newest wins */
+    /* RESULTs sent and not yet RECORDED; more follow as RECORDEDs arrive */
     OUTBOX_BYTES = 1 << 20,
-    FINISHED_BYTES = 64 << 20, /* outcomes not RECORDED; beyond it nothing new is taken */
+    FINISHED_BYTES = 64 << 20, /* outcomes not RECORDED; beyond this nothing new is taken */
     RETRY_WAIT_MAX = 86400000, /* between two tries, whatever interval and backoff say */
     STOP_GRACE_MS = KILL_GRACE_MS
 };
@@ -33,10 +34,10 @@ struct wjob {
     UT_hash_handle hh;
 };
 
-/* ---- One start of one step */
+/* ---- One try of one step */
 struct wtry {
     unsigned step; /* index in the job */
-    /* 1, 2, ...: how often this step was started in this attempt, retries and loops alike */
+    /* 1, 2, ...: counts the starts of this step in this attempt, retries and loops alike */
     uint64_t try_no;
     int64_t asked_at, launched_at; /* wall */
     bool launched, ended;
@@ -44,18 +45,18 @@ struct wtry {
     struct d_step_outcome o;
     /* not durable */
     bool kept, halted;
-    bool handled; /* its failure led to a goto: set by steps_fold, as are the two below */
+    bool handled; /* its failure led to a goto; set by steps_fold, like the two below */
     enum step_action action;
     unsigned target;
 };
 
 enum attempt_state {
-    ATTEMPT_SEEKING, /* EXECUTE came, its job is being looked for; not durable */
+    ATTEMPT_SEEKING, /* EXECUTE has come, its job is being sought; not durable */
     ATTEMPT_LIVE,    /* TAKEN */
     ATTEMPT_FINISHED /* has its outcome; waits for RECORDED */
 };
 
-struct attempt {
+struct wattempt {
     struct wrun *run;
     uint64_t attempt;
     enum attempt_state state;
@@ -73,22 +74,22 @@ struct attempt {
 
     /* ---- not durable */
     enum { NOT_QUEUED, QUEUED_FRESH, QUEUED_GOING } queued;
-    int64_t retry_due; /* boot; 0: no try is waited for */
+    int64_t retry_due; /* boot ms; 0: no retry is due */
     int64_t deadline;  /* boot; 0: none */
     bool say_started, say_progress;
     uint64_t percent;
     struct buf text; /* of the newest progress */
     int64_t said_at; /* boot: the last PROGRESS */
-    bool sent;       /* RESULT went out in this session */
+    bool sent;       /* its RESULT has left in this session */
     struct heap_node retry, timer, say;
-    struct attempt *prev, *next;     /* of the queue it is in, or of the outbox */
-    struct attempt *a_prev, *a_next; /* of its run */
+    struct wattempt *prev, *next;     /* of its queue, or of the outbox */
+    struct wattempt *a_prev, *a_next; /* of its run */
 };
 
 /* All attempts of one run that are here; nearly always one. */
 struct wrun {
     struct id id;
-    struct attempt *attempts;
+    struct wattempt *attempts;
     UT_hash_handle hh;
 };
 
@@ -99,56 +100,56 @@ struct wcore {
     unsigned n_attempts, n_unfinished;
     unsigned open; /* steps asked for and not ended */
     size_t finished_bytes;
-    struct attempt *fresh, *going; /* wait for a slot: not begun; begun, next step due */
-    struct attempt *outbox;        /* finished, oldest first */
-    /* the first of it whose RESULT has not left in this session; so have none after it */
-    struct attempt *unsent;
-    size_t in_flight; /* bytes of outcomes that have left and are not RECORDED */
+    struct wattempt *fresh, *going; /* wait for a slot: not started; between two steps */
+    struct wattempt *outbox;        /* finished, oldest first */
+    /* the first in the outbox whose RESULT has not left in this session; nor have those after it */
+    struct wattempt *unsent;
+    size_t in_flight; /* bytes of RESULTs that have left and are not RECORDED */
     struct heap retries, timers, says;
     uint64_t tie;
     uint64_t lost_after_ms; /* the cluster's, as the last WELCOME said */
     bool begun, up, runner;
-    /* of the step that is going on */
+    /* only during wcore_step */
     const struct wcore_event *ev;
     struct wcore_out *out;
     struct buf scratch;
 };
 
 /* ---- core.c */
-void emit_effect(struct wcore *c, enum wcore_effect_kind kind, const struct attempt *a,
-                 struct span body);
+void wcore_emit(struct wcore *c, enum wcore_effect_kind kind, const struct wattempt *a,
+                struct span body);
 /* Encodes and emits: EMIT(c, SEND, a, m_returned, .run = ..., ...) */
 #define EMIT(c, what, a, name, ...) \
     do { \
         struct name body_ = {__VA_ARGS__}; \
         buf_clear(&(c)->scratch); \
         name##_encode(&body_, &(c)->scratch); \
-        emit_effect((c), WCORE_FX_##what, (a), buf_span(&(c)->scratch)); \
+        wcore_emit((c), WCORE_FX_##what, (a), buf_span(&(c)->scratch)); \
     } while (0)
-/* Writes the entry into the spool and applies it: the one way in which a step changes durable
-   state. */
+/* Writes the entry to the spool and applies it: the only way to change durable state. */
 #define SPOOL(c, a, name, ...) \
     do { \
         struct name body_ = {__VA_ARGS__}; \
-        spool((c), (a), &name##_schema, &body_); \
+        wcore_spool((c), (a), &name##_schema, &body_); \
     } while (0)
-void spool(struct wcore *c, const struct attempt *a, const struct wire_schema *schema,
-           const void *entry);
+void wcore_spool(struct wcore *c, const struct wattempt *a, const struct wire_schema *schema,
+                 const void *entry);
 
 /* ---- attempts.c: the durable state. attempts_apply is the only function that changes it. */
-struct attempt *attempt_find(const struct wcore *c, struct id run, uint64_t attempt);
+struct wattempt *attempt_find(const struct wcore *c, struct id run, uint64_t attempt);
 struct wrun *wrun_find(const struct wcore *c, struct id run);
-struct attempt *attempt_add(struct wcore *c, struct id run, uint64_t attempt);
-void attempt_drop(struct wcore *c, struct attempt *a);
-/* Decodes an m_execute and the call in it into *a; the bytes are copied. REFUSAL_NONE or why
-   not. */
-enum refusal attempt_fill(struct attempt *a, struct span execute, struct error *err);
-struct wtry *attempt_try(struct attempt *a, struct span step, uint64_t try_no);
-struct wtry *attempt_open_try(struct attempt *a); /* asked for, not ended; NULL: none */
-bool attempt_launched(const struct attempt *a);   /* has any step of it been launched? */
-/* Is this step to end because the attempt is stopped? Those that always run go on, unless it is by
-   force. */
-bool attempt_stops(const struct attempt *a, const struct wtry *t);
+struct wattempt *attempt_add(struct wcore *c, struct id run, uint64_t attempt);
+void attempt_drop(struct wcore *c, struct wattempt *a);
+/* Decodes an m_execute and its call into *a; the bytes are copied. REFUSAL_NONE, or why it
+ * failed. */
+enum refusal attempt_fill(struct wattempt *a, struct span execute, struct error *err);
+/* The try of a step, NULL: there is none. */
+struct wtry *attempt_try(struct wattempt *a, struct span step, uint64_t try_no);
+struct wtry *attempt_open_try(struct wattempt *a); /* asked for, not ended; NULL: none */
+bool attempt_launched(const struct wattempt *a);   /* any step of it */
+/* True if this step is to end because the attempt is stopped. Without force, `always` steps go
+ * on. */
+bool attempt_stops(const struct wattempt *a, const struct wtry *t);
 int attempts_apply(struct wcore *c, struct span entry, struct error *err);
 void attempts_free(struct wcore *c);
 
@@ -159,16 +160,16 @@ struct machine {
     unsigned step; /* RUN: start this step, its try `try_no` */
     uint64_t try_no;
     bool always; /* the outcome is decided; what runs now are `always` steps */
-    /* RUN: this is a try after a failure: so long after the last one's end */
+    /* RUN: a retry: this long after the end of the last try */
     uint64_t wait_ms;
     int64_t failed_at;        /* wall */
     enum job_outcome verdict; /* once decided */
-    /* not NONE: the runner refused the call before anything was launched */
+    /* the runner refused the call before anything was launched; else REFUSAL_NONE */
     enum refusal refused;
     struct span message; /* of the step that decided */
     const char *text;    /* the machine's own, when no step did */
 };
-void steps_fold(struct attempt *a, struct machine *ret);
+void steps_fold(struct wattempt *a, struct machine *ret);
 /* Decodes and checks a compiled job. */
 int wjob_read(struct wjob *j, struct error *err);
 struct wjob *wjob_hold(struct wcore *c, const struct hash *hash, struct span bytes,
@@ -177,30 +178,30 @@ void wjob_drop(struct wcore *c, struct wjob **j);
 int wjob_step(const struct wjob *j, struct span name); /* index, -1: none */
 
 /* ---- slots.c */
-void slots_go(struct wcore *c, struct attempt *a);    /* fold, then queue, wait, or finish */
-void slots_fill(struct wcore *c);                     /* start what there is room for */
-void slots_leave(struct wcore *c, struct attempt *a); /* out of queue and timers */
+void slots_go(struct wcore *c, struct wattempt *a);    /* fold, then queue, wait, or finish */
+void slots_fill(struct wcore *c);                      /* start what there is room for */
+void slots_leave(struct wcore *c, struct wattempt *a); /* out of queue and timers */
 void slots_arm(struct wcore *c, struct heap *h, struct heap_node *node, int64_t at);
-void slots_stop(struct wcore *c, struct attempt *a, enum job_outcome as, bool force,
+void slots_stop(struct wcore *c, struct wattempt *a, enum job_outcome as, bool force,
                 struct span why);
 void slots_runner_up(struct wcore *c);
 void slots_kept(struct wcore *c, const struct s_kept *k);
 void slots_kept_end(struct wcore *c);
 
 /* ---- outcome.c */
-void outcome_of_attempt(struct wcore *c, struct attempt *a, const struct machine *m,
+void outcome_of_attempt(struct wcore *c, struct wattempt *a, const struct machine *m,
                         struct buf *out);
-void outcome_of_refusal(struct wcore *c, const struct attempt *a, enum refusal code,
+void outcome_of_refusal(struct wcore *c, const struct wattempt *a, enum refusal code,
                         const char *text, struct buf *out);
 
 /* ---- outbox.c */
 /* FINISHED, and its RESULT */
-void outbox_finish(struct wcore *c, struct attempt *a, struct span outcome);
-void outbox_refuse(struct wcore *c, struct attempt *a, enum refusal code, const char *text);
-void outbox_recorded(struct wcore *c, struct attempt *a);
+void outbox_finish(struct wcore *c, struct wattempt *a, struct span outcome);
+void outbox_refuse(struct wcore *c, struct wattempt *a, enum refusal code, const char *text);
+void outbox_recorded(struct wcore *c, struct wattempt *a);
 void outbox_session(struct wcore *c);
-/* it was asked for although it left: the RESULT once more */
-void outbox_again(struct wcore *c, struct attempt *a);
+/* The broker asks for a RESULT that has left: send it once more. */
+void outbox_again(struct wcore *c, struct wattempt *a);
 void outbox_returned(struct wcore *c, struct id run, uint64_t attempt, const char *reason);
 
 #endif

@@ -1,15 +1,15 @@
 /* outbox.c - what the broker must be told until it says RECORDED: HAVE after each WELCOME, and
  * RESULT.
  *
- * The spool has the outcome before the broker hears of it. A session says everything again; within
- * one session a RESULT leaves once, and no more are under way than OUTBOX_BYTES, so that a thousand
- * results after a broker's outage neither flood the session's queue nor hold up what else is to be
- * said. */
+ * The spool has an outcome before the broker hears of it. Each session says everything again;
+ * within a session a RESULT leaves once. At most OUTBOX_BYTES are on their way, so that a
+ * thousand results after an outage neither flood the queue of the session nor delay other
+ * messages. */
 #include "worker/core/inside.h"
 
 #include <string.h>
 
-static void send_result(struct wcore *c, struct attempt *a)
+static void send_result(struct wcore *c, struct wattempt *a)
 {
     EMIT(c, SEND, a, m_result, .run = a->run->id, .attempt = a->attempt,
          .outcome = buf_span(&a->outcome));
@@ -27,7 +27,7 @@ static void push(struct wcore *c)
 /* Newer attempts of the run may have waited for this one to end. */
 static void wake_newer(struct wcore *c, struct wrun *r)
 {
-    struct attempt *a, *next;
+    struct wattempt *a, *next;
     for (a = r->attempts; a; a = next) {
         next = a->a_next;
         if (a->state == ATTEMPT_LIVE && a->queued == NOT_QUEUED && a->n_tries == 0)
@@ -35,7 +35,7 @@ static void wake_newer(struct wcore *c, struct wrun *r)
     }
 }
 
-void outbox_finish(struct wcore *c, struct attempt *a, struct span outcome)
+void outbox_finish(struct wcore *c, struct wattempt *a, struct span outcome)
 {
     SPOOL(c, a, s_finished, .run = a->run->id, .attempt = a->attempt, .outcome = outcome);
     push(c);
@@ -43,7 +43,7 @@ void outbox_finish(struct wcore *c, struct attempt *a, struct span outcome)
         wake_newer(c, a->run);
 }
 
-void outbox_refuse(struct wcore *c, struct attempt *a, enum refusal code, const char *text)
+void outbox_refuse(struct wcore *c, struct wattempt *a, enum refusal code, const char *text)
 {
     struct buf outcome = {0};
     outcome_of_refusal(c, a, code, text, &outcome);
@@ -51,24 +51,24 @@ void outbox_refuse(struct wcore *c, struct attempt *a, enum refusal code, const 
     buf_free(&outcome);
 }
 
-void outbox_recorded(struct wcore *c, struct attempt *a)
+void outbox_recorded(struct wcore *c, struct wattempt *a)
 {
     if (a->state != ATTEMPT_FINISHED)
-        return; /* of an outcome that we have not given: not ours to forget */
+        return; /* we gave no outcome, so there is nothing to forget */
     struct wrun run = {.id = a->run->id};
-    struct attempt gone = {.run = &run, .attempt = a->attempt};
+    struct wattempt gone = {.run = &run, .attempt = a->attempt};
     SPOOL(c, a, s_recorded, .run = run.id, .attempt = a->attempt);
-    emit_effect(c, WCORE_FX_FORGET, &gone, SPAN_NONE);
+    wcore_emit(c, WCORE_FX_FORGET, &gone, SPAN_NONE);
     push(c);
 }
 
-void outbox_again(struct wcore *c, struct attempt *a)
+void outbox_again(struct wcore *c, struct wattempt *a)
 {
     if (c->up && a->sent)
         send_result(c, a);
 }
 
-static uint64_t state_of(const struct attempt *a)
+static uint64_t state_of(const struct wattempt *a)
 {
     return a->state == ATTEMPT_FINISHED ? RUN_ENDED
            : attempt_launched(a)        ? RUN_RUNNING
@@ -82,7 +82,7 @@ void outbox_session(struct wcore *c)
     c->in_flight = 0;
     c->unsent = c->outbox;
     for (struct wrun *r = c->runs; r; r = r->hh.next) {
-        struct attempt *a;
+        struct wattempt *a;
         DL_FOREACH2(r->attempts, a, a_next)
         {
             a->sent = false;

@@ -1,65 +1,66 @@
 /* outbox_test.c - what the broker is told, and what survives: sessions, restarts, keepers that
    vanish. */
-#include "worker/core/world.h"
+#include "worker/core/testing.h"
 
 /* ---- STARTED and PROGRESS */
 
 static void started_is_said_when_the_job_takes_longer_than_a_moment(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "run", 1);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "run", 1);
     assert_int_equal(sent(w, STARTED), 0);
-    world_pass(w, 50);
+    wtest_pass(w, 50);
     assert_int_equal(sent(w, STARTED), 1);
-    world_pass(w, 1000);
+    wtest_pass(w, 1000);
     assert_int_equal(sent(w, STARTED), 1);
 }
 
 static void a_job_of_a_moment_needs_no_started(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
-    world_pass(w, 1000);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
+    wtest_pass(w, 1000);
     assert_int_equal(sent(w, STARTED), 0);
     assert_int_equal(wcore_deadline(w->core), INT64_MAX);
 }
 
 static void started_is_not_said_to_a_session_that_is_over(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "run", 1);
-    world_event(w, WCORE_SESSION_DOWN);
-    world_pass(w, 50);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "run", 1);
+    wtest_event(w, WCORE_SESSION_DOWN);
+    wtest_pass(w, 50);
     assert_int_equal(sent(w, STARTED), 0);
 }
 
 static void progress_is_passed_on_at_a_measured_pace_and_the_newest_wins(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "run", 1);
-    world_pass(w, 1000);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "run", 1);
+    wtest_pass(w, 1000);
     for (uint64_t i = 1; i <= 50; i++)
-        KEEPER(w, s_progress, .run = run_id(1), .attempt = 1, .percent = i,
+        KEEPER(w, s_progress, .run = wtest_run(1), .attempt = 1, .percent = i,
                .text = span_str("loading"));
     assert_int_equal(sent(w, PROGRESS), 1);
-    world_pass(w, 200);
+    wtest_pass(w, 200);
     assert_int_equal(sent(w, PROGRESS), 2);
     struct m_progress p;
     struct error err = {0};
-    assert_int_equal(m_progress_decode(seen_at(w, WCORE_FX_SEND, KIND_M_PROGRESS, 1), &p, &err), 0);
+    assert_int_equal(
+        m_progress_decode(wtest_seen_at(w, WCORE_FX_SEND, KIND_M_PROGRESS, 1), &p, &err), 0);
     assert_int_equal(p.percent, 50);
-    assert_text(p.text, "loading");
+    wtest_assert_text(p.text, "loading");
 }
 
 static void progress_of_an_unknown_attempt_is_passed_over(void **state)
 {
-    struct world *w = *state;
-    KEEPER(w, s_progress, .run = run_id(1), .attempt = 1, .percent = 5);
-    world_pass(w, 1000);
+    struct wtest *w = *state;
+    KEEPER(w, s_progress, .run = wtest_run(1), .attempt = 1, .percent = 5);
+    wtest_pass(w, 1000);
     assert_int_equal(w->n, 0);
 }
 
@@ -67,20 +68,21 @@ static void progress_of_an_unknown_attempt_is_passed_over(void **state)
 
 static void a_new_session_hears_what_is_here_and_all_results_again(void **state)
 {
-    struct world *w = *state;
-    for (unsigned i = 1; i <= WORLD_SLOTS + 1; i++)
-        world_execute(w, i, 1);
-    ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
-    launched(w, 2, 1, "run", 1);
-    world_event(w, WCORE_SESSION_DOWN);
-    world_clear(w);
-    world_up(w);
+    struct wtest *w = *state;
+    for (unsigned i = 1; i <= WTEST_SLOTS + 1; i++)
+        wtest_execute(w, i, 1);
+    wtest_ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
+    wtest_launched(w, 2, 1, "run", 1);
+    wtest_event(w, WCORE_SESSION_DOWN);
+    wtest_clear(w);
+    wtest_up(w);
     assert_int_equal(sent(w, HAVE), 3);
     uint64_t states[16] = {0};
     for (unsigned i = 0; i < 3; i++) {
         struct m_have h;
         struct error err = {0};
-        assert_int_equal(m_have_decode(seen_at(w, WCORE_FX_SEND, KIND_M_HAVE, i), &h, &err), 0);
+        assert_int_equal(m_have_decode(wtest_seen_at(w, WCORE_FX_SEND, KIND_M_HAVE, i), &h, &err),
+                         0);
         states[h.state]++;
     }
     assert_int_equal(states[RUN_ENDED], 1);
@@ -88,94 +90,95 @@ static void a_new_session_hears_what_is_here_and_all_results_again(void **state)
     assert_int_equal(states[RUN_HANDED_OVER], 1);
     struct m_have_end e;
     struct error err = {0};
-    assert_int_equal(m_have_end_decode(seen_at(w, WCORE_FX_SEND, KIND_M_HAVE_END, 0), &e, &err), 0);
+    assert_int_equal(
+        m_have_end_decode(wtest_seen_at(w, WCORE_FX_SEND, KIND_M_HAVE_END, 0), &e, &err), 0);
     assert_int_equal(e.count, 3);
     assert_int_equal(sent(w, RESULT), 1);
-    world_up(w); /* a session that follows another without a word in between */
+    wtest_up(w); /* a session that follows another without a word in between */
     assert_int_equal(sent(w, RESULT), 2);
 }
 
 static void a_step_carries_the_time_that_its_fence_rests_on(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     TELL(w, WCORE_SESSION_UP, m_welcome, .lost_after_ms = 60000);
-    world_execute(w, 1, 1);
-    assert_int_equal(step_asked(w, 0).lost_after_ms, 60000);
-    MESSAGE(w, m_recorded, .run = run_id(1), .attempt = 1);
+    wtest_execute(w, 1, 1);
+    assert_int_equal(wtest_step_asked(w, 0).lost_after_ms, 60000);
+    MESSAGE(w, m_recorded, .run = wtest_run(1), .attempt = 1);
     struct buf x = {0};
-    buf_add(&x, seen_at(w, WCORE_FX_FIND_JOB, KIND_M_EXECUTE, 0).p,
-            seen_at(w, WCORE_FX_FIND_JOB, KIND_M_EXECUTE, 0).n);
+    buf_add(&x, wtest_seen_at(w, WCORE_FX_FIND_JOB, KIND_M_EXECUTE, 0).p,
+            wtest_seen_at(w, WCORE_FX_FIND_JOB, KIND_M_EXECUTE, 0).n);
     struct m_execute e;
     struct error err = {0};
     assert_int_equal(m_execute_decode(buf_span(&x), &e, &err), 0);
-    MESSAGE(w, m_execute, .run = run_id(2), .attempt = 1, .call = e.call, .job_hash = e.job_hash,
+    MESSAGE(w, m_execute, .run = wtest_run(2), .attempt = 1, .call = e.call, .job_hash = e.job_hash,
             .on_lost = ON_LOST_RERUN, .lost_after_ms = 5000);
-    assert_int_equal(step_asked(w, 1).lost_after_ms, 5000);
-    assert_int_equal(step_asked(w, 1).on_lost, ON_LOST_RERUN);
+    assert_int_equal(wtest_step_asked(w, 1).lost_after_ms, 5000);
+    assert_int_equal(wtest_step_asked(w, 1).on_lost, ON_LOST_RERUN);
     buf_free(&x);
 }
 
 static void nothing_is_said_while_no_session_is_open(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    world_event(w, WCORE_SESSION_DOWN);
-    world_clear(w);
-    ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_event(w, WCORE_SESSION_DOWN);
+    wtest_clear(w);
+    wtest_ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
     assert_int_equal(sent(w, RESULT), 0);
     assert_int_equal(spooled(w, FINISHED), 1);
-    world_up(w);
+    wtest_up(w);
     assert_int_equal(sent(w, RESULT), 1);
 }
 
 static void a_result_that_is_recorded_is_forgotten_and_said_no_more(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
-    MESSAGE(w, m_recorded, .run = run_id(1), .attempt = 1);
-    MESSAGE(w, m_recorded, .run = run_id(1), .attempt = 1);
-    world_clear(w);
-    world_up(w);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
+    MESSAGE(w, m_recorded, .run = wtest_run(1), .attempt = 1);
+    MESSAGE(w, m_recorded, .run = wtest_run(1), .attempt = 1);
+    wtest_clear(w);
+    wtest_up(w);
     assert_int_equal(sent(w, HAVE), 0);
     assert_int_equal(sent(w, RESULT), 0);
 }
 
 static void recorded_for_one_that_runs_forgets_nothing(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    MESSAGE(w, m_recorded, .run = run_id(1), .attempt = 1);
-    assert_true(wcore_knows(w->core, run_id(1), 1));
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    MESSAGE(w, m_recorded, .run = wtest_run(1), .attempt = 1);
+    assert_true(wcore_knows(w->core, wtest_run(1), 1));
     assert_int_equal(spooled(w, RECORDED), 0);
 }
 
 static void results_leave_in_measure_and_all_of_them_in_the_end(void **state)
 {
     enum { MANY = 60 };
-    struct world *w = *state;
+    struct wtest *w = *state;
     struct buf items = {0}, text = {0};
     memset(buf_grow(&text, 60000), 'x', 60000);
     text.n = 60000;
     value_add_str(&items, span_str("big"));
     value_add_str(&items, buf_span(&text));
-    world_event(w, WCORE_SESSION_DOWN);
+    wtest_event(w, WCORE_SESSION_DOWN);
     for (unsigned i = 1; i <= MANY; i++) {
-        world_clear(w);
-        world_execute(w, i, 1);
-        launched(w, i, 1, "run", 1);
-        ended_as(w, i, 1,
-                 (struct d_step_outcome){.name = span_str("run"),
-                                         .try_no = 1,
-                                         .package = PACKAGE_SUCCEEDED,
-                                         .outputs = wire_list_from(&items, 1)});
+        wtest_clear(w);
+        wtest_execute(w, i, 1);
+        wtest_launched(w, i, 1, "run", 1);
+        wtest_ended_as(w, i, 1,
+                       (struct d_step_outcome){.name = span_str("run"),
+                                               .try_no = 1,
+                                               .package = PACKAGE_SUCCEEDED,
+                                               .outputs = wire_list_from(&items, 1)});
     }
-    world_clear(w);
-    world_up(w);
+    wtest_clear(w);
+    wtest_up(w);
     unsigned first = sent(w, RESULT);
     assert_in_range(first, 1, MANY - 1);
     for (unsigned i = 1; i <= MANY; i++)
-        MESSAGE(w, m_recorded, .run = run_id(i), .attempt = 1);
+        MESSAGE(w, m_recorded, .run = wtest_run(i), .attempt = 1);
     assert_int_equal(sent(w, RESULT), MANY);
     assert_int_equal(wcore_live(w->core), 0);
     buf_free(&items);
@@ -186,156 +189,156 @@ static void results_leave_in_measure_and_all_of_them_in_the_end(void **state)
 
 static void after_a_restart_a_step_that_nobody_has_is_asked_for_again(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    world_restart(w);
-    world_event(w, WCORE_RUNNER_UP);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_restart(w);
+    wtest_event(w, WCORE_RUNNER_UP);
     assert_int_equal(asked(w), 0);
-    world_event(w, WCORE_KEPT_END);
-    assert_asked(w, 0, "run", 1);
+    wtest_event(w, WCORE_KEPT_END);
+    wtest_assert_asked(w, 0, "run", 1);
     assert_int_equal(spooled(w, STEPPED), 0);
 }
 
 static void after_a_restart_a_step_that_a_keeper_holds_is_left_to_it(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    world_execute(w, 2, 1);
-    launched(w, 2, 1, "run", 1);
-    world_restart(w);
-    world_event(w, WCORE_RUNNER_UP);
-    kept(w, 1, 1, "run", 1, 1);
-    kept(w, 2, 1, "run", 1, 2);
-    world_event(w, WCORE_KEPT_END);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_execute(w, 2, 1);
+    wtest_launched(w, 2, 1, "run", 1);
+    wtest_restart(w);
+    wtest_event(w, WCORE_RUNNER_UP);
+    wtest_kept(w, 1, 1, "run", 1, KEPT_WAITS);
+    wtest_kept(w, 2, 1, "run", 1, KEPT_RUNS);
+    wtest_event(w, WCORE_KEPT_END);
     assert_int_equal(asked(w), 0);
     assert_int_equal(spooled(w, ENDED), 0);
-    world_up(w);
-    ended(w, 2, 1, "run", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    wtest_up(w);
+    wtest_ended(w, 2, 1, "run", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
 static void a_step_that_was_launched_and_that_no_keeper_holds_is_unknown(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "run", 1);
-    world_restart(w);
-    world_up(w);
-    world_runner(w);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "run", 1);
+    wtest_restart(w);
+    wtest_up(w);
+    wtest_runner(w);
     assert_int_equal(asked(w), 0);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_UNKNOWN, PACKAGE_UNKNOWN);
-    assert_has(result(w, 0).message, "keeper");
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_UNKNOWN, PACKAGE_UNKNOWN);
+    wtest_assert_has(wtest_result(w, 0).message, "keeper");
 }
 
 static void an_unknown_step_is_not_tried_again_but_always_steps_run(void **state)
 {
-    struct world *w = *state;
-    world_job(w, (struct row[]){{.name = "load", .attempts = 3}, {.name = "clean", .always = true}},
+    struct wtest *w = *state;
+    wtest_job(w, (struct row[]){{.name = "load", .attempts = 3}, {.name = "clean", .always = true}},
               2);
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "load", 1);
-    world_clear(w);
-    kept(w, 1, 1, "load", 1, 3);
-    assert_asked(w, 0, "clean", 1);
-    ran(w, 1, "clean", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_UNKNOWN, PACKAGE_UNKNOWN);
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "load", 1);
+    wtest_clear(w);
+    wtest_kept(w, 1, 1, "load", 1, KEPT_GONE);
+    wtest_assert_asked(w, 0, "clean", 1);
+    wtest_ran(w, 1, "clean", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_UNKNOWN, PACKAGE_UNKNOWN);
 }
 
 static void the_word_of_a_keeper_that_was_given_up_changes_nothing(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "run", 1);
-    kept(w, 1, 1, "run", 1, 3);
-    world_clear(w);
-    ended(w, 1, 1, "run", 1, PACKAGE_SUCCEEDED);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "run", 1);
+    wtest_kept(w, 1, 1, "run", 1, KEPT_GONE);
+    wtest_clear(w);
+    wtest_ended(w, 1, 1, "run", 1, PACKAGE_SUCCEEDED);
     assert_int_equal(w->n, 0);
 }
 
 static void a_keeper_that_is_gone_before_it_launched_is_replaced(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    world_clear(w);
-    kept(w, 1, 1, "run", 1, 3);
-    assert_asked(w, 0, "run", 1);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_clear(w);
+    wtest_kept(w, 1, 1, "run", 1, KEPT_GONE);
+    wtest_assert_asked(w, 0, "run", 1);
     assert_int_equal(spooled(w, ENDED), 0);
 }
 
 static void a_stopped_step_that_nobody_has_is_not_asked_for_again(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
-    world_clear(w);
-    world_runner(w);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1);
+    wtest_clear(w);
+    wtest_runner(w);
     assert_int_equal(asked(w), 0);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_NOT_EXECUTED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_NOT_EXECUTED);
 }
 
 static void a_stop_is_said_to_the_runner_again_after_its_restart(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "run", 1);
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
-    world_clear(w);
-    world_event(w, WCORE_RUNNER_UP);
-    kept(w, 1, 1, "run", 1, 2);
-    world_event(w, WCORE_KEPT_END);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "run", 1);
+    MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1);
+    wtest_clear(w);
+    wtest_event(w, WCORE_RUNNER_UP);
+    wtest_kept(w, 1, 1, "run", 1, KEPT_RUNS);
+    wtest_event(w, WCORE_KEPT_END);
     assert_int_equal(halted(w), 1);
 }
 
 static void what_a_keeper_holds_and_nobody_knows_is_halted(void **state)
 {
-    struct world *w = *state;
-    kept(w, 77, 1, "run", 1, 2);
+    struct wtest *w = *state;
+    wtest_kept(w, 77, 1, "run", 1, KEPT_RUNS);
     assert_int_equal(halted(w), 1);
-    kept(w, 78, 1, "run", 1, 3);
-    kept(w, 0, 0, "", 0, 0);
+    wtest_kept(w, 78, 1, "run", 1, KEPT_GONE);
+    wtest_kept(w, 0, 0, "", 0, KEPT_NOTHING);
     assert_int_equal(halted(w), 1);
 }
 
 static void after_a_restart_results_are_said_again(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
-    world_restart(w);
-    world_up(w);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
+    wtest_restart(w);
+    wtest_up(w);
     assert_int_equal(sent(w, HAVE), 1);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
 static void an_end_that_was_not_yet_acted_upon_is_acted_upon_after_the_restart(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "run", 1);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "run", 1);
     /* the keeper writes while no worker lives */
     struct buf bytes = {0};
     struct d_step_outcome o = {.name = span_str("run"), .try_no = 1, .package = PACKAGE_SUCCEEDED};
     d_step_outcome_encode(&o, &bytes);
-    struct s_ended e = {.run = run_id(1), .attempt = 1, .outcome = buf_span(&bytes)};
+    struct s_ended e = {.run = wtest_run(1), .attempt = 1, .outcome = buf_span(&bytes)};
     s_ended_encode(&e, &w->keeper_log);
     buf_free(&bytes);
-    world_restart(w);
-    world_event(w, WCORE_TICK);
+    wtest_restart(w);
+    wtest_event(w, WCORE_TICK);
     assert_int_equal(spooled(w, FINISHED), 1);
 }
 
 static void what_waited_for_a_slot_waits_again_after_a_restart(void **state)
 {
-    struct world *w = *state;
-    for (unsigned i = 1; i <= WORLD_SLOTS + 1; i++)
-        world_execute(w, i, 1);
-    world_restart(w);
-    world_event(w, WCORE_RUNNER_UP);
-    kept(w, 1, 1, "run", 1, 2);
-    kept(w, 2, 1, "run", 1, 2);
-    world_event(w, WCORE_KEPT_END);
+    struct wtest *w = *state;
+    for (unsigned i = 1; i <= WTEST_SLOTS + 1; i++)
+        wtest_execute(w, i, 1);
+    wtest_restart(w);
+    wtest_event(w, WCORE_RUNNER_UP);
+    wtest_kept(w, 1, 1, "run", 1, KEPT_RUNS);
+    wtest_kept(w, 2, 1, "run", 1, KEPT_RUNS);
+    wtest_event(w, WCORE_KEPT_END);
     assert_int_equal(asked(w), 0);
-    ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
+    wtest_ran(w, 1, "run", 1, PACKAGE_SUCCEEDED);
     assert_int_equal(asked(w), 1);
 }
 
@@ -343,7 +346,7 @@ static void what_waited_for_a_slot_waits_again_after_a_restart(void **state)
 
 static void an_entry_of_an_unknown_kind_is_refused_by_the_replay(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     struct error err = {0};
     struct buf b = {0};
     struct m_ping p = {.stamp = 1};
@@ -356,10 +359,10 @@ static void an_entry_of_an_unknown_kind_is_refused_by_the_replay(void **state)
 
 static void a_taken_entry_with_a_bad_job_is_refused_by_the_replay(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     struct error err = {0};
     struct buf b = {0}, x = {0};
-    struct m_execute e = {.run = run_id(1), .attempt = 1};
+    struct m_execute e = {.run = wtest_run(1), .attempt = 1};
     m_execute_encode(&e, &x);
     struct s_taken t = {.execute = buf_span(&x), .job = span_str("nonsense")};
     s_taken_encode(&t, &b);
@@ -375,24 +378,24 @@ static void a_taken_entry_with_a_bad_job_is_refused_by_the_replay(void **state)
 
 static void entries_about_nothing_we_know_are_passed_over(void **state)
 {
-    struct world *w = *state;
-    launched(w, 9, 1, "run", 1);
-    ended(w, 9, 1, "run", 1, PACKAGE_SUCCEEDED);
-    world_execute(w, 1, 1);
-    ended(w, 1, 1, "nosuch", 1, PACKAGE_SUCCEEDED);
-    ended(w, 1, 1, "run", 2, PACKAGE_SUCCEEDED);
+    struct wtest *w = *state;
+    wtest_launched(w, 9, 1, "run", 1);
+    wtest_ended(w, 9, 1, "run", 1, PACKAGE_SUCCEEDED);
+    wtest_execute(w, 1, 1);
+    wtest_ended(w, 1, 1, "nosuch", 1, PACKAGE_SUCCEEDED);
+    wtest_ended(w, 1, 1, "run", 2, PACKAGE_SUCCEEDED);
     assert_int_equal(spooled(w, FINISHED), 0);
 }
 
 static void of_two_ends_of_one_step_the_first_counts(void **state)
 {
-    struct world *w = *state;
-    world_job(w, (struct row[]){{.name = "a"}, {.name = "b"}}, 2);
-    world_execute(w, 1, 1);
-    ran(w, 1, "a", 1, PACKAGE_SUCCEEDED);
-    ended(w, 1, 1, "a", 1, PACKAGE_FAILED);
-    ran(w, 1, "b", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    struct wtest *w = *state;
+    wtest_job(w, (struct row[]){{.name = "a"}, {.name = "b"}}, 2);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "a", 1, PACKAGE_SUCCEEDED);
+    wtest_ended(w, 1, 1, "a", 1, PACKAGE_FAILED);
+    wtest_ran(w, 1, "b", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
 int main(void)

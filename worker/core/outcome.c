@@ -1,16 +1,16 @@
-/* outcome.c - folds what became of an attempt's steps into the three layers of its outcome record
- * (proto/outcome.h).
+/* outcome.c - folds what became of an attempt's steps into the three layers of its outcome
+ * record (proto/outcome.h).
  *
- * The package layer looks at the last try of each step of the job's main part; a failure that a
- * goto has handled, and the steps that always run, do not count. The record lists all tries. It
- * must fit into a message, so when children were talkative the older tries lose their outputs,
- * messages and command lines first. */
+ * The package layer looks at the last try of each step in the main part of the job. Failures
+ * that a goto has handled and `always` steps do not count. The record lists all tries. It must
+ * fit into one message: if it would not, older tries lose their outputs, messages and command
+ * lines first. */
 #include "worker/core/inside.h"
 
 #include <string.h>
 
 enum {
-    FULL_BYTES = LIMIT_OUTCOME / 2, /* of tries with all they said */
+    FULL_BYTES = LIMIT_OUTCOME / 2, /* of tries with all that they said */
     /* of tries without; the rest is for the run's own outputs and message */
     BARE_BYTES = LIMIT_OUTCOME / 4,
     BARE_MAX = 1024 /* one such try: names, a hash, numbers */
@@ -31,7 +31,7 @@ static void add_try(const struct wjob *j, const struct wtry *t, bool full, struc
     buf_free(&one);
 }
 
-static uint32_t add_tries(const struct attempt *a, struct buf *items)
+static uint32_t add_tries(const struct wattempt *a, struct buf *items)
 {
     size_t full = 0, bare = 0;
     unsigned first_full = a->n_tries, first;
@@ -48,13 +48,13 @@ static uint32_t add_tries(const struct attempt *a, struct buf *items)
     return count;
 }
 
-static bool counts(const struct attempt *a, const struct wtry *t)
+static bool counts(const struct wattempt *a, const struct wtry *t)
 {
     return t->ended && t->action != ACTION_RETRY && !a->job->steps[t->step].always;
 }
 
-/* The run's outputs: those of its steps, a later one's before an earlier one's of the same name. */
-static struct wire_list merge_outputs(const struct attempt *a, struct buf *items)
+/* The outputs of the run: those of its steps; of two with the same name, that of the later step. */
+static struct wire_list merge_outputs(const struct wattempt *a, struct buf *items)
 {
     struct wire_list all = {.count = 0};
     uint32_t count = 0;
@@ -85,7 +85,7 @@ static void encode(struct d_outcome *o, struct buf *out)
     d_outcome_encode(o, out);
 }
 
-/* A sentence of ours may be cut to fit; what a child said is within the limit already. */
+/* Our own sentence may be cut to fit; a child's is within the limit already. */
 static struct span text_of(const char *text)
 {
     struct span s = span_str(text);
@@ -94,7 +94,7 @@ static struct span text_of(const char *text)
     return s;
 }
 
-void outcome_of_attempt(struct wcore *c, struct attempt *a, const struct machine *m,
+void outcome_of_attempt(struct wcore *c, struct wattempt *a, const struct machine *m,
                         struct buf *out)
 {
     struct buf items = {0}, outputs = {0};
@@ -130,7 +130,7 @@ void outcome_of_attempt(struct wcore *c, struct attempt *a, const struct machine
     buf_free(&outputs);
 }
 
-void outcome_of_refusal(struct wcore *c, const struct attempt *a, enum refusal code,
+void outcome_of_refusal(struct wcore *c, const struct wattempt *a, enum refusal code,
                         const char *text, struct buf *out)
 {
     struct d_outcome o = {.delivery = DELIVERY_REFUSED,

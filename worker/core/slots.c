@@ -1,18 +1,19 @@
 /* slots.c - which step runs next: at most `slots` at a time (and `ahead` more that wait at the
- * runner), attempts that have begun before those that have not, each in the order in which it came.
- * Who waits for another try holds no slot. */
+ * runner). Attempts that have started go first, each group in the order of arrival. An attempt that
+ * waits for a retry holds no slot. */
+#include "proto/kept.h"
 #include "worker/core/inside.h"
 
-static bool is_blocked(const struct attempt *a)
+static bool is_blocked(const struct wattempt *a)
 {
-    struct attempt *other;
+    struct wattempt *other;
     DL_FOREACH2(a->run->attempts, other, a_next)
     if (other->attempt < a->attempt && other->state == ATTEMPT_LIVE)
         return true; /* an older attempt of the run is being stopped here: never two at a time */
     return false;
 }
 
-static void enqueue(struct wcore *c, struct attempt *a)
+static void enqueue(struct wcore *c, struct wattempt *a)
 {
     if (a->n_tries)
         DL_APPEND(c->going, a);
@@ -21,7 +22,7 @@ static void enqueue(struct wcore *c, struct attempt *a)
     a->queued = a->n_tries ? QUEUED_GOING : QUEUED_FRESH;
 }
 
-static void dequeue(struct wcore *c, struct attempt *a)
+static void dequeue(struct wcore *c, struct wattempt *a)
 {
     if (a->queued == QUEUED_GOING)
         DL_DELETE(c->going, a);
@@ -30,7 +31,7 @@ static void dequeue(struct wcore *c, struct attempt *a)
     a->queued = NOT_QUEUED;
 }
 
-void slots_leave(struct wcore *c, struct attempt *a)
+void slots_leave(struct wcore *c, struct wattempt *a)
 {
     dequeue(c, a);
     heap_remove(&c->retries, &a->retry);
@@ -44,8 +45,8 @@ void slots_arm(struct wcore *c, struct heap *h, struct heap_node *node, int64_t 
         heap_insert(h, node, at, c->tie++);
 }
 
-/* What is left of `ms` that began at wall time `since`; a wall clock that has jumped makes it
- * neither longer nor negative. */
+/* What is left of `ms` from wall time `since` on; a wall clock that has jumped makes it neither
+ * longer nor negative. */
 static int64_t left_of(const struct wcore *c, int64_t since, uint64_t ms)
 {
     int64_t most = ms < INT64_MAX / 4 ? (int64_t)ms : INT64_MAX / 4;
@@ -53,7 +54,7 @@ static int64_t left_of(const struct wcore *c, int64_t since, uint64_t ms)
     return left < 0 ? 0 : left > most ? most : left;
 }
 
-static void finish(struct wcore *c, struct attempt *a, const struct machine *m)
+static void finish(struct wcore *c, struct wattempt *a, const struct machine *m)
 {
     struct buf outcome = {0};
     outcome_of_attempt(c, a, m, &outcome);
@@ -61,7 +62,7 @@ static void finish(struct wcore *c, struct attempt *a, const struct machine *m)
     buf_free(&outcome);
 }
 
-void slots_go(struct wcore *c, struct attempt *a)
+void slots_go(struct wcore *c, struct wattempt *a)
 {
     struct machine m;
     if (a->state != ATTEMPT_LIVE)
@@ -86,7 +87,7 @@ void slots_go(struct wcore *c, struct attempt *a)
 
 /* ---- Asking the runner */
 
-static void collect_outputs(const struct attempt *a, struct buf *items, uint32_t *count)
+static void collect_outputs(const struct wattempt *a, struct buf *items, uint32_t *count)
 {
     struct buf one = {0};
     for (unsigned s = 0; s < a->job->n; s++)
@@ -104,7 +105,7 @@ static void collect_outputs(const struct attempt *a, struct buf *items, uint32_t
     buf_free(&one);
 }
 
-static void send_step(struct wcore *c, struct attempt *a, struct wtry *t)
+static void send_step(struct wcore *c, struct wattempt *a, struct wtry *t)
 {
     const struct d_step *step = &a->job->steps[t->step];
     struct buf items = {0};
@@ -119,7 +120,7 @@ static void send_step(struct wcore *c, struct attempt *a, struct wtry *t)
     buf_free(&items);
 }
 
-static void ask(struct wcore *c, struct attempt *a)
+static void ask(struct wcore *c, struct wattempt *a)
 {
     struct machine m;
     steps_fold(a, &m);
@@ -135,10 +136,11 @@ static void ask(struct wcore *c, struct attempt *a)
 void slots_fill(struct wcore *c)
 {
     while (c->runner && c->open < c->config.slots + c->config.ahead && (c->going || c->fresh)) {
-        struct attempt *a = c->going ? c->going : c->fresh;
+        struct wattempt *a = c->going ? c->going : c->fresh;
         dequeue(c, a);
         if (!a->n_tries && a->call.expires && c->ev->wall > a->call.expires)
-            outbox_refuse(c, a, REFUSAL_EXPIRED, "the call expired while it waited for a slot");
+            outbox_refuse(c, a, REFUSAL_EXPIRED,
+                          "the call expired while it was waiting for a slot");
         else
             ask(c, a);
     }
@@ -146,7 +148,7 @@ void slots_fill(struct wcore *c)
 
 /* ---- Stopping */
 
-static void halt(struct wcore *c, struct attempt *a, struct wtry *t, bool force)
+static void halt(struct wcore *c, struct wattempt *a, struct wtry *t, bool force)
 {
     if (!t)
         return;
@@ -155,7 +157,7 @@ static void halt(struct wcore *c, struct attempt *a, struct wtry *t, bool force)
          .timed_out = a->stopped && a->stopped_as == JOB_TIMED_OUT);
 }
 
-void slots_stop(struct wcore *c, struct attempt *a, enum job_outcome as, bool force,
+void slots_stop(struct wcore *c, struct wattempt *a, enum job_outcome as, bool force,
                 struct span why)
 {
     struct machine m;
@@ -163,7 +165,7 @@ void slots_stop(struct wcore *c, struct attempt *a, enum job_outcome as, bool fo
         return;
     steps_fold(a, &m);
     if (m.always && !force)
-        return; /* what counts is over; the steps that always run have their own time */
+        return; /* the outcome is decided; `always` steps have their own time */
     SPOOL(c, a, s_stopped, .run = a->run->id, .attempt = a->attempt, .at = c->ev->wall,
           .job = m.always ? m.verdict : as, .force = force, .reason = why);
     dequeue(c, a);
@@ -179,15 +181,15 @@ void slots_runner_up(struct wcore *c)
 {
     c->runner = false;
     for (struct wrun *r = c->runs; r; r = r->hh.next) {
-        struct attempt *a;
+        struct wattempt *a;
         DL_FOREACH2(r->attempts, a, a_next)
         for (unsigned i = 0; i < a->n_tries; i++)
             a->tries[i].kept = false;
     }
 }
 
-/* No keeper will ever report this step: its outcome is ours to write. */
-static void end_step(struct wcore *c, struct attempt *a, struct wtry *t,
+/* No keeper will ever report this step, so we write its outcome. */
+static void end_step(struct wcore *c, struct wattempt *a, struct wtry *t,
                      enum package_outcome package, const char *why)
 {
     const struct d_step *step = &a->job->steps[t->step];
@@ -208,11 +210,11 @@ static void end_step(struct wcore *c, struct attempt *a, struct wtry *t,
     slots_go(c, a);
 }
 
-static void not_kept(struct wcore *c, struct attempt *a, struct wtry *t)
+static void not_kept(struct wcore *c, struct wattempt *a, struct wtry *t)
 {
     if (t->launched)
         end_step(c, a, t, PACKAGE_UNKNOWN,
-                 "the keeper of this step is gone and left no word of how it ended");
+                 "the keeper of this step died without saying how the step ended");
     else if (attempt_stops(a, t))
         end_step(c, a, t, PACKAGE_NOT_EXECUTED, "stopped before it started");
     else
@@ -221,10 +223,9 @@ static void not_kept(struct wcore *c, struct attempt *a, struct wtry *t)
 
 void slots_kept(struct wcore *c, const struct s_kept *k)
 {
-    enum { KEPT_WAITS = 1, KEPT_RUNS = 2, KEPT_GONE = 3 };
     if (k->state < KEPT_WAITS || k->state > KEPT_GONE || id_is_zero(k->run))
         return;
-    struct attempt *a = attempt_find(c, k->run, k->attempt);
+    struct wattempt *a = attempt_find(c, k->run, k->attempt);
     struct wtry *t = a && a->state == ATTEMPT_LIVE ? attempt_try(a, k->step, k->try_no) : NULL;
     if (t && !t->ended && k->state == KEPT_GONE) {
         t->kept = false;
@@ -242,7 +243,7 @@ void slots_kept_end(struct wcore *c)
     struct wrun *r, *next;
     c->runner = true;
     HASH_ITER (hh, c->runs, r, next) {
-        struct attempt *a, *a_next = NULL;
+        struct wattempt *a, *a_next = NULL;
         for (a = r->attempts; a; a = a_next) {
             a_next = a->a_next;
             struct wtry *t = a->state == ATTEMPT_LIVE ? attempt_open_try(a) : NULL;

@@ -1,9 +1,9 @@
-/* steps.c - the step machine of DESIGN 10, as a fold.
+/* steps.c - the step machine, as a fold.
  *
- * Where an attempt stands follows from its job, from the steps that were asked for, in their order,
- * and from how they ended; steps_fold computes it anew each time and stores nothing but what each
- * end led to. A stop (cancel, or the end of the call's time) acts on the last try only: what came
- * before has already led to what came after. */
+ * How far an attempt is follows from its job, from the steps that were asked for, in order, and
+ * from how they ended. steps_fold computes it anew each time and stores only what each end led
+ * to. A stop (cancel, or timeout of the call) acts on the last try alone: the earlier ones have
+ * had their effect. */
 #include "worker/core/inside.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@ static int check_action(const struct wjob *j, unsigned at, struct span action, s
     return error_set(
         err, -EPROTO,
         "job '" SPAN_FMT "': step '" SPAN_FMT "' leads to '" SPAN_FMT
-        "', which is none of next, quit-success, quit-failure, or goto and a step that is not `always`",
+        "'; expected next, quit-success, quit-failure, or goto STEP (not an `always` step)",
         SPAN_ARG(j->head.name), SPAN_ARG(j->steps[at].name), SPAN_ARG(action));
 }
 
@@ -55,7 +55,7 @@ int wjob_read(struct wjob *j, struct error *err)
         j->steps[j->n++] = s;
     }
     if (!some)
-        return error_set(err, -EPROTO, "job '" SPAN_FMT "' has no step but those that always run",
+        return error_set(err, -EPROTO, "job '" SPAN_FMT "' has only `always` steps",
                          SPAN_ARG(j->head.name));
     for (unsigned i = 0; i < j->n; i++)
         if ((rc = check_action(j, i, j->steps[i].on_success, err)) < 0 ||
@@ -110,13 +110,13 @@ void wjob_drop(struct wcore *c, struct wjob **pj)
 /* ---- The fold */
 
 struct fold {
-    struct attempt *a;
+    struct wattempt *a;
     struct machine *m;
-    int at;         /* the step that is next; -1: none is left in this part of the job */
+    int at;         /* the next step; -1: none is left in this part of the job */
     unsigned visit; /* tries of it since the job came to it */
-    bool decided;   /* the job's outcome is */
+    bool decided;   /* the outcome of the job is decided */
     bool retry;
-    bool launched; /* anything, up to the try that is looked at */
+    bool launched; /* any try so far was launched */
     struct wtry *last;
 };
 
@@ -147,7 +147,7 @@ static void decide_stopped(struct fold *f, const struct wtry *by)
         f->m->message = buf_span(&f->a->stopped_why);
 }
 
-/* Would this failure be tried again? A refusal is not: it would be refused again. */
+/* True if this failure is retried. A refusal is not: it would be refused again. */
 static bool is_tried_again(const struct fold *f, const struct d_step *s, const struct wtry *t)
 {
     if (f->visit >= s->attempts || t->o.cancelled || t->o.package == PACKAGE_UNKNOWN)
@@ -221,7 +221,7 @@ static void fold_step(struct fold *f, struct wtry *t)
     } else if (t->o.package == PACKAGE_UNKNOWN) {
         decide(f, JOB_UNKNOWN, t);
     } else if (t->o.cancelled) {
-        /* Ended without our asking: by the fence, so that the broker may run it elsewhere. */
+        /* Ended by the fence, not by us, so that the broker may run it elsewhere. */
         decide(f, f->a->x.on_lost == ON_LOST_RERUN ? JOB_LOST : JOB_CANCELLED, t);
         if (f->a->stopped)
             decide_stopped(f, t);
@@ -249,7 +249,7 @@ static uint64_t wait_before(const struct d_step *s, unsigned tries)
     return ms < RETRY_WAIT_MAX ? ms : RETRY_WAIT_MAX;
 }
 
-static uint64_t starts_of(const struct attempt *a, unsigned step)
+static uint64_t starts_of(const struct wattempt *a, unsigned step)
 {
     uint64_t n = 0;
     for (unsigned i = 0; i < a->n_tries; i++)
@@ -257,10 +257,10 @@ static uint64_t starts_of(const struct attempt *a, unsigned step)
     return n;
 }
 
-/* After the last try has ended: a stop, the guard against loops, and what comes next. */
+/* After the end of the last try: a stop, the guard against loops, and what comes next. */
 static void conclude(struct fold *f)
 {
-    struct attempt *a = f->a;
+    struct wattempt *a = f->a;
     struct machine *m = f->m;
     if (!f->decided && a->stopped) {
         f->retry = false;
@@ -270,7 +270,7 @@ static void conclude(struct fold *f)
         (a->n_tries >= STEP_STARTS_MAX || starts_of(a, (unsigned)f->at) >= LIMIT_TRIES)) {
         f->retry = false;
         decide(f, JOB_FAILED, NULL);
-        m->text = "its steps were started too often: a goto leads in a circle that does not end";
+        m->text = "its steps were started too often: a goto loops without end";
     }
     m->always = f->decided;
     bool no_always = f->decided && (a->force || !f->launched);
@@ -284,14 +284,14 @@ static void conclude(struct fold *f)
     m->wait_ms = f->retry ? wait_before(&a->job->steps[m->step], f->visit) : 0;
 }
 
-void steps_fold(struct attempt *a, struct machine *m)
+void steps_fold(struct wattempt *a, struct machine *m)
 {
     *m = (struct machine){.verdict = JOB_UNKNOWN};
     struct fold f = {.a = a, .m = m, .at = step_after(a->job, -1, false)};
     for (unsigned i = 0; i < a->n_tries; i++) {
         struct wtry *t = &a->tries[i];
         if (a->job->steps[t->step].always && !f.decided)
-            /* a stop has cut off what the steps before would have led to */
+            /* a stop has cut off what the earlier steps would have led to */
             decide_stopped(&f, NULL);
         f.retry = false;
         f.at = (int)t->step;

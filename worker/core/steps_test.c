@@ -1,232 +1,233 @@
 /* steps_test.c - the step machine: order, actions, goto, retries, outputs, the three layers. */
-#include "worker/core/world.h"
+#include "worker/core/testing.h"
 
 #define JOB(w, ...) \
     do { \
         static const struct row rows_[] = {__VA_ARGS__}; \
-        world_job(w, rows_, sizeof rows_ / sizeof *rows_); \
+        wtest_job(w, rows_, sizeof rows_ / sizeof *rows_); \
     } while (0)
 
 static void steps_run_in_order_and_the_last_success_is_the_jobs(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "extract"}, {.name = "load"});
-    world_execute(w, 1, 1);
-    assert_asked(w, 0, "extract", 1);
-    ran(w, 1, "extract", 1, PACKAGE_SUCCEEDED);
-    assert_asked(w, 1, "load", 1);
+    wtest_execute(w, 1, 1);
+    wtest_assert_asked(w, 0, "extract", 1);
+    wtest_ran(w, 1, "extract", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_asked(w, 1, "load", 1);
     assert_int_equal(sent(w, RESULT), 0);
-    ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
-    assert_int_equal(step_result(w, 0, 0).action, ACTION_NEXT);
+    wtest_ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    assert_int_equal(wtest_step_result(w, 0, 0).action, ACTION_NEXT);
     assert_int_equal(asked(w), 2);
 }
 
 static void a_failed_step_fails_the_job_and_the_rest_does_not_run(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "extract"}, {.name = "load"});
-    world_execute(w, 1, 1);
-    ran(w, 1, "extract", 1, PACKAGE_FAILED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
-    assert_text(result(w, 0).message, "no such table");
-    assert_int_equal(step_result(w, 0, 0).action, ACTION_QUIT_FAILURE);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "extract", 1, PACKAGE_FAILED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
+    wtest_assert_text(wtest_result(w, 0).message, "no such table");
+    assert_int_equal(wtest_step_result(w, 0, 0).action, ACTION_QUIT_FAILURE);
     assert_int_equal(asked(w), 1);
 }
 
 static void quit_success_ends_the_job_early(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "extract", .on_success = "quit-success"}, {.name = "load"});
-    world_execute(w, 1, 1);
-    ran(w, 1, "extract", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "extract", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
     assert_int_equal(asked(w), 1);
 }
 
 static void a_success_may_quit_with_failure(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "extract", .on_success = "quit-failure"}, {.name = "load"});
-    world_execute(w, 1, 1);
-    ran(w, 1, "extract", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_SUCCEEDED);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "extract", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_SUCCEEDED);
 }
 
 static void a_failure_may_quit_with_success_and_the_package_layer_still_says_failed(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "extract", .on_failure = "quit-success"}, {.name = "load"});
-    world_execute(w, 1, 1);
-    ran(w, 1, "extract", 1, PACKAGE_FAILED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_FAILED);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "extract", 1, PACKAGE_FAILED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_FAILED);
 }
 
 static void a_failure_may_lead_to_the_next_step(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "extract", .on_failure = "next"}, {.name = "load"});
-    world_execute(w, 1, 1);
-    ran(w, 1, "extract", 1, PACKAGE_FAILED);
-    assert_asked(w, 1, "load", 1);
-    ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_FAILED);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "extract", 1, PACKAGE_FAILED);
+    wtest_assert_asked(w, 1, "load", 1);
+    wtest_ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_FAILED);
 }
 
 static void a_failure_that_leads_to_next_after_the_last_step_is_a_success_of_the_job(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "extract", .on_failure = "next"});
-    world_execute(w, 1, 1);
-    ran(w, 1, "extract", 1, PACKAGE_FAILED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_FAILED);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "extract", 1, PACKAGE_FAILED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_FAILED);
 }
 
 static void a_goto_from_a_failure_handles_it(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "load", .on_failure = "goto repair"},
         {.name = "publish", .on_success = "quit-success"}, {.name = "repair"});
-    world_execute(w, 1, 1);
-    ran(w, 1, "load", 1, PACKAGE_FAILED);
-    assert_asked(w, 1, "repair", 1);
-    ran(w, 1, "repair", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
-    assert_int_equal(step_result(w, 0, 0).action, ACTION_GOTO);
-    assert_text(step_result(w, 0, 0).target, "repair");
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "load", 1, PACKAGE_FAILED);
+    wtest_assert_asked(w, 1, "repair", 1);
+    wtest_ran(w, 1, "repair", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    assert_int_equal(wtest_step_result(w, 0, 0).action, ACTION_GOTO);
+    wtest_assert_text(wtest_step_result(w, 0, 0).target, "repair");
 }
 
 static void a_goto_may_lead_back_and_the_step_gets_a_new_turn(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "load", .on_failure = "goto repair"},
         {.name = "publish", .on_success = "quit-success"},
         {.name = "repair", .on_success = "goto load"});
-    world_execute(w, 1, 1);
-    ran(w, 1, "load", 1, PACKAGE_FAILED);
-    ran(w, 1, "repair", 1, PACKAGE_SUCCEEDED);
-    assert_asked(w, 2, "load", 2);
-    ran(w, 1, "load", 2, PACKAGE_SUCCEEDED);
-    assert_asked(w, 3, "publish", 1);
-    ran(w, 1, "publish", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "load", 1, PACKAGE_FAILED);
+    wtest_ran(w, 1, "repair", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_asked(w, 2, "load", 2);
+    wtest_ran(w, 1, "load", 2, PACKAGE_SUCCEEDED);
+    wtest_assert_asked(w, 3, "publish", 1);
+    wtest_ran(w, 1, "publish", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
 static void a_goto_in_a_circle_ends_by_the_guard(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "again", .on_success = "goto again"});
-    world_execute(w, 1, 1);
+    wtest_execute(w, 1, 1);
     unsigned n = 0;
     while (!sent(w, RESULT)) {
         n++;
-        world_clear(w);
-        ran(w, 1, "again", n, PACKAGE_SUCCEEDED);
+        wtest_clear(w);
+        wtest_ran(w, 1, "again", n, PACKAGE_SUCCEEDED);
         assert_true(n <= LIMIT_TRIES);
     }
     assert_int_equal(n, LIMIT_TRIES);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_SUCCEEDED);
-    assert_has(result(w, 0).message, "goto");
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_SUCCEEDED);
+    wtest_assert_has(wtest_result(w, 0).message, "goto");
 }
 
 static void a_step_is_tried_again_after_its_interval_and_frees_its_slot_meanwhile(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     w->config.slots = 1;
-    world_restart(w);
-    world_up(w);
-    world_runner(w);
-    world_clear(w);
+    wtest_restart(w);
+    wtest_up(w);
+    wtest_runner(w);
+    wtest_clear(w);
     JOB(w, {.name = "run", .attempts = 3, .interval_ms = 1000, .backoff = 2});
-    world_execute(w, 1, 1);
-    world_execute(w, 2, 1);
+    wtest_execute(w, 1, 1);
+    wtest_execute(w, 2, 1);
     assert_int_equal(asked(w), 1);
-    ran(w, 1, "run", 1, PACKAGE_FAILED);
+    wtest_ran(w, 1, "run", 1, PACKAGE_FAILED);
     assert_int_equal(asked(w), 2); /* the other one has the slot now */
-    assert_memory_equal(step_asked(w, 1).run.b, run_id(2).b, 16);
-    ran(w, 2, "run", 1, PACKAGE_SUCCEEDED);
-    world_pass(w, 100);
+    assert_memory_equal(wtest_step_asked(w, 1).run.b, wtest_run(2).b, 16);
+    wtest_ran(w, 2, "run", 1, PACKAGE_SUCCEEDED);
+    wtest_pass(w, 100);
     assert_int_equal(wcore_deadline(w->core), w->now + 900);
-    world_pass(w, 899);
+    wtest_pass(w, 899);
     assert_int_equal(asked(w), 2);
-    world_pass(w, 1);
-    assert_asked(w, 2, "run", 2);
-    ran(w, 1, "run", 2, PACKAGE_FAILED);
-    world_pass(w, 1999); /* backoff: twice as long */
+    wtest_pass(w, 1);
+    wtest_assert_asked(w, 2, "run", 2);
+    wtest_ran(w, 1, "run", 2, PACKAGE_FAILED);
+    wtest_pass(w, 1999); /* backoff: twice as long */
     assert_int_equal(asked(w), 3);
-    world_pass(w, 1);
-    assert_asked(w, 3, "run", 3);
-    ran(w, 1, "run", 3, PACKAGE_FAILED);
-    assert_result(w, 1, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
-    assert_int_equal(step_result(w, 1, 0).action, ACTION_RETRY);
-    assert_int_equal(step_result(w, 1, 2).action, ACTION_QUIT_FAILURE);
+    wtest_pass(w, 1);
+    wtest_assert_asked(w, 3, "run", 3);
+    wtest_ran(w, 1, "run", 3, PACKAGE_FAILED);
+    wtest_assert_result(w, 1, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
+    assert_int_equal(wtest_step_result(w, 1, 0).action, ACTION_RETRY);
+    assert_int_equal(wtest_step_result(w, 1, 2).action, ACTION_QUIT_FAILURE);
 }
 
 static void a_success_after_a_retry_leaves_no_failure_behind(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "run", .attempts = 2});
-    world_execute(w, 1, 1);
-    ran(w, 1, "run", 1, PACKAGE_FAILED);
-    assert_asked(w, 1, "run", 2);
-    ran(w, 1, "run", 2, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
-    assert_int_equal(result(w, 0).steps.count, 2);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "run", 1, PACKAGE_FAILED);
+    wtest_assert_asked(w, 1, "run", 2);
+    wtest_ran(w, 1, "run", 2, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    assert_int_equal(wtest_result(w, 0).steps.count, 2);
 }
 
 static void only_the_listed_exit_codes_are_tried_again(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "run", .attempts = 3, .retry_codes = "\x4b"});
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "run", 1);
-    ended_as(w, 1, 1,
-             (struct d_step_outcome){
-                 .name = span_str("run"), .try_no = 1, .package = PACKAGE_FAILED, .exit_code = 75});
-    assert_asked(w, 1, "run", 2);
-    ran(w, 1, "run", 2, PACKAGE_FAILED); /* exit 4 */
-    assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "run", 1);
+    wtest_ended_as(
+        w, 1, 1,
+        (struct d_step_outcome){
+            .name = span_str("run"), .try_no = 1, .package = PACKAGE_FAILED, .exit_code = 75});
+    wtest_assert_asked(w, 1, "run", 2);
+    wtest_ran(w, 1, "run", 2, PACKAGE_FAILED); /* exit 4 */
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
 }
 
 static void a_wait_for_the_next_try_survives_a_restart(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "run", .attempts = 2, .interval_ms = 5000});
-    world_execute(w, 1, 1);
-    ran(w, 1, "run", 1, PACKAGE_FAILED);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "run", 1, PACKAGE_FAILED);
     w->now += 2000;
     w->wall += 2000;
-    world_restart(w);
-    world_runner(w);
+    wtest_restart(w);
+    wtest_runner(w);
     assert_int_equal(asked(w), 0);
     assert_int_equal(wcore_deadline(w->core), w->now + 3000);
-    world_pass(w, 3000);
-    assert_asked(w, 0, "run", 2);
+    wtest_pass(w, 3000);
+    wtest_assert_asked(w, 0, "run", 2);
 }
 
 static void a_wall_clock_that_jumped_back_does_not_lengthen_the_wait(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "run", .attempts = 2, .interval_ms = 5000});
-    world_execute(w, 1, 1);
-    ran(w, 1, "run", 1, PACKAGE_FAILED);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "run", 1, PACKAGE_FAILED);
     w->wall -= 3600000;
-    world_restart(w);
-    world_runner(w);
+    wtest_restart(w);
+    wtest_runner(w);
     assert_int_equal(wcore_deadline(w->core), w->now + 5000);
 }
 
 static void of_a_step_that_ran_twice_the_newest_outputs_are_handed_on(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "a", .attempts = 2}, {.name = "b"});
-    world_execute(w, 1, 1);
+    wtest_execute(w, 1, 1);
     for (uint64_t try_no = 1; try_no <= 2; try_no++) {
         struct buf items = {0};
         value_add_str(&items, span_str("rows"));
         value_add_int(&items, (int64_t)try_no);
-        launched(w, 1, 1, "a", try_no);
-        ended_as(
+        wtest_launched(w, 1, 1, "a", try_no);
+        wtest_ended_as(
             w, 1, 1,
             (struct d_step_outcome){.name = span_str("a"),
                                     .try_no = try_no,
@@ -234,7 +235,7 @@ static void of_a_step_that_ran_twice_the_newest_outputs_are_handed_on(void **sta
                                     .outputs = wire_list_from(&items, 1)});
         buf_free(&items);
     }
-    struct s_step s = step_asked(w, 2);
+    struct s_step s = wtest_step_asked(w, 2);
     struct wire_iter it = wire_iter(&s.outputs);
     struct span item;
     struct s_outputs o;
@@ -249,19 +250,19 @@ static void of_a_step_that_ran_twice_the_newest_outputs_are_handed_on(void **sta
 
 static void outputs_of_earlier_steps_are_handed_on(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "extract"}, {.name = "load"});
     struct buf items = {0};
     value_add_str(&items, span_str("rows"));
     value_add_int(&items, 48211);
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "extract", 1);
-    ended_as(w, 1, 1,
-             (struct d_step_outcome){.name = span_str("extract"),
-                                     .try_no = 1,
-                                     .package = PACKAGE_SUCCEEDED,
-                                     .outputs = wire_list_from(&items, 1)});
-    struct s_step s = step_asked(w, 1);
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "extract", 1);
+    wtest_ended_as(w, 1, 1,
+                   (struct d_step_outcome){.name = span_str("extract"),
+                                           .try_no = 1,
+                                           .package = PACKAGE_SUCCEEDED,
+                                           .outputs = wire_list_from(&items, 1)});
+    struct s_step s = wtest_step_asked(w, 1);
     assert_int_equal(s.outputs.count, 1);
     struct wire_iter it = wire_iter(&s.outputs);
     struct span item;
@@ -270,11 +271,11 @@ static void outputs_of_earlier_steps_are_handed_on(void **state)
     struct error err = {0};
     struct value v;
     assert_int_equal(s_outputs_decode(item, &o, &err), 0);
-    assert_text(o.step, "extract");
+    wtest_assert_text(o.step, "extract");
     assert_true(wire_map_get(&o.outputs, "rows", &v));
     assert_int_equal(v.integer, 48211);
-    ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
-    struct d_outcome out = result(w, 0);
+    wtest_ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
+    struct d_outcome out = wtest_result(w, 0);
     assert_true(wire_map_get(&out.outputs, "rows", &v));
     assert_int_equal(v.integer, 48211);
     buf_free(&items);
@@ -282,23 +283,23 @@ static void outputs_of_earlier_steps_are_handed_on(void **state)
 
 static void of_two_outputs_of_one_name_the_later_steps_counts(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "a"}, {.name = "b"});
-    world_execute(w, 1, 1);
+    wtest_execute(w, 1, 1);
     const char *steps[] = {"a", "b"};
     for (unsigned i = 0; i < 2; i++) {
         struct buf items = {0};
         value_add_str(&items, span_str("rows"));
         value_add_int(&items, i + 1);
-        launched(w, 1, 1, steps[i], 1);
-        ended_as(w, 1, 1,
-                 (struct d_step_outcome){.name = span_str(steps[i]),
-                                         .try_no = 1,
-                                         .package = PACKAGE_SUCCEEDED,
-                                         .outputs = wire_list_from(&items, 1)});
+        wtest_launched(w, 1, 1, steps[i], 1);
+        wtest_ended_as(w, 1, 1,
+                       (struct d_step_outcome){.name = span_str(steps[i]),
+                                               .try_no = 1,
+                                               .package = PACKAGE_SUCCEEDED,
+                                               .outputs = wire_list_from(&items, 1)});
         buf_free(&items);
     }
-    struct d_outcome out = result(w, 0);
+    struct d_outcome out = wtest_result(w, 0);
     struct value v;
     assert_int_equal(out.outputs.count, 1);
     assert_true(wire_map_get(&out.outputs, "rows", &v));
@@ -307,81 +308,81 @@ static void of_two_outputs_of_one_name_the_later_steps_counts(void **state)
 
 static void many_talkative_tries_still_fit_into_one_outcome(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "run", .attempts = 100});
     struct buf items = {0}, text = {0};
     memset(buf_grow(&text, 60000), 'x', 60000);
     text.n = 60000;
     value_add_str(&items, span_str("big"));
     value_add_str(&items, buf_span(&text));
-    world_execute(w, 1, 1);
+    wtest_execute(w, 1, 1);
     for (unsigned i = 1; i <= 100; i++) {
-        world_clear(w);
-        launched(w, 1, 1, "run", i);
-        ended_as(w, 1, 1,
-                 (struct d_step_outcome){.name = span_str("run"),
-                                         .try_no = i,
-                                         .package = PACKAGE_FAILED,
-                                         .exit_code = 4,
-                                         .outputs = wire_list_from(&items, 1)});
+        wtest_clear(w);
+        wtest_launched(w, 1, 1, "run", i);
+        wtest_ended_as(w, 1, 1,
+                       (struct d_step_outcome){.name = span_str("run"),
+                                               .try_no = i,
+                                               .package = PACKAGE_FAILED,
+                                               .exit_code = 4,
+                                               .outputs = wire_list_from(&items, 1)});
     }
-    struct d_outcome o = result(w, 0);
+    struct d_outcome o = wtest_result(w, 0);
     assert_int_equal(o.steps.count, 100);
-    assert_int_equal(step_result(w, 0, 0).outputs.count, 0);
-    assert_int_equal(step_result(w, 0, 0).exit_code, 4);
-    assert_int_equal(step_result(w, 0, 99).outputs.count, 1);
+    assert_int_equal(wtest_step_result(w, 0, 0).outputs.count, 0);
+    assert_int_equal(wtest_step_result(w, 0, 0).exit_code, 4);
+    assert_int_equal(wtest_step_result(w, 0, 99).outputs.count, 1);
     assert_int_equal(o.outputs.count, 1);
     buf_free(&items);
     buf_free(&text);
 }
 
-static void refuses_job(struct world *w, const char *part)
+static void refuses_job(struct wtest *w, const char *part)
 {
-    world_execute(w, 1, 1);
+    wtest_execute(w, 1, 1);
     assert_int_equal(asked(w), 0);
-    assert_result(w, 0, DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED);
-    assert_int_equal(result(w, 0).code, REFUSAL_WRONG_JOB);
-    assert_has(result(w, 0).message, part);
+    wtest_assert_result(w, 0, DELIVERY_REFUSED, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED);
+    assert_int_equal(wtest_result(w, 0).code, REFUSAL_WRONG_JOB);
+    wtest_assert_has(wtest_result(w, 0).message, part);
 }
 
 static void a_job_with_two_steps_of_one_name_is_refused(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "a"}, {.name = "a"});
     refuses_job(w, "two steps named 'a'");
 }
 
 static void a_job_of_always_steps_alone_is_refused(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "a", .always = true});
-    refuses_job(w, "no step but");
+    refuses_job(w, "has only `always` steps");
 }
 
 static void a_goto_to_a_step_that_is_not_there_is_refused(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "a", .on_failure = "goto b"});
     refuses_job(w, "'goto b'");
 }
 
 static void a_goto_to_an_always_step_is_refused(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "a", .on_success = "goto b"}, {.name = "b", .always = true});
     refuses_job(w, "'goto b'");
 }
 
 static void an_action_that_is_none_is_refused(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "a", .on_success = "retry"});
     refuses_job(w, "'retry'");
 }
 
 static void bytes_that_are_no_job_are_refused(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     buf_clear(&w->job);
     buf_add_str(&w->job, "nonsense");
     refuses_job(w, "");

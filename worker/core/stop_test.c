@@ -1,11 +1,11 @@
 /* stop_test.c - the step machine when it is cut short: cancels, timeouts, and the steps that always
    run. */
-#include "worker/core/world.h"
+#include "worker/core/testing.h"
 
 #define JOB(w, ...) \
     do { \
         static const struct row rows_[] = {__VA_ARGS__}; \
-        world_job(w, rows_, sizeof rows_ / sizeof *rows_); \
+        wtest_job(w, rows_, sizeof rows_ / sizeof *rows_); \
     } while (0)
 
 static struct d_call call_of(void)
@@ -19,313 +19,314 @@ static struct d_call call_of(void)
 
 static void always_steps_run_after_a_failure_and_change_nothing(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "load"}, {.name = "clean", .always = true}, {.name = "publish"},
         {.name = "tell", .always = true});
-    world_execute(w, 1, 1);
-    ran(w, 1, "load", 1, PACKAGE_FAILED);
-    assert_asked(w, 1, "clean", 1);
-    ran(w, 1, "clean", 1, PACKAGE_FAILED);
-    assert_asked(w, 2, "tell", 1);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "load", 1, PACKAGE_FAILED);
+    wtest_assert_asked(w, 1, "clean", 1);
+    wtest_ran(w, 1, "clean", 1, PACKAGE_FAILED);
+    wtest_assert_asked(w, 2, "tell", 1);
     assert_int_equal(sent(w, RESULT), 0);
-    ran(w, 1, "tell", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
-    assert_text(result(w, 0).message, "no such table");
+    wtest_ran(w, 1, "tell", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
+    wtest_assert_text(wtest_result(w, 0).message, "no such table");
 }
 
 static void an_always_step_that_fails_leaves_a_success_a_success(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "load"}, {.name = "clean", .always = true});
-    world_execute(w, 1, 1);
-    ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
-    ran(w, 1, "clean", 1, PACKAGE_FAILED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
-    assert_text(result(w, 0).message, "fine");
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
+    wtest_ran(w, 1, "clean", 1, PACKAGE_FAILED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    wtest_assert_text(wtest_result(w, 0).message, "fine");
 }
 
 static void always_steps_run_after_a_cancel(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "load"}, {.name = "publish"}, {.name = "clean", .always = true});
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "load", 1);
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .reason = span_str("anna asked"));
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "load", 1);
+    MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1, .reason = span_str("anna asked"));
     assert_int_equal(halted(w), 1);
-    assert_false(halt_asked(w, 0).force);
-    assert_true(halt_asked(w, 0).grace_ms > 0);
-    ended_as(w, 1, 1,
-             (struct d_step_outcome){.name = span_str("load"),
-                                     .try_no = 1,
-                                     .package = PACKAGE_CANCELLED,
-                                     .cancelled = true});
-    assert_asked(w, 1, "clean", 1);
+    assert_false(wtest_halt_asked(w, 0).force);
+    assert_true(wtest_halt_asked(w, 0).grace_ms > 0);
+    wtest_ended_as(w, 1, 1,
+                   (struct d_step_outcome){.name = span_str("load"),
+                                           .try_no = 1,
+                                           .package = PACKAGE_CANCELLED,
+                                           .cancelled = true});
+    wtest_assert_asked(w, 1, "clean", 1);
     /* a second STOP leaves it its time */
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
+    MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1);
     assert_int_equal(halted(w), 1);
-    ran(w, 1, "clean", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
-    assert_text(result(w, 0).message, "anna asked");
+    wtest_ran(w, 1, "clean", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
+    wtest_assert_text(wtest_result(w, 0).message, "anna asked");
 }
 
 static void a_cancel_is_remembered_over_a_restart_while_always_steps_run(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "load", .attempts = 2, .interval_ms = 1000}, {.name = "clean", .always = true});
-    world_execute(w, 1, 1);
-    ran(w, 1, "load", 1, PACKAGE_FAILED);
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .reason = span_str("anna asked"));
-    assert_asked(w, 1, "clean", 1);
-    launched(w, 1, 1, "clean", 1);
-    world_restart(w);
-    world_event(w, WCORE_RUNNER_UP);
-    kept(w, 1, 1, "clean", 1, 2);
-    world_event(w, WCORE_KEPT_END);
-    world_up(w);
-    ended(w, 1, 1, "clean", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_FAILED);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "load", 1, PACKAGE_FAILED);
+    MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1, .reason = span_str("anna asked"));
+    wtest_assert_asked(w, 1, "clean", 1);
+    wtest_launched(w, 1, 1, "clean", 1);
+    wtest_restart(w);
+    wtest_event(w, WCORE_RUNNER_UP);
+    wtest_kept(w, 1, 1, "clean", 1, KEPT_RUNS);
+    wtest_event(w, WCORE_KEPT_END);
+    wtest_up(w);
+    wtest_ended(w, 1, 1, "clean", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_FAILED);
 }
 
 static void a_forced_cancel_kills_at_once_and_leaves_out_always_steps(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "load"}, {.name = "clean", .always = true});
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "load", 1);
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true);
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "load", 1);
+    MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1);
+    MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1, .force = true);
     assert_int_equal(halted(w), 2);
-    assert_true(halt_asked(w, 1).force);
-    ended_as(w, 1, 1,
-             (struct d_step_outcome){.name = span_str("load"),
-                                     .try_no = 1,
-                                     .package = PACKAGE_CANCELLED,
-                                     .cancelled = true});
+    assert_true(wtest_halt_asked(w, 1).force);
+    wtest_ended_as(w, 1, 1,
+                   (struct d_step_outcome){.name = span_str("load"),
+                                           .try_no = 1,
+                                           .package = PACKAGE_CANCELLED,
+                                           .cancelled = true});
     assert_int_equal(asked(w), 1);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
 }
 
 static void a_forced_cancel_ends_always_steps_and_keeps_the_outcome(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "load"}, {.name = "clean", .always = true}, {.name = "tell", .always = true});
-    world_execute(w, 1, 1);
-    ran(w, 1, "load", 1, PACKAGE_FAILED);
-    launched(w, 1, 1, "clean", 1);
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true);
-    assert_true(halt_asked(w, 0).force);
-    ended_as(w, 1, 1,
-             (struct d_step_outcome){.name = span_str("clean"),
-                                     .try_no = 1,
-                                     .package = PACKAGE_CANCELLED,
-                                     .cancelled = true});
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "load", 1, PACKAGE_FAILED);
+    wtest_launched(w, 1, 1, "clean", 1);
+    MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1, .force = true);
+    assert_true(wtest_halt_asked(w, 0).force);
+    wtest_ended_as(w, 1, 1,
+                   (struct d_step_outcome){.name = span_str("clean"),
+                                           .try_no = 1,
+                                           .package = PACKAGE_CANCELLED,
+                                           .cancelled = true});
     assert_int_equal(asked(w), 2);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
-    assert_text(result(w, 0).message, "no such table");
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
+    wtest_assert_text(wtest_result(w, 0).message, "no such table");
 }
 
 static void
 a_step_that_succeeded_before_the_cancel_reached_it_ends_the_job_as_succeeded(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "run", 1);
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
-    ended(w, 1, 1, "run", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "run", 1);
+    MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1);
+    wtest_ended(w, 1, 1, "run", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
 static void a_cancel_between_two_steps_keeps_the_second_from_starting(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "a", .attempts = 2, .interval_ms = 1000}, {.name = "b"});
-    world_execute(w, 1, 1);
-    ran(w, 1, "a", 1, PACKAGE_FAILED);
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "a", 1, PACKAGE_FAILED);
+    MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1);
     assert_int_equal(halted(w), 0);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_FAILED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_FAILED);
     assert_int_equal(wcore_deadline(w->core), INT64_MAX);
 }
 
 static void a_steps_own_timeout_makes_the_job_timed_out(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "run", 1);
-    ended_as(w, 1, 1,
-             (struct d_step_outcome){.name = span_str("run"),
-                                     .try_no = 1,
-                                     .package = PACKAGE_FAILED,
-                                     .timed_out = true,
-                                     .signal = 15});
-    assert_result(w, 0, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_FAILED);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "run", 1);
+    wtest_ended_as(w, 1, 1,
+                   (struct d_step_outcome){.name = span_str("run"),
+                                           .try_no = 1,
+                                           .package = PACKAGE_FAILED,
+                                           .timed_out = true,
+                                           .signal = 15});
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_FAILED);
 }
 
 static void the_calls_timeout_counts_from_the_first_step_and_halts(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "a"}, {.name = "b"}, {.name = "clean", .always = true});
     struct d_call call = call_of();
     call.timeout_ms = 10000;
-    world_execute_call(w, 1, 1, &call);
-    assert_int_equal(step_asked(w, 0).deadline, w->now + 10000);
-    world_pass(w, 6000);
-    ran(w, 1, "a", 1, PACKAGE_SUCCEEDED);
-    launched(w, 1, 1, "b", 1);
-    world_pass(w, 3999);
+    wtest_execute_call(w, 1, 1, &call);
+    assert_int_equal(wtest_step_asked(w, 0).deadline, w->now + 10000);
+    wtest_pass(w, 6000);
+    wtest_ran(w, 1, "a", 1, PACKAGE_SUCCEEDED);
+    wtest_launched(w, 1, 1, "b", 1);
+    wtest_pass(w, 3999);
     assert_int_equal(halted(w), 0);
-    world_pass(w, 1);
+    wtest_pass(w, 1);
     assert_int_equal(halted(w), 1);
-    assert_true(halt_asked(w, 0).timed_out);
-    ended_as(w, 1, 1,
-             (struct d_step_outcome){
-                 .name = span_str("b"), .try_no = 1, .package = PACKAGE_FAILED, .timed_out = true});
-    assert_asked(w, 2, "clean", 1);
-    assert_int_equal(step_asked(w, 2).deadline, 0); /* its own time */
-    world_pass(w, 100000);
+    assert_true(wtest_halt_asked(w, 0).timed_out);
+    wtest_ended_as(
+        w, 1, 1,
+        (struct d_step_outcome){
+            .name = span_str("b"), .try_no = 1, .package = PACKAGE_FAILED, .timed_out = true});
+    wtest_assert_asked(w, 2, "clean", 1);
+    assert_int_equal(wtest_step_asked(w, 2).deadline, 0); /* its own time */
+    wtest_pass(w, 100000);
     assert_int_equal(halted(w), 1);
-    ran(w, 1, "clean", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_FAILED);
+    wtest_ran(w, 1, "clean", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_FAILED);
 }
 
 static void the_calls_timeout_goes_on_over_a_restart(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     struct d_call call = call_of();
     call.timeout_ms = 10000;
-    world_execute_call(w, 1, 1, &call);
-    launched(w, 1, 1, "run", 1);
+    wtest_execute_call(w, 1, 1, &call);
+    wtest_launched(w, 1, 1, "run", 1);
     w->now += 4000;
     w->wall += 4000;
-    world_restart(w);
-    world_event(w, WCORE_TICK);
+    wtest_restart(w);
+    wtest_event(w, WCORE_TICK);
     assert_int_equal(wcore_deadline(w->core), w->now + 6000);
 }
 
 static void a_stop_while_always_steps_run_changes_nothing(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "load"}, {.name = "clean", .always = true});
-    world_execute(w, 1, 1);
-    ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
-    launched(w, 1, 1, "clean", 1);
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
+    wtest_launched(w, 1, 1, "clean", 1);
+    MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1);
     assert_int_equal(halted(w), 0);
     assert_int_equal(spooled(w, STOPPED), 0);
-    ended(w, 1, 1, "clean", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    wtest_ended(w, 1, 1, "clean", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
 static void a_step_that_fails_while_it_is_being_stopped_is_stopped(void **state)
 {
-    struct world *w = *state;
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "run", 1);
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .reason = span_str("anna asked"));
-    ended(w, 1, 1, "run", 1, PACKAGE_FAILED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_FAILED);
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "run", 1);
+    MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1, .reason = span_str("anna asked"));
+    wtest_ended(w, 1, 1, "run", 1, PACKAGE_FAILED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_FAILED);
 }
 
 static void of_two_stops_the_first_gives_the_reason(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     struct d_call call = call_of();
     call.timeout_ms = 1000;
-    world_execute_call(w, 1, 1, &call);
-    launched(w, 1, 1, "run", 1);
-    world_pass(w, 1000);
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true,
+    wtest_execute_call(w, 1, 1, &call);
+    wtest_launched(w, 1, 1, "run", 1);
+    wtest_pass(w, 1000);
+    MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1, .force = true,
             .reason = span_str("anna asked"));
-    ended_as(
+    wtest_ended_as(
         w, 1, 1,
         (struct d_step_outcome){
             .name = span_str("run"), .try_no = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
-    assert_result(w, 0, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_CANCELLED);
-    assert_has(result(w, 0).message, "timeout");
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_CANCELLED);
+    wtest_assert_has(wtest_result(w, 0).message, "timeout");
 }
 
 static void the_calls_timeout_does_not_reach_always_steps(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "load"}, {.name = "clean", .always = true});
     struct d_call call = call_of();
     call.timeout_ms = 1000;
-    world_execute_call(w, 1, 1, &call);
-    ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
-    launched(w, 1, 1, "clean", 1);
-    world_pass(w, 5000);
+    wtest_execute_call(w, 1, 1, &call);
+    wtest_ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
+    wtest_launched(w, 1, 1, "clean", 1);
+    wtest_pass(w, 5000);
     assert_int_equal(halted(w), 0);
-    ended(w, 1, 1, "clean", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    wtest_ended(w, 1, 1, "clean", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
 static void an_always_step_of_which_nothing_is_known_is_not_tried_again(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     JOB(w, {.name = "load"}, {.name = "clean", .always = true, .attempts = 3});
-    world_execute(w, 1, 1);
-    ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
-    launched(w, 1, 1, "clean", 1);
-    kept(w, 1, 1, "clean", 1, 3);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
+    wtest_launched(w, 1, 1, "clean", 1);
+    wtest_kept(w, 1, 1, "clean", 1, KEPT_GONE);
     assert_int_equal(asked(w), 2);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
 /* load is cancelled and has ended; clean, which always runs, is asked for. */
-static void cancel_and_clean(struct world *w)
+static void cancel_and_clean(struct wtest *w)
 {
     JOB(w, {.name = "load"}, {.name = "clean", .always = true});
-    world_execute(w, 1, 1);
-    launched(w, 1, 1, "load", 1);
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .reason = span_str("anna asked"));
-    ended_as(w, 1, 1,
-             (struct d_step_outcome){.name = span_str("load"),
-                                     .try_no = 1,
-                                     .package = PACKAGE_CANCELLED,
-                                     .cancelled = true});
-    assert_asked(w, 1, "clean", 1);
+    wtest_execute(w, 1, 1);
+    wtest_launched(w, 1, 1, "load", 1);
+    MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1, .reason = span_str("anna asked"));
+    wtest_ended_as(w, 1, 1,
+                   (struct d_step_outcome){.name = span_str("load"),
+                                           .try_no = 1,
+                                           .package = PACKAGE_CANCELLED,
+                                           .cancelled = true});
+    wtest_assert_asked(w, 1, "clean", 1);
     assert_int_equal(halted(w), 1);
 }
 
 static void a_new_runner_is_not_told_to_halt_the_always_step_after_a_cancel(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     cancel_and_clean(w);
-    launched(w, 1, 1, "clean", 1);
-    world_event(w, WCORE_RUNNER_DOWN);
-    world_event(w, WCORE_RUNNER_UP);
-    kept(w, 1, 1, "clean", 1, 2);
-    world_event(w, WCORE_KEPT_END);
+    wtest_launched(w, 1, 1, "clean", 1);
+    wtest_event(w, WCORE_RUNNER_DOWN);
+    wtest_event(w, WCORE_RUNNER_UP);
+    wtest_kept(w, 1, 1, "clean", 1, KEPT_RUNS);
+    wtest_event(w, WCORE_KEPT_END);
     assert_int_equal(halted(w), 1);
-    ended(w, 1, 1, "clean", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
+    wtest_ended(w, 1, 1, "clean", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
 }
 
 static void an_always_step_after_a_cancel_that_got_lost_is_asked_for_again(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     cancel_and_clean(w);
-    world_event(w, WCORE_RUNNER_DOWN);
-    world_runner(w);
+    wtest_event(w, WCORE_RUNNER_DOWN);
+    wtest_runner(w);
     assert_int_equal(asked(w), 3);
-    assert_asked(w, 2, "clean", 1);
-    kept(w, 1, 1, "clean", 1, 3); /* its keeper died before it began */
+    wtest_assert_asked(w, 2, "clean", 1);
+    wtest_kept(w, 1, 1, "clean", 1, KEPT_GONE); /* its keeper died before it began */
     assert_int_equal(asked(w), 4);
-    assert_asked(w, 3, "clean", 1);
-    ran(w, 1, "clean", 1, PACKAGE_SUCCEEDED);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
-    assert_int_equal(step_result(w, 0, 1).package, PACKAGE_SUCCEEDED);
+    wtest_assert_asked(w, 3, "clean", 1);
+    wtest_ran(w, 1, "clean", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
+    assert_int_equal(wtest_step_result(w, 0, 1).package, PACKAGE_SUCCEEDED);
 }
 
 static void a_forced_cancel_leaves_out_the_always_step_that_got_lost(void **state)
 {
-    struct world *w = *state;
+    struct wtest *w = *state;
     cancel_and_clean(w);
-    world_event(w, WCORE_RUNNER_DOWN);
-    MESSAGE(w, m_stop, .run = run_id(1), .attempt = 1, .force = true);
-    world_runner(w);
+    wtest_event(w, WCORE_RUNNER_DOWN);
+    MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1, .force = true);
+    wtest_runner(w);
     assert_int_equal(asked(w), 2);
-    assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
 }
 
 int main(void)

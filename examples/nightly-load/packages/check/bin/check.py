@@ -14,12 +14,16 @@ def finish(state, message):
 db = sqlite3.connect(f"file:{os.environ['LB_PARAM_warehouse']}?mode=ro", uri=True, timeout=60)
 kinds = dict(db.execute("SELECT kind, count(*) FROM codes GROUP BY kind"))
 if len(kinds) != int(os.environ["LB_PARAM_tables"]):
-    finish("failed", f"{len(kinds)} tables are loaded, {os.environ['LB_PARAM_tables']} were to be: {', '.join(kinds)}")
+    finish("failed", f"{len(kinds)} of {os.environ['LB_PARAM_tables']} tables are loaded: "
+                     f"{', '.join(kinds)}")
 orphans = [row[0] for row in db.execute(
-    "SELECT s.code FROM codes s WHERE s.kind = 'subdivisions' AND NOT EXISTS (SELECT 1 FROM codes p WHERE p.code = s.parent"
+    "SELECT s.code FROM codes s WHERE s.kind = 'subdivisions'"
+    " AND NOT EXISTS (SELECT 1 FROM codes p WHERE p.code = s.parent"
     " AND p.kind IN ('countries', 'subdivisions')) ORDER BY s.code")]
 if orphans:
-    finish("failed", f"{len(orphans)} subdivisions without their country: {', '.join(orphans[:5])} ...")
+    finish("failed", f"{len(orphans)} subdivisions without their country: "
+                     f"{', '.join(orphans[:5])} ...")
 with open(os.environ["LB_OUTPUTS"], "w") as f:
     f.write(f"rows={sum(kinds.values())}\n")
-finish("succeeded", f"{sum(kinds.values())} rows in {len(kinds)} tables, each subdivision with its country")
+finish("succeeded", f"{sum(kinds.values())} rows in {len(kinds)} tables, "
+                    "each subdivision with its country")

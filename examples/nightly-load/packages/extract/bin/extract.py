@@ -4,8 +4,9 @@ import os
 import sys
 
 TABLES = {  # our name: the standard's number, which names the file
-    "languages": "639-3", "bibliographic_languages": "639-2", "language_families": "639-5", "countries": "3166-1",
-    "subdivisions": "3166-2", "former_countries": "3166-3", "currencies": "4217", "scripts": "15924",
+    "languages": "639-3", "bibliographic_languages": "639-2", "language_families": "639-5",
+    "countries": "3166-1", "subdivisions": "3166-2", "former_countries": "3166-3",
+    "currencies": "4217", "scripts": "15924",
 }
 
 

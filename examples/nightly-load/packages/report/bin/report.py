@@ -6,13 +6,17 @@ import sqlite3
 db = sqlite3.connect(f"file:{os.environ['LB_PARAM_warehouse']}?mode=ro", uri=True, timeout=60)
 lines = []
 for kind, count, first, last in db.execute(
-        "SELECT kind, count(*), min(name), max(name) FROM codes GROUP BY kind ORDER BY count(*) DESC"):
-    cells = "".join(f"<td>{html.escape(str(v))}</td>" for v in (kind.replace("_", " "), count, first, last))
+        "SELECT kind, count(*), min(name), max(name) FROM codes"
+        " GROUP BY kind ORDER BY count(*) DESC"):
+    values = (kind.replace("_", " "), count, first, last)
+    cells = "".join(f"<td>{html.escape(str(v))}</td>" for v in values)
     lines.append(f"<tr>{cells}</tr>")
 largest = db.execute(
-    "SELECT c.name, count(*) FROM codes s JOIN codes c ON c.kind = 'countries' AND c.code = substr(s.code, 1, 2)"
+    "SELECT c.name, count(*) FROM codes s"
+    " JOIN codes c ON c.kind = 'countries' AND c.code = substr(s.code, 1, 2)"
     " WHERE s.kind = 'subdivisions' GROUP BY c.code ORDER BY count(*) DESC LIMIT 10").fetchall()
-bars = "".join(f"<tr><td>{html.escape(name)}</td><td><div style='background:#36c;height:1em;width:{n}px'></div></td>"
+bars = "".join(f"<tr><td>{html.escape(name)}</td>"
+               f"<td><div style='background:#36c;height:1em;width:{n}px'></div></td>"
                f"<td>{n}</td></tr>" for name, n in largest)
 page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Nightly load</title>
 <style>body{{font:16px sans-serif;margin:2em}}td,th{{padding:.2em .8em;text-align:left}}</style>

@@ -1,0 +1,195 @@
+/* ctl_showparent.c - lbctl show of a parent: its tasks, its children, its report. */
+#include <stdio.h>
+#include <string.h>
+
+#include "admin/ctl_show.h"
+#include "client/find.h"
+
+enum {
+    CHILDREN_READ = 2000, /* of those that have ended, and of those that have not */
+    CHILDREN_SHOWN = 30,  /* what did not succeed first */
+    TASKS_SHOWN = 60
+};
+
+/* ---- Tasks: as the report has them; while there is none the children tell enough */
+static void add_task(struct term_table *t, json_t *task)
+{
+    int64_t all = ctl_int(task, "children"), good = ctl_int(task, "succeeded");
+    bool skipped = strcmp(ctl_text(task, "state"), "skipped") == 0;
+    bool may_fail = json_is_true(json_object_get(task, "may_fail"));
+    term_table_add(t, ctl_text(task, "task"));
+    term_table_add(t, ctl_text(task, "job"));
+    term_table_add(t, ctl_text(task, "address"));
+    if (skipped)
+        term_table_addf(t, TERM_WARN, "skipped: %s", ctl_text(task, "reason"));
+    else if (all == 0)
+        term_table_add(t, ctl_text(task, "state"));
+    else
+        term_table_addf(t,
+                        good == all ? TERM_GOOD
+                        : may_fail  ? TERM_WARN
+                                    : TERM_BAD,
+                        "%lld of %lld succeeded%s", (long long)good, (long long)all,
+                        may_fail && good < all ? " (may fail)" : "");
+}
+
+static void show_tasks(struct show *s, json_t *report)
+{
+    static const struct term_column columns[] = {{"task", TERM_SHRINK(8)},
+                                                 {"job", TERM_SHRINK(8) | TERM_DROP(2)},
+                                                 {"on", TERM_SHRINK(4) | TERM_DROP(1)},
+                                                 {"result", TERM_SHRINK(20) | TERM_WRAP}};
+    json_t *tasks = json_object_get(report, "tasks"), *task;
+    struct term_table *t = term_table_new(columns, COUNT_OF(columns));
+    size_t i;
+    json_array_foreach (tasks, i, task)
+        if (i < TASKS_SHOWN)
+            add_task(t, task);
+    int64_t more =
+        (int64_t)json_array_size(tasks) - TASKS_SHOWN + ctl_int(report, "tasks_left_out");
+    if (json_array_size(tasks))
+        show_title(s, "tasks");
+    show_table(s, t);
+    if (more > 0)
+        buf_printf(&s->out, "and %lld more (--json has them)\n", (long long)more);
+    term_table_free(&t);
+}
+
+/* ---- Children */
+static bool is_good(json_t *child)
+{
+    return strcmp(ctl_text(child, "status"), "succeeded") == 0;
+}
+
+/* Those that failed first, then those under way, then the others. */
+static int rank_of(json_t *child)
+{
+    return is_good(child) ? 2 : *ctl_text(child, "status") ? 0 : 1;
+}
+
+static void add_child(struct term_table *t, json_t *child, unsigned digits)
+{
+    struct buf name = {0};
+    const char *word =
+        *ctl_text(child, "status") ? ctl_text(child, "status") : ctl_text(child, "state");
+    const char *text =
+        *ctl_text(child, "message") ? ctl_text(child, "message") : ctl_text(child, "text");
+    ctl_child(child, true, &name);
+    term_table_add(t, ctl_id(child, "run", digits));
+    term_table_add(t, buf_str(&name));
+    term_table_add_in(t, ctl_mood(word), word);
+    term_table_add(t, ctl_text(child, "server"));
+    term_table_add(t, ctl_took(child, "started_at", "ended_at"));
+    term_table_add(t, ctl_int(child, "try") > 1 ? ctl_text(child, "try") : "");
+    term_table_add(t, text);
+    buf_free(&name);
+}
+
+static void show_children(struct show *s, json_t *parent, json_t *children, bool more)
+{
+    static const struct term_column columns[] = {
+        {"run", 0},
+        {"child", TERM_SHRINK(24)},
+        {"status", 0},
+        {"server", TERM_OPTIONAL | TERM_SHRINK(4)},
+        {"took", TERM_OPTIONAL | TERM_RIGHT},
+        {"try", TERM_OPTIONAL | TERM_RIGHT},
+        {"message", TERM_OPTIONAL | TERM_SHRINK(20) | TERM_WRAP},
+    };
+    struct term_table *t = term_table_new(columns, COUNT_OF(columns));
+    unsigned digits = ctl_id_digits(children, "run");
+    size_t i, shown = 0, n = json_array_size(children);
+    json_t *child;
+    for (int rank = 0; rank < 3; rank++)
+        json_array_foreach (children, i, child)
+            if (rank_of(child) == rank && shown < CHILDREN_SHOWN) {
+                add_child(t, child, digits);
+                shown++;
+            }
+    if (n)
+        show_title(s, "children");
+    show_table(s, t);
+    if (n > shown || more)
+        buf_printf(&s->out,
+                   "%zu%s more: lbctl history --parent %s -n 100000 lists those that have ended\n",
+                   n - shown, more ? " or" : "", ctl_id(parent, "run", FIND_TAIL));
+    term_table_free(&t);
+}
+
+/* The children that have ended and those that have not, appended to *children. */
+static int read_children(struct show *s, json_t *parent, json_t *children, bool *ret_more)
+{
+    static const char *const from[] = {"runs", "history"};
+    const struct ctl_where where[] = {{"parent", ctl_text(parent, "run"), 0, false}};
+    int code = EXIT_DONE;
+    for (size_t i = 0; code == EXIT_DONE && i < COUNT_OF(from); i++) {
+        struct ctl_query q = {.what = from[i],
+                              .where = where,
+                              .n_where = 1,
+                              .limit = CHILDREN_READ,
+                              .row = ctl_gather,
+                              .self = children};
+        code = ctl_query_over(s->argv, s->lb, &q);
+        *ret_more |= q.more;
+    }
+    return code;
+}
+
+static void show_totals(struct show *s, json_t *report)
+{
+    json_t *totals = json_object_get(report, "totals");
+    if (!totals)
+        return;
+    struct buf text = {0};
+    buf_printf(&text, "%s of %s children succeeded", ctl_text(totals, "succeeded"),
+               ctl_text(totals, "children"));
+    if (ctl_int(totals, "not_started"))
+        buf_printf(&text, ", %s not started", ctl_text(totals, "not_started"));
+    if (ctl_int(totals, "tasks_skipped"))
+        buf_printf(&text, ", %s of %s tasks skipped", ctl_text(totals, "tasks_skipped"),
+                   ctl_text(totals, "tasks"));
+    show_line(s, "report", buf_str(&text));
+    buf_free(&text);
+}
+
+/* The history does not have the items' names; the report does. */
+static void name_children(json_t *children, json_t *report)
+{
+    json_t *named = json_object(), *child, *name;
+    size_t i;
+    json_array_foreach (json_object_get(report, "children"), i, child)
+        if (*ctl_text(child, "run"))
+            json_object_set(named, ctl_text(child, "run"), json_object_get(child, "child"));
+    json_array_foreach (children, i, child)
+        if ((name = json_object_get(named, ctl_text(child, "run"))) != NULL)
+            json_object_set(child, "child", name);
+    json_decref(named);
+}
+
+int show_parent(struct show *s, json_t *parent)
+{
+    json_t *report = json_object_get(parent, "report"), *children = json_array();
+    bool more = false;
+    const char *name =
+        *ctl_text(parent, "name") ? ctl_text(parent, "name") : ctl_text(parent, "plan");
+    int code = read_children(s, parent, children, &more);
+    show_linef(s, "parent", "%s", name);
+    show_line(s, "run", ctl_text(parent, "run"));
+    show_verdict(s, parent);
+    show_totals(s, report);
+    show_line(s, "message", ctl_text(parent, "message"));
+    show_line(s, "started by", ctl_text(parent, "by"));
+    show_line(s, "driven by", ctl_text(parent, "driver"));
+    show_moment(s, "started", *ctl_text(parent, "begun_at") ? parent : report, "begun_at");
+    show_moment(s, "ended", parent, "ended_at");
+    show_line(s, "took",
+              ctl_took(*ctl_text(parent, "begun_at") ? parent : report, "begun_at", "ended_at"));
+    show_moment(s, "as of", report, "as_of");
+    show_line(s, "key", ctl_text(parent, "key"));
+    name_children(children, report);
+    show_tasks(s, report);
+    show_children(s, parent, children, more);
+    show_events(s, parent);
+    json_decref(children);
+    return code;
+}

@@ -1,0 +1,12 @@
+/* person.h - connecting for programs that people use, who may be in the wrong home. */
+#ifndef LB_CLIENT_PERSON_H
+#define LB_CLIENT_PERSON_H
+
+#include "client/longboat.h"
+
+/* longboat_open with the configuration of this user (paths_resolve). -EACCES: what lies there is
+ * the identity of a server, which the broker lets neither ask nor call; the sentence says whose
+ * home it is and whose is needed. */
+int longboat_open_person(struct longboat **ret, struct error *err);
+
+#endif

@@ -1,0 +1,16 @@
+/* channelloop.h - a channel (channel.h) that a loop (loop.h) watches: the two ends of its life that
+ * every owner needs. */
+#ifndef LB_COMMON_CHANNELLOOP_H
+#define LB_COMMON_CHANNELLOOP_H
+
+#include "common/channel.h"
+#include "common/loop.h"
+
+/* Writes what is queued as far as the peer takes it now; the loop wakes the owner (EPOLLOUT) for the
+ * rest. Negative: the peer is gone, and *err says why; close the channel. */
+int channelloop_flush(struct channel *c, struct loop *l, struct error *err);
+
+/* Takes it out of the loop and closes it; sets *c to NULL. NULL is fine. */
+void channelloop_close(struct channel **c, struct loop *l);
+
+#endif

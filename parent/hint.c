@@ -1,0 +1,98 @@
+/* hint.c - "did you mean 'extract'?" for a job that no server of an address has. The call waits, as
+ * a server may still come, but a typing error need not wait for a day. The broker tells what one of
+ * the servers has, if we may watch that server. */
+#include "parent/submit.h"
+
+#include <string.h>
+
+#include "common/json.h"
+#include "common/mem.h"
+#include "common/suggest.h"
+
+struct hint {
+    struct hint *next;
+    struct shell *shell;
+    char *job, *address;
+};
+
+struct hint_names {
+    const char **v; /* NULL-ended for suggest() */
+    size_t n;
+    json_t *rows; /* what they point into */
+};
+
+static void add_names(struct hint_names *l, const json_t *server)
+{
+    const json_t *one, *jobs = json_object_get(server, "jobs");
+    size_t i;
+    l->v = mem_realloc(l->v, l->n + json_array_size(jobs) + 1, sizeof *l->v);
+    json_array_foreach (jobs, i, one) {
+        const char *name = json_string_value(json_object_get(one, "job"));
+        if (name)
+            l->v[l->n++] = name;
+    }
+    l->v[l->n] = NULL;
+}
+
+static bool take_rows(void *self, uint64_t kind, struct span message)
+{
+    const struct hint *h = self;
+    struct hint_names l = {.rows = json_array()};
+    struct m_rows m;
+    struct span row;
+    if (kind == KIND_M_ROWS && m_rows_decode(message, &m, NULL) == 0) {
+        struct wire_iter it = wire_iter(&m.rows);
+        while (wire_next(&it, &row)) {
+            json_t *server = json_parse("server", row, NULL);
+            if (server && json_array_append_new(l.rows, server) == 0)
+                add_names(&l, server);
+        }
+    }
+    const char *near = l.n ? suggest(h->job, l.v) : NULL;
+    if (near)
+        shell_fail(h->shell, 0, "no server in '%s' has '%s'; did you mean '%s'?", h->address,
+                   h->job, near);
+    json_decref(l.rows);
+    mem_free(&l.v);
+    return false;
+}
+
+static bool is_asked(const struct shell *s, const char *job, const char *address)
+{
+    for (const struct hint *h = s->hints; h; h = h->next)
+        if (strcmp(h->job, job) == 0 && strcmp(h->address, address) == 0)
+            return true;
+    return false;
+}
+
+void hint_job(struct shell *s, const char *job, const char *address, const char *server)
+{
+    struct buf where = {0}, message = {0};
+    if (is_asked(s, job, address))
+        return;
+    struct hint *h = mem_zalloc(1, sizeof *h);
+    *h = (struct hint){
+        .next = s->hints, .shell = s, .job = mem_strdup(job), .address = mem_strdup(address)};
+    s->hints = h;
+    value_add_str(&where, span_str("server"));
+    value_add_str(&where, span_str(server));
+    struct m_query m = {.req = longboat_req(s->lb),
+                        .what = span_str("servers"),
+                        .where = wire_list_from(&where, 1),
+                        .limit = 1};
+    m_query_encode(&m, &message);
+    longboat_request(s->lb, m.req, buf_span(&message), take_rows, h, NULL);
+    buf_free(&message);
+    buf_free(&where);
+}
+
+void hint_free_all(struct shell *s)
+{
+    while (s->hints) {
+        struct hint *h = s->hints;
+        s->hints = h->next;
+        mem_free(&h->job);
+        mem_free(&h->address);
+        mem_free(&h);
+    }
+}
