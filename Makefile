@@ -160,34 +160,34 @@ unit: $(foreach r,$(ROOMS),$(TESTS_$(r)))
 # ---- What people type
 .PHONY: help
 help:
-	@echo "make            build everything into $(B)/ on all processors; V=1 shows the commands"
-	@echo "make demo       the whole job on this machine: three servers, packages, a nightly load"
-	@echo "                (installs what it needs)"
+	@echo "make            build everything into $(B)/; V=1 shows the commands"
+	@echo "make demo       the whole job on this machine: three servers, packages, a nightly"
+	@echo "                load (installs what it needs)"
 	@echo "make demo-stop  end the demo's cluster"
-	@echo "make check      all tests (installs what it needs); SAN=address,undefined or SAN=thread"
-	@echo "                with a sanitizer"
+	@echo "make check      all tests (installs what it needs); with a sanitizer:"
+	@echo "                SAN=address,undefined or SAN=thread"
 	@echo "make unit ROOMS=\"common proto\"   unit tests of some rooms"
-	@echo "make sim        the simulator over 1,000 seeds; tests/sim/run SEED replays one with its"
-	@echo "                trace, tests/sim/run --shrink SEED looks for a small world that breaks"
-	@echo "                the same law"
-	@echo "make campaign MINUTES=30   the simulator over other seeds each time, on all processors"
-	@echo "                (FROM=S: from seed S)"
-	@echo "make mutants    bugs put into the cores one by one; the simulator must find each by the"
-	@echo "                law that it breaks"
-	@echo "make system     tests with real processes; SYSTEM=\"calls.bats jobs.bats\": some of them"
-	@echo "make faults     every write, sync and allocation of a broker's life with its store fails,"
-	@echo "                the power goes at every boundary: none left out (check samples the long"
-	@echo "                lives)"
-	@echo "make soak MINUTES=30 SEED=7   a cluster under load while its processes are killed; what"
-	@echo "                is lost or run twice is counted"
-	@echo "make bench      figures, as ratios within one run; ONLY=waiting: what 1,000,000 calls"
-	@echo "                that wait cost"
+	@echo "make sim        the simulator over 1,000 seeds; tests/sim/run SEED replays one with"
+	@echo "                its trace, tests/sim/run --shrink SEED looks for a small world that"
+	@echo "                breaks the same law"
+	@echo "make campaign MINUTES=30   the simulator over other seeds each time, on all"
+	@echo "                processors (FROM=S: from seed S)"
+	@echo "make mutants    bugs put into the cores one by one; the simulator must find each by"
+	@echo "                the law that it breaks"
+	@echo "make system     tests with real processes; some: SYSTEM=\"calls.bats jobs.bats\""
+	@echo "make faults     every write, sync and allocation of a broker's life with its store"
+	@echo "                fails, the power goes at every boundary: none left out (check"
+	@echo "                samples the long lives)"
+	@echo "make soak MINUTES=30 SEED=7   a cluster under load while its processes are killed;"
+	@echo "                what is lost or run twice is counted"
+	@echo "make bench      figures, as ratios within one run; ONLY=waiting: what"
+	@echo "                1,000,000 calls that wait cost"
 	@echo "make fuzz       fuzz targets for a minute each (SECONDS_EACH=60)"
-	@echo "make walls      the rules of the house; make lint: these, format, static analysis"
-	@echo "make compile_commands      compile_commands.json for editors and language servers"
-	@echo "make deps       install what building needs from the distribution"
+	@echo "make walls      the rules of the house; make lint: format and analysis, too"
+	@echo "make compile_commands      compile_commands.json for editors"
+	@echo "make deps       install what building needs"
 	@echo "make install DESTDIR= PREFIX=/usr/local HOMES=/srv/longboat"
-	@echo "CC=clang, CFLAGS, CPPFLAGS, LDFLAGS are respected; WERROR=1 makes warnings errors"
+	@echo "CC=clang, CFLAGS, CPPFLAGS, LDFLAGS are respected; WERROR=1: warnings are errors"
 
 .PHONY: deps
 deps:
@@ -273,7 +273,8 @@ lint:
 	  echo "lint: format is clean"
 	@git ls-files '*.c' | grep -v _test.c | xargs cppcheck --quiet --std=c11 \
 	  --enable=warning,performance,portability --error-exitcode=1 --library=posix \
-	  --library=sqlite3 --library=tests/lint/cppcheck.cfg --suppressions-list=tests/lint/cppcheck \
+	  --library=sqlite3 --library=tests/lint/cppcheck.cfg \
+	  --suppressions-list=tests/lint/cppcheck \
 	  -I. -I$(B) -j$$(nproc) && echo "lint: cppcheck is clean"
 	@B=$(B) tests/lint/tidy.sh && echo "lint: clang-tidy is clean"
 

@@ -48,12 +48,20 @@ int ctl_begin(const struct option_row *rows, size_t n, int argc, char **argv, co
     return wrong;
 }
 
+static void on_silence(void *self, const char *sentence)
+{
+    char **argv = self;
+    fprintf(stderr, "%s: %s\n", argv[0], sentence);
+}
+
 struct longboat *ctl_connect(char **argv)
 {
     struct longboat *lb = NULL;
     struct error err = {0};
     if (longboat_open_person(&lb, &err) < 0)
         ctl_fail(argv, EXIT_REFUSED, &err);
+    else
+        longboat_watch(lb, on_silence, argv);
     return lb;
 }
 

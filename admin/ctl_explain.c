@@ -11,7 +11,7 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "  lbctl explain last       for each server what is unmet, and what would clear it\n";
+    "  lbctl explain last    for each server what is unmet, and what would clear it\n";
 
 static const struct term_column columns[] = {
     {"server", TERM_SHRINK(8)},

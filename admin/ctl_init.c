@@ -33,10 +33,10 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "  lbctl init --cluster prod --address wh0:7411      on the broker's host; files in\n"
-    "                                                    /etc/longboat or ~/.config\n"
-    "To keep the administrator's key off the broker's host, make the broker's files in\n"
-    "a folder of their own and copy that folder there:\n"
+    "  lbctl init --cluster prod --address wh0:7411    on the broker's host; files in\n"
+    "                                                  /etc/longboat or ~/.config\n"
+    "To keep the administrator's key off the broker's host, make the broker's files\n"
+    "in a folder of their own and copy that folder there:\n"
     "  LONGBOAT_HOME=$HOME/admin lbctl init --cluster prod --address wh0:7411 \\\n"
     "    --broker-home ./wh0\n";
 

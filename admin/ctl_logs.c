@@ -44,7 +44,6 @@ struct log_reading {
     unsigned n_places;
     struct log_place last; /* whose output was printed last */
     bool any;
-    size_t chunks;
 };
 
 static struct log_place *place_of(struct log_reading *r, const struct m_log_data *d)
@@ -136,7 +135,6 @@ static void chunk(struct log_reading *r, struct span bytes)
     if (d.offset < p->next || (d.offset == p->next && d.data.n == 0 && d.cut == 0))
         return;
     p->next = d.offset + d.data.n + d.cut;
-    r->chunks++;
     r->as_json ? print_json(&d) : print_text(r, &d, p);
 }
 
@@ -188,16 +186,13 @@ static int logs(struct log_reading *r, const char *text, const struct option_val
     const char *step = opt_str(v, "step");
     bool follow = opt_flag(v, "follow");
     struct id run;
-    json_t *row = NULL;
     int code = ctl_find(r->argv, r->lb, text, &run);
     if (code < 0)
-        code = ctl_logs_look(r->argv, r->lb, &run, follow, &row);
-    if (code < 0) {
+        code = ctl_logs_look(r->argv, r->lb, &run, step, follow);
+    if (code < 0)
         code = read_logs(r, &run, step, follow);
-        if (code == EXIT_DONE && r->chunks == 0)
-            code = ctl_logs_none(r->argv, row, step);
-    }
-    json_decref(row);
+    if (code == EXIT_DONE && !r->any && !r->as_json && r->err.is_terminal)
+        fprintf(stderr, "no output\n");
     return code;
 }
 

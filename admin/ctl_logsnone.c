@@ -1,7 +1,6 @@
 /* ctl_logsnone.c - see ctl_logs.h. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "admin/ctl_logs.h"
 #include "client/find.h"
@@ -92,8 +91,28 @@ static int judge(char **argv, struct longboat *lb, json_t *row, bool follow)
     return EXIT_RAN_AND_FAILED;
 }
 
-int ctl_logs_look(char **argv, struct longboat *lb, const struct id *run, bool follow,
-                  json_t **ret_row)
+/* A run that has ended knows its steps: is this one of them? -1 to go on. */
+static int check_step(char **argv, json_t *row, const char *step)
+{
+    json_t *steps = json_object_get(json_object_get(row, "job_outcome"), "steps"), *item;
+    struct buf names = {0};
+    size_t i;
+    bool known = !*step || json_array_size(steps) == 0;
+    json_array_foreach (steps, i, item) {
+        const char *name = ctl_text(item, "name");
+        known |= strcmp(name, step) == 0;
+        if (ctl_int(item, "tries") <= 1)
+            buf_printf(&names, "%s%s", names.n ? ", " : "", name);
+    }
+    if (!known)
+        fprintf(stderr, "%s: %s has no step '%s' (steps: %s)\n", argv[0], ctl_text(row, "job"),
+                step, buf_str(&names));
+    buf_free(&names);
+    return known ? -1 : EXIT_ASKED_WRONGLY;
+}
+
+int ctl_logs_look(char **argv, struct longboat *lb, const struct id *run, const char *step,
+                  bool follow)
 {
     char id[ID_TEXT];
     json_t *found = json_array();
@@ -101,33 +120,10 @@ int ctl_logs_look(char **argv, struct longboat *lb, const struct id *run, bool f
     struct ctl_query q = {
         .what = "run", .where = where, .n_where = 1, .row = ctl_gather, .self = found};
     int code = ctl_query_over(argv, lb, &q);
-    *ret_row = json_incref(json_array_get(found, 0));
-    json_decref(found);
     if (code == EXIT_DONE)
-        code = judge(argv, lb, *ret_row, follow);
-    return code;
-}
-
-int ctl_logs_none(char **argv, json_t *row, const char *step)
-{
-    json_t *steps = json_object_get(json_object_get(row, "job_outcome"), "steps"), *item;
-    struct buf names = {0};
-    size_t i;
-    bool known = false;
-    int code = EXIT_DONE;
-    json_array_foreach (steps, i, item) {
-        const char *name = ctl_text(item, "name");
-        known |= strcmp(name, step) == 0;
-        if (ctl_int(item, "tries") <= 1)
-            buf_printf(&names, "%s%s", names.n ? ", " : "", name);
-    }
-    if (*step && !known) {
-        fprintf(stderr, "%s: %s has no step '%s'%s%s%s\n", argv[0], ctl_text(row, "job"), step,
-                names.n ? " (steps: " : " that has started", buf_str(&names), names.n ? ")" : "");
-        code = EXIT_ASKED_WRONGLY;
-    } else if (isatty(STDERR_FILENO) == 1) {
-        fprintf(stderr, "no output\n");
-    }
-    buf_free(&names);
+        code = judge(argv, lb, json_array_get(found, 0), follow);
+    if (code < 0)
+        code = check_step(argv, json_array_get(found, 0), step);
+    json_decref(found);
     return code;
 }

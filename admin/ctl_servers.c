@@ -143,13 +143,26 @@ static const char *plain_address(const char *address)
     return strncmp(address, mapped, strlen(mapped)) == 0 ? address + strlen(mapped) : address;
 }
 
+/* Text behind `name: `, wrapped to the page. */
+static void print_wrapped(const struct term *term, const char *name, struct span text)
+{
+    struct buf safe = {0}, out = {0};
+    int at = (int)strlen(name) + 2;
+    term_safe(&safe, text);
+    buf_printf(&out, "%s: ", name);
+    term_wrap(&out, buf_span(&safe), at, term_page(term));
+    printf("%s\n", buf_str(&out));
+    buf_free(&safe);
+    buf_free(&out);
+}
+
 static void print_head(json_t *row, const struct term *term)
 {
-    struct buf head = {0}, text = {0}, line = {0};
+    struct buf text = {0};
     char moment[TERM_TIME], zone[TERM_TIME];
-    const char *state = state_of(row), *key = since_key(row);
+    const char *state = state_of(row), *key = since_key(row), *name = ctl_text(row, "server");
     int64_t since = ctl_time(row, key);
-    term_paint(&head, term, ctl_mood(state), state);
+    buf_add_str(&text, state);
     if (since)
         buf_printf(&text, "%s %s %s",
                    *key == 'h'                ? ", last heard"
@@ -162,14 +175,14 @@ static void print_head(json_t *row, const struct term *term)
         buf_printf(&text, ", at %s", plain_address(ctl_text(row, "address")));
     if (*ctl_text(row, "software"))
         buf_printf(&text, ", %s", ctl_text(row, "software"));
-    term_safe(&line, buf_span(&text));
-    printf("%s: %s%s\n", ctl_text(row, "server"), buf_str(&head), buf_str(&line));
+    print_wrapped(term, name, buf_span(&text));
+    buf_clear(&text);
+    buf_printf(&text, "%s, of which %s are in use (%s running); room for %s more",
+               ctl_text(row, "slots"), ctl_text(row, "live"), ctl_text(row, "running"),
+               ctl_text(row, "credit"));
     if (ctl_int(row, "slots"))
-        printf("%s slots, %s attempts here, %s running, room for %s more\n", ctl_text(row, "slots"),
-               ctl_text(row, "live"), ctl_text(row, "running"), ctl_text(row, "credit"));
-    buf_free(&head);
+        print_wrapped(term, "slots", buf_span(&text));
     buf_free(&text);
-    buf_free(&line);
 }
 
 static void print_jobs(json_t *jobs)
@@ -239,19 +252,17 @@ static void print_needs(json_t *needs)
 static void print_whole(json_t *row)
 {
     struct term term = term_of(STDOUT_FILENO);
-    struct buf wrong = {0}, text = {0}, lines = {0};
+    struct buf wrong = {0};
     print_head(row, &term);
     print_jobs(json_object_get(row, "jobs"));
     print_packages(json_object_get(row, "packages"));
     print_needs(json_object_get(row, "needs"));
     trouble(row, &wrong);
-    term_safe(&text, buf_span(&wrong));
-    term_wrap(&lines, buf_span(&text), 9, term_page(&term));
-    if (wrong.n)
-        printf("\ntrouble: %s\n", buf_str(&lines));
+    if (wrong.n) {
+        printf("\n");
+        print_wrapped(&term, "trouble", buf_span(&wrong));
+    }
     buf_free(&wrong);
-    buf_free(&text);
-    buf_free(&lines);
 }
 
 /* No rows: are there no servers, or may the asker see none? */

@@ -9,9 +9,9 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "  lbctl store check                          reads and checks every record\n"
-    "  lbctl store backup /srv/backup/broker.db   a consistent copy; the path is on the\n"
-    "                                             broker's machine\n"
+    "  lbctl store check                        reads and checks every record\n"
+    "  lbctl store backup /srv/backup/lb.db     a consistent copy; the path is on the\n"
+    "                                           broker's machine\n"
     "The broker keeps working. Both take as long as it takes to read the whole store.\n";
 
 static int ask(char **argv, const char *verb, const char *target, const char *reason)

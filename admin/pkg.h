@@ -25,7 +25,8 @@ int pkg_fail(char **argv, int code, const struct error *err);
    1. */
 int pkg_code(int rc);
 
-/* A path below the configuration: "<etc>/keys/builder.key". Yours to free. NULL: it has said why. */
+/* A path below the configuration: "<etc>/keys/builder.key". Yours to free. NULL: it has said
+ * why. */
 char *pkg_config_path(char **argv, const char *below);
 
 /* The keys that may have signed: of --key FILE, else --signers FILE, else etc/trust/signers, else

@@ -12,7 +12,7 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "  lbpkg build extract               writes extract-1.2.0.lbp, prints name and hash\n"
+    "  lbpkg build extract             writes extract-1.2.0.lbp, prints name and hash\n"
     "  lbpkg build extract -o /tmp/x.lbp\n"
     "Left out: .git, .hg, .svn, __pycache__, empty folders and, at the top, *.lbp and\n"
     "*.lbp.minisig.\n";

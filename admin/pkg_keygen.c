@@ -15,10 +15,10 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "  lbpkg keygen       prints the public key: a line for trust/signers of each server\n"
+    "  lbpkg keygen     prints the public key: a line for trust/signers of servers\n"
     "  lbpkg keygen --key ci/release.key\n"
-    "The secret key is not encrypted, like one made with minisign -G -W. lbpkg sign also\n"
-    "takes keys that minisign has encrypted.\n";
+    "The secret key is not encrypted, like one made with minisign -G -W. lbpkg sign\n"
+    "also takes keys that minisign has encrypted.\n";
 
 /* "builder.key" to "builder.pub"; another name gets the ending. */
 static char *public_path(const char *secret)

@@ -6,12 +6,20 @@
 #include "client/person.h"
 #include "common/json.h"
 
+static void on_silence(void *self, const char *sentence)
+{
+    char **argv = self;
+    fprintf(stderr, "%s: %s\n", argv[0], sentence);
+}
+
 struct longboat *pkg_connect(char **argv)
 {
     struct longboat *lb = NULL;
     struct error err = {0};
     if (longboat_open_person(&lb, &err) < 0)
         pkg_fail(argv, EXIT_REFUSED, &err);
+    else
+        longboat_watch(lb, on_silence, argv);
     return lb;
 }
 

@@ -15,7 +15,7 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "  lbpkg verify extract-1.2.0.lbp                     exit code 0: good; 3: refused\n"
+    "  lbpkg verify extract-1.2.0.lbp                   exit code 0: good; 3: refused\n"
     "  lbpkg verify extract-1.2.0.lbp --key builder.pub   as minisign -V does\n";
 
 static int verify(const char *archive, const struct minisign_public *keys, size_t n,

@@ -46,8 +46,8 @@ struct broker {
     } denials[64]; /* the latest */
 };
 
-/* Opens trust, store, services and the door. Everything in `o` is lent until broker_close. An error
- * says which part failed and what to do; nothing is left open then. */
+/* Opens trust, store and services, and listens. Everything in `o` is lent until broker_close. An
+ * error says which part failed and what to do; nothing is left open then. */
 int broker_open(struct broker **ret, struct loop *loop, const struct broker_options *o,
                 struct error *err);
 /* Commits what is queued and says goodbye. Sets *b to NULL; NULL is fine. */

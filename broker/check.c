@@ -60,7 +60,7 @@ static bool check_store(const struct broker_options *o)
     return good;
 }
 
-/* Opens the door as the broker would, self-probe included, and closes it again. */
+/* Listens as the broker would, self-probe included, and stops again. */
 static bool check_port(const struct broker_options *o, const struct key *key)
 {
     struct error err = {0};
@@ -78,7 +78,7 @@ static bool check_port(const struct broker_options *o, const struct key *key)
     return rc == 0;
 }
 
-/* Who has the store has the port, too: it is not tried beside a running broker. */
+/* A running broker has the port as well as the store, so the port is tried only without one. */
 static bool check_door(const struct broker_options *o, const struct key *key)
 {
     struct error err = {0};
@@ -87,7 +87,7 @@ static bool check_door(const struct broker_options *o, const struct key *key)
     mem_free(&lock);
     if (rc == 0)
         return check_port(o, key);
-    snprintf(text, sizeof text, "%s%s", rc > 0 ? "already running: " : "", err.text);
+    snprintf(text, sizeof text, "%s%s", rc > 0 ? "one is running here: " : "", err.text);
     return say(rc > 0, "broker", text);
 }
 

@@ -41,7 +41,7 @@ static void a_house_where_all_is_well_is_said_to_be(void **state)
 {
     struct buf text = {0};
     assert_int_equal(check(*state, &text), 0);
-    assert_contains(buf_str(&text), "not there yet");
+    assert_contains(buf_str(&text), "none yet");
     assert_contains(buf_str(&text), "listen       ok: tcp://");
     buf_free(&text);
 }
@@ -54,7 +54,7 @@ static void beside_a_running_broker_it_says_so_and_all_is_well(void **state)
     btest_start(w);
     assert_int_equal(check(w, &text), 0);
     snprintf(want, sizeof want, "held by process %ld", (long)getpid());
-    assert_contains(buf_str(&text), "broker       ok: one runs here");
+    assert_contains(buf_str(&text), "broker       ok: one is running here");
     assert_contains(buf_str(&text), want);
     assert_null(strstr(buf_str(&text), "WRONG"));
     buf_free(&text);

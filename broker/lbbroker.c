@@ -1,8 +1,7 @@
-/* lbbroker.c - the broker's main: reads its options, assembles, runs until it is told to stop.
+/* lbbroker.c - the broker's main: reads the options, opens the broker, runs until it is stopped.
  *
- * The whole of its behaviour is in broker.c (the shell) and core/ (what is decided). Exit codes: 0
- * stopped as asked; 1 it could not go on; 2 asked wrongly; 74 the store cannot be relied on
- * (store/store.h). */
+ * Exit codes: 0 stopped as asked; 1 it could not go on; 2 wrong usage; 74 the store cannot be
+ * relied on (store/store.h). */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -109,7 +108,7 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
     }
 }
 
-/* A session takes a descriptor; the soft limit of 1024 would be the first thing to run out. */
+/* Each session takes a descriptor, and the soft limit of 1024 would be reached first. */
 static void raise_descriptors(void)
 {
     struct rlimit r;
@@ -153,7 +152,7 @@ int main(int argc, char **argv)
     struct broker_options o;
     int first = argc, code;
     umask(077);
-    prctl(PR_SET_DUMPABLE, 0); /* our key stays with us */
+    prctl(PR_SET_DUMPABLE, 0); /* no core dump, no tracer: the key stays in this process */
     log_open("lbbroker", LOG_LEVEL_INFO);
     int rc = paths_resolve(&paths, &err);
     if (rc == 0)

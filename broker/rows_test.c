@@ -342,6 +342,45 @@ static void a_short_id_finds_nothing_that_the_asker_may_not_see(void **state)
     btest_bye(&otto);
 }
 
+/* ---- Explanations */
+static void the_explanation_of_a_call_to_a_server_speaks_of_that_server_alone(void **state)
+{
+    static const char *const addresses[] = {"etl2", "etl"};
+    struct btest *w = *state;
+    struct btest_peer anna, etl1, etl2;
+    btest_principal(w, &etl2, "etl2", ROLE_SERVER, 7, NULL, 0);
+    etl2.spool = (struct id){{4}};
+    btest_caller_and_worker(w, &anna, &etl1);
+    btest_connect(&etl2);
+    for (unsigned i = 0; i < 2; i++) {
+        struct buf bytes = {0};
+        struct error err = {0};
+        struct m_accepted accepted;
+        char id[ID_TEXT];
+        struct d_call c = {.cluster = span_str("test"),
+                           .caller = span_str("anna"),
+                           .key = span_str(addresses[i]),
+                           .job = span_str("other"),
+                           .job_hash = {{9}},
+                           .address = span_str(addresses[i]),
+                           .on_lost = ON_LOST_FAIL,
+                           .issued_at = clock_wall_ms(),
+                           .expires = clock_wall_ms() + 3600000};
+        assert_int_equal(call_sign(&c, &anna.key, "anna", 5, &bytes, &err), 0);
+        say(&anna, call, .req = 20 + i, .call = buf_span(&bytes));
+        hear(&anna, accepted, &accepted);
+        json_t *rows = rows_of(&anna, "explain", "run", id_format(accepted.run, id), NULL, NULL);
+        assert_int_equal(json_array_size(rows), i == 0 ? 2 : 3); /* the first is of the run */
+        if (i == 0)
+            assert_string_equal(word(json_array_get(rows, 1), "server"), "etl2");
+        json_decref(rows);
+        buf_free(&bytes);
+    }
+    btest_bye(&anna);
+    btest_bye(&etl1);
+    btest_bye(&etl2);
+}
+
 /* ---- Logs */
 static void expect_no_log(struct btest_peer *t, struct id run, const char *step, enum refusal code,
                           const char *why)
@@ -417,6 +456,7 @@ int main(void)
         in_world(a_short_id_names_a_live_run_an_ended_one_and_a_parent),
         in_world(last_is_the_askers_newest_single_call_or_parent),
         in_world(a_short_id_finds_nothing_that_the_asker_may_not_see),
+        in_world(the_explanation_of_a_call_to_a_server_speaks_of_that_server_alone),
         in_world(a_log_that_has_nothing_says_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

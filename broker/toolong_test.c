@@ -111,7 +111,7 @@ static void a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is(vo
 /* Else a client that mixes up its cursors reads the first page again and again. */
 static void a_cursor_of_no_answer_is_refused(void **state)
 {
-    static const char *const what[] = {"runs", "history", "parents"};
+    static const char *const what[] = {"runs", "history", "parents", "find"};
     struct btest *w = *state;
     struct btest_peer anna, etl1;
     btest_caller_and_worker(w, &anna, &etl1);

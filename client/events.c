@@ -1,6 +1,6 @@
-/* events.c - follows events in order, each once, across reconnects. The last number seen is kept, and
- * a new session subscribes after it. The broker sends only what it has credit for, so a slow reader
- * costs it nothing. */
+/* events.c - follows events in order, each once, across reconnects. The last number seen is kept,
+ * and a new session subscribes after it. The broker sends only what it has credit for, so a slow
+ * reader costs it nothing. */
 #include "client/inner.h"
 
 #include <errno.h>

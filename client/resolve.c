@@ -1,6 +1,7 @@
-/* resolve.c - RESOLVE: which version of a job is signed, and which servers there are. The only cache
- * of its answers: all who ask for a job at an address share one question, and its answer serves
- * those who ask in the next seconds, too, or as long as the connection lasts, if they want that. */
+/* resolve.c - RESOLVE: which version of a job is signed, and which servers there are. The only
+ * cache of its answers: all who ask for a job at an address share one question, and its answer
+ * serves those who ask in the next seconds, too, or as long as the connection lasts, if they want
+ * that. */
 #include "client/inner.h"
 
 #include <string.h>

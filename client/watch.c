@@ -156,7 +156,7 @@ static void say_silent(struct watch *w)
         buf_printf(&text, "%s%s: %s", i ? "; " : "", c->addresses[i], w->looks[i].why);
     if (strstr(trouble, "refused: "))
         buf_printf(&text, "; %s", trouble);
-    buf_add_str(&text, " (trying again until it answers)");
+    buf_add_str(&text, " (still trying)");
     w->said = true;
     w->say(w->self, buf_str(&text));
     buf_free(&text);

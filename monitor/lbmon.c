@@ -53,53 +53,20 @@ static const char examples[] =
     "Exit codes: 0 done; 1 the output could not be written; 2 wrong usage; 3 refused,\n"
     "or the broker cannot be reached.\n";
 
-enum {
-    /* a broker that is away for this long is worth a word; a restart often takes less */
-    SILENCE_MS = 2000,
-    WATCH_MS = 500
-};
-
 struct monitor {
     bool as_json;
     struct event_line line;
-    struct longboat *lb;
-    struct loop_timer watch;
-    int64_t down_since;
-    bool said_down;
     int unwritten; /* why stdout does not have an event, errno */
 };
 
-static void say(const char *sentence, const char *more)
+static void say(void *self, const char *sentence)
 {
     struct buf line = {0};
+    (void)self;
     buf_printf(&line, "lbmon: ");
     term_safe(&line, span_str(sentence));
-    term_safe(&line, span_str(more));
     fprintf(stderr, "%s\n", buf_str(&line));
     buf_free(&line);
-}
-
-/* Says once that the broker is away, and once that it is back: silence would look like a quiet
- * night. */
-static void on_watch(struct loop *l, struct loop_timer *t, void *arg)
-{
-    struct monitor *m = arg;
-    const int64_t now = loop_now(l);
-    if (longboat_is_up(m->lb)) {
-        if (m->said_down)
-            say(longboat_broker(m->lb), " is there again");
-        m->said_down = false;
-        m->down_since = 0;
-    } else if (!m->down_since) {
-        m->down_since = now;
-    } else if (now - m->down_since >= SILENCE_MS && !m->said_down) {
-        char *text = mem_printf(" does not answer%s%s; waiting for it",
-                                *longboat_trouble(m->lb) ? ": " : "", longboat_trouble(m->lb));
-        say(longboat_broker(m->lb), text);
-        mem_free(&text);
-        m->said_down = true;
-    }
-    loop_timer_set(l, t, "lbmon.watch", now + WATCH_MS, on_watch, m);
 }
 
 /* A day is said once, on stderr: stdout has events only. */
@@ -107,7 +74,7 @@ static void print_line(struct monitor *m, json_t *event, struct buf *out)
 {
     struct buf day = {0};
     if (line_new_day(&m->line, event, &day))
-        say(buf_str(&day), "");
+        say(NULL, buf_str(&day));
     line_of_event(&m->line, event, out);
     buf_free(&day);
 }
@@ -244,15 +211,12 @@ static int follow(const struct option_values *v, struct error *err)
         from = 0;
     if (longboat_open_person(&lb, err) < 0)
         return 3;
-    m.lb = lb;
-    loop_timer_set(longboat_loop(lb), &m.watch, "lbmon.watch", loop_now(longboat_loop(lb)),
-                   on_watch, &m);
+    longboat_watch(lb, say, NULL); /* silence would look like a quiet night */
     int rc = filter(lb, v, &where, &n, err);
     struct wire_list list = wire_list_from(&where, n);
     if (rc == 0)
         rc = longboat_follow_events(lb, after, from, &list, !opt_flag(v, "until-now"), print, &m,
                                     err);
-    loop_timer_stop(longboat_loop(lb), &m.watch);
     longboat_close(&lb);
     buf_free(&where);
     return code_of(&m, rc, err);

@@ -16,8 +16,8 @@ enum {
 };
 
 /* *ret_next is the next offset that the broker asks for. */
-static int put_chunk(struct shell *s, const struct hash *hash, struct span plan, uint64_t offset,
-                     uint64_t *ret_next, struct error *err)
+static int put_chunk(struct submit_shell *s, const struct hash *hash, struct span plan,
+                     uint64_t offset, uint64_t *ret_next, struct error *err)
 {
     size_t n = plan.n - offset < LIMIT_CHUNK ? (size_t)(plan.n - offset) : LIMIT_CHUNK;
     struct m_parent_plan m = {.req = longboat_req(s->lb),
@@ -41,7 +41,8 @@ static int put_chunk(struct shell *s, const struct hash *hash, struct span plan,
     return rc;
 }
 
-static int put_plan(struct shell *s, const struct hash *hash, struct span plan, struct error *err)
+static int put_plan(struct submit_shell *s, const struct hash *hash, struct span plan,
+                    struct error *err)
 {
     uint64_t offset = 0, next = 0;
     int rc = 0, turns = 0;
@@ -69,7 +70,7 @@ static const char *new_key(int64_t now, char out[ID_TEXT])
     return id_format(id_make(now, chance), out);
 }
 
-static int sign_begin(struct shell *s, const struct hash *hash, size_t size,
+static int sign_begin(struct submit_shell *s, const struct hash *hash, size_t size,
                       const struct plan_made *made, const char *key, int64_t now, struct buf *out,
                       struct error *err)
 {
@@ -97,7 +98,7 @@ static int sign_begin(struct shell *s, const struct hash *hash, size_t size,
     return rc;
 }
 
-static int take_lease(struct shell *s, struct parent_run *run, enum refusal *ret_refusal,
+static int take_lease(struct submit_shell *s, struct parent_run *run, enum refusal *ret_refusal,
                       struct error *err)
 {
     struct m_parent_drive m = {.req = longboat_req(s->lb), .parent = run->id};
@@ -120,8 +121,9 @@ static bool never(void *self)
     return false;
 }
 
-int parent_begin(struct shell *s, struct span plan, const struct plan_made *made, const char *key,
-                 int64_t now, struct parent_run *ret, enum refusal *ret_refusal, struct error *err)
+int parent_begin(struct submit_shell *s, struct span plan, const struct plan_made *made,
+                 const char *key, int64_t now, struct parent_run *ret, enum refusal *ret_refusal,
+                 struct error *err)
 {
     struct hash hash;
     struct buf signed_body = {0}, message = {0}, answer = {0};
@@ -158,7 +160,7 @@ static bool take_driving(void *self, uint64_t kind, struct span message)
     return false; /* parent_end deals with a refusal */
 }
 
-void parent_hold(struct shell *s, struct parent_run *run)
+void parent_hold(struct submit_shell *s, struct parent_run *run)
 {
     struct m_parent_drive m = {.req = longboat_req(s->lb), .parent = run->id};
     struct buf message = {0};
@@ -167,7 +169,7 @@ void parent_hold(struct shell *s, struct parent_run *run)
     buf_free(&message);
 }
 
-static int say_end(struct shell *s, const struct parent_run *run, enum status verdict,
+static int say_end(struct submit_shell *s, const struct parent_run *run, enum status verdict,
                    struct span report, enum refusal *ret_refusal, struct error *err)
 {
     struct m_parent_end m = {.req = longboat_req(s->lb),
@@ -183,8 +185,8 @@ static int say_end(struct shell *s, const struct parent_run *run, enum status ve
     return rc;
 }
 
-int parent_end(struct shell *s, struct parent_run *run, enum status verdict, struct span report,
-               struct error *err)
+int parent_end(struct submit_shell *s, struct parent_run *run, enum status verdict,
+               struct span report, struct error *err)
 {
     enum refusal refusal;
     int rc = say_end(s, run, verdict, report, &refusal, err);

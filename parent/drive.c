@@ -32,7 +32,7 @@ struct told {
 };
 
 struct driver {
-    struct shell *shell;
+    struct submit_shell *shell;
     const struct graph *graph;
     struct parent_run *run;
     struct pcore *core;
@@ -447,7 +447,7 @@ static void close_picture(struct driver *d)
     d->shell->screen = NULL;
 }
 
-int drive(struct shell *s, const struct plan_made *made, struct parent_run *run)
+int drive(struct submit_shell *s, const struct plan_made *made, struct parent_run *run)
 {
     struct driver d = {.shell = s, .graph = &made->graph, .run = run};
     struct error err = {0};

@@ -12,7 +12,7 @@ enum { RUNS = 64 };
 /* What the broker of these tests has and has heard. */
 struct drive_play {
     struct client_cluster *c;
-    struct shell shell;
+    struct submit_shell shell;
     struct buf heard; /* "PLAN BEGIN DRIVE RESOLVE CALL a/0 ...": the order of things */
     struct buf plan;  /* its bytes so far */
     unsigned resolves, calls, ended, drives, follows;
@@ -269,7 +269,7 @@ static int begin(void **state)
     setenv("LONGBOAT_HOME", c->folder, 1);
     c->take = take;
     c->test = p;
-    p->shell = (struct shell){.loop = c->loop, .quiet = true, .json = true};
+    p->shell = (struct submit_shell){.loop = c->loop, .quiet = true, .json = true};
     return longboat_open(&p->shell.lb, NULL, c->loop, &err);
 }
 

@@ -11,7 +11,7 @@
 
 struct hint {
     struct hint *next;
-    struct shell *shell;
+    struct submit_shell *shell;
     char *job, *address;
 };
 
@@ -57,7 +57,7 @@ static bool take_rows(void *self, uint64_t kind, struct span message)
     return false;
 }
 
-static bool is_asked(const struct shell *s, const char *job, const char *address)
+static bool is_asked(const struct submit_shell *s, const char *job, const char *address)
 {
     for (const struct hint *h = s->hints; h; h = h->next)
         if (strcmp(h->job, job) == 0 && strcmp(h->address, address) == 0)
@@ -65,7 +65,7 @@ static bool is_asked(const struct shell *s, const char *job, const char *address
     return false;
 }
 
-void hint_job(struct shell *s, const char *job, const char *address, const char *server)
+void hint_job(struct submit_shell *s, const char *job, const char *address, const char *server)
 {
     struct buf where = {0}, message = {0};
     if (is_asked(s, job, address))
@@ -86,7 +86,7 @@ void hint_job(struct shell *s, const char *job, const char *address, const char 
     buf_free(&where);
 }
 
-void hint_free_all(struct shell *s)
+void hint_free_all(struct submit_shell *s)
 {
     while (s->hints) {
         struct hint *h = s->hints;

@@ -14,7 +14,7 @@
 
 /* ---- A parent */
 
-static int read_plan(struct shell *s, const char *path, struct buf *text)
+static int read_plan(struct submit_shell *s, const char *path, struct buf *text)
 {
     struct error err = {0};
     if (file_read(path, LIMIT_PLAN, text, &err) < 0)
@@ -22,7 +22,7 @@ static int read_plan(struct shell *s, const char *path, struct buf *text)
     return 0;
 }
 
-static int make_plan(struct shell *s, const char *path, struct span text,
+static int make_plan(struct submit_shell *s, const char *path, struct span text,
                      const struct option_values *v, int64_t now, struct plan_made *made)
 {
     struct problems problems = {0};
@@ -35,7 +35,8 @@ static int make_plan(struct shell *s, const char *path, struct span text,
     return rc < 0 ? EXIT_ASKED_WRONGLY : 0;
 }
 
-static void say_begun(struct shell *s, const struct plan_made *made, const struct parent_run *run)
+static void say_begun(struct submit_shell *s, const struct plan_made *made,
+                      const struct parent_run *run)
 {
     char id[ID_TEXT];
     struct buf line = {0};
@@ -50,7 +51,7 @@ static void say_begun(struct shell *s, const struct plan_made *made, const struc
     }
 }
 
-static int submit_plan(struct shell *s, const char *path, const struct option_values *v)
+static int submit_plan(struct submit_shell *s, const char *path, const struct option_values *v)
 {
     struct buf text = {0};
     struct plan_made made = {0};
@@ -83,7 +84,7 @@ static bool is_word(const char *s)
     return !strpbrk(s, "./") && access(s, F_OK) != 0;
 }
 
-static int no_command(struct shell *s, const char *word)
+static int no_command(struct submit_shell *s, const char *word)
 {
     static const char *const VERBS[] = {"cancel", "join", "help", NULL};
     char hint[SUGGEST_TEXT];
@@ -93,7 +94,8 @@ static int no_command(struct shell *s, const char *word)
                       hint, *hint ? "" : "; the commands are cancel and join");
 }
 
-static int submit(struct shell *s, const struct option_values *v, int argc, char **argv, int first)
+static int submit(struct submit_shell *s, const struct option_values *v, int argc, char **argv,
+                  int first)
 {
     struct error err = {0};
     const bool plan = first < argc;
@@ -122,7 +124,7 @@ int main(int argc, char **argv)
 {
     struct option_values values = {0};
     struct error err = {0};
-    struct shell s = {0};
+    struct submit_shell s = {0};
     int first, code;
     if (trust_init(&err) < 0)
         return shell_fail(&s, EXIT_REFUSED, "%s", err.text);

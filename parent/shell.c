@@ -19,7 +19,7 @@ void shell_print(struct span text)
         unwritten = rc;
 }
 
-int shell_code(struct shell *s, int code)
+int shell_code(struct submit_shell *s, int code)
 {
     if (!unwritten)
         return code;
@@ -32,7 +32,7 @@ void shell_print_err(struct span text)
     (void)file_write_all(STDERR_FILENO, text.p, text.n);
 }
 
-static void say(struct shell *s, const char *fmt, va_list ap)
+static void say(struct submit_shell *s, const char *fmt, va_list ap)
 {
     struct error text; /* cuts what is too long */
     struct buf line = {0};
@@ -47,7 +47,7 @@ static void say(struct shell *s, const char *fmt, va_list ap)
     buf_free(&line);
 }
 
-void shell_say(struct shell *s, const char *fmt, ...)
+void shell_say(struct submit_shell *s, const char *fmt, ...)
 {
     va_list ap;
     if (s->quiet)
@@ -57,7 +57,7 @@ void shell_say(struct shell *s, const char *fmt, ...)
     va_end(ap);
 }
 
-int shell_fail(struct shell *s, int code, const char *fmt, ...)
+int shell_fail(struct submit_shell *s, int code, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -66,7 +66,7 @@ int shell_fail(struct shell *s, int code, const char *fmt, ...)
     return code;
 }
 
-int shell_refused(struct shell *s, int rc, const struct error *err)
+int shell_refused(struct submit_shell *s, int rc, const struct error *err)
 {
     if (rc == -EINTR)
         return EXIT_LEFT;
@@ -85,7 +85,7 @@ static bool find_id(const char *text, struct id *ret)
     return false;
 }
 
-int shell_refusal(struct shell *s, enum refusal code, const char *text)
+int shell_refusal(struct submit_shell *s, enum refusal code, const char *text)
 {
     struct id run;
     char id[ID_TEXT];
@@ -107,7 +107,7 @@ static bool is_ignored(int number)
 
 static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)
 {
-    struct shell *s = arg;
+    struct submit_shell *s = arg;
     const int number = (int)info->ssi_signo;
     if ((number != SIGINT && number != SIGTERM && number != SIGHUP) || is_ignored(number))
         return;
@@ -123,7 +123,7 @@ static void on_silence(void *self, const char *sentence)
     shell_say(self, "%s", sentence);
 }
 
-int shell_open(struct shell *s, const struct option_values *v)
+int shell_open(struct submit_shell *s, const struct option_values *v)
 {
     struct error err = {0};
     s->err = term_of(STDERR_FILENO);
@@ -137,7 +137,7 @@ int shell_open(struct shell *s, const struct option_values *v)
     return 0;
 }
 
-void shell_close(struct shell *s)
+void shell_close(struct submit_shell *s)
 {
     longboat_close(&s->lb);
     loop_destroy(&s->loop);

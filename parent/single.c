@@ -13,7 +13,7 @@
 #include "parent/core/core.h"
 
 struct single {
-    struct shell *shell;
+    struct submit_shell *shell;
     const struct option_values *values;
     char *job;
     const char *address;
@@ -323,7 +323,7 @@ static int run(struct single *c)
     return code;
 }
 
-int single_call(struct shell *s, const struct option_values *v)
+int single_call(struct submit_shell *s, const struct option_values *v)
 {
     const char *package = opt_str(v, "package"), *server = opt_str(v, "server");
     struct single c = {.shell = s,

@@ -22,7 +22,7 @@ enum {
     CONNECT_MS = 30000 /* how long to wait for the broker until it has accepted something */
 };
 
-struct shell {
+struct submit_shell {
     struct loop *loop;
     struct longboat *lb;
     struct term err, out;
@@ -38,22 +38,22 @@ struct shell {
 
 /* ---- shell.c */
 /* Opens loop, signals and connection. 0, or the exit code after it has printed the error. */
-int shell_open(struct shell *s, const struct option_values *v);
-void shell_close(struct shell *s);
+int shell_open(struct submit_shell *s, const struct option_values *v);
+void shell_close(struct submit_shell *s);
 /* Prints a message on stderr, unless --quiet. */
-void shell_say(struct shell *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void shell_say(struct submit_shell *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Prints an error on stderr, with --quiet, too. Returns `code`. */
-int shell_fail(struct shell *s, int code, const char *fmt, ...)
+int shell_fail(struct submit_shell *s, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Prints a client's error and returns its exit code: 130 after Ctrl-C, else EXIT_REFUSED. */
-int shell_refused(struct shell *s, int rc, const struct error *err);
+int shell_refused(struct submit_shell *s, int rc, const struct error *err);
 /* Prints the broker's refusal; for a key that was used before, how to see the run that it made.
  * Returns EXIT_REFUSED. */
-int shell_refusal(struct shell *s, enum refusal code, const char *text);
+int shell_refusal(struct submit_shell *s, enum refusal code, const char *text);
 void shell_print(struct span text); /* to stdout; a failure is kept for shell_code */
 /* The final exit code: output that could not be written (a full disk, not a reader that went away)
  * is reported and is not a success. */
-int shell_code(struct shell *s, int code);
+int shell_code(struct submit_shell *s, int code);
 void shell_print_err(struct span text); /* to stderr */
 
 /* ---- begin.c */
@@ -63,16 +63,17 @@ struct parent_run {
 };
 /* Sends the plan, begins the run under `key` (NULL: a new one) and takes its lease. *ret_refusal is
  * the broker's code if it refused. */
-int parent_begin(struct shell *s, struct span plan, const struct plan_made *made, const char *key,
-                 int64_t now, struct parent_run *ret, enum refusal *ret_refusal, struct error *err);
+int parent_begin(struct submit_shell *s, struct span plan, const struct plan_made *made,
+                 const char *key, int64_t now, struct parent_run *ret, enum refusal *ret_refusal,
+                 struct error *err);
 /* Takes the lease again, without waiting; for each new session. */
-void parent_hold(struct shell *s, struct parent_run *run);
+void parent_hold(struct submit_shell *s, struct parent_run *run);
 /* Records the end; waits for as long as that takes. */
-int parent_end(struct shell *s, struct parent_run *run, enum status verdict, struct span report,
-               struct error *err);
+int parent_end(struct submit_shell *s, struct parent_run *run, enum status verdict,
+               struct span report, struct error *err);
 
 /* ---- drive.c: drives the run to its end; returns the exit code; closes the connection. */
-int drive(struct shell *s, const struct plan_made *made, struct parent_run *run);
+int drive(struct submit_shell *s, const struct plan_made *made, struct parent_run *run);
 
 /* ---- options.c */
 extern const struct option_row submit_rows[];
@@ -82,7 +83,7 @@ extern const char submit_examples[];
 int submit_check(const struct option_values *v, bool plan, struct error *err);
 
 /* ---- single.c: makes the call; returns the exit code; closes the connection. */
-int single_call(struct shell *s, const struct option_values *v);
+int single_call(struct submit_shell *s, const struct option_values *v);
 
 /* ---- singlejson.c: what a single call prints with --json, one object a line. */
 struct single_end {
@@ -97,8 +98,8 @@ void single_json_refused(const char *job, enum refusal code, const char *text, s
 /* ---- hint.c */
 /* For a job (or "package:NAME") that no server in `address` has: asks the broker what `server` has,
  * and says later, if a name is near, what may have been meant. Once for each job and address. */
-void hint_job(struct shell *s, const char *job, const char *address, const char *server);
-void hint_free_all(struct shell *s); /* after longboat_close */
+void hint_job(struct submit_shell *s, const char *job, const char *address, const char *server);
+void hint_free_all(struct submit_shell *s); /* after longboat_close */
 
 /* ---- verbs.c: argv[0] is "lbsubmit cancel"; the exit code. */
 int verb_cancel(int argc, char **argv);

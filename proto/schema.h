@@ -142,8 +142,8 @@
 
 /* ======== Seeing ======== */
 
-/* what: runs, run, find, history, servers, explain, packages, certificates, parents, whoami, stats
-   or store. after: the cursor that the page before named. */
+/* what: runs, run, find, history, servers, explain, packages, certificates, parents, whoami,
+   stats or store. after: the cursor that the page before named. */
 #define M_QUERY(X) \
     X(u64, req, ANY) X(str, what, LIMIT_NAME) X(map, where, LIMIT_OUTPUTS) \
     X(str, after, LIMIT_SHORT) X(u64, limit, LIMIT_ROWS)
@@ -470,7 +470,7 @@
 #define S_INSTALLED(X) X(hash, package, 0) X(u64, code, 9999) X(str, text, LIMIT_TEXT)
 /* first on a runner's socket, both ways */
 #define S_ATTACH(X) X(u64, version, 255) X(id, spool, 0) X(u64, slots, LIMIT_SLOTS)
-/* keeper -> runner -> worker: what it holds; state: 0 nothing, 1 waits, 2 runs, 3 gone (kept.h) */
+/* keeper -> runner -> worker: what it holds; state 1: waits, 2: runs, 3: gone (kept.h) */
 #define S_KEPT(X) \
     X(u64, slot, LIMIT_SLOTS) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) \
     X(str, step, LIMIT_NAME) X(u64, try_no, LIMIT_TRIES) X(u64, state, 15) X(hash, identity, 0) \

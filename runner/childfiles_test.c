@@ -51,7 +51,7 @@ static void parameters_are_private_and_the_other_files_empty(void **state)
     assert_int_equal(access(testing_path(state, "slot"), F_OK), -1);
 }
 
-static void what_one_step_left_the_next_does_not_see(void **state)
+static void the_next_step_does_not_see_what_the_last_one_left(void **state)
 {
     struct childfiles *f = opened(state);
     const char *outputs = childfiles_path(f, CHILDFILE_OUTPUTS);
@@ -112,7 +112,7 @@ static void links_folders_and_pipes_are_not_read(void **state)
     buf_free(&b);
 }
 
-static void more_than_was_asked_for_is_refused(void **state)
+static void a_file_that_is_too_large_is_refused(void **state)
 {
     struct childfiles *f = opened(state);
     struct buf b = {0};
@@ -125,7 +125,7 @@ static void more_than_was_asked_for_is_refused(void **state)
     childfiles_close(&f);
 }
 
-static void progress_is_told_once_for_each_change(void **state)
+static void progress_is_reported_once_for_each_change(void **state)
 {
     struct childfiles *f = opened(state);
     struct buf b = {0};
@@ -146,11 +146,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(parameters_are_private_and_the_other_files_empty),
-        in_folder(what_one_step_left_the_next_does_not_see),
+        in_folder(the_next_step_does_not_see_what_the_last_one_left),
         in_folder(a_replaced_or_removed_file_is_read_and_then_made_again),
         in_folder(links_folders_and_pipes_are_not_read),
-        in_folder(more_than_was_asked_for_is_refused),
-        in_folder(progress_is_told_once_for_each_change),
+        in_folder(a_file_that_is_too_large_is_refused),
+        in_folder(progress_is_reported_once_for_each_change),
     };
     return cmocka_run_group_tests_name("childfiles", tests, NULL, NULL);
 }

@@ -115,7 +115,7 @@ static void outputs_that_cannot_be_read_spoil_a_success(void **state)
     expect(e, PACKAGE_FAILED, false, false, "exit 3");
 }
 
-static void what_we_ended_is_called_so_unless_it_had_finished(void **state)
+static void a_step_that_we_ended_says_so_unless_it_had_finished(void **state)
 {
     (void)state;
     struct ending e = {.status = SIGTERM, .stop = STOP_CANCEL};
@@ -171,7 +171,7 @@ static void a_refusal_carries_its_code_and_sentence(void **state)
 }
 
 /* A worker that cannot read an end waits for it for ever, and does not start again. */
-static void a_refusal_can_be_read_whatever_the_sentence_is(void **state)
+static void a_refusal_is_readable_whatever_its_sentence(void **state)
 {
     (void)state;
     struct s_ended s;
@@ -200,10 +200,10 @@ int main(void)
         cmocka_unit_test(a_verdict_only_worsens),
         cmocka_unit_test(a_success_that_exited_badly_says_both),
         cmocka_unit_test(outputs_that_cannot_be_read_spoil_a_success),
-        cmocka_unit_test(what_we_ended_is_called_so_unless_it_had_finished),
+        cmocka_unit_test(a_step_that_we_ended_says_so_unless_it_had_finished),
         cmocka_unit_test(long_texts_and_many_arguments_are_cut),
         cmocka_unit_test(a_refusal_carries_its_code_and_sentence),
-        cmocka_unit_test(a_refusal_can_be_read_whatever_the_sentence_is),
+        cmocka_unit_test(a_refusal_is_readable_whatever_its_sentence),
     };
     return cmocka_run_group_tests_name("ended", tests, NULL, free_entry);
 }

@@ -5,7 +5,7 @@
 #include "common/clock.h"
 #include "runner/fence.h"
 
-static void only_attempts_that_may_be_run_again_are_fenced(void **state)
+static void only_attempts_that_may_run_again_are_fenced(void **state)
 {
     (void)state;
     int64_t term, end;
@@ -36,7 +36,7 @@ static void a_short_lost_after_is_halved_and_an_endless_one_does_not_overflow(vo
     assert_true(term > 1000000 && end > term);
 }
 
-static void what_has_not_started_waits_for_a_fence_that_lies_ahead(void **state)
+static void a_step_waits_for_a_fence_in_the_future(void **state)
 {
     (void)state;
     struct s_launch l = {.on_lost = ON_LOST_FAIL, .lost_after_ms = 300000};
@@ -50,7 +50,7 @@ static void what_has_not_started_waits_for_a_fence_that_lies_ahead(void **state)
     assert_false(fence_permits(&l, 1000000, 1000000));
 }
 
-static void a_file_that_is_not_there_not_whole_or_of_another_boot_is_no_fence(void **state)
+static void a_fence_that_is_missing_incomplete_or_of_another_boot_is_ignored(void **state)
 {
     struct error err = {0};
     const char *path = testing_path(state, "fence");
@@ -72,10 +72,10 @@ static void a_file_that_is_not_there_not_whole_or_of_another_boot_is_no_fence(vo
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(only_attempts_that_may_be_run_again_are_fenced),
+        cmocka_unit_test(only_attempts_that_may_run_again_are_fenced),
         cmocka_unit_test(a_short_lost_after_is_halved_and_an_endless_one_does_not_overflow),
-        cmocka_unit_test(what_has_not_started_waits_for_a_fence_that_lies_ahead),
-        in_folder(a_file_that_is_not_there_not_whole_or_of_another_boot_is_no_fence),
+        cmocka_unit_test(a_step_waits_for_a_fence_in_the_future),
+        in_folder(a_fence_that_is_missing_incomplete_or_of_another_boot_is_ignored),
     };
     return cmocka_run_group_tests_name("fence", tests, NULL, NULL);
 }

@@ -115,7 +115,7 @@ static void take(struct install_fixture *f, const struct s_install *r)
     assert_int_equal(f->answers, had + 1);
 }
 
-static void the_unpacker_gets_archive_hash_store_signers_and_signature(void **state)
+static void lbunpack_gets_archive_hash_store_signers_and_signature(void **state)
 {
     struct install_fixture *f = *state;
     struct s_install r = request();
@@ -130,7 +130,7 @@ static void the_unpacker_gets_archive_hash_store_signers_and_signature(void **st
     assert_int_equal(f->code, REFUSAL_NONE);
 }
 
-static void an_unpacker_that_fails_or_is_not_there_is_told(void **state)
+static void a_failing_or_missing_lbunpack_is_reported(void **state)
 {
     struct install_fixture *f = *state;
     struct s_install r = request();
@@ -144,7 +144,7 @@ static void an_unpacker_that_fails_or_is_not_there_is_told(void **state)
     assert_contains(f->sentence, "cannot start");
 }
 
-static void one_after_the_other_is_unpacked(void **state)
+static void packages_are_unpacked_one_after_the_other(void **state)
 {
     struct install_fixture *f = *state;
     struct s_install r = request();
@@ -158,7 +158,7 @@ static void one_after_the_other_is_unpacked(void **state)
     }
 }
 
-static void a_deployment_without_the_right_is_refused(void **state)
+static void a_deployment_without_a_grant_is_refused(void **state)
 {
     struct install_fixture *f = *state;
     struct s_install r = request();
@@ -206,10 +206,10 @@ static void an_archive_without_an_absolute_path_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        here(the_unpacker_gets_archive_hash_store_signers_and_signature),
-        here(an_unpacker_that_fails_or_is_not_there_is_told),
-        here(one_after_the_other_is_unpacked),
-        here(a_deployment_without_the_right_is_refused),
+        here(lbunpack_gets_archive_hash_store_signers_and_signature),
+        here(a_failing_or_missing_lbunpack_is_reported),
+        here(packages_are_unpacked_one_after_the_other),
+        here(a_deployment_without_a_grant_is_refused),
         here(an_archive_without_an_absolute_path_is_refused),
     };
     return cmocka_run_group_tests_name("install", tests, NULL, NULL);

@@ -59,7 +59,7 @@ static void integers_that_do_not_fit_and_fractions_are_floats(void **state)
     }
 }
 
-static void what_is_no_json_is_refused(void **state)
+static void invalid_json_is_refused(void **state)
 {
     (void)state;
     static const char *const bad[][2] = {{"", "expected a value"},
@@ -96,7 +96,7 @@ static void what_is_no_json_is_refused(void **state)
         refused(span_str(bad[i][0]), bad[i][1]);
 }
 
-static void what_is_too_deep_or_too_much_is_refused(void **state)
+static void json_that_is_too_deep_or_too_large_is_refused(void **state)
 {
     (void)state;
     struct buf deep = {0}, many = {0};
@@ -156,8 +156,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_all_kinds_are_read),
         cmocka_unit_test(integers_that_do_not_fit_and_fractions_are_floats),
-        cmocka_unit_test(what_is_no_json_is_refused),
-        cmocka_unit_test(what_is_too_deep_or_too_much_is_refused),
+        cmocka_unit_test(invalid_json_is_refused),
+        cmocka_unit_test(json_that_is_too_deep_or_too_large_is_refused),
         cmocka_unit_test(every_cut_and_every_changed_byte_is_survived),
         cmocka_unit_test(an_object_is_its_pairs),
     };

@@ -161,7 +161,7 @@ static void a_step_past_its_deadline_is_timed_out_and_its_tree_killed(void **sta
     mem_free(&script);
 }
 
-static void a_stopped_keeper_holds_nobody_up_and_its_spool_says_what_it_runs(void **state)
+static void a_stopped_keeper_delays_nobody_and_its_spool_says_what_it_runs(void **state)
 {
     struct testworld *w = *state;
     struct s_kept kept;
@@ -199,7 +199,8 @@ static pid_t keeper_of(struct testworld *w, unsigned slot)
 }
 
 /* A disk that stalls stops a keeper as well. */
-static void what_waits_at_a_stopped_keeper_is_known_to_the_next_runner_and_runs_once(void **state)
+static void
+a_step_that_waits_at_a_stopped_keeper_is_known_to_the_next_runner_and_runs_once(void **state)
 {
     struct testworld *w = *state;
     struct id runs[3];
@@ -223,7 +224,7 @@ static void what_waits_at_a_stopped_keeper_is_known_to_the_next_runner_and_runs_
     assert_int_equal(times_run(w, runs[2]), 1);
 }
 
-static void what_a_silent_keeper_turns_out_not_to_hold_is_told(void **state)
+static void a_step_that_a_silent_keeper_turns_out_not_to_hold_is_reported(void **state)
 {
     struct testworld *w = *state;
     struct slot_step lost = {.run = rig_run(99), .attempt = 1, .try_no = 1, .step = "run"};
@@ -282,7 +283,7 @@ static void a_stray_connection_to_a_keeper_changes_nothing(void **state)
     mem_free(&path);
 }
 
-static void the_newest_worker_is_the_worker(void **state)
+static void the_newest_worker_replaces_the_last_one(void **state)
 {
     struct testworld *w = *state;
     struct channel *first = w->c;
@@ -315,11 +316,11 @@ int main(void)
         in_world(a_step_that_waited_at_a_keeper_that_died_can_be_asked_for_again),
         in_world(a_cancel_of_another_attempt_leaves_this_one_alone),
         in_world(a_step_past_its_deadline_is_timed_out_and_its_tree_killed),
-        in_world(a_stopped_keeper_holds_nobody_up_and_its_spool_says_what_it_runs),
-        in_world(what_waits_at_a_stopped_keeper_is_known_to_the_next_runner_and_runs_once),
-        in_world(what_a_silent_keeper_turns_out_not_to_hold_is_told),
+        in_world(a_stopped_keeper_delays_nobody_and_its_spool_says_what_it_runs),
+        in_world(a_step_that_waits_at_a_stopped_keeper_is_known_to_the_next_runner_and_runs_once),
+        in_world(a_step_that_a_silent_keeper_turns_out_not_to_hold_is_reported),
         in_world(a_stray_connection_to_a_keeper_changes_nothing),
-        in_world(the_newest_worker_is_the_worker),
+        in_world(the_newest_worker_replaces_the_last_one),
     };
     return cmocka_run_group_tests_name("keeper", tests, NULL, NULL);
 }

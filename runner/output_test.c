@@ -70,7 +70,7 @@ static void a_little_output_waits_for_more_and_is_one_entry(void **state)
     heard_free(&h);
 }
 
-static void what_is_beyond_the_cap_is_counted_and_the_cut_is_marked(void **state)
+static void output_beyond_the_cap_is_counted_and_the_cut_is_marked(void **state)
 {
     (void)state;
     struct output_heard h;
@@ -94,7 +94,7 @@ static void what_is_beyond_the_cap_is_counted_and_the_cut_is_marked(void **state
     heard_free(&h);
 }
 
-static void the_end_takes_what_is_in_the_pipe_and_does_not_wait_for_more(void **state)
+static void the_end_reads_what_is_in_the_pipe_and_does_not_wait_for_more(void **state)
 {
     (void)state;
     struct output_heard h;
@@ -109,7 +109,7 @@ static void the_end_takes_what_is_in_the_pipe_and_does_not_wait_for_more(void **
     heard_free(&h);
 }
 
-static void much_output_comes_in_pieces_of_at_most_a_chunk(void **state)
+static void large_output_comes_in_pieces_of_at_most_a_chunk(void **state)
 {
     (void)state;
     struct output_heard h;
@@ -154,9 +154,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_little_output_waits_for_more_and_is_one_entry),
-        cmocka_unit_test(what_is_beyond_the_cap_is_counted_and_the_cut_is_marked),
-        cmocka_unit_test(the_end_takes_what_is_in_the_pipe_and_does_not_wait_for_more),
-        cmocka_unit_test(much_output_comes_in_pieces_of_at_most_a_chunk),
+        cmocka_unit_test(output_beyond_the_cap_is_counted_and_the_cut_is_marked),
+        cmocka_unit_test(the_end_reads_what_is_in_the_pipe_and_does_not_wait_for_more),
+        cmocka_unit_test(large_output_comes_in_pieces_of_at_most_a_chunk),
         cmocka_unit_test(the_tail_is_the_end_of_standard_error),
     };
     return cmocka_run_group_tests_name("output", tests, NULL, NULL);

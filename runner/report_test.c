@@ -84,7 +84,7 @@ static void many_entries_between_two_flushes_are_all_written(void **state)
 }
 
 /* A disk that takes nothing more: the limit of a file's size, without its signal. */
-static void what_cannot_be_written_waits_but_output_is_dropped(void **state)
+static void entries_that_cannot_be_written_wait_but_output_is_dropped(void **state)
 {
     struct report *r = opened(state);
     struct rlimit was, none;
@@ -109,7 +109,7 @@ static void what_cannot_be_written_waits_but_output_is_dropped(void **state)
     report_close(&r);
 }
 
-static void a_large_file_gets_a_successor_and_the_newest_is_gone_on_with(void **state)
+static void a_large_file_gets_a_successor_and_the_newest_is_continued(void **state)
 {
     struct report *r = opened(state);
     static const char *const one[] = {"next"}, *const two[] = {"next", "later"};
@@ -137,8 +137,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_folder(entries_are_written_in_order_and_ring),
         in_folder(many_entries_between_two_flushes_are_all_written),
-        in_folder(what_cannot_be_written_waits_but_output_is_dropped),
-        in_folder(a_large_file_gets_a_successor_and_the_newest_is_gone_on_with),
+        in_folder(entries_that_cannot_be_written_wait_but_output_is_dropped),
+        in_folder(a_large_file_gets_a_successor_and_the_newest_is_continued),
     };
     return cmocka_run_group_tests_name("report", tests, NULL, NULL);
 }

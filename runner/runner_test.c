@@ -115,7 +115,7 @@ static void the_environment_is_fixed_and_parameters_are_in_it(void **state)
     buf_free(&want.text[1]);
 }
 
-static void what_a_child_leaves_in_its_folder_is_gone_for_the_next(void **state)
+static void a_child_finds_nothing_of_the_last_one_in_its_folder(void **state)
 {
     struct testworld *w = *state;
     struct testworld_wanted want = world_outcome(
@@ -225,7 +225,7 @@ static void a_step_that_takes_too_long_is_timed_out(void **state)
     assert_true(want.outcome.timed_out && !want.outcome.cancelled);
 }
 
-static void what_finished_before_it_heard_of_the_cancel_has_succeeded(void **state)
+static void a_step_that_finished_before_it_heard_of_the_cancel_has_succeeded(void **state)
 {
     struct testworld *w = *state;
     char *script =
@@ -262,7 +262,7 @@ static void a_step_that_waits_can_be_cancelled(void **state)
     }
 }
 
-static void a_gigabyte_of_output_is_counted_and_cut_and_holds_nobody_up(void **state)
+static void a_gigabyte_of_output_is_counted_and_cut_and_delays_nobody(void **state)
 {
     struct testworld *w = *state;
     struct id run = world_ask_script(w, "head -c 1073741824 /dev/zero; echo done >&2");
@@ -489,7 +489,7 @@ static void two_hundred_short_steps_all_run_once_in_two_slots(void **state)
     mem_free(&script);
 }
 
-static void what_waits_behind_a_long_step_goes_to_an_idle_slot(void **state)
+static void a_step_that_waits_behind_a_long_one_goes_to_an_idle_slot(void **state)
 {
     struct testworld *w = *state;
     struct id runs[60], longest = {{0}};
@@ -533,16 +533,16 @@ int main(void)
         in_world(a_failure_says_how_it_ended_with_the_last_line_of_its_errors),
         in_world(a_verdict_makes_a_success_worse_but_no_failure_better),
         in_world(the_environment_is_fixed_and_parameters_are_in_it),
-        in_world(what_a_child_leaves_in_its_folder_is_gone_for_the_next),
+        in_world(a_child_finds_nothing_of_the_last_one_in_its_folder),
         in_world(progress_arrives_while_the_step_runs),
         in_world(a_refusal_is_an_outcome_that_was_not_executed),
         in_world(a_child_that_cannot_be_executed_is_an_outcome),
         in_world(the_whole_tree_ends_at_a_cancel),
         in_world(the_whole_tree_ends_when_the_step_ends),
         in_world(a_step_that_takes_too_long_is_timed_out),
-        in_world(what_finished_before_it_heard_of_the_cancel_has_succeeded),
+        in_world(a_step_that_finished_before_it_heard_of_the_cancel_has_succeeded),
         in_world(a_step_that_waits_can_be_cancelled),
-        in_world(a_gigabyte_of_output_is_counted_and_cut_and_holds_nobody_up),
+        in_world(a_gigabyte_of_output_is_counted_and_cut_and_delays_nobody),
         in_world(a_child_survives_its_runner_and_the_next_runner_finds_it),
         in_world(a_step_that_ran_before_the_restart_is_not_run_again),
         in_world(when_a_keeper_is_killed_its_tree_dies_and_the_worker_hears_it),
@@ -550,7 +550,7 @@ int main(void)
         in_world(a_rerun_step_at_a_keeper_goes_back_when_the_fence_has_passed),
         in_world(a_rerun_child_ends_before_the_fence_and_others_do_not),
         in_world(two_hundred_short_steps_all_run_once_in_two_slots),
-        in_world(what_waits_behind_a_long_step_goes_to_an_idle_slot),
+        in_world(a_step_that_waits_behind_a_long_one_goes_to_an_idle_slot),
         in_world(a_process_of_another_user_or_a_stray_message_gets_nothing),
     };
     return cmocka_run_group_tests_name("server", tests, NULL, NULL);

@@ -36,7 +36,7 @@ static unsigned count(const struct slotfile *f)
     return n;
 }
 
-static void what_was_put_outlives_the_process_that_did(void **state)
+static void entries_outlive_the_process_that_wrote_them(void **state)
 {
     struct slotfile *f = opened(state);
     struct slot_step h, one = step(1), two = step(2);
@@ -57,7 +57,7 @@ static void what_was_put_outlives_the_process_that_did(void **state)
     slotfile_close(&f);
 }
 
-static void more_than_a_keeper_takes_is_left_out(void **state)
+static void steps_beyond_a_keepers_room_are_left_out(void **state)
 {
     struct slotfile *f = opened(state);
     for (unsigned i = 1; i <= KEEPER_WAITING + 5; i++) {
@@ -68,7 +68,7 @@ static void more_than_a_keeper_takes_is_left_out(void **state)
     slotfile_close(&f);
 }
 
-static void a_file_of_another_form_says_nothing(void **state)
+static void a_file_of_another_format_is_emptied(void **state)
 {
     struct slotfile *f = opened(state);
     struct slot_step one = step(1);
@@ -84,7 +84,7 @@ static void a_file_of_another_form_says_nothing(void **state)
     slotfile_close(&f);
 }
 
-static void without_a_file_nothing_is_kept(void **state)
+static void without_a_file_nothing_is_remembered(void **state)
 {
     struct slotfile *f = NULL;
     struct error err = {0};
@@ -100,10 +100,10 @@ static void without_a_file_nothing_is_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(what_was_put_outlives_the_process_that_did),
-        in_folder(more_than_a_keeper_takes_is_left_out),
-        in_folder(a_file_of_another_form_says_nothing),
-        in_folder(without_a_file_nothing_is_kept),
+        in_folder(entries_outlive_the_process_that_wrote_them),
+        in_folder(steps_beyond_a_keepers_room_are_left_out),
+        in_folder(a_file_of_another_format_is_emptied),
+        in_folder(without_a_file_nothing_is_remembered),
     };
     return cmocka_run_group_tests_name("slotfile", tests, NULL, NULL);
 }

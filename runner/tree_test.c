@@ -74,7 +74,7 @@ static void reap_until_none(int sig)
     assert_false(reap());
 }
 
-static void all_that_hide_are_found_and_killed(void **state)
+static void hidden_descendants_are_found_and_killed(void **state)
 {
     (void)state;
     struct error err = {0};
@@ -100,7 +100,7 @@ static void all_that_hide_are_found_and_killed(void **state)
     close(fds[1]);
 }
 
-static void a_spared_one_and_what_is_below_it_are_left_alone(void **state)
+static void a_spared_process_and_its_descendants_are_left_alone(void **state)
 {
     (void)state;
     int fds[2];
@@ -126,7 +126,7 @@ static void a_spared_one_and_what_is_below_it_are_left_alone(void **state)
     close(fds[1]);
 }
 
-static void the_main_childs_end_and_usage_are_told(void **state)
+static void the_end_and_usage_of_the_main_child_are_reported(void **state)
 {
     (void)state;
     bool is_main = false;
@@ -143,7 +143,7 @@ static void the_main_childs_end_and_usage_are_told(void **state)
     assert_int_equal(WEXITSTATUS(status), 7);
 }
 
-static void what_forks_without_end_is_caught(void **state)
+static void endless_forks_are_caught(void **state)
 {
     (void)state;
     int fds[2];
@@ -166,10 +166,10 @@ static void what_forks_without_end_is_caught(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_that_hide_are_found_and_killed),
-        cmocka_unit_test(a_spared_one_and_what_is_below_it_are_left_alone),
-        cmocka_unit_test(the_main_childs_end_and_usage_are_told),
-        cmocka_unit_test(what_forks_without_end_is_caught),
+        cmocka_unit_test(hidden_descendants_are_found_and_killed),
+        cmocka_unit_test(a_spared_process_and_its_descendants_are_left_alone),
+        cmocka_unit_test(the_end_and_usage_of_the_main_child_are_reported),
+        cmocka_unit_test(endless_forks_are_caught),
     };
     return cmocka_run_group_tests_name("tree", tests, NULL, NULL);
 }

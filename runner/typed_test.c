@@ -57,7 +57,7 @@ static void texts_become_values_of_the_declared_type(void **state)
     taken("json", "plain text", "\"plain text\"");
 }
 
-static void texts_that_are_none_are_refused(void **state)
+static void texts_that_do_not_fit_their_type_are_refused(void **state)
 {
     (void)state;
     static const char *const bad[][2] = {{"int", "12a"},
@@ -164,7 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_become_values_of_the_declared_type),
-        cmocka_unit_test(texts_that_are_none_are_refused),
+        cmocka_unit_test(texts_that_do_not_fit_their_type_are_refused),
         cmocka_unit_test(patterns_hold_for_the_whole_text),
         cmocka_unit_test(patterns_that_cost_too_much_are_not_used),
         cmocka_unit_test(bounds_and_allowed_values_hold),

@@ -111,7 +111,7 @@ static void a_step_that_no_caller_signed_is_refused(void **state)
     refused(f, &s, "origin", REFUSAL_DENIED, "no caller has signed");
 }
 
-static void a_server_that_does_not_know_who_it_is_runs_nothing(void **state)
+static void a_server_without_an_identity_runs_nothing(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -160,7 +160,7 @@ static void a_list_of_revocations_that_nobody_signed_stops_everything(void **sta
     refused(f, &s, "server", REFUSAL_REVOKED, "is not valid, so no certificate is trusted");
 }
 
-static void a_certificate_past_its_end_is_refused(void **state)
+static void an_expired_certificate_is_refused(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -173,7 +173,7 @@ static void a_certificate_past_its_end_is_refused(void **state)
     buf_free(&old);
 }
 
-static void a_call_or_job_that_is_none_is_refused(void **state)
+static void a_malformed_call_or_job_is_refused(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -279,7 +279,7 @@ static void another_version_of_the_job_is_refused_unless_the_latest_was_asked_fo
     assert_int_equal(ask(f, &s), VERDICT_RUN);
 }
 
-static void a_step_that_the_job_has_not_is_refused(void **state)
+static void a_step_that_the_job_lacks_is_refused(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -344,7 +344,7 @@ static void allow_job(struct verify_fixture *f, mode_t mode)
     rig_path_write(&f->rig, path, span_str(""), mode);
 }
 
-static void a_proxy_or_subsystem_that_is_not_here_is_refused(void **state)
+static void an_unknown_proxy_or_subsystem_is_refused(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -370,7 +370,7 @@ static void a_package_that_is_not_installed_is_refused(void **state)
     mem_free(&away);
 }
 
-static void a_package_whose_signer_is_trusted_no_more_is_refused(void **state)
+static void a_package_whose_signer_is_no_longer_trusted_is_refused(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -458,7 +458,7 @@ static uint64_t meaning(const struct s_launch *l, uint64_t code)
     return PACKAGE_COUNT;
 }
 
-static void codes_that_a_step_names_succeed_in_place_of_the_packages(void **state)
+static void exit_codes_that_a_step_names_replace_those_of_the_package(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -515,7 +515,7 @@ static void ask_with(void **state, const char *name, const char *value, const ch
     buf_free(&map);
 }
 
-static void a_parameter_that_is_missing_unknown_or_unfit_is_refused(void **state)
+static void a_missing_unknown_or_wrong_parameter_is_refused(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -554,7 +554,7 @@ static void a_rerun_that_the_caller_allows_runs_and_fences_the_older_attempt(voi
     refused(f, &s, "new", REFUSAL_REPLAYED, "attempt 1 is older");
 }
 
-static void what_the_spool_says_was_launched_is_known_after_a_restart(void **state)
+static void steps_launched_before_a_restart_are_known_after_it(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -595,12 +595,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         here(a_good_request_becomes_a_launch_with_typed_parameters),
         here(a_step_that_no_caller_signed_is_refused),
-        here(a_server_that_does_not_know_who_it_is_runs_nothing),
+        here(a_server_without_an_identity_runs_nothing),
         here(a_certificate_that_no_administrator_signed_is_refused),
         here(a_revoked_certificate_is_refused_from_the_next_step_on),
         here(a_list_of_revocations_that_nobody_signed_stops_everything),
-        here(a_certificate_past_its_end_is_refused),
-        here(a_call_or_job_that_is_none_is_refused),
+        here(an_expired_certificate_is_refused),
+        here(a_malformed_call_or_job_is_refused),
         here(an_altered_call_is_refused),
         here(a_call_of_another_caller_is_refused),
         here(an_expired_call_is_refused_but_not_in_the_middle_of_its_job),
@@ -608,21 +608,21 @@ int main(void)
         here(a_grant_on_the_pool_covers_a_call_to_the_server_by_name),
         here(a_call_for_other_servers_is_refused),
         here(another_version_of_the_job_is_refused_unless_the_latest_was_asked_for),
-        here(a_step_that_the_job_has_not_is_refused),
+        here(a_step_that_the_job_lacks_is_refused),
         here(a_try_beyond_the_jobs_is_refused),
-        here(a_proxy_or_subsystem_that_is_not_here_is_refused),
+        here(an_unknown_proxy_or_subsystem_is_refused),
         here(a_package_that_is_not_installed_is_refused),
-        here(a_package_whose_signer_is_trusted_no_more_is_refused),
+        here(a_package_whose_signer_is_no_longer_trusted_is_refused),
         here(a_package_that_others_can_write_is_refused),
         here(an_entry_that_is_not_executable_or_leads_out_is_refused),
         here(a_job_that_this_server_has_not_accepted_is_refused),
         here(a_shell_text_without_a_package_runs_when_its_job_is_accepted),
-        here(codes_that_a_step_names_succeed_in_place_of_the_packages),
+        here(exit_codes_that_a_step_names_replace_those_of_the_package),
         here(a_job_made_up_under_a_packages_name_is_refused),
-        here(a_parameter_that_is_missing_unknown_or_unfit_is_refused),
+        here(a_missing_unknown_or_wrong_parameter_is_refused),
         here(the_same_step_is_not_run_twice),
         here(a_rerun_that_the_caller_allows_runs_and_fences_the_older_attempt),
-        here(what_the_spool_says_was_launched_is_known_after_a_restart),
+        here(steps_launched_before_a_restart_are_known_after_it),
         cmocka_unit_test(the_checks_are_in_the_order_that_the_design_names),
     };
     return cmocka_run_group_tests_name("verify", tests, NULL, NULL);

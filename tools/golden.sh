@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes what today's code writes into tests/golden/VERSION, which must not exist: done once for each release, before
-# its tag; the next versions must read it (broker/store/golden_test.c).
+# Writes what today's code writes into tests/golden/VERSION, which must not exist: done once for
+# each release, before its tag; the next versions must read it (broker/store/golden_test.c).
 # usage: tools/golden.sh VERSION [BUILD-FOLDER]      e.g. tools/golden.sh v1
 set -eu
 cd "$(dirname "$0")/.."

@@ -128,18 +128,17 @@ def enums():
 
 
 def rights():
-    """{message: [{roles, grant, on}]} of the broker's table of messages."""
+    """{message: [{roles, grant, on, taker}]} of the broker's table of messages."""
     rows = {}
-    table = re.findall(r"^    ROW\((\w+), +(\w+), +(\w+), +(\w+), +\w+, +\w+\)",
+    table = re.findall(r"^    ROW\((\w+), +(\w+), +(\w+), +(\w+), +to_(\w+), +\w+\)",
                        read("broker/dispatch.c"), re.M)
-    for kind, roles, verb, target in table:
+    for kind, roles, verb, target, taker in table:
         row = {"roles": [ROLES[w] for w in GROUPS.get(roles, [roles])]}
         if target != "NOTHING":
             row |= {"grant": verb.lower(), "on": ON[target]}
-        rows.setdefault(kind, []).append(row)
+        rows.setdefault(kind, []).append(row | {"taker": taker})
     if len(rows) < 30:
-        raise SystemExit(
-            "tools/protocol_schema.py: the broker's table of messages is not where it was")
+        raise SystemExit("tools/protocol_schema.py: broker/dispatch.c has no such table any more")
     return rows
 
 

@@ -36,13 +36,13 @@ KEPT = [
     ("rows of a page", "{LIMIT_ROWS} and {query_page:KIB}", "the page ends; go on with `next`"),
     ("events of an EVENTS, LOG_DATA of a LOG", "{LIMIT_EVENTS}, {log_page:KIB} of output",
      "the next message goes on"),
-    ("a signed call", "{LIMIT_CALL:KIB}", "REFUSED, the message is too large"),
-    ("parameters of a call", "{LIMIT_VALUES} and {LIMIT_PARAMETERS:KIB}", "ERROR `malformed`"),
-    ("a call's key", "{LIMIT_KEY} bytes", "ERROR `malformed`"),
+    ("a signed call", "{LIMIT_CALL:KIB}", "REFUSED `too_large`"),
+    ("parameters of a call", "{LIMIT_VALUES} and {LIMIT_PARAMETERS:KIB}", "ERROR `too_large`"),
+    ("a call's key", "{LIMIT_KEY} bytes", "ERROR `too_large`"),
     ("calls of a batch with one signature", "{batch}", "none; a proof has at most {LIMIT_PROOF} hashes"),
     ("a signed certificate", "{LIMIT_CERTIFICATE:KIB}", "ERROR or REFUSED"),
-    ("a piece of a package or plan", "{LIMIT_CHUNK:KIB}", "REFUSED, the message is too large"),
-    ("a plan", "{LIMIT_PLAN:KIB}, {LIMIT_TASKS} tasks", "REFUSED, the message is too large"),
+    ("a piece of a package or plan", "{LIMIT_CHUNK:KIB}", "REFUSED `malformed`"),
+    ("a plan", "{LIMIT_PLAN:KIB}, {LIMIT_TASKS} tasks", "REFUSED `malformed`"),
 ]
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

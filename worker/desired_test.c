@@ -224,7 +224,7 @@ static void what_is_here_or_to_be_removed_is_not_fetched(void **state)
     end(&p);
 }
 
-static void a_broken_session_goes_on_where_it_was(void **state)
+static void a_transfer_resumes_after_a_broken_session(void **state)
 {
     struct desired_peers p = {0};
     begin(state, &p);
@@ -242,7 +242,7 @@ static void a_broken_session_goes_on_where_it_was(void **state)
     end(&p);
 }
 
-static void a_new_process_goes_on_where_the_old_one_was(void **state)
+static void a_transfer_resumes_in_a_new_process(void **state)
 {
     struct desired_peers p = {0};
     begin(state, &p);
@@ -259,7 +259,7 @@ static void a_new_process_goes_on_where_the_old_one_was(void **state)
     end(&p);
 }
 
-static void an_answer_that_was_not_asked_for_is_passed_over(void **state)
+static void an_unsolicited_answer_is_ignored(void **state)
 {
     struct desired_peers p = {0};
     begin(state, &p);
@@ -281,7 +281,7 @@ static void an_answer_that_was_not_asked_for_is_passed_over(void **state)
     end(&p);
 }
 
-static void a_piece_that_does_not_fit_is_trouble_and_tried_again_later(void **state)
+static void a_wrong_piece_is_trouble_and_tried_again_later(void **state)
 {
     struct desired_peers p = {0};
     begin(state, &p);
@@ -341,7 +341,7 @@ static void a_deployer_without_a_certificate_is_trouble(void **state)
     end(&p);
 }
 
-static void an_installation_is_asked_for_again_when_the_runner_has_come_back(void **state)
+static void an_installation_is_requested_again_when_the_runner_is_back(void **state)
 {
     struct desired_peers p = {0};
     begin(state, &p);
@@ -357,7 +357,7 @@ static void an_installation_is_asked_for_again_when_the_runner_has_come_back(voi
     end(&p);
 }
 
-static void a_question_that_nobody_answers_is_asked_again(void **state)
+static void an_unanswered_request_is_sent_again(void **state)
 {
     struct desired_peers p = {0};
     begin(state, &p);
@@ -383,7 +383,7 @@ static void what_is_no_longer_wanted_is_dropped(void **state)
     end(&p);
 }
 
-static void troubles_are_no_more_than_fit_into_an_attest(void **state)
+static void only_as_many_troubles_as_fit_are_attested(void **state)
 {
     struct desired_peers p = {0};
     struct buf items = {0};
@@ -402,17 +402,17 @@ int main(void)
         in_folder(a_package_is_fetched_in_pieces_certified_installed_and_off_the_list),
         in_folder(a_deployment_by_a_key_without_a_name_needs_no_certificate),
         in_folder(what_is_here_or_to_be_removed_is_not_fetched),
-        in_folder(a_broken_session_goes_on_where_it_was),
-        in_folder(a_new_process_goes_on_where_the_old_one_was),
-        in_folder(an_answer_that_was_not_asked_for_is_passed_over),
-        in_folder(a_piece_that_does_not_fit_is_trouble_and_tried_again_later),
+        in_folder(a_transfer_resumes_after_a_broken_session),
+        in_folder(a_transfer_resumes_in_a_new_process),
+        in_folder(an_unsolicited_answer_is_ignored),
+        in_folder(a_wrong_piece_is_trouble_and_tried_again_later),
         in_folder(a_refusal_of_the_broker_is_seen_and_the_next_package_has_its_turn),
         in_folder(a_refusal_of_the_runner_is_seen_and_the_archive_is_fetched_anew),
         in_folder(a_deployer_without_a_certificate_is_trouble),
-        in_folder(an_installation_is_asked_for_again_when_the_runner_has_come_back),
-        in_folder(a_question_that_nobody_answers_is_asked_again),
+        in_folder(an_installation_is_requested_again_when_the_runner_is_back),
+        in_folder(an_unanswered_request_is_sent_again),
         in_folder(what_is_no_longer_wanted_is_dropped),
-        in_folder(troubles_are_no_more_than_fit_into_an_attest),
+        in_folder(only_as_many_troubles_as_fit_are_attested),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

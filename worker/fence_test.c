@@ -16,7 +16,7 @@ static int64_t read_back(void **state)
     return at;
 }
 
-static void a_new_fence_is_zero_and_what_is_set_can_be_read_by_others_at_once(void **state)
+static void a_new_fence_is_zero_and_a_change_is_seen_by_others_at_once(void **state)
 {
     struct fence *f = NULL;
     struct error err = {0};
@@ -40,7 +40,7 @@ static void the_number_outlives_the_process(void **state)
     fence_close(&f);
 }
 
-static void the_number_of_another_boot_counts_no_more(void **state)
+static void the_number_of_another_boot_is_ignored(void **state)
 {
     struct fence *f = NULL;
     struct error err = {0};
@@ -52,7 +52,7 @@ static void the_number_of_another_boot_counts_no_more(void **state)
     fence_close(&f);
 }
 
-static void a_folder_that_is_not_there_is_named(void **state)
+static void a_missing_folder_is_named(void **state)
 {
     struct fence *f = NULL;
     struct error err = {0};
@@ -63,10 +63,10 @@ static void a_folder_that_is_not_there_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(a_new_fence_is_zero_and_what_is_set_can_be_read_by_others_at_once),
+        in_folder(a_new_fence_is_zero_and_a_change_is_seen_by_others_at_once),
         in_folder(the_number_outlives_the_process),
-        in_folder(the_number_of_another_boot_counts_no_more),
-        in_folder(a_folder_that_is_not_there_is_named),
+        in_folder(the_number_of_another_boot_is_ignored),
+        in_folder(a_missing_folder_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,7 +119,7 @@ static void a_job_file_is_compiled_kept_and_found(void **state)
     jobs_close(&w.jobs);
 }
 
-static void a_file_that_others_may_write_defines_nothing(void **state)
+static void a_file_that_others_can_write_is_ignored(void **state)
 {
     struct jobs_world w;
     begin(state, &w);
@@ -134,7 +134,7 @@ static void a_file_that_others_may_write_defines_nothing(void **state)
     jobs_close(&w.jobs);
 }
 
-static void a_file_that_does_not_compile_is_reported_and_the_others_stand(void **state)
+static void a_file_that_does_not_compile_is_reported_and_the_others_count(void **state)
 {
     struct jobs_world w;
     begin(state, &w);
@@ -148,7 +148,7 @@ static void a_file_that_does_not_compile_is_reported_and_the_others_stand(void *
     jobs_close(&w.jobs);
 }
 
-static void a_package_brings_a_job_of_its_own(void **state)
+static void a_package_has_a_job_of_its_own(void **state)
 {
     struct jobs_world w;
     begin(state, &w);
@@ -170,7 +170,7 @@ static void a_package_brings_a_job_of_its_own(void **state)
     jobs_close(&w.jobs);
 }
 
-static void a_jobs_parameters_are_declared_as_the_package_declares_them(void **state)
+static void the_parameters_of_a_job_are_declared_like_those_of_its_package(void **state)
 {
     struct jobs_world w;
     struct error err = {0};
@@ -309,7 +309,7 @@ static void an_older_version_whose_package_is_gone_is_not_attested(void **state)
     jobs_close(&w.jobs);
 }
 
-static void a_job_that_was_taken_away_is_gone(void **state)
+static void a_removed_job_is_gone(void **state)
 {
     struct jobs_world w;
     struct error err = {0};
@@ -333,15 +333,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(a_job_file_is_compiled_kept_and_found),
-        in_folder(a_file_that_others_may_write_defines_nothing),
-        in_folder(a_file_that_does_not_compile_is_reported_and_the_others_stand),
-        in_folder(a_package_brings_a_job_of_its_own),
-        in_folder(a_jobs_parameters_are_declared_as_the_package_declares_them),
+        in_folder(a_file_that_others_can_write_is_ignored),
+        in_folder(a_file_that_does_not_compile_is_reported_and_the_others_count),
+        in_folder(a_package_has_a_job_of_its_own),
+        in_folder(the_parameters_of_a_job_are_declared_like_those_of_its_package),
         in_folder(a_new_version_of_a_package_makes_a_new_version_of_the_job),
         in_folder(older_versions_of_a_changed_job_are_attested_newest_first),
         in_folder(a_version_that_was_current_for_a_month_stays_for_a_week),
         in_folder(an_older_version_whose_package_is_gone_is_not_attested),
-        in_folder(a_job_that_was_taken_away_is_gone),
+        in_folder(a_removed_job_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,7 +114,7 @@ static void output_is_shipped_once_and_in_order(void **state)
     closed(&b);
 }
 
-static void no_more_than_the_credit_is_on_its_way(void **state)
+static void at_most_the_credit_is_on_its_way(void **state)
 {
     struct both b = opened(state);
     struct sent s = {0};
@@ -136,7 +136,7 @@ static void no_more_than_the_credit_is_on_its_way(void **state)
     closed(&b);
 }
 
-static void one_call_ships_a_measure_and_says_that_there_is_more(void **state)
+static void one_call_ships_a_share_and_says_that_there_is_more(void **state)
 {
     struct both b = opened(state);
     struct sent s = {0};
@@ -161,7 +161,7 @@ static void what_could_not_be_sent_is_sent_later(void **state)
     closed(&b);
 }
 
-static void a_new_session_goes_on_behind_what_was_acknowledged(void **state)
+static void a_new_session_resumes_after_what_was_acknowledged(void **state)
 {
     struct both b = opened(state);
     struct sent s = {0};
@@ -176,7 +176,7 @@ static void a_new_session_goes_on_behind_what_was_acknowledged(void **state)
     closed(&b);
 }
 
-static void a_new_process_goes_on_at_the_place_that_was_saved(void **state)
+static void a_new_process_resumes_at_the_saved_place(void **state)
 {
     struct both b = opened(state);
     struct sent s = {0};
@@ -194,7 +194,7 @@ static void a_new_process_goes_on_at_the_place_that_was_saved(void **state)
     closed(&b);
 }
 
-static void a_saved_place_that_is_behind_the_file_begins_it_again(void **state)
+static void a_saved_place_past_the_end_starts_the_file_again(void **state)
 {
     struct sent s = {0};
     struct error err = {0};
@@ -229,12 +229,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(output_is_shipped_once_and_in_order),
-        in_folder(no_more_than_the_credit_is_on_its_way),
-        in_folder(one_call_ships_a_measure_and_says_that_there_is_more),
+        in_folder(at_most_the_credit_is_on_its_way),
+        in_folder(one_call_ships_a_share_and_says_that_there_is_more),
         in_folder(what_could_not_be_sent_is_sent_later),
-        in_folder(a_new_session_goes_on_behind_what_was_acknowledged),
-        in_folder(a_new_process_goes_on_at_the_place_that_was_saved),
-        in_folder(a_saved_place_that_is_behind_the_file_begins_it_again),
+        in_folder(a_new_session_resumes_after_what_was_acknowledged),
+        in_folder(a_new_process_resumes_at_the_saved_place),
+        in_folder(a_saved_place_past_the_end_starts_the_file_again),
         in_folder(an_acknowledgement_of_more_than_was_sent_counts_as_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,7 @@ static void a_path_holds_when_it_can_be_read(void **state)
         assert_false(holds("path:%s", testing_path(state, "closed")));
 }
 
-static void a_command_is_looked_for_in_path_or_where_it_says(void **state)
+static void a_command_is_sought_in_path_or_at_its_own_path(void **state)
 {
     (void)state;
     assert_true(holds("command:sh"));
@@ -153,7 +153,7 @@ static void what_is_set_is_probed_at_once_and_listed(void **state)
     buf_free(&out);
 }
 
-static void who_has_mended_something_has_it_probed_at_once(void **state)
+static void needs_are_probed_at_once_on_request(void **state)
 {
     struct error err = {0};
     struct loop *l = loop_new(&err);
@@ -187,13 +187,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(a_path_holds_when_it_can_be_read),
-        cmocka_unit_test(a_command_is_looked_for_in_path_or_where_it_says),
+        cmocka_unit_test(a_command_is_sought_in_path_or_at_its_own_path),
         cmocka_unit_test(a_variable_holds_when_it_is_set),
         in_folder(free_space_is_compared_with_what_is_wanted),
         cmocka_unit_test(a_tcp_need_holds_when_somebody_listens),
         cmocka_unit_test(a_need_of_another_kind_does_not_hold),
         cmocka_unit_test(what_is_set_is_probed_at_once_and_listed),
-        in_folder(who_has_mended_something_has_it_probed_at_once),
+        in_folder(needs_are_probed_at_once_on_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,7 @@ static void a_newer_list_is_kept_over_a_restart(void **state)
     anchors_free(&h.anchors);
 }
 
-static void a_list_by_nobody_we_trust_changes_nothing(void **state)
+static void a_list_with_an_untrusted_signature_changes_nothing(void **state)
 {
     struct revoked_house h;
     struct revoked r;
@@ -68,7 +68,7 @@ static void a_list_by_nobody_we_trust_changes_nothing(void **state)
     anchors_free(&h.anchors);
 }
 
-static void a_file_that_is_not_good_is_refused(void **state)
+static void an_invalid_file_is_refused(void **state)
 {
     struct revoked_house h;
     struct revoked r;
@@ -83,8 +83,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(a_newer_list_is_kept_over_a_restart),
-        in_folder(a_list_by_nobody_we_trust_changes_nothing),
-        in_folder(a_file_that_is_not_good_is_refused),
+        in_folder(a_list_with_an_untrusted_signature_changes_nothing),
+        in_folder(an_invalid_file_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -129,7 +129,7 @@ static void it_attaches_and_hears_the_runner(void **state)
     end(&w);
 }
 
-static void a_runner_that_has_gone_is_told_and_looked_for_again(void **state)
+static void a_lost_runner_is_reported_and_sought_again(void **state)
 {
     struct runnerlink_watcher w;
     begin(state, &w, NULL, true);
@@ -141,7 +141,7 @@ static void a_runner_that_has_gone_is_told_and_looked_for_again(void **state)
     end(&w);
 }
 
-static void a_runner_of_another_protocol_is_not_taken(void **state)
+static void a_runner_of_another_protocol_is_rejected(void **state)
 {
     struct runnerlink_watcher w;
     begin(state, &w, NULL, true);
@@ -184,7 +184,7 @@ static void a_runner_is_started_when_nobody_listens_and_again_when_it_has_died(v
     end(&w);
 }
 
-static void a_runner_is_told_its_home_where_everybody_can_read_it(void **state)
+static void a_runner_gets_its_home_on_the_command_line(void **state)
 {
     struct runnerlink_watcher w;
     setenv("LONGBOAT_HOME", "/of/etl1", 1);
@@ -194,7 +194,7 @@ static void a_runner_is_told_its_home_where_everybody_can_read_it(void **state)
     end(&w);
 }
 
-static void a_runner_that_is_somebody_elses_to_start_is_waited_for(void **state)
+static void an_external_runner_is_waited_for(void **state)
 {
     struct runnerlink_watcher w;
     struct error err = {0};
@@ -225,7 +225,7 @@ static void what_is_sent_while_it_is_down_is_dropped(void **state)
 }
 
 /* A thousand steps with large parameters are more than a channel's queue takes. */
-static void what_the_runner_does_not_read_waits_and_is_no_reason_to_leave_it(void **state)
+static void a_runner_that_reads_slowly_is_not_dropped(void **state)
 {
     struct runnerlink_watcher w;
     struct error err = {0};
@@ -258,14 +258,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(it_attaches_and_hears_the_runner),
-        in_folder(a_runner_that_has_gone_is_told_and_looked_for_again),
-        in_folder(a_runner_of_another_protocol_is_not_taken),
+        in_folder(a_lost_runner_is_reported_and_sought_again),
+        in_folder(a_runner_of_another_protocol_is_rejected),
         in_folder(a_runner_is_started_when_nobody_listens_and_again_when_it_has_died),
-        in_folder(a_runner_is_told_its_home_where_everybody_can_read_it),
-        in_folder(a_runner_that_is_somebody_elses_to_start_is_waited_for),
+        in_folder(a_runner_gets_its_home_on_the_command_line),
+        in_folder(an_external_runner_is_waited_for),
         in_folder(a_program_that_cannot_be_started_is_named),
         in_folder(what_is_sent_while_it_is_down_is_dropped),
-        in_folder(what_the_runner_does_not_read_waits_and_is_no_reason_to_leave_it),
+        in_folder(a_runner_that_reads_slowly_is_not_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -202,7 +202,7 @@ static void a_damaged_file_is_named(void **state)
     spool_close(&s);
 }
 
-static void tidying_keeps_what_is_known_and_drops_the_rest(void **state)
+static void tidying_keeps_known_attempts_and_drops_the_rest(void **state)
 {
     struct spool *s = opened(state);
     struct error err = {0};
@@ -229,7 +229,7 @@ static bool is_there(void **state, const char *name)
     return access(path, F_OK) == 0;
 }
 
-static void a_generation_goes_when_it_is_read_shipped_and_needed_by_nobody(void **state)
+static void a_generation_is_removed_when_read_shipped_and_no_longer_needed(void **state)
 {
     struct spool *s = opened(state);
     struct error err = {0};
@@ -285,8 +285,8 @@ int main(void)
         in_folder(files_that_appear_and_grow_are_followed),
         in_folder(output_is_noted_and_not_handed_over),
         in_folder(a_damaged_file_is_named),
-        in_folder(tidying_keeps_what_is_known_and_drops_the_rest),
-        in_folder(a_generation_goes_when_it_is_read_shipped_and_needed_by_nobody),
+        in_folder(tidying_keeps_known_attempts_and_drops_the_rest),
+        in_folder(a_generation_is_removed_when_read_shipped_and_no_longer_needed),
         in_folder(a_file_that_came_within_the_same_tick_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,7 +106,7 @@ static int open_bell(struct worker *w, struct error *err)
         rc = paths_check_socket(path, err);
     if (rc < 0)
         return rc;
-    memcpy(at.sun_path, path, strlen(path) + 1); /* it fits: socket_path_check */
+    memcpy(at.sun_path, path, strlen(path) + 1); /* it fits: paths_check_socket */
     /* left by a killed worker: we hold the lock of the spool */
     unlink(path);
     w->bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

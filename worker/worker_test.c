@@ -435,7 +435,7 @@ static void a_call_goes_through_and_its_output_follows(void **state)
     end(&p);
 }
 
-static void what_the_worker_says_of_itself_is_complete(void **state)
+static void an_attest_is_complete(void **state)
 {
     struct worker_play p;
     struct m_hello h;
@@ -465,7 +465,7 @@ static void a_step_is_noticed_without_a_bell(void **state)
     end(&p);
 }
 
-static void a_killed_worker_goes_on_where_it_was_under_the_same_spool_id(void **state)
+static void a_killed_worker_resumes_under_the_same_spool_id(void **state)
 {
     struct worker_play p;
     struct m_hello first, second;
@@ -489,7 +489,7 @@ static void a_killed_worker_goes_on_where_it_was_under_the_same_spool_id(void **
     end(&p);
 }
 
-static void a_step_that_a_lost_runner_never_had_is_asked_for_again(void **state)
+static void a_step_that_never_reached_a_lost_runner_is_requested_again(void **state)
 {
     struct worker_play p;
     begin(state, &p);
@@ -502,7 +502,7 @@ static void a_step_that_a_lost_runner_never_had_is_asked_for_again(void **state)
 }
 
 /* More than lies on the channel at once: the rest follows as the runner reads. */
-static void a_new_runner_is_asked_for_all_large_steps_that_wait(void **state)
+static void a_new_runner_gets_all_large_waiting_steps(void **state)
 {
     enum { STEPS = 18, TEXT = 120000 }; /* two slots, and AHEAD_STEPS */
     struct worker_play p;
@@ -528,7 +528,7 @@ static void a_new_runner_is_asked_for_all_large_steps_that_wait(void **state)
     end(&p);
 }
 
-static void a_result_is_said_again_after_a_restart_until_it_is_recorded(void **state)
+static void a_result_is_repeated_after_a_restart_until_it_is_recorded(void **state)
 {
     struct worker_play p;
     struct error err = {0};
@@ -600,7 +600,7 @@ static void a_job_file_that_changes_is_attested_anew(void **state)
     end(&p);
 }
 
-static void sigterm_ends_it_well_and_says_bye(void **state)
+static void sigterm_ends_it_cleanly_with_a_bye(void **state)
 {
     struct worker_play p;
     struct error err = {0};
@@ -617,7 +617,7 @@ static void sigterm_ends_it_well_and_says_bye(void **state)
     end(&p);
 }
 
-static void a_second_worker_in_one_house_is_refused(void **state)
+static void a_second_worker_in_one_home_is_refused(void **state)
 {
     struct worker_play p;
     int status;
@@ -632,7 +632,7 @@ static void a_second_worker_in_one_house_is_refused(void **state)
     end(&p);
 }
 
-static void an_identity_that_is_no_servers_is_refused(void **state)
+static void an_identity_that_is_not_a_servers_is_refused(void **state)
 {
     struct worker_play p;
     struct worker *w = NULL;
@@ -649,17 +649,17 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         in_folder(a_call_goes_through_and_its_output_follows),
-        in_folder(what_the_worker_says_of_itself_is_complete),
+        in_folder(an_attest_is_complete),
         in_folder(a_step_is_noticed_without_a_bell),
-        in_folder(a_killed_worker_goes_on_where_it_was_under_the_same_spool_id),
-        in_folder(a_step_that_a_lost_runner_never_had_is_asked_for_again),
-        in_folder(a_new_runner_is_asked_for_all_large_steps_that_wait),
-        in_folder(a_result_is_said_again_after_a_restart_until_it_is_recorded),
+        in_folder(a_killed_worker_resumes_under_the_same_spool_id),
+        in_folder(a_step_that_never_reached_a_lost_runner_is_requested_again),
+        in_folder(a_new_runner_gets_all_large_waiting_steps),
+        in_folder(a_result_is_repeated_after_a_restart_until_it_is_recorded),
         in_folder(the_fence_follows_the_acknowledged_renewals),
         in_folder(a_job_file_that_changes_is_attested_anew),
-        in_folder(sigterm_ends_it_well_and_says_bye),
-        in_folder(a_second_worker_in_one_house_is_refused),
-        in_folder(an_identity_that_is_no_servers_is_refused),
+        in_folder(sigterm_ends_it_cleanly_with_a_bye),
+        in_folder(a_second_worker_in_one_home_is_refused),
+        in_folder(an_identity_that_is_not_a_servers_is_refused),
     };
     if (argc > 1 && strcmp(argv[1], "worker") == 0)
         return worker_main();

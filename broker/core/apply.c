@@ -1,8 +1,8 @@
-/* apply.c - the one function that changes the durable state: a step applies what it emits, a replay
- * what it reads.
+/* apply.c - the one function that changes the durable state. A step applies the records that it
+ * emits, a replay those that it reads.
  *
- * A record that the state does not allow is refused with a sentence; then the journal is not ours
- * or we have a defect, and guessing would lose somebody's run. */
+ * A record that the state does not allow is refused with a sentence: either the journal is not ours
+ * or there is a bug, and a guess would lose somebody's run. */
 #include <errno.h>
 #include <string.h>
 
@@ -114,7 +114,7 @@ static int apply_cancelled(struct bcore *c, uint64_t lsn, const struct r_cancell
     if (!run)
         return no_run(r->run, "cancelled", err);
     if (run->at && (rc = run_move(run, RUN_EV_CANCEL, err)) < 0)
-        return rc; /* what waits or is held has its end in the next record */
+        return rc; /* a run that waits or is held ends by the next record */
     run_cancel_free(c, run);
     run->cancel = mem_zalloc(1, sizeof *run->cancel);
     run->cancel->by = text_get(c, r->by);
@@ -130,7 +130,7 @@ static int apply_lost(struct bcore *c, uint64_t lsn, const struct r_lost *r, str
     int rc = 0;
     if (!run)
         return -EPROTO;
-    /* That it was out of contact is not in the journal. */
+    /* The journal does not say that it was out of contact. */
     if (run->state == RUN_HANDED_OVER || run->state == RUN_RUNNING)
         rc = run_move(run, RUN_EV_SILENCE, err);
     if (rc == 0 && r->then == ON_LOST_RERUN)
@@ -140,7 +140,7 @@ static int apply_lost(struct bcore *c, uint64_t lsn, const struct r_lost *r, str
     if (rc < 0)
         return rc;
     if (r->then == ON_LOST_RERUN || r->then == ON_LOST_HOLD)
-        attempt_free(c, run); /* else its end is the next record, and names the server */
+        attempt_free(c, run); /* else the next record is its end, which names the server */
     run->lost_once = true;
     run->lsn = lsn;
     return 0;
@@ -157,7 +157,7 @@ static int apply_held(struct bcore *c, uint64_t lsn, const struct r_held *r, str
     if (rc < 0)
         return rc;
     attempt_free(c, run);
-    /* whoever asked for it may ask again, and a held run ends by it at once */
+    /* a cancel may be repeated, and ends a held run at once */
     run_cancel_free(c, run);
     run->attempt = (uint32_t)r->attempt;
     run->restored = run->lost_once = true;
@@ -207,7 +207,7 @@ static int apply_kept(struct bcore *c, uint64_t lsn, const struct r_kept *r, str
 {
     struct kept k = {.id = r->run, .at = r->at, .lsn = lsn, .attempt = (uint32_t)r->attempt};
     if (kept_by_id(c, r->run) || run_find(c, r->run) || parent_find(c, r->run))
-        return error_set(err, -EPROTO, "kept: the run is known already");
+        return error_set(err, -EPROTO, "kept: the run is already known");
     k.key = key128_of(c, r->principal, r->key, r->parent);
     memcpy(k.digest, r->digest.b, sizeof k.digest);
     k.flags = (uint8_t)((r->reported ? KEPT_REPORTED : 0) | (r->parent ? KEPT_PARENT : 0));
@@ -280,7 +280,7 @@ static int apply_parent_ended(struct bcore *c, uint64_t lsn, const struct r_pare
 static int apply_server(struct bcore *c, const struct r_server *r)
 {
     struct server *s = server_find(c, r->server);
-    if (s) { /* for people only: forgotten ones are not made again */
+    if (s) { /* for people only; a server that was forgotten does not come back by it */
         s->last_spool = r->spool;
         s->last_boot = r->boot;
         text_put(c, &s->software);
@@ -297,8 +297,7 @@ static int apply_operated(struct bcore *c, const struct r_operated *r, struct er
         return error_set(err, -EPROTO, "operated: the verb '" SPAN_FMT "' is unknown",
                          SPAN_ARG(r->verb));
     if (!s)
-        /* the certificate that made it may have been left out of the replay, since it was forgotten
-           later */
+        /* it was forgotten later, so the replay may have left its certificate out */
         return 0;
     if (drain || undrain) {
         s->draining = drain;
@@ -310,7 +309,7 @@ static int apply_operated(struct bcore *c, const struct r_operated *r, struct er
     if (s->attempts)
         return error_set(err, -EPROTO, "operated: server '" SPAN_FMT "' has attempts",
                          SPAN_ARG(r->target));
-    server_remove(c, s); /* its certificates stay good: with one of them it comes back */
+    server_remove(c, s); /* its certificates stay valid: with one of them it comes back */
     return 0;
 }
 
@@ -349,8 +348,7 @@ static int apply_kind(struct bcore *c, uint64_t lsn, uint64_t kind, struct span 
         CASE(REVOKED, revoked, registry_apply_revoked(c, &r, err))
         CASE(EPOCH, epoch, (c->epoch = r.epoch > c->epoch ? r.epoch : c->epoch, 0))
     default:
-        rc = error_set(err, -EPROTO, "kind %llu is no record of this version",
-                       (unsigned long long)kind);
+        rc = error_set(err, -EPROTO, "unknown record kind %llu", (unsigned long long)kind);
     }
     return rc;
 }

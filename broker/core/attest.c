@@ -1,4 +1,4 @@
-/* attest.c - what servers say that they can run, and the answer to who asks where a job is. */
+/* attest.c - what servers say they can run (ATTEST), and the answer to RESOLVE: where a job is. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 
 enum {
     RESOLVED_MAX = LIMIT_FRAME * 3 / 4
-}; /* bytes of versions in one answer: the frame has a head and servers' names */
+}; /* bytes of versions in one answer; the rest of the frame is for its head and servers' names */
 
 static void jobs_free(struct bcore *c, struct job_version *jobs, unsigned n)
 {
@@ -51,7 +51,7 @@ static struct span *spans_of(const struct wire_list *l, unsigned *ret_n)
     return v;
 }
 
-/* 1 + the index of the job's first need that was not said to hold. */
+/* 1 + the index of the job's first need that does not hold; 0: all hold. */
 static unsigned first_unmet(const struct server *s, const struct wire_list *needs)
 {
     struct wire_iter it = wire_iter(needs);
@@ -99,7 +99,7 @@ static void take_jobs(struct bcore *c, struct server *s, const struct wire_list 
         struct job_version *j = &s->jobs[s->n_jobs++];
         struct d_attested_job d;
         if (d_attested_job_decode(item, &d, &err) < 0)
-            continue; /* check_lists has let it through */
+            continue; /* cannot be: check_lists has decoded it */
         j->name = text_get(c, d.name);
         j->version = text_get(c, d.version);
         j->hash = d.job_hash;
@@ -130,7 +130,7 @@ void bcore_on_attest(struct bcore *c, struct peer_state *p)
         bcore_peer_forget(c, p);
         return;
     }
-    /* the old jobs' spans are not read any more, but their memory goes last */
+    /* nobody reads the old jobs' spans any more, but their memory goes last */
     struct buf old = s->attest;
     s->attest = buf_dup(c->ev->message);
     if (m_attest_decode(buf_span(&s->attest), &m, &err) == 0) {
@@ -155,7 +155,7 @@ struct version {
     unsigned older; /* where it is newest */
 };
 
-/* When a package of it was deployed last: the newest first. */
+/* When one of its packages was last deployed; the newest job comes first. */
 static int64_t deployed_at(const struct bcore *c, const struct job_version *j)
 {
     struct d_attested_job d;

@@ -1,14 +1,14 @@
-/* bodies.c - the bytes of calls: in memory up to a budget, beyond it in the store only.
+/* bodies.c - the bytes of calls: in memory up to a budget, beyond it only in the store.
  *
- * Whatever a decision needs of a call stands in its run. The bytes are needed once more, when the
- * run is handed over, and they are most of what a waiting call takes. So the bytes of a call that
- * still waits when its record is on disk go when those that are kept are beyond the budget. What is
- * handed over before that, as on a cluster with a free server, never asks the store. Nor do bytes
- * come back into memory: the shell puts them into the EXECUTE that leaves, while the commit that it
- * rests on is under way (BCORE_FX_EXECUTE).
+ * A run keeps only the fields that scheduling needs. The call's bytes, most of what a waiting call
+ * takes, are needed once more, when the run is handed over. So when a call still waits while its
+ * record reaches the disk, and the bytes in memory exceed the budget, its bytes are dropped. A run
+ * that is handed over before that, as on a cluster with a free server, never needs the store.
+ * Dropped bytes do not come back into memory either: the shell puts them into the EXECUTE that
+ * leaves, while the commit that it rests on is under way (BCORE_FX_EXECUTE).
  *
- * The newest go first: the oldest are handed over next, so what is near the head of a queue
- * stays. */
+ * The newest are dropped first: the oldest are handed over next, so those near the head of a queue
+ * stay. */
 #include "broker/core/inside.h"
 
 /* It is on disk. */

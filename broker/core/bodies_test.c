@@ -8,31 +8,31 @@ static int setup(void **state)
 {
     if (world_setup(state) < 0)
         return -1;
-    struct world *w = *state;
+    struct core_world *w = *state;
     bcore_free(&w->core);
     w->config.bodies_budget = BUDGET;
     w->core = bcore_new(&w->config);
     buf_clear(&w->journal);
     w->lsn = 0;
-    log_clear(w);
+    world_log_clear(w);
     world_begin(w);
     return 0;
 }
 #define with_budget(test) cmocka_unit_test_setup_teardown(test, setup, world_teardown)
 
-static void committed(struct world *w)
+static void committed(struct core_world *w)
 {
     world_step(w, (struct bcore_event){.kind = BCORE_COMMITTED, .lsn = w->lsn});
 }
 
-static bool is_here(struct world *w, struct id run)
+static bool is_here(struct core_world *w, struct id run)
 {
     struct view_run v;
     assert_true(view_run(w->core, &run, &v));
     return v.call.n != 0;
 }
 
-static uint64_t bytes_here(struct world *w)
+static uint64_t bytes_here(struct core_world *w)
 {
     struct view_counts v;
     view_counts(w->core, &v);
@@ -40,21 +40,21 @@ static uint64_t bytes_here(struct world *w)
 }
 
 /* A call of some 500 bytes. */
-static void say_long_call(struct world *w, uint64_t peer, uint64_t req, const char *key)
+static void say_long_call(struct core_world *w, uint64_t peer, uint64_t req, const char *key)
 {
     struct buf parameters = {0};
     char text[301];
-    struct d_call d = call_of(key);
+    struct d_call d = world_call_of(key);
     memset(text, 'x', 300);
     text[300] = 0;
     value_add_str(&parameters, span_str("text"));
     value_add_str(&parameters, span_str(text));
     d.parameters = wire_list_from(&parameters, 1);
-    call_with(w, peer, req, &d, 0);
+    world_call_with(w, peer, req, &d, 0);
     buf_free(&parameters);
 }
 
-static struct id long_call(struct world *w, uint64_t peer, const char *key)
+static struct id long_call(struct core_world *w, uint64_t peer, const char *key)
 {
     struct m_accepted a;
     say_long_call(w, peer, 1, key);
@@ -63,10 +63,10 @@ static struct id long_call(struct world *w, uint64_t peer, const char *key)
 }
 
 /* What is sent once the shell has fetched the call that the first such effect asks for. */
-static struct m_execute fetched(struct world *w, uint64_t server, struct id run,
+static struct m_execute fetched(struct core_world *w, uint64_t server, struct id run,
                                 struct buf *message)
 {
-    const struct logged *l = find_lookup(w, BCORE_FX_EXECUTE);
+    const struct world_logged *l = world_find_lookup(w, BCORE_FX_EXECUTE);
     struct m_execute m;
     struct error err = {0};
     assert_non_null(l);
@@ -74,7 +74,8 @@ static struct m_execute fetched(struct world *w, uint64_t server, struct id run,
     assert_true(id_eq(l->effect.run, run));
     buf_clear(message);
     assert_int_equal(
-        bcore_execute_fill(l->effect.body, record_at(w, l->effect.called_lsn), message, &err), 0);
+        bcore_execute_fill(l->effect.body, world_record_at(w, l->effect.called_lsn), message, &err),
+        0);
     assert_int_equal(m_execute_decode(buf_span(message), &m, &err), 0);
     assert_true(id_eq(m.run, run));
     return m;
@@ -82,8 +83,8 @@ static struct m_execute fetched(struct world *w, uint64_t server, struct id run,
 
 static void beyond_the_budget_calls_that_wait_lie_in_the_store_only(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct id first = long_call(w, anna, "1"), second = long_call(w, anna, "2"),
               third = long_call(w, anna, "3");
     /* the store has not said that it has them */
@@ -96,8 +97,8 @@ static void beyond_the_budget_calls_that_wait_lie_in_the_store_only(void **state
 
 static void what_is_not_on_disk_stays(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     long_call(w, anna, "1");
     uint64_t lsn = w->lsn;
     struct id second = long_call(w, anna, "2");
@@ -109,46 +110,46 @@ static void what_is_not_on_disk_stays(void **state)
 
 static void the_bytes_handed_over_are_the_callers(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     struct buf message = {0};
     struct m_execute m;
-    uint64_t anna = caller_up(w, "anna");
+    uint64_t anna = world_caller_up(w, "anna");
     struct id first = long_call(w, anna, "1"), second = long_call(w, anna, "2");
     committed(w);
     struct id out = is_here(w, first) ? second : first;
     assert_false(is_here(w, out));
-    struct span call = called_bytes(w, out);
-    uint64_t s = worker_up(w, "s1", 1);
+    struct span call = world_called_bytes(w, out);
+    uint64_t s = world_worker_up(w, "s1", 1);
     m = fetched(w, s, out, &message);
     assert_true(span_eq(m.call, call) && call.n > 300);
     assert_int_equal(m.attempt, 1);
     assert_true(m.certificate.n > 0);
     SENT(w, s, EXECUTE, execute, &m); /* the other one, from memory */
-    assert_null(find_lookup(w, BCORE_FX_EXECUTE));
-    assert_int_equal(state_of(w, out), RUN_HANDED_OVER);
+    assert_null(world_find_lookup(w, BCORE_FX_EXECUTE));
+    assert_int_equal(world_state_of(w, out), RUN_HANDED_OVER);
     buf_free(&message);
 }
 
 static void a_call_that_finds_a_free_server_never_asks_the_store(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     for (unsigned i = 0; i < 3; i++) {
         char key[8];
         snprintf(key, sizeof key, "%u", i);
         long_call(w, anna, key);
     }
     committed(w);
-    uint64_t s = worker_up(w, "s1", 1);
-    find_lookup(w, BCORE_FX_EXECUTE); /* of those that have waited */
-    log_clear(w);
-    uint64_t t = worker_up(w, "s2", 2);
-    log_clear(w);
+    uint64_t s = world_worker_up(w, "s1", 1);
+    world_find_lookup(w, BCORE_FX_EXECUTE); /* of those that have waited */
+    world_log_clear(w);
+    uint64_t t = world_worker_up(w, "s2", 2);
+    world_log_clear(w);
     struct m_execute m;
     struct id run = long_call(w, anna, "new");
     SENT(w, t, EXECUTE, execute, &m);
     assert_true(id_eq(m.run, run));
-    assert_null(find_lookup(w, BCORE_FX_EXECUTE));
+    assert_null(world_find_lookup(w, BCORE_FX_EXECUTE));
     committed(w);
     assert_true(is_here(w, run)); /* a server has it: if it comes back it is at hand */
     (void)s;
@@ -158,44 +159,44 @@ static void a_call_that_finds_a_free_server_never_asks_the_store(void **state)
    peer. */
 static void a_cancel_while_the_store_is_asked_stops_it(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct id runs[3] = {long_call(w, anna, "1"), long_call(w, anna, "2"), long_call(w, anna, "3")};
     committed(w);
-    uint64_t s = worker_up(w, "s1", 1);
-    const struct logged *asked = find_lookup(w, BCORE_FX_EXECUTE);
+    uint64_t s = world_worker_up(w, "s1", 1);
+    const struct world_logged *asked = world_find_lookup(w, BCORE_FX_EXECUTE);
     assert_non_null(asked);
     size_t at = (size_t)(asked - w->log);
     struct id run = asked->effect.run;
     SAY(w, anna, "anna", cancel, .req = 9, .run = run);
-    const struct logged *stop = find_sent(w, s, KIND_M_STOP);
+    const struct world_logged *stop = world_find_sent(w, s, KIND_M_STOP);
     assert_non_null(stop);
     assert_true((size_t)(stop - w->log) > at);
-    assert_int_equal(state_of(w, run), RUN_CANCELLING);
+    assert_int_equal(world_state_of(w, run), RUN_CANCELLING);
     (void)runs;
 }
 
 static void what_waits_without_its_bytes_is_cancelled_and_expires_as_any_other(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    struct d_call d = call_of("soon");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct d_call d = world_call_of("soon");
     long_call(w, anna, "1");
     long_call(w, anna, "2");
     d.expires = w->wall + 5000;
-    struct id cancelled = long_call(w, anna, "3"), expires = call_d(w, anna, d);
+    struct id cancelled = long_call(w, anna, "3"), expires = world_call_d(w, anna, d);
     committed(w);
     assert_false(is_here(w, cancelled) || is_here(w, expires));
     SAY(w, anna, "anna", follow, .req = 5, .run = expires, .level = 1);
     SAY(w, anna, "anna", cancel, .req = 9, .run = cancelled);
-    assert_int_equal(state_of(w, cancelled), RUN_ENDED);
+    assert_int_equal(world_state_of(w, cancelled), RUN_ENDED);
     world_pass(w, 6000);
-    struct d_outcome o = told_end(w, anna, expires);
+    struct d_outcome o = world_told_end(w, anna, expires);
     assert_int_equal(o.code, REFUSAL_EXPIRED);
     assert_true(span_eq_str(o.job_name, "load"));
-    struct hash job = hash_of(1);
+    struct hash job = world_hash(1);
     assert_true(hash_eq(&o.job_hash, &job));
-    call_with(w, anna, 20, &d, 0); /* its key is known as before */
+    world_call_with(w, anna, 20, &d, 0); /* its key is known as before */
     struct m_accepted a;
     SENT(w, anna, ACCEPTED, accepted, &a);
     assert_true(a.duplicate && id_eq(a.run, expires));
@@ -203,27 +204,27 @@ static void what_waits_without_its_bytes_is_cancelled_and_expires_as_any_other(v
 
 static void one_that_comes_back_is_fetched_again(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     struct buf message = {0};
     struct m_execute m;
-    uint64_t anna = caller_up(w, "anna");
+    uint64_t anna = world_caller_up(w, "anna");
     struct id first = long_call(w, anna, "1"), second = long_call(w, anna, "2");
     committed(w);
     struct id out = is_here(w, first) ? second : first;
-    uint64_t s = worker_up(w, "s1", 1);
+    uint64_t s = world_worker_up(w, "s1", 1);
     fetched(w, s, out, &message);
-    down(w, s);                /* before anything of it left */
-    s = worker_up(w, "s1", 1); /* its HAVE does not list it */
+    world_down(w, s);                /* before anything of it left */
+    s = world_worker_up(w, "s1", 1); /* its HAVE does not list it */
     m = fetched(w, s, out, &message);
     assert_int_equal(m.attempt, 2);
-    assert_true(span_eq(m.call, called_bytes(w, out)));
+    assert_true(span_eq(m.call, world_called_bytes(w, out)));
     buf_free(&message);
 }
 
 static void a_restart_keeps_no_more_than_the_budget(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct id runs[8];
     for (unsigned i = 0; i < 8; i++) {
         char key[8];
@@ -234,21 +235,21 @@ static void a_restart_keeps_no_more_than_the_budget(void **state)
     assert_true(bytes_here(w) > 0 && bytes_here(w) <= BUDGET);
     assert_true(is_here(w, runs[0]));
     assert_false(is_here(w, runs[7]));
-    uint64_t s = worker_up(w, "s1", 1);
-    assert_int_equal(count_sent(w, s, KIND_M_EXECUTE), 1);
-    assert_non_null(find_lookup(w, BCORE_FX_EXECUTE));
+    uint64_t s = world_worker_up(w, "s1", 1);
+    assert_int_equal(world_count_sent(w, s, KIND_M_EXECUTE), 1);
+    assert_non_null(world_find_lookup(w, BCORE_FX_EXECUTE));
 }
 
-static uint64_t accepted_until_busy(struct world *w)
+static uint64_t accepted_until_busy(struct core_world *w)
 {
-    uint64_t anna = caller_up(w, "anna");
+    uint64_t anna = world_caller_up(w, "anna");
     for (unsigned i = 0;; i++) {
         char key[16];
         snprintf(key, sizeof key, "k%u", i);
         say_long_call(w, anna, i + 10, key);
         committed(w);
-        if (find_sent(w, anna, KIND_M_ERROR)) {
-            told_error(w, anna, "memory budget");
+        if (world_find_sent(w, anna, KIND_M_ERROR)) {
+            world_told_error(w, anna, "memory budget");
             return i;
         }
     }
@@ -256,7 +257,7 @@ static uint64_t accepted_until_busy(struct world *w)
 
 static void the_memory_budget_takes_more_calls_than_it_takes_bytes_of(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     uint64_t counts[2];
     for (unsigned i = 0; i < 2; i++) {
         bcore_free(&w->core);
@@ -265,7 +266,7 @@ static void the_memory_budget_takes_more_calls_than_it_takes_bytes_of(void **sta
         w->core = bcore_new(&w->config);
         buf_clear(&w->journal);
         w->lsn = 0;
-        log_clear(w);
+        world_log_clear(w);
         world_begin(w);
         counts[i] = accepted_until_busy(w);
         struct view_counts v;

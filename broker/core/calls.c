@@ -1,7 +1,8 @@
-/* calls.c - CALL: a run begins, once for each (principal, key).
+/* calls.c - CALL: a run begins, once for each principal and key.
  *
- * The order of the judgements: form, cluster and caller; then the key, so that a repeated call gets
- * its answer whatever else has changed; then what may refuse a new one: its expiry, room. */
+ * A call is judged in this order: its form, cluster and caller; then its key, so that a repeated
+ * call gets its answer whatever else has changed; then what may refuse a new one: expiry and room.
+ */
 #include <string.h>
 
 #include "broker/core/inside.h"
@@ -13,9 +14,9 @@
 static const char *missing_of(const struct d_call *d)
 {
     return !d->key.n                            ? "its key is empty"
-           : !names_job_is_good(d->job)         ? "its job is no name"
-           : !names_address_is_good(d->address) ? "its address is no name"
-           : d->on_lost >= ON_LOST_COUNT        ? "on_lost has a value that does not exist"
+           : !names_job_is_good(d->job)         ? "invalid job name"
+           : !names_address_is_good(d->address) ? "invalid address"
+           : d->on_lost >= ON_LOST_COUNT        ? "on_lost has an unknown value"
            : !d->pin_latest && hash_is_zero(&d->job_hash)
                ? "it has neither a job hash nor pin_latest"
            : !names_as_of_is_good(d->as_of)
@@ -61,12 +62,14 @@ static void conflict(struct bcore *c, uint64_t rests_on, const struct m_call *m,
                      const struct d_call *d, struct id run)
 {
     char id[ID_TEXT];
-    out_fail_after(c, rests_on, m->req, REFUSAL_CONFLICT,
-                   "the key '" SPAN_FMT "' belongs to run %s, which was called with another body",
-                   SPAN_ARG(d->key), id_format(run, id));
+    out_fail_after(
+        c, rests_on, m->req, REFUSAL_CONFLICT,
+        "the key '" SPAN_FMT
+        "' belongs to run %s, whose call was different: see `lbctl show`, or use a new key",
+        SPAN_ARG(d->key), id_format(run, id));
 }
 
-/* Answers a call whose key is known. False: it is not. */
+/* Answers a call whose key is known. False: it is new. */
 static bool answer_duplicate(struct bcore *c, struct peer_state *p, const struct m_call *m,
                              const struct d_call *d, struct key128 key, const struct hash *digest)
 {
@@ -112,17 +115,16 @@ static bool refuse_new(struct bcore *c, const struct m_call *m, const struct d_c
     else if (c->store_full)
         out_fail_busy(c, m->req, "the broker's disk is full: only results and cancels are taken");
     else if (c->n_runs >= c->config.max_runs)
-        out_fail_busy(c, m->req, "%llu runs are live, as many as this broker takes",
+        out_fail_busy(c, m->req, "%llu runs are live, which is this broker's limit",
                       (unsigned long long)c->n_runs);
     else if (c->memory + run_cost(m->call.n) > c->config.memory_budget)
-        out_fail_busy(c, m->req, "the calls that wait fill the broker's memory budget");
+        out_fail_busy(c, m->req, "waiting calls fill the broker's memory budget");
     else
         return false;
     return true;
 }
 
-/* Of the serial that signed: a call may have been signed before its caller's certificate was
-   renewed. */
+/* The certificate with which the call was signed: the caller's may have been renewed since. */
 static struct span signers_certificate(const struct bcore *c, const struct peer_state *p,
                                        const struct m_call *m)
 {
@@ -163,5 +165,5 @@ void bcore_on_call(struct bcore *c, struct peer_state *p)
         follow_add(c, p, r, m.follow);
     queue_add(c, r);
     if (m.follow && run_state_of(r) == RUN_PARKED)
-        follow_send_state(c, p, r); /* said at once, also to who asked for the end only */
+        follow_send_state(c, p, r); /* at once, even if only the end was asked for */
 }

@@ -3,103 +3,104 @@
 
 static void an_accepted_call_rests_on_its_record(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    struct d_call d = call_of("k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct d_call d = world_call_of("k");
     struct m_accepted a;
-    call_with(w, anna, 7, &d, 0);
-    const struct logged *l = SENT(w, anna, ACCEPTED, accepted, &a);
+    world_call_with(w, anna, 7, &d, 0);
+    const struct world_logged *l = SENT(w, anna, ACCEPTED, accepted, &a);
     assert_int_equal(a.req, 7);
     assert_false(a.duplicate);
-    assert_int_equal(records_of(w, KIND_R_CALLED), 1);
+    assert_int_equal(world_records_of(w, KIND_R_CALLED), 1);
     assert_int_equal(l->effect.rests_on, w->lsn);
     struct view_run v;
     assert_true(view_run(w->core, &a.run, &v));
     assert_string_equal(v.job, "load");
     assert_string_equal(v.address, "etl");
     assert_string_equal(v.principal, "anna");
-    assert_true(span_eq(v.call, called_bytes(w, a.run)) && v.call.n > 0);
+    assert_true(span_eq(v.call, world_called_bytes(w, a.run)) && v.call.n > 0);
 }
 
 static void the_same_key_never_makes_a_second_run(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "k");
     struct m_accepted a;
-    struct d_call d = call_of("k");
-    call_with(w, anna, 8, &d, 2);
-    const struct logged *l = SENT(w, anna, ACCEPTED, accepted, &a);
+    struct d_call d = world_call_of("k");
+    world_call_with(w, anna, 8, &d, 2);
+    const struct world_logged *l = SENT(w, anna, ACCEPTED, accepted, &a);
     assert_true(a.duplicate);
     assert_true(id_eq(a.run, run));
     assert_true(l->effect.rests_on > 0);
     struct m_run_state s;
     SENT(w, anna, RUN_STATE, run_state, &s);
     assert_int_equal(s.state, RUN_PARKED);
-    assert_int_equal(records_of(w, KIND_R_CALLED), 1);
+    assert_int_equal(world_records_of(w, KIND_R_CALLED), 1);
     world_restart(w);
-    anna = caller_up(w, "anna");
-    call_with(w, anna, 9, &d, 0);
+    anna = world_caller_up(w, "anna");
+    world_call_with(w, anna, 9, &d, 0);
     SENT(w, anna, ACCEPTED, accepted, &a);
     assert_true(id_eq(a.run, run));
-    assert_int_equal(records_of(w, KIND_R_CALLED), 1);
+    assert_int_equal(world_records_of(w, KIND_R_CALLED), 1);
 }
 
 static void the_key_of_an_ended_run_still_answers(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
-    struct id run = call(w, anna, "k");
-    struct d_call d = call_of("k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
+    struct id run = world_call(w, anna, "k");
+    struct d_call d = world_call_of("k");
     struct m_accepted a;
-    succeed(w, wh1, "wh1", run, 1, 5);
+    world_succeed(w, wh1, "wh1", run, 1, 5);
     for (unsigned i = 0; i < 2; i++) {
-        log_clear(w);
-        call_with(w, anna, 8, &d, 1);
+        world_log_clear(w);
+        world_call_with(w, anna, 8, &d, 1);
         SENT(w, anna, ACCEPTED, accepted, &a);
         assert_true(a.duplicate);
         assert_true(id_eq(a.run, run));
-        const struct logged *l = find_lookup(w, BCORE_FX_LOOKUP); /* its end is in the history */
+        const struct world_logged *l =
+            world_find_lookup(w, BCORE_FX_LOOKUP); /* its end is in the history */
         assert_non_null(l);
         assert_true(id_eq(l->effect.run, run));
         assert_int_equal(l->effect.req, 8);
         assert_true(l->effect.rests_on > 0);
         world_restart(w);
-        anna = caller_up(w, "anna");
+        anna = world_caller_up(w, "anna");
     }
 }
 
 static void the_same_key_with_another_body_is_a_conflict(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1;
-    struct d_call d = call_of("k");
-    struct id run = call(w, anna, "k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1;
+    struct d_call d = world_call_of("k");
+    struct id run = world_call(w, anna, "k");
     d.priority = 3;
-    call_with(w, anna, 8, &d, 0);
-    assert_int_equal(told_error(w, anna, "belongs to run"), REFUSAL_CONFLICT);
-    wh1 = worker_up(w, "wh1", 1);
-    succeed(w, wh1, "wh1", run, 1, 5);
-    call_with(w, anna, 9, &d, 0);
-    assert_int_equal(told_error(w, anna, "another body"), REFUSAL_CONFLICT);
-    assert_int_equal(records_of(w, KIND_R_CALLED), 1);
+    world_call_with(w, anna, 8, &d, 0);
+    assert_int_equal(world_told_error(w, anna, "belongs to run"), REFUSAL_CONFLICT);
+    wh1 = world_worker_up(w, "wh1", 1);
+    world_succeed(w, wh1, "wh1", run, 1, 5);
+    world_call_with(w, anna, 9, &d, 0);
+    assert_int_equal(world_told_error(w, anna, "whose call was different"), REFUSAL_CONFLICT);
+    assert_int_equal(world_records_of(w, KIND_R_CALLED), 1);
 }
 
 static void keys_of_two_principals_are_two_keys(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), bert = caller_up(w, "bert");
-    struct d_call d = call_of("k");
-    struct id a = call(w, anna, "k"), b;
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), bert = world_caller_up(w, "bert");
+    struct d_call d = world_call_of("k");
+    struct id a = world_call(w, anna, "k"), b;
     d.caller = span_str("bert");
-    b = call_d(w, bert, d);
+    b = world_call_d(w, bert, d);
     assert_false(id_eq(a, b));
 }
 
 static void bad_calls_are_refused_with_a_sentence(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct buf items = {0};
     wire_add_str(&items, span_str("lock"));
     const struct {
@@ -109,7 +110,7 @@ static void bad_calls_are_refused_with_a_sentence(void **state)
     } bad[] = {
 #define BAD(code, part, ...) \
     {({ \
-         struct d_call d = call_of("k"); \
+         struct d_call d = world_call_of("k"); \
          __VA_ARGS__; \
          d; \
      }), \
@@ -117,10 +118,10 @@ static void bad_calls_are_refused_with_a_sentence(void **state)
         BAD(UNKNOWN_PRINCIPAL, "is for cluster 'other'", d.cluster = span_str("other")),
         BAD(DENIED, "signed by 'bert'", d.caller = span_str("bert")),
         BAD(MALFORMED, "key is empty", d.key = SPAN_NONE),
-        BAD(MALFORMED, "job is no name", d.job = span_str("a b")),
-        BAD(MALFORMED, "address is no name", d.address = span_str("")),
+        BAD(MALFORMED, "invalid job name", d.job = span_str("a b")),
+        BAD(MALFORMED, "invalid address", d.address = span_str("")),
         BAD(MALFORMED, "on_lost", d.on_lost = 9),
-        BAD(MALFORMED, "neither a job hash", d.job_hash = hash_of(0)),
+        BAD(MALFORMED, "neither a job hash", d.job_hash = world_hash(0)),
         BAD(MALFORMED, "as_of", d.as_of = span_str("yesterday")),
         BAD(MALFORMED, "as_of", d.as_of = span_str("2026-11-21T09:13:55")),
         BAD(MALFORMED, "never expires", d.expires = 0),
@@ -130,47 +131,47 @@ static void bad_calls_are_refused_with_a_sentence(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct buf *body = world_scratch(w);
         d_call_encode(&bad[i].d, body);
-        SAY(w, anna, "anna", call, .req = 3, .call = wrapped(w, buf_span(body), "anna"));
-        assert_int_equal(told_error(w, anna, bad[i].part), bad[i].code);
+        SAY(w, anna, "anna", call, .req = 3, .call = world_wrapped(w, buf_span(body), "anna"));
+        assert_int_equal(world_told_error(w, anna, bad[i].part), bad[i].code);
     }
     SAY(w, anna, "anna", call, .req = 3, .call = span_str("no document"));
-    assert_int_equal(told_error(w, anna, ""), REFUSAL_MALFORMED);
-    assert_int_equal(records_of(w, KIND_R_CALLED), 0);
+    assert_int_equal(world_told_error(w, anna, ""), REFUSAL_MALFORMED);
+    assert_int_equal(world_records_of(w, KIND_R_CALLED), 0);
     buf_free(&items);
 }
 
 static void a_duplicate_of_an_expired_call_still_gets_its_run(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
-    struct d_call d = call_of("k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
+    struct d_call d = world_call_of("k");
     struct m_accepted a;
     d.expires = w->wall + 1000;
-    struct id run = call_d(w, anna, d);
+    struct id run = world_call_d(w, anna, d);
     SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("s"));
     world_pass(w, 2000);
-    call_with(w, anna, 2, &d, 0);
+    world_call_with(w, anna, 2, &d, 0);
     SENT(w, anna, ACCEPTED, accepted, &a);
     assert_true(id_eq(a.run, run));
 }
 
 static void a_call_that_nobody_can_take_is_parked_and_says_so_at_once(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    struct d_call d = call_of("k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct d_call d = world_call_of("k");
     struct m_run_state s;
     char text[LIMIT_TEXT];
-    worker_up(w, "wh1", 1);
+    world_worker_up(w, "wh1", 1);
     d.job = span_str("lod");
-    call_with(w, anna, 1, &d, 1);
+    world_call_with(w, anna, 1, &d, 1);
     SENT(w, anna, RUN_STATE, run_state, &s);
     assert_int_equal(s.state, RUN_PARKED);
     span_copy_str(s.text, text, sizeof text);
     assert_contains(text, "wh1: it does not have job 'lod'");
-    d = call_of("k2");
+    d = world_call_of("k2");
     d.address = span_str("wh2");
-    call_with(w, anna, 2, &d, 1);
+    world_call_with(w, anna, 2, &d, 1);
     SENT(w, anna, RUN_STATE, run_state, &s);
     span_copy_str(s.text, text, sizeof text);
     assert_contains(text, "did you mean 'wh1'?");
@@ -178,39 +179,39 @@ static void a_call_that_nobody_can_take_is_parked_and_says_so_at_once(void **sta
 
 static void overload_answers_busy_with_a_time(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    struct d_call d = call_of("x");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct d_call d = world_call_of("x");
     struct m_error e;
     world_step(w, (struct bcore_event){.kind = BCORE_STORE_FULL});
-    call_with(w, anna, 1, &d, 0);
+    world_call_with(w, anna, 1, &d, 0);
     SENT(w, anna, ERROR, error, &e);
     assert_int_equal(e.code, REFUSAL_BUSY);
     assert_true(e.retry_ms >= BUSY_RETRY_MS && e.retry_ms < 2 * BUSY_RETRY_MS);
     world_step(w, (struct bcore_event){.kind = BCORE_STORE_OK});
-    call(w, anna, "x");
+    world_call(w, anna, "x");
     /* Few runs, then little memory. */
     w->config.max_runs = 1;
     world_restart(w);
-    anna = caller_up(w, "anna");
-    d = call_of("y");
-    call_with(w, anna, 1, &d, 0);
-    assert_int_equal(told_error(w, anna, "1 runs are live"), REFUSAL_BUSY);
-    call(w, anna, "x"); /* a known key is answered all the same */
+    anna = world_caller_up(w, "anna");
+    d = world_call_of("y");
+    world_call_with(w, anna, 1, &d, 0);
+    assert_int_equal(world_told_error(w, anna, "1 runs are live"), REFUSAL_BUSY);
+    world_call(w, anna, "x"); /* a known key is answered all the same */
     w->config.max_runs = 100;
     w->config.memory_budget = 2000;
     world_restart(w);
-    anna = caller_up(w, "anna");
+    anna = world_caller_up(w, "anna");
     unsigned taken = 0;
     char key[16];
     for (unsigned i = 0; i < 10; i++) {
         snprintf(key, sizeof key, "m%u", i);
-        d = call_of(key);
-        call_with(w, anna, 1, &d, 0);
-        if (!find_sent(w, anna, KIND_M_ERROR))
+        d = world_call_of(key);
+        world_call_with(w, anna, 1, &d, 0);
+        if (!world_find_sent(w, anna, KIND_M_ERROR))
             taken++;
     }
-    assert_int_equal(told_error(w, anna, "memory budget"), REFUSAL_BUSY);
+    assert_int_equal(world_told_error(w, anna, "memory budget"), REFUSAL_BUSY);
     struct view_counts counts;
     view_counts(w->core, &counts);
     assert_true(taken >= 1 && counts.memory <= 2000);
@@ -218,9 +219,9 @@ static void overload_answers_busy_with_a_time(void **state)
 
 static void a_call_of_200_byte_parameters_costs_about_1_kib(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    struct d_call d = call_of("k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct d_call d = world_call_of("k");
     struct buf map = {0};
     struct view_counts counts;
     char value[190];
@@ -228,7 +229,7 @@ static void a_call_of_200_byte_parameters_costs_about_1_kib(void **state)
     value_add_str(&map, span_str("table"));
     value_add_str(&map, span_of(value, sizeof value));
     d.parameters = wire_list_from(&map, 1);
-    call_d(w, anna, d);
+    world_call_d(w, anna, d);
     view_counts(w->core, &counts);
     assert_true(counts.memory < 1100);
     buf_free(&map);
@@ -236,19 +237,19 @@ static void a_call_of_200_byte_parameters_costs_about_1_kib(void **state)
 
 static void what_was_forgotten_is_asked_of_the_store(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     w->config.kept_max = 1;
     world_restart(w);
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
-    struct id first = call(w, anna, "a");
-    succeed(w, wh1, "wh1", first, 1, 5);
-    struct d_call d = call_of("b");
-    struct id second = call_d(w, anna, d);
-    succeed(w, wh1, "wh1", second, 1, 5); /* now `a` is forgotten */
-    log_clear(w);
-    d = call_of("a");
-    call_with(w, anna, 5, &d, 1);
-    const struct logged *l = find_lookup(w, BCORE_FX_LOOKUP_KEY);
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
+    struct id first = world_call(w, anna, "a");
+    world_succeed(w, wh1, "wh1", first, 1, 5);
+    struct d_call d = world_call_of("b");
+    struct id second = world_call_d(w, anna, d);
+    world_succeed(w, wh1, "wh1", second, 1, 5); /* now `a` is forgotten */
+    world_log_clear(w);
+    d = world_call_of("a");
+    world_call_with(w, anna, 5, &d, 1);
+    const struct world_logged *l = world_find_lookup(w, BCORE_FX_LOOKUP_KEY);
     assert_non_null(l);
     assert_int_equal(l->kind, KIND_M_CALL);
     /* not before the end that was forgotten is in the store */
@@ -262,76 +263,76 @@ static void what_was_forgotten_is_asked_of_the_store(void **state)
     call_digest(buf_span(body), &known.digest);
     w->looked_up = true;
     w->known = &known;
-    call_with(w, anna, 5, &d, 1);
+    world_call_with(w, anna, 5, &d, 1);
     SENT(w, anna, ACCEPTED, accepted, &a);
     assert_true(a.duplicate && id_eq(a.run, first));
-    assert_non_null(find_lookup(w, BCORE_FX_LOOKUP));
+    assert_non_null(world_find_lookup(w, BCORE_FX_LOOKUP));
     d.priority = 1;
-    call_with(w, anna, 6, &d, 0);
-    assert_int_equal(told_error(w, anna, "another body"), REFUSAL_CONFLICT);
+    world_call_with(w, anna, 6, &d, 0);
+    assert_int_equal(world_told_error(w, anna, "whose call was different"), REFUSAL_CONFLICT);
     w->known = NULL; /* it does not: a new run */
-    d = call_of("c");
-    call_with(w, anna, 7, &d, 0);
+    d = world_call_of("c");
+    world_call_with(w, anna, 7, &d, 0);
     SENT(w, anna, ACCEPTED, accepted, &a);
     assert_false(a.duplicate);
     w->looked_up = false;
-    d = call_of("d"); /* signed after all that is forgotten: not asked */
+    d = world_call_of("d"); /* signed after all that is forgotten: not asked */
     d.issued_at = w->wall + 400000;
-    call_with(w, anna, 8, &d, 0);
+    world_call_with(w, anna, 8, &d, 0);
     SENT(w, anna, ACCEPTED, accepted, &a);
 }
 
 static void what_ended_and_was_forgotten_while_the_store_was_asked_is_asked_again(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     struct m_accepted a;
     w->config.kept_max = 1;
     world_restart(w);
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
-    struct id id = call(w, anna, "a");
-    succeed(w, wh1, "wh1", id, 1, 5);
-    id = call(w, anna, "b");
-    succeed(w, wh1, "wh1", id, 1, 5); /* `a` is forgotten */
-    log_clear(w);
-    struct d_call d = call_of("c");
-    call_with(w, anna, 5, &d, 0);
-    const struct logged *l = find_lookup(w, BCORE_FX_LOOKUP_KEY);
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
+    struct id id = world_call(w, anna, "a");
+    world_succeed(w, wh1, "wh1", id, 1, 5);
+    id = world_call(w, anna, "b");
+    world_succeed(w, wh1, "wh1", id, 1, 5); /* `a` is forgotten */
+    world_log_clear(w);
+    struct d_call d = world_call_of("c");
+    world_call_with(w, anna, 5, &d, 0);
+    const struct world_logged *l = world_find_lookup(w, BCORE_FX_LOOKUP_KEY);
     assert_non_null(l);
     uint64_t asked = l->effect.rests_on;
     w->asked_at = asked;
     w->looked_up = true;
-    call_with(w, anna, 6, &d, 0); /* another session of anna's was quicker */
+    world_call_with(w, anna, 6, &d, 0); /* another session of anna's was quicker */
     SENT(w, anna, ACCEPTED, accepted, &a);
-    succeed(w, wh1, "wh1", a.run, 1, 5);
+    world_succeed(w, wh1, "wh1", a.run, 1, 5);
     w->asked_at = 0;
-    d = call_of("d");
-    call_with(w, anna, 7, &d, 0);
+    d = world_call_of("d");
+    world_call_with(w, anna, 7, &d, 0);
     SENT(w, anna, ACCEPTED, accepted, &a);
-    succeed(w, wh1, "wh1", a.run, 1, 5); /* `c` is forgotten, too */
+    world_succeed(w, wh1, "wh1", a.run, 1, 5); /* `c` is forgotten, too */
     w->asked_at = asked;
-    log_clear(w);
-    d = call_of("c");
-    call_with(w, anna, 5, &d, 0); /* the answer to the first question: there is no `c` */
+    world_log_clear(w);
+    d = world_call_of("c");
+    world_call_with(w, anna, 5, &d, 0); /* the answer to the first question: there is no `c` */
     NOT_SENT(w, anna, ACCEPTED);
-    assert_non_null(find_lookup(w, BCORE_FX_LOOKUP_KEY));
+    assert_non_null(world_find_lookup(w, BCORE_FX_LOOKUP_KEY));
 }
 
 static void keys_are_forgotten_after_their_time(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     struct view_counts counts;
     w->config.kept_ms = 1000;
     world_restart(w);
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
-    struct d_call d = call_of("a"), e = call_of("b");
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
+    struct d_call d = world_call_of("a"), e = world_call_of("b");
     /* later than anything that a restart is not told of */
     d.issued_at = e.issued_at = WORLD_WALL + 86400000;
-    struct id run = call_d(w, anna, d);
-    succeed(w, wh1, "wh1", run, 1, 5);
+    struct id run = world_call_d(w, anna, d);
+    world_succeed(w, wh1, "wh1", run, 1, 5);
     assert_true(view_ended(w->core, &run));
     world_pass(w, 1500);
-    struct id other = call_d(w, anna, e);
-    succeed(w, wh1, "wh1", other, 1, 5);
+    struct id other = world_call_d(w, anna, e);
+    world_succeed(w, wh1, "wh1", other, 1, 5);
     assert_false(view_ended(w->core, &run));
     assert_true(view_ended(w->core, &other));
     view_counts(w->core, &counts);
@@ -340,14 +341,14 @@ static void keys_are_forgotten_after_their_time(void **state)
 
 static void a_kept_row_replaces_the_records_of_an_ended_run(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     struct bcore *c = bcore_new(&w->config);
     struct buf b = {0};
     struct error err = {0};
-    struct d_call d = call_of("k");
+    struct d_call d = world_call_of("k");
     struct buf *body = world_scratch(w);
     struct r_kept k = {.at = 5,
-                       .run = id_of(9),
+                       .run = world_id(9),
                        .principal = span_str("anna"),
                        .key = span_str("k"),
                        .attempt = 1,
@@ -367,29 +368,29 @@ static void a_kept_row_replaces_the_records_of_an_ended_run(void **state)
     buf_add(&w->journal, b.p, b.n);
     w->lsn = 3;
     world_begin(w);
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
     struct m_accepted a;
-    call_with(w, anna, 1, &d, 0);
+    world_call_with(w, anna, 1, &d, 0);
     SENT(w, anna, ACCEPTED, accepted, &a);
     assert_true(a.duplicate && id_eq(a.run, k.run));
-    log_clear(w);
-    succeed(w, wh1, "wh1", k.run, 1, 5); /* counted long ago: the same answer, no record */
+    world_log_clear(w);
+    world_succeed(w, wh1, "wh1", k.run, 1, 5); /* counted long ago: the same answer, no record */
     struct m_recorded rec;
     SENT(w, wh1, RECORDED, recorded, &rec);
-    assert_int_equal(records_of(w, KIND_R_EVIDENCE), 0);
+    assert_int_equal(world_records_of(w, KIND_R_EVIDENCE), 0);
     buf_free(&b);
 }
 
 /* The store tells a restart only of ends within kept_ms; its history has the older ones. */
 static void what_a_restart_is_not_told_any_more_is_asked_of_the_store(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
-    struct d_call d = call_of("a");
-    succeed(w, wh1, "wh1", call_d(w, anna, d), 1, 5);
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
+    struct d_call d = world_call_of("a");
+    world_succeed(w, wh1, "wh1", world_call_d(w, anna, d), 1, 5);
     uint64_t last = w->lsn;
     w->now += 8 * 86400000LL, w->wall += 8 * 86400000LL;
-    log_clear(w);
+    world_log_clear(w);
     struct bcore *old = w->core;
     w->core = bcore_new(&w->config); /* nothing of it is left to replay */
     bcore_begin(w->core, &(struct bcore_event){.now = w->now, .wall = w->wall, .lsn = last},
@@ -397,7 +398,7 @@ static void what_a_restart_is_not_told_any_more_is_asked_of_the_store(void **sta
     anna = ++w->peers;
     struct bcore_peer who = {.name = "anna", .role = "caller", .address = ""};
     struct buf *hello = world_scratch(w), *body = world_scratch(w), message = {0};
-    who.certificate = certificate_of(w, "anna", "caller", serial_of("anna"), NULL);
+    who.certificate = world_certificate(w, "anna", "caller", world_serial("anna"), NULL);
     m_hello_encode(&(struct m_hello){.major = PROTO_MAJOR}, hello);
     bcore_step(w->core,
                &(struct bcore_event){.kind = BCORE_PEER_UP,
@@ -408,7 +409,8 @@ static void what_a_restart_is_not_told_any_more_is_asked_of_the_store(void **sta
                                      .message = buf_span(hello)},
                &w->out);
     d_call_encode(&d, body);
-    m_call_encode(&(struct m_call){.req = 1, .call = wrapped(w, buf_span(body), "anna")}, &message);
+    m_call_encode(&(struct m_call){.req = 1, .call = world_wrapped(w, buf_span(body), "anna")},
+                  &message);
     bcore_step(w->core,
                &(struct bcore_event){.kind = BCORE_MESSAGE,
                                      .now = w->now,

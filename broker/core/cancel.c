@@ -1,9 +1,9 @@
 /* cancel.c - CANCEL, and the release of held runs.
  *
- * What no server has ends at once. What a server has is cancelled durably first: from then on no
- * new attempt starts, whatever comes; STOP goes to its server, and again whenever that comes back
- * without having obeyed. Whether it was in time is for the server to say: its result is counted as
- * it is. */
+ * A run that no server has ends at once. For one that a server has the cancel is made durable
+ * first: from then on no new attempt starts, whatever happens. STOP goes to the server, and again
+ * whenever the server comes back without having obeyed. Whether it came in time the server decides:
+ * its result counts as it is. */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,12 +17,12 @@ void cancel_send_stop(struct bcore *c, const struct run *r)
              .force = r->cancel->force, .reason = span_str(r->cancel->reason));
 }
 
-/* The answer to who has decided about a run. */
+/* Answers the operator's decision about a run. */
 static void done_with_strays(struct bcore *c, uint64_t req, const struct run *r, const char *what)
 {
     char servers[512], text[640];
     if (strays_text(c, r, servers, sizeof servers))
-        snprintf(text, sizeof text, "%s; what still runs at %s is being ended", what, servers);
+        snprintf(text, sizeof text, "%s; what still runs on %s is being stopped", what, servers);
     else
         snprintf(text, sizeof text, "%s", what);
     out_done(c, req, r->lsn, text);
@@ -39,14 +39,14 @@ void bcore_on_cancel(struct bcore *c, struct peer_state *p)
     if (!r) {
         const struct kept *k = kept_by_id(c, m.run);
         if (k)
-            out_done(c, m.req, k->lsn, "it had ended already");
+            out_done(c, m.req, k->lsn, "it had already ended");
         else
             out_fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN,
-                           "no live run has the id %s (lbctl history has those that ended)",
+                           "no live run has the id %s (lbctl history lists ended runs)",
                            id_format(m.run, id));
         return;
     }
-    if (r->cancel && (r->cancel->force || !m.force)) { /* said before */
+    if (r->cancel && (r->cancel->force || !m.force)) { /* a repeat */
         out_done(c, m.req, r->lsn, "it is being cancelled");
         return;
     }
@@ -62,9 +62,9 @@ void bcore_on_cancel(struct bcore *c, struct peer_state *p)
         c, r,
         (struct bcore_verdict){DELIVERY_CALLED, JOB_CANCELLED,
                                r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED, 0},
-        r->restored            ? "held since a backup was put back; cancelled by %s: " SPAN_FMT
-        : r->state == RUN_HELD ? "held after it was lost; cancelled by %s: " SPAN_FMT
-        : r->lost_once ? "what became of an earlier attempt is not known; cancelled by %s while "
+        r->restored            ? "held since a backup was restored; cancelled by %s: " SPAN_FMT
+        : r->state == RUN_HELD ? "held after its server was lost; cancelled by %s: " SPAN_FMT
+        : r->lost_once ? "the outcome of an earlier attempt is unknown; cancelled by %s while "
                          "it waited for another: " SPAN_FMT
                        : "cancelled by %s while it waited: " SPAN_FMT,
         p->name->s, SPAN_ARG(m.reason));
@@ -76,14 +76,14 @@ static void release_as(struct bcore *c, struct peer_state *p, struct run *r,
                        const struct m_operate *m, struct span how)
 {
     const char *why =
-        r->restored ? "it was live in a backup that was put back" : "its server was lost";
+        r->restored ? "it was live in a backup that was restored" : "its server was lost";
     r->lsn = EMIT(c, released, .at = c->wall, .run = r->id, .by = span_str(p->name->s), .how = how,
                   .reason = m->reason);
     if (span_eq_str(how, "rerun")) {
         strays_end(c, r, true); /* before another attempt is handed over */
         queue_add(c, r);
         follow_state(c, r);
-        done_with_strays(c, m->req, r, "it waits for a server again");
+        done_with_strays(c, m->req, r, "it is waiting for a server again");
         strays_forget(c, r);
         return;
     }
@@ -112,14 +112,14 @@ void cancel_release(struct bcore *c, struct peer_state *p, const struct m_operat
         !(span_eq_str(how.bytes, "rerun") || span_eq_str(how.bytes, "fail") ||
           span_eq_str(how.bytes, "succeed"))) {
         out_fail(c, m->req, REFUSAL_BAD_ARGUMENT,
-                 "release: the argument `how` is rerun, fail or succeed");
+                 "release: the argument `how` must be rerun, fail or succeed");
         return;
     }
     r = run_find(c, id);
     if (!r) {
         const struct kept *k = kept_by_id(c, id);
         if (k && (k->flags & KEPT_RELEASED))
-            out_done(c, m->req, k->lsn, "it was released already, and has ended");
+            out_done(c, m->req, k->lsn, "it was already released, and has ended");
         else
             out_fail_after(c, k ? k->lsn : c->kept.forgot_lsn, m->req,
                            k ? REFUSAL_STATE : REFUSAL_UNKNOWN_RUN, "run " SPAN_FMT " %s",
@@ -129,12 +129,11 @@ void cancel_release(struct bcore *c, struct peer_state *p, const struct m_operat
                  "run " SPAN_FMT " is %s: only a held run can be released", SPAN_ARG(m->target),
                  run_state_text(run_state_of(r)));
     } else if (span_eq_str(how.bytes, "rerun") && r->attempt >= LIMIT_ATTEMPTS) {
-        out_fail(
-            c, m->req, REFUSAL_STATE,
-            "run " SPAN_FMT
-            " has had %u attempts, as many as can be counted: release it with --fail or --succeed, "
-            "and call again under another key",
-            SPAN_ARG(m->target), (unsigned)r->attempt);
+        out_fail(c, m->req, REFUSAL_STATE,
+                 "run " SPAN_FMT
+                 " has had %u attempts, which is the limit: release it with --fail or --succeed, "
+                 "and call again under another key",
+                 SPAN_ARG(m->target), (unsigned)r->attempt);
     } else {
         release_as(c, p, r, m, how.bytes);
     }

@@ -3,18 +3,18 @@
 
 static void a_waiting_run_is_cancelled_at_once(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1;
-    struct d_call d = call_of("k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1;
+    struct d_call d = world_call_of("k");
     struct m_accepted a;
     struct m_done done;
-    call_with(w, anna, 1, &d, 1);
+    world_call_with(w, anna, 1, &d, 1);
     SENT(w, anna, ACCEPTED, accepted, &a);
     SAY(w, anna, "anna", cancel, .req = 5, .run = a.run, .reason = span_str("wrong table"));
-    const struct logged *l = SENT(w, anna, DONE, done, &done);
+    const struct world_logged *l = SENT(w, anna, DONE, done, &done);
     assert_int_equal(done.req, 5);
     assert_int_equal(l->effect.rests_on, w->lsn);
-    struct d_outcome o = told_end(w, anna, a.run);
+    struct d_outcome o = world_told_end(w, anna, a.run);
     char text[LIMIT_TEXT];
     assert_int_equal(o.job, JOB_CANCELLED);
     assert_int_equal(o.package, PACKAGE_NOT_EXECUTED);
@@ -22,120 +22,120 @@ static void a_waiting_run_is_cancelled_at_once(void **state)
     span_copy_str(o.message, text, sizeof text);
     assert_contains(text, "anna");
     assert_contains(text, "wrong table");
-    wh1 = worker_up(w, "wh1", 1);
+    wh1 = world_worker_up(w, "wh1", 1);
     NOT_SENT(w, wh1, EXECUTE);
     SAY(w, anna, "anna", cancel, .req = 6, .run = a.run);
     SENT(w, anna, DONE, done, &done); /* said again: the same */
-    assert_int_equal(records_of(w, KIND_R_CANCELLED), 1);
+    assert_int_equal(world_records_of(w, KIND_R_CANCELLED), 1);
 }
 
 static void a_running_one_is_stopped_and_its_result_counts_as_it_is(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
-    struct id run = call(w, anna, "k"), other = call(w, anna, "k2");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
+    struct id run = world_call(w, anna, "k"), other = world_call(w, anna, "k2");
     struct m_stop stop;
     SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("s"));
     SAY(w, anna, "anna", cancel, .req = 5, .run = run, .reason = span_str("late"));
-    const struct logged *l = SENT(w, wh1, STOP, stop, &stop);
+    const struct world_logged *l = SENT(w, wh1, STOP, stop, &stop);
     assert_int_equal(l->effect.rests_on, w->lsn);
     assert_false(stop.force);
-    assert_int_equal(state_of(w, run), RUN_CANCELLING);
+    assert_int_equal(world_state_of(w, run), RUN_CANCELLING);
     SAY(w, anna, "anna", cancel, .req = 6, .run = run);
     NOT_SENT(w, wh1, STOP); /* nothing new */
     SAY(w, anna, "anna", cancel, .req = 7, .run = run, .force = true);
     SENT(w, wh1, STOP, stop, &stop);
     assert_true(stop.force);
-    assert_int_equal(records_of(w, KIND_R_CANCELLED), 2);
+    assert_int_equal(world_records_of(w, KIND_R_CANCELLED), 2);
     SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("always"));
-    assert_int_equal(state_of(w, run), RUN_CANCELLING);
+    assert_int_equal(world_state_of(w, run), RUN_CANCELLING);
     SAY(w, wh1, "wh1", result, .run = run, .attempt = 1,
-        .outcome = outcome_of(w, JOB_CANCELLED, PACKAGE_CANCELLED, 5));
-    assert_int_equal(state_of(w, run), RUN_ENDED);
+        .outcome = world_outcome(w, JOB_CANCELLED, PACKAGE_CANCELLED, 5));
+    assert_int_equal(world_state_of(w, run), RUN_ENDED);
     /* The other had finished before the STOP came: one outcome, the true one. */
     SAY(w, anna, "anna", follow, .req = 8, .run = other, .level = 1);
     SAY(w, anna, "anna", cancel, .req = 9, .run = other);
-    succeed(w, wh1, "wh1", other, 1, 5);
-    assert_int_equal(told_end(w, anna, other).status, STATUS_SUCCEEDED);
+    world_succeed(w, wh1, "wh1", other, 1, 5);
+    assert_int_equal(world_told_end(w, anna, other).status, STATUS_SUCCEEDED);
 }
 
 static void stop_is_said_again_to_a_worker_that_returns(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
-    struct id run = call(w, anna, "k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
+    struct id run = world_call(w, anna, "k");
     struct m_stop stop;
     struct m_done done;
-    down(w, wh1);
+    world_down(w, wh1);
     world_pass(w, LEASE_MS);
     SAY(w, anna, "anna", cancel, .req = 5, .run = run, .force = true, .reason = span_str("why"));
     SENT(w, anna, DONE, done, &done);
-    assert_int_equal(state_of(w, run), RUN_CANCELLING);
+    assert_int_equal(world_state_of(w, run), RUN_CANCELLING);
     world_restart(w);
-    assert_int_equal(state_of(w, run), RUN_CANCELLING);
-    wh1 = worker_hello(w, "wh1", 1);
+    assert_int_equal(world_state_of(w, run), RUN_CANCELLING);
+    wh1 = world_worker_hello(w, "wh1", 1);
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
     SENT(w, wh1, STOP, stop, &stop);
     assert_true(stop.force && span_eq_str(stop.reason, "why"));
     SAY(w, wh1, "wh1", have_end, .count = 1);
-    assert_int_equal(state_of(w, run), RUN_CANCELLING);
-    assert_int_equal(records_of(w, KIND_R_STARTED), 1);
+    assert_int_equal(world_state_of(w, run), RUN_CANCELLING);
+    assert_int_equal(world_records_of(w, KIND_R_STARTED), 1);
 }
 
 static void after_the_answer_no_new_attempt_starts(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
-    struct id returned = call(w, anna, "a"), unseen = call(w, anna, "b");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
+    struct id returned = world_call(w, anna, "a"), unseen = world_call(w, anna, "b");
     SAY(w, anna, "anna", cancel, .req = 1, .run = returned);
     SAY(w, anna, "anna", cancel, .req = 2, .run = unseen);
     SAY(w, anna, "anna", follow, .req = 3, .run = returned, .level = 1);
     SAY(w, wh1, "wh1", returned, .run = returned, .attempt = 1);
-    assert_int_equal(told_end(w, anna, returned).status, STATUS_CANCELLED);
-    wh1 = worker_up(w, "wh1", 1); /* a new session that has nothing */
-    assert_int_equal(state_of(w, unseen), RUN_ENDED);
+    assert_int_equal(world_told_end(w, anna, returned).status, STATUS_CANCELLED);
+    wh1 = world_worker_up(w, "wh1", 1); /* a new session that has nothing */
+    assert_int_equal(world_state_of(w, unseen), RUN_ENDED);
     NOT_SENT(w, wh1, EXECUTE);
-    assert_int_equal(records_of(w, KIND_R_ASSIGNED), 2);
+    assert_int_equal(world_records_of(w, KIND_R_ASSIGNED), 2);
 }
 
 static void a_cancelled_run_whose_server_is_lost_is_not_run_again(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
-    struct d_call d = call_of("k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
+    struct d_call d = world_call_of("k");
     d.on_lost = ON_LOST_RERUN;
-    struct id run = call_d(w, anna, d);
+    struct id run = world_call_d(w, anna, d);
     SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 1);
     SAY(w, anna, "anna", cancel, .req = 1, .run = run);
-    down(w, wh1);
+    world_down(w, wh1);
     world_pass(w, 400000);
-    assert_int_equal(told_end(w, anna, run).status, STATUS_LOST);
-    assert_int_equal(records_of(w, KIND_R_ASSIGNED), 1);
+    assert_int_equal(world_told_end(w, anna, run).status, STATUS_LOST);
+    assert_int_equal(world_records_of(w, KIND_R_ASSIGNED), 1);
 }
 
 static void an_unknown_run_cannot_be_cancelled(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    SAY(w, anna, "anna", cancel, .req = 1, .run = id_of(5));
-    assert_int_equal(told_error(w, anna, "no live run"), REFUSAL_UNKNOWN_RUN);
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    SAY(w, anna, "anna", cancel, .req = 1, .run = world_id(5));
+    assert_int_equal(world_told_error(w, anna, "no live run"), REFUSAL_UNKNOWN_RUN);
 }
 
 /* ---- Release */
-static struct id held(struct world *w, uint64_t anna, const char *key)
+static struct id held(struct core_world *w, uint64_t anna, const char *key)
 {
-    uint64_t wh1 = worker_up(w, "wh1", 1);
-    struct d_call d = call_of(key);
+    uint64_t wh1 = world_worker_up(w, "wh1", 1);
+    struct d_call d = world_call_of(key);
     d.on_lost = ON_LOST_HOLD;
-    struct id run = call_d(w, anna, d);
+    struct id run = world_call_d(w, anna, d);
     SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 1);
-    down(w, wh1);
+    world_down(w, wh1);
     world_pass(w, 400000);
-    assert_int_equal(state_of(w, run), RUN_HELD);
+    assert_int_equal(world_state_of(w, run), RUN_HELD);
     return run;
 }
 
-static void release_run(struct world *w, uint64_t peer, struct id run, const char *how)
+static void release_run(struct core_world *w, uint64_t peer, struct id run, const char *how)
 {
     char id[ID_TEXT];
     struct buf args = {0};
@@ -151,22 +151,22 @@ static void release_run(struct world *w, uint64_t peer, struct id run, const cha
 
 static void a_held_run_is_released_in_three_ways(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct id run = held(w, anna, "a");
     struct m_done done;
     release_run(w, anna, run, "fail");
     SENT(w, anna, DONE, done, &done);
-    assert_int_equal(told_end(w, anna, run).status, STATUS_LOST);
+    assert_int_equal(world_told_end(w, anna, run).status, STATUS_LOST);
     release_run(w, anna, run, "fail"); /* said again */
     SENT(w, anna, DONE, done, &done);
     run = held(w, anna, "b");
     release_run(w, anna, run, "succeed");
-    assert_int_equal(told_end(w, anna, run).status, STATUS_SUCCEEDED);
+    assert_int_equal(world_told_end(w, anna, run).status, STATUS_SUCCEEDED);
     run = held(w, anna, "c");
     release_run(w, anna, run, "rerun");
-    assert_int_equal(state_of(w, run), RUN_PARKED);
-    uint64_t wh2 = worker_up(w, "wh2", 2);
+    assert_int_equal(world_state_of(w, run), RUN_PARKED);
+    uint64_t wh2 = world_worker_up(w, "wh2", 2);
     struct m_execute e;
     SENT(w, wh2, EXECUTE, execute, &e);
     assert_int_equal(e.attempt, 2);
@@ -174,19 +174,19 @@ static void a_held_run_is_released_in_three_ways(void **state)
 
 static void a_held_run_can_be_cancelled(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct id run = held(w, anna, "a");
     SAY(w, anna, "anna", cancel, .req = 1, .run = run, .reason = span_str("enough"));
-    struct d_outcome o = told_end(w, anna, run);
+    struct d_outcome o = world_told_end(w, anna, run);
     assert_int_equal(o.status, STATUS_CANCELLED);
     assert_int_equal(o.package, PACKAGE_UNKNOWN);
 }
 
 /* wh1 is back, and goes on with attempt 1 of these. */
-static uint64_t back_with(struct world *w, const struct id *runs, unsigned n)
+static uint64_t back_with(struct core_world *w, const struct id *runs, unsigned n)
 {
-    uint64_t wh1 = worker_hello(w, "wh1", 1);
+    uint64_t wh1 = world_worker_hello(w, "wh1", 1);
     for (unsigned i = 0; i < n; i++)
         SAY(w, wh1, "wh1", have, .run = runs[i], .attempt = 1, .state = RUN_RUNNING);
     SAY(w, wh1, "wh1", have_end, .count = n);
@@ -194,7 +194,7 @@ static uint64_t back_with(struct world *w, const struct id *runs, unsigned n)
     return wh1;
 }
 
-static void told_what_ends_there(struct world *w, uint64_t anna, const char *servers)
+static void told_what_ends_there(struct core_world *w, uint64_t anna, const char *servers)
 {
     struct m_done done;
     char text[LIMIT_TEXT];
@@ -206,7 +206,7 @@ static void told_what_ends_there(struct world *w, uint64_t anna, const char *ser
         assert_null(strstr(text, "still runs"));
 }
 
-static void told_to_stop(struct world *w, uint64_t peer, struct id run, bool force)
+static void told_to_stop(struct core_world *w, uint64_t peer, struct id run, bool force)
 {
     struct m_stop m;
     SENT(w, peer, STOP, stop, &m);
@@ -217,8 +217,8 @@ static void told_to_stop(struct world *w, uint64_t peer, struct id run, bool for
 
 static void what_still_runs_of_a_held_run_is_ended_when_it_is_released(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1;
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1;
     const char *const how[] = {"rerun", "fail", "succeed"};
     struct id runs[4];
     struct explain e;
@@ -232,25 +232,26 @@ static void what_still_runs_of_a_held_run_is_ended_when_it_is_released(void **st
     for (unsigned i = 0; i < 3; i++) {
         release_run(w, anna, runs[i], how[i]);
         told_to_stop(w, wh1, runs[i], i == 0);
-        told_what_ends_there(w, anna, "what still runs at wh1 is being ended");
+        told_what_ends_there(w, anna, "what still runs on wh1 is being stopped");
     }
     SAY(w, anna, "anna", cancel, .req = 1, .run = runs[3], .reason = span_str("enough"));
     told_to_stop(w, wh1, runs[3], false);
-    told_what_ends_there(w, anna, "what still runs at wh1 is being ended");
+    told_what_ends_there(w, anna, "what still runs on wh1 is being stopped");
 }
 
 static void the_old_attempt_is_told_to_stop_before_the_new_one_is_handed_over(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1;
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1;
     struct id run = held(w, anna, "a");
-    const struct logged *stop, *execute;
+    const struct world_logged *stop, *execute;
     wh1 = back_with(w, &run, 1);
-    attest(w, wh1, "wh1", 4, (struct attested[]){{.job = "load", .hash = 1}, {0}}, NULL, false);
+    world_attest(w, wh1, "wh1", 4, (struct world_attested[]){{.job = "load", .hash = 1}, {0}}, NULL,
+                 false);
     NOT_SENT(w, wh1, EXECUTE);
     release_run(w, anna, run, "rerun");
-    stop = find_sent(w, wh1, KIND_M_STOP);
-    execute = find_sent(w, wh1, KIND_M_EXECUTE);
+    stop = world_find_sent(w, wh1, KIND_M_STOP);
+    execute = world_find_sent(w, wh1, KIND_M_EXECUTE);
     assert_non_null(stop);
     assert_non_null(execute);
     assert_true(stop < execute); /* both are of one log */
@@ -259,54 +260,54 @@ static void the_old_attempt_is_told_to_stop_before_the_new_one_is_handed_over(vo
 
 static void a_release_ends_nothing_where_nothing_runs_any_more(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1;
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1;
     struct id run = held(w, anna, "a"), other = held(w, anna, "b");
     struct m_recorded rec;
     wh1 = back_with(w, (struct id[]){run, other}, 2);
-    succeed(w, wh1, "wh1", run, 1, 5); /* kept, and not counted */
+    world_succeed(w, wh1, "wh1", run, 1, 5); /* kept, and not counted */
     SENT(w, wh1, RECORDED, recorded, &rec);
-    assert_int_equal(records_of(w, KIND_R_EVIDENCE), 1);
-    assert_int_equal(state_of(w, run), RUN_HELD);
+    assert_int_equal(world_records_of(w, KIND_R_EVIDENCE), 1);
+    assert_int_equal(world_state_of(w, run), RUN_HELD);
     release_run(w, anna, run, "succeed");
     NOT_SENT(w, wh1, STOP);
     told_what_ends_there(w, anna, NULL);
-    down(w, wh1); /* and what is out of reach hears it when it is back */
+    world_down(w, wh1); /* and what is out of reach hears it when it is back */
     release_run(w, anna, other, "fail");
     told_what_ends_there(w, anna, NULL);
-    wh1 = worker_hello(w, "wh1", 1);
+    wh1 = world_worker_hello(w, "wh1", 1);
     SAY(w, wh1, "wh1", have, .run = other, .attempt = 1, .state = RUN_RUNNING);
     /* on the end, so that none is undone */
-    assert_true(find_sent(w, wh1, KIND_M_STOP)->effect.rests_on > 0);
+    assert_true(world_find_sent(w, wh1, KIND_M_STOP)->effect.rests_on > 0);
     told_to_stop(w, wh1, other, false);
 }
 
 static void what_is_not_held_cannot_be_released(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "k");
     release_run(w, anna, run, "rerun");
-    assert_int_equal(told_error(w, anna, "is parked"), REFUSAL_STATE);
+    assert_int_equal(world_told_error(w, anna, "is parked"), REFUSAL_STATE);
     release_run(w, anna, run, "maybe");
-    assert_int_equal(told_error(w, anna, "rerun, fail or succeed"), REFUSAL_BAD_ARGUMENT);
+    assert_int_equal(world_told_error(w, anna, "rerun, fail or succeed"), REFUSAL_BAD_ARGUMENT);
     release_run(w, anna, run, NULL);
-    assert_int_equal(told_error(w, anna, "rerun, fail or succeed"), REFUSAL_BAD_ARGUMENT);
-    release_run(w, anna, id_of(9), "fail");
-    assert_int_equal(told_error(w, anna, "is not known"), REFUSAL_UNKNOWN_RUN);
+    assert_int_equal(world_told_error(w, anna, "rerun, fail or succeed"), REFUSAL_BAD_ARGUMENT);
+    release_run(w, anna, world_id(9), "fail");
+    assert_int_equal(world_told_error(w, anna, "is not known"), REFUSAL_UNKNOWN_RUN);
     SAY(w, anna, "anna", cancel, .req = 1, .run = run);
     release_run(w, anna, run, "fail");
-    assert_int_equal(told_error(w, anna, "has ended"), REFUSAL_STATE);
+    assert_int_equal(world_told_error(w, anna, "has ended"), REFUSAL_STATE);
     SAY(w, anna, "anna", operate, .verb = span_str("release"), .target = span_str("x"));
-    assert_int_equal(told_error(w, anna, "release"), REFUSAL_BAD_ARGUMENT);
+    assert_int_equal(world_told_error(w, anna, "release"), REFUSAL_BAD_ARGUMENT);
 }
 
 /* What is cut to fit stays text: else nobody can read the outcome. */
 static void a_long_reason_leaves_an_outcome_that_can_be_read(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    struct id runs[2] = {call(w, anna, "a"), call(w, anna, "b")};
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct id runs[2] = {world_call(w, anna, "a"), world_call(w, anna, "b")};
     char reason[LIMIT_TEXT + 1] = "";
     for (unsigned i = 0; i < 2; i++) {
         strcpy(reason, i ? "x" : "");
@@ -314,33 +315,33 @@ static void a_long_reason_leaves_an_outcome_that_can_be_read(void **state)
             strcat(reason, "\xc3\xa4");
         SAY(w, anna, "anna", follow, .req = 2, .run = runs[i], .level = 1);
         SAY(w, anna, "anna", cancel, .req = 3, .run = runs[i], .reason = span_str(reason));
-        assert_int_equal(told_end(w, anna, runs[i]).status, STATUS_CANCELLED);
+        assert_int_equal(world_told_end(w, anna, runs[i]).status, STATUS_CANCELLED);
     }
 }
 
 /* A lost attempt of it may have done all or nothing. */
 static void what_waits_for_another_attempt_is_not_said_to_have_done_nothing(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
     for (unsigned handed_over = 0; handed_over < 2; handed_over++) {
-        struct d_call d = call_of(handed_over ? "b" : "a");
+        struct d_call d = world_call_of(handed_over ? "b" : "a");
         d.on_lost = ON_LOST_RERUN;
-        struct id run = call_d(w, anna, d);
+        struct id run = world_call_d(w, anna, d);
         SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("s"));
-        down(w, wh1);
+        world_down(w, wh1);
         world_pass(w, 2LL * LOST_AFTER_MS);
         SAY(w, anna, "anna", follow, .req = 2, .run = run, .level = 1);
         if (handed_over)
-            wh1 = worker_up(w, "wh1", 2);
+            wh1 = world_worker_up(w, "wh1", 2);
         SAY(w, anna, "anna", cancel, .req = 3, .run = run, .reason = span_str("enough"));
         if (handed_over)
             SAY(w, wh1, "wh1", returned, .run = run, .attempt = 2,
                 .reason = span_str("told to stop"));
-        struct d_outcome o = told_end(w, anna, run);
+        struct d_outcome o = world_told_end(w, anna, run);
         assert_int_equal(o.status, STATUS_CANCELLED);
         assert_int_equal(o.package, PACKAGE_UNKNOWN);
-        wh1 = handed_over ? wh1 : worker_up(w, "wh1", 1);
+        wh1 = handed_over ? wh1 : world_worker_up(w, "wh1", 1);
     }
 }
 

@@ -1,9 +1,9 @@
-/* core.c - the core as a whole: made, replayed, begun, stepped; who is connected; what is due.
+/* core.c - the core as a whole: creation, replay, steps, sessions, timers.
  *
- * Where to read on: apply.c changes the durable state; calls.c, cancel.c, results.c, servers.c,
- * strays.c, leases.c, parents.c, registry.c, deploy.c and operate.c decide, one file for what one
- * kind of message asks; queue.c and placement.c give runs to servers; follow.c tells callers;
- * explain.c, view.c and digest.c only look. */
+ * Where to read on: apply.c changes the durable state. calls.c, cancel.c, results.c, servers.c,
+ * strays.c, leases.c, parents.c, registry.c, deploy.c and operate.c decide, each for one kind of
+ * message. queue.c and placement.c give runs to servers. follow.c tells callers. explain.c, view.c
+ * and digest.c only look. */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -116,15 +116,15 @@ static void step_end(struct bcore *c)
     c->ev = NULL;
 }
 
-/* After a backup a second of wall time: no broker begins as often as that, so the epochs that were
-   lost lie below. */
+/* After a restored backup the epoch is the wall time in seconds: no broker starts that often, so
+ * the epochs of the lost time are smaller. */
 static uint64_t next_epoch(const struct bcore *c)
 {
     uint64_t seconds = c->ev->restored && c->wall > 0 ? (uint64_t)c->wall / 1000 : 0;
     return seconds > c->epoch ? seconds : c->epoch + 1;
 }
 
-/* Also what is held already: in the time that was lost somebody may have let it run again. */
+/* Those that are held already, too: in the lost time somebody may have let them run again. */
 static void hold_all(struct bcore *c)
 {
     for (struct run *r = c->oldest; r; r = r->newer) {
@@ -139,7 +139,7 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
     step_begin(c, ev, out);
     c->live = true;
     if (ev->lsn > c->lsn)
-        /* the journal's last records may be among those that a replay leaves out */
+        /* the replay may have left out the journal's last records */
         c->lsn = ev->lsn;
     c->committed = c->lsn;
     kept_begin(c);
@@ -147,21 +147,21 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
     if (ev->restored)
         hold_all(c);
     for (struct run *r = c->oldest, *newer; r; r = newer) {
-        newer = r->newer; /* it may end */
+        newer = r->newer; /* r may end below */
         int64_t age = c->wall > r->called_at ? c->wall - r->called_at : 0;
         r->accepted = age < c->now + INT64_MAX / 4 ? c->now - age : c->now;
         if (r->at)
-            /* lost_after counts from zero: who was heard before us we cannot know */
+            /* lost_after starts at zero: nobody knows when the server was last heard */
             attempt_silent(c, r, c->now);
         else if (r->state == RUN_WAITING)
             queue_add(c, r);
     }
-    leases_look(c); /* we may be stopped before the first step */
+    leases_look(c); /* the process may be stopped before its first step */
     step_end(c);
 }
 
-/* ---- Timers: one heap; the kind is in the tie, after the turn that makes equal times come in the
- * order they were set. */
+/* ---- Timers: one heap. The tie holds the order in which timers were set, which decides between
+ * equal times, and the kind. */
 void bcore_timer_set(struct bcore *c, struct heap_node *node, enum timer_kind kind, int64_t at)
 {
     heap_remove(&c->timers, node);
@@ -192,7 +192,7 @@ static void timers_due(struct bcore *c)
         case TIMER_RECALL:
             placement_recall_due(c, heap_entry(n, struct class, recall));
             break;
-        case TIMER_LOOK: /* leases_look has moved it on */
+        case TIMER_LOOK: /* leases_look has set it anew */
         case TIMER_KINDS:
             break;
         }
@@ -251,8 +251,8 @@ static struct peer_state *peer_new(struct bcore *c, uint64_t serial)
     return p;
 }
 
-/* The shell goes by the newest certificate of the peer's key; who said HELLO with an older one is
-   told. */
+/* The shell goes by the newest certificate of the peer's key, and a peer whose HELLO had an older
+ * one gets it. */
 static void welcome(struct bcore *c, struct peer_state *p, const struct m_hello *m)
 {
     const struct span newest = c->ev->who->certificate;
@@ -329,7 +329,7 @@ static void on_publish(struct bcore *c, struct peer_state *p)
 
 static const struct handler {
     uint64_t kind;
-    bool worker; /* only in a worker's session */
+    bool worker; /* only in the session of a worker */
     void (*handle)(struct bcore *c, struct peer_state *p);
 } handlers[] = {
     {KIND_M_PING, false, on_ping},
@@ -360,9 +360,9 @@ static void message(struct bcore *c)
     struct error err = {0};
     uint64_t kind = 0;
     size_t size;
-    if (!p) { /* it was closed, and this was on its way */
+    if (!p) { /* its session was closed while this was on its way */
         out_close(c, c->ev->peer, &m_reset_schema,
-                  &(struct m_reset){.reason = span_str("this session is over")});
+                  &(struct m_reset){.reason = span_str("this session has ended")});
         return;
     }
     if (p->server)
@@ -370,14 +370,15 @@ static void message(struct bcore *c)
     follow_window(c, p);
     if (wire_peek(c->ev->message, &kind, &size, &err) < 0 || size != c->ev->message.n) {
         out_refuse(c, p->handle, REFUSAL_MALFORMED, 0, "%s",
-                   err.code ? err.text : "bytes follow the message");
+                   err.code ? err.text : "unexpected bytes after the message");
         bcore_peer_forget(c, p);
         return;
     }
     for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++)
         if (handlers[i].kind == kind) {
             if (handlers[i].worker && !p->server) {
-                out_refuse(c, p->handle, REFUSAL_WRONG_ROLE, 0, "only a server's worker may say %s",
+                out_refuse(c, p->handle, REFUSAL_WRONG_ROLE, 0,
+                           "only a server's worker may send %s",
                            messages_schema_of_kind(kind, NULL)->name);
                 bcore_peer_forget(c, p);
             } else {
@@ -385,7 +386,7 @@ static void message(struct bcore *c)
             }
             return;
         }
-    out_refuse(c, p->handle, REFUSAL_WRONG_ROLE, 0, "a message of kind %llu is not for the broker",
+    out_refuse(c, p->handle, REFUSAL_WRONG_ROLE, 0, "the broker takes no message of kind %llu",
                (unsigned long long)kind);
     bcore_peer_forget(c, p);
 }

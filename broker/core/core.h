@@ -1,18 +1,18 @@
-/* core.h - what the broker decides. Pure: (state, event) -> (state, records, effects); no clock,
- * socket, file, chance.
+/* core.h - the broker's decisions. Pure: (state, event) -> (state, records, effects), without
+ * clock, socket, file or chance.
  *
- * The durable part of the state (runs, parents, operators' decisions, deployments, certificates,
- * revocations) is changed by one function only, which applies a record; a step decides, emits
- * records and applies them itself, and replay applies the same records again. So replaying the
- * journal gives the state: a law, see bcore_digest. Everything else (sessions, leases, ready
- * queues, credit, timers, followers) is derived and starts empty in a new process.
+ * One function alone changes the durable part of the state (runs, parents, operators' decisions,
+ * deployments, certificates, revocations): it applies a record. A step decides, emits records and
+ * applies them; a replay applies the same records again. So replaying the journal gives the state,
+ * which is a law (bcore_digest). Everything else (sessions, leases, ready queues, credit, timers,
+ * followers) is derived and starts empty in a new process.
  *
  * An effect names the record that it rests on (`rests_on`, an lsn; 0: none). The shell lets it
- * leave only when the store has committed that lsn; effects of one peer leave in the order in which
- * they were emitted.
+ * leave only after the store has committed that lsn. Effects for one peer leave in the order in
+ * which they were emitted.
  *
- * Rights are not judged here: the shell has judged the message (broker/dispatch.h) before the core
- * sees it. What the core refuses is what only it can know: unknown runs, conflicts, states, limits,
+ * The core does not judge rights: the shell does (broker/dispatch.h), before the core sees a
+ * message. The core refuses what only it can know: unknown runs, conflicts, wrong states, limits,
  * overload. */
 #ifndef LB_BROKER_CORE_CORE_H
 #define LB_BROKER_CORE_CORE_H
@@ -24,104 +24,101 @@
 struct bcore;
 
 struct bcore_config {
-    uint64_t lease_ms, lost_after_ms; /* defaults LEASE_MS, LOST_AFTER_MS */
-    /* bytes that waiting calls may take; beyond it CALL is answered `busy` */
+    uint64_t lease_ms, lost_after_ms; /* 0: LEASE_MS, LOST_AFTER_MS */
+    /* bytes for waiting calls; beyond it CALL is answered `busy` */
     uint64_t memory_budget;
-    /* of them for the calls' own bytes; beyond it those of calls that wait stay in the store only;
-       0: a BODIES_PART-th of memory_budget */
+    /* the part of memory_budget for the bytes of the calls themselves; those of waiting calls
+       beyond it stay in the store only; 0: memory_budget / BODIES_PART */
     uint64_t bodies_budget;
     uint64_t max_runs; /* live runs; beyond it `busy` */
     char cluster[LIMIT_NAME + 1], broker[LIMIT_NAME + 1];
     struct span certificate; /* the broker's own d_signed, for WELCOME; copied */
-    /* keys of ended runs in memory: for so long and so many; 0: KEPT_MS, KEPT_MAX */
+    /* how long and how many keys of ended runs are kept in memory; 0: KEPT_MS, KEPT_MAX */
     uint64_t kept_ms, kept_max;
-    uint8_t hash_key[16]; /* random, for the tables whose keys peers choose (SipHash) */
+    uint8_t hash_key[16]; /* random; for tables whose keys are chosen by peers (SipHash) */
 };
 
 enum {
-    BODIES_PART = 4, /* more: the store is asked more often; less: fewer calls fit in all */
-    /* the same key with another body is refused this long after the run's end */
+    BODIES_PART = 4, /* higher: the store is asked more often; lower: fewer calls fit in all */
+    /* for this long after a run's end its key is found without asking the store */
     KEPT_MS = 7 * 86400000,
-    /* about 100 bytes each; for what is older the store is asked (BCORE_FX_LOOKUP_KEY) */
+    /* about 100 bytes each; older keys are looked up in the store (BCORE_FX_LOOKUP_KEY) */
     KEPT_MAX = 250000
 };
 
-/* Who is at the other end of a session: from its verified certificate. Lent for the call; the core
- * copies what it keeps. */
+/* The other end of a session, from its verified certificate. Lent for the step; the core copies
+ * what it keeps. */
 struct bcore_peer {
-    /* principal; role as in certificates: "server", "caller", ...; "": a one-time key, which may
-       only ENROL */
-    const char *name, *role;
+    const char *name;         /* the principal */
+    const char *role;         /* as in certificates; "": a one-time key, which may only ENROL */
     struct span certificate;  /* d_signed as received; handed to workers with calls */
     const char *const *pools; /* of a server, without "all" */
     unsigned n_pools;
-    const char *address; /* for people: where it comes from */
+    const char *address; /* network address, for people */
 };
 
 enum bcore_event_kind {
-    /* peer, who, message (its HELLO): a session is open; the shell has not yet sent WELCOME: the
-       core emits it */
+    /* peer, who, message (its HELLO): a session is open. The core emits WELCOME, not the shell. */
     BCORE_PEER_UP,
-    BCORE_PEER_DOWN, /* peer: its session is over (BYE, RESET, superseded, dropped) */
+    BCORE_PEER_DOWN, /* peer: its session has ended (BYE, RESET, superseded, dropped) */
     /* peer, who, message: CALL RESOLVE FOLLOW CANCEL PARENT_* ATTEST HAVE HAVE_END STARTED PROGRESS
-       RESULT RETURNED PING OPERATE (drain undrain forget release) DEPLOY ENROL PUBLISH REVOKE;
-       others are the shell's */
+       RESULT RETURNED PING OPERATE (drain undrain forget release) DEPLOY ENROL PUBLISH REVOKE.
+       All others are the shell's. */
     BCORE_MESSAGE,
-    /* peer: its window has become full (window_open false: what it follows is remembered, once for
-       each run, and not sent) or can take messages again */
+    /* peer, window_open. false: its send queue is full; what it follows is remembered, once for
+       each run, and not sent. true: it can take messages again. */
     BCORE_WINDOW,
     BCORE_COMMITTED,  /* lsn: everything up to it is on disk */
-    BCORE_STORE_FULL, /* the disk refuses: new CALLs are answered `busy` */
-    BCORE_STORE_OK,
-    BCORE_TICK /* time has passed; due timers act */
+    BCORE_STORE_FULL, /* the disk is full: new CALLs are answered `busy` */
+    BCORE_STORE_OK,   /* there is room again */
+    BCORE_TICK        /* time has passed: timers that are due act */
 };
 
 struct bcore_event {
     enum bcore_event_kind kind;
-    int64_t now; /* CLOCK_BOOTTIME ms: every timer and lease */
-    /* ms since 1970: what is written into records and compared with a call's `expires`; may step */
-    int64_t wall;
-    uint64_t peer; /* session handle given by the shell, never reused within a process; 0: none */
+    int64_t now;   /* ms of CLOCK_BOOTTIME: every timer and lease */
+    int64_t wall;  /* ms since 1970: what records say and `expires` is compared with; may step */
+    uint64_t peer; /* handle of a session, given by the shell and never used again; 0: none */
     const struct bcore_peer *who;
-    struct span message; /* encoded m_; checked in form by the core */
-    /* COMMITTED; bcore_begin: the last that the store has, those left out of the replay included;
-       looked_up: `rests_on` of the effect that asked */
+    struct span message; /* an encoded m_; the core checks its form */
+    /* COMMITTED: see there. bcore_begin: the last record of the store, even if the replay left it
+       out. With looked_up: `rests_on` of the effect that asked. */
     uint64_t lsn;
-    bool window_open;   /* of `peer`, as the shell knows it now: with PEER_UP, MESSAGE and WINDOW */
-    uint8_t random[16]; /* for a new run's id */
+    bool window_open;   /* PEER_UP, MESSAGE, WINDOW: whether `peer` can take messages now */
+    uint8_t random[16]; /* for the id of a new run */
     uint64_t size;      /* DEPLOY: bytes of the package in the depot */
-    bool restored;      /* bcore_begin: the records are those of a backup; see there */
-    /* CALL, PARENT_BEGIN that BCORE_FX_LOOKUP_KEY gave back: the store has been asked, `known` is
-       its answer */
+    bool restored;      /* bcore_begin: the records are those of a backup */
+    /* CALL and PARENT_BEGIN that come back from BCORE_FX_LOOKUP_KEY: the store has been asked, and
+       `known` is its answer. */
     bool looked_up;
     const struct bcore_known *known;
 };
 
-/* The row of an ended run that the history has under (principal, key); NULL: it has none. */
+/* The ended run that the history has under (principal, key). NULL instead of it: there is none. */
 struct bcore_known {
     struct id run;
     struct hash digest;
 };
 
 struct bcore_record {
-    uint64_t lsn; /* contiguous, from the last that the store had at bcore_begin + 1 */
+    uint64_t lsn; /* without a gap, from the last one of bcore_begin + 1 */
     struct span body;
 };
 
 enum bcore_effect_kind {
     BCORE_FX_SEND, /* peer, body: an encoded m_ */
-    /* peer, body: an encoded m_refused or m_reset that is sent last; then the session is dropped.
-       The core has forgotten the peer; a PEER_DOWN for it does no harm */
+    /* peer, body: an encoded m_refused or m_reset, sent last; then the shell drops the session. The
+       core has forgotten the peer; a PEER_DOWN for it does no harm. */
     BCORE_FX_CLOSE,
-    /* peer, req, run, level: the run is not in memory. The shell answers from the history:
-       RUN_ENDED, or ERROR {req, unknown_run}. req 0: nobody asked, a follower is owed the end of
-       this run */
+    /* peer, req, run, level: the run is not in memory. The shell answers from the history with
+       RUN_ENDED, or with ERROR {req, unknown_run}. req 0: the end of this run is owed to a follower
+       that did not ask. */
     BCORE_FX_LOOKUP,
-    /* peer, run, called_lsn, body: an encoded m_execute without its call, see bcore_execute_fill */
+    /* peer, run, called_lsn, body: an encoded m_execute without its call: bcore_execute_fill. */
     BCORE_FX_EXECUTE,
-    /* peer, key, parent, body: the message (CALL or PARENT_BEGIN) of a principal whose key may be
-       among those no longer in memory. The shell looks (principal, key) up in the history and steps
-       the same BCORE_MESSAGE again with looked_up */
+    /* peer, key, parent, body: a CALL or PARENT_BEGIN whose key may be that of a run no longer in
+       memory. The shell looks (principal, key) up in the history and steps the same BCORE_MESSAGE
+       again with looked_up. */
     BCORE_FX_LOOKUP_KEY
 };
 
@@ -137,59 +134,61 @@ struct bcore_effect {
     bool parent;         /* LOOKUP_KEY: of a parent run, not of a call */
 };
 
-/* What one step yields; spans are valid until the next step. Owned by the caller, reused from step
-   to step. */
+/* What one step yields. Yours; the same one serves step after step. Spans are valid until the next
+ * step. */
 struct bcore_out {
     struct bcore_record *records;
     unsigned n_records;
     struct bcore_effect *effects;
     unsigned n_effects;
-    /* inside of the core */
+    /* the core's own */
     struct buf arena;
     unsigned cap_records, cap_effects;
 };
 void bcore_out_free(struct bcore_out *out);
 
+/* Copies the configuration. Yours to free. */
 struct bcore *bcore_new(const struct bcore_config *config);
-void bcore_free(struct bcore **c);
+void bcore_free(struct bcore **c); /* sets *c to NULL; freeing NULL is fine */
 
-/* Replay at start, in lsn order, then bcore_begin once: it emits r_epoch and starts counting
- * lost_after from `now`. `restored`: what happened after the backup was taken is unknown. Every
- * live run is held until an operator releases it; what still runs of it somewhere goes on, and its
- * result is evidence. Epoch and attempts go on from numbers that the time that was lost cannot have
- * reached.
+/* Applies one record of the journal. Call it at start for each record, in lsn order, and then
+ * bcore_begin once. -EPROTO, with the lsn in *err: the record cannot be read, or the state does not
+ * allow it. Such a store is refused, not repaired.
  *
- * An unreadable record, or one that the state does not allow, is -EPROTO and names its lsn: the
- * store is refused, not repaired.
- *
- * What the store may leave out of a replay, because the state does not depend on it:
- *   - of a run or parent that has ended, everything but one r_kept in the order of the ends, and
- *     that too after
- * kept_ms (the store is asked of what may have ended before); beyond kept_max the newest kept_max +
- * 1 are enough (from the one too many the core knows how far back it remembers)
- *   - r_evidence and r_server
- *   - all but the last: r_epoch; r_revoked; r_enrolled of one (name, serial); r_deployed of one
- *     (address, package
- * name); r_operated of one target (drain, undrain, forget) Everything else of live runs and
- * parents, in lsn order, is needed. */
+ * The store may leave records out of the replay, since the state does not depend on them:
+ *   - Of a run or parent that has ended, all records; one r_kept stands in for them, in the order
+ *     of the ends. It may be left out, too, once kept_ms have passed (the core then asks the store
+ *     for such keys). Beyond kept_max, the newest kept_max + 1 are enough: from the one too many
+ *     the core learns how far back it remembers.
+ *   - r_evidence and r_server.
+ *   - All but the last of these: r_epoch; r_revoked; r_enrolled with the same name and serial;
+ *     r_deployed with the same address and package name; r_operated with the same target (drain,
+ *     undrain, forget).
+ * All other records of live runs and parents are needed. */
 int bcore_replay(struct bcore *c, uint64_t lsn, struct span record, struct error *err);
+
+/* Ends the replay: emits r_epoch and counts lost_after from `now`. With ev->restored nobody knows
+ * what happened after the backup was taken: every live run is held until an operator releases it.
+ * What still runs somewhere goes on, and its result is evidence. The epoch and the attempts
+ * continue from numbers that the lost time cannot have reached. */
 void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out *out);
 
-/* One event. Clears `out` first. A malformed or impossible message yields an ERROR or a CLOSE
- * effect, never a failure. */
+/* Takes one event. Clears `out` first. Never fails: a malformed or impossible message yields an
+ * ERROR or a CLOSE effect. */
 void bcore_step(struct bcore *c, const struct bcore_event *ev, struct bcore_out *out);
 
-/* BCORE_FX_EXECUTE: the call's bytes are in the store only, in the r_called that is record
- * called_lsn, which is on disk. The shell asks for it at once, and sends what this appends to `out`
- * in the effect's place among those of the peer. If there is no such record the run has ended
- * meanwhile, and the effect is dropped. */
+/* Completes a BCORE_FX_EXECUTE, whose call is in the store only: in the r_called that is record
+ * called_lsn, which is on disk. `execute`: the effect's body; `called`: that record. Appends the
+ * message to `out`; the shell sends it in the effect's place among those for this peer. If the
+ * store has no such record the run has ended meanwhile, and the shell drops the effect. -EPROTO:
+ * one of the two cannot be read; `out` is as it was. */
 int bcore_execute_fill(struct span execute, struct span called, struct buf *out, struct error *err);
 
-/* When the core wants its next TICK (boot ms); INT64_MAX: never. */
+/* When the core wants its next TICK, in ms of CLOCK_BOOTTIME; INT64_MAX: never. */
 int64_t bcore_deadline(const struct bcore *c);
 
-/* Hash of the durable state: equal after step and after replay of the same records (promise 5).
- * Costs a walk over all. */
+/* The hash of the durable state: equal after a step and after the replay of its records (promise
+ * 5). Walks over all of the state. */
 void bcore_digest(const struct bcore *c, struct hash *ret);
 
 #endif

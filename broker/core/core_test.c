@@ -4,9 +4,9 @@
 
 static void another_major_version_is_refused(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     struct m_refused r;
-    uint64_t p = up(w, "anna", "caller", NULL, (struct m_hello){.major = PROTO_MAJOR + 1});
+    uint64_t p = world_up(w, "anna", "caller", NULL, (struct m_hello){.major = PROTO_MAJOR + 1});
     SENT(w, p, REFUSED, refused, &r);
     assert_int_equal(r.code, REFUSAL_VERSION);
     SAY(w, p, "anna", ping, .stamp = 1); /* and nothing is open */
@@ -16,7 +16,7 @@ static void another_major_version_is_refused(void **state)
 
 static void a_malformed_hello_is_refused(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     struct bcore_peer who = {.name = "anna", .role = "caller"};
     struct m_refused r;
     world_step(w, (struct bcore_event){
@@ -28,7 +28,7 @@ static void a_malformed_hello_is_refused(void **state)
 /* Every message a client may send, cut, lengthened and of another kind's fields. */
 static void malformed_messages_of_every_kind_close_the_session(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     const struct wire_schema *s;
     for (unsigned i = 0; (s = messages_schema_at(i)); i++) {
         struct buf good = {0};
@@ -48,10 +48,10 @@ static void malformed_messages_of_every_kind_close_the_session(void **state)
                 buf_add_str(&bad, "\x01");
             else if (bad.n > 2)
                 bad.p[2] = 0xc1; /* no msgpack */
-            uint64_t p = worker_up(w, "wh1", 1);
-            log_clear(w);
-            say_bytes(w, p, "wh1", buf_span(&bad));
-            const struct logged *l = SENT(w, p, REFUSED, refused, &r);
+            uint64_t p = world_worker_up(w, "wh1", 1);
+            world_log_clear(w);
+            world_say_bytes(w, p, "wh1", buf_span(&bad));
+            const struct world_logged *l = SENT(w, p, REFUSED, refused, &r);
             assert_int_equal(l->effect.kind, BCORE_FX_CLOSE);
             assert_true(r.code == REFUSAL_MALFORMED || r.code == REFUSAL_WRONG_ROLE);
             assert_true(r.text.n > 0);
@@ -63,28 +63,28 @@ static void malformed_messages_of_every_kind_close_the_session(void **state)
 
 static void a_foreign_record_is_refused_with_its_number(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     struct bcore *c = bcore_new(&w->config);
     struct error err = {0};
     struct buf b = {0};
     assert_true(bcore_replay(c, 17, span_str("nonsense"), &err) < 0);
     assert_contains(err.text, "record 17");
-    r_ended_encode(&(struct r_ended){.run = id_of(1)}, &b);
+    r_ended_encode(&(struct r_ended){.run = world_id(1)}, &b);
     assert_true(bcore_replay(c, 18, buf_span(&b), &err) < 0);
     assert_contains(err.text, "is not live");
     buf_clear(&b);
     m_ping_encode(&(struct m_ping){.stamp = 1}, &b);
     assert_true(bcore_replay(c, 19, buf_span(&b), &err) < 0);
-    assert_contains(err.text, "is no record");
+    assert_contains(err.text, "unknown record kind");
     buf_free(&b);
     bcore_free(&c);
 }
 
 static void records_that_the_state_does_not_allow_are_refused(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "k");
     struct buf b = {0};
 #define BAD(low, part, ...) \
     do { \
@@ -102,11 +102,11 @@ static void records_that_the_state_does_not_allow_are_refused(void **state)
     BAD(lost, "is not live", .run = run, .attempt = 1);
     BAD(ended, "is not live", .run = run, .attempt = 1);
     BAD(released, "is not live", .run = run);
-    BAD(cancelled, "is not live", .run = id_of(1));
+    BAD(cancelled, "is not live", .run = world_id(1));
     BAD(parent_driven, "is not live", .run = run);
     BAD(parent_ended, "is not live", .run = run);
     BAD(operated, "unknown", .verb = span_str("reboot"));
-    BAD(called, "", .run = id_of(2), .call = span_str("x"));
+    BAD(called, "", .run = world_id(2), .call = span_str("x"));
     BAD(enrolled, "", .certificate = span_str("x"));
     BAD(deployed, "", .deployment = span_str("x"));
     BAD(revoked, "", .list = span_str("x"));
@@ -115,7 +115,7 @@ static void records_that_the_state_does_not_allow_are_refused(void **state)
 
 static void new_records_follow_all_that_the_store_has(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     /* three that no replay needs */
     struct bcore_event ev = {.now = w->now, .wall = w->wall, .lsn = w->lsn + 3};
     struct bcore *c = world_replayed(w);
@@ -126,7 +126,7 @@ static void new_records_follow_all_that_the_store_has(void **state)
 
 static void each_beginning_has_an_epoch_of_its_own(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     struct view_counts c;
     for (unsigned i = 1; i < 4; i++) {
         view_counts(w->core, &c);
@@ -137,14 +137,14 @@ static void each_beginning_has_an_epoch_of_its_own(void **state)
 
 static void counts_and_walks_see_every_run(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct id runs[3], after = ID_ZERO, before = ID_ZERO;
     struct view_counts c;
     struct view_run v;
-    worker_up(w, "wh1", 1);
+    world_worker_up(w, "wh1", 1);
     for (unsigned i = 0; i < 3; i++)
-        runs[i] = call(w, anna, (const char *[]){"a", "b", "c"}[i]);
+        runs[i] = world_call(w, anna, (const char *[]){"a", "b", "c"}[i]);
     view_counts(w->core, &c);
     assert_int_equal(c.runs[RUN_HANDED_OVER], 2);
     assert_int_equal(c.runs[RUN_WAITING], 1);
@@ -163,7 +163,7 @@ static void counts_and_walks_see_every_run(void **state)
     assert_false(view_run_before(w->core, &before, &v));
     SAY(w, anna, "anna", cancel, .req = 1, .run = runs[2]);
     world_pass(w, 10);
-    struct id last = call(w, anna, "d");
+    struct id last = world_call(w, anna, "d");
     assert_true(view_run_after(w->core, &runs[2], &v)); /* the place of one that has ended */
     assert_true(id_eq(v.id, last));
     assert_true(view_run_before(w->core, &runs[2], &v));
@@ -185,7 +185,7 @@ struct storm_worker {
     unsigned n;
 };
 struct storm {
-    struct world *w;
+    struct core_world *w;
     uint64_t seed, anna, keys;
     struct storm_worker workers[STORM_WORKERS];
     unsigned ended; /* RUN_ENDED heard */
@@ -200,10 +200,10 @@ static unsigned chance(struct storm *s, unsigned n)
 /* What left: EXECUTE reaches a worker that is up, unless it is lost on the way. */
 static void deliver(struct storm *s)
 {
-    struct world *w = s->w;
+    struct core_world *w = s->w;
     struct error err;
     for (size_t i = 0; i < w->n_log; i++) {
-        const struct logged *l = &w->log[i];
+        const struct world_logged *l = &w->log[i];
         struct m_execute e;
         for (unsigned k = 0; k < STORM_WORKERS; k++) {
             struct storm_worker *v = &s->workers[k];
@@ -220,21 +220,21 @@ static void deliver(struct storm *s)
         }
         s->ended += l->kind == KIND_M_RUN_ENDED;
     }
-    log_clear(w);
+    world_log_clear(w);
 }
 
 static void worker_returns(struct storm *s, struct storm_worker *v)
 {
-    struct world *w = s->w;
+    struct core_world *w = s->w;
     if (chance(s, 8) == 0) { /* reinstalled: an empty spool */
         v->spool++;
         v->n = 0;
     }
     if (v->n && chance(s, 4) == 0)
         v->n--; /* the last EXECUTE never arrived */
-    log_clear(w);
-    v->peer = worker_hello(w, v->name, v->spool);
-    if (find_sent(w, v->peer, KIND_M_REFUSED)) {
+    world_log_clear(w);
+    v->peer = world_worker_hello(w, v->name, v->spool);
+    if (world_find_sent(w, v->peer, KIND_M_REFUSED)) {
         v->peer = 0;
         return;
     }
@@ -242,13 +242,13 @@ static void worker_returns(struct storm *s, struct storm_worker *v)
         SAY(w, v->peer, v->name, have, .run = v->has[i].run, .attempt = v->has[i].attempt,
             .state = v->has[i].started ? RUN_RUNNING : RUN_HANDED_OVER);
     SAY(w, v->peer, v->name, have_end, .count = v->n);
-    attest(w, v->peer, v->name, WORLD_SLOTS, (struct attested[]){{.job = "load", .hash = 1}, {0}},
-           NULL, false);
+    world_attest(w, v->peer, v->name, WORLD_SLOTS,
+                 (struct world_attested[]){{.job = "load", .hash = 1}, {0}}, NULL, false);
 }
 
 static void worker_acts(struct storm *s, struct storm_worker *v)
 {
-    struct world *w = s->w;
+    struct core_world *w = s->w;
     unsigned i = v->n ? chance(s, v->n) : 0, what = chance(s, 10);
     if (!v->peer) {
         if (what < 3)
@@ -256,7 +256,7 @@ static void worker_acts(struct storm *s, struct storm_worker *v)
         return;
     }
     if (what == 0) {
-        down(w, v->peer);
+        world_down(w, v->peer);
         v->peer = 0;
     } else if (v->n && what < 4) {
         SAY(w, v->peer, v->name, started, .run = v->has[i].run, .attempt = v->has[i].attempt,
@@ -266,7 +266,7 @@ static void worker_acts(struct storm *s, struct storm_worker *v)
         if (!v->has[i].started && chance(s, 4) == 0)
             SAY(w, v->peer, v->name, returned, .run = v->has[i].run, .attempt = v->has[i].attempt);
         else
-            succeed(w, v->peer, v->name, v->has[i].run, v->has[i].attempt, chance(s, 40));
+            world_succeed(w, v->peer, v->name, v->has[i].run, v->has[i].attempt, chance(s, 40));
         v->has[i] = v->has[--v->n];
     } else {
         SAY(w, v->peer, v->name, ping, .stamp = 1);
@@ -275,19 +275,19 @@ static void worker_acts(struct storm *s, struct storm_worker *v)
 
 static void caller_acts(struct storm *s)
 {
-    struct world *w = s->w;
+    struct core_world *w = s->w;
     struct d_call d;
     char key[24];
     struct view_run v;
     struct id after = ID_ZERO;
     snprintf(key, sizeof key, "k%llu",
              (unsigned long long)(chance(s, 8) ? s->keys++ : s->keys / 2));
-    d = call_of(key);
+    d = world_call_of(key);
     d.on_lost = (uint64_t)ON_LOST_FAIL + s->keys % 3;
     d.lost_after_ms = 20000;
-    d.parent = id_of((uint8_t)(s->keys % 3));
+    d.parent = world_id((uint8_t)(s->keys % 3));
     d.priority = s->keys % 5 == 0 ? 9 : 0;
-    call_with(w, s->anna, 1, &d, chance(s, 3));
+    world_call_with(w, s->anna, 1, &d, chance(s, 3));
     if (chance(s, 12) == 0 && view_run_after(w->core, &after, &v)) {
         if (v.state == RUN_HELD) {
             char id[ID_TEXT];
@@ -303,7 +303,7 @@ static void caller_acts(struct storm *s)
         }
     }
     if (chance(s, 10) == 0)
-        window(w, s->anna, chance(s, 2));
+        world_window(w, s->anna, chance(s, 2));
 }
 
 /* No run waits while a server that could take it has credit; no server has more than its credit
@@ -323,14 +323,14 @@ static void check_placement(struct storm *s)
         assert_int_equal(c.runs[RUN_WAITING], 0);
 }
 
-static void storm(struct world *w, uint64_t seed)
+static void storm(struct core_world *w, uint64_t seed)
 {
     struct storm s = {.w = w,
                       .seed = seed,
                       .workers = {{.name = "wh1", .spool = 1},
                                   {.name = "wh2", .spool = 50},
                                   {.name = "wh3", .spool = 100}}};
-    s.anna = caller_up(w, "anna");
+    s.anna = world_caller_up(w, "anna");
     for (unsigned i = 0; i < STORM_STEPS; i++) {
         if (chance(&s, 3) == 0)
             caller_acts(&s);
@@ -347,7 +347,7 @@ static void storm(struct world *w, uint64_t seed)
             world_restart(w);
             for (unsigned k = 0; k < STORM_WORKERS; k++)
                 s.workers[k].peer = 0;
-            s.anna = caller_up(w, "anna");
+            s.anna = world_caller_up(w, "anna");
             deliver(&s);
         }
     }
@@ -367,7 +367,7 @@ static void storm(struct world *w, uint64_t seed)
             deliver(&s);
             while (v->peer && v->n) {
                 v->n--;
-                succeed(w, v->peer, v->name, v->has[v->n].run, v->has[v->n].attempt, 2);
+                world_succeed(w, v->peer, v->name, v->has[v->n].run, v->has[v->n].attempt, 2);
                 deliver(&s);
             }
         }
@@ -376,13 +376,13 @@ static void storm(struct world *w, uint64_t seed)
         if (round == 3999)
             fail_msg("%d runs do not end", (int)left);
     }
-    assert_int_equal(records_of(w, KIND_R_CALLED) - records_of(w, KIND_R_ENDED), ({
+    assert_int_equal(world_records_of(w, KIND_R_CALLED) - world_records_of(w, KIND_R_ENDED), ({
                          struct view_counts c;
                          view_counts(w->core, &c);
                          c.runs[RUN_HELD];
                      }));
-    assert_true(records_of(w, KIND_R_EVIDENCE) > 0 && records_of(w, KIND_R_LOST) > 0 &&
-                records_of(w, KIND_R_RETURNED) > 0);
+    assert_true(world_records_of(w, KIND_R_EVIDENCE) > 0 && world_records_of(w, KIND_R_LOST) > 0 &&
+                world_records_of(w, KIND_R_RETURNED) > 0);
 }
 
 static void a_storm_ends_in_the_state_that_replay_gives(void **state)

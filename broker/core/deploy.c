@@ -1,9 +1,9 @@
-/* deploy.c - desired packages: by address and package name, and what that makes of a server's
- * desired state.
+/* deploy.c - deployments by address and package name, and the desired state of each server that
+ * follows from them.
  *
- * A deployment replaces the older one of the same name at the same address; one that takes away
- * stays as a mark, so that an older one that somebody repeats does not come back. Where a server is
- * in several addresses with the same package, the deployment that was signed last counts. */
+ * A deployment replaces the older one of the same name at the same address. A removal stays as a
+ * mark, so that an older deployment that is repeated does not come back. Where a server is in
+ * several addresses with the same package, the deployment that was signed last counts. */
 #include <string.h>
 
 #include "broker/core/inside.h"
@@ -85,7 +85,7 @@ int deploy_apply(struct bcore *c, const struct r_deployed *r, struct error *err)
     return 0;
 }
 
-/* Is there for this server and name one that was signed later? */
+/* Has this server a deployment of this name that was signed later? */
 static bool overruled(const struct bcore *c, const struct server *s, const struct deployment *d)
 {
     for (unsigned i = 0; i < c->n_deployments; i++) {
@@ -148,7 +148,7 @@ void bcore_on_deploy(struct bcore *c, struct peer_state *p)
     }
     i = place_of(c, d.address, d.name, &there);
     if (there && span_eq(buf_span(&c->deployments[i].bytes), m.deployment)) {
-        out_done(c, m.req, c->lsn, "it was deployed already");
+        out_done(c, m.req, c->lsn, "it was already deployed");
         return;
     }
     if (there && d.issued_at <= c->deployments[i].issued_at) {

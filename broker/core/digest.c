@@ -1,5 +1,5 @@
-/* digest.c - the durable state as one hash: the sum of the hashes of its parts, so their order does
-   not matter. */
+/* digest.c - the durable state as one hash: the sum of the hashes of its parts, so that their order
+ * does not matter. */
 #include <string.h>
 
 #include "broker/core/inside.h"
@@ -44,7 +44,7 @@ static void run_part(struct sum *s, const struct run *r)
 {
     const struct attempt *a = r->at;
     uint64_t state = r->state;
-    if (state == RUN_OUT_OF_CONTACT) /* that is not in the journal */
+    if (state == RUN_OUT_OF_CONTACT) /* the journal does not have that state */
         state = a->started_at ? RUN_RUNNING : RUN_HANDED_OVER;
     part_begin(s, "run");
     part_bytes(s, r->id.b, sizeof r->id.b);

@@ -1,5 +1,5 @@
-/* explain.c - see explain.h. Asks the same judges as placement: seat_judge for what lasts, credit
- * for what changes. */
+/* explain.c - see explain.h. Asks the same judges as placement: seat_judge for lasting conditions,
+ * the credit for those that change with every attempt. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,33 +39,51 @@ static void text_of_need(const struct server *s, const struct job_version *j,
                      (int)(need.trouble.n > 120 ? 120 : need.trouble.n),
                      need.trouble.n ? (const char *)need.trouble.p : "");
     snprintf(u->clears, sizeof u->clears,
-             "it is probed again by itself; `lbworker check` on %s shows it", s->name->s);
+             "it is probed again automatically; `lbworker check` on %s shows it now", s->name->s);
+}
+
+/* Of a server that was not asked for: the call names a pool without it, another server, or nothing
+ * that there is. */
+static void text_of_address(const struct bcore *c, const char *server, const struct class *cl,
+                            struct explain_unmet *u)
+{
+    const char *address = cl->address->s;
+    const struct server *named = server_find(c, span_str(address));
+    if (named && named->enrolled) {
+        snprintf(u->text, sizeof u->text, "the call is for server '%s'", address);
+        snprintf(u->clears, sizeof u->clears, "call %s, or a pool that contains it", server);
+    } else if (servers_know_address(c, span_str(address))) {
+        snprintf(u->text, sizeof u->text, "not in pool '%s'", address);
+        snprintf(u->clears, sizeof u->clears, "have a certificate signed that puts %s in it",
+                 server);
+    } else {
+        snprintf(u->text, sizeof u->text, "no server or pool is named '%s'", address);
+        snprintf(u->clears, sizeof u->clears, "call a server or pool that exists");
+    }
 }
 
 static void text_of(const struct bcore *c, const struct server *s, const struct class *cl,
                     const struct job_version *j, struct explain_unmet *u)
 {
-    static const char package[] = "package:"; /* such a job comes with its package */
+    static const char package[] = "package:"; /* the job of a package, not of a job file */
     const char *name = s->name->s;
     u->text[0] = u->clears[0] = 0;
     switch (u->condition) {
     case EXPLAIN_ADDRESS:
-        snprintf(u->text, sizeof u->text, "it is not in '%s'", cl->address->s);
-        snprintf(u->clears, sizeof u->clears, "a certificate for %s with pool '%s'", name,
-                 cl->address->s);
+        text_of_address(c, name, cl, u);
         break;
     case EXPLAIN_CONTACT:
         if (s->heard_wall)
             snprintf(u->text, sizeof u->text, "it is not connected; last heard %lld s ago",
                      (long long)((c->now - s->heard) / 1000));
         else
-            snprintf(u->text, sizeof u->text, "it has not connected since the broker began");
+            snprintf(u->text, sizeof u->text, "it has not connected since the broker started");
         snprintf(u->clears, sizeof u->clears,
-                 "its worker (lbworker) runs on %s and reaches the broker", name);
+                 "start lbworker on %s, and check that it reaches the broker", name);
         break;
     case EXPLAIN_ATTACHING:
-        snprintf(u->text, sizeof u->text, "it is attaching: it has not yet said all that it has");
-        snprintf(u->clears, sizeof u->clears, "a moment");
+        snprintf(u->text, sizeof u->text, "it is attaching: its inventory is incomplete");
+        snprintf(u->clears, sizeof u->clears, "wait a moment");
         break;
     case EXPLAIN_DRAINING:
         snprintf(u->text, sizeof u->text, "it is draining%s%.200s",
@@ -79,39 +97,38 @@ static void text_of(const struct bcore *c, const struct server *s, const struct 
             snprintf(u->clears, sizeof u->clears, "lbpkg deploy %s to %s",
                      cl->job->s + sizeof package - 1, name);
         else
-            snprintf(u->clears, sizeof u->clears, "a file for it in etc/jobs on %s", name);
+            snprintf(u->clears, sizeof u->clears, "put a job file into etc/jobs on %s", name);
         break;
     case EXPLAIN_VERSION:
         snprintf(u->text, sizeof u->text, "it has job '%s' in another version than was signed",
                  cl->job->s);
-        snprintf(u->clears, sizeof u->clears,
-                 "the signed version is deployed to %s, or the call is made again", name);
+        snprintf(u->clears, sizeof u->clears, "deploy that version to %s, or call again", name);
         break;
     case EXPLAIN_NEED:
         text_of_need(s, j, u);
         break;
     case EXPLAIN_CONCURRENCY:
-        snprintf(u->text, sizeof u->text, "%llu of job '%s' are there, as many as it allows",
+        snprintf(u->text, sizeof u->text, "%llu runs of job '%s' are there, which is its limit",
                  (unsigned long long)(j ? j->live : 0), cl->job->s);
-        snprintf(u->clears, sizeof u->clears, "one of them ends");
+        snprintf(u->clears, sizeof u->clears, "wait until one of them ends");
         break;
     case EXPLAIN_CREDIT:
         snprintf(u->text, sizeof u->text, "its %llu slots are taken (%llu attempts are there)",
                  (unsigned long long)s->slots, (unsigned long long)s->n_live);
-        snprintf(u->clears, sizeof u->clears, "one of them ends");
+        snprintf(u->clears, sizeof u->clears, "wait until one of them ends");
         break;
     case EXPLAIN_RESTING:
-        snprintf(u->text, sizeof u->text, "it has just given work back");
-        snprintf(u->clears, sizeof u->clears, "a second");
+        snprintf(u->text, sizeof u->text, "it has just returned a run that it could not start");
+        snprintf(u->clears, sizeof u->clears, "wait a second");
         break;
     default:
         break;
     }
-    utf8_trim(u->text); /* what others have said is in it, and only a part of it may fit */
+    utf8_trim(u->text); /* texts of others are in it, and may have been cut within a character */
     utf8_trim(u->clears);
 }
 
-/* What lasts, and beside it what changes with every attempt. */
+/* The lasting conditions and those that change with every attempt. */
 static unsigned unmet_of(const struct server *s, const struct class *cl,
                          struct job_version **ret_job)
 {
@@ -133,7 +150,7 @@ static void explain_server(const struct bcore *c, const struct server *s, const 
     struct explain_server *row = &e->servers[e->n_servers++];
     *row = (struct explain_server){
         .server = s->name->s, .first = e->n_unmet, .credit = unmet ? 0 : placement_credit(s, job)};
-    /* the others say nothing about a server that was not asked for */
+    /* the call is not for this server: its other conditions do not matter */
     if (unmet & 1u << EXPLAIN_ADDRESS)
         unmet = 1u << EXPLAIN_ADDRESS;
     for (unsigned i = 0; i < EXPLAIN_COUNT; i++)
@@ -212,7 +229,7 @@ static void summary(const struct bcore *c, const struct run *r, struct explain *
         there = strays_text(c, r, where, sizeof where);
         snprintf(e->summary, sizeof e->summary,
                  "held: %s%s%s; lbctl release --rerun, --fail or --succeed",
-                 r->restored ? "it was live in a backup that was put back"
+                 r->restored ? "it was live in a backup that was restored"
                              : "its server was lost, and its call says hold",
                  there ? "; it still runs at " : "", where);
         break;

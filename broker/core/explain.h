@@ -1,23 +1,23 @@
-/* explain.h - why a run is where it is: for every server each condition that does not hold, and
- * what would clear it.
+/* explain.h - why a run is where it is: for each server the conditions that do not hold, and what
+ * would clear them.
  *
- * Computed when asked, from the same judgements that placement uses. */
+ * Computed on demand, from the same judgements that placement uses. */
 #ifndef LB_BROKER_CORE_EXPLAIN_H
 #define LB_BROKER_CORE_EXPLAIN_H
 
 #include "broker/core/core.h"
 
 #define EXPLAIN_CONDITIONS(X) \
-    X(ADDRESS, "address")     /* its certificate does not put it into the address */ \
-    X(CONTACT, "contact")     /* no session, or its lease has ended */ \
-    X(ATTACHING, "attaching") /* it has not yet said all that it has */ \
-    X(DRAINING, "draining") \
+    X(ADDRESS, "address")         /* the call is not for it */ \
+    X(CONTACT, "contact")         /* no session, or its lease has ended */ \
+    X(ATTACHING, "attaching")     /* its inventory is incomplete */ \
+    X(DRAINING, "draining")       /* an operator drains it */ \
     X(JOB, "job")                 /* it does not attest the job */ \
     X(VERSION, "version")         /* it attests other versions of the job only */ \
     X(NEED, "need")               /* a need of the job does not hold */ \
-    X(CONCURRENCY, "concurrency") /* as many of this job run there as it allows */ \
+    X(CONCURRENCY, "concurrency") /* the job's limit of runs at one server is reached */ \
     X(CREDIT, "credit")           /* its slots are taken */ \
-    X(RESTING, "resting")         /* it has just given work back */
+    X(RESTING, "resting")         /* it has just returned a run that it could not start */
 
 #define X(n, t) EXPLAIN_##n,
 enum explain_condition { EXPLAIN_CONDITIONS(X) EXPLAIN_COUNT };
@@ -39,14 +39,14 @@ struct explain_server {
 struct explain {
     enum run_state state;
     char summary[1024]; /* one sentence for people */
-    /* runs of the same class that go first; only for waiting ones, at most 1000 are counted */
-    uint64_t ahead;
+    uint64_t ahead;     /* of a waiting run: how many of its class go first, at most 1000 */
     struct explain_server *servers;
     unsigned n_servers;
     struct explain_unmet *unmet;
     unsigned n_unmet;
 };
-/* -ENOENT: the run is not in memory. Servers outside the address come with that one condition. */
+/* -ENOENT: the run is not in memory. A server outside the address has that one condition. *ret is
+ * yours: explain_free. */
 int bcore_explain(const struct bcore *c, const struct id *run, struct explain *ret,
                   struct error *err);
 void explain_free(struct explain *e);

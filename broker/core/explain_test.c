@@ -12,8 +12,8 @@ static const struct explain_unmet *unmet_of(const struct explain *e, const char 
 
 static void every_server_says_what_is_unmet_and_what_would_clear_it(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), root = caller_up(w, "root");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), root = world_caller_up(w, "root");
     static const char *const other[] = {"web", NULL}, *const etl[] = {"etl", NULL};
     struct explain e;
     struct error err = {0};
@@ -24,39 +24,42 @@ static void every_server_says_what_is_unmet_and_what_would_clear_it(void **state
     } want[] = {
         {"busy", EXPLAIN_CREDIT, "slots are taken", "one of them ends"},
         {"draining", EXPLAIN_DRAINING, "kernel", "lbctl undrain draining"},
-        {"full", EXPLAIN_CONCURRENCY, "as many as it allows", "ends"},
+        {"full", EXPLAIN_CONCURRENCY, "which is its limit", "ends"},
         {"gone", EXPLAIN_CONTACT, "last heard 20 s ago", "gone"},
         {"need", EXPLAIN_NEED, "need 'disk' does not hold: absent", "lbworker check"},
         {"never", EXPLAIN_CONTACT, "has not connected", "never"},
-        {"nojob", EXPLAIN_JOB, "does not have job 'load'", "a file for it in etc/jobs on nojob"},
-        {"other", EXPLAIN_ADDRESS, "not in 'etl'", "pool 'etl'"},
+        {"nojob", EXPLAIN_JOB, "does not have job 'load'", "put a job file into etc/jobs on nojob"},
+        {"other", EXPLAIN_ADDRESS, "not in pool 'etl'", "puts other in it"},
         {"starting", EXPLAIN_ATTACHING, "attaching", ""},
-        {"version", EXPLAIN_VERSION, "another version", "deployed"},
+        {"version", EXPLAIN_VERSION, "another version", "deploy that version to version"},
     };
-    worker_up(w, "gone", 20);
+    world_worker_up(w, "gone", 20);
     world_pass(w, 20000);
-    up(w, "other", "server", other, (struct m_hello){.spool = id_of(9)});
+    world_up(w, "other", "server", other, (struct m_hello){.spool = world_id(9)});
     SAY(w, root, "root", publish, .req = 1,
-        .certificate = certificate_of(w, "never", "server", 77, etl));
-    uint64_t p = worker_up(w, "nojob", 21);
-    attest(w, p, "nojob", 2, (struct attested[]){{0}}, NULL, false);
-    p = worker_up(w, "version", 22);
-    attest(w, p, "version", 2, (struct attested[]){{.job = "load", .hash = 2}, {0}}, NULL, false);
-    p = worker_up(w, "need", 23);
-    attest(w, p, "need", 2, (struct attested[]){{.job = "load", .hash = 1, .need = "disk"}, {0}},
-           "disk", false);
-    worker_up(w, "draining", 24);
+        .certificate = world_certificate(w, "never", "server", 77, etl));
+    uint64_t p = world_worker_up(w, "nojob", 21);
+    world_attest(w, p, "nojob", 2, (struct world_attested[]){{0}}, NULL, false);
+    p = world_worker_up(w, "version", 22);
+    world_attest(w, p, "version", 2, (struct world_attested[]){{.job = "load", .hash = 2}, {0}},
+                 NULL, false);
+    p = world_worker_up(w, "need", 23);
+    world_attest(w, p, "need", 2,
+                 (struct world_attested[]){{.job = "load", .hash = 1, .need = "disk"}, {0}}, "disk",
+                 false);
+    world_worker_up(w, "draining", 24);
     SAY(w, root, "root", operate, .verb = span_str("drain"), .target = span_str("draining"),
         .reason = span_str("kernel"));
-    worker_hello(w, "starting", 25);
-    p = worker_up(w, "full", 26);
-    attest(w, p, "full", 4, (struct attested[]){{.job = "load", .hash = 1, .concurrency = 1}, {0}},
-           NULL, false);
-    worker_up(w, "busy", 27);
+    world_worker_hello(w, "starting", 25);
+    p = world_worker_up(w, "full", 26);
+    world_attest(w, p, "full", 4,
+                 (struct world_attested[]){{.job = "load", .hash = 1, .concurrency = 1}, {0}}, NULL,
+                 false);
+    world_worker_up(w, "busy", 27);
     for (unsigned i = 0; i < 3; i++)
-        call(w, anna, (const char *[]){"a", "b", "c"}[i]);
-    struct id run = call(w, anna, "d");
-    call(w, anna, "e");
+        world_call(w, anna, (const char *[]){"a", "b", "c"}[i]);
+    struct id run = world_call(w, anna, "d");
+    world_call(w, anna, "e");
     assert_int_equal(bcore_explain(w->core, &run, &e, &err), 0);
     assert_int_equal(e.state, RUN_WAITING);
     assert_int_equal(e.ahead, 0);
@@ -76,14 +79,14 @@ static void every_server_says_what_is_unmet_and_what_would_clear_it(void **state
 
 static void a_job_of_a_package_comes_with_its_package(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct explain e;
     struct error err = {0};
-    struct d_call d = call_of("a");
+    struct d_call d = world_call_of("a");
     d.job = span_str("package:extract");
-    worker_up(w, "etl1", 1);
-    struct id run = call_d(w, anna, d);
+    world_worker_up(w, "etl1", 1);
+    struct id run = world_call_d(w, anna, d);
     assert_int_equal(bcore_explain(w->core, &run, &e, &err), 0);
     const struct explain_unmet *u = unmet_of(&e, "etl1");
     assert_non_null(u);
@@ -91,15 +94,45 @@ static void a_job_of_a_package_comes_with_its_package(void **state)
     explain_free(&e);
 }
 
-static void runs_ahead_are_counted(void **state)
+static void assert_elsewhere(struct core_world *w, uint64_t anna, const char *address,
+                             const char *text, const char *clears)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
     struct explain e;
     struct error err = {0};
-    call(w, anna, "a");
-    call(w, anna, "b");
-    struct id run = call(w, anna, "c");
+    struct d_call d = world_call_of(address);
+    d.address = span_str(address);
+    struct id run = world_call_d(w, anna, d);
+    assert_int_equal(bcore_explain(w->core, &run, &e, &err), 0);
+    assert_string_equal(unmet_of(&e, "etl1")->text, text);
+    assert_string_equal(unmet_of(&e, "etl1")->clears, clears);
+    explain_free(&e);
+}
+
+static void a_server_that_was_not_asked_for_says_so(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    static const char *const web[] = {"web", NULL};
+    world_worker_up(w, "etl1", 1);
+    world_worker_up(w, "etl2", 2);
+    world_up(w, "web1", "server", web, (struct m_hello){.spool = world_id(3)});
+    assert_elsewhere(w, anna, "etl2", "the call is for server 'etl2'",
+                     "call etl1, or a pool that contains it");
+    assert_elsewhere(w, anna, "web", "not in pool 'web'",
+                     "have a certificate signed that puts etl1 in it");
+    assert_elsewhere(w, anna, "elt", "no server or pool is named 'elt'",
+                     "call a server or pool that exists");
+}
+
+static void runs_ahead_are_counted(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct explain e;
+    struct error err = {0};
+    world_call(w, anna, "a");
+    world_call(w, anna, "b");
+    struct id run = world_call(w, anna, "c");
     assert_int_equal(bcore_explain(w->core, &run, &e, &err), 0);
     assert_int_equal(e.ahead, 2);
     assert_int_equal(e.state, RUN_PARKED);
@@ -110,13 +143,13 @@ static void runs_ahead_are_counted(void **state)
 
 static void a_drain_without_a_reason_is_said_alone(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), root = caller_up(w, "root");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), root = world_caller_up(w, "root");
     struct explain e;
     struct error err = {0};
-    worker_up(w, "wh1", 1);
+    world_worker_up(w, "wh1", 1);
     SAY(w, root, "root", operate, .verb = span_str("drain"), .target = span_str("wh1"));
-    struct id run = call(w, anna, "a");
+    struct id run = world_call(w, anna, "a");
     assert_int_equal(bcore_explain(w->core, &run, &e, &err), 0);
     assert_string_equal(unmet_of(&e, "wh1")->text, "it is draining");
     explain_free(&e);
@@ -124,12 +157,12 @@ static void a_drain_without_a_reason_is_said_alone(void **state)
 
 static void a_run_with_a_server_says_where_it_is(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct explain e;
     struct error err = {0};
-    worker_up(w, "wh1", 1);
-    struct id run = call(w, anna, "a");
+    world_worker_up(w, "wh1", 1);
+    struct id run = world_call(w, anna, "a");
     SAY(w, anna, "anna", cancel, .req = 1, .run = run);
     assert_int_equal(bcore_explain(w->core, &run, &e, &err), 0);
     assert_contains(e.summary, "cancelling: attempt 1 at wh1; cancelled by anna");
@@ -139,9 +172,9 @@ static void a_run_with_a_server_says_where_it_is(void **state)
 /* Callers are told the reason, and what a worker or an operator has said is in it. */
 static void a_long_reason_is_cut_and_can_still_be_read(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), root = caller_up(w, "root");
-    worker_up(w, "wh1", 1);
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), root = world_caller_up(w, "root");
+    world_worker_up(w, "wh1", 1);
     for (unsigned i = 0; i < 2; i++) {
         char reason[600], key[] = "0";
         struct m_run_state s;
@@ -150,8 +183,8 @@ static void a_long_reason_is_cut_and_can_still_be_read(void **state)
             strcat(reason, "\xc3\xa4");
         SAY(w, root, "root", operate, .verb = span_str("drain"), .target = span_str("wh1"),
             .reason = span_str(reason));
-        struct d_call d = call_of((key[0] += (char)i, key));
-        call_with(w, anna, 1, &d, 2);
+        struct d_call d = world_call_of((key[0] += (char)i, key));
+        world_call_with(w, anna, 1, &d, 2);
         SENT(w, anna, RUN_STATE, run_state, &s);
         assert_int_equal(s.state, RUN_PARKED);
         assert_true(s.text.n > 200);
@@ -164,6 +197,7 @@ int main(void)
         in_world(a_long_reason_is_cut_and_can_still_be_read),
         in_world(every_server_says_what_is_unmet_and_what_would_clear_it),
         in_world(a_job_of_a_package_comes_with_its_package),
+        in_world(a_server_that_was_not_asked_for_says_so),
         in_world(runs_ahead_are_counted),
         in_world(a_drain_without_a_reason_is_said_alone),
         in_world(a_run_with_a_server_says_where_it_is),

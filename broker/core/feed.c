@@ -1,5 +1,5 @@
-/* feed.c - see feed.h: the readers, and how they are brought forward. The ring is in feedring.c,
- * filters are in feedfilter.c. */
+/* feed.c - see feed.h: the readers, and how they advance. feedring.c has the ring, feedfilter.c the
+ * filters. */
 #include "broker/core/feed.h"
 
 #include <errno.h>
@@ -14,15 +14,15 @@ struct feed_batch {
     size_t bytes;
 };
 
-/* Into its credit, with `bytes` that are about to be sent? A longer event than the credit goes
-   alone. */
+/* Is there credit for `n` more bytes, beside `bytes` that are about to be sent? An event longer
+ * than the credit goes alone. */
 static bool fits(const struct feed_reader *r, size_t bytes, size_t n)
 {
-    uint64_t open = r->sent + bytes - r->taken; /* not yet taken */
+    uint64_t open = r->sent + bytes - r->taken; /* sent and not yet taken */
     return !open || open + n <= r->credit;
 }
 
-/* False: it does not fit any more; it comes with the next message. */
+/* False: it does not fit, and comes with the next message. */
 static bool batch_add(struct feed_batch *t, const struct feed_event *ev)
 {
     struct feed_reader *r = t->r;
@@ -108,7 +108,7 @@ static void pump(struct feed_reader *r)
         else
             from_ring(r);
         if (r->position == before)
-            break; /* asked, or what comes next waits for credit */
+            break; /* the store has been asked, or the next event waits for credit */
     }
 }
 
@@ -139,7 +139,7 @@ void feed_page(struct feed_reader *r, const struct feed_page *page)
     bool fits = true;
     r->asked = 0;
     if (!f->calls->may_hear(f->self, r->peer))
-        return; /* not any more: that was while the store read */
+        return; /* gone while the store was reading */
     r->since = 0;
     for (unsigned i = 0; i < page->n_records && fits; i++) {
         struct feed_event *ev = make_from_store(f, page, &page->records[i]);
@@ -228,7 +228,7 @@ static void subscribe(struct feed *f, uint64_t peer, const struct m_subscribe *m
     r->req = m->req;
     r->since = m->after ? 0 : m->since;
     r->position = r->told =
-        /* a number from the future: from now on */
+        /* a number of the future: start from now */
         m->after < f->committed ? m->after : f->committed;
     r->credit = m->credit;
     r->where = buf_dup(m->where.items);
@@ -237,7 +237,7 @@ static void subscribe(struct feed *f, uint64_t peer, const struct m_subscribe *m
     f->all = r;
     f->n++;
     if (r->position == f->committed)
-        batch_send(&(struct feed_batch){.r = r}); /* nothing is older: it is live */
+        batch_send(&(struct feed_batch){.r = r}); /* nothing older is to come: it is live */
     pump(r);
 }
 
@@ -245,13 +245,13 @@ enum refusal feed_subscribe(struct feed *f, uint64_t peer, const struct m_subscr
                             struct error *err)
 {
     unsigned own = 0;
-    remove_matching(f, peer, false, m->req); /* said again */
+    remove_matching(f, peer, false, m->req); /* repeated: replaced */
     for (const struct feed_reader *r = f->all; r; r = r->next)
         own += r->peer == peer;
     if (feed_check_filter(&m->where, err) < 0)
         return REFUSAL_BAD_ARGUMENT;
     if (own >= FEED_PER_PEER || f->n >= FEED_READERS) {
-        error_set(err, -EBUSY, "%s has %u subscriptions; no more are kept",
+        error_set(err, -EBUSY, "%s has %u subscriptions, which is the limit",
                   own >= FEED_PER_PEER ? "this session" : "this broker",
                   own >= FEED_PER_PEER ? own : f->n);
         return REFUSAL_BUSY;

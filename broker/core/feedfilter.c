@@ -1,4 +1,4 @@
-/* feedfilter.c - which events a subscription asked for. */
+/* feedfilter.c - the filters of subscriptions. */
 #include <errno.h>
 
 #include "broker/core/feed.h"
@@ -27,7 +27,7 @@ static bool one_matches(struct span key, struct span value, const struct feed_ev
     if (id_parse_span(value, &id, NULL) < 0)
         return false;
     if (span_eq_str(key, "parent"))
-        return id_eq(id, e->parent) || id_eq(id, e->run); /* the parent's own events too */
+        return id_eq(id, e->parent) || id_eq(id, e->run); /* the parent's own events, too */
     return id_eq(id, e->run);
 }
 
@@ -61,12 +61,12 @@ int feed_status(struct span word, struct error *err)
     span_copy_str(word, given, sizeof given);
     return error_set(
         err, -EINVAL,
-        "'%s' is no status%s (succeeded, failed, cancelled, timed_out, lost, unknown, refused, "
+        "unknown status '%s'%s (succeeded, failed, cancelled, timed_out, lost, unknown, refused, "
         "unreachable)",
         given, suggest_hint(given, words, hint));
 }
 
-/* A word that no event can have would wait for ever: it is a slip of the fingers. */
+/* A word that no event has would wait for ever: it must be a typing error. */
 static int check_word(struct span key, struct span value, struct error *err)
 {
     static const char *const events[] = {
@@ -87,7 +87,7 @@ static int check_word(struct span key, struct span value, struct error *err)
     for (unsigned i = 0; events[i]; i++)
         known |= span_eq_str(value, events[i]);
     return known ? 0
-                 : error_set(err, -EINVAL, "there are no events '%s'%s", word,
+                 : error_set(err, -EINVAL, "unknown event '%s'%s", word,
                              suggest_hint(word, events, hint));
 }
 
@@ -101,7 +101,7 @@ static int check_words(struct span key, const struct value *v, struct error *err
         if (item.type != VALUE_STR || check_word(key, item.bytes, err) < 0)
             return item.type == VALUE_STR
                        ? -EINVAL
-                       : error_set(err, -EINVAL, "a filter is a text or a list of texts");
+                       : error_set(err, -EINVAL, "a filter must be a text or a list of texts");
     return 0;
 }
 

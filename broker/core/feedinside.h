@@ -6,7 +6,7 @@
 #include "common/hashtable.h"
 #include "common/mem.h"
 
-/* The first record of a run, while records of it that need it may still come. */
+/* The first record of a run that has not ended: later events of the run need it. */
 struct flying {
     struct id run;
     struct buf begin;
@@ -16,14 +16,13 @@ enum { FLYING_MAX = 20000 };
 
 struct feed_reader {
     uint64_t peer, req;
-    uint64_t position;            /* everything up to here has been looked at */
+    uint64_t position;            /* everything up to this lsn has been looked at */
     uint64_t told;                /* `to` of the last message */
-    int64_t since;                /* only until the first page has come */
+    int64_t since;                /* until the first page has come */
     uint64_t credit, sent, taken; /* bytes of texts: allowed at a time, sent and taken in all */
-    /* bytes of the event that did not fit into the credit; 0: not known */
-    size_t pending;
+    size_t pending; /* bytes of the event that did not fit into the credit; 0: unknown */
     bool live_told;
-    uint64_t asked; /* of the store; 0: nothing */
+    uint64_t asked; /* number of the question to the store; 0: none */
     struct buf where;
     uint32_t n_where;
     struct feed *feed;
@@ -38,8 +37,8 @@ struct feed {
     struct feed_reader *all;
     unsigned n;
     uint64_t committed;
-    struct feed_event **ring; /* ring_most of them, by lsn; NULL: made from the store */
-    uint64_t first, next;     /* lsn in the ring: [first, next) */
+    struct feed_event **ring; /* by lsn modulo ring_most; NULL: not in memory */
+    uint64_t first, next;     /* the ring covers lsn [first, next) */
     size_t bytes;
     struct flying *flying;
 };

@@ -1,4 +1,4 @@
-/* feedring.c - the newest events, ready to be sent. See feed.h. */
+/* feedring.c - the newest events, ready to be sent; see feed.h. */
 #include <assert.h>
 #include <string.h>
 
@@ -69,7 +69,7 @@ static struct flying *flying_add(struct feed *f, struct id run)
     return x;
 }
 
-/* What the run began with: remembered, or from the core if that still has it. */
+/* The run's first record: remembered, or made from what the core still has. */
 static bool find_begin(struct feed *f, struct id run, struct span *ret)
 {
     struct flying *x = flying_of(f, run);
@@ -77,7 +77,7 @@ static bool find_begin(struct feed *f, struct id run, struct span *ret)
     struct view_parent p;
     if (!x && view_run(f->core, &run, &r)) {
         if (!r.call.n)
-            return false; /* the store has it, and makes the event */
+            return false; /* the store has the first record */
         x = flying_add(f, run);
         r_called_encode(
             &(struct r_called){
@@ -115,7 +115,7 @@ static struct feed_event *make(struct feed *f, uint64_t lsn, struct span record)
 
 void feed_record(struct feed *f, uint64_t lsn, struct span record)
 {
-    if (!f->all) { /* nobody reads: who comes later reads from the store */
+    if (!f->all) { /* without readers there is no ring; a later reader starts from the store */
         feedring_empty(f);
         f->first = f->next = lsn + 1;
         return;

@@ -1,8 +1,8 @@
-/* follow.c - who is told what becomes of a run: its end (level 1), its states too (level 2).
+/* follow.c - tells followers of a run its end (level 1), or its states, too (level 2).
  *
- * While a peer's window is full nothing is sent to it: each run that it follows is put on its list
- * once, and what is told when the window opens is the state of then; what has ended meanwhile is
- * looked up in the history. So a slow peer costs at most one entry for each run that it follows,
+ * While a peer's window is full, nothing is sent to it. Each run that it follows is put on its list
+ * once. When the window opens again, the peer is told the state of that moment; an end in between
+ * is looked up in the history. So a slow peer costs at most one entry for each run that it follows,
  * and never misses an end. */
 #include <string.h>
 
@@ -50,8 +50,8 @@ void follow_add(struct bcore *c, struct peer_state *p, struct run *r, uint64_t l
     f->level = (uint8_t)level;
 }
 
-/* All runs of a class are parked for the same reason; a thousand of them do not look at every
-   server each. */
+/* All runs of a class are parked for the same reason, so one look at the servers serves all of
+ * them. */
 static const char *parked_reason(const struct bcore *c, const struct run *r)
 {
     struct class *cl = r->lane->class;
@@ -76,7 +76,7 @@ void follow_send_state(struct bcore *c, struct peer_state *p, const struct run *
         m.text = span_str(parked_reason(c, r));
     else if (state == RUN_HELD)
         m.text = span_str(r->restored
-                              ? "it was live in a backup that was put back; lbctl release decides"
+                              ? "it was live in a backup that was restored; lbctl release decides"
                               : "its server was lost; lbctl release decides");
     if (a) {
         m.server = span_of(a->server_name->s, a->server_name->n);
@@ -193,7 +193,7 @@ static void catch_up(struct bcore *c, struct peer_state *p)
         drain_remove(c, p);
 }
 
-/* One batch for each peer that has more; the others wait for the next tick. */
+/* Sends each peer one batch; what is left waits for the next tick. */
 void follow_drain(struct bcore *c)
 {
     struct peer_state *p = c->drain_first, *next;
@@ -230,7 +230,7 @@ void bcore_on_follow(struct bcore *c, struct peer_state *p)
     if (!m.level) {
         struct follow *f = r ? find(p, r) : NULL;
         if (f && f->dirty)
-            f->level = 1; /* it is on the list; its end is still told */
+            f->level = 1; /* it stays on the list until its end has been told */
         else if (f)
             follow_free(f);
         out_done(c, m.req, 0, "");

@@ -1,8 +1,8 @@
-/* inside.h - what the files of the broker's core share. Nobody else includes it.
+/* inside.h - what the files of the broker's core share. No other room includes it.
  *
  * Durable is what apply.c writes: runs with their attempts, keys of ended runs, parents,
- * certificates (which make the servers), deployments, revocations, draining, the epoch. Everything
- * below a line "derived" is made again in a new process and is in no digest. */
+ * certificates (which make the servers), deployments, revocations, draining, the epoch. Fields
+ * below a line "derived" are made again in a new process and are in no digest. */
 #ifndef LB_BROKER_CORE_INSIDE_H
 #define LB_BROKER_CORE_INSIDE_H
 
@@ -14,25 +14,20 @@
 #include "trust/certificate.h"
 
 enum {
-    /* work that may lie ahead at a server; less: its slots run dry between frames */
+    /* work that a server may have beyond its slots; less: slots run dry between frames */
     PREFETCH_MS = 50,
-    PREFETCH_NONE_MS = 1000, /* jobs this long are never sent ahead of a free slot */
-    /* twice what was thought to lie ahead: it should have started by now */
-    RECALL_AFTER_MS = 100,
-    /* a server that gave work back unasked gets nothing new for so long: no hot loop of records */
-    REST_MS = 1000,
-    /* messages to one peer when its window opens; then others have their turn */
-    FOLLOW_BATCH = 256,
-    WHY_MS = 1000, /* the sentence why a class is parked is made again after so long */
-    /* classes without runs that are kept, so that single calls find their servers in order */
-    CLASSES_IDLE = 256,
-    RESTORED_ATTEMPTS = 1000, /* more than anybody runs again in the time between two backups */
-    /* results that did not count, remembered so that repeats make no second record */
-    EVIDENCE_MAX = 10000,
-    MEAN_WEIGHT = 8 /* a new run time counts one eighth */
+    PREFETCH_NONE_MS = 1000, /* jobs that take this long are never sent ahead of a free slot */
+    RECALL_AFTER_MS = 100,   /* twice PREFETCH_MS: what was sent ahead should have started by now */
+    REST_MS = 1000,     /* pause of a server that returned a run unasked; less: a loop of records */
+    FOLLOW_BATCH = 256, /* messages to one peer when its window opens, before others are served */
+    WHY_MS = 1000,      /* how long the sentence why a class is parked may be used */
+    CLASSES_IDLE = 256, /* classes kept without runs, so that single calls find their seats ready */
+    RESTORED_ATTEMPTS = 1000, /* more attempts than a run has between two backups */
+    EVIDENCE_MAX = 10000, /* results that did not count; a repeat of these makes no new record */
+    MEAN_WEIGHT = 8       /* a new run time counts one eighth */
 };
 
-/* ---- Names and certificates, each once (names.c) */
+/* ---- Names and certificates, each in memory once (names.c) */
 struct text {
     uint64_t hash;
     uint32_t refs, n;
@@ -55,26 +50,25 @@ struct attempt {
     struct hash job_hash;
     uint64_t lost_after_ms;
     int64_t assigned_at, started_at; /* wall; started_at 0: not yet */
-    struct text *step;               /* NULL: none has started */
+    struct text *step;               /* the last that has started; NULL: none */
     uint8_t on_lost;
     /* derived */
     struct run *run;
     struct server *server;
     struct attempt *prev, *next;   /* of the server */
-    struct job_version *job;       /* as its server attests it; NULL: not (any more) */
+    struct job_version *job;       /* as its server attests it; NULL: it does not */
     struct attempt *older, *newer; /* of the class, handed over beyond free slots and not started */
     int64_t handed;                /* boot */
     char *progress;                /* NULL: none */
     uint8_t percent;
     bool ahead, recalled, seen; /* seen: listed by HAVE in this session */
-    /* of a job of a second or more, or never measured, when it was handed over */
-    bool lasting;
+    bool lasting; /* at hand-over its job took PREFETCH_NONE_MS or more, or was not measured */
 };
 
-/* An attempt of a held run that a server said it has (strays.c); one for each server. */
+/* An attempt of a held run that a server has reported (strays.c); one for each server. */
 struct stray {
     struct text *server_name;
-    uint64_t peer; /* the session in which it was said; when that is over, nobody knows */
+    uint64_t peer; /* the session that reported it; once that has ended, nobody knows */
     uint64_t attempt;
     struct stray *next;
 };
@@ -106,14 +100,13 @@ struct run {
     uint8_t on_lost; /* signed */
     uint8_t priority;
     bool started_once;
-    /* an attempt, or the time since a backup was taken: whether it has run is not known */
-    bool lost_once;
-    bool restored; /* held since a backup was put back */
-    bool settled;  /* derived: its first record is on disk, and its call has been kept */
+    bool lost_once; /* an attempt was lost, or the time since a backup: it may have run */
+    bool restored;  /* held since a backup was restored */
+    bool settled;   /* derived: its first record is on disk; see bodies.c */
     /* derived */
     uint8_t *call;    /* d_signed as received; NULL: in the store only (bodies.c) */
     uint64_t seq;     /* order of acceptance */
-    int64_t accepted; /* boot; before the begin of this process if the run is older */
+    int64_t accepted; /* boot; before this process began if the run is older */
     struct heap_node ready, timer;
     struct run *older, *newer; /* all, in order of acceptance */
     struct follow *followers;
@@ -136,7 +129,7 @@ struct kept_ring {
     uint64_t first, next; /* numbers of entries, from 1; entry i lies at v[i & (cap - 1)] */
     size_t cap;
     struct table by_id, by_key;
-    int64_t forgot_until; /* keys that ended up to then may be missing; INT64_MIN: none */
+    int64_t forgot_until; /* ends up to then may be missing; INT64_MIN: none */
     uint64_t forgot_lsn;  /* of the newest end that is missing */
 };
 
@@ -146,7 +139,7 @@ struct evidence {
 };
 
 /* ---- Placement (queue.c, placement.c) */
-struct group { /* a parent run, or a caller's calls without one: each has its turn */
+struct group { /* a parent run, or a caller's calls without a parent: served in turn */
     struct id parent;
     struct text *principal; /* if the parent is zero */
     uint32_t refs;
@@ -172,16 +165,14 @@ struct class
     struct table lanes;
     /* derived */
     struct heap ready; /* of runs */
-    /* eligible servers, best first; keys may be too good, never too bad: see placement.c */
-    struct heap seats;
-    uint64_t tag[10];                         /* of the run served last, by priority */
+    struct heap seats; /* eligible servers, best first; keys may be too good, never too bad */
+    uint64_t tag[10];  /* of the last run served, by priority */
     struct attempt *ahead_first, *ahead_last; /* oldest first */
     struct heap_node recall;                  /* timer */
     int64_t parked_since;                     /* boot; meaningful while no seat is there */
     bool seated;                              /* the seats have been looked for */
     struct seat *mark;                        /* of the server that queue_refresh_seats looks at */
-    /* it is parked, as was said last: see parked_reason */
-    char *why;
+    char *why; /* why it is parked, as last said: see parked_reason in follow.c */
     int64_t why_at;
     uint64_t why_eligibility;
     struct class *idle_prev, *idle_next;

@@ -1,11 +1,11 @@
 /* kept.c - keys and ids of runs and parents that have ended: a ring in the order of their ends,
- * found by id and by key.
+ * with tables by id and by key.
  *
  * An entry goes when it is older than kept_ms by the time of a newer end, or when there are more
- * than kept_max. Both depend on records alone, so replay forgets the same. What was forgotten is
- * bounded by one time: a key that ended at most then was accepted before it, and its call signed
- * before it (but for the clocks' difference). So only messages signed before that time need the
- * store; newer ones are decided here. */
+ * than kept_max. Both depend on records alone, so a replay forgets the same. One time bounds what
+ * was forgotten: such a run had ended by then, so its call had been signed before (apart from
+ * differences between clocks). So only messages signed before that time need the store; newer ones
+ * are decided here. */
 #include <string.h>
 
 #include "broker/core/inside.h"
@@ -79,8 +79,8 @@ void kept_add(struct bcore *c, const struct kept *e)
     struct kept_ring *k = &c->kept;
     uintptr_t same = table_find(&k->by_key, e->key.a, &e->key);
     if (same) {
-        /* the key ended before, was forgotten by the store's answer, and came again: the newer
-           counts */
+        /* a run of this key had ended, and the store's answer did not have it any more: the newer
+           one counts */
         table_remove(&k->by_key, same);
         at(k, same)->key = (struct key128){same, UINT64_MAX};
         table_add(&k->by_key, same);
@@ -96,8 +96,8 @@ void kept_add(struct bcore *c, const struct kept *e)
     k->next++;
 }
 
-/* A restart is not told of ends older than kept_ms, and cannot know whether there were any. The
-   store can. */
+/* A restart does not hear of ends older than kept_ms and cannot know whether there were any; the
+ * store can. */
 void kept_begin(struct bcore *c)
 {
     int64_t told = c->wall - (int64_t)c->config.kept_ms;
@@ -124,8 +124,8 @@ bool kept_must_ask(const struct bcore *c, int64_t issued_at)
     return c->kept.forgot_until != INT64_MIN && issued_at <= c->kept.forgot_until + CLOCK_SKEW_MS;
 }
 
-/* ---- Results that did not count: a hint, so that a repeated one makes no second record. In no
-   digest. */
+/* ---- Results that did not count. Only a hint, so that a repeat makes no second record; it is in
+ * no digest. */
 void evidence_add(struct bcore *c, struct id run, uint64_t attempt, uint64_t lsn)
 {
     if (!c->evidence)
@@ -138,7 +138,7 @@ void evidence_add(struct bcore *c, struct id run, uint64_t attempt, uint64_t lsn
 
 const struct evidence *evidence_find(const struct bcore *c, struct id run, uint64_t attempt)
 {
-    for (unsigned i = 0; i < c->n_evidence; i++) /* only a result that does not count asks: rare */
+    for (unsigned i = 0; i < c->n_evidence; i++) /* rare: only for a result that does not count */
         if (c->evidence[i].attempt == attempt && id_eq(c->evidence[i].run, run))
             return &c->evidence[i];
     return NULL;

@@ -1,7 +1,7 @@
-/* leases.c - liveness in two times (DESIGN 7): the session lease ends and nothing happens but that
- * the server gets nothing new; lost_after ends and on_lost acts. Both count from when the worker
- * was last heard; in a new broker from its begin, and in one that was stopped from when it went on:
- * a silence that nobody listened to says nothing. */
+/* leases.c - liveness in two times (docs/design.md). When the session lease ends the server gets
+ * nothing new, and no more happens; when lost_after ends, on_lost acts. Both count from the time
+ * when the worker was last heard; in a new broker from its start, and in one that was stopped from
+ * the time when it went on, since a silence to which nobody listened proves nothing. */
 #include "broker/core/inside.h"
 
 enum { LOOKS_A_LEASE = 4 };
@@ -25,11 +25,11 @@ void lease_due(struct bcore *c, struct server *s)
          .boot = s->boot,
          .software = s->software ? span_of(s->software->s, s->software->n) : SPAN_NONE,
          .state = span_str("unreachable"));
-    if (s->peer) { /* still open but silent: it comes back by a new session, as everybody does */
+    if (s->peer) { /* open but silent: the worker comes back with a new session */
         struct peer_state *p = s->peer;
-        out_close(
-            c, p->handle, &m_reset_schema,
-            &(struct m_reset){.reason = span_str("nothing was heard for the time of the lease")});
+        out_close(c, p->handle, &m_reset_schema,
+                  &(struct m_reset){
+                      .reason = span_str("nothing was received for the length of the lease")});
         bcore_peer_forget(c, p);
     }
     for (struct attempt *a = s->attempts; a; a = a->next)
@@ -49,7 +49,7 @@ void attempt_silent(struct bcore *c, struct run *r, int64_t since)
 {
     struct error err = {0};
     if (heap_holds(&r->timer))
-        return; /* of an older spool, and out of contact since then */
+        return; /* handed to an older spool, and out of contact since */
     if (r->state != RUN_OUT_OF_CONTACT)
         run_move(r, RUN_EV_SILENCE, &err);
     count_from(c, r, since);
@@ -66,8 +66,9 @@ static void count_anew(struct bcore *c)
             count_from(c, r, c->now);
 }
 
-/* We are stepped at our deadline; where that was long ago, we were not there. The timer makes one
- * be near at any time. What goes unnoticed is shorter than half a lease. */
+/* The shell steps the core at its deadline: if that was long ago, the process was stopped or the
+ * machine asleep. The timer sees to it that a deadline is always near, so any pause of half a lease
+ * or more is noticed. */
 void leases_look(struct bcore *c)
 {
     int64_t every = (int64_t)c->config.lease_ms / LOOKS_A_LEASE;
@@ -82,7 +83,7 @@ void leases_look(struct bcore *c)
 void attempt_lost(struct bcore *c, struct run *r)
 {
     struct server *s = r->at->server;
-    /* what is being cancelled is not run again */
+    /* a cancelled run is not run again */
     uint64_t then = r->cancel ? ON_LOST_FAIL : r->at->on_lost;
     if (then != ON_LOST_RERUN && then != ON_LOST_HOLD)
         then = ON_LOST_FAIL;
@@ -91,7 +92,8 @@ void attempt_lost(struct bcore *c, struct run *r)
     if (then == ON_LOST_FAIL) {
         run_end_by_broker(
             c, r, (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-            "server %s has not been heard of for %llu s%s; whether the job went on there is not known",
+            "nothing was heard from server %s for %llu s%s; whether the job went on there is "
+            "unknown",
             r->at->server_name->s, (unsigned long long)(r->at->lost_after_ms / 1000),
             r->cancel ? ", since before it could confirm the cancel" : "");
         return;

@@ -1,5 +1,5 @@
-/* names.c - names and certificates, each in memory once, and the keyed hashes of everything that
-   peers choose. */
+/* names.c - names and certificates, each in memory once, and keyed hashes of everything that peers
+ * choose. */
 #include <sodium.h>
 #include <string.h>
 
@@ -21,7 +21,7 @@ struct key128 key128_of(const struct bcore *c, struct span principal, struct spa
     _Static_assert(sizeof k == crypto_shorthash_siphashx24_BYTES,
                    "SipHash with a result of 128 bits");
     in[n++] = parent;
-    /* at most LIMIT_NAME: so no principal and key run into each other */
+    /* a length byte separates the principal from the key */
     in[n++] = (uint8_t)principal.n;
     memcpy(in + n, principal.p, principal.n);
     n += principal.n;
@@ -82,8 +82,8 @@ void text_put(struct bcore *c, struct text **t)
     *t = NULL;
 }
 
-/* ---- The tables of core.c, each with its hash. Ids in them are of our own making; what peers ask
- * for is only looked up. */
+/* ---- The tables of the core, each with its hash. The broker makes the ids in them; those that
+ * peers send are only looked up. */
 uint64_t bcore_hash_id(const struct id *id)
 {
     uint64_t a, b;
@@ -144,7 +144,7 @@ static bool parent_key_same(const void *self, uintptr_t item, const void *key)
 static uint64_t peer_hash(const void *self, uintptr_t item)
 {
     (void)self;
-    /* handles are the shell's, not the peer's */
+    /* the shell chooses handles, not the peer */
     return bcore_hash_mix(((const struct peer_state *)item)->handle, 0);
 }
 static bool peer_same(const void *self, uintptr_t item, const void *key)

@@ -1,4 +1,4 @@
-/* operate.c - verbs of operators: drain, undrain, forget (a server), release (a held run). */
+/* operate.c - the operators' verbs: drain, undrain, forget (a server), release (a held run). */
 #include <stdio.h>
 
 #include "broker/core/inside.h"
@@ -14,7 +14,7 @@ static void drain(struct bcore *c, struct peer_state *p, struct server *s,
 {
     uint64_t lsn = c->lsn;
     char text[LIMIT_NAME + 64];
-    /* Said again it is nothing new, unless somebody gives another reason. */
+    /* A repeat changes nothing, unless it gives another reason. */
     if (s->draining != on || (on && m->reason.n && !span_eq_str(m->reason, s->draining_reason))) {
         lsn = operated(c, p, m);
         queue_refresh_seats(c, s);
@@ -57,7 +57,7 @@ void bcore_on_operate(struct bcore *c, struct peer_state *p)
     away = span_eq_str(m.verb, "forget");
     if (!on && !off && !away) {
         out_fail(c, m.req, REFUSAL_BAD_ARGUMENT,
-                 "'" SPAN_FMT "' is no verb of an operator: drain, undrain, forget, release",
+                 "unknown verb '" SPAN_FMT "': there are drain, undrain, forget and release",
                  SPAN_ARG(m.verb));
         return;
     }

@@ -1,5 +1,5 @@
-/* out.c - records and effects of one step. While a step runs their bodies are places in the arena
- * (it may move as it grows); out_finish makes spans of them. */
+/* out.c - records and effects of one step. During a step their bodies are offsets into the arena,
+ * which may move as it grows; out_finish turns them into spans. */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +48,8 @@ uint64_t out_emit(struct bcore *c, const struct wire_schema *s, const void *reco
     out->records[out->n_records++] =
         (struct bcore_record){.lsn = c->lsn + 1, .body = place_from(&out->arena, at)};
     int rc = apply_record(c, c->lsn + 1, span_of(out->arena.p + at, out->arena.n - at), &err);
-    assert(rc == 0); /* a decision that the state does not allow: replay would refuse the store */
+    /* else a step has decided what the state does not allow, and a replay would refuse it */
+    assert(rc == 0);
     (void)rc;
     return c->lsn;
 }
@@ -154,7 +155,7 @@ void out_fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refus
     va_end(ap);
 }
 
-/* Half the wait is chance, so that those who were refused together do not come back together. */
+/* Half the wait is random, so that callers that were refused together do not return together. */
 void out_fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...)
 {
     va_list ap;

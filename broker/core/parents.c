@@ -1,9 +1,9 @@
 /* parents.c - parent runs: begun durably under a key, driven by one session at a time, ended by the
- * epoch that drives.
+ * driver of the current epoch.
  *
- * The lease of a driver is its session: while it lives nobody else may drive; when it ends anybody
- * with the right may, and gets the next epoch. What an older driver still says of the end is
- * refused by its epoch. */
+ * A driver's lease is its session. While that is open, nobody else may drive; afterwards anybody
+ * with the right may, and gets the next epoch. An older driver that reports the end is refused by
+ * its epoch. */
 #include <stdio.h>
 #include <string.h>
 
@@ -74,7 +74,7 @@ static bool decode(struct bcore *c, struct peer_state *peer, const struct m_pare
     return true;
 }
 
-/* Answers a parent whose key is known. False: it is not. */
+/* Answers a parent whose key is known. False: it is new. */
 static bool answer_duplicate(struct bcore *c, struct peer_state *peer,
                              const struct m_parent_begin *m, const struct d_parent *d,
                              struct key128 key, const struct hash *digest)
@@ -90,14 +90,16 @@ static bool answer_duplicate(struct bcore *c, struct peer_state *peer,
                : k ? k->digest
                    : known->digest.b,
                digest->b, sizeof k->digest) != 0) {
-        out_fail_after(c,
-                       p   ? p->lsn
-                       : k ? k->lsn
-                           : 0,
-                       m->req, REFUSAL_CONFLICT,
-                       "the key '" SPAN_FMT
-                       "' belongs to parent %s, which was begun with another body",
-                       SPAN_ARG(d->key), id_format(run, id));
+        out_fail_after(
+            c,
+            p   ? p->lsn
+            : k ? k->lsn
+                : 0,
+            m->req, REFUSAL_CONFLICT,
+            "the key '" SPAN_FMT
+            "' belongs to parent %s, whose plan or values were different: see `lbctl show`, "
+            "or use a new key",
+            SPAN_ARG(d->key), id_format(run, id));
         return true;
     }
     SEND(c, peer->handle,
@@ -115,10 +117,10 @@ static bool refuse_new(struct bcore *c, const struct m_parent_begin *m)
     if (c->store_full)
         out_fail_busy(c, m->req, "the broker's disk is full: only results and cancels are taken");
     else if (c->parents.n >= c->config.max_runs)
-        out_fail_busy(c, m->req, "%zu parents are live, as many as this broker takes",
+        out_fail_busy(c, m->req, "%zu parents are live, which is this broker's limit",
                       c->parents.n);
     else if (c->memory + m->parent.n + sizeof(struct parent) > c->config.memory_budget)
-        out_fail_busy(c, m->req, "what waits fills the broker's memory budget");
+        out_fail_busy(c, m->req, "waiting calls fill the broker's memory budget");
     else
         return false;
     return true;
@@ -181,17 +183,17 @@ void bcore_on_parent_end(struct bcore *c, struct peer_state *peer)
         return;
     p = parent_find(c, m.parent);
     if (!p && (k = kept_by_id(c, m.parent)) && (k->flags & KEPT_PARENT)) {
-        out_done(c, m.req, k->lsn, "it had ended already");
+        out_done(c, m.req, k->lsn, "it had already ended");
     } else if (!p) {
         out_fail_after(c, c->kept.forgot_lsn, m.req, REFUSAL_UNKNOWN_RUN,
                        "no live parent has the id %s", id_format(m.parent, id));
     } else if (m.epoch != p->epoch || p->driver != peer) {
-        out_fail(c, m.req, REFUSAL_HELD_BY_OTHER,
-                 "parent %s: epoch %llu does not drive it any more (now %llu)",
-                 id_format(m.parent, id), (unsigned long long)m.epoch,
-                 (unsigned long long)p->epoch);
+        out_fail(
+            c, m.req, REFUSAL_HELD_BY_OTHER,
+            "parent %s: this session does not drive it in epoch %llu (it is in epoch %llu now)",
+            id_format(m.parent, id), (unsigned long long)m.epoch, (unsigned long long)p->epoch);
     } else if (m.status >= STATUS_COUNT) {
-        out_fail(c, m.req, REFUSAL_MALFORMED, "a parent's status has a value that does not exist");
+        out_fail(c, m.req, REFUSAL_MALFORMED, "a parent's status has an unknown value");
     } else {
         EMIT(c, parent_ended, .at = c->wall, .run = m.parent, .status = m.status,
              .report = m.report);

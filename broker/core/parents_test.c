@@ -7,37 +7,38 @@ static struct d_parent parent_of(const char *key)
                              .caller = span_str("anna"),
                              .key = span_str(key),
                              .name = span_str("nightly"),
-                             .plan = hash_of(3),
+                             .plan = world_hash(3),
                              .tasks = 8,
                              .issued_at = WORLD_WALL};
 }
 
-static void begin(struct world *w, uint64_t peer, uint64_t req, const struct d_parent *d,
+static void begin(struct core_world *w, uint64_t peer, uint64_t req, const struct d_parent *d,
                   bool drive)
 {
     struct buf *body = world_scratch(w);
     d_parent_encode(d, body);
-    SAY(w, peer, "anna", parent_begin, .req = req, .parent = wrapped(w, buf_span(body), "anna"),
-        .drive = drive);
+    SAY(w, peer, "anna", parent_begin, .req = req,
+        .parent = world_wrapped(w, buf_span(body), "anna"), .drive = drive);
 }
 
 static void a_parent_begins_durably_and_once(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct d_parent d = parent_of("p");
     struct m_accepted a, b;
     begin(w, anna, 1, &d, false);
-    const struct logged *l = SENT(w, anna, ACCEPTED, accepted, &a);
+    const struct world_logged *l = SENT(w, anna, ACCEPTED, accepted, &a);
     assert_int_equal(l->effect.rests_on, w->lsn);
     begin(w, anna, 2, &d, false);
     SENT(w, anna, ACCEPTED, accepted, &b);
     assert_true(b.duplicate && id_eq(a.run, b.run));
     d.tasks = 9;
     begin(w, anna, 3, &d, false);
-    assert_int_equal(told_error(w, anna, "another body"), REFUSAL_CONFLICT);
-    assert_int_equal(records_of(w, KIND_R_PARENT_BEGUN), 1);
-    call(w, anna, "p"); /* calls have keys of their own */
+    assert_int_equal(world_told_error(w, anna, "whose plan or values were different"),
+                     REFUSAL_CONFLICT);
+    assert_int_equal(world_records_of(w, KIND_R_PARENT_BEGUN), 1);
+    world_call(w, anna, "p"); /* calls have keys of their own */
     struct view_parent v;
     assert_true(view_parent(w->core, &a.run, &v));
     assert_true(span_eq_str(v.name, "nightly"));
@@ -48,14 +49,14 @@ static void a_parent_begins_durably_and_once(void **state)
 
 static void two_drivers_never_drive_at_the_same_time(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), other = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), other = world_caller_up(w, "anna");
     struct d_parent d = parent_of("p");
     struct m_accepted a;
     struct m_driving g;
     begin(w, anna, 1, &d, true);
     SENT(w, anna, ACCEPTED, accepted, &a);
-    const struct logged *l = SENT(w, anna, DRIVING, driving, &g);
+    const struct world_logged *l = SENT(w, anna, DRIVING, driving, &g);
     assert_int_equal(l->effect.rests_on, w->lsn);
     assert_int_equal(g.epoch, 1);
     assert_false(g.resumed);
@@ -63,22 +64,23 @@ static void two_drivers_never_drive_at_the_same_time(void **state)
     SENT(w, anna, DRIVING, driving, &g); /* it does already */
     assert_int_equal(g.epoch, 1);
     SAY(w, other, "anna", parent_drive, .req = 3, .parent = a.run);
-    assert_int_equal(told_error(w, other, "is driven by"), REFUSAL_HELD_BY_OTHER);
+    assert_int_equal(world_told_error(w, other, "is driven by"), REFUSAL_HELD_BY_OTHER);
     begin(w, other, 4, &d, true);
-    assert_int_equal(told_error(w, other, "is driven by"), REFUSAL_HELD_BY_OTHER);
-    down(w, anna); /* its lease ends with its session */
+    assert_int_equal(world_told_error(w, other, "is driven by"), REFUSAL_HELD_BY_OTHER);
+    world_down(w, anna); /* its lease ends with its session */
     SAY(w, other, "anna", parent_drive, .req = 5, .parent = a.run);
     SENT(w, other, DRIVING, driving, &g);
     assert_int_equal(g.epoch, 2);
     assert_true(g.resumed);
     SAY(w, other, "anna", parent_end, .req = 6, .parent = a.run, .epoch = 1);
-    assert_int_equal(told_error(w, other, "epoch 1 does not drive"), REFUSAL_HELD_BY_OTHER);
+    assert_int_equal(world_told_error(w, other, "does not drive it in epoch 1"),
+                     REFUSAL_HELD_BY_OTHER);
 }
 
 static void a_parent_ends_once_by_its_driver(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), other = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), other = world_caller_up(w, "anna");
     struct d_parent d = parent_of("p");
     struct m_accepted a;
     struct m_done done;
@@ -86,40 +88,40 @@ static void a_parent_ends_once_by_its_driver(void **state)
     SENT(w, anna, ACCEPTED, accepted, &a);
     SAY(w, other, "anna", parent_end, .req = 2, .parent = a.run, .epoch = 1,
         .status = STATUS_SUCCEEDED);
-    assert_int_equal(told_error(w, other, "does not drive"), REFUSAL_HELD_BY_OTHER);
+    assert_int_equal(world_told_error(w, other, "does not drive"), REFUSAL_HELD_BY_OTHER);
     SAY(w, anna, "anna", parent_end, .req = 2, .parent = a.run, .epoch = 1, .status = STATUS_COUNT);
-    assert_int_equal(told_error(w, anna, "status"), REFUSAL_MALFORMED);
+    assert_int_equal(world_told_error(w, anna, "status"), REFUSAL_MALFORMED);
     SAY(w, anna, "anna", parent_end, .req = 3, .parent = a.run, .epoch = 1,
         .status = STATUS_SUCCEEDED, .report = span_str("{}"));
-    const struct logged *l = SENT(w, anna, DONE, done, &done);
+    const struct world_logged *l = SENT(w, anna, DONE, done, &done);
     assert_int_equal(l->effect.rests_on, w->lsn);
     SAY(w, anna, "anna", parent_end, .req = 4, .parent = a.run, .epoch = 1,
         .status = STATUS_SUCCEEDED);
     SENT(w, anna, DONE, done, &done);
-    assert_int_equal(records_of(w, KIND_R_PARENT_ENDED), 1);
+    assert_int_equal(world_records_of(w, KIND_R_PARENT_ENDED), 1);
     begin(w, anna, 5, &d, true);
     struct m_accepted b;
     SENT(w, anna, ACCEPTED, accepted, &b);
     assert_true(b.duplicate && id_eq(b.run, a.run));
     SAY(w, anna, "anna", parent_drive, .req = 6, .parent = a.run);
-    assert_int_equal(told_error(w, anna, "has ended"), REFUSAL_STATE);
-    SAY(w, anna, "anna", parent_drive, .req = 7, .parent = id_of(9));
-    assert_int_equal(told_error(w, anna, "no live parent"), REFUSAL_UNKNOWN_RUN);
-    SAY(w, anna, "anna", parent_end, .req = 8, .parent = id_of(9), .epoch = 1);
-    assert_int_equal(told_error(w, anna, "no live parent"), REFUSAL_UNKNOWN_RUN);
+    assert_int_equal(world_told_error(w, anna, "has ended"), REFUSAL_STATE);
+    SAY(w, anna, "anna", parent_drive, .req = 7, .parent = world_id(9));
+    assert_int_equal(world_told_error(w, anna, "no live parent"), REFUSAL_UNKNOWN_RUN);
+    SAY(w, anna, "anna", parent_end, .req = 8, .parent = world_id(9), .epoch = 1);
+    assert_int_equal(world_told_error(w, anna, "no live parent"), REFUSAL_UNKNOWN_RUN);
 }
 
 static void the_epoch_grows_over_a_restart(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct d_parent d = parent_of("p");
     struct m_accepted a;
     struct m_driving g;
     begin(w, anna, 1, &d, true);
     SENT(w, anna, ACCEPTED, accepted, &a);
     world_restart(w);
-    anna = caller_up(w, "anna");
+    anna = world_caller_up(w, "anna");
     SAY(w, anna, "anna", parent_drive, .req = 1, .parent = a.run);
     SENT(w, anna, DRIVING, driving, &g);
     assert_int_equal(g.epoch, 2);
@@ -128,31 +130,31 @@ static void the_epoch_grows_over_a_restart(void **state)
 
 static void bad_parents_are_refused(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct d_parent d = parent_of("");
     begin(w, anna, 1, &d, false);
-    assert_int_equal(told_error(w, anna, "key is empty"), REFUSAL_MALFORMED);
+    assert_int_equal(world_told_error(w, anna, "key is empty"), REFUSAL_MALFORMED);
     d = parent_of("p");
     d.caller = span_str("bert");
     begin(w, anna, 1, &d, false);
-    assert_int_equal(told_error(w, anna, "bert"), REFUSAL_DENIED);
+    assert_int_equal(world_told_error(w, anna, "bert"), REFUSAL_DENIED);
     d = parent_of("p");
     d.cluster = span_str("other");
     begin(w, anna, 1, &d, false);
-    assert_int_equal(told_error(w, anna, "other"), REFUSAL_DENIED);
+    assert_int_equal(world_told_error(w, anna, "other"), REFUSAL_DENIED);
     SAY(w, anna, "anna", parent_begin, .req = 1, .parent = span_str("x"));
-    assert_int_equal(told_error(w, anna, ""), REFUSAL_MALFORMED);
+    assert_int_equal(world_told_error(w, anna, ""), REFUSAL_MALFORMED);
     world_step(w, (struct bcore_event){.kind = BCORE_STORE_FULL});
     d = parent_of("p");
     begin(w, anna, 1, &d, false);
-    assert_int_equal(told_error(w, anna, "disk is full"), REFUSAL_BUSY);
+    assert_int_equal(world_told_error(w, anna, "disk is full"), REFUSAL_BUSY);
 }
 
 static void that_a_parent_has_ended_is_said_when_that_is_on_disk(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), other = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), other = world_caller_up(w, "anna");
     struct d_parent d = parent_of("p");
     struct m_accepted a;
     struct m_error e;
@@ -161,7 +163,7 @@ static void that_a_parent_has_ended_is_said_when_that_is_on_disk(void **state)
     SAY(w, anna, "anna", parent_end, .req = 2, .parent = a.run, .epoch = 1,
         .status = STATUS_FAILED);
     SAY(w, other, "anna", parent_drive, .req = 3, .parent = a.run);
-    const struct logged *l = SENT(w, other, ERROR, error, &e);
+    const struct world_logged *l = SENT(w, other, ERROR, error, &e);
     assert_int_equal(e.code, REFUSAL_STATE);
     assert_int_equal(l->effect.rests_on, w->lsn);
     d.tasks = 9;
@@ -173,8 +175,8 @@ static void that_a_parent_has_ended_is_said_when_that_is_on_disk(void **state)
 
 static void who_ended_a_parent_that_is_forgotten_is_not_told_before_that_is_on_disk(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct m_accepted a, b;
     struct m_error e;
     struct d_parent d = parent_of("p");
@@ -189,7 +191,7 @@ static void who_ended_a_parent_that_is_forgotten_is_not_told_before_that_is_on_d
     SAY(w, anna, "anna", parent_end, .req = 4, .parent = b.run, .epoch = 1,
         .status = STATUS_FAILED);
     SAY(w, anna, "anna", parent_drive, .req = 5, .parent = a.run); /* one end is remembered */
-    const struct logged *l = SENT(w, anna, ERROR, error, &e);
+    const struct world_logged *l = SENT(w, anna, ERROR, error, &e);
     assert_int_equal(e.code, REFUSAL_UNKNOWN_RUN);
     assert_int_equal(l->effect.rests_on, end);
     SAY(w, anna, "anna", cancel, .req = 6, .run = a.run);
@@ -201,7 +203,7 @@ static void who_ended_a_parent_that_is_forgotten_is_not_told_before_that_is_on_d
 static int setup_forgetful(void **state)
 {
     int rc = world_setup(state);
-    struct world *w = *state;
+    struct core_world *w = *state;
     bcore_free(&w->core);
     w->config.kept_max = 1;
     w->core = world_replayed(w);

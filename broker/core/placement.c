@@ -1,12 +1,12 @@
 /* placement.c - which server gets which run: credit, hand-over, recall.
  *
- * Within a class the servers lie in a heap: free slots first, then credit, then who was used least
- * recently. An attempt handed over changes a server's place in every class it has a seat in; only
- * one is mended, the others are left too good and mended when they come to the top. A slot that
- * becomes free may make places better, and those are mended at once. So a decision costs O(log
- * servers of the class), a result a look at each of the server's own seats.
+ * The servers of a class lie in a heap: free slots first, then credit, then the least recently
+ * used. A hand-over changes a server's place in every class where it has a seat. Only one seat is
+ * corrected; the others stay better than they are until they come to the top. A slot that becomes
+ * free may improve places, and these are corrected at once. So a decision costs O(log servers of
+ * the class), and a result costs a look at each of the server's own seats.
  *
- * Invariant after every step: a class with waiting runs has no seat with credit. */
+ * Invariant after every step: no class with waiting runs has a seat with credit. */
 #include "broker/core/inside.h"
 
 /* LIMIT_SLOTS + LIMIT_PREFETCH fits */
@@ -18,7 +18,7 @@ static uint64_t lost_after_of(const struct bcore *c, const struct run *r)
     return ms > LOST_AFTER_MIN_MS ? ms : LOST_AFTER_MIN_MS;
 }
 
-/* Work sent ahead of free slots: as much as the slots not held by long jobs do in PREFETCH_MS. */
+/* Attempts sent ahead of free slots: what the slots without long jobs do in PREFETCH_MS. */
 static uint64_t prefetch(const struct server *s, const struct job_version *j)
 {
     uint64_t fast = s->slots - (s->n_long < s->slots ? s->n_long : s->slots), n;
@@ -160,8 +160,8 @@ void class_pump(struct bcore *c, struct class *cl)
         hand_over(c, r, s);
 }
 
-/* Of two runs at the heads of their classes, which is next? Priority, then the parent that has
- * waited longest for its turn, then who came first. */
+/* Which of two runs at the heads of their classes is next? The one of higher priority, then of the
+ * parent that was served least recently, then the older one. */
 static bool goes_first(const struct run *a, const struct run *b)
 {
     if (a->priority != b->priority)
@@ -171,8 +171,8 @@ static bool goes_first(const struct run *a, const struct run *b)
     return a->seq < b->seq;
 }
 
-/* Each turn looks at each seat once: its place may be better now, and its class may have the run
-   that is next. */
+/* Each round looks at each seat once: its place may be better now, and its class may have the run
+ * that is next. */
 void server_pump(struct bcore *c, struct server *s)
 {
     for (;;) {
@@ -192,12 +192,12 @@ void server_pump(struct bcore *c, struct server *s)
             return;
         hand_over(c, queue_first(next->class), next);
         if ((-best & CREDIT_MASK) <= 1)
-            return; /* the one place that there was */
+            return; /* that was the only place */
     }
 }
 
-/* ---- Recall: what was sent ahead, has waited longer than was thought, while another server has an
-   idle slot. */
+/* ---- Recall of attempts that were sent ahead and have waited longer than expected, while another
+ * server has an idle slot. */
 void placement_recall_due(struct bcore *c, struct class *cl)
 {
     struct seat *best = best_seat(c, cl);
@@ -215,7 +215,7 @@ void placement_recall_due(struct bcore *c, struct class *cl)
             SEND(c, a->server->peer->handle, a->run->lsn, recall, .run = a->run->id,
                  .attempt = a->run->attempt);
         a->recalled = true;
-        idle--; /* also for those recalled before and not answered yet */
+        idle--; /* those recalled earlier and not answered yet count, too */
     }
     bcore_timer_set(c, &cl->recall, TIMER_RECALL, c->now + RECALL_AFTER_MS);
 }

@@ -1,12 +1,12 @@
-/* queue.c - what waits: classes (runs that the same servers can take), their lanes, and the servers
- * that can.
+/* queue.c - waiting runs: classes (runs that the same servers can take), their lanes, and the
+ * servers that can take them.
  *
- * Order within a class: priority, then tags, then acceptance. A lane (one parent's runs of one
- * priority) gives its runs tags one apart, beginning at the tag that is served now; so lanes
+ * The order within a class is priority, then tag, then acceptance. A lane (the runs of one parent
+ * and priority) gives its runs tags one apart, starting at the tag that is served now. So lanes
  * alternate, and a parent that comes late with three runs waits for at most one run of each other
  * parent before each of its own. A run that comes back goes to the front of its priority.
  *
- * A class lives as long as a run belongs to it, the last CLASSES_IDLE a little longer. */
+ * A class lives as long as a run belongs to it; the last CLASSES_IDLE live a little longer. */
 #include <string.h>
 
 #include "broker/core/inside.h"
@@ -25,8 +25,7 @@ struct class_key {
     struct hash job_hash;
 };
 
-/* Parents' ids are chosen by callers, so their hash is keyed; the others are our own pointers'
-   hashes. */
+/* Callers choose the ids of parents, so their hash is keyed; the others are hashes of pointers. */
 static uint64_t group_key_hash(const struct bcore *c, const struct group_key *k)
 {
     return k->principal ? k->principal->hash : bcore_hash_keyed(c, k->parent.b, sizeof k->parent.b);
@@ -287,7 +286,7 @@ static void class_seat(struct bcore *c, struct class *cl)
         }
 }
 
-/* All that wait in the class were waiting and are parked now, or the other way round. */
+/* The waiting runs of the class have become parked, or the other way round. */
 static void class_turned(struct bcore *c, struct class *cl)
 {
     cl->parked_since = c->now;
@@ -339,7 +338,7 @@ void queue_add(struct bcore *c, struct run *r)
         run_end_used_up(c, r);
         return;
     }
-    if (!r->attempt) { /* else it has had its turn: to the front */
+    if (!r->attempt) { /* else it has been handed over before: to the front */
         tag = l->last_tag + 1 > now ? l->last_tag + 1 : now;
         l->last_tag = tag;
     }

@@ -1,8 +1,7 @@
-/* registry.c - what administrators have decided and the broker keeps: certificates (and so the
- * servers), revocations.
+/* registry.c - administrators' decisions: certificates (and so the servers) and revocations.
  *
- * The shell has verified signatures before. The core adds what only it can know: that a name is not
- * given to two, and that names of servers and pools do not meet. */
+ * The shell has already verified signatures. The core adds what only it can know: no two principals
+ * have one name, and no server has the name of a pool. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,18 +109,18 @@ void registry_free(struct bcore *c)
     mem_free(&c->revoked);
 }
 
-/* ---- Judging a certificate that is handed in */
+/* ---- A certificate that is handed in */
 static int judge_names(const struct bcore *c, const struct d_certificate *d, struct error *err)
 {
     const struct enrolled *now = enrolled_find(c, d->name, 0);
     bool server = span_eq_str(d->role, "server");
     if (now && !span_eq(d->role, span_of(now->role->s, now->role->n)))
-        return error_set(err, -EEXIST, "'" SPAN_FMT "' is a %s already; choose another name",
+        return error_set(err, -EEXIST, "'" SPAN_FMT "' is already a %s; choose another name",
                          SPAN_ARG(d->name), now->role->s);
     const struct server *member = server ? pool_member(c, d->name) : NULL;
     if (member)
         return error_set(err, -EEXIST,
-                         "'" SPAN_FMT "' is a pool's name (of server %s): a server needs another",
+                         "'" SPAN_FMT "' is the name of a pool (of server %s); choose another name",
                          SPAN_ARG(d->name), member->name->s);
     struct span pool;
     for (struct wire_iter it = wire_iter(&d->pools); wire_next(&it, &pool);) {
@@ -133,14 +132,14 @@ static int judge_names(const struct bcore *c, const struct d_certificate *d, str
     return 0;
 }
 
-/* A server that an operator had forgotten: its certificate makes it known again. */
+/* A server that an operator has forgotten: its certificate makes it known again. */
 static bool forgotten(const struct bcore *c, const struct d_certificate *d)
 {
     const struct server *s = span_eq_str(d->role, "server") ? server_find(c, d->name) : NULL;
     return span_eq_str(d->role, "server") && (!s || !s->enrolled);
 }
 
-/* 1: it is known; 0: it is new and may come in. */
+/* 1: it is known; 0: it is new and acceptable; negative: refused. */
 static int judge(const struct bcore *c, struct span bytes, const struct d_certificate *d,
                  struct error *err)
 {
@@ -154,7 +153,7 @@ static int judge(const struct bcore *c, struct span bytes, const struct d_certif
         return error_set(
             err, -EEXIST,
             "'" SPAN_FMT
-            "' has a certificate of serial %llu already: its invitation was used before",
+            "' already has a certificate with serial %llu: its invitation has been used",
             SPAN_ARG(d->name), (unsigned long long)d->serial);
     return judge_names(c, d, err);
 }
@@ -225,7 +224,7 @@ int registry_apply_revoked(struct bcore *c, const struct r_revoked *r, struct er
     if (rc < 0)
         return rc;
     if (d.serials.n % 8)
-        return error_set(err, -EPROTO, "revocations: the list is cut");
+        return error_set(err, -EPROTO, "revocations: list truncated");
     buf_free(&c->revocations);
     c->revocations = buf_dup(r->list);
     c->revocations_number = d.number;
@@ -298,12 +297,12 @@ void bcore_on_revoke(struct bcore *c, struct peer_state *p)
         return;
     if (d_signed_decode(m.list, &s, &err) < 0 || d_revocations_decode(s.body, &d, &err) < 0 ||
         d.serials.n % 8) {
-        out_fail(c, m.req, REFUSAL_MALFORMED, "%s", err.code ? err.text : "the list is cut");
+        out_fail(c, m.req, REFUSAL_MALFORMED, "%s", err.code ? err.text : "list truncated");
     } else if (span_eq(m.list, buf_span(&c->revocations))) {
         out_done(c, m.req, c->lsn, "");
     } else if (d.number <= c->revocations_number) {
         out_fail(c, m.req, REFUSAL_STATE,
-                 "the list has number %llu; number %llu is in force: begin from that one",
+                 "the list has number %llu; number %llu is in force: start from that one",
                  (unsigned long long)d.number, (unsigned long long)c->revocations_number);
     } else {
         lsn = EMIT(c, revoked, .at = c->wall, .by = span_str(p->name->s), .list = m.list);

@@ -1,23 +1,23 @@
 /* Certificates, revocations, deployments, verbs of operators. */
 #include "broker/core/testing.h"
 
-static void publish(struct world *w, uint64_t peer, const char *name, const char *role,
+static void publish(struct core_world *w, uint64_t peer, const char *name, const char *role,
                     uint64_t serial, const char *const *pools)
 {
     SAY(w, peer, "root", publish, .req = 1,
-        .certificate = certificate_of(w, name, role, serial, pools));
+        .certificate = world_certificate(w, name, role, serial, pools));
 }
 
 static void a_certificate_makes_a_server_known(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     static const char *const pools[] = {"etl", "big", NULL};
-    uint64_t root = caller_up(w, "root");
+    uint64_t root = world_caller_up(w, "root");
     struct m_done done;
     struct view_server v;
     struct view_certificate vc;
     publish(w, root, "wh1", "server", 11, pools);
-    const struct logged *l = SENT(w, root, DONE, done, &done);
+    const struct world_logged *l = SENT(w, root, DONE, done, &done);
     assert_int_equal(l->effect.rests_on, w->lsn);
     publish(w, root, "wh1", "server", 11, pools); /* said again */
     SENT(w, root, DONE, done, &done);
@@ -30,7 +30,7 @@ static void a_certificate_makes_a_server_known(void **state)
     assert_true(view_server(w->core, "wh1", &v));
     assert_string_equal(v.state, "unreachable");
     world_restart(w);
-    root = caller_up(w, "root");
+    root = world_caller_up(w, "root");
     assert_true(view_server_after(w->core, "", &v));
     assert_string_equal(v.name, "wh1");
     assert_false(view_server_after(w->core, "wh1", &v));
@@ -46,31 +46,32 @@ static void a_certificate_makes_a_server_known(void **state)
 
 static void an_invitation_makes_one_certificate(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     static const char *const pools[] = {"etl", NULL};
-    uint64_t root = caller_up(w, "root"), one = up(w, "wh1", "", NULL, (struct m_hello){0});
+    uint64_t root = world_caller_up(w, "root"),
+             one = world_up(w, "wh1", "", NULL, (struct m_hello){0});
     struct m_done done;
     SAY(w, one, "wh1", enrol, .req = 1,
-        .certificate = certificate_of(w, "wh1", "server", 11, pools));
+        .certificate = world_certificate(w, "wh1", "server", 11, pools));
     SENT(w, one, DONE, done, &done);
     SAY(w, one, "wh1", enrol, .req = 1,
-        .certificate = certificate_of(w, "wh1", "server", 11, NULL));
-    assert_int_equal(told_error(w, one, "invitation was used before"), REFUSAL_EXISTS);
+        .certificate = world_certificate(w, "wh1", "server", 11, NULL));
+    assert_int_equal(world_told_error(w, one, "invitation has been used"), REFUSAL_EXISTS);
     publish(w, root, "wh1", "caller", 12, NULL);
-    assert_int_equal(told_error(w, root, "is a server already"), REFUSAL_EXISTS);
+    assert_int_equal(world_told_error(w, root, "is already a server"), REFUSAL_EXISTS);
     publish(w, root, "etl", "server", 13, NULL);
-    assert_int_equal(told_error(w, root, "pool's name"), REFUSAL_EXISTS);
+    assert_int_equal(world_told_error(w, root, "is the name of a pool"), REFUSAL_EXISTS);
     static const char *const same[] = {"wh1", NULL};
     publish(w, root, "wh2", "server", 14, same);
-    assert_int_equal(told_error(w, root, "name of a server"), REFUSAL_EXISTS);
+    assert_int_equal(world_told_error(w, root, "name of a server"), REFUSAL_EXISTS);
     publish(w, root, "bert", "caller", 0, NULL);
-    assert_int_equal(told_error(w, root, "no serial"), REFUSAL_MALFORMED);
+    assert_int_equal(world_told_error(w, root, "no serial"), REFUSAL_MALFORMED);
     SAY(w, root, "root", publish, .req = 1, .certificate = span_str("x"));
-    assert_int_equal(told_error(w, root, ""), REFUSAL_MALFORMED);
+    assert_int_equal(world_told_error(w, root, ""), REFUSAL_MALFORMED);
 }
 
 /* ---- Revocations */
-static void revoke(struct world *w, uint64_t peer, uint64_t number, const uint64_t *serials,
+static void revoke(struct core_world *w, uint64_t peer, uint64_t number, const uint64_t *serials,
                    unsigned n)
 {
     uint8_t bytes[64];
@@ -82,48 +83,48 @@ static void revoke(struct world *w, uint64_t peer, uint64_t number, const uint64
                                                  .number = number,
                                                  .serials = span_of(bytes, 8 * n)},
                          body);
-    SAY(w, peer, "root", revoke, .req = 1, .list = wrapped(w, buf_span(body), "root"));
+    SAY(w, peer, "root", revoke, .req = 1, .list = world_wrapped(w, buf_span(body), "root"));
 }
 
 static void a_revocation_reaches_every_session_and_ends_its_own(void **state)
 {
-    struct world *w = *state;
-    uint64_t root = caller_up(w, "root"), anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1),
-             number;
+    struct core_world *w = *state;
+    uint64_t root = world_caller_up(w, "root"), anna = world_caller_up(w, "anna"),
+             wh1 = world_worker_up(w, "wh1", 1), number;
     struct m_revoked list;
     struct m_refused r;
     struct m_done done;
-    uint64_t serials[] = {5, serial_of("anna")};
+    uint64_t serials[] = {5, world_serial("anna")};
     revoke(w, root, 1, serials, 2);
     SENT(w, root, DONE, done, &done);
-    const struct logged *l = SENT(w, wh1, REVOKED, revoked, &list);
+    const struct world_logged *l = SENT(w, wh1, REVOKED, revoked, &list);
     assert_int_equal(l->effect.rests_on, w->lsn);
     SENT(w, anna, REFUSED, refused, &r);
     assert_int_equal(r.code, REFUSAL_REVOKED);
-    assert_true(view_revoked(w->core, 5) && view_revoked(w->core, serial_of("anna")));
+    assert_true(view_revoked(w->core, 5) && view_revoked(w->core, world_serial("anna")));
     assert_false(view_revoked(w->core, 6));
     assert_true(view_revocations(w->core, &number).n > 0);
     assert_int_equal(number, 1);
     revoke(w, root, 1, serials, 2); /* said again */
     SENT(w, root, DONE, done, &done);
     revoke(w, root, 1, serials, 1);
-    assert_int_equal(told_error(w, root, "number 1 is in force"), REFUSAL_STATE);
-    assert_int_equal(records_of(w, KIND_R_REVOKED), 1);
-    uint64_t wh2 = worker_hello(w, "wh2", 2); /* has none yet */
+    assert_int_equal(world_told_error(w, root, "number 1 is in force"), REFUSAL_STATE);
+    assert_int_equal(world_records_of(w, KIND_R_REVOKED), 1);
+    uint64_t wh2 = world_worker_hello(w, "wh2", 2); /* has none yet */
     SENT(w, wh2, REVOKED, revoked, &list);
-    uint64_t bert = up(w, "bert", "caller", NULL, (struct m_hello){.revocations = 1});
+    uint64_t bert = world_up(w, "bert", "caller", NULL, (struct m_hello){.revocations = 1});
     NOT_SENT(w, bert, REVOKED);
     SAY(w, root, "root", revoke, .req = 1, .list = span_str("x"));
-    assert_int_equal(told_error(w, root, ""), REFUSAL_MALFORMED);
+    assert_int_equal(world_told_error(w, root, ""), REFUSAL_MALFORMED);
 }
 
 /* ---- Deployments */
-static void deploy(struct world *w, uint64_t peer, const char *name, uint8_t package,
+static void deploy(struct core_world *w, uint64_t peer, const char *name, uint8_t package,
                    const char *address, int64_t at, bool remove)
 {
     struct buf *body = world_scratch(w);
     d_deployment_encode(&(struct d_deployment){.cluster = span_str("test"),
-                                               .package = hash_of(package),
+                                               .package = world_hash(package),
                                                .name = span_str(name),
                                                .version = span_str("1"),
                                                .address = span_str(address),
@@ -131,10 +132,10 @@ static void deploy(struct world *w, uint64_t peer, const char *name, uint8_t pac
                                                .issued_at = at},
                         body);
     w->deploy_size = 1000 + package;
-    SAY(w, peer, "root", deploy, .req = 1, .deployment = wrapped(w, buf_span(body), "root"));
+    SAY(w, peer, "root", deploy, .req = 1, .deployment = world_wrapped(w, buf_span(body), "root"));
 }
 
-static unsigned desired(struct world *w, uint64_t peer, uint64_t *ret_generation,
+static unsigned desired(struct core_world *w, uint64_t peer, uint64_t *ret_generation,
                         uint64_t *ret_size)
 {
     struct m_desired m;
@@ -152,12 +153,13 @@ static unsigned desired(struct world *w, uint64_t peer, uint64_t *ret_generation
 
 static void a_deployment_is_desired_state_of_the_servers_in_its_address(void **state)
 {
-    struct world *w = *state;
-    uint64_t root = caller_up(w, "root"), wh1 = worker_up(w, "wh1", 1), size = 0, generation, first;
+    struct core_world *w = *state;
+    uint64_t root = world_caller_up(w, "root"), wh1 = world_worker_up(w, "wh1", 1), size = 0,
+             generation, first;
     struct m_done done;
     assert_int_equal(desired(w, wh1, &first, &size), 0);
     deploy(w, root, "extract", 1, "etl", 10, false);
-    const struct logged *l = SENT(w, root, DONE, done, &done);
+    const struct world_logged *l = SENT(w, root, DONE, done, &done);
     assert_int_equal(l->effect.rests_on, w->lsn);
     assert_int_equal(desired(w, wh1, &generation, &size), 1);
     assert_int_equal(size, 1001);
@@ -169,14 +171,14 @@ static void a_deployment_is_desired_state_of_the_servers_in_its_address(void **s
     assert_int_equal(desired(w, wh1, &generation, &size), 1);
     assert_int_equal(size, 1002);
     deploy(w, root, "extract", 1, "etl", 10, false);
-    assert_int_equal(told_error(w, root, "newer deployment"), REFUSAL_STATE);
+    assert_int_equal(world_told_error(w, root, "newer deployment"), REFUSAL_STATE);
     deploy(w, root, "extract", 3, "wh1", 30, false); /* signed last counts */
     assert_int_equal(desired(w, wh1, &generation, &size), 1);
     assert_int_equal(size, 1003);
     uint64_t before = generation;
     world_restart(w);
-    root = caller_up(w, "root");
-    wh1 = worker_hello(w, "wh1", 1); /* whole, at WELCOME */
+    root = world_caller_up(w, "root");
+    wh1 = world_worker_hello(w, "wh1", 1); /* whole, at WELCOME */
     assert_int_equal(desired(w, wh1, &generation, &size), 1);
     assert_true(generation > before);
     deploy(w, root, "extract", 3, "wh1", 40, true);
@@ -185,19 +187,19 @@ static void a_deployment_is_desired_state_of_the_servers_in_its_address(void **s
     deploy(w, root, "extract", 2, "etl", 40, true);
     assert_int_equal(desired(w, wh1, &generation, &size), 0);
     deploy(w, root, "extract", 2, "etl", 35, false); /* older than its removal */
-    assert_int_equal(told_error(w, root, "newer deployment"), REFUSAL_STATE);
+    assert_int_equal(world_told_error(w, root, "newer deployment"), REFUSAL_STATE);
     deploy(w, root, "extract", 2, "etl", 50, true);
-    assert_int_equal(told_error(w, root, "is not deployed"), REFUSAL_NOT_FOUND);
+    assert_int_equal(world_told_error(w, root, "is not deployed"), REFUSAL_NOT_FOUND);
     deploy(w, root, "extract", 2, "nowhere", 50, false);
-    assert_int_equal(told_error(w, root, "no server or pool"), REFUSAL_UNKNOWN_ADDRESS);
+    assert_int_equal(world_told_error(w, root, "no server or pool"), REFUSAL_UNKNOWN_ADDRESS);
     SAY(w, root, "root", deploy, .req = 1, .deployment = span_str("x"));
-    assert_int_equal(told_error(w, root, ""), REFUSAL_MALFORMED);
+    assert_int_equal(world_told_error(w, root, ""), REFUSAL_MALFORMED);
     struct view_deployment v;
     assert_false(view_deployment_after(w->core, "", "", &v)); /* marks of removal are not shown */
 }
 
 /* ---- Operators */
-static void operate(struct world *w, uint64_t peer, const char *verb, const char *target)
+static void operate(struct core_world *w, uint64_t peer, const char *verb, const char *target)
 {
     SAY(w, peer, "root", operate, .req = 1, .verb = span_str(verb), .target = span_str(target),
         .reason = span_str("kernel update"));
@@ -205,64 +207,66 @@ static void operate(struct world *w, uint64_t peer, const char *verb, const char
 
 static void a_draining_server_keeps_what_it_has_and_gets_nothing_new(void **state)
 {
-    struct world *w = *state;
-    uint64_t root = caller_up(w, "root"), anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct core_world *w = *state;
+    uint64_t root = world_caller_up(w, "root"), anna = world_caller_up(w, "anna"),
+             wh1 = world_worker_up(w, "wh1", 1);
     struct m_done done;
     struct view_server v;
-    struct id run = call(w, anna, "a"), next;
+    struct id run = world_call(w, anna, "a"), next;
     operate(w, root, "drain", "wh1");
     SENT(w, root, DONE, done, &done);
     assert_true(span_eq_str(done.text, "wh1 is draining; attempts there: 1"));
     operate(w, root, "drain", "wh1"); /* said again */
-    assert_int_equal(records_of(w, KIND_R_OPERATED), 1);
-    next = call(w, anna, "b");
-    assert_int_equal(state_of(w, next), RUN_PARKED);
-    assert_int_equal(state_of(w, run), RUN_HANDED_OVER);
-    succeed(w, wh1, "wh1", run, 1, 5);
-    assert_int_equal(state_of(w, next), RUN_PARKED);
+    assert_int_equal(world_records_of(w, KIND_R_OPERATED), 1);
+    next = world_call(w, anna, "b");
+    assert_int_equal(world_state_of(w, next), RUN_PARKED);
+    assert_int_equal(world_state_of(w, run), RUN_HANDED_OVER);
+    world_succeed(w, wh1, "wh1", run, 1, 5);
+    assert_int_equal(world_state_of(w, next), RUN_PARKED);
     world_restart(w);
-    root = caller_up(w, "root");
-    worker_up(w, "wh1", 1);
+    root = world_caller_up(w, "root");
+    world_worker_up(w, "wh1", 1);
     view_server(w->core, "wh1", &v);
     assert_true(v.draining);
     assert_string_equal(v.draining_reason, "kernel update");
-    assert_int_equal(state_of(w, next), RUN_PARKED);
+    assert_int_equal(world_state_of(w, next), RUN_PARKED);
     operate(w, root, "undrain", "wh1");
-    assert_int_equal(state_of(w, next), RUN_HANDED_OVER);
+    assert_int_equal(world_state_of(w, next), RUN_HANDED_OVER);
 }
 
 static void another_reason_for_a_drain_is_kept(void **state)
 {
-    struct world *w = *state;
-    uint64_t root = caller_up(w, "root");
+    struct core_world *w = *state;
+    uint64_t root = world_caller_up(w, "root");
     struct view_server v;
-    worker_up(w, "wh1", 1);
+    world_worker_up(w, "wh1", 1);
     operate(w, root, "drain", "wh1");
     SAY(w, root, "root", operate, .req = 2, .verb = span_str("drain"), .target = span_str("wh1"));
-    assert_int_equal(records_of(w, KIND_R_OPERATED), 1); /* no reason is no other reason */
+    assert_int_equal(world_records_of(w, KIND_R_OPERATED), 1); /* no reason is no other reason */
     SAY(w, root, "root", operate, .req = 3, .verb = span_str("drain"), .target = span_str("wh1"),
         .reason = span_str("new disk"));
-    assert_int_equal(records_of(w, KIND_R_OPERATED), 2);
+    assert_int_equal(world_records_of(w, KIND_R_OPERATED), 2);
     view_server(w->core, "wh1", &v);
     assert_string_equal(v.draining_reason, "new disk");
 }
 
 static void a_server_is_forgotten_when_nothing_of_it_is_left(void **state)
 {
-    struct world *w = *state;
-    uint64_t root = caller_up(w, "root"), anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct core_world *w = *state;
+    uint64_t root = world_caller_up(w, "root"), anna = world_caller_up(w, "anna"),
+             wh1 = world_worker_up(w, "wh1", 1);
     struct m_done done;
     struct view_server v;
     struct view_certificate vc;
-    call(w, anna, "a");
+    world_call(w, anna, "a");
     operate(w, root, "forget", "wh1");
-    assert_int_equal(told_error(w, root, "is connected"), REFUSAL_STATE);
-    down(w, wh1);
+    assert_int_equal(world_told_error(w, root, "is connected"), REFUSAL_STATE);
+    world_down(w, wh1);
     operate(w, root, "forget", "wh1"); /* it may be back in a moment */
-    assert_int_equal(told_error(w, root, "is connected"), REFUSAL_STATE);
+    assert_int_equal(world_told_error(w, root, "is connected"), REFUSAL_STATE);
     world_pass(w, LEASE_MS);
     operate(w, root, "forget", "wh1");
-    assert_int_equal(told_error(w, root, "has 1 attempts"), REFUSAL_STATE);
+    assert_int_equal(world_told_error(w, root, "has 1 attempts"), REFUSAL_STATE);
     world_pass(w, 400000);
     operate(w, root, "forget", "wh1");
     SENT(w, root, DONE, done, &done);
@@ -270,36 +274,38 @@ static void a_server_is_forgotten_when_nothing_of_it_is_left(void **state)
     assert_true(view_certificate(w->core, "wh1", 0, &vc)); /* it is still good */
     assert_int_equal(view_address(w->core, "etl"), VIEW_ADDRESS_UNKNOWN);
     operate(w, root, "forget", "wh1");
-    assert_int_equal(told_error(w, root, "no server is named"), REFUSAL_NOT_FOUND);
+    assert_int_equal(world_told_error(w, root, "no server is named"), REFUSAL_NOT_FOUND);
     world_restart(w);
     assert_false(view_server(w->core, "wh1", &v));
-    worker_up(w, "wh1", 1); /* it comes again */
+    world_worker_up(w, "wh1", 1); /* it comes again */
     assert_true(view_server(w->core, "wh1", &v));
 }
 
 static void unknown_verbs_and_servers_are_refused(void **state)
 {
-    struct world *w = *state;
-    uint64_t root = caller_up(w, "root");
+    struct core_world *w = *state;
+    uint64_t root = world_caller_up(w, "root");
     operate(w, root, "reboot", "wh1");
-    assert_int_equal(told_error(w, root, "drain, undrain, forget, release"), REFUSAL_BAD_ARGUMENT);
+    assert_int_equal(world_told_error(w, root, "drain, undrain, forget and release"),
+                     REFUSAL_BAD_ARGUMENT);
     operate(w, root, "drain", "wh1");
-    assert_int_equal(told_error(w, root, "no server is named 'wh1'"), REFUSAL_NOT_FOUND);
+    assert_int_equal(world_told_error(w, root, "no server is named 'wh1'"), REFUSAL_NOT_FOUND);
 }
 
 /* ---- RESOLVE */
 static void resolve_lists_versions_newest_deployment_first(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1),
-             wh2 = worker_up(w, "wh2", 2);
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1),
+             wh2 = world_worker_up(w, "wh2", 2);
     struct m_resolved m;
     struct d_version v;
     struct error err;
     struct span item;
-    attest(w, wh2, "wh2", 2,
-           (struct attested[]){{.job = "load", .hash = 1}, {.job = "load", .hash = 2}, {0}}, NULL,
-           false);
+    world_attest(
+        w, wh2, "wh2", 2,
+        (struct world_attested[]){{.job = "load", .hash = 1}, {.job = "load", .hash = 2}, {0}},
+        NULL, false);
     SAY(w, anna, "anna", resolve, .req = 4, .job = span_str("load"), .address = span_str("etl"));
     SENT(w, anna, RESOLVED, resolved, &m);
     assert_int_equal(m.req, 4);
@@ -316,14 +322,14 @@ static void resolve_lists_versions_newest_deployment_first(void **state)
     assert_int_equal(m.servers.count, 1);
     SAY(w, anna, "anna", resolve, .req = 4, .job = span_str("load"),
         .address = span_str("nowhere"));
-    assert_int_equal(told_error(w, anna, "no server or pool"), REFUSAL_UNKNOWN_ADDRESS);
+    assert_int_equal(world_told_error(w, anna, "no server or pool"), REFUSAL_UNKNOWN_ADDRESS);
     (void)wh1;
 }
 
 static void resolve_names_what_servers_call_now_before_what_they_keep(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct m_resolved m;
     struct d_version v;
     struct error err;
@@ -331,16 +337,16 @@ static void resolve_names_what_servers_call_now_before_what_they_keep(void **sta
     const uint8_t want[] = {3, 1, 2};
     unsigned n = 0;
     for (uint8_t i = 1; i <= 2; i++) { /* the newest has the least servers and not the least hash */
-        uint64_t p = worker_up(w, i == 1 ? "wh1" : "wh2", i);
-        const struct attested both[] = {{.job = "load", .hash = 3},
-                                        {.job = "load", .hash = 1, .older = 1},
-                                        {.job = "load", .hash = 2, .older = 2},
-                                        {0}},
-                              kept[] = {{.job = "load", .hash = 3},
-                                        {.job = "load", .hash = 2, .older = 2},
-                                        {.job = "load", .hash = 1, .older = 1},
-                                        {0}};
-        attest(w, p, i == 1 ? "wh1" : "wh2", 2, i == 1 ? both : kept, NULL, false);
+        uint64_t p = world_worker_up(w, i == 1 ? "wh1" : "wh2", i);
+        const struct world_attested both[] = {{.job = "load", .hash = 3},
+                                              {.job = "load", .hash = 1, .older = 1},
+                                              {.job = "load", .hash = 2, .older = 2},
+                                              {0}},
+                                    kept[] = {{.job = "load", .hash = 3},
+                                              {.job = "load", .hash = 2, .older = 2},
+                                              {.job = "load", .hash = 1, .older = 1},
+                                              {0}};
+        world_attest(w, p, i == 1 ? "wh1" : "wh2", 2, i == 1 ? both : kept, NULL, false);
     }
     SAY(w, anna, "anna", resolve, .req = 4, .job = span_str("load"), .address = span_str("etl"));
     SENT(w, anna, RESOLVED, resolved, &m);
@@ -354,20 +360,20 @@ static void resolve_names_what_servers_call_now_before_what_they_keep(void **sta
 /* A job that is changed between a call's acceptance and its hand-over changes nothing for it. */
 static void what_was_signed_for_an_older_version_still_goes_where_it_is_kept(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
     struct m_execute m;
-    attest(w, wh1, "wh1", 4,
-           (struct attested[]){
-               {.job = "load", .hash = 9}, {.job = "load", .hash = 1, .older = 1}, {0}},
-           NULL, false);
-    call(w, anna, "a"); /* hash 1 */
+    world_attest(w, wh1, "wh1", 4,
+                 (struct world_attested[]){
+                     {.job = "load", .hash = 9}, {.job = "load", .hash = 1, .older = 1}, {0}},
+                 NULL, false);
+    world_call(w, anna, "a"); /* hash 1 */
     SENT(w, wh1, EXECUTE, execute, &m);
     assert_int_equal(m.job_hash.b[0], 1);
-    struct d_call d = call_of("b");
+    struct d_call d = world_call_of("b");
     d.pin_latest = true;
     d.job_hash = (struct hash){{0}};
-    call_d(w, anna, d);
+    world_call_d(w, anna, d);
     SENT(w, wh1, EXECUTE, execute, &m);
     assert_int_equal(m.job_hash.b[0], 9);
 }

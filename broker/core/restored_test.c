@@ -2,12 +2,12 @@
    person says so. */
 #include "broker/core/testing.h"
 
-static void put_back(struct world *w)
+static void put_back(struct core_world *w)
 {
     world_restart_as(w, true);
 }
 
-static void release_as(struct world *w, uint64_t peer, struct id run, const char *how)
+static void release_as(struct core_world *w, uint64_t peer, struct id run, const char *how)
 {
     char id[ID_TEXT];
     struct m_done done;
@@ -23,98 +23,99 @@ static void release_as(struct world *w, uint64_t peer, struct id run, const char
 
 static void every_live_run_is_held_whatever_it_was(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
     struct id run[5];
     char key[] = "k0";
     for (unsigned i = 0; i < 5; i++, key[1]++)
-        run[i] = call(w, anna, key);
+        run[i] = world_call(w, anna, key);
     SAY(w, wh1, "wh1", started, .run = run[0], .attempt = 1, .step = span_str("s"));
     SAY(w, anna, "anna", cancel, .req = 5, .run = run[1], .reason = span_str("late"));
-    succeed(w, wh1, "wh1", run[0], 1, 5000); /* the first has ended, the third is handed over */
+    world_succeed(w, wh1, "wh1", run[0], 1,
+                  5000); /* the first has ended, the third is handed over */
     SAY(w, wh1, "wh1", started, .run = run[2], .attempt = 1, .step = span_str("s"));
-    assert_int_equal(state_of(w, run[1]), RUN_CANCELLING);
-    assert_int_equal(state_of(w, run[2]), RUN_RUNNING);
-    assert_int_equal(state_of(w, run[4]), RUN_WAITING);
+    assert_int_equal(world_state_of(w, run[1]), RUN_CANCELLING);
+    assert_int_equal(world_state_of(w, run[2]), RUN_RUNNING);
+    assert_int_equal(world_state_of(w, run[4]), RUN_WAITING);
     put_back(w);
-    assert_int_equal(state_of(w, run[0]), RUN_ENDED);
+    assert_int_equal(world_state_of(w, run[0]), RUN_ENDED);
     for (unsigned i = 1; i < 5; i++)
-        assert_int_equal(state_of(w, run[i]), RUN_HELD);
-    wh1 = worker_up(w, "wh1", 1);
+        assert_int_equal(world_state_of(w, run[i]), RUN_HELD);
+    wh1 = world_worker_up(w, "wh1", 1);
     world_pass(w, 2LL * START_WITHIN_MS);
     NOT_SENT(w, wh1, EXECUTE);
     for (unsigned i = 1; i < 5; i++)
-        assert_int_equal(state_of(w, run[i]), RUN_HELD);
+        assert_int_equal(world_state_of(w, run[i]), RUN_HELD);
     put_back(w); /* and from a backup of that */
-    assert_int_equal(records_of(w, KIND_R_HELD), 8);
+    assert_int_equal(world_records_of(w, KIND_R_HELD), 8);
     world_restart(w);
-    assert_int_equal(state_of(w, run[4]), RUN_HELD);
-    anna = caller_up(w, "anna");
+    assert_int_equal(world_state_of(w, run[4]), RUN_HELD);
+    anna = world_caller_up(w, "anna");
     /* what it was asked before */
     SAY(w, anna, "anna", cancel, .req = 6, .run = run[1], .reason = span_str("still"));
-    assert_int_equal(state_of(w, run[1]), RUN_ENDED);
+    assert_int_equal(world_state_of(w, run[1]), RUN_ENDED);
 }
 
 static void what_still_runs_goes_on_and_its_result_is_evidence(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
-    struct id known = call(w, anna, "a"), waits = call(w, anna, "b");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
+    struct id known = world_call(w, anna, "a"), waits = world_call(w, anna, "b");
     struct m_recorded r;
     put_back(w);
-    wh1 = worker_hello(w, "wh1", 1);
+    wh1 = world_worker_hello(w, "wh1", 1);
     SAY(w, wh1, "wh1", have, .run = known, .attempt = 1, .state = RUN_RUNNING);
     /* in the time that was lost */
     SAY(w, wh1, "wh1", have, .run = waits, .attempt = 3, .state = RUN_RUNNING);
     SAY(w, wh1, "wh1", have_end, .count = 2);
     SAY(w, wh1, "wh1", started, .run = waits, .attempt = 3, .step = span_str("s"));
     NOT_SENT(w, wh1, STOP);
-    succeed(w, wh1, "wh1", known, 1, 5);
+    world_succeed(w, wh1, "wh1", known, 1, 5);
     SENT(w, wh1, RECORDED, recorded, &r);
-    succeed(w, wh1, "wh1", waits, 3, 5);
+    world_succeed(w, wh1, "wh1", waits, 3, 5);
     SENT(w, wh1, RECORDED, recorded, &r);
-    assert_null(find_sent(w, wh1, KIND_M_ERROR));
-    assert_int_equal(records_of(w, KIND_R_EVIDENCE), 2);
-    assert_int_equal(state_of(w, known), RUN_HELD);
-    assert_int_equal(state_of(w, waits), RUN_HELD);
+    assert_null(world_find_sent(w, wh1, KIND_M_ERROR));
+    assert_int_equal(world_records_of(w, KIND_R_EVIDENCE), 2);
+    assert_int_equal(world_state_of(w, known), RUN_HELD);
+    assert_int_equal(world_state_of(w, waits), RUN_HELD);
 }
 
 static void a_released_one_runs_as_an_attempt_that_nobody_has_seen(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1, wh2;
-    struct id run = call(w, anna, "a");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1, wh2;
+    struct id run = world_call(w, anna, "a");
     struct m_execute e;
     struct m_stop stop;
     struct m_recorded r;
     put_back(w);
-    anna = caller_up(w, "anna");
+    anna = world_caller_up(w, "anna");
     SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 1);
     release_as(w, anna, run, "rerun");
-    wh2 = worker_up(w, "wh2", 2);
+    wh2 = world_worker_up(w, "wh2", 2);
     SENT(w, wh2, EXECUTE, execute, &e);
     assert_int_equal(e.attempt, 1001);
-    wh1 = worker_hello(w, "wh1", 1); /* has attempt 1 of it, from the time that was lost */
+    wh1 = world_worker_hello(w, "wh1", 1); /* has attempt 1 of it, from the time that was lost */
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
     SENT(w, wh1, STOP, stop, &stop); /* since somebody has decided */
     SAY(w, wh1, "wh1", have_end, .count = 1);
-    succeed(w, wh1, "wh1", run, 1, 5);
+    world_succeed(w, wh1, "wh1", run, 1, 5);
     SENT(w, wh1, RECORDED, recorded, &r);
-    assert_int_equal(state_of(w, run), RUN_HANDED_OVER);
+    assert_int_equal(world_state_of(w, run), RUN_HANDED_OVER);
     SAY(w, wh2, "wh2", result, .run = run, .attempt = 1001,
-        .outcome = outcome_of(w, JOB_FAILED, PACKAGE_FAILED, 5));
-    assert_int_equal(told_end(w, anna, run).status, STATUS_FAILED);
+        .outcome = world_outcome(w, JOB_FAILED, PACKAGE_FAILED, 5));
+    assert_int_equal(world_told_end(w, anna, run).status, STATUS_FAILED);
 }
 
 static void what_still_runs_is_ended_at_once_when_it_is_released(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
-    struct id run = call(w, anna, "a");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
+    struct id run = world_call(w, anna, "a");
     struct m_stop stop;
     put_back(w);
-    anna = caller_up(w, "anna");
-    wh1 = worker_hello(w, "wh1", 1);
+    anna = world_caller_up(w, "anna");
+    wh1 = world_worker_hello(w, "wh1", 1);
     /* in the time that was lost */
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 3, .state = RUN_RUNNING);
     release_as(w, anna, run, "fail");
@@ -125,22 +126,22 @@ static void what_still_runs_is_ended_at_once_when_it_is_released(void **state)
 
 static void or_ends_as_it_was_released_and_says_why_it_was_held(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "a"), other = call(w, anna, "b");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "a"), other = world_call(w, anna, "b");
     struct d_outcome o;
     char text[LIMIT_TEXT];
     put_back(w);
-    anna = caller_up(w, "anna");
+    anna = world_caller_up(w, "anna");
     SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 1);
     SAY(w, anna, "anna", follow, .req = 4, .run = other, .level = 1);
     release_as(w, anna, run, "succeed");
-    o = told_end(w, anna, run);
+    o = world_told_end(w, anna, run);
     assert_int_equal(o.status, STATUS_SUCCEEDED);
     span_copy_str(o.message, text, sizeof text);
     assert_contains(text, "backup");
     SAY(w, anna, "anna", cancel, .req = 5, .run = other, .reason = span_str("enough"));
-    o = told_end(w, anna, other);
+    o = world_told_end(w, anna, other);
     assert_int_equal(o.status, STATUS_CANCELLED);
     span_copy_str(o.message, text, sizeof text);
     assert_contains(text, "backup");
@@ -148,20 +149,20 @@ static void or_ends_as_it_was_released_and_says_why_it_was_held(void **state)
 
 static void its_epoch_lies_above_all_that_the_lost_time_can_have_had(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     struct m_welcome m;
     w->wall = 1700000000000;
     put_back(w);
-    uint64_t anna = caller_up(w, "anna");
+    uint64_t anna = world_caller_up(w, "anna");
     SENT(w, anna, WELCOME, welcome, &m);
     assert_int_equal(m.epoch, 1700000000);
     world_restart(w);
-    anna = caller_up(w, "anna");
+    anna = world_caller_up(w, "anna");
     SENT(w, anna, WELCOME, welcome, &m);
     assert_int_equal(m.epoch, 1700000001);
     w->wall = 5000; /* a clock that is wrong takes nothing back */
     put_back(w);
-    anna = caller_up(w, "anna");
+    anna = world_caller_up(w, "anna");
     SENT(w, anna, WELCOME, welcome, &m);
     assert_int_equal(m.epoch, 1700000002);
 }
@@ -169,45 +170,45 @@ static void its_epoch_lies_above_all_that_the_lost_time_can_have_had(void **stat
 /* `hold` after a loss: an operator may have let it run again in the time that was lost. */
 static void one_that_was_held_already_has_attempts_that_are_not_known_either(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
-    struct d_call d = call_of("a");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
+    struct d_call d = world_call_of("a");
     struct m_run_state s;
     struct m_execute e;
     struct m_recorded r;
     d.on_lost = ON_LOST_HOLD;
-    struct id run = call_d(w, anna, d);
-    down(w, wh1);
+    struct id run = world_call_d(w, anna, d);
+    world_down(w, wh1);
     world_pass(w, 2LL * LOST_AFTER_MS);
-    assert_int_equal(state_of(w, run), RUN_HELD);
+    assert_int_equal(world_state_of(w, run), RUN_HELD);
     put_back(w);
-    wh1 = worker_hello(w, "wh1", 1);
+    wh1 = world_worker_hello(w, "wh1", 1);
     /* released in the time that was lost */
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 2, .state = RUN_RUNNING);
     SAY(w, wh1, "wh1", have_end, .count = 1);
     NOT_SENT(w, wh1, STOP);
-    succeed(w, wh1, "wh1", run, 2, 5);
-    assert_null(find_sent(w, wh1, KIND_M_ERROR));
+    world_succeed(w, wh1, "wh1", run, 2, 5);
+    assert_null(world_find_sent(w, wh1, KIND_M_ERROR));
     SENT(w, wh1, RECORDED, recorded, &r);
-    anna = caller_up(w, "anna");
+    anna = world_caller_up(w, "anna");
     SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 2);
     SENT(w, anna, RUN_STATE, run_state, &s);
     assert_true(s.state == RUN_HELD);
     release_as(w, anna, run, "rerun");
-    uint64_t wh2 = worker_up(w, "wh2", 2);
+    uint64_t wh2 = world_worker_up(w, "wh2", 2);
     SENT(w, wh2, EXECUTE, execute, &e);
     assert_true(e.attempt > 2);
 }
 
 static void who_follows_it_is_told_why_it_is_held(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "a");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "a");
     struct m_run_state s;
     char text[LIMIT_TEXT];
     put_back(w);
-    anna = caller_up(w, "anna");
+    anna = world_caller_up(w, "anna");
     SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 2);
     SENT(w, anna, RUN_STATE, run_state, &s);
     span_copy_str(s.text, text, sizeof text);
@@ -218,69 +219,69 @@ static void who_follows_it_is_told_why_it_is_held(void **state)
 /* It has run, or may have: that nobody took it is not true. */
 static void one_that_is_released_and_finds_no_server_is_not_said_to_have_never_run(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), wh1 = worker_up(w, "wh1", 1);
-    struct id run = call(w, anna, "a");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
+    struct id run = world_call(w, anna, "a");
     SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("s"));
     put_back(w);
-    anna = caller_up(w, "anna");
+    anna = world_caller_up(w, "anna");
     release_as(w, anna, run, "rerun");
     SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 1);
     world_pass(w, 2LL * START_WITHIN_MS);
-    struct d_outcome o = told_end(w, anna, run);
+    struct d_outcome o = world_told_end(w, anna, run);
     assert_int_equal(o.delivery, DELIVERY_CALLED);
     assert_int_equal(o.package, PACKAGE_UNKNOWN);
 }
 
 /* Each start with --restored takes a thousand of the numbers that attempts may have. */
-static struct id nearly_used_up(struct world *w, uint64_t *anna, unsigned restored)
+static struct id nearly_used_up(struct core_world *w, uint64_t *anna, unsigned restored)
 {
-    struct id run = call(w, *anna, "a");
+    struct id run = world_call(w, *anna, "a");
     for (unsigned i = 0; i < restored; i++) {
         bcore_free(&w->core);
         w->core = world_replayed(w);
         world_begin_as(w, true);
-        log_clear(w);
+        world_log_clear(w);
     }
-    *anna = caller_up(w, "anna");
+    *anna = world_caller_up(w, "anna");
     return run;
 }
 
 static void a_held_run_that_no_attempt_has_a_number_for_is_not_released_to_run_again(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     char id[ID_TEXT];
     struct buf args = {0};
     struct id run = nearly_used_up(w, &anna, LIMIT_ATTEMPTS / 1000 + 1);
-    worker_up(w, "wh1", 1);
+    world_worker_up(w, "wh1", 1);
     value_add_str(&args, span_str("how"));
     value_add_str(&args, span_str("rerun"));
     SAY(w, anna, "anna", operate, .req = 4, .verb = span_str("release"),
         .target = span_str(id_format(run, id)), .arguments = wire_list_from(&args, 1));
-    assert_int_equal(told_error(w, anna, "--fail or --succeed"), REFUSAL_STATE);
-    assert_int_equal(state_of(w, run), RUN_HELD);
+    assert_int_equal(world_told_error(w, anna, "--fail or --succeed"), REFUSAL_STATE);
+    assert_int_equal(world_state_of(w, run), RUN_HELD);
     release_as(w, anna, run, "fail");
-    assert_int_equal(state_of(w, run), RUN_ENDED);
+    assert_int_equal(world_state_of(w, run), RUN_ENDED);
     buf_free(&args);
 }
 
 static void a_run_that_is_given_back_until_no_number_is_left_ends(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna"), attempt = LIMIT_ATTEMPTS - 1000, wh1;
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), attempt = LIMIT_ATTEMPTS - 1000, wh1;
     struct id run = nearly_used_up(w, &anna, LIMIT_ATTEMPTS / 1000 - 1);
     SAY(w, anna, "anna", follow, .req = 3, .run = run, .level = 1);
     release_as(w, anna, run, "rerun");
-    wh1 = worker_up(w, "wh1", 1);
-    while (state_of(w, run) != RUN_ENDED && attempt < LIMIT_ATTEMPTS) {
+    wh1 = world_worker_up(w, "wh1", 1);
+    while (world_state_of(w, run) != RUN_ENDED && attempt < LIMIT_ATTEMPTS) {
         SAY(w, wh1, "wh1", returned, .run = run, .attempt = ++attempt,
             .reason = span_str("no runner"));
         world_pass(w, 1000);
         SAY(w, wh1, "wh1", ping);
     }
     assert_int_equal(attempt, LIMIT_ATTEMPTS);
-    struct d_outcome o = told_end(w, anna, run);
+    struct d_outcome o = world_told_end(w, anna, run);
     assert_int_equal(o.status, STATUS_LOST);
     assert_int_equal(o.package, PACKAGE_UNKNOWN);
 }

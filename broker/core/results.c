@@ -1,13 +1,13 @@
-/* results.c - what workers say of their attempts: STARTED, PROGRESS, RESULT, RETURNED.
+/* results.c - reports of workers about their attempts: STARTED, PROGRESS, RESULT, RETURNED.
  *
- * Only the live attempt of a run counts, and only from the server that it was handed to. A result
- * of another one is kept as evidence, once: `superseded`, if a newer attempt took its place or it
- * was declared lost, `late`, if its run has ended. That the fence has ended an attempt is no result
- * either: the run is lost, and run again. Every RESULT is answered by RECORDED when its record is
- * durable, and repeats get the same answer. */
+ * Only the live attempt of a run counts, and only from the server to which it was handed. The
+ * result of another attempt is kept once, as evidence: `superseded` if a newer attempt took its
+ * place or it was declared lost, `late` if its run has ended. An attempt that its fence has ended
+ * gives no result either: the run is lost, and run again. Every RESULT is answered by RECORDED when
+ * its record is durable; repeats get the same answer. */
 #include "broker/core/inside.h"
 
-/* The run, if this is its live attempt and this session's server has it. */
+/* The run, if this is its live attempt and the server of this session has it; else NULL. */
 static struct run *current(const struct bcore *c, const struct server *s, struct id run,
                            uint64_t attempt)
 {
@@ -63,7 +63,7 @@ static int outcome_check(struct span bytes, struct d_outcome *ret, struct error 
         return rc;
     if (o.delivery >= DELIVERY_COUNT || o.job >= JOB_COUNT || o.package >= PACKAGE_COUNT ||
         o.status >= STATUS_COUNT)
-        return error_set(err, -1, "outcome: a layer has a value that does not exist");
+        return error_set(err, -1, "outcome: a layer has an unknown value");
     if (o.status != outcome_status(o.delivery, o.job, o.package))
         return error_set(err, -1, "outcome: status %s does not follow from its layers",
                          status_text(o.status));
@@ -74,10 +74,10 @@ static int outcome_check(struct span bytes, struct d_outcome *ret, struct error 
     return 0;
 }
 
-/* How long jobs of this kind take there decides how far ahead they are sent. */
+/* The mean run time decides how far ahead jobs are sent. */
 static void measure(struct job_version *j, const struct d_outcome *o)
 {
-    /* clocks of ms; beyond a day it is long in any case */
+    /* from clocks of ms; beyond a day the value does not matter */
     enum { SAMPLE_MIN_US = 500, SAMPLE_MAX_MS = 86400000 };
     int64_t us;
     if (!j || o->started_at <= 0 || o->ended_at < o->started_at ||
@@ -103,7 +103,7 @@ static void not_counted(struct bcore *c, struct peer_state *p, const struct m_re
     uint64_t lsn;
     stray_over(c, p, m->run, m->attempt);
     if (k && k->attempt == m->attempt && (k->flags & KEPT_REPORTED)) {
-        recorded(c, p, m, k->lsn); /* the counted one, once more */
+        recorded(c, p, m, k->lsn); /* a repeat of the one that counted */
         return;
     }
     if (e) {
@@ -118,8 +118,8 @@ static void not_counted(struct bcore *c, struct peer_state *p, const struct m_re
     recorded(c, p, m, lsn);
 }
 
-/* Its keeper ended it for the fence, while its server could not reach us: it was lost, whoever
-   looked first. */
+/* Its keeper ended it at the fence while its server could not reach the broker: it is lost, whoever
+ * noticed first. */
 static bool was_fenced(const struct run *r, const struct d_outcome *o)
 {
     return o->job == JOB_LOST && r->at->on_lost == ON_LOST_RERUN && !r->cancel;
@@ -171,7 +171,7 @@ void bcore_on_returned(struct bcore *c, struct peer_state *p)
         stray_over(c, p, m.run, m.attempt);
         return;
     }
-    if (!r->at->recalled) { /* given back unasked: not at once again to the same */
+    if (!r->at->recalled) { /* returned unasked: this server gets nothing for a while */
         s->resting = true;
         bcore_timer_set(c, &s->rest, TIMER_REST, c->now + REST_MS);
     }

@@ -1,4 +1,4 @@
-/* runs.c - runs that have not ended: made, moved, watched by their timers, ended. */
+/* runs.c - runs that have not ended: creation, moves between states, timers, end. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,8 +6,8 @@
 #include "broker/core/inside.h"
 #include "common/utf8.h"
 
-/* Beside the struct and the call: two places in tables two thirds full at the least, one in each
- * heap, malloc's heads. */
+/* Besides the struct and the call: two entries of tables that are about half full, one of each
+ * heap, and what malloc adds. */
 uint64_t run_cost(size_t call_n)
 {
     return sizeof(struct run) + 2 * 2 * sizeof(uintptr_t) + 2 * sizeof(void *) + 16 +
@@ -201,7 +201,7 @@ void run_end_cancelled(struct bcore *c, struct run *r)
                                              r->lost_once ? PACKAGE_UNKNOWN : PACKAGE_NOT_EXECUTED,
                                              0},
                       "cancelled by %s before it started%s: %s", r->cancel->by->s,
-                      r->lost_once ? " again; what became of an earlier attempt is not known" : "",
+                      r->lost_once ? " again; the outcome of an earlier attempt is unknown" : "",
                       r->cancel->reason);
 }
 
@@ -213,12 +213,12 @@ void run_end_used_up(struct bcore *c, struct run *r)
             ? (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0}
             : (struct bcore_verdict){DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED, 0},
         "it was handed over %u times and %s; its servers' logs say why", (unsigned)r->attempt,
-        r->lost_once ? "lost or given back each time" : "given back each time");
+        r->lost_once ? "lost or returned each time" : "returned each time");
 }
 
-/* ---- Timers of a run that waits: a call's `expires`; its own start_within from acceptance, if it
- * has never started; and for the cluster's start_within the time for which nobody could take it.
- * Wall time is looked at once, at acceptance. */
+/* ---- Timers of a waiting run: the call's `expires`; the call's start_within, from acceptance, if
+ * the run has never started; the cluster's start_within, for the time during which no server could
+ * take it. Wall time is read once, at acceptance. */
 static int64_t after(int64_t start, uint64_t ms)
 {
     return ms < (uint64_t)(INT64_MAX / 4) ? start + (int64_t)ms : INT64_MAX / 2;
@@ -255,7 +255,7 @@ static void run_unreachable(struct bcore *c, struct run *r, uint64_t waited_ms)
     if (r->lost_once)
         run_end_by_broker(
             c, r, (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-            "what became of an earlier attempt is not known, and for %llu s no server could run it "
+            "the outcome of an earlier attempt is unknown, and for %llu s no server could run it "
             "again: %s",
             (unsigned long long)(waited_ms / 1000), why);
     else
@@ -277,8 +277,8 @@ void run_timer_due(struct bcore *c, struct run *r)
         if (r->lost_once)
             run_end_by_broker(
                 c, r, (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-                "what became of an earlier attempt is not known, and the call expired before it could "
-                "be run again");
+                "the outcome of an earlier attempt is unknown, and the call expired before it "
+                "could be run again");
         else
             run_end_by_broker(
                 c, r,

@@ -1,11 +1,10 @@
-/* servers.c - servers and the sessions of their workers: HELLO, what they HAVE, the end of a
- * session.
+/* servers.c - servers and the sessions of their workers: HELLO, HAVE, the end of a session.
  *
- * A new session of the same spool takes over: the worker lists what its spool knows and that is
- * compared with what was handed to this spool. What it does not list it has never seen, and goes
- * back to the queue; what it lists and is not its own any more, it is told to stop. Attempts handed
- * to another spool of this name are not touched: nobody can say whether that one still runs, so
- * only lost_after ends them. */
+ * A new session of the same spool takes over. The worker lists what its spool knows, and the list
+ * is compared with what was handed to this spool. An attempt that is not listed never arrived and
+ * goes back to the queue; the worker is told to stop a listed one that is not its own any more.
+ * Attempts that were handed to another spool of this name are left alone: nobody can say whether
+ * that one still runs, so only lost_after ends them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -42,7 +41,7 @@ static void pool_add(struct bcore *c, struct text *name, struct server *s)
     while (at < p->n && p->v[at] != s && strcmp(p->v[at]->name->s, s->name->s) < 0)
         at++;
     if (at < p->n && p->v[at] == s)
-        return; /* the certificate names the pool twice */
+        return; /* the certificate names this pool twice */
     if (p->n == p->cap) {
         p->cap = p->cap ? p->cap * 2 : 4;
         p->v = mem_realloc(p->v, p->cap, sizeof(struct server *));
@@ -155,7 +154,7 @@ void server_free(struct bcore *c, struct server **ps)
     mem_free(ps);
 }
 
-/* It has neither session nor attempts. */
+/* The server must have neither session nor attempts. */
 void server_remove(struct bcore *c, struct server *s)
 {
     bool there;
@@ -244,7 +243,7 @@ void server_hello(struct bcore *c, struct peer_state *p, struct server *s,
     for (struct attempt *a = s->attempts; a; a = a->next) {
         a->seen = a->recalled = false;
         if (id_eq(a->spool, s->spool))
-            bcore_timer_clear(c, &a->run->timer); /* the spool that has it is back: not lost */
+            bcore_timer_clear(c, &a->run->timer); /* the spool that has it is back */
     }
     EMIT(c, server, .at = c->wall, .server = span_of(s->name->s, s->name->n), .spool = s->spool,
          .boot = s->boot, .software = hello->software, .state = span_str("up"));
@@ -295,11 +294,11 @@ void bcore_on_have(struct bcore *c, struct peer_state *p)
     if (r && r->at && r->attempt == m.attempt && r->at->server == s &&
         id_eq(r->at->spool, s->spool))
         reattach(c, r, m.state);
-    else if (m.state != RUN_ENDED) /* its RESULT will be answered */
+    else if (m.state != RUN_ENDED) /* an ended one's RESULT will be answered */
         stray_met(c, p, m.run, m.attempt);
 }
 
-/* Never arrived there: back to the queue, or cancelled, if that was asked meanwhile. */
+/* It never arrived: back to the queue, or cancelled if that was asked meanwhile. */
 static void never_seen(struct bcore *c, struct server *s, struct run *r)
 {
     char reason[LIMIT_NAME + 64];
@@ -324,12 +323,12 @@ void bcore_on_have_end(struct bcore *c, struct peer_state *p)
         return;
     if (s->ready || m.count != s->haves) {
         out_close(c, p->handle, &m_reset_schema,
-                  &(struct m_reset){.reason = span_str(s->ready ? "HAVE_END was said before"
-                                                                : "some HAVE is missing")});
+                  &(struct m_reset){.reason = span_str(s->ready ? "HAVE_END was sent before"
+                                                                : "a HAVE is missing")});
         bcore_peer_forget(c, p);
         return;
     }
-    do { /* each one that goes changes the list */
+    do { /* each return changes the list */
         for (a = s->attempts; a; a = a->next)
             if (!a->seen && id_eq(a->spool, s->spool))
                 break;

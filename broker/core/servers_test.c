@@ -3,8 +3,8 @@
 
 static void a_worker_is_welcomed_and_counts_when_it_has_said_what_it_has(void **state)
 {
-    struct world *w = *state;
-    uint64_t wh1 = worker_hello(w, "wh1", 1), anna;
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_hello(w, "wh1", 1), anna;
     struct m_welcome m;
     struct m_desired d;
     struct view_server v;
@@ -14,14 +14,15 @@ static void a_worker_is_welcomed_and_counts_when_it_has_said_what_it_has(void **
     assert_int_equal(m.epoch, 1);
     assert_true(span_eq_str(m.cluster, "test") && span_eq_str(m.broker, "b0"));
     SENT(w, wh1, DESIRED, desired, &d);
-    attest(w, wh1, "wh1", 2, (struct attested[]){{.job = "load", .hash = 1}, {0}}, NULL, false);
-    anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "k");
-    assert_int_equal(state_of(w, run), RUN_PARKED);
+    world_attest(w, wh1, "wh1", 2, (struct world_attested[]){{.job = "load", .hash = 1}, {0}}, NULL,
+                 false);
+    anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "k");
+    assert_int_equal(world_state_of(w, run), RUN_PARKED);
     view_server(w->core, "wh1", &v);
     assert_string_equal(v.state, "attaching");
     SAY(w, wh1, "wh1", have_end, .count = 0);
-    assert_int_equal(state_of(w, run), RUN_HANDED_OVER);
+    assert_int_equal(world_state_of(w, run), RUN_HANDED_OVER);
     view_server(w->core, "wh1", &v);
     assert_string_equal(v.state, "up");
     assert_string_equal(v.pools[0], "etl");
@@ -29,84 +30,84 @@ static void a_worker_is_welcomed_and_counts_when_it_has_said_what_it_has(void **
 
 static void another_spool_under_a_live_name_is_refused_and_told_where(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     struct m_refused r;
     char text[LIMIT_TEXT];
-    uint64_t wh1 = worker_up(w, "wh1", 1), other = worker_hello(w, "wh1", 2);
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), other = world_worker_hello(w, "wh1", 2);
     SENT(w, other, REFUSED, refused, &r);
     assert_int_equal(r.code, REFUSAL_NAME_TAKEN);
     span_copy_str(r.text, text, sizeof text);
     assert_contains(text, "10.0.0.1");
     assert_true(r.retry_ms > 0 && r.retry_ms <= LEASE_MS);
-    down(w, wh1); /* its lease still runs */
-    other = worker_hello(w, "wh1", 2);
+    world_down(w, wh1); /* its lease still runs */
+    other = world_worker_hello(w, "wh1", 2);
     SENT(w, other, REFUSED, refused, &r);
     world_pass(w, LEASE_MS + 1);
-    other = worker_hello(w, "wh1", 2);
+    other = world_worker_hello(w, "wh1", 2);
     struct m_welcome m;
     SENT(w, other, WELCOME, welcome, &m);
 }
 
 static void the_same_spool_supersedes_its_older_session(void **state)
 {
-    struct world *w = *state;
-    uint64_t old = worker_up(w, "wh1", 1), anna = caller_up(w, "anna"), new;
-    struct id run = call(w, anna, "k");
+    struct core_world *w = *state;
+    uint64_t old = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna"), new;
+    struct id run = world_call(w, anna, "k");
     struct m_reset r;
-    new = worker_hello(w, "wh1", 1);
+    new = world_worker_hello(w, "wh1", 1);
     SENT(w, old, RESET, reset, &r);
     SAY(w, new, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
     SAY(w, new, "wh1", have_end, .count = 1);
-    down(w, old); /* the shell may still say so */
-    assert_int_equal(state_of(w, run), RUN_RUNNING);
-    log_clear(w);
-    succeed(w, old, "wh1", run, 1, 5); /* of a session that is over */
+    world_down(w, old); /* the shell may still say so */
+    assert_int_equal(world_state_of(w, run), RUN_RUNNING);
+    world_log_clear(w);
+    world_succeed(w, old, "wh1", run, 1, 5); /* of a session that is over */
     SENT(w, old, RESET, reset, &r);
-    assert_int_equal(state_of(w, run), RUN_RUNNING);
-    succeed(w, new, "wh1", run, 1, 5);
-    assert_int_equal(state_of(w, run), RUN_ENDED);
+    assert_int_equal(world_state_of(w, run), RUN_RUNNING);
+    world_succeed(w, new, "wh1", run, 1, 5);
+    assert_int_equal(world_state_of(w, run), RUN_ENDED);
 }
 
 static void what_the_worker_has_never_seen_goes_back_to_the_queue(void **state)
 {
-    struct world *w = *state;
-    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
-    struct id seen = call(w, anna, "a"), unseen = call(w, anna, "b");
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id seen = world_call(w, anna, "a"), unseen = world_call(w, anna, "b");
     struct view_run v;
-    down(w, wh1);
-    wh1 = worker_hello(w, "wh1", 1);
+    world_down(w, wh1);
+    wh1 = world_worker_hello(w, "wh1", 1);
     SAY(w, wh1, "wh1", have, .run = seen, .attempt = 1, .state = RUN_HANDED_OVER);
     SAY(w, wh1, "wh1", have_end, .count = 1);
     view_run(w->core, &seen, &v);
     assert_int_equal(v.attempt, 1);
     view_run(w->core, &unseen, &v);
     assert_int_equal(v.attempt, 2); /* and was handed over again */
-    assert_int_equal(records_of(w, KIND_R_RETURNED), 1);
-    assert_int_equal(records_of(w, KIND_R_LOST), 0);
+    assert_int_equal(world_records_of(w, KIND_R_RETURNED), 1);
+    assert_int_equal(world_records_of(w, KIND_R_LOST), 0);
 }
 
 static void what_is_lost_is_ended_but_the_last_attempt_of_a_held_run(void **state)
 {
-    struct world *w = *state;
-    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
-    struct d_call d = call_of("fails");
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct d_call d = world_call_of("fails");
     struct m_stop m;
     struct id fails, holds, runs_again;
     d.on_lost = ON_LOST_FAIL;
-    fails = call_d(w, anna, d);
-    d = call_of("holds");
+    fails = world_call_d(w, anna, d);
+    d = world_call_of("holds");
     d.on_lost = ON_LOST_HOLD;
-    holds = call_d(w, anna, d);
-    down(w, wh1);
+    holds = world_call_d(w, anna, d);
+    world_down(w, wh1);
     world_pass(w, 400000);
-    assert_int_equal(state_of(w, holds), RUN_HELD);
-    uint64_t wh2 = worker_up(w, "wh2", 2);
-    d = call_of("again");
+    assert_int_equal(world_state_of(w, holds), RUN_HELD);
+    uint64_t wh2 = world_worker_up(w, "wh2", 2);
+    d = world_call_of("again");
     d.on_lost = ON_LOST_RERUN;
-    runs_again = call_d(w, anna, d);
-    down(w, wh2);
+    runs_again = world_call_d(w, anna, d);
+    world_down(w, wh2);
     world_pass(w, 400000);
-    wh1 = worker_hello(w, "wh1", 1);
+    wh1 = world_worker_hello(w, "wh1", 1);
     SAY(w, wh1, "wh1", have, .run = fails, .attempt = 1, .state = RUN_RUNNING);
     SENT(w, wh1, STOP, stop, &m);
     assert_false(m.force);
@@ -119,7 +120,7 @@ static void what_is_lost_is_ended_but_the_last_attempt_of_a_held_run(void **stat
     SAY(w, wh1, "wh1", have, .run = fails, .attempt = 0, .state = RUN_RUNNING); /* an older one */
     SENT(w, wh1, STOP, stop, &m);
     assert_true(m.force);
-    wh2 = worker_hello(w, "wh2", 2);
+    wh2 = world_worker_hello(w, "wh2", 2);
     /* it waits for its next */
     SAY(w, wh2, "wh2", have, .run = runs_again, .attempt = 1, .state = RUN_RUNNING);
     SENT(w, wh2, STOP, stop, &m);
@@ -128,15 +129,15 @@ static void what_is_lost_is_ended_but_the_last_attempt_of_a_held_run(void **stat
 
 static void what_is_not_ours_any_more_is_told_to_stop(void **state)
 {
-    struct world *w = *state;
-    uint64_t wh1 = worker_hello(w, "wh1", 1);
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_hello(w, "wh1", 1);
     struct m_stop m;
-    SAY(w, wh1, "wh1", have, .run = id_of(77), .attempt = 3, .state = RUN_RUNNING);
+    SAY(w, wh1, "wh1", have, .run = world_id(77), .attempt = 3, .state = RUN_RUNNING);
     SENT(w, wh1, STOP, stop, &m);
-    assert_true(id_eq(m.run, id_of(77)));
+    assert_true(id_eq(m.run, world_id(77)));
     assert_int_equal(m.attempt, 3);
     assert_true(m.force); /* of a run that nobody knows */
-    SAY(w, wh1, "wh1", have, .run = id_of(78), .attempt = 1, .state = RUN_ENDED);
+    SAY(w, wh1, "wh1", have, .run = world_id(78), .attempt = 1, .state = RUN_ENDED);
     NOT_SENT(w, wh1, STOP); /* its RESULT will be answered */
     SAY(w, wh1, "wh1", have_end, .count = 2);
     struct view_server v;
@@ -146,37 +147,37 @@ static void what_is_not_ours_any_more_is_told_to_stop(void **state)
 
 static void an_ended_one_waits_for_its_result(void **state)
 {
-    struct world *w = *state;
-    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "k");
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "k");
     SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("s"));
-    down(w, wh1);
+    world_down(w, wh1);
     world_pass(w, LEASE_MS + 1);
-    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
-    wh1 = worker_hello(w, "wh1", 1);
+    assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
+    wh1 = world_worker_hello(w, "wh1", 1);
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_ENDED);
     SAY(w, wh1, "wh1", have_end, .count = 1);
-    assert_int_equal(state_of(w, run), RUN_RUNNING);
-    assert_int_equal(records_of(w, KIND_R_RETURNED), 0);
-    succeed(w, wh1, "wh1", run, 1, 5);
-    assert_int_equal(state_of(w, run), RUN_ENDED);
+    assert_int_equal(world_state_of(w, run), RUN_RUNNING);
+    assert_int_equal(world_records_of(w, KIND_R_RETURNED), 0);
+    world_succeed(w, wh1, "wh1", run, 1, 5);
+    assert_int_equal(world_state_of(w, run), RUN_ENDED);
 }
 
 static void a_missing_have_ends_the_session(void **state)
 {
-    struct world *w = *state;
-    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "k");
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "k");
     struct m_reset r;
-    wh1 = worker_hello(w, "wh1", 1);
+    wh1 = world_worker_hello(w, "wh1", 1);
     SAY(w, wh1, "wh1", have_end, .count = 1);
     SENT(w, wh1, RESET, reset, &r);
-    assert_int_equal(state_of(w, run), RUN_HANDED_OVER);
-    assert_int_equal(records_of(w, KIND_R_RETURNED), 0);
-    wh1 = worker_up(w, "wh1", 1); /* one HAVE_END is one */
+    assert_int_equal(world_state_of(w, run), RUN_HANDED_OVER);
+    assert_int_equal(world_records_of(w, KIND_R_RETURNED), 0);
+    wh1 = world_worker_up(w, "wh1", 1); /* one HAVE_END is one */
     SAY(w, wh1, "wh1", have_end, .count = 0);
     SENT(w, wh1, RESET, reset, &r);
-    wh1 = worker_up(w, "wh1", 1);
+    wh1 = world_worker_up(w, "wh1", 1);
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
     struct m_refused f;
     SENT(w, wh1, REFUSED, refused, &f);
@@ -185,9 +186,9 @@ static void a_missing_have_ends_the_session(void **state)
 
 static void the_end_of_a_lease_changes_nothing_but_contact(void **state)
 {
-    struct world *w = *state;
-    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "k");
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "k");
     struct m_reset r;
     struct view_server v;
     for (unsigned i = 0; i < 20; i++) { /* any message renews it */
@@ -196,50 +197,51 @@ static void the_end_of_a_lease_changes_nothing_but_contact(void **state)
     }
     struct m_pong pong;
     SENT(w, wh1, PONG, pong, &pong);
-    assert_int_equal(state_of(w, run), RUN_HANDED_OVER);
+    assert_int_equal(world_state_of(w, run), RUN_HANDED_OVER);
     world_pass(w, LEASE_MS - 1);
-    assert_int_equal(state_of(w, run), RUN_HANDED_OVER);
+    assert_int_equal(world_state_of(w, run), RUN_HANDED_OVER);
     world_pass(w, 1);
-    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
     SENT(w, wh1, RESET, reset, &r);
     view_server(w->core, "wh1", &v);
     assert_string_equal(v.state, "unreachable");
-    assert_int_equal(state_of(w, call(w, anna, "k2")), RUN_PARKED);
-    wh1 = worker_hello(w, "wh1", 1);
+    assert_int_equal(world_state_of(w, world_call(w, anna, "k2")), RUN_PARKED);
+    wh1 = world_worker_hello(w, "wh1", 1);
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_HANDED_OVER);
-    assert_int_equal(state_of(w, run), RUN_HANDED_OVER);
+    assert_int_equal(world_state_of(w, run), RUN_HANDED_OVER);
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
-    assert_int_equal(state_of(w, run), RUN_RUNNING); /* its STARTED went lost with the session */
-    assert_int_equal(records_of(w, KIND_R_STARTED), 1);
+    assert_int_equal(world_state_of(w, run),
+                     RUN_RUNNING); /* its STARTED went lost with the session */
+    assert_int_equal(world_records_of(w, KIND_R_STARTED), 1);
 }
 
 /* A run of this on_lost whose server was lost; `due`: how long after it was last heard. */
-static struct id lose(struct world *w, uint64_t anna, enum on_lost on_lost, uint64_t lost_after,
-                      int64_t due)
+static struct id lose(struct core_world *w, uint64_t anna, enum on_lost on_lost,
+                      uint64_t lost_after, int64_t due)
 {
-    uint64_t wh1 = worker_up(w, "wh1", 1);
-    struct d_call d = call_of("k");
+    uint64_t wh1 = world_worker_up(w, "wh1", 1);
+    struct d_call d = world_call_of("k");
     struct m_accepted a;
     d.on_lost = on_lost;
     d.lost_after_ms = lost_after;
-    call_with(w, anna, 1, &d, 1);
+    world_call_with(w, anna, 1, &d, 1);
     SENT(w, anna, ACCEPTED, accepted, &a);
     SAY(w, wh1, "wh1", started, .run = a.run, .attempt = 1, .step = span_str("s"));
-    down(w, wh1);
+    world_down(w, wh1);
     world_pass(w, due - 1);
-    assert_int_equal(state_of(w, a.run), RUN_OUT_OF_CONTACT);
-    assert_int_equal(records_of(w, KIND_R_LOST), 0);
+    assert_int_equal(world_state_of(w, a.run), RUN_OUT_OF_CONTACT);
+    assert_int_equal(world_records_of(w, KIND_R_LOST), 0);
     world_pass(w, 1);
-    assert_int_equal(records_of(w, KIND_R_LOST), 1);
+    assert_int_equal(world_records_of(w, KIND_R_LOST), 1);
     return a.run;
 }
 
 static void on_lost_fail_ends_the_run_as_lost(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct id run = lose(w, anna, ON_LOST_FAIL, 0, LOST_AFTER_MS / 100 * 105);
-    struct d_outcome o = told_end(w, anna, run);
+    struct d_outcome o = world_told_end(w, anna, run);
     assert_int_equal(o.delivery, DELIVERY_CALLED);
     assert_int_equal(o.job, JOB_LOST);
     assert_int_equal(o.package, PACKAGE_UNKNOWN);
@@ -249,86 +251,86 @@ static void on_lost_fail_ends_the_run_as_lost(void **state)
 
 static void on_lost_rerun_makes_a_second_attempt(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct id run = lose(w, anna, ON_LOST_RERUN, 60000, 63000);
     struct m_execute e;
-    assert_int_equal(state_of(w, run), RUN_PARKED);
-    uint64_t wh2 = worker_up(w, "wh2", 2);
+    assert_int_equal(world_state_of(w, run), RUN_PARKED);
+    uint64_t wh2 = world_worker_up(w, "wh2", 2);
     SENT(w, wh2, EXECUTE, execute, &e);
     assert_int_equal(e.attempt, 2);
-    succeed(w, wh2, "wh2", run, 2, 5);
-    assert_int_equal(told_end(w, anna, run).status, STATUS_SUCCEEDED);
+    world_succeed(w, wh2, "wh2", run, 2, 5);
+    assert_int_equal(world_told_end(w, anna, run).status, STATUS_SUCCEEDED);
 }
 
 static void on_lost_hold_waits_for_a_release(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
     struct id run = lose(w, anna, ON_LOST_HOLD, 60000, 63000);
-    assert_int_equal(state_of(w, run), RUN_HELD);
-    worker_up(w, "wh2", 2);
+    assert_int_equal(world_state_of(w, run), RUN_HELD);
+    world_worker_up(w, "wh2", 2);
     world_pass(w, 86400000);
-    assert_int_equal(state_of(w, run), RUN_HELD);
+    assert_int_equal(world_state_of(w, run), RUN_HELD);
     world_restart(w);
-    assert_int_equal(state_of(w, run), RUN_HELD);
+    assert_int_equal(world_state_of(w, run), RUN_HELD);
 }
 
 static void a_worker_that_returns_in_time_goes_on(void **state)
 {
-    struct world *w = *state;
-    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "k");
-    down(w, wh1);
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "k");
+    world_down(w, wh1);
     world_pass(w, LOST_AFTER_MS);
-    wh1 = worker_hello(w, "wh1", 1);
+    wh1 = world_worker_hello(w, "wh1", 1);
     world_pass(w, 14000); /* attaching: not lost any more */
-    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
     SAY(w, wh1, "wh1", have_end, .count = 1);
     for (unsigned i = 0; i < 100; i++) {
         world_pass(w, 5000);
         SAY(w, wh1, "wh1", ping, .stamp = 1);
     }
-    assert_int_equal(state_of(w, run), RUN_RUNNING);
-    assert_int_equal(records_of(w, KIND_R_LOST), 0);
+    assert_int_equal(world_state_of(w, run), RUN_RUNNING);
+    assert_int_equal(world_records_of(w, KIND_R_LOST), 0);
 }
 
 static void a_new_spool_does_not_bring_back_what_the_old_one_had(void **state)
 {
-    struct world *w = *state;
-    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "k");
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "k");
     SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("s"));
-    down(w, wh1);
+    world_down(w, wh1);
     world_pass(w, LEASE_MS);
-    wh1 = worker_up(w, "wh1", 2);
-    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    wh1 = world_worker_up(w, "wh1", 2);
+    assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
     for (unsigned i = 0; i < 70; i++) {
         world_pass(w, 5000);
         SAY(w, wh1, "wh1", ping, .stamp = 1);
     }
-    assert_int_equal(state_of(w, run), RUN_ENDED);
-    assert_int_equal(records_of(w, KIND_R_LOST), 1);
+    assert_int_equal(world_state_of(w, run), RUN_ENDED);
+    assert_int_equal(world_records_of(w, KIND_R_LOST), 1);
 }
 
 static void a_second_outage_does_not_prolong_the_first_ones_loss(void **state)
 {
-    struct world *w = *state;
-    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "k");
-    down(w, wh1);
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "k");
+    world_down(w, wh1);
     world_pass(w, 100000);
-    wh1 = worker_up(w, "wh1", 2);
-    down(w, wh1);
+    wh1 = world_worker_up(w, "wh1", 2);
+    world_down(w, wh1);
     world_pass(w, LOST_AFTER_MS / 100 * 105 - 100000 - 1);
-    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
     world_pass(w, 1);
-    assert_int_equal(state_of(w, run), RUN_ENDED);
+    assert_int_equal(world_state_of(w, run), RUN_ENDED);
 }
 
 /* The broker's process is stopped: its clock goes on, nobody steps it. */
-static void world_stopped(struct world *w, int64_t ms)
+static void world_stopped(struct core_world *w, int64_t ms)
 {
     w->now += ms;
     w->wall += ms;
@@ -336,148 +338,148 @@ static void world_stopped(struct world *w, int64_t ms)
 
 static void what_was_silent_while_the_broker_was_stopped_is_not_lost(void **state)
 {
-    struct world *w = *state;
-    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "k");
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "k");
     world_stopped(w, 2 * LOST_AFTER_MS);
-    down(w, wh1);
+    world_down(w, wh1);
     world_pass(w, LEASE_MS - 1);
-    assert_int_equal(state_of(w, run), RUN_HANDED_OVER);
+    assert_int_equal(world_state_of(w, run), RUN_HANDED_OVER);
     /* nobody came back: from here on as ever, counted from when the broker went on */
     world_pass(w, 1);
-    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
     world_pass(w, LOST_AFTER_MS / 100 * 105 - LEASE_MS - 1);
-    assert_int_equal(records_of(w, KIND_R_LOST), 0);
+    assert_int_equal(world_records_of(w, KIND_R_LOST), 0);
     world_pass(w, 1);
-    assert_int_equal(records_of(w, KIND_R_LOST), 1);
+    assert_int_equal(world_records_of(w, KIND_R_LOST), 1);
 }
 
 static void what_was_out_of_contact_before_the_broker_was_stopped_has_its_time_anew(void **state)
 {
-    struct world *w = *state;
-    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "k");
-    down(w, wh1);
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "k");
+    world_down(w, wh1);
     world_pass(w, LOST_AFTER_MS - 1000);
-    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
     world_stopped(w, LOST_AFTER_MS);
     world_pass(w, LOST_AFTER_MS / 100 * 105 - 1);
-    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
     world_pass(w, 1);
-    assert_int_equal(state_of(w, run), RUN_ENDED);
+    assert_int_equal(world_state_of(w, run), RUN_ENDED);
 }
 
 static void a_broker_that_is_stopped_before_its_first_step_counts_anew_too(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    worker_up(w, "wh1", 1);
-    struct id run = call(w, anna, "k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    world_worker_up(w, "wh1", 1);
+    struct id run = world_call(w, anna, "k");
     world_restart(w);
     world_stopped(w, LOST_AFTER_MS);
     world_pass(w, LOST_AFTER_MS / 100 * 105 - 1);
-    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
     world_pass(w, 1);
-    assert_int_equal(state_of(w, run), RUN_ENDED);
+    assert_int_equal(world_state_of(w, run), RUN_ENDED);
 }
 
 /* A run that has started, was lost and waits for a server again. */
-static struct id lost_and_waiting(struct world *w, uint64_t anna, struct d_call d)
+static struct id lost_and_waiting(struct core_world *w, uint64_t anna, struct d_call d)
 {
-    uint64_t wh1 = worker_up(w, "wh1", 1);
+    uint64_t wh1 = world_worker_up(w, "wh1", 1);
     d.on_lost = ON_LOST_RERUN;
     d.lost_after_ms = 20000;
-    struct id run = call_d(w, anna, d);
+    struct id run = world_call_d(w, anna, d);
     SAY(w, anna, "anna", follow, .req = 1, .run = run, .level = 1);
     SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("s"));
-    down(w, wh1);
+    world_down(w, wh1);
     world_pass(w, 21000);
-    assert_int_equal(state_of(w, run), RUN_PARKED);
+    assert_int_equal(world_state_of(w, run), RUN_PARKED);
     return run;
 }
 
 static void what_has_started_once_is_not_unreachable_by_its_start_within(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    struct d_call d = call_of("k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct d_call d = world_call_of("k");
     d.start_within_ms = 5000;
     struct id run = lost_and_waiting(w, anna, d);
     world_pass(w, 80000000);
-    assert_int_equal(state_of(w, run), RUN_PARKED);
+    assert_int_equal(world_state_of(w, run), RUN_PARKED);
     world_pass(w, 86400000 - 80000000); /* but after a day without any server it ends */
-    assert_int_equal(told_end(w, anna, run).status, STATUS_LOST);
+    assert_int_equal(world_told_end(w, anna, run).status, STATUS_LOST);
 }
 
 static void what_was_lost_and_expires_before_its_rerun_was_lost(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    struct d_call d = call_of("k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct d_call d = world_call_of("k");
     d.expires = w->wall + 30000;
     struct id run = lost_and_waiting(w, anna, d);
     world_restart(w);
-    anna = caller_up(w, "anna");
+    anna = world_caller_up(w, "anna");
     SAY(w, anna, "anna", follow, .req = 1, .run = run, .level = 1);
     world_pass(w, 9000);
-    assert_int_equal(told_end(w, anna, run).status, STATUS_LOST);
+    assert_int_equal(world_told_end(w, anna, run).status, STATUS_LOST);
 }
 
 static void after_its_own_start_the_broker_counts_from_zero(void **state)
 {
-    struct world *w = *state;
-    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "k");
-    down(w, wh1);
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "k");
+    world_down(w, wh1);
     world_pass(w, 200000);
     w->wall += 10000000; /* and wall time does not matter */
     world_restart(w);
-    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
     world_pass(w, LOST_AFTER_MS / 100 * 105 - 1);
-    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
     world_pass(w, 1);
-    assert_int_equal(state_of(w, run), RUN_ENDED);
+    assert_int_equal(world_state_of(w, run), RUN_ENDED);
 }
 
 static void lost_after_is_what_the_server_was_told(void **state)
 {
-    struct world *w = *state;
-    uint64_t anna = caller_up(w, "anna");
-    worker_up(w, "wh1", 1);
-    struct id run = call(w, anna, "k");
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    world_worker_up(w, "wh1", 1);
+    struct id run = world_call(w, anna, "k");
     w->config.lost_after_ms = 1000; /* another configuration does not shorten it */
     world_restart(w);
     world_pass(w, LOST_AFTER_MS);
-    assert_int_equal(state_of(w, run), RUN_OUT_OF_CONTACT);
+    assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
 }
 
 static void no_death_is_inferred_from_how_long_a_job_runs(void **state)
 {
-    struct world *w = *state;
-    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna");
-    struct id run = call(w, anna, "k");
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id run = world_call(w, anna, "k");
     SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("s"));
     for (unsigned i = 0; i < 10000; i++) {
         world_pass(w, 10000);
         SAY(w, wh1, "wh1", ping, .stamp = i);
-        log_clear(w);
+        world_log_clear(w);
     }
-    assert_int_equal(state_of(w, run), RUN_RUNNING);
+    assert_int_equal(world_state_of(w, run), RUN_RUNNING);
 }
 
 static void the_server_with_attempts_elsewhere_in_time_is_not_confused(void **state)
 {
-    struct world *w = *state;
-    uint64_t wh1 = worker_up(w, "wh1", 1), anna = caller_up(w, "anna"), wh2;
-    struct d_call d = call_of("k");
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna"), wh2;
+    struct d_call d = world_call_of("k");
     struct m_stop stop;
     d.on_lost = ON_LOST_RERUN;
-    struct id run = call_d(w, anna, d);
-    down(w, wh1);
+    struct id run = world_call_d(w, anna, d);
+    world_down(w, wh1);
     world_pass(w, 400000);
-    wh2 = worker_up(w, "wh2", 2);
-    assert_int_equal(state_of(w, run), RUN_HANDED_OVER);
-    wh1 = worker_hello(w, "wh1", 1); /* still has attempt 1 */
+    wh2 = world_worker_up(w, "wh2", 2);
+    assert_int_equal(world_state_of(w, run), RUN_HANDED_OVER);
+    wh1 = world_worker_hello(w, "wh1", 1); /* still has attempt 1 */
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
     SENT(w, wh1, STOP, stop, &stop);
     assert_int_equal(stop.attempt, 1);
@@ -488,20 +490,20 @@ static void the_server_with_attempts_elsewhere_in_time_is_not_confused(void **st
     view_run(w->core, &run, &v);
     assert_int_equal(v.attempt, 2);
     assert_string_equal(v.server, "wh2");
-    succeed(w, wh2, "wh2", run, 2, 5);
-    assert_int_equal(state_of(w, run), RUN_ENDED);
+    world_succeed(w, wh2, "wh2", run, 2, 5);
+    assert_int_equal(world_state_of(w, run), RUN_ENDED);
 }
 
 static void two_servers_may_not_share_a_name_with_a_pool(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     struct m_refused r;
     static const char *const pools[] = {"wh1", NULL};
-    worker_up(w, "wh1", 1);
-    uint64_t etl = worker_hello(w, "etl", 2);
+    world_worker_up(w, "wh1", 1);
+    uint64_t etl = world_worker_hello(w, "etl", 2);
     SENT(w, etl, REFUSED, refused, &r);
     assert_int_equal(r.code, REFUSAL_EXISTS);
-    uint64_t bad = up(w, "wh9", "server", pools, (struct m_hello){.spool = id_of(3)});
+    uint64_t bad = world_up(w, "wh9", "server", pools, (struct m_hello){.spool = world_id(3)});
     SENT(w, bad, REFUSED, refused, &r);
     assert_int_equal(r.code, REFUSAL_EXISTS);
 }

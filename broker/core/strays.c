@@ -1,9 +1,9 @@
-/* strays.c - attempts that a server still has, and that do not count any more.
+/* strays.c - strays: attempts that a server still has and that no longer count.
  *
- * It is told to end them, with one exception: of a run that is held, a person decides, and what its
- * last attempt does is what that person goes by. So that one goes on, its result is evidence, and
- * who has it is remembered until the decision. Then it is ended at once, and told so again with the
- * HAVE of each session that comes later. */
+ * The server is told to end them, with one exception. Of a held run a person decides, and goes by
+ * what its last attempt does. So that attempt goes on, its result is evidence, and the server that
+ * has it is remembered until the decision. Then it is told to end it at once, and again after the
+ * HAVE of each later session. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ static void stop(struct bcore *c, uint64_t peer, uint64_t rests_on, struct id ru
                  bool force)
 {
     SEND(c, peer, rests_on, stop, .run = run, .attempt = attempt, .force = force,
-         .reason = span_str("this attempt does not count any more"));
+         .reason = span_str("this attempt no longer counts"));
 }
 
 static struct stray **find(struct run *r, const struct peer_state *p)
@@ -43,11 +43,11 @@ static void remember(const struct peer_state *p, struct run *r, uint64_t attempt
     (*at)->attempt = attempt;
 }
 
-/* After a backup was put back nobody knows which attempt was the last: all of them go on. Of
- * others, all but the last end at once and without the steps that always run, because another
- * attempt of the run may execute, or yet another that is as lost as this one: two never execute at
- * a time. Only the last attempt of a run that has ended may clear up. What ended or released the
- * run is on disk before anything of it is ended. */
+/* After a backup was restored nobody knows which attempt was the last, so all of them go on. Of
+ * other runs all attempts but the last end at once and without their `always` steps, because
+ * another attempt of the run may be executing, perhaps one that is lost as well, and two must never
+ * execute at a time. Only the last attempt of a run that has ended may clean up. The end or release
+ * of the run is on disk before any attempt is ended. */
 void stray_met(struct bcore *c, const struct peer_state *p, struct id run, uint64_t attempt)
 {
     struct run *r = run_find(c, run);

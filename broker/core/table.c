@@ -1,5 +1,5 @@
-/* table.c - see table.h. Linear probing; taking out shifts back what follows, so there are no
-   tombstones. */
+/* table.c - see table.h. Linear probing; a removal shifts back what follows, so there are no
+ * tombstones. */
 #include "broker/core/table.h"
 
 #include <assert.h>

@@ -1,8 +1,8 @@
-/* table.h - a set of things found by a hash: open addressing, one word a place.
+/* table.h - a set of items that are found by a hash: open addressing, one word a place. Pure.
  *
- * uthash costs 56 bytes in each thing for each key; a million waiting runs have two keys. The
- * things tell their hash themselves (a function of the table), so nothing is stored beside the
- * word. Hashes of what peers choose must be keyed (bcore_hash_keyed of inside.h). Pure. */
+ * uthash costs 56 bytes in each item for each key, and a million waiting runs have two keys. Here
+ * the table computes an item's hash when it needs it, so a place holds nothing but the word. Hashes
+ * of what peers choose must be keyed (bcore_hash_keyed of inside.h). */
 #ifndef LB_BROKER_CORE_TABLE_H
 #define LB_BROKER_CORE_TABLE_H
 
@@ -18,17 +18,18 @@ struct table {
     size_t n, cap; /* cap: a power of two, or 0 */
     table_hash *hash;
     table_same *same;
-    const void *self; /* given to both */
+    const void *self; /* the first argument of both */
 };
 
-void table_free(struct table *t); /* the things are not touched */
-/* The thing with this key, 0: none. */
+void table_free(struct table *t); /* leaves the items alone */
+/* The item with this key; 0: there is none. */
 uintptr_t table_find(const struct table *t, uint64_t hash, const void *key);
-/* `item` is not 0 and not in. */
+/* `item` must not be 0, nor in the table. */
 void table_add(struct table *t, uintptr_t item);
-/* Takes this very item out; it must be in. */
+/* Takes out this very item, which must be in. */
 void table_remove(struct table *t, uintptr_t item);
-/* Walks: *place from 0 on; 0: no more. Nothing may be added or removed meanwhile. */
+/* Walks over all items; *place is 0 at first. 0: no more. Nothing may be added or removed during
+ * the walk. */
 uintptr_t table_next(const struct table *t, size_t *place);
 
 #endif

@@ -1,8 +1,8 @@
-/* testing.h - a broker's core between the hands of a test: sessions that say encoded messages, a
- * log of what left, a clock.
+/* testing.h - a broker's core in the hands of a test: sessions that send encoded messages, a log of
+ * the effects, a clock.
  *
- * Every record of a test is kept; at its end (and at world_restart) they are replayed into a second
- * core, whose digest must be equal. Included by *_test.c only. */
+ * All records of a test are kept. At its end, and at world_restart, they are replayed into a second
+ * core, whose digest must be equal. For tests only. */
 #ifndef LB_BROKER_CORE_TESTING_H
 #define LB_BROKER_CORE_TESTING_H
 
@@ -12,383 +12,130 @@
 #include "trust/call.h"
 #include "trust/envelope.h"
 
-#define UNUSED __attribute__((unused)) static
-
 enum { WORLD_WALL = 1000000, WORLD_SLOTS = 2 };
 
-struct logged {
+struct world_logged {
     struct bcore_effect effect; /* body: a copy */
     uint64_t kind;              /* of the message */
     bool taken;
 };
 
-struct world {
+struct core_world {
     struct bcore_config config;
     struct bcore *core;
     struct bcore_out out;
     int64_t now, wall;
-    uint64_t peers, turn, lsn;
-    struct buf journal; /* u64 lsn, u64 length, body ... */
-    struct logged *log;
+    uint64_t peers, steps, lsn; /* peers: the last handle; lsn: the last record */
+    struct buf journal;         /* u64 lsn, u64 length, body ... */
+    struct world_logged *log;
     size_t n_log;
     struct buf scratch[8];
-    unsigned scratch_turn;
-    bool window_closed; /* what `say` tells of the window */
+    unsigned next_scratch;
+    /* of the events to come */
+    bool window_closed;
     bool looked_up;
-    uint64_t asked_at; /* lsn; 0: just now */
+    uint64_t asked_at; /* their lsn; 0: the last record */
     const struct bcore_known *known;
     uint64_t deploy_size;
 };
 
-UNUSED struct buf *world_scratch(struct world *w)
-{
-    struct buf *b = &w->scratch[w->scratch_turn++ % 8];
-    buf_clear(b);
-    return b;
-}
+/* An empty buffer, one of eight used in turn. */
+struct buf *world_scratch(struct core_world *w);
 
 /* ---- Stepping */
-UNUSED void world_took(struct world *w)
-{
-    for (unsigned i = 0; i < w->out.n_records; i++) {
-        uint64_t head[2] = {w->out.records[i].lsn, w->out.records[i].body.n};
-        assert_int_equal(w->out.records[i].lsn, w->lsn + 1);
-        w->lsn++;
-        buf_add(&w->journal, head, sizeof head);
-        buf_add(&w->journal, w->out.records[i].body.p, w->out.records[i].body.n);
-    }
-    for (unsigned i = 0; i < w->out.n_effects; i++) {
-        struct logged l = {.effect = w->out.effects[i]};
-        struct error err;
-        size_t size;
-        assert_true(l.effect.rests_on <= w->lsn);
-        l.effect.body.p =
-            mem_dup(l.effect.body.p ? l.effect.body.p : (const uint8_t *)"", l.effect.body.n);
-        if (l.effect.kind != BCORE_FX_LOOKUP && l.effect.kind != BCORE_FX_EXECUTE)
-            assert_int_equal(wire_peek(l.effect.body, &l.kind, &size, &err), 0);
-        w->log = mem_realloc(w->log, w->n_log + 1, sizeof *w->log);
-        w->log[w->n_log++] = l;
-    }
-}
+/* Appends the records of the last step to the journal, and its effects to the log. */
+void world_took(struct core_world *w);
 
-UNUSED void world_step(struct world *w, struct bcore_event ev)
-{
-    ev.now = w->now;
-    ev.wall = w->wall;
-    w->turn++;
-    for (unsigned i = 0; i < 8; i++)
-        ev.random[i] = ev.random[8 + i] = (uint8_t)(w->turn >> 8 * (7 - i));
-    if (ev.kind != BCORE_WINDOW)
-        ev.window_open = !w->window_closed;
-    bcore_step(w->core, &ev, &w->out);
-    world_took(w);
-}
+/* One event, at the time that it is now. */
+void world_step(struct core_world *w, struct bcore_event ev);
 
 /* Time passes; timers act when they are due. */
-UNUSED void world_pass(struct world *w, int64_t ms)
-{
-    int64_t end = w->now + ms;
-    for (;;) {
-        int64_t next = bcore_deadline(w->core);
-        next = next < w->now ? w->now : next > end ? end : next;
-        w->wall += next - w->now;
-        bool last = next == end && bcore_deadline(w->core) > end;
-        w->now = next;
-        world_step(w, (struct bcore_event){.kind = BCORE_TICK});
-        if (last || (next == end && bcore_deadline(w->core) > end))
-            return;
-    }
-}
+void world_pass(struct core_world *w, int64_t ms);
 
-UNUSED void log_clear(struct world *w)
-{
-    for (size_t i = 0; i < w->n_log; i++)
-        free((void *)(uintptr_t)w->log[i].effect.body.p);
-    w->n_log = 0;
-}
+/* Forgets the effects so far. */
+void world_log_clear(struct core_world *w);
 
 /* The first effect not taken yet that is this message to this peer. */
-UNUSED const struct logged *find_sent(struct world *w, uint64_t peer, uint64_t kind)
-{
-    for (size_t i = 0; i < w->n_log; i++)
-        if (!w->log[i].taken && w->log[i].effect.peer == peer && w->log[i].kind == kind)
-            return &w->log[i];
-    return NULL;
-}
+const struct world_logged *world_find_sent(struct core_world *w, uint64_t peer, uint64_t kind);
 
-UNUSED const struct logged *take_sent(struct world *w, uint64_t peer, uint64_t kind,
-                                      const struct wire_schema *s, void *ret)
-{
-    struct logged *l = (struct logged *)(uintptr_t)find_sent(w, peer, kind);
-    struct error err = {0};
-    if (!l)
-        fail_msg("no %s was sent to peer %d", s->name, (int)peer);
-    l->taken = true;
-    if (wire_decode(s, l->effect.body, false, ret, &err) < 0)
-        fail_msg("%s", err.text);
-    return l;
-}
-#define SENT(w, peer, UP, low, ret) take_sent(w, peer, KIND_M_##UP, &m_##low##_schema, ret)
-#define NOT_SENT(w, peer, UP)       assert_null(find_sent(w, peer, KIND_M_##UP))
+/* Takes that effect and decodes its message; fails the test if there is none. */
+const struct world_logged *world_take_sent(struct core_world *w, uint64_t peer, uint64_t kind,
+                                           const struct wire_schema *s, void *ret);
+#define SENT(w, peer, UP, low, ret) world_take_sent(w, peer, KIND_M_##UP, &m_##low##_schema, ret)
+#define NOT_SENT(w, peer, UP)       assert_null(world_find_sent(w, peer, KIND_M_##UP))
 
-UNUSED unsigned count_sent(struct world *w, uint64_t peer, uint64_t kind)
-{
-    unsigned n = 0;
-    for (size_t i = 0; i < w->n_log; i++)
-        n += w->log[i].effect.peer == peer && w->log[i].kind == kind;
-    return n;
-}
+/* How many, taken or not. */
+unsigned world_count_sent(struct core_world *w, uint64_t peer, uint64_t kind);
 
-UNUSED const struct logged *find_lookup(struct world *w, enum bcore_effect_kind kind)
-{
-    for (size_t i = 0; i < w->n_log; i++)
-        if (!w->log[i].taken && w->log[i].effect.kind == kind) {
-            w->log[i].taken = true;
-            return &w->log[i];
-        }
-    return NULL;
-}
+/* Takes the first effect of this kind; NULL: there is none. */
+const struct world_logged *world_find_lookup(struct core_world *w, enum bcore_effect_kind kind);
 
 /* How many records of this kind the journal has. */
-UNUSED unsigned records_of(const struct world *w, uint64_t kind)
-{
-    unsigned n = 0;
-    for (size_t at = 0; at < w->journal.n;) {
-        uint64_t head[2], k;
-        struct error err;
-        size_t size;
-        memcpy(head, w->journal.p + at, sizeof head);
-        at += sizeof head;
-        assert_int_equal(wire_peek(span_of(w->journal.p + at, head[1]), &k, &size, &err), 0);
-        n += k == kind;
-        at += head[1];
-    }
-    return n;
-}
+unsigned world_records_of(const struct core_world *w, uint64_t kind);
 
 /* The record of this number; empty: the journal has none. */
-UNUSED struct span record_at(const struct world *w, uint64_t lsn)
-{
-    for (size_t at = 0; at < w->journal.n;) {
-        uint64_t head[2];
-        memcpy(head, w->journal.p + at, sizeof head);
-        at += sizeof head;
-        if (head[0] == lsn)
-            return span_of(w->journal.p + at, head[1]);
-        at += head[1];
-    }
-    return SPAN_NONE;
-}
+struct span world_record_at(const struct core_world *w, uint64_t lsn);
 
 /* The call of a live run as it was recorded. */
-UNUSED struct span called_bytes(const struct world *w, struct id run)
-{
-    struct view_run v;
-    struct r_called r = {0};
-    struct error err;
-    assert_true(view_run(w->core, &run, &v));
-    assert_int_equal(r_called_decode(record_at(w, v.called_lsn), &r, &err), 0);
-    assert_true(id_eq(r.run, run));
-    return r.call;
-}
+struct span world_called_bytes(const struct core_world *w, struct id run);
 
 /* ---- The core's life */
-UNUSED struct bcore *world_replayed(struct world *w)
-{
-    struct bcore *c = bcore_new(&w->config);
-    for (size_t at = 0; at < w->journal.n;) {
-        uint64_t head[2];
-        struct error err = {0};
-        memcpy(head, w->journal.p + at, sizeof head);
-        at += sizeof head;
-        if (bcore_replay(c, head[0], span_of(w->journal.p + at, head[1]), &err) < 0)
-            fail_msg("replay: %s", err.text);
-        at += head[1];
-    }
-    return c;
-}
+/* A second core, made from the journal; yours to free. */
+struct bcore *world_replayed(struct core_world *w);
 
-UNUSED void world_check_replay(struct world *w)
-{
-    struct bcore *c = world_replayed(w);
-    struct hash a, b;
-    bcore_digest(w->core, &a);
-    bcore_digest(c, &b);
-    assert_memory_equal(a.b, b.b, sizeof a.b);
-    bcore_free(&c);
-}
+/* Fails the test if that one differs. */
+void world_check_replay(struct core_world *w);
 
-UNUSED void world_begin_as(struct world *w, bool restored)
-{
-    struct bcore_event ev = {.now = w->now, .wall = w->wall, .restored = restored};
-    bcore_begin(w->core, &ev, &w->out);
-    world_took(w);
-}
+/* The core begins, `restored` or not. */
+void world_begin_as(struct core_world *w, bool restored);
 
-UNUSED void world_begin(struct world *w)
-{
-    world_begin_as(w, false);
-}
+void world_begin(struct core_world *w);
 
-UNUSED void world_restart_as(struct world *w, bool restored)
-{
-    struct bcore *c;
-    world_check_replay(w);
-    c = world_replayed(w);
-    bcore_free(&w->core);
-    w->core = c;
-    log_clear(w);
-    world_begin_as(w, restored);
-}
+void world_restart_as(struct core_world *w, bool restored);
 
 /* The process dies and another one begins: sessions are gone. */
-UNUSED void world_restart(struct world *w)
-{
-    world_restart_as(w, false);
-}
+void world_restart(struct core_world *w);
 
-UNUSED int world_setup(void **state)
-{
-    struct world *w = mem_zalloc(1, sizeof *w);
-    struct error err = {0};
-    if (trust_init(&err) < 0)
-        return -1;
-    w->config = (struct bcore_config){
-        .memory_budget = 64 << 20, .max_runs = 100000, .cluster = "test", .broker = "b0"};
-    w->now = 5000;
-    w->wall = WORLD_WALL;
-    w->core = bcore_new(&w->config);
-    world_begin(w);
-    *state = w;
-    return 0;
-}
+/* For cmocka; *state is the world. */
+int world_setup(void **state);
 
-UNUSED int world_teardown(void **state)
-{
-    struct world *w = *state;
-    world_check_replay(w);
-    bcore_free(&w->core);
-    bcore_out_free(&w->out);
-    log_clear(w);
-    free(w->log);
-    buf_free(&w->journal);
-    for (unsigned i = 0; i < 8; i++)
-        buf_free(&w->scratch[i]);
-    mem_free(state);
-    return 0;
-}
+int world_teardown(void **state);
 #define in_world(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
 
 /* ---- Documents; nobody verifies them here, so nothing is signed */
-UNUSED struct span wrapped(struct world *w, struct span body, const char *signer)
-{
-    struct buf *out = world_scratch(w);
-    uint8_t signature[64] = {0};
-    d_signed_encode(&(struct d_signed){.signer = span_str(signer),
-                                       .body = body,
-                                       .signature = span_of(signature, 64)},
-                    out);
-    return buf_span(out);
-}
+/* A d_signed around `body`. */
+struct span world_wrapped(struct core_world *w, struct span body, const char *signer);
 
-UNUSED struct span certificate_of(struct world *w, const char *name, const char *role,
-                                  uint64_t serial, const char *const *pools)
-{
-    struct buf items = {0};
-    uint32_t n = 0;
-    struct buf *body = world_scratch(w);
-    for (; pools && pools[n]; n++)
-        wire_add_str(&items, span_str(pools[n]));
-    d_certificate_encode(&(struct d_certificate){.cluster = span_str("test"),
-                                                 .name = span_str(name),
-                                                 .role = span_str(role),
-                                                 .serial = serial,
-                                                 .pools = wire_list_from(&items, n)},
-                         body);
-    buf_free(&items);
-    return wrapped(w, buf_span(body), "admin");
-}
+struct span world_certificate(struct core_world *w, const char *name, const char *role,
+                              uint64_t serial, const char *const *pools);
 
-UNUSED uint64_t serial_of(const char *name)
-{
-    uint64_t h = 7;
-    for (; *name; name++)
-        h = h * 31 + (uint8_t)*name;
-    return h;
-}
+/* The serial that the certificate of this name has; the id and the hash of this byte throughout. */
+uint64_t world_serial(const char *name);
 
-UNUSED struct id id_of(uint8_t b)
-{
-    struct id id;
-    memset(id.b, b, sizeof id.b);
-    return id;
-}
+struct id world_id(uint8_t b);
 
-UNUSED struct hash hash_of(uint8_t b)
-{
-    struct hash h;
-    memset(h.b, b, sizeof h.b);
-    return h;
-}
+struct hash world_hash(uint8_t b);
 
 /* ---- Sessions */
-UNUSED uint64_t up(struct world *w, const char *name, const char *role, const char *const *pools,
-                   struct m_hello hello)
-{
-    struct bcore_peer who = {.name = name, .role = role, .address = "10.0.0.1"};
-    struct buf *m = world_scratch(w);
-    uint64_t peer = ++w->peers;
-    who.certificate = certificate_of(w, name, role, serial_of(name), pools);
-    hello.major = hello.major ? hello.major : PROTO_MAJOR;
-    hello.software = span_str("test 1");
-    m_hello_encode(&hello, m);
-    world_step(w, (struct bcore_event){
-                      .kind = BCORE_PEER_UP, .peer = peer, .who = &who, .message = buf_span(m)});
-    return peer;
-}
+/* A new session; its handle. */
+uint64_t world_up(struct core_world *w, const char *name, const char *role,
+                  const char *const *pools, struct m_hello hello);
 
-UNUSED uint64_t caller_up(struct world *w, const char *name)
-{
-    return up(w, name, "caller", NULL, (struct m_hello){0});
-}
+uint64_t world_caller_up(struct core_world *w, const char *name);
 
-UNUSED void down(struct world *w, uint64_t peer)
-{
-    world_step(w, (struct bcore_event){.kind = BCORE_PEER_DOWN, .peer = peer});
-}
+void world_down(struct core_world *w, uint64_t peer);
 
-UNUSED void say_bytes(struct world *w, uint64_t peer, const char *name, struct span message)
-{
-    static const char *const none[1];
-    struct bcore_peer who = {.name = name, .role = "", .pools = none, .address = ""};
-    who.certificate = certificate_of(w, name, "caller", serial_of(name), NULL);
-    world_step(w, (struct bcore_event){.kind = BCORE_MESSAGE,
-                                       .peer = peer,
-                                       .who = &who,
-                                       .message = message,
-                                       .looked_up = w->looked_up,
-                                       .lsn = w->asked_at ? w->asked_at : w->lsn,
-                                       .known = w->known,
-                                       .size = w->deploy_size});
-}
-UNUSED void say_schema(struct world *w, uint64_t peer, const char *name,
-                       const struct wire_schema *s, const void *m)
-{
-    struct buf b = {0};
-    wire_encode(s, m, &b);
-    say_bytes(w, peer, name, buf_span(&b));
-    buf_free(&b);
-}
+/* The peer sends a message; name: its principal. */
+void world_say_bytes(struct core_world *w, uint64_t peer, const char *name, struct span message);
+void world_say(struct core_world *w, uint64_t peer, const char *name, const struct wire_schema *s,
+               const void *m);
 #define SAY(w, peer, name, low, ...) \
-    say_schema(w, peer, name, &m_##low##_schema, &(struct m_##low){__VA_ARGS__})
+    world_say(w, peer, name, &m_##low##_schema, &(struct m_##low){__VA_ARGS__})
 
-UNUSED void window(struct world *w, uint64_t peer, bool open)
-{
-    world_step(w, (struct bcore_event){.kind = BCORE_WINDOW, .peer = peer, .window_open = open});
-}
+void world_window(struct core_world *w, uint64_t peer, bool open);
 
 /* ---- Workers */
-struct attested {
+struct world_attested {
     const char *job;
     uint8_t hash;
     uint64_t concurrency;
@@ -397,149 +144,38 @@ struct attested {
     uint64_t older;
 };
 
-UNUSED void attest(struct world *w, uint64_t peer, const char *name, uint64_t slots,
-                   const struct attested *jobs, const char *need, bool holds)
-{
-    struct buf items = {0}, needs = {0}, one = {0}, of_job = {0};
-    uint32_t n = 0, n_needs = 0;
-    for (; jobs[n].job; n++) {
-        buf_clear(&one);
-        buf_clear(&of_job);
-        if (jobs[n].need)
-            wire_add_str(&of_job, span_str(jobs[n].need));
-        d_attested_job_encode(
-            &(struct d_attested_job){.name = span_str(jobs[n].job),
-                                     .job_hash = hash_of(jobs[n].hash),
-                                     .version = span_str("1"),
-                                     .concurrency = jobs[n].concurrency,
-                                     .idempotent = jobs[n].idempotent,
-                                     .needs = wire_list_from(&of_job, jobs[n].need != NULL),
-                                     .older = jobs[n].older},
-            &one);
-        wire_add_bin(&items, buf_span(&one));
-    }
-    if (need) {
-        buf_clear(&one);
-        d_need_encode(&(struct d_need){.need = span_str(need),
-                                       .holds = holds,
-                                       .trouble = span_str(holds ? "" : "absent")},
-                      &one);
-        wire_add_bin(&needs, buf_span(&one));
-        n_needs = 1;
-    }
-    SAY(w, peer, name, attest, .slots = slots, .jobs = wire_list_from(&items, n),
-        .needs = wire_list_from(&needs, n_needs));
-    buf_free(&items);
-    buf_free(&needs);
-    buf_free(&one);
-    buf_free(&of_job);
-}
+/* The worker attests these jobs (the last one has no name), and one need. */
+void world_attest(struct core_world *w, uint64_t peer, const char *name, uint64_t slots,
+                  const struct world_attested *jobs, const char *need, bool holds);
 
 /* A worker with an open session, not yet HAVE_END. */
-UNUSED uint64_t worker_hello(struct world *w, const char *name, uint8_t spool)
-{
-    static const char *const pools[] = {"etl", NULL};
-    return up(w, name, "server", pools,
-              (struct m_hello){.spool = id_of(spool),
-                               .boot = id_of(1),
-                               .incarnation = id_of(2),
-                               .slots = WORLD_SLOTS});
-}
+uint64_t world_worker_hello(struct core_world *w, const char *name, uint8_t spool);
 
 /* A worker in pool etl that is ready and has job `load` with hash 1. */
-UNUSED uint64_t worker_up(struct world *w, const char *name, uint8_t spool)
-{
-    uint64_t peer = worker_hello(w, name, spool);
-    SAY(w, peer, name, have_end, .count = 0);
-    attest(w, peer, name, WORLD_SLOTS, (struct attested[]){{.job = "load", .hash = 1}, {0}}, NULL,
-           false);
-    return peer;
-}
+uint64_t world_worker_up(struct core_world *w, const char *name, uint8_t spool);
 
 /* ---- Calls */
-UNUSED struct d_call call_of(const char *key)
-{
-    return (struct d_call){.cluster = span_str("test"),
-                           .caller = span_str("anna"),
-                           .key = span_str(key),
-                           .job = span_str("load"),
-                           .job_hash = hash_of(1),
-                           .address = span_str("etl"),
-                           .issued_at = WORLD_WALL,
-                           .expires = WORLD_WALL + 100 * 86400000ll};
-}
+/* A call of job `load` at etl by anna. */
+struct d_call world_call_of(const char *key);
 
-UNUSED void call_with(struct world *w, uint64_t peer, uint64_t req, const struct d_call *d,
-                      uint64_t follow)
-{
-    struct buf *body = world_scratch(w);
-    d_call_encode(d, body);
-    char name[LIMIT_NAME + 1];
-    span_copy_str(d->caller, name, sizeof name);
-    SAY(w, peer, name, call, .req = req, .call = wrapped(w, buf_span(body), name),
-        .follow = follow);
-}
+void world_call_with(struct core_world *w, uint64_t peer, uint64_t req, const struct d_call *d,
+                     uint64_t follow);
 
-/* Calls `load` at etl; the run's id. */
-UNUSED struct id call_d(struct world *w, uint64_t peer, struct d_call d)
-{
-    struct m_accepted a;
-    call_with(w, peer, 1, &d, 0);
-    SENT(w, peer, ACCEPTED, accepted, &a);
-    return a.run;
-}
-UNUSED struct id call(struct world *w, uint64_t peer, const char *key)
-{
-    return call_d(w, peer, call_of(key));
-}
+/* Sends the call and takes the answer: the run's id. */
+struct id world_call_d(struct core_world *w, uint64_t peer, struct d_call d);
+struct id world_call(struct core_world *w, uint64_t peer, const char *key);
 
-UNUSED enum run_state state_of(struct world *w, struct id run)
-{
-    struct view_run v;
-    return view_run(w->core, &run, &v) ? v.state : RUN_ENDED;
-}
+enum run_state world_state_of(struct core_world *w, struct id run);
 
-UNUSED struct span outcome_of(struct world *w, enum job_outcome job, enum package_outcome package,
-                              int64_t ms)
-{
-    struct buf *b = world_scratch(w);
-    d_outcome_encode(&(struct d_outcome){.delivery = DELIVERY_CALLED,
-                                         .job = job,
-                                         .package = package,
-                                         .status = outcome_status(DELIVERY_CALLED, job, package),
-                                         .started_at = 1000,
-                                         .ended_at = 1000 + ms},
-                     b);
-    return buf_span(b);
-}
+struct span world_outcome(struct core_world *w, enum job_outcome job, enum package_outcome package,
+                          int64_t ms);
 
-UNUSED void succeed(struct world *w, uint64_t peer, const char *name, struct id run,
-                    uint64_t attempt, int64_t ms)
-{
-    SAY(w, peer, name, result, .run = run, .attempt = attempt,
-        .outcome = outcome_of(w, JOB_SUCCEEDED, PACKAGE_SUCCEEDED, ms));
-}
+void world_succeed(struct core_world *w, uint64_t peer, const char *name, struct id run,
+                   uint64_t attempt, int64_t ms);
 
 /* The outcome that a follower was told. */
-UNUSED struct d_outcome told_end(struct world *w, uint64_t peer, struct id run)
-{
-    struct m_run_ended e;
-    struct d_outcome o = {0};
-    struct error err;
-    SENT(w, peer, RUN_ENDED, run_ended, &e);
-    assert_true(id_eq(e.run, run));
-    assert_int_equal(d_outcome_decode(e.outcome, &o, &err), 0);
-    return o;
-}
+struct d_outcome world_told_end(struct core_world *w, uint64_t peer, struct id run);
 
-UNUSED enum refusal told_error(struct world *w, uint64_t peer, const char *part)
-{
-    struct m_error e;
-    char text[LIMIT_TEXT];
-    SENT(w, peer, ERROR, error, &e);
-    span_copy_str(e.text, text, sizeof text);
-    assert_contains(text, part);
-    return (enum refusal)e.code;
-}
+enum refusal world_told_error(struct core_world *w, uint64_t peer, const char *part);
 
 #endif

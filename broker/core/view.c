@@ -203,7 +203,7 @@ static bool fill_parent(const struct parent *p, struct view_parent *v)
     struct d_parent d = {0};
     struct error err;
     if (d_signed_decode(buf_span(&p->body), &s, &err) < 0 || d_parent_decode(s.body, &d, &err) < 0)
-        return false; /* apply has let it through */
+        return false; /* cannot be: apply has decoded it */
     *v = (struct view_parent){.id = p->id,
                               .principal = p->principal->s,
                               .key = d.key,

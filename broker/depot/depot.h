@@ -1,9 +1,9 @@
 /* depot.h - packages, and the plans of parents, by the hash of their bytes: var/depot/<hash>.
  *
- * What comes is written to <hash>.part, hashed on the way, and takes its name only when it is
- * whole, its BLAKE2b-256 is right and it is on disk: so what has a name is what it says. Beside a
- * package lie <hash>.json (manifest) and <hash>.sig. An upload that broke off goes on where it was,
- * also from another session; a restart of the broker begins it anew. */
+ * An upload is written to <hash>.part and hashed on the way. It gets its name only when it is
+ * complete, has the right BLAKE2b-256 and is on disk, so the content of a named file has the hash
+ * in its name. Beside a package lie <hash>.json (its manifest) and <hash>.sig. An upload that broke
+ * off continues where it was, also from another session, but not after a restart of the broker. */
 #ifndef LB_BROKER_DEPOT_DEPOT_H
 #define LB_BROKER_DEPOT_DEPOT_H
 
@@ -11,34 +11,33 @@
 
 struct depot;
 
-/* Opens the folder, which is made if need be; beyond most_bytes (0: no limit) nothing new is taken.
- */
+/* Opens the folder, making it if need be. Beyond most_bytes (0: no limit) nothing new is taken. */
 int depot_open(struct depot **ret, struct shell *sh, const char *folder, uint64_t most_bytes,
                struct error *err);
 void depot_close(struct depot **d);
-/* PUT, PUT_END, GET, PARENT_PLAN; and PARENT_BEGIN, which goes on to the core if its plan is here.
+/* PUT, PUT_END, GET, PARENT_PLAN; and PARENT_BEGIN, which goes on to the core if the plan is here.
  */
 void depot_take(struct depot *d, struct shell_peer *p, uint64_t kind, struct span message);
-/* Is it here, whole? Its size. */
+/* Is it here and complete? *ret_size (may be NULL): its size. */
 bool depot_has(const struct depot *d, const struct hash *hash, uint64_t *ret_size);
 struct shell *depot_shell(const struct depot *d);
 uint64_t depot_bytes(const struct depot *d);
-/* Each package with its manifest (JSON): for QUERY packages. */
-void depot_each(const struct depot *d,
-                void (*take)(void *self, const struct hash *hash, uint64_t size,
-                             struct span manifest),
-                void *self);
+/* Calls `take` for each package with its manifest (JSON), in the order of their hashes, from the
+ * first behind `after` (NULL: from the first of all), until it returns false. */
+typedef bool depot_take_fn(void *self, const struct hash *hash, uint64_t size,
+                           struct span manifest);
+void depot_each(const struct depot *d, const struct hash *after, depot_take_fn *take, void *self);
 
 /* ---- The pieces, for tests: no session, no thread. */
 enum depot_put { DEPOT_MORE, DEPOT_WHOLE, DEPOT_WRONG_HASH, DEPOT_FULL, DEPOT_FAILED };
 struct depot *depot_new(const char *folder, uint64_t most_bytes, struct error *err);
-/* Takes bytes at `offset` if that is where it stands; *ret_offset: where it stands now. WHOLE:
- * every byte is here and the hash is right; it has no name yet (depot_name). */
+/* Takes the bytes if the upload has come to `offset`; *ret_offset says how far it has come then.
+ * DEPOT_WHOLE: every byte is here and the hash is right, but it has no name yet (depot_name). */
 enum depot_put depot_put(struct depot *d, const struct hash *hash, uint64_t offset, uint64_t size,
                          struct span data, uint64_t *ret_offset, struct error *err);
-/* Syncs and names what is WHOLE. May run on another thread. */
+/* Syncs and names an upload that is DEPOT_WHOLE. May run on another thread. */
 int depot_name(const char *folder, const struct hash *hash, struct error *err);
-/* Up to `n` bytes at `offset`. -ENOENT: not here. */
+/* Appends up to `n` bytes from `offset` to `out`. -ENOENT: not here. */
 int depot_read(const struct depot *d, const struct hash *hash, uint64_t offset, size_t n,
                struct buf *out, uint64_t *ret_size, struct error *err);
 

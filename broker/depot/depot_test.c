@@ -80,6 +80,45 @@ static void a_restart_forgets_what_was_not_whole(void **state)
     depot_close(&d);
 }
 
+struct depot_seen {
+    struct hash last;
+    unsigned n, most;
+};
+
+static bool see(void *self, const struct hash *hash, uint64_t size, struct span manifest)
+{
+    struct depot_seen *s = self;
+    assert_true(size == 1 && manifest.n == 2);
+    assert_true(!s->n || memcmp(&s->last, hash, sizeof *hash) < 0);
+    s->last = *hash;
+    return ++s->n < s->most;
+}
+
+static void packages_are_listed_in_order_from_where_a_page_ended(void **state)
+{
+    enum { PACKAGES = 20 };
+    struct error err = {0};
+    struct depot *d = depot_new(testing_path(state, "depot"), 0, &err);
+    for (unsigned i = 0; i < PACKAGES; i++) {
+        char content[2] = {(char)('a' + i), 0}, name[80], hex[65];
+        struct hash h = hash_of(content);
+        snprintf(name, sizeof name, "depot/%s", hex_format(h.b, sizeof h.b, hex));
+        assert_int_equal(
+            file_write_atomic(testing_path(state, name), span_str(content), 0600, &err), 0);
+        strcat(name, ".json");
+        assert_int_equal(file_write_atomic(testing_path(state, name), span_str("{}"), 0600, &err),
+                         0);
+    }
+    struct depot_seen all = {.most = 100}, first = {.most = 7}, rest = {.most = 100};
+    depot_each(d, NULL, see, &all);
+    depot_each(d, NULL, see, &first);
+    depot_each(d, &first.last, see, &rest);
+    assert_int_equal(all.n, PACKAGES);
+    assert_int_equal(first.n, 7);
+    assert_int_equal(rest.n, PACKAGES - 7);
+    depot_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -87,6 +126,7 @@ int main(void)
         in_folder(bytes_of_another_hash_are_refused_and_forgotten),
         in_folder(more_than_the_quota_is_refused),
         in_folder(a_restart_forgets_what_was_not_whole),
+        in_folder(packages_are_listed_in_order_from_where_a_page_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,7 @@ static void malformed(struct shell *sh, struct shell_peer *p, const struct error
     shell_drop(sh, p, err->code == -EMSGSIZE ? REFUSAL_TOO_LARGE : REFUSAL_MALFORMED, err->text);
 }
 
-/* A name belongs to the key that has it, until that certificate is revoked or has ended. */
+/* A name belongs to the key that has it until that certificate is revoked or expires. */
 static bool name_is_taken(const struct shell *sh, const struct certificate *c)
 {
     const struct certificate *now = known_by_name(sh->known, c->name);
@@ -60,7 +60,7 @@ void enrol_take(struct shell *sh, struct shell_peer *p, struct span message)
     if (code != REFUSAL_NONE)
         shell_error(sh, p->handle, m.req, code, "%s", err.text);
     else
-        /* its record makes the certificate known: enrol_record */
+        /* the record of it makes the certificate known: enrol_record */
         turn_step_message(sh, p, message);
 }
 
@@ -161,7 +161,7 @@ void enrol_certificates(struct shell *sh, struct shell_peer *p, struct span mess
     buf_free(&items);
 }
 
-/* An invitation whose certificate has come is used: its key is welcome no more. */
+/* An invitation is used up when its certificate arrives: its key is no longer admitted. */
 static void use_invitation(struct shell *sh, struct span certificate)
 {
     struct d_signed s;

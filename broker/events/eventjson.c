@@ -47,7 +47,7 @@ static void outcome_is(struct feed_event *e, json_t *o, struct span bytes,
     AS(low); \
     e->run = m.run
 
-/* What happens on a run's way. */
+/* What happens to a run before its end. */
 static void fill_way(struct feed_event *e, json_t *o, uint64_t kind, struct span record)
 {
     switch (kind) {
@@ -108,7 +108,7 @@ static void fill_way(struct feed_event *e, json_t *o, uint64_t kind, struct span
     }
 }
 
-/* Its end, and parents. */
+/* The end of a run, and parents. */
 static void fill_end(struct feed_event *e, json_t *o, uint64_t kind, struct span record,
                      const struct about *about)
 {
@@ -128,7 +128,7 @@ static void fill_end(struct feed_event *e, json_t *o, uint64_t kind, struct span
         server_is(e, o, m.server);
         json_set_text(o, "why", m.why);
         outcome_is(e, o, m.outcome, about);
-        e->status = -1; /* it does not count */
+        e->status = -1; /* evidence does not count as a result */
         break;
     }
     case KIND_R_PARENT_BEGUN: {
@@ -257,7 +257,7 @@ struct feed_event *eventjson_make(uint64_t seq, struct span record, const struct
     e->status = -1;
     e->word = "unknown";
     json_set_number(o, "seq", seq);
-    json_set_word(o, "event", "unknown"); /* its place; what it is follows */
+    json_set_word(o, "event", "unknown"); /* keeps its place among the members */
     if (about)
         fill_about(e, o, about);
     fill_way(e, o, kind, record);

@@ -1,5 +1,4 @@
-/* eventjson.h - what happened, as JSON: one function for events as they happen and for those read
- * from history.
+/* eventjson.h - events as JSON, the same for those that happen now and those read from history.
  *
  * {"v":1,"seq":1042,"event":"result","run":"0193...","attempt":1,"server":"etl1","job":"load",
  *  "job_hash":"blake2b:...","parent":"0193...","task":"extract","index":1,"try":1,
@@ -7,15 +6,15 @@
  *  "package":{"state":"failed"},"status":"failed","called_at":"...","started_at":"...",
  *  "ended_at":"...","by":"nightly"}
  *
- * Fields that say nothing are left out. Sealed parameters are bytes, which are never shown.
- * Pure. */
+ * Fields and when they are left out: events/json.h. Pure. */
 #ifndef LB_BROKER_EVENTS_EVENTJSON_H
 #define LB_BROKER_EVENTS_EVENTJSON_H
 
 #include "broker/core/feed.h"
 #include "broker/shell/about.h"
 
-/* The text is the JSON. Owned; eventjson_free. `about` NULL: the record is of no run. */
+/* The event of a record; its text is the JSON. Yours: eventjson_free. `about` is NULL if the record
+ * belongs to no run. */
 struct feed_event *eventjson_make(uint64_t seq, struct span record, const struct about *about);
 void eventjson_free(struct feed_event **e);
 

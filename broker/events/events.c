@@ -14,7 +14,7 @@ struct events {
     struct feed *feed;
 };
 
-/* ---- What the feed asks for */
+/* ---- What the feed needs */
 static struct feed_event *make(void *self, uint64_t lsn, struct span record, struct span begin)
 {
     struct about about;

@@ -1,5 +1,5 @@
-/* events.h - the shell around the feed (broker/core/feed.h): events as JSON, rights, sessions, the
-   store. */
+/* events.h - the service that sends events: it gives the feed (broker/core/feed.h), which decides
+ * what is sent to whom, JSON, rights, sessions and the store. */
 #ifndef LB_BROKER_EVENTS_EVENTS_H
 #define LB_BROKER_EVENTS_EVENTS_H
 

@@ -62,7 +62,7 @@ void json_set_hash(json_t *o, const char *name, const struct hash *h)
 static json_t *value_json(const struct value *v)
 {
     struct buf text = {0};
-    if (v->type == VALUE_BIN) /* sealed to a server: nobody else's business */
+    if (v->type == VALUE_BIN) /* sealed: only a server can read it */
         return json_string("(sealed)");
     value_to_json(v, &text);
     json_t *json = json_loadb((const char *)text.p, text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);

@@ -6,7 +6,7 @@
 
 #include "common/mem.h"
 
-/* What a caller, a child or a worker may make as long as it likes. */
+/* Parts whose length a caller, a child or a worker chooses. */
 static const struct part {
     const char *of, *name; /* of: the member it is in; NULL: the object itself */
 } PARTS[] = {{NULL, "parameters"}, {NULL, "outputs"},  {"job_outcome", "steps"}, {NULL, "report"},
@@ -26,7 +26,7 @@ static json_t *holder_of(json_t *o, const struct part *p)
     return p->of ? json_object_get(o, p->of) : o;
 }
 
-/* NULL: none of them is there any more. */
+/* The longest part that is left. NULL: none. */
 static const struct part *longest(json_t *o)
 {
     const struct part *best = NULL;

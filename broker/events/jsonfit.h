@@ -1,4 +1,4 @@
-/* jsonfit.h - JSON of what others have said, in a text that a frame takes. Pure. */
+/* jsonfit.h - makes JSON that contains what others have said fit into a frame. Pure. */
 #ifndef LB_BROKER_EVENTS_JSONFIT_H
 #define LB_BROKER_EVENTS_JSONFIT_H
 
@@ -6,11 +6,12 @@
 
 #include "proto/limits.h"
 
-enum { JSONFIT_MAX = LIMIT_FRAME * 3 / 4 }; /* bytes; what is around it fits into the frame, too */
+enum {
+    JSONFIT_MAX = LIMIT_FRAME * 3 / 4
+}; /* bytes; the rest of the frame is for what surrounds it */
 
-/* The object as text (free() it). If that is longer than `most`, the longest of its parts that
- * people can do without are left out, one after the other, and named in "left_out":
- * ["parameters"]. */
+/* The object as text (free() it). While it is longer than `most`, its longest dispensable part is
+ * removed from the object and named in "left_out": ["parameters"]. */
 char *jsonfit_text(json_t *o, size_t most);
 
 #endif

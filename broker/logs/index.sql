@@ -8,7 +8,8 @@ CREATE TABLE IF NOT EXISTS segment (
 );
 
 -- One piece of a step's output: LOG_DATA without its bytes. turn: the number of the step's try.
--- off: its place in the stream, cut bytes included. place, length: where its bytes lie in the segment.
+-- off: its place in the stream, cut bytes included. place, length: where its bytes lie in the
+-- segment.
 CREATE TABLE IF NOT EXISTS piece (
     id      INTEGER PRIMARY KEY,
     run     BLOB NOT NULL,

@@ -151,7 +151,7 @@ int logfile_open(struct logfile **ret, const char *folder, uint64_t most_bytes,
     sqlite3_stmt *st = rc == 0 ? statement(f, Q_SEGMENT_BYTES) : NULL;
     if (st && sqlite3_step(st) == SQLITE_ROW) {
         f->bytes = (uint64_t)sqlite3_column_int64(st, 0);
-        /* never on in one that a crash may have cut */
+        /* a new one: a crash may have cut the last */
         f->segment = (uint64_t)sqlite3_column_int64(st, 1) + 1;
     }
     sqlite3_reset(st);
@@ -331,7 +331,7 @@ uint64_t logfile_reached(struct logfile *f, const struct id *run_id)
     return n;
 }
 
-/* The bytes of a piece; what a crash has cut from its segment is missing. */
+/* The bytes of a piece, without those that a crash has cut from its segment. */
 static void read_data(struct logfile *f, uint64_t segment, uint64_t place, size_t n,
                       struct buf *out)
 {

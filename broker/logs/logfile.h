@@ -10,10 +10,10 @@ int logfile_open(struct logfile **ret, const char *folder, uint64_t most_bytes,
                  uint64_t segment_bytes, struct error *err);
 void logfile_close(struct logfile **f);
 /* Keeps a piece. 1: kept; 0: it was here already; -EACCES: the run's output comes from another
-   server. */
+ * server. */
 int logfile_add(struct logfile *f, const char *server, const struct m_log_data *m,
                 struct error *err);
-/* Makes what was added visible to a restart (not durable). */
+/* Makes what was added visible after a restart, but does not sync it. */
 int logfile_commit(struct logfile *f, struct error *err);
 /* Pieces of a run after number `after` (0: from the first), of a step or (empty) all, up to `most`
  * bytes of output: each is appended to `items` with wire_add_bin as an encoded m_log_data.
@@ -22,8 +22,8 @@ int logfile_read(struct logfile *f, const struct id *run, struct span step, uint
                  size_t most, struct buf *items, uint64_t *ret_next, struct error *err);
 /* Which server does this run's output come from? False: there is none. */
 bool logfile_server(struct logfile *f, const struct id *run, char ret[LIMIT_NAME + 1]);
-/* How far the output of a run has come: the greatest place reached, summed over steps, tries and
-   streams. */
+/* How many bytes of a run's output have come, cut ones included: the greatest place that each
+ * stream of each try of each step has reached, summed. */
 uint64_t logfile_reached(struct logfile *f, const struct id *run);
 uint64_t logfile_bytes(const struct logfile *f);
 

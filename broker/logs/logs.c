@@ -50,8 +50,8 @@ static void reader_free(struct logs *l, struct logs_reader **link)
 }
 
 /* ---- In */
-/* May this server write to the run's log? Live runs say where they are; for others the first piece
-   has. */
+/* May this server write to the run's log? A live run says at which server it is; for another the
+ * first piece of its output does. */
 static bool is_its_run(const struct logs *l, const struct shell_peer *p, const struct m_log_data *m)
 {
     struct view_run r;
@@ -78,7 +78,7 @@ static void take_data(struct logs *l, struct shell_peer *p, struct span message)
     if (!is_its_run(l, p, &m))
         log_warn("logs: dropped output that '%s' sent for another server's run", p->who.name);
     else if (logfile_add(l->file, p->who.name, &m, &err) < 0)
-        /* a log is not worth a job: the worker goes on */
+        /* a log is not worth a job: the worker continues */
         log_warn("%s; the piece is dropped", err.text);
     l->dirty = l->owe = true;
     p->log_bytes += m.data.n;
@@ -93,7 +93,7 @@ static bool is_live(const struct logs *l, const struct id *run)
     return view_owner(l->shell->core, run, &o);
 }
 
-/* Sends a page. True: there was one, or the end. */
+/* Sends a page. True: the reader has moved on. */
 static bool send_page(struct logs *l, struct logs_reader *r, bool *ret_end)
 {
     struct buf items = {0};
@@ -302,7 +302,7 @@ static void take_logs(struct logs *l, struct shell_peer *p, struct span message)
     }
     for (struct logs_reader **link = &l->readers; *link;) {
         if ((*link)->peer == p->handle && (*link)->req == m.req)
-            reader_free(l, link); /* said again */
+            reader_free(l, link); /* the same request again */
         else
             link = &(*link)->next;
     }

@@ -1,13 +1,13 @@
 /* logs.h - what children print, kept at the broker: var/logs/.
  *
  * Output is appended to segment files; an index (index.db) says where each piece lies. Nothing here
- * is durable beyond what the kernel has taken: logs are worth less than results and must not slow
- * them. An index that a power cut has damaged is put aside and a new one begun. Beyond the quota
- * the oldest segment goes.
+ * is synced: logs are worth less than results and must not slow them down. An index that a power
+ * cut has damaged is set aside and a new one started. Beyond the quota the oldest segment is
+ * deleted.
  *
- * LOG_ACK tells a worker how many bytes of LOG_DATA were taken in this session. Pieces said again
- * are known by their place and not kept twice. A worker can only write to runs that are, or were,
- * at its server. */
+ * LOG_ACK tells a worker how many bytes of LOG_DATA were taken in this session. Pieces that are
+ * sent again are recognized by their place and not kept twice. A worker can only write to runs that
+ * are, or were, at its server. */
 #ifndef LB_BROKER_LOGS_LOGS_H
 #define LB_BROKER_LOGS_LOGS_H
 

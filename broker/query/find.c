@@ -209,6 +209,15 @@ static void find_last(struct query *q)
               q);
 }
 
+static bool take_cursor(struct query *q)
+{
+    if (strncmp(q->after, LIVE, strlen(LIVE)) == 0)
+        return id_parse(q->after + strlen(LIVE), &q->at, NULL) == 0;
+    if (strncmp(q->after, ENDED, strlen(ENDED)) == 0)
+        return query_number_of(q->after + strlen(ENDED), &q->find.after.lsn);
+    return !*q->after;
+}
+
 void query_find(struct query *q)
 {
     struct error err = {0};
@@ -216,10 +225,10 @@ void query_find(struct query *q)
         query_refuse(q, REFUSAL_BAD_ARGUMENT, err.text);
         return;
     }
-    if (strncmp(q->after, LIVE, strlen(LIVE)) == 0)
-        id_parse(q->after + strlen(LIVE), &q->at, NULL);
-    else if (strncmp(q->after, ENDED, strlen(ENDED)) == 0)
-        q->find.after.lsn = strtoull(q->after + strlen(ENDED), NULL, 10);
+    if (!take_cursor(q)) {
+        query_refuse(q, REFUSAL_BAD_ARGUMENT, QUERY_NO_CURSOR);
+        return;
+    }
     q->limit = q->limit < QUERY_FOUND_MAX ? q->limit : QUERY_FOUND_MAX;
     switch (q->find.by) {
     case STORE_FIND_TAIL:

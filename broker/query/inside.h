@@ -1,6 +1,6 @@
-/* inside.h - what the files of QUERY share. A row is a JSON object; each is
- * judged by the asker's grants before it is written. A listing goes from a cursor (the key of the
- * last row) as far as a page takes. */
+/* inside.h - what the files of QUERY share. Each row is judged by the asker's grants before it is
+ * written. A listing continues from a cursor, the key of the last row, for as long as rows fit a
+ * page. */
 #ifndef LB_BROKER_QUERY_INSIDE_H
 #define LB_BROKER_QUERY_INSIDE_H
 
@@ -26,7 +26,7 @@ struct query {
     char after[LIMIT_SHORT + 1], next[LIMIT_SHORT + 1];
     struct buf rows;
     uint32_t n;
-    /* of `runs`: up to here it has looked; whose call the store is asked for */
+    /* of `runs` and `find`: the last run looked at; the run whose call the store is asked for */
     struct id at, asked;
     unsigned scanned;
     /* of `find`: what is asked of the store; the runs of the page; the newest of the asker's */
@@ -56,8 +56,10 @@ bool query_may_see(const struct query *q, const char *owner, const char *job, co
 bool query_still_there(struct query *q, const struct store_answer *a);
 
 /* A question to the store for the next page of ended runs or parents, with the filters that both
- * have. False: the cursor is none of ours; the query has been refused. */
+ * have. False: `after` was no cursor, and the query is refused and freed. */
 bool query_question(struct query *q, enum store_what what, struct store_question *ret);
+/* A cursor that is a number; empty: 0, the beginning. False: it is none. */
+bool query_number_of(const char *cursor, uint64_t *ret);
 /* The store's page becomes rows, each judged, and is sent. */
 void query_hear_page(struct query *q, const struct store_answer *a,
                      json_t *(*json)(const struct store_ended *r));

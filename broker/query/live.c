@@ -34,7 +34,7 @@ static json_t *jobs_json(const struct query *q, const struct view_server *s)
     return a;
 }
 
-/* All, or those that are wanted and not there. */
+/* All, or only those that are missing. */
 static json_t *packages_json(const struct query *q, const struct view_server *s, bool all)
 {
     json_t *a = json_array();
@@ -72,7 +72,7 @@ static json_t *needs_json(const struct query *q, const struct view_server *s)
     return a;
 }
 
-/* `whole`: with all it attests; a listing has the counts, and what is wrong. */
+/* `whole`: with all that it attests; otherwise with the counts, and what is wrong. */
 static json_t *server_json(const struct query *q, const struct view_server *s, bool whole)
 {
     json_t *o = json_row(), *pools = json_array();
@@ -135,7 +135,7 @@ void query_servers(struct query *q)
     query_answer(q);
 }
 
-/* ---- Packages: what the depot has, and where each is wanted */
+/* ---- Packages: what the depot has, and where each is deployed */
 static json_t *deployments_of(const struct query *q, const struct hash *package, bool *ret_visible)
 {
     struct view_deployment d;
@@ -161,11 +161,11 @@ static json_t *deployments_of(const struct query *q, const struct hash *package,
     return a;
 }
 
-static void add_package(void *self, const struct hash *hash, uint64_t size, struct span manifest)
+static bool add_package(void *self, const struct hash *hash, uint64_t size, struct span manifest)
 {
     struct query *q = self;
     const char *name = NULL, *version = NULL;
-    bool visible = false;
+    bool visible = false, fits = true;
     json_t *m = json_parse("manifest", manifest, NULL), *o;
     if (m)
         json_get_str(m, "name", &name, NULL), json_get_str(m, "version", &version, NULL);
@@ -179,19 +179,30 @@ static void add_package(void *self, const struct hash *hash, uint64_t size, stru
         json_set_hash(o, "hash", hash);
         json_set_number(o, "size_bytes", size);
         json_object_set(o, "deployed", deployed);
-        query_row(q, o); /* the depot is small: what does not fit a page is asked for by name */
+        fits = query_row(q, o);
     }
     json_decref(deployed);
     json_decref(m);
+    if (fits)
+        hex_format(hash->b, sizeof hash->b, q->after); /* of the last that was looked at */
+    else
+        strcpy(q->next, q->after);
+    return fits;
 }
 
 void query_packages(struct query *q)
 {
-    depot_each(q->from->depot, add_package, q);
+    struct hash after;
+    if (*q->after && hex_parse(q->after, after.b, sizeof after.b) < 0) {
+        query_refuse(q, REFUSAL_BAD_ARGUMENT, QUERY_NO_CURSOR);
+        return;
+    }
+    depot_each(q->from->depot, *q->after ? &after : NULL, add_package, q);
     query_answer(q);
 }
 
-/* ---- Certificates: everybody may have them; a listing is for those who watch the cluster */
+/* ---- Certificates: each can be asked for by name; the listing is for those who watch the cluster
+ */
 static json_t *certificate_json(const struct query *q, const struct view_certificate *v)
 {
     struct d_signed s;
@@ -344,6 +355,16 @@ static json_t *unmet_json(const struct explain *e, const struct explain_server *
     return a;
 }
 
+static json_t *explain_row(const struct explain *e, const struct explain_server *s)
+{
+    json_t *o = json_row();
+    json_set_word(o, "server", s->server);
+    json_set_flag(o, "eligible", s->n == 0);
+    json_set_number(o, "credit", s->credit);
+    json_object_set_new(o, "unmet", unmet_json(e, s));
+    return o;
+}
+
 void query_explain(struct query *q)
 {
     struct explain e = {0};
@@ -357,21 +378,18 @@ void query_explain(struct query *q)
                      "lbctl show says how another ended)");
         return;
     }
+    /* a call to one server concerns no other */
+    bool to_server = view_address(q->shell->core, owner.address) == VIEW_ADDRESS_SERVER;
     json_t *head = json_row();
     json_set_id(head, "run", &q->run);
     json_set_word(head, "state", run_state_text(e.state));
     json_set_word(head, "summary", e.summary);
     json_set_number(head, "ahead", e.ahead);
     query_row(q, head);
-    for (unsigned i = 0; i < e.n_servers; i++) {
-        json_t *o = json_row();
-        json_set_word(o, "server", e.servers[i].server);
-        json_set_flag(o, "eligible", e.servers[i].n == 0);
-        json_set_number(o, "credit", e.servers[i].credit);
-        json_object_set_new(o, "unmet", unmet_json(&e, &e.servers[i]));
-        if (!query_row(q, o))
+    for (unsigned i = 0; i < e.n_servers; i++)
+        if ((!to_server || strcmp(e.servers[i].server, owner.address) == 0) &&
+            !query_row(q, explain_row(&e, &e.servers[i])))
             break; /* some 500 servers are enough to understand it */
-    }
     explain_free(&e);
     query_answer(q);
 }

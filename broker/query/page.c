@@ -68,22 +68,25 @@ bool query_still_there(struct query *q, const struct store_answer *a)
 }
 
 /* ---- Pages of the store */
-bool query_question(struct query *q, enum store_what what, struct store_question *ret)
+bool query_number_of(const char *cursor, uint64_t *ret)
 {
     char *end;
-    struct store_question ask = {.what = what,
-                                 .after = strtoull(q->after, &end, 10),
-                                 .most = q->limit > q->n ? q->limit - q->n : 1};
-    if (*q->after && (*q->after < '0' || *q->after > '9' || *end)) {
+    *ret = strtoull(cursor, &end, 10);
+    return !*cursor || (*cursor >= '0' && *cursor <= '9' && !*end);
+}
+
+bool query_question(struct query *q, enum store_what what, struct store_question *ret)
+{
+    *ret = (struct store_question){.what = what, .most = q->limit > q->n ? q->limit - q->n : 1};
+    if (!query_number_of(q->after, &ret->after)) {
         query_refuse(q, REFUSAL_BAD_ARGUMENT, QUERY_NO_CURSOR);
         return false;
     }
-    strcpy(ask.filter.principal, q->principal);
-    ask.filter.parent = q->parent;
-    ask.filter.status = q->status;
-    ask.filter.since = q->since;
-    ask.filter.until = q->until;
-    *ret = ask;
+    strcpy(ret->filter.principal, q->principal);
+    ret->filter.parent = q->parent;
+    ret->filter.status = q->status;
+    ret->filter.since = q->since;
+    ret->filter.until = q->until;
     return true;
 }
 

@@ -50,7 +50,7 @@ void query_history(struct query *q)
     store_ask(q->shell->store, &ask, hear_history, q);
 }
 
-/* ---- One run: what it is now, every record of it as its event, its outcome whole */
+/* ---- One run: its state, its records as events, its whole outcome */
 static json_t *record_json(const struct store_record *r, const struct about *about)
 {
     struct feed_event *e = eventjson_make(r->lsn, r->body, about);
@@ -60,7 +60,7 @@ static json_t *record_json(const struct store_record *r, const struct about *abo
                                            "run",  "v",        "priority",   "as_of",      "item",
                                            "plan", "child",    "parent_name"};
     for (unsigned i = 0; o && i < sizeof REPEATED / sizeof *REPEATED; i++)
-        json_object_del(o, REPEATED[i]); /* they stand in the row itself */
+        json_object_del(o, REPEATED[i]); /* the row itself has them */
     eventjson_free(&e);
     return o ? o : json_null();
 }

@@ -80,7 +80,7 @@ static void refuse_listing(struct query *q, struct span what)
     query_refuse(q, REFUSAL_BAD_ARGUMENT, text);
 }
 
-/* A state that no run can have would match nothing: it is a slip of the fingers. */
+/* A state that no run can have is a mistake: it would match nothing. */
 static int check_state(const char *state, struct error *err)
 {
     const char *words[RUN_STATE_COUNT + 1] = {0};

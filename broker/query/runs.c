@@ -1,5 +1,5 @@
-/* runs.c - rows of live runs. Those whose calls are in the store only ask it, one after the
- * other, while the page is made. */
+/* runs.c - rows of live runs. The page waits for calls whose bytes are in the store only, one after
+ * the other. */
 #include <string.h>
 
 #include "broker/events/json.h"
@@ -90,7 +90,7 @@ void query_runs(struct query *q)
     query_answer(q);
 }
 
-/* If it has ended meanwhile, it is no live run any more and is left out. */
+/* A run that has ended in the meantime is left out. */
 static void hear_called(void *self, const struct store_answer *a)
 {
     struct query *q = self;

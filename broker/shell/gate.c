@@ -4,18 +4,18 @@
 #include "common/hashtable.h"
 #include "common/mem.h"
 
-struct waiting {
-    struct waiting *next;
+struct gate_item {
+    struct gate_item *next;
     struct bcore_effect effect;
-    uint64_t number;   /* to be filled; 0: it is whole */
-    bool dropped;      /* in its turn */
-    struct buf filled; /* the effect's body, if it has been */
+    uint64_t number;   /* by which gate_filled names it; 0: it is complete */
+    bool dropped;      /* when its turn comes */
+    struct buf filled; /* the body, once gate_filled has brought it */
     uint8_t bytes[];   /* body, then key */
 };
 
 struct gate_peer {
     uint64_t peer;
-    struct waiting *first, **last;
+    struct gate_item *first, **last;
     UT_hash_handle hh;
 };
 
@@ -43,16 +43,16 @@ static struct gate_peer *find(struct gate *g, uint64_t peer)
     return p;
 }
 
-static struct waiting *pop(struct gate *g, struct gate_peer *p)
+static struct gate_item *pop(struct gate *g, struct gate_peer *p)
 {
-    struct waiting *w = p->first;
+    struct gate_item *w = p->first;
     if (!(p->first = w->next))
         p->last = &p->first;
     g->count--;
     return w;
 }
 
-static void waiting_free(struct waiting *w)
+static void waiting_free(struct gate_item *w)
 {
     buf_free(&w->filled);
     mem_free(&w);
@@ -78,10 +78,10 @@ void gate_free(struct gate **gate)
     mem_free(gate);
 }
 
-static struct waiting *copy_of(const struct bcore_effect *e)
+static struct gate_item *copy_of(const struct bcore_effect *e)
 {
-    struct waiting *w = mem_alloc(sizeof *w + e->body.n + e->key.n);
-    *w = (struct waiting){.effect = *e};
+    struct gate_item *w = mem_alloc(sizeof *w + e->body.n + e->key.n);
+    *w = (struct gate_item){.effect = *e};
     if (e->body.n)
         memcpy(w->bytes, e->body.p, e->body.n);
     if (e->key.n)
@@ -105,7 +105,7 @@ void gate_put(struct gate *g, const struct bcore_effect *e)
         p->last = &p->first;
         HASH_ADD(hh, g->peers, peer, sizeof p->peer, p);
     }
-    struct waiting *w = *p->last = copy_of(e);
+    struct gate_item *w = *p->last = copy_of(e);
     p->last = &w->next;
     g->count++;
     if (!whole) {
@@ -114,7 +114,7 @@ void gate_put(struct gate *g, const struct bcore_effect *e)
     }
 }
 
-static bool may_leave(const struct gate *g, const struct waiting *w)
+static bool may_leave(const struct gate *g, const struct gate_item *w)
 {
     return w && !w->number && w->effect.rests_on <= g->committed;
 }
@@ -124,7 +124,7 @@ static void let_leave(struct gate *g, uint64_t peer)
 {
     struct gate_peer *p;
     while ((p = find(g, peer)) && may_leave(g, p->first)) {
-        struct waiting *w = pop(g, p);
+        struct gate_item *w = pop(g, p);
         if (!w->dropped)
             g->leave(g->self, &w->effect);
         waiting_free(w);
@@ -136,7 +136,7 @@ static void let_leave(struct gate *g, uint64_t peer)
 void gate_filled(struct gate *g, uint64_t peer, uint64_t number, struct span message)
 {
     struct gate_peer *p = find(g, peer);
-    struct waiting *w = p ? p->first : NULL;
+    struct gate_item *w = p ? p->first : NULL;
     while (w && w->number != number)
         w = w->next;
     if (!w)

@@ -8,11 +8,11 @@
 #include "broker/shell/turn.h"
 #include "common/log.h"
 
-/* Judges the certificate that HELLO brings before it is kept: known_add makes its key welcome, and
- * only ENROL and an administrator's PUBLISH may do that for a key that is not. Kept is what the
- * key's holder has and we have not: one of a greater serial, for instance when our store is a
- * backup. Others of the serial that we have, which the holder of a one-time key can make without
- * end, say nothing new. */
+/* Judges the certificate that HELLO brings before it is kept. Keeping it (known_add) admits its
+ * key, and only ENROL and an administrator's PUBLISH may admit a new key. So a certificate is kept
+ * only if its key is known and its serial is greater than that of ours, which happens when our
+ * store is a backup. The holder of a one-time key can make any number of others with our serial;
+ * they say nothing new. */
 static enum refusal judge_brought(const struct hash *key, const struct certificate *c,
                                   const struct certificate *have, struct error *why)
 {
@@ -33,7 +33,7 @@ static enum refusal take_brought(struct shell *sh, const struct hash *key, struc
     struct certificate c = {0};
     enum refusal code = REFUSAL_NONE;
     const int64_t now = loop_now_wall(sh->loop);
-    /* then it has been verified */
+    /* one that is known has been verified */
     const struct certificate *brought = known_by_bytes(sh->known, bytes);
     if (!brought && certificate_verify(bytes, sh->anchors, now, &c, &code, why) < 0)
         return code;
@@ -45,8 +45,7 @@ static enum refusal take_brought(struct shell *sh, const struct hash *key, struc
     return code;
 }
 
-/* The certificate of this key: the newest that we know, or the one that HELLO brings if that is
-   newer still. */
+/* The certificate of this key: the newest that is known, or the one in HELLO if that is newer. */
 static enum refusal find_certificate(struct shell *sh, const struct hash *key,
                                      const struct m_hello *m, const struct certificate **ret,
                                      struct error *why)
@@ -146,7 +145,7 @@ enum refusal hello_take(void *shell, uint64_t handle, const struct hash *key, co
         return code;
     }
     struct shell_peer *p = add_peer(sh, handle, key, address, c);
-    if (invited) { /* it may say ENROL, and is called what it is to become */
+    if (invited) { /* it may only send ENROL; its name is the one it asks for */
         span_copy_str(invitation.name, p->invited, sizeof p->invited);
         p->who.name = p->invited;
     }

@@ -12,24 +12,24 @@
 #include "common/mem.h"
 #include "trust/invitation.h"
 
-struct one { /* a certificate */
+struct known_one { /* a certificate */
     struct certificate certificate;
-    struct one *next; /* all of them */
+    struct known_one *next; /* in the list of all */
 };
 
-struct by_key {
+struct known_by_key {
     struct hash key;
     const struct certificate *certificate;
     UT_hash_handle hh;
 };
 
-struct by_name {
+struct known_by_name {
     char name[LIMIT_NAME + 1];
     const struct certificate *certificate; /* of the greatest serial */
     UT_hash_handle hh;
 };
 
-struct invited {
+struct known_invited {
     struct hash transport;
     struct buf bytes;
     struct d_invitation invitation;
@@ -40,10 +40,10 @@ struct known {
     const struct trust_anchors *anchors;
     known_allow *allow;
     void *self;
-    struct one *all;
-    struct by_key *by_key;
-    struct by_name *by_name;
-    struct invited *invited;
+    struct known_one *all;
+    struct known_by_key *by_key;
+    struct known_by_name *by_name;
+    struct known_invited *invited;
 };
 
 struct known *known_new(const struct trust_anchors *anchors, known_allow *allow, void *self)
@@ -55,7 +55,7 @@ struct known *known_new(const struct trust_anchors *anchors, known_allow *allow,
     return k;
 }
 
-static void drop_invited(struct known *k, struct invited *i)
+static void drop_invited(struct known *k, struct known_invited *i)
 {
     HASH_DEL(k->invited, i);
     buf_free(&i->bytes);
@@ -67,9 +67,9 @@ void known_free(struct known **known)
     struct known *k = *known;
     if (!k)
         return;
-    struct by_key *bk, *bk_next;
-    struct by_name *bn, *bn_next;
-    struct invited *i, *i_next;
+    struct known_by_key *bk, *bk_next;
+    struct known_by_name *bn, *bn_next;
+    struct known_invited *i, *i_next;
     HASH_ITER (hh, k->by_key, bk, bk_next) {
         HASH_DEL(k->by_key, bk);
         mem_free(&bk);
@@ -81,7 +81,7 @@ void known_free(struct known **known)
     HASH_ITER (hh, k->invited, i, i_next) {
         drop_invited(k, i);
     }
-    for (struct one *o = k->all, *next; o; o = next) {
+    for (struct known_one *o = k->all, *next; o; o = next) {
         next = o->next;
         certificate_free(&o->certificate);
         mem_free(&o);
@@ -91,21 +91,21 @@ void known_free(struct known **known)
 
 const struct certificate *known_by_key(const struct known *k, const struct hash *transport)
 {
-    struct by_key *e = NULL;
+    struct known_by_key *e = NULL;
     HASH_FIND(hh, k->by_key, transport, sizeof *transport, e);
     return e ? e->certificate : NULL;
 }
 
 const struct certificate *known_by_name(const struct known *k, const char *name)
 {
-    struct by_name *e = NULL;
+    struct known_by_name *e = NULL;
     HASH_FIND_STR(k->by_name, name, e);
     return e ? e->certificate : NULL;
 }
 
 const struct certificate *known_by_serial(const struct known *k, const char *name, uint64_t serial)
 {
-    for (const struct one *o = k->all; o; o = o->next)
+    for (const struct known_one *o = k->all; o; o = o->next)
         if (o->certificate.serial == serial && strcmp(o->certificate.name, name) == 0)
             return &o->certificate;
     return NULL;
@@ -113,8 +113,8 @@ const struct certificate *known_by_serial(const struct known *k, const char *nam
 
 static void index_certificate(struct known *k, const struct certificate *c)
 {
-    struct by_key *bk = NULL;
-    struct by_name *bn = NULL;
+    struct known_by_key *bk = NULL;
+    struct known_by_name *bn = NULL;
     HASH_FIND(hh, k->by_key, &c->transport_key, sizeof c->transport_key, bk);
     if (!bk) {
         bk = mem_zalloc(1, sizeof *bk);
@@ -136,7 +136,7 @@ static void index_certificate(struct known *k, const struct certificate *c)
 
 const struct certificate *known_by_bytes(const struct known *k, struct span signed_bytes)
 {
-    for (const struct one *o = k->all; o; o = o->next)
+    for (const struct known_one *o = k->all; o; o = o->next)
         if (span_eq(buf_span(&o->certificate.signed_bytes), signed_bytes))
             return &o->certificate;
     return NULL;
@@ -151,7 +151,7 @@ int known_add(struct known *k, struct span signed_bytes, int64_t now,
             *ret = there;
         return 0;
     }
-    struct one *o = mem_zalloc(1, sizeof *o);
+    struct known_one *o = mem_zalloc(1, sizeof *o);
     int rc = certificate_verify(signed_bytes, k->anchors, now, &o->certificate, ret_code, err);
     if (rc < 0) {
         mem_free(&o);
@@ -208,17 +208,17 @@ void known_add_folder(struct known *k, const char *folder, int64_t now,
 
 void known_each_key(const struct known *k, known_allow *take, void *self)
 {
-    for (const struct by_key *e = k->by_key; e; e = e->hh.next)
+    for (const struct known_by_key *e = k->by_key; e; e = e->hh.next)
         take(self, &e->key, true);
-    for (const struct invited *i = k->invited; i; i = i->hh.next)
+    for (const struct known_invited *i = k->invited; i; i = i->hh.next)
         take(self, &i->transport, true);
 }
 
 /* ---- Invitations */
-static int open_invitation(struct known *k, struct span bytes, struct invited **ret,
+static int open_invitation(struct known *k, struct span bytes, struct known_invited **ret,
                            struct error *err)
 {
-    struct invited *i = mem_zalloc(1, sizeof *i);
+    struct known_invited *i = mem_zalloc(1, sizeof *i);
     i->bytes = buf_dup(bytes);
     int rc = invitation_open(buf_span(&i->bytes), k->anchors, &i->invitation, err);
     if (rc == 0)
@@ -245,10 +245,10 @@ static char *path_of(const char *folder, const struct hash *transport)
     return mem_printf("%s/%s", folder, key_format(transport, text));
 }
 
-static int keep(struct known *k, struct span bytes, int64_t now, const struct invited **ret,
+static int keep(struct known *k, struct span bytes, int64_t now, const struct known_invited **ret,
                 struct error *err)
 {
-    struct invited *i = NULL, *there = NULL;
+    struct known_invited *i = NULL, *there = NULL;
     int rc = open_invitation(k, bytes, &i, err);
     if (rc == 0 && i->invitation.expires <= now)
         rc = error_set(err, -ETIME,
@@ -278,7 +278,7 @@ static int keep(struct known *k, struct span bytes, int64_t now, const struct in
 int known_invite(struct known *k, const char *folder, struct span invitation, int64_t now,
                  enum refusal *ret_code, struct error *err)
 {
-    const struct invited *i;
+    const struct known_invited *i;
     *ret_code = REFUSAL_BAD_ARGUMENT;
     int rc = keep(k, invitation, now, &i, err);
     if (rc < 0)
@@ -298,7 +298,7 @@ int known_invite(struct known *k, const char *folder, struct span invitation, in
 static void take_invitation(struct known *k, const char *path, struct span bytes, int64_t now,
                             void (*warn)(const char *))
 {
-    const struct invited *i;
+    const struct known_invited *i;
     struct error err = {0};
     int rc = keep(k, bytes, now, &i, &err);
     if (rc == -ETIME || rc == -EALREADY)
@@ -318,7 +318,7 @@ void known_load_invitations(struct known *k, const char *folder, int64_t now,
 bool known_invited(const struct known *k, const struct hash *transport, int64_t now,
                    struct d_invitation *ret)
 {
-    struct invited *i = NULL;
+    struct known_invited *i = NULL;
     HASH_FIND(hh, k->invited, transport, sizeof *transport, i);
     if (!i || i->invitation.expires <= now)
         return false;
@@ -328,13 +328,13 @@ bool known_invited(const struct known *k, const struct hash *transport, int64_t 
 
 void known_uninvite(struct known *k, const char *folder, const struct hash *transport)
 {
-    struct invited *i = NULL;
+    struct known_invited *i = NULL;
     struct hash key = *transport;
     HASH_FIND(hh, k->invited, &key, sizeof key, i);
     if (!i)
         return;
     char *path = path_of(folder, &key);
-    unlink(path); /* if it stays, the restart sees that it was used, or is over */
+    unlink(path); /* if that fails, the restart sees that it was used or has expired */
     mem_free(&path);
     drop_invited(k, i);
     k->allow(k->self, &key, false);
@@ -342,7 +342,7 @@ void known_uninvite(struct known *k, const char *folder, const struct hash *tran
 
 void known_expire(struct known *k, const char *folder, int64_t now)
 {
-    struct invited *i, *next;
+    struct known_invited *i, *next;
     HASH_ITER (hh, k->invited, i, next) {
         if (i->invitation.expires <= now)
             known_uninvite(k, folder, &i->transport);

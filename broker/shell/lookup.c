@@ -34,8 +34,8 @@ static const struct store_record *record_of(const struct store_answer *a, uint64
     return NULL;
 }
 
-/* A parent has no outcome of its own, only the status that its driver gave it: the layers that lead
-   to that. */
+/* A parent has no outcome of its own, only the status that its driver reported: these layers give
+ * that status. */
 static const struct {
     enum delivery delivery;
     enum job_outcome job;
@@ -167,7 +167,7 @@ void lookup_key(struct shell *sh, const struct bcore_effect *e)
 /* ---- Calls whose bytes are in the store only */
 static void ask_call(struct lookup *l);
 
-/* Its first record is gone. If the run has ended, nobody waits for it any more. */
+/* The first record is missing. If the run has ended, nobody waits for its call any more. */
 static void has_no_call(const struct lookup *l)
 {
     struct view_owner owner;

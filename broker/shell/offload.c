@@ -8,7 +8,7 @@
 
 #include "common/mem.h"
 
-struct queue {
+struct offload_queue {
     struct offload_job *first, **last;
 };
 
@@ -18,18 +18,18 @@ struct offload {
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t cond;
-    struct queue todo, done;
+    struct offload_queue todo, done;
     bool stop;
 };
 
-static void put(struct queue *q, struct offload_job *j)
+static void put(struct offload_queue *q, struct offload_job *j)
 {
     j->next = NULL;
     *q->last = j;
     q->last = &j->next;
 }
 
-static struct offload_job *take(struct queue *q)
+static struct offload_job *take(struct offload_queue *q)
 {
     struct offload_job *j = q->first;
     if (j && !(q->first = j->next))

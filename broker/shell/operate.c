@@ -9,17 +9,41 @@
 #include "broker/shell/turn.h"
 #include "common/log.h"
 
-/* What is noted alone has been done by a message of its own (REVOKE, PUBLISH), which has no place
-   for a reason. */
-enum { IS_CORES, IS_INVITE, IS_BACKUP, IS_CHECK, IS_NOTED };
-static const struct verb_row {
+enum operate_how {
+    OPERATE_CORE, /* the core does it */
+    OPERATE_INVITE,
+    OPERATE_BACKUP,
+    OPERATE_CHECK,
+    /* a message of its own (REVOKE, PUBLISH) has done it, but has no field for the reason, so this
+     * only records why */
+    OPERATE_NOTE
+};
+/* clang-format off */
+static const struct operate_verb {
     const char *name;
-    int what;
-} VERB[] = {{"drain", IS_CORES},   {"undrain", IS_CORES}, {"forget", IS_CORES},
-            {"release", IS_CORES}, {"invite", IS_INVITE}, {"backup", IS_BACKUP},
-            {"check", IS_CHECK},   {"revoke", IS_NOTED},  {"renew", IS_NOTED}};
+    enum operate_how how;
+} VERBS[] = {
+    {"drain",   OPERATE_CORE},
+    {"undrain", OPERATE_CORE},
+    {"forget",  OPERATE_CORE},
+    {"release", OPERATE_CORE},
+    {"invite",  OPERATE_INVITE},
+    {"revoke",  OPERATE_NOTE},
+    {"renew",   OPERATE_NOTE},
+    {"backup",  OPERATE_BACKUP},
+    {"check",   OPERATE_CHECK},
+};
+/* clang-format on */
 
-/* ---- backup and check read the whole store: on the other thread */
+static const struct operate_verb *verb_of(struct span name)
+{
+    for (unsigned i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
+        if (span_eq_str(name, VERBS[i].name))
+            return &VERBS[i];
+    return NULL;
+}
+
+/* ---- backup and check read the whole store, so they run on the other thread */
 struct store_verb {
     struct offload_job job;
     struct shell *shell;
@@ -95,37 +119,38 @@ static void note(struct shell *sh, const struct shell_peer *p, const struct m_op
     mem_free(&reason);
 }
 
+/* Those that are done here, after they have been noted. */
+static void operate_here(struct shell *sh, const struct shell_peer *p, const struct m_operate *m,
+                         enum operate_how how)
+{
+    note(sh, p, m);
+    if (how == OPERATE_INVITE)
+        invite(sh, p, m);
+    else if (how == OPERATE_NOTE)
+        shell_done(sh, p->handle, m->req, "%s", "");
+    else if (how == OPERATE_BACKUP && (!m->target.n || m->target.p[0] != '/'))
+        shell_error(sh, p->handle, m->req, REFUSAL_BAD_ARGUMENT,
+                    "backup needs an absolute path on the broker's machine as its target");
+    else
+        start_store_verb(sh, p, m, how == OPERATE_BACKUP);
+}
+
 void operate_take(struct shell *sh, struct shell_peer *p, struct span message)
 {
     struct m_operate m;
     struct error err = {0};
-    int what = -1;
     if (m_operate_decode(message, &m, &err) < 0) {
         shell_drop(sh, p, REFUSAL_MALFORMED, err.text);
         return;
     }
-    for (unsigned i = 0; i < sizeof VERB / sizeof *VERB; i++)
-        if (span_eq_str(m.verb, VERB[i].name))
-            what = VERB[i].what;
-    if (what == IS_CORES) {
-        turn_step_message(sh, p, message);
-        return;
-    }
-    if (what < 0) {
+    const struct operate_verb *verb = verb_of(m.verb);
+    if (!verb)
         shell_error(sh, p->handle, m.req, REFUSAL_BAD_ARGUMENT,
                     "unknown verb '" SPAN_FMT
                     "' (drain, undrain, forget, release, invite, revoke, renew, backup, check)",
                     SPAN_ARG(m.verb));
-        return;
-    }
-    note(sh, p, &m);
-    if (what == IS_INVITE)
-        invite(sh, p, &m);
-    else if (what == IS_NOTED)
-        shell_done(sh, p->handle, m.req, "%s", "");
-    else if (what == IS_BACKUP && (!m.target.n || m.target.p[0] != '/'))
-        shell_error(sh, p->handle, m.req, REFUSAL_BAD_ARGUMENT,
-                    "backup needs an absolute path on the broker's machine as its target");
+    else if (verb->how == OPERATE_CORE)
+        turn_step_message(sh, p, message);
     else
-        start_store_verb(sh, p, &m, what == IS_BACKUP);
+        operate_here(sh, p, &m, verb->how);
 }

@@ -8,17 +8,17 @@ enum { RUNS = 60, FLIPS_A_PAGE = 6, PAGE = 4096, REFUSED = 3, OTHER = 4 };
 
 static void live(void **state)
 {
-    struct heard h;
-    struct store *s = open_store(state, NULL);
+    struct store_heard h;
+    struct store *s = testing_open(state, NULL);
     uint64_t lsn = 0;
-    start(s, &h);
+    testing_start(s, &h);
     for (unsigned i = 0; i < RUNS; i++) {
-        called(s, ++lsn, i, "load");
-        assigned(s, ++lsn, i);
+        testing_called(s, ++lsn, i, "load");
+        testing_assigned(s, ++lsn, i);
         if (i % 2)
-            ended(s, ++lsn, i, STATUS_FAILED);
+            testing_ended(s, ++lsn, i, STATUS_FAILED);
     }
-    wait_committed(s, &h, lsn);
+    testing_wait_committed(s, &h, lsn);
     store_close(&s);
 }
 
@@ -54,20 +54,20 @@ static int read_all(void **state, struct bitflip_reading *ret)
 {
     struct store *s = NULL;
     struct error err = {0};
-    struct heard h = {0};
+    struct store_heard h = {0};
     struct store_options o = {
         .path = testing_path(state, "broker.db"), .no_pregrow = true, .reserve_bytes = 1};
     if (store_open(&s, &o, &err) < 0 || store_load(s, add_record, &ret->all, &err) < 0) {
         store_close(&s);
         return err.text[0] ? REFUSED : 1;
     }
-    if (store_start(s, &(struct store_calls){&h, on_committed, on_full}, &err) < 0)
+    if (store_start(s, &(struct store_calls){&h, testing_on_committed, testing_on_full}, &err) < 0)
         return 1;
     store_ask(s, &(struct store_question){.what = STORE_HISTORY, .most = RUNS}, read_answer, ret);
     store_ask(s, &(struct store_question){.what = STORE_EVENTS, .upto = 10000, .most = 3 * RUNS},
               read_answer, ret);
     while (ret->answers < 2)
-        hear(s);
+        testing_hear(s);
     store_close(&s);
     return 0;
 }

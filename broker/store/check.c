@@ -1,5 +1,4 @@
-/* check.c - reads a whole store and says what is wrong, or copies it. Runs beside a broker: both
-   only read. */
+/* check.c - checks a whole store, or copies it. Both may run beside a broker and only read. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -117,12 +116,12 @@ int store_check(const char *path, struct buf *ret_text, struct error *err)
         rc = db_is_backup(db, &backup, err);
     if (rc == 0)
         buf_printf(ret_text, "store '%s': whole, %llu records%s", path, (unsigned long long)n,
-                   backup ? "; a backup: the first start from it takes --restored" : "");
+                   backup ? "; a backup: the first start from it needs --restored" : "");
     sqlite3_close(db);
     return rc;
 }
 
-/* So that nobody starts from it as if nothing had happened since. */
+/* Marks the copy, so that no broker starts from it as if nothing had happened since. */
 static int mark(const char *path, struct error *err)
 {
     sqlite3 *db = NULL;
@@ -132,8 +131,8 @@ static int mark(const char *path, struct error *err)
     return result;
 }
 
-/* With what SQLite may have left beside it: a later backup of that name would have it played into
-   itself. */
+/* Removes a copy, and what SQLite may have left beside it: it would be played into a later backup
+ * of that name. */
 static void remove_copy(const char *path)
 {
     char *journal = mem_printf("%s-journal", path);
@@ -160,11 +159,12 @@ static int copy_into(sqlite3 *db, const char *part, struct error *err)
 static int not_overwritten(const char *to, struct error *err)
 {
     return error_set(err, -EEXIST,
-                     "backup '%s': there is a file of that name; it is not overwritten", to);
+                     "backup '%s': the file exists and is not overwritten; choose another name",
+                     to);
 }
 
-/* It gets its name when it is whole and marked. What a backup that was killed has left of itself
-   goes first. */
+/* The copy gets its name when it is whole and marked. Leftovers of a backup that was killed are
+ * removed first. */
 int store_backup(const char *path, const char *to, struct error *err)
 {
     sqlite3 *db = NULL;

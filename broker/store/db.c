@@ -5,8 +5,7 @@
 
 #include "broker/store/inside.h"
 
-/* ---- Memory that is there, or a process that ends: mem.h's rule, for what SQLite asks for
-   itself. */
+/* ---- SQLite gets memory, or the process ends: mem.h's rule. */
 static sqlite3_mem_methods plain_memory;
 
 static void *alloc_or_die(int n)
@@ -29,7 +28,7 @@ static void set_memory(void)
 {
     sqlite3_mem_methods m;
     if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &plain_memory) != SQLITE_OK)
-        return; /* somebody has used SQLite before: db_error sees what it could not get */
+        return; /* SQLite is in use already: db_error ends the process instead */
     m = plain_memory;
     m.xMalloc = alloc_or_die;
     m.xRealloc = realloc_or_die;

@@ -31,40 +31,40 @@ static uint64_t free_bytes(void **state)
 
 static void below_the_reserve_results_are_taken_and_a_full_disk_is_waited_for(void **state)
 {
-    struct heard h;
+    struct store_heard h;
     struct buf text = {0};
     struct error err = {0};
     uint64_t lsn = 0;
     if (!small_disk(state))
         skip();
-    struct store *s = open_store(state, &(struct store_options){.reserve_bytes = RESERVE});
-    start(s, &h);
+    struct store *s = testing_open(state, &(struct store_options){.reserve_bytes = RESERVE});
+    testing_start(s, &h);
     while (free_bytes(state) > RESERVE) {
         lsn++;
-        called(s, lsn, (unsigned)lsn, "load");
-        wait_committed(s, &h, lsn);
+        testing_called(s, lsn, (unsigned)lsn, "load");
+        testing_wait_committed(s, &h, lsn);
     }
     while (!h.full) /* calls are to be refused from here on */
-        hear(s);
+        testing_hear(s);
     assert_true(free_bytes(state) > 0);
     for (unsigned run = 1; run <= 50; run++) /* results have their room */
-        ended(s, ++lsn, run, STATUS_FAILED);
-    wait_committed(s, &h, lsn);
+        testing_ended(s, ++lsn, run, STATUS_FAILED);
+    testing_wait_committed(s, &h, lsn);
     assert_true(h.full);
     for (unsigned i = 0; i < CROWD; i++, lsn++) /* more than there is room for */
-        called(s, lsn + 1, (unsigned)lsn + 1, "load");
+        testing_called(s, lsn + 1, (unsigned)lsn + 1, "load");
     while (free_bytes(state) > 65536)
         poll(NULL, 0, 5);
     assert_true(store_committed(s) < lsn);
     assert_int_equal(mount("none", *state, "tmpfs", MS_REMOUNT, "size=64m"), 0);
-    wait_committed(s, &h, lsn);
+    testing_wait_committed(s, &h, lsn);
     while (h.full)
-        hear(s);
+        testing_hear(s);
     store_close(&s);
     if (store_check(testing_path(state, "broker.db"), &text, &err) < 0)
         fail_msg("%s", err.text);
-    s = open_store(state, NULL);
-    start(s, &h);
+    s = testing_open(state, NULL);
+    testing_start(s, &h);
     assert_int_equal(h.committed, lsn);
     store_close(&s);
     buf_free(&text);

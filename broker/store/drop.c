@@ -1,6 +1,6 @@
-/* drop.c - retention: the oldest history goes first, a few rows at a time; what is live stays
- * whatever its age, and so do the records of a run that has a row of history: without the first
- * nobody knows whose it is. */
+/* drop.c - retention: drops the oldest history, a few rows at a time. Live records stay whatever
+ * their age, and so do the records of a run that has a row of history: without the first one nobody
+ * knows to whom the run belongs. */
 #include <errno.h>
 
 #include "broker/store/inside.h"
@@ -57,8 +57,8 @@ static int ask(sqlite3 *db, const char *sql, int64_t a, int64_t b, uint64_t *ret
     return result;
 }
 
-/* The end of the step that goes: the DROP_STEP-th oldest record after `from`, or 0 if not even the
- * oldest is due. Records that are live lie about among them and are stepped over. */
+/* Up to which lsn to drop in this step: the DROP_STEP-th record after `from` or an earlier one; 0:
+ * not even the oldest is due. Live records among them are stepped over. */
 static int choose(sqlite3 *db, uint64_t from, bool all, int64_t before, uint64_t *ret,
                   struct error *err)
 {

@@ -4,7 +4,7 @@
 
 static void a_second_broker_is_refused(void **state)
 {
-    struct store *s = open_store(state, NULL), *second = NULL;
+    struct store *s = testing_open(state, NULL), *second = NULL;
     struct error err = {0};
     /* a lock of one process does not hold against itself, so the second one is another process */
     pid_t pid = fork();
@@ -32,15 +32,15 @@ static void assert_refused(void **state, int code, const char *part)
 
 static void a_newer_schema_is_refused(void **state)
 {
-    filled(state, 1);
-    mem_free(&(char *){shell(state, "PRAGMA user_version = 99")});
+    testing_filled(state, 1);
+    mem_free(&(char *){testing_shell(state, "PRAGMA user_version = 99")});
     assert_refused(state, -ENOTSUP, "newer Longboat (schema 99");
 }
 
 static void a_file_of_something_else_is_refused(void **state)
 {
-    mem_free(&(char *){shell(state, "CREATE TABLE mine (x)")});
-    assert_refused(state, -EBADMSG, "not a store");
+    mem_free(&(char *){testing_shell(state, "CREATE TABLE mine (x)")});
+    assert_refused(state, -EBADMSG, "not a Longboat store");
     struct error err = {0};
     unlink(testing_path(state, "broker.db"));
     assert_int_equal(
@@ -54,25 +54,25 @@ static void a_file_of_something_else_is_refused(void **state)
 /* Somebody's shell has the file open for reading, so not all of the WAL can be written back. */
 static void a_file_whose_end_is_still_in_the_wal_is_not_truncated(void **state)
 {
-    struct heard h;
+    struct store_heard h;
     struct error err = {0};
     sqlite3 *db;
-    filled(state, 4);
+    testing_filled(state, 4);
     assert_int_equal(
         sqlite3_open_v2(testing_path(state, "broker.db"), &db, SQLITE_OPEN_READONLY, NULL),
         SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM journal", NULL, NULL, NULL),
                      SQLITE_OK);
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
     for (unsigned i = 5; i < 200; i++)
-        called(s, i, i, "load");
-    wait_committed(s, &h, 199);
+        testing_called(s, i, i, "load");
+    testing_wait_committed(s, &h, 199);
     store_close(&s);
     struct store_options o = {.path = testing_path(state, "broker.db"), .no_pregrow = true};
     if (store_open(&s, &o, &err) < 0)
         fail_msg("%s", err.text);
-    start(s, &h);
+    testing_start(s, &h);
     assert_int_equal(h.committed, 199);
     store_close(&s);
     sqlite3_close(db);
@@ -81,7 +81,7 @@ static void a_file_whose_end_is_still_in_the_wal_is_not_truncated(void **state)
 static void a_truncated_file_is_refused(void **state)
 {
     struct stat st;
-    filled(state, 300);
+    testing_filled(state, 300);
     assert_int_equal(stat(testing_path(state, "broker.db"), &st), 0);
     assert_int_equal(truncate(testing_path(state, "broker.db"), st.st_size - 8192), 0);
     assert_refused(state, -EBADMSG, "");
@@ -89,7 +89,7 @@ static void a_truncated_file_is_refused(void **state)
 
 static void a_corrupt_file_is_refused_at_open_or_load(void **state)
 {
-    filled(state, 300);
+    testing_filled(state, 300);
     struct stat stat_;
     char junk[4096];
     memset(junk, 0xa5, sizeof junk);
@@ -103,18 +103,18 @@ static void a_corrupt_file_is_refused_at_open_or_load(void **state)
     int rc =
         store_open(&s, &(struct store_options){.path = testing_path(state, "broker.db")}, &err);
     if (rc == 0)
-        rc = store_load(s, nothing, NULL, &err);
+        rc = store_load(s, testing_take_nothing, NULL, &err);
     assert_int_equal(rc, -EBADMSG);
     store_close(&s);
 }
 
 static void a_missing_record_is_refused(void **state)
 {
-    filled(state, 3);
-    mem_free(&(char *){shell(state, "DELETE FROM journal WHERE lsn = 2")});
+    testing_filled(state, 3);
+    mem_free(&(char *){testing_shell(state, "DELETE FROM journal WHERE lsn = 2")});
     struct error err = {0};
-    struct store *s = open_store(state, NULL);
-    assert_int_equal(store_load(s, nothing, NULL, &err), -EBADMSG);
+    struct store *s = testing_open(state, NULL);
+    assert_int_equal(store_load(s, testing_take_nothing, NULL, &err), -EBADMSG);
     assert_contains(err.text, "record 2");
     store_close(&s);
     struct buf text = {0};
@@ -124,13 +124,13 @@ static void a_missing_record_is_refused(void **state)
 
 static void a_gap_in_what_is_not_yet_folded_is_refused(void **state)
 {
-    filled(state, 3);
-    mem_free(&(char *){shell(state, "DELETE FROM journal WHERE lsn = 2")});
-    mem_free(&(char *){shell(state, "DELETE FROM live")});
-    mem_free(&(char *){shell(state, "UPDATE meta SET value = 0 WHERE name = 'folded'")});
+    testing_filled(state, 3);
+    mem_free(&(char *){testing_shell(state, "DELETE FROM journal WHERE lsn = 2")});
+    mem_free(&(char *){testing_shell(state, "DELETE FROM live")});
+    mem_free(&(char *){testing_shell(state, "UPDATE meta SET value = 0 WHERE name = 'folded'")});
     struct error err = {0};
-    struct store *s = open_store(state, NULL);
-    assert_int_equal(store_load(s, nothing, NULL, &err), -EBADMSG);
+    struct store *s = testing_open(state, NULL);
+    assert_int_equal(store_load(s, testing_take_nothing, NULL, &err), -EBADMSG);
     assert_contains(err.text, "record 2 is missing");
     store_close(&s);
 }
@@ -168,16 +168,16 @@ static void committed_means_that_the_disk_was_told_to_keep_it(void **state)
     counting.zName = "counting";
     counting.xOpen = open_counting;
     sqlite3_vfs_register(&counting, 1);
-    struct heard h;
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
+    struct store_heard h;
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
     for (uint64_t lsn = 1; lsn <= 20; lsn++) {
         unsigned before = syncs;
-        called(s, lsn, (unsigned)lsn, "load");
-        wait_committed(s, &h, lsn);
+        testing_called(s, lsn, (unsigned)lsn, "load");
+        testing_wait_committed(s, &h, lsn);
         assert_true(syncs > before);
         if (lsn % 5 == 0) /* folding goes without a sync, the next commit must not */
-            ask(s, (struct store_question){.what = STORE_HISTORY, .most = 1});
+            testing_ask(s, (struct store_question){.what = STORE_HISTORY, .most = 1});
     }
     store_close(&s);
     sqlite3_vfs_unregister(&counting);
@@ -185,37 +185,37 @@ static void committed_means_that_the_disk_was_told_to_keep_it(void **state)
 
 static void a_full_disk_holds_the_batch_until_there_is_room(void **state)
 {
-    struct heard h;
-    struct store *s = open_store(state, &(struct store_options){.most_bytes = 400 << 10});
+    struct store_heard h;
+    struct store *s = testing_open(state, &(struct store_options){.most_bytes = 400 << 10});
     uint64_t lsn = 0;
-    start(s, &h);
+    testing_start(s, &h);
     for (unsigned i = 0; i < 3000; i++) { /* well beyond what fits */
         lsn++;
-        called(s, lsn, (unsigned)lsn, "load");
+        testing_called(s, lsn, (unsigned)lsn, "load");
     }
     while (!h.full)
-        hear(s);
+        testing_hear(s);
     assert_true(h.committed < lsn);
     store_limit(s, 0);
-    wait_committed(s, &h, lsn);
+    testing_wait_committed(s, &h, lsn);
     while (h.full)
-        hear(s);
+        testing_hear(s);
     store_close(&s);
-    s = open_store(state, NULL);
-    start(s, &h);
+    s = testing_open(state, NULL);
+    testing_start(s, &h);
     assert_int_equal(h.committed, lsn);
     store_close(&s);
 }
 
 static void a_store_that_is_full_can_be_closed(void **state)
 {
-    struct heard h;
-    struct store *s = open_store(state, &(struct store_options){.most_bytes = 300 << 10});
-    start(s, &h);
+    struct store_heard h;
+    struct store *s = testing_open(state, &(struct store_options){.most_bytes = 300 << 10});
+    testing_start(s, &h);
     for (uint64_t lsn = 1; lsn <= 3000; lsn++)
-        called(s, lsn, (unsigned)lsn, "load");
+        testing_called(s, lsn, (unsigned)lsn, "load");
     while (!h.full)
-        hear(s);
+        testing_hear(s);
     store_close(&s);
 }
 
@@ -223,13 +223,14 @@ static void another_brokers_epoch_ends_the_process(void **state)
 {
     pid_t pid = fork();
     if (pid == 0) {
-        struct heard h;
-        struct store *s = open_store(state, NULL);
-        start(s, &h);
-        mem_free(&(char *){shell(state, "UPDATE meta SET value = value + 1 WHERE name = 'epoch'")});
+        struct store_heard h;
+        struct store *s = testing_open(state, NULL);
+        testing_start(s, &h);
+        mem_free(&(char *){
+            testing_shell(state, "UPDATE meta SET value = value + 1 WHERE name = 'epoch'")});
         dup2(open("/dev/null", O_WRONLY), 2);
-        called(s, 1, 1, "load");
-        wait_committed(s, &h, 1);
+        testing_called(s, 1, 1, "load");
+        testing_wait_committed(s, &h, 1);
         _exit(0);
     }
     int status;
@@ -243,13 +244,13 @@ static void what_was_committed_survives_kill_9(void **state)
     assert_int_equal(pipe(tell), 0);
     pid_t pid = fork();
     if (pid == 0) {
-        struct heard h;
-        struct store *s = open_store(state, NULL);
-        start(s, &h);
+        struct store_heard h;
+        struct store *s = testing_open(state, NULL);
+        testing_start(s, &h);
         for (uint64_t lsn = 1;; lsn++) {
-            called(s, lsn, (unsigned)lsn, "load");
+            testing_called(s, lsn, (unsigned)lsn, "load");
             if (lsn % 7 == 0)
-                wait_committed(s, &h, lsn);
+                testing_wait_committed(s, &h, lsn);
             if (write(tell[1], &h.committed, 8) != 8)
                 _exit(1);
         }
@@ -263,9 +264,9 @@ static void what_was_committed_survives_kill_9(void **state)
     for (uint64_t more; read(tell[0], &more, 8) == 8;)
         told = more;
     close(tell[0]);
-    struct store *s = open_store(state, NULL);
-    struct heard h;
-    start(s, &h);
+    struct store *s = testing_open(state, NULL);
+    struct store_heard h;
+    testing_start(s, &h);
     assert_true(h.committed >= told);
     store_close(&s);
 }

@@ -10,14 +10,15 @@ enum {
     TAIL_BYTES = STORE_TAIL_MIN / 2
 }; /* of an id, in the index; the other digits are compared */
 
-/* What the statements below say in digits. */
+/* The statements below have these as digits. */
 _Static_assert(STATUS_SUCCEEDED == 7, "the index ended_run_failed leaves this status out");
 _Static_assert(TAIL_BYTES == 3 && sizeof(struct id) == 16, "the indexes on substr(run, 14, 3)");
 
 /* clang-format off */
-/* Ids end in chance, so each entry of a plain index on their ends would be written to a page of its
- * own. The index is cut into segments of 65,536 records: entries of one time lie together, and a
- * look-up probes each segment (some 150 for a million runs, a few microseconds each). */
+/* Ids end with random bytes, so each entry of a plain index on their ends would be written to a
+ * page of its own. The index is cut into segments of 65,536 records instead: entries of one time
+ * lie together, and a look-up probes each segment (some 60 for a million runs, a few microseconds
+ * each). */
 #define SEGMENTS \
     "WITH RECURSIVE segment (n) AS ( " \
     "  SELECT max(lsn) >> 16 FROM journal " \
@@ -27,7 +28,7 @@ _Static_assert(TAIL_BYTES == 3 && sizeof(struct id) == 16, "the indexes on subst
     ") "
 #define ENDS_WITH "substr(run, 14, 3) = ?1 AND substr(hex(run), -length(?2)) = ?2"
 
-/* INDEXED BY: without the index the statement is an error, and not a walk over the history. CROSS
+/* INDEXED BY: without the index the statement fails instead of reading the whole history. CROSS
  * JOIN: the segments come first. */
 static const char *const SQL[FIND_STATEMENTS] = {
     [STORE_FIND_TAIL] =
@@ -118,7 +119,7 @@ static bool bind(sqlite3_stmt *st, const struct store_find *f, unsigned most, ui
 {
     size_t n = strlen(f->tail);
     uint64_t lsn = f->after.lsn;
-    static const struct id greatest = {{0xff}}; /* ids begin with their time: in 8,900 years */
+    static const struct id greatest = {{0xff}}; /* ids begin with their time, which is less */
     switch (f->by) {
     case STORE_FIND_TAIL:
         if (n < STORE_TAIL_MIN || hex_parse(f->tail + n - STORE_TAIL_MIN, last_bytes, TAIL_BYTES))

@@ -15,7 +15,7 @@ static struct id id_with_tail(unsigned begun, unsigned n)
 }
 
 struct find_past {
-    struct heard heard;
+    struct store_heard heard;
     struct store *store;
     uint64_t lsn;
 };
@@ -23,13 +23,13 @@ struct find_past {
 static void past_begin(void **state, struct find_past *p)
 {
     p->lsn = 0;
-    p->store = open_store(state, NULL);
-    start(p->store, &p->heard);
+    p->store = testing_open(state, NULL);
+    testing_start(p->store, &p->heard);
 }
 
 static void give(struct find_past *p, struct buf *body)
 {
-    add(p->store, ++p->lsn, body);
+    testing_add(p->store, ++p->lsn, body);
 }
 
 /* A call of `by`, a child's if `parent` is not zero, that has ended. */
@@ -110,12 +110,12 @@ static void find_page(struct found_rows *r, unsigned most)
 {
     r->text[0] = 0;
     r->done = false;
-    wait_committed(r->p->store, &r->p->heard, r->p->lsn);
+    testing_wait_committed(r->p->store, &r->p->heard, r->p->lsn);
     store_ask(r->p->store,
               &(struct store_question){.what = STORE_FIND, .most = most, .find = r->find},
               take_rows, r);
     while (!r->done)
-        hear(r->p->store);
+        testing_hear(r->p->store);
 }
 
 static void assert_found(struct find_past *p, const char *text, const char *by,
@@ -156,9 +156,9 @@ static void go_on_after(void **state, struct find_past *p, uint64_t lsn)
     store_close(&p->store);
     snprintf(sql, sizeof sql, "UPDATE meta SET value = %llu WHERE name = 'folded'",
              (unsigned long long)lsn);
-    mem_free(&(char *){shell(state, sql)});
-    p->store = open_store(state, NULL);
-    start(p->store, &p->heard);
+    mem_free(&(char *){testing_shell(state, sql)});
+    p->store = testing_open(state, NULL);
+    testing_start(p->store, &p->heard);
     p->lsn = lsn;
 }
 
@@ -261,14 +261,14 @@ static void a_store_of_the_first_schema_finds_what_it_has(void **state)
     if (file_read("tests/golden/v1/journal.db", 4 << 20, &whole, &err) < 0 ||
         file_write_atomic(testing_path(state, "broker.db"), buf_span(&whole), 0600, &err) < 0)
         fail_msg("%s", err.text);
-    assert_shell(state, "PRAGMA user_version", "1");
-    p.store = open_store(state, NULL);
-    start(p.store, &p.heard);
+    testing_assert_shell(state, "PRAGMA user_version", "1");
+    p.store = testing_open(state, NULL);
+    testing_start(p.store, &p.heard);
     assert_found(&p, "000000", "", "6 ");
     assert_found(&p, "last", "anna", "6 ");
     assert_found(&p, "last-failed", "", "6 ");
     store_close(&p.store);
-    assert_shell(state, "PRAGMA user_version", "2");
+    testing_assert_shell(state, "PRAGMA user_version", "2");
     buf_free(&whole);
 }
 

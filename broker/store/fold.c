@@ -1,10 +1,10 @@
 /* fold.c - moves the line between what a restart replays and what is history, a few records at a
  * time.
  *
- * Taken in order, the records of a step are gathered by run. A run whose end is among them gets its
- * row of history and leaves `live`; the records of others join `live`. A short run begins and ends
- * within a step and never touches `live`. Of records that are of no run, a later one takes the
- * place of the earlier one of its entity. */
+ * The records of a step are grouped by run. A run whose end is among them gets its row of history
+ * and leaves `live`; the records of other runs join `live`. A short run begins and ends within one
+ * step and never touches `live`. Of records that belong to no run a later one replaces the earlier
+ * one with the same entity. */
 #include <errno.h>
 #include <string.h>
 
@@ -146,7 +146,7 @@ static int live_has(struct step *s, struct id run, bool *ret)
     return result;
 }
 
-/* The run's records that earlier steps left in `live`, before those of this step. */
+/* The run's records in `live`, from earlier steps. */
 static int read_live(struct step *s, struct id run, struct record **v, unsigned *n,
                      struct buf *bytes)
 {
@@ -201,7 +201,7 @@ static int fold_ended(struct step *s, const struct fold_run *g)
     return rc;
 }
 
-/* What comes after a run's end is kept with its row. */
+/* Records after a run's end are listed in its row. */
 static int fold_late(struct step *s, const struct fold_run *g)
 {
     sqlite3_stmt *st = statement(s->f, FOLD_RUN_LATE, s->err);

@@ -1,17 +1,17 @@
 /* fold_test.c - promise 5 over the store: whatever was folded, and whenever, a load gives the state
  * that was. A real core lives through chance, its records go into the store, which folds in
  * between; then another core is loaded from it. */
-#include "broker/store/life.h"
+#include "broker/store/testlife.h"
 
 /* Opens the store and compares what it loads with the core that lives. */
-static void open_and_compare(struct world *w, struct beside *s)
+static void open_and_compare(struct core_world *w, struct life_store *s)
 {
     struct error err = {0};
     struct hash live, loaded;
     struct bcore *c = bcore_new(&w->config);
     struct store_options o = {
         .path = s->path, .no_pregrow = true, .reserve_bytes = 1, .now = w->wall};
-    if (store_open(&s->store, &o, &err) < 0 || store_load(s->store, check_loaded, c, &err) < 0)
+    if (store_open(&s->store, &o, &err) < 0 || store_load(s->store, life_check_loaded, c, &err) < 0)
         fail_msg("%s", err.text);
     bcore_digest(w->core, &live);
     bcore_digest(c, &loaded);
@@ -19,35 +19,36 @@ static void open_and_compare(struct world *w, struct beside *s)
         assert_memory_equal(live.b, loaded.b, sizeof live.b);
     bcore_free(&c);
     s->committed = store_committed(s->store);
-    assert_int_equal(store_start(s->store, &(struct store_calls){s, on_committed, on_full}, &err),
-                     0);
+    assert_int_equal(
+        store_start(s->store, &(struct store_calls){s, life_on_committed, life_on_full}, &err), 0);
 }
 
 static void a_load_after_folding_gives_the_state_that_was(void **state)
 {
-    struct world *w = *state;
+    struct core_world *w = *state;
     void *folder;
     assert_int_equal(testing_folder(&folder), 0);
     for (uint64_t seed = 1; seed <= 5; seed++) {
-        struct beside s = {.path =
-                               mem_printf("%s/%llu.db", (char *)folder, (unsigned long long)seed)};
-        struct life l = {.w = w, .chance = {seed * 2654435761u}};
+        struct life_store s = {
+            .path = mem_printf("%s/%llu.db", (char *)folder, (unsigned long long)seed)};
+        struct store_life l = {.w = w, .chance = {seed * 2654435761u}};
         struct error err = {0};
-        begin_sessions(&l);
+        life_begin_sessions(&l);
         assert_int_equal(store_open(&s.store,
                                     &(struct store_options){
                                         .path = s.path, .no_pregrow = true, .reserve_bytes = 1},
                                     &err),
                          0);
-        assert_int_equal(store_load(s.store, check_loaded, NULL, &err), 0);
+        assert_int_equal(store_load(s.store, life_check_loaded, NULL, &err), 0);
         assert_int_equal(
-            store_start(s.store, &(struct store_calls){&s, on_committed, on_full}, &err), 0);
+            store_start(s.store, &(struct store_calls){&s, life_on_committed, life_on_full}, &err),
+            0);
         for (unsigned act = 0; act < 300; act++) {
-            one_act(&l);
-            append_new(w, &s);
-            if (below(&l.chance, 10) == 0)
-                fold_all(&s);
-            if (below(&l.chance, 60) == 0) {
+            life_act(&l);
+            life_append(w, &s);
+            if (life_below(&l.chance, 10) == 0)
+                life_fold_all(&s);
+            if (life_below(&l.chance, 60) == 0) {
                 store_close(&s.store);
                 open_and_compare(w, &s);
             }
@@ -57,8 +58,8 @@ static void a_load_after_folding_gives_the_state_that_was(void **state)
         store_close(&s.store);
         mem_free(&s.path);
         for (unsigned i = 0; i < 2; i++)
-            down(w, l.worker[i]);
-        down(w, l.caller);
+            world_down(w, l.worker[i]);
+        world_down(w, l.caller);
         world_pass(w, 1000000);
     }
     testing_folder_end(&folder);

@@ -1,5 +1,5 @@
 /* history.c - the answers: pages of history, the records of a run, stretches of events. Each is one
-   short read. */
+ * short read. */
 #include <errno.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ enum {
     H_RUN_KEY,
     H_PARENT_KEY
 };
-enum { SCAN_MAX = 20000 }; /* rows of history looked at for one page: about 20 ms */
+enum { SCAN_MAX = 20000 }; /* rows looked at for one page: about 20 ms */
 
 /* clang-format off */
 static const char *const SQL[HISTORY_STATEMENTS] = {
@@ -85,8 +85,8 @@ static bool failed(struct history *h, struct answer *a, sqlite3_stmt *st, int rc
     return a->public.rc < 0;
 }
 
-/* Bytes go into the arena, which may move while it grows: until the end spans and texts hold
-   offsets. */
+/* Bytes go into the arena, which may move as it grows: until settle() spans and texts hold offsets.
+ * */
 static const uint8_t *keep(struct answer *a, const void *p, size_t n)
 {
     size_t at = a->arena.n;
@@ -214,7 +214,7 @@ static void answer_history(struct history *h, const struct store_question *q, st
         last = (uint64_t)sqlite3_column_int64(st, 0);
         scanned++;
         if (q->filter.since && sqlite3_column_int64(st, ROW_COLUMNS) < q->filter.since - 86400000) {
-            /* ends are recorded in order but for steps of the clock: a day of slack */
+            /* ends are in order, except for steps of the clock: a day of slack */
             rc = SQLITE_DONE;
             scanned = 0;
             break;
@@ -260,7 +260,7 @@ static void record_by_lsn(struct history *h, uint64_t lsn, struct answer *a)
     failed(h, a, st, rc);
 }
 
-/* `end`: of the run's end; 0: it has none. */
+/* `end`: lsn of the run's end; 0: it has not ended. */
 static void records_by_lsns(struct history *h, struct span lsns, uint64_t end, unsigned most,
                             struct answer *a)
 {
@@ -329,7 +329,7 @@ static bool add_begin_by_lsn(struct history *h, uint64_t lsn, struct answer *a)
     return !failed(h, a, st, rc) && rc == SQLITE_ROW;
 }
 
-/* The first record of a run that is in history: its number is the first of the row's list. */
+/* Adds the first record of an ended run, which is the first in its row's list. */
 static bool begin_of_ended(struct history *h, unsigned which, struct span run, struct answer *a)
 {
     sqlite3_stmt *st = statement(h, which, a);
@@ -447,8 +447,8 @@ static void find(struct history *h, const struct store_question *q, struct answe
     }
 }
 
-/* One view of the file for all of the answer; one that does not end would be the view of all
-   answers after it. */
+/* The whole answer sees the file at one moment; the transaction must end, or later answers would
+ * see the same moment. */
 void history_answer(struct history *h, const struct store_question *q, struct answer *a)
 {
     struct error err = {0};

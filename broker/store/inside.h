@@ -1,5 +1,5 @@
-/* inside.h - what the files of this room share: the writer's state, statements, the way to the
- * reader. Nobody else includes it. */
+/* inside.h - what the files of this room share: SQLite with sentences, records, folding, answers,
+ * the two threads. No other room includes it. */
 #ifndef LB_BROKER_STORE_INSIDE_H
 #define LB_BROKER_STORE_INSIDE_H
 
@@ -11,28 +11,28 @@
 #include "common/mem.h"
 
 enum {
-    FOLD_STEP = 200, /* records folded at a time: about 1.5 ms, which a commit may have to wait */
+    FOLD_STEP = 200, /* records folded at a time: about 1.5 ms, for which a commit may wait */
     FOLD_STEP_BYTES = 1 << 20,
-    /* beyond it folding rides on commits; more: a restart has that much more to replay */
+    /* with more records than this to fold, commits fold, too; more: a longer replay at a restart */
     FOLD_BACKLOG = 4096,
-    IDLE_MS = 20, /* quiet for this long: fold, checkpoint, drop */
-    /* bytes; commits overwrite instead of extending the file (prototype: 0.56 -> 0.35 ms) */
+    IDLE_MS = 20, /* after this long without a record: fold, checkpoint, drop */
+    /* bytes; a commit then overwrites the WAL instead of extending it: 0.35 instead of 0.56 ms */
     WAL_PREGROWN = 16 << 20,
-    WAL_PAGES_IDLE = 256, /* checkpointed when quiet */
-    WAL_PAGES_MAX = 2500, /* checkpointed even under load; less than WAL_PREGROWN holds */
-    DROP_STEP = 200,      /* rows of history dropped at a time */
-    FULL_RETRY_MS = 500,
-    ROOM_MS = 1000 /* how often free space is looked at */
+    WAL_PAGES_IDLE = 256, /* when idle, checkpoint from here on */
+    WAL_PAGES_MAX = 2500, /* checkpoint even under load; fewer than WAL_PREGROWN holds */
+    DROP_STEP = 200,      /* records dropped at a time */
+    FULL_RETRY_MS = 500,  /* between two tries to commit to a full disk */
+    ROOM_MS = 1000        /* between two looks at the free space */
 };
 
 /* ---- db.c: SQLite with sentences */
-/* Before anything else of SQLite: memory that it cannot get ends the process, as it does everywhere
-   (mem.h). */
+/* Call it before all else of SQLite: when SQLite gets no memory the process ends, as elsewhere
+ * (mem.h). */
 void db_begin(void);
-/* Prepares on first use. */
+/* The statement in *slot, prepared on first use. NULL, with err: it cannot be prepared. */
 sqlite3_stmt *db_statement(sqlite3 *db, sqlite3_stmt **slot, const char *sql, struct error *err);
-/* Steps a statement that yields no row, and resets it. 0, -ENOSPC (full), -EBADMSG (corrupt), -EIO
-   and others. */
+/* Runs a statement that yields no row, and resets it. 0, -ENOSPC (disk full), -EBADMSG (corrupt),
+ * -EIO and others. */
 int db_run(sqlite3 *db, sqlite3_stmt *st, struct error *err);
 int db_exec(sqlite3 *db, const char *sql, struct error *err);
 int db_error(sqlite3 *db, int rc, const char *doing, struct error *err);
@@ -42,34 +42,36 @@ void db_bind_bytes(sqlite3_stmt *st, int at, const void *p, size_t n);
 struct span db_bytes(sqlite3_stmt *st, int column);
 void db_finalize(sqlite3_stmt **slots, unsigned n);
 int db_meta_get(sqlite3 *db, const char *name, uint64_t *ret, struct error *err);
-/* A backup bears the number of its last record. While that is the last, nothing has been appended
-   to it. */
+/* A backup bears the number of its last record: while that is the last, nothing has been appended.
+ * */
 int db_mark_backup(sqlite3 *db, struct error *err);
 int db_is_backup(sqlite3 *db, bool *ret, struct error *err);
 int db_meta_set(sqlite3 *db, const char *name, uint64_t value, struct error *err);
 
 /* ---- schema.c */
-/* Refuses a backup beside which the -wal of the file lies whose place it took: SQLite would play
-   that into it. */
+/* Refuses a restored backup beside which the -wal of its predecessor still lies: SQLite would play
+ * that into it. */
 int schema_check_wal(const char *path, struct error *err);
-/* In one transaction: step[from] to step[to - 1], today's views, and the number. */
+/* Runs step[from] to step[to - 1], makes today's views and sets the schema's number, all in one
+ * transaction. */
 int schema_raise(sqlite3 *db, const char *const step[], unsigned from, unsigned to,
                  struct error *err);
-/* Makes the tables in a new file, or checks that this is one of ours and whole. Writable: raises
- * one of an earlier schema, and renews the views that another version has made. */
+/* Makes the tables in an empty file, or checks that the file is a whole store. If `writable` it
+ * also raises a store of an earlier schema and renews views that another version has made. */
 int schema_prepare(sqlite3 *db, const char *path, bool writable, struct error *err);
 
-/* ---- record.c: what the store must know of a record */
+/* ---- record.c: what the store needs to know of a record */
 struct record {
     uint64_t lsn, kind;
     struct span body;
     int64_t at;
     struct id run; /* zero: of no run */
-    /* what it is about if of no run: a later record of the same entity takes its place */
+    /* of no run: what the record is about; a later one with the same entity replaces it */
     char entity[192];
     size_t entity_n;
-    char note[256];             /* for people, in the view `events` */
-    bool begins, ends, passing; /* a run or a parent begins, ends; passing: no restart needs it */
+    char note[256];    /* for people, in the view `events` */
+    bool begins, ends; /* a run or parent */
+    bool passing;      /* no restart needs it */
 };
 int record_read(uint64_t lsn, struct span body, struct record *ret, struct error *err);
 const char *record_word(uint64_t kind);
@@ -92,11 +94,11 @@ struct folder {
     uint64_t folded;
 };
 void fold_free(struct folder *f);
-/* Folds up to FOLD_STEP of the records after f->folded, inside a transaction that the caller has
- * begun. *ret_n: how many. */
+/* Folds up to FOLD_STEP of the records after f->folded, in a transaction that the caller has begun.
+ * *ret_n: how many. */
 int fold_step(struct folder *f, unsigned *ret_n, struct error *err);
 
-/* ---- row.c: the rows of history, from all records of one run */
+/* ---- row.c: the row of history of one run or parent, from all its records */
 int row_of_run(sqlite3 *db, sqlite3_stmt *st, const struct record *records, unsigned n,
                struct error *err);
 int row_of_parent(sqlite3 *db, sqlite3_stmt *st, const struct record *records, unsigned n,

@@ -3,7 +3,7 @@
  * samples; `make faults` leaves none out). The process ends with EXIT_STORE, or refuses to start,
  * or (disk full) keeps the batch and goes on; what it had reported committed is there for its
  * successor, even if the power goes at the same moment. */
-#include "broker/store/script.h"
+#include "broker/store/testscript.h"
 
 struct tally {
     unsigned points, ended, refused, went_on;
@@ -12,7 +12,7 @@ struct tally {
 /* A failure that nothing rests on: all is committed and synced, only the tidying is left undone. */
 static bool may_go_on(const struct disk_fault *f)
 {
-    return (f->code == SQLITE_FULL && !the_disk->failed[1]) || the_disk->failed_closing ||
+    return (f->code == SQLITE_FULL && !disk_now->failed[1]) || disk_now->failed_closing ||
            f->kind == DISK_DELETE;
 }
 
@@ -27,15 +27,15 @@ static void judge_end(struct script *s, const struct disk_fault *f, int code, co
         fail_msg("%s: exit code %d", where, code);
     if (code == 0 && !may_go_on(f))
         fail_msg("%s: the broker went on as if nothing had failed", where);
-    if (code == 0 && the_disk->reported != s->n)
+    if (code == 0 && disk_now->reported != s->n)
         fail_msg("%s: the broker ended well with %d records of %u reported", where,
-                 (int)the_disk->reported, s->n);
-    uint64_t reported = the_disk->reported;
-    the_disk->recording = false;
-    memset(the_disk->fault, 0, sizeof the_disk->fault);
+                 (int)disk_now->reported, s->n);
+    uint64_t reported = disk_now->reported;
+    disk_now->recording = false;
+    memset(disk_now->fault, 0, sizeof disk_now->fault);
     script_judge(s, reported, where);
-    script_judge_cut(s, the_disk->n_ops, DISK_ONLY_SYNCED, 1);
-    script_judge_cut(s, the_disk->n_ops, DISK_TORN, t->points * 2654435761u);
+    script_judge_cut(s, disk_now->n_ops, DISK_ONLY_SYNCED, 1);
+    script_judge_cut(s, disk_now->n_ops, DISK_TORN, t->points * 2654435761u);
 }
 
 /* `before` has been lived without a fault; NULL: the file is new. */
@@ -45,24 +45,24 @@ static void fail_every(struct script *s, void before(struct script *), void live
     struct tally t = {0};
     for (fault.nth = 1;; fault.nth += stride) {
         char where[120];
-        snprintf(where, sizeof where, "%s %u fails with %s", DISK_WORDS[fault.kind], fault.nth,
+        snprintf(where, sizeof where, "%s %u fails with %s", disk_words[fault.kind], fault.nth,
                  sqlite3_errstr(fault.code));
         script_clear(s);
         disk_mend();
-        the_disk->recording = true;
+        disk_now->recording = true;
         if (before)
             assert_int_equal(script_run(s, before), 0);
-        the_disk->fault[0] = fault;
-        the_disk->fault[1] = then;
+        disk_now->fault[0] = fault;
+        disk_now->fault[1] = then;
         int code = script_run(s, live);
-        if (!the_disk->failed[0])
+        if (!disk_now->failed[0])
             break;
         judge_end(s, &fault, code, where, &t);
     }
-    the_disk->recording = false;
-    memset(the_disk->fault, 0, sizeof the_disk->fault);
+    disk_now->recording = false;
+    memset(disk_now->fault, 0, sizeof disk_now->fault);
     print_message("%s, %s: %u points; %u ended with EXIT_STORE, %u refused to start, %u went on\n",
-                  DISK_WORDS[fault.kind], sqlite3_errstr(fault.code), t.points, t.ended, t.refused,
+                  disk_words[fault.kind], sqlite3_errstr(fault.code), t.points, t.ended, t.refused,
                   t.went_on);
     assert_true(t.points > 0);
 }
@@ -179,15 +179,15 @@ static void dropping_history_fails_wholly_or_not_at_all(void **state)
         unsigned ended = 0, points = 0;
         for (f.nth = 1;; f.nth++) {
             char where[120];
-            snprintf(where, sizeof where, "dropping: %s %u fails", DISK_WORDS[f.kind], f.nth);
+            snprintf(where, sizeof where, "dropping: %s %u fails", disk_words[f.kind], f.nth);
             script_clear(&s);
             disk_mend();
             assert_int_equal(file_write_atomic(s.path, buf_span(&whole), 0600, NULL), 0);
-            the_disk->fault[0] = f;
+            disk_now->fault[0] = f;
             int code = script_run(&s, script_live_dropping);
-            f.nth = the_disk->failed[0] ? f.nth : 0;
-            bool closing = the_disk->failed_closing;
-            memset(the_disk->fault, 0, sizeof the_disk->fault);
+            f.nth = disk_now->failed[0] ? f.nth : 0;
+            bool closing = disk_now->failed_closing;
+            memset(disk_now->fault, 0, sizeof disk_now->fault);
             if (code != EXIT_STORE && code != SCRIPT_REFUSED && (code != 0 || (f.nth && !closing)))
                 fail_msg("%s: exit code %d", where, code);
             load_live(&s, &now, where);
@@ -200,7 +200,7 @@ static void dropping_history_fails_wholly_or_not_at_all(void **state)
         }
         /* dropping itself is not synced */
         assert_true(points > 0 && (ended > 0 || f.kind == DISK_SYNC));
-        print_message("dropping, %s: %u points, %u ended with EXIT_STORE\n", DISK_WORDS[f.kind],
+        print_message("dropping, %s: %u points, %u ended with EXIT_STORE\n", disk_words[f.kind],
                       points, ended);
     }
     buf_free(&live);
@@ -226,8 +226,8 @@ enum { TRIES_MAX = 50, LOOK_MS = 200 };
 static unsigned fault_while_used(struct disk_fault f)
 {
     pthread_mutex_lock(&disk_mutex);
-    unsigned failed = the_disk->failed[0];
-    the_disk->fault[0] = f;
+    unsigned failed = disk_now->failed[0];
+    disk_now->fault[0] = f;
     pthread_mutex_unlock(&disk_mutex);
     return failed;
 }

@@ -3,7 +3,7 @@
  * `make check`. The process ends as it does everywhere when memory is out, with exit code 71, and
  * its successor finds what was reported committed. Nobody is asked to go on with half of
  * something. */
-#include "broker/store/script.h"
+#include "broker/store/testscript.h"
 
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -35,7 +35,7 @@ static void note_who_asked(void)
  * store is closed stays beside it. */
 static bool without_it(void)
 {
-    return benign || the_disk->closing;
+    return benign || disk_now->closing;
 }
 
 static void benign_begin(void)
@@ -144,7 +144,7 @@ static void live(struct script *s)
    memory. */
 static void judge(struct script *s)
 {
-    script_judge(s, the_disk->reported, "after memory was out");
+    script_judge(s, disk_now->reported, "after memory was out");
 }
 
 static void memory_that_cannot_be_had_ends_the_process_and_loses_nothing(void **state)
@@ -165,7 +165,7 @@ static void memory_that_cannot_be_had_ends_the_process_and_loses_nothing(void **
         if (allocations->seen < n)
             break;
         bool went_on = allocations->borne &&
-                       (code == SCRIPT_REFUSED || (code == 0 && the_disk->reported == s.n));
+                       (code == SCRIPT_REFUSED || (code == 0 && disk_now->reported == s.n));
         if (code != EXIT_OUT_OF_MEMORY && !went_on) {
             backtrace_symbols_fd(allocations->asked, allocations->n_asked, STDOUT_FILENO);
             fail_msg("allocation %u failed and the exit code was %d", n, code);

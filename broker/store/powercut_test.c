@@ -1,14 +1,14 @@
 /* powercut_test.c - promise 1 at the broker's disk: the power may go at any sync, and any part of
  * what was not synced may be lost; what was reported committed is there, and nothing torn is taken
  * for a record. */
-#include "broker/store/script.h"
+#include "broker/store/testscript.h"
 
 /* Is before op `end` a moment at which something has changed: before and after each sync, deletion
    and report? */
 static bool is_boundary(size_t end)
 {
-    enum disk_kind before = end ? the_disk->ops[end - 1].kind : DISK_SYNC;
-    enum disk_kind next = end < the_disk->n_ops ? the_disk->ops[end].kind : DISK_SYNC;
+    enum disk_kind before = end ? disk_now->ops[end - 1].kind : DISK_SYNC;
+    enum disk_kind next = end < disk_now->n_ops ? disk_now->ops[end].kind : DISK_SYNC;
     return before == DISK_SYNC || next == DISK_SYNC || before == DISK_DELETE ||
            before == DISK_REPORTED;
 }
@@ -21,11 +21,11 @@ static void cut_everywhere(struct script *s, void live(struct script *), unsigne
     unsigned boundaries = 0, images = 0;
     disk_mend();
     script_clear(s);
-    the_disk->recording = true;
+    disk_now->recording = true;
     assert_int_equal(script_run(s, live), 0);
-    the_disk->recording = false;
-    assert_int_equal(the_disk->reported, s->n);
-    for (size_t end = 0, seen = 0; end <= the_disk->n_ops; end++) {
+    disk_now->recording = false;
+    assert_int_equal(disk_now->reported, s->n);
+    for (size_t end = 0, seen = 0; end <= disk_now->n_ops; end++) {
         if (!is_boundary(end) || seen++ % stride)
             continue;
         boundaries++;
@@ -36,7 +36,7 @@ static void cut_everywhere(struct script *s, void live(struct script *), unsigne
         images += 2 + torn;
     }
     print_message("%u records, %zu operations on the disk: %u cuts, %u images\n", s->n,
-                  the_disk->n_ops, boundaries, images);
+                  disk_now->n_ops, boundaries, images);
 }
 
 static void no_call_reported_committed_is_lost_by_a_power_cut(void **state)
@@ -53,8 +53,8 @@ static void nor_while_the_wal_is_written_back(void **state)
     script_begin(&s, *state, 300);
     cut_everywhere(&s, script_live_long, script_stride(7), 3);
     unsigned pages = 0;
-    for (size_t i = 0; i < the_disk->n_ops; i++)
-        pages += the_disk->ops[i].kind == DISK_WRITE && the_disk->ops[i].file == 0;
+    for (size_t i = 0; i < disk_now->n_ops; i++)
+        pages += disk_now->ops[i].kind == DISK_WRITE && disk_now->ops[i].file == 0;
     assert_true(pages > 20);
     script_end(&s);
 }

@@ -1,5 +1,5 @@
 /* reader.c - the thread that answers questions, one at a time, from a connection that can only
-   read. */
+ * read. */
 #include <errno.h>
 
 #include "broker/store/inside.h"
@@ -16,7 +16,8 @@ static int open_reader(const struct store *s, struct history *h, struct error *e
         err);
 }
 
-/* The next question, once what it must see has been folded; NULL: the end. */
+/* Waits for the next question, until all that it must see has been folded; NULL: the store closes.
+ * */
 static struct store_asked *next_question(struct store *s)
 {
     pthread_mutex_lock(&s->mutex);
@@ -62,7 +63,7 @@ void *store_reader(void *arg)
     for (struct store_asked *a; (a = next_question(s));) {
         history_answer(&h, &a->question, &a->answer);
         if (a->answer.public.rc < 0 &&
-            a->answer.public.rc != -EBUSY) /* a file that cannot be read is not relied on */
+            a->answer.public.rc != -EBUSY) /* the file cannot be relied on */
             store_die(s, &a->answer.public.err);
         give(s, a);
     }

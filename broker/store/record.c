@@ -1,5 +1,5 @@
-/* record.c - what the store must know of a record: when, of which run, what it supersedes, and a
-   note for people. */
+/* record.c - what the store needs to know of a record: when it was made, of which run it is, which
+ * record it replaces, and a note for people. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,8 +31,8 @@ static void note(struct record *r, struct span s)
     span_copy_str(s, r->note, sizeof r->note);
 }
 
-/* Records that are of no run: which earlier one do they take the place of? The list is core.h's, at
-   bcore_replay. */
+/* A record of no run replaces the earlier one with the same entity, as core.h says of bcore_replay.
+ * */
 static void of_operated(struct record *r, const struct r_operated *m)
 {
     if (span_eq_str(m->verb, "drain") || span_eq_str(m->verb, "undrain") ||
@@ -52,7 +52,7 @@ static void of_deployed(struct record *r, const struct r_deployed *m)
     struct d_deployment d;
     if (d_signed_decode(m->deployment, &envelope, NULL) < 0 ||
         d_deployment_decode(envelope.body, &d, NULL) < 0)
-        return; /* an entity of its own: never superseded */
+        return; /* an entity of its own: never replaced */
     entity(r, "deploy", d.address, d.name);
     snprintf(r->note, sizeof r->note, "%s " SPAN_FMT " " SPAN_FMT " at " SPAN_FMT " by " SPAN_FMT,
              d.remove ? "remove" : "deploy", SPAN_ARG(d.name), SPAN_ARG(d.version),
@@ -146,7 +146,7 @@ static int of_a_run(struct record *r, struct span body, struct error *err)
     }
     case KIND_R_HELD: {
         OF_RUN(held);
-        note(r, span_str("a backup was put back"));
+        note(r, span_str("a backup was restored"));
         break;
     }
     case KIND_R_RELEASED: {
@@ -213,7 +213,7 @@ static int of_no_run(struct record *r, struct span body, struct error *err)
     }
     default:
         rc = error_set(err, -EPROTO,
-                       "record %llu is of kind %llu, which this Longboat does not know",
+                       "record %llu is of kind %llu, which this version of Longboat does not know",
                        (unsigned long long)r->lsn, (unsigned long long)r->kind);
     }
     return rc;

@@ -1,5 +1,5 @@
-/* row.c - the rows of history: one for each run and parent that has ended, made from all of its
-   records. */
+/* row.c - the rows of history: one for each run and parent that has ended, made from all its
+ * records. */
 #include <errno.h>
 #include <string.h>
 
@@ -70,8 +70,8 @@ static void add_lsns(const struct record *v, unsigned n, struct buf *out)
         buf_add(out, &v[i].lsn, 8);
 }
 
-/* Decodes a d_signed's body; what cannot be read leaves *ret as zeros: the row then says less, the
- * record says all. */
+/* Decodes the body of a d_signed. If that fails *ret stays zero: the row says less, and the record
+ * still has all. */
 static void call_in(struct span bytes, struct d_call *ret)
 {
     struct d_signed envelope;
@@ -145,12 +145,12 @@ int row_of_run(sqlite3 *db, sqlite3_stmt *st, const struct record *v, unsigned n
     d_outcome_decode(ended.outcome, &outcome, NULL);
     steps_json(&outcome, &steps);
     add_lsns(v, n, &lsns);
-    called.run = ended.run; /* also where the call's record has been dropped */
+    called.run = ended.run; /* even if the call's record has been dropped */
     sqlite3_bind_int64(st, 1, (int64_t)lsn);
     bind_call(st, &called, &call);
     bind_outcome(st, &ended, &outcome, &call);
     sqlite3_bind_int64(st, 20, called.at);
-    /* where it ended; the record came later if the broker was out of reach */
+    /* the server's time: the record is later if the broker was out of reach */
     sqlite3_bind_int64(st, 22, outcome.ended_at ? outcome.ended_at : ended.at);
     db_bind_span(st, 23, buf_span(&steps));
     db_bind_bytes(st, 24, lsns.p, lsns.n);

@@ -117,9 +117,8 @@ static int check_length(sqlite3 *db, const char *path, struct error *err)
         return 0;
     if ((rc = size_of(path, &size, err)) < 0 || size >= pages * page_size)
         return rc;
-    return error_set(err, -EBADMSG,
-                     "store '%s' is truncated: %llu bytes of %llu; put a backup in its place", path,
-                     (unsigned long long)size, (unsigned long long)(pages * page_size));
+    return error_set(err, -EBADMSG, "store '%s' is truncated: %llu bytes of %llu; restore a backup",
+                     path, (unsigned long long)size, (unsigned long long)(pages * page_size));
 }
 
 int schema_check_wal(const char *path, struct error *err)
@@ -136,8 +135,8 @@ int schema_check_wal(const char *path, struct error *err)
     if (fresh && stat(wal, &st) == 0 && st.st_size > 0)
         rc = error_set(
             err, -EBADMSG,
-            "'%s' belongs to another file than '%s' and would spoil it: move it away, and its -shm",
-            wal, path);
+            "'%s' does not belong to '%s' and would corrupt it: move it away, with its -shm", wal,
+            path);
     mem_free(&wal);
     return rc;
 }
@@ -152,7 +151,7 @@ static int check_live(sqlite3 *db, const char *path, struct error *err)
     if (rc != SQLITE_ROW)
         result = db_error(db, rc, "quick_check", err);
     else if (strcmp((const char *)sqlite3_column_text(st, 0), "ok") != 0)
-        result = error_set(err, -EBADMSG, "store '%s' is corrupt: %.200s; put back a backup", path,
+        result = error_set(err, -EBADMSG, "store '%s' is corrupt: %.200s; restore a backup", path,
                            (const char *)sqlite3_column_text(st, 0));
     sqlite3_finalize(st);
     return result;
@@ -169,7 +168,7 @@ int schema_prepare(sqlite3 *db, const char *path, bool writable, struct error *e
         return schema_raise(db, STEP, 0, STORE_SCHEMA, err);
     if (id != APPLICATION_ID)
         return error_set(err, -EBADMSG,
-                         "'%s' is not a store of Longboat (its application id is 0x%llx)", path,
+                         "'%s' is not a Longboat store (its application id is 0x%llx)", path,
                          (unsigned long long)id);
     if (version > STORE_SCHEMA)
         return error_set(

@@ -23,13 +23,13 @@ static int raise_by_two(void **state, const char *const *step, struct error *err
 /* Two runs, one of which has ended. */
 static void two_runs(void **state)
 {
-    struct heard h;
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
-    called(s, 1, 1, "load");
-    called(s, 2, 2, "load");
-    ended(s, 3, 2, STATUS_FAILED);
-    wait_committed(s, &h, 3);
+    struct store_heard h;
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
+    testing_called(s, 1, 1, "load");
+    testing_called(s, 2, 2, "load");
+    testing_ended(s, 3, 2, STATUS_FAILED);
+    testing_wait_committed(s, &h, 3);
     store_close(&s);
 }
 
@@ -39,17 +39,17 @@ static void a_store_of_an_earlier_schema_is_raised_step_by_step_and_keeps_what_i
     two_runs(state);
     if (raise_by_two(state, LATER, &err) < 0)
         fail_msg("%s", err.text);
-    assert_shell(state, "PRAGMA user_version", "4");
-    assert_shell(state, "SELECT count(*) || ' ' || max(lsn) FROM journal", "3 3");
-    assert_shell(state, "SELECT key || ' ' || cost FROM ended_run", "key-2 7");
-    assert_shell(state, "SELECT count(*) FROM prices", "0");
-    assert_shell(state, "SELECT status FROM job_history", "failed");
-    assert_shell(state, "PRAGMA integrity_check", "ok");
+    testing_assert_shell(state, "PRAGMA user_version", "4");
+    testing_assert_shell(state, "SELECT count(*) || ' ' || max(lsn) FROM journal", "3 3");
+    testing_assert_shell(state, "SELECT key || ' ' || cost FROM ended_run", "key-2 7");
+    testing_assert_shell(state, "SELECT count(*) FROM prices", "0");
+    testing_assert_shell(state, "SELECT status FROM job_history", "failed");
+    testing_assert_shell(state, "PRAGMA integrity_check", "ok");
     /* and today's version refuses it, since it is newer */
     struct store *s = NULL;
     struct store_options o = {.path = testing_path(state, "broker.db")};
     assert_int_equal(store_open(&s, &o, &err), -ENOTSUP);
-    assert_shell(state, "SELECT value FROM meta WHERE name = 'epoch'", "1"); /* untouched */
+    testing_assert_shell(state, "SELECT value FROM meta WHERE name = 'epoch'", "1"); /* untouched */
 }
 
 static void a_step_that_fails_leaves_the_store_as_it_was(void **state)
@@ -61,22 +61,22 @@ static void a_step_that_fails_leaves_the_store_as_it_was(void **state)
     two_runs(state);
     assert_true(raise_by_two(state, broken, &err) < 0);
     assert_contains(err.text, "raising the store's schema");
-    assert_shell(state, "PRAGMA user_version", "2");
-    assert_shell(state, "SELECT count(*) FROM pragma_table_info('ended_run') WHERE name = 'cost'",
-                 "0");
-    assert_loads(state, "200@1 209@3 ", NULL);
+    testing_assert_shell(state, "PRAGMA user_version", "2");
+    testing_assert_shell(
+        state, "SELECT count(*) FROM pragma_table_info('ended_run') WHERE name = 'cost'", "0");
+    testing_assert_loads(state, "200@1 209@3 ", NULL);
 }
 
 static void words_and_views_are_those_of_the_version_that_opens_it(void **state)
 {
     two_runs(state);
-    mem_free(&(char *){shell(
+    mem_free(&(char *){testing_shell(
         state, "UPDATE words SET word = 'lapsed' WHERE list = 'status' AND word = 'failed'")});
-    mem_free(&(char *){shell(state, "DROP VIEW step_history")});
-    mem_free(&(char *){shell(state, "UPDATE meta SET value = 5 WHERE name = 'views'")});
-    assert_loads(state, "200@1 209@3 ", NULL);
-    assert_shell(state, "SELECT status FROM job_history", "failed");
-    assert_shell(state, "SELECT step FROM step_history", "say \"hi\"");
+    mem_free(&(char *){testing_shell(state, "DROP VIEW step_history")});
+    mem_free(&(char *){testing_shell(state, "UPDATE meta SET value = 5 WHERE name = 'views'")});
+    testing_assert_loads(state, "200@1 209@3 ", NULL);
+    testing_assert_shell(state, "SELECT status FROM job_history", "failed");
+    testing_assert_shell(state, "SELECT step FROM step_history", "say \"hi\"");
 }
 
 /* It was written before there were views with a number, and before runs could be held by a restored
@@ -88,10 +88,11 @@ static void a_store_of_the_first_version_gets_todays_words(void **state)
     if (file_read("tests/golden/v1/journal.db", 4 << 20, &whole, &err) < 0 ||
         file_write_atomic(testing_path(state, "broker.db"), buf_span(&whole), 0600, &err) < 0)
         fail_msg("%s", err.text);
-    assert_shell(state, "SELECT count(*) FROM words WHERE word = 'held'", "0");
-    struct store *s = open_store(state, NULL);
+    testing_assert_shell(state, "SELECT count(*) FROM words WHERE word = 'held'", "0");
+    struct store *s = testing_open(state, NULL);
     store_close(&s);
-    assert_shell(state, "SELECT number FROM words WHERE list = 'event' AND word = 'held'", "213");
+    testing_assert_shell(state, "SELECT number FROM words WHERE list = 'event' AND word = 'held'",
+                         "213");
     buf_free(&whole);
 }
 

@@ -1,4 +1,4 @@
-/* store.c - the store as its owner sees it: open, load, append, hear, close. */
+/* store.c - the store as its owner sees it: open, load, append, ask, close. */
 #include "broker/store/store.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@ static const char CONNECTION[] =
 static int set_up_connection(sqlite3 *db, struct error *err)
 {
     sqlite3_extended_result_codes(db, 1);
-    sqlite3_busy_timeout(db, 10000); /* somebody's shell may hold the write lock for a moment */
+    sqlite3_busy_timeout(db, 10000); /* a person's shell may hold the write lock for a moment */
     return db_exec(db, CONNECTION, err);
 }
 
@@ -44,9 +44,9 @@ static int raise_epoch(struct store *s, struct error *err)
     return rc;
 }
 
-/* What a predecessor that died has left in the WAL. A sync that fails here must not be passed over:
- * a later one would succeed over pages that the system has meanwhile given up. A full disk loses
- * nothing; the WAL is read as it is. */
+/* Writes back what a process that died has left in the WAL. A sync that fails here must not be
+ * ignored: a later one would succeed although the system has given up the pages. A full disk loses
+ * nothing: the WAL is read as it is. */
 static int write_back(struct store *s, struct error *err)
 {
     int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
@@ -188,7 +188,7 @@ void store_append(struct store *s, const struct bcore_record *records, unsigned 
     for (unsigned i = 0; i < n; i++) {
         if (records[i].lsn != s->appended + 1) {
             struct error err;
-            error_set(&err, -EINVAL, "record %llu was appended after %llu: a defect of Longboat",
+            error_set(&err, -EINVAL, "record %llu was appended after %llu: a bug in Longboat",
                       (unsigned long long)records[i].lsn, (unsigned long long)s->appended);
             store_die(s, &err);
         }
@@ -342,7 +342,7 @@ void store_close(struct store **store)
     db_finalize(&s->insert_note, 1);
     db_finalize(&s->epoch_of, 1);
     fold_free(&s->folder);
-    /* refused, perhaps by a sync that failed: the file is left as it is */
+    /* refused, perhaps since a sync failed: the file is left as it is */
     if (s->db && !s->started)
         sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_close(s->db);

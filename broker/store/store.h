@@ -1,24 +1,24 @@
-/* store.h - what the broker remembers: a journal of records in one SQLite file, and what people ask
- * of its past.
+/* store.h - the broker's memory: a journal of records in one SQLite file, and questions about the
+ * past.
  *
- * One thread writes. store_append hands it the records of a turn and returns; all that is queued
- * when the thread is free becomes one transaction (group commit), and `committed` tells up to which
- * lsn the disk has them. Between commits, and in small steps, the same thread folds: runs that have
- * ended get their row of history, and their records no longer take part in a restart. A second
- * thread answers questions from a connection that can only read.
+ * One thread writes. store_append hands it the records of one turn of the broker's loop and
+ * returns. Whatever is queued when the thread is free becomes one transaction (group commit), and
+ * `committed` says up to which lsn the disk has the records. Between commits, in small steps, the
+ * same thread folds: runs that have ended get their row of history, and a restart no longer needs
+ * their records. A second thread answers questions, from a connection that can only read.
  *
- * The record is written once and stays where it is until the retention drops it: folding moves no
- * bytes, it only keeps a short list (table `live`) of the older records that still matter. A
- * restart replays `live` and what is not yet folded.
+ * A record is written once and stays where it is until the retention drops it. Folding moves no
+ * bytes; it keeps a short list (table `live`) of the older records that still matter. A restart
+ * replays `live` and what has not been folded yet.
  *
- * Faults. Disk full: the batch is kept and tried again, `full` says so, nothing of it counts as
- * committed. Below `reserve_bytes` of free space `full` says so too, while commits still succeed:
- * that is the room for results and cancels. Anything else that fails (I/O, fsync, corruption,
- * another broker's epoch) ends the process at once with EXIT_STORE and one sentence; the successor
- * replays.
+ * Faults. When the disk is full the batch is kept and tried again, `full` says so, and nothing of
+ * the batch counts as committed. When free space falls below `reserve_bytes` `full` says so, too,
+ * while commits still succeed: that room is for results and cancels. Any other failure (I/O, fsync,
+ * corruption, the epoch of another broker) ends the process at once with EXIT_STORE and one
+ * sentence; the next process replays.
  *
- * People may open the file with the sqlite3 shell (read-only) and look at the views job_history,
- * step_history, parent_history and events. */
+ * People may open the file with the sqlite3 shell, read-only, and look at the views job_history,
+ * step_history, parent_history and events (views.sql). */
 #ifndef LB_BROKER_STORE_STORE_H
 #define LB_BROKER_STORE_STORE_H
 
@@ -28,9 +28,8 @@
 enum {
     EXIT_STORE = 74,  /* EX_IOERR: the disk or the file cannot be relied on */
     STORE_SCHEMA = 2, /* PRAGMA user_version */
-    STORE_RESERVE_DEFAULT =
-        /* results of some 100,000 jobs; less: a full disk loses the room for them sooner */
-    64 << 20,
+    /* room for the results of some 100,000 jobs; less: a full disk has no room for them sooner */
+    STORE_RESERVE_DEFAULT = 64 << 20,
     STORE_PAGE_MAX = LIMIT_ROWS
 };
 
@@ -41,61 +40,63 @@ struct store_options {
     uint64_t retention_ms;  /* history older than this is dropped; 0: never */
     uint64_t history_bytes; /* beyond it the oldest history is dropped; 0: no limit */
     uint64_t reserve_bytes; /* 0: STORE_RESERVE_DEFAULT */
-    uint64_t most_bytes;    /* the file may not grow beyond this; 0: as far as the disk goes */
-    /* which ended keys store_load tells: see core.h; 0: KEPT_MS, KEPT_MAX */
+    uint64_t most_bytes;    /* limit of the file's size; 0: the disk's */
+    /* of which ended runs store_load gives the keys: see core.h; 0: KEPT_MS, KEPT_MAX */
     uint64_t kept_ms, kept_max;
     int64_t now;     /* wall ms, for kept_ms */
-    bool no_pregrow; /* for tests: do not write the WAL in advance */
+    bool no_pregrow; /* for tests: do not write the WAL to its full length at the start */
 };
 
 /* Called by store_dispatch on the thread that calls it. */
 struct store_calls {
     void *self;
     void (*committed)(void *self, uint64_t lsn); /* everything up to lsn is on disk */
-    /* new calls are to be refused; false: they need not be any more */
-    void (*full)(void *self, bool full);
+    void (*full)(void *self, bool full); /* true: refuse new calls; false: take them again */
 };
 
-/* Opens or makes the file and takes its lock. -EBUSY: another broker has it; -ENOTSUP: of a newer
- * schema; -EBADMSG: not a store, truncated or corrupt (nothing is ever repaired). On success the
- * epoch has been raised, durably. */
+/* Opens the file, or makes it, and takes its lock. A store of an earlier schema is raised to
+ * today's. -EBUSY: another broker has it open; -ENOTSUP: a newer Longboat wrote it; -EBADMSG: it is
+ * no store, truncated or corrupt (nothing is ever repaired). On success the epoch has been raised,
+ * durably, and *ret is yours to close. */
 int store_open(struct store **ret, const struct store_options *o, struct error *err);
 uint64_t store_epoch(const struct store *s);
-/* After store_load: this file was made by store_backup, and no record has been appended since. What
- * happened after it was made is in another file, or lost; who goes on from here must not run again
- * what may have ended. */
+/* After store_load: store_backup has made this file, and no record has been appended since. What
+ * happened after the backup is in another file, or lost; a broker that starts from it must not run
+ * again what may have ended. */
 bool store_is_backup(const struct store *s);
 
-/* What a restart needs, in lsn order: the records of all that is live, and one r_kept, made here,
- * for each run and parent that has ended within kept_ms, the newest kept_max + 1 of them. `take`
- * returns 0, or negative (with err set) to stop. Before store_start. */
+/* Gives `take` what a restart needs, in lsn order: the records of all that is live, and one r_kept,
+ * made here, for each run and parent that has ended within kept_ms, but for no more than the newest
+ * kept_max + 1. `take` returns 0, or negative with err set, which ends the load. Call it before
+ * store_start. */
 typedef int store_take_record(void *self, uint64_t lsn, struct span body, struct error *err);
 int store_load(struct store *s, store_take_record *take, void *self, struct error *err);
 
-/* Starts the threads. Watch store_fd for reading and then call store_dispatch. */
+/* Starts the threads; copies `calls`. When store_fd can be read call store_dispatch, which makes
+ * the calls and hands out answers. */
 int store_start(struct store *s, const struct store_calls *calls, struct error *err);
 int store_fd(const struct store *s);
 void store_dispatch(struct store *s);
 
-/* Queues the records of one turn (copied). Their lsn follow those appended before without a gap.
-   Never blocks. */
+/* Queues the records of one turn of the loop; copies them. Their lsn follow those appended before
+ * without a gap. Never blocks. */
 void store_append(struct store *s, const struct bcore_record *records, unsigned n);
-/* Queues a line for the view `events` that is no record of the core (a denial, a backup): kept,
-   never replayed. */
+/* Queues a line for the view `events` that is no record of the core: a denial, a backup. Never
+ * replayed. */
 void store_note(struct store *s, const struct r_operated *note);
 uint64_t store_committed(const struct store *s); /* as of the last store_dispatch */
 
-/* Commits what is queued, folds it, ends the threads, closes the file. Questions without an answer
- * hear -ECANCELED. */
+/* Commits what is queued, folds it, ends the threads, closes the file; sets *s to NULL. Questions
+ * without an answer get -ECANCELED. */
 void store_close(struct store **s);
 
-/* Changes most_bytes while it runs. */
+/* Changes most_bytes of an open store. */
 void store_limit(struct store *s, uint64_t most_bytes);
 
-/* ---- Questions. The answer comes from store_dispatch, in the order asked, after everything
- * committed when it was asked has been folded: so who asks after an end sees it in history. Pages
- * are short: a long reader would pin the WAL. RECORD waits for no folding, and with `soon` not for
- * the others either. */
+/* ---- Questions. Answers come from store_dispatch, in the order of the questions, once all that
+ * was committed at the time of the question has been folded: so a question after a run's end finds
+ * it in the history. Pages are short, since a long reader would pin the WAL. RECORD waits for no
+ * folding, and with `soon` not for earlier questions either. */
 struct store_filter { /* zero: anything */
     char job[LIMIT_JOB + 1], server[LIMIT_NAME + 1], principal[LIMIT_NAME + 1],
         address[LIMIT_ADDRESS + 1]; /* globs: only `*` */
@@ -105,18 +106,18 @@ struct store_filter { /* zero: anything */
 };
 
 enum store_what {
-    /* ended runs that match, newest end first; `after`: only those with a smaller lsn; 0: from the
+    /* ended runs that match the filter, newest end first, with an lsn below `after`; 0: from the
        newest */
     STORE_HISTORY,
     STORE_PARENTS, /* ended parents, likewise */
-    /* the row of the ended run (`parent`: parent run) of filter.principal (exactly) and `key`, if
-       there is one */
+    /* the ended run (with `parent` the parent) of `key` and of exactly filter.principal: one row or
+       none; only lsn, run and digest are filled in */
     STORE_KEY,
-    /* the records of `run`, live or ended, in order; none: no run of that id is remembered. Of more
-       than `most` those in the middle are left out, but never its first and its end */
+    /* the records of `run`, live or ended, in order; none: it is unknown. If there are more than
+       `most`, some in the middle are left out, but never the first and the end */
     STORE_RECORDS,
-    STORE_RECORD, /* the record `lsn`, if it is there; it must have been committed */
-    /* records with lsn in (after, upto] in order, and the first record of each run among them */
+    STORE_RECORD, /* the record `lsn`, if the store still has it; it must have been committed */
+    /* records with lsn in (after, upto], in order, and the first record of each run among them */
     STORE_EVENTS,
     STORE_FIND /* what a person may mean by a short id, `last` or `last-failed`: find.h */
 };
@@ -128,8 +129,8 @@ struct store_question {
     bool parent;
     uint64_t after, upto;
     uint64_t lsn; /* RECORD */
-    bool soon;    /* RECORD: before all that were asked earlier without it */
-    /* EVENTS with after 0: begin at the first record of at least this wall time */
+    bool soon;    /* RECORD: before earlier questions without it */
+    /* EVENTS: not 0: leave out what comes before the first record of this wall time or later */
     int64_t since;
     unsigned most;     /* rows or records: 1 to STORE_PAGE_MAX */
     size_t most_bytes; /* of records; 0: LIMIT_FRAME */
@@ -146,7 +147,7 @@ struct store_record {
 struct store_ended {
     uint64_t lsn; /* of its end */
     struct id run, parent;
-    bool is_parent; /* FIND: as those of PARENTS */
+    bool is_parent; /* FIND: a row as of PARENTS */
     struct hash job_hash, digest;
     const char *principal, *key, *job, *address, *server, *task, *item, *message;
     uint64_t index, try_no, attempt, delivery, job_outcome, package, status;
@@ -154,29 +155,29 @@ struct store_ended {
 };
 
 struct store_answer {
-    int rc; /* 0, or negative with err; -ECANCELED: the store is closed, only free what is yours */
+    int rc; /* 0, or negative with err; -ECANCELED: the store closes, just free what is yours */
     struct error err;
     const struct store_ended *rows; /* HISTORY, PARENTS (job: the plan's name), FIND */
     unsigned n_rows;
     const struct store_record *records; /* RECORDS, RECORD, EVENTS */
     unsigned n_records;
-    uint64_t left_out; /* RECORDS: so many, behind the first most / 2 */
-    /* EVENTS: the called and parent_begun records of the runs in `records` */
+    uint64_t left_out; /* RECORDS: how many, after the first most / 2 */
+    /* EVENTS: the r_called and r_parent_begun of the runs in `records` */
     const struct store_record *begins;
     unsigned n_begins;
-    uint64_t
-        /* EVENTS: all of (after, next] has been looked at; HISTORY: `after` of the next page, 0: no
-           more */
-        next;
-    uint64_t oldest; /* EVENTS: the least lsn that is still there */
+    /* EVENTS: the page covers (after, next]. HISTORY, PARENTS: `after` of the next page, 0 if there
+       is none. */
+    uint64_t next;
+    uint64_t oldest; /* EVENTS: the least lsn that the store still has */
 };
 typedef void store_hear(void *self, const struct store_answer *a);
-/* The question is copied. Returns a number for store_forget. */
+/* Copies the question. `hear` is called once, by store_dispatch; what the answer points to is lent
+ * for that call. Returns a number for store_forget. */
 uint64_t store_ask(struct store *s, const struct store_question *q, store_hear *hear, void *self);
-/* The answer to this question will not be heard. */
+/* The answer to this question is not wanted any more: `hear` is not called. */
 void store_forget(struct store *s, uint64_t asked);
 
-/* What the store knows of itself, for `lbctl stats` and `store`. Cheap. */
+/* Figures for `lbctl stats` and `lbctl store`. Cheap. */
 struct store_stats {
     uint64_t epoch, committed, folded, commits, records, checkpoints, dropped;
     uint64_t file_bytes, wal_pages, free_bytes;
@@ -184,13 +185,13 @@ struct store_stats {
 };
 void store_stats(struct store *s, struct store_stats *ret);
 
-/* ---- Verbs on a file; block for as long as it takes. Both open it read-only and may run beside a
-   broker. */
-/* Reads everything: integrity of the file, order and form of the records, history against the
- * journal. *ret_text: what was found, one line; on failure err has the first trouble. */
+/* ---- Work on a whole file. Both calls block until they are done, open the file read-only and may
+ * run beside a broker. */
+/* Reads everything: the file's integrity, the records' order and form, the history against the
+ * journal. Appends one line to *ret_text; on failure err has the first thing that is wrong. */
 int store_check(const char *path, struct buf *ret_text, struct error *err);
-/* A consistent copy at `to`, which must not exist; synced. It is made as TO.part and gets its name
- * when it is whole. */
+/* Makes a consistent, synced copy at `to`. -EEXIST: there is such a file. The copy is written as
+ * TO.part and gets its name when it is whole. */
 int store_backup(const char *path, const char *to, struct error *err);
 
 #endif

@@ -5,49 +5,49 @@
 
 static void what_was_committed_is_loaded_again_in_order(void **state)
 {
-    struct heard h;
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
-    called(s, 1, 1, "load");
-    called(s, 2, 2, "load");
-    assigned(s, 3, 1);
-    wait_committed(s, &h, 3);
+    struct store_heard h;
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
+    testing_called(s, 1, 1, "load");
+    testing_called(s, 2, 2, "load");
+    testing_assigned(s, 3, 1);
+    testing_wait_committed(s, &h, 3);
     store_close(&s);
-    assert_loads(state, "200@1 200@2 201@3 ", NULL);
+    testing_assert_loads(state, "200@1 200@2 201@3 ", NULL);
 }
 
 static void a_run_that_ended_is_told_as_its_key_alone(void **state)
 {
-    struct heard h;
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
-    called(s, 1, 1, "load");
-    called(s, 2, 2, "load");
-    assigned(s, 3, 1);
-    ended(s, 4, 1, STATUS_FAILED);
-    wait_committed(s, &h, 4);
+    struct store_heard h;
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
+    testing_called(s, 1, 1, "load");
+    testing_called(s, 2, 2, "load");
+    testing_assigned(s, 3, 1);
+    testing_ended(s, 4, 1, STATUS_FAILED);
+    testing_wait_committed(s, &h, 4);
     store_close(&s);
-    assert_loads(state, "200@2 209@4 ", NULL);
-    assert_loads(state, "200@2 ", &(struct store_options){.kept_ms = 10, .now = 100000});
+    testing_assert_loads(state, "200@2 209@4 ", NULL);
+    testing_assert_loads(state, "200@2 ", &(struct store_options){.kept_ms = 10, .now = 100000});
 }
 
 static void a_run_that_ends_in_a_later_fold_leaves_nothing_live(void **state)
 {
-    struct heard h;
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
-    called(s, 1, 1, "load");
-    wait_committed(s, &h, 1);
-    ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10}); /* folds */
-    assigned(s, 2, 1);
-    ended(s, 3, 1, STATUS_FAILED);
-    wait_committed(s, &h, 3);
-    struct got g =
-        ask(s, (struct store_question){.what = STORE_RECORDS, .run = run_id(1), .most = 10});
+    struct store_heard h;
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
+    testing_called(s, 1, 1, "load");
+    testing_wait_committed(s, &h, 1);
+    testing_ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10}); /* folds */
+    testing_assigned(s, 2, 1);
+    testing_ended(s, 3, 1, STATUS_FAILED);
+    testing_wait_committed(s, &h, 3);
+    struct store_got g = testing_ask(
+        s, (struct store_question){.what = STORE_RECORDS, .run = testing_run_id(1), .most = 10});
     assert_int_equal(g.n_records, 3);
     assert_int_equal(g.first_lsn, 1);
     store_close(&s);
-    assert_loads(state, "209@3 ", NULL);
+    testing_assert_loads(state, "209@3 ", NULL);
 }
 
 struct answer_order {
@@ -70,83 +70,87 @@ static void hear_record(void *self, const struct store_answer *a)
 /* All are asked before the reader begins, so what it chooses is no matter of luck. */
 static void one_record_is_read_by_its_number_and_soon(void **state)
 {
-    struct heard h;
+    struct store_heard h;
     struct answer_order order = {0};
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
-    called(s, 1, 1, "load");
-    called(s, 2, 2, "load");
-    wait_committed(s, &h, 2);
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
+    testing_called(s, 1, 1, "load");
+    testing_called(s, 2, 2, "load");
+    testing_wait_committed(s, &h, 2);
     store_close(&s);
-    s = open_store(state, NULL);
+    s = testing_open(state, NULL);
     store_ask(s, &(struct store_question){.what = STORE_HISTORY, .most = 10}, hear_history, &order);
     store_ask(s, &(struct store_question){.what = STORE_RECORD, .lsn = 7, .most = 1}, hear_record,
               &order);
     store_ask(s, &(struct store_question){.what = STORE_RECORD, .lsn = 2, .soon = true, .most = 1},
               hear_record, &order);
-    start(s, &h);
+    testing_start(s, &h);
     while (strlen(order.text) < 3)
-        hear(s);
+        testing_hear(s);
     assert_string_equal(order.text, "rh-"); /* there is no record 7 */
     store_close(&s);
 }
 
 static void only_the_newest_ends_are_told_beyond_kept_max(void **state)
 {
-    struct heard h;
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
+    struct store_heard h;
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
     for (unsigned i = 0; i < 5; i++) {
-        called(s, 2 * i + 1, i, "load");
-        ended(s, 2 * i + 2, i, STATUS_SUCCEEDED);
+        testing_called(s, 2 * i + 1, i, "load");
+        testing_ended(s, 2 * i + 2, i, STATUS_SUCCEEDED);
     }
-    wait_committed(s, &h, 10);
+    testing_wait_committed(s, &h, 10);
     store_close(&s);
-    assert_loads(state, "209@6 209@8 209@10 ", &(struct store_options){.kept_max = 2});
+    testing_assert_loads(state, "209@6 209@8 209@10 ", &(struct store_options){.kept_max = 2});
 }
 
 static void the_later_decision_of_an_operator_takes_the_place_of_the_earlier(void **state)
 {
-    struct heard h;
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
-    operated(s, 1, "drain", "etl1");
-    operated(s, 2, "drain", "etl2");
-    operated(s, 3, "undrain", "etl1");
-    wait_committed(s, &h, 3);
+    struct store_heard h;
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
+    testing_operated(s, 1, "drain", "etl1");
+    testing_operated(s, 2, "drain", "etl2");
+    testing_operated(s, 3, "undrain", "etl1");
+    testing_wait_committed(s, &h, 3);
     store_close(&s);
-    assert_loads(state, "221@2 221@3 ", NULL);
+    testing_assert_loads(state, "221@2 221@3 ", NULL);
 }
 
 static void history_is_asked_in_pages_and_filtered(void **state)
 {
-    struct heard h;
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
+    struct store_heard h;
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
     for (unsigned i = 0; i < 10; i++) {
-        called(s, 2 * i + 1, i, i % 2 ? "load" : "extract");
-        ended(s, 2 * i + 2, i, i == 3 ? STATUS_LOST : STATUS_FAILED);
+        testing_called(s, 2 * i + 1, i, i % 2 ? "load" : "extract");
+        testing_ended(s, 2 * i + 2, i, i == 3 ? STATUS_LOST : STATUS_FAILED);
     }
-    wait_committed(s, &h, 20);
-    struct got g = ask(s, (struct store_question){.what = STORE_HISTORY, .most = 4});
+    testing_wait_committed(s, &h, 20);
+    struct store_got g = testing_ask(s, (struct store_question){.what = STORE_HISTORY, .most = 4});
     assert_int_equal(g.n_rows, 4);
     assert_int_equal(g.first_lsn, 20);
-    g = ask(s, (struct store_question){.what = STORE_HISTORY, .most = 100, .after = g.next});
+    g = testing_ask(s,
+                    (struct store_question){.what = STORE_HISTORY, .most = 100, .after = g.next});
     assert_int_equal(g.n_rows, 6);
     assert_int_equal(g.next, 0);
-    g = ask(s,
-            (struct store_question){.what = STORE_HISTORY, .most = 100, .filter = {.job = "ext*"}});
+    g = testing_ask(
+        s, (struct store_question){.what = STORE_HISTORY, .most = 100, .filter = {.job = "ext*"}});
     assert_int_equal(g.n_rows, 5);
-    g = ask(s, (struct store_question){
-                   .what = STORE_HISTORY, .most = 100, .filter = {.status = STATUS_LOST + 1}});
+    g = testing_ask(s, (struct store_question){.what = STORE_HISTORY,
+                                               .most = 100,
+                                               .filter = {.status = STATUS_LOST + 1}});
     assert_int_equal(g.n_rows, 1);
-    g = ask(s, (struct store_question){
-                   .what = STORE_KEY, .most = 1, .key = "key-3", .filter = {.principal = "anna"}});
+    g = testing_ask(
+        s, (struct store_question){
+               .what = STORE_KEY, .most = 1, .key = "key-3", .filter = {.principal = "anna"}});
     assert_int_equal(g.n_rows, 1);
-    assert_true(id_eq(g.row.run, run_id(3)));
+    assert_true(id_eq(g.row.run, testing_run_id(3)));
     assert_int_equal(g.row.digest.b[0], 3);
-    g = ask(s, (struct store_question){
-                   .what = STORE_KEY, .most = 1, .key = "key-3", .filter = {.principal = "otto"}});
+    g = testing_ask(
+        s, (struct store_question){
+               .what = STORE_KEY, .most = 1, .key = "key-3", .filter = {.principal = "otto"}});
     assert_int_equal(g.n_rows, 0);
     store_close(&s);
 }
@@ -166,28 +170,29 @@ static void a_result_that_came_late_ended_when_its_server_says(void **state)
 {
     enum { HOUR = 3600000, DAY = 24 * HOUR };
     const int64_t at = 10LL * DAY;
-    struct heard h;
+    struct store_heard h;
     struct error err = {0};
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
-    called(s, 1, 1, "load");
-    called(s, 2, 2, "load");
-    ended_at(s, 3, 1, STATUS_FAILED, at - HOUR, 0);
-    ended_at(s, 4, 2, STATUS_FAILED, at, at - 5LL * DAY);
-    wait_committed(s, &h, 4);
-    struct got g = ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10});
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
+    testing_called(s, 1, 1, "load");
+    testing_called(s, 2, 2, "load");
+    testing_ended_at(s, 3, 1, STATUS_FAILED, at - HOUR, 0);
+    testing_ended_at(s, 4, 2, STATUS_FAILED, at, at - 5LL * DAY);
+    testing_wait_committed(s, &h, 4);
+    struct store_got g = testing_ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10});
     assert_int_equal(g.n_rows, 2);
     assert_int_equal(g.first_lsn, 4);
     assert_int_equal(g.row.ended_at, at - 5LL * DAY);
-    g = ask(s, (struct store_question){
-                   .what = STORE_HISTORY, .most = 10, .filter = {.since = at - 2LL * HOUR}});
+    g = testing_ask(s, (struct store_question){.what = STORE_HISTORY,
+                                               .most = 10,
+                                               .filter = {.since = at - 2LL * HOUR}});
     assert_int_equal(g.n_rows, 1); /* the one before it is found nevertheless */
     assert_int_equal(g.first_lsn, 3);
     assert_int_equal(g.row.ended_at, at - HOUR);
     store_close(&s);
-    assert_loads(state, "209@3 209@4 ", &(struct store_options){.kept_ms = DAY, .now = at});
+    testing_assert_loads(state, "209@3 209@4 ", &(struct store_options){.kept_ms = DAY, .now = at});
     int64_t kept = 0;
-    s = open_store(state, NULL);
+    s = testing_open(state, NULL);
     assert_int_equal(store_load(s, note_kept_time, &kept, &err), 0);
     assert_int_equal(kept, at);
     store_close(&s);
@@ -195,139 +200,146 @@ static void a_result_that_came_late_ended_when_its_server_says(void **state)
 
 static void events_come_with_the_first_record_of_their_runs(void **state)
 {
-    struct heard h;
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
-    called(s, 1, 1, "load");
-    called(s, 2, 2, "load");
-    assigned(s, 3, 1);
-    assigned(s, 4, 2);
-    ended(s, 5, 1, STATUS_FAILED);
-    wait_committed(s, &h, 5);
-    struct got g =
-        ask(s, (struct store_question){.what = STORE_EVENTS, .after = 2, .upto = 5, .most = 10});
+    struct store_heard h;
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
+    testing_called(s, 1, 1, "load");
+    testing_called(s, 2, 2, "load");
+    testing_assigned(s, 3, 1);
+    testing_assigned(s, 4, 2);
+    testing_ended(s, 5, 1, STATUS_FAILED);
+    testing_wait_committed(s, &h, 5);
+    struct store_got g = testing_ask(
+        s, (struct store_question){.what = STORE_EVENTS, .after = 2, .upto = 5, .most = 10});
     assert_int_equal(g.n_records, 3);
     assert_int_equal(g.n_begins, 2);
     assert_int_equal(g.next, 5);
-    g = ask(s, (struct store_question){.what = STORE_EVENTS, .after = 0, .upto = 5, .most = 2});
+    g = testing_ask(
+        s, (struct store_question){.what = STORE_EVENTS, .after = 0, .upto = 5, .most = 2});
     assert_int_equal(g.n_records, 2);
     assert_int_equal(g.next, 2);
-    g = ask(s, (struct store_question){.what = STORE_EVENTS, .since = 1004, .upto = 5, .most = 10});
+    g = testing_ask(
+        s, (struct store_question){.what = STORE_EVENTS, .since = 1004, .upto = 5, .most = 10});
     assert_int_equal(g.first_lsn, 4);
     store_close(&s);
 }
 
 static void an_answer_that_was_forgotten_is_not_heard(void **state)
 {
-    struct heard h;
-    struct got forgotten = {0};
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
+    struct store_heard h;
+    struct store_got forgotten = {0};
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
     struct store_question q = {.what = STORE_HISTORY, .most = 1};
-    store_forget(s, store_ask(s, &q, take_answer, &forgotten));
-    ask(s, q);
+    store_forget(s, store_ask(s, &q, testing_take_answer, &forgotten));
+    testing_ask(s, q);
     assert_false(forgotten.done);
     store_close(&s);
 }
 
 static void people_read_history_in_the_views(void **state)
 {
-    struct heard h;
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
-    called(s, 1, 1, "load");
-    ended(s, 2, 1, STATUS_FAILED);
-    operated(s, 3, "drain", "etl1");
-    wait_committed(s, &h, 3);
-    ask(s, (struct store_question){.what = STORE_HISTORY, .most = 1});
-    assert_shell(state,
-                 "SELECT job || ' ' || server || ' ' || status || ' ' || called_at || ' ' || run "
-                 "FROM job_history",
-                 "load etl1 failed 1970-01-01T00:00:01.001Z 07000000-0000-0000-0000-000001000000");
-    assert_shell(
+    struct store_heard h;
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
+    testing_called(s, 1, 1, "load");
+    testing_ended(s, 2, 1, STATUS_FAILED);
+    testing_operated(s, 3, "drain", "etl1");
+    testing_wait_committed(s, &h, 3);
+    testing_ask(s, (struct store_question){.what = STORE_HISTORY, .most = 1});
+    testing_assert_shell(
+        state,
+        "SELECT job || ' ' || server || ' ' || status || ' ' || called_at || ' ' || run "
+        "FROM job_history",
+        "load etl1 failed 1970-01-01T00:00:01.001Z 07000000-0000-0000-0000-000001000000");
+    testing_assert_shell(
         state,
         "SELECT step || ' ' || state || ' ' || exit_code || ' ' || message FROM step_history",
         "say \"hi\" failed 4 no such table");
-    assert_shell(state, "SELECT group_concat(event || ' ' || note, '; ') FROM events",
-                 "called anna; ended failed; operated drain etl1 by root: test");
-    assert_shell(state, "SELECT count(*) FROM parent_history", "0");
+    testing_assert_shell(state, "SELECT group_concat(event || ' ' || note, '; ') FROM events",
+                         "called anna; ended failed; operated drain etl1 by root: test");
+    testing_assert_shell(state, "SELECT count(*) FROM parent_history", "0");
     store_close(&s);
 }
 
 static void what_only_people_need_is_not_loaded(void **state)
 {
-    struct heard h;
+    struct store_heard h;
     struct buf body = {0};
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
     r_server_encode(
         &(struct r_server){.at = 1, .server = span_str("etl1"), .state = span_str("up")}, &body);
-    add(s, 1, &body);
-    called(s, 2, 1, "load");
-    wait_committed(s, &h, 2);
+    testing_add(s, 1, &body);
+    testing_called(s, 2, 1, "load");
+    testing_wait_committed(s, &h, 2);
     store_note(s, &(struct r_operated){.at = 5,
                                        .by = span_str("otto"),
                                        .verb = span_str("denied"),
                                        .target = span_str("CALL"),
                                        .reason = span_str("no grant")});
-    operated(s, 3, "drain", "etl1");
-    wait_committed(s, &h, 3);
-    assert_shell(state, "SELECT event || ' ' || note FROM events WHERE event = 'denied'",
-                 "denied CALL by otto: no grant");
+    testing_operated(s, 3, "drain", "etl1");
+    testing_wait_committed(s, &h, 3);
+    testing_assert_shell(state, "SELECT event || ' ' || note FROM events WHERE event = 'denied'",
+                         "denied CALL by otto: no grant");
     store_close(&s);
-    assert_loads(state, "200@2 221@3 ", NULL);
+    testing_assert_loads(state, "200@2 221@3 ", NULL);
 }
 
 static void old_history_is_dropped_and_live_runs_stay(void **state)
 {
-    struct heard h;
-    struct store *s = open_store(state, &(struct store_options){.retention_ms = 1000});
-    start(s, &h);
-    called(s, 1, 1, "load");
-    called(s, 2, 2, "load");
-    ended(s, 3, 2, STATUS_FAILED);
-    wait_committed(s, &h, 3);
-    struct got g;
+    struct store_heard h;
+    struct store *s = testing_open(state, &(struct store_options){.retention_ms = 1000});
+    testing_start(s, &h);
+    testing_called(s, 1, 1, "load");
+    testing_called(s, 2, 2, "load");
+    testing_ended(s, 3, 2, STATUS_FAILED);
+    testing_wait_committed(s, &h, 3);
+    struct store_got g;
     do
-        g = ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10});
+        g = testing_ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10});
     while (g.n_rows);
     store_close(&s);
-    assert_loads(state, "200@1 ", NULL);
+    testing_assert_loads(state, "200@1 ", NULL);
 }
 
 /* It was held for longer than history is kept. Who asks for it needs its first record: that says
    whose it is. */
 static void of_a_run_in_history_nothing_is_dropped_before_its_row(void **state)
 {
-    struct heard h;
+    struct store_heard h;
     struct buf body = {0};
     const int64_t now = clock_wall_ms();
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
     r_server_encode(
         &(struct r_server){.at = 1, .server = span_str("etl1"), .state = span_str("up")}, &body);
-    add(s, 1, &body);
-    called(s, 2, 1, "load");
-    assigned(s, 3, 1);
-    ended_at(s, 4, 1, STATUS_FAILED, now, 0);
-    wait_committed(s, &h, 4);
+    testing_add(s, 1, &body);
+    testing_called(s, 2, 1, "load");
+    testing_assigned(s, 3, 1);
+    testing_ended_at(s, 4, 1, STATUS_FAILED, now, 0);
+    testing_wait_committed(s, &h, 4);
     store_close(&s);
-    s = open_store(state, &(struct store_options){.retention_ms = 3600000});
-    start(s, &h);
-    while (ask(s, (struct store_question){.what = STORE_RECORD, .lsn = 1, .most = 1}).n_records)
+    s = testing_open(state, &(struct store_options){.retention_ms = 3600000});
+    testing_start(s, &h);
+    while (testing_ask(s, (struct store_question){.what = STORE_RECORD, .lsn = 1, .most = 1})
+               .n_records)
         ;
-    assert_int_equal(ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10}).n_rows, 1);
-    struct got g =
-        ask(s, (struct store_question){.what = STORE_RECORDS, .run = run_id(1), .most = 10});
+    assert_int_equal(
+        testing_ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10}).n_rows, 1);
+    struct store_got g = testing_ask(
+        s, (struct store_question){.what = STORE_RECORDS, .run = testing_run_id(1), .most = 10});
     assert_int_equal(g.n_records, 3);
     assert_int_equal(g.first_lsn, 2);
     store_close(&s);
-    s = open_store(state, &(struct store_options){.retention_ms = 1});
-    start(s, &h);
-    while (ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10}).n_rows)
+    s = testing_open(state, &(struct store_options){.retention_ms = 1});
+    testing_start(s, &h);
+    while (testing_ask(s, (struct store_question){.what = STORE_HISTORY, .most = 10}).n_rows)
         ;
     assert_int_equal(
-        ask(s, (struct store_question){.what = STORE_RECORD, .lsn = 2, .most = 1}).n_records, 0);
+        testing_ask(s, (struct store_question){.what = STORE_RECORD, .lsn = 2, .most = 1})
+            .n_records,
+        0);
     store_close(&s);
 }
 
@@ -335,16 +347,16 @@ static void a_check_finds_a_row_of_history_without_its_record(void **state)
 {
     struct buf text = {0};
     struct error err = {0};
-    struct heard h;
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
-    called(s, 1, 1, "load");
-    ended(s, 2, 1, STATUS_FAILED);
-    called(s, 3, 2, "load");
-    wait_committed(s, &h, 3);
-    ask(s, (struct store_question){.what = STORE_HISTORY, .most = 1});
+    struct store_heard h;
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
+    testing_called(s, 1, 1, "load");
+    testing_ended(s, 2, 1, STATUS_FAILED);
+    testing_called(s, 3, 2, "load");
+    testing_wait_committed(s, &h, 3);
+    testing_ask(s, (struct store_question){.what = STORE_HISTORY, .most = 1});
     store_close(&s);
-    char *done = shell(state, "DELETE FROM journal WHERE lsn = 2");
+    char *done = testing_shell(state, "DELETE FROM journal WHERE lsn = 2");
     mem_free(&done);
     assert_int_equal(store_check(testing_path(state, "broker.db"), &text, &err), -EBADMSG);
     assert_contains(err.text, "history");
@@ -355,7 +367,7 @@ static void a_backup_is_a_store_and_a_check_reads_it(void **state)
 {
     struct buf text = {0};
     struct error err = {0};
-    filled(state, 20);
+    testing_filled(state, 20);
     assert_int_equal(
         store_backup(testing_path(state, "broker.db"), testing_path(state, "copy.db"), &err), 0);
     if (store_check(testing_path(state, "copy.db"), &text, &err) < 0)
@@ -370,8 +382,8 @@ static void a_backup_is_a_store_and_a_check_reads_it(void **state)
 static bool is_backup(void **state)
 {
     struct error err = {0};
-    struct store *s = open_store(state, NULL);
-    assert_int_equal(store_load(s, nothing, NULL, &err), 0);
+    struct store *s = testing_open(state, NULL);
+    assert_int_equal(store_load(s, testing_take_nothing, NULL, &err), 0);
     bool is = store_is_backup(s);
     store_close(&s);
     return is;
@@ -380,9 +392,9 @@ static bool is_backup(void **state)
 static void a_backup_is_known_for_one_until_something_is_appended(void **state)
 {
     struct error err = {0};
-    struct heard h;
+    struct store_heard h;
     struct buf text = {0};
-    filled(state, 20);
+    testing_filled(state, 20);
     assert_false(is_backup(state));
     assert_int_equal(
         store_backup(testing_path(state, "broker.db"), testing_path(state, "copy.db"), &err), 0);
@@ -402,10 +414,10 @@ static void a_backup_is_known_for_one_until_something_is_appended(void **state)
     if (store_check(testing_path(state, "broker.db"), &text, &err) < 0)
         fail_msg("%s", err.text);
     assert_contains(buf_str(&text), "--restored");
-    struct store *s = open_store(state, NULL);
-    start(s, &h);
-    called(s, 21, 21, "load");
-    wait_committed(s, &h, 21);
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
+    testing_called(s, 21, 21, "load");
+    testing_wait_committed(s, &h, 21);
     store_close(&s);
     assert_false(is_backup(state));
     buf_free(&text);

@@ -2,7 +2,7 @@
  * truncation or deletion of a backup or of a check fails, for every n. A backup is whole or not
  * there; a check that could not read does not say that the store is whole. The store itself stays
  * as it is. */
-#include "broker/store/script.h"
+#include "broker/store/testscript.h"
 
 #include "common/options.h"
 
@@ -71,13 +71,13 @@ static void fail_every(void **state, void live(struct script *),
         unsigned said_no = 0;
         for (f.nth = 1;; f.nth++) {
             char where[120];
-            snprintf(where, sizeof where, "%s %u fails with %s", DISK_WORDS[f.kind], f.nth,
+            snprintf(where, sizeof where, "%s %u fails with %s", disk_words[f.kind], f.nth,
                      sqlite3_errstr(f.code));
             disk_mend();
-            the_disk->fault[0] = f;
+            disk_now->fault[0] = f;
             int code = script_run(&s, live);
-            bool failed = the_disk->failed[0];
-            memset(the_disk->fault, 0, sizeof the_disk->fault);
+            bool failed = disk_now->failed[0];
+            memset(disk_now->fault, 0, sizeof disk_now->fault);
             if (code != DONE && code != SAID_NO)
                 fail_msg("%s: exit code %d", where, code);
             if (!failed) {
@@ -89,7 +89,7 @@ static void fail_every(void **state, void live(struct script *),
             judge(&s, code, where);
             said_no += code == SAID_NO;
         }
-        print_message("%s: %u points, %u refused\n", DISK_WORDS[f.kind], f.nth - 1, said_no);
+        print_message("%s: %u points, %u refused\n", disk_words[f.kind], f.nth - 1, said_no);
         assert_true(f.nth > 1);
     }
     script_judge(&s, s.n, "after all of it");
@@ -131,11 +131,11 @@ static void a_killed_backup_leaves_nothing_that_passes_for_a_store(void **state)
             struct error err = {0};
             char *to = copy_of(&s, "");
             disk_mend();
-            the_disk->fault[0] = (struct disk_fault){at[i], n, 1, DISK_KILLS};
+            disk_now->fault[0] = (struct disk_fault){at[i], n, 1, DISK_KILLS};
             code = script_run(&s, live_backup);
-            memset(the_disk->fault, 0, sizeof the_disk->fault);
+            memset(disk_now->fault, 0, sizeof disk_now->fault);
             if (store_check(to, &text, &err) == 0 && !strstr(buf_str(&text), "a backup"))
-                fail_msg("killed at %s %u: %s", DISK_WORDS[at[i]], n, buf_str(&text));
+                fail_msg("killed at %s %u: %s", disk_words[at[i]], n, buf_str(&text));
             if (code == DISK_KILLED && i == 0) {
                 /* what it left does not stand in the way of the next */
                 unlink(to);

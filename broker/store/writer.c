@@ -1,7 +1,7 @@
-/* writer.c - the one thread that writes: group commit first, and folding, checkpoints and retention
- * in the quiet between.
+/* writer.c - the one thread that writes: group commits first; folding, checkpoints and retention
+ * when it is idle.
  *
- * A commit is synced (synchronous=FULL); a transaction that only folds is not: if power is cut
+ * A commit is synced (synchronous=FULL). A transaction that only folds is not: if the power fails
  * before the next commit, the records are still there and are folded again. */
 #include <errno.h>
 #include <stdio.h>
@@ -17,8 +17,9 @@
 
 void store_die(const struct store *s, const struct error *err)
 {
-    log_error("%s; the store '%s' cannot be relied on, this process ends and its successor replays",
-              err->text, s->path);
+    log_error(
+        "%s; the store '%s' cannot be relied on: the process ends, and the next one replays it",
+        err->text, s->path);
     log_flush(1);
     _exit(EXIT_STORE);
 }
@@ -67,7 +68,7 @@ static int rollback(struct store *s, uint64_t folded, int rc)
 {
     struct error err = {0};
     s->folder.folded = folded;
-    /* If even that fails, what is begun next says so: it finds itself inside of this one. */
+    /* If even that fails the next BEGIN says so: it is still inside this transaction. */
     if (!sqlite3_get_autocommit(s->db))
         db_exec(s->db, "ROLLBACK", &err);
     return rc;
@@ -184,10 +185,10 @@ static void set_full(struct store *s, bool full, const char *why)
     if (full)
         log_warn("%s: new calls are refused until there is room", why);
     else
-        log_info("store: there is room again");
+        log_info("store: there is room again; new calls are accepted");
     pthread_mutex_lock(&s->mutex);
     s->full = full;
-    pthread_cond_broadcast(&s->folded_cond); /* who waits for folding gets an answer without it */
+    pthread_cond_broadcast(&s->folded_cond); /* questions are then answered without folding */
     pthread_mutex_unlock(&s->mutex);
     store_news(s);
 }
@@ -203,10 +204,10 @@ static void look_for_room(struct store *s, int64_t *at)
     pthread_mutex_lock(&s->mutex);
     s->stats.free_bytes = left;
     pthread_mutex_unlock(&s->mutex);
-    set_full(s, low, "store: the disk has less free space than the reserve");
+    set_full(s, low, "store: the disk has less free space than its reserve");
 }
 
-/* ---- What is done when it is quiet */
+/* ---- Housekeeping when idle */
 static int fold_alone(struct store *s, unsigned *ret_n, struct error *err)
 {
     uint64_t folded = s->folder.folded;
@@ -253,8 +254,7 @@ static int checkpoint(struct store *s, struct error *err)
     return 0;
 }
 
-/* One small thing; false: there is nothing to do. A full disk is no reason to end: it is tried
-   again. */
+/* Does one small piece of housekeeping; false: there is none. On a full disk it is tried again. */
 static bool do_some_housework(struct store *s, uint64_t committed, int64_t *drop_at)
 {
     struct error err = {0};
@@ -294,8 +294,7 @@ static void deadline_in(struct timespec *t, int64_t ms)
     }
 }
 
-/* Waits for something to do and takes the whole queue. `busy`: housework is under way, do not
-   wait. */
+/* Waits for work and takes the whole queue. `busy`: housekeeping is under way, do not wait. */
 static enum wake wait_for_work(struct store *s, struct buf *batch, bool busy,
                                uint64_t *ret_committed)
 {
@@ -325,7 +324,7 @@ static enum wake wait_for_work(struct store *s, struct buf *batch, bool busy,
     return w;
 }
 
-/* Sleeps before the next try; true: the broker is to end, which a full disk must not prevent. */
+/* Sleeps before the next try; true: the broker is ending, which a full disk must not prevent. */
 static bool wait_for_room(struct store *s)
 {
     struct timespec until;
@@ -360,9 +359,9 @@ static void make_room(struct store *s)
         store_die(s, &err);
 }
 
-/* Tries until the disk takes it. Appends that come meanwhile wait for the next batch. False: the
- * broker ends and the disk is full; nothing after this batch may be written either, or there would
- * be a gap. */
+/* Commits the batch, and tries again while the disk is full; appends wait for the next batch.
+ * False: the broker ends while the disk is full. Then nothing after this batch may be written, or
+ * there would be a gap. */
 static bool commit_batch(struct store *s, struct buf *batch)
 {
     uint64_t last = s->committed;
@@ -372,9 +371,8 @@ static bool commit_batch(struct store *s, struct buf *batch)
         set_full(s, true, err.text);
         make_room(s);
         if (wait_for_room(s)) {
-            log_warn(
-                "store: the disk is full; what was not committed is dropped (nobody was told that it "
-                "was kept)");
+            log_warn("store: the disk is full; what was not committed is dropped (nobody was told "
+                     "that it was kept)");
             return false;
         }
     }
@@ -427,8 +425,8 @@ void *store_writer(void *arg)
     return NULL;
 }
 
-/* Writes the WAL to its full length once and starts it over. One row of 1 MiB is replaced again and
- * again, so the file itself grows by little. */
+/* Writes the WAL to its full length once and starts it over. It replaces one row of 1 MiB again and
+ * again, so that the file itself hardly grows. */
 int writer_pregrow(struct store *s, struct error *err)
 {
     int rc = db_exec(s->db,

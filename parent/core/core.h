@@ -1,12 +1,13 @@
-/* core.h - the decisions of a parent: which tasks start, which are skipped and why, and the verdict.
- * Pure: (state, event) -> (state, effects); no clock, socket, file or randomness.
+/* core.h - the decisions of a parent: which tasks start, which are skipped and why, and the
+ * verdict. Pure: (state, event) -> (state, effects); no clock, socket, file or randomness.
  *
  * A task starts when its conditions hold (graph.h defines them): all of them, or one with join_or.
- * The core then asks what its address offers (RESOLVE), which fixes the job's version for all of its
- * instances, and with `each` says which servers there are. Instances are called by priority, then
- * round robin among the tasks that are ready, at most `in_flight` at a time. A task whose conditions
- * can no longer hold is skipped, with a reason and the cause that began it, and so are the tasks
- * that wait for it. Parameters that take another task's output are bound when the call is made.
+ * The core then asks what its address offers (RESOLVE), which fixes the job's version for all of
+ * its instances, and with `each` says which servers there are. Instances are called by priority,
+ * then round robin among the tasks that are ready, at most `in_flight` at a time. A task whose
+ * conditions can no longer hold is skipped, with a reason and the cause that began it, and so are
+ * the tasks that wait for it. Parameters that take another task's output are bound when the call is
+ * made.
  *
  * Nothing here is durable, and nothing needs to be: every call has the key PARENT/task/index/1
  * (with `each` PARENT/task/SERVER/1, since servers come and go), and a key makes one run. A driver
@@ -16,8 +17,9 @@
  * Events may come twice, and states may be left out; late events are ignored. An event costs O(1),
  * apart from the tasks that it starts or skips, each of which costs O(its conditions) once.
  *
- * Verdict: cancelled, if that was asked for before the end; failed, if an instance of a task without
- * `may_fail` ended with another status than succeeded; else succeeded. Skipped tasks do not count. */
+ * Verdict: cancelled, if that was asked for before the end; failed, if an instance of a task
+ * without `may_fail` ended with another status than succeeded; else succeeded. Skipped tasks do not
+ * count. */
 #ifndef LB_PARENT_CORE_CORE_H
 #define LB_PARENT_CORE_CORE_H
 
@@ -52,8 +54,8 @@ enum pcore_event_kind {
        has only the worker's own word */
     PCORE_ENDED,
     PCORE_REFUSED, /* task, index: the broker did not accept the call: code, text */
-    /* text: the reason. Nothing new starts, running children are cancelled, and the parent ends when
-       they have */
+    /* text: the reason. Nothing new starts, running children are cancelled, and the parent ends
+       when they have */
     PCORE_CANCEL
 };
 

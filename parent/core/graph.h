@@ -20,9 +20,9 @@
  *   called      every instance was called: a worker has started it; the same as success in the
  *               layer delivery
  * Success in a layer: delivery `called`; job `succeeded`; package `succeeded`, or a job that
- * succeeded without running a package. `may_fail` does not matter here: it affects the verdict only.
- * A skipped task makes every condition on it impossible. A condition that holds or is impossible
- * never changes again. */
+ * succeeded without running a package. `may_fail` does not matter here: it affects the verdict
+ * only. A skipped task makes every condition on it impossible. A condition that holds or is
+ * impossible never changes again. */
 #define CONDITION_KINDS(X) \
     X(SUCCESS, "success") X(FAILURE, "failure") X(COMPLETION, "completion") X(CALLED, "called")
 #define CONDITION_LAYERS(X) X(PACKAGE, "package") X(JOB, "job") X(DELIVERY, "delivery")

@@ -54,7 +54,7 @@ static void add_line(struct live *l, struct buf *line, const struct term *t, enu
     buf_free(line);
 }
 
-/* Which children are shown when there is no room for all: running first, then parked, then waiting. */
+/* Which children go first when there is no room for all: running, then parked, then waiting. */
 static int rank(const struct pcore_child *k)
 {
     if (k->state == CHILD_ASKED)

@@ -348,12 +348,12 @@ static void the_overview_has_tasks_children_reasons_and_the_verdict(void **state
     night_ends(&w);
     report_text(w.core, &screen, &out);
     the_same(&out,
-             "TASK     JOB             AT   RESULT\n"
+             "task     job             on   result\n"
              "prepare  job-of-prepare  etl  2 of 5 succeeded (may fail)\n"
              "load     job-of-load     etl  1 of 1 succeeded\n"
              "say      job-of-say      etl  skipped: waits for success of 'prepare', of which…\n"
              "\n"
-             "CHILD        SERVER  ATT  DELIVERY     JOB         PACKAGE        TIME  MESSAGE\n"
+             "child        server  att  delivery     job         package        took  message\n"
              "prepare[t1]  etl1      1  called       failed      failed        12.4s  exit 4:…\n"
              "prepare[t3]  etl1      1  called       timed_out   failed            -  ended a…\n"
              "prepare[t4]  -         0  unreachable  not_called  not_executed      -  no serv…\n"
@@ -384,11 +384,11 @@ static void the_overview_of_a_cancelled_parent_says_what_was_not_started(void **
     world_cancelled(&w, "Ctrl-C");
     child_is(&w, a, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED, NULL, NULL);
     report_text(w.core, &screen, &out);
-    the_same(&out, "TASK  JOB       AT   RESULT\n"
+    the_same(&out, "task  job       on   result\n"
                    "a     job-of-a  etl  0 of 3 succeeded, 2 not started\n"
                    "b     job-of-b  etl  skipped: the parent was cancelled: Ctrl-C\n"
                    "\n"
-                   "CHILD  SERVER  ATT  DELIVERY  JOB        PACKAGE    TIME  MESSAGE\n"
+                   "child  server  att  delivery  job        package    took  message\n"
                    "a[t0]  etl1      1  called    cancelled  cancelled   0ms\n"
                    "\n"
                    "  a[t0] cancelled on etl1 (run 00000000)\n"
@@ -410,10 +410,10 @@ static void an_overview_of_many_lists_only_what_did_not_succeed(void **state)
     for (uint32_t i = 0; i < 1000; i++)
         i == 500 ? child_fails(&w, a, i) : child_succeeds(&w, a, i);
     report_text(w.core, &paper, &out);
-    the_same(&out, "TASK  JOB       AT   RESULT\n"
+    the_same(&out, "task  job       on   result\n"
                    "a     job-of-a  etl  999 of 1000 succeeded\n"
                    "\n"
-                   "CHILD    SERVER  ATT  DELIVERY  JOB     PACKAGE  TIME  MESSAGE\n"
+                   "child    server  att  delivery  job     package  took  message\n"
                    "a[t500]  etl1      1  called    failed  failed      -  exit 4: no such table\n"
                    "1000 children in all, those without success first: lbctl history --parent "
                    "11111111\n"
@@ -457,10 +457,10 @@ static void skips_with_one_cause_are_counted_in_one_line(void **state)
                    "09:13:55  -  300 tasks  skipped because broken[t1] failed\n");
     report_text(w.core, &screen, &out);
     the_same(&out,
-             "TASK    JOB            AT   RESULT\n"
+             "task    job            on   result\n"
              "broken  job-of-broken  etl  2 of 3 succeeded\n"
              "\n"
-             "CHILD       SERVER  ATT  DELIVERY  JOB        PACKAGE    TIME  MESSAGE\n"
+             "child       server  att  delivery  job        package    took  message\n"
              "broken[t1]  etl1      1  called    failed     failed        -  exit 4: no such …\n"
              "broken[t0]  etl1      1  called    succeeded  succeeded     -\n"
              "broken[t2]  etl1      1  called    succeeded  succeeded     -\n"

@@ -38,7 +38,8 @@ static void add_task_words(const struct pcore *c, uint32_t task, struct term_tab
                         optional && t.succeeded < t.count ? " (may fail)" : "");
 }
 
-/* If there are many tasks, those that succeeded are not listed; if many were skipped, none of these. */
+/* If there are many tasks, those that succeeded are not listed; if many were skipped, none of
+ * these. */
 static bool is_listed(const struct pcore_task *t, const struct pcore_totals *all)
 {
     if (t->state == TASK_SKIPPED)
@@ -49,10 +50,10 @@ static bool is_listed(const struct pcore_task *t, const struct pcore_totals *all
 
 static void add_tasks(const struct pcore *c, const struct term *t, struct buf *out)
 {
-    static const struct term_column columns[] = {{"TASK", TERM_SHRINK(12)},
-                                                 {"JOB", TERM_SHRINK(10)},
-                                                 {"AT", TERM_SHRINK(6)},
-                                                 {"RESULT", TERM_SHRINK(24)}};
+    static const struct term_column columns[] = {{"task", TERM_SHRINK(12)},
+                                                 {"job", TERM_SHRINK(10)},
+                                                 {"on", TERM_SHRINK(6)},
+                                                 {"result", TERM_SHRINK(24)}};
     const struct graph *g = pcore_graph(c);
     struct term_table *table = term_table_new(columns, 4);
     struct pcore_totals all;
@@ -138,14 +139,14 @@ static bool list_child(void *self, const struct pcore *c, const struct pcore_chi
 
 static void add_children(const struct pcore *c, const struct term *t, struct buf *out)
 {
-    static const struct term_column columns[] = {{"CHILD", TERM_SHRINK(12)},
-                                                 {"SERVER", TERM_SHRINK(6)},
-                                                 {"ATT", TERM_RIGHT},
-                                                 {"DELIVERY", 0},
-                                                 {"JOB", 0},
-                                                 {"PACKAGE", 0},
-                                                 {"TIME", TERM_RIGHT},
-                                                 {"MESSAGE", TERM_SHRINK(8) | TERM_DROP(1)}};
+    static const struct term_column columns[] = {{"child", TERM_SHRINK(12)},
+                                                 {"server", TERM_SHRINK(6)},
+                                                 {"att", TERM_RIGHT},
+                                                 {"delivery", 0},
+                                                 {"job", 0},
+                                                 {"package", 0},
+                                                 {"took", TERM_RIGHT},
+                                                 {"message", TERM_SHRINK(8) | TERM_DROP(1)}};
     struct children l = {.table = term_table_new(columns, 8)};
     struct pcore_totals all;
     char id[ID_TEXT];

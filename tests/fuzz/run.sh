@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the fuzz targets with libFuzzer and runs each for some seconds from its corpus; a crash fails and leaves its input.
+# Builds the fuzz targets with libFuzzer and runs each for some seconds from its corpus; a crash
+# fails and leaves its input.
 # usage: tests/fuzz/run.sh BUILD-FOLDER SECONDS
 set -eu
 build=$1

@@ -1,15 +1,16 @@
 #!/bin/sh
-# Are the laws any good? Each patch here puts one bug into the cores; the simulator must find it, and by the law that
-# the patch names.
+# Are the laws any good? Each patch here puts one bug into the cores; the simulator must find it,
+# and by the law that the patch names.
 #
 # usage: tests/mutants/run.sh [--check] [PART-OF-NAME...]
 #   --check        only whether each patch still applies and names laws that exist (a moment; `make walls` does it)
 #   PART-OF-NAME   only the patches whose file names contain one of these
 #
-# The first line of a patch is `law: LAW[, LAW...]: what the bug is, in one sentence`. The rule: of the seeds 1, 2, ...
-# SEEDS (1,000) the first that fails must break that law (one of those, where several are equally right). The seeds that
-# once failed (tests/sim/regressions) are not run: they would make it too easy. All happens in a copy of the tree, built
-# without the bugs first, where no seed may fail.
+# The first line of a patch is `law: LAW[, LAW...]: what the bug is, in one sentence`. The rule: of
+# the seeds 1, 2, ... SEEDS (1,000) the first that fails must break that law (one of those, where
+# several are equally right). The seeds that once failed (tests/sim/regressions) are not run: they
+# would make it too easy. All happens in a copy of the tree, built without the bugs first, where no
+# seed may fail.
 cd "$(dirname "$0")/../.." || exit 1
 seeds=${SEEDS:-1000}
 make=${MAKE:-make}

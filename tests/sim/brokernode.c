@@ -25,13 +25,13 @@ struct member {
     unsigned n_pools;
 };
 
-struct guest { /* a session, as the shell knows it */
+struct brokernode_guest { /* a session, as the shell knows it */
     uint64_t peer;
     struct member *who;
     bool window_open; /* as the core was told last */
     struct id spool;  /* of a worker */
     bool closing;     /* the core has forgotten it */
-    struct guest *next;
+    struct brokernode_guest *next;
 };
 
 struct brokernode {
@@ -47,12 +47,12 @@ struct brokernode {
     struct bcore_out out;
     struct shadow *shadow;
     struct door *door;
-    struct gate *gate;
-    struct lookup *lookup;
+    struct sim_gate *gate;
+    struct sim_lookup *lookup;
     struct seeing_mood seeing_mood;
     struct seeing *seeing;
     struct event tick;
-    struct guest *guests;
+    struct brokernode_guest *guests;
     struct member members[SIM_MEMBERS];
     unsigned n_members;
     uint64_t last_lsn;
@@ -63,9 +63,9 @@ struct brokernode {
 static void turn_end(void *self);
 
 /* ---- Effects */
-static struct guest *guest_of(const struct brokernode *b, uint64_t peer)
+static struct brokernode_guest *guest_of(const struct brokernode *b, uint64_t peer)
 {
-    struct guest *g = b->guests;
+    struct brokernode_guest *g = b->guests;
     while (g && g->peer != peer)
         g = g->next;
     return g;
@@ -73,7 +73,7 @@ static struct guest *guest_of(const struct brokernode *b, uint64_t peer)
 
 static void guest_forget(struct brokernode *b, uint64_t peer)
 {
-    struct guest **at = &b->guests, *g;
+    struct brokernode_guest **at = &b->guests, *g;
     while ((g = *at) && g->peer != peer)
         at = &g->next;
     if (!g)
@@ -128,7 +128,7 @@ static void trace_record(struct brokernode *b, const struct bcore_record *r)
         return;
     struct buf line = {0};
     const struct wire_schema *s = messages_schema_of_kind(kind, NULL);
-    buf_printf(&line, "record %" PRIu64 " %s", r->lsn, kind_name(kind));
+    buf_printf(&line, "record %" PRIu64 " %s", r->lsn, world_kind_name(kind));
     for (unsigned i = 0; s && i < s->count; i++)
         if (s->fields()[i].type == WIRE_id) {
             uint8_t decoded[2048];
@@ -136,7 +136,7 @@ static void trace_record(struct brokernode *b, const struct bcore_record *r)
             if (s->size > sizeof decoded || wire_decode(s, r->body, false, decoded, NULL) < 0)
                 break;
             memcpy(&id, decoded + s->fields()[i].offset, sizeof id);
-            buf_printf(&line, " %s", short_id(id));
+            buf_printf(&line, " %s", world_short_id(id));
             break;
         }
     TRACE(b->w, "broker", "%s", buf_str(&line));
@@ -159,7 +159,7 @@ static void take_output(struct brokernode *b, uint64_t asker)
     }
     for (unsigned i = 0; i < b->out.n_effects; i++) {
         const struct bcore_effect *e = &b->out.effects[i];
-        struct guest *g = guest_of(b, e->peer);
+        struct brokernode_guest *g = guest_of(b, e->peer);
         if (g && g->peer != asker && e->kind == BCORE_FX_SEND)
             laws_news(b->laws, g->who->name, g->window_open, e->body);
         if (g && e->kind == BCORE_FX_CLOSE)
@@ -172,10 +172,10 @@ static void take_output(struct brokernode *b, uint64_t asker)
 
 static void step(struct brokernode *b, struct bcore_event *ev)
 {
-    ev->now = boot_ms(b->w, &b->process);
-    ev->wall = wall_ms(b->w, &b->process);
-    random_bytes(b->w, ev->random, sizeof ev->random);
-    struct guest *g = ev->peer ? guest_of(b, ev->peer) : NULL;
+    ev->now = world_boot_ms(b->w, &b->process);
+    ev->wall = world_wall_ms(b->w, &b->process);
+    world_random_bytes(b->w, ev->random, sizeof ev->random);
+    struct brokernode_guest *g = ev->peer ? guest_of(b, ev->peer) : NULL;
     if (g && ev->kind != BCORE_PEER_DOWN)
         g->window_open = ev->window_open;
     bcore_step(b->core, ev, &b->out);
@@ -208,7 +208,7 @@ static void turn_end(void *self)
     if (due == INT64_MAX)
         world_cancel(b->w, &b->tick);
     else
-        world_at(b->w, &b->tick, true_time(b->w, &b->process, due), &b->process, on_tick, b);
+        world_at(b->w, &b->tick, world_true_time(b->w, &b->process, due), &b->process, on_tick, b);
 }
 
 /* ---- Peers */
@@ -227,7 +227,7 @@ static void on_hello(void *self, uint64_t peer, const char *name, struct span he
     struct brokernode *b = self;
     struct bcore_peer who;
     struct m_hello m;
-    struct guest *g = mem_zalloc(1, sizeof *g);
+    struct brokernode_guest *g = mem_zalloc(1, sizeof *g);
     g->peer = peer;
     g->next = b->guests;
     b->guests = g;
@@ -251,7 +251,7 @@ static void on_hello(void *self, uint64_t peer, const char *name, struct span he
 static void take_message(struct brokernode *b, uint64_t peer, struct span message,
                          const struct bcore_effect *asked, const struct bcore_known *known)
 {
-    struct guest *g = guest_of(b, peer);
+    struct brokernode_guest *g = guest_of(b, peer);
     struct bcore_peer who;
     if (!g)
         return;
@@ -274,12 +274,12 @@ static void on_known(void *self, const struct bcore_effect *e, const struct bcor
 static void on_message(void *self, uint64_t peer, struct span message)
 {
     struct brokernode *b = self;
-    struct guest *g = guest_of(b, peer);
+    struct brokernode_guest *g = guest_of(b, peer);
     uint64_t kind = 0;
     size_t size;
     wire_peek(message, &kind, &size, NULL);
     if (g && kind != KIND_M_PING)
-        TRACE(b->w, "broker", "<- %s %s", g->who->name, kind_name(kind));
+        TRACE(b->w, "broker", "<- %s %s", g->who->name, world_kind_name(kind));
     if (g && !g->closing && !id_is_zero(g->spool))
         laws_heard(b->laws, g->who->name, g->spool);
     if (!g || !seeing_take(b->seeing, peer, message))
@@ -296,7 +296,7 @@ static void on_down(void *self, uint64_t peer)
 static void on_window(void *self, uint64_t peer, bool open)
 {
     struct brokernode *b = self;
-    struct guest *g = guest_of(b, peer);
+    struct brokernode_guest *g = guest_of(b, peer);
     struct bcore_peer who;
     if (!g)
         return;
@@ -310,7 +310,7 @@ static void on_window(void *self, uint64_t peer, bool open)
 static void on_queued(void *self, uint64_t peer, size_t owed)
 {
     struct brokernode *b = self;
-    const struct guest *g = guest_of(b, peer);
+    const struct brokernode_guest *g = guest_of(b, peer);
     if (g)
         laws_queued(b->laws, peer, g->who->name, owed);
 }
@@ -367,9 +367,9 @@ struct brokernode *brokernode_new(struct world *w, struct network *n, struct law
                                       .bodies_budget = mood->bodies_budget,
                                       .cluster = SIM_CLUSTER,
                                       .broker = "broker"};
-    certificate_write("broker", "broker", 1, 0, &b->certificate);
+    catalog_write_certificate("broker", "broker", 1, 0, &b->certificate);
     b->config.certificate = buf_span(&b->certificate);
-    random_bytes(w, b->config.hash_key, sizeof b->config.hash_key);
+    world_random_bytes(w, b->config.hash_key, sizeof b->config.hash_key);
     b->journal = journal_new(w, &b->process, &journal_calls, b);
     b->shadow = shadow_new(l, &b->config);
     return b;
@@ -411,15 +411,15 @@ void brokernode_start(struct brokernode *b)
     if (!shadow_begin(b->shadow, b->journal, folded, b->core))
         return;
     if (folded)
-        met(b->w, FAULT_REDUCED_REPLAY);
+        world_met(b->w, FAULT_REDUCED_REPLAY);
     TRACE(b->w, "broker", "starts at record %" PRIu64 "%s", journal_durable(b->journal),
           folded ? ", folded" : "");
     b->process.up = true;
     b->last_lsn = journal_durable(b->journal);
-    struct bcore_event ev = {.now = boot_ms(b->w, &b->process),
-                             .wall = wall_ms(b->w, &b->process),
+    struct bcore_event ev = {.now = world_boot_ms(b->w, &b->process),
+                             .wall = world_wall_ms(b->w, &b->process),
                              .lsn = journal_durable(b->journal)};
-    random_bytes(b->w, ev.random, sizeof ev.random);
+    world_random_bytes(b->w, ev.random, sizeof ev.random);
     b->door = door_new(b->w, b->net, &b->process, &door_calls, b);
     b->gate = gate_new(b->last_lsn, leave, fetch, b);
     b->lookup = lookup_new(b->w, &b->process, b->laws, b->journal, b->gate, &lookup_calls, b);
@@ -443,9 +443,9 @@ void brokernode_crash(struct brokernode *b)
                  "the broker's state at its death is not what replaying its records gives");
     stop(b);
     network_broker_down(b->net);
-    met(b->w, journal_crash(b->journal) ? FAULT_BROKER_CRASH_IN_COMMIT : FAULT_BROKER_CRASH);
+    world_met(b->w, journal_crash(b->journal) ? FAULT_BROKER_CRASH_IN_COMMIT : FAULT_BROKER_CRASH);
     if (chance(b->w, 200))
-        clock_boot(b->w, &b->clock);
+        world_clock_boot(b->w, &b->clock);
 }
 
 void brokernode_pause(struct brokernode *b, int64_t for_us)
@@ -458,16 +458,16 @@ void brokernode_disk(struct brokernode *b, bool full, bool slow)
 {
     TRACE(b->w, "broker", "its disk is %s", full ? "full" : slow ? "slow" : "well");
     if (full)
-        met(b->w, FAULT_DISK_FULL);
+        world_met(b->w, FAULT_DISK_FULL);
     if (slow)
-        met(b->w, FAULT_DISK_SLOW);
+        world_met(b->w, FAULT_DISK_SLOW);
     journal_set_slow(b->journal, slow);
     journal_set_full(b->journal, full);
 }
 
 void brokernode_wall_step(struct brokernode *b, int64_t ms)
 {
-    clock_step(b->w, &b->process, ms);
+    world_clock_step(b->w, &b->process, ms);
 }
 
 bool brokernode_is_up(const struct brokernode *b)
@@ -488,5 +488,5 @@ void brokernode_know(struct brokernode *b, const char *name, const char *role, u
     for (unsigned i = 0; i < CATALOG_POOLS; i++)
         if (pools & 1u << i)
             m->pools[m->n_pools++] = sim_pools[i];
-    certificate_write(name, role, 100 + b->n_members, pools, &m->certificate);
+    catalog_write_certificate(name, role, 100 + b->n_members, pools, &m->certificate);
 }

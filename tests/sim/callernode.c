@@ -6,6 +6,8 @@
 #include "common/mem.h"
 #include "tests/sim/line.h"
 
+#define EXPIRES_MS (30 * INT64_C(86400000)) /* longer than any simulated time */
+
 enum wish_state {
     WISH_OPEN,     /* no answer yet */
     WISH_ACCEPTED, /* its end is to be heard */
@@ -100,7 +102,7 @@ static void on_later(struct world *w, void *self);
 static void set_later(struct wish *x, int64_t most)
 {
     struct world *w = x->c->w;
-    world_at(w, &x->later, w->now + skewed(w, MS(1), most), &x->c->process, on_later, x);
+    world_at(w, &x->later, w->now + world_skewed(w, MS(1), most), &x->c->process, on_later, x);
 }
 
 /* One of the things that it does later, if it still can. */
@@ -116,19 +118,19 @@ static void on_later(struct world *w, void *self)
             set_later(x, SECS(5));
     } else if (x->will_repeat) {
         x->will_repeat = false;
-        met(w, FAULT_SAME_KEY);
+        world_met(w, FAULT_SAME_KEY);
         SAY(c, call, .req = req_of(x->index, ASK_CALL), .call = buf_span(&x->signed_call),
             .follow = x->level);
         set_later(x, SECS(20));
     } else if (x->will_other) {
         x->will_other = false;
-        met(w, FAULT_OTHER_BODY);
+        world_met(w, FAULT_OTHER_BODY);
         SAY(c, call, .req = req_of(x->index, ASK_OTHER), .call = buf_span(&x->other_call));
         set_later(x, SECS(20));
     } else if (x->will_cancel) {
         x->will_cancel = false;
         x->cancel = true;
-        met(w, FAULT_CANCEL);
+        world_met(w, FAULT_CANCEL);
         say_wish(c, x);
     }
     line_flush(c->line);
@@ -167,24 +169,23 @@ static void fill_call(struct callernode *c, struct wish *x, bool quick, struct d
                          .address = span_str(quick ? "all" : some_address(c)),
                          .on_lost = rng_below(&w->rng, ON_LOST_COUNT),
                          .priority = rng_below(&w->rng, 10),
-                         .issued_at = wall_ms(w, &c->process)};
+                         .issued_at = world_wall_ms(w, &c->process)};
     if (heavy)
         d->on_lost = chance(w, 600) ? ON_LOST_RERUN : ON_LOST_HOLD;
     d->pin_latest = chance(w, 300);
     if (!d->pin_latest)
         d->job_hash = job->hash;
     if (chance(w, 300))
-        d->lost_after_ms = (uint64_t)between(w, 20000, 60000);
+        d->lost_after_ms = (uint64_t)world_between(w, 20000, 60000);
     if (chance(w, 250) || !strcmp(job->name, "ghost"))
-        d->start_within_ms = (uint64_t)between(w, 10000, 120000);
+        d->start_within_ms = (uint64_t)world_between(w, 10000, 120000);
     if (!strcmp(job->name, "ghost") && chance(w, 300))
         d->start_within_ms = 0; /* it stays parked, and says why */
     if (chance(w, 200))
-        d->timeout_ms = (uint64_t)between(w, 200, 20000);
-    if (chance(w, 150))
-        d->expires = d->issued_at + between(w, 5000, 120000);
+        d->timeout_ms = (uint64_t)world_between(w, 200, 20000);
+    d->expires = d->issued_at + (chance(w, 150) ? world_between(w, 5000, 120000) : EXPIRES_MS);
     if (chance(w, 200))
-        d->parent.b[15] = (uint8_t)between(w, 1, 2);
+        d->parent.b[15] = (uint8_t)world_between(w, 1, 2);
 }
 
 void callernode_call(struct callernode *c, bool quick)
@@ -199,9 +200,9 @@ void callernode_call(struct callernode *c, bool quick)
     x->index = c->n_wishes;
     snprintf(x->key, sizeof x->key, "%s/%u", c->name, c->n_wishes);
     fill_call(c, x, quick, &d);
-    call_write(&d, &x->body, &x->signed_call);
+    catalog_write_call(&d, &x->body, &x->signed_call);
     d.priority = (d.priority + 1) % 10;
-    call_write(&d, &x->other_body, &x->other_call);
+    catalog_write_call(&d, &x->other_body, &x->other_call);
     x->level = chance(c->w, c->mood.follows) ? 2 : (unsigned)rng_below(&c->w->rng, 2);
     x->will_cancel = chance(c->w, c->mood.cancels);
     x->will_repeat = chance(c->w, c->mood.repeats);
@@ -249,7 +250,7 @@ static void hear_accepted(struct callernode *c, const struct m_accepted *m)
     struct wish *x = index < c->n_wishes ? c->wishes[index] : NULL;
     if (!x)
         return;
-    TRACE(c->w, c->name, "%s is accepted as run %s%s", x->key, short_id(m->run),
+    TRACE(c->w, c->name, "%s is accepted as run %s%s", x->key, world_short_id(m->run),
           m->duplicate ? " (known)" : "");
     laws_accepted(c->laws, c->name, x->key, buf_span(what == ASK_OTHER ? &x->other_body : &x->body),
                   m->run);
@@ -267,7 +268,7 @@ static void hear_ended(struct callernode *c, const struct m_run_ended *m)
     laws_ended(c->laws, m->run, m->attempt, m->outcome);
     if (!x)
         return; /* its ACCEPTED is behind it: the next session asks again */
-    TRACE(c->w, c->name, "run %s has ended", short_id(m->run));
+    TRACE(c->w, c->name, "run %s has ended", world_short_id(m->run));
     x->heard_here = true;
     if (x->state == WISH_ACCEPTED)
         x->state = WISH_ENDED;
@@ -276,7 +277,7 @@ static void hear_ended(struct callernode *c, const struct m_run_ended *m)
 static void hear_state(struct callernode *c, const struct m_run_state *m)
 {
     const struct wish *x = wish_of_run(c, m->run);
-    TRACE(c->w, c->name, "run %s is %s", short_id(m->run), run_state_text(m->state));
+    TRACE(c->w, c->name, "run %s is %s", world_short_id(m->run), run_state_text(m->state));
     laws_state_heard(c->laws, m->run, m->state, x && x->heard_here);
 }
 
@@ -287,7 +288,8 @@ static void refused_call(struct callernode *c, struct wish *x, bool other, const
         if (!other && x->state == WISH_OPEN)
             x->state = WISH_REFUSED;
     } else if (!other && x->state == WISH_OPEN && m->code == REFUSAL_BUSY) {
-        world_at(c->w, &x->later, c->w->now + MS((int64_t)m->retry_ms) + between(c->w, 0, MS(500)),
+        world_at(c->w, &x->later,
+                 c->w->now + MS((int64_t)m->retry_ms) + world_between(c->w, 0, MS(500)),
                  &c->process, on_later, x);
     } else if (!other && x->state == WISH_OPEN) {
         x->state = WISH_REFUSED;
@@ -434,7 +436,7 @@ void callernode_crash(struct callernode *c, int64_t for_us)
     if (!c->process.up)
         return;
     TRACE(c->w, c->name, "crashes");
-    met(c->w, FAULT_CALLER_CRASH);
+    world_met(c->w, FAULT_CALLER_CRASH);
     process_die(&c->process);
     line_down(c->line);
     world_at(c->w, &c->come_back, c->w->now + for_us, NULL, on_come_back, c);

@@ -165,8 +165,8 @@ static void envelope_write(struct span body, const char *signer, struct buf *out
     d_signed_encode(&(struct d_signed){.signer = span_str(signer), .body = body}, out);
 }
 
-void certificate_write(const char *name, const char *role, uint64_t serial, unsigned pools,
-                       struct buf *out)
+void catalog_write_certificate(const char *name, const char *role, uint64_t serial, unsigned pools,
+                               struct buf *out)
 {
     struct buf items = {0}, body = {0};
     uint32_t n = 0;
@@ -186,7 +186,7 @@ void certificate_write(const char *name, const char *role, uint64_t serial, unsi
     buf_free(&body);
 }
 
-void call_write(const struct d_call *call, struct buf *body, struct buf *signed_call)
+void catalog_write_call(const struct d_call *call, struct buf *body, struct buf *signed_call)
 {
     char signer[LIMIT_NAME + 1];
     buf_clear(body);

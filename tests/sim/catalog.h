@@ -37,10 +37,10 @@ extern const char *const sim_pools[CATALOG_POOLS];
 
 /* Appends a d_signed d_certificate; nobody in the simulation verifies signatures, so it has
    none. */
-void certificate_write(const char *name, const char *role, uint64_t serial, unsigned pools,
-                       struct buf *out);
+void catalog_write_certificate(const char *name, const char *role, uint64_t serial, unsigned pools,
+                               struct buf *out);
 
 /* What a caller wants; certificate and signature are the same as above. */
-void call_write(const struct d_call *call, struct buf *body, struct buf *signed_call);
+void catalog_write_call(const struct d_call *call, struct buf *body, struct buf *signed_call);
 
 #endif

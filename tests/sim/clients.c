@@ -17,7 +17,7 @@ static void make_drivers(struct cluster *c, const char *const *servers)
     if (chance(w, 250))
         return;
     c->n_drivers = CLUSTER_DRIVERS;
-    c->plans_wanted = (unsigned)between(w, 1, CLUSTER_PLANS);
+    c->plans_wanted = (unsigned)world_between(w, 1, CLUSTER_PLANS);
     c->plan_mood = (struct plan_mood){.servers = servers,
                                       .n_servers = c->of_servers,
                                       .heavy = c->theme == THEME_EXILE ? 600 : 100};
@@ -31,7 +31,7 @@ static void make_drivers(struct cluster *c, const char *const *servers)
 static void make_monitors(struct cluster *c, const char *const *servers)
 {
     struct world *w = &c->w;
-    const unsigned n = c->n_monitors = (unsigned)between(w, 0, CLUSTER_MONITORS);
+    const unsigned n = c->n_monitors = (unsigned)world_between(w, 0, CLUSTER_MONITORS);
     assert(n <= CLUSTER_MONITORS);
     for (unsigned i = 0; i < n; i++) {
         brokernode_know(c->broker, monitor_names[i], "monitor", 0);
@@ -49,7 +49,7 @@ void clients_make(struct cluster *c, const char *const *servers)
 static void on_plan(struct world *w, void *self)
 {
     struct cluster *c = self;
-    struct rng was = chance_begin(w, LUCK_PLAN, c->n_plans);
+    struct rng was = world_chance_begin(w, LUCK_PLAN, c->n_plans);
     struct drivernode *d = c->drivers[rng_below(&w->rng, c->n_drivers)];
     struct sim_plan *p = c->plans[c->n_plans] =
         plan_new(w, &c->catalog, &c->plan_mood, c->n_plans, DRIVERS, drivernode_wall(d));
@@ -57,9 +57,9 @@ static void on_plan(struct world *w, void *self)
     laws_plan(c->laws, DRIVERS, p->key, buf_span(&p->body), &p->graph);
     drivernode_take(d, p);
     if (c->n_plans < c->plans_wanted)
-        world_at(w, &c->plan, w->now + between(w, 0, c->chaos_us * 2 / (c->plans_wanted + 1)), NULL,
-                 on_plan, c);
-    chance_end(w, &was);
+        world_at(w, &c->plan, w->now + world_between(w, 0, c->chaos_us * 2 / (c->plans_wanted + 1)),
+                 NULL, on_plan, c);
+    world_chance_end(w, &was);
 }
 
 void clients_start(struct cluster *c)
@@ -99,7 +99,7 @@ enum law clients_missing(struct cluster *c, char *text, size_t size)
     struct id parent = ID_ZERO;
     uint64_t lsn;
     if (c->n_plans < c->plans_wanted || laws_parents_open(c->laws, &parent)) {
-        snprintf(text, size, "parent %s has not ended", short_id(parent));
+        snprintf(text, size, "parent %s has not ended", world_short_id(parent));
         return LAW_PARENT_ENDS;
     }
     const unsigned drivers = c->n_drivers, monitors = c->n_monitors;
@@ -107,7 +107,7 @@ enum law clients_missing(struct cluster *c, char *text, size_t size)
     for (unsigned i = 0; i < drivers; i++)
         if (drivernode_is_owed(c->drivers[i], &parent)) {
             snprintf(text, size, "%s is owed the end of parent %s", driver_names[i],
-                     short_id(parent));
+                     world_short_id(parent));
             return LAW_DRIVER_HEARS;
         }
     for (unsigned i = 0; i < monitors; i++)

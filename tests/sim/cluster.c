@@ -25,7 +25,7 @@ static void make_network(struct cluster *c)
                                 .duplicate = some_rate(w, 8000),
                                 .reorder = some_rate(w, 3000),
                                 .spike = some_rate(w, 20000),
-                                .latency = chance(w, 700) ? 300 : between(w, 1000, MS(40))};
+                                .latency = chance(w, 700) ? 300 : world_between(w, 1000, MS(40))};
     const struct less *l = c->less;
     if (LESS_WITHOUT(l, HABIT_DROP))
         mood.drop = 0;
@@ -60,20 +60,22 @@ static unsigned some_stay(const struct only *which, unsigned n, unsigned *ret_at
 static void make_servers(struct cluster *c)
 {
     struct world *w = &c->w;
-    c->of_servers =
-        c->theme == THEME_EXILE && chance(w, 200) ? 1 : (unsigned)between(w, 1, CLUSTER_SERVERS);
+    c->of_servers = c->theme == THEME_EXILE && chance(w, 200)
+                        ? 1
+                        : (unsigned)world_between(w, 1, CLUSTER_SERVERS);
     unsigned who[CLUSTER_SERVERS];
     c->n_servers = some_stay(&c->less->servers, c->of_servers, c->server_at, who);
     for (unsigned at = 0; at < c->n_servers; at++) {
         unsigned i = who[at];
-        struct rng was = chance_begin(w, LUCK_SERVER, i);
+        struct rng was = world_chance_begin(w, LUCK_SERVER, i);
         unsigned pools = (unsigned)rng_below(&w->rng, 1u << CATALOG_POOLS);
         unsigned jobs =
             ((1u << (CATALOG_JOBS - 1)) - 1) & ~(unsigned)(chance(w, 300) ? rng_next(&w->rng) : 0);
         struct workernode_options o = {
             .name = server_names[i],
-            .slots = (unsigned)between(w, c->theme == THEME_EXILE && c->of_servers == 1 ? 2 : 1, 3),
-            .ahead = chance(w, 500) ? (unsigned)between(w, 1, 3) : 0,
+            .slots = (unsigned)world_between(
+                w, c->theme == THEME_EXILE && c->of_servers == 1 ? 2 : 1, 3),
+            .ahead = chance(w, 500) ? (unsigned)world_between(w, 1, 3) : 0,
             .jobs = jobs | 1};
         if (c->less->slots && o.slots > c->less->slots)
             o.slots = c->less->slots;
@@ -84,7 +86,7 @@ static void make_servers(struct cluster *c)
         brokernode_know(c->broker, o.name, "server", pools);
         laws_member(c->laws, o.name, pools);
         c->servers[at] = workernode_new(w, c->network, c->laws, &c->catalog, &o);
-        chance_end(w, &was);
+        world_chance_end(w, &was);
     }
 }
 
@@ -104,17 +106,18 @@ static void make_callers(struct cluster *c)
         mood.repeats = 0;
     if (LESS_WITHOUT(c->less, HABIT_OTHERS))
         mood.others = 0;
-    c->of_callers = (unsigned)between(w, 1, CLUSTER_CALLERS);
-    c->calls = (unsigned)between(w, 4, 16) * c->of_callers * (c->theme == THEME_EXILE ? 3 : 1);
+    c->of_callers = (unsigned)world_between(w, 1, CLUSTER_CALLERS);
+    c->calls =
+        (unsigned)world_between(w, 4, 16) * c->of_callers * (c->theme == THEME_EXILE ? 3 : 1);
     unsigned who[CLUSTER_CALLERS] = {0};
     c->n_callers = some_stay(&c->less->callers, c->of_callers, c->caller_at, who);
     for (unsigned at = 0; at < c->n_callers; at++) {
         unsigned i = who[at];
-        struct rng was = chance_begin(w, LUCK_CALLER, i);
+        struct rng was = world_chance_begin(w, LUCK_CALLER, i);
         brokernode_know(c->broker, caller_names[i], "caller", 0);
         c->callers[at] =
             callernode_new(w, c->network, c->laws, &c->catalog, caller_names[i], &mood);
-        chance_end(w, &was);
+        world_chance_end(w, &was);
     }
     brokernode_know(c->broker, "opal", "administrator", 0);
     c->chief = callernode_new(w, c->network, c->laws, &c->catalog, "opal", &mood);
@@ -125,11 +128,11 @@ static void call(struct cluster *c, struct callernode *caller, bool quick)
     unsigned n = ++c->called;
     if (!only_has(&c->less->calls, n))
         return;
-    struct rng was = chance_begin(&c->w, LUCK_CALL, n);
+    struct rng was = world_chance_begin(&c->w, LUCK_CALL, n);
     only_add(&c->ret->calls, n);
     TRACE(&c->w, "WORLD", "call %u", n);
     callernode_call(caller, quick);
-    chance_end(&c->w, &was);
+    world_chance_end(&c->w, &was);
 }
 
 static void on_call(struct world *w, void *self)
@@ -137,52 +140,52 @@ static void on_call(struct world *w, void *self)
     struct cluster *c = self;
     if (!c->calls_left)
         return;
-    struct rng was = chance_begin(w, LUCK_TURN_OF_CALLS, ++c->turns_of_calls);
+    struct rng was = world_chance_begin(w, LUCK_TURN_OF_CALLS, ++c->turns_of_calls);
     c->calls_left--;
     struct callernode *caller = c->callers[c->caller_at[rng_below(&w->rng, c->of_callers)]];
     call(c, caller, false);
-    int64_t more = c->theme == THEME_RUSH && chance(w, 150)     ? between(w, 20, 80)
-                   : c->theme == THEME_MEMORY && chance(w, 500) ? between(w, 2, 6)
+    int64_t more = c->theme == THEME_RUSH && chance(w, 150)     ? world_between(w, 20, 80)
+                   : c->theme == THEME_MEMORY && chance(w, 500) ? world_between(w, 2, 6)
                                                                 : 0;
     for (; more > 0; more--)
         call(c, caller, true);
     if (c->theme == THEME_RUSH && w->chaos && chance(w, 400))
-        callernode_pause(caller, between(w, 0, SECS(20)));
-    world_at(w, &c->call, w->now + (chance(w, 300) ? 0 : between(w, 0, c->call_every * 2)), NULL,
-             on_call, c);
+        callernode_pause(caller, world_between(w, 0, SECS(20)));
+    world_at(w, &c->call, w->now + (chance(w, 300) ? 0 : world_between(w, 0, c->call_every * 2)),
+             NULL, on_call, c);
     if (only_is_over(&c->less->calls, c->called))
         c->calls_left = 0;
-    chance_end(w, &was);
+    world_chance_end(w, &was);
 }
 
 /* So little that calls which wait lie in the store only; 0: as much as anybody needs. */
 static uint64_t some_bodies_budget(struct cluster *c)
 {
     struct world *w = &c->w;
-    struct rng was = chance_begin(w, LUCK_BODIES, 0);
+    struct rng was = world_chance_begin(w, LUCK_BODIES, 0);
     bool small = c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && chance(w, 300));
-    uint64_t budget = small ? (uint64_t)between(w, 1, 2000) : 0;
-    chance_end(w, &was);
+    uint64_t budget = small ? (uint64_t)world_between(w, 1, 2000) : 0;
+    world_chance_end(w, &was);
     return budget;
 }
 
 static void make(struct cluster *c)
 {
     struct world *w = &c->w;
-    struct broker_mood mood = {.lost_after_ms = between(w, 16000, 80000),
-                               .seeing = {.ring_most = (unsigned)between(w, 2, 60),
-                                          .scan_most = (unsigned)between(w, 1, 20),
-                                          .silent_most = (unsigned)between(w, 1, 50),
-                                          .page_most = (unsigned)between(w, 1, 40)}};
+    struct broker_mood mood = {.lost_after_ms = world_between(w, 16000, 80000),
+                               .seeing = {.ring_most = (unsigned)world_between(w, 2, 60),
+                                          .scan_most = (unsigned)world_between(w, 1, 20),
+                                          .silent_most = (unsigned)world_between(w, 1, 50),
+                                          .page_most = (unsigned)world_between(w, 1, 40)}};
     unsigned theme = (unsigned)rng_below(&w->rng, 1000);
     c->theme = theme < 400   ? THEME_MIXED
                : theme < 740 ? THEME_EXILE
                : theme < 870 ? THEME_MEMORY
                              : THEME_RUSH;
     if (c->theme == THEME_EXILE)
-        mood.lost_after_ms = between(w, 16000, 24000);
+        mood.lost_after_ms = world_between(w, 16000, 24000);
     if (c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && chance(w, 300)))
-        mood.kept_max = (uint64_t)between(w, 1, c->theme == THEME_MEMORY ? 2 : 5);
+        mood.kept_max = (uint64_t)world_between(w, 1, c->theme == THEME_MEMORY ? 2 : 5);
     mood.bodies_budget = some_bodies_budget(c);
     c->lost_after_us = MS(mood.lost_after_ms);
     c->small_steps = mood.kept_max != 0;
@@ -197,8 +200,8 @@ static void make(struct cluster *c)
     make_servers(c);
     make_callers(c);
     clients_make(c, server_names);
-    c->chaos_us = between(w, c->theme == THEME_EXILE ? SECS(200) : SECS(30),
-                          c->theme == THEME_EXILE ? SECS(700) : SECS(400));
+    c->chaos_us = world_between(w, c->theme == THEME_EXILE ? SECS(200) : SECS(30),
+                                c->theme == THEME_EXILE ? SECS(700) : SECS(400));
     c->calls_left = c->calls;
     c->call_every = c->chaos_us / (c->calls + 1);
     if (c->less->chaos_ms && c->chaos_us > MS(c->less->chaos_ms))
@@ -293,13 +296,13 @@ static enum law missing(struct cluster *c, char *text, size_t size)
     const unsigned callers = c->n_callers;
     assert(callers <= CLUSTER_CALLERS);
     if (c->calls_left || !runs_are_over(c, &run)) {
-        snprintf(text, size, "run %s has not ended", short_id(run));
+        snprintf(text, size, "run %s has not ended", world_short_id(run));
         return LAW_RUN_ENDS;
     }
     for (unsigned i = 0; i < callers; i++)
         if (callernode_is_owed(c->callers[i], is_excused, c, &why, &run)) {
             snprintf(text, size, "%s is owed %s (run %s)", callernode_cable(c->callers[i])->name,
-                     why, short_id(run));
+                     why, world_short_id(run));
             return LAW_CALLER_HEARS;
         }
     for (unsigned i = 0; i < c->n_servers; i++) {

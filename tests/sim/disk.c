@@ -103,7 +103,8 @@ static void begin_commit(struct journal *j)
     if (j->batch || j->full || j->durable == j->n)
         return;
     j->batch = j->n;
-    int64_t takes = j->slow ? between(j->w, MS(20), SECS(2)) : skewed(j->w, 200, MS(15));
+    int64_t takes =
+        j->slow ? world_between(j->w, MS(20), SECS(2)) : world_skewed(j->w, 200, MS(15));
     world_at(j->w, &j->commit, j->w->now + takes, NULL, on_commit, j);
 }
 
@@ -124,7 +125,7 @@ static void on_commit(struct world *w, void *self)
     struct journal *j = self;
     make_durable(j, j->batch);
     j->batch = 0;
-    world_at(w, &j->notice, w->now + between(w, 0, 300), j->broker, on_notice, j);
+    world_at(w, &j->notice, w->now + world_between(w, 0, 300), j->broker, on_notice, j);
     begin_commit(j);
 }
 
@@ -165,7 +166,8 @@ void journal_set_full(struct journal *j, bool full)
         j->batch = 0;
     }
     if (j->broker->up)
-        world_at(j->w, &j->notice, j->w->now + between(j->w, 0, MS(5)), j->broker, on_notice, j);
+        world_at(j->w, &j->notice, j->w->now + world_between(j->w, 0, MS(5)), j->broker, on_notice,
+                 j);
     begin_commit(j);
 }
 
@@ -365,19 +367,19 @@ const struct journal_record *journal_begin_of(const struct journal *j, struct id
 }
 
 /* ---- The spool */
-void spool_free(struct spool_sim *s)
+void disk_spool_free(struct spool_sim *s)
 {
     for (unsigned i = 0; i < SPOOL_FILES; i++)
         buf_free(&s->file[i]);
     memset(s, 0, sizeof *s);
 }
 
-void spool_add(struct spool_sim *s, unsigned file, struct span entry)
+void disk_spool_add(struct spool_sim *s, unsigned file, struct span entry)
 {
     buf_add(&s->file[file], entry.p, entry.n);
 }
 
-bool spool_next(const struct spool_sim *s, unsigned file, size_t *at, struct span *ret_entry)
+bool disk_spool_next(const struct spool_sim *s, unsigned file, size_t *at, struct span *ret_entry)
 {
     uint64_t kind;
     size_t size;
@@ -389,7 +391,8 @@ bool spool_next(const struct spool_sim *s, unsigned file, size_t *at, struct spa
     return true;
 }
 
-bool spool_about(struct span entry, uint64_t *ret_kind, struct id *ret_run, uint64_t *ret_attempt)
+bool disk_spool_about(struct span entry, uint64_t *ret_kind, struct id *ret_run,
+                      uint64_t *ret_attempt)
 {
     struct s_taken taken;
     struct m_execute x;
@@ -427,15 +430,15 @@ bool spool_about(struct span entry, uint64_t *ret_kind, struct id *ret_run, uint
     }
 }
 
-void spool_tidy(struct spool_sim *s, spool_knows *knows, void *self)
+void disk_spool_tidy(struct spool_sim *s, spool_knows *knows, void *self)
 {
     for (unsigned f = 0; f < SPOOL_FILES; f++) {
         struct buf left = {0};
         struct span entry;
         struct id run;
         uint64_t kind, attempt;
-        for (size_t at = 0; spool_next(s, f, &at, &entry);)
-            if (spool_about(entry, &kind, &run, &attempt) && knows(self, run, attempt))
+        for (size_t at = 0; disk_spool_next(s, f, &at, &entry);)
+            if (disk_spool_about(entry, &kind, &run, &attempt) && knows(self, run, attempt))
                 buf_add(&left, entry.p, entry.n);
         buf_free(&s->file[f]);
         s->file[f] = left;

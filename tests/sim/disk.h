@@ -61,14 +61,15 @@ struct spool_sim {
     struct buf file[SPOOL_FILES];
     size_t read_to[SPOOL_FILES]; /* by the worker that lives; of worker.log: written by it */
 };
-void spool_free(struct spool_sim *s);
-void spool_add(struct spool_sim *s, unsigned file, struct span entry);
+void disk_spool_free(struct spool_sim *s);
+void disk_spool_add(struct spool_sim *s, unsigned file, struct span entry);
 /* The entry at *at, which moves on. False: the file's end. */
-bool spool_next(const struct spool_sim *s, unsigned file, size_t *at, struct span *ret_entry);
+bool disk_spool_next(const struct spool_sim *s, unsigned file, size_t *at, struct span *ret_entry);
 /* Rewrites all files without entries of attempts that `knows` denies. */
 typedef bool spool_knows(void *self, struct id run, uint64_t attempt);
-void spool_tidy(struct spool_sim *s, spool_knows *knows, void *self);
+void disk_spool_tidy(struct spool_sim *s, spool_knows *knows, void *self);
 /* The attempt that an entry is about. False: none. */
-bool spool_about(struct span entry, uint64_t *ret_kind, struct id *ret_run, uint64_t *ret_attempt);
+bool disk_spool_about(struct span entry, uint64_t *ret_kind, struct id *ret_run,
+                      uint64_t *ret_attempt);
 
 #endif

@@ -107,7 +107,7 @@ void door_send(struct door *d, uint64_t peer, struct span message)
 
 static bool send_waiting(struct door *d, struct guest *g)
 {
-    int64_t now = boot_ms(d->w, d->broker);
+    int64_t now = world_boot_ms(d->w, d->broker);
     bool there = true;
     while (there && session_frame(g->session, now, &d->frame))
         there = conn_send(g->conn, TO_PEER, buf_span(&d->frame));
@@ -146,7 +146,7 @@ static bool flush_guest(struct door *d, struct guest *g)
     if (g->full != !open) {
         g->full = !open;
         if (!open)
-            met(d->w, FAULT_WINDOW_FULL);
+            world_met(d->w, FAULT_WINDOW_FULL);
         d->calls->window(d->self, g->handle, open);
         return true;
     }
@@ -172,13 +172,13 @@ void door_flush(struct door *d)
     if (at == INT64_MAX)
         world_cancel(d->w, &d->timer);
     else
-        world_at(d->w, &d->timer, true_time(d->w, d->broker, at), d->broker, on_timer, d);
+        world_at(d->w, &d->timer, world_true_time(d->w, d->broker, at), d->broker, on_timer, d);
 }
 
 static void on_timer(struct world *w, void *self)
 {
     struct door *d = self;
-    int64_t now = boot_ms(w, d->broker);
+    int64_t now = world_boot_ms(w, d->broker);
     for (struct guest *g = d->guests; g; g = g->next)
         if (now - session_heard(g->session) >= LEASE_MS)
             g->doom = "it has been silent for its whole lease";
@@ -219,7 +219,7 @@ static void open_session(struct door *d, struct conn *c, const struct h_frame *h
         g->next->prev = g;
     d->guests = g;
     conn_set_slot(c, g);
-    if (session_take(g->session, frame, boot_ms(d->w, d->broker), &messages, NULL) !=
+    if (session_take(g->session, frame, world_boot_ms(d->w, d->broker), &messages, NULL) !=
         SESSION_MESSAGES) {
         guest_free(d, g);
         return;
@@ -257,7 +257,7 @@ static void take_of_guest(struct door *d, struct guest *g, struct span frame)
             drop(d, g, "it said goodbye");
         return;
     }
-    switch (session_take(g->session, frame, boot_ms(d->w, d->broker), &messages, &err)) {
+    switch (session_take(g->session, frame, world_boot_ms(d->w, d->broker), &messages, &err)) {
     case SESSION_MESSAGES:
         deliver(d, g->handle, messages);
         break;

@@ -117,8 +117,8 @@ static void on_later(struct world *w, void *self)
 static void set_later(struct drive *d, int64_t ms)
 {
     struct world *w = d->node->w;
-    world_at(w, &d->later, w->now + MS(ms) + between(w, 0, MS(500)), &d->node->process, on_later,
-             d);
+    world_at(w, &d->later, w->now + MS(ms) + world_between(w, 0, MS(500)), &d->node->process,
+             on_later, d);
 }
 
 /* ---- The core */
@@ -158,7 +158,7 @@ static void act(struct drive *d, const struct pcore_effect *e)
     case PCORE_FX_CHILD:
         break;
     case PCORE_FX_SKIPPED:
-        met(w, FAULT_TASK_SKIPPED);
+        world_met(w, FAULT_TASK_SKIPPED);
         break;
     }
 }
@@ -167,7 +167,7 @@ static void feed(struct drive *d, struct pcore_event ev)
 {
     if (d->state != DRIVE_GOES)
         return;
-    ev.now = wall_ms(d->node->w, &d->node->process);
+    ev.now = world_wall_ms(d->node->w, &d->node->process);
     pcore_step(d->core, &ev, &d->out);
     for (uint32_t i = 0; i < d->out.n_effects; i++)
         act(d, &d->out.effects[i]);
@@ -176,7 +176,7 @@ static void feed(struct drive *d, struct pcore_event ev)
 void drive_cancel(struct drive *d)
 {
     TRACE(d->node->w, d->node->process.name, "%s is cancelled", d->plan->key);
-    met(d->node->w, FAULT_PARENT_CANCEL);
+    world_met(d->node->w, FAULT_PARENT_CANCEL);
     laws_parent_cancel(d->node->laws, d->run);
     feed(d, (struct pcore_event){.kind = PCORE_CANCEL, .text = "enough"});
 }
@@ -205,12 +205,13 @@ static void hear_driving(struct drive *d, const struct m_driving *m)
     laws_driving(d->node->laws, m->parent, m->epoch, d->node->process.name);
     TRACE(w, d->node->process.name, "drives %s with epoch %" PRIu64, d->plan->key, m->epoch);
     if (d->plan->driver && d->plan->driver != d->node)
-        met(w, FAULT_DRIVER_REPLACED);
+        world_met(w, FAULT_DRIVER_REPLACED);
     d->plan->driver = d->node;
     d->epoch = m->epoch;
     if (d->state == DRIVE_WAITS) {
-        d->core = pcore_new(&(struct pcore_config){
-            .parent = d->run, .graph = &d->plan->graph, .in_flight = (unsigned)between(w, 2, 12)});
+        d->core = pcore_new(&(struct pcore_config){.parent = d->run,
+                                                   .graph = &d->plan->graph,
+                                                   .in_flight = (unsigned)world_between(w, 2, 12)});
         d->state = DRIVE_GOES;
         feed(d, (struct pcore_event){.kind = PCORE_BEGIN});
     } else if (d->state == DRIVE_ENDS) {
@@ -226,7 +227,7 @@ static void refused_parent(struct drive *d, unsigned what, const struct m_error 
         law_break(d->node->laws, LAW_ONE_RUN_FOR_A_KEY, "parent '%s' is refused: " SPAN_FMT,
                   d->plan->key, SPAN_ARG(m->text));
     } else if (m->code == REFUSAL_HELD_BY_OTHER) {
-        met(d->node->w, what == ASK_END ? FAULT_OLD_EPOCH : FAULT_LEASE_HELD);
+        world_met(d->node->w, what == ASK_END ? FAULT_OLD_EPOCH : FAULT_LEASE_HELD);
         if (what == ASK_END && d->state == DRIVE_ENDS)
             say_drive(d);
         else if (d->state == DRIVE_ENDS || d->state == DRIVE_WAITS)
@@ -271,7 +272,7 @@ static void hear_accepted(struct drive *d, uint32_t task, uint32_t index, struct
     f->state = FLIGHT_ACCEPTED;
     f->run = run;
     TRACE(d->node->w, d->node->process.name, "%s/%u of %s is run %s", g->name, (unsigned)index,
-          d->plan->key, short_id(run));
+          d->plan->key, world_short_id(run));
     feed(d, (struct pcore_event){
                 .kind = PCORE_RUN, .task = task, .index = index, .run = run, .state = RUN_WAITING});
 }

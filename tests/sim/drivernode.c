@@ -89,7 +89,7 @@ struct sim_plan *drivernode_plan(struct drivernode *d)
 
 int64_t drivernode_wall(const struct drivernode *d)
 {
-    return wall_ms(d->w, &d->process);
+    return world_wall_ms(d->w, &d->process);
 }
 
 /* ---- Faults */
@@ -113,7 +113,7 @@ void drivernode_crash(struct drivernode *d, int64_t for_us)
     if (!d->process.up)
         return;
     TRACE(d->w, d->process.name, "crashes");
-    met(d->w, FAULT_DRIVER_CRASH);
+    world_met(d->w, FAULT_DRIVER_CRASH);
     process_die(&d->process);
     for (unsigned i = 0; i < d->n_drives; i++)
         drive_stop(d->drives[i]);

@@ -18,8 +18,9 @@ static int64_t while_us(struct cluster *c)
 {
     struct world *w = &c->w;
     if (chance(w, 500))
-        return between(w, MS(20), SECS(3));
-    return chance(w, 600) ? between(w, SECS(1), SECS(30)) : between(w, SECS(10), SECS(150));
+        return world_between(w, MS(20), SECS(3));
+    return chance(w, 600) ? world_between(w, SECS(1), SECS(30))
+                          : world_between(w, SECS(10), SECS(150));
 }
 
 static int64_t within_chaos(struct cluster *c, int64_t for_us)
@@ -218,23 +219,24 @@ static void exile(struct cluster *c)
 {
     for (unsigned i = 0; i < c->n_servers; i++)
         if (workernode_children(c->servers[i]) && chance(&c->w, 700)) {
-            int64_t away = c->lost_after_us / 2 + between(&c->w, 0, c->lost_after_us);
+            int64_t away = c->lost_after_us / 2 + world_between(&c->w, 0, c->lost_after_us);
             cut(c, i, chance(&c->w, 200), away);
             if (chance(&c->w, 800)) /* about what was lost, just when its server is back */
-                world_at(&c->w, &c->decide, c->w.now + away + between(&c->w, 0, SECS(12)), NULL,
-                         on_decide, c);
+                world_at(&c->w, &c->decide, c->w.now + away + world_between(&c->w, 0, SECS(12)),
+                         NULL, on_decide, c);
             if (chance(&c->w, 400))
-                workernode_crash(c->servers[i], false, between(&c->w, 0, c->lost_after_us));
+                workernode_crash(c->servers[i], false, world_between(&c->w, 0, c->lost_after_us));
             if (chance(&c->w, 600)) {
                 /* steps were asked for that wait for the fence when it crashes */
                 c->late = i;
-                c->late_for_us = between(&c->w, SECS(5), SECS(40));
+                c->late_for_us = world_between(&c->w, SECS(5), SECS(40));
                 world_at(&c->w, &c->late_crash,
-                         c->w.now + c->lost_after_us / 2 + between(&c->w, 0, c->lost_after_us),
+                         c->w.now + c->lost_after_us / 2 +
+                             world_between(&c->w, 0, c->lost_after_us),
                          NULL, on_late_crash, c);
             } else if (chance(&c->w, 400)) /* and is not there when the server is back */
                 workernode_runner_crash(c->servers[i],
-                                        c->lost_after_us + between(&c->w, 0, SECS(20)));
+                                        c->lost_after_us + world_between(&c->w, 0, SECS(20)));
             return;
         }
 }
@@ -247,7 +249,8 @@ static void break_one(struct cluster *c)
 static void wall_step(struct cluster *c)
 {
     struct world *w = &c->w;
-    int64_t ms = c->small_steps ? between(w, -20000, 20000) : between(w, -3600000, 3600000);
+    int64_t ms =
+        c->small_steps ? world_between(w, -20000, 20000) : world_between(w, -3600000, 3600000);
     if (chance(w, 500))
         brokernode_wall_step(c->broker, ms);
     else
@@ -261,7 +264,7 @@ static void release_some(struct cluster *c)
 
 static void drain(struct cluster *c)
 {
-    met(&c->w, FAULT_DRAIN);
+    world_met(&c->w, FAULT_DRAIN);
     callernode_operate(c->chief, chance(&c->w, 600) ? "drain" : "undrain",
                        workernode_name(some_server(c)), "");
 }
@@ -290,11 +293,11 @@ static void happens(struct cluster *c, unsigned kind)
     unsigned n = ++c->troubled;
     if (c->less->kinds >> kind & 1 || !only_has(&c->less->troubles, n))
         return;
-    struct rng was = chance_begin(&c->w, LUCK_TROUBLE, n);
+    struct rng was = world_chance_begin(&c->w, LUCK_TROUBLE, n);
     only_add(&c->ret->troubles, n);
     TRACE(&c->w, "WORLD", "trouble %u: %s", n, cluster_trouble(kind));
     troubles[kind](c);
-    chance_end(&c->w, &was);
+    world_chance_end(&c->w, &was);
 }
 
 static void on_fault(struct world *w, void *self)
@@ -304,13 +307,13 @@ static void on_fault(struct world *w, void *self)
         cluster_heal(c);
         return;
     }
-    struct rng was = chance_begin(w, LUCK_FAULT, ++c->faults);
+    struct rng was = world_chance_begin(w, LUCK_FAULT, ++c->faults);
     unsigned kind = (unsigned)rng_below(&w->rng, TROUBLE_COUNT);
     if (c->kinds & 1u << kind &&
         (troubles[kind] != wall_step || !c->small_steps || ++c->steps_of_walls <= 10))
         happens(c, kind);
-    world_at(w, &c->fault, w->now + between(w, MS(1), c->every_us * 2), NULL, on_fault, c);
-    chance_end(w, &was);
+    world_at(w, &c->fault, w->now + world_between(w, MS(1), c->every_us * 2), NULL, on_fault, c);
+    world_chance_end(w, &was);
 }
 
 static uint64_t bit_of(void (*trouble)(struct cluster *c))
@@ -326,15 +329,15 @@ void faults_begin(struct cluster *c)
     struct world *w = &c->w;
     c->kinds =
         chance(w, 250) ? ~0u : rng_next(&w->rng) & (chance(w, 300) ? rng_next(&w->rng) : ~0u);
-    c->every_us = between(w, MS(300), SECS(12));
+    c->every_us = world_between(w, MS(300), SECS(12));
     if (c->theme == THEME_EXILE) {
         c->kinds |= bit_of(exile) | bit_of(release_some) | bit_of(worker_crash);
         c->kinds &= rng_next(&w->rng) |
                     ~(bit_of(broker_crash) | bit_of(drain) | bit_of(attest) | bit_of(reboot));
-        c->every_us = between(w, MS(200), SECS(2));
+        c->every_us = world_between(w, MS(200), SECS(2));
     } else if (c->theme == THEME_MEMORY) {
         c->kinds |= bit_of(disk) | bit_of(caller_crash) | bit_of(break_one);
-        c->every_us = between(w, MS(200), SECS(3));
+        c->every_us = world_between(w, MS(200), SECS(3));
     }
     world_at(w, &c->fault, SECS(2), NULL, on_fault, c);
 }

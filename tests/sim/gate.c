@@ -5,31 +5,31 @@
 
 #include "common/mem.h"
 
-struct waiting {
-    struct waiting *next;
+struct gate_waiting {
+    struct gate_waiting *next;
     struct bcore_effect effect;
     uint64_t number;   /* of the question for its call; 0: it is whole */
     struct buf filled; /* the effect's body, with its call */
     uint8_t bytes[];
 };
 
-struct queue { /* of a session */
+struct gate_queue { /* of a session */
     uint64_t peer;
-    struct waiting *first, **last;
-    struct queue *next;
+    struct gate_waiting *first, **last;
+    struct gate_queue *next;
 };
 
-struct gate {
+struct sim_gate {
     gate_leave *leave;
     gate_fetch *fetch;
     void *self;
     uint64_t committed, numbers;
-    struct queue *queues;
+    struct gate_queue *queues;
 };
 
-struct gate *gate_new(uint64_t committed, gate_leave *leave, gate_fetch *fetch, void *self)
+struct sim_gate *gate_new(uint64_t committed, gate_leave *leave, gate_fetch *fetch, void *self)
 {
-    struct gate *g = mem_zalloc(1, sizeof *g);
+    struct sim_gate *g = mem_zalloc(1, sizeof *g);
     g->leave = leave;
     g->fetch = fetch;
     g->self = self;
@@ -37,9 +37,9 @@ struct gate *gate_new(uint64_t committed, gate_leave *leave, gate_fetch *fetch, 
     return g;
 }
 
-void gate_free(struct gate **pg)
+void gate_free(struct sim_gate **pg)
 {
-    struct gate *g = *pg;
+    struct sim_gate *g = *pg;
     if (!g)
         return;
     while (g->queues)
@@ -48,51 +48,51 @@ void gate_free(struct gate **pg)
 }
 
 /* ---- Sessions */
-static struct queue *queue_of(const struct gate *g, uint64_t peer)
+static struct gate_queue *queue_of(const struct sim_gate *g, uint64_t peer)
 {
-    struct queue *q = g->queues;
+    struct gate_queue *q = g->queues;
     while (q && q->peer != peer)
         q = q->next;
     return q;
 }
 
-static void waiting_free(struct waiting *x)
+static void waiting_free(struct gate_waiting *x)
 {
     buf_free(&x->filled);
     mem_free(&x);
 }
 
-void gate_welcome(struct gate *g, uint64_t peer)
+void gate_welcome(struct sim_gate *g, uint64_t peer)
 {
-    struct queue *q = mem_zalloc(1, sizeof *q);
+    struct gate_queue *q = mem_zalloc(1, sizeof *q);
     q->peer = peer;
     q->last = &q->first;
     q->next = g->queues;
     g->queues = q;
 }
 
-void gate_forget(struct gate *g, uint64_t peer)
+void gate_forget(struct sim_gate *g, uint64_t peer)
 {
-    struct queue **at = &g->queues, *q;
+    struct gate_queue **at = &g->queues, *q;
     while ((q = *at) && q->peer != peer)
         at = &q->next;
     if (!q)
         return;
     *at = q->next;
-    for (struct waiting *x = q->first, *next; x; x = next) {
+    for (struct gate_waiting *x = q->first, *next; x; x = next) {
         next = x->next;
         waiting_free(x);
     }
     mem_free(&q);
 }
 
-bool gate_knows(const struct gate *g, uint64_t peer)
+bool gate_knows(const struct sim_gate *g, uint64_t peer)
 {
     return queue_of(g, peer) != NULL;
 }
 
 /* ---- In */
-struct bcore_effect effect_copy(const struct bcore_effect *e, uint8_t *bytes)
+struct bcore_effect gate_copy_effect(const struct bcore_effect *e, uint8_t *bytes)
 {
     struct bcore_effect copy = *e;
     if (e->body.n)
@@ -104,9 +104,9 @@ struct bcore_effect effect_copy(const struct bcore_effect *e, uint8_t *bytes)
     return copy;
 }
 
-void gate_put(struct gate *g, const struct bcore_effect *e)
+void gate_put(struct sim_gate *g, const struct bcore_effect *e)
 {
-    struct queue *q = queue_of(g, e->peer);
+    struct gate_queue *q = queue_of(g, e->peer);
     if (!q)
         return;
     bool whole = e->kind != BCORE_FX_EXECUTE;
@@ -114,8 +114,8 @@ void gate_put(struct gate *g, const struct bcore_effect *e)
         g->leave(g->self, e);
         return;
     }
-    struct waiting *x = mem_zalloc(1, sizeof *x + e->body.n + e->key.n);
-    x->effect = effect_copy(e, x->bytes);
+    struct gate_waiting *x = mem_zalloc(1, sizeof *x + e->body.n + e->key.n);
+    x->effect = gate_copy_effect(e, x->bytes);
     x->number = whole ? 0 : ++g->numbers;
     *q->last = x;
     q->last = &x->next;
@@ -124,13 +124,13 @@ void gate_put(struct gate *g, const struct bcore_effect *e)
 }
 
 /* ---- Out */
-static void open_gate(struct gate *g)
+static void open_gate(struct sim_gate *g)
 {
-    struct queue *q, *next;
+    struct gate_queue *q, *next;
     for (q = g->queues; q; q = next) {
         uint64_t peer = q->peer;
         while (q && q->first && !q->first->number && q->first->effect.rests_on <= g->committed) {
-            struct waiting *x = q->first;
+            struct gate_waiting *x = q->first;
             if (!(q->first = x->next))
                 q->last = &q->first;
             g->leave(g->self, &x->effect);
@@ -141,29 +141,29 @@ static void open_gate(struct gate *g)
     }
 }
 
-void gate_committed(struct gate *g, uint64_t lsn)
+void gate_committed(struct sim_gate *g, uint64_t lsn)
 {
     g->committed = lsn;
     open_gate(g);
 }
 
-static struct waiting *find(const struct gate *g, uint64_t peer, uint64_t number)
+static struct gate_waiting *find(const struct sim_gate *g, uint64_t peer, uint64_t number)
 {
-    const struct queue *q = queue_of(g, peer);
-    struct waiting *x = q ? q->first : NULL;
+    const struct gate_queue *q = queue_of(g, peer);
+    struct gate_waiting *x = q ? q->first : NULL;
     while (x && x->number != number)
         x = x->next;
     return x;
 }
 
-bool gate_awaits(const struct gate *g, uint64_t peer, uint64_t number)
+bool gate_awaits(const struct sim_gate *g, uint64_t peer, uint64_t number)
 {
     return find(g, peer, number) != NULL;
 }
 
-void gate_filled(struct gate *g, uint64_t peer, uint64_t number, struct span message)
+void gate_filled(struct sim_gate *g, uint64_t peer, uint64_t number, struct span message)
 {
-    struct waiting *x = find(g, peer, number);
+    struct gate_waiting *x = find(g, peer, number);
     if (!x)
         return;
     x->number = 0;

@@ -9,7 +9,7 @@
 
 #include "broker/core/core.h"
 
-struct gate;
+struct sim_gate;
 /* Called for each effect when it may leave; its spans are lent for the call. It may call gate_put
    and gate_forget. */
 typedef void gate_leave(void *self, const struct bcore_effect *e);
@@ -17,24 +17,24 @@ typedef void gate_leave(void *self, const struct bcore_effect *e);
    from here. */
 typedef void gate_fetch(void *self, const struct bcore_effect *e, uint64_t number);
 
-struct gate *gate_new(uint64_t committed, gate_leave *leave, gate_fetch *fetch, void *self);
-void gate_free(struct gate **g);
-void gate_welcome(struct gate *g, uint64_t peer); /* a session has begun */
-void gate_forget(struct gate *g, uint64_t peer);  /* it is over: nothing of its queue leaves */
-bool gate_knows(const struct gate *g, uint64_t peer);
+struct sim_gate *gate_new(uint64_t committed, gate_leave *leave, gate_fetch *fetch, void *self);
+void gate_free(struct sim_gate **g);
+void gate_welcome(struct sim_gate *g, uint64_t peer); /* a session has begun */
+void gate_forget(struct sim_gate *g, uint64_t peer);  /* it is over: nothing of its queue leaves */
+bool gate_knows(const struct sim_gate *g, uint64_t peer);
 
 /* Leaves at once if it may, else is copied and waits. Of a session that is over: it is dropped. */
-void gate_put(struct gate *g, const struct bcore_effect *e);
+void gate_put(struct sim_gate *g, const struct bcore_effect *e);
 /* Everything up to lsn is on disk. */
-void gate_committed(struct gate *g, uint64_t lsn);
+void gate_committed(struct sim_gate *g, uint64_t lsn);
 /* Does the effect of this number still wait to be filled? */
-bool gate_awaits(const struct gate *g, uint64_t peer, uint64_t number);
+bool gate_awaits(const struct sim_gate *g, uint64_t peer, uint64_t number);
 /* The effect of this number is this message, and may leave as a BCORE_FX_SEND; one that nobody
  * awaits is passed over. */
-void gate_filled(struct gate *g, uint64_t peer, uint64_t number, struct span message);
+void gate_filled(struct sim_gate *g, uint64_t peer, uint64_t number, struct span message);
 
 /* A copy of an effect that is only lent. Its body and key go into `bytes`, which has room for
    both. */
-struct bcore_effect effect_copy(const struct bcore_effect *e, uint8_t *bytes);
+struct bcore_effect gate_copy_effect(const struct bcore_effect *e, uint8_t *bytes);
 
 #endif

@@ -14,22 +14,22 @@ enum {
     FENCE_MARGIN_MS = 10000
 };
 
-struct held {         /* a step that waits or runs */
+struct keepers_step { /* a step that waits or runs */
     struct buf bytes; /* s_step; `step` points into it */
     struct s_step step;
     const struct sim_job *job;
-    struct held *next;
+    struct keepers_step *next;
 };
 
-struct keeper {
+struct keepers_keeper {
     struct keepers *all;
     unsigned slot;
-    struct held *waiting, *runs;
+    struct keepers_step *waiting, *runs;
     struct event start, end, look, progress; /* look: at deadline and fence */
     bool told_to_end, timed_out, cancelled, fenced;
 };
 
-struct seen { /* what this runner knows to have been launched */
+struct keepers_seen { /* what this runner knows to have been launched */
     struct id run;
     uint64_t attempt, try_no;
     char step[LIMIT_NAME + 1];
@@ -43,13 +43,13 @@ struct keepers {
     void *self;
     struct process machine; /* keepers and runner: never stopped */
     bool runner, attached;
-    struct keeper keeper[KEEPERS_MAX];
+    struct keepers_keeper keeper[KEEPERS_MAX];
     struct letters *letters;
-    struct seen *seen;
+    struct keepers_seen *seen;
     unsigned n_seen;
 };
 
-static void pump(struct keeper *k);
+static void pump(struct keepers_keeper *k);
 static void read_letter(void *self, bool to_worker, struct span message);
 
 struct keepers *keepers_new(struct world *w, struct laws *l, const struct keepers_house *h,
@@ -71,7 +71,7 @@ struct keepers *keepers_new(struct world *w, struct laws *l, const struct keeper
     return k;
 }
 
-static void held_free(struct held *h)
+static void held_free(struct keepers_step *h)
 {
     buf_free(&h->bytes);
     mem_free(&h);
@@ -112,8 +112,8 @@ void keepers_say(struct keepers *k, struct span message)
         letters_post(k->letters, false, message);
 }
 
-static void tell_kept(struct keepers *k, const struct keeper *keeper, const struct s_step *s,
-                      enum kept_state state)
+static void tell_kept(struct keepers *k, const struct keepers_keeper *keeper,
+                      const struct s_step *s, enum kept_state state)
 {
     struct buf b = {0};
     if (!k->attached || !k->runner)
@@ -141,7 +141,7 @@ bool keepers_attach(struct keepers *k)
             tell_kept(k, &k->keeper[i], &k->keeper[i].runs->step, KEPT_RUNS);
             count++;
         }
-        for (struct held *h = k->keeper[i].waiting; h; h = h->next, count++)
+        for (struct keepers_step *h = k->keeper[i].waiting; h; h = h->next, count++)
             tell_kept(k, &k->keeper[i], &h->step, KEPT_WAITS);
     }
     s_kept_end_encode(&(struct s_kept_end){.count = count}, &b);
@@ -159,9 +159,9 @@ void keepers_detach(struct keepers *k)
 /* ---- The spool */
 static void write_entry(struct keepers *k, unsigned file, struct span entry)
 {
-    spool_add(k->h.spool, file, entry);
+    disk_spool_add(k->h.spool, file, entry);
     if (chance(k->w, 50))
-        met(k->w, FAULT_BELL_LOST);
+        world_met(k->w, FAULT_BELL_LOST);
     else
         k->calls->bell(k->self);
 }
@@ -172,7 +172,7 @@ static void write_ended(struct keepers *k, unsigned file, const struct s_step *s
     struct buf outcome = {0}, entry = {0};
     o->name = s->step;
     o->try_no = s->try_no;
-    o->ended_at = wall_ms(k->w, &k->machine);
+    o->ended_at = world_wall_ms(k->w, &k->machine);
     d_step_outcome_encode(o, &outcome);
     s_ended_encode(
         &(struct s_ended){.run = s->run, .attempt = s->attempt, .outcome = buf_span(&outcome)},
@@ -186,7 +186,7 @@ static void write_ended(struct keepers *k, unsigned file, const struct s_step *s
 static void seen_add(struct keepers *k, const struct s_step *s)
 {
     k->seen = mem_realloc(k->seen, k->n_seen + 1, sizeof *k->seen);
-    struct seen *x = &k->seen[k->n_seen++];
+    struct keepers_seen *x = &k->seen[k->n_seen++];
     memset(x, 0, sizeof *x);
     x->run = s->run;
     x->attempt = s->attempt;
@@ -210,10 +210,10 @@ static bool is_same(const struct s_step *a, const struct s_step *b)
            span_eq(a->step, b->step);
 }
 
-static unsigned load_of(const struct keeper *k)
+static unsigned load_of(const struct keepers_keeper *k)
 {
     unsigned n = k->runs ? 1 : 0;
-    for (const struct held *h = k->waiting; h; h = h->next)
+    for (const struct keepers_step *h = k->waiting; h; h = h->next)
         n++;
     return n;
 }
@@ -233,7 +233,7 @@ static bool is_held(const struct keepers *k, const struct s_step *s)
     for (unsigned i = 0; i < k->h.slots; i++) {
         if (k->keeper[i].runs && is_same(&k->keeper[i].runs->step, s))
             return true;
-        for (const struct held *h = k->keeper[i].waiting; h; h = h->next)
+        for (const struct keepers_step *h = k->keeper[i].waiting; h; h = h->next)
             if (is_same(&h->step, s))
                 return true;
     }
@@ -242,8 +242,8 @@ static bool is_held(const struct keepers *k, const struct s_step *s)
 
 static void take_step(struct keepers *k, struct span message)
 {
-    struct held *h = mem_zalloc(1, sizeof *h), **at;
-    struct keeper *best = &k->keeper[0];
+    struct keepers_step *h = mem_zalloc(1, sizeof *h), **at;
+    struct keepers_keeper *best = &k->keeper[0];
     struct hash hash;
     h->bytes = buf_dup(message);
     if (s_step_decode(buf_span(&h->bytes), &h->step, NULL) < 0 || is_held(k, &h->step)) {
@@ -255,7 +255,7 @@ static void take_step(struct keepers *k, struct span message)
         law_break(k->laws, LAW_EXECUTED_ONCE,
                   "server %s: try %" PRIu64 " of step " SPAN_FMT " of run %s attempt %" PRIu64
                   " was launched and is asked for again",
-                  k->h.server, h->step.try_no, SPAN_ARG(h->step.step), short_id(h->step.run),
+                  k->h.server, h->step.try_no, SPAN_ARG(h->step.step), world_short_id(h->step.run),
                   h->step.attempt);
         held_free(h);
         return;
@@ -263,7 +263,7 @@ static void take_step(struct keepers *k, struct span message)
     envelope_hash(h->step.job, &hash);
     h->job = catalog_by_hash(k->h.catalog, &hash);
     if (k->w->chaos && chance(k->w, 8)) { /* some check of the runner's */
-        TRACE(k->w, k->h.server, "the runner refuses run %s", short_id(h->step.run));
+        TRACE(k->w, k->h.server, "the runner refuses run %s", world_short_id(h->step.run));
         write_ended(k, SPOOL_RUNNER, &h->step,
                     &(struct d_step_outcome){.package = PACKAGE_NOT_EXECUTED,
                                              .code = REFUSAL_DENIED,
@@ -294,17 +294,17 @@ static void fence_of(const struct keepers *k, const struct s_step *s, int64_t *r
     *ret_term = *ret_kill - margin;
 }
 
-static int64_t now_of(const struct keeper *k)
+static int64_t now_of(const struct keepers_keeper *k)
 {
-    return boot_ms(k->all->w, &k->all->machine);
+    return world_boot_ms(k->all->w, &k->all->machine);
 }
 
-static void child_over(struct keeper *k, struct d_step_outcome *o)
+static void child_over(struct keepers_keeper *k, struct d_step_outcome *o)
 {
-    struct held *h = k->runs;
+    struct keepers_step *h = k->runs;
     struct world *w = k->all->w;
     TRACE(w, k->all->h.server, "child of run %s attempt %" PRIu64 " step " SPAN_FMT " ends: %s",
-          short_id(h->step.run), h->step.attempt, SPAN_ARG(h->step.step),
+          world_short_id(h->step.run), h->step.attempt, SPAN_ARG(h->step.step),
           package_outcome_text(o->package));
     world_cancel(w, &k->end);
     world_cancel(w, &k->look);
@@ -321,7 +321,7 @@ static void child_over(struct keeper *k, struct d_step_outcome *o)
 
 static void on_progress(struct world *w, void *self)
 {
-    struct keeper *k = self;
+    struct keepers_keeper *k = self;
     struct buf entry = {0};
     s_progress_encode(&(struct s_progress){.run = k->runs->step.run,
                                            .attempt = k->runs->step.attempt,
@@ -330,13 +330,13 @@ static void on_progress(struct world *w, void *self)
                       &entry);
     write_entry(k->all, SPOOL_KEEPERS + k->slot, buf_span(&entry));
     buf_free(&entry);
-    world_at(w, &k->progress, w->now + skewed(w, MS(100), SECS(20)), &k->all->machine, on_progress,
-             k);
+    world_at(w, &k->progress, w->now + world_skewed(w, MS(100), SECS(20)), &k->all->machine,
+             on_progress, k);
 }
 
 static void on_end(struct world *w, void *self)
 {
-    struct keeper *k = self;
+    struct keepers_keeper *k = self;
     const struct sim_job *job = k->runs->job;
     struct d_step_outcome o = {.package = PACKAGE_SUCCEEDED, .message = span_str("done")};
     if (k->told_to_end && !chance(w, 100)) {
@@ -352,15 +352,15 @@ static void on_end(struct world *w, void *self)
 }
 
 /* TERM now, KILL after the grace: the child ends somewhere between. */
-static void end_tree(struct keeper *k, int64_t grace_ms, bool timed_out, bool cancelled)
+static void end_tree(struct keepers_keeper *k, int64_t grace_ms, bool timed_out, bool cancelled)
 {
     struct world *w = k->all->w;
-    int64_t last = true_time(w, &k->all->machine, now_of(k) + grace_ms);
-    int64_t at = chance(w, 600)   ? w->now + skewed(w, 100, MS(200))
+    int64_t last = world_true_time(w, &k->all->machine, now_of(k) + grace_ms);
+    int64_t at = chance(w, 600)   ? w->now + world_skewed(w, 100, MS(200))
                  : chance(w, 500) ? last /* deaf to TERM */
-                                  : between(w, w->now, last);
+                                  : world_between(w, w->now, last);
     if (grace_ms <= 0)
-        at = w->now + skewed(w, 100, MS(80)); /* a tree is not gone in a moment */
+        at = w->now + world_skewed(w, 100, MS(80)); /* a tree is not gone in a moment */
     if (!k->told_to_end) {
         k->timed_out = timed_out;
         k->cancelled = cancelled;
@@ -372,7 +372,7 @@ static void end_tree(struct keeper *k, int64_t grace_ms, bool timed_out, bool ca
 
 static void on_look(struct world *w, void *self)
 {
-    struct keeper *k = self;
+    struct keepers_keeper *k = self;
     const struct s_step *s = &k->runs->step;
     int64_t term, end, now = now_of(k), next = INT64_MAX;
     fence_of(k->all, s, &term, &end);
@@ -381,31 +381,31 @@ static void on_look(struct world *w, void *self)
     else if (s->deadline)
         next = s->deadline;
     if (now >= term && !k->fenced) {
-        met(w, FAULT_FENCE);
-        TRACE(w, k->all->h.server, "run %s is fenced", short_id(s->run));
+        world_met(w, FAULT_FENCE);
+        TRACE(w, k->all->h.server, "run %s is fenced", world_short_id(s->run));
         k->fenced = true;
         end_tree(k, end - now, false, true);
     } else if (now < term) {
         next = term < next ? term : next;
     }
     if (next != INT64_MAX) { /* the fence moves on: look again when it would be due */
-        int64_t at = true_time(w, &k->all->machine, next);
+        int64_t at = world_true_time(w, &k->all->machine, next);
         world_at(w, &k->look, at, &k->all->machine, on_look, k);
     }
 }
 
 /* Says that the child is about to start, starts it. */
-static void launch(struct keeper *k)
+static void launch(struct keepers_keeper *k)
 {
     struct keepers *all = k->all;
-    struct held *h = k->runs;
+    struct keepers_step *h = k->runs;
     struct buf entry = {0};
     const struct sim_job *job = h->job;
     s_launched_encode(&(struct s_launched){.run = h->step.run,
                                            .attempt = h->step.attempt,
                                            .step = h->step.step,
                                            .try_no = h->step.try_no,
-                                           .at = wall_ms(all->w, &all->machine),
+                                           .at = world_wall_ms(all->w, &all->machine),
                                            .pid = 1},
                       &entry);
     k->told_to_end = k->timed_out = k->cancelled = k->fenced = false;
@@ -413,21 +413,21 @@ static void launch(struct keeper *k)
     write_entry(all, SPOOL_KEEPERS + k->slot, buf_span(&entry));
     buf_free(&entry);
     TRACE(all->w, all->h.server, "child of run %s attempt %" PRIu64 " step " SPAN_FMT " starts",
-          short_id(h->step.run), h->step.attempt, SPAN_ARG(h->step.step));
+          world_short_id(h->step.run), h->step.attempt, SPAN_ARG(h->step.step));
     laws_launched(all->laws, all->h.server, *all->h.spool_id, &h->step);
     judge_load(all);
-    int64_t takes = job ? skewed(all->w, job->least_us, job->most_us) : MS(1);
+    int64_t takes = job ? world_skewed(all->w, job->least_us, job->most_us) : MS(1);
     world_at(all->w, &k->end, all->w->now + takes, &all->machine, on_end, k);
     world_at(all->w, &k->look, all->w->now, &all->machine, on_look, k);
     if (chance(all->w, 300))
-        world_at(all->w, &k->progress, all->w->now + between(all->w, 0, SECS(2)), &all->machine,
-                 on_progress, k);
+        world_at(all->w, &k->progress, all->w->now + world_between(all->w, 0, SECS(2)),
+                 &all->machine, on_progress, k);
 }
 
 static void on_start(struct world *w, void *self)
 {
-    struct keeper *k = self;
-    struct held *h = k->waiting;
+    struct keepers_keeper *k = self;
+    struct keepers_step *h = k->waiting;
     int64_t term, end;
     if (k->runs || !h)
         return;
@@ -454,10 +454,10 @@ static void on_start(struct world *w, void *self)
     launch(k);
 }
 
-static void pump(struct keeper *k)
+static void pump(struct keepers_keeper *k)
 {
     if (!k->runs && k->waiting && !event_is_set(&k->start))
-        world_at(k->all->w, &k->start, k->all->w->now + skewed(k->all->w, 10, MS(2)),
+        world_at(k->all->w, &k->start, k->all->w->now + world_skewed(k->all->w, 10, MS(2)),
                  &k->all->machine, on_start, k);
 }
 
@@ -466,11 +466,11 @@ static void take_halt(struct keepers *k, struct span message)
     struct s_halt m;
     if (s_halt_decode(message, &m, NULL) < 0)
         return;
-    TRACE(k->w, k->h.server, "run %s attempt %" PRIu64 " is to be ended", short_id(m.run),
+    TRACE(k->w, k->h.server, "run %s attempt %" PRIu64 " is to be ended", world_short_id(m.run),
           m.attempt);
     for (unsigned i = 0; i < k->h.slots; i++) {
-        struct keeper *keeper = &k->keeper[i];
-        for (struct held **at = &keeper->waiting, *h; (h = *at);) {
+        struct keepers_keeper *keeper = &k->keeper[i];
+        for (struct keepers_step **at = &keeper->waiting, *h; (h = *at);) {
             if (!id_eq(h->step.run, m.run) || h->step.attempt != m.attempt) {
                 at = &h->next;
                 continue;
@@ -496,7 +496,7 @@ void keepers_runner_crash(struct keepers *k)
     if (!k->runner)
         return;
     TRACE(k->w, k->h.server, "the runner crashes");
-    met(k->w, FAULT_RUNNER_CRASH);
+    world_met(k->w, FAULT_RUNNER_CRASH);
     k->runner = false;
     k->attached = false;
     k->n_seen = 0;
@@ -514,7 +514,7 @@ void keepers_runner_start(struct keepers *k)
         return;
     k->runner = true;
     for (unsigned f = SPOOL_KEEPERS; f < SPOOL_FILES; f++)
-        for (size_t at = 0; spool_next(k->h.spool, f, &at, &entry);)
+        for (size_t at = 0; disk_spool_next(k->h.spool, f, &at, &entry);)
             if (s_launched_decode(entry, &l, NULL) == 0)
                 seen_add(
                     k, &(struct s_step){
@@ -526,9 +526,9 @@ bool keepers_runner_is_up(const struct keepers *k)
     return k->runner;
 }
 
-static void keeper_die(struct keeper *k, bool tell)
+static void keeper_die(struct keepers_keeper *k, bool tell)
 {
-    struct held *h, *next;
+    struct keepers_step *h, *next;
     world_cancel(k->all->w, &k->start);
     world_cancel(k->all->w, &k->end);
     world_cancel(k->all->w, &k->look);
@@ -552,11 +552,11 @@ bool keepers_kill_one(struct keepers *k)
 {
     unsigned at = (unsigned)rng_below(&k->w->rng, k->h.slots);
     for (unsigned i = 0; i < k->h.slots; i++) {
-        struct keeper *keeper = &k->keeper[(at + i) % k->h.slots];
+        struct keepers_keeper *keeper = &k->keeper[(at + i) % k->h.slots];
         if (!keeper->runs && !keeper->waiting)
             continue;
         TRACE(k->w, k->h.server, "the keeper of slot %u is killed", keeper->slot + 1);
-        met(k->w, FAULT_KEEPER_KILL);
+        world_met(k->w, FAULT_KEEPER_KILL);
         keeper_die(keeper, true);
         return true;
     }

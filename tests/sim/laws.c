@@ -80,8 +80,8 @@ void laws_free(struct laws **pl)
         mem_free(&k);
     }
     laws_forget_views(l);
-    parents_free(l);
-    seeing_end(l);
+    lawsparents_free(l);
+    lawsseeing_end(l);
     mem_free(&l->jobs);
     mem_free(&l->members);
     mem_free(&l->servers);
@@ -167,8 +167,8 @@ static void moved(struct laws *l, struct fact *f, enum run_event ev)
 {
     enum run_state to;
     if (run_state_next(f->state, ev, &to) < 0)
-        law_break(l, LAW_MOVES, "run %s: the journal moves it from %s by %s", short_id(f->run),
-                  run_state_text(f->state), run_event_text(ev));
+        law_break(l, LAW_MOVES, "run %s: the journal moves it from %s by %s",
+                  world_short_id(f->run), run_state_text(f->state), run_event_text(ev));
     else
         f->state = to;
 }
@@ -180,7 +180,7 @@ static void saw_called(struct laws *l, const struct r_called *r)
     struct fact *f = fact_find(l, r->run), *other;
     if (f) {
         law_break(l, LAW_ONE_RUN_FOR_A_KEY, "run %s is called twice in the journal",
-                  short_id(r->run));
+                  world_short_id(r->run));
         return;
     }
     f = mem_zalloc(1, sizeof *f);
@@ -196,12 +196,12 @@ static void saw_called(struct laws *l, const struct r_called *r)
         envelope_hash(s.body, &f->body);
         f->signed_on_lost = (enum on_lost)d.on_lost;
         f->parent = d.parent;
-        parents_called(l, r->run, &d);
+        lawsparents_called(l, r->run, &d);
     }
     for (other = l->facts; other; other = other->hh.next)
         if (!strcmp(other->caller, f->caller) && !strcmp(other->key, f->key))
             law_break(l, LAW_ONE_RUN_FOR_A_KEY, "key '%s' of %s has the runs %s and %s", f->key,
-                      f->caller, short_id(other->run), short_id(f->run));
+                      f->caller, world_short_id(other->run), world_short_id(f->run));
     HASH_ADD(hh, l->facts, run, sizeof f->run, f);
     l->w->counts.runs++;
 }
@@ -235,12 +235,12 @@ static void judge_place(struct laws *l, const struct fact *f, const struct r_ass
     for (unsigned i = 0; i < l->n_members; i++)
         if (span_eq_str(r->server, l->members[i].name) && !is_in(&l->members[i], f->address))
             law_break(l, LAW_HANDED_AS_CALLED,
-                      "run %s is for '%s' and goes to %s, which is not in it", short_id(f->run),
-                      f->address, l->members[i].name);
+                      "run %s is for '%s' and goes to %s, which is not in it",
+                      world_short_id(f->run), f->address, l->members[i].name);
     if (!hash_is_zero(&f->pinned) && !hash_eq(&f->pinned, &r->job_hash))
         law_break(l, LAW_HANDED_AS_CALLED,
                   "run %s goes to " SPAN_FMT " in another version than was signed",
-                  short_id(f->run), SPAN_ARG(r->server));
+                  world_short_id(f->run), SPAN_ARG(r->server));
 }
 
 static void saw_assigned(struct laws *l, struct fact *f, const struct r_assigned *r)
@@ -253,14 +253,14 @@ static void saw_assigned(struct laws *l, struct fact *f, const struct r_assigned
     if (r->attempt != f->attempt + 1 || (r->attempt > 1 && !f->again))
         law_break(l, LAW_NOT_AGAIN_UNASKED,
                   "run %s: attempt %" PRIu64 " follows attempt %" PRIu64 " for no reason",
-                  short_id(f->run), r->attempt, f->attempt);
+                  world_short_id(f->run), r->attempt, f->attempt);
     if (r->on_lost != (uint64_t)told)
         law_break(l, LAW_NOT_AGAIN_UNASKED,
-                  "run %s was called with on_lost %s and is handed over with %s", short_id(f->run),
-                  on_lost_text(told), on_lost_text(r->on_lost));
+                  "run %s was called with on_lost %s and is handed over with %s",
+                  world_short_id(f->run), on_lost_text(told), on_lost_text(r->on_lost));
     if (f->cancelled)
         law_break(l, LAW_CANCEL_IS_KEPT, "run %s was cancelled, and attempt %" PRIu64 " begins",
-                  short_id(f->run), r->attempt);
+                  world_short_id(f->run), r->attempt);
     moved(l, f, RUN_EV_ASSIGN);
     f->again = false;
     f->live = true;
@@ -283,17 +283,17 @@ static void saw_returned(struct laws *l, struct fact *f, const struct r_returned
     a->returned = true;
     f->again = true;
     f->live = false;
-    met(l->w, FAULT_RETURNED);
+    world_met(l->w, FAULT_RETURNED);
     if (a->n_children)
         law_break(l, LAW_RETURNED_NEVER_RAN,
                   "run %s: attempt %" PRIu64 " goes back to the queue, but it has run",
-                  short_id(f->run), r->attempt);
+                  world_short_id(f->run), r->attempt);
 }
 
 static void saw_lost(struct laws *l, struct fact *f, const struct r_lost *r)
 {
     const struct tried *a = tried_get(l, r->run, r->attempt);
-    met(l->w, FAULT_LOST);
+    world_met(l->w, FAULT_LOST);
     if (f->state == RUN_HANDED_OVER || f->state == RUN_RUNNING)
         moved(l, f, RUN_EV_SILENCE);
     if (r->then == ON_LOST_RERUN)
@@ -304,12 +304,12 @@ static void saw_lost(struct laws *l, struct fact *f, const struct r_lost *r)
         a->on_lost != (enum on_lost)r->then)
         law_break(l, LAW_NOT_AGAIN_UNASKED,
                   "run %s: its attempt was handed over with on_lost %s and is lost with %s",
-                  short_id(f->run), on_lost_text(a->on_lost), on_lost_text(r->then));
+                  world_short_id(f->run), on_lost_text(a->on_lost), on_lost_text(r->then));
     if (r->then == ON_LOST_FAIL && !f->cancelled &&
         (a->on_lost == ON_LOST_RERUN || a->on_lost == ON_LOST_HOLD))
         law_break(l, LAW_LOST_AS_ASKED,
-                  "run %s: its attempt is lost, and ends, though on_lost says %s", short_id(f->run),
-                  on_lost_text(a->on_lost));
+                  "run %s: its attempt is lost, and ends, though on_lost says %s",
+                  world_short_id(f->run), on_lost_text(a->on_lost));
     f->again = r->then == ON_LOST_RERUN;
     f->live = false;
 }
@@ -319,7 +319,7 @@ static void saw_ended(struct laws *l, struct fact *f, const struct r_ended *r)
     const struct tried *a = tried_find(l, r->run, r->attempt);
     struct d_outcome o;
     if (f->ended) {
-        law_break(l, LAW_ONE_RESULT, "run %s ends twice", short_id(f->run));
+        law_break(l, LAW_ONE_RESULT, "run %s ends twice", world_short_id(f->run));
         return;
     }
     moved(l, f, RUN_EV_END);
@@ -335,28 +335,28 @@ static void saw_ended(struct laws *l, struct fact *f, const struct r_ended *r)
         law_break(l, LAW_COUNTED_IS_REPORTED,
                   "run %s: what is counted for attempt %" PRIu64
                   " is not what its server %s reported",
-                  short_id(f->run), r->attempt, a ? a->server : "?");
+                  world_short_id(f->run), r->attempt, a ? a->server : "?");
     else if (a->on_lost == ON_LOST_RERUN && !f->cancelled &&
              d_outcome_decode(r->outcome, &o, NULL) == 0 && o.job == JOB_LOST)
         law_break(l, LAW_LOST_AS_ASKED,
                   "run %s: the fence has ended its attempt, and that counts as its end",
-                  short_id(f->run));
+                  world_short_id(f->run));
 }
 
 static void saw_evidence(struct laws *l, const struct r_evidence *r)
 {
     struct tried *a = tried_get(l, r->run, r->attempt);
     const struct fact *f = fact_find(l, r->run);
-    met(l->w, FAULT_EVIDENCE);
+    world_met(l->w, FAULT_EVIDENCE);
     if (a->evidence_in == l->broker_turn)
         law_break(l, LAW_ONE_RESULT,
                   "run %s: the result of attempt %" PRIu64 " that does not count is recorded twice",
-                  short_id(r->run), r->attempt);
+                  world_short_id(r->run), r->attempt);
     bool forgotten = f && l->kept && l->ends - f->end >= l->kept;
     if (f && f->ended && !forgotten && f->ended_attempt == r->attempt &&
         span_eq(buf_span(&f->outcome), r->outcome))
         law_break(l, LAW_ONE_RESULT, "run %s: the counted result is recorded once more, as %.*s",
-                  short_id(r->run), SPAN_ARG(r->why));
+                  world_short_id(r->run), SPAN_ARG(r->why));
     a->evidence_in = l->broker_turn;
 }
 
@@ -392,7 +392,7 @@ static void saw_of_run(struct laws *l, const struct journal_record *j, struct fa
             saw_lost(l, f, &r.lost);
         break;
     case KIND_R_RELEASED:
-        met(l->w, FAULT_RELEASE);
+        world_met(l->w, FAULT_RELEASE);
         if (r_released_decode(j->body, &r.released, NULL) == 0 &&
             span_eq_str(r.released.how, "rerun")) {
             moved(l, f, RUN_EV_RELEASE_RERUN);
@@ -412,8 +412,8 @@ void laws_durable(struct laws *l, const struct journal_record *j)
     struct r_called called;
     struct r_evidence evidence;
     struct fact *f;
-    seeing_durable(l, j);
-    if (parents_durable(l, j))
+    lawsseeing_durable(l, j);
+    if (lawsparents_durable(l, j))
         return;
     if (j->kind == KIND_R_CALLED && r_called_decode(j->body, &called, NULL) == 0)
         saw_called(l, &called);
@@ -424,7 +424,7 @@ void laws_durable(struct laws *l, const struct journal_record *j)
     else if (!id_is_zero(j->run))
         law_break(l, LAW_REPLAY_IS_STATE,
                   "record %" PRIu64 " is about run %s, which was never called", j->lsn,
-                  short_id(j->run));
+                  world_short_id(j->run));
 }
 
 /* ---- Children */
@@ -447,7 +447,7 @@ static void judge_alone(struct laws *l, const struct tried *mine)
             law_break(l, LAW_ONE_LIVE_ATTEMPT,
                       "run %s executes as attempt %" PRIu64 " at %s and as attempt %" PRIu64
                       " at %s",
-                      short_id(f->run), mine->key.attempt, mine->server, k, other->server);
+                      world_short_id(f->run), mine->key.attempt, mine->server, k, other->server);
     }
 }
 
@@ -466,13 +466,13 @@ static struct d_step judge_try(struct laws *l, const struct tried *a, const stru
     if (before && (before->vanished || before->package == PACKAGE_SUCCEEDED))
         law_break(l, LAW_NOT_AGAIN_UNASKED,
                   "run %s: step " SPAN_FMT " of attempt %" PRIu64 " is tried again, but it %s",
-                  short_id(step->run), SPAN_ARG(step->step), step->attempt,
+                  world_short_id(step->run), SPAN_ARG(step->step), step->attempt,
                   before->vanished ? "may have succeeded" : "has succeeded");
     if (found && step->try_no > 1 && step->try_no > s.attempts)
         law_break(l, LAW_NOT_AGAIN_UNASKED,
                   "run %s: try %" PRIu64 " of step " SPAN_FMT " of attempt %" PRIu64
                   " begins; its job says %" PRIu64,
-                  short_id(step->run), step->try_no, SPAN_ARG(step->step), step->attempt,
+                  world_short_id(step->run), step->try_no, SPAN_ARG(step->step), step->attempt,
                   s.attempts);
     return s;
 }
@@ -483,15 +483,15 @@ void laws_launched(struct laws *l, const char *server, struct id spool, const st
     if (!a->assigned || strcmp(a->server, server) != 0 || !id_eq(a->spool, spool))
         law_break(l, LAW_EXECUTED_ONCE,
                   "run %s: attempt %" PRIu64 " executes at %s, to which it was not handed",
-                  short_id(step->run), step->attempt, server);
+                  world_short_id(step->run), step->attempt, server);
     if (child_find(a, step->step, step->try_no))
         law_break(l, LAW_EXECUTED_ONCE,
                   "run %s: attempt %" PRIu64 " executes try %" PRIu64 " of step " SPAN_FMT " twice",
-                  short_id(step->run), step->attempt, step->try_no, SPAN_ARG(step->step));
+                  world_short_id(step->run), step->attempt, step->try_no, SPAN_ARG(step->step));
     if (a->returned)
         law_break(l, LAW_RETURNED_NEVER_RAN,
                   "run %s: attempt %" PRIu64 " was returned and executes now at %s",
-                  short_id(step->run), step->attempt, server);
+                  world_short_id(step->run), step->attempt, server);
     const struct d_step s = judge_try(l, a, step);
     a->children = mem_realloc(a->children, a->n_children + 1, sizeof *a->children);
     struct child_fact *c = &a->children[a->n_children++];
@@ -522,7 +522,7 @@ void laws_child_over(struct laws *l, struct id run, uint64_t attempt, struct spa
     if (!c)
         return;
     c->package = p;
-    judge_stopped(l, tried_find(l, run, attempt), c);
+    lawstime_judge_stopped(l, tried_find(l, run, attempt), c);
 }
 
 void laws_child_vanished(struct laws *l, struct id run, uint64_t attempt, struct span step,
@@ -553,14 +553,14 @@ void laws_finished(struct laws *l, struct id run, uint64_t attempt, struct span 
     struct span item;
     unsigned succeeded = 0;
     if (a->is_finished) {
-        law_break(l, LAW_ONE_RESULT, "run %s: attempt %" PRIu64 " finishes twice", short_id(run),
-                  attempt);
+        law_break(l, LAW_ONE_RESULT, "run %s: attempt %" PRIu64 " finishes twice",
+                  world_short_id(run), attempt);
         return;
     }
     a->is_finished = true;
     a->finished = buf_dup(outcome);
     if (d_outcome_decode(outcome, &o, NULL) < 0) {
-        law_break(l, LAW_OUTCOME_IS_TRUE, "run %s: an outcome is malformed", short_id(run));
+        law_break(l, LAW_OUTCOME_IS_TRUE, "run %s: an outcome is malformed", world_short_id(run));
         return;
     }
     for (struct wire_iter it = wire_iter(&o.steps); wire_next(&it, &item);) {
@@ -568,22 +568,22 @@ void laws_finished(struct laws *l, struct id run, uint64_t attempt, struct span 
             law_break(l, LAW_OUTCOME_IS_TRUE,
                       "run %s: attempt %" PRIu64 " reports try %" PRIu64 " of step " SPAN_FMT
                       " as %s, which it was not",
-                      short_id(run), attempt, s.try_no, SPAN_ARG(s.name),
+                      world_short_id(run), attempt, s.try_no, SPAN_ARG(s.name),
                       package_outcome_text(s.package));
         succeeded += s.package == PACKAGE_SUCCEEDED;
     }
     if (o.delivery == DELIVERY_CALLED && o.job == JOB_SUCCEEDED && o.package == PACKAGE_SUCCEEDED &&
         !succeeded)
         law_break(l, LAW_OUTCOME_IS_TRUE, "run %s: it succeeded without a step that did",
-                  short_id(run));
+                  world_short_id(run));
     if (o.delivery != DELIVERY_CALLED && a->n_children)
         law_break(l, LAW_OUTCOME_IS_TRUE,
                   "run %s: attempt %" PRIu64 " reports that it was %s, but a step of it ran",
-                  short_id(run), attempt, delivery_text(o.delivery));
+                  world_short_id(run), attempt, delivery_text(o.delivery));
     if (a->live)
         law_break(l, LAW_OUTCOME_IS_TRUE,
                   "run %s: attempt %" PRIu64 " is reported as over while a child of it lives",
-                  short_id(run), attempt);
+                  world_short_id(run), attempt);
 }
 
 void laws_load(struct laws *l, const char *server, unsigned running, unsigned held, unsigned slots,

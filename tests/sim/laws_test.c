@@ -14,7 +14,7 @@ static void called(struct rig *r, struct id run, struct d_call call)
     call.cluster = span_str(SIM_CLUSTER);
     call.caller = span_str("anna");
     call.job = span_str("quick");
-    call_write(&call, &r->body, &r->call);
+    catalog_write_call(&call, &r->body, &r->call);
     RECORD(r, CALLED, called, .run = run, .call = buf_span(&r->call));
 }
 

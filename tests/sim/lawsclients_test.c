@@ -48,12 +48,12 @@ static void until_driven(struct rig *r)
 
 static void called(struct rig *r, struct id run, const char *key, const char *task, uint64_t index)
 {
-    call_write(&(struct d_call){.caller = span_str("dora"),
-                                .key = span_str(key),
-                                .parent = PARENT,
-                                .task = span_str(task),
-                                .index = index},
-               &r->body, &r->call);
+    catalog_write_call(&(struct d_call){.caller = span_str("dora"),
+                                        .key = span_str(key),
+                                        .parent = PARENT,
+                                        .task = span_str(task),
+                                        .index = index},
+                       &r->body, &r->call);
     RECORD(r, CALLED, called, .run = run, .call = buf_span(&r->call));
 }
 

@@ -165,23 +165,23 @@ struct laws {
 struct fact *fact_find(const struct laws *l, struct id run);
 struct tried *tried_find(const struct laws *l, struct id run, uint64_t attempt);
 /* it ends now */
-void judge_stopped(struct laws *l, const struct tried *a, const struct child_fact *c);
+void lawstime_judge_stopped(struct laws *l, const struct tried *a, const struct child_fact *c);
 void laws_forget_views(struct laws *l);
 
 /* ---- lawsparents.c */
 struct parent_fact *parent_fact_find(const struct laws *l, struct id run);
 /* durable: perhaps somebody's child */
-void parents_called(struct laws *l, struct id run, const struct d_call *d);
+void lawsparents_called(struct laws *l, struct id run, const struct d_call *d);
 /* false: it is no record of a parent */
-bool parents_durable(struct laws *l, const struct journal_record *j);
-void parents_say(struct laws *l, uint64_t peer, const struct m_driving *m);
-void parents_begin(struct laws *l, const struct bcore *c); /* a new broker */
-void parents_free(struct laws *l);
+bool lawsparents_durable(struct laws *l, const struct journal_record *j);
+void lawsparents_say(struct laws *l, uint64_t peer, const struct m_driving *m);
+void lawsparents_begin(struct laws *l, const struct bcore *c); /* a new broker */
+void lawsparents_free(struct laws *l);
 
 /* ---- lawsseeing.c */
-void seeing_durable(struct laws *l, const struct journal_record *j);
-void seeing_say(struct laws *l, uint64_t peer, const struct m_events *m);
-void seeing_begin(struct laws *l);
-void seeing_end(struct laws *l);
+void lawsseeing_durable(struct laws *l, const struct journal_record *j);
+void lawsseeing_say(struct laws *l, uint64_t peer, const struct m_events *m);
+void lawsseeing_begin(struct laws *l);
+void lawsseeing_end(struct laws *l);
 
 #endif

@@ -13,7 +13,7 @@ struct parent_fact *parent_fact_find(const struct laws *l, struct id run)
     return p;
 }
 
-void parents_free(struct laws *l)
+void lawsparents_free(struct laws *l)
 {
     struct parent_fact *p, *next;
     HASH_ITER (hh, l->parents, p, next) {
@@ -94,7 +94,8 @@ static void judge_verdict(struct laws *l, const struct parent_fact *p, enum stat
     if (status == STATUS_CANCELLED) {
         if (!p->cancel_asked)
             law_break(l, LAW_VERDICT_IS_TRUE,
-                      "parent %s ends as cancelled, and nobody has cancelled it", short_id(p->run));
+                      "parent %s ends as cancelled, and nobody has cancelled it",
+                      world_short_id(p->run));
         return;
     }
     if (is != status && doubt) {
@@ -103,15 +104,15 @@ static void judge_verdict(struct laws *l, const struct parent_fact *p, enum stat
     }
     if (is == STATUS_COUNT)
         law_break(l, LAW_VERDICT_IS_TRUE, "parent %s ends as %s before all of its children have",
-                  short_id(p->run), status_text(status));
+                  world_short_id(p->run), status_text(status));
     else if (is != status)
         law_break(l, LAW_VERDICT_IS_TRUE,
                   "parent %s ends as %s; what is recorded of its children gives %s",
-                  short_id(p->run), status_text(status), status_text(is));
+                  world_short_id(p->run), status_text(status), status_text(is));
 }
 
 /* ---- Records */
-void parents_called(struct laws *l, struct id run, const struct d_call *d)
+void lawsparents_called(struct laws *l, struct id run, const struct d_call *d)
 {
     struct parent_fact *p = parent_fact_find(l, d->parent);
     uint32_t task = 0;
@@ -122,19 +123,19 @@ void parents_called(struct laws *l, struct id run, const struct d_call *d)
     if (task == p->plan->graph->n || d->index >= p->plan->graph->tasks[task].count) {
         law_break(l, LAW_STARTS_WHEN_IT_MAY,
                   "parent %s calls '" SPAN_FMT "'/%" PRIu64 ", which is not in its plan",
-                  short_id(p->run), SPAN_ARG(d->task), d->index);
+                  world_short_id(p->run), SPAN_ARG(d->task), d->index);
         return;
     }
     if (!id_is_zero(p->children[task][d->index]))
         law_break(l, LAW_ONE_CALL_FOR_AN_INSTANCE,
                   "'" SPAN_FMT "'/%" PRIu64 " of parent %s is called as run %s and as run %s",
-                  SPAN_ARG(d->task), d->index, short_id(p->run),
-                  short_id(p->children[task][d->index]), short_id(run));
+                  SPAN_ARG(d->task), d->index, world_short_id(p->run),
+                  world_short_id(p->children[task][d->index]), world_short_id(run));
     p->children[task][d->index] = run;
     if (!may_start_now(l, p, task))
         law_break(l, LAW_STARTS_WHEN_IT_MAY,
                   "'" SPAN_FMT "' of parent %s starts, and its constraints do not hold",
-                  SPAN_ARG(d->task), short_id(p->run));
+                  SPAN_ARG(d->task), world_short_id(p->run));
 }
 
 static void saw_begun(struct laws *l, const struct r_parent_begun *r)
@@ -154,7 +155,8 @@ static void saw_begun(struct laws *l, const struct r_parent_begun *r)
     for (const struct parent_fact *q = l->parents; q; q = q->hh.next)
         if (p->plan && q->plan == p->plan)
             law_break(l, LAW_ONE_RUN_FOR_A_KEY, "key '%s' of %s has the parents %s and %s",
-                      p->plan->key, p->plan->caller, short_id(q->run), short_id(p->run));
+                      p->plan->key, p->plan->caller, world_short_id(q->run),
+                      world_short_id(p->run));
     HASH_ADD(hh, l->parents, run, sizeof p->run, p);
     l->w->counts.parents++;
 }
@@ -163,9 +165,10 @@ static void saw_driven(struct laws *l, struct parent_fact *p, const struct r_par
 {
     if (r->epoch != p->epoch + 1)
         law_break(l, LAW_ONE_DRIVER, "parent %s: epoch %" PRIu64 " follows epoch %" PRIu64,
-                  short_id(p->run), r->epoch, p->epoch);
+                  world_short_id(p->run), r->epoch, p->epoch);
     if (p->ended)
-        law_break(l, LAW_ONE_PARENT_END, "parent %s has ended and is driven", short_id(p->run));
+        law_break(l, LAW_ONE_PARENT_END, "parent %s has ended and is driven",
+                  world_short_id(p->run));
     p->epoch = r->epoch;
 }
 
@@ -175,7 +178,7 @@ static void saw_parent_ended(struct laws *l, struct parent_fact *p, const struct
                                           [STATUS_FAILED] = FAULT_PARENT_FAILED,
                                           [STATUS_CANCELLED] = FAULT_PARENT_CANCELLED};
     if (p->ended)
-        law_break(l, LAW_ONE_PARENT_END, "parent %s ends twice", short_id(p->run));
+        law_break(l, LAW_ONE_PARENT_END, "parent %s ends twice", world_short_id(p->run));
     p->ended = true;
     p->status = (enum status)r->status;
     l->ends++; /* the broker's memory of ends has both kinds */
@@ -183,10 +186,10 @@ static void saw_parent_ended(struct laws *l, struct parent_fact *p, const struct
         judge_verdict(l, p, p->status);
     if (p->status == STATUS_SUCCEEDED || p->status == STATUS_FAILED ||
         p->status == STATUS_CANCELLED)
-        met(l->w, verdicts[p->status]);
+        world_met(l->w, verdicts[p->status]);
 }
 
-bool parents_durable(struct laws *l, const struct journal_record *j)
+bool lawsparents_durable(struct laws *l, const struct journal_record *j)
 {
     struct r_parent_begun begun;
     struct r_parent_driven driven;
@@ -211,30 +214,30 @@ bool parents_durable(struct laws *l, const struct journal_record *j)
     if (!p)
         law_break(l, LAW_REPLAY_IS_STATE,
                   "record %" PRIu64 " is about parent %s, which was never begun", j->lsn,
-                  short_id(j->run));
+                  world_short_id(j->run));
     return true;
 }
 
 /* ---- What the broker says, and a new one */
-void parents_say(struct laws *l, uint64_t peer, const struct m_driving *m)
+void lawsparents_say(struct laws *l, uint64_t peer, const struct m_driving *m)
 {
     struct parent_fact *p = parent_fact_find(l, m->parent);
     if (!p || m->epoch > p->epoch) {
         law_break(l, LAW_SAID_IS_DURABLE,
                   "DRIVING of parent %s with epoch %" PRIu64 " leaves, and is not on disk",
-                  short_id(m->parent), m->epoch);
+                  world_short_id(m->parent), m->epoch);
         return;
     }
     if (m->epoch < p->told_epoch || (m->epoch == p->told_epoch && peer != p->told_peer))
         law_break(l, LAW_ONE_DRIVER,
                   "parent %s: session %" PRIu64 " gets epoch %" PRIu64 ", and session %" PRIu64
                   " has epoch %" PRIu64,
-                  short_id(p->run), peer, m->epoch, p->told_peer, p->told_epoch);
+                  world_short_id(p->run), peer, m->epoch, p->told_peer, p->told_epoch);
     p->told_epoch = m->epoch;
     p->told_peer = peer;
 }
 
-void parents_begin(struct laws *l, const struct bcore *c)
+void lawsparents_begin(struct laws *l, const struct bcore *c)
 {
     struct view_parent v;
     for (struct parent_fact *p = l->parents; p; p = p->hh.next) {
@@ -242,10 +245,10 @@ void parents_begin(struct laws *l, const struct bcore *c)
         if (p->accepted && !p->ended && !live)
             law_break(l, LAW_ACCEPTED_IS_KEPT,
                       "parent %s was accepted and has not ended; the new broker does not know it",
-                      short_id(p->run));
+                      world_short_id(p->run));
         if (p->ended && live)
             law_break(l, LAW_ONE_PARENT_END, "parent %s has ended; in the new broker it is live",
-                      short_id(p->run));
+                      world_short_id(p->run));
         /* the numbers of sessions begin anew; who drove must take the lease again */
         p->told_peer = 0;
     }
@@ -257,10 +260,10 @@ void laws_parent_accepted(struct laws *l, const char *caller, const char *key, s
     struct parent_fact *p = parent_fact_find(l, run);
     if (!p)
         law_break(l, LAW_ACCEPTED_IS_KEPT, "%s hears ACCEPTED for parent %s, which is not on disk",
-                  caller, short_id(run));
+                  caller, world_short_id(run));
     else if (!p->plan || strcmp(p->plan->caller, caller) != 0 || strcmp(p->plan->key, key) != 0)
         law_break(l, LAW_ONE_RUN_FOR_A_KEY, "%s begins '%s' and hears of parent %s, which is '%s'",
-                  caller, key, short_id(run), p->plan ? p->plan->key : "?");
+                  caller, key, world_short_id(run), p->plan ? p->plan->key : "?");
     else
         p->accepted = true;
 }
@@ -271,7 +274,7 @@ void laws_driving(struct laws *l, struct id parent, uint64_t epoch, const char *
     if (!p || epoch > p->epoch)
         law_break(l, LAW_ONE_DRIVER,
                   "%s drives parent %s with epoch %" PRIu64 ", which is not on disk", process,
-                  short_id(parent), epoch);
+                  world_short_id(parent), epoch);
 }
 
 void laws_parent_cancel(struct laws *l, struct id parent)
@@ -287,7 +290,7 @@ void laws_parent_gone(struct laws *l, struct id parent)
     if (!p || !p->ended)
         law_break(l, LAW_ACCEPTED_IS_KEPT,
                   "parent %s has not ended, and the broker says that it is not live",
-                  short_id(parent));
+                  world_short_id(parent));
 }
 
 void laws_parent_end_heard(struct laws *l, struct id parent, uint64_t epoch, enum status status,
@@ -297,12 +300,13 @@ void laws_parent_end_heard(struct laws *l, struct id parent, uint64_t epoch, enu
     if (!p || !p->ended)
         law_break(l, LAW_ONE_PARENT_END,
                   "a driver hears that the end of parent %s is recorded, and it is not on disk",
-                  short_id(parent));
+                  world_short_id(parent));
     else if (!already && (epoch != p->epoch || status != p->status))
         law_break(l, LAW_ONE_PARENT_END,
                   "the end of parent %s as %s by epoch %" PRIu64
                   " counts; recorded is %s, and epoch %" PRIu64 " drives it",
-                  short_id(parent), status_text(status), epoch, status_text(p->status), p->epoch);
+                  world_short_id(parent), status_text(status), epoch, status_text(p->status),
+                  p->epoch);
 }
 
 unsigned laws_parents_open(const struct laws *l, struct id *ret_one)

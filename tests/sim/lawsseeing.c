@@ -54,7 +54,7 @@ static void fill(struct event_fact *e, const struct journal_record *j)
     }
 }
 
-void seeing_durable(struct laws *l, const struct journal_record *j)
+void lawsseeing_durable(struct laws *l, const struct journal_record *j)
 {
     if (l->n_events == l->cap_events) {
         l->cap_events = l->cap_events ? l->cap_events * 2 : 256;
@@ -177,7 +177,7 @@ void laws_broker_hears(struct laws *l, uint64_t peer, struct span message)
     }
 }
 
-void seeing_say(struct laws *l, uint64_t peer, const struct m_events *m)
+void lawsseeing_say(struct laws *l, uint64_t peer, const struct m_events *m)
 {
     struct credit_fact *f = credit_of(l, peer);
     struct wire_iter it = wire_iter(&m->events);
@@ -229,12 +229,12 @@ void laws_news(struct laws *l, const char *name, bool window_open, struct span m
         law_break(l, LAW_QUEUE_HOLDS, "news of a run is made for %s, whose window is shut", name);
 }
 
-void seeing_begin(struct laws *l)
+void lawsseeing_begin(struct laws *l)
 {
     l->n_credits = 0; /* the sessions of the old process are gone */
 }
 
-void seeing_end(struct laws *l)
+void lawsseeing_end(struct laws *l)
 {
     mem_free(&l->events);
     mem_free(&l->credits);

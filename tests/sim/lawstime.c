@@ -61,7 +61,7 @@ void laws_decides(struct laws *l, struct span record)
         law_break(l, LAW_LOST_AS_ASKED,
                   "run %s: attempt %" PRIu64 " is lost, but %s was silent for %" PRId64
                   " ms only, not for %" PRIu64,
-                  short_id(r.run), r.attempt, a->server, (l->w->now - since) / 1000,
+                  world_short_id(r.run), r.attempt, a->server, (l->w->now - since) / 1000,
                   a->lost_after_ms);
 }
 
@@ -78,7 +78,7 @@ void laws_stop_heard(struct laws *l, struct id run, uint64_t attempt)
         a->stop_heard = l->w->now;
 }
 
-void judge_stopped(struct laws *l, const struct tried *a, const struct child_fact *c)
+void lawstime_judge_stopped(struct laws *l, const struct tried *a, const struct child_fact *c)
 {
     int64_t reached = server_fact(l, span_str(a->server), ID_ZERO)->reached;
     int64_t since = a->stop_heard > reached ? a->stop_heard : reached;
@@ -86,6 +86,6 @@ void judge_stopped(struct laws *l, const struct tried *a, const struct child_fac
         law_break(l, LAW_STOPPED_IN_TIME,
                   "run %s: step %s of attempt %" PRIu64 " has gone on for %" PRId64
                   " ms since %s was told to stop it",
-                  short_id(a->key.run), c->step, a->key.attempt, (l->w->now - since) / 1000,
+                  world_short_id(a->key.run), c->step, a->key.attempt, (l->w->now - since) / 1000,
                   a->server);
 }

@@ -73,7 +73,7 @@ static void on_letter(struct world *w, void *self)
 void letters_post(struct letters *l, bool to_worker, struct span message)
 {
     struct letter *x = mem_zalloc(1, sizeof *x + message.n);
-    int64_t at = l->w->now + skewed(l->w, 50, MS(3));
+    int64_t at = l->w->now + world_skewed(l->w, 50, MS(3));
     x->all = l;
     x->to_worker = to_worker;
     x->n = message.n;

@@ -66,18 +66,18 @@ int64_t line_renewed(const struct line *l)
 
 static void set_timer(struct line *l, int64_t boot)
 {
-    world_at(l->w, &l->timer, true_time(l->w, l->of, boot), l->of, on_timer, l);
+    world_at(l->w, &l->timer, world_true_time(l->w, l->of, boot), l->of, on_timer, l);
 }
 
 static void rest(struct line *l, int64_t ms)
 {
     l->state = RESTING;
-    set_timer(l, boot_ms(l->w, l->of) + ms);
+    set_timer(l, world_boot_ms(l->w, l->of) + ms);
 }
 
 static int64_t next_rest(struct line *l)
 {
-    int64_t ms = l->rest_ms / 2 + between(l->w, 0, l->rest_ms);
+    int64_t ms = l->rest_ms / 2 + world_between(l->w, 0, l->rest_ms);
     l->rest_ms = l->rest_ms * 2 > REST_MAX_MS ? REST_MAX_MS : l->rest_ms * 2;
     /* the liveness phase need not wait for the longest rests */
     return l->w->chaos ? ms : ms % 2000;
@@ -87,7 +87,7 @@ void line_start(struct line *l)
 {
     l->rest_ms = REST_MIN_MS;
     l->renewed = 0;
-    rest(l, between(l->w, 0, 50));
+    rest(l, world_between(l->w, 0, 50));
 }
 
 void line_down(struct line *l)
@@ -114,7 +114,7 @@ static void end_session(struct line *l, bool keep, int64_t ms, const char *why)
 /* ---- Out */
 static void send_frames(struct line *l)
 {
-    int64_t now = boot_ms(l->w, l->of);
+    int64_t now = world_boot_ms(l->w, l->of);
     while (session_frame(l->session, now, &l->frame))
         conn_send(l->conn, TO_BROKER, buf_span(&l->frame));
     if (session_idle_frame(l->session, now, &l->frame))
@@ -154,7 +154,7 @@ static void dial(struct line *l)
     m_hello_encode(&hello, &l->message);
     l->session = session_new(id);
     session_push(l->session, buf_span(&l->message));
-    l->hello_at = boot_ms(l->w, l->of);
+    l->hello_at = world_boot_ms(l->w, l->of);
     send_frames(l);
     l->state = GREETING;
     set_timer(l, l->hello_at + GREETING_MS);
@@ -173,13 +173,13 @@ static void ping(struct line *l, int64_t now)
 void line_renew(struct line *l)
 {
     if (l->state == UP)
-        ping(l, boot_ms(l->w, l->of));
+        ping(l, world_boot_ms(l->w, l->of));
 }
 
 static void on_timer(struct world *w, void *self)
 {
     struct line *l = self;
-    int64_t now = boot_ms(w, l->of);
+    int64_t now = world_boot_ms(w, l->of);
     switch (l->state) {
     case DOWN:
         break;
@@ -243,10 +243,10 @@ static void take_last_word(struct line *l, uint64_t kind, struct span message)
 {
     struct m_refused refused;
     if (kind == KIND_M_REFUSED && m_refused_decode(message, &refused, NULL) == 0) {
-        met(l->w, FAULT_REFUSED);
+        world_met(l->w, FAULT_REFUSED);
         TRACE(l->w, l->of->name, "is refused: " SPAN_FMT, SPAN_ARG(refused.text));
         int64_t ms = refused.retry_ms < REST_MAX_MS ? (int64_t)refused.retry_ms : REST_MAX_MS;
-        end_session(l, false, ms + between(l->w, REST_MIN_MS / 2, REST_MIN_MS),
+        end_session(l, false, ms + world_between(l->w, REST_MIN_MS / 2, REST_MIN_MS),
                     refusal_word(refused.code));
     } else if (kind == KIND_M_RESET) {
         end_session(l, true, -1, "reset by the broker");
@@ -266,7 +266,7 @@ static void on_frame(void *self, struct conn *c, struct span frame)
             take_last_word(l, kind, messages);
         return;
     }
-    switch (session_take(l->session, frame, boot_ms(l->w, l->of), &messages, &err)) {
+    switch (session_take(l->session, frame, world_boot_ms(l->w, l->of), &messages, &err)) {
     case SESSION_MESSAGES:
         take_messages(l, messages);
         break;

@@ -5,7 +5,7 @@
 
 struct asked { /* a question on its way */
     struct event event;
-    struct lookup *l;
+    struct sim_lookup *l;
     struct bcore_effect effect;
     bool is; /* what was there of a key when it was asked for; the answer takes its time */
     struct bcore_known known;
@@ -14,22 +14,22 @@ struct asked { /* a question on its way */
     uint8_t bytes[];
 };
 
-struct lookup {
+struct sim_lookup {
     struct world *w;
     struct process *broker;
     struct laws *laws;
     const struct journal *journal;
-    struct gate *gate;
+    struct sim_gate *gate;
     const struct lookup_calls *calls;
     void *self;
     struct asked *asked;
 };
 
-struct lookup *lookup_new(struct world *w, struct process *broker, struct laws *l,
-                          const struct journal *j, struct gate *g, const struct lookup_calls *calls,
-                          void *self)
+struct sim_lookup *lookup_new(struct world *w, struct process *broker, struct laws *l,
+                              const struct journal *j, struct sim_gate *g,
+                              const struct lookup_calls *calls, void *self)
 {
-    struct lookup *x = mem_zalloc(1, sizeof *x);
+    struct sim_lookup *x = mem_zalloc(1, sizeof *x);
     x->w = w;
     x->broker = broker;
     x->laws = l;
@@ -50,9 +50,9 @@ static void asked_free(struct asked *a)
     mem_free(&a);
 }
 
-void lookup_free(struct lookup **pl)
+void lookup_free(struct sim_lookup **pl)
 {
-    struct lookup *l = *pl;
+    struct sim_lookup *l = *pl;
     if (!l)
         return;
     while (l->asked)
@@ -61,7 +61,7 @@ void lookup_free(struct lookup **pl)
 }
 
 /* ---- Answers */
-static void answer_run(struct lookup *l, const struct bcore_effect *e)
+static void answer_run(struct sim_lookup *l, const struct bcore_effect *e)
 {
     struct r_ended r;
     struct buf message = {0};
@@ -78,25 +78,25 @@ static void answer_run(struct lookup *l, const struct bcore_effect *e)
     } else {
         law_break(l->laws, LAW_HEARD_IS_RECORDED,
                   "a follower is owed the end of run %s, and the history has none",
-                  short_id(e->run));
+                  world_short_id(e->run));
     }
     if (message.n)
         l->calls->say(l->self, e->peer, buf_span(&message));
     buf_free(&message);
 }
 
-static void answer_call(struct lookup *l, const struct asked *a)
+static void answer_call(struct sim_lookup *l, const struct asked *a)
 {
     const struct journal_record *r = journal_begin_of(l->journal, a->effect.run);
     struct buf message = {0};
     if (!gate_awaits(l->gate, a->effect.peer, a->number))
         return;
-    met(l->w, FAULT_BODY_FETCHED);
+    world_met(l->w, FAULT_BODY_FETCHED);
     if (!r || r->lsn != a->effect.called_lsn ||
         bcore_execute_fill(a->effect.body, r->body, &message, NULL) < 0)
         law_break(l->laws, LAW_HANDED_AS_SIGNED,
                   "the call of run %s is asked for, and the store does not have it",
-                  short_id(a->effect.run));
+                  world_short_id(a->effect.run));
     gate_filled(l->gate, a->effect.peer, a->number, buf_span(&message));
     buf_free(&message);
 }
@@ -104,14 +104,14 @@ static void answer_call(struct lookup *l, const struct asked *a)
 static void on_answer(struct world *w, void *self)
 {
     struct asked *a = self;
-    struct lookup *l = a->l;
+    struct sim_lookup *l = a->l;
     if (a->effect.kind == BCORE_FX_EXECUTE) {
         answer_call(l, a);
     } else if (gate_knows(l->gate, a->effect.peer) && a->effect.kind == BCORE_FX_LOOKUP) {
-        met(w, FAULT_LOOKUP);
+        world_met(w, FAULT_LOOKUP);
         answer_run(l, &a->effect);
     } else if (gate_knows(l->gate, a->effect.peer)) {
-        met(w, FAULT_LOOKUP_KEY);
+        world_met(w, FAULT_LOOKUP_KEY);
         l->calls->known(l->self, &a->effect, a->is ? &a->known : NULL);
     }
     asked_free(a);
@@ -119,31 +119,31 @@ static void on_answer(struct world *w, void *self)
 }
 
 /* ---- Questions */
-static struct asked *asked_new(struct lookup *l, const struct bcore_effect *e)
+static struct asked *asked_new(struct sim_lookup *l, const struct bcore_effect *e)
 {
     struct asked *a = mem_zalloc(1, sizeof *a + e->body.n + e->key.n);
     a->l = l;
-    a->effect = effect_copy(e, a->bytes);
+    a->effect = gate_copy_effect(e, a->bytes);
     a->next = l->asked;
     l->asked = a;
     int64_t most = chance(l->w, 100) ? SECS(2) : MS(50);
-    world_at(l->w, &a->event, l->w->now + skewed(l->w, 200, most), l->broker, on_answer, a);
+    world_at(l->w, &a->event, l->w->now + world_skewed(l->w, 200, most), l->broker, on_answer, a);
     return a;
 }
 
-void lookup_run(struct lookup *l, const struct bcore_effect *e)
+void lookup_run(struct sim_lookup *l, const struct bcore_effect *e)
 {
     asked_new(l, e);
 }
 
-void lookup_key(struct lookup *l, const struct bcore_effect *e, const char *principal)
+void lookup_key(struct sim_lookup *l, const struct bcore_effect *e, const char *principal)
 {
     struct asked *a = asked_new(l, e);
     a->is = journal_key_of(l->journal, span_str(principal), e->key, e->parent, &a->known.run,
                            &a->known.digest);
 }
 
-void lookup_call(struct lookup *l, const struct bcore_effect *e, uint64_t number)
+void lookup_call(struct sim_lookup *l, const struct bcore_effect *e, uint64_t number)
 {
     asked_new(l, e)->number = number;
 }

@@ -12,7 +12,7 @@
 #include "tests/sim/gate.h"
 #include "tests/sim/laws.h"
 
-struct lookup;
+struct sim_lookup;
 
 struct lookup_calls {
     void (*say)(void *self, uint64_t peer, struct span message);
@@ -22,13 +22,13 @@ struct lookup_calls {
     void (*turn_end)(void *self);
 };
 
-struct lookup *lookup_new(struct world *w, struct process *broker, struct laws *l,
-                          const struct journal *j, struct gate *g, const struct lookup_calls *calls,
-                          void *self);
-void lookup_free(struct lookup **l);
-void lookup_run(struct lookup *l, const struct bcore_effect *e);
-void lookup_key(struct lookup *l, const struct bcore_effect *e, const char *principal);
+struct sim_lookup *lookup_new(struct world *w, struct process *broker, struct laws *l,
+                              const struct journal *j, struct sim_gate *g,
+                              const struct lookup_calls *calls, void *self);
+void lookup_free(struct sim_lookup **l);
+void lookup_run(struct sim_lookup *l, const struct bcore_effect *e);
+void lookup_key(struct sim_lookup *l, const struct bcore_effect *e, const char *principal);
 /* The answer goes to gate_filled with this number. */
-void lookup_call(struct lookup *l, const struct bcore_effect *e, uint64_t number);
+void lookup_call(struct sim_lookup *l, const struct bcore_effect *e, uint64_t number);
 
 #endif

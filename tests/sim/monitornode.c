@@ -83,7 +83,7 @@ static void hear_events(struct monitornode *m, const struct m_events *e)
     while (wire_next(&it, &text))
         m->taken += text.n;
     if (m->taken - m->given >= m->credit)
-        met(m->w, FAULT_CREDIT_OUT);
+        world_met(m->w, FAULT_CREDIT_OUT);
     if (e->to > m->position)
         m->position = e->to;
     if (chance(m->w, 200))
@@ -91,8 +91,8 @@ static void hear_events(struct monitornode *m, const struct m_events *e)
     if (!chance(m->w, m->lazy))
         give_credit(m);
     else if (!event_is_set(&m->later))
-        world_at(m->w, &m->later, m->w->now + skewed(m->w, MS(1), SECS(4)), &m->process, on_later,
-                 m);
+        world_at(m->w, &m->later, m->w->now + world_skewed(m->w, MS(1), SECS(4)), &m->process,
+                 on_later, m);
 }
 
 static void on_message(void *self, uint64_t kind, struct span message)
@@ -146,7 +146,7 @@ struct monitornode *monitornode_new(struct world *w, struct network *n, struct l
     snprintf(m->name, sizeof m->name, "%s", name);
     m->cable.name = m->name;
     m->filter = some_filter(w, servers, n_servers);
-    m->credit = (uint64_t)between(w, 20, chance(w, 500) ? 300 : 5000);
+    m->credit = (uint64_t)world_between(w, 20, chance(w, 500) ? 300 : 5000);
     m->lazy = chance(w, 500) ? 0 : 500;
     process_init_machine(w, &m->process, name, &m->clock, 0);
     m->line = line_new(w, n, &m->cable, &m->process, &line_calls, m);
@@ -184,7 +184,7 @@ void monitornode_crash(struct monitornode *m, int64_t for_us)
     if (!m->process.up)
         return;
     TRACE(m->w, m->name, "crashes");
-    met(m->w, FAULT_MONITOR_CRASH);
+    world_met(m->w, FAULT_MONITOR_CRASH);
     process_die(&m->process);
     world_cancel(m->w, &m->later);
     line_down(m->line);

@@ -178,30 +178,30 @@ bool conn_send(struct conn *c, int direction, struct span frame)
     struct network *n = c->net;
     if (c->broken || c->closed)
         return false;
-    int64_t at = n->w->now + skewed(n->w, n->mood.latency / 2, n->mood.latency * 3);
+    int64_t at = n->w->now + world_skewed(n->w, n->mood.latency / 2, n->mood.latency * 3);
     bool overtaken = per_million(n, n->mood.reorder);
     if (per_million(n, n->mood.drop)) {
-        met(n->w, FAULT_DROP);
+        world_met(n->w, FAULT_DROP);
         TRACE(n->w, c->cable->name, "(a frame is dropped on the way %s)",
               direction == TO_BROKER ? "out" : "in");
         return true;
     }
     if (per_million(n, n->mood.spike)) {
-        met(n->w, FAULT_SPIKE);
-        at += between(n->w, MS(50), SECS(3));
+        world_met(n->w, FAULT_SPIKE);
+        at += world_between(n->w, MS(50), SECS(3));
     }
     if (at <= c->last[direction])
         at = c->last[direction] + 1;
     if (overtaken) {
-        met(n->w, FAULT_REORDER);
-        at += between(n->w, MS(1), MS(200));
+        world_met(n->w, FAULT_REORDER);
+        at += world_between(n->w, MS(1), MS(200));
     } else {
         c->last[direction] = at;
     }
     put_under_way(packet_of(c, direction, frame), at);
     if (per_million(n, n->mood.duplicate)) {
-        met(n->w, FAULT_DUPLICATE);
-        put_under_way(packet_of(c, direction, frame), at + between(n->w, 1, MS(500)));
+        world_met(n->w, FAULT_DUPLICATE);
+        put_under_way(packet_of(c, direction, frame), at + world_between(n->w, 1, MS(500)));
     }
     return true;
 }
@@ -210,7 +210,7 @@ static bool arrives(struct conn *c, int direction)
 {
     struct world *w = c->net->w;
     if (c->broken && w->now >= c->lost_from[direction]) {
-        met(w, FAULT_LOST_TAIL);
+        world_met(w, FAULT_LOST_TAIL);
         return false;
     }
     if (direction == TO_PEER)
@@ -234,7 +234,7 @@ static void deliver(struct world *w, void *self)
         return;
     }
     if (c->broken)
-        met(w, FAULT_OLD_FRAME);
+        world_met(w, FAULT_OLD_FRAME);
     n->frames++;
     world_hash(w, c->id << 1 | (unsigned)p->direction);
     world_hash_bytes(w, span_of(p->bytes, p->n));
@@ -278,8 +278,8 @@ static void break_off(struct conn *c, int64_t late)
     if (c->broken)
         return;
     c->broken = true;
-    c->lost_from[TO_BROKER] = w->now + between(w, 0, late);
-    c->lost_from[TO_PEER] = w->now + between(w, 0, late);
+    c->lost_from[TO_BROKER] = w->now + world_between(w, 0, late);
+    c->lost_from[TO_PEER] = w->now + world_between(w, 0, late);
     drop_held(c, TO_PEER);
     if (!chance(w, 300))
         drop_held(c, TO_BROKER);
@@ -308,7 +308,7 @@ static void on_news(struct world *w, void *self)
 static void tell_peer(struct conn *c, int64_t most)
 {
     if (!c->closed)
-        world_at(c->net->w, &c->news, c->net->w->now + skewed(c->net->w, 100, most), c->peer,
+        world_at(c->net->w, &c->news, c->net->w->now + world_skewed(c->net->w, 100, most), c->peer,
                  on_news, c);
 }
 
@@ -340,7 +340,7 @@ bool network_break_some(struct network *n)
     if (!chosen)
         return false;
     TRACE(n->w, chosen->cable->name, "(connection %llu breaks)", (unsigned long long)chosen->id);
-    met(n->w, FAULT_BREAK);
+    world_met(n->w, FAULT_BREAK);
     break_off(chosen, chance(n->w, 300) ? SECS(5) : MS(20));
     tell_peer(chosen, SECS(4));
     return true;
@@ -350,7 +350,7 @@ void network_cut(struct network *n, struct cable *c, bool to_broker, bool to_pee
 {
     c->cut[TO_BROKER] = to_broker;
     c->cut[TO_PEER] = to_peer;
-    met(n->w, to_broker && to_peer ? FAULT_PARTITION : FAULT_ONE_WAY);
+    world_met(n->w, to_broker && to_peer ? FAULT_PARTITION : FAULT_ONE_WAY);
 }
 
 static void let_go(struct conn *c, int direction)
@@ -360,7 +360,7 @@ static void let_go(struct conn *c, int direction)
     int64_t at = n->w->now;
     for (p = c->held[direction]; p; p = next) {
         next = p->next;
-        at += between(n->w, 1, MS(2));
+        at += world_between(n->w, 1, MS(2));
         put_under_way(p, at);
     }
     c->held[direction] = NULL;

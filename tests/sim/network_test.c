@@ -6,7 +6,7 @@
 
 enum { FRAMES = 2000 };
 
-struct rig {
+struct network_rig {
     struct world w;
     struct network *net;
     struct clock_sim clock;
@@ -18,7 +18,7 @@ struct rig {
 
 static void at_broker(void *self, struct conn *c, struct span frame)
 {
-    struct rig *r = self;
+    struct network_rig *r = self;
     unsigned i;
     (void)c;
     assert_int_equal(frame.n, sizeof i);
@@ -37,15 +37,15 @@ static void at_peer(void *self, struct conn *c, struct span frame)
 static void lost(void *self, struct conn *c)
 {
     (void)c;
-    ((struct rig *)self)->lost++;
+    ((struct network_rig *)self)->lost++;
 }
 
 static const struct net_calls broker_calls = {.frame = at_broker},
                               peer_calls = {.frame = at_peer, .lost = lost};
 
-static struct rig *rig_new(const struct network_mood *mood)
+static struct network_rig *rig_new(const struct network_mood *mood)
 {
-    struct rig *r = mem_zalloc(1, sizeof *r);
+    struct network_rig *r = mem_zalloc(1, sizeof *r);
     world_init(&r->w, 42, NULL);
     r->net = network_new(&r->w, mood);
     process_init(&r->broker, "broker", &r->clock);
@@ -57,7 +57,7 @@ static struct rig *rig_new(const struct network_mood *mood)
     return r;
 }
 
-static void rig_free(struct rig *r)
+static void rig_free(struct network_rig *r)
 {
     conn_close(&r->conn);
     network_free(&r->net);
@@ -65,7 +65,7 @@ static void rig_free(struct rig *r)
     mem_free(&r);
 }
 
-static void send(struct rig *r, unsigned from, unsigned to)
+static void send(struct network_rig *r, unsigned from, unsigned to)
 {
     for (unsigned i = from; i < to; i++) {
         conn_send(r->conn, TO_BROKER, span_of(&i, sizeof i));
@@ -73,13 +73,13 @@ static void send(struct rig *r, unsigned from, unsigned to)
     }
 }
 
-static void run(struct rig *r)
+static void run(struct network_rig *r)
 {
     while (world_step(&r->w))
         ;
 }
 
-static unsigned count(const struct rig *r, unsigned times)
+static unsigned count(const struct network_rig *r, unsigned times)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < FRAMES; i++)
@@ -89,7 +89,7 @@ static unsigned count(const struct rig *r, unsigned times)
 
 static void a_calm_network_delivers_each_frame_once_and_in_order(void **state)
 {
-    struct rig *r = rig_new(&(struct network_mood){.latency = 500});
+    struct network_rig *r = rig_new(&(struct network_mood){.latency = 500});
     (void)state;
     send(r, 0, FRAMES);
     assert_int_equal(r->total, 0); /* it takes time */
@@ -101,7 +101,7 @@ static void a_calm_network_delivers_each_frame_once_and_in_order(void **state)
 
 static void frames_are_dropped(void **state)
 {
-    struct rig *r = rig_new(&(struct network_mood){.latency = 500, .drop = 50000});
+    struct network_rig *r = rig_new(&(struct network_mood){.latency = 500, .drop = 50000});
     (void)state;
     send(r, 0, FRAMES);
     run(r);
@@ -112,7 +112,7 @@ static void frames_are_dropped(void **state)
 
 static void frames_are_doubled(void **state)
 {
-    struct rig *r = rig_new(&(struct network_mood){.latency = 500, .duplicate = 50000});
+    struct network_rig *r = rig_new(&(struct network_mood){.latency = 500, .duplicate = 50000});
     (void)state;
     send(r, 0, FRAMES);
     run(r);
@@ -123,7 +123,7 @@ static void frames_are_doubled(void **state)
 
 static void frames_are_overtaken(void **state)
 {
-    struct rig *r = rig_new(&(struct network_mood){.latency = 500, .reorder = 50000});
+    struct network_rig *r = rig_new(&(struct network_mood){.latency = 500, .reorder = 50000});
     (void)state;
     send(r, 0, FRAMES);
     run(r);
@@ -137,7 +137,7 @@ static void a_broken_connection_loses_a_tail_and_nothing_before_it(void **state)
     unsigned tails = 0;
     (void)state;
     for (unsigned round = 0; round < 20; round++) {
-        struct rig *r = rig_new(&(struct network_mood){.latency = 40000});
+        struct network_rig *r = rig_new(&(struct network_mood){.latency = 40000});
         rng_seed(&r->w.rng, round);
         send(r, 0, FRAMES);
         assert_true(network_break_some(r->net));
@@ -155,7 +155,7 @@ static void a_broken_connection_loses_a_tail_and_nothing_before_it(void **state)
 
 static void a_partition_holds_frames_back_in_its_direction_only(void **state)
 {
-    struct rig *r = rig_new(&(struct network_mood){.latency = 500});
+    struct network_rig *r = rig_new(&(struct network_mood){.latency = 500});
     (void)state;
     network_cut(r->net, &r->cable, false, true);
     send(r, 0, 10);
@@ -175,7 +175,7 @@ static void a_partition_holds_frames_back_in_its_direction_only(void **state)
 
 static void a_dead_broker_hears_nothing_and_its_peers_learn_it(void **state)
 {
-    struct rig *r = rig_new(&(struct network_mood){.latency = 500});
+    struct network_rig *r = rig_new(&(struct network_mood){.latency = 500});
     (void)state;
     send(r, 0, 10);
     r->broker.up = false;
@@ -222,7 +222,7 @@ static void a_crash_in_a_commit_leaves_whole_turns(void **state)
     unsigned none = 0, some = 0, all = 0;
     (void)state;
     for (unsigned round = 0; round < 200; round++) {
-        struct rig *r = rig_new(&(struct network_mood){0});
+        struct network_rig *r = rig_new(&(struct network_mood){0});
         struct notes n = {0};
         struct journal *j = journal_new(&r->w, &r->broker, &journal_calls, &n);
         rng_seed(&r->w.rng, round);
@@ -256,7 +256,7 @@ static void a_crash_in_a_commit_leaves_whole_turns(void **state)
 
 static void a_full_disk_makes_nothing_durable_until_there_is_room(void **state)
 {
-    struct rig *r = rig_new(&(struct network_mood){0});
+    struct network_rig *r = rig_new(&(struct network_mood){0});
     struct notes n = {0};
     struct journal *j = journal_new(&r->w, &r->broker, &journal_calls, &n);
     (void)state;

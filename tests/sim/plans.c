@@ -42,12 +42,12 @@ static void fill_job(struct world *w, const struct catalog *c, const struct plan
                            : (enum on_lost)rng_below(&w->rng, ON_LOST_COUNT);
     } else {
         t->on_lost = ON_LOST_FAIL;
-        t->start_within_ms = (uint64_t)between(w, 10000, 90000);
+        t->start_within_ms = (uint64_t)world_between(w, 10000, 90000);
     }
     if (chance(w, 200))
-        t->lost_after_ms = (uint64_t)between(w, 20000, 60000);
+        t->lost_after_ms = (uint64_t)world_between(w, 20000, 60000);
     if (chance(w, 100))
-        t->timeout_ms = (uint64_t)between(w, 200, 20000);
+        t->timeout_ms = (uint64_t)world_between(w, 200, 20000);
 }
 
 static void add_after(struct world *w, struct graph_task *t, uint32_t on)
@@ -68,7 +68,7 @@ static void make_graph(struct world *w, const struct catalog *c, const struct pl
     uint32_t order[PLAN_TASKS];
     g->name = mem_printf("plan%u", p->index);
     g->as_of = mem_strdup(AS_OF);
-    g->n = (uint32_t)between(w, 2, PLAN_TASKS);
+    g->n = (uint32_t)world_between(w, 2, PLAN_TASKS);
     g->tasks = mem_zalloc(g->n, sizeof *g->tasks);
     for (uint32_t i = 0; i < g->n; i++) {
         struct graph_task *t = &g->tasks[i];
@@ -150,5 +150,5 @@ void plan_call(const struct sim_plan *p, const char *caller, struct id parent, u
                        .index = index,
                        .try_no = 1,
                        .plan = span_str(p->graph.name)};
-    call_write(&d, body, signed_call);
+    catalog_write_call(&d, body, signed_call);
 }

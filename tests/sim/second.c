@@ -52,8 +52,8 @@ struct second *second_new(struct world *w, struct network *n, struct laws *l, st
     process_init(s->process, cable->name, clock);
     s->process->up = true;
     s->process->luck = rng_next(&w->rng); /* not that of whose name it bears */
-    random_bytes(w, &s->spool, sizeof s->spool);
-    random_bytes(w, &s->boot, sizeof s->boot);
+    world_random_bytes(w, &s->spool, sizeof s->spool);
+    world_random_bytes(w, &s->boot, sizeof s->boot);
     s->line = line_new(w, n, cable, s->process, &calls, s);
     line_start(s->line);
     return s;

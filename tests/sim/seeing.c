@@ -160,7 +160,7 @@ static void on_answer(struct world *w, void *self)
         if (!id_is_zero(found[i]->run) && (begin = journal_begin_of(s->journal, found[i]->run)))
             begins[n_begins++] = (struct bcore_record){begin->lsn, begin->body};
     }
-    met(w, FAULT_MONITOR_STORE);
+    world_met(w, FAULT_MONITOR_STORE);
     struct feed_page page = {.records = records,
                              .begins = begins,
                              .n_records = n,
@@ -179,7 +179,7 @@ static uint64_t ask(void *self, struct feed_reader *r, const struct feed_questio
         .seeing = s, .reader = r, .q = *q, .number = ++s->asked, .next = s->questions};
     s->questions = x;
     laws_asked(s->laws, feed_reader_peer(r), q->after);
-    world_at(s->w, &x->event, s->w->now + skewed(s->w, 200, MS(50)), s->broker, on_answer, x);
+    world_at(s->w, &x->event, s->w->now + world_skewed(s->w, 200, MS(50)), s->broker, on_answer, x);
     return x->number;
 }
 

@@ -11,7 +11,7 @@ static void says_accepted(struct laws *l, const struct m_accepted *m)
 {
     if (!fact_find(l, m->run) && !parent_fact_find(l, m->run))
         law_break(l, LAW_SAID_IS_DURABLE, "ACCEPTED for run %s leaves, and the run is not on disk",
-                  short_id(m->run));
+                  world_short_id(m->run));
 }
 
 static void says_ended(struct laws *l, const struct m_run_ended *m)
@@ -19,10 +19,11 @@ static void says_ended(struct laws *l, const struct m_run_ended *m)
     const struct fact *f = fact_find(l, m->run);
     if (!f || !f->ended)
         law_break(l, LAW_SAID_IS_DURABLE, "RUN_ENDED for run %s leaves, and its end is not on disk",
-                  short_id(m->run));
+                  world_short_id(m->run));
     else if (!span_eq(buf_span(&f->outcome), m->outcome))
         law_break(l, LAW_HEARD_IS_RECORDED,
-                  "RUN_ENDED for run %s says another outcome than the journal", short_id(m->run));
+                  "RUN_ENDED for run %s says another outcome than the journal",
+                  world_short_id(m->run));
 }
 
 static void says_recorded(struct laws *l, const struct m_recorded *m)
@@ -33,7 +34,7 @@ static void says_recorded(struct laws *l, const struct m_recorded *m)
     if (!counted && !(a && a->evidence_in))
         law_break(l, LAW_SAID_IS_DURABLE,
                   "RECORDED for run %s attempt %" PRIu64 " leaves, and its result is not on disk",
-                  short_id(m->run), m->attempt);
+                  world_short_id(m->run), m->attempt);
 }
 
 static void says_execute(struct laws *l, const struct m_execute *m)
@@ -43,14 +44,14 @@ static void says_execute(struct laws *l, const struct m_execute *m)
         law_break(l, LAW_SAID_IS_DURABLE,
                   "EXECUTE of run %s attempt %" PRIu64
                   " leaves, and that it is handed over is not on disk",
-                  short_id(m->run), m->attempt);
+                  world_short_id(m->run), m->attempt);
     const struct fact *f = fact_find(l, m->run);
     struct hash call;
     envelope_hash(m->call, &call);
     if (f && !hash_eq(&f->call, &call))
         law_break(l, LAW_HANDED_AS_SIGNED,
                   "EXECUTE of run %s attempt %" PRIu64 " has not the bytes that were called",
-                  short_id(m->run), m->attempt);
+                  world_short_id(m->run), m->attempt);
 }
 
 static void says_stop(struct laws *l, const struct m_stop *m)
@@ -59,7 +60,7 @@ static void says_stop(struct laws *l, const struct m_stop *m)
     if (f && f->state == RUN_HELD && f->attempt == m->attempt)
         law_break(l, LAW_HELD_GOES_ON,
                   "STOP for run %s attempt %" PRIu64 " leaves, and on disk the run is held",
-                  short_id(m->run), m->attempt);
+                  world_short_id(m->run), m->attempt);
 }
 
 static void says_state(struct laws *l, const struct m_run_state *m)
@@ -70,7 +71,7 @@ static void says_state(struct laws *l, const struct m_run_state *m)
     if (!there)
         law_break(l, LAW_SAID_IS_DURABLE,
                   "RUN_STATE %s of run %s leaves, and what it rests on is not on disk",
-                  run_state_text(m->state), short_id(m->run));
+                  run_state_text(m->state), world_short_id(m->run));
 }
 
 void laws_broker_says(struct laws *l, uint64_t peer, struct span message)
@@ -98,14 +99,14 @@ void laws_broker_says(struct laws *l, uint64_t peer, struct span message)
 #undef ONE
     case KIND_M_DRIVING:
         if (m_driving_decode(message, &driving, NULL) == 0)
-            parents_say(l, peer, &driving);
+            lawsparents_say(l, peer, &driving);
         break;
     case KIND_M_EVENTS:
         if (m_events_decode(message, &events, NULL) == 0)
-            seeing_say(l, peer, &events);
+            lawsseeing_say(l, peer, &events);
         break;
     case KIND_M_RECALL:
-        met(l->w, FAULT_RECALL);
+        world_met(l->w, FAULT_RECALL);
         break;
     }
 }
@@ -134,22 +135,22 @@ void laws_accepted(struct laws *l, const char *caller, const char *key, struct s
     envelope_hash(body, &digest);
     if (!f) {
         law_break(l, LAW_ACCEPTED_IS_KEPT, "%s hears ACCEPTED for run %s, which is not on disk",
-                  caller, short_id(run));
+                  caller, world_short_id(run));
         return;
     }
     f->accepted = true;
     if (!id_is_zero(k->run) && !id_eq(k->run, run))
         law_break(l, LAW_ONE_RUN_FOR_A_KEY,
                   "key '%s' of %s was answered with run %s before and with %s now", key, caller,
-                  short_id(k->run), short_id(run));
+                  world_short_id(k->run), world_short_id(run));
     else if (!hash_eq(&f->body, &digest))
         law_break(l, LAW_ONE_RUN_FOR_A_KEY,
                   "another body under key '%s' of %s is accepted as run %s", key, caller,
-                  short_id(run));
+                  world_short_id(run));
     else if (strcmp(f->caller, caller) != 0 || strcmp(f->key, key) != 0)
         law_break(l, LAW_ONE_RUN_FOR_A_KEY,
                   "%s called '%s' and hears of run %s, which is '%s' of %s", caller, key,
-                  short_id(run), f->key, f->caller);
+                  world_short_id(run), f->key, f->caller);
     k->run = run;
     k->body = digest;
 }
@@ -162,13 +163,13 @@ void laws_conflict(struct laws *l, const char *caller, const char *key, struct s
     if (!id_is_zero(k->run) && hash_eq(&k->body, &digest))
         law_break(l, LAW_ONE_RUN_FOR_A_KEY,
                   "the body that run %s was accepted with is refused as a conflict",
-                  short_id(k->run));
+                  world_short_id(k->run));
 }
 
 void laws_unknown(struct laws *l, struct id run)
 {
     law_break(l, LAW_ACCEPTED_IS_KEPT, "run %s was accepted, and now the broker knows no such run",
-              short_id(run));
+              world_short_id(run));
 }
 
 void laws_ended(struct laws *l, struct id run, uint64_t attempt, struct span outcome)
@@ -177,7 +178,8 @@ void laws_ended(struct laws *l, struct id run, uint64_t attempt, struct span out
     (void)attempt;
     if (!f || !f->ended || !span_eq(buf_span(&f->outcome), outcome))
         law_break(l, LAW_HEARD_IS_RECORDED,
-                  "a caller hears of an end of run %s that is not the recorded one", short_id(run));
+                  "a caller hears of an end of run %s that is not the recorded one",
+                  world_short_id(run));
 }
 
 void laws_state_heard(struct laws *l, struct id run, uint64_t state, bool after_end)
@@ -185,7 +187,7 @@ void laws_state_heard(struct laws *l, struct id run, uint64_t state, bool after_
     if (after_end)
         law_break(l, LAW_MOVES,
                   "a caller hears that run %s is %s after it heard of its end in the same session",
-                  short_id(run), run_state_text(state));
+                  world_short_id(run), run_state_text(state));
 }
 
 void laws_cancelled(struct laws *l, struct id run)
@@ -193,7 +195,7 @@ void laws_cancelled(struct laws *l, struct id run)
     const struct fact *f = fact_find(l, run);
     if (!f || (!f->cancelled && !f->ended))
         law_break(l, LAW_CANCEL_IS_KEPT, "the cancel of run %s is answered, and it is not on disk",
-                  short_id(run));
+                  world_short_id(run));
 }
 
 unsigned laws_accepted_open(const struct laws *l, struct id *ret_one)
@@ -235,7 +237,7 @@ static void judge_move(struct laws *l, const struct view_run *now)
         l->w->counts.states[now->state]++;
     }
     if (now->state >= RUN_ENDED || !l->reach[v->state][now->state])
-        law_break(l, LAW_MOVES, "run %s was %s and is %s", short_id(now->id),
+        law_break(l, LAW_MOVES, "run %s was %s and is %s", world_short_id(now->id),
                   run_state_text(v->state), run_state_text(now->state));
     else if (v->state != now->state)
         l->w->counts.states[now->state]++;
@@ -256,7 +258,7 @@ void laws_broker_state(struct laws *l, const struct bcore *c)
             continue;
         l->w->counts.states[RUN_ENDED]++;
         if (!l->reach[v->state][RUN_ENDED])
-            law_break(l, LAW_MOVES, "run %s was %s and is gone", short_id(v->run),
+            law_break(l, LAW_MOVES, "run %s was %s and is gone", world_short_id(v->run),
                       run_state_text(v->state));
         HASH_DEL(l->views, v);
         mem_free(&v);
@@ -268,16 +270,16 @@ void laws_broker_begins(struct laws *l, const struct bcore *c)
     struct view_run r;
     l->broker_turn++;
     laws_forget_views(l);
-    parents_begin(l, c);
-    seeing_begin(l);
+    lawsparents_begin(l, c);
+    lawsseeing_begin(l);
     for (const struct fact *f = l->facts; f; f = f->hh.next) {
         if (f->accepted && !f->ended && !view_run(c, &f->run, &r))
             law_break(l, LAW_ACCEPTED_IS_KEPT,
                       "run %s was accepted and has not ended; the new broker does not know it",
-                      short_id(f->run));
+                      world_short_id(f->run));
         if (f->ended && view_run(c, &f->run, &r))
             law_break(l, LAW_ONE_RESULT, "run %s has ended; in the new broker it is %s",
-                      short_id(f->run), run_state_text(r.state));
+                      world_short_id(f->run), run_state_text(r.state));
     }
     laws_broker_state(l, c);
 }

@@ -11,9 +11,9 @@ void workernode_crash(struct workernode *s, bool in_step, int64_t for_us)
         s->die_in_step = true;
         return;
     }
-    met(s->w, FAULT_WORKER_CRASH);
-    worker_back_at(s, s->w->now + for_us);
-    worker_die(s, true);
+    world_met(s->w, FAULT_WORKER_CRASH);
+    workernode_back_at(s, s->w->now + for_us);
+    workernode_die(s, true);
 }
 
 void workernode_pause(struct workernode *s, int64_t for_us)
@@ -46,24 +46,24 @@ bool workernode_kill_keeper(struct workernode *s)
 
 void workernode_reboot(struct workernode *s, bool new_spool, int64_t for_us)
 {
-    met(s->w, new_spool ? FAULT_REINSTALL : FAULT_REBOOT);
+    world_met(s->w, new_spool ? FAULT_REINSTALL : FAULT_REBOOT);
     TRACE(s->w, s->name, "the machine %s", new_spool ? "is installed anew" : "reboots");
-    worker_back_at(s, s->w->now + for_us);
+    workernode_back_at(s, s->w->now + for_us);
     world_at(s->w, &s->runner_back, s->w->now + for_us, NULL, runner_back, s);
-    worker_die(s, false);
+    workernode_die(s, false);
     keepers_power_off(s->keepers);
-    random_bytes(s->w, &s->boot, sizeof s->boot);
+    world_random_bytes(s->w, &s->boot, sizeof s->boot);
     s->fence = 0; /* it was a time of the last boot */
-    clock_boot(s->w, &s->clock);
+    world_clock_boot(s->w, &s->clock);
     if (!new_spool)
         return;
-    random_bytes(s->w, &s->spool_id, sizeof s->spool_id);
-    spool_free(&s->spool);
+    world_random_bytes(s->w, &s->spool_id, sizeof s->spool_id);
+    disk_spool_free(&s->spool);
 }
 
 void workernode_wall_step(struct workernode *s, int64_t ms)
 {
-    clock_step(s->w, &s->process, ms);
+    world_clock_step(s->w, &s->process, ms);
 }
 
 /* ---- What it has, and who else says that it is this server */
@@ -71,14 +71,14 @@ static void on_attest(struct world *w, void *self)
 {
     struct workernode *s = self;
     TRACE(w, s->name, "what it attests changes");
-    worker_attest(s);
+    workernode_say_attest(s);
     line_flush(s->line);
 }
 
 void workernode_attest(struct workernode *s, unsigned jobs, bool need_holds)
 {
     serverjobs_set(s->jobs, jobs, need_holds);
-    met(s->w, FAULT_ATTEST);
+    world_met(s->w, FAULT_ATTEST);
     /* one that is stopped says it when it goes on; one that is down, in its next session */
     if (s->core)
         world_at(s->w, &s->attest, s->w->now, &s->process, on_attest, s);
@@ -95,7 +95,7 @@ void workernode_second(struct workernode *s, int64_t for_us)
 {
     if (s->second)
         return;
-    met(s->w, FAULT_SECOND_WORKER);
+    world_met(s->w, FAULT_SECOND_WORKER);
     s->second =
         second_new(s->w, line_network(s->line), s->laws, &s->cable, &s->second_process, &s->clock);
     world_at(s->w, &s->second_end, s->w->now + for_us, NULL, second_end, s);

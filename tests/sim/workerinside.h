@@ -32,10 +32,10 @@ struct workernode {
 };
 
 /* whole: no step was cut off, so the state can be judged */
-void worker_die(struct workernode *s, bool whole);
+void workernode_die(struct workernode *s, bool whole);
 /* it starts then, if nothing has started it before */
-void worker_back_at(struct workernode *s, int64_t at);
+void workernode_back_at(struct workernode *s, int64_t at);
 /* says what it has, in its session if there is one */
-void worker_attest(struct workernode *s);
+void workernode_say_attest(struct workernode *s);
 
 #endif

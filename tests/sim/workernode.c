@@ -16,7 +16,7 @@ static void trace_message(struct workernode *s, const char *to, struct span mess
     uint64_t kind;
     size_t size;
     if (s->w->trace && wire_peek(message, &kind, &size, NULL) == 0)
-        TRACE(s->w, s->name, "-> %s %s", to, kind_name(kind));
+        TRACE(s->w, s->name, "-> %s %s", to, world_kind_name(kind));
 }
 
 static void to_spool(struct workernode *s, struct span entry)
@@ -28,7 +28,7 @@ static void to_spool(struct workernode *s, struct span entry)
     if (kind == KIND_S_FINISHED && s_finished_decode(entry, &f, NULL) == 0)
         laws_finished(s->laws, f.run, f.attempt, f.outcome);
     trace_message(s, "spool", entry);
-    spool_add(&s->spool, SPOOL_WORKER, entry);
+    disk_spool_add(&s->spool, SPOOL_WORKER, entry);
     s->spool.read_to[SPOOL_WORKER] = s->spool.file[SPOOL_WORKER].n;
 }
 
@@ -78,8 +78,8 @@ static void feed(struct workernode *s, struct wcore_event ev)
 {
     if (!s->core)
         return;
-    ev.now = boot_ms(s->w, &s->process);
-    ev.wall = wall_ms(s->w, &s->process);
+    ev.now = world_boot_ms(s->w, &s->process);
+    ev.wall = world_wall_ms(s->w, &s->process);
     wcore_step(s->core, &ev, &s->out);
     bool may_die = s->die_in_step && s->out.n_effects > 1;
     if (!may_die) {
@@ -88,13 +88,13 @@ static void feed(struct workernode *s, struct wcore_event ev)
         let_go(s);
         s->die_in_step = later;
     } else if (let_go(s)) {
-        met(s->w, FAULT_WORKER_CRASH_IN_STEP);
+        world_met(s->w, FAULT_WORKER_CRASH_IN_STEP);
         line_flush(s->line);
-        worker_die(s, false);
+        workernode_die(s, false);
     } else {
         s->die_in_step = false;
         line_flush(s->line);
-        worker_die(s, true);
+        workernode_die(s, true);
     }
 }
 
@@ -109,7 +109,7 @@ static void read_spool(struct workernode *s)
 {
     struct span entry;
     for (unsigned f = SPOOL_RUNNER; f < SPOOL_FILES; f++)
-        while (s->core && spool_next(&s->spool, f, &s->spool.read_to[f], &entry)) {
+        while (s->core && disk_spool_next(&s->spool, f, &s->spool.read_to[f], &entry)) {
             struct buf copy = buf_dup(entry); /* a death in the step may move the file */
             feed(s, (struct wcore_event){.kind = WCORE_SPOOL, .message = buf_span(&copy)});
             buf_free(&copy);
@@ -134,7 +134,8 @@ static void ring(void *self)
 {
     struct workernode *s = self;
     if (s->core && !event_is_set(&s->bell))
-        world_at(s->w, &s->bell, s->w->now + skewed(s->w, 20, MS(10)), &s->process, on_bell, s);
+        world_at(s->w, &s->bell, s->w->now + world_skewed(s->w, 20, MS(10)), &s->process, on_bell,
+                 s);
 }
 
 /* ---- The runner */
@@ -188,10 +189,10 @@ static void say_hello(void *self, struct m_hello *m)
     m->spool = s->spool_id;
     m->boot = s->boot;
     m->slots = s->options.slots;
-    random_bytes(s->w, &m->incarnation, sizeof m->incarnation);
+    world_random_bytes(s->w, &m->incarnation, sizeof m->incarnation);
 }
 
-void worker_attest(struct workernode *s)
+void workernode_say_attest(struct workernode *s)
 {
     struct buf message = {0};
     serverjobs_attest(s->jobs, s->options.slots, &message);
@@ -206,7 +207,7 @@ static void session_up(void *self, struct span welcome)
     feed(s, (struct wcore_event){.kind = WCORE_SESSION_UP, .message = welcome});
     if (!s->core)
         return;
-    worker_attest(s);
+    workernode_say_attest(s);
     /* The fence moves on what is answered after HAVE_END: the broker says STOP for what is not ours
      * any more before. */
     s->renewed = line_renewed(s->line);
@@ -218,7 +219,7 @@ static void session_message(void *self, uint64_t kind, struct span message)
     struct workernode *s = self;
     struct m_stop stop;
     if (kind != KIND_M_PONG)
-        TRACE(s->w, s->name, "<- broker %s", kind_name(kind));
+        TRACE(s->w, s->name, "<- broker %s", world_kind_name(kind));
     if (kind == KIND_M_STOP && m_stop_decode(message, &stop, NULL) == 0)
         laws_stop_heard(s->laws, stop.run, stop.attempt);
     feed(s, (struct wcore_event){.kind = WCORE_MESSAGE, .message = message});
@@ -250,7 +251,7 @@ static void turn_end(void *self)
     if (due == INT64_MAX)
         world_cancel(s->w, &s->tick);
     else
-        world_at(s->w, &s->tick, true_time(s->w, &s->process, due), &s->process, on_tick, s);
+        world_at(s->w, &s->tick, world_true_time(s->w, &s->process, due), &s->process, on_tick, s);
 }
 
 static const struct line_calls line_calls = {.hello = say_hello,
@@ -266,7 +267,7 @@ static bool replay(struct workernode *s, struct wcore *core, bool all)
     struct span entry;
     for (unsigned f = 0; f < SPOOL_FILES; f++)
         for (size_t at = 0;
-             (all || at < s->spool.read_to[f]) && spool_next(&s->spool, f, &at, &entry);)
+             (all || at < s->spool.read_to[f]) && disk_spool_next(&s->spool, f, &at, &entry);)
             if (wcore_replay(core, entry, &err) < 0) {
                 law_break(s->laws, LAW_SPOOL_IS_STATE, "server %s: %s", s->name, err.text);
                 return false;
@@ -314,13 +315,13 @@ static void start(struct workernode *s)
     for (unsigned f = 0; f < SPOOL_FILES; f++)
         s->spool.read_to[f] = s->spool.file[f].n;
     if (chance(s->w, 400)) {
-        met(s->w, FAULT_TIDY);
-        spool_tidy(&s->spool, knows, s->core);
+        world_met(s->w, FAULT_TIDY);
+        disk_spool_tidy(&s->spool, knows, s->core);
     }
     TRACE(s->w, s->name, "the worker starts with %u attempts", wcore_live(s->core));
     line_start(s->line);
-    world_at(s->w, &s->poll, s->w->now + between(s->w, 0, POLL_US), &s->process, on_poll, s);
-    world_at(s->w, &s->link, s->w->now + between(s->w, 0, MS(100)), &s->process, on_link, s);
+    world_at(s->w, &s->poll, s->w->now + world_between(s->w, 0, POLL_US), &s->process, on_poll, s);
+    world_at(s->w, &s->link, s->w->now + world_between(s->w, 0, MS(100)), &s->process, on_link, s);
 }
 
 static void come_back(struct world *w, void *self)
@@ -331,12 +332,12 @@ static void come_back(struct world *w, void *self)
         start(s);
 }
 
-void worker_back_at(struct workernode *s, int64_t at)
+void workernode_back_at(struct workernode *s, int64_t at)
 {
     world_at(s->w, &s->come_back, at, NULL, come_back, s);
 }
 
-void worker_die(struct workernode *s, bool whole)
+void workernode_die(struct workernode *s, bool whole)
 {
     if (!s->core)
         return;
@@ -356,7 +357,7 @@ void worker_die(struct workernode *s, bool whole)
     world_cancel(s->w, &s->attest);
     wcore_free(&s->core);
     if (!event_is_set(&s->come_back)) /* it died in a step */
-        worker_back_at(s, s->w->now + skewed(s->w, MS(50), SECS(10)));
+        workernode_back_at(s, s->w->now + world_skewed(s->w, MS(50), SECS(10)));
 }
 
 struct workernode *workernode_new(struct world *w, struct network *n, struct laws *l,
@@ -369,8 +370,8 @@ struct workernode *workernode_new(struct world *w, struct network *n, struct law
     snprintf(s->name, sizeof s->name, "%s", o->name);
     s->cable.name = s->name;
     process_init_machine(w, &s->process, s->name, &s->clock, WALL_OFF_MS);
-    random_bytes(w, &s->spool_id, sizeof s->spool_id);
-    random_bytes(w, &s->boot, sizeof s->boot);
+    world_random_bytes(w, &s->spool_id, sizeof s->spool_id);
+    world_random_bytes(w, &s->boot, sizeof s->boot);
     s->line = line_new(w, n, &s->cable, &s->process, &line_calls, s);
     s->jobs = serverjobs_new(w, &s->process, c, o->jobs, on_found, s);
     s->keepers = keepers_new(w, l,
@@ -391,7 +392,7 @@ void workernode_free(struct workernode **ps)
     struct workernode *s = *ps;
     if (!s)
         return;
-    worker_die(s, false);
+    workernode_die(s, false);
     world_cancel(s->w, &s->come_back);
     world_cancel(s->w, &s->runner_back);
     world_cancel(s->w, &s->second_end);
@@ -399,7 +400,7 @@ void workernode_free(struct workernode **ps)
     second_free(&s->second);
     keepers_free(&s->keepers);
     serverjobs_free(&s->jobs);
-    spool_free(&s->spool);
+    disk_spool_free(&s->spool);
     wcore_out_free(&s->out);
     mem_free(ps);
 }

@@ -58,7 +58,7 @@ bool rng_chance(struct rng *r, unsigned per_mille)
     return rng_below(r, 1000) < per_mille;
 }
 
-struct rng chance_begin(struct world *w, uint64_t purpose, uint64_t n)
+struct rng world_chance_begin(struct world *w, uint64_t purpose, uint64_t n)
 {
     struct rng was = w->rng;
     uint64_t x = w->seed, salt = splitmix(&x);
@@ -68,7 +68,7 @@ struct rng chance_begin(struct world *w, uint64_t purpose, uint64_t n)
     return was;
 }
 
-void chance_end(struct world *w, const struct rng *was)
+void world_chance_end(struct world *w, const struct rng *was)
 {
     w->rng = *was;
 }
@@ -78,18 +78,18 @@ bool chance(struct world *w, unsigned per_mille)
     return per_mille && rng_chance(&w->rng, per_mille);
 }
 
-int64_t between(struct world *w, int64_t low, int64_t high)
+int64_t world_between(struct world *w, int64_t low, int64_t high)
 {
     return rng_between(&w->rng, low, high);
 }
 
-int64_t skewed(struct world *w, int64_t low, int64_t high)
+int64_t world_skewed(struct world *w, int64_t low, int64_t high)
 {
     int64_t near = low + (high - low) / 10;
-    return chance(w, 100) ? between(w, low, high) : between(w, low, near);
+    return chance(w, 100) ? world_between(w, low, high) : world_between(w, low, near);
 }
 
-void random_bytes(struct world *w, void *out, size_t n)
+void world_random_bytes(struct world *w, void *out, size_t n)
 {
     for (uint8_t *p = out; n; n--)
         *p++ = (uint8_t)(rng_next(&w->rng) >> 32);
@@ -106,7 +106,7 @@ const char *fault_text(enum fault f)
     return f < FAULT_COUNT ? texts[f] : "?";
 }
 
-void met(struct world *w, enum fault f)
+void world_met(struct world *w, enum fault f)
 {
     w->counts.faults[f]++;
 }
@@ -170,9 +170,9 @@ bool world_step(struct world *w)
     }
     world_hash(w, (uint64_t)w->now);
     if (e->of) { /* it may be gone after its turn */
-        struct rng was = chance_begin(w, e->of->luck + w->dice, ++e->of->turns);
+        struct rng was = world_chance_begin(w, e->of->luck + w->dice, ++e->of->turns);
         e->fn(w, e->self);
-        chance_end(w, &was);
+        world_chance_end(w, &was);
     } else {
         e->fn(w, e->self);
     }
@@ -193,9 +193,9 @@ void process_init(struct process *p, const char *name, struct clock_sim *clock)
 void process_init_machine(struct world *w, struct process *p, const char *name,
                           struct clock_sim *clock, int64_t off_ms)
 {
-    clock->wall_ms = WALL_AT_FIRST_MS + (off_ms ? between(w, -off_ms, off_ms) : 0);
+    clock->wall_ms = WALL_AT_FIRST_MS + (off_ms ? world_between(w, -off_ms, off_ms) : 0);
     process_init(p, name, clock);
-    clock_boot(w, clock);
+    world_clock_boot(w, clock);
 }
 
 void process_die(struct process *p)
@@ -210,7 +210,7 @@ bool process_stop(struct world *w, struct process *p, enum fault f, const char *
     if (!p->up || p->paused_until > w->now)
         return false;
     TRACE(w, p->name, "%s for %" PRId64 " ms", what, for_us / 1000);
-    met(w, f);
+    world_met(w, f);
     p->paused_until = w->now + for_us;
     return true;
 }
@@ -226,19 +226,19 @@ static int64_t boot_us(const struct world *w, const struct clock_sim *c)
     return c->base_ms * 1000 + passed + passed / 1000 * c->ppm / 1000;
 }
 
-int64_t boot_ms(const struct world *w, const struct process *p)
+int64_t world_boot_ms(const struct world *w, const struct process *p)
 {
     return boot_us(w, p->clock) / 1000;
 }
 
-int64_t wall_ms(const struct world *w, const struct process *p)
+int64_t world_wall_ms(const struct world *w, const struct process *p)
 {
-    return p->clock->wall_ms + boot_ms(w, p);
+    return p->clock->wall_ms + world_boot_ms(w, p);
 }
 
-int64_t true_time(const struct world *w, const struct process *p, int64_t boot)
+int64_t world_true_time(const struct world *w, const struct process *p, int64_t boot)
 {
-    int64_t left = boot == INT64_MAX ? INT64_MAX : boot - boot_ms(w, p);
+    int64_t left = boot == INT64_MAX ? INT64_MAX : boot - world_boot_ms(w, p);
     if (left > INT64_MAX / 4000)
         return INT64_MAX;
     if (left <= 0)
@@ -248,19 +248,21 @@ int64_t true_time(const struct world *w, const struct process *p, int64_t boot)
     return at + left / 10000 + 1000; /* never too early: rounding, and the square of the rate */
 }
 
-void clock_boot(struct world *w, struct clock_sim *c)
+void world_clock_boot(struct world *w, struct clock_sim *c)
 {
     int64_t wall = c->wall_ms + boot_us(w, c) / 1000;
     c->since = w->now;
-    c->base_ms = between(w, 5000, 20000);
-    c->ppm = chance(w, 600) ? between(w, -PPM_MAX, PPM_MAX) : chance(w, 500) ? PPM_MAX : -PPM_MAX;
+    c->base_ms = world_between(w, 5000, 20000);
+    c->ppm = chance(w, 600)   ? world_between(w, -PPM_MAX, PPM_MAX)
+             : chance(w, 500) ? PPM_MAX
+                              : -PPM_MAX;
     c->wall_ms = wall - c->base_ms;
 }
 
-void clock_step(struct world *w, const struct process *of, int64_t ms)
+void world_clock_step(struct world *w, const struct process *of, int64_t ms)
 {
     TRACE(w, of->name, "its wall clock steps by %" PRId64 " ms", ms);
-    met(w, FAULT_WALL_STEP);
+    world_met(w, FAULT_WALL_STEP);
     of->clock->wall_ms += ms;
 }
 
@@ -296,7 +298,7 @@ void world_trace(struct world *w, const char *who, const char *fmt, ...)
     fputc('\n', w->trace);
 }
 
-const char *short_id(struct id id)
+const char *world_short_id(struct id id)
 {
     static char text[4][ID_TEXT];
     static unsigned turn;
@@ -305,7 +307,7 @@ const char *short_id(struct id id)
     return out + ID_TEXT - 9;
 }
 
-const char *kind_name(uint64_t kind)
+const char *world_kind_name(uint64_t kind)
 {
     const struct wire_schema *s = messages_schema_of_kind(kind, NULL);
     return s ? s->name : "?";

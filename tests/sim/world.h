@@ -181,14 +181,14 @@ bool process_stop(struct world *w, struct process *p, enum fault f, const char *
 /* it is neither down nor stopped */
 bool process_runs(const struct world *w, const struct process *p);
 /* What its own clock shows. */
-int64_t boot_ms(const struct world *w, const struct process *p);
-int64_t wall_ms(const struct world *w, const struct process *p);
+int64_t world_boot_ms(const struct world *w, const struct process *p);
+int64_t world_wall_ms(const struct world *w, const struct process *p);
 /* The true time at which its clock will show `boot`; not before now. INT64_MAX stays that. */
-int64_t true_time(const struct world *w, const struct process *p, int64_t boot);
+int64_t world_true_time(const struct world *w, const struct process *p, int64_t boot);
 /* a machine starts: boot time begins anew */
-void clock_boot(struct world *w, struct clock_sim *c);
+void world_clock_boot(struct world *w, struct clock_sim *c);
 /* the wall time of its machine steps */
-void clock_step(struct world *w, const struct process *of, int64_t ms);
+void world_clock_step(struct world *w, const struct process *of, int64_t ms);
 
 /* The n-th of one purpose draws from a generator of its own, until chance_end gets what
  * chance_begin gave. `purpose`: one of these, or the luck of a process. */
@@ -202,15 +202,15 @@ enum {
     LUCK_PLAN,
     LUCK_BODIES
 };
-struct rng chance_begin(struct world *w, uint64_t purpose, uint64_t n);
-void chance_end(struct world *w, const struct rng *was);
+struct rng world_chance_begin(struct world *w, uint64_t purpose, uint64_t n);
+void world_chance_end(struct world *w, const struct rng *was);
 
 bool chance(struct world *w, unsigned per_mille);
-int64_t between(struct world *w, int64_t low, int64_t high);
+int64_t world_between(struct world *w, int64_t low, int64_t high);
 /* Mostly near `low`, sometimes up to `high`: 1 in 10 ten times as far, as delays are. */
-int64_t skewed(struct world *w, int64_t low, int64_t high);
-void random_bytes(struct world *w, void *out, size_t n);
-void met(struct world *w, enum fault f);
+int64_t world_skewed(struct world *w, int64_t low, int64_t high);
+void world_random_bytes(struct world *w, void *out, size_t n);
+void world_met(struct world *w, enum fault f);
 
 /* ---- The trace: "   12.345678  wh1      RESULT 0198.. attempt 1" */
 void world_trace(struct world *w, const char *who, const char *fmt, ...)
@@ -219,7 +219,7 @@ void world_trace(struct world *w, const char *who, const char *fmt, ...)
 void world_hash(struct world *w, uint64_t v);
 void world_hash_bytes(struct world *w, struct span s);
 /* The last 8 digits of an id: enough to tell runs apart in a trace. One of four static buffers. */
-const char *short_id(struct id id);
-const char *kind_name(uint64_t kind); /* of a message, record or entry; "?": there is none */
+const char *world_short_id(struct id id);
+const char *world_kind_name(uint64_t kind); /* of a message, record or entry; "?": there is none */
 
 #endif

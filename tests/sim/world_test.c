@@ -132,20 +132,20 @@ static void a_clock_of_another_rate_is_never_early(void **state)
         world_init(&w, 1, NULL);
         process_init(&p, "p", &clock);
         for (int64_t ms = 1; ms < 100000000; ms = ms * 3 + 1) {
-            int64_t boot = boot_ms(&w, &p) + ms;
-            w.now = true_time(&w, &p, boot);
-            assert_in_range(boot_ms(&w, &p) - boot, 0, 2 + ms / 1000);
+            int64_t boot = world_boot_ms(&w, &p) + ms;
+            w.now = world_true_time(&w, &p, boot);
+            assert_in_range(world_boot_ms(&w, &p) - boot, 0, 2 + ms / 1000);
         }
-        assert_int_equal(true_time(&w, &p, INT64_MAX), INT64_MAX);
-        assert_int_equal(true_time(&w, &p, 0), w.now);
-        int64_t boot = boot_ms(&w, &p), wall = wall_ms(&w, &p);
+        assert_int_equal(world_true_time(&w, &p, INT64_MAX), INT64_MAX);
+        assert_int_equal(world_true_time(&w, &p, 0), w.now);
+        int64_t boot = world_boot_ms(&w, &p), wall = world_wall_ms(&w, &p);
         clock.wall_ms += 5000;
-        assert_int_equal(wall_ms(&w, &p), wall + 5000);
+        assert_int_equal(world_wall_ms(&w, &p), wall + 5000);
         /* a step of the wall clock is none of the other's business */
-        assert_int_equal(boot_ms(&w, &p), boot);
-        clock_boot(&w, &clock);
-        assert_true(boot_ms(&w, &p) < 30000);
-        assert_in_range(wall_ms(&w, &p) - wall, 4999, 5001);
+        assert_int_equal(world_boot_ms(&w, &p), boot);
+        world_clock_boot(&w, &clock);
+        assert_true(world_boot_ms(&w, &p) < 30000);
+        assert_in_range(world_wall_ms(&w, &p) - wall, 4999, 5001);
         world_end(&w);
     }
 }
@@ -202,16 +202,16 @@ static void luck_that_is_lent_leaves_the_common_one_as_it_was(void **state)
     (void)state;
     world_init(&a, 7, NULL);
     world_init(&b, 7, NULL);
-    struct rng was = chance_begin(&a, LUCK_TROUBLE, 3);
+    struct rng was = world_chance_begin(&a, LUCK_TROUBLE, 3);
     uint64_t third = rng_next(&a.rng);
-    chance_end(&a, &was);
+    world_chance_end(&a, &was);
     assert_true(rng_next(&a.rng) == rng_next(&b.rng));
-    was = chance_begin(&b, LUCK_TROUBLE, 3);
+    was = world_chance_begin(&b, LUCK_TROUBLE, 3);
     assert_true(rng_next(&b.rng) == third);
-    chance_end(&b, &was);
-    was = chance_begin(&b, LUCK_CALL, 3);
+    world_chance_end(&b, &was);
+    was = world_chance_begin(&b, LUCK_CALL, 3);
     assert_true(rng_next(&b.rng) != third);
-    chance_end(&b, &was);
+    world_chance_end(&b, &was);
     world_end(&a);
     world_end(&b);
 }

@@ -1,9 +1,9 @@
 #!/bin/bash
-# make soak: a real cluster under steady load while something of it is killed every second; then everything is left alone
-# until all calls have ended, and judge.py judges from plain files.
+# make soak: a real cluster under steady load while something of it is killed every second; then
+# everything is left alone until all calls have ended, and judge.py judges from plain files.
 # usage: tests/soak/run.sh BUILD-FOLDER MINUTES [SEED]
-# The cluster's folder is kept, and named, when something is wrong, or when LB_KEEP is set. Exit: 0 all is well; 1 not;
-# 2 asked wrongly.
+# The cluster's folder is kept, and named, when something is wrong, or when LB_KEEP is set. Exit: 0
+# all is well; 1 not; 2 asked wrongly.
 set -euo pipefail
 build=$(cd "$1" && pwd)
 [[ $2 =~ ^[0-9]+(\.[0-9]+)?$ && $2 =~ [1-9] ]] || {
@@ -104,7 +104,8 @@ load() { # in the background; their numbers in $load
     releaser=$!
 }
 
-# Every slot can be filled: as many children as there are slots run at a time. They wait for each other.
+# Every slot can be filled: as many children as there are slots run at a time. They wait for each
+# other.
 slots_are_whole() {
     local s n wanted=0 known
     known=$(wc -l <"$witness")

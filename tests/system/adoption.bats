@@ -1,6 +1,6 @@
-# Adoption: worker and runner are killed with kill -9 while children run. The children live on, whoever is started next
-# finds them, and each outcome is reported once. A child appends a line to a file of its own when it begins and when it
-# ends; it ends when the file `go` is there.
+# Adoption: worker and runner are killed with kill -9 while children run. The children live on,
+# whoever is started next finds them, and each outcome is reported once. A child appends a line to
+# a file of its own when it begins and when it ends; it ends when the file `go` is there.
 load helpers
 
 setup_file() {
@@ -48,7 +48,8 @@ all_live() {
     done
 }
 
-# Whatever was killed: each began once, ended once, succeeded as attempt 1, and one result of it was recorded.
+# Whatever was killed: each began once, ended once, succeeded as attempt 1, and one result of it
+# was recorded.
 each_once() {
     local r n=0
     : >"$dir/go"

@@ -1,5 +1,6 @@
-# A backup of the store, and the night it is put back: what was live in it is held until somebody decides, whatever has
-# become of it since; what runs goes on; and nobody starts from a backup by accident.
+# A backup of the store, and the night it is put back: what was live in it is held until somebody
+# decides, whatever has become of it since; what runs goes on; and nobody starts from a backup by
+# accident.
 load helpers
 
 setup_file() {

@@ -144,6 +144,33 @@ END
     rm "$demo/go"
 }
 
+@test "with --quiet a single call still says what went wrong" {
+    run lbsubmit --package do --pool etl --quiet -p text='echo no such table >&2; exit 9'
+    [ "$status" -eq 1 ]
+    assert_has "failed on etl"
+    assert_has "no such table"
+    run lbsubmit --package do --server nowhere --quiet -p text=true --start-within 1s
+    [ "$status" -eq 3 ]
+    assert_has "parked: no server or pool is named 'nowhere'"
+}
+
+@test "with --follow and --json each state of a single call is an object, and so is a refusal" {
+    lbsubmit --package do --pool etl --follow --json -p text='exit 9' >"$demo/states" || true
+    jq -es '.[0] == {v: 1, event: "state", run: .[0].run, at: .[0].at, state: "waiting"}' "$demo/states"
+    jq -es '.[-1] | .event == "result" and .job_outcome.steps[0].exit_code == 9' "$demo/states"
+    lbsubmit --package do --pool etl --key taken -p text=true
+    run lbsubmit --package do --pool etl --key taken -p text=true --json
+    [ "$status" -eq 3 ]
+    assert_has "a key makes one run only; see what it made with: lbctl show "
+    jq -e '.event == "refused" and .refusal == "conflict"' <<<"$(grep '^{' <<<"$output")"
+}
+
+@test "a job that no server has waits, and a name that is near is said" {
+    run lbsubmit --package doo --pool etl --start-within 1s
+    [ "$status" -eq 3 ]
+    assert_has "no server in 'etl' has 'package:doo'; did you mean 'package:do'?"
+}
+
 @test "lbsubmit makes a single call and ends with its verdict" {
     run lbsubmit --package do --pool etl -p text='echo rows=5 >>"$LB_OUTPUTS"'
     [ "$status" -eq 0 ]

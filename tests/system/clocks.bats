@@ -1,5 +1,5 @@
-# Wall clocks that step, of the broker and of a worker, as real processes see it (wallclock.c; boot time goes on as it
-# is): leases, timers and order do not notice.
+# Wall clocks that step, of the broker and of a worker, as real processes see it (wallclock.c; boot
+# time goes on as it is): leases, timers and order do not notice.
 load helpers
 
 lease=3 lost=8

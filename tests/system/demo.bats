@@ -1,4 +1,5 @@
-# The demo as a newcomer gets it: it says what it does, its numbers are right, and stopping it leaves nothing behind.
+# The demo as a newcomer gets it: it says what it does, its numbers are right, and stopping it
+# leaves nothing behind.
 load helpers
 
 setup_file() {
@@ -20,8 +21,8 @@ setup() {
     unset LONGBOAT_HOME
 }
 
-# The night again, into a warehouse of its own; what is killed meanwhile is the argument: names of processes, as `killed`
-# knows them.
+# The night again, into a warehouse of its own; what is killed meanwhile is the argument: names of
+# processes, as `killed` knows them.
 night_with() {
     local w=$demo/warehouse-$BATS_TEST_NUMBER.db witness=$demo/night-$BATS_TEST_NUMBER what night killed=0
     export LONGBOAT_HOME=$demo/anna
@@ -47,7 +48,8 @@ night_with() {
     # Each child was called once, ran once, and its end counted once.
     parent=$(lbctl history --parents -n 1 --json | jq -r .run)
     [ "$(lbctl history --parent "$parent" -n 100 --json | jq -r '[.task, .index] | join("/")' | sort | uniq -c | awk '$1 == 1' | wc -l)" -eq 18 ]
-    # (An attempt that was on its way to a worker that died is handed over again: a second attempt that ran once.)
+    # (An attempt that was on its way to a worker that died is handed over again: a second attempt
+    # that ran once.)
     [ "$(lbmon --parent "$parent" --since 0 --until-now --json | wc -l)" -eq 18 ]
     cmp <(sqlite3 "$demo/warehouse.db" 'SELECT kind, count(*) FROM codes GROUP BY kind') \
         <(sqlite3 "$w" 'SELECT kind, count(*) FROM codes GROUP BY kind')

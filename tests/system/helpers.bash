@@ -1,5 +1,6 @@
-# helpers.bash - what the system tests share: a cluster of real processes below $demo, with a home for each program.
-# Nothing sleeps for a guess: `await` polls for the event that a test waits for, with a bound of 30 s.
+# helpers.bash - what the system tests share: a cluster of real processes below $demo, with a home
+# for each program. Nothing sleeps for a guess: `await` polls for the event that a test waits for,
+# with a bound of 30 s.
 
 top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 PATH=$LB_BIN:$PATH
@@ -77,7 +78,8 @@ deploy() { # deploy NAME ADDRESS
     lbpkg deploy "$demo/$1.lbp" --to "$2" --wait
 }
 
-# A cluster with the servers named, all in the pool etl, that trust our builder: new_cluster etl1 etl2
+# A cluster with the servers named, all in the pool etl, that trust our builder: new_cluster etl1
+# etl2
 new_cluster() {
     local s
     new_demo
@@ -110,7 +112,8 @@ sanitized() { # are these programs built with a sanitizer? Then memory is not wh
     nm -D "$LB_BIN/lbctl" 2>/dev/null | grep -qE '__[a-z]*san_'
 }
 
-# The same, and nobody starts it again until the test does; waits for what kept it, which else would go on.
+# The same, and nobody starts it again until the test does; waits for what kept it, which else
+# would go on.
 kill9_for_good() {
     : >"$demo/$1.stop"
     kill9 "$1"
@@ -152,8 +155,8 @@ field() {
     }
 }
 
-# stored QUERY: what the store itself says, whom no program of ours asks. The broker folds in quiet moments, so what has
-# just ended is there a moment later: await it.
+# stored QUERY: what the store itself says, whom no program of ours asks. The broker folds in quiet
+# moments, so what has just ended is there a moment later: await it.
 stored() {
     sqlite3 -readonly "$demo/broker/var/broker/broker.db" "$1"
 }
@@ -182,7 +185,8 @@ assert_has() {
     esac
 }
 
-# not COMMAND...: fails when it succeeds. A bare `!` in the middle of a test fails nothing: the shell excuses it.
+# not COMMAND...: fails when it succeeds. A bare `!` in the middle of a test fails nothing: the
+# shell excuses it.
 not() {
     if "$@"; then
         echo "this succeeded and should not have: $*"

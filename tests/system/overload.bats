@@ -1,5 +1,5 @@
-# Too much, too slow, not at all: more calls than can be run, a monitor and a caller that take nothing. The broker runs
-# in a memory cgroup of 128 MiB where this machine lets us make one.
+# Too much, too slow, not at all: more calls than can be run, a monitor and a caller that take
+# nothing. The broker runs in a memory cgroup of 128 MiB where this machine lets us make one.
 load helpers
 
 ceiling=$((128 << 20))
@@ -30,7 +30,8 @@ setup_file() {
     start_server etl1 --slots 8
     new_package quick shell ':' 'parameters: {text: {type: string}}'
     deploy quick etl
-    # Eight at a time of 50 ms each: at most 160 a second, whatever machine this is; far more than ten times that is offered.
+    # Eight at a time of 50 ms each: at most 160 a second, whatever machine this is; far more than
+    # ten times that is offered.
     new_package slow shell 'sleep 0.05' 'parameters: {text: {type: string}}'
     deploy slow etl
     call --wait package:slow etl text=first
@@ -48,7 +49,8 @@ teardown() { # whatever a failed test left stopped would never end
     rm -f "$demo/stopped"
 }
 
-# Runs in a shell of its own each time; exec: that shell's number is then the caller's, and to stop it stops the caller.
+# Runs in a shell of its own each time; exec: that shell's number is then the caller's, and to stop
+# it stops the caller.
 flood() {
     export PYTHONDONTWRITEBYTECODE=1
     exec /usr/bin/python3 "$BATS_TEST_DIRNAME/flood.py" "$@"

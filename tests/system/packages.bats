@@ -1,4 +1,5 @@
-# Packages: built the same for everyone, signed, brought to servers that are there and that were away; altered ones refused.
+# Packages: built the same for everyone, signed, brought to servers that are there and that were
+# away; altered ones refused.
 load helpers
 
 setup_file() {

@@ -1,5 +1,5 @@
-# Parents: constraints of each kind and layer, what is skipped and why, values that flow, errors of a plan with their
-# place, and the ways in which a parent is stopped.
+# Parents: constraints of each kind and layer, what is skipped and why, values that flow, errors of
+# a plan with their place, and the ways in which a parent is stopped.
 load helpers
 
 setup_file() {
@@ -32,7 +32,8 @@ task_is() { # task_is NAME WORD: the state or result of a task in the overview t
     }
 }
 
-# A shell without job control starts what is in the background with SIGINT ignored; a person's terminal does not.
+# A shell without job control starts what is in the background with SIGINT ignored; a person's
+# terminal does not.
 interruptible() {
     exec env --default-signal=INT lbsubmit "$@"
 }
@@ -278,7 +279,9 @@ tasks:
     pool: etl
     for_each: {n: [$(seq -s , 40)]}
     after: [{task: bad, is: completion}]
-    parameters: {n: "{{n}}", text: 'while [ ! -e $demo/enough-of-many ]; do sleep 0.05; done'}
+    parameters:
+      n: "{{n}}"
+      text: 'while [ ! -e $demo/enough-\$LB_PARAM_n -a ! -e $demo/enough-of-many ]; do sleep 0.05; done; [ ! -e $demo/enough-\$LB_PARAM_n ]'
   bad: {package: do, pool: etl, parameters: {text: "exit 3"}}
 PLAN
     env --default-signal=INT tmux -u -S "$demo/tmux" -f /dev/null new-session -d -x 80 -y 24 \
@@ -287,13 +290,15 @@ PLAN
     await "a second one is drawn" screen_has '^many  2'
     run screen
     [ "$(grep -c '^  a\[' <<<"$output")" -eq 21 ]
+    touch "$demo/enough-1"
+    await "a line goes above the picture" screen_has '^  ... and 18 more: '
     tmux -u -S "$demo/tmux" resize-window -x 60 -y 30
-    await "it takes the lines that there are" screen_has '^  ... and 13 more: '
+    await "it takes the lines that there are" screen_has '^  ... and 12 more: '
     touch "$demo/enough-of-many"
     await "it ends" screen_has 'it ended with 1'
     run tmux -u -S "$demo/tmux" capture-pane -p -S -
     not grep -qE '^many |and [0-9]+ more: |^  a.* running ' <<<"$output"
-    [ "$(grep -c '  bad  failed' <<<"$output")" -eq 1 ]
+    [ "$(grep -cE '  (bad|a\[1\])  failed' <<<"$output")" -eq 2 ]
     tmux -u -S "$demo/tmux" kill-server
 }
 

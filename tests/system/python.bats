@@ -3,7 +3,7 @@ load helpers
 
 setup_file() {
     new_cluster etl1
-    new_package say shell 'printf "succeeded %s" "$LB_PARAM_text" >"$LB_RESULT"; echo "length=${#LB_PARAM_text}" >>"$LB_OUTPUTS"; sleep "$LB_PARAM_seconds"' 'parameters:
+    new_package say shell 'echo "$LB_PARAM_text"; printf "succeeded %s" "$LB_PARAM_text" >"$LB_RESULT"; echo "length=${#LB_PARAM_text}" >>"$LB_OUTPUTS"; sleep "$LB_PARAM_seconds"' 'parameters:
   text: {type: string, required: true}
   seconds: {type: string, default: "0"}
 outputs: {length: {type: int}}'
@@ -66,7 +66,7 @@ with Client() as lb:
     except LongboatError as e:
         print(e.code, e)'
     [ "$status" -eq 0 ]
-    assert_has "16 no run 00010203"
+    assert_has "16 run 00010203"
 }
 
 @test "it follows events over a broker that is killed, each once and in order" {
@@ -113,4 +113,10 @@ with Client() as lb, Client() as monitor:
 @test "what the protocol's page says of queries, verbs and events is what the broker knows" {
     lbctl runs >/dev/null
     PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$BATS_TEST_DIRNAME/requests.py" "$demo/admin"
+}
+
+@test "what the protocol's page says of sessions, requests, credit and enrolment is what the broker does" {
+    join_principal anna 'call *@all' 'watch *@all'
+    lbctl invite --principal fresh --grant 'watch *@etl' >"$demo/fresh.token"
+    /usr/bin/python3 -B "$BATS_TEST_DIRNAME/page.py" "$demo"
 }

@@ -40,10 +40,12 @@ def main(home):
     for names, _, filters, fields in table(text, "what"):
         for what in re.findall(r"`(\w+)`", names):
             for key in re.findall(r"\b[a-z]+\b", re.sub(r"\(.*?\)|:.*", "", filters)) + [None]:
-                where = {} if key is None else {key: VALUES.get(key, "x")}
+                value = "last" if what == "find" else VALUES.get(key, "x")
+                where = {} if key is None else {key: value}
                 m = p.ask(lb.QUERY, 1, what, where, "", 500)
-                expect(code_of(m) != BAD_ARGUMENT or (what == "run" and key is None), f"{what} by {key}: {word(m)}")
-                known = set(re.findall(r"\w+", fields))
+                needed = what in ("run", "find") and key is None
+                expect(code_of(m) != BAD_ARGUMENT or needed, f"{what} by {key}: {word(m)}")
+                known = set(re.findall(r"\w+", fields)) | {"v"}
                 for row in m[2] if m and m[0] == lb.ROWS else []:
                     unknown = set(json.loads(row)) - known
                     expect(not unknown or what in ("run", "stats", "store"), f"{what} has {unknown}, of which nothing is said")

@@ -75,13 +75,13 @@ setup() { enter; }
     assert_has "did you mean 'result'"
     run lbmon --status fialed --until-now
     [ "$status" -eq 2 ]
-    assert_has "is no status (did you mean 'failed'?)"
+    assert_has "unknown status 'fialed' (did you mean 'failed'?)"
     run lbmon --run 123 --until-now
     [ "$status" -eq 2 ]
     assert_has "'123' is not a run"
     run lbctl history --status fialed
     [ "$status" -eq 2 ]
-    assert_has "is no status (did you mean 'failed'?)"
+    assert_has "unknown status 'fialed' (did you mean 'failed'?)"
     run lbctl runs --state runing
     [ "$status" -eq 2 ]
     assert_has "unknown state 'runing' (did you mean 'running'?)"
@@ -109,13 +109,13 @@ setup() { enter; }
     jq .seq "$demo/seen" | sort -nuc
 }
 
-@test "a monitor says that the broker does not answer, and that it is there again" {
+@test "a monitor says that the broker does not answer, and that it answers again" {
     kill9_for_good broker
     lbmon --since 0 >"$demo/quiet.out" 2>"$demo/quiet.err" 3>&- &
     local monitor=$!
     await "it says so" grep -q 'lbmon: broker .* does not answer' "$demo/quiet.err"
     start_broker
-    await "it is there again" grep -q 'is there again' "$demo/quiet.err"
+    await "it answers again" grep -q 'answers again' "$demo/quiet.err"
     await "and goes on" test -s "$demo/quiet.out"
     kill "$monitor"
     [ "$(grep -c 'does not answer' "$demo/quiet.err")" = 1 ]

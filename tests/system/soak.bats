@@ -1,4 +1,5 @@
-# A short soak, always with the same seed, and the judge who decides what a soak is worth. `make soak MINUTES=30` is the long one.
+# A short soak, always with the same seed, and the judge who decides what a soak is worth. `make
+# soak MINUTES=30` is the long one.
 load helpers
 
 @test "the judge of a soak finds each kind of fault in made-up histories" {

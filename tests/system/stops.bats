@@ -197,7 +197,7 @@ counted() { # the attempts whose end is the run's, one a line
     done
     lbctl cancel "$(run_of cancel)" --reason 'of the test' >"$dir/said-cancel"
     for name in rerun fail succeed cancel; do
-        grep -q 'what still runs at etl1 is being ended' "$dir/said-$name"
+        grep -q 'what still runs on etl1 is being stopped' "$dir/said-$name"
         await "the child of $name is ended" gone "$(child_of $name)"
         await "what $name did is kept" sh -c "lbctl show $(run_of $name) | grep -q evidence"
         [ "$(said $name end 1)" -eq 0 ]

@@ -96,7 +96,8 @@ def hello_garbage(demo):
         p.new_session()
         p.say(data)
         m = p.hear(1)
-        # A frame in which no HELLO can be seen is of a session that nobody knows: RESET, at most once a second.
+        # A frame in which no HELLO can be seen is of a session that nobody knows: RESET, at most
+        # once a second.
         expect(m is None or m[0] == lb.RESET or refused_as(m, "malformed", "too_large", "version"), f"{what}: {word(m)}")
     m = p.hello(major=2)
     expect(refused_as(m, "version"), f"another major version: {word(m)}")
@@ -294,7 +295,8 @@ def unknown_key(demo):
     for what, p in {"an unknown key": Peer(anna.but(seed=os.urandom(32), certificate=anna.certificate)),
                     "no CURVE": Peer(anna, curve=False),
                     "the wrong broker's key": Peer(anna.but(broker_key=os.urandom(32)))}.items():
-        # What a socket without a finished handshake sends never comes through; ZeroMQ itself may take it for a moment.
+        # What a socket without a finished handshake sends never comes through; ZeroMQ itself may
+        # take it for a moment.
         connected = p.connected(1)
         m = p.hello() if connected else None
         expect(m is None, f"{what}: {word(m)}")

@@ -25,9 +25,9 @@ struct wattempt *attempt_find(const struct wcore *c, struct id run, uint64_t att
     struct wrun *r = wrun_find(c, run);
     struct wattempt *a = NULL;
     if (r)
-        DL_FOREACH2(r->attempts, a, a_next)
-    if (a->attempt == attempt)
-        return a;
+        DL_FOREACH2 (r->attempts, a, a_next)
+            if (a->attempt == attempt)
+                return a;
     return NULL;
 }
 
@@ -331,9 +331,9 @@ void wcore_digest(const struct wcore *c, struct hash *ret)
     for (struct wrun *r = sorting->runs; r; r = r->hh.next) {
         struct wattempt *a;
         DL_SORT2(r->attempts, by_number, a_prev, a_next);
-        DL_FOREACH2(r->attempts, a, a_next)
-        if (a->state != ATTEMPT_SEEKING)
-            digest_attempt(a, &b);
+        DL_FOREACH2 (r->attempts, a, a_next)
+            if (a->state != ATTEMPT_SEEKING)
+                digest_attempt(a, &b);
     }
     envelope_hash(buf_span(&b), ret);
     buf_free(&b);

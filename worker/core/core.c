@@ -93,8 +93,8 @@ static uint64_t newest(const struct wrun *r)
     uint64_t most = 0;
     struct wattempt *a = NULL;
     if (r)
-        DL_FOREACH2(r->attempts, a, a_next)
-    most = a->attempt > most ? a->attempt : most;
+        DL_FOREACH2 (r->attempts, a, a_next)
+            most = a->attempt > most ? a->attempt : most;
     return most;
 }
 
@@ -358,8 +358,8 @@ static void begin(struct wcore *c)
     c->begun = true;
     HASH_ITER (hh, c->runs, r, next) {
         struct wattempt *a;
-        DL_FOREACH2(r->attempts, a, a_next)
-        slots_go(c, a);
+        DL_FOREACH2 (r->attempts, a, a_next)
+            slots_go(c, a);
     }
 }
 
@@ -429,8 +429,7 @@ bool wcore_holds_fence(const struct wcore *c)
 {
     for (struct wrun *r = c->runs; r; r = r->hh.next) {
         struct wattempt *a;
-        DL_FOREACH2(r->attempts, a, a_next)
-        {
+        DL_FOREACH2 (r->attempts, a, a_next) {
             struct wtry *t = a->state == ATTEMPT_LIVE && a->x.on_lost == ON_LOST_RERUN
                                  ? attempt_open_try(a)
                                  : NULL;

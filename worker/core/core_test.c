@@ -62,7 +62,7 @@ static void an_attempt_that_has_finished_is_answered_by_its_result(void **state)
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
-static void an_attempt_that_is_being_looked_for_is_not_looked_for_twice(void **state)
+static void a_job_is_not_sought_twice_for_one_attempt(void **state)
 {
     struct wtest *w = *state;
     w->auto_job = false;
@@ -105,7 +105,7 @@ static void a_newer_attempt_waits_until_the_older_one_is_stopped(void **state)
     wtest_assert_has(wtest_result(w, 0).message, "superseded by attempt 2");
 }
 
-static void a_newer_attempt_takes_the_place_of_one_that_waits(void **state)
+static void a_newer_attempt_replaces_one_that_waits(void **state)
 {
     struct wtest *w = *state;
     for (unsigned i = 10; i < 10 + WTEST_SLOTS; i++)
@@ -120,7 +120,7 @@ static void a_newer_attempt_takes_the_place_of_one_that_waits(void **state)
     assert_int_equal(wtest_step_asked(w, 0).attempt, 2);
 }
 
-static void a_newer_attempt_drops_one_whose_job_is_still_looked_for(void **state)
+static void a_newer_attempt_drops_one_whose_job_is_still_sought(void **state)
 {
     struct wtest *w = *state;
     w->auto_job = false;
@@ -133,7 +133,7 @@ static void a_newer_attempt_drops_one_whose_job_is_still_looked_for(void **state
     assert_int_equal(asked(w), 1);
 }
 
-static void a_job_that_is_not_here_is_refused_with_the_code_and_sentence_given(void **state)
+static void a_missing_job_is_refused_with_the_given_code_and_sentence(void **state)
 {
     struct wtest *w = *state;
     w->auto_job = false;
@@ -148,7 +148,7 @@ static void a_job_that_is_not_here_is_refused_with_the_code_and_sentence_given(v
     wtest_assert_text(wtest_result(w, 0).message, "the job here is another");
 }
 
-static void a_job_that_is_not_here_without_a_code_is_unknown(void **state)
+static void a_missing_job_without_a_code_is_unknown(void **state)
 {
     struct wtest *w = *state;
     w->auto_job = false;
@@ -157,7 +157,7 @@ static void a_job_that_is_not_here_without_a_code_is_unknown(void **state)
     assert_int_equal(wtest_result(w, 0).code, REFUSAL_UNKNOWN_JOB);
 }
 
-static void bytes_that_are_no_call_are_refused(void **state)
+static void a_malformed_call_is_refused(void **state)
 {
     struct wtest *w = *state;
     MESSAGE(w, m_execute, .run = wtest_run(1), .attempt = 1, .call = span_str("nonsense"));
@@ -165,7 +165,7 @@ static void bytes_that_are_no_call_are_refused(void **state)
     assert_int_equal(wtest_result(w, 0).code, REFUSAL_MALFORMED);
 }
 
-static void an_execute_without_a_run_or_an_attempt_is_passed_over(void **state)
+static void an_execute_without_a_run_or_an_attempt_is_ignored(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 0);
@@ -174,7 +174,7 @@ static void an_execute_without_a_run_or_an_attempt_is_passed_over(void **state)
     assert_int_equal(w->n, 0);
 }
 
-static void what_there_is_no_room_for_is_returned(void **state)
+static void an_attempt_without_room_is_returned(void **state)
 {
     struct wtest *w = *state;
     for (unsigned i = 1; i <= WTEST_SLOTS + LIMIT_PREFETCH; i++)
@@ -259,7 +259,7 @@ static void the_fence_stays_while_a_stop_has_not_reached_what_waits_behind_it(vo
     buf_free(&signed_call);
 }
 
-static void what_runs_already_does_not_hold_the_fence(void **state)
+static void a_running_step_does_not_hold_the_fence(void **state)
 {
     struct wtest *w = *state;
     struct buf body = {0}, signed_call = {0};
@@ -275,7 +275,7 @@ static void what_runs_already_does_not_hold_the_fence(void **state)
     buf_free(&signed_call);
 }
 
-static void what_the_fence_has_ended_is_lost_and_not_cancelled(void **state)
+static void a_step_that_the_fence_ended_is_lost_and_not_cancelled(void **state)
 {
     struct wtest *w = *state;
     struct buf body = {0}, signed_call = {0};
@@ -344,7 +344,7 @@ static void a_refusal_by_the_runner_before_anything_ran_is_a_refused_delivery(vo
     assert_int_equal(asked(w), 1);
 }
 
-static void a_refusal_of_a_later_step_fails_the_job_and_is_not_tried_again(void **state)
+static void a_refusal_of_a_later_step_fails_the_job_and_is_not_retried(void **state)
 {
     struct wtest *w = *state;
     wtest_job(w, (struct row[]){{.name = "a"}, {.name = "b", .attempts = 3}}, 2);
@@ -355,7 +355,7 @@ static void a_refusal_of_a_later_step_fails_the_job_and_is_not_tried_again(void 
     wtest_assert_text(wtest_result(w, 0).message, "no, because");
 }
 
-static void a_child_that_cannot_be_started_fails_its_step_and_is_tried_again(void **state)
+static void a_child_that_cannot_be_started_fails_its_step_and_is_retried(void **state)
 {
     struct wtest *w = *state;
     wtest_job(w, (struct row[]){{.name = "run", .attempts = 2}}, 1);
@@ -396,7 +396,7 @@ static void steps_ahead_are_asked_for_beyond_the_slots(void **state)
     assert_int_equal(asked(w), WTEST_SLOTS + 1);
 }
 
-static void a_job_that_has_begun_goes_before_one_that_waits(void **state)
+static void a_started_job_goes_before_a_waiting_one(void **state)
 {
     struct wtest *w = *state;
     wtest_job(w, (struct row[]){{.name = "a"}, {.name = "b"}}, 2);
@@ -409,7 +409,7 @@ static void a_job_that_has_begun_goes_before_one_that_waits(void **state)
     assert_int_equal(asked(w), 1);
 }
 
-static void nothing_is_asked_for_while_no_runner_is_there(void **state)
+static void nothing_is_requested_without_a_runner(void **state)
 {
     struct wtest *w = *state;
     wtest_event(w, WCORE_RUNNER_DOWN);
@@ -444,7 +444,7 @@ static void a_stop_for_an_unknown_attempt_is_answered_by_returned(void **state)
     assert_int_equal(sent(w, RETURNED), 1);
 }
 
-static void a_stop_while_the_job_is_looked_for_returns_the_attempt(void **state)
+static void a_stop_while_the_job_is_sought_returns_the_attempt(void **state)
 {
     struct wtest *w = *state;
     w->auto_job = false;
@@ -454,7 +454,7 @@ static void a_stop_while_the_job_is_looked_for_returns_the_attempt(void **state)
     assert_int_equal(wcore_live(w->core), 0);
 }
 
-static void a_stop_of_one_that_has_finished_changes_nothing(void **state)
+static void a_stop_of_a_finished_attempt_changes_nothing(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -475,7 +475,7 @@ static void a_second_stop_asks_the_runner_nothing_new(void **state)
     assert_int_equal(spooled(w, STOPPED), 1);
 }
 
-static void one_that_waits_can_be_recalled(void **state)
+static void a_waiting_attempt_can_be_recalled(void **state)
 {
     struct wtest *w = *state;
     for (unsigned i = 1; i <= WTEST_SLOTS + 1; i++)
@@ -491,7 +491,7 @@ static void one_that_waits_can_be_recalled(void **state)
     assert_true(wcore_knows(w->core, wtest_run(WTEST_SLOTS + 1), 1));
 }
 
-static void one_whose_step_was_asked_for_cannot_be_recalled(void **state)
+static void an_attempt_whose_step_was_requested_cannot_be_recalled(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -510,7 +510,7 @@ static void a_recall_of_an_unknown_attempt_is_answered_by_returned(void **state)
     assert_int_equal(sent(w, RETURNED), 1);
 }
 
-static void a_recall_of_one_that_has_finished_changes_nothing(void **state)
+static void a_recall_of_a_finished_attempt_changes_nothing(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -525,40 +525,40 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_world(a_call_is_taken_run_and_reported),
         in_world(the_fence_stays_while_a_stop_has_not_reached_what_waits_behind_it),
-        in_world(what_runs_already_does_not_hold_the_fence),
-        in_world(what_the_fence_has_ended_is_lost_and_not_cancelled),
+        in_world(a_running_step_does_not_hold_the_fence),
+        in_world(a_step_that_the_fence_ended_is_lost_and_not_cancelled),
         in_world(a_step_that_always_runs_waits_for_the_fence_and_does_not_hold_it),
         in_world(the_spool_has_each_entry_before_its_effect_leaves),
         in_world(an_attempt_that_is_known_is_not_taken_twice),
         in_world(an_attempt_that_has_finished_is_answered_by_its_result),
-        in_world(an_attempt_that_is_being_looked_for_is_not_looked_for_twice),
+        in_world(a_job_is_not_sought_twice_for_one_attempt),
         in_world(an_older_attempt_is_returned_as_superseded),
         in_world(a_newer_attempt_waits_until_the_older_one_is_stopped),
-        in_world(a_newer_attempt_takes_the_place_of_one_that_waits),
-        in_world(a_newer_attempt_drops_one_whose_job_is_still_looked_for),
-        in_world(a_job_that_is_not_here_is_refused_with_the_code_and_sentence_given),
-        in_world(a_job_that_is_not_here_without_a_code_is_unknown),
-        in_world(bytes_that_are_no_call_are_refused),
-        in_world(an_execute_without_a_run_or_an_attempt_is_passed_over),
-        in_world(what_there_is_no_room_for_is_returned),
+        in_world(a_newer_attempt_replaces_one_that_waits),
+        in_world(a_newer_attempt_drops_one_whose_job_is_still_sought),
+        in_world(a_missing_job_is_refused_with_the_given_code_and_sentence),
+        in_world(a_missing_job_without_a_code_is_unknown),
+        in_world(a_malformed_call_is_refused),
+        in_world(an_execute_without_a_run_or_an_attempt_is_ignored),
+        in_world(an_attempt_without_room_is_returned),
         in_world(a_call_that_expired_while_it_waited_is_refused),
         in_world(a_call_that_expires_after_its_first_step_goes_on),
         in_world(a_refusal_by_the_runner_before_anything_ran_is_a_refused_delivery),
-        in_world(a_refusal_of_a_later_step_fails_the_job_and_is_not_tried_again),
-        in_world(a_child_that_cannot_be_started_fails_its_step_and_is_tried_again),
+        in_world(a_refusal_of_a_later_step_fails_the_job_and_is_not_retried),
+        in_world(a_child_that_cannot_be_started_fails_its_step_and_is_retried),
         in_world(at_most_as_many_steps_run_as_there_are_slots_and_the_rest_wait_in_order),
         in_world(steps_ahead_are_asked_for_beyond_the_slots),
-        in_world(a_job_that_has_begun_goes_before_one_that_waits),
-        in_world(nothing_is_asked_for_while_no_runner_is_there),
+        in_world(a_started_job_goes_before_a_waiting_one),
+        in_world(nothing_is_requested_without_a_runner),
         in_world(a_stop_while_waiting_cancels_without_starting),
         in_world(a_stop_for_an_unknown_attempt_is_answered_by_returned),
-        in_world(a_stop_while_the_job_is_looked_for_returns_the_attempt),
-        in_world(a_stop_of_one_that_has_finished_changes_nothing),
+        in_world(a_stop_while_the_job_is_sought_returns_the_attempt),
+        in_world(a_stop_of_a_finished_attempt_changes_nothing),
         in_world(a_second_stop_asks_the_runner_nothing_new),
-        in_world(one_that_waits_can_be_recalled),
-        in_world(one_whose_step_was_asked_for_cannot_be_recalled),
+        in_world(a_waiting_attempt_can_be_recalled),
+        in_world(an_attempt_whose_step_was_requested_cannot_be_recalled),
         in_world(a_recall_of_an_unknown_attempt_is_answered_by_returned),
-        in_world(a_recall_of_one_that_has_finished_changes_nothing),
+        in_world(a_recall_of_a_finished_attempt_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,8 +83,7 @@ void outbox_session(struct wcore *c)
     c->unsent = c->outbox;
     for (struct wrun *r = c->runs; r; r = r->hh.next) {
         struct wattempt *a;
-        DL_FOREACH2(r->attempts, a, a_next)
-        {
+        DL_FOREACH2 (r->attempts, a, a_next) {
             a->sent = false;
             EMIT(c, SEND, a, m_have, .run = r->id, .attempt = a->attempt, .state = state_of(a));
             count++;

@@ -4,7 +4,7 @@
 
 /* ---- STARTED and PROGRESS */
 
-static void started_is_said_when_the_job_takes_longer_than_a_moment(void **state)
+static void started_is_sent_when_the_job_takes_longer_than_a_moment(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -26,7 +26,7 @@ static void a_job_of_a_moment_needs_no_started(void **state)
     assert_int_equal(wcore_deadline(w->core), INT64_MAX);
 }
 
-static void started_is_not_said_to_a_session_that_is_over(void **state)
+static void started_is_not_sent_for_a_session_that_is_over(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -36,7 +36,7 @@ static void started_is_not_said_to_a_session_that_is_over(void **state)
     assert_int_equal(sent(w, STARTED), 0);
 }
 
-static void progress_is_passed_on_at_a_measured_pace_and_the_newest_wins(void **state)
+static void progress_is_passed_on_at_a_limited_rate_and_the_newest_wins(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -56,7 +56,7 @@ static void progress_is_passed_on_at_a_measured_pace_and_the_newest_wins(void **
     wtest_assert_text(p.text, "loading");
 }
 
-static void progress_of_an_unknown_attempt_is_passed_over(void **state)
+static void progress_of_an_unknown_attempt_is_ignored(void **state)
 {
     struct wtest *w = *state;
     KEEPER(w, s_progress, .run = wtest_run(1), .attempt = 1, .percent = 5);
@@ -118,7 +118,7 @@ static void a_step_carries_the_time_that_its_fence_rests_on(void **state)
     buf_free(&x);
 }
 
-static void nothing_is_said_while_no_session_is_open(void **state)
+static void nothing_is_sent_without_a_session(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -131,7 +131,7 @@ static void nothing_is_said_while_no_session_is_open(void **state)
     assert_int_equal(sent(w, RESULT), 1);
 }
 
-static void a_result_that_is_recorded_is_forgotten_and_said_no_more(void **state)
+static void a_recorded_result_is_forgotten_and_not_sent_again(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -144,7 +144,7 @@ static void a_result_that_is_recorded_is_forgotten_and_said_no_more(void **state
     assert_int_equal(sent(w, RESULT), 0);
 }
 
-static void recorded_for_one_that_runs_forgets_nothing(void **state)
+static void recorded_for_a_running_attempt_forgets_nothing(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -153,7 +153,7 @@ static void recorded_for_one_that_runs_forgets_nothing(void **state)
     assert_int_equal(spooled(w, RECORDED), 0);
 }
 
-static void results_leave_in_measure_and_all_of_them_in_the_end(void **state)
+static void results_leave_a_few_at_a_time_until_all_have_left(void **state)
 {
     enum { MANY = 60 };
     struct wtest *w = *state;
@@ -187,7 +187,7 @@ static void results_leave_in_measure_and_all_of_them_in_the_end(void **state)
 
 /* ---- Restarts: of this process, of the runner, of a keeper */
 
-static void after_a_restart_a_step_that_nobody_has_is_asked_for_again(void **state)
+static void after_a_restart_a_step_that_nobody_has_is_requested_again(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -230,7 +230,7 @@ static void a_step_that_was_launched_and_that_no_keeper_holds_is_unknown(void **
     wtest_assert_has(wtest_result(w, 0).message, "keeper");
 }
 
-static void an_unknown_step_is_not_tried_again_but_always_steps_run(void **state)
+static void an_unknown_step_is_not_retried_but_always_steps_run(void **state)
 {
     struct wtest *w = *state;
     wtest_job(w, (struct row[]){{.name = "load", .attempts = 3}, {.name = "clean", .always = true}},
@@ -255,7 +255,7 @@ static void the_word_of_a_keeper_that_was_given_up_changes_nothing(void **state)
     assert_int_equal(w->n, 0);
 }
 
-static void a_keeper_that_is_gone_before_it_launched_is_replaced(void **state)
+static void a_keeper_that_dies_before_it_launched_is_replaced(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -265,7 +265,7 @@ static void a_keeper_that_is_gone_before_it_launched_is_replaced(void **state)
     assert_int_equal(spooled(w, ENDED), 0);
 }
 
-static void a_stopped_step_that_nobody_has_is_not_asked_for_again(void **state)
+static void a_stopped_step_that_nobody_has_is_not_requested_again(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -276,7 +276,7 @@ static void a_stopped_step_that_nobody_has_is_not_asked_for_again(void **state)
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_NOT_EXECUTED);
 }
 
-static void a_stop_is_said_to_the_runner_again_after_its_restart(void **state)
+static void a_stop_is_repeated_to_a_restarted_runner(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -289,7 +289,7 @@ static void a_stop_is_said_to_the_runner_again_after_its_restart(void **state)
     assert_int_equal(halted(w), 1);
 }
 
-static void what_a_keeper_holds_and_nobody_knows_is_halted(void **state)
+static void an_unknown_step_at_a_keeper_is_halted(void **state)
 {
     struct wtest *w = *state;
     wtest_kept(w, 77, 1, "run", 1, KEPT_RUNS);
@@ -299,7 +299,7 @@ static void what_a_keeper_holds_and_nobody_knows_is_halted(void **state)
     assert_int_equal(halted(w), 1);
 }
 
-static void after_a_restart_results_are_said_again(void **state)
+static void after_a_restart_results_are_sent_again(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -310,7 +310,7 @@ static void after_a_restart_results_are_said_again(void **state)
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
-static void an_end_that_was_not_yet_acted_upon_is_acted_upon_after_the_restart(void **state)
+static void an_end_that_had_no_effect_yet_has_it_after_the_restart(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -327,7 +327,7 @@ static void an_end_that_was_not_yet_acted_upon_is_acted_upon_after_the_restart(v
     assert_int_equal(spooled(w, FINISHED), 1);
 }
 
-static void what_waited_for_a_slot_waits_again_after_a_restart(void **state)
+static void a_waiting_attempt_waits_again_after_a_restart(void **state)
 {
     struct wtest *w = *state;
     for (unsigned i = 1; i <= WTEST_SLOTS + 1; i++)
@@ -376,7 +376,7 @@ static void a_taken_entry_with_a_bad_job_is_refused_by_the_replay(void **state)
     buf_free(&x);
 }
 
-static void entries_about_nothing_we_know_are_passed_over(void **state)
+static void entries_of_unknown_attempts_are_skipped(void **state)
 {
     struct wtest *w = *state;
     wtest_launched(w, 9, 1, "run", 1);
@@ -401,32 +401,32 @@ static void of_two_ends_of_one_step_the_first_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(started_is_said_when_the_job_takes_longer_than_a_moment),
+        in_world(started_is_sent_when_the_job_takes_longer_than_a_moment),
         in_world(a_job_of_a_moment_needs_no_started),
-        in_world(started_is_not_said_to_a_session_that_is_over),
-        in_world(progress_is_passed_on_at_a_measured_pace_and_the_newest_wins),
-        in_world(progress_of_an_unknown_attempt_is_passed_over),
+        in_world(started_is_not_sent_for_a_session_that_is_over),
+        in_world(progress_is_passed_on_at_a_limited_rate_and_the_newest_wins),
+        in_world(progress_of_an_unknown_attempt_is_ignored),
         in_world(a_new_session_hears_what_is_here_and_all_results_again),
         in_world(a_step_carries_the_time_that_its_fence_rests_on),
-        in_world(nothing_is_said_while_no_session_is_open),
-        in_world(a_result_that_is_recorded_is_forgotten_and_said_no_more),
-        in_world(recorded_for_one_that_runs_forgets_nothing),
-        in_world(results_leave_in_measure_and_all_of_them_in_the_end),
-        in_world(after_a_restart_a_step_that_nobody_has_is_asked_for_again),
+        in_world(nothing_is_sent_without_a_session),
+        in_world(a_recorded_result_is_forgotten_and_not_sent_again),
+        in_world(recorded_for_a_running_attempt_forgets_nothing),
+        in_world(results_leave_a_few_at_a_time_until_all_have_left),
+        in_world(after_a_restart_a_step_that_nobody_has_is_requested_again),
         in_world(after_a_restart_a_step_that_a_keeper_holds_is_left_to_it),
         in_world(a_step_that_was_launched_and_that_no_keeper_holds_is_unknown),
-        in_world(an_unknown_step_is_not_tried_again_but_always_steps_run),
+        in_world(an_unknown_step_is_not_retried_but_always_steps_run),
         in_world(the_word_of_a_keeper_that_was_given_up_changes_nothing),
-        in_world(a_keeper_that_is_gone_before_it_launched_is_replaced),
-        in_world(a_stopped_step_that_nobody_has_is_not_asked_for_again),
-        in_world(a_stop_is_said_to_the_runner_again_after_its_restart),
-        in_world(what_a_keeper_holds_and_nobody_knows_is_halted),
-        in_world(after_a_restart_results_are_said_again),
-        in_world(an_end_that_was_not_yet_acted_upon_is_acted_upon_after_the_restart),
-        in_world(what_waited_for_a_slot_waits_again_after_a_restart),
+        in_world(a_keeper_that_dies_before_it_launched_is_replaced),
+        in_world(a_stopped_step_that_nobody_has_is_not_requested_again),
+        in_world(a_stop_is_repeated_to_a_restarted_runner),
+        in_world(an_unknown_step_at_a_keeper_is_halted),
+        in_world(after_a_restart_results_are_sent_again),
+        in_world(an_end_that_had_no_effect_yet_has_it_after_the_restart),
+        in_world(a_waiting_attempt_waits_again_after_a_restart),
         in_world(an_entry_of_an_unknown_kind_is_refused_by_the_replay),
         in_world(a_taken_entry_with_a_bad_job_is_refused_by_the_replay),
-        in_world(entries_about_nothing_we_know_are_passed_over),
+        in_world(entries_of_unknown_attempts_are_skipped),
         in_world(of_two_ends_of_one_step_the_first_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

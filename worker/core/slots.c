@@ -7,9 +7,9 @@
 static bool is_blocked(const struct wattempt *a)
 {
     struct wattempt *other;
-    DL_FOREACH2(a->run->attempts, other, a_next)
-    if (other->attempt < a->attempt && other->state == ATTEMPT_LIVE)
-        return true; /* an older attempt of the run is being stopped here: never two at a time */
+    DL_FOREACH2 (a->run->attempts, other, a_next)
+        if (other->attempt < a->attempt && other->state == ATTEMPT_LIVE)
+            return true; /* never two at a time: the older one is being stopped here */
     return false;
 }
 
@@ -182,9 +182,9 @@ void slots_runner_up(struct wcore *c)
     c->runner = false;
     for (struct wrun *r = c->runs; r; r = r->hh.next) {
         struct wattempt *a;
-        DL_FOREACH2(r->attempts, a, a_next)
-        for (unsigned i = 0; i < a->n_tries; i++)
-            a->tries[i].kept = false;
+        DL_FOREACH2 (r->attempts, a, a_next)
+            for (unsigned i = 0; i < a->n_tries; i++)
+                a->tries[i].kept = false;
     }
 }
 

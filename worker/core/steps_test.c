@@ -96,7 +96,7 @@ static void a_goto_from_a_failure_handles_it(void **state)
     wtest_assert_text(wtest_step_result(w, 0, 0).target, "repair");
 }
 
-static void a_goto_may_lead_back_and_the_step_gets_a_new_turn(void **state)
+static void a_goto_may_lead_back_and_the_step_gets_a_new_try(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "load", .on_failure = "goto repair"},
@@ -129,7 +129,7 @@ static void a_goto_in_a_circle_ends_by_the_guard(void **state)
     wtest_assert_has(wtest_result(w, 0).message, "goto");
 }
 
-static void a_step_is_tried_again_after_its_interval_and_frees_its_slot_meanwhile(void **state)
+static void a_step_is_retried_after_its_interval_and_frees_its_slot_meanwhile(void **state)
 {
     struct wtest *w = *state;
     w->config.slots = 1;
@@ -174,7 +174,7 @@ static void a_success_after_a_retry_leaves_no_failure_behind(void **state)
     assert_int_equal(wtest_result(w, 0).steps.count, 2);
 }
 
-static void only_the_listed_exit_codes_are_tried_again(void **state)
+static void only_the_listed_exit_codes_are_retried(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "run", .attempts = 3, .retry_codes = "\x4b"});
@@ -217,7 +217,7 @@ static void a_wall_clock_that_jumped_back_does_not_lengthen_the_wait(void **stat
     assert_int_equal(wcore_deadline(w->core), w->now + 5000);
 }
 
-static void of_a_step_that_ran_twice_the_newest_outputs_are_handed_on(void **state)
+static void the_newest_outputs_of_a_repeated_step_are_handed_on(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "a", .attempts = 2}, {.name = "b"});
@@ -281,7 +281,7 @@ static void outputs_of_earlier_steps_are_handed_on(void **state)
     buf_free(&items);
 }
 
-static void of_two_outputs_of_one_name_the_later_steps_counts(void **state)
+static void of_two_outputs_with_the_same_name_the_later_counts(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "a"}, {.name = "b"});
@@ -359,7 +359,7 @@ static void a_job_of_always_steps_alone_is_refused(void **state)
     refuses_job(w, "has only `always` steps");
 }
 
-static void a_goto_to_a_step_that_is_not_there_is_refused(void **state)
+static void a_goto_to_a_missing_step_is_refused(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "a", .on_failure = "goto b"});
@@ -373,14 +373,14 @@ static void a_goto_to_an_always_step_is_refused(void **state)
     refuses_job(w, "'goto b'");
 }
 
-static void an_action_that_is_none_is_refused(void **state)
+static void an_unknown_action_is_refused(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "a", .on_success = "retry"});
     refuses_job(w, "'retry'");
 }
 
-static void bytes_that_are_no_job_are_refused(void **state)
+static void a_malformed_job_is_refused(void **state)
 {
     struct wtest *w = *state;
     buf_clear(&w->job);
@@ -399,23 +399,23 @@ int main(void)
         in_world(a_failure_may_lead_to_the_next_step),
         in_world(a_failure_that_leads_to_next_after_the_last_step_is_a_success_of_the_job),
         in_world(a_goto_from_a_failure_handles_it),
-        in_world(a_goto_may_lead_back_and_the_step_gets_a_new_turn),
+        in_world(a_goto_may_lead_back_and_the_step_gets_a_new_try),
         in_world(a_goto_in_a_circle_ends_by_the_guard),
-        in_world(a_step_is_tried_again_after_its_interval_and_frees_its_slot_meanwhile),
+        in_world(a_step_is_retried_after_its_interval_and_frees_its_slot_meanwhile),
         in_world(a_success_after_a_retry_leaves_no_failure_behind),
-        in_world(only_the_listed_exit_codes_are_tried_again),
+        in_world(only_the_listed_exit_codes_are_retried),
         in_world(a_wait_for_the_next_try_survives_a_restart),
         in_world(a_wall_clock_that_jumped_back_does_not_lengthen_the_wait),
-        in_world(of_a_step_that_ran_twice_the_newest_outputs_are_handed_on),
+        in_world(the_newest_outputs_of_a_repeated_step_are_handed_on),
         in_world(outputs_of_earlier_steps_are_handed_on),
-        in_world(of_two_outputs_of_one_name_the_later_steps_counts),
+        in_world(of_two_outputs_with_the_same_name_the_later_counts),
         in_world(many_talkative_tries_still_fit_into_one_outcome),
         in_world(a_job_with_two_steps_of_one_name_is_refused),
         in_world(a_job_of_always_steps_alone_is_refused),
-        in_world(a_goto_to_a_step_that_is_not_there_is_refused),
+        in_world(a_goto_to_a_missing_step_is_refused),
         in_world(a_goto_to_an_always_step_is_refused),
-        in_world(an_action_that_is_none_is_refused),
-        in_world(bytes_that_are_no_job_are_refused),
+        in_world(an_unknown_action_is_refused),
+        in_world(a_malformed_job_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -260,7 +260,7 @@ static void the_calls_timeout_does_not_reach_always_steps(void **state)
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
-static void an_always_step_of_which_nothing_is_known_is_not_tried_again(void **state)
+static void an_unknown_always_step_is_not_retried(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "load"}, {.name = "clean", .always = true, .attempts = 3});
@@ -302,7 +302,7 @@ static void a_new_runner_is_not_told_to_halt_the_always_step_after_a_cancel(void
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED);
 }
 
-static void an_always_step_after_a_cancel_that_got_lost_is_asked_for_again(void **state)
+static void a_lost_always_step_after_a_cancel_is_requested_again(void **state)
 {
     struct wtest *w = *state;
     cancel_and_clean(w);
@@ -318,7 +318,7 @@ static void an_always_step_after_a_cancel_that_got_lost_is_asked_for_again(void 
     assert_int_equal(wtest_step_result(w, 0, 1).package, PACKAGE_SUCCEEDED);
 }
 
-static void a_forced_cancel_leaves_out_the_always_step_that_got_lost(void **state)
+static void a_forced_cancel_drops_a_lost_always_step(void **state)
 {
     struct wtest *w = *state;
     cancel_and_clean(w);
@@ -347,10 +347,10 @@ int main(void)
         in_world(a_step_that_fails_while_it_is_being_stopped_is_stopped),
         in_world(of_two_stops_the_first_gives_the_reason),
         in_world(the_calls_timeout_does_not_reach_always_steps),
-        in_world(an_always_step_of_which_nothing_is_known_is_not_tried_again),
+        in_world(an_unknown_always_step_is_not_retried),
         in_world(a_new_runner_is_not_told_to_halt_the_always_step_after_a_cancel),
-        in_world(an_always_step_after_a_cancel_that_got_lost_is_asked_for_again),
-        in_world(a_forced_cancel_leaves_out_the_always_step_that_got_lost),
+        in_world(a_lost_always_step_after_a_cancel_is_requested_again),
+        in_world(a_forced_cancel_drops_a_lost_always_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

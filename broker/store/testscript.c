@@ -1,51 +1,22 @@
-/* script.h - a broker's life on the breakable disk of testvfs.h, the same each time, and the judge
- * of what is left of it. Included by *_test.c only.
- *
- * The records come from a real core (life.h). The script makes a store, commits them in turns, asks
- * every kind of question in between (which folds), closes, opens again and goes on. It tells the
- * disk what it was told to be committed. The judge opens what is left with whole hands: at least
- * what was reported must be there, and what is loaded must give the very state that a replay of the
- * first n records gives: nothing missing, nothing half. */
-#ifndef LB_BROKER_STORE_SCRIPT_H
-#define LB_BROKER_STORE_SCRIPT_H
+/* testscript.c - see testscript.h. */
+#include "broker/store/testscript.h"
 
-#include "broker/store/life.h"
-#include "broker/store/testvfs.h"
-
-#include <sys/wait.h>
-
-enum { SCRIPT_TURN = 3, SCRIPT_ASK_EVERY = 6, SCRIPT_REFUSED = 3 };
-
-struct script {
-    struct world *w;
-    char *folder, *path;
-    struct bcore_record *records; /* of the world's journal */
-    struct hash *state;           /* after the first n records */
-    unsigned n;
-    bool pregrow;
-    struct store *store;
-    unsigned answers, rows;
-};
-
-/* ---- Before */
-/* In a test that `make check` has time for every `sample`th only: how far it is from one to the
- * next. `make faults` sets LB_EVERY and so asks for all of them. */
-UNUSED unsigned script_stride(unsigned sample)
+unsigned script_stride(unsigned sample)
 {
     return getenv("LB_EVERY") ? 1 : sample;
 }
 
-UNUSED void script_begin(struct script *s, struct world *w, unsigned acts)
+void script_begin(struct script *s, struct core_world *w, unsigned acts)
 {
-    struct life l = {.w = w, .chance = {88172645463325252u}};
+    struct store_life l = {.w = w, .chance = {88172645463325252u}};
     struct bcore *c = bcore_new(&w->config);
     void *folder;
     assert_int_equal(testing_folder(&folder), 0);
     *s = (struct script){
         .w = w, .folder = folder, .path = mem_printf("%s/broker.db", (char *)folder)};
-    begin_sessions(&l);
+    life_begin_sessions(&l);
     for (unsigned i = 0; i < acts; i++)
-        one_act(&l);
+        life_act(&l);
     s->state = mem_zalloc(1, sizeof *s->state);
     bcore_digest(c, &s->state[0]);
     for (size_t at = 0; at < w->journal.n; s->n++) {
@@ -64,9 +35,9 @@ UNUSED void script_begin(struct script *s, struct world *w, unsigned acts)
     disk_install();
 }
 
-UNUSED void script_end(struct script *s)
+void script_end(struct script *s)
 {
-    sqlite3_vfs_unregister(&disk_vfs);
+    disk_remove();
     mem_free(&s->records);
     mem_free(&s->state);
     mem_free(&s->path);
@@ -74,7 +45,7 @@ UNUSED void script_end(struct script *s)
     testing_folder_end(&folder);
 }
 
-UNUSED void script_clear(struct script *s)
+void script_clear(struct script *s)
 {
     static const char *const suffix[] = {"", "-journal", "-wal", "-shm", ".lock"};
     for (unsigned i = 0; i < 5; i++) {
@@ -84,34 +55,33 @@ UNUSED void script_clear(struct script *s)
     }
 }
 
-UNUSED struct store_options script_options(const struct script *s)
+struct store_options script_options(const struct script *s)
 {
     return (struct store_options){
         .path = s->path, .no_pregrow = !s->pregrow, .reserve_bytes = 1, .now = s->w->wall};
 }
 
-/* ---- The life, in a child */
-UNUSED void script_committed(void *self, uint64_t lsn)
+static void script_committed(void *self, uint64_t lsn)
 {
     (void)self;
     disk_report(lsn);
 }
 
 /* Does not wait until the store looks at the disk again by itself. */
-UNUSED void script_full(void *self, bool full)
+static void script_full(void *self, bool full)
 {
     struct script *s = self;
     if (full)
         store_limit(s->store, 0);
 }
 
-UNUSED void script_answered(void *self, const struct store_answer *a)
+static void script_answered(void *self, const struct store_answer *a)
 {
     (void)a;
     ((struct script *)self)->answers++;
 }
 
-UNUSED void script_hear(struct script *s)
+static void script_hear(struct script *s)
 {
     struct pollfd p = {.fd = store_fd(s->store), .events = POLLIN};
     if (poll(&p, 1, 20000) != 1)
@@ -119,7 +89,7 @@ UNUSED void script_hear(struct script *s)
     store_dispatch(s->store);
 }
 
-UNUSED void script_ask(struct script *s)
+void script_ask(struct script *s)
 {
     unsigned want = s->answers + 5;
     struct id run = {{0}};
@@ -135,51 +105,51 @@ UNUSED void script_ask(struct script *s)
               script_answered, s);
     store_ask(
         s->store,
-        &(struct store_question){.what = STORE_EVENTS, .upto = the_disk->reported, .most = 50},
+        &(struct store_question){.what = STORE_EVENTS, .upto = disk_now->reported, .most = 50},
         script_answered, s);
     while (s->answers < want)
         script_hear(s);
 }
 
-UNUSED int script_loaded(void *self, uint64_t lsn, struct span body, struct error *err)
+static int script_loaded(void *self, uint64_t lsn, struct span body, struct error *err)
 {
     (void)self, (void)lsn, (void)body, (void)err;
     return 0;
 }
 
-UNUSED void script_open(struct script *s)
+void script_open(struct script *s)
 {
     struct error err = {0};
     struct store_options o = script_options(s);
     if (store_open(&s->store, &o, &err) < 0 || store_load(s->store, script_loaded, NULL, &err) < 0)
         _exit(err.text[0] ? SCRIPT_REFUSED : 98);
-    if (store_committed(s->store) < the_disk->reported)
+    if (store_committed(s->store) < disk_now->reported)
         _exit(97);
     if (store_start(s->store, &(struct store_calls){s, script_committed, script_full}, &err) < 0)
         _exit(err.text[0] ? SCRIPT_REFUSED : 96);
 }
 
-UNUSED void script_append(struct script *s, unsigned from, unsigned to)
+void script_append(struct script *s, unsigned from, unsigned to)
 {
     for (unsigned i = from; i < to; i += SCRIPT_TURN) {
         unsigned n = to - i < SCRIPT_TURN ? to - i : SCRIPT_TURN;
         store_append(s->store, &s->records[i], n);
-        while (the_disk->reported < i + n)
+        while (disk_now->reported < i + n)
             script_hear(s);
         if (i / SCRIPT_TURN % SCRIPT_ASK_EVERY == SCRIPT_ASK_EVERY - 1)
             script_ask(s);
     }
 }
 
-UNUSED void script_close(struct script *s)
+void script_close(struct script *s)
 {
-    the_disk->closing = true;
+    disk_now->closing = true;
     store_close(&s->store);
-    the_disk->closing = false;
+    disk_now->closing = false;
 }
 
 /* The WAL has been written back into the database while the store is open, and begins anew. */
-UNUSED void script_await_checkpoint(struct script *s)
+static void script_await_checkpoint(struct script *s)
 {
     struct store_stats stats;
     do {
@@ -188,7 +158,7 @@ UNUSED void script_await_checkpoint(struct script *s)
     } while (!stats.checkpoints);
 }
 
-UNUSED void script_live(struct script *s)
+void script_live(struct script *s)
 {
     unsigned half = s->n / 2;
     script_open(s);
@@ -202,8 +172,7 @@ UNUSED void script_live(struct script *s)
     script_close(s);
 }
 
-/* Long enough for checkpoints in its midst; ends by dying. */
-UNUSED void script_live_long(struct script *s)
+void script_live_long(struct script *s)
 {
     unsigned most = s->n - s->n / 4;
     script_open(s);
@@ -212,16 +181,14 @@ UNUSED void script_live_long(struct script *s)
     script_append(s, most, s->n);
 }
 
-/* The first half ends by dying, with a WAL of which not all is synced; the second begins with
-   that. */
-UNUSED void script_live_first(struct script *s)
+void script_live_first(struct script *s)
 {
     script_open(s);
     script_append(s, 0, s->n / 2);
     script_ask(s);
 }
 
-UNUSED void script_live_second(struct script *s)
+void script_live_second(struct script *s)
 {
     script_open(s);
     script_append(s, s->n / 2, s->n);
@@ -229,14 +196,14 @@ UNUSED void script_live_second(struct script *s)
 }
 
 /* After a life: all history is dropped, what is live stays. */
-UNUSED void script_rows(void *self, const struct store_answer *a)
+static void script_rows(void *self, const struct store_answer *a)
 {
     struct script *s = self;
     s->answers++;
     s->rows += a->n_rows;
 }
 
-UNUSED void script_live_dropping(struct script *s)
+void script_live_dropping(struct script *s)
 {
     struct error err = {0};
     struct store_options o = script_options(s);
@@ -251,7 +218,7 @@ UNUSED void script_live_dropping(struct script *s)
     store_append(s->store, &(struct bcore_record){store_committed(s->store) + 1, buf_span(&body)},
                  1);
     buf_free(&body);
-    while (!the_disk->reported)
+    while (!disk_now->reported)
         script_hear(s);
     do {
         s->rows = 0;
@@ -266,8 +233,7 @@ UNUSED void script_live_dropping(struct script *s)
     script_close(s);
 }
 
-/* Lives in a child and returns its exit code; a signal is a failure. */
-UNUSED int script_run(struct script *s, void live(struct script *))
+int script_run(struct script *s, void live(struct script *))
 {
     int status;
     pid_t pid = fork();
@@ -283,10 +249,7 @@ UNUSED int script_run(struct script *s, void live(struct script *))
     return WEXITSTATUS(status);
 }
 
-/* ---- The judge */
-/* How many records are there; fails unless at least `reported` are and they give the state that
-   was. */
-UNUSED uint64_t script_judge(struct script *s, uint64_t reported, const char *where)
+uint64_t script_judge(struct script *s, uint64_t reported, const char *where)
 {
     struct error err = {0};
     struct hash loaded;
@@ -295,7 +258,7 @@ UNUSED uint64_t script_judge(struct script *s, uint64_t reported, const char *wh
     struct store_options o = script_options(s);
     struct store *store = NULL;
     o.no_pregrow = true;
-    if (store_open(&store, &o, &err) < 0 || store_load(store, check_loaded, c, &err) < 0)
+    if (store_open(&store, &o, &err) < 0 || store_load(store, life_check_loaded, c, &err) < 0)
         fail_msg("%s: %s", where, err.text);
     uint64_t n = store_committed(store);
     if (n < reported || n > s->n)
@@ -311,18 +274,15 @@ UNUSED uint64_t script_judge(struct script *s, uint64_t reported, const char *wh
     return n;
 }
 
-/* The judge over what a power cut before op `end` leaves. */
-UNUSED uint64_t script_judge_cut(struct script *s, size_t end, enum disk_loss loss, uint64_t seed)
+uint64_t script_judge_cut(struct script *s, size_t end, enum disk_loss loss, uint64_t seed)
 {
     struct disk_image image = {0};
     char where[120];
     static const char *const words[] = {"all kept", "only what was synced", "torn"};
     snprintf(where, sizeof where, "power cut before op %zu of %zu, %s, seed %llu", end,
-             the_disk->n_ops, words[loss], (unsigned long long)seed);
+             disk_now->n_ops, words[loss], (unsigned long long)seed);
     disk_after_cut(end, loss, seed, &image);
     disk_lay(&image, s->path);
     disk_image_free(&image);
     return script_judge(s, disk_reported(end), where);
 }
-
-#endif
