@@ -13,12 +13,12 @@ static struct hash install_version(void **state, const char *name, const char *v
     char *yaml = mem_printf(
         "name: %s\nversion: %s\nsubsystem: exec\nentry: bin/extract\nlimits: {timeout: 1m}\n", name,
         version);
-    put(testing_path(state, "p"), "package.yaml", yaml, 0644);
-    put(testing_path(state, "p"), "bin/extract", "#!/bin/sh\n", 0755);
+    fixture_put(testing_path(state, "p"), "package.yaml", yaml, 0644);
+    fixture_put(testing_path(state, "p"), "bin/extract", "#!/bin/sh\n", 0755);
     mem_free(&yaml);
-    build(testing_path(state, "p"), testing_path(state, "p.lbp"), &hash);
-    sign_as(testing_path(state, "p.lbp"), name, version, testing_path(state, "signers"));
-    must(install(state, testing_path(state, "p.lbp"), &err));
+    fixture_build(testing_path(state, "p"), testing_path(state, "p.lbp"), &hash);
+    fixture_sign(testing_path(state, "p.lbp"), name, version, testing_path(state, "signers"));
+    must(fixture_install(state, testing_path(state, "p.lbp"), &err));
     return hash;
 }
 

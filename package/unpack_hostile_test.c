@@ -73,7 +73,7 @@ static void craft(void **state, const char *manifest, const struct hostile_archi
         put_entry(a, &entries[i]);
     assert_int_equal(archive_write_close(a), ARCHIVE_OK);
     archive_write_free(a);
-    sign_as(out, "extract", "1.2.0", testing_path(state, "signers"));
+    fixture_sign(out, "extract", "1.2.0", testing_path(state, "signers"));
 }
 
 /* A manifest that lists these files: "path" with content, or "path" -> "target" by link. */
@@ -118,7 +118,7 @@ static bool is_empty(const char *folder)
 static void refused(void **state, const char *sentence)
 {
     struct error err = {0};
-    int rc = install(state, testing_path(state, "p.lbp"), &err);
+    int rc = fixture_install(state, testing_path(state, "p.lbp"), &err);
     if (rc != -EBADMSG || !strstr(err.text, sentence))
         fail_msg("expected '%s', not %d: '%s'", sentence, rc, err.text);
     assert_true(is_empty(testing_path(state, "store")));
@@ -146,7 +146,7 @@ static void an_honest_archive_made_the_same_way_is_taken(void **state)
     struct hostile_archive entries[] = {{.path = "files/a", .content = "1"},
                                         {.path = "files/b", .content = "2"}};
     craft(state, manifest, entries, 2);
-    must(install(state, testing_path(state, "p.lbp"), &err));
+    must(fixture_install(state, testing_path(state, "p.lbp"), &err));
     mem_free(&manifest);
 }
 

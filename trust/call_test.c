@@ -22,8 +22,8 @@ struct call_place {
 
 static struct call_place place_begin(void)
 {
-    struct certificate_order o = order_of_anna();
-    return (struct call_place){.anna = certificate_of(&o),
+    struct certificate_order o = fixture_anna();
+    return (struct call_place){.anna = fixture_certificate(&o),
                                .scope = {.cluster = "test", .now = NOW}};
 }
 
@@ -46,7 +46,7 @@ static enum refusal judge(const struct call_place *p, struct span bytes, struct 
 static void expect_raw(const struct call_place *p, const struct d_call *c, char key,
                        const char *signer, uint64_t serial, enum refusal code, const char *why)
 {
-    struct key k = key_of(key);
+    struct key k = fixture_key(key);
     struct buf body = {0}, out = {0};
     struct error err = {0};
     d_call_encode(c, &body);
@@ -65,7 +65,7 @@ static void a_signed_call_is_verified_and_read(void **state)
 {
     (void)state;
     struct call_place p = place_begin();
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct d_call c = good_call(), got;
     struct hash digest, expected;
     struct buf out = {0}, body = {0};
@@ -85,7 +85,7 @@ static void calls_signed_together_are_verified_alone(void **state)
     (void)state;
     struct call_place p = place_begin();
     struct verified_roots roots = {0};
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct d_call c = good_call(), got;
     struct buf bodies[3] = {{0}}, outs[3] = {{0}};
     struct span spans[3];
@@ -113,7 +113,7 @@ static void no_byte_of_a_call_can_be_altered(void **state)
     (void)state;
     struct call_place p = place_begin();
     struct verified_roots roots = {0};
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct d_call c = good_call();
     struct buf out = {0};
     assert_int_equal(call_sign(&c, &k, "anna", 7, &out, NULL), 0);
@@ -185,7 +185,7 @@ static void a_body_that_is_no_call_is_malformed(void **state)
 {
     (void)state;
     struct call_place p = place_begin();
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct buf out = {0};
     struct error err = {0};
     assert_int_equal(envelope_sign(ENVELOPE_CALL, &k, "anna", 7, span_str("nothing"), &out, NULL),
@@ -209,7 +209,7 @@ static void a_call_beyond_the_limit_is_not_read(void **state)
 static void what_would_be_refused_is_not_signed(void **state)
 {
     (void)state;
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct buf out = {0}, items = {0}, many = {0};
     struct error err = {0};
     char *large = mem_zalloc(LIMIT_PARAMETERS + 1, 1);
@@ -252,7 +252,7 @@ static void the_largest_call_that_can_be_signed_is_taken(void **state)
 {
     (void)state;
     struct call_place p = place_begin();
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct buf out = {0}, items = {0};
     struct d_call c = good_call();
     struct error err = {0};
@@ -281,5 +281,5 @@ int main(void)
         cmocka_unit_test(what_would_be_refused_is_not_signed),
         cmocka_unit_test(the_largest_call_that_can_be_signed_is_taken),
     };
-    return cmocka_run_group_tests(tests, setup_trust, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

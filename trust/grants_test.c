@@ -209,5 +209,5 @@ int main(void)
         cmocka_unit_test(a_refusal_shows_its_remedy_however_many_grants_there_are),
         cmocka_unit_test(every_verb_has_its_word),
     };
-    return cmocka_run_group_tests(tests, setup_trust, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

@@ -470,5 +470,5 @@ int main(void)
         in_folder(we_accept_what_minisign_makes),
         in_folder(minisign_and_we_agree_on_altered_signatures),
     };
-    return cmocka_run_group_tests(tests, setup_trust, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }
