@@ -1,5 +1,5 @@
-/* fixture.h - source folders, archives, signatures and installed packages for tests. For tests only.
- * What cannot be made fails the test, unless the call returns an error. */
+/* fixture.h - source folders, archives, signatures and installed packages for tests. For tests
+ * only. What cannot be made fails the test, unless the call returns an error. */
 #ifndef LB_PACKAGE_FIXTURE_H
 #define LB_PACKAGE_FIXTURE_H
 

@@ -10,7 +10,7 @@
 /* what d_signed adds: a proof of LIMIT_PROOF hashes, signature, key, names */
 enum { ENVELOPE_ROOM = 2048 };
 
-/* What a call must say to be one, whoever judges it: the caller who signs and everybody who
+/* What a call must say to be one. The same rules hold for the caller who signs and for all who
    verifies. */
 static int check_form(const struct d_call *c, enum refusal *ret_code, struct error *err)
 {

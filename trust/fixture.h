@@ -18,8 +18,8 @@ struct key fixture_key(char c);
 /* The anchors of the cluster: its administrator is fixture_key('A'). Free with anchors_free(). */
 struct trust_anchors fixture_anchors(void);
 
-/* Orders for certificates that are valid at NOW, from an hour before to an hour after it. They point
- * to constants: nothing is to be freed. */
+/* Orders for certificates that are valid at NOW, from an hour before to an hour after it. They
+ * point to constants: nothing is to be freed. */
 struct certificate_order fixture_anna(void);   /* a caller: fixture_key('a'), two grants */
 struct certificate_order fixture_server(void); /* wh1: fixture_key('w'), two pools */
 
