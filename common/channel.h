@@ -1,10 +1,10 @@
 /* channel.h - whole messages between processes of one machine: a unix stream socket with frames
  * [u32 length, little endian][bytes].
  *
- * Nothing here blocks and nothing here waits: the owner of a loop watches channel_fd for reading,
- * and for writing while channel_wants_write. A length is judged before its bytes are read; a peer
- * that does not read is noticed by the bytes that gather (CHANNEL_QUEUE_MAX). Who the peer is
- * comes from the kernel (SO_PEERCRED), fixed when it connected.
+ * No call blocks: the owner of a loop watches channel_fd for reading, and for writing while
+ * channel_wants_write. A length is checked before its bytes are read. A peer that does not read is
+ * noticed by its queue (CHANNEL_QUEUE_MAX). The kernel says who the peer was when it connected
+ * (SO_PEERCRED).
  *
  *     for (;;) {                                  when channel_fd is readable
  *         int rc = channel_receive(c, &message, &err);
@@ -23,26 +23,26 @@
 enum {
     /* one message: a step with the outputs of a hundred earlier ones */
     CHANNEL_MESSAGE_MAX = 8 << 20,
-    CHANNEL_QUEUE_MAX = 64 << 20 /* bytes that wait for a peer; then channel_send refuses */
+    CHANNEL_QUEUE_MAX = 64 << 20 /* bytes queued for a peer; channel_send refuses more */
 };
 
 struct channel;
 
 /* ---- The listening side */
-/* A listening socket at `path`, mode 0600, however long the path is. A file that a dead listener
- * has left is replaced; -EADDRINUSE: somebody listens there. Never follows or removes anything but
- * a socket (-EEXIST). */
+/* Makes a listening socket at `path`, mode 0600, however long the path is, and replaces the
+ * socket of a dead listener. -EADDRINUSE: another process listens there; -EEXIST: the path is
+ * not a socket, and is left alone. */
 int channel_listen(const char *path, int *ret_fd, struct error *err);
-/* The next peer that waits. -EAGAIN: none does (no sentence is made). */
+/* Accepts the next peer. -EAGAIN: none is waiting; *err is not set. */
 int channel_accept(int listening, struct channel **ret, struct error *err);
 
 /* ---- Either side */
-/* -ENOENT or -ECONNREFUSED: nobody listens there. */
+/* Connects to a listener. -ENOENT or -ECONNREFUSED: there is none. */
 int channel_connect(const char *path, struct channel **ret, struct error *err);
-/* Takes a connected stream socket as it is, e.g. one half of a socketpair; makes it
-   non-blocking. */
+/* Takes over a connected stream socket, such as one half of a socketpair, and makes it
+ * non-blocking. */
 int channel_from_fd(int fd, struct channel **ret, struct error *err);
-/* drops what was not sent; sets *c to NULL; closing NULL is fine */
+/* Closes it, drops what was not sent, and sets *c to NULL. NULL is fine. */
 void channel_close(struct channel **c);
 
 int channel_fd(const struct channel *c);
@@ -53,16 +53,17 @@ pid_t channel_peer_pid(const struct channel *c); /* when it connected; it may ha
  * CHANNEL_MESSAGE_MAX; -ENOBUFS: the peer does not read and CHANNEL_QUEUE_MAX would be exceeded;
  * -EPIPE: it has gone. */
 int channel_send(struct channel *c, struct span message, struct error *err);
-/* Only queues it, for many small messages in one write: channel_flush follows. */
+/* Only queues the message, so that many small ones take one write; call channel_flush
+ * afterwards. */
 int channel_queue(struct channel *c, struct span message, struct error *err);
-/* Writes what the socket takes now. 0: whether or not all of it went (channel_wants_write). */
+/* Writes what the socket takes now. 0 also if some is left: see channel_wants_write. */
 int channel_flush(struct channel *c, struct error *err);
 bool channel_wants_write(const struct channel *c);
 size_t channel_waiting(const struct channel *c); /* bytes that are queued */
 
 /* 1: *ret is the next message, lent until the next call on this channel. 0: none is complete yet.
  * -ECONNRESET: the peer has gone; -EPROTO: it has gone in the middle of a message; -EMSGSIZE: it
- * announced one that is too large. After an error only channel_close is of use. */
+ * announced one that is too large. After an error, only channel_close may be called. */
 int channel_receive(struct channel *c, struct span *ret, struct error *err);
 
 #endif

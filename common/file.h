@@ -1,5 +1,5 @@
-/* file.h - files whole: read, replaced atomically, locked, judged, removed with all below.
- * Sentences name the path. */
+/* file.h - whole files: read, replaced atomically, locked, checked, removed with all below. Each
+ * error names the path. */
 #ifndef LB_COMMON_FILE_H
 #define LB_COMMON_FILE_H
 
@@ -8,9 +8,9 @@
 #include "common/buf.h"
 #include "common/error.h"
 
-/* Appends the whole content to *out; on failure nothing is appended. -EFBIG: it is larger than
- * `max` bytes; -EISDIR; a FIFO or device that has nothing to say does not hang us (-EINVAL: not a
- * regular file). Files of /proc are fine. */
+/* Appends the whole content to *out. Files of /proc are fine. On failure nothing is appended:
+ * -EFBIG: it is larger than `max` bytes; -EISDIR: it is a folder; -EINVAL: it is a FIFO or
+ * device, which could block. */
 int file_read(const char *path, size_t max, struct buf *out, struct error *err);
 
 /* Replaces `path` by a file with exactly this content and mode (the umask does not count): a
@@ -19,36 +19,36 @@ int file_read(const char *path, size_t max, struct buf *out, struct error *err);
  * behind. A symbolic link at `path` is replaced, not followed. */
 int file_write_atomic(const char *path, struct span content, mode_t mode, struct error *err);
 
-/* What has been written to the file, and that it is there, survives a power loss from now on. */
+/* Syncs the file and its folder: what was written, and its name, survive a power loss. */
 int file_sync(const char *path, struct error *err);
 
-/* Makes the folder and those above it that are missing, all with `mode` (less the umask). Being
- * there is success; -ENOTDIR: something else is. */
+/* Makes the folder and those above it that are missing, with `mode` less the umask. An existing
+ * folder is success. -ENOTDIR: something else exists there. */
 int file_make_dirs(const char *path, mode_t mode, struct error *err);
 
-/* May this file hold a secret? A regular file, no symbolic link, owned by us or root, no bit for
- * group and others. -EPERM with a sentence that says which of these does not hold and what to
- * do. */
+/* Checks that a file may hold a secret: a regular file, not a symbolic link, owned by this user
+ * or root, with no permission for group and others. -EPERM: it may not; *err says why and what
+ * to do. */
 int file_check_private(const char *path, struct error *err);
-/* file_read that judges the very file it has opened, by the same rules. */
+/* file_read of a file that passes file_check_private; checks the file that it has opened. */
 int file_read_private(const char *path, size_t max, struct buf *out, struct error *err);
 
-/* Takes the lock file, making it if need be, and writes our pid into it. The lock lives as long as
- * *ret_fd (or a copy of it in a forked process: close it there). -EBUSY: the sentence names the pid
- * that has it. The file stays: removing it would let two hold a lock of one name. */
+/* Locks the file, creating it if necessary, and writes the process id into it. The lock lasts
+ * until *ret_fd is closed, and each copy of it in forked processes. -EBUSY: another process
+ * holds it; *err names its id. The file stays: if it were removed, two processes could hold a
+ * lock of one name. */
 int file_lock(const char *path, int *ret_fd, struct error *err);
-/* For who only looks: does a process hold this lock file? 1: yes, and the sentence in *err names
- * it; 0: nobody does, or there is no such file. Makes and writes nothing; a lock that is free is
- * shared for an instant. */
+/* Tests whether a process holds this lock file, without changing anything. 1: yes, and *err
+ * names the process; 0: no, or there is no such file. A free lock is held shared for an instant. */
 int file_lock_is_held(const char *path, struct error *err);
 
 /* Removes `path` and everything below. Links are removed, never followed; a mounted file system
- * below is not entered (-EXDEV); folders without permissions are given them; depth does not matter.
- * What is not there is success. */
+ * below is not entered (-EXDEV); folders without permissions are given them; any depth works. A
+ * missing path is success. */
 int file_remove_tree(const char *path, struct error *err);
 
-/* read() and write() until all of it is done, going on after EINTR. For the write: 0 or -errno. For
- * the read: the bytes read, fewer than n only at the end of the file, or -errno. */
+/* read() and write() that continue until all n bytes are done, also after EINTR. Writing returns
+ * 0 or -errno; reading the number of bytes, less than n only at the end of the file, or -errno. */
 int file_write_all(int fd, const void *p, size_t n);
 ssize_t file_read_all(int fd, void *p, size_t n);
 

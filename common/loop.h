@@ -19,10 +19,10 @@
 
 struct loop;
 
-struct loop *loop_new(struct error *err); /* yours: loop_destroy; NULL: the system refused */
-/* Deletes nothing from the kernel's set but closes it, so that a forked child may destroy its copy
- * without harm to the parent. The descriptors themselves are the caller's to close. Sets *l to
- * NULL; NULL is fine. */
+struct loop *loop_new(struct error *err); /* NULL: the system refused */
+/* Closes the kernel's set without deleting from it, so that a forked child may destroy its copy
+ * without harm to the parent. The caller closes the descriptors themselves. Sets *l to NULL;
+ * NULL is fine. */
 void loop_destroy(struct loop **l);
 
 /* Runs turns until loop_stop; returns its exit code. -errno: waiting itself failed. */
@@ -30,7 +30,7 @@ int loop_run(struct loop *l, struct error *err);
 /* One turn that sleeps until something happens or `until_boot_ms` has come (0: does not sleep;
  * INT64_MAX: no limit). For tests, and for waiting within a program. */
 int loop_turn(struct loop *l, int64_t until_boot_ms, struct error *err);
-/* the turn is still ended in order; the first code counts */
+/* Ends loop_run after this turn. The first exit code counts. */
 void loop_stop(struct loop *l, int exit_code);
 bool loop_is_stopping(const struct loop *l);
 
@@ -42,17 +42,17 @@ static inline int64_t loop_earlier(int64_t a, int64_t b)
 int64_t loop_now(const struct loop *l);      /* boot time in ms, as of this turn */
 int64_t loop_now_wall(const struct loop *l); /* wall time in ms, as of this turn */
 
-/* Descriptors. `events` are EPOLLIN, EPOLLOUT, ...; level-triggered unless EPOLLET is among them.
- * Delete before close. -EEXIST: it is there already (perhaps closed without loop_del); -EPERM: a
- * kind of file that cannot be waited for. */
+/* Descriptors. `events` are EPOLLIN, EPOLLOUT, ...; level-triggered unless EPOLLET is among
+ * them. Delete before close. -EEXIST: it is already in the loop (perhaps closed without
+ * loop_del); -EPERM: epoll does not support this kind of file. */
 typedef void loop_fd_fn(struct loop *l, int fd, uint32_t events, void *arg);
 int loop_add(struct loop *l, int fd, uint32_t events, loop_fd_fn *fn, void *arg, struct error *err);
 int loop_mod(struct loop *l, int fd, uint32_t events, struct error *err); /* -ENOENT: not there */
-/* one that is not there is left alone */
+/* A descriptor that is not in the loop is ignored. */
 void loop_del(struct loop *l, int fd);
 
-/* Wakes the loop at that boot time, without a callback: turn_end looks after it. There is one;
- * setting it replaces it, INT64_MAX is none. When it has come it is gone. */
+/* Wakes the loop at that boot time without a callback, for turn_end. There is one deadline:
+ * setting it replaces it, INT64_MAX removes it, and it is removed when it has passed. */
 void loop_set_deadline(struct loop *l, int64_t boot_ms);
 
 /* Named timers, embedded in what waits for them; all zero is one that is not set. One-shot. The

@@ -1,5 +1,5 @@
-/* archive.h - builds a package: one file with the same bytes for the same content, whoever builds
- * it, wherever.
+/* archive.h - builds a package: one file with the same bytes for the same content, wherever it is
+ * built.
  *
  * The archive is a pax tar under zstd. First `manifest.json`, then `files/...` in the order of the
  * paths' bytes: regular files with mode 0644 or 0755 and relative symbolic links; no folders (they
@@ -18,12 +18,14 @@
 #define ARCHIVE_SUFFIX   ".lbp"
 #define SIGNATURE_SUFFIX ".minisig" /* behind the archive's whole name */
 
-/* Fills m->files from the folder: walks it without following links, hashes every file. What a
- * package cannot hold (devices, FIFOs, sockets, links that lead out, names that are no UTF-8, twins
- * in upper and lower case, too many, too large) becomes a problem; -EINVAL when there was any. */
+/* Fills m->files from the folder: walks it without following links and hashes each file. What a
+ * package cannot hold becomes a problem: devices, FIFOs, sockets, links that lead out, names
+ * that are not UTF-8 or differ only in case, too many or too large files. -EINVAL: there were
+ * problems. */
 int archive_scan(const char *folder, struct manifest *m, struct problems *problems);
 
-/* package.yaml of the folder, its files, and all that is wrong with both. For lint and build. */
+/* Reads the folder's package.yaml and its files, and lists the problems of both. For lint and
+ * build. Release *ret with manifest_free. -EINVAL: there were errors, and *ret is untouched. */
 int archive_examine(const char *folder, struct manifest *ret, struct problems *problems);
 
 /* Writes the archive of `folder` with the examined manifest to `out` (replaced atomically).
@@ -32,15 +34,15 @@ int archive_examine(const char *folder, struct manifest *ret, struct problems *p
 int archive_build(const char *folder, const struct manifest *m, const char *out,
                   struct hash *ret_hash, uint64_t *ret_size, struct error *err);
 
-/* Both digests of an open file from where it stands to its end: the package's hash, and what
-   minisign signs. */
+/* Both digests of an open file, from its current offset to its end: the package's hash and the one
+ * that minisign signs. */
 int archive_digest_fd(int fd, struct hash *ret_hash, uint8_t ret_digest[MINISIGN_DIGEST],
                       uint64_t *ret_size, struct error *err);
 int archive_digest(const char *path, struct hash *ret_hash, uint8_t ret_digest[MINISIGN_DIGEST],
                    uint64_t *ret_size, struct error *err);
 
-/* The manifest at the head of an archive file; nothing is verified. `json` (may be NULL) gets its
-   bytes. */
+/* Reads the manifest at the head of an archive without verifying anything. Its bytes are
+ * appended to `json` (may be NULL). Release *ret with manifest_free. */
 int archive_manifest(const char *path, struct manifest *ret, struct buf *json, struct error *err);
 
 #endif

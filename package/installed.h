@@ -1,8 +1,8 @@
-/* installed.h - what packages a server has: its store (unpack.h), read once.
+/* installed.h - the packages that a server has: its store (unpack.h), read once.
  *
- * `NAME` means the one that was installed last; `NAME@VERSION` the newest, by the order of
- * versions, whose version is VERSION or begins with it and a dot (`extract@1` may be 1.4.0); of
- * equal versions the last installed. */
+ * `NAME` means the package of that name that was installed last. `NAME@VERSION` means the highest
+ * version that is VERSION or begins with VERSION and a dot (`extract@1` may be 1.4.0); of equal
+ * versions, the last installed. */
 #ifndef LB_PACKAGE_INSTALLED_H
 #define LB_PACKAGE_INSTALLED_H
 
@@ -16,22 +16,22 @@ struct installed_package {
     char *name, *version;
     int64_t installed_at; /* wall ms; orders installations even where the clock went back */
     uint64_t size;        /* of all files; 0 where its manifest cannot be read */
-    /* not NULL: it cannot be used, and why; then only hash and folder are there */
+    /* not NULL: why it cannot be used; then only hash and folder are valid */
     char *trouble;
 };
 
 struct installed_store;
 
-/* Reads the folder. One that is not there is empty. *ret is yours: installed_close. */
+/* Reads the folder; a missing one is empty. Release *ret with installed_close. */
 int installed_open(const char *folder, struct installed_store **ret, struct error *err);
 void installed_close(struct installed_store **s); /* sets *s to NULL; NULL is fine */
 
-/* In the order of name, then last installed first; those with trouble at the end. NULL behind the
-   last. */
+/* The packages by name, the last installed first, and those with trouble at the end. NULL: `i` is
+ * past the last. */
 const struct installed_package *installed_at(const struct installed_store *s, size_t i);
 const struct installed_package *installed_by_hash(const struct installed_store *s,
                                                   const struct hash *h);
-/* -ENOENT with a sentence that says what is there instead. */
+/* -ENOENT: there is no such package or version; *err says what there is instead. */
 int installed_find(const struct installed_store *s, const char *name_at_version,
                    const struct installed_package **ret, struct error *err);
 /* For jobfile_compile: `self` is the store. */

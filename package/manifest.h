@@ -1,13 +1,13 @@
-/* manifest.h - what a package says of itself.
+/* manifest.h - a package's description of itself.
  *
  * People write package.yaml. `lbpkg build` checks it, adds the list of files with their hashes and
  * puts it into the archive as manifest.json: canonical JSON (sorted keys, no white space), so that
- * one manifest has one spelling. The unpacker and the broker read only that, strictly: other bytes
- * for the same content are refused. For the runner, which reads neither JSON nor YAML, the unpacker
- * makes a d_runnable of it.
+ * a manifest has exactly one encoding. The unpacker and the broker read only this file, and refuse
+ * any other encoding of the same content. For the runner, which reads neither JSON nor YAML, the
+ * unpacker turns it into a d_runnable.
  *
- * package.yaml: name, version, subsystem and entry must be there; description, parameters, outputs,
- * needs, limits, exit_codes, idempotent, entry_point may be. Values: values.h. */
+ * package.yaml must have name, version, subsystem and entry; it may have description, parameters,
+ * outputs, needs, limits, exit_codes, idempotent and entry_point. Values: values.h. */
 #ifndef LB_PACKAGE_MANIFEST_H
 #define LB_PACKAGE_MANIFEST_H
 
@@ -16,9 +16,9 @@
 #include "proto/outcome.h"
 
 enum {
-    PACKAGE_FILES_MAX = 20000,   /* files in one package; LIMIT_MANIFEST ends most lists before */
+    PACKAGE_FILES_MAX = 20000,   /* files in one package; LIMIT_MANIFEST is usually reached first */
     PACKAGE_DEPTH_MAX = 32,      /* folders above a file */
-    PACKAGE_COMPONENT_MAX = 255, /* bytes of one name in a path: what file systems take */
+    PACKAGE_COMPONENT_MAX = 255, /* bytes of one name in a path, as file systems have it */
     PACKAGE_SIZE_MAX_GIB = 8     /* all files together, unpacked */
 };
 #define PACKAGE_MANIFEST    "manifest.json" /* first in the archive, and in an installed package */
@@ -49,12 +49,12 @@ struct manifest_file {
     struct hash hash; /* BLAKE2b-256 of the content */
 };
 
-/* Everything in it is its own: manifest_free. All zero is empty. Lists are sorted by name, code or
- * bytes of the path. */
+/* Owns all it points to; release with manifest_free. All zero is empty. Lists are sorted by name,
+ * code or bytes of the path. */
 struct manifest {
     char *name, *version, *description, *subsystem, *entry;
     bool idempotent, entry_point;
-    uint64_t timeout_ms, memory, processes, output_cap; /* 0: none said */
+    uint64_t timeout_ms, memory, processes, output_cap; /* 0: not given */
     struct manifest_parameter *parameters, *outputs;
     size_t n_parameters, n_outputs;
     /* "path:/srv/source", "command:psql", "tcp:db1:5432", "env:NAME",
@@ -71,7 +71,7 @@ void manifest_free(struct manifest *m);
 /* ---- package.yaml. All problems are found at once: each text begins "path:line:column: ". */
 struct problem {
     char *text;
-    bool warning; /* it works, but somebody will be sorry */
+    bool warning; /* it works, but is likely to cause trouble later */
 };
 struct problems {
     struct problem *v;
@@ -81,15 +81,16 @@ void problems_add(struct problems *p, bool warning, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void problems_add_error(struct problems *p, const struct error *err);
 void problems_free(struct problems *p);
-/* 0: no errors; *ret is yours. -EINVAL: `problems` has at least one error; *ret is untouched. */
+/* 0: no errors, perhaps warnings; release *ret with manifest_free. -EINVAL: `problems` has at least
+ * one error, and *ret is untouched. */
 int manifest_read_yaml(const char *path, struct manifest *ret, struct problems *problems);
 int manifest_parse_yaml(const char *name, struct span text, struct manifest *ret,
                         struct problems *problems);
 
 /* ---- manifest.json */
 void manifest_to_json(const struct manifest *m, struct buf *out);
-/* Strict: exactly the bytes that manifest_to_json writes, every rule of package.yaml and
- * manifest_check_files. -EINVAL */
+/* Reads exactly the bytes that manifest_to_json writes. -EINVAL: any other bytes, or a rule of
+ * package.yaml or manifest_check_files is broken. */
 int manifest_from_json(struct span json, struct manifest *ret, struct error *err);
 
 /* ---- For the runner. Appends a d_runnable. */
@@ -97,31 +98,31 @@ void manifest_to_runnable(const struct manifest *m, const struct hash *package,
                           const struct hash *signer_key, struct buf *out);
 
 /* ---- Rules that YAML, JSON, builder and unpacker share */
-/* Digits and letters in parts divided by `.`, then perhaps `-` or `+` and more: begins with a
-   digit. -EINVAL */
+/* A version begins with a digit: digits and letters in parts separated by `.`, then optionally `-`
+ * or `+` and more. -EINVAL: this is not one. */
 int manifest_version_check(struct span version, struct error *err);
-/* <0, 0, >0. Numbers as numbers, 1.10 after 1.9; 1.2.0-rc1 before 1.2.0; what follows + does not
-   count. */
+/* <0, 0 or >0. Numbers compare as numbers: 1.10 comes after 1.9. 1.2.0-rc1 comes before 1.2.0. What
+ * follows + is ignored. */
 int manifest_version_compare(const char *a, const char *b);
-/* A path inside a package: relative, no empty, `.` or `..` part, UTF-8 without control characters,
-   within limits. */
+/* A path inside a package is relative, has no empty, `.` or `..` part, is UTF-8 without control
+ * characters, and stays within the limits. -EINVAL: this is not one. */
 int manifest_path_check(struct span path, struct error *err);
-/* A symbolic link at `path`: its target is relative, begins with any number of `..` that stay
- * inside, and has none later. */
+/* The target of a symbolic link at `path` is relative and stays inside the package: it may begin
+ * with `..` parts and has none later. -EINVAL: this one does not. */
 int manifest_link_check(const char *path, const char *target, struct error *err);
-/* The list as a whole: sorted, none twice (also when upper and lower case are one), no file that is
- * another's folder, counts and sizes within limits. -EINVAL, -EFBIG */
+/* Checks the list as a whole: it is sorted, no path occurs twice (not even with different case), no
+ * file is the folder of another. -EINVAL: it is not so; -EFBIG: too many files or bytes. */
 int manifest_check_files(const struct manifest *m, struct error *err);
-/* The entry is one of the files; for subsystem exec it is executable. */
+/* -EINVAL: the entry is not one of the files or, for subsystem exec, is not executable. */
 int manifest_check_entry(const struct manifest *m, struct error *err);
-/* NULL: none */
+/* NULL: there is none. */
 const struct manifest_file *manifest_find_file(const struct manifest *m, const char *path);
 int manifest_need_check(const char *need, struct error *err);
 
 /* "blake2b:<64 digits>" and back. */
 enum { PACKAGE_HASH_TEXT = 8 + 64 + 1 };
 char *package_hash_format(const struct hash *h, char out[PACKAGE_HASH_TEXT]);
-/* with or without the prefix */
+/* Takes the text with or without the prefix. -EINVAL: it is not a hash. */
 int package_hash_parse(const char *text, struct hash *ret, struct error *err);
 
 #endif

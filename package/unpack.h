@@ -1,5 +1,5 @@
-/* unpack.h - brings a package into a server's store: verified first, then unpacked, then there at
- * once.
+/* unpack.h - installs a package in a server's store: verifies it, unpacks it, and makes it visible
+ * in one step.
  *
  * The store is a folder with one folder a package, named by the hash of its archive (64 digits),
  * all of it read-only:
@@ -10,11 +10,11 @@
  * The newest change time (mtime) of such a folder tells which package was installed last; it only
  * ever grows.
  *
- * The archive's hash and signature are judged before a byte of it is understood, and again over the
- * very bytes that were unpacked, so whoever can write to the archive meanwhile gains nothing. It
- * must hold exactly what its manifest lists, in that order. Work is done in `.unpack-<hash>` in the
- * store, made durable, and renamed: a crash leaves nothing or all (the next call sweeps what it
- * left). One unpacker works on a store at a time; a second one waits. */
+ * The archive's hash and signature are verified before a byte of it is parsed, and again over
+ * the bytes that were unpacked, so changing the archive meanwhile gains nothing. It must hold
+ * exactly what its manifest lists, in that order. The work is done in `.unpack-<hash>` in the
+ * store, synced and renamed: a crash leaves all or nothing, and the next call removes the
+ * remains. One unpacker works on a store at a time; a second one waits. */
 #ifndef LB_PACKAGE_UNPACK_H
 #define LB_PACKAGE_UNPACK_H
 
@@ -25,14 +25,14 @@
 
 struct unpack {
     const char *archive, *signature, *signers; /* files */
-    const char *store;                         /* folder; made if it is not there */
+    const char *store;                         /* folder; created if missing */
     struct hash hash;                          /* what the archive must be */
-    const char *name, *version;                /* what it must be called; both NULL: as it likes */
+    const char *name, *version;                /* its required name and version; both NULL: any */
 };
 
-/* -EBADMSG: wrong hash, no trusted signature, or an archive that no builder of ours made; the
- * sentence says which and where. Other codes: the server's own trouble (no space, no rights). Being
- * there already is success, and makes it the last installed. */
+/* Installs the package. If it is already installed, that is success and makes it the last
+ * installed. -EBADMSG: wrong hash, no trusted signature, or an archive that no trusted builder
+ * made; *err says which. Other codes: trouble of the server, such as no space or no rights. */
 int unpack_install(const struct unpack *u, struct error *err);
 
 #endif

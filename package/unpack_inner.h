@@ -15,7 +15,7 @@ enum {
     UNPACK_ARCHIVE_MAX_GIB = 8
 };
 
-/* An archive while it is read: every byte that libarchive gets is hashed on its way. */
+/* An archive while it is read: each byte that libarchive gets is also hashed. */
 struct unpack_source {
     int fd;
     uint64_t size; /* bytes read so far */
@@ -25,12 +25,12 @@ struct unpack_source {
     int failed; /* errno of a read */
 };
 void unpack_source_begin(struct unpack_source *s, int fd);
-/* Reads what is left, unseen by libarchive, and gives the digests of the whole. */
+/* Reads the rest, which libarchive does not see, and returns the digests of the whole. */
 int unpack_source_end(struct unpack_source *s, struct hash *ret_hash,
                       uint8_t ret_digest[MINISIGN_DIGEST], struct error *err);
 
 /* Unpacks into the open, empty folder: manifest.json, files/... with their last modes; folders stay
- * writable. Nothing is durable yet. `archive_size` is what the ratio is judged by. */
+ * writable. Nothing is synced yet. `archive_size`: bytes, for the limit of the ratio. */
 int unpack_read(struct unpack_source *s, int folder, uint64_t archive_size, struct manifest *ret,
                 struct error *err);
 
