@@ -16,10 +16,9 @@ struct span span_of(const void *p, size_t n);
 struct span span_str(const char *s); /* without the NUL; NULL gives the empty span */
 bool span_eq(struct span a, struct span b);
 bool span_eq_str(struct span a, const char *s);
-/* Copies as a C string into dst[size], cutting at size-1; returns false when it was cut. Always
-   NUL-terminates. */
+/* Copies as a C string into dst[size], at most size-1 bytes and a NUL. False: it was truncated. */
 bool span_copy_str(struct span s, char *dst, size_t size);
-char *span_dup_str(struct span s); /* a new C string; yours to free */
+char *span_dup_str(struct span s); /* a new C string; the caller frees it */
 #define SPAN_FMT    "%.*s"
 #define SPAN_ARG(s) (int)(s).n, (const char *)((s).p ? (s).p : (const uint8_t *)"")
 
@@ -30,12 +29,12 @@ struct buf {
 };
 void buf_free(struct buf *b);
 void buf_clear(struct buf *b); /* n = 0, memory kept */
-/* room for `more` bytes after n; returns p + n; n is unchanged */
+/* Makes room for `more` bytes after n and returns p + n; n is unchanged. */
 uint8_t *buf_grow(struct buf *b, size_t more);
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_add_str(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* NUL-terminates past n and returns p; valid until the next change */
+/* Adds a NUL after n bytes, without changing n, and returns p; valid until the next change. */
 const char *buf_str(struct buf *b);
 struct span buf_span(const struct buf *b);
 struct buf buf_dup(struct span s);

@@ -1,5 +1,5 @@
-/* crc32c.h - the checksum of records in files (Castagnoli, as iSCSI and ext4 have it). Against
- * accidents, not against people. Pure. */
+/* crc32c.h - the checksum of records in files (Castagnoli, as iSCSI and ext4 have it). It
+ * detects accidents, not attacks. Pure. */
 #ifndef LB_COMMON_CRC32C_H
 #define LB_COMMON_CRC32C_H
 
@@ -10,8 +10,8 @@
 /* Of "123456789" it is 0xe3069283; of nothing, 0. */
 uint32_t crc32c(struct span s);
 
-/* The same by a table, for processors without the instruction; here so that the test can compare
-   the two. */
+/* The same with a table, for processors without the instruction; external so that the test can
+ * compare the two. */
 uint32_t crc32c_portable(struct span s);
 
 #endif

@@ -1,9 +1,9 @@
 /* error.h - a code for the program and a sentence for the person.
  *
- * The sentence is made where the cause is known, with the values in it: what failed, where, and
- * what to do about it. A function that can fail takes `struct error *err` last and returns a
- * negative code; on failure it leaves no trace. Libraries return errors; only a program's main (or
- * its event loop) logs them, once. */
+ * The sentence is made where the cause is known and contains the values: what failed, where, and
+ * what to do about it. A function that can fail takes `struct error *err` as its last argument,
+ * returns a negative code, and on failure leaves everything unchanged. Libraries return errors;
+ * only a program's main or its event loop logs them, once. */
 #ifndef LB_COMMON_ERROR_H
 #define LB_COMMON_ERROR_H
 
@@ -26,8 +26,8 @@ int error_set(struct error *err, int code, const char *fmt, ...)
 int error_vset(struct error *err, int code, const char *fmt, va_list ap)
     __attribute__((format(printf, 3, 0)));
 
-/* Puts "<prefix>: " before the sentence that is there, keeping the code; returns the code. For
- * adding the place ("nightly.yaml:14") to a sentence that knows only the cause. */
+/* Puts "<prefix>: " before the sentence and returns the unchanged code. For adding the place,
+ * such as "nightly.yaml:14", to a sentence that has only the cause. */
 int error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Appends ": strerror(errno_value)" after the formatted sentence; code is -errno_value. */

@@ -1,9 +1,8 @@
-/* heap.h - timers in the order of their time: a binary min-heap whose nodes lie inside the things
- * that wait. Pure.
+/* heap.h - timers in the order of their time: a binary min-heap whose nodes are embedded in the
+ * things that wait. Pure.
  *
- * Insert, remove and change cost O(log n), peek O(1). The order is by `key`, then by `tie`; equal
- * in both come out in no promised order, so whoever needs determinism gives each node a tie of its
- * own. */
+ * Insert, remove and change cost O(log n), peek O(1). Nodes are ordered by `key`, then by `tie`.
+ * If both are equal the order is undefined: for determinism, give each node a different tie. */
 #ifndef LB_COMMON_HEAP_H
 #define LB_COMMON_HEAP_H
 
@@ -11,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Embed it. All zero is a node in no heap. The fields are the heap's: read them, change them by
-   heap_change only. */
+/* Embed it. All zero is a node in no heap. Read the fields, but change them only with
+ * heap_change. */
 struct heap_node {
     int64_t key;
     uint64_t tie;
@@ -25,14 +24,15 @@ struct heap {
     size_t n, cap;
 };
 
-/* Forgets all nodes and frees the array; the nodes are not touched, they may be gone already. */
+/* Frees the array. The nodes are not touched, so they may already be freed. */
 void heap_free(struct heap *h);
 
-/* The node must be in no heap, must stay where it is, and is lent until it is removed or popped. */
+/* Inserts a node that is in no heap. It must stay at its address until it is removed or popped. */
 void heap_insert(struct heap *h, struct heap_node *node, int64_t key, uint64_t tie);
-/* Takes the node out; one that is in no heap is left alone. */
+/* Removes the node; one that is in no heap is ignored. */
 void heap_remove(struct heap *h, struct heap_node *node);
-/* A new key, same tie. A node that is in no heap is inserted with the tie that it holds. */
+/* Changes the key and keeps the tie. A node that is in no heap is inserted with the tie it
+ * holds. */
 void heap_change(struct heap *h, struct heap_node *node, int64_t key);
 
 struct heap_node *heap_peek(const struct heap *h); /* the least, still in; NULL: empty */

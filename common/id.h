@@ -1,5 +1,5 @@
-/* id.h - identities of runs (UUIDv7), and bytes as text: hexadecimal and base64url. Pure: time and
-   chance come in. */
+/* id.h - ids of runs (UUIDv7), and bytes as text: hexadecimal and base64url. Pure: the caller
+ * passes time and random bytes. */
 #ifndef LB_COMMON_ID_H
 #define LB_COMMON_ID_H
 
@@ -19,10 +19,9 @@ enum { ID_TEXT = 37 };             /* 36 characters and the NUL */
    sort by time. */
 struct id id_make(int64_t wall_ms, const uint8_t random[10]);
 
-char *id_format(struct id id,
-                /* lower case, "0198c1f2-....-7...-....-............"; returns out */
-                char out[ID_TEXT]);
-/* Reads the 36 characters, either case, of any UUID. -EINVAL: it is something else. */
+/* Writes lower case, "0198c1f2-....-7...-....-............", and returns out. */
+char *id_format(struct id id, char out[ID_TEXT]);
+/* Reads the 36 characters, in either case, of any UUID. -EINVAL: it is not one. */
 int id_parse(const char *s, struct id *ret_id, struct error *err);
 int id_parse_span(struct span s, struct id *ret_id, struct error *err);
 
@@ -35,11 +34,10 @@ char *hex_format(const uint8_t *p, size_t n, char *out);
 /* Reads exactly 2 * n digits of either case and nothing after them. -EINVAL: `out` is as it was. */
 int hex_parse(const char *s, uint8_t *out, size_t n);
 
-/* base64url (RFC 4648 section 5) without padding. The text is yours to free. */
+/* base64url (RFC 4648 section 5) without padding. The caller frees the text. */
 char *b64_format(struct span s);
-/* Appends the decoded bytes to *out; on failure nothing is appended. Only the one spelling that
- * b64_format would have written is taken: padding, other alphabets, white space and stray last bits
- * are -EINVAL. */
+/* Appends the decoded bytes to *out; on failure nothing is appended. -EINVAL: it is not what
+ * b64_format writes, such as padding, another alphabet, white space or extra last bits. */
 int b64_parse(const char *s, struct buf *out, struct error *err);
 
 #endif

@@ -1,9 +1,9 @@
-/* mem.h - memory that is there, or a process that ends.
+/* mem.h - allocation that succeeds or ends the process.
  *
  * Every program of Longboat survives `kill -9` at any moment: its state is on disk and is replayed.
- * So a small allocation that fails ends the process at once (exit code 71, one line on stderr) and
- * the successor replays; code above stays free of half-done states. What a peer can make grow is
- * bounded by proto/limits.h before it is asked for. */
+ * So a small allocation that fails ends the process at once (exit code 71, one line on stderr), and
+ * the next process replays; callers need no code for half-done work. What a peer can make grow is
+ * bounded by proto/limits.h before memory is requested. */
 #ifndef LB_COMMON_MEM_H
 #define LB_COMMON_MEM_H
 
@@ -17,8 +17,8 @@ enum { EXIT_OUT_OF_MEMORY = 71 }; /* EX_OSERR of sysexits.h */
 void *mem_alloc(size_t n) __attribute__((malloc, returns_nonnull));
 void *mem_zalloc(size_t count, size_t size)
     __attribute__((returns_nonnull)); /* overflow of count*size ends the process */
-/* One zeroed T where its alignment allows it to be: for what has one of libsodium's states in it,
- * which want more than malloc's 16 bytes. */
+/* One zeroed T with its own alignment: for structs that contain a state of libsodium, which
+ * needs more than malloc's 16 bytes. */
 #define mem_znew(T) ((T *)mem_zalloc_aligned(_Alignof(T), sizeof(T)))
 void *mem_zalloc_aligned(size_t alignment, size_t size) __attribute__((returns_nonnull));
 void *mem_realloc(void *p, size_t count, size_t size) __attribute__((returns_nonnull));

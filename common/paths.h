@@ -8,8 +8,8 @@
 
 enum { PATHS_MAX = 4096 };
 
-/* Absolute, without a slash at the end. Nothing is made; that is for the program that writes
-   there. */
+/* Absolute paths without a slash at the end. They may not exist: the program that writes there
+ * creates them. */
 struct paths {
     char config[PATHS_MAX]; /* files people write: *.yaml, keys/, trust/, jobs/ */
     char state[PATHS_MAX];  /* what must survive a restart */

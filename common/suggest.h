@@ -10,9 +10,9 @@ enum { SUGGEST_TEXT = 128 };
  * (optimal string alignment). Names longer than 64 bytes are told apart by their first 64. */
 size_t suggest_distance(const char *a, const char *b);
 
-/* The nearest of the NULL-ended `names`, when it is near enough to be a slip of the fingers: at
- * most a third of the longer of the two, and never more than 3. Ties go to the first. NULL: none
- * is. The name is lent. */
+/* The nearest of the NULL-ended `names`, if it is near enough to be a typing error: at most
+ * a third of the longer of the two, and never more than 3. Of equals, the first. NULL: none is near
+ * enough. The result points into `names`. */
 const char *suggest(const char *given, const char *const names[]);
 
 /* " (did you mean 'steps'?)" or "" into out, for the end of a sentence. Returns out. */

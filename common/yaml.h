@@ -24,10 +24,10 @@ struct yaml_node;
 enum yaml_kind { YAML_KIND_MAP, YAML_KIND_SEQ, YAML_KIND_SCALAR };
 enum yaml_type { YAML_TYPE_NULL, YAML_TYPE_BOOL, YAML_TYPE_INT, YAML_TYPE_FLOAT, YAML_TYPE_STR };
 
-/* -EINVAL: it is no such YAML; else what file_read says. Yours: yaml_free. */
+/* Reads a file; release *ret with yaml_free. -EINVAL: not such YAML; else as file_read. */
 int yaml_read_file(const char *path, struct yaml **ret, struct error *err);
-/* `name` stands in sentences where the path would; it is copied, the bytes are not needed
-   afterwards. */
+/* Reads bytes. Errors say `name` instead of a path; it is copied. The bytes may be freed
+ * afterwards. */
 int yaml_read_bytes(const char *name, struct span bytes, struct yaml **ret, struct error *err);
 
 /* libyaml exports a yaml_free of its own for its memory; ours must not take its place when programs
@@ -38,11 +38,10 @@ void yaml_free(struct yaml **y); /* sets *y to NULL; NULL is fine */
 /* Never NULL: an empty document is a null scalar. */
 const struct yaml_node *yaml_root(const struct yaml *y);
 
-/* All of these take NULL (a key that is not there) and answer as for a null scalar. */
+/* These take NULL (a missing key) and treat it as a null scalar. */
 enum yaml_kind yaml_kind(const struct yaml_node *node);
-enum yaml_type
-/* of a scalar; STR for maps and sequences, ask yaml_kind first */
-yaml_type(const struct yaml_node *node);
+/* Of a scalar; STR for maps and sequences: call yaml_kind first. */
+enum yaml_type yaml_type(const struct yaml_node *node);
 bool yaml_is_null(const struct yaml_node *node);
 bool yaml_is_map(const struct yaml_node *node);
 bool yaml_is_seq(const struct yaml_node *node);
@@ -54,7 +53,7 @@ unsigned yaml_column(const struct yaml_node *node);
 
 /* entries or items; 0 for scalars */
 size_t yaml_count(const struct yaml_node *node);
-/* NULL: not there, or no map */
+/* NULL: there is no such key, or the node is not a map. */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
 /* in the order of the file */
 const struct yaml_node *yaml_key(const struct yaml_node *map, size_t i);
@@ -75,17 +74,17 @@ int yaml_size(const struct yaml_node *node, int64_t *ret_bytes, struct error *er
 int yaml_expect_map(const struct yaml_node *node, struct error *err);
 int yaml_expect_seq(const struct yaml_node *node, struct error *err);
 
-/* A sentence of your own, with the node's "file:line:column: " before it. Returns -EINVAL. NULL
-   node: no place. */
+/* Sets the given sentence after the node's "file:line:column: ". Returns -EINVAL. NULL node:
+ * without a place. */
 int yaml_error(const struct yaml_node *node, struct error *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* Puts the node's place before the sentence that is in err; keeps and returns the code. */
+/* Puts the node's place before the sentence in *err. Returns the unchanged code. */
 int yaml_place(const struct yaml_node *node, struct error *err);
 
-/* A map whose keys are all among the NULL-ended `allowed`; else the first that is not, and what may
- * have been meant. */
+/* Checks that all keys of a map are in the NULL-ended `allowed`. -EINVAL: one is not; *err names
+ * it and suggests another. */
 int yaml_check_keys(const struct yaml_node *map, const char *const allowed[], struct error *err);
-/* The value of a key that must be there; else NULL and "'job' is missing" at the map's place. */
+/* The value of a required key. NULL: *err says "'job' is missing" with the map's place. */
 const struct yaml_node *yaml_require(const struct yaml_node *map, const char *key,
                                      struct error *err);
 
