@@ -1,5 +1,5 @@
-"""requests.py - what PROTOCOL.md says of QUERY, OPERATE and SUBSCRIBE, asked of a broker: each name there is one that it
-knows, and it knows no other.
+"""requests.py - what PROTOCOL.md says of QUERY, OPERATE and SUBSCRIBE, asked of a broker: each name
+there is one that it knows, and it knows no other.
 
 usage: requests.py HOME      HOME: an administrator's
 """
@@ -19,7 +19,8 @@ VALUES = {"run": ID, "parent": ID, "since": 5, "until": 5, "status": "failed", "
 
 def section():
     with open(os.path.join(peer.top, "proto/PROTOCOL.md"), encoding="utf-8") as f:
-        return f.read().split("\n## 5. Requests")[1].split("\n## 6.")[0].replace(".\nEach", ". Each")
+        section = f.read().split("\n## 5. Requests")[1].split("\n## 6.")[0]
+    return section.replace(".\nEach", ". Each")
 
 
 def table(text, head):
@@ -48,14 +49,17 @@ def main(home):
                 known = set(re.findall(r"\w+", fields)) | {"v"}
                 for row in m[2] if m and m[0] == lb.ROWS else []:
                     unknown = set(json.loads(row)) - known
-                    expect(not unknown or what in ("run", "stats", "store"), f"{what} has {unknown}, of which nothing is said")
+                    expect(not unknown or what in ("run", "stats", "store"),
+                           f"{what} has {unknown}, of which nothing is said")
     verbs = {v for row in table(text, "verb") for v in re.findall(r"`(\w+)`", row[0])}
     refusal = p.ask(52, 1, "nonsense", "x", {}, "")
-    expect(code_of(refusal) == BAD_ARGUMENT and named_by(refusal) == verbs, f"verbs {verbs}: {word(refusal)}")
+    expect(code_of(refusal) == BAD_ARGUMENT and named_by(refusal) == verbs,
+           f"verbs {verbs}: {word(refusal)}")
     events = re.findall(r"\w+", text.split("`event` is one of: ")[1].split(". Each event")[0])
     for req, event in enumerate(events + ["nonsense"], 10):
         m = p.ask(lb.SUBSCRIBE, req, 1, 0, {"event": event}, 1000)
-        expect((code_of(m) == BAD_ARGUMENT) == (event == "nonsense"), f"events '{event}': {word(m)}")
+        expect((code_of(m) == BAD_ARGUMENT) == (event == "nonsense"),
+               f"events '{event}': {word(m)}")
         p.say(lb.pack(lb.UNSUBSCRIBE, req))
     seen = set()
     m = p.ask(lb.SUBSCRIBE, 2, 0, 1, {}, 1 << 20)
