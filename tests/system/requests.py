@@ -23,6 +23,15 @@ def section():
     return section.replace(".\nEach", ". Each")
 
 
+def queries(text):
+    """[(names of `what`, filters, fields)] of the list of QUERY."""
+    for item in re.findall(r"^- (`.*(?:\n  .*)*)", text, re.M):
+        parts = dict(re.findall(r"^  - (\w+): (.*(?:\n    .*)*)", item, re.M))
+        if "fields" in parts:
+            filters, fields = (" ".join(parts.get(p, "").split()) for p in ("filters", "fields"))
+            yield item.split(":")[0], filters, fields
+
+
 def table(text, head):
     """The rows of the table whose first column is called so."""
     rows = text.split(f"| `{head}` |")[1].split("\n\n")[0].splitlines()[2:]
@@ -38,7 +47,7 @@ def main(home):
     text = section()
     p = Peer(Identity(home))
     expect(p.hello()[0] == lb.WELCOME, "no session")
-    for names, _, filters, fields in table(text, "what"):
+    for names, filters, fields in queries(text):
         for what in re.findall(r"`(\w+)`", names):
             for key in re.findall(r"\b[a-z]+\b", re.sub(r"\(.*?\)|:.*", "", filters)) + [None]:
                 value = "last" if what == "find" else VALUES.get(key, "x")
