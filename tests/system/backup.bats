@@ -62,9 +62,11 @@ finished() { grep -q "^end $1 " "$demo/witness"; }
     assert_has "--restored"
 }
 
-@test "promise 4: with --restored what was live is held; what still runs goes on, and its result is evidence" {
+@test "promise 4: with --restored what was live is held; results that still come are evidence" {
     local name
-    keep broker "$demo/broker" sh -c 'if [ -e "$1" ]; then exec lbbroker; fi; : >"$1"; exec lbbroker --restored' sh "$demo/restored.once"
+    keep broker "$demo/broker" \
+        sh -c 'if [ -e "$1" ]; then exec lbbroker; fi; : >"$1"; exec lbbroker --restored' \
+        sh "$demo/restored.once"
     await "the broker answers" lbctl whoami
     for name in runs ends waits; do
         in_state "$(cat "$demo/$name")" held
@@ -75,7 +77,8 @@ finished() { grep -q "^end $1 " "$demo/witness"; }
     await "the children have ended by themselves" finished runs
     await "both" finished ends
     for name in runs ends; do
-        await "the result of $name is kept" sh -c "lbctl show $(cat "$demo/$name") --json | grep -q '\"event\":\"evidence\"'"
+        await "the result of $name is kept" \
+            sh -c "lbctl show $(cat "$demo/$name") --json | grep -q '\"event\":\"evidence\"'"
         in_state "$(cat "$demo/$name")" held
     done
     not lbctl show "$(cat "$demo/later")"

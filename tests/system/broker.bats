@@ -12,7 +12,8 @@ setup_file() {
     join_server etl1 etl
     cp "$demo/admin/etc/keys/builder.pub" "$demo/etl1/etc/trust/signers"
     start_server etl1
-    new_package say shell 'echo "$LB_PARAM_text"' 'parameters: {text: {type: string, required: true}}'
+    new_package say shell 'echo "$LB_PARAM_text"' \
+        'parameters: {text: {type: string, required: true}}'
     deploy say etl
 }
 teardown_file() { end_cluster; }
@@ -89,7 +90,7 @@ END
     for i in "${runs[@]:1}"; do lbctl cancel "$i" --reason test; done
 }
 
-@test "what was accepted before a crash is there after it: live runs, history, drains, certificates" {
+@test "a crash loses nothing that was accepted: live runs, history, drains, certificates" {
     local parked done
     parked=$(call --start-within 600 package:other etl)
     done=$(call --wait package:say etl text=kept | jq -r .run)

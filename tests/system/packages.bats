@@ -4,7 +4,8 @@ load helpers
 
 setup_file() {
     new_cluster etl1 etl2
-    new_package do shell 'eval "$LB_PARAM_text"' 'parameters: {text: {type: string, required: true}}'
+    new_package do shell 'eval "$LB_PARAM_text"' \
+        'parameters: {text: {type: string, required: true}}'
     deploy do etl
     lbpkg keygen --key "$demo/stranger.key"
 }
@@ -12,11 +13,13 @@ teardown_file() { end_cluster; }
 setup() { enter; }
 
 has_package() { # has_package SERVER HASH: in working order
-    lbctl servers "$1" --json | jq -e --arg h "$2" '.packages[] | select(.hash == $h and (.trouble // "") == "")'
+    lbctl servers "$1" --json | jq -e --arg h "$2" \
+        '.packages[] | select(.hash == $h and (.trouble // "") == "")'
 }
 
 in_trouble() { # in_trouble SERVER HASH: the sentence
-    lbctl servers "$1" --json | jq -er --arg h "$2" '.packages[] | select(.hash == $h).trouble | select(. != "" and . != "on its way")'
+    lbctl servers "$1" --json | jq -er --arg h "$2" \
+        '.packages[] | select(.hash == $h).trouble | select(. != "" and . != "on its way")'
 }
 
 hash_of() {
@@ -38,9 +41,11 @@ signed() {
     printf 'b\n' | tee "$demo/elsewhere/sub/b" >"$demo/src-do/sub/b"
     printf 'a\n' | tee "$demo/src-do/sub/a" >"$demo/elsewhere/sub/a"
     touch -d 2001-02-03 "$demo/elsewhere/main" "$demo/elsewhere/sub/a"
-    (umask 077 && cp "$demo/elsewhere/package.yaml" "$demo/p" && mv "$demo/p" "$demo/elsewhere/package.yaml")
+    (umask 077 && cp "$demo/elsewhere/package.yaml" "$demo/p" &&
+        mv "$demo/p" "$demo/elsewhere/package.yaml")
     lbpkg build "$demo/src-do" -o "$demo/one.lbp" >"$demo/one"
-    (cd "$demo/elsewhere" && TZ=Asia/Tokyo LC_ALL=C LONGBOAT_HOME=$demo/nobody lbpkg build . -o "$demo/two.lbp") >"$demo/two"
+    (cd "$demo/elsewhere" && TZ=Asia/Tokyo LC_ALL=C LONGBOAT_HOME=$demo/nobody lbpkg build . \
+        -o "$demo/two.lbp") >"$demo/two"
     cmp "$demo/one.lbp" "$demo/two.lbp"
     [ "$(grep -o 'blake2b:.*' "$demo/one")" = "$(grep -o 'blake2b:.*' "$demo/two")" ]
     printf 'c\n' >"$demo/elsewhere/sub/a"
@@ -51,10 +56,14 @@ signed() {
 
 @test "lint and build name file, line and what is wrong, all of it at once" {
     mkdir -p "$demo/wrong"
-    printf 'name: wrong\nversion: x1\nsubsystem: Magic!\nentry: main\nparameters:\n  a: {type: number}\nnonsense: 1\n' >"$demo/wrong/package.yaml"
+    printf '%s\n' 'name: wrong' 'version: x1' 'subsystem: Magic!' 'entry: main' \
+        'parameters:' '  a: {type: number}' 'nonsense: 1' >"$demo/wrong/package.yaml"
     run lbpkg lint "$demo/wrong"
     [ "$status" -eq 1 ]
-    for what in package.yaml:2: package.yaml:3: package.yaml:6: package.yaml:7: Magic number nonsense; do assert_has "$what"; done
+    for what in package.yaml:2: package.yaml:3: package.yaml:6: package.yaml:7: Magic number \
+        nonsense; do
+        assert_has "$what"
+    done
     run lbpkg build "$demo/wrong" -o "$demo/wrong.lbp"
     [ "$status" -ne 0 ]
     [ ! -e "$demo/wrong.lbp" ]
@@ -138,7 +147,8 @@ END
     deploy big etl
     run call --wait package:big etl2
     field .status succeeded
-    [ "$(lbctl logs "$(jq -r .run <<<"$output")")" = "$(sha256sum "$demo/src-big/blob" | cut -c1-64)" ]
+    [ "$(lbctl logs "$(jq -r .run <<<"$output")")" = \
+        "$(sha256sum "$demo/src-big/blob" | cut -c1-64)" ]
 }
 
 @test "a broker killed in the middle of a deployment: it is whole afterwards" {
@@ -149,14 +159,15 @@ END
     lbpkg sign "$demo/big.lbp"
     h=$(hash_of big)
     lbpkg deploy "$demo/big.lbp" --to etl &
-    await "some of it is in the depot" sh -c "find $demo/broker/var/depot -name '*${h#blake2b:}*' -size +256k | grep -q ."
+    await "some of it is in the depot" \
+        sh -c "find $demo/broker/var/depot -name '*${h#blake2b:}*' -size +256k | grep -q ."
     kill9 broker
     wait $! || lbpkg deploy "$demo/big.lbp" --to etl
     await "etl1 has it" has_package etl1 "$h"
     await "etl2 has it" has_package etl2 "$h"
 }
 
-@test "a package signed by a stranger is refused by each server, which says why; the trusted version goes on" {
+@test "each server refuses a package signed by a stranger and says why; the trusted one goes on" {
     local h
     signed 6.6.6 "$demo/stranger.key"
     h=$(lbpkg show "$demo/do-6.6.6.lbp" --json | jq -r .hash)

@@ -3,7 +3,9 @@ load helpers
 
 setup_file() {
     new_cluster etl1
-    new_package say shell 'printf "%s\n" "$LB_PARAM_text"; printf "succeeded %s" "$LB_PARAM_text" >"$LB_RESULT"' 'parameters: {text: {type: string, required: true}}'
+    new_package say shell \
+        'printf "%s\n" "$LB_PARAM_text"; printf "succeeded %s" "$LB_PARAM_text" >"$LB_RESULT"' \
+        'parameters: {text: {type: string, required: true}}'
     new_package fail shell 'echo going wrong >&2; exit 4'
     deploy say etl
     deploy fail etl
@@ -55,9 +57,10 @@ setup() { enter; }
 
 @test "what a full disk did not take is said, and is no success; a reader that is gone is fine" {
     local c
-    printf 'parent: full\ntasks: {a: {package: say, pool: etl, parameters: {text: x}}}\n' >"$demo/full.yaml"
-    for c in "lbmon --since 0 --until-now" "lbmon --since 0 --until-now --json" "lbsubmit $demo/full.yaml --json" \
-        "lbsubmit --package say --pool etl -p text=x --json"; do
+    printf 'parent: full\ntasks: {a: {package: say, pool: etl, parameters: {text: x}}}\n' \
+        >"$demo/full.yaml"
+    for c in "lbmon --since 0 --until-now" "lbmon --since 0 --until-now --json" \
+        "lbsubmit $demo/full.yaml --json" "lbsubmit --package say --pool etl -p text=x --json"; do
         run sh -c "$c >/dev/full"
         [ "$status" -eq 1 ] || {
             echo "$c: exit $status: $output"
@@ -105,7 +108,8 @@ setup() { enter; }
     await "the monitor has the last" grep -q '"last"' "$demo/seen"
     kill "$monitor"
     jq -r .parameters.text "$demo/seen" >"$demo/texts"
-    { for i in 1 2 3; do for j in 1 2 3 4 5; do echo "$i-$j"; done; done; echo last; } | diff - "$demo/texts"
+    { for i in 1 2 3; do for j in 1 2 3 4 5; do echo "$i-$j"; done; done; echo last; } |
+        diff - "$demo/texts"
     jq .seq "$demo/seen" | sort -nuc
 }
 
@@ -121,7 +125,7 @@ setup() { enter; }
     [ "$(grep -c 'does not answer' "$demo/quiet.err")" = 1 ]
 }
 
-@test "while the broker is down, lbsubmit says which addresses it tries and what is wrong with each" {
+@test "while the broker is down, lbsubmit names the addresses that it tries and what is wrong" {
     mkdir "$demo/elsewhere"
     cp -r "$demo/admin/etc" "$demo/elsewhere/"
     printf 'brokers: ["nobody.invalid:7411", "127.0.0.1:1"]\n' >"$demo/elsewhere/etc/client.yaml"
@@ -129,13 +133,18 @@ setup() { enter; }
     local submit=$!
     await "it says so" grep -q 'does not answer' "$demo/down.err"
     kill "$submit"
-    grep -q 'nobody.invalid:7411: the name does not resolve; 127.0.0.1:1: connection refused' "$demo/down.err"
+    grep -q 'nobody.invalid:7411: the name does not resolve; 127.0.0.1:1: connection refused' \
+        "$demo/down.err"
 }
 
 @test "logs are followed while the child runs, over a restart of the broker" {
-    new_package slow shell 'i=0; while [ $i -lt 12 ]; do i=$((i + 1)); echo line $i; [ $i -ne 3 ] || : >"$LB_PARAM_mark"; sleep 0.2; done' 'parameters: {mark: {type: string, required: true}}'
+    new_package slow shell 'i=0
+while [ $i -lt 12 ]; do
+    i=$((i + 1)); echo line $i; [ $i -ne 3 ] || : >"$LB_PARAM_mark"; sleep 0.2
+done' 'parameters: {mark: {type: string, required: true}}'
     deploy slow etl
-    lbsubmit --package slow --pool etl -p mark="$demo/mark" --json >"$demo/slow.json" 2>/dev/null 3>&- &
+    lbsubmit --package slow --pool etl -p mark="$demo/mark" \
+        --json >"$demo/slow.json" 2>/dev/null 3>&- &
     await "it runs" test -e "$demo/mark"
     run_id=$(lbctl runs --job package:slow --json | jq -r .run)
     lbctl logs "$run_id" -f >"$demo/slow.log" 2>&1 3>&- &
@@ -164,7 +173,8 @@ setup() { enter; }
         [ "$status" -eq 1 ]
         assert_has "cannot write to standard output: No space left on device"
     done
-    run sh -c '{ lbctl history --json 2>&1 >&3; echo "$?" >&2; } 3>&1 2>"$1" | true; cat "$1"' sh "$demo/code"
+    run sh -c '{ lbctl history --json 2>&1 >&3; echo "$?" >&2; } 3>&1 2>"$1" | true; cat "$1"' \
+        sh "$demo/code"
     [ "$output" = 0 ]
 }
 
@@ -177,12 +187,14 @@ setup() { enter; }
 import uuid
 from peer import lb
 with lb.Client() as c:
-    print(uuid.UUID(bytes=c.call("package:long", "etl", {"text": "\x01" * 200000}, expires_in=3600)))')
+    run = c.call("package:long", "etl", {"text": "\x01" * 200000}, expires_in=3600)
+    print(uuid.UUID(bytes=run))')
     await "it has ended" ended "$r"
     run lbctl show "$r"
     assert_has "succeeded"
     assert_has "left out      parameters (too long to be shown)"
     lbctl history --job package:long --json | jq -e '.status == "succeeded"'
     lbctl show "$r" --json | jq -e '.left_out == ["parameters"]'
-    lbmon --event result --run "$r" --since 0 --until-now --json | jq -e '.status == "succeeded" and .left_out == ["parameters"]'
+    lbmon --event result --run "$r" --since 0 --until-now --json |
+        jq -e '.status == "succeeded" and .left_out == ["parameters"]'
 }

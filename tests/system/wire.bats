@@ -4,7 +4,8 @@ load helpers
 
 setup_file() {
     new_cluster etl1
-    new_package say shell 'echo "$LB_PARAM_text"' 'parameters: {text: {type: string, required: true}}'
+    new_package say shell 'echo "$LB_PARAM_text"' \
+        'parameters: {text: {type: string, required: true}}'
     deploy say etl
     join_principal anna 'call *@all' 'watch *@all'
     join_principal otto 'call *@all'
@@ -69,7 +70,7 @@ wire() {
 @test "results that a worker invents change no run" {
     wire invented_results
 }
-@test "deployments, parents, certificates and revocations that are forged, altered, alien, expired or replayed are refused" {
+@test "forged, altered, alien, expired or replayed documents are refused" {
     python "$BATS_TEST_DIRNAME/documents.py" "$demo"
 }
 @test "a broker that has been broken into cannot make a server run what no caller signed for it" {
