@@ -224,7 +224,7 @@ END
     await "the first runs" test -s "$trace"
     b=$(call "$job" etl1)
     run lbctl explain "$b"
-    assert_has "as many as it allows"
+    assert_has "which is its limit"
     [ "$(wc -l <"$trace")" = 1 ]
     : >"$trace-go"
     await "both end" ended "$b"
