@@ -20,7 +20,7 @@ db() { echo "$demo/broker/var/broker/broker.db"; }
 begun() { grep -qx "begin $1 1" "$demo/witness"; }
 finished() { grep -q "^end $1 " "$demo/witness"; }
 
-@test "store check and store backup, beside a broker that runs" {
+@test "store check and store backup work beside a running broker" {
     : >"$demo/witness"
     call --on-lost hold package:child etl name=runs "dir=$demo" >"$demo/runs"
     call package:child etl name=ends "dir=$demo" >"$demo/ends"
@@ -42,7 +42,7 @@ finished() { grep -q "^end $1 " "$demo/witness"; }
     [ "$(sqlite3 -readonly "$(db)" "select count(*) from events where event = 'backup'")" -ge 1 ]
 }
 
-@test "a backup that is put back does not start without --restored, which lbbroker check says too" {
+@test "a broker refuses a restored backup without --restored, and lbbroker check says so too" {
     call package:child etl name=later "dir=$demo" >"$demo/later" # the backup does not know of it
     await "it runs" begun later
     kill9_for_good broker
@@ -85,7 +85,7 @@ finished() { grep -q "^end $1 " "$demo/witness"; }
     [ "$(grep -c '^begin' "$demo/witness")" -eq 3 ] # nothing began anew
 }
 
-@test "what is held is released as each one needs, and the next start needs no --restored" {
+@test "each held run is released in its own way, and the next start needs no --restored" {
     lbctl release "$(cat "$demo/ends")" --succeed --reason 'its result is among the evidence'
     lbctl release "$(cat "$demo/runs")" --rerun --reason 'once more does no harm'
     lbctl cancel "$(cat "$demo/waits")" --reason 'not needed any more'

@@ -19,7 +19,7 @@ setup_file() {
 teardown_file() { end_cluster; }
 setup() { enter; }
 
-@test "check says that all is well, beside a broker that runs, and finds what is not" {
+@test "check passes beside a running broker, and finds what is wrong" {
     as broker run lbbroker check
     echo "$output"
     [ "$status" -eq 0 ]
@@ -47,7 +47,7 @@ setup() { enter; }
     assert_has broker.db
 }
 
-@test "a key that others can read is refused, with its mode" {
+@test "a key that others can read is refused, and its mode is named" {
     mkdir -p "$demo/open"
     cp -r "$demo/broker/etc" "$demo/open/etc"
     chmod 644 "$demo/open/etc/keys/broker.key"
@@ -57,7 +57,7 @@ setup() { enter; }
     assert_has 644
 }
 
-@test "a store that is no store is refused, and not written over" {
+@test "a file that is not a store is refused and left unchanged" {
     mkdir -p "$demo/garbage/var/broker"
     cp -r "$demo/broker/etc" "$demo/garbage/etc"
     head -c 20000 /dev/urandom >"$demo/garbage/var/broker/broker.db"
@@ -68,7 +68,7 @@ setup() { enter; }
     sha256sum -c "$demo/sum"
 }
 
-@test "with too many live runs new calls are told to come back, and are taken when there is room" {
+@test "at the limit of live runs new calls are told to retry, and are accepted when there is room" {
     local i runs=() late
     for i in 1 2 3 4 5; do runs+=("$(call package:other etl)"); done
     run python - "$BATS_TEST_DIRNAME" <<'END'
@@ -141,7 +141,7 @@ END
     await "all of them ended" sh -c "[ -z \"\$(lbctl runs --json)\" ]"
 }
 
-@test "TERM ends the broker in order, within a moment" {
+@test "TERM shuts the broker down cleanly and quickly" {
     local pid
     pid=$(cat "$demo/broker.pid")
     halt broker

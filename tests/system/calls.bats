@@ -36,7 +36,7 @@ do_now() {
     run call --wait package:do etl "text=$text" "$@"
 }
 
-@test "a call runs and its three layers say so" {
+@test "a call runs, and its three layers report success" {
     do_now 'echo hello'
     [ "$status" -eq 0 ]
     field .delivery called
@@ -46,7 +46,7 @@ do_now() {
     field .server etl1
 }
 
-@test "parameters come as environment and as JSON, typed, with their defaults" {
+@test "parameters arrive in the environment and as typed JSON, with defaults" {
     do_now "cp \"\$LB_PARAMETERS\" $demo/parameters
         echo \"\$LB_PARAM_count/\$LB_PARAM_day/\$LB_RUN/\$LB_ATTEMPT/\$LB_AS_OF\" \
             >$demo/environment" count=12
@@ -86,7 +86,7 @@ END
     [ "$(jq -j .v "$demo/odd-env"; echo x)" = "${odd}x" ]
 }
 
-@test "a missing, an unknown and a mistyped parameter are refused with their name" {
+@test "missing, unknown and mistyped parameters are refused by name" {
     run call --wait package:do etl
     field .status refused
     field .code 21
@@ -102,14 +102,14 @@ END
     assert_has count
 }
 
-@test "outputs come back typed, as name=value or as JSON lines" {
+@test "outputs come back typed, from name=value or JSON lines" {
     do_now 'echo rows=48211 >>"$LB_OUTPUTS"; echo "{\"note\": \"two words\"}" >>"$LB_OUTPUTS"'
     [ "$status" -eq 0 ]
     field '.outputs.rows + 1' 48212
     field .outputs.note "two words"
 }
 
-@test "an output of the wrong type or of no declared name makes the step a failure that says so" {
+@test "an output with a wrong type or an undeclared name fails the step, with the reason" {
     do_now 'echo rows=many >>"$LB_OUTPUTS"'
     field .package failed
     assert_has rows
@@ -139,13 +139,13 @@ END
     field .package failed
 }
 
-@test "a child that is killed failed, by that signal" {
+@test "a killed child has failed, and the signal is named" {
     do_now 'kill -SEGV $$'
     field .status failed
     field '.steps[0].signal' 11
 }
 
-@test "progress is seen while it runs" {
+@test "progress is visible while the child runs" {
     local r
     r=$(call package:do etl 'text=echo "42 loading orders" >"$LB_PROGRESS"
         while [ ! -e '"$demo"'/go ]; do sleep 0.05; done')
@@ -166,7 +166,7 @@ END
     assert_has "parked: no server or pool is named 'nowhere'"
 }
 
-@test "with --follow and --json each state of a single call is an object, and so is a refusal" {
+@test "with --follow and --json each state of a single call is an object, as is a refusal" {
     lbsubmit --package do --pool etl --follow --json -p text='exit 9' >"$demo/states" || true
     jq -es '.[0] == {v: 1, event: "state", run: .[0].run, at: .[0].at, state: "waiting"}' \
         "$demo/states"
@@ -178,7 +178,7 @@ END
     jq -e '.event == "refused" and .refusal == "conflict"' <<<"$(grep '^{' <<<"$output")"
 }
 
-@test "a job that no server has waits, and a name that is near is said" {
+@test "a job that no server has waits, and a similar name is suggested" {
     run lbsubmit --package doo --pool etl --start-within 1s
     [ "$status" -eq 3 ]
     assert_has "no server in 'etl' has 'package:doo'; did you mean 'package:do'?"
@@ -196,7 +196,7 @@ END
         <<<"$(lbsubmit --package do --pool etl --json -p text='exit 9' 2>/dev/null)"
 }
 
-@test "logs are the child's output, both streams apart, also while it runs" {
+@test "logs are the child's output, its two streams apart, even while it runs" {
     local r out
     r=$(call package:do etl \
         'text=echo one; echo two >&2; while [ ! -e '"$demo"'/go ]; do sleep 0.05; done; echo three')
@@ -230,7 +230,7 @@ END
     done
 }
 
-@test "a child beyond its timeout is ended, and timed out" {
+@test "a child that exceeds its timeout is ended as timed out" {
     run call --wait package:quick etl "file=$demo/quick"
     field .status timed_out
     field .job timed_out
@@ -241,7 +241,7 @@ END
     gone "$(cat "$demo/quick2")"
 }
 
-@test "cancel ends a run, which may clean up, and keeps the reason" {
+@test "cancel lets a run clean up, ends it and keeps the reason" {
     local r
     r=$(call package:do etl "text=trap 'echo clean >$demo/cleaned; exit 9' TERM
         echo \$\$ >$demo/polite; while :; do sleep 0.05; done")
@@ -281,7 +281,7 @@ END
     while read -r p; do gone "$p"; done <"$demo/left"
 }
 
-@test "a run that waits for a slot can be cancelled, and never starts" {
+@test "a run that is cancelled while it waits for a slot never starts" {
     local i r busy=()
     for i in 1 2 3 4; do
         busy+=("$(call package:do etl 'text=while [ ! -e '"$demo"'/go ]; do sleep 0.05; done')")
@@ -297,7 +297,7 @@ END
     [ ! -e "$demo/never" ]
 }
 
-@test "a server that does not exist: it is said at once, in the state, by explain and on stderr" {
+@test "a server that does not exist is reported at once: in the state, by explain and on stderr" {
     local r
     r=$(call package:do nowhere text=true)
     [ "$(state_of "$r")" = parked ]
@@ -314,7 +314,7 @@ END
     field .job not_called
 }
 
-@test "a job that nobody has is parked and explained server by server, and starts when it comes" {
+@test "a job that no server has is parked, explained server by server, and starts when it appears" {
     local r
     r=$(call job-to-come etl)
     [ "$(state_of "$r")" = parked ]
@@ -330,7 +330,7 @@ END
     lbctl show "$r" --json | jq -e '.called_at == (.events[] | select(.event == "called") | .at)'
 }
 
-@test "a call that has expired is refused, one that expires while it waits never starts" {
+@test "an expired call is refused, and one that expires while it waits never starts" {
     local r
     lbctl drain etl1 --reason test
     r=$(call --expires 1 package:do etl "text=: >$demo/expired")
@@ -372,7 +372,7 @@ END
     lbmon --since 0 --until-now --event operated --json | grep -q 'new disk'
 }
 
-@test "history and runs answer filters, and nothing but JSON with --json" {
+@test "history and runs take filters, and print only JSON with --json" {
     do_now 'exit 4'
     lbctl history --status failed --json | jq -es 'length > 0 and all(.[]; .status == "failed")'
     lbctl history --job package:quick --json |
@@ -404,7 +404,7 @@ END
     lbctl cancel "$r" --reason test
 }
 
-@test "what is asked wrongly is refused with exit code 2 and a sentence" {
+@test "usage errors end with exit code 2 and a sentence" {
     local c
     for c in "show" "show nonsense" "logs 0198" "cancel" "history --status nonsense" \
         "history -n 0" "servers --nonsense" "explain x y" "nonsense" "drain"; do
@@ -450,7 +450,7 @@ END
     assert_has nowhere
 }
 
-@test "one that ignores TERM is killed when its grace of 10 s is over" {
+@test "a child that ignores TERM is killed after its grace of 10 s" {
     local r
     r=$(cat "$demo/stubborn-run")
     await "it has ended" ended "$r"

@@ -77,7 +77,7 @@ night_with() {
         jq -r .server | sort -u | wc -l)" -eq 2 ]
 }
 
-@test "what the demo says at its end can be pasted into a shell" {
+@test "what the demo prints at its end can be pasted into a shell" {
     eval "$(grep '^  export LONGBOAT_HOME=' "$BATS_FILE_TMPDIR/out")"
     [ "$LONGBOAT_HOME" = "$demo/anna" ]
     [ "$(command -v lbctl)" = "$LB_BIN/lbctl" ]
@@ -85,19 +85,19 @@ night_with() {
     eval "$(grep '^  lbsubmit .*nightly.yaml' "$BATS_FILE_TMPDIR/out")"
 }
 
-@test "the night of the demo with the broker killed in its middle: the same rows, nothing twice" {
+@test "the demo's night with the broker killed halfway: the same rows, nothing twice" {
     night_with broker
 }
 
-@test "the night of the demo with workers killed in its middle" {
+@test "the demo's night with workers killed halfway" {
     night_with etl1 wh1
 }
 
-@test "the night of the demo with runners killed in its middle" {
+@test "the demo's night with runners killed halfway" {
     night_with runner-etl2 runner-wh1
 }
 
-@test "loading a table waits for its turn, also while the warehouse is made" {
+@test "loading a table waits for its turn, even while the warehouse is being created" {
     local rc=0 load=$top/examples/nightly-load/packages/load/bin/load.py
     export LB_PARAM_table=colours LB_PARAM_stage=$demo LB_PARAM_warehouse=$demo/shared.db \
         LB_OUTPUTS=$demo/loaded
@@ -126,7 +126,7 @@ night_with() {
     [ -z "$(of_cluster)" ]
 }
 
-@test "an ordinary user's cluster is ended, too: whoever has keys cannot be looked into" {
+@test "demo-stop ends an ordinary user's cluster, too, whose processes cannot be inspected" {
     local user=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
     [ "$(id -u)" -eq 0 ] &&
         "${user[@]}" test -x "$LB_BIN/lbbroker" -a -r "$top/examples/nightly-load/cluster.sh" ||

@@ -126,7 +126,7 @@ night_is_right() {
     [ "$(grep -c begins "$witness")" -eq 1 ]
 }
 
-@test "a slot whose keeper was killed is filled again" {
+@test "a slot is filled again after its keeper was killed" {
     run lbsubmit --package child --server etl1 -p seconds=0 -p witness="$witness" --quiet
     [ "$status" -eq 0 ]
 }

@@ -45,7 +45,7 @@ traced() { # traced TEXT: the trace, its lines joined by spaces
     }
 }
 
-@test "steps run in order, and the outcome has each of them" {
+@test "steps run in order, and the outcome lists each of them" {
     job_file <<END
   - {name: one, package: step, parameters: {name: one, trace: "$trace"}}
   - {name: two, package: step@1.0.0, parameters: {name: two, trace: "$trace"}}
@@ -80,7 +80,7 @@ END
     grep -q '^20..-..-..T' "$trace-when"
 }
 
-@test "a step is tried again after its interval, until it succeeds" {
+@test "a step is retried at its interval until it succeeds" {
     job_file <<END
   - name: flaky
     package: step
@@ -115,7 +115,7 @@ END
     traced "a b b b"
 }
 
-@test "a failure ends the job, and what follows does not run" {
+@test "a failure ends the job, and later steps do not run" {
     job_file <<END
   - name: one
     package: step
@@ -129,7 +129,7 @@ END
     assert_has "no such table"
 }
 
-@test "goto on failure means that the failure is handled" {
+@test "a goto on failure handles the failure" {
     job_file <<END
   - name: one
     package: step
@@ -190,7 +190,7 @@ END
     traced "work clean"
 }
 
-@test "a timeout of a step ends its child, and the job has timed out" {
+@test "a step's timeout ends its child, and the job has timed out" {
     job_file <<END
   - {name: slow, subsystem: shell, run: 'echo \$\$ >$trace; exec sleep 1000', timeout: 500ms}
 END
@@ -199,7 +199,7 @@ END
     gone "$(cat "$trace")"
 }
 
-@test "success_exit_codes take the place of what the package says" {
+@test "success_exit_codes override what the package says" {
     job_file <<END
   - name: one
     package: step
@@ -231,7 +231,7 @@ END
     [ "$(wc -l <"$trace")" = 2 ]
 }
 
-@test "a call runs the version that it was signed for, also when another has come since" {
+@test "a call runs the version that it was signed for, even when a newer one has arrived" {
     local r
     job_file <<END
   - {name: one, subsystem: shell, run: 'echo old >>$trace'}
@@ -249,7 +249,7 @@ END
     traced "old new"
 }
 
-@test "lbworker check and the trouble of the server name broken job files; the others go on" {
+@test "lbworker check and the server's trouble name broken job files; other jobs go on" {
     local jobs=$demo/etl1/etc/jobs
     job_file <<END
   - {name: one, subsystem: shell, run: 'echo x >>$trace'}
@@ -286,7 +286,7 @@ END
         sh -c "lbctl servers etl1 --json | jq -e '.facts.jobs_with_trouble == 0'"
 }
 
-@test "a pool's servers share the work" {
+@test "the servers of a pool share the work" {
     local i runs=() servers
     for i in $(seq 12); do
         runs+=("$(call package:step etl name=x trace="$trace" 'text=sleep 0.2')")
@@ -298,7 +298,7 @@ END
     [ "$(wc -l <"$trace")" = 12 ]
 }
 
-@test "a job file that others may write defines nothing, and is named" {
+@test "a job file that others may write is ignored and named" {
     job_file <<END
   - {name: one, subsystem: shell, run: 'echo x >>$trace'}
 END

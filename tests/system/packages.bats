@@ -54,7 +54,7 @@ signed() {
     rm -r "$demo/src-do/sub"
 }
 
-@test "lint and build name file, line and what is wrong, all of it at once" {
+@test "lint and build name every problem at once, with file and line" {
     mkdir -p "$demo/wrong"
     printf '%s\n' 'name: wrong' 'version: x1' 'subsystem: Magic!' 'entry: main' \
         'parameters:' '  a: {type: number}' 'nonsense: 1' >"$demo/wrong/package.yaml"
@@ -73,7 +73,7 @@ signed() {
     assert_has package.yaml:2:
 }
 
-@test "an archive altered at any place is refused by verify and by deploy" {
+@test "verify and deploy refuse an archive that was altered anywhere" {
     local at size refused=0
     size=$(stat -c %s "$demo/do.lbp")
     cp "$demo/do.lbp.minisig" "$demo/bad.lbp.minisig"
@@ -98,14 +98,14 @@ END
     [ "$status" -eq 3 ]
 }
 
-@test "a package without a signature is not deployed, and the remedy is named" {
+@test "an unsigned package is not deployed, and the remedy is named" {
     cp "$demo/do.lbp" "$demo/unsigned.lbp"
     run lbpkg deploy "$demo/unsigned.lbp" --to etl
     [ "$status" -eq 2 ]
     assert_has "lbpkg sign"
 }
 
-@test "a deployed package is on every server of the pool, and list says so" {
+@test "a deployed package reaches every server of the pool, and list says so" {
     local h
     h=$(hash_of do)
     has_package etl1 "$h"
@@ -151,7 +151,7 @@ END
         "$(sha256sum "$demo/src-big/blob" | cut -c1-64)" ]
 }
 
-@test "a broker killed in the middle of a deployment: it is whole afterwards" {
+@test "a deployment is complete after the broker was killed in the middle of it" {
     local h
     head -c 6000000 /dev/urandom >"$demo/src-big/blob"
     sed -i 's/^version: .*/version: 2.0.0/' "$demo/src-big/package.yaml"
@@ -187,11 +187,11 @@ END
     field '.steps[0].package_name' do
 }
 
-@test "the depot takes no bytes under another hash" {
+@test "the depot refuses bytes that do not match their hash" {
     python "$BATS_TEST_DIRNAME/wire.py" wrong_hash "$demo"
 }
 
-@test "bytes or a signature altered in the depot are refused by the server" {
+@test "a server refuses bytes or a signature that were altered in the depot" {
     local h file
     signed 1.2.0
     h=$(lbpkg show "$demo/do-1.2.0.lbp" --json | jq -r .hash)
@@ -211,7 +211,7 @@ END
     await "and takes it when it is good again" has_package etl2 "$h"
 }
 
-@test "a package that others on the server may write is not run" {
+@test "a package that other users of the server may write is not run" {
     local h
     new_package fixed shell 'echo good'
     deploy fixed etl1
@@ -226,7 +226,7 @@ END
     field .status succeeded
 }
 
-@test "a need that does not hold keeps the package off the server, and explain names it" {
+@test "an unmet need keeps the package off the server, and explain names it" {
     local r
     new_package needy shell 'cat "'"$demo"'/source"' "needs:
   - path: $demo/source
@@ -242,7 +242,7 @@ END
     [ "$(status_of "$r")" = succeeded ]
 }
 
-@test "deploying to a name that nobody has, or by who may not, is refused" {
+@test "deploying to an unknown name, or without the grant, is refused" {
     run lbpkg deploy "$demo/do.lbp" --to nowhere
     [ "$status" -eq 3 ]
     assert_has nowhere
@@ -252,7 +252,7 @@ END
     assert_has "carl"
 }
 
-@test "new packages of each kind build and run as they are" {
+@test "new packages of each kind build and run unchanged" {
     local kind
     for kind in exec shell python; do
         lbpkg new "fresh-$kind" --kind "$kind" --into "$demo/fresh-$kind"

@@ -179,7 +179,7 @@ PLAN
     [ "$(lbctl history --parents --json -n 1000 | wc -l)" -eq "$before" ]
 }
 
-@test "a key that stands twice is refused with both places in sight" {
+@test "a duplicate key is refused, and both places are shown" {
     printf 'parent: twice\ntasks:\n  a: {package: do, pool: etl}\n  a: {package: do, pool: etl}\n' \
         >"$demo/twice.yaml"
     run lbsubmit "$demo/twice.yaml"
@@ -187,7 +187,7 @@ PLAN
     assert_has "twice.yaml:4:"
 }
 
-@test "an unknown file, an unknown option, a required variable that is missing" {
+@test "an unknown file, an unknown option and a missing required variable are refused" {
     run lbsubmit "$demo/none.yaml"
     [ "$status" -eq 2 ]
     run lbsubmit --nonsense
@@ -222,7 +222,7 @@ PLAN
     assert_has "--key: it has 201 bytes"
 }
 
-@test "a server that does not exist: parked, said at once, cancelled by Ctrl-C" {
+@test "a run for a server that does not exist is parked, reported at once and cancelled by Ctrl-C" {
     printf 'parent: nowhere\ntasks: {a: {package: do, server: etl9}}\n' >"$demo/nowhere.yaml"
     interruptible "$demo/nowhere.yaml" >"$demo/nowhere.out" 2>&1 3>&- &
     submit=$!
@@ -250,7 +250,7 @@ PLAN
     [ -z "$(pgrep -f '^sleep 97531$')" ]
 }
 
-@test "what nohup started goes on when its terminal is gone" {
+@test "a run started with nohup goes on when its terminal is gone" {
     cat >"$demo/hup.yaml" <<PLAN
 parent: hup
 tasks:
@@ -272,7 +272,7 @@ PLAN
     [ "$output" = 0 ]
 }
 
-@test "a second Ctrl-C leaves at once" {
+@test "a second Ctrl-C exits at once" {
     cat >"$demo/stubborn.yaml" <<PLAN
 parent: stubborn
 tasks:

@@ -52,7 +52,7 @@ with Client() as lb:
     [ "$output" = cancelled ]
 }
 
-@test "an unknown parameter ends refused, with the sentence of the server" {
+@test "a call with an unknown parameter is refused with the server's sentence" {
     run python '
 from longboat import Client
 with Client() as lb:
@@ -62,7 +62,7 @@ with Client() as lb:
     assert_has colour
 }
 
-@test "waiting for a run that there is not ends with the sentence of the broker" {
+@test "waiting for a run that does not exist ends with the broker's sentence" {
     run python '
 from longboat import Client, LongboatError
 with Client() as lb:
@@ -116,7 +116,7 @@ with Client() as lb, Client() as monitor:
     assert sorted(texts) == list(range(80)), texts'
 }
 
-@test "what the protocol's page says of queries, verbs and events is what the broker knows" {
+@test "the broker knows the queries, verbs and events of the protocol's page, and no others" {
     lbctl runs >/dev/null
     PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$BATS_TEST_DIRNAME/requests.py" "$demo/admin"
 }

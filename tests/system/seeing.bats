@@ -16,7 +16,7 @@ setup_file() {
 teardown_file() { end_cluster; }
 setup() { enter; }
 
-@test "lbmon shows results, and each filter keeps what it says" {
+@test "lbmon shows results, and each filter selects what it names" {
     run lbmon --since 0 --until-now
     assert_has "package:say"
     assert_has "text=first"
@@ -43,19 +43,19 @@ setup() { enter; }
     field .v 1
 }
 
-@test "who may watch one job sees the events of no other" {
+@test "a principal that may watch one job sees the events of no other" {
     run as watcher lbmon --since 0 --until-now --event all --json
     [ "$status" -eq 0 ]
     [ "$(jq -r 'select(.job != null) | .job' <<<"$output" | sort -u)" = package:say ]
 }
 
-@test "--since that is no time says what it takes" {
+@test "an invalid --since is refused with what it takes" {
     run lbmon --since yesterday
     [ "$status" -eq 2 ]
     assert_has "'yesterday' is not a time: give a duration (2h), a day (2026-11-20)"
 }
 
-@test "what a full disk did not take is said, and is no success; a reader that is gone is fine" {
+@test "output lost to a full disk is reported as a failure; a reader that has gone is fine" {
     local c
     printf 'parent: full\ntasks: {a: {package: say, pool: etl, parameters: {text: x}}}\n' \
         >"$demo/full.yaml"
@@ -72,7 +72,7 @@ setup() { enter; }
     done
 }
 
-@test "a filter that nothing can match is refused with what was meant" {
+@test "a filter that can match nothing is refused, with a suggestion" {
     run lbmon --event resutl --until-now
     [ "$status" -eq 2 ]
     assert_has "did you mean 'result'"
@@ -113,7 +113,7 @@ setup() { enter; }
     jq .seq "$demo/seen" | sort -nuc
 }
 
-@test "a monitor says that the broker does not answer, and that it answers again" {
+@test "lbmon says when the broker stops answering, and when it answers again" {
     kill9_for_good broker
     lbmon --since 0 >"$demo/quiet.out" 2>"$demo/quiet.err" 3>&- &
     local monitor=$!
@@ -165,7 +165,7 @@ done' 'parameters: {mark: {type: string, required: true}}'
     lbctl whoami --json | jq -e .name >/dev/null
 }
 
-@test "what cannot be printed is a failure, and a reader that went away is none" {
+@test "output that cannot be written is a failure, but a reader that has gone is not" {
     local verb
     for verb in "servers" "history --json" "whoami" "--help" "servers --help" "--version"; do
         run sh -c "lbctl $verb 2>&1 >/dev/full"
@@ -178,7 +178,7 @@ done' 'parameters: {mark: {type: string, required: true}}'
     [ "$output" = 0 ]
 }
 
-@test "what is too long for one answer is left out and named, and the rest is there" {
+@test "what is too long for one answer is left out and named" {
     local r
     new_package long shell 'true' 'parameters: {text: {type: string, required: true}}'
     deploy long etl

@@ -16,7 +16,7 @@ load helpers
     assert_has "all is well"
 }
 
-@test "make soak and make mutants say what is wrong with what they are asked for" {
+@test "make soak and make mutants say what is wrong with their arguments" {
     run "$top/tests/soak/run.sh" "$LB_BIN/.." abc
     [ "$status" -eq 2 ]
     assert_has "MINUTES is 'abc'"

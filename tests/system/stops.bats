@@ -232,7 +232,7 @@ counted() { # the attempts whose end is the run's, one a line
     [ "$(said short begin 2)" -eq 0 ]
 }
 
-@test "a stopped keeper holds up nobody but its own child's report, which counts once" {
+@test "a stopped keeper delays only its own child's report, which counts once" {
     local keeper
     begin slow fail package:child etl1
     keeper=$(ps -o ppid= -p "$(child_of slow)" | tr -d ' ')
