@@ -87,7 +87,7 @@ parent_run() {
     assert_has "2 of 3 children succeeded"
 }
 
-@test "a page says its zone once, and --utc changes it" {
+@test "a page names its time zone once, and --utc changes it" {
     local r
     r=$(last_run package:fail)
     [ "$(TZ=CET-1 lbctl show "$r" | grep -c CET)" = 1 ]
@@ -109,7 +109,7 @@ parent_run() {
     assert_has "--since: 'tomorrow' is not a time"
 }
 
-@test "a listing that stops says so, and how to go on" {
+@test "a truncated listing says so, and how to go on" {
     local i
     for i in $(seq 52); do call package:say etl text=n >/dev/null; done
     await "they have ended" sh -c "[ \$(lbctl history -n 100 --json | wc -l) -gt 52 ]"
@@ -118,7 +118,7 @@ parent_run() {
     [ "$(lbctl history -n 100 2>&1 >/dev/null)" = "" ]
 }
 
-@test "logs of what has no output say why" {
+@test "logs of a run without output say why" {
     run lbctl logs "$(parent_run)"
     [ "$status" -eq 2 ]
     assert_has "this is a parent; its children have logs"
@@ -156,7 +156,7 @@ parent_run() {
     assert_has "lbctl certificates renew bob --grant 'deploy say@etl'"
 }
 
-@test "a monitor takes parent for all events of parents, and lists the names when it must" {
+@test "lbmon takes parent for all events of parents, and lists the valid names on an error" {
     lbmon --event parent --since 0 --until-now --json | jq -rs 'map(.event) | unique | join(" ")' |
         grep -qx 'parent_begun parent_driven parent_ended'
     run lbmon --event parents --until-now
