@@ -58,7 +58,7 @@ struct longboat *ctl_connect(char **argv)
 {
     struct longboat *lb = NULL;
     struct error err = {0};
-    if (longboat_open_person(&lb, &err) < 0)
+    if (longboat_open_person(&lb, NULL, &err) < 0)
         ctl_fail(argv, EXIT_REFUSED, &err);
     else
         longboat_watch(lb, on_silence, argv);

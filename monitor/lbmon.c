@@ -209,7 +209,7 @@ static int follow(const struct option_values *v, struct error *err)
         return 2;
     if (after)
         from = 0;
-    if (longboat_open_person(&lb, err) < 0)
+    if (longboat_open_person(&lb, NULL, err) < 0)
         return 3;
     longboat_watch(lb, say, NULL); /* silence would look like a quiet night */
     int rc = filter(lb, v, &where, &n, err);

@@ -148,6 +148,14 @@ parent_run() {
     run as etl1 lbmon --until-now
     [ "$status" -eq 3 ]
     assert_has "belongs to server 'etl1'"
+    run as etl1 lbsubmit --package say --pool etl -p text=x
+    [ "$status" -eq 3 ]
+    assert_has "$demo/etl1 belongs to server 'etl1'"
+    run as etl1 lbsubmit "$demo/plan.yaml"
+    [ "$status" -eq 3 ]
+    assert_has "$demo/etl1 belongs to server 'etl1'"
+    run as etl1 lbsubmit cancel 4b3c2d10
+    assert_has "$demo/etl1 belongs to server 'etl1'"
     run as bob lbctl servers
     [ "$status" -eq 3 ]
     assert_has "lbctl certificates renew bob --grant 'watch *@all'"
