@@ -243,7 +243,7 @@ int main(int argc, char **argv)
     code = follow(&v, &err);
     if (code)
         fprintf(stderr, "lbmon: %s\n", err.text);
-    if (code == 2 && strstr(err.text, "events"))
+    if (code == 2 && strstr(err.text, "unknown event"))
         fprintf(stderr, EVENTS_LISTED);
     options_free(&v);
     return code;
