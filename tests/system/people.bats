@@ -176,3 +176,22 @@ parent_run() {
     not sh -c "COLUMNS=80 LC_ALL=POSIX lbctl history -n 200 | grep -qP '[^\x00-\x7f]'"
     COLUMNS=80 LC_ALL=C.UTF-8 lbctl history -n 200 | grep -q '…'
 }
+
+@test "show of a parent counts what was skipped for each cause, and has what failed first" {
+    local i
+    {
+        printf 'parent: wide\ntasks:\n  good: {package: say, pool: etl, parameters: {text: x}}\n'
+        printf '  root: {package: fail, pool: etl}\n'
+        printf '  t1: {package: say, pool: etl, parameters: {text: x}, after: [{task: root, is: success}]}\n'
+        for i in $(seq 2 40); do
+            printf '  t%d: {package: say, pool: etl, parameters: {text: x}, after: [{task: t%d, is: success}]}\n' "$i" $((i - 1))
+        done
+    } >"$demo/wide.yaml"
+    lbsubmit "$demo/wide.yaml" --quiet >/dev/null 2>&1 || true
+    COLUMNS=80 lbctl show last >"$demo/wide"
+    [ "$(grep -c 'skipped because root failed' "$demo/wide")" -eq 1 ]
+    grep -qx '40 tasks skipped because root failed (t1, t2, t3, ...)' "$demo/wide"
+    sed -n '/^tasks/,$p' "$demo/wide" | sed -n 3p | grep -q '^root '
+    [ -z "$(awk 'length > 80' "$demo/wide")" ]
+    lbctl show last --json | jq -e '[.report.tasks[] | select(.state == "skipped")] | length == 40'
+}
