@@ -195,3 +195,30 @@ parent_run() {
     [ -z "$(awk 'length > 80' "$demo/wide")" ]
     lbctl show last --json | jq -e '[.report.tasks[] | select(.state == "skipped")] | length == 40'
 }
+
+@test "an empty listing says whether there is nothing, or whether the asker may see nothing" {
+    local c
+    for c in "lbctl runs" "lbctl history" "lbctl history --parents" "lbmon --since 0 --until-now"; do
+        run as bob $c
+        [ "$status" -eq 0 ]
+        assert_has "'bob' sees only the runs that they started (grants: call *@etl)"
+        assert_has "lbctl certificates renew bob --grant 'watch *@all'"
+    done
+    for c in runs history; do
+        run lbctl $c --server nope
+        [ "$status" -eq 3 ]
+        assert_has "no server 'nope' is known"
+    done
+    run lbctl runs --state ended
+    [ "$status" -eq 0 ]
+    assert_has "lbctl history lists those that have"
+    run lbctl history --since 2026-02-01 --until 2026-01-01
+    [ "$status" -eq 2 ]
+    assert_has "--since is not before --until"
+    run lbctl servers etl
+    [ "$status" -eq 2 ]
+    assert_has "'etl' is a pool; lbctl servers --pool etl"
+    run lbctl show ''
+    [ "$status" -eq 2 ]
+    assert_has "an argument is empty"
+}
