@@ -96,7 +96,7 @@ int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct s
     enum refusal refusal = REFUSAL_NONE;
     int code = EXIT_DONE, rc = longboat_ask(lb, req, message, timeout_ms, &answer, &refusal, &err);
     if (rc == 0)
-        rc = m_done_decode(buf_span(&answer), &done, &err);
+        rc = longboat_decode(lb, &m_done_schema, buf_span(&answer), &done, &err);
     if (rc < 0)
         code = ctl_fail(argv, ctl_code(rc, refusal), &err);
     else if (done.text.n)

@@ -72,7 +72,7 @@ static int cancel(const char *text, const struct option_values *v, struct buf *c
                   why);
         mem_free(&why);
     }
-    if (rc == 0 && (rc = m_done_decode(buf_span(&answer), &done, err)) == 0)
+    if (rc == 0 && (rc = longboat_decode(lb, &m_done_schema, buf_span(&answer), &done, err)) == 0)
         printf(SPAN_FMT "\n", SPAN_ARG(done.text));
     buf_free(&message);
     buf_free(&answer);

@@ -91,8 +91,8 @@ static int check_word(struct span key, struct span value, struct error *err)
     return error_set(
         err, -EINVAL,
         "unknown event '%s'%s (result, evidence, called, assigned, started, returned, cancel, "
-        "lost, held, released, parent_begun, parent_driven, parent_ended, server, operated, deployed, "
-        "enrolled, revoked, broker)",
+        "lost, held, released, parent_begun, parent_driven, parent_ended, server, operated, "
+        "deployed, enrolled, revoked, broker)",
         word, suggest_hint(word, events, hint));
 }
 
