@@ -7,7 +7,7 @@
 
 #include "common/mem.h"
 #include "tests/sim/disk.h"
-#include "tests/sim/door.h"
+#include "tests/sim/listener.h"
 #include "tests/sim/gate.h"
 #include "tests/sim/lookup.h"
 #include "tests/sim/seeing.h"
@@ -46,7 +46,7 @@ struct brokernode {
     struct bcore *core;
     struct bcore_out out;
     struct shadow *shadow;
-    struct door *door;
+    struct listener *listener;
     struct sim_gate *gate;
     struct sim_lookup *lookup;
     struct seeing_mood seeing_mood;
@@ -88,7 +88,7 @@ static void say(void *self, uint64_t peer, struct span message)
 {
     struct brokernode *b = self;
     laws_broker_says(b->laws, peer, message);
-    door_send(b->door, peer, message);
+    listener_send(b->listener, peer, message);
 }
 
 static void leave(void *self, const struct bcore_effect *e)
@@ -99,7 +99,7 @@ static void leave(void *self, const struct bcore_effect *e)
         say(b, e->peer, e->body);
         break;
     case BCORE_FX_CLOSE:
-        door_close_peer(b->door, e->peer, e->body);
+        listener_close_peer(b->listener, e->peer, e->body);
         guest_forget(b, e->peer);
         break;
     case BCORE_FX_LOOKUP:
@@ -202,7 +202,7 @@ static void on_tick(struct world *w, void *self)
 static void turn_end(void *self)
 {
     struct brokernode *b = self;
-    door_flush(b->door);
+    listener_flush(b->listener);
     journal_turn_end(b->journal);
     int64_t due = bcore_deadline(b->core);
     if (due == INT64_MAX)
@@ -260,7 +260,7 @@ static void take_message(struct brokernode *b, uint64_t peer, struct span messag
                                   .peer = peer,
                                   .who = &who,
                                   .message = message,
-                                  .window_open = door_window_open(b->door, peer),
+                                  .window_open = listener_window_open(b->listener, peer),
                                   .looked_up = asked != NULL,
                                   .lsn = asked ? asked->rests_on : 0,
                                   .known = known});
@@ -315,12 +315,12 @@ static void on_queued(void *self, uint64_t peer, size_t owed)
         laws_queued(b->laws, peer, g->who->name, owed);
 }
 
-static const struct door_calls door_calls = {.hello = on_hello,
-                                             .message = on_message,
-                                             .down = on_down,
-                                             .window = on_window,
-                                             .queued = on_queued,
-                                             .turn_end = turn_end};
+static const struct listener_calls listener_calls = {.hello = on_hello,
+                                                     .message = on_message,
+                                                     .down = on_down,
+                                                     .window = on_window,
+                                                     .queued = on_queued,
+                                                     .turn_end = turn_end};
 
 static const struct lookup_calls lookup_calls = {
     .say = say, .known = on_known, .turn_end = turn_end};
@@ -382,7 +382,7 @@ static void stop(struct brokernode *b)
     while (b->guests)
         guest_forget(b, b->guests->peer);
     seeing_free(&b->seeing);
-    door_free(&b->door);
+    listener_free(&b->listener);
     lookup_free(&b->lookup);
     gate_free(&b->gate);
     bcore_free(&b->core);
@@ -420,11 +420,11 @@ void brokernode_start(struct brokernode *b)
                              .wall = world_wall_ms(b->w, &b->process),
                              .lsn = journal_durable(b->journal)};
     world_random_bytes(b->w, ev.random, sizeof ev.random);
-    b->door = door_new(b->w, b->net, &b->process, &door_calls, b);
+    b->listener = listener_new(b->w, b->net, &b->process, &listener_calls, b);
     b->gate = gate_new(b->last_lsn, leave, fetch, b);
     b->lookup = lookup_new(b->w, &b->process, b->laws, b->journal, b->gate, &lookup_calls, b);
     b->seeing =
-        seeing_new(b->w, &b->seeing_mood, &b->process, b->laws, b->journal, b->door, b->core);
+        seeing_new(b->w, &b->seeing_mood, &b->process, b->laws, b->journal, b->listener, b->core);
     seeing_on_turn_end(b->seeing, turn_end, b);
     seeing_committed(b->seeing, b->last_lsn);
     bcore_begin(b->core, &ev, &b->out);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "tests/sim/line.h"
+#include "tests/sim/peerline.h"
 
 #define EXPIRES_MS (30 * INT64_C(86400000)) /* longer than any simulated time */
 
@@ -42,7 +42,7 @@ struct callernode {
     struct clock_sim clock;
     struct process process;
     struct cable cable;
-    struct line *line;
+    struct peerline *line;
     struct event come_back;
     struct wish **wishes;
     unsigned n_wishes;
@@ -65,7 +65,7 @@ static uint64_t req_of(unsigned index, unsigned what)
         struct m_##low m_ = {__VA_ARGS__}; \
         buf_clear(&(c)->scratch); \
         m_##low##_encode(&m_, &(c)->scratch); \
-        line_send((c)->line, buf_span(&(c)->scratch)); \
+        peerline_send((c)->line, buf_span(&(c)->scratch)); \
     } while (0)
 
 static void say_wish(struct callernode *c, const struct wish *x)
@@ -110,9 +110,9 @@ static void on_later(struct world *w, void *self)
 {
     struct wish *x = self;
     struct callernode *c = x->c;
-    if (!c->process.up || !line_is_up(c->line) ||
+    if (!c->process.up || !peerline_is_up(c->line) ||
         (x->state != WISH_ACCEPTED && x->state != WISH_ENDED)) {
-        if (x->state == WISH_OPEN && line_is_up(c->line))
+        if (x->state == WISH_OPEN && peerline_is_up(c->line))
             say_wish(c, x);
         else if (w->chaos && x->state != WISH_REFUSED)
             set_later(x, SECS(5));
@@ -133,7 +133,7 @@ static void on_later(struct world *w, void *self)
         world_met(w, FAULT_CANCEL);
         say_wish(c, x);
     }
-    line_flush(c->line);
+    peerline_flush(c->line);
 }
 
 /* ---- Wishing */
@@ -214,7 +214,7 @@ void callernode_call(struct callernode *c, bool quick)
           SPAN_ARG(d.job), SPAN_ARG(d.address), on_lost_text(d.on_lost),
           x->will_cancel ? ", and will cancel it" : "");
     say_wish(c, x);
-    line_flush(c->line);
+    peerline_flush(c->line);
     if (x->will_cancel || x->will_repeat || x->will_other)
         set_later(x, chance(c->w, 500) ? MS(400) : SECS(40));
 }
@@ -231,7 +231,7 @@ void callernode_operate(struct callernode *c, const char *verb, const char *targ
     if (!c->process.up)
         return; /* its next session says it */
     say_request(c, c->n_requests - 1);
-    line_flush(c->line);
+    peerline_flush(c->line);
 }
 
 /* ---- Hearing */
@@ -370,7 +370,7 @@ static void on_up(void *self, struct span welcome)
         say_request(c, i);
 }
 
-static const struct line_calls line_calls = {.up = on_up, .message = on_message};
+static const struct peerline_calls peerline_calls = {.up = on_up, .message = on_message};
 
 /* ---- Life */
 struct callernode *callernode_new(struct world *w, struct network *n, struct laws *l,
@@ -385,7 +385,7 @@ struct callernode *callernode_new(struct world *w, struct network *n, struct law
     snprintf(x->name, sizeof x->name, "%s", name);
     x->cable.name = x->name;
     process_init_machine(w, &x->process, name, &x->clock, WALL_OFF_MS);
-    x->line = line_new(w, n, &x->cable, &x->process, &line_calls, x);
+    x->line = peerline_new(w, n, &x->cable, &x->process, &peerline_calls, x);
     return x;
 }
 
@@ -404,7 +404,7 @@ void callernode_free(struct callernode **pc)
         mem_free(&x);
     }
     world_cancel(c->w, &c->come_back);
-    line_free(&c->line);
+    peerline_free(&c->line);
     mem_free(&c->wishes);
     mem_free(&c->requests);
     buf_free(&c->scratch);
@@ -414,7 +414,7 @@ void callernode_free(struct callernode **pc)
 void callernode_start(struct callernode *c)
 {
     c->process.up = true;
-    line_start(c->line);
+    peerline_start(c->line);
 }
 
 static void on_come_back(struct world *w, void *self)
@@ -438,7 +438,7 @@ void callernode_crash(struct callernode *c, int64_t for_us)
     TRACE(c->w, c->name, "crashes");
     world_met(c->w, FAULT_CALLER_CRASH);
     process_die(&c->process);
-    line_down(c->line);
+    peerline_down(c->line);
     world_at(c->w, &c->come_back, c->w->now + for_us, NULL, on_come_back, c);
 }
 

@@ -26,16 +26,16 @@ static void make_network(struct cluster *c)
                                 .reorder = some_rate(w, 3000),
                                 .spike = some_rate(w, 20000),
                                 .latency = chance(w, 700) ? 300 : world_between(w, 1000, MS(40))};
-    const struct less *l = c->less;
-    if (LESS_WITHOUT(l, HABIT_DROP))
+    const struct subset *l = c->subset;
+    if (SUBSET_WITHOUT(l, HABIT_DROP))
         mood.drop = 0;
-    if (LESS_WITHOUT(l, HABIT_DUPLICATE))
+    if (SUBSET_WITHOUT(l, HABIT_DUPLICATE))
         mood.duplicate = 0;
-    if (LESS_WITHOUT(l, HABIT_REORDER))
+    if (SUBSET_WITHOUT(l, HABIT_REORDER))
         mood.reorder = 0;
-    if (LESS_WITHOUT(l, HABIT_SPIKE))
+    if (SUBSET_WITHOUT(l, HABIT_SPIKE))
         mood.spike = 0;
-    if (LESS_WITHOUT(l, HABIT_FAR))
+    if (SUBSET_WITHOUT(l, HABIT_FAR))
         mood.latency = 300;
     c->network = network_new(w, &mood);
 }
@@ -64,7 +64,7 @@ static void make_servers(struct cluster *c)
                         ? 1
                         : (unsigned)world_between(w, 1, CLUSTER_SERVERS);
     unsigned who[CLUSTER_SERVERS];
-    c->n_servers = some_stay(&c->less->servers, c->of_servers, c->server_at, who);
+    c->n_servers = some_stay(&c->subset->servers, c->of_servers, c->server_at, who);
     for (unsigned at = 0; at < c->n_servers; at++) {
         unsigned i = who[at];
         struct rng was = world_chance_begin(w, LUCK_SERVER, i);
@@ -77,9 +77,9 @@ static void make_servers(struct cluster *c)
                 w, c->theme == THEME_EXILE && c->of_servers == 1 ? 2 : 1, 3),
             .ahead = chance(w, 500) ? (unsigned)world_between(w, 1, 3) : 0,
             .jobs = jobs | 1};
-        if (c->less->slots && o.slots > c->less->slots)
-            o.slots = c->less->slots;
-        if (LESS_WITHOUT(c->less, HABIT_AHEAD))
+        if (c->subset->slots && o.slots > c->subset->slots)
+            o.slots = c->subset->slots;
+        if (SUBSET_WITHOUT(c->subset, HABIT_AHEAD))
             o.ahead = 0;
         c->jobs_at_first[at] = o.jobs;
         pools |= 1u << i % CATALOG_POOLS;
@@ -100,17 +100,17 @@ static void make_callers(struct cluster *c)
                                .others = 100,
                                .servers = server_names,
                                .n_servers = c->of_servers};
-    if (LESS_WITHOUT(c->less, HABIT_CANCELS))
+    if (SUBSET_WITHOUT(c->subset, HABIT_CANCELS))
         mood.cancels = 0;
-    if (LESS_WITHOUT(c->less, HABIT_REPEATS))
+    if (SUBSET_WITHOUT(c->subset, HABIT_REPEATS))
         mood.repeats = 0;
-    if (LESS_WITHOUT(c->less, HABIT_OTHERS))
+    if (SUBSET_WITHOUT(c->subset, HABIT_OTHERS))
         mood.others = 0;
     c->of_callers = (unsigned)world_between(w, 1, CLUSTER_CALLERS);
     c->calls =
         (unsigned)world_between(w, 4, 16) * c->of_callers * (c->theme == THEME_EXILE ? 3 : 1);
     unsigned who[CLUSTER_CALLERS] = {0};
-    c->n_callers = some_stay(&c->less->callers, c->of_callers, c->caller_at, who);
+    c->n_callers = some_stay(&c->subset->callers, c->of_callers, c->caller_at, who);
     for (unsigned at = 0; at < c->n_callers; at++) {
         unsigned i = who[at];
         struct rng was = world_chance_begin(w, LUCK_CALLER, i);
@@ -126,7 +126,7 @@ static void make_callers(struct cluster *c)
 static void call(struct cluster *c, struct callernode *caller, bool quick)
 {
     unsigned n = ++c->called;
-    if (!only_has(&c->less->calls, n))
+    if (!only_has(&c->subset->calls, n))
         return;
     struct rng was = world_chance_begin(&c->w, LUCK_CALL, n);
     only_add(&c->ret->calls, n);
@@ -153,7 +153,7 @@ static void on_call(struct world *w, void *self)
         callernode_pause(caller, world_between(w, 0, SECS(20)));
     world_at(w, &c->call, w->now + (chance(w, 300) ? 0 : world_between(w, 0, c->call_every * 2)),
              NULL, on_call, c);
-    if (only_is_over(&c->less->calls, c->called))
+    if (only_is_over(&c->subset->calls, c->called))
         c->calls_left = 0;
     world_chance_end(w, &was);
 }
@@ -204,9 +204,9 @@ static void make(struct cluster *c)
                                 c->theme == THEME_EXILE ? SECS(700) : SECS(400));
     c->calls_left = c->calls;
     c->call_every = c->chaos_us / (c->calls + 1);
-    if (c->less->chaos_ms && c->chaos_us > MS(c->less->chaos_ms))
-        c->chaos_us = MS(c->less->chaos_ms);
-    w->dice = c->less->dice;
+    if (c->subset->chaos_ms && c->chaos_us > MS(c->subset->chaos_ms))
+        c->chaos_us = MS(c->subset->chaos_ms);
+    w->dice = c->subset->dice;
     c->ret->servers = c->n_servers;
     c->ret->callers = c->n_callers;
     c->ret->chaos_ms = c->chaos_us / MS(1);
@@ -373,7 +373,7 @@ void cluster_tell(const struct cluster_order *o, struct cluster_result *ret)
     const char *text;
     memset(ret, 0, sizeof *ret);
     world_init(&c->w, o->seed, o->trace);
-    c->less = &o->less;
+    c->subset = &o->subset;
     c->ret = ret;
     c->heal_us = SECS(60) * (o->heal_minutes ? o->heal_minutes : HEAL_MINUTES);
     make(c);

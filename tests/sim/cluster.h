@@ -8,7 +8,7 @@
 #define LB_TESTS_SIM_CLUSTER_H
 
 #include "tests/sim/laws.h"
-#include "tests/sim/less.h"
+#include "tests/sim/subset.h"
 
 enum { HEAL_MINUTES = 60 /* virtual; some seeds queue a dozen jobs of two minutes for one slot */ };
 
@@ -28,10 +28,10 @@ struct cluster_result {
 
 struct cluster_order {
     uint64_t seed;
-    struct less less; /* zero: the whole world of the seed */
-    FILE *trace;      /* where the story goes; NULL: nowhere */
-    uint64_t most;    /* stop after so many events; 0: at the end */
-    int heal_minutes; /* 0: HEAL_MINUTES */
+    struct subset subset; /* zero: the whole world of the seed */
+    FILE *trace;          /* where the story goes; NULL: nowhere */
+    uint64_t most;        /* stop after so many events; 0: at the end */
+    int heal_minutes;     /* 0: HEAL_MINUTES */
     /* A law more, asked after every event; NULL: none. It complains by law_break. */
     void (*also)(struct world *w, struct laws *l);
 };

@@ -39,7 +39,7 @@ struct cluster {
     struct sim_plan *plans[CLUSTER_PLANS];
     struct plan_mood plan_mood;
     unsigned n_drivers, n_monitors, n_plans, plans_wanted;
-    const struct less *less;
+    const struct subset *subset;
     unsigned n_servers, n_callers, calls, calls_left;
     /* so many the seed has; where each of them is, or who stands for it */
     unsigned of_servers, of_callers;

@@ -92,7 +92,7 @@ static void reboot(struct cluster *c)
 
 static void second_worker(struct cluster *c)
 {
-    workernode_second(some_server(c), while_us(c));
+    workernode_rival(some_server(c), while_us(c));
 }
 
 static void attest(struct cluster *c)
@@ -291,7 +291,7 @@ const char *cluster_trouble(unsigned i)
 static void happens(struct cluster *c, unsigned kind)
 {
     unsigned n = ++c->troubled;
-    if (c->less->kinds >> kind & 1 || !only_has(&c->less->troubles, n))
+    if (c->subset->kinds >> kind & 1 || !only_has(&c->subset->troubles, n))
         return;
     struct rng was = world_chance_begin(&c->w, LUCK_TROUBLE, n);
     only_add(&c->ret->troubles, n);

@@ -6,7 +6,7 @@
 
 #include "common/mem.h"
 #include "proto/kept.h"
-#include "tests/sim/letters.h"
+#include "tests/sim/runnersocket.h"
 #include "trust/envelope.h"
 
 enum {
@@ -44,13 +44,13 @@ struct keepers {
     struct process machine; /* keepers and runner: never stopped */
     bool runner, attached;
     struct keepers_keeper keeper[KEEPERS_MAX];
-    struct letters *letters;
+    struct runnersocket *socket;
     struct keepers_seen *seen;
     unsigned n_seen;
 };
 
 static void pump(struct keepers_keeper *k);
-static void read_letter(void *self, bool to_worker, struct span message);
+static void read_message(void *self, bool to_worker, struct span message);
 
 struct keepers *keepers_new(struct world *w, struct laws *l, const struct keepers_house *h,
                             const struct keepers_calls *calls, void *self)
@@ -63,7 +63,7 @@ struct keepers *keepers_new(struct world *w, struct laws *l, const struct keeper
     k->self = self;
     process_init(&k->machine, h->server, h->clock);
     k->machine.luck++; /* not that of the worker, which bears the same name */
-    k->letters = letters_new(w, read_letter, k);
+    k->socket = runnersocket_new(w, read_message, k);
     for (unsigned i = 0; i < KEEPERS_MAX; i++) {
         k->keeper[i].all = k;
         k->keeper[i].slot = i;
@@ -83,16 +83,16 @@ void keepers_free(struct keepers **pk)
     if (!k)
         return;
     keepers_power_off(k);
-    letters_free(&k->letters);
+    runnersocket_free(&k->socket);
     mem_free(&k->seen);
     mem_free(pk);
 }
 
-/* ---- Letters */
+/* ---- Messages to and from the worker */
 static void take_step(struct keepers *k, struct span message);
 static void take_halt(struct keepers *k, struct span message);
 
-static void read_letter(void *self, bool to_worker, struct span message)
+static void read_message(void *self, bool to_worker, struct span message)
 {
     struct keepers *k = self;
     uint64_t kind = 0;
@@ -109,7 +109,7 @@ static void read_letter(void *self, bool to_worker, struct span message)
 void keepers_say(struct keepers *k, struct span message)
 {
     if (k->attached)
-        letters_post(k->letters, false, message);
+        runnersocket_post(k->socket, false, message);
 }
 
 static void tell_kept(struct keepers *k, const struct keepers_keeper *keeper,
@@ -125,7 +125,7 @@ static void tell_kept(struct keepers *k, const struct keepers_keeper *keeper,
                                    .try_no = s->try_no,
                                    .state = state},
                   &b);
-    letters_post(k->letters, true, buf_span(&b));
+    runnersocket_post(k->socket, true, buf_span(&b));
     buf_free(&b);
 }
 
@@ -145,7 +145,7 @@ bool keepers_attach(struct keepers *k)
             tell_kept(k, &k->keeper[i], &h->step, KEPT_WAITS);
     }
     s_kept_end_encode(&(struct s_kept_end){.count = count}, &b);
-    letters_post(k->letters, true, buf_span(&b));
+    runnersocket_post(k->socket, true, buf_span(&b));
     buf_free(&b);
     return true;
 }
@@ -153,7 +153,7 @@ bool keepers_attach(struct keepers *k)
 void keepers_detach(struct keepers *k)
 {
     k->attached = false;
-    letters_drop(k->letters, true);
+    runnersocket_drop(k->socket, true);
 }
 
 /* ---- The spool */
@@ -500,8 +500,8 @@ void keepers_runner_crash(struct keepers *k)
     k->runner = false;
     k->attached = false;
     k->n_seen = 0;
-    letters_drop(k->letters, true);
-    letters_drop(k->letters, false);
+    runnersocket_drop(k->socket, true);
+    runnersocket_drop(k->socket, false);
     if (was_attached)
         k->calls->link_down(k->self);
 }
@@ -567,8 +567,8 @@ void keepers_power_off(struct keepers *k)
 {
     k->runner = k->attached = false;
     k->n_seen = 0;
-    letters_drop(k->letters, true);
-    letters_drop(k->letters, false);
+    runnersocket_drop(k->socket, true);
+    runnersocket_drop(k->socket, false);
     for (unsigned i = 0; i < KEEPERS_MAX; i++)
         keeper_die(&k->keeper[i], false);
 }

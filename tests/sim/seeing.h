@@ -5,7 +5,7 @@
 #define LB_TESTS_SIM_SEEING_H
 
 #include "tests/sim/disk.h"
-#include "tests/sim/door.h"
+#include "tests/sim/listener.h"
 #include "tests/sim/laws.h"
 
 struct seeing_mood { /* small numbers, so that all of them are met */
@@ -14,7 +14,7 @@ struct seeing_mood { /* small numbers, so that all of them are met */
 
 struct seeing;
 struct seeing *seeing_new(struct world *w, const struct seeing_mood *mood, struct process *broker,
-                          struct laws *l, const struct journal *j, struct door *d,
+                          struct laws *l, const struct journal *j, struct listener *listener,
                           const struct bcore *core);
 void seeing_free(struct seeing **s);
 void seeing_record(struct seeing *s, uint64_t lsn, struct span record);

@@ -22,7 +22,7 @@ struct shrink_order {
 };
 
 struct shrunk {
-    struct less less;
+    struct subset subset;
     struct cluster_result whole, small;
     unsigned tries;
     double seconds;

@@ -86,7 +86,7 @@ static void a_small_world_replays_in_another_process_to_the_last_byte(void **sta
     (void)state;
     find_broken(&o.world);
     assert_int_equal(shrink(&o, x, &err), 0);
-    o.world.less = x->less;
+    o.world.subset = x->subset;
     cluster_tell(&o.world, &again);
     assert_int_equal(again.law, x->small.law);
     assert_int_equal(again.steps, x->small.steps);
@@ -106,7 +106,7 @@ static void the_same_search_finds_the_same_world(void **state)
     find_broken(&o.world);
     assert_int_equal(shrink(&o, x, &err), 0);
     assert_int_equal(shrink(&o, y, &err), 0);
-    char *a = less_options(&x->less), *b = less_options(&y->less);
+    char *a = subset_options(&x->subset), *b = subset_options(&y->subset);
     assert_string_equal(a, b);
     assert_int_equal(x->small.trace_hash, y->small.trace_hash);
     mem_free(&a);

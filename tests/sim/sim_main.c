@@ -42,7 +42,7 @@ static const struct option_row rows[] = {
     {"dice", 0, OPTION_INT, "0", 0, INT64_MAX, false, "N", "... other delays of everything"},
 };
 
-static int read_less(const struct option_values *v, struct less *l, struct error *err)
+static int read_subset(const struct option_values *v, struct subset *l, struct error *err)
 {
     struct {
         const char *name;
@@ -57,7 +57,7 @@ static int read_less(const struct option_values *v, struct less *l, struct error
         if (opt_str(v, lists[i].name))
             rc = only_parse(opt_str(v, lists[i].name), lists[i].ret, err);
     if (rc == 0 && without)
-        rc = less_parse_without(without, l, err);
+        rc = subset_parse_without(without, l, err);
     l->slots = (unsigned)opt_int(v, "slots");
     l->chaos_ms = opt_int(v, "chaos");
     l->dice = (uint64_t)opt_int(v, "dice");
@@ -88,7 +88,7 @@ static int run_one(const char *text, const struct option_values *v, const char *
     o.world.seed = strtoull(text, &end, 10);
     if (!*text || *end)
         return error_set(err, -EINVAL, "'%s' is no seed: a number is", text);
-    int rc = read_less(v, &o.world.less, err);
+    int rc = read_subset(v, &o.world.subset, err);
     if (rc < 0)
         return rc;
     if (opt_flag(v, "shrink")) {

@@ -29,7 +29,7 @@ void workernode_runner_crash(struct workernode *s, int64_t for_us);
 bool workernode_kill_keeper(struct workernode *s);
 void workernode_reboot(struct workernode *s, bool new_spool, int64_t for_us);
 /* another spool under its name knocks for a while */
-void workernode_second(struct workernode *s, int64_t for_us);
+void workernode_rival(struct workernode *s, int64_t for_us);
 void workernode_attest(struct workernode *s, unsigned jobs, bool need_holds);
 void workernode_wall_step(struct workernode *s, int64_t ms);
 

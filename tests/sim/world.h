@@ -8,7 +8,7 @@
  *
  * There is always one generator, `rng`; but the n-th turn of a process, the n-th trouble and the
  * n-th call have one of their own (chance_begin), so that what they draw does not hang on what else
- * has happened: when a trouble is left out (less.h), the others stay what they were.
+ * has happened: when a trouble is left out (subset.h), the others stay what they were.
  *
  * True time is in microseconds since the world began; nodes see milliseconds of their own clocks,
  * which run up to 1 % fast or slow and whose wall time may step. Nodes never see true time. */

@@ -1,11 +1,10 @@
-/* less.h - what is left out of a seed's world: the smaller worlds in which a broken law is looked
- * for and read.
+/* subset.h - a part of a seed's world: a smaller world that breaks the same law is easier to read.
  *
- * All zero leaves out nothing. The rest of the world stays as the seed has it, as far as that is
- * possible: what is left out draws no chance from what stays (world.h), but time goes another way
- * without it. So a smaller world is tried, not computed: see shrink.h. */
-#ifndef LB_TESTS_SIM_LESS_H
-#define LB_TESTS_SIM_LESS_H
+ * All zero: the whole world. What stays is as the seed has it, as far as that is possible: what is
+ * left out draws no random numbers from what stays (world.h), but without it events happen at other
+ * times. So nobody can compute a smaller world; it has to be tried (shrink.h). */
+#ifndef LB_TESTS_SIM_SUBSET_H
+#define LB_TESTS_SIM_SUBSET_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,7 +41,7 @@ unsigned only_count(const struct only *o); /* of one that is given */
 enum habit { HABITS(X) HABIT_COUNT };
 #undef X
 
-struct less {
+struct subset {
     struct only servers, callers; /* at least one of each stays */
     struct only troubles, calls;
     unsigned slots;   /* of each server no more than these; 0: as the seed has it */
@@ -51,14 +50,14 @@ struct less {
     uint64_t habits;  /* bits: chances that are nothing */
     uint64_t dice;    /* not 0: the same members, calls and troubles, but other delays */
 };
-#define LESS_WITHOUT(l, HABIT) (((l)->habits >> (HABIT)&1) != 0)
+#define SUBSET_WITHOUT(s, HABIT) (((s)->habits >> (HABIT)&1) != 0)
 
 /* "1-4,9", or "none". -EINVAL with the sentence. */
 int only_parse(const char *text, struct only *ret, struct error *err);
 /* "exile,drop": names of troubles and of habits. */
-int less_parse_without(const char *text, struct less *l, struct error *err);
+int subset_parse_without(const char *text, struct subset *s, struct error *err);
 /* The options that make it: " --servers 1 --troubles 4,9", each with a blank before it. Yours to
    free. */
-char *less_options(const struct less *l);
+char *subset_options(const struct subset *s);
 
 #endif
