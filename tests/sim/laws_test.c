@@ -499,7 +499,7 @@ static const struct violation violations[] = {
 static void each_violation_breaks_its_law(void **state)
 {
     (void)state;
-    each_breaks_its_law(violations, sizeof violations / sizeof *violations, NULL);
+    rig_each_breaks_its_law(violations, sizeof violations / sizeof *violations, NULL);
 }
 
 static void a_run_that_is_served_well_breaks_none(void **state)

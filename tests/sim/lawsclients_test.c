@@ -368,7 +368,7 @@ static const struct violation violations[] = {
 static void each_violation_breaks_its_law(void **state)
 {
     (void)state;
-    each_breaks_its_law(violations, sizeof violations / sizeof *violations, make_plan);
+    rig_each_breaks_its_law(violations, sizeof violations / sizeof *violations, make_plan);
 }
 
 static void a_parent_that_is_driven_well_breaks_none(void **state)
