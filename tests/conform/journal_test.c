@@ -20,7 +20,7 @@ struct life {
     struct rng rng;
     struct bcore_record v[8 * TURNS];
     unsigned n, turn_end[TURNS], turns;
-    struct one {
+    struct life_run {
         struct id id;
         enum { NEW, WAITS, THERE, HELD, OVER } is;
         uint64_t attempt;
@@ -41,7 +41,7 @@ static const char *caller_of(unsigned run)
     return run % 3 ? "anna" : "otto";
 }
 
-static void add_called(struct life *l, struct one *r, unsigned number)
+static void add_called(struct life *l, struct life_run *r, unsigned number)
 {
     struct buf call = {0}, envelope = {0};
     struct span caller = span_str(caller_of(number));
@@ -66,7 +66,7 @@ static void add_called(struct life *l, struct one *r, unsigned number)
     r->is = WAITS;
 }
 
-static void add_ended(struct life *l, struct one *r)
+static void add_ended(struct life *l, struct life_run *r)
 {
     struct buf outcome = {0};
     d_outcome_encode(
@@ -78,7 +78,7 @@ static void add_ended(struct life *l, struct one *r)
     r->is = OVER;
 }
 
-static void wait_goes_on(struct life *l, struct one *r, uint64_t dice)
+static void wait_goes_on(struct life *l, struct life_run *r, uint64_t dice)
 {
     if (dice < 6) {
         ADD(l, assigned, .run = r->id, .attempt = ++r->attempt, .server = span_str("etl1"));
@@ -92,7 +92,7 @@ static void wait_goes_on(struct life *l, struct one *r, uint64_t dice)
     }
 }
 
-static void attempt_goes_on(struct life *l, struct one *r, uint64_t dice)
+static void attempt_goes_on(struct life *l, struct life_run *r, uint64_t dice)
 {
     if (dice < 4) {
         ADD(l, started, .run = r->id, .attempt = r->attempt, .step = span_str("run"));
@@ -107,7 +107,7 @@ static void attempt_goes_on(struct life *l, struct one *r, uint64_t dice)
     }
 }
 
-static void one_more_of(struct life *l, struct one *r)
+static void one_more_of(struct life *l, struct life_run *r)
 {
     uint64_t dice = rng_below(&l->rng, 10);
     if (r->is == NEW) {
@@ -569,7 +569,7 @@ static void answers(struct case_ *c)
     append_turns(c, 0, TURNS);
     await_told(c, c->life.n);
     for (unsigned i = 0; i < RUNS; i++) {
-        const struct one *r = &c->life.run[i];
+        const struct life_run *r = &c->life.run[i];
         struct id run = {{0}};
         struct hash digest = {{0}};
         uint64_t attempt = 0;

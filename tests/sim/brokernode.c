@@ -406,7 +406,7 @@ void brokernode_free(struct brokernode **pb)
 
 void brokernode_start(struct brokernode *b)
 {
-    bool folded = chance(b->w, 600);
+    bool folded = world_chance(b->w, 600);
     b->core = bcore_new(&b->config);
     if (!shadow_begin(b->shadow, b->journal, folded, b->core))
         return;
@@ -444,7 +444,7 @@ void brokernode_crash(struct brokernode *b)
     stop(b);
     network_broker_down(b->net);
     world_met(b->w, journal_crash(b->journal) ? FAULT_BROKER_CRASH_IN_COMMIT : FAULT_BROKER_CRASH);
-    if (chance(b->w, 200))
+    if (world_chance(b->w, 200))
         world_clock_boot(b->w, &b->clock);
 }
 

@@ -148,9 +148,9 @@ static const struct sim_job *some_job(struct callernode *c)
 
 static const char *some_address(struct callernode *c)
 {
-    if (chance(c->w, 400))
+    if (world_chance(c->w, 400))
         return "all";
-    if (chance(c->w, 400))
+    if (world_chance(c->w, 400))
         return sim_pools[rng_below(&c->w->rng, CATALOG_POOLS)];
     return c->mood.servers[rng_below(&c->w->rng, c->mood.n_servers)];
 }
@@ -158,9 +158,9 @@ static const char *some_address(struct callernode *c)
 static void fill_call(struct callernode *c, struct wish *x, bool quick, struct d_call *d)
 {
     struct world *w = c->w;
-    bool heavy = !quick && chance(w, c->mood.heavy);
+    bool heavy = !quick && world_chance(w, c->mood.heavy);
     const struct sim_job *job = quick   ? &c->catalog->jobs[0]
-                                : heavy ? &c->catalog->jobs[chance(w, 500) ? 3 : 5]
+                                : heavy ? &c->catalog->jobs[world_chance(w, 500) ? 3 : 5]
                                         : some_job(c);
     *d = (struct d_call){.cluster = span_str(SIM_CLUSTER),
                          .caller = span_str(c->name),
@@ -171,20 +171,21 @@ static void fill_call(struct callernode *c, struct wish *x, bool quick, struct d
                          .priority = rng_below(&w->rng, 10),
                          .issued_at = world_wall_ms(w, &c->process)};
     if (heavy)
-        d->on_lost = chance(w, 600) ? ON_LOST_RERUN : ON_LOST_HOLD;
-    d->pin_latest = chance(w, 300);
+        d->on_lost = world_chance(w, 600) ? ON_LOST_RERUN : ON_LOST_HOLD;
+    d->pin_latest = world_chance(w, 300);
     if (!d->pin_latest)
         d->job_hash = job->hash;
-    if (chance(w, 300))
+    if (world_chance(w, 300))
         d->lost_after_ms = (uint64_t)world_between(w, 20000, 60000);
-    if (chance(w, 250) || !strcmp(job->name, "ghost"))
+    if (world_chance(w, 250) || !strcmp(job->name, "ghost"))
         d->start_within_ms = (uint64_t)world_between(w, 10000, 120000);
-    if (!strcmp(job->name, "ghost") && chance(w, 300))
+    if (!strcmp(job->name, "ghost") && world_chance(w, 300))
         d->start_within_ms = 0; /* it stays parked, and says why */
-    if (chance(w, 200))
+    if (world_chance(w, 200))
         d->timeout_ms = (uint64_t)world_between(w, 200, 20000);
-    d->expires = d->issued_at + (chance(w, 150) ? world_between(w, 5000, 120000) : EXPIRES_MS);
-    if (chance(w, 200))
+    d->expires =
+        d->issued_at + (world_chance(w, 150) ? world_between(w, 5000, 120000) : EXPIRES_MS);
+    if (world_chance(w, 200))
         d->parent.b[15] = (uint8_t)world_between(w, 1, 2);
 }
 
@@ -203,11 +204,11 @@ void callernode_call(struct callernode *c, bool quick)
     catalog_write_call(&d, &x->body, &x->signed_call);
     d.priority = (d.priority + 1) % 10;
     catalog_write_call(&d, &x->other_body, &x->other_call);
-    x->level = chance(c->w, c->mood.follows) ? 2 : (unsigned)rng_below(&c->w->rng, 2);
-    x->will_cancel = chance(c->w, c->mood.cancels);
-    x->will_repeat = chance(c->w, c->mood.repeats);
-    x->will_other = chance(c->w, c->mood.others);
-    x->force = chance(c->w, 200);
+    x->level = world_chance(c->w, c->mood.follows) ? 2 : (unsigned)rng_below(&c->w->rng, 2);
+    x->will_cancel = world_chance(c->w, c->mood.cancels);
+    x->will_repeat = world_chance(c->w, c->mood.repeats);
+    x->will_other = world_chance(c->w, c->mood.others);
+    x->force = world_chance(c->w, 200);
     c->wishes = mem_realloc(c->wishes, c->n_wishes + 1, sizeof *c->wishes);
     c->wishes[c->n_wishes++] = x;
     TRACE(c->w, c->name, "calls %s of " SPAN_FMT " at " SPAN_FMT ", on_lost %s%s", x->key,
@@ -216,7 +217,7 @@ void callernode_call(struct callernode *c, bool quick)
     say_wish(c, x);
     peerline_flush(c->line);
     if (x->will_cancel || x->will_repeat || x->will_other)
-        set_later(x, chance(c->w, 500) ? MS(400) : SECS(40));
+        set_later(x, world_chance(c->w, 500) ? MS(400) : SECS(40));
 }
 
 void callernode_operate(struct callernode *c, const char *verb, const char *target, const char *how)
@@ -423,9 +424,9 @@ static void on_come_back(struct world *w, void *self)
     TRACE(w, c->name, "starts again");
     for (unsigned i = 0; i < c->n_wishes; i++) {
         struct wish *x = c->wishes[i];
-        if (x->state == WISH_ENDED && chance(w, 300))
+        if (x->state == WISH_ENDED && world_chance(w, 300))
             x->state = WISH_ACCEPTED; /* it has forgotten that it heard */
-        else if (x->state == WISH_ACCEPTED && chance(w, 300))
+        else if (x->state == WISH_ACCEPTED && world_chance(w, 300))
             x->state = WISH_OPEN; /* it has forgotten the answer: the key knows it */
     }
     callernode_start(c);

@@ -14,7 +14,7 @@ static const char *const monitor_names[CLUSTER_MONITORS] = {"mia", "moe"};
 static void make_drivers(struct cluster *c, const char *const *servers)
 {
     struct world *w = &c->w;
-    if (chance(w, 250))
+    if (world_chance(w, 250))
         return;
     c->n_drivers = CLUSTER_DRIVERS;
     c->plans_wanted = (unsigned)world_between(w, 1, CLUSTER_PLANS);

@@ -15,7 +15,7 @@ static const char *const caller_names[CLUSTER_CALLERS] = {"anna", "bert", "carl"
    too. */
 static unsigned some_rate(struct world *w, unsigned most)
 {
-    return chance(w, 400) ? (unsigned)rng_below(&w->rng, most) : 0;
+    return world_chance(w, 400) ? (unsigned)rng_below(&w->rng, most) : 0;
 }
 
 static void make_network(struct cluster *c)
@@ -25,7 +25,8 @@ static void make_network(struct cluster *c)
                                 .duplicate = some_rate(w, 8000),
                                 .reorder = some_rate(w, 3000),
                                 .spike = some_rate(w, 20000),
-                                .latency = chance(w, 700) ? 300 : world_between(w, 1000, MS(40))};
+                                .latency =
+                                    world_chance(w, 700) ? 300 : world_between(w, 1000, MS(40))};
     const struct subset *l = c->subset;
     if (SUBSET_WITHOUT(l, HABIT_DROP))
         mood.drop = 0;
@@ -60,7 +61,7 @@ static unsigned some_stay(const struct only *which, unsigned n, unsigned *ret_at
 static void make_servers(struct cluster *c)
 {
     struct world *w = &c->w;
-    c->of_servers = c->theme == THEME_EXILE && chance(w, 200)
+    c->of_servers = c->theme == THEME_EXILE && world_chance(w, 200)
                         ? 1
                         : (unsigned)world_between(w, 1, CLUSTER_SERVERS);
     unsigned who[CLUSTER_SERVERS];
@@ -69,13 +70,13 @@ static void make_servers(struct cluster *c)
         unsigned i = who[at];
         struct rng was = world_chance_begin(w, LUCK_SERVER, i);
         unsigned pools = (unsigned)rng_below(&w->rng, 1u << CATALOG_POOLS);
-        unsigned jobs =
-            ((1u << (CATALOG_JOBS - 1)) - 1) & ~(unsigned)(chance(w, 300) ? rng_next(&w->rng) : 0);
+        unsigned jobs = ((1u << (CATALOG_JOBS - 1)) - 1) &
+                        ~(unsigned)(world_chance(w, 300) ? rng_next(&w->rng) : 0);
         struct workernode_options o = {
             .name = server_names[i],
             .slots = (unsigned)world_between(
                 w, c->theme == THEME_EXILE && c->of_servers == 1 ? 2 : 1, 3),
-            .ahead = chance(w, 500) ? (unsigned)world_between(w, 1, 3) : 0,
+            .ahead = world_chance(w, 500) ? (unsigned)world_between(w, 1, 3) : 0,
             .jobs = jobs | 1};
         if (c->subset->slots && o.slots > c->subset->slots)
             o.slots = c->subset->slots;
@@ -93,7 +94,7 @@ static void make_servers(struct cluster *c)
 static void make_callers(struct cluster *c)
 {
     struct world *w = &c->w;
-    struct caller_mood mood = {.cancels = chance(w, 700) ? 150 : 600,
+    struct caller_mood mood = {.cancels = world_chance(w, 700) ? 150 : 600,
                                .repeats = c->theme == THEME_MEMORY ? 700 : 200,
                                .heavy = c->theme == THEME_EXILE ? 700 : 100,
                                .follows = c->theme == THEME_RUSH ? 800 : 300,
@@ -144,15 +145,16 @@ static void on_call(struct world *w, void *self)
     c->calls_left--;
     struct callernode *caller = c->callers[c->caller_at[rng_below(&w->rng, c->of_callers)]];
     call(c, caller, false);
-    int64_t more = c->theme == THEME_RUSH && chance(w, 150)     ? world_between(w, 20, 80)
-                   : c->theme == THEME_MEMORY && chance(w, 500) ? world_between(w, 2, 6)
-                                                                : 0;
+    int64_t more = c->theme == THEME_RUSH && world_chance(w, 150)     ? world_between(w, 20, 80)
+                   : c->theme == THEME_MEMORY && world_chance(w, 500) ? world_between(w, 2, 6)
+                                                                      : 0;
     for (; more > 0; more--)
         call(c, caller, true);
-    if (c->theme == THEME_RUSH && w->chaos && chance(w, 400))
+    if (c->theme == THEME_RUSH && w->chaos && world_chance(w, 400))
         callernode_pause(caller, world_between(w, 0, SECS(20)));
-    world_at(w, &c->call, w->now + (chance(w, 300) ? 0 : world_between(w, 0, c->call_every * 2)),
-             NULL, on_call, c);
+    world_at(w, &c->call,
+             w->now + (world_chance(w, 300) ? 0 : world_between(w, 0, c->call_every * 2)), NULL,
+             on_call, c);
     if (only_is_over(&c->subset->calls, c->called))
         c->calls_left = 0;
     world_chance_end(w, &was);
@@ -163,7 +165,7 @@ static uint64_t some_bodies_budget(struct cluster *c)
 {
     struct world *w = &c->w;
     struct rng was = world_chance_begin(w, LUCK_BODIES, 0);
-    bool small = c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && chance(w, 300));
+    bool small = c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && world_chance(w, 300));
     uint64_t budget = small ? (uint64_t)world_between(w, 1, 2000) : 0;
     world_chance_end(w, &was);
     return budget;
@@ -184,7 +186,7 @@ static void make(struct cluster *c)
                              : THEME_RUSH;
     if (c->theme == THEME_EXILE)
         mood.lost_after_ms = world_between(w, 16000, 24000);
-    if (c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && chance(w, 300)))
+    if (c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && world_chance(w, 300)))
         mood.kept_max = (uint64_t)world_between(w, 1, c->theme == THEME_MEMORY ? 2 : 5);
     mood.bodies_budget = some_bodies_budget(c);
     c->lost_after_us = MS(mood.lost_after_ms);
@@ -328,9 +330,9 @@ void cluster_release(struct cluster *c, unsigned per_mille)
     struct id after = ID_ZERO;
     char text[ID_TEXT];
     for (; core && view_run_after(core, &after, &v); after = v.id)
-        if (v.state == RUN_HELD && chance(&c->w, per_mille))
+        if (v.state == RUN_HELD && world_chance(&c->w, per_mille))
             callernode_operate(c->chief, "release", id_format(v.id, text),
-                               how[chance(&c->w, 600) ? 0 : rng_below(&c->w.rng, 3)]);
+                               how[world_chance(&c->w, 600) ? 0 : rng_below(&c->w.rng, 3)]);
 }
 
 static void on_look(struct world *w, void *self)

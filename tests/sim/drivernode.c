@@ -72,7 +72,7 @@ void drivernode_take(struct drivernode *d, struct sim_plan *p)
 void drivernode_cancel(struct drivernode *d)
 {
     for (unsigned i = 0; d->process.up && i < d->n_drives; i++)
-        if (drive_is_going(d->drives[i]) && chance(d->w, 500)) {
+        if (drive_is_going(d->drives[i]) && world_chance(d->w, 500)) {
             drive_cancel(d->drives[i]);
             peerline_flush(d->line);
             return;
@@ -100,7 +100,7 @@ static void on_come_back(struct world *w, void *self)
     for (unsigned i = 0; i < d->n_drives; i++) {
         struct sim_plan *plan = d->drives[i]->plan;
         bool over = drive_is_over(d->drives[i]);
-        if (over && !chance(w, 100))
+        if (over && !world_chance(w, 100))
             continue; /* it wrote down that it is done with it */
         drive_free(&d->drives[i]);
         d->drives[i] = drive_new(d, plan);

@@ -160,7 +160,7 @@ void keepers_detach(struct keepers *k)
 static void write_entry(struct keepers *k, unsigned file, struct span entry)
 {
     disk_spool_add(k->h.spool, file, entry);
-    if (chance(k->w, 50))
+    if (world_chance(k->w, 50))
         world_met(k->w, FAULT_BELL_LOST);
     else
         k->calls->bell(k->self);
@@ -262,7 +262,7 @@ static void take_step(struct keepers *k, struct span message)
     }
     envelope_hash(h->step.job, &hash);
     h->job = catalog_by_hash(k->h.catalog, &hash);
-    if (k->w->chaos && chance(k->w, 8)) { /* some check of the runner's */
+    if (k->w->chaos && world_chance(k->w, 8)) { /* some check of the runner's */
         TRACE(k->w, k->h.server, "the runner refuses run %s", world_short_id(h->step.run));
         write_ended(k, SPOOL_RUNNER, &h->step,
                     &(struct d_step_outcome){.package = PACKAGE_NOT_EXECUTED,
@@ -313,7 +313,7 @@ static void child_over(struct keepers_keeper *k, struct d_step_outcome *o)
                     (enum package_outcome)o->package);
     write_ended(k->all, SPOOL_KEEPERS + k->slot, &h->step, o);
     k->runs = NULL;
-    if (chance(w, 500))
+    if (world_chance(w, 500))
         tell_kept(k->all, k, &h->step, KEPT_GONE);
     held_free(h);
     pump(k);
@@ -339,12 +339,12 @@ static void on_end(struct world *w, void *self)
     struct keepers_keeper *k = self;
     const struct sim_job *job = k->runs->job;
     struct d_step_outcome o = {.package = PACKAGE_SUCCEEDED, .message = span_str("done")};
-    if (k->told_to_end && !chance(w, 100)) {
+    if (k->told_to_end && !world_chance(w, 100)) {
         o.package = k->cancelled ? PACKAGE_CANCELLED : PACKAGE_FAILED;
         o.cancelled = k->cancelled;
         o.timed_out = k->timed_out;
         o.signal = 15;
-    } else if (job && chance(w, job->fails)) {
+    } else if (job && world_chance(w, job->fails)) {
         o.package = PACKAGE_FAILED;
         o.exit_code = 4;
     }
@@ -356,9 +356,9 @@ static void end_tree(struct keepers_keeper *k, int64_t grace_ms, bool timed_out,
 {
     struct world *w = k->all->w;
     int64_t last = world_true_time(w, &k->all->machine, now_of(k) + grace_ms);
-    int64_t at = chance(w, 600)   ? w->now + world_skewed(w, 100, MS(200))
-                 : chance(w, 500) ? last /* deaf to TERM */
-                                  : world_between(w, w->now, last);
+    int64_t at = world_chance(w, 600)   ? w->now + world_skewed(w, 100, MS(200))
+                 : world_chance(w, 500) ? last /* deaf to TERM */
+                                        : world_between(w, w->now, last);
     if (grace_ms <= 0)
         at = w->now + world_skewed(w, 100, MS(80)); /* a tree is not gone in a moment */
     if (!k->told_to_end) {
@@ -419,7 +419,7 @@ static void launch(struct keepers_keeper *k)
     int64_t takes = job ? world_skewed(all->w, job->least_us, job->most_us) : MS(1);
     world_at(all->w, &k->end, all->w->now + takes, &all->machine, on_end, k);
     world_at(all->w, &k->look, all->w->now, &all->machine, on_look, k);
-    if (chance(all->w, 300))
+    if (world_chance(all->w, 300))
         world_at(all->w, &k->progress, all->w->now + world_between(all->w, 0, SECS(2)),
                  &all->machine, on_progress, k);
 }

@@ -126,7 +126,7 @@ static struct asked *asked_new(struct sim_lookup *l, const struct bcore_effect *
     a->effect = gate_copy_effect(e, a->bytes);
     a->next = l->asked;
     l->asked = a;
-    int64_t most = chance(l->w, 100) ? SECS(2) : MS(50);
+    int64_t most = world_chance(l->w, 100) ? SECS(2) : MS(50);
     world_at(l->w, &a->event, l->w->now + world_skewed(l->w, 200, most), l->broker, on_answer, a);
     return a;
 }

@@ -86,9 +86,9 @@ static void hear_events(struct monitornode *m, const struct m_events *e)
         world_met(m->w, FAULT_CREDIT_OUT);
     if (e->to > m->position)
         m->position = e->to;
-    if (chance(m->w, 200))
+    if (world_chance(m->w, 200))
         m->written_down = m->position;
-    if (!chance(m->w, m->lazy))
+    if (!world_chance(m->w, m->lazy))
         give_credit(m);
     else if (!event_is_set(&m->later))
         world_at(m->w, &m->later, m->w->now + world_skewed(m->w, MS(1), SECS(4)), &m->process,
@@ -130,7 +130,7 @@ static struct sim_filter some_filter(struct world *w, const char *const *servers
         {.key = "parent", .value = "", .parent = {{[15] = 1}}},
         {.key = "server", .value = ""}};
     enum { FILTERS = sizeof filters / sizeof *filters };
-    struct sim_filter f = filters[chance(w, 400) ? 0 : rng_below(&w->rng, FILTERS)];
+    struct sim_filter f = filters[world_chance(w, 400) ? 0 : rng_below(&w->rng, FILTERS)];
     if (f.key && !strcmp(f.key, "server"))
         f.value = servers[rng_below(&w->rng, n_servers)];
     return f;
@@ -146,8 +146,8 @@ struct monitornode *monitornode_new(struct world *w, struct network *n, struct l
     snprintf(m->name, sizeof m->name, "%s", name);
     m->cable.name = m->name;
     m->filter = some_filter(w, servers, n_servers);
-    m->credit = (uint64_t)world_between(w, 20, chance(w, 500) ? 300 : 5000);
-    m->lazy = chance(w, 500) ? 0 : 500;
+    m->credit = (uint64_t)world_between(w, 20, world_chance(w, 500) ? 300 : 5000);
+    m->lazy = world_chance(w, 500) ? 0 : 500;
     process_init_machine(w, &m->process, name, &m->clock, 0);
     m->line = peerline_new(w, n, &m->cable, &m->process, &peerline_calls, m);
     return m;

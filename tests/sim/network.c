@@ -281,7 +281,7 @@ static void break_off(struct conn *c, int64_t late)
     c->lost_from[TO_BROKER] = w->now + world_between(w, 0, late);
     c->lost_from[TO_PEER] = w->now + world_between(w, 0, late);
     drop_held(c, TO_PEER);
-    if (!chance(w, 300))
+    if (!world_chance(w, 300))
         drop_held(c, TO_BROKER);
 }
 
@@ -341,7 +341,7 @@ bool network_break_some(struct network *n)
         return false;
     TRACE(n->w, chosen->cable->name, "(connection %llu breaks)", (unsigned long long)chosen->id);
     world_met(n->w, FAULT_BREAK);
-    break_off(chosen, chance(n->w, 300) ? SECS(5) : MS(20));
+    break_off(chosen, world_chance(n->w, 300) ? SECS(5) : MS(20));
     tell_peer(chosen, SECS(4));
     return true;
 }
@@ -379,7 +379,7 @@ void network_mend(struct network *n, struct cable *cable)
     for (struct conn *c = n->conns, *next; c; c = next) {
         c->refs++;
         if (c->cable == cable) {
-            if (!c->broken && chance(n->w, 500)) {
+            if (!c->broken && world_chance(n->w, 500)) {
                 break_off(c, MS(20));
                 tell_peer(c, SECS(1));
             }

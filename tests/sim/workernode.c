@@ -315,7 +315,7 @@ static void start(struct workernode *s)
         return;
     for (unsigned f = 0; f < SPOOL_FILES; f++)
         s->spool.read_to[f] = s->spool.file[f].n;
-    if (chance(s->w, 400)) {
+    if (world_chance(s->w, 400)) {
         world_met(s->w, FAULT_TIDY);
         disk_spool_tidy(&s->spool, knows, s->core);
     }

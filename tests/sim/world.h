@@ -1,14 +1,14 @@
 /* world.h - the simulated world: one virtual clock, one source of chance, one queue of events,
  * processes with clocks of their own that can be down or stopped.
  *
- * Everything that happens comes out of the seed: events are taken by their time, those of one time
- * in the order in which they were set, and all chance is drawn from generators that the seed
- * begins. So a seed replays to the last byte, and the hash of what happened (`trace_hash`) proves
- * it.
+ * Everything that happens follows from the seed: events happen in the order of their times, those
+ * of one time in the order in which they were set, and all random numbers come from generators that
+ * start from the seed. So a seed replays to the last byte, and the hash of what happened
+ * (`trace_hash`) proves it.
  *
  * There is always one generator, `rng`; but the n-th turn of a process, the n-th trouble and the
- * n-th call have one of their own (chance_begin), so that what they draw does not hang on what else
- * has happened: when a trouble is left out (subset.h), the others stay what they were.
+ * n-th call each have their own (world_chance_begin), so that what they draw does not depend on
+ * what else has happened: when a trouble is left out (subset.h), the others stay as they were.
  *
  * True time is in microseconds since the world began; nodes see milliseconds of their own clocks,
  * which run up to 1 % fast or slow and whose wall time may step. Nodes never see true time. */
@@ -127,7 +127,7 @@ typedef void event_fn(struct world *w, void *self);
 
 struct process { /* one that can be stopped (SIGSTOP): its events wait */
     char name[24];
-    uint64_t luck, turns; /* its generators: see chance_begin */
+    uint64_t luck, turns; /* its generators: see world_chance_begin */
     bool up;
     int64_t paused_until; /* true time; 0: it runs */
     struct clock_sim *clock;
@@ -190,8 +190,8 @@ void world_clock_boot(struct world *w, struct clock_sim *c);
 /* the wall time of its machine steps */
 void world_clock_step(struct world *w, const struct process *of, int64_t ms);
 
-/* The n-th of one purpose draws from a generator of its own, until chance_end gets what
- * chance_begin gave. `purpose`: one of these, or the luck of a process. */
+/* The n-th of one purpose draws from a generator of its own, until world_chance_end gets what
+ * world_chance_begin gave. `purpose`: one of these, or the luck of a process. */
 enum {
     LUCK_SERVER = 1,
     LUCK_CALLER,
@@ -205,7 +205,7 @@ enum {
 struct rng world_chance_begin(struct world *w, uint64_t purpose, uint64_t n);
 void world_chance_end(struct world *w, const struct rng *was);
 
-bool chance(struct world *w, unsigned per_mille);
+bool world_chance(struct world *w, unsigned per_mille);
 int64_t world_between(struct world *w, int64_t low, int64_t high);
 /* Mostly near `low`, sometimes up to `high`: 1 in 10 ten times as far, as delays are. */
 int64_t world_skewed(struct world *w, int64_t low, int64_t high);
