@@ -193,7 +193,7 @@ static void on_tick(struct world *w, void *self)
     b->tick_at = w->now;
     if (b->ticks > HOT_TICKS)
         law_break(b->laws, LAW_STEPS_WITHIN_TIME,
-                  "the broker's core asks for tick after tick at one moment");
+                  "the broker's core asks for tick after tick at the same moment");
     step(b, &ev);
     turn_end(b);
 }

@@ -254,7 +254,7 @@ static void take_step(struct keepers *k, struct span message)
         /* the worker has read that it was launched before it may ask again */
         law_break(k->laws, LAW_EXECUTED_ONCE,
                   "server %s: try %" PRIu64 " of step " SPAN_FMT " of run %s attempt %" PRIu64
-                  " was launched and is asked for again",
+                  " was launched and is requested again",
                   k->h.server, h->step.try_no, SPAN_ARG(h->step.step), world_short_id(h->step.run),
                   h->step.attempt);
         held_free(h);

@@ -1,6 +1,6 @@
-/* lawstesting.h - what laws_test.c and lawsclients_test.c share: a witness of a world that exists only
- * in what it is told, and tables of violations, each of which must break its own law first. Included
- * by *_test.c only. */
+/* lawstesting.h - what laws_test.c and lawsclients_test.c share: a witness that is told of a world
+ * that does not exist, and tables of violations, each of which must break its own law first. For
+ * *_test.c only. */
 #ifndef LB_TESTS_SIM_LAWSTESTING_H
 #define LB_TESTS_SIM_LAWSTESTING_H
 

@@ -60,7 +60,7 @@ void laws_decides(struct laws *l, struct span record)
     if (l->w->now - since < MS((int64_t)a->lost_after_ms))
         law_break(l, LAW_LOST_AS_ASKED,
                   "run %s: attempt %" PRIu64 " is lost, but %s was silent for %" PRId64
-                  " ms only, not for %" PRIu64,
+                  " ms, less than %" PRIu64,
                   world_short_id(r.run), r.attempt, a->server, (l->w->now - since) / 1000,
                   a->lost_after_ms);
 }

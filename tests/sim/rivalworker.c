@@ -37,7 +37,7 @@ static void on_message(void *self, uint64_t kind, struct span message)
     (void)message;
     if (kind == KIND_M_EXECUTE)
         law_break(s->laws, LAW_NOT_AGAIN_UNASKED,
-                  "a worker that attests no job at %s is handed a run", s->process->name);
+                  "a worker that attests no job at %s receives a run", s->process->name);
 }
 
 static const struct peerline_calls calls = {.hello = say_hello, .up = on_up, .message = on_message};

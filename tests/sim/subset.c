@@ -77,8 +77,8 @@ int only_parse(const char *text, struct only *ret, struct error *err)
         }
         if (end == at || !low || high < low || high >= ONLY_MAX || (*end && *end != ','))
             return error_set(err, -EINVAL,
-                             "'%s' is no list of numbers from 1 to %d; one is 1-4,9, or none", text,
-                             ONLY_MAX - 1);
+                             "'%s' is not a list of numbers from 1 to %d, such as 1-4,9, or none",
+                             text, ONLY_MAX - 1);
         for (; low <= high; low++)
             only_add(ret, (unsigned)low);
         if (!*end)
@@ -130,8 +130,8 @@ int subset_parse_without(const char *text, struct subset *s, struct error *err)
             bool first = true;
             add_names(&all, ~0ull, habit_name, &first);
             add_names(&all, ~0ull, cluster_trouble, &first);
-            error_set(err, -EINVAL, "'%.*s' is nothing that can be left out; these are: %.*s",
-                      (int)n, at, (int)all.n, (const char *)all.p);
+            error_set(err, -EINVAL, "'%.*s' is not a trouble or habit; choose from: %.*s", (int)n,
+                      at, (int)all.n, (const char *)all.p);
             buf_free(&all);
             return -EINVAL;
         }
