@@ -1,5 +1,5 @@
-/* brokernode.c - see brokernode.h. Where things are done as in broker/shell/turn.c, it is because
- * the core relies on it. */
+/* brokernode.c - see brokernode.h. Where it does things as broker/shell/turn.c does them, the core
+ * relies on that. */
 #include "tests/sim/brokernode.h"
 
 #include <inttypes.h>
@@ -15,7 +15,7 @@
 
 enum {
     SIM_MEMBERS = 16,
-    HOT_TICKS = 50 /* ticks at one moment; more: the core asks to be asked again for nothing */
+    HOT_TICKS = 50 /* ticks at one moment; more of them: the core is in a busy loop */
 };
 
 struct member {
@@ -198,7 +198,7 @@ static void on_tick(struct world *w, void *self)
     turn_end(b);
 }
 
-/* Everything that a turn has brought goes on its way. */
+/* Sends on everything that a turn has brought. */
 static void turn_end(void *self)
 {
     struct brokernode *b = self;
@@ -244,7 +244,7 @@ static void on_hello(void *self, uint64_t peer, const char *name, struct span he
                                   .window_open = true});
     if ((g = guest_of(b, peer)) && !g->closing && m_hello_decode(hello, &m, NULL) == 0 &&
         !id_is_zero(m.spool))
-        /* a worker that is sent away was not heard */
+        /* a worker that is refused does not count as heard */
         laws_heard(b->laws, name, g->spool = m.spool);
 }
 

@@ -105,7 +105,7 @@ static void set_later(struct wish *x, int64_t most)
     world_at(w, &x->later, w->now + world_skewed(w, MS(1), most), &x->c->process, on_later, x);
 }
 
-/* One of the things that it does later, if it still can. */
+/* Does one of the things that it put off, if it still can. */
 static void on_later(struct world *w, void *self)
 {
     struct wish *x = self;
@@ -268,7 +268,7 @@ static void hear_ended(struct callernode *c, const struct m_run_ended *m)
     struct wish *x = wish_of_run(c, m->run);
     laws_ended(c->laws, m->run, m->attempt, m->outcome);
     if (!x)
-        return; /* its ACCEPTED is behind it: the next session asks again */
+        return; /* its ACCEPTED is lost: the next session asks again */
     TRACE(c->w, c->name, "run %s has ended", world_short_id(m->run));
     x->heard_here = true;
     if (x->state == WISH_ACCEPTED)

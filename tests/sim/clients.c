@@ -1,5 +1,5 @@
-/* clients.c - the cluster's clients beside plain callers: parents' drivers with their plans, and
-   monitors. */
+/* clients.c - the cluster's other clients besides plain callers: drivers with their plans, and
+ * monitors. */
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>

@@ -11,8 +11,7 @@
 static const char *const server_names[CLUSTER_SERVERS] = {"wh1", "wh2", "wh3", "wh4"};
 static const char *const caller_names[CLUSTER_CALLERS] = {"anna", "bert", "carl"};
 
-/* Each rate is nothing in most seeds, so that rare things meet each other in quiet surroundings,
-   too. */
+/* Each rate is 0 in most seeds, so that rare events also meet each other in quiet surroundings. */
 static unsigned some_rate(struct world *w, unsigned most)
 {
     return world_chance(w, 400) ? (unsigned)rng_below(&w->rng, most) : 0;
@@ -41,8 +40,8 @@ static void make_network(struct cluster *c)
     c->network = network_new(w, &mood);
 }
 
-/* Which of n members stay (ret_who), at least the first one, and where each of them is (ret_at):
- * another one stands for who is left out. */
+/* Chooses which of n members stay (ret_who), at least the first, and gives the place of each one
+ * (ret_at): a member that is left out is replaced by one that stays. */
 static unsigned some_stay(const struct only *which, unsigned n, unsigned *ret_at, unsigned *ret_who)
 {
     unsigned stay = 0;
@@ -160,7 +159,7 @@ static void on_call(struct world *w, void *self)
     world_chance_end(w, &was);
 }
 
-/* So little that calls which wait lie in the store only; 0: as much as anybody needs. */
+/* Memory for bodies. Little: waiting calls are in the store only; 0: as much as anybody needs. */
 static uint64_t some_bodies_budget(struct cluster *c)
 {
     struct world *w = &c->w;
@@ -241,7 +240,7 @@ static void unmake(struct cluster *c)
 
 /* ---- After the faults */
 
-/* Something that lasts keeps each server from it. */
+/* Is there a lasting reason why no server can run it? */
 static bool nobody_can(const struct explain *e)
 {
     for (unsigned i = 0; i < e->n_servers; i++) {
@@ -256,7 +255,7 @@ static bool nobody_can(const struct explain *e)
     return true;
 }
 
-/* A run may stay that is held, or that is parked, says why, and is right. */
+/* A run may remain if it is held, or if it is parked and gives the right reason. */
 static bool is_excused(void *self, struct id run)
 {
     struct cluster *c = self;

@@ -301,7 +301,7 @@ static void hear_ended(struct drive *d, const struct m_run_ended *m)
     feed(d, ev);
 }
 
-/* Whatever the answer is, also none: what is called is what the plan has pinned. */
+/* Whatever the answer, even none: it calls what the plan has pinned. */
 static void hear_resolved(struct drive *d, uint32_t task)
 {
     if (!d->resolving[task])

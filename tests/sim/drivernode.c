@@ -1,5 +1,5 @@
-/* drivernode.c - see drivernode.h: the process and its parents. What a parent says and hears is in
-   drive.c. */
+/* drivernode.c - see drivernode.h: the process and its parents. drive.c has what a parent says and
+ * hears. */
 #include "tests/sim/drivernode.h"
 
 #include "common/mem.h"

@@ -1,5 +1,5 @@
-/* faults.c - which faults happen in a seed, and when. Every fault mends itself after a while: what
- * it has left behind is what is interesting. */
+/* faults.c - which faults happen in a seed, and when. Each fault mends itself after a while: the
+ * interesting part is what it leaves behind. */
 #include "tests/sim/clusterinside.h"
 
 static struct workernode *some_server(struct cluster *c)
@@ -13,7 +13,7 @@ static struct callernode *some_caller(struct cluster *c)
     return i < c->of_callers ? c->callers[c->caller_at[i]] : c->chief;
 }
 
-/* How long something is gone: mostly shortly, sometimes past lease and lost_after. */
+/* How long something is away: mostly briefly, sometimes longer than lease and lost_after. */
 static int64_t while_us(struct cluster *c)
 {
     struct world *w = &c->w;
@@ -80,7 +80,7 @@ static void runner_crash(struct cluster *c)
 
 static void keeper_kill(struct cluster *c)
 {
-    for (unsigned i = 0; i < 3; i++) /* one that does something, if there is one */
+    for (unsigned i = 0; i < 3; i++) /* preferably one that has work */
         if (workernode_kill_keeper(some_server(c)))
             return;
 }
@@ -215,27 +215,27 @@ static void on_late_crash(struct world *w, void *self)
         workernode_runner_crash(c->servers[c->late], c->late_for_us);
 }
 
-/* A server that has work is out of reach for about as long as makes its attempts lost. */
+/* Cuts off a server with work for about lost_after. */
 static void exile(struct cluster *c)
 {
     for (unsigned i = 0; i < c->n_servers; i++)
         if (workernode_children(c->servers[i]) && world_chance(&c->w, 700)) {
             int64_t away = c->lost_after_us / 2 + world_between(&c->w, 0, c->lost_after_us);
             cut(c, i, world_chance(&c->w, 200), away);
-            if (world_chance(&c->w, 800)) /* about what was lost, just when its server is back */
+            if (world_chance(&c->w, 800)) /* of what was lost, just as its server comes back */
                 world_at(&c->w, &c->decide, c->w.now + away + world_between(&c->w, 0, SECS(12)),
                          NULL, on_decide, c);
             if (world_chance(&c->w, 400))
                 workernode_crash(c->servers[i], false, world_between(&c->w, 0, c->lost_after_us));
             if (world_chance(&c->w, 600)) {
-                /* steps were asked for that wait for the fence when it crashes */
+                /* requested steps wait for the fence when it crashes */
                 c->late = i;
                 c->late_for_us = world_between(&c->w, SECS(5), SECS(40));
                 world_at(&c->w, &c->late_crash,
                          c->w.now + c->lost_after_us / 2 +
                              world_between(&c->w, 0, c->lost_after_us),
                          NULL, on_late_crash, c);
-            } else if (world_chance(&c->w, 400)) /* and is not there when the server is back */
+            } else if (world_chance(&c->w, 400)) /* and is away when the server comes back */
                 workernode_runner_crash(c->servers[i],
                                         c->lost_after_us + world_between(&c->w, 0, SECS(20)));
             return;

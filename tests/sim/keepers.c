@@ -262,7 +262,7 @@ static void take_step(struct keepers *k, struct span message)
     }
     envelope_hash(h->step.job, &hash);
     h->job = catalog_by_hash(k->h.catalog, &hash);
-    if (k->w->chaos && world_chance(k->w, 8)) { /* some check of the runner's */
+    if (k->w->chaos && world_chance(k->w, 8)) { /* one of the runner's checks */
         TRACE(k->w, k->h.server, "the runner refuses run %s", world_short_id(h->step.run));
         write_ended(k, SPOOL_RUNNER, &h->step,
                     &(struct d_step_outcome){.package = PACKAGE_NOT_EXECUTED,
@@ -351,7 +351,7 @@ static void on_end(struct world *w, void *self)
     child_over(k, &o);
 }
 
-/* TERM now, KILL after the grace: the child ends somewhere between. */
+/* TERM now, KILL after the grace: the child ends at some moment between them. */
 static void end_tree(struct keepers_keeper *k, int64_t grace_ms, bool timed_out, bool cancelled)
 {
     struct world *w = k->all->w;
@@ -388,7 +388,7 @@ static void on_look(struct world *w, void *self)
     } else if (now < term) {
         next = term < next ? term : next;
     }
-    if (next != INT64_MAX) { /* the fence moves on: look again when it would be due */
+    if (next != INT64_MAX) { /* the fence moves: look again when it would be due */
         int64_t at = world_true_time(w, &k->all->machine, next);
         world_at(w, &k->look, at, &k->all->machine, on_look, k);
     }
@@ -434,7 +434,7 @@ static void on_start(struct world *w, void *self)
     fence_of(k->all, &h->step, &term, &end);
     bool late = h->step.deadline && now_of(k) >= h->step.deadline;
     if (h->step.on_lost == ON_LOST_RERUN && (!*k->all->h.fence || now_of(k) >= term) && !late) {
-        /* no broker was heard since this machine began, or for too long: it waits until one is */
+        /* no broker heard since this machine started, or not for too long: it waits for one */
         world_at(w, &k->start, w->now + MS(500), &k->all->machine, on_start, k);
         return;
     }

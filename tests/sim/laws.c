@@ -1,5 +1,5 @@
-/* laws.c - what happened, as the witness remembers it, and the laws about records and children. See
- * laws.h; what is said and heard is judged in witness.c. */
+/* laws.c - what the witness remembers, and the laws about records and children. See laws.h;
+ * witness.c judges what is said and heard. */
 #include "tests/sim/lawsinside.h"
 
 #include <inttypes.h>
@@ -36,8 +36,8 @@ struct laws *laws_new(struct world *w)
     struct laws *l = mem_zalloc(1, sizeof *l);
     l->w = w;
     l->broken = LAW_COUNT;
-    /* Held without having been lost is only what a backup brings back, and that happens between two
-       processes. */
+    /* Only restoring a backup makes a run held that was not lost, and it happens between two
+     * processes. */
     for (unsigned s = 0; s < RUN_STATE_COUNT; s++)
         l->reach[s][s] = true;
     for (unsigned moves = 0; moves < MOVES_A_STEP; moves++) {
@@ -451,8 +451,8 @@ static void judge_alone(struct laws *l, const struct tried *mine)
     }
 }
 
-/* A step is tried again only if it failed, and only as often as its job says. (No job here comes to
-   a step twice.) */
+/* A step is tried again only if it failed, and only as often as its job says. (No job here visits a
+ * step twice.) */
 static struct d_step judge_try(struct laws *l, const struct tried *a, const struct s_step *step)
 {
     const struct child_fact *before = child_find(a, step->step, step->try_no - 1);
@@ -535,7 +535,7 @@ void laws_child_vanished(struct laws *l, struct id run, uint64_t attempt, struct
     }
 }
 
-/* Does the outcome say of this try what became of it? */
+/* Does the outcome tell the truth about this try? */
 static bool is_true(const struct tried *a, const struct d_step_outcome *o)
 {
     const struct child_fact *c = child_find(a, o->name, o->try_no);

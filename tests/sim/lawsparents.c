@@ -36,9 +36,8 @@ void laws_plan(struct laws *l, const char *caller, const char *key, struct span 
 
 /* ---- The oracle */
 
-/* `seen`: what is said of the delivery of a child that was started and whose end then says that it
- * was not called: a driver that heard of the start knows better than one that heard of the end
- * alone. */
+/* `seen`: the delivery to assume for a child that was started but whose end says that it was not
+ * called: a driver that heard of the start knows better than one that heard only of the end. */
 static bool ask_oracle(const struct laws *l, const struct parent_fact *p, bool seen,
                        struct oracle *ret)
 {
@@ -250,7 +249,7 @@ void lawsparents_begin(struct laws *l, const struct bcore *c)
         if (p->ended && live)
             law_break(l, LAW_ONE_PARENT_END, "parent %s has ended but is live in the new broker",
                       world_short_id(p->run));
-        /* the numbers of sessions begin anew; who drove must take the lease again */
+        /* sessions are numbered from 1 again; drivers must take their leases again */
         p->told_peer = 0;
     }
 }

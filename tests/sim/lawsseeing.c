@@ -1,5 +1,5 @@
-/* lawsseeing.c - the laws about monitors, and about what is queued for who does not listen. The
- * witness has its own list of what happened and its own idea of a filter. */
+/* lawsseeing.c - the laws about monitors, and about what is queued for a peer that does not listen.
+ * The witness has its own list of events and its own filters. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,9 +7,8 @@
 #include "tests/sim/lawsinside.h"
 
 enum {
-    /* Beside its credit a stopped peer may have: one event that is longer, the heads of messages
-     * and of frames (at most LIMIT_WINDOW_FRAMES of them), and messages without events that say how
-     * far it is. */
+    /* Beyond its credit a stopped peer may be owed one longer event, the heads of messages and of
+     * frames (at most LIMIT_WINDOW_FRAMES) and messages without events that say where it is. */
     OWED_BESIDE_CREDIT = LIMIT_WINDOW_FRAMES * 64 + 1024
 };
 

@@ -7,8 +7,8 @@ struct listener_peer {
     uint64_t handle;
     struct conn *conn;
     struct session *session;
-    bool full;               /* its window was seen shut: `window` is owed */
-    const char *drop_reason; /* it must be dropped at the next flush */
+    bool full;               /* its window was closed: it will get a `window` */
+    const char *drop_reason; /* not NULL: drop it at the next flush */
     struct listener_peer *prev, *next;
 };
 

@@ -13,19 +13,19 @@ struct listener_calls {
     void (*message)(void *self, uint64_t peer, struct span message);
     void (*down)(void *self, uint64_t peer); /* not for listener_close_peer */
     void (*window)(void *self, uint64_t peer, bool open);
-    /* bytes, after what could leave has left */
+    /* `owed`: bytes left after all that could leave has left */
     void (*queued)(void *self, uint64_t peer, size_t owed);
-    /* after everything of one frame, or timer */
+    /* after all messages of a frame, or a timer */
     void (*turn_end)(void *self);
 };
 
 struct listener *listener_new(struct world *w, struct network *n, struct process *broker,
                               const struct listener_calls *calls, void *self);
-void listener_free(struct listener **l); /* the process has died: nothing is said */
+void listener_free(struct listener **l); /* the process has died: nothing is sent */
 void listener_send(struct listener *l, uint64_t peer, struct span message);
-/* What its window takes of what is queued, then the last word; the session is dropped. */
+/* Sends what the window takes of the queue, then the last word, and drops the session. */
 void listener_close_peer(struct listener *l, uint64_t peer, struct span last);
 bool listener_window_open(const struct listener *l, uint64_t peer);
-void listener_flush(struct listener *l); /* at the end of a turn: what was sent leaves */
+void listener_flush(struct listener *l); /* at the end of a turn: sends all that is queued */
 
 #endif

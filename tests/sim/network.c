@@ -1,5 +1,5 @@
-/* network.c - see network.h. A connection lives as long as its peer holds it, a frame of it is
- * under way, or the broker hangs something on it. */
+/* network.c - see network.h. A connection lives as long as its peer holds it, one of its frames is
+ * under way, or the broker uses its slot. */
 #include "tests/sim/network.h"
 
 #include <string.h>
@@ -147,7 +147,7 @@ struct conn *network_connect(struct network *n, struct cable *cable, struct proc
 }
 
 /* ---- Frames */
-/* A process that is stopped takes it when it goes on. */
+/* A stopped process takes it when it goes on. */
 static void put_under_way(struct packet *p, int64_t at)
 {
     struct conn *c = p->conn;
@@ -271,7 +271,7 @@ void *conn_slot(const struct conn *c)
     return c->slot;
 }
 
-/* What is under way still arrives for a while, or its tail does not. */
+/* What is under way still arrives, or its last part gets lost. */
 static void break_off(struct conn *c, int64_t late)
 {
     struct world *w = c->net->w;

@@ -22,8 +22,8 @@ static void for_each(struct graph_task *t)
     t->bindings[0] = (struct graph_binding){.name = mem_strdup("table"), .from = FROM_ITEM};
 }
 
-/* Nobody waits for ever: what may have no server has a time within which it must start, and then
- * `on_lost: fail`, so that whether it was called is known from its end alone. */
+/* Nobody waits for ever: a task that may have no server has a time limit for its start, and
+ * `on_lost: fail`, so that its end alone tells whether it was called. */
 static void fill_job(struct world *w, const struct catalog *c, const struct plan_mood *mood,
                      struct graph_task *t, struct hash *pin)
 {

@@ -7,7 +7,7 @@
 #include "tests/sim/network.h"
 
 struct rivalworker;
-/* `process`: memory for its process, which has to outlive it: see network_connect. */
+/* `process`: memory for its process. It must outlive the rival: see network_connect. */
 struct rivalworker *rivalworker_new(struct world *w, struct network *n, struct laws *l,
                                     struct cable *cable, struct process *process,
                                     struct clock_sim *clock);

@@ -13,15 +13,15 @@ enum {
     EDITS_MAX = ONLY_MAX,
     DICE_A_ROUND = 24,
     SOON_MINUTES = 10,
-    /* What a reader has to look at, in events. Without a trouble there are often more of them
-     * (nothing is cut off), but they are the usual ones. */
+    /* What a reader has to read, in events. Without a trouble there are often more events
+     * (nothing is cut off), but ordinary ones. */
     COST_TROUBLE = 300,
     COST_CALL = 100,
     COST_MEMBER = 100,
     COST_HABIT = 50
 };
 
-/* One thing that may be left out of the best world so far. */
+/* Something that can be left out of the best world so far. */
 struct edit {
     enum {
         EDIT_SERVERS,
@@ -119,8 +119,8 @@ static bool breaks_the_same(const struct cluster_result *a, const struct cluster
     return !b->passed && a->law == b->law && (a->law < LAW_COUNT || !strcmp(a->text, b->text));
 }
 
-/* Takes the first edit that makes the best world a better one. Returns how many edits were done
-   with. */
+/* Takes the first edit that improves the best world. Returns how many edits have been dealt with.
+ * */
 static unsigned try_some(struct search *s, const struct edit *edits, unsigned n)
 {
     struct cluster_order *orders = mem_zalloc(n, sizeof *orders);
@@ -164,7 +164,7 @@ static void edit(struct search *s, struct edit e)
         s->edits[s->n_edits++] = e;
 }
 
-/* All that edit() has noted, in this order. */
+/* Tries all that edit() has noted, in this order. */
 static void try_all(struct search *s)
 {
     struct edit some[64];
@@ -205,8 +205,8 @@ static void fewer_kinds(struct search *s)
     try_all(s);
 }
 
-/* In groups: all, halves, quarters, ... single ones; the last ones first, because what is early
- * ends early. `left`: those that there still are, in the best world. */
+/* Leaves out groups: all, halves, quarters, ... single ones; the last ones first, because a world
+ * with early troubles ends early. `left`: those that remain in the best world. */
 static void fewer_of(struct search *s, int what, const struct only *left)
 {
     unsigned ordinals[ONLY_MAX], n;
@@ -239,7 +239,7 @@ static void other_dice(struct search *s)
     try_all(s);
 }
 
-/* ---- The command line says nothing that changes nothing */
+/* ---- No option without an effect */
 static void keep_if_as_good(struct search *s, const struct subset *l)
 {
     struct cluster_order o = s->o->world;
@@ -311,9 +311,9 @@ static void search(struct search *s)
     tidy(s);
 }
 
-/* The laws of what must come true at last take an hour of heartbeats to break. Mostly ten minutes
- * show as much, and so the search begins with these; but what it finds has to break the law after
- * the hour, too. */
+/* The laws about what must happen in the end take an hour of heartbeats to break. Ten minutes
+ * mostly show the same, so the search begins with those; but what it finds has to break the law
+ * after the hour, too. */
 static bool is_patient(enum law l)
 {
     return l == LAW_RUN_ENDS || l == LAW_CALLER_HEARS || l == LAW_SPOOL_EMPTIES ||

@@ -1,8 +1,8 @@
 /* shrink_test.c - a world that breaks a law shrinks to a smaller one that breaks the same law, and
  * that replays.
  *
- * What is broken here is a law more (cluster.h: also), so that no part of the system needs a bug
- * for it. */
+ * The broken law is an additional one (cluster.h: also), so that no part of the system needs a
+ * bug. */
 #include <errno.h>
 #include <inttypes.h>
 
@@ -56,8 +56,8 @@ static void a_broken_world_shrinks_and_breaks_the_same_law(void **state)
     assert_int_equal(x->whole.law, LAW_SLOTS);
     assert_int_equal(x->small.law, LAW_SLOTS);
     assert_true(x->small.steps < x->whole.steps);
-    assert_in_range(only_count(&x->small.troubles), 2, 4); /* a disk and a reboot are needed */
-    assert_in_range(only_count(&x->small.calls), 0, 3);    /* and somebody who calls, or a parent */
+    assert_in_range(only_count(&x->small.troubles), 2, 4); /* it needs a full disk and a reboot */
+    assert_in_range(only_count(&x->small.calls), 0, 3);    /* and a caller or a parent */
     mem_free(&x);
 }
 

@@ -1,5 +1,5 @@
-/* subset_test.c - what is left out is written and read as options, and does not happen; the rest
-   does. */
+/* subset_test.c - what is left out can be written and read as options and does not happen; the rest
+ * does. */
 #include <errno.h>
 
 #include "common/testing.h"

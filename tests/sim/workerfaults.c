@@ -1,5 +1,4 @@
-/* workerfaults.c - what befalls a server (see workernode.h), and how it comes back from that by
-   itself. */
+/* workerfaults.c - the faults of a server (see workernode.h) and how it recovers from them. */
 #include "tests/sim/workerinside.h"
 
 /* ---- The worker alone */
@@ -66,7 +65,7 @@ void workernode_wall_step(struct workernode *s, int64_t ms)
     world_clock_step(s->w, &s->process, ms);
 }
 
-/* ---- What it has, and who else says that it is this server */
+/* ---- Its jobs, and a rival under its name */
 static void on_attest(struct world *w, void *self)
 {
     struct workernode *s = self;
@@ -79,7 +78,7 @@ void workernode_attest(struct workernode *s, unsigned jobs, bool need_holds)
 {
     serverjobs_set(s->jobs, jobs, need_holds);
     world_met(s->w, FAULT_ATTEST);
-    /* one that is stopped says it when it goes on; one that is down, in its next session */
+    /* a stopped worker attests when it goes on; one that is down, in its next session */
     if (s->core)
         world_at(s->w, &s->attest, s->w->now, &s->process, on_attest, s);
 }

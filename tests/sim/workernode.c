@@ -32,7 +32,7 @@ static void to_spool(struct workernode *s, struct span entry)
     s->spool.read_to[SPOOL_WORKER] = s->spool.file[SPOOL_WORKER].n;
 }
 
-/* How many effects of this kind come to their end before the process dies. */
+/* How many effects of this kind are carried out before the process dies. */
 static unsigned survive(struct workernode *s, enum wcore_effect_kind kind, bool *dead)
 {
     unsigned n = 0;
@@ -45,8 +45,8 @@ static unsigned survive(struct workernode *s, enum wcore_effect_kind kind, bool 
     return left < n ? left : n;
 }
 
-/* In the order in which the real shell lets go: all entries, then the runner, then the broker.
- * True: it died on the way. */
+/* In the order of the real shell: all entries, then the runner, then the broker. True: it died on
+ * the way. */
 static bool let_go(struct workernode *s)
 {
     static const enum wcore_effect_kind order[] = {WCORE_FX_SPOOL, WCORE_FX_RUNNER, WCORE_FX_SEND,
@@ -208,8 +208,8 @@ static void session_up(void *self, struct span welcome)
     if (!s->core)
         return;
     workernode_say_attest(s);
-    /* The fence moves on what is answered after HAVE_END: the broker says STOP for what is not ours
-     * any more before. */
+    /* Only answers after HAVE_END move the fence: before that the broker sends STOP for what is no
+     * longer ours. */
     s->renewed = peerline_renewed(s->line);
     peerline_renew(s->line);
 }

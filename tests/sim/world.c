@@ -164,7 +164,7 @@ bool world_step(struct world *w)
     w->now = n->key;
     w->counts.events++;
     if (e->of && e->of->paused_until > w->now) {
-        /* it comes in the same order when the process goes on */
+        /* events keep their order when the process goes on */
         heap_insert(&w->queue, n, e->of->paused_until, ++w->tie);
         return true;
     }
