@@ -62,7 +62,8 @@ parent_run() {
             }
         done
         [ -z "$(COLUMNS=$width lbpkg list | awk -v w=$width 'length > w')" ]
-        wide=$(COLUMNS=$width lbmon --since 0 --until-now --event all | awk -v w=$width 'length > w')
+        wide=$(COLUMNS=$width lbmon --since 0 --until-now --event all |
+            awk -v w=$width 'length > w')
         [ -z "$wide" ]
     done
     for c in lbctl lbpkg; do
