@@ -1,9 +1,9 @@
 #!/bin/bash
-# make bench: jobs of /bin/true through the whole path (durable, encrypted, signed, output
-# captured) beside the bare spawn rate of the same run; and the time from call to result on an idle
-# system. ONLY=waiting, and only then, as it takes minutes: calls of 200 bytes that no server can
-# take wait at one broker, 100,000 of them and then 1,000,000 (WAITING="1000 2000" for other numbers):
-# what each costs in memory and in the store, and how long a broker that was killed needs until it
+# make bench: jobs of /bin/true through the whole path (durable, encrypted, signed, output captured)
+# beside the bare spawn rate of the same run; and the time from call to result on an idle system.
+# ONLY=waiting, and only then, as it takes minutes: calls of 200 bytes that no server can take wait
+# at one broker, 100,000 of them and then 1,000,000 (WAITING="1000 2000" for other numbers): what
+# each costs in memory and in the store, and how long a broker that was killed needs until it
 # answers again.
 # usage: tests/bench/run.sh BUILD-FOLDER [true_jobs|latency|waiting]
 set -euo pipefail
