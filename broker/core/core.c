@@ -378,7 +378,8 @@ static void message(struct bcore *c)
         if (handlers[i].kind == kind) {
             if (handlers[i].worker && !p->server) {
                 out_refuse(c, p->handle, REFUSAL_WRONG_ROLE, 0,
-                           "only a server's worker may send %s", messages_schema_of_kind(kind, NULL)->name);
+                           "only a server's worker may send %s",
+                           messages_schema_of_kind(kind, NULL)->name);
                 bcore_peer_forget(c, p);
             } else {
                 handlers[i].handle(c, p);

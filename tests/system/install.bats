@@ -33,6 +33,22 @@ setup() { demo=$(cat "$BATS_FILE_TMPDIR/demo"); }
     done
 }
 
+@test "the pages are there, and what they link to is there or is source code" {
+    local doc=$demo/root/usr/share/doc/longboat page target
+    while read -r page; do
+        for target in $(grep -o '](\([^):#]*\)[)#]' "$page" | sed 's/^](//; s/.$//'); do
+            [ -e "$(dirname "$page")/$target" ] || {
+                target=$(realpath -m --relative-to="$doc" "$(dirname "$page")/$target")
+                [ -e "$top/$target" ] && [[ $target == */* && $target != docs/* ]]
+            } || {
+                echo "${page#"$doc/"} links to $target, which is not installed"
+                return 1
+            }
+        done
+    done < <(find "$doc" -name '*.md')
+    [ -s "$doc/README.md" ] && [ -s "$doc/LICENSE" ]
+}
+
 @test "the units name the installed programs and the chosen folders" {
     local units=$demo/root/usr/lib/systemd/system
     grep -q '^ExecStart=/usr/bin/lbworker' "$units/lbworker.service"
