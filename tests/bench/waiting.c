@@ -1,4 +1,4 @@
-/* waiting.c - a caller whose calls nobody can take: COUNT calls of JOB at ADDRESS with one
+/* waiting.c - a caller whose calls no server can take: COUNT calls of JOB at ADDRESS with one
  * parameter of BYTES, at most WINDOW of them not accepted. It leaves when all have been accepted,
  * and they wait. usage: waiting JOB ADDRESS COUNT WINDOW BYTES prints JSON: calls accepted per
  * second. */
