@@ -330,7 +330,7 @@ install: all $(B)/liblongboat.a
 	install -d "$(ROOT)/bin" "$(ROOT)/share/doc/longboat" "$(ROOT)/lib/systemd/system" \
 	  "$(ROOT)/lib/pkgconfig"
 	install -m 755 $(BINARIES) "$(ROOT)/bin/"
-	install -m 644 README.md "$(ROOT)/share/doc/longboat/"
+	install -m 644 README.md CHANGELOG.md HACKING.md LICENSE "$(ROOT)/share/doc/longboat/"
 	install -D -m 644 -t "$(ROOT)/share/doc/longboat/docs" docs/*.md
 	install -D -m 644 -t "$(ROOT)/share/doc/longboat/proto" proto/PROTOCOL.md \
 	  proto/schema.json proto/vectors.json
@@ -341,6 +341,7 @@ install: all $(B)/liblongboat.a
 	  >"$(ROOT)/lib/pkgconfig/longboat.pc"
 	install -D -m 644 -t "$(ROOT)/share/longboat/python" client/python/longboat*.py
 	install -D -m 644 -t "$(ROOT)/share/longboat/schema" docs/schema/*.json
+	ln -sfn ../../../longboat/schema "$(ROOT)/share/doc/longboat/docs/schema"
 	for unit in lbbroker lbworker; do \
 	  to="$(ROOT)/lib/systemd/system/$$unit.service" && \
 	  sed 's|/usr/local/|$(PREFIX)/|g; s|/srv/longboat/|$(HOMES)/|g' \

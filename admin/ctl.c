@@ -27,7 +27,10 @@ static int check_lengths(char **argv, int first, int argc)
 {
     struct error err = {0};
     for (int i = first; i < argc; i++)
-        if (strlen(argv[i]) > LIMIT_SHORT) {
+        if (!*argv[i]) {
+            error_set(&err, -EINVAL, "an argument is empty; lbctl help VERB says what it takes");
+            return ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
+        } else if (strlen(argv[i]) > LIMIT_SHORT) {
             error_set(&err, -EINVAL, "'%.60s...' has %zu bytes; the limit is %d", argv[i],
                       strlen(argv[i]), LIMIT_SHORT);
             return ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
@@ -58,7 +61,7 @@ struct longboat *ctl_connect(char **argv)
 {
     struct longboat *lb = NULL;
     struct error err = {0};
-    if (longboat_open_person(&lb, &err) < 0)
+    if (longboat_open_person(&lb, NULL, &err) < 0)
         ctl_fail(argv, EXIT_REFUSED, &err);
     else
         longboat_watch(lb, on_silence, argv);
@@ -93,7 +96,7 @@ int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct s
     enum refusal refusal = REFUSAL_NONE;
     int code = EXIT_DONE, rc = longboat_ask(lb, req, message, timeout_ms, &answer, &refusal, &err);
     if (rc == 0)
-        rc = m_done_decode(buf_span(&answer), &done, &err);
+        rc = longboat_decode(lb, &m_done_schema, buf_span(&answer), &done, &err);
     if (rc < 0)
         code = ctl_fail(argv, ctl_code(rc, refusal), &err);
     else if (done.text.n)
@@ -208,4 +211,15 @@ int ctl_query(char **argv, struct ctl_query *q)
     int code = ctl_query_over(argv, lb, q);
     longboat_close(&lb);
     return code;
+}
+
+bool ctl_any_server(char **argv, struct longboat *lb, const char *filter, const char *value)
+{
+    const struct ctl_where where[] = {{filter, value, 0, false}};
+    json_t *found = json_array();
+    struct ctl_query q = {
+        .what = "servers", .where = where, .n_where = 1, .row = ctl_gather, .self = found};
+    int code = ctl_query_over(argv, lb, &q);
+    json_decref(found);
+    return code == EXIT_DONE && q.rows > 0;
 }

@@ -119,7 +119,7 @@ static int find_subject(struct office *o, const char *name)
     int rc = longboat_ask(o->lb, ask.req, buf_span(&message), CTL_TIMEOUT_MS, &answer, &refusal,
                           &o->err);
     if (rc == 0)
-        rc = m_certificates_decode(buf_span(&answer), &m, &o->err);
+        rc = longboat_decode(o->lb, &m_certificates_schema, buf_span(&answer), &m, &o->err);
     if (rc == 0) {
         struct wire_iter it = wire_iter(&m.certificates);
         rc = wire_next(&it, &item)

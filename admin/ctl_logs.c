@@ -129,7 +129,7 @@ static void print_text(struct log_reading *r, const struct m_log_data *d, struct
 static void chunk(struct log_reading *r, struct span bytes)
 {
     struct m_log_data d;
-    if (m_log_data_decode(bytes, &d, NULL) < 0)
+    if (longboat_decode(r->lb, &m_log_data_schema, bytes, &d, NULL) < 0)
         return;
     struct log_place *p = place_of(r, &d);
     if (d.offset < p->next || (d.offset == p->next && d.data.n == 0 && d.cut == 0))
@@ -145,13 +145,14 @@ static bool answered(void *self, uint64_t kind, struct span message)
     struct m_log log;
     struct m_error refused;
     struct span item;
-    if (kind == KIND_M_ERROR && m_error_decode(message, &refused, &err) == 0) {
+    if (kind == KIND_M_ERROR &&
+        longboat_decode(r->lb, &m_error_schema, message, &refused, &err) == 0) {
         fprintf(stderr, "%s: " SPAN_FMT "\n", r->argv[0], SPAN_ARG(refused.text));
         r->code = ctl_code(-EREMOTEIO, (enum refusal)refused.code);
         r->done = true;
         return false;
     }
-    if (m_log_decode(message, &log, &err) < 0) {
+    if (longboat_decode(r->lb, &m_log_schema, message, &log, &err) < 0) {
         r->code = ctl_fail(r->argv, EXIT_REFUSED, &err);
         r->done = true;
         return false;

@@ -16,7 +16,7 @@ struct longboat *pkg_connect(char **argv)
 {
     struct longboat *lb = NULL;
     struct error err = {0};
-    if (longboat_open_person(&lb, &err) < 0)
+    if (longboat_open_person(&lb, NULL, &err) < 0)
         pkg_fail(argv, EXIT_REFUSED, &err);
     else
         longboat_watch(lb, on_silence, argv);
@@ -30,7 +30,7 @@ int pkg_ask(struct longboat *lb, uint64_t req, struct span message, struct buf *
     struct m_done done;
     int rc = longboat_ask(lb, req, message, PKG_TIMEOUT_MS, &answer, ret_refusal, err);
     if (rc == 0)
-        rc = m_done_decode(buf_span(&answer), &done, err);
+        rc = longboat_decode(lb, &m_done_schema, buf_span(&answer), &done, err);
     if (rc == 0 && ret_text) {
         buf_clear(ret_text);
         buf_add(ret_text, done.text.p, done.text.n);

@@ -298,10 +298,10 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
 
     longboat_forget(c->lb, c->req);
     if (kind == KIND_M_ACCEPTED &&
-        inner_decode(c->lb, &m_accepted_schema, message, &accepted, NULL) == 0)
+        longboat_decode(c->lb, &m_accepted_schema, message, &accepted, NULL) == 0)
         accept(c, &accepted.run);
     else if (kind == KIND_M_ERROR &&
-             inner_decode(c->lb, &m_error_schema, message, &error, NULL) == 0)
+             longboat_decode(c->lb, &m_error_schema, message, &error, NULL) == 0)
         take_refusal(c, &error);
     else
         call_refused(c, REFUSAL_MALFORMED, "malformed reply to CALL");
@@ -312,7 +312,7 @@ void call_take_error(struct longboat *lb, struct span message)
 {
     struct m_error error;
     struct call *c;
-    if (inner_decode(lb, &m_error_schema, message, &error, NULL) < 0)
+    if (longboat_decode(lb, &m_error_schema, message, &error, NULL) < 0)
         return;
     HASH_FIND(hh, lb->calls, &error.req, sizeof error.req, c);
     if (c)
@@ -325,7 +325,7 @@ void call_take_state(struct longboat *lb, struct span message)
     char text[LIMIT_TEXT + 1];
     struct longboat_run run = {.text = text};
 
-    if (inner_decode(lb, &m_run_state_schema, message, &m, NULL) < 0)
+    if (longboat_decode(lb, &m_run_state_schema, message, &m, NULL) < 0)
         return;
     run.run = m.run;
     run.attempt = m.attempt;
@@ -345,17 +345,20 @@ void call_take_ended(struct longboat *lb, struct span message)
     struct d_outcome outcome;
     char text[LIMIT_TEXT + 1];
     struct longboat_run run = {.state = RUN_ENDED, .text = text, .outcome = &outcome};
+    struct buf steps = {0};
     struct call *c;
 
-    if (inner_decode(lb, &m_run_ended_schema, message, &m, NULL) < 0 ||
-        inner_decode(lb, &d_outcome_schema, m.outcome, &outcome, NULL) < 0)
+    if (longboat_decode(lb, &m_run_ended_schema, message, &m, NULL) < 0 ||
+        longboat_decode(lb, &d_outcome_schema, m.outcome, &outcome, NULL) < 0)
         return;
     run.run = m.run;
     run.attempt = m.attempt;
     span_copy_str(m.server, run.server, sizeof run.server);
     span_copy_str(outcome.message, text, sizeof text);
+    outcome.steps = inner_known(lb, &d_step_outcome_schema, &outcome.steps, &steps);
     while ((c = by_run(lb, &m.run)))
         end(c, &run);
+    buf_free(&steps);
 }
 
 /* ---- A new session */

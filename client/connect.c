@@ -1,6 +1,7 @@
 /* connect.c - the connection of liblongboat: opening it, starting a new session, waiting. */
 #include "client/inner.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -44,7 +45,7 @@ static void on_window(void *self)
 static void keep_revocations(struct longboat *lb, struct span message)
 {
     struct m_revoked m;
-    if (inner_decode(lb, &m_revoked_schema, message, &m, NULL) < 0)
+    if (longboat_decode(lb, &m_revoked_schema, message, &m, NULL) < 0)
         return;
     buf_clear(&lb->revocations);
     buf_add(&lb->revocations, m.list.p, m.list.n);
@@ -169,8 +170,10 @@ const struct certificate *longboat_me(const struct longboat *lb)
 const char *longboat_broker(const struct longboat *lb)
 {
     struct longboat *own = (struct longboat *)(uintptr_t)lb; /* the text lies in it */
-    snprintf(own->name, sizeof own->name, "broker %s at %s", lb->config.broker.name,
-             dialer_address(lb->dialer));
+    const char *name = lb->config.broker.name;
+    bool usual = strcmp(name, "broker") == 0; /* the name that `lbctl init` gives */
+    snprintf(own->name, sizeof own->name, "%sbroker %s%sat %s", usual ? "the " : "",
+             usual ? "" : name, usual ? "" : " ", dialer_address(lb->dialer));
     return lb->name;
 }
 
@@ -199,10 +202,31 @@ bool inner_send(struct longboat *lb, struct span message)
     return dialer_window_open(lb->dialer) && dialer_send(lb->dialer, message) == 0;
 }
 
-int inner_decode(const struct longboat *lb, const struct wire_schema *s, struct span message,
-                 void *ret, struct error *err)
+int longboat_decode(const struct longboat *lb, const struct wire_schema *s, struct span message,
+                    void *ret, struct error *err)
 {
     return wire_decode(s, message, lb->newer, ret, err);
+}
+
+struct wire_list inner_known(const struct longboat *lb, const struct wire_schema *s,
+                             const struct wire_list *list, struct buf *items)
+{
+    _Alignas(max_align_t) uint8_t decoded[INNER_DOCUMENT_MAX];
+    struct wire_iter it = wire_iter(list);
+    struct buf one = {0};
+    struct span item;
+    uint32_t n = 0;
+    assert(s->size <= sizeof decoded);
+    while (wire_next(&it, &item)) {
+        if (longboat_decode(lb, s, item, decoded, NULL) < 0)
+            continue;
+        buf_clear(&one);
+        wire_encode(s, decoded, &one);
+        wire_add_bin(items, buf_span(&one));
+        n++;
+    }
+    buf_free(&one);
+    return wire_list_from(items, n);
 }
 
 /* ---- Wait */

@@ -97,10 +97,10 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
     if (f->ended)
         return true; /* sent before it ended */
     if (kind == KIND_M_EVENTS &&
-        inner_decode(f->lb, &m_events_schema, message, &events, NULL) == 0) {
+        longboat_decode(f->lb, &m_events_schema, message, &events, NULL) == 0) {
         take_events(f, &events);
     } else if (kind == KIND_M_ERROR &&
-               inner_decode(f->lb, &m_error_schema, message, &error, NULL) == 0) {
+               longboat_decode(f->lb, &m_error_schema, message, &error, NULL) == 0) {
         f->rc = request_error(&error, f->err);
         f->ended = true;
     } else {

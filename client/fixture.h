@@ -30,6 +30,7 @@ struct client_cluster {
     struct hash peer_key;
     unsigned hellos, downs;
     enum refusal refuse;
+    uint64_t minor; /* beyond PROTO_MINOR: the broker is newer, and so is all that it encodes */
     /* What the broker does with a message; NULL: nothing. */
     void (*take)(struct client_cluster *c, uint64_t kind, struct span message);
     void *test; /* the test's own */
@@ -37,6 +38,8 @@ struct client_cluster {
 
 /* ---- The broker */
 
+void broker_encode(const struct client_cluster *c, const struct wire_schema *s, const void *message,
+                   struct buf *out);
 void broker_says(struct client_cluster *c, const struct wire_schema *s, const void *message);
 /* Until it listens: libzmq lets go of a port in the background. */
 void broker_start(struct client_cluster *c);

@@ -12,7 +12,10 @@
    process. */
 #include "net/keyhash.h"
 
-enum { ANSWER_MS = 30000 /* how long functions without a timeout argument wait for an answer */ };
+enum {
+    ANSWER_MS = 30000,        /* how long functions without a timeout argument wait for an answer */
+    INNER_DOCUMENT_MAX = 1024 /* bytes of the struct of any message or document */
+};
 
 struct resolution;
 struct watch;
@@ -78,9 +81,11 @@ struct longboat {
 /* ---- connect.c */
 /* Sends if there is a session with room; false: later. */
 bool inner_send(struct longboat *lb, struct span message);
-/* wire_decode, tolerant towards a newer broker. */
-int inner_decode(const struct longboat *lb, const struct wire_schema *s, struct span message,
-                 void *ret, struct error *err);
+/* The documents of `list` as this version knows them: what a newer broker appended to them is left
+ * out, so that those without a session can read them with *_decode. `items` keeps what the result
+ * points to. A malformed one is left out. */
+struct wire_list inner_known(const struct longboat *lb, const struct wire_schema *s,
+                             const struct wire_list *list, struct buf *items);
 
 /* ---- request.c */
 void request_pump(struct longboat *lb);    /* sends what waits while the window is open */

@@ -26,7 +26,8 @@ int longboat_open(struct longboat **ret, const char *config_folder, struct loop 
                   struct error *err);
 void longboat_close(struct longboat **lb);
 const struct certificate *longboat_me(const struct longboat *lb);
-/* for messages: "broker wh0 at tcp://..." */
+/* for messages: "broker wh0 at tcp://...", or "the broker at tcp://..." if it has no name of
+ * its own */
 const char *longboat_broker(const struct longboat *lb);
 
 /* A request and its answer: `message` is encoded with req = longboat_req(); the callback gets the
@@ -42,6 +43,13 @@ void longboat_forget(struct longboat *lb, uint64_t req);
  * code. */
 int longboat_ask(struct longboat *lb, uint64_t req, struct span message, int64_t timeout_ms,
                  struct buf *ret_answer, enum refusal *ret_refusal, struct error *err);
+
+/* Decodes an answer, or a document in it. For all that comes from the broker, instead of the strict
+ * *_decode: if the session agreed on a newer minor version than ours, what the broker appended is
+ * skipped; otherwise it is malformed. *ret is the struct of `schema` and points into `bytes`;
+ * untouched on failure. -EPROTO: malformed; -EMSGSIZE: beyond a limit. */
+int longboat_decode(const struct longboat *lb, const struct wire_schema *schema, struct span bytes,
+                    void *ret, struct error *err);
 
 /* Runs the loop until `done` returns true. -ETIMEDOUT: the sentence says what is known of the
  * broker; -EACCES: the broker refuses our session (for any reason but `busy`); -EINTR: the loop was

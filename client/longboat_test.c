@@ -44,22 +44,28 @@ static void say_ended(struct client_cluster *c, struct id run)
                                 .status = STATUS_SUCCEEDED,
                                 .message = span_str("all is well"),
                                 .server = span_str("etl2")};
-    struct buf b = {0};
-    d_outcome_encode(&outcome, &b);
+    const struct d_step_outcome step = {.name = span_str("load")};
+    struct buf b = {0}, one = {0}, steps = {0};
+    broker_encode(c, &d_step_outcome_schema, &step, &one);
+    wire_add_bin(&steps, buf_span(&one));
+    outcome.steps = wire_list_from(&steps, 1);
+    broker_encode(c, &d_outcome_schema, &outcome, &b);
     struct m_run_ended m = {
         .run = run, .attempt = 1, .server = span_str("etl2"), .outcome = buf_span(&b)};
     broker_says(c, &m_run_ended_schema, &m);
     buf_free(&b);
+    buf_free(&one);
+    buf_free(&steps);
 }
 
 static void take_resolve(struct client_cluster *c, struct longboat_play *p, struct span message)
 {
     struct m_resolve m;
+    const struct d_version found = {.job_hash = p->version, .version = span_str("1.0")};
     struct buf version = {0}, items = {0};
     assert_int_equal(m_resolve_decode(message, &m, NULL), 0);
     p->resolves++;
-    d_version_encode(&(struct d_version){.job_hash = p->version, .version = span_str("1.0")},
-                     &version);
+    broker_encode(c, &d_version_schema, &found, &version);
     wire_add_bin(&items, buf_span(&version));
     struct m_resolved answer = {.req = m.req, .versions = wire_list_from(&items, 1)};
     if (p->no_version)
@@ -240,7 +246,17 @@ struct longboat_heard {
     enum run_state state;
     unsigned percent;
     enum status status;
+    char step[LIMIT_NAME + 1]; /* the last one of the outcome */
 };
+
+static void hear_steps(struct longboat_heard *h, const struct wire_list *steps)
+{
+    struct d_step_outcome step;
+    struct span item;
+    for (struct wire_iter it = wire_iter(steps); wire_next(&it, &item);)
+        if (d_step_outcome_decode(item, &step, NULL) == 0)
+            span_copy_str(step.name, h->step, sizeof h->step);
+}
 
 static void hear(void *self, const struct longboat_run *run)
 {
@@ -256,6 +272,7 @@ static void hear(void *self, const struct longboat_run *run)
     } else if (run->outcome) {
         h->ended++;
         h->status = (enum status)run->outcome->status;
+        hear_steps(h, &run->outcome->steps);
     } else if (run->state == RUN_WAITING) {
         h->accepted++;
     } else {
@@ -335,6 +352,29 @@ static void a_call_is_resolved_signed_and_followed_to_its_end(void **state)
     start(p, &CALL, &second);
     until(p->c, second.ended == 1);
     assert_int_equal(h.ended, 1);
+    finish(p);
+}
+
+static void what_a_newer_broker_appends_is_skipped(void **state)
+{
+    struct longboat_play *p = begin(state);
+    struct longboat_heard h = {0};
+    struct m_done done;
+    struct buf b = {0};
+    p->c->minor = PROTO_MINOR + 1;
+    broker_encode(p->c, &m_done_schema, &(struct m_done){.text = span_str("done")}, &b);
+    /* the session has agreed on nothing yet */
+    assert_int_equal(longboat_decode(p->lb, &m_done_schema, buf_span(&b), &done, NULL), -EPROTO);
+    p->end = true;
+    start(p, &CALL, &h);
+    until(p->c, h.ended == 1);
+    assert_true(hash_eq(&p->last.job_hash, &p->version));
+    assert_false(p->last.pin_latest);
+    assert_int_equal(h.status, STATUS_SUCCEEDED);
+    assert_string_equal(h.step, "load");
+    assert_int_equal(longboat_decode(p->lb, &m_done_schema, buf_span(&b), &done, NULL), 0);
+    assert_true(span_eq_str(done.text, "done"));
+    buf_free(&b);
     finish(p);
 }
 
@@ -892,6 +932,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_cluster(a_call_is_resolved_signed_and_followed_to_its_end),
+        in_cluster(what_a_newer_broker_appends_is_skipped),
         in_cluster(the_calls_of_a_turn_share_one_question_and_one_signature),
         in_cluster(calls_arrive_in_the_order_in_which_they_were_made),
         in_cluster(a_key_is_made_when_none_is_given),

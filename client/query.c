@@ -18,7 +18,7 @@ static int ask_page(struct longboat *lb, const char *what, const struct wire_lis
     buf_free(&message);
     if (rc < 0)
         return rc;
-    if ((rc = inner_decode(lb, &m_rows_schema, buf_span(ret_answer), ret, err)) < 0)
+    if ((rc = longboat_decode(lb, &m_rows_schema, buf_span(ret_answer), ret, err)) < 0)
         buf_free(ret_answer);
     return rc;
 }

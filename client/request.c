@@ -44,7 +44,7 @@ void request_session(struct longboat *lb)
  * sent again in the next one: a malformed request would block all others for ever. */
 static int check_form(struct span message, struct error *err)
 {
-    _Alignas(max_align_t) uint8_t decoded[1024];
+    _Alignas(max_align_t) uint8_t decoded[INNER_DOCUMENT_MAX];
     uint64_t kind;
     size_t size;
     int rc = wire_peek(message, &kind, &size, err);
@@ -169,7 +169,7 @@ int longboat_ask(struct longboat *lb, uint64_t req, struct span message, int64_t
         return rc;
     }
     if (a.kind == KIND_M_ERROR &&
-        (rc = inner_decode(lb, &m_error_schema, buf_span(&a.answer), &refused, err)) == 0) {
+        (rc = longboat_decode(lb, &m_error_schema, buf_span(&a.answer), &refused, err)) == 0) {
         rc = request_error(&refused, err);
         if (ret_refusal)
             *ret_refusal = (enum refusal)refused.code;

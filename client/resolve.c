@@ -86,14 +86,14 @@ static void keep_version(struct resolution *r, struct span bytes)
 {
     struct d_version v;
     struct value one;
-    if (inner_decode(r->lb, &d_version_schema, bytes, &v, NULL) < 0)
+    if (longboat_decode(r->lb, &d_version_schema, bytes, &v, NULL) < 0)
         return;
     r->offer.found = true;
     r->offer.job_hash = v.job_hash;
-    buf_add(&r->parameters, v.parameters.p, v.parameters.n);
-    struct span in = r->offer.parameters.items = buf_span(&r->parameters);
-    while (in.n && value_read(&in, &one))
-        r->offer.parameters.count++;
+    struct wire_list declared = {.items = v.parameters};
+    while (v.parameters.n && value_read(&v.parameters, &one))
+        declared.count++;
+    r->offer.parameters = inner_known(r->lb, &d_parameter_schema, &declared, &r->parameters);
 }
 
 static void keep_servers(struct resolution *r, const struct wire_list *servers)
@@ -121,7 +121,7 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
     struct span version;
 
     if (kind == KIND_M_ERROR)
-        inner_decode(r->lb, &m_error_schema, message, &error, NULL);
+        longboat_decode(r->lb, &m_error_schema, message, &error, NULL);
     if (error.code == REFUSAL_BUSY) {
         loop_timer_set(r->lb->loop, &r->timer, "client.resolve",
                        client_busy_until(r->lb, error.retry_ms), on_timer, r);
@@ -131,7 +131,7 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
     r->at = loop_now(r->lb->loop);
     forget_offer(r);
     if (kind == KIND_M_RESOLVED &&
-        inner_decode(r->lb, &m_resolved_schema, message, &resolved, NULL) == 0) {
+        longboat_decode(r->lb, &m_resolved_schema, message, &resolved, NULL) == 0) {
         struct wire_iter it = wire_iter(&resolved.versions);
         keep_servers(r, &resolved.servers);
         if (wire_next(&it, &version))

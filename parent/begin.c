@@ -30,7 +30,7 @@ static int put_chunk(struct submit_shell *s, const struct hash *hash, struct spa
     m_parent_plan_encode(&m, &message);
     int rc = longboat_ask(s->lb, m.req, buf_span(&message), CONNECT_MS, &answer, NULL, err);
     if (rc == 0)
-        rc = m_done_decode(buf_span(&answer), &done, err);
+        rc = longboat_decode(s->lb, &m_done_schema, buf_span(&answer), &done, err);
     if (rc == 0) {
         char text[32];
         span_copy_str(done.text, text, sizeof text);
@@ -107,7 +107,7 @@ static int take_lease(struct submit_shell *s, struct parent_run *run, enum refus
     m_parent_drive_encode(&m, &message);
     int rc = longboat_ask(s->lb, m.req, buf_span(&message), 0, &answer, ret_refusal, err);
     if (rc == 0)
-        rc = m_driving_decode(buf_span(&answer), &driving, err);
+        rc = longboat_decode(s->lb, &m_driving_schema, buf_span(&answer), &driving, err);
     if (rc == 0)
         run->epoch = driving.epoch;
     buf_free(&message);
@@ -139,7 +139,7 @@ int parent_begin(struct submit_shell *s, struct span plan, const struct plan_mad
         rc = longboat_ask(s->lb, m.req, buf_span(&message), CONNECT_MS, &answer, ret_refusal, err);
     }
     if (rc == 0)
-        rc = m_accepted_decode(buf_span(&answer), &accepted, err);
+        rc = longboat_decode(s->lb, &m_accepted_schema, buf_span(&answer), &accepted, err);
     if (rc == 0) {
         ret->id = accepted.run;
         rc = take_lease(s, ret, NULL, err);
@@ -155,7 +155,8 @@ static bool take_driving(void *self, uint64_t kind, struct span message)
 {
     struct parent_run *run = self;
     struct m_driving driving;
-    if (kind == KIND_M_DRIVING && m_driving_decode(message, &driving, NULL) == 0)
+    if (kind == KIND_M_DRIVING &&
+        longboat_decode(run->lb, &m_driving_schema, message, &driving, NULL) == 0)
         run->epoch = driving.epoch;
     return false; /* parent_end deals with a refusal */
 }
@@ -164,6 +165,7 @@ void parent_hold(struct submit_shell *s, struct parent_run *run)
 {
     struct m_parent_drive m = {.req = longboat_req(s->lb), .parent = run->id};
     struct buf message = {0};
+    run->lb = s->lb;
     m_parent_drive_encode(&m, &message);
     longboat_request(s->lb, m.req, buf_span(&message), take_driving, run, NULL);
     buf_free(&message);

@@ -161,7 +161,8 @@ static bool take_cancelled(void *self, uint64_t kind, struct span message)
 {
     struct driver *d = self;
     struct m_error error;
-    if (kind == KIND_M_ERROR && m_error_decode(message, &error, NULL) == 0 &&
+    if (kind == KIND_M_ERROR &&
+        longboat_decode(d->shell->lb, &m_error_schema, message, &error, NULL) == 0 &&
         error.code != REFUSAL_UNKNOWN_RUN && error.code != REFUSAL_STATE)
         shell_fail(d->shell, 0, "a child could not be cancelled: " SPAN_FMT, SPAN_ARG(error.text));
     return false;

@@ -40,7 +40,8 @@ static bool take_rows(void *self, uint64_t kind, struct span message)
     struct hint_names l = {.rows = json_array()};
     struct m_rows m;
     struct span row;
-    if (kind == KIND_M_ROWS && m_rows_decode(message, &m, NULL) == 0) {
+    if (kind == KIND_M_ROWS &&
+        longboat_decode(h->shell->lb, &m_rows_schema, message, &m, NULL) == 0) {
         struct wire_iter it = wire_iter(&m.rows);
         while (wire_next(&it, &row)) {
             json_t *server = json_parse("server", row, NULL);

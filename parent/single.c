@@ -152,7 +152,8 @@ static bool take_cancelled(void *self, uint64_t kind, struct span message)
 {
     struct single *c = self;
     struct m_error error;
-    if (kind == KIND_M_ERROR && m_error_decode(message, &error, NULL) == 0 && !c->ended)
+    if (kind == KIND_M_ERROR &&
+        longboat_decode(c->shell->lb, &m_error_schema, message, &error, NULL) == 0 && !c->ended)
         shell_fail(c->shell, 0, "it could not be cancelled: " SPAN_FMT, SPAN_ARG(error.text));
     return false;
 }

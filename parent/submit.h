@@ -58,6 +58,7 @@ void shell_print_err(struct span text); /* to stderr */
 
 /* ---- begin.c */
 struct parent_run {
+    struct longboat *lb; /* whose session has its lease */
     struct id id;
     uint64_t epoch;
 };

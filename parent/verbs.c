@@ -6,6 +6,7 @@
 
 #include "client/enrol.h"
 #include "client/find.h"
+#include "client/person.h"
 #include "common/mem.h"
 #include "parent/submit.h"
 
@@ -53,7 +54,7 @@ static int cancel(const char *text, const struct option_values *v, struct buf *c
     enum refusal refusal = REFUSAL_NONE;
     struct m_done done;
     int rc = find_check(text, err);
-    if (rc < 0 || (rc = longboat_open(&lb, NULL, NULL, err)) < 0)
+    if (rc < 0 || (rc = longboat_open_person(&lb, NULL, err)) < 0)
         return rc;
     if ((rc = longboat_find_run(lb, text, &run, candidates, err)) < 0) {
         longboat_close(&lb);
@@ -71,7 +72,7 @@ static int cancel(const char *text, const struct option_values *v, struct buf *c
                   why);
         mem_free(&why);
     }
-    if (rc == 0 && (rc = m_done_decode(buf_span(&answer), &done, err)) == 0)
+    if (rc == 0 && (rc = longboat_decode(lb, &m_done_schema, buf_span(&answer), &done, err)) == 0)
         printf(SPAN_FMT "\n", SPAN_ARG(done.text));
     buf_free(&message);
     buf_free(&answer);

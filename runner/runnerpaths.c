@@ -20,6 +20,18 @@ static bool is_tmpfs(const char *path)
     return statfs(path, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
 }
 
+static int cannot_make_memory(const struct runner_paths *h, int why, struct error *err)
+{
+    const char *slash = strrchr(h->memory, '/');
+    const int above = slash ? (int)(slash - h->memory) : 0;
+    const bool apart = above != (int)strlen(h->run) || strncmp(h->memory, h->run, above) != 0;
+    return error_set(err, -why,
+                     "cannot make '%s', where parameters and results are kept: %s; let this user "
+                     "write to '%.*s'%s%s%s",
+                     h->memory, strerror(why), above, h->memory, apart ? ", or put '" : "",
+                     apart ? h->run : "", apart ? "' on a tmpfs" : "");
+}
+
 /* Anybody may write to /dev/shm, so what has our name there must be our own folder, closed to
  * others. */
 int runner_paths_claim_memory(const struct runner_paths *h, struct error *err)
@@ -27,7 +39,7 @@ int runner_paths_claim_memory(const struct runner_paths *h, struct error *err)
     const char *path = h->memory;
     struct stat st;
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return error_errno(err, errno, "cannot make '%s'", path);
+        return cannot_make_memory(h, errno, err);
     if (lstat(path, &st) < 0)
         return error_errno(err, errno, "cannot examine '%s'", path);
     if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))

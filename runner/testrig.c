@@ -19,13 +19,13 @@ void rig_certificate(struct testrig *r, const char *name, enum role role, uint64
     struct error err = {0};
     const char *const pools[] = {"etl"}, *const grants[] = {grant};
     int64_t now = clock_wall_ms();
+    const struct hash server_seal = {{9}}, no_seal = {{0}};
     struct certificate_order order = {.cluster = "wh",
                                       .name = name,
                                       .role = role,
                                       .serial = serial,
                                       .sign_key = key->sign,
-                                      .seal_key = role == ROLE_SERVER ? (struct hash){{9}}
-                                                                      : (struct hash){{0}},
+                                      .seal_key = role == ROLE_SERVER ? server_seal : no_seal,
                                       .pools = pools,
                                       .n_pools = role == ROLE_SERVER,
                                       .grants = grants,

@@ -249,12 +249,12 @@ pid_t world_pid_in(struct testworld *w, const char *name)
     char *path = mem_printf("%s/%s", w->rig.home, name);
     for (;;) {
         struct buf b = {0};
-        int pid = 0, end = 0;
-        if (file_read(path, 100, &b, NULL) == 0 && sscanf(buf_str(&b), "%d\n%n", &pid, &end) == 1 &&
-            end) {
+        char *end = NULL;
+        const long pid = file_read(path, 100, &b, NULL) == 0 ? strtol(buf_str(&b), &end, 10) : 0;
+        if (pid > 0 && *end == '\n') {
             buf_free(&b);
             mem_free(&path);
-            return pid;
+            return (pid_t)pid;
         }
         buf_free(&b);
         if (clock_boot_ms() > until)

@@ -19,7 +19,7 @@
 enum {
     RETRY_MIN_MS = 50, /* a runner that has just started listens within this or twice this */
     RETRY_MAX_MS = 2000,
-    SPAWN_MAX_MS = 10000 /* between two starts of a runner that dies at once */
+    SPAWN_MAX_MS = 60000 /* between two starts of a runner that dies at once */
 };
 
 extern char **environ;

@@ -243,7 +243,7 @@ static void take_stray(struct listener *l, struct conn *c, struct span frame)
         kind == KIND_M_HELLO)
         open_session(l, c, &head, frame, span_of(rest.p, size));
     else if (!session_is_last_word(frame, &session, &kind, &word))
-        say_reset(l, c, head.session, "this session is not known here");
+        say_reset(l, c, head.session, "unknown session");
 }
 
 static void take_from_peer(struct listener *l, struct listener_peer *p, struct span frame)
@@ -268,7 +268,7 @@ static void take_from_peer(struct listener *l, struct listener_peer *p, struct s
         drop(l, p, "a frame was lost");
         break;
     case SESSION_FOREIGN:
-        drop(l, p, "its connection began another session");
+        drop(l, p, "another session was opened on its connection");
         take_stray(l, c, frame);
         break;
     case SESSION_MALFORMED:

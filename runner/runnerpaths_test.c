@@ -1,0 +1,39 @@
+/* Where the runner keeps what must not reach a disk. */
+#include "common/testing.h"
+#include "runner/runnerpaths.h"
+
+#include <errno.h>
+
+static void claim(const char *memory, struct error *err)
+{
+    const struct runner_paths h = {.memory = (char *)memory, .run = (char *)"/nowhere/run"};
+    assert_int_equal(runner_paths_claim_memory(&h, err), -ENOENT);
+}
+
+static void a_folder_in_memory_that_cannot_be_made_is_told_with_both_ways_out(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    claim("/nowhere/shm/longboat-7", &err);
+    assert_non_null(strstr(err.text, "cannot make '/nowhere/shm/longboat-7'"));
+    assert_non_null(strstr(err.text, "No such file or directory; let this user write to "
+                                     "'/nowhere/shm', or put '/nowhere/run' on a tmpfs"));
+}
+
+static void a_folder_below_run_has_one_way_out(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    claim("/nowhere/run/memory", &err);
+    assert_non_null(strstr(err.text, "let this user write to '/nowhere/run'"));
+    assert_null(strstr(err.text, "tmpfs"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_folder_in_memory_that_cannot_be_made_is_told_with_both_ways_out),
+        cmocka_unit_test(a_folder_below_run_has_one_way_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
