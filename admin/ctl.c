@@ -27,7 +27,10 @@ static int check_lengths(char **argv, int first, int argc)
 {
     struct error err = {0};
     for (int i = first; i < argc; i++)
-        if (strlen(argv[i]) > LIMIT_SHORT) {
+        if (!*argv[i]) {
+            error_set(&err, -EINVAL, "an argument is empty; lbctl help VERB says what it takes");
+            return ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
+        } else if (strlen(argv[i]) > LIMIT_SHORT) {
             error_set(&err, -EINVAL, "'%.60s...' has %zu bytes; the limit is %d", argv[i],
                       strlen(argv[i]), LIMIT_SHORT);
             return ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
@@ -58,7 +61,7 @@ struct longboat *ctl_connect(char **argv)
 {
     struct longboat *lb = NULL;
     struct error err = {0};
-    if (longboat_open_person(&lb, &err) < 0)
+    if (longboat_open_person(&lb, NULL, &err) < 0)
         ctl_fail(argv, EXIT_REFUSED, &err);
     else
         longboat_watch(lb, on_silence, argv);
@@ -208,4 +211,15 @@ int ctl_query(char **argv, struct ctl_query *q)
     int code = ctl_query_over(argv, lb, q);
     longboat_close(&lb);
     return code;
+}
+
+bool ctl_any_server(char **argv, struct longboat *lb, const char *filter, const char *value)
+{
+    const struct ctl_where where[] = {{filter, value, 0, false}};
+    json_t *found = json_array();
+    struct ctl_query q = {
+        .what = "servers", .where = where, .n_where = 1, .row = ctl_gather, .self = found};
+    int code = ctl_query_over(argv, lb, &q);
+    json_decref(found);
+    return code == EXIT_DONE && q.rows > 0;
 }

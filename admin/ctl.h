@@ -85,6 +85,9 @@ int ctl_query_over(char **argv, struct longboat *lb, struct ctl_query *q);
 /* A ctl_row that appends the row to `self`, a JSON array. */
 void ctl_gather(void *self, json_t *row);
 
+/* Is there a server that we may watch, of this name ("server") or at this address ("address")? */
+bool ctl_any_server(char **argv, struct longboat *lb, const char *filter, const char *value);
+
 /* ---- What people see (ctl_face.c) */
 /* Text of a member, "" if it is absent or null; numbers as text in one of sixteen buffers used in
    turn. */

@@ -1,9 +1,11 @@
 /* ctl_runs.c - lbctl runs, history: what waits and runs now, what has run. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "admin/ctl.h"
+#include "client/who.h"
 #include "common/clock.h"
 #include "common/mem.h"
 
@@ -82,6 +84,39 @@ static void say_more(const struct listing *l, const char *how)
                 how);
 }
 
+/* No rows: is there nothing, may the asker see nothing, or is the server's name wrong? */
+static int explain_none(struct listing *l, struct longboat *lb, const char *server,
+                        const char *nothing)
+{
+    struct who me;
+    struct error err = {0};
+    int rc = who_ask(lb, &me, &err), code = EXIT_DONE;
+    if (rc < 0)
+        return ctl_fail(l->argv, ctl_code(rc, REFUSAL_NONE), &err);
+    fprintf(stderr, "%s\n", nothing);
+    if (!me.may_watch) {
+        who_sees_own(&me, l->argv[0]);
+    } else if (server && !ctl_any_server(l->argv, lb, "server", server)) {
+        fprintf(stderr, "%s: no server '%s' is known, or you may not watch it\n", l->argv[0],
+                server);
+        code = EXIT_REFUSED;
+    }
+    who_free(&me);
+    return code;
+}
+
+static int ask(struct listing *l, const char *server, const char *nothing)
+{
+    struct longboat *lb = ctl_connect(l->argv);
+    if (!lb)
+        return EXIT_REFUSED;
+    int code = ctl_query_over(l->argv, lb, &l->query);
+    if (code == EXIT_DONE && l->query.rows == 0 && !l->query.as_json)
+        code = explain_none(l, lb, server, nothing);
+    longboat_close(&lb);
+    return code;
+}
+
 /* A child's name, and its job in a column of its own, which is the first to go where room is short;
  * a call without a parent is known by its job. */
 static void add_names(const struct listing *l, struct term_table *t, json_t *row)
@@ -141,9 +176,11 @@ static int list_runs(struct listing *l, const struct option_values *v)
     l->query.what = "runs";
     l->query.where = where;
     l->query.n_where = COUNT_OF(where);
-    int code = ctl_query(l->argv, &l->query);
-    if (code == EXIT_DONE && l->query.rows == 0 && !l->query.as_json)
-        fprintf(stderr, "no active runs\n");
+    const char *state = opt_str(v, "state");
+    bool ended = state && strcmp(state, "ended") == 0;
+    int code = ask(l, opt_str(v, "server"),
+                   ended ? "no active run has ended; lbctl history lists those that have"
+                         : "no active runs");
     print_runs(l);
     say_more(l, "-n COUNT shows more; --job, --state and others narrow it");
     return code;
@@ -234,7 +271,7 @@ static void print_parents(const struct listing *l)
         {ctl_zoned("started"), 0},
         {"ended", TERM_OPTIONAL | TERM_DROP(1)},
         {"took", TERM_RIGHT | TERM_OPTIONAL},
-        {"tasks", TERM_RIGHT | TERM_OPTIONAL},
+        {"children", TERM_RIGHT | TERM_OPTIONAL}, /* all that the plan makes */
         {"by", TERM_SHRINK(5)},
         {"key", TERM_SHRINK(8) | TERM_DROP(2)},
     };
@@ -287,6 +324,10 @@ static int take_times(const struct listing *l, const struct option_values *v, in
             return ctl_fail(l->argv, EXIT_ASKED_WRONGLY, &err);
         }
     }
+    if (*ret_since && *ret_until && *ret_since >= *ret_until) {
+        error_set(&err, -EINVAL, "--since is not before --until: nothing can have ended between");
+        return ctl_fail(l->argv, EXIT_ASKED_WRONGLY, &err);
+    }
     return -1;
 }
 
@@ -306,9 +347,8 @@ static int list_history(struct listing *l, const struct option_values *v)
     l->query.what = parents ? "parents" : "history";
     l->query.where = where;
     l->query.n_where = COUNT_OF(where);
-    code = ctl_query(l->argv, &l->query);
-    if (code == EXIT_DONE && l->query.rows == 0 && !l->query.as_json)
-        fprintf(stderr, parents ? "no matching parents\n" : "no matching finished runs\n");
+    code =
+        ask(l, opt_str(v, "server"), parents ? "no matching parents" : "no matching finished runs");
     if (parents)
         print_parents(l);
     else

@@ -1,6 +1,6 @@
 /* ctl_servers.c - lbctl servers: who is there, with what, and what is wrong there. */
 #include "admin/ctl.h"
-#include "admin/who.h"
+#include "client/who.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,6 +276,10 @@ static int explain_none(char **argv, struct longboat *lb, const char *server, co
     if (!me.may_watch) {
         who_may_not_watch(&me, argv[0]);
         code = EXIT_REFUSED;
+    } else if (server && ctl_any_server(argv, lb, "address", server)) {
+        fprintf(stderr, "%s: '%s' is a pool; lbctl servers --pool %s lists its servers\n", argv[0],
+                server, server);
+        code = EXIT_ASKED_WRONGLY;
     } else if (server || pool) {
         fprintf(stderr, "%s: no server %s'%s' is known, or you may not watch it\n", argv[0],
                 server ? "" : "of pool ", server ? server : pool);

@@ -8,19 +8,26 @@
 enum {
     CHILDREN_READ = 2000, /* of those that have ended, and of those that have not */
     CHILDREN_SHOWN = 30,  /* what did not succeed first */
-    TASKS_SHOWN = 60
+    TASKS_SHOWN = 60,
+    SKIPS_IN_TABLE = 10, /* more skipped tasks than this are counted for each cause */
+    CAUSES_SHOWN = 12,
+    SKIPS_NAMED = 3 /* of each cause */
 };
 
 /* ---- Tasks: as the report has them; while there is none the children tell enough */
+static bool is_skipped(json_t *task)
+{
+    return strcmp(ctl_text(task, "state"), "skipped") == 0;
+}
+
 static void add_task(struct term_table *t, json_t *task)
 {
     int64_t all = ctl_int(task, "children"), good = ctl_int(task, "succeeded");
-    bool skipped = strcmp(ctl_text(task, "state"), "skipped") == 0;
     bool may_fail = json_is_true(json_object_get(task, "may_fail"));
     term_table_add(t, ctl_text(task, "task"));
     term_table_add(t, ctl_text(task, "job"));
     term_table_add(t, ctl_text(task, "address"));
-    if (skipped)
+    if (is_skipped(task))
         term_table_addf(t, TERM_WARN, "skipped: %s", ctl_text(task, "reason"));
     else if (all == 0)
         term_table_add(t, ctl_text(task, "state"));
@@ -33,6 +40,73 @@ static void add_task(struct term_table *t, json_t *task)
                         may_fail && good < all ? " (may fail)" : "");
 }
 
+/* Those that failed first, then those that did not need to succeed or are under way, then the
+ * others. Skipped tasks are the consequence of another's end: they come last. */
+static int task_rank(json_t *task)
+{
+    int64_t all = ctl_int(task, "children");
+    if (is_skipped(task))
+        return 3;
+    if (all > 0 && ctl_int(task, "succeeded") == all && !ctl_int(task, "not_started"))
+        return 2;
+    return all == 0 || json_is_true(json_object_get(task, "may_fail")) ? 1 : 0;
+}
+
+/* {cause: [task, ...]}, in the order of the plan; *ret_n is how many tasks these are. */
+static json_t *causes_of(json_t *tasks, int64_t *ret_n)
+{
+    json_t *causes = json_object(), *task, *of_one;
+    size_t i;
+    *ret_n = 0;
+    json_array_foreach (tasks, i, task) {
+        if (!is_skipped(task))
+            continue;
+        const char *cause = ctl_text(task, "cause");
+        if ((of_one = json_object_get(causes, cause)) == NULL) {
+            of_one = json_array();
+            json_object_set_new(causes, cause, of_one);
+        }
+        json_array_append(of_one, json_object_get(task, "task"));
+        ++*ret_n;
+    }
+    return causes;
+}
+
+static void show_paragraph(struct show *s, const struct buf *text)
+{
+    struct buf safe = {0};
+    term_safe(&safe, buf_span(text));
+    term_wrap(&s->out, buf_span(&safe), 2, term_page(&s->term));
+    buf_add_str(&s->out, "\n");
+    buf_free(&safe);
+}
+
+/* "1000 tasks skipped because root failed (t1, t2, t3, ...)", a line for each cause. */
+static void show_causes(struct show *s, json_t *causes)
+{
+    const char *cause;
+    json_t *tasks, *name;
+    size_t i, shown = 0, more = 0;
+    json_object_foreach (causes, cause, tasks) {
+        struct buf line = {0};
+        size_t n = json_array_size(tasks);
+        if (shown == CAUSES_SHOWN) {
+            more += n;
+            continue;
+        }
+        shown++;
+        buf_printf(&line, "%zu task%s skipped because %s", n, n == 1 ? "" : "s", cause);
+        json_array_foreach (tasks, i, name)
+            if (i < SKIPS_NAMED)
+                buf_printf(&line, "%s%s", i ? ", " : " (", json_string_value(name));
+        buf_add_str(&line, n > SKIPS_NAMED ? ", ...)" : ")");
+        show_paragraph(s, &line);
+        buf_free(&line);
+    }
+    if (more)
+        buf_printf(&s->out, "%zu more tasks skipped for other causes (--json has them)\n", more);
+}
+
 static void show_tasks(struct show *s, json_t *report)
 {
     static const struct term_column columns[] = {{"task", TERM_SHRINK(8)},
@@ -41,17 +115,27 @@ static void show_tasks(struct show *s, json_t *report)
                                                  {"result", TERM_SHRINK(20) | TERM_WRAP}};
     json_t *tasks = json_object_get(report, "tasks"), *task;
     struct term_table *t = term_table_new(columns, COUNT_OF(columns));
-    size_t i;
-    json_array_foreach (tasks, i, task)
-        if (i < TASKS_SHOWN)
-            add_task(t, task);
-    int64_t more =
-        (int64_t)json_array_size(tasks) - TASKS_SHOWN + ctl_int(report, "tasks_left_out");
+    int64_t skipped, left_out = ctl_int(report, "tasks_left_out");
+    json_t *causes = causes_of(tasks, &skipped);
+    bool counted = skipped > SKIPS_IN_TABLE;
+    size_t i, shown = 0, n = json_array_size(tasks) - (counted ? (size_t)skipped : 0);
+    for (int rank = 0; rank < (counted ? 3 : 4); rank++)
+        json_array_foreach (tasks, i, task)
+            if (task_rank(task) == rank && shown < TASKS_SHOWN) {
+                add_task(t, task);
+                shown++;
+            }
     if (json_array_size(tasks))
         show_title(s, "tasks");
     show_table(s, t);
-    if (more > 0)
-        buf_printf(&s->out, "and %lld more (--json has them)\n", (long long)more);
+    if (n > shown)
+        buf_printf(&s->out, "and %zu more (--json has them)\n", n - shown);
+    if (counted)
+        show_causes(s, causes);
+    if (left_out)
+        buf_printf(&s->out, "%lld more tasks, for which the stored report had no room\n",
+                   (long long)left_out);
+    json_decref(causes);
     term_table_free(&t);
 }
 

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "admin/pkg_net.h"
-#include "admin/who.h"
+#include "client/who.h"
 #include "common/duration.h"
 #include "common/json.h"
 #include "common/term.h"

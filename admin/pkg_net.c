@@ -16,7 +16,7 @@ struct longboat *pkg_connect(char **argv)
 {
     struct longboat *lb = NULL;
     struct error err = {0};
-    if (longboat_open_person(&lb, &err) < 0)
+    if (longboat_open_person(&lb, NULL, &err) < 0)
         pkg_fail(argv, EXIT_REFUSED, &err);
     else
         longboat_watch(lb, on_silence, argv);

@@ -258,7 +258,7 @@ static bool core_knows(struct dispatch_world *w, uint64_t peer, uint64_t kind)
     for (unsigned i = 0; i < out.n_effects; i++)
         if (out.effects[i].kind == BCORE_FX_CLOSE &&
             m_refused_decode(out.effects[i].body, &refused, NULL) == 0)
-            known = !memmem(refused.text.p, refused.text.n, "not for the broker", 18);
+            known = !memmem(refused.text.p, refused.text.n, "takes no message", 16);
     bcore_out_free(&out);
     buf_free(&hello);
     return known;

@@ -170,8 +170,10 @@ const struct certificate *longboat_me(const struct longboat *lb)
 const char *longboat_broker(const struct longboat *lb)
 {
     struct longboat *own = (struct longboat *)(uintptr_t)lb; /* the text lies in it */
-    snprintf(own->name, sizeof own->name, "broker %s at %s", lb->config.broker.name,
-             dialer_address(lb->dialer));
+    const char *name = lb->config.broker.name;
+    bool usual = strcmp(name, "broker") == 0; /* the name that `lbctl init` gives */
+    snprintf(own->name, sizeof own->name, "%sbroker %s%sat %s", usual ? "the " : "",
+             usual ? "" : name, usual ? "" : " ", dialer_address(lb->dialer));
     return lb->name;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/term.h"
@@ -51,16 +52,18 @@ static const char *text_of(json_t *row, const char *key)
     return text ? text : "";
 }
 
-/* "  0198c1f2-...  failed  nightly/load[orders]  2026-11-21T09:13:55.012Z" */
+/* "  0198c1f2-...  failed  load[orders]  2026-11-21 09:13:55" */
 static void list_candidate(struct buf *out, json_t *row)
 {
     const char *state = text_of(row, "status");
+    char moment[TERM_TIME];
+    int64_t at;
     buf_printf(out, "  %s  ", text_of(row, "run"));
     term_safe(out, span_str(*state ? state : text_of(row, "state")));
     buf_add_str(out, "  ");
     term_safe(out, span_str(*text_of(row, "child") ? text_of(row, "child") : text_of(row, "name")));
-    buf_printf(out, "  ");
-    term_safe(out, span_str(text_of(row, "at")));
+    if (clock_parse(text_of(row, "at"), &at, NULL) == 0)
+        buf_printf(out, "  %s", term_moment(at, moment));
     buf_add_str(out, "\n");
 }
 

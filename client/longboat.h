@@ -26,7 +26,8 @@ int longboat_open(struct longboat **ret, const char *config_folder, struct loop 
                   struct error *err);
 void longboat_close(struct longboat **lb);
 const struct certificate *longboat_me(const struct longboat *lb);
-/* for messages: "broker wh0 at tcp://..." */
+/* for messages: "broker wh0 at tcp://...", or "the broker at tcp://..." if it has no name of
+ * its own */
 const char *longboat_broker(const struct longboat *lb);
 
 /* A request and its answer: `message` is encoded with req = longboat_req(); the callback gets the

@@ -6,9 +6,9 @@
 
 #include "common/paths.h"
 
-int longboat_open_person(struct longboat **ret, struct error *err)
+int longboat_open_person(struct longboat **ret, struct loop *loop, struct error *err)
 {
-    int rc = longboat_open(ret, NULL, NULL, err);
+    int rc = longboat_open(ret, NULL, loop, err);
     if (rc < 0 || longboat_me(*ret)->role != ROLE_SERVER)
         return rc;
     struct paths paths;

@@ -4,9 +4,9 @@
 
 #include "client/longboat.h"
 
-/* longboat_open with the configuration of this user (paths_resolve). -EACCES: what lies there is
- * the identity of a server, which the broker lets neither ask nor call; the sentence says whose
- * home it is and whose is needed. */
-int longboat_open_person(struct longboat **ret, struct error *err);
+/* longboat_open with the configuration of this user (paths_resolve), on `loop` or, if it is NULL,
+ * on one of its own. -EACCES: what lies there is the identity of a server, which the broker lets
+ * neither ask nor call; the sentence says whose home it is and whose is needed. */
+int longboat_open_person(struct longboat **ret, struct loop *loop, struct error *err);
 
 #endif

@@ -52,7 +52,7 @@ static int address_of(const char *path, struct address *ret, struct error *err)
                      ret->folder, name);
     if (n < 0 || (size_t)n >= sizeof ret->sun.sun_path) {
         close(ret->folder);
-        return error_set(err, -ENAMETOOLONG, "the socket's name '%s' is too long", name);
+        return error_set(err, -ENAMETOOLONG, "the socket path '%s' is too long", name);
     }
     return 0;
 }
@@ -84,7 +84,7 @@ static int clear_path(const char *path, const struct address *a, struct error *e
     if (lstat(path, &st) < 0)
         return errno == ENOENT ? 0 : error_errno(err, errno, "cannot examine '%s'", path);
     if (!S_ISSOCK(st.st_mode))
-        return error_set(err, -EEXIST, "'%s' is in the way: it is not a socket; remove it", path);
+        return error_set(err, -EEXIST, "'%s' exists and is not a socket; remove it", path);
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0)
         return error_errno(err, errno, "cannot make a socket");
@@ -130,7 +130,8 @@ int channel_from_fd(int fd, struct channel **ret, struct error *err)
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return error_errno(err, errno, "cannot use descriptor %d as a channel", fd);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0)
-        return error_errno(err, errno, "cannot ask the kernel who is at the other end of a socket");
+        return error_errno(err, errno,
+                           "cannot find out which process is at the other end of a socket");
     struct channel *c = mem_zalloc(1, sizeof *c);
     c->fd = fd;
     c->uid = who.uid;
@@ -223,11 +224,12 @@ int channel_queue(struct channel *c, struct span message, struct error *err)
 {
     if (message.n > CHANNEL_MESSAGE_MAX)
         return error_set(err, -EMSGSIZE,
-                         "a message of %zu bytes is larger than the %d that a channel takes",
+                         "a message of %zu bytes is too large for a channel; the limit is %d",
                          message.n, (int)CHANNEL_MESSAGE_MAX);
     if (c->out.n - c->out_at + message.n > CHANNEL_QUEUE_MAX)
-        return error_set(err, -ENOBUFS, "process %d does not read: %zu bytes wait for it",
-                         (int)c->pid, c->out.n - c->out_at);
+        return error_set(err, -ENOBUFS,
+                         "process %d does not read its messages: %zu bytes are queued", (int)c->pid,
+                         c->out.n - c->out_at);
     if (c->out_at > c->out.n / 2)
         drop_front(&c->out, &c->out_at);
     uint32_t n = (uint32_t)message.n;
@@ -275,7 +277,7 @@ int channel_receive(struct channel *c, struct span *ret, struct error *err)
         size_t have = c->in.n - c->in_at, want = head_length(c);
         if (want > 4 + (size_t)CHANNEL_MESSAGE_MAX)
             return error_set(err, -EMSGSIZE,
-                             "process %d announced a message of %zu bytes; at most %d are allowed",
+                             "process %d announced a message of %zu bytes; the limit is %d",
                              (int)c->pid, want - 4, (int)CHANNEL_MESSAGE_MAX);
         if (want && have >= want) {
             *ret = span_of(c->in.p + c->in_at + 4, want - 4);

@@ -6,7 +6,7 @@
 #include "common/channel.h"
 #include "common/loop.h"
 
-/* Writes what is queued as far as the peer takes it now; the loop wakes the owner (EPOLLOUT) for the
+/* Writes as much of the queue as the peer takes now; the loop wakes the owner (EPOLLOUT) for the
  * rest. Negative: the peer is gone, and *err says why; close the channel. */
 int channelloop_flush(struct channel *c, struct loop *l, struct error *err);
 

@@ -57,8 +57,7 @@ static int read_fd(int fd, const char *path, size_t max, struct buf *out, struct
         }
         if ((size_t)n > left) {
             out->n = was;
-            return error_set(err, -EFBIG, "'%s' is larger than the %zu bytes that are allowed here",
-                             path, max);
+            return error_set(err, -EFBIG, "'%s' is too large; the limit is %zu bytes", path, max);
         }
         out->n += (size_t)n;
         if ((size_t)n < ask)
@@ -94,8 +93,8 @@ static int check_private_stat(const char *path, const struct stat *st, struct er
         return error_set(err, -EPERM, "'%s' is not a regular file", path);
     if (st->st_uid != geteuid() && st->st_uid != 0)
         return error_set(err, -EPERM,
-                         "'%s' belongs to user %u; it must belong to root or to us (user %u)", path,
-                         (unsigned)st->st_uid, (unsigned)geteuid());
+                         "'%s' belongs to user %u; it must belong to root or to this user (%u)",
+                         path, (unsigned)st->st_uid, (unsigned)geteuid());
     if (st->st_mode & 077)
         return error_set(err, -EPERM,
                          "'%s' has mode %04o, open to group or others; run: chmod 0%o '%s'", path,
@@ -144,7 +143,7 @@ static int sync_folder(const char *path, struct error *err)
     char *folder = folder_of(path);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
     if (fd < 0 || fsync(fd) < 0)
-        rc = error_errno(err, errno, "cannot make the change in folder '%s' durable", folder);
+        rc = error_errno(err, errno, "cannot sync the folder '%s'", folder);
     if (fd >= 0)
         close(fd);
     mem_free(&folder);
@@ -155,7 +154,7 @@ int file_sync(const char *path, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
     if (fd < 0 || fsync(fd) < 0)
-        rc = error_errno(err, errno, "cannot make '%s' durable", path);
+        rc = error_errno(err, errno, "cannot sync '%s'", path);
     if (fd >= 0)
         close(fd);
     return rc < 0 ? rc : sync_folder(path, err);
@@ -168,7 +167,7 @@ int file_write_atomic(const char *path, struct span content, mode_t mode, struct
     char *temp = mem_printf("%s/.%s.XXXXXX", folder, slash ? slash + 1 : path);
     int rc = 0, fd = mkostemp(temp, O_CLOEXEC);
     if (fd < 0) {
-        rc = error_errno(err, errno, "cannot make a file in '%s' to write '%s'", folder, path);
+        rc = error_errno(err, errno, "cannot create a file in '%s' to write '%s'", folder, path);
         goto out;
     }
     int wrote = file_write_all(fd, content.p, content.n);
@@ -177,7 +176,7 @@ int file_write_atomic(const char *path, struct span content, mode_t mode, struct
     else if (fchmod(fd, mode) < 0)
         rc = error_errno(err, errno, "cannot set the mode of '%s'", path);
     else if (fsync(fd) < 0)
-        rc = error_errno(err, errno, "cannot make '%s' durable", path);
+        rc = error_errno(err, errno, "cannot sync '%s'", path);
     if (close(fd) < 0 && rc == 0)
         rc = error_errno(err, errno, "cannot write '%s'", path);
     if (rc == 0 && rename(temp, path) < 0)
@@ -201,7 +200,7 @@ static int make_dir(const char *path, mode_t mode, struct error *err)
     if (stat(path, &st) == 0) { /* also where we may not write: being there is enough */
         if (S_ISDIR(st.st_mode))
             return 0;
-        return error_set(err, -ENOTDIR, "'%s' is there and is not a folder", path);
+        return error_set(err, -ENOTDIR, "'%s' exists and is not a folder", path);
     }
     return error_errno(err, why, "cannot make the folder '%s'", path);
 }
@@ -248,7 +247,7 @@ int file_lock(const char *path, int *ret_fd, struct error *err)
         rc = errno == EWOULDBLOCK ? refuse_locked(fd, path, err)
                                   : error_errno(err, errno, "cannot lock '%s'", path);
     else if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
-        rc = error_errno(err, errno, "cannot write our pid into '%s'", path);
+        rc = error_errno(err, errno, "cannot write the process id into '%s'", path);
     if (rc < 0) {
         close(fd);
         return rc;
@@ -268,7 +267,7 @@ int file_lock_is_held(const char *path, struct error *err)
             refuse_locked(fd, path, err);
             rc = 1;
         } else {
-            rc = error_errno(err, errno, "cannot ask for the lock '%s'", path);
+            rc = error_errno(err, errno, "cannot test the lock '%s'", path);
         }
     }
     close(fd);

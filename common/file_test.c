@@ -38,7 +38,7 @@ static void a_file_larger_than_allowed_is_refused_and_leaves_no_trace(void **sta
     struct error err = {0};
     assert_int_equal(file_read(path, 5, &b, &err), -EFBIG);
     assert_int_equal(b.n, 0);
-    assert_contains(err.text, "larger than the 5 bytes");
+    assert_contains(err.text, "the limit is 5 bytes");
     buf_free(&b);
 }
 

@@ -51,9 +51,8 @@ static int remove_folder(struct removal *r, int parent, const char *name, int de
         return errno == ENOENT ? 0 : failed(r, errno, name);
     if (fstat(fd, &st) < 0 || st.st_dev != r->device) {
         close(fd);
-        return error_set(r->err, -EXDEV,
-                         "'%.60s' in '%s' is another file system, mounted there: not removed", name,
-                         r->path);
+        return error_set(r->err, -EXDEV, "'%.60s' in '%s' is a mount point and was not removed",
+                         name, r->path);
     }
     if ((st.st_mode & 0700) != 0700 && fchmod(fd, 0700) < 0) {
         int why = errno;

@@ -72,7 +72,7 @@ refuse:
     if (s.n > 60)
         s.n = 60;
     return error_set(err, -EINVAL,
-                     "'" SPAN_FMT "' is not an id: it has 36 characters, as in "
+                     "'" SPAN_FMT "'' is not an id: an id has 36 characters, as in "
                      "019aa5c3-5c74-7abc-8def-0123456789ab",
                      SPAN_ARG(s));
 }
@@ -152,9 +152,8 @@ int b64_parse(const char *s, struct buf *out, struct error *err)
 {
     size_t n = strlen(s), was = out->n;
     if (n % 4 == 1)
-        return error_set(
-            err, -EINVAL,
-            "a base64url text of %zu characters has lost some: no bytes have that length", n);
+        return error_set(err, -EINVAL,
+                         "a base64url text cannot have %zu characters: some are missing", n);
     uint8_t *to = buf_grow(out, n / 4 * 3 + 3);
     uint32_t bits = 0;
     int held = 0;
@@ -162,7 +161,8 @@ int b64_parse(const char *s, struct buf *out, struct error *err)
         int v = b64_value(s[i]);
         if (v < 0)
             return error_set(err, -EINVAL,
-                             "character %zu of a base64url text is none of A-Z a-z 0-9 - _", i + 1);
+                             "character %zu of a base64url text is not one of A-Z a-z 0-9 - _",
+                             i + 1);
         bits = bits << 6 | (uint32_t)v;
         held += 6;
         if (held >= 8) {
@@ -172,8 +172,7 @@ int b64_parse(const char *s, struct buf *out, struct error *err)
         }
     }
     if (bits)
-        return error_set(err, -EINVAL,
-                         "the last character of a base64url text has bits that belong to no byte");
+        return error_set(err, -EINVAL, "the last character of a base64url text has extra bits");
     out->n = was + n / 4 * 3 + (n % 4 ? n % 4 - 1 : 0);
     return 0;
 }

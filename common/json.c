@@ -100,7 +100,7 @@ json_t *json_get_array(const json_t *object, const char *key, struct error *err)
 int json_check_keys(const json_t *object, const char *const allowed[], struct error *err)
 {
     if (!json_is_object(object))
-        return error_set(err, -EINVAL, "an object is wanted here");
+        return error_set(err, -EINVAL, "an object is expected here");
     const char *key;
     json_t *value;
     json_object_foreach ((json_t *)(uintptr_t)object, key, value) {

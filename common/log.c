@@ -135,7 +135,7 @@ static void summarise(struct throttle *t)
 {
     char text[400];
     if (t->held_back) {
-        snprintf(text, sizeof text, "%u more of these within a second were not written: %s",
+        snprintf(text, sizeof text, "%u more like this within a second were not logged: %s",
                  t->held_back, t->fmt);
         write_line(t->level, text);
         the_log.slots_held_back--;

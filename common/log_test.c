@@ -112,7 +112,7 @@ static void repetition_is_counted_and_summarised(void **state)
     assert_contains(said, "again 9\n");
     assert_null(strstr(said, "again 10\n"));
     assert_contains(said, "something else");
-    assert_contains(said, "40 more of these within a second were not written: again %d\n");
+    assert_contains(said, "40 more like this within a second were not logged: again %d\n");
     assert_int_equal(lines(), 12);
     assert_int_equal(log_flush_due(), -1);
 }

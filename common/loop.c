@@ -67,7 +67,7 @@ struct loop *loop_new(struct error *err)
     if (l->epoll >= 0)
         l->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (l->epoll < 0 || l->timer < 0) {
-        error_errno(err, errno, "cannot make an event loop");
+        error_errno(err, errno, "cannot create an event loop");
         loop_destroy(&l);
     } else if (loop_add(l, l->timer, EPOLLIN, on_timer_fd, NULL, err) < 0) {
         loop_destroy(&l);
@@ -132,7 +132,7 @@ static struct epoll_event tagged(const struct loop *l, int fd, uint32_t events)
 int loop_add(struct loop *l, int fd, uint32_t events, loop_fd_fn *fn, void *arg, struct error *err)
 {
     if (fd < 0)
-        return error_set(err, -EBADF, "%d is no descriptor", fd);
+        return error_set(err, -EBADF, "%d is not a descriptor", fd);
     if (is_used(l, fd))
         return error_set(err, -EEXIST, "descriptor %d is in the loop already", fd);
     if ((size_t)fd >= l->slots) {
@@ -158,7 +158,7 @@ int loop_mod(struct loop *l, int fd, uint32_t events, struct error *err)
         return error_set(err, -ENOENT, "descriptor %d is not in the loop", fd);
     struct epoll_event e = tagged(l, fd, events);
     if (epoll_ctl(l->epoll, EPOLL_CTL_MOD, fd, &e) < 0)
-        return error_errno(err, errno, "cannot change what descriptor %d is waited for", fd);
+        return error_errno(err, errno, "cannot change the events of descriptor %d", fd);
     return 0;
 }
 
@@ -302,7 +302,7 @@ static sigset_t our_signals(void)
 int loop_signals(struct loop *l, loop_signal_fn *fn, void *arg, struct error *err)
 {
     if (l->signals >= 0)
-        return error_set(err, -EEXIST, "the event loop has its signals already");
+        return error_set(err, -EEXIST, "the event loop already handles signals");
     sigset_t set = our_signals();
     int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)

@@ -12,7 +12,7 @@
    flushed. */
 void mem_die(void)
 {
-    static const char said[] = ": out of memory; ending, the successor replays\n";
+    static const char said[] = ": out of memory; exiting, the next start replays the journal\n";
     const char *name = program_invocation_short_name;
     if (write(STDERR_FILENO, name, strlen(name)) < 0 ||
         write(STDERR_FILENO, said, sizeof said - 1) < 0)

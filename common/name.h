@@ -1,5 +1,5 @@
-/* name.h - which names are names. Pure. DESIGN section 10 rules: one alphabet that needs no quoting
- * in a shell, a path, YAML or SQL. */
+/* name.h - the rules for names: one alphabet that needs no quoting in a shell, a path, YAML or SQL.
+ * Pure. */
 #ifndef LB_COMMON_NAME_H
 #define LB_COMMON_NAME_H
 
@@ -16,7 +16,7 @@ bool name_is_identifier(struct span s);
 /* [a-z][a-z0-9_-]*: jobs, packages, servers, pools. Every identifier is also a name. */
 bool name_is_name(struct span s);
 
-/* The same with a sentence; `what` begins it: "the name of a job". -EINVAL. */
+/* The same as an error. -EINVAL: *err begins with `what`, such as "the name of a job". */
 int name_check_identifier(const char *what, struct span s, struct error *err);
 int name_check_name(const char *what, struct span s, struct error *err);
 

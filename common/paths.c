@@ -37,7 +37,7 @@ int path_join(char *out, size_t size, struct error *err, const char *a, ...)
     if (size)
         out[fits ? n : 0] = 0;
     if (!fits)
-        return error_set(err, -ENAMETOOLONG, "a path below '%.200s' is longer than %zu bytes",
+        return error_set(err, -ENAMETOOLONG, "a path in '%.200s' is longer than %zu bytes",
                          a == out ? "" : a, size);
     return 0;
 }
@@ -118,7 +118,7 @@ int paths_check_socket(const char *path, struct error *err)
         return 0;
     return error_set(
         err, -ENAMETOOLONG,
-        "the socket path '%.300s' has %zu bytes and the system allows %zu: choose a shorter LONGBOAT_HOME or "
-        "XDG_RUNTIME_DIR",
+        "the socket path '%.300s' has %zu bytes and the system allows %zu: choose a shorter "
+        "LONGBOAT_HOME or XDG_RUNTIME_DIR",
         path, strlen(path), most);
 }

@@ -1,4 +1,4 @@
-/* paths.h - where this process keeps what. DESIGN section 17. */
+/* paths.h - where the programs keep their files: LONGBOAT_HOME and the folders in it. */
 #ifndef LB_COMMON_PATHS_H
 #define LB_COMMON_PATHS_H
 

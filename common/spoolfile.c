@@ -170,8 +170,8 @@ static int judge_bad(struct spoolfile_reader *r, size_t size, struct error *err)
         return 1;
     return error_set(
         err, -EBADMSG,
-        "spool '%s' is damaged at byte %lld: the record there does not fit its checksum", r->path,
-        (long long)r->offset);
+        "spool '%s' is damaged at byte %lld: the checksum of the record there does not match",
+        r->path, (long long)r->offset);
 }
 
 /* The frame at the offset, from what is held or else from the file. */
@@ -235,7 +235,8 @@ static int start_writing(struct spoolfile *f, int64_t end, bool *ret_torn, struc
         return error_errno(err, errno, "cannot examine the spool '%s'", f->path);
     *ret_torn = st.st_size > end;
     if (*ret_torn && ftruncate(f->fd, end) < 0)
-        return error_errno(err, errno, "cannot cut the torn end off the spool '%s'", f->path);
+        return error_errno(
+            err, errno, "cannot remove the partial record at the end of the spool '%s'", f->path);
     f->size = end;
     if (end > 0)
         return 0;
@@ -244,7 +245,7 @@ static int start_writing(struct spoolfile *f, int64_t end, bool *ret_torn, struc
         int why = n < 0 ? errno : ENOSPC;
         if (ftruncate(f->fd, 0) < 0)
             why = errno;
-        return error_errno(err, why, "cannot begin the spool '%s'", f->path);
+        return error_errno(err, why, "cannot create the spool '%s'", f->path);
     }
     f->size = SPOOLFILE_START;
     return 0;
@@ -313,8 +314,8 @@ static int write_frames(struct spoolfile *f, const struct span *records, size_t 
 {
     *ret_done = 0;
     if (f->broken && ftruncate(f->fd, f->size) < 0)
-        return error_errno(err, errno,
-                           "the spool '%s' ends in half a record that cannot be cut off", f->path);
+        return error_errno(
+            err, errno, "the spool '%s' ends in a partial record that cannot be removed", f->path);
     f->broken = false;
     ssize_t put;
     do
@@ -339,12 +340,11 @@ int spoolfile_append_all(struct spoolfile *f, const struct span *records, size_t
         *ret_done = 0;
     for (size_t i = 0; i < n; i++) {
         if (records[i].n == 0)
-            return error_set(err, -EINVAL,
-                             "an empty record cannot be told from the end of the spool '%s'",
+            return error_set(err, -EINVAL, "an empty record cannot be written to the spool '%s'",
                              f->path);
         if (records[i].n > SPOOLFILE_RECORD_MAX)
             return error_set(err, -E2BIG,
-                             "a record of %zu bytes is larger than the %d that a spool takes",
+                             "a record of %zu bytes is too large for a spool; the limit is %d",
                              records[i].n, SPOOLFILE_RECORD_MAX);
         add_frame(&f->frames, records[i]);
     }

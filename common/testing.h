@@ -1,5 +1,5 @@
-/* testing.h - what the unit tests of all rooms share: cmocka's headers in their order, and a folder
- * of one's own. Included by *_test.c only. */
+/* testing.h - what the unit tests of all rooms share: cmocka's headers in the order that it wants,
+ * and a temporary folder for each test. For tests only. */
 #ifndef LB_COMMON_TESTING_H
 #define LB_COMMON_TESTING_H
 
@@ -15,36 +15,15 @@
 #include "common/file.h"
 #include "common/mem.h"
 
-/* A cmocka setup: makes a new folder and leaves its path (a C string) in *state. */
-__attribute__((unused)) static int testing_folder(void **state)
-{
-    const char *top = getenv("TMPDIR");
-    char *path = mem_printf("%s/longboat-test-XXXXXX", top && *top ? top : "/tmp");
-    *state = path;
-    return mkdtemp(path) ? 0 : -1;
-}
-
-/* The teardown that belongs to it: removes the folder and all in it. */
-__attribute__((unused)) static int testing_folder_end(void **state)
-{
-    struct error err = {0};
-    int rc = file_remove_tree(*state, &err);
-    if (rc < 0)
-        fprintf(stderr, "%s\n", err.text);
-    mem_free(state);
-    return rc;
-}
-
-/* "<folder>/<name>" in one static buffer of four used in turn, so that a test can hold several
- * paths without freeing. */
-__attribute__((unused)) static const char *testing_path(void **state, const char *name)
-{
-    static char text[4][600];
-    static unsigned turn;
-    char *out = text[turn++ % 4];
-    snprintf(out, sizeof text[0], "%s/%s", (const char *)*state, name);
-    return out;
-}
+/* A cmocka setup: makes a new folder below $TMPDIR (or /tmp) and leaves its path, a C string, in
+ * *state. Negative: there is none, see errno. */
+int testing_folder(void **state);
+/* Its teardown: removes the folder and all in it, and frees the path. Negative: something is left
+ * over; stderr says why. */
+int testing_folder_end(void **state);
+/* "<folder>/<name>" in one of four static buffers, used in turn: a test can hold several paths
+ * without freeing any. At most 599 bytes. */
+const char *testing_path(void **state, const char *name);
 
 #define in_folder(test) cmocka_unit_test_setup_teardown(test, testing_folder, testing_folder_end)
 #define assert_contains(text, part) \

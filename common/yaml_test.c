@@ -103,9 +103,10 @@ static void typed_values_are_given(void **state)
 static void a_wrong_type_is_refused_with_place_name_and_value(void **state)
 {
     (void)state;
-    struct yaml *y = read_ok(
-        "retries: abc\nargs: [1, x, {}]\nq: \"5\"\nbig: 99999999999999999999\nw: 90\nnul: \"a\\0b\"\n"
-        "none:\nhuge: 1e999\n");
+    struct yaml *y =
+        read_ok("retries: abc\nargs: [1, x, {}]\nq: \"5\"\nbig: 99999999999999999999\nw: 90\nnul: "
+                "\"a\\0b\"\n"
+                "none:\nhuge: 1e999\n");
     const struct yaml_node *r = yaml_root(y);
     struct error err = {0};
     const char *s;
@@ -138,7 +139,7 @@ static void a_wrong_type_is_refused_with_place_name_and_value(void **state)
 static void a_key_given_twice_is_refused(void **state)
 {
     (void)state;
-    refused("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: key 'a' is given twice, first in line 1");
+    refused("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: key 'a' is given twice, first on line 1");
     refused("x: {a: 1, \"a\": 2}\n", "f.yaml:1:11: key 'a' is given twice");
     refused("x: {a: 1, \"a\\0b\": 2}\n", "f.yaml:1:11: key 'a' has a NUL character");
 }
@@ -172,7 +173,7 @@ static void what_is_no_yaml_is_refused_where_it_has_to_be_mended(void **state)
     refused("a: 1\n\tb: 2\n", "f.yaml:2:1: a tab: indent with spaces");
     refused("a: @x\n", "f.yaml:1:4: a value cannot begin with this character");
     refused("a: {{x}}\n", "f.yaml:1:5: put a placeholder into quotes");
-    refused("{a: 1} x\n", "f.yaml:1:8: the document has ended above");
+    refused("{a: 1} x\n", "f.yaml:1:8: the document ended above");
     refused("a: 1\nb: \x07\n", "f.yaml:");
     refused("a: *\n", "f.yaml:1:5: while scanning an alias");
 }

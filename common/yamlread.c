@@ -26,17 +26,17 @@ static int refuse_at(struct yaml_reader *r, yaml_mark_t at, const char *sentence
                      sentence);
 }
 
-/* libyaml's complaints in the words of people who did not write a parser, each at the place that has
- * to be mended: what is not closed is shown where it opens. A row matches if both of its parts occur
- * in what libyaml says; the first row that matches counts. */
+/* libyaml's complaints in words for people who never wrote a parser, each at the place to mend: an
+ * unclosed bracket is reported where it opens. A row matches if both of its parts occur in what
+ * libyaml says; the first row that matches counts. */
 static const struct {
     const char *context, *problem;
     bool where_it_opens;
     const char *sentence;
 } complaints[] = {
     {"", "mapping values are not allowed", false,
-     "this ':' is in the wrong place: put a text that has ': ' in it into quotes, and begin a nested "
-     "mapping on a line of its own, indented"},
+     "this ':' is in the wrong place: put a text that has ': ' in it into quotes, and begin a "
+     "nested mapping on a line of its own, indented"},
     {"block mapping", "expected key", false,
      "a key is expected here: check the indentation, and that no text follows a closing quote"},
     {"block collection", "expected '-'", false,
@@ -45,10 +45,10 @@ static const struct {
     {"flow mapping", "", true, "this '{' is not closed, or a ',' is missing in its mapping"},
     {"quoted scalar", "end of stream", true, "this quote is not closed"},
     {"", "tab character", false, "a tab: indent with spaces"},
-    {"simple key", "expected ':'", true, "this line has no ':', so it is not a key with a value"},
+    {"simple key", "expected ':'", true, "this line has no ':' between a key and a value"},
     {"", "cannot start any token", false, "a value cannot begin with this character: use quotes"},
     {"", "expected node content", false, "a value is expected here"},
-    {"", "expected <document start>", false, "the document has ended above: nothing may follow it"},
+    {"", "expected <document start>", false, "the document ended above; nothing may follow it"},
 };
 
 static int refuse_parse(struct yaml_reader *r)
@@ -182,7 +182,7 @@ static int on_end(struct yaml_reader *r)
     for (size_t i = 1; i < node->count; i++) {
         const struct yaml_node *first = node->sorted[i - 1]->key, *second = node->sorted[i]->key;
         if (yaml_key_cmp(yaml_text(first), yaml_text(second)) == 0)
-            return yaml_error(second, r->err, "key '%.80s' is given twice, first in line %u",
+            return yaml_error(second, r->err, "key '%.80s' is given twice, first on line %u",
                               second->text, first->line);
     }
     return 0;
@@ -191,7 +191,7 @@ static int on_end(struct yaml_reader *r)
 static int on_document(struct yaml_reader *r, const yaml_event_t *e)
 {
     if (r->documents++)
-        return refuse_at(r, e->start_mark, "a second document begins here: one file has one");
+        return refuse_at(r, e->start_mark, "a second document begins here: a file holds one");
     if (e->data.document_start.tag_directives.start != e->data.document_start.tag_directives.end)
         return refuse_at(r, e->start_mark, "%TAG is not allowed");
     return 0;

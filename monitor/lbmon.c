@@ -13,6 +13,7 @@
 
 #include "client/find.h"
 #include "client/person.h"
+#include "client/who.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/mem.h"
@@ -56,6 +57,7 @@ static const char examples[] =
 struct monitor {
     bool as_json;
     struct event_line line;
+    bool printed;  /* an event */
     int unwritten; /* why stdout does not have an event, errno */
 };
 
@@ -84,6 +86,7 @@ static bool print(void *self, uint64_t seq, struct span json)
     struct monitor *m = self;
     struct buf out = {0};
     (void)seq;
+    m->printed = true;
     if (m->as_json) {
         buf_add(&out, json.p, json.n);
         buf_add_str(&out, "\n");
@@ -197,6 +200,17 @@ static int code_of(const struct monitor *m, int rc, struct error *err)
     return rc == -EINVAL || rc == -ENOTUNIQ ? 2 : rc < 0 ? 3 : 0;
 }
 
+/* No event: did nothing happen, or may the asker see none of it? */
+static void explain_none(struct longboat *lb)
+{
+    struct who me;
+    if (who_ask(lb, &me, NULL) < 0)
+        return;
+    if (!me.may_watch)
+        who_sees_own(&me, "lbmon");
+    who_free(&me);
+}
+
 static int follow(const struct option_values *v, struct error *err)
 {
     struct monitor m = {.as_json = opt_flag(v, "json")};
@@ -209,7 +223,7 @@ static int follow(const struct option_values *v, struct error *err)
         return 2;
     if (after)
         from = 0;
-    if (longboat_open_person(&lb, err) < 0)
+    if (longboat_open_person(&lb, NULL, err) < 0)
         return 3;
     longboat_watch(lb, say, NULL); /* silence would look like a quiet night */
     int rc = filter(lb, v, &where, &n, err);
@@ -217,6 +231,8 @@ static int follow(const struct option_values *v, struct error *err)
     if (rc == 0)
         rc = longboat_follow_events(lb, after, from, &list, !opt_flag(v, "until-now"), print, &m,
                                     err);
+    if (rc == 0 && !m.printed && !m.as_json && opt_flag(v, "until-now"))
+        explain_none(lb);
     longboat_close(&lb);
     buf_free(&where);
     return code_of(&m, rc, err);
@@ -243,7 +259,7 @@ int main(int argc, char **argv)
     code = follow(&v, &err);
     if (code)
         fprintf(stderr, "lbmon: %s\n", err.text);
-    if (code == 2 && strstr(err.text, "events"))
+    if (code == 2 && strstr(err.text, "unknown event"))
         fprintf(stderr, EVENTS_LISTED);
     options_free(&v);
     return code;

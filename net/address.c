@@ -46,11 +46,11 @@ int net_endpoint(const char *text, bool port_free, char ret[NET_ENDPOINT_MAX], s
 
     for (const char *c = host; *c; c++)
         if (!isgraph((unsigned char)*c) || strchr("/;\\'\"", *c))
-            return bad(text, "a character that no address has", err);
+            return bad(text, "it has a character that is not allowed", err);
     if (!end || end == host)
         return bad(text, "it has no host", err);
     if (*end && *end != ':')
-        return bad(text, "something stands between host and port", err);
+        return bad(text, "there is text between host and port", err);
     if (*end && !port_is_good(end + 1, port_free))
         return bad(text,
                    strchr(end + 1, ':') ? "an IPv6 address needs brackets"

@@ -8,8 +8,8 @@
 
 enum { NET_PORT = 7411 };
 
-/* The endpoint that libzmq wants; without a port it is NET_PORT. `port_free`: 0 and `*` are ports
- * too. -EINVAL: what is wrong with it and how to write it. */
+/* Writes the address as libzmq's endpoint into ret; the default port is NET_PORT. `port_free`: the
+ * ports 0 and `*` are allowed, too. -EINVAL: *err says what is wrong and how to write it. */
 int net_endpoint(const char *text, bool port_free, char ret[NET_ENDPOINT_MAX], struct error *err);
 
 #endif

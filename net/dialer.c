@@ -269,7 +269,7 @@ static void take_messages(struct dialer *d, struct span messages)
         if (d->state == GREETING && kind == KIND_M_WELCOME) {
             take_welcome(d, m);
         } else if (d->state == GREETING || kind == KIND_M_WELCOME) {
-            end_session(d, true, "the broker speaks out of turn");
+            end_session(d, true, "unexpected message from the broker");
         } else {
             if (kind == KIND_M_PONG)
                 take_pong(d, m);
@@ -468,7 +468,7 @@ static void on_turn(struct loop *l, struct loop_timer *t, void *arg)
         try_next(d, "no answer");
         break;
     case GREETING:
-        try_next(d, "it is there but does not welcome us");
+        try_next(d, "it answers but does not accept the session");
         break;
     case UP:
         beat(d, loop_now(l));
@@ -483,7 +483,7 @@ int dialer_open(struct dialer **ret, struct loop *loop, const struct dialer_opti
                 const struct dialer_calls *calls, struct error *err)
 {
     if (o->n_addresses == 0)
-        return error_set(err, -EINVAL, "no address of a broker is given");
+        return error_set(err, -EINVAL, "no broker address is given");
     struct dialer *d = mem_zalloc(1, sizeof *d);
     d->loop = loop;
     d->calls = *calls;

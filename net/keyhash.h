@@ -1,5 +1,5 @@
 /* keyhash.h - included instead of common/hashtable.h where a peer chooses the keys: SipHash with a
- * secret of this process, so that nobody can choose keys that meet in one bucket. */
+ * secret of this process, so that no peer can choose keys that share a bucket. */
 #ifndef LB_NET_KEYHASH_H
 #define LB_NET_KEYHASH_H
 

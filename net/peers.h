@@ -1,4 +1,4 @@
-/* peers.h - inside of server.c: the table of the broker's sessions, found by handle, by connection
+/* peers.h - for server.c only: the table of the broker's sessions, found by handle, by connection
  * and counted by key. */
 #ifndef LB_NET_PEERS_H
 #define LB_NET_PEERS_H

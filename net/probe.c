@@ -72,7 +72,7 @@ static int hear_knock(struct net_socket *twin, struct visitor *v, struct error *
     while (!net_socket_take(twin, &p)) {
         if (clock_boot_ms() >= until)
             return error_set(err, -EPERM,
-                             "refusing to listen: what an allowed key sends does not arrive");
+                             "refusing to listen: messages from an allowed key do not arrive");
         if (sent)
             net_socket_wait(twin, false, HANDSHAKE_MS);
         else if (net_socket_wait(v->socket, true, HANDSHAKE_MS))
@@ -84,7 +84,7 @@ static int hear_knock(struct net_socket *twin, struct visitor *v, struct error *
     net_packet_release(&p);
     if (!good)
         return error_set(err, -EPERM,
-                         "refusing to listen: a message came without the key of its sender");
+                         "refusing to listen: a message arrived without its sender's key");
     return 0;
 }
 

@@ -1,15 +1,14 @@
-/* probe.h - tries the door before it is opened: a loopback twin of the broker's socket, with the
- * same options, must refuse a stranger's key and let in a key that is allowed. Takes a few
- * milliseconds; at most some seconds when something is wrong. The ZAP handler that judges by
- * `allowed` is there already. */
+/* probe.h - tests the broker's socket before it is bound: a loopback twin with the same options
+ * must refuse an unknown key and accept an allowed one. Takes a few milliseconds, or up to some
+ * seconds when something is wrong. */
 #ifndef LB_NET_PROBE_H
 #define LB_NET_PROBE_H
 
 #include "net/socket.h"
 #include "net/zap.h"
 
-/* -EPERM: the door is not safe (or lets nobody in), and the sentence says what was seen. Other
- * codes: it could not be tried. */
+/* Needs the ZAP handler that uses `allowed`. -EPERM: the socket is not safe or accepts no one; *err
+ * says what was seen. Other codes: the test could not be done. */
 int net_probe(const struct net_keys *keys, struct zap_keys *allowed, struct error *err);
 
 #endif

@@ -111,7 +111,7 @@ static bool send_waiting(struct net_server *s, struct peer *p, int64_t now)
     while (rc == 0 && session_frame(p->session, now, &s->frame))
         rc = send_frame(s, route_of(p));
     if (rc == -EAGAIN)
-        p->doom = "it does not take what it is sent";
+        p->doom = "send queue full";
     /* One without messages may get lost: the next one says the same. */
     if (rc == 0 && session_idle_frame(p->session, now, &s->frame) &&
         send_frame(s, route_of(p)) == -EHOSTUNREACH)
@@ -266,12 +266,12 @@ static void take_stray(struct net_server *s, const struct net_packet *packet)
     if (!packet->whole || session_peek(packet->body, &head, &why) < 0) {
         if (may_tell(s, packet->route))
             say_refused(s, packet->route, 0, REFUSAL_MALFORMED,
-                        packet->whole ? why.text : "a message of several parts");
+                        packet->whole ? why.text : "a message has several parts");
     } else if (opens_session(&head, packet->body, &hello, &head_size)) {
         open_session(s, packet, &head, hello);
     } else if (!session_is_last_word(packet->body, &session, &kind, &word) &&
                may_tell(s, packet->route)) {
-        say_reset(s, packet->route, head.session, "this session is not known here");
+        say_reset(s, packet->route, head.session, "unknown session");
     }
 }
 
@@ -297,7 +297,7 @@ static void take_of_peer(struct net_server *s, struct peer *p, const struct net_
         end_session(s, p, "a frame was lost");
         break;
     case SESSION_FOREIGN:
-        drop(s, p, "its connection began another session");
+        drop(s, p, "another session was opened on its connection");
         take_stray(s, packet);
         break;
     case SESSION_MALFORMED:
@@ -319,7 +319,7 @@ static void take_packet(struct net_server *s, const struct net_packet *packet)
     if (p && packet->whole)
         take_of_peer(s, p, packet);
     else if (p)
-        end_session(s, p, "a message of several parts");
+        end_session(s, p, "a message has several parts");
     else
         take_stray(s, packet);
 }
@@ -437,7 +437,7 @@ int net_server_send(struct net_server *s, uint64_t peer, struct span message)
     if (!p || p->doom)
         return -ENOENT;
     if ((rc = session_push(p->session, message)) == -ENOBUFS)
-        p->doom = "it does not take what it is sent";
+        p->doom = "send queue full";
     if (session_owed(p->session) > s->owed_most)
         s->owed_most = session_owed(p->session);
     peers_mark(&s->peers, p);

@@ -1,9 +1,8 @@
-/* server.h - the broker's door: one ROUTER socket with CURVE, its ZAP handler, and a session for
- * each peer.
+/* server.h - the broker's side of the network: one ROUTER socket with CURVE, its ZAP handler, and a
+ * session for each peer.
  *
- * net_server_open starts the ZAP handler, proves on a loopback twin with the same options that a
- * stranger's key is refused, and only then binds. If the proof fails nothing is bound: -EPERM and a
- * sentence. */
+ * net_server_open starts the ZAP handler, proves on a loopback twin with the same options that an
+ * unknown key is refused, and only then binds. If the proof fails it binds nothing: -EPERM. */
 #ifndef LB_NET_SERVER_H
 #define LB_NET_SERVER_H
 
@@ -20,14 +19,14 @@ struct net_server_options {
     int64_t lease_ms;                                   /* 0: LEASE_MS */
 };
 
-/* Called from the loop's thread, in order; any of the functions below but net_server_close may be
- * called in them. BYE is answered here, everything else is the caller's, PING too. `key`: the
- * peer's transport key from its User-Id (never from what it says). */
+/* Callbacks, from the loop's thread and in order. They may call any function below except
+ * net_server_close. The server answers BYE; the caller answers everything else, PING too. `key`:
+ * the peer's transport key, from its User-Id and never from its messages. */
 struct net_server_calls {
     void *self;
-    /* A HELLO of `key` has come: open a session? 0: yes (WELCOME is the caller's to send).
-     * Otherwise a refusal is sent: the callback fills ret_text and returns a REFUSAL_ code. `peer`
-     * is a new handle, never reused. */
+    /* A HELLO of `key` has arrived: open a session? 0: yes, and the caller sends WELCOME. Else
+     * the callback returns a REFUSAL_ code and fills ret_text, and the server sends REFUSED.
+     * `peer` is a new handle, never reused. */
     enum refusal (*hello)(void *self, uint64_t peer, const struct hash *key, const char *address,
                           struct span hello, struct error *ret_text);
     void (*message)(void *self, uint64_t peer, uint64_t kind, struct span message);
@@ -39,15 +38,15 @@ struct net_server_calls {
 int net_server_open(struct net_server **ret, struct loop *loop, const struct net_server_options *o,
                     const struct net_server_calls *calls, struct error *err);
 void net_server_close(struct net_server **s);
-/* Who may finish a handshake; thread-safe towards the ZAP handler, in force for the next
-   handshake. */
+/* Allows or forbids a key to finish handshakes, from the next one on. Safe beside the ZAP handler's
+ * thread. */
 void net_server_allow(struct net_server *s, const struct hash *key, bool allowed);
 /* Queues a message for a peer; what was queued in a turn leaves in shared frames before the loop
- * sleeps. -ENOENT: gone; -ENOBUFS: it does not take what it was sent (it is dropped, `down` follows
- * before the loop sleeps); -EMSGSIZE: no frame can hold it. */
+ * sleeps. -ENOENT: the peer is gone; -ENOBUFS: its send queue is full, so it is dropped and `down`
+ * follows before the loop sleeps; -EMSGSIZE: no frame can hold it. */
 int net_server_send(struct net_server *s, uint64_t peer, struct span message);
-/* Sends what its window takes of what is queued, then one last message (REFUSED or RESET; empty:
- * none), and drops the session. */
+/* Sends as much of the queue as the window allows, then `last` (REFUSED or RESET; empty: nothing),
+ * and drops the session. */
 void net_server_close_peer(struct net_server *s, uint64_t peer, struct span last);
 bool net_server_window_open(struct net_server *s, uint64_t peer);
 /* What the sessions owe their peers: bytes queued, and sent but not acknowledged. */

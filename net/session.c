@@ -199,12 +199,12 @@ static int read_head(struct span frame, struct h_frame *ret, size_t *ret_size, s
     uint64_t kind;
 
     if (frame.n > LIMIT_FRAME)
-        return error_set(err, -EMSGSIZE, "a frame of %zu bytes; at most %d are allowed", frame.n,
+        return error_set(err, -EMSGSIZE, "a frame has %zu bytes; the limit is %d", frame.n,
                          LIMIT_FRAME);
     if (wire_peek(frame, &kind, ret_size, err) < 0)
         return error_prefix(err, "head of a frame");
     if (kind != KIND_H_FRAME)
-        return error_set(err, -EPROTO, "a frame begins with kind %llu instead of its head",
+        return error_set(err, -EPROTO, "a frame begins with kind %llu, not with its head",
                          (unsigned long long)kind);
     return h_frame_decode(span_of(frame.p, *ret_size), ret, err);
 }
@@ -224,7 +224,7 @@ static int check_messages(struct span run, struct error *err)
         if (wire_peek(run, &kind, &size, err) < 0)
             return error_prefix(err, "message %u of a frame", i);
         if (kind == KIND_H_FRAME)
-            return error_set(err, -EPROTO, "message %u of a frame is a frame's head", i);
+            return error_set(err, -EPROTO, "message %u of a frame is another frame head", i);
         run.p += size;
         run.n -= size;
     }
@@ -249,7 +249,7 @@ enum session_verdict session_take(struct session *s, struct span frame, int64_t 
         return SESSION_FOREIGN;
     struct span messages = {frame.p + size, frame.n - size};
     if (head.ack > s->sent) {
-        error_set(err, -EPROTO, "a frame acknowledges number %llu, %llu was the last sent",
+        error_set(err, -EPROTO, "a frame acknowledges number %llu, but the last sent was %llu",
                   (unsigned long long)head.ack, (unsigned long long)s->sent);
         return SESSION_MALFORMED;
     }

@@ -114,8 +114,7 @@ static int fd_of(void *zmq, int *ret, struct error *err)
 {
     size_t size = sizeof *ret;
     if (zmq_getsockopt(zmq, ZMQ_FD, ret, &size) != 0)
-        return error_set(err, -EIO, "libzmq gives no descriptor to wait for: %s",
-                         zmq_strerror(errno));
+        return error_set(err, -EIO, "libzmq gives no descriptor to poll: %s", zmq_strerror(errno));
     return 0;
 }
 
@@ -128,7 +127,7 @@ static struct net_socket *open_socket(int type, const struct net_keys *keys, str
     s->sock = zsock_new(type);
     if (!s->sock) {
         error_set(err, -EIO,
-                  "libzmq cannot make a socket: %s (are there file descriptors left? ulimit -n)",
+                  "libzmq cannot create a socket: %s (out of file descriptors? see ulimit -n)",
                   zmq_strerror(errno));
         net_socket_close(&s, 0);
         return NULL;
@@ -174,7 +173,7 @@ int net_router_bind(struct net_socket *s, const char *endpoint, char ret[NET_END
         return error_set(err, errno == EADDRINUSE ? -EADDRINUSE : -EINVAL,
                          "cannot listen at '%s': %s", endpoint, zmq_strerror(errno));
     if (zmq_getsockopt(s->zmq, ZMQ_LAST_ENDPOINT, text, &size) != 0)
-        return error_set(err, -EIO, "where '%s' was bound is not known: %s", endpoint,
+        return error_set(err, -EIO, "cannot find out where '%s' was bound: %s", endpoint,
                          zmq_strerror(errno));
     if (ret)
         memcpy(ret, text, size);
@@ -208,8 +207,8 @@ int net_dealer_open(struct net_socket **ret, const struct net_keys *keys,
 int net_dealer_connect(struct net_socket *s, const char *endpoint, struct error *err)
 {
     if (zmq_connect(s->zmq, endpoint) != 0)
-        return error_set(err, -EINVAL, "'%s' is no address to connect to: %s (write host:port)",
-                         endpoint, zmq_strerror(errno));
+        return error_set(err, -EINVAL, "cannot connect to '%s': %s (write host:port)", endpoint,
+                         zmq_strerror(errno));
     return 0;
 }
 
@@ -285,13 +284,12 @@ int net_socket_watch(struct net_socket *s, struct error *err)
 
     snprintf(endpoint, sizeof endpoint, "inproc://longboat-watch-%u", atomic_fetch_add(&number, 1));
     if (zmq_socket_monitor(s->zmq, endpoint, events) != 0)
-        return error_set(err, -EIO, "libzmq does not tell of its connections: %s",
-                         zmq_strerror(errno));
+        return error_set(err, -EIO, "cannot monitor libzmq's connections: %s", zmq_strerror(errno));
     s->watch = zsock_new(ZMQ_PAIR);
     if (!s->watch || zmq_connect(zsock_resolve(s->watch), endpoint) != 0) {
         zmq_socket_monitor(s->zmq, NULL, 0);
         zsock_destroy(&s->watch);
-        return error_set(err, -EIO, "cannot listen to libzmq's events: %s", zmq_strerror(errno));
+        return error_set(err, -EIO, "cannot receive libzmq's events: %s", zmq_strerror(errno));
     }
     return fd_of(zsock_resolve(s->watch), &s->watch_fd, err);
 }

@@ -1,10 +1,10 @@
-/* socket.h - the only door to czmq and libzmq (with zap.c, which judges keys, and probe.c, which
- * tries the door).
+/* socket.h - the only user of czmq and libzmq, besides zap.c, which judges keys, and probe.c, which
+ * tests the broker's socket.
  *
- * Two kinds of socket, both with CURVE and nothing else: a ROUTER for the broker and a DEALER for
- * everybody else, with the options that transport.md found necessary; each option's result is
- * checked. A socket belongs to one thread. There is one ZeroMQ context for the life of the process;
- * czmq's signal handlers are off. No process that has opened a socket may fork.
+ * There are two kinds of socket, both with CURVE only: a ROUTER for the broker and a DEALER for
+ * everyone else. The result of each option that is set is checked. A socket belongs to one thread.
+ * There is one ZeroMQ context for the life of the process; czmq's signal handlers are off. No
+ * process that has opened a socket may fork.
  *
  * A send proves nothing but that libzmq took the bytes: sessions (session.h) know what arrived. */
 #ifndef LB_NET_SOCKET_H
@@ -24,7 +24,7 @@ enum {
     NET_ADDRESS_MAX = 64    /* a peer's IP address as text */
 };
 
-/* Before the first socket, by whoever uses czmq in this room; more often does no harm. */
+/* Starts czmq. Call it before opening the first socket; more calls do no harm. */
 void net_begin(void);
 
 /* 32 bytes each: the X25519 pair of this end. */
@@ -43,13 +43,14 @@ int net_router_bind(struct net_socket *s, const char *endpoint, char ret[NET_END
  * that is not there. */
 int net_dealer_open(struct net_socket **ret, const struct net_keys *keys,
                     const struct hash *server_key, struct error *err);
-/* Connects, and again whenever that ends, in the background. -EINVAL: no endpoint. */
+/* Connects in the background, and again whenever the connection ends. -EINVAL: not an endpoint. */
 int net_dealer_connect(struct net_socket *s, const char *endpoint, struct error *err);
-/* What was sent last has `linger_ms` to leave, in the background; 0: at once. Sets *s to NULL. */
+/* Closes the socket and sets *s to NULL. What was sent has `linger_ms` to leave, in the background;
+ * 0: it is dropped. */
 void net_socket_close(struct net_socket **s, int linger_ms);
 
-/* Turns readable when something may have changed. It is edge triggered: whoever sleeps on it asks
- * net_socket_readable before, each time, also after sending. */
+/* A descriptor that becomes readable when something may have changed. It is edge triggered: call
+ * net_socket_readable each time before sleeping on it, also after sending. */
 int net_socket_fd(const struct net_socket *s);
 bool net_socket_readable(struct net_socket *s); /* a message can be taken now */
 /* DEALER: the handshake is done and there is room */
@@ -60,7 +61,8 @@ bool net_socket_writable(struct net_socket *s);
     X(NONE, "nothing has happened") \
     X(UNREACHABLE, "nobody answers") \
     X(BROKEN_OFF, \
-      "the other end broke off the handshake; is it the broker, and has it still the key that is pinned?") \
+      "handshake aborted by the other end; is it the broker, and does it still have the pinned " \
+      "key?") \
     X(REFUSED, "the other end does not know our key") \
     X(CONNECTED, "the handshake is done") \
     X(LOST, "the connection was lost")
@@ -96,7 +98,7 @@ int net_socket_take(struct net_socket *s, struct net_packet *packet);
 void net_packet_release(struct net_packet *packet);
 
 /* Never blocks, never waits for room. `route`: ROUTER only. -EAGAIN: the pipe to the peer is full
- * (DEALER: or no server is connected); -EHOSTUNREACH: nobody has this route any more. */
+ * (DEALER: or no server is connected); -EHOSTUNREACH: no peer has this route any more. */
 int net_socket_send(struct net_socket *s, struct span route, struct span body);
 
 #endif

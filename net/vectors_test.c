@@ -1,5 +1,6 @@
-/* vectors_test.c - the C side reads what proto/vectors.json calls good, makes the same bytes, and refuses the rest. It
- * stands in net/, the lowest room that knows sessions; below it are the wire and the signatures. */
+/* vectors_test.c - the C side reads what proto/vectors.json calls good, makes the same bytes, and
+ * refuses the rest. It is in net/ because that is the lowest room that knows sessions; the wire and
+ * the signatures are below it. */
 #include <errno.h>
 #include <jansson.h>
 

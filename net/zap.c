@@ -102,7 +102,7 @@ static void answer(void *rep, struct span request_id, bool in, const struct hash
         span_str(ZAP_VERSION),
         request_id,
         span_str(in ? "200" : "400"),
-        span_str(in ? "OK" : "this key is not known here"),
+        span_str(in ? "OK" : "unknown key"),
         span_str(user),
         SPAN_NONE, /* no metadata of ours */
     };
@@ -162,8 +162,7 @@ int zap_open(struct zap **ret, struct zap_keys *keys, struct error *err)
     z->door = zsock_new(ZMQ_REP);
     if (!z->door || zmq_bind(zsock_resolve(z->door), ZAP_ENDPOINT) != 0) {
         rc = error_set(err, errno == EADDRINUSE ? -EADDRINUSE : -EIO,
-                       "the ZAP handler cannot take its place at %s: %s", ZAP_ENDPOINT,
-                       zmq_strerror(errno));
+                       "the ZAP handler cannot bind %s: %s", ZAP_ENDPOINT, zmq_strerror(errno));
         goto fail;
     }
     sigfillset(&all); /* signals go to the loop's thread */
@@ -171,7 +170,7 @@ int zap_open(struct zap **ret, struct zap_keys *keys, struct error *err)
     z->actor = zactor_new(handler, z);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!z->actor) {
-        rc = error_set(err, -EAGAIN, "the ZAP handler's thread cannot be started");
+        rc = error_set(err, -EAGAIN, "cannot start the ZAP handler's thread");
         goto fail;
     }
     *ret = z;

@@ -16,16 +16,16 @@
 
 #define ZAP_DOMAIN "longboat" /* must not be empty: see net_router_open */
 
-/* Who may come in. */
+/* The set of allowed keys. */
 struct zap_keys;
 struct zap_keys *zap_keys_new(void);
 void zap_keys_free(struct zap_keys **k);
-/* In force for the next handshake; connections that are there stay (rights are judged on each
-   message). */
+/* Takes effect from the next handshake on. Existing connections stay: rights are checked for each
+ * message. */
 void zap_keys_set(struct zap_keys *k, const struct hash *key, bool allowed);
 
 struct zap;
-/* `keys` are lent until zap_close */
+/* `keys` must outlive it, until zap_close. -EADDRINUSE: this process already has a handler. */
 int zap_open(struct zap **ret, struct zap_keys *keys, struct error *err);
 void zap_close(struct zap **z);
 

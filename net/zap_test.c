@@ -188,7 +188,7 @@ static void a_handler_that_lets_everybody_in_is_found_out(void **state)
 
 static void a_handler_that_lets_nobody_in_is_found_out(void **state)
 {
-    the_probe_sees_a_handler_that("400", "", *state, "does not arrive");
+    the_probe_sees_a_handler_that("400", "", *state, "do not arrive");
 }
 
 static void a_handler_that_is_out_of_order_is_found_out(void **state)

@@ -42,7 +42,7 @@ static la_ssize_t sink_write(struct archive *a, void *self, const void *p, size_
 static int archive_refuse(struct archive *a, const char *what, struct error *err)
 {
     const char *why = archive_error_string(a);
-    return error_set(err, -EIO, "%s: %.300s", what, why ? why : "libarchive says no more");
+    return error_set(err, -EIO, "%s: %.300s", what, why ? why : "libarchive gives no reason");
 }
 
 static struct archive_entry *entry_new(const char *path, bool executable, uint64_t size)
@@ -133,7 +133,7 @@ static int put_all(struct archive *a, const char *folder, const struct manifest 
     if (json.n > LIMIT_MANIFEST) {
         int rc =
             error_set(err, -EFBIG,
-                      "the manifest with its list of %zu files has %zu bytes; %d are possible: "
+                      "the manifest with its list of %zu files has %zu bytes; the limit is %d: "
                       "put fewer, larger files into the package",
                       m->n_files, json.n, LIMIT_MANIFEST);
         buf_free(&json);
@@ -167,7 +167,7 @@ static int write_archive(struct sink *sink, const char *folder, const struct man
         archive_write_set_filter_option(a, "zstd", "compression-level", ZSTD_LEVEL) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
         archive_write_open2(a, sink, NULL, sink_write, NULL, NULL) != ARCHIVE_OK)
-        rc = archive_refuse(a, "cannot begin the archive", err);
+        rc = archive_refuse(a, "cannot start the archive", err);
     if (rc == 0)
         rc = put_all(a, folder, m, err);
     if (rc == 0 && archive_write_close(a) != ARCHIVE_OK)
@@ -185,7 +185,7 @@ int archive_build(const char *folder, const struct manifest *m, const char *out,
     char *temp = mem_printf("%s.XXXXXX", out);
     struct sink sink = {.fd = mkostemp(temp, O_CLOEXEC)};
     if (sink.fd < 0) {
-        int rc = error_errno(err, errno, "cannot make a file beside '%s'", out);
+        int rc = error_errno(err, errno, "cannot create a file next to '%s'", out);
         mem_free(&temp);
         return rc;
     }
@@ -261,13 +261,14 @@ static int read_manifest(struct archive *a, struct buf *json, struct error *err)
 {
     struct archive_entry *e;
     if (archive_read_next_header(a, &e) != ARCHIVE_OK)
-        return archive_refuse(a, "is no package", err);
+        return archive_refuse(a, "is not a package", err);
     const char *path = archive_entry_pathname(e);
     if (!path || strcmp(path, PACKAGE_MANIFEST) != 0 || archive_entry_filetype(e) != AE_IFREG)
-        return error_set(err, -EINVAL, "is no package: it does not begin with " PACKAGE_MANIFEST);
+        return error_set(err, -EINVAL,
+                         "is not a package: it does not begin with " PACKAGE_MANIFEST);
     la_int64_t size = archive_entry_size(e);
     if (size <= 0 || size > LIMIT_MANIFEST)
-        return error_set(err, -EFBIG, PACKAGE_MANIFEST " has %lld bytes; 1 to %d are possible",
+        return error_set(err, -EFBIG, PACKAGE_MANIFEST " has %lld bytes; 1 to %d are allowed",
                          (long long)size, LIMIT_MANIFEST);
     uint8_t *at = buf_grow(json, (size_t)size);
     if (archive_read_data(a, at, (size_t)size) != size)
@@ -288,7 +289,7 @@ int archive_manifest(const char *path, struct manifest *ret, struct buf *json, s
     archive_read_support_filter_zstd(a);
     archive_read_support_format_tar(a);
     if (archive_read_open_fd(a, fd, READ_BYTES) != ARCHIVE_OK)
-        rc = archive_refuse(a, "is no package", err);
+        rc = archive_refuse(a, "is not a package", err);
     else
         rc = read_manifest(a, &text, err);
     archive_read_free(a);

@@ -31,17 +31,17 @@ the_same_content_gives_the_same_bytes_under_any_umask_zone_locale_user_time_and_
 {
     struct hash here, there;
     const char *one = testing_path(state, "one"), *two = testing_path(state, "two");
-    put_source(one, FIXTURE_YAML);
-    build(one, testing_path(state, "one.lbp"), &here);
+    fixture_source(one, FIXTURE_YAML);
+    fixture_build(one, testing_path(state, "one.lbp"), &here);
     char *lock = mem_printf("%s/bin/data", two);
-    put(two, "data/empty", "", 0666); /* another order, other modes and times */
-    put(two, "data/größe.txt", "42\n", 0640);
-    put(two, "bin/extract", "#!/bin/sh\necho hello\n", 0700);
+    fixture_put(two, "data/empty", "", 0666); /* another order, other modes and times */
+    fixture_put(two, "data/größe.txt", "42\n", 0640);
+    fixture_put(two, "bin/extract", "#!/bin/sh\necho hello\n", 0700);
     assert_int_equal(symlink("../data", lock), 0);
-    put(two, "package.yaml", FIXTURE_YAML, 0444);
-    put(two, "old.lbp", "not taken", 0644);
-    put(two, ".git/HEAD", "not taken", 0644);
-    put(two, "bin/__pycache__/x.pyc", "not taken", 0644);
+    fixture_put(two, "package.yaml", FIXTURE_YAML, 0444);
+    fixture_put(two, "old.lbp", "not taken", 0644);
+    fixture_put(two, ".git/HEAD", "not taken", 0644);
+    fixture_put(two, "bin/__pycache__/x.pyc", "not taken", 0644);
     mem_free(&lock);
     assert_int_equal(chmod(*state, 0777), 0);
     chmod(testing_path(state, "two/bin/extract"), 0744);
@@ -54,7 +54,7 @@ the_same_content_gives_the_same_bytes_under_any_umask_zone_locale_user_time_and_
         setlocale(LC_ALL, "C.UTF-8");
         if (geteuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
             _exit(2);
-        build(testing_path(state, "two"), testing_path(state, "two.lbp"), &there);
+        fixture_build(testing_path(state, "two"), testing_path(state, "two.lbp"), &there);
         _exit(0);
     }
     int status;
@@ -68,8 +68,8 @@ static void no_entry_tells_of_the_builder_or_the_time(void **state)
     struct hash hash;
     struct archive_entry *e;
     unsigned n = 0;
-    put_source(testing_path(state, "p"), FIXTURE_YAML);
-    build(testing_path(state, "p"), testing_path(state, "p.lbp"), &hash);
+    fixture_source(testing_path(state, "p"), FIXTURE_YAML);
+    fixture_build(testing_path(state, "p"), testing_path(state, "p.lbp"), &hash);
     struct archive *a = archive_read_new();
     archive_read_support_filter_zstd(a);
     archive_read_support_format_tar(a);
@@ -89,16 +89,16 @@ static void another_content_mode_or_name_gives_another_hash(void **state)
 {
     struct hash first, now;
     const char *folder = testing_path(state, "p"), *out = testing_path(state, "p.lbp");
-    put_source(folder, FIXTURE_YAML);
-    build(folder, out, &first);
-    put(folder, "data/empty", "x", 0600);
-    build(folder, out, &now);
+    fixture_source(folder, FIXTURE_YAML);
+    fixture_build(folder, out, &first);
+    fixture_put(folder, "data/empty", "x", 0600);
+    fixture_build(folder, out, &now);
     assert_false(hash_eq(&first, &now));
-    put(folder, "data/empty", "", 0755);
-    build(folder, out, &now);
+    fixture_put(folder, "data/empty", "", 0755);
+    fixture_build(folder, out, &now);
     assert_false(hash_eq(&first, &now));
-    put(folder, "data/empty", "", 0644);
-    build(folder, out, &now);
+    fixture_put(folder, "data/empty", "", 0644);
+    fixture_build(folder, out, &now);
     assert_true(hash_eq(&first, &now));
 }
 
@@ -111,8 +111,8 @@ static void the_hash_is_that_of_the_file_and_the_manifest_can_be_read_back(void 
     uint8_t digest[MINISIGN_DIGEST];
     uint64_t size;
     const char *folder = testing_path(state, "p"), *out = testing_path(state, "p.lbp");
-    put_source(folder, FIXTURE_YAML);
-    build(folder, out, &hash);
+    fixture_source(folder, FIXTURE_YAML);
+    fixture_build(folder, out, &hash);
     must(archive_digest(out, &again, digest, &size, &err));
     assert_true(hash_eq(&hash, &again));
     must(archive_manifest(out, &m, &json, &err));
@@ -145,7 +145,7 @@ static void what_a_package_cannot_hold_is_refused_with_its_place(void **state)
 {
     const char *folder = testing_path(state, "p");
     char where[600];
-    put_source(folder, FIXTURE_YAML);
+    fixture_source(folder, FIXTURE_YAML);
 #define AT(name) (snprintf(where, sizeof where, "%s/%s", folder, name), where)
     assert_int_equal(mkfifo(AT("data/pipe"), 0600), 0);
     expect_problem(folder, "/p/data/pipe: a FIFO cannot be packed");
@@ -169,16 +169,17 @@ static void what_a_package_cannot_hold_is_refused_with_its_place(void **state)
                                  : "'data/out' points to the absolute path '/etc/passwd'");
         unlink(AT("data/out"));
     }
-    put(folder, "data/EMPTY", "", 0644);
+    fixture_put(folder, "data/EMPTY", "", 0644);
     expect_problem(folder, "'data/EMPTY' and 'data/empty' differ only in upper and lower case");
     unlink(AT("data/EMPTY"));
-    put(folder, "data/\xff", "", 0644);
-    expect_problem(folder, "a path is not in UTF-8");
+    fixture_put(folder, "data/\xff", "", 0644);
+    expect_problem(folder, "a path is not UTF-8");
     unlink(AT("data/\xff"));
-    put(folder, "data/a\nb", "", 0644);
+    fixture_put(folder, "data/a\nb", "", 0644);
     expect_problem(folder, "control characters");
     unlink(AT("data/a\nb"));
-    put(folder, "1/2/3/4/5/6/7/8/9/a/b/c/d/e/f/1/2/3/4/5/6/7/8/9/a/b/c/d/e/f/1/2/3", "", 0644);
+    fixture_put(folder, "1/2/3/4/5/6/7/8/9/a/b/c/d/e/f/1/2/3/4/5/6/7/8/9/a/b/c/d/e/f/1/2/3", "",
+                0644);
     expect_problem(folder, "more than 32 folders deep");
 }
 #undef AT
@@ -186,7 +187,7 @@ static void what_a_package_cannot_hold_is_refused_with_its_place(void **state)
 static void a_package_without_its_entry_or_its_yaml_is_refused(void **state)
 {
     const char *folder = testing_path(state, "p");
-    put_source(folder, FIXTURE_YAML);
+    fixture_source(folder, FIXTURE_YAML);
     chmod(testing_path(state, "p/bin/extract"), 0644);
     expect_problem(folder, "entry: 'bin/extract' is not executable; run: chmod +x bin/extract");
     unlink(testing_path(state, "p/bin/extract"));
@@ -204,14 +205,14 @@ static void a_file_that_changes_during_the_build_is_noticed(void **state)
     struct hash hash;
     uint64_t size;
     const char *folder = testing_path(state, "p"), *out = testing_path(state, "p.lbp");
-    put_source(folder, FIXTURE_YAML);
+    fixture_source(folder, FIXTURE_YAML);
     must(archive_examine(folder, &m, &ps));
-    put(folder, "data/größe.txt", "43\n", 0644);
+    fixture_put(folder, "data/größe.txt", "43\n", 0644);
     assert_int_equal(archive_build(folder, &m, out, &hash, &size, &err), -EBUSY);
     assert_contains(err.text, "'data/größe.txt' changed");
-    put(folder, "data/größe.txt", "42\n43", 0644);
+    fixture_put(folder, "data/größe.txt", "42\n43", 0644);
     assert_int_equal(archive_build(folder, &m, out, &hash, &size, &err), -EBUSY);
-    put(folder, "data/größe.txt", "42", 0644);
+    fixture_put(folder, "data/größe.txt", "42", 0644);
     assert_int_equal(archive_build(folder, &m, out, &hash, &size, &err), -EBUSY);
     assert_int_equal(access(out, F_OK), -1); /* nothing half-built is left */
     manifest_free(&m);
@@ -222,9 +223,9 @@ static void what_is_no_package_is_told_from_one(void **state)
 {
     struct error err = {0};
     struct manifest m;
-    put(*state, "text", "hello", 0644);
+    fixture_put(*state, "text", "hello", 0644);
     assert_true(archive_manifest(testing_path(state, "text"), &m, NULL, &err) < 0);
-    assert_contains(err.text, "is no package");
+    assert_contains(err.text, "is not a package");
     assert_true(archive_manifest(testing_path(state, "none"), &m, NULL, &err) < 0);
     assert_true(archive_manifest(*state, &m, NULL, &err) < 0);
 }

@@ -64,7 +64,9 @@ static int read_package(struct installed_package *p, struct error *err)
     if (rc < 0 || (rc = d_runnable_decode(buf_span(&p->bytes), &p->runnable, err)) < 0)
         return rc;
     if (!hash_eq(&p->runnable.package, &p->hash))
-        return error_set(err, -EBADMSG, "'%s' holds another package than its name says", p->folder);
+        return error_set(err, -EBADMSG,
+                         "'%s' holds a package other than the one that it is named after",
+                         p->folder);
     if (stat(p->folder, &st) < 0)
         return error_errno(err, errno, "cannot examine '%s'", p->folder);
     p->name = span_dup_str(p->runnable.name);

@@ -13,12 +13,12 @@ static struct hash install_version(void **state, const char *name, const char *v
     char *yaml = mem_printf(
         "name: %s\nversion: %s\nsubsystem: exec\nentry: bin/extract\nlimits: {timeout: 1m}\n", name,
         version);
-    put(testing_path(state, "p"), "package.yaml", yaml, 0644);
-    put(testing_path(state, "p"), "bin/extract", "#!/bin/sh\n", 0755);
+    fixture_put(testing_path(state, "p"), "package.yaml", yaml, 0644);
+    fixture_put(testing_path(state, "p"), "bin/extract", "#!/bin/sh\n", 0755);
     mem_free(&yaml);
-    build(testing_path(state, "p"), testing_path(state, "p.lbp"), &hash);
-    sign_as(testing_path(state, "p.lbp"), name, version, testing_path(state, "signers"));
-    must(install(state, testing_path(state, "p.lbp"), &err));
+    fixture_build(testing_path(state, "p"), testing_path(state, "p.lbp"), &hash);
+    fixture_sign(testing_path(state, "p.lbp"), name, version, testing_path(state, "signers"));
+    must(fixture_install(state, testing_path(state, "p.lbp"), &err));
     return hash;
 }
 
@@ -86,7 +86,8 @@ static void a_package_that_cannot_be_used_says_why_and_is_not_found(void **state
     assert_int_equal(mkdir(testing_path(state, "store/.unpack-x"), 0700), 0); /* none of ours */
     must(installed_open(testing_path(state, "store"), &s, &err));
     assert_non_null(installed_at(s, 0));
-    assert_contains(installed_at(s, 0)->trouble, "holds another package than its name says");
+    assert_contains(installed_at(s, 0)->trouble,
+                    "holds a package other than the one that it is named after");
     assert_null(installed_at(s, 1));
     assert_int_equal(installed_find(s, "extract", &p, &err), -ENOENT);
     installed_close(&s);

@@ -150,8 +150,7 @@ static int read_what(const struct jobfile_step *s, struct d_step *d, struct erro
     const char *word, *text;
     if (package && (subsystem || run))
         return yaml_error(run ? run : subsystem, err,
-                          "step '%s' has a package, which says itself what is run and how",
-                          s->name);
+                          "step '%s' has a package, which decides what runs and how", s->name);
     if (package) {
         d->subsystem = s->decoded.subsystem;
         d->package_name = s->decoded.name;
@@ -164,7 +163,7 @@ static int read_what(const struct jobfile_step *s, struct d_step *d, struct erro
         return -EINVAL;
     if (strcmp(word, "shell") != 0)
         return yaml_error(subsystem, err,
-                          "only subsystem shell runs a text; for '%s' make a package (lbpkg new)",
+                          "only subsystem shell has run: TEXT; for '%s' make a package (lbpkg new)",
                           word);
     if (!(text = take_text(run, "'run'", LIMIT_JOB_BODY / 2, err)) ||
         jobfile_check_run(run, text, err) < 0)
@@ -208,7 +207,7 @@ static int read_action(const struct jobfile *j, const struct jobfile_step *s, co
     if (!node)
         return 0;
     if (s->always)
-        return yaml_error(node, err, "step '%s' always runs; nothing follows from how it ends",
+        return yaml_error(node, err, "step '%s' always runs: it takes no on_success or on_failure",
                           s->name);
     if (!(text = take_text(node, "an action", 2 * LIMIT_NAME, err)))
         return -EINVAL;
@@ -223,7 +222,8 @@ static int read_action(const struct jobfile *j, const struct jobfile_step *s, co
             rc = yaml_error(node, err, "this job has no step '%.64s'%s", text + 5,
                             suggest_hint(text + 5, names, hint));
         else if (j->steps[to].always)
-            rc = yaml_error(node, err, "step '%s' always runs at the end; nobody goes to it",
+            rc = yaml_error(node, err,
+                            "step '%s' always runs at the end: it cannot be a goto target",
                             text + 5);
         else if (strlen(text) > LIMIT_NAME)
             rc = yaml_error(node, err, "a step that a goto names has at most %d bytes in its name",
@@ -235,8 +235,9 @@ static int read_action(const struct jobfile *j, const struct jobfile_step *s, co
     if (action == ACTION_NEXT || action == ACTION_QUIT_SUCCESS || action == ACTION_QUIT_FAILURE)
         return 0;
     return yaml_error(
-        node, err, "'%.64s' is no action%s; there are next, quit-success, quit-failure, goto STEP",
-        text, suggest_hint(text, actions, hint));
+        node, err,
+        "unknown action '%.64s'%s; actions are next, quit-success, quit-failure, goto STEP", text,
+        suggest_hint(text, actions, hint));
 }
 
 static int compile_step(const struct jobfile *j, size_t at, const struct hash *package,
@@ -342,7 +343,7 @@ static int compile(const struct yaml_node *root, const char *file, jobfile_find_
         job.steps = wire_list_from(&items, n);
         d_job_encode(&job, out);
         if (out->n - was > LIMIT_JOB_BODY) {
-            rc = yaml_error(root, err, "the job has %zu bytes when compiled; %d are possible",
+            rc = yaml_error(root, err, "the compiled job has %zu bytes; the limit is %d",
                             out->n - was, LIMIT_JOB_BODY);
             out->n = was;
         }

@@ -3,21 +3,28 @@
  * Compiling is deterministic: the same file with the same packages gives the same bytes on every
  * server.
  *
- *     job: nightly-extract            # the file's name without .yaml version: "3"
- *     # for people concurrency: 4                  # at most so many at a time on one server;
- *     without it as many as there are
- * slots steps:
- *       - name: extract package: extract            # or extract@1.2.0; or, in place of a package,
- *         subsystem: shell and run: TEXT proxy: default parameters: {table: "{{table}}", day:
- *         "{{as_of}}", host: "{{server}}", rows: "{{step.count.outputs.rows}}",
- * mode: fast} retry: {attempts: 3, interval: 30s, backoff: 2, exit_codes: [75]}   # attempts: tries
- * in all timeout: 2h success_exit_codes: [0, 2]  # in place of what the package says on_success:
- * next            # next | quit-success | quit-failure | goto STEP on_failure: quit-failure    #
- * the same words
+ *     job: nightly-extract        # the file's name without .yaml
+ *     version: "3"                # for people
+ *     concurrency: 4              # runs at a time on one server; default: its slots
+ *     steps:
+ *       - name: extract
+ *         package: extract        # or extract@1.2.0; or subsystem: shell and run: TEXT
+ *         proxy: default
+ *         parameters:
+ *           table: "{{table}}"
+ *           day: "{{as_of}}"
+ *           host: "{{server}}"
+ *           rows: "{{step.count.outputs.rows}}"
+ *           mode: fast
+ *         retry: {attempts: 3, interval: 30s, backoff: 2, exit_codes: [75]}   # 3 tries in all
+ *         timeout: 2h
+ *         success_exit_codes: [0, 2]   # in place of the package's
+ *         on_success: next             # next | quit-success | quit-failure | goto STEP
+ *         on_failure: quit-failure     # the same words
  *       - {name: clean, always: true, subsystem: shell, run: rm -rf "$LB_WORK/partial"}
  *
- * `{{...}}` stands only as a parameter's whole value. A shell step reads $LB_PARAM_name; its text
- * is never changed. */
+ * `{{...}}` must be a parameter's whole value. A shell step reads $LB_PARAM_name; its text is never
+ * changed. */
 #ifndef LB_PACKAGE_JOBFILE_H
 #define LB_PACKAGE_JOBFILE_H
 
@@ -28,11 +35,11 @@
 typedef int (*jobfile_find_package)(void *self, const char *name_at_version, struct hash *ret_hash,
                                     struct span *ret_runnable, struct error *err);
 
-/* Compiles etc/jobs/NAME.yaml. *out: d_job. Errors name file, line, column. */
+/* Compiles etc/jobs/NAME.yaml and appends the d_job to *out. -EINVAL: *err names file, line and
+ * column; else as file_read. */
 int jobfile_compile(const char *path, jobfile_find_package find, void *self, struct buf *out,
                     struct error *err);
-/* The same from bytes; `name` stands in sentences where the path would, and the job's name need not
-   agree with it. */
+/* Compiles bytes. Errors say `name` instead of a path; the job's name need not agree with it. */
 int jobfile_compile_bytes(const char *name, struct span text, jobfile_find_package find, void *self,
                           struct buf *out, struct error *err);
 /* The one-step job `package:NAME` of a package: step `run`, proxy `default`, every parameter bound

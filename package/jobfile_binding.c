@@ -122,7 +122,7 @@ static int bind_template(const struct jobfile *j, size_t at, const struct yaml_n
     if (!name_is_identifier(inside))
         return yaml_error(
             node, err,
-            "'{{%.*s}}' stands for nothing; there are {{parameter}}, {{as_of}}, {{server}} and "
+            "unknown template '{{%.*s}}'; templates are {{parameter}}, {{as_of}}, {{server}} and "
             "{{step.NAME.outputs.X}}",
             (int)(inside.n < 100 ? inside.n : 100), inside.p ? (const char *)inside.p : "");
     b->from = BINDING_CALL;
@@ -136,9 +136,8 @@ static int check_literal(const struct yaml_node *node, struct error *err)
     struct span text = yaml_text(node);
     if (yaml_kind(node) == YAML_KIND_SCALAR) {
         if (text.n >= 2 && memmem(text.p, text.n, "{{", 2))
-            return yaml_error(
-                node, err,
-                "a {{template}} stands only as a parameter's whole value; this is a part of one");
+            return yaml_error(node, err,
+                              "a {{template}} must be a parameter's whole value, not a part of it");
         return 0;
     }
     int rc = 0;
@@ -157,7 +156,7 @@ static int bind_literal(const struct yaml_node *node, const struct d_parameter *
         return values_guess_from_yaml(node, value, err);
     if (p->sensitive)
         return yaml_error(node, err,
-                          "'" SPAN_FMT "' is sensitive: its value does not stand in a job file",
+                          "'" SPAN_FMT "' is sensitive: its value must not be in a job file",
                           SPAN_ARG(p->name));
     int type = parameter_type_parse(p->type);
     rc = values_from_yaml(type < 0 ? PARAMETER_JSON : (enum parameter_type)type, node, value, err);
@@ -252,8 +251,7 @@ int jobfile_bind(const struct jobfile *j, size_t step, const struct yaml_node *p
     int rc = parameters ? yaml_expect_map(parameters, err) : 0;
     size_t n = yaml_count(parameters);
     if (rc == 0 && n > LIMIT_VALUES)
-        rc =
-            yaml_error(parameters, err, "%zu parameters; at most %d are possible", n, LIMIT_VALUES);
+        rc = yaml_error(parameters, err, "%zu parameters; the limit is %d", n, LIMIT_VALUES);
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = bind_one(j, step, yaml_key(parameters, i), yaml_value(parameters, i), items, err);
     if (rc == 0)

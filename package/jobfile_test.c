@@ -31,10 +31,12 @@ static int set_up(void **state)
     s->one.b[0] = 1;
     s->two.b[0] = 2;
     add("name: extract\nversion: 1.2.0\nsubsystem: exec\nentry: a\nlimits: {timeout: 1m}\n"
-        "parameters: {table: {type: string, required: true}, day: {type: date}, n: {type: int, min: 1, max: 9}, "
+        "parameters: {table: {type: string, required: true}, day: {type: date}, n: {type: int, "
+        "min: 1, max: 9}, "
         "secret: {type: string, sensitive: true}}\noutputs: {rows: {type: int}}\n",
         &s->one, &s->extract);
-    add("name: publish\nversion: 2.0\nsubsystem: python\nentry: a\nlimits: {timeout: 1m}\nparameters: {rows: {type: "
+    add("name: publish\nversion: 2.0\nsubsystem: python\nentry: a\nlimits: {timeout: "
+        "1m}\nparameters: {rows: {type: "
         "int}}\n",
         &s->two, &s->publish);
     *state = s;
@@ -185,28 +187,28 @@ static void each_wrong_job_is_refused_with_its_place(void **state)
         {"job: j\nsteps: []\n", "j.yaml:2:8: a job has 1 to 100 steps"},
         {"job: j\nstesp: []\n", "j.yaml:2:1: "},
         {SHELL "concurrency: 0\n", "j.yaml:4:14: 0 is not between 1 and"},
-        {SHELL "version: new\n", "j.yaml:4:10: 'new' is no version"},
+        {SHELL "version: new\n", "j.yaml:4:10: 'new' is not a version"},
         {SHELL "  - {name: a, subsystem: shell, run: 'true'}\n",
          "j.yaml:4:12: there are two steps named 'a'"},
         {SHELL "  - {subsystem: shell, run: 'true'}\n", "j.yaml:4:5: 'name' is missing"},
         {SHELL "  - {name: b}\n", "j.yaml:4:5: step 'b' needs a package"},
         {SHELL "  - {name: b, run: x}\n", "step 'b' needs a package"},
-        {SHELL "  - {name: b, subsystem: sql, run: x}\n", "only subsystem shell runs a text"},
+        {SHELL "  - {name: b, subsystem: sql, run: x}\n", "only subsystem shell has run: TEXT"},
         {SHELL "  - {name: b, subsystem: shell, run: x, pakcage: y}\n", "j.yaml:4:41: "},
         {SHELL "  - {name: b, package: extract, run: x}\n",
-         "has a package, which says itself what is run"},
+         "has a package, which decides what runs"},
         {SHELL "  - {name: b, package: extrakt, parameters: {}}\n",
          "j.yaml:4:24: package 'extrakt' is not installed here"},
-        {SHELL "  - {name: b, package: extract@x}\n", "j.yaml:4:24: 'x' is no version"},
+        {SHELL "  - {name: b, package: extract@x}\n", "j.yaml:4:24: 'x' is not a version"},
         {SHELL "  - {name: b, package: extract}\n",
          "step 'b' does not give 'table', which package 'extract' requires"},
         {STEP "    on_success: goto b\n", "j.yaml:6:17: this job has no step 'b'"},
         {STEP "    on_failure: goto b\n  - {name: b, always: true, subsystem: shell, run: x}\n",
-         "j.yaml:6:17: step 'b' always runs at the end; nobody goes to it"},
-        {STEP "    on_failure: nxet\n", "'nxet' is no action (did you mean 'next'?)"},
-        {STEP "    on_failure: retry\n", "'retry' is no action"},
+         "j.yaml:6:17: step 'b' always runs at the end: it cannot be a goto target"},
+        {STEP "    on_failure: nxet\n", "unknown action 'nxet' (did you mean 'next'?)"},
+        {STEP "    on_failure: retry\n", "unknown action 'retry'"},
         {STEP "  - {name: b, always: true, subsystem: shell, run: x, on_failure: next}\n",
-         "nothing follows from how it ends"},
+         "takes no on_success or on_failure"},
         {"job: j\nsteps: [{name: a, always: true, subsystem: shell, run: x}]\n",
          "a job needs a step that is not `always`"},
         {STEP "    retry: {interval: 1s}\n", "'attempts' is missing"},
@@ -223,11 +225,11 @@ static void each_wrong_job_is_refused_with_its_place(void **state)
         {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {tabel: x}}\n",
          "j.yaml:3:46: package 'extract' has no parameter 'tabel' (did you mean 'table'?)"},
         {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: \"x{{table}}\"}}\n",
-         "j.yaml:3:53: a {{template}} stands only as a parameter's whole value"},
+         "j.yaml:3:53: a {{template}} must be a parameter's whole value"},
         {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: \"{{a}}{{b}}\"}}\n",
          "whole value"},
         {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: \"{{Table}}\"}}\n",
-         "'{{Table}}' stands for nothing"},
+         "unknown template '{{Table}}'"},
         {"job: j\nsteps:\n  - {name: a, subsystem: shell, run: x, parameters: {l: [\"{{t}}\"]}}\n",
          "whole value"},
         {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: t, n: x}}\n",
@@ -235,17 +237,19 @@ static void each_wrong_job_is_refused_with_its_place(void **state)
         {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: t, n: 10}}\n",
          "must be at most 9"},
         {"job: j\nsteps:\n  - {name: a, package: extract, parameters: {table: t, secret: x}}\n",
-         "does not stand in a job file"},
+         "must not be in a job file"},
         {STEP "  - {name: b, package: publish, parameters: {rows: \"{{step.x.outputs.rows}}\"}}\n",
          "this job has no step 'x'"},
         {STEP "  - {name: b, package: publish, parameters: {rows: \"{{step.a.outputs.row}}\"}}\n",
          "declares no output 'row'"},
         {STEP "  - {name: b, package: publish, parameters: {rows: \"{{step.b.outputs.rows}}\"}}\n",
          "an output of its own"},
-        {"job: j\nsteps:\n  - {name: b, package: publish, parameters: {rows: \"{{step.c.outputs.x}}\"}}\n"
+        {"job: j\nsteps:\n  - {name: b, package: publish, parameters: {rows: "
+         "\"{{step.c.outputs.x}}\"}}\n"
          "  - {name: c, subsystem: shell, run: x}\n",
          "step 'b' runs before 'c' and cannot use its output"},
-        {"job: j\nsteps:\n  - {name: b, package: publish, parameters: {rows: \"{{step.c.outputs.x}}\"}}\n"
+        {"job: j\nsteps:\n  - {name: b, package: publish, parameters: {rows: "
+         "\"{{step.c.outputs.x}}\"}}\n"
          "  - {name: c, always: true, subsystem: shell, run: x}\n",
          "which always runs at the end"},
         {"job: j\nsteps:\n  - {name: a, subsystem: shell, run: \"echo {{table}}\"}\n",
@@ -271,9 +275,9 @@ static void a_goto_back_makes_the_output_of_a_later_step_possible(void **state)
 {
     struct error err = {0};
     struct buf out = {0};
-    const char *yaml =
-        "job: j\nsteps:\n  - {name: b, package: publish, parameters: {rows: \"{{step.c.outputs.x}}\"}}\n"
-        "  - {name: c, subsystem: shell, run: x, on_success: goto b}\n";
+    const char *yaml = "job: j\nsteps:\n  - {name: b, package: publish, parameters: {rows: "
+                       "\"{{step.c.outputs.x}}\"}}\n"
+                       "  - {name: c, subsystem: shell, run: x, on_success: goto b}\n";
     if (jobfile_compile_bytes("j", span_str(yaml), find, *state, &out, &err) < 0)
         fail_msg("%s", err.text);
     buf_free(&out);

@@ -85,7 +85,8 @@ int package_hash_parse(const char *text, struct hash *ret, struct error *err)
     if (hex_parse(digits, ret->b, sizeof ret->b) < 0)
         return error_set(
             err, -EINVAL,
-            "'%.80s' is no hash of a package; expected blake2b: and 64 hexadecimal digits", text);
+            "'%.80s' is not the hash of a package; expected blake2b: and 64 hexadecimal digits",
+            text);
     return 0;
 }
 
@@ -97,7 +98,7 @@ int manifest_version_check(struct span version, struct error *err)
     if (good)
         return 0;
     return error_set(
-        err, -EINVAL, "'%.*s' is no version; expected something like 1.2.0 or 2026.11-rc1",
+        err, -EINVAL, "'%.*s' is not a version; expected something like 1.2.0 or 2026.11-rc1",
         (int)(version.n < 60 ? version.n : 60), version.p ? (const char *)version.p : "");
 }
 
@@ -157,14 +158,15 @@ int manifest_need_check(const char *need, struct error *err)
                          LIMIT_SHORT);
     for (const char *p = need; *p; p++)
         if ((unsigned char)*p < ' ' || *p == 127)
-            return error_set(err, -EINVAL, "a need has control characters in it");
+            return error_set(err, -EINVAL, "a need contains control characters");
     while (colon && need_kinds[kind] &&
            (strlen(need_kinds[kind]) != (size_t)(colon - need) ||
             strncmp(need, need_kinds[kind], (size_t)(colon - need)) != 0))
         kind++;
     if (!colon || !need_kinds[kind])
         return error_set(err, -EINVAL,
-                         "'%.80s' is no need; there are path, command, tcp, env, disk_free", need);
+                         "unknown need '%.80s'; needs are path, command, tcp, env, disk_free",
+                         need);
     const char *what = colon + 1, *last = strrchr(what, ':');
     switch (kind) {
     case 0:
@@ -172,8 +174,7 @@ int manifest_need_check(const char *need, struct error *err)
     case 1:
         if (*what && !strpbrk(what, "/ \t"))
             return 0;
-        return error_set(err, -EINVAL,
-                         "command: '%.100s' must be a program's name that is looked up in PATH",
+        return error_set(err, -EINVAL, "command: '%.100s' must be the name of a program in PATH",
                          what);
     case 2:
         return last && last > what && is_port(last + 1)
@@ -182,7 +183,7 @@ int manifest_need_check(const char *need, struct error *err)
     case 3:
         if (*what && !strpbrk(what, "= \t"))
             return 0;
-        return error_set(err, -EINVAL, "env: '%.100s' must be a variable's name", what);
+        return error_set(err, -EINVAL, "env: '%.100s' must be the name of a variable", what);
     default:
         if (isdigit((unsigned char)*what) && what[strspn(what, "0123456789")] == ':' &&
             what[strspn(what, "0123456789") + 1] == '/')

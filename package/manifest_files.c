@@ -13,13 +13,13 @@ int manifest_path_check(struct span path, struct error *err)
     int shown = (int)(path.n < 200 ? path.n : 200);
     const char *text = path.n ? (const char *)path.p : "";
     if (path.n == 0 || path.n > LIMIT_PATH - sizeof PACKAGE_FILES)
-        return error_set(err, -EINVAL, "the path '%.*s' has %zu bytes; 1 to %zu are possible",
+        return error_set(err, -EINVAL, "the path '%.*s' has %zu bytes; 1 to %zu are allowed",
                          shown < 60 ? shown : 60, text, path.n, LIMIT_PATH - sizeof PACKAGE_FILES);
     if (!utf8_is_valid(path, NULL))
-        return error_set(err, -EINVAL, "a path is not in UTF-8");
+        return error_set(err, -EINVAL, "a path is not UTF-8");
     for (size_t i = 0; i < path.n; i++)
         if (path.p[i] < ' ' || path.p[i] == 127)
-            return error_set(err, -EINVAL, "a path has control characters in it");
+            return error_set(err, -EINVAL, "a path contains control characters");
     if (path.p[0] == '/')
         return error_set(err, -EINVAL, "the path '%.*s' is absolute", shown, text);
     unsigned depth = 0;
@@ -65,7 +65,8 @@ int manifest_link_check(const char *path, const char *target, struct error *err)
     if (manifest_path_check(span_str(at), NULL) < 0)
         return error_set(
             err, -EINVAL,
-            "the symbolic link '%.200s' points to '%.200s', which is no plain path inside the package",
+            "the symbolic link '%.200s' points to '%.200s', which is not a plain path inside the "
+            "package",
             path, target);
     return 0;
 }
@@ -93,9 +94,9 @@ static int check_neighbours(const struct manifest_place *a, const struct manifes
         return error_set(err, -EINVAL, "'%.*s' and '%.*s' differ only in upper and lower case",
                          (int)a->n, a->path, (int)b->n, b->path);
     if (a->file && b->file)
-        return error_set(err, -EINVAL, "'%.*s' is there twice", (int)a->n, a->path);
+        return error_set(err, -EINVAL, "'%.*s' is listed twice", (int)a->n, a->path);
     if (a->file || b->file)
-        return error_set(err, -EINVAL, "'%.*s' is a file and also a folder", (int)a->n, a->path);
+        return error_set(err, -EINVAL, "'%.*s' is both a file and a folder", (int)a->n, a->path);
     return 0;
 }
 
@@ -141,7 +142,7 @@ int manifest_check_files(const struct manifest *m, struct error *err)
 {
     uint64_t most = (uint64_t)PACKAGE_SIZE_MAX_GIB << 30, all = 0;
     if (m->n_files > PACKAGE_FILES_MAX)
-        return error_set(err, -EFBIG, "the package has %zu files; %d are possible", m->n_files,
+        return error_set(err, -EFBIG, "the package has %zu files; the limit is %d", m->n_files,
                          PACKAGE_FILES_MAX);
     for (size_t i = 0; i < m->n_files; i++) {
         const struct manifest_file *f = &m->files[i];

@@ -153,7 +153,7 @@ static int take_count(const json_t *o, const char *key, uint64_t *ret, struct er
     int64_t v;
     int rc = json_get_int(o, key, &v, err);
     if (rc == 0 && v < 0)
-        return error_set(err, -EINVAL, "'%s' must not be below 0", key);
+        return error_set(err, -EINVAL, "'%s' must not be negative", key);
     if (rc == 0)
         *ret = (uint64_t)v;
     return rc;
@@ -207,7 +207,7 @@ static int parameter_from_json(const json_t *o, struct manifest_parameter *p, st
         return rc;
     int type = parameter_type_parse(span_str(word));
     if (type < 0)
-        return error_set(err, -EINVAL, "'%.60s' is no type", word);
+        return error_set(err, -EINVAL, "unknown type '%.60s'", word);
     p->type = (enum parameter_type)type;
     if (json_object_get(o, "required") &&
         (rc = json_get_bool(o, "required", &p->required, err)) < 0)
@@ -289,14 +289,14 @@ static int files_from_json(const json_t *top, struct manifest *m, struct error *
     if (!list)
         return -EINVAL;
     if (json_array_size(list) > PACKAGE_FILES_MAX)
-        return error_set(err, -EFBIG, "the package has %zu files; %d are possible",
+        return error_set(err, -EFBIG, "the package has %zu files; the limit is %d",
                          json_array_size(list), PACKAGE_FILES_MAX);
     m->files = mem_zalloc(json_array_size(list), sizeof *m->files);
     json_array_foreach (list, i, one) {
         m->n_files++;
         int rc = file_from_json(one, &m->files[i], err);
         if (rc == 0 && m->files[i].link && json_object_size(one) != 2)
-            rc = error_set(err, -EINVAL, "a link has a path and a target, nothing else");
+            rc = error_set(err, -EINVAL, "a link has a path and a target and nothing else");
         if (rc < 0)
             return error_prefix(err, "files[%zu]", i);
     }
@@ -347,7 +347,7 @@ static int exits_from_json(const json_t *top, struct manifest *m, struct error *
     if (known != json_object_size(map) || !json_object_get(map, "0"))
         return error_set(
             err, -EINVAL,
-            "'exit_codes' must name codes from 0 to 255, 0 among them, and what each means");
+            "'exit_codes' must map codes from 0 to 255, including 0, to what each means");
     return 0;
 }
 
@@ -395,8 +395,8 @@ static int read_all(const json_t *o, struct manifest *m, struct error *err)
         return error_set(err, -EINVAL, "must be an object");
     int rc = json_get_int(o, "format", &format, err);
     if (rc == 0 && format != MANIFEST_FORMAT)
-        return error_set(err, -EINVAL, "has format %lld; this program knows %d", (long long)format,
-                         MANIFEST_FORMAT);
+        return error_set(err, -EINVAL, "has format %lld; this program reads format %d",
+                         (long long)format, MANIFEST_FORMAT);
     if (rc < 0 || (rc = json_check_keys(o, top_keys, err)) < 0 ||
         (rc = identity_from_json(o, m, err)) < 0 ||
         (rc = parameters_from_json(o, "parameters", &m->parameters, &m->n_parameters, err)) < 0 ||
@@ -410,7 +410,7 @@ static int read_all(const json_t *o, struct manifest *m, struct error *err)
 int manifest_from_json(struct span json, struct manifest *ret, struct error *err)
 {
     if (json.n > LIMIT_MANIFEST)
-        return error_set(err, -EINVAL, PACKAGE_MANIFEST " has %zu bytes; %d are possible", json.n,
+        return error_set(err, -EINVAL, PACKAGE_MANIFEST " has %zu bytes; the limit is %d", json.n,
                          LIMIT_MANIFEST);
     json_t *o = json_parse(PACKAGE_MANIFEST, json, err);
     if (!o)

@@ -30,7 +30,7 @@ int manifest_fallback_from_text(enum parameter_type type, struct span text, stru
     }
     if (text.n >= 2 && type != PARAMETER_JSON && memmem(text.p, text.n, "{{", 2))
         return error_set(err, -EINVAL,
-                         "'%.*s' is no possible default: whole and alone, " VALUES_AS_OF
+                         "'%.*s' cannot be a default: as the whole value, " VALUES_AS_OF
                          " stands for a date, datetime or string, " VALUES_SERVER " for a string",
                          (int)(text.n < 60 ? text.n : 60), (const char *)text.p);
     return values_from_text(type, text, out, err);
@@ -60,7 +60,7 @@ static int check_fallback(const struct manifest_parameter *p, struct error *err)
     struct span in = buf_span(&p->fallback);
     struct value v;
     if (!value_read(&in, &v))
-        return error_set(err, -EINVAL, "the default is no value");
+        return error_set(err, -EINVAL, "the default is not a value");
     return has_template(p) ? 0 : values_judge(&d, &v, err);
 }
 
@@ -84,17 +84,18 @@ int manifest_parameter_check(const struct manifest_parameter *p, const char **re
                          parameter_type_text(p->type));
     if (value_read(&low, &least) && value_read(&high, &most) &&
         values_compare(p->type, &least, &most) > 0)
-        return error_set(err, -EINVAL, "min is greater than max: no value would fit");
+        return error_set(err, -EINVAL, "min is greater than max");
     *ret_key = "default";
     if (!p->fallback.n)
         return 0;
     if (p->sensitive)
         return error_set(
             err, -EINVAL,
-            "a sensitive parameter has no default: everybody who has the package could read it");
+            "a sensitive parameter cannot have a default: anyone who has the package could read "
+            "it");
     if (p->required)
         return error_set(err, -EINVAL,
-                         "a required parameter has no default: nobody would ever see it");
+                         "a required parameter cannot have a default: it would never be used");
     return check_fallback(p, err);
 }
 
@@ -120,7 +121,7 @@ static int read_type(const struct yaml_node *map, enum parameter_type *ret, stru
         note(ps,
              yaml_error(
                  node, &err,
-                 "'%.60s' is no type%s; there are string, int, float, bool, date, datetime, json",
+                 "unknown type '%.60s'%s; types are string, int, float, bool, date, datetime, json",
                  word, suggest_hint(word, parameter_type_names, hint)),
              &err);
         return -EINVAL;
@@ -241,8 +242,7 @@ static void read_all(const struct yaml_node *map, const char *what, struct manif
         return;
     size_t n = yaml_count(map);
     if (n > LIMIT_VALUES) {
-        note(ps, yaml_error(map, &err, "%zu entries; at most %d are possible", n, LIMIT_VALUES),
-             &err);
+        note(ps, yaml_error(map, &err, "%zu entries; the limit is %d", n, LIMIT_VALUES), &err);
         return;
     }
     struct manifest_parameter *list = mem_zalloc(n, sizeof *list);

@@ -62,10 +62,10 @@ static char *take_text(const struct yaml_node *map, const char *key, bool requir
         return mem_strdup("");
     }
     if (note(ps, yaml_str(node, &text, &err), &err) && strlen(text) > most) {
-        note(ps,
-             yaml_error(node, &err, "'%s' has %zu bytes; at most %zu are possible", key,
-                        strlen(text), most),
-             &err);
+        note(
+            ps,
+            yaml_error(node, &err, "'%s' has %zu bytes; the limit is %zu", key, strlen(text), most),
+            &err);
         text = "";
     } else if (required && !*text) {
         note(ps, yaml_error(node, &err, "'%s' is empty", key), &err);
@@ -106,7 +106,7 @@ static void read_identity(const struct yaml_node *root, struct manifest *m, stru
         for (size_t i = 0; known_subsystems[i]; i++)
             ours = ours || strcmp(known_subsystems[i], m->subsystem) == 0;
         if (!ours) {
-            yaml_error(subsystem, &err, "subsystem '%s' is none of Longboat's%s", m->subsystem,
+            yaml_error(subsystem, &err, "unknown subsystem '%s'%s", m->subsystem,
                        suggest_hint(m->subsystem, known_subsystems, hint));
             problems_add(ps, true, "%s", err.text);
         }
@@ -156,9 +156,8 @@ static void read_limits(const struct yaml_node *root, struct manifest *m, struct
         }
     }
     if (!m->timeout_ms) {
-        yaml_error(
-            map ? map : root, &err,
-            "no limits.timeout: a child that hangs keeps its slot until somebody cancels it");
+        yaml_error(map ? map : root, &err,
+                   "no limits.timeout: a child that hangs keeps its slot until someone cancels it");
         problems_add(ps, true, "%s", err.text);
     }
 }
@@ -173,7 +172,8 @@ static int read_need(const struct yaml_node *item, char **ret, struct problems *
         return -EINVAL;
     manifest_note_unknown_keys(item, need_keys, ps);
     if (ps->errors == before && yaml_count(item) != 1)
-        note(ps, yaml_error(item, &err, "one need an entry: path, command, tcp, env or disk_free"),
+        note(ps,
+             yaml_error(item, &err, "each entry is one need: path, command, tcp, env or disk_free"),
              &err);
     if (ps->errors != before)
         return -EINVAL;
@@ -213,7 +213,7 @@ static void read_needs(const struct yaml_node *root, struct manifest *m, struct 
         return;
     size_t n = yaml_count(seq);
     if (n > LIMIT_NEEDS) {
-        note(ps, yaml_error(seq, &err, "%zu needs; at most %d are possible", n, LIMIT_NEEDS), &err);
+        note(ps, yaml_error(seq, &err, "%zu needs; the limit is %d", n, LIMIT_NEEDS), &err);
         return;
     }
     m->needs = mem_zalloc(n, sizeof *m->needs);

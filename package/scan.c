@@ -178,8 +178,7 @@ int archive_examine(const char *folder, struct manifest *ret, struct problems *p
     struct stat st;
     if (lstat(yaml, &st) < 0 && errno == ENOENT) {
         problems_add(problems, false,
-                     "%s: there is no " PACKAGE_YAML
-                     " here; lbpkg new makes a package to begin with",
+                     "%s: there is no " PACKAGE_YAML " here; lbpkg new makes a new package",
                      folder);
         mem_free(&yaml);
         return -EINVAL;

@@ -28,11 +28,11 @@ static int check_comment(const char *comment, const struct hash *hash, const cha
         return 0;
     struct buf whole = {0};
     signature_comment(name, version, hash, &whole);
-    int rc = strcmp(buf_str(&whole), comment) == 0
-                 ? 0
-                 : error_set(err, -EBADMSG,
-                             "the signature is for '%.150s', the package says it is %s %s", comment,
-                             name, version);
+    int rc =
+        strcmp(buf_str(&whole), comment) == 0
+            ? 0
+            : error_set(err, -EBADMSG, "the signature is for '%.150s', but the package is %s %s",
+                        comment, name, version);
     buf_free(&whole);
     return rc;
 }
@@ -45,7 +45,7 @@ static int parse(struct span file, struct minisign_signature *ret, struct error 
     if (!ret->prehashed)
         return error_set(
             err, -EBADMSG,
-            "the signature is of minisign's legacy form; sign it again with lbpkg sign");
+            "the signature has minisign's legacy format; sign it again with lbpkg sign");
     return 0;
 }
 

@@ -51,14 +51,15 @@ static int open_inputs(struct unpack_job *j, struct error *err)
                          UNPACK_ARCHIVE_MAX_GIB);
     int rc = file_read(u->signature, LIMIT_SIGNATURE, &j->signature, err);
     if (rc == -ENOENT)
-        return error_set(err, -EBADMSG, "'%s' is not there: an unsigned package is not installed",
+        return error_set(err, -EBADMSG,
+                         "'%s' does not exist: an unsigned package cannot be installed",
                          u->signature);
     if (rc < 0)
         return rc;
     rc = signature_load_signers(u->signers, &j->keys, &j->n_keys, err);
     if (rc == -ENOENT || (rc == 0 && j->n_keys == 0))
         return error_set(err, -EBADMSG,
-                         "this server trusts no builder: put the public key of one into '%s'",
+                         "this server trusts no builder: put a builder's public key into '%s'",
                          u->signers);
     return rc;
 }
@@ -165,7 +166,7 @@ static int seal_folder(int fd, mode_t mode, struct error *err)
                        : seal_folder(below, 0555, err);
     }
     if (rc == 0 && (fchmod(dirfd(dir), mode) < 0 || fsync(dirfd(dir)) < 0))
-        rc = error_errno(err, errno, "cannot make durable what was unpacked");
+        rc = error_errno(err, errno, "cannot sync what was unpacked");
     closedir(dir);
     return rc;
 }
@@ -219,7 +220,7 @@ static int make(struct unpack_job *j, int64_t newest_ms, struct error *err)
     if (rc == 0 && renameat(j->store, strrchr(j->temp, '/') + 1, j->store, j->name) < 0)
         rc = error_errno(err, errno, "cannot put the package into '%s'", j->u->store);
     if (rc == 0 && fsync(j->store) < 0)
-        rc = error_errno(err, errno, "cannot make the package in '%s' durable", j->u->store);
+        rc = error_errno(err, errno, "cannot sync the package in '%s'", j->u->store);
     close(folder);
     return rc;
 }

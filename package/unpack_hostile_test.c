@@ -73,7 +73,7 @@ static void craft(void **state, const char *manifest, const struct hostile_archi
         put_entry(a, &entries[i]);
     assert_int_equal(archive_write_close(a), ARCHIVE_OK);
     archive_write_free(a);
-    sign_as(out, "extract", "1.2.0", testing_path(state, "signers"));
+    fixture_sign(out, "extract", "1.2.0", testing_path(state, "signers"));
 }
 
 /* A manifest that lists these files: "path" with content, or "path" -> "target" by link. */
@@ -118,7 +118,7 @@ static bool is_empty(const char *folder)
 static void refused(void **state, const char *sentence)
 {
     struct error err = {0};
-    int rc = install(state, testing_path(state, "p.lbp"), &err);
+    int rc = fixture_install(state, testing_path(state, "p.lbp"), &err);
     if (rc != -EBADMSG || !strstr(err.text, sentence))
         fail_msg("expected '%s', not %d: '%s'", sentence, rc, err.text);
     assert_true(is_empty(testing_path(state, "store")));
@@ -146,7 +146,7 @@ static void an_honest_archive_made_the_same_way_is_taken(void **state)
     struct hostile_archive entries[] = {{.path = "files/a", .content = "1"},
                                         {.path = "files/b", .content = "2"}};
     craft(state, manifest, entries, 2);
-    must(install(state, testing_path(state, "p.lbp"), &err));
+    must(fixture_install(state, testing_path(state, "p.lbp"), &err));
     mem_free(&manifest);
 }
 
@@ -192,9 +192,9 @@ static void entries_that_differ_from_the_manifest_are_refused(void **state)
     refuse_entry(state, (struct hostile_archive){.path = "files/c", .content = "2"},
                  "'files/c' is not in the manifest");
     refuse_entry(state, (struct hostile_archive){.path = "files/a", .content = "1"},
-                 "is there twice or out of order");
+                 "is listed twice or out of order");
     refuse_entry(state, (struct hostile_archive){.path = "files/b", .content = "3"},
-                 "has not the hash that the manifest says");
+                 "does not have the hash that the manifest says");
     refuse_entry(state, (struct hostile_archive){.path = "files/b", .content = "22"},
                  "is not of the kind, size or mode");
     refuse_entry(state, (struct hostile_archive){.path = "files/b", .content = "2", .mode = 0755},
@@ -283,10 +283,10 @@ static void manifests_that_write_through_a_link_are_refused(void **state)
     struct hostile_archive through[] = {{.path = "a", .content = "1"},
                                         {.path = "d", .link = "a"},
                                         {.path = "d/escaped", .content = "x"}};
-    refuse_listed(state, through, 3, "'d' is a file and also a folder");
+    refuse_listed(state, through, 3, "'d' is both a file and a folder");
     struct hostile_archive file_as_folder[] = {{.path = "a", .content = "1"},
                                                {.path = "a/b", .content = "x"}};
-    refuse_listed(state, file_as_folder, 2, "'a' is a file and also a folder");
+    refuse_listed(state, file_as_folder, 2, "'a' is both a file and a folder");
     struct hostile_archive up[] = {{.path = "a", .content = "1"},
                                    {.path = "b/up", .link = ".."},
                                    {.path = "c", .link = "b/up/.."}};
@@ -296,7 +296,7 @@ static void manifests_that_write_through_a_link_are_refused(void **state)
 static void manifests_with_twins_or_without_order_are_refused(void **state)
 {
     struct hostile_archive twins[] = {{.path = "a", .content = "1"}, {.path = "a", .content = "1"}};
-    refuse_listed(state, twins, 2, "'a' is there twice");
+    refuse_listed(state, twins, 2, "'a' is listed twice");
     struct hostile_archive folded[] = {{.path = "A/x", .content = "1"},
                                        {.path = "a", .content = "1"}};
     refuse_listed(state, folded, 2, "differ only in upper and lower case");
@@ -310,7 +310,7 @@ static void bombs_are_refused_before_they_grow(void **state)
 {
     struct hostile_archive ratio[] = {{.path = "a", .content = "1"},
                                       {.path = "b", .zeros = 80 << 20}};
-    refuse_listed(state, ratio, 2, "more than 200 for one");
+    refuse_listed(state, ratio, 2, "more than 200 times its size");
     struct hostile_archive size[] = {{.path = "a", .content = "1"}, {.path = "b", .content = "x"}};
     struct hostile_archive honest[] = {{.path = "files/a", .content = "1"},
                                        {.path = "files/b", .content = "x"}};

@@ -58,7 +58,7 @@ static int refuse(struct archive *a, struct error *err)
 {
     const char *why = archive_error_string(a);
     return error_set(err, -EBADMSG, "the archive is damaged: %.300s",
-                     why ? why : "libarchive says no more");
+                     why ? why : "libarchive gives no reason");
 }
 
 static int bad(struct error *err, const char *path, const char *why)
@@ -149,7 +149,7 @@ static int take_manifest(struct archive *a, struct buf *json, struct error *err)
         return error_set(err, -EBADMSG, "the archive does not begin with " PACKAGE_MANIFEST);
     la_int64_t size = archive_entry_size(e);
     if (size <= 0 || size > LIMIT_MANIFEST)
-        return error_set(err, -EBADMSG, PACKAGE_MANIFEST " has %lld bytes; 1 to %d are possible",
+        return error_set(err, -EBADMSG, PACKAGE_MANIFEST " has %lld bytes; 1 to %d are allowed",
                          (long long)size, LIMIT_MANIFEST);
     uint8_t *at = buf_grow(json, (size_t)size);
     if (archive_read_data(a, at, (size_t)size) != size)
@@ -179,7 +179,7 @@ static int take_content(struct archive *a, int out, const struct manifest_file *
         return refuse(a, err);
     crypto_generichash_final(&state, hash.b, sizeof hash.b);
     if (size != f->size || !hash_eq(&hash, &f->hash))
-        return bad(err, f->path, "has not the hash that the manifest says");
+        return bad(err, f->path, "does not have the hash that the manifest says");
     return 0;
 }
 
@@ -242,7 +242,7 @@ static int take_entry(struct archive *a, int files, const struct manifest *m, si
                             : "";
     if (strcmp(below, f->path) != 0)
         return bad(err, path,
-                   manifest_find_file(m, below) ? "is there twice or out of order"
+                   manifest_find_file(m, below) ? "is listed twice or out of order"
                                                 : "is not in the manifest");
     if ((rc = make_folders(files, f->path, err)) < 0)
         return rc;
@@ -257,7 +257,7 @@ static int check_ratio(const struct manifest *m, uint64_t archive_size, struct e
     if (all <= UNPACK_RATIO_FREE || all / UNPACK_RATIO_MAX <= archive_size)
         return 0;
     return error_set(err, -EBADMSG,
-                     "the archive of %llu bytes would become %llu: more than %d for one",
+                     "the archive of %llu bytes would unpack to %llu: more than %d times its size",
                      (unsigned long long)archive_size, (unsigned long long)all, UNPACK_RATIO_MAX);
 }
 
@@ -277,7 +277,7 @@ static int take_all(struct archive *a, int folder, uint64_t archive_size, const 
         rc = take_entry(a, files, m, i, block, err);
     mem_free(&block);
     if (rc == 0 && (rc = next_entry(a, &e, &path, err)) == 0)
-        rc = bad(err, path, "is not in the manifest, or there twice");
+        rc = bad(err, path, "is not in the manifest or occurs twice");
     if (files >= 0)
         close(files);
     return rc == 1 ? 0 : rc;

@@ -37,9 +37,9 @@ static char *package_path(void **state, const struct hash *hash, const char *nam
 
 static void made(void **state, struct hash *ret)
 {
-    put_source(testing_path(state, "p"), FIXTURE_YAML);
-    build(testing_path(state, "p"), testing_path(state, "p.lbp"), ret);
-    sign_as(testing_path(state, "p.lbp"), "extract", "1.2.0", testing_path(state, "signers"));
+    fixture_source(testing_path(state, "p"), FIXTURE_YAML);
+    fixture_build(testing_path(state, "p"), testing_path(state, "p.lbp"), ret);
+    fixture_sign(testing_path(state, "p.lbp"), "extract", "1.2.0", testing_path(state, "signers"));
 }
 
 static void assert_mode(const char *path, mode_t mode)
@@ -68,7 +68,7 @@ static void a_package_is_installed_whole_and_read_only(void **state)
     struct error err = {0};
     struct hash hash;
     made(state, &hash);
-    must(install(state, testing_path(state, "p.lbp"), &err));
+    must(fixture_install(state, testing_path(state, "p.lbp"), &err));
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         char *path = package_path(state, &hash, all[i].name);
         assert_mode(path, all[i].mode);
@@ -106,14 +106,14 @@ static void installing_again_changes_nothing_but_makes_it_the_last(void **state)
     struct error err = {0};
     struct hash one, two;
     made(state, &one);
-    must(install(state, testing_path(state, "p.lbp"), &err));
-    put(testing_path(state, "p"), "data/empty", "no more", 0644);
-    build(testing_path(state, "p"), testing_path(state, "q.lbp"), &two);
-    sign_as(testing_path(state, "q.lbp"), "extract", "1.2.0", testing_path(state, "signers"));
-    must(install(state, testing_path(state, "q.lbp"), &err));
+    must(fixture_install(state, testing_path(state, "p.lbp"), &err));
+    fixture_put(testing_path(state, "p"), "data/empty", "no more", 0644);
+    fixture_build(testing_path(state, "p"), testing_path(state, "q.lbp"), &two);
+    fixture_sign(testing_path(state, "q.lbp"), "extract", "1.2.0", testing_path(state, "signers"));
+    must(fixture_install(state, testing_path(state, "q.lbp"), &err));
     assert_true(stamp_of(state, &two) > stamp_of(state, &one));
-    sign_as(testing_path(state, "p.lbp"), "extract", "1.2.0", testing_path(state, "signers"));
-    must(install(state, testing_path(state, "p.lbp"), &err));
+    fixture_sign(testing_path(state, "p.lbp"), "extract", "1.2.0", testing_path(state, "signers"));
+    must(fixture_install(state, testing_path(state, "p.lbp"), &err));
     assert_true(stamp_of(state, &one) > stamp_of(state, &two));
     assert_int_equal(stored(state, NULL), 2);
 }
@@ -123,15 +123,15 @@ static void the_last_installed_stays_the_last_when_the_clock_goes_back(void **st
     struct error err = {0};
     struct hash one, two;
     made(state, &one);
-    must(install(state, testing_path(state, "p.lbp"), &err));
+    must(fixture_install(state, testing_path(state, "p.lbp"), &err));
     char *path = package_path(state, &one, "");
     struct timespec future[2] = {{.tv_sec = 4000000000}, {.tv_sec = 4000000000}};
     assert_int_equal(utimensat(AT_FDCWD, path, future, 0), 0);
     mem_free(&path);
-    put(testing_path(state, "p"), "data/empty", "no more", 0644);
-    build(testing_path(state, "p"), testing_path(state, "p.lbp"), &two);
-    sign_as(testing_path(state, "p.lbp"), "extract", "1.2.0", testing_path(state, "signers"));
-    must(install(state, testing_path(state, "p.lbp"), &err));
+    fixture_put(testing_path(state, "p"), "data/empty", "no more", 0644);
+    fixture_build(testing_path(state, "p"), testing_path(state, "p.lbp"), &two);
+    fixture_sign(testing_path(state, "p.lbp"), "extract", "1.2.0", testing_path(state, "signers"));
+    must(fixture_install(state, testing_path(state, "p.lbp"), &err));
     assert_true(stamp_of(state, &two) > stamp_of(state, &one));
 }
 
@@ -139,7 +139,7 @@ static void refused(void **state, const char *sentence)
 {
     struct error err = {0};
     unsigned hidden;
-    assert_int_equal(install(state, testing_path(state, "p.lbp"), &err), -EBADMSG);
+    assert_int_equal(fixture_install(state, testing_path(state, "p.lbp"), &err), -EBADMSG);
     assert_contains(err.text, sentence);
     assert_int_equal(stored(state, &hidden), 0);
     assert_int_equal(hidden, 0);
@@ -165,25 +165,25 @@ static void a_signer_who_is_not_trusted_is_refused(void **state)
 {
     struct hash hash;
     made(state, &hash);
-    sign_as(testing_path(state, "p.lbp"), "extract", "1.2.0", NULL); /* by somebody else */
+    fixture_sign(testing_path(state, "p.lbp"), "extract", "1.2.0", NULL); /* by somebody else */
     refused(state, "which is not trusted here");
-    put(*state, "signers", "# nobody\n\n", 0644);
+    fixture_put(*state, "signers", "# nobody\n\n", 0644);
     refused(state, "this server trusts no builder");
     unlink(testing_path(state, "signers"));
     refused(state, "this server trusts no builder");
     unlink(testing_path(state, "p.lbp.minisig"));
-    refused(state, "an unsigned package is not installed");
+    refused(state, "an unsigned package cannot be installed");
 }
 
 static void a_signature_for_another_package_name_or_version_is_refused(void **state)
 {
     struct hash hash;
     made(state, &hash);
-    sign_as(testing_path(state, "p.lbp"), "other", "1.2.0", testing_path(state, "signers"));
-    refused(state, "the package says it is extract 1.2.0");
-    sign_as(testing_path(state, "p.lbp"), "extract", "1.2.1", testing_path(state, "signers"));
-    refused(state, "the package says it is extract 1.2.0");
-    put(*state, "p.lbp.minisig", "nonsense", 0644);
+    fixture_sign(testing_path(state, "p.lbp"), "other", "1.2.0", testing_path(state, "signers"));
+    refused(state, "but the package is extract 1.2.0");
+    fixture_sign(testing_path(state, "p.lbp"), "extract", "1.2.1", testing_path(state, "signers"));
+    refused(state, "but the package is extract 1.2.0");
+    fixture_put(*state, "p.lbp.minisig", "nonsense", 0644);
     refused(state, "the signature is malformed");
 }
 
@@ -221,7 +221,7 @@ static void a_changed_byte_anywhere_is_refused(void **state)
     for (size_t i = 0; i < good.n; i += 13) {
         good.p[i] ^= 1;
         must(file_write_atomic(testing_path(state, "p.lbp"), buf_span(&good), 0644, &err));
-        assert_int_equal(install(state, testing_path(state, "p.lbp"), &err), -EBADMSG);
+        assert_int_equal(fixture_install(state, testing_path(state, "p.lbp"), &err), -EBADMSG);
         good.p[i] ^= 1;
     }
     assert_int_equal(stored(state, NULL), 0);
@@ -240,8 +240,9 @@ static void an_archive_that_is_cut_anywhere_is_refused_even_if_it_is_signed(void
     must(file_read(testing_path(state, "p.lbp"), 1 << 20, &good, &err));
     for (size_t n = 0; n < good.n; n += 1 + good.n / 60) {
         must(file_write_atomic(testing_path(state, "p.lbp"), span_of(good.p, n), 0644, &err));
-        sign_as(testing_path(state, "p.lbp"), "extract", "1.2.0", testing_path(state, "signers"));
-        if (install(state, testing_path(state, "p.lbp"), &err) != -EBADMSG)
+        fixture_sign(testing_path(state, "p.lbp"), "extract", "1.2.0",
+                     testing_path(state, "signers"));
+        if (fixture_install(state, testing_path(state, "p.lbp"), &err) != -EBADMSG)
             fail_msg("cut at %zu of %zu: %s", n, good.n, err.text);
     }
     assert_int_equal(stored(state, &hidden), 0);
@@ -257,7 +258,7 @@ static bool install_killed_at(void **state, unsigned nth)
     if (pid == 0) {
         ptrace(PTRACE_TRACEME, 0, 0, 0);
         raise(SIGSTOP);
-        _exit(install(state, testing_path(state, "p.lbp"), NULL) == 0 ? 0 : 1);
+        _exit(fixture_install(state, testing_path(state, "p.lbp"), NULL) == 0 ? 0 : 1);
     }
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -301,7 +302,7 @@ a_kill_at_any_system_call_leaves_all_or_nothing_and_the_next_call_cleans_up(void
         }
         leftovers += hidden;
         if (nth % 25 == 0) {
-            must(install(state, testing_path(state, "p.lbp"), &err));
+            must(fixture_install(state, testing_path(state, "p.lbp"), &err));
             assert_int_equal(stored(state, &hidden), 1);
             assert_int_equal(hidden, 0);
         }
@@ -315,10 +316,10 @@ static void trouble_of_the_server_is_told_from_a_bad_package(void **state)
     struct error err = {0};
     struct hash hash;
     made(state, &hash);
-    put(*state, "store", "a file where the store should be", 0644);
-    assert_int_equal(install(state, testing_path(state, "p.lbp"), &err), -ENOTDIR);
+    fixture_put(*state, "store", "a file where the store should be", 0644);
+    assert_int_equal(fixture_install(state, testing_path(state, "p.lbp"), &err), -ENOTDIR);
     unlink(testing_path(state, "store"));
-    assert_int_equal(install(state, testing_path(state, "absent.lbp"), &err), -ENOENT);
+    assert_int_equal(fixture_install(state, testing_path(state, "absent.lbp"), &err), -ENOENT);
 }
 
 int main(void)

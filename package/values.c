@@ -84,7 +84,7 @@ static int float_from_text(const char *s, struct span text, struct buf *out, str
     if (*end)
         return expected("a float", text, err);
     if (!isfinite(v))
-        return expected("a float that 64 bits can hold", text, err);
+        return expected("a float that fits into 64 bits", text, err);
     value_add_float(out, v);
     return 0;
 }
@@ -134,7 +134,7 @@ int values_from_text(enum parameter_type type, struct span text, struct buf *out
     case PARAMETER_JSON:
         return json_from_text(text, out, err);
     case PARAMETER_TYPE_COUNT:
-        return error_set(err, -EINVAL, "there is no such type of parameter");
+        return error_set(err, -EINVAL, "unknown parameter type");
     }
     value_add_str(out, text);
     return 0;
@@ -335,7 +335,7 @@ static int compile(const char *pattern, regex_t *re, struct error *err)
     if (code == 0)
         return 0;
     regerror(code, re, why, sizeof why);
-    return error_set(err, -EINVAL, "'%.100s' is no pattern (POSIX extended regular expression): %s",
+    return error_set(err, -EINVAL, "'%.100s' is not a POSIX extended regular expression: %s",
                      pattern, why);
 }
 

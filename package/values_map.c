@@ -82,8 +82,8 @@ static int pairs_write(struct pairs *p, struct buf *items, struct wire_list *ret
     if (items->n - was > LIMIT_PARAMETERS) {
         size_t n = items->n - was;
         items->n = was;
-        return error_set(err, -EMSGSIZE, "the parameters take %zu bytes; all together may take %d",
-                         n, LIMIT_PARAMETERS);
+        return error_set(err, -EMSGSIZE, "the parameters take %zu bytes in all; the limit is %d", n,
+                         LIMIT_PARAMETERS);
     }
     ret->items = items->n > was ? span_of(items->p + was, items->n - was) : SPAN_NONE;
     ret->count = (uint32_t)p->n;

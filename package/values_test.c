@@ -71,7 +71,7 @@ static void each_type_refuses_the_others_and_appends_nothing(void **state)
         {PARAMETER_FLOAT, "", "expected a float"},
         {PARAMETER_FLOAT, "inf", "expected a float"},
         {PARAMETER_FLOAT, "nan", "expected a float"},
-        {PARAMETER_FLOAT, "1e999", "that 64 bits can hold"},
+        {PARAMETER_FLOAT, "1e999", "that fits into 64 bits"},
         {PARAMETER_FLOAT, "1-2", "expected a float"},
         {PARAMETER_BOOL, "yes", "expected true or false, not 'yes'"},
         {PARAMETER_DATE, "2026-02-30", "expected a date"},

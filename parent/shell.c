@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/person.h"
 #include "common/file.h"
 #include "common/mem.h"
 
@@ -131,7 +132,7 @@ int shell_open(struct submit_shell *s, const struct option_values *v)
     s->quiet = opt_flag(v, "quiet");
     s->json = opt_flag(v, "json");
     if (!(s->loop = loop_new(&err)) || loop_signals(s->loop, on_signal, s, &err) < 0 ||
-        longboat_open(&s->lb, NULL, s->loop, &err) < 0)
+        longboat_open_person(&s->lb, s->loop, &err) < 0)
         return shell_fail(s, EXIT_REFUSED, "%s", err.text);
     longboat_watch(s->lb, on_silence, s);
     return 0;

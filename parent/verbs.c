@@ -6,6 +6,7 @@
 
 #include "client/enrol.h"
 #include "client/find.h"
+#include "client/person.h"
 #include "common/mem.h"
 #include "parent/submit.h"
 
@@ -53,7 +54,7 @@ static int cancel(const char *text, const struct option_values *v, struct buf *c
     enum refusal refusal = REFUSAL_NONE;
     struct m_done done;
     int rc = find_check(text, err);
-    if (rc < 0 || (rc = longboat_open(&lb, NULL, NULL, err)) < 0)
+    if (rc < 0 || (rc = longboat_open_person(&lb, NULL, err)) < 0)
         return rc;
     if ((rc = longboat_find_run(lb, text, &run, candidates, err)) < 0) {
         longboat_close(&lb);

@@ -1,4 +1,4 @@
-/* kept.h - the states in which an S_KEPT speaks of a step. Keeper, runner and worker share them. */
+/* kept.h - the states of a step that an S_KEPT reports; shared by keeper, runner and worker. */
 #ifndef LB_PROTO_KEPT_H
 #define LB_PROTO_KEPT_H
 

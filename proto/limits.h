@@ -1,8 +1,7 @@
-/* limits.h - every number that bounds what a peer can ask of us, once, with its reason and its
+/* limits.h - each number that bounds what a peer can ask of a program, with its reason and its
  * consequence.
  *
- * A limit is judged before the thing it bounds is read, allocated or counted. DESIGN 17 has the
- * ones users meet. */
+ * A limit is checked before what it bounds is read, allocated or counted. */
 #ifndef LB_PROTO_LIMITS_H
 #define LB_PROTO_LIMITS_H
 
@@ -60,7 +59,7 @@ enum {
     LIMIT_ROWS = 500,      /* rows in one page of a query */
     LIMIT_EVENTS = 500,    /* events in one message */
     LIMIT_SLOTS = 4096,    /* children at a time on one server */
-    LIMIT_PREFETCH = 64,   /* attempts that wait at a server beyond its slots (DESIGN 6) */
+    LIMIT_PREFETCH = 64,   /* attempts that wait at a server beyond its slots */
     LIMIT_SERVERS = 2000,  /* servers in one listing */
     LIMIT_TASKS = 100000,  /* tasks of a parent */
     LIMIT_PLAN = 16 << 20, /* a plan's bytes (sent in chunks) */
@@ -72,7 +71,7 @@ enum {
     HEARTBEAT_MS = 2000, /* a session that has nothing to say says so this often */
     /* seven heartbeats; six may be late. Longer: an unreachable server is noticed later */
     LEASE_MS = 15000,
-    LOST_AFTER_MS = 300000, /* DESIGN 7: only then is an attempt lost and on_lost acts */
+    LOST_AFTER_MS = 300000, /* only then is an attempt lost and on_lost acts */
     /* what asks for less gets this: a fence TERMs at half of it, and must see renewals */
     LOST_AFTER_MIN_MS = 8000,
     /* the broker waits this much longer than the fence: clock rates differ by under 1 % */

@@ -75,9 +75,9 @@ const struct wire_schema *messages_schema_at(unsigned index);
 /* ---- Codes of REFUSED, ERROR and of the `refused` layer of an outcome: one table for programs and
    people. Its third column says what a client does about a code, as PROTOCOL.md explains. */
 #define REFUSALS(X) \
-    X(MALFORMED, 1, FINAL, "malformed", "the message is not of the form that its table gives") \
+    X(MALFORMED, 1, FINAL, "malformed", "the message does not match its schema") \
     X(TOO_LARGE, 2, FINAL, "too_large", "a limit of the protocol is exceeded") \
-    X(VERSION, 3, FINAL, "version", "the two programs have no version of the protocol in common") \
+    X(VERSION, 3, FINAL, "version", "the two programs share no version of the protocol") \
     X(UNKNOWN_PRINCIPAL, 4, FINAL, "unknown_principal", \
       "the key has no certificate in this cluster") \
     X(REVOKED, 5, FINAL, "revoked", "the certificate is revoked") \
@@ -88,10 +88,10 @@ const struct wire_schema *messages_schema_at(unsigned index);
     X(NOT_OPEN, 9, RECONNECT, "not_open", "no session is open: HELLO comes first") \
     X(NAME_TAKEN, 10, FINAL, "name_taken", \
       "the name belongs to another key, or another worker uses it") \
-    X(BUSY, 11, RETRY, "busy", "too much is waiting; come back after retry_ms") \
+    X(BUSY, 11, RETRY, "busy", "too much is queued; try again after retry_ms") \
     X(EXPIRED, 12, SIGN_AGAIN, "expired", "the call has expired") \
-    X(CONFLICT, 13, FINAL, "conflict", "the key is known with another body") \
-    X(UNKNOWN_JOB, 14, SIGN_AGAIN, "unknown_job", "the server does not have this job any more") \
+    X(CONFLICT, 13, FINAL, "conflict", "this key was used before with a different body") \
+    X(UNKNOWN_JOB, 14, SIGN_AGAIN, "unknown_job", "the server no longer has this job") \
     X(UNKNOWN_ADDRESS, 15, FINAL, "unknown_address", "no server or pool has this name") \
     X(UNKNOWN_RUN, 16, FINAL, "unknown_run", "no run that you may see has this id") \
     X(BAD_SIGNATURE, 17, FINAL, "bad_signature", "the signature does not match") \
@@ -104,13 +104,13 @@ const struct wire_schema *messages_schema_at(unsigned index);
       "a parameter is missing, unknown, or of the wrong type") \
     X(NO_PROXY, 22, FINAL, "no_proxy", "the proxy does not exist or does not allow this") \
     X(START_FAILED, 23, FINAL, "start_failed", "the child could not be started") \
-    X(STATE, 24, FINAL, "state", "not possible in the present state") \
-    X(EXISTS, 25, FINAL, "exists", "there is already one of this name") \
+    X(STATE, 24, FINAL, "state", "not possible in the current state") \
+    X(EXISTS, 25, FINAL, "exists", "one with this name already exists") \
     X(NO_SPACE, 26, FINAL, "no_space", "a disk or quota is full") \
-    X(INTERNAL, 27, FINAL, "internal", "a defect of Longboat") \
-    X(NOT_FOUND, 28, FINAL, "not_found", "there is no such thing") \
+    X(INTERNAL, 27, FINAL, "internal", "a bug in Longboat") \
+    X(NOT_FOUND, 28, FINAL, "not_found", "nothing with this name exists") \
     X(HELD_BY_OTHER, 29, RETRY, "held_by_other", "another driver holds this parent") \
-    X(BAD_ARGUMENT, 30, FINAL, "bad_argument", "an argument of the request is wrong")
+    X(BAD_ARGUMENT, 30, FINAL, "bad_argument", "an argument of the request is invalid")
 #define X(n, v, remedy, w, t) REFUSAL_##n = v,
 enum refusal { REFUSAL_NONE = 0, REFUSALS(X) };
 #undef X

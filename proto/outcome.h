@@ -38,14 +38,14 @@
     X(UNKNOWN, "unknown") \
     X(FAILED, "failed") \
     X(SUCCEEDED, "succeeded")
-/* What a step's end leads to (DESIGN 10). */
+/* What a step's end leads to. */
 #define STEP_ACTIONS(X) \
     X(NEXT, "next") \
     X(QUIT_SUCCESS, "quit-success") \
     X(QUIT_FAILURE, "quit-failure") \
     X(GOTO, "goto") \
     X(RETRY, "retry")
-/* What happens to a run whose server is lost (DESIGN 4). DEFAULT: `rerun` if the package says
+/* What happens to a run whose server is lost. DEFAULT: `rerun` if the package says
  * idempotent, else `fail`. */
 #define ON_LOST(X) X(DEFAULT, "default") X(FAIL, "fail") X(RERUN, "rerun") X(HOLD, "hold")
 /* clang-format on */

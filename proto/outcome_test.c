@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-/* DESIGN's sentence, row by row: the first that holds. */
+/* The rules of precedence, row by row: the first that holds decides. */
 static const char *by_prose(const char *d, const char *j, const char *p)
 {
     const struct {

@@ -23,8 +23,8 @@
 /* ======== The head of a frame: [0, session, number, ack]; messages follow one after the other. */
 
 /* session: chosen by the client at random with HELLO. number: 1, 2, ... for frames with messages; a
-   frame without messages repeats the last number sent, so that a lost tail is noticed. ack: the last
-   number received in order. */
+   frame without messages repeats the last number sent, so that a lost tail is noticed. ack: the
+   last number received in order. */
 #define H_FRAME(X) X(u64, session, ANY) X(u64, number, ANY) X(u64, ack, ANY)
 
 /* ======== Sessions ======== */

@@ -13,7 +13,7 @@
     X(PARKED, "parked") /* accepted; no server can take it now; explain says why */ \
     X(HANDED_OVER, "handed_over") /* an attempt is on its way to, or waits at, a server */ \
     X(RUNNING, "running") /* its server says that a step has started */ \
-    X(OUT_OF_CONTACT, "out_of_contact") /* its server's session lease has ended; nothing else has */ \
+    X(OUT_OF_CONTACT, "out_of_contact") /* its server's session lease has ended */ \
     X(CANCELLING, "cancelling") /* a server was asked to stop it */ \
     X(HELD, "held") /* lost with on_lost hold, or restored; waits for lbctl release */ \
     X(ENDED, "ended") /* it has its outcome; nothing moves it again */

@@ -197,7 +197,7 @@ static const char *read_field(const struct wire_field *f, struct span *in, uint8
         return read_number(f, &it, msg + f->offset);
     case WIRE_flag:
         if (it.type != ITEM_BOOL)
-            return "is neither true nor false";
+            return "is not a boolean";
         *(bool *)(msg + f->offset) = it.boolean;
         return NULL;
     case WIRE_strs:
@@ -226,13 +226,13 @@ static int read_head(const struct wire_schema *s, struct span *in, bool newer, u
     if (why)
         return error_set(err, -EPROTO, "%s: the message %s", s->name, why);
     if (kind.type != ITEM_UINT || kind.u != s->kind)
-        return error_set(err, -EPROTO, "%s: the message is of another kind", s->name);
+        return error_set(err, -EPROTO, "%s: wrong kind of message", s->name);
     *ret_fields = it.u - 1;
     if (*ret_fields < s->required)
         return error_set(err, -EPROTO, "%s: %llu fields are missing", s->name,
                          (unsigned long long)(s->required - *ret_fields));
     if (*ret_fields > s->count && !newer)
-        return error_set(err, -EPROTO, "%s: %llu fields too many", s->name,
+        return error_set(err, -EPROTO, "%s: %llu unexpected fields", s->name,
                          (unsigned long long)(*ret_fields - s->count));
     return 0;
 }
@@ -271,7 +271,7 @@ int wire_peek(struct span in, uint64_t *ret_kind, size_t *ret_size, struct error
     if (!why)
         why = item_read(&rest, &kind);
     if (!why && kind.type != ITEM_UINT)
-        why = "has a kind that is no number";
+        why = "has a kind that is not a number";
     rest = in;
     if (!why)
         why = item_skip(&rest, LIMIT_DEPTH + 1);

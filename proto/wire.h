@@ -76,8 +76,8 @@ struct wire_schema {
     uint64_t kind;
     const struct wire_field *(*fields)(void); /* `count` of them, in the order of the array */
     unsigned count;
-    /* Fields that must be there. What was appended later is left out where it is empty, and reads as
-       empty where it is missing, as in records and documents that are older than it. */
+    /* Fields that must be present. A later one is left out when it is empty and reads as empty when
+       it is missing, as in records and documents that are older than it. */
     unsigned required;
     size_t size; /* of the C struct */
 };

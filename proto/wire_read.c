@@ -80,8 +80,7 @@ static const char *counted_item(struct span *in, enum item_type type, uint64_t n
     ret->u = n;
     /* Each element takes a byte at least: a header that promises more than is there is refused
      * before anybody counts. */
-    return n > (type == ITEM_MAP ? in->n / 2 : in->n) ? "counts more entries than there are bytes"
-                                                      : NULL;
+    return n > (type == ITEM_MAP ? in->n / 2 : in->n) ? "has fewer bytes than entries" : NULL;
 }
 
 static const char *unsigned_item(struct span *in, unsigned size, uint64_t least, struct item *ret)
@@ -150,7 +149,7 @@ static const char *long_item(uint8_t head, struct span *in, struct item *ret)
         why = sized(in, head == 0xde ? 2 : 4, head == 0xde ? 16 : 0x10000, &n);
         return why ? why : counted_item(in, ITEM_MAP, n, ret);
     default:
-        return "of a type that this protocol does not use";
+        return "of a type that the protocol does not use";
     }
 }
 
@@ -245,7 +244,7 @@ __attribute__((noinline)) static const char *skip_pairs(struct span *in, uint64_
         struct item key;
         const char *why = item_read(in, &key);
         if (!why && key.type != ITEM_STR)
-            why = "has a name that is no string";
+            why = "has a name that is not a string";
         if (!why && (key.bytes.n == 0 || key.bytes.n > LIMIT_NAME))
             why = "has a name that is empty or too long";
         if (!why && is_among(key.bytes, keys, i))

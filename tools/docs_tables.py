@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Writes the drawing and the tables of docs/states.md from proto/state.h and proto/outcome.h, and the lists of limits
-and times in docs/files.md from proto/limits.h, between their markers.
+"""Writes the drawing and the tables of docs/states.md from proto/state.h and proto/outcome.h, and
+the lists of limits and times in docs/files.md from proto/limits.h, between their markers.
 
-usage: tools/docs_tables.py [--check]     --check: change nothing, exit 1 if a page is not what it should be
+usage: tools/docs_tables.py [--check]     --check: change nothing, exit 1 if a page is stale
 """
 import os
 import re
@@ -35,8 +35,8 @@ def moves(text):
 
 
 def events(text):
-    return [e for e in re.findall(r"\bRUN_EV_(\w+)", re.search(r"enum run_event \{(.*?)\}", text, re.S).group(1))
-            if e != "COUNT"]
+    body = re.search(r"enum run_event \{(.*?)\}", text, re.S).group(1)
+    return [e for e in re.findall(r"\bRUN_EV_(\w+)", body) if e != "COUNT"]
 
 
 def words(text, name):
@@ -45,7 +45,8 @@ def words(text, name):
 
 
 def state_table(rows):
-    return "| state | meaning |\n|---|---|\n" + "".join(f"| `{word}` | {why} |\n" for _, word, why in rows)
+    return "| state | meaning |\n|---|---|\n" + "".join(
+        f"| `{word}` | {why} |\n" for _, word, why in rows)
 
 
 def drawing(rows, ways):
@@ -100,9 +101,10 @@ def duration(ms):
 
 def numbers(text):
     """[(NAME, expression, why)] of limits.h; a number's comment stands behind it or above it."""
-    found = re.findall(r"(?:^    /\*((?:[^*]|\*(?!/))*)\*/\n)?^    (\w+) =\s+([^,/]+?),?[ \t]*(?:/\*(.*?)\*/)?$",
-                       text, re.S | re.M)
-    return [(name, value, " ".join((behind or above).split())) for above, name, value, behind in found]
+    found = re.findall(r"(?:^    /\*((?:[^*]|\*(?!/))*)\*/\n)?"
+                       r"^    (\w+) =\s+([^,/]+?),?[ \t]*(?:/\*(.*?)\*/)?$", text, re.S | re.M)
+    return [(name, value, " ".join((behind or above).split()))
+            for above, name, value, behind in found]
 
 
 def entry(name, value, why):
@@ -147,7 +149,8 @@ def main():
     rows, ways, names = states(table), moves(table), events(table)
     limits = numbers(read("proto/limits.h"))
     pages = {
-        PAGE: {"states": state_table(rows), "drawing": drawing(rows, ways), "moves": move_table(rows, ways, names),
+        PAGE: {"states": state_table(rows), "drawing": drawing(rows, ways),
+               "moves": move_table(rows, ways, names),
                "layers": layer_table(read("proto/outcome.h"))},
         LIMITS_PAGE: {"limits": limit_list(limits), "times": time_list(limits)},
     }
@@ -157,7 +160,7 @@ def main():
         if old == new:
             continue
         if "--check" in sys.argv:
-            print(f"{page}: it does not say what the headers of proto/ say; run tools/docs_tables.py")
+            print(f"{page}: stale; run tools/docs_tables.py")
             code = 1
             continue
         with open(os.path.join(TOP, page), "w") as f:

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Prints the records of a broker's journal or of a server's spool, one a line, by proto/schema.json.
+"""Prints the records of a broker's journal or of a server's spool, one a line, by
+proto/schema.json.
 
 usage: tools/dump.py FILE [--from N] [--run ID]
   FILE       broker.db, or a *.log below var/spool; it is only read, so a running program goes on

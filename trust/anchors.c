@@ -52,8 +52,8 @@ int anchors_load(const char *path, const char *cluster, struct trust_anchors *re
         rest = span_of(rest.p + n, rest.n - n);
     }
     if (a.n == 0) {
-        rc = error_set(err, -ENODATA, "%s: no administrator's key in it; nobody could be trusted",
-                       path);
+        rc = error_set(err, -ENODATA,
+                       "%s: it has no administrator's key, so no one could be trusted", path);
         goto out;
     }
     *ret = a;

@@ -3,7 +3,7 @@
 static void keys_are_read_from_lines(void **state)
 {
     const char *path = testing_path(state, "administrators");
-    struct key a = key_of('A'), b = key_of('B'), c = key_of('C');
+    struct key a = fixture_key('A'), b = fixture_key('B'), c = fixture_key('C');
     char one[KEY_TEXT], two[KEY_TEXT];
     char *text = mem_printf("# ours\n%s anna's laptop\n\n%s\r\n", key_format(&a.sign, one),
                             key_format(&b.sign, two));
@@ -22,7 +22,7 @@ static void keys_are_read_from_lines(void **state)
 static void what_is_written_is_read_again(void **state)
 {
     const char *path = testing_path(state, "administrators");
-    struct trust_anchors anchors = anchors_of_test(), back;
+    struct trust_anchors anchors = fixture_anchors(), back;
     struct buf text = {0};
     anchors_format(&anchors, &text);
     assert_int_equal(file_write_atomic(path, buf_span(&text), 0644, NULL), 0);
@@ -58,7 +58,7 @@ static void a_file_without_keys_is_refused(void **state)
     assert_int_equal(anchors_load(path, "test", &anchors, &err), -ENOENT);
     assert_int_equal(file_write_atomic(path, span_str("# nobody\n"), 0644, NULL), 0);
     assert_int_equal(anchors_load(path, "test", &anchors, &err), -ENODATA);
-    assert_contains(err.text, "nobody could be trusted");
+    assert_contains(err.text, "no one could be trusted");
 }
 
 int main(void)
@@ -69,5 +69,5 @@ int main(void)
         in_folder(a_bad_line_is_named),
         in_folder(a_file_without_keys_is_refused),
     };
-    return cmocka_run_group_tests(tests, setup_trust, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

@@ -55,7 +55,7 @@ int batch_sign(const struct key *key, const char *signer, uint64_t serial,
                const struct span *bodies, size_t n, struct buf *outs, struct error *err)
 {
     if (n == 0 || n > BATCH_MAX)
-        return error_set(err, -E2BIG, "%zu calls cannot be signed at once: 1 to %d can", n,
+        return error_set(err, -E2BIG, "cannot sign %zu calls at once; 1 to %d are allowed", n,
                          BATCH_MAX);
     for (size_t i = 0; i < n; i++) {
         int rc = sign_check_order(signer, bodies[i].n, err);
@@ -90,7 +90,7 @@ static int root_of(const struct d_signed *s, struct hash *ret, struct error *err
 {
     if (s->proof.count < 64 && s->index >> s->proof.count)
         return error_set(err, -EBADMSG,
-                         "a call says that it is number %llu of a batch of at most 2^%u",
+                         "a call claims to be number %llu of a batch of at most 2^%u",
                          (unsigned long long)s->index, s->proof.count);
     struct hash at, side;
     leaf_of(s->body, &at);
@@ -98,7 +98,7 @@ static int root_of(const struct d_signed *s, struct hash *ret, struct error *err
     struct span item;
     for (unsigned h = 0; wire_next(&it, &item); h++) {
         if (item.n != sizeof side.b)
-            return error_set(err, -EBADMSG, "a call's proof has a hash of %zu bytes: it has %zu",
+            return error_set(err, -EBADMSG, "a call's proof has a hash of %zu bytes, not of %zu",
                              item.n, sizeof side.b);
         memcpy(side.b, item.p, sizeof side.b);
         struct hash up;

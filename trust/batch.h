@@ -7,8 +7,8 @@
  * (Ed25519) is "longboat/call/1", a NUL and the root. A single call is a batch of one: its proof is
  * empty, its root its leaf.
  *
- * Verifying computes the root and asks for the Ed25519 check only if this key's signature over this
- * root was not verified before: that is what makes a batch cheap for its receivers. */
+ * Verifying computes the root. The Ed25519 check is done only if this key's signature of this root
+ * was not verified before: that makes a batch cheap for its receivers. */
 #ifndef LB_TRUST_BATCH_H
 #define LB_TRUST_BATCH_H
 
@@ -20,7 +20,7 @@ enum {
     VERIFIED_ROOTS = 256
 };
 
-/* What was verified lately. All zero is empty; the caller owns it, it holds nothing to free. */
+/* Roots verified recently. All zero is empty. The caller owns it; there is nothing to free. */
 struct verified_roots {
     struct verified_root {
         struct hash key, root;
@@ -30,12 +30,12 @@ struct verified_roots {
     uint64_t hits, misses; /* for statistics */
 };
 
-/* Signs n bodies (1 to BATCH_MAX) with one signature and fills outs[0..n-1] (appended), one
- * d_signed each. -EMSGSIZE or -EINVAL: as envelope_sign; -E2BIG: n is out of range. */
+/* Signs n bodies (1 to BATCH_MAX) with one signature and appends one d_signed to each of
+ * outs[0..n-1]. -EMSGSIZE or -EINVAL: as envelope_sign; -E2BIG: n is out of range. */
 int batch_sign(const struct key *key, const char *signer, uint64_t serial,
                const struct span *bodies, size_t n, struct buf *outs, struct error *err);
 
-/* envelope_open for the kind "call". `roots` may be NULL: then nothing is remembered. */
+/* envelope_open for the kind "call". `roots` may be NULL: nothing is remembered. */
 int batch_open(struct span bytes, const struct hash *key, struct verified_roots *roots,
                struct d_signed *ret, struct error *err);
 

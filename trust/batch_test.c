@@ -12,7 +12,7 @@ struct batch_sample {
 
 static void batch_make(struct batch_sample *b, size_t n)
 {
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     *b = (struct batch_sample){.n = n};
     for (size_t i = 0; i < n; i++) {
         buf_printf(&b->bodies[i], "call number %zu", i);
@@ -32,7 +32,7 @@ static void batch_end(struct batch_sample *b)
 static void each_call_of_a_batch_can_be_verified_alone(void **state)
 {
     (void)state;
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     for (size_t n = 1; n <= MANY; n++) {
         struct batch_sample b;
         batch_make(&b, n);
@@ -84,7 +84,7 @@ static void a_single_call_has_an_empty_proof(void **state)
 static void a_batch_costs_its_receiver_one_signature_check(void **state)
 {
     (void)state;
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct verified_roots roots = {0};
     struct batch_sample b;
     struct d_signed s;
@@ -100,7 +100,7 @@ static void a_batch_costs_its_receiver_one_signature_check(void **state)
    call_test.c. */
 static void every_flipped_byte_is_refused(struct verified_roots *roots)
 {
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct batch_sample b;
     struct d_signed s;
     batch_make(&b, 5);
@@ -141,7 +141,7 @@ static void no_byte_can_be_altered_after_its_batch_was_verified(void **state)
 static void a_root_verified_for_one_key_is_not_for_another(void **state)
 {
     (void)state;
-    struct key a = key_of('a'), other = key_of('b');
+    struct key a = fixture_key('a'), other = fixture_key('b');
     struct verified_roots roots = {0};
     struct batch_sample b;
     struct d_signed s;
@@ -159,7 +159,7 @@ static void a_root_verified_for_one_key_is_not_for_another(void **state)
 static void a_node_does_not_pass_for_a_call(void **state)
 {
     (void)state;
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct batch_sample b;
     struct d_signed s, out;
     struct buf forged = {0};
@@ -186,7 +186,7 @@ static void a_node_does_not_pass_for_a_call(void **state)
 static void a_place_outside_the_batch_is_refused(void **state)
 {
     (void)state;
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct batch_sample b;
     batch_make(&b, 4);
     struct d_signed s, out;
@@ -207,7 +207,7 @@ static void a_place_outside_the_batch_is_refused(void **state)
 static void a_hash_of_another_length_in_a_proof_is_refused(void **state)
 {
     (void)state;
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct batch_sample b;
     struct d_signed s, out;
     struct buf items = {0}, forged = {0};
@@ -227,7 +227,7 @@ static void a_hash_of_another_length_in_a_proof_is_refused(void **state)
 static void what_was_verified_long_ago_is_forgotten_and_verified_again(void **state)
 {
     (void)state;
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct verified_roots roots = {0};
     struct d_signed s;
     for (int turn = 0; turn < 2; turn++)
@@ -248,7 +248,7 @@ static void what_was_verified_long_ago_is_forgotten_and_verified_again(void **st
 static void no_calls_and_too_many_are_not_signed(void **state)
 {
     (void)state;
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct error err = {0};
     assert_int_equal(batch_sign(&k, "anna", 7, NULL, 0, NULL, &err), -E2BIG);
     assert_int_equal(batch_sign(&k, "anna", 7, NULL, BATCH_MAX + 1, NULL, &err), -E2BIG);
@@ -271,5 +271,5 @@ int main(void)
         cmocka_unit_test(what_was_verified_long_ago_is_forgotten_and_verified_again),
         cmocka_unit_test(no_calls_and_too_many_are_not_signed),
     };
-    return cmocka_run_group_tests(tests, setup_trust, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

@@ -10,26 +10,25 @@
 /* what d_signed adds: a proof of LIMIT_PROOF hashes, signature, key, names */
 enum { ENVELOPE_ROOM = 2048 };
 
-/* What a call must say to be one, whoever judges it: the caller who signs and everybody who
+/* What a call must say to be one. The same rules hold for the caller who signs and for all who
    verifies. */
 static int check_form(const struct d_call *c, enum refusal *ret_code, struct error *err)
 {
     if (!name_is_good(c->cluster) || !name_is_good(c->caller))
         return refuse(ret_code, REFUSAL_MALFORMED, err,
-                      "a call lacks a good name of its cluster or caller");
+                      "a call has an invalid name of a cluster or caller");
     if (c->key.n == 0)
-        return refuse(ret_code, REFUSAL_MALFORMED, err,
-                      "a call has no key: it could not be told from another one");
+        return refuse(ret_code, REFUSAL_MALFORMED, err, "a call has no key");
     if (!names_job_is_good(c->job))
         return refuse(
             ret_code, REFUSAL_MALFORMED, err,
             "call '" SPAN_FMT "': '" SPAN_FMT
-            "' is no good name of a job: small letters, digits, '_' and '-', a letter first",
+            "' is not a job name: lower-case letters, digits, '_' and '-', a letter first",
             SPAN_ARG(c->key), SPAN_ARG(c->job));
     if (!names_address_is_good(c->address))
         return refuse(ret_code, REFUSAL_MALFORMED, err,
                       "call '" SPAN_FMT "': '" SPAN_FMT
-                      "' is no good address: the name of a server or pool, or 'all'",
+                      "' is not an address: the name of a server or pool, or 'all'",
                       SPAN_ARG(c->key), SPAN_ARG(c->address));
     if (c->pin_latest != hash_is_zero(&c->job_hash))
         return refuse(ret_code, REFUSAL_MALFORMED, err,
@@ -37,8 +36,8 @@ static int check_form(const struct d_call *c, enum refusal *ret_code, struct err
                       SPAN_ARG(c->key));
     if (!names_as_of_is_good(c->as_of))
         return refuse(ret_code, REFUSAL_MALFORMED, err,
-                      "call '" SPAN_FMT "': its as_of is neither a day, as 2026-11-21, nor a time "
-                      "with its offset, as 2026-11-21T09:13:55Z",
+                      "call '" SPAN_FMT "': its as_of must be a day, such as 2026-11-21, or a time "
+                      "with its offset, such as 2026-11-21T09:13:55Z",
                       SPAN_ARG(c->key));
     if (c->expires <= 0)
         return refuse(ret_code, REFUSAL_MALFORMED, err,
@@ -53,16 +52,15 @@ static int check_lengths(const struct d_call *c, struct error *err)
         return error_set(err, -EINVAL, "a call's key of %zu bytes is longer than %d", c->key.n,
                          LIMIT_KEY);
     if (c->parameters.items.n > LIMIT_PARAMETERS || c->parameters.count > LIMIT_VALUES)
-        return error_set(err, -EINVAL,
-                         "a call's %u parameters of %zu bytes are too much: %d and %d are possible",
-                         c->parameters.count, c->parameters.items.n, LIMIT_VALUES,
-                         LIMIT_PARAMETERS);
+        return error_set(
+            err, -EINVAL, "a call has %u parameters of %zu bytes; the limits are %d and %d",
+            c->parameters.count, c->parameters.items.n, LIMIT_VALUES, LIMIT_PARAMETERS);
     if (c->priority > 9)
         return error_set(err, -EINVAL, "priority %llu is above 9", (unsigned long long)c->priority);
     if (c->task.n > LIMIT_NAME || c->index > LIMIT_TASKS || c->try_no > LIMIT_TRIES ||
         c->semaphores.count > LIMIT_POOLS || c->on_lost > 15)
         return error_set(err, -EINVAL,
-                         "a call's task, index, try, semaphores or on_lost is beyond its limit");
+                         "a call's task, index, try, semaphores or on_lost exceeds its limit");
     return 0;
 }
 
@@ -77,8 +75,8 @@ int call_encode(const struct d_call *call, struct buf *out, struct error *err)
     size_t was = out->n;
     d_call_encode(call, out);
     if (out->n - was > LIMIT_CALL - ENVELOPE_ROOM) {
-        rc = error_set(err, -EINVAL, "a call of %zu bytes is too large: %d are possible",
-                       out->n - was, LIMIT_CALL - ENVELOPE_ROOM);
+        rc = error_set(err, -EINVAL, "a call has %zu bytes; the limit is %d", out->n - was,
+                       LIMIT_CALL - ENVELOPE_ROOM);
         out->n = was;
     }
     return rc;
@@ -109,7 +107,7 @@ static int check_caller(const struct d_call *c, const struct certificate *caller
                       SPAN_ARG(c->key), caller->name, SPAN_ARG(c->cluster), scope->cluster);
     if (!span_eq_str(c->caller, caller->name))
         return refuse(ret_code, REFUSAL_BAD_SIGNATURE, err,
-                      "call '" SPAN_FMT "' says that '" SPAN_FMT "' calls, but '%s' has signed it",
+                      "call '" SPAN_FMT "' names '" SPAN_FMT "' as its caller, but '%s' signed it",
                       SPAN_ARG(c->key), SPAN_ARG(c->caller), caller->name);
     return 0;
 }
@@ -124,8 +122,8 @@ static int check_time(const struct d_call *c, const struct certificate *caller,
     if (scope->now >= caller->not_after)
         return refuse(
             ret_code, REFUSAL_EXPIRED_CERTIFICATE, err,
-            "the certificate of '%s' ended %lld minutes ago. An administrator can run: lbctl certificates renew "
-            "%s",
+            "the certificate of '%s' expired %lld minutes ago. An administrator can run: lbctl "
+            "certificates renew %s",
             caller->name, (long long)((scope->now - caller->not_after) / 60000), caller->name);
     return 0;
 }
@@ -137,7 +135,7 @@ int call_verify(struct span bytes, const struct certificate *caller, const struc
     struct d_signed s;
     struct d_call c;
     if (bytes.n > LIMIT_CALL)
-        return refuse(ret_code, REFUSAL_TOO_LARGE, err, "a call of %zu bytes is larger than %d",
+        return refuse(ret_code, REFUSAL_TOO_LARGE, err, "a call has %zu bytes; the limit is %d",
                       bytes.n, LIMIT_CALL);
     int rc = certificate_open(caller, ENVELOPE_CALL, bytes, scope->roots, &s, err);
     if (rc < 0 || (rc = d_call_decode(s.body, &c, err)) < 0)

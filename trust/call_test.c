@@ -22,8 +22,8 @@ struct call_place {
 
 static struct call_place place_begin(void)
 {
-    struct certificate_order o = order_of_anna();
-    return (struct call_place){.anna = certificate_of(&o),
+    struct certificate_order o = fixture_anna();
+    return (struct call_place){.anna = fixture_certificate(&o),
                                .scope = {.cluster = "test", .now = NOW}};
 }
 
@@ -46,7 +46,7 @@ static enum refusal judge(const struct call_place *p, struct span bytes, struct 
 static void expect_raw(const struct call_place *p, const struct d_call *c, char key,
                        const char *signer, uint64_t serial, enum refusal code, const char *why)
 {
-    struct key k = key_of(key);
+    struct key k = fixture_key(key);
     struct buf body = {0}, out = {0};
     struct error err = {0};
     d_call_encode(c, &body);
@@ -65,7 +65,7 @@ static void a_signed_call_is_verified_and_read(void **state)
 {
     (void)state;
     struct call_place p = place_begin();
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct d_call c = good_call(), got;
     struct hash digest, expected;
     struct buf out = {0}, body = {0};
@@ -85,7 +85,7 @@ static void calls_signed_together_are_verified_alone(void **state)
     (void)state;
     struct call_place p = place_begin();
     struct verified_roots roots = {0};
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct d_call c = good_call(), got;
     struct buf bodies[3] = {{0}}, outs[3] = {{0}};
     struct span spans[3];
@@ -113,7 +113,7 @@ static void no_byte_of_a_call_can_be_altered(void **state)
     (void)state;
     struct call_place p = place_begin();
     struct verified_roots roots = {0};
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct d_call c = good_call();
     struct buf out = {0};
     assert_int_equal(call_sign(&c, &k, "anna", 7, &out, NULL), 0);
@@ -152,13 +152,13 @@ static void each_wrong_field_has_its_own_refusal(void **state)
     BROKEN(BAD_SIGNATURE, "not by key", key = 'x');
     BROKEN(BAD_SIGNATURE, "'bert'", signer = "bert");
     BROKEN(BAD_SIGNATURE, "serial 8", serial = 8);
-    BROKEN(BAD_SIGNATURE, "'bert' calls", c.caller = span_str("bert"));
+    BROKEN(BAD_SIGNATURE, "names 'bert' as its caller", c.caller = span_str("bert"));
     BROKEN(UNKNOWN_PRINCIPAL, "this is 'test'", c.cluster = span_str("other"));
-    BROKEN(MALFORMED, "good name", c.cluster = span_str(""));
-    BROKEN(MALFORMED, "good name", c.caller = span_str("all"));
+    BROKEN(MALFORMED, "invalid name", c.cluster = span_str(""));
+    BROKEN(MALFORMED, "invalid name", c.caller = span_str("all"));
     BROKEN(MALFORMED, "no key", c.key = span_str(""));
-    BROKEN(MALFORMED, "name of a job", c.job = span_str("../x"));
-    BROKEN(MALFORMED, "good address", c.address = span_str("*"));
+    BROKEN(MALFORMED, "is not a job name", c.job = span_str("../x"));
+    BROKEN(MALFORMED, "is not an address", c.address = span_str("*"));
     BROKEN(MALFORMED, "hash of its job", c.pin_latest = true);
     BROKEN(MALFORMED, "hash of its job", memset(&c.job_hash, 0, 32));
     BROKEN(NONE, "", memset(&c.job_hash, 0, 32); c.pin_latest = true);
@@ -185,7 +185,7 @@ static void a_body_that_is_no_call_is_malformed(void **state)
 {
     (void)state;
     struct call_place p = place_begin();
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct buf out = {0};
     struct error err = {0};
     assert_int_equal(envelope_sign(ENVELOPE_CALL, &k, "anna", 7, span_str("nothing"), &out, NULL),
@@ -209,7 +209,7 @@ static void a_call_beyond_the_limit_is_not_read(void **state)
 static void what_would_be_refused_is_not_signed(void **state)
 {
     (void)state;
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct buf out = {0}, items = {0}, many = {0};
     struct error err = {0};
     char *large = mem_zalloc(LIMIT_PARAMETERS + 1, 1);
@@ -227,19 +227,19 @@ static void what_would_be_refused_is_not_signed(void **state)
         assert_contains(err.text, why); \
         assert_int_equal(out.n, 0); \
     } while (0)
-    BROKEN("name of a job", c.job = span_str("Load"));
+    BROKEN("is not a job name", c.job = span_str("Load"));
     BROKEN("no end", c.expires = 0);
     BROKEN("key of 201 bytes", c.key = span_of(large, LIMIT_KEY + 1));
     BROKEN("parameters", c.parameters = wire_list_from(&items, 1));
     BROKEN("priority 10", c.priority = 10);
-    BROKEN("beyond its limit", c.try_no = LIMIT_TRIES + 1);
+    BROKEN("exceeds its limit", c.try_no = LIMIT_TRIES + 1);
     BROKEN("as_of", c.as_of = span_str("yesterday"));
     BROKEN("as_of", c.as_of = span_of(large, LIMIT_SHORT + 1));
-    BROKEN("beyond its limit", c.task = span_of(large, LIMIT_NAME + 1));
+    BROKEN("exceeds its limit", c.task = span_of(large, LIMIT_NAME + 1));
     buf_clear(&items);
     value_add_str(&items, span_str("p"));
     value_add_str(&items, span_of(large, LIMIT_PARAMETERS - 16));
-    BROKEN("too large", c.parameters = wire_list_from(&items, 1);
+    BROKEN("the limit is", c.parameters = wire_list_from(&items, 1);
            c.semaphores = wire_list_from(&many, LIMIT_POOLS));
 #undef BROKEN
     mem_free(&large);
@@ -252,7 +252,7 @@ static void the_largest_call_that_can_be_signed_is_taken(void **state)
 {
     (void)state;
     struct call_place p = place_begin();
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct buf out = {0}, items = {0};
     struct d_call c = good_call();
     struct error err = {0};
@@ -281,5 +281,5 @@ int main(void)
         cmocka_unit_test(what_would_be_refused_is_not_signed),
         cmocka_unit_test(the_largest_call_that_can_be_signed_is_taken),
     };
-    return cmocka_run_group_tests(tests, setup_trust, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

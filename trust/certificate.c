@@ -33,7 +33,7 @@ int role_parse(struct span word, enum role *ret, struct error *err)
     return error_set(
         err, -EINVAL,
         "'" SPAN_FMT
-        "' is no role: there are administrator, server, caller, monitor, builder and broker",
+        "' is not a role; roles are administrator, server, caller, monitor, builder and broker",
         SPAN_ARG(word));
 }
 
@@ -84,18 +84,18 @@ static int check_within_invitation(const struct d_certificate *d, const struct d
     if (!span_eq(d->name, i->name) || !span_eq(d->role, i->role) || d->serial != i->serial)
         return refuse(ret_code, REFUSAL_DENIED, err,
                       "certificate of " SPAN_FMT " '" SPAN_FMT
-                      "' (serial %llu) rests on an invitation for " SPAN_FMT " '" SPAN_FMT
+                      "' (serial %llu) is based on an invitation for " SPAN_FMT " '" SPAN_FMT
                       "' (serial %llu)",
                       SPAN_ARG(d->role), SPAN_ARG(d->name), (unsigned long long)d->serial,
                       SPAN_ARG(i->role), SPAN_ARG(i->name), (unsigned long long)i->serial);
     if (find_missing(&d->pools, &i->pools, &item))
         return refuse(ret_code, REFUSAL_DENIED, err,
-                      "certificate of '" SPAN_FMT "' takes pool '" SPAN_FMT
+                      "certificate of '" SPAN_FMT "' claims pool '" SPAN_FMT
                       "', which its invitation does not offer",
                       SPAN_ARG(d->name), SPAN_ARG(item));
     if (find_missing(&d->grants, &i->grants, &item))
         return refuse(ret_code, REFUSAL_DENIED, err,
-                      "certificate of '" SPAN_FMT "' takes grant '" SPAN_FMT
+                      "certificate of '" SPAN_FMT "' claims grant '" SPAN_FMT
                       "', which its invitation does not offer",
                       SPAN_ARG(d->name), SPAN_ARG(item));
     if (d->not_after > i->certificate_not_after)
@@ -105,7 +105,7 @@ static int check_within_invitation(const struct d_certificate *d, const struct d
     if (d->not_before > i->expires)
         return refuse(ret_code, REFUSAL_EXPIRED_CERTIFICATE, err,
                       "certificate of '" SPAN_FMT
-                      "' was made after its invitation had ended; ask for a new one: lbctl "
+                      "' was made after its invitation expired; ask for a new one: lbctl "
                       "invite",
                       SPAN_ARG(d->name));
     return 0;
@@ -120,14 +120,14 @@ static int check_times(const struct d_certificate *d, int64_t now, enum refusal 
     if (now >= d->not_after)
         return refuse(ret_code, REFUSAL_EXPIRED_CERTIFICATE, err,
                       "certificate of '" SPAN_FMT
-                      "' ended %lld minutes ago. An administrator can run: lbctl certificates "
+                      "' expired %lld minutes ago. An administrator can run: lbctl certificates "
                       "renew " SPAN_FMT,
                       SPAN_ARG(d->name), (long long)((now - d->not_after) / 60000),
                       SPAN_ARG(d->name));
     if (d->not_before > now + CLOCK_SKEW_MS)
         return refuse(ret_code, REFUSAL_EXPIRED_CERTIFICATE, err,
                       "certificate of '" SPAN_FMT
-                      "' begins only in %lld minutes; compare the clocks",
+                      "' is not valid for another %lld minutes; compare the clocks",
                       SPAN_ARG(d->name), (long long)((d->not_before - now) / 60000));
     return 0;
 }
@@ -148,7 +148,7 @@ static int check_keys(const struct d_certificate *d, enum role role, enum refusa
     if ((role == ROLE_SERVER) == hash_is_zero(&d->seal_key))
         return refuse(ret_code, REFUSAL_MALFORMED, err, "certificate of %s '" SPAN_FMT "' %s",
                       role_word(role), SPAN_ARG(d->name),
-                      role == ROLE_SERVER ? "lacks its seal key"
+                      role == ROLE_SERVER ? "has no seal key"
                                           : "has a seal key, which only servers have");
     return 0;
 }
@@ -216,7 +216,7 @@ int certificate_verify(struct span bytes, const struct trust_anchors *anchors, i
     enum role role;
     if (bytes.n > LIMIT_CERTIFICATE)
         return refuse(ret_code, REFUSAL_TOO_LARGE, err,
-                      "a certificate of %zu bytes is larger than %d", bytes.n, LIMIT_CERTIFICATE);
+                      "a certificate has %zu bytes; the limit is %d", bytes.n, LIMIT_CERTIFICATE);
     int rc = d_signed_decode(bytes, &s, err);
     if (rc == 0)
         rc = d_certificate_decode(s.body, &d, err);
@@ -245,13 +245,12 @@ int certificate_open(const struct certificate *who, const char *kind, struct spa
     if (rc < 0)
         return rc;
     if (!span_eq_str(s.signer, who->name) || s.serial != who->serial)
-        return error_set(
-            err, -EBADMSG,
-            "this %s names '" SPAN_FMT
-            "' (serial %llu) as its signer, but the key's certificate is of '%s' (serial "
-            "%llu)",
-            kind, SPAN_ARG(s.signer), (unsigned long long)s.serial, who->name,
-            (unsigned long long)who->serial);
+        return error_set(err, -EBADMSG,
+                         "this %s names '" SPAN_FMT
+                         "' (serial %llu) as its signer, but the key belongs to '%s' (serial "
+                         "%llu)",
+                         kind, SPAN_ARG(s.signer), (unsigned long long)s.serial, who->name,
+                         (unsigned long long)who->serial);
     *ret = s;
     return 0;
 }

@@ -1,14 +1,15 @@
-/* certificate.h - who somebody is: name, role, keys, pools and grants, signed by an administrator
- * (d_certificate).
+/* certificate.h - a principal's identity: name, role, keys, pools and grants, signed by an
+ * administrator (d_certificate).
  *
  * The root of trust is a list of administrators' public keys (`struct trust_anchors`). A
- * certificate is good if one of them signed it, or if the one-time key of an invitation that one of
- * them signed did: then the invitation is inside, and the certificate must have its name, role and
- * serial, no pools and grants but its own, no later end, and must begin while the invitation lives.
- * Signatures: envelope.h; transport key: derived from the signing key as in keys.h, and compared.
+ * certificate is valid if one of these keys signed it, or if the one-time key of an invitation did
+ * that one of them signed. In the second case the invitation is inside the certificate, which must
+ * have the invitation's name, role and serial, only its pools and grants, no later end, and must
+ * begin before the invitation expires. Signatures: envelope.h. The transport key must be the one
+ * that keys.h derives from the signing key.
  *
- * Verifying asks nothing about revocation: that list changes, certificates do not (revocation.h). A
- * role `administrator` gives all verbs; only a key among the anchors can sign certificates. */
+ * Verifying does not look at revocation: that list changes, certificates do not (revocation.h). The
+ * role `administrator` gives all verbs, but only a key among the anchors can sign certificates. */
 #ifndef LB_TRUST_CERTIFICATE_H
 #define LB_TRUST_CERTIFICATE_H
 
@@ -17,7 +18,8 @@
 #include "trust/keys.h"
 
 enum {
-    /* a certificate may begin this much in our future: the signer's clock may be ahead */
+    /* milliseconds by which a certificate may begin in the future: the signer's clock may be
+     * ahead */
     CLOCK_SKEW_MS = 300000
 };
 
@@ -26,7 +28,7 @@ enum {
     X(SERVER, "server") \
     X(CALLER, "caller") X(MONITOR, "monitor") X(BUILDER, "builder") X(BROKER, "broker")
 #define X(n, w) ROLE_##n,
-enum role { ROLE_NONE, ROLES(X) ROLE_COUNT }; /* all zero is nobody */
+enum role { ROLE_NONE, ROLES(X) ROLE_COUNT }; /* all zero: no role */
 #undef X
 const char *role_word(enum role r);
 int role_parse(struct span word, enum role *ret, struct error *err);
@@ -37,12 +39,12 @@ struct trust_anchors {
     struct hash *administrators; /* Ed25519 public keys */
     size_t n;
 };
-/* Reads a file of one hexadecimal key a line; empty lines and lines that begin with # are skipped;
- * the rest of a line after the key and a space is a remark. -EINVAL names the line; -ENODATA: no
- * key in it. */
+/* Reads a file with one hexadecimal key a line. Empty lines and lines that begin with # are
+ * skipped; text after the key and a space is a remark. Release with anchors_free. -EINVAL: a
+ * line is malformed, *err names it; -ENODATA: the file has no key; else as file_read. */
 int anchors_load(const char *path, const char *cluster, struct trust_anchors *ret,
                  struct error *err);
-/* From keys in hand, e.g. of an invitation's token. */
+/* Makes anchors from keys, such as those of an invitation's token; copies them. */
 void anchors_from(const char *cluster, const struct hash *keys, size_t n,
                   struct trust_anchors *ret);
 void anchors_format(const struct trust_anchors *a, struct buf *out); /* the text of such a file */
@@ -60,20 +62,21 @@ struct certificate {
     struct grant *grants;
     size_t n_grants;
     int64_t not_before, not_after;
-    /* the invitation's end; 0: signed by an administrator. Who records a new certificate also
-       refuses when this has passed: its holder chooses not_before */
+    /* when the invitation expires; 0: signed by an administrator. Whoever records a new certificate
+       must also refuse it after this time, because its holder chooses not_before */
     int64_t invited_until;
     struct buf signed_bytes; /* the d_signed as received */
 };
 void certificate_free(struct certificate *c);
 
-/* Decodes and judges all but revocation. On failure *ret is untouched and *ret_code (may be NULL)
- * says which refusal: MALFORMED, TOO_LARGE, BAD_SIGNATURE, EXPIRED_CERTIFICATE (not yet valid too),
- * DENIED (more than its invitation allows), UNKNOWN_PRINCIPAL (another cluster's). */
+/* Decodes and verifies all but revocation. `now`: wall clock, ms. Release *ret with
+ * certificate_free. On failure *ret is untouched and *ret_code (may be NULL) says why:
+ * MALFORMED, TOO_LARGE, BAD_SIGNATURE, EXPIRED_CERTIFICATE (or not yet valid), DENIED (more than
+ * its invitation allows), UNKNOWN_PRINCIPAL (of another cluster). */
 int certificate_verify(struct span bytes, const struct trust_anchors *anchors, int64_t now,
                        struct certificate *ret, enum refusal *ret_code, struct error *err);
 
-/* What the maker of a certificate says; texts are lent. */
+/* What a certificate is to contain. The texts stay the caller's. */
 struct certificate_order {
     const char *cluster, *name;
     enum role role;
@@ -86,18 +89,19 @@ struct certificate_order {
     size_t n_grants;
     int64_t not_before, not_after;
 };
-/* Signs as an administrator; appends a d_signed (an administrator's key speaks for itself: signer
- * "", serial 0). Refuses, with -EINVAL and a sentence, what certificate_verify would refuse. */
+/* Signs as an administrator and appends a d_signed with signer "" and serial 0: the key identifies
+ * itself. -EINVAL: certificate_verify would refuse the result; *err says why. */
 int certificate_make(const struct certificate_order *order, const struct key *administrator,
                      struct buf *out, struct error *err);
-/* The same, signed by the one-time key; `invitation`: the administrator's d_signed, goes inside. */
+/* The same, signed with a one-time key. `invitation`: the administrator's d_signed, which becomes
+ * part of the certificate. */
 int certificate_make_by_invitation(const struct certificate_order *order,
                                    const struct key *one_time, struct span invitation,
                                    struct buf *out, struct error *err);
 
-/* ---- Documents of principals (calls, parents, deployments): verified with the certificate of who
- * is said to have signed, whose name and serial must stand in the envelope. As envelope_open and
- * batch_open; `roots` may be NULL. */
+/* ---- Documents of principals: calls, parents, deployments */
+/* Verifies a document with the certificate of its signer, whose name and serial must be in the
+ * envelope. `roots` may be NULL. Returns and fails as envelope_open and batch_open. */
 struct verified_roots;
 int certificate_open(const struct certificate *who, const char *kind, struct span bytes,
                      struct verified_roots *roots, struct d_signed *ret, struct error *err);

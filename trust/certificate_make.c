@@ -82,7 +82,7 @@ int certificate_make_by_invitation(const struct certificate_order *order,
 {
     struct d_signed s;
     if (invitation.n > LIMIT_CERTIFICATE)
-        return error_set(err, -EINVAL, "an invitation of %zu bytes is larger than %d", invitation.n,
+        return error_set(err, -EINVAL, "an invitation has %zu bytes; the limit is %d", invitation.n,
                          LIMIT_CERTIFICATE);
     if (d_signed_decode(invitation, &s, err) < 0) {
         error_prefix(err, ENVELOPE_INVITATION);

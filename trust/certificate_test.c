@@ -28,9 +28,9 @@ static void draft_lists(struct draft *f, const char *const *pools, unsigned n_po
    thing. */
 static void draft_begin(struct draft *f)
 {
-    struct certificate_order o = order_of_server();
+    struct certificate_order o = fixture_server();
     static const char *const grants[] = {"call *@etl"};
-    *f = (struct draft){.signer = key_of('A')};
+    *f = (struct draft){.signer = fixture_key('A')};
     f->d = (struct d_certificate){.cluster = span_str("test"),
                                   .name = span_str("wh1"),
                                   .role = span_str("server"),
@@ -46,7 +46,7 @@ static void draft_begin(struct draft *f)
 /* An invitation that allows exactly the draft, by one-time key 'o', signed by the administrator. */
 static void draft_invite(struct draft *f)
 {
-    f->signer = key_of('o');
+    f->signer = fixture_key('o');
     f->i = (struct d_invitation){.cluster = f->d.cluster,
                                  .one_time_key = f->signer.sign,
                                  .name = f->d.name,
@@ -60,7 +60,7 @@ static void draft_invite(struct draft *f)
 
 static void draft_sign_invitation(struct draft *f, char administrator)
 {
-    struct key k = key_of(administrator);
+    struct key k = fixture_key(administrator);
     buf_clear(&f->invitation_body);
     buf_clear(&f->invitation);
     d_invitation_encode(&f->i, &f->invitation_body);
@@ -82,7 +82,7 @@ static void draft_end(struct draft *f)
 
 static enum refusal judge(struct span bytes, struct error *err)
 {
-    struct trust_anchors anchors = anchors_of_test();
+    struct trust_anchors anchors = fixture_anchors();
     struct certificate c = {.serial = 4711};
     enum refusal code = REFUSAL_NONE;
     int rc = certificate_verify(bytes, &anchors, NOW, &c, &code, err);
@@ -118,8 +118,8 @@ static void expect(struct draft *f, enum refusal code, const char *why)
 static void a_good_certificate_says_who_somebody_is(void **state)
 {
     (void)state;
-    struct certificate_order o = order_of_server();
-    struct certificate c = certificate_of(&o);
+    struct certificate_order o = fixture_server();
+    struct certificate c = fixture_certificate(&o);
     assert_string_equal(c.cluster, "test");
     assert_string_equal(c.name, "wh1");
     assert_int_equal(c.role, ROLE_SERVER);
@@ -129,12 +129,12 @@ static void a_good_certificate_says_who_somebody_is(void **state)
     assert_int_equal(c.invited_until, 0);
     assert_true(hash_eq(&c.seal_key, &o.seal_key));
     certificate_free(&c);
-    o = order_of_anna();
-    c = certificate_of(&o);
+    o = fixture_anna();
+    c = fixture_certificate(&o);
     assert_int_equal(c.n_grants, 2);
     assert_true(grant_covers(&c, VERB_CALL, "nightly-load", "etl", NULL, 0));
     assert_false(grant_covers(&c, VERB_CALL, "load", "etl", NULL, 0));
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     assert_true(hash_eq(&c.transport_key, &k.transport));
     certificate_free(&c);
     assert_null(c.grants);
@@ -184,9 +184,9 @@ static void a_certificate_signed_by_a_stranger_is_refused(void **state)
     (void)state;
     struct draft f;
     draft_begin(&f);
-    f.signer = key_of('x');
+    f.signer = fixture_key('x');
     expect(&f, REFUSAL_BAD_SIGNATURE, "no administrator");
-    f.signer = key_of('w'); /* by itself */
+    f.signer = fixture_key('w'); /* by itself */
     expect(&f, REFUSAL_BAD_SIGNATURE, "no administrator");
     draft_end(&f);
 }
@@ -196,7 +196,7 @@ static void each_wrong_field_has_its_own_refusal(void **state)
     (void)state;
     static const char *const all[] = {"all"}, *const own[] = {"wh1"},
                              *const twice[] = {"etl", "etl"}, *const bad[] = {"call"};
-    struct hash zero = {{0}}, other = key_of('x').transport;
+    struct hash zero = {{0}}, other = fixture_key('x').transport;
 #define BROKEN(code, why, ...) \
     do { \
         struct draft f; \
@@ -206,20 +206,20 @@ static void each_wrong_field_has_its_own_refusal(void **state)
         draft_end(&f); \
     } while (0)
     BROKEN(UNKNOWN_PRINCIPAL, "this is 'test'", f.d.cluster = span_str("other"));
-    BROKEN(MALFORMED, "no good name", f.d.name = span_str("Wh1"));
-    BROKEN(MALFORMED, "no good name", f.d.name = span_str(""));
-    BROKEN(MALFORMED, "no good name", f.d.name = span_str("all"));
-    BROKEN(MALFORMED, "no role", f.d.role = span_str("king"));
+    BROKEN(MALFORMED, "is not a name", f.d.name = span_str("Wh1"));
+    BROKEN(MALFORMED, "is not a name", f.d.name = span_str(""));
+    BROKEN(MALFORMED, "is not a name", f.d.name = span_str("all"));
+    BROKEN(MALFORMED, "is not a role", f.d.role = span_str("king"));
     BROKEN(MALFORMED, "serial 0", f.d.serial = 0);
     BROKEN(MALFORMED, "which only servers have", f.d.role = span_str("caller"));
-    BROKEN(MALFORMED, "name of a pool", draft_lists(&f, all, 1, NULL, 0));
+    BROKEN(MALFORMED, "is not a pool name", draft_lists(&f, all, 1, NULL, 0));
     BROKEN(MALFORMED, "own name", draft_lists(&f, own, 1, NULL, 0));
     BROKEN(MALFORMED, "twice", draft_lists(&f, twice, 2, NULL, 0));
     BROKEN(MALFORMED, "grant 'call'", draft_lists(&f, NULL, 0, bad, 1));
     BROKEN(MALFORMED, "Ed25519", f.d.sign_key = zero);
     BROKEN(MALFORMED, "does not belong", f.d.transport_key = other);
-    BROKEN(MALFORMED, "does not belong", f.d.sign_key = key_of('x').sign);
-    BROKEN(MALFORMED, "lacks its seal key", f.d.seal_key = zero);
+    BROKEN(MALFORMED, "does not belong", f.d.sign_key = fixture_key('x').sign);
+    BROKEN(MALFORMED, "has no seal key", f.d.seal_key = zero);
     BROKEN(MALFORMED, "has a seal key", draft_lists(&f, NULL, 0, NULL, 0);
            f.d.role = span_str("caller"));
     BROKEN(MALFORMED, "makes none", f.d.role = span_str("broker"); f.d.pools.count = 0;
@@ -256,24 +256,24 @@ static void an_invited_certificate_stays_within_its_invitation(void **state)
         draft_end(&f); \
     } while (0)
     BROKEN(NONE, "", (void)administrator);
-    BROKEN(DENIED, "rests on an invitation", f.d.name = span_str("wh2"));
-    BROKEN(DENIED, "rests on an invitation", f.d.serial = 9);
-    BROKEN(DENIED, "rests on an invitation", f.d.role = span_str("administrator");
+    BROKEN(DENIED, "is based on an invitation", f.d.name = span_str("wh2"));
+    BROKEN(DENIED, "is based on an invitation", f.d.serial = 9);
+    BROKEN(DENIED, "is based on an invitation", f.d.role = span_str("administrator");
            f.d.pools.count = 0; f.d.pools.items = SPAN_NONE;
            memset(&f.d.seal_key, 0, sizeof f.d.seal_key));
-    BROKEN(DENIED, "takes pool 'more'", draft_lists(&f, pools, 3, grants, 1));
-    BROKEN(DENIED, "takes grant 'call *@all'", draft_lists(&f, pools, 2, grants, 2));
+    BROKEN(DENIED, "claims pool 'more'", draft_lists(&f, pools, 3, grants, 1));
+    BROKEN(DENIED, "claims grant 'call *@all'", draft_lists(&f, pools, 2, grants, 2));
     BROKEN(NONE, "", draft_lists(&f, pools, 1, NULL, 0)); /* less is fine */
     BROKEN(DENIED, "last longer", f.d.not_after++);
-    BROKEN(EXPIRED_CERTIFICATE, "had ended", f.d.not_before = NOW + 1);
+    BROKEN(EXPIRED_CERTIFICATE, "after its invitation expired", f.d.not_before = NOW + 1);
     BROKEN(NONE, "", f.d.not_before = NOW);
-    BROKEN(BAD_SIGNATURE, "not by key", f.signer = key_of('x'));
-    BROKEN(BAD_SIGNATURE, "not by key", f.signer = key_of('A')); /* one way, not two */
+    BROKEN(BAD_SIGNATURE, "not by key", f.signer = fixture_key('x'));
+    BROKEN(BAD_SIGNATURE, "not by key", f.signer = fixture_key('A')); /* one way, not two */
     BROKEN(BAD_SIGNATURE, "no administrator", administrator = 'x');
     /* the one-time key cannot invite */
     BROKEN(BAD_SIGNATURE, "no administrator", administrator = 'o');
     BROKEN(UNKNOWN_PRINCIPAL, "this is 'test'", f.i.cluster = span_str("other"));
-    BROKEN(MALFORMED, "no good name", f.i.name = span_str("all"));
+    BROKEN(MALFORMED, "is not a name", f.i.name = span_str("all"));
 #undef BROKEN
 }
 
@@ -285,7 +285,8 @@ static void what_is_inside_as_invitation_must_be_one(void **state)
     draft_invite(&f);
     f.d.invitation = span_str("nothing");
     expect(&f, REFUSAL_MALFORMED, "invitation");
-    struct key k = key_of('A'); /* an administrator's signature, but of another kind of document */
+    struct key k =
+        fixture_key('A'); /* an administrator's signature, but of another kind of document */
     draft_sign_invitation(&f, 'A');
     buf_clear(&f.invitation);
     assert_int_equal(envelope_sign(ENVELOPE_REVOCATIONS, &k, "", 0, buf_span(&f.invitation_body),
@@ -319,7 +320,7 @@ static void an_invited_certificate_tells_when_its_invitation_ends(void **state)
     draft_invite(&f);
     draft_sign_invitation(&f, 'A');
     expect(&f, REFUSAL_NONE, "");
-    struct trust_anchors anchors = anchors_of_test();
+    struct trust_anchors anchors = fixture_anchors();
     struct certificate c;
     assert_int_equal(certificate_verify(buf_span(&f.out), &anchors, NOW, &c, NULL, NULL), 0);
     assert_int_equal(c.invited_until, NOW);
@@ -333,7 +334,7 @@ static void what_would_be_refused_is_not_made(void **state)
 {
     (void)state;
     static const char *const bad[] = {"call"};
-    struct key k = key_of('A');
+    struct key k = fixture_key('A');
     struct buf out = {0};
     struct error err = {0};
     char long_name[LIMIT_NAME + 2];
@@ -344,19 +345,19 @@ static void what_would_be_refused_is_not_made(void **state)
         many[i] = "call *@all";
 #define BROKEN(why, ...) \
     do { \
-        struct certificate_order o = order_of_anna(); \
+        struct certificate_order o = fixture_anna(); \
         __VA_ARGS__; \
         assert_int_equal(certificate_make(&o, &k, &out, &err), -EINVAL); \
         assert_int_equal(err.code, -EINVAL); \
         assert_contains(err.text, why); \
         assert_int_equal(out.n, 0); \
     } while (0)
-    BROKEN("no good name", o.name = "Anna");
+    BROKEN("is not a name", o.name = "Anna");
     BROKEN("longer than", o.name = long_name);
     BROKEN("longer than", o.cluster = long_name);
     BROKEN("grant 'call'", o.grants = bad; o.n_grants = 1);
     BROKEN("longer than", o.pools = (const char *const[]){long_name}; o.n_pools = 1);
-    BROKEN("too many", o.grants = many; o.n_grants = LIMIT_GRANTS + 1);
+    BROKEN("129 grant entries; the limit is 128", o.grants = many; o.n_grants = LIMIT_GRANTS + 1);
     BROKEN("Ed25519", memset(&o.sign_key, 0, 32));
     BROKEN("serial 0", o.serial = 0);
     BROKEN("ends before", o.not_after = 1);
@@ -366,8 +367,8 @@ static void what_would_be_refused_is_not_made(void **state)
 static void without_an_invitation_nothing_is_made_by_one(void **state)
 {
     (void)state;
-    struct certificate_order o = order_of_anna();
-    struct key k = key_of('o');
+    struct certificate_order o = fixture_anna();
+    struct key k = fixture_key('o');
     struct buf out = {0};
     struct error err = {0};
     uint8_t *large = mem_zalloc(LIMIT_CERTIFICATE + 1, 1);
@@ -377,7 +378,7 @@ static void without_an_invitation_nothing_is_made_by_one(void **state)
     assert_int_equal(
         certificate_make_by_invitation(&o, &k, span_of(large, LIMIT_CERTIFICATE + 1), &out, &err),
         -EINVAL);
-    assert_contains(err.text, "larger than");
+    assert_contains(err.text, "the limit is");
     assert_int_equal(out.n, 0);
     mem_free(&large);
 }
@@ -385,9 +386,9 @@ static void without_an_invitation_nothing_is_made_by_one(void **state)
 static void documents_of_principals_name_their_signer(void **state)
 {
     (void)state;
-    struct certificate_order o = order_of_anna();
-    struct certificate anna = certificate_of(&o);
-    struct key k = key_of('a');
+    struct certificate_order o = fixture_anna();
+    struct certificate anna = fixture_certificate(&o);
+    struct key k = fixture_key('a');
     static const char *const kinds[] = {ENVELOPE_CALL, ENVELOPE_PARENT};
     for (size_t i = 0; i < 2; i++) {
         struct d_signed s;
@@ -436,5 +437,5 @@ int main(void)
         cmocka_unit_test(documents_of_principals_name_their_signer),
         cmocka_unit_test(every_role_has_its_word),
     };
-    return cmocka_run_group_tests(tests, setup_trust, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

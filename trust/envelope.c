@@ -42,7 +42,7 @@ int sign_check(const char *kind, const struct d_signed *s, struct span content, 
     if (rc != 0)
         return error_set(
             err, -EBADMSG,
-            "the signature of this %s by key %s does not match: it was altered on the way, or never signed",
+            "the signature of this %s by key %s does not match: it was altered or never signed",
             kind, key_short(&s->key, text));
     return 0;
 }
@@ -64,7 +64,7 @@ int sign_check_order(const char *signer, size_t body, struct error *err)
                          signer, LIMIT_NAME);
     if (body > LIMIT_FRAME - LIMIT_TEXT)
         return error_set(err, -EMSGSIZE,
-                         "a document of %zu bytes does not fit into a message: %d are possible",
+                         "a document of %zu bytes does not fit into a message; the limit is %d",
                          body, LIMIT_FRAME - LIMIT_TEXT);
     return 0;
 }
@@ -99,7 +99,7 @@ int envelope_open(const char *kind, struct span bytes, const struct hash *key, s
         return error_prefix(err, "%s", kind);
     if (s.proof.count != 0 || s.index != 0)
         return error_set(err, -EBADMSG,
-                         "this %s carries the proof of a batch, which only calls may have", kind);
+                         "this %s carries the proof of a batch, which only calls may carry", kind);
     if ((rc = sign_check_key(kind, &s, key, err)) < 0 ||
         (rc = sign_check(kind, &s, s.body, err)) < 0)
         return rc;

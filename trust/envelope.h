@@ -1,14 +1,14 @@
 /* envelope.h - signed documents: a body, who signed it, and the signature (d_signed of
  * proto/schema.h).
  *
- * What is signed is "longboat/<kind>/1", a NUL and the body as sent; so a signature for one kind is
- * none for another. The body is kept as received: nobody encodes it again to verify. Ed25519 and
- * BLAKE2b via libsodium. Calls are signed over the root of a Merkle tree: see batch.h, which does
- * the kind "call" for these functions too.
+ * The signature covers "longboat/<kind>/1", a NUL and the body as sent, so a signature for one kind
+ * is not valid for another. The body is kept as received and is never encoded again to verify it.
+ * Ed25519 and BLAKE2b come from libsodium. Calls are signed over the root of a Merkle tree: batch.h
+ * handles the kind "call", for these functions too.
  *
- * The signer's name and serial beside the body are not signed; they help to find the certificate
- * and are compared with it by certificate_open. A key that speaks for itself (an administrator's, a
- * one-time key) has signer "" and serial 0. Needs trust_init. */
+ * The signer's name and serial next to the body are not signed. They help to find the certificate;
+ * certificate_open compares them with it. A key that identifies itself (an administrator's or a
+ * one-time key) has signer "" and serial 0. Call trust_init first. */
 #ifndef LB_TRUST_ENVELOPE_H
 #define LB_TRUST_ENVELOPE_H
 
@@ -27,14 +27,15 @@
 /* BLAKE2b-256 of the bytes. */
 void envelope_hash(struct span bytes, struct hash *ret);
 
-/* Appends a d_signed to *out. `signer` "" and serial 0: the key speaks for itself. -EMSGSIZE: the
- * body does not fit into a message; -EINVAL: the signer's name is too long. */
+/* Signs the body and appends a d_signed to *out. `signer` "" and serial 0: the key identifies
+ * itself. -EMSGSIZE: the body does not fit into a message; -EINVAL: the signer's name is too
+ * long. */
 int envelope_sign(const char *kind, const struct key *key, const char *signer, uint64_t serial,
                   struct span body, struct buf *out, struct error *err);
 
-/* Decodes and verifies against the key that must have signed. *ret points into `bytes`. -EPROTO or
- * -EMSGSIZE: malformed; -EBADMSG: another key's, or the signature does not match, or a proof where
- * only calls may have one. */
+/* Decodes a d_signed and verifies that `key` signed it. *ret points into `bytes`. -EPROTO or
+ * -EMSGSIZE: malformed; -EBADMSG: signed by another key, the signature does not match, or a
+ * document that is not a call has the proof of a batch. */
 int envelope_open(const char *kind, struct span bytes, const struct hash *key, struct d_signed *ret,
                   struct error *err);
 

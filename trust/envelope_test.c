@@ -3,7 +3,7 @@
 static struct buf signed_by_anna(const char *kind, const char *body)
 {
     struct buf out = {0};
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     assert_int_equal(envelope_sign(kind, &k, "anna", 7, span_str(body), &out, NULL), 0);
     return out;
 }
@@ -13,7 +13,7 @@ static void what_was_signed_opens_with_the_signers_key(void **state)
     (void)state;
     static const char *const kinds[] = {ENVELOPE_CALL, ENVELOPE_PARENT, ENVELOPE_DEPLOYMENT,
                                         ENVELOPE_CERTIFICATE};
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         struct buf b = signed_by_anna(kinds[i], "body");
         struct d_signed s;
@@ -30,7 +30,7 @@ static void what_is_signed_is_the_kind_and_the_body(void **state)
 {
     (void)state;
     static const uint8_t plain[] = "longboat/parent/1\0body";
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct buf b = signed_by_anna(ENVELOPE_PARENT, "body");
     struct d_signed s;
     assert_int_equal(d_signed_decode(buf_span(&b), &s, NULL), 0);
@@ -45,7 +45,7 @@ static void a_signature_for_one_kind_is_none_for_another(void **state)
     (void)state;
     static const char *const kinds[] = {ENVELOPE_PARENT, ENVELOPE_DEPLOYMENT, ENVELOPE_CALL,
                                         ENVELOPE_INVITATION};
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     for (size_t i = 0; i < 4; i++)
         for (size_t j = 0; j < 4; j++) {
             struct buf b = signed_by_anna(kinds[i], "body");
@@ -63,7 +63,7 @@ static void a_key_that_was_not_expected_is_refused(void **state)
 {
     (void)state;
     struct buf b = signed_by_anna(ENVELOPE_PARENT, "body");
-    struct key other = key_of('b');
+    struct key other = fixture_key('b');
     struct d_signed s;
     struct error err = {0};
     assert_int_equal(envelope_open(ENVELOPE_PARENT, buf_span(&b), &other.sign, &s, &err), -EBADMSG);
@@ -74,7 +74,7 @@ static void a_key_that_was_not_expected_is_refused(void **state)
 static void only_calls_may_have_a_proof(void **state)
 {
     (void)state;
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct buf b = signed_by_anna(ENVELOPE_PARENT, "body"), items = {0}, again = {0};
     struct d_signed s, out;
     struct error err = {0};
@@ -99,7 +99,7 @@ static void only_calls_may_have_a_proof(void **state)
 static void a_signature_of_another_length_is_refused(void **state)
 {
     (void)state;
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct buf b = signed_by_anna(ENVELOPE_PARENT, "body"), again = {0};
     struct d_signed s, out;
     assert_int_equal(d_signed_decode(buf_span(&b), &s, NULL), 0);
@@ -119,7 +119,7 @@ static void a_signature_of_another_length_is_refused(void **state)
 static void bytes_that_are_no_envelope_are_malformed(void **state)
 {
     (void)state;
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct d_signed s;
     struct error err = {0};
     assert_int_equal(envelope_open(ENVELOPE_PARENT, span_str("nothing"), &k.sign, &s, &err),
@@ -131,7 +131,7 @@ static void bytes_that_are_no_envelope_are_malformed(void **state)
 static void what_does_not_fit_is_not_signed(void **state)
 {
     (void)state;
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct buf out = {0};
     struct error err = {0};
     char *large = mem_zalloc(LIMIT_FRAME, 1), name[LIMIT_NAME + 2];
@@ -162,5 +162,5 @@ int main(void)
         cmocka_unit_test(bytes_that_are_no_envelope_are_malformed),
         cmocka_unit_test(what_does_not_fit_is_not_signed),
     };
-    return cmocka_run_group_tests(tests, setup_trust, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

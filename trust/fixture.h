@@ -1,5 +1,5 @@
-/* fixture.h - for the tests of this room: a cluster `test` with one administrator, and principals
- * with known keys. Included by *_test.c only. */
+/* fixture.h - a cluster `test` for tests: one administrator, and principals whose keys are known.
+ * For tests only. What cannot be made fails the test that asks for it. */
 #ifndef LB_TRUST_FIXTURE_H
 #define LB_TRUST_FIXTURE_H
 
@@ -10,87 +10,25 @@
 #include "trust/certificate.h"
 #include "trust/envelope.h"
 
-#define UNUSED __attribute__((unused)) static
-
 enum { NOW = 1000000000, HOUR = 3600000 };
 
 /* The key whose seed is 32 times `c`. */
-UNUSED struct key key_of(char c)
-{
-    uint8_t seed[KEY_SEED];
-    struct key k;
-    memset(seed, c, sizeof seed);
-    key_from_seed(seed, &k);
-    return k;
-}
+struct key fixture_key(char c);
 
-/* The root of the tests: administrator key_of('A'). */
-UNUSED struct trust_anchors anchors_of_test(void)
-{
-    struct trust_anchors a;
-    struct key administrator = key_of('A');
-    anchors_from("test", &administrator.sign, 1, &a);
-    return a;
-}
+/* The anchors of the cluster: its administrator is fixture_key('A'). Free with anchors_free(). */
+struct trust_anchors fixture_anchors(void);
 
-/* A caller anna with key_of('a') and two grants. */
-UNUSED struct certificate_order order_of_anna(void)
-{
-    static const char *const grants[] = {"call nightly-*@etl", "watch *@all"};
-    return (struct certificate_order){.cluster = "test",
-                                      .name = "anna",
-                                      .role = ROLE_CALLER,
-                                      .serial = 7,
-                                      .sign_key = key_of('a').sign,
-                                      .grants = grants,
-                                      .n_grants = 2,
-                                      .not_before = NOW - HOUR,
-                                      .not_after = NOW + HOUR};
-}
+/* Orders for certificates that are valid at NOW, from an hour before to an hour after it. They
+ * point to constants: nothing is to be freed. */
+struct certificate_order fixture_anna(void);   /* a caller: fixture_key('a'), two grants */
+struct certificate_order fixture_server(void); /* wh1: fixture_key('w'), two pools */
 
-/* A server wh1 with key_of('w') in two pools. */
-UNUSED struct certificate_order order_of_server(void)
-{
-    static const char *const pools[] = {"etl", "big"};
-    return (struct certificate_order){.cluster = "test",
-                                      .name = "wh1",
-                                      .role = ROLE_SERVER,
-                                      .serial = 8,
-                                      .sign_key = key_of('w').sign,
-                                      .seal_key = key_of('s').transport,
-                                      .pools = pools,
-                                      .n_pools = 2,
-                                      .not_before = NOW - HOUR,
-                                      .not_after = NOW + HOUR};
-}
+/* The certificate that the administrator signs for the order, encoded. The caller frees it. */
+struct buf fixture_certificate_bytes(const struct certificate_order *order);
+/* The same, verified at NOW. */
+struct certificate fixture_certificate(const struct certificate_order *order);
 
-UNUSED struct buf certificate_bytes(const struct certificate_order *order)
-{
-    struct buf out = {0};
-    struct error err = {0};
-    struct key administrator = key_of('A');
-    if (certificate_make(order, &administrator, &out, &err) < 0)
-        fail_msg("%s", err.text);
-    return out;
-}
-
-UNUSED struct certificate certificate_of(const struct certificate_order *order)
-{
-    struct buf bytes = certificate_bytes(order);
-    struct trust_anchors anchors = anchors_of_test();
-    struct certificate c = {0};
-    struct error err = {0};
-    if (certificate_verify(buf_span(&bytes), &anchors, NOW, &c, NULL, &err) < 0)
-        fail_msg("%s", err.text);
-    anchors_free(&anchors);
-    buf_free(&bytes);
-    return c;
-}
-
-UNUSED int setup_trust(void **state)
-{
-    (void)state;
-    return trust_init(NULL);
-}
+/* A cmocka setup: starts libsodium. */
+int fixture_setup(void **state);
 
 #endif

@@ -37,7 +37,7 @@ int verb_parse(struct span word, enum verb *ret, struct error *err)
         word.n = 40;
     return error_set(err, -EINVAL,
                      "'" SPAN_FMT
-                     "' is no verb: there are call, watch, operate, deploy, define and admin",
+                     "' is not a verb; verbs are call, watch, operate, deploy, define and admin",
                      SPAN_ARG(word));
 }
 
@@ -57,7 +57,7 @@ static bool pattern_is_good(struct span s)
 
 int grant_parse(struct span text, struct grant *ret, struct error *err)
 {
-    static const char form[] = "a grant is VERB PATTERN@ADDRESS, as in 'call nightly-*@etl'";
+    static const char form[] = "a grant is VERB PATTERN@ADDRESS, such as 'call nightly-*@etl'";
     struct span shown = span_of(text.p, text.n > 120 ? 120 : text.n);
     const uint8_t *space = text.n ? memchr(text.p, ' ', text.n) : NULL;
     if (!space)
@@ -78,12 +78,12 @@ int grant_parse(struct span text, struct grant *ret, struct error *err)
         return error_set(
             err, -EINVAL,
             "grant '" SPAN_FMT
-            "' has no good pattern: 1 to %d small letters, digits, '_', '-', ':' or '*'",
+            "' has an invalid pattern: 1 to %d lower-case letters, digits, '_', '-', ':' or '*'",
             SPAN_ARG(shown), LIMIT_JOB);
     if (!span_eq_str(address, "*") && !names_address_is_good(address))
         return error_set(err, -EINVAL,
                          "grant '" SPAN_FMT
-                         "' has no good address: the name of a server or pool, 'all' or '*'",
+                         "' has an invalid address: the name of a server or pool, 'all' or '*'",
                          SPAN_ARG(shown));
     span_copy_str(pattern, g.pattern, sizeof g.pattern);
     span_copy_str(address, g.address, sizeof g.address);

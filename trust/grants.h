@@ -1,11 +1,11 @@
 /* grants.h - what a principal may do: "VERB PATTERN@ADDRESS", e.g. `call nightly-*@etl`, `watch
  * *@all`. Pure.
  *
- * VERB is one of the table. PATTERN is a glob over the job's name (deploy: the package's) in which
- * only `*` is special: any run of characters, none too. ADDRESS is a server's or a pool's name,
- * `all` (every server) or `*` (the same). A grant on a pool covers the pool and its servers; one on
- * a server covers that server; only `all` and `*` cover the address `all`. Administrators may do
- * everything. What no grant covers is denied. */
+ * VERB is a word of the table below. PATTERN is a glob over the job's name (for deploy: the
+ * package's) in which only `*` is special: it matches any characters, or none. ADDRESS is the name
+ * of a server or pool, or `all` or `*`: every server. A grant on a pool covers the pool and its
+ * servers, one on a server covers that server, and only `all` and `*` cover the address `all`.
+ * Administrators may do everything. What no grant covers is denied. */
 #ifndef LB_TRUST_GRANTS_H
 #define LB_TRUST_GRANTS_H
 
@@ -36,23 +36,22 @@ struct grant {
 };
 enum { GRANT_TEXT = 16 + LIMIT_JOB + LIMIT_ADDRESS + 3 };
 
-/* Reads one grant; exactly one space, no others. -EINVAL: the sentence names the part and shows a
-   good one. */
+/* Reads one grant with exactly one space. -EINVAL: *err names the wrong part and shows a correct
+ * grant. */
 int grant_parse(struct span text, struct grant *ret, struct error *err);
 char *grant_format(const struct grant *g, char out[GRANT_TEXT]);
-bool grants_glob_matches(const char *pattern,
-                         /* only `*` is special; time grows with the product of lengths */
-                         struct span text);
+/* Only `*` is special. Time grows with the product of both lengths. */
+bool grants_glob_matches(const char *pattern, struct span text);
 
 struct certificate;
 
 /* Does one of its grants cover `verb` on job@address? If the address is one server, `pools` are
- * that server's pools (none otherwise). `job` "" (an act on the address itself, as draining a
- * server) is covered by the pattern `*` alone. */
+ * that server's pools, otherwise none. Only the pattern `*` covers the job "", which stands for an
+ * act on the address itself, such as draining a server. */
 bool grant_covers(const struct certificate *who, enum verb verb, const char *job,
                   const char *address, const char *const *pools, size_t n_pools);
-/* The same, and if not: -EACCES with principal, what was asked, its grants, and the command that
-   would allow it. */
+/* The same as an error. -EACCES: no grant covers it; *err names the principal, what was asked, its
+ * grants, and the command that would allow it. */
 int grant_check(const struct certificate *who, enum verb verb, const char *job, const char *address,
                 const char *const *pools, size_t n_pools, struct error *err);
 

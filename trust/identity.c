@@ -31,12 +31,12 @@ static int check_pools(const struct identity *id, enum role role, enum refusal *
         struct span shown = span_of(pool.p, pool.n > LIMIT_NAME ? LIMIT_NAME : pool.n);
         if (!name_is_good(pool))
             return refuse(ret_code, REFUSAL_MALFORMED, err,
-                          "%s of '" SPAN_FMT "': '" SPAN_FMT "' is no good name of a pool",
-                          id->what, SPAN_ARG(id->name), SPAN_ARG(shown));
+                          "%s of '" SPAN_FMT "': '" SPAN_FMT "' is not a pool name", id->what,
+                          SPAN_ARG(id->name), SPAN_ARG(shown));
         if (span_eq(pool, id->name) || repeats_before(&id->pools, i, pool))
             return refuse(ret_code, REFUSAL_MALFORMED, err,
                           "%s of '" SPAN_FMT "': pool '" SPAN_FMT
-                          "' has the server's own name or is there twice",
+                          "' has the server's own name or is listed twice",
                           id->what, SPAN_ARG(id->name), SPAN_ARG(shown));
     }
     return 0;
@@ -48,7 +48,7 @@ static int check_grants(const struct identity *id, enum role role, enum refusal 
     if (role == ROLE_BROKER && id->grants.count)
         return refuse(ret_code, REFUSAL_MALFORMED, err,
                       "%s of broker '" SPAN_FMT
-                      "' has grants: a broker passes calls on and makes none",
+                      "' has grants: a broker forwards calls and makes none",
                       id->what, SPAN_ARG(id->name));
     struct wire_iter it = wire_iter(&id->grants);
     struct span text;
@@ -72,7 +72,8 @@ int identity_check(const struct identity *id, const char *cluster, enum role *re
         return refuse(
             ret_code, REFUSAL_MALFORMED, err,
             "%s: '" SPAN_FMT
-            "' is no good name: small letters, digits, '_' and '-', a letter first, and not 'all'",
+            "' is not a name: lower-case letters, digits, '_' and '-', a letter first, and not "
+            "'all'",
             id->what, SPAN_ARG(id->name));
     if (!span_eq_str(id->cluster, cluster))
         return refuse(ret_code, REFUSAL_UNKNOWN_PRINCIPAL, err,
@@ -97,8 +98,7 @@ int identity_check_nameless(const char *kind, const struct d_signed *s, struct e
     if (s->signer.n == 0 && s->serial == 0)
         return 0;
     return error_set(err, -EBADMSG,
-                     "this %s names a signer '" SPAN_FMT
-                     "' beside the key, which nobody has signed",
+                     "this %s names the signer '" SPAN_FMT "' outside the part that is signed",
                      kind, SPAN_ARG(s->signer));
 }
 
@@ -114,8 +114,8 @@ int identity_open(const char *kind, struct span bytes, const struct trust_anchor
     char text[KEY_SHORT_TEXT];
     if (!anchors_have(anchors, &s.key))
         return refuse(ret_code, REFUSAL_BAD_SIGNATURE, err,
-                      "this %s is signed by key %s, which is no administrator's of '%s'", kind,
-                      key_short(&s.key, text), anchors->cluster);
+                      "this %s is signed by key %s, which belongs to no administrator of '%s'",
+                      kind, key_short(&s.key, text), anchors->cluster);
     const struct hash key = s.key;
     if ((rc = envelope_open(kind, bytes, &key, &s, err)) < 0 ||
         (rc = identity_check_nameless(kind, &s, err)) < 0)
@@ -128,8 +128,7 @@ int identity_list(const char *what, const char *const *items, size_t n, size_t m
                   size_t most_bytes, struct buf *out, struct wire_list *ret, struct error *err)
 {
     if (n > most_items)
-        return error_set(err, -EINVAL, "%zu %ss are too many: %zu are possible", n, what,
-                         most_items);
+        return error_set(err, -EINVAL, "%zu %s entries; the limit is %zu", n, what, most_items);
     for (size_t i = 0; i < n; i++) {
         if (strlen(items[i]) > most_bytes)
             return error_set(err, -EINVAL, "%s '%.80s...' is longer than %zu bytes", what, items[i],

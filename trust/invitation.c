@@ -60,7 +60,8 @@ static int encode_invitation(const struct invitation_order *o, const struct hash
         rc = error_set(err, -EINVAL, "the cluster's name or '%.70s' is longer than %d bytes",
                        o->name, LIMIT_NAME);
     if (rc == 0 && (o->expires <= 0 || o->certificate_not_after <= o->expires))
-        rc = error_set(err, -EINVAL, "an invitation must end, and what it becomes must end later");
+        rc = error_set(err, -EINVAL,
+                       "an invitation must expire, and its certificate must expire later");
     if (rc == 0)
         rc = identity_list("pool", o->pools, o->n_pools, LIMIT_POOLS, LIMIT_NAME, &pools, &i.pools,
                            err);
@@ -166,7 +167,7 @@ static int fill_anchors(const struct d_token *d, struct token *t, struct error *
     }
     if (n == 0 || d->addresses.count == 0)
         return error_set(err, -EINVAL,
-                         "the token lacks administrators' keys or the broker's address");
+                         "the token has no administrators' keys or no broker address");
     span_copy_str(d->cluster, cluster, sizeof cluster);
     anchors_from(cluster, keys, n, &t->anchors);
     return 0;
@@ -183,7 +184,8 @@ static int fill(const struct d_token *d, struct token *t, struct error *err)
         return rc;
     key_from_seed(d->one_time_seed.b, &one_time);
     if (!hash_eq(&one_time.sign, &i.one_time_key))
-        rc = error_set(err, -EBADMSG, "the token's one-time key is not the one that was invited");
+        rc = error_set(err, -EBADMSG,
+                       "the token's one-time key is not the one that the invitation names");
     key_forget(&one_time);
     if (rc < 0)
         return rc;
@@ -208,9 +210,9 @@ int token_parse(const char *text, struct token *ret, struct error *err)
     size_t n = strcspn(text, space);
     if (strncmp(text, TOKEN_PREFIX, prefix) != 0 || n > TOKEN_TEXT_MAX ||
         text[n + strspn(text + n, space)])
-        return error_set(
-            err, -EINVAL,
-            "this is no token of `lbctl invite`: it is one word that begins with " TOKEN_PREFIX);
+        return error_set(err, -EINVAL,
+                         "this is not a token of `lbctl invite`: a token is one word that begins "
+                         "with " TOKEN_PREFIX);
     char *encoded = mem_dup(text + prefix, n - prefix + 1);
     encoded[n - prefix] = 0;
     struct buf bytes = {0};
@@ -218,7 +220,7 @@ int token_parse(const char *text, struct token *ret, struct error *err)
     struct d_token d;
     int rc;
     if (b64_parse(encoded, &bytes, err) < 0 || d_token_decode(buf_span(&bytes), &d, err) < 0) {
-        error_prefix(err, "the token was cut or altered when it was copied");
+        error_prefix(err, "the token is incomplete or was altered when it was copied");
         if (err)
             err->code = -EINVAL;
         rc = -EINVAL;
@@ -265,7 +267,8 @@ int token_make_certificate(const struct token *t, const struct hash *sign_key,
     if (now > i.expires)
         return error_set(
             err, -ETIME,
-            "the invitation of '%s' ended %lld minutes ago; an administrator can make a new one: lbctl invite",
+            "the invitation of '%s' expired %lld minutes ago; an administrator can make a new "
+            "one: lbctl invite",
             t->name, (long long)((now - i.expires) / 60000));
     char **pools = texts_of(&i.pools), **grants = texts_of(&i.grants);
     struct certificate_order order = {.cluster = t->anchors.cluster,

@@ -1,9 +1,9 @@
 /* invitation.h - joining a cluster: an administrator prints a token, the newcomer makes its keys
  * and signs them with it.
  *
- * The token holds where the broker is and its key, the administrators' keys, and a one-time key
- * with an invitation signed by an administrator: whoever has that key may become this principal
- * until the invitation ends. Text: "longboat-join:" and the base64url of a d_token. The token is a
+ * The token holds the broker's addresses and key, the administrators' keys, and a one-time key with
+ * an invitation signed by an administrator. Whoever has that key may become this principal until
+ * the invitation expires. Text: "longboat-join:" and the base64url of a d_token. The token is a
  * secret until it is used. Signatures as in envelope.h. */
 #ifndef LB_TRUST_INVITATION_H
 #define LB_TRUST_INVITATION_H
@@ -12,7 +12,7 @@
 
 #define TOKEN_PREFIX "longboat-join:"
 
-/* What is offered; texts are lent. */
+/* What an invitation offers. The texts stay the caller's. */
 struct invitation_order {
     const char *cluster, *name;
     enum role role;
@@ -21,8 +21,8 @@ struct invitation_order {
     size_t n_pools;
     const char *const *grants;
     size_t n_grants;
-    int64_t expires;               /* of the invitation */
-    int64_t certificate_not_after; /* of what it becomes */
+    int64_t expires;               /* of the invitation, wall ms */
+    int64_t certificate_not_after; /* of the certificate made from it, wall ms */
     /* for the token */
     const char *const *addresses; /* of the broker */
     size_t n_addresses;
@@ -31,8 +31,8 @@ struct invitation_order {
     size_t n_administrators;
 };
 
-/* Makes a one-time key, the invitation and its token. *ret_text is yours to wipe and free. -EINVAL:
- * what is wrong with the order. */
+/* Makes a one-time key, the invitation and its token. The caller wipes and frees *ret_text.
+ * -EINVAL: the order is invalid; *err says why. */
 int invitation_make(const struct invitation_order *order, const struct key *administrator,
                     char **ret_text, struct error *err);
 
@@ -49,13 +49,15 @@ struct token {
     enum role role;
     int64_t expires;
 };
-/* White space around the text does not matter. -EINVAL: not a token, or cut; -EBADMSG: its
- * invitation is not signed by an administrator in it, or is for another one-time key. */
+/* Reads a token; white space around it is ignored. Release *ret with token_free. -EINVAL: not a
+ * token, or an incomplete one; -EBADMSG: its invitation is not signed by an administrator that it
+ * names, or is for another one-time key. */
 int token_parse(const char *text, struct token *ret, struct error *err);
 void token_free(struct token *t);
 
-/* Makes the newcomer's certificate with all that the invitation offers, signed by the one-time key;
- * appends a d_signed. `seal_key`: zero unless a server joins. -ETIME: the invitation has ended. */
+/* Makes the newcomer's certificate with all that the invitation offers, signed by the one-time
+ * key; appends a d_signed. `seal_key`: zero unless a server joins. -ETIME: the invitation has
+ * expired. */
 int token_make_certificate(const struct token *t, const struct hash *sign_key,
                            const struct hash *seal_key, int64_t now, struct buf *out,
                            struct error *err);

@@ -9,7 +9,7 @@ static struct invitation_order good_order(void)
 {
     static const char *const pools[] = {"etl", "big"}, *const addresses[] = {"tcp://broker:7411"};
     static const char *const grants[] = {"watch *@etl"};
-    administrators[0] = key_of('A').sign;
+    administrators[0] = fixture_key('A').sign;
     return (struct invitation_order){.cluster = "test",
                                      .name = "wh1",
                                      .role = ROLE_SERVER,
@@ -22,7 +22,7 @@ static struct invitation_order good_order(void)
                                      .certificate_not_after = NOW + 100 * HOUR,
                                      .addresses = addresses,
                                      .n_addresses = 1,
-                                     .broker_key = key_of('b').transport,
+                                     .broker_key = fixture_key('b').transport,
                                      .administrators = administrators,
                                      .n_administrators = 1};
 }
@@ -30,7 +30,7 @@ static struct invitation_order good_order(void)
 static char *good_text(void)
 {
     struct invitation_order o = good_order();
-    struct key administrator = key_of('A');
+    struct key administrator = fixture_key('A');
     struct error err = {0};
     char *text = NULL;
     if (invitation_make(&o, &administrator, &text, &err) < 0)
@@ -42,7 +42,7 @@ static void a_token_tells_the_newcomer_all_it_needs(void **state)
 {
     (void)state;
     char *text = good_text(), *spaced = mem_printf("  %s\n", text);
-    struct hash broker = key_of('b').transport, administrator = key_of('A').sign;
+    struct hash broker = fixture_key('b').transport, administrator = fixture_key('A').sign;
     struct token t;
     assert_int_equal(strncmp(text, TOKEN_PREFIX, strlen(TOKEN_PREFIX)), 0);
     assert_int_equal(token_parse(spaced, &t, NULL), 0);
@@ -64,9 +64,9 @@ static void a_newcomer_makes_its_own_certificate(void **state)
     char *text = good_text();
     struct token t;
     struct buf out = {0};
-    struct key own = key_of('w');
-    struct hash seal = key_of('s').transport;
-    struct trust_anchors anchors = anchors_of_test();
+    struct key own = fixture_key('w');
+    struct hash seal = fixture_key('s').transport;
+    struct trust_anchors anchors = fixture_anchors();
     struct certificate c;
     struct error err = {0};
     assert_int_equal(token_parse(text, &t, NULL), 0);
@@ -91,8 +91,8 @@ static void an_ended_invitation_makes_nothing(void **state)
     char *text = good_text();
     struct token t;
     struct buf out = {0};
-    struct key own = key_of('w');
-    struct hash seal = key_of('s').transport;
+    struct key own = fixture_key('w');
+    struct hash seal = fixture_key('s').transport;
     struct error err = {0};
     assert_int_equal(token_parse(text, &t, NULL), 0);
     assert_int_equal(token_make_certificate(&t, &own.sign, &seal, NOW + HOUR, &out, &err), 0);
@@ -136,7 +136,7 @@ static void a_cut_or_altered_token_is_refused(void **state)
         assert_int_equal(token_parse(part, &t, &err), -EINVAL);
         mem_free(&part);
     }
-    assert_contains(err.text, "cut or altered");
+    assert_contains(err.text, "incomplete or was altered");
     /* one character of the invitation's signature, which is at the very end */
     text[n - 3] = text[n - 3] == 'A' ? 'B' : 'A';
     assert_true(token_parse(text, &t, &err) < 0);
@@ -205,7 +205,7 @@ static void nothing(struct d_token *d, struct buf *keep)
 
 static void another_administrator(struct d_token *d, struct buf *keep)
 {
-    struct key x = key_of('x');
+    struct key x = fixture_key('x');
     wire_add_bin(keep, span_of(x.sign.b, 32));
     d->administrators = wire_list_from(keep, 1);
 }
@@ -249,8 +249,8 @@ static void a_token_whose_parts_do_not_belong_together_is_refused(void **state)
         {nothing, 0, ""},
         {another_administrator, -EBADMSG, "no administrator"},
         {short_administrator, -EINVAL, "5 bytes"},
-        {no_administrator, -EINVAL, "lacks"},
-        {no_address, -EINVAL, "lacks"},
+        {no_administrator, -EINVAL, "no administrators' keys or no broker address"},
+        {no_address, -EINVAL, "no administrators' keys or no broker address"},
         {another_cluster, -ENOENT, "this is 'other'"},
         {another_seed, -EBADMSG, "one-time key"},
     };
@@ -265,14 +265,14 @@ static void an_order_that_makes_no_sense_is_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {"call"};
-    struct key k = key_of('A');
+    struct key k = fixture_key('A');
     char long_name[LIMIT_NAME + 2];
     memset(long_name, 'a', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = 0;
     const char *many[LIMIT_GRANTS];
     for (size_t i = 0; i < LIMIT_GRANTS; i++)
-        many[i] =
-            "watch aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff@a2345678901234567890";
+        many[i] = "watch aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff"
+                  "@a2345678901234567890";
 #define BROKEN(why, ...) \
     do { \
         struct invitation_order o = good_order(); \
@@ -284,18 +284,19 @@ static void an_order_that_makes_no_sense_is_refused(void **state)
         assert_contains(err.text, why); \
         assert_null(text); \
     } while (0)
-    BROKEN("no good name", o.name = "all");
+    BROKEN("is not a name", o.name = "all");
     BROKEN("longer than", o.name = long_name);
     BROKEN("serial 0", o.serial = 0);
-    BROKEN("must end", o.expires = 0);
-    BROKEN("must end", o.certificate_not_after = o.expires);
+    BROKEN("must expire", o.expires = 0);
+    BROKEN("must expire", o.certificate_not_after = o.expires);
     BROKEN("grant 'call'", o.grants = bad; o.n_grants = 1);
     BROKEN("which only servers have", o.role = ROLE_CALLER);
     BROKEN("address of the broker", o.n_addresses = 0);
     BROKEN("administrators' keys", o.n_administrators = 0);
-    BROKEN("too many", o.n_addresses = 17);
+    BROKEN("17 address entries; the limit is 16", o.n_addresses = 17);
     BROKEN("too large", o.grants = many; o.n_grants = LIMIT_GRANTS);
-    BROKEN("no administrator", administrators[0] = key_of('x').sign); /* not the one who signs */
+    BROKEN("no administrator",
+           administrators[0] = fixture_key('x').sign); /* not the one who signs */
 #undef BROKEN
 }
 
@@ -311,5 +312,5 @@ int main(void)
         cmocka_unit_test(a_token_whose_parts_do_not_belong_together_is_refused),
         cmocka_unit_test(an_order_that_makes_no_sense_is_refused),
     };
-    return cmocka_run_group_tests(tests, setup_trust, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

@@ -17,7 +17,8 @@
 int trust_init(struct error *err)
 {
     if (sodium_init() < 0)
-        return error_set(err, -EIO, "libsodium cannot start: the system gives no random numbers");
+        return error_set(err, -EIO,
+                         "libsodium cannot start: the system provides no random numbers");
     return 0;
 }
 
@@ -54,7 +55,7 @@ int key_transport_of(const struct hash *sign, struct hash *ret_transport, struct
     struct hash transport;
     char text[KEY_TEXT];
     if (crypto_sign_ed25519_pk_to_curve25519(transport.b, sign->b) != 0)
-        return error_set(err, -EINVAL, "%s is no Ed25519 public key", key_format(sign, text));
+        return error_set(err, -EINVAL, "%s is not an Ed25519 public key", key_format(sign, text));
     *ret_transport = transport;
     return 0;
 }
@@ -93,7 +94,7 @@ int key_write_once(const char *path, struct span text, struct error *err)
     char *temporary = mem_printf("%s.XXXXXX", path);
     int rc = 0, fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0) {
-        rc = error_errno(err, errno, "key file '%s' cannot be made", path);
+        rc = error_errno(err, errno, "cannot create the key file '%s'", path);
         goto out;
     }
     if (fchmod(fd, 0400) < 0)
@@ -109,12 +110,9 @@ int key_write_once(const char *path, struct span text, struct error *err)
     if (rc == 0)
         rc = sync_folder_of(path);
     if (rc == -EEXIST)
-        error_set(
-            err, rc,
-            "key file '%s' is there already and is not overwritten; move it away if you mean to replace it",
-            path);
+        error_set(err, rc, "key file '%s' already exists; move it away first to replace it", path);
     else if (rc < 0)
-        error_errno(err, -rc, "key file '%s' cannot be written", path);
+        error_errno(err, -rc, "cannot write the key file '%s'", path);
 out:
     mem_free(&temporary);
     return rc;
@@ -188,8 +186,8 @@ char *key_format(const struct hash *public_key, char out[KEY_TEXT])
 int key_parse(const char *text, struct hash *ret, struct error *err)
 {
     if (hex_parse(text, ret->b, sizeof ret->b) < 0)
-        return error_set(err, -EINVAL, "'%.80s' is no public key: it has 64 hexadecimal digits",
-                         text);
+        return error_set(err, -EINVAL,
+                         "'%.80s' is not a public key: a key has 64 hexadecimal digits", text);
     return 0;
 }
 

@@ -21,7 +21,7 @@ enum {
     KEY_SHORT_TEXT = 8 + 1
 };
 
-/* The principal's pair. Secrets are wiped by key_forget; copy it only if you must. */
+/* The key pair of a principal. key_forget wipes the secrets; copy it only if you must. */
 struct key {
     uint8_t seed[KEY_SEED];
     uint8_t sign_secret[64];      /* Ed25519 */
@@ -29,32 +29,32 @@ struct key {
     struct hash sign, transport;  /* public halves */
 };
 
-/* A server's pair for sealed parameters. */
+/* The key pair of a server for sealed parameters. */
 struct seal_key {
     uint8_t secret[32];
     struct hash public_key;
 };
 
-/* Before anything else of this room, once; more often does no harm. -EIO: libsodium cannot start
-   (no randomness). */
+/* Starts libsodium. Call it before anything else in this folder; more calls do no harm. -EIO:
+ * libsodium cannot start, because the system has no randomness. */
 int trust_init(struct error *err);
 
 void key_make(struct key *ret); /* from new randomness */
 void key_from_seed(const uint8_t seed[KEY_SEED], struct key *ret);
 void key_forget(struct key *k); /* wipes all of it */
-/* The transport key that belongs to a public signing key. -EINVAL: those bytes are no Ed25519
-   key. */
+/* Derives the transport key of a public signing key. -EINVAL: not an Ed25519 key. */
 int key_transport_of(const struct hash *sign, struct hash *ret_transport, struct error *err);
 
 void seal_key_from_seed(const uint8_t seed[KEY_SEED], struct seal_key *ret);
 void seal_key_forget(struct seal_key *k);
 
-/* Makes the file, whole or not at all. -EEXIST: there is a file; a key is never overwritten. */
+/* Creates a key file, whole or not at all. -EEXIST: the file exists; a key is never overwritten. */
 int key_file_create(const char *path, const uint8_t seed[KEY_SEED], struct error *err);
 void key_seed_make(uint8_t ret_seed[KEY_SEED]); /* new randomness */
-/* What both kinds of key file are made with: mode 0400, no file of that name replaced. */
+/* Creates any kind of key file: mode 0400. -EEXIST: the file exists and is not replaced. */
 int key_write_once(const char *path, struct span text, struct error *err);
-/* Reads a seed; refuses a file that others can read (file_read_private). Wipe it after use. */
+/* Reads a seed; wipe it after use. Refuses a file that others can read, as file_read_private does.
+ * -EINVAL: the file does not hold 64 hexadecimal digits. */
 int key_file_load(const char *path, uint8_t ret_seed[KEY_SEED], struct error *err);
 int key_load(const char *path, struct key *ret, struct error *err);
 int seal_key_load(const char *path, struct seal_key *ret, struct error *err);

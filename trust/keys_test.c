@@ -38,7 +38,7 @@ static void bytes_that_are_no_key_have_no_transport_key(void **state)
     struct hash zero = {{0}}, transport = {{5}};
     struct error err = {0};
     assert_int_equal(key_transport_of(&zero, &transport, &err), -EINVAL);
-    assert_contains(err.text, "no Ed25519");
+    assert_contains(err.text, "not an Ed25519");
     assert_int_equal(transport.b[0], 5);
 }
 
@@ -55,11 +55,11 @@ static void a_forgotten_key_is_gone(void **state)
 {
     (void)state;
     static const struct key nothing;
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     key_forget(&k);
     assert_memory_equal(&k, &nothing, sizeof k);
     struct seal_key s;
-    seal_key_from_seed(key_of('a').seed, &s);
+    seal_key_from_seed(fixture_key('a').seed, &s);
     seal_key_forget(&s);
     assert_memory_equal(&s, &nothing, sizeof s);
 }
@@ -67,7 +67,7 @@ static void a_forgotten_key_is_gone(void **state)
 static void a_key_file_is_for_its_owner_and_comes_back(void **state)
 {
     const char *path = testing_path(state, "sign.key");
-    struct key k = key_of('k'), back;
+    struct key k = fixture_key('k'), back;
     struct error err = {0};
     assert_int_equal(key_file_create(path, k.seed, &err), 0);
     struct stat st;
@@ -88,19 +88,19 @@ static void a_key_file_is_never_overwritten(void **state)
     const char *path = testing_path(state, "sign.key");
     struct error err = {0};
     struct key back;
-    assert_int_equal(key_file_create(path, key_of('k').seed, NULL), 0);
-    assert_int_equal(key_file_create(path, key_of('x').seed, &err), -EEXIST);
+    assert_int_equal(key_file_create(path, fixture_key('k').seed, NULL), 0);
+    assert_int_equal(key_file_create(path, fixture_key('x').seed, &err), -EEXIST);
     assert_contains(err.text, path);
-    assert_contains(err.text, "not overwritten");
+    assert_contains(err.text, "already exists");
     assert_int_equal(key_load(path, &back, NULL), 0);
-    assert_memory_equal(&back.sign, key_of('k').sign.b, sizeof back.sign);
+    assert_memory_equal(&back.sign, fixture_key('k').sign.b, sizeof back.sign);
 }
 
 static void a_folder_that_is_not_there_is_named(void **state)
 {
     struct error err = {0};
     const char *path = testing_path(state, "none/sign.key");
-    assert_int_equal(key_file_create(path, key_of('k').seed, &err), -ENOENT);
+    assert_int_equal(key_file_create(path, fixture_key('k').seed, &err), -ENOENT);
     assert_contains(err.text, path);
 }
 
@@ -109,7 +109,7 @@ static void a_key_file_that_others_can_read_is_refused(void **state)
     const char *path = testing_path(state, "sign.key");
     struct error err = {0};
     uint8_t seed[KEY_SEED];
-    assert_int_equal(key_file_create(path, key_of('k').seed, NULL), 0);
+    assert_int_equal(key_file_create(path, fixture_key('k').seed, NULL), 0);
     assert_int_equal(chmod(path, 0440), 0);
     assert_int_equal(key_file_load(path, seed, &err), -EPERM);
     assert_contains(err.text, path);
@@ -139,7 +139,7 @@ static void a_key_file_with_other_content_is_refused(void **state)
 static void public_keys_are_text_for_files_and_short_for_people(void **state)
 {
     (void)state;
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct hash back;
     char text[KEY_TEXT], one[KEY_SHORT_TEXT], two[KEY_SHORT_TEXT];
     assert_int_equal(key_parse(key_format(&k.sign, text), &back, NULL), 0);
@@ -166,5 +166,5 @@ int main(void)
         in_folder(a_key_file_with_other_content_is_refused),
         cmocka_unit_test(public_keys_are_text_for_files_and_short_for_people),
     };
-    return cmocka_run_group_tests(tests, setup_trust, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

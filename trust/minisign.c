@@ -79,7 +79,7 @@ int minisign_sign(const struct minisign_secret *s, const uint8_t digest[MINISIGN
 
 int minisign_signature_parse(struct span text, struct minisign_signature *ret, struct error *err)
 {
-    static const char form[] = "this is no minisign signature file";
+    static const char form[] = "this is not a minisign signature file";
     struct minisign_signature sig = {0};
     struct signature_line first;
     struct span line;
@@ -101,7 +101,7 @@ int minisign_signature_parse(struct span text, struct minisign_signature *ret, s
     if (!minisign_line(&text, &line) || !minisign_base64_get(line, sig.global, sizeof sig.global))
         return error_set(err, -EINVAL, "%s: line 4 is not a signature in base64", form);
     if (text.n)
-        return error_set(err, -EINVAL, "%s: something follows its fourth line", form);
+        return error_set(err, -EINVAL, "%s: there is text after line 4", form);
     sig.prehashed = first.algorithm[1] == 'D';
     memcpy(sig.number, first.number, sizeof sig.number);
     memcpy(sig.signature, first.signature, sizeof sig.signature);
@@ -120,7 +120,7 @@ static int verify(const struct minisign_signature *sig, const struct minisign_pu
     if (crypto_sign_verify_detached(sig->signature, covered.p, covered.n, key->key.b) != 0)
         return error_set(
             err, -EBADMSG,
-            "the signature by key %s does not match: the file was altered, or is another one",
+            "the signature by key %s does not match: the file was altered or is a different one",
             minisign_number(key->number, should));
     size_t n = global_bytes(sig->signature, sig->comment, global);
     if (crypto_sign_verify_detached(sig->global, global, n, key->key.b) != 0)
@@ -135,7 +135,7 @@ int minisign_verify(const struct minisign_signature *sig, const struct minisign_
 {
     if (!sig->prehashed)
         return error_set(err, -EOPNOTSUPP,
-                         "the signature is of minisign's legacy form; sign again without -l");
+                         "the signature has minisign's legacy format; sign again without -l");
     return verify(sig, key, span_of(digest, MINISIGN_DIGEST), err);
 }
 

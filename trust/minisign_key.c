@@ -149,8 +149,8 @@ int minisign_public_parse(struct span text, struct minisign_public *ret, struct 
         decoded.algorithm[0] != 'E' || decoded.algorithm[1] != 'd')
         return error_set(
             err, -EINVAL,
-            "this is no minisign public key: a line of 56 characters that begins with RW, with or without its "
-            "comment above");
+            "this is not a minisign public key: a line of 56 characters that begins with RW, with "
+            "or without its comment above");
     memcpy(ret->number, decoded.number, sizeof ret->number);
     memcpy(ret->key.b, decoded.key, sizeof ret->key.b);
     return 0;
@@ -174,7 +174,7 @@ static int decode_secret(struct span text, struct secret_line *ret, struct error
     if (!minisign_line(&text, &line) || !minisign_starts(&line, MINISIGN_UNTRUSTED) ||
         !minisign_line(&text, &line) || text.n || !minisign_base64_get(line, ret, sizeof *ret) ||
         memcmp(ret->algorithm, "Ed", 2) != 0 || memcmp(ret->check_algorithm, "B2", 2) != 0)
-        return error_set(err, -EINVAL, "this is no minisign secret key");
+        return error_set(err, -EINVAL, "this is not a minisign secret key");
     return 0;
 }
 
@@ -244,8 +244,7 @@ int minisign_secret_parse(struct span text, const char *password, struct minisig
     if (rc == 0 && memcmp(line.kdf, "Sc", 2) == 0)
         rc = decrypt(&line, password, err);
     else if (rc == 0 && memcmp(line.kdf, "\0\0", 2) != 0)
-        rc = error_set(err, -EINVAL,
-                       "the minisign secret key is encrypted in a way that is not known here");
+        rc = error_set(err, -EINVAL, "the minisign secret key is encrypted in an unknown way");
     if (rc == 0)
         rc = check_pair(line.hidden.secret, err);
     if (rc == 0) {

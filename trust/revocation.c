@@ -56,11 +56,11 @@ static int check(const struct d_revocations *d, const char *cluster, enum refusa
 {
     if (!span_eq_str(d->cluster, cluster))
         return refuse(ret_code, REFUSAL_UNKNOWN_PRINCIPAL, err,
-                      "the revocation list is of cluster '" SPAN_FMT "'; this is '%s'",
+                      "the revocation list is for cluster '" SPAN_FMT "'; this is '%s'",
                       SPAN_ARG(d->cluster), cluster);
     if (d->number == 0 || d->serials.n % SERIAL_BYTES != 0)
         return refuse(ret_code, REFUSAL_MALFORMED, err,
-                      "the revocation list has number 0 or half a serial");
+                      "the revocation list has number 0 or an incomplete serial");
     uint64_t last = 0;
     for (size_t i = 0; i < d->serials.n; i += SERIAL_BYTES) {
         uint64_t serial = serial_get(d->serials.p + i);
@@ -77,7 +77,7 @@ static int check_number(const struct revocations *r, const struct d_revocations 
 {
     if (d->number < r->number)
         return refuse(ret_code, REFUSAL_REPLAYED, err,
-                      "revocation list %llu is older than %llu, which is here already",
+                      "revocation list %llu is older than list %llu, which is already known",
                       (unsigned long long)d->number, (unsigned long long)r->number);
     if (d->number > r->number)
         return 1;
@@ -85,8 +85,8 @@ static int check_number(const struct revocations *r, const struct d_revocations 
         return 0;
     return refuse(
         ret_code, REFUSAL_CONFLICT, err,
-        "there is another revocation list with number %llu: two administrators signed at the same time; revoke "
-        "again",
+        "another revocation list has number %llu: two administrators signed at the same time; "
+        "revoke again",
         (unsigned long long)d->number);
 }
 
@@ -98,7 +98,7 @@ int revocations_take(struct revocations *r, struct span bytes, const struct trus
     int rc;
     if (bytes.n > LIMIT_FRAME)
         return refuse(ret_code, REFUSAL_TOO_LARGE, err,
-                      "a revocation list of %zu bytes is larger than %d", bytes.n, LIMIT_FRAME);
+                      "a revocation list has %zu bytes; the limit is %d", bytes.n, LIMIT_FRAME);
     if ((rc = identity_open(ENVELOPE_REVOCATIONS, bytes, anchors, &s, ret_code, err)) < 0)
         return rc;
     if ((rc = d_revocations_decode(s.body, &d, err)) < 0)
@@ -138,17 +138,18 @@ int revocations_next(const struct revocations *r, const char *cluster, uint64_t 
                      const struct key *administrator, struct buf *out, struct error *err)
 {
     if (!name_is_good(span_str(cluster)))
-        return error_set(err, -EINVAL, "'%.70s' is no good name of a cluster", cluster);
+        return error_set(err, -EINVAL, "'%.70s' is not a cluster name", cluster);
     if (serial == 0)
         return error_set(err, -EINVAL, "serial 0 belongs to no certificate");
     if (revocations_contain(r, serial))
-        return error_set(err, -EALREADY, "serial %llu is revoked already, by list %llu or before",
+        return error_set(err, -EALREADY,
+                         "serial %llu is already revoked, by list %llu or an earlier one",
                          (unsigned long long)serial, (unsigned long long)r->number);
     if (r->n >= LIMIT_REVOKED)
         return error_set(
             err, -ENOSPC,
-            "%d serials are revoked and no more fit into the list: begin with new administrators' keys and "
-            "new certificates",
+            "%d serials are revoked and the list is full: start over with new administrators' "
+            "keys and new certificates",
             LIMIT_REVOKED);
     struct buf serials = {0}, body = {0};
     bool placed = false;

@@ -1,6 +1,6 @@
-/* revocation.h - the serials that count no more: one list, numbered, signed by an administrator,
- * only ever replaced by a newer one (d_revocations; signature as in envelope.h). Everybody holds
- * it, so nobody must be asked. */
+/* revocation.h - the revoked serials: one numbered list, signed by an administrator and replaced
+ * only by a newer one (d_revocations; signature as in envelope.h). Each party holds a copy, so that
+ * verifying needs no connection. */
 #ifndef LB_TRUST_REVOCATION_H
 #define LB_TRUST_REVOCATION_H
 
@@ -17,18 +17,18 @@ struct revocations {
 void revocations_free(struct revocations *r);
 bool revocations_contain(const struct revocations *r, uint64_t serial);
 
-/* Verifies `bytes` and, if its number is greater, replaces *r by it: 1. 0: it is the list we have.
- * Negative: refused and *r is as it was; *ret_code (may be NULL): MALFORMED, TOO_LARGE,
- * BAD_SIGNATURE, UNKNOWN_PRINCIPAL (another cluster's), REPLAYED (an older list), CONFLICT (another
- * list of our number). */
+/* Verifies the list in `bytes`. 1: its number is greater, and it has replaced *r. 0: it is the list
+ * in *r. Negative: it is refused and *r is unchanged; *ret_code (may be NULL) is MALFORMED,
+ * TOO_LARGE, BAD_SIGNATURE, UNKNOWN_PRINCIPAL (of another cluster), REPLAYED (an older list) or
+ * CONFLICT (a different list with the same number). */
 int revocations_take(struct revocations *r, struct span bytes, const struct trust_anchors *anchors,
                      enum refusal *ret_code, struct error *err);
-/* Takes the list in a file; a file that is not there is the list before the first. */
+/* revocations_take for the list in a file. A missing file is the list before the first: 0. */
 int revocations_load(struct revocations *r, const char *path, const struct trust_anchors *anchors,
                      struct error *err);
 
-/* Signs the list that follows *r, with one more serial; appends a d_signed. -EALREADY: it is
- * revoked; -ENOSPC: LIMIT_REVOKED serials are in it, and the sentence says what to do. */
+/* Signs the list that follows *r and has one more serial; appends a d_signed. -EALREADY: the serial
+ * is already revoked; -ENOSPC: the list holds LIMIT_REVOKED serials; *err says what to do. */
 int revocations_next(const struct revocations *r, const char *cluster, uint64_t serial, int64_t now,
                      const struct key *administrator, struct buf *out, struct error *err);
 

@@ -4,7 +4,7 @@
 
 static struct buf next_of(const struct revocations *r, uint64_t serial)
 {
-    struct key k = key_of('A');
+    struct key k = fixture_key('A');
     struct buf out = {0};
     assert_int_equal(revocations_next(r, "test", serial, NOW, &k, &out, NULL), 0);
     return out;
@@ -12,7 +12,7 @@ static struct buf next_of(const struct revocations *r, uint64_t serial)
 
 static enum refusal take(struct revocations *r, struct span bytes)
 {
-    struct trust_anchors anchors = anchors_of_test();
+    struct trust_anchors anchors = fixture_anchors();
     enum refusal code = REFUSAL_NONE;
     struct error err = {0};
     uint64_t number = r->number;
@@ -58,7 +58,7 @@ static void each_list_has_one_serial_more(void **state)
 static void the_list_that_is_here_changes_nothing(void **state)
 {
     (void)state;
-    struct trust_anchors anchors = anchors_of_test();
+    struct trust_anchors anchors = fixture_anchors();
     struct revocations r = {0};
     struct buf b = next_of(&r, 7);
     assert_int_equal(revocations_take(&r, buf_span(&b), &anchors, NULL, NULL), 1);
@@ -101,7 +101,7 @@ static void no_byte_of_a_list_can_be_altered(void **state)
 
 static enum refusal take_raw(const struct d_revocations *d, char administrator)
 {
-    struct key k = key_of(administrator);
+    struct key k = fixture_key(administrator);
     struct revocations r = {0};
     struct buf body = {0}, out = {0};
     d_revocations_encode(d, &body);
@@ -143,7 +143,7 @@ static void each_wrong_field_has_its_refusal(void **state)
 static void a_signed_document_that_is_no_list_is_malformed(void **state)
 {
     (void)state;
-    struct key k = key_of('A');
+    struct key k = fixture_key('A');
     struct revocations r = {0};
     struct buf out = {0};
     assert_int_equal(
@@ -164,7 +164,7 @@ static void a_list_larger_than_a_message_is_not_read(void **state)
 static void a_serial_is_revoked_once(void **state)
 {
     (void)state;
-    struct key k = key_of('A');
+    struct key k = fixture_key('A');
     struct revocations r = {0};
     struct buf out = {0};
     struct error err = {0};
@@ -180,7 +180,7 @@ static void a_serial_is_revoked_once(void **state)
 static void a_full_list_takes_no_more(void **state)
 {
     (void)state;
-    struct key k = key_of('A');
+    struct key k = fixture_key('A');
     struct revocations r = {.number = 1, .n = LIMIT_REVOKED - 1};
     struct buf out = {0};
     struct error err = {0};
@@ -202,7 +202,7 @@ static void a_full_list_takes_no_more(void **state)
 static void a_list_is_kept_in_a_file(void **state)
 {
     const char *path = testing_path(state, "revocations");
-    struct trust_anchors anchors = anchors_of_test();
+    struct trust_anchors anchors = fixture_anchors();
     struct revocations r = {0}, back = {0};
     struct error err = {0};
     assert_int_equal(revocations_load(&back, path, &anchors, &err), 0);
@@ -236,5 +236,5 @@ int main(void)
         cmocka_unit_test(a_full_list_takes_no_more),
         in_folder(a_list_is_kept_in_a_file),
     };
-    return cmocka_run_group_tests(tests, setup_trust, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

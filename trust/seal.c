@@ -51,7 +51,7 @@ int seal_value(const struct seal_context *context, const struct hash *seal_key, 
     buf_free(&plain);
     char text[KEY_SHORT_TEXT];
     if (rc != 0)
-        return error_set(err, -EINVAL, "parameter '%s' cannot be sealed: %s is no seal key",
+        return error_set(err, -EINVAL, "parameter '%s' cannot be sealed: %s is not a seal key",
                          context->parameter, key_short(seal_key, text));
     out->n += n + crypto_box_SEALBYTES;
     return 0;
@@ -64,7 +64,7 @@ int seal_open(const struct seal_context *context, const struct seal_key *key, st
     uint8_t head[HEAD];
     int rc = 0;
     if (sealed.n < SEAL_OVERHEAD)
-        return error_set(err, -EBADMSG, "parameter '%s': a sealed value of %zu bytes is cut",
+        return error_set(err, -EBADMSG, "parameter '%s': a sealed value of %zu bytes is truncated",
                          context->parameter, sealed.n);
     size_t n = sealed.n - crypto_box_SEALBYTES;
     uint8_t *p = buf_grow(&plain, n);

@@ -8,7 +8,7 @@ static const struct seal_context context = {
 static struct seal_key server_key(char c)
 {
     struct seal_key k;
-    seal_key_from_seed(key_of(c).seed, &k);
+    seal_key_from_seed(fixture_key(c).seed, &k);
     return k;
 }
 
@@ -114,7 +114,7 @@ static void a_point_that_is_no_key_is_refused(void **state)
     struct buf out = {0};
     struct error err = {0};
     assert_int_equal(seal_value(&context, &zero, span_str("hush"), &out, &err), -EINVAL);
-    assert_contains(err.text, "no seal key");
+    assert_contains(err.text, "not a seal key");
     assert_int_equal(out.n, 0);
     buf_free(&out);
 }
@@ -130,5 +130,5 @@ int main(void)
         cmocka_unit_test(no_byte_of_a_sealed_value_can_be_altered),
         cmocka_unit_test(a_point_that_is_no_key_is_refused),
     };
-    return cmocka_run_group_tests(tests, setup_trust, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

@@ -66,12 +66,12 @@ static struct hash install_extract(void **state, const char *version, const char
         "name: extract\nversion: %s\nsubsystem: exec\nentry: bin/extract\nlimits: {timeout: 1m}\n"
         "parameters:\n  table: {type: string, required: true, pattern: \"[a-z]+\"}\n%s",
         version, more);
-    put(testing_path(state, "p"), "package.yaml", yaml, 0644);
-    put(testing_path(state, "p"), "bin/extract", "#!/bin/sh\n", 0755);
+    fixture_put(testing_path(state, "p"), "package.yaml", yaml, 0644);
+    fixture_put(testing_path(state, "p"), "bin/extract", "#!/bin/sh\n", 0755);
     mem_free(&yaml);
-    build(testing_path(state, "p"), testing_path(state, "p.lbp"), &hash);
-    sign_as(testing_path(state, "p.lbp"), "extract", version, testing_path(state, "signers"));
-    must(install(state, testing_path(state, "p.lbp"), &err));
+    fixture_build(testing_path(state, "p"), testing_path(state, "p.lbp"), &hash);
+    fixture_sign(testing_path(state, "p.lbp"), "extract", version, testing_path(state, "signers"));
+    must(fixture_install(state, testing_path(state, "p.lbp"), &err));
     return hash;
 }
 
@@ -99,8 +99,8 @@ static void a_job_file_is_compiled_kept_and_found(void **state)
     struct error err = {0};
     struct span bytes;
     begin(state, &w);
-    put(etc(state), "hello.yaml", HELLO, 0644);
-    put(etc(state), "notes.txt", "not a job", 0644);
+    fixture_put(etc(state), "hello.yaml", HELLO, 0644);
+    fixture_put(etc(state), "notes.txt", "not a job", 0644);
     assert_int_equal(refresh(&w, 0), 1);
     assert_int_equal(refresh(&w, 0), 0);
     const struct job_here *j = named(&w, "hello");
@@ -123,12 +123,12 @@ static void a_file_that_others_can_write_is_ignored(void **state)
 {
     struct jobs_world w;
     begin(state, &w);
-    put(etc(state), "hello.yaml", HELLO, 0666);
+    fixture_put(etc(state), "hello.yaml", HELLO, 0666);
     refresh(&w, 0);
     assert_null(jobs_at(w.jobs, 0));
     assert_int_equal(w.troubles, 1);
     assert_contains(w.trouble, "can be written by others (mode 666)");
-    put(etc(state), "hello.yaml", HELLO, 0644);
+    fixture_put(etc(state), "hello.yaml", HELLO, 0644);
     assert_int_equal(refresh(&w, 0), 1);
     named(&w, "hello");
     jobs_close(&w.jobs);
@@ -138,8 +138,8 @@ static void a_file_that_does_not_compile_is_reported_and_the_others_count(void *
 {
     struct jobs_world w;
     begin(state, &w);
-    put(etc(state), "hello.yaml", HELLO, 0644);
-    put(etc(state), "bad.yaml", "job: bad\nsteps: 5\n", 0644);
+    fixture_put(etc(state), "hello.yaml", HELLO, 0644);
+    fixture_put(etc(state), "bad.yaml", "job: bad\nsteps: 5\n", 0644);
     assert_int_equal(refresh(&w, 0), 1);
     assert_int_equal(w.troubles, 1);
     assert_contains(w.trouble, "bad.yaml");
@@ -178,7 +178,7 @@ static void the_parameters_of_a_job_are_declared_like_those_of_its_package(void 
     struct d_parameter p;
     begin(state, &w);
     install_extract(state, "1.0", "");
-    put(etc(state), "nightly.yaml", NIGHTLY, 0644);
+    fixture_put(etc(state), "nightly.yaml", NIGHTLY, 0644);
     assert_int_equal(refresh(&w, 0), 1);
     struct d_attested_job a = attested(&w, "nightly");
     struct span rest = a.parameters;
@@ -198,7 +198,7 @@ static void a_new_version_of_a_package_makes_a_new_version_of_the_job(void **sta
     struct span bytes;
     begin(state, &w);
     install_extract(state, "1.0", "");
-    put(etc(state), "nightly.yaml", NIGHTLY, 0644);
+    fixture_put(etc(state), "nightly.yaml", NIGHTLY, 0644);
     refresh(&w, 0);
     struct hash first = named(&w, "nightly")->hash;
     install_extract(state, "1.1", "");
@@ -221,7 +221,7 @@ static void put_hello(void **state, unsigned version)
 {
     char *yaml = mem_printf(
         "job: hello\nsteps:\n  - {name: greet, subsystem: shell, run: echo %u}\n", version);
-    put(etc(state), "hello.yaml", yaml, 0644);
+    fixture_put(etc(state), "hello.yaml", yaml, 0644);
     mem_free(&yaml);
 }
 
@@ -290,7 +290,7 @@ static void an_older_version_whose_package_is_gone_is_not_attested(void **state)
     char hex[65];
     begin(state, &w);
     struct hash package = install_extract(state, "1.0", "");
-    put(etc(state), "nightly.yaml", NIGHTLY, 0644);
+    fixture_put(etc(state), "nightly.yaml", NIGHTLY, 0644);
     refresh(&w, 0);
     struct hash first = named(&w, "nightly")->hash;
     install_extract(state, "1.1", "");
@@ -315,7 +315,7 @@ static void a_removed_job_is_gone(void **state)
     struct error err = {0};
     struct span bytes;
     begin(state, &w);
-    put(etc(state), "hello.yaml", HELLO, 0644);
+    fixture_put(etc(state), "hello.yaml", HELLO, 0644);
     refresh(&w, 0);
     struct hash h = named(&w, "hello")->hash;
     must(file_remove_tree(testing_path(state, "etc/hello.yaml"), &err));

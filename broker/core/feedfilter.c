@@ -86,9 +86,14 @@ static int check_word(struct span key, struct span value, struct error *err)
         return 0;
     for (unsigned i = 0; events[i]; i++)
         known |= span_eq_str(value, events[i]);
-    return known ? 0
-                 : error_set(err, -EINVAL, "unknown event '%s'%s", word,
-                             suggest_hint(word, events, hint));
+    if (known)
+        return 0;
+    return error_set(
+        err, -EINVAL,
+        "unknown event '%s'%s (result, evidence, called, assigned, started, returned, cancel, "
+        "lost, held, released, parent_begun, parent_driven, parent_ended, server, operated, "
+        "deployed, enrolled, revoked, broker)",
+        word, suggest_hint(word, events, hint));
 }
 
 static int check_words(struct span key, const struct value *v, struct error *err)

@@ -143,7 +143,7 @@ static struct d_call the_call(void)
 
 static void sign_the_call(struct buf *out)
 {
-    struct key k = key_of('a');
+    struct key k = fixture_key('a');
     struct d_call c = the_call();
     struct error err = {0};
     if (call_sign(&c, &k, "anna", 7, out, &err) < 0)
@@ -278,7 +278,7 @@ static void write_all(const char *folder)
     struct buf text = {0}, one = {0};
     struct spoolfile *spool = NULL;
     struct error err = {0};
-    struct certificate_order anna = order_of_anna();
+    struct certificate_order anna = fixture_anna();
     const struct wire_schema *s;
     assert_int_equal(trust_init(&err), 0);
     assert_int_equal(spoolfile_open_append(in(folder, "spool.log"), 0644, &spool, NULL, &err), 0);
@@ -295,7 +295,7 @@ static void write_all(const char *folder)
     }
     spoolfile_close(&spool);
     must_write(in(folder, "schema.txt"), buf_span(&text));
-    struct buf certificate = certificate_bytes(&anna);
+    struct buf certificate = fixture_certificate_bytes(&anna);
     must_write(in(folder, "certificate"), buf_span(&certificate));
     buf_clear(&one);
     sign_the_call(&one);
@@ -408,7 +408,7 @@ static void read_certificate_and_call(const char *folder)
 {
     struct buf certificate = must_read(in(folder, "certificate")),
                call = must_read(in(folder, "call"));
-    struct trust_anchors anchors = anchors_of_test();
+    struct trust_anchors anchors = fixture_anchors();
     struct certificate anna = {0};
     struct call_scope scope = {.cluster = "test", .now = NOW};
     struct d_call c, expected = the_call();

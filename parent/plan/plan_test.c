@@ -202,7 +202,7 @@ static const struct refusal_row {
      "p.yaml:4:39: tasks wait for each other in a circle: 'a' waits for 'c', which waits for 'b', "
      "which waits for "
      "'a'"},
-    {HEAD GOOD "  a: {job: k, pool: q}\n", "p.yaml:4:3: key 'a' is given twice, first in line 3"},
+    {HEAD GOOD "  a: {job: k, pool: q}\n", "p.yaml:4:3: key 'a' is given twice, first on line 3"},
     {"parent: p\ntask: {}\ntasks:\n" GOOD,
      "p.yaml:2:1: unknown key 'task' (did you mean 'tasks'?)"},
     {"tasks:\n" GOOD, "p.yaml:1:1: 'parent' is missing"},

@@ -31,14 +31,17 @@ set_up() {
     keep s1 "$demo/s1" lbworker
     mkdir -p "$demo/package/bin"
     cp /bin/true "$demo/package/bin/true"
-    printf 'name: bench-true\nversion: 1.0.0\nsubsystem: exec\nentry: bin/true\n' >"$demo/package/package.yaml"
+    printf 'name: bench-true\nversion: 1.0.0\nsubsystem: exec\nentry: bin/true\n' \
+        >"$demo/package/package.yaml"
     lbpkg build "$demo/package" -o "$demo/true.lbp" >/dev/null 2>&1
     lbpkg sign "$demo/true.lbp" >/dev/null 2>&1
     lbpkg deploy "$demo/true.lbp" --to s1 --wait >/dev/null 2>&1
 }
 
 # median [min-max] of the numbers on standard input
-spread() { sort -g | awk '{v[NR] = $1} END {printf "%s [%s-%s]", v[int((NR + 1) / 2)], v[1], v[NR]}'; }
+spread() {
+    sort -g | awk '{v[NR] = $1} END {printf "%s [%s-%s]", v[int((NR + 1) / 2)], v[1], v[NR]}'
+}
 column() { cut -d' ' -f"$1" "$2" | spread; }
 field() { sed "s/.*\"$1\": \([0-9.]*\).*/\1/"; }
 
@@ -47,7 +50,8 @@ stored() { cat "$demo"/broker/var/broker/broker.db* | wc -c; }
 
 # A killed process may be seen as dead while its last thread still holds the lock.
 store_is_free() {
-    /usr/bin/python3 -c 'import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX)' "$demo/broker/var/broker/broker.db.lock"
+    /usr/bin/python3 -c 'import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX)' \
+        "$demo/broker/var/broker/broker.db.lock"
 }
 
 # Starts the broker, which was killed, and prints the seconds until it has answered a question.
@@ -55,7 +59,8 @@ restart() {
     local begun
     begun=$(date +%s.%N)
     (
-        LONGBOAT_HOME=$demo/broker lbbroker "${broker_options[@]}" >>"$demo/broker.log" 2>&1 </dev/null &
+        LONGBOAT_HOME=$demo/broker lbbroker "${broker_options[@]}" \
+            >>"$demo/broker.log" 2>&1 </dev/null &
         echo $! >"$demo/broker.pid"
     )
     # A client that is refused comes back a second later only, so it is not asked before there is
@@ -79,7 +84,8 @@ waiting() { # waiting COUNT: so many more calls, then what all of them cost
     have=$1
     echo "$1 waiting calls: accepted $rate per second; broker $after KiB, restarted $(rss) KiB"
     echo "    bytes a call: memory $((($(rss) - empty) * 1024 / have)) restarted," \
-        "$(((after - memory_before) * 1024 / count)) as they came; store $((($(stored) - store_before) / count))"
+        "$(((after - memory_before) * 1024 / count)) as they came;" \
+        "store $((($(stored) - store_before) / count))"
     echo "    seconds from the start to the first answer: $(spread <"$demo/restarts")"
 }
 
@@ -87,21 +93,25 @@ set_up
 if [ "$only" = waiting ]; then
     broker_options=(--memory-budget 512M --max-runs 10000000)
     halt s1
-    kill -9 "$(head -n 1 "$demo/s1/run/runner.lock" | tr -cd 0-9)" # the worker's runner, which lives on by design
+    # The worker's runner, which lives on by design.
+    kill -9 "$(head -n 1 "$demo/s1/run/runner.lock" | tr -cd 0-9)"
     halt broker
     restart >/dev/null
     empty=$(rss) have=0
     for n in ${WAITING:-100000 1000000}; do waiting "$n"; done
     exit 0
 fi
-"$build/bench/calls" package:bench-true s1 500 100 >/dev/null # warm: files, caches, measured run time
+# Warm: files, caches, measured run time.
+"$build/bench/calls" package:bench-true s1 500 100 >/dev/null
 
 if [ -z "$only" ] || [ "$only" = true_jobs ]; then
     for _ in $(seq "$rounds"); do
         before=$("$build/bench/spawn" 2000 2)
         jobs=$("$build/bench/calls" package:bench-true s1 "$count" 1000 | field per_s)
         after=$("$build/bench/spawn" 2000 2)
-        echo "$jobs $before $after" | awk '{printf "%.1f %.1f %.3f\n", $1, ($2 + $3) / 2, $1 * 2 / ($2 + $3)}' >>"$demo/true_jobs"
+        echo "$jobs $before $after" |
+            awk '{printf "%.1f %.1f %.3f\n", $1, ($2 + $3) / 2, $1 * 2 / ($2 + $3)}' \
+            >>"$demo/true_jobs"
     done
     echo "true jobs per second      $(column 1 "$demo/true_jobs")   ($count calls, $rounds rounds)"
     echo "bare posix_spawn, 2 loops $(column 2 "$demo/true_jobs")"
@@ -111,7 +121,9 @@ if [ -z "$only" ] || [ "$only" = latency ]; then
     for _ in $(seq "$rounds"); do
         out=$("$build/bench/calls" package:bench-true s1 200 1)
         spawn=$("$build/bench/spawn" 500 1)
-        echo "$(echo "$out" | field p50_ms) $(echo "$out" | field p99_ms) $(awk "BEGIN {print 1000 / $spawn}")" >>"$demo/latency"
+        echo "$(field p50_ms <<<"$out") $(field p99_ms <<<"$out")" \
+            "$(awk "BEGIN {print 1000 / $spawn}")" >>"$demo/latency"
     done
-    echo "call to result, idle, ms: p50 $(column 1 "$demo/latency"), p99 $(column 2 "$demo/latency"); one bare spawn $(column 3 "$demo/latency")"
+    echo "call to result, idle, ms: p50 $(column 1 "$demo/latency")," \
+        "p99 $(column 2 "$demo/latency"); one bare spawn $(column 3 "$demo/latency")"
 fi

@@ -9,18 +9,21 @@ here=$(dirname "$0")
 top=$(cd "$here/../.." && pwd)
 cd "$top"
 mkdir -p "$build"
-flags="-g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -std=gnu11 -I. -D_GNU_SOURCE -DLB_VERSION=\"fuzz\""
+flags="-g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all"
+flags="$flags -std=gnu11 -I. -D_GNU_SOURCE -DLB_VERSION=\"fuzz\""
 libs=$(pkg-config --cflags --libs libsodium yaml-0.1 jansson)
 rooms=$(ls common/*.c proto/*.c trust/*.c net/session.c | grep -v _test.c)
 failed=0
 for target in tests/fuzz/*_fuzz.c; do
     name=$(basename "$target" .c)
     # shellcheck disable=SC2046,SC2086
-    clang $flags -o "$build/$name" "$target" $rooms $(sed -n 's,^/\* needs: \(.*\) \*/$,\1,p' "$target") $libs
+    clang $flags -o "$build/$name" "$target" $rooms \
+        $(sed -n 's,^/\* needs: \(.*\) \*/$,\1,p' "$target") $libs
     mkdir -p "$build/corpus-$name"
     echo "== $name for $seconds s"
-    if ! "$build/$name" -max_total_time="$seconds" -max_len=65536 -print_final_stats=0 -verbosity=0 \
-        -artifact_prefix="$build/$name-" "$build/corpus-$name" "tests/fuzz/corpus/$name" 2>"$build/$name.log"; then
+    if ! "$build/$name" -max_total_time="$seconds" -max_len=65536 -print_final_stats=0 \
+        -verbosity=0 -artifact_prefix="$build/$name-" "$build/corpus-$name" \
+        "tests/fuzz/corpus/$name" 2>"$build/$name.log"; then
         tail -n 30 "$build/$name.log"
         failed=$((failed + 1))
     fi

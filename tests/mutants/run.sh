@@ -3,7 +3,8 @@
 # and by the law that the patch names.
 #
 # usage: tests/mutants/run.sh [--check] [PART-OF-NAME...]
-#   --check        only whether each patch still applies and names laws that exist (a moment; `make walls` does it)
+#   --check        only whether each patch still applies and names laws that exist (a moment;
+#                  `make walls` does it)
 #   PART-OF-NAME   only the patches whose file names contain one of these
 #
 # The first line of a patch is `law: LAW[, LAW...]: what the bug is, in one sentence`. The rule: of
@@ -29,21 +30,26 @@ judge_form() { # judge_form PATCH
     laws=$(laws_of "$1")
     [ -n "$laws" ] || { echo "its first line is not \`law: LAW: what the bug is\`" && return; }
     for law in $laws; do
-        grep -q "^    X($law, " tests/sim/laws.h || echo "tests/sim/laws.h has no law $law: name one that it has"
+        grep -q "^    X($law, " tests/sim/laws.h ||
+            echo "tests/sim/laws.h has no law $law: name one that it has"
     done
     git apply --check "$1" 2>"$log" ||
-        echo "it does not apply any more: make the same bug in the code of today ($(sed -n '1s/^error: //p' "$log"))"
+        echo "it does not apply any more: make the same bug in the code of today" \
+            "($(sed -n '1s/^error: //p' "$log"))"
 }
 
 now() { date +%s; }
 
 # What the first failing seed of the built simulator says: SEED LAW TEXT; nothing: all have passed.
 first_failure() {
-    (cd "$tree" && build/test/sim --seeds "$seeds" --regressions /dev/null --until-failure --shrink-for 0s) >"$log" 2>&1
+    (cd "$tree" && build/test/sim --seeds "$seeds" --regressions /dev/null \
+        --until-failure --shrink-for 0s) >"$log" 2>&1
     sed -n 's/^first failure: //p' "$log"
 }
 
-build() { $make --no-print-directory -C "$tree" -j"$(nproc)" B=build SAN= build/test/sim >"$log" 2>&1; }
+build() {
+    $make --no-print-directory -C "$tree" -j"$(nproc)" B=build SAN= build/test/sim >"$log" 2>&1
+}
 
 # Prints "SEED LAW" and nothing else if the mutant is caught as it should be; else a sentence.
 try() { # try PATCH
@@ -52,12 +58,14 @@ try() { # try PATCH
         found=$(first_failure)
         law=$(echo "$found" | cut -d' ' -f2)
         if [ -z "$found" ]; then
-            echo "no law is broken in $seeds seeds: give the simulator the fault or the law that is missing;" \
-                "if this bug changes nothing that anybody was promised, drop the patch"
+            echo "no law is broken in $seeds seeds: give the simulator the fault" \
+                "or the law that is missing; if this bug changes nothing that anybody was" \
+                "promised, drop the patch"
         elif laws_of "$1" | tr ' ' '\n' | grep -qx "$law"; then
             echo "$found" | cut -d' ' -f1,2
         else
-            echo "another law caught it: name that one, too, if it is as right, or make the bug smaller: seed $found"
+            echo "another law caught it: name that one, too, if it is as right," \
+                "or make the bug smaller: seed $found"
         fi
     else
         echo "it does not build; make the same bug in the code of today: $(grep -m1 'error' "$log")"
@@ -82,14 +90,20 @@ chosen_some() { # is there a patch that these parts of names choose?
     return 1
 }
 
-chosen_some "$@" || { echo "mutants: no patch in tests/mutants has '$*' in its name" >&2 && exit 2; }
+chosen_some "$@" || {
+    echo "mutants: no patch in tests/mutants has '$*' in its name" >&2
+    exit 2
+}
 
 if [ -z "$check" ]; then
     mkdir "$tree"
     git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$tree"
     build || { echo "mutants: the tree does not build:" && tail -20 "$log" && exit 1; }
     found=$(first_failure)
-    [ -z "$found" ] || { echo "mutants: a seed fails without any bug of ours; mend that first: seed $found" && exit 1; }
+    [ -z "$found" ] || {
+        echo "mutants: a seed fails without any bug of ours; mend that first: seed $found"
+        exit 1
+    }
     printf '%-3s %-46s %-22s %6s %8s\n' no bug "law that caught it" seed seconds
 fi
 
@@ -103,8 +117,8 @@ for patch in tests/mutants/[0-9]*.patch; do
     [ -n "$wrong" ] || [ -n "$check" ] || {
         result=$(try "$PWD/$patch")
         case $result in
-        [0-9]*) printf '%-3s %-46s %-22s %6s %8s\n' "${file%%-*}" "${file#*-}" "${result#* }" "${result% *}" \
-            $(($(now) - began)) ;;
+        [0-9]*) printf '%-3s %-46s %-22s %6s %8s\n' "${file%%-*}" "${file#*-}" "${result#* }" \
+            "${result% *}" $(($(now) - began)) ;;
         *) wrong=$result ;;
         esac
     }

@@ -243,7 +243,7 @@ static void take_stray(struct door *d, struct conn *c, struct span frame)
         kind == KIND_M_HELLO)
         open_session(d, c, &head, frame, span_of(rest.p, size));
     else if (!session_is_last_word(frame, &session, &kind, &word))
-        say_reset(d, c, head.session, "this session is not known here");
+        say_reset(d, c, head.session, "unknown session");
 }
 
 static void take_of_guest(struct door *d, struct guest *g, struct span frame)
@@ -268,7 +268,7 @@ static void take_of_guest(struct door *d, struct guest *g, struct span frame)
         drop(d, g, "a frame was lost");
         break;
     case SESSION_FOREIGN:
-        drop(d, g, "its connection began another session");
+        drop(d, g, "another session was opened on its connection");
         take_stray(d, c, frame);
         break;
     case SESSION_MALFORMED:

@@ -187,7 +187,7 @@ static void on_timer(struct world *w, void *self)
         dial(l);
         break;
     case GREETING:
-        end_session(l, false, -1, "it is there but does not welcome us");
+        end_session(l, false, -1, "it answers but does not accept the session");
         break;
     case UP:
         if (now - session_heard(l->session) >= LEASE_MS) {
@@ -223,7 +223,7 @@ static void take_messages(struct line *l, struct span messages)
         if (l->state == GREETING && kind == KIND_M_WELCOME) {
             take_welcome(l, m);
         } else if (l->state == GREETING || kind == KIND_M_WELCOME) {
-            end_session(l, true, -1, "the broker speaks out of turn");
+            end_session(l, true, -1, "unexpected message from the broker");
             return;
         } else {
             if (kind == KIND_M_PONG && m_pong_decode(m, &pong, NULL) == 0 &&

@@ -1,10 +1,15 @@
-"""caller.py - one of the soak's callers: calls by chance, a few at a time, and every word that it hears of them in a file.
+"""caller.py - one of the soak's callers: calls by chance, a few at a time, and every word that it
+hears of them in a file.
 
-usage: caller.py call --name NAME --seed N --seconds S --patience S --window N --witness FILE --told FILE
+usage: caller.py call --name NAME --seed N --seconds S --patience S --window N
+                      --witness FILE --told FILE
        caller.py again --patience S --told FILE TOLD...
-again: another session asks for the end of every run that those files call accepted, and writes down what it is told.
-Lines: asks (key, on_lost) before a call, accepted (key, run), ended (run, status, ...) each time it is said, failed.
-Exit: 0; 1 not everything that was accepted was heard of within `patience` seconds after the last call.
+again: another session asks for the end of every run that those files call accepted, and writes down
+what it is told.
+Lines: asks (key, on_lost) before a call, accepted (key, run), ended (run, status, ...) each time it
+is said, failed.
+Exit: 0; 1 not everything that was accepted was heard of within `patience` seconds after the last
+call.
 """
 import argparse
 import os
@@ -39,8 +44,8 @@ class Listener(lb.Client):
             self.told.say("accepted", key=self.key_of.get(m[1]), run=uuid.UUID(bytes=m[2]))
         elif m[0] == lb.RUN_ENDED:
             o = lb.outcome(m[4])
-            self.told.say("ended", run=uuid.UUID(bytes=m[1]), attempt=m[2], status=o["status"], delivery=o["delivery"],
-                          job=o["job"], package=o["package"])
+            self.told.say("ended", run=uuid.UUID(bytes=m[1]), attempt=m[2], status=o["status"],
+                          delivery=o["delivery"], job=o["job"], package=o["package"])
 
     def turn(self):
         try:
@@ -66,8 +71,8 @@ def call(a):
             parameters = dict(work(rng), key=client.asking, witness=a.witness)
             told.say("asks", key=client.asking, on_lost=on_lost)
             try:
-                client.call("package:child", address, parameters, key=client.asking, on_lost=on_lost,
-                            priority=rng.randint(0, 9))
+                client.call("package:child", address, parameters, key=client.asking,
+                            on_lost=on_lost, priority=rng.randint(0, 9))
             except lb.LongboatError as e:
                 told.say("failed", key=client.asking, code=e.code)
         return listen(client, a.patience)
@@ -77,9 +82,11 @@ def again(a):
     runs = set()
     for path in a.files:
         with open(path) as f:
-            runs |= {w[4:] for line in f if line.startswith("accepted ") for w in line.split() if w.startswith("run=")}
+            runs |= {w[4:] for line in f if line.startswith("accepted ") for w in line.split()
+                     if w.startswith("run=")}
     with Listener(Told(a.told)) as client:
-        client.runs = {uuid.UUID(run).bytes: {"outcome": None} for run in runs}  # a session that opens follows each
+        # a session that opens follows each
+        client.runs = {uuid.UUID(run).bytes: {"outcome": None} for run in runs}
         return listen(client, a.patience)
 
 

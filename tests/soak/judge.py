@@ -1,12 +1,16 @@
-"""judge.py - judges a soak from plain files alone: what callers were told, what children wrote of themselves, and whom
-somebody killed, sent away or released. It knows nothing of Longboat's code, programs or stores, and believes nobody else.
+"""judge.py - judges a soak from plain files alone: what callers were told, what children wrote of
+themselves, and whom somebody killed, sent away or released. It knows nothing of Longboat's code,
+programs or stores, and believes nobody else.
 
 usage: judge.py --lost-after SECONDS --deeds FILE --witness FILE TOLD...
 A line is `what name=value ...`, at= in seconds of one monotonic clock.
-    told      asks (key, on_lost), accepted (key, run), ended (run, attempt, status, delivery, job, package), failed, left
+    told      asks (key, on_lost), accepted (key, run),
+              ended (run, attempt, status, delivery, job, package), failed, left
     witness   begin, beat, term, end (run, attempt, pid, ppid, key; end: code)
-    deeds     kill (kind, pid, name), away (kind, name), back (name), release (run, how), memory (kb)
-Prints the counts, then every fault with the lines it rests on. Exit: 0 no fault; 1 some, or nothing was there to judge.
+    deeds     kill (kind, pid, name), away (kind, name), back (name), release (run, how),
+              memory (kb)
+Prints the counts, then every fault with the lines it rests on. Exit: 0 no fault; 1 some, or nothing
+was there to judge.
 """
 import argparse
 import collections
@@ -14,8 +18,9 @@ import os
 import sys
 
 FAULTS = (
-    "unreadable lines", "lost", "run twice unasked", "two attempts at once", "one key, two runs", "nobody called it",
-    "recorded twice", "end contradicts the child", "died of a death not its own", "outlived its end", "ended nobody knows",
+    "unreadable lines", "lost", "run twice unasked", "two attempts at once", "one key, two runs",
+    "nobody called it", "recorded twice", "end contradicts the child",
+    "died of a death not its own", "outlived its end", "ended nobody knows",
 )
 TREE_S = 15.0   # TERM, ten seconds, KILL: so long may what a child has started live after it
 CAUSE_S = 30.0  # a fence has a cause at most so long before it
@@ -66,7 +71,8 @@ class Judge:
         self.faults[name].append([str(line) for line in lines])
 
     def take(self, deeds, witness, told):
-        self.deeds, self.told = self.read(deeds), [line for path in told for line in self.read(path)]
+        self.deeds = self.read(deeds)
+        self.told = [line for path in told for line in self.read(path)]
         for line in self.read(witness):
             self.attempts.setdefault(line.run, {}).setdefault(int(line.attempt), []).append(line)
         for numbers in self.attempts.values():
@@ -90,21 +96,23 @@ class Judge:
         return [line for line in lines if line.what == what]
 
     def begins(self, run):
-        return sorted((b for lines in self.attempts[run].values() for b in self.of(lines, "begin")), key=lambda b: b.at)
+        return sorted((b for lines in self.attempts[run].values() for b in self.of(lines, "begin")),
+                      key=lambda b: b.at)
 
     def on_lost(self, key):
         return self.asked[key].on_lost if key in self.asked else "unknown"
 
     def own_keeper(self, begin):
-        """The deed that killed this child's keeper, while anything of the child lived or its keeper wrote down its end."""
+        """The deed that killed this child's keeper, while anything of the child lived or its keeper
+        wrote down its end."""
         last = self.attempts[begin.run][int(begin.attempt)][-1]
         return next((k for k in self.kills if k.kind == "keeper" and k.pid == begin.ppid and
                      begin.at - SOON_S < k.at < last.at + SOON_S), None)
 
     def cause(self, begun, ended, kinds=("broker", "worker", "server")):
         """Did somebody who carries renewals die or leave in this time?"""
-        return any(d.what in ("kill", "away", "back") and d.f.get("kind", kinds[0]) in kinds and begun <= d.at <= ended
-                   for d in self.deeds)
+        return any(d.what in ("kill", "away", "back") and d.f.get("kind", kinds[0]) in kinds
+                   and begun <= d.at <= ended for d in self.deeds)
 
     # ---- The laws
 
@@ -151,13 +159,15 @@ class Judge:
         if len(begins) < 2:
             return
         if self.on_lost(begins[0].key) != "rerun":
-            asked = [d.at for d in self.deeds if d.what == "release" and d.run == run and d.how == "rerun"]
+            asked = [d.at for d in self.deeds if d.what == "release" and d.run == run
+                     and d.how == "rerun"]
             if len(asked) < len(begins) - 1 or any(b.at < at for b, at in zip(begins[1:], asked)):
                 self.fault("run twice unasked", *begins)
             return  # a person who releases a run with --rerun answers for what may still live
         for earlier, later in zip(begins, begins[1:]):
             last = self.attempts[run][int(earlier.attempt)][-1]
-            if int(earlier.attempt) > int(later.attempt) or (earlier.attempt != later.attempt and last.at >= later.at):
+            if (int(earlier.attempt) > int(later.attempt)
+                    or (earlier.attempt != later.attempt and last.at >= later.at)):
                 self.fault("two attempts at once", earlier, last, later)
 
     def lives(self, run, lines):
@@ -166,7 +176,8 @@ class Judge:
             return  # runs_once has said it
         own = [line for line in lines if line.pid == begin.pid]
         ends, killed, last = self.of(own, "end"), self.own_keeper(begin), own[-1]
-        if not ends and not killed and not self.was_fenced(run, own) and not self.was_replaced(run, begin, last):
+        if (not ends and not killed and not self.was_fenced(run, own)
+                and not self.was_replaced(run, begin, last)):
             near = [k for k in self.kills if begin.at <= k.at <= last.at + SOON_S]
             self.fault("died of a death not its own", begin, last, *near)
         if killed and killed.at > begin.at and lines[-1].at > killed.at + SOON_S:
@@ -175,8 +186,9 @@ class Judge:
             self.fault("outlived its end", begin, last, lines[-1])
 
     def was_fenced(self, run, own):
-        """It was asked to end, as an attempt that may run again elsewhere must, or as one that had been lost: when its server
-        came back, but of a run that was held not before a person had decided."""
+        """It was asked to end, as an attempt that may run again elsewhere must, or as one that had
+        been lost: when its server came back, but of a run that was held not before a person had
+        decided."""
         term = next(iter(self.of(own, "term")), None)
         if not term:
             return False
@@ -190,14 +202,16 @@ class Judge:
         return cause and lost and term.at >= self.asked[term.key].at + self.lost_after
 
     def was_replaced(self, run, begin, last):
-        """A person had the run begun again, so the older attempt was killed, unasked: then, or when its server came back."""
+        """A person had the run begun again, so the older attempt was killed, unasked: then, or when
+        its server came back."""
         for release in self.deeds:
             if (release.what == "release" and release.run == run and release.how == "rerun" and
                     int(begin.attempt) <= int(release.attempt)):
                 if release.at - SOON_S < last.at < release.at + CAUSE_S:
                     return True
-                if release.at < last.at and any(d.what == "back" and d.name == begin.server and
-                                                d.at - SOON_S < last.at < d.at + CAUSE_S for d in self.deeds):
+                if release.at < last.at and any(d.what == "back" and d.name == begin.server
+                                                and d.at - SOON_S < last.at < d.at + CAUSE_S
+                                                for d in self.deeds):
                     return True
         return False
 
@@ -214,9 +228,10 @@ class Judge:
         begin = next(iter(self.of(lines, "begin")), None)
         code = next((e.code for e in self.of(lines, "end")), None)
         release = self.released.get(run)
-        if (begin is not None and end.job == "not_called") or not self.status_holds(end, accepted, begin, code, release):
-            self.fault("end contradicts the child", accepted, end, *([begin, lines[-1]] if begin else []),
-                       *([release] if release else []))
+        if ((begin is not None and end.job == "not_called")
+                or not self.status_holds(end, accepted, begin, code, release)):
+            self.fault("end contradicts the child", accepted, end,
+                       *([begin, lines[-1]] if begin else []), *([release] if release else []))
 
     def status_holds(self, end, accepted, begin, code, release):
         if release and release.how != "rerun" and self.on_lost(accepted.key) == "hold":
@@ -228,10 +243,11 @@ class Judge:
         if end.status == "unknown":
             if begin:
                 return self.own_keeper(begin) is not None
-            return any(k.kind in ("keeper", "guard") and accepted.at - SOON_S <= k.at <= end.at for k in self.kills)
+            return any(k.kind in ("keeper", "guard") and accepted.at - SOON_S <= k.at <= end.at
+                       for k in self.kills)
         if end.status == "lost":
-            return (self.on_lost(accepted.key) in ("fail", "default") and end.at - accepted.at >= self.lost_after and
-                    self.cause(accepted.at, end.at))
+            return (self.on_lost(accepted.key) in ("fail", "default")
+                    and end.at - accepted.at >= self.lost_after and self.cause(accepted.at, end.at))
         return False  # refused, unreachable, cancelled, timed_out: nobody asked for any of it
 
     # ---- The report
@@ -251,14 +267,16 @@ class Judge:
         print(f"kills: {len(self.kills)} ({words(kinds)}); away for longer: {words(away)}")
         print(f"calls: {len(self.asked)} asked, {len(self.accepted)} accepted; by on_lost: "
               f"{words(count(self.on_lost(a.key) for a in self.accepted.values()))}")
-        print(f"ends:  {words(status)}; each heard {sum(map(len, self.ends.values())) / max(1, len(self.ends)):.1f} times")
+        heard = sum(map(len, self.ends.values())) / max(1, len(self.ends))
+        asked = sum(1 for attempts in self.attempts.values() for lines in attempts.values()
+                    if self.of(lines, "term"))
+        print(f"ends:  {words(status)}; each heard {heard:.1f} times")
         print(f"children: {len(begins)} begun; {again} runs begun again; "
               f"{sum(1 for b in begins if self.own_keeper(b))} whose keeper was killed; "
-              f"{sum(1 for n in self.attempts.values() for ls in n.values() if self.of(ls, 'term'))} asked to end; "
-              f"{len(self.released)} runs released by a person")
+              f"{asked} asked to end; {len(self.released)} runs released by a person")
         if memory:
-            print(f"memory of the broker: {memory[0] / 1024:.1f} MiB at the begin, {memory[-1] / 1024:.1f} MiB at the end, "
-                  f"{max(memory) / 1024:.1f} MiB at most")
+            print(f"memory of the broker: {memory[0] / 1024:.1f} MiB at the begin, "
+                  f"{memory[-1] / 1024:.1f} MiB at the end, {max(memory) / 1024:.1f} MiB at most")
         for name, found in self.faults.items():
             print(f"{name}: {len(found)}")
         for name, found in self.faults.items():

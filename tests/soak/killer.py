@@ -1,11 +1,13 @@
-"""killer.py - ends something of the soak's cluster every second with kill -9, by chance: the broker, a worker, a runner, a
-keeper, a keeper's guard; sometimes two at once. Now and then a server or the broker stays away for longer than
-lost_after. Each deed is a line in a file, by which the judge tells whose death a child may have died.
+"""killer.py - ends something of the soak's cluster every second with kill -9, by chance: the
+broker, a worker, a runner, a keeper, a keeper's guard; sometimes two at once. Now and then a server
+or the broker stays away for longer than lost_after. Each deed is a line in a file, by which the
+judge tells whose death a child may have died.
 
 usage: killer.py --demo FOLDER --seed N --seconds S --deeds FILE --witness FILE --servers s1,s2,s3
-Needs what cluster.sh's `keep` left in FOLDER. A keeper is known as the parent of a child in the witness; one whose guard was
-killed is spared afterwards, because without the two nobody ends what the child has started (docs/promises.md, 8); so few
-guards are killed that there are always keepers left to kill.
+Needs what cluster.sh's `keep` left in FOLDER. A keeper is known as the parent of a child in the
+witness; one whose guard was killed is spared afterwards, because without the two nobody ends what
+the child has started (docs/promises.md, 8); so few guards are killed that there are always keepers
+left to kill.
 Lines: kill (kind, pid, name), away and back (name), memory (kb, of the broker).
 """
 import argparse
@@ -17,12 +19,14 @@ import time
 
 from told import Told
 
-COMM = {"broker": "lbbroker", "worker": "lbworker", "runner": "lbrunner", "keeper": "lbkeeper", "guard": "lbkeeper-guard"}
+COMM = {"broker": "lbbroker", "worker": "lbworker", "runner": "lbrunner", "keeper": "lbkeeper",
+        "guard": "lbkeeper-guard"}
 WEIGHTS = {"broker": 2, "worker": 3, "runner": 3, "keeper": 2, "guard": 1}
 TWO_AT_ONCE, SERVER_AWAY, BROKER_AWAY = 0.12, 0.05, 0.02
 SPARED_MAX = 2
 AWAY_S = {"server": (13, 17), "broker": (5, 13)}
-CLUSTER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples/nightly-load/cluster.sh")
+CLUSTER = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                       "../../examples/nightly-load/cluster.sh")
 
 
 def status(pid):
@@ -60,7 +64,8 @@ class Killer:
                 self.read_to += len(line)
                 if line.startswith("begin "):
                     self.keepers.add(int(line.split(" ppid=")[1].split()[0]))
-        self.keepers = {p for p in self.keepers if (status(p) or [""])[0] == "lbkeeper" and p not in self.spared}
+        self.keepers = {p for p in self.keepers if (status(p) or [""])[0] == "lbkeeper"
+                        and p not in self.spared}
 
     def target(self, kind, name):
         if kind in ("broker", "worker"):
@@ -104,8 +109,8 @@ class Killer:
 
     def bring_back(self, name):
         program = ["lbbroker"] if name == "broker" else ["lbworker", "--slots", str(self.a.slots)]
-        subprocess.run(["bash", "-c", '. "$0"; demo=$1; keep "$2" "$demo/$2" "${@:3}"', CLUSTER, self.a.demo, name] + program,
-                       check=True)
+        subprocess.run(["bash", "-c", '. "$0"; demo=$1; keep "$2" "$demo/$2" "${@:3}"', CLUSTER,
+                        self.a.demo, name] + program, check=True)
         del self.away[name]
         self.deeds.say("back", name=name)
 
@@ -123,7 +128,8 @@ class Killer:
         for kind in self.rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=count):
             server = self.rng.choice(self.servers)
             if kind == "broker" and self.away:
-                kind = "worker"  # a new broker counts lost_after from zero: nothing would ever be lost
+                # a new broker counts lost_after from zero: nothing would ever be lost
+                kind = "worker"
             name = "broker" if kind == "broker" else server
             if name not in self.away:
                 self.kill(kind, name)

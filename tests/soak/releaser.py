@@ -1,4 +1,5 @@
-"""releaser.py - the soak's operator: decides, by chance, what becomes of each run that is held, until the file QUIET is there.
+"""releaser.py - the soak's operator: decides, by chance, what becomes of each run that is held,
+until the file QUIET is there.
 Lines: release (run, how), before it is said, since an answer may be lost.
 
 usage: releaser.py --seed N --deeds FILE --quiet FILE
@@ -14,7 +15,8 @@ from told import Told
 
 
 def lbctl(*words):
-    return subprocess.run(["lbctl", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return subprocess.run(["lbctl", *words], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL)
 
 
 def main():

@@ -91,16 +91,17 @@ load() { # in the background; their numbers in $load
     local n
     load=
     for n in 1 2 3; do
-        python "$here/caller.py" call --name "caller$n" --seed "$seed-$n" --seconds "$seconds" --patience "$patience" \
-            --window 5 --witness "$witness" --told "$files/told-caller$n" &
+        python "$here/caller.py" call --name "caller$n" --seed "$seed-$n" --seconds "$seconds" \
+            --patience "$patience" --window 5 --witness "$witness" --told "$files/told-caller$n" &
         load="$load $!"
     done
     for n in 1 2 3; do
-        python "$here/submitter.py" --name "submitter$n" --seed "$seed-s$n" --seconds "$seconds" --folder "$demo" \
-            --witness "$witness" --told "$files/told-submitter$n" &
+        python "$here/submitter.py" --name "submitter$n" --seed "$seed-s$n" --seconds "$seconds" \
+            --folder "$demo" --witness "$witness" --told "$files/told-submitter$n" &
         load="$load $!"
     done
-    python "$here/releaser.py" --seed "$seed" --deeds "$files/deeds-releaser" --quiet "$files/quiet" &
+    python "$here/releaser.py" --seed "$seed" --deeds "$files/deeds-releaser" \
+        --quiet "$files/quiet" &
     releaser=$!
 }
 
@@ -111,13 +112,13 @@ slots_are_whole() {
     known=$(wc -l <"$witness")
     for s in $servers; do
         for n in $(seq $slots); do
-            lbsubmit --quiet --package child --server "$s" -p witness="$witness" -p key="slot/$s/$n" -p ms=0 \
-                -p gate="$files/gate" >/dev/null &
+            lbsubmit --quiet --package child --server "$s" -p witness="$witness" \
+                -p key="slot/$s/$n" -p ms=0 -p gate="$files/gate" >/dev/null &
             wanted=$((wanted + 1))
         done
     done
-    await "all $wanted slots are filled at once" \
-        sh -c "[ \$(tail -n +$((known + 1)) '$witness' | grep -c '^begin .*key=slot/') -eq $wanted ]" || return 1
+    await "all $wanted slots are filled at once" sh -c "[ \$(tail -n +$((known + 1)) '$witness' |
+        grep -c '^begin .*key=slot/') -eq $wanted ]" || return 1
     : >"$files/gate"
     await "they have ended" no_children
 }
@@ -128,14 +129,15 @@ set_up >"$demo/setup.log" 2>&1 || {
     exit 1
 }
 load
-python "$here/killer.py" --demo "$demo" --seed "$seed" --seconds "$seconds" --deeds "$files/deeds-killer" \
-    --witness "$witness" --servers "${servers// /,}" --slots $slots
+python "$here/killer.py" --demo "$demo" --seed "$seed" --seconds "$seconds" \
+    --deeds "$files/deeds-killer" --witness "$witness" --servers "${servers// /,}" --slots $slots
 wrong=0
 for p in $load; do wait "$p" || wrong=1; done
 [ $wrong -eq 0 ] || echo "soak: a caller failed, or did not hear everything within $patience s"
 : >"$files/quiet"
 wait "$releaser"
-python "$here/caller.py" again --patience "$patience" --told "$files/told-again" "$files"/told-*[0-9] || {
+python "$here/caller.py" again --patience "$patience" --told "$files/told-again" \
+    "$files"/told-*[0-9] || {
     echo "soak: a second session did not hear every end within $patience s"
     wrong=1
 }
@@ -147,9 +149,13 @@ rss=$(ps -o rss= -p "$(cat "$demo/broker.pid")" | tr -d ' ')
 
 await "no child is left" no_children || { pgrep -fa "^$demo/.*/bin/soakchild"; wrong=1; }
 cp "$witness" "$files/witness-judged"
-python "$here/judge.py" --lost-after "$lost_after" --deeds "$files/deeds" --witness "$files/witness-judged" \
-    "$files"/told-* || wrong=1
+python "$here/judge.py" --lost-after "$lost_after" --deeds "$files/deeds" \
+    --witness "$files/witness-judged" "$files"/told-* || wrong=1
 echo "processes left: $(children)"
-if slots_are_whole; then echo "slots left: 0 of $(($(wc -w <<<"$servers") * slots)) taken"; else wrong=1; fi
+if slots_are_whole; then
+    echo "slots left: 0 of $(($(wc -w <<<"$servers") * slots)) taken"
+else
+    wrong=1
+fi
 [ $wrong -eq 0 ] && echo "soak: all is well" || echo "soak: something is wrong"
 exit $wrong

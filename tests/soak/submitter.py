@@ -1,5 +1,6 @@
-"""submitter.py - a caller of the soak that knows lbsubmit alone: single calls and small parents in turn, and what lbsubmit says
-of each run in a file of its own, in the lines of caller.py. A parent's report says each end a second time.
+"""submitter.py - a caller of the soak that knows lbsubmit alone: single calls and small parents in
+turn, and what lbsubmit says of each run in a file of its own, in the lines of caller.py. A parent's
+report says each end a second time.
 
 usage: submitter.py --name NAME --seed N --seconds S --witness FILE --told FILE --folder FOLDER
 """
@@ -24,7 +25,9 @@ TASK = """  {name}:
     pool: etl
     on_lost: {on_lost}
     for_each: {{key: {keys}}}
-    parameters: {{key: "{{{{key}}}}", witness: "{{{{witness}}}}", ms: {ms}, code: {code}, deaf: {deaf}, helper: {helper}}}
+    parameters:
+      {{key: "{{{{key}}}}", witness: "{{{{witness}}}}", ms: {ms}, code: {code}, deaf: {deaf},
+       helper: {helper}}}
 {after}"""
 
 
@@ -36,16 +39,18 @@ class Submitter:
         on_lost = self.rng.choice(ON_LOST)
         words = [w for k, v in work(self.rng).items() for w in ("-p", f"{k}={v}")]
         self.told.say("asks", key=key, on_lost=on_lost)
-        self.submit(["--package", "child", "--pool", "etl", "--on-lost", on_lost, "--key", key, "-p", f"key={key}", "-p",
-                     f"witness={self.a.witness}"] + words, key)
+        self.submit(["--package", "child", "--pool", "etl", "--on-lost", on_lost, "--key", key,
+                     "-p", f"key={key}", "-p", f"witness={self.a.witness}"] + words, key)
 
     def parent(self, key):
         tasks = ""
-        for name, after in (("first", ""), ("second", "    after: [{task: first, is: completion}]\n")):
+        for name, after in (("first", ""),
+                            ("second", "    after: [{task: first, is: completion}]\n")):
             keys, on_lost = [f"{key}/{name}/{n}" for n in range(3)], self.rng.choice(ON_LOST)
             for k in keys:
                 self.told.say("asks", key=k, on_lost=on_lost)
-            tasks += TASK.format(name=name, on_lost=on_lost, keys=json.dumps(keys), after=after, **work(self.rng))
+            tasks += TASK.format(name=name, on_lost=on_lost, keys=json.dumps(keys), after=after,
+                                 **work(self.rng))
         path = f"{self.a.folder}/{key}.yaml"
         with open(path, "w") as f:
             f.write(PLAN.format(tasks=tasks))
@@ -53,8 +58,8 @@ class Submitter:
         self.submit([path, "--set", f"witness={self.a.witness}"], key)
 
     def submit(self, words, key):
-        child = subprocess.Popen(["lbsubmit", "--json"] + words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                 stdin=subprocess.DEVNULL)
+        child = subprocess.Popen(["lbsubmit", "--json"] + words, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
         errors = threading.Thread(target=self.hear_errors, args=(child.stderr, key))
         errors.start()
         for line in child.stdout:
@@ -81,8 +86,9 @@ class Submitter:
             self.ended(said)
 
     def ended(self, e):
-        self.told.say("ended", run=e["run"], attempt=e["attempt"], status=e["status"], delivery=e["delivery"]["state"],
-                      job=e["job_outcome"]["state"], package=e["package"]["state"])
+        self.told.say("ended", run=e["run"], attempt=e["attempt"], status=e["status"],
+                      delivery=e["delivery"]["state"], job=e["job_outcome"]["state"],
+                      package=e["package"]["state"])
 
 
 def main():

@@ -17,7 +17,8 @@ echo "rows=$LB_PARAM_n" >>"$LB_OUTPUTS"' 'parameters:
 outputs: {rows: {type: int}}'
     deploy child etl
     # Waits in the kernel until somebody opens the other end of the pipe.
-    new_package quiet shell 'exec 3<"$LB_PARAM_dir/pipe"; read -r x <&3; echo "end $LB_PARAM_n" >>"$LB_PARAM_dir/ends"' 'parameters:
+    new_package quiet shell 'exec 3<"$LB_PARAM_dir/pipe"; read -r x <&3
+echo "end $LB_PARAM_n" >>"$LB_PARAM_dir/ends"' 'parameters:
   n: {type: int, required: true}
   dir: {type: string, required: true}'
     deploy quiet etl
@@ -60,7 +61,8 @@ each_once() {
         field .status succeeded
         field '[.events[] | select(.event == "assigned")] | length' 1
         field .outputs.rows "$n"
-        [ "$(lbmon --event all --run "$r" --since 0 --until-now --json | jq -r .event | sort | uniq -c | awk '$2 == "result" || $2 == "evidence" {n += $1} END {print n}')" = 1 ]
+        [ "$(lbmon --event all --run "$r" --since 0 --until-now --json | jq -r .event | sort |
+            uniq -c | awk '$2 == "result" || $2 == "evidence" {n += $1} END {print n}')" = 1 ]
     done
     [ "$(grep -c begin "$dir/witness")" -eq 3 ]
     [ "$(sed -n 's/^end 1 //p' "$dir/witness" | sort)" = "$(sort "$dir/begun")" ]
@@ -71,7 +73,8 @@ each_once() {
     three_run
     old=$(cat "$demo/etl1.pid")
     kill9 etl1
-    await "another worker is up" sh -c "[ \$(cat '$demo/etl1.pid') != $old ] && lbctl servers etl1 --json | grep -q '\"state\":\"up\"'"
+    await "another worker is up" sh -c "[ \$(cat '$demo/etl1.pid') != $old ] &&
+        lbctl servers etl1 --json | grep -q '\"state\":\"up\"'"
     all_live
     each_once
 }
@@ -81,22 +84,24 @@ each_once() {
     three_run
     old=$(runner_pid etl1)
     kill -9 "$old"
-    await "another runner is there" sh -c "p=\$(head -n 1 '$demo/etl1/run/runner.lock' | tr -cd 0-9) && [ \$p != $old ] && kill -0 \$p"
+    await "another runner is there" sh -c "p=\$(head -n 1 '$demo/etl1/run/runner.lock' |
+        tr -cd 0-9) && [ \$p != $old ] && kill -0 \$p"
     all_live
     each_once
 }
 
-@test "promise 8: kill -9 of worker and runner at once: their children live on, and each outcome is reported once" {
+@test "promise 8: kill -9 of worker and runner at once: children live on, each outcome comes once" {
     local old
     three_run
     old=$(runner_pid etl1)
     kill -9 "$(cat "$demo/etl1.pid")" "$old"
-    await "another runner is there" sh -c "p=\$(head -n 1 '$demo/etl1/run/runner.lock' | tr -cd 0-9) && [ \$p != $old ] && kill -0 \$p"
+    await "another runner is there" sh -c "p=\$(head -n 1 '$demo/etl1/run/runner.lock' |
+        tr -cd 0-9) && [ \$p != $old ] && kill -0 \$p"
     all_live
     each_once
 }
 
-@test "children that end while neither worker nor runner lives are reported once, by those who come next" {
+@test "children that end while neither worker nor runner lives are each reported once, later" {
     three_run
     : >"$demo/etl1.stop" # nobody starts the worker again until we do
     kill -9 "$(cat "$demo/etl1.pid")" "$(runner_pid etl1)"
@@ -110,24 +115,27 @@ each_once() {
     each_once
 }
 
-@test "a second worker under a live name is refused with the first one's address, and disturbs nothing" {
+@test "a second worker under a live name is refused with the address of the first" {
     three_run
     mkdir -p "$demo/twin"
     cp -r "$demo/etl1/etc" "$demo/twin/etc"
     keep twin "$demo/twin" lbworker
     await "it is refused" grep -q "two workers under one name" "$demo/twin.log"
-    grep "two workers under one name" "$demo/twin.log" | grep -q "server 'etl1' is live with another spool, from [^ ]*127\.0\.0\.1"
+    grep "two workers under one name" "$demo/twin.log" |
+        grep -q "server 'etl1' is live with another spool, from [^ ]*127\.0\.0\.1"
     halt twin
     lbctl servers etl1 --json | jq -e '.state == "up"'
     all_live
     each_once
 }
 
-@test "promise 1: 200 results that end while the broker is away for two minutes, and then the worker is killed: each is recorded once" {
+# The broker is away for two minutes.
+@test "promise 1: 200 results that end while the broker is away, then a kill: each recorded once" {
     local gone_at
     mkfifo "$dir/pipe"
     python "$BATS_TEST_DIRNAME/many.py" start 200 package:quiet etl "dir=$dir" >"$dir/runs"
-    await "200 children run" sh -c "[ \$(lbctl runs --json -n 1000 | grep -c '\"state\":\"running\"') = 200 ]"
+    await "200 children run" \
+        sh -c "[ \$(lbctl runs --json -n 1000 | grep -c '\"state\":\"running\"') = 200 ]"
     kill9_for_good broker
     gone_at=$(date +%s)
     : >"$dir/pipe" # all readers find its end
@@ -139,7 +147,10 @@ each_once() {
     # The worker looks for it every 30 s by now.
     await_most=90 await "nothing is live any more" sh -c "[ -z \"\$(lbctl runs --json)\" ]"
     await "each is recorded once, as succeeded" stored_is "200|200|succeeded|succeeded" \
-        "select count(*), count(distinct key), min(status), max(status) from job_history where job = 'package:quiet'"
-    [ "$(lbmon --event all --job package:quiet --since 0 --until-now --json | jq -r 'select(.event == "result" or .event == "evidence") | .run' | sort | uniq -c | awk '$1 == 1' | wc -l)" -eq 200 ]
+        "select count(*), count(distinct key), min(status), max(status) from job_history
+         where job = 'package:quiet'"
+    [ "$(lbmon --event all --job package:quiet --since 0 --until-now --json |
+        jq -r 'select(.event == "result" or .event == "evidence") | .run' | sort | uniq -c |
+        awk '$1 == 1' | wc -l)" -eq 200 ]
     [ "$(sort -u "$dir/ends" | wc -l)" -eq 200 ]
 }

@@ -20,7 +20,7 @@ db() { echo "$demo/broker/var/broker/broker.db"; }
 begun() { grep -qx "begin $1 1" "$demo/witness"; }
 finished() { grep -q "^end $1 " "$demo/witness"; }
 
-@test "store check and store backup, beside a broker that runs" {
+@test "store check and store backup work beside a running broker" {
     : >"$demo/witness"
     call --on-lost hold package:child etl name=runs "dir=$demo" >"$demo/runs"
     call package:child etl name=ends "dir=$demo" >"$demo/ends"
@@ -42,7 +42,7 @@ finished() { grep -q "^end $1 " "$demo/witness"; }
     [ "$(sqlite3 -readonly "$(db)" "select count(*) from events where event = 'backup'")" -ge 1 ]
 }
 
-@test "a backup that is put back does not start without --restored, which lbbroker check says too" {
+@test "a broker refuses a restored backup without --restored, and lbbroker check says so too" {
     call package:child etl name=later "dir=$demo" >"$demo/later" # the backup does not know of it
     await "it runs" begun later
     kill9_for_good broker
@@ -62,9 +62,11 @@ finished() { grep -q "^end $1 " "$demo/witness"; }
     assert_has "--restored"
 }
 
-@test "promise 4: with --restored what was live is held; what still runs goes on, and its result is evidence" {
+@test "promise 4: with --restored what was live is held; results that still come are evidence" {
     local name
-    keep broker "$demo/broker" sh -c 'if [ -e "$1" ]; then exec lbbroker; fi; : >"$1"; exec lbbroker --restored' sh "$demo/restored.once"
+    keep broker "$demo/broker" \
+        sh -c 'if [ -e "$1" ]; then exec lbbroker; fi; : >"$1"; exec lbbroker --restored' \
+        sh "$demo/restored.once"
     await "the broker answers" lbctl whoami
     for name in runs ends waits; do
         in_state "$(cat "$demo/$name")" held
@@ -75,14 +77,15 @@ finished() { grep -q "^end $1 " "$demo/witness"; }
     await "the children have ended by themselves" finished runs
     await "both" finished ends
     for name in runs ends; do
-        await "the result of $name is kept" sh -c "lbctl show $(cat "$demo/$name") --json | grep -q '\"event\":\"evidence\"'"
+        await "the result of $name is kept" \
+            sh -c "lbctl show $(cat "$demo/$name") --json | grep -q '\"event\":\"evidence\"'"
         in_state "$(cat "$demo/$name")" held
     done
     not lbctl show "$(cat "$demo/later")"
     [ "$(grep -c '^begin' "$demo/witness")" -eq 3 ] # nothing began anew
 }
 
-@test "what is held is released as each one needs, and the next start needs no --restored" {
+@test "each held run is released in its own way, and the next start needs no --restored" {
     lbctl release "$(cat "$demo/ends")" --succeed --reason 'its result is among the evidence'
     lbctl release "$(cat "$demo/runs")" --rerun --reason 'once more does no harm'
     lbctl cancel "$(cat "$demo/waits")" --reason 'not needed any more'

@@ -12,13 +12,14 @@ setup_file() {
     join_server etl1 etl
     cp "$demo/admin/etc/keys/builder.pub" "$demo/etl1/etc/trust/signers"
     start_server etl1
-    new_package say shell 'echo "$LB_PARAM_text"' 'parameters: {text: {type: string, required: true}}'
+    new_package say shell 'echo "$LB_PARAM_text"' \
+        'parameters: {text: {type: string, required: true}}'
     deploy say etl
 }
 teardown_file() { end_cluster; }
 setup() { enter; }
 
-@test "check says that all is well, beside a broker that runs, and finds what is not" {
+@test "check passes beside a running broker, and finds what is wrong" {
     as broker run lbbroker check
     echo "$output"
     [ "$status" -eq 0 ]
@@ -46,7 +47,7 @@ setup() { enter; }
     assert_has broker.db
 }
 
-@test "a key that others can read is refused, with its mode" {
+@test "a key that others can read is refused, and its mode is named" {
     mkdir -p "$demo/open"
     cp -r "$demo/broker/etc" "$demo/open/etc"
     chmod 644 "$demo/open/etc/keys/broker.key"
@@ -56,7 +57,7 @@ setup() { enter; }
     assert_has 644
 }
 
-@test "a store that is no store is refused, and not written over" {
+@test "a file that is not a store is refused and left unchanged" {
     mkdir -p "$demo/garbage/var/broker"
     cp -r "$demo/broker/etc" "$demo/garbage/etc"
     head -c 20000 /dev/urandom >"$demo/garbage/var/broker/broker.db"
@@ -67,7 +68,7 @@ setup() { enter; }
     sha256sum -c "$demo/sum"
 }
 
-@test "with too many live runs new calls are told to come back, and are taken when there is room" {
+@test "at the limit of live runs new calls are told to retry, and are accepted when there is room" {
     local i runs=() late
     for i in 1 2 3 4 5; do runs+=("$(call package:other etl)"); done
     run python - "$BATS_TEST_DIRNAME" <<'END'
@@ -89,7 +90,7 @@ END
     for i in "${runs[@]:1}"; do lbctl cancel "$i" --reason test; done
 }
 
-@test "what was accepted before a crash is there after it: live runs, history, drains, certificates" {
+@test "a crash loses nothing that was accepted: live runs, history, drains, certificates" {
     local parked done
     parked=$(call --start-within 600 package:other etl)
     done=$(call --wait package:say etl text=kept | jq -r .run)
@@ -140,7 +141,7 @@ END
     await "all of them ended" sh -c "[ -z \"\$(lbctl runs --json)\" ]"
 }
 
-@test "TERM ends the broker in order, within a moment" {
+@test "TERM shuts the broker down cleanly and quickly" {
     local pid
     pid=$(cat "$demo/broker.pid")
     halt broker

@@ -21,7 +21,7 @@ compiles() {
     }
 }
 
-@test "a packager's flags come after the house's, and none of the house's is lost" {
+@test "a packager's flags come after the project's own, and none of those is lost" {
     run make_here -n V=1 "$object" CPPFLAGS=-DPACKAGED CFLAGS='-O3 -fcf-protection'
     [ "$status" -eq 0 ]
     compiles -D_GNU_SOURCE -DPACKAGED -std=gnu11 -fstack-protector-strong '-O3 -fcf-protection'
@@ -29,7 +29,7 @@ compiles() {
     grep -q -- '-z,relro,-z,now .*-Wl,-z,defs .*-o .*/bin/lbrunner' <<<"$output"
 }
 
-@test "the code is fortified once: by the house, or at the level that the flags choose" {
+@test "the code is fortified once: by default, or at the level that the flags choose" {
     run make_here -n V=1 "$object"
     compiles -D_FORTIFY_SOURCE=2
     run make_here -n V=1 "$object" CPPFLAGS=-D_FORTIFY_SOURCE=3
@@ -42,7 +42,7 @@ compiles() {
     [ "$output" = 0 ]
 }
 
-@test "warnings are errors only where they are asked to be" {
+@test "warnings are errors only on request" {
     run make_here -n V=1 "$object"
     compiles
     run grep -c -- -Werror <<<"$output"
@@ -51,7 +51,7 @@ compiles() {
     compiles -Werror
 }
 
-@test "a file that is compiled is one short line, with -s none, with V=1 the command" {
+@test "compiling a file prints one short line, nothing with -s, and the command with V=1" {
     run make_here "$object"
     grep -qx "CC common/error.c" <<<"$output"
     run grep -vE '^[A-Z]+ [^ ]+$' <<<"$output" # what is generated has a line of the same form
@@ -76,7 +76,7 @@ C
     cmp <("$BATS_TEST_TMPDIR/text") "$BATS_TEST_TMPDIR/my-text.sql"
 }
 
-@test "the compilation database has the flags with which each file is compiled" {
+@test "the compilation database has the flags of each file" {
     run "$top/tools/compile_commands.py" gcc -I. '-DV="1.0"' <<<"common/error.c"
     [ "$status" -eq 0 ]
     [ "$(jq -r '.[0].directory' <<<"$output")" = "$top" ]
@@ -84,7 +84,7 @@ C
     [ "$(jq -c '.[0].arguments' <<<"$output")" = "$arguments" ]
 }
 
-@test "what a server needs is listed and is neither compiler nor linter" {
+@test "a server's dependencies are listed, without compiler and linters" {
     run "$top/tools/deps.sh" --list runtime
     [ "$status" -eq 0 ]
     grep -q '^libsodium[0-9]*$' <<<"$output"

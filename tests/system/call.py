@@ -1,7 +1,8 @@
-"""call.py - one call through the Python client: prints the run's id, or with --wait its outcome as JSON.
+"""call.py - one call through the Python client: prints the run's id, or with --wait its outcome as
+JSON.
 
-usage: call.py [--wait] [--key K] [--on-lost X] [--expires S] [--start-within S] [--timeout S] [--lost-after S]
-               [--priority N] JOB ADDRESS [NAME=VALUE...]
+usage: call.py [--wait] [--key K] [--on-lost X] [--expires S] [--start-within S]
+               [--timeout S] [--lost-after S] [--priority N] JOB ADDRESS [NAME=VALUE...]
 Exit: 0; with --wait 1 when it has not succeeded; 3: refused, with the broker's sentence on stderr.
 """
 import argparse
@@ -34,9 +35,10 @@ p.add_argument("parameter", nargs="*")
 a = p.parse_args()
 try:
     with lb.Client() as c:
-        run = c.call(a.job, a.address, {k: value(v) for k, v in (x.split("=", 1) for x in a.parameter)}, key=a.key,
-                     on_lost=a.on_lost, priority=a.priority, expires_in=int(a.expires), run_timeout=a.timeout,
-                     start_within=a.start_within, lost_after=a.lost_after)
+        run = c.call(a.job, a.address,
+                     {k: value(v) for k, v in (x.split("=", 1) for x in a.parameter)}, key=a.key,
+                     on_lost=a.on_lost, priority=a.priority, expires_in=int(a.expires),
+                     run_timeout=a.timeout, start_within=a.start_within, lost_after=a.lost_after)
         if not a.wait:
             print(uuid.UUID(bytes=run))
             sys.exit(0)

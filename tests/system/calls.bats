@@ -1,4 +1,5 @@
-# Calls: parameters in, outputs and verdicts out, times, cancel, output, and what becomes of calls that nobody can take.
+# Calls: parameters in, outputs and verdicts out, times, cancel, output, and what becomes of calls
+# that no server can take.
 # One package, `do`, runs the text that it is given.
 load helpers
 
@@ -14,12 +15,14 @@ outputs:
   rows: {type: int}
   note: {type: string}
 exit_codes: {0: succeeded, 3: cancelled}'
-    new_package quick shell 'echo $$ >"$LB_PARAM_file"; exec sleep 1000' 'parameters: {file: {type: string, required: true}}
+    new_package quick shell 'echo $$ >"$LB_PARAM_file"; exec sleep 1000' \
+        'parameters: {file: {type: string, required: true}}
 limits: {timeout: 1s}'
     deploy do etl
     deploy quick etl
-    # One that ignores TERM takes its whole grace of 10 s: it begins now and is looked at in the last test.
-    call package:do etl "text=trap '' TERM; echo \$\$ >$demo/stubborn; while :; do sleep 1; done" >"$demo/stubborn-run"
+    # A child that ignores TERM takes its whole grace of 10 s: it starts now for the last test.
+    call package:do etl "text=trap '' TERM; echo \$\$ >$demo/stubborn; while :; do sleep 1; done" \
+        >"$demo/stubborn-run"
     await "the stubborn one runs" test -s "$demo/stubborn"
     lbctl cancel "$(cat "$demo/stubborn-run")" --reason 'to see whether it goes'
 }
@@ -33,7 +36,7 @@ do_now() {
     run call --wait package:do etl "text=$text" "$@"
 }
 
-@test "a call runs and its three layers say so" {
+@test "a call runs, and its three layers report success" {
     do_now 'echo hello'
     [ "$status" -eq 0 ]
     field .delivery called
@@ -43,15 +46,20 @@ do_now() {
     field .server etl1
 }
 
-@test "parameters come as environment and as JSON, typed, with their defaults" {
-    do_now 'cp "$LB_PARAMETERS" '"$demo"'/parameters; echo "$LB_PARAM_count/$LB_PARAM_day/$LB_RUN/$LB_ATTEMPT/$LB_AS_OF" >'"$demo"'/environment' count=12
+@test "parameters arrive in the environment and as typed JSON, with defaults" {
+    do_now "cp \"\$LB_PARAMETERS\" $demo/parameters
+        echo \"\$LB_PARAM_count/\$LB_PARAM_day/\$LB_RUN/\$LB_ATTEMPT/\$LB_AS_OF\" \
+            >$demo/environment" count=12
     [ "$status" -eq 0 ]
-    [ "$(jq -c '[.count, .tags.a, (.day | test("^20..-..-..$"))]' "$demo/parameters")" = '[12,[1,2],true]' ]
+    [ "$(jq -c '[.count, .tags.a, (.day | test("^20..-..-..$"))]' "$demo/parameters")" = \
+        '[12,[1,2],true]' ]
     grep -qE "^12/20..-..-../[0-9a-f-]{36}/1/20..-..-..T" "$demo/environment"
 }
 
 @test "a sensitive parameter is in the JSON file alone, which only the child's user reads" {
-    do_now 'env >'"$demo"'/env; tr "\0" " " </proc/$$/cmdline >'"$demo"'/cmd; stat -c "%a %T" "$LB_PARAMETERS" >'"$demo"'/mode; stat -fc %T "$LB_PARAMETERS" >>'"$demo"'/mode; jq -r .secret "$LB_PARAMETERS" >'"$demo"'/secret' secret=canary-4711
+    do_now "cd $demo; "'env >env; tr "\0" " " </proc/$$/cmdline >cmd
+        stat -c "%a %T" "$LB_PARAMETERS" >mode; stat -fc %T "$LB_PARAMETERS" >>mode
+        jq -r .secret "$LB_PARAMETERS" >secret' secret=canary-4711
     [ "$status" -eq 0 ]
     [ "$(cat "$demo/secret")" = canary-4711 ]
     not grep -q canary-4711 "$demo/env" "$demo/cmd"
@@ -68,7 +76,9 @@ demo, odd, here = sys.argv[1:]
 sys.path.insert(0, here)
 from peer import lb
 with lb.Client() as c:
-    run = c.call("package:do", "etl", {"text": f'printf %s "$LB_PARAM_secret$LB_PARAM_tags" >/dev/null; jq -j .tags.v "$LB_PARAMETERS" >{demo}/odd; printf %s "$LB_PARAM_tags" >{demo}/odd-env', "tags": {"v": odd}})
+    text = f"""printf %s "$LB_PARAM_secret$LB_PARAM_tags" >/dev/null
+        jq -j .tags.v "$LB_PARAMETERS" >{demo}/odd; printf %s "$LB_PARAM_tags" >{demo}/odd-env"""
+    run = c.call("package:do", "etl", {"text": text, "tags": {"v": odd}})
     o = c.wait(run, 20)
 assert o["status"] == "succeeded", o
 END
@@ -76,7 +86,7 @@ END
     [ "$(jq -j .v "$demo/odd-env"; echo x)" = "${odd}x" ]
 }
 
-@test "a missing, an unknown and a mistyped parameter are refused with their name" {
+@test "missing, unknown and mistyped parameters are refused by name" {
     run call --wait package:do etl
     field .status refused
     field .code 21
@@ -92,14 +102,14 @@ END
     assert_has count
 }
 
-@test "outputs come back typed, as name=value or as JSON lines" {
+@test "outputs come back typed, from name=value or JSON lines" {
     do_now 'echo rows=48211 >>"$LB_OUTPUTS"; echo "{\"note\": \"two words\"}" >>"$LB_OUTPUTS"'
     [ "$status" -eq 0 ]
     field '.outputs.rows + 1' 48212
     field .outputs.note "two words"
 }
 
-@test "an output of the wrong type or of no declared name makes the step a failure that says so" {
+@test "an output with a wrong type or an undeclared name fails the step, with the reason" {
     do_now 'echo rows=many >>"$LB_OUTPUTS"'
     field .package failed
     assert_has rows
@@ -129,16 +139,18 @@ END
     field .package failed
 }
 
-@test "a child that is killed failed, by that signal" {
+@test "a killed child has failed, and the signal is named" {
     do_now 'kill -SEGV $$'
     field .status failed
     field '.steps[0].signal' 11
 }
 
-@test "progress is seen while it runs" {
+@test "progress is visible while the child runs" {
     local r
-    r=$(call package:do etl 'text=echo "42 loading orders" >"$LB_PROGRESS"; while [ ! -e '"$demo"'/go ]; do sleep 0.05; done')
-    await "progress shows" sh -c "lbctl show $r --json | jq -e '.percent == 42 and .text == \"loading orders\"'"
+    r=$(call package:do etl 'text=echo "42 loading orders" >"$LB_PROGRESS"
+        while [ ! -e '"$demo"'/go ]; do sleep 0.05; done')
+    await "progress shows" \
+        sh -c "lbctl show $r --json | jq -e '.percent == 42 and .text == \"loading orders\"'"
     : >"$demo/go"
     await "it ends" ended "$r"
     rm "$demo/go"
@@ -154,9 +166,10 @@ END
     assert_has "parked: no server or pool is named 'nowhere'"
 }
 
-@test "with --follow and --json each state of a single call is an object, and so is a refusal" {
+@test "with --follow and --json each state of a single call is an object, as is a refusal" {
     lbsubmit --package do --pool etl --follow --json -p text='exit 9' >"$demo/states" || true
-    jq -es '.[0] == {v: 1, event: "state", run: .[0].run, at: .[0].at, state: "waiting"}' "$demo/states"
+    jq -es '.[0] == {v: 1, event: "state", run: .[0].run, at: .[0].at, state: "waiting"}' \
+        "$demo/states"
     jq -es '.[-1] | .event == "result" and .job_outcome.steps[0].exit_code == 9' "$demo/states"
     lbsubmit --package do --pool etl --key taken -p text=true
     run lbsubmit --package do --pool etl --key taken -p text=true --json
@@ -165,7 +178,7 @@ END
     jq -e '.event == "refused" and .refusal == "conflict"' <<<"$(grep '^{' <<<"$output")"
 }
 
-@test "a job that no server has waits, and a name that is near is said" {
+@test "a job that no server has waits, and a similar name is suggested" {
     run lbsubmit --package doo --pool etl --start-within 1s
     [ "$status" -eq 3 ]
     assert_has "no server in 'etl' has 'package:doo'; did you mean 'package:do'?"
@@ -179,12 +192,14 @@ END
     [ "$status" -eq 1 ]
     run lbsubmit --package do --pool etl --json -p text='exit 9'
     [ "$status" -eq 1 ]
-    jq -es '.[-1].status == "failed"' <<<"$(lbsubmit --package do --pool etl --json -p text='exit 9' 2>/dev/null)"
+    jq -es '.[-1].status == "failed"' \
+        <<<"$(lbsubmit --package do --pool etl --json -p text='exit 9' 2>/dev/null)"
 }
 
-@test "logs are the child's output, both streams apart, also while it runs" {
+@test "logs are the child's output, its two streams apart, even while it runs" {
     local r out
-    r=$(call package:do etl 'text=echo one; echo two >&2; while [ ! -e '"$demo"'/go ]; do sleep 0.05; done; echo three')
+    r=$(call package:do etl \
+        'text=echo one; echo two >&2; while [ ! -e '"$demo"'/go ]; do sleep 0.05; done; echo three')
     await "the first lines are there" sh -c "lbctl logs $r 2>/dev/null | grep -q one"
     lbctl logs "$r" -f >"$demo/followed" 2>"$demo/followed2" &
     : >"$demo/go"
@@ -215,7 +230,7 @@ END
     done
 }
 
-@test "a child beyond its timeout is ended, and timed out" {
+@test "a child that exceeds its timeout is ended as timed out" {
     run call --wait package:quick etl "file=$demo/quick"
     field .status timed_out
     field .job timed_out
@@ -226,9 +241,10 @@ END
     gone "$(cat "$demo/quick2")"
 }
 
-@test "cancel ends a run, which may clean up, and keeps the reason" {
+@test "cancel lets a run clean up, ends it and keeps the reason" {
     local r
-    r=$(call package:do etl "text=trap 'echo clean >$demo/cleaned; exit 9' TERM; echo \$\$ >$demo/polite; while :; do sleep 0.05; done")
+    r=$(call package:do etl "text=trap 'echo clean >$demo/cleaned; exit 9' TERM
+        echo \$\$ >$demo/polite; while :; do sleep 0.05; done")
     await "it runs" test -s "$demo/polite"
     lbctl cancel "$r" --reason 'wrong day'
     await "it has ended" ended "$r"
@@ -241,7 +257,8 @@ END
 @test "cancel --force ends the whole tree: sessions of their own, orphans, deaf to TERM" {
     local r p
     r=$(call package:do etl "text=trap '' TERM HUP
-        setsid sh -c 'trap \"\" TERM HUP; echo \$\$ >>$demo/tree; setsid sleep 1000 & echo \$! >>$demo/tree; wait' &
+        setsid sh -c 'trap \"\" TERM HUP; echo \$\$ >>$demo/tree
+            setsid sleep 1000 & echo \$! >>$demo/tree; wait' &
         (setsid sh -c 'trap \"\" TERM HUP; echo \$\$ >>$demo/tree; sleep 1000; :' &)
         echo \$\$ >>$demo/tree; : >$demo/tree-ready; sleep 1000")
     await "the tree stands" sh -c "[ \$(wc -l <$demo/tree) = 4 ]"
@@ -257,14 +274,18 @@ END
 }
 
 @test "what a child leaves behind ends with its step" {
-    do_now "setsid sleep 1000 & echo \$! >$demo/left; (setsid sh -c 'trap \"\" TERM; echo \$\$ >>$demo/left; sleep 1000; :' >/dev/null 2>&1 &) ; while [ \$(wc -l <$demo/left) -lt 2 ]; do sleep 0.02; done"
+    do_now "setsid sleep 1000 & echo \$! >$demo/left
+        (setsid sh -c 'trap \"\" TERM; echo \$\$ >>$demo/left; sleep 1000; :' >/dev/null 2>&1 &)
+        while [ \$(wc -l <$demo/left) -lt 2 ]; do sleep 0.02; done"
     [ "$status" -eq 0 ]
     while read -r p; do gone "$p"; done <"$demo/left"
 }
 
-@test "a run that waits for a slot can be cancelled, and never starts" {
+@test "a run that is cancelled while it waits for a slot never starts" {
     local i r busy=()
-    for i in 1 2 3 4; do busy+=("$(call package:do etl 'text=while [ ! -e '"$demo"'/go ]; do sleep 0.05; done')"); done
+    for i in 1 2 3 4; do
+        busy+=("$(call package:do etl 'text=while [ ! -e '"$demo"'/go ]; do sleep 0.05; done')")
+    done
     await "all slots are taken" sh -c "[ \"\$(lbctl servers etl1 --json | jq .running)\" -ge 3 ]"
     r=$(call package:do etl "text=: >$demo/never")
     lbctl cancel "$r" --reason test
@@ -276,7 +297,7 @@ END
     [ ! -e "$demo/never" ]
 }
 
-@test "a server that does not exist: it is said at once, in the state, by explain and on stderr" {
+@test "a server that does not exist is reported at once: in the state, by explain and on stderr" {
     local r
     r=$(call package:do nowhere text=true)
     [ "$(state_of "$r")" = parked ]
@@ -293,7 +314,7 @@ END
     field .job not_called
 }
 
-@test "a job that nobody has is parked and explained server by server, and starts when it comes" {
+@test "a job that no server has is parked, explained server by server, and starts when it appears" {
     local r
     r=$(call job-to-come etl)
     [ "$(state_of "$r")" = parked ]
@@ -302,13 +323,14 @@ END
     assert_has job-to-come
     run lbctl runs --state parked --json
     assert_has "$r"
-    printf 'job: job-to-come\nsteps:\n  - {name: only, subsystem: shell, run: "true"}\n' >"$demo/etl1/etc/jobs/job-to-come.yaml"
+    printf 'job: job-to-come\nsteps:\n  - {name: only, subsystem: shell, run: "true"}\n' \
+        >"$demo/etl1/etc/jobs/job-to-come.yaml"
     await "it runs when the job is there" ended "$r"
     [ "$(status_of "$r")" = succeeded ]
     lbctl show "$r" --json | jq -e '.called_at == (.events[] | select(.event == "called") | .at)'
 }
 
-@test "a call that has expired is refused, one that expires while it waits never starts" {
+@test "an expired call is refused, and one that expires while it waits never starts" {
     local r
     lbctl drain etl1 --reason test
     r=$(call --expires 1 package:do etl "text=: >$demo/expired")
@@ -326,12 +348,13 @@ END
     run call --key only-once package:do etl "text=echo y >>$demo/once"
     [ "$status" -eq 3 ]
     assert_has only-once
-    b=$(lbsubmit --key by-lbsubmit --package do --pool etl -p "text=echo z >>$demo/once" 2>&1 | grep -o '[0-9a-f-]\{36\}' | head -1)
+    b=$(lbsubmit --key by-lbsubmit --package do --pool etl -p "text=echo z >>$demo/once" 2>&1 |
+        grep -o '[0-9a-f-]\{36\}' | head -1)
     [ "$(cat "$demo/once")" = $'x\nz' ]
     [ -n "$b" ]
 }
 
-@test "a drained server gets nothing new, ends what it has, and explain says why; undrain lets it work" {
+@test "a drained server ends what it has and gets nothing new; explain says why; undrain ends it" {
     local a b
     a=$(call package:do etl 'text=while [ ! -e '"$demo"'/go ]; do sleep 0.05; done')
     await "it runs" in_state "$a" running
@@ -349,10 +372,11 @@ END
     lbmon --since 0 --until-now --event operated --json | grep -q 'new disk'
 }
 
-@test "history and runs answer filters, and nothing but JSON with --json" {
+@test "history and runs take filters, and print only JSON with --json" {
     do_now 'exit 4'
     lbctl history --status failed --json | jq -es 'length > 0 and all(.[]; .status == "failed")'
-    lbctl history --job package:quick --json | jq -es 'length > 0 and all(.[]; .job == "package:quick")'
+    lbctl history --job package:quick --json |
+        jq -es 'length > 0 and all(.[]; .job == "package:quick")'
     [ "$(lbctl history -n 2 --json | jq -s length)" = 2 ]
     [ -z "$(lbctl history --job no-such-job --json)" ]
     lbctl history | head -1 | grep -q '^run .*status .*job'
@@ -362,8 +386,9 @@ END
     local r c
     r=$(call package:do nowhere text=true)
     do_now 'echo x'
-    for c in "whoami" "servers" "servers etl1" "runs" "history" "history --parents" "certificates list" \
-        "show $r" "explain $r" "show $(last_run package:do)" "logs $(last_run package:do)"; do
+    for c in "whoami" "servers" "servers etl1" "runs" "history" \
+        "history --parents" "certificates list" "show $r" "explain $r" \
+        "show $(last_run package:do)" "logs $(last_run package:do)"; do
         lbctl $c --json >"$demo/listing" || {
             echo "lbctl $c failed"
             return 1
@@ -379,10 +404,10 @@ END
     lbctl cancel "$r" --reason test
 }
 
-@test "what is asked wrongly is refused with exit code 2 and a sentence" {
+@test "usage errors end with exit code 2 and a sentence" {
     local c
-    for c in "show" "show nonsense" "logs 0198" "cancel" "history --status nonsense" "history -n 0" "servers --nonsense" \
-        "explain x y" "nonsense" "drain"; do
+    for c in "show" "show nonsense" "logs 0198" "cancel" "history --status nonsense" \
+        "history -n 0" "servers --nonsense" "explain x y" "nonsense" "drain"; do
         run lbctl $c
         [ "$status" -eq 2 ] || {
             echo "lbctl $c: exit $status: $output"
@@ -425,7 +450,7 @@ END
     assert_has nowhere
 }
 
-@test "one that ignores TERM is killed when its grace of 10 s is over" {
+@test "a child that ignores TERM is killed after its grace of 10 s" {
     local r
     r=$(cat "$demo/stubborn-run")
     await "it has ended" ended "$r"

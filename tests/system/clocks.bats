@@ -9,9 +9,11 @@ faked() { # faked NAME PROGRAM OPTIONS...
     local name=$1
     shift
     echo +0 >"$demo/clock-$name"
-    keep "$name" "$demo/$name" env LD_PRELOAD="$demo/wallclock.so" LB_WALLCLOCK="$demo/clock-$name" "$@"
+    keep "$name" "$demo/$name" env LD_PRELOAD="$demo/wallclock.so" \
+        LB_WALLCLOCK="$demo/clock-$name" "$@"
 }
-step_clock() { # step_clock NAME SECONDS: from the true time; a rename, so that nobody reads half of it
+# step_clock NAME SECONDS: from the true time; a rename, so that no reader sees half of it
+step_clock() {
     echo "$2" >"$demo/clock-new"
     mv "$demo/clock-new" "$demo/clock-$1"
 }
@@ -42,12 +44,13 @@ called_at() { # called_at RUN: seconds by the broker's wall clock
     date +%s -d "$(lbctl show "$1" --json | jq -r .called_at)"
 }
 
-@test "wall clocks step by hours, forth and back: nothing expires, nobody is unreachable, no child is fenced, first come is first served" {
+@test "wall clocks that step by hours expire nothing, fence no child and change no order" {
     local name at n=0 off parked begun now
     : >"$demo/witness"
     call --on-lost rerun package:child etl name=long "dir=$demo" >"$demo/long"
     await "it runs" grep -q 'begin long' "$demo/witness"
-    call --expires 3000 package:child etl name=w0 "dir=$demo" >"$demo/w0" # accepted; what clocks say later is nothing to it
+    # Accepted; what clocks say later does not matter to it.
+    call --expires 3000 package:child etl name=w0 "dir=$demo" >"$demo/w0"
     begun=$(lbmon --event all --since 0 --until-now --json | tail -n 1 | jq .seq)
     for off in +7200 -240 +3600 -200 +0; do
         n=$((n + 1))

@@ -18,7 +18,7 @@ conform() {
     [ "$status" -eq 0 ]
 }
 
-@test "a client that breaks one rule fails the case of that rule, for every case" {
+@test "for every case, a client that breaks its rule fails it" {
     run conform --seconds 6 -- "$top/tests/conform/clients/badclient.py"
     echo "$output"
     [ "$status" -eq 1 ]

@@ -1,6 +1,6 @@
 # gdb's printers show what spans, buffers, ids and hashes hold.
 
-@test "gdb prints texts as texts, bytes as bytes, ids and hashes as people write them" {
+@test "gdb prints texts, bytes, ids and hashes as people write them" {
     command -v gdb >/dev/null || skip "gdb is not installed"
     top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
     cat >"$BATS_TEST_TMPDIR/values.c" <<'C'

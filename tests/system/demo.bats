@@ -3,11 +3,13 @@
 load helpers
 
 setup_file() {
-    mktemp -d "${TMPDIR:-/tmp}/lbt it's XXXXXX" >"$BATS_FILE_TMPDIR/demo" # as a folder may be called
+    # A folder's name may have blanks and quotes.
+    mktemp -d "${TMPDIR:-/tmp}/lbt it's XXXXXX" >"$BATS_FILE_TMPDIR/demo"
     unset LONGBOAT_HOME
     demo=$(cat "$BATS_FILE_TMPDIR/demo")
     rc=0
-    LONGBOAT_DEMO=$demo "$top/examples/nightly-load/demo.sh" "$LB_BIN" >"$BATS_FILE_TMPDIR/out" 2>&1 3>&- || rc=$?
+    LONGBOAT_DEMO=$demo "$top/examples/nightly-load/demo.sh" "$LB_BIN" \
+        >"$BATS_FILE_TMPDIR/out" 2>&1 3>&- || rc=$?
     echo "$rc" >"$BATS_FILE_TMPDIR/rc"
 }
 teardown_file() {
@@ -24,14 +26,16 @@ setup() {
 # The night again, into a warehouse of its own; what is killed meanwhile is the argument: names of
 # processes, as `killed` knows them.
 night_with() {
-    local w=$demo/warehouse-$BATS_TEST_NUMBER.db witness=$demo/night-$BATS_TEST_NUMBER what night killed=0
+    local w=$demo/warehouse-$BATS_TEST_NUMBER.db witness=$demo/night-$BATS_TEST_NUMBER
+    local what night killed=0
     export LONGBOAT_HOME=$demo/anna
     mkdir -p "$demo/stage-$BATS_TEST_NUMBER"
-    lbsubmit "$top/examples/nightly-load/nightly.yaml" --set stage="$demo/stage-$BATS_TEST_NUMBER" --set warehouse="$w" \
-        --set page="$demo/page-$BATS_TEST_NUMBER.html" >"$witness" 2>&1 3>&- &
+    lbsubmit "$top/examples/nightly-load/nightly.yaml" --set stage="$demo/stage-$BATS_TEST_NUMBER" \
+        --set warehouse="$w" --set page="$demo/page-$BATS_TEST_NUMBER.html" >"$witness" 2>&1 3>&- &
     night=$!
     for what in "$@"; do
-        await "a child of the night runs" sh -c "lbctl runs --json | grep -q '\"state\":\"running\"'" || break
+        await "a child of the night runs" \
+            sh -c "lbctl runs --json | grep -q '\"state\":\"running\"'" || break
         case $what in
         runner-*) kill -9 "$(runner_pid "${what#runner-}")" ;;
         *) kill9 "$what" ;;
@@ -47,7 +51,8 @@ night_with() {
     grep -q "18 of 18 children succeeded" "$witness"
     # Each child was called once, ran once, and its end counted once.
     parent=$(lbctl history --parents -n 1 --json | jq -r .run)
-    [ "$(lbctl history --parent "$parent" -n 100 --json | jq -r '[.task, .index] | join("/")' | sort | uniq -c | awk '$1 == 1' | wc -l)" -eq 18 ]
+    [ "$(lbctl history --parent "$parent" -n 100 --json | jq -r '[.task, .index] | join("/")' |
+        sort | uniq -c | awk '$1 == 1' | wc -l)" -eq 18 ]
     # (An attempt that was on its way to a worker that died is handed over again: a second attempt
     # that ran once.)
     [ "$(lbmon --parent "$parent" --since 0 --until-now --json | wc -l)" -eq 18 ]
@@ -64,13 +69,15 @@ night_with() {
     assert_has "skipped: waits for success of 'bad', which failed"
     assert_has "planets could not be prepared"
     # The page's rows, against the sources, by other means.
-    want=$(jq -s 'map(to_entries[0].value | length) | add' /usr/share/iso-codes/json/iso_{639-2,639-3,639-5,3166-1,3166-2,3166-3,4217,15924}.json)
+    want=$(jq -s 'map(to_entries[0].value | length) | add' \
+        /usr/share/iso-codes/json/iso_{639-2,639-3,639-5,3166-1,3166-2,3166-3,4217,15924}.json)
     grep -q "<p>$want rows" "$demo/page.html"
     # Both etl servers had their share of the eight tables.
-    [ "$(LONGBOAT_HOME=$demo/anna lbctl history --job prepare-table --json -n 100 | jq -r .server | sort -u | wc -l)" -eq 2 ]
+    [ "$(LONGBOAT_HOME=$demo/anna lbctl history --job prepare-table --json -n 100 |
+        jq -r .server | sort -u | wc -l)" -eq 2 ]
 }
 
-@test "what the demo says at its end can be pasted into a shell" {
+@test "what the demo prints at its end can be pasted into a shell" {
     eval "$(grep '^  export LONGBOAT_HOME=' "$BATS_FILE_TMPDIR/out")"
     [ "$LONGBOAT_HOME" = "$demo/anna" ]
     [ "$(command -v lbctl)" = "$LB_BIN/lbctl" ]
@@ -78,21 +85,22 @@ night_with() {
     eval "$(grep '^  lbsubmit .*nightly.yaml' "$BATS_FILE_TMPDIR/out")"
 }
 
-@test "the night of the demo with the broker killed in its middle: the same rows, nothing twice" {
+@test "the demo's night with the broker killed halfway: the same rows, nothing twice" {
     night_with broker
 }
 
-@test "the night of the demo with workers killed in its middle" {
+@test "the demo's night with workers killed halfway" {
     night_with etl1 wh1
 }
 
-@test "the night of the demo with runners killed in its middle" {
+@test "the demo's night with runners killed halfway" {
     night_with runner-etl2 runner-wh1
 }
 
-@test "loading a table waits for its turn, also while the warehouse is made" {
+@test "loading a table waits for its turn, even while the warehouse is being created" {
     local rc=0 load=$top/examples/nightly-load/packages/load/bin/load.py
-    export LB_PARAM_table=colours LB_PARAM_stage=$demo LB_PARAM_warehouse=$demo/shared.db LB_OUTPUTS=$demo/loaded
+    export LB_PARAM_table=colours LB_PARAM_stage=$demo LB_PARAM_warehouse=$demo/shared.db \
+        LB_OUTPUTS=$demo/loaded
     echo red,Red,, >"$demo/colours.csv"
     mkfifo "$demo/go"
     python -c 'if True:
@@ -118,9 +126,10 @@ night_with() {
     [ -z "$(of_cluster)" ]
 }
 
-@test "an ordinary user's cluster is ended, too: whoever has keys cannot be looked into" {
+@test "demo-stop ends an ordinary user's cluster, too, whose processes cannot be inspected" {
     local user=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
-    [ "$(id -u)" -eq 0 ] && "${user[@]}" test -x "$LB_BIN/lbbroker" -a -r "$top/examples/nightly-load/cluster.sh" ||
+    [ "$(id -u)" -eq 0 ] &&
+        "${user[@]}" test -x "$LB_BIN/lbbroker" -a -r "$top/examples/nightly-load/cluster.sh" ||
         skip "the tests are no root's, or nobody else can reach the programs"
     demo=$(mktemp -d "${TMPDIR:-/tmp}/lbt-XXXXXX")
     echo "$demo" >"$BATS_FILE_TMPDIR/demo-of-nobody"

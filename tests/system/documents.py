@@ -1,4 +1,5 @@
-"""documents.py - signed documents that are not what they should be: deployments, parents, certificates, revocations.
+"""documents.py - signed documents that are not what they should be: deployments, parents,
+certificates, revocations.
 
 usage: documents.py HOMES      (calls are wire.py's)
 Each is said by somebody who may say the message; what is wrong is the document in it.
@@ -24,13 +25,15 @@ def now():
 
 
 def deployment(package, **changes):
-    fields = dict(cluster="test", package=package, name="say", version="1.0.0", address="etl1", remove=False, issued_at=now())
+    fields = dict(cluster="test", package=package, name="say", version="1.0.0", address="etl1",
+                  remove=False, issued_at=now())
     return lb.pack(D_DEPLOYMENT, *{**fields, **changes}.values())
 
 
 def parent(who, **changes):
-    fields = dict(cluster="test", caller=who.me["name"], key=str(uuid.uuid4()), name="night", plan=peer.ZERO32, plan_size=0,
-                  values={}, as_of="2026-11-21T09:13:55.000Z", tasks=1, issued_at=now(), parent=peer.ZERO16)
+    fields = dict(cluster="test", caller=who.me["name"], key=str(uuid.uuid4()), name="night",
+                  plan=peer.ZERO32, plan_size=0, values={}, as_of="2026-11-21T09:13:55.000Z",
+                  tasks=1, issued_at=now(), parent=peer.ZERO16)
     return lb.pack(D_PARENT, *{**fields, **changes}.values())
 
 
@@ -69,25 +72,32 @@ def judge(p, message, table):
 def main(homes):
     admin = Identity(os.path.join(homes, "admin"))
     anna = Identity(os.path.join(homes, "anna"))
-    root = admin.but(certificate=b"")  # signs as an administrator's key, not as a holder of a certificate
+    # signs as an administrator's key, not as a holder of a certificate
+    root = admin.but(certificate=b"")
     stranger = admin.but(seed=os.urandom(32), certificate=admin.certificate)
     env = {**os.environ, "LONGBOAT_HOME": os.path.join(homes, "admin")}
-    listed = subprocess.run(["lbpkg", "list", "--json"], env=env, check=True, capture_output=True, text=True).stdout
-    say = bytes.fromhex(next(r["hash"] for r in map(json.loads, listed.splitlines()) if r["name"] == "say").split(":")[1])
+    listed = subprocess.run(["lbpkg", "list", "--json"], env=env, check=True, capture_output=True,
+                            text=True).stdout
+    say = bytes.fromhex(next(r["hash"] for r in map(json.loads, listed.splitlines())
+                             if r["name"] == "say").split(":")[1])
     p = Peer(admin)
     expect(p.hello()[0] == lb.WELCOME, "no session")
 
     def nonsense():
-        return [("no document at all", b"nonsense", ["malformed"]), ("an empty one", b"", ["malformed"])]
+        return [("no document at all", b"nonsense", ["malformed"]),
+                ("an empty one", b"", ["malformed"])]
 
     first = admin.sign(b"deployment", deployment(say, issued_at=now() - 60000))
     judge(p, DEPLOY, nonsense() + [
-        ("signed by nobody known", stranger.sign(b"deployment", deployment(say)), ["bad_signature"]),
+        ("signed by nobody known", stranger.sign(b"deployment", deployment(say)),
+         ["bad_signature"]),
         ("altered", flipped(admin.sign(b"deployment", deployment(say))), ["bad_signature"]),
         ("signed for another purpose", admin.sign(b"parent", deployment(say)), ["bad_signature"]),
         ("signed by another", anna.sign(b"deployment", deployment(say)), ["bad_signature"]),
-        ("another cluster's", admin.sign(b"deployment", deployment(say, cluster="other")), ["denied"]),
-        ("of a package that is not here", admin.sign(b"deployment", deployment(b"h" * 32)), ["bad_package"]),
+        ("another cluster's", admin.sign(b"deployment", deployment(say, cluster="other")),
+         ["denied"]),
+        ("of a package that is not here", admin.sign(b"deployment", deployment(b"h" * 32)),
+         ["bad_package"]),
         ("as it should be", first, []),
         ("a newer one", admin.sign(b"deployment", deployment(say)), []),
         ("the older one, recorded and said again", first, ["state"]),
@@ -96,36 +106,52 @@ def main(homes):
     judge(p, PARENT_BEGIN, nonsense() + [
         ("another cluster's", admin.sign(b"parent", parent(admin, cluster="other")), ["denied"]),
         ("on behalf of another", admin.sign(b"parent", parent(admin, caller="anna")), ["denied"]),
-        ("without its plan", admin.sign(b"parent", parent(admin, plan=b"h" * 32, plan_size=5)), ["not_found"]),
+        ("without its plan", admin.sign(b"parent", parent(admin, plan=b"h" * 32, plan_size=5)),
+         ["not_found"]),
         ("as it should be", begun, []),
         ("the same again", begun, []),
-        ("the same key with another body", admin.sign(b"parent", parent(admin, key="begun-twice", tasks=2)), ["conflict"]),
+        ("the same key with another body",
+         admin.sign(b"parent", parent(admin, key="begun-twice", tasks=2)), ["conflict"]),
     ])
     key = peer.nacl.signing.SigningKey.generate()
     body = peer.certificate_body("test", "mallory", "caller", now(), key, grants=["call *@all"])
     judge(p, PUBLISH, nonsense() + [
-        ("signed by nobody known", stranger.but(certificate=b"").sign(b"certificate", body), ["bad_signature", "unknown_principal"]),
-        ("signed by its holder", Identity(seed=bytes(key)).sign(b"certificate", body), ["bad_signature", "unknown_principal"]),
-        ("signed by a caller", anna.sign(b"certificate", body), ["bad_signature", "unknown_principal"]),
+        ("signed by nobody known", stranger.but(certificate=b"").sign(b"certificate", body),
+         ["bad_signature", "unknown_principal"]),
+        ("signed by its holder", Identity(seed=bytes(key)).sign(b"certificate", body),
+         ["bad_signature", "unknown_principal"]),
+        ("signed by a caller", anna.sign(b"certificate", body),
+         ["bad_signature", "unknown_principal"]),
         ("altered", flipped(root.sign(b"certificate", body)), ["bad_signature", "malformed"]),
-        ("another cluster's", root.sign(b"certificate", peer.certificate_body("other", "mallory", "caller", 5, key)),
+        ("another cluster's",
+         root.sign(b"certificate", peer.certificate_body("other", "mallory", "caller", 5, key)),
          ["unknown_principal", "denied"]),
         ("one that has ended", root.sign(b"certificate", ended(body)), ["expired_certificate"]),
     ])
     number = 100
     judge(p, REVOKE, nonsense() + [
-        ("signed by nobody known", stranger.but(certificate=b"").sign(b"revocations", revocations(number)), ["bad_signature", "unknown_principal"]),
-        ("signed by a caller", anna.sign(b"revocations", revocations(number)), ["bad_signature", "unknown_principal"]),
-        ("altered", flipped(root.sign(b"revocations", revocations(number, serials=bytes(7) + b"\x08"))), ["bad_signature"]),
-        ("signed for another purpose", root.sign(b"deployment", revocations(number)), ["bad_signature"]),
-        ("another cluster's", root.sign(b"revocations", revocations(number, "other")), ["unknown_principal", "denied"]),
-        ("serials out of order", root.sign(b"revocations", revocations(number, serials=bytes(7) + b"\x09" + bytes(7) + b"\x08")), ["malformed"]),
+        ("signed by nobody known", stranger.but(certificate=b"")
+         .sign(b"revocations", revocations(number)), ["bad_signature", "unknown_principal"]),
+        ("signed by a caller", anna.sign(b"revocations", revocations(number)),
+         ["bad_signature", "unknown_principal"]),
+        ("altered",
+         flipped(root.sign(b"revocations", revocations(number, serials=bytes(7) + b"\x08"))),
+         ["bad_signature"]),
+        ("signed for another purpose", root.sign(b"deployment", revocations(number)),
+         ["bad_signature"]),
+        ("another cluster's", root.sign(b"revocations", revocations(number, "other")),
+         ["unknown_principal", "denied"]),
+        ("serials out of order",
+         root.sign(b"revocations",
+                   revocations(number, serials=bytes(7) + b"\x09" + bytes(7) + b"\x08")),
+         ["malformed"]),
         ("as it should be", root.sign(b"revocations", revocations(number)), []),
         ("an older one", root.sign(b"revocations", revocations(number - 1)), ["replayed", "state"]),
     ])
     q = Peer(anna)  # whose key is known by a good certificate
     m = q.hello(root.sign(b"certificate", ended(lb.unpack(anna.certificate)[4], serial=3)))
-    expect(refused_as(m, "expired_certificate"), f"HELLO with a certificate that has ended: {word(m)}")
+    expect(refused_as(m, "expired_certificate"),
+           f"HELLO with a certificate that has ended: {word(m)}")
     q.close()
     p.close()
 

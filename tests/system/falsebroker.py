@@ -1,8 +1,10 @@
-"""falsebroker.py - a broker that has been broken into: it has the broker's key and sends a server what it likes.
+"""falsebroker.py - a broker that has been broken into: it has the broker's key and sends a server
+what it likes.
 
 usage: falsebroker.py HOMES SERVER
-Takes the place of the broker (which must be halted), waits for the server's worker, sends it EXECUTEs and says which
-outcome each came to. Only what a caller signed, for this server, may run: the runner judges that by itself.
+Takes the place of the broker (which must be halted), waits for the server's worker, sends it
+EXECUTEs and says which outcome each came to. Only what a caller signed, for this server, may run:
+the runner judges that by itself.
 """
 import os
 import sys
@@ -58,7 +60,8 @@ class FalseBroker:
             self.route, self.session, self.ready = route, lb.Session(), False
             self.session.id, self.session.received = head[1], 1
             now = int(time.time() * 1000)
-            self.say(lb.pack(lb.WELCOME, 0, "test", "broker", self.certificate, 1, 15000, 300000, now, 0, b""))
+            self.say(lb.pack(lb.WELCOME, 0, "test", "broker", self.certificate, 1, 15000, 300000,
+                             now, 0, b""))
             messages = messages[1:]
         elif self.session:
             messages = self.session.take(data) or []
@@ -87,7 +90,8 @@ def main(homes, server):
     rita = Identity(os.path.join(homes, "rita"))  # is revoked
     false = FalseBroker(os.path.join(homes, "broker"), anna.address)
     stranger = peer.nacl.signing.SigningKey.generate()
-    me = Identity(seed=bytes(stranger)).sign(b"certificate", peer.certificate_body("test", "anna", "administrator", 1, stranger))
+    me = Identity(seed=bytes(stranger)).sign(
+        b"certificate", peer.certificate_body("test", "anna", "administrator", 1, stranger))
     as_anna = anna.but(seed=bytes(stranger))
     now = int(time.time() * 1000)
 
@@ -98,20 +102,28 @@ def main(homes, server):
     table = [  # what, call, certificate, the words it may be refused with; none: it must run
         ("what anna signed", twice, anna.certificate, []),
         ("the same under another run's number", twice, anna.certificate, ["replayed"]),
-        ("altered parameters", altered(good(anna), 8, lambda _: {"text": "evil"}), anna.certificate, ["bad_signature"]),
-        ("another job", altered(good(anna), 4, lambda _: "package:other"), anna.certificate, ["bad_signature"]),
-        ("signed by another key", good(as_anna), anna.certificate, ["bad_signature"]),
-        ("a certificate that nobody signed", good(as_anna), me, ["bad_signature", "unknown_principal"]),
-        ("a grant added to a certificate", good(paul), altered(paul.certificate, 9, lambda g: g + ["call *@all"]),
+        ("altered parameters", altered(good(anna), 8, lambda _: {"text": "evil"}), anna.certificate,
          ["bad_signature"]),
+        ("another job", altered(good(anna), 4, lambda _: "package:other"), anna.certificate,
+         ["bad_signature"]),
+        ("signed by another key", good(as_anna), anna.certificate, ["bad_signature"]),
+        ("a certificate that nobody signed", good(as_anna), me,
+         ["bad_signature", "unknown_principal"]),
+        ("a grant added to a certificate", good(paul),
+         altered(paul.certificate, 9, lambda g: g + ["call *@all"]), ["bad_signature"]),
         ("a caller without the grant", good(paul), paul.certificate, ["denied"]),
         ("a revoked caller", good(rita), rita.certificate, ["revoked"]),
-        ("an expired call", good(anna, issued_at=now - 9000, expires=now - 5000), anna.certificate, ["expired"]),
-        ("a call to another server", good(anna, address="elsewhere"), anna.certificate, ["unknown_address"]),
-        ("another cluster's call", good(anna, cluster="other"), anna.certificate, ["denied", "bad_signature", "unknown_principal"]),
-        ("another version of the job", good(anna, job_hash=b"v" * 32, pin_latest=False), anna.certificate, ["wrong_job"]),
+        ("an expired call", good(anna, issued_at=now - 9000, expires=now - 5000), anna.certificate,
+         ["expired"]),
+        ("a call to another server", good(anna, address="elsewhere"), anna.certificate,
+         ["unknown_address"]),
+        ("another cluster's call", good(anna, cluster="other"), anna.certificate,
+         ["denied", "bad_signature", "unknown_principal"]),
+        ("another version of the job", good(anna, job_hash=b"v" * 32, pin_latest=False),
+         anna.certificate, ["wrong_job"]),
         ("no call at all", b"nonsense", anna.certificate, ["malformed"]),
-        ("no certificate at all", good(anna), b"", ["malformed", "unknown_principal", "bad_signature"]),
+        ("no certificate at all", good(anna), b"",
+         ["malformed", "unknown_principal", "bad_signature"]),
     ]
     expect(false.until(lambda: false.ready), "the worker did not come")
     with open(os.path.join(homes, "job_hash")) as f:
@@ -127,8 +139,10 @@ def main(homes, server):
         if o is None:
             problems.append(f"{what}: no result")
         elif words:
-            expect(o["delivery"] == "refused" and o["code"] in [WORDS[w] for w in words], f"{what}: {o['status']} {o['code']} {o['message']}")
-            expect(not any(s["exit_code"] == 0 and s["package"] == "succeeded" for s in o["steps"]), f"{what}: it ran")
+            expect(o["delivery"] == "refused" and o["code"] in [WORDS[w] for w in words],
+                   f"{what}: {o['status']} {o['code']} {o['message']}")
+            expect(not any(s["exit_code"] == 0 and s["package"] == "succeeded" for s in o["steps"]),
+                   f"{what}: it ran")
         else:
             expect(o["status"] == "succeeded", f"{what}: {o['status']} {o['code']} {o['message']}")
     false.close()

@@ -80,7 +80,8 @@ night_is_right() {
 
 @test "kill -9 of broker, both workers and both runners at once" {
     night
-    kill -9 "$(cat "$demo/broker.pid")" "$(cat "$demo/etl1.pid")" "$(cat "$demo/etl2.pid")" "$(runner_pid etl1)" "$(runner_pid etl2)"
+    kill -9 "$(cat "$demo/broker.pid")" "$(cat "$demo/etl1.pid")" "$(cat "$demo/etl2.pid")" \
+        "$(runner_pid etl1)" "$(runner_pid etl2)"
     night_is_right
 }
 
@@ -90,7 +91,9 @@ night_is_right() {
     await "children have ended without a broker" grep -q ends "$witness"
     start_broker
     night_is_right
-    [ "$(lbctl history --parent "$(lbctl history --parents -n 1 --json | jq -r .run)" --json -n 100 | jq -r .key | sort | uniq -c | awk '$1 != 1' | wc -l)" -eq 0 ]
+    parent=$(lbctl history --parents -n 1 --json | jq -r .run)
+    [ "$(lbctl history --parent "$parent" --json -n 100 | jq -r .key | sort | uniq -c |
+        awk '$1 != 1' | wc -l)" -eq 0 ]
 }
 
 @test "a worker that is down while its children end reports each of them once when it is back" {
@@ -108,7 +111,8 @@ night_is_right() {
 }
 
 @test "a killed keeper: its child's tree is gone and the outcome is unknown, not invented" {
-    lbsubmit --package child --server etl1 -p n=7 -p seconds=98765 -p witness="$witness" --json >"$demo/keeper.out" 2>&1 3>&- &
+    lbsubmit --package child --server etl1 -p n=7 -p seconds=98765 -p witness="$witness" \
+        --json >"$demo/keeper.out" 2>&1 3>&- &
     submit=$!
     await "the child runs" grep -q begins "$witness"
     await "it sleeps" pgrep -f '^sleep 98765$'
@@ -122,7 +126,7 @@ night_is_right() {
     [ "$(grep -c begins "$witness")" -eq 1 ]
 }
 
-@test "a slot whose keeper was killed is filled again" {
+@test "a slot is filled again after its keeper was killed" {
     run lbsubmit --package child --server etl1 -p seconds=0 -p witness="$witness" --quiet
     [ "$status" -eq 0 ]
 }

@@ -1,10 +1,13 @@
-"""flood.py - a caller without manners: it sends calls of 200 bytes of parameters as fast as its window lets it, each
-under a new key, and never waits when it is told `busy`. Then it waits until every call that was accepted has ended.
+"""flood.py - a caller without manners: it sends calls of 200 bytes of parameters as fast as its
+window lets it, each under a new key, and never waits when it is told `busy`. Then it waits until
+every call that was accepted has ended.
 
 usage: flood.py [--seconds S] [--count N] [--outstanding N] JOB ADDRESS
---count: so many calls instead of some seconds; --outstanding: at most so many calls without their end (or refusal).
-Prints JSON: offered, accepted, busy, other (answers that are neither), ended and succeeded of the accepted, ended_in_flood,
-retry_ms (the least that a busy answer asked for), refusal_p50_ms, refusal_p99_ms, seconds.
+--count: so many calls instead of some seconds; --outstanding: at most so many calls without their
+end (or refusal).
+Prints JSON: offered, accepted, busy, other (answers that are neither), ended and succeeded of the
+accepted, ended_in_flood, retry_ms (the least that a busy answer asked for), refusal_p50_ms,
+refusal_p99_ms, seconds.
 Exit: 0 all accepted calls have ended; 1 not within 60 s after the last call; 3 no session.
 """
 import argparse
@@ -38,9 +41,9 @@ class Flood:
         now = int(time.time() * 1000)
         self.req += 1
         self.offered += 1
-        body = lb.pack(lb.D_CALL, self.who.me["cluster"], self.who.me["name"], str(uuid.uuid4()), self.job, self.hash, False,
-                       self.address, {"text": "x" * 200}, 0, 0, 0, 0, 4, "2026-01-01T00:00:00.000Z", now, now + 86400000,
-                       ZERO16, "", 0, 0, [], "")
+        body = lb.pack(lb.D_CALL, self.who.me["cluster"], self.who.me["name"], str(uuid.uuid4()),
+                       self.job, self.hash, False, self.address, {"text": "x" * 200}, 0, 0, 0, 0, 4,
+                       "2026-01-01T00:00:00.000Z", now, now + 86400000, ZERO16, "", 0, 0, [], "")
         self.sent_at[self.req] = time.monotonic()
         return lb.pack(lb.CALL, self.req, self.who.sign(b"call", body), 1)
 
@@ -89,11 +92,13 @@ class Flood:
 
     def report(self, began, in_flood):
         self.took.sort()
-        ms = [round(self.took[int(len(self.took) * q)] * 1000, 1) if self.took else None for q in (0.5, 0.99)]
-        print(json.dumps({"offered": self.offered, "accepted": len(self.accepted), "busy": self.busy, "other": self.other,
-                          "ended": len(self.ended), "succeeded": self.succeeded, "ended_in_flood": in_flood,
-                          "retry_ms": self.retry_ms, "refusal_p50_ms": ms[0], "refusal_p99_ms": ms[1],
-                          "seconds": round(time.monotonic() - began, 1)}))
+        ms = [round(self.took[int(len(self.took) * q)] * 1000, 1) if self.took else None
+              for q in (0.5, 0.99)]
+        print(json.dumps({"offered": self.offered, "accepted": len(self.accepted),
+                          "busy": self.busy, "other": self.other, "ended": len(self.ended),
+                          "succeeded": self.succeeded, "ended_in_flood": in_flood,
+                          "retry_ms": self.retry_ms, "refusal_p50_ms": ms[0],
+                          "refusal_p99_ms": ms[1], "seconds": round(time.monotonic() - began, 1)}))
 
 
 def main():

@@ -70,7 +70,8 @@ new_package() {
     mkdir -p "$folder"
     printf '%s\n' "$3" >"$folder/main"
     chmod 755 "$folder/main"
-    printf 'name: %s\nversion: 1.0.0\ndescription: of a test\nsubsystem: %s\nentry: main\n%s\n' "$1" "$2" "${4:-}" >"$folder/package.yaml"
+    printf 'name: %s\nversion: 1.0.0\ndescription: of a test\nsubsystem: %s\nentry: main\n%s\n' \
+        "$1" "$2" "${4:-}" >"$folder/package.yaml"
     lbpkg build "$folder" -o "$demo/$1.lbp" && lbpkg sign "$demo/$1.lbp"
 }
 

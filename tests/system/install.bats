@@ -13,14 +13,14 @@ setup_file() {
 teardown_file() { rm -rf "$(cat "$BATS_FILE_TMPDIR/demo")"; }
 setup() { demo=$(cat "$BATS_FILE_TMPDIR/demo"); }
 
-@test "every program is there and says its version and its help" {
+@test "every program is installed and prints its version and help" {
     for p in lbbroker lbworker lbrunner lbunpack lbsubmit lbmon lbctl lbpkg; do
         "$demo/root/usr/bin/$p" --version | grep -q "$p"
         "$demo/root/usr/bin/$p" --help | grep -q '^Example'
     done
 }
 
-@test "every verb of lbctl and lbpkg has a help with examples" {
+@test "every command of lbctl and lbpkg has a help page with examples" {
     local p verb
     for p in lbctl lbpkg; do
         for verb in $("$demo/root/usr/bin/$p" --help |
@@ -49,7 +49,7 @@ setup() { demo=$(cat "$BATS_FILE_TMPDIR/demo"); }
     [ -s "$doc/README.md" ] && [ -s "$doc/LICENSE" ]
 }
 
-@test "the units name the programs where they were put, and the folders that were asked for" {
+@test "the units name the installed programs and the chosen folders" {
     local units=$demo/root/usr/lib/systemd/system
     grep -q '^ExecStart=/usr/bin/lbworker' "$units/lbworker.service"
     grep -q '^ExecStart=/usr/bin/lbbroker' "$units/lbbroker.service"

@@ -4,7 +4,8 @@ load helpers
 
 setup_file() {
     new_cluster etl1 etl2
-    new_package step shell 'echo "$LB_PARAM_name" >>"$LB_PARAM_trace"; eval "$LB_PARAM_text"' 'parameters:
+    new_package step shell 'echo "$LB_PARAM_name" >>"$LB_PARAM_trace"; eval "$LB_PARAM_text"' \
+        'parameters:
   name: {type: string, required: true}
   trace: {type: string, required: true}
   text: {type: string, default: "true"}
@@ -22,7 +23,8 @@ setup() {
 # job_file: the steps come on standard input; the job is there when etl1 says so
 job_file() {
     { printf 'job: %s\n%ssteps:\n' "$job" "${1:-}"; cat; } >"$demo/etl1/etc/jobs/$job.yaml"
-    await "etl1 offers $job" sh -c "lbctl servers etl1 --json | jq -e '.jobs[] | select(.job == \"$job\")'"
+    await "etl1 offers $job" \
+        sh -c "lbctl servers etl1 --json | jq -e '.jobs[] | select(.job == \"$job\")'"
 }
 
 run_job() { # run_job [NAME=VALUE...]
@@ -31,7 +33,8 @@ run_job() { # run_job [NAME=VALUE...]
 
 # another_version HASH: is a version of the job with another hash there?
 another_version() {
-    lbctl servers etl1 --json | jq -e --arg h "$1" --arg job "$job" '.jobs[] | select(.job == $job and .job_hash != $h)'
+    lbctl servers etl1 --json | jq -e --arg h "$1" --arg job "$job" \
+        '.jobs[] | select(.job == $job and .job_hash != $h)'
 }
 
 traced() { # traced TEXT: the trace, its lines joined by spaces
@@ -42,7 +45,7 @@ traced() { # traced TEXT: the trace, its lines joined by spaces
     }
 }
 
-@test "steps run in order, and the outcome has each of them" {
+@test "steps run in order, and the outcome lists each of them" {
     job_file <<END
   - {name: one, package: step, parameters: {name: one, trace: "$trace"}}
   - {name: two, package: step@1.0.0, parameters: {name: two, trace: "$trace"}}
@@ -54,13 +57,22 @@ END
     field '[.steps[].name] | join(" ")' "one two three"
 }
 
-@test "parameters of the call, as_of, server, literals and outputs of an earlier step come as whole values" {
+@test "parameters, as_of, server, literals and outputs of an earlier step come as whole values" {
     job_file <<END
-  - {name: count, package: step, parameters: {name: count, trace: "$trace", text: 'echo rows=41 >>"\$LB_OUTPUTS"'}}
+  - name: count
+    package: step
+    parameters: {name: count, trace: "$trace", text: 'echo rows=41 >>"\$LB_OUTPUTS"'}
   - name: show
     subsystem: shell
-    parameters: {rows: "{{step.count.outputs.rows}}", table: "{{table}}", when: "{{as_of}}", where: "{{server}}", mode: fast}
-    run: 'echo "\$LB_PARAM_rows \$LB_PARAM_table \$LB_PARAM_where \$LB_PARAM_mode" >>$trace; echo "\$LB_PARAM_when" >$trace-when'
+    parameters:
+      rows: "{{step.count.outputs.rows}}"
+      table: "{{table}}"
+      when: "{{as_of}}"
+      where: "{{server}}"
+      mode: fast
+    run: |
+      echo "\$LB_PARAM_rows \$LB_PARAM_table \$LB_PARAM_where \$LB_PARAM_mode" >>$trace
+      echo "\$LB_PARAM_when" >$trace-when
 END
     run_job 'table=orders; rm -rf $HOME'
     field .status succeeded
@@ -68,18 +80,22 @@ END
     grep -q '^20..-..-..T' "$trace-when"
 }
 
-@test "a step is tried again after its interval, until it succeeds" {
+@test "a step is retried at its interval until it succeeds" {
     job_file <<END
   - name: flaky
     package: step
-    parameters: {name: try, trace: "$trace", text: 'date +%s%N >>$trace-times; [ \$(wc -l <$trace) -ge 3 ]'}
+    parameters:
+      name: try
+      trace: "$trace"
+      text: 'date +%s%N >>$trace-times; [ \$(wc -l <$trace) -ge 3 ]'
     retry: {attempts: 4, interval: 300ms}
 END
     run_job
     field .status succeeded
     traced "try try try"
     [ $(($(tail -1 "$trace-times") - $(head -1 "$trace-times"))) -ge 600000000 ]
-    lbctl show "$(jq -r .run <<<"$output")" --json | jq -e '[.job_outcome.steps[].tries] == [1, 2, 3]'
+    lbctl show "$(jq -r .run <<<"$output")" --json |
+        jq -e '[.job_outcome.steps[].tries] == [1, 2, 3]'
 }
 
 @test "tries are for the exit codes that are named, and end at their number" {
@@ -99,9 +115,11 @@ END
     traced "a b b b"
 }
 
-@test "a failure ends the job, and what follows does not run" {
+@test "a failure ends the job, and later steps do not run" {
     job_file <<END
-  - {name: one, package: step, parameters: {name: one, trace: "$trace", text: 'echo "no such table" >&2; exit 4'}}
+  - name: one
+    package: step
+    parameters: {name: one, trace: "$trace", text: 'echo "no such table" >&2; exit 4'}
   - {name: two, package: step, parameters: {name: two, trace: "$trace"}}
 END
     run_job
@@ -111,9 +129,12 @@ END
     assert_has "no such table"
 }
 
-@test "goto on failure means that the failure is handled" {
+@test "a goto on failure handles the failure" {
     job_file <<END
-  - {name: one, package: step, parameters: {name: one, trace: "$trace", text: 'exit 4'}, on_failure: goto repair}
+  - name: one
+    package: step
+    parameters: {name: one, trace: "$trace", text: 'exit 4'}
+    on_failure: goto repair
   - {name: two, package: step, parameters: {name: two, trace: "$trace"}, on_success: quit-success}
   - {name: repair, package: step, parameters: {name: repair, trace: "$trace"}}
 END
@@ -132,7 +153,8 @@ END
     field .status succeeded
     traced one
     sed -i 's/quit-success/quit-failure/' "$demo/etl1/etc/jobs/$job.yaml"
-    await "the other version is there" another_version "$(lbctl show "$(jq -r .run <<<"$output")" --json | jq -r .job_hash)"
+    await "the other version is there" another_version \
+        "$(lbctl show "$(jq -r .run <<<"$output")" --json | jq -r .job_hash)"
     run_job
     field .job failed
     traced "one one"
@@ -141,7 +163,10 @@ END
 @test "an always step runs after success, failure, timeout and cancel, and changes no outcome" {
     local r what
     job_file <<END
-  - {name: work, package: step, parameters: {name: work, trace: "$trace", text: "{{text}}"}, timeout: 1s}
+  - name: work
+    package: step
+    parameters: {name: work, trace: "$trace", text: "{{text}}"}
+    timeout: 1s
   - {name: more, package: step, parameters: {name: more, trace: "$trace"}}
   - {name: clean, always: true, subsystem: shell, run: 'echo clean >>$trace; exit 1'}
 END
@@ -165,7 +190,7 @@ END
     traced "work clean"
 }
 
-@test "a timeout of a step ends its child, and the job has timed out" {
+@test "a step's timeout ends its child, and the job has timed out" {
     job_file <<END
   - {name: slow, subsystem: shell, run: 'echo \$\$ >$trace; exec sleep 1000', timeout: 500ms}
 END
@@ -174,9 +199,12 @@ END
     gone "$(cat "$trace")"
 }
 
-@test "success_exit_codes take the place of what the package says" {
+@test "success_exit_codes override what the package says" {
     job_file <<END
-  - {name: one, package: step, parameters: {name: one, trace: "$trace", text: 'exit 2'}, success_exit_codes: [0, 2]}
+  - name: one
+    package: step
+    parameters: {name: one, trace: "$trace", text: 'exit 2'}
+    success_exit_codes: [0, 2]
   - {name: two, package: step, parameters: {name: two, trace: "$trace"}}
 END
     run_job
@@ -188,20 +216,22 @@ END
     local a b
     job_file 'concurrency: 1
 ' <<END
-  - {name: one, subsystem: shell, run: 'echo x >>$trace; while [ ! -e $trace-go ]; do sleep 0.05; done'}
+  - name: one
+    subsystem: shell
+    run: 'echo x >>$trace; while [ ! -e $trace-go ]; do sleep 0.05; done'
 END
     a=$(call "$job" etl1)
     await "the first runs" test -s "$trace"
     b=$(call "$job" etl1)
     run lbctl explain "$b"
-    assert_has "as many as it allows"
+    assert_has "which is its limit"
     [ "$(wc -l <"$trace")" = 1 ]
     : >"$trace-go"
     await "both end" ended "$b"
     [ "$(wc -l <"$trace")" = 2 ]
 }
 
-@test "a call runs the version that it was signed for, also when another has come since" {
+@test "a call runs the version that it was signed for, even when a newer one has arrived" {
     local r
     job_file <<END
   - {name: one, subsystem: shell, run: 'echo old >>$trace'}
@@ -219,21 +249,29 @@ END
     traced "old new"
 }
 
-@test "broken job files are named by lbworker check and by the server's trouble, and the others go on" {
+@test "lbworker check and the server's trouble name broken job files; other jobs go on" {
     local jobs=$demo/etl1/etc/jobs
     job_file <<END
   - {name: one, subsystem: shell, run: 'echo x >>$trace'}
 END
-    printf 'job: broken-one\nsteps:\n  - {name: a, subsystem: shell, run: "true", on_failure: goto nowhere}\n' >"$jobs/broken-one.yaml"
+    printf '%s\n' 'job: broken-one' 'steps:' \
+        '  - {name: a, subsystem: shell, run: "true", on_failure: goto nowhere}' \
+        >"$jobs/broken-one.yaml"
     printf 'job: broken-two\nsteps: [\n' >"$jobs/broken-two.yaml"
-    printf 'job: broken-three\nsteps:\n  - {name: a, package: not-installed}\n' >"$jobs/broken-three.yaml"
-    printf 'job: other-name\nsteps:\n  - {name: a, subsystem: shell, run: "true"}\n' >"$jobs/broken-four.yaml"
-    printf 'job: broken-five\nsteps:\n  - {name: a, subsystem: shell, run: "true", nonsense: 1}\n  - {name: a, subsystem: shell, run: "true"}\n' >"$jobs/broken-five.yaml"
-    await "the server says how many" sh -c "lbctl servers etl1 --json | jq -e '.facts.jobs_with_trouble == 5'"
+    printf 'job: broken-three\nsteps:\n  - {name: a, package: not-installed}\n' \
+        >"$jobs/broken-three.yaml"
+    printf 'job: other-name\nsteps:\n  - {name: a, subsystem: shell, run: "true"}\n' \
+        >"$jobs/broken-four.yaml"
+    printf '%s\n' 'job: broken-five' 'steps:' \
+        '  - {name: a, subsystem: shell, run: "true", nonsense: 1}' \
+        '  - {name: a, subsystem: shell, run: "true"}' >"$jobs/broken-five.yaml"
+    await "the server says how many" \
+        sh -c "lbctl servers etl1 --json | jq -e '.facts.jobs_with_trouble == 5'"
     as etl1 run lbworker check
     echo "$output"
     [ "$status" -eq 1 ]
-    for what in broken-one.yaml:3 broken-two.yaml: broken-three.yaml broken-four.yaml broken-five.yaml:3; do
+    for what in broken-one.yaml:3 broken-two.yaml: broken-three.yaml broken-four.yaml \
+        broken-five.yaml:3; do
         assert_has "$what"
     done
     assert_has nowhere
@@ -244,10 +282,11 @@ END
     run_job
     field .status succeeded
     rm "$jobs"/broken-*.yaml
-    await "the trouble is over" sh -c "lbctl servers etl1 --json | jq -e '.facts.jobs_with_trouble == 0'"
+    await "the trouble is over" \
+        sh -c "lbctl servers etl1 --json | jq -e '.facts.jobs_with_trouble == 0'"
 }
 
-@test "a pool's servers share the work" {
+@test "the servers of a pool share the work" {
     local i runs=() servers
     for i in $(seq 12); do
         runs+=("$(call package:step etl name=x trace="$trace" 'text=sleep 0.2')")
@@ -259,13 +298,14 @@ END
     [ "$(wc -l <"$trace")" = 12 ]
 }
 
-@test "a job file that others may write defines nothing, and is named" {
+@test "a job file that others may write is ignored and named" {
     job_file <<END
   - {name: one, subsystem: shell, run: 'echo x >>$trace'}
 END
     chmod 666 "$demo/etl1/etc/jobs/$job.yaml"
     kill -HUP "$(cat "$demo/etl1.pid")"
-    await "the server says that one is wrong" sh -c "lbctl servers etl1 --json | jq -e '.jobs_with_trouble == 1'"
+    await "the server says that one is wrong" \
+        sh -c "lbctl servers etl1 --json | jq -e '.jobs_with_trouble == 1'"
     as etl1 run lbworker check
     [ "$status" -eq 1 ]
     assert_has "$job.yaml"

@@ -3,7 +3,8 @@ load helpers
 
 setup_file() {
     new_cluster etl1
-    new_package say shell 'echo "$LB_PARAM_text"' 'parameters: {text: {type: string, required: true}}'
+    new_package say shell 'echo "$LB_PARAM_text"' \
+        'parameters: {text: {type: string, required: true}}'
     deploy say etl
     join_principal anna 'call *@etl' 'watch *@etl'
     join_principal bert 'call *@etl'
@@ -16,12 +17,13 @@ wire() {
 }
 
 @test "init leaves keys that only their owner reads, and the administrator's key off the broker" {
-    [ "$(stat -c %a "$demo/admin/etc/keys/sign.key" "$demo/broker/etc/keys/broker.key" | sort -u)" = 400 ]
+    [ "$(stat -c %a "$demo/admin/etc/keys/sign.key" "$demo/broker/etc/keys/broker.key" |
+        sort -u)" = 400 ]
     [ ! -e "$demo/broker/etc/keys/sign.key" ]
     not grep -rqF "$(cat "$demo/admin/etc/keys/sign.key")" "$demo/broker/etc"
 }
 
-@test "init refuses to write over a cluster, and says what to do" {
+@test "init refuses to overwrite a cluster, and says what to do" {
     local before
     before=$(cat "$demo/admin/etc/keys/sign.key")
     run lbctl init --cluster other
@@ -37,10 +39,11 @@ wire() {
     start_server etl7
     run lbctl servers etl7 --json
     [ "$(jq -c .pools <<<"$output")" = '["etl","night"]' ]
-    [ "$(stat -c %a "$demo/etl7/etc/keys/sign.key" "$demo/etl7/etc/keys/seal.key" | sort -u)" = 400 ]
+    [ "$(stat -c %a "$demo/etl7/etc/keys/sign.key" "$demo/etl7/etc/keys/seal.key" | sort -u)" = \
+        400 ]
 }
 
-@test "a principal joins and is who the invitation says" {
+@test "a principal joins with the identity that the invitation names" {
     run as anna lbctl whoami --json
     [ "$status" -eq 0 ]
     [ "$(jq -r '.principal // .name' <<<"$output")" = anna ]
@@ -50,7 +53,7 @@ wire() {
     [ "$(jq -r .status <<<"$output")" = succeeded ]
 }
 
-@test "a token is good once" {
+@test "a token works once" {
     lbctl invite --server etl8 --pools etl >"$demo/once"
     as etl8 lbworker join <"$demo/once"
     run as etl9 lbworker join <"$demo/once"
@@ -60,7 +63,7 @@ wire() {
     [ ! -e "$demo/etl9/etc/keys/sign.key" ]
 }
 
-@test "an identity is not written over" {
+@test "an identity is never overwritten" {
     local before
     before=$(sha256sum "$demo/etl1/etc/keys/sign.key" "$demo/etl1/etc/trust/certificate")
     lbctl invite --server etl3 >"$demo/token"
@@ -74,14 +77,14 @@ wire() {
     assert_has "somebody has joined here"
 }
 
-@test "a token that is none, is cut, is altered or is not there is refused with a sentence" {
+@test "an invalid, truncated, altered or missing token is refused with a sentence" {
     lbctl invite --server etl3 >"$demo/token"
     run as x lbworker join <<<"hello"
     [ "$status" -eq 2 ]
-    assert_has "no token of"
+    assert_has "not a token of"
     run as x lbworker join <<<"$(head -c 200 "$demo/token")"
     [ "$status" -eq 2 ]
-    assert_has "cut or altered"
+    assert_has "incomplete or was altered"
     whole=$(cat "$demo/token")
     for at in 210 300 400; do # any letter but the one that is there
         letter=$(tr 'A-Za-z0-9_\-' 'B-ZAb-za1-90\-_' <<<"${whole:at:1}")
@@ -95,7 +98,7 @@ wire() {
     [ ! -e "$demo/x/etc/trust/certificate" ]
 }
 
-@test "a token of a server makes no principal, and the other way round" {
+@test "a server's token makes no principal, and a principal's token no server" {
     lbctl invite --server etl3 >"$demo/token"
     run as x lbsubmit join <"$demo/token"
     [ "$status" -ne 0 ]
@@ -108,7 +111,8 @@ wire() {
 
 @test "a token of another cluster is refused" {
     local other=$demo/other
-    LONGBOAT_HOME=$other/admin lbctl init --cluster other --listen "127.0.0.1:$(free_port)" --broker-home "$other/broker"
+    LONGBOAT_HOME=$other/admin lbctl init --cluster other --listen "127.0.0.1:$(free_port)" \
+        --broker-home "$other/broker"
     keep other "$other/broker" lbbroker
     LONGBOAT_HOME=$other/admin await "the other broker answers" lbctl whoami
     LONGBOAT_HOME=$other/admin lbctl invite --server etl3 >"$demo/token"
@@ -120,7 +124,7 @@ wire() {
     halt other
 }
 
-@test "a name that lives is not given to another key" {
+@test "a name in use is not given to another key" {
     lbctl invite --server etl1 >"$demo/token"
     run as z lbworker join <"$demo/token"
     [ "$status" -eq 3 ]
@@ -129,14 +133,14 @@ wire() {
     [ ! -e "$demo/z/etc/trust/certificate" ]
 }
 
-@test "an invitation that has ended makes nobody" {
+@test "an expired invitation enrols nobody" {
     wire expired_tokens
     run as late lbsubmit join <"$demo/token"
     [ "$status" -ne 0 ]
     [ ! -e "$demo/late/etc/trust/certificate" ]
 }
 
-@test "only an administrator invites and revokes" {
+@test "only an administrator may invite and revoke" {
     run as anna lbctl invite --server etl3
     [ "$status" -eq 3 ]
     assert_has "only an administrator can invite"
@@ -145,17 +149,17 @@ wire() {
     assert_has "only an administrator"
 }
 
-@test "an invitation with a grant that is none, or with a life too short, is refused" {
+@test "an invitation with an invalid grant or too short a lifetime is refused" {
     run lbctl invite --principal x --grant 'fly *@all'
     [ "$status" -eq 2 ]
-    assert_has "'fly' is no verb"
+    assert_has "'fly' is not a verb"
     run lbctl invite --principal x --grant 'call *@all' --expires 1s
     [ "$status" -eq 2 ]
     run lbctl invite
     [ "$status" -eq 2 ]
 }
 
-@test "what no grant covers is denied, with the grants there are and the command that adds one" {
+@test "what no grant covers is denied, with the existing grants and the command that adds one" {
     run as anna call package:say wh1 text=x
     [ "$status" -eq 3 ]
     assert_has "principal 'anna' may not call package:say@wh1"
@@ -170,7 +174,7 @@ wire() {
     [ "$(lbctl servers etl1 --json | jq .draining)" = false ]
 }
 
-@test "who may not watch sees nothing of others' runs" {
+@test "a principal without a watch grant sees nothing of others' runs" {
     as anna call --wait package:say etl text=secret-text
     run as bert lbctl history --json
     [ "$status" -eq 0 ]
@@ -179,13 +183,14 @@ wire() {
     [[ "$output" != *secret-text* ]]
 }
 
-@test "a denial is kept with the events of the store" {
+@test "denials are kept among the store's events" {
     as anna call package:say nowhere text=x || :
     await "the denial is in the view" sh -c "sqlite3 -readonly $demo/broker/var/broker/broker.db \
-        \"SELECT note FROM events WHERE event = 'denied'\" | grep -q 'anna.*may not call package:say@'"
+        \"SELECT note FROM events WHERE event = 'denied'\" |
+        grep -q 'anna.*may not call package:say@'"
 }
 
-@test "a grant that is added counts with the next session" {
+@test "an added grant takes effect with the next session" {
     join_principal carl 'call other@etl'
     run as carl call package:say etl text=x
     [ "$status" -eq 3 ]
@@ -195,7 +200,7 @@ wire() {
     [ "$status" -eq 0 ]
 }
 
-@test "who is revoked is refused at the next message of an open session" {
+@test "a revoked principal is refused at the next message of an open session" {
     wire revoked_while_connected
     run as bert call package:say etl text=x
     [ "$status" -eq 3 ]
@@ -204,7 +209,7 @@ wire() {
     [ "$(jq -r 'select(.name == "bert") | .revoked' <<<"$output")" = true ]
 }
 
-@test "a server that is revoked is there no more, and calls to it wait" {
+@test "a revoked server is gone, and calls to it wait" {
     join_server etl6 lonely
     start_server etl6
     lbctl certificates revoke etl6 --reason stolen
@@ -213,19 +218,20 @@ wire() {
     lbctl certificates list --json | grep '"etl6"' | grep '"revoked":true'
 }
 
-@test "the reason of an invitation, a renewal and a revocation is kept with who, whom and when" {
+@test "invitations, renewals and revocations are kept with reason, author, name and time" {
     lbctl invite --principal dora --grant 'call *@etl' --reason 'a new colleague' >"$demo/token"
     as dora lbsubmit join <"$demo/token"
     lbctl certificates renew dora --grant 'watch *@etl' --reason 'to look, too'
     lbctl certificates revoke dora --reason 'left again'
     local verb
     for verb in 'invite a new colleague' 'renew to look, too' 'revoke left again'; do
-        await "$verb is kept" sh -c "lbmon --since 0 --until-now --event operated --json | jq -e --arg want '$verb' \
-            'select(.target == \"dora\" and .by == \"administrator\" and .verb + \" \" + .reason == \$want)'"
+        await "$verb is kept" sh -c "lbmon --since 0 --until-now --event operated --json |
+            jq -e --arg want '$verb' 'select(.target == \"dora\" and .by == \"administrator\"
+                and .verb + \" \" + .reason == \$want)'"
     done
 }
 
-@test "an administrator whose list is older than the broker's revokes all the same, and what was revoked stays so" {
+@test "an administrator with an outdated list can revoke, and earlier revocations stay" {
     join_principal emma 'call *@etl'
     cp "$demo/admin/etc/trust/revocations" "$demo/older"
     lbctl certificates revoke emma --reason 'of the test'
@@ -235,10 +241,11 @@ wire() {
     rm "$demo/admin/etc/trust/revocations" # as it lies at one who has revoked nobody
     join_principal gina 'call *@etl'
     lbctl certificates revoke gina --reason 'of the test'
-    [ "$(lbctl certificates list --json | jq -r 'select(.name == ("emma", "fred", "gina")) | .revoked' | sort -u)" = true ]
+    [ "$(lbctl certificates list --json |
+        jq -r 'select(.name == ("emma", "fred", "gina")) | .revoked' | sort -u)" = true ]
 }
 
-@test "a name whose certificate is revoked can be given anew" {
+@test "a name whose certificate is revoked can be given again" {
     lbctl invite --server etl6 --pools lonely >"$demo/token"
     as new6 lbworker join <"$demo/token"
     halt etl6

@@ -55,7 +55,7 @@ run_of() { # run_of STATE
     lbctl runs --state "$1" --json | head -n 1 | jq -r .run
 }
 
-@test "runs that wait, run and have ended are one kind of object in each listing" {
+@test "waiting, running and ended runs are the same kind of object in each listing" {
     holds run 2 lbctl runs --json
     holds run 5 lbctl history --json
     holds run 1 lbctl show "$(last_run package:say)" --json
@@ -64,12 +64,12 @@ run_of() { # run_of STATE
     holds run 1 lbctl show "$(run_of parked)" --json
 }
 
-@test "parents are one kind of object, with their report" {
+@test "parents are the same kind of object everywhere, with their report" {
     holds parent 1 lbctl history --parents --json
     holds parent 1 lbctl show "$(lbctl history --parents -n 1 --json | jq -r .run)" --json
 }
 
-@test "each event is as its schema says" {
+@test "each event follows its schema" {
     lbctl drain etl1 --reason test
     lbctl undrain etl1 --reason test
     lbctl cancel "$(run_of parked)" --reason test
@@ -80,7 +80,7 @@ run_of() { # run_of STATE
     done
 }
 
-@test "what lbsubmit prints of a plan and of a call" {
+@test "what lbsubmit prints for a plan and a call follows its schema" {
     holds submission 6 cat "$demo/plan.jsonl"
     holds submission 2 cat "$demo/single.jsonl"
     holds submission 2 cat "$demo/failed.jsonl"
@@ -88,7 +88,7 @@ run_of() { # run_of STATE
     grep -q '"event":"state"' "$demo/single.jsonl"
 }
 
-@test "servers, packages, certificates and who I am" {
+@test "servers, packages, certificates and whoami follow their schemas" {
     holds server 1 lbctl servers --json
     holds server 1 lbctl servers etl1 --json
     holds package 3 lbpkg list --json
@@ -99,7 +99,7 @@ run_of() { # run_of STATE
     holds whoami 1 lbctl whoami --json
 }
 
-@test "the counts of the broker" {
+@test "the broker's counts follow their schema" {
     holds stats 1 env PYTHONPATH="$top/client/python" /usr/bin/python3 -c '
 import json, longboat
 with longboat.Client() as c:
@@ -115,7 +115,7 @@ with longboat.Client() as c:
     lbctl undrain etl1 --reason test
 }
 
-@test "explanations, output and problems of a package's folder" {
+@test "explanations, output and problems of a package's folder follow their schemas" {
     local r
     lbsubmit --package say --server nowhere -p text=again --quiet >/dev/null 2>&1 3>&- &
     await "it is parked" sh -c "lbctl runs --state parked --json | grep -q nowhere"
@@ -133,7 +133,7 @@ with longboat.Client() as c:
     holds run 1 lbctl show "$r" --json
 }
 
-@test "a schema finds what it does not know" {
+@test "a schema rejects unknown members" {
     local check="/usr/bin/python3 $BATS_TEST_DIRNAME/schema.py whoami"
     run sh -c "lbctl whoami --json | jq -c '. + {extra: 1}' | $check"
     [ "$status" -eq 1 ]

@@ -1,9 +1,10 @@
 """many.py - many calls of one job through one connection.
 
-usage: many.py start COUNT JOB ADDRESS [NAME=VALUE...]     prints the runs, one a line; n=0, 1, ... is added to the parameters
+usage: many.py start COUNT JOB ADDRESS [NAME=VALUE...]
        many.py cancel COUNT SEED JOB ADDRESS [NAME=VALUE...]
-cancel: COUNT calls, at most 8 live, each cancelled at a moment drawn from SEED between its acceptance and 300 ms later;
-waits for all ends and prints a line for each: RUN N STATUS.
+start: prints the runs, one a line; n=0, 1, ... is added to the parameters.
+cancel: COUNT calls, at most 8 live, each cancelled at a moment drawn from SEED between its
+acceptance and 300 ms later; waits for all ends and prints a line for each: RUN N STATUS.
 """
 import random
 import sys

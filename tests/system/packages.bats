@@ -4,7 +4,8 @@ load helpers
 
 setup_file() {
     new_cluster etl1 etl2
-    new_package do shell 'eval "$LB_PARAM_text"' 'parameters: {text: {type: string, required: true}}'
+    new_package do shell 'eval "$LB_PARAM_text"' \
+        'parameters: {text: {type: string, required: true}}'
     deploy do etl
     lbpkg keygen --key "$demo/stranger.key"
 }
@@ -12,11 +13,13 @@ teardown_file() { end_cluster; }
 setup() { enter; }
 
 has_package() { # has_package SERVER HASH: in working order
-    lbctl servers "$1" --json | jq -e --arg h "$2" '.packages[] | select(.hash == $h and (.trouble // "") == "")'
+    lbctl servers "$1" --json | jq -e --arg h "$2" \
+        '.packages[] | select(.hash == $h and (.trouble // "") == "")'
 }
 
 in_trouble() { # in_trouble SERVER HASH: the sentence
-    lbctl servers "$1" --json | jq -er --arg h "$2" '.packages[] | select(.hash == $h).trouble | select(. != "" and . != "on its way")'
+    lbctl servers "$1" --json | jq -er --arg h "$2" \
+        '.packages[] | select(.hash == $h).trouble | select(. != "" and . != "on its way")'
 }
 
 hash_of() {
@@ -38,9 +41,11 @@ signed() {
     printf 'b\n' | tee "$demo/elsewhere/sub/b" >"$demo/src-do/sub/b"
     printf 'a\n' | tee "$demo/src-do/sub/a" >"$demo/elsewhere/sub/a"
     touch -d 2001-02-03 "$demo/elsewhere/main" "$demo/elsewhere/sub/a"
-    (umask 077 && cp "$demo/elsewhere/package.yaml" "$demo/p" && mv "$demo/p" "$demo/elsewhere/package.yaml")
+    (umask 077 && cp "$demo/elsewhere/package.yaml" "$demo/p" &&
+        mv "$demo/p" "$demo/elsewhere/package.yaml")
     lbpkg build "$demo/src-do" -o "$demo/one.lbp" >"$demo/one"
-    (cd "$demo/elsewhere" && TZ=Asia/Tokyo LC_ALL=C LONGBOAT_HOME=$demo/nobody lbpkg build . -o "$demo/two.lbp") >"$demo/two"
+    (cd "$demo/elsewhere" && TZ=Asia/Tokyo LC_ALL=C LONGBOAT_HOME=$demo/nobody lbpkg build . \
+        -o "$demo/two.lbp") >"$demo/two"
     cmp "$demo/one.lbp" "$demo/two.lbp"
     [ "$(grep -o 'blake2b:.*' "$demo/one")" = "$(grep -o 'blake2b:.*' "$demo/two")" ]
     printf 'c\n' >"$demo/elsewhere/sub/a"
@@ -49,12 +54,16 @@ signed() {
     rm -r "$demo/src-do/sub"
 }
 
-@test "lint and build name file, line and what is wrong, all of it at once" {
+@test "lint and build name every problem at once, with file and line" {
     mkdir -p "$demo/wrong"
-    printf 'name: wrong\nversion: x1\nsubsystem: Magic!\nentry: main\nparameters:\n  a: {type: number}\nnonsense: 1\n' >"$demo/wrong/package.yaml"
+    printf '%s\n' 'name: wrong' 'version: x1' 'subsystem: Magic!' 'entry: main' \
+        'parameters:' '  a: {type: number}' 'nonsense: 1' >"$demo/wrong/package.yaml"
     run lbpkg lint "$demo/wrong"
     [ "$status" -eq 1 ]
-    for what in package.yaml:2: package.yaml:3: package.yaml:6: package.yaml:7: Magic number nonsense; do assert_has "$what"; done
+    for what in package.yaml:2: package.yaml:3: package.yaml:6: package.yaml:7: Magic number \
+        nonsense; do
+        assert_has "$what"
+    done
     run lbpkg build "$demo/wrong" -o "$demo/wrong.lbp"
     [ "$status" -ne 0 ]
     [ ! -e "$demo/wrong.lbp" ]
@@ -64,7 +73,7 @@ signed() {
     assert_has package.yaml:2:
 }
 
-@test "an archive altered at any place is refused by verify and by deploy" {
+@test "verify and deploy refuse an archive that was altered anywhere" {
     local at size refused=0
     size=$(stat -c %s "$demo/do.lbp")
     cp "$demo/do.lbp.minisig" "$demo/bad.lbp.minisig"
@@ -89,14 +98,14 @@ END
     [ "$status" -eq 3 ]
 }
 
-@test "a package without a signature is not deployed, and the remedy is named" {
+@test "an unsigned package is not deployed, and the remedy is named" {
     cp "$demo/do.lbp" "$demo/unsigned.lbp"
     run lbpkg deploy "$demo/unsigned.lbp" --to etl
     [ "$status" -eq 2 ]
     assert_has "lbpkg sign"
 }
 
-@test "a deployed package is on every server of the pool, and list says so" {
+@test "a deployed package reaches every server of the pool, and list says so" {
     local h
     h=$(hash_of do)
     has_package etl1 "$h"
@@ -138,10 +147,11 @@ END
     deploy big etl
     run call --wait package:big etl2
     field .status succeeded
-    [ "$(lbctl logs "$(jq -r .run <<<"$output")")" = "$(sha256sum "$demo/src-big/blob" | cut -c1-64)" ]
+    [ "$(lbctl logs "$(jq -r .run <<<"$output")")" = \
+        "$(sha256sum "$demo/src-big/blob" | cut -c1-64)" ]
 }
 
-@test "a broker killed in the middle of a deployment: it is whole afterwards" {
+@test "a deployment is complete after the broker was killed in the middle of it" {
     local h
     head -c 6000000 /dev/urandom >"$demo/src-big/blob"
     sed -i 's/^version: .*/version: 2.0.0/' "$demo/src-big/package.yaml"
@@ -149,14 +159,15 @@ END
     lbpkg sign "$demo/big.lbp"
     h=$(hash_of big)
     lbpkg deploy "$demo/big.lbp" --to etl &
-    await "some of it is in the depot" sh -c "find $demo/broker/var/depot -name '*${h#blake2b:}*' -size +256k | grep -q ."
+    await "some of it is in the depot" \
+        sh -c "find $demo/broker/var/depot -name '*${h#blake2b:}*' -size +256k | grep -q ."
     kill9 broker
     wait $! || lbpkg deploy "$demo/big.lbp" --to etl
     await "etl1 has it" has_package etl1 "$h"
     await "etl2 has it" has_package etl2 "$h"
 }
 
-@test "a package signed by a stranger is refused by each server, which says why; the trusted version goes on" {
+@test "each server refuses a package signed by a stranger and says why; the trusted one goes on" {
     local h
     signed 6.6.6 "$demo/stranger.key"
     h=$(lbpkg show "$demo/do-6.6.6.lbp" --json | jq -r .hash)
@@ -176,11 +187,11 @@ END
     field '.steps[0].package_name' do
 }
 
-@test "the depot takes no bytes under another hash" {
+@test "the depot refuses bytes that do not match their hash" {
     python "$BATS_TEST_DIRNAME/wire.py" wrong_hash "$demo"
 }
 
-@test "bytes or a signature altered in the depot are refused by the server" {
+@test "a server refuses bytes or a signature that were altered in the depot" {
     local h file
     signed 1.2.0
     h=$(lbpkg show "$demo/do-1.2.0.lbp" --json | jq -r .hash)
@@ -200,7 +211,7 @@ END
     await "and takes it when it is good again" has_package etl2 "$h"
 }
 
-@test "a package that others on the server may write is not run" {
+@test "a package that other users of the server may write is not run" {
     local h
     new_package fixed shell 'echo good'
     deploy fixed etl1
@@ -215,7 +226,7 @@ END
     field .status succeeded
 }
 
-@test "a need that does not hold keeps the package off the server, and explain names it" {
+@test "an unmet need keeps the package off the server, and explain names it" {
     local r
     new_package needy shell 'cat "'"$demo"'/source"' "needs:
   - path: $demo/source
@@ -231,7 +242,7 @@ END
     [ "$(status_of "$r")" = succeeded ]
 }
 
-@test "deploying to a name that nobody has, or by who may not, is refused" {
+@test "deploying to an unknown name, or without the grant, is refused" {
     run lbpkg deploy "$demo/do.lbp" --to nowhere
     [ "$status" -eq 3 ]
     assert_has nowhere
@@ -241,7 +252,7 @@ END
     assert_has "carl"
 }
 
-@test "new packages of each kind build and run as they are" {
+@test "new packages of each kind build and run unchanged" {
     local kind
     for kind in exec shell python; do
         lbpkg new "fresh-$kind" --kind "$kind" --into "$demo/fresh-$kind"

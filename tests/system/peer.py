@@ -1,7 +1,9 @@
-"""peer.py - somebody at the broker's door who may say anything: frames and messages as the tests want them.
+"""peer.py - somebody at the broker's door who may say anything: frames and messages as the tests
+want them.
 
-Built on pieces of client/python/longboat.py, but without its manners: nothing is repeated, numbered or acknowledged
-unless asked for. Also here: joining from a token, and the tables of proto/PROTOCOL.md as data.
+Built on pieces of client/python/longboat.py, but without its manners: nothing is repeated, numbered
+or acknowledged unless asked for. Also here: joining from a token, and the tables of
+proto/PROTOCOL.md as data.
 """
 import base64
 import os
@@ -38,11 +40,13 @@ class Identity:
             address = lb.read_addresses(os.path.join(etc, "client.yaml"))[0]
         self.key = nacl.signing.SigningKey(seed)
         self.certificate, self.broker_key, self.address = certificate, broker_key, address
-        self.me = lb.open_certificate(certificate) if certificate else {"name": "", "serial": 0, "cluster": "test"}
+        self.me = (lb.open_certificate(certificate) if certificate
+                   else {"name": "", "serial": 0, "cluster": "test"})
 
     def but(self, **changes):
         """The same with other parts: seed, certificate, broker_key, address."""
-        have = dict(seed=bytes(self.key), certificate=self.certificate, broker_key=self.broker_key, address=self.address)
+        have = dict(seed=bytes(self.key), certificate=self.certificate, broker_key=self.broker_key,
+                    address=self.address)
         return Identity(**{**have, **changes})
 
     def sign(self, kind, body):
@@ -50,7 +54,8 @@ class Identity:
         import hashlib
         what = hashlib.blake2b(b"\0" + body, digest_size=32).digest() if kind == b"call" else body
         signature = self.key.sign(b"longboat/" + kind + b"/1\0" + what).signature
-        return lb.pack(lb.D_SIGNED, self.me["name"], self.me["serial"], bytes(self.key.verify_key), body, [], 0, signature)
+        return lb.pack(lb.D_SIGNED, self.me["name"], self.me["serial"], bytes(self.key.verify_key),
+                       body, [], 0, signature)
 
 
 class Peer:
@@ -92,7 +97,8 @@ class Peer:
         self.raw(self.session.frame(b"".join(messages)))
 
     def hear(self, seconds=5):
-        """The next message, [0, "gap"] for a lost frame, None: silence. Last words count whatever session they are of."""
+        """The next message, [0, "gap"] for a lost frame, None: silence. Last words count whatever
+        session they are of."""
         end = time.monotonic() + seconds
         while not self.heard:
             left = end - time.monotonic()
@@ -131,14 +137,16 @@ class Peer:
         end = time.monotonic() + 5
         while True:
             m = self.hear(max(0.01, end - time.monotonic()))
-            if m is None or m[0] in (0, lb.REFUSED, lb.RESET) or (len(m) > 1 and m[1] == message[1]):
+            if (m is None or m[0] in (0, lb.REFUSED, lb.RESET)
+                    or (len(m) > 1 and m[1] == message[1])):
                 return m
 
 
 def word(m):
     """An answer for people."""
-    names = {0: "gap", lb.WELCOME: "WELCOME", lb.REFUSED: "REFUSED", lb.RESET: "RESET", lb.ERROR: "ERROR", lb.DONE: "DONE",
-             lb.PONG: "PONG", lb.ACCEPTED: "ACCEPTED", lb.ROWS: "ROWS"}
+    names = {0: "gap", lb.WELCOME: "WELCOME", lb.REFUSED: "REFUSED", lb.RESET: "RESET",
+             lb.ERROR: "ERROR", lb.DONE: "DONE", lb.PONG: "PONG", lb.ACCEPTED: "ACCEPTED",
+             lb.ROWS: "ROWS"}
     return "silence" if m is None else f"{names.get(m[0], m[0])} {m[1:]}"
 
 
@@ -151,11 +159,13 @@ def token_of(text):
 
 
 def token_text(token):
-    return "longboat-join:" + base64.urlsafe_b64encode(lb.pack(D_TOKEN, *token.values())).decode().rstrip("=")
+    packed = lb.pack(D_TOKEN, *token.values())
+    return "longboat-join:" + base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
 def invitation_of(token):
-    names = ("cluster", "one_time_key", "name", "role", "serial", "pools", "grants", "expires", "certificate_not_after")
+    names = ("cluster", "one_time_key", "name", "role", "serial", "pools", "grants", "expires",
+             "certificate_not_after")
     return dict(zip(names, lb.unpack(lb.unpack(token["invitation"])[4])[1:]))
 
 
@@ -163,14 +173,17 @@ def transport_of(key):
     return bytes(key.verify_key.to_curve25519_public_key())
 
 
-def certificate_body(cluster, name, role, serial, key, pools=(), grants=(), invitation=b"", not_after=None, seal=ZERO32):
+def certificate_body(cluster, name, role, serial, key, pools=(), grants=(), invitation=b"",
+                     not_after=None, seal=ZERO32):
     now = int(time.time() * 1000)
-    return lb.pack(lb.D_CERTIFICATE, cluster, name, role, serial, bytes(key.verify_key), transport_of(key), seal,
-                   list(pools), list(grants), now, not_after or now + 86400000, invitation)
+    return lb.pack(lb.D_CERTIFICATE, cluster, name, role, serial, bytes(key.verify_key),
+                   transport_of(key), seal, list(pools), list(grants), now,
+                   not_after or now + 86400000, invitation)
 
 
 def certificate_by_token(token, key, **changes):
-    """The certificate that `key` makes for itself with a token; changes: name=, role=, pools=, grants=, serial=."""
+    """The certificate that `key` makes for itself with a token; changes: name=, role=, pools=,
+    grants=, serial=."""
     i = invitation_of(token)
     want = {k: i[k] for k in ("cluster", "name", "role", "serial", "pools", "grants")}
     seal = os.urandom(32) if i["role"] == "server" else ZERO32
@@ -198,7 +211,8 @@ def join(token, home):
     peer.close()
     if answer is None or answer[0] != lb.DONE:
         raise lb.LongboatError(word(answer))
-    files = {"keys/sign.key": bytes(key).hex() + "\n", "trust/certificate": certificate, "trust/broker": welcome[4],
+    files = {"keys/sign.key": bytes(key).hex() + "\n", "trust/certificate": certificate,
+             "trust/broker": welcome[4],
              "trust/administrators": "".join(a.hex() + "\n" for a in token["administrators"]),
              "client.yaml": "brokers:\n" + "".join(f"  - \"{a}\"\n" for a in token["addresses"])}
     for name, content in files.items():
@@ -213,17 +227,22 @@ def join(token, home):
 # ---- PROTOCOL.md as data
 
 def tables(section):
-    """[(kind, name, sender, [(field, type, most or None)])] of the messages or documents of PROTOCOL.md."""
+    """[(kind, name, sender, [(field, type, most or None)])] of the messages or documents of
+    PROTOCOL.md."""
     with open(os.path.join(top, "proto/PROTOCOL.md"), encoding="utf-8") as f:
         text = f.read().split(f"<!-- begin {section} -->")[1].split(f"<!-- end {section} -->")[0]
     found = []
-    for head, kind, sender, body in re.findall(r"\*\*(\w+)\*\* `(\d+)`(?: \(([^)]*)\))?([^*]*)", text):
-        fields = re.findall(r"`(\w+)` (u64|i64|flag|str|bin|id|hash|strs|bins|map)(?: ≤ (\d+))?", body)
-        found.append((int(kind), head, sender, [(n, t, int(m) if m else None) for n, t, m in fields]))
+    for head, kind, sender, body in re.findall(r"\*\*(\w+)\*\* `(\d+)`(?: \(([^)]*)\))?([^*]*)",
+                                               text):
+        fields = re.findall(r"`(\w+)` (u64|i64|flag|str|bin|id|hash|strs|bins|map)(?: ≤ (\d+))?",
+                            body)
+        found.append((int(kind), head, sender,
+                      [(n, t, int(m) if m else None) for n, t, m in fields]))
     return found
 
 
-PLAIN = {"u64": 0, "i64": 0, "flag": False, "str": "", "bin": b"", "id": ZERO16, "hash": ZERO32, "strs": [], "bins": [], "map": {}}
+PLAIN = {"u64": 0, "i64": 0, "flag": False, "str": "", "bin": b"", "id": ZERO16, "hash": ZERO32,
+         "strs": [], "bins": [], "map": {}}
 
 
 def plain(kind, fields):
@@ -232,10 +251,11 @@ def plain(kind, fields):
 
 
 def garbage(kind, fields):
-    """(what is wrong with it, bytes) for each way in which a message of this kind can be ill-formed."""
+    """(what is wrong with it, bytes) for each way in which a message of this kind can be
+    ill-formed."""
     good = plain(kind, fields)
-    wrong = {"u64": "seven", "i64": b"", "flag": 2, "str": b"", "bin": "", "id": bytes(15), "hash": bytes(33), "strs": {},
-             "bins": [0], "map": []}
+    wrong = {"u64": "seven", "i64": b"", "flag": 2, "str": b"", "bin": "", "id": bytes(15),
+             "hash": bytes(33), "strs": {}, "bins": [0], "map": []}
     yield "one field too many", lb.pack(*good, 0)
     yield "a field missing", lb.pack(*good[:-1])
     yield "cut in the middle", lb.pack(*good)[:-1]
@@ -251,7 +271,8 @@ def garbage(kind, fields):
             long = "x" * (most + 1) if type_ == "str" else b"x" * (most + 1)
             yield f"{name} too long", lb.pack(*good[:i], long, *good[i + 1:])
         if most is not None and type_ in ("strs", "bins"):
-            yield f"{name} with too many entries", lb.pack(*good[:i], ["" if type_ == "strs" else b""] * (most + 1), *good[i + 1:])
+            entries = ["" if type_ == "strs" else b""] * (most + 1)
+            yield f"{name} with too many entries", lb.pack(*good[:i], entries, *good[i + 1:])
         if type_ == "str":
             yield f"{name} with a NUL", lb.pack(*good[:i], "a\0b", *good[i + 1:])
             yield f"{name} not UTF-8", _with_raw(good, i, b"\xa2\xc3\x28")

@@ -62,7 +62,8 @@ parent_run() {
             }
         done
         [ -z "$(COLUMNS=$width lbpkg list | awk -v w=$width 'length > w')" ]
-        wide=$(COLUMNS=$width lbmon --since 0 --until-now --event all | awk -v w=$width 'length > w')
+        wide=$(COLUMNS=$width lbmon --since 0 --until-now --event all |
+            awk -v w=$width 'length > w')
         [ -z "$wide" ]
     done
     for c in lbctl lbpkg; do
@@ -86,7 +87,7 @@ parent_run() {
     assert_has "2 of 3 children succeeded"
 }
 
-@test "a page says its zone once, and --utc changes it" {
+@test "a page names its time zone once, and --utc changes it" {
     local r
     r=$(last_run package:fail)
     [ "$(TZ=CET-1 lbctl show "$r" | grep -c CET)" = 1 ]
@@ -108,7 +109,7 @@ parent_run() {
     assert_has "--since: 'tomorrow' is not a time"
 }
 
-@test "a listing that stops says so, and how to go on" {
+@test "a truncated listing says so, and how to go on" {
     local i
     for i in $(seq 52); do call package:say etl text=n >/dev/null; done
     await "they have ended" sh -c "[ \$(lbctl history -n 100 --json | wc -l) -gt 52 ]"
@@ -117,7 +118,7 @@ parent_run() {
     [ "$(lbctl history -n 100 2>&1 >/dev/null)" = "" ]
 }
 
-@test "logs of what has no output say why" {
+@test "logs of a run without output say why" {
     run lbctl logs "$(parent_run)"
     [ "$status" -eq 2 ]
     assert_has "this is a parent; its children have logs"
@@ -147,6 +148,14 @@ parent_run() {
     run as etl1 lbmon --until-now
     [ "$status" -eq 3 ]
     assert_has "belongs to server 'etl1'"
+    run as etl1 lbsubmit --package say --pool etl -p text=x
+    [ "$status" -eq 3 ]
+    assert_has "$demo/etl1 belongs to server 'etl1'"
+    run as etl1 lbsubmit "$demo/plan.yaml"
+    [ "$status" -eq 3 ]
+    assert_has "$demo/etl1 belongs to server 'etl1'"
+    run as etl1 lbsubmit cancel 4b3c2d10
+    assert_has "$demo/etl1 belongs to server 'etl1'"
     run as bob lbctl servers
     [ "$status" -eq 3 ]
     assert_has "lbctl certificates renew bob --grant 'watch *@all'"
@@ -155,7 +164,7 @@ parent_run() {
     assert_has "lbctl certificates renew bob --grant 'deploy say@etl'"
 }
 
-@test "a monitor takes parent for all events of parents, and lists the names when it must" {
+@test "lbmon takes parent for all events of parents, and lists the valid names on an error" {
     lbmon --event parent --since 0 --until-now --json | jq -rs 'map(.event) | unique | join(" ")' |
         grep -qx 'parent_begun parent_driven parent_ended'
     run lbmon --event parents --until-now
@@ -166,4 +175,50 @@ parent_run() {
 @test "without a locale of UTF-8 a page is ASCII" {
     not sh -c "COLUMNS=80 LC_ALL=POSIX lbctl history -n 200 | grep -qP '[^\x00-\x7f]'"
     COLUMNS=80 LC_ALL=C.UTF-8 lbctl history -n 200 | grep -q '…'
+}
+
+@test "show of a parent counts what was skipped for each cause, and has what failed first" {
+    local i
+    {
+        printf 'parent: wide\ntasks:\n  good: {package: say, pool: etl, parameters: {text: x}}\n'
+        printf '  root: {package: fail, pool: etl}\n'
+        printf '  t1: {package: say, pool: etl, parameters: {text: x}, after: [{task: root, is: success}]}\n'
+        for i in $(seq 2 40); do
+            printf '  t%d: {package: say, pool: etl, parameters: {text: x}, after: [{task: t%d, is: success}]}\n' "$i" $((i - 1))
+        done
+    } >"$demo/wide.yaml"
+    lbsubmit "$demo/wide.yaml" --quiet >/dev/null 2>&1 || true
+    COLUMNS=80 lbctl show last >"$demo/wide"
+    [ "$(grep -c 'skipped because root failed' "$demo/wide")" -eq 1 ]
+    grep -qx '40 tasks skipped because root failed (t1, t2, t3, ...)' "$demo/wide"
+    sed -n '/^tasks/,$p' "$demo/wide" | sed -n 3p | grep -q '^root '
+    [ -z "$(awk 'length > 80' "$demo/wide")" ]
+    lbctl show last --json | jq -e '[.report.tasks[] | select(.state == "skipped")] | length == 40'
+}
+
+@test "an empty listing says whether there is nothing, or whether the asker may see nothing" {
+    local c
+    for c in "lbctl runs" "lbctl history" "lbctl history --parents" "lbmon --since 0 --until-now"; do
+        run as bob $c
+        [ "$status" -eq 0 ]
+        assert_has "'bob' sees only the runs that they started (grants: call *@etl)"
+        assert_has "lbctl certificates renew bob --grant 'watch *@all'"
+    done
+    for c in runs history; do
+        run lbctl $c --server nope
+        [ "$status" -eq 3 ]
+        assert_has "no server 'nope' is known"
+    done
+    run lbctl runs --state ended
+    [ "$status" -eq 0 ]
+    assert_has "lbctl history lists those that have"
+    run lbctl history --since 2026-02-01 --until 2026-01-01
+    [ "$status" -eq 2 ]
+    assert_has "--since is not before --until"
+    run lbctl servers etl
+    [ "$status" -eq 2 ]
+    assert_has "'etl' is a pool; lbctl servers --pool etl"
+    run lbctl show ''
+    [ "$status" -eq 2 ]
+    assert_has "an argument is empty"
 }

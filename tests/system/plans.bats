@@ -12,7 +12,8 @@ exit_codes: {0: succeeded}'
     deploy do all
 }
 teardown_file() {
-    tmux -S "$(cat "$BATS_FILE_TMPDIR/demo")/tmux" kill-server 2>/dev/null || true # of a test that failed
+    # Of a test that failed.
+    tmux -S "$(cat "$BATS_FILE_TMPDIR/demo")/tmux" kill-server 2>/dev/null || true
     end_cluster
 }
 setup() { enter; }
@@ -52,7 +53,7 @@ overview() {
     run lbsubmit "$demo/plan.yaml" --quiet
 }
 
-@test "success, failure, completion and called each hold when they should, and what cannot hold is skipped with the reason" {
+@test "success, failure, completion and called hold when they should; each skip has its reason" {
     overview 'parent: kinds
 tasks:
   good: {package: do, pool: etl}
@@ -65,7 +66,9 @@ tasks:
   nor_this: {package: do, pool: etl, after: [{task: good, is: failure}]}
   nor_behind: {package: do, pool: etl, after: [{task: not_this, is: success}]}'
     [ "$status" -eq 0 ]
-    for t in good after_success after_failure after_completion after_called; do task_is $t '1 of 1 succeeded'; done
+    for t in good after_success after_failure after_completion after_called; do
+        task_is $t '1 of 1 succeeded'
+    done
     task_is not_this "skipped: waits for success of 'bad', which failed"
     task_is nor_this "skipped: waits for failure of 'good', which succeeded"
     task_is nor_behind "skipped: waits for success of 'not_this', which was skipped"
@@ -76,16 +79,26 @@ tasks:
 tasks:
   good: {package: do, pool: etl}
   bad: {package: do, pool: etl, parameters: {text: "exit 4"}, may_fail: true}
-  either: {package: do, pool: etl, join: or, after: [{task: good, is: success}, {task: bad, is: success}]}
-  both: {package: do, pool: etl, join: and, after: [{task: good, is: success}, {task: bad, is: success}]}'
+  either:
+    package: do
+    pool: etl
+    join: or
+    after: [{task: good, is: success}, {task: bad, is: success}]
+  both:
+    package: do
+    pool: etl
+    join: and
+    after: [{task: good, is: success}, {task: bad, is: success}]'
     [ "$status" -eq 0 ]
     task_is either '1 of 1 succeeded'
     task_is both skipped
 }
 
-@test "layers: a package that failed in a job that went on is a success of the job and a failure of the package" {
+@test "layers: a package that fails in a job that goes on: the job succeeded, the package failed" {
     for s in etl1 etl2; do
-        printf 'job: handled\nsteps:\n  - {name: one, package: do, parameters: {text: "exit 4"}, on_failure: next}\n  - {name: two, package: do}\n' >"$demo/$s/etc/jobs/handled.yaml"
+        printf '%s\n' 'job: handled' 'steps:' \
+            '  - {name: one, package: do, parameters: {text: "exit 4"}, on_failure: next}' \
+            '  - {name: two, package: do}' >"$demo/$s/etc/jobs/handled.yaml"
         await "$s offers the job" sh -c "lbctl servers $s --json | grep -q handled"
     done
     overview 'parent: layers
@@ -100,13 +113,25 @@ tasks:
     task_is not_this skipped
 }
 
-@test "outputs flow into parameters, for_each makes one child an item, and each one on every server" {
+@test "outputs flow into parameters; for_each makes a child per item, each one on every server" {
     overview "parent: flows
 tasks:
   count: {package: do, server: etl1, parameters: {text: 'echo rows=41 >>\"\$LB_OUTPUTS\"'}}
-  use: {package: do, pool: etl, parameters: {n: '{{task.count.outputs.rows}}', text: 'echo \"got \$LB_PARAM_n\" >$demo/got'}, after: [{task: count, is: success}]}
-  many: {package: do, pool: etl, for_each: {i: [1, 2, 3, 4]}, parameters: {n: '{{i}}', text: 'echo \"\$LB_PARAM_n\" >>$demo/many'}}
-  all: {package: do, pool: etl, each: true, parameters: {text: 'echo \"\$LB_SERVER\" >>$demo/each'}}"
+  use:
+    package: do
+    pool: etl
+    parameters: {n: '{{task.count.outputs.rows}}', text: 'echo \"got \$LB_PARAM_n\" >$demo/got'}
+    after: [{task: count, is: success}]
+  many:
+    package: do
+    pool: etl
+    for_each: {i: [1, 2, 3, 4]}
+    parameters: {n: '{{i}}', text: 'echo \"\$LB_PARAM_n\" >>$demo/many'}
+  all:
+    package: do
+    pool: etl
+    each: true
+    parameters: {text: 'echo \"\$LB_SERVER\" >>$demo/each'}"
     echo "$output"
     [ "$status" -eq 0 ]
     [ "$(cat "$demo/got")" = "got 41" ]
@@ -117,7 +142,11 @@ tasks:
 @test "a parent with a failed task fails: exit 1, and the report says which and why" {
     plan 'parent: fails
 tasks:
-  bad: {package: do, pool: etl, parameters: {text: "echo succeeded no >/dev/null; echo failed no such table >\"$LB_RESULT\"; exit 4"}}'
+  bad:
+    package: do
+    pool: etl
+    parameters:
+      text: "echo succeeded no >/dev/null; echo failed no such table >\"$LB_RESULT\"; exit 4"'
     [ "$status" -eq 1 ]
     jq -e . <<<"$report" >/dev/null
     assert_has "no such table"
@@ -150,14 +179,15 @@ PLAN
     [ "$(lbctl history --parents --json -n 1000 | wc -l)" -eq "$before" ]
 }
 
-@test "a key that stands twice is refused with both places in sight" {
-    printf 'parent: twice\ntasks:\n  a: {package: do, pool: etl}\n  a: {package: do, pool: etl}\n' >"$demo/twice.yaml"
+@test "a duplicate key is refused, and both places are shown" {
+    printf 'parent: twice\ntasks:\n  a: {package: do, pool: etl}\n  a: {package: do, pool: etl}\n' \
+        >"$demo/twice.yaml"
     run lbsubmit "$demo/twice.yaml"
     [ "$status" -eq 2 ]
     assert_has "twice.yaml:4:"
 }
 
-@test "an unknown file, an unknown option, a required variable that is missing" {
+@test "an unknown file, an unknown option and a missing required variable are refused" {
     run lbsubmit "$demo/none.yaml"
     [ "$status" -eq 2 ]
     run lbsubmit --nonsense
@@ -169,7 +199,8 @@ PLAN
     [ "$status" -eq 2 ]
     assert_has "unknown command 'attach'; the commands are cancel and join"
     lbsubmit help | grep -q 'cancel RUN'
-    printf 'parent: a\ntasks: {a: {package: do, pool: etl, parameters: {text: {{day}}}}}\n' >"$demo/unquoted.yaml"
+    printf 'parent: a\ntasks: {a: {package: do, pool: etl, parameters: {text: {{day}}}}}\n' \
+        >"$demo/unquoted.yaml"
     run lbsubmit "$demo/unquoted.yaml"
     [ "$status" -eq 2 ]
     assert_has 'put a placeholder into quotes'
@@ -179,7 +210,8 @@ PLAN
     run lbsubmit "$demo/none.yaml" "$demo/two.yaml"
     [ "$status" -eq 2 ]
     assert_has "one plan at a time"
-    printf 'parent: needs\nvariables: {day: {type: date, required: true}}\ntasks: {a: {package: do, pool: etl}}\n' >"$demo/needs.yaml"
+    printf '%s\n' 'parent: needs' 'variables: {day: {type: date, required: true}}' \
+        'tasks: {a: {package: do, pool: etl}}' >"$demo/needs.yaml"
     run lbsubmit "$demo/needs.yaml"
     [ "$status" -eq 2 ]
     assert_has "day"
@@ -190,7 +222,7 @@ PLAN
     assert_has "--key: it has 201 bytes"
 }
 
-@test "a server that does not exist: parked, said at once, cancelled by Ctrl-C" {
+@test "a run for a server that does not exist is parked, reported at once and cancelled by Ctrl-C" {
     printf 'parent: nowhere\ntasks: {a: {package: do, server: etl9}}\n' >"$demo/nowhere.yaml"
     interruptible "$demo/nowhere.yaml" >"$demo/nowhere.out" 2>&1 3>&- &
     submit=$!
@@ -200,7 +232,15 @@ PLAN
 }
 
 @test "Ctrl-C cancels the children after saying so, and the parent ends as cancelled" {
-    printf 'parent: long\ntasks: {a: {package: do, pool: etl, for_each: {i: [1, 2, 3]}, parameters: {n: "{{i}}", text: "echo $$ >>%s/long; exec sleep 97531"}}}\n' "$demo" >"$demo/long.yaml"
+    cat >"$demo/long.yaml" <<PLAN
+parent: long
+tasks:
+  a:
+    package: do
+    pool: etl
+    for_each: {i: [1, 2, 3]}
+    parameters: {n: "{{i}}", text: "echo \$\$ >>$demo/long; exec sleep 97531"}
+PLAN
     interruptible "$demo/long.yaml" >"$demo/long.out" 2>&1 3>&- &
     submit=$!
     await "three run" sh -c "test \"\$(wc -l <$demo/long)\" = 3"
@@ -210,8 +250,16 @@ PLAN
     [ -z "$(pgrep -f '^sleep 97531$')" ]
 }
 
-@test "what nohup started goes on when its terminal is gone" {
-    printf 'parent: hup\ntasks: {a: {package: do, pool: etl, parameters: {text: "echo $$ >%s/hup; while [ ! -e %s/hup-go ]; do sleep 0.05; done"}}}\n' "$demo" "$demo" >"$demo/hup.yaml"
+@test "a run started with nohup goes on when its terminal is gone" {
+    cat >"$demo/hup.yaml" <<PLAN
+parent: hup
+tasks:
+  a:
+    package: do
+    pool: etl
+    parameters:
+      text: "echo \$\$ >$demo/hup; while [ ! -e $demo/hup-go ]; do sleep 0.05; done"
+PLAN
     nohup lbsubmit "$demo/hup.yaml" >"$demo/hup.out" 2>&1 3>&- &
     submit=$!
     await "it runs" test -s "$demo/hup"
@@ -224,8 +272,16 @@ PLAN
     [ "$output" = 0 ]
 }
 
-@test "a second Ctrl-C leaves at once" {
-    printf 'parent: stubborn\ntasks: {a: {package: do, pool: etl, parameters: {text: "trap : TERM; echo $$ >%s/stubborn; while :; do sleep 0.1; done"}}}\n' "$demo" >"$demo/stubborn.yaml"
+@test "a second Ctrl-C exits at once" {
+    cat >"$demo/stubborn.yaml" <<PLAN
+parent: stubborn
+tasks:
+  a:
+    package: do
+    pool: etl
+    parameters:
+      text: "trap : TERM; echo \$\$ >$demo/stubborn; while :; do sleep 0.1; done"
+PLAN
     interruptible "$demo/stubborn.yaml" >"$demo/stubborn.out" 2>&1 3>&- &
     submit=$!
     await "it runs" test -s "$demo/stubborn"
@@ -245,7 +301,7 @@ screen_has() {
     screen | grep -q "$1"
 }
 
-@test "on a terminal each running child has a line with its bar, and totals stand below; Ctrl-C typed there cancels" {
+@test "on a terminal each running child has a bar, with totals below; Ctrl-C typed there cancels" {
     cat >"$demo/live.yaml" <<PLAN
 parent: live
 tasks:
@@ -253,10 +309,15 @@ tasks:
     package: do
     pool: etl
     for_each: {n: [1, 2, 3]}
-    parameters: {n: "{{n}}", text: 'echo 50 half of it >"\$LB_PROGRESS"; while [ ! -e $demo/enough ]; do sleep 0.05; done'}
+    parameters:
+      n: "{{n}}"
+      text: |
+        echo 50 half of it >"\$LB_PROGRESS"
+        while [ ! -e $demo/enough ]; do sleep 0.05; done
 PLAN
     env --default-signal=INT tmux -u -S "$demo/tmux" -f /dev/null new-session -d -x 80 -y 24 \
-        "LONGBOAT_HOME=$LONGBOAT_HOME PATH='$PATH' lbsubmit $demo/live.yaml; echo \"it ended with \$?\"; exec cat" 3>&-
+        "LONGBOAT_HOME=$LONGBOAT_HOME PATH='$PATH' lbsubmit $demo/live.yaml
+        echo \"it ended with \$?\"; exec cat" 3>&-
     await "the third has its bar" screen_has '^  a\[3\] .*███.* 50% .*half of it'
     run screen
     [ "$(grep -c '^  a\[[1-3]\] .*███.* 50% .*half of it' <<<"$output")" -eq 3 ]
@@ -281,11 +342,14 @@ tasks:
     after: [{task: bad, is: completion}]
     parameters:
       n: "{{n}}"
-      text: 'while [ ! -e $demo/enough-\$LB_PARAM_n -a ! -e $demo/enough-of-many ]; do sleep 0.05; done; [ ! -e $demo/enough-\$LB_PARAM_n ]'
+      text: |
+        while [ ! -e $demo/enough-\$LB_PARAM_n -a ! -e $demo/enough-of-many ]; do sleep 0.05; done
+        [ ! -e $demo/enough-\$LB_PARAM_n ]
   bad: {package: do, pool: etl, parameters: {text: "exit 3"}}
 PLAN
     env --default-signal=INT tmux -u -S "$demo/tmux" -f /dev/null new-session -d -x 80 -y 24 \
-        "LONGBOAT_HOME=$LONGBOAT_HOME PATH='$PATH' lbsubmit $demo/many.yaml; echo \"it ended with \$?\"; exec cat" 3>&-
+        "LONGBOAT_HOME=$LONGBOAT_HOME PATH='$PATH' lbsubmit $demo/many.yaml
+        echo \"it ended with \$?\"; exec cat" 3>&-
     await "all are shown or counted" screen_has '^  ... and 19 more: '
     await "a second one is drawn" screen_has '^many  2'
     run screen
@@ -303,7 +367,9 @@ PLAN
 }
 
 @test "the same --key never makes a second parent" {
-    printf 'parent: once\ntasks: {a: {package: do, pool: etl, parameters: {text: "echo x >>%s/once"}}}\n' "$demo" >"$demo/once.yaml"
+    printf '%s\n' 'parent: once' 'tasks:' \
+        "  a: {package: do, pool: etl, parameters: {text: 'echo x >>$demo/once'}}" \
+        >"$demo/once.yaml"
     run lbsubmit "$demo/once.yaml" --key night-1
     [ "$status" -eq 0 ]
     run lbsubmit "$demo/once.yaml" --key night-1

@@ -1,9 +1,13 @@
-# The Python client, written from PROTOCOL.md alone: it calls, waits, cancels, and follows results over a restart.
+# The Python client, written from PROTOCOL.md alone: it calls, waits, cancels, and follows results
+# over a restart.
 load helpers
 
 setup_file() {
     new_cluster etl1
-    new_package say shell 'echo "$LB_PARAM_text"; printf "succeeded %s" "$LB_PARAM_text" >"$LB_RESULT"; echo "length=${#LB_PARAM_text}" >>"$LB_OUTPUTS"; sleep "$LB_PARAM_seconds"' 'parameters:
+    new_package say shell 'echo "$LB_PARAM_text"
+printf "succeeded %s" "$LB_PARAM_text" >"$LB_RESULT"
+echo "length=${#LB_PARAM_text}" >>"$LB_OUTPUTS"
+sleep "$LB_PARAM_seconds"' 'parameters:
   text: {type: string, required: true}
   seconds: {type: string, default: "0"}
 outputs: {length: {type: int}}'
@@ -21,7 +25,8 @@ python() {
 from longboat import Client
 with Client() as lb:
     o = lb.wait(lb.call("package:say", "etl", {"text": "hello"}), 30)
-    print(o["delivery"], o["job"], o["package"], o["status"], o["message"], o["outputs"]["length"], o["server"])'
+    print(o["delivery"], o["job"], o["package"], o["status"], o["message"],
+          o["outputs"]["length"], o["server"])'
     [ "$output" = "called succeeded succeeded succeeded hello 5 etl1" ]
 }
 
@@ -47,7 +52,7 @@ with Client() as lb:
     [ "$output" = cancelled ]
 }
 
-@test "an unknown parameter ends refused, with the sentence of the server" {
+@test "a call with an unknown parameter is refused with the server's sentence" {
     run python '
 from longboat import Client
 with Client() as lb:
@@ -57,7 +62,7 @@ with Client() as lb:
     assert_has colour
 }
 
-@test "waiting for a run that there is not ends with the sentence of the broker" {
+@test "waiting for a run that does not exist ends with the broker's sentence" {
     run python '
 from longboat import Client, LongboatError
 with Client() as lb:
@@ -96,7 +101,8 @@ import os, signal
 from longboat import Client
 with Client() as lb, Client() as monitor:
     def results(numbers):
-        for r in [lb.call("package:say", "etl", {"text": "%d %s" % (i, "x" * 20000)}, timeout=60) for i in numbers]:
+        for r in [lb.call("package:say", "etl", {"text": "%d %s" % (i, "x" * 20000)}, timeout=60)
+                  for i in numbers]:
             lb.wait(r, 60)
     first = max([e["seq"] for e in lb.events(since=1)] or [0])
     events = monitor.events(after=first, stay=True, event="result")
@@ -110,12 +116,12 @@ with Client() as lb, Client() as monitor:
     assert sorted(texts) == list(range(80)), texts'
 }
 
-@test "what the protocol's page says of queries, verbs and events is what the broker knows" {
+@test "the broker knows the queries, verbs and events of the protocol's page, and no others" {
     lbctl runs >/dev/null
     PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$BATS_TEST_DIRNAME/requests.py" "$demo/admin"
 }
 
-@test "what the protocol's page says of sessions, requests, credit and enrolment is what the broker does" {
+@test "the broker does what the protocol's page says of sessions, requests, credit, enrolment" {
     join_principal anna 'call *@all' 'watch *@all'
     lbctl invite --principal fresh --grant 'watch *@etl' >"$demo/fresh.token"
     /usr/bin/python3 -B "$BATS_TEST_DIRNAME/page.py" "$demo"

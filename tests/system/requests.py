@@ -1,5 +1,5 @@
-"""requests.py - what PROTOCOL.md says of QUERY, OPERATE and SUBSCRIBE, asked of a broker: each name there is one that it
-knows, and it knows no other.
+"""requests.py - what PROTOCOL.md says of QUERY, OPERATE and SUBSCRIBE, asked of a broker: each name
+there is one that it knows, and it knows no other.
 
 usage: requests.py HOME      HOME: an administrator's
 """
@@ -19,7 +19,17 @@ VALUES = {"run": ID, "parent": ID, "since": 5, "until": 5, "status": "failed", "
 
 def section():
     with open(os.path.join(peer.top, "proto/PROTOCOL.md"), encoding="utf-8") as f:
-        return f.read().split("\n## 5. Requests")[1].split("\n## 6.")[0].replace(".\nEach", ". Each")
+        section = f.read().split("\n## 5. Requests")[1].split("\n## 6.")[0]
+    return section.replace(".\nEach", ". Each")
+
+
+def queries(text):
+    """[(names of `what`, filters, fields)] of the list of QUERY."""
+    for item in re.findall(r"^- (`.*(?:\n  .*)*)", text, re.M):
+        parts = dict(re.findall(r"^  - (\w+): (.*(?:\n    .*)*)", item, re.M))
+        if "fields" in parts:
+            filters, fields = (" ".join(parts.get(p, "").split()) for p in ("filters", "fields"))
+            yield item.split(":")[0], filters, fields
 
 
 def table(text, head):
@@ -37,7 +47,7 @@ def main(home):
     text = section()
     p = Peer(Identity(home))
     expect(p.hello()[0] == lb.WELCOME, "no session")
-    for names, _, filters, fields in table(text, "what"):
+    for names, filters, fields in queries(text):
         for what in re.findall(r"`(\w+)`", names):
             for key in re.findall(r"\b[a-z]+\b", re.sub(r"\(.*?\)|:.*", "", filters)) + [None]:
                 value = "last" if what == "find" else VALUES.get(key, "x")
@@ -48,14 +58,17 @@ def main(home):
                 known = set(re.findall(r"\w+", fields)) | {"v"}
                 for row in m[2] if m and m[0] == lb.ROWS else []:
                     unknown = set(json.loads(row)) - known
-                    expect(not unknown or what in ("run", "stats", "store"), f"{what} has {unknown}, of which nothing is said")
+                    expect(not unknown or what in ("run", "stats", "store"),
+                           f"{what} has {unknown}, of which nothing is said")
     verbs = {v for row in table(text, "verb") for v in re.findall(r"`(\w+)`", row[0])}
     refusal = p.ask(52, 1, "nonsense", "x", {}, "")
-    expect(code_of(refusal) == BAD_ARGUMENT and named_by(refusal) == verbs, f"verbs {verbs}: {word(refusal)}")
+    expect(code_of(refusal) == BAD_ARGUMENT and named_by(refusal) == verbs,
+           f"verbs {verbs}: {word(refusal)}")
     events = re.findall(r"\w+", text.split("`event` is one of: ")[1].split(". Each event")[0])
     for req, event in enumerate(events + ["nonsense"], 10):
         m = p.ask(lb.SUBSCRIBE, req, 1, 0, {"event": event}, 1000)
-        expect((code_of(m) == BAD_ARGUMENT) == (event == "nonsense"), f"events '{event}': {word(m)}")
+        expect((code_of(m) == BAD_ARGUMENT) == (event == "nonsense"),
+               f"events '{event}': {word(m)}")
         p.say(lb.pack(lb.UNSUBSCRIBE, req))
     seen = set()
     m = p.ask(lb.SUBSCRIBE, 2, 0, 1, {}, 1 << 20)

@@ -31,7 +31,7 @@ run_files() { # run_files [VARIABLE=VALUE...]: all files; $status and $output ar
     echo "$output"
 }
 
-@test "what passes is counted, and nothing is run twice" {
+@test "passing tests are counted, and nothing runs twice" {
     file good "echo . >>'$files/ran'" true
     file skips "skip 'not on this machine'"
     run_files
@@ -79,14 +79,14 @@ run_files() { # run_files [VARIABLE=VALUE...]: all files; $status and $output ar
     [ "${lines[-1]}" = "system: 0 passed, 4 failed" ]
 }
 
-@test "with LB_ONCE nothing is repeated" {
+@test "nothing is repeated with LB_ONCE" {
     file wavers "$(once a)" true
     run_files LB_ONCE=1
     [ "$status" -eq 1 ]
     [ "${lines[-1]}" = "system: 1 passed, 1 failed" ]
 }
 
-@test "a file that hangs once is flaky, one that hangs always has failed" {
+@test "a file that hangs once is flaky, one that always hangs has failed" {
     file slow true "[ -e '$files/a' ] || { : >'$files/a'; sleep 60; }"
     run_files LB_SECONDS=3
     [ "$status" -eq 0 ]
@@ -98,7 +98,7 @@ run_files() { # run_files [VARIABLE=VALUE...]: all files; $status and $output ar
     [ "${lines[-1]}" = "system: 1 passed, 1 failed" ]
 }
 
-@test "a setup of a file that fails once is flaky, one that fails always has failed" {
+@test "a file's setup that fails once is flaky, one that always fails has failed" {
     file sets true true
     printf 'setup_file() {\n%s\n}\n' "$(once a)" >>"$files/sets.bats"
     run_files
@@ -111,7 +111,7 @@ run_files() { # run_files [VARIABLE=VALUE...]: all files; $status and $output ar
     [ "${lines[-1]}" = "system: 0 passed, 1 failed" ]
 }
 
-@test "a file that cannot be read as a test has failed" {
+@test "a file that is not a valid test has failed" {
     echo '@test "half a test" {' >"$files/half.bats"
     run_files
     [ "$status" -eq 1 ]

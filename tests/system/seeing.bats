@@ -3,7 +3,9 @@ load helpers
 
 setup_file() {
     new_cluster etl1
-    new_package say shell 'printf "%s\n" "$LB_PARAM_text"; printf "succeeded %s" "$LB_PARAM_text" >"$LB_RESULT"' 'parameters: {text: {type: string, required: true}}'
+    new_package say shell \
+        'printf "%s\n" "$LB_PARAM_text"; printf "succeeded %s" "$LB_PARAM_text" >"$LB_RESULT"' \
+        'parameters: {text: {type: string, required: true}}'
     new_package fail shell 'echo going wrong >&2; exit 4'
     deploy say etl
     deploy fail etl
@@ -14,7 +16,7 @@ setup_file() {
 teardown_file() { end_cluster; }
 setup() { enter; }
 
-@test "lbmon shows results, and each filter keeps what it says" {
+@test "lbmon shows results, and each filter selects what it names" {
     run lbmon --since 0 --until-now
     assert_has "package:say"
     assert_has "text=first"
@@ -41,23 +43,24 @@ setup() { enter; }
     field .v 1
 }
 
-@test "who may watch one job sees the events of no other" {
+@test "a principal that may watch one job sees the events of no other" {
     run as watcher lbmon --since 0 --until-now --event all --json
     [ "$status" -eq 0 ]
     [ "$(jq -r 'select(.job != null) | .job' <<<"$output" | sort -u)" = package:say ]
 }
 
-@test "--since that is no time says what it takes" {
+@test "an invalid --since is refused with what it takes" {
     run lbmon --since yesterday
     [ "$status" -eq 2 ]
     assert_has "'yesterday' is not a time: give a duration (2h), a day (2026-11-20)"
 }
 
-@test "what a full disk did not take is said, and is no success; a reader that is gone is fine" {
+@test "output lost to a full disk is reported as a failure; a reader that has gone is fine" {
     local c
-    printf 'parent: full\ntasks: {a: {package: say, pool: etl, parameters: {text: x}}}\n' >"$demo/full.yaml"
-    for c in "lbmon --since 0 --until-now" "lbmon --since 0 --until-now --json" "lbsubmit $demo/full.yaml --json" \
-        "lbsubmit --package say --pool etl -p text=x --json"; do
+    printf 'parent: full\ntasks: {a: {package: say, pool: etl, parameters: {text: x}}}\n' \
+        >"$demo/full.yaml"
+    for c in "lbmon --since 0 --until-now" "lbmon --since 0 --until-now --json" \
+        "lbsubmit $demo/full.yaml --json" "lbsubmit --package say --pool etl -p text=x --json"; do
         run sh -c "$c >/dev/full"
         [ "$status" -eq 1 ] || {
             echo "$c: exit $status: $output"
@@ -69,7 +72,7 @@ setup() { enter; }
     done
 }
 
-@test "a filter that nothing can match is refused with what was meant" {
+@test "a filter that can match nothing is refused, with a suggestion" {
     run lbmon --event resutl --until-now
     [ "$status" -eq 2 ]
     assert_has "did you mean 'result'"
@@ -105,11 +108,12 @@ setup() { enter; }
     await "the monitor has the last" grep -q '"last"' "$demo/seen"
     kill "$monitor"
     jq -r .parameters.text "$demo/seen" >"$demo/texts"
-    { for i in 1 2 3; do for j in 1 2 3 4 5; do echo "$i-$j"; done; done; echo last; } | diff - "$demo/texts"
+    { for i in 1 2 3; do for j in 1 2 3 4 5; do echo "$i-$j"; done; done; echo last; } |
+        diff - "$demo/texts"
     jq .seq "$demo/seen" | sort -nuc
 }
 
-@test "a monitor says that the broker does not answer, and that it answers again" {
+@test "lbmon says when the broker stops answering, and when it answers again" {
     kill9_for_good broker
     lbmon --since 0 >"$demo/quiet.out" 2>"$demo/quiet.err" 3>&- &
     local monitor=$!
@@ -121,7 +125,7 @@ setup() { enter; }
     [ "$(grep -c 'does not answer' "$demo/quiet.err")" = 1 ]
 }
 
-@test "while the broker is down, lbsubmit says which addresses it tries and what is wrong with each" {
+@test "while the broker is down, lbsubmit names the addresses that it tries and what is wrong" {
     mkdir "$demo/elsewhere"
     cp -r "$demo/admin/etc" "$demo/elsewhere/"
     printf 'brokers: ["nobody.invalid:7411", "127.0.0.1:1"]\n' >"$demo/elsewhere/etc/client.yaml"
@@ -129,13 +133,18 @@ setup() { enter; }
     local submit=$!
     await "it says so" grep -q 'does not answer' "$demo/down.err"
     kill "$submit"
-    grep -q 'nobody.invalid:7411: the name does not resolve; 127.0.0.1:1: connection refused' "$demo/down.err"
+    grep -q 'nobody.invalid:7411: the name does not resolve; 127.0.0.1:1: connection refused' \
+        "$demo/down.err"
 }
 
 @test "logs are followed while the child runs, over a restart of the broker" {
-    new_package slow shell 'i=0; while [ $i -lt 12 ]; do i=$((i + 1)); echo line $i; [ $i -ne 3 ] || : >"$LB_PARAM_mark"; sleep 0.2; done' 'parameters: {mark: {type: string, required: true}}'
+    new_package slow shell 'i=0
+while [ $i -lt 12 ]; do
+    i=$((i + 1)); echo line $i; [ $i -ne 3 ] || : >"$LB_PARAM_mark"; sleep 0.2
+done' 'parameters: {mark: {type: string, required: true}}'
     deploy slow etl
-    lbsubmit --package slow --pool etl -p mark="$demo/mark" --json >"$demo/slow.json" 2>/dev/null 3>&- &
+    lbsubmit --package slow --pool etl -p mark="$demo/mark" \
+        --json >"$demo/slow.json" 2>/dev/null 3>&- &
     await "it runs" test -e "$demo/mark"
     run_id=$(lbctl runs --job package:slow --json | jq -r .run)
     lbctl logs "$run_id" -f >"$demo/slow.log" 2>&1 3>&- &
@@ -156,7 +165,7 @@ setup() { enter; }
     lbctl whoami --json | jq -e .name >/dev/null
 }
 
-@test "what cannot be printed is a failure, and a reader that went away is none" {
+@test "output that cannot be written is a failure, but a reader that has gone is not" {
     local verb
     for verb in "servers" "history --json" "whoami" "--help" "servers --help" "--version"; do
         run sh -c "lbctl $verb 2>&1 >/dev/full"
@@ -164,11 +173,12 @@ setup() { enter; }
         [ "$status" -eq 1 ]
         assert_has "cannot write to standard output: No space left on device"
     done
-    run sh -c '{ lbctl history --json 2>&1 >&3; echo "$?" >&2; } 3>&1 2>"$1" | true; cat "$1"' sh "$demo/code"
+    run sh -c '{ lbctl history --json 2>&1 >&3; echo "$?" >&2; } 3>&1 2>"$1" | true; cat "$1"' \
+        sh "$demo/code"
     [ "$output" = 0 ]
 }
 
-@test "what is too long for one answer is left out and named, and the rest is there" {
+@test "what is too long for one answer is left out and named" {
     local r
     new_package long shell 'true' 'parameters: {text: {type: string, required: true}}'
     deploy long etl
@@ -177,12 +187,14 @@ setup() { enter; }
 import uuid
 from peer import lb
 with lb.Client() as c:
-    print(uuid.UUID(bytes=c.call("package:long", "etl", {"text": "\x01" * 200000}, expires_in=3600)))')
+    run = c.call("package:long", "etl", {"text": "\x01" * 200000}, expires_in=3600)
+    print(uuid.UUID(bytes=run))')
     await "it has ended" ended "$r"
     run lbctl show "$r"
     assert_has "succeeded"
     assert_has "left out      parameters (too long to be shown)"
     lbctl history --job package:long --json | jq -e '.status == "succeeded"'
     lbctl show "$r" --json | jq -e '.left_out == ["parameters"]'
-    lbmon --event result --run "$r" --since 0 --until-now --json | jq -e '.status == "succeeded" and .left_out == ["parameters"]'
+    lbmon --event result --run "$r" --since 0 --until-now --json |
+        jq -e '.status == "succeeded" and .left_out == ["parameters"]'
 }

@@ -8,7 +8,7 @@ load helpers
     [ "$status" -eq 0 ]
 }
 
-@test "20 s of kill -9 every second, seed 7: nothing accepted is lost, nothing runs twice, every end is true" {
+@test "20 s of kill -9 every second, seed 7: nothing is lost or runs twice, every end is true" {
     run "$top/tests/soak/run.sh" "$(dirname "$LB_BIN")" 0.33 7
     echo "$output"
     [ "$status" -eq 0 ]
@@ -16,7 +16,7 @@ load helpers
     assert_has "all is well"
 }
 
-@test "make soak and make mutants say what is wrong with what they are asked for" {
+@test "make soak and make mutants say what is wrong with their arguments" {
     run "$top/tests/soak/run.sh" "$LB_BIN/.." abc
     [ "$status" -eq 2 ]
     assert_has "MINUTES is 'abc'"

@@ -1,9 +1,11 @@
-# Fencing and the two times of liveness, with real processes that are stopped (SIGSTOP) and go on (SIGCONT): what must
-# not happen is that a result counts twice, that two attempts run at a time, or that a child dies because somebody else
-# was away. A child appends lines with times to a file of its own: `begin`, `beat` ten times a second, `end`.
+# Fencing and the two times of liveness, with real processes that are stopped (SIGSTOP) and go on
+# (SIGCONT). No result may count twice, no two attempts may run at a time, and no child may die
+# because another process was away. A child appends lines with times to a file of its own: `begin`,
+# `beat` ten times a second, `end`.
 load helpers
 
-lease=3 lost=8 # seconds; the fence of a `rerun` attempt TERMs after 4 s of silence and KILLs after 8
+# Seconds. The fence of a `rerun` attempt TERMs after 4 s of silence and KILLs after 8
+lease=3 lost=8
 
 setup_file() {
     local s
@@ -20,7 +22,9 @@ setup_file() {
     new_package child shell '[ "$LB_PARAM_stubborn" != yes ] || trap "" TERM
 say() { echo "$1 $LB_ATTEMPT $(date +%s%N) $$" >>"$LB_PARAM_dir/$LB_PARAM_name"; }
 say begin
-while [ ! -e "$LB_PARAM_dir/go-$LB_PARAM_name" ] && [ "$LB_ATTEMPT" = 1 ]; do say beat; sleep 0.1; done
+while [ ! -e "$LB_PARAM_dir/go-$LB_PARAM_name" ] && [ "$LB_ATTEMPT" = 1 ]; do
+    say beat; sleep 0.1
+done
 say end' 'parameters:
   name: {type: string, required: true}
   dir: {type: string, required: true}
@@ -64,13 +68,14 @@ said() { grep -c "^$2 $3 " "$dir/$1"; } # said NAME WORD ATTEMPT: how often
 server_state() { lbctl servers "$1" --json | jq -r .state; }
 server_in_state() { [ "$(server_state "$1")" = "$2" ]; }
 happened() { # happened NAME EVENT: how often, in the order of the events
-    lbmon --event all --run "$(run_of "$1")" --since 0 --until-now --json | jq -r .event | grep -c "^$2\$" || :
+    lbmon --event all --run "$(run_of "$1")" --since 0 --until-now --json | jq -r .event |
+        grep -c "^$2\$" || :
 }
 counted() { # the attempts whose end is the run's, one a line
     lbctl show "$(run_of "$1")" --json | jq -r '.events[] | select(.event == "result") | .attempt'
 }
 
-@test "promise 2: a worker stopped past its lease: unreachable, out of contact, back; its result counts once" {
+@test "promise 2: a worker stopped past its lease is unreachable, then back; one result counts" {
     begin one fail --lost-after 600 package:child etl1
     begin two fail --lost-after 600 package:child etl1
     stop_process "$(cat "$demo/etl1.pid")"
@@ -94,8 +99,9 @@ counted() { # the attempts whose end is the run's, one a line
     done
 }
 
-# One stop serves all: calls with lost_after 8 s and each on_lost; those of the pool begin on etl1, etl2 takes over.
-@test "promises 2 and 4: a worker stopped past lost_after: fail, rerun behind the fence, hold and release; late results are kept, not counted" {
+# One stop serves all: calls with lost_after 8 s and each on_lost; those of the pool start on etl1,
+# and etl2 takes over.
+@test "promises 2 and 4: a worker stopped past lost_after: fail, rerun, hold; late results kept" {
     local name last first
     lbctl drain etl2 --reason 'all begin on etl1'
     begin fail fail package:child etl
@@ -120,7 +126,8 @@ counted() { # the attempts whose end is the run's, one a line
         # The last that attempt 1 did lies before the first that attempt 2 did.
         last=$(awk '$2 == 1 {t = $3} END {print t}' "$dir/$name")
         first=$(awk '$1 == "begin" && $2 == 2 {print $3}' "$dir/$name")
-        echo "# $name: attempt 1 was silent $(((first - last) / 1000000)) ms before attempt 2 began" >&3
+        echo "# $name: attempt 1 was silent $(((first - last) / 1000000)) ms" \
+            "before attempt 2 began" >&3
         [ "$last" -lt "$first" ]
         gone "$(child_of $name)"
     done
@@ -143,7 +150,9 @@ counted() { # the attempts whose end is the run's, one a line
     done
     kill -CONT "$(cat "$demo/etl1.pid")"
     for name in fail again stubborn hold-rerun hold-fail hold-succeed; do
-        await "the late result of $name is kept" sh -c "lbmon --event all --run $(run_of $name) --since 0 --until-now --json | grep -q '\"event\":\"evidence\"'"
+        await "the late result of $name is kept" \
+            sh -c "lbmon --event all --run $(run_of $name) --since 0 --until-now --json |
+                grep -q '\"event\":\"evidence\"'"
     done
     for name in again stubborn hold-rerun; do
         [ "$(status_of "$(run_of $name)")" = succeeded ]
@@ -163,7 +172,7 @@ counted() { # the attempts whose end is the run's, one a line
     done
 }
 
-@test "promises 4 and 8: a held run's child goes on when its server is back, until a person decides; each decision ends it" {
+@test "promises 4 and 8: a held run's child goes on when its server is back, until a decision" {
     local name text
     for name in ends rerun fail succeed cancel; do
         begin $name hold package:child etl1
@@ -174,9 +183,10 @@ counted() { # the attempts whose end is the run's, one a line
     done
     kill -CONT "$(cat "$demo/etl1.pid")"
     for name in ends rerun fail succeed cancel; do
-        await "the broker knows that $name still runs" sh -c "lbctl explain $(run_of $name) | grep -q 'it still runs at etl1'"
+        await "the broker knows that $name still runs" \
+            sh -c "lbctl explain $(run_of $name) | grep -q 'it still runs at etl1'"
     done
-    # What is not held and was asked for later has come and gone: a STOP would have been there before it.
+    # A later call that is not held has come and gone: a STOP would have been there before it.
     call package:child etl1 name=after "dir=$dir" >"$dir/run-after"
     : >"$dir/go-after"
     await "a call after that has ended" ended "$(run_of after)"
@@ -186,7 +196,8 @@ counted() { # the attempts whose end is the run's, one a line
     done
 
     : >"$dir/go-ends"
-    await "the result of the one that ended by itself is kept" sh -c "lbctl show $(run_of ends) | grep -q evidence"
+    await "the result of the one that ended by itself is kept" \
+        sh -c "lbctl show $(run_of ends) | grep -q evidence"
     in_state "$(run_of ends)" held
     lbctl release "$(run_of ends)" --succeed --reason 'so says the evidence' >"$dir/said-ends"
     not grep -q 'still runs' "$dir/said-ends"
@@ -210,9 +221,10 @@ counted() { # the attempts whose end is the run's, one a line
     [ "$(status_of "$(run_of cancel)")" = cancelled ]
 }
 
-@test "a call's lost_after that is shorter than the heartbeats ends no child of a server that is well" {
+@test "a call's lost_after below the interval of heartbeats ends no child of a healthy server" {
     begin short rerun --lost-after 1 package:child etl1
-    await "it runs longer than two heartbeats and more" sh -c "[ \$(grep -c beat '$dir/short') -ge 40 ]"
+    await "it runs longer than two heartbeats and more" \
+        sh -c "[ \$(grep -c beat '$dir/short') -ge 40 ]"
     : >"$dir/go-short"
     await "it has ended" ended "$(run_of short)"
     [ "$(status_of "$(run_of short)")" = succeeded ]
@@ -220,7 +232,7 @@ counted() { # the attempts whose end is the run's, one a line
     [ "$(said short begin 2)" -eq 0 ]
 }
 
-@test "a stopped keeper holds up nobody but its own child's report, which counts once" {
+@test "a stopped keeper delays only its own child's report, which counts once" {
     local keeper
     begin slow fail package:child etl1
     keeper=$(ps -o ppid= -p "$(child_of slow)" | tr -d ' ')
@@ -238,7 +250,7 @@ counted() { # the attempts whose end is the run's, one a line
     [ "$(happened slow result)" -eq 1 ]
 }
 
-@test "promise 8: a broker stopped past lost_after: nothing is lost, no child dies but those that may be run again" {
+@test "promise 8: a broker stopped past lost_after: nothing is lost, only rerun children end" {
     local name stopped
     begin stays fail package:child etl1
     begin ends fail package:child etl1
@@ -248,7 +260,8 @@ counted() { # the attempts whose end is the run's, one a line
     await "the fence has ended the child that may be run again" gone "$(child_of again)"
     : >"$dir/go-ends"
     await "a child ends without a broker" grep -q end "$dir/ends"
-    # Longer than lost_after and its margin: the last that a child did is that long after the last renewal.
+    # Longer than lost_after and its margin: the last that a child did is that long after the last
+    # renewal.
     stopped=$(date +%s)
     await "lost_after has passed" sh -c "[ \$((\$(date +%s) - $stopped)) -gt $((lost / 2 + 1)) ]"
     kill -CONT "$(cat "$demo/broker.pid")"
@@ -271,16 +284,20 @@ counted() { # the attempts whose end is the run's, one a line
     done
 }
 
-@test "promises 2 and 8: 200 cancels at any moment: each run ends once, as what its child did; nothing survives, no slot leaks" {
+@test "promises 2 and 8: 200 cancels at any moment: each run ends once, and no slot leaks" {
     local run n status
-    new_package race shell 'echo "begin $$" >>"$LB_PARAM_dir/race-$LB_PARAM_n"; sleep 0.15; sleep 0.01; echo end >>"$LB_PARAM_dir/race-$LB_PARAM_n"' 'parameters:
+    new_package race shell 'echo "begin $$" >>"$LB_PARAM_dir/race-$LB_PARAM_n"
+sleep 0.15
+sleep 0.01
+echo end >>"$LB_PARAM_dir/race-$LB_PARAM_n"' 'parameters:
   n: {type: int, required: true}
   dir: {type: string, required: true}'
     deploy race etl
     python "$BATS_TEST_DIRNAME/many.py" cancel 200 7 package:race etl "dir=$dir" >"$dir/outcomes"
     [ "$(wc -l <"$dir/outcomes")" -eq 200 ]
     echo "# $(cut -d ' ' -f 3 "$dir/outcomes" | sort | uniq -c | tr -s ' \n' ' ')" >&3
-    while read -r run n status; do # an empty file is of a child that was ended between opening it and the first line
+    # An empty file belongs to a child that was ended between opening it and the first line.
+    while read -r run n status; do
         [ "$(grep -c begin "$dir/race-$n" 2>/dev/null || :)" != 2 ]
         case $status in
         succeeded) grep -q end "$dir/race-$n" ;;
@@ -290,6 +307,7 @@ counted() { # the attempts whose end is the run's, one a line
     done <"$dir/outcomes"
     grep -q succeeded "$dir/outcomes"
     grep -q cancelled "$dir/outcomes"
-    [ "$(lbmon --event result --job package:race --since 0 --until-now --json | jq -r .run | sort | uniq -c | awk '$1 == 1' | wc -l)" -eq 200 ]
+    [ "$(lbmon --event result --job package:race --since 0 --until-now --json | jq -r .run |
+        sort | uniq -c | awk '$1 == 1' | wc -l)" -eq 200 ]
     [ -z "$(lbctl runs --json)" ]
 }

@@ -4,7 +4,8 @@ load helpers
 
 setup_file() {
     new_cluster etl1
-    new_package say shell 'echo "$LB_PARAM_text"' 'parameters: {text: {type: string, required: true}}'
+    new_package say shell 'echo "$LB_PARAM_text"' \
+        'parameters: {text: {type: string, required: true}}'
     deploy say etl
     join_principal anna 'call *@all' 'watch *@all'
     join_principal otto 'call *@all'
@@ -36,7 +37,7 @@ wire() {
 @test "truncated, empty, alien and misnumbered frames end the session and nothing else" {
     wire broken_frames
 }
-@test "a frame that comes twice counts once, and one of an older session not at all" {
+@test "a duplicate frame counts once, and a frame of an older session not at all" {
     wire replayed_frames
 }
 @test "a call that comes twice is one run; with another body it is refused; another's is refused" {
@@ -48,10 +49,10 @@ wire() {
 @test "messages of another role are refused by name, and change nothing" {
     wire wrong_roles
 }
-@test "what only a broker says, and what nobody says, is refused" {
+@test "messages of a broker and messages of no kind are refused" {
     wire brokers_words
 }
-@test "a peer with an unknown key, without CURVE or with the wrong broker's key is shut out" {
+@test "a peer with an unknown key, without CURVE or with a wrong broker key is shut out" {
     wire unknown_key
 }
 @test "forged, borrowed and altered certificates open no session" {
@@ -60,16 +61,16 @@ wire() {
 @test "a one-time key may say ENROL for its own name, once, and nothing else" {
     wire one_time_keys
 }
-@test "no HELLO makes a key known that was not enrolled" {
+@test "HELLO never makes an unenrolled key known" {
     wire borrowed_invitations
 }
 @test "a second machine under a living server's name is refused and told where the first is" {
     wire two_spools
 }
-@test "results that a worker invents change no run" {
+@test "results that a worker invents change nothing" {
     wire invented_results
 }
-@test "deployments, parents, certificates and revocations that are forged, altered, alien, expired or replayed are refused" {
+@test "forged, altered, alien, expired or replayed documents are refused" {
     python "$BATS_TEST_DIRNAME/documents.py" "$demo"
 }
 @test "a broker that has been broken into cannot make a server run what no caller signed for it" {

@@ -1,6 +1,8 @@
-"""wire.py - what may go wrong on the wire, each as a function that says what it saw and ends with 0 or 1.
+"""wire.py - what may go wrong on the wire, each as a function that says what it saw and ends with 0
+or 1.
 
-usage: wire.py CASE HOMES      HOMES: the folder with a home for each identity (admin, anna, etl1, ...)
+usage: wire.py CASE HOMES
+HOMES is the folder with a home for each identity (admin, anna, etl1, ...).
 """
 import json
 import os
@@ -12,9 +14,10 @@ import uuid
 import peer
 from peer import Identity, Peer, lb, word
 
-WORDS = {"malformed": 1, "too_large": 2, "version": 3, "unknown_principal": 4, "revoked": 5, "expired_certificate": 6,
-         "denied": 7, "wrong_role": 8, "not_open": 9, "name_taken": 10, "busy": 11, "expired": 12, "conflict": 13, "unknown_address": 15,
-         "bad_signature": 17, "replayed": 18, "wrong_job": 19, "not_found": 28}
+WORDS = {"malformed": 1, "too_large": 2, "version": 3, "unknown_principal": 4, "revoked": 5,
+         "expired_certificate": 6, "denied": 7, "wrong_role": 8, "not_open": 9, "name_taken": 10,
+         "busy": 11, "expired": 12, "conflict": 13, "unknown_address": 15, "bad_signature": 17,
+         "replayed": 18, "wrong_job": 19, "not_found": 28}
 SPOOL = b"the one of a box"  # etl9's, whenever it comes
 problems = []
 
@@ -56,16 +59,19 @@ def garbage_of(demo, home, kinds):
             continue
         for what, data in peer.garbage(kind, fields):
             opened = p.hello(spool=SPOOL)
-            expect(opened and opened[0] == lb.WELCOME, f"{name}, {what}: no session afterwards: {word(opened)}")
+            expect(opened and opened[0] == lb.WELCOME,
+                   f"{name}, {what}: no session afterwards: {word(opened)}")
             p.say(data)
             count += 1
             if name == "BYE":  # whatever else it says, its sender is going: the session is over
                 continue
             m = p.hear_of((lb.ERROR, lb.REFUSED, lb.RESET))
             expect(m is not None, f"{name}, {what}: silence")
-            expect(m is None or m[0] == lb.RESET or refused_as(m, "malformed", "too_large", "wrong_role", "denied"),
+            expect(m is None or m[0] == lb.RESET
+                   or refused_as(m, "malformed", "too_large", "wrong_role", "denied"),
                    f"{name}, {what}: {word(m)}")
-            text = m[1] if m and m[0] == lb.RESET else m[3] if m and m[0] == lb.ERROR else m[2] if m else ""
+            at = {lb.RESET: 1, lb.ERROR: 3}.get(m[0], 2) if m else None
+            text = m[at] if m else ""
             expect(len(text) > 10, f"{name}, {what}: no sentence: {word(m)}")
     p.close()
     expect(count > 10, f"only {count} messages were tried")
@@ -98,7 +104,8 @@ def hello_garbage(demo):
         m = p.hear(1)
         # A frame in which no HELLO can be seen is of a session that nobody knows: RESET, at most
         # once a second.
-        expect(m is None or m[0] == lb.RESET or refused_as(m, "malformed", "too_large", "version"), f"{what}: {word(m)}")
+        expect(m is None or m[0] == lb.RESET or refused_as(m, "malformed", "too_large", "version"),
+               f"{what}: {word(m)}")
     m = p.hello(major=2)
     expect(refused_as(m, "version"), f"another major version: {word(m)}")
     m = p.hello()
@@ -131,15 +138,19 @@ def broken_frames(demo):
         "no msgpack": lambda: b"\xc1\xc1\xc1\xc1",
         "a head of another kind": lambda: lb.pack(7, p.session.id, 2, 1) + ping,
         "a message cut off": lambda: lb.pack(lb.FRAME, p.session.id, 2, 1) + ping + ping[:-1],
-        "something behind the last message": lambda: lb.pack(lb.FRAME, p.session.id, 2, 1) + ping + b"\x00",
+        "something behind the last message":
+            lambda: lb.pack(lb.FRAME, p.session.id, 2, 1) + ping + b"\x00",
         "a number left out": lambda: lb.pack(lb.FRAME, p.session.id, 3, 1) + ping,
-        "an acknowledgement of what was never sent": lambda: lb.pack(lb.FRAME, p.session.id, 2, 999) + ping,
-        "an array of a billion": lambda: lb.pack(lb.FRAME, p.session.id, 2, 1) + b"\xdd\x3b\x9a\xca\x00\x05",
+        "an acknowledgement of what was never sent":
+            lambda: lb.pack(lb.FRAME, p.session.id, 2, 999) + ping,
+        "an array of a billion":
+            lambda: lb.pack(lb.FRAME, p.session.id, 2, 1) + b"\xdd\x3b\x9a\xca\x00\x05",
     }.items():
         expect(p.hello()[0] == lb.WELCOME, f"{what}: no session before it")
         p.raw(make())
         m = p.hear_of((lb.RESET, lb.REFUSED, lb.PONG))
-        expect(m and (m[0] == lb.RESET or refused_as(m, "malformed", "too_large")), f"{what}: {word(m)}")
+        expect(m and (m[0] == lb.RESET or refused_as(m, "malformed", "too_large")),
+               f"{what}: {word(m)}")
     expect(p.hello()[0] == lb.WELCOME, "no session before several parts")
     p.socket.send_multipart([p.session.frame(ping), b"x"])
     m = p.hear_of((lb.RESET, lb.REFUSED, lb.PONG))
@@ -180,9 +191,10 @@ def replayed_frames(demo):
 
 def call_body(who, **changes):
     now = int(time.time() * 1000)
-    fields = dict(cluster="test", caller=who.me["name"], key=str(uuid.uuid4()), job="package:say", job_hash=peer.ZERO32,
-                  pin_latest=True, address="etl", parameters={"text": "x"}, on_lost=0, lost_after_ms=0, start_within_ms=0,
-                  timeout_ms=0, priority=4, as_of="2026-11-21T09:13:55.000Z", issued_at=now, expires=now + 60000,
+    fields = dict(cluster="test", caller=who.me["name"], key=str(uuid.uuid4()), job="package:say",
+                  job_hash=peer.ZERO32, pin_latest=True, address="etl", parameters={"text": "x"},
+                  on_lost=0, lost_after_ms=0, start_within_ms=0, timeout_ms=0, priority=4,
+                  as_of="2026-11-21T09:13:55.000Z", issued_at=now, expires=now + 60000,
                   parent=peer.ZERO16, task="", index=0, try_no=0, semaphores=[], plan="")
     return lb.pack(lb.D_CALL, *{**fields, **changes}.values())
 
@@ -205,35 +217,44 @@ def replayed_calls(demo):
     expect(first and first[0] == lb.ACCEPTED and not first[3], f"the first: {word(first)}")
     for m in (again, third):
         expect(m and m[0] == lb.ACCEPTED and m[3] and m[2] == first[2], f"again: {word(m)}")
-    other = p.ask(lb.CALL, 4, who.sign(b"call", call_body(who, key="said-twice", parameters={"text": "y"})), 0)
+    other = p.ask(lb.CALL, 4,
+                  who.sign(b"call", call_body(who, key="said-twice", parameters={"text": "y"})), 0)
     expect(refused_as(other, "conflict"), f"the same key with another body: {word(other)}")
     thief = Peer(Identity(os.path.join(demo, "otto")))
     thief.hello()
     stolen = thief.ask(lb.CALL, 5, signed, 0)
-    expect(refused_as(stolen, "denied", "bad_signature"), f"another one's call, recorded and said again: {word(stolen)}")
+    expect(refused_as(stolen, "denied", "bad_signature"),
+           f"another one's call, recorded and said again: {word(stolen)}")
     stolen = thief.ask(lb.CALL, 6, who.sign(b"call", call_body(who)), 0)
-    expect(refused_as(stolen, "denied", "bad_signature"), f"another one's call, said first: {word(stolen)}")
+    expect(refused_as(stolen, "denied", "bad_signature"),
+           f"another one's call, said first: {word(stolen)}")
     thief.close()
     p.close()
 
 
 def bad_calls(demo):
-    """Expired, too long, for another cluster, altered, signed by another key, on behalf of another."""
+    """Expired, too long, for another cluster, altered, signed by another key, on behalf of
+    another."""
     who = Identity(os.path.join(demo, "anna"))
     p = Peer(who)
     expect(p.hello()[0] == lb.WELCOME, "no session")
     now = int(time.time() * 1000)
-    parts, other = lb.unpack(who.sign(b"call", call_body(who))), lb.unpack(who.sign(b"call", call_body(who)))
+    parts = lb.unpack(who.sign(b"call", call_body(who)))
+    other = lb.unpack(who.sign(b"call", call_body(who)))
     flipped = bytearray(parts[4])
     flipped[-20] ^= 1
     stranger = who.but(seed=os.urandom(32), certificate=who.certificate)
     table = {
-        "expired": (who.sign(b"call", call_body(who, issued_at=now - 20000, expires=now - 10000)), ["expired"]),
-        "another cluster's": (who.sign(b"call", call_body(who, cluster="other")), ["denied", "bad_signature", "unknown_principal"]),
-        "altered": (lb.pack(*parts[:4], bytes(flipped), *parts[5:]), ["bad_signature", "malformed", "denied", "expired"]),
+        "expired": (who.sign(b"call", call_body(who, issued_at=now - 20000, expires=now - 10000)),
+                    ["expired"]),
+        "another cluster's": (who.sign(b"call", call_body(who, cluster="other")),
+                              ["denied", "bad_signature", "unknown_principal"]),
+        "altered": (lb.pack(*parts[:4], bytes(flipped), *parts[5:]),
+                    ["bad_signature", "malformed", "denied", "expired"]),
         "cut signature": (lb.pack(*other[:7], other[7][:-1]), ["bad_signature", "malformed"]),
         "signed by nobody known": (stranger.sign(b"call", call_body(who)), ["bad_signature"]),
-        "on behalf of another": (who.sign(b"call", call_body(who, caller="administrator")), ["denied", "bad_signature"]),
+        "on behalf of another": (who.sign(b"call", call_body(who, caller="administrator")),
+                                 ["denied", "bad_signature"]),
         "no document at all": (b"nonsense", ["malformed"]),
         "an empty one": (b"", ["malformed"]),
     }
@@ -243,7 +264,8 @@ def bad_calls(demo):
         if accepted:  # the broker goes by the session; then the runner must refuse it
             with lb.Client(os.path.join(demo, "admin/etc"), timeout=5) as c:
                 o = c.wait(m[2], 10)
-            expect(o["status"] == "refused" and o["code"] in [WORDS[w] for w in words], f"{what}: taken and {o['status']} {o['message']}")
+            expect(o["status"] == "refused" and o["code"] in [WORDS[w] for w in words],
+                   f"{what}: taken and {o['status']} {o['message']}")
         else:
             expect(refused_as(m, *words), f"{what}: {word(m)}")
         if m is None or m[0] in (lb.REFUSED, lb.RESET):
@@ -254,10 +276,11 @@ def bad_calls(demo):
 # ---- Who may say what
 
 def wrong_roles(demo):
-    """Each well-formed message of somebody else's role is refused with a sentence, and changes nothing."""
+    """Each well-formed message of somebody else's role is refused with a sentence, and changes
+    nothing."""
     table = {"anna": sent_by("worker") + ["PUBLISH", "REVOKE", "ENROL"],
-             "etl9": ["CALL", "RESOLVE", "QUERY", "OPERATE", "SUBSCRIBE", "LOGS", "DEPLOY", "PUT", "PUBLISH", "REVOKE", "CANCEL"],
-             "admin": sent_by("worker") + ["ENROL"]}
+             "etl9": ["CALL", "RESOLVE", "QUERY", "OPERATE", "SUBSCRIBE", "LOGS", "DEPLOY", "PUT",
+                      "PUBLISH", "REVOKE", "CANCEL"], "admin": sent_by("worker") + ["ENROL"]}
     kinds = {name: (kind, fields) for kind, name, _, fields in peer.tables("messages")}
     for home, names in table.items():
         p = Peer(Identity(os.path.join(demo, home)))
@@ -267,7 +290,8 @@ def wrong_roles(demo):
             p.say(lb.pack(*peer.plain(kind, fields)))
             m = p.hear_of((lb.ERROR, lb.REFUSED, lb.RESET))
             expect(refused_as(m, "wrong_role", "denied"), f"{name} of {home}: {word(m)}")
-            expect(m is not None and name in str(m) or refused_as(m, "denied"), f"{name} of {home}: the answer does not name it: {word(m)}")
+            expect(m is not None and name in str(m) or refused_as(m, "denied"),
+                   f"{name} of {home}: the answer does not name it: {word(m)}")
         p.close()
 
 
@@ -280,19 +304,22 @@ def brokers_words(demo):
         expect(p.hello()[0] == lb.WELCOME, f"{name}: no session")
         p.say(lb.pack(*peer.plain(kind, fields)))
         m = p.hear_of((lb.ERROR, lb.REFUSED, lb.RESET))
-        expect(m is not None and (m[0] == lb.RESET or refused_as(m, "wrong_role", "malformed")), f"{name}: {word(m)}")
+        expect(m is not None and (m[0] == lb.RESET or refused_as(m, "wrong_role", "malformed")),
+               f"{name}: {word(m)}")
     for kind in (18, 199, 4711):
         expect(p.hello()[0] == lb.WELCOME, f"kind {kind}: no session")
         p.say(lb.pack(kind, 1, 2))
         m = p.hear_of((lb.ERROR, lb.REFUSED, lb.RESET))
-        expect(m is not None and (m[0] == lb.RESET or refused_as(m, "malformed", "wrong_role")), f"kind {kind}: {word(m)}")
+        expect(m is not None and (m[0] == lb.RESET or refused_as(m, "malformed", "wrong_role")),
+               f"kind {kind}: {word(m)}")
     p.close()
 
 
 def unknown_key(demo):
     """A key that no certificate names finishes no handshake; a client without CURVE neither."""
     anna = Identity(os.path.join(demo, "anna"))
-    for what, p in {"an unknown key": Peer(anna.but(seed=os.urandom(32), certificate=anna.certificate)),
+    stranger = anna.but(seed=os.urandom(32), certificate=anna.certificate)
+    for what, p in {"an unknown key": Peer(stranger),
                     "no CURVE": Peer(anna, curve=False),
                     "the wrong broker's key": Peer(anna.but(broker_key=os.urandom(32)))}.items():
         # What a socket without a finished handshake sends never comes through; ZeroMQ itself may
@@ -305,7 +332,8 @@ def unknown_key(demo):
 
 
 def forged_certificates(demo):
-    """HELLO with another one's certificate, one that we signed ourselves, one with a grant added."""
+    """HELLO with another one's certificate, one that we signed ourselves, one with a grant
+    added."""
     anna = Identity(os.path.join(demo, "anna"))
     admin = Identity(os.path.join(demo, "admin"))
     fields = lb.unpack(lb.unpack(anna.certificate)[4])
@@ -316,14 +344,16 @@ def forged_certificates(demo):
         "another one's": admin.certificate,
         "with a grant added": lb.pack(*signed[:4], more, *signed[5:]),
         "signed by its own holder": Identity(seed=bytes(anna.key)).sign(b"certificate", body),
-        "signed as an administrator, by somebody else": lb.pack(lb.D_SIGNED, "", 0, bytes(admin.key.verify_key), body, [], 0, bytes(64)),
+        "signed as an administrator, by somebody else":
+            lb.pack(lb.D_SIGNED, "", 0, bytes(admin.key.verify_key), body, [], 0, bytes(64)),
         "signed for another purpose": admin.but(certificate=b"").sign(b"deployment", body),
         "nonsense": b"nonsense",
     }
     p = Peer(anna)
     for what, certificate in table.items():
         m = p.hello(certificate)
-        expect(refused_as(m, "unknown_principal", "bad_signature", "malformed", "denied"), f"{what}: {word(m)}")
+        expect(refused_as(m, "unknown_principal", "bad_signature", "malformed", "denied"),
+               f"{what}: {word(m)}")
         expect(m and m[0] == lb.REFUSED and len(m[2]) > 20, f"{what}: no sentence: {word(m)}")
     m = p.hello()
     expect(m and m[0] == lb.WELCOME, f"her own: {word(m)}")
@@ -335,13 +365,14 @@ def forged_certificates(demo):
 def one_time_keys(demo):
     """A one-time key may say ENROL and nothing else, for the one name, once."""
     env = {**os.environ, "LONGBOAT_HOME": os.path.join(demo, "admin")}
-    text = subprocess.run(["lbctl", "invite", "--principal", "emil", "--grant", "call *@etl"], env=env, check=True,
-                          capture_output=True, text=True).stdout
+    text = subprocess.run(["lbctl", "invite", "--principal", "emil", "--grant", "call *@etl"],
+                          env=env, check=True, capture_output=True, text=True).stdout
     token = peer.token_of(text)
     key = peer.nacl.signing.SigningKey.generate()
     p = peer.one_time_peer(token)
     kinds = {name: (kind, fields) for kind, name, _, fields in peer.tables("messages")}
-    for name in [n for n in sent_by("client", "worker") if n not in ("HELLO", "PING", "BYE", "ENROL")]:
+    for name in [n for n in sent_by("client", "worker")
+                 if n not in ("HELLO", "PING", "BYE", "ENROL")]:
         expect(p.hello(b"")[0] == lb.WELCOME, f"{name}: no session")
         p.say(lb.pack(*peer.plain(*kinds[name])))
         m = p.hear_of((lb.ERROR, lb.REFUSED, lb.RESET))
@@ -350,9 +381,12 @@ def one_time_keys(demo):
         expect(p.hello(b"")[0] == lb.WELCOME, f"ENROL, {what}: no session")
         p.say(data)
         m = p.hear_of((lb.ERROR, lb.REFUSED, lb.RESET))
-        expect(m is not None and (m[0] == lb.RESET or refused_as(m, "malformed", "too_large")), f"ENROL, {what}: {word(m)}")
-    for what, changes in {"another name": dict(name="administrator"), "more grants": dict(grants=["admin *@all"]),
-                          "another role": dict(role="administrator"), "pools": dict(pools=["etl"])}.items():
+        expect(m is not None and (m[0] == lb.RESET or refused_as(m, "malformed", "too_large")),
+               f"ENROL, {what}: {word(m)}")
+    for what, changes in {"another name": dict(name="administrator"),
+                          "more grants": dict(grants=["admin *@all"]),
+                          "another role": dict(role="administrator"),
+                          "pools": dict(pools=["etl"])}.items():
         expect(p.hello(b"")[0] == lb.WELCOME, f"{what}: no session")
         m = p.ask(peer.ENROL, 3, peer.certificate_by_token(token, key, **changes))
         expect(refused_as(m, "denied", "bad_signature", "malformed"), f"{what}: {word(m)}")
@@ -367,11 +401,12 @@ def one_time_keys(demo):
 
 
 def borrowed_invitations(demo):
-    """A certificate of an invitation comes with ENROL or not at all: no HELLO makes a key known, before it was used or after."""
+    """A certificate of an invitation comes with ENROL or not at all: no HELLO makes a key known,
+    before it was used or after."""
     env = {**os.environ, "LONGBOAT_HOME": os.path.join(demo, "admin")}
     anna = Identity(os.path.join(demo, "anna"))
-    text = subprocess.run(["lbctl", "invite", "--principal", "fritz", "--grant", "call *@etl"], env=env, check=True,
-                          capture_output=True, text=True).stdout
+    text = subprocess.run(["lbctl", "invite", "--principal", "fritz", "--grant", "call *@etl"],
+                          env=env, check=True, capture_output=True, text=True).stdout
     token = peer.token_of(text)
     one_time, own, early, late = [peer.nacl.signing.SigningKey(token["one_time_seed"])] + [
         peer.nacl.signing.SigningKey.generate() for _ in range(3)]
@@ -382,9 +417,11 @@ def borrowed_invitations(demo):
         p.close()
 
     p = peer.one_time_peer(token)
-    for what, key in {"for a key that is not enrolled": early, "for the one-time key": one_time}.items():
+    for what, key in {"for a key that is not enrolled": early,
+                      "for the one-time key": one_time}.items():
         m = p.hello(peer.certificate_by_token(token, key))
-        expect(refused_as(m, "unknown_principal", "denied"), f"HELLO with a certificate {what}: {word(m)}")
+        expect(refused_as(m, "unknown_principal", "denied"),
+               f"HELLO with a certificate {what}: {word(m)}")
     stranger(early, "before the invitation is used")
     p.hello(b"")
     m = p.ask(peer.ENROL, 1, peer.certificate_by_token(token, own))
@@ -392,7 +429,8 @@ def borrowed_invitations(demo):
     p.close()
     a = Peer(anna)
     m = a.hello(peer.certificate_by_token(token, late))
-    expect(refused_as(m, "unknown_principal", "denied"), f"another one's used invitation: {word(m)}")
+    expect(refused_as(m, "unknown_principal", "denied"),
+           f"another one's used invitation: {word(m)}")
     a.close()
     stranger(late, "after the invitation was used")
     p = Peer(anna.but(seed=bytes(own), certificate=peer.certificate_by_token(token, own)))
@@ -402,12 +440,13 @@ def borrowed_invitations(demo):
 
 
 def expired_tokens(demo):
-    """An invitation that has ended makes nobody: not for a session that is open already, nor for a new one."""
+    """An invitation that has ended makes nobody: not for a session that is open already, nor for a
+    new one."""
     admin = Identity(os.path.join(demo, "admin"))
     one_time, key = peer.nacl.signing.SigningKey.generate(), peer.nacl.signing.SigningKey.generate()
     end = int(time.time() * 1000) + 1500
-    body = lb.pack(peer.D_INVITATION, "test", bytes(one_time.verify_key), "late", "caller", 4711, [], ["call *@etl"], end,
-                   end + 86400000)
+    body = lb.pack(peer.D_INVITATION, "test", bytes(one_time.verify_key), "late", "caller", 4711,
+                   [], ["call *@etl"], end, end + 86400000)
     invitation = admin.but(certificate=b"").sign(b"invitation", body)
     a = Peer(admin)
     a.hello()
@@ -415,7 +454,8 @@ def expired_tokens(demo):
     expect(m and m[0] == lb.DONE, f"the invitation was not taken: {word(m)}")
     a.close()
     token = {"cluster": "test", "addresses": [admin.address], "broker_key": admin.broker_key,
-             "administrators": [bytes(admin.key.verify_key)], "one_time_seed": bytes(one_time), "invitation": invitation}
+             "administrators": [bytes(admin.key.verify_key)], "one_time_seed": bytes(one_time),
+             "invitation": invitation}
     p = peer.one_time_peer(token)
     m = p.hello(b"")
     expect(m and m[0] == lb.WELCOME, f"in time, and not welcome: {word(m)}")
@@ -437,13 +477,14 @@ def revoked_while_connected(demo):
     with lb.Client(os.path.join(demo, "bert/etc"), timeout=5) as c:
         expect(list(c.query("whoami")), "bert cannot ask")
         env = {**os.environ, "LONGBOAT_HOME": os.path.join(demo, "admin")}
-        subprocess.run(["lbctl", "certificates", "revoke", "bert", "--reason", "of the test"], env=env, check=True,
-                       capture_output=True)
+        subprocess.run(["lbctl", "certificates", "revoke", "bert", "--reason", "of the test"],
+                       env=env, check=True, capture_output=True)
         try:
             list(c.query("whoami"))
             expect(False, "a revoked principal was answered")
         except lb.LongboatError as e:
-            expect(e.code == WORDS["revoked"] and "revoked" in str(e), f"refused otherwise: {e} ({e.code})")
+            expect(e.code == WORDS["revoked"] and "revoked" in str(e),
+                   f"refused otherwise: {e} ({e.code})")
     m = Peer(Identity(os.path.join(demo, "bert"))).hello()
     expect(refused_as(m, "revoked", "unknown_principal") or m is None, f"a new session: {word(m)}")
 
@@ -473,21 +514,28 @@ def invented_results(demo):
     before = runs_of(os.path.join(demo, "admin"))
     m = p.hello(spool=SPOOL, slots=2)
     expect(m and m[0] == lb.WELCOME, f"no session: {word(m)}")
-    outcome = lb.pack(lb.D_OUTCOME, 0, 1, 1, 7, 0, "", "etl9", "package:say", peer.ZERO32, 1, 1, 1, [], {}, [])
-    for message in (lb.pack(32, 0), lb.pack(30, 2, [], [], [], {}), lb.pack(34, os.urandom(16), 1, "run", 5),
-                    lb.pack(35, os.urandom(16), 1, 50, "half"), lb.pack(36, os.urandom(16), 1, outcome),
-                    lb.pack(41, os.urandom(16), 1, "run", 1, 1, 0, 5, b"text", 0), lb.pack(40, os.urandom(16), 1, "no room")):
+    outcome = lb.pack(lb.D_OUTCOME, 0, 1, 1, 7, 0, "", "etl9", "package:say", peer.ZERO32, 1, 1, 1,
+                      [], {}, [])
+    for message in (lb.pack(32, 0), lb.pack(30, 2, [], [], [], {}),
+                    lb.pack(34, os.urandom(16), 1, "run", 5),
+                    lb.pack(35, os.urandom(16), 1, 50, "half"),
+                    lb.pack(36, os.urandom(16), 1, outcome),
+                    lb.pack(41, os.urandom(16), 1, "run", 1, 1, 0, 5, b"text", 0),
+                    lb.pack(40, os.urandom(16), 1, "no room")):
         p.say(message)
     if before:  # a run of another server
         run = uuid.UUID(before[0]["run"]).bytes
-        p.say(lb.pack(36, run, 1, lb.pack(lb.D_OUTCOME, 0, 2, 2, 6, 0, "forged", "etl9", "package:say", peer.ZERO32, 1, 1, 1, [], {}, [])))
+        p.say(lb.pack(36, run, 1,
+                      lb.pack(lb.D_OUTCOME, 0, 2, 2, 6, 0, "forged", "etl9", "package:say",
+                              peer.ZERO32, 1, 1, 1, [], {}, [])))
     p.say(lb.pack(lb.PING, 7))
     m = p.hear_of((lb.PONG, lb.RESET, lb.REFUSED))
     expect(m is not None, "silence after invented results")
     p.close()
     after = runs_of(os.path.join(demo, "admin"))
     key = {r["run"]: (r.get("status"), r.get("server")) for r in before}
-    expect({r["run"]: (r.get("status"), r.get("server")) for r in after} == key, f"runs changed: {json.dumps(after)[:500]}")
+    expect({r["run"]: (r.get("status"), r.get("server")) for r in after} == key,
+           f"runs changed: {json.dumps(after)[:500]}")
 
 
 def wrong_hash(demo):
@@ -499,7 +547,8 @@ def wrong_hash(demo):
         data = f.read()
     with open(os.path.join(demo, "do.lbp.minisig"), "rb") as f:
         signature = f.read()
-    for what, package, body in (("another hash", b"h" * 32, data), ("altered bytes", None, data[:-1] + b"x")):
+    for what, package, body in (("another hash", b"h" * 32, data),
+                                ("altered bytes", None, data[:-1] + b"x")):
         if package is None:
             import hashlib
             package = hashlib.blake2b(data, digest_size=32).digest()[::-1]

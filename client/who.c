@@ -1,5 +1,5 @@
 /* who.c - see who.h. */
-#include "admin/who.h"
+#include "client/who.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -58,5 +58,13 @@ void who_may_not_watch(const struct who *w, const char *command)
     fprintf(stderr,
             "%s: '%s' may not watch any server (grants: %s). An administrator can run:\n"
             "  lbctl certificates renew %s --grant 'watch *@all'\n",
+            command, w->name, w->grants, w->name);
+}
+
+void who_sees_own(const struct who *w, const char *command)
+{
+    fprintf(stderr,
+            "%s: '%s' sees only the runs that they started (grants: %s). To show them all, an "
+            "administrator\ncan run:  lbctl certificates renew %s --grant 'watch *@all'\n",
             command, w->name, w->grants, w->name);
 }

@@ -1,6 +1,6 @@
 /* who.h - an empty listing: is there nothing, or may the asker see nothing? */
-#ifndef LB_ADMIN_WHO_H
-#define LB_ADMIN_WHO_H
+#ifndef LB_CLIENT_WHO_H
+#define LB_CLIENT_WHO_H
 
 #include <stdbool.h>
 
@@ -19,5 +19,7 @@ void who_free(struct who *w);
 
 /* "'anna' may not watch any server (grants: ...). An administrator can run: ..." on stderr. */
 void who_may_not_watch(const struct who *w, const char *command);
+/* The same for a listing of runs or events, which has at least the asker's own. */
+void who_sees_own(const struct who *w, const char *command);
 
 #endif
