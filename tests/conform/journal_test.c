@@ -1,7 +1,7 @@
-/* journal_test.c - one suite for every journal: the broker's SQLite file and the simulated disk.
- * What the simulator proves over its disk holds for a broker as far as the two behave alike, so
- * they are asked the same, with the same records, and have to answer the same. The records are a
- * life made by chance; the core's replay judges it. */
+/* journal_test.c - one suite for both journals: the broker's SQLite file and the simulated disk.
+ * What the simulator proves on its disk holds for a broker as far as the two behave alike, so both
+ * get the same records and the same questions and must give the same answers. The records are a
+ * random life; the core's replay judges it. */
 #include "broker/store/store.h"
 #include "common/mem.h"
 #include "common/testing.h"
@@ -20,7 +20,7 @@ struct life {
     struct rng rng;
     struct bcore_record v[8 * TURNS];
     unsigned n, turn_end[TURNS], turns;
-    struct one {
+    struct life_run {
         struct id id;
         enum { NEW, WAITS, THERE, HELD, OVER } is;
         uint64_t attempt;
@@ -41,7 +41,7 @@ static const char *caller_of(unsigned run)
     return run % 3 ? "anna" : "otto";
 }
 
-static void add_called(struct life *l, struct one *r, unsigned number)
+static void add_called(struct life *l, struct life_run *r, unsigned number)
 {
     struct buf call = {0}, envelope = {0};
     struct span caller = span_str(caller_of(number));
@@ -66,7 +66,7 @@ static void add_called(struct life *l, struct one *r, unsigned number)
     r->is = WAITS;
 }
 
-static void add_ended(struct life *l, struct one *r)
+static void add_ended(struct life *l, struct life_run *r)
 {
     struct buf outcome = {0};
     d_outcome_encode(
@@ -78,7 +78,7 @@ static void add_ended(struct life *l, struct one *r)
     r->is = OVER;
 }
 
-static void wait_goes_on(struct life *l, struct one *r, uint64_t dice)
+static void wait_goes_on(struct life *l, struct life_run *r, uint64_t dice)
 {
     if (dice < 6) {
         ADD(l, assigned, .run = r->id, .attempt = ++r->attempt, .server = span_str("etl1"));
@@ -92,7 +92,7 @@ static void wait_goes_on(struct life *l, struct one *r, uint64_t dice)
     }
 }
 
-static void attempt_goes_on(struct life *l, struct one *r, uint64_t dice)
+static void attempt_goes_on(struct life *l, struct life_run *r, uint64_t dice)
 {
     if (dice < 4) {
         ADD(l, started, .run = r->id, .attempt = r->attempt, .step = span_str("run"));
@@ -107,7 +107,7 @@ static void attempt_goes_on(struct life *l, struct one *r, uint64_t dice)
     }
 }
 
-static void one_more_of(struct life *l, struct one *r)
+static void one_more_of(struct life *l, struct life_run *r)
 {
     uint64_t dice = rng_below(&l->rng, 10);
     if (r->is == NEW) {
@@ -187,15 +187,15 @@ static struct hash state_after(const struct life *l, uint64_t n)
     return h;
 }
 
-/* ---- The two, behind one face */
+/* ---- Both journals behind one interface */
 struct journal_here {
     const struct face *face;
-    uint64_t told; /* committed, as it was told */
+    uint64_t told; /* the last committed record that it was told of */
     bool full;
     /* a file */
     char *path;
     struct store *store;
-    struct store_answer answer; /* its spans are lent: only numbers are taken from it */
+    struct store_answer answer; /* its spans are lent: use only its numbers */
     bool answered, found;
     struct id found_run;
     struct hash found_digest;
@@ -211,8 +211,8 @@ struct face {
     const char *name;
     void (*make)(struct journal_here *j, const char *path, uint64_t seed);
     void (*destroy)(struct journal_here *j);
-    void (*begin)(struct journal_here *j, struct loaded *ret); /* a process begins: loads */
-    /* it ends in order: all is committed and folded */
+    void (*begin)(struct journal_here *j, struct loaded *ret); /* a process starts and loads */
+    /* it ends in order: commits and folds everything */
     void (*end)(struct journal_here *j);
     void (*append)(struct journal_here *j, const struct bcore_record *v, unsigned n); /* a turn */
     void (*wait)(struct journal_here *j);                                             /* for news */
@@ -220,7 +220,7 @@ struct face {
     bool (*key)(struct journal_here *j, const char *principal, const char *key, struct id *run,
                 struct hash *digest);
     bool (*ended)(struct journal_here *j, struct id run, uint64_t *ret_attempt);
-    /* A process appends turns, hears of some, and dies. What it had heard of. */
+    /* A process appends turns, hears of some and dies. Returns what it had heard of. */
     uint64_t (*live_and_die)(struct journal_here *j, const struct life *l, uint64_t seed);
 };
 
@@ -281,7 +281,7 @@ static void file_wait(struct journal_here *j)
 
 static void file_set_full(struct journal_here *j, bool full)
 {
-    store_limit(j->store, full ? 4096 : 0); /* one page: it may not grow any more */
+    store_limit(j->store, full ? 4096 : 0); /* one page: it cannot grow any more */
 }
 
 static void take_answer(void *self, const struct store_answer *a)
@@ -498,7 +498,7 @@ static void assert_state(struct case_ *c, const struct loaded *l, uint64_t n)
     struct hash expected = state_after(&c->life, n), is;
     bcore_digest(l->core, &is);
     if (memcmp(is.b, expected.b, sizeof is.b) != 0)
-        fail_msg("%s, seed %llu: what is loaded is not the state after %llu records",
+        fail_msg("%s, seed %llu: the loaded state is not the one after %llu records",
                  c->here.face->name, (unsigned long long)c->seed, (unsigned long long)n);
 }
 
@@ -534,7 +534,7 @@ static void loads(struct case_ *c)
     }
 }
 
-static void what_was_committed_is_loaded_and_gives_the_state_that_was(void **state)
+static void committed_records_are_loaded_and_give_the_same_state(void **state)
 {
     in_every_journal(state, loads);
 }
@@ -550,14 +550,14 @@ static void dies(struct case_ *c)
     for (unsigned t = 0; t < c->life.turns; t++)
         whole |= c->life.turn_end[t] == n;
     if (!whole)
-        fail_msg("%s, seed %llu: %llu records are there, which is in the middle of a turn",
+        fail_msg("%s, seed %llu: it has %llu records, which ends in the middle of a turn",
                  c->here.face->name, (unsigned long long)c->seed, (unsigned long long)n);
     assert_state(c, &l, n);
     c->here.face->end(&c->here);
     loaded_free(&l);
 }
 
-static void after_a_death_there_is_what_was_told_and_no_half_of_a_turn(void **state)
+static void after_a_death_all_that_was_told_is_there_and_no_half_turn(void **state)
 {
     in_every_journal(state, dies);
 }
@@ -569,7 +569,7 @@ static void answers(struct case_ *c)
     append_turns(c, 0, TURNS);
     await_told(c, c->life.n);
     for (unsigned i = 0; i < RUNS; i++) {
-        const struct one *r = &c->life.run[i];
+        const struct life_run *r = &c->life.run[i];
         struct id run = {{0}};
         struct hash digest = {{0}};
         uint64_t attempt = 0;
@@ -596,7 +596,7 @@ static void history_tells_of_ends_and_of_their_keys(void **state)
 static void fills(struct case_ *c)
 {
     struct loaded l = {0};
-    if (c->seed > 2) /* the file looks for room but twice a second */
+    if (c->seed > 2) /* the file looks for room only twice a second */
         return;
     begin(c, &l);
     append_turns(c, 0, 10);
@@ -618,13 +618,13 @@ static void fills(struct case_ *c)
     loaded_free(&l);
 }
 
-static void a_full_disk_says_so_holds_what_has_no_room_and_goes_on(void **state)
+static void a_full_disk_is_reported_and_appends_go_on_when_there_is_room(void **state)
 {
     in_every_journal(state, fills);
 }
 
-/* What the one leaves out of a replay, the other does, too: the simulator's replays are those of a
-   broker. */
+/* What one journal leaves out of a replay, the other leaves out, too: the simulator replays what a
+ * broker replays. */
 static void a_folded_journal_loads_the_same_records_in_every_journal(void **state)
 {
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
@@ -662,10 +662,10 @@ static void a_folded_journal_loads_the_same_records_in_every_journal(void **stat
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(what_was_committed_is_loaded_and_gives_the_state_that_was),
-        in_folder(after_a_death_there_is_what_was_told_and_no_half_of_a_turn),
+        in_folder(committed_records_are_loaded_and_give_the_same_state),
+        in_folder(after_a_death_all_that_was_told_is_there_and_no_half_turn),
         in_folder(history_tells_of_ends_and_of_their_keys),
-        in_folder(a_full_disk_says_so_holds_what_has_no_room_and_goes_on),
+        in_folder(a_full_disk_is_reported_and_appends_go_on_when_there_is_room),
         in_folder(a_folded_journal_loads_the_same_records_in_every_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* brokernode.c - see brokernode.h. Where things are done as in broker/shell/turn.c, it is because
- * the core relies on it. */
+/* brokernode.c - see brokernode.h. Where it does things as broker/shell/turn.c does them, the core
+ * relies on that. */
 #include "tests/sim/brokernode.h"
 
 #include <inttypes.h>
@@ -7,7 +7,7 @@
 
 #include "common/mem.h"
 #include "tests/sim/disk.h"
-#include "tests/sim/door.h"
+#include "tests/sim/listener.h"
 #include "tests/sim/gate.h"
 #include "tests/sim/lookup.h"
 #include "tests/sim/seeing.h"
@@ -15,7 +15,7 @@
 
 enum {
     SIM_MEMBERS = 16,
-    HOT_TICKS = 50 /* ticks at one moment; more: the core asks to be asked again for nothing */
+    HOT_TICKS = 50 /* ticks at one moment; more of them: the core is in a busy loop */
 };
 
 struct member {
@@ -46,7 +46,7 @@ struct brokernode {
     struct bcore *core;
     struct bcore_out out;
     struct shadow *shadow;
-    struct door *door;
+    struct listener *listener;
     struct sim_gate *gate;
     struct sim_lookup *lookup;
     struct seeing_mood seeing_mood;
@@ -88,7 +88,7 @@ static void say(void *self, uint64_t peer, struct span message)
 {
     struct brokernode *b = self;
     laws_broker_says(b->laws, peer, message);
-    door_send(b->door, peer, message);
+    listener_send(b->listener, peer, message);
 }
 
 static void leave(void *self, const struct bcore_effect *e)
@@ -99,7 +99,7 @@ static void leave(void *self, const struct bcore_effect *e)
         say(b, e->peer, e->body);
         break;
     case BCORE_FX_CLOSE:
-        door_close_peer(b->door, e->peer, e->body);
+        listener_close_peer(b->listener, e->peer, e->body);
         guest_forget(b, e->peer);
         break;
     case BCORE_FX_LOOKUP:
@@ -193,16 +193,16 @@ static void on_tick(struct world *w, void *self)
     b->tick_at = w->now;
     if (b->ticks > HOT_TICKS)
         law_break(b->laws, LAW_STEPS_WITHIN_TIME,
-                  "the broker's core asks for tick after tick at one moment");
+                  "the broker's core asks for tick after tick at the same moment");
     step(b, &ev);
     turn_end(b);
 }
 
-/* Everything that a turn has brought goes on its way. */
+/* Sends on everything that a turn has brought. */
 static void turn_end(void *self)
 {
     struct brokernode *b = self;
-    door_flush(b->door);
+    listener_flush(b->listener);
     journal_turn_end(b->journal);
     int64_t due = bcore_deadline(b->core);
     if (due == INT64_MAX)
@@ -244,7 +244,7 @@ static void on_hello(void *self, uint64_t peer, const char *name, struct span he
                                   .window_open = true});
     if ((g = guest_of(b, peer)) && !g->closing && m_hello_decode(hello, &m, NULL) == 0 &&
         !id_is_zero(m.spool))
-        /* a worker that is sent away was not heard */
+        /* a worker that is refused does not count as heard */
         laws_heard(b->laws, name, g->spool = m.spool);
 }
 
@@ -260,7 +260,7 @@ static void take_message(struct brokernode *b, uint64_t peer, struct span messag
                                   .peer = peer,
                                   .who = &who,
                                   .message = message,
-                                  .window_open = door_window_open(b->door, peer),
+                                  .window_open = listener_window_open(b->listener, peer),
                                   .looked_up = asked != NULL,
                                   .lsn = asked ? asked->rests_on : 0,
                                   .known = known});
@@ -315,12 +315,12 @@ static void on_queued(void *self, uint64_t peer, size_t owed)
         laws_queued(b->laws, peer, g->who->name, owed);
 }
 
-static const struct door_calls door_calls = {.hello = on_hello,
-                                             .message = on_message,
-                                             .down = on_down,
-                                             .window = on_window,
-                                             .queued = on_queued,
-                                             .turn_end = turn_end};
+static const struct listener_calls listener_calls = {.hello = on_hello,
+                                                     .message = on_message,
+                                                     .down = on_down,
+                                                     .window = on_window,
+                                                     .queued = on_queued,
+                                                     .turn_end = turn_end};
 
 static const struct lookup_calls lookup_calls = {
     .say = say, .known = on_known, .turn_end = turn_end};
@@ -382,7 +382,7 @@ static void stop(struct brokernode *b)
     while (b->guests)
         guest_forget(b, b->guests->peer);
     seeing_free(&b->seeing);
-    door_free(&b->door);
+    listener_free(&b->listener);
     lookup_free(&b->lookup);
     gate_free(&b->gate);
     bcore_free(&b->core);
@@ -406,7 +406,7 @@ void brokernode_free(struct brokernode **pb)
 
 void brokernode_start(struct brokernode *b)
 {
-    bool folded = chance(b->w, 600);
+    bool folded = world_chance(b->w, 600);
     b->core = bcore_new(&b->config);
     if (!shadow_begin(b->shadow, b->journal, folded, b->core))
         return;
@@ -420,11 +420,11 @@ void brokernode_start(struct brokernode *b)
                              .wall = world_wall_ms(b->w, &b->process),
                              .lsn = journal_durable(b->journal)};
     world_random_bytes(b->w, ev.random, sizeof ev.random);
-    b->door = door_new(b->w, b->net, &b->process, &door_calls, b);
+    b->listener = listener_new(b->w, b->net, &b->process, &listener_calls, b);
     b->gate = gate_new(b->last_lsn, leave, fetch, b);
     b->lookup = lookup_new(b->w, &b->process, b->laws, b->journal, b->gate, &lookup_calls, b);
     b->seeing =
-        seeing_new(b->w, &b->seeing_mood, &b->process, b->laws, b->journal, b->door, b->core);
+        seeing_new(b->w, &b->seeing_mood, &b->process, b->laws, b->journal, b->listener, b->core);
     seeing_on_turn_end(b->seeing, turn_end, b);
     seeing_committed(b->seeing, b->last_lsn);
     bcore_begin(b->core, &ev, &b->out);
@@ -444,7 +444,7 @@ void brokernode_crash(struct brokernode *b)
     stop(b);
     network_broker_down(b->net);
     world_met(b->w, journal_crash(b->journal) ? FAULT_BROKER_CRASH_IN_COMMIT : FAULT_BROKER_CRASH);
-    if (chance(b->w, 200))
+    if (world_chance(b->w, 200))
         world_clock_boot(b->w, &b->clock);
 }
 

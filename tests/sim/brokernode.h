@@ -2,10 +2,10 @@
  * take, decide, write, tell.
  *
  * The records of a turn are one transaction of the journal; an effect waits until the record that
- * it rests on is known to be on disk, and effects of one peer leave in their order (gate.h). What
- * the core asks of the history is answered later (lookup.h). A start replays the journal, whole or
- * folded, and compares digests with a shadow, which has only ever been fed records (shadow.h).
- * Monitors are served by the real feed (seeing.h). */
+ * it rests on is known to be on disk, and effects for one peer leave in order (gate.h). The history
+ * answers the core's questions later (lookup.h). A start replays the journal, whole or folded, and
+ * compares digests with a shadow, which is fed records only (shadow.h). The real feed serves
+ * monitors (seeing.h). */
 #ifndef LB_TESTS_SIM_BROKERNODE_H
 #define LB_TESTS_SIM_BROKERNODE_H
 
@@ -34,7 +34,7 @@ void brokernode_wall_step(struct brokernode *b, int64_t ms);
 
 bool brokernode_is_up(const struct brokernode *b);
 const struct bcore *brokernode_core(const struct brokernode *b); /* NULL while it is down */
-/* A certificate of this name: who dials from a cable of the name is its holder. */
+/* Adds a certificate of this name. Whoever dials from a cable of that name holds it. */
 void brokernode_know(struct brokernode *b, const char *name, const char *role, unsigned pools);
 
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "tests/sim/line.h"
+#include "tests/sim/peerline.h"
 
 #define EXPIRES_MS (30 * INT64_C(86400000)) /* longer than any simulated time */
 
@@ -42,7 +42,7 @@ struct callernode {
     struct clock_sim clock;
     struct process process;
     struct cable cable;
-    struct line *line;
+    struct peerline *line;
     struct event come_back;
     struct wish **wishes;
     unsigned n_wishes;
@@ -65,7 +65,7 @@ static uint64_t req_of(unsigned index, unsigned what)
         struct m_##low m_ = {__VA_ARGS__}; \
         buf_clear(&(c)->scratch); \
         m_##low##_encode(&m_, &(c)->scratch); \
-        line_send((c)->line, buf_span(&(c)->scratch)); \
+        peerline_send((c)->line, buf_span(&(c)->scratch)); \
     } while (0)
 
 static void say_wish(struct callernode *c, const struct wish *x)
@@ -105,14 +105,14 @@ static void set_later(struct wish *x, int64_t most)
     world_at(w, &x->later, w->now + world_skewed(w, MS(1), most), &x->c->process, on_later, x);
 }
 
-/* One of the things that it does later, if it still can. */
+/* Does one of the things that it put off, if it still can. */
 static void on_later(struct world *w, void *self)
 {
     struct wish *x = self;
     struct callernode *c = x->c;
-    if (!c->process.up || !line_is_up(c->line) ||
+    if (!c->process.up || !peerline_is_up(c->line) ||
         (x->state != WISH_ACCEPTED && x->state != WISH_ENDED)) {
-        if (x->state == WISH_OPEN && line_is_up(c->line))
+        if (x->state == WISH_OPEN && peerline_is_up(c->line))
             say_wish(c, x);
         else if (w->chaos && x->state != WISH_REFUSED)
             set_later(x, SECS(5));
@@ -133,7 +133,7 @@ static void on_later(struct world *w, void *self)
         world_met(w, FAULT_CANCEL);
         say_wish(c, x);
     }
-    line_flush(c->line);
+    peerline_flush(c->line);
 }
 
 /* ---- Wishing */
@@ -148,9 +148,9 @@ static const struct sim_job *some_job(struct callernode *c)
 
 static const char *some_address(struct callernode *c)
 {
-    if (chance(c->w, 400))
+    if (world_chance(c->w, 400))
         return "all";
-    if (chance(c->w, 400))
+    if (world_chance(c->w, 400))
         return sim_pools[rng_below(&c->w->rng, CATALOG_POOLS)];
     return c->mood.servers[rng_below(&c->w->rng, c->mood.n_servers)];
 }
@@ -158,9 +158,9 @@ static const char *some_address(struct callernode *c)
 static void fill_call(struct callernode *c, struct wish *x, bool quick, struct d_call *d)
 {
     struct world *w = c->w;
-    bool heavy = !quick && chance(w, c->mood.heavy);
+    bool heavy = !quick && world_chance(w, c->mood.heavy);
     const struct sim_job *job = quick   ? &c->catalog->jobs[0]
-                                : heavy ? &c->catalog->jobs[chance(w, 500) ? 3 : 5]
+                                : heavy ? &c->catalog->jobs[world_chance(w, 500) ? 3 : 5]
                                         : some_job(c);
     *d = (struct d_call){.cluster = span_str(SIM_CLUSTER),
                          .caller = span_str(c->name),
@@ -171,20 +171,21 @@ static void fill_call(struct callernode *c, struct wish *x, bool quick, struct d
                          .priority = rng_below(&w->rng, 10),
                          .issued_at = world_wall_ms(w, &c->process)};
     if (heavy)
-        d->on_lost = chance(w, 600) ? ON_LOST_RERUN : ON_LOST_HOLD;
-    d->pin_latest = chance(w, 300);
+        d->on_lost = world_chance(w, 600) ? ON_LOST_RERUN : ON_LOST_HOLD;
+    d->pin_latest = world_chance(w, 300);
     if (!d->pin_latest)
         d->job_hash = job->hash;
-    if (chance(w, 300))
+    if (world_chance(w, 300))
         d->lost_after_ms = (uint64_t)world_between(w, 20000, 60000);
-    if (chance(w, 250) || !strcmp(job->name, "ghost"))
+    if (world_chance(w, 250) || !strcmp(job->name, "ghost"))
         d->start_within_ms = (uint64_t)world_between(w, 10000, 120000);
-    if (!strcmp(job->name, "ghost") && chance(w, 300))
+    if (!strcmp(job->name, "ghost") && world_chance(w, 300))
         d->start_within_ms = 0; /* it stays parked, and says why */
-    if (chance(w, 200))
+    if (world_chance(w, 200))
         d->timeout_ms = (uint64_t)world_between(w, 200, 20000);
-    d->expires = d->issued_at + (chance(w, 150) ? world_between(w, 5000, 120000) : EXPIRES_MS);
-    if (chance(w, 200))
+    d->expires =
+        d->issued_at + (world_chance(w, 150) ? world_between(w, 5000, 120000) : EXPIRES_MS);
+    if (world_chance(w, 200))
         d->parent.b[15] = (uint8_t)world_between(w, 1, 2);
 }
 
@@ -203,20 +204,20 @@ void callernode_call(struct callernode *c, bool quick)
     catalog_write_call(&d, &x->body, &x->signed_call);
     d.priority = (d.priority + 1) % 10;
     catalog_write_call(&d, &x->other_body, &x->other_call);
-    x->level = chance(c->w, c->mood.follows) ? 2 : (unsigned)rng_below(&c->w->rng, 2);
-    x->will_cancel = chance(c->w, c->mood.cancels);
-    x->will_repeat = chance(c->w, c->mood.repeats);
-    x->will_other = chance(c->w, c->mood.others);
-    x->force = chance(c->w, 200);
+    x->level = world_chance(c->w, c->mood.follows) ? 2 : (unsigned)rng_below(&c->w->rng, 2);
+    x->will_cancel = world_chance(c->w, c->mood.cancels);
+    x->will_repeat = world_chance(c->w, c->mood.repeats);
+    x->will_other = world_chance(c->w, c->mood.others);
+    x->force = world_chance(c->w, 200);
     c->wishes = mem_realloc(c->wishes, c->n_wishes + 1, sizeof *c->wishes);
     c->wishes[c->n_wishes++] = x;
     TRACE(c->w, c->name, "calls %s of " SPAN_FMT " at " SPAN_FMT ", on_lost %s%s", x->key,
           SPAN_ARG(d.job), SPAN_ARG(d.address), on_lost_text(d.on_lost),
           x->will_cancel ? ", and will cancel it" : "");
     say_wish(c, x);
-    line_flush(c->line);
+    peerline_flush(c->line);
     if (x->will_cancel || x->will_repeat || x->will_other)
-        set_later(x, chance(c->w, 500) ? MS(400) : SECS(40));
+        set_later(x, world_chance(c->w, 500) ? MS(400) : SECS(40));
 }
 
 void callernode_operate(struct callernode *c, const char *verb, const char *target, const char *how)
@@ -231,7 +232,7 @@ void callernode_operate(struct callernode *c, const char *verb, const char *targ
     if (!c->process.up)
         return; /* its next session says it */
     say_request(c, c->n_requests - 1);
-    line_flush(c->line);
+    peerline_flush(c->line);
 }
 
 /* ---- Hearing */
@@ -267,7 +268,7 @@ static void hear_ended(struct callernode *c, const struct m_run_ended *m)
     struct wish *x = wish_of_run(c, m->run);
     laws_ended(c->laws, m->run, m->attempt, m->outcome);
     if (!x)
-        return; /* its ACCEPTED is behind it: the next session asks again */
+        return; /* its ACCEPTED is lost: the next session asks again */
     TRACE(c->w, c->name, "run %s has ended", world_short_id(m->run));
     x->heard_here = true;
     if (x->state == WISH_ACCEPTED)
@@ -370,7 +371,7 @@ static void on_up(void *self, struct span welcome)
         say_request(c, i);
 }
 
-static const struct line_calls line_calls = {.up = on_up, .message = on_message};
+static const struct peerline_calls peerline_calls = {.up = on_up, .message = on_message};
 
 /* ---- Life */
 struct callernode *callernode_new(struct world *w, struct network *n, struct laws *l,
@@ -385,7 +386,7 @@ struct callernode *callernode_new(struct world *w, struct network *n, struct law
     snprintf(x->name, sizeof x->name, "%s", name);
     x->cable.name = x->name;
     process_init_machine(w, &x->process, name, &x->clock, WALL_OFF_MS);
-    x->line = line_new(w, n, &x->cable, &x->process, &line_calls, x);
+    x->line = peerline_new(w, n, &x->cable, &x->process, &peerline_calls, x);
     return x;
 }
 
@@ -404,7 +405,7 @@ void callernode_free(struct callernode **pc)
         mem_free(&x);
     }
     world_cancel(c->w, &c->come_back);
-    line_free(&c->line);
+    peerline_free(&c->line);
     mem_free(&c->wishes);
     mem_free(&c->requests);
     buf_free(&c->scratch);
@@ -414,7 +415,7 @@ void callernode_free(struct callernode **pc)
 void callernode_start(struct callernode *c)
 {
     c->process.up = true;
-    line_start(c->line);
+    peerline_start(c->line);
 }
 
 static void on_come_back(struct world *w, void *self)
@@ -423,9 +424,9 @@ static void on_come_back(struct world *w, void *self)
     TRACE(w, c->name, "starts again");
     for (unsigned i = 0; i < c->n_wishes; i++) {
         struct wish *x = c->wishes[i];
-        if (x->state == WISH_ENDED && chance(w, 300))
+        if (x->state == WISH_ENDED && world_chance(w, 300))
             x->state = WISH_ACCEPTED; /* it has forgotten that it heard */
-        else if (x->state == WISH_ACCEPTED && chance(w, 300))
+        else if (x->state == WISH_ACCEPTED && world_chance(w, 300))
             x->state = WISH_OPEN; /* it has forgotten the answer: the key knows it */
     }
     callernode_start(c);
@@ -438,7 +439,7 @@ void callernode_crash(struct callernode *c, int64_t for_us)
     TRACE(c->w, c->name, "crashes");
     world_met(c->w, FAULT_CALLER_CRASH);
     process_die(&c->process);
-    line_down(c->line);
+    peerline_down(c->line);
     world_at(c->w, &c->come_back, c->w->now + for_us, NULL, on_come_back, c);
 }
 

@@ -1,8 +1,8 @@
-/* callernode.h - a caller's process: calls under keys, follows, cancels; repeats what was not
- * answered in each new session.
+/* callernode.h - a caller's process: it calls under keys, follows and cancels, and in each new
+ * session repeats what has no answer yet.
  *
- * What it wants it remembers through its crashes, as a parent's driver does; what it has heard it
- * may forget. An operator is a caller that also drains, undrains and releases. */
+ * It remembers its wishes through crashes, as a parent's driver does, but may forget what it has
+ * heard. An operator is a caller that also drains, undrains and releases. */
 #ifndef LB_TESTS_SIM_CALLERNODE_H
 #define LB_TESTS_SIM_CALLERNODE_H
 
@@ -35,8 +35,8 @@ void callernode_crash(struct callernode *c, int64_t for_us);
 void callernode_pause(struct callernode *c, int64_t for_us);
 
 struct cable *callernode_cable(struct callernode *c);
-/* Is something still owed to it? A run that `excused` says so for need not end. *ret_why: a static
-   text. */
+/* Does it still wait for something? A run need not end if `excused` says so. *ret_why: a static
+ * text. */
 typedef bool callernode_excused(void *self, struct id run);
 bool callernode_is_owed(const struct callernode *c, callernode_excused *excused, void *self,
                         const char **ret_why, struct id *ret_run);

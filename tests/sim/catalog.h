@@ -1,5 +1,5 @@
-/* catalog.h - the fixed things of a simulated cluster: its jobs, and the certificates of its
-   members. */
+/* catalog.h - what is the same in each simulated cluster: its jobs and its members' certificates.
+ * */
 #ifndef LB_TESTS_SIM_CATALOG_H
 #define LB_TESTS_SIM_CATALOG_H
 
@@ -28,15 +28,14 @@ void catalog_make(struct catalog *c);
 void catalog_free(struct catalog *c);
 const struct sim_job *catalog_by_hash(const struct catalog *c, const struct hash *hash);
 
-/* Appends the m_attest of a server that has these jobs (bits). Job `chain` needs something that may
-   not hold. */
+/* Appends the m_attest of a server that has these jobs (bits). Job `chain` has a need that may not
+ * hold. */
 void catalog_attest(const struct catalog *c, unsigned jobs, unsigned slots, bool need_holds,
                     struct buf *out);
 
 extern const char *const sim_pools[CATALOG_POOLS];
 
-/* Appends a d_signed d_certificate; nobody in the simulation verifies signatures, so it has
-   none. */
+/* Appends a d_signed d_certificate without a signature: the simulation verifies none. */
 void catalog_write_certificate(const char *name, const char *role, uint64_t serial, unsigned pools,
                                struct buf *out);
 

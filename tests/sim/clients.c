@@ -1,5 +1,5 @@
-/* clients.c - the cluster's clients beside plain callers: parents' drivers with their plans, and
-   monitors. */
+/* clients.c - the cluster's other clients besides plain callers: drivers with their plans, and
+ * monitors. */
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static const char *const monitor_names[CLUSTER_MONITORS] = {"mia", "moe"};
 static void make_drivers(struct cluster *c, const char *const *servers)
 {
     struct world *w = &c->w;
-    if (chance(w, 250))
+    if (world_chance(w, 250))
         return;
     c->n_drivers = CLUSTER_DRIVERS;
     c->plans_wanted = (unsigned)world_between(w, 1, CLUSTER_PLANS);

@@ -11,11 +11,10 @@
 static const char *const server_names[CLUSTER_SERVERS] = {"wh1", "wh2", "wh3", "wh4"};
 static const char *const caller_names[CLUSTER_CALLERS] = {"anna", "bert", "carl"};
 
-/* Each rate is nothing in most seeds, so that rare things meet each other in quiet surroundings,
-   too. */
+/* Each rate is 0 in most seeds, so that rare events also meet each other in quiet surroundings. */
 static unsigned some_rate(struct world *w, unsigned most)
 {
-    return chance(w, 400) ? (unsigned)rng_below(&w->rng, most) : 0;
+    return world_chance(w, 400) ? (unsigned)rng_below(&w->rng, most) : 0;
 }
 
 static void make_network(struct cluster *c)
@@ -25,23 +24,24 @@ static void make_network(struct cluster *c)
                                 .duplicate = some_rate(w, 8000),
                                 .reorder = some_rate(w, 3000),
                                 .spike = some_rate(w, 20000),
-                                .latency = chance(w, 700) ? 300 : world_between(w, 1000, MS(40))};
-    const struct less *l = c->less;
-    if (LESS_WITHOUT(l, HABIT_DROP))
+                                .latency =
+                                    world_chance(w, 700) ? 300 : world_between(w, 1000, MS(40))};
+    const struct subset *l = c->subset;
+    if (SUBSET_WITHOUT(l, HABIT_DROP))
         mood.drop = 0;
-    if (LESS_WITHOUT(l, HABIT_DUPLICATE))
+    if (SUBSET_WITHOUT(l, HABIT_DUPLICATE))
         mood.duplicate = 0;
-    if (LESS_WITHOUT(l, HABIT_REORDER))
+    if (SUBSET_WITHOUT(l, HABIT_REORDER))
         mood.reorder = 0;
-    if (LESS_WITHOUT(l, HABIT_SPIKE))
+    if (SUBSET_WITHOUT(l, HABIT_SPIKE))
         mood.spike = 0;
-    if (LESS_WITHOUT(l, HABIT_FAR))
+    if (SUBSET_WITHOUT(l, HABIT_FAR))
         mood.latency = 300;
     c->network = network_new(w, &mood);
 }
 
-/* Which of n members stay (ret_who), at least the first one, and where each of them is (ret_at):
- * another one stands for who is left out. */
+/* Chooses which of n members stay (ret_who), at least the first, and gives the place of each one
+ * (ret_at): a member that is left out is replaced by one that stays. */
 static unsigned some_stay(const struct only *which, unsigned n, unsigned *ret_at, unsigned *ret_who)
 {
     unsigned stay = 0;
@@ -60,26 +60,26 @@ static unsigned some_stay(const struct only *which, unsigned n, unsigned *ret_at
 static void make_servers(struct cluster *c)
 {
     struct world *w = &c->w;
-    c->of_servers = c->theme == THEME_EXILE && chance(w, 200)
+    c->of_servers = c->theme == THEME_EXILE && world_chance(w, 200)
                         ? 1
                         : (unsigned)world_between(w, 1, CLUSTER_SERVERS);
     unsigned who[CLUSTER_SERVERS];
-    c->n_servers = some_stay(&c->less->servers, c->of_servers, c->server_at, who);
+    c->n_servers = some_stay(&c->subset->servers, c->of_servers, c->server_at, who);
     for (unsigned at = 0; at < c->n_servers; at++) {
         unsigned i = who[at];
         struct rng was = world_chance_begin(w, LUCK_SERVER, i);
         unsigned pools = (unsigned)rng_below(&w->rng, 1u << CATALOG_POOLS);
-        unsigned jobs =
-            ((1u << (CATALOG_JOBS - 1)) - 1) & ~(unsigned)(chance(w, 300) ? rng_next(&w->rng) : 0);
+        unsigned jobs = ((1u << (CATALOG_JOBS - 1)) - 1) &
+                        ~(unsigned)(world_chance(w, 300) ? rng_next(&w->rng) : 0);
         struct workernode_options o = {
             .name = server_names[i],
             .slots = (unsigned)world_between(
                 w, c->theme == THEME_EXILE && c->of_servers == 1 ? 2 : 1, 3),
-            .ahead = chance(w, 500) ? (unsigned)world_between(w, 1, 3) : 0,
+            .ahead = world_chance(w, 500) ? (unsigned)world_between(w, 1, 3) : 0,
             .jobs = jobs | 1};
-        if (c->less->slots && o.slots > c->less->slots)
-            o.slots = c->less->slots;
-        if (LESS_WITHOUT(c->less, HABIT_AHEAD))
+        if (c->subset->slots && o.slots > c->subset->slots)
+            o.slots = c->subset->slots;
+        if (SUBSET_WITHOUT(c->subset, HABIT_AHEAD))
             o.ahead = 0;
         c->jobs_at_first[at] = o.jobs;
         pools |= 1u << i % CATALOG_POOLS;
@@ -93,24 +93,24 @@ static void make_servers(struct cluster *c)
 static void make_callers(struct cluster *c)
 {
     struct world *w = &c->w;
-    struct caller_mood mood = {.cancels = chance(w, 700) ? 150 : 600,
+    struct caller_mood mood = {.cancels = world_chance(w, 700) ? 150 : 600,
                                .repeats = c->theme == THEME_MEMORY ? 700 : 200,
                                .heavy = c->theme == THEME_EXILE ? 700 : 100,
                                .follows = c->theme == THEME_RUSH ? 800 : 300,
                                .others = 100,
                                .servers = server_names,
                                .n_servers = c->of_servers};
-    if (LESS_WITHOUT(c->less, HABIT_CANCELS))
+    if (SUBSET_WITHOUT(c->subset, HABIT_CANCELS))
         mood.cancels = 0;
-    if (LESS_WITHOUT(c->less, HABIT_REPEATS))
+    if (SUBSET_WITHOUT(c->subset, HABIT_REPEATS))
         mood.repeats = 0;
-    if (LESS_WITHOUT(c->less, HABIT_OTHERS))
+    if (SUBSET_WITHOUT(c->subset, HABIT_OTHERS))
         mood.others = 0;
     c->of_callers = (unsigned)world_between(w, 1, CLUSTER_CALLERS);
     c->calls =
         (unsigned)world_between(w, 4, 16) * c->of_callers * (c->theme == THEME_EXILE ? 3 : 1);
     unsigned who[CLUSTER_CALLERS] = {0};
-    c->n_callers = some_stay(&c->less->callers, c->of_callers, c->caller_at, who);
+    c->n_callers = some_stay(&c->subset->callers, c->of_callers, c->caller_at, who);
     for (unsigned at = 0; at < c->n_callers; at++) {
         unsigned i = who[at];
         struct rng was = world_chance_begin(w, LUCK_CALLER, i);
@@ -126,7 +126,7 @@ static void make_callers(struct cluster *c)
 static void call(struct cluster *c, struct callernode *caller, bool quick)
 {
     unsigned n = ++c->called;
-    if (!only_has(&c->less->calls, n))
+    if (!only_has(&c->subset->calls, n))
         return;
     struct rng was = world_chance_begin(&c->w, LUCK_CALL, n);
     only_add(&c->ret->calls, n);
@@ -144,26 +144,27 @@ static void on_call(struct world *w, void *self)
     c->calls_left--;
     struct callernode *caller = c->callers[c->caller_at[rng_below(&w->rng, c->of_callers)]];
     call(c, caller, false);
-    int64_t more = c->theme == THEME_RUSH && chance(w, 150)     ? world_between(w, 20, 80)
-                   : c->theme == THEME_MEMORY && chance(w, 500) ? world_between(w, 2, 6)
-                                                                : 0;
+    int64_t more = c->theme == THEME_RUSH && world_chance(w, 150)     ? world_between(w, 20, 80)
+                   : c->theme == THEME_MEMORY && world_chance(w, 500) ? world_between(w, 2, 6)
+                                                                      : 0;
     for (; more > 0; more--)
         call(c, caller, true);
-    if (c->theme == THEME_RUSH && w->chaos && chance(w, 400))
+    if (c->theme == THEME_RUSH && w->chaos && world_chance(w, 400))
         callernode_pause(caller, world_between(w, 0, SECS(20)));
-    world_at(w, &c->call, w->now + (chance(w, 300) ? 0 : world_between(w, 0, c->call_every * 2)),
-             NULL, on_call, c);
-    if (only_is_over(&c->less->calls, c->called))
+    world_at(w, &c->call,
+             w->now + (world_chance(w, 300) ? 0 : world_between(w, 0, c->call_every * 2)), NULL,
+             on_call, c);
+    if (only_is_over(&c->subset->calls, c->called))
         c->calls_left = 0;
     world_chance_end(w, &was);
 }
 
-/* So little that calls which wait lie in the store only; 0: as much as anybody needs. */
+/* Memory for bodies. Little: waiting calls are in the store only; 0: as much as anybody needs. */
 static uint64_t some_bodies_budget(struct cluster *c)
 {
     struct world *w = &c->w;
     struct rng was = world_chance_begin(w, LUCK_BODIES, 0);
-    bool small = c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && chance(w, 300));
+    bool small = c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && world_chance(w, 300));
     uint64_t budget = small ? (uint64_t)world_between(w, 1, 2000) : 0;
     world_chance_end(w, &was);
     return budget;
@@ -184,7 +185,7 @@ static void make(struct cluster *c)
                              : THEME_RUSH;
     if (c->theme == THEME_EXILE)
         mood.lost_after_ms = world_between(w, 16000, 24000);
-    if (c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && chance(w, 300)))
+    if (c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && world_chance(w, 300)))
         mood.kept_max = (uint64_t)world_between(w, 1, c->theme == THEME_MEMORY ? 2 : 5);
     mood.bodies_budget = some_bodies_budget(c);
     c->lost_after_us = MS(mood.lost_after_ms);
@@ -204,9 +205,9 @@ static void make(struct cluster *c)
                                 c->theme == THEME_EXILE ? SECS(700) : SECS(400));
     c->calls_left = c->calls;
     c->call_every = c->chaos_us / (c->calls + 1);
-    if (c->less->chaos_ms && c->chaos_us > MS(c->less->chaos_ms))
-        c->chaos_us = MS(c->less->chaos_ms);
-    w->dice = c->less->dice;
+    if (c->subset->chaos_ms && c->chaos_us > MS(c->subset->chaos_ms))
+        c->chaos_us = MS(c->subset->chaos_ms);
+    w->dice = c->subset->dice;
     c->ret->servers = c->n_servers;
     c->ret->callers = c->n_callers;
     c->ret->chaos_ms = c->chaos_us / MS(1);
@@ -239,7 +240,7 @@ static void unmake(struct cluster *c)
 
 /* ---- After the faults */
 
-/* Something that lasts keeps each server from it. */
+/* Is there a lasting reason why no server can run it? */
 static bool nobody_can(const struct explain *e)
 {
     for (unsigned i = 0; i < e->n_servers; i++) {
@@ -254,7 +255,7 @@ static bool nobody_can(const struct explain *e)
     return true;
 }
 
-/* A run may stay that is held, or that is parked, says why, and is right. */
+/* A run may remain if it is held, or if it is parked and gives the right reason. */
 static bool is_excused(void *self, struct id run)
 {
     struct cluster *c = self;
@@ -328,9 +329,9 @@ void cluster_release(struct cluster *c, unsigned per_mille)
     struct id after = ID_ZERO;
     char text[ID_TEXT];
     for (; core && view_run_after(core, &after, &v); after = v.id)
-        if (v.state == RUN_HELD && chance(&c->w, per_mille))
+        if (v.state == RUN_HELD && world_chance(&c->w, per_mille))
             callernode_operate(c->chief, "release", id_format(v.id, text),
-                               how[chance(&c->w, 600) ? 0 : rng_below(&c->w.rng, 3)]);
+                               how[world_chance(&c->w, 600) ? 0 : rng_below(&c->w.rng, 3)]);
 }
 
 static void on_look(struct world *w, void *self)
@@ -373,7 +374,7 @@ void cluster_tell(const struct cluster_order *o, struct cluster_result *ret)
     const char *text;
     memset(ret, 0, sizeof *ret);
     world_init(&c->w, o->seed, o->trace);
-    c->less = &o->less;
+    c->subset = &o->subset;
     c->ret = ret;
     c->heal_us = SECS(60) * (o->heal_minutes ? o->heal_minutes : HEAL_MINUTES);
     make(c);

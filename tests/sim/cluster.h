@@ -1,14 +1,14 @@
 /* cluster.h - one simulated cluster from a seed: its members, its faults, its end.
  *
- * A seed decides everything: how many servers, slots, callers and monitors there are, what is
- * called, which plans are driven, which kinds of faults happen and how often. After some minutes
- * faults stop, everything is mended, held runs are released (most of them), and within HEAL_MINUTES
- * all accepted runs and parents must have ended and all monitors have heard of it. */
+ * A seed decides everything: the number of servers, slots, callers and monitors, what is called,
+ * which plans are driven, which kinds of faults happen and how often. After some minutes the faults
+ * stop, everything is mended, most held runs are released, and within HEAL_MINUTES all accepted
+ * runs and parents must end and all monitors must hear of it. */
 #ifndef LB_TESTS_SIM_CLUSTER_H
 #define LB_TESTS_SIM_CLUSTER_H
 
 #include "tests/sim/laws.h"
-#include "tests/sim/less.h"
+#include "tests/sim/subset.h"
 
 enum { HEAL_MINUTES = 60 /* virtual; some seeds queue a dozen jobs of two minutes for one slot */ };
 
@@ -28,15 +28,15 @@ struct cluster_result {
 
 struct cluster_order {
     uint64_t seed;
-    struct less less; /* zero: the whole world of the seed */
-    FILE *trace;      /* where the story goes; NULL: nowhere */
-    uint64_t most;    /* stop after so many events; 0: at the end */
-    int heal_minutes; /* 0: HEAL_MINUTES */
-    /* A law more, asked after every event; NULL: none. It complains by law_break. */
+    struct subset subset; /* zero: the whole world of the seed */
+    FILE *trace;          /* where the story goes; NULL: nowhere */
+    uint64_t most;        /* stop after so many events; 0: at the end */
+    int heal_minutes;     /* 0: HEAL_MINUTES */
+    /* An additional law, checked after each event; NULL: none. It complains through law_break. */
     void (*also)(struct world *w, struct laws *l);
 };
 void cluster_tell(const struct cluster_order *o, struct cluster_result *ret);
-/* One line: the broken promise and how, or what ended the process. */
+/* Prints one line: the broken promise and how it broke, or what ended the process. */
 void cluster_say(FILE *out, const struct cluster_result *r);
 /* The same for a whole world. */
 void cluster_run(uint64_t seed, FILE *trace, uint64_t most, struct cluster_result *ret);

@@ -1,5 +1,5 @@
-/* cluster_test.c - a seed is a story: told twice it is the same to the last byte, and it is a story
-   of faults. */
+/* cluster_test.c - a seed gives the same story to the last byte each time, and a story with faults.
+ * */
 #include "common/testing.h"
 #include "tests/sim/cluster.h"
 

@@ -22,7 +22,7 @@ enum {
 enum theme {
     THEME_MIXED,
     THEME_EXILE,  /* servers with work out of reach for about lost_after, and back */
-    THEME_MEMORY, /* a broker that remembers next to no ends, a slow disk, callers that ask again */
+    THEME_MEMORY, /* a broker that remembers very few ends, a slow disk, callers that ask again */
     THEME_RUSH    /* many short calls at once, and callers that do not listen */
 };
 
@@ -39,9 +39,9 @@ struct cluster {
     struct sim_plan *plans[CLUSTER_PLANS];
     struct plan_mood plan_mood;
     unsigned n_drivers, n_monitors, n_plans, plans_wanted;
-    const struct less *less;
+    const struct subset *subset;
     unsigned n_servers, n_callers, calls, calls_left;
-    /* so many the seed has; where each of them is, or who stands for it */
+    /* as many as the seed has; where each of them is, or who replaces it */
     unsigned of_servers, of_callers;
     unsigned server_at[CLUSTER_SERVERS], caller_at[CLUSTER_CALLERS];
     unsigned turns_of_calls, called, faults, troubled; /* so far: what is left out counts, too */
@@ -69,12 +69,12 @@ void clients_start(struct cluster *c);
 void clients_free(struct cluster *c);
 struct cable *clients_cable(struct cluster *c, unsigned i); /* of n_drivers + n_monitors */
 void clients_heal(struct cluster *c);
-/* What one of them is still owed; LAW_COUNT: nothing. */
+/* The law about what one of them still waits for; LAW_COUNT: nothing is missing. */
 enum law clients_missing(struct cluster *c, char *text, size_t size);
 void clients_driver_crash(struct cluster *c, int64_t for_us);
 void clients_driver_pause(struct cluster *c, int64_t for_us);
-/* The other process is given what one drives, which is stopped past its lease, or cut off, or
- * neither. Returns the cable to be cut (as in clients_cable), or -1. */
+/* Gives what one process drives to the other one; the first is stopped past its lease, cut off, or
+ * neither. Returns the cable to cut (as in clients_cable), or -1. */
 int clients_driver_replace(struct cluster *c, int64_t for_us);
 void clients_cancel(struct cluster *c);
 void clients_monitor_crash(struct cluster *c, int64_t for_us);

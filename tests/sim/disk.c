@@ -186,7 +186,7 @@ static const struct journal_record *find_last(const struct journal *j, size_t fr
     return NULL;
 }
 
-/* Is a later record said instead of this one? (core.h lists which.) */
+/* Does a later record make this one superfluous? core.h lists which do. */
 static bool is_replaced(const struct journal *j, size_t at)
 {
     const struct journal_record *r = &j->v[at];

@@ -1,9 +1,9 @@
 /* disk.h - what outlives a process: the broker's journal, and the files of a server's spool.
  *
- * The journal commits in groups, later than it was told to: what was appended when a commit began
- * becomes durable at its end, and the broker hears of that a little later still. A crash in the
- * middle of a commit leaves a prefix of its turns: a turn is in it wholly or not at all. A full
- * disk lets nothing become durable and takes it up again when there is room. */
+ * The journal commits in groups: what has been appended when a commit begins is durable at its end,
+ * and the broker hears of it a little later. A crash in the middle of a commit leaves some of its
+ * turns, the first ones; each turn is there wholly or not at all. On a full disk nothing becomes
+ * durable until there is room again. */
 #ifndef LB_TESTS_SIM_DISK_H
 #define LB_TESTS_SIM_DISK_H
 
@@ -32,14 +32,14 @@ void journal_free(struct journal **j);
 /* The records of one turn; lsn go on without a gap. */
 void journal_append(struct journal *j, uint64_t lsn, struct span body);
 void journal_turn_end(struct journal *j);
-/* The broker's process has died. True: in the middle of a commit. */
+/* The broker's process dies. Returns whether it died in the middle of a commit. */
 bool journal_crash(struct journal *j);
 void journal_set_full(struct journal *j, bool full);
 void journal_set_slow(struct journal *j, bool slow);
 uint64_t journal_durable(const struct journal *j); /* lsn */
 
-/* What a start has to replay: all that is durable, or (`folded`) what core.h says a store may leave
-   it at. */
+/* What a start replays: all that is durable, or (`folded`) the least that core.h lets a store keep.
+ * */
 typedef int journal_take(void *self, uint64_t lsn, struct span body, struct error *err);
 int journal_load(struct journal *j, bool folded, uint64_t kept_max, journal_take *take, void *self,
                  struct error *err);
@@ -63,7 +63,7 @@ struct spool_sim {
 };
 void disk_spool_free(struct spool_sim *s);
 void disk_spool_add(struct spool_sim *s, unsigned file, struct span entry);
-/* The entry at *at, which moves on. False: the file's end. */
+/* Reads the entry at *at and moves *at behind it. False: the end of the file. */
 bool disk_spool_next(const struct spool_sim *s, unsigned file, size_t *at, struct span *ret_entry);
 /* Rewrites all files without entries of attempts that `knows` denies. */
 typedef bool spool_knows(void *self, struct id run, uint64_t attempt);

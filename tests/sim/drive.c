@@ -35,7 +35,7 @@ static bool req_is(const struct drive *d, uint64_t req, uint32_t *ret_task, uint
         struct m_##low m_ = {__VA_ARGS__}; \
         buf_clear(&(d)->scratch); \
         m_##low##_encode(&m_, &(d)->scratch); \
-        line_send((d)->node->line, buf_span(&(d)->scratch)); \
+        peerline_send((d)->node->line, buf_span(&(d)->scratch)); \
     } while (0)
 
 static void say_begin(struct drive *d)
@@ -105,13 +105,13 @@ static void on_later(struct world *w, void *self)
 {
     struct drive *d = self;
     (void)w;
-    if (!line_is_up(d->node->line))
+    if (!peerline_is_up(d->node->line))
         return; /* the next session says it */
     if (d->state == DRIVE_ENDS)
         say_drive(d);
     else
         drive_session(d);
-    line_flush(d->node->line);
+    peerline_flush(d->node->line);
 }
 
 static void set_later(struct drive *d, int64_t ms)
@@ -301,7 +301,7 @@ static void hear_ended(struct drive *d, const struct m_run_ended *m)
     feed(d, ev);
 }
 
-/* Whatever the answer is, also none: what is called is what the plan has pinned. */
+/* Whatever the answer, even none: it calls what the plan has pinned. */
 static void hear_resolved(struct drive *d, uint32_t task)
 {
     if (!d->resolving[task])

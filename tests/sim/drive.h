@@ -4,7 +4,7 @@
 
 #include "parent/core/core.h"
 #include "tests/sim/drivernode.h"
-#include "tests/sim/line.h"
+#include "tests/sim/peerline.h"
 
 struct drivernode {
     struct world *w;
@@ -13,7 +13,7 @@ struct drivernode {
     struct clock_sim clock;
     struct process process;
     struct cable cable;
-    struct line *line;
+    struct peerline *line;
     struct event come_back;
     struct drive **drives;
     unsigned n_drives;

@@ -1,5 +1,5 @@
-/* drivernode.c - see drivernode.h: the process and its parents. What a parent says and hears is in
-   drive.c. */
+/* drivernode.c - see drivernode.h: the process and its parents. drive.c has what a parent says and
+ * hears. */
 #include "tests/sim/drivernode.h"
 
 #include "common/mem.h"
@@ -21,7 +21,7 @@ static void on_up(void *self, struct span welcome)
         drive_session(d->drives[i]);
 }
 
-static const struct line_calls line_calls = {.up = on_up, .message = on_message};
+static const struct peerline_calls peerline_calls = {.up = on_up, .message = on_message};
 
 struct drivernode *drivernode_new(struct world *w, struct network *n, struct laws *l,
                                   const char *principal, const char *process)
@@ -32,7 +32,7 @@ struct drivernode *drivernode_new(struct world *w, struct network *n, struct law
     snprintf(d->name, sizeof d->name, "%s", principal);
     d->cable.name = d->name;
     process_init_machine(w, &d->process, process, &d->clock, WALL_OFF_MS);
-    d->line = line_new(w, n, &d->cable, &d->process, &line_calls, d);
+    d->line = peerline_new(w, n, &d->cable, &d->process, &peerline_calls, d);
     return d;
 }
 
@@ -44,7 +44,7 @@ void drivernode_free(struct drivernode **pd)
     world_cancel(d->w, &d->come_back);
     for (unsigned i = 0; i < d->n_drives; i++)
         drive_free(&d->drives[i]);
-    line_free(&d->line);
+    peerline_free(&d->line);
     mem_free(&d->drives);
     mem_free(pd);
 }
@@ -52,7 +52,7 @@ void drivernode_free(struct drivernode **pd)
 void drivernode_start(struct drivernode *d)
 {
     d->process.up = true;
-    line_start(d->line);
+    peerline_start(d->line);
 }
 
 void drivernode_take(struct drivernode *d, struct sim_plan *p)
@@ -63,18 +63,18 @@ void drivernode_take(struct drivernode *d, struct sim_plan *p)
     d->drives = mem_realloc(d->drives, d->n_drives + 1, sizeof *d->drives);
     d->drives[d->n_drives++] = drive_new(d, p);
     TRACE(d->w, d->process.name, "is to drive %s", p->key);
-    if (d->process.up && line_is_up(d->line)) {
+    if (d->process.up && peerline_is_up(d->line)) {
         drive_session(d->drives[d->n_drives - 1]);
-        line_flush(d->line);
+        peerline_flush(d->line);
     }
 }
 
 void drivernode_cancel(struct drivernode *d)
 {
     for (unsigned i = 0; d->process.up && i < d->n_drives; i++)
-        if (drive_is_going(d->drives[i]) && chance(d->w, 500)) {
+        if (drive_is_going(d->drives[i]) && world_chance(d->w, 500)) {
             drive_cancel(d->drives[i]);
-            line_flush(d->line);
+            peerline_flush(d->line);
             return;
         }
 }
@@ -100,7 +100,7 @@ static void on_come_back(struct world *w, void *self)
     for (unsigned i = 0; i < d->n_drives; i++) {
         struct sim_plan *plan = d->drives[i]->plan;
         bool over = drive_is_over(d->drives[i]);
-        if (over && !chance(w, 100))
+        if (over && !world_chance(w, 100))
             continue; /* it wrote down that it is done with it */
         drive_free(&d->drives[i]);
         d->drives[i] = drive_new(d, plan);
@@ -117,7 +117,7 @@ void drivernode_crash(struct drivernode *d, int64_t for_us)
     process_die(&d->process);
     for (unsigned i = 0; i < d->n_drives; i++)
         drive_stop(d->drives[i]);
-    line_down(d->line);
+    peerline_down(d->line);
     world_at(d->w, &d->come_back, d->w->now + for_us, NULL, on_come_back, d);
 }
 

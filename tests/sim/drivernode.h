@@ -1,11 +1,10 @@
 /* drivernode.h - the process of a parents' driver: the real core of parents (parent/core) in a
- * shell that does what parent/begin.c, offers.c and drive.c do: the parent begins durably under its
- * key, its lease is taken, then children are resolved, called and followed as the core says, and
- * the parent ends with the epoch of the lease.
+ * shell that does what parent/begin.c, offers.c and drive.c do: it begins the parent durably under
+ * its key, takes its lease, resolves, calls and follows children as the core says, and ends the
+ * parent with the epoch of the lease.
  *
- * It forgets everything in a crash but which plans it is to drive, and finds its children by their
- * keys. Two processes of one principal may have the same plan: one of them drives, the other waits
- * for the lease. */
+ * A crash leaves it only the list of plans that it drives; it finds its children by their keys. Two
+ * processes of one principal may have the same plan: one drives, the other waits for the lease. */
 #ifndef LB_TESTS_SIM_DRIVERNODE_H
 #define LB_TESTS_SIM_DRIVERNODE_H
 
@@ -29,7 +28,7 @@ int64_t drivernode_wall(const struct drivernode *d);
 void drivernode_crash(struct drivernode *d, int64_t for_us);
 void drivernode_pause(struct drivernode *d, int64_t for_us);
 struct cable *drivernode_cable(struct drivernode *d);
-/* Has it not yet heard that one of its parents has ended? */
+/* Does it still wait to hear that one of its parents has ended? */
 bool drivernode_is_owed(const struct drivernode *d, struct id *ret_parent);
 
 #endif

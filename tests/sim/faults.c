@@ -1,5 +1,5 @@
-/* faults.c - which faults happen in a seed, and when. Every fault mends itself after a while: what
- * it has left behind is what is interesting. */
+/* faults.c - which faults happen in a seed, and when. Each fault mends itself after a while: the
+ * interesting part is what it leaves behind. */
 #include "tests/sim/clusterinside.h"
 
 static struct workernode *some_server(struct cluster *c)
@@ -13,14 +13,14 @@ static struct callernode *some_caller(struct cluster *c)
     return i < c->of_callers ? c->callers[c->caller_at[i]] : c->chief;
 }
 
-/* How long something is gone: mostly shortly, sometimes past lease and lost_after. */
+/* How long something is away: mostly briefly, sometimes longer than lease and lost_after. */
 static int64_t while_us(struct cluster *c)
 {
     struct world *w = &c->w;
-    if (chance(w, 500))
+    if (world_chance(w, 500))
         return world_between(w, MS(20), SECS(3));
-    return chance(w, 600) ? world_between(w, SECS(1), SECS(30))
-                          : world_between(w, SECS(10), SECS(150));
+    return world_chance(w, 600) ? world_between(w, SECS(1), SECS(30))
+                                : world_between(w, SECS(10), SECS(150));
 }
 
 static int64_t within_chaos(struct cluster *c, int64_t for_us)
@@ -58,14 +58,14 @@ static void on_disk_well(struct world *w, void *self)
 
 static void disk(struct cluster *c)
 {
-    bool full = chance(&c->w, c->theme == THEME_MEMORY ? 200 : 500);
+    bool full = world_chance(&c->w, c->theme == THEME_MEMORY ? 200 : 500);
     brokernode_disk(c->broker, full, !full);
     world_at(&c->w, &c->disk_well, c->w.now + within_chaos(c, while_us(c)), NULL, on_disk_well, c);
 }
 
 static void worker_crash(struct cluster *c)
 {
-    workernode_crash(some_server(c), chance(&c->w, 500), while_us(c));
+    workernode_crash(some_server(c), world_chance(&c->w, 500), while_us(c));
 }
 
 static void worker_pause(struct cluster *c)
@@ -80,26 +80,27 @@ static void runner_crash(struct cluster *c)
 
 static void keeper_kill(struct cluster *c)
 {
-    for (unsigned i = 0; i < 3; i++) /* one that does something, if there is one */
+    for (unsigned i = 0; i < 3; i++) /* preferably one that has work */
         if (workernode_kill_keeper(some_server(c)))
             return;
 }
 
 static void reboot(struct cluster *c)
 {
-    workernode_reboot(some_server(c), chance(&c->w, 250), while_us(c));
+    workernode_reboot(some_server(c), world_chance(&c->w, 250), while_us(c));
 }
 
 static void second_worker(struct cluster *c)
 {
-    workernode_second(some_server(c), while_us(c));
+    workernode_rival(some_server(c), while_us(c));
 }
 
 static void attest(struct cluster *c)
 {
     unsigned i = c->server_at[rng_below(&c->w.rng, c->of_servers)];
     unsigned flip = 1u << rng_below(&c->w.rng, CATALOG_JOBS - 1);
-    workernode_attest(c->servers[i], workernode_jobs(c->servers[i]) ^ flip, !chance(&c->w, 300));
+    workernode_attest(c->servers[i], workernode_jobs(c->servers[i]) ^ flip,
+                      !world_chance(&c->w, 300));
 }
 
 static void caller_crash(struct cluster *c)
@@ -142,7 +143,7 @@ static void cut(struct cluster *c, unsigned i, bool one_way, int64_t for_us)
 {
     struct world *w = &c->w;
     struct cable *cable = cable_at(c, i);
-    bool out = one_way ? chance(w, 500) : true;
+    bool out = one_way ? world_chance(w, 500) : true;
     if (event_is_set(&c->mend[i]))
         return;
     TRACE(w, cable->name, "(cut off%s)",
@@ -157,12 +158,12 @@ static void partition(struct cluster *c)
 {
     unsigned n = cables(c);
     int64_t for_us = while_us(c) * 2;
-    bool one_way = chance(&c->w, 300);
-    if (chance(&c->w, 150)) { /* the broker from everybody */
+    bool one_way = world_chance(&c->w, 300);
+    if (world_chance(&c->w, 150)) { /* the broker from everybody */
         for (unsigned i = 0; i < n; i++)
             cut(c, i, false, for_us);
     } else {
-        cut(c, (unsigned)rng_below(&c->w.rng, chance(&c->w, 700) ? c->n_servers : n), one_way,
+        cut(c, (unsigned)rng_below(&c->w.rng, world_chance(&c->w, 700) ? c->n_servers : n), one_way,
             for_us);
     }
 }
@@ -187,7 +188,7 @@ static void driver_replace(struct cluster *c)
 
 static void parent_cancel(struct cluster *c)
 {
-    if (chance(&c->w, 400))
+    if (world_chance(&c->w, 400))
         clients_cancel(c);
 }
 
@@ -214,27 +215,27 @@ static void on_late_crash(struct world *w, void *self)
         workernode_runner_crash(c->servers[c->late], c->late_for_us);
 }
 
-/* A server that has work is out of reach for about as long as makes its attempts lost. */
+/* Cuts off a server with work for about lost_after. */
 static void exile(struct cluster *c)
 {
     for (unsigned i = 0; i < c->n_servers; i++)
-        if (workernode_children(c->servers[i]) && chance(&c->w, 700)) {
+        if (workernode_children(c->servers[i]) && world_chance(&c->w, 700)) {
             int64_t away = c->lost_after_us / 2 + world_between(&c->w, 0, c->lost_after_us);
-            cut(c, i, chance(&c->w, 200), away);
-            if (chance(&c->w, 800)) /* about what was lost, just when its server is back */
+            cut(c, i, world_chance(&c->w, 200), away);
+            if (world_chance(&c->w, 800)) /* of what was lost, just as its server comes back */
                 world_at(&c->w, &c->decide, c->w.now + away + world_between(&c->w, 0, SECS(12)),
                          NULL, on_decide, c);
-            if (chance(&c->w, 400))
+            if (world_chance(&c->w, 400))
                 workernode_crash(c->servers[i], false, world_between(&c->w, 0, c->lost_after_us));
-            if (chance(&c->w, 600)) {
-                /* steps were asked for that wait for the fence when it crashes */
+            if (world_chance(&c->w, 600)) {
+                /* requested steps wait for the fence when it crashes */
                 c->late = i;
                 c->late_for_us = world_between(&c->w, SECS(5), SECS(40));
                 world_at(&c->w, &c->late_crash,
                          c->w.now + c->lost_after_us / 2 +
                              world_between(&c->w, 0, c->lost_after_us),
                          NULL, on_late_crash, c);
-            } else if (chance(&c->w, 400)) /* and is not there when the server is back */
+            } else if (world_chance(&c->w, 400)) /* and is away when the server comes back */
                 workernode_runner_crash(c->servers[i],
                                         c->lost_after_us + world_between(&c->w, 0, SECS(20)));
             return;
@@ -251,7 +252,7 @@ static void wall_step(struct cluster *c)
     struct world *w = &c->w;
     int64_t ms =
         c->small_steps ? world_between(w, -20000, 20000) : world_between(w, -3600000, 3600000);
-    if (chance(w, 500))
+    if (world_chance(w, 500))
         brokernode_wall_step(c->broker, ms);
     else
         workernode_wall_step(some_server(c), ms);
@@ -265,17 +266,17 @@ static void release_some(struct cluster *c)
 static void drain(struct cluster *c)
 {
     world_met(&c->w, FAULT_DRAIN);
-    callernode_operate(c->chief, chance(&c->w, 600) ? "drain" : "undrain",
+    callernode_operate(c->chief, world_chance(&c->w, 600) ? "drain" : "undrain",
                        workernode_name(some_server(c)), "");
 }
 
 /* Small steps add up to less than five minutes: at most ten of them happen. */
 /* clang-format off */
 #define TROUBLES(X) \
-    X(broker_crash) X(broker_pause) X(disk) X(worker_crash) X(worker_pause) X(runner_crash) X(keeper_kill) X(reboot) \
-    X(second_worker) X(attest) X(caller_crash) X(caller_pause) X(partition) X(exile) X(release_some) X(break_one) \
-    X(wall_step) X(drain) X(driver_crash) X(driver_pause) X(driver_replace) X(parent_cancel) X(monitor_crash) \
-    X(monitor_pause)
+    X(broker_crash) X(broker_pause) X(disk) X(worker_crash) X(worker_pause) X(runner_crash) \
+    X(keeper_kill) X(reboot) X(second_worker) X(attest) X(caller_crash) X(caller_pause) \
+    X(partition) X(exile) X(release_some) X(break_one) X(wall_step) X(drain) X(driver_crash) \
+    X(driver_pause) X(driver_replace) X(parent_cancel) X(monitor_crash) X(monitor_pause)
 /* clang-format on */
 #define FUNCTION(name) name,
 #define NAME(name)     #name,
@@ -291,7 +292,7 @@ const char *cluster_trouble(unsigned i)
 static void happens(struct cluster *c, unsigned kind)
 {
     unsigned n = ++c->troubled;
-    if (c->less->kinds >> kind & 1 || !only_has(&c->less->troubles, n))
+    if (c->subset->kinds >> kind & 1 || !only_has(&c->subset->troubles, n))
         return;
     struct rng was = world_chance_begin(&c->w, LUCK_TROUBLE, n);
     only_add(&c->ret->troubles, n);
@@ -327,8 +328,9 @@ static uint64_t bit_of(void (*trouble)(struct cluster *c))
 void faults_begin(struct cluster *c)
 {
     struct world *w = &c->w;
-    c->kinds =
-        chance(w, 250) ? ~0u : rng_next(&w->rng) & (chance(w, 300) ? rng_next(&w->rng) : ~0u);
+    c->kinds = world_chance(w, 250)
+                   ? ~0u
+                   : rng_next(&w->rng) & (world_chance(w, 300) ? rng_next(&w->rng) : ~0u);
     c->every_us = world_between(w, MS(300), SECS(12));
     if (c->theme == THEME_EXILE) {
         c->kinds |= bit_of(exile) | bit_of(release_some) | bit_of(worker_crash);

@@ -6,7 +6,7 @@
 
 #include "common/mem.h"
 #include "proto/kept.h"
-#include "tests/sim/letters.h"
+#include "tests/sim/runnersocket.h"
 #include "trust/envelope.h"
 
 enum {
@@ -44,13 +44,13 @@ struct keepers {
     struct process machine; /* keepers and runner: never stopped */
     bool runner, attached;
     struct keepers_keeper keeper[KEEPERS_MAX];
-    struct letters *letters;
+    struct runnersocket *socket;
     struct keepers_seen *seen;
     unsigned n_seen;
 };
 
 static void pump(struct keepers_keeper *k);
-static void read_letter(void *self, bool to_worker, struct span message);
+static void read_message(void *self, bool to_worker, struct span message);
 
 struct keepers *keepers_new(struct world *w, struct laws *l, const struct keepers_house *h,
                             const struct keepers_calls *calls, void *self)
@@ -63,7 +63,7 @@ struct keepers *keepers_new(struct world *w, struct laws *l, const struct keeper
     k->self = self;
     process_init(&k->machine, h->server, h->clock);
     k->machine.luck++; /* not that of the worker, which bears the same name */
-    k->letters = letters_new(w, read_letter, k);
+    k->socket = runnersocket_new(w, read_message, k);
     for (unsigned i = 0; i < KEEPERS_MAX; i++) {
         k->keeper[i].all = k;
         k->keeper[i].slot = i;
@@ -83,16 +83,16 @@ void keepers_free(struct keepers **pk)
     if (!k)
         return;
     keepers_power_off(k);
-    letters_free(&k->letters);
+    runnersocket_free(&k->socket);
     mem_free(&k->seen);
     mem_free(pk);
 }
 
-/* ---- Letters */
+/* ---- Messages to and from the worker */
 static void take_step(struct keepers *k, struct span message);
 static void take_halt(struct keepers *k, struct span message);
 
-static void read_letter(void *self, bool to_worker, struct span message)
+static void read_message(void *self, bool to_worker, struct span message)
 {
     struct keepers *k = self;
     uint64_t kind = 0;
@@ -109,7 +109,7 @@ static void read_letter(void *self, bool to_worker, struct span message)
 void keepers_say(struct keepers *k, struct span message)
 {
     if (k->attached)
-        letters_post(k->letters, false, message);
+        runnersocket_post(k->socket, false, message);
 }
 
 static void tell_kept(struct keepers *k, const struct keepers_keeper *keeper,
@@ -125,7 +125,7 @@ static void tell_kept(struct keepers *k, const struct keepers_keeper *keeper,
                                    .try_no = s->try_no,
                                    .state = state},
                   &b);
-    letters_post(k->letters, true, buf_span(&b));
+    runnersocket_post(k->socket, true, buf_span(&b));
     buf_free(&b);
 }
 
@@ -145,7 +145,7 @@ bool keepers_attach(struct keepers *k)
             tell_kept(k, &k->keeper[i], &h->step, KEPT_WAITS);
     }
     s_kept_end_encode(&(struct s_kept_end){.count = count}, &b);
-    letters_post(k->letters, true, buf_span(&b));
+    runnersocket_post(k->socket, true, buf_span(&b));
     buf_free(&b);
     return true;
 }
@@ -153,14 +153,14 @@ bool keepers_attach(struct keepers *k)
 void keepers_detach(struct keepers *k)
 {
     k->attached = false;
-    letters_drop(k->letters, true);
+    runnersocket_drop(k->socket, true);
 }
 
 /* ---- The spool */
 static void write_entry(struct keepers *k, unsigned file, struct span entry)
 {
     disk_spool_add(k->h.spool, file, entry);
-    if (chance(k->w, 50))
+    if (world_chance(k->w, 50))
         world_met(k->w, FAULT_BELL_LOST);
     else
         k->calls->bell(k->self);
@@ -254,7 +254,7 @@ static void take_step(struct keepers *k, struct span message)
         /* the worker has read that it was launched before it may ask again */
         law_break(k->laws, LAW_EXECUTED_ONCE,
                   "server %s: try %" PRIu64 " of step " SPAN_FMT " of run %s attempt %" PRIu64
-                  " was launched and is asked for again",
+                  " was launched and is requested again",
                   k->h.server, h->step.try_no, SPAN_ARG(h->step.step), world_short_id(h->step.run),
                   h->step.attempt);
         held_free(h);
@@ -262,7 +262,7 @@ static void take_step(struct keepers *k, struct span message)
     }
     envelope_hash(h->step.job, &hash);
     h->job = catalog_by_hash(k->h.catalog, &hash);
-    if (k->w->chaos && chance(k->w, 8)) { /* some check of the runner's */
+    if (k->w->chaos && world_chance(k->w, 8)) { /* one of the runner's checks */
         TRACE(k->w, k->h.server, "the runner refuses run %s", world_short_id(h->step.run));
         write_ended(k, SPOOL_RUNNER, &h->step,
                     &(struct d_step_outcome){.package = PACKAGE_NOT_EXECUTED,
@@ -313,7 +313,7 @@ static void child_over(struct keepers_keeper *k, struct d_step_outcome *o)
                     (enum package_outcome)o->package);
     write_ended(k->all, SPOOL_KEEPERS + k->slot, &h->step, o);
     k->runs = NULL;
-    if (chance(w, 500))
+    if (world_chance(w, 500))
         tell_kept(k->all, k, &h->step, KEPT_GONE);
     held_free(h);
     pump(k);
@@ -339,26 +339,26 @@ static void on_end(struct world *w, void *self)
     struct keepers_keeper *k = self;
     const struct sim_job *job = k->runs->job;
     struct d_step_outcome o = {.package = PACKAGE_SUCCEEDED, .message = span_str("done")};
-    if (k->told_to_end && !chance(w, 100)) {
+    if (k->told_to_end && !world_chance(w, 100)) {
         o.package = k->cancelled ? PACKAGE_CANCELLED : PACKAGE_FAILED;
         o.cancelled = k->cancelled;
         o.timed_out = k->timed_out;
         o.signal = 15;
-    } else if (job && chance(w, job->fails)) {
+    } else if (job && world_chance(w, job->fails)) {
         o.package = PACKAGE_FAILED;
         o.exit_code = 4;
     }
     child_over(k, &o);
 }
 
-/* TERM now, KILL after the grace: the child ends somewhere between. */
+/* TERM now, KILL after the grace: the child ends at some moment between them. */
 static void end_tree(struct keepers_keeper *k, int64_t grace_ms, bool timed_out, bool cancelled)
 {
     struct world *w = k->all->w;
     int64_t last = world_true_time(w, &k->all->machine, now_of(k) + grace_ms);
-    int64_t at = chance(w, 600)   ? w->now + world_skewed(w, 100, MS(200))
-                 : chance(w, 500) ? last /* deaf to TERM */
-                                  : world_between(w, w->now, last);
+    int64_t at = world_chance(w, 600)   ? w->now + world_skewed(w, 100, MS(200))
+                 : world_chance(w, 500) ? last /* deaf to TERM */
+                                        : world_between(w, w->now, last);
     if (grace_ms <= 0)
         at = w->now + world_skewed(w, 100, MS(80)); /* a tree is not gone in a moment */
     if (!k->told_to_end) {
@@ -388,7 +388,7 @@ static void on_look(struct world *w, void *self)
     } else if (now < term) {
         next = term < next ? term : next;
     }
-    if (next != INT64_MAX) { /* the fence moves on: look again when it would be due */
+    if (next != INT64_MAX) { /* the fence moves: look again when it would be due */
         int64_t at = world_true_time(w, &k->all->machine, next);
         world_at(w, &k->look, at, &k->all->machine, on_look, k);
     }
@@ -419,7 +419,7 @@ static void launch(struct keepers_keeper *k)
     int64_t takes = job ? world_skewed(all->w, job->least_us, job->most_us) : MS(1);
     world_at(all->w, &k->end, all->w->now + takes, &all->machine, on_end, k);
     world_at(all->w, &k->look, all->w->now, &all->machine, on_look, k);
-    if (chance(all->w, 300))
+    if (world_chance(all->w, 300))
         world_at(all->w, &k->progress, all->w->now + world_between(all->w, 0, SECS(2)),
                  &all->machine, on_progress, k);
 }
@@ -434,7 +434,7 @@ static void on_start(struct world *w, void *self)
     fence_of(k->all, &h->step, &term, &end);
     bool late = h->step.deadline && now_of(k) >= h->step.deadline;
     if (h->step.on_lost == ON_LOST_RERUN && (!*k->all->h.fence || now_of(k) >= term) && !late) {
-        /* no broker was heard since this machine began, or for too long: it waits until one is */
+        /* no broker heard since this machine started, or not for too long: it waits for one */
         world_at(w, &k->start, w->now + MS(500), &k->all->machine, on_start, k);
         return;
     }
@@ -500,8 +500,8 @@ void keepers_runner_crash(struct keepers *k)
     k->runner = false;
     k->attached = false;
     k->n_seen = 0;
-    letters_drop(k->letters, true);
-    letters_drop(k->letters, false);
+    runnersocket_drop(k->socket, true);
+    runnersocket_drop(k->socket, false);
     if (was_attached)
         k->calls->link_down(k->self);
 }
@@ -567,8 +567,8 @@ void keepers_power_off(struct keepers *k)
 {
     k->runner = k->attached = false;
     k->n_seen = 0;
-    letters_drop(k->letters, true);
-    letters_drop(k->letters, false);
+    runnersocket_drop(k->socket, true);
+    runnersocket_drop(k->socket, false);
     for (unsigned i = 0; i < KEEPERS_MAX; i++)
         keeper_die(&k->keeper[i], false);
 }

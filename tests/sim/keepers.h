@@ -1,11 +1,10 @@
-/* keepers.h - a server's runner and keepers, with their children: what lives on when the worker
- * dies.
+/* keepers.h - a server's runner and keepers with their children: what outlives the worker.
  *
- * A model of runner/: the runner takes steps and gives them to keepers, one keeper a slot; a keeper
+ * A model of runner/: the runner takes steps and gives them to keepers, one for each slot. A keeper
  * starts the next child by itself, ends it at halt, deadline and (rerun) fence, and writes LAUNCHED
  * and ENDED into its file of the spool. A runner that dies takes nothing with it. A keeper that is
- * killed takes its child with it and leaves no word. Every process of the server shares its
- * machine's clock. */
+ * killed takes its child with it and records nothing. All processes of a server share its machine's
+ * clock. */
 #ifndef LB_TESTS_SIM_KEEPERS_H
 #define LB_TESTS_SIM_KEEPERS_H
 
@@ -21,7 +20,7 @@ struct keepers;
 struct keepers_calls {
     void (*told)(void *self, struct span message); /* KEPT, KEPT_END */
     void (*link_down)(void *self);
-    void (*bell)(void *self); /* something was written into the spool; may get lost */
+    void (*bell)(void *self); /* something was written into the spool; this call may get lost */
 };
 
 struct keepers_house { /* lent for good */
@@ -47,8 +46,8 @@ void keepers_say(struct keepers *k, struct span message);
 void keepers_runner_crash(struct keepers *k);
 void keepers_runner_start(struct keepers *k);
 bool keepers_runner_is_up(const struct keepers *k);
-bool keepers_kill_one(struct keepers *k);  /* a keeper that has something to do; false: none has */
-void keepers_power_off(struct keepers *k); /* all of it is gone at once */
+bool keepers_kill_one(struct keepers *k);  /* kills a keeper that has work; false: none has */
+void keepers_power_off(struct keepers *k); /* all of them die at once */
 unsigned keepers_children(const struct keepers *k);
 
 #endif

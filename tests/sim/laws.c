@@ -1,5 +1,5 @@
-/* laws.c - what happened, as the witness remembers it, and the laws about records and children. See
- * laws.h; what is said and heard is judged in witness.c. */
+/* laws.c - what the witness remembers, and the laws about records and children. See laws.h;
+ * witness.c judges what is said and heard. */
 #include "tests/sim/lawsinside.h"
 
 #include <inttypes.h>
@@ -36,8 +36,8 @@ struct laws *laws_new(struct world *w)
     struct laws *l = mem_zalloc(1, sizeof *l);
     l->w = w;
     l->broken = LAW_COUNT;
-    /* Held without having been lost is only what a backup brings back, and that happens between two
-       processes. */
+    /* Only restoring a backup makes a run held that was not lost, and it happens between two
+     * processes. */
     for (unsigned s = 0; s < RUN_STATE_COUNT; s++)
         l->reach[s][s] = true;
     for (unsigned moves = 0; moves < MOVES_A_STEP; moves++) {
@@ -179,7 +179,7 @@ static void saw_called(struct laws *l, const struct r_called *r)
     struct d_call d;
     struct fact *f = fact_find(l, r->run), *other;
     if (f) {
-        law_break(l, LAW_ONE_RUN_FOR_A_KEY, "run %s is called twice in the journal",
+        law_break(l, LAW_ONE_RUN_FOR_A_KEY, "run %s has two calls in the journal",
                   world_short_id(r->run));
         return;
     }
@@ -235,7 +235,7 @@ static void judge_place(struct laws *l, const struct fact *f, const struct r_ass
     for (unsigned i = 0; i < l->n_members; i++)
         if (span_eq_str(r->server, l->members[i].name) && !is_in(&l->members[i], f->address))
             law_break(l, LAW_HANDED_AS_CALLED,
-                      "run %s is for '%s' and goes to %s, which is not in it",
+                      "run %s is for '%s' and goes to %s, which does not have that address",
                       world_short_id(f->run), f->address, l->members[i].name);
     if (!hash_is_zero(&f->pinned) && !hash_eq(&f->pinned, &r->job_hash))
         law_break(l, LAW_HANDED_AS_CALLED,
@@ -286,7 +286,7 @@ static void saw_returned(struct laws *l, struct fact *f, const struct r_returned
     world_met(l->w, FAULT_RETURNED);
     if (a->n_children)
         law_break(l, LAW_RETURNED_NEVER_RAN,
-                  "run %s: attempt %" PRIu64 " goes back to the queue, but it has run",
+                  "run %s: attempt %" PRIu64 " goes back to the queue but has run",
                   world_short_id(f->run), r->attempt);
 }
 
@@ -308,7 +308,7 @@ static void saw_lost(struct laws *l, struct fact *f, const struct r_lost *r)
     if (r->then == ON_LOST_FAIL && !f->cancelled &&
         (a->on_lost == ON_LOST_RERUN || a->on_lost == ON_LOST_HOLD))
         law_break(l, LAW_LOST_AS_ASKED,
-                  "run %s: its attempt is lost, and ends, though on_lost says %s",
+                  "run %s: its attempt is lost and ends, although on_lost is %s",
                   world_short_id(f->run), on_lost_text(a->on_lost));
     f->again = r->then == ON_LOST_RERUN;
     f->live = false;
@@ -333,13 +333,13 @@ static void saw_ended(struct laws *l, struct fact *f, const struct r_ended *r)
     if (r->attempt != f->attempt || !a || !a->is_finished ||
         !span_eq(buf_span(&a->finished), r->outcome))
         law_break(l, LAW_COUNTED_IS_REPORTED,
-                  "run %s: what is counted for attempt %" PRIu64
+                  "run %s: the outcome counted for attempt %" PRIu64
                   " is not what its server %s reported",
                   world_short_id(f->run), r->attempt, a ? a->server : "?");
     else if (a->on_lost == ON_LOST_RERUN && !f->cancelled &&
              d_outcome_decode(r->outcome, &o, NULL) == 0 && o.job == JOB_LOST)
         law_break(l, LAW_LOST_AS_ASKED,
-                  "run %s: the fence has ended its attempt, and that counts as its end",
+                  "run %s: the fence ended its attempt, and that counts as its end",
                   world_short_id(f->run));
 }
 
@@ -350,7 +350,7 @@ static void saw_evidence(struct laws *l, const struct r_evidence *r)
     world_met(l->w, FAULT_EVIDENCE);
     if (a->evidence_in == l->broker_turn)
         law_break(l, LAW_ONE_RESULT,
-                  "run %s: the result of attempt %" PRIu64 " that does not count is recorded twice",
+                  "run %s: the uncounted result of attempt %" PRIu64 " is recorded twice",
                   world_short_id(r->run), r->attempt);
     bool forgotten = f && l->kept && l->ends - f->end >= l->kept;
     if (f && f->ended && !forgotten && f->ended_attempt == r->attempt &&
@@ -451,8 +451,8 @@ static void judge_alone(struct laws *l, const struct tried *mine)
     }
 }
 
-/* A step is tried again only if it failed, and only as often as its job says. (No job here comes to
-   a step twice.) */
+/* A step is tried again only if it failed, and only as often as its job says. (No job here visits a
+ * step twice.) */
 static struct d_step judge_try(struct laws *l, const struct tried *a, const struct s_step *step)
 {
     const struct child_fact *before = child_find(a, step->step, step->try_no - 1);
@@ -465,7 +465,7 @@ static struct d_step judge_try(struct laws *l, const struct tried *a, const stru
             found = d_step_decode(item, &s, NULL) == 0 && span_eq(s.name, step->step);
     if (before && (before->vanished || before->package == PACKAGE_SUCCEEDED))
         law_break(l, LAW_NOT_AGAIN_UNASKED,
-                  "run %s: step " SPAN_FMT " of attempt %" PRIu64 " is tried again, but it %s",
+                  "run %s: step " SPAN_FMT " of attempt %" PRIu64 " is tried again, although it %s",
                   world_short_id(step->run), SPAN_ARG(step->step), step->attempt,
                   before->vanished ? "may have succeeded" : "has succeeded");
     if (found && step->try_no > 1 && step->try_no > s.attempts)
@@ -482,7 +482,7 @@ void laws_launched(struct laws *l, const char *server, struct id spool, const st
     struct tried *a = tried_get(l, step->run, step->attempt);
     if (!a->assigned || strcmp(a->server, server) != 0 || !id_eq(a->spool, spool))
         law_break(l, LAW_EXECUTED_ONCE,
-                  "run %s: attempt %" PRIu64 " executes at %s, to which it was not handed",
+                  "run %s: attempt %" PRIu64 " executes at %s but was not handed to it",
                   world_short_id(step->run), step->attempt, server);
     if (child_find(a, step->step, step->try_no))
         law_break(l, LAW_EXECUTED_ONCE,
@@ -490,7 +490,7 @@ void laws_launched(struct laws *l, const char *server, struct id spool, const st
                   world_short_id(step->run), step->attempt, step->try_no, SPAN_ARG(step->step));
     if (a->returned)
         law_break(l, LAW_RETURNED_NEVER_RAN,
-                  "run %s: attempt %" PRIu64 " was returned and executes now at %s",
+                  "run %s: attempt %" PRIu64 " was returned but executes at %s",
                   world_short_id(step->run), step->attempt, server);
     const struct d_step s = judge_try(l, a, step);
     a->children = mem_realloc(a->children, a->n_children + 1, sizeof *a->children);
@@ -535,7 +535,7 @@ void laws_child_vanished(struct laws *l, struct id run, uint64_t attempt, struct
     }
 }
 
-/* Does the outcome say of this try what became of it? */
+/* Does the outcome tell the truth about this try? */
 static bool is_true(const struct tried *a, const struct d_step_outcome *o)
 {
     const struct child_fact *c = child_find(a, o->name, o->try_no);
@@ -560,29 +560,30 @@ void laws_finished(struct laws *l, struct id run, uint64_t attempt, struct span 
     a->is_finished = true;
     a->finished = buf_dup(outcome);
     if (d_outcome_decode(outcome, &o, NULL) < 0) {
-        law_break(l, LAW_OUTCOME_IS_TRUE, "run %s: an outcome is malformed", world_short_id(run));
+        law_break(l, LAW_OUTCOME_IS_TRUE, "run %s: its outcome is malformed", world_short_id(run));
         return;
     }
     for (struct wire_iter it = wire_iter(&o.steps); wire_next(&it, &item);) {
         if (d_step_outcome_decode(item, &s, NULL) < 0 || !is_true(a, &s))
             law_break(l, LAW_OUTCOME_IS_TRUE,
                       "run %s: attempt %" PRIu64 " reports try %" PRIu64 " of step " SPAN_FMT
-                      " as %s, which it was not",
+                      " as %s, which is not what happened",
                       world_short_id(run), attempt, s.try_no, SPAN_ARG(s.name),
                       package_outcome_text(s.package));
         succeeded += s.package == PACKAGE_SUCCEEDED;
     }
     if (o.delivery == DELIVERY_CALLED && o.job == JOB_SUCCEEDED && o.package == PACKAGE_SUCCEEDED &&
         !succeeded)
-        law_break(l, LAW_OUTCOME_IS_TRUE, "run %s: it succeeded without a step that did",
+        law_break(l, LAW_OUTCOME_IS_TRUE, "run %s succeeded without a successful step",
                   world_short_id(run));
     if (o.delivery != DELIVERY_CALLED && a->n_children)
         law_break(l, LAW_OUTCOME_IS_TRUE,
-                  "run %s: attempt %" PRIu64 " reports that it was %s, but a step of it ran",
+                  "run %s: attempt %" PRIu64 " is reported as %s, but one of its steps ran",
                   world_short_id(run), attempt, delivery_text(o.delivery));
     if (a->live)
         law_break(l, LAW_OUTCOME_IS_TRUE,
-                  "run %s: attempt %" PRIu64 " is reported as over while a child of it lives",
+                  "run %s: attempt %" PRIu64
+                  " is reported as ended while one of its children lives",
                   world_short_id(run), attempt);
 }
 
@@ -590,9 +591,10 @@ void laws_load(struct laws *l, const char *server, unsigned running, unsigned he
                unsigned ahead)
 {
     if (running > slots || held > slots + ahead)
-        law_break(l, LAW_SLOTS,
-                  "server %s has %u slots (and %u may wait): %u steps run, %u were asked for",
-                  server, slots, ahead, running, held);
+        law_break(
+            l, LAW_SLOTS,
+            "server %s has %u slots and %u places to wait, but %u steps run and %u are requested",
+            server, slots, ahead, running, held);
 }
 
 unsigned laws_children(const struct laws *l)

@@ -1,10 +1,10 @@
-/* laws.h - what must hold, each with the promise of DESIGN 14 that it stands for; and the witness
- * that checks it.
+/* laws.h - what must always hold, and the witness that checks it. Each law names the promise in
+ * docs/promises.md that it stands for.
  *
- * The witness is no part of the system: it sees what became durable, what left the broker, what
- * callers heard, and what children truly did, and knows nothing else. It is told each thing when it
- * happens and complains at once; the first complaint ends the world (world.broken) and is what a
- * failing seed prints. */
+ * The witness is not part of the system. It sees only what becomes durable, what leaves the broker,
+ * what callers hear and what children really do. It is told each of these as it happens and
+ * complains at once; the first complaint ends the world (world.broken), and a failing seed prints
+ * it. */
 #ifndef LB_TESTS_SIM_LAWS_H
 #define LB_TESTS_SIM_LAWS_H
 
@@ -14,70 +14,63 @@
 
 /* name, promise, sentence */
 #define LAWS(X) \
-    X(SAID_IS_DURABLE, 1, "what the broker says of a run is on disk before it leaves") \
+    X(SAID_IS_DURABLE, 1, "what the broker says about a run is on disk before the message leaves") \
     X(ACCEPTED_IS_KEPT, 1, \
-      "a run whose acceptance a caller has heard is live or in the history, for ever") \
-    X(CANCEL_IS_KEPT, 1, \
-      "a cancel that was answered is on disk, and no new attempt starts after it") \
+      "once a caller has heard ACCEPTED, the run stays live or in the history for ever") \
+    X(CANCEL_IS_KEPT, 1, "an answered cancel is on disk, and no new attempt starts after it") \
     X(ONE_LIVE_ATTEMPT, 2, \
-      "two attempts of a run never execute at a time (but for one released by hand)") \
+      "two attempts of a run never execute at the same time (unless released by hand)") \
     X(HANDED_AS_CALLED, 2, \
-      "an attempt goes to a server of the call's address, in the version that was signed") \
-    X(HANDED_AS_SIGNED, 2, \
-      "what a server is handed is, byte for byte, the call that was accepted") \
+      "an attempt goes to a server at the call's address, in the signed version") \
+    X(HANDED_AS_SIGNED, 2, "a server receives, byte for byte, the call that was accepted") \
     X(EXECUTED_ONCE, 2, \
-      "a try of a step of an attempt is executed at most once, on the server it was handed to") \
-    X(ONE_RESULT, 2, "one result is counted for a run; one that does not count is recorded once") \
+      "each try of a step executes at most once, on the server that it was handed to") \
+    X(ONE_RESULT, 2, "one result counts for a run; a result that does not count is recorded once") \
     X(COUNTED_IS_REPORTED, 2, \
-      "the counted outcome is, byte for byte, what the server of the live attempt reported") \
-    X(OUTCOME_IS_TRUE, 2, "an outcome says what its children did") \
+      "the counted outcome is, byte for byte, what the live attempt's server reported") \
+    X(OUTCOME_IS_TRUE, 2, "an outcome says what its children really did") \
     X(HEARD_IS_RECORDED, 2, \
       "the end that a caller hears is the recorded one, and it never changes") \
-    X(ONE_RUN_FOR_A_KEY, 3, "one key is one run; another body under it is refused") \
+    X(ONE_RUN_FOR_A_KEY, 3, "a key has one run; another body under the same key is refused") \
     X(NOT_AGAIN_UNASKED, 4, \
-      "an attempt follows another only if that came back unstarted, or on_lost or an operator says so") \
+      "a new attempt follows only an unstarted one, or when on_lost or an operator says so") \
     X(LOST_AS_ASKED, 4, \
-      "an attempt is lost only after lost_after without a word of its server, and then on_lost is what happens") \
+      "an attempt is lost only after lost_after of silence, and on_lost decides what follows") \
     X(RETURNED_NEVER_RAN, 4, \
-      "an attempt that was returned to the queue has executed nothing, and never will") \
-    X(REPLAY_IS_STATE, 5, "replaying the journal gives the broker's state, whole or folded") \
+      "an attempt that was returned to the queue has executed nothing and never will") \
+    X(REPLAY_IS_STATE, 5, "replaying the journal, whole or folded, gives the broker's state") \
     X(SPOOL_IS_STATE, 5, "replaying the spool gives the worker's state") \
     X(SLOTS, 8, \
-      "a server executes no more steps than it has slots, and is asked for no more than may wait") \
-    X(CONCURRENCY, 8, "a server holds no more attempts of a job than its concurrency") \
+      "a server runs at most as many steps as it has slots, and its queue stays in its limit") \
+    X(CONCURRENCY, 8, "a server never holds more attempts of a job than the job's concurrency") \
     X(STOPPED_IN_TIME, 8, \
-      "a child that is to be stopped ends in the time that it has to clean up") \
-    X(MOVES, 5, "a run moves only as the table of proto/state.h allows") \
+      "a child that is told to stop ends within the time that it has to clean up") \
+    X(MOVES, 5, "a run moves only as the table in proto/state.h allows") \
     X(STEPS_WITHIN_TIME, 8, \
-      "a core that is asked again at once has nothing more to do: no hot loop") \
-    X(ONE_DRIVER, 2, "an epoch of a parent is one session's; epochs go up by one") \
-    X(ONE_PARENT_END, 2, \
-      "one end of a parent counts, that of the epoch that drives, as its driver sent it") \
-    X(ONE_CALL_FOR_AN_INSTANCE, 3, "an instance of a task is called once, whoever drives") \
+      "a core that is asked again at once has nothing more to do: no busy loop") \
+    X(ONE_DRIVER, 2, "an epoch of a parent belongs to one session, and epochs increase by one") \
+    X(ONE_PARENT_END, 2, "a parent has one end: from the driving epoch, as its driver sent it") \
+    X(ONE_CALL_FOR_AN_INSTANCE, 3, "each instance of a task is called once, whoever drives") \
     X(STARTS_WHEN_IT_MAY, 4, \
-      "a task starts only when its constraints hold, by what is recorded of the others") \
-    X(VERDICT_IS_TRUE, 2, \
-      "the recorded verdict is what the recorded outcomes of the children give") \
+      "a task starts only when the recorded ends of the others satisfy its constraints") \
+    X(VERDICT_IS_TRUE, 2, "the recorded verdict follows from the children's recorded outcomes") \
     X(MONITOR_IN_ORDER, 7, \
-      "a monitor gets every event that its filter matches once and in order, over any break") \
+      "a monitor gets each matching event once and in order, across any interruption") \
     X(CREDIT_HOLDS, 6, \
-      "what a monitor has not taken is no more than its credit, or one longer event") \
+      "what a monitor has not taken stays within its credit, except for one longer event") \
     X(QUEUE_HOLDS, 6, \
-      "what waits for a stopped monitor or caller is bounded by its credit or window") \
-    X(STOPPED_COSTS_NOTHING, 6, \
-      "for a monitor that gives no credit the store is not asked for the same events again") \
-    X(PARENT_ENDS, 1, "when faults have stopped, every parent that was begun ends") \
-    X(DRIVER_HEARS, 1, \
-      "when faults have stopped, every driver hears of the end of each of its parents") \
-    X(MONITOR_CATCHES_UP, 7, "when faults have stopped, every monitor reaches the last event") \
+      "what is queued for a stopped monitor or caller stays within its credit or window") \
+    X(STOPPED_COSTS_NOTHING, 6, "the store is not read again for a monitor that gives no credit") \
+    X(PARENT_ENDS, 1, "after the last fault, every parent ends") \
+    X(DRIVER_HEARS, 1, "after the last fault, every driver hears the ends of all its parents") \
+    X(MONITOR_CATCHES_UP, 7, "after the last fault, every monitor reaches the last event") \
     X(RUN_ENDS, 1, \
-      "when faults have stopped, every accepted run ends, or is held or parked and says why") \
-    X(CALLER_HEARS, 1, \
-      "when faults have stopped, every caller hears of the end of each of its runs") \
+      "after the last fault, every accepted run ends, or is held or parked and says why") \
+    X(CALLER_HEARS, 1, "after the last fault, every caller hears the ends of all its runs") \
     X(SPOOL_EMPTIES, 1, \
-      "when faults have stopped, every result is recorded and forgotten by its worker") \
-    X(HELD_GOES_ON, 8, "the last attempt of a held run is not ended before a person has decided") \
-    X(NO_CHILD_LEFT, 8, "when all has ended, no child is left")
+      "after the last fault, every result is recorded, and its worker forgets it") \
+    X(HELD_GOES_ON, 8, "a held run's last attempt does not end before a person has decided") \
+    X(NO_CHILD_LEFT, 8, "when everything has ended, no child is left")
 #define X(n, p, t) LAW_##n,
 enum law { LAWS(X) LAW_COUNT };
 #undef X
@@ -98,46 +91,45 @@ void law_break(struct laws *l, enum law law, const char *fmt, ...)
 void laws_job(struct laws *l, struct hash job, bool idempotent, uint64_t concurrency);
 /* a bit for each of sim_pools */
 void laws_member(struct laws *l, const char *server, unsigned pools);
-/* The broker keeps so many ends in memory; of what is older it cannot know that a result was
- * counted. 0: all of them. */
+/* How many ends the broker keeps in memory (0: all); for older runs it cannot know that a result
+ * was counted. */
 void laws_kept(struct laws *l, uint64_t most);
-/* a record is on disk now */
+/* a record has reached the disk */
 void laws_durable(struct laws *l, const struct journal_record *r);
-/* it leaves the broker now */
+/* a message leaves the broker */
 void laws_broker_says(struct laws *l, uint64_t peer, struct span message);
-/* SUBSCRIBE, CREDIT: it is taken now */
+/* the broker takes SUBSCRIBE or CREDIT */
 void laws_broker_hears(struct laws *l, uint64_t peer, struct span message);
 /* the store is asked for events behind `after` */
 void laws_asked(struct laws *l, uint64_t peer, uint64_t after);
-/* waits, or is not acknowledged */
+/* `owed`: bytes that wait or are not acknowledged */
 void laws_queued(struct laws *l, uint64_t peer, const char *name, size_t owed);
-/* The broker's core makes a message that answers nothing, for a peer whose window is as it was told
-   last. */
+/* The broker's core makes a message that is not an answer. `window_open`: what the core was last
+ * told of the peer's window. */
 void laws_news(struct laws *l, const char *name, bool window_open, struct span message);
 void laws_broker_state(struct laws *l, const struct bcore *c); /* after a step of the broker */
 /* a new process, after its replay */
 void laws_broker_begins(struct laws *l, const struct bcore *c);
-/* It listens to its peers from then on: it has begun, or was stopped until then (a time to
-   come). */
+/* From `since` (which may lie ahead) the broker listens to its peers: it has started or goes on. */
 void laws_listens(struct laws *l, int64_t since);
-/* the broker takes a word of this worker */
+/* the broker takes a message from this worker */
 void laws_heard(struct laws *l, const char *server, struct id spool);
 /* the broker's core emits a record */
 void laws_decides(struct laws *l, struct span record);
 void laws_digests(struct laws *l, enum law law, const char *what, const struct hash *is,
                   const struct hash *replayed);
 
-/* From then on its worker, runner and keepers hear each other; INT64_MAX: they do not. */
+/* From then on the server's worker, runner and keepers hear each other; INT64_MAX: they don't. */
 void laws_reached(struct laws *l, const char *server, int64_t since);
 /* the worker has read STOP */
 void laws_stop_heard(struct laws *l, struct id run, uint64_t attempt);
 void laws_launched(struct laws *l, const char *server, struct id spool, const struct s_step *step);
 void laws_child_over(struct laws *l, struct id run, uint64_t attempt, struct span step,
                      uint64_t try_no, enum package_outcome p);
+/* a child has ended and nobody can say how */
 void laws_child_vanished(struct laws *l, struct id run, uint64_t attempt, struct span step,
-                         /* no word of it */
                          uint64_t try_no);
-/* the worker's FINISHED */
+/* the worker sends FINISHED */
 void laws_finished(struct laws *l, struct id run, uint64_t attempt, struct span outcome);
 void laws_load(struct laws *l, const char *server, unsigned running, unsigned held, unsigned slots,
                unsigned ahead);
@@ -145,9 +137,9 @@ void laws_load(struct laws *l, const char *server, unsigned running, unsigned he
 void laws_accepted(struct laws *l, const char *caller, const char *key, struct span body,
                    struct id run);
 void laws_conflict(struct laws *l, const char *caller, const char *key, struct span body);
-/* a caller hears that a run that it knows is unknown */
+/* a caller is told that a run of its own is unknown */
 void laws_unknown(struct laws *l, struct id run);
-/* a caller hears of it */
+/* a caller hears that a run has ended */
 void laws_ended(struct laws *l, struct id run, uint64_t attempt, struct span outcome);
 void laws_state_heard(struct laws *l, struct id run, uint64_t state, bool after_end);
 void laws_cancelled(struct laws *l, struct id run); /* a caller hears that its cancel is done */
@@ -156,23 +148,23 @@ void laws_cancelled(struct laws *l, struct id run); /* a caller hears that its c
 void laws_plan(struct laws *l, const char *caller, const char *key, struct span body,
                const struct graph *graph);
 void laws_parent_accepted(struct laws *l, const char *caller, const char *key, struct id run);
-/* a driver hears it */
+/* a driver hears that it drives the parent */
 void laws_driving(struct laws *l, struct id parent, uint64_t epoch, const char *process);
-/* somebody asks one of its drivers for it */
+/* somebody cancels the parent at one of its drivers */
 void laws_parent_cancel(struct laws *l, struct id parent);
-void laws_parent_gone(struct laws *l, struct id parent); /* a driver hears that it is not live */
-/* A driver hears that the end that it sent with this epoch is recorded, or (`already`) that another
-   was before. */
+void laws_parent_gone(struct laws *l, struct id parent); /* a driver is told that it is not live */
+/* A driver hears that the end that it sent with this epoch is recorded, or (`already`) that the
+ * parent had ended before. */
 void laws_parent_end_heard(struct laws *l, struct id parent, uint64_t epoch, enum status status,
                            bool already);
 
-/* ---- Monitors. One key and value as in SUBSCRIBE; key NULL: everything. What it is about stands
- * beside it, so that the witness need not read the text. */
+/* ---- Monitors. A filter is one key and value as in SUBSCRIBE; key NULL: everything. The value is
+ * here in binary, too, so that the witness need not parse the text. */
 struct sim_filter {
     const char *key, *value;
-    uint64_t kind;      /* event: of the record */
-    enum status status; /* status */
-    struct id parent;   /* parent */
+    uint64_t kind;      /* for key event: kind of the record */
+    enum status status; /* for key status */
+    struct id parent;   /* for key parent */
 };
 void laws_monitor_subscribes(struct laws *l, const char *name, uint64_t req, uint64_t after,
                              const struct sim_filter *filter);
@@ -180,7 +172,7 @@ void laws_monitor_hears(struct laws *l, const char *name, const struct m_events 
 
 /* ---- What it knows, for the liveness phase */
 uint64_t laws_last_event(const struct laws *l, const struct sim_filter *filter); /* 0: none yet */
-/* begun and not ended */
+/* parents that have begun and not ended */
 unsigned laws_parents_open(const struct laws *l, struct id *ret_one);
 /* accepted runs that have not ended */
 unsigned laws_accepted_open(const struct laws *l, struct id *ret_one);

@@ -1,7 +1,7 @@
 /* laws_test.c - a story in which no law is broken, and for each law that the witness judges a
- * violation which it must see. (RUN_ENDS, CALLER_HEARS, SPOOL_EMPTIES, NO_CHILD_LEFT and
- * STEPS_WITHIN_TIME are judged by the cluster itself; those about parents and monitors have
- * lawsclients_test.c.) */
+ * violation that it must see. (The cluster itself judges RUN_ENDS, CALLER_HEARS, SPOOL_EMPTIES,
+ * NO_CHILD_LEFT and STEPS_WITHIN_TIME; lawsclients_test.c has the laws about parents and
+ * monitors.) */
 #include "tests/sim/lawstesting.h"
 #include "trust/envelope.h"
 
@@ -499,7 +499,7 @@ static const struct violation violations[] = {
 static void each_violation_breaks_its_law(void **state)
 {
     (void)state;
-    each_breaks_its_law(violations, sizeof violations / sizeof *violations, NULL);
+    rig_each_breaks_its_law(violations, sizeof violations / sizeof *violations, NULL);
 }
 
 static void a_run_that_is_served_well_breaks_none(void **state)
@@ -557,7 +557,7 @@ static void a_child_may_go_on_while_its_worker_does_not_reach_it(void **state)
     rig_end_unbroken(&r);
 }
 
-/* What an operator released by hand may still execute at its lost server. */
+/* A run that an operator released by hand may still execute at its lost server. */
 static void a_run_released_by_hand_may_execute_twice(void **state)
 {
     struct rig r;

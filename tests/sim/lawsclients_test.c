@@ -1,6 +1,6 @@
 /* lawsclients_test.c - the laws about parents and monitors: stories in which none is broken, and
- * for each law a violation which the witness must see. (PARENT_ENDS, DRIVER_HEARS and
- * MONITOR_CATCHES_UP are judged by the cluster itself.) */
+ * for each law a violation that the witness must see. (The cluster itself judges PARENT_ENDS,
+ * DRIVER_HEARS and MONITOR_CATCHES_UP.) */
 #include "tests/sim/lawstesting.h"
 
 static const struct id PARENT = {{9}}, CHILD[] = {{{1}}, {{2}}, {{3}}};
@@ -368,7 +368,7 @@ static const struct violation violations[] = {
 static void each_violation_breaks_its_law(void **state)
 {
     (void)state;
-    each_breaks_its_law(violations, sizeof violations / sizeof *violations, make_plan);
+    rig_each_breaks_its_law(violations, sizeof violations / sizeof *violations, make_plan);
 }
 
 static void a_parent_that_is_driven_well_breaks_none(void **state)

@@ -1,5 +1,5 @@
-/* lawsinside.h - what the witness remembers; shared by laws.c, lawsparents.c, lawsseeing.c and
-   witness.c. */
+/* lawsinside.h - what the witness remembers; for laws.c, lawsparents.c, lawsseeing.c, lawstime.c
+ * and witness.c. */
 #ifndef LB_TESTS_SIM_LAWSINSIDE_H
 #define LB_TESTS_SIM_LAWSINSIDE_H
 
@@ -24,7 +24,7 @@ struct fact {
     /* by the journal's moves: never PARKED; OUT_OF_CONTACT only when lost to fail */
     enum run_state state;
     uint64_t attempt, ended_attempt;
-    uint64_t end; /* the how manieth end it was */
+    uint64_t end; /* its number among all ends, from 1 */
     /* attempts up to this one may still execute somewhere: an operator has released the run */
     uint64_t by_hand;
     bool live;  /* the attempt is with a server */
@@ -120,7 +120,7 @@ struct monitor_fact {
 
 struct credit_fact { /* of a subscription, as the broker has it */
     uint64_t peer, req, credit, sent, taken, longest;
-    /* behind this + 1 the store was asked since the last word from the monitor; 0: nothing was */
+    /* 1 + the number behind which the store was asked since the monitor's last message; 0: not */
     uint64_t asked;
 };
 
@@ -172,7 +172,7 @@ void laws_forget_views(struct laws *l);
 struct parent_fact *parent_fact_find(const struct laws *l, struct id run);
 /* durable: perhaps somebody's child */
 void lawsparents_called(struct laws *l, struct id run, const struct d_call *d);
-/* false: it is no record of a parent */
+/* false: it is not a record of a parent */
 bool lawsparents_durable(struct laws *l, const struct journal_record *j);
 void lawsparents_say(struct laws *l, uint64_t peer, const struct m_driving *m);
 void lawsparents_begin(struct laws *l, const struct bcore *c); /* a new broker */

@@ -36,9 +36,8 @@ void laws_plan(struct laws *l, const char *caller, const char *key, struct span 
 
 /* ---- The oracle */
 
-/* `seen`: what is said of the delivery of a child that was started and whose end then says that it
- * was not called: a driver that heard of the start knows better than one that heard of the end
- * alone. */
+/* `seen`: the delivery to assume for a child that was started but whose end says that it was not
+ * called: a driver that heard of the start knows better than one that heard only of the end. */
 static bool ask_oracle(const struct laws *l, const struct parent_fact *p, bool seen,
                        struct oracle *ret)
 {
@@ -94,7 +93,7 @@ static void judge_verdict(struct laws *l, const struct parent_fact *p, enum stat
     if (status == STATUS_CANCELLED) {
         if (!p->cancel_asked)
             law_break(l, LAW_VERDICT_IS_TRUE,
-                      "parent %s ends as cancelled, and nobody has cancelled it",
+                      "parent %s ends as cancelled, but nobody cancelled it",
                       world_short_id(p->run));
         return;
     }
@@ -103,11 +102,11 @@ static void judge_verdict(struct laws *l, const struct parent_fact *p, enum stat
         is = verdict_of(&o);
     }
     if (is == STATUS_COUNT)
-        law_break(l, LAW_VERDICT_IS_TRUE, "parent %s ends as %s before all of its children have",
+        law_break(l, LAW_VERDICT_IS_TRUE, "parent %s ends as %s before all its children have ended",
                   world_short_id(p->run), status_text(status));
     else if (is != status)
         law_break(l, LAW_VERDICT_IS_TRUE,
-                  "parent %s ends as %s; what is recorded of its children gives %s",
+                  "parent %s ends as %s; the records of its children give %s",
                   world_short_id(p->run), status_text(status), status_text(is));
 }
 
@@ -134,7 +133,7 @@ void lawsparents_called(struct laws *l, struct id run, const struct d_call *d)
     p->children[task][d->index] = run;
     if (!may_start_now(l, p, task))
         law_break(l, LAW_STARTS_WHEN_IT_MAY,
-                  "'" SPAN_FMT "' of parent %s starts, and its constraints do not hold",
+                  "'" SPAN_FMT "' of parent %s starts, but its constraints do not hold",
                   SPAN_ARG(d->task), world_short_id(p->run));
 }
 
@@ -167,7 +166,7 @@ static void saw_driven(struct laws *l, struct parent_fact *p, const struct r_par
         law_break(l, LAW_ONE_DRIVER, "parent %s: epoch %" PRIu64 " follows epoch %" PRIu64,
                   world_short_id(p->run), r->epoch, p->epoch);
     if (p->ended)
-        law_break(l, LAW_ONE_PARENT_END, "parent %s has ended and is driven",
+        law_break(l, LAW_ONE_PARENT_END, "parent %s is driven after its end",
                   world_short_id(p->run));
     p->epoch = r->epoch;
 }
@@ -224,7 +223,7 @@ void lawsparents_say(struct laws *l, uint64_t peer, const struct m_driving *m)
     struct parent_fact *p = parent_fact_find(l, m->parent);
     if (!p || m->epoch > p->epoch) {
         law_break(l, LAW_SAID_IS_DURABLE,
-                  "DRIVING of parent %s with epoch %" PRIu64 " leaves, and is not on disk",
+                  "DRIVING of parent %s with epoch %" PRIu64 " leaves before it is on disk",
                   world_short_id(m->parent), m->epoch);
         return;
     }
@@ -243,13 +242,14 @@ void lawsparents_begin(struct laws *l, const struct bcore *c)
     for (struct parent_fact *p = l->parents; p; p = p->hh.next) {
         bool live = view_parent(c, &p->run, &v);
         if (p->accepted && !p->ended && !live)
-            law_break(l, LAW_ACCEPTED_IS_KEPT,
-                      "parent %s was accepted and has not ended; the new broker does not know it",
-                      world_short_id(p->run));
+            law_break(
+                l, LAW_ACCEPTED_IS_KEPT,
+                "parent %s was accepted and has not ended, but the new broker does not know it",
+                world_short_id(p->run));
         if (p->ended && live)
-            law_break(l, LAW_ONE_PARENT_END, "parent %s has ended; in the new broker it is live",
+            law_break(l, LAW_ONE_PARENT_END, "parent %s has ended but is live in the new broker",
                       world_short_id(p->run));
-        /* the numbers of sessions begin anew; who drove must take the lease again */
+        /* sessions are numbered from 1 again; drivers must take their leases again */
         p->told_peer = 0;
     }
 }
@@ -262,8 +262,9 @@ void laws_parent_accepted(struct laws *l, const char *caller, const char *key, s
         law_break(l, LAW_ACCEPTED_IS_KEPT, "%s hears ACCEPTED for parent %s, which is not on disk",
                   caller, world_short_id(run));
     else if (!p->plan || strcmp(p->plan->caller, caller) != 0 || strcmp(p->plan->key, key) != 0)
-        law_break(l, LAW_ONE_RUN_FOR_A_KEY, "%s begins '%s' and hears of parent %s, which is '%s'",
-                  caller, key, world_short_id(run), p->plan ? p->plan->key : "?");
+        law_break(l, LAW_ONE_RUN_FOR_A_KEY,
+                  "%s begins '%s' but is told of parent %s, which is '%s'", caller, key,
+                  world_short_id(run), p->plan ? p->plan->key : "?");
     else
         p->accepted = true;
 }
@@ -289,7 +290,7 @@ void laws_parent_gone(struct laws *l, struct id parent)
     const struct parent_fact *p = parent_fact_find(l, parent);
     if (!p || !p->ended)
         law_break(l, LAW_ACCEPTED_IS_KEPT,
-                  "parent %s has not ended, and the broker says that it is not live",
+                  "parent %s has not ended, but the broker says that it is not live",
                   world_short_id(parent));
 }
 
@@ -299,7 +300,7 @@ void laws_parent_end_heard(struct laws *l, struct id parent, uint64_t epoch, enu
     const struct parent_fact *p = parent_fact_find(l, parent);
     if (!p || !p->ended)
         law_break(l, LAW_ONE_PARENT_END,
-                  "a driver hears that the end of parent %s is recorded, and it is not on disk",
+                  "a driver hears that the end of parent %s is recorded, but it is not on disk",
                   world_short_id(parent));
     else if (!already && (epoch != p->epoch || status != p->status))
         law_break(l, LAW_ONE_PARENT_END,

@@ -1,5 +1,5 @@
-/* lawsseeing.c - the laws about monitors, and about what is queued for who does not listen. The
- * witness has its own list of what happened and its own idea of a filter. */
+/* lawsseeing.c - the laws about monitors, and about what is queued for a peer that does not listen.
+ * The witness has its own list of events and its own filters. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,9 +7,8 @@
 #include "tests/sim/lawsinside.h"
 
 enum {
-    /* Beside its credit a stopped peer may have: one event that is longer, the heads of messages
-     * and of frames (at most LIMIT_WINDOW_FRAMES of them), and messages without events that say how
-     * far it is. */
+    /* Beyond its credit a stopped peer may be owed one longer event, the heads of messages and of
+     * frames (at most LIMIT_WINDOW_FRAMES) and messages without events that say where it is. */
     OWED_BESIDE_CREDIT = LIMIT_WINDOW_FRAMES * 64 + 1024
 };
 
@@ -127,7 +126,7 @@ void laws_monitor_hears(struct laws *l, const char *name, const struct m_events 
     uint64_t at = e->from, next;
     if (e->from != m->position || e->to < e->from)
         law_break(l, LAW_MONITOR_IN_ORDER,
-                  "%s is at %" PRIu64 " and gets events from %" PRIu64 " to %" PRIu64, name,
+                  "%s is at %" PRIu64 " but gets events from %" PRIu64 " to %" PRIu64, name,
                   m->position, e->from, e->to);
     while (wire_next(&it, &text)) {
         uint64_t seq = strtoull((const char *)text.p, NULL, 10);
@@ -141,7 +140,7 @@ void laws_monitor_hears(struct laws *l, const char *name, const struct m_events 
     }
     if ((next = next_event(l, &m->filter, at, e->to)))
         law_break(l, LAW_MONITOR_IN_ORDER,
-                  "%s hears that it is at %" PRIu64 ", and never got event %" PRIu64, name, e->to,
+                  "%s hears that it is at %" PRIu64 " but never got event %" PRIu64, name, e->to,
                   next);
     m->position = e->to;
 }
@@ -183,10 +182,10 @@ void lawsseeing_say(struct laws *l, uint64_t peer, const struct m_events *m)
     struct wire_iter it = wire_iter(&m->events);
     struct span text;
     if (m->to > l->n_events)
-        law_break(l, LAW_SAID_IS_DURABLE, "EVENTS up to %" PRIu64 " leave, and on disk are %zu",
-                  m->to, l->n_events);
+        law_break(l, LAW_SAID_IS_DURABLE,
+                  "EVENTS up to %" PRIu64 " leave, but only %zu are on disk", m->to, l->n_events);
     if (!f || f->req != m->req) {
-        law_break(l, LAW_CREDIT_HOLDS, "EVENTS of a subscription that nobody has");
+        law_break(l, LAW_CREDIT_HOLDS, "EVENTS for an unknown subscription");
         return;
     }
     while (wire_next(&it, &text)) {
@@ -205,8 +204,8 @@ void laws_asked(struct laws *l, uint64_t peer, uint64_t after)
     struct credit_fact *f = credit_of(l, peer);
     if (f && f->asked == after + 1)
         law_break(l, LAW_STOPPED_COSTS_NOTHING,
-                  "the store is asked again for what is behind %" PRIu64 " for session %" PRIu64
-                  ", which has taken nothing meanwhile",
+                  "the store is asked again for events after %" PRIu64 " for session %" PRIu64
+                  ", which has taken nothing since",
                   after, peer);
     if (f)
         f->asked = after + 1;
@@ -226,7 +225,7 @@ void laws_news(struct laws *l, const char *name, bool window_open, struct span m
     size_t size;
     if (!window_open && wire_peek(message, &kind, &size, NULL) == 0 &&
         (kind == KIND_M_RUN_STATE || kind == KIND_M_RUN_ENDED))
-        law_break(l, LAW_QUEUE_HOLDS, "news of a run is made for %s, whose window is shut", name);
+        law_break(l, LAW_QUEUE_HOLDS, "news of a run is made for %s, whose window is closed", name);
 }
 
 void lawsseeing_begin(struct laws *l)

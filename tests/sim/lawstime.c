@@ -1,13 +1,13 @@
-/* lawstime.c - the laws about time: who may be called lost, and how long a child may outlive the
- * order to stop it. Times here are true ones; the cores' clocks are up to 1 % off, which is what
- * their margins are for. */
+/* lawstime.c - the laws about time: which attempts may be lost, and how long a child may outlive
+ * the order to stop it. Times here are true; the cores' clocks are up to 1 % off, and their margins
+ * allow for that. */
 #include "tests/sim/lawsinside.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 enum {
-    /* a stop of half a lease and less goes unnoticed: broker/core/leases.c */
+    /* a stop of up to half a lease goes unnoticed: broker/core/leases.c */
     UNNOTICED_US = SECS(8),
     STOP_MAX_US = MS(KILL_GRACE_MS) + SECS(3), /* from the worker's ear to the end of the tree */
 };
@@ -36,7 +36,7 @@ void laws_heard(struct laws *l, const char *server, struct id spool)
     server_fact(l, span_str(server), spool)->heard = l->w->now;
 }
 
-/* Its own keeper has ended it for the fence, and its worker says so. */
+/* Its own keeper ended it at the fence, and its worker reports that. */
 static bool says_fenced(const struct tried *a)
 {
     struct d_outcome o;
@@ -60,7 +60,7 @@ void laws_decides(struct laws *l, struct span record)
     if (l->w->now - since < MS((int64_t)a->lost_after_ms))
         law_break(l, LAW_LOST_AS_ASKED,
                   "run %s: attempt %" PRIu64 " is lost, but %s was silent for %" PRId64
-                  " ms only, not for %" PRIu64,
+                  " ms, less than %" PRIu64,
                   world_short_id(r.run), r.attempt, a->server, (l->w->now - since) / 1000,
                   a->lost_after_ms);
 }

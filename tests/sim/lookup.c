@@ -7,7 +7,7 @@ struct asked { /* a question on its way */
     struct event event;
     struct sim_lookup *l;
     struct bcore_effect effect;
-    bool is; /* what was there of a key when it was asked for; the answer takes its time */
+    bool is; /* what the key had when it was asked for; the answer takes its time */
     struct bcore_known known;
     uint64_t number; /* of the effect behind the gate */
     struct asked *next;
@@ -77,7 +77,7 @@ static void answer_run(struct sim_lookup *l, const struct bcore_effect *e)
                        &message);
     } else {
         law_break(l->laws, LAW_HEARD_IS_RECORDED,
-                  "a follower is owed the end of run %s, and the history has none",
+                  "a follower waits for the end of run %s, but the history has none",
                   world_short_id(e->run));
     }
     if (message.n)
@@ -95,7 +95,7 @@ static void answer_call(struct sim_lookup *l, const struct asked *a)
     if (!r || r->lsn != a->effect.called_lsn ||
         bcore_execute_fill(a->effect.body, r->body, &message, NULL) < 0)
         law_break(l->laws, LAW_HANDED_AS_SIGNED,
-                  "the call of run %s is asked for, and the store does not have it",
+                  "the call of run %s is asked for, but the store does not have it",
                   world_short_id(a->effect.run));
     gate_filled(l->gate, a->effect.peer, a->number, buf_span(&message));
     buf_free(&message);
@@ -126,7 +126,7 @@ static struct asked *asked_new(struct sim_lookup *l, const struct bcore_effect *
     a->effect = gate_copy_effect(e, a->bytes);
     a->next = l->asked;
     l->asked = a;
-    int64_t most = chance(l->w, 100) ? SECS(2) : MS(50);
+    int64_t most = world_chance(l->w, 100) ? SECS(2) : MS(50);
     world_at(l->w, &a->event, l->w->now + world_skewed(l->w, 200, most), l->broker, on_answer, a);
     return a;
 }

@@ -2,8 +2,8 @@
  * of a run that has left its memory, whether a key was ever used, and the call of a run, which is
  * in the journal only.
  *
- * An answer takes its time, so answers come in any order; that to a session which is over finds
- * nobody. A broker that dies takes its questions with it: lookup_free. */
+ * An answer takes its time, so answers come in any order; one to a session that is over goes
+ * nowhere. A broker that dies takes its questions with it: lookup_free. */
 #ifndef LB_TESTS_SIM_LOOKUP_H
 #define LB_TESTS_SIM_LOOKUP_H
 
@@ -16,8 +16,8 @@ struct sim_lookup;
 
 struct lookup_calls {
     void (*say)(void *self, uint64_t peer, struct span message);
-    /* The message `e->body` is to be taken again, now that this is known of its key; NULL: nothing
-       is. */
+    /* Take the message `e->body` again, now that this is known about its key (NULL: the key was
+     * never used). */
     void (*known)(void *self, const struct bcore_effect *e, const struct bcore_known *known);
     void (*turn_end)(void *self);
 };

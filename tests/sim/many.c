@@ -1,7 +1,7 @@
 /* many.c - see many.h.
  *
- * Seeds are run by forked processes, so that a seed that ends its process (an assertion of a core,
- * a loop without end) costs no other one; what they find lies in shared memory. */
+ * Forked processes run the seeds, so that a seed that ends its process (an assertion, an endless
+ * loop) does not stop the others. Results are in shared memory. */
 #include "tests/sim/many.h"
 
 #include <errno.h>
@@ -20,9 +20,9 @@
 #include "tests/sim/tries.h"
 
 enum {
-    FAILURES_SHOWN = 20, /* then they are only counted */
+    FAILURES_SHOWN = 20, /* further ones are only counted */
     PROGRESS_SECONDS = 60,
-    MET_FROM_SEEDS = 500 /* with so many every state and every kind of fault must have been met */
+    MET_FROM_SEEDS = 500 /* with that many seeds, all states and faults must have been met */
 };
 
 struct failure {
@@ -68,7 +68,7 @@ static uint64_t seed_at(const struct plan *p, uint64_t index)
                                     : p->o->from + (index - p->n_regressions);
 }
 
-/* A line: a seed, and what it caught. Lines that begin with # say something. */
+/* Each line: a seed and the bug that it found. Lines that begin with # are comments. */
 static void read_regressions(const char *path, struct plan *p)
 {
     FILE *f = fopen(path, "r");
@@ -135,8 +135,8 @@ static void hire(struct plan *p, struct hand *h)
     p->pids[h - p->s->hand] = pid;
 }
 
-/* A process has ended. Before its work: the seed that it ran has failed, another process goes on.
- * False: it was done. */
+/* A process has ended. If it had not finished, its seed has failed, and another process goes on.
+ * False: it had finished. */
 static bool goes_on(struct plan *p, struct hand *h, int status)
 {
     if (!h->at)
@@ -172,7 +172,7 @@ static void say_progress(const struct plan *p)
             (double)(all.passed + all.failed) / passed, all.failed);
 }
 
-/* Until one of the processes has ended, or it is time to say something. */
+/* Waits until a process has ended or it is time to report. */
 static void await(const struct plan *p, double *said)
 {
     sigset_t child;
@@ -243,7 +243,7 @@ static void print_failures(const struct plan *p)
         printf("sim: and %" PRIu64 " more\n", p->s->failures - n);
 }
 
-/* Of those that failed before all had stopped; each earlier seed has come to its end and passed. */
+/* The first failing seed: all earlier ones have ended and passed. */
 static void print_first(const struct plan *p)
 {
     const struct failure *first = &p->s->failure[0];
@@ -281,7 +281,7 @@ static void print_counts(const struct counts *c, uint64_t seeds, double seconds,
     printf("\n");
 }
 
-/* How many states and faults were never met; says which. */
+/* Prints the states and faults that were never met and returns their number. */
 static unsigned unmet(const struct counts *c)
 {
     unsigned n = 0;

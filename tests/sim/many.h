@@ -1,4 +1,4 @@
-/* many.h - many seeds on all processors: so many of them, or as many as there is time for. */
+/* many.h - runs many seeds on all processors: a given number, or as many as there is time for. */
 #ifndef LB_TESTS_SIM_MANY_H
 #define LB_TESTS_SIM_MANY_H
 
@@ -6,16 +6,16 @@
 #include <stdint.h>
 
 struct many_order {
-    const char *regressions; /* a file of seeds that are run first; NULL: none */
+    const char *regressions; /* a file of seeds to run first; NULL: none */
     uint64_t from, seeds;    /* then these */
     /* a campaign: seeds from `from` on until this time is over; 0: `seeds` of them */
     double seconds;
-    double shrink_seconds; /* for the first seed that breaks a law; 0: it is not shrunk */
-    /* no further seed after one that fails; a line for scripts says which came first */
+    double shrink_seconds; /* time to shrink the first failing seed; 0: do not shrink */
+    /* stop after the first failing seed and print it in a line for scripts */
     bool until_failure;
-    const char *program; /* which replays a seed */
+    const char *program; /* the command that replays a seed */
 };
-/* Prints what was broken, the counts and, last, "sim: N passed, M failed". The exit code. */
+/* Prints broken laws, counts and, last, "sim: N passed, M failed". Returns the exit code. */
 int many_run(const struct many_order *o);
 unsigned many_processors(void);
 

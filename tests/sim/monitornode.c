@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "tests/sim/line.h"
+#include "tests/sim/peerline.h"
 
 struct monitornode {
     struct world *w;
@@ -14,7 +14,7 @@ struct monitornode {
     struct clock_sim clock;
     struct process process;
     struct cable cable;
-    struct line *line;
+    struct peerline *line;
     struct event come_back, later;
     struct sim_filter filter;
     uint64_t credit, req, taken, given; /* of this subscription: bytes */
@@ -48,18 +48,18 @@ static void subscribe(struct monitornode *m)
                                              .credit = m->credit,
                                              .where = wire_list_from(&where, n)},
                        &m->scratch);
-    line_send(m->line, buf_span(&m->scratch));
+    peerline_send(m->line, buf_span(&m->scratch));
     buf_free(&where);
 }
 
 static void give_credit(struct monitornode *m)
 {
-    if (m->given == m->taken || !line_is_up(m->line))
+    if (m->given == m->taken || !peerline_is_up(m->line))
         return;
     m->given = m->taken;
     buf_clear(&m->scratch);
     m_credit_encode(&(struct m_credit){.req = m->req, .bytes = m->taken}, &m->scratch);
-    line_send(m->line, buf_span(&m->scratch));
+    peerline_send(m->line, buf_span(&m->scratch));
 }
 
 static void on_later(struct world *w, void *self)
@@ -67,7 +67,7 @@ static void on_later(struct world *w, void *self)
     struct monitornode *m = self;
     (void)w;
     give_credit(m);
-    line_flush(m->line);
+    peerline_flush(m->line);
 }
 
 /* ---- Hearing */
@@ -86,9 +86,9 @@ static void hear_events(struct monitornode *m, const struct m_events *e)
         world_met(m->w, FAULT_CREDIT_OUT);
     if (e->to > m->position)
         m->position = e->to;
-    if (chance(m->w, 200))
+    if (world_chance(m->w, 200))
         m->written_down = m->position;
-    if (!chance(m->w, m->lazy))
+    if (!world_chance(m->w, m->lazy))
         give_credit(m);
     else if (!event_is_set(&m->later))
         world_at(m->w, &m->later, m->w->now + world_skewed(m->w, MS(1), SECS(4)), &m->process,
@@ -115,7 +115,7 @@ static void on_up(void *self, struct span welcome)
     subscribe(m);
 }
 
-static const struct line_calls line_calls = {.up = on_up, .message = on_message};
+static const struct peerline_calls peerline_calls = {.up = on_up, .message = on_message};
 
 /* ---- Life */
 static struct sim_filter some_filter(struct world *w, const char *const *servers,
@@ -130,7 +130,7 @@ static struct sim_filter some_filter(struct world *w, const char *const *servers
         {.key = "parent", .value = "", .parent = {{[15] = 1}}},
         {.key = "server", .value = ""}};
     enum { FILTERS = sizeof filters / sizeof *filters };
-    struct sim_filter f = filters[chance(w, 400) ? 0 : rng_below(&w->rng, FILTERS)];
+    struct sim_filter f = filters[world_chance(w, 400) ? 0 : rng_below(&w->rng, FILTERS)];
     if (f.key && !strcmp(f.key, "server"))
         f.value = servers[rng_below(&w->rng, n_servers)];
     return f;
@@ -146,10 +146,10 @@ struct monitornode *monitornode_new(struct world *w, struct network *n, struct l
     snprintf(m->name, sizeof m->name, "%s", name);
     m->cable.name = m->name;
     m->filter = some_filter(w, servers, n_servers);
-    m->credit = (uint64_t)world_between(w, 20, chance(w, 500) ? 300 : 5000);
-    m->lazy = chance(w, 500) ? 0 : 500;
+    m->credit = (uint64_t)world_between(w, 20, world_chance(w, 500) ? 300 : 5000);
+    m->lazy = world_chance(w, 500) ? 0 : 500;
     process_init_machine(w, &m->process, name, &m->clock, 0);
-    m->line = line_new(w, n, &m->cable, &m->process, &line_calls, m);
+    m->line = peerline_new(w, n, &m->cable, &m->process, &peerline_calls, m);
     return m;
 }
 
@@ -160,7 +160,7 @@ void monitornode_free(struct monitornode **pm)
         return;
     world_cancel(m->w, &m->come_back);
     world_cancel(m->w, &m->later);
-    line_free(&m->line);
+    peerline_free(&m->line);
     buf_free(&m->scratch);
     mem_free(pm);
 }
@@ -168,7 +168,7 @@ void monitornode_free(struct monitornode **pm)
 void monitornode_start(struct monitornode *m)
 {
     m->process.up = true;
-    line_start(m->line);
+    peerline_start(m->line);
 }
 
 static void on_come_back(struct world *w, void *self)
@@ -187,7 +187,7 @@ void monitornode_crash(struct monitornode *m, int64_t for_us)
     world_met(m->w, FAULT_MONITOR_CRASH);
     process_die(&m->process);
     world_cancel(m->w, &m->later);
-    line_down(m->line);
+    peerline_down(m->line);
     world_at(m->w, &m->come_back, m->w->now + for_us, NULL, on_come_back, m);
 }
 

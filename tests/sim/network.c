@@ -1,5 +1,5 @@
-/* network.c - see network.h. A connection lives as long as its peer holds it, a frame of it is
- * under way, or the broker hangs something on it. */
+/* network.c - see network.h. A connection lives as long as its peer holds it, one of its frames is
+ * under way, or the broker uses its slot. */
 #include "tests/sim/network.h"
 
 #include <string.h>
@@ -147,7 +147,7 @@ struct conn *network_connect(struct network *n, struct cable *cable, struct proc
 }
 
 /* ---- Frames */
-/* A process that is stopped takes it when it goes on. */
+/* A stopped process takes it when it goes on. */
 static void put_under_way(struct packet *p, int64_t at)
 {
     struct conn *c = p->conn;
@@ -271,7 +271,7 @@ void *conn_slot(const struct conn *c)
     return c->slot;
 }
 
-/* What is under way still arrives for a while, or its tail does not. */
+/* What is under way still arrives, or its last part gets lost. */
 static void break_off(struct conn *c, int64_t late)
 {
     struct world *w = c->net->w;
@@ -281,7 +281,7 @@ static void break_off(struct conn *c, int64_t late)
     c->lost_from[TO_BROKER] = w->now + world_between(w, 0, late);
     c->lost_from[TO_PEER] = w->now + world_between(w, 0, late);
     drop_held(c, TO_PEER);
-    if (!chance(w, 300))
+    if (!world_chance(w, 300))
         drop_held(c, TO_BROKER);
 }
 
@@ -341,7 +341,7 @@ bool network_break_some(struct network *n)
         return false;
     TRACE(n->w, chosen->cable->name, "(connection %llu breaks)", (unsigned long long)chosen->id);
     world_met(n->w, FAULT_BREAK);
-    break_off(chosen, chance(n->w, 300) ? SECS(5) : MS(20));
+    break_off(chosen, world_chance(n->w, 300) ? SECS(5) : MS(20));
     tell_peer(chosen, SECS(4));
     return true;
 }
@@ -379,7 +379,7 @@ void network_mend(struct network *n, struct cable *cable)
     for (struct conn *c = n->conns, *next; c; c = next) {
         c->refs++;
         if (c->cable == cable) {
-            if (!c->broken && chance(n->w, 500)) {
+            if (!c->broken && world_chance(n->w, 500)) {
                 break_off(c, MS(20));
                 tell_peer(c, SECS(1));
             }

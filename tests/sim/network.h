@@ -1,12 +1,15 @@
 /* network.h - connections between peers and the broker, as TCP and a broken network show them.
  *
- * A peer dials; the broker sees a connection when the first frame of it comes. Inside a connection
- * frames come in order after a delay. What may go wrong, as long as `w->chaos` says so: a
- * connection breaks and the tail of what was under way is lost, or comes late, after the peer has a
- * new connection; a partition (of both directions or one) holds frames back and either lets them go
- * on at its end or breaks the connection; and, rarer than life would show it, a single frame is
- * dropped, doubled or overtaken, so that the sessions' numbers have work to do. The broker's side
- * is never told that a connection is gone; it learns it when it sends, or by silence. */
+ * A peer dials; the broker sees a connection when its first frame arrives. Inside a connection
+ * frames arrive in order after a delay. While `w->chaos` holds, three things may go wrong:
+ * - A connection breaks: the last frames under way are lost, or arrive late, when the peer already
+ *   has a new connection.
+ * - A partition of one or both directions holds frames back; at its end they go on, or the
+ *   connection breaks.
+ * - Rarely, a single frame is dropped, doubled or overtaken, so that the sessions' frame numbers
+ *   have work to do.
+ * The broker's side is never told that a connection is gone; it learns that when it sends, or from
+ * silence. */
 #ifndef LB_TESTS_SIM_NETWORK_H
 #define LB_TESTS_SIM_NETWORK_H
 
@@ -17,7 +20,7 @@ struct conn;
 
 enum { TO_BROKER, TO_PEER };
 
-/* One of them for each peer's machine: where its connections can be cut. */
+/* One for each peer's machine: where its connections can be cut. */
 struct cable {
     bool cut[2]; /* by direction */
     const char *name;
@@ -42,25 +45,24 @@ void network_listen(struct network *n, struct process *broker, const struct net_
                     void *self);
 void network_broker_down(struct network *n);
 
-/* NULL: nobody is there, or the cable is cut. The connection is the caller's until conn_close;
- * `peer` has to outlive what is under way to it then, which is never delivered: it stays until the
- * network does. */
+/* NULL: no broker listens, or the cable is cut. The connection is the caller's until conn_close.
+ * `peer` must live as long as the network, which still holds frames for it after conn_close. */
 struct conn *network_connect(struct network *n, struct cable *cable, struct process *peer,
                              const struct net_calls *calls, void *self);
-/* The peer's process closes it, or has died: nothing of it is delivered to the peer any more. Sets
-   *c to NULL. */
+/* The peer's process closes it, or has died: nothing more is delivered to the peer. Sets *c to
+ * NULL. */
 void conn_close(struct conn **c);
 /* False: the connection is gone (the broker's EHOSTUNREACH). */
 bool conn_send(struct conn *c, int direction, struct span frame);
-/* The route by which the broker knows it: counts up, never reused. */
+/* The route by which the broker knows it: numbers go up and are never reused. */
 uint64_t conn_id(const struct conn *c);
 const char *conn_peer(const struct conn *c);
-/* What the broker's side hangs on it. */
+/* A pointer for the broker's side. */
 void conn_set_slot(struct conn *c, void *slot);
 void *conn_slot(const struct conn *c);
 
 /* Faults. */
-bool network_break_some(struct network *n); /* a connection by chance; false: there is none */
+bool network_break_some(struct network *n); /* breaks a random connection; false: there is none */
 void network_cut(struct network *n, struct cable *c, bool to_broker, bool to_peer);
 void network_mend(struct network *n, struct cable *c);
 unsigned network_frames(const struct network *n); /* delivered so far */

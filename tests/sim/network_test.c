@@ -1,5 +1,5 @@
 /* network_test.c - the network really drops, doubles, reorders, breaks and cuts off; the disk
- * really loses what was not committed, and turns whole. */
+ * really loses what was not committed, and only whole turns of it. */
 #include "common/testing.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/network.h"

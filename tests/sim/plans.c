@@ -22,31 +22,32 @@ static void for_each(struct graph_task *t)
     t->bindings[0] = (struct graph_binding){.name = mem_strdup("table"), .from = FROM_ITEM};
 }
 
-/* Nobody waits for ever: what may have no server has a time within which it must start, and then
- * `on_lost: fail`, so that whether it was called is known from its end alone. */
+/* Nobody waits for ever: a task that may have no server has a time limit for its start, and
+ * `on_lost: fail`, so that its end alone tells whether it was called. */
 static void fill_job(struct world *w, const struct catalog *c, const struct plan_mood *mood,
                      struct graph_task *t, struct hash *pin)
 {
-    bool heavy = chance(w, mood->heavy);
-    unsigned job = heavy ? (chance(w, 500) ? 3 : 5)
-                         : (unsigned)rng_below(&w->rng, chance(w, 600) ? 3 : CATALOG_JOBS);
-    bool everywhere = mood->jobs & 1u << job && chance(w, 700);
+    bool heavy = world_chance(w, mood->heavy);
+    unsigned job = heavy ? (world_chance(w, 500) ? 3 : 5)
+                         : (unsigned)rng_below(&w->rng, world_chance(w, 600) ? 3 : CATALOG_JOBS);
+    bool everywhere = mood->jobs & 1u << job && world_chance(w, 700);
     t->job = mem_strdup(c->jobs[job].name);
-    t->address = mem_strdup(everywhere       ? "all"
-                            : chance(w, 500) ? sim_pools[rng_below(&w->rng, CATALOG_POOLS)]
-                                             : mood->servers[rng_below(&w->rng, mood->n_servers)]);
-    if (!chance(w, 200) || !everywhere)
+    t->address =
+        mem_strdup(everywhere             ? "all"
+                   : world_chance(w, 500) ? sim_pools[rng_below(&w->rng, CATALOG_POOLS)]
+                                          : mood->servers[rng_below(&w->rng, mood->n_servers)]);
+    if (!world_chance(w, 200) || !everywhere)
         *pin = c->jobs[job].hash;
     if (everywhere) {
-        t->on_lost = heavy ? (chance(w, 650) ? ON_LOST_RERUN : ON_LOST_HOLD)
+        t->on_lost = heavy ? (world_chance(w, 650) ? ON_LOST_RERUN : ON_LOST_HOLD)
                            : (enum on_lost)rng_below(&w->rng, ON_LOST_COUNT);
     } else {
         t->on_lost = ON_LOST_FAIL;
         t->start_within_ms = (uint64_t)world_between(w, 10000, 90000);
     }
-    if (chance(w, 200))
+    if (world_chance(w, 200))
         t->lost_after_ms = (uint64_t)world_between(w, 20000, 60000);
-    if (chance(w, 100))
+    if (world_chance(w, 100))
         t->timeout_ms = (uint64_t)world_between(w, 200, 20000);
 }
 
@@ -74,8 +75,8 @@ static void make_graph(struct world *w, const struct catalog *c, const struct pl
         struct graph_task *t = &g->tasks[i];
         t->name = mem_printf("t%u", (unsigned)i);
         t->count = counts[rng_below(&w->rng, 6)];
-        t->join_or = chance(w, 400);
-        t->may_fail = chance(w, 250);
+        t->join_or = world_chance(w, 400);
+        t->may_fail = world_chance(w, 250);
         t->priority = (unsigned)rng_below(&w->rng, 10);
         if (t->count > 1)
             for_each(t);

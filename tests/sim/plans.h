@@ -1,9 +1,8 @@
-/* plans.h - small random plans, and the parent runs that are to be made of them.
+/* plans.h - small random plans, from which parents are made.
  *
- * A plan is what lies at the broker when a parent begins: all its drivers have the same one. It
- * fixes what a driver must not decide anew when it takes over: which version of a job is called,
- * and the moment that is written into the calls (so that the same child's call is the same to the
- * byte). */
+ * The broker stores the plan when a parent begins, so all its drivers have the same one. It fixes
+ * what a driver must not decide again when it takes over: the version of each job, and the time
+ * written into the calls, so that a child's call is always the same to the byte. */
 #ifndef LB_TESTS_SIM_PLANS_H
 #define LB_TESTS_SIM_PLANS_H
 
@@ -22,8 +21,8 @@ struct sim_plan {
     const void *driver; /* the process that was told last that it drives */
 };
 
-/* What plans call: jobs that some server has for ever (bits; job 0 is among them), names of
-   servers. */
+/* What plans may call: jobs that some server always has (bits; job 0 is one of them), and names of
+ * servers. */
 struct plan_mood {
     unsigned jobs;
     const char *const *servers;

@@ -23,7 +23,7 @@ struct seeing {
     struct process *broker;
     struct laws *laws;
     const struct journal *journal;
-    struct door *door;
+    struct listener *listener;
     struct feed *feed;
     struct question *questions;
     uint64_t asked;
@@ -117,7 +117,7 @@ static bool may_hear(void *self, uint64_t peer)
 }
 static bool window_open(void *self, uint64_t peer)
 {
-    return door_window_open(((struct seeing *)self)->door, peer);
+    return listener_window_open(((struct seeing *)self)->listener, peer);
 }
 static bool may_see(void *self, uint64_t peer, const struct feed_event *e)
 {
@@ -131,7 +131,7 @@ static void send(void *self, uint64_t peer, const struct m_events *m)
     struct buf message = {0};
     m_events_encode(m, &message);
     laws_broker_says(s->laws, peer, buf_span(&message));
-    door_send(s->door, peer, buf_span(&message));
+    listener_send(s->listener, peer, buf_span(&message));
     buf_free(&message);
 }
 
@@ -204,7 +204,7 @@ static const struct feed_calls calls = {.make = make,
 
 /* ---- What the broker tells it */
 struct seeing *seeing_new(struct world *w, const struct seeing_mood *mood, struct process *broker,
-                          struct laws *l, const struct journal *j, struct door *d,
+                          struct laws *l, const struct journal *j, struct listener *listener,
                           const struct bcore *core)
 {
     struct seeing *s = mem_zalloc(1, sizeof *s);
@@ -218,7 +218,7 @@ struct seeing *seeing_new(struct world *w, const struct seeing_mood *mood, struc
     s->broker = broker;
     s->laws = l;
     s->journal = j;
-    s->door = d;
+    s->listener = listener;
     s->feed = feed_new(&config, core, &calls, s);
     return s;
 }
@@ -256,7 +256,7 @@ static void subscribe(struct seeing *s, uint64_t peer, const struct m_subscribe 
         return;
     m_error_encode(&(struct m_error){.req = m->req, .code = code, .text = span_str(err.text)},
                    &message);
-    door_send(s->door, peer, buf_span(&message));
+    listener_send(s->listener, peer, buf_span(&message));
     buf_free(&message);
 }
 

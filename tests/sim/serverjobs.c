@@ -107,6 +107,6 @@ void serverjobs_find(struct serverjobs *j, const struct wcore_effect *e)
     f->attempt = e->attempt;
     f->next = j->sought;
     j->sought = f;
-    int64_t takes = chance(j->w, 800) ? 0 : world_between(j->w, 0, MS(20));
+    int64_t takes = world_chance(j->w, 800) ? 0 : world_between(j->w, 0, MS(20));
     world_at(j->w, &f->event, j->w->now + takes, j->worker, on_sought, f);
 }

@@ -1,6 +1,5 @@
-/* serverjobs.h - the jobs that a server has, as worker/jobs.c and attest.c know them: what it
- * attests, and the job of an attempt, which is found after a while; what was asked when the worker
- * dies is never answered. */
+/* serverjobs.h - a server's jobs, as in worker/jobs.c and attest.c: what it attests, and the job of
+ * an attempt, which is found after a while. A worker that dies gets no answers to its questions. */
 #ifndef LB_TESTS_SIM_SERVERJOBS_H
 #define LB_TESTS_SIM_SERVERJOBS_H
 

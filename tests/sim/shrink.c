@@ -13,25 +13,25 @@ enum {
     EDITS_MAX = ONLY_MAX,
     DICE_A_ROUND = 24,
     SOON_MINUTES = 10,
-    /* What a reader has to look at, in events. Without a trouble there are often more of them
-     * (nothing is cut off), but they are the usual ones. */
+    /* What a reader has to read, in events. Without a trouble there are often more events
+     * (nothing is cut off), but ordinary ones. */
     COST_TROUBLE = 300,
     COST_CALL = 100,
     COST_MEMBER = 100,
     COST_HABIT = 50
 };
 
-/* One thing that may be left out of the best world so far. */
+/* Something that can be left out of the best world so far. */
 struct edit {
     enum {
-        LESS_SERVERS,
-        LESS_CALLERS,
-        LESS_SLOTS,
-        LESS_HABITS,
-        LESS_KINDS,
-        LESS_CHAOS,
-        LESS_TROUBLES,
-        LESS_CALLS,
+        EDIT_SERVERS,
+        EDIT_CALLERS,
+        EDIT_SLOTS,
+        EDIT_HABITS,
+        EDIT_KINDS,
+        EDIT_CHAOS,
+        EDIT_TROUBLES,
+        EDIT_CALLS,
         OTHER_DICE
     } what;
     uint64_t a, b; /* the number, or bits; where there are ordinals: the first and the last one */
@@ -48,7 +48,7 @@ struct search {
     uint64_t dice;
 };
 
-static uint64_t cost_of(const struct less *l, const struct cluster_result *r)
+static uint64_t cost_of(const struct subset *l, const struct cluster_result *r)
 {
     unsigned habits = HABIT_COUNT - (unsigned)__builtin_popcountll(l->habits);
     return r->steps + COST_TROUBLE * only_count(&r->troubles) + COST_CALL * only_count(&r->calls) +
@@ -77,34 +77,34 @@ static void drop_members(struct only *o, uint64_t first, uint64_t last)
         *o = left;
 }
 
-static struct less edited(const struct less *from, const struct edit *e)
+static struct subset edited(const struct subset *from, const struct edit *e)
 {
-    struct less l = *from;
+    struct subset l = *from;
     switch (e->what) {
-    case LESS_SERVERS:
+    case EDIT_SERVERS:
         drop_members(&l.servers, e->a, e->b);
         break;
-    case LESS_CALLERS:
+    case EDIT_CALLERS:
         drop_members(&l.callers, e->a, e->b);
         break;
-    case LESS_SLOTS:
+    case EDIT_SLOTS:
         if (!l.slots || e->a < l.slots)
             l.slots = (unsigned)e->a;
         break;
-    case LESS_HABITS:
+    case EDIT_HABITS:
         l.habits |= e->a;
         break;
-    case LESS_KINDS:
+    case EDIT_KINDS:
         l.kinds |= e->a;
         break;
-    case LESS_CHAOS:
+    case EDIT_CHAOS:
         if (!l.chaos_ms || (int64_t)e->a < l.chaos_ms)
             l.chaos_ms = (int64_t)e->a;
         break;
-    case LESS_TROUBLES:
+    case EDIT_TROUBLES:
         drop_range(&l.troubles, e->a, e->b);
         break;
-    case LESS_CALLS:
+    case EDIT_CALLS:
         drop_range(&l.calls, e->a, e->b);
         break;
     case OTHER_DICE:
@@ -119,8 +119,8 @@ static bool breaks_the_same(const struct cluster_result *a, const struct cluster
     return !b->passed && a->law == b->law && (a->law < LAW_COUNT || !strcmp(a->text, b->text));
 }
 
-/* Takes the first edit that makes the best world a better one. Returns how many edits were done
-   with. */
+/* Takes the first edit that improves the best world. Returns how many edits have been dealt with.
+ * */
 static unsigned try_some(struct search *s, const struct edit *edits, unsigned n)
 {
     struct cluster_order *orders = mem_zalloc(n, sizeof *orders);
@@ -131,16 +131,16 @@ static unsigned try_some(struct search *s, const struct edit *edits, unsigned n)
         orders[i].trace = NULL;
         orders[i].heal_minutes = s->heal_minutes;
         orders[i].most = s->cost; /* what takes longer is no better */
-        orders[i].less = edited(&s->best->less, &edits[i]);
+        orders[i].subset = edited(&s->best->subset, &edits[i]);
     }
     tries_tell(orders, n, results);
     s->best->tries += n;
     for (i = 0; i < n; i++)
         if (breaks_the_same(&s->best->whole, &results[i]) &&
-            cost_of(&orders[i].less, &results[i]) < s->cost) {
-            s->best->less = orders[i].less;
+            cost_of(&orders[i].subset, &results[i]) < s->cost) {
+            s->best->subset = orders[i].subset;
             s->best->small = results[i];
-            s->cost = cost_of(&orders[i].less, &results[i]);
+            s->cost = cost_of(&orders[i].subset, &results[i]);
             break;
         }
     mem_free(&orders);
@@ -150,8 +150,8 @@ static unsigned try_some(struct search *s, const struct edit *edits, unsigned n)
 
 static bool changes(const struct search *s, const struct edit *e)
 {
-    struct less l = edited(&s->best->less, e);
-    char *as_edited = less_options(&l), *as_is = less_options(&s->best->less);
+    struct subset l = edited(&s->best->subset, e);
+    char *as_edited = subset_options(&l), *as_is = subset_options(&s->best->subset);
     bool differ = strcmp(as_edited, as_is) != 0;
     mem_free(&as_edited);
     mem_free(&as_is);
@@ -164,7 +164,7 @@ static void edit(struct search *s, struct edit e)
         s->edits[s->n_edits++] = e;
 }
 
-/* All that edit() has noted, in this order. */
+/* Tries all that edit() has noted, in this order. */
 static void try_all(struct search *s)
 {
     struct edit some[64];
@@ -186,27 +186,27 @@ static void try_all(struct search *s)
 static void fewer_slots(struct search *s)
 {
     for (unsigned i = 1; i < 3; i++)
-        edit(s, (struct edit){LESS_SLOTS, i, 0});
+        edit(s, (struct edit){EDIT_SLOTS, i, 0});
     try_all(s);
 }
 
 static void fewer_habits(struct search *s)
 {
-    edit(s, (struct edit){LESS_HABITS, (1u << HABIT_COUNT) - 1, 0});
+    edit(s, (struct edit){EDIT_HABITS, (1u << HABIT_COUNT) - 1, 0});
     for (unsigned i = 0; i < HABIT_COUNT; i++)
-        edit(s, (struct edit){LESS_HABITS, 1u << i, 0});
+        edit(s, (struct edit){EDIT_HABITS, 1u << i, 0});
     try_all(s);
 }
 
 static void fewer_kinds(struct search *s)
 {
     for (unsigned i = 0; cluster_trouble(i); i++)
-        edit(s, (struct edit){LESS_KINDS, 1u << i, 0});
+        edit(s, (struct edit){EDIT_KINDS, 1u << i, 0});
     try_all(s);
 }
 
-/* In groups: all, halves, quarters, ... single ones; the last ones first, because what is early
- * ends early. `left`: those that there still are, in the best world. */
+/* Leaves out groups: all, halves, quarters, ... single ones; the last ones first, because a world
+ * with early troubles ends early. `left`: those that remain in the best world. */
 static void fewer_of(struct search *s, int what, const struct only *left)
 {
     unsigned ordinals[ONLY_MAX], n;
@@ -228,7 +228,7 @@ static void less_time(struct search *s)
     static const unsigned per_mille[] = {250, 500, 750, 900};
     uint64_t now = (uint64_t)s->best->small.chaos_ms;
     for (unsigned i = 0; i < COUNT_OF(per_mille); i++)
-        edit(s, (struct edit){LESS_CHAOS, now * per_mille[i] / 1000 + 1, 0});
+        edit(s, (struct edit){EDIT_CHAOS, now * per_mille[i] / 1000 + 1, 0});
     try_all(s);
 }
 
@@ -239,12 +239,12 @@ static void other_dice(struct search *s)
     try_all(s);
 }
 
-/* ---- The command line says nothing that changes nothing */
-static void keep_if_as_good(struct search *s, const struct less *l)
+/* ---- No option without an effect */
+static void keep_if_as_good(struct search *s, const struct subset *l)
 {
     struct cluster_order o = s->o->world;
     struct cluster_result r;
-    o.less = *l;
+    o.subset = *l;
     o.trace = NULL;
     o.heal_minutes = s->heal_minutes;
     o.most = s->best->small.steps + 1;
@@ -254,14 +254,14 @@ static void keep_if_as_good(struct search *s, const struct less *l)
         only_count(&r.troubles) > only_count(&s->best->small.troubles) ||
         only_count(&r.calls) > only_count(&s->best->small.calls))
         return;
-    s->best->less = *l;
+    s->best->subset = *l;
     s->best->small = r;
 }
 
 static void tidy(struct search *s)
 {
-    const struct less *best = &s->best->less, *given = &s->o->world.less;
-    struct less l = *best;
+    const struct subset *best = &s->best->subset, *given = &s->o->world.subset;
+    struct subset l = *best;
     l.troubles = s->best->small.troubles;
     l.kinds = given->kinds;
     keep_if_as_good(s, &l);
@@ -284,7 +284,7 @@ static void tidy(struct search *s)
 /* ---- The whole */
 static void search(struct search *s)
 {
-    struct less *l = &s->best->less;
+    struct subset *l = &s->best->subset;
     const struct cluster_result *small = &s->best->small;
     uint64_t before;
     if (!l->troubles.given)
@@ -297,11 +297,11 @@ static void search(struct search *s)
         only_first(&l->callers, small->callers);
     do {
         before = s->cost;
-        fewer_of(s, LESS_SERVERS, &l->servers);
-        fewer_of(s, LESS_CALLERS, &l->callers);
+        fewer_of(s, EDIT_SERVERS, &l->servers);
+        fewer_of(s, EDIT_CALLERS, &l->callers);
         fewer_kinds(s);
-        fewer_of(s, LESS_TROUBLES, &small->troubles);
-        fewer_of(s, LESS_CALLS, &small->calls);
+        fewer_of(s, EDIT_TROUBLES, &small->troubles);
+        fewer_of(s, EDIT_CALLS, &small->calls);
         fewer_habits(s);
         fewer_slots(s);
         less_time(s);
@@ -311,9 +311,9 @@ static void search(struct search *s)
     tidy(s);
 }
 
-/* The laws of what must come true at last take an hour of heartbeats to break. Mostly ten minutes
- * show as much, and so the search begins with these; but what it finds has to break the law after
- * the hour, too. */
+/* The laws about what must happen in the end take an hour of heartbeats to break. Ten minutes
+ * mostly show the same, so the search begins with those; but what it finds has to break the law
+ * after the hour, too. */
 static bool is_patient(enum law l)
 {
     return l == LAW_RUN_ENDS || l == LAW_CALLER_HEARS || l == LAW_SPOOL_EMPTIES ||
@@ -326,7 +326,7 @@ static bool breaks_after(struct search *s, int heal_minutes, struct cluster_resu
     o.trace = NULL;
     o.most = 0;
     o.heal_minutes = heal_minutes;
-    o.less = s->best->less;
+    o.subset = s->best->subset;
     tries_tell(&o, 1, ret);
     s->best->tries++;
     return breaks_the_same(&s->best->whole, ret);
@@ -334,9 +334,9 @@ static bool breaks_after(struct search *s, int heal_minutes, struct cluster_resu
 
 static void begin(struct search *s, const struct cluster_result *r, int heal_minutes)
 {
-    s->best->less = s->o->world.less;
+    s->best->subset = s->o->world.subset;
     s->best->small = *r;
-    s->cost = cost_of(&s->best->less, r);
+    s->cost = cost_of(&s->best->subset, r);
     s->heal_minutes = heal_minutes;
 }
 
@@ -359,7 +359,7 @@ int shrink(const struct shrink_order *o, struct shrunk *ret, struct error *err)
 {
     struct search s = {.o = o, .best = ret, .began = tries_now()};
     memset(ret, 0, sizeof *ret);
-    ret->less = o->world.less;
+    ret->subset = o->world.subset;
     breaks_after(&s, 0, &ret->whole);
     if (ret->whole.passed)
         return error_set(err, -ENOENT, "seed %" PRIu64 " breaks no law: there is nothing to shrink",
@@ -380,7 +380,7 @@ int shrink_and_say(const struct shrink_order *o, const char *program, struct err
     struct shrunk *x = mem_zalloc(1, sizeof *x);
     int rc = shrink(o, x, err);
     if (rc == 0) {
-        char *options = less_options(&x->less);
+        char *options = subset_options(&x->subset);
         printf("sim: seed %" PRIu64 " shrinks from %" PRIu64
                " events, %u troubles, %u calls to %" PRIu64
                " events, %u troubles, %u calls in %u tries, %.1f s%s\n",

@@ -1,8 +1,8 @@
 /* shrink_test.c - a world that breaks a law shrinks to a smaller one that breaks the same law, and
  * that replays.
  *
- * What is broken here is a law more (cluster.h: also), so that no part of the system needs a bug
- * for it. */
+ * The broken law is an additional one (cluster.h: also), so that no part of the system needs a
+ * bug. */
 #include <errno.h>
 #include <inttypes.h>
 
@@ -56,8 +56,8 @@ static void a_broken_world_shrinks_and_breaks_the_same_law(void **state)
     assert_int_equal(x->whole.law, LAW_SLOTS);
     assert_int_equal(x->small.law, LAW_SLOTS);
     assert_true(x->small.steps < x->whole.steps);
-    assert_in_range(only_count(&x->small.troubles), 2, 4); /* a disk and a reboot are needed */
-    assert_in_range(only_count(&x->small.calls), 0, 3);    /* and somebody who calls, or a parent */
+    assert_in_range(only_count(&x->small.troubles), 2, 4); /* it needs a full disk and a reboot */
+    assert_in_range(only_count(&x->small.calls), 0, 3);    /* and a caller or a parent */
     mem_free(&x);
 }
 
@@ -86,7 +86,7 @@ static void a_small_world_replays_in_another_process_to_the_last_byte(void **sta
     (void)state;
     find_broken(&o.world);
     assert_int_equal(shrink(&o, x, &err), 0);
-    o.world.less = x->less;
+    o.world.subset = x->subset;
     cluster_tell(&o.world, &again);
     assert_int_equal(again.law, x->small.law);
     assert_int_equal(again.steps, x->small.steps);
@@ -106,7 +106,7 @@ static void the_same_search_finds_the_same_world(void **state)
     find_broken(&o.world);
     assert_int_equal(shrink(&o, x, &err), 0);
     assert_int_equal(shrink(&o, y, &err), 0);
-    char *a = less_options(&x->less), *b = less_options(&y->less);
+    char *a = subset_options(&x->subset), *b = subset_options(&y->subset);
     assert_string_equal(a, b);
     assert_int_equal(x->small.trace_hash, y->small.trace_hash);
     mem_free(&a);

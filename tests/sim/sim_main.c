@@ -1,5 +1,5 @@
-/* sim_main.c - the simulator's program: many seeds on all processors, one with its trace, or a
- * smaller world of one. */
+/* sim_main.c - the simulator's program: many seeds on all processors, one seed with its trace, or a
+ * smaller world of one seed. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,36 +13,38 @@
 
 static const struct option_row rows[] = {
     {"seeds", 'n', OPTION_INT, "1000", 0, 1000000000, false, "N",
-     "how many seeds, besides the regressions"},
+     "number of seeds to run after the regressions"},
     {"from", 'f', OPTION_INT, "1", 0, INT64_MAX, false, "S",
-     "the first of them; of a campaign it comes from the time"},
+     "first seed; a campaign takes it from the clock by default"},
     {"minutes", 'm', OPTION_INT, NULL, 1, 100000, false, "N",
-     "a campaign: other seeds each time, without the regressions, until so many minutes are over"},
+     "run a campaign for N minutes: new seeds each time, no regressions"},
     {"regressions", 0, OPTION_STR, "tests/sim/regressions", 0, 0, false, "FILE",
-     "seeds that once failed; they run first"},
+     "file of seeds that once failed; these run first"},
     {"shrink", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
-     "look for a smaller world in which SEED breaks the same law, and print the command that shows it"},
+     "find a smaller world in which SEED breaks the same law; print its command"},
     {"shrink-for", 0, OPTION_DURATION, "20s", 0, 86400000, false, "TIME",
-     "how long to look for it; many seeds do it for the first one that fails, 0s: they do not"},
+     "time limit for --shrink; many seeds shrink their first failure (0s: they don't)"},
     {"until-failure", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
-     "no further seed after one that fails; a line `first failure: SEED LAW TEXT` says which came first"},
-    {"steps", 0, OPTION_INT, "0", 0, INT64_MAX, false, "N", "of one seed: only its first N events"},
-    {"servers", 0, OPTION_STR, NULL, 0, 0, false, "LIST", "of one seed: only these servers: 1,3-4"},
-    {"callers", 0, OPTION_STR, NULL, 0, 0, false, "LIST", "... only these callers"},
+     "stop after the first failing seed; print `first failure: SEED LAW TEXT`"},
+    {"steps", 0, OPTION_INT, "0", 0, INT64_MAX, false, "N",
+     "with one seed: only its first N events"},
+    {"servers", 0, OPTION_STR, NULL, 0, 0, false, "LIST",
+     "with one seed: only these servers (1,3-4)"},
+    {"callers", 0, OPTION_STR, NULL, 0, 0, false, "LIST", "with one seed: only these callers"},
     {"slots", 0, OPTION_INT, NULL, 1, 64, false, "N",
-     "... no more than so many slots at each server"},
+     "with one seed: at most N slots at each server"},
     {"calls", 0, OPTION_STR, NULL, 0, 0, false, "LIST",
-     "... only these calls, by the trace's numbers: 1-4,9, or none"},
+     "with one seed: only these calls, numbered as in the trace (1-4,9 or none)"},
     {"troubles", 0, OPTION_STR, NULL, 0, 0, false, "LIST",
-     "... only these troubles, by the trace's numbers"},
+     "with one seed: only these troubles, numbered as in the trace"},
     {"without", 0, OPTION_STR, NULL, 0, 0, false, "NAMES",
-     "... none of these kinds of trouble and habits: exile,drop; a wrong name prints them all"},
+     "with one seed: none of these troubles and habits (exile,drop; a wrong name lists all)"},
     {"chaos", 0, OPTION_DURATION, NULL, 1, 86400000, false, "TIME",
-     "... faults end after this time, or earlier"},
-    {"dice", 0, OPTION_INT, "0", 0, INT64_MAX, false, "N", "... other delays of everything"},
+     "with one seed: no faults after this time"},
+    {"dice", 0, OPTION_INT, "0", 0, INT64_MAX, false, "N", "with one seed: other delays"},
 };
 
-static int read_less(const struct option_values *v, struct less *l, struct error *err)
+static int read_subset(const struct option_values *v, struct subset *l, struct error *err)
 {
     struct {
         const char *name;
@@ -57,7 +59,7 @@ static int read_less(const struct option_values *v, struct less *l, struct error
         if (opt_str(v, lists[i].name))
             rc = only_parse(opt_str(v, lists[i].name), lists[i].ret, err);
     if (rc == 0 && without)
-        rc = less_parse_without(without, l, err);
+        rc = subset_parse_without(without, l, err);
     l->slots = (unsigned)opt_int(v, "slots");
     l->chaos_ms = opt_int(v, "chaos");
     l->dice = (uint64_t)opt_int(v, "dice");
@@ -87,8 +89,9 @@ static int run_one(const char *text, const struct option_values *v, const char *
     char *end;
     o.world.seed = strtoull(text, &end, 10);
     if (!*text || *end)
-        return error_set(err, -EINVAL, "'%s' is no seed: a number is", text);
-    int rc = read_less(v, &o.world.less, err);
+        return error_set(err, -EINVAL, "'%s' is not a seed; a seed is a number, such as 4711",
+                         text);
+    int rc = read_subset(v, &o.world.subset, err);
     if (rc < 0)
         return rc;
     if (opt_flag(v, "shrink")) {
@@ -133,11 +136,11 @@ int main(int argc, char **argv)
     }
     if (options_answered(
             &v, "sim", "[--seeds N [--from S] | --minutes N [--from S] | SEED | --shrink SEED]",
-            "  sim --seeds 1000                a thousand seeds, after the regressions\n"
-            "  sim --minutes 30                as many as half an hour has room for\n"
+            "  sim --seeds 1000                the regressions and a thousand seeds\n"
+            "  sim --minutes 30                as many seeds as fit into half an hour\n"
             "  sim 4711                        one seed with its trace\n"
             "  sim --shrink 4711               a smaller world that breaks the same law\n"
-            "  sim 4711 --troubles 3,9 --servers 1   such a world, with its trace\n"))
+            "  sim 4711 --troubles 3,9 --servers 1   that world with its trace\n"))
         rc = 0;
     else if (first < argc)
         rc = run_one(argv[first], &v, argv[0], &err);

@@ -1,5 +1,5 @@
-/* tries.h - worlds told in forked processes, several at a time: one that ends its process (an
- * assertion of a core, a loop without end) costs no other one. */
+/* tries.h - tells worlds in forked processes, several at a time: one that ends its process (an
+ * assertion, an endless loop) does not stop the others. */
 #ifndef LB_TESTS_SIM_TRIES_H
 #define LB_TESTS_SIM_TRIES_H
 
@@ -9,11 +9,11 @@
 
 enum { SEED_SECONDS = 120 /* a seed takes some 20 ms, ten times that with a sanitizer */ };
 
-/* Tells them all at the same time, each for at most SEED_SECONDS, and waits for all. What the
- * worlds print to stderr goes nowhere. */
+/* Tells all at the same time, each for at most SEED_SECONDS, and waits for them. What they print to
+ * stderr is discarded. */
 void tries_tell(const struct cluster_order *orders, unsigned n, struct cluster_result *ret);
-/* The world has ended its process: law LAW_COUNT, not passed, and the text says how. Steps are left
-   as they are. */
+/* For a world that has ended its process: law LAW_COUNT, not passed, and the text says how. Leaves
+ * steps as they are. */
 void tries_died(int status, struct cluster_result *ret);
 /* Memory that forked processes share; zero at first. It ends the program when there is none. */
 void *tries_share(size_t size);

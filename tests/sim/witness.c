@@ -1,5 +1,5 @@
 /* witness.c - the laws about what the broker says, what callers hear, and what the broker's core
-   shows of itself. */
+ * shows. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 static void says_accepted(struct laws *l, const struct m_accepted *m)
 {
     if (!fact_find(l, m->run) && !parent_fact_find(l, m->run))
-        law_break(l, LAW_SAID_IS_DURABLE, "ACCEPTED for run %s leaves, and the run is not on disk",
+        law_break(l, LAW_SAID_IS_DURABLE, "ACCEPTED for run %s leaves before the run is on disk",
                   world_short_id(m->run));
 }
 
@@ -18,11 +18,11 @@ static void says_ended(struct laws *l, const struct m_run_ended *m)
 {
     const struct fact *f = fact_find(l, m->run);
     if (!f || !f->ended)
-        law_break(l, LAW_SAID_IS_DURABLE, "RUN_ENDED for run %s leaves, and its end is not on disk",
+        law_break(l, LAW_SAID_IS_DURABLE, "RUN_ENDED for run %s leaves before its end is on disk",
                   world_short_id(m->run));
     else if (!span_eq(buf_span(&f->outcome), m->outcome))
         law_break(l, LAW_HEARD_IS_RECORDED,
-                  "RUN_ENDED for run %s says another outcome than the journal",
+                  "RUN_ENDED for run %s and the journal differ in the outcome",
                   world_short_id(m->run));
 }
 
@@ -33,7 +33,7 @@ static void says_recorded(struct laws *l, const struct m_recorded *m)
     bool counted = f && f->ended && f->ended_attempt == m->attempt;
     if (!counted && !(a && a->evidence_in))
         law_break(l, LAW_SAID_IS_DURABLE,
-                  "RECORDED for run %s attempt %" PRIu64 " leaves, and its result is not on disk",
+                  "RECORDED for run %s attempt %" PRIu64 " leaves before its result is on disk",
                   world_short_id(m->run), m->attempt);
 }
 
@@ -42,15 +42,14 @@ static void says_execute(struct laws *l, const struct m_execute *m)
     const struct tried *a = tried_find(l, m->run, m->attempt);
     if (!a || !a->assigned)
         law_break(l, LAW_SAID_IS_DURABLE,
-                  "EXECUTE of run %s attempt %" PRIu64
-                  " leaves, and that it is handed over is not on disk",
+                  "EXECUTE of run %s attempt %" PRIu64 " leaves before the hand-over is on disk",
                   world_short_id(m->run), m->attempt);
     const struct fact *f = fact_find(l, m->run);
     struct hash call;
     envelope_hash(m->call, &call);
     if (f && !hash_eq(&f->call, &call))
         law_break(l, LAW_HANDED_AS_SIGNED,
-                  "EXECUTE of run %s attempt %" PRIu64 " has not the bytes that were called",
+                  "EXECUTE of run %s attempt %" PRIu64 " differs from the call that was signed",
                   world_short_id(m->run), m->attempt);
 }
 
@@ -59,7 +58,7 @@ static void says_stop(struct laws *l, const struct m_stop *m)
     const struct fact *f = fact_find(l, m->run);
     if (f && f->state == RUN_HELD && f->attempt == m->attempt)
         law_break(l, LAW_HELD_GOES_ON,
-                  "STOP for run %s attempt %" PRIu64 " leaves, and on disk the run is held",
+                  "STOP for run %s attempt %" PRIu64 " leaves while the run is held on disk",
                   world_short_id(m->run), m->attempt);
 }
 
@@ -70,7 +69,7 @@ static void says_state(struct laws *l, const struct m_run_state *m)
                  (m->state != RUN_CANCELLING || f->cancelled);
     if (!there)
         law_break(l, LAW_SAID_IS_DURABLE,
-                  "RUN_STATE %s of run %s leaves, and what it rests on is not on disk",
+                  "RUN_STATE %s of run %s leaves before the record that it rests on is on disk",
                   run_state_text(m->state), world_short_id(m->run));
 }
 
@@ -149,7 +148,7 @@ void laws_accepted(struct laws *l, const char *caller, const char *key, struct s
                   world_short_id(run));
     else if (strcmp(f->caller, caller) != 0 || strcmp(f->key, key) != 0)
         law_break(l, LAW_ONE_RUN_FOR_A_KEY,
-                  "%s called '%s' and hears of run %s, which is '%s' of %s", caller, key,
+                  "%s called '%s' but is told of run %s, which is '%s' of %s", caller, key,
                   world_short_id(run), f->key, f->caller);
     k->run = run;
     k->body = digest;
@@ -162,13 +161,13 @@ void laws_conflict(struct laws *l, const char *caller, const char *key, struct s
     envelope_hash(body, &digest);
     if (!id_is_zero(k->run) && hash_eq(&k->body, &digest))
         law_break(l, LAW_ONE_RUN_FOR_A_KEY,
-                  "the body that run %s was accepted with is refused as a conflict",
+                  "the body of the accepted run %s is refused as a conflict",
                   world_short_id(k->run));
 }
 
 void laws_unknown(struct laws *l, struct id run)
 {
-    law_break(l, LAW_ACCEPTED_IS_KEPT, "run %s was accepted, and now the broker knows no such run",
+    law_break(l, LAW_ACCEPTED_IS_KEPT, "run %s was accepted, but the broker no longer knows it",
               world_short_id(run));
 }
 
@@ -178,7 +177,7 @@ void laws_ended(struct laws *l, struct id run, uint64_t attempt, struct span out
     (void)attempt;
     if (!f || !f->ended || !span_eq(buf_span(&f->outcome), outcome))
         law_break(l, LAW_HEARD_IS_RECORDED,
-                  "a caller hears of an end of run %s that is not the recorded one",
+                  "a caller hears an end of run %s that is not the recorded one",
                   world_short_id(run));
 }
 
@@ -186,7 +185,7 @@ void laws_state_heard(struct laws *l, struct id run, uint64_t state, bool after_
 {
     if (after_end)
         law_break(l, LAW_MOVES,
-                  "a caller hears that run %s is %s after it heard of its end in the same session",
+                  "a caller hears that run %s is %s after it heard its end in the same session",
                   world_short_id(run), run_state_text(state));
 }
 
@@ -194,7 +193,7 @@ void laws_cancelled(struct laws *l, struct id run)
 {
     const struct fact *f = fact_find(l, run);
     if (!f || (!f->cancelled && !f->ended))
-        law_break(l, LAW_CANCEL_IS_KEPT, "the cancel of run %s is answered, and it is not on disk",
+        law_break(l, LAW_CANCEL_IS_KEPT, "the cancel of run %s is answered before it is on disk",
                   world_short_id(run));
 }
 
@@ -275,10 +274,10 @@ void laws_broker_begins(struct laws *l, const struct bcore *c)
     for (const struct fact *f = l->facts; f; f = f->hh.next) {
         if (f->accepted && !f->ended && !view_run(c, &f->run, &r))
             law_break(l, LAW_ACCEPTED_IS_KEPT,
-                      "run %s was accepted and has not ended; the new broker does not know it",
+                      "run %s was accepted and has not ended, but the new broker does not know it",
                       world_short_id(f->run));
         if (f->ended && view_run(c, &f->run, &r))
-            law_break(l, LAW_ONE_RESULT, "run %s has ended; in the new broker it is %s",
+            law_break(l, LAW_ONE_RESULT, "run %s has ended but is %s in the new broker",
                       world_short_id(f->run), run_state_text(r.state));
     }
     laws_broker_state(l, c);

@@ -1,5 +1,4 @@
-/* workerfaults.c - what befalls a server (see workernode.h), and how it comes back from that by
-   itself. */
+/* workerfaults.c - the faults of a server (see workernode.h) and how it recovers from them. */
 #include "tests/sim/workerinside.h"
 
 /* ---- The worker alone */
@@ -66,37 +65,37 @@ void workernode_wall_step(struct workernode *s, int64_t ms)
     world_clock_step(s->w, &s->process, ms);
 }
 
-/* ---- What it has, and who else says that it is this server */
+/* ---- Its jobs, and a rival under its name */
 static void on_attest(struct world *w, void *self)
 {
     struct workernode *s = self;
     TRACE(w, s->name, "what it attests changes");
     workernode_say_attest(s);
-    line_flush(s->line);
+    peerline_flush(s->line);
 }
 
 void workernode_attest(struct workernode *s, unsigned jobs, bool need_holds)
 {
     serverjobs_set(s->jobs, jobs, need_holds);
     world_met(s->w, FAULT_ATTEST);
-    /* one that is stopped says it when it goes on; one that is down, in its next session */
+    /* a stopped worker attests when it goes on; one that is down, in its next session */
     if (s->core)
         world_at(s->w, &s->attest, s->w->now, &s->process, on_attest, s);
 }
 
-static void second_end(struct world *w, void *self)
+static void rival_end(struct world *w, void *self)
 {
     struct workernode *s = self;
     (void)w;
-    second_free(&s->second);
+    rivalworker_free(&s->rival);
 }
 
-void workernode_second(struct workernode *s, int64_t for_us)
+void workernode_rival(struct workernode *s, int64_t for_us)
 {
-    if (s->second)
+    if (s->rival)
         return;
     world_met(s->w, FAULT_SECOND_WORKER);
-    s->second =
-        second_new(s->w, line_network(s->line), s->laws, &s->cable, &s->second_process, &s->clock);
-    world_at(s->w, &s->second_end, s->w->now + for_us, NULL, second_end, s);
+    s->rival = rivalworker_new(s->w, peerline_network(s->line), s->laws, &s->cable,
+                               &s->rival_process, &s->clock);
+    world_at(s->w, &s->rival_end, s->w->now + for_us, NULL, rival_end, s);
 }

@@ -2,8 +2,8 @@
 #ifndef LB_TESTS_SIM_WORKERINSIDE_H
 #define LB_TESTS_SIM_WORKERINSIDE_H
 
-#include "tests/sim/line.h"
-#include "tests/sim/second.h"
+#include "tests/sim/peerline.h"
+#include "tests/sim/rivalworker.h"
 #include "tests/sim/serverjobs.h"
 #include "tests/sim/workernode.h"
 #include "worker/core/core.h"
@@ -16,7 +16,7 @@ struct workernode {
     struct clock_sim clock;
     struct process process;
     struct cable cable;
-    struct line *line;
+    struct peerline *line;
     struct wcore *core;
     struct wcore_out out;
     struct spool_sim spool;
@@ -26,9 +26,9 @@ struct workernode {
     int64_t fence, renewed; /* renewed: what the WELCOME renewed, which the fence does not count */
     bool die_in_step, linked;
     struct event tick, poll, bell, come_back, runner_back, link;
-    struct second *second; /* another worker under the name */
-    struct process second_process;
-    struct event second_end, attest;
+    struct rivalworker *rival; /* another worker under the name */
+    struct process rival_process;
+    struct event rival_end, attest;
 };
 
 /* whole: no step was cut off, so the state can be judged */

@@ -32,7 +32,7 @@ static void to_spool(struct workernode *s, struct span entry)
     s->spool.read_to[SPOOL_WORKER] = s->spool.file[SPOOL_WORKER].n;
 }
 
-/* How many effects of this kind come to their end before the process dies. */
+/* How many effects of this kind are carried out before the process dies. */
 static unsigned survive(struct workernode *s, enum wcore_effect_kind kind, bool *dead)
 {
     unsigned n = 0;
@@ -45,8 +45,8 @@ static unsigned survive(struct workernode *s, enum wcore_effect_kind kind, bool 
     return left < n ? left : n;
 }
 
-/* In the order in which the real shell lets go: all entries, then the runner, then the broker.
- * True: it died on the way. */
+/* In the order of the real shell: all entries, then the runner, then the broker. True: it died on
+ * the way. */
 static bool let_go(struct workernode *s)
 {
     static const enum wcore_effect_kind order[] = {WCORE_FX_SPOOL, WCORE_FX_RUNNER, WCORE_FX_SEND,
@@ -66,7 +66,7 @@ static bool let_go(struct workernode *s)
             else if (e->kind == WCORE_FX_RUNNER)
                 keepers_say(s->keepers, e->body);
             else
-                line_send(s->line, e->body);
+                peerline_send(s->line, e->body);
             if (e->kind == WCORE_FX_RUNNER || e->kind == WCORE_FX_SEND)
                 trace_message(s, e->kind == WCORE_FX_SEND ? "broker" : "runner", e->body);
         }
@@ -89,11 +89,11 @@ static void feed(struct workernode *s, struct wcore_event ev)
         s->die_in_step = later;
     } else if (let_go(s)) {
         world_met(s->w, FAULT_WORKER_CRASH_IN_STEP);
-        line_flush(s->line);
+        peerline_flush(s->line);
         workernode_die(s, false);
     } else {
         s->die_in_step = false;
-        line_flush(s->line);
+        peerline_flush(s->line);
         workernode_die(s, true);
     }
 }
@@ -196,7 +196,7 @@ void workernode_say_attest(struct workernode *s)
 {
     struct buf message = {0};
     serverjobs_attest(s->jobs, s->options.slots, &message);
-    line_send(s->line, buf_span(&message));
+    peerline_send(s->line, buf_span(&message));
     buf_free(&message);
 }
 
@@ -208,10 +208,10 @@ static void session_up(void *self, struct span welcome)
     if (!s->core)
         return;
     workernode_say_attest(s);
-    /* The fence moves on what is answered after HAVE_END: the broker says STOP for what is not ours
-     * any more before. */
-    s->renewed = line_renewed(s->line);
-    line_renew(s->line);
+    /* Only answers after HAVE_END move the fence: before that the broker sends STOP for what is no
+     * longer ours. */
+    s->renewed = peerline_renewed(s->line);
+    peerline_renew(s->line);
 }
 
 static void session_message(void *self, uint64_t kind, struct span message)
@@ -244,9 +244,10 @@ static void turn_end(void *self)
     struct workernode *s = self;
     if (!s->core)
         return;
-    if (line_renewed(s->line) > s->renewed && line_is_up(s->line) && !wcore_holds_fence(s->core))
-        s->fence = line_renewed(s->line);
-    line_flush(s->line);
+    if (peerline_renewed(s->line) > s->renewed && peerline_is_up(s->line) &&
+        !wcore_holds_fence(s->core))
+        s->fence = peerline_renewed(s->line);
+    peerline_flush(s->line);
     int64_t due = wcore_deadline(s->core);
     if (due == INT64_MAX)
         world_cancel(s->w, &s->tick);
@@ -254,11 +255,11 @@ static void turn_end(void *self)
         world_at(s->w, &s->tick, world_true_time(s->w, &s->process, due), &s->process, on_tick, s);
 }
 
-static const struct line_calls line_calls = {.hello = say_hello,
-                                             .up = session_up,
-                                             .message = session_message,
-                                             .down = session_down,
-                                             .turn_end = turn_end};
+static const struct peerline_calls peerline_calls = {.hello = say_hello,
+                                                     .up = session_up,
+                                                     .message = session_message,
+                                                     .down = session_down,
+                                                     .turn_end = turn_end};
 
 /* ---- Life of the process */
 static bool replay(struct workernode *s, struct wcore *core, bool all)
@@ -314,12 +315,12 @@ static void start(struct workernode *s)
         return;
     for (unsigned f = 0; f < SPOOL_FILES; f++)
         s->spool.read_to[f] = s->spool.file[f].n;
-    if (chance(s->w, 400)) {
+    if (world_chance(s->w, 400)) {
         world_met(s->w, FAULT_TIDY);
         disk_spool_tidy(&s->spool, knows, s->core);
     }
     TRACE(s->w, s->name, "the worker starts with %u attempts", wcore_live(s->core));
-    line_start(s->line);
+    peerline_start(s->line);
     world_at(s->w, &s->poll, s->w->now + world_between(s->w, 0, POLL_US), &s->process, on_poll, s);
     world_at(s->w, &s->link, s->w->now + world_between(s->w, 0, MS(100)), &s->process, on_link, s);
 }
@@ -347,7 +348,7 @@ void workernode_die(struct workernode *s, bool whole)
     laws_reached(s->laws, s->name, INT64_MAX);
     s->die_in_step = false;
     process_die(&s->process);
-    line_down(s->line);
+    peerline_down(s->line);
     keepers_detach(s->keepers);
     serverjobs_forget(s->jobs);
     world_cancel(s->w, &s->tick);
@@ -372,7 +373,7 @@ struct workernode *workernode_new(struct world *w, struct network *n, struct law
     process_init_machine(w, &s->process, s->name, &s->clock, WALL_OFF_MS);
     world_random_bytes(w, &s->spool_id, sizeof s->spool_id);
     world_random_bytes(w, &s->boot, sizeof s->boot);
-    s->line = line_new(w, n, &s->cable, &s->process, &line_calls, s);
+    s->line = peerline_new(w, n, &s->cable, &s->process, &peerline_calls, s);
     s->jobs = serverjobs_new(w, &s->process, c, o->jobs, on_found, s);
     s->keepers = keepers_new(w, l,
                              &(struct keepers_house){.server = s->name,
@@ -395,9 +396,9 @@ void workernode_free(struct workernode **ps)
     workernode_die(s, false);
     world_cancel(s->w, &s->come_back);
     world_cancel(s->w, &s->runner_back);
-    world_cancel(s->w, &s->second_end);
-    line_free(&s->line);
-    second_free(&s->second);
+    world_cancel(s->w, &s->rival_end);
+    peerline_free(&s->line);
+    rivalworker_free(&s->rival);
     keepers_free(&s->keepers);
     serverjobs_free(&s->jobs);
     disk_spool_free(&s->spool);

@@ -73,7 +73,7 @@ void world_chance_end(struct world *w, const struct rng *was)
     w->rng = *was;
 }
 
-bool chance(struct world *w, unsigned per_mille)
+bool world_chance(struct world *w, unsigned per_mille)
 {
     return per_mille && rng_chance(&w->rng, per_mille);
 }
@@ -86,7 +86,7 @@ int64_t world_between(struct world *w, int64_t low, int64_t high)
 int64_t world_skewed(struct world *w, int64_t low, int64_t high)
 {
     int64_t near = low + (high - low) / 10;
-    return chance(w, 100) ? world_between(w, low, high) : world_between(w, low, near);
+    return world_chance(w, 100) ? world_between(w, low, high) : world_between(w, low, near);
 }
 
 void world_random_bytes(struct world *w, void *out, size_t n)
@@ -164,7 +164,7 @@ bool world_step(struct world *w)
     w->now = n->key;
     w->counts.events++;
     if (e->of && e->of->paused_until > w->now) {
-        /* it comes in the same order when the process goes on */
+        /* events keep their order when the process goes on */
         heap_insert(&w->queue, n, e->of->paused_until, ++w->tie);
         return true;
     }
@@ -253,9 +253,9 @@ void world_clock_boot(struct world *w, struct clock_sim *c)
     int64_t wall = c->wall_ms + boot_us(w, c) / 1000;
     c->since = w->now;
     c->base_ms = world_between(w, 5000, 20000);
-    c->ppm = chance(w, 600)   ? world_between(w, -PPM_MAX, PPM_MAX)
-             : chance(w, 500) ? PPM_MAX
-                              : -PPM_MAX;
+    c->ppm = world_chance(w, 600)   ? world_between(w, -PPM_MAX, PPM_MAX)
+             : world_chance(w, 500) ? PPM_MAX
+                                    : -PPM_MAX;
     c->wall_ms = wall - c->base_ms;
 }
 

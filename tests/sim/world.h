@@ -1,14 +1,14 @@
 /* world.h - the simulated world: one virtual clock, one source of chance, one queue of events,
  * processes with clocks of their own that can be down or stopped.
  *
- * Everything that happens comes out of the seed: events are taken by their time, those of one time
- * in the order in which they were set, and all chance is drawn from generators that the seed
- * begins. So a seed replays to the last byte, and the hash of what happened (`trace_hash`) proves
- * it.
+ * Everything that happens follows from the seed: events happen in the order of their times, those
+ * of one time in the order in which they were set, and all random numbers come from generators that
+ * start from the seed. So a seed replays to the last byte, and the hash of what happened
+ * (`trace_hash`) proves it.
  *
  * There is always one generator, `rng`; but the n-th turn of a process, the n-th trouble and the
- * n-th call have one of their own (chance_begin), so that what they draw does not hang on what else
- * has happened: when a trouble is left out (less.h), the others stay what they were.
+ * n-th call each have their own (world_chance_begin), so that what they draw does not depend on
+ * what else has happened: when a trouble is left out (subset.h), the others stay as they were.
  *
  * True time is in microseconds since the world began; nodes see milliseconds of their own clocks,
  * which run up to 1 % fast or slow and whose wall time may step. Nodes never see true time. */
@@ -127,7 +127,7 @@ typedef void event_fn(struct world *w, void *self);
 
 struct process { /* one that can be stopped (SIGSTOP): its events wait */
     char name[24];
-    uint64_t luck, turns; /* its generators: see chance_begin */
+    uint64_t luck, turns; /* its generators: see world_chance_begin */
     bool up;
     int64_t paused_until; /* true time; 0: it runs */
     struct clock_sim *clock;
@@ -138,13 +138,14 @@ struct event {
     struct heap_node node;
     event_fn *fn;
     void *self;
-    struct process *of; /* whose turn it is: waits while that is stopped; NULL: nobody's */
+    struct process
+        *of; /* whose turn it is: the event waits while that is stopped; NULL: nobody's */
 };
 
 struct world {
     uint64_t seed;
     struct rng rng;
-    /* set it to have other luck in the turns of processes: other delays, other ids; 0 at first */
+    /* another value gives processes other delays and ids; 0 at first */
     uint64_t dice;
     int64_t now; /* true, us */
     struct heap queue;
@@ -168,14 +169,14 @@ void world_cancel(struct world *w, struct event *e);
 bool event_is_set(const struct event *e);
 
 void process_init(struct process *p, const char *name, struct clock_sim *clock);
-/* The first of a machine that starts now, with a wall time up to off_ms before or behind what the
-   world's is. */
+/* The clock of a machine that starts now; its wall time is up to off_ms ahead of or behind the
+ * world's. */
 enum { WALL_OFF_MS = 2000 }; /* as it usually is */
 void process_init_machine(struct world *w, struct process *p, const char *name,
                           struct clock_sim *clock, int64_t off_ms);
 void process_die(struct process *p);
-/* SIGSTOP, and SIGCONT after a while; `what`: for the trace. False: it is down, or stopped
-   already. */
+/* SIGSTOP, and SIGCONT after a while; `what`: for the trace. False: it is down or already
+ * stopped. */
 bool process_stop(struct world *w, struct process *p, enum fault f, const char *what,
                   int64_t for_us);
 /* it is neither down nor stopped */
@@ -185,13 +186,13 @@ int64_t world_boot_ms(const struct world *w, const struct process *p);
 int64_t world_wall_ms(const struct world *w, const struct process *p);
 /* The true time at which its clock will show `boot`; not before now. INT64_MAX stays that. */
 int64_t world_true_time(const struct world *w, const struct process *p, int64_t boot);
-/* a machine starts: boot time begins anew */
+/* a machine starts: boot time begins at 0 again */
 void world_clock_boot(struct world *w, struct clock_sim *c);
 /* the wall time of its machine steps */
 void world_clock_step(struct world *w, const struct process *of, int64_t ms);
 
-/* The n-th of one purpose draws from a generator of its own, until chance_end gets what
- * chance_begin gave. `purpose`: one of these, or the luck of a process. */
+/* The n-th of one purpose draws from a generator of its own, until world_chance_end gets what
+ * world_chance_begin gave. `purpose`: one of these, or the luck of a process. */
 enum {
     LUCK_SERVER = 1,
     LUCK_CALLER,
@@ -205,7 +206,7 @@ enum {
 struct rng world_chance_begin(struct world *w, uint64_t purpose, uint64_t n);
 void world_chance_end(struct world *w, const struct rng *was);
 
-bool chance(struct world *w, unsigned per_mille);
+bool world_chance(struct world *w, unsigned per_mille);
 int64_t world_between(struct world *w, int64_t low, int64_t high);
 /* Mostly near `low`, sometimes up to `high`: 1 in 10 ten times as far, as delays are. */
 int64_t world_skewed(struct world *w, int64_t low, int64_t high);
@@ -218,8 +219,10 @@ void world_trace(struct world *w, const char *who, const char *fmt, ...)
 #define TRACE(w, who, ...) ((w)->trace ? world_trace((w), (who), __VA_ARGS__) : (void)0)
 void world_hash(struct world *w, uint64_t v);
 void world_hash_bytes(struct world *w, struct span s);
-/* The last 8 digits of an id: enough to tell runs apart in a trace. One of four static buffers. */
+/* The last 8 digits of an id, enough to tell runs apart in a trace; in one of four static buffers.
+ * */
 const char *world_short_id(struct id id);
-const char *world_kind_name(uint64_t kind); /* of a message, record or entry; "?": there is none */
+const char *world_kind_name(
+    uint64_t kind); /* The name of a kind of message, record or entry; "?": there is none. */
 
 #endif

@@ -121,7 +121,7 @@ static void the_same_seed_gives_the_same_chance_and_another_gives_another(void *
     }
 }
 
-/* However its clock runs: what a process waits for it never sees too early, and hardly late. */
+/* However its clock runs, a process is never woken too early, and hardly late. */
 static void a_clock_of_another_rate_is_never_early(void **state)
 {
     (void)state;
@@ -141,7 +141,7 @@ static void a_clock_of_another_rate_is_never_early(void **state)
         int64_t boot = world_boot_ms(&w, &p), wall = world_wall_ms(&w, &p);
         clock.wall_ms += 5000;
         assert_int_equal(world_wall_ms(&w, &p), wall + 5000);
-        /* a step of the wall clock is none of the other's business */
+        /* a step of one wall clock does not affect the other */
         assert_int_equal(world_boot_ms(&w, &p), boot);
         world_clock_boot(&w, &clock);
         assert_true(world_boot_ms(&w, &p) < 30000);

@@ -1,5 +1,5 @@
-/* line.c - see line.h; the states are those of net/dialer.c. */
-#include "tests/sim/line.h"
+/* peerline.c - see peerline.h; the states are those of net/dialer.c. */
+#include "tests/sim/peerline.h"
 
 #include "common/mem.h"
 
@@ -7,12 +7,12 @@ enum { REST_MIN_MS = 500, REST_MAX_MS = 30000, GREETING_MS = HANDSHAKE_MS + 2000
 
 enum state { DOWN, RESTING, GREETING, UP };
 
-struct line {
+struct peerline {
     struct world *w;
     struct network *net;
     struct cable *cable;
     struct process *of;
-    const struct line_calls *calls;
+    const struct peerline_calls *calls;
     void *self;
     enum state state;
     struct conn *conn;
@@ -25,10 +25,10 @@ struct line {
 static const struct net_calls net_calls;
 static void on_timer(struct world *w, void *self);
 
-struct line *line_new(struct world *w, struct network *n, struct cable *cable, struct process *of,
-                      const struct line_calls *calls, void *self)
+struct peerline *peerline_new(struct world *w, struct network *n, struct cable *cable,
+                              struct process *of, const struct peerline_calls *calls, void *self)
 {
-    struct line *l = mem_zalloc(1, sizeof *l);
+    struct peerline *l = mem_zalloc(1, sizeof *l);
     l->w = w;
     l->net = n;
     l->cable = cable;
@@ -38,44 +38,44 @@ struct line *line_new(struct world *w, struct network *n, struct cable *cable, s
     return l;
 }
 
-void line_free(struct line **pl)
+void peerline_free(struct peerline **pl)
 {
-    struct line *l = *pl;
+    struct peerline *l = *pl;
     if (!l)
         return;
-    line_down(l);
+    peerline_down(l);
     buf_free(&l->frame);
     buf_free(&l->message);
     mem_free(pl);
 }
 
-bool line_is_up(const struct line *l)
+bool peerline_is_up(const struct peerline *l)
 {
     return l->state == UP;
 }
 
-struct network *line_network(const struct line *l)
+struct network *peerline_network(const struct peerline *l)
 {
     return l->net;
 }
 
-int64_t line_renewed(const struct line *l)
+int64_t peerline_renewed(const struct peerline *l)
 {
     return l->renewed;
 }
 
-static void set_timer(struct line *l, int64_t boot)
+static void set_timer(struct peerline *l, int64_t boot)
 {
     world_at(l->w, &l->timer, world_true_time(l->w, l->of, boot), l->of, on_timer, l);
 }
 
-static void rest(struct line *l, int64_t ms)
+static void rest(struct peerline *l, int64_t ms)
 {
     l->state = RESTING;
     set_timer(l, world_boot_ms(l->w, l->of) + ms);
 }
 
-static int64_t next_rest(struct line *l)
+static int64_t next_rest(struct peerline *l)
 {
     int64_t ms = l->rest_ms / 2 + world_between(l->w, 0, l->rest_ms);
     l->rest_ms = l->rest_ms * 2 > REST_MAX_MS ? REST_MAX_MS : l->rest_ms * 2;
@@ -83,14 +83,14 @@ static int64_t next_rest(struct line *l)
     return l->w->chaos ? ms : ms % 2000;
 }
 
-void line_start(struct line *l)
+void peerline_start(struct peerline *l)
 {
     l->rest_ms = REST_MIN_MS;
     l->renewed = 0;
     rest(l, world_between(l->w, 0, 50));
 }
 
-void line_down(struct line *l)
+void peerline_down(struct peerline *l)
 {
     world_cancel(l->w, &l->timer);
     session_free(&l->session);
@@ -99,7 +99,7 @@ void line_down(struct line *l)
 }
 
 /* `keep`: the connection is good. */
-static void end_session(struct line *l, bool keep, int64_t ms, const char *why)
+static void end_session(struct peerline *l, bool keep, int64_t ms, const char *why)
 {
     bool was_up = l->state == UP;
     TRACE(l->w, l->of->name, "session ends: %s", why);
@@ -112,7 +112,7 @@ static void end_session(struct line *l, bool keep, int64_t ms, const char *why)
 }
 
 /* ---- Out */
-static void send_frames(struct line *l)
+static void send_frames(struct peerline *l)
 {
     int64_t now = world_boot_ms(l->w, l->of);
     while (session_frame(l->session, now, &l->frame))
@@ -121,7 +121,7 @@ static void send_frames(struct line *l)
         conn_send(l->conn, TO_BROKER, buf_span(&l->frame));
 }
 
-void line_flush(struct line *l)
+void peerline_flush(struct peerline *l)
 {
     if (l->state != UP)
         return;
@@ -131,13 +131,13 @@ void line_flush(struct line *l)
     set_timer(l, at < silence ? at : silence);
 }
 
-void line_send(struct line *l, struct span message)
+void peerline_send(struct peerline *l, struct span message)
 {
     if (l->state == UP)
         session_push(l->session, message);
 }
 
-static void dial(struct line *l)
+static void dial(struct peerline *l)
 {
     struct m_hello hello = {
         .major = PROTO_MAJOR, .minor = PROTO_MINOR, .software = span_str("sim")};
@@ -160,7 +160,7 @@ static void dial(struct line *l)
     set_timer(l, l->hello_at + GREETING_MS);
 }
 
-static void ping(struct line *l, int64_t now)
+static void ping(struct peerline *l, int64_t now)
 {
     struct m_ping m = {.stamp = (uint64_t)now};
     buf_clear(&l->message);
@@ -170,7 +170,7 @@ static void ping(struct line *l, int64_t now)
     l->next_ping = now + HEARTBEAT_MS;
 }
 
-void line_renew(struct line *l)
+void peerline_renew(struct peerline *l)
 {
     if (l->state == UP)
         ping(l, world_boot_ms(l->w, l->of));
@@ -178,7 +178,7 @@ void line_renew(struct line *l)
 
 static void on_timer(struct world *w, void *self)
 {
-    struct line *l = self;
+    struct peerline *l = self;
     int64_t now = world_boot_ms(w, l->of);
     switch (l->state) {
     case DOWN:
@@ -196,12 +196,12 @@ static void on_timer(struct world *w, void *self)
         }
         if (now >= l->next_ping)
             ping(l, now);
-        line_flush(l);
+        peerline_flush(l);
     }
 }
 
 /* ---- In */
-static void take_welcome(struct line *l, struct span welcome)
+static void take_welcome(struct peerline *l, struct span welcome)
 {
     l->state = UP;
     l->rest_ms = REST_MIN_MS;
@@ -211,7 +211,7 @@ static void take_welcome(struct line *l, struct span welcome)
     l->calls->up(l->self, welcome);
 }
 
-static void take_messages(struct line *l, struct span messages)
+static void take_messages(struct peerline *l, struct span messages)
 {
     const struct session *session = l->session;
     struct m_pong pong;
@@ -236,10 +236,10 @@ static void take_messages(struct line *l, struct span messages)
     }
     if (l->session == session && l->calls->turn_end)
         l->calls->turn_end(l->self);
-    line_flush(l);
+    peerline_flush(l);
 }
 
-static void take_last_word(struct line *l, uint64_t kind, struct span message)
+static void take_last_word(struct peerline *l, uint64_t kind, struct span message)
 {
     struct m_refused refused;
     if (kind == KIND_M_REFUSED && m_refused_decode(message, &refused, NULL) == 0) {
@@ -255,7 +255,7 @@ static void take_last_word(struct line *l, uint64_t kind, struct span message)
 
 static void on_frame(void *self, struct conn *c, struct span frame)
 {
-    struct line *l = self;
+    struct peerline *l = self;
     struct span messages;
     struct error err = {0};
     uint64_t session, kind;
@@ -271,7 +271,7 @@ static void on_frame(void *self, struct conn *c, struct span frame)
         take_messages(l, messages);
         break;
     case SESSION_NOTHING:
-        line_flush(l);
+        peerline_flush(l);
         break;
     case SESSION_FOREIGN:
         break;
@@ -286,7 +286,7 @@ static void on_frame(void *self, struct conn *c, struct span frame)
 
 static void on_lost(void *self, struct conn *c)
 {
-    struct line *l = self;
+    struct peerline *l = self;
     if (c != l->conn)
         return;
     if (l->session)

@@ -1,5 +1,5 @@
-/* less_test.c - what is left out is written and read as options, and does not happen; the rest
-   does. */
+/* subset_test.c - what is left out can be written and read as options and does not happen; the rest
+ * does. */
 #include <errno.h>
 
 #include "common/testing.h"
@@ -7,19 +7,19 @@
 
 static void lists_are_read_and_written(void **state)
 {
-    struct less l = {.slots = 2, .chaos_ms = 1500, .dice = 7};
+    struct subset l = {.slots = 2, .chaos_ms = 1500, .dice = 7};
     struct error err = {0};
     (void)state;
     assert_int_equal(only_parse("2-4,9,11-12", &l.troubles, &err), 0);
     assert_int_equal(only_parse("none", &l.calls, &err), 0);
     assert_int_equal(only_parse("2", &l.servers, &err), 0);
-    assert_int_equal(less_parse_without("exile,drop,broker_crash", &l, &err), 0);
-    char *text = less_options(&l);
+    assert_int_equal(subset_parse_without("exile,drop,broker_crash", &l, &err), 0);
+    char *text = subset_options(&l);
     assert_string_equal(text,
                         " --servers 2 --slots 2 --calls none --troubles 2-4,9,11-12 --without "
                         "broker_crash,exile,drop --chaos 1500ms --dice 7");
     mem_free(&text);
-    text = less_options(&(struct less){.slots = 0});
+    text = subset_options(&(struct subset){.slots = 0});
     assert_string_equal(text, "");
     mem_free(&text);
 }
@@ -28,14 +28,14 @@ static void lists_that_are_none_are_refused(void **state)
 {
     static const char *const wrong[] = {"", "0", "a", "3,", ",3", "3-", "4-3", "1;2", "8192", "-1"};
     struct only o;
-    struct less l = {.slots = 0};
+    struct subset l = {.slots = 0};
     struct error err = {0};
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_int_equal(only_parse(wrong[i], &o, &err), -EINVAL);
-    assert_int_equal(less_parse_without("exile,exil", &l, &err), -EINVAL);
-    assert_non_null(strstr(err.text, "'exil' is nothing that can be left out"));
-    assert_int_equal(less_parse_without("", &l, &err), -EINVAL);
+    assert_int_equal(subset_parse_without("exile,exil", &l, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "'exil' is not a trouble or habit"));
+    assert_int_equal(subset_parse_without("", &l, &err), -EINVAL);
 }
 
 static void what_is_left_out_does_not_happen_and_the_rest_does(void **state)
@@ -47,18 +47,18 @@ static void what_is_left_out_does_not_happen_and_the_rest_does(void **state)
         assert_true(++o.seed < 20); /* most seeds have that */
         cluster_tell(&o, &whole);
     }
-    o.less.calls = whole.calls;
-    only_drop(&o.less.calls, 3);
-    o.less.troubles = whole.troubles;
-    only_drop(&o.less.troubles, 2);
+    o.subset.calls = whole.calls;
+    only_drop(&o.subset.calls, 3);
+    o.subset.troubles = whole.troubles;
+    only_drop(&o.subset.troubles, 2);
     cluster_tell(&o, &r);
-    assert_memory_equal(&r.calls, &o.less.calls, sizeof r.calls);
-    assert_memory_equal(&r.troubles, &o.less.troubles, sizeof r.troubles);
+    assert_memory_equal(&r.calls, &o.subset.calls, sizeof r.calls);
+    assert_memory_equal(&r.troubles, &o.subset.troubles, sizeof r.troubles);
     assert_int_equal(r.servers, whole.servers);
 
-    o.less = (struct less){.slots = 1, .chaos_ms = 5000, .habits = ~0ull};
-    only_add(&o.less.servers, 2);
-    only_add(&o.less.callers, 1);
+    o.subset = (struct subset){.slots = 1, .chaos_ms = 5000, .habits = ~0ull};
+    only_add(&o.subset.servers, 2);
+    only_add(&o.subset.callers, 1);
     cluster_tell(&o, &r);
     assert_int_equal(r.servers, 1);
     assert_int_equal(r.callers, 1);
@@ -75,7 +75,7 @@ static void other_dice_keep_what_is_called_and_what_happens(void **state)
     struct cluster_result a, b;
     (void)state;
     cluster_tell(&o, &a);
-    o.less.dice = 1;
+    o.subset.dice = 1;
     cluster_tell(&o, &b);
     assert_true(a.trace_hash != b.trace_hash);
     assert_memory_equal(&a.calls, &b.calls, sizeof a.calls);

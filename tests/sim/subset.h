@@ -1,11 +1,10 @@
-/* less.h - what is left out of a seed's world: the smaller worlds in which a broken law is looked
- * for and read.
+/* subset.h - a part of a seed's world: a smaller world that breaks the same law is easier to read.
  *
- * All zero leaves out nothing. The rest of the world stays as the seed has it, as far as that is
- * possible: what is left out draws no chance from what stays (world.h), but time goes another way
- * without it. So a smaller world is tried, not computed: see shrink.h. */
-#ifndef LB_TESTS_SIM_LESS_H
-#define LB_TESTS_SIM_LESS_H
+ * All zero: the whole world. What stays is as the seed has it, as far as that is possible: what is
+ * left out draws no random numbers from what stays (world.h), but without it events happen at other
+ * times. So nobody can compute a smaller world; it has to be tried (shrink.h). */
+#ifndef LB_TESTS_SIM_SUBSET_H
+#define LB_TESTS_SIM_SUBSET_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,12 +21,12 @@ struct only {
 bool only_has(const struct only *o, unsigned ordinal);
 bool only_is_over(const struct only *o, unsigned ordinal); /* none comes after this one */
 void only_first(struct only *o, unsigned n);               /* 1 .. n */
-/* makes it one that is given; past ONLY_MAX: nothing */
+/* sets `given`; past ONLY_MAX: no effect */
 void only_add(struct only *o, unsigned ordinal);
 void only_drop(struct only *o, unsigned ordinal);
 unsigned only_count(const struct only *o); /* of one that is given */
 
-/* What happens by chance beside the troubles of faults.c, and can be switched off. */
+/* Random events besides the troubles of faults.c that can be switched off. */
 #define HABITS(X) \
     X(DROP, "drop") /* frames */ \
     X(DUPLICATE, "duplicate") \
@@ -42,23 +41,23 @@ unsigned only_count(const struct only *o); /* of one that is given */
 enum habit { HABITS(X) HABIT_COUNT };
 #undef X
 
-struct less {
+struct subset {
     struct only servers, callers; /* at least one of each stays */
     struct only troubles, calls;
-    unsigned slots;   /* of each server no more than these; 0: as the seed has it */
-    int64_t chaos_ms; /* after which no fault happens; 0: as the seed has it */
+    unsigned slots;   /* at most so many at each server; 0: as the seed has it */
+    int64_t chaos_ms; /* no faults after this time; 0: as the seed has it */
     uint64_t kinds;   /* bits: troubles that never happen, see cluster_trouble */
-    uint64_t habits;  /* bits: chances that are nothing */
+    uint64_t habits;  /* bits: habits that are switched off */
     uint64_t dice;    /* not 0: the same members, calls and troubles, but other delays */
 };
-#define LESS_WITHOUT(l, HABIT) (((l)->habits >> (HABIT)&1) != 0)
+#define SUBSET_WITHOUT(s, HABIT) (((s)->habits >> (HABIT)&1) != 0)
 
-/* "1-4,9", or "none". -EINVAL with the sentence. */
+/* Reads "1-4,9" or "none". -EINVAL with a sentence in *err. */
 int only_parse(const char *text, struct only *ret, struct error *err);
-/* "exile,drop": names of troubles and of habits. */
-int less_parse_without(const char *text, struct less *l, struct error *err);
-/* The options that make it: " --servers 1 --troubles 4,9", each with a blank before it. Yours to
-   free. */
-char *less_options(const struct less *l);
+/* Reads names of troubles and habits: "exile,drop". */
+int subset_parse_without(const char *text, struct subset *s, struct error *err);
+/* The options that give this subset, each behind a blank: " --servers 1 --troubles 4,9". Yours to
+ * free. */
+char *subset_options(const struct subset *s);
 
 #endif

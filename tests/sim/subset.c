@@ -1,5 +1,5 @@
-/* less.c - see less.h. */
-#include "tests/sim/less.h"
+/* subset.c - see subset.h. */
+#include "tests/sim/subset.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -77,8 +77,8 @@ int only_parse(const char *text, struct only *ret, struct error *err)
         }
         if (end == at || !low || high < low || high >= ONLY_MAX || (*end && *end != ','))
             return error_set(err, -EINVAL,
-                             "'%s' is no list of numbers from 1 to %d; one is 1-4,9, or none", text,
-                             ONLY_MAX - 1);
+                             "'%s' is not a list of numbers from 1 to %d, such as 1-4,9, or none",
+                             text, ONLY_MAX - 1);
         for (; low <= high; low++)
             only_add(ret, (unsigned)low);
         if (!*end)
@@ -92,16 +92,16 @@ static bool is_word(const char *name, const char *word, size_t n)
     return strlen(name) == n && !memcmp(name, word, n);
 }
 
-static bool leave_out(struct less *l, const char *word, size_t n)
+static bool leave_out(struct subset *s, const char *word, size_t n)
 {
     for (unsigned i = 0; i < HABIT_COUNT; i++)
         if (is_word(habits[i], word, n)) {
-            l->habits |= 1ull << i;
+            s->habits |= 1ull << i;
             return true;
         }
     for (unsigned i = 0; cluster_trouble(i); i++)
         if (is_word(cluster_trouble(i), word, n)) {
-            l->kinds |= 1ull << i;
+            s->kinds |= 1ull << i;
             return true;
         }
     return false;
@@ -121,17 +121,17 @@ static const char *habit_name(unsigned i)
     return i < HABIT_COUNT ? habits[i] : NULL;
 }
 
-int less_parse_without(const char *text, struct less *l, struct error *err)
+int subset_parse_without(const char *text, struct subset *s, struct error *err)
 {
     for (const char *at = text;; at++) {
         size_t n = strcspn(at, ",");
-        if (!leave_out(l, at, n)) {
+        if (!leave_out(s, at, n)) {
             struct buf all = {0};
             bool first = true;
             add_names(&all, ~0ull, habit_name, &first);
             add_names(&all, ~0ull, cluster_trouble, &first);
-            error_set(err, -EINVAL, "'%.*s' is nothing that can be left out; these are: %.*s",
-                      (int)n, at, (int)all.n, (const char *)all.p);
+            error_set(err, -EINVAL, "'%.*s' is not a trouble or habit; choose from: %.*s", (int)n,
+                      at, (int)all.n, (const char *)all.p);
             buf_free(&all);
             return -EINVAL;
         }
@@ -160,24 +160,24 @@ static void add_only(struct buf *b, const char *option, const struct only *o)
     }
 }
 
-char *less_options(const struct less *l)
+char *subset_options(const struct subset *s)
 {
     struct buf b = {0};
     bool first = true;
-    add_only(&b, "servers", &l->servers);
-    add_only(&b, "callers", &l->callers);
-    if (l->slots)
-        buf_printf(&b, " --slots %u", l->slots);
-    add_only(&b, "calls", &l->calls);
-    add_only(&b, "troubles", &l->troubles);
-    if (l->kinds || l->habits)
+    add_only(&b, "servers", &s->servers);
+    add_only(&b, "callers", &s->callers);
+    if (s->slots)
+        buf_printf(&b, " --slots %u", s->slots);
+    add_only(&b, "calls", &s->calls);
+    add_only(&b, "troubles", &s->troubles);
+    if (s->kinds || s->habits)
         buf_printf(&b, " --without ");
-    add_names(&b, l->kinds, cluster_trouble, &first);
-    add_names(&b, l->habits, habit_name, &first);
-    if (l->chaos_ms)
-        buf_printf(&b, " --chaos %" PRId64 "ms", l->chaos_ms);
-    if (l->dice)
-        buf_printf(&b, " --dice %" PRIu64, l->dice);
+    add_names(&b, s->kinds, cluster_trouble, &first);
+    add_names(&b, s->habits, habit_name, &first);
+    if (s->chaos_ms)
+        buf_printf(&b, " --chaos %" PRId64 "ms", s->chaos_ms);
+    if (s->dice)
+        buf_printf(&b, " --dice %" PRIu64, s->dice);
     char *text = mem_printf("%.*s", (int)b.n, (const char *)b.p);
     buf_free(&b);
     return text;

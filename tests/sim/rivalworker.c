@@ -1,0 +1,69 @@
+/* rivalworker.c - see rivalworker.h. */
+#include "tests/sim/rivalworker.h"
+
+#include "common/mem.h"
+#include "tests/sim/peerline.h"
+
+struct rivalworker {
+    struct world *w;
+    struct laws *laws;
+    struct process *process;
+    struct peerline *line;
+    struct id spool, boot;
+};
+
+static void say_hello(void *self, struct m_hello *m)
+{
+    struct rivalworker *s = self;
+    m->spool = s->spool;
+    m->boot = s->boot;
+    m->slots = 1;
+}
+
+static void on_up(void *self, struct span welcome)
+{
+    struct rivalworker *s = self;
+    struct buf b = {0};
+    (void)welcome;
+    TRACE(s->w, s->process->name, "a second worker under this name is let in");
+    m_have_end_encode(&(struct m_have_end){.count = 0}, &b);
+    peerline_send(s->line, buf_span(&b));
+    buf_free(&b);
+}
+
+static void on_message(void *self, uint64_t kind, struct span message)
+{
+    struct rivalworker *s = self;
+    (void)message;
+    if (kind == KIND_M_EXECUTE)
+        law_break(s->laws, LAW_NOT_AGAIN_UNASKED,
+                  "a worker that attests no job at %s receives a run", s->process->name);
+}
+
+static const struct peerline_calls calls = {.hello = say_hello, .up = on_up, .message = on_message};
+
+struct rivalworker *rivalworker_new(struct world *w, struct network *n, struct laws *l,
+                                    struct cable *cable, struct process *process,
+                                    struct clock_sim *clock)
+{
+    struct rivalworker *s = mem_zalloc(1, sizeof *s);
+    s->w = w;
+    s->laws = l;
+    s->process = process;
+    process_init(s->process, cable->name, clock);
+    s->process->up = true;
+    s->process->luck = rng_next(&w->rng); /* not that of its namesake */
+    world_random_bytes(w, &s->spool, sizeof s->spool);
+    world_random_bytes(w, &s->boot, sizeof s->boot);
+    s->line = peerline_new(w, n, cable, s->process, &calls, s);
+    peerline_start(s->line);
+    return s;
+}
+
+void rivalworker_free(struct rivalworker **s)
+{
+    if (!*s)
+        return;
+    peerline_free(&(*s)->line);
+    mem_free(s);
+}
