@@ -178,13 +178,14 @@ parent_run() {
 }
 
 @test "show of a parent counts what was skipped for each cause, and has what failed first" {
-    local i
+    local i task
+    task='{package: say, pool: etl, parameters: {text: x}, after: [{task: %s, is: success}]}'
     {
         printf 'parent: wide\ntasks:\n  good: {package: say, pool: etl, parameters: {text: x}}\n'
         printf '  root: {package: fail, pool: etl}\n'
-        printf '  t1: {package: say, pool: etl, parameters: {text: x}, after: [{task: root, is: success}]}\n'
+        printf "  t1: $task\n" root
         for i in $(seq 2 40); do
-            printf '  t%d: {package: say, pool: etl, parameters: {text: x}, after: [{task: t%d, is: success}]}\n' "$i" $((i - 1))
+            printf "  t%d: $task\n" "$i" "t$((i - 1))"
         done
     } >"$demo/wide.yaml"
     lbsubmit "$demo/wide.yaml" --quiet >/dev/null 2>&1 || true
@@ -198,7 +199,8 @@ parent_run() {
 
 @test "an empty listing says whether there is nothing, or whether the asker may see nothing" {
     local c
-    for c in "lbctl runs" "lbctl history" "lbctl history --parents" "lbmon --since 0 --until-now"; do
+    for c in "lbctl runs" "lbctl history" "lbctl history --parents" \
+        "lbmon --since 0 --until-now"; do
         run as bob $c
         [ "$status" -eq 0 ]
         assert_has "'bob' sees only the runs that they started (grants: call *@etl)"
