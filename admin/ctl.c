@@ -223,3 +223,27 @@ bool ctl_any_server(char **argv, struct longboat *lb, const char *filter, const 
     json_decref(found);
     return code == EXIT_DONE && q.rows > 0;
 }
+
+json_t *ctl_run_row(char **argv, struct longboat *lb, const char *text, int *ret_code)
+{
+    const struct ctl_where where[] = {{"run", text, 0, true}};
+    json_t *found = json_array();
+    struct ctl_query q = {
+        .what = "run", .where = where, .n_where = 1, .row = ctl_gather, .self = found};
+    *ret_code = ctl_query_over(argv, lb, &q);
+    json_t *row = *ret_code == EXIT_DONE ? json_incref(json_array_get(found, 0)) : NULL;
+    if (*ret_code == EXIT_DONE && !row)
+        *ret_code = EXIT_REFUSED;
+    json_decref(found);
+    return row;
+}
+
+bool ctl_is_parent(json_t *run_row)
+{
+    return !json_object_get(run_row, "job");
+}
+
+bool ctl_has_ended(json_t *run_row)
+{
+    return *ctl_text(run_row, "status");
+}

@@ -85,6 +85,11 @@ int ctl_query_over(char **argv, struct longboat *lb, struct ctl_query *q);
 /* A ctl_row that appends the row to `self`, a JSON array. */
 void ctl_gather(void *self, json_t *row);
 
+/* All about the run or the parent that `text` names, as `lbctl show --json` has it. NULL: it has
+ * said why, and *ret_code is the exit code. */
+json_t *ctl_run_row(char **argv, struct longboat *lb, const char *text, int *ret_code);
+bool ctl_is_parent(json_t *run_row);
+bool ctl_has_ended(json_t *run_row);
 /* Is there a server that we may watch, of this name ("server") or at this address ("address")? */
 bool ctl_any_server(char **argv, struct longboat *lb, const char *filter, const char *value);
 

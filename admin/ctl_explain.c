@@ -1,5 +1,6 @@
 /* ctl_explain.c - lbctl explain: why a run that has not ended is where it is, server by server. */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "admin/ctl.h"
@@ -50,18 +51,56 @@ static void print_head(json_t *row)
     buf_free(&out);
 }
 
-static void print(json_t *rows_of_answer)
+/* Of a run that runs, what other servers lack would mislead. */
+static void print(json_t *rows_of_answer, bool with_servers)
 {
     struct term_table *t = term_table_new(columns, COUNT_OF(columns));
     size_t i;
     json_t *row;
     json_array_foreach (rows_of_answer, i, row)
-        if (*ctl_text(row, "server"))
-            add_server(t, row);
-        else
+        if (!*ctl_text(row, "server"))
             print_head(row);
+        else if (with_servers)
+            add_server(t, row);
     ctl_print(t);
     term_table_free(&t);
+}
+
+/* A parent does not wait for a server; its children do. */
+static int explain_parent(char **argv, json_t *row)
+{
+    const char *id = ctl_id(row, "run", FIND_TAIL);
+    if (ctl_has_ended(row))
+        fprintf(stderr, "%s: this is a parent, and it has ended; lbctl show %s\n", argv[0], id);
+    else
+        fprintf(
+            stderr,
+            "%s: this is a parent; lbctl runs --parent %s lists its children, and lbctl explain "
+            "CHILD\nsays why one of them waits\n",
+            argv[0], id);
+    return EXIT_ASKED_WRONGLY;
+}
+
+static int explain(char **argv, struct longboat *lb, const char *text, bool as_json)
+{
+    int code;
+    json_t *answer = json_array(), *row = ctl_run_row(argv, lb, text, &code);
+    const struct ctl_where where[] = {{"run", ctl_text(row, "run"), 0, false}};
+    struct ctl_query q = {.what = "explain",
+                          .where = where,
+                          .n_where = 1,
+                          .as_json = as_json,
+                          .row = ctl_gather,
+                          .self = answer};
+    const char *state = ctl_text(row, "state");
+    if (row && ctl_is_parent(row))
+        code = explain_parent(argv, row);
+    else if (row)
+        code = ctl_query_over(argv, lb, &q);
+    print(answer, strcmp(state, "running") != 0);
+    json_decref(answer);
+    json_decref(row);
+    return code;
 }
 
 int ctl_explain(int argc, char **argv)
@@ -71,17 +110,9 @@ int ctl_explain(int argc, char **argv)
                                 &v, &first);
     if (code >= 0)
         return code;
-    json_t *answer = json_array();
-    const struct ctl_where where[] = {{"run", argv[first], 0, true}};
-    struct ctl_query q = {.what = "explain",
-                          .where = where,
-                          .n_where = 1,
-                          .as_json = opt_flag(&v, "json"),
-                          .row = ctl_gather,
-                          .self = answer};
-    code = ctl_query(argv, &q);
-    print(answer);
-    json_decref(answer);
+    struct longboat *lb = ctl_connect(argv);
+    code = lb ? explain(argv, lb, argv[first], opt_flag(&v, "json")) : EXIT_REFUSED;
+    longboat_close(&lb);
     options_free(&v);
     return code;
 }

@@ -3,6 +3,7 @@
 #include "admin/ctl.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct option_row cancel_rows[] = {
@@ -30,10 +31,38 @@ static const char cancel_examples[] = "  lbctl cancel 4b3c2d10 --reason 'wrong d
 static const char release_examples[] =
     "  lbctl release 4b3c2d10 --rerun --reason 'the load had not begun'\n";
 
+/* What cannot be cancelled: -1 to go on. */
+static int judge_cancel(char **argv, json_t *row)
+{
+    const char *id = ctl_text(row, "run"), *driver = ctl_text(row, "driver");
+    if (ctl_has_ended(row)) {
+        printf("%s %s had already ended: %s\n", ctl_is_parent(row) ? "parent" : "run", id,
+               ctl_text(row, "status"));
+        return EXIT_DONE;
+    }
+    if (!ctl_is_parent(row))
+        return -1;
+    if (*driver)
+        fprintf(stderr,
+                "%s: %s is a parent: it is cancelled by Ctrl-C at the lbsubmit that drives it\n",
+                argv[0], id);
+    else
+        fprintf(stderr, "%s: %s is a parent that nobody drives: it starts nothing new\n", argv[0],
+                id);
+    fprintf(stderr, "  lbctl runs --parent %s lists its children, which can be cancelled\n", id);
+    return EXIT_REFUSED;
+}
+
 static int cancel(char **argv, struct longboat *lb, const char *text, struct m_cancel *m)
 {
     struct buf message = {0};
-    int code = ctl_find(argv, lb, text, &m->run);
+    int code;
+    json_t *row = ctl_run_row(argv, lb, text, &code);
+    if (!row)
+        return code;
+    code = judge_cancel(argv, row);
+    id_parse(ctl_text(row, "run"), &m->run, NULL);
+    json_decref(row);
     if (code < 0) {
         m->req = longboat_req(lb);
         m_cancel_encode(m, &message);

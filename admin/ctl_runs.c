@@ -296,16 +296,20 @@ static void print_parents(const struct listing *l)
     term_table_free(&t);
 }
 
-/* How to go on: from where the oldest row ended. */
+/* How to go on: from where the oldest row ended, to the millisecond. Where all rows ended at once
+ * that would give them again. */
 static void say_older(const struct listing *l)
 {
-    json_t *last = json_array_get(l->rows, json_array_size(l->rows) - 1);
-    char moment[TERM_TIME];
-    int64_t ended = last ? ctl_time(last, "ended_at") : 0;
-    char *how = ended ? mem_printf("-n COUNT shows more; --until '%s' shows earlier ones",
-                                   term_moment(ended + 1000, moment))
-                      : mem_strdup("-n COUNT shows more; --until TIME shows earlier ones");
-    say_more(l, how);
+    json_t *first = json_array_get(l->rows, 0),
+           *last = json_array_get(l->rows, json_array_size(l->rows) - 1);
+    const char *ended = ctl_text(last, "ended_at");
+    char *how = NULL;
+    if (l->query.as_json)
+        how = mem_strdup(
+            "-n COUNT shows more; --until TIME shows those up to the last one's ended_at");
+    else if (*ended && strcmp(ctl_text(first, "ended_at"), ended) != 0)
+        how = mem_printf("-n COUNT shows more; --until '%s' shows earlier ones", ended);
+    say_more(l, how ? how : "-n COUNT shows more");
     mem_free(&how);
 }
 

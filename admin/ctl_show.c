@@ -305,6 +305,10 @@ static void show_run(struct show *s, json_t *run)
     show_line(s, "run", ctl_text(run, "run"));
     show_verdict(s, run);
     show_line(s, "message", ctl_text(run, "message"));
+    const char *state = ctl_text(run, "state");
+    if (strcmp(state, "waiting") == 0 || strcmp(state, "parked") == 0)
+        show_linef(s, "why", "lbctl explain %s says for what it waits",
+                   ctl_id(run, "run", FIND_TAIL));
     if (json_object_get(run, "job_outcome"))
         show_linef(s, "layers", "delivery %s, job %s, package %s", ctl_state(run, "delivery"),
                    ctl_state(run, "job_outcome"), ctl_state(run, "package"));

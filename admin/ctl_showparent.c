@@ -193,6 +193,11 @@ static void show_children(struct show *s, json_t *parent, json_t *children, bool
     if (n)
         show_title(s, "children");
     show_table(s, t);
+    int64_t ended = ctl_int(json_object_get(json_object_get(parent, "report"), "totals"), "ended");
+    if (ended > (int64_t)n) { /* the report knows how many there are; we have not read all */
+        n = (size_t)ended;
+        more = false;
+    }
     if (n > shown || more)
         buf_printf(&s->out,
                    "%zu%s more: lbctl history --parent %s -n 100000 lists those that have ended\n",
@@ -250,6 +255,18 @@ static void name_children(json_t *children, json_t *report)
     json_decref(named);
 }
 
+/* The broker counts from the plan's acceptance to the end that it recorded, lbsubmit's report from
+ * its first step to its last. */
+static void show_took(struct show *s, json_t *parent, json_t *report)
+{
+    const char *whole = ctl_took(parent, "begun_at", "ended_at"),
+               *tasks = ctl_took(report, "begun_at", "ended_at");
+    if (*whole && *tasks && strcmp(whole, tasks) != 0)
+        show_linef(s, "took", "%s, its tasks %s", whole, tasks);
+    else
+        show_line(s, "took", *whole ? whole : tasks);
+}
+
 int show_parent(struct show *s, json_t *parent)
 {
     json_t *report = json_object_get(parent, "report"), *children = json_array();
@@ -263,11 +280,12 @@ int show_parent(struct show *s, json_t *parent)
     show_totals(s, report);
     show_line(s, "message", ctl_text(parent, "message"));
     show_line(s, "started by", ctl_text(parent, "by"));
+    if (!ctl_has_ended(parent) && !*ctl_text(parent, "driver"))
+        show_line(s, "driven by", "nobody: children that run go on, and nothing new starts");
     show_line(s, "driven by", ctl_text(parent, "driver"));
     show_moment(s, "started", *ctl_text(parent, "begun_at") ? parent : report, "begun_at");
     show_moment(s, "ended", parent, "ended_at");
-    show_line(s, "took",
-              ctl_took(*ctl_text(parent, "begun_at") ? parent : report, "begun_at", "ended_at"));
+    show_took(s, parent, report);
     show_moment(s, "as of", report, "as_of");
     show_line(s, "key", ctl_text(parent, "key"));
     name_children(children, report);

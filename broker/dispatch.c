@@ -194,8 +194,9 @@ void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span 
         return;
     }
     const struct dispatch_row *row = dispatch_row_of(kind, rights_role(p->certificate));
-    if (rights_judge(sh->core, p->certificate, row ? &row->rule : NULL, kind, message, &code,
-                     &err) == RIGHTS_DENIED)
+    const enum rights_verdict verdict =
+        rights_judge(sh->core, p->certificate, row ? &row->rule : NULL, kind, message, &code, &err);
+    if (!row || verdict == RIGHTS_DENIED)
         deny(b, p, kind, message, code, err.text);
     else
         row->take(b, p, kind, message);

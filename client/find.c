@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/suggest.h"
 #include "common/term.h"
 
 enum { TAIL_LONGER = 12 /* the last group of an id */, ID_DIGITS = 32 };
@@ -32,6 +33,10 @@ int find_check(const char *text, struct error *err)
     }
     if (hex && digits >= FIND_TAIL_MIN && digits < ID_DIGITS)
         return 0;
+    static const char *const words[] = {"last", "last-failed", NULL};
+    char hint[SUGGEST_TEXT];
+    if (*suggest_hint(text, words, hint))
+        return error_set(err, -EINVAL, "'%.40s' is not a run%s", text, hint);
     return error_set(err, -EINVAL,
                      "'%.40s' is not a run: give an id, the last %d or more digits of one, `last` "
                      "or `last-failed`",

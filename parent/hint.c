@@ -18,8 +18,16 @@ struct hint {
 struct hint_names {
     const char **v; /* NULL-ended for suggest() */
     size_t n;
-    json_t *rows; /* what they point into */
+    bool packages; /* these without their prefix, or jobs */
+    json_t *rows;  /* what they point into */
 };
+
+static const char OF_PACKAGE[] = "package:"; /* says nothing about how near two names are */
+
+static bool is_package(const char *job)
+{
+    return strncmp(job, OF_PACKAGE, strlen(OF_PACKAGE)) == 0;
+}
 
 static void add_names(struct hint_names *l, const json_t *server)
 {
@@ -28,8 +36,8 @@ static void add_names(struct hint_names *l, const json_t *server)
     l->v = mem_realloc(l->v, l->n + json_array_size(jobs) + 1, sizeof *l->v);
     json_array_foreach (jobs, i, one) {
         const char *name = json_string_value(json_object_get(one, "job"));
-        if (name)
-            l->v[l->n++] = name;
+        if (name && is_package(name) == l->packages)
+            l->v[l->n++] = name + (l->packages ? strlen(OF_PACKAGE) : 0);
     }
     l->v[l->n] = NULL;
 }
@@ -37,7 +45,8 @@ static void add_names(struct hint_names *l, const json_t *server)
 static bool take_rows(void *self, uint64_t kind, struct span message)
 {
     const struct hint *h = self;
-    struct hint_names l = {.rows = json_array()};
+    struct hint_names l = {.packages = is_package(h->job), .rows = json_array()};
+    const char *prefix = l.packages ? OF_PACKAGE : "";
     struct m_rows m;
     struct span row;
     if (kind == KIND_M_ROWS &&
@@ -49,10 +58,10 @@ static bool take_rows(void *self, uint64_t kind, struct span message)
                 add_names(&l, server);
         }
     }
-    const char *near = l.n ? suggest(h->job, l.v) : NULL;
+    const char *near = l.n ? suggest(h->job + strlen(prefix), l.v) : NULL;
     if (near)
-        shell_fail(h->shell, 0, "no server in '%s' has '%s'; did you mean '%s'?", h->address,
-                   h->job, near);
+        shell_fail(h->shell, 0, "no server in '%s' has '%s'; did you mean '%s%s'?", h->address,
+                   h->job, prefix, near);
     json_decref(l.rows);
     mem_free(&l.v);
     return false;

@@ -28,7 +28,8 @@ const struct option_row submit_rows[] = {
     {"expires", 0, OPTION_DURATION, "1d", 1, 31536000000, false, "TIME",
      "do not start it after this time"},
     {"key", 0, OPTION_STR, NULL, 0, LIMIT_KEY, false, "KEY",
-     "a key makes one run only, however often it is used"},
+     "the broker takes a key once: a second use is refused and names "
+     "the run of the first"},
     {"follow", 'f', OPTION_FLAG, NULL, 0, 0, false, NULL,
      "report each state and all progress of a single call"},
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
@@ -60,6 +61,11 @@ static int check_names(const struct option_values *v, struct error *err)
         char what[32];
         if (name && i == 0 && strncmp(name, "package:", 8) == 0) /* a package's own job */
             name += 8;
+        if (name && i <= 1 && strchr(name, '@'))
+            return error_set(err, -EINVAL,
+                             "--%s is a name, without a version: a server runs the version that is "
+                             "deployed to it (lbpkg list)",
+                             names[i]);
         snprintf(what, sizeof what, "the name behind --%s", names[i]);
         if (name && name_check_name(what, span_str(name), err) < 0)
             return -EINVAL;
@@ -70,11 +76,15 @@ static int check_names(const struct option_values *v, struct error *err)
 static int check_call(const struct option_values *v, struct error *err)
 {
     const char *server = opt_str(v, "server");
-    if (!opt_given(v, "job") == !opt_given(v, "package"))
+    if (opt_given(v, "job") && opt_given(v, "package"))
+        return error_set(err, -EINVAL, "give --job or --package, not both");
+    if (server && opt_given(v, "pool"))
+        return error_set(err, -EINVAL, "give --server or --pool, not both");
+    if (!opt_given(v, "job") && !opt_given(v, "package"))
         return error_set(
             err, -EINVAL,
             "give either --job or --package (or name a plan); lbsubmit --help has examples");
-    if (!server == !opt_given(v, "pool"))
+    if (!server && !opt_given(v, "pool"))
         return error_set(err, -EINVAL, "give either --server or --pool");
     if (server && strcmp(server, "all") == 0)
         return error_set(err, -EINVAL,

@@ -75,7 +75,7 @@ static int type_parameters(struct single *c, struct buf *items, struct wire_list
 static void add_server(struct buf *line, const struct longboat_run *r)
 {
     if (*r->server)
-        buf_printf(line, " on %s", r->server);
+        buf_printf(line, r->state == RUN_HANDED_OVER ? " to %s" : " on %s", r->server);
     if (r->attempt > 1)
         buf_printf(line, ", attempt %llu", (unsigned long long)r->attempt);
 }

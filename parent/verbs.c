@@ -26,7 +26,11 @@ static int begin(const struct option_row *rows, size_t n, int argc, char **argv,
     }
     if (argc - *ret_first == arguments)
         return -1;
-    fprintf(stderr, "Usage: %s %s\n", argv[0], synopsis);
+    if (argc - *ret_first < arguments)
+        fprintf(stderr, "%s: RUN is missing; usage: %s %s\n", argv[0], argv[0], synopsis);
+    else
+        fprintf(stderr, "%s: unexpected argument '%.60s'; usage: %s %s\n", argv[0],
+                argv[*ret_first + arguments], argv[0], synopsis);
     options_free(values);
     return EXIT_ASKED_WRONGLY;
 }

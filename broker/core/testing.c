@@ -79,8 +79,10 @@ const struct world_logged *world_take_sent(struct core_world *w, uint64_t peer, 
 {
     struct world_logged *l = (struct world_logged *)(uintptr_t)world_find_sent(w, peer, kind);
     struct error err = {0};
-    if (!l)
+    if (!l) {
         fail_msg("no %s was sent to peer %d", s->name, (int)peer);
+        return NULL;
+    }
     l->taken = true;
     if (wire_decode(s, l->effect.body, false, ret, &err) < 0)
         fail_msg("%s", err.text);

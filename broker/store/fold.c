@@ -24,13 +24,13 @@ static const char *const SQL[FOLD_STATEMENTS] = {
     [FOLD_LIVE_HAS] = "SELECT 1 FROM live WHERE entity = ?1 LIMIT 1",
     /* the columns as row.c binds them */
     [FOLD_RUN_ADD] =
-        "INSERT INTO ended_run "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
-        "?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
+        ("INSERT INTO ended_run "
+         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
+         "?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)"),
     [FOLD_RUN_LATE] = "UPDATE ended_run SET lsns = CAST(lsns || ?2 AS BLOB) WHERE run = ?1",
     [FOLD_PARENT_ADD] =
-        "INSERT INTO ended_parent "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        ("INSERT INTO ended_parent "
+         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"),
 };
 /* clang-format on */
 

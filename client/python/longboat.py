@@ -41,7 +41,7 @@ REST, REST_MAX = 0.5, 30.0
 
 
 def config_folder():
-    """Where the identity lies: as all programs of Longboat look for it."""
+    """The folder of the identity, found as all programs of Longboat find it."""
     if os.environ.get("LONGBOAT_HOME"):
         return os.path.join(os.environ["LONGBOAT_HOME"], "etc")
     if os.geteuid() == 0:
@@ -143,7 +143,7 @@ class Client:
         self.pending_hello = self.session.frame(hello)
 
     def _again(self):
-        """The session is over and the connection is good: the next session after a rest."""
+        """The session is over, the connection is good: the next session begins after a rest."""
         self.hello_after = time.monotonic() + self.rest * random.uniform(0.5, 1.5)
         self.rest = min(2 * self.rest, REST_MAX)
         self._hello()
@@ -168,7 +168,7 @@ class Client:
         os.replace(path + ".new", path)
 
     def _opened(self, minor):
-        """A new session: whatever has no answer is said again, whatever runs is asked for again."""
+        """A new session: unanswered requests are repeated, and live runs are followed again."""
         self.up, self.rest, self.session.newer = True, REST, minor > MINOR
         self.follows.clear()
         for message, _ in self.open_requests.values():
@@ -217,7 +217,7 @@ class Client:
             seconds = min(seconds, max(0.0, self.session.ack_at - now))
         if self.up:
             seconds = min(seconds, max(0.0, self.session.spoken + HEARTBEAT - now))
-        # HELLO leaves as soon as there is a connection, and not before its time
+        # HELLO leaves as soon as there is a connection, but not before its time.
         wanted = zmq.POLLIN
         if self.pending_hello and now >= self.hello_after:
             wanted |= zmq.POLLOUT
@@ -268,7 +268,7 @@ class Client:
             self._refused(m)
         elif kind == RUN_ENDED:
             told = outcome(m[4], self.session.newer)
-            # as the broker knows it; the outcome has what the worker says of itself
+            # The server as the broker knows it; the outcome has what the worker says of itself.
             told["server"] = m[3]
             self.runs.setdefault(m[1], {})["outcome"] = told
         elif kind == RUN_STATE:
@@ -282,8 +282,7 @@ class Client:
             self.open_requests[m[1]][1].append(m)
 
     def _hold(self, req, retry_ms, end):
-        """Busy: the request is said again, but not before its time, whatever sessions come and
-        go."""
+        """Busy: the request is repeated, but not before its time, whatever sessions come and go."""
         again = time.monotonic() + max(retry_ms, 1000) / 1000 * random.uniform(1, 1.5)
         waits = self.open_requests.pop(req)
         while (now := time.monotonic()) < min(again, end):
@@ -293,8 +292,7 @@ class Client:
             self.queue.append(waits[0])
 
     def _ask(self, make, timeout=None):
-        """Sends make(req) until it is answered; a `busy` answer is obeyed and the request said
-        again."""
+        """Sends make(req) until it is answered; after a `busy` answer it waits and repeats it."""
         end = time.monotonic() + (timeout or self.timeout)
         req = self._req()
         message, answers = make(req), []
@@ -316,11 +314,11 @@ class Client:
         finally:
             self.open_requests.pop(req, None)
 
-    # ---- What one does with it
+    # ---- Calls, queries and events
 
     def resolve(self, job, address):
         """Versions of the job in the address: [{hash, version, servers, example}], newest
-        deployment first. None for a name that nobody has yet: a call to it waits, parked."""
+        deployment first. None for a name that no server has yet: a call to it is parked."""
         try:
             m = self._ask(lambda req: pack(RESOLVE, req, job, address))
         except LongboatError as e:
@@ -402,7 +400,7 @@ class Client:
                         continue
                     if m[0] == ERROR:
                         raise LongboatError(m[3], m[2])
-                    # credit is counted per subscription, and so per session
+                    # Credit is counted per subscription, and so per session.
                     if m[-1] is not session:
                         session, taken = m[-1], 0
                     for text in m[4]:

@@ -64,8 +64,8 @@ CLOCK_SKEW = 300000  # ms by which a certificate may begin in our future
 
 
 class LongboatError(Exception):
-    """A refusal by the broker, or something wrong here; `code` is the protocol's number, 0 for our
-    own."""
+    """A refusal by the broker, or an error of this client; `code` is the protocol's number, 0 for
+    the client's own errors."""
 
     def __init__(self, text, code=0):
         super().__init__(text)
@@ -190,7 +190,7 @@ class Session:
         self.id = number or secrets.randbits(64) | 1
         self.sent = self.acked = self.received = self.told = self.untold_bytes = 0
         self.unacked = []  # sizes of frames in flight
-        # the broker has a newer minor version: it may send fields that we do not know
+        # The broker has a newer minor version: it may send fields that we do not know.
         self.newer = False
         self.heard = self.spoken = time.monotonic()
         self.ack_at = None
@@ -228,7 +228,7 @@ class Session:
             raise malformed("something in a frame that is no message")
         for m in messages:
             check_form(m, self.newer or m[0] == WELCOME)
-        # the session's last word: RESET or REFUSED, outside of the numbering
+        # The session's last word, RESET or REFUSED, is outside the numbering.
         if number == 0 and messages:
             if len(messages) != 1 or messages[0][0] not in (RESET, REFUSED, BYE):
                 raise malformed("messages in a frame without a number")
@@ -326,8 +326,8 @@ def open_signed(kind, data, key=None):
 
 
 def open_certificate(signed):
-    """The body of a certificate whose signature somebody else has verified (ours and the broker's
-    lie in our files)."""
+    """The body of a certificate whose signature is already verified (our own and the broker's are
+    in our files)."""
     body = unpack(unpack(signed)[4])
     if body[0] != D_CERTIFICATE:
         raise LongboatError("not a certificate")
@@ -335,7 +335,7 @@ def open_certificate(signed):
 
 
 def verify_certificate(signed, administrators, cluster, now):
-    """The body of a certificate that an administrator, or one whom they invited, has signed.
+    """The body of a certificate that an administrator, or a principal they invited, has signed.
     `administrators`: keys of 32 bytes; `now`: milliseconds since 1970."""
     c = open_certificate(signed)
     invitation = None

@@ -9,22 +9,22 @@
 #include "common/clock.h"
 #include "common/mem.h"
 
-struct bench {
+struct calls_bench {
     struct longboat *lb;
     const char *job, *address;
     unsigned count, window, started, ended, failed;
     int64_t *begun, *took; /* us */
 };
 
-struct one {
-    struct bench *b;
+struct calls_one {
+    struct calls_bench *b;
     unsigned index;
 };
 
 static void followed(void *self, const struct longboat_run *run)
 {
-    struct one *one = self;
-    struct bench *b = one->b;
+    struct calls_one *one = self;
+    struct calls_bench *b = one->b;
     if (!run->outcome && run->refused == REFUSAL_NONE)
         return;
     if (!run->outcome || run->outcome->status != STATUS_SUCCEEDED) {
@@ -38,12 +38,12 @@ static void followed(void *self, const struct longboat_run *run)
 
 static bool is_done(void *self)
 {
-    struct bench *b = self;
+    struct calls_bench *b = self;
     while (b->started < b->count && b->started - b->ended < b->window) {
-        struct one *one = mem_zalloc(1, sizeof *one);
+        struct calls_one *one = mem_zalloc(1, sizeof *one);
         struct error err = {0};
         struct longboat_call call = {.job = b->job, .address = b->address, .priority = 4};
-        *one = (struct one){b, b->started};
+        *one = (struct calls_one){b, b->started};
         b->begun[b->started++] = clock_boot_us();
         if (longboat_call_start(b->lb, &call, followed, one, &err) < 0) {
             fprintf(stderr, "calls: %s\n", err.text);
@@ -61,7 +61,7 @@ static int by_time(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-    struct bench b = {0};
+    struct calls_bench b = {0};
     struct error err = {0};
     if (argc != 5) {
         fprintf(stderr, "usage: calls JOB ADDRESS COUNT WINDOW\n");

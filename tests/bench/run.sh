@@ -1,9 +1,9 @@
 #!/bin/bash
-# make bench: jobs of /bin/true through the whole path (durable, encrypted, signed, output
-# captured) beside the bare spawn rate of the same run; and the time from call to result on an idle
-# system. ONLY=waiting, and only then, as it takes minutes: calls of 200 bytes that nobody can take
-# wait at one broker, 100,000 of them and then 1,000,000 (WAITING="1000 2000" for other numbers):
-# what each costs in memory and in the store, and how long a broker that was killed needs until it
+# make bench: jobs of /bin/true through the whole path (durable, encrypted, signed, output captured)
+# beside the bare spawn rate of the same run; and the time from call to result on an idle system.
+# ONLY=waiting, and only then, as it takes minutes: calls of 200 bytes that no server can take wait
+# at one broker, 100,000 of them and then 1,000,000 (WAITING="1000 2000" for other numbers): what
+# each costs in memory and in the store, and how long a broker that was killed needs until it
 # answers again.
 # usage: tests/bench/run.sh BUILD-FOLDER [true_jobs|latency|waiting]
 set -euo pipefail
@@ -63,8 +63,7 @@ restart() {
             >>"$demo/broker.log" 2>&1 </dev/null &
         echo $! >"$demo/broker.pid"
     )
-    # A client that is refused comes back a second later only, so it is not asked before there is
-    # somebody.
+    # A refused client comes back only a second later: nothing connects before the broker listens.
     until (: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.01; done
     until lbctl whoami >/dev/null 2>&1; do :; done
     echo "$begun $(date +%s.%N)" | awk '{printf "%.2f\n", $2 - $1}'

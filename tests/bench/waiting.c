@@ -1,4 +1,4 @@
-/* waiting.c - a caller whose calls nobody can take: COUNT calls of JOB at ADDRESS with one
+/* waiting.c - a caller whose calls no server can take: COUNT calls of JOB at ADDRESS with one
  * parameter of BYTES, at most WINDOW of them not accepted. It leaves when all have been accepted,
  * and they wait. usage: waiting JOB ADDRESS COUNT WINDOW BYTES prints JSON: calls accepted per
  * second. */
@@ -10,20 +10,20 @@
 #include "common/clock.h"
 #include "common/mem.h"
 
-struct bench {
+struct waiting_bench {
     struct longboat *lb;
     struct longboat_call call;
     unsigned count, window, started, accepted;
 };
 
-struct one {
-    struct bench *b;
+struct waiting_one {
+    struct waiting_bench *b;
     bool known;
 };
 
 static void followed(void *self, const struct longboat_run *run)
 {
-    struct one *one = self;
+    struct waiting_one *one = self;
     if (run->refused != REFUSAL_NONE || run->outcome) {
         fprintf(stderr, "waiting: a call does not wait: %s\n",
                 run->text ? run->text : "it has ended");
@@ -36,10 +36,10 @@ static void followed(void *self, const struct longboat_run *run)
 
 static bool is_done(void *self)
 {
-    struct bench *b = self;
+    struct waiting_bench *b = self;
     struct error err = {0};
     while (b->started < b->count && b->started - b->accepted < b->window) {
-        struct one *one = mem_zalloc(1, sizeof *one);
+        struct waiting_one *one = mem_zalloc(1, sizeof *one);
         one->b = b;
         b->started++;
         if (longboat_call_start(b->lb, &b->call, followed, one, &err) < 0) {
@@ -52,7 +52,7 @@ static bool is_done(void *self)
 
 int main(int argc, char **argv)
 {
-    struct bench b = {0};
+    struct waiting_bench b = {0};
     struct error err = {0};
     struct buf parameters = {0};
     if (argc != 6) {

@@ -1,6 +1,6 @@
 """judge.py - judges a soak from plain files alone: what callers were told, what children wrote of
-themselves, and whom somebody killed, sent away or released. It knows nothing of Longboat's code,
-programs or stores, and believes nobody else.
+themselves, and who was killed, sent away or released. It knows nothing of Longboat's code, programs
+or stores, and believes nobody else.
 
 usage: judge.py --lost-after SECONDS --deeds FILE --witness FILE TOLD...
 A line is `what name=value ...`, at= in seconds of one monotonic clock.
@@ -110,7 +110,7 @@ class Judge:
                      begin.at - SOON_S < k.at < last.at + SOON_S), None)
 
     def cause(self, begun, ended, kinds=("broker", "worker", "server")):
-        """Did somebody who carries renewals die or leave in this time?"""
+        """Did a process that carries renewals die or leave in this time?"""
         return any(d.what in ("kill", "away", "back") and d.f.get("kind", kinds[0]) in kinds
                    and begun <= d.at <= ended for d in self.deeds)
 
@@ -202,8 +202,8 @@ class Judge:
         return cause and lost and term.at >= self.asked[term.key].at + self.lost_after
 
     def was_replaced(self, run, begin, last):
-        """A person had the run begun again, so the older attempt was killed, unasked: then, or when
-        its server came back."""
+        """A person reran the run, so the older attempt was killed, unasked: then, or when its
+        server came back."""
         for release in self.deeds:
             if (release.what == "release" and release.run == run and release.how == "rerun" and
                     int(begin.attempt) <= int(release.attempt)):

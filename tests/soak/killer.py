@@ -5,7 +5,7 @@ judge tells whose death a child may have died.
 
 usage: killer.py --demo FOLDER --seed N --seconds S --deeds FILE --witness FILE --servers s1,s2,s3
 Needs what cluster.sh's `keep` left in FOLDER. A keeper is known as the parent of a child in the
-witness; one whose guard was killed is spared afterwards, because without the two nobody ends what
+witness; one whose guard was killed is spared afterwards, because without the two nothing ends what
 the child has started (docs/promises.md, 8); so few guards are killed that there are always keepers
 left to kill.
 Lines: kill (kind, pid, name), away and back (name), memory (kb, of the broker).

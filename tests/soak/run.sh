@@ -1,9 +1,9 @@
 #!/bin/bash
-# make soak: a real cluster under steady load while something of it is killed every second; then
-# everything is left alone until all calls have ended, and judge.py judges from plain files.
+# make soak: a real cluster under steady load while one of its processes is killed every second;
+# then it is left alone until all calls have ended, and judge.py judges from plain files.
 # usage: tests/soak/run.sh BUILD-FOLDER MINUTES [SEED]
-# The cluster's folder is kept, and named, when something is wrong, or when LB_KEEP is set. Exit: 0
-# all is well; 1 not; 2 asked wrongly.
+# The cluster's folder is kept, and named, when something is wrong or LB_KEEP is set.
+# Exit: 0 all is well; 1 something is wrong; 2 usage error.
 set -euo pipefail
 build=$(cd "$1" && pwd)
 [[ $2 =~ ^[0-9]+(\.[0-9]+)?$ && $2 =~ [1-9] ]] || {
@@ -21,7 +21,7 @@ top=$(cd "$here/../.." && pwd)
 servers="s1 s2 s3"
 slots=4
 lost_after=10    # seconds; short, so that it is met
-patience=240     # for what was accepted to end, once nobody is killed any more
+patience=240     # for accepted calls to end once the killing has stopped
 demo=$(mktemp -d "${TMPDIR:-/tmp}/lbs-XXXXXX")
 files=$demo/files
 witness=$files/witness

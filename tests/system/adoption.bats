@@ -1,6 +1,6 @@
-# Adoption: worker and runner are killed with kill -9 while children run. The children live on,
-# whoever is started next finds them, and each outcome is reported once. A child appends a line to
-# a file of its own when it begins and when it ends; it ends when the file `go` is there.
+# Adoption: worker and runner are killed with kill -9 while children run. The children live on, the
+# next worker and runner find them, and each outcome is reported once. A child appends a line to a
+# file of its own when it starts and when it ends; it ends when the file `go` exists.
 load helpers
 
 setup_file() {
@@ -16,7 +16,7 @@ echo "rows=$LB_PARAM_n" >>"$LB_OUTPUTS"' 'parameters:
   dir: {type: string, required: true}
 outputs: {rows: {type: int}}'
     deploy child etl
-    # Waits in the kernel until somebody opens the other end of the pipe.
+    # Waits in the kernel for a process that opens the other end of the pipe.
     new_package quiet shell 'exec 3<"$LB_PARAM_dir/pipe"; read -r x <&3
 echo "end $LB_PARAM_n" >>"$LB_PARAM_dir/ends"' 'parameters:
   n: {type: int, required: true}
@@ -49,8 +49,8 @@ all_live() {
     done
 }
 
-# Whatever was killed: each began once, ended once, succeeded as attempt 1, and one result of it
-# was recorded.
+# Whatever was killed: each child started once, ended once, succeeded as attempt 1, and one result
+# of it was recorded.
 each_once() {
     local r n=0
     : >"$dir/go"
@@ -103,12 +103,12 @@ each_once() {
 
 @test "children that end while neither worker nor runner lives are each reported once, later" {
     three_run
-    : >"$demo/etl1.stop" # nobody starts the worker again until we do
+    : >"$demo/etl1.stop" # the worker stays down until the test starts it
     kill -9 "$(cat "$demo/etl1.pid")" "$(runner_pid etl1)"
     await "nobody keeps it" gone "$(cat "$demo/etl1.keeper")"
     : >"$dir/go"
     await "all three have ended" sh -c "[ \$(grep -c end '$dir/witness') = 3 ]"
-    for r in $runs; do # nobody was there to say so
+    for r in $runs; do # no process was there to report it
         [ "$(state_of "$r")" != ended ]
     done
     start_server etl1 --slots 220
@@ -141,7 +141,7 @@ each_once() {
     : >"$dir/pipe" # all readers find its end
     await "200 children have ended" sh -c "[ \$(wc -l <'$dir/ends') = 200 ]"
     kill9 etl1 # what keeps it starts another one
-    # Time enough for every pause between two tries to have grown to its most.
+    # Long enough for every pause between two tries to have grown to its maximum.
     while [ $(($(date +%s) - gone_at)) -lt 120 ]; do sleep 1; done
     start_broker
     # The worker looks for it every 30 s by now.

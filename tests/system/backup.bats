@@ -1,11 +1,11 @@
-# A backup of the store, and the night it is put back: what was live in it is held until somebody
-# decides, whatever has become of it since; what runs goes on; and nobody starts from a backup by
-# accident.
+# A backup of the store, and the night it is restored: runs that were live in it are held until a
+# person decides, whatever has become of them since; children that run go on; and no broker starts
+# from a backup by accident.
 load helpers
 
 setup_file() {
     new_cluster etl1
-    # One line when it begins, one when it ends; it ends when the file `go` is there.
+    # One line when it starts, one when it ends; it ends when the file `go` exists.
     new_package child shell 'echo "begin $LB_PARAM_name $LB_ATTEMPT" >>"$LB_PARAM_dir/witness"
 while [ ! -e "$LB_PARAM_dir/go" ]; do sleep 0.05; done
 echo "end $LB_PARAM_name $LB_ATTEMPT" >>"$LB_PARAM_dir/witness"' 'parameters:
@@ -49,7 +49,7 @@ finished() { grep -q "^end $1 " "$demo/witness"; }
     mkdir "$demo/broken"
     mv "$(db)" "$demo/broken"
     cp "$demo/broker/var/backup.db" "$(db)"
-    as broker run timeout 20 lbbroker # the -wal of the broken one is there still
+    as broker run timeout 20 lbbroker # the -wal file of the broken store is still there
     [ "$status" -eq 1 ]
     assert_has "broker.db-wal"
     mv "$(db)-wal" "$(db)-shm" "$demo/broken"
@@ -82,7 +82,7 @@ finished() { grep -q "^end $1 " "$demo/witness"; }
         in_state "$(cat "$demo/$name")" held
     done
     not lbctl show "$(cat "$demo/later")"
-    [ "$(grep -c '^begin' "$demo/witness")" -eq 3 ] # nothing began anew
+    [ "$(grep -c '^begin' "$demo/witness")" -eq 3 ] # nothing started again
 }
 
 @test "each held run is released in its own way, and the next start needs no --restored" {

@@ -1,5 +1,5 @@
-# The broker by itself: what it checks before it starts, what it says when it is full, what it
-# keeps over a crash.
+# The broker by itself: what it checks before it starts, what it says when it is full, and what
+# survives a crash.
 load helpers
 
 setup_file() {

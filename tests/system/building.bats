@@ -1,11 +1,11 @@
-# How the tree is built: whose flags count, what is said, what is generated.
+# How the tree is built: which flags count, what is printed, what is generated.
 
 setup() {
     top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
     object=$BATS_TEST_TMPDIR/b/obj/common/error.o
 }
 
-# make as somebody else would call it, with a build folder of the test's own.
+# make as a user calls it, with a build folder of the test's own.
 make_here() {
     env -u MAKEFLAGS -u MAKELEVEL -u WERROR make -C "$top" --no-print-directory \
         B="$BATS_TEST_TMPDIR/b" "$@"

@@ -4,7 +4,7 @@ load helpers
 
 lease=3 lost=8
 
-# Its wall clock is what $demo/clock-NAME says, from moment to moment.
+# Its wall clock is always what $demo/clock-NAME says.
 faked() { # faked NAME PROGRAM OPTIONS...
     local name=$1
     shift
@@ -57,12 +57,12 @@ called_at() { # called_at RUN: seconds by the broker's wall clock
         step_clock broker "$off"
         step_clock etl1 "$((-off / 40))"
         call package:child etl "name=w$n" "dir=$demo" >"$demo/w$n"
-        # That the broker sees the other time, so that this tests something.
+        # The broker must see the other time, or this tests nothing.
         at=$(called_at "$(cat "$demo/w$n")")
         now=$(date +%s)
         [ $((at - now - off)) -lt 60 ]
         [ $((now + off - at)) -lt 60 ]
-        # Over a renewal and more: the server answers, its child beats on.
+        # Past a renewal and more: the server answers, and its child still beats.
         parked=$(call --start-within 4 package:child nobody "name=p$n" "dir=$demo")
         [ "$(state_of "$parked")" = parked ] # not at once, whatever the clock says
         at=$(awk '{print int($1)}' /proc/uptime)

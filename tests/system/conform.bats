@@ -1,5 +1,5 @@
-# What every client has to keep to: the clients of this project against a broker that follows a
-# script, and the protocol's test vectors. See tests/conform/clients/README.md.
+# What every client must do: the clients of this project against a broker that follows a script,
+# and the protocol's test vectors. See tests/conform/clients/README.md.
 load helpers
 
 conform() {

@@ -1,4 +1,4 @@
-# The demo as a newcomer gets it: it says what it does, its numbers are right, and stopping it
+# The demo as a newcomer meets it: it says what it does, its numbers are right, and stopping it
 # leaves nothing behind.
 load helpers
 
@@ -23,8 +23,8 @@ setup() {
     unset LONGBOAT_HOME
 }
 
-# The night again, into a warehouse of its own; what is killed meanwhile is the argument: names of
-# processes, as `killed` knows them.
+# The night again, into a warehouse of its own. The arguments name the processes that are killed
+# meanwhile.
 night_with() {
     local w=$demo/warehouse-$BATS_TEST_NUMBER.db witness=$demo/night-$BATS_TEST_NUMBER
     local what night killed=0

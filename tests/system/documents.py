@@ -2,7 +2,7 @@
 certificates, revocations.
 
 usage: documents.py HOMES      (calls are wire.py's)
-Each is said by somebody who may say the message; what is wrong is the document in it.
+Each comes from a sender that may send the message; what is wrong is the document in it.
 """
 import json
 import os

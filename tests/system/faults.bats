@@ -1,6 +1,6 @@
 # Faults in the middle of the night: whatever is killed, nothing accepted is lost, nothing runs
-# twice, no child dies of a death that is not its own, and the parent ends right. Each child writes
-# a line to a file of its own when it begins and when it ends; that file is the witness.
+# twice, no child dies with another process, and the parent ends correctly. Each child writes a line
+# to a file of its own when it starts and when it ends; that file is the witness.
 load helpers
 
 setup_file() {

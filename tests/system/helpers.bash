@@ -1,6 +1,6 @@
 # helpers.bash - what the system tests share: a cluster of real processes below $demo, with a home
-# for each program. Nothing sleeps for a guess: `await` polls for the event that a test waits for,
-# with a bound of 30 s.
+# for each program. Nothing sleeps a guessed time: `await` polls for the event that a test waits
+# for, with a bound of 30 s.
 
 top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 PATH=$LB_BIN:$PATH
@@ -22,7 +22,7 @@ new_demo() {
     echo "$demo" >"$BATS_FILE_TMPDIR/demo"
 }
 
-# In each test: $demo and the administrator as who we are.
+# In each test: $demo, and the administrator as the identity.
 enter() {
     demo=$(cat "$BATS_FILE_TMPDIR/demo")
     export LONGBOAT_HOME=$demo/admin
@@ -105,7 +105,7 @@ end_cluster() {
     fi
 }
 
-kill9() { # kill9 NAME: kills a kept program at once; it is started again by what keeps it
+kill9() { # kill9 NAME: kills a program at once; the loop that keeps it starts it again
     kill -9 "$(cat "$demo/$1.pid")"
 }
 
@@ -113,8 +113,8 @@ sanitized() { # are these programs built with a sanitizer? Then memory is not wh
     nm -D "$LB_BIN/lbctl" 2>/dev/null | grep -qE '__[a-z]*san_'
 }
 
-# The same, and nobody starts it again until the test does; waits for what kept it, which else
-# would go on.
+# The same, but it stays down until the test starts it; waits for the loop that keeps it, which
+# would go on otherwise.
 kill9_for_good() {
     : >"$demo/$1.stop"
     kill9 "$1"
@@ -156,7 +156,7 @@ field() {
     }
 }
 
-# stored QUERY: what the store itself says, whom no program of ours asks. The broker folds in quiet
+# stored QUERY: what the store itself says, asked by none of our programs. The broker folds in quiet
 # moments, so what has just ended is there a moment later: await it.
 stored() {
     sqlite3 -readonly "$demo/broker/var/broker/broker.db" "$1"

@@ -1,5 +1,5 @@
-# make install: programs that run from where they were put, units with their paths, and a client
-# library that a program of somebody else compiles and links against.
+# make install: programs that run from where they were installed, units with their paths, and a
+# client library that other programs compile and link against.
 load helpers
 
 setup_file() {

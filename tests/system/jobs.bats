@@ -1,5 +1,5 @@
-# Jobs on a server: steps in order, what one hands to the next, tries, ways on success and failure,
-# `always`, times, and job files that are wrong.
+# Jobs on a server: steps in order, what one passes to the next, tries, branches on success and
+# failure, `always`, times, and invalid job files.
 load helpers
 
 setup_file() {

@@ -1,4 +1,4 @@
-# Clusters, tokens, certificates, grants: who gets in, and what one hears who does not.
+# Clusters, tokens, certificates, grants: who gets in, and what is said to those who do not.
 load helpers
 
 setup_file() {
@@ -236,9 +236,9 @@ wire() {
     cp "$demo/admin/etc/trust/revocations" "$demo/older"
     lbctl certificates revoke emma --reason 'of the test'
     join_principal fred 'call *@etl'
-    cp "$demo/older" "$demo/admin/etc/trust/revocations" # as it lies at another administrator's
+    cp "$demo/older" "$demo/admin/etc/trust/revocations" # as another administrator has it
     lbctl certificates revoke fred --reason 'of the test'
-    rm "$demo/admin/etc/trust/revocations" # as it lies at one who has revoked nobody
+    rm "$demo/admin/etc/trust/revocations" # as an administrator has it who has revoked nobody
     join_principal gina 'call *@etl'
     lbctl certificates revoke gina --reason 'of the test'
     [ "$(lbctl certificates list --json |

@@ -1,5 +1,5 @@
-# Every --json of every program against the published schemas (docs/schema), which allow no member
-# that they do not name.
+# Every --json of every program against the published schemas (docs/schema), which allow only the
+# members that they name.
 load helpers
 
 setup_file() {

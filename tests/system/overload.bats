@@ -1,10 +1,10 @@
-# Too much, too slow, not at all: more calls than can be run, a monitor and a caller that take
-# nothing. The broker runs in a memory cgroup of 128 MiB where this machine lets us make one.
+# Overload: more calls than can be run, and a monitor and a caller that read nothing. The broker
+# runs in a memory cgroup of 128 MiB where this machine allows one.
 load helpers
 
 ceiling=$((128 << 20))
 
-# The memory cgroup of this file, version 1 or 2; fails where there is none for us.
+# The memory cgroup of this file, version 1 or 2; fails where none can be made.
 make_cgroup() {
     local at
     if [ -d /sys/fs/cgroup/memory ] && at=/sys/fs/cgroup/memory/lbt-$$ &&
@@ -49,7 +49,7 @@ teardown_file() {
     [ -z "$at" ] || await "the cgroup is empty" rmdir "$at"
 }
 setup() { enter; }
-teardown() { # whatever a failed test left stopped would never end
+teardown() { # a process that a failed test left stopped would never end
     [ ! -e "$demo/stopped" ] || kill -CONT $(cat "$demo/stopped") 2>/dev/null || :
     rm -f "$demo/stopped"
 }
@@ -84,7 +84,7 @@ peak() { # in KiB
     field '.accepted + .busy == .offered' true
     field .other 0
     field '.busy > 0 and .retry_ms >= 1000 and .retry_ms <= 10000' true
-    # Every accepted call has ended, and so says the store, whom nobody of us asked.
+    # Every accepted call has ended, and the store itself says so.
     field '.ended == .accepted and .succeeded == .accepted' true
     await "the store has all of them" stored_is $(($(jq .accepted <<<"$output") + 1)) \
         "select count(*) from job_history"

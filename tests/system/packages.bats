@@ -1,5 +1,5 @@
-# Packages: built the same for everyone, signed, brought to servers that are there and that were
-# away; altered ones refused.
+# Packages: built reproducibly, signed, brought to servers that are there and that were away;
+# altered ones are refused.
 load helpers
 
 setup_file() {

@@ -1,7 +1,6 @@
-# The commands of docs/install.md and docs/tutorial.md, as they stand there, in their order, each on
-# the machine that the page names. What a page says that they print is compared. How machines are
-# played, and what is substituted, stands in pages/machine; how a page marks its blocks, in
-# pages/blocks.py.
+# The commands of docs/install.md and docs/tutorial.md, unchanged, in their order, each on the
+# machine that the page names. Their output is compared with what the page shows. pages/machine says
+# how machines are simulated and what is substituted; pages/blocks.py, how a page marks its blocks.
 load helpers
 
 setup_file() {
@@ -17,14 +16,14 @@ setup() {
     enter
     unset LONGBOAT_HOME XDG_CONFIG_HOME XDG_STATE_HOME XDG_RUNTIME_DIR
     export LB_TOP=$top LB_PLAY=$demo LB_USER=
-    # As root the user longboat is somebody else, so that files of the wrong owner are found.
+    # As root the user longboat is another user, so that files of the wrong owner are found.
     local nobody=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
     if [ "$(id -u)" -eq 0 ] && "${nobody[@]}" test -x "$LB_BIN/lbctl"; then
         LB_USER=nobody
     fi
 }
 
-# machine HOST...: with what a fresh installation has
+# machine HOST...: as after a fresh installation
 machine() {
     local host
     for host in "$@"; do
@@ -32,7 +31,7 @@ machine() {
     done
 }
 
-on() { # on HOST FILE: what somebody types there
+on() { # on HOST FILE: what a person types there
     LB_HOST=$1 "$demo/commands/session" "$1" "$2" 3>&-
 }
 

@@ -1,5 +1,5 @@
-"""peer.py - somebody at the broker's door who may say anything: frames and messages as the tests
-want them.
+"""peer.py - a peer of the broker that may say anything: frames and messages as the tests want
+them.
 
 Built on pieces of client/python/longboat.py, but without its manners: nothing is repeated, numbered
 or acknowledged unless asked for. Also here: joining from a token, and the tables of

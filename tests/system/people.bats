@@ -222,3 +222,33 @@ parent_run() {
     [ "$status" -eq 2 ]
     assert_has "an argument is empty"
 }
+
+@test "cancel and explain say what a parent is, and what has ended is named with its end" {
+    local parent r
+    cat >"$demo/waits.yaml" <<END
+parent: waits
+tasks:
+  one: {package: say, server: nowhere, parameters: {text: x}}
+END
+    lbsubmit "$demo/waits.yaml" --quiet >"$demo/waits" 2>&1 3>&- &
+    await "its child is parked" sh -c "lbctl runs --state parked --json | grep -q waits"
+    parent=$(lbctl history --parents -n 1 --json | jq -r .run)
+    run lbctl cancel "$parent"
+    [ "$status" -eq 3 ]
+    assert_has "$parent is a parent: it is cancelled by Ctrl-C at the lbsubmit that drives it"
+    assert_has "lbctl runs --parent $parent"
+    run lbctl explain "$parent"
+    [ "$status" -eq 2 ]
+    assert_has "this is a parent; lbctl runs --parent"
+    kill -9 $!
+    await "nobody drives it" sh -c "lbctl show $parent | grep -q 'driven by *nobody'"
+    run lbctl cancel "$parent"
+    assert_has "a parent that nobody drives"
+    r=$(lbctl runs --parent "$parent" --json | jq -r .run)
+    lbctl show "$r" | grep -q "lbctl explain ${r: -8} says for what it waits"
+    lbctl cancel "$r"
+    await "it has ended" ended "$r"
+    run lbctl cancel "$r"
+    [ "$status" -eq 0 ]
+    assert_has "run $r had already ended: cancelled"
+}

@@ -1,4 +1,4 @@
-# Parents: constraints of each kind and layer, what is skipped and why, values that flow, errors of
+# Parents: constraints of each kind and layer, what is skipped and why, values that flow, errors in
 # a plan with their place, and the ways in which a parent is stopped.
 load helpers
 
@@ -12,7 +12,7 @@ exit_codes: {0: succeeded}'
     deploy do all
 }
 teardown_file() {
-    # Of a test that failed.
+    # Left by a test that failed.
     tmux -S "$(cat "$BATS_FILE_TMPDIR/demo")/tmux" kill-server 2>/dev/null || true
     end_cluster
 }
@@ -292,7 +292,7 @@ PLAN
     lbctl cancel "$(lbctl runs --json | jq -r .run | head -n 1)" --force --reason 'of the test'
 }
 
-# What stands on the terminal of 80 by 24 that the test below opened.
+# What is on the terminal of 80 by 24 that the test below opened.
 screen() {
     tmux -u -S "$demo/tmux" capture-pane -p
 }

@@ -1,5 +1,5 @@
-# How the system tests themselves are run: what fails once is run once more, and said; what fails
-# always fails the run.
+# How the system tests themselves are run: what fails once is run once more and reported; what
+# always fails, fails the run.
 
 setup() {
     top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)

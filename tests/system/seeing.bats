@@ -1,4 +1,4 @@
-# Seeing: monitors get every event once and in order, whatever becomes of the broker.
+# Monitoring: monitors get every event once and in order, whatever happens to the broker.
 load helpers
 
 setup_file() {

@@ -1,4 +1,4 @@
-# A short soak, always with the same seed, and the judge who decides what a soak is worth. `make
+# A short soak, always with the same seed, and the judge that decides what a soak is worth. `make
 # soak MINUTES=30` is the long one.
 load helpers
 

@@ -4,7 +4,7 @@
 # `beat` ten times a second, `end`.
 load helpers
 
-# Seconds. The fence of a `rerun` attempt TERMs after 4 s of silence and KILLs after 8
+# Seconds. The fence of a `rerun` attempt TERMs after 4 s of silence and KILLs after 8.
 lease=3 lost=8
 
 setup_file() {
@@ -81,7 +81,7 @@ counted() { # the attempts whose end is the run's, one a line
     stop_process "$(cat "$demo/etl1.pid")"
     await "etl1 is unreachable" server_in_state etl1 unreachable
     in_state "$(run_of one)" out_of_contact
-    : >"$dir/go-one" # it ends while nobody can say so
+    : >"$dir/go-one" # it ends while no process can report it
     await "one has ended" grep -q end "$dir/one"
     in_state "$(run_of one)" out_of_contact
     kill -0 "$(child_of two)"
@@ -123,7 +123,7 @@ counted() { # the attempts whose end is the run's, one a line
         [ "$(status_of "$(run_of $name)")" = succeeded ]
         [ "$(said $name begin 2)" -eq 1 ]
         [ "$(said $name end 1)" -eq 0 ]
-        # The last that attempt 1 did lies before the first that attempt 2 did.
+        # Attempt 1 had done its last before attempt 2 did its first.
         last=$(awk '$2 == 1 {t = $3} END {print t}' "$dir/$name")
         first=$(awk '$1 == "begin" && $2 == 2 {print $3}' "$dir/$name")
         echo "# $name: attempt 1 was silent $(((first - last) / 1000000)) ms" \
@@ -131,7 +131,7 @@ counted() { # the attempts whose end is the run's, one a line
         [ "$last" -lt "$first" ]
         gone "$(child_of $name)"
     done
-    # Nobody ended the others: they may not be run again unless somebody says so.
+    # The others were not ended: they may not be run again unless a person says so.
     for name in fail hold-rerun hold-fail hold-succeed; do
         kill -0 "$(child_of $name)"
         [ "$(said $name begin 2)" -eq 0 ]

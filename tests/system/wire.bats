@@ -1,5 +1,5 @@
-# What may come over the wire that should not: the broker answers with a sentence, changes nothing
-# and goes on serving. Each case is a function of wire.py; what it prints is what it did not like.
+# Messages that should never come over the wire: the broker answers with a sentence, changes nothing
+# and goes on serving. Each case is a function of wire.py, which prints what went wrong.
 load helpers
 
 setup_file() {

@@ -102,7 +102,7 @@ def hello_garbage(demo):
         p.new_session()
         p.say(data)
         m = p.hear(1)
-        # A frame in which no HELLO can be seen is of a session that nobody knows: RESET, at most
+        # A frame in which no HELLO can be seen belongs to an unknown session: RESET, at most
         # once a second.
         expect(m is None or m[0] == lb.RESET or refused_as(m, "malformed", "too_large", "version"),
                f"{what}: {word(m)}")
@@ -276,8 +276,7 @@ def bad_calls(demo):
 # ---- Who may say what
 
 def wrong_roles(demo):
-    """Each well-formed message of somebody else's role is refused with a sentence, and changes
-    nothing."""
+    """Each well-formed message of another role is refused with a sentence, and changes nothing."""
     table = {"anna": sent_by("worker") + ["PUBLISH", "REVOKE", "ENROL"],
              "etl9": ["CALL", "RESOLVE", "QUERY", "OPERATE", "SUBSCRIBE", "LOGS", "DEPLOY", "PUT",
                       "PUBLISH", "REVOKE", "CANCEL"], "admin": sent_by("worker") + ["ENROL"]}
@@ -440,8 +439,7 @@ def borrowed_invitations(demo):
 
 
 def expired_tokens(demo):
-    """An invitation that has ended makes nobody: not for a session that is open already, nor for a
-    new one."""
+    """An expired invitation enrols nobody: neither in an open session nor in a new one."""
     admin = Identity(os.path.join(demo, "admin"))
     one_time, key = peer.nacl.signing.SigningKey.generate(), peer.nacl.signing.SigningKey.generate()
     end = int(time.time() * 1000) + 1500
@@ -508,7 +506,7 @@ def two_spools(demo):
 
 
 def invented_results(demo):
-    """A worker that reports what nobody gave it changes nothing."""
+    """A worker that reports runs it was never given changes nothing."""
     who = Identity(os.path.join(demo, "etl9"))
     p = Peer(who)
     before = runs_of(os.path.join(demo, "admin"))
