@@ -115,6 +115,10 @@ parent_run() {
     await "they have ended" sh -c "[ \$(lbctl history -n 100 --json | wc -l) -gt 52 ]"
     run lbctl history
     assert_has "stopped after 50 rows; -n COUNT shows more; --until '"
+    local until
+    until=$(sed -n "s/.*--until '\(.*\)'.*/\1/p" <<<"$output")
+    [ "$(lbctl history --until "$until" -n 1 --json | jq -r .ended_at)" = \
+        "$(lbctl history -n 50 --json | jq -sr '.[-1].ended_at')" ]
     [ "$(lbctl history -n 100 2>&1 >/dev/null)" = "" ]
 }
 
@@ -245,6 +249,7 @@ END
     run lbctl cancel "$parent"
     assert_has "a parent that nobody drives"
     r=$(lbctl runs --parent "$parent" --json | jq -r .run)
+    lbctl show "$parent" | grep -q 'so far *0 children have ended, 0 of them succeeded; 1 are under way'
     lbctl show "$r" | grep -q "lbctl explain ${r: -8} says for what it waits"
     lbctl cancel "$r"
     await "it has ended" ended "$r"
