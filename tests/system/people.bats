@@ -257,3 +257,15 @@ END
     [ "$status" -eq 0 ]
     assert_has "run $r had already ended: cancelled"
 }
+
+@test "what many children of a task are refused for is said once, and counted" {
+    cat >"$demo/denied.yaml" <<END
+parent: denied
+tasks:
+  a: {package: say, pool: dwh, for_each: {text: [a, b, c, d, e]}, parameters: {text: "{{text}}"}}
+END
+    run as bob lbsubmit "$demo/denied.yaml"
+    [ "$status" -ne 0 ]
+    assert_has "... and 4 more of a refused for the same reason"
+    [ "$(grep -c '^[0-9:]\{8\} .*refused' <<<"$output")" -eq 1 ]
+}
