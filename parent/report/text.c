@@ -174,7 +174,7 @@ struct reasons {
     struct buf *out;
     uint32_t listed;
     uint64_t more;
-    /* children of one task are mostly refused for one reason: a line has it, a second counts them */
+    /* children of one task are mostly refused for one reason: a line has it, one counts them */
     uint32_t refused_task;
     const char *refused_text; /* lent by the core */
     uint64_t same;
