@@ -213,6 +213,8 @@ parent_run() {
         [ "$status" -eq 3 ]
         assert_has "no server 'nope' is known"
     done
+    run lbmon --server nope --since 0 --until-now
+    assert_has "no server 'nope' is known"
     run lbctl runs --state ended
     [ "$status" -eq 0 ]
     assert_has "lbctl history lists those that have"
