@@ -56,10 +56,17 @@ static int judge_cancel(char **argv, json_t *row)
 static int cancel(char **argv, struct longboat *lb, const char *text, struct m_cancel *m)
 {
     struct buf message = {0};
+    struct m_cancel checked;
+    struct error err = {0};
     int code;
-    json_t *row = ctl_run_row(argv, lb, text, &code);
-    if (!row)
-        return code;
+    m_cancel_encode(m, &message);
+    int rc = m_cancel_decode(buf_span(&message), &checked, &err); /* the reason, before the run */
+    buf_clear(&message);
+    json_t *row = rc == 0 ? ctl_run_row(argv, lb, text, &code) : NULL;
+    if (!row) {
+        buf_free(&message);
+        return rc < 0 ? ctl_fail(argv, EXIT_ASKED_WRONGLY, &err) : code;
+    }
     code = judge_cancel(argv, row);
     id_parse(ctl_text(row, "run"), &m->run, NULL);
     json_decref(row);

@@ -303,12 +303,14 @@ static void say_older(const struct listing *l)
     json_t *first = json_array_get(l->rows, 0),
            *last = json_array_get(l->rows, json_array_size(l->rows) - 1);
     const char *ended = ctl_text(last, "ended_at");
+    char until[CLOCK_TEXT]; /* what ended with the last one comes again, so that none is missed */
     char *how = NULL;
     if (l->query.as_json)
         how = mem_strdup(
-            "-n COUNT shows more; --until TIME shows those up to the last one's ended_at");
+            "-n COUNT shows more; --until with the last row's ended_at shows earlier ones");
     else if (*ended && strcmp(ctl_text(first, "ended_at"), ended) != 0)
-        how = mem_printf("-n COUNT shows more; --until '%s' shows earlier ones", ended);
+        how = mem_printf("-n COUNT shows more; --until '%s' shows earlier ones",
+                         clock_format(ctl_time(last, "ended_at") + 1, until));
     say_more(l, how ? how : "-n COUNT shows more");
     mem_free(&how);
 }

@@ -241,6 +241,19 @@ static void show_totals(struct show *s, json_t *report)
     buf_free(&text);
 }
 
+/* There is no report before the end. */
+static void show_so_far(struct show *s, json_t *children)
+{
+    size_t i, ended = 0, good = 0;
+    json_t *child;
+    json_array_foreach (children, i, child) {
+        ended += *ctl_text(child, "status") != 0;
+        good += is_good(child);
+    }
+    show_linef(s, "so far", "%zu children have ended, %zu of them succeeded; %zu are under way",
+               ended, good, json_array_size(children) - ended);
+}
+
 /* The history does not have the items' names; the report does. */
 static void name_children(json_t *children, json_t *report)
 {
@@ -278,6 +291,8 @@ int show_parent(struct show *s, json_t *parent)
     show_line(s, "run", ctl_text(parent, "run"));
     show_verdict(s, parent);
     show_totals(s, report);
+    if (!ctl_has_ended(parent) && !more)
+        show_so_far(s, children);
     show_line(s, "message", ctl_text(parent, "message"));
     show_line(s, "started by", ctl_text(parent, "by"));
     if (!ctl_has_ended(parent) && !*ctl_text(parent, "driver"))

@@ -8,6 +8,7 @@
 #include "client/who.h"
 #include "common/duration.h"
 #include "common/json.h"
+#include "common/mem.h"
 #include "common/term.h"
 
 static const struct option_row rows[] = {
@@ -35,6 +36,7 @@ static const struct term_column server_columns[] = {
 struct pkg_listing {
     struct term_table *table;
     bool json;
+    json_t *packages; /* of the depot, which gives them in no order */
     struct buf out;
 };
 
@@ -63,6 +65,11 @@ static void add_addresses(const json_t *row, struct buf *out)
 static void take_package(void *self, json_t *row)
 {
     struct pkg_listing *l = self;
+    json_array_append(l->packages, row);
+}
+
+static void add_package(struct pkg_listing *l, json_t *row)
+{
     char size[DURATION_TEXT];
     struct buf addresses = {0};
     if (l->json) {
@@ -101,6 +108,25 @@ static void take_server(void *self, json_t *row)
     }
 }
 
+static int by_name(const void *a, const void *b)
+{
+    const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+    int names = strcmp(pkg_text(x, "name"), pkg_text(y, "name"));
+    return names ? names : strverscmp(pkg_text(x, "version"), pkg_text(y, "version"));
+}
+
+static void add_packages(struct pkg_listing *l)
+{
+    size_t i, n = json_array_size(l->packages);
+    json_t **sorted = mem_alloc((n + 1) * sizeof *sorted);
+    for (i = 0; i < n; i++)
+        sorted[i] = json_array_get(l->packages, i);
+    qsort(sorted, n, sizeof *sorted, by_name);
+    for (i = 0; i < n; i++)
+        add_package(l, sorted[i]);
+    mem_free(&sorted);
+}
+
 /* Nothing is listed: because there is nothing, or because we may see nothing? */
 static int explain_none(struct longboat *lb, char **argv, bool servers)
 {
@@ -123,13 +149,14 @@ static int explain_none(struct longboat *lb, char **argv, bool servers)
 
 static int list(struct longboat *lb, char **argv, bool servers, bool json)
 {
-    struct pkg_listing l = {.json = json};
+    struct pkg_listing l = {.json = json, .packages = json_array()};
     struct error err = {0};
     struct term term = term_of(STDOUT_FILENO);
     l.table = servers ? term_table_new(server_columns, COUNT_OF(server_columns))
                       : term_table_new(depot_columns, COUNT_OF(depot_columns));
     int rc = servers ? pkg_servers(lb, NULL, take_server, &l, &err)
                      : pkg_packages(lb, take_package, &l, &err);
+    add_packages(&l);
     if (rc < 0) {
         rc = pkg_fail(argv, EXIT_REFUSED, &err);
     } else if (!l.out.n && term_table_rows(l.table) == 0) {
@@ -139,6 +166,7 @@ static int list(struct longboat *lb, char **argv, bool servers, bool json)
         rc = pkg_print(argv, &l.out);
     }
     term_table_free(&l.table);
+    json_decref(l.packages);
     buf_free(&l.out);
     return rc;
 }

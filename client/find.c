@@ -99,7 +99,11 @@ static int judge_found(const struct find_found *f, const char *text, struct erro
         return error_set(err, -ENOENT, "you have started no run that the broker remembers");
     if (strcmp(text, "last-failed") == 0)
         return error_set(err, -ENOENT, "no run that you may see has failed");
-    return error_set(err, -ENOENT, "no run whose id ends in '%s', or you may not see it", text);
+    return error_set(
+        err, -ENOENT,
+        "no run whose id ends in '%s', or you may not see it; give its last digits, not "
+        "its first",
+        text);
 }
 
 int longboat_find_run(struct longboat *lb, const char *text, struct id *ret_run,

@@ -46,7 +46,8 @@ static const struct {
     {"quoted scalar", "end of stream", true, "this quote is not closed"},
     {"", "tab character", false, "a tab: indent with spaces"},
     {"simple key", "expected ':'", true, "this line has no ':' between a key and a value"},
-    {"", "cannot start any token", false, "a value cannot begin with this character: use quotes"},
+    {"", "cannot start any token", false,
+     "a value cannot begin with this character: use quotes; if it is a tab, indent with spaces"},
     {"", "expected node content", false, "a value is expected here"},
     {"", "expected <document start>", false, "the document ended above; nothing may follow it"},
 };

@@ -200,14 +200,35 @@ static int code_of(const struct monitor *m, int rc, struct error *err)
     return rc == -EINVAL || rc == -ENOTUNIQ ? 2 : rc < 0 ? 3 : 0;
 }
 
-/* No event: did nothing happen, or may the asker see none of it? */
-static void explain_none(struct longboat *lb)
+static bool take_server(void *self, struct span json)
+{
+    (void)json;
+    *(bool *)self = true;
+    return false;
+}
+
+static bool is_server(struct longboat *lb, const char *name)
+{
+    struct buf items = {0};
+    bool found = false;
+    value_add_str(&items, span_str("server"));
+    value_add_str(&items, span_str(name));
+    struct wire_list where = wire_list_from(&items, 1);
+    int rc = longboat_query(lb, "servers", &where, take_server, &found, NULL);
+    buf_free(&items);
+    return rc < 0 || found;
+}
+
+/* No event: did nothing happen, may the asker see none of it, or is the server's name wrong? */
+static void explain_none(struct longboat *lb, const char *server)
 {
     struct who me;
     if (who_ask(lb, &me, NULL) < 0)
         return;
     if (!me.may_watch)
         who_sees_own(&me, "lbmon");
+    else if (server && !is_server(lb, server))
+        fprintf(stderr, "lbmon: no server '%s' is known, or you may not watch it\n", server);
     who_free(&me);
 }
 
@@ -232,7 +253,7 @@ static int follow(const struct option_values *v, struct error *err)
         rc = longboat_follow_events(lb, after, from, &list, !opt_flag(v, "until-now"), print, &m,
                                     err);
     if (rc == 0 && !m.printed && !m.as_json && opt_flag(v, "until-now"))
-        explain_none(lb);
+        explain_none(lb, opt_str(v, "server"));
     longboat_close(&lb);
     buf_free(&where);
     return code_of(&m, rc, err);
@@ -259,8 +280,6 @@ int main(int argc, char **argv)
     code = follow(&v, &err);
     if (code)
         fprintf(stderr, "lbmon: %s\n", err.text);
-    if (code == 2 && strstr(err.text, "unknown event"))
-        fprintf(stderr, EVENTS_LISTED);
     options_free(&v);
     return code;
 }

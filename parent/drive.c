@@ -210,15 +210,19 @@ static void forget_told(struct driver *d)
     }
 }
 
-/* Does a sibling's line say the same? */
+/* Does a sibling's line say the same? Of states, and of refusals. */
 static bool is_told(struct driver *d, const struct pcore_effect *e)
 {
     struct pcore_child k;
     struct told *t;
-    if (e->kind != PCORE_FX_CHILD || e->news != NEWS_STATE)
+    if (e->kind != PCORE_FX_CHILD)
         return false;
     pcore_child(d->core, e->task, e->index, &k);
-    char *what = mem_printf("%u %d %s %s", (unsigned)e->task, (int)k.run_state, k.server, k.text);
+    const bool refused = e->news == NEWS_ENDED && k.status == STATUS_REFUSED;
+    if (e->news != NEWS_STATE && !refused)
+        return false;
+    char *what = mem_printf("%u %d %s %s", (unsigned)e->task, refused ? -1 : (int)k.run_state,
+                            k.server, k.text);
     HASH_FIND_STR(d->told, what, t);
     if (!t) {
         struct told *add = mem_alloc(sizeof *add + strlen(what) + 1);

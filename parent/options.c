@@ -41,16 +41,16 @@ const struct option_row submit_rows[] = {
 const size_t submit_rows_n = COUNT_OF(submit_rows);
 
 const char submit_examples[] =
-    "  lbsubmit nightly.yaml --set day=2026-11-21               a parent, to its end\n"
-    "  lbsubmit nightly.yaml --json > night.jsonl               the same for a program\n"
+    "  lbsubmit nightly.yaml --set day=2026-11-21             a parent, to its end\n"
+    "  lbsubmit nightly.yaml --json > night.jsonl             the same for a program\n"
     "  lbsubmit --pool etl --job nightly-extract -p table=orders\n"
-    "  rows=$(lbsubmit -q --package extract --server etl1 -p table=orders | sed -n s/rows=//p)\n"
+    "  rows=$(lbsubmit -q --package extract --pool etl -p table=orders |\n"
+    "         sed -n s/rows=//p)\n"
     "  lbctl invite --principal anna --grant 'call *@etl' | ssh desk lbsubmit join\n\n"
-    "Verbs: cancel RUN, join (a token on standard input).\n"
-    "Exit codes: 0 succeeded; 1 it ran and failed; 2 asked wrongly; 3 refused or not reachable; "
-    "130 left by a "
-    "second\n"
-    "Ctrl-C. The overview and outputs go to stdout, everything else to stderr.\n";
+    "Commands: cancel RUN, join (a token on standard input).\n"
+    "Exit codes: 0 succeeded; 1 it ran and failed; 2 wrong usage; 3 refused, or the\n"
+    "broker cannot be reached; 130 left by a second Ctrl-C.\n"
+    "The overview and outputs go to stdout, everything else to stderr.\n";
 
 /* The wire's fields hold names only. */
 static int check_names(const struct option_values *v, struct error *err)

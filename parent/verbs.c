@@ -40,7 +40,7 @@ static int begin(const struct option_row *rows, size_t n, int argc, char **argv,
 static const struct option_row cancel_rows[] = {
     {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
     {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
-     "KILL at once, without the time to clean up that TERM gives"},
+     "kill at once (SIGKILL), without the time to clean up that SIGTERM gives"},
 };
 static const char cancel_examples[] =
     "Example:\n"

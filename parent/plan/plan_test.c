@@ -230,6 +230,8 @@ static const struct refusal_row {
      "p.yaml:2:37: 'default' must be a whole number, not 'abc'"},
     {"parent: p\nvariables: {v: {type: date, default: 2026-02-30}}\ntasks:\n" GOOD,
      "p.yaml:2:38: expected a date like 2026-11-21, not '2026-02-30'"},
+    {"parent: p\nvariables: {as_of: {type: date}}\ntasks:\n" GOOD,
+     "p.yaml:2:20: a variable cannot be called as_of"},
     {"parent: p\nvariables: {v: {type: int, default: \"{{as_of}}\"}}\ntasks:\n" GOOD,
      "p.yaml:2:37: variable 'v' is of type int; {{as_of}} is a date or datetime"},
     {"parent: p\nvariables: {v: {default: \"{{other}}\"}}\ntasks:\n" GOOD,

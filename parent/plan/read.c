@@ -97,6 +97,13 @@ static void read_variable(struct plan_draft *p, struct plan_variable *v)
         v->broken = true;
         return;
     }
+    if (strcmp(v->name, "as_of") == 0) {
+        plan_complain(p, v->node,
+                      "a variable cannot be called as_of: {{as_of}} is the moment at which the "
+                      "parent began; choose another name");
+        v->broken = true;
+        return;
+    }
     type = yaml_get(v->node, "type");
     fallback = yaml_get(v->node, "default");
     must = yaml_get(v->node, "required");

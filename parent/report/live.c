@@ -152,7 +152,7 @@ static void draw_totals(struct live *l, const struct pcore *c, const struct pcor
     buf_printf(&line, "%s  %s  %llu of %llu ended", pcore_graph(c)->name, d,
                (unsigned long long)all->ended, (unsigned long long)all->children);
     if (all->ended > all->succeeded)
-        buf_printf(&line, " (%llu failed)", (unsigned long long)(all->ended - all->succeeded));
+        buf_printf(&line, " (%llu succeeded)", (unsigned long long)all->succeeded);
     for (int i = 0; i < 4; i++)
         if (counts[i])
             buf_printf(&line, "  %llu %s", (unsigned long long)counts[i], words[i]);

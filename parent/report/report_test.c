@@ -99,7 +99,7 @@ static void the_picture_has_a_line_for_each_child_and_one_of_totals(void **state
              "  prepare[t2]  etl1  █████░░░░░░░  42%    12.4s  loading orders\n"
              "  prepare[t4]  -     parked               13.4s  no server of 'etl' has the jo…\n"
              "  prepare[t3]  -     waiting              13.4s\n"
-             "nightly  13.4s  1 of 6 ended (1 failed)  2 running  1 waiting  1 parked  1 tas…\n");
+             "nightly  13.4s  1 of 6 ended (0 succeeded)  2 running  1 waiting  1 parked  1 …\n");
     buf_free(&drawn);
     world_end(&w);
 }

@@ -4,6 +4,8 @@
  * the tasks that were skipped, counted for each cause. */
 #include "parent/report/words.h"
 
+#include <string.h>
+
 #include "common/duration.h"
 #include "common/hashtable.h"
 #include "common/mem.h"
@@ -172,6 +174,10 @@ struct reasons {
     struct buf *out;
     uint32_t listed;
     uint64_t more;
+    /* children of one task are mostly refused for one reason: a line has it, one counts them */
+    uint32_t refused_task;
+    const char *refused_text; /* lent by the core */
+    uint64_t same;
 };
 
 /* A paragraph; what follows its first line stands two columns to the right. */
@@ -188,11 +194,41 @@ static void add_reason(struct reasons *r, struct buf *text)
     buf_free(text);
 }
 
+static void count_same(struct reasons *r, const struct pcore *c)
+{
+    struct buf line = {0};
+    if (r->same) {
+        buf_printf(&line, "... and %llu more of %s refused for the same reason",
+                   (unsigned long long)r->same, pcore_graph(c)->tasks[r->refused_task].name);
+        add_reason(r, &line);
+    }
+    r->same = 0;
+    r->refused_text = NULL;
+}
+
+/* Is this refusal that of the child before it, of the same task? */
+static bool is_same(struct reasons *r, const struct pcore *c, const struct pcore_child *k)
+{
+    if (k->status == STATUS_REFUSED && r->refused_text && r->refused_task == k->task &&
+        strcmp(r->refused_text, k->text) == 0) {
+        r->same++;
+        return true;
+    }
+    count_same(r, c);
+    if (k->status == STATUS_REFUSED) {
+        r->refused_task = k->task;
+        r->refused_text = k->text;
+    }
+    return false;
+}
+
 static bool add_failure(void *self, const struct pcore *c, const struct pcore_child *k)
 {
     struct reasons *r = self;
     struct buf line = {0};
     char id[ID_TEXT];
+    if (is_same(r, c, k))
+        return true;
     if (r->listed >= REASONS) {
         r->more++;
         return true;
@@ -265,6 +301,7 @@ static void add_reasons(const struct pcore *c, const struct term *t, struct buf 
     struct buf line = {0};
     uint64_t tasks = 0;
     walk_children(c, false, add_failure, &r);
+    count_same(&r, c);
     if (r.more) {
         buf_printf(&line, "... and %llu more children without success", (unsigned long long)r.more);
         add_reason(&r, &line);

@@ -115,6 +115,10 @@ parent_run() {
     await "they have ended" sh -c "[ \$(lbctl history -n 100 --json | wc -l) -gt 52 ]"
     run lbctl history
     assert_has "stopped after 50 rows; -n COUNT shows more; --until '"
+    local until
+    until=$(sed -n "s/.*--until '\(.*\)'.*/\1/p" <<<"$output")
+    [ "$(lbctl history --until "$until" -n 1 --json | jq -r .ended_at)" = \
+        "$(lbctl history -n 50 --json | jq -sr '.[-1].ended_at')" ]
     [ "$(lbctl history -n 100 2>&1 >/dev/null)" = "" ]
 }
 
@@ -211,6 +215,8 @@ parent_run() {
         [ "$status" -eq 3 ]
         assert_has "no server 'nope' is known"
     done
+    run lbmon --server nope --since 0 --until-now
+    assert_has "no server 'nope' is known"
     run lbctl runs --state ended
     [ "$status" -eq 0 ]
     assert_has "lbctl history lists those that have"
@@ -247,10 +253,23 @@ END
     run lbctl cancel "$parent"
     assert_has "a parent that nobody drives"
     r=$(lbctl runs --parent "$parent" --json | jq -r .run)
+    lbctl show "$parent" | grep -q 'so far *0 children have ended, 0 of them succeeded; 1 are under way'
     lbctl show "$r" | grep -q "lbctl explain ${r: -8} says for what it waits"
     lbctl cancel "$r"
     await "it has ended" ended "$r"
     run lbctl cancel "$r"
     [ "$status" -eq 0 ]
     assert_has "run $r had already ended: cancelled"
+}
+
+@test "what many children of a task are refused for is said once, and counted" {
+    cat >"$demo/denied.yaml" <<END
+parent: denied
+tasks:
+  a: {package: say, pool: dwh, for_each: {text: [a, b, c, d, e]}, parameters: {text: "{{text}}"}}
+END
+    run as bob lbsubmit "$demo/denied.yaml"
+    [ "$status" -ne 0 ]
+    assert_has "... and 4 more of a refused for the same reason"
+    [ "$(grep -c '^[0-9:]\{8\} .*refused' <<<"$output")" -eq 1 ]
 }
