@@ -72,7 +72,7 @@ refuse:
     if (s.n > 60)
         s.n = 60;
     return error_set(err, -EINVAL,
-                     "'" SPAN_FMT "'' is not an id: an id has 36 characters, as in "
+                     "'" SPAN_FMT "' is not an id: an id has 36 characters, as in "
                      "019aa5c3-5c74-7abc-8def-0123456789ab",
                      SPAN_ARG(s));
 }
