@@ -134,11 +134,11 @@ with longboat.Client() as c:
 }
 
 @test "a schema rejects unknown members" {
-    local check="/usr/bin/python3 $BATS_TEST_DIRNAME/schema.py whoami"
-    run sh -c "lbctl whoami --json | jq -c '. + {extra: 1}' | $check"
+    local check="$BATS_TEST_DIRNAME/schema.py"
+    run sh -c 'lbctl whoami --json | jq -c ". + {extra: 1}" | /usr/bin/python3 "$0" whoami' "$check"
     [ "$status" -eq 1 ]
     assert_has "'extra' was unexpected"
-    run sh -c "lbctl whoami --json | jq -c 'del(.role)' | $check"
+    run sh -c 'lbctl whoami --json | jq -c "del(.role)" | /usr/bin/python3 "$0" whoami' "$check"
     [ "$status" -eq 1 ]
     assert_has "'role' is a required property"
 }
