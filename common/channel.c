@@ -13,8 +13,8 @@
 #include "common/mem.h"
 
 enum {
-    READ_AT_ONCE = 64 << 10, /* a read takes this much; many small messages come in one */
-    KEPT_BUFFER = 1 << 20,   /* a buffer that grew beyond this is given back when it is empty */
+    READ_AT_ONCE = 64 << 10, /* bytes per read; many small messages arrive in one */
+    KEPT_BUFFER = 1 << 20,   /* an empty buffer larger than this is freed */
     BACKLOG = 64
 };
 
@@ -22,14 +22,14 @@ struct channel {
     int fd;
     uid_t uid;
     pid_t pid;
-    struct buf in; /* bytes read; messages before in_at are done with */
+    struct buf in; /* bytes read; those before in_at are consumed */
     size_t in_at;
-    struct buf out; /* bytes to be written; those before out_at have been */
+    struct buf out; /* bytes to write; those before out_at are written */
     size_t out_at;
 };
 
-/* A socket's path has room for 107 bytes, ours may be longer: so the name is looked up below an
-   open folder. */
+/* A socket address holds 107 bytes and our path may be longer, so the name is looked up relative to
+ * an open folder. */
 struct address {
     struct sockaddr_un sun;
     int folder;
@@ -76,8 +76,8 @@ static int new_socket(const char *path, struct address *a, int *ret_fd, struct e
     return rc;
 }
 
-/* Something is at our path. A socket that refuses is what a process left that was killed: take it
-   away. */
+/* Something is at our path. A socket that refuses connections was left by a killed process: remove
+ * it. */
 static int clear_path(const char *path, const struct address *a, struct error *err)
 {
     struct stat st;
@@ -106,8 +106,7 @@ int channel_listen(const char *path, int *ret_fd, struct error *err)
     rc = clear_path(path, &a, err);
     if (rc < 0)
         goto fail;
-    /* Linux gives the file the socket's own mode: there is no moment in which others may
-       connect. */
+    /* Linux gives the file the socket's own mode, so others can never connect. */
     if (fchmod(fd, 0600) < 0 || bind(fd, (const struct sockaddr *)&a.sun, sizeof a.sun) < 0 ||
         listen(fd, BACKLOG) < 0) {
         rc = error_errno(err, errno, "cannot listen on '%s'", path);
@@ -206,7 +205,7 @@ bool channel_wants_write(const struct channel *c)
     return channel_waiting(c) > 0;
 }
 
-/* Drops the first *at bytes; the memory of a burst is not kept for ever. */
+/* Drops the first *at bytes and frees the memory that a burst left. */
 static void drop_front(struct buf *b, size_t *at)
 {
     if (*at == b->n && b->cap > KEPT_BUFFER)
@@ -261,8 +260,8 @@ int channel_send(struct channel *c, struct span message, struct error *err)
     return rc < 0 ? rc : channel_flush(c, err);
 }
 
-/* The bytes of the message at the head of what was read, its four included; 0: its length is not
-   there yet. */
+/* The size of the first message in what was read, with its four length bytes; 0: the length has not
+ * arrived yet. */
 static size_t head_length(const struct channel *c)
 {
     const uint8_t *p = c->in.p + c->in_at;

@@ -2,8 +2,8 @@
  * [u32 length, little endian][bytes].
  *
  * No call blocks: the owner of a loop watches channel_fd for reading, and for writing while
- * channel_wants_write. A length is checked before its bytes are read. A peer that does not read is
- * noticed by its queue (CHANNEL_QUEUE_MAX). The kernel says who the peer was when it connected
+ * channel_wants_write. A length is checked before its bytes are read. A peer that does not read
+ * shows as a full queue (CHANNEL_QUEUE_MAX). The kernel says who the peer was when it connected
  * (SO_PEERCRED).
  *
  *     for (;;) {                                  when channel_fd is readable
@@ -62,7 +62,7 @@ bool channel_wants_write(const struct channel *c);
 size_t channel_waiting(const struct channel *c); /* bytes that are queued */
 
 /* 1: *ret is the next message, lent until the next call on this channel. 0: none is complete yet.
- * -ECONNRESET: the peer has gone; -EPROTO: it has gone in the middle of a message; -EMSGSIZE: it
+ * -ECONNRESET: the peer has gone; -EPROTO: it went in the middle of a message; -EMSGSIZE: it
  * announced one that is too large. After an error, only channel_close may be called. */
 int channel_receive(struct channel *c, struct span *ret, struct error *err);
 

@@ -1,4 +1,4 @@
-/* channel_test.c - messages over unix sockets: whole, in order, judged before they are read. */
+/* channel_test.c - messages over unix sockets: whole, in order, checked before they are read. */
 #include "common/testing.h"
 
 #include <errno.h>
@@ -50,7 +50,7 @@ static void messages_arrive_whole_and_in_order(void **state)
     pair_end(&p);
 }
 
-static void a_message_that_comes_byte_by_byte_is_one_message(void **state)
+static void a_message_received_byte_by_byte_is_one_message(void **state)
 {
     (void)state;
     struct channel_pair p;
@@ -109,7 +109,7 @@ static void a_message_beyond_the_limit_is_refused_on_both_sides(void **state)
     pair_end(&p);
 }
 
-static void a_peer_that_does_not_read_is_refused_more(void **state)
+static void sends_to_a_peer_that_does_not_read_are_refused(void **state)
 {
     (void)state;
     struct channel_pair p;
@@ -125,7 +125,7 @@ static void a_peer_that_does_not_read_is_refused_more(void **state)
     pair_end(&p);
 }
 
-static void the_end_of_the_peer_is_told_apart_from_a_broken_message(void **state)
+static void a_closed_peer_is_distinguished_from_a_broken_message(void **state)
 {
     (void)state;
     struct channel_pair p;
@@ -144,7 +144,7 @@ static void the_end_of_the_peer_is_told_apart_from_a_broken_message(void **state
     pair_end(&p);
 }
 
-static void sending_to_a_peer_that_has_gone_is_an_error_and_no_signal(void **state)
+static void sending_to_a_closed_peer_is_an_error_not_a_signal(void **state)
 {
     (void)state;
     struct channel_pair p;
@@ -194,7 +194,7 @@ static void a_dead_listeners_socket_is_replaced_and_a_live_ones_is_not(void **st
     close(second);
 }
 
-static void what_is_no_socket_is_left_alone(void **state)
+static void a_file_that_is_not_a_socket_is_left_alone(void **state)
 {
     struct error err = {0};
     const char *path = testing_path(state, "precious");
@@ -204,7 +204,7 @@ static void what_is_no_socket_is_left_alone(void **state)
     assert_int_equal(access(path, F_OK), 0);
 }
 
-static void a_path_longer_than_a_sockets_name_works(void **state)
+static void a_path_longer_than_a_socket_address_works(void **state)
 {
     struct error err = {0};
     char folder[400];
@@ -228,16 +228,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_arrive_whole_and_in_order),
-        cmocka_unit_test(a_message_that_comes_byte_by_byte_is_one_message),
+        cmocka_unit_test(a_message_received_byte_by_byte_is_one_message),
         cmocka_unit_test(a_large_message_waits_for_a_slow_reader),
         cmocka_unit_test(a_message_beyond_the_limit_is_refused_on_both_sides),
-        cmocka_unit_test(a_peer_that_does_not_read_is_refused_more),
-        cmocka_unit_test(the_end_of_the_peer_is_told_apart_from_a_broken_message),
-        cmocka_unit_test(sending_to_a_peer_that_has_gone_is_an_error_and_no_signal),
+        cmocka_unit_test(sends_to_a_peer_that_does_not_read_are_refused),
+        cmocka_unit_test(a_closed_peer_is_distinguished_from_a_broken_message),
+        cmocka_unit_test(sending_to_a_closed_peer_is_an_error_not_a_signal),
         in_folder(a_listener_is_private_and_knows_its_peer),
         in_folder(a_dead_listeners_socket_is_replaced_and_a_live_ones_is_not),
-        in_folder(what_is_no_socket_is_left_alone),
-        in_folder(a_path_longer_than_a_sockets_name_works),
+        in_folder(a_file_that_is_not_a_socket_is_left_alone),
+        in_folder(a_path_longer_than_a_socket_address_works),
     };
     return cmocka_run_group_tests_name("channel", tests, NULL, NULL);
 }

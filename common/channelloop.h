@@ -1,4 +1,4 @@
-/* channelloop.h - a channel (channel.h) that a loop (loop.h) watches: the two ends of its life that
+/* channelloop.h - a channel (channel.h) that a loop (loop.h) watches: flushing and closing, which
  * every owner needs. */
 #ifndef LB_COMMON_CHANNELLOOP_H
 #define LB_COMMON_CHANNELLOOP_H
@@ -10,7 +10,7 @@
  * rest. Negative: the peer is gone, and *err says why; close the channel. */
 int channelloop_flush(struct channel *c, struct loop *l, struct error *err);
 
-/* Takes it out of the loop and closes it; sets *c to NULL. NULL is fine. */
+/* Removes it from the loop and closes it; sets *c to NULL. NULL is fine. */
 void channelloop_close(struct channel **c, struct loop *l);
 
 #endif

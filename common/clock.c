@@ -89,7 +89,7 @@ char *clock_format(int64_t wall_ms, char out[CLOCK_TEXT])
     return out;
 }
 
-/* Exactly `width` digits at *s; moves *s behind them. */
+/* Exactly `width` digits at *s; moves *s past them. */
 static bool take_digits(const char **s, int width, int *ret)
 {
     int v = 0;

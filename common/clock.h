@@ -1,7 +1,7 @@
 /* clock.h - reads the two clocks, and writes and reads points in time as text.
  *
  * Wall time (CLOCK_REALTIME, ms since 1970 UTC) is for people and records; it may jump. Boot time
- * (CLOCK_BOOTTIME) is for deadlines: it never goes back and goes on through a suspend. Never
+ * (CLOCK_BOOTTIME) is for deadlines: it never goes back and keeps running during a suspend. Never
  * compare the two. A core reads neither: each event brings its time. */
 #ifndef LB_COMMON_CLOCK_H
 #define LB_COMMON_CLOCK_H
@@ -11,7 +11,7 @@
 #include "common/error.h"
 #include "common/id.h"
 
-enum { CLOCK_TEXT = 32 }; /* room for clock_format, also for years no calendar will print */
+enum { CLOCK_TEXT = 32 }; /* room for clock_format, whatever the year */
 
 int64_t clock_wall_ms(void);
 int64_t clock_boot_ms(void);

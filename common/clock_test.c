@@ -14,7 +14,7 @@ static void a_time_is_written_in_utc_with_milliseconds(void **state)
     assert_true(strlen(clock_format(INT64_MIN, text)) < CLOCK_TEXT);
 }
 
-static void the_calendar_agrees_with_the_one_of_libc(void **state)
+static void the_calendar_agrees_with_libc(void **state)
 {
     (void)state;
     for (int64_t day = -200000; day < 400000; day += 7) {
@@ -39,7 +39,7 @@ static int64_t parsed(const char *s)
     return ms;
 }
 
-static void the_forms_of_rfc_3339_are_read(void **state)
+static void all_forms_of_rfc_3339_are_read(void **state)
 {
     (void)state;
     assert_int_equal(parsed("2026-11-21T09:13:55.012Z"), 1795252435012);
@@ -50,7 +50,7 @@ static void the_forms_of_rfc_3339_are_read(void **state)
     assert_int_equal(parsed("2016-12-31T23:59:60Z"), parsed("2017-01-01T00:00:00Z"));
 }
 
-static void what_is_no_time_is_refused(void **state)
+static void text_that_is_not_a_time_is_refused(void **state)
 {
     (void)state;
     static const char *const wrong[] = {"",
@@ -88,7 +88,7 @@ static void a_time_without_an_offset_is_refused_with_the_remedy(void **state)
     assert_contains(err.text, "has no offset");
 }
 
-static void boot_time_does_not_go_back(void **state)
+static void boot_time_never_goes_back(void **state)
 {
     (void)state;
     int64_t a = clock_boot_us(), b = clock_boot_us();
@@ -101,11 +101,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_time_is_written_in_utc_with_milliseconds),
-        cmocka_unit_test(the_calendar_agrees_with_the_one_of_libc),
-        cmocka_unit_test(the_forms_of_rfc_3339_are_read),
-        cmocka_unit_test(what_is_no_time_is_refused),
+        cmocka_unit_test(the_calendar_agrees_with_libc),
+        cmocka_unit_test(all_forms_of_rfc_3339_are_read),
+        cmocka_unit_test(text_that_is_not_a_time_is_refused),
         cmocka_unit_test(a_time_without_an_offset_is_refused_with_the_remedy),
-        cmocka_unit_test(boot_time_does_not_go_back),
+        cmocka_unit_test(boot_time_never_goes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* Half a byte at a time: sixteen words that one can check by hand, and only old processors use
-   them. */
+/* Half a byte at a time: sixteen words are easy to check by hand, and only old processors need
+ * them. */
 uint32_t crc32c_portable(struct span s)
 {
     static const uint32_t table[16] = {0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1,

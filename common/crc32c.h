@@ -1,5 +1,5 @@
-/* crc32c.h - the checksum of records in files (Castagnoli, as iSCSI and ext4 have it). It
- * detects accidents, not attacks. Pure. */
+/* crc32c.h - the checksum of records in files (Castagnoli, as used by iSCSI and ext4). It detects
+ * accidents, not attacks. Pure. */
 #ifndef LB_COMMON_CRC32C_H
 #define LB_COMMON_CRC32C_H
 

@@ -1,7 +1,7 @@
 #include "common/crc32c.h"
 #include "common/testing.h"
 
-static void the_known_sums_come_out(void **state)
+static void known_checksums_match(void **state)
 {
     (void)state;
     uint8_t zeros[32] = {0}, ones[32];
@@ -25,7 +25,7 @@ static void table_and_instruction_agree_at_every_length(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_known_sums_come_out),
+        cmocka_unit_test(known_checksums_match),
         cmocka_unit_test(table_and_instruction_agree_at_every_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

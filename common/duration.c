@@ -10,7 +10,7 @@ struct unit {
     const char *name;
     int64_t ms;
 };
-/* "ms" stands before "m": the first that fits is taken. */
+/* "ms" stands before "m": the first match wins. */
 static const struct unit units[] = {
     {"d", 86400000}, {"h", 3600000}, {"ms", 1}, {"m", 60000}, {"s", 1000}};
 
@@ -26,7 +26,7 @@ static bool take_number(const char **s, int64_t *ret)
     return *s > start;
 }
 
-/* ".5" as 500 thousandths. True also when there is no point. */
+/* ".5" as 500 thousandths. Also true if there is no point. */
 static bool take_thousandths(const char **s, int64_t *ret)
 {
     *ret = 0;

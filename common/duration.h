@@ -13,7 +13,7 @@ enum { DURATION_TEXT = 32 };
  * falling order ("1h30m", "3m 05s"). -EINVAL for everything else; a bare number is refused because
  * its unit is unknown. */
 int duration_parse(const char *s, int64_t *ret_ms, struct error *err);
-/* The two units that matter: "450ms", "12.4s", "3m 05s", "2h 07m", "5d 03h". What is below is
+/* The two units that matter: "450ms", "12.4s", "3m 05s", "2h 07m", "5d 03h". Smaller units are
  * dropped, not rounded, so that 59.99 s never reads "60.0s". Returns out. */
 char *duration_format(int64_t ms, char out[DURATION_TEXT]);
 

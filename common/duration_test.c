@@ -26,7 +26,7 @@ static void durations_are_read_as_people_write_them(void **state)
     assert_int_equal(ms_of("1d2h3m4s5ms"), 93784005);
 }
 
-static void what_is_no_duration_is_refused(void **state)
+static void invalid_durations_are_refused(void **state)
 {
     (void)state;
     static const char *const wrong[] = {"",
@@ -94,7 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(durations_are_read_as_people_write_them),
-        cmocka_unit_test(what_is_no_duration_is_refused),
+        cmocka_unit_test(invalid_durations_are_refused),
         cmocka_unit_test(a_bare_number_is_refused_with_the_remedy),
         cmocka_unit_test(durations_are_written_with_the_units_that_matter),
         cmocka_unit_test(what_is_written_can_be_read),

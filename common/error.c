@@ -1,4 +1,5 @@
-/* error.c - see error.h. Nothing here allocates: an error must be sayable when memory is short. */
+/* error.c - see error.h. Nothing here allocates: an error must be reportable when memory is
+ * short. */
 #include "common/error.h"
 
 #include <errno.h>
@@ -8,9 +9,8 @@
 
 #include "common/utf8.h"
 
-/* snprintf has cut the sentence: say so with three dots instead of ending in the middle of a word,
- * and never in the middle of a character: sentences go into messages, which are not read if a text
- * in them is none. */
+/* snprintf truncated the sentence: mark that with three dots instead of ending in the middle of a
+ * word. Never cut inside a character: a peer refuses a message whose text is not valid UTF-8. */
 static void mark_cut(char *text, int wanted)
 {
     if (wanted >= ERROR_TEXT_MAX)
@@ -20,8 +20,7 @@ static void mark_cut(char *text, int wanted)
 int error_vset(struct error *err, int code, const char *fmt, va_list ap)
 {
     if (code >=
-        /* a sentence with a code that means success would be believed by the program and not by the
-           person */
+        /* with a code of success the program would go on, whatever the sentence says */
         0)
         code = -EINVAL;
     if (!err)

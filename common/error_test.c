@@ -13,7 +13,7 @@ static void a_failure_has_a_code_and_a_sentence(void **state)
     assert_string_equal(err.text, "no job 'nightly'");
 }
 
-static void nobody_has_to_want_the_sentence(void **state)
+static void the_error_argument_may_be_null(void **state)
 {
     (void)state;
     assert_int_equal(error_set(NULL, -EBUSY, "x"), -EBUSY);
@@ -21,7 +21,7 @@ static void nobody_has_to_want_the_sentence(void **state)
     assert_true(error_prefix(NULL, "x") < 0);
 }
 
-static void a_failure_is_never_a_success_code(void **state)
+static void a_failure_never_has_a_success_code(void **state)
 {
     (void)state;
     struct error err = {0};
@@ -39,7 +39,7 @@ static void a_place_is_put_before_the_cause(void **state)
     assert_string_equal(err.text, "nightly.yaml:14: unknown key 'stpes'");
 }
 
-static void the_reason_of_the_system_follows_the_sentence(void **state)
+static void the_system_reason_follows_the_sentence(void **state)
 {
     (void)state;
     struct error err = {0};
@@ -56,7 +56,7 @@ static void a_sentence_may_be_built_from_itself(void **state)
     assert_string_equal(err.text, "store: disk");
 }
 
-static void a_cut_is_marked(void **state)
+static void truncation_is_marked(void **state)
 {
     (void)state;
     char longer[2000];
@@ -72,7 +72,7 @@ static void a_cut_is_marked(void **state)
     assert_string_equal(err.text + ERROR_TEXT_MAX - 4, "...");
 }
 
-static void a_cut_leaves_characters_whole(void **state)
+static void truncation_keeps_characters_whole(void **state)
 {
     (void)state;
     char longer[2000], one[8];
@@ -96,13 +96,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failure_has_a_code_and_a_sentence),
-        cmocka_unit_test(nobody_has_to_want_the_sentence),
-        cmocka_unit_test(a_failure_is_never_a_success_code),
+        cmocka_unit_test(the_error_argument_may_be_null),
+        cmocka_unit_test(a_failure_never_has_a_success_code),
         cmocka_unit_test(a_place_is_put_before_the_cause),
-        cmocka_unit_test(the_reason_of_the_system_follows_the_sentence),
+        cmocka_unit_test(the_system_reason_follows_the_sentence),
         cmocka_unit_test(a_sentence_may_be_built_from_itself),
-        cmocka_unit_test(a_cut_is_marked),
-        cmocka_unit_test(a_cut_leaves_characters_whole),
+        cmocka_unit_test(truncation_is_marked),
+        cmocka_unit_test(truncation_keeps_characters_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,7 +48,7 @@ static int read_fd(int fd, const char *path, size_t max, struct buf *out, struct
 {
     size_t was = out->n;
     for (;;) {
-        /* the one more proves "larger" */
+        /* one byte more proves "larger" */
         size_t left = max - (out->n - was), ask = left < 65536 ? left + 1 : 65536;
         ssize_t n = file_read_all(fd, buf_grow(out, ask), ask);
         if (n < 0) {
@@ -128,7 +128,7 @@ int file_read_private(const char *path, size_t max, struct buf *out, struct erro
     return rc;
 }
 
-/* The folder that `path` lies in; yours to free. */
+/* The folder of `path`; the caller frees it. */
 static char *folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -197,7 +197,7 @@ static int make_dir(const char *path, mode_t mode, struct error *err)
     if (mkdir(path, mode) == 0)
         return 0;
     int why = errno;
-    if (stat(path, &st) == 0) { /* also where we may not write: being there is enough */
+    if (stat(path, &st) == 0) { /* even if we may not write there: existing is enough */
         if (S_ISDIR(st.st_mode))
             return 0;
         return error_set(err, -ENOTDIR, "'%s' exists and is not a folder", path);
@@ -231,7 +231,7 @@ static int refuse_locked(int fd, const char *path, struct error *err)
     ssize_t n = pread(fd, text, sizeof text - 1, 0);
     text[n < 0 ? 0 : n] = 0;
     long pid = strtol(text, NULL, 10);
-    if (pid > 0) /* empty when the holder has it since this very moment */
+    if (pid > 0) /* empty if the holder has only just locked it */
         return error_set(err, -EBUSY, "'%s' is held by process %ld", path, pid);
     return error_set(err, -EBUSY, "'%s' is held by another process", path);
 }

@@ -1,5 +1,5 @@
-/* file.h - whole files: read, replaced atomically, locked, checked, removed with all below. Each
- * error names the path. */
+/* file.h - whole files: read, replaced atomically, locked, checked, removed with all that is below.
+ * Each error names the path. */
 #ifndef LB_COMMON_FILE_H
 #define LB_COMMON_FILE_H
 

@@ -42,7 +42,7 @@ static void a_file_larger_than_allowed_is_refused_and_leaves_no_trace(void **sta
     buf_free(&b);
 }
 
-static void a_large_file_comes_in_pieces(void **state)
+static void a_large_file_is_read_whole(void **state)
 {
     struct buf big = {0}, b = {0};
     for (int i = 0; i < 300000; i++)
@@ -55,7 +55,7 @@ static void a_large_file_comes_in_pieces(void **state)
     buf_free(&big);
 }
 
-static void a_proc_file_is_read_though_its_size_is_zero(void **state)
+static void a_proc_file_is_read_although_its_size_is_zero(void **state)
 {
     (void)state;
     struct buf b = {0};
@@ -101,7 +101,7 @@ static void a_replaced_file_has_the_mode_asked_for_and_no_leftovers(void **state
     buf_free(&b);
 }
 
-static void a_write_that_fails_leaves_the_old_content(void **state)
+static void a_failed_write_leaves_the_old_content(void **state)
 {
     const char *folder = testing_path(state, "d"), *inside = testing_path(state, "d/f");
     assert_int_equal(mkdir(folder, 0700), 0);
@@ -116,7 +116,7 @@ static void a_write_that_fails_leaves_the_old_content(void **state)
     assert_contains(err.text, "none");
 }
 
-static void folders_are_made_with_those_above(void **state)
+static void missing_parent_folders_are_made(void **state)
 {
     struct error err = {0};
     assert_int_equal(file_make_dirs(testing_path(state, "a//b/c/"), 0700, &err), 0);
@@ -162,7 +162,7 @@ static void a_secret_behind_a_link_or_in_a_folder_is_refused(void **state)
     buf_free(&b);
 }
 
-static void a_secret_of_somebody_else_is_refused(void **state)
+static void a_secret_owned_by_another_user_is_refused(void **state)
 {
     if (geteuid() != 0)
         skip();
@@ -174,7 +174,7 @@ static void a_secret_of_somebody_else_is_refused(void **state)
     assert_contains(err.text, "belongs to user 12345");
 }
 
-static void a_lock_that_is_held_names_the_holder(void **state)
+static void a_held_lock_names_its_holder(void **state)
 {
     const char *path = testing_path(state, "lock");
     struct error err = {0};
@@ -190,7 +190,7 @@ static void a_lock_that_is_held_names_the_holder(void **state)
     close(other);
 }
 
-static void who_only_looks_at_a_lock_learns_its_holder_and_changes_nothing(void **state)
+static void testing_a_lock_names_its_holder_and_changes_nothing(void **state)
 {
     const char *path = testing_path(state, "lock");
     struct error err = {0};
@@ -209,7 +209,7 @@ static void who_only_looks_at_a_lock_learns_its_holder_and_changes_nothing(void 
     assert_int_equal(file_lock_is_held(path, &err), 0);
     assert_int_equal(file_read(path, 100, &text, &err), 0);
     assert_true(span_eq_str(buf_span(&text), "41"));
-    /* a folder is no lock that anybody holds */
+    /* a folder is not a held lock */
     assert_int_equal(file_lock_is_held(*state, &err), 0);
     buf_free(&text);
 }
@@ -244,7 +244,7 @@ static void a_link_given_as_the_tree_is_removed_itself(void **state)
     assert_true(there(testing_path(state, "kept/x")));
 }
 
-/* As a user without rights: root ignores the modes. */
+/* As an unprivileged user: root ignores the modes. */
 static void folders_without_permissions_are_removed(void **state)
 {
     chmod(*state, 0777);
@@ -290,17 +290,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_folder(a_file_is_read_whole_after_what_is_in_the_buffer),
         in_folder(a_file_larger_than_allowed_is_refused_and_leaves_no_trace),
-        in_folder(a_large_file_comes_in_pieces),
-        cmocka_unit_test(a_proc_file_is_read_though_its_size_is_zero),
+        in_folder(a_large_file_is_read_whole),
+        cmocka_unit_test(a_proc_file_is_read_although_its_size_is_zero),
         in_folder(a_fifo_does_not_hang_the_reader),
         in_folder(a_replaced_file_has_the_mode_asked_for_and_no_leftovers),
-        in_folder(a_write_that_fails_leaves_the_old_content),
-        in_folder(folders_are_made_with_those_above),
+        in_folder(a_failed_write_leaves_the_old_content),
+        in_folder(missing_parent_folders_are_made),
         in_folder(a_secret_open_to_others_is_refused_with_the_remedy),
         in_folder(a_secret_behind_a_link_or_in_a_folder_is_refused),
-        in_folder(a_secret_of_somebody_else_is_refused),
-        in_folder(a_lock_that_is_held_names_the_holder),
-        in_folder(who_only_looks_at_a_lock_learns_its_holder_and_changes_nothing),
+        in_folder(a_secret_owned_by_another_user_is_refused),
+        in_folder(a_held_lock_names_its_holder),
+        in_folder(testing_a_lock_names_its_holder_and_changes_nothing),
         in_folder(a_tree_is_removed_without_following_links),
         in_folder(a_link_given_as_the_tree_is_removed_itself),
         in_folder(folders_without_permissions_are_removed),

@@ -1,7 +1,6 @@
-/* filetree.c - file_remove_tree of file.h. The tree may have been made by a child that means harm:
- * every step is taken relative to an open folder, no link is followed, and a folder too deep for
- * our stack and descriptors is first moved up to the top, so the depth is bounded whatever was
- * built. */
+/* filetree.c - file_remove_tree of file.h. A hostile child may have made the tree: every step is
+ * taken relative to an open folder, no link is followed, and a folder too deep for our stack and
+ * descriptors is first moved up to the top, so the depth is bounded whatever was built. */
 #include "common/file.h"
 
 #include <dirent.h>
@@ -37,7 +36,7 @@ static int move_up(struct removal *r, int fd, const char *name)
     do {
         snprintf(fresh, sizeof fresh, ".removing-%ld-%lu", (long)getpid(), r->moved++);
         rc = renameat2(fd, name, r->top, fresh, RENAME_NOREPLACE);
-    } while (rc < 0 && errno == EEXIST); /* somebody had chosen our name: the next one */
+    } while (rc < 0 && errno == EEXIST); /* the name is taken: try the next */
     return rc == 0 || errno == ENOENT ? 0 : failed(r, errno, name);
 }
 
@@ -82,8 +81,8 @@ static int remove_entry(struct removal *r, int parent, const char *name, int dep
     return remove_folder(r, parent, name, depth);
 }
 
-/* Takes fd. Passes over the folder until one finds nothing: readdir may skip entries of a folder
- * that changes under it. */
+/* Takes fd. Reads the folder until a pass finds nothing: readdir may skip entries of a folder that
+ * changes under it. */
 static int remove_below(struct removal *r, int fd, int depth)
 {
     DIR *dir = fdopendir(fd);

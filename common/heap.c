@@ -41,7 +41,7 @@ static void sink(struct heap *h, size_t i, struct heap_node *node)
     put(h, i, node);
 }
 
-/* The node at i may be too small or too great for its place; it can be only one of the two. */
+/* The node at i may belong higher or lower, never both. */
 static void settle(struct heap *h, size_t i, struct heap_node *node)
 {
     if (i > 0 && before(node, h->v[(i - 1) / 2]))

@@ -1,5 +1,5 @@
-/* heap.h - timers in the order of their time: a binary min-heap whose nodes are embedded in the
- * things that wait. Pure.
+/* heap.h - timers ordered by time: a binary min-heap whose nodes are embedded in the things that
+ * wait. Pure.
  *
  * Insert, remove and change cost O(log n), peek O(1). Nodes are ordered by `key`, then by `tie`.
  * If both are equal the order is undefined: for determinism, give each node a different tie. */

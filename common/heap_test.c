@@ -16,7 +16,7 @@ static void check_order(const struct heap *h)
     }
 }
 
-static void an_empty_heap_has_no_least(void **state)
+static void an_empty_heap_has_no_minimum(void **state)
 {
     (void)state;
     struct heap h = {0};
@@ -47,7 +47,7 @@ static void nodes_come_out_in_order(void **state)
     heap_free(&h);
 }
 
-static void any_node_can_be_moved_or_taken_out(void **state)
+static void any_node_can_be_moved_or_removed(void **state)
 {
     (void)state;
     struct heap h = {0};
@@ -84,7 +84,7 @@ static void the_tie_decides_between_equal_keys(void **state)
     heap_free(&h);
 }
 
-static void the_thing_around_a_node_is_found(void **state)
+static void the_struct_that_embeds_a_node_is_found(void **state)
 {
     (void)state;
     struct lease {
@@ -100,11 +100,11 @@ static void the_thing_around_a_node_is_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_empty_heap_has_no_least),
+        cmocka_unit_test(an_empty_heap_has_no_minimum),
         cmocka_unit_test(nodes_come_out_in_order),
-        cmocka_unit_test(any_node_can_be_moved_or_taken_out),
+        cmocka_unit_test(any_node_can_be_moved_or_removed),
         cmocka_unit_test(the_tie_decides_between_equal_keys),
-        cmocka_unit_test(the_thing_around_a_node_is_found),
+        cmocka_unit_test(the_struct_that_embeds_a_node_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

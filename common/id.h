@@ -26,7 +26,7 @@ int id_parse(const char *s, struct id *ret_id, struct error *err);
 int id_parse_span(struct span s, struct id *ret_id, struct error *err);
 
 bool id_eq(struct id a, struct id b);
-int id_cmp(struct id a, struct id b); /* <0, 0, >0: by time, then by chance */
+int id_cmp(struct id a, struct id b); /* <0, 0, >0: by time, then by the random bits */
 bool id_is_zero(struct id id);
 
 /* Writes 2 * n lower-case digits and a NUL; returns out. */

@@ -23,14 +23,14 @@ static void ids_sort_by_time(void **state)
     assert_false(id_eq(early, late));
 }
 
-static void no_made_id_is_the_zero_one(void **state)
+static void a_made_id_is_never_zero(void **state)
 {
     (void)state;
     assert_true(id_is_zero(ID_ZERO));
     assert_false(id_is_zero(id_make(0, (uint8_t[10]){0})));
 }
 
-static void an_id_survives_its_text(void **state)
+static void an_id_survives_a_round_trip_through_text(void **state)
 {
     (void)state;
     char text[ID_TEXT];
@@ -44,7 +44,7 @@ static void an_id_survives_its_text(void **state)
     assert_true(id_eq(id, back));
 }
 
-static void what_is_no_id_is_refused(void **state)
+static void text_that_is_not_an_id_is_refused(void **state)
 {
     (void)state;
     static const char *const wrong[] = {"",
@@ -63,7 +63,7 @@ static void what_is_no_id_is_refused(void **state)
     }
 }
 
-static void hex_goes_there_and_back(void **state)
+static void hex_survives_a_round_trip(void **state)
 {
     (void)state;
     const uint8_t in[3] = {0, 0xab, 0xff};
@@ -78,7 +78,7 @@ static void hex_goes_there_and_back(void **state)
     assert_memory_equal(in, out, 3);
 }
 
-static void base64url_goes_there_and_back_at_every_length(void **state)
+static void base64url_survives_a_round_trip_at_every_length(void **state)
 {
     (void)state;
     uint8_t in[70];
@@ -94,7 +94,7 @@ static void base64url_goes_there_and_back_at_every_length(void **state)
     }
 }
 
-static void base64url_is_what_the_rfc_says(void **state)
+static void base64url_matches_the_rfc(void **state)
 {
     (void)state;
     static const char *const pairs[][2] = {{"", ""},           {"f", "Zg"},
@@ -126,12 +126,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_id_is_a_uuid_of_version_7),
         cmocka_unit_test(ids_sort_by_time),
-        cmocka_unit_test(no_made_id_is_the_zero_one),
-        cmocka_unit_test(an_id_survives_its_text),
-        cmocka_unit_test(what_is_no_id_is_refused),
-        cmocka_unit_test(hex_goes_there_and_back),
-        cmocka_unit_test(base64url_goes_there_and_back_at_every_length),
-        cmocka_unit_test(base64url_is_what_the_rfc_says),
+        cmocka_unit_test(a_made_id_is_never_zero),
+        cmocka_unit_test(an_id_survives_a_round_trip_through_text),
+        cmocka_unit_test(text_that_is_not_an_id_is_refused),
+        cmocka_unit_test(hex_survives_a_round_trip),
+        cmocka_unit_test(base64url_survives_a_round_trip_at_every_length),
+        cmocka_unit_test(base64url_matches_the_rfc),
         cmocka_unit_test(base64url_has_one_spelling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

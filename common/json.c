@@ -12,7 +12,7 @@
 char *json_dump_canonical(const json_t *value)
 {
     char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
-    if (!text) /* the value is sound: jansson refuses to build one that is not */
+    if (!text) /* the value is valid: jansson refuses to build any other */
         mem_die();
     return text;
 }
@@ -54,7 +54,7 @@ static json_t *member(const json_t *object, const char *key, json_type type, con
     return value;
 }
 
-/* The code that member() has set, also for callers that want no sentence. */
+/* The code that member() set, even if the caller wants no sentence. */
 static int why_not(const json_t *object, const char *key)
 {
     return json_object_get(object, key) ? -EINVAL : -ENOENT;

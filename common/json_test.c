@@ -27,7 +27,7 @@ static void equal_values_have_one_spelling(void **state)
     json_decref(j);
 }
 
-static void what_is_no_json_is_refused_with_its_place(void **state)
+static void invalid_json_is_refused_with_its_place(void **state)
 {
     (void)state;
     static const char *const wrong[] = {
@@ -67,7 +67,7 @@ static void members_have_types(void **state)
     json_decref(j);
 }
 
-static void an_unknown_key_is_refused_with_what_was_meant(void **state)
+static void an_unknown_key_is_refused_with_a_suggestion(void **state)
 {
     (void)state;
     static const char *const allowed[] = {"steps", NULL};
@@ -82,7 +82,7 @@ static void an_unknown_key_is_refused_with_what_was_meant(void **state)
     json_decref(good);
 }
 
-static void a_file_is_read_up_to_a_most(void **state)
+static void a_file_is_read_up_to_a_limit(void **state)
 {
     const char *path = testing_path(state, "f.json");
     struct error err = {0};
@@ -98,10 +98,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_values_have_one_spelling),
-        cmocka_unit_test(what_is_no_json_is_refused_with_its_place),
+        cmocka_unit_test(invalid_json_is_refused_with_its_place),
         cmocka_unit_test(members_have_types),
-        cmocka_unit_test(an_unknown_key_is_refused_with_what_was_meant),
-        in_folder(a_file_is_read_up_to_a_most),
+        cmocka_unit_test(an_unknown_key_is_refused_with_a_suggestion),
+        in_folder(a_file_is_read_up_to_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

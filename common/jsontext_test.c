@@ -21,7 +21,7 @@ static void plain_text_is_quoted(void **state)
     says(span_str("abc \xc3\xa4 \xf0\x9f\x9a\xa2"), "\"abc \xc3\xa4 \xf0\x9f\x9a\xa2\"");
 }
 
-static void what_json_cannot_hold_is_escaped(void **state)
+static void characters_that_json_cannot_hold_are_escaped(void **state)
 {
     (void)state;
     says(span_str("a\"b\\c/"), "\"a\\\"b\\\\c/\"");
@@ -54,7 +54,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_text_is_quoted),
-        cmocka_unit_test(what_json_cannot_hold_is_escaped),
+        cmocka_unit_test(characters_that_json_cannot_hold_are_escaped),
         cmocka_unit_test(bad_bytes_become_the_replacement_character),
         cmocka_unit_test(every_string_of_two_bytes_is_valid_json),
     };

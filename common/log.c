@@ -14,8 +14,8 @@
 #include "common/suggest.h"
 
 enum {
-    LINE_MAX_BYTES = 2048, /* journald's own default; longer is cut and ends in "..." */
-    /* formats in use at once; two that meet in a slot throttle each other less, never more */
+    LINE_MAX_BYTES = 2048, /* journald's own default; longer lines are cut and end in "..." */
+    /* formats tracked at once; two that share a slot are throttled less, never more */
     THROTTLE_SLOTS = 128,
     THROTTLE_MAX = 10,
     THROTTLE_MS = 1000
@@ -40,8 +40,8 @@ static struct {
 static const char *const level_names[] = {"error", "warn", "info", "debug", NULL};
 static const int level_priorities[] = {3, 4, 6, 7};
 
-/* The variable alone is inherited by everything below a unit; only device and inode tell that our
-   stderr is meant. */
+/* Every process below a unit inherits the variable; only device and inode show that it means our
+ * stderr. */
 static bool stderr_is_the_journal(void)
 {
     const char *s = getenv("JOURNAL_STREAM");
@@ -125,7 +125,7 @@ static void write_line(enum log_level level, const char *text)
     for (size_t done = 0; done < n;) {
         ssize_t put = write(STDERR_FILENO, line + done, n - done);
         if (put < 0 && errno != EINTR)
-            return; /* nobody is left who could be told */
+            return; /* there is nowhere left to report this */
         if (put > 0)
             done += (size_t)put;
     }
@@ -190,7 +190,7 @@ static void log_v(enum log_level level, const char *fmt, va_list ap)
 {
     if (level > log_level())
         return;
-    /* a line in the log must not change what the code around it is about to say */
+    /* logging must not change the errno that the caller is about to report */
     int saved = errno;
     char text[LINE_MAX_BYTES];
     vsnprintf(text, sizeof text, fmt, ap);

@@ -19,7 +19,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
  * process and the level is info. */
 void log_open(const char *program, enum log_level level);
 void log_set_level(enum log_level level);
-enum log_level log_level(void); /* so as not to prepare what is not logged */
+enum log_level log_level(void); /* to skip preparing what is not logged */
 /* error, warn, info, debug */
 int log_level_parse(const char *s, enum log_level *ret_level, struct error *err);
 

@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 
-/* more stay with the kernel for the next turn: timers and turn_end get their share */
+/* the kernel keeps more for the next turn, so that timers and turn_end get their share */
 enum { EVENTS_A_TURN = 256 };
 
 struct loop_slot {
@@ -167,7 +167,7 @@ void loop_del(struct loop *l, int fd)
     if (!is_used(l, fd))
         return;
     l->slot[fd].used = false;
-    /* fails only for one that was closed, which is what we want */
+    /* fails only for a closed descriptor, which is fine */
     epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, NULL);
 }
 
@@ -193,8 +193,8 @@ void loop_timer_set(struct loop *l, struct loop_timer *timer, const char *name, 
     timer->name = name;
     timer->fn = fn;
     timer->arg = arg;
-    /* A time that is past is now: it must not overtake those that have been due for longer (see
-       fire_timers). */
+    /* A past time becomes now: it must not overtake timers that have been due for longer (see
+     * fire_timers). */
     heap_insert(&l->timers, &timer->node, boot_ms < l->now ? l->now : boot_ms, ++l->timers_set);
 }
 
@@ -217,9 +217,9 @@ static int64_t next_wake(const struct loop *l, int64_t until)
     return log_due >= 0 ? loop_earlier(at, clock_boot_ms() + log_due) : at;
 }
 
-/* Fires what is due and was set before this firing began. Those set by the callbacks have a greater
- * tie, and a key of at least `now` (see loop_timer_set), so they come after all that were due and
- * end the firing. */
+/* Fires the timers that are due and were set before this call. Those set by the callbacks have a
+ * greater tie, and a key of at least `now` (see loop_timer_set), so they come after all that were
+ * due and stop the firing. */
 static void fire_timers(struct loop *l)
 {
     uint64_t set_before = l->timers_set;
@@ -261,8 +261,7 @@ void loop_on_turn_end(struct loop *l, loop_turn_end_fn *fn, void *arg)
     add_hook(l, (struct hook){.turn_end = fn, .arg = arg});
 }
 
-/* The places stay, so that a hook may take itself away while hooks are run; prune_hooks closes the
-   gaps. */
+/* The slots stay, so that a hook may remove itself while hooks run; prune_hooks closes the gaps. */
 void loop_off(struct loop *l, const void *arg)
 {
     for (size_t i = 0; i < l->hooks; i++)
@@ -313,7 +312,7 @@ int loop_signals(struct loop *l, loop_signal_fn *fn, void *arg, struct error *er
         return rc;
     }
     sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an error of a write, not our end */
+    signal(SIGPIPE, SIG_IGN); /* a peer that is gone makes a write fail; it must not kill us */
     l->signals = fd;
     l->signal_fn = fn;
     l->signal_arg = arg;
@@ -334,7 +333,7 @@ static bool run_prepare(struct loop *l)
     bool work = false;
     for (size_t i = 0; i < l->hooks; i++)
         if (l->hook[i].prepare && l->hook[i].prepare(l, l->hook[i].arg))
-            /* the others are asked all the same: each may have something to do before a sleep */
+            /* the others still run: each may have work to do before a sleep */
             work = true;
     return work;
 }

@@ -4,7 +4,7 @@
  *   - The clock is read once a turn; callbacks ask loop_now() and never the clock.
  *   - An event for a descriptor that was deleted earlier in the same turn is never delivered, also
  *     when its number is in use again.
- *   - Deadlines are in boot time and also wake a machine's processes right after a suspend. */
+ *   - Deadlines are in boot time: those that pass during a suspend fire right after it. */
 #ifndef LB_COMMON_LOOP_H
 #define LB_COMMON_LOOP_H
 
@@ -56,7 +56,7 @@ void loop_del(struct loop *l, int fd);
 void loop_set_deadline(struct loop *l, int64_t boot_ms);
 
 /* Named timers, embedded in what waits for them; all zero is one that is not set. One-shot. The
- * loop lends them until they fire or are stopped: stop before freeing. */
+ * loop borrows them until they fire or are stopped: stop before freeing. */
 struct loop_timer;
 typedef void loop_timer_fn(struct loop *l, struct loop_timer *timer, void *arg);
 struct loop_timer {
@@ -66,7 +66,7 @@ struct loop_timer {
     void *arg;
 };
 /* Sets or resets it. Timers of one time fire in the order in which they were set. One set to a time
- * that is past fires in the next turn, so a timer that sets itself starves nobody. */
+ * that is past fires in the next turn, so a timer that sets itself cannot starve the others. */
 void loop_timer_set(struct loop *l, struct loop_timer *timer, const char *name, int64_t boot_ms,
                     loop_timer_fn *fn, void *arg);
 void loop_timer_stop(struct loop *l, struct loop_timer *timer);
@@ -74,14 +74,14 @@ bool loop_timer_is_set(const struct loop_timer *timer);
 
 /* Hooks, called in the order in which they were added. `prepare` runs before each sleep and says
  * whether to sleep: true is "there is work, do not" (a ZeroMQ socket's descriptor is
- * edge-triggered: what it still holds must be asked). `turn_end` runs after everything else of a
- * turn: commit, tell, set the next deadline. */
+ * edge-triggered, so the socket must be asked what it still holds). `turn_end` runs after
+ * everything else of a turn: commit, tell, set the next deadline. */
 typedef bool loop_prepare_fn(struct loop *l, void *arg);
 typedef void loop_turn_end_fn(struct loop *l, void *arg);
 void loop_on_prepare(struct loop *l, loop_prepare_fn *fn, void *arg);
 void loop_on_turn_end(struct loop *l, loop_turn_end_fn *fn, void *arg);
-/* Takes away all hooks that were added with this `arg`; also from within a hook. For what ends
-   before its loop. */
+/* Removes all hooks that were added with this `arg`; also from within a hook. For objects that end
+ * before their loop. */
 void loop_off(struct loop *l, const void *arg);
 
 /* Blocks TERM, INT, HUP and CHLD in this process (call it before any thread starts), ignores PIPE,
@@ -90,7 +90,7 @@ void loop_off(struct loop *l, const void *arg);
 typedef void loop_signal_fn(struct loop *l, const struct signalfd_siginfo *info, void *arg);
 int loop_signals(struct loop *l, loop_signal_fn *fn, void *arg, struct error *err);
 /* For a forked process before it runs a program: undoes what loop_signals did, which exec would
-   hand on. */
+ * pass on. */
 void loop_signals_restore(void);
 
 #endif

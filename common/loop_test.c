@@ -106,7 +106,7 @@ static void delete_the_other(struct loop *l, int fd, uint32_t events, void *arg)
     loop_del(l, other_of(fd));
 }
 
-static void an_event_of_a_deleted_descriptor_is_not_delivered(void **state)
+static void an_event_for_a_deleted_descriptor_is_not_delivered(void **state)
 {
     (void)state;
     struct loop *l = fresh();
@@ -130,7 +130,7 @@ static void reuse_the_number(struct loop *l, int fd, uint32_t events, void *arg)
     note('d');
     loop_del(l, fd);
     loop_del(l, other);
-    struct pipes quiet = a_pipe(); /* nothing is in it: an event for it would be the old one's */
+    struct pipes quiet = a_pipe(); /* it is empty: an event for it would be the old one's */
     assert_int_equal(dup2(quiet.in, other), other);
     assert_int_equal(loop_add(l, other, EPOLLIN, take_byte, NULL, NULL), 0);
     close(quiet.in);
@@ -154,7 +154,7 @@ static void reuse_for_any(struct loop *l, int fd, uint32_t events, void *arg)
     assert_int_equal(loop_add(l, other, EPOLLIN, take_any, NULL, NULL), 0);
 }
 
-static void an_event_of_a_number_in_use_again_is_not_delivered(void **state)
+static void an_old_event_for_a_reused_descriptor_is_not_delivered(void **state)
 {
     (void)state;
     struct loop *l = fresh();
@@ -204,7 +204,7 @@ static void set_again(struct loop *l, struct loop_timer *timer, void *arg)
     loop_timer_set(l, timer, "again", 0, set_again, arg);
 }
 
-static void a_timer_that_sets_itself_starves_nobody(void **state)
+static void a_timer_that_sets_itself_does_not_starve_others(void **state)
 {
     (void)state;
     struct loop *l = fresh();
@@ -226,7 +226,7 @@ static void stop_other(struct loop *l, struct loop_timer *timer, void *arg)
     loop_timer_stop(l, arg);
 }
 
-static void a_timer_stopped_by_another_of_the_turn_does_not_fire(void **state)
+static void a_timer_stopped_earlier_in_the_turn_does_not_fire(void **state)
 {
     (void)state;
     struct loop *l = fresh();
@@ -268,7 +268,7 @@ static void end_turn(struct loop *l, void *arg)
         loop_stop(l, 7);
 }
 
-static void prepare_can_forbid_the_sleep(void **state)
+static void prepare_can_prevent_the_sleep(void **state)
 {
     (void)state;
     struct loop *l = fresh();
@@ -286,11 +286,11 @@ static void prepare_can_forbid_the_sleep(void **state)
 static bool leave_at_once(struct loop *l, void *arg)
 {
     note('l');
-    loop_off(l, arg); /* itself, while hooks are run */
+    loop_off(l, arg); /* itself, while hooks run */
     return false;
 }
 
-static void a_hook_that_was_taken_away_is_not_called(void **state)
+static void a_removed_hook_is_not_called(void **state)
 {
     (void)state;
     struct loop *l = fresh();
@@ -303,7 +303,7 @@ static void a_hook_that_was_taken_away_is_not_called(void **state)
     turn(l, 0);
     assert_string_equal(trace, "lpp");
     loop_off(l, &second);
-    loop_off(l, &second); /* twice is once */
+    loop_off(l, &second); /* a second call changes nothing */
     turn(l, 0);
     assert_string_equal(trace, "lpp");
     loop_destroy(&l);
@@ -316,7 +316,7 @@ static void take_and_note(struct loop *l, int fd, uint32_t events, void *arg)
     loop_stop(l, 4);
 }
 
-static void a_turn_goes_in_order_and_the_first_stop_counts(void **state)
+static void a_turn_runs_in_order_and_the_first_stop_counts(void **state)
 {
     (void)state;
     struct loop *l = fresh();
@@ -345,7 +345,7 @@ static void note_signal(struct loop *l, const struct signalfd_siginfo *info, voi
                                       : '?');
 }
 
-static void signals_come_through_the_loop(void **state)
+static void signals_are_delivered_by_the_loop(void **state)
 {
     (void)state;
     struct loop *l = fresh();
@@ -390,16 +390,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_descriptor_with_data_is_delivered),
-        cmocka_unit_test(an_event_of_a_deleted_descriptor_is_not_delivered),
-        cmocka_unit_test(an_event_of_a_number_in_use_again_is_not_delivered),
+        cmocka_unit_test(an_event_for_a_deleted_descriptor_is_not_delivered),
+        cmocka_unit_test(an_old_event_for_a_reused_descriptor_is_not_delivered),
         cmocka_unit_test(timers_fire_in_order_and_not_early),
-        cmocka_unit_test(a_timer_that_sets_itself_starves_nobody),
-        cmocka_unit_test(a_timer_stopped_by_another_of_the_turn_does_not_fire),
+        cmocka_unit_test(a_timer_that_sets_itself_does_not_starve_others),
+        cmocka_unit_test(a_timer_stopped_earlier_in_the_turn_does_not_fire),
         cmocka_unit_test(a_deadline_wakes_the_loop_once),
-        cmocka_unit_test(prepare_can_forbid_the_sleep),
-        cmocka_unit_test(a_hook_that_was_taken_away_is_not_called),
-        cmocka_unit_test(a_turn_goes_in_order_and_the_first_stop_counts),
-        cmocka_unit_test(signals_come_through_the_loop),
+        cmocka_unit_test(prepare_can_prevent_the_sleep),
+        cmocka_unit_test(a_removed_hook_is_not_called),
+        cmocka_unit_test(a_turn_runs_in_order_and_the_first_stop_counts),
+        cmocka_unit_test(signals_are_delivered_by_the_loop),
         cmocka_unit_test(the_clock_stands_still_within_a_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* No stdio and no atexit handlers: both may want memory, and what is half done must not be
-   flushed. */
+/* No stdio and no atexit handlers: both may need memory, and half-written data must not be
+ * flushed. */
 void mem_die(void)
 {
     static const char said[] = ": out of memory; exiting, the next start replays the journal\n";
@@ -81,8 +81,8 @@ char *mem_printf(const char *fmt, ...)
     return s;
 }
 
-/* The caller's pointer has some other type than void *, so it is read and written as bytes:
- * anything else would be a promise to the optimiser that does not hold. */
+/* The caller's pointer is not a void *, so it is read and written as bytes: anything else would
+ * break the rules of strict aliasing. */
 void mem_free_(void **p)
 {
     void *old, *none = NULL;

@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void nothing_can_be_asked_for_and_freed(void **state)
+static void zero_bytes_can_be_allocated_and_freed(void **state)
 {
     (void)state;
     void *a = mem_alloc(0), *b = mem_zalloc(0, 8), *c = mem_realloc(NULL, 0, 0),
@@ -30,7 +30,7 @@ static void zeroed_memory_is_zero(void **state)
     mem_free(&p);
 }
 
-static void what_needs_more_alignment_than_malloc_gives_has_it(void **state)
+static void structs_are_aligned_beyond_what_malloc_guarantees(void **state)
 {
     (void)state;
     struct wide {
@@ -98,9 +98,9 @@ static void a_size_that_overflows_ends_the_process(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_can_be_asked_for_and_freed),
+        cmocka_unit_test(zero_bytes_can_be_allocated_and_freed),
         cmocka_unit_test(zeroed_memory_is_zero),
-        cmocka_unit_test(what_needs_more_alignment_than_malloc_gives_has_it),
+        cmocka_unit_test(structs_are_aligned_beyond_what_malloc_guarantees),
         cmocka_unit_test(copies_are_whole),
         cmocka_unit_test(a_size_that_overflows_ends_the_process),
     };

@@ -21,7 +21,7 @@ static void names_may_have_dashes_too(void **state)
     assert_false(name_is_name(span_str("..")));
 }
 
-static void a_name_has_a_most(void **state)
+static void a_name_has_a_maximum_length(void **state)
 {
     (void)state;
     char text[NAME_LENGTH_MAX + 1];
@@ -52,7 +52,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(identifiers_have_letters_digits_and_underscores),
         cmocka_unit_test(names_may_have_dashes_too),
-        cmocka_unit_test(a_name_has_a_most),
+        cmocka_unit_test(a_name_has_a_maximum_length),
         cmocka_unit_test(the_refusal_says_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,7 +102,7 @@ static int check_range(const struct option_row *row, int64_t v, const char *text
                      limit_text(row->type, row->min, low), limit_text(row->type, row->max, high));
 }
 
-/* What a text says for a row of type int, duration or size. */
+/* The number that a text means in a row of type int, duration or size. */
 static int parse_number(const struct option_row *row, const char *text, int64_t *ret,
                         struct error *err)
 {
@@ -217,7 +217,7 @@ static int row_of_letter(const struct option_row *table, size_t n, int letter)
     return -1;
 }
 
-/* getopt_long has said '?' or ':'. `word` is the argument it was reading. */
+/* getopt_long returned '?' or ':'. `word` is the argument it was reading. */
 static int refuse_word(const struct getopt_tables *t, int got, const char *word, struct error *err)
 {
     char name[80], hint[SUGGEST_TEXT];
@@ -278,7 +278,7 @@ static int parse(const struct option_row *table, size_t n, int argc, char **argv
     set_defaults(values);
     tables_make(&t, table, n, leading);
     opterr = 0;
-    optind = 0; /* glibc: start anew */
+    optind = 0; /* glibc: start afresh */
     int reading = 1;
     while (rc == 0 && (got = getopt_long(argc, argv, t.shorts, t.longs, NULL)) != -1) {
         if (got == '?' || got == ':')
@@ -367,7 +367,7 @@ static int config_value(struct option_value *v, const struct option_row *row,
     return rc;
 }
 
-/* The rows' names as the file has them, then `others`; NULL-ended. *ret_own are to be freed. */
+/* The rows' names as the file has them, then `others`; NULL-ended. The caller frees *ret_own. */
 static const char **allowed_keys(const struct option_values *values, const char *const others[],
                                  size_t *ret_own)
 {
@@ -492,7 +492,7 @@ bool opt_given(const struct option_values *values, const char *name)
 
 enum { HELP_COLUMN = 28, HELP_WIDTH = 80, HELP_WIDTH_MAX = 100 };
 
-/* As wide as the terminal, within what reads well. */
+/* As wide as the terminal, within readable limits. */
 static int help_width(void)
 {
     struct term t = term_of(STDOUT_FILENO);

@@ -15,8 +15,8 @@
  *     for (int i = first; i < argc; i++) ... the arguments that are not options
  *
  * The command line wins over the configuration file, which wins over the default. --help (-h,
- * unless a row has the letter) and --version are in every table without being in it. In the file a
- * name has _ for -: `lost_after: 5m`. */
+ * unless a row uses the letter) and --version work in every table without a row. In the file a name
+ * has _ for -: `lost_after: 5m`. */
 #ifndef LB_COMMON_OPTIONS_H
 #define LB_COMMON_OPTIONS_H
 
@@ -29,8 +29,7 @@
 #include "common/yaml.h"
 
 enum option_type {
-    /* --json; in the file true or false; --no-NAME takes back what the file says, if it may stand
-     * there */
+    /* --json; in the file true or false; --no-NAME overrides the file, if the file may set it */
     OPTION_FLAG,
     OPTION_STR,      /* max: the most bytes; 0: any number */
     OPTION_INT,      /* min and max: of the number */
@@ -47,7 +46,7 @@ struct option_row {
     enum option_type type;
     const char *def;      /* as a user writes it; NULL: none (0, NULL, no items) */
     int64_t min, max;     /* of numbers; both 0: no range; max INT64_MAX: no upper bound */
-    bool in_config;       /* may stand in the configuration file */
+    bool in_config;       /* may be set in the configuration file */
     const char *argument; /* "FILE" in --help; NULL for flags */
     const char *help;     /* one sentence; NULL keeps the row out of --help */
 };
@@ -63,11 +62,11 @@ struct option_values {
 
 /* Reads the command line; options and positional arguments may be mixed, "--" ends the options.
  * *ret_first_positional, unless NULL, is the index from which argv, reordered, holds the positional
- * ones. -EINVAL: asked wrongly; the sentence names the option, and what may have been meant.
- * `values` must be empty; on failure it is. */
+ * ones. -EINVAL: wrong usage; the sentence names the option and what may have been meant. `values`
+ * must be empty; on failure it is. */
 int options_parse(const struct option_row *table, size_t n, int argc, char **argv,
                   struct option_values *values, int *ret_first_positional, struct error *err);
-/* The same, but the first positional argument ends the options: for what stands before a verb. */
+/* The same, but the first positional argument ends the options: for options before a verb. */
 int options_parse_leading(const struct option_row *table, size_t n, int argc, char **argv,
                           struct option_values *values, int *ret_first_positional,
                           struct error *err);
@@ -78,14 +77,14 @@ void options_free(struct option_values *values);
  * refused. A null root (an empty file) is fine. */
 int options_config(struct option_values *values, const struct yaml_node *map,
                    const char *const others[], struct error *err);
-/* The same for a file; -ENOENT when there is none. The tree goes to *ret_tree (yours), unless that
-   is NULL. */
+/* The same for a file; -ENOENT when there is none. The tree goes to *ret_tree (the caller frees
+ * it), unless that is NULL. */
 int options_config_file(struct option_values *values, const char *path, const char *const others[],
                         struct yaml **ret_tree, struct error *err);
 
-/* Was --help or --version given? Then it is printed to stdout, fitted to the terminal, and the
- * program ends with 0. `synopsis` is what follows the program's name: "[options] PLAN". `examples`
- * is printed as it is, below a title of that name if its first line is an example (it is
+/* Was --help or --version given? If so, prints the answer to stdout, fitted to the terminal; the
+ * program then exits with 0. `synopsis` is what follows the program's name: "[options] PLAN".
+ * `examples` is printed as it is, below a title of that name if its first line is an example (it is
  * indented); NULL: none. */
 bool options_answered(const struct option_values *values, const char *program, const char *synopsis,
                       const char *examples);

@@ -29,7 +29,7 @@ static int parse_line(struct option_values *v, struct error *err, int argc,
     argv[argc + 1] = NULL;
     int rc = leading ? options_parse_leading(rows, COUNT_OF(rows), argc + 1, argv, v, &first, err)
                      : options_parse(rows, COUNT_OF(rows), argc + 1, argv, v, &first, err);
-    first = rc == 0 ? argc + 1 - first : -1; /* how many positional ones */
+    first = rc == 0 ? argc + 1 - first : -1; /* the number of positional ones */
     return rc;
 }
 
@@ -44,7 +44,7 @@ static void parsed(struct option_values *v, int rc, const struct error *err)
     assert_non_null(v->v);
 }
 
-static void defaults_hold_when_nothing_is_given(void **state)
+static void defaults_apply_when_nothing_is_given(void **state)
 {
     (void)state;
     struct option_values v = {0};
@@ -111,7 +111,7 @@ static void options_before_a_verb_end_at_the_verb(void **state)
         assert_contains(err.text, sentence); \
     } while (0)
 
-static void what_is_asked_wrongly_is_refused_with_the_option(void **state)
+static void wrong_usage_is_refused_with_the_option(void **state)
 {
     (void)state;
     refused("unknown or ambiguous option --lsiten (did you mean --listen?)", "--lsiten", "x");
@@ -144,7 +144,7 @@ static int configure(struct option_values *v, const char *text, const char *cons
     return rc;
 }
 
-static void the_command_line_goes_before_the_file_before_the_default(void **state)
+static void the_command_line_overrides_the_file_and_the_file_the_default(void **state)
 {
     (void)state;
     struct option_values v = {0};
@@ -198,7 +198,7 @@ static void a_wrong_file_is_refused_with_the_place(void **state)
     }
 }
 
-static void keys_that_the_program_reads_itself_are_let_through(void **state)
+static void keys_that_the_program_reads_itself_are_allowed(void **state)
 {
     const char *path = testing_path(state, "broker.yaml");
     struct option_values v = {0};
@@ -239,7 +239,7 @@ static void help_shows_each_row_with_range_and_default(void **state)
     free(text);
 }
 
-static void help_says_nothing_where_there_is_nothing_to_say(void **state)
+static void help_omits_missing_ranges_and_defaults(void **state)
 {
     (void)state;
     static const struct option_row open[] = {
@@ -286,15 +286,15 @@ static void help_and_version_are_in_every_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_hold_when_nothing_is_given),
+        cmocka_unit_test(defaults_apply_when_nothing_is_given),
         cmocka_unit_test(the_command_line_is_read_in_any_order),
         cmocka_unit_test(options_before_a_verb_end_at_the_verb),
-        cmocka_unit_test(what_is_asked_wrongly_is_refused_with_the_option),
-        cmocka_unit_test(the_command_line_goes_before_the_file_before_the_default),
+        cmocka_unit_test(wrong_usage_is_refused_with_the_option),
+        cmocka_unit_test(the_command_line_overrides_the_file_and_the_file_the_default),
         cmocka_unit_test(a_wrong_file_is_refused_with_the_place),
-        in_folder(keys_that_the_program_reads_itself_are_let_through),
+        in_folder(keys_that_the_program_reads_itself_are_allowed),
         cmocka_unit_test(help_shows_each_row_with_range_and_default),
-        cmocka_unit_test(help_says_nothing_where_there_is_nothing_to_say),
+        cmocka_unit_test(help_omits_missing_ranges_and_defaults),
         cmocka_unit_test(help_and_version_are_in_every_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@
 
 enum { PATHS_MAX = 4096 };
 
-/* Absolute paths without a slash at the end. They may not exist: the program that writes there
+/* Absolute paths without a slash at the end. They need not exist: the program that writes there
  * creates them. */
 struct paths {
     char config[PATHS_MAX]; /* files people write: *.yaml, keys/, trust/, jobs/ */

@@ -41,7 +41,7 @@ static void clear_environment(void)
     setenv("HOME", "/home/ann", 1);
 }
 
-static void longboat_home_moves_all(void **state)
+static void longboat_home_moves_every_folder(void **state)
 {
     (void)state;
     clear_environment();
@@ -58,7 +58,7 @@ static void longboat_home_moves_all(void **state)
     unsetenv("LONGBOAT_HOME");
 }
 
-static void root_has_the_folders_of_the_system(void **state)
+static void root_uses_the_system_folders(void **state)
 {
     (void)state;
     if (geteuid() != 0)
@@ -78,7 +78,7 @@ static bool are(const char *config, const char *its_state, const char *run)
            strcmp(p.state, its_state) == 0 && strcmp(p.run, run) == 0;
 }
 
-static void a_user_has_the_xdg_folders(void **state)
+static void a_user_gets_the_xdg_folders(void **state)
 {
     (void)state;
     pid_t pid = fork(); /* root cannot come back */
@@ -101,7 +101,7 @@ static void a_user_has_the_xdg_folders(void **state)
     assert_int_equal(status, 0);
 }
 
-static void a_socket_path_has_a_most(void **state)
+static void a_socket_path_has_a_maximum_length(void **state)
 {
     (void)state;
     char path[120];
@@ -120,10 +120,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_are_joined_by_one_slash),
         cmocka_unit_test(a_path_that_does_not_fit_is_refused),
-        cmocka_unit_test(longboat_home_moves_all),
-        cmocka_unit_test(root_has_the_folders_of_the_system),
-        cmocka_unit_test(a_user_has_the_xdg_folders),
-        cmocka_unit_test(a_socket_path_has_a_most),
+        cmocka_unit_test(longboat_home_moves_every_folder),
+        cmocka_unit_test(root_uses_the_system_folders),
+        cmocka_unit_test(a_user_gets_the_xdg_folders),
+        cmocka_unit_test(a_socket_path_has_a_maximum_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

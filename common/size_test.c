@@ -23,7 +23,7 @@ static void sizes_are_powers_of_1024(void **state)
     assert_int_equal(bytes_of("16 MiB"), 16777216);
 }
 
-static void what_is_no_size_is_refused(void **state)
+static void invalid_sizes_are_refused(void **state)
 {
     (void)state;
     static const char *const wrong[] = {
@@ -53,7 +53,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_powers_of_1024),
-        cmocka_unit_test(what_is_no_size_is_refused),
+        cmocka_unit_test(invalid_sizes_are_refused),
         cmocka_unit_test(sizes_are_written_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

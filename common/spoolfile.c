@@ -15,7 +15,7 @@ static const char magic[SPOOLFILE_START + 1] = "LBSPOOL1";
 
 enum {
     HEAD = 8,           /* length and checksum */
-    READ_AHEAD = 65536, /* many small records by one read */
+    READ_AHEAD = 65536, /* many small records in one read */
     SCRATCH_KEPT = 1 << 20
 };
 
@@ -23,7 +23,7 @@ struct spoolfile {
     char *path;
     int fd;
     int64_t size;
-    bool broken; /* a failed write could not be taken back */
+    bool broken; /* a failed write could not be undone */
     struct buf frames;
 };
 
@@ -38,7 +38,7 @@ struct spoolfile_reader {
 
 enum frame { FRAME_WHOLE, FRAME_SHORT, FRAME_BAD };
 
-/* What begins at s? FRAME_SHORT: the file, or what was read of it, ends first. */
+/* What starts at s? FRAME_SHORT: the file, or the part that was read, ends first. */
 static enum frame frame_at(struct span s, struct span *ret_payload, size_t *ret_size)
 {
     uint32_t length, sum;
@@ -97,8 +97,8 @@ static struct span held_from_offset(const struct spoolfile_reader *r)
     return span_of(r->held.p + skip, r->held.n - skip);
 }
 
-/* Reads anew from the offset: what was held of an unfinished record may have been cut off and
-   written over since. */
+/* Reads again from the offset: the part held of an unfinished record may have been cut off and
+ * overwritten since. */
 static int refill(struct spoolfile_reader *r, size_t want, struct error *err)
 {
     size_t ask = want > READ_AHEAD ? want : READ_AHEAD;
@@ -140,9 +140,9 @@ static bool all_zero(struct span s)
     return true;
 }
 
-/* A bad frame that ends the file may be a writer's death, to be cut off by its successor; so may
- * nothing but zeros up to the end (a file made longer whose blocks never came). Anything else with
- * bytes behind it is damage. */
+/* A bad frame at the end of the file may be what a killed writer left, and its successor cuts it
+ * off; so may zeros up to the end (the file grew, but its blocks were never written). Any other bad
+ * frame with bytes behind it is damage. */
 static int may_be_torn(const struct spoolfile_reader *r, size_t size, bool *ret, struct error *err)
 {
     struct stat st;
@@ -154,7 +154,7 @@ static int may_be_torn(const struct spoolfile_reader *r, size_t size, bool *ret,
     return 0;
 }
 
-/* Called with a bad frame. 1: a successor has mended it meanwhile, read on. */
+/* Called with a bad frame. 1: a successor has repaired it since; read on. */
 static int judge_bad(struct spoolfile_reader *r, size_t size, struct error *err)
 {
     bool torn = false;
@@ -162,7 +162,7 @@ static int judge_bad(struct spoolfile_reader *r, size_t size, struct error *err)
     int rc = may_be_torn(r, size, &torn, err);
     if (rc < 0 || torn)
         return rc;
-    /* it may have been cut off and written over between our reading and our asking */
+    /* it may have been cut off and overwritten between our read and our check */
     rc = refill(r, size, err);
     if (rc < 0)
         return rc;
@@ -174,7 +174,7 @@ static int judge_bad(struct spoolfile_reader *r, size_t size, struct error *err)
         r->path, (long long)r->offset);
 }
 
-/* The frame at the offset, from what is held or else from the file. */
+/* The frame at the offset, from the buffer or else from the file. */
 static int fetch(struct spoolfile_reader *r, enum frame *ret, struct span *ret_payload,
                  size_t *ret_size, struct error *err)
 {
@@ -213,7 +213,7 @@ int spoolfile_reader_next(struct spoolfile_reader *r, struct span *ret, struct e
 
 /* ---- the writer ---- */
 
-/* Walks to the last good record by a reader of one's own. */
+/* Finds the last good record with a reader of its own. */
 static int find_end(const char *path, int64_t *ret_end, struct error *err)
 {
     struct spoolfile_reader *r = NULL;
@@ -297,7 +297,7 @@ static void add_frame(struct buf *out, struct span record)
     buf_add(out, record.p, record.n);
 }
 
-/* How many of the n records lie wholly in `written` bytes? *ret_bytes: theirs. */
+/* How many of the n records lie wholly in `written` bytes? *ret_bytes: their size. */
 static size_t whole_records(const struct span *records, size_t n, size_t written, size_t *ret_bytes)
 {
     size_t done = 0;
@@ -306,9 +306,8 @@ static size_t whole_records(const struct span *records, size_t n, size_t written
     return done;
 }
 
-/* Of a write that came in part the last record's part is taken back: half a record in the middle of
- * the file would be damage. The whole ones before it stay: a reader may have gone on behind them
- * already. */
+/* After a partial write the incomplete record is cut off: half a record in the middle of the file
+ * would be damage. The whole ones before it stay: a reader may already have passed them. */
 static int write_frames(struct spoolfile *f, const struct span *records, size_t n, size_t *ret_done,
                         struct error *err)
 {
@@ -321,7 +320,7 @@ static int write_frames(struct spoolfile *f, const struct span *records, size_t 
     do
         put = write(f->fd, f->frames.p, f->frames.n);
     while (put < 0 && errno == EINTR);
-    int why = put < 0 ? errno : ENOSPC; /* a disk that fills takes a part and gives no reason */
+    int why = put < 0 ? errno : ENOSPC; /* a disk that fills up takes a part and gives no reason */
     size_t bytes, written = put < 0 ? 0 : (size_t)put;
     *ret_done = whole_records(records, n, written, &bytes);
     f->size += (int64_t)bytes;

@@ -106,7 +106,7 @@ static void the_bytes_are_as_the_header_says(void **state)
     spoolfile_close(&f);
 }
 
-/* Three records of different size; what is left of the file after a death at byte `cut`. */
+/* Three records of different sizes, cut off at byte `cut` as by the writer's death. */
 static void a_torn_tail_is_cut_and_the_rest_survives(void **state)
 {
     const char *whole = testing_path(state, "whole"), *path = testing_path(state, "cut");
@@ -144,7 +144,7 @@ static void a_torn_tail_is_cut_and_the_rest_survives(void **state)
     buf_free(&b);
 }
 
-static void damage_before_the_end_is_told_with_its_offset(void **state)
+static void damage_before_the_end_is_reported_with_its_offset(void **state)
 {
     const char *path = testing_path(state, "spool");
     struct spoolfile *f = writer(path, NULL);
@@ -183,7 +183,7 @@ static void damage_before_the_end_is_told_with_its_offset(void **state)
     buf_free(&b);
 }
 
-static void a_last_record_that_does_not_fit_its_sum_is_a_torn_tail(void **state)
+static void a_last_record_with_a_wrong_checksum_is_a_torn_tail(void **state)
 {
     const char *path = testing_path(state, "spool");
     struct spoolfile *f = writer(path, NULL);
@@ -222,7 +222,7 @@ static void zeros_at_the_end_are_a_torn_tail(void **state)
     spoolfile_close(&f);
 }
 
-static void what_is_no_spool_is_left_alone(void **state)
+static void a_file_that_is_not_a_spool_is_left_alone(void **state)
 {
     const char *path = testing_path(state, "other");
     struct spoolfile *f = NULL;
@@ -238,7 +238,7 @@ static void what_is_no_spool_is_left_alone(void **state)
     assert_int_equal(spoolfile_reader_open(path, 0, &r, &err), -EINVAL);
 }
 
-static void records_have_a_least_and_a_most(void **state)
+static void records_have_a_minimum_and_a_maximum_size(void **state)
 {
     const char *path = testing_path(state, "spool");
     struct spoolfile *f = writer(path, NULL);
@@ -259,7 +259,7 @@ static void records_have_a_least_and_a_most(void **state)
     spoolfile_close(&f);
 }
 
-static void records_around_the_read_ahead_come_whole(void **state)
+static void records_around_the_read_ahead_arrive_whole(void **state)
 {
     const char *path = testing_path(state, "spool");
     struct spoolfile *f = writer(path, NULL);
@@ -280,7 +280,7 @@ static void records_around_the_read_ahead_come_whole(void **state)
     spoolfile_close(&f);
 }
 
-static void a_write_that_comes_in_part_leaves_no_trace(void **state)
+static void a_partial_write_leaves_no_trace(void **state)
 {
     const char *path = testing_path(state, "spool");
     pid_t pid = fork(); /* the limit on file sizes is the process's own */
@@ -316,7 +316,7 @@ static void a_write_that_comes_in_part_leaves_no_trace(void **state)
     spoolfile_reader_close(&r);
 }
 
-/* reads on between a write that came in part and what is done about it */
+/* reads on between a partial write and its clean-up */
 static struct spoolfile_reader *between;
 static unsigned read_between;
 
@@ -328,7 +328,7 @@ int ftruncate(int fd, off_t size)
     return (int)syscall(SYS_ftruncate, fd, size);
 }
 
-/* 0: all is well; else where it is not. */
+/* 0: all is well; otherwise, where it is not. */
 static int write_two_of_three(const char *path)
 {
     static const uint8_t b[4096] = {1};
@@ -346,7 +346,7 @@ static int write_two_of_three(const char *path)
     if (spoolfile_append_all(f, records, 3, &done, NULL) != -ENOSPC || read_between != 2 ||
         done != 2)
         return 4;
-    for (int i = 0; i < 2; i++) /* what is written next is not what was to be written then */
+    for (int i = 0; i < 2; i++) /* the next record differs from the one that failed */
         if (spoolfile_append(f, span_of(b, 1000), NULL) < 0)
             return 5;
     for (int i = 0; i < 2; i++)
@@ -355,7 +355,7 @@ static int write_two_of_three(const char *path)
     return spoolfile_reader_next(between, &got, NULL) == 0 ? 0 : 7;
 }
 
-static void a_reader_goes_on_behind_what_a_write_in_part_has_brought(void **state)
+static void a_reader_continues_after_a_partial_write(void **state)
 {
     const char *path = testing_path(state, "spool");
     int status = 0;
@@ -417,14 +417,14 @@ int main(void)
         in_folder(a_reader_follows_the_writer),
         in_folder(the_bytes_are_as_the_header_says),
         in_folder(a_torn_tail_is_cut_and_the_rest_survives),
-        in_folder(damage_before_the_end_is_told_with_its_offset),
-        in_folder(a_last_record_that_does_not_fit_its_sum_is_a_torn_tail),
+        in_folder(damage_before_the_end_is_reported_with_its_offset),
+        in_folder(a_last_record_with_a_wrong_checksum_is_a_torn_tail),
         in_folder(zeros_at_the_end_are_a_torn_tail),
-        in_folder(what_is_no_spool_is_left_alone),
-        in_folder(records_have_a_least_and_a_most),
-        in_folder(records_around_the_read_ahead_come_whole),
-        in_folder(a_write_that_comes_in_part_leaves_no_trace),
-        in_folder(a_reader_goes_on_behind_what_a_write_in_part_has_brought),
+        in_folder(a_file_that_is_not_a_spool_is_left_alone),
+        in_folder(records_have_a_minimum_and_a_maximum_size),
+        in_folder(records_around_the_read_ahead_arrive_whole),
+        in_folder(a_partial_write_leaves_no_trace),
+        in_folder(a_reader_continues_after_a_partial_write),
         in_folder(a_killed_writer_loses_at_most_the_last_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

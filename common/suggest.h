@@ -6,8 +6,8 @@
 
 enum { SUGGEST_TEXT = 128 };
 
-/* The number of inserted, dropped, changed or swapped neighbouring characters that make b of a
- * (optimal string alignment). Names longer than 64 bytes are told apart by their first 64. */
+/* The number of inserted, dropped, changed or swapped neighbouring characters that turn a into b
+ * (optimal string alignment). Only the first 64 bytes of a name count. */
 size_t suggest_distance(const char *a, const char *b);
 
 /* The nearest of the NULL-ended `names`, if it is near enough to be a typing error: at most

@@ -3,7 +3,7 @@
 
 static const char *const keys[] = {"steps", "name", "proxy", "on_success", "on_failure", NULL};
 
-static void each_slip_of_the_fingers_costs_one(void **state)
+static void each_typing_slip_costs_one(void **state)
 {
     (void)state;
     assert_int_equal(suggest_distance("steps", "steps"), 0);
@@ -55,10 +55,8 @@ static void long_names_do_no_harm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_slip_of_the_fingers_costs_one),
-        cmocka_unit_test(the_nearest_name_is_found),
-        cmocka_unit_test(a_far_name_is_not_offered),
-        cmocka_unit_test(the_hint_ends_a_sentence),
+        cmocka_unit_test(each_typing_slip_costs_one), cmocka_unit_test(the_nearest_name_is_found),
+        cmocka_unit_test(a_far_name_is_not_offered),  cmocka_unit_test(the_hint_ends_a_sentence),
         cmocka_unit_test(long_names_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,8 +92,8 @@ void term_paint(struct buf *out, const struct term *t, enum term_mood mood, cons
     buf_add_str(out, term_off(t, mood));
 }
 
-/* wcwidth answers for the current locale, which may be C; its table for UTF-8 is wanted whatever
- * the user's is. Made once and never changed. */
+/* wcwidth answers for the current locale, which may be C; we need its UTF-8 table whatever the
+ * user's locale is. Made once and never changed. */
 static locale_t utf8_locale;
 
 static void make_utf8_locale(void)
@@ -194,7 +194,7 @@ int term_cut(struct buf *out, struct span text, int width)
     }
     if (width <= 0)
         return 0;
-    if (width <= mark_width && mark_width > 1) { /* more of the text says more */
+    if (width <= mark_width && mark_width > 1) { /* the room is better used for text */
         buf_add(out, text.p, fit(text, width, &used));
         return used;
     }
@@ -234,11 +234,11 @@ void term_wrap(struct buf *out, struct span text, int at, int width)
 
 void term_bar(struct buf *out, int width, double fraction)
 {
-    if (!(fraction > 0)) /* also if it is not a number */
+    if (!(fraction > 0)) /* also true of NaN */
         fraction = 0;
     if (fraction > 1)
         fraction = 1;
-    /* down: a bar is full only when all is done */
+    /* rounds down: a bar is full only when all is done */
     int eighths = (int)(fraction * width * 8 + 1e-9);
     for (int i = 0; i < width; i++) {
         int part = eighths - i * 8;

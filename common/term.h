@@ -1,5 +1,5 @@
 /* term.h - what people see: colour by meaning, width, tables, times, bars, and a display that is
- * drawn again in place.
+ * redrawn in place.
  *
  * Everything is written into a struct buf and goes out by one write, so a table never tears. Text
  * from outside passes term_safe first (tables do it themselves), so that it cannot move the
@@ -42,10 +42,10 @@ void term_safe(struct buf *out, struct span text);
 /* The same, but lines and tabs stay: for logs of children. */
 void term_safe_lines(struct buf *out, struct span text);
 
-/* May we write characters beyond ASCII? True where the user's locale (LC_ALL, LC_CTYPE, LANG) is
- * one of UTF-8. Looked up once. */
+/* May we write characters beyond ASCII? True where the user's locale (LC_ALL, LC_CTYPE, LANG) uses
+ * UTF-8. Looked up once. */
 bool term_unicode(void);
-/* For tests: from now on it is as said. */
+/* For tests: fixes the answer from now on. */
 void term_unicode_set(bool on);
 
 /* Appends as much of safe text as fits in `width` columns; what was cut ends in an ellipsis ("..."
@@ -56,8 +56,8 @@ int term_cut(struct buf *out, struct span text, int width);
  * at column `at`: the lines that follow are indented to there. No line feed at the end. */
 void term_wrap(struct buf *out, struct span text, int at, int width);
 
-/* The columns that a page for `t` may take: its width; INT_MAX for what is neither a terminal nor
- * has been given COLUMNS. */
+/* The columns that a page for `t` may take: its width; INT_MAX if it is not a terminal and COLUMNS
+ * is not set. */
 int term_page(const struct term *t);
 
 /* ---- tables ---- */
@@ -65,8 +65,8 @@ int term_page(const struct term *t);
 /* What a column of a table does, ORed together. Where a table is wider than the page,
  * 1. the columns that may shrink do so, evenly, the cells being cut with an ellipsis or, with
  *    TERM_WRAP, continued in lines below;
- * 2. if all of them at their least are still too wide, columns are left out, the highest
- *    TERM_DROP first, the rightmost first among equals;
+ * 2. if that is still too wide, columns are left out, the highest TERM_DROP first, the rightmost
+ *    first among equals;
  * 3. if that is not enough either, the rightmost columns are cut to what is left.
  * So a row never folds. The last column shrinks to eight even if nothing says so. */
 enum term_column_flags {
@@ -114,7 +114,7 @@ char *term_clock(int64_t wall_ms, char out[TERM_TIME]); /* "09:14:07" */
  * ("09:14"), all of this zone; or RFC 3339 with its offset. -EINVAL. */
 int term_time_parse(const char *s, int64_t now_ms, int64_t *ret_ms, struct error *err);
 
-/* ---- a display that is drawn again ---- */
+/* ---- a display that is redrawn ---- */
 
 /* Appends a bar of exactly `width` columns, filled to `fraction` (held between 0 and 1) in eighths
  * of a column, or in whole columns of '#' where the locale has no blocks. */

@@ -17,7 +17,7 @@ static void says(struct buf *b, const char *want)
     buf_clear(b);
 }
 
-static void what_is_no_terminal_gets_no_colour(void **state)
+static void output_that_is_not_a_terminal_gets_no_colour(void **state)
 {
     (void)state;
     int p[2];
@@ -57,7 +57,7 @@ static void a_terminal_has_colour_unless_the_user_says_no(void **state)
     close(fd);
 }
 
-static void moods_are_colours_only_where_colour_is(void **state)
+static void moods_are_coloured_only_where_colour_is_on(void **state)
 {
     (void)state;
     struct buf b = {0};
@@ -81,7 +81,7 @@ static void width_is_counted_in_columns(void **state)
     assert_int_equal(term_width(SPAN_NONE), 0);
 }
 
-static void nothing_from_outside_acts_on_the_terminal(void **state)
+static void text_from_outside_cannot_act_on_the_terminal(void **state)
 {
     (void)state;
     struct buf b = {0};
@@ -98,7 +98,7 @@ static void nothing_from_outside_acts_on_the_terminal(void **state)
     buf_free(&b);
 }
 
-static void a_cut_ends_in_an_ellipsis_and_never_splits_a_character(void **state)
+static void truncation_ends_in_an_ellipsis_and_never_splits_a_character(void **state)
 {
     (void)state;
     struct buf b = {0};
@@ -146,7 +146,7 @@ static void lines_break_at_spaces_and_keep_their_indent(void **state)
     buf_free(&b);
 }
 
-static void columns_bounds_a_page_that_is_no_terminal(void **state)
+static void columns_bounds_a_page_that_is_not_a_terminal(void **state)
 {
     (void)state;
     int p[2];
@@ -185,7 +185,7 @@ static void a_bar_has_its_width_and_is_full_only_at_the_end(void **state)
     buf_free(&b);
 }
 
-static void the_cursor_goes_back_to_draw_again(void **state)
+static void the_cursor_moves_back_to_redraw(void **state)
 {
     (void)state;
     struct buf b = {0};
@@ -201,17 +201,17 @@ static void the_cursor_goes_back_to_draw_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_no_terminal_gets_no_colour),
+        cmocka_unit_test(output_that_is_not_a_terminal_gets_no_colour),
         cmocka_unit_test(a_terminal_has_colour_unless_the_user_says_no),
-        cmocka_unit_test(moods_are_colours_only_where_colour_is),
+        cmocka_unit_test(moods_are_coloured_only_where_colour_is_on),
         cmocka_unit_test(width_is_counted_in_columns),
-        cmocka_unit_test(nothing_from_outside_acts_on_the_terminal),
-        cmocka_unit_test(a_cut_ends_in_an_ellipsis_and_never_splits_a_character),
+        cmocka_unit_test(text_from_outside_cannot_act_on_the_terminal),
+        cmocka_unit_test(truncation_ends_in_an_ellipsis_and_never_splits_a_character),
         cmocka_unit_test(without_unicode_cuts_and_bars_are_ascii),
         cmocka_unit_test(lines_break_at_spaces_and_keep_their_indent),
-        cmocka_unit_test(columns_bounds_a_page_that_is_no_terminal),
+        cmocka_unit_test(columns_bounds_a_page_that_is_not_a_terminal),
         cmocka_unit_test(a_bar_has_its_width_and_is_full_only_at_the_end),
-        cmocka_unit_test(the_cursor_goes_back_to_draw_again),
+        cmocka_unit_test(the_cursor_moves_back_to_redraw),
     };
     term_unicode_set(true);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,7 +94,7 @@ static unsigned rank_of(const struct term_table *t, size_t column)
     return t->columns[column].how >> 16 & 255;
 }
 
-/* The columns of the screen that all together take; a width of 0 is a column that is left out. */
+/* The screen columns that all of them take together; a width of 0 means left out. */
 static int total_of(const int *widths, size_t n)
 {
     int total = -GAP;
@@ -104,7 +104,7 @@ static int total_of(const int *widths, size_t n)
     return total;
 }
 
-/* As wide as the widest cell; on a page 0 for an optional column without any. */
+/* As wide as the widest cell; on a page, 0 for an optional column without text. */
 static void measure(const struct term_table *t, bool page, int *widths)
 {
     for (size_t i = 0; i < t->count; i++)
@@ -146,7 +146,7 @@ static void cut_off(const struct term_table *t, int page, int *least)
         least[0] = page;
 }
 
-/* What is left over goes to those that are not yet as wide as they would be, evenly. */
+/* Shares what is left over evenly among the columns that are narrower than their text. */
 static void share(const int *wanted, size_t n, int page, int *widths)
 {
     int left = page - total_of(widths, n);
@@ -187,7 +187,7 @@ static void spaces(struct buf *out, int n)
         buf_printf(out, "%*s", n, "");
 }
 
-/* Takes what the next line of a cell shows from *text. */
+/* Takes the next line of a cell from *text. */
 static void take_line(struct span *text, bool wrap, int width, struct buf *line)
 {
     struct buf lines = {0};
@@ -222,7 +222,7 @@ static void print_part(struct buf *out, const struct term *term, struct span par
     buf_free(&text);
 }
 
-/* A row of cells, in as many lines as the longest that wraps takes. */
+/* A row of cells, in as many lines as its longest wrapped cell takes. */
 static void print_row(const struct term_table *t, const struct term *term, const int *widths,
                       struct span *texts, const enum term_mood *moods, struct buf *out)
 {

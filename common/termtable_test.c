@@ -77,7 +77,7 @@ static struct term_table *a_fitted_table(void)
     return t;
 }
 
-static void columns_shrink_then_go_in_the_order_of_their_ranks(void **state)
+static void columns_shrink_and_then_are_dropped_in_order_of_rank(void **state)
 {
     (void)state;
     struct term_table *t = a_fitted_table();
@@ -170,7 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_table_is_aligned_and_whole_when_it_is_piped),
         cmocka_unit_test(the_last_column_is_cut_on_a_terminal),
-        cmocka_unit_test(columns_shrink_then_go_in_the_order_of_their_ranks),
+        cmocka_unit_test(columns_shrink_and_then_are_dropped_in_order_of_rank),
         cmocka_unit_test(no_row_is_ever_wider_than_the_page),
         cmocka_unit_test(an_optional_column_without_any_text_is_left_out_on_a_terminal),
         cmocka_unit_test(wide_characters_are_aligned_by_their_columns),

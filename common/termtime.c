@@ -59,8 +59,8 @@ char *term_clock(int64_t wall_ms, char out[TERM_TIME])
     return write_time(wall_ms, "%H:%M:%S", out);
 }
 
-/* A time without an offset. strptime takes "2026-02-31"; mktime makes another day of it, which is
- * how it is found out. */
+/* A time without an offset. strptime takes "2026-02-31"; mktime turns it into another day, which
+ * gives it away. */
 static bool parse_local(const char *s, int64_t now_ms, int64_t *ret_ms)
 {
     static const char *const forms[] = {"%Y-%m-%d",       "%Y-%m-%d %H:%M",    "%Y-%m-%d %H:%M:%S",

@@ -19,7 +19,7 @@ static void zone(const char *tz)
     tzset();
 }
 
-static void a_listing_shows_the_time_of_today_and_the_day_of_others(void **state)
+static void a_listing_shows_times_for_today_and_dates_for_other_days(void **state)
 {
     (void)state;
     char out[TERM_TIME];
@@ -63,7 +63,7 @@ static void a_time_is_read_in_the_zone_of_its_reader(void **state)
     }
 }
 
-static void what_is_no_time_is_refused_with_the_forms(void **state)
+static void text_that_is_not_a_time_is_refused_with_the_accepted_forms(void **state)
 {
     (void)state;
     static const char *const wrong[] = {"",           "yesterday",        "12",       "2026-02-30",
@@ -79,9 +79,9 @@ static void what_is_no_time_is_refused_with_the_forms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_listing_shows_the_time_of_today_and_the_day_of_others),
+        cmocka_unit_test(a_listing_shows_times_for_today_and_dates_for_other_days),
         cmocka_unit_test(a_time_is_read_in_the_zone_of_its_reader),
-        cmocka_unit_test(what_is_no_time_is_refused_with_the_forms),
+        cmocka_unit_test(text_that_is_not_a_time_is_refused_with_the_accepted_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* testing.h - what the unit tests of all rooms share: cmocka's headers in the order that it wants,
+/* testing.h - what the unit tests of all rooms share: cmocka's headers in the order that it needs,
  * and a temporary folder for each test. For tests only. */
 #ifndef LB_COMMON_TESTING_H
 #define LB_COMMON_TESTING_H

@@ -5,7 +5,7 @@
 
 size_t utf8_take(struct span s, uint32_t *ret_point)
 {
-    /* by length: less is an overlong form */
+    /* by length: a smaller one is an overlong form */
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     *ret_point = 0xfffd;
     if (s.n == 0)
@@ -72,7 +72,7 @@ size_t utf8_cut(struct span s, size_t most)
     if (s.n <= most)
         return s.n;
     size_t n = most;
-    /* a character has at most three bytes of these */
+    /* a character has at most three continuation bytes */
     for (int i = 0; i < 3 && n > 0 && (s.p[n] & 0xc0) == 0x80; i++)
         n--;
     return n;

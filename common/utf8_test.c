@@ -1,7 +1,7 @@
 #include "common/utf8.h"
 #include "common/testing.h"
 
-static void every_character_goes_there_and_back(void **state)
+static void every_character_survives_a_round_trip(void **state)
 {
     (void)state;
     for (uint32_t point = 0; point <= 0x10ffff; point++) {
@@ -53,7 +53,7 @@ static void the_first_bad_byte_is_found(void **state)
     assert_true(utf8_is_valid(SPAN_NONE, NULL));
 }
 
-static void what_is_left_of_a_character_is_cut_off(void **state)
+static void an_incomplete_character_is_cut_off(void **state)
 {
     (void)state;
     char whole[] = "a\xc3\xa4z", half[] = "a\xe2\x82", nothing[] = "";
@@ -69,17 +69,17 @@ static void a_cut_falls_between_characters(void **state)
     static const size_t kept[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11, 11};
     for (size_t most = 0; most < sizeof kept / sizeof *kept; most++)
         assert_int_equal(utf8_cut(s, most), kept[most]);
-    /* no text at all: little is lost */
+    /* not text at all: few bytes are dropped */
     assert_int_equal(utf8_cut(span_str("\x80\x80\x80\x80\x80\x80"), 5), 2);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_character_goes_there_and_back),
+        cmocka_unit_test(every_character_survives_a_round_trip),
         cmocka_unit_test(malformed_bytes_are_refused),
         cmocka_unit_test(the_first_bad_byte_is_found),
-        cmocka_unit_test(what_is_left_of_a_character_is_cut_off),
+        cmocka_unit_test(an_incomplete_character_is_cut_off),
         cmocka_unit_test(a_cut_falls_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

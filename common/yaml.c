@@ -1,4 +1,4 @@
-/* yaml.c - asks a tree; yamlread.c builds it. */
+/* yaml.c - queries a tree; yamlread.c builds it. */
 #include "common/yamltree.h"
 
 #include <errno.h>
@@ -184,7 +184,7 @@ int yaml_error(const struct yaml_node *node, struct error *err, const char *fmt,
     return -EINVAL;
 }
 
-/* How a sentence calls the node: "'retries'", "item 2 of 'args'", "the document". */
+/* What a sentence calls the node: "'retries'", "item 2 of 'args'", "the document". */
 static const char *label(const struct yaml_node *node, char out[120])
 {
     if (node && node->key)
@@ -239,7 +239,7 @@ int yaml_float(const struct yaml_node *node, double *ret, struct error *err)
     enum yaml_type type = yaml_type(node);
     if (type != YAML_TYPE_INT && type != YAML_TYPE_FLOAT)
         return refuse(node, "a number", err);
-    /* the decimal sign of YAML is a point everywhere */
+    /* YAML's decimal sign is a point in every locale */
     locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
     if (!c)
         mem_die();

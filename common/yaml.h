@@ -1,8 +1,8 @@
 /* yaml.h - YAML for people's files: a strict tree in which every node knows its line and column.
  *
  * Of YAML: mappings, sequences and scalars in all their spellings. Refused, with "file:line:column:
- * ...": keys given twice, keys that are no scalars, anchors, aliases, tags, a second document, more
- * than 64 levels, more than 16 MiB, bad UTF-8. Only a plain true or false is a boolean, only a
+ * ...": keys given twice, keys that are not scalars, anchors, aliases, tags, a second document,
+ * more than 64 levels, more than 16 MiB, bad UTF-8. Only a plain true or false is a boolean, only a
  * plain null, ~ or nothing is null, numbers are JSON's; all else is text: `on`, `no`, `012`, `1e`
  * mean what they say.
  *
@@ -30,8 +30,7 @@ int yaml_read_file(const char *path, struct yaml **ret, struct error *err);
  * afterwards. */
 int yaml_read_bytes(const char *name, struct span bytes, struct yaml **ret, struct error *err);
 
-/* libyaml exports a yaml_free of its own for its memory; ours must not take its place when programs
-   are linked. */
+/* libyaml exports a yaml_free of its own; ours must not replace it when programs are linked. */
 #define yaml_free yaml_tree_free
 void yaml_free(struct yaml **y); /* sets *y to NULL; NULL is fine */
 
@@ -74,8 +73,8 @@ int yaml_size(const struct yaml_node *node, int64_t *ret_bytes, struct error *er
 int yaml_expect_map(const struct yaml_node *node, struct error *err);
 int yaml_expect_seq(const struct yaml_node *node, struct error *err);
 
-/* Sets the given sentence after the node's "file:line:column: ". Returns -EINVAL. NULL node:
- * without a place. */
+/* Sets the given sentence after the node's "file:line:column: ". Returns -EINVAL. A NULL node adds
+ * no place. */
 int yaml_error(const struct yaml_node *node, struct error *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Puts the node's place before the sentence in *err. Returns the unchanged code. */

@@ -74,7 +74,7 @@ static void types_are_those_of_json_and_quotes_mean_text(void **state)
     assert_int_equal(yaml_type(NULL), YAML_TYPE_NULL);
 }
 
-static void typed_values_are_given(void **state)
+static void typed_values_are_returned(void **state)
 {
     (void)state;
     struct yaml *y = read_ok("s: 1.10\ni: -7\nf: 2.5\nb: true\nd: 90s\nz: 2G\n");
@@ -144,7 +144,7 @@ static void a_key_given_twice_is_refused(void **state)
     refused("x: {a: 1, \"a\\0b\": 2}\n", "f.yaml:1:11: key 'a' has a NUL character");
 }
 
-static void what_makes_yaml_surprising_is_refused(void **state)
+static void surprising_features_of_yaml_are_refused(void **state)
 {
     (void)state;
     refused("a: &x 1\n", "f.yaml:1:4: anchors");
@@ -160,7 +160,7 @@ static void what_makes_yaml_surprising_is_refused(void **state)
     refused("? {a: b}\n: 1\n", "a key must be a text");
 }
 
-static void what_is_no_yaml_is_refused_where_it_has_to_be_mended(void **state)
+static void malformed_yaml_is_refused_at_the_place_to_fix(void **state)
 {
     (void)state;
     refused("a: [1\n", "f.yaml:1:4: this '[' is not closed");
@@ -206,7 +206,7 @@ static void bad_utf8_is_refused_with_its_place(void **state)
             "f.yaml:1:1: byte 0xff is not UTF-8");
 }
 
-static void depth_and_size_have_a_most(void **state)
+static void depth_and_size_are_limited(void **state)
 {
     (void)state;
     char text[400];
@@ -237,7 +237,7 @@ static void an_empty_document_is_null(void **state)
     }
 }
 
-static void an_unknown_key_is_refused_with_what_was_meant(void **state)
+static void an_unknown_key_is_refused_with_a_suggestion(void **state)
 {
     (void)state;
     static const char *const allowed[] = {"name", "steps", NULL};
@@ -252,7 +252,7 @@ static void an_unknown_key_is_refused_with_what_was_meant(void **state)
     yaml_free(&y);
 }
 
-static void a_large_mapping_is_read_in_good_time(void **state)
+static void a_large_mapping_is_read_quickly(void **state)
 {
     (void)state;
     struct buf b = {0};
@@ -285,17 +285,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tree_knows_its_places),
         cmocka_unit_test(types_are_those_of_json_and_quotes_mean_text),
-        cmocka_unit_test(typed_values_are_given),
+        cmocka_unit_test(typed_values_are_returned),
         cmocka_unit_test(a_wrong_type_is_refused_with_place_name_and_value),
         cmocka_unit_test(a_key_given_twice_is_refused),
-        cmocka_unit_test(what_makes_yaml_surprising_is_refused),
-        cmocka_unit_test(what_is_no_yaml_is_refused_where_it_has_to_be_mended),
+        cmocka_unit_test(surprising_features_of_yaml_are_refused),
+        cmocka_unit_test(malformed_yaml_is_refused_at_the_place_to_fix),
         cmocka_unit_test(one_byte_order_mark_is_skipped),
         cmocka_unit_test(bad_utf8_is_refused_with_its_place),
-        cmocka_unit_test(depth_and_size_have_a_most),
+        cmocka_unit_test(depth_and_size_are_limited),
         cmocka_unit_test(an_empty_document_is_null),
-        cmocka_unit_test(an_unknown_key_is_refused_with_what_was_meant),
-        cmocka_unit_test(a_large_mapping_is_read_in_good_time),
+        cmocka_unit_test(an_unknown_key_is_refused_with_a_suggestion),
+        cmocka_unit_test(a_large_mapping_is_read_quickly),
         in_folder(a_file_is_read_and_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,7 @@
 struct yaml_reader {
     struct yaml *y;
     yaml_parser_t parser;
-    struct yaml_node *open[YAML_DEPTH_MAX]; /* maps and sequences whose end has not come */
+    struct yaml_node *open[YAML_DEPTH_MAX]; /* maps and sequences that have not ended */
     size_t depth;
     struct yaml_node *key; /* of the map on top; its value comes next */
     unsigned documents;
@@ -26,9 +26,9 @@ static int refuse_at(struct yaml_reader *r, yaml_mark_t at, const char *sentence
                      sentence);
 }
 
-/* libyaml's complaints in words for people who never wrote a parser, each at the place to mend: an
- * unclosed bracket is reported where it opens. A row matches if both of its parts occur in what
- * libyaml says; the first row that matches counts. */
+/* libyaml's complaints in plain words, each with the place to fix: an unclosed bracket is reported
+ * where it opens. A row matches if both of its parts occur in what libyaml says; the first row that
+ * matches counts. */
 static const struct {
     const char *context, *problem;
     bool where_it_opens;
@@ -60,7 +60,7 @@ static int refuse_parse(struct yaml_reader *r)
     const char *problem = p->problem ? p->problem : "not YAML";
     const char *context = p->context ? p->context : "";
     yaml_mark_t at = p->problem_mark;
-    /* the only kind that leaves no mark; the character is near where it reads */
+    /* the only kind without a mark; the character is near the reading position */
     if (p->error == YAML_READER_ERROR)
         at = p->mark;
     for (size_t i = 0; i < sizeof complaints / sizeof *complaints; i++)
@@ -92,7 +92,7 @@ static void append(struct yaml_node *to, struct yaml_node *node)
     to->items[to->count++] = node;
 }
 
-/* Hangs the node where the next one belongs; takes it in any case. */
+/* Adds the node where the next one belongs; takes ownership in any case. */
 static int place(struct yaml_reader *r, struct yaml_node *node, yaml_mark_t at)
 {
     struct yaml_node *top = r->depth ? r->open[r->depth - 1] : NULL;
@@ -175,7 +175,7 @@ static int on_end(struct yaml_reader *r)
         return 0;
     node->sorted = mem_dup(node->items, node->count * sizeof *node->items);
     qsort(node->sorted, node->count, sizeof *node->sorted, by_key);
-    /* whoever looks for a key compares texts, which end there */
+    /* keys are compared as C strings, which end there */
     for (size_t i = 0; i < node->count; i++)
         if (memchr(node->items[i]->key->text, 0, yaml_text(node->items[i]->key).n))
             return yaml_error(node->items[i]->key, r->err, "key '%.80s' has a NUL character",
@@ -235,7 +235,7 @@ static int read_events(struct yaml_reader *r)
 }
 
 /* Editors on some systems write a byte order mark; libyaml counts it as a column, and every line
- * below then has another indentation. */
+ * below it then seems indented differently. */
 static bool skip_bom(struct span *bytes)
 {
     static const uint8_t bom[] = {0xef, 0xbb, 0xbf};

@@ -1,4 +1,4 @@
-/* yamltree.h - the inside of a yaml tree, for yaml.c (asks) and yamlread.c (builds) alone. */
+/* yamltree.h - the inside of a YAML tree, only for yaml.c (queries) and yamlread.c (builds). */
 #ifndef LB_COMMON_YAMLTREE_H
 #define LB_COMMON_YAMLTREE_H
 
@@ -15,7 +15,7 @@ struct yaml_node {
     char *text; /* scalars: n bytes and a NUL */
     size_t n;
     struct yaml_node **items; /* values of a map, items of a sequence */
-    /* of a map: the same values ordered by key, for look-up and the search for doubles */
+    /* of a map: the same values ordered by key, for lookup and for finding duplicates */
     struct yaml_node **sorted;
     size_t count, cap;
 };

@@ -28,7 +28,7 @@ static bool port_is_good(const char *port, bool port_free)
     return *port && value <= 65535 && (value > 0 || port_free);
 }
 
-/* Where the host ends: behind its brackets, or at its only colon. NULL: it is no host. */
+/* Where the host ends: after its brackets, or at its only colon. NULL: it is not a host. */
 static const char *host_end(const char *host)
 {
     if (*host == '[') {

@@ -30,7 +30,7 @@ static void only_a_listener_may_leave_the_port_open(void **state)
     assert_int_equal(net_endpoint("wh0:*", false, out, NULL), -EINVAL);
 }
 
-static void what_is_no_address_is_refused_with_a_good_one_beside_it(void **state)
+static void invalid_addresses_are_refused_with_a_good_example(void **state)
 {
     static const char *const bad[] = {
         "",           ":7411",        "tcp://",   "wh0:",          "wh0:port",
@@ -47,7 +47,7 @@ static void what_is_no_address_is_refused_with_a_good_one_beside_it(void **state
     }
 }
 
-static void an_address_beyond_all_measure_is_refused(void **state)
+static void an_address_that_is_far_too_long_is_refused(void **state)
 {
     char text[600], out[NET_ENDPOINT_MAX];
     (void)state;
@@ -61,8 +61,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_become_endpoints),
         cmocka_unit_test(only_a_listener_may_leave_the_port_open),
-        cmocka_unit_test(what_is_no_address_is_refused_with_a_good_one_beside_it),
-        cmocka_unit_test(an_address_beyond_all_measure_is_refused),
+        cmocka_unit_test(invalid_addresses_are_refused_with_a_good_example),
+        cmocka_unit_test(an_address_that_is_far_too_long_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

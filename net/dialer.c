@@ -23,7 +23,7 @@ enum {
     DIAL_MS =
         /* from connecting to WELCOME; a broker that replays its journal is not there yet */
     HANDSHAKE_MS + 2000,
-    /* doubles up to the most; then half to one and a half of it, by chance */
+    /* doubles up to the maximum; then a random factor of 0.5 to 1.5 */
     REST_MIN_MS = 500,
     REST_MAX_MS = 30000,
     FAREWELL_MS = 200,
@@ -44,7 +44,7 @@ struct dialer {
     enum dialer_state state;
     struct net_socket *socket;
     struct session *session;
-    int64_t rest_ms;           /* the next one, before chance */
+    int64_t rest_ms;           /* the next one, before the random factor */
     int64_t hello_at, ping_at; /* when the last of each was sent */
     int64_t next_ping;
     int64_t renewed;
@@ -52,7 +52,7 @@ struct dialer {
     struct loop_timer again; /* the socket may have more */
     char trouble[TROUBLE_MAX];
     struct buf frame, message;
-    bool full; /* its window was seen shut: `window` is owed */
+    bool full; /* its window was found shut: `window` must be called */
     bool closed;
     unsigned depth; /* of entries from the loop */
 };
@@ -88,7 +88,7 @@ static void close_socket(struct dialer *d, int linger_ms)
     net_socket_close(&d->socket, linger_ms);
 }
 
-/* ---- The session has ended, or did not come to be */
+/* ---- The session has ended, or never started */
 
 static int64_t by_chance(int64_t ms)
 {
@@ -123,7 +123,7 @@ static void end_session(struct dialer *d, bool keep, const char *why)
         d->calls.down(d->calls.self, why);
 }
 
-/* This address does not do; the next one at once, after the last a rest. */
+/* This address does not work: the next one at once, or a rest after the last. */
 static void try_next(struct dialer *d, const char *why)
 {
     say_trouble(d, why);
@@ -305,7 +305,7 @@ static void take_frame(struct dialer *d, struct span frame)
     uint64_t session, kind;
 
     if (!d->session)
-        return; /* late, of a session that has ended */
+        return; /* late, from a session that has ended */
     if (session_is_last_word(frame, &session, &kind, &messages)) {
         if (session == session_id(d->session))
             take_last_word(d, kind, messages);
@@ -349,8 +349,8 @@ static void take_news(struct dialer *d)
     }
 }
 
-/* What came before the connection ended counts: news are asked for when there is nothing left to
-   take. */
+/* What arrived before the connection ended counts: news is read only when there is nothing left to
+ * take. */
 static void take_all(struct dialer *d)
 {
     struct net_packet packet;
@@ -444,7 +444,7 @@ static void dial(struct dialer *d)
 
 static void beat(struct dialer *d, int64_t now)
 {
-    /* What lies in the socket counts as heard, unless that goes on for another lease. */
+    /* Frames left in the socket count as heard, unless that goes on for another lease. */
     int64_t silence = now - session_heard(d->session);
     if (silence >= d->lease_ms && !(net_socket_readable(d->socket) && silence < 2 * d->lease_ms)) {
         end_session(d, false, "the broker has been silent for the whole lease");

@@ -39,10 +39,10 @@ struct dialer_calls {
 
 int dialer_open(struct dialer **ret, struct loop *loop, const struct dialer_options *o,
                 const struct dialer_calls *calls, struct error *err);
-/* Says BYE if it is up, gives what was sent before a moment to leave, and sets *d to NULL. */
+/* Says BYE if it is up, gives earlier messages a moment to leave, and sets *d to NULL. */
 void dialer_close(struct dialer **d);
 /* Queues a message. What is sent in a turn leaves in shared frames before the loop sleeps, so do
- * not call it from a prepare hook. -ENOTCONN: not up and nothing queued: say it in the next
+ * not call it from a prepare hook. -ENOTCONN: not up and nothing queued: send it in the next
  * session; -ENOBUFS: window and queue are full; -EMSGSIZE: no frame can hold it. */
 int dialer_send(struct dialer *d, struct span message);
 bool dialer_is_up(const struct dialer *d);

@@ -65,7 +65,7 @@ void peers_remove(struct peers *t, struct peer *p)
     HASH_DELETE(by_route, t->routes, p);
     heap_remove(&t->timers, &p->timer);
     count(t, &p->key, -1);
-    if (!p->dirty) { /* one list at a time: who is dirty comes here when it leaves that one */
+    if (!p->dirty) { /* one list at a time: a dirty peer comes here when it leaves the other */
         p->next = t->gone;
         t->gone = p;
     }

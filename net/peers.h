@@ -21,8 +21,8 @@ struct peer {
     char address[NET_ADDRESS_MAX];
     struct session *session;
     struct heap_node timer; /* key: when it must be looked at; tie: its handle */
-    bool announced;         /* hello said yes: `down` is owed */
-    bool full;              /* its window was seen shut: `window` is owed */
+    bool announced;         /* hello accepted it: `down` must be called */
+    bool full;              /* its window was found shut: `window` must be called */
     bool dirty;             /* in the list of those to flush */
     bool gone;              /* out of the table; freed by peers_sweep */
     const char *doom;       /* a literal: it must be dropped at the next flush */

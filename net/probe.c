@@ -29,7 +29,7 @@ static int visit(struct visitor *v, const struct net_keys *door, const char *end
     return net_dealer_connect(v->socket, endpoint, err);
 }
 
-/* What the twin says next of a connection. */
+/* The twin's next news of a connection. */
 static enum net_news next_news(struct net_socket *twin)
 {
     const int64_t until = clock_boot_ms() + HANDSHAKE_MS;
@@ -62,7 +62,7 @@ static int try_stranger(struct net_socket *twin, const struct net_keys *keys, co
     return rc;
 }
 
-/* Waits for the visitor's knock; what comes must bear its key. */
+/* Waits for the visitor's knock, which must carry its key. */
 static int hear_knock(struct net_socket *twin, struct visitor *v, struct error *err)
 {
     const int64_t until = clock_boot_ms() + HANDSHAKE_MS;
@@ -78,7 +78,7 @@ static int hear_knock(struct net_socket *twin, struct visitor *v, struct error *
         else if (net_socket_wait(v->socket, true, HANDSHAKE_MS))
             sent = net_socket_send(v->socket, SPAN_NONE, span_str(KNOCK)) == 0;
         while (net_socket_news(twin) != NET_NEWS_NONE)
-            ; /* the refused one goes on trying until it is closed */
+            ; /* the refused one keeps trying until it is closed */
     }
     bool good = p.known && hash_eq(&p.key, &v->public_key) && span_eq_str(p.body, KNOCK);
     net_packet_release(&p);

@@ -1,7 +1,7 @@
 /* server.c - see server.h. What arrives is taken when the socket's descriptor wakes the loop, or by
  * a timer that is due at once when the socket still has something (its descriptor is
- * edge-triggered); what is to be sent leaves in the prepare hook, right before the loop sleeps, so
- * that the messages of a turn share frames. */
+ * edge-triggered); messages leave in the prepare hook, right before the loop sleeps, so that those
+ * of a turn share frames. */
 #include "net/server.h"
 
 #include <errno.h>
@@ -15,10 +15,10 @@ enum {
     /* then the rest of the loop has its turn; libzmq takes from all peers in rotation */
     FRAMES_A_TURN = 128,
     RESET_EVERY_MS = 1000, /* a connection without a session is told so at most this often */
-    RESETS_KEPT = 1024,    /* connections of which we remember when they were told */
-    /* an administrator may put it right meanwhile; quick enough for one who looks on */
+    RESETS_KEPT = 1024,    /* connections whose last RESET we remember */
+    /* an administrator may fix it meanwhile; soon enough if they are watching */
     REFUSED_RETRY_MS = 5000,
-    FAREWELL_MS = 200 /* what the last words have to leave when the door is closed */
+    FAREWELL_MS = 200 /* how long the last words have to leave on close */
 };
 
 struct reset_told {
@@ -62,7 +62,7 @@ static void drop(struct net_server *s, struct peer *p, const char *reason)
     s->calls.down(s->calls.self, p->handle, reason);
 }
 
-/* Its last word, which may get lost: then the peer hears it when it says something again. */
+/* Its last word, which may get lost: then the peer hears it when it sends something again. */
 static void say_last(struct net_server *s, struct span route, uint64_t session, struct span message)
 {
     session_last_word(session, message, &s->frame);
@@ -152,8 +152,8 @@ static void set_timer(struct net_server *s)
         loop_timer_set(s->loop, &s->timer, "net.peers", first->key, on_timer, s);
 }
 
-/* Looks after those whose heartbeat, acknowledgement or end is due. Frames that lie in the socket
- * count as heard: one that was itself stopped for a while must not take its peers for dead. */
+/* Looks after those whose heartbeat, acknowledgement or end is due. Frames left in the socket count
+ * as heard: a broker that was stopped for a while must not take its peers for dead. */
 static void on_timer(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct net_server *s = arg;
@@ -168,7 +168,7 @@ static void on_timer(struct loop *l, struct loop_timer *t, void *arg)
         if (silence >= s->lease_ms && !(unread && silence < 2 * s->lease_ms))
             p->doom = "it has been silent for its whole lease";
         peers_mark(&s->peers, p);
-        heap_change(&s->peers.timers, &p->timer, now + 1); /* flush_peer knows better */
+        heap_change(&s->peers.timers, &p->timer, now + 1); /* flush_peer sets the exact time */
     }
 }
 
@@ -191,7 +191,7 @@ static void end_session(struct net_server *s, struct peer *p, const char *reason
     drop(s, p, reason);
 }
 
-/* The messages of one frame, in order, until the session ends on the way. */
+/* The messages of one frame, in order, until the session ends. */
 static void deliver(struct net_server *s, struct peer *p, struct span messages)
 {
     uint64_t kind;
@@ -309,10 +309,10 @@ static void take_of_peer(struct net_server *s, struct peer *p, const struct net_
 static void take_packet(struct net_server *s, const struct net_packet *packet)
 {
     if (!packet->known)
-        return; /* ZAP gives everybody a User-Id; who has none is nobody */
+        return; /* ZAP gives every peer a User-Id; without one, the sender is unknown */
     struct peer *p = peers_at(&s->peers, packet->route);
     if (p && !hash_eq(&p->key, &packet->key)) {
-        /* routing ids are claims: this is another one's connection */
+        /* routing ids are claims: this is another peer's connection */
         drop(s, p, "its connection is gone");
         p = NULL;
     }
@@ -365,7 +365,7 @@ static bool on_prepare(struct loop *l, void *arg)
     return more || s->called;
 }
 
-/* ---- The door */
+/* ---- Opening and closing */
 
 static int bind_all(struct net_server *s, const struct net_server_options *o, struct error *err)
 {
@@ -461,7 +461,7 @@ bool net_server_window_open(struct net_server *s, uint64_t peer)
         return false;
     if (session_window_open(p->session))
         return true;
-    p->full = true; /* it was asked for: it will be told */
+    p->full = true; /* the caller asked, and will be told */
     return false;
 }
 

@@ -312,7 +312,7 @@ static void a_stranger_is_refused_and_told_why(void **state)
     assert_contains(dialer_trouble(s->caller.dialer), "does not know our key");
     assert_int_equal(s->door.hellos, 0);
     net_server_allow(s->door.server, &s->caller.keys.public_key, true);
-    until(s, s->caller.ups == 1); /* it goes on trying */
+    until(s, s->caller.ups == 1); /* it keeps trying */
 }
 
 static void a_dialer_may_close_itself_when_it_is_refused(void **state)
@@ -331,12 +331,12 @@ static void a_dialer_may_close_itself_when_it_is_refused(void **state)
     assert_null(s->caller.dialer);
 }
 
-static void a_broker_with_another_key_is_not_talked_to(void **state)
+static void a_dialer_does_not_talk_to_a_broker_with_another_key(void **state)
 {
     struct scene *s = *state;
     struct keys right = s->door.keys;
     crypto_box_keypair(s->door.keys.public_key.b, s->door.keys.secret);
-    dial(s, &s->caller); /* pins a key that the broker has not */
+    dial(s, &s->caller); /* pins a key that the broker lacks */
     until(s, *dialer_trouble(s->caller.dialer));
     assert_contains(dialer_trouble(s->caller.dialer), "pinned");
     assert_int_equal(s->door.hellos, 0);
@@ -359,8 +359,7 @@ static void knocks_in_vain(struct scene *s, int plain)
     assert_int_equal(zmq_connect(zmq, s->door.endpoint), 0);
     assert_true(zmq_send(zmq, frame.p, frame.n, 0) > 0);
     buf_free(&frame);
-    /* One that came later is served: had the first been let in, its HELLO would have come
-       before. */
+    /* A later peer is served: had the first been let in, its HELLO would have come before. */
     for (int i = 1; i <= 2; i++) {
         dial(s, &other);
         until(s, other.ups == (unsigned)i);
@@ -380,7 +379,7 @@ static void a_peer_with_a_password_is_refused(void **state)
     knocks_in_vain(*state, 1);
 }
 
-static void a_refused_hello_says_why_and_is_tried_again(void **state)
+static void a_refused_hello_says_why_and_is_retried(void **state)
 {
     struct scene *s = *state;
     s->door.refuse = REFUSAL_BUSY;
@@ -415,7 +414,7 @@ static void a_restarted_broker_is_found_again(void **state)
     until(s, s->caller.messages == 1);
 }
 
-static void a_session_that_was_closed_begins_anew(void **state)
+static void a_closed_session_starts_again(void **state)
 {
     struct scene *s = *state;
     s->door.close_on_message = true;
@@ -426,8 +425,8 @@ static void a_session_that_was_closed_begins_anew(void **state)
     until(s, s->caller.downs == 1);
     assert_contains(s->caller.reason, "enough");
     assert_int_equal(s->door.messages, 1);
-    assert_int_equal(s->door.downs, 0);   /* whoever closes needs not be told */
-    assert_int_equal(s->caller.pongs, 1); /* what was queued before left before */
+    assert_int_equal(s->door.downs, 0);   /* the side that closes is not told */
+    assert_int_equal(s->caller.pongs, 1); /* what was queued first left first */
     s->door.close_on_message = false;
     until(s, s->caller.ups == 2);
     assert_int_equal(net_server_send(s->door.server, 1, span_str("x")), -ENOENT);
@@ -442,7 +441,7 @@ static void goodbye_ends_the_session_at_once(void **state)
     dialer_close(&s->caller.dialer);
     until(s, s->door.downs == 1);
     assert_string_equal(s->door.reason, "it said goodbye");
-    assert_int_equal(s->door.messages, 1); /* said before, heard before */
+    assert_int_equal(s->door.messages, 1); /* sent first, heard first */
     assert_int_equal(s->caller.downs, 0);
 }
 
@@ -505,7 +504,7 @@ static void the_window_fills_and_opens_again(void **state)
 
     while (net_server_window_open(s->door.server, s->door.peer))
         send_ping(s, 1);
-    until(s, s->door.windows == 2); /* whoever asked is told, though all of it has left at once */
+    until(s, s->door.windows == 2); /* each peer asked about is told, although all left at once */
 
     for (sent = 0; dialer_window_open(s->caller.dialer); sent++)
         assert_int_equal(dialer_send(s->caller.dialer, buf_span(&big)), 0);
@@ -514,7 +513,7 @@ static void the_window_fills_and_opens_again(void **state)
     mem_free(&bytes);
 }
 
-static void a_peer_that_lets_too_much_gather_is_dropped(void **state)
+static void a_peer_with_too_much_queued_is_dropped(void **state)
 {
     struct scene *s = *state;
     struct buf big = {0};
@@ -590,14 +589,14 @@ static void a_frame_of_an_unknown_session_is_answered_with_one_reset(void **stat
     hand_says(&h, 78, 1, true); /* answered after everything before it */
     until(s, s->door.hellos == 1);
     hand_says(&h, 78, 9, false); /* a gap */
-    /* the next word is for the next session: there was one */
+    /* the next word is for session 78: session 77 got only one */
     assert_int_equal(hand_hears(s, &h, 78), KIND_M_RESET);
     assert_int_equal(s->door.downs, 1);
     assert_contains(s->door.reason, "lost");
     net_socket_close(&h.socket, 0);
 }
 
-static void bytes_that_are_no_frame_are_refused(void **state)
+static void bytes_that_are_not_a_frame_are_refused(void **state)
 {
     struct scene *s = *state;
     struct bare_client h;
@@ -651,7 +650,7 @@ static void a_message_of_several_parts_ends_the_session(void **state)
     zsock_destroy(&sock);
 }
 
-static void too_many_sessions_of_one_key_are_busy(void **state)
+static void too_many_sessions_of_one_key_are_refused_as_busy(void **state)
 {
     struct scene *s = *state;
     enum { MAX = 256 };
@@ -692,7 +691,7 @@ static void a_silent_peer_is_down_when_its_lease_ends(void **state)
     net_socket_close(&h.socket, 0);
 }
 
-static void a_peer_whose_frames_were_not_read_in_time_is_not_silent(void **state)
+static void a_peer_whose_frames_were_read_late_is_not_taken_for_silent(void **state)
 {
     struct scene *s = *state;
     struct bare_client h;
@@ -710,7 +709,7 @@ static void a_peer_whose_frames_were_not_read_in_time_is_not_silent(void **state
     net_socket_close(&h.socket, 0);
 }
 
-static void more_peers_than_a_turn_takes_are_not_silent_either(void **state)
+static void more_peers_than_a_turn_handles_are_not_taken_for_silent(void **state)
 {
     enum { N = 150 };
     struct scene *s = *state;
@@ -744,7 +743,7 @@ static void mute_welcomes(struct scene *s, struct net_socket **ret, struct net_p
     const char *address = endpoint;
     struct buf frame = {0};
 
-    assert_int_equal(net_router_open(ret, &keys, NULL), 0); /* the same ZAP handler judges */
+    assert_int_equal(net_router_open(ret, &keys, NULL), 0); /* the same ZAP handler decides */
     assert_int_equal(net_router_bind(*ret, "tcp://127.0.0.1:*", endpoint, NULL), 0);
     dial_to(s, &s->caller, &address, 1, 300);
     /* its HELLO */
@@ -757,7 +756,7 @@ static void mute_welcomes(struct scene *s, struct net_socket **ret, struct net_p
     buf_free(&frame);
 }
 
-static void a_last_word_of_another_session_is_not_ours(void **state)
+static void a_last_word_for_another_session_is_ignored(void **state)
 {
     struct scene *s = *state;
     struct net_socket *mute;
@@ -781,7 +780,7 @@ static void a_last_word_of_another_session_is_not_ours(void **state)
     net_socket_close(&mute, 0);
 }
 
-static void a_silent_broker_is_left(void **state)
+static void a_dialer_leaves_a_silent_broker(void **state)
 {
     struct scene *s = *state;
     struct net_socket *mute;
@@ -803,7 +802,7 @@ static void the_second_address_is_tried_when_the_first_does_not_answer(void **st
     assert_string_equal(dialer_address(s->caller.dialer), s->door.endpoint);
 }
 
-static void a_broker_that_is_not_there_is_trouble_that_can_be_read(void **state)
+static void an_absent_broker_is_reported_in_readable_words(void **state)
 {
     struct scene *s = *state;
     const char *address = "127.0.0.1:1";
@@ -812,7 +811,7 @@ static void a_broker_that_is_not_there_is_trouble_that_can_be_read(void **state)
     assert_contains(dialer_trouble(s->caller.dialer), "tcp://127.0.0.1:1: nobody answers");
 }
 
-static void a_ping_that_was_answered_renews(void **state)
+static void an_answered_ping_renews_the_lease(void **state)
 {
     struct scene *s = *state;
     dial(s, &s->caller);
@@ -824,12 +823,12 @@ static void a_ping_that_was_answered_renews(void **state)
     assert_true(dialer_renewed(s->caller.dialer) <= clock_boot_ms());
     assert_int_equal(s->door.messages, 1); /* one for each heartbeat */
     first = dialer_renewed(s->caller.dialer);
-    send_ping(s, (uint64_t)clock_boot_ms() + 1000000); /* an answer to what was never said */
+    send_ping(s, (uint64_t)clock_boot_ms() + 1000000); /* an answer to a PING that was never sent */
     until(s, s->caller.pongs >= 2);
     assert_true(dialer_renewed(s->caller.dialer) <= clock_boot_ms());
 }
 
-static void addresses_and_keys_are_judged_when_a_dialer_is_opened(void **state)
+static void addresses_and_keys_are_checked_when_a_dialer_opens(void **state)
 {
     struct scene *s = *state;
     const char *bad = "wh0:port";
@@ -846,7 +845,7 @@ static void addresses_and_keys_are_judged_when_a_dialer_is_opened(void **state)
     assert_int_equal(dialer_open(&s->caller.dialer, s->loop, &none, &calls, &err), -EINVAL);
 }
 
-static void a_door_that_is_taken_is_not_opened(void **state)
+static void a_second_server_or_a_bad_endpoint_is_not_opened(void **state)
 {
     struct scene *s = *state;
     struct scene other = {.loop = s->loop, .door.keys = s->door.keys};
@@ -861,14 +860,14 @@ static void a_door_that_is_taken_is_not_opened(void **state)
     (void)bad;
 }
 
-static void signals_stay_the_programs_own(void **state)
+static void the_program_keeps_its_own_signal_handlers(void **state)
 {
     struct sigaction term, interrupt;
     (void)state;
     sigaction(SIGTERM, NULL, &term);
     sigaction(SIGINT, NULL, &interrupt);
     assert_true(term.sa_handler == SIG_DFL);
-    /* Ignored: a shell in the background has started us so. */
+    /* Ignored if a shell started us in the background. */
     assert_true(interrupt.sa_handler == SIG_DFL || interrupt.sa_handler == SIG_IGN);
 }
 
@@ -882,34 +881,34 @@ int main(void)
         in_scene(the_messages_of_a_turn_wait_for_its_end),
         in_scene(a_stranger_is_refused_and_told_why),
         in_scene(a_dialer_may_close_itself_when_it_is_refused),
-        in_scene(a_broker_with_another_key_is_not_talked_to),
+        in_scene(a_dialer_does_not_talk_to_a_broker_with_another_key),
         in_scene(a_peer_without_encryption_is_refused),
         in_scene(a_peer_with_a_password_is_refused),
-        in_scene(a_refused_hello_says_why_and_is_tried_again),
+        in_scene(a_refused_hello_says_why_and_is_retried),
         in_scene(a_restarted_broker_is_found_again),
-        in_scene(a_session_that_was_closed_begins_anew),
+        in_scene(a_closed_session_starts_again),
         in_scene(goodbye_ends_the_session_at_once),
         in_scene(a_goodbye_among_the_messages_ends_the_session_too),
         in_scene(a_dialer_may_close_itself_between_two_messages),
         in_scene(the_window_fills_and_opens_again),
-        in_scene(a_peer_that_lets_too_much_gather_is_dropped),
+        in_scene(a_peer_with_too_much_queued_is_dropped),
         in_scene(a_frame_of_an_unknown_session_is_answered_with_one_reset),
-        in_scene(bytes_that_are_no_frame_are_refused),
+        in_scene(bytes_that_are_not_a_frame_are_refused),
         in_scene(a_second_hello_on_a_connection_replaces_the_first),
         in_scene(a_message_of_several_parts_ends_the_session),
-        in_scene(too_many_sessions_of_one_key_are_busy),
+        in_scene(too_many_sessions_of_one_key_are_refused_as_busy),
         in_short_scene(a_silent_peer_is_down_when_its_lease_ends),
-        in_short_scene(a_peer_whose_frames_were_not_read_in_time_is_not_silent),
-        cmocka_unit_test_setup_teardown(more_peers_than_a_turn_takes_are_not_silent_either,
+        in_short_scene(a_peer_whose_frames_were_read_late_is_not_taken_for_silent),
+        cmocka_unit_test_setup_teardown(more_peers_than_a_turn_handles_are_not_taken_for_silent,
                                         scene_begin, scene_end),
-        in_scene(a_last_word_of_another_session_is_not_ours),
-        in_scene(a_silent_broker_is_left),
+        in_scene(a_last_word_for_another_session_is_ignored),
+        in_scene(a_dialer_leaves_a_silent_broker),
         in_scene(the_second_address_is_tried_when_the_first_does_not_answer),
-        in_scene(a_broker_that_is_not_there_is_trouble_that_can_be_read),
-        in_scene(a_ping_that_was_answered_renews),
-        in_scene(addresses_and_keys_are_judged_when_a_dialer_is_opened),
-        in_scene(a_door_that_is_taken_is_not_opened),
-        in_scene(signals_stay_the_programs_own),
+        in_scene(an_absent_broker_is_reported_in_readable_words),
+        in_scene(an_answered_ping_renews_the_lease),
+        in_scene(addresses_and_keys_are_checked_when_a_dialer_opens),
+        in_scene(a_second_server_or_a_bad_endpoint_is_not_opened),
+        in_scene(the_program_keeps_its_own_signal_handlers),
     };
     if (sodium_init() < 0)
         return 1;

@@ -10,7 +10,7 @@
 
 enum {
     HEAD_MAX = 2 + 3 * 9, /* array and kind, and three u64 at their longest */
-    /* an answer mostly comes sooner and carries the acknowledgement */
+    /* an answer usually comes sooner and carries the acknowledgement */
     ACK_DELAY_MS = 50,
     /* three quarters of the sender's window are left while the ack travels */
     ACK_FRAMES = LIMIT_WINDOW_FRAMES / 4,
@@ -36,7 +36,7 @@ struct session {
     uint64_t taken_told; /* the ack of our last frame */
     size_t untold_bytes;
     int64_t ack_due, heard;
-    bool begun; /* some frame came or went: sent_at means something */
+    bool begun; /* a frame came or went: sent_at is meaningful */
 };
 
 struct session *session_new(uint64_t id)

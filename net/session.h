@@ -33,7 +33,7 @@ int session_frame(struct session *s, int64_t now, struct buf *frame);
  * that nothing has acknowledged, or after 16 frames or a quarter of the window; a heartbeat
  * after HEARTBEAT_MS of silence. 1 or 0 as above. */
 int session_idle_frame(struct session *s, int64_t now, struct buf *frame);
-/* When session_idle_frame is to be called next, in CLOCK_BOOTTIME ms. */
+/* When to call session_idle_frame next, in CLOCK_BOOTTIME ms. */
 int64_t session_deadline(const struct session *s);
 
 enum session_verdict {

@@ -109,7 +109,7 @@ static void nothing_to_send_makes_no_frame(void **state)
 {
     struct ends *e = *state;
     assert_int_equal(session_frame(e->a, 0, &e->frame), 0);
-    /* it has not begun: nothing to keep alive */
+    /* it has not started: nothing to keep alive */
     assert_int_equal(session_idle_frame(e->a, 1000000, &e->frame), 0);
     assert_true(session_deadline(e->a) == INT64_MAX);
 }
@@ -302,7 +302,7 @@ static void a_lost_frame_is_a_gap_at_the_next_one(void **state)
     assert_int_equal(take(e->b, &e->frame, 0), SESSION_GAP); /* and stays one */
 }
 
-static void a_lost_tail_is_seen_by_the_heartbeat(void **state)
+static void the_heartbeat_reveals_a_lost_tail(void **state)
 {
     struct ends *e = *state;
     push(e->a, 0, 1);
@@ -316,7 +316,7 @@ static void a_lost_tail_is_seen_by_the_heartbeat(void **state)
     assert_int_equal(take(e->b, &e->frame, HEARTBEAT_MS), SESSION_GAP);
 }
 
-static void a_late_heartbeat_is_no_gap(void **state)
+static void a_late_heartbeat_is_not_a_gap(void **state)
 {
     struct ends *e = *state;
     struct buf heartbeat = {0};
@@ -331,7 +331,7 @@ static void a_late_heartbeat_is_no_gap(void **state)
     buf_free(&heartbeat);
 }
 
-static void silence_of_a_heartbeat_is_broken_again_and_again(void **state)
+static void each_heartbeat_interval_of_silence_sends_a_heartbeat(void **state)
 {
     struct ends *e = *state;
     push(e->a, 0, 1);
@@ -359,7 +359,7 @@ static void a_frame_is_acknowledged_within_fifty_milliseconds(void **state)
     assert_int_equal(session_idle_frame(e->a, 551, &e->frame), 0);
 }
 
-static void the_first_unanswered_frame_sets_the_time_of_the_acknowledgement(void **state)
+static void the_first_unacknowledged_frame_times_the_acknowledgement(void **state)
 {
     struct ends *e = *state;
     for (int at = 500; at < 550; at += 10) { /* a steady trickle does not put it off */
@@ -405,7 +405,7 @@ static void a_frame_of_another_session_is_foreign(void **state)
     session_free(&other);
 }
 
-static void hearing_anything_of_the_session_counts(void **state)
+static void any_frame_of_the_session_counts_as_heard(void **state)
 {
     struct ends *e = *state;
     push(e->a, 0, 1);
@@ -416,7 +416,7 @@ static void hearing_anything_of_the_session_counts(void **state)
     assert_int_equal(session_heard(e->b), 9);
 }
 
-static void a_cut_head_is_refused_and_leaves_no_trace(void **state)
+static void a_truncated_head_is_refused_and_leaves_no_trace(void **state)
 {
     struct ends *e = *state;
     size_t head;
@@ -432,7 +432,7 @@ static void a_cut_head_is_refused_and_leaves_no_trace(void **state)
     }
 }
 
-static void a_cut_message_is_refused_and_leaves_no_trace(void **state)
+static void a_truncated_message_is_refused_and_leaves_no_trace(void **state)
 {
     struct ends *e = *state;
     struct span messages = SPAN_NONE;
@@ -506,7 +506,7 @@ static void messages_that_wait_for_their_turn_leave_the_window_open(void **state
     assert_true(session_waiting(e->a) > LIMIT_WINDOW / 2);
     while (session_frame(e->a, 0, &e->frame))
         frames++;
-    assert_int_equal(session_waiting(e->a), 0); /* an open window has kept its word */
+    assert_int_equal(session_waiting(e->a), 0); /* the window was open, so all of it left */
     assert_true(frames >= 5);
 }
 
@@ -524,7 +524,7 @@ static void an_open_window_keeps_its_word_for_many_small_frames(void **state)
     assert_int_equal(session_waiting(e->a), 0);
 }
 
-static void a_last_word_names_its_session_and_says_one_thing(void **state)
+static void a_last_word_names_its_session_and_holds_one_message(void **state)
 {
     struct ends *e = *state;
     struct buf reset = {0};
@@ -586,20 +586,20 @@ int main(void)
         with_two_ends(the_queue_keeps_its_order_while_it_drains),
         with_two_ends(messages_that_wait_for_their_turn_leave_the_window_open),
         with_two_ends(an_open_window_keeps_its_word_for_many_small_frames),
-        with_two_ends(a_last_word_names_its_session_and_says_one_thing),
+        with_two_ends(a_last_word_names_its_session_and_holds_one_message),
         with_two_ends(nothing_else_passes_for_a_last_word),
         with_two_ends(a_lost_frame_is_a_gap_at_the_next_one),
-        with_two_ends(a_lost_tail_is_seen_by_the_heartbeat),
-        with_two_ends(a_late_heartbeat_is_no_gap),
-        with_two_ends(silence_of_a_heartbeat_is_broken_again_and_again),
+        with_two_ends(the_heartbeat_reveals_a_lost_tail),
+        with_two_ends(a_late_heartbeat_is_not_a_gap),
+        with_two_ends(each_heartbeat_interval_of_silence_sends_a_heartbeat),
         with_two_ends(a_frame_is_acknowledged_within_fifty_milliseconds),
-        with_two_ends(the_first_unanswered_frame_sets_the_time_of_the_acknowledgement),
+        with_two_ends(the_first_unacknowledged_frame_times_the_acknowledgement),
         with_two_ends(sixteen_frames_are_acknowledged_at_once),
         with_two_ends(an_answer_carries_the_acknowledgement),
         with_two_ends(a_frame_of_another_session_is_foreign),
-        with_two_ends(hearing_anything_of_the_session_counts),
-        with_two_ends(a_cut_head_is_refused_and_leaves_no_trace),
-        with_two_ends(a_cut_message_is_refused_and_leaves_no_trace),
+        with_two_ends(any_frame_of_the_session_counts_as_heard),
+        with_two_ends(a_truncated_head_is_refused_and_leaves_no_trace),
+        with_two_ends(a_truncated_message_is_refused_and_leaves_no_trace),
         with_two_ends(bytes_after_the_messages_are_malformed),
         with_two_ends(a_head_among_the_messages_is_malformed),
         with_two_ends(messages_need_a_number),

@@ -20,12 +20,12 @@
 #endif
 
 enum {
-    /* Never what decides: sessions hold at most LIMIT_WINDOW_FRAMES numbered frames in flight. A
-     * pipe's writer learns of room only when its reader has taken half of the mark, so the mark is
-     * four times the window; the bytes behind it are bounded by the window's bytes. */
+    /* Never the deciding limit: sessions hold at most LIMIT_WINDOW_FRAMES numbered frames in
+     * flight. A pipe's writer learns of room only when its reader has taken half the mark, so the
+     * mark is four times the window; the bytes behind it are bounded by the window's bytes. */
     SEND_FRAMES = 4 * LIMIT_WINDOW_FRAMES,
-    /* Frames of one peer in our memory before its TCP connection is left unread: 16 MiB at the very
-       worst. */
+    /* Frames of one peer in our memory before its TCP connection is left unread: 16 MiB at
+     * worst. */
     RECEIVE_FRAMES = 16,
     HEARTBEAT_IVL_MS = 5000, /* ZMTP's own; finds half-open connections, our leases decide */
     HEARTBEAT_TIMEOUT_MS = 15000,
@@ -48,7 +48,7 @@ struct net_socket {
 
 static void begin_once(void)
 {
-    zsys_handler_set(NULL); /* signals are the program's own affair */
+    zsys_handler_set(NULL); /* the program handles its own signals */
     zsys_init();
 }
 

@@ -1,4 +1,4 @@
-/* socket.h - the only user of czmq and libzmq, besides zap.c, which judges keys, and probe.c, which
+/* socket.h - the only user of czmq and libzmq, besides zap.c, which checks keys, and probe.c, which
  * tests the broker's socket.
  *
  * There are two kinds of socket, both with CURVE only: a ROUTER for the broker and a DEALER for
@@ -32,7 +32,7 @@ struct net_keys {
     const uint8_t *secret, *public_key;
 };
 
-/* A ROUTER with CURVE as server; connections are judged by the ZAP handler of this process (zap.h)
+/* A ROUTER with CURVE as server; connections are checked by the ZAP handler of this process (zap.h)
  * and refused while there is none. */
 int net_router_open(struct net_socket **ret, const struct net_keys *keys, struct error *err);
 /* Binds one more endpoint, "tcp://address:port"; port 0 or `*` picks one. `ret` (may be NULL) is
@@ -56,7 +56,7 @@ bool net_socket_readable(struct net_socket *s); /* a message can be taken now */
 /* DEALER: the handshake is done and there is room */
 bool net_socket_writable(struct net_socket *s);
 
-/* What becomes of connections, for sentences, for quick failover and for the probe. */
+/* What happens to connections, for sentences, for quick failover and for the probe. */
 #define NET_NEWS(X) \
     X(NONE, "nothing has happened") \
     X(UNREACHABLE, "nobody answers") \
@@ -88,9 +88,9 @@ struct net_packet {
     struct span body;              /* the last part */
     bool whole;                    /* it had exactly the one part that ours have */
     bool known;                    /* ROUTER: it came with a User-Id, which is `key` */
-    struct hash key;               /* the peer's transport key as ZAP has judged it */
+    struct hash key;               /* the peer's transport key as ZAP has checked it */
     char address[NET_ADDRESS_MAX]; /* where it comes from; "" if unknown */
-    unsigned char parts[2][64] __attribute__((aligned(16))); /* two zmq_msg_t: inside of socket.c */
+    unsigned char parts[2][64] __attribute__((aligned(16))); /* two zmq_msg_t: only for socket.c */
 };
 
 /* 1: *packet is filled, release it; 0: nothing is there. Never blocks. */

@@ -140,7 +140,7 @@ static void assert_certificate(const char *name, struct span in)
     anchors_free(&a);
 }
 
-static void good_ones_are_read_and_pack_to_themselves(void **state)
+static void good_vectors_are_read_and_encode_to_the_same_bytes(void **state)
 {
     static const char prefix[] = "signed ";
     size_t i;
@@ -163,7 +163,7 @@ static void good_ones_are_read_and_pack_to_themselves(void **state)
     assert_true(i > 20);
 }
 
-static void ill_formed_ones_are_refused(void **state)
+static void malformed_vectors_are_refused(void **state)
 {
     _Alignas(max_align_t) uint8_t decoded[1024];
     const struct wire_schema *schema;
@@ -180,7 +180,7 @@ static void ill_formed_ones_are_refused(void **state)
     assert_true(i > 20);
 }
 
-static void wrongly_signed_ones_are_refused(void **state)
+static void wrongly_signed_vectors_are_refused(void **state)
 {
     const struct hash anna = key_of("anna", "sign");
     size_t i;
@@ -190,7 +190,7 @@ static void wrongly_signed_ones_are_refused(void **state)
         struct buf b = bytes_of(text_of(item, "hex"));
         struct d_signed s;
         struct error err = {0};
-        assert_int_equal(d_signed_decode(buf_span(&b), &s, &err), 0); /* its form is good */
+        assert_int_equal(d_signed_decode(buf_span(&b), &s, &err), 0); /* it is well formed */
         if (envelope_open(text_of(item, "kind"), buf_span(&b), &anna, &s, &err) == 0)
             fail_msg("'%s' was believed", text_of(item, "name"));
         buf_free(&b);
@@ -198,7 +198,7 @@ static void wrongly_signed_ones_are_refused(void **state)
     assert_true(i > 8);
 }
 
-static void certificates_that_are_not_to_be_believed_are_refused(void **state)
+static void untrustworthy_certificates_are_refused(void **state)
 {
     struct trust_anchors a = anchors();
     const int64_t now = json_integer_value(json_object_get(vectors, "now"));
@@ -278,7 +278,7 @@ static void a_session_takes_frames_in_order_and_nothing_else(void **state)
     json_array_foreach (json_object_get(vectors, "sequences"), i, item) {
         struct session *s = session_new(id);
         struct buf first = {0}, hello = {0};
-        m_ping_encode(&(struct m_ping){.stamp = 1}, &hello); /* in the place of HELLO */
+        m_ping_encode(&(struct m_ping){.stamp = 1}, &hello); /* in place of HELLO */
         assert_int_equal(session_push(s, buf_span(&hello)), 0);
         assert_int_equal(session_frame(s, 1, &first), 1);
         json_array_foreach (json_object_get(item, "frames"), k, frame) {
@@ -298,10 +298,10 @@ static void a_session_takes_frames_in_order_and_nothing_else(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_ones_are_read_and_pack_to_themselves),
-        cmocka_unit_test(ill_formed_ones_are_refused),
-        cmocka_unit_test(wrongly_signed_ones_are_refused),
-        cmocka_unit_test(certificates_that_are_not_to_be_believed_are_refused),
+        cmocka_unit_test(good_vectors_are_read_and_encode_to_the_same_bytes),
+        cmocka_unit_test(malformed_vectors_are_refused),
+        cmocka_unit_test(wrongly_signed_vectors_are_refused),
+        cmocka_unit_test(untrustworthy_certificates_are_refused),
         cmocka_unit_test(a_batch_of_three_has_these_proofs),
         cmocka_unit_test(a_session_takes_frames_in_order_and_nothing_else),
     };

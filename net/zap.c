@@ -19,7 +19,7 @@ enum {
     REPLY_PARTS = 6
 };
 
-/* ---- Keys and judgement */
+/* ---- Keys and decisions */
 
 struct zap_key {
     struct hash key;
@@ -113,7 +113,7 @@ static void answer(void *rep, struct span request_id, bool in, const struct hash
 /* Takes one request and answers it; a malformed one too, since a REP socket must. */
 static void serve(struct zap_keys *keys, void *rep)
 {
-    zmq_msg_t got[PARTS + 1]; /* the last: for what is too much */
+    zmq_msg_t got[PARTS + 1]; /* the last: for any excess part */
     struct span parts[PARTS];
     struct hash key;
     size_t n = 0;
@@ -145,7 +145,7 @@ static void handler(zsock_t *pipe, void *arg)
     zsock_signal(pipe, 0);
     while (zmq_poll(items, 2, -1) >= 0 || errno == EINTR) {
         if (items[0].revents)
-            return; /* $TERM, the only thing it is ever told */
+            return; /* $TERM, the only command it ever gets */
         if (items[1].revents & ZMQ_POLLIN)
             serve(z->keys, items[1].socket);
     }

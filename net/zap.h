@@ -29,7 +29,7 @@ struct zap;
 int zap_open(struct zap **ret, struct zap_keys *keys, struct error *err);
 void zap_close(struct zap **z);
 
-/* The judgement, for the handler and its tests. `parts` of a ZAP request after the empty delimiter:
+/* The decision, for the handler and its tests. `parts` of a ZAP request after the empty delimiter:
  * version, request id, domain, address, identity, mechanism and credentials. True: let it in, and
  * *ret_key is who it is. */
 bool zap_judge(struct zap_keys *k, const struct span *parts, size_t n, struct hash *ret_key);

@@ -90,11 +90,11 @@ static void a_key_that_differs_in_one_bit_is_refused(void **state)
     assert_false(judge(*state, parts, 7));
 }
 
-static void a_key_that_is_allowed_no_more_is_refused(void **state)
+static void a_key_that_is_no_longer_allowed_is_refused(void **state)
 {
     struct span parts[8];
     request(parts);
-    zap_keys_set(*state, &FRIEND, true); /* twice is once */
+    zap_keys_set(*state, &FRIEND, true); /* a second call changes nothing */
     zap_keys_set(*state, &STRANGER, false);
     assert_true(judge(*state, parts, 7));
     zap_keys_set(*state, &FRIEND, false);
@@ -114,7 +114,7 @@ static int probe(struct zap_keys *allowed, struct error *err)
                      err);
 }
 
-static void the_probe_is_content_with_the_real_handler(void **state)
+static void the_probe_accepts_the_real_handler(void **state)
 {
     struct zap *zap;
     assert_int_equal(zap_open(&zap, *state, NULL), 0);
@@ -123,18 +123,18 @@ static void the_probe_is_content_with_the_real_handler(void **state)
     zap_close(&zap);
 }
 
-static void a_second_handler_has_no_place(void **state)
+static void a_second_handler_cannot_be_opened(void **state)
 {
     struct zap *zap, *second;
     struct error err;
     assert_int_equal(zap_open(&zap, *state, NULL), 0);
     assert_int_equal(zap_open(&second, *state, &err), -EADDRINUSE);
     zap_close(&zap);
-    assert_int_equal(zap_open(&zap, *state, NULL), 0); /* at once: the place is free */
+    assert_int_equal(zap_open(&zap, *state, NULL), 0); /* at once, since the first is closed */
     zap_close(&zap);
 }
 
-static void without_a_handler_the_probe_lets_nobody_listen(void **state)
+static void without_a_handler_the_probe_fails(void **state)
 {
     struct error err = {0};
     net_begin();
@@ -142,7 +142,7 @@ static void without_a_handler_the_probe_lets_nobody_listen(void **state)
     assert_contains(err.text, "a stranger's key was not refused");
 }
 
-/* A handler that answers everybody the same. */
+/* A handler that gives every peer the same answer. */
 static void false_handler(zsock_t *pipe, void *answer)
 {
     const char *const *with = answer; /* status, user id */
@@ -181,17 +181,17 @@ static void the_probe_sees_a_handler_that(const char *status, const char *user,
     zactor_destroy(&actor);
 }
 
-static void a_handler_that_lets_everybody_in_is_found_out(void **state)
+static void the_probe_detects_a_handler_that_accepts_every_key(void **state)
 {
     the_probe_sees_a_handler_that("200", "", *state, "a stranger's key was let in");
 }
 
-static void a_handler_that_lets_nobody_in_is_found_out(void **state)
+static void the_probe_detects_a_handler_that_refuses_every_key(void **state)
 {
     the_probe_sees_a_handler_that("400", "", *state, "do not arrive");
 }
 
-static void a_handler_that_is_out_of_order_is_found_out(void **state)
+static void the_probe_detects_a_handler_that_always_fails(void **state)
 {
     the_probe_sees_a_handler_that("500", "", *state, "refusing to listen");
 }
@@ -205,13 +205,13 @@ int main(void)
         with_keys(every_other_form_of_a_request_is_refused),
         with_keys(a_request_with_too_few_or_too_many_parts_is_refused),
         with_keys(a_key_that_differs_in_one_bit_is_refused),
-        with_keys(a_key_that_is_allowed_no_more_is_refused),
-        with_keys(the_probe_is_content_with_the_real_handler),
-        with_keys(a_second_handler_has_no_place),
-        with_keys(without_a_handler_the_probe_lets_nobody_listen),
-        with_keys(a_handler_that_lets_everybody_in_is_found_out),
-        with_keys(a_handler_that_lets_nobody_in_is_found_out),
-        with_keys(a_handler_that_is_out_of_order_is_found_out),
+        with_keys(a_key_that_is_no_longer_allowed_is_refused),
+        with_keys(the_probe_accepts_the_real_handler),
+        with_keys(a_second_handler_cannot_be_opened),
+        with_keys(without_a_handler_the_probe_fails),
+        with_keys(the_probe_detects_a_handler_that_accepts_every_key),
+        with_keys(the_probe_detects_a_handler_that_refuses_every_key),
+        with_keys(the_probe_detects_a_handler_that_always_fails),
     };
     if (sodium_init() < 0)
         return 1;

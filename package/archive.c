@@ -1,4 +1,4 @@
-/* archive.c - writes the archive, and reads what one says of itself. */
+/* archive.c - writes archives, and reads their manifests. */
 #include "package/archive.h"
 
 #include <archive.h>
@@ -17,7 +17,7 @@
 enum { READ_BYTES = 128 << 10 };
 #define ZSTD_LEVEL "9" /* part of the format: another level, other bytes */
 
-/* What libarchive has for us goes into the file and into the hash. */
+/* Libarchive's output goes into the file and into the hash. */
 struct sink {
     int fd;
     crypto_generichash_state state;
@@ -78,7 +78,7 @@ static int put_content(struct archive *a, int fd, const struct manifest_file *f,
     struct hash hash;
     uint64_t left = f->size;
     crypto_generichash_init(&state, NULL, 0, sizeof hash.b);
-    for (;;) { /* the one byte more than is left proves that the file has not grown */
+    for (;;) { /* asking for one byte too many proves that it has not grown */
         size_t ask = left < READ_BYTES ? (size_t)left + 1 : READ_BYTES;
         ssize_t n = file_read_all(fd, block, ask);
         if (n < 0)
@@ -162,7 +162,7 @@ static int write_archive(struct sink *sink, const char *folder, const struct man
     int rc = 0;
     if (archive_write_set_format_pax_restricted(a) != ARCHIVE_OK ||
         archive_write_add_filter_zstd(a) != ARCHIVE_OK ||
-        /* no locale has a say */
+        /* independent of the locale */
         archive_write_set_format_option(a, NULL, "hdrcharset", "BINARY") != ARCHIVE_OK ||
         archive_write_set_filter_option(a, "zstd", "compression-level", ZSTD_LEVEL) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
@@ -172,7 +172,7 @@ static int write_archive(struct sink *sink, const char *folder, const struct man
         rc = put_all(a, folder, m, err);
     if (rc == 0 && archive_write_close(a) != ARCHIVE_OK)
         rc = archive_refuse(a, "cannot write the archive", err);
-    /* after a failure it still fills up what was begun; the file is thrown away */
+    /* after a failure it still pads the open entry; the file is discarded */
     archive_write_free(a);
     if (rc == -EIO && sink->failed)
         rc = err ? (err->code = -sink->failed) : -sink->failed;

@@ -16,7 +16,7 @@
 #include "trust/minisign.h"
 
 #define ARCHIVE_SUFFIX   ".lbp"
-#define SIGNATURE_SUFFIX ".minisig" /* behind the archive's whole name */
+#define SIGNATURE_SUFFIX ".minisig" /* appended to the archive's whole name */
 
 /* Fills m->files from the folder: walks it without following links and hashes each file. What a
  * package cannot hold becomes a problem: devices, FIFOs, sockets, links that lead out, names

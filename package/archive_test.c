@@ -34,7 +34,7 @@ the_same_content_gives_the_same_bytes_under_any_umask_zone_locale_user_time_and_
     fixture_source(one, FIXTURE_YAML);
     fixture_build(one, testing_path(state, "one.lbp"), &here);
     char *lock = mem_printf("%s/bin/data", two);
-    fixture_put(two, "data/empty", "", 0666); /* another order, other modes and times */
+    fixture_put(two, "data/empty", "", 0666); /* a different order, different modes and times */
     fixture_put(two, "data/größe.txt", "42\n", 0640);
     fixture_put(two, "bin/extract", "#!/bin/sh\necho hello\n", 0700);
     assert_int_equal(symlink("../data", lock), 0);
@@ -63,7 +63,7 @@ the_same_content_gives_the_same_bytes_under_any_umask_zone_locale_user_time_and_
     same_bytes(testing_path(state, "one.lbp"), testing_path(state, "two.lbp"));
 }
 
-static void no_entry_tells_of_the_builder_or_the_time(void **state)
+static void no_entry_reveals_the_builder_or_the_time(void **state)
 {
     struct hash hash;
     struct archive_entry *e;
@@ -85,7 +85,7 @@ static void no_entry_tells_of_the_builder_or_the_time(void **state)
     archive_read_free(a);
 }
 
-static void another_content_mode_or_name_gives_another_hash(void **state)
+static void different_content_mode_or_name_gives_a_different_hash(void **state)
 {
     struct hash first, now;
     const char *folder = testing_path(state, "p"), *out = testing_path(state, "p.lbp");
@@ -141,7 +141,7 @@ static void expect_problem(const char *folder, const char *sentence)
     problems_free(&ps);
 }
 
-static void what_a_package_cannot_hold_is_refused_with_its_place(void **state)
+static void files_that_a_package_cannot_hold_are_refused_with_their_place(void **state)
 {
     const char *folder = testing_path(state, "p");
     char where[600];
@@ -219,7 +219,7 @@ static void a_file_that_changes_during_the_build_is_noticed(void **state)
     problems_free(&ps);
 }
 
-static void what_is_no_package_is_told_from_one(void **state)
+static void a_file_that_is_not_a_package_is_recognized(void **state)
 {
     struct error err = {0};
     struct manifest m;
@@ -235,13 +235,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_folder(
             the_same_content_gives_the_same_bytes_under_any_umask_zone_locale_user_time_and_order),
-        in_folder(no_entry_tells_of_the_builder_or_the_time),
-        in_folder(another_content_mode_or_name_gives_another_hash),
+        in_folder(no_entry_reveals_the_builder_or_the_time),
+        in_folder(different_content_mode_or_name_gives_a_different_hash),
         in_folder(the_hash_is_that_of_the_file_and_the_manifest_can_be_read_back),
-        in_folder(what_a_package_cannot_hold_is_refused_with_its_place),
+        in_folder(files_that_a_package_cannot_hold_are_refused_with_their_place),
         in_folder(a_package_without_its_entry_or_its_yaml_is_refused),
         in_folder(a_file_that_changes_during_the_build_is_noticed),
-        in_folder(what_is_no_package_is_told_from_one),
+        in_folder(a_file_that_is_not_a_package_is_recognized),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

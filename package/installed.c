@@ -103,7 +103,7 @@ int installed_open(const char *folder, struct installed_store **ret, struct erro
     while (dir && (e = readdir(dir))) {
         struct installed_package p = {0};
         if (hex_parse(e->d_name, p.hash.b, sizeof p.hash.b) < 0)
-            continue; /* an unpacker's temporary folder, or nothing of ours */
+            continue; /* an unpacker's temporary folder, or not ours */
         p.folder = mem_printf("%s/%s", folder, e->d_name);
         if (read_package(&p, &why) < 0) {
             p.trouble = mem_strdup(why.text);

@@ -26,7 +26,7 @@ struct installed_store;
 int installed_open(const char *folder, struct installed_store **ret, struct error *err);
 void installed_close(struct installed_store **s); /* sets *s to NULL; NULL is fine */
 
-/* The packages by name, the last installed first, and those with trouble at the end. NULL: `i` is
+/* The packages by name, the last installed first, and the unusable ones at the end. NULL: `i` is
  * past the last. */
 const struct installed_package *installed_at(const struct installed_store *s, size_t i);
 const struct installed_package *installed_by_hash(const struct installed_store *s,

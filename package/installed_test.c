@@ -31,7 +31,7 @@ static void found(const struct installed_store *s, const char *what, const struc
         fail_msg("'%s' found version %s", what, p->version);
 }
 
-static void a_name_is_the_last_installed_and_a_version_the_newest_that_fits(void **state)
+static void a_name_finds_the_last_installed_and_a_version_the_newest_match(void **state)
 {
     struct error err = {0};
     struct installed_store *s;
@@ -55,7 +55,7 @@ static void a_name_is_the_last_installed_and_a_version_the_newest_that_fits(void
     installed_close(&s);
 }
 
-static void what_is_not_there_is_told_with_what_is(void **state)
+static void a_missing_package_is_reported_with_what_is_installed(void **state)
 {
     struct error err = {0};
     struct installed_store *s;
@@ -83,7 +83,7 @@ static void a_package_that_cannot_be_used_says_why_and_is_not_found(void **state
     char *from = mem_printf("%s/%s", testing_path(state, "store"), hex_format(hash.b, 32, hex));
     char *to = mem_printf("%s/%s", testing_path(state, "store"), hex_format(another.b, 32, hex));
     assert_int_equal(rename(from, to), 0);
-    assert_int_equal(mkdir(testing_path(state, "store/.unpack-x"), 0700), 0); /* none of ours */
+    assert_int_equal(mkdir(testing_path(state, "store/.unpack-x"), 0700), 0); /* not one of ours */
     must(installed_open(testing_path(state, "store"), &s, &err));
     assert_non_null(installed_at(s, 0));
     assert_contains(installed_at(s, 0)->trouble,
@@ -98,8 +98,8 @@ static void a_package_that_cannot_be_used_says_why_and_is_not_found(void **state
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(a_name_is_the_last_installed_and_a_version_the_newest_that_fits),
-        in_folder(what_is_not_there_is_told_with_what_is),
+        in_folder(a_name_finds_the_last_installed_and_a_version_the_newest_match),
+        in_folder(a_missing_package_is_reported_with_what_is_installed),
         in_folder(a_package_that_cannot_be_used_says_why_and_is_not_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

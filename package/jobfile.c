@@ -90,7 +90,7 @@ static int take_codes(const struct yaml_node *node, struct buf *out, struct erro
     return rc;
 }
 
-/* ---- First pass: names, and the packages that bindings are held against. */
+/* ---- First pass: names, and the packages that bindings are checked against. */
 
 static int find_runnable(const struct yaml_node *node, struct jobfile_step *s,
                          jobfile_find_package find, void *self, struct hash *ret_hash,

@@ -57,7 +57,7 @@ int jobfile_check_run(const struct yaml_node *node, const char *text, struct err
         if (!end || !is_template(span_of(at, (size_t)(end - at) + 2), &inside))
             continue;
         if (name_is_identifier(inside) ||
-            is_output(inside, &step, &output)) /* others, as {{.Id}}, are somebody else's */
+            is_output(inside, &step, &output)) /* others, such as {{.Id}}, belong to other tools */
             return yaml_error(
                 node, err,
                 "'{{" SPAN_FMT

@@ -153,7 +153,7 @@ static void every_key_of_a_job_is_compiled(void **state)
     buf_free(&out);
 }
 
-static void the_same_file_gives_the_same_hash_and_another_package_another(void **state)
+static void the_same_file_gives_the_same_hash_until_a_package_changes(void **state)
 {
     struct jobfile_server *server = *state;
     struct buf a = {0}, b = {0}, c = {0};
@@ -271,7 +271,7 @@ static void each_wrong_job_is_refused_with_its_place(void **state)
     }
 }
 
-static void a_goto_back_makes_the_output_of_a_later_step_possible(void **state)
+static void a_goto_back_allows_the_output_of_a_later_step(void **state)
 {
     struct error err = {0};
     struct buf out = {0};
@@ -299,7 +299,7 @@ static void the_job_of_a_package_binds_each_parameter_to_the_calls(void **state)
     buf_free(&out);
 }
 
-static void a_job_stands_in_the_file_of_its_name(void **state)
+static void a_job_has_the_name_of_its_file(void **state)
 {
     void *folder = NULL;
     struct error err = {0};
@@ -321,11 +321,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         with_server(every_key_of_a_job_is_compiled),
-        with_server(the_same_file_gives_the_same_hash_and_another_package_another),
+        with_server(the_same_file_gives_the_same_hash_until_a_package_changes),
         with_server(each_wrong_job_is_refused_with_its_place),
-        with_server(a_goto_back_makes_the_output_of_a_later_step_possible),
+        with_server(a_goto_back_allows_the_output_of_a_later_step),
         with_server(the_job_of_a_package_binds_each_parameter_to_the_calls),
-        with_server(a_job_stands_in_the_file_of_its_name),
+        with_server(a_job_has_the_name_of_its_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

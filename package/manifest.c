@@ -1,4 +1,4 @@
-/* manifest.c - the struct, its rules, and what the runner gets of it. */
+/* manifest.c - the struct, its rules, and the part that the runner gets. */
 #include "package/manifest.h"
 
 #include <ctype.h>
@@ -120,7 +120,7 @@ static int compare_run(const char **a, const char **b)
     return c;
 }
 
-/* Where a version stands at a byte: -rc1 comes before the end, the end before .1 and letters. */
+/* How a version ranks at a byte: -rc1 comes before the end, the end before .1 and letters. */
 static int rank(char c)
 {
     return c == '-' ? 0 : c == 0 || c == '+' ? 1 : 2;

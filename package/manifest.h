@@ -18,7 +18,7 @@
 enum {
     PACKAGE_FILES_MAX = 20000,   /* files in one package; LIMIT_MANIFEST is usually reached first */
     PACKAGE_DEPTH_MAX = 32,      /* folders above a file */
-    PACKAGE_COMPONENT_MAX = 255, /* bytes of one name in a path, as file systems have it */
+    PACKAGE_COMPONENT_MAX = 255, /* bytes of one name in a path, as on most file systems */
     PACKAGE_SIZE_MAX_GIB = 8     /* all files together, unpacked */
 };
 #define PACKAGE_MANIFEST    "manifest.json" /* first in the archive, and in an installed package */

@@ -113,7 +113,7 @@ static void add_place(struct manifest_place **list, size_t *n, const char *path,
         (struct manifest_place){.folded = folded, .path = path, .n = length, .file = file};
 }
 
-/* Of folders only those that the file before it has not got: the list is sorted, so most repeat. */
+/* Only folders that the file before it lacks: the list is sorted, so most repeat. */
 static int check_places(const struct manifest *m, struct error *err)
 {
     struct manifest_place *list = NULL;

@@ -13,7 +13,7 @@ static const char *const parameter_keys[] = {"type", "required", "default",   "a
                                              "min",  "max",      "sensitive", NULL};
 static const char *const output_keys[] = {"type", NULL};
 
-/* Does the text stand for something that the runner puts in, where the type can take it? */
+/* Does the text stand for something that the runner fills in, and can the type hold it? */
 static bool is_template(enum parameter_type type, struct span text)
 {
     if (span_eq_str(text, VALUES_AS_OF))

@@ -1,5 +1,4 @@
-/* manifest_parameter.h - the declarations of parameters and outputs: for the files manifest_*.c
-   alone. */
+/* manifest_parameter.h - the declarations of parameters and outputs: for manifest_*.c only. */
 #ifndef LB_PACKAGE_MANIFEST_PARAMETER_H
 #define LB_PACKAGE_MANIFEST_PARAMETER_H
 
@@ -13,8 +12,8 @@ void manifest_read_outputs(const struct yaml_node *node, struct manifest *m, str
 void manifest_note_unknown_keys(const struct yaml_node *map, const char *const allowed[],
                                 struct problems *ps);
 
-/* What YAML and JSON share: is the declaration in itself possible? *ret_key is the key that the
-   sentence is about. */
+/* What YAML and JSON share: is the declaration itself valid? *ret_key is the key that the sentence
+ * is about. */
 int manifest_parameter_check(const struct manifest_parameter *p, const char **ret_key,
                              struct error *err);
 /* A default of the type, or VALUES_AS_OF (date, datetime, string) or VALUES_SERVER (string). */

@@ -74,7 +74,7 @@ static void every_field_of_a_package_yaml_is_read(void **state)
     manifest_free(&m);
 }
 
-static void what_is_written_as_json_is_read_back_the_same(void **state)
+static void a_manifest_survives_a_round_trip_through_json(void **state)
 {
     (void)state;
     struct manifest m, again;
@@ -222,7 +222,7 @@ static void all_errors_are_found_at_once(void **state)
     problems_free(&ps);
 }
 
-static void what_works_but_will_be_regretted_is_a_warning(void **state)
+static void what_works_but_invites_trouble_is_a_warning(void **state)
 {
     (void)state;
     struct manifest m;
@@ -239,7 +239,7 @@ static void what_works_but_will_be_regretted_is_a_warning(void **state)
     manifest_free(&m);
 }
 
-static void versions_have_an_order(void **state)
+static void versions_are_ordered(void **state)
 {
     (void)state;
     static const char *const ascending[] = {
@@ -316,11 +316,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field_of_a_package_yaml_is_read),
-        cmocka_unit_test(what_is_written_as_json_is_read_back_the_same),
+        cmocka_unit_test(a_manifest_survives_a_round_trip_through_json),
         cmocka_unit_test(each_wrong_field_is_named_with_its_place),
         cmocka_unit_test(all_errors_are_found_at_once),
-        cmocka_unit_test(what_works_but_will_be_regretted_is_a_warning),
-        cmocka_unit_test(versions_have_an_order),
+        cmocka_unit_test(what_works_but_invites_trouble_is_a_warning),
+        cmocka_unit_test(versions_are_ordered),
         cmocka_unit_test(json_that_breaks_a_rule_is_refused),
         cmocka_unit_test(hashes_are_read_as_they_are_written),
     };

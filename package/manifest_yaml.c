@@ -1,5 +1,4 @@
-/* manifest_yaml.c - package.yaml to a checked struct, with everything that is wrong with it at
-   once. */
+/* manifest_yaml.c - package.yaml to a checked struct, reporting all of its errors at once. */
 #include "package/manifest.h"
 
 #include <errno.h>
@@ -22,7 +21,7 @@ static const char *const disk_keys[] = {"path", "at_least", NULL};
 static const char *const known_subsystems[] = {"exec", "shell",  "python", "sql",
                                                "ssis", "parent", NULL};
 
-/* Notes the sentence that a reader left, if it failed. */
+/* Records the sentence that a reader left, if it failed. */
 static bool note(struct problems *ps, int rc, const struct error *err)
 {
     if (rc < 0)
@@ -73,7 +72,7 @@ static char *take_text(const struct yaml_node *map, const char *key, bool requir
     return mem_strdup(text);
 }
 
-/* Puts the node's place before what a rule had to say. */
+/* Puts the node's place before a rule's sentence. */
 static void judge(const struct yaml_node *node, int rc, struct error *err, struct problems *ps)
 {
     if (rc < 0) {
@@ -101,7 +100,7 @@ static void read_identity(const struct yaml_node *root, struct manifest *m, stru
         judge(subsystem, name_check_name("the name of a subsystem", span_str(m->subsystem), &err),
               &err, ps);
     if (*m->subsystem && suggest(m->subsystem, known_subsystems)) {
-        /* near one of ours, and not it */
+        /* close to one of ours, but not it */
         bool ours = false;
         for (size_t i = 0; known_subsystems[i]; i++)
             ours = ours || strcmp(known_subsystems[i], m->subsystem) == 0;
@@ -224,7 +223,7 @@ static void read_needs(const struct yaml_node *root, struct manifest *m, struct 
     size_t kept = 0;
     for (size_t i = 0; i < m->n_needs; i++)
         if (kept && strcmp(m->needs[kept - 1], m->needs[i]) == 0)
-            mem_free(&m->needs[i]); /* said twice is said */
+            mem_free(&m->needs[i]); /* a repeated need counts once */
         else
             m->needs[kept++] = m->needs[i];
     m->n_needs = kept;
@@ -264,7 +263,7 @@ static void read_exit_code(const struct yaml_node *key, const struct yaml_node *
          &err);
 }
 
-/* Without a word on 0, 0 has succeeded. */
+/* Unless the file says otherwise, 0 means success. */
 static void read_exit_codes(const struct yaml_node *root, struct manifest *m, struct problems *ps)
 {
     const struct yaml_node *map = yaml_get(root, "exit_codes");

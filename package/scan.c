@@ -184,7 +184,7 @@ int archive_examine(const char *folder, struct manifest *ret, struct problems *p
         return -EINVAL;
     }
     int rc = manifest_read_yaml(yaml, &m, problems);
-    /* a wrong manifest still shows wrong files */
+    /* report wrong files even if the manifest is wrong */
     struct manifest files = {0}, *into = rc == 0 ? &m : &files;
     if (archive_scan(folder, into, problems) < 0)
         rc = -EINVAL;

@@ -19,7 +19,7 @@
 #define UNPACK_TEMP ".unpack-"
 enum { NAME_TEXT = 64 + 1 };
 
-/* One installation while it lasts. */
+/* An installation in progress. */
 struct unpack_job {
     const struct unpack *u;
     int archive, store;
@@ -71,8 +71,8 @@ static int judge(struct unpack_job *j, const struct hash *hash,
     if (!hash_eq(hash, &j->u->hash))
         return error_set(err, -EBADMSG, "the archive has the hash %s, not %s",
                          package_hash_format(hash, have), package_hash_format(&j->u->hash, want));
-    /* The signature's comment names the package: before it is read, that is held against what was
-     * deployed; afterwards, against what the manifest says. */
+    /* The signature's comment names the package: before the archive is read, it is compared with
+     * what was deployed; afterwards, with the manifest. */
     return signature_verify(buf_span(&j->signature), j->keys, j->n_keys, hash, digest,
                             m ? m->name : j->u->name, m ? m->version : j->u->version, &j->signer,
                             err);
@@ -105,8 +105,8 @@ static int open_store(struct unpack_job *j, struct error *err)
     return 0;
 }
 
-/* What an unpacker that was killed left behind, and the newest time of installation. We hold the
-   lock. */
+/* Removes what a killed unpacker left behind, and finds the newest time of installation. The caller
+ * holds the lock. */
 static int sweep(struct unpack_job *j, int64_t *ret_newest_ms, struct error *err)
 {
     int rc = 0, fd = openat(j->store, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -171,7 +171,7 @@ static int seal_folder(int fd, mode_t mode, struct error *err)
     return rc;
 }
 
-/* Reads the archive once more, into the folder, and judges the very bytes that were read. */
+/* Reads the archive once more, into the folder, and checks the very bytes that were read. */
 static int fill(struct unpack_job *j, int folder, struct error *err)
 {
     struct unpack_source *s = mem_znew(struct unpack_source);

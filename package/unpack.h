@@ -32,7 +32,7 @@ struct unpack {
 
 /* Installs the package. If it is already installed, that is success and makes it the last
  * installed. -EBADMSG: wrong hash, no trusted signature, or an archive that no trusted builder
- * made; *err says which. Other codes: trouble of the server, such as no space or no rights. */
+ * made; *err says which. Other codes: trouble on the server, such as no space or no rights. */
 int unpack_install(const struct unpack *u, struct error *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* unpack_hostile_test.c - archives that a builder with a trusted key made to do harm: each is
- * refused with a sentence that names its fault, and nothing is written. */
+/* unpack_hostile_test.c - hostile archives from a builder with a trusted key: each is refused with
+ * a sentence that names its fault, and nothing is written. */
 #include "package/fixture.h"
 
 #include <archive.h>
@@ -137,7 +137,7 @@ static void refuse_entry(void **state, struct hostile_archive evil, const char *
     mem_free(&manifest);
 }
 
-static void an_honest_archive_made_the_same_way_is_taken(void **state)
+static void an_honest_archive_made_the_same_way_is_accepted(void **state)
 {
     struct error err = {0};
     struct hostile_archive honest[] = {{.path = "a", .content = "1"},
@@ -150,7 +150,7 @@ static void an_honest_archive_made_the_same_way_is_taken(void **state)
     mem_free(&manifest);
 }
 
-static void paths_that_lead_out_are_refused(void **state)
+static void paths_that_lead_outside_are_refused(void **state)
 {
     static const char *const paths[] = {
         "files/../../escaped", "../escaped", "files/..", "files//b", "files/./b",
@@ -160,7 +160,7 @@ static void paths_that_lead_out_are_refused(void **state)
                      "the archive");
 }
 
-static void entries_that_are_no_plain_files_are_refused(void **state)
+static void entries_that_are_not_plain_files_are_refused(void **state)
 {
     refuse_entry(state, (struct hostile_archive){.path = "files/b", .hard = "files/a"},
                  "is a hard link");
@@ -209,7 +209,7 @@ static void entries_that_differ_from_the_manifest_are_refused(void **state)
                  "is not in the manifest");
 }
 
-static void a_link_to_elsewhere_than_the_manifest_says_is_refused(void **state)
+static void a_link_that_differs_from_the_manifest_is_refused(void **state)
 {
     struct hostile_archive honest[] = {{.path = "a", .content = "1"}, {.path = "b", .link = "a"}};
     struct hostile_archive entries[] = {
@@ -221,7 +221,7 @@ static void a_link_to_elsewhere_than_the_manifest_says_is_refused(void **state)
     mem_free(&manifest);
 }
 
-static void files_that_are_missing_or_too_many_are_refused(void **state)
+static void missing_and_extra_files_are_refused(void **state)
 {
     struct hostile_archive files[] = {{.path = "a", .content = "1"}, {.path = "b", .content = "2"}};
     struct hostile_archive entries[] = {{.path = "files/a", .content = "1"},
@@ -259,7 +259,7 @@ static void refuse_listed(void **state, const struct hostile_archive *files, siz
     mem_free(&manifest);
 }
 
-static void manifests_that_list_what_leads_out_are_refused(void **state)
+static void manifests_that_list_paths_outside_are_refused(void **state)
 {
     static const char *const targets[] = {"/etc/passwd", "..", "../..", "../escaped",
                                           "x/../../..",  "",   "b//c",  "./c"};
@@ -293,7 +293,7 @@ static void manifests_that_write_through_a_link_are_refused(void **state)
     refuse_listed(state, up, 3, "the symbolic link 'c' points to 'b/up/..'");
 }
 
-static void manifests_with_twins_or_without_order_are_refused(void **state)
+static void manifests_with_duplicates_or_out_of_order_are_refused(void **state)
 {
     struct hostile_archive twins[] = {{.path = "a", .content = "1"}, {.path = "a", .content = "1"}};
     refuse_listed(state, twins, 2, "'a' is listed twice");
@@ -358,15 +358,15 @@ static void a_manifest_that_is_too_large_or_not_canonical_is_refused(void **stat
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(an_honest_archive_made_the_same_way_is_taken),
-        in_folder(paths_that_lead_out_are_refused),
-        in_folder(entries_that_are_no_plain_files_are_refused),
+        in_folder(an_honest_archive_made_the_same_way_is_accepted),
+        in_folder(paths_that_lead_outside_are_refused),
+        in_folder(entries_that_are_not_plain_files_are_refused),
         in_folder(entries_that_differ_from_the_manifest_are_refused),
-        in_folder(a_link_to_elsewhere_than_the_manifest_says_is_refused),
-        in_folder(files_that_are_missing_or_too_many_are_refused),
-        in_folder(manifests_that_list_what_leads_out_are_refused),
+        in_folder(a_link_that_differs_from_the_manifest_is_refused),
+        in_folder(missing_and_extra_files_are_refused),
+        in_folder(manifests_that_list_paths_outside_are_refused),
         in_folder(manifests_that_write_through_a_link_are_refused),
-        in_folder(manifests_with_twins_or_without_order_are_refused),
+        in_folder(manifests_with_duplicates_or_out_of_order_are_refused),
         in_folder(bombs_are_refused_before_they_grow),
         in_folder(a_manifest_that_is_too_large_or_not_canonical_is_refused),
     };

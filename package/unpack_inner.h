@@ -34,7 +34,7 @@ int unpack_source_end(struct unpack_source *s, struct hash *ret_hash,
 int unpack_read(struct unpack_source *s, int folder, uint64_t archive_size, struct manifest *ret,
                 struct error *err);
 
-/* Makes a file that is not there with this content and mode, durable. */
+/* Makes a new file with this content and mode, durable. */
 int unpack_put_file(int folder, const char *name, struct span content, struct error *err);
 
 #endif

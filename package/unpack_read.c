@@ -1,5 +1,5 @@
-/* unpack_read.c - an archive's entries against its manifest. Nothing that the manifest does not
- * list is created, and the manifest lists only what manifest_check_files lets through. */
+/* unpack_read.c - checks an archive's entries against its manifest. Nothing that the manifest does
+ * not list is created, and the manifest lists only what manifest_check_files allows. */
 #include "package/unpack_inner.h"
 
 #include <archive.h>
@@ -109,7 +109,7 @@ static int check_path(const char *path, struct error *err)
     return 0;
 }
 
-/* The next entry, judged as far as one can without the manifest. 1: there is none. */
+/* The next entry, checked as far as possible without the manifest. 1: there is none. */
 static int next_entry(struct archive *a, struct archive_entry **ret, const char **ret_path,
                       struct error *err)
 {

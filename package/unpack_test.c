@@ -1,5 +1,5 @@
 /* unpack_test.c - what the unpacker does with good archives, and with everything that can be wrong
- * around them. Archives made by hand to do harm are in unpack_hostile_test.c. */
+ * around them. Hostile archives are in unpack_hostile_test.c. */
 #include "package/fixture.h"
 
 #include <dirent.h>
@@ -161,11 +161,11 @@ static void a_wrong_hash_is_refused(void **state)
     assert_int_equal(stored(state, NULL), 0);
 }
 
-static void a_signer_who_is_not_trusted_is_refused(void **state)
+static void an_untrusted_signer_is_refused(void **state)
 {
     struct hash hash;
     made(state, &hash);
-    fixture_sign(testing_path(state, "p.lbp"), "extract", "1.2.0", NULL); /* by somebody else */
+    fixture_sign(testing_path(state, "p.lbp"), "extract", "1.2.0", NULL); /* by another builder */
     refused(state, "which is not trusted here");
     fixture_put(*state, "signers", "# nobody\n\n", 0644);
     refused(state, "this server trusts no builder");
@@ -187,7 +187,7 @@ static void a_signature_for_another_package_name_or_version_is_refused(void **st
     refused(state, "the signature is malformed");
 }
 
-/* Who may deploy `extract` may not put another builder's good package under that name. */
+/* Permission to deploy `extract` does not allow another package under that name. */
 static void a_package_that_was_deployed_under_another_name_is_refused(void **state)
 {
     struct error err = {0};
@@ -207,7 +207,7 @@ static void a_package_that_was_deployed_under_another_name_is_refused(void **sta
     assert_int_equal(unpack_install(&u, &err), -EBADMSG);
     u.version = "1.2.0";
     must(unpack_install(&u, &err));
-    u.name = "load"; /* being there already is no excuse */
+    u.name = "load"; /* even if it is already installed */
     assert_int_equal(unpack_install(&u, &err), -EBADMSG);
 }
 
@@ -228,9 +228,9 @@ static void a_changed_byte_anywhere_is_refused(void **state)
     buf_free(&good);
 }
 
-/* As above, but the thief has a trusted key and signs what he made: the reader itself must
-   refuse. */
-static void an_archive_that_is_cut_anywhere_is_refused_even_if_it_is_signed(void **state)
+/* As above, but the thief has a trusted key and signs the archive: the reader itself must
+ * refuse. */
+static void a_truncated_archive_is_refused_even_if_it_is_signed(void **state)
 {
     struct error err = {0};
     struct hash hash;
@@ -250,8 +250,8 @@ static void an_archive_that_is_cut_anywhere_is_refused_even_if_it_is_signed(void
     buf_free(&good);
 }
 
-/* Runs an installation in a child that is killed at its nth system call. True: it lived to its
-   end. */
+/* Runs an installation in a child that is killed at its nth system call. True: it ran to its
+ * end. */
 static bool install_killed_at(void **state, unsigned nth)
 {
     pid_t pid = fork();
@@ -277,8 +277,7 @@ static bool install_killed_at(void **state, unsigned nth)
     return false;
 }
 
-static void
-a_kill_at_any_system_call_leaves_all_or_nothing_and_the_next_call_cleans_up(void **state)
+static void a_kill_leaves_all_or_nothing_and_the_next_call_cleans_up(void **state)
 {
     struct error err = {0};
     struct hash hash;
@@ -287,7 +286,7 @@ a_kill_at_any_system_call_leaves_all_or_nothing_and_the_next_call_cleans_up(void
     bool lived = false;
     for (unsigned nth = 0; !lived; nth += 5, kills++) {
         lived = install_killed_at(state, nth);
-        if (stored(state, &hidden)) { /* then it is whole */
+        if (stored(state, &hidden)) { /* what is stored is whole */
             static const char *const names[] = {"runnable",
                                                 "signature",
                                                 "manifest.json",
@@ -311,7 +310,7 @@ a_kill_at_any_system_call_leaves_all_or_nothing_and_the_next_call_cleans_up(void
     assert_true(kills > 20 && leftovers > 5);
 }
 
-static void trouble_of_the_server_is_told_from_a_bad_package(void **state)
+static void trouble_on_the_server_is_distinguished_from_a_bad_package(void **state)
 {
     struct error err = {0};
     struct hash hash;
@@ -329,13 +328,13 @@ int main(void)
         in_folder(installing_again_changes_nothing_but_makes_it_the_last),
         in_folder(the_last_installed_stays_the_last_when_the_clock_goes_back),
         in_folder(a_wrong_hash_is_refused),
-        in_folder(a_signer_who_is_not_trusted_is_refused),
+        in_folder(an_untrusted_signer_is_refused),
         in_folder(a_signature_for_another_package_name_or_version_is_refused),
         in_folder(a_package_that_was_deployed_under_another_name_is_refused),
         in_folder(a_changed_byte_anywhere_is_refused),
-        in_folder(an_archive_that_is_cut_anywhere_is_refused_even_if_it_is_signed),
-        in_folder(a_kill_at_any_system_call_leaves_all_or_nothing_and_the_next_call_cleans_up),
-        in_folder(trouble_of_the_server_is_told_from_a_bad_package),
+        in_folder(a_truncated_archive_is_refused_even_if_it_is_signed),
+        in_folder(a_kill_leaves_all_or_nothing_and_the_next_call_cleans_up),
+        in_folder(trouble_on_the_server_is_distinguished_from_a_bad_package),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@ static struct value read_back(const struct buf *b)
     return v;
 }
 
-static void each_type_takes_its_texts_and_gives_them_back(void **state)
+static void each_type_reads_its_texts_and_writes_them_back(void **state)
 {
     (void)state;
     static const struct {
@@ -224,7 +224,7 @@ static void texts_become_a_sorted_map_by_their_declarations(void **state)
         values_map_from_texts((const char *const[]){"n=3", "x=a=b"}, 2, NULL, &items, &map, &err),
         0);
     wire_map_to_json(&map, &json);
-    /* nothing is known: strings, as typed */
+    /* nothing is declared: strings, as typed */
     assert_string_equal(buf_str(&json), "{\"n\":\"3\",\"x\":\"a=b\"}");
     assert_int_equal(values_missing(&map, &d.list, &err), -EINVAL);
     assert_contains(err.text, "parameters 'table', 'key' are missing");
@@ -273,7 +273,7 @@ static void texts_that_do_not_fit_are_refused_and_a_secret_is_not_shown(void **s
     declared_free(&d);
 }
 
-static void all_parameters_together_have_a_most(void **state)
+static void all_parameters_together_are_limited(void **state)
 {
     (void)state;
     struct error err = {0};
@@ -360,13 +360,13 @@ static void values_of_a_type_are_ordered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_type_takes_its_texts_and_gives_them_back),
+        cmocka_unit_test(each_type_reads_its_texts_and_writes_them_back),
         cmocka_unit_test(each_type_refuses_the_others_and_appends_nothing),
         cmocka_unit_test(json_gives_values_of_the_declared_type_only),
         cmocka_unit_test(yaml_scalars_are_guessed_by_their_spelling),
         cmocka_unit_test(texts_become_a_sorted_map_by_their_declarations),
         cmocka_unit_test(texts_that_do_not_fit_are_refused_and_a_secret_is_not_shown),
-        cmocka_unit_test(all_parameters_together_have_a_most),
+        cmocka_unit_test(all_parameters_together_are_limited),
         cmocka_unit_test(a_json_object_becomes_a_map),
         cmocka_unit_test(no_parameters_are_an_empty_map),
         cmocka_unit_test(values_of_a_type_are_ordered),

@@ -66,8 +66,8 @@ enum { PROTO_MAJOR = 1, PROTO_MINOR = 0 };
 /* Who may send a message: see MESSAGES in schema.h. */
 enum sender { SENDER_C = 'C', SENDER_W = 'W', SENDER_B = 'B', SENDER_O = 'O' };
 
-/* The schema of a kind, NULL: unknown. *ret_from (may be NULL): its sender, 0 for what is no
-   message. */
+/* The schema of a kind, NULL: unknown. *ret_from (may be NULL): its sender, 0 if it is not a
+ * message. */
 const struct wire_schema *messages_schema_of_kind(uint64_t kind, enum sender *ret_from);
 /* All schemas one after the other, for tables and tests: index 0.. until NULL. */
 const struct wire_schema *messages_schema_at(unsigned index);
@@ -118,7 +118,8 @@ const char *refusal_word(uint64_t code); /* "denied"; "?" if unknown */
 const char *refusal_text(uint64_t code);
 
 /* The declaration of this name in a list of d_parameter (d_runnable.parameters, d_runnable.outputs,
- * d_version.parameters). Malformed ones are skipped: whoever made the list has judged it. */
+ * d_version.parameters). Malformed ones are skipped: the maker of the list has already checked
+ * them. */
 bool d_parameter_find(const struct wire_list *declared, struct span name, struct d_parameter *ret);
 
 #endif

@@ -1,5 +1,5 @@
-/* messages_test.c - every message, document, record and spool entry, by the tables: each comes back
- * as it went, and each way of spoiling it is refused. */
+/* messages_test.c - every message, document, record and spool entry, by the tables: each survives a
+ * round trip, and each way of corrupting it is refused. */
 #include "common/testing.h"
 #include "common/mem.h"
 #include "proto/messages.h"
@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-/* A value for each type that uses much of what it may hold; kept small where `most` is huge. */
+/* A value of each type that uses much of its limit; small where `most` is huge. */
 static void fill(const struct wire_schema *s, uint8_t *msg, struct buf *items, uint32_t *counts)
 {
     static const uint8_t bytes[] = "bytes \xc3\xa4 and text";
@@ -99,7 +99,7 @@ static void every_kind_is_named_once_and_found(void **state)
     assert_int_equal(from, SENDER_W);
 }
 
-static void every_message_comes_back_as_it_went(void **state)
+static void every_message_survives_a_round_trip(void **state)
 {
     (void)state;
     struct sample in = {0};
@@ -259,7 +259,7 @@ static void every_field_beyond_its_limit_is_refused(void **state)
     sample_free(&in);
 }
 
-static void a_field_more_is_an_error_unless_the_peer_is_newer(void **state)
+static void an_extra_field_is_an_error_unless_the_peer_is_newer(void **state)
 {
     (void)state;
     struct sample in = {0};
@@ -354,12 +354,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_is_named_once_and_found),
-        cmocka_unit_test(every_message_comes_back_as_it_went),
+        cmocka_unit_test(every_message_survives_a_round_trip),
         cmocka_unit_test(every_truncation_of_every_message_is_refused_and_nothing_written),
         cmocka_unit_test(bytes_after_a_message_are_refused),
         cmocka_unit_test(every_field_of_every_message_refuses_a_wrong_type),
         cmocka_unit_test(every_field_beyond_its_limit_is_refused),
-        cmocka_unit_test(a_field_more_is_an_error_unless_the_peer_is_newer),
+        cmocka_unit_test(an_extra_field_is_an_error_unless_the_peer_is_newer),
         cmocka_unit_test(an_appended_field_that_is_empty_is_not_written_and_reads_as_empty),
         cmocka_unit_test(a_message_of_another_kind_is_refused),
         cmocka_unit_test(a_refusal_has_a_word_and_a_sentence),

@@ -82,15 +82,15 @@ enum status outcome_status(enum delivery d, enum job_outcome j, enum package_out
         return STATUS_TIMED_OUT;
     if (j == JOB_LOST)
         return STATUS_LOST;
-    /* its own verdict; a package that we ended has a job that says why */
+    /* the package's own verdict; if we ended it, the job says why */
     if (p == PACKAGE_CANCELLED)
         return STATUS_CANCELLED;
     if (j == JOB_UNKNOWN || p == PACKAGE_UNKNOWN)
         return STATUS_UNKNOWN;
     if (j == JOB_FAILED || p == PACKAGE_FAILED)
         return STATUS_FAILED;
-    /* Called, and nothing went wrong. A job that was never called cannot have been delivered: that
-       is not known. */
+    /* It was called, and nothing went wrong. A job that was delivered but never called contradicts
+     * itself: unknown. */
     return j == JOB_NOT_CALLED ? STATUS_UNKNOWN : STATUS_SUCCEEDED;
 }
 

@@ -1,5 +1,5 @@
 /* outcome_test.c - the status rule over every combination of the three layers, against the rule as
-   prose says it. */
+ * written in prose. */
 #include "common/testing.h"
 #include "proto/outcome.h"
 #include "proto/state.h"
@@ -41,7 +41,7 @@ static void the_status_of_every_combination_is_the_first_row_that_holds(void **s
                     by_prose(delivery_text(d), job_outcome_text(j), package_outcome_text(p)));
 }
 
-static void a_failure_of_a_child_package_is_never_lost_in_a_job_that_succeeded(void **state)
+static void a_failed_package_is_never_hidden_by_a_job_that_succeeded(void **state)
 {
     (void)state;
     assert_int_equal(outcome_status(DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_FAILED), STATUS_FAILED);
@@ -75,7 +75,7 @@ static void words_are_read_back(void **state)
     assert_string_equal(status_text(99), "?");
 }
 
-static void nothing_moves_an_ended_run(void **state)
+static void an_ended_run_never_changes_state(void **state)
 {
     (void)state;
     for (unsigned ev = 0; ev < RUN_EV_COUNT; ev++) {
@@ -85,7 +85,7 @@ static void nothing_moves_an_ended_run(void **state)
     }
 }
 
-static void every_state_can_come_to_its_end_and_every_word_is_there(void **state)
+static void every_state_can_reach_an_end_and_every_word_exists(void **state)
 {
     (void)state;
     for (unsigned s = 0; s < RUN_ENDED; s++) {
@@ -111,11 +111,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_status_of_every_combination_is_the_first_row_that_holds),
-        cmocka_unit_test(a_failure_of_a_child_package_is_never_lost_in_a_job_that_succeeded),
+        cmocka_unit_test(a_failed_package_is_never_hidden_by_a_job_that_succeeded),
         cmocka_unit_test(the_package_layer_of_a_run_is_the_worst_of_its_steps),
         cmocka_unit_test(words_are_read_back),
-        cmocka_unit_test(nothing_moves_an_ended_run),
-        cmocka_unit_test(every_state_can_come_to_its_end_and_every_word_is_there),
+        cmocka_unit_test(an_ended_run_never_changes_state),
+        cmocka_unit_test(every_state_can_reach_an_end_and_every_word_exists),
         cmocka_unit_test(a_run_that_is_being_cancelled_never_waits_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,10 @@
-/* packagejob.h - the one-step job `package:NAME` that every package is without a job file. Pure.
+/* packagejob.h - the one-step job `package:NAME` that every package provides without a job file.
+ * Pure.
  *
  * Callers sign its hash, workers attest it, runners make it again from what is installed and
- * compare: so all must make the same bytes, and only here. It follows from name, version, hash,
- * subsystem, declared parameters and the exit codes that mean success; nothing else of the runnable
- * is in it (who signed the package is each server's own affair).
+ * compare: so all must make the same bytes, and they are made only here. It follows from name,
+ * version, hash, subsystem, declared parameters and the exit codes that mean success; nothing else
+ * of the runnable is in it (who signed the package is each server's own affair).
  *
  *     name package:NAME, version as the package's, no limit of concurrency, one step: name `run`,
  *     proxy `default`, the package's subsystem, each declared parameter bound to the call's of the

@@ -1,5 +1,4 @@
-/* packagejob_test.c - the job of a package is the same everywhere, and another one when the package
-   is. */
+/* packagejob_test.c - a package's job is the same everywhere, and changes with the package. */
 #include "common/testing.h"
 
 #include <errno.h>
@@ -84,7 +83,7 @@ static void the_job_of_a_package_has_one_step_with_the_calls_parameters(void **s
     end(&m);
 }
 
-static void two_servers_make_the_same_bytes_whoever_signed_the_package(void **state)
+static void two_servers_make_the_same_bytes_for_any_signer_of_a_package(void **state)
 {
     (void)state;
     struct packagejob_sample a, b;
@@ -124,7 +123,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_job_of_a_package_has_one_step_with_the_calls_parameters),
-        cmocka_unit_test(two_servers_make_the_same_bytes_whoever_signed_the_package),
+        cmocka_unit_test(two_servers_make_the_same_bytes_for_any_signer_of_a_package),
         cmocka_unit_test(a_malformed_parameter_gives_no_job),
     };
     return cmocka_run_group_tests_name("packagejob", tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* request.h - the number of a request, by which its answer is known: the first field of requests
- * and answers alike. */
+/* request.h - the number of a request, which identifies its answer: the first field of requests and
+ * answers alike. */
 #ifndef LB_PROTO_REQUEST_H
 #define LB_PROTO_REQUEST_H
 

@@ -30,7 +30,7 @@ static void every_request_and_answer_gives_its_number(void **state)
     assert_true(numbered > 20);
 }
 
-static void what_is_no_message_has_no_number(void **state)
+static void bytes_that_are_not_a_message_have_no_number(void **state)
 {
     uint64_t req;
     (void)state;
@@ -43,7 +43,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_request_and_answer_gives_its_number),
-        cmocka_unit_test(what_is_no_message_has_no_number),
+        cmocka_unit_test(bytes_that_are_not_a_message_have_no_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

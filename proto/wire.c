@@ -241,7 +241,7 @@ int wire_decode(const struct wire_schema *s, struct span in, bool newer, void *r
                 struct error *err)
 {
     uint64_t fields = 0;
-    /* filled apart, so that *ret_msg is written only when all is well */
+    /* filled separately, so that *ret_msg is written only on success */
     _Alignas(16) uint8_t msg[1024];
     assert(s->size <= sizeof msg);
     memset(msg, 0, s->size);

@@ -6,13 +6,13 @@
  * the check, the test of every refusal and the field tables of PROTOCOL.md.
  *
  * Strict means: integers, lengths and headers in their shortest form; strings valid UTF-8 without
- * NUL; no extension types; no floats but 64 bit ones that are finite; depth, counts and lengths
- * judged before anything is read; every byte accounted for. Decoding copies nothing: spans point
- * into the bytes given, which must outlive the struct.
+ * NUL; no extension types; only finite 64-bit floats; depth, counts and lengths checked before
+ * anything is read; every byte accounted for. Decoding copies nothing: spans point into the bytes
+ * given, which must outlive the struct.
  *
- * Versions: fields are only ever appended. A reader takes what is older than an appended field, and
- * finds it empty. A reader of an older minor version is told so (`newer`) and then skips, after
- * checking their form, fields it does not know; otherwise leftover fields are an error.
+ * Versions: fields are only ever appended. A reader accepts data older than an appended field, and
+ * finds the field empty. A reader of an older minor version is told so (`newer`) and then skips,
+ * after checking their form, fields it does not know; otherwise leftover fields are an error.
  *
  * Pure: no I/O, no clock. Used by lbrunner as root: nothing here parses with a library. */
 #ifndef LB_PROTO_WIRE_H
@@ -82,8 +82,8 @@ struct wire_schema {
     size_t size; /* of the C struct */
 };
 
-/* Appends the whole array. A field beyond its `most` is a bug of the caller and asserts: check what
- * people type before. */
+/* Appends the whole array. A field beyond its `most` is a bug in the caller and asserts: check what
+ * people type first. */
 void wire_encode(const struct wire_schema *s, const void *msg, struct buf *out);
 
 /* Fills *ret_msg from exactly the bytes in `in`. On failure *ret_msg is untouched and the sentence
@@ -129,8 +129,8 @@ struct value {
     struct wire_list items; /* LIST: any values; MAP: pairs str -> value */
     struct span raw;        /* the value as encoded */
 };
-/* Reads the value at the head of *in and moves on. False: malformed (never for what wire_decode has
-   let through). */
+/* Reads the value at the head of *in and moves on. False: malformed (never for what wire_decode
+ * accepted). */
 bool value_read(struct span *in, struct value *ret);
 /* Next pair of a map. */
 bool wire_next_pair(struct wire_iter *it, struct span *ret_name, struct value *ret_value);

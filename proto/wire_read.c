@@ -78,8 +78,8 @@ static const char *counted_item(struct span *in, enum item_type type, uint64_t n
 {
     ret->type = type;
     ret->u = n;
-    /* Each element takes a byte at least: a header that promises more than is there is refused
-     * before anybody counts. */
+    /* Each element takes at least one byte: a header that promises more than is there is refused
+     * before its elements are read. */
     return n > (type == ITEM_MAP ? in->n / 2 : in->n) ? "has fewer bytes than entries" : NULL;
 }
 

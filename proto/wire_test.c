@@ -1,5 +1,4 @@
-/* wire_test.c - the strict reader: each form that a lax one lets through is refused; values and
-   lists. */
+/* wire_test.c - the strict reader refuses each form that a lax one accepts; values and lists. */
 #include "common/testing.h"
 #include "proto/messages.h"
 
@@ -49,12 +48,12 @@ static void forms_that_the_protocol_does_not_use_are_refused(void **state)
         BYTES("\xa2\xc0\x80"),                         /* overlong NUL */
         BYTES("\xa1\x00"),                             /* NUL */
         BYTES("\xa3\xed\xa0\x80"),                     /* a surrogate */
-        BYTES("\x81\x01\x02"),                         /* a key that is no string */
+        BYTES("\x81\x01\x02"),                         /* a key that is not a string */
         BYTES("\x81\xa0\x02"),                         /* an empty key */
         BYTES("\x82\xa1"
               "a\x01\xa1"
               "a\x02"),                /* a key twice */
-        BYTES("\xdd\xff\xff\xff\xff"), /* four thousand million entries in five bytes */
+        BYTES("\xdd\xff\xff\xff\xff"), /* four billion entries in five bytes */
         BYTES("\xdf\x7f\xff\xff\xff"),
         BYTES("\xc6\xff\xff\xff\xff"),
         BYTES("\xc0\xc0"), /* two values */
@@ -114,7 +113,7 @@ static void a_map_is_read_pair_by_pair_and_becomes_json(void **state)
     buf_free(&json);
 }
 
-static void numbers_survive_the_way_through_text(void **state)
+static void numbers_survive_a_round_trip_through_text(void **state)
 {
     (void)state;
     static const double values[] = {0.1, 1e300, -2.5, 1.0 / 3, 123456789012345678.0};
@@ -178,7 +177,7 @@ int main(void)
         cmocka_unit_test(forms_that_the_protocol_does_not_use_are_refused),
         cmocka_unit_test(nesting_beyond_the_limit_is_refused),
         cmocka_unit_test(a_map_is_read_pair_by_pair_and_becomes_json),
-        cmocka_unit_test(numbers_survive_the_way_through_text),
+        cmocka_unit_test(numbers_survive_a_round_trip_through_text),
         cmocka_unit_test(the_messages_of_a_frame_are_walked_by_their_sizes),
         cmocka_unit_test(lists_are_built_and_searched),
     };

@@ -19,7 +19,7 @@ static void keys_are_read_from_lines(void **state)
     mem_free(&text);
 }
 
-static void what_is_written_is_read_again(void **state)
+static void written_anchors_can_be_read_back(void **state)
 {
     const char *path = testing_path(state, "administrators");
     struct trust_anchors anchors = fixture_anchors(), back;
@@ -65,7 +65,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(keys_are_read_from_lines),
-        in_folder(what_is_written_is_read_again),
+        in_folder(written_anchors_can_be_read_back),
         in_folder(a_bad_line_is_named),
         in_folder(a_file_without_keys_is_refused),
     };

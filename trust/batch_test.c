@@ -48,8 +48,8 @@ static void each_call_of_a_batch_can_be_verified_alone(void **state)
     }
 }
 
-/* The formula of the documents, written out once more. */
-static void the_root_is_made_as_the_documents_say(void **state)
+/* The documented formula, written out independently. */
+static void the_root_follows_the_documented_formula(void **state)
 {
     (void)state;
     struct batch_sample b;
@@ -138,7 +138,7 @@ static void no_byte_can_be_altered_after_its_batch_was_verified(void **state)
     assert_int_equal(roots.misses, 1);
 }
 
-static void a_root_verified_for_one_key_is_not_for_another(void **state)
+static void a_root_verified_for_one_key_is_not_verified_for_another(void **state)
 {
     (void)state;
     struct key a = fixture_key('a'), other = fixture_key('b');
@@ -224,7 +224,7 @@ static void a_hash_of_another_length_in_a_proof_is_refused(void **state)
     batch_end(&b);
 }
 
-static void what_was_verified_long_ago_is_forgotten_and_verified_again(void **state)
+static void old_verified_roots_are_forgotten_and_verified_again(void **state)
 {
     (void)state;
     struct key k = fixture_key('a');
@@ -245,7 +245,7 @@ static void what_was_verified_long_ago_is_forgotten_and_verified_again(void **st
     assert_int_equal(roots.misses, 2 * (VERIFIED_ROOTS + 1));
 }
 
-static void no_calls_and_too_many_are_not_signed(void **state)
+static void an_empty_or_oversized_batch_is_not_signed(void **state)
 {
     (void)state;
     struct key k = fixture_key('a');
@@ -259,17 +259,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_call_of_a_batch_can_be_verified_alone),
-        cmocka_unit_test(the_root_is_made_as_the_documents_say),
+        cmocka_unit_test(the_root_follows_the_documented_formula),
         cmocka_unit_test(a_single_call_has_an_empty_proof),
         cmocka_unit_test(a_batch_costs_its_receiver_one_signature_check),
         cmocka_unit_test(no_byte_of_a_call_can_be_altered),
         cmocka_unit_test(no_byte_can_be_altered_after_its_batch_was_verified),
-        cmocka_unit_test(a_root_verified_for_one_key_is_not_for_another),
+        cmocka_unit_test(a_root_verified_for_one_key_is_not_verified_for_another),
         cmocka_unit_test(a_node_does_not_pass_for_a_call),
         cmocka_unit_test(a_place_outside_the_batch_is_refused),
         cmocka_unit_test(a_hash_of_another_length_in_a_proof_is_refused),
-        cmocka_unit_test(what_was_verified_long_ago_is_forgotten_and_verified_again),
-        cmocka_unit_test(no_calls_and_too_many_are_not_signed),
+        cmocka_unit_test(old_verified_roots_are_forgotten_and_verified_again),
+        cmocka_unit_test(an_empty_or_oversized_batch_is_not_signed),
     };
     return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

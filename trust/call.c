@@ -10,8 +10,7 @@
 /* what d_signed adds: a proof of LIMIT_PROOF hashes, signature, key, names */
 enum { ENVELOPE_ROOM = 2048 };
 
-/* What a call must say to be one. The same rules hold for the caller who signs and for all who
-   verifies. */
+/* The rules for a well-formed call, the same for the caller who signs and for all who verify. */
 static int check_form(const struct d_call *c, enum refusal *ret_code, struct error *err)
 {
     if (!name_is_good(c->cluster) || !name_is_good(c->caller))
@@ -45,7 +44,7 @@ static int check_form(const struct d_call *c, enum refusal *ret_code, struct err
     return 0;
 }
 
-/* wire_encode asserts what is too long: this is where it comes from a person. */
+/* wire_encode asserts on text that is too long: here the text comes from a person. */
 static int check_lengths(const struct d_call *c, struct error *err)
 {
     if (c->key.n > LIMIT_KEY)

@@ -42,7 +42,7 @@ static enum refusal judge(const struct call_place *p, struct span bytes, struct 
     return code;
 }
 
-/* Signs whatever the struct says, good or not, as anna's key, and judges it. */
+/* Signs the struct, valid or not, with anna's key and verifies the result. */
 static void expect_raw(const struct call_place *p, const struct d_call *c, char key,
                        const char *signer, uint64_t serial, enum refusal code, const char *why)
 {
@@ -181,7 +181,7 @@ static void each_wrong_field_has_its_own_refusal(void **state)
     certificate_free(&p.anna);
 }
 
-static void a_body_that_is_no_call_is_malformed(void **state)
+static void a_body_that_is_not_a_call_is_malformed(void **state)
 {
     (void)state;
     struct call_place p = place_begin();
@@ -206,7 +206,7 @@ static void a_call_beyond_the_limit_is_not_read(void **state)
     certificate_free(&p.anna);
 }
 
-static void what_would_be_refused_is_not_signed(void **state)
+static void a_call_that_would_be_refused_is_not_signed(void **state)
 {
     (void)state;
     struct key k = fixture_key('a');
@@ -248,7 +248,7 @@ static void what_would_be_refused_is_not_signed(void **state)
     buf_free(&out);
 }
 
-static void the_largest_call_that_can_be_signed_is_taken(void **state)
+static void the_largest_call_that_can_be_signed_is_accepted(void **state)
 {
     (void)state;
     struct call_place p = place_begin();
@@ -276,10 +276,10 @@ int main(void)
         cmocka_unit_test(calls_signed_together_are_verified_alone),
         cmocka_unit_test(no_byte_of_a_call_can_be_altered),
         cmocka_unit_test(each_wrong_field_has_its_own_refusal),
-        cmocka_unit_test(a_body_that_is_no_call_is_malformed),
+        cmocka_unit_test(a_body_that_is_not_a_call_is_malformed),
         cmocka_unit_test(a_call_beyond_the_limit_is_not_read),
-        cmocka_unit_test(what_would_be_refused_is_not_signed),
-        cmocka_unit_test(the_largest_call_that_can_be_signed_is_taken),
+        cmocka_unit_test(a_call_that_would_be_refused_is_not_signed),
+        cmocka_unit_test(the_largest_call_that_can_be_signed_is_accepted),
     };
     return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

@@ -1,4 +1,4 @@
-/* certificate.c - see certificate.h: judging certificates. Making them is in certificate_make.c. */
+/* certificate.c - see certificate.h: verifies certificates; certificate_make.c makes them. */
 #include "trust/certificate.h"
 
 #include <errno.h>
@@ -202,7 +202,7 @@ static void fill(const struct d_certificate *d, enum role role, const struct d_i
         ret->pools[ret->n_pools++] = span_dup_str(item);
     it = wire_iter(&d->grants);
     while (wire_next(&it, &item))
-        /* identity_check has seen them all */
+        /* identity_check has checked them all */
         if (grant_parse(item, &ret->grants[ret->n_grants], NULL) == 0)
             ret->n_grants++;
 }

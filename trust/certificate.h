@@ -2,11 +2,11 @@
  * administrator (d_certificate).
  *
  * The root of trust is a list of administrators' public keys (`struct trust_anchors`). A
- * certificate is valid if one of these keys signed it, or if the one-time key of an invitation did
- * that one of them signed. In the second case the invitation is inside the certificate, which must
- * have the invitation's name, role and serial, only its pools and grants, no later end, and must
- * begin before the invitation expires. Signatures: envelope.h. The transport key must be the one
- * that keys.h derives from the signing key.
+ * certificate is valid if it was signed by one of these keys, or by the one-time key of an
+ * invitation that one of them signed. In the second case the invitation is inside the certificate,
+ * which must have the invitation's name, role and serial, only its pools and grants, no later end,
+ * and must begin before the invitation expires. Signatures: envelope.h. The transport key must be
+ * the one that keys.h derives from the signing key.
  *
  * Verifying does not look at revocation: that list changes, certificates do not (revocation.h). The
  * role `administrator` gives all verbs, but only a key among the anchors can sign certificates. */
@@ -62,8 +62,8 @@ struct certificate {
     struct grant *grants;
     size_t n_grants;
     int64_t not_before, not_after;
-    /* when the invitation expires; 0: signed by an administrator. Whoever records a new certificate
-       must also refuse it after this time, because its holder chooses not_before */
+    /* when the invitation expires; 0: signed by an administrator. A party that records a new
+     * certificate must also refuse it after this time, because its holder chooses not_before */
     int64_t invited_until;
     struct buf signed_bytes; /* the d_signed as received */
 };
@@ -76,7 +76,7 @@ void certificate_free(struct certificate *c);
 int certificate_verify(struct span bytes, const struct trust_anchors *anchors, int64_t now,
                        struct certificate *ret, enum refusal *ret_code, struct error *err);
 
-/* What a certificate is to contain. The texts stay the caller's. */
+/* What a certificate will contain. The caller keeps ownership of the texts. */
 struct certificate_order {
     const char *cluster, *name;
     enum role role;

@@ -1,5 +1,5 @@
-/* certificate_make.c - making certificates: what is made is judged by certificate_verify before it
-   is handed out. */
+/* certificate_make.c - makes certificates; certificate_verify checks each one before it is handed
+ * out. */
 #include <errno.h>
 #include <string.h>
 

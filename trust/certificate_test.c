@@ -115,7 +115,7 @@ static void expect(struct draft *f, enum refusal code, const char *why)
         assert_contains(err.text, why);
 }
 
-static void a_good_certificate_says_who_somebody_is(void **state)
+static void a_good_certificate_identifies_its_principal(void **state)
 {
     (void)state;
     struct certificate_order o = fixture_server();
@@ -140,7 +140,7 @@ static void a_good_certificate_says_who_somebody_is(void **state)
     assert_null(c.grants);
 }
 
-static void the_draft_of_these_tests_is_good(void **state)
+static void the_draft_used_by_these_tests_is_good(void **state)
 {
     (void)state;
     struct draft f;
@@ -277,7 +277,7 @@ static void an_invited_certificate_stays_within_its_invitation(void **state)
 #undef BROKEN
 }
 
-static void what_is_inside_as_invitation_must_be_one(void **state)
+static void the_document_inside_must_be_an_invitation(void **state)
 {
     (void)state;
     struct draft f;
@@ -330,7 +330,7 @@ static void an_invited_certificate_tells_when_its_invitation_ends(void **state)
     draft_end(&f);
 }
 
-static void what_would_be_refused_is_not_made(void **state)
+static void a_certificate_that_would_be_refused_is_not_made(void **state)
 {
     (void)state;
     static const char *const bad[] = {"call"};
@@ -364,7 +364,7 @@ static void what_would_be_refused_is_not_made(void **state)
 #undef BROKEN
 }
 
-static void without_an_invitation_nothing_is_made_by_one(void **state)
+static void no_invited_certificate_is_made_without_an_invitation(void **state)
 {
     (void)state;
     struct certificate_order o = fixture_anna();
@@ -423,17 +423,17 @@ static void every_role_has_its_word(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_good_certificate_says_who_somebody_is),
-        cmocka_unit_test(the_draft_of_these_tests_is_good),
+        cmocka_unit_test(a_good_certificate_identifies_its_principal),
+        cmocka_unit_test(the_draft_used_by_these_tests_is_good),
         cmocka_unit_test(no_byte_of_a_certificate_can_be_altered),
         cmocka_unit_test(a_certificate_signed_by_a_stranger_is_refused),
         cmocka_unit_test(each_wrong_field_has_its_own_refusal),
         cmocka_unit_test(an_invited_certificate_stays_within_its_invitation),
-        cmocka_unit_test(what_is_inside_as_invitation_must_be_one),
+        cmocka_unit_test(the_document_inside_must_be_an_invitation),
         cmocka_unit_test(a_certificate_beyond_the_limit_is_not_read),
         cmocka_unit_test(an_invited_certificate_tells_when_its_invitation_ends),
-        cmocka_unit_test(what_would_be_refused_is_not_made),
-        cmocka_unit_test(without_an_invitation_nothing_is_made_by_one),
+        cmocka_unit_test(a_certificate_that_would_be_refused_is_not_made),
+        cmocka_unit_test(no_invited_certificate_is_made_without_an_invitation),
         cmocka_unit_test(documents_of_principals_name_their_signer),
         cmocka_unit_test(every_role_has_its_word),
     };

@@ -8,7 +8,7 @@ static struct buf signed_by_anna(const char *kind, const char *body)
     return out;
 }
 
-static void what_was_signed_opens_with_the_signers_key(void **state)
+static void a_signed_document_opens_with_the_signers_key(void **state)
 {
     (void)state;
     static const char *const kinds[] = {ENVELOPE_CALL, ENVELOPE_PARENT, ENVELOPE_DEPLOYMENT,
@@ -25,8 +25,8 @@ static void what_was_signed_opens_with_the_signers_key(void **state)
     }
 }
 
-/* The formula of the documents, written out once more: other programs can rely on it. */
-static void what_is_signed_is_the_kind_and_the_body(void **state)
+/* The documented formula, written out independently: other programs rely on it. */
+static void the_signature_covers_the_kind_and_the_body(void **state)
 {
     (void)state;
     static const uint8_t plain[] = "longboat/parent/1\0body";
@@ -40,7 +40,7 @@ static void what_is_signed_is_the_kind_and_the_body(void **state)
     buf_free(&b);
 }
 
-static void a_signature_for_one_kind_is_none_for_another(void **state)
+static void a_signature_for_one_kind_is_not_valid_for_another(void **state)
 {
     (void)state;
     static const char *const kinds[] = {ENVELOPE_PARENT, ENVELOPE_DEPLOYMENT, ENVELOPE_CALL,
@@ -59,7 +59,7 @@ static void a_signature_for_one_kind_is_none_for_another(void **state)
         }
 }
 
-static void a_key_that_was_not_expected_is_refused(void **state)
+static void an_unexpected_key_is_refused(void **state)
 {
     (void)state;
     struct buf b = signed_by_anna(ENVELOPE_PARENT, "body");
@@ -116,7 +116,7 @@ static void a_signature_of_another_length_is_refused(void **state)
     buf_free(&again);
 }
 
-static void bytes_that_are_no_envelope_are_malformed(void **state)
+static void bytes_that_are_not_an_envelope_are_malformed(void **state)
 {
     (void)state;
     struct key k = fixture_key('a');
@@ -128,7 +128,7 @@ static void bytes_that_are_no_envelope_are_malformed(void **state)
     assert_int_equal(envelope_open(ENVELOPE_CALL, SPAN_NONE, &k.sign, &s, &err), -EPROTO);
 }
 
-static void what_does_not_fit_is_not_signed(void **state)
+static void a_document_that_does_not_fit_is_not_signed(void **state)
 {
     (void)state;
     struct key k = fixture_key('a');
@@ -153,14 +153,14 @@ static void what_does_not_fit_is_not_signed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_signed_opens_with_the_signers_key),
-        cmocka_unit_test(what_is_signed_is_the_kind_and_the_body),
-        cmocka_unit_test(a_signature_for_one_kind_is_none_for_another),
-        cmocka_unit_test(a_key_that_was_not_expected_is_refused),
+        cmocka_unit_test(a_signed_document_opens_with_the_signers_key),
+        cmocka_unit_test(the_signature_covers_the_kind_and_the_body),
+        cmocka_unit_test(a_signature_for_one_kind_is_not_valid_for_another),
+        cmocka_unit_test(an_unexpected_key_is_refused),
         cmocka_unit_test(only_calls_may_have_a_proof),
         cmocka_unit_test(a_signature_of_another_length_is_refused),
-        cmocka_unit_test(bytes_that_are_no_envelope_are_malformed),
-        cmocka_unit_test(what_does_not_fit_is_not_signed),
+        cmocka_unit_test(bytes_that_are_not_an_envelope_are_malformed),
+        cmocka_unit_test(a_document_that_does_not_fit_is_not_signed),
     };
     return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

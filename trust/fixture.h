@@ -19,7 +19,7 @@ struct key fixture_key(char c);
 struct trust_anchors fixture_anchors(void);
 
 /* Orders for certificates that are valid at NOW, from an hour before to an hour after it. They
- * point to constants: nothing is to be freed. */
+ * point to constants: nothing needs to be freed. */
 struct certificate_order fixture_anna(void);   /* a caller: fixture_key('a'), two grants */
 struct certificate_order fixture_server(void); /* wh1: fixture_key('w'), two pools */
 

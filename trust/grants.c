@@ -41,7 +41,7 @@ int verb_parse(struct span word, enum verb *ret, struct error *err)
                      SPAN_ARG(word));
 }
 
-/* The characters that names of jobs have, and the star. */
+/* The characters of job names, and the star. */
 static bool pattern_is_good(struct span s)
 {
     if (s.n == 0 || s.n > LIMIT_JOB)

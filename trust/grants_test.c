@@ -1,6 +1,6 @@
 #include "trust/fixture.h"
 
-static void a_grant_survives_its_text(void **state)
+static void a_grant_survives_a_round_trip_through_text(void **state)
 {
     (void)state;
     static const char *const good[] = {"call nightly-*@etl", "watch *@all",       "operate *@*",
@@ -14,7 +14,7 @@ static void a_grant_survives_its_text(void **state)
     }
 }
 
-static void what_is_no_grant_is_refused_with_its_reason(void **state)
+static void invalid_grants_are_refused_with_the_reason(void **state)
 {
     (void)state;
     static const struct {
@@ -68,7 +68,7 @@ static void in_a_pattern_only_the_star_is_special(void **state)
             fail_msg("'%s' on '%s'", rows[i].pattern, rows[i].text);
 }
 
-static void a_pattern_of_many_stars_ends_soon(void **state)
+static void a_pattern_of_many_stars_is_matched_quickly(void **state)
 {
     (void)state;
     char text[81];
@@ -138,7 +138,7 @@ static void administrators_may_do_everything(void **state)
     assert_false(grant_covers(&c, VERB_COUNT, "load", "all", NULL, 0));
 }
 
-static void a_certificate_that_was_never_read_may_do_nothing(void **state)
+static void an_empty_certificate_allows_nothing(void **state)
 {
     (void)state;
     struct certificate c = {0};
@@ -198,13 +198,13 @@ static void every_verb_has_its_word(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_grant_survives_its_text),
-        cmocka_unit_test(what_is_no_grant_is_refused_with_its_reason),
+        cmocka_unit_test(a_grant_survives_a_round_trip_through_text),
+        cmocka_unit_test(invalid_grants_are_refused_with_the_reason),
         cmocka_unit_test(in_a_pattern_only_the_star_is_special),
-        cmocka_unit_test(a_pattern_of_many_stars_ends_soon),
+        cmocka_unit_test(a_pattern_of_many_stars_is_matched_quickly),
         cmocka_unit_test(grants_cover_what_the_table_says),
         cmocka_unit_test(administrators_may_do_everything),
-        cmocka_unit_test(a_certificate_that_was_never_read_may_do_nothing),
+        cmocka_unit_test(an_empty_certificate_allows_nothing),
         cmocka_unit_test(a_refusal_names_the_principal_its_grants_and_the_remedy),
         cmocka_unit_test(a_refusal_shows_its_remedy_however_many_grants_there_are),
         cmocka_unit_test(every_verb_has_its_word),

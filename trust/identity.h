@@ -1,5 +1,5 @@
-/* identity.h - inside this room: what certificates and invitations say in common, judged by one set
-   of rules. */
+/* identity.h - inside this room: what certificates and invitations have in common, checked by one
+ * set of rules. */
 #ifndef LB_TRUST_IDENTITY_H
 #define LB_TRUST_IDENTITY_H
 
@@ -19,8 +19,8 @@ int identity_check(const struct identity *id, const char *cluster, enum role *re
    TOO_LARGE. */
 int identity_open(const char *kind, struct span bytes, const struct trust_anchors *anchors,
                   struct d_signed *ret, enum refusal *ret_code, struct error *err);
-/* A key that signs for itself names no signer: what is not signed must not be believed by
-   anybody. */
+/* A key that identifies itself names no signer: the name is not signed, so it must not be
+ * trusted. */
 int identity_check_nameless(const char *kind, const struct d_signed *s, struct error *err);
 /* The lists of an order as encoded. -EINVAL: an entry is too long or there are too many. */
 int identity_list(const char *what, const char *const *items, size_t n, size_t most_items,

@@ -125,7 +125,7 @@ int invitation_make(const struct invitation_order *order, const struct key *admi
         char *encoded = b64_format(buf_span(&token));
         text = mem_printf(TOKEN_PREFIX "%s", encoded);
         wipe_text(&encoded);
-        if (token_parse(text, &judged, err) < 0) { /* what we print must be what we take */
+        if (token_parse(text, &judged, err) < 0) { /* we must accept what we print */
             rc = -EINVAL;
             wipe_text(&text);
         }

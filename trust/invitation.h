@@ -2,7 +2,7 @@
  * and signs them with it.
  *
  * The token holds the broker's addresses and key, the administrators' keys, and a one-time key with
- * an invitation signed by an administrator. Whoever has that key may become this principal until
+ * an invitation signed by an administrator. Anyone who has that key can become this principal until
  * the invitation expires. Text: "longboat-join:" and the base64url of a d_token. The token is a
  * secret until it is used. Signatures as in envelope.h. */
 #ifndef LB_TRUST_INVITATION_H
@@ -12,7 +12,7 @@
 
 #define TOKEN_PREFIX "longboat-join:"
 
-/* What an invitation offers. The texts stay the caller's. */
+/* What an invitation offers. The caller keeps ownership of the texts. */
 struct invitation_order {
     const char *cluster, *name;
     enum role role;

@@ -85,7 +85,7 @@ static void a_newcomer_makes_its_own_certificate(void **state)
     mem_free(&text);
 }
 
-static void an_ended_invitation_makes_nothing(void **state)
+static void an_expired_invitation_makes_no_certificate(void **state)
 {
     (void)state;
     char *text = good_text();
@@ -109,7 +109,7 @@ static void an_ended_invitation_makes_nothing(void **state)
     mem_free(&text);
 }
 
-static void each_invitation_has_another_one_time_key(void **state)
+static void each_invitation_has_its_own_one_time_key(void **state)
 {
     (void)state;
     char *one = good_text(), *two = good_text();
@@ -123,7 +123,7 @@ static void each_invitation_has_another_one_time_key(void **state)
     mem_free(&two);
 }
 
-static void a_cut_or_altered_token_is_refused(void **state)
+static void a_truncated_or_altered_token_is_refused(void **state)
 {
     (void)state;
     char *text = good_text();
@@ -146,7 +146,7 @@ static void a_cut_or_altered_token_is_refused(void **state)
     mem_free(&text);
 }
 
-static void what_is_no_token_is_refused(void **state)
+static void text_that_is_not_a_token_is_refused(void **state)
 {
     (void)state;
     static const char *const wrong[] = {"",
@@ -261,7 +261,7 @@ static void a_token_whose_parts_do_not_belong_together_is_refused(void **state)
     }
 }
 
-static void an_order_that_makes_no_sense_is_refused(void **state)
+static void an_invalid_order_is_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {"call"};
@@ -305,12 +305,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_token_tells_the_newcomer_all_it_needs),
         cmocka_unit_test(a_newcomer_makes_its_own_certificate),
-        cmocka_unit_test(an_ended_invitation_makes_nothing),
-        cmocka_unit_test(each_invitation_has_another_one_time_key),
-        cmocka_unit_test(a_cut_or_altered_token_is_refused),
-        cmocka_unit_test(what_is_no_token_is_refused),
+        cmocka_unit_test(an_expired_invitation_makes_no_certificate),
+        cmocka_unit_test(each_invitation_has_its_own_one_time_key),
+        cmocka_unit_test(a_truncated_or_altered_token_is_refused),
+        cmocka_unit_test(text_that_is_not_a_token_is_refused),
         cmocka_unit_test(a_token_whose_parts_do_not_belong_together_is_refused),
-        cmocka_unit_test(an_order_that_makes_no_sense_is_refused),
+        cmocka_unit_test(an_invalid_order_is_refused),
     };
     return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

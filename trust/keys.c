@@ -87,8 +87,8 @@ static int sync_folder_of(const char *path)
     return rc;
 }
 
-/* link() does not replace: of two who make the same key file one fails, and a crash leaves no half
-   of one. */
+/* link() does not replace: if two processes make the same key file, one fails, and a crash leaves
+ * no half-written file. */
 int key_write_once(const char *path, struct span text, struct error *err)
 {
     char *temporary = mem_printf("%s.XXXXXX", path);

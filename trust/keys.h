@@ -2,7 +2,7 @@
  *
  * A principal has one secret, a seed of 32 random bytes. From it come an Ed25519 pair for signing
  * and, by crypto_sign_ed25519_{pk,sk}_to_curve25519, the X25519 pair of its CURVE transport, so
- * whoever knows the signing key knows the transport key too. A server's seal key (X25519,
+ * anyone who knows the signing key knows the transport key too. A server's seal key (X25519,
  * crypto_box_seal) has a seed and a file of its own, which only lbrunner reads. All algorithms are
  * libsodium's.
  *

@@ -32,7 +32,7 @@ static void the_transport_key_follows_from_the_signing_key(void **state)
     assert_true(hash_eq(&computed, &k.transport));
 }
 
-static void bytes_that_are_no_key_have_no_transport_key(void **state)
+static void bytes_that_are_not_a_key_have_no_transport_key(void **state)
 {
     (void)state;
     struct hash zero = {{0}}, transport = {{5}};
@@ -51,7 +51,7 @@ static void two_new_keys_differ(void **state)
     assert_false(hash_eq(&a.sign, &b.sign));
 }
 
-static void a_forgotten_key_is_gone(void **state)
+static void a_forgotten_key_is_wiped(void **state)
 {
     (void)state;
     static const struct key nothing;
@@ -64,7 +64,7 @@ static void a_forgotten_key_is_gone(void **state)
     assert_memory_equal(&s, &nothing, sizeof s);
 }
 
-static void a_key_file_is_for_its_owner_and_comes_back(void **state)
+static void a_key_file_is_private_and_can_be_read_back(void **state)
 {
     const char *path = testing_path(state, "sign.key");
     struct key k = fixture_key('k'), back;
@@ -96,7 +96,7 @@ static void a_key_file_is_never_overwritten(void **state)
     assert_memory_equal(&back.sign, fixture_key('k').sign.b, sizeof back.sign);
 }
 
-static void a_folder_that_is_not_there_is_named(void **state)
+static void a_missing_folder_is_named(void **state)
 {
     struct error err = {0};
     const char *path = testing_path(state, "none/sign.key");
@@ -156,12 +156,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_seed_always_gives_the_same_keys),
         cmocka_unit_test(the_transport_key_follows_from_the_signing_key),
-        cmocka_unit_test(bytes_that_are_no_key_have_no_transport_key),
+        cmocka_unit_test(bytes_that_are_not_a_key_have_no_transport_key),
         cmocka_unit_test(two_new_keys_differ),
-        cmocka_unit_test(a_forgotten_key_is_gone),
-        in_folder(a_key_file_is_for_its_owner_and_comes_back),
+        cmocka_unit_test(a_forgotten_key_is_wiped),
+        in_folder(a_key_file_is_private_and_can_be_read_back),
         in_folder(a_key_file_is_never_overwritten),
-        in_folder(a_folder_that_is_not_there_is_named),
+        in_folder(a_missing_folder_is_named),
         in_folder(a_key_file_that_others_can_read_is_refused),
         in_folder(a_key_file_with_other_content_is_refused),
         cmocka_unit_test(public_keys_are_text_for_files_and_short_for_people),

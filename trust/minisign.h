@@ -1,5 +1,5 @@
 /* minisign.h - builders' keys and signatures in minisign's formats, so that `minisign -V` and this
- * agree.
+ * code agree.
  *
  * The formats (https://jedisct1.github.io/minisign/): a public key is base64("Ed" number[8]
  * key[32]) below an untrusted comment. A signature file has four lines:

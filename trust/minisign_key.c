@@ -74,8 +74,7 @@ bool minisign_base64_get(struct span text, void *out, size_t n)
                           sodium_base64_VARIANT_ORIGINAL) != 0 ||
         got != n)
         return false;
-    /* libsodium 1.0.18 takes bytes above 127 for the characters below: only the one spelling is
-       good */
+    /* libsodium 1.0.18 reads bytes above 127 as the characters below: accept only one spelling */
     sodium_bin2base64(again, size, out, n, sodium_base64_VARIANT_ORIGINAL);
     bool same = sodium_memcmp(again, text.p, text.n) == 0;
     sodium_memzero(again, sizeof again);

@@ -66,7 +66,7 @@ static int judge(struct span signature, const struct minisign_public *p, const c
     return rc < 0 ? rc : minisign_verify(&sig, p, digest, err);
 }
 
-static void what_was_signed_is_verified(void **state)
+static void signed_data_is_verified(void **state)
 {
     (void)state;
     struct minisign_pair k;
@@ -114,7 +114,7 @@ static void another_builders_signature_is_refused(void **state)
     buf_free(&b);
 }
 
-/* Only the untrusted comment's words may change: nothing is believed of them. */
+/* Only the untrusted comment's words may change: nothing depends on them. */
 static void no_byte_of_a_signature_can_be_altered(void **state)
 {
     (void)state;
@@ -137,7 +137,7 @@ static void no_byte_of_a_signature_can_be_altered(void **state)
     buf_free(&b);
 }
 
-static void what_is_no_signature_file_is_refused(void **state)
+static void a_file_that_is_not_a_signature_is_refused(void **state)
 {
     (void)state;
     struct minisign_signature sig = {.comment = "as it was"};
@@ -286,7 +286,7 @@ static void a_damaged_secret_key_is_refused(void **state)
     assert_contains(err.text, "damaged");
     char *kdf = strstr((char *)buf_str(&text), "\nRWQAAEIy");
     assert_non_null(kdf);
-    kdf[4] = 'B'; /* the kdf "\0@", which nobody knows */
+    kdf[4] = 'B'; /* the kdf "\0@", which is unknown */
     assert_int_equal(minisign_secret_parse(buf_span(&text), NULL, &back, &err), -EINVAL);
     assert_contains(err.text, "encrypted in an unknown way");
     for (size_t n = 0; n < text.n - 1; n++)
@@ -294,8 +294,8 @@ static void a_damaged_secret_key_is_refused(void **state)
     buf_free(&text);
 }
 
-/* The line of a secret key with scrypt's least parameters; the layout is minisign's: see
-   minisign_key.c. */
+/* The line of a secret key with scrypt's smallest parameters; the layout is minisign's: see
+ * minisign_key.c. */
 static struct buf encrypted_key(const struct minisign_secret *s, const char *password,
                                 uint8_t memory_high)
 {
@@ -454,11 +454,11 @@ static void minisign_and_we_agree_on_altered_signatures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_signed_is_verified),
+        cmocka_unit_test(signed_data_is_verified),
         cmocka_unit_test(data_may_come_in_pieces),
         cmocka_unit_test(another_builders_signature_is_refused),
         cmocka_unit_test(no_byte_of_a_signature_can_be_altered),
-        cmocka_unit_test(what_is_no_signature_file_is_refused),
+        cmocka_unit_test(a_file_that_is_not_a_signature_is_refused),
         cmocka_unit_test(a_trusted_comment_is_one_line),
         cmocka_unit_test(public_keys_are_read_with_and_without_their_comment),
         cmocka_unit_test(a_keys_number_is_read_as_minisign_prints_it),

@@ -1,5 +1,5 @@
 /* names.h - names of principals, addresses and jobs: as in common/name.h, except that `all` means
- * every server and is no one's name, and that a job may be `package:` and a name. Pure. */
+ * every server and is never a name, and that a job may be `package:` and a name. Pure. */
 #ifndef LB_TRUST_NAMES_H
 #define LB_TRUST_NAMES_H
 

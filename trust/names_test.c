@@ -1,7 +1,7 @@
 #include "trust/names.h"
 #include "common/testing.h"
 
-static void all_is_an_address_and_nobodys_name(void **state)
+static void all_is_an_address_but_not_a_name(void **state)
 {
     (void)state;
     assert_true(name_is_good(span_str("wh1")));
@@ -21,7 +21,7 @@ static void jobs_of_packages_have_a_prefix(void **state)
         assert_false(names_job_is_good(span_str(wrong[i])));
 }
 
-static void as_of_is_a_day_or_a_moment_that_is_the_same_everywhere(void **state)
+static void as_of_is_a_day_or_a_time_with_an_offset(void **state)
 {
     (void)state;
     static const char *const good[] = {"", "2026-11-21", "2026-11-21T09:13:55Z",
@@ -38,9 +38,9 @@ static void as_of_is_a_day_or_a_moment_that_is_the_same_everywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_is_an_address_and_nobodys_name),
+        cmocka_unit_test(all_is_an_address_but_not_a_name),
         cmocka_unit_test(jobs_of_packages_have_a_prefix),
-        cmocka_unit_test(as_of_is_a_day_or_a_moment_that_is_the_same_everywhere),
+        cmocka_unit_test(as_of_is_a_day_or_a_time_with_an_offset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,8 @@
 
 #include <errno.h>
 
-/* Both ways through one table: -EPROTO, -EMSGSIZE and -EBADMSG come from decoders and envelopes. */
+/* One table, read in both directions: -EPROTO, -EMSGSIZE and -EBADMSG come from decoders and
+ * envelopes. */
 static const struct {
     enum refusal code;
     int error;

@@ -30,7 +30,7 @@ static void revoke(struct revocations *r, uint64_t serial)
     buf_free(&b);
 }
 
-static void what_is_in_no_list_is_not_revoked(void **state)
+static void a_serial_that_is_not_listed_is_not_revoked(void **state)
 {
     (void)state;
     struct revocations r = {0};
@@ -38,7 +38,7 @@ static void what_is_in_no_list_is_not_revoked(void **state)
     assert_false(revocations_contain(&r, 7));
 }
 
-static void each_list_has_one_serial_more(void **state)
+static void each_list_adds_one_serial(void **state)
 {
     (void)state;
     static const uint64_t serials[] = {50, 10, 90, 20, UINT64_MAX, 1};
@@ -55,7 +55,7 @@ static void each_list_has_one_serial_more(void **state)
     revocations_free(&r);
 }
 
-static void the_list_that_is_here_changes_nothing(void **state)
+static void the_same_list_again_changes_nothing(void **state)
 {
     (void)state;
     struct trust_anchors anchors = fixture_anchors();
@@ -140,7 +140,7 @@ static void each_wrong_field_has_its_refusal(void **state)
     assert_int_equal(take_raw(&d, 'A'), REFUSAL_MALFORMED);
 }
 
-static void a_signed_document_that_is_no_list_is_malformed(void **state)
+static void a_signed_document_that_is_not_a_list_is_malformed(void **state)
 {
     (void)state;
     struct key k = fixture_key('A');
@@ -224,13 +224,13 @@ static void a_list_is_kept_in_a_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_in_no_list_is_not_revoked),
-        cmocka_unit_test(each_list_has_one_serial_more),
-        cmocka_unit_test(the_list_that_is_here_changes_nothing),
+        cmocka_unit_test(a_serial_that_is_not_listed_is_not_revoked),
+        cmocka_unit_test(each_list_adds_one_serial),
+        cmocka_unit_test(the_same_list_again_changes_nothing),
         cmocka_unit_test(the_number_only_grows),
         cmocka_unit_test(no_byte_of_a_list_can_be_altered),
         cmocka_unit_test(each_wrong_field_has_its_refusal),
-        cmocka_unit_test(a_signed_document_that_is_no_list_is_malformed),
+        cmocka_unit_test(a_signed_document_that_is_not_a_list_is_malformed),
         cmocka_unit_test(a_list_larger_than_a_message_is_not_read),
         cmocka_unit_test(a_serial_is_revoked_once),
         cmocka_unit_test(a_full_list_takes_no_more),

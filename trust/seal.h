@@ -13,7 +13,7 @@
 struct seal_context {
     const char *kind;      /* "parameter" */
     const char *key;       /* of the call */
-    struct hash package;   /* zero: whichever the job has */
+    struct hash package;   /* zero: the job's own, whichever it is */
     const char *parameter; /* its name */
     int64_t expires;       /* of the call */
 };

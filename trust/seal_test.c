@@ -107,7 +107,7 @@ static void no_byte_of_a_sealed_value_can_be_altered(void **state)
     buf_free(&b);
 }
 
-static void a_point_that_is_no_key_is_refused(void **state)
+static void a_point_that_is_not_a_key_is_refused(void **state)
 {
     (void)state;
     struct hash zero = {{0}};
@@ -128,7 +128,7 @@ int main(void)
         cmocka_unit_test(another_server_cannot_open_it),
         cmocka_unit_test(a_sealed_value_that_was_moved_does_not_open),
         cmocka_unit_test(no_byte_of_a_sealed_value_can_be_altered),
-        cmocka_unit_test(a_point_that_is_no_key_is_refused),
+        cmocka_unit_test(a_point_that_is_not_a_key_is_refused),
     };
     return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

@@ -1,5 +1,5 @@
-/* vectors_test.c - the test vectors of proto/PROTOCOL.md, which the Python client has made, are
- * what the C side makes. */
+/* vectors_test.c - the C side makes the test vectors of proto/PROTOCOL.md, which come from the
+ * Python client. */
 #include "common/testing.h"
 #include "common/id.h"
 #include "trust/batch.h"
@@ -65,7 +65,7 @@ static struct key the_key(void)
     return key;
 }
 
-static void keys_are_derived_as_the_page_says(void **state)
+static void keys_are_derived_as_documented(void **state)
 {
     (void)state;
     struct key key = the_key();
@@ -73,7 +73,7 @@ static void keys_are_derived_as_the_page_says(void **state)
     assert_vector("transport key, public", (struct span){key.transport.b, 32});
 }
 
-static void a_signed_call_is_byte_for_byte_the_page_s(void **state)
+static void a_signed_call_matches_the_documented_bytes(void **state)
 {
     (void)state;
     struct key key = the_key();
@@ -125,8 +125,8 @@ static void a_frame_is_its_head_and_its_messages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys_are_derived_as_the_page_says),
-        cmocka_unit_test(a_signed_call_is_byte_for_byte_the_page_s),
+        cmocka_unit_test(keys_are_derived_as_documented),
+        cmocka_unit_test(a_signed_call_matches_the_documented_bytes),
         cmocka_unit_test(a_frame_is_its_head_and_its_messages),
     };
     return cmocka_run_group_tests(tests, read_page, free_page);
