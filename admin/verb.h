@@ -1,5 +1,5 @@
-/* verb.h - programs that are a list of verbs (lbctl, lbpkg): one table, one way to find a verb and
- * to say what is wrong. */
+/* verb.h - programs that consist of verbs (lbctl, lbpkg): one table, one way to find a verb and to
+ * report errors. */
 #ifndef LB_ADMIN_VERB_H
 #define LB_ADMIN_VERB_H
 
@@ -27,7 +27,7 @@ int verb_begin(const struct option_row *rows, size_t n, int argc, char **argv, c
                const char *examples, int min, int max, struct option_values *values,
                int *ret_first);
 
-/* Says "program verb: sentence" on stderr and returns `code`. */
+/* Prints "program verb: sentence" on stderr and returns `code`. */
 int verb_fail(char **argv, int code, const struct error *err);
 
 #endif
