@@ -250,8 +250,8 @@ static void show_so_far(struct show *s, json_t *children)
         ended += *ctl_text(child, "status") != 0;
         good += is_good(child);
     }
-    show_linef(s, "so far", "%zu children have ended, %zu of them succeeded; %zu under way",
-               ended, good, json_array_size(children) - ended);
+    show_linef(s, "so far", "%zu children have ended, %zu of them succeeded; %zu under way", ended,
+               good, json_array_size(children) - ended);
 }
 
 /* The history lacks the items' names; the report has them. */
