@@ -1,8 +1,8 @@
 /* watch.c - reports once that the broker is silent, with the reason for each of its addresses, and
  * once that it answers again.
  *
- * The dialer only knows that nobody answered. So after SILENT_MS each address is probed: does its
- * name resolve, is a connection accepted? Nothing here blocks; after LOOK_MS the report is made
+ * The dialer only knows that there was no answer. So after SILENT_MS each address is probed: does
+ * its name resolve, is a connection accepted? Nothing here blocks; after LOOK_MS the report is made
  * with what is known. */
 #include "client/inner.h"
 
