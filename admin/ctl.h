@@ -38,12 +38,12 @@ int ctl_fail(char **argv, int code, const struct error *err);
    argument. */
 int ctl_code(int rc, enum refusal refusal);
 
-/* Connects with the identity of this user; NULL: it has said why on stderr. */
+/* Connects with the identity of this user. NULL: the reason is on stderr. */
 struct longboat *ctl_connect(char **argv);
 enum { CTL_TIMEOUT_MS = 30000 /* for one answer */ };
 
 /* Finds the run that the person means (client/find.h). Returns -1 to go on, else the exit code,
- * having said why and listed the candidates. */
+ * having printed the reason and the candidates. */
 int ctl_find(char **argv, struct longboat *lb, const char *text, struct id *ret_run);
 
 /* A request whose answer is DONE: prints its text unless empty; returns the exit code. */
@@ -55,7 +55,7 @@ int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct s
 /* Sends OPERATE with a verb, a target and a reason (which every operator's verb takes). */
 int ctl_operate(char **argv, const char *verb, const char *target,
                 const struct wire_list *arguments, const char *reason);
-/* The same over a connection that is there. */
+/* The same over an open connection. */
 int ctl_operate_over(char **argv, struct longboat *lb, const char *verb, const char *target,
                      const struct wire_list *arguments, const char *reason);
 
@@ -71,22 +71,23 @@ struct ctl_query {
     const struct ctl_where *where;
     size_t n_where;
     int64_t limit; /* rows at most; 0: all */
-    bool as_json;  /* rows are printed as they are, a line each; `row` is not called */
+    bool as_json;  /* rows are printed as they are, one a line; `row` is not called */
     ctl_row row;
     void *self;
     /* set: */
     size_t rows;
     bool more; /* there are rows beyond the limit */
 };
-/* Connects, asks, and hands on each row. Returns the exit code, having said why. */
+/* Connects, asks, and passes each row to `row`. Returns the exit code; if it is not 0, the reason
+ * is on stderr. */
 int ctl_query(char **argv, struct ctl_query *q);
-/* The same over a connection that is there. */
+/* The same over an open connection. */
 int ctl_query_over(char **argv, struct longboat *lb, struct ctl_query *q);
 /* A ctl_row that appends the row to `self`, a JSON array. */
 void ctl_gather(void *self, json_t *row);
 
-/* Everything about the run or parent that `text` names, as `lbctl show --json` prints it. NULL: it
- * has said why, and *ret_code is the exit code. */
+/* Everything about the run or parent that `text` names, as `lbctl show --json` prints it. NULL: the
+ * reason is on stderr, and *ret_code is the exit code. */
 json_t *ctl_run_row(char **argv, struct longboat *lb, const char *text, int *ret_code);
 bool ctl_is_parent(json_t *run_row);
 bool ctl_has_ended(json_t *run_row);

@@ -24,8 +24,8 @@ int pkg_fail(char **argv, int code, const struct error *err);
 /* The exit code for an error with a file: 3 if it was refused, 2 if it does not exist, else 1. */
 int pkg_code(int rc);
 
-/* A path below the configuration: "<etc>/keys/builder.key". Yours to free. NULL: it has said
- * why. */
+/* A path below the configuration: "<etc>/keys/builder.key". Yours to free. NULL: the reason is on
+ * stderr. */
 char *pkg_config_path(char **argv, const char *below);
 
 /* The keys that may have signed: of --key FILE, else --signers FILE, else etc/trust/signers, else

@@ -12,7 +12,7 @@ int pkg_list(int argc, char **argv);
 
 enum { PKG_TIMEOUT_MS = 30000 }; /* for one answer */
 
-/* Connects with the identity of this user; NULL: it has said why on stderr. */
+/* Connects with the identity of this user. NULL: the reason is on stderr. */
 struct longboat *pkg_connect(char **argv);
 /* A request whose answer is DONE. *ret_text (may be NULL) gets its text, *ret_refusal the code of a
  * refusal. -EREMOTEIO and others as longboat_ask. */
