@@ -21,8 +21,8 @@ int ctl_code(int rc, enum refusal refusal)
     return refusal == REFUSAL_BAD_ARGUMENT || rc == -EINVAL ? EXIT_ASKED_WRONGLY : EXIT_REFUSED;
 }
 
-/* What stands behind a verb names something, or a file on the broker's machine: no field of a
- * message has room for more. */
+/* Arguments of a verb name something, or a file on the broker's machine: no field of a message
+ * holds more. */
 static int check_lengths(char **argv, int first, int argc)
 {
     struct error err = {0};

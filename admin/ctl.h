@@ -32,30 +32,30 @@ int ctl_store(int argc, char **argv);
 int ctl_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
               const char *examples, int min, int max, struct option_values *values, int *ret_first);
 
-/* Says "lbctl verb: sentence" on stderr and returns `code`. */
+/* Prints "lbctl verb: sentence" on stderr and returns `code`. */
 int ctl_fail(char **argv, int code, const struct error *err);
-/* The exit code for what a request came to: 3 for a refusal or an absent broker, 2 for a wrong
+/* The exit code for the result of a request: 3 for a refusal or an absent broker, 2 for a wrong
    argument. */
 int ctl_code(int rc, enum refusal refusal);
 
-/* Connects with the identity of this user; NULL: it has said why on stderr. */
+/* Connects with the identity of this user. NULL: the reason is on stderr. */
 struct longboat *ctl_connect(char **argv);
 enum { CTL_TIMEOUT_MS = 30000 /* for one answer */ };
 
-/* The run that the person means (client/find.h). Returns -1 to go on, else the exit code, having
- * said why and listed the candidates. */
+/* Finds the run that the person means (client/find.h). Returns -1 to go on, else the exit code,
+ * having printed the reason and the candidates. */
 int ctl_find(char **argv, struct longboat *lb, const char *text, struct id *ret_run);
 
 /* A request whose answer is DONE: prints its text unless empty; returns the exit code. */
 int ctl_ask_done(struct longboat *lb, char **argv, uint64_t req, struct span message);
-/* The same for what may take long: waits for as long as it takes if timeout_ms is 0. */
+/* The same for requests that may take long: waits as long as needed if timeout_ms is 0. */
 int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct span message,
                         int64_t timeout_ms);
 
-/* OPERATE with a verb, a target and a reason (which every operator's verb takes). */
+/* Sends OPERATE with a verb, a target and a reason (which every operator's verb takes). */
 int ctl_operate(char **argv, const char *verb, const char *target,
                 const struct wire_list *arguments, const char *reason);
-/* The same over a connection that is there. */
+/* The same over an open connection. */
 int ctl_operate_over(char **argv, struct longboat *lb, const char *verb, const char *target,
                      const struct wire_list *arguments, const char *reason);
 
@@ -63,7 +63,7 @@ int ctl_operate_over(char **argv, struct longboat *lb, const char *verb, const c
 struct ctl_where { /* a filter; without a value or number it is left out */
     const char *name, *value;
     int64_t number;
-    bool is_run; /* the value names a run as people do: ctl_find */
+    bool is_run; /* the value names a run, as for ctl_find */
 };
 typedef void (*ctl_row)(void *self, json_t *row);
 struct ctl_query {
@@ -71,22 +71,23 @@ struct ctl_query {
     const struct ctl_where *where;
     size_t n_where;
     int64_t limit; /* rows at most; 0: all */
-    bool as_json;  /* rows are printed as they are, a line each; `row` is not called */
+    bool as_json;  /* rows are printed as they are, one a line; `row` is not called */
     ctl_row row;
     void *self;
     /* set: */
     size_t rows;
     bool more; /* there are rows beyond the limit */
 };
-/* Connects, asks, and hands on each row. Returns the exit code, having said why. */
+/* Connects, asks, and passes each row to `row`. Returns the exit code; if it is not 0, the reason
+ * is on stderr. */
 int ctl_query(char **argv, struct ctl_query *q);
-/* The same over a connection that is there. */
+/* The same over an open connection. */
 int ctl_query_over(char **argv, struct longboat *lb, struct ctl_query *q);
 /* A ctl_row that appends the row to `self`, a JSON array. */
 void ctl_gather(void *self, json_t *row);
 
-/* All about the run or the parent that `text` names, as `lbctl show --json` has it. NULL: it has
- * said why, and *ret_code is the exit code. */
+/* Everything about the run or parent that `text` names, as `lbctl show --json` prints it. NULL: the
+ * reason is on stderr, and *ret_code is the exit code. */
 json_t *ctl_run_row(char **argv, struct longboat *lb, const char *text, int *ret_code);
 bool ctl_is_parent(json_t *run_row);
 bool ctl_has_ended(json_t *run_row);
@@ -94,14 +95,14 @@ bool ctl_has_ended(json_t *run_row);
 bool ctl_any_server(char **argv, struct longboat *lb, const char *filter, const char *value);
 
 /* ---- What people see (ctl_face.c) */
-/* Text of a member, "" if it is absent or null; numbers as text in one of sixteen buffers used in
-   turn. */
+/* The text of a member; "" if it is absent or null; numbers as text in one of sixteen buffers used
+   in turn. */
 const char *ctl_text(json_t *row, const char *key);
 int64_t ctl_int(json_t *row, const char *key);
 /* "state" of a member that is an object, or the member itself if it is a text. */
 const char *ctl_state(json_t *row, const char *key);
 enum term_mood ctl_mood(const char *status_or_state);
-/* The table to stdout. */
+/* Prints the table to stdout. */
 void ctl_print(const struct term_table *t);
 /* The moment of an RFC 3339 text in ms; 0: there is none. */
 int64_t ctl_time(json_t *row, const char *key);
@@ -115,7 +116,7 @@ const char *ctl_zoned(const char *title);
 const char *ctl_hash(json_t *row, const char *key);
 /* "nightly/load[orders]", without the parent's name if `bare`; nothing if it is not a child. */
 void ctl_child(json_t *row, bool bare, struct buf *out);
-/* How many digits tell the ids apart that stand under `key` in an array of rows. */
+/* How many digits tell apart the ids under `key` in an array of rows. */
 unsigned ctl_id_digits(json_t *rows, const char *key);
 /* The last digits of an id; "" if there is none. */
 const char *ctl_id(json_t *row, const char *key, unsigned digits);

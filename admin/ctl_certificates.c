@@ -1,9 +1,9 @@
-/* ctl_certificates.c - lbctl certificates list | revoke | renew: who is known, who is locked out,
- * who gets other grants.
+/* ctl_certificates.c - lbctl certificates list | revoke | renew: lists certificates, locks
+ * principals out, changes grants.
  *
- * Revoking signs the next number of the revocation list. The list before it lies beside our key;
- * if another administrator has revoked since, the broker's, which comes with each session, is
- * newer. Renewing signs a new certificate for the same key, with other grants or pools; its holder
+ * Revoking signs the next number of the revocation list. The previous list is beside our key; if
+ * another administrator has revoked since, the broker's, which comes with each session, is newer.
+ * Renewing signs a new certificate for the same key, with other grants or pools; its holder
  * receives it with the next session. Neither a list nor a certificate says who did it and why, so
  * the reason is kept as an event. */
 #include "admin/ctl.h"
@@ -95,7 +95,7 @@ struct office {
     char **argv;
     struct client_config config;
     struct longboat *lb;
-    struct certificate subject; /* the newest of the name */
+    struct certificate subject; /* the newest for the name */
     char path[PATHS_MAX];       /* of the list beside our key */
     struct error err;
 };
@@ -151,7 +151,7 @@ static int office_open(struct office *o, const char *name)
     return rc < 0 ? rc : find_subject(o, name);
 }
 
-/* ---- Revoking: every valid certificate of the name; a renewed one leaves older ones behind. */
+/* ---- Revoking: every valid certificate of the name, since renewing leaves older ones valid. */
 
 struct serials {
     const char *name;
@@ -185,7 +185,7 @@ static int newest_list(struct office *o, struct revocations *list)
     return rc;
 }
 
-/* The list that follows, with one more serial: to the broker, then beside our key. */
+/* Makes the next list, with one more serial: first for the broker, then beside our key. */
 static int revoke_serial(struct office *o, uint64_t serial)
 {
     struct revocations list_now = {0};

@@ -51,7 +51,7 @@ static void print_head(json_t *row)
     buf_free(&out);
 }
 
-/* Of a run that runs, what other servers lack would mislead. */
+/* Once a run is running, what other servers lack would mislead. */
 static void print(json_t *rows_of_answer, bool with_servers)
 {
     struct term_table *t = term_table_new(columns, COUNT_OF(columns));

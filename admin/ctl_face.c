@@ -1,4 +1,4 @@
-/* ctl_face.c - how lbctl's verbs show members of rows: times of the reader's zone, short ids, short
+/* ctl_face.c - how lbctl's verbs show members of rows: times in the reader's zone, short ids, short
  * hashes, one name for a child. */
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "common/duration.h"
 #include "common/mem.h"
 
-/* More than one printf or row has arguments. */
+/* More than the arguments of any printf or row. */
 static char *next_text(void)
 {
     static char texts[16][TERM_TIME];

@@ -1,5 +1,5 @@
-/* ctl_init.c - lbctl init: a cluster from nothing. The administrator's key stays here; the broker
- * gets a folder of its own. */
+/* ctl_init.c - lbctl init: makes a cluster from nothing. The administrator's key stays here; the
+ * broker gets a folder of its own. */
 #include "admin/ctl.h"
 
 #include <errno.h>
@@ -76,7 +76,7 @@ static void addresses(struct buf *out, const char *key, const char *const *items
         buf_printf(out, "  - \"%s\"\n", items[i]);
 }
 
-/* A wrong address would be in every token, where it cannot be mended. */
+/* A wrong address would be in every token, where it cannot be corrected. */
 static int check_addresses(const struct option_values *v, const char *name, bool port_free,
                            struct error *err)
 {

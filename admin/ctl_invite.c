@@ -30,7 +30,7 @@ static const char examples[] =
     "  lbctl invite --server etl4 --pools etl | ssh etl4 lbworker join\n"
     "  lbctl invite --principal anna --grant 'call *@etl' | ssh desk lbsubmit join\n";
 
-/* Nobody else's: two administrators may invite in the same millisecond. */
+/* Partly random, since two administrators may invite in the same millisecond. */
 static uint64_t new_serial(int64_t now)
 {
     uint8_t chance[KEY_SEED];

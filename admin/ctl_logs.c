@@ -1,9 +1,9 @@
-/* ctl_logs.c - lbctl logs: the output of a run's steps, from anywhere, while it runs too.
+/* ctl_logs.c - lbctl logs: the output of a run's steps, from anywhere, even while it runs.
  *
- * stdout of the child goes to our stdout and stderr to our stderr; what we have to say ourselves
- * (which try comes now, what was cut) goes to stderr, so that stdout is the child's alone. After a
- * reconnect the broker may repeat what it has sent: the position of each stream is remembered, so
- * nothing is printed twice. */
+ * stdout of the child goes to our stdout and stderr to our stderr; our own messages (which try
+ * comes now, what was cut) go to stderr, so that stdout is only the child's. After a reconnect the
+ * broker may repeat what it has sent: the position of each stream is remembered, so nothing is
+ * printed twice. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static const char examples[] =
 
 struct log_place {
     uint64_t attempt, try_no, stream, next;
-    bool cut; /* it was said that output is cut */
+    bool cut; /* the cut has been reported */
     char step[LIMIT_NAME + 1];
 };
 

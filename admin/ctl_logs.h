@@ -4,8 +4,8 @@
 
 #include "admin/ctl.h"
 
-/* Looks at the run before its logs are asked for. -1 to go on; else the exit code, having said why
- * there is no output: it is a parent, has not started (unless `follow` waits for that), was
+/* Looks at the run before its logs are asked for. -1 to go on; else the exit code, having printed
+ * why there is no output: it is a parent, has not started (unless `follow` waits for that), was
  * refused, or has ended without the step ("": any). */
 int ctl_logs_look(char **argv, struct longboat *lb, const struct id *run, const char *step,
                   bool follow);

@@ -91,7 +91,7 @@ static int judge(char **argv, struct longboat *lb, json_t *row, bool follow)
     return EXIT_RAN_AND_FAILED;
 }
 
-/* A run that has ended knows its steps: is this one of them? -1 to go on. */
+/* A run that has ended lists its steps: is this one of them? -1 to go on. */
 static int check_step(char **argv, json_t *row, const char *step)
 {
     json_t *steps = json_object_get(json_object_get(row, "job_outcome"), "steps"), *item;

@@ -31,7 +31,7 @@ static const char cancel_examples[] = "  lbctl cancel 4b3c2d10 --reason 'wrong d
 static const char release_examples[] =
     "  lbctl release 4b3c2d10 --rerun --reason 'the load had not begun'\n";
 
-/* What cannot be cancelled: -1 to go on. */
+/* Refuses what cannot be cancelled. -1 to go on. */
 static int judge_cancel(char **argv, json_t *row)
 {
     const char *id = ctl_text(row, "run"), *driver = ctl_text(row, "driver");

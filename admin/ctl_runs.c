@@ -1,4 +1,4 @@
-/* ctl_runs.c - lbctl runs, history: what waits and runs now, what has run. */
+/* ctl_runs.c - lbctl runs, history: what is waiting or running now, and what has ended. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,15 +65,15 @@ static const char history_examples[] =
     "  lbctl history --parents\n"
     "  lbctl history --parent last -n 1000\n";
 
-enum { ROOMY = 100 /* a page with room for the parent's name before its child's */ };
+enum { ROOMY = 100 /* a page this wide has room for the parent's name */ };
 
-/* What a listing of either kind works with. */
+/* The state of a listing of either kind. */
 struct listing {
     char **argv;
     struct ctl_query query;
     json_t *rows;
     bool bare;    /* all are children of one parent, whose name need not be repeated */
-    bool limited; /* by the asker, who knows then that there may be more */
+    bool limited; /* by the asker, who therefore knows that there may be more */
 };
 
 /* A listing that stops says how to go on. */
@@ -117,8 +117,8 @@ static int ask(struct listing *l, const char *server, const char *nothing)
     return code;
 }
 
-/* A child's name, and its job in a column of its own, which is the first to go where room is short;
- * a call without a parent is known by its job. */
+/* A child's name, and its job in a column of its own, which is dropped first if room is short; a
+ * call without a parent is known by its job. */
 static void add_names(const struct listing *l, struct term_table *t, json_t *row)
 {
     struct buf name = {0};
@@ -271,7 +271,7 @@ static void print_parents(const struct listing *l)
         {ctl_zoned("started"), 0},
         {"ended", TERM_OPTIONAL | TERM_DROP(1)},
         {"took", TERM_RIGHT | TERM_OPTIONAL},
-        {"children", TERM_RIGHT | TERM_OPTIONAL}, /* all that the plan makes */
+        {"children", TERM_RIGHT | TERM_OPTIONAL}, /* all children of the plan */
         {"by", TERM_SHRINK(5)},
         {"key", TERM_SHRINK(8) | TERM_DROP(2)},
     };
@@ -296,14 +296,14 @@ static void print_parents(const struct listing *l)
     term_table_free(&t);
 }
 
-/* How to go on: from where the oldest row ended, to the millisecond. Where all rows ended at once
- * that would give them again. */
+/* How to go on: from when the oldest row ended, to the millisecond. If all rows ended then, that
+ * would only list them again. */
 static void say_older(const struct listing *l)
 {
     json_t *first = json_array_get(l->rows, 0),
            *last = json_array_get(l->rows, json_array_size(l->rows) - 1);
     const char *ended = ctl_text(last, "ended_at");
-    char until[CLOCK_TEXT]; /* what ended with the last one comes again, so that none is missed */
+    char until[CLOCK_TEXT]; /* rows that ended with the last one come again: none is missed */
     char *how = NULL;
     if (l->query.as_json)
         how = mem_strdup(

@@ -1,4 +1,4 @@
-/* ctl_servers.c - lbctl servers: who is there, with what, and what is wrong there. */
+/* ctl_servers.c - lbctl servers: which servers there are, what they have and what is wrong. */
 #include "admin/ctl.h"
 #include "client/who.h"
 
@@ -44,13 +44,13 @@ static const char *state_of(json_t *row)
                                                                 : ctl_text(row, "state");
 }
 
-/* Since when it is up, or when it was last heard. */
+/* Since when it has been up, or when it was last heard from. */
 static const char *since_key(json_t *row)
 {
     return strcmp(ctl_text(row, "state"), "unreachable") == 0 ? "heard_at" : "up_since";
 }
 
-/* Needs that do not hold, packages that are wanted but not there, job files that are wrong. */
+/* Needs that are not met, packages that are wanted but missing, job files with errors. */
 static void trouble(json_t *row, struct buf *out)
 {
     size_t i;
@@ -108,8 +108,8 @@ static bool any_away(json_t *servers)
 
 static void print_servers(json_t *servers)
 {
-    /* The zone stands in the first of the titles with times; when a server was last heard matters
-       where one is away. */
+    /* The first title of a column of times names the zone; when a server was last heard from
+       matters only if one is away. */
     const struct term_column columns[] = {
         {"server", TERM_SHRINK(8)},
         {"state", 0},
@@ -143,7 +143,7 @@ static const char *plain_address(const char *address)
     return strncmp(address, mapped, strlen(mapped)) == 0 ? address + strlen(mapped) : address;
 }
 
-/* Text behind `name: `, wrapped to the page. */
+/* Text after `name: `, wrapped to the page. */
 static void print_wrapped(const struct term *term, const char *name, struct span text)
 {
     struct buf safe = {0}, out = {0};

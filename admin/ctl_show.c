@@ -1,4 +1,4 @@
-/* ctl_show.c - lbctl show: one run, or one parent, with all that is known of it. */
+/* ctl_show.c - lbctl show: one run, or one parent, with everything known about it. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static const char examples[] =
     "  lbctl show last --json | jq .report.tasks\n";
 
 enum {
-    LABEL = 14, /* columns of a label, with its indent and the space behind it */
+    LABEL = 14, /* columns of a label, with its indent and the space after it */
     PEOPLE = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15) /* 3.48, as it was written */
 };
 
@@ -95,7 +95,7 @@ static void show_pairs(struct show *s, const char *label, json_t *object)
     }
 }
 
-/* What one answer of the broker has no room for is named: it is not empty. */
+/* Names what did not fit into the broker's answer, since it is not empty. */
 static void show_left_out(struct show *s, json_t *run)
 {
     struct buf text = {0};
@@ -190,7 +190,7 @@ static void show_step_head(struct show *s, json_t *step, bool ran)
     buf_add_str(&s->out, "\n");
 }
 
-/* A step that was refused, or never came to run, has no process: nothing of one is shown. */
+/* A step that was refused or never ran has no process, so nothing about one is shown. */
 static void show_step(struct show *s, json_t *step)
 {
     json_t *package = json_object_get(step, "package");
@@ -216,7 +216,7 @@ static void show_step(struct show *s, json_t *step)
     s->indent = "";
 }
 
-/* "etl2, attempt 1, step load": what an event says beside its name. */
+/* "etl2, attempt 1, step load": what an event says besides its name. */
 static void add_members(struct buf *out, json_t *event)
 {
     static const struct {
@@ -325,7 +325,7 @@ static void show_run(struct show *s, json_t *run)
     show_line(s, "priority", ctl_text(run, "priority"));
     if (strcmp(ctl_text(run, "on_lost"), "default") != 0)
         show_line(s, "if lost", ctl_text(run, "on_lost"));
-    if (!*ctl_text(run, "parent")) /* that of a child says what is said above */
+    if (!*ctl_text(run, "parent")) /* a child's key repeats what is shown above */
         show_line(s, "key", ctl_text(run, "key"));
     show_pairs(s, "parameters", json_object_get(run, "parameters"));
     show_pairs(s, "outputs", json_object_get(run, "outputs"));

@@ -14,7 +14,7 @@ struct show {
     bool zone_said; /* once a page */
 };
 
-/* "label         value", wrapped behind the label to the page; no value: nothing. */
+/* "label         value", wrapped to the page after the label; nothing without a value. */
 void show_line(struct show *s, const char *label, const char *value);
 void show_linef(struct show *s, const char *label, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -14,7 +14,7 @@ enum {
     SKIPS_NAMED = 3 /* of each cause */
 };
 
-/* ---- Tasks: as the report has them; while there is none the children tell enough */
+/* ---- Tasks: from the report; until there is one, the children say enough */
 static bool is_skipped(json_t *task)
 {
     return strcmp(ctl_text(task, "state"), "skipped") == 0;
@@ -52,7 +52,7 @@ static int task_rank(json_t *task)
     return all == 0 || json_is_true(json_object_get(task, "may_fail")) ? 1 : 0;
 }
 
-/* {cause: [task, ...]}, in the order of the plan; *ret_n is how many tasks these are. */
+/* {cause: [task, ...]}, in the order of the plan; *ret_n is the number of tasks. */
 static json_t *causes_of(json_t *tasks, int64_t *ret_n)
 {
     json_t *causes = json_object(), *task, *of_one;
@@ -250,11 +250,11 @@ static void show_so_far(struct show *s, json_t *children)
         ended += *ctl_text(child, "status") != 0;
         good += is_good(child);
     }
-    show_linef(s, "so far", "%zu children have ended, %zu of them succeeded; %zu under way",
-               ended, good, json_array_size(children) - ended);
+    show_linef(s, "so far", "%zu children have ended, %zu of them succeeded; %zu under way", ended,
+               good, json_array_size(children) - ended);
 }
 
-/* The history does not have the items' names; the report does. */
+/* The history lacks the items' names; the report has them. */
 static void name_children(json_t *children, json_t *report)
 {
     json_t *named = json_object(), *child, *name;

@@ -1,4 +1,5 @@
-/* ctl_store.c - lbctl store check | backup: what the broker remembers, while it runs. */
+/* ctl_store.c - lbctl store check | backup: checks or copies the broker's store while the broker
+ * runs. */
 #include "admin/ctl.h"
 
 #include <errno.h>

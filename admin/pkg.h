@@ -19,14 +19,13 @@ int pkg_show(int argc, char **argv);
 /* verb_begin, and the crypto library is ready. */
 int pkg_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
               const char *examples, int min, int max, struct option_values *values, int *ret_first);
-/* Says "lbpkg verb: sentence" on stderr and returns `code`. */
+/* Prints "lbpkg verb: sentence" on stderr and returns `code`. */
 int pkg_fail(char **argv, int code, const struct error *err);
-/* The exit code for what went wrong with a file: 3 what was refused, 2 what is not there, else
-   1. */
+/* The exit code for an error with a file: 3 if it was refused, 2 if it does not exist, else 1. */
 int pkg_code(int rc);
 
-/* A path below the configuration: "<etc>/keys/builder.key". Yours to free. NULL: it has said
- * why. */
+/* A path below the configuration: "<etc>/keys/builder.key". Yours to free. NULL: the reason is on
+ * stderr. */
 char *pkg_config_path(char **argv, const char *below);
 
 /* The keys that may have signed: of --key FILE, else --signers FILE, else etc/trust/signers, else

@@ -1,4 +1,4 @@
-/* pkg_build.c - lbpkg build: a folder to one file, the same bytes for everyone. */
+/* pkg_build.c - lbpkg build: turns a folder into one file, the same bytes for everyone. */
 #include <stdio.h>
 #include <string.h>
 

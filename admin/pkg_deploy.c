@@ -1,5 +1,5 @@
-/* pkg_deploy.c - lbpkg deploy: into the broker's depot, then the wish, signed by us, that these
-   servers have it. */
+/* pkg_deploy.c - lbpkg deploy: uploads to the broker's depot, then sends the wish, signed by us,
+   that these servers have it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -96,8 +96,8 @@ static int put(struct deploy *d, uint64_t *offset, struct span data, struct erro
     return rc;
 }
 
-/* The depot says where it stands; a second upload of the same goes on there, one that is whole
-   sends nothing. */
+/* The depot says how much it has: a second upload of the same package goes on there, and a complete
+   one sends nothing. */
 static int upload(struct deploy *d, struct error *err)
 {
     uint8_t *block = mem_alloc(LIMIT_CHUNK);
@@ -113,7 +113,7 @@ static int upload(struct deploy *d, struct error *err)
         }
         was = offset;
         rc = put(d, &offset, span_of(block, n), err);
-        stuck = offset > was ? 0 : stuck + 1; /* it may have started over, once */
+        stuck = offset > was ? 0 : stuck + 1; /* the depot may start over once */
         if (rc == 0 && stuck > 3)
             rc = error_set(err, -EIO, "the broker's depot takes no more of '%s'", d->archive);
         if (rc == 0)

@@ -1,4 +1,4 @@
-/* pkg_lint.c - lbpkg lint: all that is wrong with a package's folder, at once. */
+/* pkg_lint.c - lbpkg lint: reports everything wrong with a package's folder at once. */
 #include <stdio.h>
 
 #include "admin/pkg.h"

@@ -36,7 +36,7 @@ static const struct term_column server_columns[] = {
 struct pkg_listing {
     struct term_table *table;
     bool json;
-    json_t *packages; /* of the depot, which gives them in no order */
+    json_t *packages; /* of the depot, which returns them in no particular order */
     struct buf out;
 };
 
@@ -127,7 +127,7 @@ static void add_packages(struct pkg_listing *l)
     mem_free(&sorted);
 }
 
-/* Nothing is listed: because there is nothing, or because we may see nothing? */
+/* Nothing is listed: is there nothing, or may we see nothing? */
 static int explain_none(struct longboat *lb, char **argv, bool servers)
 {
     struct who me;

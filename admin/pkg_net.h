@@ -12,7 +12,7 @@ int pkg_list(int argc, char **argv);
 
 enum { PKG_TIMEOUT_MS = 30000 }; /* for one answer */
 
-/* Connects with the identity of this user; NULL: it has said why on stderr. */
+/* Connects with the identity of this user. NULL: the reason is on stderr. */
 struct longboat *pkg_connect(char **argv);
 /* A request whose answer is DONE. *ret_text (may be NULL) gets its text, *ret_refusal the code of a
  * refusal. -EREMOTEIO and others as longboat_ask. */
@@ -22,11 +22,10 @@ int pkg_ask(struct longboat *lb, uint64_t req, struct span message, struct buf *
 typedef void (*pkg_row)(void *self, json_t *row);
 /* of the depot */
 int pkg_packages(struct longboat *lb, pkg_row take, void *self, struct error *err);
-/* The servers of the address (NULL: all) with what they attest, as far as our grants let us watch
-   them. */
+/* The servers of the address (NULL: all) that our grants let us watch, with what they attest. */
 int pkg_servers(struct longboat *lb, const char *address, pkg_row take, void *self,
                 struct error *err);
-/* A member's text; "" when it is absent or no text. */
+/* A member's text; "" if it is absent or not a text. */
 const char *pkg_text(const json_t *row, const char *key);
 
 #endif

@@ -1,5 +1,5 @@
-/* pkg_new.c - lbpkg new: a small package that runs, with every hand-over between Longboat and a
-   child in it. */
+/* pkg_new.c - lbpkg new: makes a small package that runs and shows every exchange between Longboat
+   and a child. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

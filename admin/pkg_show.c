@@ -1,4 +1,4 @@
-/* pkg_show.c - lbpkg show: what a package file says of itself. Nothing is verified; lbpkg verify
+/* pkg_show.c - lbpkg show: what a package file says about itself. Nothing is verified; lbpkg verify
    does that. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -49,7 +49,7 @@ static int load_key(const char *path, struct minisign_secret *ret, struct error 
     if (rc != -EACCES)
         return rc;
     char password[PASSWORD_MAX];
-    if (ask_password(path, password)) /* otherwise the sentence stands: it is encrypted */
+    if (ask_password(path, password)) /* otherwise the error stays: the key is encrypted */
         rc = minisign_secret_load(path, password, ret, err);
     explicit_bzero(password, sizeof password);
     return rc;

@@ -1,5 +1,5 @@
-/* pkg_test.c - lbpkg's verbs that need no broker, called as main calls them; and minisign itself as
-   the judge. */
+/* pkg_test.c - lbpkg's verbs that need no broker, called as main calls them, and checked by
+   minisign itself. */
 #include "common/testing.h"
 
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 
 enum { ARGUMENTS = 12 };
 
-/* Runs a verb with the words of `line` in the folder of the test; what it says goes to `out` and
-   `err` there. */
+/* Runs a verb with the words of `line` in the test's folder; its output goes to `out` and `err`
+   there. */
 static int run(void **state, int (*verb)(int, char **), const char *line)
 {
     char *words = mem_printf("lbpkg-test %s", line), *argv[ARGUMENTS] = {NULL};
@@ -41,7 +41,7 @@ static int run(void **state, int (*verb)(int, char **), const char *line)
     return WEXITSTATUS(status);
 }
 
-/* Did the last run say this, on "out" or "err"? */
+/* Did the last run print this, on "out" or "err"? */
 static void says(void **state, const char *where, const char *what)
 {
     struct buf text = {0};
@@ -78,7 +78,7 @@ static void a_new_package_of_each_kind_lints_builds_signs_and_verifies(void **st
     }
 }
 
-static void what_is_there_is_not_overwritten(void **state)
+static void existing_files_are_not_overwritten(void **state)
 {
     assert_int_equal(run(state, pkg_new, "p"), EXIT_DONE);
     assert_int_equal(run(state, pkg_new, "p"), EXIT_ASKED_WRONGLY);
@@ -92,7 +92,7 @@ static void what_is_there_is_not_overwritten(void **state)
     assert_int_equal(st.st_mode & 0777, 0400);
 }
 
-static void what_is_asked_wrongly_is_told_with_code_2(void **state)
+static void wrong_arguments_exit_with_code_2(void **state)
 {
     assert_int_equal(run(state, pkg_new, ""), EXIT_ASKED_WRONGLY);
     assert_int_equal(run(state, pkg_new, "Bad!"), EXIT_ASKED_WRONGLY);
@@ -110,7 +110,7 @@ static void what_is_asked_wrongly_is_told_with_code_2(void **state)
     says(state, "out", "Examples:");
 }
 
-static void lint_and_build_say_all_that_is_wrong(void **state)
+static void lint_and_build_report_all_problems(void **state)
 {
     struct error err;
     assert_int_equal(run(state, pkg_new, "p"), EXIT_DONE);
@@ -127,7 +127,7 @@ static void lint_and_build_say_all_that_is_wrong(void **state)
     assert_int_equal(access(testing_path(state, "p-1.lbp"), F_OK), -1);
 }
 
-static void a_changed_file_or_a_stranger_is_refused(void **state)
+static void a_changed_file_or_an_unknown_signer_is_refused(void **state)
 {
     assert_int_equal(run(state, pkg_new, "p"), EXIT_DONE);
     assert_int_equal(run(state, pkg_build, "p"), EXIT_DONE);
@@ -144,7 +144,7 @@ static void a_changed_file_or_a_stranger_is_refused(void **state)
     assert_int_equal(run(state, pkg_verify, "p-0.1.0.lbp"), EXIT_REFUSED);
 }
 
-static void minisign_verifies_what_we_sign_and_we_what_it_signs(void **state)
+static void minisign_and_lbpkg_verify_each_others_signatures(void **state)
 {
     if (access("/usr/bin/minisign", X_OK) < 0)
         skip();
@@ -168,7 +168,7 @@ static void minisign_verifies_what_we_sign_and_we_what_it_signs(void **state)
     says(state, "err", "the signature is for something else");
 }
 
-static void show_as_json_has_the_manifest(void **state)
+static void show_json_contains_the_manifest(void **state)
 {
     assert_int_equal(run(state, pkg_new, "p"), EXIT_DONE);
     assert_int_equal(run(state, pkg_build, "p -o x.lbp"), EXIT_DONE);
@@ -184,12 +184,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(a_new_package_of_each_kind_lints_builds_signs_and_verifies),
-        in_folder(what_is_there_is_not_overwritten),
-        in_folder(what_is_asked_wrongly_is_told_with_code_2),
-        in_folder(lint_and_build_say_all_that_is_wrong),
-        in_folder(a_changed_file_or_a_stranger_is_refused),
-        in_folder(minisign_verifies_what_we_sign_and_we_what_it_signs),
-        in_folder(show_as_json_has_the_manifest),
+        in_folder(existing_files_are_not_overwritten),
+        in_folder(wrong_arguments_exit_with_code_2),
+        in_folder(lint_and_build_report_all_problems),
+        in_folder(a_changed_file_or_an_unknown_signer_is_refused),
+        in_folder(minisign_and_lbpkg_verify_each_others_signatures),
+        in_folder(show_json_contains_the_manifest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* pkg_wait.c - lbpkg deploy --wait: asks who has the package until every server of the address has,
- * or says why not.
+/* pkg_wait.c - lbpkg deploy --wait: asks which servers have the package until every one of the
+ * address has it, or says why not.
  *
  * A server that reports trouble tries again by itself, and one that is away may come back in a
  * moment; so both count as final only when they have lasted. */
@@ -17,7 +17,7 @@
 #include "common/term.h"
 
 enum {
-    ASK_MS = 300,      /* between two looks */
+    ASK_MS = 300,      /* between two checks */
     TROUBLE_MS = 5000, /* trouble that lasts this long is final */
     AWAY_MS = 10000    /* so is an absence of this length */
 };
@@ -56,7 +56,7 @@ static struct wait_server *server_of(struct deploy_wait *w, const char *name)
     return s;
 }
 
-/* What the row says of our package. A copy that works counts before one that has trouble. */
+/* What the row says about our package. A working copy counts before one with trouble. */
 static enum wait_fate fate_of(const struct deploy_wait *w, const json_t *row,
                               const char **ret_trouble)
 {

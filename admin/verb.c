@@ -28,7 +28,7 @@ static void list_verbs(FILE *to, const char *program, const char *purpose, const
 static int no_such_verb(const char *program, const struct verb_command *verbs, unsigned n,
                         const char *word)
 {
-    const char **names = mem_zalloc(n + 1, sizeof *names); /* NULL-ended */
+    const char **names = mem_zalloc(n + 1, sizeof *names); /* NULL-terminated */
     char hint[SUGGEST_TEXT];
     for (unsigned i = 0; i < n; i++)
         names[i] = verbs[i].name;
@@ -63,8 +63,8 @@ static void begin_output(void)
     stdout = out;
 }
 
-/* What was printed must have arrived: half a listing, or an invitation lost, is not success. The
- * reader of a pipe that went away has what it wanted. */
+/* What was printed must have arrived: half a listing, or an invitation lost, is not success. A
+ * pipe's reader that went away has what it wanted. */
 static int end_output(const char *program, int rc)
 {
     struct pollfd out = {.fd = STDOUT_FILENO};

@@ -1,5 +1,5 @@
-/* verb.h - programs that are a list of verbs (lbctl, lbpkg): one table, one way to find a verb and
- * to say what is wrong. */
+/* verb.h - programs that consist of verbs (lbctl, lbpkg): one table, one way to find a verb and to
+ * report errors. */
 #ifndef LB_ADMIN_VERB_H
 #define LB_ADMIN_VERB_H
 
@@ -21,13 +21,13 @@ int verb_main(const char *program, const char *purpose, const char *examples,
               const struct verb_command *verbs, unsigned n, int argc, char **argv);
 
 /* What every verb does first: parses its options, answers --help and --version. Returns -1 to go
- * on, else the exit code, having said why. *ret_first: the index of the first positional argument,
- * of which there must be `min` to `max`. */
+ * on, else the exit code, having printed the answer or the error. *ret_first: the index of the
+ * first positional argument, of which there must be `min` to `max`. */
 int verb_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
                const char *examples, int min, int max, struct option_values *values,
                int *ret_first);
 
-/* Says "program verb: sentence" on stderr and returns `code`. */
+/* Prints "program verb: sentence" on stderr and returns `code`. */
 int verb_fail(char **argv, int code, const struct error *err);
 
 #endif

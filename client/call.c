@@ -1,10 +1,9 @@
-/* call.c - calls: resolved, signed together with the others of the turn, submitted, followed to
+/* call.c - calls: resolved, signed together with the others of their turn, submitted, followed to
  * their end.
  *
- * A call's body is encoded at once, so that errors in it are found at once; RESOLVE's answer adds
- * the job's hash. Its CALL is a request like others: sent again in each new session until it is
- * answered. Then its run is followed: a new session sends FOLLOW for every run whose end is not
- * known. */
+ * A call's body is encoded at once, so that errors in it show at once; RESOLVE's answer adds the
+ * job's hash. Its CALL is a request like any other: sent again in each new session until answered.
+ * Then its run is followed: a new session sends FOLLOW for every run whose end is not known. */
 #include "client/inner.h"
 
 #include <errno.h>
@@ -15,8 +14,8 @@
 #include "trust/call.h"
 
 enum {
-    DAY_MS = 86400000, /* a call without an expiry of its own */
-    FOLLOW_LEVEL = 2   /* its states too */
+    DAY_MS = 86400000, /* the expiry of a call that sets none */
+    FOLLOW_LEVEL = 2   /* reports states, too */
 };
 
 /* ---- Lists and life */
@@ -374,7 +373,7 @@ void call_pump(struct longboat *lb)
         return;
     for (struct call *c = lb->runs; c; c = c->by_run.next)
         if (c->followed != lb->session && !follow_again(c))
-            return; /* the window is full: it goes on when it opens */
+            return; /* the window is full: the rest follow when it opens */
     lb->follows_left = false;
 }
 
@@ -440,7 +439,7 @@ static bool has_ended(void *self)
     return ((struct call_wait *)self)->ended;
 }
 
-/* The run goes on after the wait and its memory are gone. */
+/* The run goes on after the wait has ended and its memory is freed. */
 static void stop_following(struct longboat *lb, const struct call_wait *w)
 {
     for (struct call *c = lb->calls; c; c = c->hh.next)

@@ -30,9 +30,9 @@ struct client_config {
     struct certificate me, broker; /* verified */
 };
 
-/* Reads and verifies all of it. `folder` NULL: that of paths_resolve. -ENOENT: nobody has joined
- * here; the sentence says how to. -EINVAL, -EBADMSG, ...: the sentence names the file and what is
- * wrong with it. */
+/* Reads and verifies all of it. `folder` NULL: that of paths_resolve. -ENOENT: there is no identity
+ * here; the sentence says how to join. -EINVAL, -EBADMSG, ...: the sentence names the file and what
+ * is wrong with it. */
 int client_config_load(struct client_config *ret, const char *folder, struct error *err);
 void client_config_free(struct client_config *c); /* wipes the key; back to all zero */
 

@@ -16,7 +16,7 @@ static int load(struct client_cluster *c, struct client_config *ret, struct erro
     return client_config_load(ret, c->folder, err);
 }
 
-/* The file's new content, and what is said of it. */
+/* The file's new content, and the expected error. */
 static void with(struct client_cluster *c, const char *name, const char *content, int code,
                  const char *says)
 {
@@ -27,7 +27,7 @@ static void with(struct client_cluster *c, const char *name, const char *content
     assert_contains(err.text, says);
 }
 
-static void what_joining_wrote_is_read_and_verified(void **state)
+static void files_that_joining_wrote_are_read_and_verified(void **state)
 {
     struct client_cluster *c = *state;
     struct client_config config;
@@ -45,7 +45,7 @@ static void what_joining_wrote_is_read_and_verified(void **state)
     assert_int_equal(config.n_addresses, 0);
 }
 
-static void several_addresses_are_read_in_their_order(void **state)
+static void several_addresses_are_read_in_order(void **state)
 {
     struct client_cluster *c = *state;
     struct client_config config;
@@ -66,7 +66,7 @@ static void bad_settings_are_refused_with_their_place(void **state)
     with(*state, CLIENT_FILE, "brokers:\n  - wh0\n  - wh0:port\n", -EINVAL, "client.yaml:3");
 }
 
-static void without_an_identity_it_says_how_to_join(void **state)
+static void without_an_identity_the_error_says_how_to_join(void **state)
 {
     struct client_cluster *c = *state;
     struct client_config config;
@@ -90,7 +90,7 @@ static void a_missing_part_of_an_identity_is_named(void **state)
     mem_free(&path);
 }
 
-static void an_empty_certificate_is_named_with_the_way_out(void **state)
+static void an_empty_certificate_is_named_with_a_remedy(void **state)
 {
     with(*state, CERTIFICATE_FILE, "", -EPROTO, CERTIFICATE_FILE "' is empty or damaged");
     with(*state, CERTIFICATE_FILE, "", -EPROTO, "join the cluster again");
@@ -112,7 +112,7 @@ static void a_certificate_that_no_administrator_signed_is_refused(void **state)
     with(c, CERTIFICATE_FILE, "rubbish", -EPROTO, CERTIFICATE_FILE);
 }
 
-static void a_key_of_another_certificate_is_refused(void **state)
+static void a_key_that_does_not_match_the_certificate_is_refused(void **state)
 {
     struct client_cluster *c = *state;
     struct client_config config;
@@ -138,7 +138,7 @@ static void a_key_that_others_can_read_is_refused(void **state)
     mem_free(&path);
 }
 
-static void only_a_broker_is_taken_for_the_broker(void **state)
+static void only_a_broker_is_accepted_as_the_broker(void **state)
 {
     struct client_cluster *c = *state;
     struct client_config config;
@@ -155,16 +155,16 @@ static void only_a_broker_is_taken_for_the_broker(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        with_identity(what_joining_wrote_is_read_and_verified),
-        with_identity(several_addresses_are_read_in_their_order),
+        with_identity(files_that_joining_wrote_are_read_and_verified),
+        with_identity(several_addresses_are_read_in_order),
         with_identity(bad_settings_are_refused_with_their_place),
-        with_identity(without_an_identity_it_says_how_to_join),
+        with_identity(without_an_identity_the_error_says_how_to_join),
         with_identity(a_missing_part_of_an_identity_is_named),
-        with_identity(an_empty_certificate_is_named_with_the_way_out),
+        with_identity(an_empty_certificate_is_named_with_a_remedy),
         with_identity(a_certificate_that_no_administrator_signed_is_refused),
-        with_identity(a_key_of_another_certificate_is_refused),
+        with_identity(a_key_that_does_not_match_the_certificate_is_refused),
         with_identity(a_key_that_others_can_read_is_refused),
-        with_identity(only_a_broker_is_taken_for_the_broker),
+        with_identity(only_a_broker_is_accepted_as_the_broker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 
 #include "common/clock.h"
 
-/* ---- What the dialer says */
+/* ---- Reports from the dialer */
 
 static void on_hello(void *self, struct m_hello *ret)
 {
@@ -169,7 +169,7 @@ const struct certificate *longboat_me(const struct longboat *lb)
 
 const char *longboat_broker(const struct longboat *lb)
 {
-    struct longboat *own = (struct longboat *)(uintptr_t)lb; /* the text lies in it */
+    struct longboat *own = (struct longboat *)(uintptr_t)lb; /* the text is kept in it */
     const char *name = lb->config.broker.name;
     bool usual = strcmp(name, "broker") == 0; /* the name that `lbctl init` gives */
     snprintf(own->name, sizeof own->name, "%sbroker %s%sat %s", usual ? "the " : "",

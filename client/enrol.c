@@ -158,7 +158,7 @@ static void sync_folder(const char *path)
     }
 }
 
-/* The certificate last: without it the other files are nobody's identity. */
+/* The certificate goes last: without it, the other files are no identity. */
 static int publish(struct joining *j, struct error *err)
 {
     static const char *const files[] = {SIGN_KEY_FILE, SEAL_KEY_FILE, ADMINISTRATORS_FILE,

@@ -1,9 +1,9 @@
 /* enrol.h - joining a cluster with a token: what `lbworker join` and `lbsubmit join` share.
  *
- * New keys are made here and never leave. The token's one-time key signs a certificate for them and
- * connects once, to hand it to the broker (ENROL). All files are first written to a folder beside
- * their place (config.h lists them) and moved there when the broker has accepted. A failed join
- * leaves nothing behind. */
+ * New keys are made here and never leave this machine. The token's one-time key signs a certificate
+ * for them and connects once, to hand it to the broker (ENROL). All files are first written to a
+ * folder beside their place (config.h lists them) and moved there when the broker has accepted. A
+ * failed join leaves nothing behind. */
 #ifndef LB_CLIENT_ENROL_H
 #define LB_CLIENT_ENROL_H
 
@@ -15,7 +15,7 @@ struct enrol_options {
     const char *folder; /* configuration; NULL: that of paths_resolve */
     /* expect a server's token and make a seal key; else any other principal's token */
     bool server;
-    bool force;         /* replace the identity that is there */
+    bool force;         /* replace an existing identity */
     int64_t timeout_ms; /* 0: 30 s */
     struct loop *loop;  /* NULL: one of its own */
 };
@@ -25,7 +25,7 @@ struct enrol_result {
     enum role role;
 };
 
-/* Waits for the broker. -EEXIST: there is an identity and `force` is not set; -EINVAL: no token, or
+/* Waits for the broker. -EEXIST: an identity exists and `force` is not set; -EINVAL: no token, or
  * one for another role; -ETIME: it has expired; -EACCES: the broker refuses; -ETIMEDOUT: it does
  * not answer; other codes: files. */
 int enrol(const struct enrol_options *o, struct enrol_result *ret, struct error *err);

@@ -1,4 +1,4 @@
-/* Joining, against a broker of net/server.h that says what each test tells it. */
+/* Joining, against a net/server.h broker scripted by each test. */
 #include "client/enrol.h"
 #include "client/fixture.h"
 
@@ -162,7 +162,7 @@ static mode_t mode_of(const struct client_cluster *c, const char *name)
     return mode;
 }
 
-/* Nothing half done: no file of an identity, and nothing that was laid ready. */
+/* Nothing is half done: there are no identity files and no staged ones. */
 static void nothing_remains(const struct client_cluster *c)
 {
     static const char *const files[] = {SIGN_KEY_FILE, SEAL_KEY_FILE, ADMINISTRATORS_FILE,
@@ -199,7 +199,7 @@ static void a_caller_joins_and_can_connect(void **state)
     longboat_close(&lb);
 }
 
-static void a_server_joins_with_a_key_for_secrets(void **state)
+static void a_server_joins_with_a_seal_key(void **state)
 {
     struct client_cluster *c = *state;
     struct enrol_gate *g = c->test;
@@ -222,7 +222,7 @@ static void a_server_joins_with_a_key_for_secrets(void **state)
     certificate_free(&who);
 }
 
-static void a_token_is_for_the_program_it_was_made_for(void **state)
+static void a_token_works_only_with_the_program_it_was_made_for(void **state)
 {
     struct client_cluster *c = *state;
     struct enrol_gate *g = c->test;
@@ -236,7 +236,7 @@ static void a_token_is_for_the_program_it_was_made_for(void **state)
     assert_int_equal(c->hellos, 0);
 }
 
-static void an_identity_is_not_overwritten(void **state)
+static void an_existing_identity_is_not_overwritten(void **state)
 {
     struct client_cluster *c = *state;
     struct enrol_gate *g = c->test;
@@ -261,7 +261,7 @@ static void an_identity_is_not_overwritten(void **state)
     client_config_free(&after);
 }
 
-static void a_failed_attempt_with_force_leaves_the_old_identity(void **state)
+static void a_failed_join_with_force_keeps_the_old_identity(void **state)
 {
     struct client_cluster *c = *state;
     struct enrol_gate *g = c->test;
@@ -277,7 +277,7 @@ static void a_failed_attempt_with_force_leaves_the_old_identity(void **state)
     client_config_free(&config);
 }
 
-static void a_refused_certificate_leaves_nothing(void **state)
+static void a_refused_certificate_leaves_nothing_behind(void **state)
 {
     struct client_cluster *c = *state;
     struct enrol_gate *g = c->test;
@@ -299,7 +299,7 @@ static void a_used_token_is_refused(void **state)
     nothing_remains(c);
 }
 
-static void an_ended_token_is_refused_before_anybody_is_asked(void **state)
+static void an_expired_token_is_refused_without_asking_the_broker(void **state)
 {
     struct client_cluster *c = *state;
     struct enrol_gate *g = c->test;
@@ -309,7 +309,7 @@ static void an_ended_token_is_refused_before_anybody_is_asked(void **state)
     assert_int_equal(c->hellos, 0);
 }
 
-static void what_is_no_token_is_refused(void **state)
+static void text_that_is_not_a_token_is_refused(void **state)
 {
     struct client_cluster *c = *state;
     struct enrol_gate *g = c->test;
@@ -328,7 +328,7 @@ static void a_busy_broker_is_asked_again(void **state)
     assert_int_equal(g->enrols, 2);
 }
 
-static void a_lost_answer_is_found_out_by_connecting(void **state)
+static void connecting_settles_a_lost_answer(void **state)
 {
     struct client_cluster *c = *state;
     struct enrol_gate *g = c->test;
@@ -342,7 +342,7 @@ static void a_lost_answer_is_found_out_by_connecting(void **state)
     client_config_free(&config);
 }
 
-static void a_broker_that_shows_another_certificate_is_not_joined(void **state)
+static void a_broker_with_an_unexpected_certificate_is_not_joined(void **state)
 {
     struct client_cluster *c = *state;
     struct enrol_gate *g = c->test;
@@ -356,7 +356,7 @@ static void a_broker_that_shows_another_certificate_is_not_joined(void **state)
     nothing_remains(c);
 }
 
-static void a_broker_that_does_not_answer_is_given_up(void **state)
+static void joining_times_out_if_the_broker_does_not_answer(void **state)
 {
     struct client_cluster *c = *state;
     struct enrol_gate *g = c->test;
@@ -396,18 +396,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         at_the_gate(a_caller_joins_and_can_connect),
-        at_the_gate(a_server_joins_with_a_key_for_secrets),
-        at_the_gate(a_token_is_for_the_program_it_was_made_for),
-        at_the_gate(an_identity_is_not_overwritten),
-        at_the_gate(a_failed_attempt_with_force_leaves_the_old_identity),
-        at_the_gate(a_refused_certificate_leaves_nothing),
+        at_the_gate(a_server_joins_with_a_seal_key),
+        at_the_gate(a_token_works_only_with_the_program_it_was_made_for),
+        at_the_gate(an_existing_identity_is_not_overwritten),
+        at_the_gate(a_failed_join_with_force_keeps_the_old_identity),
+        at_the_gate(a_refused_certificate_leaves_nothing_behind),
         at_the_gate(a_used_token_is_refused),
-        at_the_gate(an_ended_token_is_refused_before_anybody_is_asked),
-        at_the_gate(what_is_no_token_is_refused),
+        at_the_gate(an_expired_token_is_refused_without_asking_the_broker),
+        at_the_gate(text_that_is_not_a_token_is_refused),
         at_the_gate(a_busy_broker_is_asked_again),
-        at_the_gate(a_lost_answer_is_found_out_by_connecting),
-        at_the_gate(a_broker_that_shows_another_certificate_is_not_joined),
-        at_the_gate(a_broker_that_does_not_answer_is_given_up),
+        at_the_gate(connecting_settles_a_lost_answer),
+        at_the_gate(a_broker_with_an_unexpected_certificate_is_not_joined),
+        at_the_gate(joining_times_out_if_the_broker_does_not_answer),
         cmocka_unit_test(a_token_is_read_to_the_end_of_its_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,7 @@ static void say_enrol(struct asking *a)
     struct m_enrol m = {.req = ENROL_REQ, .certificate = a->certificate};
     struct buf b = {0};
     m_enrol_encode(&m, &b);
-    dialer_send(a->dialer, buf_span(&b)); /* not up: the next session sends it */
+    dialer_send(a->dialer, buf_span(&b)); /* no session: the next one sends it */
     buf_free(&b);
 }
 

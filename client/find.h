@@ -16,12 +16,12 @@ enum {
     FIND_TAIL = 8      /* digits of it that people are shown */
 };
 
-/* Could `text` name a run: has it one of the four forms above? -EINVAL and what the forms are. */
+/* Checks that `text` has one of the four forms above. -EINVAL if not; the sentence lists them. */
 int find_check(const char *text, struct error *err);
 
-/* Finds the run that `text` names. A whole id is taken as it is, without asking: whether there is
- * such a run is for the request that uses it. Everything else is asked of the broker (up to 30 s).
- * -EINVAL: none of the four forms; -ENOENT: no such run, or none that the asker may see;
+/* Finds the run that `text` names. A whole id is accepted as it is, without asking: the request
+ * that uses it finds out whether the run exists. For everything else the broker is asked (for up
+ * to 30 s). -EINVAL: none of the four forms; -ENOENT: no such run, or none that the asker may see;
  * -ENOTUNIQ: several, which *ret_candidates (may be NULL; appended to) then lists, a line each, for
  * people; other errors as longboat_query. */
 int longboat_find_run(struct longboat *lb, const char *text, struct id *ret_run,

@@ -1,4 +1,4 @@
-/* find_test.c - the run that a person means, against a broker that answers what each test says. */
+/* find_test.c - the run that a person means, against a broker scripted by each test. */
 #include "client/find.h"
 #include "client/fixture.h"
 
@@ -53,7 +53,7 @@ static struct longboat *open_with(void **state, struct find_answers *a)
     return lb;
 }
 
-static void a_whole_id_is_taken_without_asking(void **state)
+static void a_whole_id_is_accepted_without_asking(void **state)
 {
     struct find_answers a = {0};
     struct longboat *lb = open_with(state, &a);
@@ -66,7 +66,7 @@ static void a_whole_id_is_taken_without_asking(void **state)
     longboat_close(&lb);
 }
 
-static void a_tail_and_a_word_are_asked_of_the_broker(void **state)
+static void the_broker_is_asked_about_a_tail_or_a_word(void **state)
 {
     struct find_answers a = {.rows = 1};
     struct longboat *lb = open_with(state, &a);
@@ -82,7 +82,7 @@ static void a_tail_and_a_word_are_asked_of_the_broker(void **state)
     longboat_close(&lb);
 }
 
-static void several_runs_are_listed(void **state)
+static void several_matching_runs_are_listed(void **state)
 {
     struct find_answers a = {.rows = 2};
     struct longboat *lb = open_with(state, &a);
@@ -97,7 +97,7 @@ static void several_runs_are_listed(void **state)
     longboat_close(&lb);
 }
 
-static void no_run_of_this_name_is_said(void **state)
+static void a_run_that_does_not_exist_is_reported(void **state)
 {
     struct find_answers a = {0};
     struct longboat *lb = open_with(state, &a);
@@ -113,7 +113,7 @@ static void no_run_of_this_name_is_said(void **state)
     longboat_close(&lb);
 }
 
-static void what_can_name_no_run_is_refused_without_asking(void **state)
+static void text_that_cannot_name_a_run_is_refused_without_asking(void **state)
 {
     struct find_answers a = {0};
     struct longboat *lb = open_with(state, &a);
@@ -136,7 +136,7 @@ static struct id id_of(const char *text)
     return id;
 }
 
-static void people_see_as_many_digits_as_tell_ids_apart(void **state)
+static void people_see_enough_digits_to_tell_ids_apart(void **state)
 {
     (void)state;
     char text[ID_TEXT];
@@ -159,12 +159,12 @@ static void people_see_as_many_digits_as_tell_ids_apart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_cluster(a_whole_id_is_taken_without_asking),
-        in_cluster(a_tail_and_a_word_are_asked_of_the_broker),
-        in_cluster(several_runs_are_listed),
-        in_cluster(no_run_of_this_name_is_said),
-        in_cluster(what_can_name_no_run_is_refused_without_asking),
-        cmocka_unit_test(people_see_as_many_digits_as_tell_ids_apart),
+        in_cluster(a_whole_id_is_accepted_without_asking),
+        in_cluster(the_broker_is_asked_about_a_tail_or_a_word),
+        in_cluster(several_matching_runs_are_listed),
+        in_cluster(a_run_that_does_not_exist_is_reported),
+        in_cluster(text_that_cannot_name_a_run_is_refused_without_asking),
+        cmocka_unit_test(people_see_enough_digits_to_tell_ids_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,7 @@ void broker_encode(const struct client_cluster *c, const struct wire_schema *s, 
         buf_add(out, b.p, b.n);
     } else {
         assert_true(value_read(&in, &v));
-        assert_int_equal(v.items.count, s->count + 1); /* none was left out */
+        assert_int_equal(v.items.count, s->count + 1); /* none was dropped */
         value_add_list(out, v.items.count + 1);
         buf_add(out, v.items.items.p, v.items.items.n);
         value_add_str(out, span_str("from the future"));

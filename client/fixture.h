@@ -1,6 +1,6 @@
-/* fixture.h - for the tests of this room: a cluster `test` in a folder, with an administrator, a
- * caller anna who has joined, and a broker made of net/server.h that says what a test tells it. One
- * loop drives both ends. Linked with tests only. */
+/* fixture.h - for the tests of client: a cluster `test` in a folder, with an administrator, a
+ * caller anna who has joined, and a net/server.h broker scripted by each test. One loop drives both
+ * ends. Linked into tests only. */
 #ifndef LB_CLIENT_FIXTURE_H
 #define LB_CLIENT_FIXTURE_H
 
@@ -30,7 +30,7 @@ struct client_cluster {
     struct hash peer_key;
     unsigned hellos, downs;
     enum refusal refuse;
-    uint64_t minor; /* beyond PROTO_MINOR: the broker is newer, and so is all that it encodes */
+    uint64_t minor; /* beyond PROTO_MINOR: the broker is newer, and so are its messages */
     /* What the broker does with a message; NULL: nothing. */
     void (*take)(struct client_cluster *c, uint64_t kind, struct span message);
     void *test; /* the test's own */
@@ -41,7 +41,7 @@ struct client_cluster {
 void broker_encode(const struct client_cluster *c, const struct wire_schema *s, const void *message,
                    struct buf *out);
 void broker_says(struct client_cluster *c, const struct wire_schema *s, const void *message);
-/* Until it listens: libzmq lets go of a port in the background. */
+/* Tries until it listens: libzmq releases a port in the background. */
 void broker_start(struct client_cluster *c);
 void broker_restart(struct client_cluster *c);
 

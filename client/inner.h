@@ -8,8 +8,8 @@
 #include "net/dialer.h"
 #include "net/socket.h"
 
-/* What a peer chooses (run ids) keys some of these tables: SipHash with a secret of this
-   process. */
+/* Some keys of these tables are chosen by peers (run ids), so they are hashed by SipHash with a
+   secret of this process. */
 #include "net/keyhash.h"
 
 enum {
@@ -25,7 +25,7 @@ struct watch;
 struct call {
     struct longboat *lb;
     uint64_t req;       /* of its CALL, and of each FOLLOW */
-    struct buf body;    /* d_call; until it is signed, with the hash it was given */
+    struct buf body;    /* d_call; with the given hash until it is signed */
     struct buf message; /* m_call, signed */
     longboat_follow follow;
     void *self;
@@ -48,7 +48,7 @@ struct client_request {
     longboat_answer answer;
     void *self;
     bool sent;         /* at least once, in whichever session */
-    UT_hash_handle hh; /* the table keeps the order of coming: those not yet sent are its tail */
+    UT_hash_handle hh; /* the table keeps the order of arrival: those not yet sent are its tail */
 };
 
 struct longboat {
@@ -56,12 +56,12 @@ struct longboat {
     bool own_loop;
     struct client_config config;
     struct dialer *dialer;
-    bool withdrawn; /* no call is submitted any more */
+    bool withdrawn; /* no more calls are submitted */
     bool newer;     /* the broker speaks a newer minor version */
     /* the number of this session */
     uint64_t session;
     uint64_t last_req;
-    enum refusal refused; /* of the session; `busy` is not kept, it passes */
+    enum refusal refused; /* of the session; `busy` is not kept, since it passes */
     char refused_text[ERROR_TEXT_MAX];
     char name[LIMIT_NAME + NET_ENDPOINT_MAX + 32];
     struct buf scratch;
@@ -93,7 +93,7 @@ void request_session(struct longboat *lb); /* a new session: everything is sent 
 /* false: no request has this number */
 bool request_take(struct longboat *lb, uint64_t kind, struct span message);
 void request_free_all(struct longboat *lb);
-bool request_was_sent(const struct longboat *lb, uint64_t req); /* also if there is none */
+bool request_was_sent(const struct longboat *lb, uint64_t req); /* true if unknown, too */
 /* Replaces the request's message from the next session on. */
 void request_replace(struct longboat *lb, uint64_t req, struct span message);
 /* Turns an ERROR into our error: -EBUSY, -EINVAL (bad_argument) or -EREMOTEIO. */

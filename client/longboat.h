@@ -8,7 +8,7 @@
 #define LB_CLIENT_LONGBOAT_H
 
 #ifdef __cplusplus
-extern "C" { /* for what it includes, too */
+extern "C" { /* also for the headers it includes */
 #endif
 
 #include "common/loop.h"
@@ -30,9 +30,9 @@ const struct certificate *longboat_me(const struct longboat *lb);
  * its own */
 const char *longboat_broker(const struct longboat *lb);
 
-/* A request and its answer: `message` is encoded with req = longboat_req(); the callback gets the
- * answer's kind and bytes (DONE, ERROR, ROWS, ...). It is sent again after a reconnect until it is
- * answered. Return true to keep a request open that has several answers (EVENTS, LOG). */
+/* Sends a request: `message` is encoded with req = longboat_req(); the callback gets the answer's
+ * kind and bytes (DONE, ERROR, ROWS, ...). It is sent again after a reconnect until it is answered.
+ * Return true to keep a request open that has several answers (EVENTS, LOG). */
 typedef bool (*longboat_answer)(void *self, uint64_t kind, struct span message);
 uint64_t longboat_req(struct longboat *lb);
 int longboat_request(struct longboat *lb, uint64_t req, struct span message, longboat_answer answer,
@@ -44,10 +44,10 @@ void longboat_forget(struct longboat *lb, uint64_t req);
 int longboat_ask(struct longboat *lb, uint64_t req, struct span message, int64_t timeout_ms,
                  struct buf *ret_answer, enum refusal *ret_refusal, struct error *err);
 
-/* Decodes an answer, or a document in it. For all that comes from the broker, instead of the strict
- * *_decode: if the session agreed on a newer minor version than ours, what the broker appended is
- * skipped; otherwise it is malformed. *ret is the struct of `schema` and points into `bytes`;
- * untouched on failure. -EPROTO: malformed; -EMSGSIZE: beyond a limit. */
+/* Decodes an answer, or a document in it. Use it for everything from the broker, instead of the
+ * strict *_decode: if the session agreed on a newer minor version than ours, what the broker
+ * appended is skipped; otherwise it is malformed. *ret is the struct of `schema` and points into
+ * `bytes`; untouched on failure. -EPROTO: malformed; -EMSGSIZE: beyond a limit. */
 int longboat_decode(const struct longboat *lb, const struct wire_schema *schema, struct span bytes,
                     void *ret, struct error *err);
 
@@ -83,8 +83,8 @@ struct longboat_offer {
 typedef void (*longboat_take_offer)(void *self, const struct longboat_offer *offer);
 /* Asks which version of a job an address offers (RESOLVE). `take` is called once with the answer,
  * from the loop, never from within; the offer is lent for the call. Answers are remembered for some
- * seconds. `keep`: a version that was found once is the answer as long as the connection lasts, so
- * that all calls of a long parent sign the same. */
+ * seconds. `keep`: once found, a version is the answer for as long as the connection lasts, so that
+ * all calls of a long parent sign the same one. */
 void longboat_offer(struct longboat *lb, const char *job, const char *address, bool keep,
                     longboat_take_offer take, void *self);
 
@@ -120,7 +120,7 @@ typedef void (*longboat_follow)(void *self, const struct longboat_run *run);
  * together (one signature). */
 int longboat_call_start(struct longboat *lb, const struct longboat_call *call,
                         longboat_follow follow, void *self, struct error *err);
-/* For a program that was told to stop: submits no further call. Calls that were never sent, and
+/* For a program that was told to stop: submits no further calls. Calls that were never sent, and
  * those that the broker answers with `busy`, now or later, end with REFUSAL_BUSY: they do not run.
  * All others are followed as before. */
 void longboat_withdraw(struct longboat *lb);
@@ -135,8 +135,8 @@ int longboat_cancel(struct longboat *lb, const struct id *run, bool force, const
 int longboat_query(struct longboat *lb, const char *what, const struct wire_list *where,
                    bool (*row)(void *self, struct span json), void *self, struct error *err);
 
-/* ---- Events: from `after` (0 with since != 0: from that wall time) on, in order, once each, over
- * reconnects, until `event` returns false. */
+/* ---- Events: from `after` (0 with since != 0: from that wall time) on, in order, once each,
+ * across reconnects, until `event` returns false. */
 typedef bool (*longboat_event)(void *self, uint64_t seq, struct span json);
 int longboat_follow_events(struct longboat *lb, uint64_t after, int64_t since,
                            const struct wire_list *where, bool stay, longboat_event event,

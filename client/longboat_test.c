@@ -1,9 +1,9 @@
-/* liblongboat against a broker that says what each test tells it; one loop drives both. */
+/* liblongboat against a broker scripted by each test; one loop drives both. */
 #include "client/fixture.h"
 
 #include "trust/call.h"
 
-/* What the broker of these tests remembers and does. */
+/* What the test's broker remembers and does. */
 struct longboat_play {
     struct client_cluster *c;
     struct longboat *lb;
@@ -12,7 +12,7 @@ struct longboat_play {
     enum refusal refuse_calls;
     struct hash version;
     struct buf body, root; /* of the last call; the root that was signed */
-    unsigned roots;        /* different ones */
+    unsigned roots;        /* distinct roots */
     struct d_call last;
     struct verified_roots verified;
     struct id run;         /* of the last call */
@@ -75,8 +75,7 @@ static void take_resolve(struct client_cluster *c, struct longboat_play *p, stru
     buf_free(&items);
 }
 
-/* The signature is verified as a broker does; how many different signatures there were is
-   counted. */
+/* Verifies the signature as a broker does, and counts distinct signed roots. */
 static void take_call(struct client_cluster *c, struct longboat_play *p, struct span message)
 {
     struct m_call m;
@@ -176,8 +175,7 @@ static void take_subscribe(struct client_cluster *c, struct longboat_play *p, st
         say_events(c, p, m.req, m.after, 3, false);
 }
 
-/* Three at a time; what was there before comes once more with every other answer; at 12 it is
-   live. */
+/* Three events at a time; at 9 an earlier event is repeated, and the stream is live. */
 static void take_credit(struct client_cluster *c, struct longboat_play *p, struct span message)
 {
     struct m_credit m;
@@ -189,7 +187,7 @@ static void take_credit(struct client_cluster *c, struct longboat_play *p, struc
         return;
     }
     if (p->next_event == 6 && p->subscribes == 1) {
-        net_server_close_peer(c->server, c->peer, SPAN_NONE); /* in the middle of it */
+        net_server_close_peer(c->server, c->peer, SPAN_NONE); /* in mid-stream */
         return;
     }
     say_events(c, p, m.req, p->next_event - (p->next_event == 9), p->next_event == 9 ? 4 : 3,
@@ -344,7 +342,7 @@ static void a_call_is_resolved_signed_and_followed_to_its_end(void **state)
     until(p->c, h.ended == 1);
     assert_int_equal(h.status, STATUS_SUCCEEDED);
     assert_string_equal(h.text, "all is well");
-    say_ended(p->c, p->run); /* once more: it is over */
+    say_ended(p->c, p->run); /* again, now that it has ended */
     m.state = RUN_RUNNING;
     broker_says(p->c, &m_run_state_schema, &m);
     struct longboat_heard second = {0};
@@ -355,7 +353,7 @@ static void a_call_is_resolved_signed_and_followed_to_its_end(void **state)
     finish(p);
 }
 
-static void what_a_newer_broker_appends_is_skipped(void **state)
+static void fields_that_a_newer_broker_appends_are_skipped(void **state)
 {
     struct longboat_play *p = begin(state);
     struct longboat_heard h = {0};
@@ -378,7 +376,7 @@ static void what_a_newer_broker_appends_is_skipped(void **state)
     finish(p);
 }
 
-static void the_calls_of_a_turn_share_one_question_and_one_signature(void **state)
+static void calls_of_one_turn_share_one_resolve_and_one_signature(void **state)
 {
     enum { N = 500 };
     struct longboat_play *p = begin(state);
@@ -395,14 +393,14 @@ static void the_calls_of_a_turn_share_one_question_and_one_signature(void **stat
     assert_int_equal(p->calls, N);
     assert_int_equal(p->resolves, 1);
     assert_int_equal(p->roots, 1);
-    start(p, &call, &h); /* the answer is still fresh */
+    start(p, &call, &h); /* the answer is still remembered */
     until(p->c, h.ended == N + 1);
     assert_int_equal(p->resolves, 1);
     assert_int_equal(p->roots, 2);
     finish(p);
 }
 
-static void calls_arrive_in_the_order_in_which_they_were_made(void **state)
+static void calls_arrive_in_the_order_they_were_made(void **state)
 {
     struct longboat_play *p = begin(state);
     struct longboat_heard h = {0};
@@ -454,7 +452,7 @@ static void a_pin_to_the_latest_is_signed_without_asking(void **state)
     finish(p);
 }
 
-static void a_job_that_no_server_has_yet_is_called_all_the_same(void **state)
+static void a_job_that_no_server_has_yet_can_be_called(void **state)
 {
     struct longboat_play *p = begin(state);
     struct longboat_heard h = {0};
@@ -466,7 +464,7 @@ static void a_job_that_no_server_has_yet_is_called_all_the_same(void **state)
     finish(p);
 }
 
-static void what_is_wrong_with_a_call_is_said_at_once(void **state)
+static void errors_in_a_call_are_reported_at_once(void **state)
 {
     struct longboat_play *p = begin(state);
     struct longboat_heard h = {0};
@@ -484,7 +482,7 @@ static void what_is_wrong_with_a_call_is_said_at_once(void **state)
     finish(p);
 }
 
-static void a_busy_broker_is_asked_again_at_its_time(void **state)
+static void a_busy_broker_is_asked_again_after_its_delay(void **state)
 {
     struct longboat_play *p = begin(state);
     struct longboat_heard h = {0};
@@ -498,7 +496,7 @@ static void a_busy_broker_is_asked_again_at_its_time(void **state)
     finish(p);
 }
 
-static void what_is_withdrawn_is_over_unless_the_broker_may_have_it(void **state)
+static void a_withdrawn_call_ends_unless_the_broker_may_have_it(void **state)
 {
     struct longboat_play *p = begin(state);
     struct longboat_heard busy = {0}, taken = {0}, unsent = {0};
@@ -519,7 +517,7 @@ static void what_is_withdrawn_is_over_unless_the_broker_may_have_it(void **state
     finish(p);
 }
 
-static void a_refused_call_says_why_and_is_over(void **state)
+static void a_refused_call_ends_with_the_reason(void **state)
 {
     struct longboat_play *p = begin(state);
     struct longboat_heard h = {0};
@@ -532,7 +530,7 @@ static void a_refused_call_says_why_and_is_over(void **state)
     finish(p);
 }
 
-static void a_call_without_an_answer_is_made_again_at_the_next_session(void **state)
+static void an_unanswered_call_is_sent_again_in_the_next_session(void **state)
 {
     struct longboat_play *p = begin(state);
     struct longboat_heard h = {0};
@@ -550,7 +548,7 @@ static void a_call_without_an_answer_is_made_again_at_the_next_session(void **st
     finish(p);
 }
 
-static void a_run_is_followed_again_at_the_next_session(void **state)
+static void a_run_is_followed_again_in_the_next_session(void **state)
 {
     struct longboat_play *p = begin(state);
     struct longboat_heard h = {0};
@@ -584,7 +582,7 @@ static void more_runs_than_a_window_holds_are_all_followed_again_once(void **sta
     finish(p);
 }
 
-static void a_run_that_the_broker_does_not_know_any_more_is_over(void **state)
+static void following_ends_when_the_broker_no_longer_knows_the_run(void **state)
 {
     struct longboat_play *p = begin(state);
     struct longboat_heard h = {0};
@@ -598,7 +596,7 @@ static void a_run_that_the_broker_does_not_know_any_more_is_over(void **state)
     finish(p);
 }
 
-static void two_calls_of_one_run_both_hear_its_end(void **state)
+static void two_calls_of_one_run_both_learn_of_its_end(void **state)
 {
     struct longboat_play *p = begin(state);
     struct longboat_heard h = {0}, twin = {0};
@@ -613,7 +611,7 @@ static void two_calls_of_one_run_both_hear_its_end(void **state)
     finish(p);
 }
 
-static void waiting_for_a_call_gives_its_run_and_outcome(void **state)
+static void waiting_for_a_call_returns_its_run_and_outcome(void **state)
 {
     struct longboat_play *p = begin(state);
     struct id run;
@@ -633,7 +631,7 @@ static void waiting_for_a_call_gives_its_run_and_outcome(void **state)
     finish(p);
 }
 
-static void a_wait_that_is_over_leaves_the_run_alone(void **state)
+static void the_end_of_a_wait_leaves_the_run_alone(void **state)
 {
     struct longboat_play *p = begin(state);
     struct id run;
@@ -641,7 +639,7 @@ static void a_wait_that_is_over_leaves_the_run_alone(void **state)
     struct error err;
     assert_int_equal(longboat_call_wait(p->lb, &CALL, 300, &run, &bytes, &err), -ETIMEDOUT);
     assert_true(id_eq(run, p->run));
-    say_ended(p->c, p->run); /* nobody listens any more */
+    say_ended(p->c, p->run); /* there is no listener any more */
     struct longboat_heard h = {0};
     p->end = true;
     start(p, &CALL, &h);
@@ -658,7 +656,7 @@ static void a_run_is_cancelled_with_a_reason(void **state)
     finish(p);
 }
 
-static void closing_with_calls_under_way_is_clean(void **state)
+static void closing_with_calls_in_flight_is_clean(void **state)
 {
     struct longboat_play *p = begin(state);
     struct longboat_heard h = {0};
@@ -685,7 +683,7 @@ static bool count_rows(void *self, struct span json)
     return *n != 5;
 }
 
-static void a_query_gathers_all_its_pages(void **state)
+static void a_query_reads_all_its_pages(void **state)
 {
     struct longboat_play *p = begin(state);
     unsigned n = 0;
@@ -698,7 +696,7 @@ static void a_query_gathers_all_its_pages(void **state)
     assert_int_equal(n, 0);
     p->rows = 100;
     assert_int_equal(longboat_query(p->lb, "runs", NULL, count_rows, &n, NULL), 0);
-    assert_int_equal(n, 5); /* enough: it said so */
+    assert_int_equal(n, 5); /* the callback asked to stop */
     finish(p);
 }
 
@@ -729,18 +727,18 @@ static bool see(void *self, uint64_t seq, struct span json)
     return seq != s->until;
 }
 
-static void events_come_once_and_in_order_over_a_reconnect(void **state)
+static void events_arrive_once_and_in_order_across_a_reconnect(void **state)
 {
     struct longboat_play *p = begin(state);
     struct longboat_seen s = {0};
     assert_int_equal(longboat_follow_events(p->lb, 0, 0, NULL, false, see, &s, NULL), 0);
     assert_int_equal(s.last, 12);
     assert_int_equal(p->subscribes, 2);
-    assert_int_equal(p->after, 6); /* behind what was seen */
+    assert_int_equal(p->after, 6); /* after the last event seen */
     finish(p);
 }
 
-static void what_does_not_match_is_not_asked_for_again(void **state)
+static void events_that_do_not_match_are_not_asked_for_again(void **state)
 {
     struct longboat_play *p = begin(state);
     struct longboat_seen s = {.last = 50, .until = 53};
@@ -750,7 +748,7 @@ static void what_does_not_match_is_not_asked_for_again(void **state)
     finish(p);
 }
 
-static void a_follower_says_when_it_has_seen_enough(void **state)
+static void a_follower_can_stop_when_it_has_seen_enough(void **state)
 {
     struct longboat_play *p = begin(state);
     struct longboat_seen s = {.last = 100, .until = 110};
@@ -779,7 +777,7 @@ static struct buf query_of(uint64_t req, const char *what)
     return b;
 }
 
-static void a_request_without_an_answer_times_out_and_is_forgotten(void **state)
+static void an_unanswered_request_times_out_and_is_forgotten(void **state)
 {
     struct longboat_play *p = begin(state);
     struct error err;
@@ -805,7 +803,7 @@ static bool never(void *self, uint64_t kind, struct span message)
     return false;
 }
 
-static void a_request_that_is_forgotten_before_it_was_sent_is_never_sent(void **state)
+static void a_request_forgotten_before_it_is_sent_is_never_sent(void **state)
 {
     struct longboat_play *p = begin(state);
     struct buf first = query_of(1, "runs"), answer = {0}, second = query_of(2, "runs");
@@ -827,8 +825,8 @@ static void a_request_that_is_forgotten_before_it_was_sent_is_never_sent(void **
     finish(p);
 }
 
-/* A broker would end the session for it, at each new one again. */
-static void a_request_that_is_not_of_the_protocols_form_is_refused_here(void **state)
+/* A broker would end the session because of it, and each new one, too. */
+static void a_malformed_request_is_refused_by_the_client(void **state)
 {
     struct longboat_play *p = begin(state);
     struct id run = run_of(1);
@@ -844,7 +842,7 @@ static void a_request_that_is_not_of_the_protocols_form_is_refused_here(void **s
     finish(p);
 }
 
-static void a_refusal_of_the_session_ends_the_wait_with_its_sentence(void **state)
+static void a_refused_session_ends_the_wait_with_the_reason(void **state)
 {
     struct longboat_play *p = begin(state);
     struct error err;
@@ -860,7 +858,7 @@ static void a_refusal_of_the_session_ends_the_wait_with_its_sentence(void **stat
     finish(p);
 }
 
-static void a_stranger_is_told_so_at_once(void **state)
+static void a_client_with_an_unknown_key_is_refused_at_once(void **state)
 {
     struct client_cluster *c = *state;
     net_server_allow(c->server, &c->anna.transport, false);
@@ -874,7 +872,7 @@ static void a_stranger_is_told_so_at_once(void **state)
     finish(p);
 }
 
-static void a_broker_that_is_away_is_named_when_time_is_over(void **state)
+static void a_timeout_names_the_broker_that_is_away(void **state)
 {
     struct longboat_play *p = begin(state);
     struct error err;
@@ -932,38 +930,38 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_cluster(a_call_is_resolved_signed_and_followed_to_its_end),
-        in_cluster(what_a_newer_broker_appends_is_skipped),
-        in_cluster(the_calls_of_a_turn_share_one_question_and_one_signature),
-        in_cluster(calls_arrive_in_the_order_in_which_they_were_made),
+        in_cluster(fields_that_a_newer_broker_appends_are_skipped),
+        in_cluster(calls_of_one_turn_share_one_resolve_and_one_signature),
+        in_cluster(calls_arrive_in_the_order_they_were_made),
         in_cluster(a_key_is_made_when_none_is_given),
         in_cluster(a_given_hash_is_signed_without_asking),
         in_cluster(a_pin_to_the_latest_is_signed_without_asking),
-        in_cluster(a_job_that_no_server_has_yet_is_called_all_the_same),
-        in_cluster(what_is_wrong_with_a_call_is_said_at_once),
-        in_cluster(a_busy_broker_is_asked_again_at_its_time),
-        in_cluster(what_is_withdrawn_is_over_unless_the_broker_may_have_it),
-        in_cluster(a_refused_call_says_why_and_is_over),
-        in_cluster(a_call_without_an_answer_is_made_again_at_the_next_session),
-        in_cluster(a_run_is_followed_again_at_the_next_session),
+        in_cluster(a_job_that_no_server_has_yet_can_be_called),
+        in_cluster(errors_in_a_call_are_reported_at_once),
+        in_cluster(a_busy_broker_is_asked_again_after_its_delay),
+        in_cluster(a_withdrawn_call_ends_unless_the_broker_may_have_it),
+        in_cluster(a_refused_call_ends_with_the_reason),
+        in_cluster(an_unanswered_call_is_sent_again_in_the_next_session),
+        in_cluster(a_run_is_followed_again_in_the_next_session),
         in_cluster(more_runs_than_a_window_holds_are_all_followed_again_once),
-        in_cluster(a_run_that_the_broker_does_not_know_any_more_is_over),
-        in_cluster(two_calls_of_one_run_both_hear_its_end),
-        in_cluster(waiting_for_a_call_gives_its_run_and_outcome),
-        in_cluster(a_wait_that_is_over_leaves_the_run_alone),
+        in_cluster(following_ends_when_the_broker_no_longer_knows_the_run),
+        in_cluster(two_calls_of_one_run_both_learn_of_its_end),
+        in_cluster(waiting_for_a_call_returns_its_run_and_outcome),
+        in_cluster(the_end_of_a_wait_leaves_the_run_alone),
         in_cluster(a_run_is_cancelled_with_a_reason),
-        in_cluster(closing_with_calls_under_way_is_clean),
-        in_cluster(a_query_gathers_all_its_pages),
+        in_cluster(closing_with_calls_in_flight_is_clean),
+        in_cluster(a_query_reads_all_its_pages),
         in_cluster(a_refused_query_is_an_error_with_the_brokers_sentence),
-        in_cluster(events_come_once_and_in_order_over_a_reconnect),
-        in_cluster(what_does_not_match_is_not_asked_for_again),
-        in_cluster(a_follower_says_when_it_has_seen_enough),
+        in_cluster(events_arrive_once_and_in_order_across_a_reconnect),
+        in_cluster(events_that_do_not_match_are_not_asked_for_again),
+        in_cluster(a_follower_can_stop_when_it_has_seen_enough),
         in_cluster(a_refused_subscription_is_an_error),
-        in_cluster(a_request_without_an_answer_times_out_and_is_forgotten),
-        in_cluster(a_request_that_is_forgotten_before_it_was_sent_is_never_sent),
-        in_cluster(a_request_that_is_not_of_the_protocols_form_is_refused_here),
-        in_cluster(a_refusal_of_the_session_ends_the_wait_with_its_sentence),
-        in_cluster(a_stranger_is_told_so_at_once),
-        in_cluster(a_broker_that_is_away_is_named_when_time_is_over),
+        in_cluster(an_unanswered_request_times_out_and_is_forgotten),
+        in_cluster(a_request_forgotten_before_it_is_sent_is_never_sent),
+        in_cluster(a_malformed_request_is_refused_by_the_client),
+        in_cluster(a_refused_session_ends_the_wait_with_the_reason),
+        in_cluster(a_client_with_an_unknown_key_is_refused_at_once),
+        in_cluster(a_timeout_names_the_broker_that_is_away),
         in_cluster(a_stopped_loop_ends_the_wait),
         in_cluster(more_requests_than_a_window_holds_are_all_answered),
     };

@@ -6,7 +6,7 @@
 
 #include "proto/request.h"
 
-enum { REQUEST_MAX = LIMIT_FRAME - 64 /* bytes; a frame's head stands before it */ };
+enum { REQUEST_MAX = LIMIT_FRAME - 64 /* bytes; a frame's head precedes it */ };
 
 static struct client_request *find(const struct longboat *lb, uint64_t req)
 {

@@ -1,13 +1,13 @@
 /* resolve.c - RESOLVE: which version of a job is signed, and which servers there are. The only
- * cache of its answers: all who ask for a job at an address share one question, and its answer
- * serves those who ask in the next seconds, too, or as long as the connection lasts, if they want
- * that. */
+ * cache of its answers: callers that need the same job at the same address share one question. Its
+ * answer also serves those that come in the next few seconds or, if they ask for that, as long as
+ * the connection lasts. */
 #include "client/inner.h"
 
 #include <string.h>
 
 enum {
-    FRESH_MS = 5000, /* a redeploy is seen by calls that come later than this */
+    FRESH_MS = 5000, /* calls that come later than this see a redeploy */
     RESOLUTIONS_MAX = 1000
 };
 
@@ -21,14 +21,14 @@ struct resolution {
     struct longboat *lb;
     uint64_t req; /* not 0: asked and not answered */
     int64_t at;   /* of the answer */
-    bool kept;    /* somebody wants the first version that was found, always */
+    bool kept;    /* a caller wants the first version found to be kept */
     struct longboat_offer offer;
-    struct buf parameters; /* what the offer points to: these three */
+    struct buf parameters; /* the offer points to these three */
     char **servers;
     char *text;
     struct resolve_asker *askers;
     unsigned n_askers, cap_askers;
-    struct loop_timer timer; /* asks again, or tells what is known already */
+    struct loop_timer timer; /* asks again, or passes on what is known already */
     struct buf message;
     UT_hash_handle hh;
 };
@@ -52,7 +52,7 @@ static bool is_known(const struct resolution *r, bool keep)
     return (keep && r->kept && r->offer.found) || loop_now(r->lb->loop) - r->at < FRESH_MS;
 }
 
-/* Those who wait, taken off first: what they do may bring new ones. */
+/* Answers the waiting callers, taken off the list first: their callbacks may add new ones. */
 static void tell(struct resolution *r)
 {
     struct resolve_asker *askers = r->askers;
@@ -194,7 +194,7 @@ static void add_asker(struct resolution *r, longboat_take_offer take, void *self
     r->askers[r->n_askers++] = (struct resolve_asker){take, self};
 }
 
-/* Unless the question is out already. */
+/* Unless the question is under way already. */
 static void ask_anew(struct resolution *r, struct span job, struct span address)
 {
     if (r->req)

@@ -9,8 +9,8 @@
 #include "common/buf.h"
 
 /* Appends "load", "load[orders]" (an item of a for_each) or, `with_parent`, "nightly/load[orders]".
- * Nothing if the row is not of a child. The text is from outside: make it safe. Records that do not
- * have the item's name yet have its number. */
+ * Nothing if the row is not a child's. The text is from outside: make it safe. A record without the
+ * item's name gives its number. */
 void rowface_child(const json_t *row, bool with_parent, struct buf *out);
 
 #endif

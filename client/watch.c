@@ -1,9 +1,9 @@
 /* watch.c - reports once that the broker is silent, with the reason for each of its addresses, and
  * once that it answers again.
  *
- * The dialer only knows that nobody answered. So after SILENT_MS each address is probed: does its
- * name resolve, does anybody accept a connection? Nothing here blocks; after LOOK_MS the report is
- * made with what is known. */
+ * The dialer only knows that there was no answer. So after SILENT_MS each address is probed: does
+ * its name resolve, is a connection accepted? Nothing here blocks; after LOOK_MS the report is made
+ * with what is known. */
 #include "client/inner.h"
 
 #include <errno.h>
@@ -14,18 +14,18 @@
 #include <unistd.h>
 
 enum {
-    /* a broker that is away for so long is worth a word; a restart often takes less */
+    /* how long the broker must be away to be reported; a restart often takes less */
     SILENT_MS = 2000,
     LOOK_MS = 1000,
     TICK_MS = 250
 };
 
-/* One address that is looked at. */
+/* One address that is probed. */
 struct look {
     char *host, *port;
     struct gaicb name, *names[1];
     bool asked; /* a thread of libc resolves it */
-    int fd;     /* -1: no connection is tried */
+    int fd;     /* -1: no connection is being tried */
     const char *why;
 };
 
@@ -39,7 +39,7 @@ struct watch {
     struct look *looks;
 };
 
-/* ---- Looking */
+/* ---- Probing */
 
 /* "tcp://host:7411", "[::1]:7411" */
 static void split(struct look *l, const char *address)
@@ -132,7 +132,7 @@ static void looks_end(struct watch *w)
     bool left = false;
     for (size_t i = 0; w->looks && i < w->lb->config.n_addresses; i++) {
         struct look *l = &w->looks[i];
-        /* memory that libc's thread still uses is left to it */
+        /* memory that libc's thread still uses is not freed */
         if (l->asked && gai_cancel(&l->name) == EAI_NOTCANCELED)
             left = true;
         else

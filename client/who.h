@@ -1,4 +1,4 @@
-/* who.h - an empty listing: is there nothing, or may the asker see nothing? */
+/* who.h - why a listing is empty: there is nothing, or the asker may see nothing. */
 #ifndef LB_CLIENT_WHO_H
 #define LB_CLIENT_WHO_H
 
@@ -10,10 +10,10 @@ struct who {
     char name[LIMIT_NAME + 1];
     char *grants; /* "call *@etl, watch load@wh1"; "none" */
     bool administrator;
-    bool may_watch; /* some server: an administrator, or a grant watch, operate or admin */
+    bool may_watch; /* at least one server: an administrator, or a grant watch, operate or admin */
 };
 
-/* Asks the broker who we are to it. */
+/* Asks the broker for our name, role and grants. */
 int who_ask(struct longboat *lb, struct who *ret, struct error *err);
 void who_free(struct who *w);
 

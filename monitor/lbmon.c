@@ -1,9 +1,9 @@
-/* lbmon.c - tails results and events: in order, each once, across restarts of the broker and breaks
- * of the network.
+/* lbmon.c - tails results and events: in order, each once, across restarts of the broker and
+ * network failures.
  *
- * Data goes to stdout, one line an event; what happens to the connection is said on stderr. --json
- * prints each event as the broker has it, for programs. A program that keeps the last `seq` and
- * gives it as --since goes on after a break of its own. */
+ * Data goes to stdout, one line an event; what happens to the connection goes to stderr. --json
+ * prints each event as the broker has it, for programs. A program that saves the last `seq` and
+ * passes it to --since continues there after it was stopped. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -58,7 +58,7 @@ struct monitor {
     bool as_json;
     struct event_line line;
     bool printed;  /* an event */
-    int unwritten; /* why stdout does not have an event, errno */
+    int unwritten; /* errno of an event that could not be written to stdout */
 };
 
 static void say(void *self, const char *sentence)
@@ -71,7 +71,7 @@ static void say(void *self, const char *sentence)
     buf_free(&line);
 }
 
-/* A day is said once, on stderr: stdout has events only. */
+/* Each day is announced once, on stderr: stdout has only events. */
 static void print_line(struct monitor *m, json_t *event, struct buf *out)
 {
     struct buf day = {0};
@@ -106,7 +106,7 @@ static bool print(void *self, uint64_t seq, struct span json)
     return ok; /* our reader is gone, or the disk is full: end */
 }
 
-/* A time for *ret_since, or an event's number for *ret_after. */
+/* Reads a time to *ret_since, or an event's number to *ret_after. */
 static int take_since(const char *s, uint64_t *ret_after, int64_t *ret_since, struct error *err)
 {
     char *end;

@@ -15,7 +15,7 @@ enum {
     GAP = 2,
     CLOCK = 8,   /* "09:14:07" */
     PAIRS = 3,   /* parameters and outputs in a line at most */
-    ROOMY = 100, /* a page with room for the parent's name before its child's */
+    ROOMY = 100, /* a page this wide has room for the parent's name */
     WIDE = 110,  /* and for the job beside it */
     SAID_INDENT = CLOCK + GAP,
     NUMBERS = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15) /* 3.48, as written */
@@ -103,11 +103,11 @@ static void pairs(struct buf *out, json_t *object)
     mem_free(&p);
 }
 
-/* ---- What stands in the columns */
+/* ---- What the columns hold */
 struct line_parts {
     char time[TERM_TIME], run[ID_TEXT], took[DURATION_TEXT];
     struct buf server, name, job, word, parameters, said;
-    bool message; /* said is why it did not succeed */
+    bool message; /* `said` is why it did not succeed */
 };
 
 static void parts_free(struct line_parts *p)
@@ -129,7 +129,7 @@ static const char *why(const json_t *event)
     return text(event, "message");
 }
 
-/* Tries and attempts after the first are worth a word. */
+/* Tries and attempts after the first are mentioned. */
 static void add_again(struct buf *out, const json_t *event)
 {
     static const char *const keys[] = {"try", "attempt"};
@@ -205,7 +205,7 @@ static int width_of(const struct buf *b)
     return b->n ? term_width(span_of(b->p, b->n)) : 0;
 }
 
-/* A column is as wide as the widest that it has shown, within `max`. */
+/* A column is as wide as the widest cell it has shown, up to `max`. */
 static int grow(int *column, int wanted, int max)
 {
     if (wanted > *column)
@@ -213,7 +213,8 @@ static int grow(int *column, int wanted, int max)
     return *column < max ? *column : max;
 }
 
-/* Appends a cell, padded, and the gap before it; a column that has never shown anything is none. */
+/* Appends a cell, padded, and the gap before it; a column that has never shown anything takes no
+ * room. */
 static void cell(struct buf *out, const struct term *t, enum term_mood mood, struct span s,
                  int width)
 {

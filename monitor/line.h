@@ -14,8 +14,8 @@
 
 #include "common/term.h"
 
-/* All zero but for `term`. Columns grow with what has been shown, so that lines stand in columns
- * without anybody knowing what comes. */
+/* All zero but for `term`. Columns grow with what they have shown, so that lines align although
+ * later ones are not known yet. */
 struct event_line {
     struct term term;
     int server, name, job, word, took;
@@ -25,7 +25,7 @@ struct event_line {
 /* Appends the line with its line feed; what came from outside is made safe. */
 void line_of_event(struct event_line *l, const json_t *event, struct buf *out);
 
-/* Is this event of another day than the one before? Then *out gets "2026-11-21, times in CET". */
+/* Is this event on another day than the one before? Then *out gets "2026-11-21, times in CET". */
 bool line_new_day(struct event_line *l, const json_t *event, struct buf *out);
 
 #endif

@@ -35,7 +35,7 @@ static void has(int width, const char *json, const char *part)
     "\"attempt\":1,"
 #define CHILD "\"parent_name\":\"nightly\",\"task\":\"extract\",\"child\":\"extract[orders]\","
 
-static void lines_stand_in_columns_that_grow(void **state)
+static void columns_grow_so_that_lines_align(void **state)
 {
     (void)state;
     struct event_line l = {.term = {.is_terminal = true, .width = 100}};
@@ -45,7 +45,7 @@ static void lines_stand_in_columns_that_grow(void **state)
           "09:14:07  4b3c2d10  etl2  nightly-extract          failed     12.4s  no such table\n");
 }
 
-static void a_wide_page_has_the_job_and_its_parameters_too(void **state)
+static void a_wide_page_also_has_the_job_and_its_parameters(void **state)
 {
     (void)state;
     has(140, RESULT CHILD "\"status\":\"succeeded\",\"parameters\":{\"table\":\"orders\"}}",
@@ -54,7 +54,7 @@ static void a_wide_page_has_the_job_and_its_parameters_too(void **state)
         "  etl2  extract[orders]  succeeded  12.4s  table=orders\n");
 }
 
-static void a_message_is_whole_below_its_line_where_the_page_is_narrow(void **state)
+static void on_a_narrow_page_the_whole_message_goes_below_its_line(void **state)
 {
     (void)state;
     has(80,
@@ -68,14 +68,14 @@ static void a_message_is_whole_below_its_line_where_the_page_is_narrow(void **st
         "failed  12.4s  one line where nobody says how wide\n");
 }
 
-static void what_was_tried_again_says_so(void **state)
+static void a_line_mentions_retries(void **state)
 {
     (void)state;
     has(120, RESULT "\"task\":\"a\",\"try\":2,\"status\":\"succeeded\",\"outputs\":{\"n\":1}}",
         "12.4s  try 2  n=1\n");
 }
 
-static void parameters_with_short_values_stand_first_and_numbers_as_written(void **state)
+static void short_parameters_come_first_and_numbers_stay_as_written(void **state)
 {
     (void)state;
     has(0,
@@ -84,7 +84,7 @@ static void parameters_with_short_values_stand_first_and_numbers_as_written(void
         "  c=1 d=no b=3.48\n");
 }
 
-static void why_a_package_failed_is_said(void **state)
+static void a_line_says_why_a_package_failed(void **state)
 {
     (void)state;
     has(0,
@@ -110,7 +110,7 @@ static void other_events_say_what_they_are_about(void **state)
         "  nightly  parent_ended  status=failed\n");
 }
 
-static void a_day_is_said_once(void **state)
+static void each_day_is_announced_once(void **state)
 {
     (void)state;
     struct event_line l = {0};
@@ -126,14 +126,14 @@ static void a_day_is_said_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines_stand_in_columns_that_grow),
-        cmocka_unit_test(a_wide_page_has_the_job_and_its_parameters_too),
-        cmocka_unit_test(a_message_is_whole_below_its_line_where_the_page_is_narrow),
-        cmocka_unit_test(what_was_tried_again_says_so),
-        cmocka_unit_test(parameters_with_short_values_stand_first_and_numbers_as_written),
-        cmocka_unit_test(why_a_package_failed_is_said),
+        cmocka_unit_test(columns_grow_so_that_lines_align),
+        cmocka_unit_test(a_wide_page_also_has_the_job_and_its_parameters),
+        cmocka_unit_test(on_a_narrow_page_the_whole_message_goes_below_its_line),
+        cmocka_unit_test(a_line_mentions_retries),
+        cmocka_unit_test(short_parameters_come_first_and_numbers_stay_as_written),
+        cmocka_unit_test(a_line_says_why_a_package_failed),
         cmocka_unit_test(other_events_say_what_they_are_about),
-        cmocka_unit_test(a_day_is_said_once),
+        cmocka_unit_test(each_day_is_announced_once),
     };
     term_utc();
     term_unicode_set(true);

@@ -15,7 +15,7 @@ enum {
     /* a call may wait for a day, and longer if its start_within is longer */
     EXPIRES_MIN_MS = 86400000,
     REPORT_MAX = LIMIT_CALL - 1024,
-    PICTURE_MS = 1000 /* how often the picture is drawn when nothing changes: for its clock */
+    PICTURE_MS = 1000 /* how often the picture is redrawn for its clock when nothing changes */
 };
 
 /* A call that could not be made. */
@@ -24,8 +24,8 @@ struct failed {
     char *text;
 };
 
-/* A line that was printed in this session: a thousand children parked for one reason need one
-   line. */
+/* A line already printed in this session: a thousand children parked for one reason need only
+   one. */
 struct told {
     UT_hash_handle hh;
     char what[]; /* task, state, server, reason */
@@ -48,17 +48,17 @@ struct driver {
     struct loop_timer redraw;
     bool draws, changed, was_up, over;
     int64_t drawn_at;
-    int height; /* of the screen that it was drawn on */
+    int height; /* of the screen it was drawn on */
     enum status verdict;
 };
 
-/* A task whose job is asked for. */
+/* A task whose job is being resolved. */
 struct drive_asked {
     struct driver *drive;
     uint32_t task;
 };
 
-/* One call that is out. */
+/* One call in flight. */
 struct drive_flight {
     struct driver *drive;
     struct drive_flight *prev, *next;
@@ -210,7 +210,7 @@ static void forget_told(struct driver *d)
     }
 }
 
-/* Does a sibling's line say the same? Of states, and of refusals. */
+/* Has a sibling's line said the same? For states and refusals. */
 static bool is_told(struct driver *d, const struct pcore_effect *e)
 {
     struct pcore_child k;
@@ -370,7 +370,7 @@ static void on_interrupt(void *self, int times)
     uint32_t n = pcore_in_flight(d->core);
     char id[ID_TEXT];
     if (d->over) {
-        /* the outcome is known, though perhaps not to the broker: the report is printed */
+        /* the outcome is known, if perhaps not to the broker, so the report is printed */
         shell_fail(d->shell, 0, "left before the end of parent %s was recorded",
                    id_format(d->run->id, id));
         loop_stop(d->shell->loop, EXIT_LEFT);
@@ -384,7 +384,7 @@ static void on_interrupt(void *self, int times)
     longboat_withdraw(d->shell->lb); /* calls that a busy broker has not accepted are dropped */
 }
 
-/* ---- From begin to end */
+/* ---- From BEGIN to END */
 
 static bool is_over(void *self)
 {

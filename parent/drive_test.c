@@ -1,4 +1,4 @@
-/* lbsubmit's parts against a broker that says what each test tells it; one loop drives both. */
+/* lbsubmit's parts against a broker scripted by each test; one loop drives both. */
 #include "client/fixture.h"
 
 #include <fcntl.h>
@@ -9,17 +9,17 @@
 
 enum { RUNS = 64 };
 
-/* What the broker of these tests has and has heard. */
+/* What the test's broker holds and has received. */
 struct drive_play {
     struct client_cluster *c;
     struct submit_shell shell;
-    struct buf heard; /* "PLAN BEGIN DRIVE RESOLVE CALL a/0 ...": the order of things */
+    struct buf heard; /* "PLAN BEGIN DRIVE RESOLVE CALL a/0 ...": in order of arrival */
     struct buf plan;  /* its bytes so far */
     unsigned resolves, calls, ended, drives, follows;
     struct id run[RUNS];
     enum refusal refuse_begin, refuse_calls, refuse_resolve;
-    unsigned plan_lost; /* times that the chunks are forgotten */
-    unsigned held;      /* ENDs refused because another drives it */
+    unsigned plan_lost; /* how often to forget the chunks */
+    unsigned held;      /* ENDs to refuse as if another session drove it */
     bool silent;        /* calls are not answered */
     bool deaf;          /* nor is an END */
     bool stay;          /* runs do not end by themselves */
@@ -141,7 +141,7 @@ static void say_ended(struct client_cluster *c, struct id run, bool good, bool c
                                     : good    ? STATUS_SUCCEEDED
                                               : STATUS_FAILED,
                           .message = span_str(good ? "" : "exit 4"),
-                          .server = span_str("\033[2Jetl9")}; /* what a worker says of itself */
+                          .server = span_str("\033[2Jetl9")}; /* the name the worker gives itself */
     if (good)
         o.outputs = wire_list_from(&outputs, 1);
     d_outcome_encode(&o, &b);
@@ -289,7 +289,7 @@ static int end(void **state)
     return cluster_end(state);
 }
 
-/* Runs `work` with stdout in a file, and gives what was printed. */
+/* Runs `work` with stdout in a file and returns what it printed. */
 static char *printed(struct drive_play *p, int (*work)(struct drive_play *p, void *argument),
                      void *argument, int *ret_code)
 {
@@ -373,13 +373,13 @@ static void a_parent_is_durable_before_its_first_call_and_ends_with_its_report(v
     assert_string_equal(json_string_value(json_object_get(report, "status")), "succeeded");
     json_t *children = json_object_get(report, "children");
     assert_int_equal(json_array_size(children), 4);
-    for (size_t i = 0; i < 4; i++) /* as the broker says, not the worker */
+    for (size_t i = 0; i < 4; i++) /* the broker's name for it, not the worker's */
         assert_string_equal(
             json_string_value(json_object_get(json_array_get(children, i), "server")), "etl2");
     json_decref(report);
 }
 
-static void json_lines_begin_with_events_and_end_with_the_report(void **state)
+static void json_lines_start_with_events_and_end_with_the_report(void **state)
 {
     struct drive_play *p = ((struct client_cluster *)*state)->test;
     int code;
@@ -396,7 +396,7 @@ static void json_lines_begin_with_events_and_end_with_the_report(void **state)
     mem_free(&out);
 }
 
-static void a_child_that_fails_makes_the_exit_code_1_and_skips_what_waits(void **state)
+static void a_failed_child_skips_waiting_tasks_and_exits_with_1(void **state)
 {
     struct drive_play *p = ((struct client_cluster *)*state)->test;
     p->fail_task = "b";
@@ -414,7 +414,7 @@ static void a_refused_begin_makes_no_call(void **state)
     assert_int_equal(p->calls, 0);
 }
 
-static void refused_calls_are_children_that_were_refused(void **state)
+static void refused_calls_become_refused_children(void **state)
 {
     struct drive_play *p = ((struct client_cluster *)*state)->test;
     p->refuse_calls = REFUSAL_DENIED;
@@ -423,7 +423,7 @@ static void refused_calls_are_children_that_were_refused(void **state)
                     "\"status\":\"refused\",\"message\":\"because it must be so\"");
 }
 
-static void without_an_answer_to_resolve_whatever_the_server_has_is_called(void **state)
+static void if_resolve_fails_the_call_takes_whatever_the_server_has(void **state)
 {
     struct drive_play *p = ((struct client_cluster *)*state)->test;
     p->refuse_resolve = REFUSAL_UNKNOWN_ADDRESS;
@@ -431,7 +431,7 @@ static void without_an_answer_to_resolve_whatever_the_server_has_is_called(void 
     assert_true(hash_is_zero(&p->hashes[0]));
 }
 
-static void each_calls_every_server_once_by_its_name(void **state)
+static void each_calls_every_server_once_by_name(void **state)
 {
     struct drive_play *p = ((struct client_cluster *)*state)->test;
     assert_int_equal(plan(p, "parent: night\ntasks:\n  a: {job: j, pool: etl, each: true}\n"),
@@ -441,7 +441,7 @@ static void each_calls_every_server_once_by_its_name(void **state)
     assert_contains(p->keys[1], "/a/etl2/1");
 }
 
-static void a_large_plan_goes_in_chunks_also_to_a_broker_that_forgets_them(void **state)
+static void a_large_plan_goes_in_chunks_even_if_the_broker_forgets_them(void **state)
 {
     struct drive_play *p = ((struct client_cluster *)*state)->test;
     struct buf text = {0};
@@ -454,7 +454,7 @@ static void a_large_plan_goes_in_chunks_also_to_a_broker_that_forgets_them(void 
     buf_free(&text);
 }
 
-static void an_end_that_is_refused_for_its_epoch_is_said_again_with_a_new_lease(void **state)
+static void an_end_refused_for_its_epoch_is_sent_again_with_a_new_lease(void **state)
 {
     struct drive_play *p = ((struct client_cluster *)*state)->test;
     p->held = 1;
@@ -476,7 +476,7 @@ static void restart_when_called(struct loop *l, struct loop_timer *t, void *arg)
     struct net_server_owed owed;
     net_server_owed(x->play->c->server, &owed);
     if (x->play->calls == 2 && !owed.now) {
-        /* both of a are out, and lbsubmit has heard that they are accepted */
+        /* both calls of a are made, and lbsubmit knows that they are accepted */
         broker_restart(x->play->c);
         x->play->stay = false;
         return;
@@ -495,7 +495,7 @@ after_a_restart_of_the_broker_the_lease_is_taken_again_and_runs_are_followed(voi
     assert_int_equal(p->follows, 2);
     assert_true(p->drives >= 2);
     assert_int_equal(p->ended_epoch, p->epoch);
-    assert_int_equal(p->calls, 4); /* nothing was called twice */
+    assert_int_equal(p->calls, 4); /* no call was made twice */
 }
 
 static void interrupt_when_called(struct loop *l, struct loop_timer *t, void *arg)
@@ -521,7 +521,7 @@ static void one_interrupt_cancels_the_children_and_waits_for_their_ends(void **s
     assert_contains(buf_str(&p->report), "the parent was cancelled: lbsubmit was interrupted");
 }
 
-static void what_a_busy_broker_has_not_taken_is_not_called_after_an_interrupt(void **state)
+static void an_interrupt_drops_calls_that_a_busy_broker_has_not_accepted(void **state)
 {
     struct drive_play *p = ((struct client_cluster *)*state)->test;
     struct later x = {.play = p};
@@ -542,7 +542,7 @@ static void interrupt_when_ended(struct loop *l, struct loop_timer *t, void *arg
         loop_timer_set(l, t, "later", loop_now(l) + 5, interrupt_when_ended, arg);
 }
 
-static void the_report_is_printed_also_if_the_end_is_not_waited_for(void **state)
+static void the_report_is_printed_even_if_the_end_is_not_awaited(void **state)
 {
     struct drive_play *p = ((struct client_cluster *)*state)->test;
     struct later x = {.play = p};
@@ -596,7 +596,7 @@ static void a_single_call_prints_its_outputs(void **state)
     assert_int_equal(code, EXIT_SUCCEEDED);
     assert_string_equal(out, "rows=7\n");
     parameters = wire_list_from(&p->parameters, p->n_parameters);
-    /* nothing is declared: as typed */
+    /* nothing is declared, so they stay as typed */
     assert_true(wire_map_get(&parameters, "n", &v) && v.type == VALUE_STR);
     assert_int_equal(p->hashes[0].b[0], 1);
     mem_free(&out);
@@ -614,9 +614,8 @@ static void interrupt_when_called_once(struct loop *l, struct loop_timer *t, voi
     loop_timer_set(l, t, "later", loop_now(l) + 5, interrupt_when_called_once, arg);
 }
 
-/* There is no run yet that could be cancelled and waited for; what may become of the call is said
-   all the same. */
-static void a_single_call_left_before_it_was_taken_says_what_is_known(void **state)
+/* There is no run yet to cancel and wait for; lbsubmit still says what may become of the call. */
+static void a_single_call_left_before_acceptance_says_it_will_not_run(void **state)
 {
     struct drive_play *p = ((struct client_cluster *)*state)->test;
     struct later x = {.play = p};
@@ -630,7 +629,7 @@ static void a_single_call_left_before_it_was_taken_says_what_is_known(void **sta
     buf_free(&said);
 }
 
-static void a_single_call_without_an_answer_may_run(void **state)
+static void a_single_call_left_without_an_answer_may_still_run(void **state)
 {
     struct drive_play *p = ((struct client_cluster *)*state)->test;
     struct later x = {.play = p};
@@ -663,7 +662,7 @@ static void a_single_call_as_json_is_one_object(void **state)
     mem_free(&out);
 }
 
-static void parameters_are_typed_by_what_the_job_declares(void **state)
+static void parameters_get_the_types_that_the_job_declares(void **state)
 {
     struct drive_play *p = ((struct client_cluster *)*state)->test;
     int code;
@@ -701,7 +700,7 @@ static void wrong_parameters_are_refused_before_the_call(void **state)
     assert_int_equal(p->calls, 0);
 }
 
-static void options_that_do_not_go_together_are_refused(void **state)
+static void options_that_cannot_be_combined_are_refused(void **state)
 {
     (void)state;
     static const struct {
@@ -744,25 +743,25 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         played(a_parent_is_durable_before_its_first_call_and_ends_with_its_report),
-        played(json_lines_begin_with_events_and_end_with_the_report),
-        played(a_child_that_fails_makes_the_exit_code_1_and_skips_what_waits),
+        played(json_lines_start_with_events_and_end_with_the_report),
+        played(a_failed_child_skips_waiting_tasks_and_exits_with_1),
         played(a_refused_begin_makes_no_call),
-        played(refused_calls_are_children_that_were_refused),
-        played(without_an_answer_to_resolve_whatever_the_server_has_is_called),
-        played(each_calls_every_server_once_by_its_name),
-        played(a_large_plan_goes_in_chunks_also_to_a_broker_that_forgets_them),
-        played(an_end_that_is_refused_for_its_epoch_is_said_again_with_a_new_lease),
+        played(refused_calls_become_refused_children),
+        played(if_resolve_fails_the_call_takes_whatever_the_server_has),
+        played(each_calls_every_server_once_by_name),
+        played(a_large_plan_goes_in_chunks_even_if_the_broker_forgets_them),
+        played(an_end_refused_for_its_epoch_is_sent_again_with_a_new_lease),
         played(after_a_restart_of_the_broker_the_lease_is_taken_again_and_runs_are_followed),
         played(one_interrupt_cancels_the_children_and_waits_for_their_ends),
-        played(the_report_is_printed_also_if_the_end_is_not_waited_for),
-        played(what_a_busy_broker_has_not_taken_is_not_called_after_an_interrupt),
+        played(the_report_is_printed_even_if_the_end_is_not_awaited),
+        played(an_interrupt_drops_calls_that_a_busy_broker_has_not_accepted),
         played(a_single_call_prints_its_outputs),
-        played(a_single_call_left_before_it_was_taken_says_what_is_known),
-        played(a_single_call_without_an_answer_may_run),
+        played(a_single_call_left_before_acceptance_says_it_will_not_run),
+        played(a_single_call_left_without_an_answer_may_still_run),
         played(a_single_call_as_json_is_one_object),
-        played(parameters_are_typed_by_what_the_job_declares),
+        played(parameters_get_the_types_that_the_job_declares),
         played(wrong_parameters_are_refused_before_the_call),
-        cmocka_unit_test(options_that_do_not_go_together_are_refused),
+        cmocka_unit_test(options_that_cannot_be_combined_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

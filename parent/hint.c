@@ -1,6 +1,6 @@
-/* hint.c - "did you mean 'extract'?" for a job that no server of an address has. The call waits, as
- * a server may still come, but a typing error need not wait for a day. The broker tells what one of
- * the servers has, if we may watch that server. */
+/* hint.c - "did you mean 'extract'?" for a job that no server of an address has. The call waits,
+ * since a server may still come, but a typing error need not wait for a day. The broker says what
+ * one of the servers has, if we may watch that server. */
 #include "parent/submit.h"
 
 #include <string.h>
@@ -16,13 +16,13 @@ struct hint {
 };
 
 struct hint_names {
-    const char **v; /* NULL-ended for suggest() */
+    const char **v; /* NULL-terminated, for suggest() */
     size_t n;
-    bool packages; /* these without their prefix, or jobs */
-    json_t *rows;  /* what they point into */
+    bool packages; /* packages, without their prefix, or jobs */
+    json_t *rows;  /* owns the names */
 };
 
-static const char OF_PACKAGE[] = "package:"; /* says nothing about how near two names are */
+static const char OF_PACKAGE[] = "package:"; /* left out when names are compared */
 
 static bool is_package(const char *job)
 {

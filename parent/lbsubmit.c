@@ -72,13 +72,13 @@ static int submit_plan(struct submit_shell *s, const char *path, const struct op
         say_begun(s, &made, &run);
         code = drive(s, &made, &run);
     }
-    longboat_close(&s->lb); /* before what its callbacks use is freed */
+    longboat_close(&s->lb); /* before the data of its callbacks is freed */
     plan_made_free(&made);
     buf_free(&text);
     return code;
 }
 
-/* A word that is no file can only be meant as a command. */
+/* A word that names no file can only be meant as a command. */
 static bool is_word(const char *s)
 {
     return !strpbrk(s, "./") && access(s, F_OK) != 0;

@@ -52,7 +52,7 @@ const char submit_examples[] =
     "broker cannot be reached; 130 left by a second Ctrl-C.\n"
     "The overview and outputs go to stdout, everything else to stderr.\n";
 
-/* The wire's fields hold names only. */
+/* The protocol's fields hold only names. */
 static int check_names(const struct option_values *v, struct error *err)
 {
     static const char *const names[] = {"job", "package", "server", "pool"};

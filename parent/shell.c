@@ -35,7 +35,7 @@ void shell_print_err(struct span text)
 
 static void say(struct submit_shell *s, const char *fmt, va_list ap)
 {
-    struct error text; /* cuts what is too long */
+    struct error text; /* truncates what is too long */
     struct buf line = {0};
     error_vset(&text, -1, fmt, ap);
     buf_add_str(&line, "lbsubmit: ");
@@ -98,8 +98,8 @@ int shell_refusal(struct submit_shell *s, enum refusal code, const char *text)
     return shell_fail(s, EXIT_REFUSED, "refused by %s: %s", longboat_broker(s->lb), text);
 }
 
-/* nohup, and shells without job control, start a program with signals ignored that are not meant
- * for it. A signalfd delivers them all the same. */
+/* nohup, and shells without job control, start a program with those signals ignored that are not
+ * meant for it. A signalfd delivers them regardless. */
 static bool is_ignored(int number)
 {
     struct sigaction now;

@@ -31,13 +31,13 @@ struct single {
     unsigned percent;
     char said[LIMIT_TEXT + 1];
     struct buf outcome;
-    /* as the broker knows it; the outcome has the worker's own word */
+    /* as the broker knows it; the outcome has only what the worker says */
     char server[LIMIT_NAME + 1];
     enum refusal refused;
     char refusal_text[ERROR_TEXT_MAX];
 };
 
-/* ---- What is asked for */
+/* ---- The call */
 
 static void on_offer(void *self, const struct longboat_offer *o)
 {
@@ -55,7 +55,7 @@ static bool is_offered(void *self)
     return ((struct single *)self)->offered;
 }
 
-/* -EINVAL: asked wrongly. */
+/* -EINVAL: bad arguments. */
 static int type_parameters(struct single *c, struct buf *items, struct wire_list *ret,
                            struct error *err)
 {
@@ -227,7 +227,7 @@ static void print_json(const struct single *c, const struct d_outcome *o)
     buf_free(&out);
 }
 
-/* Retries of steps are known at the end only: the worker makes them on its own. */
+/* Retries of steps are known only at the end: the worker makes them on its own. */
 static void tell_tries(const struct single *c, const struct d_outcome *o)
 {
     struct wire_iter it = wire_iter(&o->steps);
@@ -333,7 +333,7 @@ int single_call(struct submit_shell *s, const struct option_values *v)
                        .address = server ? server : opt_str(v, "pool")};
     c.job = package ? mem_printf("package:%s", package) : mem_strdup(opt_str(v, "job"));
     int code = run(&c);
-    longboat_close(&s->lb); /* before what its callbacks use is freed */
+    longboat_close(&s->lb); /* before the data of its callbacks is freed */
     hint_free_all(s);
     buf_free(&c.parameters);
     buf_free(&c.outcome);

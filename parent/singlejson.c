@@ -1,5 +1,5 @@
 /* singlejson.c - a single call as JSON: its states with --follow, its result, its refusal. The
- * result has the fields that lbmon's has. */
+ * result has the same fields as in lbmon. */
 #include "parent/submit.h"
 
 #include "common/clock.h"

@@ -19,7 +19,7 @@
 enum { EXIT_SUCCEEDED, EXIT_RAN_AND_FAILED, EXIT_ASKED_WRONGLY, EXIT_REFUSED, EXIT_LEFT = 130 };
 
 enum {
-    CONNECT_MS = 30000 /* how long to wait for the broker until it has accepted something */
+    CONNECT_MS = 30000 /* how long to wait for the broker to accept something */
 };
 
 struct submit_shell {
@@ -33,7 +33,7 @@ struct submit_shell {
     void (*interrupted)(void *self, int times);
     void *self;
     int interrupts;
-    struct hint *hints; /* hint.c's */
+    struct hint *hints; /* of hint.c */
 };
 
 /* ---- shell.c */
@@ -58,7 +58,7 @@ void shell_print_err(struct span text); /* to stderr */
 
 /* ---- begin.c */
 struct parent_run {
-    struct longboat *lb; /* whose session has its lease */
+    struct longboat *lb; /* the session that holds the lease */
     struct id id;
     uint64_t epoch;
 };
@@ -90,15 +90,15 @@ int single_call(struct submit_shell *s, const struct option_values *v);
 struct single_end {
     struct id run;
     uint64_t attempt;
-    const char *server, *job; /* the server's name is the broker's */
+    const char *server, *job; /* the server's name comes from the broker */
 };
 void single_json_state(const struct longboat_run *r, int64_t now, struct buf *out);
 void single_json_result(const struct single_end *e, const struct d_outcome *o, struct buf *out);
 void single_json_refused(const char *job, enum refusal code, const char *text, struct buf *out);
 
 /* ---- hint.c */
-/* For a job (or "package:NAME") that no server in `address` has: asks the broker what `server` has,
- * and says later, if a name is near, what may have been meant. Once for each job and address. */
+/* For a job (or "package:NAME") that no server in `address` has: asks the broker what `server` has
+ * and later, if a name is close, suggests it. Once for each job and address. */
 void hint_job(struct submit_shell *s, const char *job, const char *address, const char *server);
 void hint_free_all(struct submit_shell *s); /* after longboat_close */
 

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-/* The output's value as encoded; false: it is not there. */
+/* Finds the encoded value of an output. False: there is none. */
 static bool find_output(const struct task *t, const char *name, struct value *ret)
 {
     if (t->state != TASK_ENDED || t->count != 1)

@@ -1,7 +1,7 @@
 /* child.c - one instance of a task, from its call to its end, and the counters of its task. */
 #include "parent/core/inside.h"
 
-/* The total that counts a child that is asked or live. */
+/* The total in which a child that is asked or live counts. */
 static uint64_t *bucket(struct pcore *c, const struct child_record *k)
 {
     if (k->state == CHILD_ASKED)
@@ -114,12 +114,12 @@ static void count_layers(struct task *t, const struct child_record *k)
     for (unsigned l = 0; l < LAYER_COUNT; l++) {
         if (!good[l] && t->bad[l]++ == 0)
             t->first_bad[l] = k->index;
-        if (good[l] && l != LAYER_DELIVERY) /* was_called has counted that one */
+        if (good[l] && l != LAYER_DELIVERY) /* was_called has counted it already */
             t->ok[l]++;
     }
 }
 
-/* Its layers and texts are set. */
+/* Call it when the child's layers and texts are set. */
 static void finish(struct pcore *c, struct child_record *k)
 {
     struct task *t = &c->tasks[k->task];

@@ -18,7 +18,7 @@ void constraint_watch(struct pcore *c)
         n += c->graph->tasks[i].n_after;
     c->watchers = mem_zalloc(n, sizeof *c->watchers);
     for (uint32_t i = c->graph->n; i-- > 0;) {
-        /* from the back, so that the lists are in the order of the plan */
+        /* backwards, so that the lists keep the plan's order */
         const struct graph_task *t = &c->graph->tasks[i];
         for (uint32_t k = t->n_after; k-- > 0;) {
             uint32_t *first = &c->tasks[t->after[k].task].watchers[slot_of(&t->after[k])];
@@ -72,8 +72,7 @@ static void judge_slots(struct pcore *c, struct task *t)
     }
 }
 
-/* Tasks start after all skips that follow from the same event, so that they see all of its
-   effects. */
+/* Tasks start after all skips caused by the same event, so they see all of its effects. */
 void constraint_settle(struct pcore *c)
 {
     for (uint32_t started = 0; c->n_dirty || started < c->n_starts;) {
@@ -118,7 +117,7 @@ static void why_no_success(const struct pcore *c, uint32_t task, unsigned layer,
     buf_printf(cause, " %s", ended_how(k->status));
 }
 
-/* Appends why the condition can hold no longer, and to `cause`, which is empty, what began it. */
+/* Appends why the condition can no longer hold, and the root cause to `cause`, which is empty. */
 static void why_impossible(const struct pcore *c, const struct graph_condition *a, struct buf *out,
                            struct buf *cause)
 {
@@ -160,7 +159,7 @@ static char *reason_of(const struct pcore *c, uint32_t task, struct buf *cause)
         if (c->tasks[a->task].slot[slot_of(a)] != VERDICT_IMPOSSIBLE)
             continue;
         if (named == REASONS_NAMED || (named == 1 && !g->join_or)) {
-            /* one is enough where all are needed */
+            /* where all are needed, one reason is enough */
             more++;
             continue;
         }

@@ -1,7 +1,8 @@
-/* Every kind in every layer against every way to end, and the words for what can hold no more. */
+/* Every kind of condition in every layer, for every way to end, and the words for conditions that
+ * can no longer hold. */
 #include "parent/core/fixture.h"
 
-/* what becomes of a task with that condition when its source has ended so */
+/* what happens to a task with that condition when its source ends this way */
 enum then { OPENED, SKIPPED };
 
 static const struct constraint_ending {
@@ -35,7 +36,7 @@ static const struct {
     {IS_COMPLETION, LAYER_DELIVERY, "OOOOOOOOOO"}, {IS_CALLED, LAYER_DELIVERY, "OOOOOOOOxx"},
 };
 
-static void each_kind_in_each_layer_holds_or_not_after_each_way_to_end(void **state)
+static void each_way_to_end_settles_each_condition_in_each_layer(void **state)
 {
     (void)state;
     for (unsigned r = 0; r < sizeof rows / sizeof *rows; r++)
@@ -66,7 +67,7 @@ static void conditions_on_delivery_hold_as_soon_as_a_step_has_started(void **sta
     add_after(&g, d, a, IS_COMPLETION, LAYER_DELIVERY);
     add_after(&g, e, a, IS_FAILURE, LAYER_DELIVERY);
     world_begin(&w, g, 0);
-    run_is(&w, a, 0, RUN_HANDED_OVER, "etl1", 0, NULL); /* may come back: not called yet */
+    run_is(&w, a, 0, RUN_HANDED_OVER, "etl1", 0, NULL); /* may come back, so not called yet */
     assert_log(&w, "");
     run_is(&w, a, 0, RUN_RUNNING, "etl1", 0, NULL);
     assert_log(&w, "");
@@ -93,7 +94,7 @@ static void a_run_that_was_called_stays_called_when_its_rerun_finds_no_server(vo
     world_end(&w);
 }
 
-static void success_of_many_needs_all_and_ends_with_the_first_failure(void **state)
+static void success_of_many_needs_all_and_one_failure_rules_it_out(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -124,7 +125,7 @@ static void success_of_many_needs_all_and_ends_with_the_first_failure(void **sta
     world_end(&w);
 }
 
-static void may_fail_is_about_the_verdict_and_not_about_conditions(void **state)
+static void may_fail_affects_the_verdict_but_not_conditions(void **state)
 {
     (void)state;
     for (int may_fail = 0; may_fail < 2; may_fail++) {
@@ -230,11 +231,11 @@ static void a_condition_on_each_server_waits_until_the_servers_are_known(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_kind_in_each_layer_holds_or_not_after_each_way_to_end),
+        cmocka_unit_test(each_way_to_end_settles_each_condition_in_each_layer),
         cmocka_unit_test(conditions_on_delivery_hold_as_soon_as_a_step_has_started),
         cmocka_unit_test(a_run_that_was_called_stays_called_when_its_rerun_finds_no_server),
-        cmocka_unit_test(success_of_many_needs_all_and_ends_with_the_first_failure),
-        cmocka_unit_test(may_fail_is_about_the_verdict_and_not_about_conditions),
+        cmocka_unit_test(success_of_many_needs_all_and_one_failure_rules_it_out),
+        cmocka_unit_test(may_fail_affects_the_verdict_but_not_conditions),
         cmocka_unit_test(each_reason_reads_as_a_sentence),
         cmocka_unit_test(a_long_or_names_three_conditions_and_counts_the_rest),
         cmocka_unit_test(a_condition_on_each_server_waits_until_the_servers_are_known),

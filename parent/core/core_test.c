@@ -1,6 +1,6 @@
 #include "parent/core/fixture.h"
 
-static void a_task_without_conditions_starts_at_once_and_its_success_ends_the_parent(void **state)
+static void a_task_without_conditions_starts_at_once_and_ends_the_parent(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -13,7 +13,7 @@ static void a_task_without_conditions_starts_at_once_and_its_success_ends_the_pa
     world_end(&w);
 }
 
-static void a_plan_without_tasks_has_succeeded(void **state)
+static void a_plan_without_tasks_succeeds(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -22,7 +22,7 @@ static void a_plan_without_tasks_has_succeeded(void **state)
     world_end(&w);
 }
 
-static void a_call_has_key_parameters_address_and_the_hash_that_was_resolved(void **state)
+static void a_call_has_key_parameters_address_and_the_resolved_hash(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -32,7 +32,7 @@ static void a_call_has_key_parameters_address_and_the_hash_that_was_resolved(voi
     add_binding(&g, a, "table", FROM_ITEM)->list = 0;
     world_begin(&w, g, 1);
     assert_log(&w, "call extract/0; ");
-    w.silent = true; /* the version is fixed for all instances: nobody asks again */
+    w.silent = true; /* the version is fixed for all instances, so it is asked for once */
     struct d_outcome o = {
         .status = STATUS_SUCCEEDED, .job = JOB_SUCCEEDED, .package = PACKAGE_SUCCEEDED};
     struct pcore_event ev = {.kind = PCORE_ENDED, .task = a, .index = 0, .outcome = &o};
@@ -69,7 +69,7 @@ static void a_task_starts_only_when_all_its_conditions_hold(void **state)
     world_end(&w);
 }
 
-static void a_task_with_join_or_starts_when_one_holds_and_is_skipped_when_none_can(void **state)
+static void with_join_or_one_condition_starts_a_task_and_none_skips_it(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -94,7 +94,7 @@ static void a_task_with_join_or_starts_when_one_holds_and_is_skipped_when_none_c
     world_end(&w);
 }
 
-static void skipping_goes_on_to_what_waits_and_says_why(void **state)
+static void skips_spread_to_waiting_tasks_with_a_reason(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -174,7 +174,7 @@ static void ready_tasks_take_turns_and_higher_priority_goes_first(void **state)
     world_end(&w);
 }
 
-static void each_makes_one_call_for_every_server_named_by_the_answer(void **state)
+static void each_makes_one_call_for_every_server_in_the_answer(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -191,7 +191,7 @@ static void each_makes_one_call_for_every_server_named_by_the_answer(void **stat
     world_end(&w);
 }
 
-static void a_child_has_its_task_and_its_item_for_a_name(void **state)
+static void a_child_is_named_by_its_task_and_item(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -199,7 +199,7 @@ static void a_child_has_its_task_and_its_item_for_a_name(void **state)
     struct graph g = graph_begin("night");
     uint32_t a = add_task(&g, "a", 2), b = add_task(&g, "b", 1), each = add_each(&g, "beat");
     struct graph_list *l = g.tasks[a].lists;
-    buf_clear(&l->values); /* the first item is longer than a name may be */
+    buf_clear(&l->values); /* the first item is too long for a name */
     char item[300];
     memset(item, 'x', sizeof item);
     memcpy(item + PCORE_ITEM_MAX - 1, "\xc3\xa4", 2);
@@ -223,7 +223,7 @@ static void a_child_has_its_task_and_its_item_for_a_name(void **state)
     world_end(&w);
 }
 
-static void each_is_keyed_by_the_server_so_that_another_driver_finds_it(void **state)
+static void each_is_keyed_by_server_so_that_another_driver_finds_it(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -257,7 +257,7 @@ static void each_without_servers_is_unreachable_and_fails_the_parent(void **stat
     world_end(&w);
 }
 
-static void a_for_each_over_nothing_has_succeeded(void **state)
+static void an_empty_for_each_succeeds(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -280,7 +280,7 @@ static struct wire_list rows_output(struct buf *b)
     return wire_list_from(b, 1);
 }
 
-static void an_output_goes_into_a_later_parameter_with_its_type(void **state)
+static void an_output_keeps_its_type_in_a_later_parameter(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -296,7 +296,7 @@ static void an_output_goes_into_a_later_parameter_with_its_type(void **state)
     p->output = mem_strdup("rows");
     world_begin(&w, g, 0);
     child_is(&w, check, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED, NULL, &outputs);
-    buf_free(&b); /* the core has a copy */
+    buf_free(&b); /* the core keeps a copy */
     w.silent = true;
     child_succeeds(&w, mid, 0);
     assert_log(&w, "resolve report; ");
@@ -310,7 +310,7 @@ static void an_output_goes_into_a_later_parameter_with_its_type(void **state)
     world_end(&w);
 }
 
-static void an_output_that_was_not_handed_out_refuses_the_child_and_fails_the_parent(void **state)
+static void a_missing_output_refuses_the_child_and_fails_the_parent(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -365,7 +365,7 @@ static void an_output_of_a_skipped_or_running_task_is_not_waited_for(void **stat
     world_end(&w);
 }
 
-static void cancel_stops_what_runs_starts_nothing_and_ends_cancelled(void **state)
+static void cancel_stops_children_starts_none_and_ends_cancelled(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -382,7 +382,7 @@ static void cancel_stops_what_runs_starts_nothing_and_ends_cancelled(void **stat
     assert_string_equal(world_reason(&w, b), "the parent was cancelled: enough");
     world_cancelled(&w, "again");
     assert_log(&w, "");
-    /* its acceptance comes late: now it can be cancelled */
+    /* it is accepted late: only now can it be cancelled */
     run_is(&w, a, 1, RUN_WAITING, NULL, 0, NULL);
     assert_log(&w, "cancel a/1; ");
     child_is(&w, a, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_CANCELLED, NULL, NULL);
@@ -439,7 +439,7 @@ static void a_refused_call_ends_its_child_with_the_brokers_words(void **state)
     world_end(&w);
 }
 
-static void what_is_said_twice_or_late_changes_nothing(void **state)
+static void repeated_and_late_events_change_nothing(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -469,7 +469,7 @@ static void what_is_said_twice_or_late_changes_nothing(void **state)
     world_end(&w);
 }
 
-static void totals_tell_where_the_children_are(void **state)
+static void totals_count_the_children_by_state(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -498,7 +498,7 @@ static void totals_tell_where_the_children_are(void **state)
     world_end(&w);
 }
 
-static void news_of_a_child_tell_starts_and_ends_once(void **state)
+static void each_start_and_end_of_a_child_is_reported_once(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -545,7 +545,7 @@ static struct d_outcome outcome_with_steps(struct buf *steps, enum status status
         .status = status, .message = span_str("of the run"), .steps = wire_list_from(steps, 3)};
 }
 
-static void a_childs_message_is_that_of_the_step_that_failed(void **state)
+static void a_childs_message_comes_from_the_step_that_failed(void **state)
 {
     (void)state;
     static const struct {
@@ -573,7 +573,7 @@ static void a_childs_message_is_that_of_the_step_that_failed(void **state)
     }
 }
 
-static void a_driver_that_starts_again_asks_the_same(void **state)
+static void a_restarted_driver_makes_the_same_calls(void **state)
 {
     (void)state;
     struct buf keys[2] = {{0}, {0}};
@@ -591,7 +591,7 @@ static void a_driver_that_starts_again_asks_the_same(void **state)
     buf_free(&keys[1]);
 }
 
-static void parameters_that_are_too_large_refuse_the_child(void **state)
+static void oversized_parameters_refuse_the_child(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -625,33 +625,33 @@ static void a_graph_with_a_circle_does_not_hang(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_task_without_conditions_starts_at_once_and_its_success_ends_the_parent),
-        cmocka_unit_test(a_plan_without_tasks_has_succeeded),
-        cmocka_unit_test(a_call_has_key_parameters_address_and_the_hash_that_was_resolved),
+        cmocka_unit_test(a_task_without_conditions_starts_at_once_and_ends_the_parent),
+        cmocka_unit_test(a_plan_without_tasks_succeeds),
+        cmocka_unit_test(a_call_has_key_parameters_address_and_the_resolved_hash),
         cmocka_unit_test(a_task_starts_only_when_all_its_conditions_hold),
-        cmocka_unit_test(a_task_with_join_or_starts_when_one_holds_and_is_skipped_when_none_can),
-        cmocka_unit_test(skipping_goes_on_to_what_waits_and_says_why),
+        cmocka_unit_test(with_join_or_one_condition_starts_a_task_and_none_skips_it),
+        cmocka_unit_test(skips_spread_to_waiting_tasks_with_a_reason),
         cmocka_unit_test(a_chain_of_a_hundred_thousand_skipped_tasks_needs_no_deep_stack),
         cmocka_unit_test(
             a_task_of_a_hundred_thousand_children_never_has_more_than_its_bound_in_flight),
         cmocka_unit_test(ready_tasks_take_turns_and_higher_priority_goes_first),
-        cmocka_unit_test(each_makes_one_call_for_every_server_named_by_the_answer),
-        cmocka_unit_test(a_child_has_its_task_and_its_item_for_a_name),
-        cmocka_unit_test(each_is_keyed_by_the_server_so_that_another_driver_finds_it),
+        cmocka_unit_test(each_makes_one_call_for_every_server_in_the_answer),
+        cmocka_unit_test(a_child_is_named_by_its_task_and_item),
+        cmocka_unit_test(each_is_keyed_by_server_so_that_another_driver_finds_it),
         cmocka_unit_test(each_without_servers_is_unreachable_and_fails_the_parent),
-        cmocka_unit_test(a_for_each_over_nothing_has_succeeded),
-        cmocka_unit_test(an_output_goes_into_a_later_parameter_with_its_type),
-        cmocka_unit_test(an_output_that_was_not_handed_out_refuses_the_child_and_fails_the_parent),
+        cmocka_unit_test(an_empty_for_each_succeeds),
+        cmocka_unit_test(an_output_keeps_its_type_in_a_later_parameter),
+        cmocka_unit_test(a_missing_output_refuses_the_child_and_fails_the_parent),
         cmocka_unit_test(an_output_of_a_skipped_or_running_task_is_not_waited_for),
-        cmocka_unit_test(cancel_stops_what_runs_starts_nothing_and_ends_cancelled),
+        cmocka_unit_test(cancel_stops_children_starts_none_and_ends_cancelled),
         cmocka_unit_test(cancel_before_an_answer_ends_at_once),
         cmocka_unit_test(a_refused_call_ends_its_child_with_the_brokers_words),
-        cmocka_unit_test(what_is_said_twice_or_late_changes_nothing),
-        cmocka_unit_test(totals_tell_where_the_children_are),
-        cmocka_unit_test(news_of_a_child_tell_starts_and_ends_once),
-        cmocka_unit_test(a_childs_message_is_that_of_the_step_that_failed),
-        cmocka_unit_test(a_driver_that_starts_again_asks_the_same),
-        cmocka_unit_test(parameters_that_are_too_large_refuse_the_child),
+        cmocka_unit_test(repeated_and_late_events_change_nothing),
+        cmocka_unit_test(totals_count_the_children_by_state),
+        cmocka_unit_test(each_start_and_end_of_a_child_is_reported_once),
+        cmocka_unit_test(a_childs_message_comes_from_the_step_that_failed),
+        cmocka_unit_test(a_restarted_driver_makes_the_same_calls),
+        cmocka_unit_test(oversized_parameters_refuse_the_child),
         cmocka_unit_test(a_graph_with_a_circle_does_not_hang),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

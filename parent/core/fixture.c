@@ -9,7 +9,7 @@ struct graph graph_begin(const char *name)
 
 uint32_t add_task(struct graph *g, const char *name, uint32_t count)
 {
-    if ((g->n & (g->n - 1)) == 0) /* by doubling: some tests make a hundred thousand */
+    if ((g->n & (g->n - 1)) == 0) /* doubles: some tests add a hundred thousand */
         g->tasks = mem_realloc(g->tasks, g->n ? 2 * (size_t)g->n : 1, sizeof *g->tasks);
     struct graph_task *t = &g->tasks[g->n];
     *t = (struct graph_task){

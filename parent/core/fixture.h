@@ -1,5 +1,5 @@
-/* fixture.h - for the tests of this room and of the report: small graphs, and a world that answers
- * the core. Linked with tests only. */
+/* fixture.h - for the tests of parent/core and parent/report: small graphs, and a world that
+ * answers the core. Linked into tests only. */
 #ifndef LB_PARENT_CORE_FIXTURE_H
 #define LB_PARENT_CORE_FIXTURE_H
 
@@ -15,7 +15,7 @@ void add_after(struct graph *g, uint32_t task, uint32_t on, unsigned is, unsigne
 struct graph_binding *add_binding(struct graph *g, uint32_t task, const char *name,
                                   enum graph_source from);
 
-/* ---- The world: remembers what the core asked for, answers RESOLVE by itself. */
+/* ---- The world: remembers the core's effects and answers RESOLVE by itself. */
 struct parent_world {
     struct graph graph;
     struct pcore *core;
@@ -28,7 +28,7 @@ struct parent_world {
     bool silent; /* does not answer RESOLVE */
 };
 
-/* Feeds one event; what follows from it is in the log. */
+/* Feeds one event; its effects are then in the log. */
 void world_step(struct parent_world *w, struct pcore_event ev);
 void world_begin(struct parent_world *w, struct graph g, unsigned in_flight);
 void world_end(struct parent_world *w);

@@ -4,14 +4,14 @@
  * parent/plan makes it from YAML and values; the core reads it and never changes it. Tasks name
  * each other by number. A task has `count` instances, numbered from 0: one without for_each, one
  * for each item with it; with `each` there is one for each server of its address, which is known
- * only when the core has asked. */
+ * only once the core has asked. */
 #ifndef LB_PARENT_CORE_GRAPH_H
 #define LB_PARENT_CORE_GRAPH_H
 
 #include "proto/messages.h"
 #include "proto/outcome.h"
 
-/* The kinds and layers of a condition. A condition on a task is about all of its instances:
+/* The kinds and layers of a condition. A condition on a task applies to all of its instances:
  *   success     every instance has succeeded in the layer; impossible once one has not
  *   failure     at least one instance has ended without success in the layer; holds as soon as one
  *               has, not only when all have ended
@@ -34,7 +34,7 @@ enum condition_layer { CONDITION_LAYERS(X) LAYER_COUNT };
 #undef X
 const char *condition_kind_text(unsigned kind);
 const char *condition_layer_text(unsigned layer);
-/* NULL-ended, for suggest() and for reading plans */
+/* NULL-terminated, for suggest() and for reading plans */
 extern const char *const condition_kind_names[];
 extern const char *const condition_layer_names[];
 
@@ -60,7 +60,7 @@ struct graph_binding {
 /* One name of a for_each and its values: item i is bytes at[i] to at[i + 1]. */
 struct graph_list {
     char *name;
-    struct buf values; /* encoded, one after the other */
+    struct buf values; /* encoded, one after another */
     uint32_t *at;      /* count + 1 */
 };
 
@@ -84,7 +84,7 @@ struct graph_task {
 /* Owns all of it; all zero is empty. */
 struct graph {
     char *name;  /* of the parent */
-    char *as_of; /* RFC 3339, the same for all */
+    char *as_of; /* RFC 3339, the same for all tasks */
     struct graph_task *tasks;
     uint32_t n;
 };

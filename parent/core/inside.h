@@ -11,8 +11,8 @@ enum {
     /* called is success in the layer delivery, so it needs no slot of its own */
     KINDS = IS_CALLED,
     SLOTS = KINDS * LAYER_COUNT, /* conditions that others can have on one task */
-    CHILD_TEXT_KEPT = 1000,      /* bytes of a child's message; the broker has all of it */
-    REASONS_NAMED = 3            /* conditions that the reason of a skip names one by one */
+    CHILD_TEXT_KEPT = 1000,      /* bytes kept of a child's message; the broker has it all */
+    REASONS_NAMED = 3            /* conditions that a skip's reason names; the rest are counted */
 };
 
 enum constraint_verdict { VERDICT_OPEN, VERDICT_HOLDS, VERDICT_IMPOSSIBLE };
@@ -27,11 +27,11 @@ struct child_record {
     struct id run;
     int64_t called_at, started_at, ended_at;
     uint32_t task, index;
-    uint32_t attempt, attempt_told; /* told: as started */
+    uint32_t attempt, attempt_told; /* told: reported as started */
     uint8_t state, run_state, percent;
     uint8_t delivery, job, package, status;
     bool called, cancel_asked;
-    const char *server; /* a struct name's; NULL: none */
+    const char *server; /* text of a struct name; NULL: none */
     char *text;
     uint8_t *outputs; /* a map's items */
     uint32_t n_outputs, outputs_size;
@@ -48,9 +48,9 @@ struct task {
     struct hash job_hash;
     struct heap_node ready;
     char *reason;
-    const char *cause; /* of its skip: a struct name's */
+    const char *cause; /* of its skip; text of a struct name */
     uint8_t state;
-    bool known; /* its count is */
+    bool known; /* is `count` known? */
     bool resolved, resolving;
     bool outputs_wanted;  /* some parameter takes an output of it */
     bool dirty, starting; /* in core->dirty, in core->starts */
@@ -71,8 +71,8 @@ struct pcore {
     uint64_t turn;
     struct child_record *first, *last; /* asked or live */
     uint32_t in_flight, resolving;
-    uint32_t *dirty;  /* tasks whose slots are to be judged again */
-    uint32_t *starts; /* tasks that may start, once all that is known has been judged */
+    uint32_t *dirty;  /* tasks whose slots must be judged again */
+    uint32_t *starts; /* tasks that may start once everything known is judged */
     uint32_t n_dirty, n_starts;
     uint32_t n_waiting; /* tasks */
     struct pcore_totals totals;
@@ -89,7 +89,7 @@ struct pcore_effect *pcore_fx(struct pcore *c, enum pcore_effect_kind kind, uint
 const char *pcore_name_keep(struct pcore *c, const char *name);
 
 /* ---- child.c */
-void child_call(struct pcore *c, struct child_record *k); /* it is asked for now */
+void child_call(struct pcore *c, struct child_record *k); /* marks it as asked */
 void child_run(struct pcore *c, struct child_record *k, const struct pcore_event *ev);
 void child_ended(struct pcore *c, struct child_record *k, const struct pcore_event *ev);
 /* Ends a child that was not called, because the broker or the core refused. */
@@ -99,9 +99,8 @@ void child_cancel(struct pcore *c, struct child_record *k);
 void child_free(struct child_record *k);
 
 /* ---- constraint.c */
-void constraint_watch(struct pcore *c); /* once, at the start: who waits for whom */
-void constraint_touch(struct pcore *c,
-                      uint32_t task); /* call it when a task's counts have changed */
+void constraint_watch(struct pcore *c); /* once, at the start: sets who waits for whom */
+void constraint_touch(struct pcore *c, uint32_t task); /* call it after a task's counts change */
 /* judges all touched tasks, starts and skips, until nothing changes */
 void constraint_settle(struct pcore *c);
 /* can a waiting task start (constraint_settle does it), or never? */
@@ -116,8 +115,8 @@ void schedule_pump(struct pcore *c); /* makes calls while there is room */
 void schedule_cancel(struct pcore *c, const char *reason);
 
 /* ---- bind.c */
-/* What keeps the task from ever getting its parameters; NULL: nothing. *ret_cause: the cause of the
-   skip, if what it needs was skipped; else NULL. */
+/* Why the task can never get its parameters; NULL: it can. *ret_cause: the cause of the skip, if
+   what it needs was skipped; else NULL. */
 char *bind_missing(const struct pcore *c, uint32_t task, const char **ret_cause);
 /* Appends the parameters' items to the arena. -EMSGSIZE: they are too large. */
 int bind_parameters(const struct pcore *c, uint32_t task, uint32_t index, struct buf *arena,

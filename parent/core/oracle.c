@@ -11,7 +11,7 @@ static bool oracle_good(const struct oracle_known *k, unsigned layer)
            (k->fate.p == PACKAGE_NOT_EXECUTED && k->fate.j == JOB_SUCCEEDED);
 }
 
-/* Is the instance's part of the layer known, and is it good? 1 good, 0 bad, -1 open. */
+/* How the instance did in the layer: 1 good, 0 bad, -1 not known yet. */
 static int oracle_part(const struct oracle_known *k, unsigned layer)
 {
     if (layer == LAYER_DELIVERY && k->started)

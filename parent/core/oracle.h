@@ -1,7 +1,6 @@
-/* oracle.h - for tests: what the definitions in graph.h say of a plan, computed naively from what
- * is known of its children. It knows nothing of the core and is held against it: by oracle_test.c
- * over random graphs, by the simulator over what a whole cluster has recorded. `each` is not in
- * it. */
+/* oracle.h - for tests: applies the definitions in graph.h to a plan naively, from what is known of
+ * its children. It shares no code with the core and is compared with it: by oracle_test.c on random
+ * graphs, by the simulator on the records of a whole cluster. It does not cover `each`. */
 #ifndef LB_PARENT_CORE_ORACLE_H
 #define LB_PARENT_CORE_ORACLE_H
 
@@ -18,12 +17,12 @@ struct oracle_fate {
 };
 
 struct oracle_known {        /* of an instance */
-    struct oracle_fate fate; /* counts when it has ended */
+    struct oracle_fate fate; /* valid once it has ended */
     bool asked, started, ended;
 };
 
 struct oracle {
-    const struct graph *graph; /* of at most ORACLE_TASKS tasks of ORACLE_COUNT instances */
+    const struct graph *graph; /* at most ORACLE_TASKS tasks of ORACLE_COUNT instances each */
     struct oracle_known k[ORACLE_TASKS][ORACLE_COUNT];
     bool started[ORACLE_TASKS], skipped[ORACLE_TASKS];
 };
@@ -31,11 +30,11 @@ struct oracle {
 enum truth { NO, YES, OPEN };
 
 enum truth oracle_may_start(const struct oracle *o, unsigned task);
-/* What follows from what is known: which tasks have started. */
+/* Works out which tasks have started. */
 void oracle_start(struct oracle *o);
-/* The same, and which never will. For who does not see the core skip. */
+/* The same, and which never will: for callers that do not see the core's skips. */
 void oracle_settle(struct oracle *o);
-/* Of a parent that nobody has cancelled. */
+/* Only for a parent that was not cancelled. */
 enum status oracle_verdict(const struct oracle *o);
 
 #endif

@@ -1,9 +1,9 @@
-/* Random graphs against an oracle that knows nothing of the core (oracle.h): it evaluates
- * conditions naively over all that has been told so far. After every event it says of each task
- * whether it must have started, must be skipped, or must still wait; at the end it computes the
+/* Random graphs against an oracle that shares no code with the core (oracle.h): it evaluates
+ * conditions naively over everything reported so far. After every event it says for each task
+ * whether it must have started, must be skipped or must still wait; at the end it computes the
  * verdict from the fates alone.
  *
- * ORACLE_GRAPHS in the environment asks for more graphs than usual. */
+ * Set ORACLE_GRAPHS in the environment to test more graphs. */
 #include "parent/core/fixture.h"
 #include "parent/core/oracle.h"
 
@@ -23,14 +23,13 @@ static const struct oracle_fate fates[] = {
     {DELIVERY_UNREACHABLE, JOB_NOT_CALLED, PACKAGE_NOT_EXECUTED},
 };
 
-/* The oracle knows how much the core has been told; the fates in it are there from the
-   beginning. */
+/* The oracle knows how much the core has been told, but holds all fates from the start. */
 struct tale {
     uint64_t seed;
     struct graph graph;
     struct pcore *core;
     struct pcore_out out;
-    struct oracle o; /* `skipped` as the core has said */
+    struct oracle o; /* `skipped` as reported by the core */
     bool cancelled, over;
     enum status verdict;
     unsigned in_flight, bound;
@@ -61,7 +60,7 @@ static void make_graph(struct tale *t)
             t->o.k[i][k].fate = fates[roll(t, sizeof fates / sizeof *fates)];
         order[i] = i;
     }
-    for (unsigned i = n; i > 1; i--) { /* so that what waits may stand before what it waits for */
+    for (unsigned i = n; i > 1; i--) { /* so that a task may come before those it waits for */
         unsigned k = (unsigned)roll(t, i), was = order[i - 1];
         order[i - 1] = order[k];
         order[k] = was;
@@ -102,12 +101,12 @@ static void tell(struct tale *t, struct pcore_event ev)
     mem_free(&copy);
 }
 
-/* All that the core has decided must be what the oracle says, now: neither early nor late. */
+/* The core's decisions must match the oracle's now, neither early nor late. */
 static void compare(struct tale *t)
 {
     if (t->cancelled)
         return;
-    oracle_start(&t->o); /* started is only seen by calls, and tasks of no instances make none */
+    oracle_start(&t->o); /* only calls show a start, and tasks without instances make none */
     for (unsigned i = 0; i < t->graph.n; i++) {
         struct pcore_task seen;
         pcore_task(t->core, i, &seen);
@@ -196,14 +195,14 @@ static void tell_one(uint64_t seed)
     graph_free(&t.graph);
 }
 
-static void the_core_and_the_oracle_agree_over_random_graphs(void **state)
+static void the_core_and_the_oracle_agree_on_random_graphs(void **state)
 {
     (void)state;
     const char *asked = getenv("ORACLE_GRAPHS");
     unsigned long graphs = asked ? strtoul(asked, NULL, 10) : 2000;
     for (unsigned long seed = 1; seed <= graphs; seed++)
         tell_one(seed);
-    /* the test is worth something only if it met each of these */
+    /* the test proves something only if each of these occurred */
     assert_true(seen_verdicts[STATUS_SUCCEEDED] && seen_verdicts[STATUS_FAILED] &&
                 seen_verdicts[STATUS_CANCELLED]);
     assert_true(seen_skips > graphs / 2);
@@ -212,7 +211,7 @@ static void the_core_and_the_oracle_agree_over_random_graphs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_core_and_the_oracle_agree_over_random_graphs),
+        cmocka_unit_test(the_core_and_the_oracle_agree_on_random_graphs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

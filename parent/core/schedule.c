@@ -138,7 +138,7 @@ static void call_next(struct pcore *c, uint32_t task)
         return;
     }
     struct pcore_effect *e = pcore_fx(c, PCORE_FX_CALL, task, k->index);
-    /* offsets for now: the arena moves while it grows; core.c makes pointers of them */
+    /* offsets for now, since the arena moves as it grows; core.c makes them pointers */
     e->key = (struct span){(const uint8_t *)(uintptr_t)at, parameters - at};
     e->parameters.items =
         (struct span){(const uint8_t *)(uintptr_t)parameters, arena->n - parameters};

@@ -1,4 +1,4 @@
-/* inside.h - internal: the plan as read, every part with the YAML node that it comes from. */
+/* inside.h - internal: the plan as read; each part keeps the YAML node it comes from. */
 #ifndef LB_PARENT_PLAN_INSIDE_H
 #define LB_PARENT_PLAN_INSIDE_H
 
@@ -17,7 +17,7 @@ enum template_kind { TEMPLATE_NONE, TEMPLATE_NAME, TEMPLATE_AS_OF, TEMPLATE_OUTP
 struct template
 {
     enum template_kind kind;
-    /* NAME: the name; OUTPUT: the task and its output. Lent by the text */
+    /* NAME: the name; OUTPUT: the task and its output. Point into the text */
     struct span name, output;
 };
 /* Classifies a text. BAD: it contains {{ but is not a whole template. */
@@ -54,7 +54,7 @@ struct plan_parameter {
     const struct yaml_node *node;
     struct template from;
     struct buf value;              /* TEMPLATE_NONE */
-    uint32_t list, variable, task; /* what the template names; NOBODY: not that */
+    uint32_t list, variable, task; /* the one the template names; the others are NOBODY */
 };
 
 struct plan_task {
@@ -93,8 +93,8 @@ void plan_complain(struct plan_draft *p, const struct yaml_node *node, const cha
 /* Reports the error of a reader that failed, and returns whether it succeeded. */
 bool plan_fine(struct plan_draft *p, int rc, const struct error *err);
 
-/* ---- read.c, readtask.c: the tree as a plan. Names of tasks in conditions are looked up when all
-   are read. */
+/* ---- read.c, readtask.c: the tree as a plan. Task names in conditions are looked up once all
+   tasks are read. */
 void plan_read(struct plan_draft *p);
 void plan_read_task(struct plan_draft *p, struct plan_task *t);
 uint32_t plan_find_task(const struct plan_draft *p, struct span name); /* NOBODY: none */
@@ -114,7 +114,7 @@ bool zone_exists(const char *zone);
 /* RFC 3339 with milliseconds and the zone's offset at that moment; yours to free. */
 char *zone_format(const char *zone, int64_t wall_ms);
 
-/* ---- compile.c: only without problems */
+/* ---- compile.c: only for plans without problems */
 void plan_compile(const struct plan_draft *p, struct plan_made *ret);
 
 #endif

@@ -3,7 +3,7 @@
  *     parent: nightly                   a name
  *     timezone: Europe/Berlin           of {{as_of}}; default UTC
  *     variables:
- *       day:                            types as of parameters; without a default it is required
+ *       day:                            types as for parameters; without a default it is required
  *         {type: date, default: "{{as_of}}"}
  *     tasks:
  *       extract:
@@ -18,11 +18,11 @@
  *         may_fail, on_lost, priority, start_within, timeout, lost_after
  *
  * A template is always the whole value of a parameter (or of a list of for_each): {{variable}},
- * {{name of for_each}}, {{as_of}}, {{task.NAME.outputs.NAME}}. The last one only for a task that
- * runs once and stands in `after`, directly or indirectly.
+ * {{name of for_each}}, {{as_of}}, {{task.NAME.outputs.NAME}}. The last one is allowed only for a
+ * task that runs once and is in `after`, directly or indirectly.
  *
- * All problems are found at once; each text of `problems` begins with its "file:line:column: ", or
- * with the --set that it is about. */
+ * All problems are found at once; each text in `problems` starts with its "file:line:column: ", or
+ * with the --set that it concerns. */
 #ifndef LB_PARENT_PLAN_PLAN_H
 #define LB_PARENT_PLAN_PLAN_H
 
@@ -31,7 +31,7 @@
 
 enum {
     PLAN_PRIORITY = 4, /* the default, as for other calls */
-    /* nobody reads more, and a generated plan can have a hundred thousand */
+    /* more are never read, and a generated plan can have a hundred thousand */
     PLAN_PROBLEMS_MAX = 50
 };
 
@@ -50,7 +50,7 @@ struct plan_made {
 };
 void plan_made_free(struct plan_made *m);
 
-/* `name` stands for the path in sentences. -EINVAL: `problems` has at least one error, *ret is
+/* `name` is the path that messages show. -EINVAL: `problems` has at least one error, *ret is
  * untouched. Reads the system's zone files and sets TZ for a moment: not thread-safe. */
 int plan_make(const char *name, struct span text, const struct plan_order *order,
               struct plan_made *ret, struct problems *problems);

@@ -99,7 +99,7 @@ static void a_plan_becomes_a_graph(void **state)
     plan_made_free(&m);
 }
 
-static void variables_are_typed_by_set_and_default(void **state)
+static void variables_take_typed_values_from_set_or_default(void **state)
 {
     (void)state;
     static const char plan[] =
@@ -139,7 +139,7 @@ static void variables_are_typed_by_set_and_default(void **state)
     plan_made_free(&m);
 }
 
-static void an_output_may_come_over_several_tasks(void **state)
+static void an_output_may_come_from_a_task_waited_for_indirectly(void **state)
 {
     (void)state;
     struct plan_made m =
@@ -157,7 +157,7 @@ static void an_output_may_come_over_several_tasks(void **state)
     plan_made_free(&m);
 }
 
-static void the_plans_of_the_examples_can_be_made(void **state)
+static void the_example_plans_compile(void **state)
 {
     (void)state;
     static const struct {
@@ -183,7 +183,7 @@ static void the_plans_of_the_examples_can_be_made(void **state)
     }
 }
 
-/* ---- Refusals: the text of a plan, and the one sentence that it must lead to, with its place. */
+/* ---- Refusals: a plan's text, and the one sentence that it must produce, with its place. */
 #define HEAD "parent: p\ntasks:\n"
 #define GOOD "  a: {job: j, pool: q}\n"
 static const struct refusal_row {
@@ -388,7 +388,7 @@ static void each_refusal_names_its_place_and_cause(void **state)
     }
 }
 
-static void everything_is_found_at_once(void **state)
+static void all_problems_are_found_at_once(void **state)
 {
     (void)state;
     static const char *const expected[] = {
@@ -414,7 +414,7 @@ static void everything_is_found_at_once(void **state)
     problems_free(&ps);
 }
 
-static void what_is_set_is_judged_and_the_declaration_is_named(void **state)
+static void a_bad_set_is_refused_with_the_place_of_the_declaration(void **state)
 {
     (void)state;
     static const char plan[] =
@@ -445,7 +445,7 @@ static void what_is_set_is_judged_and_the_declaration_is_named(void **state)
     }
 }
 
-static void more_calls_than_the_limit_are_refused_where_it_is_passed(void **state)
+static void too_many_calls_are_refused_where_the_limit_is_exceeded(void **state)
 {
     (void)state;
     struct buf text = {0};
@@ -496,7 +496,7 @@ a_hundred_thousand_tasks_in_a_chain_are_no_burden_and_a_huge_circle_is_shown_in_
     buf_free(&text);
 }
 
-static void a_flood_of_problems_is_cut_and_says_so(void **state)
+static void a_long_list_of_problems_is_truncated_and_says_so(void **state)
 {
     (void)state;
     struct buf text = {0};
@@ -517,16 +517,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plan_becomes_a_graph),
-        cmocka_unit_test(variables_are_typed_by_set_and_default),
-        cmocka_unit_test(an_output_may_come_over_several_tasks),
-        cmocka_unit_test(the_plans_of_the_examples_can_be_made),
+        cmocka_unit_test(variables_take_typed_values_from_set_or_default),
+        cmocka_unit_test(an_output_may_come_from_a_task_waited_for_indirectly),
+        cmocka_unit_test(the_example_plans_compile),
         cmocka_unit_test(each_refusal_names_its_place_and_cause),
-        cmocka_unit_test(everything_is_found_at_once),
-        cmocka_unit_test(what_is_set_is_judged_and_the_declaration_is_named),
-        cmocka_unit_test(more_calls_than_the_limit_are_refused_where_it_is_passed),
+        cmocka_unit_test(all_problems_are_found_at_once),
+        cmocka_unit_test(a_bad_set_is_refused_with_the_place_of_the_declaration),
+        cmocka_unit_test(too_many_calls_are_refused_where_the_limit_is_exceeded),
         cmocka_unit_test(
             a_hundred_thousand_tasks_in_a_chain_are_no_burden_and_a_huge_circle_is_shown_in_short),
-        cmocka_unit_test(a_flood_of_problems_is_cut_and_says_so),
+        cmocka_unit_test(a_long_list_of_problems_is_truncated_and_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

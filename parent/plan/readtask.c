@@ -12,7 +12,7 @@ static const char *const condition_keys[] = {"task", "is", "layer", NULL};
 static const char *const join_names[] = {"and", "or", NULL};
 static const char *const on_lost_names[] = {"fail", "rerun", "hold", NULL};
 
-/* Which of the words stands there; `fallback` where nothing or nonsense does. */
+/* Reads one of the words; `fallback` if it is missing or unknown. */
 static unsigned read_word(struct plan_draft *p, const struct yaml_node *node, const char *what,
                           const char *const words[], unsigned fallback)
 {
@@ -35,7 +35,7 @@ static unsigned read_word(struct plan_draft *p, const struct yaml_node *node, co
     return fallback;
 }
 
-/* A name that is there, of the right form; NULL otherwise. */
+/* Reads a valid name; NULL if it is missing or invalid. */
 static const char *read_name(struct plan_draft *p, const struct yaml_node *map, const char *key,
                              const char *what)
 {
@@ -115,7 +115,7 @@ static void read_condition(struct plan_draft *p, struct plan_task *t, const stru
         return;
     const struct yaml_node *on = yaml_get(node, "on"), *is = yaml_get(node, "is"),
                            *layer = yaml_get(node, "layer");
-    on = on ? on : yaml_get(node, "true"); /* what a program that dumps YAML 1.1 makes of it */
+    on = on ? on : yaml_get(node, "true"); /* `on` as a YAML 1.1 program writes it */
     if (on && !is)
         plan_complain(
             p, on,

@@ -1,8 +1,8 @@
-/* validate.c - problems between tasks: unknown names, circles, outputs of tasks that do not come
- * before. */
+/* validate.c - problems between tasks: unknown names, circles, outputs of tasks that are not waited
+ * for. */
 #include "parent/plan/inside.h"
 
-/* tasks of a circle that its sentence names; then it says how many there are */
+/* tasks of a circle that the message names; beyond, it counts them */
 enum { CIRCLE_SHOWN = 8 };
 
 static const char *hint_task(const struct plan_draft *p, const char *given, char out[SUGGEST_TEXT])
@@ -35,10 +35,10 @@ static void find_names(struct plan_draft *p)
     }
 }
 
-/* ---- Circles: a walk down the conditions; a condition on a task that is on the way closes one. */
+/* ---- Circles: a depth-first walk; a condition on a task of the current path closes one. */
 struct walk {
-    uint32_t *path, *at; /* the way, and for each task the next condition to look at */
-    uint8_t *seen;       /* 0 not yet, 1 on the way, 2 done */
+    uint32_t *path, *at; /* the current path, and for each task the next condition to look at */
+    uint8_t *seen;       /* 0 not visited, 1 on the path, 2 done */
     uint32_t n;
 };
 
@@ -105,11 +105,11 @@ static void find_circles(struct plan_draft *p)
 
 /* ---- Outputs */
 struct circle_search {
-    uint32_t *stack, *stamp; /* stamp: number of the search that has been there */
+    uint32_t *stack, *stamp; /* stamp: number of the last search that visited the task */
     uint32_t number;
 };
 
-/* Does `from` wait for `what`, directly or over others? */
+/* Does `from` wait for `what`, directly or through others? */
 static bool waits_for(const struct plan_draft *p, struct circle_search *s, uint32_t from,
                       uint32_t what)
 {

@@ -2,8 +2,7 @@
    for_each. */
 #include "parent/plan/inside.h"
 
-/* A problem with what was typed, not with the file; the place says where the variable is
-   declared. */
+/* A problem with the command line, not the file; the place is where the variable is declared. */
 static void set_problem(struct plan_draft *p, const struct plan_variable *v, const char *set,
                         struct error *err)
 {
@@ -71,7 +70,7 @@ static void take_variables(struct plan_draft *p, const struct plan_order *order)
     }
 }
 
-/* A list that a variable holds, as if its items stood in the plan. */
+/* Takes a list from a variable as if its items were written in the plan. */
 static void spread(struct plan_draft *p, struct plan_list *l)
 {
     struct plan_variable *v = &p->variables[l->variable];

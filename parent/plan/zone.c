@@ -16,7 +16,7 @@ bool zone_exists(const char *zone)
     if (!*zone || *zone == '/' || strspn(zone, letters) != strlen(zone) ||
         zone[strlen(zone) - 1] == '/')
         return false;
-    /* By its content: a folder of zones, or a list of leap seconds, would silently be UTC. */
+    /* Checks the content: a folder of zones or a list of leap seconds would silently mean UTC. */
     char *path = mem_printf("%s/%s", ZONES, zone), magic[4] = "";
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     bool there = fd >= 0 && read(fd, magic, sizeof magic) == sizeof magic &&

@@ -155,7 +155,7 @@ static void add_task(const struct pcore *c, uint32_t i, struct buf *out)
 /* A list of bounded size: items that do not fit are counted. */
 struct list {
     struct buf *out;
-    size_t end; /* out->n may not pass it */
+    size_t end; /* out->n must not exceed it */
     uint64_t n, left_out;
 };
 
@@ -204,7 +204,7 @@ static void add_children(const struct pcore *c, struct list *l, int pass)
     buf_free(&one);
 }
 
-/* In the plan's order if all fit; else the failures first. The adders' `pass`: 2 is all, 1 those
+/* In the plan's order if all fit; otherwise failures first. The adders' `pass`: 2 is all, 1 those
  * without success, 0 those with it. */
 static uint64_t add_bounded(const struct pcore *c, const char *name, size_t end, struct buf *out,
                             void (*add)(const struct pcore *, struct list *, int))
@@ -223,7 +223,7 @@ static uint64_t add_bounded(const struct pcore *c, const char *name, size_t end,
     return l.left_out;
 }
 
-enum { TAIL = 256 /* bytes after the lists */ };
+enum { TAIL = 256 /* bytes reserved for what follows the lists */ };
 
 void report_json(const struct pcore *c, size_t most, struct buf *out)
 {

@@ -1,12 +1,12 @@
-/* live.c - the picture that is drawn again in place.
+/* live.c - the picture that is redrawn in place.
  *
  *     prepare[orders]  etl1  ██████▌░░░░░   54%   12.4s  loading orders
  *     load             -     parked               40.1s  no server of wh1 has the job 'load'
  *     ... and 37 more: 30 running, 7 waiting
  *     nightly  1m 02s  7 of 18 ended (1 failed)  9 running  2 waiting  1 parked
  *
- * A picture never reaches the terminal's scrollback: it is lower than the screen, and it is taken
- * away line by line. (Some terminals keep what is erased from the first row on as history.)
+ * A picture never reaches the terminal's scrollback: it is shorter than the screen and erased line
+ * by line. (Some terminals move what is erased from the first row on into the scrollback.)
  */
 #include "parent/report/words.h"
 
@@ -17,8 +17,8 @@
 
 enum { NAME_WIDTH = 28, SERVER_WIDTH = 10, BAR_WIDTH = 12 };
 
-/* The rows that the last picture takes on the terminal as it is now: most terminals fold lines
- * that no longer fit when they become narrower. */
+/* The rows that the last picture takes at the terminal's present width: most terminals, when made
+ * narrower, fold lines that no longer fit. */
 static int rows_of(const struct live *l, const struct term *t, int height)
 {
     int rows = 0;
@@ -54,7 +54,7 @@ static void add_line(struct live *l, struct buf *line, const struct term *t, enu
     buf_free(line);
 }
 
-/* Which children go first when there is no room for all: running, then parked, then waiting. */
+/* Which children come first if there is no room for all: running, then parked, then waiting. */
 static int rank(const struct pcore_child *k)
 {
     if (k->state == CHILD_ASKED)
@@ -121,7 +121,7 @@ static void draw_child(struct live *l, const struct pcore *c, const struct pcore
     buf_free(&text);
 }
 
-/* The line that counts the children that have none. */
+/* The line that counts the children without a line of their own. */
 static void draw_rest(struct live *l, const struct pcore_totals *all,
                       const struct pcore_child *shown, int n, uint64_t live, const struct term *t,
                       struct buf *out)

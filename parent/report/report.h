@@ -4,7 +4,7 @@
  *   lines    one line for each child's start and end, and for what needs attention (parked, out of
  *            contact, skipped); for logs and pipes
  *   events   the same and all progress as JSON, one object a line
- *   live     on a terminal: a line and bar for each running child and one of totals, drawn again
+ *   live     on a terminal: a line and bar for each running child and one of totals, redrawn
  *            in place
  *   report   the overview at the end, as text and as JSON */
 #ifndef LB_PARENT_REPORT_REPORT_H
@@ -27,10 +27,10 @@ struct lines { /* all zero: nothing is held back */
  * width. */
 bool lines_add(struct lines *l, const struct pcore *c, const struct pcore_effect *e, int64_t now,
                bool loud, const struct term *t, struct buf *out);
-/* Appends what is held back. Call it before the next step of the core. */
+/* Appends what is held back. Call it before the core's next step. */
 void lines_flush(struct lines *l, const struct pcore *c, const struct term *t, struct buf *out);
 
-/* ---- Events. {"event":"child"|"ended"|"skipped", ...}; nothing for effects that are no news. */
+/* ---- Events. {"event":"child"|"ended"|"skipped", ...}; nothing for effects that carry no news. */
 void report_events_add(const struct pcore *c, const struct pcore_effect *e, int64_t now,
                        struct buf *out);
 
@@ -38,15 +38,15 @@ void report_events_add(const struct pcore *c, const struct pcore_effect *e, int6
 enum {
     /* at most ten pictures a second: more cannot be seen, and terminals over ssh are slow */
     LIVE_REDRAW_MS = 100,
-    LIVE_HEIGHT = 24, /* lines, where the terminal does not say */
-    LIVE_MIN = 4,     /* a lower terminal is treated as if it had these */
+    LIVE_HEIGHT = 24, /* lines, if the terminal does not say */
+    LIVE_MIN = 4,     /* a shorter terminal is treated as if it had these */
     LIVE_LINES_MAX = 200
 };
 struct live {                    /* all zero: nothing is drawn */
     int drawn;                   /* lines */
-    int columns[LIVE_LINES_MAX]; /* that each of them takes */
+    int columns[LIVE_LINES_MAX]; /* the width of each line */
 };
-/* Takes the last picture away, so that lines can be written in its place. */
+/* Erases the last picture, so that lines can be written in its place. */
 void live_clear(struct live *l, const struct term *t, int height, struct buf *out);
 /* Draws at most height - 1 lines, each shorter than t->width columns, over the last picture. */
 void live_draw(struct live *l, const struct pcore *c, int64_t now, const struct term *t, int height,
@@ -55,9 +55,9 @@ void live_draw(struct live *l, const struct pcore *c, int64_t now, const struct 
 /* ---- Report */
 enum { REPORT_CHILDREN = 200 /* listed in the text; if there are more, only failures */ };
 void report_text(const struct pcore *c, const struct term *t, struct buf *out);
-/* One JSON object of at most `most` bytes, at least 64 KiB. What does not fit of the lists of tasks
- * and children is counted in "tasks_left_out" and "children_left_out", those that did not succeed
- * go first then, and "left_out_at" says where the rest is. */
+/* One JSON object of at most `most` bytes, at least 64 KiB. If the lists of tasks and children do
+ * not fit, those that did not succeed come first, "tasks_left_out" and "children_left_out" count
+ * the rest, and "left_out_at" says where it is. */
 void report_json(const struct pcore *c, size_t most, struct buf *out);
 
 #endif

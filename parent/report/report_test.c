@@ -7,7 +7,7 @@
 static const struct term screen = {.is_terminal = true, .colour = false, .width = 80};
 static const struct term paper = {.is_terminal = false, .colour = false, .width = 80};
 
-/* Compares without the spaces at the ends of lines. */
+/* Compares, ignoring spaces at the ends of lines. */
 static void the_same(struct buf *text, const char *expected)
 {
     struct buf trimmed = {0}, *got = &trimmed;
@@ -83,7 +83,7 @@ static void night_ends(struct parent_world *w)
     buf_free(&b);
 }
 
-static void the_picture_has_a_line_for_each_child_and_one_of_totals(void **state)
+static void the_picture_has_a_line_for_each_child_and_one_for_totals(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -104,7 +104,7 @@ static void the_picture_has_a_line_for_each_child_and_one_of_totals(void **state
     world_end(&w);
 }
 
-static void a_picture_of_many_fits_the_screen_and_counts_the_rest(void **state)
+static void a_picture_of_many_children_fits_the_screen_and_counts_the_rest(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -141,7 +141,7 @@ static void a_picture_of_many_fits_the_screen_and_counts_the_rest(void **state)
     world_end(&w);
 }
 
-static void a_picture_takes_the_place_of_the_last_one(void **state)
+static void a_picture_replaces_the_last_one(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -163,7 +163,7 @@ static void a_picture_takes_the_place_of_the_last_one(void **state)
     world_end(&w);
 }
 
-/* Feeds one event and gives what the two kinds of lines say of it. */
+/* Feeds one event and returns what both kinds of lines say about it. */
 static void lines_of(struct parent_world *w, struct pcore_event ev, bool loud, struct buf *out)
 {
     struct lines lines = {0};
@@ -236,7 +236,7 @@ static void the_same_story(struct parent_world *w, bool loud, struct buf *out)
     buf_free(&b);
 }
 
-static void lines_tell_starts_ends_and_what_is_wrong(void **state)
+static void lines_report_starts_ends_and_problems(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -255,7 +255,7 @@ static void lines_tell_starts_ends_and_what_is_wrong(void **state)
     world_end(&w);
 }
 
-static void beside_a_picture_only_what_is_wrong_is_told(void **state)
+static void beside_a_picture_lines_report_only_problems(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -399,7 +399,7 @@ static void the_overview_of_a_cancelled_parent_says_what_was_not_started(void **
     world_end(&w);
 }
 
-static void an_overview_of_many_lists_only_what_did_not_succeed(void **state)
+static void a_long_overview_lists_only_what_did_not_succeed(void **state)
 {
     (void)state;
     struct parent_world w;
@@ -425,7 +425,7 @@ static void an_overview_of_many_lists_only_what_did_not_succeed(void **state)
     world_end(&w);
 }
 
-/* A task of three, of which one fails; behind it a chain of 300 tasks. */
+/* A task of three children, one of which fails, and after it a chain of 300 tasks. */
 static void a_chain_breaks(struct parent_world *w, struct lines *lines, struct buf *out)
 {
     struct graph g = graph_begin("month-end");
@@ -528,7 +528,7 @@ static void the_report_as_json_has_every_child_and_task(void **state)
     world_end(&w);
 }
 
-static void a_report_keeps_within_its_bytes_and_shows_what_failed(void **state)
+static void a_report_stays_within_its_bytes_and_shows_what_failed(void **state)
 {
     (void)state;
     enum { MAX = 64 << 10, CHILDREN = 20000 };
@@ -559,20 +559,20 @@ static void a_report_keeps_within_its_bytes_and_shows_what_failed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_picture_has_a_line_for_each_child_and_one_of_totals),
-        cmocka_unit_test(a_picture_of_many_fits_the_screen_and_counts_the_rest),
-        cmocka_unit_test(a_picture_takes_the_place_of_the_last_one),
-        cmocka_unit_test(lines_tell_starts_ends_and_what_is_wrong),
-        cmocka_unit_test(beside_a_picture_only_what_is_wrong_is_told),
+        cmocka_unit_test(the_picture_has_a_line_for_each_child_and_one_for_totals),
+        cmocka_unit_test(a_picture_of_many_children_fits_the_screen_and_counts_the_rest),
+        cmocka_unit_test(a_picture_replaces_the_last_one),
+        cmocka_unit_test(lines_report_starts_ends_and_problems),
+        cmocka_unit_test(beside_a_picture_lines_report_only_problems),
         cmocka_unit_test(events_are_json_objects_one_a_line),
         cmocka_unit_test(the_overview_has_tasks_children_reasons_and_the_verdict),
         cmocka_unit_test(the_overview_of_a_cancelled_parent_says_what_was_not_started),
-        cmocka_unit_test(an_overview_of_many_lists_only_what_did_not_succeed),
+        cmocka_unit_test(a_long_overview_lists_only_what_did_not_succeed),
         cmocka_unit_test(skips_with_one_cause_are_counted_in_one_line),
         cmocka_unit_test(
             a_picture_that_became_too_wide_is_taken_away_with_the_lines_that_it_folds_into),
         cmocka_unit_test(the_report_as_json_has_every_child_and_task),
-        cmocka_unit_test(a_report_keeps_within_its_bytes_and_shows_what_failed),
+        cmocka_unit_test(a_report_stays_within_its_bytes_and_shows_what_failed),
     };
     setenv("TZ", "UTC", 1);
     term_unicode_set(true);

@@ -1,6 +1,6 @@
 /* text.c - the overview as text: tasks, children, what went wrong, the verdict.
  *
- * What went wrong stands last, where a terminal shows it: the children that did not succeed, then
+ * What went wrong comes last, where a terminal shows it: the children that did not succeed, then
  * the tasks that were skipped, counted for each cause. */
 #include "parent/report/words.h"
 
@@ -12,7 +12,7 @@
 
 enum {
     REASONS = 12,     /* children, and causes of skips, that have a line: half a screen each */
-    SKIPS_LISTED = 3, /* skipped tasks with one cause: up to these have a line each */
+    SKIPS_LISTED = 3, /* skipped tasks with one cause: up to this many have a line each */
     SKIPS_IN_TABLE = 10,
     NAME_WIDTH = 60
 };
@@ -40,8 +40,8 @@ static void add_task_words(const struct pcore *c, uint32_t task, struct term_tab
                         optional && t.succeeded < t.count ? " (may fail)" : "");
 }
 
-/* If there are many tasks, those that succeeded are not listed; if many were skipped, none of
- * these. */
+/* If there are many tasks, those that succeeded are not listed; if many were skipped, neither are
+ * those. */
 static bool is_listed(const struct pcore_task *t, const struct pcore_totals *all)
 {
     if (t->state == TASK_SKIPPED)
@@ -174,13 +174,13 @@ struct reasons {
     struct buf *out;
     uint32_t listed;
     uint64_t more;
-    /* children of one task are mostly refused for one reason: a line has it, one counts them */
+    /* a task's children are mostly refused for one reason: one line gives it, one counts them */
     uint32_t refused_task;
     const char *refused_text; /* lent by the core */
     uint64_t same;
 };
 
-/* A paragraph; what follows its first line stands two columns to the right. */
+/* A paragraph; lines after the first are indented by two columns. */
 static void add_reason(struct reasons *r, struct buf *text)
 {
     if (r->listed++ == 0)
@@ -206,7 +206,7 @@ static void count_same(struct reasons *r, const struct pcore *c)
     r->refused_text = NULL;
 }
 
-/* Is this refusal that of the child before it, of the same task? */
+/* Is this the same refusal as the previous child's, of the same task? */
 static bool is_same(struct reasons *r, const struct pcore *c, const struct pcore_child *k)
 {
     if (k->status == STATUS_REFUSED && r->refused_text && r->refused_task == k->task &&

@@ -9,8 +9,8 @@ enum term_mood words_mood(enum status s);
 void words_clock(int64_t wall_ms, struct buf *out);
 /* "prepare[orders]", made safe, at most `width` columns. */
 void words_child(const struct pcore *c, uint32_t task, uint32_t index, int width, struct buf *out);
-/* `before` and the message of an ended child, or its outputs "rows=48211 x=1"; made safe. Without
-   either nothing. */
+/* `before` and the message of an ended child, or its outputs "rows=48211 x=1"; made safe. Nothing
+   without either. */
 void words_said(const struct pcore_child *k, const char *before, struct buf *out);
 /* "timed out" */
 const char *words_status(enum status s);
