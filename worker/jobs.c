@@ -358,7 +358,7 @@ static bool attest_older(struct jobs_reading *r, struct older *o, size_t *room)
     return true;
 }
 
-/* Removes the versions that nobody needs: what is not there cannot be run. */
+/* Removes the versions that are no longer needed: what is not there cannot be run. */
 static int read_older(struct jobs_reading *r, struct error *err)
 {
     struct older *v;
