@@ -262,7 +262,7 @@ static void a_call_for_other_servers_is_refused(void **state)
     refused(f, &s, "address", REFUSAL_UNKNOWN_ADDRESS, "'wh9'");
 }
 
-static void another_version_of_the_job_is_refused_unless_the_latest_was_asked_for(void **state)
+static void another_job_version_is_refused_unless_the_call_wants_the_latest(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -541,7 +541,7 @@ static void the_same_step_is_not_run_twice(void **state)
     refused(f, &s, "new", REFUSAL_REPLAYED, "does not allow another");
 }
 
-static void a_rerun_that_the_caller_allows_runs_and_fences_the_older_attempt(void **state)
+static void an_allowed_rerun_runs_and_fences_the_older_attempt(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -607,7 +607,7 @@ int main(void)
         here(a_call_without_a_grant_is_refused),
         here(a_grant_on_the_pool_covers_a_call_to_the_server_by_name),
         here(a_call_for_other_servers_is_refused),
-        here(another_version_of_the_job_is_refused_unless_the_latest_was_asked_for),
+        here(another_job_version_is_refused_unless_the_call_wants_the_latest),
         here(a_step_that_the_job_lacks_is_refused),
         here(a_try_beyond_the_jobs_limit_is_refused),
         here(an_unknown_proxy_or_subsystem_is_refused),
@@ -621,7 +621,7 @@ int main(void)
         here(a_forged_job_under_a_packages_name_is_refused),
         here(a_missing_unknown_or_wrong_parameter_is_refused),
         here(the_same_step_is_not_run_twice),
-        here(a_rerun_that_the_caller_allows_runs_and_fences_the_older_attempt),
+        here(an_allowed_rerun_runs_and_fences_the_older_attempt),
         here(steps_launched_before_a_restart_are_known_after_it),
         cmocka_unit_test(the_checks_run_in_the_documented_order),
     };

@@ -224,7 +224,7 @@ static int add(struct jobs_reading *r, struct buf *bytes, bool file, unsigned ol
     return 0;
 }
 
-/* Whoever can write a job file defines what runs here. */
+/* Anyone who can write a job file defines what runs here. */
 static int judge_writers(const char *path, struct error *err)
 {
     struct stat st;

@@ -129,7 +129,7 @@ static void the_guard_ends_a_goto_loop(void **state)
     wtest_assert_has(wtest_result(w, 0).message, "goto");
 }
 
-static void a_step_is_retried_after_its_interval_and_frees_its_slot_meanwhile(void **state)
+static void a_retry_waits_for_its_interval_and_frees_its_slot_meanwhile(void **state)
 {
     struct wtest *w = *state;
     w->config.slots = 1;
@@ -401,7 +401,7 @@ int main(void)
         in_world(a_goto_from_a_failure_handles_it),
         in_world(a_goto_may_go_back_and_the_step_gets_a_new_try),
         in_world(the_guard_ends_a_goto_loop),
-        in_world(a_step_is_retried_after_its_interval_and_frees_its_slot_meanwhile),
+        in_world(a_retry_waits_for_its_interval_and_frees_its_slot_meanwhile),
         in_world(a_success_after_a_retry_leaves_no_failure_behind),
         in_world(only_the_listed_exit_codes_are_retried),
         in_world(a_wait_for_the_next_try_survives_a_restart),
