@@ -437,7 +437,7 @@ static int begin(struct child *c, struct error *err)
     for (int i = 0; rc == 0 && i < 2; i++)
         rc = loop_add(c->loop, c->output.stream[i].fd, EPOLLIN, on_output, c, err);
     if (rc < 0 && started) {
-        /* the kernel cannot watch it: nobody would read its output or see its end */
+        /* the kernel cannot watch it: its output and its end would go unnoticed */
         tree_signal(SIGKILL, 0);
         while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
             ;

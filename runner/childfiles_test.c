@@ -1,5 +1,5 @@
-/* childfiles_test.c - whatever a child does to its files, the next step's are clean and nothing
-   else is read. */
+/* childfiles_test.c - whatever a child does to its files, the next step finds clean ones, and
+ * nothing else is read. */
 #include "common/testing.h"
 
 #include <errno.h>
@@ -51,7 +51,7 @@ static void parameters_are_private_and_the_other_files_empty(void **state)
     assert_int_equal(access(testing_path(state, "slot"), F_OK), -1);
 }
 
-static void the_next_step_does_not_see_what_the_last_one_left(void **state)
+static void a_step_sees_nothing_of_the_previous_one(void **state)
 {
     struct childfiles *f = opened(state);
     const char *outputs = childfiles_path(f, CHILDFILE_OUTPUTS);
@@ -65,7 +65,7 @@ static void the_next_step_does_not_see_what_the_last_one_left(void **state)
     childfiles_close(&f);
 }
 
-static void a_replaced_or_removed_file_is_read_and_then_made_again(void **state)
+static void a_replaced_or_removed_file_is_read_and_then_recreated(void **state)
 {
     struct childfiles *f = opened(state);
     const char *outputs = childfiles_path(f, CHILDFILE_OUTPUTS),
@@ -79,7 +79,7 @@ static void a_replaced_or_removed_file_is_read_and_then_made_again(void **state)
     holds(f, CHILDFILE_OUTPUTS, "");
     assert_int_equal(childfiles_prepare(f, span_str("{}\n"), NULL), 0);
     assert_int_equal(access(outputs, F_OK), 0);
-    /* a second name would let it be written in the next step */
+    /* through a second name the next step could be made to write it */
     assert_int_equal(link(outputs, other), 0);
     assert_int_equal(childfiles_prepare(f, span_str("{}\n"), NULL), 0);
     put(other, "late=1\n");
@@ -146,8 +146,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(parameters_are_private_and_the_other_files_empty),
-        in_folder(the_next_step_does_not_see_what_the_last_one_left),
-        in_folder(a_replaced_or_removed_file_is_read_and_then_made_again),
+        in_folder(a_step_sees_nothing_of_the_previous_one),
+        in_folder(a_replaced_or_removed_file_is_read_and_then_recreated),
         in_folder(links_folders_and_pipes_are_not_read),
         in_folder(a_file_that_is_too_large_is_refused),
         in_folder(progress_is_reported_once_for_each_change),

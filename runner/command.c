@@ -44,7 +44,7 @@ static void env_number(struct command *c, const char *name, uint64_t value)
     push(&c->envp, &c->n_envp, mem_printf("%s=%llu", name, (unsigned long long)value));
 }
 
-/* Only what anybody may see: sensitive values do not belong in /proc/PID/environ. */
+/* Only what anyone may see: sensitive values do not belong in /proc/PID/environ. */
 static void env_parameters(struct command *c, const struct s_launch *l)
 {
     struct wire_iter it = wire_iter(&l->parameters);

@@ -67,7 +67,7 @@ static void say_how(const struct ending *e, struct buf *out)
     }
 }
 
-/* The child calls itself a success, but the way it ended says otherwise. */
+/* The child's verdict is success, but its exit contradicts that. */
 static bool is_contradicted(const struct ending *e)
 {
     return e->said && e->verdict == PACKAGE_SUCCEEDED &&

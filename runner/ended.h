@@ -3,9 +3,9 @@
  *
  * The package's state: what the exit code means (the package's exit_codes; without any, 0
  * succeeded), made worse but never better by its own verdict. A signal is a failure. A step that
- * was ended by us (cancel, timeout, fence) is cancelled or failed, unless it exited well and its
- * verdict says `succeeded`: then it had finished before it heard of it. Outputs that cannot be read
- * make a success a failure. */
+ * we ended (cancel, timeout, fence) is cancelled or failed, unless it exited well and its
+ * verdict says `succeeded`: then it had finished before the signal arrived. Unreadable outputs
+ * turn a success into a failure. */
 #ifndef LB_RUNNER_ENDED_H
 #define LB_RUNNER_ENDED_H
 
@@ -39,8 +39,8 @@ struct ending {
 /* Appends an S_ENDED. */
 void ended_encode(const struct ending *e, struct buf *out);
 
-/* A step that was never started: `code` and the sentence say why. cancelled: it was waiting.
-   Appends an S_ENDED. */
+/* A step that was never started: `code` and the message give the reason. cancelled: it was
+ * waiting. Appends an S_ENDED. */
 void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t try_no,
                    enum refusal code, bool cancelled, const char *sentence, int64_t now,
                    struct buf *out);

@@ -1,4 +1,4 @@
-/* ended_test.c - the outcome of a step from all that is known about its child. */
+/* ended_test.c - the outcome of a step, from everything known about its child. */
 #include "common/testing.h"
 
 #include <signal.h>
@@ -74,7 +74,7 @@ static void a_signal_is_a_failure_with_its_name(void **state)
     expect(e, PACKAGE_FAILED, false, false, "ended by signal 9 (KILL): out of cheese");
 }
 
-static void a_verdict_only_worsens(void **state)
+static void a_verdict_can_only_make_an_outcome_worse(void **state)
 {
     (void)state;
     struct ending e = {
@@ -86,7 +86,7 @@ static void a_verdict_only_worsens(void **state)
     expect(e, PACKAGE_SUCCEEDED, false, false, "no rows");
 }
 
-static void a_success_that_exited_badly_says_both(void **state)
+static void a_success_verdict_with_a_bad_exit_code_reports_both(void **state)
 {
     (void)state;
     struct ending e = {.status = EXIT(2), .said = true, .verdict = PACKAGE_SUCCEEDED};
@@ -98,7 +98,7 @@ static void a_success_that_exited_badly_says_both(void **state)
     assert_int_equal(outcome(&e).exit_code, 2);
 }
 
-static void outputs_that_cannot_be_read_spoil_a_success(void **state)
+static void unreadable_outputs_turn_a_success_into_a_failure(void **state)
 {
     (void)state;
     struct ending e = {.status = EXIT(0), .trouble = "outputs, line 1: bad"};
@@ -115,7 +115,7 @@ static void outputs_that_cannot_be_read_spoil_a_success(void **state)
     expect(e, PACKAGE_FAILED, false, false, "exit 3");
 }
 
-static void a_step_that_we_ended_says_so_unless_it_had_finished(void **state)
+static void a_step_that_we_end_says_so_unless_it_had_finished(void **state)
 {
     (void)state;
     struct ending e = {.status = SIGTERM, .stop = STOP_CANCEL};
@@ -135,7 +135,7 @@ static void a_step_that_we_ended_says_so_unless_it_had_finished(void **state)
            "ended before its server counts as lost (on_lost: rerun)");
 }
 
-static void long_texts_and_many_arguments_are_cut(void **state)
+static void long_texts_and_many_arguments_are_truncated(void **state)
 {
     (void)state;
     char *argv[100], *longer = mem_alloc(LIMIT_TEXT + 1);
@@ -154,7 +154,7 @@ static void long_texts_and_many_arguments_are_cut(void **state)
     mem_free(&longer);
 }
 
-static void a_refusal_carries_its_code_and_sentence(void **state)
+static void a_refusal_carries_its_code_and_message(void **state)
 {
     (void)state;
     struct s_ended s;
@@ -170,8 +170,8 @@ static void a_refusal_carries_its_code_and_sentence(void **state)
     assert_true(span_eq_str(o.message, "no grant"));
 }
 
-/* A worker that cannot read an end waits for it for ever, and does not start again. */
-static void a_refusal_is_readable_whatever_its_sentence(void **state)
+/* A worker that cannot read an entry would wait for it for ever, and could not start again. */
+static void a_refusal_can_be_decoded_whatever_its_message(void **state)
 {
     (void)state;
     struct s_ended s;
@@ -197,13 +197,13 @@ int main(void)
         cmocka_unit_test(without_exit_codes_only_zero_is_success),
         cmocka_unit_test(exit_codes_mean_what_the_package_says),
         cmocka_unit_test(a_signal_is_a_failure_with_its_name),
-        cmocka_unit_test(a_verdict_only_worsens),
-        cmocka_unit_test(a_success_that_exited_badly_says_both),
-        cmocka_unit_test(outputs_that_cannot_be_read_spoil_a_success),
-        cmocka_unit_test(a_step_that_we_ended_says_so_unless_it_had_finished),
-        cmocka_unit_test(long_texts_and_many_arguments_are_cut),
-        cmocka_unit_test(a_refusal_carries_its_code_and_sentence),
-        cmocka_unit_test(a_refusal_is_readable_whatever_its_sentence),
+        cmocka_unit_test(a_verdict_can_only_make_an_outcome_worse),
+        cmocka_unit_test(a_success_verdict_with_a_bad_exit_code_reports_both),
+        cmocka_unit_test(unreadable_outputs_turn_a_success_into_a_failure),
+        cmocka_unit_test(a_step_that_we_end_says_so_unless_it_had_finished),
+        cmocka_unit_test(long_texts_and_many_arguments_are_truncated),
+        cmocka_unit_test(a_refusal_carries_its_code_and_message),
+        cmocka_unit_test(a_refusal_can_be_decoded_whatever_its_message),
     };
     return cmocka_run_group_tests_name("ended", tests, NULL, free_entry);
 }

@@ -17,7 +17,7 @@
 
 enum {
     EXIT_UNPACK_REFUSED = 3, /* lbunpack's: wrong hash or signer, or a malformed archive */
-    SAID_MAX = 4096          /* bytes of what it says on its standard error */
+    SAID_MAX = 4096          /* bytes of its standard error that are kept */
 };
 
 struct install_order {

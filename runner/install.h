@@ -1,9 +1,9 @@
 /* install.h - has packages unpacked, one after the other, by lbunpack: a program that can do
  * nothing else.
  *
- * Each request is judged first: its deployment must be signed by a principal who may deploy this
- * package to this server. A package that was brought by hand has no deployment; then the
- * builder's signature alone decides, as it must in any case: lbunpack verifies hash and signer
+ * Each request is checked first: its deployment must be signed by a principal who may deploy
+ * this package to this server. A package installed by hand has no deployment; then the builder's
+ * signature alone decides, and it must be valid in any case: lbunpack verifies hash and signer
  * against trust/signers. */
 #ifndef LB_RUNNER_INSTALL_H
 #define LB_RUNNER_INSTALL_H

@@ -1,5 +1,5 @@
-/* install_test.c - who may have a package installed, and what its unpacker says. The unpacker is a
- * stand-in that lies beside this program, as lbunpack lies beside lbrunner. */
+/* install_test.c - who may have a package installed, and what the unpacker reports. The unpacker
+ * is a stand-in beside this program, as lbunpack is beside lbrunner. */
 #include "runner/testrig.h"
 
 #include <signal.h>
@@ -168,7 +168,7 @@ static void a_deployment_without_a_grant_is_refused(void **state)
     r.deployment = buf_span(&d);
     r.certificate = buf_span(&f->rig.caller_certificate);
     take(f, &r);
-    assert_int_equal(f->code, REFUSAL_DENIED); /* anna may call, not deploy */
+    assert_int_equal(f->code, REFUSAL_DENIED); /* anna may call but not deploy */
     rig_certificate(&f->rig, "anna", ROLE_CALLER, 3, &f->rig.caller, "deploy extract@etl", 0, &own);
     r.certificate = buf_span(&own);
     take(f, &r);

@@ -1,9 +1,9 @@
-/* installed.h - a package on this server: var/packages/<hash hex>/{runnable,files/}, put there
- * by lbunpack.
+/* installed.h - a package on this server: var/packages/<hash hex>/{runnable,files/}, put there by
+ * lbunpack.
  *
  * Its content was verified when it was installed, and the folder is named by the hash. Three
- * things are checked again at each step: that nobody but root or we could have written there
- * since, that it is the package it claims to be, and who signed it. */
+ * things are checked again at each step: that only root and we could have written there since,
+ * that it is the package it claims to be, and who signed it. */
 #ifndef LB_RUNNER_INSTALLED_H
 #define LB_RUNNER_INSTALLED_H
 
@@ -27,7 +27,7 @@ int installed_load(const char *packages, const struct hash *package, struct inst
 int installed_entry(const char *packages, const struct installed *i, bool run, char **ret_path,
                     struct error *err);
 
-/* 0: root or we own this file or folder, and nobody else can write it. -EPERM; -ENOENT. */
+/* 0: root or we own this file or folder, and no one else can write to it. -EPERM; -ENOENT. */
 int installed_trust_path(const char *path, mode_t type, struct error *err);
 
 #endif

@@ -1,10 +1,10 @@
 /* jsonread.h - reads JSON into wire values, strictly (RFC 8259): for what a child hands back, read
- * by a process that may be root. Nesting, lengths and counts are judged before anything is kept.
+ * by a process that may be root. Nesting, lengths and counts are checked before anything is kept.
  * Pure.
  *
- * Integers that fit 64 bits are ints, other numbers floats (finite ones only). Refused besides what
- * is no JSON: NUL in a string, a name twice in one object, names longer than LIMIT_NAME, nesting
- * beyond LIMIT_DEPTH. */
+ * Integers that fit 64 bits are ints, other numbers floats (finite ones only). Refused besides
+ * invalid JSON: NUL in a string, a name twice in one object, names longer than LIMIT_NAME,
+ * nesting beyond LIMIT_DEPTH. */
 #ifndef LB_RUNNER_JSONREAD_H
 #define LB_RUNNER_JSONREAD_H
 

@@ -1,4 +1,4 @@
-/* jsonread_test.c - what is JSON is read, what is none is refused, and nothing in between. */
+/* jsonread_test.c - valid JSON is read and everything else is refused. */
 #include "common/testing.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include "proto/wire.h"
 #include "runner/jsonread.h"
 
-/* Reads it and writes it again with proto's writer. */
+/* Reads it, then writes it with proto's writer. */
 static void same(const char *json, const char *again)
 {
     struct buf b = {0}, text = {0};
@@ -115,7 +115,7 @@ static void json_that_is_too_deep_or_too_large_is_refused(void **state)
     buf_free(&many);
 }
 
-static void every_cut_and_every_changed_byte_is_survived(void **state)
+static void truncated_or_corrupted_json_never_crashes_the_reader(void **state)
 {
     (void)state;
     static const char text[] = "{\"a\":[1,-2.5e3,\"x\\u00e9\\n\"],\"b\":{\"c\":null,\"d\":true}}";
@@ -134,7 +134,7 @@ static void every_cut_and_every_changed_byte_is_survived(void **state)
     }
 }
 
-static void an_object_is_its_pairs(void **state)
+static void an_object_is_read_into_its_pairs(void **state)
 {
     (void)state;
     struct buf items = {0};
@@ -158,8 +158,8 @@ int main(void)
         cmocka_unit_test(integers_that_do_not_fit_and_fractions_are_floats),
         cmocka_unit_test(invalid_json_is_refused),
         cmocka_unit_test(json_that_is_too_deep_or_too_large_is_refused),
-        cmocka_unit_test(every_cut_and_every_changed_byte_is_survived),
-        cmocka_unit_test(an_object_is_its_pairs),
+        cmocka_unit_test(truncated_or_corrupted_json_never_crashes_the_reader),
+        cmocka_unit_test(an_object_is_read_into_its_pairs),
     };
     return cmocka_run_group_tests_name("jsonread", tests, NULL, NULL);
 }

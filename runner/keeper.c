@@ -115,7 +115,7 @@ static void take_waiting(struct keeper *k, unsigned i, struct buf *ret)
     k->n--;
 }
 
-/* Tells a new runner what is here. */
+/* Tells a new runner what this keeper holds. */
 static void tell_all(struct keeper *k)
 {
     struct s_attach a = {.version = KEEPER_PROTOCOL, .slots = k->slot};
@@ -135,7 +135,7 @@ static void tell_all(struct keeper *k)
     flush_runner(k);
 }
 
-/* ---- What the runner says */
+/* ---- Messages from the runner */
 
 static void say_dropped(struct keeper *k, const struct s_launch *l, bool timed_out)
 {
@@ -370,7 +370,7 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
 {
     (void)l;
     struct keeper *k = arg;
-    /* other signals are ignored: the channel says what is to end */
+    /* other signals are ignored: the channel brings every order to end */
     if (info->ssi_signo == SIGCHLD)
         child_reap(k->child);
 }

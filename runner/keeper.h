@@ -50,8 +50,8 @@ bool keeper_slot_is_free(const struct runner_paths *paths, unsigned slot);
 int keeper_fork(const struct runner_paths *paths, unsigned slot, int channel, pid_t *ret_pid,
                 struct error *err);
 
-/* What the guard's child does until it ends; of keeper.c. `channel`: descriptor 3, with the runner
- * at its other end. */
+/* The keeper itself: runs in the guard's child until it ends; defined in keeper.c. `channel`:
+ * descriptor 3, with the runner at its other end. */
 _Noreturn void keeper_main(const struct runner_paths *paths, unsigned slot, int channel);
 
 #endif

@@ -1,5 +1,5 @@
-/* keeper_test.c - what lies at keepers while runners and keepers come and go, seen as the worker
-   sees it. */
+/* keeper_test.c - what keepers hold while runners and keepers come and go, as the worker sees
+ * it. */
 #include "runner/slotfile.h"
 #include "runner/testworld.h"
 
@@ -10,9 +10,9 @@ static struct rig_call call_named(const char *key)
     return c;
 }
 
-/* A call that is refused says that the runner has read all that was said before; the second one,
- * that the turn in which it read that is over, and what it had for its keepers is theirs, even if
- * it is killed. */
+/* The first refused call shows that the runner has read everything sent before it. The second
+ * shows that the turn which read it is over: the keepers then have what the runner had for them,
+ * even if it is killed. */
 static void turn_twice(struct testworld *w)
 {
     static const char *const keys[] = {"late", "later"};
@@ -25,8 +25,7 @@ static void turn_twice(struct testworld *w)
     }
 }
 
-/* Two long steps fill both slots, and one more, of the same package, waits at one of their
-   keepers. */
+/* Two long steps fill both slots; a third, of the same package, waits at one of their keepers. */
 static void fill(struct testworld *w, struct id runs[3])
 {
     struct testworld_wanted want;
@@ -70,7 +69,7 @@ static void end_both(struct testworld *w, struct id runs[3])
         world_outcome(w, runs[i]);
 }
 
-static void a_step_that_waits_at_a_keeper_is_known_to_the_next_runner_and_runs_once(void **state)
+static void a_step_at_a_keeper_is_known_to_the_next_runner_and_runs_once(void **state)
 {
     struct testworld *w = *state;
     struct id runs[3];
@@ -81,18 +80,17 @@ static void a_step_that_waits_at_a_keeper_is_known_to_the_next_runner_and_runs_o
     assert_int_equal(world_hear_kept(w, KEPT_WAITS, &kept), 1);
     assert_true(id_eq(kept.run, runs[2]));
     struct rig_call c = call_named("c");
-    world_ask_as(w, &c, runs[2], 0); /* asked for again: it is known */
+    world_ask_as(w, &c, runs[2], 0); /* requested again: it is known */
     end_both(w, runs);
     assert_int_equal(world_outcome(w, runs[2]).outcome.package, PACKAGE_SUCCEEDED);
     struct rig_call next = call_named("d");
-    struct id other =
-        world_ask(w, &next); /* what was asked for twice would have run before this one */
+    struct id other = world_ask(w, &next); /* a duplicate would have run before this one */
     world_halt(w, other, true, 0, false);
     world_outcome(w, other);
     assert_int_equal(times_run(w, runs[2]), 1);
 }
 
-static void a_step_that_waited_at_a_keeper_that_died_can_be_asked_for_again(void **state)
+static void a_step_that_waited_at_a_dead_keeper_can_be_requested_again(void **state)
 {
     struct testworld *w = *state;
     struct id runs[3];
@@ -132,7 +130,7 @@ static void a_cancel_of_another_attempt_leaves_this_one_alone(void **state)
     struct s_halt h = {.run = run, .attempt = 2, .force = true};
     s_halt_encode(&h, &m);
     world_say(w, &m);
-    world_outcome(w, world_ask_script(w, "exit 0")); /* said behind it */
+    world_outcome(w, world_ask_script(w, "exit 0")); /* sent after it */
     assert_false(world_scan(w, world_is_ended, &want));
     world_halt(w, run, true, 0, false);
     world_outcome(w, run);
@@ -191,16 +189,15 @@ static pid_t keeper_of(struct testworld *w, unsigned slot)
     struct channel *c;
     char *path = runner_paths_of_slot(w->rig.paths.run, "keeper", slot, ".sock");
     assert_int_equal(channel_connect(path, &c, NULL), 0);
-    pid_t pid = channel_peer_pid(c); /* to be stopped before it sees that somebody was here */
+    pid_t pid = channel_peer_pid(c); /* stopped before it sees the connection */
     kill(pid, SIGSTOP);
     channel_close(&c);
     mem_free(&path);
     return pid;
 }
 
-/* A disk that stalls stops a keeper as well. */
-static void
-a_step_that_waits_at_a_stopped_keeper_is_known_to_the_next_runner_and_runs_once(void **state)
+/* A stalled disk also stops a keeper. */
+static void a_step_at_a_stopped_keeper_is_known_and_runs_once(void **state)
 {
     struct testworld *w = *state;
     struct id runs[3];
@@ -210,7 +207,7 @@ a_step_that_waits_at_a_stopped_keeper_is_known_to_the_next_runner_and_runs_once(
     world_start_runner(w, 3);
     assert_int_equal(world_hear_kept(w, KEPT_WAITS, NULL), 1);
     struct rig_call c = call_named("c");
-    world_ask_as(w, &c, runs[2], 0); /* as the worker asks for what nobody keeps */
+    world_ask_as(w, &c, runs[2], 0); /* as the worker requests a step that no keeper holds */
     struct rig_call d = call_named("d");
     struct id other = world_ask(w, &d);
     struct testworld_wanted want = {.run = other};
@@ -239,7 +236,7 @@ static void a_step_that_a_silent_keeper_turns_out_not_to_hold_is_reported(void *
     pid_t keeper = keeper_of(w, 1);
     char *path = runner_paths_of_slot(w->rig.paths.run, "keeper", 1, ".held");
     assert_int_equal(slotfile_open(path, &f, &err), 0);
-    slotfile_put(f, &lost); /* its bytes have gone with the runner that sent them */
+    slotfile_put(f, &lost); /* the runner that sent it died with its bytes */
     slotfile_close(&f);
     world_start_runner(w, 2);
     assert_int_equal(world_hear_kept(w, KEPT_WAITS, &k), 1);
@@ -249,12 +246,12 @@ static void a_step_that_a_silent_keeper_turns_out_not_to_hold_is_reported(void *
         if (world_hear(w, &m) == KIND_S_KEPT)
             assert_int_equal(s_kept_decode(m, &k, NULL), 0);
     assert_true(id_eq(k.run, lost.run));
-    world_halt(w, run, true, 0, false); /* the other one is known as before */
+    world_halt(w, run, true, 0, false); /* the other one is still known */
     assert_true(world_outcome(w, run).outcome.cancelled);
     mem_free(&path);
 }
 
-/* Who only connects is no runner. */
+/* A peer that only connects is not taken for a runner. */
 static void a_stray_connection_to_a_keeper_changes_nothing(void **state)
 {
     struct testworld *w = *state;
@@ -265,7 +262,7 @@ static void a_stray_connection_to_a_keeper_changes_nothing(void **state)
     char *path = runner_paths_of_slot(w->rig.paths.run, "keeper", 1, ".sock");
     for (int i = 0; i < 2; i++)
         assert_int_equal(channel_connect(path, &stray[i], NULL), 0);
-    world_outcome(w, world_ask_script(w, "exit 0")); /* both are busy for as long as this takes */
+    world_outcome(w, world_ask_script(w, "exit 0")); /* keeps both busy while this runs */
     world_halt(w, run, true, 0, false);
     assert_true(world_outcome(w, run).outcome.cancelled);
     struct span m;
@@ -275,7 +272,7 @@ static void a_stray_connection_to_a_keeper_changes_nothing(void **state)
         uint64_t kind;
         size_t size;
         assert_int_equal(wire_peek(m, &kind, &size, &err), 0);
-        assert_int_not_equal(kind, KIND_S_KEPT); /* nothing was gone */
+        assert_int_not_equal(kind, KIND_S_KEPT); /* no step is reported gone */
     }
     assert_int_equal(rc, 0);
     for (int i = 0; i < 2; i++)
@@ -312,12 +309,12 @@ static void the_newest_worker_replaces_the_last_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(a_step_that_waits_at_a_keeper_is_known_to_the_next_runner_and_runs_once),
-        in_world(a_step_that_waited_at_a_keeper_that_died_can_be_asked_for_again),
+        in_world(a_step_at_a_keeper_is_known_to_the_next_runner_and_runs_once),
+        in_world(a_step_that_waited_at_a_dead_keeper_can_be_requested_again),
         in_world(a_cancel_of_another_attempt_leaves_this_one_alone),
         in_world(a_step_past_its_deadline_is_timed_out_and_its_tree_killed),
         in_world(a_stopped_keeper_delays_nobody_and_its_spool_says_what_it_runs),
-        in_world(a_step_that_waits_at_a_stopped_keeper_is_known_to_the_next_runner_and_runs_once),
+        in_world(a_step_at_a_stopped_keeper_is_known_and_runs_once),
         in_world(a_step_that_a_silent_keeper_turns_out_not_to_hold_is_reported),
         in_world(a_stray_connection_to_a_keeper_changes_nothing),
         in_world(the_newest_worker_replaces_the_last_one),

@@ -12,7 +12,7 @@
 
 /* A keeper runs one step at a time, so an S_ENDED is of the newest. */
 struct launched_search {
-    const struct s_kept *step; /* the one sought; NULL: whatever is open */
+    const struct s_kept *step; /* the step to look for; NULL: any that is open */
     bool seen;
     struct buf open; /* the newest S_LAUNCHED; empty: it has ended */
 };

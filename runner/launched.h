@@ -1,5 +1,5 @@
-/* launched.h - what the spool files of a slot say was launched and has not ended. For the rare
- * moments in which the keeper itself cannot be asked. */
+/* launched.h - which steps were launched and have not ended, according to the spool files of a
+ * slot. For the rare moments when the keeper itself cannot be asked. */
 #ifndef LB_RUNNER_LAUNCHED_H
 #define LB_RUNNER_LAUNCHED_H
 

@@ -1,4 +1,4 @@
-/* lbrunner_test.c - the program: what it is linked with, how it is asked, that there is one. Needs
+/* lbrunner_test.c - the program: its libraries, its usage, and that only one runs. Needs
  * bin/lbrunner beside the tests' folder; make builds it first. */
 #include "runner/testrig.h"
 
@@ -32,7 +32,7 @@ static int run(const char *format, const char *path, char *out, size_t size)
     return WEXITSTATUS(pclose(f));
 }
 
-static void it_needs_nothing_but_libc_libsodium_and_libseccomp(void **state)
+static void it_links_only_libc_libsodium_and_libseccomp(void **state)
 {
     (void)state;
     static const char *const known[] = {"linux-vdso",    "libsodium.so", "libc.so",
@@ -43,7 +43,7 @@ static void it_needs_nothing_but_libc_libsodium_and_libseccomp(void **state)
     if (rc != 0)
         skip();
     if (strstr(text, "libasan") || strstr(text, "libubsan") || strstr(text, "libtsan"))
-        skip(); /* a build with sanitizers has them, and what they need */
+        skip(); /* sanitizers bring libraries of their own */
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
         bool good = false;
         for (int i = 0; known[i]; i++)
@@ -53,7 +53,7 @@ static void it_needs_nothing_but_libc_libsodium_and_libseccomp(void **state)
     }
 }
 
-static void it_says_how_it_is_used(void **state)
+static void help_shows_the_usage_and_bad_arguments_are_refused(void **state)
 {
     (void)state;
     char *path = program(), text[4000];
@@ -66,14 +66,14 @@ static void it_says_how_it_is_used(void **state)
     mem_free(&path);
 }
 
-static void two_of_them_do_not_share_a_folder(void **state)
+static void two_runners_cannot_share_a_folder(void **state)
 {
     char *path = program(), text[4000];
     const char *sock = testing_path(state, "run/runner.sock");
     setenv("LONGBOAT_HOME", *state, 1);
     pid_t first = fork();
     if (first == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGTERM); /* it does not outlive a test that fails */
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* so that it does not outlive a failing test */
         unsetenv("LONGBOAT_HOME");
         execl(path, "lbrunner", "--home", *state, "--log-level", "error", NULL);
         _exit(9);
@@ -91,9 +91,9 @@ static void two_of_them_do_not_share_a_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(it_needs_nothing_but_libc_libsodium_and_libseccomp),
-        cmocka_unit_test(it_says_how_it_is_used),
-        in_folder(two_of_them_do_not_share_a_folder),
+        cmocka_unit_test(it_links_only_libc_libsodium_and_libseccomp),
+        cmocka_unit_test(help_shows_the_usage_and_bad_arguments_are_refused),
+        in_folder(two_runners_cannot_share_a_folder),
     };
     return cmocka_run_group_tests_name("lbrunner", tests, NULL, NULL);
 }

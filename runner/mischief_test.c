@@ -1,5 +1,5 @@
 /* mischief_test.c - what children do to the folders, files and pipes that they share with their
-   keepers. */
+ * keepers. */
 #include "runner/testworld.h"
 
 #include <sys/resource.h>
@@ -20,7 +20,7 @@ static void fails(struct testworld *w, const char *script, const char *part)
     mem_free(&message);
 }
 
-static void a_child_that_removes_its_folders_spoils_no_later_step(void **state)
+static void a_child_that_removes_its_folders_harms_no_later_step(void **state)
 {
     struct testworld *w = *state;
     static const char *const mischief[] = {
@@ -48,7 +48,7 @@ static void a_verdict_with_a_long_message_counts(void **state)
           "no rows of yesterday");
 }
 
-static void a_verdict_that_cannot_be_read_spoils_a_success(void **state)
+static void an_unreadable_verdict_turns_a_success_into_a_failure(void **state)
 {
     struct testworld *w = *state;
     fails(w, "rm \"$LB_RESULT\"; mkdir \"$LB_RESULT\"", "$LB_RESULT");
@@ -76,8 +76,8 @@ static bool count_progress(struct testworld *w, uint64_t kind, struct span entry
     return false;
 }
 
-/* The limit of a file's size is a disk that takes nothing more, for this keeper alone. */
-static void progress_does_not_gather_while_the_disk_is_full(void **state)
+/* A file size limit acts as a full disk for this keeper alone. */
+static void progress_does_not_pile_up_while_the_disk_is_full(void **state)
 {
     struct testworld *w = *state;
     struct rlimit was, full;
@@ -98,18 +98,18 @@ static void progress_does_not_gather_while_the_disk_is_full(void **state)
     world_halt(w, run, true, 0, false);
     world_outcome(w, run);
     world_scan(w, count_progress, &n);
-    assert_in_range(n, 0, 4); /* before the disk was full, and after */
+    assert_in_range(n, 0, 4); /* before and after the disk was full */
     mem_free(&script);
 }
 
 int main(void)
 {
-    signal(SIGXFSZ, SIG_IGN); /* runners and keepers have it from us */
+    signal(SIGXFSZ, SIG_IGN); /* inherited by runners and keepers */
     const struct CMUnitTest tests[] = {
-        in_world(a_child_that_removes_its_folders_spoils_no_later_step),
+        in_world(a_child_that_removes_its_folders_harms_no_later_step),
         in_world(a_verdict_with_a_long_message_counts),
-        in_world(a_verdict_that_cannot_be_read_spoils_a_success),
-        in_world(progress_does_not_gather_while_the_disk_is_full),
+        in_world(an_unreadable_verdict_turns_a_success_into_a_failure),
+        in_world(progress_does_not_pile_up_while_the_disk_is_full),
     };
     return cmocka_run_group_tests_name("mischief", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* output_test.c - output is kept to its cap, counted beyond it, and told in pieces that are neither
- * too many nor too big. */
+/* output_test.c - output is kept up to its cap, counted beyond it, and reported in pieces that
+ * are neither too many nor too large. */
 #include "common/testing.h"
 
 #include <fcntl.h>
@@ -43,7 +43,7 @@ static void begin(struct output_heard *h, uint64_t cap, int ends[2])
     assert_int_equal(output_begin(&o, cap, hear, h, ends, &err), 0);
 }
 
-static void a_little_output_waits_for_more_and_is_one_entry(void **state)
+static void small_outputs_are_gathered_into_one_entry(void **state)
 {
     (void)state;
     struct output_heard h;
@@ -94,14 +94,14 @@ static void output_beyond_the_cap_is_counted_and_the_cut_is_marked(void **state)
     heard_free(&h);
 }
 
-static void the_end_reads_what_is_in_the_pipe_and_does_not_wait_for_more(void **state)
+static void the_end_drains_the_pipe_without_waiting_for_more(void **state)
 {
     (void)state;
     struct output_heard h;
     int ends[2];
     begin(&h, 0, ends);
     assert_int_equal(write(ends[1], "last words\n", 11), 11);
-    output_end(&o, 0); /* the writing ends are still open, as with somebody outside the tree */
+    output_end(&o, 0); /* the writing ends stay open, as if held outside the tree */
     assert_true(span_eq_str(buf_span(&h.text[1]), "last words\n"));
     assert_int_equal(o.stream[0].fd, -1);
     close(ends[0]);
@@ -109,7 +109,7 @@ static void the_end_reads_what_is_in_the_pipe_and_does_not_wait_for_more(void **
     heard_free(&h);
 }
 
-static void large_output_comes_in_pieces_of_at_most_a_chunk(void **state)
+static void large_output_is_split_into_entries_of_at_most_one_chunk(void **state)
 {
     (void)state;
     struct output_heard h;
@@ -153,10 +153,10 @@ static void the_tail_is_the_end_of_standard_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_little_output_waits_for_more_and_is_one_entry),
+        cmocka_unit_test(small_outputs_are_gathered_into_one_entry),
         cmocka_unit_test(output_beyond_the_cap_is_counted_and_the_cut_is_marked),
-        cmocka_unit_test(the_end_reads_what_is_in_the_pipe_and_does_not_wait_for_more),
-        cmocka_unit_test(large_output_comes_in_pieces_of_at_most_a_chunk),
+        cmocka_unit_test(the_end_drains_the_pipe_without_waiting_for_more),
+        cmocka_unit_test(large_output_is_split_into_entries_of_at_most_one_chunk),
         cmocka_unit_test(the_tail_is_the_end_of_standard_error),
     };
     return cmocka_run_group_tests_name("output", tests, NULL, NULL);

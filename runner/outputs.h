@@ -1,5 +1,5 @@
-/* outputs.h - what a child says of itself: outputs, verdict, progress. Pure: the bytes come in. A
- * child wrote them, so they may be anything. */
+/* outputs.h - what a child reports about itself: outputs, verdict, progress. Pure: the bytes
+ * come in. A child wrote them, so they may be anything. */
 #ifndef LB_RUNNER_OUTPUTS_H
 #define LB_RUNNER_OUTPUTS_H
 

@@ -1,4 +1,4 @@
-/* outputs_test.c - what children say of themselves, well and badly. */
+/* outputs_test.c - what children report about themselves, valid and not. */
 #include "common/testing.h"
 
 #include <errno.h>
@@ -56,7 +56,7 @@ static void lines_are_assignments_or_json_objects(void **state)
     read_as("a=1\na=2\r\n", &nothing_declared, "{\"a\":\"2\"}");
 }
 
-static void declared_outputs_are_typed_and_others_refused(void **state)
+static void declared_outputs_are_typed_and_undeclared_ones_refused(void **state)
 {
     (void)state;
     struct buf items = {0};
@@ -68,7 +68,7 @@ static void declared_outputs_are_typed_and_others_refused(void **state)
     buf_free(&items);
 }
 
-static void bad_lines_are_refused_with_their_number(void **state)
+static void bad_lines_are_refused_with_their_line_number(void **state)
 {
     (void)state;
     refused(span_str("a=1\nnonsense"), &nothing_declared, "outputs, line 2: expected name=value");
@@ -103,7 +103,7 @@ static void a_verdict_is_a_word_and_a_message(void **state)
     buf_free(&m);
 }
 
-static void progress_is_the_last_whole_line(void **state)
+static void progress_is_the_last_complete_line(void **state)
 {
     (void)state;
     struct buf m = {0};
@@ -140,10 +140,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_are_assignments_or_json_objects),
-        cmocka_unit_test(declared_outputs_are_typed_and_others_refused),
-        cmocka_unit_test(bad_lines_are_refused_with_their_number),
+        cmocka_unit_test(declared_outputs_are_typed_and_undeclared_ones_refused),
+        cmocka_unit_test(bad_lines_are_refused_with_their_line_number),
         cmocka_unit_test(a_verdict_is_a_word_and_a_message),
-        cmocka_unit_test(progress_is_the_last_whole_line),
+        cmocka_unit_test(progress_is_the_last_complete_line),
         cmocka_unit_test(text_for_people_is_one_line_of_utf8),
     };
     return cmocka_run_group_tests_name("outputs", tests, NULL, NULL);

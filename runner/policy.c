@@ -87,8 +87,8 @@ void policy_free(struct policy **pp)
     mem_free(pp);
 }
 
-/* The name of the cluster stands in our certificate, whose signature can be verified only with that
- * name and the anchors. */
+/* Our certificate contains the name of the cluster, but its signature can be verified only with
+ * that name and the anchors. */
 static int read_cluster(struct span bytes, char ret[LIMIT_NAME + 1], struct error *err)
 {
     struct d_signed s;

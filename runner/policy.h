@@ -1,7 +1,7 @@
 /* policy.h - whom this server trusts: administrators, its own certificate, revocations, builders.
  *
- * All of it comes from files, which are checked at each step and read again when they have changed.
- * So what is withdrawn is withdrawn from the next step on. */
+ * All of it comes from files, which are checked at each step and read again when they have
+ * changed. So a withdrawal takes effect at the next step. */
 #ifndef LB_RUNNER_POLICY_H
 #define LB_RUNNER_POLICY_H
 

@@ -1,5 +1,5 @@
-/* report_test.c - what is told reaches the spool and rings; a result waits for a full disk, output
-   does not. */
+/* report_test.c - reports reach the spool and ring the bell; on a full disk results wait and
+ * output does not. */
 #include "common/testing.h"
 
 #include <errno.h>
@@ -35,7 +35,7 @@ static void holds(void **state, const char *name, const char *const texts[], siz
     spoolfile_reader_close(&r);
 }
 
-static void entries_are_written_in_order_and_ring(void **state)
+static void entries_are_written_in_order_and_ring_the_bell(void **state)
 {
     struct report *r = opened(state);
     struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -83,7 +83,7 @@ static void many_entries_between_two_flushes_are_all_written(void **state)
     report_close(&r);
 }
 
-/* A disk that takes nothing more: the limit of a file's size, without its signal. */
+/* A file size limit, without its signal, acts as a full disk. */
 static void entries_that_cannot_be_written_wait_but_output_is_dropped(void **state)
 {
     struct report *r = opened(state);
@@ -135,7 +135,7 @@ static void a_large_file_gets_a_successor_and_the_newest_is_continued(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(entries_are_written_in_order_and_ring),
+        in_folder(entries_are_written_in_order_and_ring_the_bell),
         in_folder(many_entries_between_two_flushes_are_all_written),
         in_folder(entries_that_cannot_be_written_wait_but_output_is_dropped),
         in_folder(a_large_file_gets_a_successor_and_the_newest_is_continued),

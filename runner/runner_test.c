@@ -1,4 +1,4 @@
-/* server_test.c - the runner, its keepers and real children, as the worker sees them: over the
+/* runner_test.c - the runner, its keepers and real children, as the worker sees them: over the
  * socket and in the spool. The runner is a process of its own, so that it can be killed. */
 #include "runner/testworld.h"
 
@@ -30,7 +30,7 @@ static void a_step_runs_and_its_outcome_and_output_are_in_the_spool(void **state
     buf_free(&want.text[1]);
 }
 
-static void a_failure_says_how_it_ended_with_the_last_line_of_its_errors(void **state)
+static void a_failure_reports_its_exit_and_the_last_line_of_stderr(void **state)
 {
     struct testworld *w = *state;
     struct testworld_wanted want =
@@ -47,7 +47,7 @@ static void a_failure_says_how_it_ended_with_the_last_line_of_its_errors(void **
     assert_true(span_eq_str(want.outcome.message, "ended by signal 11 (SEGV)"));
 }
 
-static void a_verdict_makes_a_success_worse_but_no_failure_better(void **state)
+static void a_verdict_can_worsen_a_success_but_not_improve_a_failure(void **state)
 {
     struct testworld *w = *state;
     struct testworld_wanted want =
@@ -62,7 +62,7 @@ static void a_verdict_makes_a_success_worse_but_no_failure_better(void **state)
                 NULL);
 }
 
-static void the_environment_is_fixed_and_parameters_are_in_it(void **state)
+static void a_child_gets_a_fixed_environment_with_its_parameters(void **state)
 {
     struct testworld *w = *state;
     static const struct rig_parameter p[] = {
@@ -108,14 +108,14 @@ static void the_environment_is_fixed_and_parameters_are_in_it(void **state)
     assert_contains(text, at);
     mem_free(&folder);
     mem_free(&at);
-    assert_contains(text, "/dev/null\n0\n1\n2\n3\nNoNew"); /* 3: the folder that ls reads */
+    assert_contains(text, "/dev/null\n0\n1\n2\n3\nNoNew"); /* 3: the folder that ls is reading */
     assert_contains(text, "NoNewPrivs:\t1\n400\n");
     buf_free(&map);
     buf_free(&want.text[0]);
     buf_free(&want.text[1]);
 }
 
-static void a_child_finds_nothing_of_the_last_one_in_its_folder(void **state)
+static void a_child_finds_nothing_of_the_previous_one_in_its_folder(void **state)
 {
     struct testworld *w = *state;
     struct testworld_wanted want = world_outcome(
@@ -139,7 +139,7 @@ static void progress_arrives_while_the_step_runs(void **state)
     world_outcome(w, run);
 }
 
-static void a_refusal_is_an_outcome_that_was_not_executed(void **state)
+static void a_refused_step_has_an_outcome_that_says_not_executed(void **state)
 {
     struct testworld *w = *state;
     rig_package(&w->rig, "extract", "shell", "exit 0", NULL, 0, NULL, 0);
@@ -151,7 +151,7 @@ static void a_refusal_is_an_outcome_that_was_not_executed(void **state)
     assert_true(memmem(want.outcome.message.p, want.outcome.message.n, "expired", 7) != NULL);
 }
 
-static void a_child_that_cannot_be_executed_is_an_outcome(void **state)
+static void a_child_that_cannot_be_executed_has_an_outcome(void **state)
 {
     struct testworld *w = *state;
     rig_package(&w->rig, "extract", "exec", "#!/no/such/interpreter\n", NULL, 0, NULL, 0);
@@ -163,8 +163,8 @@ static void a_child_that_cannot_be_executed_is_an_outcome(void **state)
                 NULL);
 }
 
-/* The hostile child: double fork into an own session that ignores TERM, one that is stopped, one
-   that is plain. */
+/* The hostile child starts three processes: a double fork into its own session that ignores
+ * TERM, a stopped one and a plain one. */
 #define HOSTILE \
     "setsid sh -c 'trap \"\" TERM HUP; (trap \"\" TERM; echo $$ > %1$s/own; exec sleep 1000) " \
     "& wait' >/dev/null " \
@@ -179,7 +179,7 @@ static void await_hostile(struct testworld *w, pid_t pids[3])
     pids[2] = world_pid_in(w, "double");
 }
 
-static void the_whole_tree_ends_at_a_cancel(void **state)
+static void a_cancel_ends_the_whole_process_tree(void **state)
 {
     struct testworld *w = *state;
     pid_t pids[3];
@@ -196,7 +196,7 @@ static void the_whole_tree_ends_at_a_cancel(void **state)
     mem_free(&script);
 }
 
-static void the_whole_tree_ends_when_the_step_ends(void **state)
+static void the_end_of_a_step_ends_its_whole_process_tree(void **state)
 {
     struct testworld *w = *state;
     pid_t pids[3];
@@ -213,7 +213,7 @@ static void the_whole_tree_ends_when_the_step_ends(void **state)
     mem_free(&script);
 }
 
-static void a_step_that_takes_too_long_is_timed_out(void **state)
+static void a_step_that_takes_too_long_times_out(void **state)
 {
     struct testworld *w = *state;
     struct id run = world_ask_script(w, "trap 'exit 0' TERM; while :; do sleep 0.05; done");
@@ -225,7 +225,7 @@ static void a_step_that_takes_too_long_is_timed_out(void **state)
     assert_true(want.outcome.timed_out && !want.outcome.cancelled);
 }
 
-static void a_step_that_finished_before_it_heard_of_the_cancel_has_succeeded(void **state)
+static void a_step_that_finishes_before_it_sees_the_cancel_succeeds(void **state)
 {
     struct testworld *w = *state;
     char *script =
@@ -241,7 +241,7 @@ static void a_step_that_finished_before_it_heard_of_the_cancel_has_succeeded(voi
     mem_free(&script);
 }
 
-static void a_step_that_waits_can_be_cancelled(void **state)
+static void a_waiting_step_can_be_cancelled(void **state)
 {
     struct testworld *w = *state;
     struct id runs[5];
@@ -262,7 +262,7 @@ static void a_step_that_waits_can_be_cancelled(void **state)
     }
 }
 
-static void a_gigabyte_of_output_is_counted_and_cut_and_delays_nobody(void **state)
+static void a_gigabyte_of_output_is_counted_truncated_and_delays_nobody(void **state)
 {
     struct testworld *w = *state;
     struct id run = world_ask_script(w, "head -c 1073741824 /dev/zero; echo done >&2");
@@ -284,7 +284,7 @@ static void a_gigabyte_of_output_is_counted_and_cut_and_delays_nobody(void **sta
     while (fgets(line, sizeof line, f))
         sscanf(line, "VmHWM: %ld", &kib);
     fclose(f);
-#ifndef __SANITIZE_ADDRESS__ /* it keeps what was freed */
+#ifndef __SANITIZE_ADDRESS__ /* it keeps freed memory */
     assert_in_range(kib, 1, 48 * 1024);
 #endif
     channel_close(&c);
@@ -326,7 +326,7 @@ static void a_step_that_ran_before_the_restart_is_not_run_again(void **state)
     world_start_runner(w, 2);
     world_hear_kept(w, KEPT_RUNS, NULL);
     struct testworld_wanted want =
-        world_outcome(w, world_ask(w, &c)); /* the same call under another run's number */
+        world_outcome(w, world_ask(w, &c)); /* the same call under another run id */
     assert_int_equal(want.outcome.code, REFUSAL_REPLAYED);
     struct buf b = {0};
     char *path = mem_printf("%s/ran", w->rig.home);
@@ -368,7 +368,7 @@ static void when_a_keeper_is_killed_its_tree_dies_and_the_worker_hears_it(void *
 
 enum { LOST_AFTER = LOST_AFTER_MIN_MS };
 
-/* A renewal so long ago that the fence of an attempt with LOST_AFTER is at `until`. */
+/* A renewal old enough to put the fence of an attempt with LOST_AFTER at `until`. */
 static void write_fence(struct testworld *w, int64_t until)
 {
     struct {
@@ -383,7 +383,7 @@ static void a_rerun_child_ends_before_the_fence_and_others_do_not(void **state)
 {
     struct testworld *w = *state;
     struct rig_call c = rig_call();
-    int64_t fence = clock_boot_ms() + LOST_AFTER / 2 + 700; /* TERM at once, as good as */
+    int64_t fence = clock_boot_ms() + LOST_AFTER / 2 + 700; /* almost at once: TERM */
     c.key = "fenced";
     c.on_lost = ON_LOST_RERUN;
     c.lost_after_ms = LOST_AFTER;
@@ -402,7 +402,7 @@ static void a_rerun_child_ends_before_the_fence_and_others_do_not(void **state)
     world_outcome(w, free_run);
 }
 
-static void a_rerun_step_behind_the_fence_waits_for_a_new_one_and_lets_others_pass(void **state)
+static void a_rerun_step_past_its_fence_waits_and_lets_others_pass(void **state)
 {
     struct testworld *w = *state;
     struct rig_call c = rig_call();
@@ -414,7 +414,7 @@ static void a_rerun_step_behind_the_fence_waits_for_a_new_one_and_lets_others_pa
     struct id waits = world_ask(w, &c);
     c.key = "cancelled";
     struct id cancelled = world_ask(w, &c);
-    /* asked for later, and not fenced */
+    /* requested later, not fenced */
     struct testworld_wanted want = world_outcome(w, world_ask_script(w, "exit 0"));
     assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
     world_halt(w, cancelled, false, 0, false);
@@ -422,12 +422,13 @@ static void a_rerun_step_behind_the_fence_waits_for_a_new_one_and_lets_others_pa
     assert_true(want.outcome.cancelled);
     want = (struct testworld_wanted){.run = waits};
     assert_false(world_scan(w, world_is_launched, &want));
-    write_fence(w, clock_boot_ms() + 60000); /* the broker was heard again */
+    write_fence(w, clock_boot_ms() + 60000); /* the broker has been heard again */
     want = world_outcome(w, waits);
     assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
 }
 
-/* It was sent to the keeper while the fence held, and the step before it took longer than that. */
+/* The step is sent to the keeper while the fence holds, but the step before it outlasts the
+ * fence. */
 static void a_rerun_step_at_a_keeper_goes_back_when_the_fence_has_passed(void **state)
 {
     struct testworld *w = *state;
@@ -438,7 +439,7 @@ static void a_rerun_step_at_a_keeper_goes_back_when_the_fence_has_passed(void **
     write_fence(w, clock_boot_ms() + 60000);
     c.key = "a";
     rig_package(&w->rig, "extract", "shell", "exit 0", NULL, 0, NULL, 0);
-    world_outcome(w, world_ask(w, &c)); /* short ones: so that others lie ahead */
+    world_outcome(w, world_ask(w, &c)); /* short ones, so that others are sent ahead */
     for (int i = 0; i < 2; i++)
         runs[i] = world_ask_script(w, "exec sleep 1000");
     rig_package(&w->rig, "extract", "shell", "exit 0", NULL, 0, NULL, 0);
@@ -489,11 +490,11 @@ static void two_hundred_short_steps_all_run_once_in_two_slots(void **state)
     mem_free(&script);
 }
 
-static void a_step_that_waits_behind_a_long_one_goes_to_an_idle_slot(void **state)
+static void a_step_that_waits_behind_a_long_one_moves_to_an_idle_slot(void **state)
 {
     struct testworld *w = *state;
     struct id runs[60], longest = {{0}};
-    for (int i = 0; i < 60; i++) /* short ones, so that steps lie ahead at the keepers */
+    for (int i = 0; i < 60; i++) /* short ones, so that steps are sent ahead to the keepers */
         runs[i] = world_ask_script(w, i == 50 ? "exec sleep 1000" : "exit 0");
     longest = runs[50];
     for (int i = 0; i < 60; i++)
@@ -503,7 +504,7 @@ static void a_step_that_waits_behind_a_long_one_goes_to_an_idle_slot(void **stat
     world_outcome(w, longest);
 }
 
-static void a_process_of_another_user_or_a_stray_message_gets_nothing(void **state)
+static void another_users_process_or_a_stray_message_gets_nothing(void **state)
 {
     struct testworld *w = *state;
     struct error err = {0};
@@ -530,28 +531,28 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_world(a_step_runs_and_its_outcome_and_output_are_in_the_spool),
-        in_world(a_failure_says_how_it_ended_with_the_last_line_of_its_errors),
-        in_world(a_verdict_makes_a_success_worse_but_no_failure_better),
-        in_world(the_environment_is_fixed_and_parameters_are_in_it),
-        in_world(a_child_finds_nothing_of_the_last_one_in_its_folder),
+        in_world(a_failure_reports_its_exit_and_the_last_line_of_stderr),
+        in_world(a_verdict_can_worsen_a_success_but_not_improve_a_failure),
+        in_world(a_child_gets_a_fixed_environment_with_its_parameters),
+        in_world(a_child_finds_nothing_of_the_previous_one_in_its_folder),
         in_world(progress_arrives_while_the_step_runs),
-        in_world(a_refusal_is_an_outcome_that_was_not_executed),
-        in_world(a_child_that_cannot_be_executed_is_an_outcome),
-        in_world(the_whole_tree_ends_at_a_cancel),
-        in_world(the_whole_tree_ends_when_the_step_ends),
-        in_world(a_step_that_takes_too_long_is_timed_out),
-        in_world(a_step_that_finished_before_it_heard_of_the_cancel_has_succeeded),
-        in_world(a_step_that_waits_can_be_cancelled),
-        in_world(a_gigabyte_of_output_is_counted_and_cut_and_delays_nobody),
+        in_world(a_refused_step_has_an_outcome_that_says_not_executed),
+        in_world(a_child_that_cannot_be_executed_has_an_outcome),
+        in_world(a_cancel_ends_the_whole_process_tree),
+        in_world(the_end_of_a_step_ends_its_whole_process_tree),
+        in_world(a_step_that_takes_too_long_times_out),
+        in_world(a_step_that_finishes_before_it_sees_the_cancel_succeeds),
+        in_world(a_waiting_step_can_be_cancelled),
+        in_world(a_gigabyte_of_output_is_counted_truncated_and_delays_nobody),
         in_world(a_child_survives_its_runner_and_the_next_runner_finds_it),
         in_world(a_step_that_ran_before_the_restart_is_not_run_again),
         in_world(when_a_keeper_is_killed_its_tree_dies_and_the_worker_hears_it),
-        in_world(a_rerun_step_behind_the_fence_waits_for_a_new_one_and_lets_others_pass),
+        in_world(a_rerun_step_past_its_fence_waits_and_lets_others_pass),
         in_world(a_rerun_step_at_a_keeper_goes_back_when_the_fence_has_passed),
         in_world(a_rerun_child_ends_before_the_fence_and_others_do_not),
         in_world(two_hundred_short_steps_all_run_once_in_two_slots),
-        in_world(a_step_that_waits_behind_a_long_one_goes_to_an_idle_slot),
-        in_world(a_process_of_another_user_or_a_stray_message_gets_nothing),
+        in_world(a_step_that_waits_behind_a_long_one_moves_to_an_idle_slot),
+        in_world(another_users_process_or_a_stray_message_gets_nothing),
     };
     return cmocka_run_group_tests_name("server", tests, NULL, NULL);
 }

@@ -32,7 +32,7 @@ static int cannot_make_memory(const struct runner_paths *h, int why, struct erro
                      apart ? h->run : "", apart ? "' on a tmpfs" : "");
 }
 
-/* Anybody may write to /dev/shm, so what has our name there must be our own folder, closed to
+/* Anyone may write to /dev/shm, so a folder of our name there must be our own and closed to
  * others. */
 int runner_paths_claim_memory(const struct runner_paths *h, struct error *err)
 {

@@ -1,4 +1,4 @@
-/* Where the runner keeps what must not reach a disk. */
+/* runnerpaths_test.c - where the runner keeps what must not reach a disk. */
 #include "common/testing.h"
 #include "runner/runnerpaths.h"
 
@@ -10,7 +10,7 @@ static void claim(const char *memory, struct error *err)
     assert_int_equal(runner_paths_claim_memory(&h, err), -ENOENT);
 }
 
-static void a_folder_in_memory_that_cannot_be_made_is_told_with_both_ways_out(void **state)
+static void a_failure_to_make_a_folder_in_memory_names_both_remedies(void **state)
 {
     (void)state;
     struct error err = {0};
@@ -20,7 +20,7 @@ static void a_folder_in_memory_that_cannot_be_made_is_told_with_both_ways_out(vo
                                      "'/nowhere/shm', or put '/nowhere/run' on a tmpfs"));
 }
 
-static void a_folder_below_run_has_one_way_out(void **state)
+static void a_failure_below_run_names_one_remedy(void **state)
 {
     (void)state;
     struct error err = {0};
@@ -32,8 +32,8 @@ static void a_folder_below_run_has_one_way_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_folder_in_memory_that_cannot_be_made_is_told_with_both_ways_out),
-        cmocka_unit_test(a_folder_below_run_has_one_way_out),
+        cmocka_unit_test(a_failure_to_make_a_folder_in_memory_names_both_remedies),
+        cmocka_unit_test(a_failure_below_run_names_one_remedy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

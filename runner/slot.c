@@ -130,8 +130,8 @@ void slot_take_kept(struct slot *t, const struct s_kept *k, bool told)
     }
 }
 
-/* The keeper has said all that it holds. What our files said for it while it was silent, and it
- * does not confirm, has ended meanwhile or has never reached it. */
+/* The keeper has reported everything it holds. A step that our files listed while it was silent,
+ * and that it does not confirm, has ended meanwhile or never reached it. */
 static void hear_all(struct slot *t)
 {
     struct slot_step h;

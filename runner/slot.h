@@ -1,4 +1,4 @@
-/* slot.h - one slot: its keeper, and the steps that lie there. Used by slots.c alone. */
+/* slot.h - one slot: its keeper, and the steps queued there. Used by slots.c alone. */
 #ifndef LB_RUNNER_SLOT_H
 #define LB_RUNNER_SLOT_H
 
@@ -15,7 +15,7 @@ struct slot_step {
     struct hash identity;
     int64_t expires;
     bool runs, wanted_back;
-    bool told; /* the keeper itself has said that it holds the step */
+    bool told; /* the keeper itself has confirmed that it holds the step */
 };
 void slot_step_of(const struct s_launch *l, struct slot_step *ret);
 /* As a message, which points into *h. */
@@ -40,7 +40,7 @@ struct slot {
     struct loop *loop;
     unsigned number;
     struct channel *channel; /* NULL: no keeper */
-    bool heard;              /* the keeper has said all that it holds */
+    bool heard;              /* the keeper has reported everything it holds */
     bool written;            /* something is queued on its channel */
     struct slot_step *held;  /* in the order in which it will run them */
     unsigned n;
@@ -55,7 +55,8 @@ void slot_lost(struct slot *t);
 void slot_send(struct slot *t, struct span message); /* queued; slot_flush writes */
 void slot_flush(struct slot *t);
 void slot_hold(struct slot *t, const struct slot_step *h);
-/* Takes what the keeper says; `told` false: our files say it for a keeper that does not answer. */
+/* Takes a report from the keeper; `told` false: from our files, for a keeper that does not
+ * answer. */
 void slot_take_kept(struct slot *t, const struct s_kept *k, bool told);
 
 #endif

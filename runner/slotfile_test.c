@@ -1,4 +1,4 @@
-/* slotfile_test.c - what was put there is there for the next runner, whole or not at all. */
+/* slotfile_test.c - the next runner finds what was stored, whole or not at all. */
 #include "common/testing.h"
 
 #include <fcntl.h>
@@ -57,7 +57,7 @@ static void entries_outlive_the_process_that_wrote_them(void **state)
     slotfile_close(&f);
 }
 
-static void steps_beyond_a_keepers_room_are_left_out(void **state)
+static void steps_beyond_a_keepers_capacity_are_left_out(void **state)
 {
     struct slotfile *f = opened(state);
     for (unsigned i = 1; i <= KEEPER_WAITING + 5; i++) {
@@ -101,7 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(entries_outlive_the_process_that_wrote_them),
-        in_folder(steps_beyond_a_keepers_room_are_left_out),
+        in_folder(steps_beyond_a_keepers_capacity_are_left_out),
         in_folder(a_file_of_another_format_is_emptied),
         in_folder(without_a_file_nothing_is_remembered),
     };

@@ -39,7 +39,7 @@ struct slots {
     unsigned waiting;
     double average_ms; /* of a step, weighted to the last few; long at first */
     struct loop_timer timer;
-    int64_t renewed; /* what fence_read said last; it only grows */
+    int64_t renewed; /* the last result of fence_read; it only grows */
     struct buf scratch;
 };
 
@@ -268,7 +268,7 @@ static void on_timer(struct loop *l, struct loop_timer *timer, void *arg)
     dispatch(s);
 }
 
-/* ---- What the slots tell */
+/* ---- Reports from the slots */
 
 static void on_gone(void *self, struct slot *t, const struct slot_step *h)
 {
@@ -432,7 +432,7 @@ static void add_from_spool(void *self, const struct s_kept *k)
     slot_take_kept(self, k, false);
 }
 
-/* For a keeper that does not answer: the spool says what it runs, our file what waits there. */
+/* For a keeper that does not answer: the spool tells what it runs, our file what waits there. */
 static void answer_for(struct slots *s, struct slot *t)
 {
     struct slot_step h;

@@ -22,7 +22,7 @@ enum {
 
 struct slots;
 
-/* What the owner hears. */
+/* What the owner is told. */
 struct slots_events {
     /* The keeper of this step has died (KEPT_GONE). launched: an S_LAUNCHED is in the spool; if
      * not, the step may be asked for again. */
@@ -32,17 +32,17 @@ struct slots_events {
 
 struct slots *slots_new(const struct runner_paths *paths, struct loop *loop, struct report *report,
                         const struct slots_events *events);
-/* Keepers go on. What waits here is dropped: the worker asks for it again. */
+/* Keepers carry on. Steps that wait here are dropped: the worker requests them again. */
 void slots_free(struct slots **s);
 
-/* Finds the keepers of an earlier runner by their sockets and asks what they hold; for one that
- * does not answer, spool and slot file say it. Runs the loop for up to ADOPT_MS. */
+/* Finds the keepers of an earlier runner by their sockets and asks what they hold; for a keeper
+ * that does not answer, spool and slot file tell. Runs the loop for up to ADOPT_MS. */
 int slots_adopt(struct slots *s, struct error *err);
 void slots_resize(struct slots *s, unsigned n);
 
 /* Queues a step: the bytes of its S_LAUNCH. */
 void slots_take(struct slots *s, struct span launch);
-/* Ends what runs of the attempt and drops what waits. */
+/* Ends the running step of the attempt and drops those that wait. */
 void slots_halt(struct slots *s, const struct s_halt *h);
 /* Calls fn for every step here: KEPT_WAITS (slot 0: in our queue) or KEPT_RUNS. Returns how
  * many. */

@@ -35,7 +35,7 @@ struct testrig {
 struct rig_call {
     const char *cluster, *caller, *key, *job, *address;
     bool pin_latest;
-    struct hash job_hash; /* zero: of the rig's job */
+    struct hash job_hash; /* zero: the rig's job */
     const struct buf *parameters;
     uint32_t n_parameters;
     int64_t expires;
@@ -50,8 +50,8 @@ struct rig_parameter {
     const char *pattern;
 };
 
-/* Makes the folder, sets LONGBOAT_HOME to it, and fills it: keys, certificates, an empty list of
- * revocations, one trusted builder. The tests' processes have one rig at a time. */
+/* Makes the folder, sets LONGBOAT_HOME to it, and fills it: keys, certificates, an empty
+ * revocation list, one trusted builder. The tests' processes have one rig at a time. */
 void rig_open(struct testrig *r, const char *folder);
 void rig_close(struct testrig *r); /* the folder stays */
 
@@ -68,7 +68,7 @@ void rig_package(struct testrig *r, const char *name, const char *subsystem, con
 void rig_signers(struct testrig *r);                 /* etc/trust/signers: the rig's builder */
 void rig_revoke(struct testrig *r, uint64_t serial); /* the next list, with this serial in it */
 
-struct rig_call rig_call(void); /* of the rig's caller and job, good for a day */
+struct rig_call rig_call(void); /* for the rig's caller and job, valid for a day */
 /* Appends the d_signed of the call. */
 void rig_sign(struct testrig *r, const struct rig_call *c, struct buf *out);
 /* The request of a worker for step `run`; bytes of the call are in *call. */

@@ -35,7 +35,7 @@ void world_start_runner(struct testworld *w, unsigned slots)
     while (channel_connect(path, &w->c, &err) < 0) {
         if (clock_boot_ms() > until)
             fail_msg("%s", err.text);
-        poll(NULL, 0, 5); /* it listens when it has heard its keepers */
+        poll(NULL, 0, 5); /* it listens once it has heard from its keepers */
     }
     struct s_attach a = {.version = RUNNER_PROTOCOL, .slots = slots};
     buf_clear(&w->bytes);
@@ -101,7 +101,7 @@ void world_say(struct testworld *w, struct buf *message)
     struct error err = {0};
     if (channel_send(w->c, buf_span(message), &err) < 0)
         fail_msg("%s", err.text);
-    while (channel_wants_write(w->c)) { /* the runner has not read all that was said before */
+    while (channel_wants_write(w->c)) { /* the runner has not read everything sent before */
         struct pollfd p = {.fd = channel_fd(w->c), .events = POLLOUT};
         assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
         if (channel_flush(w->c, &err) < 0)
@@ -293,7 +293,7 @@ int world_setup(void **state)
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     testing_folder(state);
     struct testworld *w = mem_zalloc(1, sizeof *w);
-    /* keepers of killed runners become ours, so that we can wait for them */
+    /* we adopt the keepers of killed runners so that we can wait for them */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     rig_open(&w->rig, *state);
     snprintf(a.sun_path, sizeof a.sun_path, "%s/worker.bell", w->rig.paths.run);
@@ -325,7 +325,7 @@ int world_teardown(void **state)
     struct rusage usage;
     for (int64_t until = clock_boot_ms() + PATIENCE_MS; tree_reap(0, &any, &status, &usage);
          poll(NULL, 0, 5))
-        if (clock_boot_ms() > until) /* a guard has failed: what it left must not stay */
+        if (clock_boot_ms() > until) /* a guard has failed: nothing it left may stay */
             tree_signal(SIGKILL, 0);
     close(w->bell);
     buf_free(&w->call);

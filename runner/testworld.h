@@ -36,7 +36,7 @@ void world_start_runner(struct testworld *w, unsigned slots); /* and attaches to
 void world_stop_runner(struct testworld *w, int sig);
 /* The next message of the runner; waits for it. Returns its kind. */
 uint64_t world_hear(struct testworld *w, struct span *ret);
-/* Hears what it holds, as it says after S_ATTACH; returns how many are in this state. */
+/* Reads what the runner holds, as it reports after S_ATTACH; returns how many are in this state. */
 unsigned world_hear_kept(struct testworld *w, enum kept_state state, struct s_kept *ret_last);
 void world_say(struct testworld *w, struct buf *message);
 
@@ -49,7 +49,7 @@ bool world_scan(struct testworld *w, testworld_entry_fn *fn, void *arg);
 /* Scans after each ring of the bell until fn has seen enough. */
 void world_wait_for(struct testworld *w, testworld_entry_fn *fn, void *arg, const char *what);
 
-/* What is sought of one run, and found. */
+/* The run to look for, and what was found. */
 struct testworld_wanted {
     struct id run;
     struct d_step_outcome outcome;
@@ -66,7 +66,7 @@ testworld_entry_fn world_is_ended, world_is_launched, world_collect_output, worl
 
 /* deadline: boot ms; 0: none. */
 void world_ask_as(struct testworld *w, const struct rig_call *c, struct id run, int64_t deadline);
-/* Asks for step `run` of a call, or of a package that is this script; returns the run's id. */
+/* Requests step `run` of a call, or of a package that is this script; returns the run's id. */
 struct id world_ask(struct testworld *w, const struct rig_call *c);
 struct id world_ask_script(struct testworld *w, const char *script);
 struct testworld_wanted world_outcome(struct testworld *w, struct id run); /* waits for it */
@@ -78,7 +78,7 @@ bool world_is_alive(pid_t pid);
 void world_wait_gone(pid_t pid);
 
 int world_setup(void **state);
-/* Ends every keeper: guards by their death, which kills what they keep. */
+/* Ends every keeper: kills the guards, which takes down what they guard. */
 int world_teardown(void **state);
 
 #define in_world(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)

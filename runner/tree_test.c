@@ -1,4 +1,4 @@
-/* tree_test.c - every descendant is found and ended, and nobody else. */
+/* tree_test.c - every descendant is found and ended, and no other process. */
 #include "common/testing.h"
 
 #include <signal.h>
@@ -14,7 +14,7 @@ static _Noreturn void sleep_for_ever(void)
         pause();
 }
 
-/* Says over the pipe that it is there. */
+/* Reports over the pipe that it is there. */
 static void say_here(int fd)
 {
     pid_t self = getpid();
@@ -22,10 +22,10 @@ static void say_here(int fd)
         _exit(9);
 }
 
-/* Forks one of each kind that hides; each says its pid. */
+/* Forks one process of each kind that hides; each reports its pid. */
 static void start_hiders(int fd)
 {
-    if (fork() == 0) { /* ends, so that its child is an orphan in an own session */
+    if (fork() == 0) { /* ends, so that its child becomes an orphan in its own session */
         if (fork() == 0) {
             setsid();
             if (fork() == 0) {
@@ -88,7 +88,7 @@ static void hidden_descendants_are_found_and_killed(void **state)
     assert_in_range(tree_signal(0, 0), 5, 8);
     assert_true(tree_signal(SIGTERM, 0) >= 5);
     for (int i = 0; i < 400 && tree_signal(0, 0) > 2; i++) {
-        /* those that ignore TERM are left: parent and child */
+        /* those that ignore TERM remain: parent and child */
         reap();
         poll(NULL, 0, 5);
     }
@@ -143,7 +143,7 @@ static void the_end_and_usage_of_the_main_child_are_reported(void **state)
     assert_int_equal(WEXITSTATUS(status), 7);
 }
 
-static void endless_forks_are_caught(void **state)
+static void an_endless_chain_of_forks_is_killed(void **state)
 {
     (void)state;
     int fds[2];
@@ -151,7 +151,7 @@ static void endless_forks_are_caught(void **state)
     assert_int_equal(pipe(fds), 0);
     if (fork() == 0) {
         say_here(fds[1]);
-        /* each generation ends and leaves the next, faster than it can be walked to */
+        /* each generation ends and leaves the next one, faster than a walk can reach it */
         for (int i = 0; i < 3000; i++)
             if (fork() != 0)
                 _exit(0);
@@ -169,7 +169,7 @@ int main(void)
         cmocka_unit_test(hidden_descendants_are_found_and_killed),
         cmocka_unit_test(a_spared_process_and_its_descendants_are_left_alone),
         cmocka_unit_test(the_end_and_usage_of_the_main_child_are_reported),
-        cmocka_unit_test(endless_forks_are_caught),
+        cmocka_unit_test(an_endless_chain_of_forks_is_killed),
     };
     return cmocka_run_group_tests_name("tree", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* typed.h - whether a value fits what a package declares. Checked again here, because nobody who
- * checked it before is trusted. Pure.
+/* typed.h - whether a value fits what a package declares. Checked again here, because no earlier
+ * check is trusted. Pure.
  *
  * Types: string int float bool date ("2026-11-21") datetime (RFC 3339 with an offset) json
  * (anything). A string that stands for a value of another type becomes that value ("12" for an

@@ -1,4 +1,4 @@
-/* typed_test.c - values against declarations. */
+/* typed_test.c - values checked against their declarations. */
 #include "common/testing.h"
 
 #include <errno.h>
@@ -79,7 +79,7 @@ static void texts_that_do_not_fit_their_type_are_refused(void **state)
         refused((struct d_parameter){.type = span_str(bad[i][0])}, bad[i][1], "is not of type");
 }
 
-static void patterns_hold_for_the_whole_text(void **state)
+static void patterns_must_match_the_whole_text(void **state)
 {
     (void)state;
     struct d_parameter p = {.type = span_str("string"), .pattern = span_str("a|b+")};
@@ -89,7 +89,7 @@ static void patterns_hold_for_the_whole_text(void **state)
     refused(p, "a\n", "must match");
 }
 
-static void patterns_that_cost_too_much_are_not_used(void **state)
+static void patterns_that_cost_too_much_are_refused(void **state)
 {
     (void)state;
     refused((struct d_parameter){.type = span_str("string"),
@@ -106,7 +106,7 @@ static void patterns_that_cost_too_much_are_not_used(void **state)
             "is longer than");
 }
 
-static void bounds_and_allowed_values_hold(void **state)
+static void bounds_and_allowed_values_are_enforced(void **state)
 {
     (void)state;
     struct buf least = {0}, most = {0}, one = {0}, allowed = {0};
@@ -142,9 +142,8 @@ static void a_sensitive_value_is_not_shown(void **state)
     assert_null(strstr(why, "hunter2"));
 }
 
-/* The sentence becomes the outcome's message, which is no message any more if a character of it is
-   cut in two. */
-static void a_long_value_is_shown_in_whole_characters(void **state)
+/* The error becomes the outcome's message, which is malformed if a character is cut in two. */
+static void a_long_value_is_truncated_between_characters(void **state)
 {
     (void)state;
     char text[200], why[ERROR_TEXT_MAX];
@@ -152,7 +151,7 @@ static void a_long_value_is_shown_in_whole_characters(void **state)
     for (size_t lead = 0; lead < 2; lead++) {
         memset(text, 'x', lead);
         for (size_t i = lead; i + 2 < sizeof text; i += 2) {
-            memcpy(text + i, "\xc3\xa4", 2); /* a-umlaut */
+            memcpy(text + i, "\xc3\xa4", 2); /* a with an umlaut */
             text[i + 2] = 0;
         }
         assert_int_equal(judge(p, text, NULL, why, sizeof why), -EINVAL);
@@ -165,11 +164,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_become_values_of_the_declared_type),
         cmocka_unit_test(texts_that_do_not_fit_their_type_are_refused),
-        cmocka_unit_test(patterns_hold_for_the_whole_text),
-        cmocka_unit_test(patterns_that_cost_too_much_are_not_used),
-        cmocka_unit_test(bounds_and_allowed_values_hold),
+        cmocka_unit_test(patterns_must_match_the_whole_text),
+        cmocka_unit_test(patterns_that_cost_too_much_are_refused),
+        cmocka_unit_test(bounds_and_allowed_values_are_enforced),
         cmocka_unit_test(a_sensitive_value_is_not_shown),
-        cmocka_unit_test(a_long_value_is_shown_in_whole_characters),
+        cmocka_unit_test(a_long_value_is_truncated_between_characters),
     };
     return cmocka_run_group_tests_name("typed", tests, NULL, NULL);
 }

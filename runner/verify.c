@@ -228,7 +228,7 @@ static int check_package(struct inquiry *q, struct error *err)
     return rc;
 }
 
-/* May this job run here? The own job of a package is made again from the package and compared. Any
+/* May this job run here? A package's own job is made again from the package and compared. Any
  * other needs a file of this server that is named by the hash of the job. */
 static int check_job_allowed(struct inquiry *q, struct error *err)
 {

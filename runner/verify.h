@@ -1,8 +1,8 @@
-/* verify.h - may this step run? All checks stand in order in one list (verify.c, `checks`).
+/* verify.h - may this step run? All checks are in one ordered list (verify.c, `checks`).
  *
- * The worker that asks is not trusted in anything: what was called, by whom, for which job on which
- * server comes from signed bytes and from files of this server. No step reaches a keeper that has
- * not passed every check. */
+ * The requesting worker is not trusted in anything: what was called, by whom, for which job on
+ * which server comes from signed bytes and from files of this server. No step reaches a keeper
+ * unless it has passed every check. */
 #ifndef LB_RUNNER_VERIFY_H
 #define LB_RUNNER_VERIFY_H
 
@@ -11,8 +11,8 @@
 #include "runner/seen.h"
 
 struct verifier;
-/* Reads from the spool what was run before. `paths` is lent for its life. On success *ret is yours:
- * verifier_free. */
+/* Reads from the spool what has already run. `paths` is lent for its life. On success *ret is
+ * yours: verifier_free. */
 int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct error *err);
 void verifier_free(struct verifier **v);
 struct policy *verifier_policy(struct verifier *v);
@@ -29,7 +29,7 @@ enum verify_verdict verify_step(struct verifier *v, const struct s_step *request
 
 /* A keeper holds this step: it counts as seen. */
 void verifier_taken(struct verifier *v, const struct s_kept *kept, int64_t now);
-/* This step certainly was not launched and will not be: it may be asked for again. */
+/* This step certainly was not launched and never will be: it may be requested again. */
 void verifier_forget(struct verifier *v, const struct s_kept *kept);
 
 /* The name of the i-th check; NULL after the last. For docs and tests. */

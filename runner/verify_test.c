@@ -1,4 +1,4 @@
-/* verify_test.c - each check of a step refuses what it is there for, and says so. */
+/* verify_test.c - each check of a step refuses what it exists to refuse, and says so. */
 #include "runner/testrig.h"
 
 #include "runner/verify.h"
@@ -72,7 +72,7 @@ static void refused(struct verify_fixture *f, const struct s_step *s, const char
                  refusal_word(f->code), f->err.text, check, refusal_word(code), text);
 }
 
-/* A request that is good in all, with one run's number. */
+/* A request with nothing wrong, with this run number. */
 static struct s_step good(struct verify_fixture *f, struct rig_call *c, uint8_t run)
 {
     static struct buf table;
@@ -83,7 +83,7 @@ static struct s_step good(struct verify_fixture *f, struct rig_call *c, uint8_t 
     return rig_step(&f->rig, c, rig_run(run), &f->call);
 }
 
-static void a_good_request_becomes_a_launch_with_typed_parameters(void **state)
+static void a_valid_request_becomes_a_launch_with_typed_parameters(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -102,7 +102,7 @@ static void a_good_request_becomes_a_launch_with_typed_parameters(void **state)
     assert_false(hash_is_zero(&l.identity));
 }
 
-static void a_step_that_no_caller_signed_is_refused(void **state)
+static void a_step_that_no_caller_has_signed_is_refused(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -151,7 +151,7 @@ static void a_revoked_certificate_is_refused_from_the_next_step_on(void **state)
     refused(f, &s, "certificate", REFUSAL_REVOKED, "'anna' (serial 3) has been revoked");
 }
 
-static void a_list_of_revocations_that_nobody_signed_stops_everything(void **state)
+static void an_unsigned_revocation_list_stops_everything(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -197,7 +197,7 @@ static void an_altered_call_is_refused(void **state)
     refused(f, &s, "call", REFUSAL_BAD_SIGNATURE, "");
 }
 
-static void a_call_of_another_caller_is_refused(void **state)
+static void a_call_signed_by_another_caller_is_refused(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -223,7 +223,7 @@ static void an_expired_call_is_refused_but_not_in_the_middle_of_its_job(void **s
     assert_int_equal(f->code, REFUSAL_EXPIRED);
     assert_string_equal(f->check, "call");
     assert_int_equal(ask(f, &s), VERDICT_RUN);
-    s.try_no = 2; /* refused for another reason: as to its time it is in order */
+    s.try_no = 2; /* refused for another reason: its time is fine */
     assert_int_equal(verify_step(f->v, &s, late, &f->launch, &f->code, &f->check, &f->err),
                      VERDICT_REFUSED);
     assert_string_equal(f->check, "step");
@@ -262,7 +262,7 @@ static void a_call_for_other_servers_is_refused(void **state)
     refused(f, &s, "address", REFUSAL_UNKNOWN_ADDRESS, "'wh9'");
 }
 
-static void another_version_of_the_job_is_refused_unless_the_latest_was_asked_for(void **state)
+static void another_job_version_is_refused_unless_the_call_wants_the_latest(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -288,7 +288,7 @@ static void a_step_that_the_job_lacks_is_refused(void **state)
     refused(f, &s, "step", REFUSAL_WRONG_JOB, "has no step 'other'");
 }
 
-static void a_try_beyond_the_jobs_is_refused(void **state)
+static void a_try_beyond_the_jobs_limit_is_refused(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -297,7 +297,7 @@ static void a_try_beyond_the_jobs_is_refused(void **state)
     refused(f, &s, "step", REFUSAL_REPLAYED, "may be tried 1 times");
 }
 
-/* A job of one step as a definer might have written it. */
+/* A job of one step, as a definer might write it. */
 static void make_job_with(struct verify_fixture *f, const char *proxy, const char *subsystem,
                           const char *run, bool package, struct span success_codes)
 {
@@ -393,7 +393,7 @@ static void a_package_that_others_can_write_is_refused(void **state)
     mem_free(&folder);
 }
 
-static void an_entry_that_is_not_executable_or_leads_out_is_refused(void **state)
+static void an_entry_not_executable_or_outside_its_package_is_refused(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -424,7 +424,7 @@ static void a_job_that_this_server_has_not_accepted_is_refused(void **state)
         fail_msg("%s", f->err.text);
 }
 
-static void a_shell_text_without_a_package_runs_when_its_job_is_accepted(void **state)
+static void shell_text_without_a_package_runs_when_its_job_is_accepted(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -444,7 +444,7 @@ static void a_shell_text_without_a_package_runs_when_its_job_is_accepted(void **
     refused(f, &s, "package", REFUSAL_WRONG_JOB, "neither a package nor shell text");
 }
 
-/* The launch's meaning of a code; PACKAGE_COUNT: it has none of its own. */
+/* What the launch says a code means; PACKAGE_COUNT: nothing. */
 static uint64_t meaning(const struct s_launch *l, uint64_t code)
 {
     struct wire_iter it = wire_iter(&l->exit_codes);
@@ -458,13 +458,13 @@ static uint64_t meaning(const struct s_launch *l, uint64_t code)
     return PACKAGE_COUNT;
 }
 
-static void exit_codes_that_a_step_names_replace_those_of_the_package(void **state)
+static void a_steps_exit_codes_replace_those_of_its_package(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
     struct s_launch l;
     c.job = "nightly";
-    for (int package = 0; package < 2; package++) { /* the package says: 0 succeeded, 3 cancelled */
+    for (int package = 0; package < 2; package++) { /* package: 0 succeeded, 3 cancelled */
         make_job_with(f, "default", package ? "exec" : "shell", package ? "" : "true", package,
                       span_of("\2\7", 2));
         allow_job(f, 0444);
@@ -480,7 +480,7 @@ static void exit_codes_that_a_step_names_replace_those_of_the_package(void **sta
     }
 }
 
-static void a_job_made_up_under_a_packages_name_is_refused(void **state)
+static void a_forged_job_under_a_packages_name_is_refused(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -541,7 +541,7 @@ static void the_same_step_is_not_run_twice(void **state)
     refused(f, &s, "new", REFUSAL_REPLAYED, "does not allow another");
 }
 
-static void a_rerun_that_the_caller_allows_runs_and_fences_the_older_attempt(void **state)
+static void an_allowed_rerun_runs_and_fences_the_older_attempt(void **state)
 {
     struct verify_fixture *f = *state;
     struct rig_call c = rig_call();
@@ -576,7 +576,7 @@ static void steps_launched_before_a_restart_are_known_after_it(void **state)
     assert_int_equal(ask(f, &s), VERDICT_RUN);
 }
 
-static void the_checks_are_in_the_order_that_the_design_names(void **state)
+static void the_checks_run_in_the_documented_order(void **state)
 {
     (void)state;
     static const char *const order[] = {"origin",  "server",     "certificate", "form",  "call",
@@ -593,37 +593,37 @@ static void the_checks_are_in_the_order_that_the_design_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        here(a_good_request_becomes_a_launch_with_typed_parameters),
-        here(a_step_that_no_caller_signed_is_refused),
+        here(a_valid_request_becomes_a_launch_with_typed_parameters),
+        here(a_step_that_no_caller_has_signed_is_refused),
         here(a_server_without_an_identity_runs_nothing),
         here(a_certificate_that_no_administrator_signed_is_refused),
         here(a_revoked_certificate_is_refused_from_the_next_step_on),
-        here(a_list_of_revocations_that_nobody_signed_stops_everything),
+        here(an_unsigned_revocation_list_stops_everything),
         here(an_expired_certificate_is_refused),
         here(a_malformed_call_or_job_is_refused),
         here(an_altered_call_is_refused),
-        here(a_call_of_another_caller_is_refused),
+        here(a_call_signed_by_another_caller_is_refused),
         here(an_expired_call_is_refused_but_not_in_the_middle_of_its_job),
         here(a_call_without_a_grant_is_refused),
         here(a_grant_on_the_pool_covers_a_call_to_the_server_by_name),
         here(a_call_for_other_servers_is_refused),
-        here(another_version_of_the_job_is_refused_unless_the_latest_was_asked_for),
+        here(another_job_version_is_refused_unless_the_call_wants_the_latest),
         here(a_step_that_the_job_lacks_is_refused),
-        here(a_try_beyond_the_jobs_is_refused),
+        here(a_try_beyond_the_jobs_limit_is_refused),
         here(an_unknown_proxy_or_subsystem_is_refused),
         here(a_package_that_is_not_installed_is_refused),
         here(a_package_whose_signer_is_no_longer_trusted_is_refused),
         here(a_package_that_others_can_write_is_refused),
-        here(an_entry_that_is_not_executable_or_leads_out_is_refused),
+        here(an_entry_not_executable_or_outside_its_package_is_refused),
         here(a_job_that_this_server_has_not_accepted_is_refused),
-        here(a_shell_text_without_a_package_runs_when_its_job_is_accepted),
-        here(exit_codes_that_a_step_names_replace_those_of_the_package),
-        here(a_job_made_up_under_a_packages_name_is_refused),
+        here(shell_text_without_a_package_runs_when_its_job_is_accepted),
+        here(a_steps_exit_codes_replace_those_of_its_package),
+        here(a_forged_job_under_a_packages_name_is_refused),
         here(a_missing_unknown_or_wrong_parameter_is_refused),
         here(the_same_step_is_not_run_twice),
-        here(a_rerun_that_the_caller_allows_runs_and_fences_the_older_attempt),
+        here(an_allowed_rerun_runs_and_fences_the_older_attempt),
         here(steps_launched_before_a_restart_are_known_after_it),
-        cmocka_unit_test(the_checks_are_in_the_order_that_the_design_names),
+        cmocka_unit_test(the_checks_run_in_the_documented_order),
     };
     return cmocka_run_group_tests_name("verify", tests, NULL, NULL);
 }

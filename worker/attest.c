@@ -19,8 +19,8 @@ static void add_jobs(const struct worker *w, struct buf *items, uint32_t *count)
     }
 }
 
-/* The number of a builder's key, as minisign and lbpkg print it; a key that is trusted no more is
- * known by its first digits only. */
+/* The number of a builder's key, as minisign and lbpkg print it. Of a key that is no longer
+ * trusted only the first digits are known. */
 static void name_signer(const struct minisign_public *trusted, size_t n, const struct hash *key,
                         char out[MINISIGN_NUMBER_TEXT])
 {
@@ -74,7 +74,7 @@ static void add_number(struct buf *items, uint32_t *count, const char *name, int
     ++*count;
 }
 
-/* For people who read `lbctl servers`; no decision rests on them. Sorted by name. */
+/* For people who read `lbctl servers`; no decision depends on it. Sorted by name. */
 static void add_facts(const struct worker *w, struct buf *items, uint32_t *count)
 {
     struct utsname u;

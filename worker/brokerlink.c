@@ -5,7 +5,7 @@
 
 #include "common/log.h"
 
-/* ---- Packages that this server is to have */
+/* ---- Packages that this server should have */
 
 static int desired_send(void *self, struct span message)
 {

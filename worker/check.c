@@ -1,5 +1,4 @@
-/* check.c - lbworker check: what is right and what is wrong on this server, and what to do about
- * it. */
+/* check.c - lbworker check: what is right and what is wrong on this server, and how to fix it. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -51,7 +51,7 @@ static void a_worker_and_a_runner_that_run_here_are_seen_and_left_alone(void **s
                     "{\"v\":1,\"check\":\"runner\",\"ok\":true,\"text\":\"running: ");
     assert_contains(buf_str(&text),
                     "{\"v\":1,\"check\":\"worker\",\"ok\":true,\"text\":\"running: ");
-    assert_int_equal(channel_accept(listening, &c, &err), -EAGAIN); /* nobody came to the runner */
+    assert_int_equal(channel_accept(listening, &c, &err), -EAGAIN); /* no one connected */
     close(listening);
     close(worker);
     close(runner);

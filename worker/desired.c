@@ -3,8 +3,8 @@
  *   WANTED --chunks--> FETCHED --signer's certificate--> CERTIFIED --S_INSTALL--> INSTALLING
  *   --S_INSTALLED--> here
  *
- * A failure anywhere leads to RESTING, and after a while back to WANTED. Nobody trusts what lies in
- * var/incoming: the runner verifies hash and signature. */
+ * A failure anywhere leads to RESTING, and after a while back to WANTED. Files in var/incoming
+ * are not trusted: the runner verifies hash and signature. */
 #include "worker/desired.h"
 
 #include <errno.h>
@@ -133,8 +133,8 @@ static void ask_chunk(struct desired *d, struct desired_wanted *w, int64_t now)
     int64_t offset = bytes_here(path);
     if (!w->signature.n && offset && (uint64_t)offset >= w->size)
         offset =
-            /* complete, but an earlier process got the signature: asking for one byte brings it
-             * again */
+            /* complete, but an earlier process received the signature: a request for one byte
+             * brings it again */
             (int64_t)w->size - 1;
     struct m_get m = {.req = d->req = ++d->last_req,
                       .package = w->package,

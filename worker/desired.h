@@ -1,7 +1,7 @@
-/* desired.h - brings in the packages that this server is to have, as the broker says (DESIRED).
+/* desired.h - fetches and installs the packages that the broker wants on this server (DESIRED).
  *
- * A package is fetched in chunks (a broken transfer is resumed), then verified and installed by the
- * runner, one package at a time. What fails is tried again, and its trouble is attested. */
+ * A package is fetched in chunks (a broken transfer is resumed), then verified and installed by
+ * the runner, one package at a time. A failure is retried later, and its trouble is attested. */
 #ifndef LB_WORKER_DESIRED_H
 #define LB_WORKER_DESIRED_H
 
@@ -22,12 +22,12 @@ struct desired_calls {
     void (*changed)(void *self); /* a package was installed, or its trouble has changed */
 };
 
-/* `incoming` (var/incoming) is made if need be. On success *ret is yours: desired_close. */
+/* Makes `incoming` (var/incoming) if it does not exist. On success *ret is yours: desired_close. */
 int desired_open(struct desired **ret, const char *incoming, const struct desired_calls *calls,
                  struct error *err);
 void desired_close(struct desired **d);
 
-/* What has arrived. Each goes on with what can be done now; `now` is boot time in ms. */
+/* What has arrived. Each call then does whatever can be done now; `now` is boot time in ms. */
 void desired_set(struct desired *d, const struct m_desired *m, int64_t now);
 void desired_chunk(struct desired *d, const struct m_chunk *m, int64_t now);
 void desired_certificates(struct desired *d, const struct m_certificates *m, int64_t now);
@@ -35,7 +35,7 @@ void desired_error(struct desired *d, const struct m_error *m, int64_t now);
 void desired_installed(struct desired *d, const struct s_installed *s, int64_t now);
 /* A new session, or the runner is up: sends again what was asked for. */
 void desired_again(struct desired *d, int64_t now);
-/* Tries again now what has failed: somebody has fixed the cause. */
+/* Retries now what has failed: someone has fixed the cause. */
 void desired_retry(struct desired *d, int64_t now);
 void desired_tick(struct desired *d, int64_t now);
 int64_t desired_deadline(const struct desired *d);

@@ -6,13 +6,13 @@
 #include "common/id.h"
 #include "common/testing.h"
 
-/* Broker and runner in one: what was asked of them last. */
+/* Broker and runner in one: the latest request to each. */
 struct desired_peers {
     struct desired *d;
     struct buf asked, install;
     unsigned asks, installs, changes;
     bool broker, runner;
-    struct hash here; /* a package that is installed */
+    struct hash here; /* an installed package */
 };
 
 static int send_to_broker(void *self, struct span m)
@@ -171,7 +171,7 @@ static void assert_trouble(const struct desired_peers *p, const char *text)
     buf_free(&items);
 }
 
-static void a_package_is_fetched_in_pieces_certified_installed_and_off_the_list(void **state)
+static void a_package_is_fetched_in_chunks_certified_and_installed(void **state)
 {
     struct desired_peers p = {0};
     begin(state, &p);
@@ -209,7 +209,7 @@ static void a_deployment_by_a_key_without_a_name_needs_no_certificate(void **sta
     end(&p);
 }
 
-static void what_is_here_or_to_be_removed_is_not_fetched(void **state)
+static void packages_that_are_here_or_to_be_removed_are_not_fetched(void **state)
 {
     struct desired_peers p = {.here = hash_of(1)};
     struct buf items = {0};
@@ -235,7 +235,7 @@ static void a_transfer_resumes_after_a_broken_session(void **state)
     p.broker = true;
     desired_again(p.d, 2000);
     assert_int_equal(get_of(&p).offset, 4);
-    want(&p, 1, 1, "anna"); /* the broker says again what it wants: that changes nothing */
+    want(&p, 1, 1, "anna"); /* the broker repeats its list: that changes nothing */
     give(&p, 4, "456789");
     give_certificate(&p, "c");
     assert_int_equal(p.installs, 1);
@@ -252,7 +252,7 @@ static void a_transfer_resumes_in_a_new_process(void **state)
     p = (struct desired_peers){0};
     begin(state, &p);
     want(&p, 1, 1, "anna");
-    assert_int_equal(get_of(&p).offset, 9); /* all is here but the signature */
+    assert_int_equal(get_of(&p).offset, 9); /* everything is here but the signature */
     give(&p, 9, "9");
     give_certificate(&p, "c");
     assert_int_equal(p.installs, 1);
@@ -281,7 +281,7 @@ static void an_unsolicited_answer_is_ignored(void **state)
     end(&p);
 }
 
-static void a_wrong_piece_is_trouble_and_tried_again_later(void **state)
+static void a_wrong_chunk_is_reported_and_retried_later(void **state)
 {
     struct desired_peers p = {0};
     begin(state, &p);
@@ -291,17 +291,17 @@ static void a_wrong_piece_is_trouble_and_tried_again_later(void **state)
     assert_int_equal(desired_deadline(p.d), 2000 + DESIRED_RETRY_MS);
     desired_tick(p.d, 2000 + DESIRED_RETRY_MS);
     assert_int_equal(p.asks, 2);
-    give(&p, 0, "01234567890"); /* longer than it says it is */
+    give(&p, 0, "01234567890"); /* longer than it claims to be */
     assert_trouble(&p, "the wrong piece");
     desired_tick(p.d, 1999 + DESIRED_RETRY_MS);
     assert_int_equal(p.asks, 2);
-    /* an administrator who has mended it does not wait */
+    /* an administrator who has fixed it need not wait */
     desired_retry(p.d, 1999 + DESIRED_RETRY_MS);
     assert_int_equal(p.asks, 3);
     end(&p);
 }
 
-static void a_refusal_of_the_broker_is_seen_and_the_next_package_has_its_turn(void **state)
+static void a_refusal_by_the_broker_is_reported_and_the_next_package_starts(void **state)
 {
     struct desired_peers p = {0};
     begin(state, &p);
@@ -317,7 +317,7 @@ static void a_refusal_of_the_broker_is_seen_and_the_next_package_has_its_turn(vo
     end(&p);
 }
 
-static void a_refusal_of_the_runner_is_seen_and_the_archive_is_fetched_anew(void **state)
+static void a_refusal_by_the_runner_is_reported_and_the_archive_refetched(void **state)
 {
     struct desired_peers p = {0};
     begin(state, &p);
@@ -330,7 +330,7 @@ static void a_refusal_of_the_runner_is_seen_and_the_archive_is_fetched_anew(void
     end(&p);
 }
 
-static void a_deployer_without_a_certificate_is_trouble(void **state)
+static void a_deployer_without_a_certificate_is_reported(void **state)
 {
     struct desired_peers p = {0};
     begin(state, &p);
@@ -369,7 +369,7 @@ static void an_unanswered_request_is_sent_again(void **state)
     end(&p);
 }
 
-static void what_is_no_longer_wanted_is_dropped(void **state)
+static void a_package_that_is_no_longer_wanted_is_dropped(void **state)
 {
     struct desired_peers p = {0};
     begin(state, &p);
@@ -383,11 +383,11 @@ static void what_is_no_longer_wanted_is_dropped(void **state)
     end(&p);
 }
 
-static void only_as_many_troubles_as_fit_are_attested(void **state)
+static void no_more_troubles_are_attested_than_fit(void **state)
 {
     struct desired_peers p = {0};
     struct buf items = {0};
-    uint32_t count = LIMIT_JOBS - 1; /* so many are installed */
+    uint32_t count = LIMIT_JOBS - 1; /* this many are installed */
     begin(state, &p);
     want(&p, 1, 3, "anna");
     desired_troubles(p.d, &items, &count);
@@ -399,20 +399,20 @@ static void only_as_many_troubles_as_fit_are_attested(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(a_package_is_fetched_in_pieces_certified_installed_and_off_the_list),
+        in_folder(a_package_is_fetched_in_chunks_certified_and_installed),
         in_folder(a_deployment_by_a_key_without_a_name_needs_no_certificate),
-        in_folder(what_is_here_or_to_be_removed_is_not_fetched),
+        in_folder(packages_that_are_here_or_to_be_removed_are_not_fetched),
         in_folder(a_transfer_resumes_after_a_broken_session),
         in_folder(a_transfer_resumes_in_a_new_process),
         in_folder(an_unsolicited_answer_is_ignored),
-        in_folder(a_wrong_piece_is_trouble_and_tried_again_later),
-        in_folder(a_refusal_of_the_broker_is_seen_and_the_next_package_has_its_turn),
-        in_folder(a_refusal_of_the_runner_is_seen_and_the_archive_is_fetched_anew),
-        in_folder(a_deployer_without_a_certificate_is_trouble),
+        in_folder(a_wrong_chunk_is_reported_and_retried_later),
+        in_folder(a_refusal_by_the_broker_is_reported_and_the_next_package_starts),
+        in_folder(a_refusal_by_the_runner_is_reported_and_the_archive_refetched),
+        in_folder(a_deployer_without_a_certificate_is_reported),
         in_folder(an_installation_is_requested_again_when_the_runner_is_back),
         in_folder(an_unanswered_request_is_sent_again),
-        in_folder(what_is_no_longer_wanted_is_dropped),
-        in_folder(only_as_many_troubles_as_fit_are_attested),
+        in_folder(a_package_that_is_no_longer_wanted_is_dropped),
+        in_folder(no_more_troubles_are_attested_than_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

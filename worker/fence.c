@@ -10,7 +10,7 @@
 
 #include "common/mem.h"
 
-/* As it lies in the file. */
+/* The format of the file. */
 struct fence_content {
     int64_t renewed;
     struct id boot;
@@ -37,7 +37,7 @@ int fence_open(struct fence **ret, const char *path, const struct id *boot, stru
     *ret = mem_zalloc(1, sizeof **ret);
     (*ret)->at = p;
     if (!id_eq((*ret)->at->boot, *boot)) {
-        /* the number first, so that nobody reads the old one with the new boot id */
+        /* the number first: no reader may see the old number with the new boot id */
         fence_set(*ret, 0);
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         (*ret)->at->boot = *boot;

@@ -1,10 +1,10 @@
-/* fence.h - the one number from which keepers know until when `rerun` attempts are certain to be
- * ours alone: when the last renewal that the broker acknowledged was sent.
+/* fence.h - the number that tells keepers how long `rerun` attempts are certain to be ours alone:
+ * when the last renewal that the broker acknowledged was sent.
  *
  * A small mapped file: CLOCK_BOOTTIME in ms, 8 bytes in the machine's order, then the 16 bytes
  * of the boot id to which that clock belongs. An attempt is ours until its own lost_after has
- * passed since then; keepers reckon that for each (runner/fence.h). The number outlives this
- * process. One of an earlier boot means nothing and is set to 0. */
+ * passed since then; keepers compute that for each (runner/fence.h). The number outlives this
+ * process. A number from an earlier boot means nothing and is set to 0. */
 #ifndef LB_WORKER_FENCE_H
 #define LB_WORKER_FENCE_H
 

@@ -16,7 +16,7 @@ static int64_t read_back(void **state)
     return at;
 }
 
-static void a_new_fence_is_zero_and_a_change_is_seen_by_others_at_once(void **state)
+static void a_new_fence_is_zero_and_others_see_changes_at_once(void **state)
 {
     struct fence *f = NULL;
     struct error err = {0};
@@ -40,7 +40,7 @@ static void the_number_outlives_the_process(void **state)
     fence_close(&f);
 }
 
-static void the_number_of_another_boot_is_ignored(void **state)
+static void the_number_from_another_boot_is_ignored(void **state)
 {
     struct fence *f = NULL;
     struct error err = {0};
@@ -63,9 +63,9 @@ static void a_missing_folder_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(a_new_fence_is_zero_and_a_change_is_seen_by_others_at_once),
+        in_folder(a_new_fence_is_zero_and_others_see_changes_at_once),
         in_folder(the_number_outlives_the_process),
-        in_folder(the_number_of_another_boot_is_ignored),
+        in_folder(the_number_from_another_boot_is_ignored),
         in_folder(a_missing_folder_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

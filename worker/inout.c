@@ -130,8 +130,8 @@ int worker_replay(struct worker *w, struct error *err)
 
 /* ---- Out */
 
-/* Sends as much as the runner reads; the rest follows when it reads on. What was for a runner
- * that is down is asked for again when there is one. */
+/* Sends as much as the runner reads; the rest follows when it reads on. Messages for a runner
+ * that is down are requested again once there is one. */
 static void tell_runner(struct worker *w)
 {
     struct span m;
@@ -174,7 +174,7 @@ static void tell_logs(struct worker *w)
     if (rc < 0)
         log_warn("logs: %s", err.text);
     else if (rc > 0)
-        loop_set_deadline(w->loop, loop_now(w->loop)); /* there is more, after the others' turn */
+        loop_set_deadline(w->loop, loop_now(w->loop)); /* more is left, after the others' turn */
 }
 
 /* b 0: none. */
@@ -196,8 +196,8 @@ void worker_let_go(struct worker *w)
 {
     struct error err = {0};
     if (spool_flush(w->spool, &err) < 0) {
-        /* Nothing that rests on it may leave. The next process replays what is there; the children
-         * live on. */
+        /* Nothing that rests on it may leave. The next process replays what is on disk; the
+         * children live on. */
         log_error("%s", err.text);
         queue_clear(&w->to_broker);
         queue_clear(&w->to_runner);

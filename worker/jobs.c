@@ -224,7 +224,7 @@ static int add(struct jobs_reading *r, struct buf *bytes, bool file, unsigned ol
     return 0;
 }
 
-/* Whoever can write a job file defines what runs here. */
+/* Anyone who can write a job file defines what runs here. */
 static int judge_writers(const char *path, struct error *err)
 {
     struct stat st;
@@ -358,7 +358,7 @@ static bool attest_older(struct jobs_reading *r, struct older *o, size_t *room)
     return true;
 }
 
-/* Removes the versions that nobody needs: what is not there cannot be run. */
+/* Removes the versions that are no longer needed: what is not there cannot be run. */
 static int read_older(struct jobs_reading *r, struct error *err)
 {
     struct older *v;

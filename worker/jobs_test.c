@@ -134,7 +134,7 @@ static void a_file_that_others_can_write_is_ignored(void **state)
     jobs_close(&w.jobs);
 }
 
-static void a_file_that_does_not_compile_is_reported_and_the_others_count(void **state)
+static void a_file_that_does_not_compile_is_reported_and_others_are_used(void **state)
 {
     struct jobs_world w;
     begin(state, &w);
@@ -204,7 +204,7 @@ static void a_new_version_of_a_package_makes_a_new_version_of_the_job(void **sta
     install_extract(state, "1.1", "");
     assert_int_equal(refresh(&w, 0), 1);
     assert_false(hash_eq(&first, &named(&w, "nightly")->hash));
-    /* what is on its way still finds it */
+    /* calls on their way still find it */
     must(jobs_find(w.jobs, span_str("nightly"), &first, &bytes, &err));
     w.uses = true;
     refresh(&w, JOBS_OLDER_MS + 1000);
@@ -253,16 +253,16 @@ static void older_versions_of_a_changed_job_are_attested_newest_first(void **sta
     for (unsigned i = 0; i <= JOBS_OLDER; i++)
         assert_true(hash_eq(&jobs_at(w.jobs, i)->hash, &seen[11 - i]));
     jobs_close(&w.jobs);
-    begin(state, &w); /* a worker that starts again knows as much */
+    begin(state, &w); /* a restarted worker knows as much */
     assert_int_equal(refresh(&w, 12000), 1);
     assert_int_equal(attested_versions(&w), 1 + JOBS_OLDER);
     assert_true(hash_eq(&jobs_at(w.jobs, 1)->hash, &seen[10]));
-    put_hello(state, 5); /* back to an older one */
+    put_hello(state, 5); /* back to an older version */
     assert_int_equal(refresh(&w, 13000), 1);
     assert_int_equal(attested_versions(&w), 1 + JOBS_OLDER);
     assert_true(hash_eq(&jobs_at(w.jobs, 0)->hash, &seen[5]));
     assert_true(hash_eq(&jobs_at(w.jobs, 1)->hash, &seen[11]));
-    /* one was replaced a second before this */
+    /* one was replaced a second earlier */
     assert_int_equal(refresh(&w, 12000 + JOBS_OLDER_MS), 1);
     assert_int_equal(attested_versions(&w), 2);
     assert_int_equal(refresh(&w, 14000 + JOBS_OLDER_MS), 1);
@@ -270,7 +270,7 @@ static void older_versions_of_a_changed_job_are_attested_newest_first(void **sta
     jobs_close(&w.jobs);
 }
 
-/* However long ago it was made: it counts since when it was replaced. */
+/* However old a version is, its time counts from when it was replaced. */
 static void a_version_that_was_current_for_a_month_stays_for_a_week(void **state)
 {
     struct jobs_world w;
@@ -321,7 +321,7 @@ static void a_removed_job_is_gone(void **state)
     must(file_remove_tree(testing_path(state, "etc/hello.yaml"), &err));
     assert_int_equal(refresh(&w, 0), 1);
     assert_null(jobs_at(w.jobs, 0));
-    /* what is on its way still finds it */
+    /* calls on their way still find it */
     must(jobs_find(w.jobs, span_str("hello"), &h, &bytes, &err));
     refresh(&w, JOBS_GRACE_MS * 2);
     assert_int_equal(jobs_find(w.jobs, span_str("hello"), &h, &bytes, &err), -ENOENT);
@@ -334,7 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_folder(a_job_file_is_compiled_kept_and_found),
         in_folder(a_file_that_others_can_write_is_ignored),
-        in_folder(a_file_that_does_not_compile_is_reported_and_the_others_count),
+        in_folder(a_file_that_does_not_compile_is_reported_and_others_are_used),
         in_folder(a_package_has_a_job_of_its_own),
         in_folder(the_parameters_of_a_job_are_declared_like_those_of_its_package),
         in_folder(a_new_version_of_a_package_makes_a_new_version_of_the_job),

@@ -12,7 +12,7 @@
 
 /* A chunk on its way. */
 struct logship_flight {
-    char *name;     /* of its file, which may have gone */
+    char *name;     /* of its file, which may be gone */
     uint64_t total; /* bytes of this session up to the end of the chunk */
     int64_t place;  /* after the chunk in its file */
 };
@@ -64,7 +64,7 @@ void logship_close(struct logship **pl)
 }
 
 /* The place that the last process had reached in this file. If it is wrong, because the file is
- * another one now, the reader notices, and the whole file is shipped. */
+ * a different one now, the reader notices, and the whole file is shipped. */
 static int64_t saved_place(struct logship *l, const char *name)
 {
     size_t n = strlen(name);

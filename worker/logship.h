@@ -1,10 +1,10 @@
 /* logship.h - ships the children's output from the spool to the broker.
  *
- * Output stays in the keepers' files until the broker has it. Chunks are sent within a credit, and
- * the place in a file moves on when the broker has acknowledged them (LOG_ACK counts the bytes of
- * this session). After a broken session or a restart, shipping goes on from that place; the broker
- * recognizes a repeated chunk by its offset. Results come first: the owner calls logship_pump when
- * it has nothing else to send. */
+ * Output stays in the keepers' files until the broker has it. Chunks are sent within a credit,
+ * and the place in a file moves on when the broker has acknowledged them (LOG_ACK counts the
+ * bytes of this session). After a broken session or a restart, shipping resumes from that place;
+ * the broker recognizes a repeated chunk by its offset. Results go first: the owner calls
+ * logship_pump when it has nothing else to send. */
 #ifndef LB_WORKER_LOGSHIP_H
 #define LB_WORKER_LOGSHIP_H
 

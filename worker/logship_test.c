@@ -5,7 +5,7 @@
 #include "common/testing.h"
 
 struct sent {
-    unsigned n, most; /* most: then sending fails */
+    unsigned n, most; /* after this many, sending fails */
     size_t bytes;
     uint64_t offsets[4096];
 };
@@ -37,7 +37,7 @@ static const char *keeper_path(void **state)
     return testing_path(state, "spool/keeper-1.log");
 }
 
-/* n chunks of OUTPUT of `size` bytes, another entry between them. */
+/* n chunks of OUTPUT of `size` bytes, with an entry of another kind between them. */
 static void keeper_writes(void **state, unsigned n, size_t size, uint64_t first)
 {
     struct spoolfile *f = NULL;
@@ -114,7 +114,7 @@ static void output_is_shipped_once_and_in_order(void **state)
     closed(&b);
 }
 
-static void at_most_the_credit_is_on_its_way(void **state)
+static void no_more_than_the_credit_is_on_its_way(void **state)
 {
     struct both b = opened(state);
     struct sent s = {0};
@@ -136,7 +136,7 @@ static void at_most_the_credit_is_on_its_way(void **state)
     closed(&b);
 }
 
-static void one_call_ships_a_share_and_says_that_there_is_more(void **state)
+static void one_call_ships_a_share_and_reports_that_there_is_more(void **state)
 {
     struct both b = opened(state);
     struct sent s = {0};
@@ -146,7 +146,7 @@ static void one_call_ships_a_share_and_says_that_there_is_more(void **state)
     closed(&b);
 }
 
-static void what_could_not_be_sent_is_sent_later(void **state)
+static void output_that_could_not_be_sent_is_sent_later(void **state)
 {
     struct both b = opened(state);
     struct sent s = {.most = 2};
@@ -167,7 +167,7 @@ static void a_new_session_resumes_after_what_was_acknowledged(void **state)
     struct sent s = {0};
     keeper_writes(state, 5, 100, 0);
     assert_int_equal(pump(&b, &s), 0);
-    logship_acked(b.logs, 250); /* two chunks and a half: two */
+    logship_acked(b.logs, 250); /* room for two and a half chunks: two */
     logship_session(b.logs);
     s = (struct sent){0};
     assert_int_equal(pump(&b, &s), 0);
@@ -194,7 +194,7 @@ static void a_new_process_resumes_at_the_saved_place(void **state)
     closed(&b);
 }
 
-static void a_saved_place_past_the_end_starts_the_file_again(void **state)
+static void a_saved_place_past_the_end_restarts_the_file(void **state)
 {
     struct sent s = {0};
     struct error err = {0};
@@ -229,12 +229,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(output_is_shipped_once_and_in_order),
-        in_folder(at_most_the_credit_is_on_its_way),
-        in_folder(one_call_ships_a_share_and_says_that_there_is_more),
-        in_folder(what_could_not_be_sent_is_sent_later),
+        in_folder(no_more_than_the_credit_is_on_its_way),
+        in_folder(one_call_ships_a_share_and_reports_that_there_is_more),
+        in_folder(output_that_could_not_be_sent_is_sent_later),
         in_folder(a_new_session_resumes_after_what_was_acknowledged),
         in_folder(a_new_process_resumes_at_the_saved_place),
-        in_folder(a_saved_place_past_the_end_starts_the_file_again),
+        in_folder(a_saved_place_past_the_end_restarts_the_file),
         in_folder(an_acknowledgement_of_more_than_was_sent_counts_as_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

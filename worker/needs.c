@@ -1,4 +1,4 @@
-/* needs.c - the thread that probes, and what the loop sees of it: see needs.h. */
+/* needs.c - the thread that probes, and the loop's view of it: see needs.h. */
 #include "worker/needs.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@ enum { TROUBLE = 512 };
 struct need {
     char *text;
     bool probed, holds;
-    enum { TOLD_NOTHING, TOLD_HOLDS, TOLD_NOT } told; /* what `changed` last said of it */
+    enum { TOLD_NOTHING, TOLD_HOLDS, TOLD_NOT } told; /* what `changed` last reported */
     int64_t began;                                    /* boot: the probe that runs; 0: none */
     int64_t probed_at;                                /* wall */
     char trouble[TROUBLE];

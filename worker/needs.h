@@ -25,11 +25,11 @@ enum {
 bool need_probe(const char *need, char *trouble, size_t size);
 
 struct needs;
-/* Starts the thread. `changed` is called from the loop when a need has begun or ceased to hold,
- * or was probed for the first time. */
+/* Starts the thread. `changed` is called from the loop when a need starts or ceases to hold, or
+ * has been probed for the first time. */
 int needs_start(struct needs **ret, struct loop *loop, void (*changed)(void *self), void *self,
                 struct error *err);
-/* For the end of the process only: a thread that hangs in a probe is left behind. */
+/* Only at the end of the process: a thread that hangs in a probe is left behind. */
 void needs_stop(struct needs **n);
 /* Replaces the list of needs. New ones are probed at once. */
 void needs_set(struct needs *n, const struct wire_list *needs);

@@ -34,7 +34,7 @@ static void a_path_holds_when_it_can_be_read(void **state)
         assert_false(holds("path:%s", testing_path(state, "closed")));
 }
 
-static void a_command_is_sought_in_path_or_at_its_own_path(void **state)
+static void a_command_is_looked_up_in_path_or_at_its_own_path(void **state)
 {
     (void)state;
     assert_true(holds("command:sh"));
@@ -54,7 +54,7 @@ static void a_variable_holds_when_it_is_set(void **state)
     assert_contains(trouble, "LB_TEST_NEED");
 }
 
-static void free_space_is_compared_with_what_is_wanted(void **state)
+static void free_space_is_compared_with_the_required_amount(void **state)
 {
     assert_true(holds("disk_free:1:%s", (const char *)*state));
     assert_false(holds("disk_free:9000000000000000000:%s", (const char *)*state));
@@ -72,7 +72,7 @@ static void a_tcp_need_holds_when_somebody_listens(void **state)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
-    assert_false(holds("tcp:127.0.0.1:%u", ntohs(at.sin_port))); /* bound, but nobody listens */
+    assert_false(holds("tcp:127.0.0.1:%u", ntohs(at.sin_port))); /* bound, but nothing listens */
     assert_contains(trouble, "refused");
     assert_int_equal(listen(fd, 1), 0);
     assert_true(holds("tcp:127.0.0.1:%u", ntohs(at.sin_port)));
@@ -114,7 +114,7 @@ static struct wire_list list_of(struct buf *items, const char *const *texts, uin
     return wire_list_from(items, n);
 }
 
-static void what_is_set_is_probed_at_once_and_listed(void **state)
+static void new_needs_are_probed_at_once_and_listed(void **state)
 {
     struct error err = {0};
     struct loop *l = loop_new(&err);
@@ -138,7 +138,7 @@ static void what_is_set_is_probed_at_once_and_listed(void **state)
     assert_true(wire_next(&it, &item));
     assert_int_equal(d_need_decode(item, &d, &err), 0);
     assert_true(!d.holds && d.trouble.n > 0);
-    /* one goes, one stays with its answer, one is new */
+    /* one is removed, one keeps its answer, one is new */
     buf_clear(&items);
     buf_clear(&out);
     all = list_of(&items, (const char *const[]){"path:/no/such", "path:/tmp"}, 2);
@@ -170,7 +170,7 @@ static void needs_are_probed_at_once_on_request(void **state)
     turn_until(l, 1);
     assert_int_equal(file_write_atomic(path, span_str("x"), 0644, &err), 0);
     needs_probe_soon(n);
-    turn_until(l, 2); /* within 20 s; the period is 30 s */
+    turn_until(l, 2); /* within 20 s, although the period is 30 s */
     struct wire_list got = needs_state(n, &out);
     struct wire_iter it = wire_iter(&got);
     assert_true(wire_next(&it, &item));
@@ -187,12 +187,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(a_path_holds_when_it_can_be_read),
-        cmocka_unit_test(a_command_is_sought_in_path_or_at_its_own_path),
+        cmocka_unit_test(a_command_is_looked_up_in_path_or_at_its_own_path),
         cmocka_unit_test(a_variable_holds_when_it_is_set),
-        in_folder(free_space_is_compared_with_what_is_wanted),
+        in_folder(free_space_is_compared_with_the_required_amount),
         cmocka_unit_test(a_tcp_need_holds_when_somebody_listens),
         cmocka_unit_test(a_need_of_another_kind_does_not_hold),
-        cmocka_unit_test(what_is_set_is_probed_at_once_and_listed),
+        cmocka_unit_test(new_needs_are_probed_at_once_and_listed),
         in_folder(needs_are_probed_at_once_on_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

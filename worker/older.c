@@ -20,7 +20,7 @@ static void set_time(int folder, const char *name, int64_t wall_ms)
     utimensat(folder, name, t, AT_SYMLINK_NOFOLLOW);
 }
 
-/* Since when it has not been current; if it was until now: since now. */
+/* Since when it has not been current; now, if it was current until now. */
 static int64_t since_of(int folder, const char *name, int64_t now)
 {
     struct stat st;

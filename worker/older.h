@@ -1,8 +1,8 @@
-/* older.h - versions of jobs in var/jobs that are no longer current: for calls that were signed
- * and accepted before the job was changed.
+/* older.h - versions of jobs in var/jobs that are no longer current: for calls that were signed and
+ * accepted before the job was changed.
  *
- * A file's modification time tells which they are: 1970-01-01 while its version is current, then
- * the moment at which it ceased to be. */
+ * A file's modification time tells them apart: 1970-01-01 while its version is current, then the
+ * moment at which it ceased to be. */
 #ifndef LB_WORKER_OLDER_H
 #define LB_WORKER_OLDER_H
 

@@ -1,5 +1,5 @@
-/* revoked.h - this server's list of revoked certificates: var/revocations. Whoever reads it
- * verifies its signature; the runner does so at every step. */
+/* revoked.h - this server's list of revoked certificates: var/revocations. Every reader verifies
+ * its signature; the runner does so at every step. */
 #ifndef LB_WORKER_REVOKED_H
 #define LB_WORKER_REVOKED_H
 
@@ -10,7 +10,7 @@ struct revoked {
     char *path;
 };
 
-/* Fails if the list exists but is not valid: without it nobody could say who is still trusted. */
+/* Fails if the list exists but is not valid: without it, no certificate can be trusted. */
 int revoked_open(struct revoked *r, const char *path, const struct trust_anchors *anchors,
                  struct error *err);
 void revoked_close(struct revoked *r);

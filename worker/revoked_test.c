@@ -21,7 +21,7 @@ static void begin(struct revoked_house *h)
     anchors_from("test", &h->administrator.sign, 1, &h->anchors);
 }
 
-/* The list that follows, with one more serial, signed by this key. */
+/* The next list, with one more serial, signed by this key. */
 static struct buf next_list(const struct revocations *r, uint64_t serial, const struct key *key)
 {
     struct error err = {0};
@@ -30,7 +30,7 @@ static struct buf next_list(const struct revocations *r, uint64_t serial, const 
     return b;
 }
 
-static void a_newer_list_is_kept_over_a_restart(void **state)
+static void a_newer_list_survives_a_restart(void **state)
 {
     struct revoked_house h;
     struct revoked r;
@@ -82,7 +82,7 @@ static void an_invalid_file_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(a_newer_list_is_kept_over_a_restart),
+        in_folder(a_newer_list_survives_a_restart),
         in_folder(a_list_with_an_untrusted_signature_changes_nothing),
         in_folder(an_invalid_file_is_refused),
     };

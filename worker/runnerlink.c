@@ -17,7 +17,7 @@
 #include "common/paths.h"
 
 enum {
-    RETRY_MIN_MS = 50, /* a runner that has just started listens within this or twice this */
+    RETRY_MIN_MS = 50, /* a new runner listens within this time or twice as long */
     RETRY_MAX_MS = 2000,
     SPAWN_MAX_MS = 60000 /* between two starts of a runner that dies at once */
 };
@@ -73,8 +73,8 @@ static int spawn(struct runnerlink *l, struct error *err)
     posix_spawnattr_t attr;
     posix_spawn_file_actions_t files;
     sigset_t none, all;
-    /* The runner finds its home in the environment, too, but nobody can read the environment of a
-     * process that is not dumpable. */
+    /* The runner also finds its home in the environment, but the environment of a process that
+     * is not dumpable cannot be read. */
     char *home = secure_getenv("LONGBOAT_HOME");
     char *argv[] = {l->program, home ? "--home" : NULL, home, NULL};
     sigemptyset(&none);

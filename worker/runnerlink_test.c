@@ -16,7 +16,7 @@ struct runnerlink_watcher {
     unsigned ups, downs, messages;
     int listening;
     struct channel *runner;
-    uint64_t version; /* that the runner answers ATTACH with */
+    uint64_t version; /* the runner's answer to ATTACH */
 };
 
 #define must(call) \
@@ -118,7 +118,7 @@ static void end(struct runnerlink_watcher *w)
         assert_true(condition); \
     } while (0)
 
-static void it_attaches_and_hears_the_runner(void **state)
+static void the_link_attaches_and_receives_the_runners_messages(void **state)
 {
     struct runnerlink_watcher w;
     begin(state, &w, NULL, true);
@@ -152,7 +152,7 @@ static void a_runner_of_another_protocol_is_rejected(void **state)
     end(&w);
 }
 
-/* A program that writes a line into a file and ends at once. */
+/* A program that appends a line to a file and exits at once. */
 static const char *program(void **state)
 {
     struct error err = {0};
@@ -174,7 +174,7 @@ static size_t starts(void **state, const char *line)
     return n;
 }
 
-static void a_runner_is_started_when_nobody_listens_and_again_when_it_has_died(void **state)
+static void a_runner_is_started_when_none_listens_and_restarted_if_it_dies(void **state)
 {
     struct runnerlink_watcher w;
     unsetenv("LONGBOAT_HOME");
@@ -194,7 +194,7 @@ static void a_runner_gets_its_home_on_the_command_line(void **state)
     end(&w);
 }
 
-static void an_external_runner_is_waited_for(void **state)
+static void the_link_waits_for_an_external_runner(void **state)
 {
     struct runnerlink_watcher w;
     struct error err = {0};
@@ -214,7 +214,7 @@ static void a_program_that_cannot_be_started_is_named(void **state)
     end(&w);
 }
 
-static void what_is_sent_while_it_is_down_is_dropped(void **state)
+static void messages_to_a_runner_that_is_down_are_dropped(void **state)
 {
     struct runnerlink_watcher w;
     begin(state, &w, NULL, false);
@@ -224,7 +224,7 @@ static void what_is_sent_while_it_is_down_is_dropped(void **state)
     end(&w);
 }
 
-/* A thousand steps with large parameters are more than a channel's queue takes. */
+/* A thousand steps with large parameters are more than a channel's queue can hold. */
 static void a_runner_that_reads_slowly_is_not_dropped(void **state)
 {
     struct runnerlink_watcher w;
@@ -257,14 +257,14 @@ static void a_runner_that_reads_slowly_is_not_dropped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(it_attaches_and_hears_the_runner),
+        in_folder(the_link_attaches_and_receives_the_runners_messages),
         in_folder(a_lost_runner_is_reported_and_sought_again),
         in_folder(a_runner_of_another_protocol_is_rejected),
-        in_folder(a_runner_is_started_when_nobody_listens_and_again_when_it_has_died),
+        in_folder(a_runner_is_started_when_none_listens_and_restarted_if_it_dies),
         in_folder(a_runner_gets_its_home_on_the_command_line),
-        in_folder(an_external_runner_is_waited_for),
+        in_folder(the_link_waits_for_an_external_runner),
         in_folder(a_program_that_cannot_be_started_is_named),
-        in_folder(what_is_sent_while_it_is_down_is_dropped),
+        in_folder(messages_to_a_runner_that_is_down_are_dropped),
         in_folder(a_runner_that_reads_slowly_is_not_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

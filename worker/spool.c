@@ -85,7 +85,7 @@ static int by_name(const void *a, const void *b)
     return order ? order : x->generation < y->generation ? -1 : x->generation > y->generation;
 }
 
-/* A file system's clock ticks every 4 ms, or only every 2 s. What comes in the same tick in
+/* A file system's clock ticks every 4 ms, or only every 2 s. A file that appears in the tick in
  * which the folder was read does not change its mtime. So only an mtime that was old by then
  * proves that there is nothing new. */
 static bool has_settled(const struct timespec *mtime)

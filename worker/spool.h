@@ -1,16 +1,16 @@
 /* spool.h - the worker's side of the spool: var/spool/, files of entries that outlive every process
  * (common/spoolfile.h).
  *
- *     id                  the identity of the spool, made once; a server that is live under another
- *                         id is somebody else
+ *     id                  the identity of the spool, made once; a server that is live under
+ *                         another id is a different one
  *     worker.log          written by the worker
- *     keeper-N[.G].log    written by the keeper of slot N; G, the generation, is counted up when a
- *                         file has grown large
+ *     keeper-N[.G].log    written by the keeper of slot N; G, the generation, is counted up
+ *                         when a file has grown large
  *     runner.log          written by the runner: refusals
  *     worker.lock         one worker at a time
  *
- * The worker follows the files of the others as they grow. It does so without a bell, too; a bell
- * only makes it sooner. */
+ * The worker follows these files as they grow. It does so without a bell, too; a bell only makes
+ * it sooner. */
 #ifndef LB_WORKER_SPOOL_H
 #define LB_WORKER_SPOOL_H
 
@@ -45,10 +45,10 @@ struct id spool_id(const struct spool *s);
 const char *spool_folder(const struct spool *s);
 
 typedef int spool_entry_fn(void *self, uint64_t kind, struct span entry, struct error *err);
-/* Hands over everything: worker.log, then the others' files, which are followed from there on.
- * OUTPUT is left out. */
+/* Hands over everything: worker.log, then the files of keepers and runner, which are followed
+ * from there on. OUTPUT is left out. */
 int spool_replay(struct spool *s, spool_entry_fn *fn, void *self, struct error *err);
-/* Hands over what was appended to the others' files since. OUTPUT is left out, but noted in
+/* Hands over what keepers and runner have appended since. OUTPUT is left out, but noted in
  * output_to. */
 int spool_follow(struct spool *s, spool_entry_fn *fn, void *self, struct error *err);
 
@@ -61,8 +61,8 @@ struct spool_file **spool_files(const struct spool *s, size_t *ret_n);
 
 typedef bool spool_knows_fn(void *self, struct id run, uint64_t attempt);
 /* If worker.log has grown by SPOOL_TIDY_BYTES (or `began`), rewrites it without the entries that
- * nobody needs. Removes files of the others that have a successor, were read and shipped to
- * their end, and contain nothing of an attempt that `knows` still knows. */
+ * are no longer needed. Removes a keeper's or the runner's file if it has a successor, has been
+ * read and shipped to its end, and contains nothing of an attempt that `knows` still knows. */
 int spool_tidy(struct spool *s, bool began, spool_knows_fn *knows, void *self, struct error *err);
 
 #endif

@@ -61,7 +61,7 @@ static void put_stepped(struct spool *s, unsigned run)
     buf_free(&b);
 }
 
-/* Appends as a keeper would: `output` bytes of OUTPUT if not 0, else LAUNCHED. */
+/* Appends as a keeper would: `output` bytes of OUTPUT, or LAUNCHED if that is 0. */
 static void keeper_writes(void **state, const char *name, unsigned run, size_t output)
 {
     struct error err = {0};
@@ -131,7 +131,7 @@ static void a_second_worker_on_the_spool_is_refused(void **state)
     spool_close(&s);
 }
 
-static void what_was_flushed_is_replayed_before_what_keepers_wrote(void **state)
+static void flushed_entries_are_replayed_before_those_of_keepers(void **state)
 {
     struct spool *s = opened(state);
     struct error err = {0};
@@ -237,8 +237,8 @@ static void a_generation_is_removed_when_read_shipped_and_no_longer_needed(void 
     size_t n;
     keeper_writes(state, "keeper-0.log", 1, 0);   /* known: stays */
     keeper_writes(state, "keeper-0.1.log", 2, 0); /* goes */
-    keeper_writes(state, "keeper-0.2.log", 2, 9); /* its output is not shipped: stays */
-    keeper_writes(state, "keeper-0.3.log", 2, 0); /* not read: stays, and is the last */
+    keeper_writes(state, "keeper-0.2.log", 2, 9); /* its output is not yet shipped: stays */
+    keeper_writes(state, "keeper-0.3.log", 2, 0); /* unread and the last: stays */
     keeper_writes(state, "runner.log", 2, 0);     /* the last of its kind: stays */
     assert_int_equal(spool_replay(s, see, &seen, &err), 0);
     assert_int_equal(spool_tidy(s, false, knows_only_run_1, NULL, &err), 0);
@@ -256,8 +256,8 @@ static void a_generation_is_removed_when_read_shipped_and_no_longer_needed(void 
     spool_close(&s);
 }
 
-/* Two keepers begin within one tick of the kernel's clock, and the folder is read in between. */
-static void a_file_that_came_within_the_same_tick_is_found(void **state)
+/* Two keepers start within one tick of the kernel's clock, and the folder is read in between. */
+static void a_file_created_within_the_same_clock_tick_is_found(void **state)
 {
     struct spool *s = opened(state);
     struct spool_seen seen = {0};
@@ -281,13 +281,13 @@ int main(void)
         in_folder(a_spools_id_is_made_once),
         in_folder(a_bad_id_is_refused),
         in_folder(a_second_worker_on_the_spool_is_refused),
-        in_folder(what_was_flushed_is_replayed_before_what_keepers_wrote),
+        in_folder(flushed_entries_are_replayed_before_those_of_keepers),
         in_folder(files_that_appear_and_grow_are_followed),
         in_folder(output_is_noted_and_not_handed_over),
         in_folder(a_damaged_file_is_named),
         in_folder(tidying_keeps_known_attempts_and_drops_the_rest),
         in_folder(a_generation_is_removed_when_read_shipped_and_no_longer_needed),
-        in_folder(a_file_that_came_within_the_same_tick_is_found),
+        in_folder(a_file_created_within_the_same_clock_tick_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,8 +68,8 @@ struct worker {
     char *bell_path;
     struct worker_queue to_broker, to_runner;
     int64_t queued_since; /* boot ms: since when to_broker has something; 0: it is empty */
-    bool bell_rang;       /* somebody has written to the spool */
-    int64_t attest_at;    /* boot ms: when to say what can run here; 0: nothing new */
+    bool bell_rang;       /* another process has written to the spool */
+    int64_t attest_at;    /* boot ms: when to attest what can run here; 0: nothing new */
     int64_t reread_at;    /* boot ms: when to read jobs and packages again; 0: nothing changed */
     int64_t renewed;      /* boot ms: the renewal of the lease that the fence shows */
     bool renew;           /* ask for a renewal at the end of this turn, after HAVE_END */
@@ -103,7 +103,7 @@ void worker_let_go(struct worker *w);
 extern const struct dialer_calls worker_dialer_calls;
 int worker_open_desired(struct worker *w, const char *incoming, struct error *err);
 
-/* ---- attest.c: what can run here, said to the broker */
+/* ---- attest.c: tells the broker what can run here */
 void attest_soon(struct worker *w, int64_t ms); /* within this time */
 void attest_now(struct worker *w);
 

@@ -1,6 +1,6 @@
-/* worker_test.c - the worker assembled, in a process of its own, between a broker (net/server.h)
- * and a runner (a channel) that are played here: what leaves after what, over kills and
- * restarts. */
+/* worker_test.c - the worker, assembled and in a process of its own, between a broker
+ * (net/server.h) and a runner (a channel) that this test plays: what leaves in which order,
+ * across kills and restarts. */
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ struct worker_play {
     struct channel *runner;
     struct spoolfile *keeper;
     pid_t worker;
-    struct buf seen[SEEN_MAX]; /* messages of the worker to the broker, then to the runner */
+    struct buf seen[SEEN_MAX]; /* the worker's messages to the broker, then to the runner */
     bool to_runner[SEEN_MAX];
     unsigned n;
     bool silent_runner; /* does not answer ATTACH */
@@ -158,7 +158,7 @@ static void on_connect(struct loop *l, int fd, uint32_t events, void *arg)
     must(loop_add(l, channel_fd(p->runner), EPOLLIN, on_runner, p, &err));
 }
 
-/* ---- The house of the server */
+/* ---- The server's home */
 
 static void write_certificate(struct worker_play *p, const char *name, const char *who,
                               enum role role, const struct key *key)
@@ -227,7 +227,7 @@ static void begin(void **state, struct worker_play *p)
     must(loop_add(p->loop, p->listening, EPOLLIN, on_connect, p, &err));
 }
 
-/* The worker in a process that was made by exec: nothing of ours is in it. */
+/* The worker in a process made by exec, which inherits nothing of ours. */
 static void start(struct worker_play *p)
 {
     char self[PATHS_MAX];
@@ -280,7 +280,7 @@ static void end(struct worker_play *p)
     loop_destroy(&p->loop);
 }
 
-/* ---- What the tests say */
+/* ---- What the tests use */
 
 static struct span find(const struct worker_play *p, uint64_t kind, unsigned index)
 {
@@ -290,7 +290,7 @@ static struct span find(const struct worker_play *p, uint64_t kind, unsigned ind
     return SPAN_NONE;
 }
 
-/* The index-th message of a kind, when it has come. */
+/* The index-th message of a kind; waits for it. */
 static struct span await(struct worker_play *p, uint64_t kind, unsigned index)
 {
     struct error err = {0};
@@ -320,7 +320,7 @@ static struct id run_id(unsigned n)
     return id;
 }
 
-/* The hash of the one job that was attested. */
+/* The hash of the only attested job. */
 static struct hash attested_hash(struct worker_play *p)
 {
     struct m_attest a;
@@ -416,7 +416,7 @@ static void assert_succeeded(struct worker_play *p, unsigned index)
 
 /* ---- Tests */
 
-static void a_call_goes_through_and_its_output_follows(void **state)
+static void a_call_completes_and_its_output_follows(void **state)
 {
     struct worker_play p;
     struct m_log_data log;
@@ -460,7 +460,7 @@ static void a_step_is_noticed_without_a_bell(void **state)
     start(&p);
     execute(&p, 1);
     await(&p, KIND_S_STEP, 0);
-    step_runs(&p, 1); /* nobody rings */
+    step_runs(&p, 1); /* no bell rings */
     assert_succeeded(&p, 0);
     end(&p);
 }
@@ -475,7 +475,7 @@ static void a_killed_worker_resumes_under_the_same_spool_id(void **state)
     execute(&p, 1);
     await(&p, KIND_S_STEP, 0);
     stop(&p, SIGKILL);
-    step_runs(&p, 1); /* while no worker lives */
+    step_runs(&p, 1); /* while no worker is running */
     start(&p);
     struct m_have have;
     must(m_have_decode(await(&p, KIND_M_HAVE, 0), &have, &err));
@@ -501,10 +501,10 @@ static void a_step_that_never_reached_a_lost_runner_is_requested_again(void **st
     end(&p);
 }
 
-/* More than lies on the channel at once: the rest follows as the runner reads. */
+/* More than fits on the channel at once: the rest follows as the runner reads. */
 static void a_new_runner_gets_all_large_waiting_steps(void **state)
 {
-    enum { STEPS = 18, TEXT = 120000 }; /* two slots, and AHEAD_STEPS */
+    enum { STEPS = 18, TEXT = 120000 }; /* two slots and AHEAD_STEPS */
     struct worker_play p;
     struct error err = {0};
     struct buf job = {0};
@@ -519,7 +519,7 @@ static void a_new_runner_gets_all_large_waiting_steps(void **state)
     for (unsigned i = 1; i <= STEPS; i++)
         execute(&p, i);
     tell(&p, &m_recall_schema, &(struct m_recall){.run = run_id(99), .attempt = 1});
-    await(&p, KIND_M_RETURNED, 0); /* so all before it were heard */
+    await(&p, KIND_M_RETURNED, 0); /* so everything before it has been read */
     p.silent_runner = false;
     drop_runner(&p);
     await(&p, KIND_S_STEP, STEPS - 1);
@@ -543,7 +543,7 @@ static void a_result_is_repeated_after_a_restart_until_it_is_recorded(void **sta
     start(&p);
     assert_succeeded(&p, 1);
     tell(&p, &m_recorded_schema, &(struct m_recorded){.run = run_id(1), .attempt = 1});
-    /* STOP of what is forgotten is answered by RETURNED: so RECORDED has been taken */
+    /* STOP for a forgotten attempt is answered with RETURNED, so RECORDED has arrived */
     tell(&p, &m_stop_schema, &(struct m_stop){.run = run_id(1), .attempt = 1});
     await(&p, KIND_M_RETURNED, 0);
     stop(&p, SIGKILL);
@@ -572,7 +572,7 @@ static void the_fence_follows_the_acknowledged_renewals(void **state)
     int64_t before = clock_boot_ms(), until = before + WAIT_MS;
     begin(state, &p);
     start(&p);
-    /* A renewal is asked for behind HAVE_END, at once; the welcome alone is none. */
+    /* A renewal is requested right after HAVE_END; the welcome alone does not count as one. */
     await(&p, KIND_M_PING, 0);
     assert_true(find(&p, KIND_M_HAVE_END, 0).n > 0);
     while (!fence_in_file(&p)) {
@@ -583,7 +583,7 @@ static void the_fence_follows_the_acknowledged_renewals(void **state)
     end(&p);
 }
 
-static void a_job_file_that_changes_is_attested_anew(void **state)
+static void a_changed_job_file_is_attested_again(void **state)
 {
     struct worker_play p;
     struct error err = {0};
@@ -600,7 +600,7 @@ static void a_job_file_that_changes_is_attested_anew(void **state)
     end(&p);
 }
 
-static void sigterm_ends_it_cleanly_with_a_bye(void **state)
+static void sigterm_ends_the_worker_cleanly_with_a_bye(void **state)
 {
     struct worker_play p;
     struct error err = {0};
@@ -648,7 +648,7 @@ static void an_identity_that_is_not_a_servers_is_refused(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(a_call_goes_through_and_its_output_follows),
+        in_folder(a_call_completes_and_its_output_follows),
         in_folder(an_attest_is_complete),
         in_folder(a_step_is_noticed_without_a_bell),
         in_folder(a_killed_worker_resumes_under_the_same_spool_id),
@@ -656,8 +656,8 @@ int main(int argc, char **argv)
         in_folder(a_new_runner_gets_all_large_waiting_steps),
         in_folder(a_result_is_repeated_after_a_restart_until_it_is_recorded),
         in_folder(the_fence_follows_the_acknowledged_renewals),
-        in_folder(a_job_file_that_changes_is_attested_anew),
-        in_folder(sigterm_ends_it_cleanly_with_a_bye),
+        in_folder(a_changed_job_file_is_attested_again),
+        in_folder(sigterm_ends_the_worker_cleanly_with_a_bye),
         in_folder(a_second_worker_in_one_home_is_refused),
         in_folder(an_identity_that_is_not_a_servers_is_refused),
     };

@@ -65,7 +65,7 @@ static int allow_path(int ruleset, const char *path, uint64_t access, struct err
     struct landlock_path_beneath_attr rule = {.allowed_access = access,
                                               .parent_fd = open(path, O_PATH | O_CLOEXEC)};
     if (rule.parent_fd < 0)
-        return 0; /* whoever needs it reports that it is missing */
+        return 0; /* the code that needs it reports that it is missing */
     int rc = (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
     if (rc < 0)
         rc = error_errno(err, errno, "cannot confine lbunpack to '%s'", path);

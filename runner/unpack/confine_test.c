@@ -1,5 +1,5 @@
-/* confine_test.c - what a confined process can and cannot do any more. Each test confines a process
-   of its own. */
+/* confine_test.c - what a confined process can and cannot do. Each test confines a process of
+ * its own. */
 #include "common/testing.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@ static bool kernel_has_landlock(void)
     return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) >= 1;
 }
 
-/* Runs `act` confined to reading <folder>/in and writing <folder>/out; gives what it returned. */
+/* Runs `act` confined to reading <folder>/in and writing <folder>/out; returns its result. */
 static int confined(void **state, int (*act)(void **state))
 {
     assert_int_equal(mkdir(testing_path(state, "out"), 0700), 0);
@@ -81,7 +81,7 @@ static int reach_for_files(void **state)
                                                                                              : 6;
 }
 
-static void it_reaches_no_other_files(void **state)
+static void a_confined_process_reaches_no_other_files(void **state)
 {
     if (!kernel_has_landlock())
         skip();
@@ -107,7 +107,7 @@ static int reach_for_the_world(void **state)
     return fails(syscall(SYS_unshare, 0), EPERM) ? 0 : 7;
 }
 
-static void it_reaches_no_network_process_or_privilege(void **state)
+static void a_confined_process_reaches_no_network_process_or_privilege(void **state)
 {
     assert_int_equal(confined(state, reach_for_the_world), 0);
 }
@@ -118,7 +118,7 @@ static int use_what_was_open(void **state)
     return fails(fcntl(7, F_GETFD), EBADF) ? 0 : 1;
 }
 
-static void it_holds_no_descriptor_of_its_parent(void **state)
+static void a_confined_process_holds_no_descriptor_of_its_parent(void **state)
 {
     assert_int_equal(dup2(2, 7), 7);
     int rc = confined(state, use_what_was_open);
@@ -130,9 +130,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(a_confined_process_can_do_its_work),
-        in_folder(it_reaches_no_other_files),
-        in_folder(it_reaches_no_network_process_or_privilege),
-        in_folder(it_holds_no_descriptor_of_its_parent),
+        in_folder(a_confined_process_reaches_no_other_files),
+        in_folder(a_confined_process_reaches_no_network_process_or_privilege),
+        in_folder(a_confined_process_holds_no_descriptor_of_its_parent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
-/* calls.c - a caller: COUNT calls of JOB at ADDRESS, at most WINDOW of them not ended. usage: calls
- * JOB ADDRESS COUNT WINDOW prints JSON: calls per second from the first call to the last result,
- * and the times from call to result in ms. */
+/* calls.c - a caller: COUNT calls of JOB at ADDRESS, at most WINDOW of them unfinished at a time.
+ *     usage: calls JOB ADDRESS COUNT WINDOW
+ * Prints JSON: calls per second from the first call to the last result, and the times from call
+ * to result in ms. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

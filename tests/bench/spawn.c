@@ -1,5 +1,7 @@
-/* spawn.c - the bare machine: posix_spawn and waitpid of /bin/true in a loop, in P processes at
- * once. usage: spawn COUNT PROCESSES      prints spawns per second */
+/* spawn.c - the bare machine: posix_spawn and waitpid of /bin/true in a loop, in PROCESSES
+ * processes at once.
+ *     usage: spawn COUNT PROCESSES
+ * Prints spawns per second. */
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /* waiting.c - a caller whose calls no server can take: COUNT calls of JOB at ADDRESS with one
- * parameter of BYTES, at most WINDOW of them not accepted. It leaves when all have been accepted,
- * and they wait. usage: waiting JOB ADDRESS COUNT WINDOW BYTES prints JSON: calls accepted per
- * second. */
+ * parameter of BYTES, at most WINDOW of them not yet accepted. It exits when all have been accepted
+ * and are waiting.
+ *     usage: waiting JOB ADDRESS COUNT WINDOW BYTES
+ * Prints JSON: calls accepted per second. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

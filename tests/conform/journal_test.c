@@ -1,6 +1,6 @@
 /* journal_test.c - one suite for both journals: the broker's SQLite file and the simulated disk.
- * What the simulator proves on its disk holds for a broker as far as the two behave alike, so both
- * get the same records and the same questions and must give the same answers. The records are a
+ * What the simulator proves on its disk holds for a broker only as far as the two behave alike,
+ * so both get the same records and questions and must give the same answers. The records are a
  * random life; the core's replay judges it. */
 #include "broker/store/store.h"
 #include "common/mem.h"
@@ -190,7 +190,7 @@ static struct hash state_after(const struct life *l, uint64_t n)
 /* ---- Both journals behind one interface */
 struct journal_here {
     const struct face *face;
-    uint64_t told; /* the last committed record that it was told of */
+    uint64_t told; /* the last record reported to it as committed */
     bool full;
     /* a file */
     char *path;
@@ -212,7 +212,7 @@ struct face {
     void (*make)(struct journal_here *j, const char *path, uint64_t seed);
     void (*destroy)(struct journal_here *j);
     void (*begin)(struct journal_here *j, struct loaded *ret); /* a process starts and loads */
-    /* it ends in order: commits and folds everything */
+    /* it ends cleanly: commits and folds everything */
     void (*end)(struct journal_here *j);
     void (*append)(struct journal_here *j, const struct bcore_record *v, unsigned n); /* a turn */
     void (*wait)(struct journal_here *j);                                             /* for news */
@@ -220,7 +220,8 @@ struct face {
     bool (*key)(struct journal_here *j, const char *principal, const char *key, struct id *run,
                 struct hash *digest);
     bool (*ended)(struct journal_here *j, struct id run, uint64_t *ret_attempt);
-    /* A process appends turns, hears of some and dies. Returns what it had heard of. */
+    /* A process appends turns, hears that some are committed, and dies. Returns the last record
+     * it heard of. */
     uint64_t (*live_and_die)(struct journal_here *j, const struct life *l, uint64_t seed);
 };
 
@@ -281,7 +282,7 @@ static void file_wait(struct journal_here *j)
 
 static void file_set_full(struct journal_here *j, bool full)
 {
-    store_limit(j->store, full ? 4096 : 0); /* one page: it cannot grow any more */
+    store_limit(j->store, full ? 4096 : 0); /* one page: it cannot grow any further */
 }
 
 static void take_answer(void *self, const struct store_answer *a)
@@ -534,7 +535,7 @@ static void loads(struct case_ *c)
     }
 }
 
-static void committed_records_are_loaded_and_give_the_same_state(void **state)
+static void committed_records_load_into_the_same_state(void **state)
 {
     in_every_journal(state, loads);
 }
@@ -557,7 +558,7 @@ static void dies(struct case_ *c)
     loaded_free(&l);
 }
 
-static void after_a_death_all_that_was_told_is_there_and_no_half_turn(void **state)
+static void a_crash_loses_no_reported_record_and_leaves_whole_turns(void **state)
 {
     in_every_journal(state, dies);
 }
@@ -588,7 +589,7 @@ static void answers(struct case_ *c)
     loaded_free(&l);
 }
 
-static void history_tells_of_ends_and_of_their_keys(void **state)
+static void history_answers_about_ended_runs_and_their_keys(void **state)
 {
     in_every_journal(state, answers);
 }
@@ -596,7 +597,7 @@ static void history_tells_of_ends_and_of_their_keys(void **state)
 static void fills(struct case_ *c)
 {
     struct loaded l = {0};
-    if (c->seed > 2) /* the file looks for room only twice a second */
+    if (c->seed > 2) /* the file looks for free space only twice a second */
         return;
     begin(c, &l);
     append_turns(c, 0, 10);
@@ -618,13 +619,13 @@ static void fills(struct case_ *c)
     loaded_free(&l);
 }
 
-static void a_full_disk_is_reported_and_appends_go_on_when_there_is_room(void **state)
+static void a_full_disk_is_reported_and_appends_resume_when_there_is_room(void **state)
 {
     in_every_journal(state, fills);
 }
 
-/* What one journal leaves out of a replay, the other leaves out, too: the simulator replays what a
- * broker replays. */
+/* What one journal leaves out of a replay, the other leaves out too: the simulator replays what
+ * a broker replays. */
 static void a_folded_journal_loads_the_same_records_in_every_journal(void **state)
 {
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
@@ -662,10 +663,10 @@ static void a_folded_journal_loads_the_same_records_in_every_journal(void **stat
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(committed_records_are_loaded_and_give_the_same_state),
-        in_folder(after_a_death_all_that_was_told_is_there_and_no_half_turn),
-        in_folder(history_tells_of_ends_and_of_their_keys),
-        in_folder(a_full_disk_is_reported_and_appends_go_on_when_there_is_room),
+        in_folder(committed_records_load_into_the_same_state),
+        in_folder(a_crash_loses_no_reported_record_and_leaves_whole_turns),
+        in_folder(history_answers_about_ended_runs_and_their_keys),
+        in_folder(a_full_disk_is_reported_and_appends_resume_when_there_is_room),
         in_folder(a_folded_journal_loads_the_same_records_in_every_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* frame_fuzz.c - any bytes as frames of a session: the first two bytes of the input say how it is
-   cut into frames. */
+/* frame_fuzz.c - arbitrary bytes as frames of a session: the first two bytes of the input decide
+ * how it is cut into frames. */
 #include <assert.h>
 
 #include "net/session.h"

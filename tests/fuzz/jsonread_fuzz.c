@@ -1,5 +1,5 @@
-/* jsonread_fuzz.c - any bytes as the JSON that a child hands back: refused, or read into a value
- * that the codec takes. */
+/* jsonread_fuzz.c - arbitrary bytes as the JSON that a child hands back: refused, or read into a
+ * value that the codec takes. */
 /* needs: runner/jsonread.c */
 #include <assert.h>
 

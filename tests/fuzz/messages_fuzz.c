@@ -1,5 +1,5 @@
-/* messages_fuzz.c - any bytes as any message, document, record or spool entry: refused or read, and
- * what is read encodes to the very bytes that came. */
+/* messages_fuzz.c - arbitrary bytes as any message, document, record or spool entry: refused or
+ * read, and what is read encodes to exactly the bytes that came in. */
 #include <assert.h>
 #include <string.h>
 

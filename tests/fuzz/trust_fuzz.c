@@ -1,5 +1,5 @@
-/* trust_fuzz.c - any bytes as a certificate, a call, a revocation list, a minisign signature and a
- * join token: nothing unsigned is ever accepted. */
+/* trust_fuzz.c - arbitrary bytes as a certificate, a call, a revocation list, a minisign
+ * signature and a join token: nothing unsigned is ever accepted. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* yaml_fuzz.c - any bytes as YAML: refused with a place, or a tree that can be walked. Plans, jobs
- * and manifests begin here. */
+/* yaml_fuzz.c - arbitrary bytes as YAML: refused with a position, or read into a tree that can
+ * be walked. Plans, jobs and manifests all start here. */
 #include <assert.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* brokernode.c - see brokernode.h. Where it does things as broker/shell/turn.c does them, the core
- * relies on that. */
+/* brokernode.c - see brokernode.h. Where it follows broker/shell/turn.c, the core relies on
+ * that. */
 #include "tests/sim/brokernode.h"
 
 #include <inttypes.h>
@@ -15,7 +15,7 @@
 
 enum {
     SIM_MEMBERS = 16,
-    HOT_TICKS = 50 /* ticks at one moment; more of them: the core is in a busy loop */
+    HOT_TICKS = 50 /* ticks at one moment; with more the core is in a busy loop */
 };
 
 struct member {
@@ -28,7 +28,7 @@ struct member {
 struct brokernode_guest { /* a session, as the shell knows it */
     uint64_t peer;
     struct member *who;
-    bool window_open; /* as the core was told last */
+    bool window_open; /* as the core was last told */
     struct id spool;  /* of a worker */
     bool closing;     /* the core has forgotten it */
     struct brokernode_guest *next;
@@ -108,7 +108,7 @@ static void leave(void *self, const struct bcore_effect *e)
     case BCORE_FX_LOOKUP_KEY:
         lookup_key(b->lookup, e, guest_of(b, e->peer)->who->name);
         break;
-    case BCORE_FX_EXECUTE: /* has become a SEND */
+    case BCORE_FX_EXECUTE: /* it has become a SEND */
         break;
     }
 }
@@ -198,7 +198,7 @@ static void on_tick(struct world *w, void *self)
     turn_end(b);
 }
 
-/* Sends on everything that a turn has brought. */
+/* Sends on everything that a turn has produced. */
 static void turn_end(void *self)
 {
     struct brokernode *b = self;

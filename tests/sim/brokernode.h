@@ -34,7 +34,7 @@ void brokernode_wall_step(struct brokernode *b, int64_t ms);
 
 bool brokernode_is_up(const struct brokernode *b);
 const struct bcore *brokernode_core(const struct brokernode *b); /* NULL while it is down */
-/* Adds a certificate of this name. Whoever dials from a cable of that name holds it. */
+/* Adds a certificate of this name. Whatever dials from a cable of that name holds it. */
 void brokernode_know(struct brokernode *b, const char *name, const char *role, unsigned pools);
 
 #endif

@@ -10,7 +10,7 @@
 
 enum wish_state {
     WISH_OPEN,     /* no answer yet */
-    WISH_ACCEPTED, /* its end is to be heard */
+    WISH_ACCEPTED, /* it wants to hear of its end */
     WISH_ENDED,
     WISH_REFUSED
 };
@@ -23,12 +23,12 @@ struct wish {
     struct buf body, signed_call, other_body, other_call;
     struct id run;
     unsigned level;
-    bool will_cancel, will_repeat, will_other; /* what it does later */
+    bool will_cancel, will_repeat, will_other; /* what it will do later */
     bool cancel, cancel_answered, force, heard_here;
     struct event later;
 };
 
-struct request { /* of an operator */
+struct request { /* an operator's */
     char verb[16], target[48], how[16];
     bool answered;
 };
@@ -51,7 +51,7 @@ struct callernode {
     struct buf scratch;
 };
 
-/* `req` says what an answer is about: which wish or request, and what was asked. */
+/* `req` identifies what an answer is about: which wish or request, and what was asked. */
 enum { ASK_CALL, ASK_OTHER, ASK_FOLLOW, ASK_CANCEL, ASK_OPERATE, ASK_KINDS };
 
 static uint64_t req_of(unsigned index, unsigned what)
@@ -59,7 +59,7 @@ static uint64_t req_of(unsigned index, unsigned what)
     return (uint64_t)index * ASK_KINDS + what + 1;
 }
 
-/* ---- Saying */
+/* ---- Sending */
 #define SAY(c, low, ...) \
     do { \
         struct m_##low m_ = {__VA_ARGS__}; \
@@ -105,7 +105,7 @@ static void set_later(struct wish *x, int64_t most)
     world_at(w, &x->later, w->now + world_skewed(w, MS(1), most), &x->c->process, on_later, x);
 }
 
-/* Does one of the things that it put off, if it still can. */
+/* Does one of the things it has put off, if that is still possible. */
 static void on_later(struct world *w, void *self)
 {
     struct wish *x = self;
@@ -180,7 +180,7 @@ static void fill_call(struct callernode *c, struct wish *x, bool quick, struct d
     if (world_chance(w, 250) || !strcmp(job->name, "ghost"))
         d->start_within_ms = (uint64_t)world_between(w, 10000, 120000);
     if (!strcmp(job->name, "ghost") && world_chance(w, 300))
-        d->start_within_ms = 0; /* it stays parked, and says why */
+        d->start_within_ms = 0; /* it stays parked and says why */
     if (world_chance(w, 200))
         d->timeout_ms = (uint64_t)world_between(w, 200, 20000);
     d->expires =
@@ -230,7 +230,7 @@ void callernode_operate(struct callernode *c, const char *verb, const char *targ
     snprintf(r->how, sizeof r->how, "%s", how);
     TRACE(c->w, c->name, "%s %s %s", verb, target, how);
     if (!c->process.up)
-        return; /* its next session says it */
+        return; /* its next session sends it */
     say_request(c, c->n_requests - 1);
     peerline_flush(c->line);
 }
@@ -295,7 +295,7 @@ static void refused_call(struct callernode *c, struct wish *x, bool other, const
     } else if (!other && x->state == WISH_OPEN) {
         x->state = WISH_REFUSED;
     } else if (x->state == WISH_ACCEPTED || x->state == WISH_ENDED) {
-        /* a known key is judged before all else */
+        /* a known key is checked before anything else */
         laws_unknown(c->laws, x->run);
     }
 }
@@ -425,9 +425,9 @@ static void on_come_back(struct world *w, void *self)
     for (unsigned i = 0; i < c->n_wishes; i++) {
         struct wish *x = c->wishes[i];
         if (x->state == WISH_ENDED && world_chance(w, 300))
-            x->state = WISH_ACCEPTED; /* it has forgotten that it heard */
+            x->state = WISH_ACCEPTED; /* it has forgotten that it heard of the end */
         else if (x->state == WISH_ACCEPTED && world_chance(w, 300))
-            x->state = WISH_OPEN; /* it has forgotten the answer: the key knows it */
+            x->state = WISH_OPEN; /* it has forgotten the answer; the key still finds it */
     }
     callernode_start(c);
 }

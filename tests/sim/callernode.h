@@ -1,5 +1,5 @@
 /* callernode.h - a caller's process: it calls under keys, follows and cancels, and in each new
- * session repeats what has no answer yet.
+ * session repeats everything that has no answer yet.
  *
  * It remembers its wishes through crashes, as a parent's driver does, but may forget what it has
  * heard. An operator is a caller that also drains, undrains and releases. */
@@ -35,7 +35,7 @@ void callernode_crash(struct callernode *c, int64_t for_us);
 void callernode_pause(struct callernode *c, int64_t for_us);
 
 struct cable *callernode_cable(struct callernode *c);
-/* Does it still wait for something? A run need not end if `excused` says so. *ret_why: a static
+/* Is it still waiting for something? A run need not end if `excused` says so. *ret_why: a static
  * text. */
 typedef bool callernode_excused(void *self, struct id run);
 bool callernode_is_owed(const struct callernode *c, callernode_excused *excused, void *self,

@@ -1,5 +1,5 @@
-/* catalog.h - what is the same in each simulated cluster: its jobs and its members' certificates.
- * */
+/* catalog.h - what is the same in every simulated cluster: its jobs and its members'
+ * certificates. */
 #ifndef LB_TESTS_SIM_CATALOG_H
 #define LB_TESTS_SIM_CATALOG_H
 

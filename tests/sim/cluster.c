@@ -11,7 +11,7 @@
 static const char *const server_names[CLUSTER_SERVERS] = {"wh1", "wh2", "wh3", "wh4"};
 static const char *const caller_names[CLUSTER_CALLERS] = {"anna", "bert", "carl"};
 
-/* Each rate is 0 in most seeds, so that rare events also meet each other in quiet surroundings. */
+/* Each rate is 0 in most seeds, so that rare events also coincide in quiet surroundings. */
 static unsigned some_rate(struct world *w, unsigned most)
 {
     return world_chance(w, 400) ? (unsigned)rng_below(&w->rng, most) : 0;
@@ -40,8 +40,8 @@ static void make_network(struct cluster *c)
     c->network = network_new(w, &mood);
 }
 
-/* Chooses which of n members stay (ret_who), at least the first, and gives the place of each one
- * (ret_at): a member that is left out is replaced by one that stays. */
+/* Chooses which of n members stay (ret_who), at least the first, and the place of each (ret_at):
+ * a member that is left out is replaced by one that stays. */
 static unsigned some_stay(const struct only *which, unsigned n, unsigned *ret_at, unsigned *ret_who)
 {
     unsigned stay = 0;
@@ -159,7 +159,7 @@ static void on_call(struct world *w, void *self)
     world_chance_end(w, &was);
 }
 
-/* Memory for bodies. Little: waiting calls are in the store only; 0: as much as anybody needs. */
+/* Memory for bodies. Little: waiting calls are in the store only; 0: as much as anything needs. */
 static uint64_t some_bodies_budget(struct cluster *c)
 {
     struct world *w = &c->w;

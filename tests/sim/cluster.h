@@ -17,10 +17,10 @@ struct cluster_result {
     enum law law; /* the broken one */
     char text[400];
     /* Kept up to date while it runs, for a world that ends its process. */
-    uint64_t steps;              /* events taken */
-    unsigned servers, callers;   /* so many there were */
-    struct only calls, troubles; /* those that happened */
-    int64_t chaos_ms;            /* faults could happen until then */
+    uint64_t steps;              /* events taken so far */
+    unsigned servers, callers;   /* how many there were */
+    struct only calls, troubles; /* the calls and troubles that happened */
+    int64_t chaos_ms;            /* until when faults could happen */
     int64_t virtual_us;
     uint64_t trace_hash;
     struct counts counts;
@@ -29,8 +29,8 @@ struct cluster_result {
 struct cluster_order {
     uint64_t seed;
     struct subset subset; /* zero: the whole world of the seed */
-    FILE *trace;          /* where the story goes; NULL: nowhere */
-    uint64_t most;        /* stop after so many events; 0: at the end */
+    FILE *trace;          /* where the trace goes; NULL: nowhere */
+    uint64_t most;        /* stop after this many events; 0: at the end */
     int heal_minutes;     /* 0: HEAL_MINUTES */
     /* An additional law, checked after each event; NULL: none. It complains through law_break. */
     void (*also)(struct world *w, struct laws *l);

@@ -1,5 +1,5 @@
-/* cluster_test.c - a seed gives the same story to the last byte each time, and a story with faults.
- * */
+/* cluster_test.c - a seed gives the same trace every time, to the last byte, and a trace with
+ * faults. */
 #include "common/testing.h"
 #include "tests/sim/cluster.h"
 
@@ -23,7 +23,7 @@ static void the_same_seed_gives_the_same_trace(void **state)
         assert_string_equal(text[0], text[1]);
         struct cluster_result silent;
         cluster_run(100 + i, NULL, 0, &silent);
-        assert_int_equal(silent.trace_hash, a.trace_hash); /* looking changes nothing */
+        assert_int_equal(silent.trace_hash, a.trace_hash); /* tracing changes nothing */
         hashes[i] = a.trace_hash;
         for (unsigned k = 0; k < i; k++)
             assert_true(hashes[k] != hashes[i]);
@@ -32,7 +32,7 @@ static void the_same_seed_gives_the_same_trace(void **state)
     }
 }
 
-static void a_seed_can_be_looked_at_from_its_beginning(void **state)
+static void a_seed_can_be_stopped_after_a_given_number_of_events(void **state)
 {
     struct cluster_result r;
     (void)state;
@@ -63,7 +63,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_seed_gives_the_same_trace),
-        cmocka_unit_test(a_seed_can_be_looked_at_from_its_beginning),
+        cmocka_unit_test(a_seed_can_be_stopped_after_a_given_number_of_events),
         cmocka_unit_test(seeds_have_runs_attempts_and_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

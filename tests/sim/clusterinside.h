@@ -18,11 +18,11 @@ enum {
     CLUSTER_CABLES = CLUSTER_SERVERS + CLUSTER_CALLERS + 1 + CLUSTER_DRIVERS + CLUSTER_MONITORS
 };
 
-/* What a seed is about; the rest happens, too. */
+/* What a seed concentrates on; the rest happens, too. */
 enum theme {
     THEME_MIXED,
-    THEME_EXILE,  /* servers with work out of reach for about lost_after, and back */
-    THEME_MEMORY, /* a broker that remembers very few ends, a slow disk, callers that ask again */
+    THEME_EXILE,  /* servers with work out of reach for about lost_after, then back */
+    THEME_MEMORY, /* a broker that remembers few ends, a slow disk, callers that ask again */
     THEME_RUSH    /* many short calls at once, and callers that do not listen */
 };
 
@@ -44,14 +44,14 @@ struct cluster {
     /* as many as the seed has; where each of them is, or who replaces it */
     unsigned of_servers, of_callers;
     unsigned server_at[CLUSTER_SERVERS], caller_at[CLUSTER_CALLERS];
-    unsigned turns_of_calls, called, faults, troubled; /* so far: what is left out counts, too */
+    unsigned turns_of_calls, called, faults, troubled; /* so far; what is left out counts, too */
     /* kept up to date: a core may end the process */
     struct cluster_result *ret;
     unsigned jobs_at_first[CLUSTER_SERVERS];
     int64_t chaos_us, call_every, healed_at, heal_us, lost_after_us;
     bool over;
     enum theme theme;
-    /* wall clocks differ by less than CLOCK_SKEW_MS: what forgotten keys rest on */
+    /* wall clocks differ by less than CLOCK_SKEW_MS, as forgotten keys require */
     bool small_steps;
     struct event call, plan, fault, look, disk_well, broker_back;
     struct event decide, late_crash; /* of the theme of exile */
@@ -73,7 +73,7 @@ void clients_heal(struct cluster *c);
 enum law clients_missing(struct cluster *c, char *text, size_t size);
 void clients_driver_crash(struct cluster *c, int64_t for_us);
 void clients_driver_pause(struct cluster *c, int64_t for_us);
-/* Gives what one process drives to the other one; the first is stopped past its lease, cut off, or
+/* Moves what one process drives to the other; the first is stopped past its lease, cut off, or
  * neither. Returns the cable to cut (as in clients_cable), or -1. */
 int clients_driver_replace(struct cluster *c, int64_t for_us);
 void clients_cancel(struct cluster *c);

@@ -13,7 +13,7 @@ struct journal {
     const struct journal_calls *calls;
     void *self;
     struct journal_record *v;
-    size_t n, cap, durable, told, batch; /* batch: end of the commit that is going on; 0: none */
+    size_t n, cap, durable, told, batch; /* batch: end of the current commit; 0: none */
     uint64_t turn;
     bool full, slow, said_full;
     struct event commit, notice;
@@ -56,7 +56,7 @@ uint64_t journal_durable(const struct journal *j)
     return j->durable ? j->v[j->durable - 1].lsn : 0;
 }
 
-/* Every record of a run or parent has the time first and the run second. */
+/* In every record of a run or parent the time comes first and the run second. */
 static struct id run_of(uint64_t kind, struct span body)
 {
     switch (kind) {
@@ -186,7 +186,7 @@ static const struct journal_record *find_last(const struct journal *j, size_t fr
     return NULL;
 }
 
-/* Does a later record make this one superfluous? core.h lists which do. */
+/* Does a later record make this one superfluous? core.h lists which ones do. */
 static bool is_replaced(const struct journal *j, size_t at)
 {
     const struct journal_record *r = &j->v[at];
@@ -242,7 +242,7 @@ static bool parent_of(const struct r_parent_begun *b, struct d_parent *ret)
     return d_signed_decode(b->parent, &s, NULL) == 0 && d_parent_decode(s.body, ret, NULL) == 0;
 }
 
-/* What is left of a run or parent that has ended. */
+/* What remains of a run or parent that has ended. */
 static int kept_of(const struct journal *j, const struct journal_record *end, struct r_kept *ret,
                    struct error *err)
 {

@@ -1,9 +1,9 @@
 /* disk.h - what outlives a process: the broker's journal, and the files of a server's spool.
  *
- * The journal commits in groups: what has been appended when a commit begins is durable at its end,
- * and the broker hears of it a little later. A crash in the middle of a commit leaves some of its
- * turns, the first ones; each turn is there wholly or not at all. On a full disk nothing becomes
- * durable until there is room again. */
+ * The journal commits in groups: what has been appended when a commit starts is durable at its
+ * end, and the broker hears of it a little later. A crash in the middle of a commit leaves some
+ * of its turns, the first ones; each turn is there completely or not at all. On a full disk
+ * nothing becomes durable until there is room again. */
 #ifndef LB_TESTS_SIM_DISK_H
 #define LB_TESTS_SIM_DISK_H
 
@@ -29,7 +29,7 @@ struct journal_calls {
 struct journal *journal_new(struct world *w, struct process *broker,
                             const struct journal_calls *calls, void *self);
 void journal_free(struct journal **j);
-/* The records of one turn; lsn go on without a gap. */
+/* The records of one turn; their lsn follow on without a gap. */
 void journal_append(struct journal *j, uint64_t lsn, struct span body);
 void journal_turn_end(struct journal *j);
 /* The broker's process dies. Returns whether it died in the middle of a commit. */
@@ -44,7 +44,7 @@ typedef int journal_take(void *self, uint64_t lsn, struct span body, struct erro
 int journal_load(struct journal *j, bool folded, uint64_t kept_max, journal_take *take, void *self,
                  struct error *err);
 
-/* Questions to the history, of what is durable. */
+/* Questions to the history, about what is durable. */
 bool journal_end_of(const struct journal *j, struct id run, struct r_ended *ret);
 bool journal_key_of(const struct journal *j, struct span principal, struct span key, bool parent,
                     struct id *ret_run, struct hash *ret_digest);
@@ -59,7 +59,7 @@ enum { SPOOL_WORKER, SPOOL_RUNNER, SPOOL_KEEPERS, SPOOL_FILES = SPOOL_KEEPERS + 
 
 struct spool_sim {
     struct buf file[SPOOL_FILES];
-    size_t read_to[SPOOL_FILES]; /* by the worker that lives; of worker.log: written by it */
+    size_t read_to[SPOOL_FILES]; /* by the living worker; worker.log: written by it */
 };
 void disk_spool_free(struct spool_sim *s);
 void disk_spool_add(struct spool_sim *s, unsigned file, struct span entry);

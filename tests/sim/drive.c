@@ -6,9 +6,9 @@
 
 #include "common/mem.h"
 
-enum { HELD_RETRY_MS = 1000 /* of parent/begin.c */ };
+enum { HELD_RETRY_MS = 1000 /* see parent/begin.c */ };
 
-/* `req` says what an answer is about: plan, task, instance, and what was asked. */
+/* `req` identifies what an answer is about: plan, task, instance, and what was asked. */
 enum { ASK_BEGIN, ASK_DRIVE, ASK_END, ASK_RESOLVE, ASK_CALL, ASK_FOLLOW, ASK_CANCEL, ASK_KINDS };
 
 static uint64_t req_of(const struct drive *d, uint32_t task, uint32_t index, unsigned what)
@@ -17,7 +17,7 @@ static uint64_t req_of(const struct drive *d, uint32_t task, uint32_t index, uns
            what + 1;
 }
 
-/* False: it is another parent's. */
+/* False: it belongs to another parent. */
 static bool req_is(const struct drive *d, uint64_t req, uint32_t *ret_task, uint32_t *ret_index,
                    unsigned *ret_what)
 {
@@ -29,7 +29,7 @@ static bool req_is(const struct drive *d, uint64_t req, uint32_t *ret_task, uint
            *ret_task < d->plan->graph.n;
 }
 
-/* ---- Saying */
+/* ---- Sending */
 #define SAY(d, low, ...) \
     do { \
         struct m_##low m_ = {__VA_ARGS__}; \
@@ -106,7 +106,7 @@ static void on_later(struct world *w, void *self)
     struct drive *d = self;
     (void)w;
     if (!peerline_is_up(d->node->line))
-        return; /* the next session says it */
+        return; /* the next session sends it */
     if (d->state == DRIVE_ENDS)
         say_drive(d);
     else
@@ -232,7 +232,7 @@ static void refused_parent(struct drive *d, unsigned what, const struct m_error 
             say_drive(d);
         else if (d->state == DRIVE_ENDS || d->state == DRIVE_WAITS)
             set_later(d, HELD_RETRY_MS);
-    } else if (d->state != DRIVE_BEGINS) { /* it is not live any more */
+    } else if (d->state != DRIVE_BEGINS) { /* it is no longer live */
         laws_parent_gone(d->node->laws, d->run);
         over(d, "has ended already");
     }
@@ -301,7 +301,7 @@ static void hear_ended(struct drive *d, const struct m_run_ended *m)
     feed(d, ev);
 }
 
-/* Whatever the answer, even none: it calls what the plan has pinned. */
+/* Whatever the answer, even none, it calls what the plan has pinned. */
 static void hear_resolved(struct drive *d, uint32_t task)
 {
     if (!d->resolving[task])

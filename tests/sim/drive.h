@@ -20,10 +20,10 @@ struct drivernode {
 };
 
 enum drive_state {
-    DRIVE_BEGINS, /* PARENT_BEGIN is not answered */
+    DRIVE_BEGINS, /* PARENT_BEGIN has no answer yet */
     DRIVE_WAITS,  /* for the lease, before its first step */
     DRIVE_GOES,
-    DRIVE_ENDS, /* the verdict is there, and not recorded */
+    DRIVE_ENDS, /* there is a verdict, not yet recorded */
     DRIVE_OVER
 };
 
@@ -54,7 +54,7 @@ struct drive {
 struct drive *drive_new(struct drivernode *node, struct sim_plan *plan);
 void drive_free(struct drive **d);
 void drive_stop(struct drive *d);    /* its process has died */
-void drive_session(struct drive *d); /* says what has no answer yet */
+void drive_session(struct drive *d); /* sends again what has no answer yet */
 void drive_hear(struct drive *d, uint64_t kind, struct span message);
 void drive_cancel(struct drive *d);
 bool drive_is_going(const struct drive *d);

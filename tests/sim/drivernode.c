@@ -1,5 +1,5 @@
-/* drivernode.c - see drivernode.h: the process and its parents. drive.c has what a parent says and
- * hears. */
+/* drivernode.c - see drivernode.h: the process and its parents. drive.c has what a parent sends
+ * and hears. */
 #include "tests/sim/drivernode.h"
 
 #include "common/mem.h"
@@ -101,7 +101,7 @@ static void on_come_back(struct world *w, void *self)
         struct sim_plan *plan = d->drives[i]->plan;
         bool over = drive_is_over(d->drives[i]);
         if (over && !world_chance(w, 100))
-            continue; /* it wrote down that it is done with it */
+            continue; /* it had noted that it was done with it */
         drive_free(&d->drives[i]);
         d->drives[i] = drive_new(d, plan);
     }

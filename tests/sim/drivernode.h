@@ -1,10 +1,11 @@
 /* drivernode.h - the process of a parents' driver: the real core of parents (parent/core) in a
- * shell that does what parent/begin.c, offers.c and drive.c do: it begins the parent durably under
- * its key, takes its lease, resolves, calls and follows children as the core says, and ends the
- * parent with the epoch of the lease.
+ * shell that follows parent/begin.c, offers.c and drive.c: it begins the parent durably under its
+ * key, takes its lease, resolves, calls and follows children as the core says, and ends the parent
+ * with the epoch of the lease.
  *
- * A crash leaves it only the list of plans that it drives; it finds its children by their keys. Two
- * processes of one principal may have the same plan: one drives, the other waits for the lease. */
+ * A crash leaves it only the list of plans that it drives; it finds its children by their keys.
+ * Two processes of one principal may have the same plan: one drives, the other waits for the
+ * lease. */
 #ifndef LB_TESTS_SIM_DRIVERNODE_H
 #define LB_TESTS_SIM_DRIVERNODE_H
 
@@ -19,7 +20,7 @@ struct drivernode *drivernode_new(struct world *w, struct network *n, struct law
 void drivernode_free(struct drivernode **d);
 void drivernode_start(struct drivernode *d);
 void drivernode_take(struct drivernode *d, struct sim_plan *p); /* one more plan to drive */
-/* Ctrl-C: one of its parents that is under way is cancelled. */
+/* Ctrl-C: one of its active parents is cancelled. */
 void drivernode_cancel(struct drivernode *d);
 /* A plan that it drives now; NULL: none. */
 struct sim_plan *drivernode_plan(struct drivernode *d);
@@ -28,7 +29,7 @@ int64_t drivernode_wall(const struct drivernode *d);
 void drivernode_crash(struct drivernode *d, int64_t for_us);
 void drivernode_pause(struct drivernode *d, int64_t for_us);
 struct cable *drivernode_cable(struct drivernode *d);
-/* Does it still wait to hear that one of its parents has ended? */
+/* Is it still waiting to hear that one of its parents has ended? */
 bool drivernode_is_owed(const struct drivernode *d, struct id *ret_parent);
 
 #endif

@@ -1,5 +1,5 @@
 /* faults.c - which faults happen in a seed, and when. Each fault mends itself after a while: the
- * interesting part is what it leaves behind. */
+ * interesting part is what remains. */
 #include "tests/sim/clusterinside.h"
 
 static struct workernode *some_server(struct cluster *c)
@@ -13,7 +13,7 @@ static struct callernode *some_caller(struct cluster *c)
     return i < c->of_callers ? c->callers[c->caller_at[i]] : c->chief;
 }
 
-/* How long something is away: mostly briefly, sometimes longer than lease and lost_after. */
+/* How long something is away: mostly briefly, sometimes for longer than lease and lost_after. */
 static int64_t while_us(struct cluster *c)
 {
     struct world *w = &c->w;
@@ -131,7 +131,7 @@ static unsigned cables(const struct cluster *c)
 static void on_mend(struct world *w, void *self)
 {
     struct cluster *c = self;
-    for (unsigned i = 0; i < cables(c); i++) { /* those whose event is not set any more */
+    for (unsigned i = 0; i < cables(c); i++) { /* those whose event is no longer set */
         struct cable *cable = cable_at(c, i);
         if ((cable->cut[0] || cable->cut[1]) && !event_is_set(&c->mend[i]))
             network_mend(c->network, cable);
@@ -159,7 +159,7 @@ static void partition(struct cluster *c)
     unsigned n = cables(c);
     int64_t for_us = while_us(c) * 2;
     bool one_way = world_chance(&c->w, 300);
-    if (world_chance(&c->w, 150)) { /* the broker from everybody */
+    if (world_chance(&c->w, 150)) { /* the broker, from every peer */
         for (unsigned i = 0; i < n; i++)
             cut(c, i, false, for_us);
     } else {
@@ -235,7 +235,7 @@ static void exile(struct cluster *c)
                          c->w.now + c->lost_after_us / 2 +
                              world_between(&c->w, 0, c->lost_after_us),
                          NULL, on_late_crash, c);
-            } else if (world_chance(&c->w, 400)) /* and is away when the server comes back */
+            } else if (world_chance(&c->w, 400)) /* and it is away when the server comes back */
                 workernode_runner_crash(c->servers[i],
                                         c->lost_after_us + world_between(&c->w, 0, SECS(20)));
             return;

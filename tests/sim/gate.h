@@ -19,19 +19,19 @@ typedef void gate_fetch(void *self, const struct bcore_effect *e, uint64_t numbe
 
 struct sim_gate *gate_new(uint64_t committed, gate_leave *leave, gate_fetch *fetch, void *self);
 void gate_free(struct sim_gate **g);
-void gate_welcome(struct sim_gate *g, uint64_t peer); /* a session has begun */
+void gate_welcome(struct sim_gate *g, uint64_t peer); /* a session has started */
 void gate_forget(struct sim_gate *g, uint64_t peer); /* the session is over: its queue is dropped */
 bool gate_knows(const struct sim_gate *g, uint64_t peer);
 
-/* Lets an effect leave at once if it may, else copies it to wait. Drops it if its session is over.
- * */
+/* Lets an effect leave at once if it may, or else copies it to wait. Drops it if its session is
+ * over. */
 void gate_put(struct sim_gate *g, const struct bcore_effect *e);
 /* Everything up to lsn is on disk. */
 void gate_committed(struct sim_gate *g, uint64_t lsn);
-/* Does the effect of this number still wait to be filled? */
+/* Is the effect with this number still waiting to be filled? */
 bool gate_awaits(const struct sim_gate *g, uint64_t peer, uint64_t number);
-/* Fills the effect of this number with its message; it may then leave as a BCORE_FX_SEND. Ignored
- * if nothing waits under this number. */
+/* Fills the effect with this number with its message; it may then leave as a BCORE_FX_SEND.
+ * Ignored if nothing waits under this number. */
 void gate_filled(struct sim_gate *g, uint64_t peer, uint64_t number, struct span message);
 
 /* Copies a lent effect. Its body and key go into `bytes`, which must have room for both. */

@@ -29,7 +29,7 @@ struct keepers_keeper {
     bool told_to_end, timed_out, cancelled, fenced;
 };
 
-struct keepers_seen { /* what this runner knows to have been launched */
+struct keepers_seen { /* what this runner knows has been launched */
     struct id run;
     uint64_t attempt, try_no;
     char step[LIMIT_NAME + 1];
@@ -62,7 +62,7 @@ struct keepers *keepers_new(struct world *w, struct laws *l, const struct keeper
     k->calls = calls;
     k->self = self;
     process_init(&k->machine, h->server, h->clock);
-    k->machine.luck++; /* not that of the worker, which bears the same name */
+    k->machine.luck++; /* not the worker's, which has the same name */
     k->socket = runnersocket_new(w, read_message, k);
     for (unsigned i = 0; i < KEEPERS_MAX; i++) {
         k->keeper[i].all = k;
@@ -251,7 +251,7 @@ static void take_step(struct keepers *k, struct span message)
         return;
     }
     if (was_launched(k, &h->step)) {
-        /* the worker has read that it was launched before it may ask again */
+        /* the worker must have read that it was launched before it may ask again */
         law_break(k->laws, LAW_EXECUTED_ONCE,
                   "server %s: try %" PRIu64 " of step " SPAN_FMT " of run %s attempt %" PRIu64
                   " was launched and is requested again",
@@ -351,7 +351,7 @@ static void on_end(struct world *w, void *self)
     child_over(k, &o);
 }
 
-/* TERM now, KILL after the grace: the child ends at some moment between them. */
+/* TERM now, KILL after the grace period: the child ends at some moment in between. */
 static void end_tree(struct keepers_keeper *k, int64_t grace_ms, bool timed_out, bool cancelled)
 {
     struct world *w = k->all->w;
@@ -360,7 +360,7 @@ static void end_tree(struct keepers_keeper *k, int64_t grace_ms, bool timed_out,
                  : world_chance(w, 500) ? last /* deaf to TERM */
                                         : world_between(w, w->now, last);
     if (grace_ms <= 0)
-        at = w->now + world_skewed(w, 100, MS(80)); /* a tree is not gone in a moment */
+        at = w->now + world_skewed(w, 100, MS(80)); /* a tree takes a moment to go */
     if (!k->told_to_end) {
         k->timed_out = timed_out;
         k->cancelled = cancelled;
@@ -388,13 +388,13 @@ static void on_look(struct world *w, void *self)
     } else if (now < term) {
         next = term < next ? term : next;
     }
-    if (next != INT64_MAX) { /* the fence moves: look again when it would be due */
+    if (next != INT64_MAX) { /* the fence moves: check again when it would be due */
         int64_t at = world_true_time(w, &k->all->machine, next);
         world_at(w, &k->look, at, &k->all->machine, on_look, k);
     }
 }
 
-/* Says that the child is about to start, starts it. */
+/* Reports that the child is about to start, then starts it. */
 static void launch(struct keepers_keeper *k)
 {
     struct keepers *all = k->all;
@@ -434,7 +434,8 @@ static void on_start(struct world *w, void *self)
     fence_of(k->all, &h->step, &term, &end);
     bool late = h->step.deadline && now_of(k) >= h->step.deadline;
     if (h->step.on_lost == ON_LOST_RERUN && (!*k->all->h.fence || now_of(k) >= term) && !late) {
-        /* no broker heard since this machine started, or not for too long: it waits for one */
+        /* no broker has been heard since this machine started, or not for too long: it waits for
+         * one */
         world_at(w, &k->start, w->now + MS(500), &k->all->machine, on_start, k);
         return;
     }

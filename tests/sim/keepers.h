@@ -1,10 +1,10 @@
 /* keepers.h - a server's runner and keepers with their children: what outlives the worker.
  *
- * A model of runner/: the runner takes steps and gives them to keepers, one for each slot. A keeper
- * starts the next child by itself, ends it at halt, deadline and (rerun) fence, and writes LAUNCHED
- * and ENDED into its file of the spool. A runner that dies takes nothing with it. A keeper that is
- * killed takes its child with it and records nothing. All processes of a server share its machine's
- * clock. */
+ * A model of runner/: the runner takes steps and gives them to keepers, one for each slot. A
+ * keeper starts the next child by itself, ends it at halt, deadline and (rerun) fence, and
+ * writes LAUNCHED and ENDED into its file of the spool. A runner that dies takes nothing with
+ * it. A keeper that is killed takes its child with it and records nothing. All processes of a
+ * server share its machine's clock. */
 #ifndef LB_TESTS_SIM_KEEPERS_H
 #define LB_TESTS_SIM_KEEPERS_H
 
@@ -16,14 +16,14 @@ enum { KEEPERS_MAX = SPOOL_FILES - SPOOL_KEEPERS };
 
 struct keepers;
 
-/* What comes to the worker; only while one is attached. */
+/* What reaches the worker; only while one is attached. */
 struct keepers_calls {
     void (*told)(void *self, struct span message); /* KEPT, KEPT_END */
     void (*link_down)(void *self);
-    void (*bell)(void *self); /* something was written into the spool; this call may get lost */
+    void (*bell)(void *self); /* something was written to the spool; this call may get lost */
 };
 
-struct keepers_house { /* lent for good */
+struct keepers_house { /* lent for the keepers' life */
     const char *server;
     struct clock_sim *clock;
     struct spool_sim *spool;
@@ -39,7 +39,7 @@ void keepers_free(struct keepers **k);
 
 /* ---- The worker's end of the link */
 bool keepers_attach(struct keepers *k); /* false: the runner is down. Then KEPT ... KEPT_END come */
-void keepers_detach(struct keepers *k); /* the worker has died; what it said still arrives */
+void keepers_detach(struct keepers *k); /* the worker has died; what it sent still arrives */
 void keepers_say(struct keepers *k, struct span message);
 
 /* ---- Faults */

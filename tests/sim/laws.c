@@ -36,7 +36,7 @@ struct laws *laws_new(struct world *w)
     struct laws *l = mem_zalloc(1, sizeof *l);
     l->w = w;
     l->broken = LAW_COUNT;
-    /* Only restoring a backup makes a run held that was not lost, and it happens between two
+    /* Only restoring a backup holds a run that was not lost, and it happens between two
      * processes. */
     for (unsigned s = 0; s < RUN_STATE_COUNT; s++)
         l->reach[s][s] = true;

@@ -1,10 +1,10 @@
 /* laws.h - what must always hold, and the witness that checks it. Each law names the promise in
  * docs/promises.md that it stands for.
  *
- * The witness is not part of the system. It sees only what becomes durable, what leaves the broker,
- * what callers hear and what children really do. It is told each of these as it happens and
- * complains at once; the first complaint ends the world (world.broken), and a failing seed prints
- * it. */
+ * The witness is not part of the system. It sees only what becomes durable, what leaves the
+ * broker, what callers hear and what children really do. It is told of each as it happens and
+ * complains at once; the first complaint ends the world (world.broken), and a failing seed
+ * prints it. */
 #ifndef LB_TESTS_SIM_LAWS_H
 #define LB_TESTS_SIM_LAWS_H
 
@@ -104,13 +104,14 @@ void laws_broker_hears(struct laws *l, uint64_t peer, struct span message);
 void laws_asked(struct laws *l, uint64_t peer, uint64_t after);
 /* `owed`: bytes that wait or are not acknowledged */
 void laws_queued(struct laws *l, uint64_t peer, const char *name, size_t owed);
-/* The broker's core makes a message that is not an answer. `window_open`: what the core was last
- * told of the peer's window. */
+/* The broker's core produces a message that is not an answer. `window_open`: what the core was
+ * last told of the peer's window. */
 void laws_news(struct laws *l, const char *name, bool window_open, struct span message);
 void laws_broker_state(struct laws *l, const struct bcore *c); /* after a step of the broker */
 /* a new process, after its replay */
 void laws_broker_begins(struct laws *l, const struct bcore *c);
-/* From `since` (which may lie ahead) the broker listens to its peers: it has started or goes on. */
+/* From `since` (which may be in the future) the broker listens to its peers: it has started or
+ * resumed. */
 void laws_listens(struct laws *l, int64_t since);
 /* the broker takes a message from this worker */
 void laws_heard(struct laws *l, const char *server, struct id spool);
@@ -126,7 +127,7 @@ void laws_stop_heard(struct laws *l, struct id run, uint64_t attempt);
 void laws_launched(struct laws *l, const char *server, struct id spool, const struct s_step *step);
 void laws_child_over(struct laws *l, struct id run, uint64_t attempt, struct span step,
                      uint64_t try_no, enum package_outcome p);
-/* a child has ended and nobody can say how */
+/* a child has ended, and no one can say how */
 void laws_child_vanished(struct laws *l, struct id run, uint64_t attempt, struct span step,
                          uint64_t try_no);
 /* the worker sends FINISHED */
@@ -150,16 +151,16 @@ void laws_plan(struct laws *l, const char *caller, const char *key, struct span 
 void laws_parent_accepted(struct laws *l, const char *caller, const char *key, struct id run);
 /* a driver hears that it drives the parent */
 void laws_driving(struct laws *l, struct id parent, uint64_t epoch, const char *process);
-/* somebody cancels the parent at one of its drivers */
+/* someone cancels the parent at one of its drivers */
 void laws_parent_cancel(struct laws *l, struct id parent);
 void laws_parent_gone(struct laws *l, struct id parent); /* a driver is told that it is not live */
-/* A driver hears that the end that it sent with this epoch is recorded, or (`already`) that the
+/* A driver hears that the end it sent with this epoch is recorded, or (`already`) that the
  * parent had ended before. */
 void laws_parent_end_heard(struct laws *l, struct id parent, uint64_t epoch, enum status status,
                            bool already);
 
-/* ---- Monitors. A filter is one key and value as in SUBSCRIBE; key NULL: everything. The value is
- * here in binary, too, so that the witness need not parse the text. */
+/* ---- Monitors. A filter is one key and value, as in SUBSCRIBE; key NULL: everything. The value
+ * is here in binary, too, so that the witness need not parse the text. */
 struct sim_filter {
     const char *key, *value;
     uint64_t kind;      /* for key event: kind of the record */
@@ -172,7 +173,7 @@ void laws_monitor_hears(struct laws *l, const char *name, const struct m_events 
 
 /* ---- What it knows, for the liveness phase */
 uint64_t laws_last_event(const struct laws *l, const struct sim_filter *filter); /* 0: none yet */
-/* parents that have begun and not ended */
+/* parents that have started and not ended */
 unsigned laws_parents_open(const struct laws *l, struct id *ret_one);
 /* accepted runs that have not ended */
 unsigned laws_accepted_open(const struct laws *l, struct id *ret_one);

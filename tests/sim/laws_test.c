@@ -1,5 +1,5 @@
-/* laws_test.c - a story in which no law is broken, and for each law that the witness judges a
- * violation that it must see. (The cluster itself judges RUN_ENDS, CALLER_HEARS, SPOOL_EMPTIES,
+/* laws_test.c - a story that breaks no law, and for each law that the witness judges a violation
+ * that it must see. (The cluster itself judges RUN_ENDS, CALLER_HEARS, SPOOL_EMPTIES,
  * NO_CHILD_LEFT and STEPS_WITHIN_TIME; lawsclients_test.c has the laws about parents and
  * monitors.) */
 #include "tests/sim/lawstesting.h"
@@ -331,7 +331,7 @@ static void tried_more_often_than_the_job_says(struct rig *r)
     until_assigned(r);
     laws_launched(r->laws, "wh1", SPOOL, &s);
 }
-/* Handed over with a lost_after of 20 s to a server that was heard just now. */
+/* Handed over, with a lost_after of 20 s, to a server that has just been heard. */
 static void assigned_and_heard(struct rig *r, enum on_lost on_lost)
 {
     called_as(r, RUN, "k", on_lost);
@@ -350,14 +350,14 @@ static void decides_that_it_is_lost(struct rig *r)
 static void lost_too_early(struct rig *r)
 {
     assigned_and_heard(r, ON_LOST_FAIL);
-    laws_heard(r->laws, "wh1", (struct id){{8}}); /* another spool says nothing of this one */
+    laws_heard(r->laws, "wh1", (struct id){{8}}); /* another spool says nothing about this one */
     r->w.now += SECS(19);
     decides_that_it_is_lost(r);
 }
 static void lost_while_nobody_listened(struct rig *r)
 {
     assigned_and_heard(r, ON_LOST_FAIL);
-    laws_listens(r->laws, r->w.now + SECS(30)); /* the broker is stopped for so long */
+    laws_listens(r->laws, r->w.now + SECS(30)); /* the broker is stopped for this long */
     r->w.now += SECS(31);
     decides_that_it_is_lost(r);
 }
@@ -374,8 +374,8 @@ static void fenced_and_not_run_again(struct rig *r)
     RECORD(r, ENDED, ended, .run = RUN, .attempt = 1, .outcome = buf_span(&r->outcome),
            .reported = true);
 }
-/* A child runs, and its worker, which reaches its keeper since `reached`, is told to stop it a
- * minute before the end. */
+/* A child runs, and its worker, which has reached its keeper since `reached`, is told to stop it
+ * a minute before the end. */
 static void stopped_and_over_much_later(struct rig *r, int64_t reached)
 {
     assigned_and_heard(r, ON_LOST_FAIL);
@@ -502,7 +502,7 @@ static void each_violation_breaks_its_law(void **state)
     rig_each_breaks_its_law(violations, sizeof violations / sizeof *violations, NULL);
 }
 
-static void a_run_that_is_served_well_breaks_none(void **state)
+static void a_well_served_run_breaks_no_law(void **state)
 {
     struct rig r;
     (void)state;
@@ -535,19 +535,19 @@ static void a_run_that_is_served_well_breaks_none(void **state)
     rig_end_unbroken(&r);
 }
 
-static void a_silence_of_lost_after_is_a_loss(void **state)
+static void silence_for_lost_after_is_a_loss(void **state)
 {
     struct rig r;
     (void)state;
     rig_begin(&r);
     assigned_and_heard(&r, ON_LOST_FAIL);
-    laws_listens(r.laws, r.w.now + SECS(2)); /* so short a stop counts as listening */
+    laws_listens(r.laws, r.w.now + SECS(2)); /* so short a stop still counts as listening */
     r.w.now += SECS(20);
     decides_that_it_is_lost(&r);
     rig_end_unbroken(&r);
 }
 
-static void a_child_may_go_on_while_its_worker_does_not_reach_it(void **state)
+static void a_child_may_run_on_while_its_worker_cannot_reach_it(void **state)
 {
     struct rig r;
     (void)state;
@@ -557,8 +557,8 @@ static void a_child_may_go_on_while_its_worker_does_not_reach_it(void **state)
     rig_end_unbroken(&r);
 }
 
-/* A run that an operator released by hand may still execute at its lost server. */
-static void a_run_released_by_hand_may_execute_twice(void **state)
+/* A run that an operator has released by hand may still execute at its lost server. */
+static void a_run_released_by_an_operator_may_execute_twice(void **state)
 {
     struct rig r;
     (void)state;
@@ -590,10 +590,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_violation_breaks_its_law),
-        cmocka_unit_test(a_run_that_is_served_well_breaks_none),
-        cmocka_unit_test(a_run_released_by_hand_may_execute_twice),
-        cmocka_unit_test(a_silence_of_lost_after_is_a_loss),
-        cmocka_unit_test(a_child_may_go_on_while_its_worker_does_not_reach_it),
+        cmocka_unit_test(a_well_served_run_breaks_no_law),
+        cmocka_unit_test(a_run_released_by_an_operator_may_execute_twice),
+        cmocka_unit_test(silence_for_lost_after_is_a_loss),
+        cmocka_unit_test(a_child_may_run_on_while_its_worker_cannot_reach_it),
         cmocka_unit_test(only_the_first_complaint_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

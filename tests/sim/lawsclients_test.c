@@ -1,12 +1,12 @@
-/* lawsclients_test.c - the laws about parents and monitors: stories in which none is broken, and
- * for each law a violation that the witness must see. (The cluster itself judges PARENT_ENDS,
+/* lawsclients_test.c - the laws about parents and monitors: stories that break none, and for
+ * each law a violation that the witness must see. (The cluster itself judges PARENT_ENDS,
  * DRIVER_HEARS and MONITOR_CATCHES_UP.) */
 #include "tests/sim/lawstesting.h"
 
 static const struct id PARENT = {{9}}, CHILD[] = {{{1}}, {{2}}, {{3}}};
 enum { FIRST = 7, SECOND = 8 /* sessions */ };
 
-/* ---- Parents: task t0, and behind its success two instances of t1 */
+/* ---- Parents: task t0 and, after its success, two instances of t1 */
 static void make_plan(struct rig *r)
 {
     struct graph *g = &r->graph;
@@ -203,7 +203,7 @@ static void cancelled_by_nobody(struct rig *r)
     parent_ended(r, STATUS_CANCELLED);
 }
 
-/* ---- Monitors: of records 1 to 6 the second and fifth are of server wh1 */
+/* ---- Monitors: of records 1 to 6, the second and fifth are about server wh1 */
 static const struct sim_filter all = {.key = NULL}, of_server = {.key = "server", .value = "wh1"};
 
 static void happened(struct rig *r)
@@ -371,7 +371,7 @@ static void each_violation_breaks_its_law(void **state)
     rig_each_breaks_its_law(violations, sizeof violations / sizeof *violations, make_plan);
 }
 
-static void a_parent_that_is_driven_well_breaks_none(void **state)
+static void a_well_driven_parent_breaks_no_law(void **state)
 {
     struct rig r;
     struct id one;
@@ -380,7 +380,7 @@ static void a_parent_that_is_driven_well_breaks_none(void **state)
     make_plan(&r);
     until_all_have_ended(&r, false);
     assert_int_equal(laws_parents_open(r.laws, &one), 1);
-    driven(&r, 2); /* by another */
+    driven(&r, 2); /* by another driver */
     SAYS_TO(&r, SECOND, driving, .parent = PARENT, .epoch = 2);
     parent_ended(&r, STATUS_FAILED);
     laws_parent_end_heard(r.laws, PARENT, 2, STATUS_FAILED, false);
@@ -402,7 +402,7 @@ static void a_cancelled_parent_need_not_have_called_its_children(void **state)
     rig_end_unbroken(&r);
 }
 
-static void a_monitor_that_is_served_well_breaks_none(void **state)
+static void a_well_served_monitor_breaks_no_law(void **state)
 {
     struct rig r;
     (void)state;
@@ -428,9 +428,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_violation_breaks_its_law),
-        cmocka_unit_test(a_parent_that_is_driven_well_breaks_none),
+        cmocka_unit_test(a_well_driven_parent_breaks_no_law),
         cmocka_unit_test(a_cancelled_parent_need_not_have_called_its_children),
-        cmocka_unit_test(a_monitor_that_is_served_well_breaks_none),
+        cmocka_unit_test(a_well_served_monitor_breaks_no_law),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

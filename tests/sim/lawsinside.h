@@ -77,7 +77,7 @@ struct keyed {
 struct viewed {
     struct id run;
     enum run_state state;
-    uint64_t seen; /* the step in which it was seen last */
+    uint64_t seen; /* the step in which it was last seen */
     UT_hash_handle hh;
 };
 
@@ -96,7 +96,7 @@ struct plan_fact {
 
 struct parent_fact {
     struct id run;
-    const struct plan_fact *plan; /* NULL: nobody had such a plan */
+    const struct plan_fact *plan; /* NULL: no driver had such a plan */
     uint64_t epoch, told_epoch, told_peer;
     struct id children[ORACLE_TASKS][ORACLE_COUNT];
     bool accepted, cancel_asked, ended;
@@ -131,7 +131,7 @@ struct member_fact {
 
 struct server_fact {
     char name[LIMIT_NAME + 1];
-    struct id spool;        /* zero: of all, for `reached` */
+    struct id spool;        /* zero: covers all, for `reached` */
     int64_t heard, reached; /* true time; see laws_heard, laws_reached */
 };
 
@@ -170,7 +170,7 @@ void laws_forget_views(struct laws *l);
 
 /* ---- lawsparents.c */
 struct parent_fact *parent_fact_find(const struct laws *l, struct id run);
-/* durable: perhaps somebody's child */
+/* durable: perhaps a parent's child */
 void lawsparents_called(struct laws *l, struct id run, const struct d_call *d);
 /* false: it is not a record of a parent */
 bool lawsparents_durable(struct laws *l, const struct journal_record *j);

@@ -1,5 +1,5 @@
-/* lawsparents.c - the laws about parents: one driver, one end, each child once and when it may, and
- * a verdict that the oracle (parent/core/oracle.h) gives from what is recorded. */
+/* lawsparents.c - the laws about parents: one driver, one end, each child once and only when
+ * allowed, and a verdict that the oracle (parent/core/oracle.h) confirms from what is recorded. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -72,7 +72,7 @@ static bool may_start_now(const struct laws *l, const struct parent_fact *p, uin
     return o.started[task];
 }
 
-/* STATUS_COUNT: it cannot be over yet. */
+/* STATUS_COUNT: it cannot have ended yet. */
 static enum status verdict_of(const struct oracle *o)
 {
     for (uint32_t t = 0; t < o->graph->n; t++) {
@@ -217,7 +217,7 @@ bool lawsparents_durable(struct laws *l, const struct journal_record *j)
     return true;
 }
 
-/* ---- What the broker says, and a new one */
+/* ---- What the broker sends, and a new broker */
 void lawsparents_say(struct laws *l, uint64_t peer, const struct m_driving *m)
 {
     struct parent_fact *p = parent_fact_find(l, m->parent);

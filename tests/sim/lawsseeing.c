@@ -7,8 +7,9 @@
 #include "tests/sim/lawsinside.h"
 
 enum {
-    /* Beyond its credit a stopped peer may be owed one longer event, the heads of messages and of
-     * frames (at most LIMIT_WINDOW_FRAMES) and messages without events that say where it is. */
+    /* A stopped peer may be owed more than its credit: one longer event, the heads of messages
+     * and of frames (at most LIMIT_WINDOW_FRAMES), and messages without events that say where it
+     * is. */
     OWED_BESIDE_CREDIT = LIMIT_WINDOW_FRAMES * 64 + 1024
 };
 
@@ -80,7 +81,7 @@ static bool wants(const struct sim_filter *f, const struct event_fact *e)
     }
 }
 
-/* The first event behind `after` that matches; 0: none up to `upto`. */
+/* The first matching event after `after`; 0: none up to `upto`. */
 static uint64_t next_event(const struct laws *l, const struct sim_filter *f, uint64_t after,
                            uint64_t upto)
 {

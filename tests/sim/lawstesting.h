@@ -1,6 +1,6 @@
-/* lawstesting.h - what laws_test.c and lawsclients_test.c share: a witness that is told of a world
- * that does not exist, and tables of violations, each of which must break its own law first. For
- * *_test.c only. */
+/* lawstesting.h - what laws_test.c and lawsclients_test.c share: a witness that is told of a
+ * world that does not exist, and tables of violations, each of which must first break its own
+ * law. For *_test.c only. */
 #ifndef LB_TESTS_SIM_LAWSTESTING_H
 #define LB_TESTS_SIM_LAWSTESTING_H
 
@@ -20,14 +20,14 @@ struct rig {
 };
 
 struct violation {
-    enum law law; /* the one that it breaks */
+    enum law law; /* the law that it breaks */
     void (*happens)(struct rig *r);
 };
 
 void rig_begin(struct rig *r);
 void rig_end(struct rig *r);
 void rig_end_unbroken(struct rig *r); /* fails the test if a law was broken */
-/* Lets each violation happen in a rig of its own. `prepare` comes first in each; NULL: nothing. */
+/* Lets each violation happen in a rig of its own. `prepare` runs first in each; NULL: nothing. */
 void rig_each_breaks_its_law(const struct violation *violations, unsigned n,
                              void (*prepare)(struct rig *r));
 
@@ -46,7 +46,7 @@ void rig_each_breaks_its_law(const struct violation *violations, unsigned n,
 #define RECORD(r, UP, low, ...)         RECORD_OF(r, v_.run, UP, low, __VA_ARGS__)
 #define RECORD_OF_NONE(r, UP, low, ...) RECORD_OF(r, ID_ZERO, UP, low, __VA_ARGS__)
 
-/* The broker says this to a session, or takes it. */
+/* The broker sends this to a session, or takes it. */
 #define SPOKEN(tell, r, peer, low, ...) \
     do { \
         struct buf b_ = {0}; \

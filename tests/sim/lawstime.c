@@ -9,7 +9,7 @@
 enum {
     /* a stop of up to half a lease goes unnoticed: broker/core/leases.c */
     UNNOTICED_US = SECS(8),
-    STOP_MAX_US = MS(KILL_GRACE_MS) + SECS(3), /* from the worker's ear to the end of the tree */
+    STOP_MAX_US = MS(KILL_GRACE_MS) + SECS(3), /* from STOP heard to the end of the tree */
 };
 
 static struct server_fact *server_fact(struct laws *l, struct span name, struct id spool)

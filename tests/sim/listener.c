@@ -132,7 +132,7 @@ bool listener_window_open(const struct listener *l, uint64_t peer)
     return p && session_window_open(p->session);
 }
 
-/* True: something was told, so there may be more to do. */
+/* True: something was reported, so there may be more to do. */
 static bool flush_peer(struct listener *l, struct listener_peer *p)
 {
     if (!p->drop_reason && !send_waiting(l, p))
@@ -160,7 +160,7 @@ void listener_flush(struct listener *l)
     for (; p; p = next) {
         next = p->next;
         if (flush_peer(l, p)) {
-            next = l->peers; /* anything may have changed: from the beginning */
+            next = l->peers; /* anything may have changed: start again */
             at = INT64_MAX;
             continue;
         }

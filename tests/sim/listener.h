@@ -13,7 +13,7 @@ struct listener_calls {
     void (*message)(void *self, uint64_t peer, struct span message);
     void (*down)(void *self, uint64_t peer); /* not for listener_close_peer */
     void (*window)(void *self, uint64_t peer, bool open);
-    /* `owed`: bytes left after all that could leave has left */
+    /* `owed`: bytes left once everything that could leave has left */
     void (*queued)(void *self, uint64_t peer, size_t owed);
     /* after all messages of a frame, or a timer */
     void (*turn_end)(void *self);
@@ -23,7 +23,7 @@ struct listener *listener_new(struct world *w, struct network *n, struct process
                               const struct listener_calls *calls, void *self);
 void listener_free(struct listener **l); /* the process has died: nothing is sent */
 void listener_send(struct listener *l, uint64_t peer, struct span message);
-/* Sends what the window takes of the queue, then the last word, and drops the session. */
+/* Sends what the window allows of the queue, then the last word, and drops the session. */
 void listener_close_peer(struct listener *l, uint64_t peer, struct span last);
 bool listener_window_open(const struct listener *l, uint64_t peer);
 void listener_flush(struct listener *l); /* at the end of a turn: sends all that is queued */

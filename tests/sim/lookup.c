@@ -7,7 +7,7 @@ struct asked { /* a question on its way */
     struct event event;
     struct sim_lookup *l;
     struct bcore_effect effect;
-    bool is; /* what the key had when it was asked for; the answer takes its time */
+    bool is; /* what was known of the key when it was asked about; the answer takes its time */
     struct bcore_known known;
     uint64_t number; /* of the effect behind the gate */
     struct asked *next;

@@ -1,9 +1,9 @@
-/* lookup.h - what the broker's core asks of the history, as broker/shell/lookup.c does it: the end
- * of a run that has left its memory, whether a key was ever used, and the call of a run, which is
- * in the journal only.
+/* lookup.h - what the broker's core asks of the history, as broker/shell/lookup.c does: the end of
+ * a run that has left its memory, whether a key was ever used, and the call of a run, which is in
+ * the journal only.
  *
- * An answer takes its time, so answers come in any order; one to a session that is over goes
- * nowhere. A broker that dies takes its questions with it: lookup_free. */
+ * An answer takes its time, so answers come in any order; an answer to a session that is over
+ * goes nowhere. A broker that dies takes its questions with it: lookup_free. */
 #ifndef LB_TESTS_SIM_LOOKUP_H
 #define LB_TESTS_SIM_LOOKUP_H
 

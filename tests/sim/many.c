@@ -22,7 +22,7 @@
 enum {
     FAILURES_SHOWN = 20, /* further ones are only counted */
     PROGRESS_SECONDS = 60,
-    MET_FROM_SEEDS = 500 /* with that many seeds, all states and faults must have been met */
+    MET_FROM_SEEDS = 500 /* with this many seeds, all states and faults must have been met */
 };
 
 struct failure {
@@ -51,7 +51,7 @@ struct plan {
     uint64_t *regressions;
     size_t n_regressions;
     unsigned hands;
-    pid_t *pids; /* of the hands */
+    pid_t *pids; /* of the processes */
     double began;
     struct shared *s;
 };
@@ -68,7 +68,7 @@ static uint64_t seed_at(const struct plan *p, uint64_t index)
                                     : p->o->from + (index - p->n_regressions);
 }
 
-/* Each line: a seed and the bug that it found. Lines that begin with # are comments. */
+/* Each line: a seed and the bug that it found. Lines that start with # are comments. */
 static void read_regressions(const char *path, struct plan *p)
 {
     FILE *f = fopen(path, "r");

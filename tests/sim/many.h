@@ -1,4 +1,4 @@
-/* many.h - runs many seeds on all processors: a given number, or as many as there is time for. */
+/* many.h - runs many seeds on all processors: a given number, or as many as time allows. */
 #ifndef LB_TESTS_SIM_MANY_H
 #define LB_TESTS_SIM_MANY_H
 
@@ -8,7 +8,7 @@
 struct many_order {
     const char *regressions; /* a file of seeds to run first; NULL: none */
     uint64_t from, seeds;    /* then these */
-    /* a campaign: seeds from `from` on until this time is over; 0: `seeds` of them */
+    /* a campaign: seeds from `from` on until this time has passed; 0: `seeds` of them */
     double seconds;
     double shrink_seconds; /* time to shrink the first failing seed; 0: do not shrink */
     /* stop after the first failing seed and print it in a line for scripts */

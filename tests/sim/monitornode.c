@@ -19,11 +19,11 @@ struct monitornode {
     struct sim_filter filter;
     uint64_t credit, req, taken, given; /* of this subscription: bytes */
     uint64_t position, written_down;
-    unsigned lazy; /* per mille of messages for which credit comes late */
+    unsigned lazy; /* per mille of messages whose credit comes late */
     struct buf scratch;
 };
 
-/* ---- Saying */
+/* ---- Sending */
 static void add_filter(const struct sim_filter *f, struct buf *items, uint32_t *n)
 {
     char id[ID_TEXT];

@@ -1,6 +1,6 @@
-/* monitornode.h - a monitor's process. It subscribes with a filter from its last number on, takes
- * events and gives credit for them, sometimes late. After an interruption it continues from its
- * number, after a crash from the number that it wrote down last. */
+/* monitornode.h - a monitor's process. It subscribes with a filter from its last number on,
+ * takes events and gives credit for them, sometimes late. After an interruption it continues
+ * from that number, after a crash from the last number that it saved. */
 #ifndef LB_TESTS_SIM_MONITORNODE_H
 #define LB_TESTS_SIM_MONITORNODE_H
 
@@ -17,7 +17,7 @@ void monitornode_start(struct monitornode *m);
 void monitornode_crash(struct monitornode *m, int64_t for_us);
 void monitornode_pause(struct monitornode *m, int64_t for_us);
 struct cable *monitornode_cable(struct monitornode *m);
-/* Does it still wait for the last event that matches its filter? */
+/* Is it still waiting for the last event that matches its filter? */
 bool monitornode_is_owed(const struct monitornode *m, uint64_t *ret_lsn);
 
 #endif

@@ -1,5 +1,5 @@
-/* network.c - see network.h. A connection lives as long as its peer holds it, one of its frames is
- * under way, or the broker uses its slot. */
+/* network.c - see network.h. A connection lives as long as its peer holds it, one of its frames
+ * is in flight, or the broker uses its slot. */
 #include "tests/sim/network.h"
 
 #include <string.h>
@@ -24,9 +24,9 @@ struct conn {
     uint64_t id;
     unsigned refs; /* peer, packets, broker's slot */
     bool broken, closed;
-    bool of_broker;       /* the broker's process at its begin still lives */
-    int64_t last[2];      /* nothing comes before what was sent before it */
-    int64_t lost_from[2]; /* once broken: what would come from here on does not */
+    bool of_broker;       /* the broker's process that it began with still lives */
+    int64_t last[2];      /* nothing arrives before what was sent before it */
+    int64_t lost_from[2]; /* once broken: what would arrive after this does not */
     struct packet *held[2], **held_end[2];
     struct event news;
     void *slot;
@@ -107,7 +107,7 @@ void network_free(struct network **pn)
     if (!n)
         return;
     while ((node = heap_pop(&n->w->queue))) {
-        /* packets under way are reached through the queue only */
+        /* packets in flight are reached through the queue only */
         struct event *e = heap_entry(node, struct event, node);
         if (e->fn == deliver)
             packet_free(e->self);
@@ -147,7 +147,7 @@ struct conn *network_connect(struct network *n, struct cable *cable, struct proc
 }
 
 /* ---- Frames */
-/* A stopped process takes it when it goes on. */
+/* A stopped process takes it when it resumes. */
 static void put_under_way(struct packet *p, int64_t at)
 {
     struct conn *c = p->conn;
@@ -271,7 +271,7 @@ void *conn_slot(const struct conn *c)
     return c->slot;
 }
 
-/* What is under way still arrives, or its last part gets lost. */
+/* What is in flight still arrives, or its last part gets lost. */
 static void break_off(struct conn *c, int64_t late)
 {
     struct world *w = c->net->w;
@@ -315,7 +315,7 @@ static void tell_peer(struct conn *c, int64_t most)
 void network_broker_down(struct network *n)
 {
     for (struct conn *c = n->conns, *next; c; c = next) {
-        c->refs++; /* dropping what is held may drop the last other reference */
+        c->refs++; /* dropping what is held back may drop the last other reference */
         if (c->of_broker) {
             c->of_broker = false;
             drop_held(c, TO_BROKER);

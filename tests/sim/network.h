@@ -1,14 +1,14 @@
-/* network.h - connections between peers and the broker, as TCP and a broken network show them.
+/* network.h - connections between peers and the broker, as TCP over a broken network presents them.
  *
  * A peer dials; the broker sees a connection when its first frame arrives. Inside a connection
  * frames arrive in order after a delay. While `w->chaos` holds, three things may go wrong:
- * - A connection breaks: the last frames under way are lost, or arrive late, when the peer already
+ * - A connection breaks: the last frames in flight are lost, or arrive late, when the peer already
  *   has a new connection.
- * - A partition of one or both directions holds frames back; at its end they go on, or the
+ * - A partition of one or both directions holds frames back; at its end they move on, or the
  *   connection breaks.
  * - Rarely, a single frame is dropped, doubled or overtaken, so that the sessions' frame numbers
  *   have work to do.
- * The broker's side is never told that a connection is gone; it learns that when it sends, or from
+ * The broker's side is never told that a connection is gone; it finds out when it sends, or from
  * silence. */
 #ifndef LB_TESTS_SIM_NETWORK_H
 #define LB_TESTS_SIM_NETWORK_H
@@ -40,7 +40,7 @@ struct network *network_new(struct world *w, const struct network_mood *mood);
 /* Last of all, after every end of a connection: it empties the world's queue. */
 void network_free(struct network **n);
 void network_calm(struct network *n); /* no more faults in frames */
-/* Who listens. When the broker's process dies, network_broker_down. */
+/* Sets the listener. When the broker's process dies, call network_broker_down. */
 void network_listen(struct network *n, struct process *broker, const struct net_calls *calls,
                     void *self);
 void network_broker_down(struct network *n);
@@ -57,7 +57,7 @@ bool conn_send(struct conn *c, int direction, struct span frame);
 /* The route by which the broker knows it: numbers go up and are never reused. */
 uint64_t conn_id(const struct conn *c);
 const char *conn_peer(const struct conn *c);
-/* A pointer for the broker's side. */
+/* An opaque pointer of the broker's side. */
 void conn_set_slot(struct conn *c, void *slot);
 void *conn_slot(const struct conn *c);
 

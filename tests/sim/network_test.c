@@ -1,5 +1,5 @@
 /* network_test.c - the network really drops, doubles, reorders, breaks and cuts off; the disk
- * really loses what was not committed, and only whole turns of it. */
+ * really loses what was not committed, and only whole turns. */
 #include "common/testing.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/network.h"
@@ -99,7 +99,7 @@ static void a_calm_network_delivers_each_frame_once_and_in_order(void **state)
     rig_free(r);
 }
 
-static void frames_are_dropped(void **state)
+static void chaos_drops_frames(void **state)
 {
     struct network_rig *r = rig_new(&(struct network_mood){.latency = 500, .drop = 50000});
     (void)state;
@@ -110,7 +110,7 @@ static void frames_are_dropped(void **state)
     rig_free(r);
 }
 
-static void frames_are_doubled(void **state)
+static void chaos_doubles_frames(void **state)
 {
     struct network_rig *r = rig_new(&(struct network_mood){.latency = 500, .duplicate = 50000});
     (void)state;
@@ -121,7 +121,7 @@ static void frames_are_doubled(void **state)
     rig_free(r);
 }
 
-static void frames_are_overtaken(void **state)
+static void chaos_lets_frames_overtake_each_other(void **state)
 {
     struct network_rig *r = rig_new(&(struct network_mood){.latency = 500, .reorder = 50000});
     (void)state;
@@ -132,7 +132,7 @@ static void frames_are_overtaken(void **state)
     rig_free(r);
 }
 
-static void a_broken_connection_loses_a_tail_and_nothing_before_it(void **state)
+static void a_broken_connection_loses_only_its_last_frames(void **state)
 {
     unsigned tails = 0;
     (void)state;
@@ -168,12 +168,12 @@ static void a_partition_holds_frames_back_in_its_direction_only(void **state)
     assert_null(network_connect(r->net, &r->cable, &r->peer, &peer_calls, r));
     network_mend(r->net, &r->cable);
     run(r);
-    assert_true(r->total == 20 || r->lost == 1); /* they go on, or the connection breaks */
+    assert_true(r->total == 20 || r->lost == 1); /* they move on, or the connection breaks */
     assert_int_equal(r->order_breaks, 0);
     rig_free(r);
 }
 
-static void a_dead_broker_hears_nothing_and_its_peers_learn_it(void **state)
+static void a_dead_broker_hears_nothing_and_its_peers_find_out(void **state)
 {
     struct network_rig *r = rig_new(&(struct network_mood){.latency = 500});
     (void)state;
@@ -181,7 +181,7 @@ static void a_dead_broker_hears_nothing_and_its_peers_learn_it(void **state)
     r->broker.up = false;
     network_broker_down(r->net);
     assert_null(network_connect(r->net, &r->cable, &r->peer, &peer_calls, r));
-    r->broker.up = true; /* the next process: what was sent to the last one is not for it */
+    r->broker.up = true; /* the next process: what was sent to the last one does not reach it */
     run(r);
     assert_int_equal(r->total, 0);
     assert_int_equal(r->lost, 1);
@@ -217,7 +217,7 @@ static void append(struct journal *j, uint64_t lsn)
     buf_free(&b);
 }
 
-static void a_crash_in_a_commit_leaves_whole_turns(void **state)
+static void a_crash_during_a_commit_leaves_only_whole_turns(void **state)
 {
     unsigned none = 0, some = 0, all = 0;
     (void)state;
@@ -230,7 +230,7 @@ static void a_crash_in_a_commit_leaves_whole_turns(void **state)
         journal_turn_end(j);
         run(r);
         assert_int_equal(n.committed, 1);
-        append(j, 2); /* this turn begins a commit; what follows waits for the next one */
+        append(j, 2); /* this turn starts a commit; the next turns wait for the next one */
         append(j, 3);
         append(j, 4);
         journal_turn_end(j);
@@ -243,8 +243,8 @@ static void a_crash_in_a_commit_leaves_whole_turns(void **state)
         none += is == 1;
         some += is == 4;
         run(r);
-        assert_int_equal(n.committed, 1); /* nobody is told */
-        append(j, is + 1);                /* the next process goes on where the disk ends */
+        assert_int_equal(n.committed, 1); /* no one hears of it */
+        append(j, is + 1);                /* the next process continues where the disk ends */
         journal_turn_end(j);
         run(r);
         all += journal_durable(j) == is + 1;
@@ -278,13 +278,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_calm_network_delivers_each_frame_once_and_in_order),
-        cmocka_unit_test(frames_are_dropped),
-        cmocka_unit_test(frames_are_doubled),
-        cmocka_unit_test(frames_are_overtaken),
-        cmocka_unit_test(a_broken_connection_loses_a_tail_and_nothing_before_it),
+        cmocka_unit_test(chaos_drops_frames),
+        cmocka_unit_test(chaos_doubles_frames),
+        cmocka_unit_test(chaos_lets_frames_overtake_each_other),
+        cmocka_unit_test(a_broken_connection_loses_only_its_last_frames),
         cmocka_unit_test(a_partition_holds_frames_back_in_its_direction_only),
-        cmocka_unit_test(a_dead_broker_hears_nothing_and_its_peers_learn_it),
-        cmocka_unit_test(a_crash_in_a_commit_leaves_whole_turns),
+        cmocka_unit_test(a_dead_broker_hears_nothing_and_its_peers_find_out),
+        cmocka_unit_test(a_crash_during_a_commit_leaves_only_whole_turns),
         cmocka_unit_test(a_full_disk_makes_nothing_durable_until_there_is_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ void peerline_down(struct peerline *l);  /* its process has died */
 
 bool peerline_is_up(const struct peerline *l);
 struct network *peerline_network(const struct peerline *l);
-/* Dropped when not up: in the next session the owner sends it again. */
+/* Dropped when not up: the owner sends it again in the next session. */
 void peerline_send(struct peerline *l, struct span message);
 /* At the end of a turn: sends all that is queued. */
 void peerline_flush(struct peerline *l);

@@ -22,7 +22,7 @@ static void for_each(struct graph_task *t)
     t->bindings[0] = (struct graph_binding){.name = mem_strdup("table"), .from = FROM_ITEM};
 }
 
-/* Nobody waits for ever: a task that may have no server has a time limit for its start, and
+/* No task waits for ever: one that may have no server has a time limit for its start, and
  * `on_lost: fail`, so that its end alone tells whether it was called. */
 static void fill_job(struct world *w, const struct catalog *c, const struct plan_mood *mood,
                      struct graph_task *t, struct hash *pin)
@@ -84,7 +84,7 @@ static void make_graph(struct world *w, const struct catalog *c, const struct pl
         order[i] = i;
     }
     for (uint32_t i = g->n; i > 1; i--) {
-        /* so that what waits may stand before what it waits for */
+        /* so that a task may stand before those it depends on */
         uint32_t k = (uint32_t)rng_below(&w->rng, i), was = order[i - 1];
         order[i - 1] = order[k];
         order[k] = was;

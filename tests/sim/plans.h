@@ -1,8 +1,8 @@
 /* plans.h - small random plans, from which parents are made.
  *
- * The broker stores the plan when a parent begins, so all its drivers have the same one. It fixes
- * what a driver must not decide again when it takes over: the version of each job, and the time
- * written into the calls, so that a child's call is always the same to the byte. */
+ * The broker stores the plan when a parent begins, so all its drivers have the same one. It
+ * fixes what a driver must not decide again when it takes over: the version of each job, and the
+ * time written into the calls, so that a child's call is always the same to the byte. */
 #ifndef LB_TESTS_SIM_PLANS_H
 #define LB_TESTS_SIM_PLANS_H
 
@@ -18,11 +18,11 @@ struct sim_plan {
     struct hash pins[PLAN_TASKS]; /* zero: whatever the server has */
     int64_t issued_at;            /* wall, of its first driver */
     struct buf body, signed_parent;
-    const void *driver; /* the process that was told last that it drives */
+    const void *driver; /* the process that was last told that it drives */
 };
 
-/* What plans may call: jobs that some server always has (bits; job 0 is one of them), and names of
- * servers. */
+/* What plans may call: jobs that some server always has (bits; job 0 is one of them), and names
+ * of servers. */
 struct plan_mood {
     unsigned jobs;
     const char *const *servers;

@@ -52,7 +52,7 @@ struct rivalworker *rivalworker_new(struct world *w, struct network *n, struct l
     s->process = process;
     process_init(s->process, cable->name, clock);
     s->process->up = true;
-    s->process->luck = rng_next(&w->rng); /* not that of its namesake */
+    s->process->luck = rng_next(&w->rng); /* not its namesake's */
     world_random_bytes(w, &s->spool, sizeof s->spool);
     world_random_bytes(w, &s->boot, sizeof s->boot);
     s->line = peerline_new(w, n, cable, s->process, &calls, s);

@@ -65,7 +65,7 @@ static void on_message(struct world *w, void *self)
 {
     struct runnersocket_message *x = self;
     (void)w;
-    take_out(x); /* the reader may die of it, and then all messages are dropped */
+    take_out(x); /* the reader may die while reading, and then all messages are dropped */
     x->socket->read(x->socket->self, x->to_worker, span_of(x->bytes, x->n));
     mem_free(&x);
 }

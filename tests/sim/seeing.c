@@ -109,7 +109,7 @@ static void drop(void *self, struct feed_event **e)
     mem_free(e);
 }
 
-/* ---- Sessions: who has one may see all */
+/* ---- Sessions: every session may see everything */
 static bool may_hear(void *self, uint64_t peer)
 {
     (void)self, (void)peer;

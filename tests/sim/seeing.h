@@ -1,6 +1,6 @@
 /* seeing.h - the broker's events in the simulation: the real feed (broker/core/feed.h) over the
- * simulated journal and sessions, as in broker/events/events.c. A text is "LSN WORD", padded with
- * dots. */
+ * simulated journal and sessions, as in broker/events/events.c. An event's text is "LSN WORD",
+ * padded with dots. */
 #ifndef LB_TESTS_SIM_SEEING_H
 #define LB_TESTS_SIM_SEEING_H
 
@@ -23,7 +23,7 @@ void seeing_committed(struct seeing *s, uint64_t lsn);
 bool seeing_take(struct seeing *s, uint64_t peer, struct span message);
 void seeing_window(struct seeing *s, uint64_t peer);
 void seeing_forget(struct seeing *s, uint64_t peer);
-/* After an answer of the journal the broker's turn ends. */
+/* After an answer from the journal the broker's turn ends. */
 void seeing_on_turn_end(struct seeing *s, void (*turn_end)(void *self), void *self);
 
 #endif

@@ -61,7 +61,7 @@ void serverjobs_free(struct serverjobs **pj)
     mem_free(pj);
 }
 
-/* ---- What is here */
+/* ---- What this server has */
 void serverjobs_set(struct serverjobs *j, unsigned jobs, bool need_holds)
 {
     j->jobs = jobs;

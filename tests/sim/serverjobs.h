@@ -1,5 +1,6 @@
-/* serverjobs.h - a server's jobs, as in worker/jobs.c and attest.c: what it attests, and the job of
- * an attempt, which is found after a while. A worker that dies gets no answers to its questions. */
+/* serverjobs.h - a server's jobs, as in worker/jobs.c and attest.c: what it attests, and the job
+ * of an attempt, which is found after a while. A worker that dies gets no answers to its
+ * questions. */
 #ifndef LB_TESTS_SIM_SERVERJOBS_H
 #define LB_TESTS_SIM_SERVERJOBS_H
 
@@ -7,7 +8,7 @@
 #include "worker/core/core.h"
 
 struct serverjobs;
-/* a turn of the worker: WCORE_JOB */
+/* takes a turn of the worker: WCORE_JOB */
 typedef void serverjobs_found(void *self, struct wcore_event ev);
 
 /* jobs: bits of the catalog. */

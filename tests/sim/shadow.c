@@ -74,7 +74,7 @@ bool shadow_begin(struct shadow *s, struct journal *j, bool folded, struct bcore
     return true;
 }
 
-/* ---- What happens then */
+/* ---- What happens after that */
 static void take(struct shadow *s, struct bcore *into, uint64_t lsn, struct span record)
 {
     struct error err = {0};

@@ -13,8 +13,8 @@ enum {
     EDITS_MAX = ONLY_MAX,
     DICE_A_ROUND = 24,
     SOON_MINUTES = 10,
-    /* What a reader has to read, in events. Without a trouble there are often more events
-     * (nothing is cut off), but ordinary ones. */
+    /* What a reader would have to read, counted in events. Without a trouble there are often
+     * more events (nothing is cut off), but ordinary ones. */
     COST_TROUBLE = 300,
     COST_CALL = 100,
     COST_MEMBER = 100,
@@ -68,7 +68,7 @@ static void drop_range(struct only *o, uint64_t first, uint64_t last)
         only_drop(o, (unsigned)i);
 }
 
-/* One stays. */
+/* One member stays. */
 static void drop_members(struct only *o, uint64_t first, uint64_t last)
 {
     struct only left = *o;
@@ -119,8 +119,8 @@ static bool breaks_the_same(const struct cluster_result *a, const struct cluster
     return !b->passed && a->law == b->law && (a->law < LAW_COUNT || !strcmp(a->text, b->text));
 }
 
-/* Takes the first edit that improves the best world. Returns how many edits have been dealt with.
- * */
+/* Takes the first edit that improves the best world. Returns how many edits have been dealt
+ * with. */
 static unsigned try_some(struct search *s, const struct edit *edits, unsigned n)
 {
     struct cluster_order *orders = mem_zalloc(n, sizeof *orders);
@@ -130,7 +130,7 @@ static unsigned try_some(struct search *s, const struct edit *edits, unsigned n)
         orders[i] = s->o->world;
         orders[i].trace = NULL;
         orders[i].heal_minutes = s->heal_minutes;
-        orders[i].most = s->cost; /* what takes longer is no better */
+        orders[i].most = s->cost; /* a world that takes longer is no better */
         orders[i].subset = edited(&s->best->subset, &edits[i]);
     }
     tries_tell(orders, n, results);
@@ -205,8 +205,8 @@ static void fewer_kinds(struct search *s)
     try_all(s);
 }
 
-/* Leaves out groups: all, halves, quarters, ... single ones; the last ones first, because a world
- * with early troubles ends early. `left`: those that remain in the best world. */
+/* Leaves out groups: all, halves, quarters, ... single ones; the last ones first, because a
+ * world with early troubles ends early. `left`: those that remain in the best world. */
 static void fewer_of(struct search *s, int what, const struct only *left)
 {
     unsigned ordinals[ONLY_MAX], n;
@@ -312,8 +312,8 @@ static void search(struct search *s)
 }
 
 /* The laws about what must happen in the end take an hour of heartbeats to break. Ten minutes
- * mostly show the same, so the search begins with those; but what it finds has to break the law
- * after the hour, too. */
+ * mostly show the same, so the search starts with those; but what it finds must also break the
+ * law after the hour. */
 static bool is_patient(enum law l)
 {
     return l == LAW_RUN_ENDS || l == LAW_CALLER_HEARS || l == LAW_SPOOL_EMPTIES ||

@@ -1,4 +1,4 @@
-/* shrink_test.c - a world that breaks a law shrinks to a smaller one that breaks the same law, and
+/* shrink_test.c - a world that breaks a law shrinks to a smaller one that breaks the same law and
  * that replays.
  *
  * The broken law is an additional one (cluster.h: also), so that no part of the system needs a
@@ -18,7 +18,7 @@ static void no_child_after_a_reboot_and_a_full_disk(struct world *w, struct laws
         law_break(l, LAW_SLOTS, "a child executes");
 }
 
-/* A child executes after a minute: one law without a reboot, another one with it. */
+/* A child executes after a minute: that breaks one law without a reboot, another one with it. */
 static void another_law_without_a_reboot(struct world *w, struct laws *l)
 {
     if (w->now > SECS(60) && laws_children(l))
@@ -32,7 +32,7 @@ static void no_process_outlives_a_second_worker(struct world *w, struct laws *l)
         abort();
 }
 
-/* The first seed that happens to break LAW_SLOTS, with many troubles before. */
+/* The first seed that happens to break LAW_SLOTS, after many troubles. */
 static void find_broken(struct cluster_order *o)
 {
     struct cluster_result r;
@@ -44,7 +44,7 @@ static void find_broken(struct cluster_order *o)
     fail_msg("none of %d seeds is as this test needs one", SEEDS_MAX);
 }
 
-static void a_broken_world_shrinks_and_breaks_the_same_law(void **state)
+static void a_broken_world_shrinks_to_one_that_breaks_the_same_law(void **state)
 {
     struct shrink_order o = {
         .world = {.also = no_child_after_a_reboot_and_a_full_disk}, .processes = 2, .tries = TRIES};
@@ -56,12 +56,12 @@ static void a_broken_world_shrinks_and_breaks_the_same_law(void **state)
     assert_int_equal(x->whole.law, LAW_SLOTS);
     assert_int_equal(x->small.law, LAW_SLOTS);
     assert_true(x->small.steps < x->whole.steps);
-    assert_in_range(only_count(&x->small.troubles), 2, 4); /* it needs a full disk and a reboot */
+    assert_in_range(only_count(&x->small.troubles), 2, 4); /* this needs a full disk and a reboot */
     assert_in_range(only_count(&x->small.calls), 0, 3);    /* and a caller or a parent */
     mem_free(&x);
 }
 
-static void a_smaller_world_that_breaks_another_law_is_not_taken(void **state)
+static void a_smaller_world_that_breaks_another_law_is_rejected(void **state)
 {
     struct shrink_order o = {
         .world = {.also = another_law_without_a_reboot}, .processes = 2, .tries = TRIES};
@@ -75,7 +75,7 @@ static void a_smaller_world_that_breaks_another_law_is_not_taken(void **state)
     mem_free(&x);
 }
 
-static void a_small_world_replays_in_another_process_to_the_last_byte(void **state)
+static void a_small_world_replays_byte_for_byte_in_another_process(void **state)
 {
     struct shrink_order o = {.world = {.also = no_child_after_a_reboot_and_a_full_disk},
                              .processes = 2,
@@ -134,7 +134,7 @@ static void a_world_that_ends_its_process_shrinks_too(void **state)
     mem_free(&x);
 }
 
-static void a_world_that_breaks_nothing_does_not_shrink(void **state)
+static void a_world_that_breaks_no_law_does_not_shrink(void **state)
 {
     struct shrink_order o = {.world = {.seed = 1}, .processes = 2, .tries = TRIES};
     struct shrunk *x = mem_zalloc(1, sizeof *x);
@@ -148,12 +148,12 @@ static void a_world_that_breaks_nothing_does_not_shrink(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_broken_world_shrinks_and_breaks_the_same_law),
-        cmocka_unit_test(a_smaller_world_that_breaks_another_law_is_not_taken),
-        cmocka_unit_test(a_small_world_replays_in_another_process_to_the_last_byte),
+        cmocka_unit_test(a_broken_world_shrinks_to_one_that_breaks_the_same_law),
+        cmocka_unit_test(a_smaller_world_that_breaks_another_law_is_rejected),
+        cmocka_unit_test(a_small_world_replays_byte_for_byte_in_another_process),
         cmocka_unit_test(the_same_search_finds_the_same_world),
         cmocka_unit_test(a_world_that_ends_its_process_shrinks_too),
-        cmocka_unit_test(a_world_that_breaks_nothing_does_not_shrink),
+        cmocka_unit_test(a_world_that_breaks_no_law_does_not_shrink),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 /* subset.h - a part of a seed's world: a smaller world that breaks the same law is easier to read.
  *
- * All zero: the whole world. What stays is as the seed has it, as far as that is possible: what is
- * left out draws no random numbers from what stays (world.h), but without it events happen at other
- * times. So nobody can compute a smaller world; it has to be tried (shrink.h). */
+ * All zero: the whole world. What stays is as the seed has it, as far as that is possible: what
+ * is left out draws no random numbers from what stays (world.h), but without it events happen at
+ * other times. So a smaller world cannot be computed; it has to be tried (shrink.h). */
 #ifndef LB_TESTS_SIM_SUBSET_H
 #define LB_TESTS_SIM_SUBSET_H
 
@@ -56,7 +56,7 @@ struct subset {
 int only_parse(const char *text, struct only *ret, struct error *err);
 /* Reads names of troubles and habits: "exile,drop". */
 int subset_parse_without(const char *text, struct subset *s, struct error *err);
-/* The options that give this subset, each behind a blank: " --servers 1 --troubles 4,9". Yours to
+/* The options that give this subset, each after a space: " --servers 1 --troubles 4,9". Yours to
  * free. */
 char *subset_options(const struct subset *s);
 

@@ -1,5 +1,5 @@
-/* subset_test.c - what is left out can be written and read as options and does not happen; the rest
- * does. */
+/* subset_test.c - what is left out can be written and read as options and does not happen; the
+ * rest still does. */
 #include <errno.h>
 
 #include "common/testing.h"
@@ -24,7 +24,7 @@ static void lists_are_read_and_written(void **state)
     mem_free(&text);
 }
 
-static void lists_that_are_none_are_refused(void **state)
+static void malformed_lists_are_refused(void **state)
 {
     static const char *const wrong[] = {"", "0", "a", "3,", ",3", "3-", "4-3", "1;2", "8192", "-1"};
     struct only o;
@@ -38,13 +38,13 @@ static void lists_that_are_none_are_refused(void **state)
     assert_int_equal(subset_parse_without("", &l, &err), -EINVAL);
 }
 
-static void what_is_left_out_does_not_happen_and_the_rest_does(void **state)
+static void what_is_left_out_does_not_happen_and_the_rest_still_does(void **state)
 {
     struct cluster_order o = {.seed = 0};
     struct cluster_result whole = {.servers = 0}, r;
     (void)state;
     while (!only_has(&whole.calls, 3) || !only_has(&whole.troubles, 2) || whole.servers < 2) {
-        assert_true(++o.seed < 20); /* most seeds have that */
+        assert_true(++o.seed < 20); /* most seeds have it */
         cluster_tell(&o, &whole);
     }
     o.subset.calls = whole.calls;
@@ -69,7 +69,7 @@ static void what_is_left_out_does_not_happen_and_the_rest_does(void **state)
         assert_int_equal(r.counts.faults[frames[i]], 0);
 }
 
-static void other_dice_keep_what_is_called_and_what_happens(void **state)
+static void other_dice_keep_the_same_calls_and_troubles(void **state)
 {
     struct cluster_order o = {.seed = 2};
     struct cluster_result a, b;
@@ -86,9 +86,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_are_read_and_written),
-        cmocka_unit_test(lists_that_are_none_are_refused),
-        cmocka_unit_test(what_is_left_out_does_not_happen_and_the_rest_does),
-        cmocka_unit_test(other_dice_keep_what_is_called_and_what_happens),
+        cmocka_unit_test(malformed_lists_are_refused),
+        cmocka_unit_test(what_is_left_out_does_not_happen_and_the_rest_still_does),
+        cmocka_unit_test(other_dice_keep_the_same_calls_and_troubles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* witness.c - the laws about what the broker says, what callers hear, and what the broker's core
- * shows. */
+/* witness.c - the laws about what the broker sends, what callers hear, and what the broker's
+ * core shows. */
 #include <inttypes.h>
 #include <string.h>
 

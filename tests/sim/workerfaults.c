@@ -78,7 +78,7 @@ void workernode_attest(struct workernode *s, unsigned jobs, bool need_holds)
 {
     serverjobs_set(s->jobs, jobs, need_holds);
     world_met(s->w, FAULT_ATTEST);
-    /* a stopped worker attests when it goes on; one that is down, in its next session */
+    /* a stopped worker attests when it resumes; one that is down, in its next session */
     if (s->core)
         world_at(s->w, &s->attest, s->w->now, &s->process, on_attest, s);
 }

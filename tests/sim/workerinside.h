@@ -31,11 +31,11 @@ struct workernode {
     struct event rival_end, attest;
 };
 
-/* whole: no step was cut off, so the state can be judged */
+/* whole: no step was cut short, so the state can be judged */
 void workernode_die(struct workernode *s, bool whole);
-/* it starts then, if nothing has started it before */
+/* it starts then, unless something has started it before */
 void workernode_back_at(struct workernode *s, int64_t at);
-/* says what it has, in its session if there is one */
+/* attests what it has, in its session if there is one */
 void workernode_say_attest(struct workernode *s);
 
 #endif

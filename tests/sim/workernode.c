@@ -4,7 +4,7 @@
 #include "common/mem.h"
 
 enum {
-    POLL_US = 500000,     /* the shell looks at the spool this often, rung or not */
+    POLL_US = 500000,     /* the shell reads the spool this often without a bell */
     RUNNER_RETRY_MS = 200 /* between two looks for the runner */
 };
 
@@ -45,8 +45,8 @@ static unsigned survive(struct workernode *s, enum wcore_effect_kind kind, bool 
     return left < n ? left : n;
 }
 
-/* In the order of the real shell: all entries, then the runner, then the broker. True: it died on
- * the way. */
+/* In the order of the real shell: all entries, then the runner, then the broker. True: it died
+ * on the way. */
 static bool let_go(struct workernode *s)
 {
     static const enum wcore_effect_kind order[] = {WCORE_FX_SPOOL, WCORE_FX_RUNNER, WCORE_FX_SEND,
@@ -104,7 +104,7 @@ static void on_found(void *self, struct wcore_event ev)
     turn_end(self);
 }
 
-/* ---- The spool of the others */
+/* ---- The spool files of keepers and runner */
 static void read_spool(struct workernode *s)
 {
     struct span entry;

@@ -1,9 +1,10 @@
 /* workernode.h - a server: the real worker core in a shell, its spool, and the runner and keepers
  * that live on without it.
  *
- * The shell keeps the order that the core relies on (worker/inout.c): entries into the spool, then
- * the runner, then the broker; and before KEPT or KEPT_END all entries of the keepers' files. A
- * start replays the spool; at each death the state is compared with what a replay gives. */
+ * The shell keeps the order that the core relies on (worker/inout.c): entries into the spool,
+ * then the runner, then the broker; and before KEPT or KEPT_END all entries of the keepers'
+ * files. A start replays the spool; at each death the state is compared with what a replay
+ * gives. */
 #ifndef LB_TESTS_SIM_WORKERNODE_H
 #define LB_TESTS_SIM_WORKERNODE_H
 

@@ -45,7 +45,7 @@ uint64_t rng_next(struct rng *r)
 
 uint64_t rng_below(struct rng *r, uint64_t n)
 {
-    return n ? rng_next(r) % n : 0; /* the bias is below 2^-40 for all we ask */
+    return n ? rng_next(r) % n : 0; /* the bias is below 2^-40 for every n we use */
 }
 
 int64_t rng_between(struct rng *r, int64_t low, int64_t high)
@@ -115,7 +115,7 @@ void counts_add(struct counts *to, const struct counts *c)
 {
     uint64_t *t = (uint64_t *)to;
     const uint64_t *f = (const uint64_t *)c;
-    for (size_t i = 0; i < sizeof *c / sizeof *t; i++) /* it is made of counts only */
+    for (size_t i = 0; i < sizeof *c / sizeof *t; i++) /* it consists of counts only */
         t[i] += f[i];
 }
 
@@ -164,7 +164,7 @@ bool world_step(struct world *w)
     w->now = n->key;
     w->counts.events++;
     if (e->of && e->of->paused_until > w->now) {
-        /* events keep their order when the process goes on */
+        /* events keep their order when the process resumes */
         heap_insert(&w->queue, n, e->of->paused_until, ++w->tie);
         return true;
     }

@@ -125,7 +125,7 @@ void counts_add(struct counts *to, const struct counts *c);
 struct world;
 typedef void event_fn(struct world *w, void *self);
 
-struct process { /* one that can be stopped (SIGSTOP): its events wait */
+struct process { /* can be stopped (SIGSTOP): its events wait */
     char name[24];
     uint64_t luck, turns; /* its generators: see world_chance_begin */
     bool up;
@@ -139,7 +139,7 @@ struct event {
     event_fn *fn;
     void *self;
     struct process
-        *of; /* whose turn it is: the event waits while that is stopped; NULL: nobody's */
+        *of; /* the process whose turn it is: the event waits while that is stopped; NULL: none */
 };
 
 struct world {
@@ -208,7 +208,7 @@ void world_chance_end(struct world *w, const struct rng *was);
 
 bool world_chance(struct world *w, unsigned per_mille);
 int64_t world_between(struct world *w, int64_t low, int64_t high);
-/* Mostly near `low`, sometimes up to `high`: 1 in 10 ten times as far, as delays are. */
+/* Mostly near `low`, sometimes up to `high`: 1 in 10 is ten times as long, as real delays are. */
 int64_t world_skewed(struct world *w, int64_t low, int64_t high);
 void world_random_bytes(struct world *w, void *out, size_t n);
 void world_met(struct world *w, enum fault f);

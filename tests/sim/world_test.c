@@ -1,4 +1,4 @@
-/* world_test.c - one clock, one source of chance, one order. */
+/* world_test.c - one clock, one source of chance, one order of events. */
 #include "common/testing.h"
 #include "tests/sim/world.h"
 
@@ -14,7 +14,7 @@ static void note(struct world *w, void *self)
     n->at = ++*n->turn;
 }
 
-static void events_come_by_time_and_those_of_one_time_as_they_were_set(void **state)
+static void events_come_in_order_of_time_then_in_the_order_they_were_set(void **state)
 {
     struct world w;
     unsigned turn = 0;
@@ -36,7 +36,7 @@ static void events_come_by_time_and_those_of_one_time_as_they_were_set(void **st
     world_end(&w);
 }
 
-static void what_comes_to_a_stopped_process_waits_and_keeps_its_order(void **state)
+static void events_for_a_stopped_process_wait_and_keep_their_order(void **state)
 {
     struct world w;
     unsigned turn = 0;
@@ -60,7 +60,7 @@ static void what_comes_to_a_stopped_process_waits_and_keeps_its_order(void **sta
     world_end(&w);
 }
 
-static void only_what_runs_is_stopped(void **state)
+static void only_a_running_process_can_be_stopped(void **state)
 {
     struct world w;
     struct clock_sim clock = {.base_ms = 1};
@@ -80,7 +80,7 @@ static void only_what_runs_is_stopped(void **state)
     assert_true(process_stop(&w, &p, FAULT_WORKER_PAUSE, "is stopped", MS(10)));
     process_die(&p);
     assert_false(process_runs(&w, &p));
-    p.up = true; /* another process of the name: it is not stopped */
+    p.up = true; /* another process of the same name: it is not stopped */
     assert_true(process_runs(&w, &p));
     world_end(&w);
 }
@@ -99,7 +99,7 @@ static void a_broken_law_ends_the_world(void **state)
     world_end(&w);
 }
 
-static void the_same_seed_gives_the_same_chance_and_another_gives_another(void **state)
+static void each_seed_gives_one_sequence_of_random_numbers_of_its_own(void **state)
 {
     struct rng a, b, c;
     unsigned same = 0;
@@ -122,7 +122,7 @@ static void the_same_seed_gives_the_same_chance_and_another_gives_another(void *
 }
 
 /* However its clock runs, a process is never woken too early, and hardly late. */
-static void a_clock_of_another_rate_is_never_early(void **state)
+static void a_clock_with_another_rate_is_never_early(void **state)
 {
     (void)state;
     for (int64_t ppm = -9000; ppm <= 9000; ppm += 1500) {
@@ -141,7 +141,7 @@ static void a_clock_of_another_rate_is_never_early(void **state)
         int64_t boot = world_boot_ms(&w, &p), wall = world_wall_ms(&w, &p);
         clock.wall_ms += 5000;
         assert_int_equal(world_wall_ms(&w, &p), wall + 5000);
-        /* a step of one wall clock does not affect the other */
+        /* a step of one wall clock does not affect the other one */
         assert_int_equal(world_boot_ms(&w, &p), boot);
         world_clock_boot(&w, &clock);
         assert_true(world_boot_ms(&w, &p) < 30000);
@@ -162,7 +162,8 @@ static void draw(struct world *w, void *self)
     d->drawn[d->n++] = rng_next(&w->rng);
 }
 
-/* What the turns of process "p" draw, when other things draw `others` times before and between. */
+/* What the turns of process "p" draw when other things draw `others` times before and between
+ * them. */
 static void draw_in_turns(unsigned others, uint64_t dice, uint64_t *ret)
 {
     struct world w;
@@ -182,7 +183,7 @@ static void draw_in_turns(unsigned others, uint64_t dice, uint64_t *ret)
     world_end(&w);
 }
 
-static void the_luck_of_a_turn_does_not_hang_on_what_others_have_drawn(void **state)
+static void a_turns_random_numbers_do_not_depend_on_other_draws(void **state)
 {
     uint64_t alone[3], among[3], diced[3];
     (void)state;
@@ -196,7 +197,7 @@ static void the_luck_of_a_turn_does_not_hang_on_what_others_have_drawn(void **st
     }
 }
 
-static void luck_that_is_lent_leaves_the_common_one_as_it_was(void **state)
+static void a_generator_of_its_own_leaves_the_common_one_unchanged(void **state)
 {
     struct world a, b;
     (void)state;
@@ -219,14 +220,14 @@ static void luck_that_is_lent_leaves_the_common_one_as_it_was(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(events_come_by_time_and_those_of_one_time_as_they_were_set),
-        cmocka_unit_test(what_comes_to_a_stopped_process_waits_and_keeps_its_order),
-        cmocka_unit_test(only_what_runs_is_stopped),
+        cmocka_unit_test(events_come_in_order_of_time_then_in_the_order_they_were_set),
+        cmocka_unit_test(events_for_a_stopped_process_wait_and_keep_their_order),
+        cmocka_unit_test(only_a_running_process_can_be_stopped),
         cmocka_unit_test(a_broken_law_ends_the_world),
-        cmocka_unit_test(the_same_seed_gives_the_same_chance_and_another_gives_another),
-        cmocka_unit_test(a_clock_of_another_rate_is_never_early),
-        cmocka_unit_test(the_luck_of_a_turn_does_not_hang_on_what_others_have_drawn),
-        cmocka_unit_test(luck_that_is_lent_leaves_the_common_one_as_it_was),
+        cmocka_unit_test(each_seed_gives_one_sequence_of_random_numbers_of_its_own),
+        cmocka_unit_test(a_clock_with_another_rate_is_never_early),
+        cmocka_unit_test(a_turns_random_numbers_do_not_depend_on_other_draws),
+        cmocka_unit_test(a_generator_of_its_own_leaves_the_common_one_unchanged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

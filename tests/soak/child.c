@@ -1,14 +1,17 @@
-/* child.c - what the soak's calls run: a child that says of itself, in a file that the soak named,
- * when it began, that it lives, that it was asked to end, and when it ended. The file is the
- * witness that judge.py believes.
+/* child.c - what the soak's calls run: a child that reports to a file named by the soak: when it
+ * started, that it is alive, that it was asked to end, and when it ended. The file is the witness
+ * that judge.py believes.
  *
  * Parameters (LB_PARAM_...):
- *     witness  the file; lines are appended, each with one write key      the call's key, or the
- *     plan's and the task's place in it: the same work has the same key ms       how long it lives
- *     code     its exit code deaf     1: it goes on when asked to end, so that only KILL ends it
- *     helper   1: it starts a process in a session of its own that would live for ever, is deaf,
- *     and beats, too gate     a file: it lives until the file is there, however long that is;
- *     empty: no gate
+ *     witness  the file; lines are appended, each with one write
+ *     key      the call's key, or the plan's and the task's place in it: the same work has the
+ *              same key
+ *     ms       how long it lives
+ *     code     its exit code
+ *     deaf     1: it carries on when asked to end, so that only KILL ends it
+ *     helper   1: it starts a process in a session of its own that would live for ever, is
+ *              deaf, and beats, too
+ *     gate     a file: it lives until the file is there, however long that is; empty: no gate
  *
  * Lines: begin, beat (every BEAT_MS), term, end; each with run=, attempt=, pid=, ppid=, at=
  * (CLOCK_MONOTONIC in seconds), server= and key=; end also with code=. */
@@ -58,7 +61,7 @@ static void on_term(int number)
 static void pause_ms(long ms)
 {
     struct timespec t = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&t, NULL); /* a signal makes it shorter, and that is what is wanted */
+    nanosleep(&t, NULL); /* a signal cuts it short, as intended */
 }
 
 static void start_helper(void)

@@ -42,7 +42,7 @@ static void the_spool_has_each_entry_before_its_effect_leaves(void **state)
     assert_true(stepped && finished);
 }
 
-static void an_attempt_that_is_known_is_not_taken_twice(void **state)
+static void a_known_attempt_is_not_taken_twice(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -51,7 +51,7 @@ static void an_attempt_that_is_known_is_not_taken_twice(void **state)
     assert_int_equal(asked(w), 1);
 }
 
-static void an_attempt_that_has_finished_is_answered_by_its_result(void **state)
+static void a_finished_attempt_is_answered_with_its_result(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -71,7 +71,7 @@ static void a_job_is_not_sought_twice_for_one_attempt(void **state)
     assert_int_equal(wtest_seen_count(w, WCORE_FX_FIND_JOB, KIND_M_EXECUTE), 1);
     wtest_job_event(w, wtest_run(1), 1, buf_span(&w->job), NULL);
     assert_int_equal(asked(w), 1);
-    /* an answer too many changes nothing */
+    /* a surplus answer changes nothing */
     wtest_job_event(w, wtest_run(1), 1, buf_span(&w->job), NULL);
     assert_int_equal(spooled(w, TAKEN), 1);
 }
@@ -105,7 +105,7 @@ static void a_newer_attempt_waits_until_the_older_one_is_stopped(void **state)
     wtest_assert_has(wtest_result(w, 0).message, "superseded by attempt 2");
 }
 
-static void a_newer_attempt_replaces_one_that_waits(void **state)
+static void a_newer_attempt_replaces_a_waiting_one(void **state)
 {
     struct wtest *w = *state;
     for (unsigned i = 10; i < 10 + WTEST_SLOTS; i++)
@@ -225,7 +225,7 @@ static void a_call_that_expires_after_its_first_step_goes_on(void **state)
 
 /* ---- The fence */
 
-static void the_fence_stays_while_a_stop_has_not_reached_what_waits_behind_it(void **state)
+static void the_fence_stays_until_a_stop_reaches_the_steps_that_wait_for_it(void **state)
 {
     struct wtest *w = *state;
     struct buf body = {0}, signed_call = {0};
@@ -235,12 +235,12 @@ static void the_fence_stays_while_a_stop_has_not_reached_what_waits_behind_it(vo
     for (unsigned run = 1; run <= 2; run++)
         MESSAGE(w, m_execute, .run = wtest_run(run), .attempt = 1, .call = buf_span(&signed_call),
                 .on_lost = run == 1 ? ON_LOST_RERUN : ON_LOST_FAIL);
-    assert_false(wcore_holds_fence(w->core)); /* it waits, and may start */
+    assert_false(wcore_holds_fence(w->core)); /* it waits and may start */
     MESSAGE(w, m_stop, .run = wtest_run(2), .attempt = 1);
-    assert_false(wcore_holds_fence(w->core)); /* that one knows no fence */
+    assert_false(wcore_holds_fence(w->core)); /* no fence applies to that one */
     wtest_event(w, WCORE_RUNNER_DOWN);
     MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1, .force = true);
-    assert_true(wcore_holds_fence(w->core)); /* nobody was there to halt it */
+    assert_true(wcore_holds_fence(w->core)); /* no runner was there to halt it */
     wtest_restart(w);
     wtest_up(w);
     assert_true(wcore_holds_fence(w->core));
@@ -275,7 +275,7 @@ static void a_running_step_does_not_hold_the_fence(void **state)
     buf_free(&signed_call);
 }
 
-static void a_step_that_the_fence_ended_is_lost_and_not_cancelled(void **state)
+static void a_step_ended_by_the_fence_is_lost_and_not_cancelled(void **state)
 {
     struct wtest *w = *state;
     struct buf body = {0}, signed_call = {0};
@@ -294,7 +294,7 @@ static void a_step_that_the_fence_ended_is_lost_and_not_cancelled(void **state)
     buf_free(&signed_call);
 }
 
-static void a_step_that_always_runs_waits_for_the_fence_and_does_not_hold_it(void **state)
+static void an_always_step_waits_for_the_fence_and_does_not_hold_it(void **state)
 {
     struct wtest *w = *state;
     struct buf body = {0}, signed_call = {0};
@@ -312,7 +312,7 @@ static void a_step_that_always_runs_waits_for_the_fence_and_does_not_hold_it(voi
             .name = span_str("a"), .try_no = 1, .package = PACKAGE_CANCELLED, .cancelled = true});
     wtest_assert_asked(w, 1, "clean", 1);
     assert_false(wcore_holds_fence(w->core));
-    /* now it is to be ended, too */
+    /* now this one, too, is to end */
     MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1, .force = true);
     assert_true(wcore_holds_fence(w->core));
     buf_free(&body);
@@ -331,7 +331,7 @@ static void refused_by_runner(struct wtest *w, unsigned run, const char *step, e
                                            .message = span_str("no, because")});
 }
 
-static void a_refusal_by_the_runner_before_anything_ran_is_a_refused_delivery(void **state)
+static void a_refusal_before_anything_ran_is_a_refused_delivery(void **state)
 {
     struct wtest *w = *state;
     wtest_job(w, (struct row[]){{.name = "a", .on_failure = "next", .attempts = 3}, {.name = "b"}},
@@ -372,7 +372,7 @@ static void a_child_that_cannot_be_started_fails_its_step_and_is_retried(void **
 
 /* ---- Slots */
 
-static void at_most_as_many_steps_run_as_there_are_slots_and_the_rest_wait_in_order(void **state)
+static void no_more_steps_run_than_slots_and_the_rest_wait_in_order(void **state)
 {
     struct wtest *w = *state;
     for (unsigned i = 1; i <= WTEST_SLOTS + 2; i++)
@@ -396,7 +396,7 @@ static void steps_ahead_are_asked_for_beyond_the_slots(void **state)
     assert_int_equal(asked(w), WTEST_SLOTS + 1);
 }
 
-static void a_started_job_goes_before_a_waiting_one(void **state)
+static void a_started_job_goes_ahead_of_a_waiting_one(void **state)
 {
     struct wtest *w = *state;
     wtest_job(w, (struct row[]){{.name = "a"}, {.name = "b"}}, 2);
@@ -437,7 +437,7 @@ static void a_stop_while_waiting_cancels_without_starting(void **state)
     assert_int_equal(asked(w), 0);
 }
 
-static void a_stop_for_an_unknown_attempt_is_answered_by_returned(void **state)
+static void a_stop_for_an_unknown_attempt_is_answered_with_returned(void **state)
 {
     struct wtest *w = *state;
     MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1);
@@ -464,7 +464,7 @@ static void a_stop_of_a_finished_attempt_changes_nothing(void **state)
     assert_int_equal(w->n, 0);
 }
 
-static void a_second_stop_asks_the_runner_nothing_new(void **state)
+static void a_second_stop_sends_the_runner_nothing(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -484,7 +484,7 @@ static void a_waiting_attempt_can_be_recalled(void **state)
     MESSAGE(w, m_recall, .run = wtest_run(WTEST_SLOTS + 1), .attempt = 1);
     assert_int_equal(spooled(w, GIVEN_BACK), 1);
     assert_int_equal(sent(w, RETURNED), 1);
-    assert_int_equal(w->seen[0].kind, WCORE_FX_SPOOL); /* first the spool, then the broker */
+    assert_int_equal(w->seen[0].kind, WCORE_FX_SPOOL); /* first to the spool, then to the broker */
     assert_false(wcore_knows(w->core, wtest_run(WTEST_SLOTS + 1), 1));
     /* the same attempt may come again */
     wtest_execute(w, WTEST_SLOTS + 1, 1);
@@ -500,10 +500,10 @@ static void an_attempt_whose_step_was_requested_cannot_be_recalled(void **state)
     wtest_launched(w, 1, 1, "run", 1);
     MESSAGE(w, m_recall, .run = wtest_run(1), .attempt = 1);
     assert_int_equal(sent(w, RETURNED), 0);
-    assert_int_equal(sent(w, STARTED), 1); /* that is why */
+    assert_int_equal(sent(w, STARTED), 1); /* the broker hears why */
 }
 
-static void a_recall_of_an_unknown_attempt_is_answered_by_returned(void **state)
+static void a_recall_of_an_unknown_attempt_is_answered_with_returned(void **state)
 {
     struct wtest *w = *state;
     MESSAGE(w, m_recall, .run = wtest_run(1), .attempt = 1);
@@ -524,17 +524,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_world(a_call_is_taken_run_and_reported),
-        in_world(the_fence_stays_while_a_stop_has_not_reached_what_waits_behind_it),
+        in_world(the_fence_stays_until_a_stop_reaches_the_steps_that_wait_for_it),
         in_world(a_running_step_does_not_hold_the_fence),
-        in_world(a_step_that_the_fence_ended_is_lost_and_not_cancelled),
-        in_world(a_step_that_always_runs_waits_for_the_fence_and_does_not_hold_it),
+        in_world(a_step_ended_by_the_fence_is_lost_and_not_cancelled),
+        in_world(an_always_step_waits_for_the_fence_and_does_not_hold_it),
         in_world(the_spool_has_each_entry_before_its_effect_leaves),
-        in_world(an_attempt_that_is_known_is_not_taken_twice),
-        in_world(an_attempt_that_has_finished_is_answered_by_its_result),
+        in_world(a_known_attempt_is_not_taken_twice),
+        in_world(a_finished_attempt_is_answered_with_its_result),
         in_world(a_job_is_not_sought_twice_for_one_attempt),
         in_world(an_older_attempt_is_returned_as_superseded),
         in_world(a_newer_attempt_waits_until_the_older_one_is_stopped),
-        in_world(a_newer_attempt_replaces_one_that_waits),
+        in_world(a_newer_attempt_replaces_a_waiting_one),
         in_world(a_newer_attempt_drops_one_whose_job_is_still_sought),
         in_world(a_missing_job_is_refused_with_the_given_code_and_sentence),
         in_world(a_missing_job_without_a_code_is_unknown),
@@ -543,21 +543,21 @@ int main(void)
         in_world(an_attempt_without_room_is_returned),
         in_world(a_call_that_expired_while_it_waited_is_refused),
         in_world(a_call_that_expires_after_its_first_step_goes_on),
-        in_world(a_refusal_by_the_runner_before_anything_ran_is_a_refused_delivery),
+        in_world(a_refusal_before_anything_ran_is_a_refused_delivery),
         in_world(a_refusal_of_a_later_step_fails_the_job_and_is_not_retried),
         in_world(a_child_that_cannot_be_started_fails_its_step_and_is_retried),
-        in_world(at_most_as_many_steps_run_as_there_are_slots_and_the_rest_wait_in_order),
+        in_world(no_more_steps_run_than_slots_and_the_rest_wait_in_order),
         in_world(steps_ahead_are_asked_for_beyond_the_slots),
-        in_world(a_started_job_goes_before_a_waiting_one),
+        in_world(a_started_job_goes_ahead_of_a_waiting_one),
         in_world(nothing_is_requested_without_a_runner),
         in_world(a_stop_while_waiting_cancels_without_starting),
-        in_world(a_stop_for_an_unknown_attempt_is_answered_by_returned),
+        in_world(a_stop_for_an_unknown_attempt_is_answered_with_returned),
         in_world(a_stop_while_the_job_is_sought_returns_the_attempt),
         in_world(a_stop_of_a_finished_attempt_changes_nothing),
-        in_world(a_second_stop_asks_the_runner_nothing_new),
+        in_world(a_second_stop_sends_the_runner_nothing),
         in_world(a_waiting_attempt_can_be_recalled),
         in_world(an_attempt_whose_step_was_requested_cannot_be_recalled),
-        in_world(a_recall_of_an_unknown_attempt_is_answered_by_returned),
+        in_world(a_recall_of_an_unknown_attempt_is_answered_with_returned),
         in_world(a_recall_of_a_finished_attempt_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

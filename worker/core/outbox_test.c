@@ -1,10 +1,10 @@
-/* outbox_test.c - what the broker is told, and what survives: sessions, restarts, keepers that
-   vanish. */
+/* outbox_test.c - what the broker is told, and what survives: new sessions, restarts, keepers
+ * that vanish. */
 #include "worker/core/testing.h"
 
 /* ---- STARTED and PROGRESS */
 
-static void started_is_sent_when_the_job_takes_longer_than_a_moment(void **state)
+static void started_is_sent_for_a_job_that_outlasts_the_delay(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -16,7 +16,7 @@ static void started_is_sent_when_the_job_takes_longer_than_a_moment(void **state
     assert_int_equal(sent(w, STARTED), 1);
 }
 
-static void a_job_of_a_moment_needs_no_started(void **state)
+static void started_is_not_sent_for_a_short_job(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -26,7 +26,7 @@ static void a_job_of_a_moment_needs_no_started(void **state)
     assert_int_equal(wcore_deadline(w->core), INT64_MAX);
 }
 
-static void started_is_not_sent_for_a_session_that_is_over(void **state)
+static void started_is_not_sent_after_the_session_has_ended(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -36,7 +36,7 @@ static void started_is_not_sent_for_a_session_that_is_over(void **state)
     assert_int_equal(sent(w, STARTED), 0);
 }
 
-static void progress_is_passed_on_at_a_limited_rate_and_the_newest_wins(void **state)
+static void progress_is_rate_limited_and_the_newest_wins(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -66,7 +66,7 @@ static void progress_of_an_unknown_attempt_is_ignored(void **state)
 
 /* ---- Sessions */
 
-static void a_new_session_hears_what_is_here_and_all_results_again(void **state)
+static void a_new_session_repeats_the_inventory_and_all_results(void **state)
 {
     struct wtest *w = *state;
     for (unsigned i = 1; i <= WTEST_SLOTS + 1; i++)
@@ -94,7 +94,7 @@ static void a_new_session_hears_what_is_here_and_all_results_again(void **state)
         m_have_end_decode(wtest_seen_at(w, WCORE_FX_SEND, KIND_M_HAVE_END, 0), &e, &err), 0);
     assert_int_equal(e.count, 3);
     assert_int_equal(sent(w, RESULT), 1);
-    wtest_up(w); /* a session that follows another without a word in between */
+    wtest_up(w); /* a session that follows another without notice */
     assert_int_equal(sent(w, RESULT), 2);
 }
 
@@ -153,7 +153,7 @@ static void recorded_for_a_running_attempt_forgets_nothing(void **state)
     assert_int_equal(spooled(w, RECORDED), 0);
 }
 
-static void results_leave_a_few_at_a_time_until_all_have_left(void **state)
+static void results_are_sent_a_few_at_a_time_until_all_have_left(void **state)
 {
     enum { MANY = 60 };
     struct wtest *w = *state;
@@ -187,7 +187,7 @@ static void results_leave_a_few_at_a_time_until_all_have_left(void **state)
 
 /* ---- Restarts: of this process, of the runner, of a keeper */
 
-static void after_a_restart_a_step_that_nobody_has_is_requested_again(void **state)
+static void after_a_restart_a_step_that_no_keeper_holds_is_requested_again(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -217,7 +217,7 @@ static void after_a_restart_a_step_that_a_keeper_holds_is_left_to_it(void **stat
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
-static void a_step_that_was_launched_and_that_no_keeper_holds_is_unknown(void **state)
+static void a_launched_step_that_no_keeper_holds_is_unknown(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -244,7 +244,7 @@ static void an_unknown_step_is_not_retried_but_always_steps_run(void **state)
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_UNKNOWN, PACKAGE_UNKNOWN);
 }
 
-static void the_word_of_a_keeper_that_was_given_up_changes_nothing(void **state)
+static void a_report_from_an_abandoned_keeper_changes_nothing(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -255,7 +255,7 @@ static void the_word_of_a_keeper_that_was_given_up_changes_nothing(void **state)
     assert_int_equal(w->n, 0);
 }
 
-static void a_keeper_that_dies_before_it_launched_is_replaced(void **state)
+static void a_keeper_that_dies_before_the_launch_is_replaced(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -265,7 +265,7 @@ static void a_keeper_that_dies_before_it_launched_is_replaced(void **state)
     assert_int_equal(spooled(w, ENDED), 0);
 }
 
-static void a_stopped_step_that_nobody_has_is_not_requested_again(void **state)
+static void a_stopped_step_that_no_keeper_holds_is_not_requested_again(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -310,12 +310,12 @@ static void after_a_restart_results_are_sent_again(void **state)
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
-static void an_end_that_had_no_effect_yet_has_it_after_the_restart(void **state)
+static void an_end_not_yet_acted_on_takes_effect_after_the_restart(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
     wtest_launched(w, 1, 1, "run", 1);
-    /* the keeper writes while no worker lives */
+    /* the keeper writes while no worker is running */
     struct buf bytes = {0};
     struct d_step_outcome o = {.name = span_str("run"), .try_no = 1, .package = PACKAGE_SUCCEEDED};
     d_step_outcome_encode(&o, &bytes);
@@ -344,7 +344,7 @@ static void a_waiting_attempt_waits_again_after_a_restart(void **state)
 
 /* ---- The spool */
 
-static void an_entry_of_an_unknown_kind_is_refused_by_the_replay(void **state)
+static void the_replay_refuses_an_entry_of_an_unknown_kind(void **state)
 {
     struct wtest *w = *state;
     struct error err = {0};
@@ -357,7 +357,7 @@ static void an_entry_of_an_unknown_kind_is_refused_by_the_replay(void **state)
     buf_free(&b);
 }
 
-static void a_taken_entry_with_a_bad_job_is_refused_by_the_replay(void **state)
+static void the_replay_refuses_a_taken_entry_with_a_bad_job(void **state)
 {
     struct wtest *w = *state;
     struct error err = {0};
@@ -368,7 +368,7 @@ static void a_taken_entry_with_a_bad_job_is_refused_by_the_replay(void **state)
     s_taken_encode(&t, &b);
     assert_true(wcore_replay(w->core, buf_span(&b), &err) < 0);
     buf_clear(&b);
-    t.job = buf_span(&w->job); /* now the call in it is bad */
+    t.job = buf_span(&w->job); /* from here on its call is malformed */
     s_taken_encode(&t, &b);
     assert_true(wcore_replay(w->core, buf_span(&b), &err) < 0);
     assert_int_equal(wcore_live(w->core), 0);
@@ -401,31 +401,31 @@ static void of_two_ends_of_one_step_the_first_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(started_is_sent_when_the_job_takes_longer_than_a_moment),
-        in_world(a_job_of_a_moment_needs_no_started),
-        in_world(started_is_not_sent_for_a_session_that_is_over),
-        in_world(progress_is_passed_on_at_a_limited_rate_and_the_newest_wins),
+        in_world(started_is_sent_for_a_job_that_outlasts_the_delay),
+        in_world(started_is_not_sent_for_a_short_job),
+        in_world(started_is_not_sent_after_the_session_has_ended),
+        in_world(progress_is_rate_limited_and_the_newest_wins),
         in_world(progress_of_an_unknown_attempt_is_ignored),
-        in_world(a_new_session_hears_what_is_here_and_all_results_again),
+        in_world(a_new_session_repeats_the_inventory_and_all_results),
         in_world(a_step_carries_the_time_that_its_fence_rests_on),
         in_world(nothing_is_sent_without_a_session),
         in_world(a_recorded_result_is_forgotten_and_not_sent_again),
         in_world(recorded_for_a_running_attempt_forgets_nothing),
-        in_world(results_leave_a_few_at_a_time_until_all_have_left),
-        in_world(after_a_restart_a_step_that_nobody_has_is_requested_again),
+        in_world(results_are_sent_a_few_at_a_time_until_all_have_left),
+        in_world(after_a_restart_a_step_that_no_keeper_holds_is_requested_again),
         in_world(after_a_restart_a_step_that_a_keeper_holds_is_left_to_it),
-        in_world(a_step_that_was_launched_and_that_no_keeper_holds_is_unknown),
+        in_world(a_launched_step_that_no_keeper_holds_is_unknown),
         in_world(an_unknown_step_is_not_retried_but_always_steps_run),
-        in_world(the_word_of_a_keeper_that_was_given_up_changes_nothing),
-        in_world(a_keeper_that_dies_before_it_launched_is_replaced),
-        in_world(a_stopped_step_that_nobody_has_is_not_requested_again),
+        in_world(a_report_from_an_abandoned_keeper_changes_nothing),
+        in_world(a_keeper_that_dies_before_the_launch_is_replaced),
+        in_world(a_stopped_step_that_no_keeper_holds_is_not_requested_again),
         in_world(a_stop_is_repeated_to_a_restarted_runner),
         in_world(an_unknown_step_at_a_keeper_is_halted),
         in_world(after_a_restart_results_are_sent_again),
-        in_world(an_end_that_had_no_effect_yet_has_it_after_the_restart),
+        in_world(an_end_not_yet_acted_on_takes_effect_after_the_restart),
         in_world(a_waiting_attempt_waits_again_after_a_restart),
-        in_world(an_entry_of_an_unknown_kind_is_refused_by_the_replay),
-        in_world(a_taken_entry_with_a_bad_job_is_refused_by_the_replay),
+        in_world(the_replay_refuses_an_entry_of_an_unknown_kind),
+        in_world(the_replay_refuses_a_taken_entry_with_a_bad_job),
         in_world(entries_of_unknown_attempts_are_skipped),
         in_world(of_two_ends_of_one_step_the_first_counts),
     };

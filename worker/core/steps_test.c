@@ -7,7 +7,7 @@
         wtest_job(w, rows_, sizeof rows_ / sizeof *rows_); \
     } while (0)
 
-static void steps_run_in_order_and_the_last_success_is_the_jobs(void **state)
+static void steps_run_in_order_and_the_job_succeeds_with_the_last(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "extract"}, {.name = "load"});
@@ -22,7 +22,7 @@ static void steps_run_in_order_and_the_last_success_is_the_jobs(void **state)
     assert_int_equal(asked(w), 2);
 }
 
-static void a_failed_step_fails_the_job_and_the_rest_does_not_run(void **state)
+static void a_failed_step_fails_the_job_and_skips_the_rest(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "extract"}, {.name = "load"});
@@ -53,7 +53,7 @@ static void a_success_may_quit_with_failure(void **state)
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_SUCCEEDED);
 }
 
-static void a_failure_may_quit_with_success_and_the_package_layer_still_says_failed(void **state)
+static void a_failure_may_quit_with_success_but_its_package_still_failed(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "extract", .on_failure = "quit-success"}, {.name = "load"});
@@ -73,7 +73,7 @@ static void a_failure_may_lead_to_the_next_step(void **state)
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_FAILED);
 }
 
-static void a_failure_that_leads_to_next_after_the_last_step_is_a_success_of_the_job(void **state)
+static void a_last_step_that_fails_with_next_lets_the_job_succeed(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "extract", .on_failure = "next"});
@@ -96,7 +96,7 @@ static void a_goto_from_a_failure_handles_it(void **state)
     wtest_assert_text(wtest_step_result(w, 0, 0).target, "repair");
 }
 
-static void a_goto_may_lead_back_and_the_step_gets_a_new_try(void **state)
+static void a_goto_may_go_back_and_the_step_gets_a_new_try(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "load", .on_failure = "goto repair"},
@@ -112,7 +112,7 @@ static void a_goto_may_lead_back_and_the_step_gets_a_new_try(void **state)
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
-static void a_goto_in_a_circle_ends_by_the_guard(void **state)
+static void the_guard_ends_a_goto_loop(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "again", .on_success = "goto again"});
@@ -129,7 +129,7 @@ static void a_goto_in_a_circle_ends_by_the_guard(void **state)
     wtest_assert_has(wtest_result(w, 0).message, "goto");
 }
 
-static void a_step_is_retried_after_its_interval_and_frees_its_slot_meanwhile(void **state)
+static void a_retry_waits_for_its_interval_and_frees_its_slot_meanwhile(void **state)
 {
     struct wtest *w = *state;
     w->config.slots = 1;
@@ -142,7 +142,7 @@ static void a_step_is_retried_after_its_interval_and_frees_its_slot_meanwhile(vo
     wtest_execute(w, 2, 1);
     assert_int_equal(asked(w), 1);
     wtest_ran(w, 1, "run", 1, PACKAGE_FAILED);
-    assert_int_equal(asked(w), 2); /* the other one has the slot now */
+    assert_int_equal(asked(w), 2); /* the other attempt has the slot now */
     assert_memory_equal(wtest_step_asked(w, 1).run.b, wtest_run(2).b, 16);
     wtest_ran(w, 2, "run", 1, PACKAGE_SUCCEEDED);
     wtest_pass(w, 100);
@@ -217,7 +217,7 @@ static void a_wall_clock_that_jumped_back_does_not_lengthen_the_wait(void **stat
     assert_int_equal(wcore_deadline(w->core), w->now + 5000);
 }
 
-static void the_newest_outputs_of_a_repeated_step_are_handed_on(void **state)
+static void the_newest_outputs_of_a_repeated_step_are_passed_on(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "a", .attempts = 2}, {.name = "b"});
@@ -248,7 +248,7 @@ static void the_newest_outputs_of_a_repeated_step_are_handed_on(void **state)
     assert_int_equal(v.integer, 2);
 }
 
-static void outputs_of_earlier_steps_are_handed_on(void **state)
+static void outputs_of_earlier_steps_are_passed_on(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "extract"}, {.name = "load"});
@@ -306,7 +306,7 @@ static void of_two_outputs_with_the_same_name_the_later_counts(void **state)
     assert_int_equal(v.integer, 2);
 }
 
-static void many_talkative_tries_still_fit_into_one_outcome(void **state)
+static void many_verbose_tries_still_fit_into_one_outcome(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "run", .attempts = 100});
@@ -345,14 +345,14 @@ static void refuses_job(struct wtest *w, const char *part)
     wtest_assert_has(wtest_result(w, 0).message, part);
 }
 
-static void a_job_with_two_steps_of_one_name_is_refused(void **state)
+static void a_job_with_two_steps_of_the_same_name_is_refused(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "a"}, {.name = "a"});
     refuses_job(w, "two steps named 'a'");
 }
 
-static void a_job_of_always_steps_alone_is_refused(void **state)
+static void a_job_with_only_always_steps_is_refused(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "a", .always = true});
@@ -391,27 +391,27 @@ static void a_malformed_job_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(steps_run_in_order_and_the_last_success_is_the_jobs),
-        in_world(a_failed_step_fails_the_job_and_the_rest_does_not_run),
+        in_world(steps_run_in_order_and_the_job_succeeds_with_the_last),
+        in_world(a_failed_step_fails_the_job_and_skips_the_rest),
         in_world(quit_success_ends_the_job_early),
         in_world(a_success_may_quit_with_failure),
-        in_world(a_failure_may_quit_with_success_and_the_package_layer_still_says_failed),
+        in_world(a_failure_may_quit_with_success_but_its_package_still_failed),
         in_world(a_failure_may_lead_to_the_next_step),
-        in_world(a_failure_that_leads_to_next_after_the_last_step_is_a_success_of_the_job),
+        in_world(a_last_step_that_fails_with_next_lets_the_job_succeed),
         in_world(a_goto_from_a_failure_handles_it),
-        in_world(a_goto_may_lead_back_and_the_step_gets_a_new_try),
-        in_world(a_goto_in_a_circle_ends_by_the_guard),
-        in_world(a_step_is_retried_after_its_interval_and_frees_its_slot_meanwhile),
+        in_world(a_goto_may_go_back_and_the_step_gets_a_new_try),
+        in_world(the_guard_ends_a_goto_loop),
+        in_world(a_retry_waits_for_its_interval_and_frees_its_slot_meanwhile),
         in_world(a_success_after_a_retry_leaves_no_failure_behind),
         in_world(only_the_listed_exit_codes_are_retried),
         in_world(a_wait_for_the_next_try_survives_a_restart),
         in_world(a_wall_clock_that_jumped_back_does_not_lengthen_the_wait),
-        in_world(the_newest_outputs_of_a_repeated_step_are_handed_on),
-        in_world(outputs_of_earlier_steps_are_handed_on),
+        in_world(the_newest_outputs_of_a_repeated_step_are_passed_on),
+        in_world(outputs_of_earlier_steps_are_passed_on),
         in_world(of_two_outputs_with_the_same_name_the_later_counts),
-        in_world(many_talkative_tries_still_fit_into_one_outcome),
-        in_world(a_job_with_two_steps_of_one_name_is_refused),
-        in_world(a_job_of_always_steps_alone_is_refused),
+        in_world(many_verbose_tries_still_fit_into_one_outcome),
+        in_world(a_job_with_two_steps_of_the_same_name_is_refused),
+        in_world(a_job_with_only_always_steps_is_refused),
         in_world(a_goto_to_a_missing_step_is_refused),
         in_world(a_goto_to_an_always_step_is_refused),
         in_world(an_unknown_action_is_refused),

@@ -1,5 +1,5 @@
-/* stop_test.c - the step machine when it is cut short: cancels, timeouts, and the steps that always
-   run. */
+/* stop_test.c - the step machine when it is cut short: cancels, timeouts, and the steps that
+ * always run. */
 #include "worker/core/testing.h"
 
 #define JOB(w, ...) \
@@ -33,7 +33,7 @@ static void always_steps_run_after_a_failure_and_change_nothing(void **state)
     wtest_assert_text(wtest_result(w, 0).message, "no such table");
 }
 
-static void an_always_step_that_fails_leaves_a_success_a_success(void **state)
+static void a_failed_always_step_does_not_spoil_a_success(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "load"}, {.name = "clean", .always = true});
@@ -60,7 +60,7 @@ static void always_steps_run_after_a_cancel(void **state)
                                            .package = PACKAGE_CANCELLED,
                                            .cancelled = true});
     wtest_assert_asked(w, 1, "clean", 1);
-    /* a second STOP leaves it its time */
+    /* a second STOP does not cut its time short */
     MESSAGE(w, m_stop, .run = wtest_run(1), .attempt = 1);
     assert_int_equal(halted(w), 1);
     wtest_ran(w, 1, "clean", 1, PACKAGE_SUCCEEDED);
@@ -68,7 +68,7 @@ static void always_steps_run_after_a_cancel(void **state)
     wtest_assert_text(wtest_result(w, 0).message, "anna asked");
 }
 
-static void a_cancel_is_remembered_over_a_restart_while_always_steps_run(void **state)
+static void a_cancel_survives_a_restart_while_always_steps_run(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "load", .attempts = 2, .interval_ms = 1000}, {.name = "clean", .always = true});
@@ -86,7 +86,7 @@ static void a_cancel_is_remembered_over_a_restart_while_always_steps_run(void **
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_CANCELLED, PACKAGE_FAILED);
 }
 
-static void a_forced_cancel_kills_at_once_and_leaves_out_always_steps(void **state)
+static void a_forced_cancel_kills_at_once_and_skips_always_steps(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "load"}, {.name = "clean", .always = true});
@@ -124,8 +124,7 @@ static void a_forced_cancel_ends_always_steps_and_keeps_the_outcome(void **state
     wtest_assert_text(wtest_result(w, 0).message, "no such table");
 }
 
-static void
-a_step_that_succeeded_before_the_cancel_reached_it_ends_the_job_as_succeeded(void **state)
+static void a_step_that_succeeds_before_its_cancel_lets_the_job_succeed(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -147,7 +146,7 @@ static void a_cancel_between_two_steps_keeps_the_second_from_starting(void **sta
     assert_int_equal(wcore_deadline(w->core), INT64_MAX);
 }
 
-static void a_steps_own_timeout_makes_the_job_timed_out(void **state)
+static void a_steps_own_timeout_times_out_the_job(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -182,14 +181,14 @@ static void the_calls_timeout_counts_from_the_first_step_and_halts(void **state)
         (struct d_step_outcome){
             .name = span_str("b"), .try_no = 1, .package = PACKAGE_FAILED, .timed_out = true});
     wtest_assert_asked(w, 2, "clean", 1);
-    assert_int_equal(wtest_step_asked(w, 2).deadline, 0); /* its own time */
+    assert_int_equal(wtest_step_asked(w, 2).deadline, 0); /* it has a time limit of its own */
     wtest_pass(w, 100000);
     assert_int_equal(halted(w), 1);
     wtest_ran(w, 1, "clean", 1, PACKAGE_SUCCEEDED);
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_FAILED);
 }
 
-static void the_calls_timeout_goes_on_over_a_restart(void **state)
+static void the_calls_timeout_keeps_counting_across_a_restart(void **state)
 {
     struct wtest *w = *state;
     struct d_call call = call_of();
@@ -217,7 +216,7 @@ static void a_stop_while_always_steps_run_changes_nothing(void **state)
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
-static void a_step_that_fails_while_it_is_being_stopped_is_stopped(void **state)
+static void a_step_that_fails_while_being_stopped_counts_as_stopped(void **state)
 {
     struct wtest *w = *state;
     wtest_execute(w, 1, 1);
@@ -245,7 +244,7 @@ static void of_two_stops_the_first_gives_the_reason(void **state)
     wtest_assert_has(wtest_result(w, 0).message, "timeout");
 }
 
-static void the_calls_timeout_does_not_reach_always_steps(void **state)
+static void the_calls_timeout_does_not_apply_to_always_steps(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "load"}, {.name = "clean", .always = true});
@@ -272,7 +271,7 @@ static void an_unknown_always_step_is_not_retried(void **state)
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
-/* load is cancelled and has ended; clean, which always runs, is asked for. */
+/* load is cancelled and has ended; clean, which always runs, has been requested. */
 static void cancel_and_clean(struct wtest *w)
 {
     JOB(w, {.name = "load"}, {.name = "clean", .always = true});
@@ -310,7 +309,7 @@ static void a_lost_always_step_after_a_cancel_is_requested_again(void **state)
     wtest_runner(w);
     assert_int_equal(asked(w), 3);
     wtest_assert_asked(w, 2, "clean", 1);
-    wtest_kept(w, 1, 1, "clean", 1, KEPT_GONE); /* its keeper died before it began */
+    wtest_kept(w, 1, 1, "clean", 1, KEPT_GONE); /* its keeper died before the launch */
     assert_int_equal(asked(w), 4);
     wtest_assert_asked(w, 3, "clean", 1);
     wtest_ran(w, 1, "clean", 1, PACKAGE_SUCCEEDED);
@@ -333,20 +332,20 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_world(always_steps_run_after_a_failure_and_change_nothing),
-        in_world(an_always_step_that_fails_leaves_a_success_a_success),
+        in_world(a_failed_always_step_does_not_spoil_a_success),
         in_world(always_steps_run_after_a_cancel),
-        in_world(a_cancel_is_remembered_over_a_restart_while_always_steps_run),
-        in_world(a_forced_cancel_kills_at_once_and_leaves_out_always_steps),
+        in_world(a_cancel_survives_a_restart_while_always_steps_run),
+        in_world(a_forced_cancel_kills_at_once_and_skips_always_steps),
         in_world(a_forced_cancel_ends_always_steps_and_keeps_the_outcome),
-        in_world(a_step_that_succeeded_before_the_cancel_reached_it_ends_the_job_as_succeeded),
+        in_world(a_step_that_succeeds_before_its_cancel_lets_the_job_succeed),
         in_world(a_cancel_between_two_steps_keeps_the_second_from_starting),
-        in_world(a_steps_own_timeout_makes_the_job_timed_out),
+        in_world(a_steps_own_timeout_times_out_the_job),
         in_world(the_calls_timeout_counts_from_the_first_step_and_halts),
-        in_world(the_calls_timeout_goes_on_over_a_restart),
+        in_world(the_calls_timeout_keeps_counting_across_a_restart),
         in_world(a_stop_while_always_steps_run_changes_nothing),
-        in_world(a_step_that_fails_while_it_is_being_stopped_is_stopped),
+        in_world(a_step_that_fails_while_being_stopped_counts_as_stopped),
         in_world(of_two_stops_the_first_gives_the_reason),
-        in_world(the_calls_timeout_does_not_reach_always_steps),
+        in_world(the_calls_timeout_does_not_apply_to_always_steps),
         in_world(an_unknown_always_step_is_not_retried),
         in_world(a_new_runner_is_not_told_to_halt_the_always_step_after_a_cancel),
         in_world(a_lost_always_step_after_a_cancel_is_requested_again),

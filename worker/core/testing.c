@@ -123,7 +123,7 @@ void wtest_execute_call(struct wtest *w, unsigned run, uint64_t attempt, const s
     d_call_encode(call, &body);
     struct d_signed s = {.signer = span_str("anna"), .body = buf_span(&body)};
     d_signed_encode(&s, &signed_call);
-    /* every job of a test has a hash of its own, as in life */
+    /* every job of a test has a hash of its own, as in production */
     struct hash hash = {{1}};
     for (size_t i = 0; i < w->job.n; i++)
         hash.b[i % 32] = (uint8_t)(hash.b[i % 32] * 31 + w->job.p[i]);

@@ -66,7 +66,7 @@ void wtest_job(struct wtest *w, const struct row *rows, unsigned n);
 void wtest_execute_call(struct wtest *w, unsigned run, uint64_t attempt, const struct d_call *call);
 void wtest_execute(struct wtest *w, unsigned run, uint64_t attempt);
 
-/* ---- What keepers write into the spool, and what the runner says of them */
+/* ---- What keepers write into the spool, and what the runner reports about them */
 void wtest_launched(struct wtest *w, unsigned run, uint64_t attempt, const char *step,
                     uint64_t try_no);
 void wtest_ended_as(struct wtest *w, unsigned run, uint64_t attempt, struct d_step_outcome o);
@@ -78,7 +78,7 @@ void wtest_ran(struct wtest *w, unsigned run, const char *step, uint64_t try_no,
 void wtest_kept(struct wtest *w, unsigned run, uint64_t attempt, const char *step, uint64_t try_no,
                 enum kept_state state);
 
-/* ---- Begin, restart, end */
+/* ---- Start, restart, end */
 void wtest_up(struct wtest *w);     /* a session, nothing in it */
 void wtest_runner(struct wtest *w); /* a runner that holds nothing */
 /* kill -9 and a new process: no session, no runner yet. */
