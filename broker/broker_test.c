@@ -87,7 +87,7 @@ static void every_event_is_seen_once_from_memory_and_from_the_store(void **state
     }
     uint64_t more = turn_last_lsn(&w->broker->shell);
     assert_int_equal(btest_follow_events(&mon, 1, to, more, &to), more - lsn);
-    say(&mon, subscribe, .req = 2, .after = 0, .credit = 700); /* all once more, in small steps */
+    say(&mon, subscribe, .req = 2, .after = 0, .credit = 700); /* all again, in small steps */
     mon.read = mon.heard.n;
     assert_int_equal(btest_follow_events(&mon, 2, 0, more, &to), more);
     btest_bye(&mon);

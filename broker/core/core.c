@@ -151,7 +151,7 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
         int64_t age = c->wall > r->called_at ? c->wall - r->called_at : 0;
         r->accepted = age < c->now + INT64_MAX / 4 ? c->now - age : c->now;
         if (r->at)
-            /* lost_after starts at zero: nobody knows when the server was last heard */
+            /* lost_after starts at zero: when the server was last heard is unknown */
             attempt_silent(c, r, c->now);
         else if (r->state == RUN_WAITING)
             queue_add(c, r);

@@ -118,8 +118,8 @@ static void not_counted(struct bcore *c, struct peer_state *p, const struct m_re
     recorded(c, p, m, lsn);
 }
 
-/* Its keeper ended it at the fence while its server could not reach the broker: it is lost, whoever
- * noticed first. */
+/* Its keeper ended it at the fence while its server could not reach the broker: it is lost,
+ * whichever noticed first. */
 static bool was_fenced(const struct run *r, const struct d_outcome *o)
 {
     return o->job == JOB_LOST && r->at->on_lost == ON_LOST_RERUN && !r->cancel;

@@ -298,7 +298,7 @@ void bcore_on_have(struct bcore *c, struct peer_state *p)
         stray_met(c, p, m.run, m.attempt);
 }
 
-/* It never arrived: back to the queue, or cancelled if that was asked meanwhile. */
+/* It never arrived: back to the queue, or cancelled if that was requested meanwhile. */
 static void never_seen(struct bcore *c, struct server *s, struct run *r)
 {
     char reason[LIMIT_NAME + 64];
